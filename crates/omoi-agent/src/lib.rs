@@ -1,0 +1,1 @@
+//! What runs inside a sandbox: the native loop, its tools and its reporter

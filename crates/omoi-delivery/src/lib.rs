@@ -1,0 +1,1 @@
+//! Checks and receipts, merge queue, conflict resolution, hand-over

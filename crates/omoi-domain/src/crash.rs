@@ -1,0 +1,79 @@
+//! Named places where the process may die in tests.
+//!
+//! Every durable write (a commit, a moved ref, a written file) names its [`CrashPoint`]; the kill
+//! matrix walks [`CrashPoint::ALL`] and aborts before and after each. Nothing happens unless a
+//! hook was installed, and only builds with the runtime's `crash-points` feature install one.
+
+use std::sync::OnceLock;
+
+/// Whether the process dies just before or just after the write became durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The write has not happened.
+    Before,
+    /// The write is durable, nothing after it ran.
+    After,
+}
+
+/// Called at every crash point; may end the process.
+pub type Hook = fn(CrashPoint, Side);
+
+static HOOK: OnceLock<Hook> = OnceLock::new();
+
+/// Installs `hook`; the first one wins.
+pub fn install(hook: Hook) {
+    let _ = HOOK.set(hook);
+}
+
+/// Passes crash point `point` on `side`.
+pub fn pass(point: CrashPoint, side: Side) {
+    if let Some(hook) = HOOK.get() {
+        hook(point, side);
+    }
+}
+
+macro_rules! crash_points {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// A named durable write.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum CrashPoint { $($(#[doc = $doc])+ $name,)+ }
+
+        impl CrashPoint {
+            /// Every registered point.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The name used on the command line and in reports.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// The point called `name`.
+            pub fn parse(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|p| p.as_str() == name)
+            }
+        }
+    };
+}
+
+crash_points! {
+    /// Schema migrations.
+    Migrate = "migrate",
+    /// A project row for a repository.
+    ProjectCreated = "project_created",
+    /// A spec row with its first event.
+    SpecCreated = "spec_created",
+    /// A consumer's cursor moved.
+    CursorMoved = "cursor_moved",
+    /// A named lease taken, renewed or released.
+    LeaseMoved = "lease_moved",
+    /// A mirror fetched a user's repository.
+    MirrorFetched = "mirror_fetched",
+    /// A ref of a mirror moved.
+    RefMoved = "ref_moved",
+    /// A bundle's objects were imported.
+    BundleImported = "bundle_imported",
+    /// A branch arrived in the user's repository.
+    BranchPushed = "branch_pushed",
+    /// A file under the data folder was replaced.
+    FileReplaced = "file_replaced",
+}

@@ -1,0 +1,19 @@
+//! Ids, state machines, the event registry and every pure rule of OmoiOS.
+//!
+//! No I/O, no async, no clock: equal inputs give equal outputs.
+
+pub mod attempt;
+pub mod crash;
+pub mod event;
+pub mod graph;
+pub mod id;
+pub mod machine;
+pub mod merge;
+pub mod plan;
+pub mod retry;
+pub mod sandbox;
+pub mod score;
+pub mod spec;
+pub mod task;
+pub mod ticket;
+pub mod time;

@@ -1,0 +1,10 @@
+//! Planning rules: phase outputs, identifiers, EARS, evaluators, coverage, sync and artifacts.
+
+pub mod artifacts;
+pub mod coverage;
+pub mod ears;
+pub mod evaluate;
+pub mod ids;
+pub mod normalise;
+pub mod outputs;
+pub mod sync;

@@ -1,0 +1,90 @@
+//! The one instant type: microseconds since the Unix epoch, UTC.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// An instant in microseconds since 1970-01-01T00:00:00Z.
+///
+/// Stored as `bigint`, compared and subtracted as a number on every backend; printed as RFC 3339.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The instant `micros` microseconds after the epoch.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the epoch.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// Time since `earlier`, or zero when `earlier` lies ahead.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Seconds since `earlier`; negative when `earlier` lies ahead.
+    pub fn seconds_since(self, earlier: Self) -> f64 {
+        (self.0 as f64 - earlier.0 as f64) / 1e6
+    }
+
+    /// The calendar date in UTC, `YYYY-MM-DD`.
+    pub fn date(self) -> String {
+        self.to_chrono().format("%Y-%m-%d").to_string()
+    }
+
+    fn to_chrono(self) -> chrono::DateTime<chrono::Utc> {
+        chrono::DateTime::from_timestamp_micros(self.0).unwrap_or(chrono::DateTime::UNIX_EPOCH)
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+    fn add(self, rhs: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(i64::try_from(rhs.as_micros()).unwrap_or(i64::MAX)),
+        )
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+    fn sub(self, rhs: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(rhs.as_micros()).unwrap_or(i64::MAX)),
+        )
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.to_chrono().format("%Y-%m-%dT%H:%M:%S%.6fZ"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_rfc3339_and_saturates() {
+        let t = Timestamp::from_micros(1_700_000_000_123_456);
+        assert_eq!(t.to_string(), "2023-11-14T22:13:20.123456Z");
+        assert_eq!(t.date(), "2023-11-14");
+        assert_eq!(
+            (t + Duration::from_secs(2)).since(t),
+            Duration::from_secs(2)
+        );
+        assert_eq!(t.since(t + Duration::from_secs(2)), Duration::ZERO);
+    }
+}

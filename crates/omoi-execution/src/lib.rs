@@ -1,0 +1,1 @@
+//! Queue, dispatch, attempts, recovery, outbox relay

@@ -1,0 +1,1 @@
+//! Mirrors, clones, bundles, merge forecasts and merges

@@ -1,0 +1,1 @@
+//! Model wire formats, gateway, structured output, simulated model

@@ -1,0 +1,1 @@
+//! Config, clock, process lifecycle, reconciler driver, event bus, telemetry

@@ -1,0 +1,1 @@
+//! Where agents and checks run: bubblewrap and plain processes behind one trait

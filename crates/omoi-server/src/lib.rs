@@ -1,0 +1,1 @@
+//! HTTP and Unix-socket surface: control routes, worker routes, model gateway

@@ -1,0 +1,2 @@
+//! The omoi binary
+fn main() {}
