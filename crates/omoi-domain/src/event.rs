@@ -1,1 +1,304 @@
-//! event.
+//! The event registry: every event there is, who writes it, who acts on it.
+//!
+//! An event is written in the transaction of the change it tells of (outbox). Consumers are
+//! reconcilers with durable cursors: an event wakes them at least once, their truth stays the rows.
+//! [`EventKind::display`] events are also streamed to people.
+
+mod payload;
+
+use serde::{Deserialize, Serialize};
+
+pub use payload::*;
+
+use crate::id::{EventId, OrgId, ProjectId, SpecId};
+use crate::time::Timestamp;
+
+/// A reconciler that acts on events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consumer {
+    /// Drives the phases of specs.
+    Planner,
+    /// Claims tasks that can start and prepares their attempts.
+    Dispatcher,
+    /// Runs the checks of finished tasks.
+    Validator,
+    /// Lands finished task branches.
+    Merger,
+    /// Proves a spec at its head and hands it over.
+    Finisher,
+    /// Ends what is stale, lost or out of time.
+    Reaper,
+}
+
+impl Consumer {
+    /// Every consumer.
+    pub const ALL: [Self; 6] = [
+        Self::Planner,
+        Self::Dispatcher,
+        Self::Validator,
+        Self::Merger,
+        Self::Finisher,
+        Self::Reaper,
+    ];
+
+    /// The name of its cursor and lease.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Planner => "planner",
+            Self::Dispatcher => "dispatcher",
+            Self::Validator => "validator",
+            Self::Merger => "merger",
+            Self::Finisher => "finisher",
+            Self::Reaper => "reaper",
+        }
+    }
+}
+
+macro_rules! events {
+    ($($(#[doc = $doc:literal])+ $name:ident = $wire:literal, $payload:ty, [$($consumer:ident),*], $display:literal;)+) => {
+        /// What happened, with its typed payload.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "event_type", content = "payload")]
+        pub enum Event { $($(#[doc = $doc])+ #[serde(rename = $wire)] $name($payload),)+ }
+
+        /// The kind of an [`Event`], as the tables of the state machines name it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum EventKind { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Event {
+            /// Its kind.
+            pub const fn kind(&self) -> EventKind {
+                match self { $(Self::$name(_) => EventKind::$name,)+ }
+            }
+        }
+
+        impl Event {
+            /// The event of `kind` carrying `payload`; none when that kind carries another type.
+            pub fn wrap<P: std::any::Any + Clone>(kind: EventKind, payload: &P) -> Option<Self> {
+                let payload: &dyn std::any::Any = payload;
+                match kind {
+                    $(EventKind::$name => payload.downcast_ref::<$payload>().cloned().map(Self::$name),)+
+                }
+            }
+        }
+
+        impl EventKind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The wire name.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $wire,)+ }
+            }
+
+            /// The reconcilers woken by it.
+            pub const fn consumers(self) -> &'static [Consumer] {
+                match self { $(Self::$name => &[$(Consumer::$consumer),*],)+ }
+            }
+
+            /// Whether it is streamed to people.
+            pub const fn display(self) -> bool {
+                match self { $(Self::$name => $display,)+ }
+            }
+
+            /// The kind with the wire name `text`.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|k| k.as_str() == text)
+            }
+        }
+    };
+}
+
+events! {
+    /// A spec was written down.
+    SpecCreated = "spec.created", SpecChange, [], true;
+    /// A spec began to plan.
+    SpecExecutionStarted = "spec.execution_started", SpecChange, [Planner], true;
+    /// A phase began an attempt.
+    SpecPhaseStarted = "spec.phase_started", PhaseChange, [], true;
+    /// An item of a phase was accepted.
+    SpecItemAccepted = "spec.progress", ItemAccepted, [], true;
+    /// An evaluator judged an output.
+    SpecEvalResult = "spec.eval_result", PhaseChange, [], true;
+    /// A phase was refused and will be tried again.
+    SpecPhaseRetry = "spec.phase_retry", PhaseChange, [Planner], true;
+    /// A phase's output is accepted.
+    SpecPhaseCompleted = "spec.phase_completed", PhaseChange, [Planner], true;
+    /// A phase has no attempt left.
+    SpecPhaseFailed = "spec.phase_failed", PhaseChange, [Planner], true;
+    /// A phase's inputs changed; it must run again.
+    SpecPhaseStale = "spec.phase_stale", PhaseChange, [Planner], true;
+    /// Sync wrote the tickets and tasks.
+    SpecSyncCompleted = "spec.sync_completed", SyncDone, [], true;
+    /// A person must approve a phase.
+    SpecAwaitingApproval = "spec.awaiting_approval", SpecChange, [], true;
+    /// A person approved.
+    SpecApproved = "spec.approved", SpecChange, [Planner], true;
+    /// Planning ended well.
+    SpecExecutionCompleted = "spec.execution_completed", SpecChange, [], true;
+    /// Planning failed.
+    SpecExecutionFailed = "spec.execution_failed", SpecChange, [], true;
+    /// A planning run ended; exactly one per run.
+    AgentCompleted = "agent.completed", PlanningEnded, [], true;
+    /// A planned spec's tasks were released.
+    SpecWorkStarted = "spec.work_started", SpecChange, [Dispatcher, Merger, Finisher], true;
+    /// A spec was proven and handed over.
+    SpecDelivered = "spec.delivered", SpecChange, [], true;
+    /// A spec cannot go on without a change from outside.
+    SpecBlocked = "spec.blocked", SpecChange, [], true;
+    /// A spec's work failed.
+    SpecWorkFailed = "spec.work_failed", SpecChange, [], true;
+    /// A spec was called off.
+    SpecCancelled = "spec.cancelled", SpecChange, [Reaper], true;
+    /// A failed or blocked spec goes on.
+    SpecResumed = "spec.resumed", SpecChange, [Planner], true;
+
+    /// A ticket was written.
+    TicketCreated = "TICKET_CREATED", TicketChange, [], true;
+    /// A ticket moved.
+    TicketStatusChanged = "TICKET_STATUS_CHANGED", TicketChange, [Dispatcher], true;
+
+    /// A task was written.
+    TaskCreated = "TASK_CREATED", TaskChange, [Dispatcher], true;
+    /// A dispatcher claimed a task.
+    TaskClaimed = "TASK_CLAIMED", TaskChange, [], true;
+    /// A sandbox is bound to a task.
+    TaskAssigned = "TASK_ASSIGNED", TaskChange, [], true;
+    /// An agent began.
+    TaskStarted = "TASK_STARTED", TaskChange, [], true;
+    /// An agent says done.
+    TaskValidationRequested = "TASK_VALIDATION_REQUESTED", TaskChange, [Validator], true;
+    /// The platform began to look.
+    TaskValidationStarted = "validation_started", TaskChange, [], true;
+    /// The platform's checks failed.
+    TaskValidationFailed = "TASK_VALIDATION_FAILED", TaskChange, [Dispatcher], true;
+    /// The platform's checks passed.
+    TaskCompleted = "TASK_COMPLETED", TaskChange, [Dispatcher, Merger, Finisher], true;
+    /// A task moved for the named reason.
+    TaskStatusChanged = "TASK_STATUS_CHANGED", TaskChange, [Dispatcher, Validator, Merger], true;
+    /// A task failed.
+    TaskFailed = "TASK_FAILED", TaskChange, [Dispatcher, Finisher], true;
+    /// A failed task waits for its next try.
+    TaskRetryScheduled = "TASK_RETRY_SCHEDULED", TaskChange, [Dispatcher], true;
+    /// A task will not be tried again.
+    TaskPermanentlyFailed = "TASK_PERMANENTLY_FAILED", TaskChange, [Finisher, Merger], true;
+    /// A task waits for something outside.
+    TaskBlocked = "TASK_BLOCKED", TaskChange, [Finisher], true;
+    /// A task's block is gone.
+    TaskUnblocked = "TASK_UNBLOCKED", TaskChange, [Dispatcher], true;
+    /// A task was called off.
+    TaskCancelled = "TASK_CANCELLED", TaskChange, [Finisher, Reaper, Merger], true;
+
+    /// A sandbox is being made for an attempt.
+    AttemptStarting = "attempt.starting", AttemptChange, [], false;
+    /// A worker reported for the first time.
+    AgentStarted = "agent.started", AttemptChange, [], true;
+    /// An attempt ended.
+    AttemptEnded = "attempt.ended", AttemptChange, [Planner, Dispatcher, Validator, Merger], true;
+    /// One turn of an agent is durable.
+    TurnCommitted = "agent.turn", TurnDone, [], true;
+    /// An agent did something worth showing.
+    AgentActivity = "agent.activity", Activity, [], true;
+    /// A sandbox moved.
+    SandboxStateChanged = "sandbox.state_changed", SandboxChange, [Reaper], false;
+    /// A sandbox runs.
+    SandboxSpawned = "SANDBOX_SPAWNED", SandboxChange, [], true;
+    /// A sandbox is gone.
+    SandboxTerminated = "SANDBOX_TERMINATED", SandboxChange, [Dispatcher], true;
+    /// A message waits for an agent.
+    MessageQueued = "SANDBOX_MESSAGE_QUEUED", MessageChange, [], true;
+
+    /// A check was run and its receipt stored.
+    ReceiptStored = "receipt.stored", ReceiptDone, [Finisher], true;
+    /// A task's commits wait for their turn.
+    MergeQueued = "merge.queued", MergeChange, [Merger], true;
+    /// A task needs no merge.
+    MergeSkipped = "merge.skipped", MergeChange, [Dispatcher, Finisher], true;
+    /// A merge has its turn.
+    MergeStarted = "merge.started", MergeChange, [], true;
+    /// A merge's tree is under check.
+    MergeVerifying = "merge.verifying", MergeChange, [Validator], true;
+    /// A merge conflicts.
+    MergeConflict = "merge.conflict", MergeChange, [Dispatcher], true;
+    /// A task resolves a conflict.
+    MergeResolving = "merge.resolving", MergeChange, [Dispatcher], true;
+    /// A merge landed.
+    MergeCompleted = "merge.completed", MergeChange, [Dispatcher, Merger, Finisher], true;
+    /// A merge was refused; its task goes back.
+    MergeRefused = "merge.refused", MergeChange, [Dispatcher, Merger], true;
+    /// A merge starts over because its target moved.
+    MergeRestarted = "merge.restarted", MergeChange, [Merger], true;
+    /// A merge waits for a person.
+    MergeManual = "merge.manual", MergeChange, [Finisher], true;
+    /// A merge was called off.
+    MergeCancelled = "merge.cancelled", MergeChange, [Merger], true;
+
+    /// An agent found work; a task carries it.
+    DiscoveryRecorded = "discovery.recorded", DiscoveryDone, [], true;
+    /// An integration branch arrived in the user's repository.
+    HandOverCompleted = "hand_over.completed", HandOverDone, [Finisher], true;
+    /// A model call was paid for.
+    CostRecorded = "cost.recorded", CostDone, [], true;
+}
+
+/// An event as it goes into the outbox; the store gives it its number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewEvent {
+    /// Globally unique.
+    pub id: EventId,
+    /// The tenant.
+    pub org: OrgId,
+    /// The project, where there is one.
+    pub project: Option<ProjectId>,
+    /// The spec, where there is one.
+    pub spec: Option<SpecId>,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// An event as read from the outbox.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredEvent {
+    /// Position in the organisation's log, gap-free from 1.
+    pub seq: i64,
+    /// Globally unique.
+    pub event_id: EventId,
+    /// The spec, where there is one.
+    pub spec_id: Option<SpecId>,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_event_is_orphaned() {
+        for kind in EventKind::ALL {
+            assert!(
+                kind.display() || !kind.consumers().is_empty(),
+                "`{}` has neither a consumer nor a display",
+                kind.as_str()
+            );
+            assert_eq!(EventKind::parse(kind.as_str()), Some(*kind));
+        }
+    }
+
+    #[test]
+    fn every_consumer_consumes() {
+        for consumer in Consumer::ALL {
+            assert!(
+                EventKind::ALL.iter().any(|k| k.consumers().contains(&consumer)),
+                "{} is woken by nothing",
+                consumer.as_str()
+            );
+        }
+    }
+}

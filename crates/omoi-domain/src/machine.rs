@@ -1,1 +1,132 @@
-//! machine.
+//! State machines as tables.
+//!
+//! Every status in the database moves only along a row of its machine's table, and each row names
+//! the event that tells of it. A pair that is not in the table is an error everywhere.
+
+use crate::event::EventKind;
+
+/// One allowed move.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule<S: 'static> {
+    /// Status before.
+    pub from: S,
+    /// Status after.
+    pub to: S,
+    /// The event written with the move.
+    pub event: EventKind,
+}
+
+/// A closed set of statuses with its table of moves.
+pub trait Machine: Copy + Eq + std::fmt::Debug + 'static {
+    /// The machine's name, as in errors.
+    const NAME: &'static str;
+    /// Every status.
+    const ALL: &'static [Self];
+    /// Every allowed move.
+    const RULES: &'static [Rule<Self>];
+    /// The stored text of a status.
+    fn as_str(self) -> &'static str;
+    /// Reads a stored status.
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|s| s.as_str() == text)
+    }
+}
+
+/// The move is not in the machine's table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a {machine} cannot go from `{from}` to `{to}`")]
+pub struct InvalidTransition {
+    /// The machine asked.
+    pub machine: &'static str,
+    /// Status before.
+    pub from: &'static str,
+    /// Status wanted.
+    pub to: &'static str,
+}
+
+/// The event of the move `from` → `to`.
+///
+/// # Errors
+/// [`InvalidTransition`] when the table has no such row.
+pub fn transition<S: Machine>(from: S, to: S) -> Result<EventKind, InvalidTransition> {
+    S::RULES
+        .iter()
+        .find(|rule| rule.from == from && rule.to == to)
+        .map(|rule| rule.event)
+        .ok_or(InvalidTransition { machine: S::NAME, from: from.as_str(), to: to.as_str() })
+}
+
+/// Declares a status enum with its stored texts and its table of moves.
+#[macro_export]
+macro_rules! machine {
+    (
+        $(#[doc = $doc:literal])+
+        $name:ident ($label:literal) {
+            $($(#[doc = $vdoc:literal])+ $variant:ident = $text:literal,)+
+        }
+        $($from:ident => $($to:ident : $event:ident),+ ;)*
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[doc = $vdoc])+ #[serde(rename = $text)] $variant,)+ }
+
+        impl $crate::machine::Machine for $name {
+            const NAME: &'static str = $label;
+            const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            const RULES: &'static [$crate::machine::Rule<Self>] = &[
+                $($($crate::machine::Rule {
+                    from: Self::$from,
+                    to: Self::$to,
+                    event: $crate::event::EventKind::$event,
+                },)+)*
+            ];
+            fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str($crate::machine::Machine::as_str(*self))
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempt::AttemptState;
+    use crate::merge::{IntegrationState, MergeState};
+    use crate::sandbox::SandboxState;
+    use crate::spec::{PhaseState, SpecStatus};
+    use crate::task::TaskStatus;
+    use crate::ticket::TicketStatus;
+
+    fn check<S: Machine>() {
+        for (i, rule) in S::RULES.iter().enumerate() {
+            assert_ne!(rule.from, rule.to, "{}: self move {rule:?}", S::NAME);
+            let twin = S::RULES[i + 1..].iter().any(|r| r.from == rule.from && r.to == rule.to);
+            assert!(!twin, "{}: {rule:?} stands twice", S::NAME);
+        }
+        for from in S::ALL {
+            assert_eq!(S::parse(from.as_str()), Some(*from));
+            for to in S::ALL {
+                let listed = S::RULES.iter().any(|r| r.from == *from && r.to == *to);
+                assert_eq!(transition(*from, *to).is_ok(), listed);
+            }
+        }
+    }
+
+    #[test]
+    fn tables_are_sound() {
+        check::<TaskStatus>();
+        check::<TicketStatus>();
+        check::<SpecStatus>();
+        check::<PhaseState>();
+        check::<AttemptState>();
+        check::<SandboxState>();
+        check::<MergeState>();
+        check::<IntegrationState>();
+    }
+}

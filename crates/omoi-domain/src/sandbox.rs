@@ -1,1 +1,36 @@
-//! sandbox.
+//! Sandboxes: where attempts run.
+
+crate::machine! {
+    /// Where a sandbox stands.
+    SandboxState ("sandbox") {
+        /// The row is written, nothing was asked of the provider.
+        Pending = "pending",
+        /// The provider was asked.
+        Creating = "creating",
+        /// It runs.
+        Running = "running",
+        /// Its worker reported an outcome.
+        Completing = "completing",
+        /// The outcome is applied.
+        Completed = "completed",
+        /// It died or never came up.
+        Failed = "failed",
+        /// It is gone.
+        Terminated = "terminated",
+    }
+    Pending => Creating: SandboxStateChanged, Terminated: SandboxTerminated;
+    Creating => Running: SandboxSpawned, Failed: SandboxStateChanged, Terminated: SandboxTerminated;
+    Running => Completing: SandboxStateChanged, Failed: SandboxStateChanged,
+        Terminated: SandboxTerminated;
+    Completing => Completed: SandboxStateChanged, Running: SandboxStateChanged,
+        Terminated: SandboxTerminated;
+    Completed => Terminated: SandboxTerminated;
+    Failed => Terminated: SandboxTerminated;
+}
+
+impl SandboxState {
+    /// Whether processes of it may still exist.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Pending | Self::Creating | Self::Running | Self::Completing)
+    }
+}

@@ -1,1 +1,57 @@
-//! spec.
+//! Specs: a feature idea on its way to merged code. A run is its spec.
+
+crate::machine! {
+    /// Where a spec stands.
+    SpecStatus ("spec") {
+        /// Written down, not started.
+        Draft = "draft",
+        /// A phase runs.
+        Executing = "executing",
+        /// A person must approve a phase.
+        AwaitingApproval = "awaiting_approval",
+        /// Planned: tickets and tasks exist, nobody has released them.
+        Completed = "completed",
+        /// Its tasks run.
+        Working = "working",
+        /// Proven and handed over.
+        Delivered = "delivered",
+        /// It cannot go on without a change from outside.
+        Blocked = "blocked",
+        /// A phase or a needed task failed for good.
+        Failed = "failed",
+        /// A person called it off.
+        Cancelled = "cancelled",
+    }
+    Draft => Executing: SpecExecutionStarted, Cancelled: SpecCancelled;
+    Executing => Completed: SpecExecutionCompleted, AwaitingApproval: SpecAwaitingApproval,
+        Blocked: SpecBlocked, Failed: SpecExecutionFailed, Cancelled: SpecCancelled;
+    AwaitingApproval => Executing: SpecApproved, Cancelled: SpecCancelled;
+    Completed => Working: SpecWorkStarted, Executing: SpecResumed, Cancelled: SpecCancelled;
+    Working => Delivered: SpecDelivered, Blocked: SpecBlocked, Failed: SpecWorkFailed,
+        Cancelled: SpecCancelled;
+    Blocked => Executing: SpecResumed, Working: SpecWorkStarted, Cancelled: SpecCancelled;
+    Failed => Executing: SpecResumed, Working: SpecWorkStarted, Cancelled: SpecCancelled;
+    Delivered => Working: SpecWorkStarted;
+}
+
+crate::machine! {
+    /// Where one phase of a spec stands.
+    PhaseState ("spec phase") {
+        /// Not begun, or stale.
+        Pending = "pending",
+        /// An attempt runs.
+        Running = "running",
+        /// An attempt was refused; the next waits for its time.
+        Backoff = "backoff",
+        /// Its output is accepted.
+        Passed = "passed",
+        /// No attempt is left.
+        Failed = "failed",
+    }
+    Pending => Running: SpecPhaseStarted;
+    Running => Passed: SpecPhaseCompleted, Backoff: SpecPhaseRetry, Failed: SpecPhaseFailed,
+        Pending: SpecPhaseStale;
+    Backoff => Running: SpecPhaseStarted, Failed: SpecPhaseFailed, Pending: SpecPhaseStale;
+    Passed => Pending: SpecPhaseStale;
+    Failed => Pending: SpecPhaseStale;
+}

@@ -1,0 +1,329 @@
+//! What events carry.
+
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::{AttemptState, Subject};
+use crate::id::{
+    AttemptId, CheckId, DiscoveryId, HandOverId, MergeId, MessageId, ReceiptId, SandboxId, SpecId,
+    TaskId, TicketId,
+};
+use crate::merge::IntegrationState;
+use crate::sandbox::SandboxState;
+use crate::spec::SpecStatus;
+use crate::task::TaskStatus;
+use crate::ticket::TicketStatus;
+
+/// A spec moved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpecChange {
+    /// The spec.
+    pub spec_id: SpecId,
+    /// `n` of `SPEC-n`.
+    pub number: i64,
+    /// Its title.
+    pub title: String,
+    /// Status before; none when it was created.
+    pub from: Option<SpecStatus>,
+    /// Status after.
+    pub to: SpecStatus,
+    /// Why, where that is not plain.
+    pub reason: Option<String>,
+}
+
+/// A phase moved or was judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseChange {
+    /// The spec.
+    pub spec_id: SpecId,
+    /// The phase.
+    pub phase: String,
+    /// Attempts begun, from 1.
+    pub attempt: u32,
+    /// The evaluator's score, where it spoke.
+    pub score: Option<f64>,
+    /// Whether the output passed, where the evaluator spoke.
+    pub passed: Option<bool>,
+    /// Codes of the blockers it found.
+    pub blockers: Vec<String>,
+    /// Failure kind, or why the phase moved.
+    pub reason: Option<String>,
+    /// What the next attempt is told.
+    pub feedback: Option<String>,
+    /// Milliseconds from the phase's first attempt to now, when it ended.
+    pub took_ms: Option<i64>,
+}
+
+/// An item of a phase was accepted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ItemAccepted {
+    /// The spec.
+    pub spec_id: SpecId,
+    /// The phase.
+    pub phase: String,
+    /// The section of the output.
+    pub section: String,
+    /// The item's key.
+    pub key: String,
+    /// Position in the phase's journal.
+    pub seq: i64,
+}
+
+/// What sync wrote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SyncDone {
+    /// The spec.
+    pub spec_id: SpecId,
+    /// Tickets written.
+    pub tickets: u32,
+    /// Tasks written.
+    pub tasks: u32,
+    /// Requirements written.
+    pub requirements: u32,
+    /// Criteria written.
+    pub criteria: u32,
+    /// Checks written.
+    pub checks: u32,
+    /// Share of requirements covered, 0 to 100.
+    pub coverage_percent: f64,
+}
+
+/// A planning run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanningEnded {
+    /// The spec.
+    pub spec_id: SpecId,
+    /// Whether every phase passed.
+    pub success: bool,
+    /// Phases that passed.
+    pub phases_completed: Vec<String>,
+    /// The phase that failed, if one did.
+    pub failed_phase: Option<String>,
+}
+
+/// A ticket was written or moved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TicketChange {
+    /// The ticket.
+    pub ticket_id: TicketId,
+    /// `n` of `TKT-n`.
+    pub number: i64,
+    /// Its title.
+    pub title: String,
+    /// Status before; none when it was created.
+    pub from: Option<TicketStatus>,
+    /// Status after.
+    pub to: TicketStatus,
+}
+
+/// A task was written or moved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskChange {
+    /// The task.
+    pub task_id: TaskId,
+    /// Its ticket.
+    pub ticket_id: TicketId,
+    /// `n` of `TSK-n`.
+    pub number: i64,
+    /// Its title.
+    pub title: String,
+    /// Its type.
+    pub task_type: String,
+    /// Status before; none when it was created.
+    pub from: Option<TaskStatus>,
+    /// Status after.
+    pub to: TaskStatus,
+    /// The attempt at work, where there is one.
+    pub attempt_id: Option<AttemptId>,
+    /// Times it was sent back.
+    pub round: u32,
+    /// Why, where that is not plain.
+    pub reason: Option<String>,
+}
+
+/// An attempt moved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptChange {
+    /// The attempt.
+    pub attempt_id: AttemptId,
+    /// What it tries.
+    pub subject: Subject,
+    /// Row id of what it tries.
+    pub subject_id: String,
+    /// Times the subject was sent back.
+    pub round: u32,
+    /// Its fence.
+    pub fence: i64,
+    /// State before.
+    pub from: AttemptState,
+    /// State after.
+    pub to: AttemptState,
+    /// Why it ended.
+    pub stop_reason: Option<String>,
+    /// The sandbox rung it ran on.
+    pub rung: Option<String>,
+}
+
+/// A turn is durable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TurnDone {
+    /// The attempt.
+    pub attempt_id: AttemptId,
+    /// What it tries.
+    pub subject: Subject,
+    /// Row id of what it tries.
+    pub subject_id: String,
+    /// Turn number, from 0.
+    pub n: u32,
+    /// Snapshot of the work tree, when it changed.
+    pub wip_sha: Option<String>,
+}
+
+/// An agent did something worth showing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Activity {
+    /// The attempt.
+    pub attempt_id: AttemptId,
+    /// What it tries.
+    pub subject: Subject,
+    /// Row id of what it tries.
+    pub subject_id: String,
+    /// Worker event type, such as `agent.file_edited`.
+    pub kind: String,
+    /// One line for people.
+    pub summary: String,
+    /// Lines added so far by this event.
+    pub lines_added: u32,
+    /// Lines removed by this event.
+    pub lines_removed: u32,
+}
+
+/// A sandbox moved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SandboxChange {
+    /// The sandbox.
+    pub sandbox_id: SandboxId,
+    /// Its attempt.
+    pub attempt_id: AttemptId,
+    /// State before.
+    pub from: SandboxState,
+    /// State after.
+    pub to: SandboxState,
+    /// The rung it runs on.
+    pub rung: String,
+    /// Why it ended.
+    pub reason: Option<String>,
+}
+
+/// A message waits for an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MessageChange {
+    /// The message.
+    pub message_id: MessageId,
+    /// The task steered.
+    pub task_id: TaskId,
+    /// `user_message`, `system`, `interrupt` …
+    pub message_type: String,
+    /// The first 100 characters.
+    pub content: String,
+}
+
+/// A check was run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReceiptDone {
+    /// The receipt.
+    pub receipt_id: ReceiptId,
+    /// The check.
+    pub check_id: CheckId,
+    /// The task it was run for, where it was.
+    pub task_id: Option<TaskId>,
+    /// `proof`, `regression` or `suite`.
+    pub kind: String,
+    /// `task`, `merge`, `head` or `base`: why it was run.
+    pub stage: String,
+    /// The commit it was run on.
+    pub commit: String,
+    /// Whether it exited 0.
+    pub passed: bool,
+    /// Its exit code; none when it was stopped.
+    pub exit_code: Option<i32>,
+    /// The command.
+    pub command: String,
+    /// Wall time.
+    pub took_ms: i64,
+}
+
+/// A merge moved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MergeChange {
+    /// The merge, where a row exists.
+    pub merge_id: Option<MergeId>,
+    /// The task whose commits it lands.
+    pub task_id: TaskId,
+    /// `n` of its `TSK-n`.
+    pub number: i64,
+    /// The integration branch.
+    pub target_branch: String,
+    /// The task's integration state after.
+    pub state: IntegrationState,
+    /// Paths in conflict.
+    pub conflicts: Vec<String>,
+    /// The landed commit.
+    pub result_sha: Option<String>,
+    /// The task that resolves the conflict.
+    pub resolve_task: Option<TaskId>,
+    /// Why, where that is not plain.
+    pub reason: Option<String>,
+}
+
+/// Work found on the way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DiscoveryDone {
+    /// The discovery.
+    pub discovery_id: DiscoveryId,
+    /// `bug`, `missing_requirement` …
+    pub discovery_type: String,
+    /// The task whose agent found it.
+    pub source_task_id: TaskId,
+    /// `n` of the source's `TSK-n`.
+    pub source_number: i64,
+    /// The task that carries it; none when a cap refused it.
+    pub task_id: Option<TaskId>,
+    /// `n` of the spawned `TSK-n`.
+    pub number: Option<i64>,
+    /// One line.
+    pub title: String,
+    /// Why nothing was spawned.
+    pub refused: Option<String>,
+}
+
+/// A branch was handed over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HandOverDone {
+    /// The hand-over.
+    pub hand_over_id: HandOverId,
+    /// The spec.
+    pub spec_id: SpecId,
+    /// The branch in the user's repository.
+    pub branch: String,
+    /// Its head.
+    pub head: String,
+    /// Something the user should know, such as a name that was taken.
+    pub note: Option<String>,
+}
+
+/// A model call was paid for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CostDone {
+    /// The attempt that asked.
+    pub attempt_id: AttemptId,
+    /// Role of the asker.
+    pub role: String,
+    /// Model that answered.
+    pub model: String,
+    /// Tokens in and out.
+    pub tokens: i64,
+    /// Price in millionths of a dollar.
+    pub cost_microusd: i64,
+    /// Milliseconds the model took.
+    pub latency_ms: i64,
+}
