@@ -1,0 +1,97 @@
+//! Output of the requirements phase: EARS sentences with acceptance criteria.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Priority, text_enum};
+
+/// The requirements of the feature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequirementsOutput {
+    /// Name of the feature.
+    pub feature_name: String,
+    /// 5 to 50 requirements, not all of one priority.
+    pub requirements: Vec<Requirement>,
+    /// What is taken for granted.
+    pub assumptions: Vec<String>,
+    /// What the feature will not do.
+    pub out_of_scope: Vec<String>,
+    /// What nobody knows yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open_questions: Vec<String>,
+    /// Links back to the product requirements and on to the design.
+    pub traceability: Traceability,
+}
+
+text_enum! {
+    /// What a requirement is about; the middle part of its id.
+    RequirementType {
+        /// Behaviour (`FUNC`).
+        Functional = "functional",
+        /// Speed and size (`PERF`).
+        Performance = "performance",
+        /// Safety of data and access (`SEC`).
+        Security = "security",
+        /// Ease of use (`USE`).
+        Usability = "usability",
+        /// Keeping on working (`REL`).
+        Reliability = "reliability",
+        /// A limit from outside (`CON`).
+        Constraint = "constraint",
+    }
+}
+
+impl RequirementType {
+    /// The category code inside a requirement id.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Functional => "FUNC",
+            Self::Performance => "PERF",
+            Self::Security => "SEC",
+            Self::Usability => "USE",
+            Self::Reliability => "REL",
+            Self::Constraint => "CON",
+        }
+    }
+}
+
+/// One requirement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    /// `REQ-<FEATURE>-<FUNC|PERF|SEC|USE|REL|CON>-NNN`, unique.
+    pub id: String,
+    /// A capability in 3 to 6 words; not a bare category name, not an id.
+    pub title: String,
+    /// What it is about.
+    #[serde(rename = "type")]
+    pub kind: RequirementType,
+    /// Free grouping label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// How much it matters.
+    pub priority: Priority,
+    /// One EARS sentence with exactly one normative word.
+    pub text: String,
+    /// At least two testable criteria; criterion n has the id `<REQ id>#n`.
+    pub acceptance_criteria: Vec<String>,
+    /// Requirements this one needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<String>,
+    /// Stories this serves, `US-NNN`.
+    pub user_stories: Vec<String>,
+    /// Remarks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+}
+
+/// Links to the documents before and after.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Traceability {
+    /// Sections of the product requirements that were used.
+    pub prd_sections: Vec<String>,
+    /// Components of the design, where already known.
+    pub design_components: Vec<String>,
+}
