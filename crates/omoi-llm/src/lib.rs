@@ -1,1 +1,4 @@
 //! Model wire formats, gateway, structured output, simulated model
+
+pub mod scenario;
+pub mod wire;

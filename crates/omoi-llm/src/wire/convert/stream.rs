@@ -1,0 +1,234 @@
+//! OpenAI stream to Anthropic stream.
+
+use std::collections::BTreeMap;
+
+use super::response::{stop_reason, usage_from_chat};
+use crate::wire::Extra;
+use crate::wire::anthropic::{
+    Bare, ContentBlock, ContentBlockDelta, ContentBlockStart, ContentBlockStop, Delta, ErrorDetail,
+    InputJsonDelta, MessageDelta, MessageDeltaBody, MessageStart, MessageTag, MessagesResponse,
+    Role, StreamError, StreamEvent, TextDelta, ThinkingBlock, ThinkingDelta, TokenUsage,
+    error_of_status,
+};
+use crate::wire::openai::{ChatChunk, ChatDelta, ChatError, FinishReason, ToolCallDelta};
+
+/// Turns chunks into events, one answer long.
+///
+/// Words and reasoning are blocks of their own, closed when the other kind or a call begins. Calls stay
+/// open until the end, because chunks may take turns between calls.
+#[derive(Debug, Default)]
+pub struct ChunkConverter {
+    id: Option<String>,
+    blocks: usize,
+    prose: Option<(Prose, usize)>,
+    calls: BTreeMap<usize, Call>,
+    finish: Option<FinishReason>,
+    usage: TokenUsage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prose {
+    Words,
+    Reasoning,
+}
+
+/// A call under way; its block begins once the name is known.
+#[derive(Debug, Default)]
+struct Call {
+    block: Option<usize>,
+    id: Option<String>,
+    name: String,
+    held_arguments: String,
+}
+
+impl ChunkConverter {
+    /// The events that `chunk` stands for.
+    pub fn push(&mut self, chunk: &ChatChunk) -> Vec<StreamEvent> {
+        let mut out = Vec::new();
+        if let Some(error) = &chunk.error {
+            out.push(error_event(error));
+            return out;
+        }
+        if self.id.is_none() {
+            self.id = Some(chunk.id.clone());
+            out.push(message_start(chunk));
+        }
+        if let Some(usage) = &chunk.usage {
+            self.usage.merge(&usage_from_chat(usage));
+        }
+        for choice in chunk.choices.iter().filter(|c| c.index == 0) {
+            self.push_delta(&choice.delta, &mut out);
+            if choice.finish_reason.is_some() {
+                self.finish.clone_from(&choice.finish_reason);
+            }
+        }
+        out
+    }
+
+    /// The events that end the answer, or `None` when the stream never said why it ended: it was cut.
+    pub fn finish(mut self) -> Option<Vec<StreamEvent>> {
+        let reason = self.finish.take()?;
+        let mut out = Vec::new();
+        self.close_prose(&mut out);
+        // A call that never got a name cannot be run by anyone; its absence shows as an empty answer.
+        let named = self.calls.values().filter_map(|call| call.block);
+        out.extend(named.map(block_stop));
+        let called = self.calls.values().any(|call| call.block.is_some());
+        out.push(StreamEvent::MessageDelta(MessageDelta {
+            delta: MessageDeltaBody {
+                stop_reason: Some(stop_reason(&reason, called)),
+                ..MessageDeltaBody::default()
+            },
+            usage: self.usage,
+            extra: Extra::new(),
+        }));
+        out.push(StreamEvent::MessageStop(Bare::default()));
+        Some(out)
+    }
+
+    fn push_delta(&mut self, delta: &ChatDelta, out: &mut Vec<StreamEvent>) {
+        if let Some(text) = non_empty(delta.reasoning_content.as_deref()) {
+            let index = self.open_prose(Prose::Reasoning, out);
+            let thinking = text.to_owned();
+            out.push(block_delta(
+                index,
+                Delta::Thinking(ThinkingDelta { thinking }),
+            ));
+        }
+        for text in [&delta.content, &delta.refusal] {
+            if let Some(text) = non_empty(text.as_deref()) {
+                let index = self.open_prose(Prose::Words, out);
+                let text = text.to_owned();
+                out.push(block_delta(index, Delta::Text(TextDelta { text })));
+            }
+        }
+        for piece in &delta.tool_calls {
+            self.push_call(piece, out);
+        }
+    }
+
+    fn push_call(&mut self, piece: &ToolCallDelta, out: &mut Vec<StreamEvent>) {
+        self.close_prose(out);
+        let answer_id = self.id.as_deref().unwrap_or_default();
+        let call = self.calls.entry(piece.index).or_default();
+        if let Some(id) = non_empty(piece.id.as_deref()) {
+            call.id.get_or_insert_with(|| id.to_owned());
+        }
+        let function = piece.function.clone().unwrap_or_default();
+        if call.block.is_none() {
+            call.name.push_str(&function.name.unwrap_or_default());
+        }
+        call.held_arguments
+            .push_str(&function.arguments.unwrap_or_default());
+        if call.block.is_none() && !call.name.is_empty() {
+            // Some servers name no call; the answer's id makes ours differ between answers.
+            let id = call
+                .id
+                .clone()
+                .unwrap_or_else(|| format!("call_{answer_id}_{}", piece.index));
+            call.block = Some(self.blocks);
+            out.push(block_start(
+                self.blocks,
+                ContentBlock::tool_use(id, &call.name, serde_json::json!({})),
+            ));
+            self.blocks += 1;
+        }
+        if let Some(index) = call.block
+            && !call.held_arguments.is_empty()
+        {
+            let partial_json = std::mem::take(&mut call.held_arguments);
+            out.push(block_delta(
+                index,
+                Delta::InputJson(InputJsonDelta { partial_json }),
+            ));
+        }
+    }
+
+    fn open_prose(&mut self, kind: Prose, out: &mut Vec<StreamEvent>) -> usize {
+        match self.prose {
+            Some((open, index)) if open == kind => return index,
+            _ => self.close_prose(out),
+        }
+        let index = self.blocks;
+        self.blocks += 1;
+        self.prose = Some((kind, index));
+        let block = match kind {
+            Prose::Words => ContentBlock::text(""),
+            Prose::Reasoning => ContentBlock::Thinking(ThinkingBlock::default()),
+        };
+        out.push(block_start(index, block));
+        index
+    }
+
+    fn close_prose(&mut self, out: &mut Vec<StreamEvent>) {
+        if let Some((_, index)) = self.prose.take() {
+            out.push(block_stop(index));
+        }
+    }
+}
+
+fn non_empty(text: Option<&str>) -> Option<&str> {
+    text.filter(|t| !t.is_empty())
+}
+
+fn message_start(chunk: &ChatChunk) -> StreamEvent {
+    StreamEvent::MessageStart(MessageStart {
+        message: MessagesResponse {
+            id: chunk.id.clone(),
+            kind: MessageTag::Message,
+            role: Role::Assistant,
+            model: chunk.model.clone(),
+            content: Vec::new(),
+            stop_reason: None,
+            stop_sequence: None,
+            // Readers expect both figures; the real ones come at the end.
+            usage: TokenUsage {
+                input_tokens: Some(0),
+                output_tokens: Some(0),
+                ..TokenUsage::default()
+            },
+            extra: Extra::new(),
+        },
+        extra: Extra::new(),
+    })
+}
+
+fn block_start(index: usize, content_block: ContentBlock) -> StreamEvent {
+    StreamEvent::ContentBlockStart(ContentBlockStart {
+        index,
+        content_block,
+        extra: Extra::new(),
+    })
+}
+
+fn block_delta(index: usize, delta: Delta) -> StreamEvent {
+    StreamEvent::ContentBlockDelta(ContentBlockDelta {
+        index,
+        delta,
+        extra: Extra::new(),
+    })
+}
+
+fn block_stop(index: usize) -> StreamEvent {
+    StreamEvent::ContentBlockStop(ContentBlockStop {
+        index,
+        extra: Extra::new(),
+    })
+}
+
+/// Servers that fail inside a stream put a status into `code`; without one it is the server's own fault.
+fn error_event(error: &ChatError) -> StreamEvent {
+    let code = error.code.as_ref();
+    let status = code
+        .and_then(|c| c.as_u64().or_else(|| c.as_str()?.parse().ok()))
+        .and_then(|c| u16::try_from(c).ok())
+        .unwrap_or(500);
+    StreamEvent::Error(StreamError {
+        error: ErrorDetail {
+            kind: error_of_status(status).to_owned(),
+            message: error.message.clone(),
+            extra: Extra::new(),
+        },
+        extra: Extra::new(),
+    })
+}

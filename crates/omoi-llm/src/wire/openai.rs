@@ -1,0 +1,630 @@
+//! OpenAI chat completions: request, response, stream chunks, errors.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Extra;
+
+/// The `data:` line that ends a stream.
+pub const DONE: &str = "[DONE]";
+
+/// A request to `POST /chat/completions`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatRequest {
+    /// Model name.
+    pub model: String,
+    /// The conversation, oldest first.
+    pub messages: Vec<ChatMessage>,
+    /// Functions the model may call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolDef>,
+    /// Whether and which function must be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ChatToolChoice>,
+    /// More than one call in an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
+    /// Most tokens of the answer; what compatible servers read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// Most tokens of the answer, reasoning included; what OpenAI itself reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_completion_tokens: Option<u32>,
+    /// Randomness of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Nucleus sampling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Texts that end the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+    /// Answer as server-sent events.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stream: bool,
+    /// What a stream reports besides words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream_options: Option<StreamOptions>,
+    /// Shape of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<ResponseFormat>,
+    /// An opaque name of the end user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// One text or several that end the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Stop {
+    /// One text.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+/// What a stream reports besides words.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StreamOptions {
+    /// A last chunk with token counts.
+    #[serde(default)]
+    pub include_usage: bool,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// One message of the conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "lowercase")]
+pub enum ChatMessage {
+    /// Instructions.
+    System(TextMessage),
+    /// Instructions, newer name.
+    Developer(TextMessage),
+    /// The person or program that asks.
+    User(TextMessage),
+    /// The model.
+    Assistant(AssistantMessage),
+    /// What a function gave.
+    Tool(ToolMessage),
+}
+
+/// A message that only says something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TextMessage {
+    /// What is said.
+    pub content: ChatContent,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl TextMessage {
+    /// A message that says `content`.
+    pub fn new(content: impl Into<ChatContent>) -> Self {
+        Self {
+            content: content.into(),
+            extra: Extra::new(),
+        }
+    }
+}
+
+/// What the model said.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AssistantMessage {
+    /// Words; null when it only calls functions.
+    #[serde(default)]
+    pub content: Option<ChatContent>,
+    /// Why it declined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+    /// Reasoning, as several compatible servers report it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<String>,
+    /// Functions it calls.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_as_empty"
+    )]
+    pub tool_calls: Vec<ToolCall>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What a function gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolMessage {
+    /// The outcome.
+    pub content: ChatContent,
+    /// The call this answers.
+    pub tool_call_id: String,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Plain text, or a list of parts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a string or a list of content parts")]
+pub enum ChatContent {
+    /// Words.
+    Text(String),
+    /// The parts in order.
+    Parts(Vec<ChatPart>),
+}
+
+impl ChatContent {
+    /// All words of it.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Parts(parts) => parts
+                .iter()
+                .filter_map(|part| match part {
+                    ChatPart::Text(part) => Some(part.text.as_str()),
+                    ChatPart::ImageUrl(_) | ChatPart::Other(_) => None,
+                })
+                .collect::<Vec<_>>()
+                .join("\n\n"),
+        }
+    }
+}
+
+impl From<String> for ChatContent {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for ChatContent {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+open_enum! {
+    /// One part of a message.
+    pub enum ChatPart {
+        /// Words.
+        Text(TextPart) = "text",
+        /// A picture.
+        ImageUrl(ImageUrlPart) = "image_url",
+    }
+}
+
+/// Words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TextPart {
+    /// The words.
+    pub text: String,
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageUrlPart {
+    /// Where it is.
+    pub image_url: ImageUrl,
+}
+
+/// Where a picture is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageUrl {
+    /// An address, or a `data:` URL with the bytes.
+    pub url: String,
+    /// How closely to look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// The constant `"function"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FunctionTag {
+    /// The only value.
+    #[default]
+    Function,
+}
+
+/// A function the model may call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolDef {
+    /// Always `function`.
+    #[serde(rename = "type")]
+    pub kind: FunctionTag,
+    /// The function.
+    pub function: FunctionDef,
+}
+
+/// A function's name and arguments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FunctionDef {
+    /// The name the model calls it by.
+    pub name: String,
+    /// What it does and when to use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// JSON schema of its arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Value>,
+    /// The vendor enforces the schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+}
+
+/// Whether and which function must be called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ChatToolChoice {
+    /// `none`, `auto` or `required`.
+    Mode(ToolMode),
+    /// This function.
+    Function {
+        /// Always `function`.
+        #[serde(rename = "type")]
+        kind: FunctionTag,
+        /// Its name.
+        function: FunctionName,
+    },
+}
+
+/// How free the model is to call functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolMode {
+    /// It may not.
+    None,
+    /// It decides.
+    Auto,
+    /// It must call one.
+    Required,
+}
+
+/// A function's name alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionName {
+    /// The name.
+    pub name: String,
+}
+
+/// The model calls a function.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// Names the call; the result refers to it.
+    pub id: String,
+    /// Always `function`.
+    #[serde(rename = "type", default)]
+    pub kind: FunctionTag,
+    /// The call.
+    pub function: FunctionCall,
+}
+
+/// A function with its arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionCall {
+    /// The name.
+    pub name: String,
+    /// The arguments as JSON text, as the model wrote it: it may not parse.
+    pub arguments: String,
+}
+
+/// Shape of the answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ResponseFormat {
+    /// Free text.
+    Text,
+    /// Some JSON object.
+    JsonObject,
+    /// JSON that fits a schema.
+    JsonSchema {
+        /// The schema and its name.
+        json_schema: JsonSchemaFormat,
+    },
+}
+
+/// A named schema.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JsonSchemaFormat {
+    /// Letters, digits, `_` and `-`.
+    pub name: String,
+    /// The schema.
+    pub schema: Value,
+    /// The vendor enforces it, which bars parts of the schema language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatResponse {
+    /// The vendor's name for this answer.
+    pub id: String,
+    /// Always `chat.completion`.
+    #[serde(default = "completion")]
+    pub object: String,
+    /// Seconds since the epoch.
+    #[serde(default)]
+    pub created: i64,
+    /// The model that answered.
+    pub model: String,
+    /// The answers; we ask for one.
+    pub choices: Vec<Choice>,
+    /// Token counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<ChatUsage>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Which answer.
+    #[serde(default)]
+    pub index: usize,
+    /// What was said. Its `role` is `assistant`.
+    pub message: ChatMessage,
+    /// Why it ended.
+    pub finish_reason: Option<FinishReason>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+open_words! {
+    /// Why an answer ended.
+    pub enum FinishReason {
+        /// The model was done, or a stop text came up.
+        Stop = "stop",
+        /// The token limit was reached.
+        Length = "length",
+        /// The model waits for function results.
+        ToolCalls = "tool_calls",
+        /// The older name of the same.
+        FunctionCall = "function_call",
+        /// The vendor held the answer back.
+        ContentFilter = "content_filter",
+    }
+}
+
+/// One event of a streamed answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatChunk {
+    /// The vendor's name for this answer.
+    #[serde(default)]
+    pub id: String,
+    /// Always `chat.completion.chunk`.
+    #[serde(default = "chunk")]
+    pub object: String,
+    /// Seconds since the epoch.
+    #[serde(default)]
+    pub created: i64,
+    /// The model that answers.
+    #[serde(default)]
+    pub model: String,
+    /// What is new; empty in the chunk that brings the token counts.
+    #[serde(default)]
+    pub choices: Vec<ChunkChoice>,
+    /// Token counts of the whole answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<ChatUsage>,
+    /// The answer failed on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ChatError>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What is new in one answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChunkChoice {
+    /// Which answer.
+    #[serde(default)]
+    pub index: usize,
+    /// What to append.
+    #[serde(default)]
+    pub delta: ChatDelta,
+    /// Why it ended.
+    #[serde(default)]
+    pub finish_reason: Option<FinishReason>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What to append.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChatDelta {
+    /// `assistant`, in the first chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// Why it declines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+    /// Reasoning, as several compatible servers report it.
+    #[serde(default, alias = "reasoning", skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<String>,
+    /// Pieces of function calls.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_as_empty"
+    )]
+    pub tool_calls: Vec<ToolCallDelta>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A piece of a function call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCallDelta {
+    /// Which call of the answer.
+    #[serde(default)]
+    pub index: usize,
+    /// Names the call, in its first piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Always `function`, in its first piece.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<FunctionTag>,
+    /// The piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<FunctionDelta>,
+}
+
+/// A piece of a function's name and arguments.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionDelta {
+    /// The name, in the first piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// More of the arguments' JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<String>,
+}
+
+/// Token counts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChatUsage {
+    /// Tokens read, cached ones included.
+    #[serde(default)]
+    pub prompt_tokens: u64,
+    /// Tokens answered.
+    #[serde(default)]
+    pub completion_tokens: u64,
+    /// Both.
+    #[serde(default)]
+    pub total_tokens: u64,
+    /// Of those read, which were special.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens_details: Option<PromptTokensDetails>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Of the tokens read, which were special.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PromptTokensDetails {
+    /// Read from the prompt cache.
+    #[serde(default)]
+    pub cached_tokens: Option<u64>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// The body of every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatErrorBody {
+    /// What failed.
+    pub error: ChatError,
+}
+
+/// What failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatError {
+    /// For people.
+    pub message: String,
+    /// A stable word.
+    #[serde(rename = "type", default)]
+    pub kind: Option<String>,
+    /// The parameter at fault.
+    #[serde(default)]
+    pub param: Option<String>,
+    /// A stable word or, from some servers, a status number.
+    #[serde(default)]
+    pub code: Option<Value>,
+}
+
+fn completion() -> String {
+    "chat.completion".to_owned()
+}
+
+fn chunk() -> String {
+    "chat.completion.chunk".to_owned()
+}
+
+/// Several servers send `"tool_calls": null` for none.
+fn null_as_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn round_trip<T: Serialize + for<'de> Deserialize<'de>>(wire: Value) {
+        let typed: T = serde_json::from_value(wire.clone()).unwrap();
+        assert_eq!(serde_json::to_value(typed).unwrap(), wire);
+    }
+
+    #[test]
+    fn requests_keep_what_they_do_not_know() {
+        round_trip::<ChatRequest>(json!({
+            "model": "m",
+            "messages": [
+                {"role": "system", "content": "s"},
+                {"role": "developer", "content": "d"},
+                {"role": "user", "name": "bob", "content": [
+                    {"type": "text", "text": "t"},
+                    {"type": "image_url", "image_url": {"url": "data:,"}},
+                    {"type": "input_audio", "input_audio": {"data": ""}}]},
+                {"role": "assistant", "content": null, "tool_calls": [
+                    {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\"a\":"}}]},
+                {"role": "tool", "content": "r", "tool_call_id": "c"}],
+            "tools": [{"type": "function", "function": {"name": "f", "parameters": {}, "strict": true}}],
+            "tool_choice": {"type": "function", "function": {"name": "f"}},
+            "parallel_tool_calls": false, "max_tokens": 4, "stop": ["x"], "stream": true,
+            "stream_options": {"include_usage": true},
+            "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}},
+            "seed": 3,
+        }));
+        let message = json!({"role": "tool", "content": "r"});
+        assert!(
+            serde_json::from_value::<ChatMessage>(message)
+                .unwrap_err()
+                .to_string()
+                .contains("tool_call_id")
+        );
+    }
+
+    #[test]
+    fn answers_and_chunks_round_trip_and_tolerate_gaps() {
+        round_trip::<ChatResponse>(json!({
+            "id": "i", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop", "logprobs": null}],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "prompt_tokens_details": {"cached_tokens": 1}},
+            "system_fingerprint": "f",
+        }));
+        round_trip::<ChatChunk>(json!({
+            "id": "i", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": [
+                {"index": 1, "id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}]}, "finish_reason": null}],
+        }));
+        let bare: ChatChunk = serde_json::from_value(
+            json!({"choices": [{"delta": {"content": "x", "tool_calls": null}}], "usage": null}),
+        )
+        .unwrap();
+        assert_eq!(bare.choices[0].delta.content.as_deref(), Some("x"));
+    }
+}

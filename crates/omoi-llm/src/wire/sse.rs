@@ -1,0 +1,223 @@
+//! Server-sent events, read from bytes as they come and written one at a time.
+
+use thiserror::Error;
+
+/// Most bytes of one event.
+pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of one stream.
+pub const STREAM_BYTES_MAX: usize = 10 * 1024 * 1024;
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its name, when it has one.
+    pub event: Option<String>,
+    /// Its data; the lines of a multi-line event joined by newlines.
+    pub data: String,
+}
+
+/// Why a stream cannot be read on.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum SseError {
+    /// One event is larger than it may be.
+    #[error("a stream event is larger than {limit} bytes")]
+    FrameTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The stream as a whole is larger than it may be.
+    #[error("the stream is larger than {limit} bytes")]
+    StreamTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The bytes are not text.
+    #[error("the stream is not UTF-8")]
+    NotUtf8,
+}
+
+/// Writes one event. Newlines inside `data` become further `data:` lines.
+pub fn encode(event: Option<&str>, data: &str) -> String {
+    let mut out = String::with_capacity(data.len() + 32);
+    if let Some(event) = event {
+        out.push_str("event: ");
+        out.push_str(event);
+        out.push('\n');
+    }
+    for line in data.split('\n') {
+        out.push_str("data: ");
+        out.push_str(line);
+        out.push('\n');
+    }
+    out.push('\n');
+    out
+}
+
+/// Reads events from bytes, however they are cut.
+///
+/// An event that its empty line never ended is not an event: see [`Decoder::is_clean`].
+#[derive(Debug)]
+pub struct Decoder {
+    frame_bytes_max: usize,
+    stream_bytes_max: usize,
+    seen_bytes: usize,
+    line: Vec<u8>,
+    after_cr: bool,
+    first_line: bool,
+    event: Option<String>,
+    data: Option<String>,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::with_limits(FRAME_BYTES_MAX, STREAM_BYTES_MAX)
+    }
+}
+
+impl Decoder {
+    /// A decoder that refuses larger events and streams.
+    pub fn with_limits(frame_bytes_max: usize, stream_bytes_max: usize) -> Self {
+        Self {
+            frame_bytes_max,
+            stream_bytes_max,
+            seen_bytes: 0,
+            line: Vec::new(),
+            after_cr: false,
+            first_line: true,
+            event: None,
+            data: None,
+        }
+    }
+
+    /// Takes the next bytes and gives the events they complete.
+    ///
+    /// # Errors
+    /// Returns [`SseError`] when a limit is passed or a line is not UTF-8; the decoder is then spent.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Frame>, SseError> {
+        self.seen_bytes += bytes.len();
+        if self.seen_bytes > self.stream_bytes_max {
+            let limit = self.stream_bytes_max;
+            return Err(SseError::StreamTooLarge { limit });
+        }
+        let mut frames = Vec::new();
+        for &byte in bytes {
+            // `\r\n` is one line end, even when the two come in different pieces.
+            let lf_of_crlf = std::mem::replace(&mut self.after_cr, byte == b'\r') && byte == b'\n';
+            match byte {
+                b'\n' if lf_of_crlf => {}
+                b'\n' | b'\r' => frames.extend(self.end_line()?),
+                _ => {
+                    self.line.push(byte);
+                    if self.line.len() + self.data.as_ref().map_or(0, String::len)
+                        > self.frame_bytes_max
+                    {
+                        let limit = self.frame_bytes_max;
+                        return Err(SseError::FrameTooLarge { limit });
+                    }
+                }
+            }
+        }
+        Ok(frames)
+    }
+
+    /// Whether the stream may end here: no event was begun and left open.
+    pub fn is_clean(&self) -> bool {
+        self.line.is_empty() && self.event.is_none() && self.data.is_none()
+    }
+
+    fn end_line(&mut self) -> Result<Option<Frame>, SseError> {
+        let bytes = std::mem::take(&mut self.line);
+        let mut line = std::str::from_utf8(&bytes).map_err(|_| SseError::NotUtf8)?;
+        if std::mem::take(&mut self.first_line) {
+            line = line.strip_prefix('\u{feff}').unwrap_or(line);
+        }
+        if line.is_empty() {
+            let event = self.event.take();
+            return Ok(self.data.take().map(|data| Frame { event, data }));
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "event" => self.event = Some(value.to_owned()),
+            "data" => match &mut self.data {
+                Some(data) => {
+                    data.push('\n');
+                    data.push_str(value);
+                }
+                none => *none = Some(value.to_owned()),
+            },
+            // Comments (an empty field name), `id`, `retry` and unknown fields carry nothing for us.
+            _ => {}
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn frame(event: Option<&str>, data: &str) -> Frame {
+        Frame {
+            event: event.map(str::to_owned),
+            data: data.to_owned(),
+        }
+    }
+
+    #[test]
+    fn any_cut_gives_the_same_events() {
+        let text = "\u{feff}event: a\ndata: {\"x\":\"é—日\"}\n\n: comment\r\nid: 3\r\n\
+                    data: one\r\ndata:two\r\n\r\nevent: only\n\ndata\rdata: \r\rdata: [DONE]\n\n";
+        let want = [
+            frame(Some("a"), "{\"x\":\"é—日\"}"),
+            frame(None, "one\ntwo"),
+            frame(None, "\n"),
+            frame(None, "[DONE]"),
+        ];
+        let bytes = text.as_bytes();
+        for cut in 0..=bytes.len() {
+            let mut decoder = Decoder::default();
+            let mut got = decoder.push(&bytes[..cut]).unwrap();
+            got.extend(decoder.push(&bytes[cut..]).unwrap());
+            assert_eq!(got, want, "cut at byte {cut}");
+            assert!(decoder.is_clean());
+        }
+        let mut decoder = Decoder::default();
+        let got: Vec<_> = bytes
+            .iter()
+            .flat_map(|b| decoder.push(&[*b]).unwrap())
+            .collect();
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn written_events_read_back() {
+        for (event, data) in [(Some("ping"), "{}"), (None, "a\nb"), (None, "")] {
+            let mut decoder = Decoder::default();
+            assert_eq!(
+                decoder.push(encode(event, data).as_bytes()).unwrap(),
+                [frame(event, data)]
+            );
+        }
+    }
+
+    #[test]
+    fn limits_and_open_ends() {
+        let mut decoder = Decoder::with_limits(8, 100);
+        assert_eq!(
+            decoder.push(b"data: 12345"),
+            Err(SseError::FrameTooLarge { limit: 8 })
+        );
+        let mut decoder = Decoder::with_limits(1000, 10);
+        assert_eq!(
+            decoder.push(b"data: 12345"),
+            Err(SseError::StreamTooLarge { limit: 10 })
+        );
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.push(b"data: \xff\n"), Err(SseError::NotUtf8));
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.push(b"data: half\n").unwrap(), []);
+        assert!(!decoder.is_clean());
+    }
+}
