@@ -1,1 +1,34 @@
-//! SQLite and PostgreSQL behind one set of queries
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod column;
+mod error;
+mod open;
+mod row;
+mod tx;
+
+pub mod dialect;
+
+pub mod attempts;
+pub mod checks;
+pub mod costs;
+pub mod cursors;
+pub mod deliveries;
+pub mod discoveries;
+pub mod events;
+pub mod leases;
+pub mod merges;
+pub mod messages;
+pub mod phases;
+pub mod projects;
+pub mod requirements;
+pub mod sandboxes;
+pub mod specs;
+pub mod tasks;
+pub mod tickets;
+
+pub use column::{Args, Column, Json};
+pub use error::StoreError;
+pub use open::{Options, Store, System, Tenant};
+pub use row::Row;
+pub use tx::Tx;

@@ -1,0 +1,454 @@
+-- One text serves both backends: flags are bigint 0/1, instants bigint microseconds, ids and json text.
+
+create table organisations (
+    id text primary key,
+    name text not null,
+    event_seq bigint not null default 0
+);
+
+create table users (
+    id text primary key,
+    org_id text not null references organisations (id),
+    name text not null
+);
+
+create table projects (
+    id text primary key,
+    org_id text not null references organisations (id),
+    name text not null,
+    repo_path text not null,
+    autonomous bigint not null check (autonomous in (0, 1)),
+    next_spec_no bigint not null default 1,
+    next_ticket_no bigint not null default 1,
+    next_task_no bigint not null default 1,
+    created_at bigint not null,
+    unique (org_id, repo_path)
+);
+
+create table specs (
+    id text primary key,
+    org_id text not null references organisations (id),
+    project_id text not null references projects (id),
+    number bigint not null,
+    title text not null,
+    original_request text not null,
+    options text not null,
+    status text not null check (status in ('draft', 'executing', 'awaiting_approval', 'completed',
+        'working', 'delivered', 'blocked', 'failed', 'cancelled')),
+    current_phase text not null,
+    model text not null,
+    base_sha text not null,
+    base_branch text,
+    slug text not null,
+    integration_branch text not null,
+    survey text not null,
+    last_error text,
+    state_version bigint not null default 0,
+    created_at bigint not null,
+    updated_at bigint not null,
+    started_at bigint,
+    ended_at bigint,
+    unique (project_id, number)
+);
+create index specs_status on specs (org_id, status);
+
+create table spec_phase_runs (
+    spec_id text not null references specs (id),
+    org_id text not null references organisations (id),
+    phase text not null,
+    state text not null check (state in ('pending', 'running', 'backoff', 'passed', 'failed')),
+    attempts bigint not null default 0,
+    score double precision,
+    feedback text,
+    output text,
+    rejected_output text,
+    rejected_score double precision,
+    input_digest text,
+    output_digest text,
+    not_before bigint not null default 0,
+    waiting_since bigint,
+    started_at bigint,
+    ended_at bigint,
+    state_version bigint not null default 0,
+    primary key (spec_id, phase)
+);
+
+create table phase_items (
+    spec_id text not null references specs (id),
+    org_id text not null references organisations (id),
+    phase text not null,
+    seq bigint not null,
+    attempt_no bigint not null,
+    section text not null,
+    item_key text not null,
+    value text not null,
+    digest text not null,
+    created_at bigint not null,
+    primary key (spec_id, phase, seq)
+);
+
+create table requirements (
+    id text primary key,
+    org_id text not null references organisations (id),
+    spec_id text not null references specs (id),
+    local_id text not null,
+    ordinal bigint not null,
+    title text not null,
+    type text not null,
+    priority text not null,
+    body text not null,
+    content_hash text not null,
+    unique (spec_id, local_id)
+);
+
+create table criteria (
+    id text primary key,
+    org_id text not null references organisations (id),
+    spec_id text not null references specs (id),
+    requirement_id text not null references requirements (id),
+    local_id text not null,
+    ordinal bigint not null,
+    body text not null,
+    content_hash text not null,
+    unique (spec_id, local_id)
+);
+create index criteria_requirement on criteria (requirement_id);
+
+create table tickets (
+    id text primary key,
+    org_id text not null references organisations (id),
+    project_id text not null references projects (id),
+    spec_id text not null references specs (id),
+    number bigint not null,
+    local_id text not null,
+    ordinal bigint not null,
+    title text not null,
+    description text not null,
+    priority text not null check (priority in ('LOW', 'MEDIUM', 'HIGH', 'CRITICAL')),
+    status text not null check (status in ('backlog', 'analyzing', 'building', 'building-done',
+        'testing', 'deploying', 'done')),
+    state_version bigint not null default 0,
+    created_at bigint not null,
+    updated_at bigint not null,
+    unique (project_id, number),
+    unique (spec_id, local_id)
+);
+
+create table ticket_dependencies (
+    ticket_id text not null references tickets (id),
+    depends_on_id text not null references tickets (id),
+    primary key (ticket_id, depends_on_id)
+);
+create index ticket_dependencies_reverse on ticket_dependencies (depends_on_id);
+
+create table tasks (
+    id text primary key,
+    org_id text not null references organisations (id),
+    project_id text not null references projects (id),
+    spec_id text not null references specs (id),
+    ticket_id text not null references tickets (id),
+    number bigint not null,
+    local_id text not null,
+    title text not null,
+    description text not null,
+    task_type text not null,
+    phase_id text not null,
+    priority text not null check (priority in ('LOW', 'MEDIUM', 'HIGH', 'CRITICAL')),
+    status text not null check (status in ('pending', 'claiming', 'assigned', 'running',
+        'pending_validation', 'validating', 'needs_revision', 'blocked', 'completed', 'failed',
+        'cancelled')),
+    score double precision not null default 0,
+    level bigint not null,
+    ordinal bigint not null,
+    estimated_hours double precision not null default 1,
+    files text not null,
+    requirements text not null,
+    branch text not null,
+    base_sha text,
+    head_sha text,
+    integration_state text not null check (integration_state in ('none', 'not_required', 'queued',
+        'merging', 'conflict', 'merged', 'manual')),
+    round bigint not null default 0,
+    retry_count bigint not null default 0,
+    max_retries bigint not null default 3,
+    force_execute bigint not null default 0 check (force_execute in (0, 1)),
+    needed bigint not null default 1 check (needed in (0, 1)),
+    not_before bigint not null default 0,
+    deadline_at bigint,
+    timeout_seconds bigint not null,
+    fence bigint not null default 0,
+    attempt_id text,
+    revision text,
+    error_class text,
+    error_message text,
+    blocked_reason text,
+    parent_task_id text references tasks (id),
+    discovery_depth bigint not null default 0,
+    resolves_merge_id text,
+    summary text,
+    state_version bigint not null default 0,
+    queued_at bigint not null,
+    claimed_at bigint,
+    started_at bigint,
+    completed_at bigint,
+    created_at bigint not null,
+    updated_at bigint not null,
+    unique (project_id, number),
+    unique (spec_id, local_id)
+);
+create index tasks_status on tasks (org_id, status, priority);
+create index tasks_spec on tasks (spec_id);
+create index tasks_ticket on tasks (ticket_id);
+create index tasks_parent on tasks (parent_task_id);
+
+create table task_dependencies (
+    task_id text not null references tasks (id),
+    depends_on_id text not null references tasks (id),
+    primary key (task_id, depends_on_id)
+);
+create index task_dependencies_reverse on task_dependencies (depends_on_id);
+
+create table attempts (
+    id text primary key,
+    org_id text not null references organisations (id),
+    project_id text not null references projects (id),
+    spec_id text not null references specs (id),
+    subject text not null check (subject in ('task', 'spec_phase', 'check', 'merge')),
+    subject_id text not null,
+    attempt_no bigint not null,
+    round bigint not null,
+    fence bigint not null,
+    state text not null check (state in ('pending', 'starting', 'running', 'succeeded',
+        'incomplete', 'failed', 'interrupted', 'lost')),
+    role text not null,
+    token_hash text,
+    owner text not null,
+    rung text,
+    base_sha text,
+    head_sha text,
+    wip_sha text,
+    resumes_id text references attempts (id),
+    stop_reason text,
+    error_class text,
+    error_message text,
+    created_at bigint not null,
+    started_at bigint,
+    ended_at bigint,
+    last_heartbeat_at bigint,
+    last_work_at bigint,
+    lease_expires_at bigint not null,
+    state_version bigint not null default 0
+);
+create unique index attempts_live on attempts (subject, subject_id)
+    where state in ('pending', 'starting', 'running');
+create unique index attempts_token on attempts (token_hash);
+create index attempts_subject on attempts (subject_id, attempt_no);
+create index attempts_spec on attempts (spec_id, state);
+
+create table sandboxes (
+    id text primary key,
+    org_id text not null references organisations (id),
+    attempt_id text not null references attempts (id),
+    provider text not null,
+    provider_ref text,
+    state text not null check (state in ('pending', 'creating', 'running', 'completing',
+        'completed', 'failed', 'terminated')),
+    held text not null,
+    mounts text not null,
+    reason text,
+    created_at bigint not null,
+    state_since bigint not null,
+    state_version bigint not null default 0
+);
+create index sandboxes_attempt on sandboxes (attempt_id);
+create index sandboxes_state on sandboxes (org_id, state);
+
+create table turns (
+    attempt_id text not null references attempts (id),
+    org_id text not null references organisations (id),
+    n bigint not null,
+    request_digest text not null,
+    response text not null,
+    tool_results text not null,
+    wip_sha text,
+    created_at bigint not null,
+    primary key (attempt_id, n)
+);
+
+create table agent_events (
+    attempt_id text not null references attempts (id),
+    org_id text not null references organisations (id),
+    seq bigint not null,
+    event_id text not null unique,
+    event_type text not null,
+    data text not null,
+    created_at bigint not null,
+    primary key (attempt_id, seq)
+);
+
+create table messages (
+    id text primary key,
+    org_id text not null references organisations (id),
+    task_id text not null references tasks (id),
+    message_type text not null,
+    content text not null,
+    sender text not null,
+    created_at bigint not null,
+    acked_at bigint,
+    acked_by text
+);
+create index messages_open on messages (task_id, acked_at);
+
+create table checks (
+    id text primary key,
+    org_id text not null references organisations (id),
+    spec_id text not null references specs (id),
+    task_id text references tasks (id),
+    ordinal bigint not null,
+    kind text not null check (kind in ('proof', 'regression', 'suite')),
+    command text not null,
+    files text not null,
+    timeout_s bigint not null,
+    base_exit bigint
+);
+create index checks_spec on checks (spec_id);
+create index checks_task on checks (task_id);
+
+create table check_criteria (
+    check_id text not null references checks (id),
+    criterion_id text not null references criteria (id),
+    primary key (check_id, criterion_id)
+);
+create index check_criteria_reverse on check_criteria (criterion_id);
+
+create table receipts (
+    id text primary key,
+    org_id text not null references organisations (id),
+    spec_id text not null references specs (id),
+    check_id text not null references checks (id),
+    task_id text references tasks (id),
+    attempt_id text not null references attempts (id),
+    stage text not null check (stage in ('base', 'task', 'merge', 'head')),
+    commit_sha text not null,
+    tree_sha text not null,
+    rung text not null,
+    exit_code bigint,
+    passed bigint not null check (passed in (0, 1)),
+    output text not null,
+    output_digest text not null,
+    exercised text not null,
+    self_tested bigint not null check (self_tested in (0, 1)),
+    started_at bigint not null,
+    took_ms bigint not null,
+    unique (check_id, commit_sha, stage)
+);
+create index receipts_spec on receipts (spec_id, commit_sha);
+create index receipts_task on receipts (task_id);
+
+create table merges (
+    id text primary key,
+    org_id text not null references organisations (id),
+    spec_id text not null references specs (id),
+    task_id text not null references tasks (id),
+    state text not null check (state in ('pending', 'in_progress', 'conflict', 'resolving',
+        'verifying', 'completed', 'failed', 'manual', 'cancelled')),
+    level bigint not null,
+    ordinal bigint not null,
+    target_branch text not null,
+    incoming_sha text not null,
+    target_sha text,
+    merged_sha text,
+    conflicts text not null,
+    forecast text not null,
+    resolve_task_id text references tasks (id),
+    restarts bigint not null default 0,
+    error text,
+    created_at bigint not null,
+    started_at bigint,
+    completed_at bigint,
+    state_version bigint not null default 0
+);
+create index merges_spec on merges (spec_id, state);
+create index merges_task on merges (task_id);
+
+create table hand_overs (
+    id text primary key,
+    org_id text not null references organisations (id),
+    spec_id text not null unique references specs (id),
+    state text not null check (state in ('planned', 'confirmed')),
+    head_sha text not null,
+    branch text not null,
+    note text,
+    created_at bigint not null,
+    completed_at bigint
+);
+
+create table discoveries (
+    id text primary key,
+    org_id text not null references organisations (id),
+    spec_id text not null references specs (id),
+    source_task_id text not null references tasks (id),
+    discovery_key text not null,
+    discovery_type text not null,
+    title text not null,
+    description text not null,
+    task_id text references tasks (id),
+    refused text,
+    created_at bigint not null,
+    unique (source_task_id, discovery_key)
+);
+create index discoveries_spec on discoveries (spec_id);
+
+create table cost_entries (
+    id text primary key,
+    org_id text not null references organisations (id),
+    spec_id text not null references specs (id),
+    attempt_id text not null references attempts (id),
+    subject text not null,
+    subject_id text not null,
+    role text not null,
+    route text not null,
+    model text not null,
+    simulated bigint not null check (simulated in (0, 1)),
+    input_tokens bigint not null,
+    output_tokens bigint not null,
+    cache_read_tokens bigint not null,
+    cache_write_tokens bigint not null,
+    cost_microusd bigint not null,
+    latency_ms bigint not null,
+    calls bigint not null,
+    created_at bigint not null
+);
+create index cost_entries_spec on cost_entries (spec_id, subject_id);
+create index cost_entries_attempt on cost_entries (attempt_id);
+
+create table events (
+    org_id text not null references organisations (id),
+    seq bigint not null,
+    event_id text not null unique,
+    project_id text,
+    spec_id text,
+    event_type text not null,
+    body text not null,
+    occurred_at bigint not null,
+    primary key (org_id, seq)
+);
+create index events_spec on events (spec_id, seq);
+
+create table consumer_cursors (
+    consumer text not null,
+    org_id text not null references organisations (id),
+    seq bigint not null,
+    primary key (consumer, org_id)
+);
+
+create table leases (
+    name text primary key,
+    owner text not null,
+    fence bigint not null,
+    expires_at bigint not null
+);
+
+insert into organisations (id, name) values ('01930000-0000-7000-8000-000000000001', 'local');
+insert into users (id, org_id, name)
+    values ('01930000-0000-7000-8000-000000000002', '01930000-0000-7000-8000-000000000001', 'local');

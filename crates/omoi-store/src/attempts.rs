@@ -1,0 +1,380 @@
+//! Attempts, their turns and what their workers report.
+
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::event::{Activity, AttemptChange, Event, TurnDone};
+use omoi_domain::id::{AttemptId, EventId, OrgId, ProjectId, SpecId};
+use omoi_domain::machine::transition as rule;
+use omoi_domain::time::Timestamp;
+use serde_json::Value;
+
+use crate::args;
+use crate::column::{Column, Json};
+use crate::error::StoreError;
+use crate::row::{Row as _, row, versioned};
+use crate::tx::Tx;
+
+row! {
+    /// One try at a task, a spec phase, a check or a merge.
+    Attempt in "attempts" as "attempt" {
+        /// Its id.
+        id: AttemptId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// Its repository.
+        project_id: ProjectId,
+        /// Its spec.
+        spec_id: SpecId,
+        /// What it tries.
+        subject: Subject,
+        /// Row id of what it tries; for a phase `<spec>/<phase>`.
+        subject_id: String,
+        /// Counted per subject, from 1.
+        attempt_no: u32,
+        /// Times the subject was sent back.
+        round: u32,
+        /// Its fence.
+        fence: i64,
+        /// Where it stands.
+        state: AttemptState,
+        /// `planner`, `implementer`, `resolver`, `platform`.
+        role: String,
+        /// SHA-256 of its token; none once it is over.
+        token_hash: Option<String>,
+        /// The process that runs it.
+        owner: String,
+        /// The sandbox rung.
+        rung: Option<String>,
+        /// The commit it started from.
+        base_sha: Option<String>,
+        /// The commit it ended with.
+        head_sha: Option<String>,
+        /// The last snapshot of its work tree.
+        wip_sha: Option<String>,
+        /// The attempt whose snapshot and transcript it goes on from.
+        resumes_id: Option<AttemptId>,
+        /// Why it ended.
+        stop_reason: Option<String>,
+        /// Class of its error.
+        error_class: Option<String>,
+        /// Its error.
+        error_message: Option<String>,
+        /// When it was made.
+        created_at: Timestamp,
+        /// When its worker first reported.
+        started_at: Option<Timestamp>,
+        /// When it ended.
+        ended_at: Option<Timestamp>,
+        /// Last sign of life.
+        last_heartbeat_at: Option<Timestamp>,
+        /// Last sign of work.
+        last_work_at: Option<Timestamp>,
+        /// Its owner must renew before this.
+        lease_expires_at: Timestamp,
+        /// Guards updates.
+        state_version: i64,
+    }
+}
+versioned!(Attempt by id in "attempts" {
+    state, token_hash, owner, rung, base_sha, head_sha, wip_sha, stop_reason, error_class,
+    error_message, started_at, ended_at, last_heartbeat_at, last_work_at, lease_expires_at,
+});
+
+row! {
+    /// One completed turn of an agent.
+    Turn in "turns" as "turn" {
+        /// The attempt.
+        attempt_id: AttemptId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// Position, from 0.
+        n: u32,
+        /// SHA-256 of the request.
+        request_digest: String,
+        /// The model's message.
+        response: Json<Value>,
+        /// What the tools answered.
+        tool_results: Json<Value>,
+        /// Snapshot of the work tree, when it changed.
+        wip_sha: Option<String>,
+        /// When it was committed.
+        created_at: Timestamp,
+    }
+}
+
+row! {
+    /// One event a worker reported.
+    AgentEvent in "agent_events" as "agent event" {
+        /// The attempt.
+        attempt_id: AttemptId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// Position, from 1.
+        seq: i64,
+        /// Given by the worker; the same id again is the same event.
+        event_id: EventId,
+        /// `agent.tool_use`, `command.completed` …
+        event_type: String,
+        /// Its data.
+        data: Json<Value>,
+        /// When it arrived.
+        created_at: Timestamp,
+    }
+}
+
+/// Writes a new attempt.
+///
+/// # Errors
+/// [`StoreError::Exists`] when the subject has a live attempt already.
+pub async fn insert(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError> {
+    tx.insert(attempt).await
+}
+
+/// The attempt with that id.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: AttemptId) -> Result<Attempt, StoreError> {
+    tx.get(id, "id = $2", args![id]).await
+}
+
+/// The attempt a token belongs to, in whichever organisation; none once it is over.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_token(tx: &mut Tx, token_hash: &str) -> Result<Option<Attempt>, StoreError> {
+    let rows = tx
+        .raw(
+            "select id, org_id, project_id, spec_id, subject, subject_id, attempt_no, round, fence,
+                 state, role, token_hash, owner, rung, base_sha, head_sha, wip_sha, resumes_id,
+                 stop_reason, error_class, error_message, created_at, started_at, ended_at,
+                 last_heartbeat_at, last_work_at, lease_expires_at, state_version
+             from attempts where token_hash = $1",
+            args![token_hash],
+        )
+        .await?;
+    rows.first().map(Attempt::read).transpose()
+}
+
+/// Attempts at a subject, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_subject(tx: &mut Tx, subject_id: &str) -> Result<Vec<Attempt>, StoreError> {
+    tx.all("subject_id = $2 order by attempt_no", args![subject_id])
+        .await
+}
+
+/// The live attempt at a subject, if any.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn live(
+    tx: &mut Tx,
+    subject: Subject,
+    subject_id: &str,
+) -> Result<Option<Attempt>, StoreError> {
+    tx.find(
+        "subject = $2 and subject_id = $3 and state in ('pending', 'starting', 'running')",
+        args![subject, subject_id],
+    )
+    .await
+}
+
+/// Every live attempt, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn all_live(tx: &mut Tx) -> Result<Vec<Attempt>, StoreError> {
+    tx.all(
+        "state in ('pending', 'starting', 'running') order by created_at, id",
+        args![],
+    )
+    .await
+}
+
+/// Attempts of a spec, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Attempt>, StoreError> {
+    tx.all("spec_id = $2 order by created_at, id", args![spec])
+        .await
+}
+
+/// Moves an attempt along its machine, writes its fields and the event the table names.
+/// An ended attempt loses its token.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn transition(
+    tx: &mut Tx,
+    attempt: &mut Attempt,
+    to: AttemptState,
+) -> Result<(), StoreError> {
+    let from = attempt.state;
+    let kind = rule(from, to)?;
+    attempt.state = to;
+    if to == AttemptState::Running {
+        attempt.started_at = Some(tx.now());
+        attempt.last_heartbeat_at = Some(tx.now());
+        attempt.last_work_at = Some(tx.now());
+    }
+    if !to.is_live() {
+        attempt.ended_at = Some(tx.now());
+        attempt.token_hash = None;
+    }
+    tx.update(attempt).await?;
+    let change = AttemptChange {
+        attempt_id: attempt.id,
+        subject: attempt.subject,
+        subject_id: attempt.subject_id.clone(),
+        round: attempt.round,
+        fence: attempt.fence,
+        from,
+        to,
+        stop_reason: attempt.stop_reason.clone(),
+        rung: attempt.rung.clone(),
+    };
+    tx.emit_kind(
+        (Some(attempt.project_id), Some(attempt.spec_id)),
+        kind,
+        &change,
+    )
+}
+
+/// Writes changed fields other than the state.
+///
+/// # Errors
+/// [`StoreError::Conflict`].
+pub async fn save(tx: &mut Tx, attempt: &mut Attempt) -> Result<(), StoreError> {
+    tx.update(attempt).await
+}
+
+/// Notes a sign of life; with `work` also a sign of work. Not an event.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn touch(tx: &mut Tx, id: AttemptId, work: bool) -> Result<(), StoreError> {
+    let now = tx.now();
+    tx.execute(
+        "update attempts set last_heartbeat_at = $3,
+             last_work_at = case when $4 = 1 then $3 else last_work_at end
+         where org_id = $1 and id = $2",
+        args![id, now, work],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Renews the leases of every live attempt of `owner` until `until`.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn renew(tx: &mut Tx, owner: &str, until: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(
+        "update attempts set lease_expires_at = $3 where org_id = $1 and owner = $2
+         and state in ('pending', 'starting', 'running')",
+        args![owner, until],
+    )
+    .await
+}
+
+/// Commits a turn. The same turn again is the same row; a turn out of order is a conflict.
+/// Returns whether it was new.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when `turn.n` is not the next one.
+pub async fn append_turn(
+    tx: &mut Tx,
+    attempt: &mut Attempt,
+    turn: &Turn,
+) -> Result<bool, StoreError> {
+    let known = turns(tx, attempt.id).await?.len() as u32;
+    if turn.n < known {
+        return Ok(false);
+    }
+    if turn.n > known {
+        return Err(StoreError::Conflict {
+            what: "turn",
+            key: format!("{}/{}", attempt.id, turn.n),
+        });
+    }
+    tx.insert(turn).await?;
+    if turn.wip_sha.is_some() {
+        attempt.wip_sha.clone_from(&turn.wip_sha);
+    }
+    attempt.last_heartbeat_at = Some(tx.now());
+    attempt.last_work_at = Some(tx.now());
+    tx.update(attempt).await?;
+    let event = Event::TurnCommitted(TurnDone {
+        attempt_id: attempt.id,
+        subject: attempt.subject,
+        subject_id: attempt.subject_id.clone(),
+        n: turn.n,
+        wip_sha: turn.wip_sha.clone(),
+    });
+    tx.emit(Some(attempt.project_id), Some(attempt.spec_id), event);
+    Ok(true)
+}
+
+/// The turns of one attempt, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn turns(tx: &mut Tx, attempt: AttemptId) -> Result<Vec<Turn>, StoreError> {
+    tx.all("attempt_id = $2 order by n", args![attempt]).await
+}
+
+/// Stores an event of a worker; returns whether it was new. With `show` it is also told to people.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn append_event(
+    tx: &mut Tx,
+    attempt: &Attempt,
+    mut event: AgentEvent,
+    show: Option<Activity>,
+) -> Result<bool, StoreError> {
+    let rows = tx
+        .rows(
+            "select coalesce(max(seq), 0) as value,
+                 cast(coalesce(sum(case when event_id = $3 then 1 else 0 end), 0) as bigint) as twin
+             from agent_events where org_id = $1 and attempt_id = $2",
+            args![attempt.id, event.event_id],
+        )
+        .await?;
+    let (last, twin) = match rows.first() {
+        Some(row) => (i64::read(row, "value")?, i64::read(row, "twin")?),
+        None => (0, 0),
+    };
+    if twin > 0 {
+        return Ok(false);
+    }
+    event.seq = last + 1;
+    tx.insert(&event).await?;
+    if let Some(activity) = show {
+        tx.emit(
+            Some(attempt.project_id),
+            Some(attempt.spec_id),
+            Event::AgentActivity(activity),
+        );
+    }
+    Ok(true)
+}
+
+/// Events of an attempt after `seq`, oldest first, at most `limit`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn events(
+    tx: &mut Tx,
+    attempt: AttemptId,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<AgentEvent>, StoreError> {
+    tx.all(
+        "attempt_id = $2 and seq > $3 order by seq limit $4",
+        args![attempt, seq, limit],
+    )
+    .await
+}

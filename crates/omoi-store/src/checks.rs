@@ -1,0 +1,223 @@
+//! Acceptance checks, which criteria they prove, and the receipts of their runs.
+
+use std::collections::BTreeMap;
+
+use omoi_domain::event::{Event, ReceiptDone};
+use omoi_domain::id::{
+    AttemptId, CheckId, CriterionId, OrgId, ProjectId, ReceiptId, SpecId, TaskId,
+};
+use omoi_domain::time::Timestamp;
+
+use crate::args;
+use crate::column::{Column, Json};
+use crate::error::StoreError;
+use crate::row::row;
+use crate::tx::Tx;
+
+row! {
+    /// A command that must exit 0.
+    Check in "checks" as "check" {
+        /// Its id.
+        id: CheckId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// The spec.
+        spec_id: SpecId,
+        /// The task it belongs to; none for the project's suite.
+        task_id: Option<TaskId>,
+        /// Position in the plan.
+        ordinal: i64,
+        /// `proof`, `regression` or `suite`.
+        kind: String,
+        /// Run by `sh -c` at the root of a clean checkout.
+        command: String,
+        /// Files laid over the checkout before the run.
+        files: Json<BTreeMap<String, String>>,
+        /// Wall time it may take.
+        timeout_s: i64,
+        /// Its exit code on the spec's base commit.
+        base_exit: Option<i32>,
+    }
+}
+
+row! {
+    /// The record of one run of a check.
+    Receipt in "receipts" as "receipt" {
+        /// Its id.
+        id: ReceiptId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// The spec.
+        spec_id: SpecId,
+        /// The check.
+        check_id: CheckId,
+        /// The task it was run for; none at the end of a spec.
+        task_id: Option<TaskId>,
+        /// The attempt that ran it.
+        attempt_id: AttemptId,
+        /// `base`, `task`, `merge` or `head`: why it was run.
+        stage: String,
+        /// The commit it was run on.
+        commit_sha: String,
+        /// That commit's tree.
+        tree_sha: String,
+        /// The sandbox rung.
+        rung: String,
+        /// Exit code; none when it was stopped.
+        exit_code: Option<i32>,
+        /// Whether it exited 0.
+        passed: bool,
+        /// Head and tail of its output.
+        output: String,
+        /// SHA-256 of all it printed.
+        output_digest: String,
+        /// Tracked files it read; none when the file system would not say.
+        exercised: Json<Option<Vec<String>>>,
+        /// A test file it read was changed by the task it proves.
+        self_tested: bool,
+        /// When it began.
+        started_at: Timestamp,
+        /// Wall time in milliseconds.
+        took_ms: i64,
+    }
+}
+
+/// Writes a new check.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn insert(
+    tx: &mut Tx,
+    check: &Check,
+    criteria: &[CriterionId],
+) -> Result<(), StoreError> {
+    tx.insert(check).await?;
+    for criterion in criteria {
+        tx.raw(
+            "insert into check_criteria (check_id, criterion_id) values ($1, $2) returning check_id",
+            args![check.id, *criterion],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// The check with that id.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: CheckId) -> Result<Check, StoreError> {
+    tx.get(id, "id = $2", args![id]).await
+}
+
+/// Checks of a spec in plan order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Check>, StoreError> {
+    tx.all("spec_id = $2 order by ordinal, id", args![spec])
+        .await
+}
+
+/// Checks of a task in plan order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_task(tx: &mut Tx, task: TaskId) -> Result<Vec<Check>, StoreError> {
+    tx.all("task_id = $2 order by ordinal, id", args![task])
+        .await
+}
+
+/// Which criteria the checks of a spec prove.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn criteria_links(
+    tx: &mut Tx,
+    spec: SpecId,
+) -> Result<Vec<(CheckId, CriterionId)>, StoreError> {
+    let rows = tx
+        .rows(
+            "select l.check_id, l.criterion_id from check_criteria l join checks c on c.id = l.check_id
+             where c.org_id = $1 and c.spec_id = $2 order by 1, 2",
+            args![spec],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                Column::read(row, "check_id")?,
+                Column::read(row, "criterion_id")?,
+            ))
+        })
+        .collect()
+}
+
+/// Stores a receipt. The same check on the same commit at the same stage again changes nothing;
+/// returns whether it was new.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn store_receipt(
+    tx: &mut Tx,
+    project: ProjectId,
+    check: &Check,
+    receipt: &Receipt,
+) -> Result<bool, StoreError> {
+    if find_receipt(tx, check.id, &receipt.commit_sha, &receipt.stage)
+        .await?
+        .is_some()
+    {
+        return Ok(false);
+    }
+    tx.insert(receipt).await?;
+    let event = Event::ReceiptStored(ReceiptDone {
+        receipt_id: receipt.id,
+        check_id: check.id,
+        task_id: receipt.task_id,
+        kind: check.kind.clone(),
+        stage: receipt.stage.clone(),
+        commit: receipt.commit_sha.clone(),
+        passed: receipt.passed,
+        exit_code: receipt.exit_code,
+        command: check.command.clone(),
+        took_ms: receipt.took_ms,
+    });
+    tx.emit(Some(project), Some(check.spec_id), event);
+    Ok(true)
+}
+
+/// The receipt of `check` on `commit` at `stage`, if it was run.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn find_receipt(
+    tx: &mut Tx,
+    check: CheckId,
+    commit: &str,
+    stage: &str,
+) -> Result<Option<Receipt>, StoreError> {
+    tx.find(
+        "check_id = $2 and commit_sha = $3 and stage = $4",
+        args![check, commit, stage],
+    )
+    .await
+}
+
+/// Receipts of a spec, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn receipts_of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Receipt>, StoreError> {
+    tx.all("spec_id = $2 order by started_at, id", args![spec])
+        .await
+}
+
+/// Receipts of a task, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn receipts_of_task(tx: &mut Tx, task: TaskId) -> Result<Vec<Receipt>, StoreError> {
+    tx.all("task_id = $2 order by started_at, id", args![task])
+        .await
+}

@@ -1,0 +1,222 @@
+//! How values become columns and back.
+
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::id::{
+    AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EventId, HandOverId, MergeId, MessageId,
+    OrgId, ProjectId, ReceiptId, RequirementId, SandboxId, SpecId, TaskId, TicketId, UserId,
+};
+use omoi_domain::machine::Machine;
+use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::sandbox::SandboxState;
+use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::task::{Priority, TaskStatus};
+use omoi_domain::ticket::TicketStatus;
+use omoi_domain::time::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::{Arguments as _, Row as _};
+
+use crate::error::StoreError;
+
+/// A value that stands in one column.
+pub trait Column: Sized {
+    /// Adds it to a statement's arguments.
+    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError>;
+    /// Reads it from a row.
+    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError>;
+}
+
+/// Arguments of one statement, in order.
+#[derive(Default)]
+pub struct Args(pub(crate) AnyArguments);
+
+impl Args {
+    /// Adds one value.
+    pub fn push<C: Column>(&mut self, value: &C) -> Result<(), StoreError> {
+        value.bind(&mut self.0)
+    }
+}
+
+/// Collects the arguments of a statement: `args![spec, "queued", 3]`.
+#[macro_export]
+macro_rules! args {
+    ($($value:expr),* $(,)?) => {{
+        #[allow(unused_mut)]
+        let mut args = $crate::Args::default();
+        $(args.push(&$value)?;)*
+        args
+    }};
+}
+
+/// A value stored as JSON text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Json<T>(pub T);
+
+fn add<'q, T>(args: &mut AnyArguments, value: T) -> Result<(), StoreError>
+where
+    T: sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any>,
+{
+    args.add(value)
+        .map_err(|source| StoreError::Database(sqlx::Error::Encode(source)))
+}
+
+macro_rules! native {
+    ($($ty:ty),+) => {$(
+        impl Column for $ty {
+            fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+                add(args, self.clone())
+            }
+            fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
+                Ok(row.try_get(column)?)
+            }
+        }
+        impl Column for Option<$ty> {
+            fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+                add(args, self.clone())
+            }
+            fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
+                Ok(row.try_get(column)?)
+            }
+        }
+    )+};
+}
+native!(i64, f64, String);
+
+/// Columns stored through another stored type.
+macro_rules! through {
+    ($via:ty, $expected:literal, $($ty:ty => $to:expr, $from:expr;)+) => {$(
+        impl Column for $ty {
+            fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+                let to: fn(&$ty) -> $via = $to;
+                to(self).bind(args)
+            }
+            fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
+                let from: fn(&$via) -> Option<$ty> = $from;
+                let raw = <$via>::read(row, column)?;
+                from(&raw).ok_or_else(|| StoreError::Corrupt {
+                    column, value: raw.to_string(), expected: $expected,
+                })
+            }
+        }
+        impl Column for Option<$ty> {
+            fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+                let to: fn(&$ty) -> $via = $to;
+                self.as_ref().map(to).bind(args)
+            }
+            fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
+                let from: fn(&$via) -> Option<$ty> = $from;
+                match Option::<$via>::read(row, column)? {
+                    None => Ok(None),
+                    Some(raw) => from(&raw).map(Some).ok_or_else(|| StoreError::Corrupt {
+                        column, value: raw.to_string(), expected: $expected,
+                    }),
+                }
+            }
+        }
+    )+};
+}
+
+macro_rules! ids {
+    ($($ty:ty),+) => { through!(String, "id", $($ty => |v| v.to_string(), |s| s.parse().ok();)+); };
+}
+ids!(
+    AttemptId,
+    CheckId,
+    CostId,
+    CriterionId,
+    DiscoveryId,
+    EventId,
+    HandOverId,
+    MergeId,
+    MessageId,
+    OrgId,
+    ProjectId,
+    ReceiptId,
+    RequirementId,
+    SandboxId,
+    SpecId,
+    TaskId,
+    TicketId,
+    UserId
+);
+
+macro_rules! machines {
+    ($($ty:ty),+) => {
+        through!(String, "status", $($ty => |v| v.as_str().to_owned(), |s| <$ty>::parse(s);)+);
+    };
+}
+machines!(
+    AttemptState,
+    IntegrationState,
+    MergeState,
+    PhaseState,
+    Priority,
+    SandboxState,
+    SpecStatus,
+    Subject,
+    TaskStatus,
+    TicketStatus
+);
+
+through!(i64, "number",
+    u32 => |v| i64::from(*v), |n| u32::try_from(*n).ok();
+    i32 => |v| i64::from(*v), |n| i32::try_from(*n).ok();
+    bool => |v| i64::from(*v), |n| match n { 0 => Some(false), 1 => Some(true), _ => None };
+    Timestamp => |v| v.as_micros(), |n| Some(Timestamp::from_micros(*n));
+);
+
+impl Column for &str {
+    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+        add(args, (*self).to_owned())
+    }
+    fn read(_: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
+        Err(StoreError::Corrupt {
+            column,
+            value: String::new(),
+            expected: "owned text",
+        })
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Column for Json<T> {
+    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+        add(
+            args,
+            serde_json::to_string(&self.0).map_err(StoreError::Encode)?,
+        )
+    }
+    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
+        let raw = String::read(row, column)?;
+        serde_json::from_str(&raw)
+            .map(Self)
+            .map_err(|_| StoreError::Corrupt {
+                column,
+                value: raw,
+                expected: "JSON text",
+            })
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Column for Option<Json<T>> {
+    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+        let text = self
+            .as_ref()
+            .map(|json| serde_json::to_string(&json.0))
+            .transpose()
+            .map_err(StoreError::Encode)?;
+        add(args, text)
+    }
+    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
+        let Some(raw) = Option::<String>::read(row, column)? else {
+            return Ok(None);
+        };
+        serde_json::from_str(&raw)
+            .map(|value| Some(Json(value)))
+            .map_err(|_| StoreError::Corrupt {
+                column,
+                value: raw,
+                expected: "JSON text",
+            })
+    }
+}

@@ -1,0 +1,106 @@
+//! The outbox: the organisation's log of events, gap-free and in commit order.
+
+use omoi_domain::event::{NewEvent, StoredEvent};
+use omoi_domain::id::SpecId;
+use sqlx::any::AnyRow;
+
+use crate::args;
+use crate::column::Column;
+use crate::error::StoreError;
+use crate::tx::Tx;
+
+/// Most events read at once.
+pub const BATCH_MAX: i64 = 500;
+
+pub(crate) async fn append(tx: &mut Tx, batch: &[NewEvent]) -> Result<(), StoreError> {
+    let count = batch.len() as i64;
+    let rows = tx
+        .rows(
+            "update organisations set event_seq = event_seq + $2 where id = $1 returning event_seq",
+            args![count],
+        )
+        .await?;
+    let Some(row) = rows.first() else {
+        return Err(StoreError::NotFound {
+            what: "organisation",
+            key: tx.org().to_string(),
+        });
+    };
+    let first = i64::read(row, "event_seq")? - count + 1;
+    for (seq, event) in (first..).zip(batch) {
+        let body = serde_json::to_string(&event.event).map_err(StoreError::Encode)?;
+        tx.execute(
+            "insert into events (org_id, seq, event_id, project_id, spec_id, event_type, body, occurred_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            args![
+                seq,
+                event.id,
+                event.project,
+                event.spec,
+                event.event.kind().as_str(),
+                body,
+                event.at
+            ],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Events after `seq`, oldest first, at most [`BATCH_MAX`].
+///
+/// # Errors
+/// When the database cannot be read or an event does not parse.
+pub async fn after(tx: &mut Tx, seq: i64) -> Result<Vec<StoredEvent>, StoreError> {
+    let rows = tx
+        .rows(
+            "select seq, event_id, spec_id, body, occurred_at from events
+             where org_id = $1 and seq > $2 order by seq limit $3",
+            args![seq, BATCH_MAX],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Every event of `spec` after `seq`, oldest first, at most [`BATCH_MAX`].
+///
+/// # Errors
+/// When the database cannot be read or an event does not parse.
+pub async fn of_spec(tx: &mut Tx, spec: SpecId, seq: i64) -> Result<Vec<StoredEvent>, StoreError> {
+    let rows = tx
+        .rows(
+            "select seq, event_id, spec_id, body, occurred_at from events
+             where org_id = $1 and spec_id = $2 and seq > $3 order by seq limit $4",
+            args![spec, seq, BATCH_MAX],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// The newest event's number; 0 when there is none.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn head(tx: &mut Tx) -> Result<i64, StoreError> {
+    let rows = tx
+        .rows("select event_seq from organisations where id = $1", args![])
+        .await?;
+    rows.first()
+        .map_or(Ok(0), |row| i64::read(row, "event_seq"))
+}
+
+fn read(row: &AnyRow) -> Result<StoredEvent, StoreError> {
+    let body = String::read(row, "body")?;
+    let event = serde_json::from_str(&body).map_err(|_| StoreError::Corrupt {
+        column: "body",
+        value: body,
+        expected: "event",
+    })?;
+    Ok(StoredEvent {
+        seq: i64::read(row, "seq")?,
+        event_id: Column::read(row, "event_id")?,
+        spec_id: Column::read(row, "spec_id")?,
+        occurred_at: Column::read(row, "occurred_at")?,
+        event,
+    })
+}

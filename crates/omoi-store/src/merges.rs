@@ -1,0 +1,158 @@
+//! The merge queue of each integration branch.
+
+use omoi_domain::event::MergeChange;
+use omoi_domain::id::{MergeId, OrgId, SpecId, TaskId};
+use omoi_domain::machine::transition as rule;
+use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::time::Timestamp;
+
+use crate::args;
+use crate::column::Json;
+use crate::error::StoreError;
+use crate::row::{row, versioned};
+use crate::tasks::{self, Task};
+use crate::tx::Tx;
+
+row! {
+    /// One merge of one task branch into one integration branch.
+    Merge in "merges" as "merge" {
+        /// Its id.
+        id: MergeId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// The spec.
+        spec_id: SpecId,
+        /// The task whose commits it lands.
+        task_id: TaskId,
+        /// Where it stands.
+        state: MergeState,
+        /// The task's level: first part of the order.
+        level: i64,
+        /// The task's plan ordinal: second part of the order.
+        ordinal: i64,
+        /// The integration branch.
+        target_branch: String,
+        /// The task's head.
+        incoming_sha: String,
+        /// The target's head when it had its turn.
+        target_sha: Option<String>,
+        /// The merge commit under check, later landed.
+        merged_sha: Option<String>,
+        /// Paths in conflict.
+        conflicts: Json<Vec<String>>,
+        /// Forecast scores against other queued branches: (task number, conflicting paths).
+        forecast: Json<Vec<(i64, u32)>>,
+        /// The task that resolves the conflict.
+        resolve_task_id: Option<TaskId>,
+        /// Times it started over because its target moved.
+        restarts: u32,
+        /// Why it failed.
+        error: Option<String>,
+        /// When it was queued.
+        created_at: Timestamp,
+        /// When it had its turn.
+        started_at: Option<Timestamp>,
+        /// When it landed or ended.
+        completed_at: Option<Timestamp>,
+        /// Guards updates.
+        state_version: i64,
+    }
+}
+versioned!(Merge by id in "merges" {
+    state, incoming_sha, target_sha, merged_sha, conflicts, forecast, resolve_task_id, restarts,
+    error, started_at, completed_at,
+});
+
+/// Writes a new merge.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn insert(tx: &mut Tx, merge: &Merge) -> Result<(), StoreError> {
+    tx.insert(merge).await
+}
+
+/// The merge with that id.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: MergeId) -> Result<Merge, StoreError> {
+    tx.get(id, "id = $2", args![id]).await
+}
+
+/// Merges of a spec in queue order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Merge>, StoreError> {
+    tx.all(
+        "spec_id = $2 order by level, ordinal, created_at",
+        args![spec],
+    )
+    .await
+}
+
+/// The open merge of a task, if any.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn open_of_task(tx: &mut Tx, task: TaskId) -> Result<Option<Merge>, StoreError> {
+    tx.find(
+        "task_id = $2 and state in ('pending', 'in_progress', 'conflict', 'resolving', 'verifying', 'manual')",
+        args![task],
+    )
+    .await
+}
+
+/// Moves a merge along its machine and writes its fields. The event that tells of it is the one
+/// of its task's integration state, written by [`move_integration`] in the same transaction.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn transition(tx: &mut Tx, merge: &mut Merge, to: MergeState) -> Result<(), StoreError> {
+    rule(merge.state, to)?;
+    merge.state = to;
+    match to {
+        MergeState::InProgress => merge.started_at = Some(tx.now()),
+        MergeState::Completed | MergeState::Failed | MergeState::Cancelled => {
+            merge.completed_at = Some(tx.now());
+        }
+        _ => {}
+    }
+    tx.update(merge).await
+}
+
+/// Writes changed fields other than the state.
+///
+/// # Errors
+/// [`StoreError::Conflict`].
+pub async fn save(tx: &mut Tx, merge: &mut Merge) -> Result<(), StoreError> {
+    tx.update(merge).await
+}
+
+/// Moves a task's integration state along its machine and writes the event the table names.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn move_integration(
+    tx: &mut Tx,
+    task: &mut Task,
+    merge: Option<&Merge>,
+    to: IntegrationState,
+    reason: Option<String>,
+) -> Result<(), StoreError> {
+    let kind = rule(task.integration_state, to)?;
+    task.integration_state = to;
+    tasks::save(tx, task).await?;
+    let change = MergeChange {
+        merge_id: merge.map(|m| m.id),
+        task_id: task.id,
+        number: task.number,
+        target_branch: merge.map(|m| m.target_branch.clone()).unwrap_or_default(),
+        state: to,
+        conflicts: merge.map(|m| m.conflicts.0.clone()).unwrap_or_default(),
+        result_sha: merge.and_then(|m| m.merged_sha.clone()),
+        resolve_task: merge.and_then(|m| m.resolve_task_id),
+        reason,
+    };
+    tx.emit_kind((Some(task.project_id), Some(task.spec_id)), kind, &change)
+}

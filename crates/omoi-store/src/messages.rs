@@ -1,0 +1,95 @@
+//! Messages to running agents.
+
+use omoi_domain::event::{Event, MessageChange};
+use omoi_domain::id::{AttemptId, MessageId, OrgId, TaskId};
+use omoi_domain::time::Timestamp;
+
+use crate::args;
+use crate::error::StoreError;
+use crate::row::row;
+use crate::tasks::Task;
+use crate::tx::Tx;
+
+row! {
+    /// A message that waits for the agent of a task.
+    Message in "messages" as "message" {
+        /// Its id.
+        id: MessageId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// The task steered.
+        task_id: TaskId,
+        /// `user_message`, `guardian_nudge`, `system`, `interrupt`.
+        message_type: String,
+        /// Its text.
+        content: String,
+        /// Who sent it.
+        sender: String,
+        /// When it was sent.
+        created_at: Timestamp,
+        /// When an agent had it.
+        acked_at: Option<Timestamp>,
+        /// The attempt that had it.
+        acked_by: Option<AttemptId>,
+    }
+}
+
+/// Queues a message for whoever works on `task`, now or next.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn queue(
+    tx: &mut Tx,
+    task: &Task,
+    message_type: &str,
+    content: &str,
+    sender: &str,
+) -> Result<Message, StoreError> {
+    let message = Message {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        task_id: task.id,
+        message_type: message_type.to_owned(),
+        content: content.to_owned(),
+        sender: sender.to_owned(),
+        created_at: tx.now(),
+        acked_at: None,
+        acked_by: None,
+    };
+    tx.insert(&message).await?;
+    let event = Event::MessageQueued(MessageChange {
+        message_id: message.id,
+        task_id: task.id,
+        message_type: message.message_type.clone(),
+        content: content.chars().take(100).collect(),
+    });
+    tx.emit(Some(task.project_id), Some(task.spec_id), event);
+    Ok(message)
+}
+
+/// Messages nobody has had yet, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn open(tx: &mut Tx, task: TaskId) -> Result<Vec<Message>, StoreError> {
+    tx.all(
+        "task_id = $2 and acked_at is null order by created_at, id",
+        args![task],
+    )
+    .await
+}
+
+/// Notes that `attempt` has a message.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn ack(tx: &mut Tx, id: MessageId, attempt: AttemptId) -> Result<(), StoreError> {
+    let now = tx.now();
+    tx.execute(
+        "update messages set acked_at = $3, acked_by = $4
+         where org_id = $1 and id = $2 and acked_at is null",
+        args![id, now, attempt],
+    )
+    .await?;
+    Ok(())
+}

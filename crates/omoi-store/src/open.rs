@@ -1,0 +1,248 @@
+//! Opening the database, and on whose behalf.
+
+use std::sync::Arc;
+
+use omoi_domain::crash::{self, CrashPoint, Side};
+use omoi_domain::id::OrgId;
+use omoi_domain::time::Timestamp;
+use sqlx::AnyPool;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::args;
+use crate::dialect::Backend;
+use crate::error::StoreError;
+use crate::tx::Tx;
+
+/// Where time comes from; `None` asks the database.
+pub(crate) type TimeSource = Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>;
+
+/// How to open a store.
+pub struct Options {
+    /// `sqlite://…` or `postgres://…`.
+    pub url: String,
+    /// Time for tests; `None` = the database's own clock.
+    pub now: Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>,
+    /// Makes row ids: UUIDv7 from the process's clock and random source.
+    pub new_uuid: Arc<dyn Fn() -> Uuid + Send + Sync>,
+}
+
+/// An open database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) backend: Backend,
+    read: AnyPool,
+    write: AnyPool,
+    now: TimeSource,
+    pub(crate) new_uuid: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    committed: watch::Sender<u64>,
+}
+
+impl Inner {
+    pub(crate) fn committed(&self) {
+        self.committed.send_modify(|n| *n += 1);
+    }
+}
+
+impl Store {
+    /// Connects without touching the schema.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`], [`StoreError::Busy`] or [`StoreError::Database`].
+    pub async fn connect(options: Options) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let backend = Backend::of(&options.url)?;
+        let write = backend
+            .pool_options()
+            .max_connections(backend.writers())
+            .connect(&options.url)
+            .await?;
+        let read = match backend {
+            Backend::Sqlite => backend
+                .pool_options()
+                .max_connections(4)
+                .connect_lazy(&options.url)?,
+            Backend::Postgres => write.clone(),
+        };
+        let (committed, _) = watch::channel(0);
+        let inner = Inner {
+            backend,
+            read,
+            write,
+            now: options.now,
+            new_uuid: options.new_uuid,
+            committed,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Brings the schema up to date; safe to call from many processes at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Migrate`] when a migration fails or the schema is newer than this program.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        crash::pass(CrashPoint::Migrate, Side::Before);
+        self.inner
+            .backend
+            .migrator()
+            .run(&self.inner.write)
+            .await
+            .map_err(|source| StoreError::Migrate(Box::new(source)))?;
+        crash::pass(CrashPoint::Migrate, Side::After);
+        Ok(())
+    }
+
+    /// Migrations of this program, and whether each stands in the database.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn migrations(&self) -> Result<Vec<(i64, String, bool)>, StoreError> {
+        let applied: Vec<i64> = match sqlx::query_scalar::<_, i64>(
+            "select version from _sqlx_migrations where success order by version",
+        )
+        .fetch_all(&self.inner.read)
+        .await
+        {
+            Ok(versions) => versions,
+            // The table does not exist before the first migration.
+            Err(sqlx::Error::Database(_)) => Vec::new(),
+            Err(other) => return Err(other.into()),
+        };
+        let all = self.inner.backend.migrator().iter();
+        Ok(all
+            .map(|m| {
+                (
+                    m.version,
+                    m.description.to_string(),
+                    applied.contains(&m.version),
+                )
+            })
+            .collect())
+    }
+
+    /// Which database speaks.
+    pub fn backend(&self) -> Backend {
+        self.inner.backend
+    }
+
+    /// Acts for one organisation.
+    pub fn tenant(&self, org: OrgId) -> Tenant {
+        Tenant {
+            store: self.clone(),
+            org,
+        }
+    }
+
+    /// Acts for the platform itself: leases, cursors, the list of organisations.
+    pub fn system(&self) -> System {
+        System {
+            store: self.clone(),
+        }
+    }
+
+    /// Changes whenever a transaction of this process with events commits. A hint only.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.committed.subscribe()
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.inner.read.close().await;
+        self.inner.write.close().await;
+    }
+
+    async fn begin(&self, org: OrgId, write: bool) -> Result<Tx, StoreError> {
+        let conn = if write {
+            self.inner
+                .write
+                .begin_with(self.inner.backend.begin_write())
+                .await?
+        } else {
+            self.inner.read.begin().await?
+        };
+        let mut tx = Tx::new(self.inner.clone(), conn, org);
+        let now = match &self.inner.now {
+            Some(clock) => clock(),
+            None => tx.database_now().await?,
+        };
+        tx.set_now(now);
+        Ok(tx)
+    }
+}
+
+/// The store on behalf of one organisation.
+#[derive(Clone)]
+pub struct Tenant {
+    store: Store,
+    org: OrgId,
+}
+
+impl Tenant {
+    /// The organisation.
+    pub fn org(&self) -> OrgId {
+        self.org
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Begins a transaction that reads.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when no connection is free in time.
+    pub async fn read(&self) -> Result<Tx, StoreError> {
+        self.store.begin(self.org, false).await
+    }
+
+    /// Begins a transaction that writes.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when no connection is free in time.
+    pub async fn write(&self) -> Result<Tx, StoreError> {
+        self.store.begin(self.org, true).await
+    }
+}
+
+/// The store on behalf of the platform.
+#[derive(Clone)]
+pub struct System {
+    store: Store,
+}
+
+impl System {
+    /// Every organisation.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn organisations(&self) -> Result<Vec<OrgId>, StoreError> {
+        let mut tx = self.read().await?;
+        let ids = tx
+            .scalars::<OrgId>("select id as value from organisations order by id", args![])
+            .await?;
+        Ok(ids)
+    }
+
+    /// Begins a transaction that reads platform tables.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when no connection is free in time.
+    pub async fn read(&self) -> Result<Tx, StoreError> {
+        self.store.begin(OrgId::from_uuid(Uuid::nil()), false).await
+    }
+
+    /// Begins a transaction that writes platform tables.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when no connection is free in time.
+    pub async fn write(&self) -> Result<Tx, StoreError> {
+        self.store.begin(OrgId::from_uuid(Uuid::nil()), true).await
+    }
+}

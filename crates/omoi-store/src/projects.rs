@@ -1,0 +1,125 @@
+//! Projects: repositories under work.
+
+use omoi_domain::id::{OrgId, ProjectId};
+use omoi_domain::time::Timestamp;
+
+use crate::args;
+use crate::column::Column;
+use crate::error::StoreError;
+use crate::row::row;
+use crate::tx::Tx;
+
+row! {
+    /// A repository under work.
+    Project in "projects" as "project" {
+        /// Its id.
+        id: ProjectId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// The folder's name.
+        name: String,
+        /// The user's repository.
+        repo_path: String,
+        /// Whether its tasks may start without a person.
+        autonomous: bool,
+        /// The next `SPEC-n`.
+        next_spec_no: i64,
+        /// The next `TKT-n`.
+        next_ticket_no: i64,
+        /// The next `TSK-n`.
+        next_task_no: i64,
+        /// When it was first seen.
+        created_at: Timestamp,
+    }
+}
+
+/// A counter of human numbers.
+#[derive(Clone, Copy, Debug)]
+pub enum Counter {
+    /// `SPEC-n`
+    Spec,
+    /// `TKT-n`
+    Ticket,
+    /// `TSK-n`
+    Task,
+}
+
+/// The project of `repo_path`, made when there is none. Switches its autonomy on.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn ensure(tx: &mut Tx, name: &str, repo_path: &str) -> Result<Project, StoreError> {
+    if let Some(mut found) = tx
+        .find::<Project>("repo_path = $2", args![repo_path])
+        .await?
+    {
+        tx.execute(
+            "update projects set autonomous = 1 where org_id = $1 and id = $2",
+            args![found.id],
+        )
+        .await?;
+        found.autonomous = true;
+        return Ok(found);
+    }
+    let project = Project {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        name: name.to_owned(),
+        repo_path: repo_path.to_owned(),
+        autonomous: true,
+        next_spec_no: 1,
+        next_ticket_no: 1,
+        next_task_no: 1,
+        created_at: tx.now(),
+    };
+    tx.insert(&project).await?;
+    Ok(project)
+}
+
+/// The project with that id.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: ProjectId) -> Result<Project, StoreError> {
+    tx.get(id, "id = $2", args![id]).await
+}
+
+/// Every project, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list(tx: &mut Tx) -> Result<Vec<Project>, StoreError> {
+    tx.all("1 = 1 order by created_at, id", args![]).await
+}
+
+/// Takes `n` numbers of a counter; the first is returned. Never reused, gaps allowed.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn take_numbers(
+    tx: &mut Tx,
+    project: ProjectId,
+    counter: Counter,
+    n: i64,
+) -> Result<i64, StoreError> {
+    let sql = match counter {
+        Counter::Spec => {
+            "update projects set next_spec_no = next_spec_no + $3
+             where org_id = $1 and id = $2 returning next_spec_no as value"
+        }
+        Counter::Ticket => {
+            "update projects set next_ticket_no = next_ticket_no + $3
+             where org_id = $1 and id = $2 returning next_ticket_no as value"
+        }
+        Counter::Task => {
+            "update projects set next_task_no = next_task_no + $3
+             where org_id = $1 and id = $2 returning next_task_no as value"
+        }
+    };
+    let rows = tx.rows(sql, args![project, n]).await?;
+    let row = rows.first().ok_or_else(|| StoreError::NotFound {
+        what: "project",
+        key: project.to_string(),
+    })?;
+    Ok(i64::read(row, "value")? - n)
+}

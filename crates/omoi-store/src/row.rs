@@ -1,0 +1,120 @@
+//! Rows: structs that mirror a table, with the three statements every table needs.
+
+use sqlx::any::AnyRow;
+
+use crate::column::Args;
+use crate::error::StoreError;
+
+/// A struct that mirrors one table of tenant data.
+pub trait Row: Sized {
+    /// The table.
+    const TABLE: &'static str;
+    /// What an error calls such a row.
+    const WHAT: &'static str;
+    /// `select` over every column, without `where`.
+    fn select() -> &'static str;
+    /// `insert` of every column.
+    fn insert() -> &'static str;
+    /// Reads one row.
+    fn read(row: &AnyRow) -> Result<Self, StoreError>;
+    /// Binds every column in order.
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError>;
+}
+
+/// A row with a version that guards updates.
+pub(crate) trait Versioned: Row {
+    /// `update` of every column where key and version match.
+    fn update() -> &'static str;
+    /// Binds the key columns.
+    fn bind_key(&self, args: &mut Args) -> Result<(), StoreError>;
+    /// The version column.
+    fn version(&mut self) -> &mut i64;
+    /// The key in words.
+    fn key(&self) -> String;
+}
+
+/// Declares a row struct. Fields stand in the order of the columns and carry their names.
+macro_rules! row {
+    (
+        $(#[doc = $doc:literal])+
+        $name:ident in $table:literal as $what:literal {
+            $($(#[doc = $fdoc:literal])+ $field:ident : $ty:ty,)+
+        }
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name { $($(#[doc = $fdoc])+ pub $field: $ty,)+ }
+
+        impl $crate::row::Row for $name {
+            const TABLE: &'static str = $table;
+            const WHAT: &'static str = $what;
+
+            fn select() -> &'static str {
+                static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+                    format!("select {} from {}", [$(stringify!($field).trim_start_matches("r#")),+].join(", "), $table)
+                });
+                &SQL
+            }
+
+            fn insert() -> &'static str {
+                static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+                    let columns = [$(stringify!($field).trim_start_matches("r#")),+];
+                    let marks: Vec<String> = (1..=columns.len()).map(|i| format!("${i}")).collect();
+                    format!("insert into {} ({}) values ({})", $table, columns.join(", "), marks.join(", "))
+                });
+                &SQL
+            }
+
+            fn read(row: &sqlx::any::AnyRow) -> Result<Self, $crate::StoreError> {
+                Ok(Self { $($field: <$ty as $crate::Column>::read(row, stringify!($field).trim_start_matches("r#"))?,)+ })
+            }
+
+            fn bind(&self, args: &mut $crate::Args) -> Result<(), $crate::StoreError> {
+                $(args.push(&self.$field)?;)+
+                Ok(())
+            }
+        }
+    };
+}
+
+/// Makes a row updatable under its `state_version`, found by the named key columns.
+macro_rules! versioned {
+    ($name:ident by $($key:ident),+ in $table:literal { $($field:ident),+ $(,)? }) => {
+        impl $crate::row::Versioned for $name {
+            fn update() -> &'static str {
+                static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+                    let keys = [$(stringify!($key)),+];
+                    let mut n = keys.len() + 2;
+                    let mut sets = vec!["state_version = state_version + 1".to_owned()];
+                    for field in [$(stringify!($field)),+] {
+                        n += 1;
+                        sets.push(format!("{field} = ${n}"));
+                    }
+                    let wheres: Vec<String> = keys
+                        .iter()
+                        .enumerate()
+                        .map(|(i, key)| format!("{key} = ${}", i + 3))
+                        .collect();
+                    format!(
+                        "update {} set {} where org_id = $1 and state_version = $2 and {}",
+                        $table, sets.join(", "), wheres.join(" and "),
+                    )
+                });
+                &SQL
+            }
+            fn bind_key(&self, args: &mut $crate::Args) -> Result<(), $crate::StoreError> {
+                $(args.push(&self.$key)?;)+
+                $(args.push(&self.$field)?;)+
+                Ok(())
+            }
+            fn version(&mut self) -> &mut i64 {
+                &mut self.state_version
+            }
+            fn key(&self) -> String {
+                [$(self.$key.to_string()),+].join("/")
+            }
+        }
+    };
+}
+
+pub(crate) use {row, versioned};

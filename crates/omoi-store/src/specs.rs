@@ -1,0 +1,191 @@
+//! Specs: a feature idea on its way to merged code.
+
+use omoi_domain::event::{Event, SpecChange};
+use omoi_domain::id::{OrgId, ProjectId, SpecId};
+use omoi_domain::machine::transition as rule;
+use omoi_domain::spec::SpecStatus;
+use omoi_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::args;
+use crate::column::Json;
+use crate::error::StoreError;
+use crate::row::{row, versioned};
+use crate::tx::Tx;
+
+/// What the person who started the run chose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpecOptions {
+    /// Release the tasks as soon as they are planned.
+    pub auto_start: bool,
+    /// Carry the markdown of `.omoi_os/` in the hand-over.
+    pub spec_files: bool,
+    /// Things the person was told at the start, such as a dirty tree.
+    pub notes: Vec<String>,
+}
+
+row! {
+    /// A feature specification; a run is its spec.
+    Spec in "specs" as "spec" {
+        /// Its id.
+        id: SpecId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// Its repository.
+        project_id: ProjectId,
+        /// `n` of `SPEC-n`.
+        number: i64,
+        /// A short title cut from the request.
+        title: String,
+        /// The person's words, verbatim.
+        original_request: String,
+        /// What the person chose.
+        options: Json<SpecOptions>,
+        /// Where it stands.
+        status: SpecStatus,
+        /// The phase it is in, `complete` when planned.
+        current_phase: String,
+        /// What answers: `simulated`, or a model's name.
+        model: String,
+        /// The commit everything starts from.
+        base_sha: String,
+        /// The branch HEAD was on, if any.
+        base_branch: Option<String>,
+        /// The feature's slug.
+        slug: String,
+        /// The branch its tasks land on.
+        integration_branch: String,
+        /// The repository survey.
+        survey: Json<serde_json::Value>,
+        /// Why it failed or is blocked.
+        last_error: Option<String>,
+        /// Guards updates.
+        state_version: i64,
+        /// When it was written down.
+        created_at: Timestamp,
+        /// When it last changed.
+        updated_at: Timestamp,
+        /// When planning first began.
+        started_at: Option<Timestamp>,
+        /// When it was delivered, failed, blocked or cancelled.
+        ended_at: Option<Timestamp>,
+    }
+}
+versioned!(Spec by id in "specs" {
+    title, status, current_phase, options, last_error, integration_branch, updated_at, started_at,
+    ended_at,
+});
+
+impl Spec {
+    fn change(&self, from: Option<SpecStatus>, reason: Option<String>) -> SpecChange {
+        SpecChange {
+            spec_id: self.id,
+            number: self.number,
+            title: self.title.clone(),
+            from,
+            to: self.status,
+            reason,
+        }
+    }
+}
+
+/// Writes a new spec.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn insert(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
+    tx.insert(spec).await?;
+    let change = spec.change(None, None);
+    tx.emit(
+        Some(spec.project_id),
+        Some(spec.id),
+        Event::SpecCreated(change),
+    );
+    Ok(())
+}
+
+/// The spec with that id.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: SpecId) -> Result<Spec, StoreError> {
+    tx.get(id, "id = $2", args![id]).await
+}
+
+/// Every spec, newest first, at most `limit`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list(tx: &mut Tx, limit: i64) -> Result<Vec<Spec>, StoreError> {
+    tx.all(
+        "1 = 1 order by created_at desc, id desc limit $2",
+        args![limit],
+    )
+    .await
+}
+
+/// Specs in `status`, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn with_status(tx: &mut Tx, status: SpecStatus) -> Result<Vec<Spec>, StoreError> {
+    tx.all("status = $2 order by created_at, id", args![status])
+        .await
+}
+
+/// Specs numbered `number`, newest first: a number counts per project.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn numbered(tx: &mut Tx, number: i64) -> Result<Vec<Spec>, StoreError> {
+    tx.all(
+        "number = $2 order by created_at desc, id desc",
+        args![number],
+    )
+    .await
+}
+
+/// Moves a spec along its machine and writes the event the table names.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn transition(
+    tx: &mut Tx,
+    spec: &mut Spec,
+    to: SpecStatus,
+    reason: Option<String>,
+) -> Result<(), StoreError> {
+    let from = spec.status;
+    let kind = rule(from, to)?;
+    spec.status = to;
+    spec.updated_at = tx.now();
+    match to {
+        SpecStatus::Executing | SpecStatus::Working => {
+            spec.started_at = spec.started_at.or(Some(tx.now()));
+            spec.ended_at = None;
+            spec.last_error = None;
+        }
+        SpecStatus::Delivered
+        | SpecStatus::Failed
+        | SpecStatus::Blocked
+        | SpecStatus::Cancelled => {
+            spec.ended_at = Some(tx.now());
+            if to != SpecStatus::Delivered {
+                spec.last_error.clone_from(&reason);
+            }
+        }
+        SpecStatus::Draft | SpecStatus::AwaitingApproval | SpecStatus::Completed => {}
+    }
+    tx.update(spec).await?;
+    let change = spec.change(Some(from), reason);
+    tx.emit_kind((Some(spec.project_id), Some(spec.id)), kind, &change)
+}
+
+/// Writes changed fields other than the status.
+///
+/// # Errors
+/// [`StoreError::Conflict`].
+pub async fn save(tx: &mut Tx, spec: &mut Spec) -> Result<(), StoreError> {
+    spec.updated_at = tx.now();
+    tx.update(spec).await
+}

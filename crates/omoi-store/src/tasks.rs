@@ -1,0 +1,375 @@
+//! Tasks: the unit one agent works on, their edges and the queue.
+
+use omoi_domain::event::{Event, TaskChange};
+use omoi_domain::id::{AttemptId, MergeId, OrgId, ProjectId, SpecId, TaskId, TicketId};
+use omoi_domain::machine::transition as rule;
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::task::{Priority, Revision, TaskStatus};
+use omoi_domain::time::Timestamp;
+
+use crate::args;
+use crate::column::{Column, Json};
+use crate::error::StoreError;
+use crate::row::{row, versioned};
+use crate::tx::Tx;
+
+row! {
+    /// The unit one agent works on.
+    Task in "tasks" as "task" {
+        /// Its id.
+        id: TaskId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// Its repository.
+        project_id: ProjectId,
+        /// Its spec.
+        spec_id: SpecId,
+        /// Its ticket.
+        ticket_id: TicketId,
+        /// `n` of the project's `TSK-n`.
+        number: i64,
+        /// The plan's `TSK-n`; for work found on the way `DIS-n`, for resolutions `RES-n`.
+        local_id: String,
+        /// Its title.
+        title: String,
+        /// What the agent is told.
+        description: String,
+        /// `implement_feature`, `write_tests`, `fix_bug`, `resolve_conflict` …
+        task_type: String,
+        /// The phase of its ticket it belongs to.
+        phase_id: String,
+        /// Its priority.
+        priority: Priority,
+        /// Where it stands.
+        status: TaskStatus,
+        /// The queue score of the last scan.
+        score: f64,
+        /// Longest chain of prerequisites before it.
+        level: i64,
+        /// Position in the plan.
+        ordinal: i64,
+        /// The plan's estimate.
+        estimated_hours: f64,
+        /// Files it will create or change.
+        files: Json<Vec<String>>,
+        /// Requirements it serves, `REQ-…`.
+        requirements: Json<Vec<String>>,
+        /// Its branch in the mirror.
+        branch: String,
+        /// The commit its branch was cut from.
+        base_sha: Option<String>,
+        /// Its head, once an agent said done.
+        head_sha: Option<String>,
+        /// Where its commits stand.
+        integration_state: IntegrationState,
+        /// Times it was sent back.
+        round: u32,
+        /// Times it was tried again after an error.
+        retry_count: u32,
+        /// Most such tries.
+        max_retries: u32,
+        /// Starts without the project's autonomy.
+        force_execute: bool,
+        /// Whether the spec fails when it fails; work found on the way may be optional.
+        needed: bool,
+        /// Earliest next dispatch.
+        not_before: Timestamp,
+        /// When it is due.
+        deadline_at: Option<Timestamp>,
+        /// Wall time of one attempt.
+        timeout_seconds: i64,
+        /// Grows with every claim.
+        fence: i64,
+        /// The attempt at work, or the last one.
+        attempt_id: Option<AttemptId>,
+        /// Why it was sent back.
+        revision: Option<Json<Revision>>,
+        /// Class of the last error.
+        error_class: Option<String>,
+        /// The last error.
+        error_message: Option<String>,
+        /// What it waits for outside.
+        blocked_reason: Option<String>,
+        /// The task whose agent found it.
+        parent_task_id: Option<TaskId>,
+        /// How many discoveries led here.
+        discovery_depth: u32,
+        /// The merge it resolves.
+        resolves_merge_id: Option<MergeId>,
+        /// What the agent says it did.
+        summary: Option<String>,
+        /// Guards updates.
+        state_version: i64,
+        /// When it entered the queue; retries do not reset it.
+        queued_at: Timestamp,
+        /// When it was last claimed.
+        claimed_at: Option<Timestamp>,
+        /// When its agent last began.
+        started_at: Option<Timestamp>,
+        /// When its checks passed.
+        completed_at: Option<Timestamp>,
+        /// When it was written.
+        created_at: Timestamp,
+        /// When it last changed.
+        updated_at: Timestamp,
+    }
+}
+versioned!(Task by id in "tasks" {
+    title, description, task_type, priority, status, score, level, ordinal, estimated_hours, files,
+    requirements, branch, base_sha, head_sha, integration_state, round, retry_count, max_retries,
+    force_execute, needed, not_before, deadline_at, timeout_seconds, fence, attempt_id, revision,
+    error_class, error_message, blocked_reason, resolves_merge_id, summary, queued_at, claimed_at,
+    started_at, completed_at, updated_at,
+});
+
+impl Task {
+    fn change(&self, from: Option<TaskStatus>, reason: Option<String>) -> TaskChange {
+        TaskChange {
+            task_id: self.id,
+            ticket_id: self.ticket_id,
+            number: self.number,
+            title: self.title.clone(),
+            task_type: self.task_type.clone(),
+            from,
+            to: self.status,
+            attempt_id: self.attempt_id,
+            round: self.round,
+            reason,
+        }
+    }
+}
+
+/// Writes a new task.
+///
+/// # Errors
+/// [`StoreError::Exists`] when its number or local id is taken.
+pub async fn insert(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+    tx.insert(task).await?;
+    let change = task.change(None, None);
+    tx.emit(
+        Some(task.project_id),
+        Some(task.spec_id),
+        Event::TaskCreated(change),
+    );
+    Ok(())
+}
+
+/// The task with that id.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: TaskId) -> Result<Task, StoreError> {
+    tx.get(id, "id = $2", args![id]).await
+}
+
+/// Tasks of a spec in plan order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Task>, StoreError> {
+    tx.all("spec_id = $2 order by level, ordinal, number", args![spec])
+        .await
+}
+
+/// Tasks of a ticket in plan order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_ticket(tx: &mut Tx, ticket: TicketId) -> Result<Vec<Task>, StoreError> {
+    tx.all(
+        "ticket_id = $2 order by level, ordinal, number",
+        args![ticket],
+    )
+    .await
+}
+
+/// Tasks in `status`, the longest unchanged first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn with_status(tx: &mut Tx, status: TaskStatus) -> Result<Vec<Task>, StoreError> {
+    tx.all("status = $2 order by updated_at, id", args![status])
+        .await
+}
+
+/// Tasks numbered `number`, newest first: a number counts per project.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn numbered(tx: &mut Tx, number: i64) -> Result<Vec<Task>, StoreError> {
+    tx.all(
+        "number = $2 order by created_at desc, id desc",
+        args![number],
+    )
+    .await
+}
+
+/// Moves a task along its machine, writes its fields and the event the table names.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn transition(
+    tx: &mut Tx,
+    task: &mut Task,
+    to: TaskStatus,
+    reason: Option<String>,
+) -> Result<(), StoreError> {
+    let from = task.status;
+    let kind = rule(from, to)?;
+    task.status = to;
+    task.updated_at = tx.now();
+    match to {
+        TaskStatus::Claiming => task.claimed_at = Some(tx.now()),
+        TaskStatus::Running => task.started_at = Some(tx.now()),
+        TaskStatus::Completed => task.completed_at = Some(tx.now()),
+        TaskStatus::Blocked => task.blocked_reason.clone_from(&reason),
+        TaskStatus::Pending => task.blocked_reason = None,
+        TaskStatus::Assigned
+        | TaskStatus::PendingValidation
+        | TaskStatus::Validating
+        | TaskStatus::NeedsRevision
+        | TaskStatus::Failed
+        | TaskStatus::Cancelled => {}
+    }
+    tx.update(task).await?;
+    let change = task.change(Some(from), reason);
+    tx.emit_kind((Some(task.project_id), Some(task.spec_id)), kind, &change)
+}
+
+/// Writes changed fields other than the status.
+///
+/// # Errors
+/// [`StoreError::Conflict`].
+pub async fn save(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
+    task.updated_at = tx.now();
+    tx.update(task).await
+}
+
+/// Pending tasks that may be claimed: their time has come, every prerequisite is completed and
+/// merged, every blocking ticket is done, and their project runs by itself. Best guess first
+/// (overdue, starving, priority, age), at most `limit`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn eligible(tx: &mut Tx, limit: i64) -> Result<Vec<Task>, StoreError> {
+    let now = tx.now();
+    tx.all_for_claim(
+        "status = 'pending' and not_before <= $2
+         and spec_id in (select id from specs where org_id = $1 and status = 'working')
+         and (force_execute = 1 or project_id in
+             (select id from projects where org_id = $1 and autonomous = 1))
+         and not exists (
+             select 1 from task_dependencies d join tasks p on p.id = d.depends_on_id
+             where d.task_id = tasks.id and (p.status <> 'completed'
+                 or p.integration_state not in ('merged', 'not_required')))
+         and not exists (
+             select 1 from ticket_dependencies d join tickets k on k.id = d.depends_on_id
+             where d.ticket_id = tasks.ticket_id and k.status <> 'done')
+         order by
+             case when deadline_at is not null and deadline_at <= $2 then 0 else 1 end,
+             case priority when 'CRITICAL' then 0 when 'HIGH' then 1 when 'MEDIUM' then 2 else 3 end,
+             queued_at, id
+         limit $3",
+        args![now, limit],
+    )
+    .await
+}
+
+/// Earliest `not_before` of pending tasks that still lies ahead.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn next_due(tx: &mut Tx) -> Result<Option<Timestamp>, StoreError> {
+    let now = tx.now();
+    let rows = tx
+        .rows(
+            "select min(not_before) as value from tasks
+             where org_id = $1 and status = 'pending' and not_before > $2",
+            args![now],
+        )
+        .await?;
+    rows.first()
+        .map_or(Ok(None), |row| Option::<Timestamp>::read(row, "value"))
+}
+
+/// Tasks that hold a slot: (in the organisation's `project`, in the organisation).
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn slots(tx: &mut Tx, project: ProjectId) -> Result<(i64, i64), StoreError> {
+    let rows = tx
+        .rows(
+            "select cast(coalesce(sum(case when project_id = $2 then 1 else 0 end), 0) as bigint) as project,
+                    count(*) as total
+             from tasks where org_id = $1
+             and status in ('claiming', 'assigned', 'running', 'validating')",
+            args![project],
+        )
+        .await?;
+    rows.first().map_or(Ok((0, 0)), |row| {
+        Ok((i64::read(row, "project")?, i64::read(row, "total")?))
+    })
+}
+
+/// For each task of `spec`: how many open tasks wait directly for it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn blocking_counts(tx: &mut Tx, spec: SpecId) -> Result<Vec<(TaskId, i64)>, StoreError> {
+    let rows = tx
+        .rows(
+            "select d.depends_on_id as id, count(*) as n
+             from task_dependencies d join tasks t on t.id = d.task_id
+             where t.org_id = $1 and t.spec_id = $2 and t.status in ('pending', 'blocked')
+             group by d.depends_on_id",
+            args![spec],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((Column::read(row, "id")?, i64::read(row, "n")?)))
+        .collect()
+}
+
+/// Makes `task` wait for `depends_on`.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when either is not of this organisation.
+pub async fn depend(tx: &mut Tx, task: TaskId, depends_on: TaskId) -> Result<(), StoreError> {
+    let done = tx
+        .execute(
+            "insert into task_dependencies (task_id, depends_on_id)
+             select a.id, b.id from tasks a, tasks b
+             where a.org_id = $1 and b.org_id = $1 and a.id = $2 and b.id = $3
+             on conflict do nothing",
+            args![task, depends_on],
+        )
+        .await?;
+    if done == 0 {
+        get(tx, task).await?;
+        get(tx, depends_on).await?;
+    }
+    Ok(())
+}
+
+/// Task edges of a spec: (task, what it waits for).
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn dependencies(tx: &mut Tx, spec: SpecId) -> Result<Vec<(TaskId, TaskId)>, StoreError> {
+    let rows = tx
+        .rows(
+            "select d.task_id, d.depends_on_id from task_dependencies d
+             join tasks t on t.id = d.task_id
+             where t.org_id = $1 and t.spec_id = $2 order by 1, 2",
+            args![spec],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                Column::read(row, "task_id")?,
+                Column::read(row, "depends_on_id")?,
+            ))
+        })
+        .collect()
+}

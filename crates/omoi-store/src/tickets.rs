@@ -1,0 +1,173 @@
+//! Tickets: groups of tasks.
+
+use omoi_domain::event::{Event, TicketChange};
+use omoi_domain::id::{OrgId, ProjectId, SpecId, TicketId};
+use omoi_domain::machine::transition as rule;
+use omoi_domain::task::Priority;
+use omoi_domain::ticket::TicketStatus;
+use omoi_domain::time::Timestamp;
+
+use crate::args;
+use crate::column::Column;
+use crate::error::StoreError;
+use crate::row::{row, versioned};
+use crate::tx::Tx;
+
+row! {
+    /// A group of tasks.
+    Ticket in "tickets" as "ticket" {
+        /// Its id.
+        id: TicketId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// Its repository.
+        project_id: ProjectId,
+        /// Its spec.
+        spec_id: SpecId,
+        /// `n` of the project's `TKT-n`.
+        number: i64,
+        /// The plan's `TKT-n`.
+        local_id: String,
+        /// Position in the plan.
+        ordinal: i64,
+        /// Its title.
+        title: String,
+        /// Its description.
+        description: String,
+        /// Its priority.
+        priority: Priority,
+        /// Where it stands.
+        status: TicketStatus,
+        /// Guards updates.
+        state_version: i64,
+        /// When it was written.
+        created_at: Timestamp,
+        /// When it last changed.
+        updated_at: Timestamp,
+    }
+}
+versioned!(Ticket by id in "tickets" { title, description, priority, status, updated_at });
+
+impl Ticket {
+    fn change(&self, from: Option<TicketStatus>) -> TicketChange {
+        TicketChange {
+            ticket_id: self.id,
+            number: self.number,
+            title: self.title.clone(),
+            from,
+            to: self.status,
+        }
+    }
+}
+
+/// Writes a new ticket.
+///
+/// # Errors
+/// [`StoreError::Exists`] when its number or local id is taken.
+pub async fn insert(tx: &mut Tx, ticket: &Ticket) -> Result<(), StoreError> {
+    tx.insert(ticket).await?;
+    let change = ticket.change(None);
+    tx.emit(
+        Some(ticket.project_id),
+        Some(ticket.spec_id),
+        Event::TicketCreated(change),
+    );
+    Ok(())
+}
+
+/// The ticket with that id.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: TicketId) -> Result<Ticket, StoreError> {
+    tx.get(id, "id = $2", args![id]).await
+}
+
+/// Tickets of a spec in plan order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Ticket>, StoreError> {
+    tx.all("spec_id = $2 order by ordinal, number", args![spec])
+        .await
+}
+
+/// Writes changed fields other than the status.
+///
+/// # Errors
+/// [`StoreError::Conflict`].
+pub async fn save(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), StoreError> {
+    ticket.updated_at = tx.now();
+    tx.update(ticket).await
+}
+
+/// Moves a ticket along its machine and writes the event the table names.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn transition(
+    tx: &mut Tx,
+    ticket: &mut Ticket,
+    to: TicketStatus,
+) -> Result<(), StoreError> {
+    let from = ticket.status;
+    let kind = rule(from, to)?;
+    ticket.status = to;
+    ticket.updated_at = tx.now();
+    tx.update(ticket).await?;
+    let change = ticket.change(Some(from));
+    tx.emit_kind(
+        (Some(ticket.project_id), Some(ticket.spec_id)),
+        kind,
+        &change,
+    )
+}
+
+/// Makes `ticket` wait for `depends_on`.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when either is not of this organisation.
+pub async fn depend(tx: &mut Tx, ticket: TicketId, depends_on: TicketId) -> Result<(), StoreError> {
+    let done = tx
+        .execute(
+            "insert into ticket_dependencies (ticket_id, depends_on_id)
+             select a.id, b.id from tickets a, tickets b
+             where a.org_id = $1 and b.org_id = $1 and a.id = $2 and b.id = $3
+             on conflict do nothing",
+            args![ticket, depends_on],
+        )
+        .await?;
+    if done == 0 && get(tx, ticket).await.is_err() {
+        return Err(StoreError::NotFound {
+            what: "ticket",
+            key: ticket.to_string(),
+        });
+    }
+    Ok(())
+}
+
+/// Ticket edges of a spec: (ticket, what it waits for).
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn dependencies(
+    tx: &mut Tx,
+    spec: SpecId,
+) -> Result<Vec<(TicketId, TicketId)>, StoreError> {
+    let rows = tx
+        .rows(
+            "select d.ticket_id, d.depends_on_id from ticket_dependencies d
+             join tickets t on t.id = d.ticket_id
+             where t.org_id = $1 and t.spec_id = $2 order by 1, 2",
+            args![spec],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                Column::read(row, "ticket_id")?,
+                Column::read(row, "depends_on_id")?,
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,266 @@
+//! One transaction: rows and their events, together or not at all.
+
+use std::sync::Arc;
+
+use omoi_domain::crash::{self, CrashPoint, Side};
+use omoi_domain::event::{Event, EventKind, NewEvent};
+use omoi_domain::id::{EventId, OrgId, ProjectId, SpecId};
+use omoi_domain::time::Timestamp;
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Transaction};
+use uuid::Uuid;
+
+use crate::args;
+use crate::column::{Args, Column};
+use crate::error::StoreError;
+use crate::events;
+use crate::open::Inner;
+use crate::row::{Row, Versioned};
+
+/// One transaction of one organisation. Dropping it rolls back.
+pub struct Tx {
+    inner: Arc<Inner>,
+    conn: Transaction<'static, Any>,
+    org: OrgId,
+    now: Timestamp,
+    events: Vec<NewEvent>,
+}
+
+impl Tx {
+    pub(crate) fn new(inner: Arc<Inner>, conn: Transaction<'static, Any>, org: OrgId) -> Self {
+        Self {
+            inner,
+            conn,
+            org,
+            now: Timestamp::default(),
+            events: Vec::new(),
+        }
+    }
+
+    pub(crate) fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
+    pub(crate) async fn database_now(&mut self) -> Result<Timestamp, StoreError> {
+        let sql = self.inner.backend.now();
+        let row = sqlx::query(AssertSqlSafe(sql))
+            .fetch_one(&mut *self.conn)
+            .await?;
+        Timestamp::read(&row, "now")
+    }
+
+    /// The instant the transaction began, by the database's clock.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The organisation every query is bound to.
+    pub const fn org(&self) -> OrgId {
+        self.org
+    }
+
+    /// A fresh row id.
+    pub fn new_id<I: From<Uuid>>(&self) -> I {
+        I::from((self.inner.new_uuid)())
+    }
+
+    /// Collects an event; it is written when the transaction commits.
+    pub fn emit(&mut self, project: Option<ProjectId>, spec: Option<SpecId>, event: Event) {
+        let id = self.new_id::<EventId>();
+        self.events.push(NewEvent {
+            id,
+            org: self.org,
+            project,
+            spec,
+            at: self.now,
+            event,
+        });
+    }
+
+    /// Collects the event a state machine's table names.
+    pub(crate) fn emit_kind<P: std::any::Any + Clone>(
+        &mut self,
+        scope: (Option<ProjectId>, Option<SpecId>),
+        kind: EventKind,
+        payload: &P,
+    ) -> Result<(), StoreError> {
+        let event = Event::wrap(kind, payload).ok_or(StoreError::Payload {
+            kind: kind.as_str(),
+        })?;
+        self.emit(scope.0, scope.1, event);
+        Ok(())
+    }
+
+    /// Commits rows and events. `point` names the commit for the kill matrix.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when the database would not take it; nothing is written then.
+    pub async fn commit(mut self, point: CrashPoint) -> Result<(), StoreError> {
+        let told = !self.events.is_empty();
+        if told {
+            // The counter row is locked last, so that numbers become visible in their order.
+            let batch = std::mem::take(&mut self.events);
+            events::append(&mut self, &batch).await?;
+        }
+        crash::pass(point, Side::Before);
+        self.conn.commit().await?;
+        crash::pass(point, Side::After);
+        if told {
+            self.inner.committed();
+        }
+        Ok(())
+    }
+
+    /// Gives up; nothing is written.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        Ok(self.conn.rollback().await?)
+    }
+
+    /// Rows of `R` in this organisation where `tail` holds; its parameters start at `$2`.
+    pub async fn all<R: Row>(
+        &mut self,
+        tail: &'static str,
+        args: Args,
+    ) -> Result<Vec<R>, StoreError> {
+        let sql = format!("{} where org_id = $1 and {tail}", R::select());
+        self.fetch(sql, args).await
+    }
+
+    /// The one row of `R` in this organisation where `tail` holds, if any.
+    pub async fn find<R: Row>(
+        &mut self,
+        tail: &'static str,
+        args: Args,
+    ) -> Result<Option<R>, StoreError> {
+        Ok(self.all::<R>(tail, args).await?.into_iter().next())
+    }
+
+    /// The row of `R` in this organisation where `tail` holds.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] naming `key`.
+    pub async fn get<R: Row>(
+        &mut self,
+        key: impl ToString,
+        tail: &'static str,
+        args: Args,
+    ) -> Result<R, StoreError> {
+        self.find::<R>(tail, args)
+            .await?
+            .ok_or_else(|| StoreError::NotFound {
+                what: R::WHAT,
+                key: key.to_string(),
+            })
+    }
+
+    /// As [`Tx::all`], for rows about to be claimed: other claimers skip them.
+    pub async fn all_for_claim<R: Row>(
+        &mut self,
+        tail: &'static str,
+        args: Args,
+    ) -> Result<Vec<R>, StoreError> {
+        let suffix = self.inner.backend.claim_suffix();
+        let sql = format!("{} where org_id = $1 and {tail}{suffix}", R::select());
+        self.fetch(sql, args).await
+    }
+
+    async fn fetch<R: Row>(&mut self, sql: String, args: Args) -> Result<Vec<R>, StoreError> {
+        let args = self.scoped(args)?;
+        let rows = sqlx::query_with(AssertSqlSafe(sql), args.0)
+            .fetch_all(&mut *self.conn)
+            .await?;
+        rows.iter().map(R::read).collect()
+    }
+
+    /// Puts the organisation in front of the arguments.
+    fn scoped(&self, args: Args) -> Result<Args, StoreError> {
+        let mut scoped = args![self.org];
+        scoped.0.values.0.extend(args.0.values.0);
+        Ok(scoped)
+    }
+
+    /// Inserts a row.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when a unique key is taken.
+    pub async fn insert<R: Row>(&mut self, row: &R) -> Result<(), StoreError> {
+        let mut args = Args::default();
+        row.bind(&mut args)?;
+        sqlx::query_with(AssertSqlSafe(R::insert()), args.0)
+            .execute(&mut *self.conn)
+            .await
+            .map_err(|error| StoreError::from(error).or_exists(R::WHAT))?;
+        Ok(())
+    }
+
+    /// Writes a row back if nobody changed it since it was read.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when somebody did.
+    pub(crate) async fn update<R: Versioned>(&mut self, row: &mut R) -> Result<(), StoreError> {
+        let version = *row.version();
+        let mut args = args![self.org, version];
+        row.bind_key(&mut args)?;
+        let done = sqlx::query_with(AssertSqlSafe(R::update()), args.0)
+            .execute(&mut *self.conn)
+            .await
+            .map_err(|error| StoreError::from(error).or_exists(R::WHAT))?;
+        if done.rows_affected() != 1 {
+            return Err(StoreError::Conflict {
+                what: R::WHAT,
+                key: row.key(),
+            });
+        }
+        *row.version() += 1;
+        Ok(())
+    }
+
+    /// Runs a statement; `$1` is the organisation. Returns the rows it touched.
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &'static str,
+        args: Args,
+    ) -> Result<u64, StoreError> {
+        let args = self.scoped(args)?;
+        let done = sqlx::query_with(sql, args.0)
+            .execute(&mut *self.conn)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Runs a query; `$1` is the organisation.
+    pub(crate) async fn rows(
+        &mut self,
+        sql: &'static str,
+        args: Args,
+    ) -> Result<Vec<AnyRow>, StoreError> {
+        let args = self.scoped(args)?;
+        Ok(sqlx::query_with(sql, args.0)
+            .fetch_all(&mut *self.conn)
+            .await?)
+    }
+
+    /// Runs a query without an organisation.
+    pub(crate) async fn raw(
+        &mut self,
+        sql: &'static str,
+        args: Args,
+    ) -> Result<Vec<AnyRow>, StoreError> {
+        Ok(sqlx::query_with(sql, args.0)
+            .fetch_all(&mut *self.conn)
+            .await?)
+    }
+
+    /// The `value` column of a query without an organisation.
+    pub(crate) async fn scalars<C: Column>(
+        &mut self,
+        sql: &'static str,
+        args: Args,
+    ) -> Result<Vec<C>, StoreError> {
+        self.raw(sql, args)
+            .await?
+            .iter()
+            .map(|row| C::read(row, "value"))
+            .collect()
+    }
+}
