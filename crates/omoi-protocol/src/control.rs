@@ -1,0 +1,337 @@
+//! What a command line and a running `omoi` say to each other.
+//!
+//! Base path `/api/v1`, over the data folder's socket or HTTP, with the bearer token of the token
+//! file. `{spec}` and `{task}` are human references (`SPEC-1`, `TSK-003`) or row ids.
+
+use omoi_domain::attempt::AttemptState;
+use omoi_domain::id::{AttemptId, SpecId, TaskId};
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::task::TaskStatus;
+use omoi_domain::ticket::TicketStatus;
+use omoi_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// `POST /specs`: write a spec down and start it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateSpec {
+    /// The person's words, verbatim.
+    pub idea: String,
+    /// Absolute path of a git repository.
+    pub repo: String,
+    /// Release the tasks as soon as they are planned.
+    pub auto_start: bool,
+    /// Carry the markdown of `.omoi_os/` in the hand-over.
+    pub spec_files: bool,
+}
+
+/// A spec. `GET /specs`, `GET /specs/{spec}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpecView {
+    /// Row id.
+    pub id: SpecId,
+    /// `SPEC-n`.
+    pub spec_ref: String,
+    /// Its title.
+    pub title: String,
+    /// Where it stands.
+    pub status: SpecStatus,
+    /// The phase it is in.
+    pub current_phase: String,
+    /// What answers.
+    pub model: String,
+    /// The user's repository.
+    pub repo: String,
+    /// The commit everything starts from.
+    pub base_sha: String,
+    /// The branch HEAD was on, if any.
+    pub base_branch: Option<String>,
+    /// The integration branch.
+    pub branch: String,
+    /// Why it failed or is blocked.
+    pub last_error: Option<String>,
+    /// When it was written down.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Things the person was told at the start.
+    pub notes: Vec<String>,
+    /// The repository survey.
+    pub survey: Value,
+}
+
+/// A spec with all that belongs to it. `GET /specs/{spec}/detail`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpecDetail {
+    /// The spec.
+    pub spec: SpecView,
+    /// The person's words, verbatim.
+    pub original_request: String,
+    /// Its phases in order.
+    pub phases: Vec<PhaseView>,
+    /// Its tickets in plan order.
+    pub tickets: Vec<TicketView>,
+    /// Its tasks in plan order.
+    pub tasks: Vec<TaskView>,
+    /// What it will take, once planned.
+    pub estimate: Option<Estimate>,
+}
+
+/// What a plan will take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Tickets.
+    pub tickets: u32,
+    /// Tasks.
+    pub tasks: u32,
+    /// Acceptance criteria.
+    pub criteria: u32,
+    /// Tasks on the longest chain.
+    pub longest_chain: u32,
+    /// Most tasks that could run at once.
+    pub width: u32,
+    /// Hours a person would take.
+    pub hours: f64,
+    /// Most it may cost in dollars.
+    pub cost_cap_usd: f64,
+    /// Share of requirements covered, 0 to 100.
+    pub coverage_percent: f64,
+}
+
+/// One phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseView {
+    /// Its name.
+    pub phase: String,
+    /// Where it stands.
+    pub state: PhaseState,
+    /// Attempts that counted.
+    pub attempts: u32,
+    /// The evaluator's last score.
+    pub score: Option<f64>,
+    /// What the last refusal said.
+    pub feedback: Option<String>,
+    /// Milliseconds from first attempt to end.
+    pub took_ms: Option<i64>,
+}
+
+/// A ticket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TicketView {
+    /// `TKT-n`.
+    pub ticket_ref: String,
+    /// Its title.
+    pub title: String,
+    /// Where it stands.
+    pub status: TicketStatus,
+}
+
+/// A task. `GET /tasks?spec=`, `GET /tasks/{task}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskView {
+    /// Row id.
+    pub id: TaskId,
+    /// `TSK-n`.
+    pub task_ref: String,
+    /// `TKT-n`.
+    pub ticket_ref: String,
+    /// Its spec.
+    pub spec_ref: String,
+    /// Its title.
+    pub title: String,
+    /// Its type.
+    pub task_type: String,
+    /// Its priority.
+    pub priority: String,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// Where its commits stand.
+    pub integration_state: IntegrationState,
+    /// Times it was sent back.
+    pub round: u32,
+    /// What it waits for: `TSK-n`.
+    pub depends_on: Vec<String>,
+    /// The task whose agent found it.
+    pub found_by: Option<String>,
+    /// Its branch.
+    pub branch: String,
+    /// Its head.
+    pub head_sha: Option<String>,
+    /// Requirements it serves.
+    pub requirements: Vec<String>,
+    /// What the last refusal said, or the last error.
+    pub problem: Option<String>,
+    /// What the agent says it did.
+    pub summary: Option<String>,
+}
+
+/// A task with its attempts and receipts. `GET /tasks/{task}/detail`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskDetail {
+    /// The task.
+    pub task: TaskView,
+    /// What the agent is told.
+    pub description: String,
+    /// Oldest first.
+    pub attempts: Vec<AttemptView>,
+    /// Oldest first.
+    pub receipts: Vec<ReceiptView>,
+    /// Snapshot ref of the last attempt, if it has one.
+    pub wip_ref: Option<String>,
+}
+
+/// An attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptView {
+    /// Row id.
+    pub id: AttemptId,
+    /// Counted per task, from 1.
+    pub attempt_no: u32,
+    /// Times the task had been sent back.
+    pub round: u32,
+    /// Its role.
+    pub role: String,
+    /// Where it stands.
+    pub state: AttemptState,
+    /// The sandbox rung.
+    pub rung: Option<String>,
+    /// Read-only mounts beyond the system's.
+    pub mounts: Vec<String>,
+    /// Why it ended.
+    pub stop_reason: Option<String>,
+    /// Its error.
+    pub error: Option<String>,
+    /// Turns taken.
+    pub turns: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A receipt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReceiptView {
+    /// The check's command.
+    pub command: String,
+    /// `proof`, `regression` or `suite`.
+    pub kind: String,
+    /// `base`, `task`, `merge` or `head`.
+    pub stage: String,
+    /// The commit it was run on.
+    pub commit: String,
+    /// Whether it exited 0.
+    pub passed: bool,
+    /// Its exit code; none when it was stopped.
+    pub exit_code: Option<i32>,
+    /// The sandbox rung.
+    pub rung: String,
+    /// A test file it read was changed by the task it proves.
+    pub self_tested: bool,
+    /// Tracked files it read; none when the file system would not say.
+    pub exercised: Option<Vec<String>>,
+    /// Head and tail of its output.
+    pub output: String,
+    /// Wall time in milliseconds.
+    pub took_ms: i64,
+    /// The task it was run for.
+    pub task_ref: Option<String>,
+}
+
+/// Requirement → criterion → task → commit → receipt. `GET /specs/{spec}/trace`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    /// `SPEC-n`.
+    pub spec_ref: String,
+    /// Its title.
+    pub title: String,
+    /// The head receipts are looked for at.
+    pub head: Option<String>,
+    /// What answered the agents.
+    pub model: String,
+    /// In plan order.
+    pub requirements: Vec<TraceRequirement>,
+}
+
+/// One requirement of a trace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TraceRequirement {
+    /// `REQ-…`
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// Its sentence.
+    pub text: String,
+    /// Its criteria.
+    pub criteria: Vec<TraceCriterion>,
+}
+
+/// One criterion of a trace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TraceCriterion {
+    /// `REQ-…#n`
+    pub id: String,
+    /// Its text.
+    pub text: String,
+    /// Whether a check of it passed at the head.
+    pub proven: bool,
+    /// Later commit that touched what its last receipt exercised, when it went stale.
+    pub stale_since: Option<String>,
+    /// Tasks whose checks prove it, with their landed commits: (`TSK-n`, sha).
+    pub tasks: Vec<(String, Option<String>)>,
+    /// Its receipts at the head, or the newest ones.
+    pub receipts: Vec<ReceiptView>,
+}
+
+/// `POST /tasks/{task}/messages`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Steer {
+    /// Its text.
+    pub content: String,
+    /// `user_message` or `interrupt`.
+    pub message_type: String,
+}
+
+/// One line of `GET /tasks/{task}/log?after=&follow=`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Position over all attempts of the task, from 1; the cursor.
+    pub seq: i64,
+    /// The attempt.
+    pub attempt_no: u32,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Event type.
+    pub event_type: String,
+    /// One line for people.
+    pub text: String,
+}
+
+/// One exported file. `GET /specs/{spec}/export`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportedFile {
+    /// Path below the repository's root.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// `GET /status`: the process that owns the data folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Program version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Roles it plays.
+    pub roles: Vec<String>,
+    /// `sqlite` or `postgres`.
+    pub database: String,
+    /// `in-process` or `redis`.
+    pub bus: String,
+    /// Active sandbox rung.
+    pub sandbox: Option<String>,
+    /// What answers agents.
+    pub model: Option<String>,
+}

@@ -1,0 +1,115 @@
+//! The last line of a run, for scripts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    /// Every criterion proven at `head`, the suite green, the branch handed over. Exit 0.
+    Succeeded,
+    /// Exit 1.
+    Failed,
+    /// Waits for a change or a person. Exit 3.
+    Blocked,
+}
+
+/// Tasks by end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskCounts {
+    /// Checks passed and merged.
+    pub completed: u32,
+    /// Failed for good.
+    pub failed: u32,
+    /// Called off.
+    pub cancelled: u32,
+}
+
+/// One phase's attempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSummary {
+    /// Attempts that counted.
+    pub attempts: u32,
+    /// The evaluator's last score.
+    pub score: Option<f64>,
+}
+
+/// Conflicts by end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictCounts {
+    /// Merges that conflicted.
+    pub found: u32,
+    /// Of those, landed.
+    pub resolved: u32,
+}
+
+/// Receipts by result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptCounts {
+    /// Exit code 0.
+    pub passed: u32,
+    /// Anything else.
+    pub failed: u32,
+}
+
+/// Criteria by proof.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CriterionCounts {
+    /// With a passing receipt at `head`.
+    pub proven: u32,
+    /// All.
+    pub total: u32,
+    /// Of the proven, those proven only by checks whose tests the proving task changed itself.
+    pub self_tested: u32,
+}
+
+/// The last line of `omoi run --json` and `omoi demo --json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Always `summary`.
+    pub r#type: String,
+    /// How the run ended.
+    pub outcome: RunOutcome,
+    /// Why, when it did not succeed.
+    pub reason: Option<String>,
+    /// `simulated`, or the model's name.
+    pub model: String,
+    /// Row id of the spec.
+    pub spec_id: String,
+    /// `SPEC-n`.
+    pub spec_ref: String,
+    /// Tickets planned.
+    pub tickets: u32,
+    /// Tasks by end.
+    pub tasks: TaskCounts,
+    /// Most task attempts at work at one instant.
+    pub max_parallel: u32,
+    /// By phase name.
+    pub phases: BTreeMap<String, PhaseSummary>,
+    /// Discoveries that became tasks.
+    pub discoveries: u32,
+    /// Conflicts by end.
+    pub conflicts: ConflictCounts,
+    /// Receipts by result.
+    pub receipts: ReceiptCounts,
+    /// Criteria by proof.
+    pub criteria: CriterionCounts,
+    /// The user's repository.
+    pub repo: String,
+    /// The branch handed over, or the one that would be.
+    pub branch: String,
+    /// Its head.
+    pub head: Option<String>,
+    /// Dollars spent.
+    pub cost_usd: f64,
+    /// Tokens in and out.
+    pub tokens: i64,
+    /// Milliseconds from start to end.
+    pub wall_ms: i64,
+    /// Milliseconds models took, added up.
+    pub model_ms: i64,
+    /// Optional work that failed, and other things worth saying.
+    pub notes: Vec<String>,
+}

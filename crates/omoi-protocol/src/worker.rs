@@ -1,0 +1,347 @@
+//! What a worker inside a sandbox and the platform say to each other.
+//!
+//! Base path `/api/v1/sandboxes/{sandbox_id}`, over the mounted Unix socket, with
+//! `Authorization: Bearer <token>`; the token is bound to one attempt and its fence. A report of a
+//! superseded attempt is answered `409 superseded_attempt`. The model gateway answers on the same
+//! socket at `/v1/messages`, with the same token as `x-api-key` or bearer.
+
+use std::collections::BTreeMap;
+
+use omoi_domain::attempt::{Outcome, Subject};
+use omoi_domain::id::{AttemptId, DiscoveryId, EventId, MessageId, SandboxId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Where the context file stands inside a sandbox.
+pub const CONTEXT_PATH: &str = "/run/omoi-context.json";
+/// Where the platform's socket stands inside a sandbox.
+pub const SOCKET_PATH: &str = "/run/omoi.sock";
+/// Where the workspace stands inside a sandbox.
+pub const WORKSPACE_PATH: &str = "/work";
+/// The words that end a pass: alone on the last non-empty line of an assistant message.
+pub const COMPLETION_SIGNAL: &str = "TASK_COMPLETE";
+/// Longest event accepted, in bytes.
+pub const EVENT_BYTES_MAX: usize = 100 * 1024;
+/// Most events in one report.
+pub const EVENTS_MAX: usize = 100;
+
+/// A tool an attempt may offer its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tool {
+    /// Read a file.
+    Read,
+    /// List files by pattern.
+    Glob,
+    /// Search file contents.
+    Grep,
+    /// Write a whole file.
+    Write,
+    /// Replace text in a file.
+    Edit,
+    /// Run a command.
+    Shell,
+    /// Report a bug or missing piece.
+    ReportDiscovery,
+    /// Hand in one item of a phase's output.
+    SubmitItem,
+    /// Say that a phase's output is complete.
+    SubmitDone,
+}
+
+impl Tool {
+    /// The name models call it by.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Glob => "glob",
+            Self::Grep => "grep",
+            Self::Write => "write",
+            Self::Edit => "edit",
+            Self::Shell => "shell",
+            Self::ReportDiscovery => "report_discovery",
+            Self::SubmitItem => "submit_item",
+            Self::SubmitDone => "submit_done",
+        }
+    }
+}
+
+/// Everything a worker is told, in a file of mode 0600 at [`CONTEXT_PATH`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptContext {
+    /// The attempt.
+    pub attempt_id: AttemptId,
+    /// Its sandbox; part of every path.
+    pub sandbox_id: SandboxId,
+    /// Its fence.
+    pub fence: i64,
+    /// What it tries.
+    pub subject: Subject,
+    /// `TSK-003`, or the phase's name.
+    pub subject_ref: String,
+    /// Times the subject was sent back.
+    pub round: u32,
+    /// The one credential inside the sandbox.
+    pub token: String,
+    /// Model alias to ask for.
+    pub model: String,
+    /// Most tokens of one answer.
+    pub max_tokens: u32,
+    /// The system prompt.
+    pub system: String,
+    /// The first user message.
+    pub prompt: String,
+    /// Tools the model is offered.
+    pub tools: Vec<Tool>,
+    /// JSON schema of `submit_item`'s input, when it is offered.
+    pub item_schema: Option<Value>,
+    /// What it may use.
+    pub limits: Limits,
+    /// How its work is committed; none for attempts that only read.
+    pub commit: Option<CommitPlan>,
+    /// Turns of the attempt it goes on from; the work tree stands as after the last of them.
+    pub resume: Vec<TurnRecord>,
+}
+
+/// What one attempt may use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Turns, those of a resumed attempt included.
+    pub turns_max: u32,
+    /// Wall time of the attempt in seconds.
+    pub wall_s: u64,
+    /// Wall time of one command in seconds.
+    pub command_s: u64,
+    /// Bytes of one tool result that reach the model.
+    pub result_bytes: usize,
+    /// Seconds between heartbeats.
+    pub heartbeat_s: u64,
+}
+
+/// How an attempt's work is committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitPlan {
+    /// The branch checked out in the workspace.
+    pub branch: String,
+    /// The commit it was cut from; the bundle holds what came after.
+    pub base_sha: String,
+    /// First line of the message.
+    pub subject: String,
+    /// `Key: value` lines at its end.
+    pub trailers: Vec<(String, String)>,
+    /// Author and committer name.
+    pub author_name: String,
+    /// Author and committer address.
+    pub author_email: String,
+    /// Paths the commit must not touch; changes there are put back.
+    pub protected: Vec<String>,
+}
+
+/// One turn as it is stored and replayed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TurnRecord {
+    /// Position, from 0.
+    pub n: u32,
+    /// SHA-256 of the request's bytes.
+    pub request_digest: String,
+    /// Content blocks of the assistant's message, in the Anthropic shape.
+    pub response: Value,
+    /// Content blocks of the user message that answers it, in the Anthropic shape; empty at the end.
+    pub tool_results: Value,
+}
+
+/// Git objects on their way out of a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// The commit it brings.
+    pub sha: String,
+    /// A git bundle, base64.
+    pub data_b64: String,
+}
+
+/// `POST /turns`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommitTurn {
+    /// The turn.
+    pub turn: TurnRecord,
+    /// Snapshot of the work tree, when it changed since the last one.
+    pub snapshot: Option<Bundle>,
+}
+
+/// `POST /events`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReportEvents {
+    /// Oldest first, at most [`EVENTS_MAX`].
+    pub events: Vec<WorkerEvent>,
+}
+
+/// One event of a worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerEvent {
+    /// Made by the worker; the same id again is the same event.
+    pub event_id: EventId,
+    /// `agent.tool_use`, `agent.file_edited`, `command.completed` …: `^[a-zA-Z0-9_.]{1,100}$`.
+    pub event_type: String,
+    /// Its data.
+    pub event_data: Value,
+    /// One line for people, when it is worth showing.
+    pub summary: Option<String>,
+}
+
+/// Answer to a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    /// Events that were new.
+    pub stored: u32,
+}
+
+/// `POST /heartbeat`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Grows by one.
+    pub sequence_number: u64,
+    /// `starting`, `running`, `waiting`, `degraded`.
+    pub status: String,
+}
+
+/// Answer to a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatAck {
+    /// Always true.
+    pub received: bool,
+    /// `abort` when the attempt is to stop.
+    pub commands: Vec<String>,
+}
+
+/// One message of `GET /messages?wait=25`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxMessage {
+    /// Its id, for the acknowledgement.
+    pub id: MessageId,
+    /// Its text.
+    pub content: String,
+    /// `user_message`, `guardian_nudge`, `system`, `interrupt`.
+    pub message_type: String,
+    /// Who sent it.
+    pub sender: String,
+}
+
+/// `POST /messages/ack`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AckMessages {
+    /// What arrived.
+    pub ids: Vec<MessageId>,
+}
+
+/// `POST /items`: one item of a phase's output. Refused with 422 and the reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubmitItem {
+    /// The section of the output.
+    pub section: String,
+    /// The item's key; the same key again replaces.
+    pub key: String,
+    /// Its value.
+    pub value: Value,
+}
+
+/// Answer to an accepted item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemAck {
+    /// Position in the phase's journal.
+    pub seq: i64,
+    /// Rewrites made on the way in.
+    pub notes: Vec<String>,
+}
+
+/// `POST /done`: whether a phase's output is complete. Refused with 422 naming what is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoneAck {
+    /// Items in the journal.
+    pub items: u32,
+}
+
+/// `POST /discoveries`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportDiscovery {
+    /// `bug`, `missing_requirement`, `new_component` …
+    pub discovery_type: String,
+    /// One line; names the spawned task.
+    pub title: String,
+    /// What was found, where, and how to see it.
+    pub description: String,
+    /// Phase of the ticket the task belongs to; `PHASE_IMPLEMENTATION` when absent.
+    pub spawn_phase_id: Option<String>,
+    /// Whether the task goes ahead of its equals.
+    #[serde(default)]
+    pub priority_boost: bool,
+    /// Whether the spec cannot succeed without it.
+    #[serde(default)]
+    pub needed: bool,
+    /// A check of its own.
+    pub check: Option<ProposedCheck>,
+    /// Files it expects to touch.
+    #[serde(default)]
+    pub files: Vec<String>,
+}
+
+/// A check an agent proposes for work it found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposedCheck {
+    /// Run by `sh -c` at the root of a clean checkout; must fail now and pass when the work is done.
+    pub command: String,
+    /// Files laid over the checkout before the run.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+/// Answer to a discovery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveryAck {
+    /// The discovery.
+    pub discovery_id: DiscoveryId,
+    /// `TSK-n` of the task that carries it.
+    pub task_ref: Option<String>,
+    /// Why none does.
+    pub refused: Option<String>,
+}
+
+/// `POST /started`: the worker is up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// The agent program, `native`.
+    pub agent: String,
+    /// Its version.
+    pub version: String,
+    /// Whether it goes on from an earlier attempt.
+    pub is_resuming: bool,
+}
+
+/// `POST /complete`: the attempt is over. Idempotent per fence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Complete {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// `completion_signal`, `submit_done`, `max_turns_reached`, `max_duration_reached`, `error`,
+    /// `interrupt`, `shutdown_signal`.
+    pub stop_reason: String,
+    /// What the agent says it did.
+    pub summary: Option<String>,
+    /// The commits, when there are any.
+    pub bundle: Option<Bundle>,
+    /// Class of the error that ended it.
+    pub error_class: Option<String>,
+    /// That error.
+    pub error_message: Option<String>,
+    /// Turns taken, those of a resumed attempt included.
+    pub turns: u32,
+    /// Paths changed outside what the attempt may write; they were put back.
+    #[serde(default)]
+    pub refused_paths: Vec<String>,
+}
+
+/// Answer to the end of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompleteAck {
+    /// Always `accepted`.
+    pub status: String,
+}
