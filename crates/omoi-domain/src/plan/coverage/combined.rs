@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{Cycle, Edge, Graph, Problem};
-use crate::plan::outputs::TasksOutput;
+use crate::plan::outputs::{RequirementsOutput, TasksOutput};
 
 /// Where an edge between two tasks comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,6 +102,45 @@ pub fn combined(plan: &TasksOutput) -> Combined {
         origins,
         faults: faults.into_iter().collect(),
     }
+}
+
+/// References of tickets, tasks and checks to requirements and criteria that do not exist, and
+/// requirement ids used twice; each once, in sorted order.
+pub fn unknown_references(requirements: &RequirementsOutput, plan: &TasksOutput) -> Vec<PlanFault> {
+    let mut faults = BTreeSet::new();
+    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+    for requirement in &requirements.requirements {
+        let n_criteria = requirement.acceptance_criteria.len();
+        if known.insert(&requirement.id, n_criteria).is_some() {
+            let id = requirement.id.clone();
+            faults.insert(PlanFault::DuplicateId { id });
+        }
+    }
+    let is_criterion = |id: &str| {
+        let (requirement, n) = id.split_once('#').unwrap_or((id, ""));
+        let last = known.get(requirement).copied().unwrap_or(0);
+        n.parse().is_ok_and(|n: usize| (1..=last).contains(&n)) && !n.starts_with(['0', '+'])
+    };
+    for ticket in &plan.tickets {
+        for id in ticket
+            .requirements
+            .iter()
+            .filter(|id| !known.contains_key(id.as_str()))
+        {
+            faults.insert(dangling(&ticket.id, "requirements", id));
+        }
+    }
+    for task in &plan.tasks {
+        let addressed = task.requirements_addressed.iter();
+        for id in addressed.filter(|id| !known.contains_key(id.as_str())) {
+            faults.insert(dangling(&task.id, "requirements_addressed", id));
+        }
+        let proven = task.checks.iter().flat_map(|check| &check.criteria);
+        for id in proven.filter(|id| !is_criterion(id)) {
+            faults.insert(dangling(&task.id, "checks", id));
+        }
+    }
+    faults.into_iter().collect()
 }
 
 fn dangling(owner: &str, field: &'static str, missing: &str) -> PlanFault {

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::plan::outputs::Priority;
+use super::Planned;
+use crate::plan::outputs::design::{Component, TestingStrategy};
+use crate::plan::outputs::requirements::{Requirement, RequirementType, Traceability};
 use crate::plan::outputs::tasks::{
     Check, CheckKind, Estimate, Task, TaskDependencies, TaskType, TasksOutput, Ticket,
     TicketDependencies,
 };
+use crate::plan::outputs::{DesignOutput, Priority, RequirementsOutput};
 
 pub(crate) fn s(text: &str) -> String {
     text.to_owned()
@@ -83,5 +86,112 @@ pub(crate) fn check(kind: CheckKind, criteria: &[&str]) -> Check {
         files: BTreeMap::new(),
         criteria: criteria.iter().map(|c| s(c)).collect(),
         timeout_s: None,
+    }
+}
+
+/// Outputs of three phases that fit together.
+pub(crate) struct Sample {
+    pub(crate) requirements: RequirementsOutput,
+    pub(crate) design: DesignOutput,
+    pub(crate) tasks: TasksOutput,
+}
+
+impl Sample {
+    pub(crate) fn planned(&self) -> Planned<'_> {
+        Planned {
+            requirements: &self.requirements,
+            design: &self.design,
+            tasks: &self.tasks,
+        }
+    }
+}
+
+pub(crate) fn requirement(id: &str, priority: Priority) -> Requirement {
+    Requirement {
+        id: s(id),
+        title: format!("Keep what {id} asks"),
+        kind: RequirementType::Functional,
+        category: None,
+        priority,
+        text: s("WHEN a note is saved, THE SYSTEM SHALL store its tags."),
+        acceptance_criteria: vec![s("Tags are stored."), s("Tags survive a restart.")],
+        dependencies: Vec::new(),
+        user_stories: vec![s("US-001")],
+        notes: None,
+    }
+}
+
+pub(crate) fn component(name: &str, requirements: &[&str]) -> Component {
+    Component {
+        name: s(name),
+        kind: s("module"),
+        responsibility: s("Keeps the tags of every note."),
+        file_path: None,
+        description: None,
+        interfaces: Vec::new(),
+        dependencies: Vec::new(),
+        requirements: requirements.iter().map(|r| s(r)).collect(),
+    }
+}
+
+/// Four requirements, two tickets of two tasks each, every requirement built and proven.
+pub(crate) fn planned_sample() -> Sample {
+    let ids = [
+        ("REQ-TAGS-FUNC-001", Priority::Critical),
+        ("REQ-TAGS-FUNC-002", Priority::High),
+        ("REQ-TAGS-FUNC-003", Priority::Medium),
+        ("REQ-TAGS-SEC-001", Priority::Low),
+    ];
+    let mut tasks = plan("TKT-001: TSK-001, TSK-002<TSK-001 | TKT-002<TKT-001: TSK-003, TSK-004");
+    for (task, (id, _)) in tasks.tasks.iter_mut().zip(ids) {
+        task.requirements_addressed = vec![s(id)];
+        task.checks = vec![check(
+            CheckKind::Proof,
+            &[&format!("{id}#1"), &format!("{id}#2")],
+        )];
+    }
+    for (ticket, (component, requirements)) in tasks
+        .tickets
+        .iter_mut()
+        .zip([("Tag store", &ids[..2]), ("Tag API", &ids[2..])])
+    {
+        ticket.design_components = vec![s(component)];
+        ticket.requirements = requirements.iter().map(|(id, _)| s(id)).collect();
+    }
+    Sample {
+        requirements: RequirementsOutput {
+            feature_name: s("note-tags"),
+            requirements: ids.iter().map(|(id, p)| requirement(id, *p)).collect(),
+            assumptions: Vec::new(),
+            out_of_scope: Vec::new(),
+            open_questions: Vec::new(),
+            traceability: Traceability {
+                prd_sections: Vec::new(),
+                design_components: Vec::new(),
+            },
+        },
+        design: DesignOutput {
+            feature_name: s("note-tags"),
+            architecture_overview: s("Two small parts."),
+            architecture_diagram: s("graph TD; A-->B"),
+            components: vec![
+                component("Tag store", &[ids[0].0, ids[1].0]),
+                component("Tag API", &[ids[2].0, ids[3].0]),
+            ],
+            data_models: Vec::new(),
+            data_models_not_needed: Some(s("tags live in the note file")),
+            api_endpoints: Vec::new(),
+            api_endpoints_not_needed: Some(s("a command line tool")),
+            integration_points: vec![serde_json::json!("notes/store.py")],
+            error_handling: BTreeMap::new(),
+            testing_strategy: TestingStrategy {
+                strategy: None,
+                unit_tests: Vec::new(),
+                integration_tests: Vec::new(),
+            },
+            security_considerations: Vec::new(),
+            migration_plan: BTreeMap::new(),
+        },
+        tasks,
     }
 }
