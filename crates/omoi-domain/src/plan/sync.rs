@@ -1,1 +1,413 @@
-//! Planning: sync.
+//! From accepted outputs to rows: what to create, change, leave, retire, or ask a person about.
+//!
+//! [`plan`] compares the rows the outputs describe with the rows that exist, by kind and local id,
+//! never by title. The same outputs against their own rows give nothing to write. Applying the plan
+//! is one transaction of the store.
+
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::graph::{Dag, DagError};
+use crate::plan::coverage::{PlanFault, Planned, combined, unknown_references};
+use crate::plan::ears;
+use crate::plan::outputs;
+use crate::plan::outputs::requirements::Requirement;
+use crate::plan::outputs::tasks::{Check, Estimate, Task, TaskType};
+use crate::task::{Priority, kind};
+
+pub use rows::{
+    CheckCriterionRow, CheckRow, CriterionRow, EdgeRow, RequirementRow, Row, RowKey, RowKind,
+    TaskFiles, TaskRow, TicketRow, check_id, criterion_id,
+};
+
+/// Seconds a check may take unless it says otherwise.
+pub const CHECK_TIMEOUT_S: u32 = 300;
+/// Longest title of a requirement, in characters.
+pub const TITLE_CHARS_MAX: usize = 500;
+
+/// How far a stored row has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Progress {
+    /// Nobody has begun; it may still change.
+    Open,
+    /// Work has begun.
+    Started,
+    /// Work has ended.
+    Done,
+    /// An earlier sync took it out of the plan.
+    Retired,
+}
+
+/// A row as it stands in the database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Existing {
+    /// What identifies it.
+    pub key: RowKey,
+    /// The stored fields by the names of [`Row::fields`]; fields that are not stored are left out
+    /// and not compared.
+    pub fields: Map<String, Value>,
+    /// How far it has come. Edges, checks and criteria also stop at the progress of what they
+    /// belong to, so [`Progress::Open`] is right for them.
+    pub progress: Progress,
+}
+
+/// Old and new value of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// As stored.
+    pub old: Value,
+    /// As planned.
+    pub new: Value,
+}
+
+/// A row to change in place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// The whole row as planned.
+    pub row: Row,
+    /// The fields that differ.
+    pub changed: BTreeMap<String, Change>,
+}
+
+/// A difference that only a person can settle; nothing is written for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conflict {
+    /// The row.
+    pub key: RowKey,
+    /// How far the work it belongs to has come.
+    pub progress: Progress,
+    /// What the plan would change; empty when it would add or drop the whole row.
+    pub changed: BTreeMap<String, Change>,
+}
+
+/// What sync has to do, in an order that creates rows before others refer to them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SyncPlan {
+    /// Rows to insert.
+    pub create: Vec<Row>,
+    /// Rows to change.
+    pub update: Vec<Update>,
+    /// Rows that are as planned.
+    pub skip: Vec<RowKey>,
+    /// Rows that left the plan before anyone began; marked, never deleted.
+    pub retire: Vec<RowKey>,
+    /// Rows a person must look at.
+    pub conflict: Vec<Conflict>,
+    /// Digest of all planned rows; equal outputs have equal digests.
+    pub digest: String,
+}
+
+impl SyncPlan {
+    /// How many rows would be written.
+    pub fn n_writes(&self) -> usize {
+        self.create.len() + self.update.len() + self.retire.len()
+    }
+
+    /// How many rows of `kind` would be inserted.
+    pub fn n_created(&self, kind: RowKind) -> usize {
+        self.create
+            .iter()
+            .filter(|row| row.key().kind == kind)
+            .count()
+    }
+}
+
+/// Why outputs give no rows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SyncError {
+    /// Ids used twice, self dependencies and references to nothing; all of them.
+    #[error("the plan refers to what does not exist: {}", listed(.0))]
+    Unresolved(Vec<PlanFault>),
+    /// The tasks have no order.
+    #[error("the tasks cannot be ordered")]
+    Order(#[source] DagError<String>),
+}
+
+fn listed(faults: &[PlanFault]) -> String {
+    let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+/// Compares what `planned` describes with what exists. `base_exits` tells by [`check_id`] how each
+/// check ended on the base commit.
+///
+/// # Errors
+/// [`SyncError`] when a reference does not resolve or the tasks have no order; then nothing may be
+/// written at all.
+pub fn plan(
+    planned: Planned<'_>,
+    base_exits: &BTreeMap<String, i32>,
+    existing: &[Existing],
+) -> Result<SyncPlan, SyncError> {
+    Ok(compare(rows(planned, base_exits)?, existing))
+}
+
+/// Every row that `planned` describes, in an order that creates rows before others refer to them.
+pub fn rows(
+    planned: Planned<'_>,
+    base_exits: &BTreeMap<String, i32>,
+) -> Result<Vec<Row>, SyncError> {
+    let order = combined(planned.tasks);
+    let mut faults = order.faults.clone();
+    faults.extend(unknown_references(planned.requirements, planned.tasks));
+    if !faults.is_empty() {
+        return Err(SyncError::Unresolved(faults));
+    }
+    order.tickets.clone().into_dag().map_err(SyncError::Order)?;
+    let dag = order.tasks.clone().into_dag().map_err(SyncError::Order)?;
+    let mut rows = Vec::new();
+    for (n, requirement) in planned.requirements.requirements.iter().enumerate() {
+        let row = requirement_row(planned, n, requirement);
+        rows.push(Row::Requirement(row));
+        rows.extend(criterion_rows(requirement).map(Row::Criterion));
+    }
+    let tickets = planned.tasks.tickets.iter().enumerate();
+    rows.extend(tickets.map(|(n, ticket)| Row::Ticket(ticket_row(n, ticket))));
+    rows.extend(order.tickets.edges().map(edge_row).map(Row::TicketEdge));
+    let tasks = planned.tasks.tasks.iter().enumerate();
+    rows.extend(tasks.map(|(n, task)| Row::Task(task_row(n, task, &dag))));
+    rows.extend(order.tasks.edges().map(edge_row).map(Row::TaskEdge));
+    for task in &planned.tasks.tasks {
+        for (n, check) in task.checks.iter().enumerate() {
+            rows.extend(check_rows(task, n + 1, check, base_exits));
+        }
+    }
+    Ok(rows)
+}
+
+fn compare(rows: Vec<Row>, existing: &[Existing]) -> SyncPlan {
+    let stored: BTreeMap<&RowKey, &Existing> = existing.iter().map(|e| (&e.key, e)).collect();
+    let progress = |key: &RowKey| stored.get(key).map(|e| e.progress);
+    // The furthest of a row and what it belongs to.
+    let guarded = |guards: &[RowKey]| {
+        let mut held = guards.iter().filter_map(progress);
+        held.find(|p| *p != Progress::Open)
+    };
+    let mut plan = SyncPlan {
+        digest: digest(&rows),
+        ..SyncPlan::default()
+    };
+    let planned: BTreeSet<RowKey> = rows.iter().map(Row::key).collect();
+    for row in rows {
+        let key = row.key();
+        let stored = stored.get(&key);
+        let changed = stored.map(|e| differences(&e.fields, &row.fields()));
+        match (changed, guarded(&row.guards())) {
+            (Some(changed), Some(Progress::Started | Progress::Done)) if changed.is_empty() => {
+                plan.skip.push(key);
+            }
+            (Some(changed), None) if changed.is_empty() => plan.skip.push(key),
+            (Some(changed), None) => plan.update.push(Update { row, changed }),
+            (None, None) => plan.create.push(row),
+            (changed, Some(progress)) => plan.conflict.push(Conflict {
+                key,
+                progress,
+                changed: changed.unwrap_or_default(),
+            }),
+        }
+    }
+    for gone in existing.iter().filter(|e| !planned.contains(&e.key)) {
+        let key = gone.key.clone();
+        let mut guards = vec![key.clone()];
+        guards.extend(rows::guard_of(&key));
+        match guarded(&guards) {
+            None => plan.retire.push(key),
+            Some(Progress::Retired) => {}
+            Some(progress) => plan.conflict.push(Conflict {
+                key,
+                progress,
+                changed: BTreeMap::new(),
+            }),
+        }
+    }
+    plan
+}
+
+fn differences(old: &Map<String, Value>, new: &Map<String, Value>) -> BTreeMap<String, Change> {
+    let changed = old.iter().filter_map(|(field, old)| {
+        let new = new.get(field).unwrap_or(&Value::Null);
+        let change = Change {
+            old: old.clone(),
+            new: new.clone(),
+        };
+        (old != new).then(|| (field.clone(), change))
+    });
+    changed.collect()
+}
+
+fn digest(rows: &[Row]) -> String {
+    let mut hash = Sha256::new();
+    for row in rows {
+        let key = row.key();
+        hash.update(format!("{:?} {key}\n", key.kind));
+        hash.update(Value::Object(row.fields()).to_string());
+        hash.update("\n");
+    }
+    hex::encode(hash.finalize())
+}
+
+/// Digest of a text without regard to case and spacing; empty text has none.
+fn content_hash(text: &str) -> String {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    if words.is_empty() {
+        return String::new();
+    }
+    hex::encode(Sha256::digest(words.join(" ")))
+}
+
+fn priority(planned: outputs::Priority) -> Priority {
+    match planned {
+        outputs::Priority::Critical => Priority::Critical,
+        outputs::Priority::High => Priority::High,
+        outputs::Priority::Medium => Priority::Medium,
+        outputs::Priority::Low => Priority::Low,
+    }
+}
+
+fn requirement_row(planned: Planned<'_>, n: usize, requirement: &Requirement) -> RequirementRow {
+    let parsed = ears::parse(&requirement.text).ok();
+    let action = parsed.as_ref().map_or(&requirement.text, |e| &e.action);
+    let title = if requirement.title.trim().is_empty() {
+        cut(action, 60)
+    } else {
+        cut(&requirement.title, TITLE_CHARS_MAX)
+    };
+    let serving = planned.design.components.iter();
+    RequirementRow {
+        local_id: requirement.id.clone(),
+        ordinal: n as u32,
+        title,
+        kind: requirement.kind,
+        priority: priority(requirement.priority),
+        body: requirement.text.clone(),
+        condition: parsed
+            .as_ref()
+            .map(ears::Ears::condition)
+            .unwrap_or_default(),
+        action: action.clone(),
+        clauses: parsed
+            .as_ref()
+            .map(|e| e.clauses.clone())
+            .unwrap_or_default(),
+        linked_design: serving
+            .filter(|c| c.requirements.contains(&requirement.id))
+            .map(|c| c.name.clone())
+            .collect(),
+        content_hash: content_hash(&requirement.text),
+    }
+}
+
+/// At most `chars_max` characters of `text`, ending with a whole word where there is one.
+fn cut(text: &str, chars_max: usize) -> String {
+    let text = text.trim();
+    let Some((end, _)) = text.char_indices().nth(chars_max) else {
+        return text.to_owned();
+    };
+    let head = &text[..end];
+    let word_ends = text[end..].starts_with(char::is_whitespace);
+    let kept = if word_ends {
+        None
+    } else {
+        head.rfind(char::is_whitespace)
+    };
+    head[..kept.unwrap_or(end)].trim_end().to_owned()
+}
+
+fn criterion_rows(requirement: &Requirement) -> impl Iterator<Item = CriterionRow> + '_ {
+    let numbered = requirement.acceptance_criteria.iter().zip(1..);
+    numbered.map(|(text, n)| CriterionRow {
+        local_id: criterion_id(&requirement.id, n),
+        requirement: requirement.id.clone(),
+        ordinal: n as u32,
+        body: text.clone(),
+        content_hash: content_hash(text),
+    })
+}
+
+fn ticket_row(n: usize, ticket: &outputs::tasks::Ticket) -> TicketRow {
+    TicketRow {
+        local_id: ticket.id.clone(),
+        ordinal: n as u32,
+        title: ticket.title.clone(),
+        description: ticket.description.clone(),
+        priority: priority(ticket.priority),
+        estimate: ticket.estimate,
+        requirements: ticket.requirements.clone(),
+        design_components: ticket.design_components.clone(),
+        acceptance_criteria: ticket.acceptance_criteria.clone(),
+        related: ticket.dependencies.related.clone(),
+    }
+}
+
+fn task_row(n: usize, task: &Task, order: &Dag<String>) -> TaskRow {
+    TaskRow {
+        local_id: task.id.clone(),
+        ticket: task.parent_ticket.clone(),
+        ordinal: n as u32,
+        level: order.level(&task.id).unwrap_or(0),
+        title: task.title.clone(),
+        description: task.description.clone(),
+        planned_type: task.kind,
+        task_type: if task.kind == TaskType::Test {
+            kind::WRITE_TESTS
+        } else {
+            kind::IMPLEMENT_FEATURE
+        },
+        priority: priority(task.priority),
+        estimate: task
+            .estimate
+            .unwrap_or_else(|| Estimate::from_hours(task.estimated_hours)),
+        estimated_hours: task.estimated_hours,
+        files: TaskFiles {
+            create: task.files_to_create.clone(),
+            modify: task.files_to_modify.clone(),
+        },
+        acceptance_criteria: task.acceptance_criteria.clone(),
+        requirements: task.requirements_addressed.clone(),
+    }
+}
+
+fn edge_row(edge: crate::graph::Edge<String>) -> EdgeRow {
+    EdgeRow {
+        dependent: edge.after,
+        prerequisite: edge.before,
+    }
+}
+
+/// A check and the criteria it proves, each once.
+fn check_rows(
+    task: &Task,
+    n: usize,
+    check: &Check,
+    base_exits: &BTreeMap<String, i32>,
+) -> Vec<Row> {
+    let local_id = check_id(&task.id, n);
+    let criteria: BTreeSet<&String> = check.criteria.iter().collect();
+    let link = |criterion: &&String| {
+        Row::CheckCriterion(CheckCriterionRow {
+            check: local_id.clone(),
+            criterion: (*criterion).clone(),
+        })
+    };
+    let links: Vec<Row> = criteria.iter().map(link).collect();
+    let row = CheckRow {
+        task: task.id.clone(),
+        ordinal: n as u32,
+        kind: check.kind,
+        command: check.command.clone(),
+        files: check.files.clone(),
+        timeout_s: check.timeout_s.unwrap_or(CHECK_TIMEOUT_S),
+        base_exit: base_exits.get(&local_id).copied(),
+        local_id,
+    };
+    let mut rows = vec![Row::Check(row)];
+    rows.extend(links);
+    rows
+}
+
+#[cfg(test)]
+mod tests;
