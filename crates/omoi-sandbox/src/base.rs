@@ -1,0 +1,152 @@
+//! What every rung shares: names, threads, limit groups, process limits, the default environment.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::Resource;
+
+use crate::cgroup::{Cgroups, Controller, Group};
+use crate::marker;
+use crate::policy::{Launch, Limits};
+use crate::process::Worker;
+use crate::provider::LaunchError;
+use crate::running::{Live, Remains};
+
+/// Shared state of the rungs of one platform process.
+#[derive(Clone, Debug)]
+pub(crate) struct Base {
+    pub(crate) state_dir: PathBuf,
+    pub(crate) hidden: Arc<Vec<PathBuf>>,
+    pub(crate) cgroups: Arc<Cgroups>,
+    pub(crate) spawner: Worker,
+    reaper: Worker,
+    live: Live,
+}
+
+impl Base {
+    /// Opens the private folder `state_dir`, making it where missing.
+    pub(crate) fn open(state_dir: &Path, hidden: &[PathBuf]) -> io::Result<Self> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(state_dir)?;
+        fs::set_permissions(state_dir, fs::Permissions::from_mode(0o700))?;
+        let canonical = |path: &PathBuf| fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        let state_dir = fs::canonicalize(state_dir)?;
+        let mut hidden: Vec<PathBuf> = hidden.iter().map(canonical).collect();
+        hidden.push(state_dir.clone());
+        Ok(Self {
+            state_dir,
+            hidden: Arc::new(hidden),
+            cgroups: Arc::new(Cgroups::discover()),
+            spawner: Worker::start("sandbox-spawn")?,
+            reaper: Worker::start("sandbox-reap")?,
+            live: Arc::new(Mutex::new(BTreeSet::new())),
+        })
+    }
+
+    /// Claims the launch's name and makes its limit groups.
+    pub(crate) fn claim(&self, launch: &Launch) -> Result<Remains, LaunchError> {
+        let name = launch.name.clone();
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
+            return Err(LaunchError::Name { name });
+        }
+        if launch.argv.is_empty() {
+            return Err(LaunchError::NoProgram);
+        }
+        marker::claim(&self.state_dir, &name).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => LaunchError::NameTaken { name: name.clone() },
+            _ => LaunchError::Record {
+                name: name.clone(),
+                source,
+            },
+        })?;
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.clone());
+        let mut remains = Remains {
+            name,
+            state_dir: self.state_dir.clone(),
+            group: Group::from_dirs([]),
+            control: None,
+            live: Arc::clone(&self.live),
+            reaper: self.reaper.clone(),
+            spawner: self.spawner.clone(),
+            cleared: false,
+        };
+        remains.group = self
+            .cgroups
+            .create(&launch.name, &launch.limits)
+            .map_err(LaunchError::Limits)?;
+        Ok(remains)
+    }
+
+    /// Recorded names that this process does not run.
+    pub(crate) fn orphans(&self) -> io::Result<Vec<String>> {
+        let mut names = marker::names(&self.state_dir)?;
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|name| !live.contains(name));
+        Ok(names)
+    }
+
+    /// Limits of each process; they also stand in for limit groups the host does not offer.
+    pub(crate) fn rlimits(&self, limits: &Limits, own_user: bool) -> Vec<(Resource, u64)> {
+        let mut wanted = vec![
+            (Resource::Core, 0),
+            (Resource::Fsize, limits.file_bytes_max),
+            (Resource::Nofile, limits.open_files_max),
+        ];
+        if !self.cgroups.has(Controller::Memory) {
+            // Written memory only: runtimes reserve far more address space than they ever use.
+            wanted.push((Resource::Data, limits.memory_bytes));
+        }
+        if !self.cgroups.has(Controller::Pids) {
+            // Counted for the whole user, so others' threads must be left room.
+            let others = if own_user { 0 } else { threads_on_host() };
+            wanted.push((Resource::Nproc, limits.processes_max + others));
+        }
+        let allowed = |(resource, value): (Resource, u64)| {
+            let hard = rustix::process::getrlimit(resource).maximum;
+            (resource, value.min(hard.unwrap_or(u64::MAX)))
+        };
+        wanted.into_iter().map(allowed).collect()
+    }
+}
+
+/// The launch's environment with what no program can do without.
+pub(crate) fn environment(launch: &Launch, home: &OsStr) -> Vec<(OsString, OsString)> {
+    let mut env = launch.env.clone();
+    for (key, value) in [
+        ("HOME", home),
+        ("PATH", OsStr::new("/usr/local/bin:/usr/bin:/bin")),
+        ("LANG", OsStr::new("C.UTF-8")),
+    ] {
+        if !env.iter().any(|(k, _)| k == key) {
+            env.push((key.into(), value.into()));
+        }
+    }
+    env
+}
+
+/// The fourth word of the load averages is `running/all`.
+fn threads_on_host() -> u64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let all = text
+        .split_whitespace()
+        .nth(3)
+        .and_then(|w| w.split_once('/'));
+    all.and_then(|(_, n)| n.parse().ok()).unwrap_or(4_096)
+}
+
+/// The kernel's release.
+pub(crate) fn kernel_release() -> String {
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    text.trim().to_owned()
+}

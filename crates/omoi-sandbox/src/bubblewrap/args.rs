@@ -1,0 +1,358 @@
+//! Turns a [`Launch`] into bubblewrap's options, the files it reads them from, and the mounts root
+//! prepares for it.
+
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{MemfdFlags, SeekFrom};
+use rustix::process::Uid;
+
+use super::protect::{Shield, Shields};
+use super::seccomp;
+use crate::child::{Stage, is_dir};
+use crate::policy::{Access, Launch, Mount, inside};
+use crate::process::number;
+use crate::provider::LaunchError;
+
+/// World-traversable on every host, and hidden behind the stage only in the sandbox's private mounts.
+const STAGE: &CStr = c"/tmp";
+/// Shared memory is scratch space too, but nothing needs much of it.
+const SHM_BYTES: u64 = 256 << 20;
+
+/// Parts of `/etc` that programs need to find libraries and trust certificates.
+const ETC: &[&str] = &[
+    "/etc/alternatives",
+    "/etc/ssl",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/ca-certificates/extracted",
+    "/etc/ld.so.cache",
+];
+/// Host places no project list may show, even read-only: sockets, devices, kernel state.
+const NEVER_SHOWN: &[&str] = &["/proc", "/sys", "/dev", "/run", "/var/run"];
+/// Places of our own inside that no mount may cover or reach into.
+const RESERVED: &[&str] = &["/proc", "/dev", "/run", "/sys", "/work"];
+/// Places of our own inside that no mount may cover.
+const UNCOVERED: &[&str] = &["/usr", "/etc", "/tmp", "/home/agent", "/var/tmp"];
+
+/// The user and group database inside.
+const GENERATED: &[(&str, &str)] = &[
+    (
+        "/etc/passwd",
+        "root:x:0:0:root:/root:/usr/sbin/nologin\n\
+         agent:x:1000:1000:agent:/home/agent:/bin/sh\n\
+         nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    ),
+    ("/etc/group", "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n"),
+    ("/etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost\n"),
+    (
+        "/etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nhosts: files\n",
+    ),
+];
+
+/// What the surroundings decide about a launch.
+pub(crate) struct Site<'a> {
+    /// The user to become; set exactly when started as root.
+    pub(crate) uid: Option<Uid>,
+    /// Host paths that no mount may show.
+    pub(crate) hidden: &'a [PathBuf],
+    /// The writing end of the status pipe.
+    pub(crate) status: OwnedFd,
+}
+
+/// Everything needed to start bubblewrap.
+pub(crate) struct Plan {
+    pub(crate) args: Vec<OsString>,
+    pub(crate) keep: Vec<OwnedFd>,
+    pub(crate) stage: Option<Stage>,
+    /// Sources in the order of the stage, to name one that failed.
+    pub(crate) sources: Vec<PathBuf>,
+}
+
+/// Plans `launch`, with `shields` over its workspace.
+pub(crate) fn plan(
+    launch: &Launch,
+    shields: &Shields,
+    site: Site<'_>,
+) -> Result<Plan, LaunchError> {
+    let stage = site.uid.map(|_| Stage::new(STAGE.to_owned()));
+    let mut builder = Builder {
+        options: Vec::new(),
+        keep: Vec::new(),
+        stage,
+        sources: Vec::new(),
+        uid: site.uid,
+    };
+    builder.namespaces();
+    builder.environment(launch);
+    builder.system(launch)?;
+    let mut mounts: Vec<&Mount> = launch.read_only.iter().collect();
+    // Outer folders first, or they would cover the inner ones.
+    mounts.sort_by(|a, b| a.inside.cmp(&b.inside));
+    mounts.dedup();
+    for mount in mounts {
+        builder.read_only(mount, site.hidden)?;
+    }
+    builder.workspace(launch, shields)?;
+    builder.handed_in(launch)?;
+    builder.finish(launch, site.status)
+}
+
+struct Builder {
+    options: Vec<OsString>,
+    keep: Vec<OwnedFd>,
+    stage: Option<Stage>,
+    sources: Vec<PathBuf>,
+    uid: Option<Uid>,
+}
+
+impl Builder {
+    fn add<const N: usize>(&mut self, words: [&dyn AsRef<OsStr>; N]) {
+        self.options
+            .extend(words.iter().map(|word| word.as_ref().to_owned()));
+    }
+
+    /// Words that hold neither paths nor values.
+    fn words(&mut self, words: &str) {
+        self.options
+            .extend(words.split_whitespace().map(OsString::from));
+    }
+
+    fn namespaces(&mut self) {
+        self.words(
+            "--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts \
+             --unshare-cgroup --disable-userns --uid 1000 --gid 1000 --cap-drop ALL \
+             --die-with-parent --new-session --hostname sandbox --clearenv",
+        );
+    }
+
+    fn environment(&mut self, launch: &Launch) {
+        for (key, value) in crate::base::environment(launch, inside::HOME.as_ref()) {
+            self.add([&"--setenv", &key, &value]);
+        }
+    }
+
+    fn system(&mut self, launch: &Launch) -> Result<(), LaunchError> {
+        self.words("--perms 0755 --dir /etc --perms 0755 --dir /run --perms 0755 --dir /var");
+        self.words("--ro-bind /usr /usr --symlink ../tmp /var/tmp");
+        for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
+            let path = Path::new("/").join(name);
+            match fs::read_link(&path) {
+                Ok(target) => self.add([&"--symlink", &target, &path]),
+                Err(_) if path.is_dir() => self.add([&"--ro-bind", &path, &path]),
+                Err(_) => {}
+            }
+        }
+        for path in ETC.iter().filter(|path| Path::new(path).exists()) {
+            self.add([&"--ro-bind", path, path]);
+        }
+        if Path::new("/etc/ssl/private").is_dir() {
+            self.words("--tmpfs /etc/ssl/private --remount-ro /etc/ssl/private");
+        }
+        for (path, text) in GENERATED {
+            self.file(Path::new(path), text.as_bytes(), 0o644)?;
+        }
+        // The host's kernel settings could be opened for writing inside without the second mount.
+        self.words("--proc /proc --ro-bind /proc/sys /proc/sys");
+        self.words(&format!(
+            "--dev /dev --perms 1777 --size {SHM_BYTES} --tmpfs /dev/shm --remount-ro /dev"
+        ));
+        let size = launch.limits.temp_bytes;
+        self.words(&format!(
+            "--perms 1777 --size {size} --tmpfs /tmp --perms 0700 --size {size} --tmpfs /home/agent"
+        ));
+        Ok(())
+    }
+
+    fn read_only(&mut self, mount: &Mount, hidden: &[PathBuf]) -> Result<(), LaunchError> {
+        let at = &mount.inside;
+        let refuse = |why| LaunchError::Path {
+            path: at.clone(),
+            why,
+        };
+        if !at.is_absolute() || at.components().any(|c| c == Component::ParentDir) {
+            return Err(refuse("it must be absolute and without `..`"));
+        }
+        if RESERVED
+            .iter()
+            .any(|own| at.starts_with(own) || Path::new(own).starts_with(at))
+            || UNCOVERED.iter().any(|own| Path::new(own).starts_with(at))
+        {
+            return Err(refuse("it would cover a place of the sandbox itself"));
+        }
+        let host = canonical(&mount.host)?;
+        if NEVER_SHOWN.iter().any(|never| host.starts_with(never)) {
+            return Err(refuse("sockets, devices and kernel state are never shown"));
+        }
+        if let Some(secret) = hidden.iter().find(|secret| secret.starts_with(&host)) {
+            return Err(LaunchError::Exposes {
+                path: mount.host.clone(),
+                hidden: secret.clone(),
+            });
+        }
+        self.readable(&host)?;
+        let source = self.source(&host)?;
+        self.add([&"--ro-bind", &source, at]);
+        Ok(())
+    }
+
+    fn workspace(&mut self, launch: &Launch, shields: &Shields) -> Result<(), LaunchError> {
+        let host = canonical(&launch.workspace)?;
+        let source = self.source(&host)?;
+        let bind = match launch.access {
+            Access::ReadWrite => "--bind",
+            Access::ReadOnly => "--ro-bind",
+        };
+        self.add([&bind, &source, &inside::WORK]);
+        for (path, shield) in shields {
+            let (from, at) = (source.join(path), Path::new(inside::WORK).join(path));
+            match shield {
+                Shield::Hold => self.add([&"--bind", &from, &at]),
+                Shield::ReadOnly => self.add([&"--ro-bind", &from, &at]),
+                Shield::EmptyDir => {
+                    self.add([&"--perms", &"0555", &"--tmpfs", &at, &"--remount-ro", &at]);
+                }
+                Shield::EmptyFile => {
+                    let fd = self.data(&at, b"")?;
+                    self.add([&"--perms", &"0444", &"--ro-bind-data", &fd, &at]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn handed_in(&mut self, launch: &Launch) -> Result<(), LaunchError> {
+        if let Some(socket) = &launch.socket {
+            let host = canonical(socket)?;
+            self.permitted(&host, 0o002)
+                .map_err(|_| LaunchError::Socket {
+                    path: socket.clone(),
+                })?;
+            let source = self.source(&host)?;
+            self.add([&"--bind", &source, &inside::SOCKET]);
+        }
+        if let Some(worker) = &launch.worker {
+            let host = canonical(worker)?;
+            self.readable(&host)?;
+            let source = self.source(&host)?;
+            self.add([&"--ro-bind", &source, &inside::WORKER]);
+        }
+        for file in &launch.files {
+            let plain = file.path.is_absolute()
+                && !file.path.components().any(|c| c == Component::ParentDir);
+            let ours = ["/run", "/home/agent", "/tmp"];
+            if !plain || !ours.iter().any(|own| file.path.starts_with(own)) {
+                return Err(LaunchError::Path {
+                    path: file.path.clone(),
+                    why: "generated files belong under /run, /home/agent or /tmp",
+                });
+            }
+            self.file(&file.path, &file.contents, file.mode)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, launch: &Launch, status: OwnedFd) -> Result<Plan, LaunchError> {
+        let filter = seccomp::program().map_err(LaunchError::Filter)?;
+        let filter = self.data(Path::new("the system-call filter"), filter)?;
+        let status_fd = number(&status).to_string();
+        self.keep.push(status);
+        // Last, so that nothing but workspace and scratch space can be written.
+        self.words("--remount-ro /");
+        self.add([&"--chdir", &launch.cwd]);
+        self.add([&"--seccomp", &filter, &"--json-status-fd", &status_fd]);
+        // One zero byte inside a value would start an option of somebody else's choice.
+        if self.options.iter().any(|o| o.as_bytes().contains(&0)) {
+            return Err(LaunchError::ZeroByte);
+        }
+        let text = self.options.join(OsStr::new("\0"));
+        let options = self.data(Path::new("the options"), text.as_bytes())?;
+        let mut args: Vec<OsString> = vec!["--args".into(), options.into(), "--".into()];
+        args.extend(launch.argv.iter().cloned());
+        Ok(Plan {
+            args,
+            keep: self.keep,
+            stage: self.stage,
+            sources: self.sources,
+        })
+    }
+
+    fn file(&mut self, path: &Path, contents: &[u8], mode: u32) -> Result<(), LaunchError> {
+        let fd = self.data(path, contents)?;
+        let mode = format!("{:04o}", mode & 0o777);
+        self.add([&"--perms", &mode, &"--file", &fd, &path]);
+        Ok(())
+    }
+
+    /// A descriptor, by number, from which bubblewrap reads `contents`.
+    fn data(&mut self, what: &Path, contents: &[u8]) -> Result<String, LaunchError> {
+        let fd = memory_file(contents).map_err(|source| LaunchError::Source {
+            path: what.into(),
+            source,
+        })?;
+        let name = number(&fd).to_string();
+        self.keep.push(fd);
+        Ok(name)
+    }
+
+    /// Where bubblewrap finds `host`, which must be canonical.
+    fn source(&mut self, host: &Path) -> Result<PathBuf, LaunchError> {
+        let Some(stage) = &mut self.stage else {
+            return Ok(host.to_path_buf());
+        };
+        let fail = |source| LaunchError::Source {
+            path: host.into(),
+            source,
+        };
+        let at =
+            Path::new(OsStr::from_bytes(STAGE.to_bytes())).join(self.sources.len().to_string());
+        let directory = is_dir(host).map_err(fail)?;
+        let c = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
+        stage.add(c(host).map_err(fail)?, c(&at).map_err(fail)?, directory);
+        self.sources.push(host.into());
+        Ok(at)
+    }
+
+    /// Checks that the sandbox's user can read `host` itself.
+    fn readable(&self, host: &Path) -> Result<(), LaunchError> {
+        let needed = if host.is_dir() { 0o005 } else { 0o004 };
+        self.permitted(host, needed)
+            .map_err(|_| LaunchError::Unreadable { path: host.into() })
+    }
+
+    /// Checks bits for others, which is what the sandbox's user is to every file of root's platform.
+    fn permitted(&self, host: &Path, bits: u32) -> Result<(), ()> {
+        let Some(uid) = self.uid else { return Ok(()) };
+        let stat = rustix::fs::stat(host).map_err(|_| ())?;
+        let owns = stat.st_uid == uid.as_raw();
+        let granted = if owns {
+            stat.st_mode >> 6
+        } else {
+            stat.st_mode
+        };
+        (granted & bits == bits).then_some(()).ok_or(())
+    }
+}
+
+fn canonical(path: &Path) -> Result<PathBuf, LaunchError> {
+    fs::canonicalize(path).map_err(|source| LaunchError::Source {
+        path: path.into(),
+        source,
+    })
+}
+
+fn memory_file(contents: &[u8]) -> io::Result<OwnedFd> {
+    let fd = rustix::fs::memfd_create("omoi", MemfdFlags::CLOEXEC)?;
+    let mut rest = contents;
+    while !rest.is_empty() {
+        let n = rustix::io::write(&fd, rest)?;
+        rest = &rest[n..];
+    }
+    rustix::fs::seek(&fd, SeekFrom::Start(0))?;
+    Ok(fd)
+}

@@ -1,0 +1,264 @@
+//! The system-call filter: a deny-list answered with `EPERM`, the same for every sandbox.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, sock_filter,
+};
+
+/// `open_tree_attr`, newer than the C library's headers; one number on every architecture.
+const SYS_OPEN_TREE_ATTR: i64 = 467;
+/// First number of the x32 calls, which share the 64-bit architecture tag but not its numbers.
+const X32_FIRST: u32 = 0x4000_0000;
+
+/// The compiled filter as the kernel and `bwrap --seccomp` want it, compiled once per process.
+pub(crate) fn program() -> Result<&'static [u8], seccompiler::BackendError> {
+    static PROGRAM: OnceLock<Vec<u8>> = OnceLock::new();
+    if let Some(bytes) = PROGRAM.get() {
+        return Ok(bytes);
+    }
+    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
+    let deny = SeccompFilter::new(
+        rules()?,
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EPERM as u32),
+        arch,
+    )?;
+    let deny: BpfProgram = deny.try_into()?;
+    let bytes = prelude()
+        .iter()
+        .chain(&deny)
+        .flat_map(instruction_bytes)
+        .collect();
+    Ok(PROGRAM.get_or_init(|| bytes))
+}
+
+/// What the rule tables of [`seccompiler`] cannot say: `clone3` hides its flags behind a pointer, so
+/// it must look absent (`ENOSYS`) for libraries to fall back to `clone`; and x32 numbers would slip
+/// past a list of 64-bit ones. Falls through to the deny-list, which kills foreign architectures.
+fn prelude() -> [sock_filter; 4] {
+    const LOAD_WORD: u16 = 0x20;
+    const JUMP_EQUAL: u16 = 0x15;
+    const JUMP_GREATER_EQUAL: u16 = 0x35;
+    const RETURN: u16 = 0x06;
+    const ERRNO: u32 = 0x0005_0000;
+    let op = |code, jt, jf, k| sock_filter { code, jt, jf, k };
+    [
+        op(LOAD_WORD, 0, 0, 0),
+        op(JUMP_EQUAL, 1, 0, libc::SYS_clone3 as u32),
+        // Past the refusal when below the x32 range.
+        op(JUMP_GREATER_EQUAL, 0, 1, X32_FIRST),
+        op(RETURN, 0, 0, ERRNO | libc::ENOSYS as u32),
+    ]
+}
+
+fn instruction_bytes(op: &sock_filter) -> [u8; 8] {
+    let [c0, c1] = op.code.to_ne_bytes();
+    let [k0, k1, k2, k3] = op.k.to_ne_bytes();
+    [c0, c1, op.jt, op.jf, k0, k1, k2, k3]
+}
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn rules() -> Result<Rules, seccompiler::BackendError> {
+    let mut rules: Rules = ALWAYS.iter().map(|call| (*call, Vec::new())).collect();
+    rules.extend(ONLY_X86_64.iter().map(|call| (*call, Vec::new())));
+
+    let user_namespace = libc::CLONE_NEWUSER as u64;
+    rules.insert(
+        libc::SYS_clone,
+        vec![when(&[(
+            0,
+            SeccompCmpOp::MaskedEq(user_namespace),
+            user_namespace,
+        )])?],
+    );
+    rules.insert(
+        libc::SYS_ioctl,
+        vec![
+            when(&[(1, SeccompCmpOp::Eq, libc::TIOCSTI)])?,
+            when(&[(1, SeccompCmpOp::Eq, libc::TIOCLINUX)])?,
+        ],
+    );
+    let foreign_family = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6]
+        .map(|family| (0, SeccompCmpOp::Ne, family as u64));
+    rules.insert(libc::SYS_socket, vec![when(&foreign_family)?]);
+    rules.insert(libc::SYS_socketpair, vec![when(&foreign_family)?]);
+    Ok(rules)
+}
+
+/// A rule that holds when every condition on the low words of the arguments does.
+fn when(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompiler::BackendError> {
+    let conditions = conditions
+        .iter()
+        .map(|(arg, op, value)| {
+            SeccompCondition::new(*arg, SeccompCmpArgLen::Dword, op.clone(), *value)
+        })
+        .collect::<Result<_, _>>()?;
+    SeccompRule::new(conditions)
+}
+
+const ALWAYS: &[i64] = &[
+    // Looking into or steering other processes.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    // Large kernel surfaces with a history of holes.
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    // Mounts, old calls and new, and namespaces.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_open_tree,
+    SYS_OPEN_TREE_ATTR,
+    libc::SYS_move_mount,
+    libc::SYS_mount_setattr,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    // Files by handle escape any mount.
+    libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
+    // Machine-wide state.
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_reboot,
+    libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
+    libc::SYS_acct,
+    libc::SYS_personality,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_syslog,
+];
+
+#[cfg(target_arch = "x86_64")]
+const ONLY_X86_64: &[i64] = &[libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt];
+#[cfg(not(target_arch = "x86_64"))]
+const ONLY_X86_64: &[i64] = &[];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Runs the filter as the kernel would on call `nr` and returns its verdict.
+    fn verdict(nr: u32, args: [u64; 6]) -> u32 {
+        let bytes = program().unwrap();
+        let mut data = Vec::new();
+        data.extend(nr.to_ne_bytes());
+        let arch: u32 = if cfg!(target_arch = "x86_64") {
+            0xC000_003E
+        } else {
+            0xC000_00B7
+        };
+        data.extend(arch.to_ne_bytes());
+        data.extend(0u64.to_ne_bytes());
+        data.extend(args.iter().flat_map(|a| a.to_ne_bytes()));
+        let (mut at, mut acc) = (0usize, 0u32);
+        loop {
+            let op = &bytes[at * 8..at * 8 + 8];
+            let code = u16::from_ne_bytes([op[0], op[1]]);
+            let k = u32::from_ne_bytes([op[4], op[5], op[6], op[7]]);
+            at += 1;
+            let taken = match code {
+                0x20 => {
+                    let k = k as usize;
+                    acc = u32::from_ne_bytes(data[k..k + 4].try_into().unwrap());
+                    continue;
+                }
+                0x54 => {
+                    acc &= k;
+                    continue;
+                }
+                0x05 => {
+                    at += k as usize;
+                    continue;
+                }
+                0x06 => return k,
+                0x15 => acc == k,
+                0x25 => acc > k,
+                0x35 => acc >= k,
+                other => panic!("unknown instruction {other:#x}"),
+            };
+            at += usize::from(if taken { op[2] } else { op[3] });
+        }
+    }
+
+    #[test]
+    fn refuses_exactly_the_listed_calls() {
+        const ALLOW: u32 = 0x7fff_0000;
+        const EPERM: u32 = 0x0005_0000 | libc::EPERM as u32;
+        const ENOSYS: u32 = 0x0005_0000 | libc::ENOSYS as u32;
+        let cases: &[(i64, [u64; 6], u32)] = &[
+            (libc::SYS_read, [0; 6], ALLOW),
+            (libc::SYS_execve, [0; 6], ALLOW),
+            (
+                libc::SYS_clone,
+                [libc::SIGCHLD as u64, 0, 0, 0, 0, 0],
+                ALLOW,
+            ),
+            (
+                libc::SYS_clone,
+                [(libc::CLONE_NEWUSER | libc::SIGCHLD) as u64, 0, 0, 0, 0, 0],
+                EPERM,
+            ),
+            (libc::SYS_clone3, [0; 6], ENOSYS),
+            (i64::from(X32_FIRST) + 521, [0; 6], ENOSYS),
+            (libc::SYS_ptrace, [0; 6], EPERM),
+            (libc::SYS_mount, [0; 6], EPERM),
+            (SYS_OPEN_TREE_ATTR, [0; 6], EPERM),
+            (libc::SYS_ioctl, [0, libc::TIOCSTI, 0, 0, 0, 0], EPERM),
+            // The kernel looks at the low word only, so must the filter.
+            (
+                libc::SYS_ioctl,
+                [0, libc::TIOCSTI | 1 << 40, 0, 0, 0, 0],
+                EPERM,
+            ),
+            (libc::SYS_ioctl, [0, libc::TCGETS, 0, 0, 0, 0], ALLOW),
+            (
+                libc::SYS_socket,
+                [libc::AF_UNIX as u64, 1, 0, 0, 0, 0],
+                ALLOW,
+            ),
+            (
+                libc::SYS_socket,
+                [libc::AF_INET6 as u64, 1, 0, 0, 0, 0],
+                ALLOW,
+            ),
+            (
+                libc::SYS_socket,
+                [libc::AF_NETLINK as u64, 1, 0, 0, 0, 0],
+                EPERM,
+            ),
+            (
+                libc::SYS_socket,
+                [libc::AF_VSOCK as u64, 1, 0, 0, 0, 0],
+                EPERM,
+            ),
+        ];
+        for (nr, args, expected) in cases {
+            assert_eq!(verdict(*nr as u32, *args), *expected, "call {nr} {args:x?}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The users sandboxes run as when the platform runs as root: one per workspace, without an entry in
+//! any database.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::process::{Gid, Uid};
+
+use crate::workspace::{self, WorkspaceError};
+
+/// Below 65,536, so that they exist inside a container's user map too; unused by distributions.
+const FIRST: u32 = 64_000;
+const COUNT: u32 = 1_000;
+
+/// Whether `uid` is one of those set aside.
+pub(crate) fn is_sandbox_user(uid: Uid) -> bool {
+    (FIRST..FIRST + COUNT).contains(&uid.as_raw())
+}
+
+/// Users in use, by workspace.
+#[derive(Debug, Default)]
+pub(crate) struct Users(Mutex<BTreeMap<PathBuf, u32>>);
+
+impl Users {
+    /// Gives the tree at `dir` to a user no other workspace has; does nothing unless root.
+    pub(crate) fn prepare(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let uid = self.choose(dir)?;
+        workspace::give(dir, Uid::from_raw(uid), Gid::from_raw(uid))
+    }
+
+    /// Gives the tree at `dir` back to the platform's user; does nothing unless root.
+    pub(crate) fn reclaim(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        workspace::give(dir, rustix::process::geteuid(), rustix::process::getegid())?;
+        self.forget(dir);
+        Ok(())
+    }
+
+    /// Frees the user of `dir`.
+    pub(crate) fn forget(&self, dir: &Path) {
+        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        users.remove(dir);
+    }
+
+    fn choose(&self, dir: &Path) -> Result<u32, WorkspaceError> {
+        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(uid) = users.get(dir) {
+            return Ok(*uid);
+        }
+        let mut hasher = DefaultHasher::new();
+        dir.hash(&mut hasher);
+        // Spread by name, so that a workspace kept from an earlier life rarely shares its user.
+        let start = (hasher.finish() % u64::from(COUNT)) as u32;
+        let free = (0..COUNT)
+            .map(|n| FIRST + (start + n) % COUNT)
+            .find(|uid| !users.values().any(|used| used == uid))
+            .ok_or_else(|| WorkspaceError::NoFreeUser { path: dir.into() })?;
+        users.insert(dir.into(), free);
+        Ok(free)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn each_workspace_has_its_own_user_until_all_are_taken() {
+        let users = Users::default();
+        let mut seen = std::collections::BTreeSet::new();
+        for n in 0..COUNT {
+            let uid = users.choose(Path::new(&format!("/w/{n}"))).unwrap();
+            assert!(is_sandbox_user(Uid::from_raw(uid)) && seen.insert(uid));
+        }
+        let again = users.choose(Path::new("/w/7")).unwrap();
+        assert!(users.choose(Path::new("/w/more")).is_err());
+        users.forget(Path::new("/w/7"));
+        assert_eq!(users.choose(Path::new("/w/more")).unwrap(), again);
+    }
+}

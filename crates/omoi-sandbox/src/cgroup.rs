@@ -1,0 +1,238 @@
+//! Limit groups of the kernel (cgroups), version 1 and 2, where the host lets us make them.
+
+mod hierarchy;
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal};
+
+use crate::policy::Limits;
+use crate::property::{Held, Property};
+use hierarchy::{Parent, Version};
+
+/// A kind of limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Controller {
+    /// Memory.
+    Memory,
+    /// Processes and threads.
+    Pids,
+    /// Processor time.
+    Cpu,
+}
+
+impl Controller {
+    const ALL: [Self; 3] = [Self::Memory, Self::Pids, Self::Cpu];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Pids => "pids",
+            Self::Cpu => "cpu",
+        }
+    }
+}
+
+/// Where groups can be made on this host, found once.
+#[derive(Debug)]
+pub(crate) struct Cgroups {
+    parents: Vec<(Controller, Result<Parent, String>)>,
+}
+
+impl Cgroups {
+    /// Looks for a writable parent of each controller, by making and removing a group there.
+    pub(crate) fn discover() -> Self {
+        let (mounts, own) = (
+            fs::read_to_string("/proc/self/mountinfo").unwrap_or_default(),
+            fs::read_to_string("/proc/self/cgroup").unwrap_or_default(),
+        );
+        let parents = Controller::ALL
+            .map(|controller| (controller, hierarchy::find(controller, &mounts, &own)))
+            .into();
+        Self { parents }
+    }
+
+    /// Whether groups can enforce `controller`.
+    pub(crate) fn has(&self, controller: Controller) -> bool {
+        self.parents
+            .iter()
+            .any(|(c, parent)| *c == controller && parent.is_ok())
+    }
+
+    /// Whether the property a controller stands for holds.
+    pub(crate) fn held(&self, property: Property) -> Option<Held> {
+        let wanted = match property {
+            Property::Memory => Controller::Memory,
+            Property::ProcessCount => Controller::Pids,
+            Property::Cpu => Controller::Cpu,
+            _ => return None,
+        };
+        let (_, parent) = self.parents.iter().find(|(c, _)| *c == wanted)?;
+        Some(match parent {
+            Ok(_) => Held::Yes,
+            Err(reason) => Held::no(reason),
+        })
+    }
+
+    /// Makes the groups of sandbox `name` with `limits` set.
+    pub(crate) fn create(&self, name: &str, limits: &Limits) -> Result<Group, GroupError> {
+        let mut group = Group { dirs: Vec::new() };
+        for (controller, parent) in &self.parents {
+            let Ok(parent) = parent else { continue };
+            let dir = parent.dir.join(name);
+            let fresh = !group.dirs.iter().any(|(d, _)| *d == dir);
+            let fail = |source| GroupError {
+                path: dir.clone(),
+                source,
+            };
+            if fresh {
+                match fs::create_dir(&dir) {
+                    // Left by an earlier life under the same name and empty by now.
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                    other => other.map_err(fail)?,
+                }
+                group.dirs.push((dir.clone(), parent.version));
+            }
+            let set = set_limits(&dir, *controller, parent.version, limits);
+            if let Err(error) = set {
+                group.remove();
+                return Err(error);
+            }
+        }
+        Ok(group)
+    }
+}
+
+/// A group could not be made or limited.
+#[derive(Debug, thiserror::Error)]
+#[error("could not set up the limit group `{path}`")]
+pub struct GroupError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+fn set_limits(
+    dir: &Path,
+    controller: Controller,
+    version: Version,
+    limits: &Limits,
+) -> Result<(), GroupError> {
+    let write = |file: &str, value: String| {
+        let path = dir.join(file);
+        fs::write(&path, value).map_err(|source| GroupError { path, source })
+    };
+    const PERIOD_US: u64 = 100_000;
+    let quota_us = (limits.cpu_millicores * PERIOD_US / 1_000).max(1_000);
+    match (controller, version) {
+        (Controller::Memory, Version::V1) => {
+            write("memory.limit_in_bytes", limits.memory_bytes.to_string())?;
+            // Absent where the kernel does not count swap.
+            if dir.join("memory.memsw.limit_in_bytes").exists() {
+                write(
+                    "memory.memsw.limit_in_bytes",
+                    limits.memory_bytes.to_string(),
+                )?;
+            }
+            Ok(())
+        }
+        (Controller::Memory, Version::V2) => {
+            write("memory.max", limits.memory_bytes.to_string())?;
+            if dir.join("memory.swap.max").exists() {
+                write("memory.swap.max", "0".into())?;
+            }
+            Ok(())
+        }
+        (Controller::Pids, _) => write("pids.max", limits.processes_max.to_string()),
+        (Controller::Cpu, Version::V1) => {
+            write("cpu.cfs_period_us", PERIOD_US.to_string())?;
+            write("cpu.cfs_quota_us", quota_us.to_string())
+        }
+        (Controller::Cpu, Version::V2) => write("cpu.max", format!("{quota_us} {PERIOD_US}")),
+    }
+}
+
+/// The groups of one sandbox.
+#[derive(Debug)]
+pub(crate) struct Group {
+    dirs: Vec<(PathBuf, Version)>,
+}
+
+impl Group {
+    /// The groups a marker recorded; whatever still exists of them.
+    pub(crate) fn from_dirs(dirs: impl IntoIterator<Item = PathBuf>) -> Self {
+        let with_version = |dir: PathBuf| {
+            let version = if dir.join("tasks").exists() {
+                Version::V1
+            } else {
+                Version::V2
+            };
+            (dir, version)
+        };
+        Self {
+            dirs: dirs.into_iter().map(with_version).collect(),
+        }
+    }
+
+    /// The folders, for the marker.
+    pub(crate) fn dirs(&self) -> impl Iterator<Item = &Path> {
+        self.dirs.iter().map(|(dir, _)| dir.as_path())
+    }
+
+    /// Opens what a process writes `0` to in order to join.
+    pub(crate) fn join_files(&self) -> Result<Vec<OwnedFd>, GroupError> {
+        self.dirs
+            .iter()
+            .map(|(dir, version)| {
+                let path = dir.join(version.join_file());
+                let file = fs::OpenOptions::new().write(true).open(&path);
+                file.map(OwnedFd::from)
+                    .map_err(|source| GroupError { path, source })
+            })
+            .collect()
+    }
+
+    /// Whether the kernel killed a member for want of memory.
+    pub(crate) fn out_of_memory(&self) -> bool {
+        self.dirs.iter().any(|(dir, version)| {
+            let file = match version {
+                Version::V1 => "memory.oom_control",
+                Version::V2 => "memory.events",
+            };
+            let text = fs::read_to_string(dir.join(file)).unwrap_or_default();
+            text.lines().any(|line| {
+                line.strip_prefix("oom_kill ")
+                    .is_some_and(|count| count.trim() != "0")
+            })
+        })
+    }
+
+    /// Kills every member.
+    pub(crate) fn kill(&self) {
+        for (dir, version) in &self.dirs {
+            if *version == Version::V2 && fs::write(dir.join("cgroup.kill"), "1").is_ok() {
+                continue;
+            }
+            let members = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+            for pid in members.lines().filter_map(|line| line.parse().ok()) {
+                if let Some(pid) = Pid::from_raw(pid) {
+                    let _ = rustix::process::kill_process(pid, Signal::KILL);
+                }
+            }
+        }
+    }
+
+    /// Removes the groups; true when none is left.
+    pub(crate) fn remove(&self) -> bool {
+        self.dirs
+            .iter()
+            .map(|(dir, _)| fs::remove_dir(dir))
+            .all(|gone| match gone {
+                Ok(()) => true,
+                Err(e) => e.kind() == io::ErrorKind::NotFound,
+            })
+    }
+}

@@ -1,0 +1,287 @@
+//! What a new process does between fork and exec (limits, private mounts, identity, descriptors), and
+//! how its end is noticed.
+//!
+//! An [`Entry`] runs in a copy of a threaded process, so it only makes system calls on values prepared
+//! beforehand: no allocation, no lock, no environment.
+#![expect(
+    unsafe_code,
+    reason = "`pre_exec`, `unshare`, `close_range` and `AsyncFd` have no safe form; this is the one file that needs them"
+)]
+
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::{Errno, FdFlags};
+use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags};
+use tokio::io::unix::AsyncFd;
+
+/// The steps, prepared by the parent.
+pub(crate) struct Entry {
+    /// The platform's pid: a child that finds another parent was orphaned before it could ask to
+    /// die with it.
+    pub(crate) parent: Pid,
+    /// Open `tasks` or `cgroup.procs` files of the limit groups to join.
+    pub(crate) groups: Vec<OwnedFd>,
+    /// Mounts to gather where an unprivileged user can reach them; only when started as root.
+    pub(crate) stage: Option<Stage>,
+    /// Limits of each process.
+    pub(crate) rlimits: Vec<(Resource, u64)>,
+    /// User and group to become; only when started as root.
+    pub(crate) uid: Option<Uid>,
+    /// Where the program starts.
+    pub(crate) directory: CString,
+    /// Descriptors that survive the exec; every other one from 3 up is closed by it.
+    pub(crate) keep: Vec<OwnedFd>,
+    /// Where a failing step writes its name.
+    pub(crate) report: OwnedFd,
+}
+
+/// Sources bound below one world-reachable folder in a private mount space.
+///
+/// An unprivileged user can neither walk into nor bind what lies below a folder of mode 0700, such
+/// as root's home, so root binds each source first.
+pub(crate) struct Stage {
+    root: CString,
+    sources: Vec<(CString, CString, bool)>,
+    trees: Vec<OwnedFd>,
+}
+
+impl Stage {
+    /// An empty stage over the folder `root`.
+    pub(crate) fn new(root: CString) -> Self {
+        Self {
+            root,
+            sources: Vec::new(),
+            trees: Vec::new(),
+        }
+    }
+
+    /// Adds `host`, to be found at `at` (below the root) afterwards.
+    pub(crate) fn add(&mut self, host: CString, at: CString, is_dir: bool) {
+        self.sources.push((host, at, is_dir));
+        // Grown here so that the child never allocates.
+        self.trees.reserve(self.sources.len());
+    }
+}
+
+/// A step that can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Leaving the platform's session.
+    Session,
+    /// Joining the limit groups.
+    Groups,
+    /// Making a private mount space.
+    MountSpace,
+    /// Opening the source with this number.
+    OpenSource(u8),
+    /// Binding the source with this number.
+    BindSource(u8),
+    /// Setting limits of the process.
+    Limits,
+    /// Becoming an unprivileged user.
+    Identity,
+    /// Entering the first directory.
+    Directory,
+    /// Tying its life to the platform's.
+    Parent,
+    /// Closing inherited descriptors.
+    Descriptors,
+}
+
+impl Step {
+    fn to_bytes(self) -> [u8; 2] {
+        match self {
+            Self::Session => [0, 0],
+            Self::Groups => [1, 0],
+            Self::MountSpace => [2, 0],
+            Self::OpenSource(n) => [3, n],
+            Self::BindSource(n) => [4, n],
+            Self::Limits => [5, 0],
+            Self::Identity => [6, 0],
+            Self::Directory => [7, 0],
+            Self::Parent => [8, 0],
+            Self::Descriptors => [9, 0],
+        }
+    }
+
+    /// Reads back what a failing child wrote.
+    pub(crate) fn from_bytes(bytes: [u8; 2]) -> Option<Self> {
+        Some(match bytes {
+            [0, _] => Self::Session,
+            [1, _] => Self::Groups,
+            [2, _] => Self::MountSpace,
+            [3, n] => Self::OpenSource(n),
+            [4, n] => Self::BindSource(n),
+            [5, _] => Self::Limits,
+            [6, _] => Self::Identity,
+            [7, _] => Self::Directory,
+            [8, _] => Self::Parent,
+            [9, _] => Self::Descriptors,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Session => "start a session",
+            Self::Groups => "join the limit groups",
+            Self::MountSpace => "make a private mount space",
+            Self::OpenSource(_) => "open a mount source",
+            Self::BindSource(_) => "bind a mount source",
+            Self::Limits => "set process limits",
+            Self::Identity => "become an unprivileged user",
+            Self::Directory => "enter the first directory",
+            Self::Parent => "follow the platform's life",
+            Self::Descriptors => "close inherited descriptors",
+        })
+    }
+}
+
+/// Makes `command` pass through `entry` before it runs its program.
+pub(crate) fn attach(command: &mut tokio::process::Command, mut entry: Entry) {
+    // SAFETY: `Entry::run` makes system calls only; it neither allocates nor locks, and the values it
+    // reads were complete before the fork.
+    unsafe {
+        command.pre_exec(move || {
+            entry.run().map_err(|(step, errno)| {
+                let _ = rustix::io::write(&entry.report, &step.to_bytes());
+                io::Error::from(errno)
+            })
+        });
+    }
+}
+
+/// A process descriptor that becomes readable when its process ends.
+pub(crate) fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the `OwnedFd` is owned by what is returned, and never replaced or closed before that.
+    Ok(unsafe { AsyncFd::register(pidfd)? })
+}
+
+impl Entry {
+    fn run(&mut self) -> Result<(), (Step, Errno)> {
+        // Away from the terminal: its signals are for the platform, which decides what follows.
+        rustix::process::setsid().map_err(|e| (Step::Session, e))?;
+        for group in &self.groups {
+            // `0` moves the writer; a lone thread moving itself needs no machine-wide lock.
+            rustix::io::write(group, b"0").map_err(|e| (Step::Groups, e))?;
+        }
+        if let Some(stage) = &mut self.stage {
+            stage.build()?;
+        }
+        for (resource, value) in &self.rlimits {
+            let limit = Rlimit {
+                current: Some(*value),
+                maximum: Some(*value),
+            };
+            rustix::process::setrlimit(*resource, limit).map_err(|e| (Step::Limits, e))?;
+        }
+        rustix::process::umask(Mode::WGRP | Mode::WOTH);
+        if let Some(uid) = self.uid {
+            become_user(uid).map_err(|e| (Step::Identity, e))?;
+        }
+        rustix::process::chdir(self.directory.as_c_str()).map_err(|e| (Step::Directory, e))?;
+        // After the change of user, which clears it.
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+            .map_err(|e| (Step::Parent, e))?;
+        if rustix::process::getppid() != Some(self.parent) {
+            return Err((Step::Parent, Errno::CHILD));
+        }
+        close_from_three().map_err(|e| (Step::Descriptors, e))?;
+        for fd in &self.keep {
+            rustix::io::fcntl_setfd(fd, FdFlags::empty()).map_err(|e| (Step::Descriptors, e))?;
+        }
+        Ok(())
+    }
+}
+
+impl Stage {
+    fn build(&mut self) -> Result<(), (Step, Errno)> {
+        let space = |e| (Step::MountSpace, e);
+        // SAFETY: only the mount space is split off; the descriptor table stays shared with nobody,
+        // since this process has a single thread.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.map_err(space)?;
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        rustix::mount::mount_change(c"/", private).map_err(space)?;
+        // All sources are picked up before the stage hides what lies under its root.
+        for (n, (host, _, is_dir)) in self.sources.iter().enumerate() {
+            let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
+                | OpenTreeFlags::OPEN_TREE_CLOEXEC
+                | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+            if *is_dir {
+                flags |= OpenTreeFlags::AT_RECURSIVE;
+            }
+            let tree = rustix::mount::open_tree(CWD, host.as_c_str(), flags)
+                .map_err(|e| (Step::OpenSource(n as u8), e))?;
+            self.trees.push(tree);
+        }
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        let options: Option<&CStr> = Some(c"mode=755,size=64k");
+        rustix::mount::mount(c"tmpfs", self.root.as_c_str(), c"tmpfs", flags, options)
+            .map_err(space)?;
+        for (n, ((_, at, is_dir), tree)) in self.sources.iter().zip(&self.trees).enumerate() {
+            bind(tree, at, *is_dir).map_err(|e| (Step::BindSource(n as u8), e))?;
+        }
+        Ok(())
+    }
+}
+
+fn bind(tree: &OwnedFd, at: &CStr, is_dir: bool) -> Result<(), Errno> {
+    if is_dir {
+        rustix::fs::mkdir(at, Mode::from_raw_mode(0o755))?;
+    } else {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        rustix::fs::open(at, flags, Mode::from_raw_mode(0o644))?;
+    }
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(tree.as_fd(), c"", CWD, at, flags)
+}
+
+fn become_user(uid: Uid) -> Result<(), Errno> {
+    let gid = Gid::from_raw(uid.as_raw());
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    // Leaving uid 0 empties the permitted, effective and ambient sets, not the inheritable one.
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    )
+}
+
+/// Marks every descriptor from 3 up to be closed by the exec, whoever opened it.
+fn close_from_three() -> Result<(), Errno> {
+    let cloexec = libc::c_long::from(libc::CLOSE_RANGE_CLOEXEC);
+    // SAFETY: takes three integers and touches no memory of this process.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3 as libc::c_long,
+            libc::c_long::from(u32::MAX),
+            cloexec,
+        )
+    };
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::NOSYS))
+    }
+}
+
+/// The type of `path` as a directory flag, not following a link at its end.
+pub(crate) fn is_dir(path: &std::path::Path) -> io::Result<bool> {
+    let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}

@@ -1,0 +1,200 @@
+//! What a sandbox is asked to be: one [`Launch`] per attempt.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Paths as a program inside sees them; see [`crate::Provider::path_inside`] for rungs without a
+/// file system of their own.
+pub mod inside {
+    /// The workspace.
+    pub const WORK: &str = "/work";
+    /// The gateway's Unix socket.
+    pub const SOCKET: &str = "/run/omoi.sock";
+    /// The worker binary.
+    pub const WORKER: &str = "/run/omoi";
+    /// The home folder: empty, in memory, gone afterwards.
+    pub const HOME: &str = "/home/agent";
+    /// Where generated files belong.
+    pub const FILES: &str = "/run/omoi.d";
+    /// Scratch space in memory.
+    pub const TEMP: &str = "/tmp";
+}
+
+/// Everything one sandbox gets. What is not listed here does not exist inside.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// `omoi-<attempt>`: found again by this name after a crash.
+    pub name: String,
+    /// Program and arguments, started without a shell.
+    pub argv: Vec<OsString>,
+    /// The whole environment; `HOME`, `PATH` and `LANG` are added where missing, nothing is inherited.
+    pub env: Vec<(OsString, OsString)>,
+    /// Working directory inside.
+    pub cwd: PathBuf,
+    /// Host directory shown at [`inside::WORK`]; [`crate::Provider::prepare_workspace`] comes first.
+    pub workspace: PathBuf,
+    /// Whether the workspace can be written.
+    pub access: Access,
+    /// Host paths shown read-only: object store, toolchain roots, the project's list.
+    pub read_only: Vec<Mount>,
+    /// Workspace paths the program may not change.
+    pub protected: Vec<Protected>,
+    /// Host socket shown at [`inside::SOCKET`]: the only way out.
+    pub socket: Option<PathBuf>,
+    /// Host path of the worker binary shown at [`inside::WORKER`].
+    pub worker: Option<PathBuf>,
+    /// Small files written into the sandbox, never onto the host's disk by `bubblewrap`.
+    pub files: Vec<GeneratedFile>,
+    /// Amounts.
+    pub limits: Limits,
+    /// Time after which the program is interrupted.
+    pub wall_timeout: Duration,
+    /// Time between the interrupt and the kill.
+    pub grace: Duration,
+    /// Bytes kept of each output stream, half from its head, half from its tail.
+    pub output_bytes_max: usize,
+}
+
+impl Launch {
+    /// A launch of `argv` over `workspace` with default limits and nothing else mounted.
+    pub fn new(
+        name: impl Into<String>,
+        workspace: impl Into<PathBuf>,
+        argv: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            argv: argv.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
+            cwd: inside::WORK.into(),
+            workspace: workspace.into(),
+            access: Access::ReadWrite,
+            read_only: Vec::new(),
+            protected: Vec::new(),
+            socket: None,
+            worker: None,
+            files: Vec::new(),
+            limits: Limits::default(),
+            wall_timeout: Duration::from_mins(10),
+            grace: Duration::from_secs(2),
+            output_bytes_max: 10 << 20,
+        }
+    }
+}
+
+/// How the workspace is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Agents that change code, and checks.
+    ReadWrite,
+    /// Exploration. Access times do not move, so nothing counts as exercised.
+    ReadOnly,
+}
+
+/// A host path shown read-only inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Where it lies on the host.
+    pub host: PathBuf,
+    /// Where it shows inside.
+    pub inside: PathBuf,
+}
+
+impl Mount {
+    /// `path`, shown at the same place inside.
+    pub fn same(path: impl Into<PathBuf>) -> Self {
+        let host = path.into();
+        Self {
+            inside: host.clone(),
+            host,
+        }
+    }
+}
+
+/// A path in the workspace that the program may not change, create or replace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protected {
+    /// Relative to the workspace.
+    pub path: PathBuf,
+    /// What is shown in its place.
+    pub how: Protection,
+}
+
+impl Protected {
+    /// Readable but not writable.
+    pub fn read_only(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            how: Protection::ReadOnly,
+        }
+    }
+
+    /// Replaced by nothing: an empty folder, or an empty file where a file was.
+    pub fn masked(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            how: Protection::Masked,
+        }
+    }
+}
+
+/// What is shown in place of a protected path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Its own contents.
+    ReadOnly,
+    /// Nothing.
+    Masked,
+}
+
+/// A small file made for one sandbox, such as the task context.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GeneratedFile {
+    /// Absolute path inside, best under [`inside::FILES`].
+    pub path: PathBuf,
+    /// What it holds.
+    pub contents: Vec<u8>,
+    /// Permission bits, `0o600` for anything private.
+    pub mode: u32,
+}
+
+impl std::fmt::Debug for GeneratedFile {
+    // The contents may carry the attempt's token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GeneratedFile")
+            .field("path", &self.path)
+            .field("bytes", &self.contents.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Amounts one sandbox may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory of the whole tree, files in memory included.
+    pub memory_bytes: u64,
+    /// Processes and threads.
+    pub processes_max: u64,
+    /// Processor time in thousandths of a core.
+    pub cpu_millicores: u64,
+    /// Size of one file.
+    pub file_bytes_max: u64,
+    /// Open files of one process.
+    pub open_files_max: u64,
+    /// Size of the scratch folder, and again of the home folder.
+    pub temp_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 4 << 30,
+            processes_max: 512,
+            cpu_millicores: 2_000,
+            file_bytes_max: 2 << 30,
+            open_files_max: 4_096,
+            temp_bytes: 1 << 30,
+        }
+    }
+}

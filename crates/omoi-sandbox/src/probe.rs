@@ -1,0 +1,204 @@
+//! Which rung of the ladder this host offers, found by trying, and which one a floor allows.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::Base;
+use crate::bubblewrap;
+use crate::plain::Plain;
+use crate::property::{Floor, Held, Property, Rung};
+use crate::provider::Provider;
+
+/// What the probe needs to know.
+#[derive(Clone, Debug)]
+pub struct ProbeConfig {
+    /// Private folder for what must be found again after a crash; made with mode 0700. Not shared
+    /// with another platform.
+    pub state_dir: PathBuf,
+    /// Host paths that no sandbox may show: the home, the data folder.
+    pub hidden: Vec<PathBuf>,
+    /// Where bubblewrap is.
+    pub bubblewrap: PathBuf,
+}
+
+impl ProbeConfig {
+    /// Bubblewrap at its usual place.
+    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            state_dir: state_dir.into(),
+            hidden: Vec::new(),
+            bubblewrap: "/usr/bin/bwrap".into(),
+        }
+    }
+}
+
+/// Why a rung cannot be used, and what would change that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable {
+    /// What was seen.
+    pub reason: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// One rung that was tried.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    /// Which.
+    pub rung: Rung,
+    /// What it holds, or why it cannot be used.
+    pub outcome: Result<Vec<(Property, Held)>, Unavailable>,
+}
+
+/// The ladder as found on this host.
+#[derive(Debug)]
+pub struct Probe {
+    /// The best rung that isolates; `None` leaves only the unsafe `process`.
+    pub active: Option<Rung>,
+    /// Every rung, best first.
+    pub tried: Vec<Tried>,
+    providers: Vec<Arc<dyn Provider>>,
+}
+
+/// Tries every rung, best first, by running a small program inside.
+///
+/// # Errors
+/// Only when the state folder cannot be used; a missing rung is a result.
+pub async fn probe(config: &ProbeConfig) -> io::Result<Probe> {
+    let (dir, hidden) = (config.state_dir.clone(), config.hidden.clone());
+    let opened = tokio::task::spawn_blocking(move || Base::open(&dir, &hidden)).await;
+    let base = opened.map_err(io::Error::other)??;
+    let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
+    let mut tried = Vec::new();
+    let outcome = bubblewrap::find(&base, &config.bubblewrap).await;
+    tried.push(Tried {
+        rung: Rung::Bubblewrap,
+        outcome: outcome.map(|found| {
+            let properties = found.properties().to_vec();
+            providers.push(Arc::new(found));
+            properties
+        }),
+    });
+    let active = providers.first().map(|provider| provider.rung());
+    let plain = Plain::new(&base);
+    tried.push(Tried {
+        rung: Rung::Process,
+        outcome: Ok(plain.properties().to_vec()),
+    });
+    providers.push(Arc::new(plain));
+    Ok(Probe {
+        active,
+        tried,
+        providers,
+    })
+}
+
+impl Probe {
+    /// The best provider that holds everything `floor` demands; with `wanted`, that rung or none.
+    pub fn select(
+        &self,
+        floor: &Floor,
+        wanted: Option<Rung>,
+    ) -> Result<Arc<dyn Provider>, RefusedBelowFloor> {
+        let mut lacking = Vec::new();
+        for tried in &self.tried {
+            if wanted.is_some_and(|rung| rung != tried.rung) {
+                continue;
+            }
+            let provider = self.providers.iter().find(|p| p.rung() == tried.rung);
+            match (&tried.outcome, provider) {
+                (Ok(held), Some(provider)) => {
+                    let missing = floor.missing(held);
+                    if missing.is_empty() {
+                        return Ok(Arc::clone(provider));
+                    }
+                    lacking.push((tried.rung, Lack::Properties(missing)));
+                }
+                (Err(unavailable), _) => {
+                    lacking.push((tried.rung, Lack::Rung(unavailable.clone())));
+                }
+                (Ok(_), None) => {}
+            }
+        }
+        Err(RefusedBelowFloor { lacking })
+    }
+}
+
+/// What keeps a rung from meeting a floor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// The rung itself is not there.
+    Rung(Unavailable),
+    /// It is, but these properties are not, each with its reason.
+    Properties(Vec<(Property, String)>),
+}
+
+/// No rung holds what the project demands, so nothing runs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct RefusedBelowFloor {
+    /// Every rung considered, best first.
+    pub lacking: Vec<(Rung, Lack)>,
+}
+
+impl RefusedBelowFloor {
+    /// What to do about it.
+    pub fn next_step(&self) -> String {
+        let remedy = self.lacking.iter().find_map(|(_, lack)| match lack {
+            Lack::Rung(unavailable) => Some(unavailable.remedy.clone()),
+            Lack::Properties(_) => None,
+        });
+        remedy.unwrap_or_else(|| {
+            "run on a host that offers them, or lower the project's floor".into()
+        })
+    }
+}
+
+impl fmt::Display for RefusedBelowFloor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no sandbox here meets the project's floor")?;
+        for (rung, lack) in &self.lacking {
+            match lack {
+                Lack::Rung(unavailable) => write!(f, "; {rung}: {}", unavailable.reason)?,
+                Lack::Properties(missing) => {
+                    let missing: Vec<String> = missing
+                        .iter()
+                        .map(|(property, reason)| format!("{property} ({reason})"))
+                        .collect();
+                    write!(f, "; {rung} lacks {}", missing.join(", "))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn without_bubblewrap_only_an_empty_floor_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = ProbeConfig::new(dir.path());
+        config.bubblewrap = "/nonexistent/bwrap".into();
+        let probe = probe(&config).await.unwrap();
+        assert_eq!(probe.active, None);
+
+        let refused = probe.select(&Floor::default(), None).unwrap_err();
+        let text = refused.to_string();
+        assert!(text.contains("bubblewrap is not installed"), "{text}");
+        assert!(text.contains("process lacks files"), "{text}");
+        assert!(refused.next_step().contains("apt install bubblewrap"));
+
+        let allowed = probe.select(&Floor::none(), None).unwrap();
+        assert_eq!(allowed.rung(), Rung::Process);
+        assert!(
+            probe
+                .select(&Floor::none(), Some(Rung::Bubblewrap))
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! The one place that starts programs, always from a thread that lives as long as its sandboxes.
+//!
+//! The kernel's "die with your parent" follows the *thread* that started a process, so a sandbox
+//! started from a pool thread would be killed when the pool lets that thread go.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, mpsc};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, PidfdFlags};
+use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
+
+use crate::child::{self, Entry, Step};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A thread that runs jobs in order until its last handle is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Worker(Arc<mpsc::Sender<Job>>);
+
+impl Worker {
+    /// Starts the thread called `name`.
+    pub(crate) fn start(name: &str) -> io::Result<Self> {
+        let (sender, jobs) = mpsc::channel::<Job>();
+        std::thread::Builder::new()
+            .name(name.into())
+            .spawn(move || {
+                for job in jobs {
+                    job();
+                }
+            })?;
+        Ok(Self(Arc::new(sender)))
+    }
+
+    /// Runs `job` on the thread without waiting for it.
+    pub(crate) fn send(&self, job: impl FnOnce() + Send + 'static) {
+        // Fails only when the thread died of a panic in an earlier job; the marker files then hand the
+        // clean-up to the next start.
+        if self.0.send(Box::new(job)).is_err() {
+            tracing::error!("A sandbox thread has died");
+        }
+    }
+
+    /// Runs `job` on the thread, within the caller's runtime; `None` when the thread has died.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let runtime = tokio::runtime::Handle::current();
+        let (answer, wait) = oneshot::channel();
+        self.send(move || {
+            let _within = runtime.enter();
+            // A caller that went away drops the result, and with it any process just started.
+            let _ = answer.send(job());
+        });
+        wait.await.ok()
+    }
+}
+
+/// A program to start.
+pub(crate) struct Order {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) env: Vec<(OsString, OsString)>,
+    pub(crate) entry: EntryPlan,
+}
+
+/// [`Entry`] without what [`start`] adds.
+pub(crate) struct EntryPlan {
+    pub(crate) groups: Vec<OwnedFd>,
+    pub(crate) stage: Option<child::Stage>,
+    pub(crate) rlimits: Vec<(rustix::process::Resource, u64)>,
+    pub(crate) uid: Option<rustix::process::Uid>,
+    pub(crate) directory: std::ffi::CString,
+    pub(crate) keep: Vec<OwnedFd>,
+}
+
+/// A program that was started.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) child: Child,
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+}
+
+/// A program could not be started.
+#[derive(Debug)]
+pub(crate) struct StartError {
+    /// The step that failed, or `None` when the program itself could not be run.
+    pub(crate) step: Option<Step>,
+    pub(crate) source: io::Error,
+}
+
+impl From<io::Error> for StartError {
+    fn from(source: io::Error) -> Self {
+        Self { step: None, source }
+    }
+}
+
+/// Starts `order`. The caller's thread becomes the one whose end kills the program.
+pub(crate) fn start(order: Order) -> Result<Started, StartError> {
+    let (report_in, report_out) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
+    let mut command = Command::new(&order.program);
+    command
+        .args(&order.args)
+        .env_clear()
+        .envs(order.env)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let plan = order.entry;
+    child::attach(
+        &mut command,
+        Entry {
+            parent: rustix::process::getpid(),
+            groups: plan.groups,
+            stage: plan.stage,
+            rlimits: plan.rlimits,
+            uid: plan.uid,
+            directory: plan.directory,
+            keep: plan.keep,
+            report: report_out,
+        },
+    );
+    let spawned = command.spawn();
+    // Drops our ends of what the child was given, the report pipe's among them.
+    drop(command);
+    let child = spawned.map_err(|source| {
+        let mut bytes = [0; 2];
+        let step = match rustix::io::read(&report_in, &mut bytes) {
+            Ok(2) => Step::from_bytes(bytes),
+            _ => None,
+        };
+        StartError { step, source }
+    })?;
+    let pid = child
+        .id()
+        .and_then(|id| Pid::from_raw(id as i32))
+        .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from)?;
+    Ok(Started { child, pid, pidfd })
+}
+
+/// Runs a program to its end and returns what it printed, for a question such as `--version`.
+pub(crate) async fn ask(program: &std::path::Path, args: &[&str]) -> io::Result<String> {
+    let output = Command::new(program)
+        .args(args)
+        .env_clear()
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The number a descriptor will have in the child too.
+pub(crate) fn number(fd: &OwnedFd) -> RawFd {
+    fd.as_raw_fd()
+}

@@ -1,0 +1,138 @@
+//! Rungs of the ladder, the properties they hold, and the floor a project sets.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of sandbox, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rung {
+    /// Namespaces, seccomp and limits through `bwrap`.
+    Bubblewrap,
+    /// A plain process of the platform's own user. Unsafe: no isolation at all.
+    Process,
+}
+
+impl Rung {
+    /// The name used in configuration and receipts.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bubblewrap => "bubblewrap",
+            Self::Process => "process",
+        }
+    }
+}
+
+impl fmt::Display for Rung {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+macro_rules! properties {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// One thing a sandbox can promise.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Property { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Property {
+            /// Every property, in the order people read them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The name used in configuration and receipts.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+properties! {
+    /// Only listed files exist; home, platform data and other workspaces are absent.
+    Files = "files",
+    /// Protected workspace paths cannot be changed, created or replaced.
+    ProtectedPaths = "protected_paths",
+    /// Unprivileged user, no capabilities, no way to gain any.
+    Identity = "identity",
+    /// Own process space; the whole tree dies with the attempt.
+    Processes = "processes",
+    /// No network but the handed-in socket.
+    Network = "network",
+    /// Only the harmless devices.
+    Devices = "devices",
+    /// Dangerous system calls are refused.
+    Kernel = "kernel",
+    /// The memory limit holds for the whole tree.
+    Memory = "memory",
+    /// The process limit holds for the whole tree.
+    ProcessCount = "process_count",
+    /// The processor limit holds for the whole tree.
+    Cpu = "cpu",
+    /// The limit on one file's size holds.
+    FileSize = "file_size",
+    /// The scratch and home folders are bounded.
+    TempSize = "temp_size",
+    /// The workspace's size is bounded.
+    WorkspaceSize = "workspace_size",
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether a property was seen to hold, and if not, why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// Verified on this host.
+    Yes,
+    /// Missing, with the reason shown in receipts.
+    No(String),
+}
+
+impl Held {
+    /// True for [`Held::Yes`].
+    pub const fn is_yes(&self) -> bool {
+        matches!(self, Self::Yes)
+    }
+
+    pub(crate) fn no(reason: impl Into<String>) -> Self {
+        Self::No(reason.into())
+    }
+}
+
+/// The properties below which no work runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Floor(pub BTreeSet<Property>);
+
+impl Default for Floor {
+    fn default() -> Self {
+        use Property::{Files, Identity, Network, Processes};
+        Self([Files, Identity, Processes, Network].into())
+    }
+}
+
+impl Floor {
+    /// Nothing is demanded: the only floor the `process` rung meets.
+    pub const fn none() -> Self {
+        Self(BTreeSet::new())
+    }
+
+    /// The demanded properties that `held` lacks, with the reason.
+    pub fn missing(&self, held: &[(Property, Held)]) -> Vec<(Property, String)> {
+        self.0
+            .iter()
+            .filter_map(|wanted| match held.iter().find(|(p, _)| p == wanted) {
+                Some((_, Held::Yes)) => None,
+                Some((_, Held::No(reason))) => Some((*wanted, reason.clone())),
+                None => Some((*wanted, "not offered".into())),
+            })
+            .collect()
+    }
+}

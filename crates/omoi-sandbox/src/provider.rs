@@ -1,0 +1,174 @@
+//! The one trait behind which every rung of the ladder stands.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use crate::bubblewrap::protect::ProtectError;
+use crate::cgroup::GroupError;
+use crate::child::Step;
+use crate::policy::Launch;
+use crate::property::{Held, Property, Rung};
+use crate::running::Running;
+use crate::workspace::WorkspaceError;
+
+/// A future that can stand behind a trait object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A way to run programs apart from the platform, as found by [`crate::probe`].
+///
+/// Everything but [`Provider::launch`] blocks briefly on the file system.
+pub trait Provider: Send + Sync + fmt::Debug {
+    /// Which rung this is.
+    fn rung(&self) -> Rung;
+
+    /// What stands behind it, for receipts: program and kernel versions.
+    fn version(&self) -> &str;
+
+    /// Every property, verified when this provider was found.
+    fn properties(&self) -> &[(Property, Held)];
+
+    /// Starts a sandbox. It lives until it ends, is killed, or what this returns is dropped.
+    fn launch(&self, launch: Launch) -> BoxFuture<'_, Result<Running, LaunchError>>;
+
+    /// What `path`, a place of [`crate::policy::inside`] or below one, is called within `launch`.
+    ///
+    /// The same on rungs with a file system of their own. Arguments and values of the environment
+    /// that name such a place must be passed through this; `cwd` and the program need not.
+    fn path_inside(&self, launch: &Launch, path: &Path) -> PathBuf;
+
+    /// Hands `dir` and all below to the user that sandboxes over it will have.
+    fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError>;
+
+    /// Takes `dir` and all below back for the platform's user.
+    fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError>;
+
+    /// Removes `dir`, whatever a program left in it. Nothing there is fine.
+    fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError>;
+
+    /// Names of sandboxes that an earlier life of the platform left behind.
+    fn orphans(&self) -> io::Result<Vec<String>>;
+
+    /// Kills what is left of the sandbox called `name`; false when it is not known.
+    fn destroy(&self, name: &str) -> io::Result<bool>;
+}
+
+/// A sandbox could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The name cannot be a file name.
+    #[error("`{name}` is not a sandbox name: use up to 100 of a-z, 0-9 and `-`")]
+    Name {
+        /// The name given.
+        name: String,
+    },
+    /// Nothing to run.
+    #[error("no program was given")]
+    NoProgram,
+    /// Another sandbox has this name, or an earlier one was not destroyed.
+    #[error("a sandbox called `{name}` exists already")]
+    NameTaken {
+        /// The name given.
+        name: String,
+    },
+    /// A path that the policy does not allow.
+    #[error("`{path}` cannot be used in a sandbox: {why}")]
+    Path {
+        /// The path as given.
+        path: PathBuf,
+        /// The rule it breaks.
+        why: &'static str,
+    },
+    /// An argument or a value holds a zero byte.
+    #[error("an option of the sandbox holds a zero byte")]
+    ZeroByte,
+    /// A mount would show something that must stay hidden.
+    #[error("mounting `{path}` would show `{hidden}`; list the folders below it that are needed")]
+    Exposes {
+        /// The mount as given.
+        path: PathBuf,
+        /// What it would show.
+        hidden: PathBuf,
+    },
+    /// Something to mount or hand in is missing.
+    #[error("could not use `{path}`")]
+    Source {
+        /// The path on the host.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The workspace still belongs to the platform's user.
+    #[error("the workspace `{path}` was not handed to a sandbox user")]
+    NotPrepared {
+        /// The workspace.
+        path: PathBuf,
+    },
+    /// A mount the sandbox's user cannot read.
+    #[error("`{path}` is not readable for the sandbox's user; make it readable for others")]
+    Unreadable {
+        /// The path on the host.
+        path: PathBuf,
+    },
+    /// A socket the sandbox's user cannot connect to.
+    #[error("socket `{path}` must be writable for others, inside a private folder")]
+    Socket {
+        /// The path on the host.
+        path: PathBuf,
+    },
+    /// A path of the workspace could not be protected.
+    #[error("could not protect `{path}` in the workspace")]
+    Protect {
+        /// The path, relative to the workspace.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ProtectError,
+    },
+    /// The system-call filter could not be built for this machine.
+    #[error("could not build the system-call filter")]
+    Filter(#[source] seccompiler::BackendError),
+    /// Limits could not be set.
+    #[error("could not set the sandbox's limits")]
+    Limits(#[source] GroupError),
+    /// The marker file could not be written.
+    #[error("could not record the sandbox `{name}`")]
+    Record {
+        /// The sandbox.
+        name: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The new process failed on its way into the sandbox.
+    #[error("could not {step}{}", path.as_ref().map(|p| format!(" (`{}`)", p.display())).unwrap_or_default())]
+    Entry {
+        /// Where.
+        step: Step,
+        /// The mount source concerned.
+        path: Option<PathBuf>,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The program of this rung could not be run.
+    #[error("could not run `{program}`")]
+    Program {
+        /// What was to run.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Bubblewrap gave up.
+    #[error("bubblewrap could not build the sandbox: {message}")]
+    Setup {
+        /// Its own words.
+        message: String,
+    },
+    /// The thread that starts sandboxes died.
+    #[error("the sandbox thread has died")]
+    ThreadDied,
+}

@@ -1,0 +1,93 @@
+//! A provider over temporary folders, and short ways to run programs in it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use omoi_sandbox::{Exit, Floor, Launch, Probe, ProbeConfig, Provider, Rung, probe};
+
+/// One platform: a state folder, workspaces, the ladder as found here.
+pub(crate) struct Platform {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) probe: Probe,
+    pub(crate) provider: Arc<dyn Provider>,
+    workspaces: AtomicU32,
+}
+
+impl Platform {
+    /// A platform whose best rung is bubblewrap; fails where that is missing.
+    pub(crate) async fn new() -> Self {
+        Self::with_rung(Rung::Bubblewrap, &Floor::default()).await
+    }
+
+    pub(crate) async fn with_rung(rung: Rung, floor: &Floor) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // As private as a home folder, so that nothing works by accident.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let mut config = ProbeConfig::new(dir.path().join("state"));
+        config.hidden = vec![dir.path().join("secret")];
+        fs::create_dir(dir.path().join("secret")).unwrap();
+        fs::write(dir.path().join("secret/key"), "sesame").unwrap();
+        let probe = probe(&config).await.unwrap();
+        let provider = probe
+            .select(floor, Some(rung))
+            .unwrap_or_else(|e| panic!("{e}; {}", e.next_step()));
+        Self {
+            dir,
+            probe,
+            provider,
+            workspaces: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// An empty workspace, filled by `fill` and handed to the sandbox's user.
+    pub(crate) fn workspace(&self, fill: impl FnOnce(&Path)) -> PathBuf {
+        let n = self.workspaces.fetch_add(1, Ordering::Relaxed);
+        let dir = self.path(&format!("workspace-{n}"));
+        fs::create_dir(&dir).unwrap();
+        fill(&dir);
+        self.provider.prepare_workspace(&dir).unwrap();
+        dir
+    }
+
+    /// A launch of `argv` over an empty workspace of its own.
+    pub(crate) fn launch<const N: usize>(&self, argv: [&str; N]) -> Launch {
+        let workspace = self.workspace(|_| {});
+        let name = workspace.file_name().unwrap().to_str().unwrap().to_owned();
+        Launch::new(format!("omoi-{name}"), workspace, argv)
+    }
+
+    /// A launch of a shell script.
+    pub(crate) fn shell(&self, script: &str) -> Launch {
+        self.launch(["/bin/sh", "-c", script])
+    }
+
+    /// A launch of a Python program, the one interpreter the tests need.
+    pub(crate) fn python(&self, program: &str) -> Launch {
+        self.launch(["/usr/bin/python3", "-c", program])
+    }
+
+    pub(crate) async fn run(&self, launch: Launch) -> Exit {
+        let running = self.provider.launch(launch).await;
+        let running =
+            running.unwrap_or_else(|e| panic!("{e}: {:?}", std::error::Error::source(&e)));
+        running.wait().await.unwrap()
+    }
+}
+
+/// Waits for `done`, a state that must come, checked often and not for ever.
+pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..1_000 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("never came: {what}");
+}
