@@ -1,2 +1,85 @@
-//! Project automation.
-fn main() {}
+//! Project automation: `cargo xtask <command>`.
+
+mod demo;
+mod setup;
+mod snapshots;
+mod test;
+mod test_servers;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const USAGE: &str = "\
+Project automation
+
+usage: cargo xtask <command>
+
+  demo [args…]              set up what is missing, build, run `omoi demo` with these arguments
+  test [--fast] [filter…]   every check and every test, on all backends
+                            --fast    format, tidy and tests only
+                            filter    run only tests whose name contains one of these
+  servers <command…>        run a command with PostgreSQL and Redis for its tests
+  setup                     install what the tests need and do nothing else
+  tidy                      the rules of this code base that no other tool knows
+";
+
+/// How a command ends when it does not fail.
+enum Outcome {
+    Done,
+    /// Something was checked and found wrong; it has been printed already.
+    Refused,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", [].as_slice()),
+    };
+    let outcome = match command {
+        "demo" => demo::run(rest),
+        "test" => match test::Options::parse(rest) {
+            Ok(options) => Ok(test::run(&options)),
+            Err(problem) => return misused(&problem),
+        },
+        "servers" => match rest.split_first() {
+            Some((program, arguments)) => test_servers::run(program, arguments),
+            None => return misused("`servers` needs a command to run"),
+        },
+        "setup" => setup::everything().map(|()| Outcome::Done),
+        "tidy" => tidy::run(),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(Outcome::Done)
+        }
+        unknown => return misused(&format!("there is no command `{unknown}`")),
+    };
+    ended(outcome)
+}
+
+fn ended(outcome: Result<Outcome>) -> ExitCode {
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Refused) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn misused(problem: &str) -> ExitCode {
+    eprintln!("error: {problem}\n\n{USAGE}");
+    ExitCode::from(2)
+}
+
+/// The top folder of the clone.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap_or_else(|_| PathBuf::from("."))
+}

@@ -1,0 +1,135 @@
+//! PostgreSQL databases for tests.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use xtask::servers::postgres;
+
+use crate::database::TestDatabase;
+use crate::server::Shared;
+
+static SERVER: Shared = Shared::new(postgres::URL_VARIABLE, postgres::start);
+
+/// A database of its own on the server of this run.
+///
+/// # Panics
+/// When there is no server, with the package to install.
+pub fn database() -> TestDatabase {
+    let name = unique_name();
+    execute(format!("create database {name} template template0"));
+    TestDatabase::new(address(&name), Database { name })
+}
+
+struct Database {
+    name: String,
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // A pool that the test forgot to close would otherwise keep the database alive.
+        execute(format!(
+            "drop database if exists {} with (force)",
+            self.name
+        ));
+    }
+}
+
+/// The address of database `name` on the server of this run.
+fn address(name: &str) -> String {
+    let url = SERVER.url();
+    let (server, parameters) = url
+        .split_once('?')
+        .map_or((url, String::new()), |(server, rest)| {
+            (server, format!("?{rest}"))
+        });
+    // What follows the last slash is the database to connect to at first.
+    let server = server.rsplit_once('/').map_or(server, |(server, _)| server);
+    format!("{server}/{name}{parameters}")
+}
+
+/// Runs one statement outside any transaction.
+///
+/// On a thread of its own, so that tests may call this (and drop databases) inside or outside a runtime.
+#[expect(
+    clippy::panic,
+    reason = "a test that needs the server fails without it"
+)]
+fn execute(statement: String) {
+    let url = SERVER.url();
+    let ran = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let options: PgConnectOptions = url.parse()?;
+            let mut connection = options.disable_statement_logging().connect().await?;
+            sqlx::raw_sql(AssertSqlSafe(statement))
+                .execute(&mut connection)
+                .await?;
+            connection.close().await
+        })
+    })
+    .join();
+    match ran {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => panic!("PostgreSQL for tests: {error}"),
+        // Its own message says more than a second panic could.
+        Err(panicked) => std::panic::resume_unwind(panicked),
+    }
+}
+
+/// A name that no other test process uses, also not one of an earlier run on the same server.
+#[expect(clippy::disallowed_methods, reason = "uniqueness, not time")]
+fn unique_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros());
+    format!("test_{now:x}_{}_{count}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+    async fn extension_version(url: &str) -> Result<String, sqlx::Error> {
+        let mut connection = PgConnection::connect(url).await?;
+        sqlx::raw_sql("create extension vector; create table kept (n int)")
+            .execute(&mut connection)
+            .await?;
+        let version = "select extversion from pg_extension where extname = 'vector'";
+        sqlx::query_scalar(version).fetch_one(&mut connection).await
+    }
+
+    #[tokio::test]
+    async fn databases_are_empty_separate_and_removed() {
+        let (one, two) = (super::database(), super::database());
+        assert!(
+            extension_version(one.url())
+                .await
+                .unwrap()
+                .starts_with("0.8.")
+        );
+        // The same statements work again only if nothing of the first database is seen here.
+        extension_version(two.url()).await.unwrap();
+
+        let mut open = PgConnection::connect(two.url()).await.unwrap();
+        let name = one.url().rsplit('/').next().unwrap().to_owned();
+        drop(one);
+        let count: i64 = sqlx::query_scalar(AssertSqlSafe(format!(
+            "select count(*) from pg_database where datname = '{name}'"
+        )))
+        .fetch_one(&mut open)
+        .await
+        .unwrap();
+        assert_eq!(count, 0);
+        // Also one that is still in use.
+        drop(two);
+        assert!(sqlx::raw_sql("select 1").execute(&mut open).await.is_err());
+    }
+}

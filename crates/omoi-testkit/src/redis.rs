@@ -1,0 +1,24 @@
+//! Redis for tests.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use xtask::servers::redis;
+
+use crate::server::Shared;
+
+/// The address of the server of this run, password included; all tests share it, so each takes a
+/// [`key_prefix`] of its own.
+///
+/// # Panics
+/// When there is no server, with the package to install.
+pub fn url() -> &'static str {
+    static SERVER: Shared = Shared::new(redis::URL_VARIABLE, redis::start);
+    SERVER.url()
+}
+
+/// A key prefix that no other test running now uses.
+pub fn key_prefix() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("test-{}-{count}", std::process::id())
+}

@@ -1,0 +1,14 @@
+//! SQLite databases for tests.
+
+use crate::database::TestDatabase;
+
+/// A database file of its own, which does not exist yet.
+///
+/// # Panics
+/// When the temporary folder cannot be written.
+#[expect(clippy::expect_used, reason = "a test cannot go on without it")]
+pub fn database() -> TestDatabase {
+    let folder = tempfile::tempdir().expect("could not create a temporary folder");
+    let url = format!("sqlite://{}", folder.path().join("omoi.db").display());
+    TestDatabase::new(url, folder)
+}

@@ -1,0 +1,165 @@
+//! `cargo xtask test`: formats, lints and runs every test on every backend.
+
+mod closing;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, anyhow, bail};
+use xtask::host::temporary_folder;
+use xtask::process::{self, command};
+
+use crate::test_servers::TestServers;
+use crate::{Outcome, root, setup, snapshots, tidy};
+use closing::{Closing, Count};
+
+/// What the command line asks for.
+pub(crate) struct Options {
+    /// Only format, tidy and tests.
+    fast: bool,
+    /// Only tests whose name contains one of these; all if empty.
+    filters: Vec<String>,
+}
+
+impl Options {
+    /// Reads the arguments after `test`.
+    pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
+        let mut options = Self {
+            fast: false,
+            filters: Vec::new(),
+        };
+        for argument in arguments {
+            match argument.as_str() {
+                "--fast" => options.fast = true,
+                flag if flag.starts_with('-') => {
+                    return Err(format!("`test` has no option `{flag}`"));
+                }
+                filter => options.filters.push(filter.to_owned()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Runs every step, also after one failed, so that one run tells everything.
+pub(crate) fn run(options: &Options) -> Outcome {
+    let mut closing = Closing::default();
+    check(&mut closing, "format", || cargo("fmt --all --check"));
+    check(&mut closing, "tidy", tidy);
+    if !options.fast {
+        check(&mut closing, "set up checks", setup::checks);
+        check(&mut closing, "dependencies", || {
+            cargo("deny --locked check --hide-inclusion-graph bans licenses sources")
+        });
+        check(&mut closing, "unused dependencies", || cargo("machete"));
+        check(&mut closing, "clippy", || {
+            cargo("clippy --locked --workspace --all-targets -- -D warnings")
+        });
+        check(&mut closing, "rustdoc", || {
+            let mut doc = cargo_command("doc --locked --workspace --no-deps");
+            process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+        });
+    }
+    check(&mut closing, "set up tests", setup::tests);
+    closing.step("tests", || tests(options));
+    if !options.fast {
+        closing.step("doc tests", doc_tests);
+    }
+    println!("{closing}");
+    if closing.is_green() {
+        Outcome::Done
+    } else {
+        Outcome::Refused
+    }
+}
+
+fn check(closing: &mut Closing, name: &'static str, run: impl FnOnce() -> Result<()>) {
+    closing.step(name, || {
+        let result = run();
+        (Count::of_check(result.is_ok()), result)
+    });
+}
+
+fn tidy() -> Result<()> {
+    match tidy::run()? {
+        Outcome::Done => Ok(()),
+        Outcome::Refused => bail!("see above"),
+    }
+}
+
+fn tests(options: &Options) -> (Count, Result<()>) {
+    // Where the runner's configuration says that its report goes.
+    let report = root().join("target/nextest/default/junit.xml");
+    let _ = fs::remove_file(&report);
+    let result = run_tests(options);
+    let report = fs::read_to_string(&report).unwrap_or_default();
+    let count = Count::of_report(&report).unwrap_or_default();
+    (count.or_one_failure(result.is_err()), result)
+}
+
+fn run_tests(options: &Options) -> Result<()> {
+    let servers = TestServers::start()?;
+    let references = Scratch::new("snapshots");
+    let mut nextest = cargo_command("nextest run --locked --workspace");
+    nextest.args(&options.filters);
+    nextest
+        .env("INSTA_UPDATE", "no")
+        .env(snapshots::REFERENCES_VARIABLE, &references.0);
+    process::run(servers.announce_to(&mut nextest))?;
+    if options.filters.is_empty() {
+        let unused = snapshots::unreferenced(&root(), &references.0)?;
+        for snapshot in &unused {
+            eprintln!(
+                "{}: no test compares with this snapshot: remove it",
+                snapshot.display()
+            );
+        }
+        if !unused.is_empty() {
+            bail!("{} unreferenced snapshots", unused.len());
+        }
+    }
+    Ok(())
+}
+
+/// A temporary file that others write; dropping it removes it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        Self(temporary_folder().join(format!("omoios-{name}-{}", std::process::id())))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn doc_tests() -> (Count, Result<()>) {
+    let mut doc_tests = cargo_command("test --locked --workspace --doc --quiet --no-fail-fast");
+    let output = match doc_tests.stderr(Stdio::inherit()).output() {
+        Ok(output) => output,
+        Err(error) => return (Count::of_check(false), Err(error.into())),
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    let count = Count::of_doc_tests(&said);
+    if output.status.success() {
+        return (count, Ok(()));
+    }
+    print!("{said}");
+    let error = anyhow!("`cargo test --doc` ended with {}", output.status);
+    (count.or_one_failure(true), Err(error))
+}
+
+fn cargo(arguments: &str) -> Result<()> {
+    process::run(&mut cargo_command(arguments))
+}
+
+/// Cargo in the top folder; no argument holds a space.
+fn cargo_command(arguments: &str) -> Command {
+    let mut cargo = command("cargo");
+    cargo.args(arguments.split(' ')).current_dir(root());
+    cargo
+}
