@@ -62,6 +62,32 @@ crash_points! {
     ProjectCreated = "project_created",
     /// A spec row with its first event.
     SpecCreated = "spec_created",
+    /// A task claimed: fence, attempt, status.
+    TaskClaimed = "task_claimed",
+    /// A sandbox bound to an attempt, before it starts.
+    AttemptStarting = "attempt_starting",
+    /// A worker's first report.
+    AttemptStarted = "attempt_started",
+    /// An attempt of the platform or of a phase begun.
+    AttemptCreated = "attempt_created",
+    /// A turn committed.
+    TurnCommitted = "turn_committed",
+    /// Events of a worker stored.
+    EventsStored = "events_stored",
+    /// A sign of life stored.
+    HeartbeatStored = "heartbeat_stored",
+    /// Messages acknowledged or queued.
+    MessagesMoved = "messages_moved",
+    /// An attempt's end applied to its subject.
+    AttemptEnded = "attempt_ended",
+    /// A sandbox's end noted.
+    SandboxEnded = "sandbox_ended",
+    /// A model call metered.
+    CostRecorded = "cost_recorded",
+    /// Work found by an agent turned into a task.
+    DiscoveryRecorded = "discovery_recorded",
+    /// A task cancelled, retried or blocked.
+    TaskMoved = "task_moved",
     /// A consumer's cursor moved.
     CursorMoved = "cursor_moved",
     /// A named lease taken, renewed or released.

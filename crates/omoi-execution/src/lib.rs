@@ -1,1 +1,16 @@
-//! Queue, dispatch, attempts, recovery, outbox relay
+#![doc = include_str!("../README.md")]
+
+pub mod attempt;
+pub mod command;
+pub mod consume;
+pub mod discovery;
+pub mod dispatcher;
+pub mod intake;
+pub mod integration;
+pub mod metering;
+pub mod platform;
+pub mod reaper;
+pub mod tasks;
+pub mod toolbox;
+
+pub use platform::{Platform, Settings};

@@ -12,12 +12,8 @@ use omoi_domain::id::{AttemptId, DiscoveryId, EventId, MessageId, SandboxId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Where the context file stands inside a sandbox.
-pub const CONTEXT_PATH: &str = "/run/omoi-context.json";
-/// Where the platform's socket stands inside a sandbox.
-pub const SOCKET_PATH: &str = "/run/omoi.sock";
-/// Where the workspace stands inside a sandbox.
-pub const WORKSPACE_PATH: &str = "/work";
+/// Name of the context file among a sandbox's generated files.
+pub const CONTEXT_FILE: &str = "context.json";
 /// The words that end a pass: alone on the last non-empty line of an assistant message.
 pub const COMPLETION_SIGNAL: &str = "TASK_COMPLETE";
 /// Longest event accepted, in bytes.
@@ -66,7 +62,7 @@ impl Tool {
     }
 }
 
-/// Everything a worker is told, in a file of mode 0600 at [`CONTEXT_PATH`].
+/// Everything a worker is told, in a file of mode 0600 named as its first argument.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptContext {
     /// The attempt.
@@ -83,6 +79,10 @@ pub struct AttemptContext {
     pub round: u32,
     /// The one credential inside the sandbox.
     pub token: String,
+    /// The platform's Unix socket, as the worker sees it.
+    pub socket: String,
+    /// The workspace, as the worker sees it.
+    pub workspace: String,
     /// Model alias to ask for.
     pub model: String,
     /// Most tokens of one answer.

@@ -317,6 +317,20 @@ pub async fn append_turn(
     Ok(true)
 }
 
+/// Gives `to` the turns of `from`, so that it goes on where that one ended.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn copy_turns(tx: &mut Tx, from: AttemptId, to: AttemptId) -> Result<u64, StoreError> {
+    tx.execute(
+        "insert into turns (attempt_id, org_id, n, request_digest, response, tool_results, wip_sha, created_at)
+         select $3, org_id, n, request_digest, response, tool_results, wip_sha, created_at
+         from turns where org_id = $1 and attempt_id = $2",
+        args![from, to],
+    )
+    .await
+}
+
 /// The turns of one attempt, oldest first.
 ///
 /// # Errors

@@ -1,0 +1,162 @@
+//! One try at a task or a phase: its row, its token, its launch and its end.
+
+mod launch;
+mod settle;
+
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::id::{ProjectId, SpecId};
+use omoi_protocol::worker::TurnRecord;
+use omoi_runtime::rng::Rng;
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::{StoreError, Tx};
+use sha2::{Digest as _, Sha256};
+
+use crate::platform::Platform;
+
+pub use launch::{Brief, Job, WorkPlan, launch};
+pub use settle::{Loss, lose};
+
+/// Roles of those who make attempts, as the ledger and the gateway name them.
+pub mod role {
+    /// Works on a phase of a spec.
+    pub const PLANNER: &str = "planner";
+    /// Works on a task.
+    pub const IMPLEMENTER: &str = "implementer";
+    /// Resolves a merge conflict.
+    pub const RESOLVER: &str = "resolver";
+    /// The platform itself: checks and merges.
+    pub const PLATFORM: &str = "platform";
+}
+
+/// What a new attempt is about.
+pub struct NewAttempt<'a> {
+    /// The repository.
+    pub project_id: ProjectId,
+    /// The spec.
+    pub spec_id: SpecId,
+    /// What it tries.
+    pub subject: Subject,
+    /// Row id of what it tries.
+    pub subject_id: String,
+    /// Times the subject was sent back.
+    pub round: u32,
+    /// One of [`role`].
+    pub role: &'a str,
+    /// Its fence.
+    pub fence: i64,
+    /// The commit it starts from.
+    pub base_sha: Option<String>,
+}
+
+/// A new attempt with what only its worker may know.
+pub struct Created {
+    /// The row.
+    pub attempt: Attempt,
+    /// The worker's credential; only its digest is stored.
+    pub token: String,
+    /// Turns it goes on from.
+    pub turns: Vec<TurnRecord>,
+}
+
+/// Inserts an attempt. One that follows a lost or interrupted attempt of the same round goes on
+/// from its last turn and snapshot.
+///
+/// # Errors
+/// [`StoreError::Exists`] when the subject has a live attempt.
+pub async fn insert(
+    tx: &mut Tx,
+    platform: &Platform,
+    new: NewAttempt<'_>,
+) -> Result<Created, StoreError> {
+    let earlier = attempts::of_subject(tx, &new.subject_id).await?;
+    let resumes = earlier
+        .last()
+        .filter(|last| last.subject == new.subject && last.round == new.round && resumable(last));
+    let token = token(&platform.rng);
+    let attempt = Attempt {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        project_id: new.project_id,
+        spec_id: new.spec_id,
+        subject: new.subject,
+        attempt_no: earlier.last().map_or(0, |last| last.attempt_no) + 1,
+        subject_id: new.subject_id,
+        round: new.round,
+        fence: new.fence,
+        state: AttemptState::Pending,
+        role: new.role.to_owned(),
+        token_hash: Some(token_hash(&token)),
+        owner: platform.owner.clone(),
+        rung: None,
+        base_sha: resumes
+            .and_then(|last| last.base_sha.clone())
+            .or(new.base_sha),
+        head_sha: None,
+        wip_sha: resumes.and_then(|last| last.wip_sha.clone()),
+        resumes_id: resumes.map(|last| last.id),
+        stop_reason: None,
+        error_class: None,
+        error_message: None,
+        created_at: tx.now(),
+        started_at: None,
+        ended_at: None,
+        last_heartbeat_at: None,
+        last_work_at: None,
+        lease_expires_at: tx.now() + platform.settings.lease,
+        state_version: 0,
+    };
+    attempts::insert(tx, &attempt).await?;
+    let mut turns = Vec::new();
+    if let Some(last) = resumes {
+        attempts::copy_turns(tx, last.id, attempt.id).await?;
+        turns = attempts::turns(tx, attempt.id)
+            .await?
+            .into_iter()
+            .map(record)
+            .collect();
+    }
+    Ok(Created {
+        attempt,
+        token,
+        turns,
+    })
+}
+
+/// Whether the work of an ended attempt can be taken up where it stopped.
+fn resumable(attempt: &Attempt) -> bool {
+    match attempt.state {
+        AttemptState::Lost | AttemptState::Interrupted => true,
+        AttemptState::Failed => matches!(
+            attempt.error_class.as_deref(),
+            Some(
+                "sandbox_lost"
+                    | "provision_failed"
+                    | "network"
+                    | "heartbeat"
+                    | "upstream_5xx"
+                    | "rate_limited"
+            )
+        ),
+        _ => false,
+    }
+}
+
+fn record(turn: attempts::Turn) -> TurnRecord {
+    TurnRecord {
+        n: turn.n,
+        request_digest: turn.request_digest,
+        response: turn.response.0,
+        tool_results: turn.tool_results.0,
+    }
+}
+
+fn token(rng: &Rng) -> String {
+    let mut bytes = [0_u8; 32];
+    rng.fill(&mut bytes);
+    hex::encode(bytes)
+}
+
+/// The stored form of a token.
+pub fn token_hash(token: &str) -> String {
+    hex::encode(Sha256::digest(token.as_bytes()))
+}

@@ -1,0 +1,312 @@
+//! From an attempt's row to a worker in a sandbox.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use omoi_domain::attempt::AttemptState;
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::SandboxId;
+use omoi_domain::sandbox::SandboxState;
+use omoi_git::clone::{CloneError, CloneSpec, shared_clone};
+use omoi_git::mirror::{Identity, MirrorError};
+use omoi_git::object::ObjectId;
+use omoi_git::refname::{BadRefName, RefName};
+use omoi_git::work::{WorkDir, WorkError};
+use omoi_protocol::worker::{AttemptContext, CONTEXT_FILE, CommitPlan, Limits, Tool, TurnRecord};
+use omoi_runtime::lifecycle::Kind;
+use omoi_sandbox::policy::inside;
+use omoi_sandbox::{
+    Access, GeneratedFile, Launch, LaunchError, Mount, Protected, Provider, Running, WaitError,
+    WorkspaceError,
+};
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::sandboxes::{self, Sandbox};
+use omoi_store::{Json, StoreError};
+use serde_json::Value;
+use tracing::{info, warn};
+
+use crate::attempt::settle;
+use crate::platform::Platform;
+use crate::toolbox::Toolbox;
+
+/// Time between the request to save and the kill.
+const GRACE: Duration = Duration::from_secs(10);
+/// Bytes kept of what a worker prints, for the log of a failed start.
+const OUTPUT_BYTES: usize = 64 << 10;
+
+/// What stands in the workspace when the worker starts.
+#[derive(Clone, Debug)]
+pub struct WorkPlan {
+    /// The commit checked out.
+    pub commit: ObjectId,
+    /// The branch it is on, made in the clone only.
+    pub branch: String,
+    /// A snapshot laid over it.
+    pub snapshot: Option<ObjectId>,
+    /// A merge begun with this commit.
+    pub merge: Option<ObjectId>,
+    /// Whether the workspace can be written.
+    pub access: Access,
+    /// What else the sandbox may read.
+    pub toolbox: Toolbox,
+}
+
+/// What the worker is told.
+#[derive(Clone, Debug)]
+pub struct Brief {
+    /// `TSK-003`, or the phase's name.
+    pub subject_ref: String,
+    /// The system prompt.
+    pub system: String,
+    /// The first user message.
+    pub prompt: String,
+    /// Tools its model is offered.
+    pub tools: Vec<Tool>,
+    /// Schema of `submit_item`, when it is offered.
+    pub item_schema: Option<Value>,
+    /// What it may use.
+    pub limits: Limits,
+    /// How its work is committed; none for attempts that only read.
+    pub commit: Option<CommitPlan>,
+}
+
+/// Everything one launch needs.
+pub struct Job {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// Its credential.
+    pub token: String,
+    /// Turns it goes on from.
+    pub turns: Vec<TurnRecord>,
+    /// Its workspace.
+    pub work: WorkPlan,
+    /// Its orders.
+    pub brief: Brief,
+}
+
+/// Why a worker did not run to its end.
+#[derive(Debug, thiserror::Error)]
+enum JobError {
+    #[error("this process runs no sandboxes")]
+    NoProvider,
+    #[error("the database refused")]
+    Store(#[from] StoreError),
+    #[error("could not open the mirror")]
+    Mirror(#[from] MirrorError),
+    #[error("the branch cannot be used")]
+    Branch(#[from] BadRefName),
+    #[error("could not make the clone")]
+    Clone(#[from] CloneError),
+    #[error("could not prepare the work tree")]
+    Work(#[from] WorkError),
+    #[error("could not hand over the workspace")]
+    Workspace(#[from] WorkspaceError),
+    #[error("could not write the context")]
+    Context(#[from] serde_json::Error),
+    #[error("could not start the sandbox")]
+    Launch(#[from] LaunchError),
+    #[error("could not follow the sandbox")]
+    Wait(#[from] WaitError),
+}
+
+/// Starts the worker of `job` and follows it to its end, apart from the caller.
+///
+/// However it ends, the attempt is settled: a worker that reported its outcome has done so itself;
+/// one that vanished is lost.
+pub fn launch(platform: &Platform, job: Job) {
+    let id = job.attempt.id;
+    platform.running.begin(id);
+    let platform_ = platform.clone();
+    platform
+        .lifecycle
+        .spawn(format!("attempt {}", id.short()), Kind::Work, async move {
+            let attempt = job.attempt.clone();
+            let dir = platform_.data.workspace(id);
+            let ended = follow(&platform_, job, &dir).await;
+            if let Err(error) = settle::after_exit(&platform_, &attempt, ended).await {
+                // The reaper finds the attempt by its lease.
+                warn!(attempt.id = %id, error = %error, "Could not settle attempt `{id}`");
+            }
+            platform_.running.end(id);
+            if let Some(provider) = &platform_.sandbox
+                && let Err(error) = provider.remove_workspace(&dir)
+            {
+                warn!(attempt.id = %id, error = %error, "Could not remove the workspace of `{id}`");
+            }
+            Ok(())
+        });
+}
+
+/// Prepares, launches and waits; returns what the platform saw of the end.
+async fn follow(platform: &Platform, job: Job, dir: &Path) -> Result<settle::Ended, String> {
+    let run = async {
+        let provider = platform.sandbox.as_ref().ok_or(JobError::NoProvider)?;
+        let objects = prepare(platform, &job, dir, provider.as_ref()).await?;
+        let mut sandbox = bind(platform, &job, provider.as_ref()).await?;
+        let launch = policy(platform, &job, dir, objects, provider.as_ref())?;
+        let running = provider.launch(launch).await?;
+        platform.running.launched(job.attempt.id, running.control());
+        let ended = wait(running).await?;
+        sandbox.reason.clone_from(&ended.said);
+        Ok::<_, JobError>(ended)
+    };
+    run.await
+        .map_err(|error| omoi_runtime::telemetry::chain(&error))
+}
+
+/// Makes the clone and hands it to the sandbox's user; returns the object store to mount.
+async fn prepare(
+    platform: &Platform,
+    job: &Job,
+    dir: &Path,
+    provider: &dyn Provider,
+) -> Result<PathBuf, JobError> {
+    provider.remove_workspace(dir)?;
+    let mirror = platform.mirror(job.attempt.project_id).await?;
+    let identity = match &job.brief.commit {
+        Some(plan) => Identity::new(&plan.author_name, &plan.author_email),
+        None => Identity::platform(),
+    };
+    let spec = CloneSpec {
+        branch: RefName::branch(&job.work.branch)?,
+        commit: job.work.commit.clone(),
+        identity,
+    };
+    shared_clone(&mirror, dir, &spec).await?;
+    let work = WorkDir::new(&platform.git, dir);
+    if let Some(theirs) = &job.work.merge {
+        work.begin_merge(theirs).await?;
+    }
+    if let Some(snapshot) = &job.work.snapshot {
+        work.restore_snapshot(snapshot).await?;
+    }
+    provider.prepare_workspace(dir)?;
+    Ok(mirror.objects_dir())
+}
+
+/// Writes the sandbox's row and moves attempt and task before anything is asked of the provider.
+async fn bind(
+    platform: &Platform,
+    job: &Job,
+    provider: &dyn Provider,
+) -> Result<Sandbox, JobError> {
+    let mut tx = platform.store.write().await?;
+    let mut attempt = attempts::get(&mut tx, job.attempt.id).await?;
+    attempt.rung = Some(provider.rung().to_string());
+    attempts::transition(&mut tx, &mut attempt, AttemptState::Starting).await?;
+    let held = provider.properties().iter();
+    let mut sandbox = Sandbox {
+        id: SandboxId::from_uuid(attempt.id.as_uuid()),
+        org_id: tx.org(),
+        attempt_id: attempt.id,
+        provider: provider.rung().to_string(),
+        provider_ref: Some(name(&attempt)),
+        state: SandboxState::Pending,
+        held: Json(held.map(|(p, h)| (p.to_string(), reason(h))).collect()),
+        mounts: Json(
+            job.work
+                .toolbox
+                .mounts(&platform.settings.read_only)
+                .iter()
+                .map(|m| m.host.display().to_string())
+                .collect(),
+        ),
+        reason: None,
+        created_at: tx.now(),
+        state_since: tx.now(),
+        state_version: 0,
+    };
+    sandboxes::insert(&mut tx, &sandbox).await?;
+    let scope = (attempt.project_id, attempt.spec_id);
+    sandboxes::transition(&mut tx, scope, &mut sandbox, SandboxState::Creating).await?;
+    crate::tasks::assigned(&mut tx, &attempt).await?;
+    tx.commit(CrashPoint::AttemptStarting).await?;
+    info!(attempt.id = %attempt.id, rung = %sandbox.provider, "Starting attempt `{}`", attempt.id);
+    Ok(sandbox)
+}
+
+fn reason(held: &omoi_sandbox::Held) -> Option<String> {
+    (!held.is_yes()).then(|| format!("{held:?}"))
+}
+
+/// Found again by this name after a crash.
+pub(super) fn name(attempt: &Attempt) -> String {
+    format!("omoi-{}", attempt.id)
+}
+
+/// What the sandbox is asked to be.
+fn policy(
+    platform: &Platform,
+    job: &Job,
+    dir: &Path,
+    objects: PathBuf,
+    provider: &dyn Provider,
+) -> Result<Launch, JobError> {
+    let context_path = Path::new(inside::FILES).join(CONTEXT_FILE);
+    let mut launch = Launch::new(
+        name(&job.attempt),
+        dir,
+        [inside::WORKER, "agent", "--context"],
+    );
+    launch.access = job.work.access;
+    launch.env = job.work.toolbox.environment();
+    launch.read_only = job.work.toolbox.mounts(&platform.settings.read_only);
+    launch.read_only.push(Mount::same(objects));
+    launch.protected = vec![
+        Protected::read_only(".omoi_os"),
+        Protected::read_only(".git/config"),
+        Protected::masked(".git/hooks"),
+    ];
+    launch.socket = Some(platform.data.worker_socket());
+    launch.worker = Some(platform.worker.clone());
+    launch.limits = platform.settings.limits;
+    launch.wall_timeout = Duration::from_secs(job.brief.limits.wall_s) + GRACE;
+    launch.grace = GRACE;
+    launch.output_bytes_max = OUTPUT_BYTES;
+    let shown = |launch: &Launch, path: &Path| {
+        provider
+            .path_inside(launch, path)
+            .to_string_lossy()
+            .into_owned()
+    };
+    let context = AttemptContext {
+        attempt_id: job.attempt.id,
+        sandbox_id: SandboxId::from_uuid(job.attempt.id.as_uuid()),
+        fence: job.attempt.fence,
+        subject: job.attempt.subject,
+        subject_ref: job.brief.subject_ref.clone(),
+        round: job.attempt.round,
+        token: job.token.clone(),
+        socket: shown(&launch, Path::new(inside::SOCKET)),
+        workspace: shown(&launch, Path::new(inside::WORK)),
+        model: platform.settings.model.clone(),
+        max_tokens: platform.settings.max_tokens,
+        system: job.brief.system.clone(),
+        prompt: job.brief.prompt.clone(),
+        tools: job.brief.tools.clone(),
+        item_schema: job.brief.item_schema.clone(),
+        limits: job.brief.limits.clone(),
+        commit: job.brief.commit.clone(),
+        resume: job.turns.clone(),
+    };
+    let context_inside = shown(&launch, &context_path);
+    launch.argv.push(context_inside.into());
+    launch.files.push(GeneratedFile {
+        path: context_path,
+        contents: serde_json::to_vec(&context)?,
+        mode: 0o600,
+    });
+    Ok(launch)
+}
+
+async fn wait(running: Running) -> Result<settle::Ended, WaitError> {
+    let exit = running.wait().await?;
+    let said = exit.stderr.to_text();
+    let said = said.trim();
+    Ok(settle::Ended {
+        timed_out: exit.timed_out,
+        out_of_memory: exit.out_of_memory,
+        how: format!("{:?}", exit.ended),
+        said: (!said.is_empty()).then(|| said.to_owned()),
+    })
+}

@@ -1,0 +1,129 @@
+//! What becomes of an attempt whose worker is gone.
+
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::retry::ErrorClass;
+use omoi_domain::sandbox::SandboxState;
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::{StoreError, Tx, sandboxes};
+
+use crate::platform::Platform;
+use crate::tasks;
+
+/// How a sandbox ended, as the platform saw it.
+pub(super) struct Ended {
+    /// It ran longer than its wall time.
+    pub(super) timed_out: bool,
+    /// The kernel killed some of it for want of memory.
+    pub(super) out_of_memory: bool,
+    /// Exit code or signal.
+    pub(super) how: String,
+    /// What it last printed.
+    pub(super) said: Option<String>,
+}
+
+/// Why an attempt is given up by the platform.
+pub struct Loss {
+    /// The state it ends in.
+    pub state: AttemptState,
+    /// One word.
+    pub stop_reason: &'static str,
+    /// What kind of error it is.
+    pub class: ErrorClass,
+    /// What happened.
+    pub message: String,
+    /// Whether it counts as one of the task's retries.
+    pub counts: bool,
+}
+
+impl Ended {
+    fn loss(self) -> Loss {
+        let (stop_reason, class) = if self.timed_out {
+            ("max_duration_reached", ErrorClass::Timeout)
+        } else if self.out_of_memory {
+            ("out_of_memory", ErrorClass::ResourceExhausted)
+        } else {
+            ("sandbox_lost", ErrorClass::SandboxLost)
+        };
+        let said = self
+            .said
+            .map(|said| format!(": {said}"))
+            .unwrap_or_default();
+        Loss {
+            state: AttemptState::Failed,
+            stop_reason,
+            class,
+            message: format!("the worker ended ({}) without an outcome{said}", self.how),
+            counts: true,
+        }
+    }
+}
+
+/// Settles an attempt after its process is gone. One that reported its outcome is left as it is.
+pub(super) async fn after_exit(
+    platform: &Platform,
+    attempt: &Attempt,
+    ended: Result<Ended, String>,
+) -> Result<(), StoreError> {
+    let mut tx = platform.store.write().await?;
+    let mut now = attempts::get(&mut tx, attempt.id).await?;
+    if now.state.is_live() {
+        let loss = match ended {
+            Ok(ended) => ended.loss(),
+            Err(message) => Loss {
+                state: AttemptState::Failed,
+                stop_reason: "provision_failed",
+                class: ErrorClass::ProvisionFailed,
+                message,
+                counts: true,
+            },
+        };
+        lose(&mut tx, platform, &mut now, loss).await?;
+    }
+    end_sandbox(&mut tx, &now).await?;
+    tx.commit(CrashPoint::SandboxEnded).await
+}
+
+/// Ends a live attempt from the platform's side and moves its task on. Phases, checks and merges
+/// are taken up again by their own reconcilers.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn lose(
+    tx: &mut Tx,
+    platform: &Platform,
+    attempt: &mut Attempt,
+    loss: Loss,
+) -> Result<(), StoreError> {
+    attempt.stop_reason = Some(loss.stop_reason.to_owned());
+    attempt.error_class = Some(loss.class.as_str().to_owned());
+    attempt.error_message = Some(loss.message.clone());
+    let to = match (attempt.state, loss.state) {
+        // A pending attempt never ran, so it cannot have been cut short.
+        (AttemptState::Pending | AttemptState::Starting, AttemptState::Incomplete) => {
+            AttemptState::Failed
+        }
+        (_, to) => to,
+    };
+    attempts::transition(tx, attempt, to).await?;
+    if attempt.subject == Subject::Task {
+        tasks::attempt_lost(tx, platform, attempt, &loss).await?;
+    }
+    Ok(())
+}
+
+/// Notes that an attempt's sandbox is gone.
+async fn end_sandbox(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError> {
+    let mut sandbox = match sandboxes::of_attempt(tx, attempt.id).await {
+        Ok(sandbox) => sandbox,
+        // It failed before there was one.
+        Err(StoreError::NotFound { .. }) => return Ok(()),
+        Err(other) => return Err(other),
+    };
+    if sandbox.state == SandboxState::Terminated {
+        return Ok(());
+    }
+    sandbox.reason.clone_from(&attempt.stop_reason);
+    let scope = (attempt.project_id, attempt.spec_id);
+    sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Terminated).await
+}

@@ -1,0 +1,271 @@
+//! Runs one command at the root of a clean checkout of one commit, out of any agent's reach.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use omoi_domain::id::ProjectId;
+use omoi_git::clone::{CloneError, clean_checkout};
+use omoi_git::mirror::{EntryKind, Mirror, MirrorError};
+use omoi_git::object::ObjectId;
+use omoi_git::process::GitError;
+use omoi_runtime::ids::uuid_v7;
+use omoi_sandbox::exercise::{self, Exercised};
+use omoi_sandbox::{Access, Ended, Exit, Launch, LaunchError, Mount, WaitError, WorkspaceError};
+use sha2::{Digest as _, Sha256};
+
+use crate::platform::Platform;
+use crate::toolbox::Toolbox;
+
+/// Bytes of output kept with a receipt, half from its head, half from its tail.
+pub const OUTPUT_BYTES: usize = 32 << 10;
+
+/// One command.
+#[derive(Clone, Debug)]
+pub struct Command<'a> {
+    /// Whose repository.
+    pub project: ProjectId,
+    /// Where it runs.
+    pub commit: &'a ObjectId,
+    /// Run by `sh -c`.
+    pub command: &'a str,
+    /// Files laid over the checkout first, by path from its root.
+    pub files: &'a BTreeMap<String, String>,
+    /// Wall time it may take.
+    pub timeout: Duration,
+    /// What it may read.
+    pub toolbox: &'a Toolbox,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code; none when a signal or its time limit ended it.
+    pub exit_code: Option<i32>,
+    /// Head and tail of its output.
+    pub output: String,
+    /// SHA-256 of the kept output.
+    pub output_digest: String,
+    /// Tracked files it read; none when the file system would not say.
+    pub exercised: Option<Vec<String>>,
+    /// The sandbox rung.
+    pub rung: String,
+    /// Wall time.
+    pub took: Duration,
+}
+
+impl Ran {
+    /// Whether it exited 0.
+    pub fn passed(&self) -> bool {
+        self.exit_code == Some(0)
+    }
+}
+
+/// The command could not be run; says nothing about what it would have found.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// This process runs no sandboxes.
+    #[error("this process runs no sandboxes")]
+    NoProvider,
+    /// A file to lay over the checkout has a path that leaves it.
+    #[error("check file `{path}` does not stay inside the checkout")]
+    Escapes {
+        /// The path as given.
+        path: String,
+    },
+    /// The file system refused.
+    #[error("could not prepare `{path}`")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The mirror could not be opened.
+    #[error("could not open the mirror")]
+    Mirror(#[from] MirrorError),
+    /// The checkout failed.
+    #[error("could not check the commit out")]
+    Clone(#[from] CloneError),
+    /// Git refused.
+    #[error("git refused")]
+    Git(#[from] GitError),
+    /// The workspace could not be handed over.
+    #[error("could not hand over the workspace")]
+    Workspace(#[from] WorkspaceError),
+    /// The sandbox did not start.
+    #[error("could not start the sandbox")]
+    Launch(#[from] LaunchError),
+    /// The sandbox fell apart.
+    #[error("could not follow the sandbox")]
+    Wait(#[from] WaitError),
+}
+
+/// Runs `command` and says what came of it.
+///
+/// # Errors
+/// [`CommandError`] when it could not be run at all; a command that fails is no error.
+pub async fn run(platform: &Platform, command: Command<'_>) -> Result<Ran, CommandError> {
+    let provider = platform.sandbox.as_ref().ok_or(CommandError::NoProvider)?;
+    let id = uuid_v7(platform.clock.as_ref(), &platform.rng);
+    let dir = platform.data.work().join(format!("check-{id}"));
+    let ran = in_checkout(platform, &command, &dir, format!("omoi-check-{id}")).await;
+    provider.remove_workspace(&dir)?;
+    ran
+}
+
+async fn in_checkout(
+    platform: &Platform,
+    command: &Command<'_>,
+    dir: &Path,
+    name: String,
+) -> Result<Ran, CommandError> {
+    let provider = platform.sandbox.as_ref().ok_or(CommandError::NoProvider)?;
+    let mirror = platform.mirror(command.project).await?;
+    clean_checkout(&mirror, dir, command.commit).await?;
+    for (path, text) in command.files {
+        lay_over(dir, path, text)?;
+    }
+    let tracked = tracked(&mirror, command).await?;
+    provider.prepare_workspace(dir)?;
+    let reset = exercise::reset(dir, &tracked);
+    reset.map_err(|source| CommandError::Io {
+        path: dir.to_path_buf(),
+        source,
+    })?;
+    let mut launch = Launch::new(name, dir, ["/bin/sh", "-c", command.command]);
+    launch.access = Access::ReadWrite;
+    launch.env = command.toolbox.environment();
+    launch.read_only = command.toolbox.mounts(&platform.settings.read_only);
+    launch.read_only.push(Mount::same(mirror.objects_dir()));
+    launch.limits = platform.settings.limits;
+    launch.wall_timeout = command.timeout;
+    launch.output_bytes_max = OUTPUT_BYTES;
+    let exit = provider.launch(launch).await?.wait().await?;
+    let exercised = match exercise::read(dir, &tracked) {
+        Exercised::Known(paths) => Some(
+            paths
+                .iter()
+                .map(|p| p.to_string_lossy().into_owned())
+                .collect(),
+        ),
+        Exercised::Unknown(_) => None,
+    };
+    Ok(describe(exit, exercised, provider.rung().to_string()))
+}
+
+fn describe(exit: Exit, exercised: Option<Vec<String>>, rung: String) -> Ran {
+    let mut output = exit.stdout.to_text();
+    let stderr = exit.stderr.to_text();
+    if !output.is_empty() && !stderr.is_empty() && !output.ends_with('\n') {
+        output.push('\n');
+    }
+    output.push_str(&stderr);
+    if exit.timed_out {
+        output.push_str("\n[stopped: it ran out of time]\n");
+    }
+    if exit.out_of_memory {
+        output.push_str("\n[stopped: it ran out of memory]\n");
+    }
+    // PostgreSQL text cannot hold a zero character.
+    let output = output.replace('\0', "\u{fffd}");
+    Ran {
+        exit_code: match exit.ended {
+            Ended::Code(code) if !exit.timed_out => Some(code),
+            Ended::Code(_) | Ended::Signal(_) => None,
+        },
+        output_digest: hex::encode(Sha256::digest(output.as_bytes())),
+        output,
+        exercised,
+        rung,
+        took: exit.took,
+    }
+}
+
+/// Files whose access times tell what the command read: tracked ones and those laid over.
+async fn tracked(mirror: &Mirror, command: &Command<'_>) -> Result<Vec<PathBuf>, CommandError> {
+    let entries = mirror.list_tree(command.commit).await?;
+    let mut paths: Vec<PathBuf> = entries
+        .iter()
+        .filter(|entry| matches!(entry.kind, EntryKind::File | EntryKind::Executable))
+        .map(|entry| entry.path.as_path().to_path_buf())
+        .collect();
+    paths.extend(command.files.keys().map(PathBuf::from));
+    paths.sort();
+    paths.dedup();
+    Ok(paths)
+}
+
+/// Writes a check's own file into the checkout. The tree is an agent's work: no link is followed.
+fn lay_over(dir: &Path, path: &str, text: &str) -> Result<(), CommandError> {
+    let relative = Path::new(path);
+    let plain = |c: Component<'_>| matches!(c, Component::Normal(part) if part != ".git");
+    if path.is_empty() || !relative.components().all(plain) {
+        return Err(CommandError::Escapes {
+            path: path.to_owned(),
+        });
+    }
+    let io = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| CommandError::Io { path, source }
+    };
+    let mut at = dir.to_path_buf();
+    let parents = relative
+        .parent()
+        .map(Path::components)
+        .into_iter()
+        .flatten();
+    for part in parents {
+        at.push(part);
+        match std::fs::symlink_metadata(&at) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => {
+                std::fs::remove_file(&at).map_err(io(&at))?;
+                std::fs::create_dir(&at).map_err(io(&at))?;
+            }
+            Err(_) => std::fs::create_dir(&at).map_err(io(&at))?,
+        }
+    }
+    let file = dir.join(relative);
+    match std::fs::symlink_metadata(&file) {
+        Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(&file).map_err(io(&file))?,
+        Ok(_) => std::fs::remove_file(&file).map_err(io(&file))?,
+        Err(_) => {}
+    }
+    let mut out = std::fs::File::create_new(&file).map_err(io(&file))?;
+    io::Write::write_all(&mut out, text.as_bytes()).map_err(io(&file))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn check_files_replace_links_and_never_leave() {
+        let outside = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("tests")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("x"), dir.path().join("link")).unwrap();
+        lay_over(dir.path(), "tests/deep/a.py", "a").unwrap();
+        lay_over(dir.path(), "link", "b").unwrap();
+        assert_eq!(
+            std::fs::read_to_string(dir.path().join("tests/deep/a.py")).unwrap(),
+            "a"
+        );
+        assert_eq!(
+            std::fs::read_to_string(dir.path().join("link")).unwrap(),
+            "b"
+        );
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+        for bad in ["", "../x", "/etc/x", "a/../../x", ".git/config", "./x/../y"] {
+            let refused = lay_over(dir.path(), bad, "x");
+            assert!(
+                matches!(refused, Err(CommandError::Escapes { .. })),
+                "{bad}"
+            );
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Work found by agents becomes tasks, inside depth and count caps.
+
+use std::collections::BTreeMap;
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::event::{DiscoveryDone, Event};
+use omoi_domain::id::HumanRef;
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::task::{TaskStatus, kind};
+use omoi_protocol::worker::{DiscoveryAck, ReportDiscovery};
+use omoi_store::attempts::Attempt;
+use omoi_store::checks::{self, Check};
+use omoi_store::discoveries::{self, Discovery};
+use omoi_store::projects::{Counter, take_numbers};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{Json, StoreError, Tx};
+use sha2::{Digest as _, Sha256};
+
+use crate::intake::IntakeError;
+use crate::integration::task_branch;
+use crate::platform::Platform;
+use crate::tasks::of_attempt;
+
+/// Types an agent may report.
+pub const TYPES: [&str; 9] = [
+    "bug",
+    "optimization",
+    "clarification_needed",
+    "new_component",
+    "security_issue",
+    "performance_issue",
+    "missing_requirement",
+    "integration_issue",
+    "technical_debt",
+];
+
+/// Phases a spawned task may belong to.
+pub const PHASES: [&str; 5] = [
+    "PHASE_REQUIREMENTS",
+    "PHASE_DESIGN",
+    "PHASE_IMPLEMENTATION",
+    "PHASE_TESTING",
+    "PHASE_DEPLOYMENT",
+];
+
+/// Seconds a proposed check may take.
+const CHECK_TIMEOUT_S: i64 = 300;
+
+/// Turns a report into a task linked to its source. The same report again gives the same answer.
+///
+/// # Errors
+/// [`IntakeError::Refused`] for an unknown type or phase; [`IntakeError::Superseded`].
+pub async fn report(
+    platform: &Platform,
+    attempt: &Attempt,
+    body: ReportDiscovery,
+) -> Result<DiscoveryAck, IntakeError> {
+    check(&body)?;
+    let mut tx = platform.store.write().await?;
+    let Some(source) = of_attempt(&mut tx, attempt).await? else {
+        return Err(IntakeError::Superseded);
+    };
+    let key = hex::encode(Sha256::digest(format!(
+        "{}\n{}",
+        body.discovery_type, body.title
+    )));
+    if let Some(known) = discoveries::find(&mut tx, source.id, &key).await? {
+        return Ok(ack(&mut tx, known).await?);
+    }
+    let refused = over_cap(&mut tx, platform, &source).await?;
+    let task = match refused {
+        None => Some(spawn(&mut tx, &source, &body).await?),
+        Some(_) => None,
+    };
+    let discovery = Discovery {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        spec_id: source.spec_id,
+        source_task_id: source.id,
+        discovery_key: key,
+        discovery_type: body.discovery_type,
+        title: body.title,
+        description: body.description,
+        task_id: task.as_ref().map(|task| task.id),
+        refused,
+        created_at: tx.now(),
+    };
+    discoveries::insert(&mut tx, &discovery).await?;
+    let event = Event::DiscoveryRecorded(DiscoveryDone {
+        discovery_id: discovery.id,
+        discovery_type: discovery.discovery_type.clone(),
+        source_task_id: source.id,
+        source_number: source.number,
+        task_id: discovery.task_id,
+        number: task.as_ref().map(|task| task.number),
+        title: discovery.title.clone(),
+        refused: discovery.refused.clone(),
+    });
+    tx.emit(Some(source.project_id), Some(source.spec_id), event);
+    let answer = ack(&mut tx, discovery).await?;
+    tx.commit(CrashPoint::DiscoveryRecorded).await?;
+    Ok(answer)
+}
+
+fn check(body: &ReportDiscovery) -> Result<(), IntakeError> {
+    let refused = |text: String| Err(IntakeError::Refused(text));
+    if !TYPES.contains(&body.discovery_type.as_str()) {
+        return refused(format!(
+            "`{}` is not one of {}",
+            body.discovery_type,
+            TYPES.join(", ")
+        ));
+    }
+    if body.title.trim().is_empty() || body.title.chars().count() > 200 {
+        return refused("title must have 1 to 200 characters".to_owned());
+    }
+    if body.description.trim().is_empty() {
+        return refused("description must say what was found and how to see it".to_owned());
+    }
+    match &body.spawn_phase_id {
+        Some(phase) if !PHASES.contains(&phase.as_str()) => {
+            refused(format!("`{phase}` is not one of {}", PHASES.join(", ")))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn ack(tx: &mut Tx, discovery: Discovery) -> Result<DiscoveryAck, StoreError> {
+    let task_ref = match discovery.task_id {
+        Some(id) => Some(HumanRef::task(tasks::get(tx, id).await?.number).to_string()),
+        None => None,
+    };
+    Ok(DiscoveryAck {
+        discovery_id: discovery.id,
+        task_ref,
+        refused: discovery.refused,
+    })
+}
+
+/// The cap a further discovery of `source` would break.
+async fn over_cap(
+    tx: &mut Tx,
+    platform: &Platform,
+    source: &Task,
+) -> Result<Option<String>, StoreError> {
+    let settings = &platform.settings;
+    if source.discovery_depth >= settings.discovery_depth_max {
+        let depth = settings.discovery_depth_max;
+        return Ok(Some(format!(
+            "depth cap: {depth} discoveries in a row led here"
+        )));
+    }
+    let all = discoveries::of_spec(tx, source.spec_id).await?;
+    let spawned: Vec<_> = all.iter().filter(|d| d.task_id.is_some()).collect();
+    let own = spawned
+        .iter()
+        .filter(|d| d.source_task_id == source.id)
+        .count() as u32;
+    if own >= settings.discoveries_per_task {
+        return Ok(Some(format!("count cap: this task reported {own} already")));
+    }
+    if spawned.len() as u32 >= settings.discoveries_per_spec {
+        return Ok(Some(format!(
+            "count cap: this spec has {} already",
+            spawned.len()
+        )));
+    }
+    Ok(None)
+}
+
+async fn spawn(tx: &mut Tx, source: &Task, body: &ReportDiscovery) -> Result<Task, StoreError> {
+    let number = take_numbers(tx, source.project_id, Counter::Task, 1).await?;
+    let all = tasks::of_spec(tx, source.spec_id).await?;
+    let found = all
+        .iter()
+        .filter(|task| task.parent_task_id.is_some())
+        .count()
+        + 1;
+    let ordinal = all.iter().map(|task| task.ordinal).max().unwrap_or(0) + 1;
+    let suite = checks::of_spec(tx, source.spec_id)
+        .await?
+        .into_iter()
+        .any(|check| check.task_id.is_none() && check.kind == "suite");
+    let boosted = if body.priority_boost {
+        source.priority.raised()
+    } else {
+        source.priority
+    };
+    let id = tx.new_id();
+    let mut task = Task {
+        id,
+        number,
+        local_id: format!("DIS-{found:03}"),
+        title: body.title.clone(),
+        description: body.description.clone(),
+        task_type: if body.discovery_type == "bug" {
+            kind::FIX_BUG
+        } else {
+            kind::IMPLEMENT_FEATURE
+        }
+        .to_owned(),
+        phase_id: body
+            .spawn_phase_id
+            .clone()
+            .unwrap_or_else(|| "PHASE_IMPLEMENTATION".to_owned()),
+        priority: boosted,
+        status: TaskStatus::Pending,
+        score: 0.0,
+        ordinal,
+        files: Json(body.files.clone()),
+        requirements: Json(Vec::new()),
+        branch: task_branch(id, &body.title),
+        base_sha: None,
+        head_sha: None,
+        integration_state: IntegrationState::None,
+        round: 0,
+        retry_count: 0,
+        needed: body.needed,
+        not_before: tx.now(),
+        deadline_at: None,
+        fence: 0,
+        attempt_id: None,
+        revision: None,
+        error_class: None,
+        error_message: None,
+        blocked_reason: None,
+        parent_task_id: Some(source.id),
+        discovery_depth: source.discovery_depth + 1,
+        resolves_merge_id: None,
+        summary: None,
+        state_version: 0,
+        queued_at: tx.now(),
+        claimed_at: None,
+        started_at: None,
+        completed_at: None,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+        ..source.clone()
+    };
+    tasks::insert(tx, &task).await?;
+    if let Some(proposed) = &body.check {
+        let check = Check {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: source.spec_id,
+            task_id: Some(task.id),
+            ordinal: ordinal * 100,
+            kind: "regression".to_owned(),
+            command: proposed.command.clone(),
+            files: Json(proposed.files.clone()),
+            timeout_s: CHECK_TIMEOUT_S,
+            base_exit: None,
+        };
+        checks::insert(tx, &check, &[]).await?;
+    } else if !suite {
+        let reason = Some("needs_check".to_owned());
+        tasks::transition(tx, &mut task, TaskStatus::Blocked, reason).await?;
+    } else {
+        let check = Check {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: source.spec_id,
+            task_id: Some(task.id),
+            ordinal: ordinal * 100,
+            kind: "suite".to_owned(),
+            command: suite_command(tx, source).await?,
+            files: Json(BTreeMap::new()),
+            timeout_s: CHECK_TIMEOUT_S,
+            base_exit: None,
+        };
+        checks::insert(tx, &check, &[]).await?;
+    }
+    Ok(task)
+}
+
+async fn suite_command(tx: &mut Tx, source: &Task) -> Result<String, StoreError> {
+    let suite = checks::of_spec(tx, source.spec_id)
+        .await?
+        .into_iter()
+        .find(|check| check.task_id.is_none() && check.kind == "suite");
+    Ok(suite.map(|check| check.command).unwrap_or_default())
+}

@@ -1,0 +1,245 @@
+//! Claims tasks that can start, best first, within the limits, and starts their attempts.
+
+mod brief;
+
+use futures::future::BoxFuture;
+use omoi_domain::attempt::Subject;
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::event::Consumer;
+use omoi_domain::id::{SpecId, TaskId};
+use omoi_domain::score::{Candidate, Ranked, rank, score};
+use omoi_domain::task::{TaskStatus, kind};
+use omoi_domain::time::Timestamp;
+use omoi_git::mirror::{Mirror, UpdateRefError};
+use omoi_git::object::ObjectId;
+use omoi_git::refname::RefName;
+use omoi_runtime::BoxError;
+use omoi_runtime::reconcile::Next;
+use omoi_sandbox::Access;
+use omoi_store::specs::{self, Spec};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{StoreError, Tx, merges};
+use tracing::info;
+
+use crate::attempt::{Created, Job, NewAttempt, WorkPlan, insert, launch, role};
+use crate::consume::Consume;
+use crate::integration;
+use crate::platform::Platform;
+use crate::toolbox::Toolbox;
+
+/// The dispatcher of one process.
+pub struct Dispatcher {
+    platform: Platform,
+}
+
+impl Dispatcher {
+    /// A dispatcher on `platform`.
+    pub fn new(platform: Platform) -> Self {
+        Self { platform }
+    }
+
+    async fn pass(&self) -> Result<Next, BoxError> {
+        for id in self.ranked().await? {
+            match self.start(id).await {
+                Ok(Claim::Started) => {}
+                Ok(Claim::Full) => break,
+                Ok(Claim::Gone) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut tx = self.platform.store.read().await?;
+        Ok(tasks::next_due(&mut tx).await?.map_or(Next::Idle, Next::At))
+    }
+
+    /// Tasks that could start, best first; their scores are kept for people.
+    async fn ranked(&self) -> Result<Vec<TaskId>, StoreError> {
+        let settings = &self.platform.settings;
+        let mut tx = self.platform.store.read().await?;
+        let candidates = tasks::eligible(&mut tx, settings.scan_batch).await?;
+        let mut dependents = std::collections::BTreeMap::new();
+        let mut specs_seen: Vec<SpecId> = Vec::new();
+        for task in &candidates {
+            if !specs_seen.contains(&task.spec_id) {
+                specs_seen.push(task.spec_id);
+                dependents.extend(tasks::blocking_counts(&mut tx, task.spec_id).await?);
+            }
+        }
+        let mut ranked: Vec<_> = candidates
+            .iter()
+            .map(|task| {
+                let candidate = Candidate {
+                    priority: task.priority,
+                    queued_at: task.queued_at,
+                    deadline_at: task.deadline_at,
+                    n_dependents: dependents.get(&task.id).copied().unwrap_or(0) as u32,
+                    retry_count: task.retry_count,
+                    max_retries: task.max_retries,
+                };
+                let score = score(&settings.weights, tx.now(), &candidate);
+                Ranked {
+                    score,
+                    queued_at: task.queued_at,
+                    id: (task.level, task.ordinal, task.id),
+                }
+            })
+            .collect();
+        ranked.sort_by(rank);
+        Ok(ranked.into_iter().map(|r| r.id.2).collect())
+    }
+
+    async fn start(&self, id: TaskId) -> Result<Claim, BoxError> {
+        let platform = &self.platform;
+        let (task, spec) = {
+            let mut tx = platform.store.read().await?;
+            let task = tasks::get(&mut tx, id).await?;
+            let spec = specs::get(&mut tx, task.spec_id).await?;
+            if full(&mut tx, platform, &task).await? {
+                return Ok(Claim::Full);
+            }
+            (task, spec)
+        };
+        let mirror = platform.mirror(spec.project_id).await?;
+        let head = integration::ensure_for(platform, &mirror, &spec).await?;
+        let plan = self.work_plan(&mirror, &task, &spec, &head).await?;
+        let Some((task, created)) = self.claim(&task, &plan).await? else {
+            return Ok(Claim::Gone);
+        };
+        info!(task.id = %task.id, "Claimed task TSK-{:03}", task.number);
+        let brief = brief::of_task(platform, &task, &spec, &created).await?;
+        let work = WorkPlan {
+            snapshot: snapshot(&created)?,
+            ..plan
+        };
+        launch(
+            platform,
+            Job {
+                attempt: created.attempt,
+                token: created.token,
+                turns: created.turns,
+                work,
+                brief,
+            },
+        );
+        Ok(Claim::Started)
+    }
+
+    /// What the task's clone is cut from. Its branch stands in the mirror before anything is claimed.
+    async fn work_plan(
+        &self,
+        mirror: &Mirror,
+        task: &Task,
+        spec: &Spec,
+        head: &ObjectId,
+    ) -> Result<WorkPlan, BoxError> {
+        let branch = RefName::branch(&task.branch)?;
+        let mut merge = None;
+        let commit = match mirror.read_ref(&branch).await? {
+            Some(own) => own,
+            None => {
+                match mirror.create_ref(&branch, head, CrashPoint::RefMoved).await {
+                    Ok(()) | Err(UpdateRefError::Moved { .. }) => {}
+                    Err(other) => return Err(other.into()),
+                }
+                mirror
+                    .read_ref(&branch)
+                    .await?
+                    .unwrap_or_else(|| head.clone())
+            }
+        };
+        if let (kind::RESOLVE_CONFLICT, Some(id)) =
+            (task.task_type.as_str(), task.resolves_merge_id)
+        {
+            let mut tx = self.platform.store.read().await?;
+            let theirs = ObjectId::parse(&merges::get(&mut tx, id).await?.incoming_sha)?;
+            // A later round stands on a resolution that was committed already.
+            if !mirror.is_ancestor(&theirs, &commit).await? {
+                merge = Some(theirs);
+            }
+        }
+        Ok(WorkPlan {
+            commit,
+            branch: task.branch.clone(),
+            snapshot: None,
+            merge,
+            access: Access::ReadWrite,
+            toolbox: Toolbox::of_survey(&spec.survey.0),
+        })
+    }
+
+    /// Claims the task if it still can start: fence, attempt and status in one transaction.
+    async fn claim(
+        &self,
+        seen: &Task,
+        plan: &WorkPlan,
+    ) -> Result<Option<(Task, Created)>, StoreError> {
+        let platform = &self.platform;
+        let mut tx = platform.store.write().await?;
+        let mut task = tasks::get(&mut tx, seen.id).await?;
+        if task.state_version != seen.state_version || full(&mut tx, platform, &task).await? {
+            return Ok(None);
+        }
+        task.fence += 1;
+        // What counts as the task's own work starts where its first attempt did.
+        if task.base_sha.is_none() {
+            task.base_sha = Some(plan.commit.as_str().to_owned());
+        }
+        let resolves = task.task_type == kind::RESOLVE_CONFLICT;
+        let new = NewAttempt {
+            project_id: task.project_id,
+            spec_id: task.spec_id,
+            subject: Subject::Task,
+            subject_id: task.id.to_string(),
+            round: task.round,
+            role: if resolves {
+                role::RESOLVER
+            } else {
+                role::IMPLEMENTER
+            },
+            fence: task.fence,
+            base_sha: Some(plan.commit.as_str().to_owned()),
+        };
+        let created = insert(&mut tx, platform, new).await?;
+        task.attempt_id = Some(created.attempt.id);
+        match tasks::transition(&mut tx, &mut task, TaskStatus::Claiming, None).await {
+            Ok(()) => {}
+            // Another dispatcher was first.
+            Err(StoreError::Conflict { .. } | StoreError::Transition(_)) => return Ok(None),
+            Err(other) => return Err(other),
+        }
+        tx.commit(CrashPoint::TaskClaimed).await?;
+        Ok(Some((task, created)))
+    }
+}
+
+/// What became of one candidate.
+enum Claim {
+    Started,
+    /// No slot is free.
+    Full,
+    /// Somebody else was first.
+    Gone,
+}
+
+async fn full(tx: &mut Tx, platform: &Platform, task: &Task) -> Result<bool, StoreError> {
+    let (project, total) = tasks::slots(tx, task.project_id).await?;
+    Ok(project >= platform.settings.project_slots || total >= platform.settings.global_slots)
+}
+
+fn snapshot(created: &Created) -> Result<Option<ObjectId>, omoi_git::object::BadObjectId> {
+    created
+        .attempt
+        .wip_sha
+        .as_deref()
+        .map(ObjectId::parse)
+        .transpose()
+}
+
+impl Consume for Dispatcher {
+    fn consumer(&self) -> Consumer {
+        Consumer::Dispatcher
+    }
+
+    fn tick(&mut self, _now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
+        Box::pin(self.pass())
+    }
+}

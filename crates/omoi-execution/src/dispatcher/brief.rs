@@ -1,0 +1,220 @@
+//! What the agent of a task is told.
+
+use minijinja::value::Serde;
+use minijinja::{Environment, Value, context};
+use omoi_domain::id::{HumanRef, TaskId};
+use omoi_domain::task::kind;
+use omoi_git::mirror::Identity;
+use omoi_protocol::worker::{COMPLETION_SIGNAL, CommitPlan, Limits, Tool};
+use omoi_runtime::BoxError;
+use omoi_sandbox::policy::inside;
+use omoi_store::specs::Spec;
+use omoi_store::tasks::{self, Task};
+use omoi_store::{StoreError, Tx, checks, merges, requirements, tickets};
+use serde::Serialize;
+
+use crate::attempt::{Brief, Created};
+use crate::platform::Platform;
+
+const SYSTEM: &str = include_str!("../../prompts/system.md");
+const TASK: &str = include_str!("../../prompts/task.md");
+
+#[derive(Serialize)]
+struct RequirementBrief {
+    id: String,
+    title: String,
+    text: String,
+    criteria: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ConflictBrief {
+    paths: Vec<String>,
+    incoming_title: String,
+    incoming: String,
+    landed: String,
+}
+
+/// The orders of one attempt at `task`.
+pub(super) async fn of_task(
+    platform: &Platform,
+    task: &Task,
+    spec: &Spec,
+    created: &Created,
+) -> Result<Brief, BoxError> {
+    let mut tx = platform.store.read().await?;
+    let prompt = prompt(&mut tx, task, spec).await?;
+    let settings = &platform.settings;
+    let task_ref = HumanRef::task(task.number).to_string();
+    let system = Environment::new().render_str(
+        SYSTEM,
+        context! { workspace => inside::WORK, signal => COMPLETION_SIGNAL },
+    )?;
+    Ok(Brief {
+        subject_ref: task_ref.clone(),
+        system,
+        prompt,
+        tools: vec![
+            Tool::Read,
+            Tool::Glob,
+            Tool::Grep,
+            Tool::Write,
+            Tool::Edit,
+            Tool::Shell,
+            Tool::ReportDiscovery,
+        ],
+        item_schema: None,
+        limits: Limits {
+            turns_max: settings.task_turns_max,
+            wall_s: u64::try_from(task.timeout_seconds).unwrap_or(0),
+            command_s: settings.command_timeout.as_secs(),
+            result_bytes: settings.result_bytes,
+            heartbeat_s: settings.heartbeat.as_secs().max(1),
+        },
+        commit: Some(commit_plan(task, spec, created, &task_ref)),
+    })
+}
+
+fn commit_plan(task: &Task, spec: &Spec, created: &Created, task_ref: &str) -> CommitPlan {
+    let verb = match task.task_type.as_str() {
+        kind::WRITE_TESTS => "test",
+        kind::FIX_BUG => "fix",
+        kind::RESOLVE_CONFLICT => "merge",
+        _ => "feat",
+    };
+    let mut trailers = vec![
+        ("OmoiOS-Task".to_owned(), task_ref.to_owned()),
+        (
+            "OmoiOS-Spec".to_owned(),
+            HumanRef::spec(spec.number).to_string(),
+        ),
+        ("OmoiOS-Attempt".to_owned(), created.attempt.id.to_string()),
+    ];
+    let served = task.requirements.0.iter();
+    trailers.extend(served.map(|r| ("OmoiOS-Requirement".to_owned(), r.clone())));
+    let agent = Identity::new("OmoiOS agent", "agent@omoios.localhost");
+    CommitPlan {
+        branch: task.branch.clone(),
+        base_sha: created
+            .attempt
+            .base_sha
+            .clone()
+            .unwrap_or_else(|| spec.base_sha.clone()),
+        subject: format!("{verb}({}): {}", spec.slug, task.title),
+        trailers,
+        author_name: agent.name().to_owned(),
+        author_email: agent.email().to_owned(),
+        protected: vec![".omoi_os".to_owned()],
+    }
+}
+
+async fn prompt(tx: &mut Tx, task: &Task, spec: &Spec) -> Result<String, BoxError> {
+    let ticket = tickets::get(tx, task.ticket_id).await?;
+    let conflict = match task.resolves_merge_id {
+        Some(id) => Some(conflict(tx, id).await?),
+        None => None,
+    };
+    let neighbours: Vec<String> = tasks::of_spec(tx, task.spec_id)
+        .await?
+        .iter()
+        .filter(|other| other.id != task.id)
+        .map(|other| {
+            format!(
+                "{} {} ({})",
+                HumanRef::task(other.number),
+                other.title,
+                other.status
+            )
+        })
+        .collect();
+    let checks: Vec<String> = checks::of_task(tx, task.id)
+        .await?
+        .into_iter()
+        .map(|check| check.command)
+        .collect();
+    let revision = task.revision.as_ref().map(|r| {
+        context! {
+            iteration => r.0.iteration,
+            feedback => r.0.feedback,
+            recommendations => r.0.recommendations,
+        }
+    });
+    let values = context! {
+        task_ref => HumanRef::task(task.number).to_string(),
+        title => task.title,
+        task_type => task.task_type,
+        priority => task.priority.as_str(),
+        ticket_title => ticket.title,
+        description => task.description,
+        files => task.files.0,
+        requirements => Value::from(Serde(served(tx, task).await?)),
+        checks,
+        neighbours,
+        revision,
+        conflict => Value::from(Serde(conflict)),
+        request => spec.original_request,
+    };
+    Ok(Environment::new().render_str(TASK, values)?)
+}
+
+async fn served(tx: &mut Tx, task: &Task) -> Result<Vec<RequirementBrief>, StoreError> {
+    let criteria = requirements::criteria_of_spec(tx, task.spec_id).await?;
+    let all = requirements::of_spec(tx, task.spec_id).await?;
+    Ok(all
+        .into_iter()
+        .filter(|r| task.requirements.0.contains(&r.local_id))
+        .map(|r| RequirementBrief {
+            text: r
+                .body
+                .0
+                .get("text")
+                .and_then(|t| t.as_str())
+                .unwrap_or_default()
+                .to_owned(),
+            criteria: criteria
+                .iter()
+                .filter(|c| c.requirement_id == r.id)
+                .map(|c| c.body.clone())
+                .collect(),
+            id: r.local_id,
+            title: r.title,
+        })
+        .collect())
+}
+
+async fn conflict(tx: &mut Tx, id: omoi_domain::id::MergeId) -> Result<ConflictBrief, StoreError> {
+    let merge = merges::get(tx, id).await?;
+    let incoming = tasks::get(tx, merge.task_id).await?;
+    let mut landed = Vec::new();
+    for other in landed_on(tx, &merge).await? {
+        let task = tasks::get(tx, other).await?;
+        landed.push(format!(
+            "{}: {}",
+            task.title,
+            task.summary.unwrap_or(task.description)
+        ));
+    }
+    Ok(ConflictBrief {
+        paths: merge.conflicts.0,
+        incoming: incoming
+            .summary
+            .clone()
+            .unwrap_or_else(|| incoming.description.clone()),
+        incoming_title: incoming.title,
+        landed: if landed.is_empty() {
+            "earlier work".to_owned()
+        } else {
+            landed.join("; ")
+        },
+    })
+}
+
+/// Tasks that landed on the integration branch before `merge` had its turn.
+async fn landed_on(tx: &mut Tx, merge: &merges::Merge) -> Result<Vec<TaskId>, StoreError> {
+    let all = merges::of_spec(tx, merge.spec_id).await?;
+    Ok(all
+        .into_iter()
+        .filter(|m| m.completed_at.is_some() && m.merged_sha.is_some() && m.id != merge.id)
+        .map(|m| m.task_id)
+        .collect())
+}

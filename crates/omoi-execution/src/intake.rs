@@ -1,0 +1,350 @@
+//! What a worker's reports change. The server's worker routes call these and nothing else.
+
+mod complete;
+mod verify;
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::event::Activity;
+use omoi_domain::id::AttemptId;
+use omoi_domain::sandbox::SandboxState;
+use omoi_domain::task::TaskStatus;
+use omoi_git::import::{ImportError, ImportLimits, ImportRequest, import_bundle};
+use omoi_git::mirror::{Mirror, MirrorError, UpdateRefError};
+use omoi_git::object::{BadObjectId, ObjectId};
+use omoi_git::process::GitError;
+use omoi_git::refname::BadRefName;
+use omoi_protocol::worker::{
+    AckMessages, Bundle, CommitTurn, HeartbeatAck, InboxMessage, Received, ReportEvents,
+};
+use omoi_store::attempts::{self, AgentEvent, Attempt, Turn};
+use omoi_store::{Json, StoreError, messages, sandboxes, tasks};
+use sha2::{Digest as _, Sha256};
+
+use crate::attempt::token_hash;
+use crate::integration::wip_ref;
+use crate::platform::Platform;
+
+pub use complete::complete;
+
+/// How often an open long poll looks again.
+const POLL: Duration = Duration::from_millis(250);
+/// Longest long poll.
+const WAIT_MAX: Duration = Duration::from_secs(25);
+
+/// Why a report was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// No live attempt has this token.
+    #[error("this token belongs to no live attempt")]
+    Unauthorized,
+    /// The attempt is over or its subject moved on under a newer fence.
+    #[error("this attempt was superseded")]
+    Superseded,
+    /// The report breaks a rule; the worker can mend it.
+    #[error("{0}")]
+    Refused(String),
+    /// The database refused.
+    #[error("the database refused")]
+    Store(#[from] StoreError),
+    /// The mirror could not be opened.
+    #[error("the mirror could not be opened")]
+    Mirror(#[from] MirrorError),
+    /// The bundle was not taken in.
+    #[error("the bundle could not be imported")]
+    Import(#[from] ImportError),
+    /// Git refused.
+    #[error("git refused")]
+    Git(#[from] GitError),
+    /// A ref could not be moved.
+    #[error("a ref could not be moved")]
+    Ref(#[from] UpdateRefError),
+    /// A ref cannot be named.
+    #[error("a ref cannot be named")]
+    RefName(#[from] BadRefName),
+    /// A stored object name is broken.
+    #[error("a stored object name is broken")]
+    ObjectId(#[from] BadObjectId),
+}
+
+/// The live attempt a token belongs to.
+///
+/// # Errors
+/// [`IntakeError::Unauthorized`].
+pub async fn authenticate(platform: &Platform, token: &str) -> Result<Attempt, IntakeError> {
+    let mut tx = platform.store.read().await?;
+    let found = attempts::by_token(&mut tx, &token_hash(token)).await?;
+    found
+        .filter(|attempt| attempt.state.is_live())
+        .ok_or(IntakeError::Unauthorized)
+}
+
+/// The attempt as it stands in `tx`, if it may still change anything.
+async fn current(tx: &mut omoi_store::Tx, id: AttemptId) -> Result<Attempt, IntakeError> {
+    let attempt = attempts::get(tx, id).await?;
+    if !attempt.state.is_live() {
+        return Err(IntakeError::Superseded);
+    }
+    if attempt.subject == Subject::Task && crate::tasks::of_attempt(tx, &attempt).await?.is_none() {
+        return Err(IntakeError::Superseded);
+    }
+    Ok(attempt)
+}
+
+/// The worker is up: attempt, sandbox and task run.
+///
+/// # Errors
+/// [`IntakeError::Superseded`].
+pub async fn started(platform: &Platform, id: AttemptId) -> Result<(), IntakeError> {
+    let mut tx = platform.store.write().await?;
+    let mut attempt = current(&mut tx, id).await?;
+    if attempt.state == AttemptState::Running {
+        return Ok(());
+    }
+    attempts::transition(&mut tx, &mut attempt, AttemptState::Running).await?;
+    let mut sandbox = sandboxes::of_attempt(&mut tx, id).await?;
+    let scope = (attempt.project_id, attempt.spec_id);
+    sandboxes::transition(&mut tx, scope, &mut sandbox, SandboxState::Running).await?;
+    if let Some(mut task) = crate::tasks::of_attempt(&mut tx, &attempt).await? {
+        tasks::transition(&mut tx, &mut task, TaskStatus::Running, None).await?;
+    }
+    tx.commit(CrashPoint::AttemptStarted).await?;
+    Ok(())
+}
+
+/// A sign of life; answers whether the worker is to stop.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn heartbeat(platform: &Platform, id: AttemptId) -> Result<HeartbeatAck, IntakeError> {
+    let mut tx = platform.store.write().await?;
+    let abort = match current(&mut tx, id).await {
+        Ok(_) => false,
+        Err(IntakeError::Superseded) => true,
+        Err(other) => return Err(other),
+    };
+    attempts::touch(&mut tx, id, false).await?;
+    tx.commit(CrashPoint::HeartbeatStored).await?;
+    let commands = if abort {
+        vec!["abort".to_owned()]
+    } else {
+        Vec::new()
+    };
+    Ok(HeartbeatAck {
+        received: true,
+        commands,
+    })
+}
+
+/// Stores a worker's events. They are kept even from a superseded attempt, and change nothing.
+///
+/// # Errors
+/// [`IntakeError::Refused`] for an event outside its limits.
+pub async fn report_events(
+    platform: &Platform,
+    attempt: &Attempt,
+    report: ReportEvents,
+) -> Result<Received, IntakeError> {
+    if report.events.len() > omoi_protocol::worker::EVENTS_MAX {
+        let max = omoi_protocol::worker::EVENTS_MAX;
+        return Err(IntakeError::Refused(format!(
+            "{} events, at most {max}",
+            report.events.len()
+        )));
+    }
+    let mut tx = platform.store.write().await?;
+    let mut stored = 0;
+    for event in report.events {
+        check_event(&event.event_type, &event.event_data)?;
+        let show = event.summary.as_ref().map(|summary| Activity {
+            attempt_id: attempt.id,
+            subject: attempt.subject,
+            subject_id: attempt.subject_id.clone(),
+            kind: event.event_type.clone(),
+            summary: printable(summary),
+            lines_added: count(&event.event_data, "lines_added"),
+            lines_removed: count(&event.event_data, "lines_removed"),
+        });
+        let row = AgentEvent {
+            attempt_id: attempt.id,
+            org_id: tx.org(),
+            seq: 0,
+            event_id: event.event_id,
+            event_type: event.event_type,
+            data: Json(event.event_data),
+            created_at: tx.now(),
+        };
+        stored += u32::from(attempts::append_event(&mut tx, attempt, row, show).await?);
+    }
+    attempts::touch(&mut tx, attempt.id, true).await?;
+    tx.commit(CrashPoint::EventsStored).await?;
+    Ok(Received { stored })
+}
+
+fn check_event(event_type: &str, data: &serde_json::Value) -> Result<(), IntakeError> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    if event_type.is_empty() || event_type.len() > 100 || !event_type.chars().all(good) {
+        return Err(IntakeError::Refused(format!(
+            "`{event_type}` is not an event type"
+        )));
+    }
+    let bytes = data.to_string().len();
+    if bytes > omoi_protocol::worker::EVENT_BYTES_MAX {
+        let max = omoi_protocol::worker::EVENT_BYTES_MAX;
+        return Err(IntakeError::Refused(format!(
+            "the event has {bytes} bytes, at most {max}"
+        )));
+    }
+    Ok(())
+}
+
+fn count(data: &serde_json::Value, key: &str) -> u32 {
+    data.get(key)
+        .and_then(serde_json::Value::as_u64)
+        .map_or(0, |n| n as u32)
+}
+
+/// One line without control characters.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(200)
+        .collect()
+}
+
+/// Commits a turn, after its snapshot is in the mirror.
+///
+/// # Errors
+/// [`IntakeError::Superseded`]; [`IntakeError::Import`] when the snapshot is refused.
+pub async fn commit_turn(
+    platform: &Platform,
+    attempt: &Attempt,
+    body: CommitTurn,
+) -> Result<(), IntakeError> {
+    let mut wip_sha = None;
+    if let Some(bundle) = &body.snapshot {
+        let mirror = platform.mirror(attempt.project_id).await?;
+        let sha = take_in(&mirror, attempt, bundle).await?;
+        let name = wip_ref(attempt.id)?;
+        let before = mirror.read_ref(&name).await?;
+        if before.as_ref() != Some(&sha) {
+            mirror
+                .update_ref_cas(&name, &sha, before.as_ref(), CrashPoint::RefMoved)
+                .await?;
+        }
+        wip_sha = Some(sha.as_str().to_owned());
+    }
+    let mut tx = platform.store.write().await?;
+    let mut now = current(&mut tx, attempt.id).await?;
+    let turn = Turn {
+        attempt_id: now.id,
+        org_id: tx.org(),
+        n: body.turn.n,
+        request_digest: body.turn.request_digest,
+        response: Json(body.turn.response),
+        tool_results: Json(body.turn.tool_results),
+        wip_sha,
+        created_at: tx.now(),
+    };
+    attempts::append_turn(&mut tx, &mut now, &turn).await?;
+    tx.commit(CrashPoint::TurnCommitted).await?;
+    Ok(())
+}
+
+/// Imports a bundle of an attempt's commits and returns the commit it was said to bring.
+async fn take_in(
+    mirror: &Mirror,
+    attempt: &Attempt,
+    bundle: &Bundle,
+) -> Result<ObjectId, IntakeError> {
+    let refused = |what: &str| IntakeError::Refused(what.to_owned());
+    let bytes = STANDARD
+        .decode(&bundle.data_b64)
+        .map_err(|_| refused("the bundle is not base64"))?;
+    let base = attempt
+        .base_sha
+        .as_deref()
+        .ok_or_else(|| refused("this attempt has no base"))?;
+    let said = ObjectId::parse(&bundle.sha)?;
+    if bytes.is_empty() && mirror.has_commit(&said).await? {
+        // Nothing new: the commit is one we gave out.
+        return Ok(said);
+    }
+    let digest = hex::encode(Sha256::digest(&bytes));
+    let id = format!("{}-{}", attempt.id, &digest[..12]);
+    let base = ObjectId::parse(base)?;
+    let limits = ImportLimits::default();
+    let request = ImportRequest {
+        id: &id,
+        bundle: &bytes,
+        base: &base,
+        limits: &limits,
+    };
+    let imported = import_bundle(mirror, request).await?;
+    let brought = imported.tips.into_iter().any(|tip| tip.commit == said);
+    if brought {
+        Ok(said)
+    } else {
+        Err(refused("the bundle does not bring the commit it names"))
+    }
+}
+
+/// Messages for the attempt's agent; waits up to `wait` for one.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn messages(
+    platform: &Platform,
+    attempt: &Attempt,
+    wait: Duration,
+) -> Result<Vec<InboxMessage>, IntakeError> {
+    if attempt.subject != Subject::Task {
+        platform.clock.sleep(wait.min(WAIT_MAX)).await;
+        return Ok(Vec::new());
+    }
+    let task = attempt
+        .subject_id
+        .parse()
+        .map_err(|_| IntakeError::Superseded)?;
+    let until = platform.clock.now() + wait.min(WAIT_MAX);
+    loop {
+        let open = {
+            let mut tx = platform.store.read().await?;
+            messages::open(&mut tx, task).await?
+        };
+        if !open.is_empty() || platform.clock.now() >= until {
+            return Ok(open.into_iter().map(inbox).collect());
+        }
+        platform.clock.sleep(POLL).await;
+    }
+}
+
+fn inbox(message: messages::Message) -> InboxMessage {
+    InboxMessage {
+        id: message.id,
+        content: message.content,
+        message_type: message.message_type,
+        sender: message.sender,
+    }
+}
+
+/// Notes that the agent has its messages.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn ack(
+    platform: &Platform,
+    attempt: &Attempt,
+    body: AckMessages,
+) -> Result<(), IntakeError> {
+    let mut tx = platform.store.write().await?;
+    for id in body.ids {
+        messages::ack(&mut tx, id, attempt.id).await?;
+    }
+    tx.commit(CrashPoint::MessagesMoved).await?;
+    Ok(())
+}

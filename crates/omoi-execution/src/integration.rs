@@ -1,0 +1,190 @@
+//! The integration branch of a spec: where its tasks are cut from and land.
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::TaskId;
+use omoi_domain::plan::artifacts::{Files, Meta, RenderError, Sources, render};
+use omoi_domain::plan::outputs::{
+    DesignOutput, Phase, PrdOutput, RequirementsOutput, SyncOutput, TasksOutput,
+};
+use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror, MirrorError, UpdateRefError};
+use omoi_git::object::{BadObjectId, BadPath, ObjectId, RepoPath};
+use omoi_git::process::GitError;
+use omoi_git::refname::{BadRefName, RefName};
+use omoi_git::trailers::Trailer;
+use omoi_store::StoreError;
+use omoi_store::phases::{self, PhaseRun};
+use omoi_store::specs::Spec;
+use serde::de::DeserializeOwned;
+
+use crate::platform::Platform;
+
+/// The integration branch could not be read or made.
+#[derive(Debug, thiserror::Error)]
+pub enum IntegrationError {
+    /// Its name is not a branch name.
+    #[error("the integration branch has no valid name")]
+    Name(#[from] BadRefName),
+    /// The spec's base is not an object name.
+    #[error("the base commit cannot be read")]
+    Base(#[from] BadObjectId),
+    /// A rendered file has a path git does not take.
+    #[error("a spec file has a path that cannot be used")]
+    Path(#[from] BadPath),
+    /// Git refused.
+    #[error("git refused")]
+    Git(#[from] GitError),
+    /// The mirror refused.
+    #[error("the mirror refused")]
+    Mirror(#[from] MirrorError),
+    /// The database refused.
+    #[error("the database refused")]
+    Store(#[from] StoreError),
+    /// A planned id cannot name a file.
+    #[error("the spec's files could not be rendered")]
+    Render(#[from] RenderError),
+    /// The ref moved.
+    #[error("could not set the integration branch")]
+    Ref(#[from] UpdateRefError),
+}
+
+/// The mirror's ref of a spec's integration branch.
+///
+/// # Errors
+/// [`IntegrationError::Name`].
+pub fn branch_ref(spec: &Spec) -> Result<RefName, IntegrationError> {
+    Ok(RefName::branch(&spec.integration_branch)?)
+}
+
+/// The name of a task's branch in the mirror.
+pub fn task_branch(task: TaskId, title: &str) -> String {
+    format!("task/{}/{}", task.short(), omoi_git::slug::slug(title, 25))
+}
+
+/// The ref that keeps the last snapshot of an attempt.
+///
+/// # Errors
+/// [`BadRefName`] never in practice: ids are valid ref parts.
+pub fn wip_ref(attempt: omoi_domain::id::AttemptId) -> Result<RefName, BadRefName> {
+    RefName::parse(&format!("refs/omoios/wip/{attempt}"))
+}
+
+/// The head of the integration branch; none before [`ensure`].
+///
+/// # Errors
+/// When git refuses.
+pub async fn head(mirror: &Mirror, spec: &Spec) -> Result<Option<ObjectId>, IntegrationError> {
+    Ok(mirror.read_ref(&branch_ref(spec)?).await?)
+}
+
+/// The head of the integration branch, made from the base commit and `files` when there is none.
+///
+/// Equal specs give equal commits, so that a crash in between makes nothing twice.
+///
+/// # Errors
+/// When git refuses.
+pub async fn ensure(
+    mirror: &Mirror,
+    spec: &Spec,
+    files: Files,
+) -> Result<ObjectId, IntegrationError> {
+    let branch = branch_ref(spec)?;
+    if let Some(head) = mirror.read_ref(&branch).await? {
+        return Ok(head);
+    }
+    let base = ObjectId::parse(&spec.base_sha)?;
+    let first = if files.is_empty() {
+        base
+    } else {
+        let changes = files
+            .into_iter()
+            .map(|(path, text)| {
+                Ok(FileChange {
+                    path: RepoPath::new(&path)?,
+                    content: Some(text.into_bytes()),
+                })
+            })
+            .collect::<Result<Vec<_>, BadPath>>()?;
+        let meta = CommitMeta {
+            message: format!("docs(spec): Plan {}", spec.title),
+            trailers: vec![Trailer::new(
+                "OmoiOS-Spec",
+                &format!("SPEC-{}", spec.number),
+            )],
+            author: Identity::platform(),
+            time: spec.created_at,
+        };
+        mirror.commit_files(&base, &changes, &meta).await?
+    };
+    match mirror
+        .create_ref(&branch, &first, CrashPoint::RefMoved)
+        .await
+    {
+        Ok(()) => Ok(first),
+        Err(UpdateRefError::Moved {
+            actual: Some(head), ..
+        }) => Ok(head),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// As [`ensure`], with the spec's accepted outputs rendered, where the person wants them along.
+///
+/// # Errors
+/// When the database or git refuses.
+pub async fn ensure_for(
+    platform: &Platform,
+    mirror: &Mirror,
+    spec: &Spec,
+) -> Result<ObjectId, IntegrationError> {
+    if let Some(head) = head(mirror, spec).await? {
+        return Ok(head);
+    }
+    let files = if spec.options.0.spec_files {
+        rendered(platform, spec).await?
+    } else {
+        Files::new()
+    };
+    ensure(mirror, spec, files).await
+}
+
+/// The markdown of a spec's accepted outputs, by path from the repository's root.
+///
+/// # Errors
+/// When the database cannot be read or an id cannot name a file.
+pub async fn rendered(platform: &Platform, spec: &Spec) -> Result<Files, IntegrationError> {
+    let runs = {
+        let mut tx = platform.store.read().await?;
+        phases::of_spec(&mut tx, spec.id).await?
+    };
+    let prd = output::<PrdOutput>(&runs, Phase::Prd);
+    let requirements = output::<RequirementsOutput>(&runs, Phase::Requirements);
+    let design = output::<DesignOutput>(&runs, Phase::Design);
+    let tasks = output::<TasksOutput>(&runs, Phase::Tasks);
+    let sync = output::<SyncOutput>(&runs, Phase::Sync);
+    let meta = Meta {
+        spec_id: spec.id,
+        number: spec.number,
+        feature: spec.slug.clone(),
+        created_at: spec.created_at,
+        updated_at: runs
+            .iter()
+            .filter_map(|run| run.ended_at)
+            .max()
+            .unwrap_or(spec.created_at),
+    };
+    let sources = Sources {
+        prd: prd.as_ref(),
+        requirements: requirements.as_ref(),
+        design: design.as_ref(),
+        tasks: tasks.as_ref(),
+        sync: sync.as_ref(),
+    };
+    Ok(render(&meta, sources)?)
+}
+
+/// The accepted output of a phase, if it passed.
+pub fn output<T: DeserializeOwned>(runs: &[PhaseRun], phase: Phase) -> Option<T> {
+    let run = runs.iter().find(|run| run.phase == phase.as_str())?;
+    let value = run.output.as_ref()?.0.clone();
+    serde_json::from_value(value).ok()
+}

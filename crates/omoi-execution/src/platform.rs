@@ -1,0 +1,220 @@
+//! What every reconciler needs, built once by the composition root.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use omoi_domain::id::{AttemptId, ProjectId};
+use omoi_domain::score::Weights;
+use omoi_git::mirror::{Mirror, MirrorError};
+use omoi_git::process::Git;
+use omoi_runtime::clock::Clocked;
+use omoi_runtime::lifecycle::Handle;
+use omoi_runtime::rng::Rng;
+use omoi_sandbox::{Control, Limits, Provider};
+use omoi_store::Tenant;
+
+/// Figures and switches of this crate and those above it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Weights of the task score.
+    pub weights: Weights,
+    /// Slots of one project.
+    pub project_slots: i64,
+    /// Slots of all projects.
+    pub global_slots: i64,
+    /// Rows looked at in one dispatch.
+    pub scan_batch: i64,
+    /// Model alias agents ask for.
+    pub model: String,
+    /// Most tokens of one answer.
+    pub max_tokens: u32,
+    /// Turns of one task attempt.
+    pub task_turns_max: u32,
+    /// Turns of one phase attempt.
+    pub phase_turns_max: u32,
+    /// Wall time of one phase attempt.
+    pub phase_timeout: Duration,
+    /// Attempts of one phase.
+    pub phase_attempts_max: u32,
+    /// Most one phase may cost over all attempts, in millionths of a dollar.
+    pub phase_budget_microusd: i64,
+    /// Most one spec may cost, in millionths of a dollar.
+    pub spec_budget_microusd: i64,
+    /// Most one task may cost over all attempts, in millionths of a dollar.
+    pub task_budget_microusd: i64,
+    /// Wall time of one command of an agent.
+    pub command_timeout: Duration,
+    /// Bytes of one tool result that reach the model.
+    pub result_bytes: usize,
+    /// Time between heartbeats of a worker.
+    pub heartbeat: Duration,
+    /// Silence after which a worker is dead.
+    pub heartbeat_timeout: Duration,
+    /// Time a worker may take to report for the first time.
+    pub start_timeout: Duration,
+    /// Time without work after which a running worker is stuck.
+    pub stuck_timeout: Duration,
+    /// How long an attempt lives without its owner's renewal.
+    pub lease: Duration,
+    /// Amounts of one sandbox.
+    pub limits: Limits,
+    /// Paths every sandbox of this deployment may read.
+    pub read_only: Vec<PathBuf>,
+    /// Discoveries in a row that may lead to a task.
+    pub discovery_depth_max: u32,
+    /// Discoveries of one task that become tasks.
+    pub discoveries_per_task: u32,
+    /// Discoveries of one spec that become tasks.
+    pub discoveries_per_spec: u32,
+}
+
+/// The folders of one deployment on this host.
+#[derive(Clone, Debug)]
+pub struct DataDir(PathBuf);
+
+impl DataDir {
+    /// The folder at `path`, which exists.
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// The mirror of a project.
+    pub fn mirror(&self, project: ProjectId) -> PathBuf {
+        self.0.join("mirrors").join(format!("{project}.git"))
+    }
+
+    /// Clones and scratch of live attempts.
+    pub fn work(&self) -> PathBuf {
+        self.0.join("work")
+    }
+
+    /// The workspace of one attempt.
+    pub fn workspace(&self, attempt: AttemptId) -> PathBuf {
+        self.work().join(attempt.to_string())
+    }
+
+    /// The socket workers reach the platform through.
+    pub fn worker_socket(&self) -> PathBuf {
+        self.0.join("worker.sock")
+    }
+
+    /// Rendered files of a spec.
+    pub fn spec_files(&self, number: i64, project: ProjectId) -> PathBuf {
+        self.0
+            .join("specs")
+            .join(format!("{}-SPEC-{number}", project.short()))
+    }
+}
+
+/// Everything the reconcilers share. Cheap to clone.
+#[derive(Clone)]
+pub struct Platform(Arc<Parts>);
+
+/// The parts of a [`Platform`].
+pub struct Parts {
+    /// Rows of one organisation.
+    pub store: Tenant,
+    /// Time.
+    pub clock: Clocked,
+    /// Randomness.
+    pub rng: Rng,
+    /// Starts tasks.
+    pub lifecycle: Handle,
+    /// Where attempts run; none in a process that runs none.
+    pub sandbox: Option<Arc<dyn Provider>>,
+    /// Git.
+    pub git: Git,
+    /// Folders.
+    pub data: DataDir,
+    /// Figures.
+    pub settings: Settings,
+    /// Names this process in leases.
+    pub owner: String,
+    /// Whether no other process can own attempts of this database.
+    pub exclusive: bool,
+    /// The `omoi` binary, shown to sandboxes as the worker.
+    pub worker: PathBuf,
+    /// What answers agents: `simulated`, or a model's name.
+    pub model_label: String,
+    /// Sandboxes of this process that still run.
+    pub running: RunningAttempts,
+}
+
+impl Platform {
+    /// A platform of these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The mirror of a project, made when there is none.
+    ///
+    /// # Errors
+    /// When the folder or git refuses.
+    pub async fn mirror(&self, project: ProjectId) -> Result<Mirror, MirrorError> {
+        Mirror::open_or_create(&self.git, &self.data.mirror(project)).await
+    }
+}
+
+impl Deref for Platform {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// Stop handles of the sandboxes this process runs. Never authoritative: the rows are.
+#[derive(Debug, Default)]
+pub struct RunningAttempts(Mutex<BTreeMap<AttemptId, Option<Control>>>);
+
+impl RunningAttempts {
+    /// Notes that this process works on an attempt.
+    pub(crate) fn begin(&self, attempt: AttemptId) {
+        self.lock().insert(attempt, None);
+    }
+
+    /// Notes how its sandbox can be stopped.
+    pub(crate) fn launched(&self, attempt: AttemptId, control: Control) {
+        self.lock().insert(attempt, Some(control));
+    }
+
+    /// Forgets an attempt.
+    pub(crate) fn end(&self, attempt: AttemptId) {
+        self.lock().remove(&attempt);
+    }
+
+    /// Whether this process works on an attempt.
+    pub fn contains(&self, attempt: AttemptId) -> bool {
+        self.lock().contains_key(&attempt)
+    }
+
+    /// Kills the sandbox of an attempt, if this process runs it.
+    pub fn kill(&self, attempt: AttemptId) {
+        if let Some(Some(control)) = self.lock().get(&attempt) {
+            control.kill();
+        }
+    }
+
+    /// Asks the worker of an attempt to save and stop.
+    pub fn interrupt(&self, attempt: AttemptId) {
+        if let Some(Some(control)) = self.lock().get(&attempt) {
+            control.interrupt();
+        }
+    }
+
+    /// Every attempt this process works on.
+    pub fn ids(&self) -> Vec<AttemptId> {
+        self.lock().keys().copied().collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, Option<Control>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

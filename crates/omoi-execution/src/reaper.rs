@@ -1,0 +1,200 @@
+//! Ends what is stale, lost or out of time, and takes up what a dead process left behind.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::event::Consumer;
+use omoi_domain::retry::ErrorClass;
+use omoi_domain::task::TaskStatus;
+use omoi_domain::time::Timestamp;
+use omoi_runtime::BoxError;
+use omoi_runtime::reconcile::Next;
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::{StoreError, tasks};
+use tracing::warn;
+
+use crate::attempt::{Loss, lose};
+use crate::consume::Consume;
+use crate::platform::Platform;
+
+/// How often leases are renewed and rows looked at.
+const PERIOD: Duration = Duration::from_secs(3);
+
+/// The reaper of one process.
+pub struct Reaper {
+    platform: Platform,
+    renewed_at: Option<Timestamp>,
+}
+
+impl Reaper {
+    /// A reaper on `platform`.
+    pub fn new(platform: Platform) -> Self {
+        Self {
+            platform,
+            renewed_at: None,
+        }
+    }
+
+    async fn pass(&mut self, now: Timestamp) -> Result<Next, BoxError> {
+        self.destroy_orphans()?;
+        if self.renewed_at.is_none_or(|at| now.since(at) >= PERIOD) {
+            self.renew().await?;
+            self.renewed_at = Some(now);
+        }
+        let live = {
+            let mut tx = self.platform.store.read().await?;
+            attempts::all_live(&mut tx).await?
+        };
+        for attempt in live {
+            self.judge(attempt).await?;
+        }
+        Ok(Next::At(now + PERIOD))
+    }
+
+    async fn renew(&self) -> Result<(), StoreError> {
+        if self.platform.running.ids().is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.platform.store.write().await?;
+        let until = tx.now() + self.platform.settings.lease;
+        attempts::renew(&mut tx, &self.platform.owner, until).await?;
+        tx.commit(CrashPoint::LeaseMoved).await
+    }
+
+    /// Kills sandboxes that an earlier life of this process left behind.
+    fn destroy_orphans(&self) -> Result<(), BoxError> {
+        if self.renewed_at.is_some() {
+            return Ok(());
+        }
+        let Some(provider) = &self.platform.sandbox else {
+            return Ok(());
+        };
+        for name in provider.orphans()? {
+            warn!(sandbox = %name, "Destroying orphan `{name}`");
+            provider.destroy(&name)?;
+        }
+        Ok(())
+    }
+
+    /// Ends one attempt if it is over in truth.
+    async fn judge(&self, seen: Attempt) -> Result<(), BoxError> {
+        let platform = &self.platform;
+        let ours = platform.running.contains(seen.id);
+        let mut tx = platform.store.write().await?;
+        let mut attempt = attempts::get(&mut tx, seen.id).await?;
+        if !attempt.state.is_live() {
+            return Ok(());
+        }
+        let now = tx.now();
+        let orphaned = attempt.owner != platform.owner
+            && (platform.exclusive || attempt.lease_expires_at <= now);
+        let vanished = attempt.owner == platform.owner && !ours && attempt.lease_expires_at <= now;
+        let called_off = match attempt.subject {
+            Subject::Task => called_off(&mut tx, &attempt).await?,
+            _ => spec_called_off(&mut tx, &attempt).await?,
+        };
+        let loss = if orphaned || vanished {
+            Some(lost())
+        } else if called_off {
+            Some(interrupted())
+        } else {
+            self.silent(&attempt, now)
+        };
+        let Some(loss) = loss else { return Ok(()) };
+        warn!(attempt.id = %attempt.id, reason = loss.stop_reason, "Ending attempt `{}`", attempt.id);
+        lose(&mut tx, platform, &mut attempt, loss).await?;
+        tx.commit(CrashPoint::AttemptEnded).await?;
+        platform.running.kill(attempt.id);
+        Ok(())
+    }
+
+    /// A worker that does not come up, went silent, or does nothing.
+    fn silent(&self, attempt: &Attempt, now: Timestamp) -> Option<Loss> {
+        let settings = &self.platform.settings;
+        if attempt.subject == Subject::Check || attempt.subject == Subject::Merge {
+            return None;
+        }
+        let (class, stop_reason, since, limit) = match attempt.state {
+            AttemptState::Running => {
+                let beat = attempt.last_heartbeat_at.unwrap_or(attempt.created_at);
+                let work = attempt.last_work_at.unwrap_or(attempt.created_at);
+                if now.since(beat) > settings.heartbeat_timeout {
+                    (
+                        ErrorClass::Heartbeat,
+                        "heartbeat_timeout",
+                        beat,
+                        settings.heartbeat_timeout,
+                    )
+                } else {
+                    (
+                        ErrorClass::Stuck,
+                        "stuck_running",
+                        work,
+                        settings.stuck_timeout,
+                    )
+                }
+            }
+            _ => (
+                ErrorClass::ProvisionFailed,
+                "start_timeout",
+                attempt.created_at,
+                settings.start_timeout,
+            ),
+        };
+        (now.since(since) > limit).then(|| Loss {
+            state: AttemptState::Failed,
+            stop_reason,
+            class,
+            message: format!("no sign of the worker for {} s", limit.as_secs()),
+            counts: true,
+        })
+    }
+}
+
+async fn called_off(tx: &mut omoi_store::Tx, attempt: &Attempt) -> Result<bool, StoreError> {
+    let Ok(id) = attempt.subject_id.parse() else {
+        return Ok(false);
+    };
+    let task = tasks::get(tx, id).await?;
+    Ok(task.status == TaskStatus::Cancelled
+        || task.fence != attempt.fence
+        || spec_called_off(tx, attempt).await?)
+}
+
+async fn spec_called_off(tx: &mut omoi_store::Tx, attempt: &Attempt) -> Result<bool, StoreError> {
+    use omoi_domain::spec::SpecStatus;
+    let spec = omoi_store::specs::get(tx, attempt.spec_id).await?;
+    Ok(spec.status == SpecStatus::Cancelled)
+}
+
+fn lost() -> Loss {
+    Loss {
+        state: AttemptState::Lost,
+        stop_reason: "platform_restarted",
+        class: ErrorClass::SandboxLost,
+        message: "the process that ran it is gone".to_owned(),
+        counts: false,
+    }
+}
+
+fn interrupted() -> Loss {
+    Loss {
+        state: AttemptState::Interrupted,
+        stop_reason: "cancelled",
+        class: ErrorClass::Unknown,
+        message: "it was called off".to_owned(),
+        counts: false,
+    }
+}
+
+impl Consume for Reaper {
+    fn consumer(&self) -> Consumer {
+        Consumer::Reaper
+    }
+
+    fn tick(&mut self, now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
+        Box::pin(self.pass(now))
+    }
+}

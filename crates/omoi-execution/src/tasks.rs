@@ -1,0 +1,233 @@
+//! How a task moves on: bound, sent back, failed, blocked, called off, tried again.
+
+use omoi_domain::attempt::Subject;
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::retry::{self, ErrorClass};
+use omoi_domain::task::{Priority, ROUNDS_MAX, Revision, TaskStatus};
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{Json, StoreError, Tx, merges};
+
+use crate::attempt::Loss;
+use crate::platform::Platform;
+
+/// Why a task's result is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// A stable word: `no_change`, `checks_failed`, `test_weakened`, `outside_workspace`,
+    /// `conflict_markers`, `incomplete`, `merge_red` …
+    pub code: &'static str,
+    /// What happened, with the failing command's own words.
+    pub feedback: String,
+    /// One line per thing to mend.
+    pub recommendations: Vec<String>,
+}
+
+/// The task of an attempt that still belongs to it; none when it moved on under a newer fence.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_attempt(tx: &mut Tx, attempt: &Attempt) -> Result<Option<Task>, StoreError> {
+    if attempt.subject != Subject::Task {
+        return Ok(None);
+    }
+    let Ok(id) = attempt.subject_id.parse() else {
+        return Ok(None);
+    };
+    let task = tasks::get(tx, id).await?;
+    Ok((task.fence == attempt.fence && task.attempt_id == Some(attempt.id)).then_some(task))
+}
+
+/// Notes that the sandbox of a task's attempt is bound.
+pub(crate) async fn assigned(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError> {
+    if let Some(mut task) = of_attempt(tx, attempt).await?
+        && task.status == TaskStatus::Claiming
+    {
+        tasks::transition(tx, &mut task, TaskStatus::Assigned, None).await?;
+    }
+    Ok(())
+}
+
+/// Sends a task back for another round with the reason, or fails it when no round is left. Its
+/// status is `running`, `validating`, or `completed` when a merge refused it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn send_back(tx: &mut Tx, task: &mut Task, unmet: Unmet) -> Result<(), StoreError> {
+    let iteration = task.round + 1;
+    let headline = unmet.feedback.lines().next().unwrap_or_default();
+    let problem = format!("{}: {headline}", unmet.code);
+    task.revision = Some(Json(Revision {
+        iteration,
+        feedback: format!("{}: {}", unmet.code, unmet.feedback),
+        recommendations: unmet.recommendations,
+    }));
+    task.error_message = Some(problem.clone());
+    task.priority = task.priority.max(Priority::High);
+    if task.status == TaskStatus::Completed {
+        // The merge refused what the checks had passed; the task is open again.
+        tasks::transition(tx, task, TaskStatus::Pending, Some(problem.clone())).await?;
+        task.round = iteration;
+        if iteration < ROUNDS_MAX {
+            return tasks::save(tx, task).await;
+        }
+        return fail_open(tx, task, problem).await;
+    }
+    tasks::transition(tx, task, TaskStatus::NeedsRevision, Some(problem.clone())).await?;
+    task.round = iteration;
+    if iteration < ROUNDS_MAX {
+        tasks::transition(
+            tx,
+            task,
+            TaskStatus::Pending,
+            Some("reset_for_revision".to_owned()),
+        )
+        .await
+    } else {
+        let reason = format!("no round left after {iteration}: {problem}");
+        task.error_message = Some(reason.clone());
+        tasks::transition(tx, task, TaskStatus::Failed, Some(reason)).await?;
+        block_dependents(tx, task).await
+    }
+}
+
+/// Fails a task that stands in the queue.
+async fn fail_open(tx: &mut Tx, task: &mut Task, problem: String) -> Result<(), StoreError> {
+    let reason = format!("no round left after {}: {problem}", task.round);
+    task.error_message = Some(reason.clone());
+    tasks::transition(tx, task, TaskStatus::Claiming, Some(reason.clone())).await?;
+    tasks::transition(tx, task, TaskStatus::Failed, Some(reason)).await?;
+    block_dependents(tx, task).await
+}
+
+/// Moves the task of an attempt that the platform gave up.
+pub(crate) async fn attempt_lost(
+    tx: &mut Tx,
+    platform: &Platform,
+    attempt: &Attempt,
+    loss: &Loss,
+) -> Result<(), StoreError> {
+    let Some(mut task) = of_attempt(tx, attempt).await? else {
+        return Ok(());
+    };
+    if !matches!(
+        task.status,
+        TaskStatus::Claiming | TaskStatus::Assigned | TaskStatus::Running
+    ) {
+        return Ok(());
+    }
+    if !loss.counts {
+        let reason = Some(loss.stop_reason.to_owned());
+        return tasks::transition(tx, &mut task, TaskStatus::Pending, reason).await;
+    }
+    fail(tx, platform, &mut task, loss.class, &loss.message).await
+}
+
+/// Fails a task and, where its class and its count allow, puts it back into the queue after a pause.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn fail(
+    tx: &mut Tx,
+    platform: &Platform,
+    task: &mut Task,
+    class: ErrorClass,
+    message: &str,
+) -> Result<(), StoreError> {
+    let signature = retry::signature(&task.task_type, class, message);
+    let failures: Vec<String> = attempts::of_subject(tx, &task.id.to_string())
+        .await?
+        .iter()
+        .filter_map(|a| {
+            let class = ErrorClass::parse(a.error_class.as_deref()?)?;
+            Some(retry::signature(
+                &task.task_type,
+                class,
+                a.error_message.as_deref()?,
+            ))
+        })
+        .collect();
+    let repeats = retry::is_repeating(&signature, failures.iter().map(String::as_str));
+    task.error_class = Some(class.as_str().to_owned());
+    task.error_message = Some(format!("{}: {message}", class.as_str()));
+    let reason = task.error_message.clone();
+    tasks::transition(tx, task, TaskStatus::Failed, reason.clone()).await?;
+    if !class.retryable() || repeats || task.retry_count >= task.max_retries {
+        return block_dependents(tx, task).await;
+    }
+    if class.counts_as_retry() {
+        task.retry_count += 1;
+    }
+    let (low, high) = (*retry::JITTER.start(), *retry::JITTER.end());
+    let jitter = low + (high - low) * platform.rng.unit();
+    task.not_before = tx.now() + retry::task_delay(task.retry_count.max(1), jitter);
+    tasks::transition(tx, task, TaskStatus::Pending, reason).await
+}
+
+/// Blocks every open task that waits, directly or not, for one that failed or was called off.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn block_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+    let edges = tasks::dependencies(tx, task.spec_id).await?;
+    let mut reached = vec![task.id];
+    let mut at = 0;
+    while let Some(from) = reached.get(at).copied() {
+        at += 1;
+        for (dependent, prerequisite) in &edges {
+            if *prerequisite == from && !reached.contains(dependent) {
+                reached.push(*dependent);
+            }
+        }
+    }
+    for id in reached.into_iter().skip(1) {
+        let mut dependent = tasks::get(tx, id).await?;
+        if dependent.status == TaskStatus::Pending {
+            let reason = blocked_by(task);
+            tasks::transition(tx, &mut dependent, TaskStatus::Blocked, Some(reason)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn blocked_by(task: &Task) -> String {
+    format!("dependency_failed:TSK-{:03}", task.number)
+}
+
+/// Calls a task off. Whatever runs for it is stopped by the reaper.
+///
+/// # Errors
+/// [`StoreError::Transition`] when it is over already.
+pub async fn cancel(tx: &mut Tx, task: &mut Task, reason: &str) -> Result<(), StoreError> {
+    tasks::transition(tx, task, TaskStatus::Cancelled, Some(reason.to_owned())).await?;
+    block_dependents(tx, task).await
+}
+
+/// Puts a failed task back into the queue with all its rounds, and frees what waited for it.
+///
+/// # Errors
+/// [`StoreError::Transition`] when it did not fail.
+pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
+    task.round = 0;
+    task.retry_count = 0;
+    task.not_before = tx.now();
+    if let Some(merge) = merges::open_of_task(tx, task.id).await?
+        && task.integration_state == IntegrationState::Manual
+    {
+        merges::move_integration(tx, task, Some(&merge), IntegrationState::None, None).await?;
+    }
+    tasks::transition(
+        tx,
+        task,
+        TaskStatus::Pending,
+        Some("retried by a person".to_owned()),
+    )
+    .await?;
+    let reason = blocked_by(task);
+    for mut other in tasks::of_spec(tx, task.spec_id).await? {
+        if other.status == TaskStatus::Blocked && other.blocked_reason.as_ref() == Some(&reason) {
+            tasks::transition(tx, &mut other, TaskStatus::Pending, None).await?;
+        }
+    }
+    Ok(())
+}
