@@ -1,0 +1,101 @@
+//! What goes out on the wire: events and pauses, cutting texts into pieces, and spoiling what should be spoiled.
+
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::answer::{Answer, Piece};
+use crate::scenario::{BrokenJson, FaultKind};
+
+/// One thing to send, or a time to wait.
+#[derive(Debug, PartialEq)]
+pub(super) enum Out {
+    Event {
+        name: Option<&'static str>,
+        data: String,
+    },
+    /// Bytes of a body that is no stream of events.
+    Raw(String),
+    Wait(Duration),
+}
+
+impl Out {
+    pub(super) fn json(name: Option<&'static str>, data: &Json) -> Self {
+        Self::Event {
+            name,
+            data: data.to_string(),
+        }
+    }
+
+    pub(super) fn wait_ms(ms: u64) -> Self {
+        Self::Wait(Duration::from_millis(ms))
+    }
+}
+
+/// Piece lengths in characters, taken in turn: from single characters up, so that a reader that needs
+/// words, tags or JSON in one piece fails soon.
+const PIECE_CHARS: [usize; 7] = [1, 5, 2, 13, 3, 89, 34];
+
+/// Cuts `text` into pieces whose lengths vary but are the same each time.
+pub(super) fn cut(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    for length in PIECE_CHARS.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let end = rest
+            .char_indices()
+            .nth(*length)
+            .map_or(rest.len(), |(index, _)| index);
+        let (piece, after) = rest.split_at(end);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
+}
+
+/// Cuts the arguments of the first tool call in the middle.
+pub(super) fn break_tool_input(answer: &mut Answer) {
+    let calls = answer.pieces.iter_mut().filter_map(|piece| match piece {
+        Piece::Call(call) => Some(call),
+        Piece::Text(_) | Piece::Delay { .. } => None,
+    });
+    if let Some(call) = calls.into_iter().next() {
+        call.input = first_half(&call.input).to_owned();
+    }
+}
+
+/// Spoils a stream of events as `fault` says; faults of other kinds leave it as it is.
+pub(super) fn spoil(events: &mut Vec<Out>, fault: Option<&FaultKind>, error: impl Fn(&str) -> Out) {
+    let Some(middle) = middle_event(events) else {
+        return;
+    };
+    match fault {
+        Some(FaultKind::BrokenJson(BrokenJson::Body)) => {
+            if let Out::Event { data, .. } = &mut events[middle] {
+                *data = first_half(data).to_owned();
+            }
+        }
+        Some(FaultKind::StreamError { error: kind }) => {
+            events.truncate(middle);
+            events.push(error(kind));
+        }
+        _ => {}
+    }
+}
+
+fn middle_event(events: &[Out]) -> Option<usize> {
+    let of_events =
+        || (0..events.len()).filter(|index| matches!(events[*index], Out::Event { .. }));
+    of_events().nth(of_events().count() / 2)
+}
+
+/// The first half of a text, at least one character less than all of it.
+pub(super) fn first_half(text: &str) -> &str {
+    let mut end = text.len() / 2;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
