@@ -17,6 +17,16 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     if let Ok(path) = std::env::join_paths(host::search_path()) {
         command.env("PATH", path);
     }
+    // `cargo run` describes this package to this process; what it starts is not this package.
+    for (name, _) in std::env::vars_os() {
+        let described = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        if name
+            .to_str()
+            .is_some_and(|name| described.iter().any(|prefix| name.starts_with(prefix)))
+        {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
