@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 use super::paths::RepoPaths;
 use super::{Phase, design, explore, prd, requirements, sync, tasks};
 use crate::plan::evaluate::Warning;
+use crate::plan::ids::PlanId;
+use crate::plan::normalise::{id_kind, normalise_item};
 
 /// One item as the model submits it.
 #[derive(Clone, Copy, Debug)]
@@ -179,13 +181,14 @@ pub fn validate_item(item: Submission<'_>, repo: &RepoPaths) -> Result<Accepted,
         section: item.section.to_owned(),
         known: names(item.phase),
     })?;
-    let _ = repo;
-    let (value, warnings) = (item.value.clone(), Vec::new());
-    let key = effective_key(section, item.key, &value)?;
+    let mut value = item.value.clone();
+    let warnings = normalise_item(item.phase, section.name, &mut value, repo);
+    let key = effective_key(section, item, &value)?;
     (section.check)(&value).map_err(|(inner, expected)| ItemError::Invalid {
         path: item_path(section, &key, &inner),
         expected,
     })?;
+    check_id(item.phase, section, &key)?;
     Ok(Accepted {
         item: Item {
             section: section.name.to_owned(),
@@ -281,6 +284,47 @@ pub fn split(phase: Phase, whole: &Value) -> Vec<Item> {
     items
 }
 
+/// Everything in a whole output of `phase` that its type refuses, as path and expectation.
+pub(crate) fn misfits(phase: Phase, output: &Value) -> Vec<(String, String)> {
+    if phase == Phase::Sync {
+        // Judged is what code computed; the sections hold the model's opinion.
+        return check::<sync::SyncOutput>(output)
+            .err()
+            .into_iter()
+            .collect();
+    }
+    let Value::Object(fields) = output else {
+        return vec![(String::new(), "expected an object".to_owned())];
+    };
+    let mut found = Vec::new();
+    for section in sections(phase) {
+        match (section.kind, fields.get(section.name)) {
+            (_, None) if section.required => {
+                found.push((section.name.to_owned(), "missing field".to_owned()));
+            }
+            (_, None) => {}
+            (SectionKind::List { .. }, Some(Value::Array(list))) => {
+                for (n, item) in list.iter().enumerate() {
+                    if let Err((inner, expected)) = (section.check)(item) {
+                        found.push((item_path(section, &n.to_string(), &inner), expected));
+                    }
+                }
+            }
+            (SectionKind::List { .. }, Some(_)) => {
+                found.push((section.name.to_owned(), "expected a list".to_owned()));
+            }
+            (SectionKind::Single, Some(value)) => {
+                if let Err((inner, expected)) = (section.check)(value) {
+                    found.push((item_path(section, "", &inner), expected));
+                }
+            }
+        }
+    }
+    let strangers = fields.keys().filter(|f| section(phase, f).is_none());
+    found.extend(strangers.map(|f| (f.clone(), "unknown field".to_owned())));
+    found
+}
+
 /// JSON schema of the whole output of `phase`, as the model sees it.
 pub fn section_schema(phase: Phase) -> Value {
     match phase {
@@ -358,24 +402,58 @@ fn schema<T: JsonSchema>() -> Schema {
 }
 
 /// The key to store: the value's own name where the section has one, else the key given.
-fn effective_key(section: &Section, key: &str, value: &Value) -> Result<String, ItemError> {
+fn effective_key(
+    section: &Section,
+    item: Submission<'_>,
+    normalised: &Value,
+) -> Result<String, ItemError> {
     let SectionKind::List { key_field, .. } = section.kind else {
         return Ok(String::new());
     };
-    let key = key.trim();
-    let own = key_field.and_then(|f| Some((f, value.get(f)?.as_str()?.trim())));
-    match own {
-        Some((_, own)) if !own.is_empty() && (key.is_empty() || key == own) => Ok(own.to_owned()),
-        Some((field, own)) if !own.is_empty() => Err(ItemError::KeyMismatch {
-            key: key.to_owned(),
-            path: format!("{}.{field}", section.name),
-            found: own.to_owned(),
-        }),
-        _ if key.is_empty() => Err(ItemError::MissingKey {
+    let key = item.key.trim();
+    let name_in = |value: &Value| -> Option<String> {
+        let own = value.get(key_field?)?.as_str()?.trim();
+        (!own.is_empty()).then(|| own.to_owned())
+    };
+    match name_in(normalised) {
+        Some(own) => {
+            let agrees =
+                key.is_empty() || key == own || Some(key) == name_in(item.value).as_deref();
+            if agrees {
+                return Ok(own);
+            }
+            Err(ItemError::KeyMismatch {
+                key: key.to_owned(),
+                path: format!("{}.{}", section.name, key_field.unwrap_or_default()),
+                found: own,
+            })
+        }
+        None if key.is_empty() => Err(ItemError::MissingKey {
             section: section.name.to_owned(),
             hint: key_hint(section),
         }),
-        _ => Ok(key.to_owned()),
+        None => Ok(key.to_owned()),
+    }
+}
+
+/// Refuses an item whose own id is not canonical; references are left to the evaluators.
+fn check_id(phase: Phase, section: &Section, key: &str) -> Result<(), ItemError> {
+    let SectionKind::List {
+        key_field: Some(field),
+        ..
+    } = section.kind
+    else {
+        return Ok(());
+    };
+    match id_kind(phase, section.name, field) {
+        Some(kind) if PlanId::parse(kind, key).is_none() => Err(ItemError::Invalid {
+            path: item_path(section, key, field),
+            expected: format!(
+                "`{key}` is no id of the form {}, from 001 to 999",
+                kind.form()
+            ),
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -422,12 +500,12 @@ const EXPLORE: &[Section] = &[
     Section::list::<explore::ExistingModel>("existing_models", None, 0).optional(),
     Section::single::<explore::Conventions>("conventions"),
     Section::single::<Texts>("entry_points").optional(),
-    Section::single::<String>("test_structure").optional(),
+    Section::single::<Option<String>>("test_structure").optional(),
     Section::list::<explore::QuestionGroup>("discovery_questions", Some("category"), 1),
     Section::single::<explore::FeatureSummary>("feature_summary"),
     Section::list::<explore::RelatedCode>("related_to_feature", None, 0),
     Section::single::<bool>("greenfield"),
-    Section::single::<String>("notes").optional(),
+    Section::single::<Option<String>>("notes").optional(),
 ];
 
 const PRD: &[Section] = &[
@@ -440,7 +518,7 @@ const PRD: &[Section] = &[
     Section::single::<prd::Constraints>("constraints"),
     Section::list::<prd::Risk>("risks", None, 0),
     Section::list::<prd::OpenQuestion>("open_questions", None, 0),
-    Section::single::<String>("prd_version").optional(),
+    Section::single::<Option<String>>("prd_version").optional(),
     Section::list::<prd::RelatedFeature>("related_features", Some("name"), 0).optional(),
     Section::list::<prd::Revision>("revision_history", Some("version"), 0).optional(),
 ];
@@ -460,9 +538,9 @@ const DESIGN: &[Section] = &[
     Section::single::<String>("architecture_diagram"),
     Section::list::<design::Component>("components", Some("name"), 1),
     Section::list::<design::DataModel>("data_models", Some("name"), 0),
-    Section::single::<String>("data_models_not_needed").optional(),
+    Section::single::<Option<String>>("data_models_not_needed").optional(),
     Section::list::<design::Endpoint>("api_endpoints", None, 0),
-    Section::single::<String>("api_endpoints_not_needed").optional(),
+    Section::single::<Option<String>>("api_endpoints_not_needed").optional(),
     Section::single::<Vec<Value>>("integration_points"),
     Section::single::<Object>("error_handling"),
     Section::single::<design::TestingStrategy>("testing_strategy"),
@@ -482,5 +560,5 @@ const SYNC: &[Section] = &[
     Section::list::<sync::CoverageOpinion>("coverage", Some("requirement_id"), 0),
     Section::single::<Texts>("warnings").optional(),
     Section::single::<Texts>("recommendations"),
-    Section::single::<String>("estimated_duration").optional(),
+    Section::single::<Option<String>>("estimated_duration").optional(),
 ];

@@ -1,0 +1,319 @@
+//! Criteria of the requirements phase.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::common::refuse_repeats;
+use super::read::{list, text, texts};
+use super::sheet::{Sheet, share};
+use super::text::{distinct, label, prose, words};
+use super::{Criterion, Facts};
+use crate::graph::{Edge, Graph};
+use crate::plan::ears::{self, EarsKind};
+use crate::plan::ids::{IdKind, PlanId, Series};
+use crate::plan::outputs::Priority;
+use crate::plan::outputs::prd::StoryPriority;
+use crate::plan::outputs::requirements::RequirementType;
+
+/// What the requirements are judged by.
+pub const CRITERIA: &[Criterion] = &[
+    Criterion {
+        name: "feature_name",
+        weight: 0.05,
+        paths: &["feature_name"],
+        asks: "the name of the feature",
+    },
+    Criterion {
+        name: "structure",
+        weight: 0.20,
+        paths: &[
+            "requirements",
+            "requirements[].id",
+            "requirements[].type",
+            "requirements[].text",
+            "requirements[].priority",
+        ],
+        asks: "requirements with id, type, text and priority",
+    },
+    Criterion {
+        name: "normative_language",
+        weight: 0.20,
+        paths: &["requirements[].text"],
+        asks: "a normative word (SHALL, MUST, SHOULD, MAY) in every text",
+    },
+    Criterion {
+        name: "ears_format",
+        weight: 0.15,
+        paths: &["requirements[].text"],
+        asks: "EARS sentences: WHEN …, THE SYSTEM SHALL …; functional ones with a trigger",
+    },
+    Criterion {
+        name: "acceptance_criteria",
+        weight: 0.20,
+        paths: &["requirements[].acceptance_criteria"],
+        asks: "at least 2 different testable criteria for every requirement",
+    },
+    Criterion {
+        name: "id_format",
+        weight: 0.05,
+        paths: &["requirements[].id"],
+        asks: "ids of the form REQ-<FEATURE>-<FUNC|PERF|SEC|USE|REL|CON>-NNN",
+    },
+    Criterion {
+        name: "assumptions",
+        weight: 0.05,
+        paths: &["assumptions"],
+        asks: "at least one assumption",
+    },
+    Criterion {
+        name: "out_of_scope",
+        weight: 0.05,
+        paths: &["out_of_scope"],
+        asks: "at least one thing that is out of scope",
+    },
+    Criterion {
+        name: "traceability",
+        weight: 0.05,
+        paths: &["traceability.prd_sections"],
+        asks: "the sections of the product requirements that were used",
+    },
+];
+
+/// Titles that name a category instead of a capability, without blanks and signs.
+const BARE_TITLES: &[&str] = &[
+    "api",
+    "apis",
+    "backend",
+    "businesslogic",
+    "data",
+    "database",
+    "datamodel",
+    "datamodels",
+    "errorhandling",
+    "frontend",
+    "functional",
+    "general",
+    "integration",
+    "logic",
+    "miscellaneous",
+    "model",
+    "models",
+    "nonfunctional",
+    "other",
+    "performance",
+    "reliability",
+    "requirement",
+    "requirements",
+    "security",
+    "storage",
+    "testing",
+    "tests",
+    "ui",
+    "usability",
+    "userinterface",
+    "validation",
+];
+
+pub(super) fn judge(output: &Value, facts: &Facts, sheet: &mut Sheet) {
+    let requirements = list(output, "requirements");
+    if requirements.is_empty() {
+        // Without requirements nothing here is worth a point.
+        sheet.block("no_requirements", "requirements", "there is no requirement");
+        return;
+    }
+    let named = label(text(output, "feature_name"));
+    sheet.mark("feature_name", if named { 1.0 } else { 0.5 }, "");
+    for (name, path) in [
+        ("assumptions", "assumptions"),
+        ("out_of_scope", "out_of_scope"),
+        ("traceability", "traceability.prd_sections"),
+    ] {
+        let given = distinct(texts(output, path), label) > 0;
+        sheet.mark(name, if given { 1.0 } else { 0.5 }, "");
+    }
+    shares(requirements, sheet);
+    for (n, requirement) in requirements.iter().enumerate() {
+        wording(n, requirement, sheet);
+    }
+    repeats(requirements, sheet);
+    dependencies(requirements, sheet);
+    served_stories(requirements, facts, sheet);
+    balance(requirements, sheet);
+}
+
+fn shares(requirements: &[Value], sheet: &mut Sheet) {
+    let of = requirements.len();
+    let mut counts = [0_usize; 4];
+    let mut ears_sum = 0.0;
+    for requirement in requirements {
+        let sentence = text(requirement, "text");
+        let kind = RequirementType::parse(text(requirement, "type"));
+        let id = text(requirement, "id");
+        let whole = label(id)
+            && kind.is_some()
+            && prose(sentence)
+            && Priority::parse(text(requirement, "priority")).is_some();
+        let marks = [
+            whole,
+            ears::count_normative(sentence) > 0,
+            distinct(texts(requirement, "acceptance_criteria"), prose) >= 2,
+            PlanId::parse(IdKind::Requirement, id).is_some(),
+        ];
+        for (count, held) in counts.iter_mut().zip(marks) {
+            *count += usize::from(held);
+        }
+        ears_sum += ears_mark(sentence, kind);
+    }
+    let names = [
+        "structure",
+        "normative_language",
+        "acceptance_criteria",
+        "id_format",
+    ];
+    for (name, count) in names.into_iter().zip(counts) {
+        sheet.mark(name, share(count, of), format!("{count} of {of}"));
+    }
+    sheet.mark("ears_format", ears_sum / of as f64, "");
+}
+
+fn ears_mark(sentence: &str, kind: Option<RequirementType>) -> f64 {
+    match ears::parse(sentence) {
+        Ok(parsed) if parsed.kind != EarsKind::Ubiquitous => 1.0,
+        Ok(_) if kind.is_some_and(|k| k != RequirementType::Functional) => 1.0,
+        Ok(_) => 0.5,
+        Err(_) => 0.0,
+    }
+}
+
+/// Blockers and warnings of one requirement.
+fn wording(n: usize, requirement: &Value, sheet: &mut Sheet) {
+    let path = |field: &str| format!("requirements[{n}].{field}");
+    let sentence = text(requirement, "text");
+    let priority = Priority::parse(text(requirement, "priority"));
+    if let Err(error) = ears::parse(sentence) {
+        if priority.is_some_and(Priority::is_urgent) {
+            sheet.block("unparsable_ears", path("text"), error.to_string());
+        } else {
+            sheet.warn("unparsable_ears", path("text"), error.to_string());
+        }
+    }
+    if distinct(texts(requirement, "acceptance_criteria"), prose) == 0 {
+        let message = "there is no testable acceptance criterion";
+        sheet.block("no_criterion", path("acceptance_criteria"), message);
+    }
+    if ears::count_normative(sentence) > 1 {
+        let message = "more than one normative word; one demand per requirement";
+        sheet.warn("several_normative_words", path("text"), message);
+    }
+    for flaw in ears::flagged(sentence) {
+        let message = format!(
+            "`{}` is {:?}; name a figure or a fact",
+            flaw.phrase, flaw.flaw
+        );
+        sheet.warn("flagged_language", path("text"), message.to_lowercase());
+    }
+    title(text(requirement, "title"), &path("title"), sheet);
+    let kind = RequirementType::parse(text(requirement, "type"));
+    let id = PlanId::parse(IdKind::Requirement, text(requirement, "id"));
+    if let (Some(kind), Some(Series::Requirement { category, .. })) =
+        (kind, id.as_ref().map(PlanId::series))
+        && kind != *category
+    {
+        let message = format!("type `{kind}` has the code {}", kind.code());
+        sheet.warn("category_mismatch", path("id"), message);
+    }
+}
+
+fn title(title: &str, path: &str, sheet: &mut Sheet) {
+    let words = words(title);
+    let is_id = IdKind::ALL
+        .iter()
+        .any(|k| PlanId::import(*k, title).is_some());
+    let is_bare = BARE_TITLES.contains(&words.concat().as_str());
+    if is_id || is_bare || !label(title) {
+        let message =
+            format!("`{title}` names no capability; say in 3 to 6 words what is possible");
+        sheet.block("bare_title", path, message);
+    } else if !(3..=6).contains(&words.len()) {
+        let message = format!("{} words; 3 to 6 serve best", words.len());
+        sheet.warn("title_length", path, message);
+    }
+}
+
+fn repeats(requirements: &[Value], sheet: &mut Sheet) {
+    for (code, field) in [("duplicate_id", "id"), ("duplicate_text", "text")] {
+        let texts = requirements.iter().enumerate();
+        let texts = texts.map(|(n, r)| (format!("requirements[{n}].{field}"), text(r, field)));
+        refuse_repeats(code, texts, sheet);
+    }
+}
+
+fn dependencies(requirements: &[Value], sheet: &mut Sheet) {
+    let ids: BTreeSet<&str> = requirements.iter().map(|r| text(r, "id")).collect();
+    let mut edges = Vec::new();
+    for (n, requirement) in requirements.iter().enumerate() {
+        for needed in texts(requirement, "dependencies") {
+            if ids.contains(needed) {
+                edges.push(Edge::new(
+                    needed.to_owned(),
+                    text(requirement, "id").to_owned(),
+                ));
+            } else {
+                let path = format!("requirements[{n}].dependencies");
+                sheet.block(
+                    "unknown_dependency",
+                    path,
+                    format!("there is no `{needed}`"),
+                );
+            }
+        }
+    }
+    let (graph, _) = Graph::build(ids.iter().map(|id| (*id).to_owned()), edges);
+    for cycle in graph.cycles() {
+        let message = format!("these need each other: {}", cycle.path.join(" → "));
+        sheet.block("dependency_cycle", "requirements", message);
+    }
+}
+
+/// Every `must` story has a requirement, and no requirement names a story that is not there.
+fn served_stories(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
+    let Some(prd) = &facts.prd else {
+        return;
+    };
+    let mut served = BTreeSet::new();
+    for (n, requirement) in requirements.iter().enumerate() {
+        for story in texts(requirement, "user_stories") {
+            served.insert(story);
+            if !prd.user_stories.iter().any(|s| s.id == story) {
+                let path = format!("requirements[{n}].user_stories");
+                sheet.warn(
+                    "unknown_story",
+                    path,
+                    format!("there is no story `{story}`"),
+                );
+            }
+        }
+    }
+    let musts = prd
+        .user_stories
+        .iter()
+        .filter(|s| s.priority == StoryPriority::Must);
+    for story in musts.filter(|s| !served.contains(s.id.as_str())) {
+        let message = format!("no requirement serves the story `{}`", story.id);
+        sheet.block("story_without_requirement", "requirements", message);
+    }
+}
+
+fn balance(requirements: &[Value], sheet: &mut Sheet) {
+    let of = requirements.len();
+    if !(5..=50).contains(&of) {
+        let message = format!("{of} requirements; 5 to 50 serve best");
+        sheet.warn("requirement_count", "requirements", message);
+    }
+    let is_high = |r: &Value| Priority::parse(text(r, "priority")).is_some_and(Priority::is_urgent);
+    if of > 1 && requirements.iter().all(is_high) {
+        let message = "all are CRITICAL or HIGH, so the priorities say nothing";
+        sheet.warn("flat_priorities", "requirements", message);
+    }
+}

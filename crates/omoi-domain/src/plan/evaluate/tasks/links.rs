@@ -1,0 +1,173 @@
+//! Links of the plan: tickets and tasks, requirements and criteria, files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::plan::path_of;
+use crate::plan::coverage::{Combined, PlanFault, Planned, unknown_references, verdict};
+use crate::plan::evaluate::Facts;
+use crate::plan::evaluate::common::inside;
+use crate::plan::evaluate::sheet::Sheet;
+use crate::plan::outputs::paths::clean;
+use crate::plan::outputs::{SyncOpinion, TasksOutput};
+
+/// A ticket lists its own tasks and no other's.
+pub(super) fn tickets_and_tasks(plan: &TasksOutput, sheet: &mut Sheet) {
+    let parents: BTreeMap<&str, &str> = plan
+        .tasks
+        .iter()
+        .map(|t| (t.id.as_str(), t.parent_ticket.as_str()))
+        .collect();
+    let mut listed = BTreeSet::new();
+    for ticket in &plan.tickets {
+        for task in &ticket.tasks {
+            listed.insert(task.as_str());
+            if let Some(parent) = parents.get(task.as_str())
+                && *parent != ticket.id
+            {
+                let message = format!("`{task}` belongs to `{parent}`, not to `{}`", ticket.id);
+                sheet.block(
+                    "foreign_task",
+                    format!("tickets[{}].tasks", ticket.id),
+                    message,
+                );
+            }
+        }
+    }
+    for task in plan
+        .tasks
+        .iter()
+        .filter(|t| !listed.contains(t.id.as_str()))
+    {
+        let message = format!("`{}` does not list `{}`", task.parent_ticket, task.id);
+        sheet.warn(
+            "unlisted_task",
+            format!("tasks[{}].parent_ticket", task.id),
+            message,
+        );
+    }
+}
+
+/// References to requirements and criteria exist, and every urgent requirement has a task.
+pub(super) fn requirements(plan: &TasksOutput, facts: &Facts, sheet: &mut Sheet) {
+    let Some(known) = &facts.requirements else {
+        return;
+    };
+    for fault in unknown_references(known, plan) {
+        let code = match &fault {
+            // A fault of the requirements, judged there.
+            PlanFault::DuplicateId { .. } | PlanFault::SelfDependency { .. } => continue,
+            PlanFault::Dangling { field, .. } if *field == "checks" => "unknown_criterion",
+            PlanFault::Dangling { .. } => "unknown_requirement",
+        };
+        sheet.block(code, path_of(plan, &fault), fault.to_string());
+    }
+    let tasks = plan.tasks.iter();
+    let addressed: BTreeSet<&String> = tasks.flat_map(|t| &t.requirements_addressed).collect();
+    let urgent = known.requirements.iter().filter(|r| r.priority.is_urgent());
+    for requirement in urgent.filter(|r| !addressed.contains(&r.id)) {
+        let message = format!(
+            "no task addresses `{}` ({})",
+            requirement.id, requirement.title
+        );
+        sheet.block("requirement_unaddressed", "tasks", message);
+    }
+    let checks = plan.tasks.iter().flat_map(|t| &t.checks);
+    let proven: BTreeSet<&String> = checks.flat_map(|c| &c.criteria).collect();
+    for requirement in &known.requirements {
+        for n in 1..=requirement.acceptance_criteria.len() {
+            let id = format!("{}#{n}", requirement.id);
+            if !proven.contains(&id) {
+                sheet.warn(
+                    "criterion_unproven",
+                    "tasks",
+                    format!("no check proves `{id}`"),
+                );
+            }
+        }
+    }
+}
+
+/// Warns of what would keep the plan from being ready later, where nothing above says it already.
+pub(super) fn readiness(output: &Value, facts: &Facts, sheet: &mut Sheet) {
+    let (Some(requirements), Some(design)) = (&facts.requirements, &facts.design) else {
+        return;
+    };
+    // What does not fit the type is a blocker by itself.
+    let Ok(tasks) = TasksOutput::deserialize(output) else {
+        return;
+    };
+    let planned = Planned {
+        requirements,
+        design,
+        tasks: &tasks,
+    };
+    let later = [
+        "chain_too_long",
+        "component_without_task",
+        "coverage_too_low",
+        "requirement_not_covered",
+        "urgent_requirement_not_fully_covered",
+    ];
+    for blocker in verdict(planned, &SyncOpinion::default()).blockers {
+        if later.contains(&blocker.code.as_str()) {
+            let message = format!("sync would stop here: {}", blocker.message);
+            sheet.warn(&blocker.code, blocker.path.unwrap_or_default(), message);
+        }
+    }
+}
+
+/// Paths stay inside; what is to be modified exists or is created by a task that comes before.
+pub(super) fn files(plan: &TasksOutput, order: &Combined, facts: &Facts, sheet: &mut Sheet) {
+    let mut creators: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for task in &plan.tasks {
+        let field = format!("tasks[{}].files_to_create", task.id);
+        for path in &task.files_to_create {
+            if !inside(&facts.repo, path, &field, sheet) {
+                continue;
+            }
+            if facts.repo.locate(path).exists() {
+                let message = format!("`{path}` exists already; modify it instead");
+                sheet.warn("file_exists", &field, message);
+            }
+            let by = creators.entry(clean(path).unwrap_or_default()).or_default();
+            if let Some(other) = by.iter().next().filter(|other| **other != task.id) {
+                let message = format!("`{path}` is created by `{other}` too");
+                sheet.warn("file_created_twice", &field, message);
+            }
+            by.insert(&task.id);
+        }
+    }
+    for task in &plan.tasks {
+        let field = format!("tasks[{}].files_to_modify", task.id);
+        let mut before: Option<BTreeSet<String>> = None;
+        for path in &task.files_to_modify {
+            if !inside(&facts.repo, path, &field, sheet) || facts.repo.locate(path).exists() {
+                continue;
+            }
+            let before = before.get_or_insert_with(|| predecessors(order, &task.id));
+            let by = clean(path).and_then(|path| creators.get(&path));
+            if !by.is_some_and(|by| by.iter().any(|t| before.contains(*t))) {
+                let message =
+                    format!("`{path}` neither exists nor is created by a task before this one");
+                sheet.block("file_not_found", &field, message);
+            }
+        }
+    }
+}
+
+/// Every task that must be done before `task`.
+fn predecessors(order: &Combined, task: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![task.to_owned()];
+    while let Some(at) = open.pop() {
+        for before in order.tasks.prerequisites(&at) {
+            if found.insert(before.clone()) {
+                open.push(before.clone());
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,104 @@
+//! Complete honest plans for a few different features, and helpers to bend them.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
+
+mod build;
+mod features;
+
+use std::collections::BTreeMap;
+
+use omoi_domain::plan::coverage::{Planned, verdict};
+use omoi_domain::plan::evaluate::{Evaluation, Facts, evaluate};
+use omoi_domain::plan::outputs::{Phase, RepoPaths, SyncOpinion};
+use serde_json::{Value, json};
+
+/// An honest output of every phase, and what code knows about the repository.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub name: &'static str,
+    pub facts: Facts,
+    pub outputs: BTreeMap<Phase, Value>,
+}
+
+impl Plan {
+    pub fn output(&self, phase: Phase) -> &Value {
+        &self.outputs[&phase]
+    }
+
+    /// Judges `output` as this plan's `phase`.
+    pub fn judge(&self, phase: Phase, output: &Value) -> Evaluation {
+        evaluate(phase, output, &self.facts)
+    }
+
+    /// Judges this plan's `phase` after `bend`.
+    pub fn judge_bent(&self, phase: Phase, bend: impl FnOnce(&mut Value)) -> Evaluation {
+        let mut output = self.output(phase).clone();
+        bend(&mut output);
+        self.judge(phase, &output)
+    }
+}
+
+/// All honest plans.
+pub fn plans() -> Vec<Plan> {
+    features::ALL.iter().map(plan).collect()
+}
+
+/// The first honest plan, for tests that need only one.
+pub fn todo_tags() -> Plan {
+    plan(&features::ALL[0])
+}
+
+fn plan(feature: &build::Feature) -> Plan {
+    let mut outputs = BTreeMap::from([
+        (Phase::Explore, build::explore(feature)),
+        (Phase::Prd, build::prd(feature)),
+        (Phase::Requirements, build::requirements(feature)),
+        (Phase::Design, build::design(feature)),
+        (Phase::Tasks, build::tasks(feature)),
+    ]);
+    let mut facts = Facts {
+        repo: RepoPaths::new(feature.repo.iter().copied()),
+        tech_evidence: None,
+        explore: Some(typed(&outputs[&Phase::Explore])),
+        prd: Some(typed(&outputs[&Phase::Prd])),
+        requirements: Some(typed(&outputs[&Phase::Requirements])),
+        design: Some(typed(&outputs[&Phase::Design])),
+        tasks: Some(typed(&outputs[&Phase::Tasks])),
+        base_exits: BTreeMap::new(),
+    };
+    let opinion = SyncOpinion {
+        recommendations: vec!["Merge the storage ticket before the others.".to_owned()],
+        ..SyncOpinion::default()
+    };
+    let planned = Planned {
+        requirements: facts.requirements.as_ref().unwrap(),
+        design: facts.design.as_ref().unwrap(),
+        tasks: facts.tasks.as_ref().unwrap(),
+    };
+    outputs.insert(Phase::Sync, json!(verdict(planned, &opinion)));
+    for task in &facts.tasks.as_ref().unwrap().tasks {
+        for (n, _) in task.checks.iter().enumerate() {
+            facts.base_exits.insert((task.id.clone(), n), 1);
+        }
+    }
+    Plan {
+        name: feature.slug,
+        facts,
+        outputs,
+    }
+}
+
+fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> T {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+/// The codes of the blockers, sorted, each once.
+pub fn codes(evaluation: &Evaluation) -> Vec<&str> {
+    let mut codes: Vec<&str> = evaluation
+        .blockers
+        .iter()
+        .map(|b| b.code.as_str())
+        .collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
+}

@@ -1,0 +1,219 @@
+//! The evaluators on 10,000 random outputs: no panic, a score within bounds, the same verdict twice.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::{Plan, plans};
+use omoi_domain::plan::evaluate::{Facts, PASS_THRESHOLD, evaluate};
+use omoi_domain::plan::normalise::normalise;
+use omoi_domain::plan::outputs::{Phase, RepoPaths, Submission, split, validate_item};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use serde_json::{Map, Value};
+
+/// Half of the cases are random from the root, half are honest outputs bent at random.
+const CASES_EACH: u32 = 5_000;
+
+fn json() -> impl Strategy<Value = Value> {
+    let word = prop_oneof![
+        any::<String>(),
+        "[a-z ]{0,40}",
+        prop::sample::select(vec![
+            "",
+            "TBD",
+            "REQ-AB-FUNC-001",
+            "TSK-001",
+            "TKT-001",
+            "US-001",
+            "../x",
+            "/",
+            "GET",
+            "WHEN a b, THE SYSTEM SHALL c d.",
+            "CRITICAL",
+            "graph TD\nA-->B",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    let number = prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        Just(Value::from(u64::MAX)),
+    ];
+    let leaf = prop_oneof![
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::Bool),
+        2 => number,
+        4 => word.prop_map(Value::String),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        let name = prop_oneof![2 => field_name(), 1 => "[a-z_]{0,6}"];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
+            prop::collection::vec((name, inner), 0..6)
+                .prop_map(|fields| Value::Object(Map::from_iter(fields))),
+        ]
+    })
+}
+
+/// Names the evaluators look for.
+fn field_name() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "id",
+        "title",
+        "text",
+        "type",
+        "name",
+        "path",
+        "tasks",
+        "tickets",
+        "requirements",
+        "dependencies",
+        "depends_on",
+        "blocked_by",
+        "blocks",
+        "checks",
+        "criteria",
+        "files",
+        "key_files",
+        "structure",
+        "user_stories",
+        "open_questions",
+        "coverage_matrix",
+        "status",
+        "spec_summary",
+        "components",
+        "data_models",
+        "api_endpoints",
+        "fields",
+        "greenfield",
+        "estimated_hours",
+        "total_estimated_hours",
+        "critical_path",
+        "condition",
+        "action",
+        "deliverables",
+        "primary",
+        "goals",
+        "users",
+        "risks",
+        "discovery_questions",
+    ])
+    .prop_map(str::to_owned)
+}
+
+/// One change somewhere in a value.
+#[derive(Clone, Debug)]
+enum Change {
+    Replace(Value),
+    Remove,
+    Double,
+    Blank,
+}
+
+fn changes() -> impl Strategy<Value = Vec<(u64, Change)>> {
+    let change = prop_oneof![
+        json().prop_map(Change::Replace),
+        Just(Change::Remove),
+        Just(Change::Double),
+        Just(Change::Blank),
+    ];
+    prop::collection::vec((any::<u64>(), change), 1..5)
+}
+
+/// Walks down `value`, choosing children by the digits of `way`, and changes what it comes to.
+fn apply(value: &mut Value, way: u64, change: &Change) {
+    let n_children = match value {
+        Value::Array(items) => items.len(),
+        Value::Object(fields) => fields.len(),
+        _ => 0,
+    } as u64;
+    let stop = n_children == 0 || way.is_multiple_of(7);
+    let (pick, rest) = ((way / 7) % n_children.max(1), way / 7 / n_children.max(1));
+    match (value, stop) {
+        (Value::Array(items), false) => match change {
+            Change::Remove if rest % 3 == 0 => drop(items.remove(pick as usize)),
+            Change::Double if rest % 3 == 0 => items.push(items[pick as usize].clone()),
+            _ => apply(&mut items[pick as usize], rest, change),
+        },
+        (Value::Object(fields), false) => {
+            let name = fields.keys().nth(pick as usize).unwrap().clone();
+            match change {
+                Change::Remove if rest % 3 == 0 => drop(fields.shift_remove(&name)),
+                _ => apply(fields.get_mut(&name).unwrap(), rest, change),
+            }
+        }
+        (value, _) => {
+            *value = match change {
+                Change::Replace(other) => other.clone(),
+                Change::Blank => Value::String(" ".to_owned()),
+                Change::Remove => Value::Null,
+                Change::Double => Value::Array(vec![value.clone(), value.clone()]),
+            }
+        }
+    }
+}
+
+fn check(phase: Phase, output: &Value, facts: &Facts) -> Result<(), TestCaseError> {
+    let first = evaluate(phase, output, facts);
+    prop_assert!((0.0..=1.0).contains(&first.score), "{}", first.score);
+    prop_assert!(first.details.values().all(|s| (0.0..=1.0).contains(s)));
+    let due = first.score + 1e-9 >= PASS_THRESHOLD && first.blockers.is_empty();
+    prop_assert_eq!(first.passed, due);
+    prop_assert_eq!(&evaluate(phase, output, facts), &first);
+    let mut normal = output.clone();
+    normalise(phase, &mut normal, &facts.repo);
+    let once = normal.clone();
+    prop_assert_eq!(
+        normalise(phase, &mut normal, &facts.repo),
+        vec![],
+        "{}",
+        once
+    );
+    prop_assert_eq!(&normal, &once);
+    evaluate(phase, &normal, facts);
+    for item in split(phase, output) {
+        let submission = Submission {
+            phase,
+            section: &item.section,
+            key: &item.key,
+            value: &item.value,
+        };
+        let _ = validate_item(submission, &RepoPaths::default());
+    }
+    Ok(())
+}
+
+fn run<S: Strategy>(strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let config = ProptestConfig {
+        cases: CASES_EACH,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    TestRunner::new(config).run(strategy, test).unwrap();
+}
+
+#[test]
+fn random_json_is_judged_soundly() {
+    let facts: Vec<Facts> = plans().into_iter().map(|p| p.facts).collect();
+    let phases = prop::sample::select(Phase::ALL.to_vec());
+    run(&(phases, 0..=facts.len(), json()), |(phase, n, output)| {
+        let none = Facts::default();
+        check(phase, &output, facts.get(n).unwrap_or(&none))
+    });
+}
+
+#[test]
+fn bent_honest_outputs_are_judged_soundly() {
+    let plans: Vec<Plan> = plans();
+    let phases = prop::sample::select(Phase::ALL_WORKING.to_vec());
+    run(
+        &(phases, 0..plans.len(), changes()),
+        |(phase, n, changes)| {
+            let mut output = plans[n].output(phase).clone();
+            for (way, change) in &changes {
+                apply(&mut output, *way, change);
+            }
+            check(phase, &output, &plans[n].facts)
+        },
+    );
+}
