@@ -88,6 +88,28 @@ crash_points! {
     DiscoveryRecorded = "discovery_recorded",
     /// A task cancelled, retried or blocked.
     TaskMoved = "task_moved",
+    /// An item of a phase accepted.
+    ItemAccepted = "item_accepted",
+    /// A phase begun, refused, passed or failed.
+    PhaseMoved = "phase_moved",
+    /// Sync wrote the plan's rows.
+    PlanSynced = "plan_synced",
+    /// A person approved, resumed or cancelled a spec.
+    SpecMoved = "spec_moved",
+    /// A task's checks begun.
+    ValidationStarted = "validation_started",
+    /// A receipt stored.
+    ReceiptStored = "receipt_stored",
+    /// A task completed or sent back by its checks.
+    ValidationEnded = "validation_ended",
+    /// A merge had its turn.
+    MergeMoved = "merge_moved",
+    /// A merge landed or was refused.
+    MergeEnded = "merge_ended",
+    /// A hand-over planned.
+    HandOverPlanned = "hand_over_planned",
+    /// A hand-over confirmed and its spec delivered.
+    HandOverConfirmed = "hand_over_confirmed",
     /// A consumer's cursor moved.
     CursorMoved = "cursor_moved",
     /// A named lease taken, renewed or released.

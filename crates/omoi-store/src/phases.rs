@@ -36,6 +36,8 @@ row! {
         rejected_output: Option<Json<Value>>,
         /// Its score.
         rejected_score: Option<f64>,
+        /// What the platform found out for the accepted output, such as base exits of checks.
+        facts: Option<Json<Value>>,
         /// Digest of what the phase read.
         input_digest: Option<String>,
         /// Digest of the accepted output.
@@ -53,7 +55,7 @@ row! {
     }
 }
 versioned!(PhaseRun by spec_id, phase in "spec_phase_runs" {
-    state, attempts, score, feedback, output, rejected_output, rejected_score, input_digest,
+    state, attempts, score, feedback, output, rejected_output, rejected_score, facts, input_digest,
     output_digest, not_before, waiting_since, started_at, ended_at,
 });
 
@@ -115,6 +117,7 @@ pub async fn ensure(tx: &mut Tx, spec: SpecId, phase: &str) -> Result<PhaseRun, 
         output: None,
         rejected_output: None,
         rejected_score: None,
+        facts: None,
         input_digest: None,
         output_digest: None,
         not_before: Timestamp::default(),

@@ -135,24 +135,24 @@ async fn prompt(tx: &mut Tx, task: &Task, spec: &Spec) -> Result<String, BoxErro
     let revision = task.revision.as_ref().map(|r| {
         context! {
             iteration => r.0.iteration,
-            feedback => r.0.feedback,
-            recommendations => r.0.recommendations,
+            feedback => r.0.feedback.clone(),
+            recommendations => r.0.recommendations.clone(),
         }
     });
     let values = context! {
         task_ref => HumanRef::task(task.number).to_string(),
-        title => task.title,
-        task_type => task.task_type,
+        title => task.title.clone(),
+        task_type => task.task_type.clone(),
         priority => task.priority.as_str(),
         ticket_title => ticket.title,
-        description => task.description,
-        files => task.files.0,
+        description => task.description.clone(),
+        files => task.files.0.clone(),
         requirements => Value::from(Serde(served(tx, task).await?)),
         checks,
         neighbours,
         revision,
         conflict => Value::from(Serde(conflict)),
-        request => spec.original_request,
+        request => spec.original_request.clone(),
     };
     Ok(Environment::new().render_str(TASK, values)?)
 }

@@ -63,6 +63,7 @@ create table spec_phase_runs (
     output text,
     rejected_output text,
     rejected_score double precision,
+    facts text,
     input_digest text,
     output_digest text,
     not_before bigint not null default 0,

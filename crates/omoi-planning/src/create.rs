@@ -1,0 +1,217 @@
+//! Writes a spec down: what the person said, about which commit of which repository.
+
+use std::path::Path;
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::spec::SpecStatus;
+use omoi_execution::Platform;
+use omoi_execution::toolbox::Toolbox;
+use omoi_git::mirror::{FetchRef, Mirror, MirrorError};
+use omoi_git::process::GitError;
+use omoi_git::refname::{BadRefName, RefName};
+use omoi_git::repo::{InspectError, RepoInfo, inspect};
+use omoi_git::slug;
+use omoi_git::survey::{Survey, SurveyError, survey_commit};
+use omoi_git::toolchain::{Host, resolve};
+use omoi_protocol::control::CreateSpec;
+use omoi_store::projects::{self, Counter, take_numbers};
+use omoi_store::specs::{self, Spec, SpecOptions};
+use omoi_store::{Json, StoreError};
+use serde_json::json;
+
+/// Characters of an idea that are read.
+pub const IDEA_CHARS_MAX: usize = 100_000;
+/// Characters of a title cut from an idea.
+const TITLE_CHARS: usize = 97;
+/// A title is cut at a blank from here on.
+const TITLE_BLANK_FROM: usize = 50;
+/// Characters of a branch's slug.
+const SLUG_CHARS: usize = 25;
+
+/// Why a spec was not written down.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// Nothing was asked for.
+    #[error("the idea is empty; say what you want built")]
+    EmptyIdea,
+    /// The idea is too long to be put in front of a model.
+    #[error("the idea has {chars} characters, at most {IDEA_CHARS_MAX} are read")]
+    LongIdea {
+        /// Its length.
+        chars: usize,
+    },
+    /// The repository cannot be used.
+    #[error(transparent)]
+    Repository(#[from] InspectError),
+    /// The mirror could not be filled.
+    #[error("could not copy the repository's history")]
+    Mirror(#[from] MirrorError),
+    /// Git refused.
+    #[error("git refused")]
+    Git(#[from] GitError),
+    /// The branch cannot be named.
+    #[error("the integration branch cannot be named")]
+    RefName(#[from] BadRefName),
+    /// The repository could not be surveyed.
+    #[error("could not survey the repository")]
+    Survey(#[from] SurveyError),
+    /// The database refused.
+    #[error("the database refused")]
+    Store(#[from] StoreError),
+}
+
+/// Inspects the repository, brings its HEAD into the mirror, surveys it and starts the spec.
+///
+/// # Errors
+/// [`CreateError`]; nothing is written then.
+pub async fn create(
+    platform: &Platform,
+    host: &Host,
+    request: CreateSpec,
+) -> Result<Spec, CreateError> {
+    let chars = request.idea.chars().count();
+    if request.idea.trim().is_empty() {
+        return Err(CreateError::EmptyIdea);
+    }
+    if chars > IDEA_CHARS_MAX {
+        return Err(CreateError::LongIdea { chars });
+    }
+    let repo = inspect(&platform.git, Path::new(&request.repo)).await?;
+    let repo_path = repo.toplevel.to_string_lossy().into_owned();
+    let project = {
+        let name = repo
+            .toplevel
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned());
+        let mut tx = platform.store.write().await?;
+        let project = projects::ensure(
+            &mut tx,
+            &name.unwrap_or_else(|| "repository".to_owned()),
+            &repo_path,
+        )
+        .await?;
+        tx.commit(CrashPoint::ProjectCreated).await?;
+        project
+    };
+    let mirror = platform.mirror(project.id).await?;
+    let target = RefName::parse(&format!("refs/omoios/base/{}", repo.head))?;
+    let fetch = FetchRef {
+        commit: repo.head.clone(),
+        target,
+    };
+    mirror.fetch_from(&repo, &[fetch]).await?;
+    let found = survey_commit(&mirror, &repo.head).await?;
+    let chain = resolve(&found, host).await;
+    let notes = notes(&repo, &found, &chain.missing);
+    let toolbox = Toolbox {
+        roots: chain.roots,
+        path: chain.path_entries,
+        env: chain.env,
+    };
+    let title = title(&request.idea);
+    let slug = slug::slug(&title, SLUG_CHARS);
+    let mut tx = platform.store.write().await?;
+    let integration_branch = free_branch(&mut tx, &mirror, &slug).await?;
+    let mut spec = Spec {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        project_id: project.id,
+        number: take_numbers(&mut tx, project.id, Counter::Spec, 1).await?,
+        title,
+        original_request: request.idea,
+        options: Json(SpecOptions {
+            auto_start: request.auto_start,
+            spec_files: request.spec_files,
+            notes,
+        }),
+        status: SpecStatus::Draft,
+        current_phase: "explore".to_owned(),
+        model: platform.model_label.clone(),
+        base_sha: repo.head.as_str().to_owned(),
+        base_branch: repo.branch.clone(),
+        slug,
+        integration_branch,
+        survey: Json(json!({ "survey": found, "toolbox": toolbox })),
+        last_error: None,
+        state_version: 0,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+        started_at: None,
+        ended_at: None,
+    };
+    specs::insert(&mut tx, &spec).await?;
+    specs::transition(&mut tx, &mut spec, SpecStatus::Executing, None).await?;
+    tx.commit(CrashPoint::SpecCreated).await?;
+    Ok(spec)
+}
+
+/// Things the person should know before anything runs.
+fn notes(repo: &RepoInfo, survey: &Survey, missing: &[String]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if repo.dirty {
+        notes.push("the work tree has uncommitted changes; HEAD is used without them".to_owned());
+    }
+    if repo.branch.is_none() {
+        notes.push("HEAD is detached; its commit is used".to_owned());
+    }
+    if survey.test.is_empty() {
+        notes.push(
+            "no test command was found; without a suite only per-criterion checks prove".to_owned(),
+        );
+    }
+    for program in missing {
+        notes.push(format!(
+            "`{program}` is needed by the project and cannot be shown to a sandbox"
+        ));
+    }
+    notes
+}
+
+/// The idea's first words: at most 97 characters, cut at a blank past 50, and an ellipsis.
+fn title(idea: &str) -> String {
+    let flat = idea.split_whitespace().collect::<Vec<_>>().join(" ");
+    if flat.chars().count() <= TITLE_CHARS {
+        return flat;
+    }
+    let cut: String = flat.chars().take(TITLE_CHARS).collect();
+    let kept = match cut.rfind(' ') {
+        Some(at) if cut[..at].chars().count() > TITLE_BLANK_FROM => &cut[..at],
+        _ => cut.as_str(),
+    };
+    format!("{}…", kept.trim_end())
+}
+
+/// `omoi/<slug>`, or the first of `-2`, `-3` … that no spec and no ref has.
+async fn free_branch(
+    tx: &mut omoi_store::Tx,
+    mirror: &Mirror,
+    slug: &str,
+) -> Result<String, CreateError> {
+    let taken: Vec<String> = specs::list(tx, i64::MAX)
+        .await?
+        .into_iter()
+        .map(|s| s.integration_branch)
+        .collect();
+    for name in slug::candidates(&format!("omoi/{slug}")) {
+        let exists = mirror.read_ref(&RefName::branch(&name)?).await?.is_some();
+        if !exists && !taken.contains(&name) {
+            return Ok(name);
+        }
+    }
+    Ok(format!("omoi/{slug}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_cut_at_blanks() {
+        assert_eq!(title("  Add\n tags "), "Add tags");
+        let long = "word ".repeat(40);
+        let cut = title(&long);
+        assert!(cut.chars().count() <= 98 && cut.ends_with("word…"), "{cut}");
+        let unbroken = "é".repeat(300);
+        assert_eq!(title(&unbroken).chars().count(), 98);
+    }
+}

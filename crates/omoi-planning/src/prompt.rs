@@ -1,0 +1,146 @@
+//! What the agent of a phase is told.
+
+use minijinja::{Environment, Value, context};
+use omoi_domain::plan::coverage::{Planned, verdict};
+use omoi_domain::plan::evaluate::criteria;
+use omoi_domain::plan::outputs::{
+    DesignOutput, Phase, RequirementsOutput, SyncOpinion, TasksOutput, section_schema,
+    submit_item_schema,
+};
+use omoi_execution::Platform;
+use omoi_execution::attempt::Brief;
+use omoi_execution::integration::output;
+use omoi_protocol::worker::{Limits, Tool};
+use omoi_runtime::BoxError;
+use omoi_sandbox::policy::inside;
+use omoi_store::phases::{self, PhaseRun};
+use omoi_store::specs::Spec;
+
+use crate::items::journal;
+
+/// Goes up whenever a prompt says something else; part of every input digest.
+pub(crate) const PROMPT_VERSION: u32 = 1;
+
+const SYSTEM: &str = include_str!("../prompts/system.md");
+const PHASE: &str = include_str!("../prompts/phase.md");
+
+/// What `phase` must make the model do.
+const fn guidance(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Explore => include_str!("../prompts/explore.md"),
+        Phase::Prd => include_str!("../prompts/prd.md"),
+        Phase::Requirements => include_str!("../prompts/requirements.md"),
+        Phase::Design => include_str!("../prompts/design.md"),
+        Phase::Tasks => include_str!("../prompts/tasks.md"),
+        Phase::Sync => include_str!("../prompts/sync.md"),
+        Phase::Complete => "",
+    }
+}
+
+/// The orders of one attempt at `phase`.
+pub(crate) async fn brief(
+    platform: &Platform,
+    spec: &Spec,
+    phase: Phase,
+    run: &PhaseRun,
+) -> Result<Brief, BoxError> {
+    let settings = &platform.settings;
+    let system = Environment::new().render_str(SYSTEM, context! { workspace => inside::WORK })?;
+    Ok(Brief {
+        subject_ref: phase.as_str().to_owned(),
+        system,
+        prompt: prompt(platform, spec, phase, run).await?,
+        tools: vec![
+            Tool::Read,
+            Tool::Glob,
+            Tool::Grep,
+            Tool::SubmitItem,
+            Tool::SubmitDone,
+        ],
+        item_schema: Some(submit_item_schema(phase)),
+        limits: Limits {
+            turns_max: settings.phase_turns_max,
+            wall_s: settings.phase_timeout.as_secs(),
+            command_s: 0,
+            result_bytes: settings.result_bytes,
+            heartbeat_s: settings.heartbeat.as_secs().max(1),
+        },
+        commit: None,
+    })
+}
+
+async fn prompt(
+    platform: &Platform,
+    spec: &Spec,
+    phase: Phase,
+    run: &PhaseRun,
+) -> Result<String, BoxError> {
+    let (runs, items) = {
+        let mut tx = platform.store.read().await?;
+        (
+            phases::of_spec(&mut tx, spec.id).await?,
+            journal(&mut tx, spec.id, phase).await?,
+        )
+    };
+    let mut inputs = Vec::new();
+    for input in phase.inputs() {
+        let stored = runs
+            .iter()
+            .find(|r| r.phase == input.as_str())
+            .and_then(|r| r.output.as_ref());
+        if let Some(stored) = stored {
+            inputs.push(context! {
+                phase => input.as_str(),
+                json => serde_json::to_string_pretty(&stored.0)?,
+            });
+        }
+    }
+    let criteria: Vec<Value> = criteria(phase)
+        .iter()
+        .map(|c| context! { name => c.name, weight => c.weight, asks => c.asks })
+        .collect();
+    let survey = match phase {
+        Phase::Explore => Some(serde_json::to_string_pretty(&spec.survey.0)?),
+        _ => None,
+    };
+    let present = match items.is_empty() {
+        true => None,
+        false => Some(serde_json::to_string_pretty(&items)?),
+    };
+    let values = context! {
+        phase => phase.as_str(),
+        title => spec.title.clone(),
+        request => spec.original_request.clone(),
+        guidance => guidance(phase),
+        criteria,
+        survey,
+        inputs,
+        computed => computed(phase, &runs)?,
+        present,
+        attempt => run.attempts,
+        feedback => run.feedback.clone(),
+        version => PROMPT_VERSION,
+        schema => serde_json::to_string(&section_schema(phase))?,
+    };
+    Ok(Environment::new().render_str(PHASE, values)?)
+}
+
+/// The traceability verdict code has reached, for the sync phase.
+fn computed(phase: Phase, runs: &[PhaseRun]) -> Result<Option<String>, serde_json::Error> {
+    if phase != Phase::Sync {
+        return Ok(None);
+    }
+    let (Some(requirements), Some(design), Some(tasks)) = (
+        output::<RequirementsOutput>(runs, Phase::Requirements),
+        output::<DesignOutput>(runs, Phase::Design),
+        output::<TasksOutput>(runs, Phase::Tasks),
+    ) else {
+        return Ok(None);
+    };
+    let planned = Planned {
+        requirements: &requirements,
+        design: &design,
+        tasks: &tasks,
+    };
+    serde_json::to_string_pretty(&verdict(planned, &SyncOpinion::default())).map(Some)
+}

@@ -1,0 +1,444 @@
+//! Applies the plan of a spec: every row of it in the caller's one transaction.
+
+mod existing;
+
+use std::collections::BTreeMap;
+
+use omoi_domain::event::{Event, SyncDone};
+use omoi_domain::id::{CheckId, CriterionId, RequirementId, TaskId, TicketId};
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::plan::coverage::Planned;
+use omoi_domain::plan::outputs::SyncOutput;
+use omoi_domain::plan::sync::{
+    CHECK_TIMEOUT_S, CheckRow, CriterionRow, RequirementRow, Row, RowKey, RowKind, SyncError,
+    SyncPlan, TaskRow, TicketRow, check_id, plan,
+};
+use omoi_domain::retry::TASK_RETRIES_MAX;
+use omoi_domain::task::TaskStatus;
+use omoi_domain::ticket::TicketStatus;
+use omoi_execution::integration::task_branch;
+use omoi_git::survey::Survey;
+use omoi_store::checks::{self, Check};
+use omoi_store::projects::{Counter, take_numbers};
+use omoi_store::requirements::{Criterion, Requirement};
+use omoi_store::specs::Spec;
+use omoi_store::tasks::{self, Task};
+use omoi_store::tickets::{self, Ticket};
+use omoi_store::{Json, StoreError, Tx};
+use serde_json::json;
+
+/// Wall time of one attempt at an ordinary task, in seconds.
+const TASK_TIMEOUT_S: i64 = 5_400;
+/// The phase planned tasks belong to.
+const PHASE: &str = "PHASE_IMPLEMENTATION";
+
+/// Why a plan was not applied; nothing is written then.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The outputs do not make rows.
+    #[error(transparent)]
+    Plan(#[from] SyncError),
+    /// Something the plan would change has begun already.
+    #[error("a person must decide on {}", .0.join(", "))]
+    Conflicts(Vec<String>),
+    /// A planned row refers to one that is not there.
+    #[error("`{0}` is not part of the plan")]
+    Unresolved(String),
+    /// The database refused.
+    #[error("the database refused")]
+    Store(#[from] StoreError),
+}
+
+/// Everything sync writes from.
+pub struct Accepted<'a> {
+    /// The accepted outputs.
+    pub planned: Planned<'a>,
+    /// The computed verdict.
+    pub verdict: &'a SyncOutput,
+    /// How proof checks ended on the base commit, by task and index.
+    pub base_exits: &'a BTreeMap<(String, usize), i32>,
+}
+
+/// Row ids by plan-local id.
+#[derive(Default)]
+struct Known {
+    requirements: BTreeMap<String, RequirementId>,
+    criteria: BTreeMap<String, CriterionId>,
+    tickets: BTreeMap<String, TicketId>,
+    tasks: BTreeMap<String, TaskId>,
+    checks: BTreeMap<String, CheckId>,
+}
+
+/// Human numbers taken for new rows, handed out in plan order.
+struct Numbers {
+    ticket: i64,
+    task: i64,
+}
+
+/// Writes what differs between the plan and the rows. The same plan again writes nothing.
+///
+/// # Errors
+/// [`ApplyError`]; the caller must roll back.
+pub async fn apply(
+    tx: &mut Tx,
+    spec: &Spec,
+    accepted: Accepted<'_>,
+) -> Result<SyncPlan, ApplyError> {
+    let exits: BTreeMap<String, i32> = accepted
+        .base_exits
+        .iter()
+        .map(|((task, n), exit)| (check_id(task, n + 1), *exit))
+        .collect();
+    let (existing, mut known) = existing::read(tx, spec).await?;
+    let plan = plan(accepted.planned, &exits, &existing)?;
+    if !plan.conflict.is_empty() {
+        let keys = plan.conflict.iter().map(|c| c.key.to_string()).collect();
+        return Err(ApplyError::Conflicts(keys));
+    }
+    let mut numbers = numbers(tx, spec, &plan).await?;
+    let mut links: BTreeMap<String, Vec<CriterionId>> = BTreeMap::new();
+    for row in &plan.create {
+        if let Row::CheckCriterion(link) = row {
+            let criterion = resolve(&known.criteria, &link.criterion)
+                .or_else(|_| planned_criterion(&plan, &mut known, tx, &link.criterion))?;
+            links.entry(link.check.clone()).or_default().push(criterion);
+        }
+    }
+    for row in &plan.create {
+        create(tx, spec, row, &mut known, &mut numbers, &links).await?;
+    }
+    for update in &plan.update {
+        change(tx, &update.row, &known).await?;
+    }
+    for key in &plan.retire {
+        retire(tx, key, &known).await?;
+    }
+    if plan.n_writes() > 0 {
+        suite(tx, spec).await?;
+        let done = SyncDone {
+            spec_id: spec.id,
+            tickets: plan.n_created(RowKind::Ticket) as u32,
+            tasks: plan.n_created(RowKind::Task) as u32,
+            requirements: plan.n_created(RowKind::Requirement) as u32,
+            criteria: plan.n_created(RowKind::Criterion) as u32,
+            checks: plan.n_created(RowKind::Check) as u32,
+            coverage_percent: accepted.verdict.spec_summary.requirement_coverage_percent,
+        };
+        tx.emit(
+            Some(spec.project_id),
+            Some(spec.id),
+            Event::SpecSyncCompleted(done),
+        );
+    }
+    Ok(plan)
+}
+
+/// The id a criterion of this plan will have; ids are handed out before the rows are written.
+fn planned_criterion(
+    plan: &SyncPlan,
+    known: &mut Known,
+    tx: &Tx,
+    local: &str,
+) -> Result<CriterionId, ApplyError> {
+    let planned = plan
+        .create
+        .iter()
+        .any(|row| matches!(row, Row::Criterion(criterion) if criterion.local_id == local));
+    if !planned {
+        return Err(ApplyError::Unresolved(local.to_owned()));
+    }
+    let id = tx.new_id();
+    known.criteria.insert(local.to_owned(), id);
+    Ok(id)
+}
+
+async fn numbers(tx: &mut Tx, spec: &Spec, plan: &SyncPlan) -> Result<Numbers, StoreError> {
+    let tickets = plan.n_created(RowKind::Ticket) as i64;
+    let tasks = plan.n_created(RowKind::Task) as i64;
+    Ok(Numbers {
+        ticket: take_numbers(tx, spec.project_id, Counter::Ticket, tickets).await?,
+        task: take_numbers(tx, spec.project_id, Counter::Task, tasks).await?,
+    })
+}
+
+fn resolve<I: Copy>(map: &BTreeMap<String, I>, local: &str) -> Result<I, ApplyError> {
+    map.get(local)
+        .copied()
+        .ok_or_else(|| ApplyError::Unresolved(local.to_owned()))
+}
+
+async fn create(
+    tx: &mut Tx,
+    spec: &Spec,
+    row: &Row,
+    known: &mut Known,
+    numbers: &mut Numbers,
+    links: &BTreeMap<String, Vec<CriterionId>>,
+) -> Result<(), ApplyError> {
+    match row {
+        Row::Requirement(row) => requirement(tx, spec, row, known).await,
+        Row::Criterion(row) => criterion(tx, spec, row, known).await,
+        Row::Ticket(row) => {
+            let number = numbers.ticket;
+            numbers.ticket += 1;
+            ticket(tx, spec, row, number, known).await
+        }
+        Row::Task(row) => {
+            let number = numbers.task;
+            numbers.task += 1;
+            task(tx, spec, row, number, known).await
+        }
+        Row::TicketEdge(edge) => {
+            let (a, b) = (
+                resolve(&known.tickets, &edge.dependent)?,
+                resolve(&known.tickets, &edge.prerequisite)?,
+            );
+            Ok(tickets::depend(tx, a, b).await?)
+        }
+        Row::TaskEdge(edge) => {
+            let (a, b) = (
+                resolve(&known.tasks, &edge.dependent)?,
+                resolve(&known.tasks, &edge.prerequisite)?,
+            );
+            Ok(tasks::depend(tx, a, b).await?)
+        }
+        Row::Check(row) => check(tx, spec, row, known, links).await,
+        // Written with their check.
+        Row::CheckCriterion(_) => Ok(()),
+    }
+}
+
+async fn requirement(
+    tx: &mut Tx,
+    spec: &Spec,
+    row: &RequirementRow,
+    known: &mut Known,
+) -> Result<(), ApplyError> {
+    let id = tx.new_id();
+    known.requirements.insert(row.local_id.clone(), id);
+    let kind = serde_json::to_value(row.kind).map_err(StoreError::Encode)?;
+    let requirement = Requirement {
+        id,
+        org_id: tx.org(),
+        spec_id: spec.id,
+        local_id: row.local_id.clone(),
+        ordinal: i64::from(row.ordinal),
+        title: row.title.clone(),
+        r#type: kind.as_str().unwrap_or_default().to_owned(),
+        priority: row.priority.as_str().to_owned(),
+        body: Json(json!({
+            "text": row.body,
+            "condition": row.condition,
+            "action": row.action,
+            "clauses": row.clauses,
+            "linked_design": row.linked_design,
+        })),
+        content_hash: row.content_hash.clone(),
+    };
+    Ok(tx.insert(&requirement).await?)
+}
+
+async fn criterion(
+    tx: &mut Tx,
+    spec: &Spec,
+    row: &CriterionRow,
+    known: &mut Known,
+) -> Result<(), ApplyError> {
+    let id = known
+        .criteria
+        .get(&row.local_id)
+        .copied()
+        .unwrap_or_else(|| tx.new_id());
+    known.criteria.insert(row.local_id.clone(), id);
+    let criterion = Criterion {
+        id,
+        org_id: tx.org(),
+        spec_id: spec.id,
+        requirement_id: resolve(&known.requirements, &row.requirement)?,
+        local_id: row.local_id.clone(),
+        ordinal: i64::from(row.ordinal),
+        body: row.body.clone(),
+        content_hash: row.content_hash.clone(),
+    };
+    Ok(tx.insert(&criterion).await?)
+}
+
+async fn ticket(
+    tx: &mut Tx,
+    spec: &Spec,
+    row: &TicketRow,
+    number: i64,
+    known: &mut Known,
+) -> Result<(), ApplyError> {
+    let ticket = Ticket {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        project_id: spec.project_id,
+        spec_id: spec.id,
+        number,
+        local_id: row.local_id.clone(),
+        ordinal: i64::from(row.ordinal),
+        title: row.title.clone(),
+        description: row.description.clone(),
+        priority: row.priority,
+        status: TicketStatus::Building,
+        state_version: 0,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+    };
+    known.tickets.insert(row.local_id.clone(), ticket.id);
+    Ok(tickets::insert(tx, &ticket).await?)
+}
+
+async fn task(
+    tx: &mut Tx,
+    spec: &Spec,
+    row: &TaskRow,
+    number: i64,
+    known: &mut Known,
+) -> Result<(), ApplyError> {
+    let id: TaskId = tx.new_id();
+    let files: Vec<String> = row
+        .files
+        .create
+        .iter()
+        .chain(&row.files.modify)
+        .cloned()
+        .collect();
+    let task = Task {
+        id,
+        org_id: tx.org(),
+        project_id: spec.project_id,
+        spec_id: spec.id,
+        ticket_id: resolve(&known.tickets, &row.ticket)?,
+        number,
+        local_id: row.local_id.clone(),
+        title: row.title.clone(),
+        description: row.description.clone(),
+        task_type: row.task_type.to_owned(),
+        phase_id: PHASE.to_owned(),
+        priority: row.priority,
+        status: TaskStatus::Pending,
+        score: 0.0,
+        level: i64::from(row.level),
+        ordinal: i64::from(row.ordinal),
+        estimated_hours: row.estimated_hours,
+        files: Json(files),
+        requirements: Json(row.requirements.clone()),
+        branch: task_branch(id, &row.title),
+        base_sha: None,
+        head_sha: None,
+        integration_state: IntegrationState::None,
+        round: 0,
+        retry_count: 0,
+        max_retries: TASK_RETRIES_MAX,
+        force_execute: false,
+        needed: true,
+        not_before: tx.now(),
+        deadline_at: None,
+        timeout_seconds: TASK_TIMEOUT_S,
+        fence: 0,
+        attempt_id: None,
+        revision: None,
+        error_class: None,
+        error_message: None,
+        blocked_reason: None,
+        parent_task_id: None,
+        discovery_depth: 0,
+        resolves_merge_id: None,
+        summary: None,
+        state_version: 0,
+        queued_at: tx.now(),
+        claimed_at: None,
+        started_at: None,
+        completed_at: None,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+    };
+    known.tasks.insert(row.local_id.clone(), id);
+    Ok(tasks::insert(tx, &task).await?)
+}
+
+async fn check(
+    tx: &mut Tx,
+    spec: &Spec,
+    row: &CheckRow,
+    known: &mut Known,
+    links: &BTreeMap<String, Vec<CriterionId>>,
+) -> Result<(), ApplyError> {
+    let check = Check {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        spec_id: spec.id,
+        task_id: Some(resolve(&known.tasks, &row.task)?),
+        ordinal: i64::from(row.ordinal),
+        kind: row.kind.as_str().to_owned(),
+        command: row.command.clone(),
+        files: Json(row.files.clone()),
+        timeout_s: i64::from(row.timeout_s),
+        base_exit: row.base_exit,
+    };
+    known.checks.insert(row.local_id.clone(), check.id);
+    let criteria = links.get(&row.local_id).map_or(&[][..], Vec::as_slice);
+    Ok(checks::insert(tx, &check, criteria).await?)
+}
+
+/// The project's own suite as a check of the whole spec, where it has one.
+async fn suite(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
+    let survey = spec.survey.0.get("survey").cloned().unwrap_or_default();
+    let survey: Survey = serde_json::from_value(survey).unwrap_or_default();
+    let Some(test) = survey.test.first() else {
+        return Ok(());
+    };
+    let stands = checks::of_spec(tx, spec.id)
+        .await?
+        .iter()
+        .any(|c| c.task_id.is_none());
+    if stands {
+        return Ok(());
+    }
+    let check = Check {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        spec_id: spec.id,
+        task_id: None,
+        ordinal: 0,
+        kind: "suite".to_owned(),
+        command: test.command.clone(),
+        files: Json(BTreeMap::new()),
+        timeout_s: i64::from(CHECK_TIMEOUT_S) * 3,
+        base_exit: None,
+    };
+    checks::insert(tx, &check, &[]).await
+}
+
+/// Changes a row nobody has begun to work on.
+async fn change(tx: &mut Tx, row: &Row, known: &Known) -> Result<(), ApplyError> {
+    match row {
+        Row::Ticket(row) => {
+            let mut ticket = tickets::get(tx, resolve(&known.tickets, &row.local_id)?).await?;
+            ticket.title.clone_from(&row.title);
+            ticket.description.clone_from(&row.description);
+            ticket.priority = row.priority;
+            Ok(tickets::save(tx, &mut ticket).await?)
+        }
+        Row::Task(row) => {
+            let mut task = tasks::get(tx, resolve(&known.tasks, &row.local_id)?).await?;
+            task.title.clone_from(&row.title);
+            task.description.clone_from(&row.description);
+            task.priority = row.priority;
+            Ok(tasks::save(tx, &mut task).await?)
+        }
+        other => Err(ApplyError::Conflicts(vec![other.key().to_string()])),
+    }
+}
+
+/// Takes a row that left the plan out of the work; nothing is deleted.
+async fn retire(tx: &mut Tx, key: &RowKey, known: &Known) -> Result<(), ApplyError> {
+    if key.kind != RowKind::Task {
+        return Err(ApplyError::Conflicts(vec![key.to_string()]));
+    }
+    let mut task = tasks::get(tx, resolve(&known.tasks, &key.local_id)?).await?;
+    let reason = Some("retired: no longer part of the plan".to_owned());
+    Ok(tasks::transition(tx, &mut task, TaskStatus::Cancelled, reason).await?)
+}
