@@ -1,1 +1,26 @@
-//! Config, clock, process lifecycle, reconciler driver, event bus, telemetry
+#![doc = include_str!("../README.md")]
+
+pub mod clock;
+pub mod rng;
+
+pub mod ids;
+
+pub mod config;
+
+pub mod telemetry;
+
+pub mod lifecycle;
+
+pub mod reconcile;
+
+pub mod bus;
+
+pub mod files;
+
+#[cfg(feature = "crash-points")]
+pub mod crash;
+
+mod sync;
+
+/// Any error, where the code that meets it only logs and retries.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,38 @@
+//! The bus inside one process.
+
+use futures::future::BoxFuture;
+use tokio::sync::broadcast;
+
+use super::{BACKLOG_MAX, Bus, BusError, Hint, Subscription, check};
+
+/// Hints among the tasks of one process; clones are the same bus.
+#[derive(Clone, Debug)]
+pub struct LocalBus(broadcast::Sender<Hint>);
+
+impl LocalBus {
+    /// A bus without subscribers.
+    pub fn new() -> Self {
+        Self(broadcast::channel(BACKLOG_MAX).0)
+    }
+}
+
+impl Default for LocalBus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bus for LocalBus {
+    fn publish(&self, hint: Hint) -> BoxFuture<'_, Result<(), BusError>> {
+        Box::pin(async move {
+            check(&hint)?;
+            // Without a subscriber there is nobody to tell.
+            let _ = self.0.send(hint);
+            Ok(())
+        })
+    }
+
+    fn subscribe(&self) -> Subscription {
+        Subscription(self.0.subscribe())
+    }
+}

@@ -1,0 +1,333 @@
+//! Every key this program reads. Each `static` is typed: `config.get(&keys::LLM_MODEL)`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::{Config, Items, Key, Kind, LoadError, Section, Spec, Surroundings, Table};
+use crate::choice;
+
+choice! {
+    /// Who answers model requests.
+    ModelMode {
+        /// A provider or local endpoint.
+        Live = "live",
+        /// The scripted server.
+        Simulated = "simulated",
+    }
+}
+
+choice! {
+    /// Which sandbox to use.
+    SandboxProvider {
+        /// The best one that works here.
+        Auto = "auto",
+        /// Namespaces by bubblewrap.
+        Bubblewrap = "bubblewrap",
+        /// A plain process, which holds nothing back.
+        Process = "process",
+    }
+}
+
+choice! {
+    /// How a log line looks.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object per line.
+        Json = "json",
+    }
+}
+
+/// The properties a sandbox can hold and a floor can demand.
+pub const SANDBOX_PROPERTIES: &[&str] = &[
+    "files",
+    "protected_paths",
+    "identity",
+    "processes",
+    "network",
+    "devices",
+    "kernel",
+    "amounts",
+];
+
+const HTTP: &[&str] = &["http", "https"];
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const TIB: u64 = 1 << 40;
+const DAY: u64 = 86_400;
+const USD: Kind = Kind::Float {
+    min: 0.0,
+    max: 1_000_000.0,
+};
+const SHARE: Kind = Kind::Float { min: 0.0, max: 1.0 };
+const TIME: Kind = Kind::Seconds { min: 1, max: DAY };
+
+const fn int(min: i64, max: i64) -> Kind {
+    Kind::Int { min, max }
+}
+
+const fn bytes(min: u64, max: u64) -> Kind {
+    Kind::Bytes { min, max }
+}
+
+macro_rules! sections {
+    ($($name:ident = $text:literal, $prefix:literal;)+) => {
+        $(static $name: Section = Section { name: $text, prefix: $prefix };)+
+    };
+}
+
+macro_rules! keys {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $key:expr;)+) => {
+        $($(#[doc = $doc])+ pub static $name: Key<$type> = $key.doc(concat!($($doc),+).trim_ascii());)+
+
+        /// The keys of this program and the rules between them.
+        pub static TABLE: Table = Table {
+            keys: &[$(&$name.spec),+],
+            rules: &[weights_sum_to_one],
+        };
+    };
+}
+
+sections! {
+    DATA = "data", "DATA_";
+    LOG = "log", "LOG_";
+    DATABASE = "database", "DATABASE_";
+    REDIS = "redis", "REDIS_";
+    SERVER = "server", "SERVER_";
+    LLM = "llm", "LLM_";
+    ANTHROPIC = "anthropic", "ANTHROPIC_";
+    OPENAI = "openai", "OPENAI_";
+    TASK_QUEUE = "task_queue", "TQ_";
+    LIMITS = "limits", "";
+    SPEC = "spec", "SPEC_CFG_";
+    AGENT = "agent", "AGENT_";
+    VALIDATION = "validation", "VALIDATION_";
+    SANDBOX = "sandbox", "SANDBOX_";
+    DISCOVERY = "discovery", "DISCOVERY_";
+    MONITORING = "monitoring", "MONITORING_";
+}
+
+keys! {
+    /// Folder for the database, mirrors and workspaces.
+    DATA_DIR: PathBuf = Key::new(&DATA, "dir", Kind::Path, "")
+        .derived("`omoios` in the user's data folder", default_data_dir)
+        .env("OMOI_DATA_DIR").closed_to_project();
+
+    /// What to log, as in `warn,omoi=debug`.
+    LOG_FILTER: String = Key::new(&LOG, "filter", Kind::Text, "warn,omoi=info").env("OMOI_LOG");
+    /// How a log line looks.
+    LOG_FORMAT: LogFormat = Key::choice(&LOG, "format", "text").env("OMOI_LOG_FORMAT");
+
+    /// Where the truth is kept.
+    DATABASE_URL: String = Key::new(&DATABASE, "url", Kind::Url(&["sqlite", "postgres", "postgresql"]), "")
+        .derived("`omoios.db` in the data folder", default_database_url).closed_to_project();
+    /// Connections kept open to PostgreSQL.
+    DATABASE_POOL_SIZE: u32 = Key::new(&DATABASE, "pool_size", int(1, 500), "5").closed_to_project();
+    /// How long to wait for a free connection.
+    DATABASE_POOL_TIMEOUT: Duration = Key::new(&DATABASE, "pool_timeout", TIME, "30").closed_to_project();
+    /// How long one statement may take.
+    DATABASE_COMMAND_TIMEOUT: Duration = Key::new(&DATABASE, "command_timeout", TIME, "30").closed_to_project();
+    /// How long connecting may take.
+    DATABASE_CONNECT_TIMEOUT: Duration = Key::new(&DATABASE, "connect_timeout", TIME, "10").closed_to_project();
+
+    /// The server that carries hints between processes; empty keeps them in this one.
+    REDIS_URL: Option<String> = Key::new(&REDIS, "url", Kind::Url(&["redis", "rediss", "redis+unix"]), "")
+        .closed_to_project();
+    /// Keeps deployments on one server apart.
+    REDIS_KEY_PREFIX: String = Key::new(&REDIS, "key_prefix", Kind::Text, "omoi").closed_to_project();
+
+    /// The address to listen at.
+    SERVER_HOST: String = Key::new(&SERVER, "host", Kind::Text, "127.0.0.1").closed_to_project();
+    /// The port to listen at; 0 takes a free one.
+    SERVER_PORT: u16 = Key::new(&SERVER, "port", int(0, 65_535), "8000").closed_to_project();
+
+    /// Who answers model requests.
+    LLM_MODE: ModelMode = Key::choice(&LLM, "mode", "live");
+    /// The script of the simulated model.
+    LLM_SCENARIO: Option<PathBuf> = Key::new(&LLM, "scenario", Kind::Path, "");
+    /// The model to ask; empty takes the default of the first provider with a key.
+    LLM_MODEL: Option<String> = Key::new(&LLM, "model", Kind::Text, "");
+    /// An OpenAI-compatible endpoint to ask instead of a provider.
+    LLM_BASE_URL: Option<String> = Key::new(&LLM, "base_url", Kind::Url(HTTP), "").closed_to_project();
+    /// The key for that endpoint.
+    LLM_API_KEY: Option<SecretString> = Key::new(&LLM, "api_key", Kind::Secret, "");
+    /// How long one model call may take.
+    LLM_TIMEOUT: Duration = Key::new(&LLM, "timeout_seconds", Kind::Seconds { min: 1, max: 3_600 }, "120");
+    /// Model calls under way at once.
+    LLM_MAX_CALLS: u32 = Key::new(&LLM, "max_calls", int(1, 1_000), "12");
+
+    /// An Anthropic API key.
+    ANTHROPIC_API_KEY: Option<SecretString> = Key::new(&ANTHROPIC, "api_key", Kind::Secret, "");
+    /// A bearer token for an Anthropic-compatible endpoint.
+    ANTHROPIC_AUTH_TOKEN: Option<SecretString> = Key::new(&ANTHROPIC, "auth_token", Kind::Secret, "");
+    /// A token of a Claude subscription; preferred over the key.
+    ANTHROPIC_OAUTH_TOKEN: Option<SecretString> = Key::new(&ANTHROPIC, "oauth_token", Kind::Secret, "")
+        .env("CLAUDE_CODE_OAUTH_TOKEN");
+    /// The Anthropic endpoint.
+    ANTHROPIC_BASE_URL: String = Key::new(&ANTHROPIC, "base_url", Kind::Url(HTTP), "https://api.anthropic.com")
+        .closed_to_project();
+    /// The model to ask there.
+    ANTHROPIC_MODEL: String = Key::new(&ANTHROPIC, "model", Kind::Text, "claude-sonnet-4-5-20250929");
+    /// The most tokens in one answer.
+    ANTHROPIC_MAX_TOKENS: u32 = Key::new(&ANTHROPIC, "max_tokens", int(1, 1_000_000), "64000");
+    /// The tokens the model can take in.
+    ANTHROPIC_CONTEXT_LENGTH: u32 = Key::new(&ANTHROPIC, "context_length", int(1_000, 10_000_000), "200000");
+
+    /// A key for OpenAI or a compatible provider.
+    OPENAI_API_KEY: Option<SecretString> = Key::new(&OPENAI, "api_key", Kind::Secret, "");
+    /// The endpoint of that provider.
+    OPENAI_BASE_URL: String = Key::new(&OPENAI, "base_url", Kind::Url(HTTP), "https://api.openai.com/v1")
+        .closed_to_project();
+    /// The model to ask there.
+    OPENAI_MODEL: Option<String> = Key::new(&OPENAI, "model", Kind::Text, "");
+
+    /// Weight of the priority in a task's score.
+    TQ_W_P: f64 = Key::new(&TASK_QUEUE, "w_p", SHARE, "0.45");
+    /// Weight of the age.
+    TQ_W_A: f64 = Key::new(&TASK_QUEUE, "w_a", SHARE, "0.20");
+    /// Weight of the deadline.
+    TQ_W_D: f64 = Key::new(&TASK_QUEUE, "w_d", SHARE, "0.15");
+    /// Weight of the tasks it blocks.
+    TQ_W_B: f64 = Key::new(&TASK_QUEUE, "w_b", SHARE, "0.15");
+    /// Weight of the retries.
+    TQ_W_R: f64 = Key::new(&TASK_QUEUE, "w_r", SHARE, "0.05");
+    /// The age that counts in full.
+    TQ_AGE_CEILING: Duration = Key::new(&TASK_QUEUE, "age_ceiling", TIME, "3600");
+    /// How long before a deadline a task becomes urgent.
+    TQ_SLA_URGENCY_WINDOW: Duration = Key::new(&TASK_QUEUE, "sla_urgency_window", TIME, "900");
+    /// The factor for urgent tasks.
+    TQ_SLA_BOOST_MULTIPLIER: f64 = Key::new(&TASK_QUEUE, "sla_boost_multiplier", Kind::Float { min: 1.0, max: 10.0 }, "1.25");
+    /// The age from which a task starves.
+    TQ_STARVATION_LIMIT: Duration = Key::new(&TASK_QUEUE, "starvation_limit", TIME, "7200");
+    /// The least score of a starving task.
+    TQ_STARVATION_FLOOR_SCORE: f64 = Key::new(&TASK_QUEUE, "starvation_floor_score", SHARE, "0.6");
+    /// The number of blocked tasks that counts in full.
+    TQ_BLOCKER_CEILING: u32 = Key::new(&TASK_QUEUE, "blocker_ceiling", int(1, 1_000), "10");
+    /// Candidates looked at per pass.
+    MAX_QUEUE_SCAN_BATCH: u32 = Key::new(&TASK_QUEUE, "max_scan_batch", int(1, 10_000), "200").env("MAX_QUEUE_SCAN_BATCH");
+
+    /// Tasks of one project that hold a slot at once.
+    MAX_CONCURRENT_TASKS_PER_PROJECT: u32 = Key::new(&LIMITS, "max_concurrent_tasks_per_project", int(1, 1_000), "5");
+    /// Tasks of all projects that hold a slot at once.
+    MAX_CONCURRENT_AGENTS: u32 = Key::new(&LIMITS, "max_concurrent_agents", int(1, 10_000), "10").closed_to_project();
+
+    /// Model turns of one planning attempt.
+    SPEC_MAX_TURNS: u32 = Key::new(&SPEC, "max_turns", int(1, 1_000), "65");
+    /// How long one planning attempt may take.
+    SPEC_PHASE_TIMEOUT: Duration = Key::new(&SPEC, "phase_timeout_seconds", TIME, "900");
+    /// Attempts at one phase.
+    SPEC_MAX_ATTEMPTS: u32 = Key::new(&SPEC, "max_attempts", int(1, 10), "3");
+    /// What one phase may cost.
+    SPEC_PHASE_BUDGET_USD: f64 = Key::new(&SPEC, "phase_budget_usd", USD, "10");
+    /// What planning one spec may cost.
+    SPEC_TOTAL_BUDGET_USD: f64 = Key::new(&SPEC, "total_budget_usd", USD, "50");
+    /// Time between signs of life of a planning attempt.
+    SPEC_HEARTBEAT_INTERVAL: Duration = Key::new(&SPEC, "heartbeat_interval", TIME, "30");
+    /// The score a phase needs to pass its gate.
+    SPEC_PASS_THRESHOLD: f64 = Key::new(&SPEC, "pass_threshold", SHARE, "0.70");
+    /// The score a rendered file needs.
+    SPEC_ARTIFACT_THRESHOLD: f64 = Key::new(&SPEC, "artifact_threshold", SHARE, "0.80");
+
+    /// Time between signs of life of an agent.
+    AGENT_HEARTBEAT_INTERVAL: Duration = Key::new(&AGENT, "heartbeat_interval", TIME, "15");
+    /// How long one attempt at a task may take.
+    AGENT_TASK_TIMEOUT: Duration = Key::new(&AGENT, "task_timeout_seconds", TIME, "5400");
+    /// Model turns of one pass.
+    AGENT_MAX_TURNS: u32 = Key::new(&AGENT, "max_turns", int(1, 1_000), "50");
+    /// Passes of one attempt.
+    AGENT_MAX_ITERATIONS: u32 = Key::new(&AGENT, "max_iterations", int(1, 100), "10");
+    /// Errors in a row that end an attempt.
+    AGENT_MAX_CONSECUTIVE_ERRORS: u32 = Key::new(&AGENT, "max_consecutive_errors", int(1, 100), "3");
+    /// What one attempt may cost.
+    AGENT_MAX_BUDGET_USD: f64 = Key::new(&AGENT, "max_budget_usd", USD, "20");
+    /// How long one tool call may take.
+    AGENT_TOOL_TIMEOUT: Duration = Key::new(&AGENT, "tool_timeout_seconds", TIME, "600");
+
+    /// Times a task is sent back before it fails.
+    VALIDATION_MAX_ROUNDS: u32 = Key::new(&VALIDATION, "max_rounds", int(1, 50), "3");
+    /// How long one check may take.
+    VALIDATION_CHECK_TIMEOUT: Duration = Key::new(&VALIDATION, "check_timeout_seconds", TIME, "600");
+
+    /// Which sandbox to use.
+    SANDBOX_PROVIDER: SandboxProvider = Key::choice(&SANDBOX, "provider", "auto").closed_to_project();
+    /// What a sandbox must hold, or work in it is refused.
+    SANDBOX_FLOOR: Vec<String> = Key::new(&SANDBOX, "floor", Kind::List(Items::Words(SANDBOX_PROPERTIES)), "files,identity,processes,network")
+        .closed_to_project();
+    /// Further folders every sandbox may read.
+    SANDBOX_READ_ONLY: Vec<PathBuf> = Key::new(&SANDBOX, "read_only", Kind::List(Items::Paths), "");
+    /// Memory of one sandbox.
+    SANDBOX_MEMORY: u64 = Key::new(&SANDBOX, "memory_bytes", bytes(64 * MIB, 4 * TIB), "4 GiB").closed_to_project();
+    /// Processes in one sandbox.
+    SANDBOX_PROCESSES: u32 = Key::new(&SANDBOX, "processes", int(8, 100_000), "512").closed_to_project();
+    /// Processor cores of one sandbox.
+    SANDBOX_CPUS: f64 = Key::new(&SANDBOX, "cpus", Kind::Float { min: 0.1, max: 1_024.0 }, "2").closed_to_project();
+    /// The largest file a sandbox may write.
+    SANDBOX_FILE_SIZE: u64 = Key::new(&SANDBOX, "file_bytes", bytes(MIB, 4 * TIB), "2 GiB").closed_to_project();
+    /// Files one process in a sandbox may hold open.
+    SANDBOX_OPEN_FILES: u32 = Key::new(&SANDBOX, "open_files", int(64, 1_000_000), "4096").closed_to_project();
+    /// What a workspace may hold.
+    SANDBOX_WORKSPACE: u64 = Key::new(&SANDBOX, "workspace_bytes", bytes(16 * MIB, 64 * TIB), "10 GiB").closed_to_project();
+    /// What the temporary folder of a sandbox may hold.
+    SANDBOX_TEMP: u64 = Key::new(&SANDBOX, "temp_bytes", bytes(MIB, TIB), "1 GiB").closed_to_project();
+    /// Output kept of one command.
+    SANDBOX_OUTPUT: u64 = Key::new(&SANDBOX, "output_bytes", bytes(4 * KIB, 1024 * MIB), "10 MiB").closed_to_project();
+
+    /// How many discoveries may lead to one another.
+    DISCOVERY_DEPTH_CAP: u32 = Key::new(&DISCOVERY, "depth_cap", int(0, 100), "3");
+    /// Discoveries of one task.
+    DISCOVERY_PER_TASK_CAP: u32 = Key::new(&DISCOVERY, "per_task_cap", int(0, 1_000), "5");
+    /// Discoveries of one spec.
+    DISCOVERY_PER_SPEC_CAP: u32 = Key::new(&DISCOVERY, "per_spec_cap", int(0, 10_000), "20");
+
+    /// How often hot queues are read without a hint.
+    MONITORING_POLL_INTERVAL: Duration = Key::new(&MONITORING, "poll_interval_seconds", Kind::Seconds { min: 0, max: 60 }, "1").closed_to_project();
+    /// How often everything else is read without a hint.
+    MONITORING_SWEEP_INTERVAL: Duration = Key::new(&MONITORING, "sweep_interval_seconds", TIME, "30").closed_to_project();
+    /// How often stale tasks are looked for.
+    MONITORING_STALE_CHECK_INTERVAL: Duration = Key::new(&MONITORING, "stale_check_interval_seconds", TIME, "15").closed_to_project();
+    /// Silence after which an agent is taken for dead.
+    MONITORING_HEARTBEAT_TIMEOUT: Duration = Key::new(&MONITORING, "heartbeat_timeout_seconds", TIME, "120").closed_to_project();
+    /// How long a claimed task may take to get its sandbox.
+    MONITORING_CLAIM_TIMEOUT: Duration = Key::new(&MONITORING, "claim_timeout_seconds", TIME, "60").closed_to_project();
+}
+
+fn default_data_dir(around: &Surroundings<'_>) -> Option<String> {
+    let folder = around.data_home.as_ref()?.join("omoios");
+    folder.into_os_string().into_string().ok()
+}
+
+fn default_database_url(around: &Surroundings<'_>) -> Option<String> {
+    let path = around.config.get(&DATA_DIR).join("omoios.db");
+    let path = path.to_str()?;
+    // The only characters that mean something else in such an address.
+    let path = path
+        .replace('%', "%25")
+        .replace('?', "%3F")
+        .replace('#', "%23");
+    Some(format!("sqlite://{path}"))
+}
+
+fn weights_sum_to_one(config: &Config) -> Result<(), LoadError> {
+    let weights = [&TQ_W_P, &TQ_W_A, &TQ_W_D, &TQ_W_B, &TQ_W_R];
+    let sum: f64 = weights.iter().map(|key| config.get(key)).sum();
+    if (sum - 1.0).abs() <= 1e-6 {
+        return Ok(());
+    }
+    Err(LoadError::Rule {
+        rule: "the task queue's weights must sum to 1".to_owned(),
+        found: format!(
+            "they sum to {sum}: {}",
+            told(config, &weights.map(|key| &key.spec))
+        ),
+    })
+}
+
+/// `section.key=value (place)` for each.
+fn told(config: &Config, specs: &[&Spec]) -> String {
+    let one =
+        |entry: &super::Entry| format!("{}={} ({})", entry.spec.path(), entry.value, entry.origin);
+    let entries = specs.iter().filter_map(|spec| config.entry(spec));
+    entries.map(one).collect::<Vec<_>>().join(", ")
+}

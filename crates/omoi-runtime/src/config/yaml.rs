@@ -1,0 +1,158 @@
+//! A YAML layer, read against the key table so that every value keeps its own spelling and line.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use super::Table;
+use super::error::LoadError;
+use super::key::Spec;
+use super::value::{Kind, Raw};
+
+/// One thing found in a file.
+pub(super) enum Found {
+    /// A value of a known key.
+    Value {
+        spec: &'static Spec,
+        raw: Raw,
+        line: u64,
+    },
+    /// A section nobody reads.
+    Section { name: String, line: u64 },
+    /// A key nobody reads.
+    Key {
+        section: &'static str,
+        name: String,
+        line: u64,
+    },
+}
+
+/// Reads `text`; keys set to null count as not written.
+pub(super) fn parse(
+    table: &'static Table,
+    path: &Path,
+    text: &str,
+) -> Result<Vec<Found>, LoadError> {
+    let mut found = Vec::new();
+    let options = serde_saphyr::options! { with_snippet: false };
+    let root = Root {
+        table,
+        found: &mut found,
+    };
+    serde_saphyr::with_deserializer_from_str_with_options(text, options, |yaml| {
+        root.deserialize(yaml)
+    })
+    .map_err(|source| LoadError::Yaml {
+        path: path.to_owned(),
+        line: source.location().map_or(1, |location| location.line()),
+        source: Box::new(source),
+    })?;
+    Ok(found)
+}
+
+/// The whole document: sections by name.
+struct Root<'a> {
+    table: &'static Table,
+    found: &'a mut Vec<Found>,
+}
+
+impl<'de> DeserializeSeed<'de> for Root<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, yaml: D) -> Result<(), D::Error> {
+        yaml.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Root<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping of sections")
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, yaml: D) -> Result<(), D::Error> {
+        yaml.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<Spanned<String>>()? {
+            match self.table.section(&name.value) {
+                Some(section) => map.next_value_seed(InSection {
+                    table: self.table,
+                    section,
+                    found: &mut *self.found,
+                })?,
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                    self.found.push(Found::Section {
+                        line: name.referenced.line(),
+                        name: name.value,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One section: keys by name.
+struct InSection<'a> {
+    table: &'static Table,
+    section: &'static str,
+    found: &'a mut Vec<Found>,
+}
+
+impl<'de> DeserializeSeed<'de> for InSection<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, yaml: D) -> Result<(), D::Error> {
+        yaml.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for InSection<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a mapping of the keys of `{}`", self.section)
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, yaml: D) -> Result<(), D::Error> {
+        yaml.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<Spanned<String>>()? {
+            let line = name.referenced.line();
+            let Some(spec) = self.table.key(self.section, &name.value) else {
+                map.next_value::<IgnoredAny>()?;
+                self.found.push(Found::Key {
+                    section: self.section,
+                    name: name.value,
+                    line,
+                });
+                continue;
+            };
+            // Asking for strings keeps `1.20` or `no` as written; the key's kind reads them.
+            let raw = match spec.kind {
+                Kind::List(_) => map.next_value::<Option<Vec<String>>>()?.map(Raw::List),
+                _ => map.next_value::<Option<String>>()?.map(Raw::Scalar),
+            };
+            if let Some(raw) = raw {
+                self.found.push(Found::Value { spec, raw, line });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,283 @@
+//! The one place that starts tasks, and the two-stage stop that awaits them all.
+//!
+//! Two tokens: *soft* means finish what you hold and return, *hard* means every task is dropped at
+//! its next await point. The first signal is soft; the second, or the end of the grace time, is
+//! hard. A kill at any instant is a normal way to stop, so nothing here saves state.
+
+mod task;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, info, info_span, warn};
+
+pub use self::task::{BlockingPanicked, Outcome, Task};
+use self::task::{Entry, Running, ended};
+use crate::BoxError;
+use crate::clock::Clocked;
+use crate::sync::lock;
+
+/// How long a soft stop may take before it turns hard.
+pub const GRACE: Duration = Duration::from_secs(30);
+/// How long blocking work may hold up the exit after a hard stop.
+pub const HARD_GRACE: Duration = Duration::from_secs(5);
+
+/// What a task is called in logs and in the list of what is still running.
+pub type Name = Cow<'static, str>;
+
+/// What the failure of a task means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The process cannot do its job without it: an error or a panic stops the process softly.
+    Critical,
+    /// One unit of work: an error or a panic is logged and ends only itself.
+    Work,
+}
+
+/// Why the process stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The operating system asked for it.
+    Signal(&'static str),
+    /// The program came to its end.
+    Requested,
+    /// A critical task returned an error or panicked.
+    Failed {
+        /// The task.
+        name: Name,
+        /// Its error with every cause, or the panic's message.
+        error: String,
+    },
+}
+
+/// How the process stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Why it began to stop.
+    pub cause: Cause,
+    /// Whether tasks had to be dropped.
+    pub forced: bool,
+    /// Blocking work that did not end in time.
+    pub left: Vec<Name>,
+}
+
+/// Owns every task of the process; ends when they have all ended.
+#[derive(Debug)]
+pub struct Lifecycle {
+    handle: Handle,
+    grace: Duration,
+}
+
+/// Starts tasks and tells them when to stop; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    clock: Clocked,
+    tracker: TaskTracker,
+    soft: CancellationToken,
+    hard: CancellationToken,
+    /// The first one wins.
+    cause: Mutex<Option<Cause>>,
+    running: Running,
+}
+
+impl Lifecycle {
+    /// A lifecycle that gives a soft stop [`GRACE`].
+    pub fn new(clock: Clocked) -> Self {
+        let soft = CancellationToken::new();
+        Self {
+            handle: Handle(Arc::new(Inner {
+                clock,
+                tracker: TaskTracker::new(),
+                soft,
+                hard: CancellationToken::new(),
+                cause: Mutex::new(None),
+                running: Arc::new(Mutex::new(BTreeMap::new())),
+            })),
+            grace: GRACE,
+        }
+    }
+
+    /// Changes the time a soft stop may take.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// The handle to start tasks with.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Runs until SIGTERM, SIGINT, [`Handle::stop`] or the failure of a critical task, then until
+    /// everything started has ended.
+    ///
+    /// # Errors
+    /// Returns the system's error when the signal handlers cannot be installed.
+    pub async fn run_until_signal(self) -> std::io::Result<Exit> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let signals = stream::poll_fn(move |cx| {
+            if terminate.poll_recv(cx).is_ready() {
+                Poll::Ready(Some("SIGTERM"))
+            } else if interrupt.poll_recv(cx).is_ready() {
+                Poll::Ready(Some("SIGINT"))
+            } else {
+                Poll::Pending
+            }
+        });
+        Ok(self.run(signals).await)
+    }
+
+    /// As [`run_until_signal`](Self::run_until_signal), with signals from anywhere.
+    pub async fn run(self, signals: impl Stream<Item = &'static str> + Send) -> Exit {
+        let Inner {
+            clock,
+            tracker,
+            soft,
+            hard,
+            ..
+        } = &*self.handle.0;
+        // A stream that ended asks for nothing any more.
+        let mut signals = pin!(signals.chain(stream::pending()));
+
+        // Both branches may be dropped: a stream keeps its place, a token its state.
+        tokio::select! {
+            Some(name) = signals.next() => self.handle.begin_stop(Cause::Signal(name)),
+            () = soft.cancelled() => {}
+        }
+        tracker.close();
+        info!(
+            tasks = tracker.len(),
+            grace_s = self.grace.as_secs(),
+            "Stopping softly"
+        );
+
+        // Nothing is lost when a branch is dropped: the tracker counts on its own.
+        let forced = tokio::select! {
+            biased;
+            () = tracker.wait() => false,
+            Some(_) = signals.next() => true,
+            () = hard.cancelled() => true,
+            () = clock.sleep(self.grace) => true,
+        };
+        hard.cancel();
+        if forced {
+            warn!(tasks = ?self.handle.running(), "Stopping hard");
+            tokio::select! {
+                biased;
+                () = tracker.wait() => {}
+                () = clock.sleep(HARD_GRACE) => {}
+            }
+        }
+        let cause = lock(&self.handle.0.cause).take();
+        Exit {
+            cause: cause.unwrap_or(Cause::Requested),
+            forced,
+            left: self.handle.running(),
+        }
+    }
+}
+
+impl Handle {
+    /// Starts `future`. The returned [`Task`] may be dropped; the task goes on and is awaited at
+    /// the end of the process.
+    pub fn spawn<F>(&self, name: impl Into<Name>, kind: Kind, future: F) -> Task
+    where
+        F: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        let name = name.into();
+        let span = info_span!(parent: None, "task", name = %name);
+        let entry = Entry::add(&self.0.running, name.clone());
+        let (done, outcome) = oneshot::channel();
+        let handle = self.clone();
+        let work = async move {
+            let _entry = entry;
+            // Dropping the future is what a hard stop means.
+            let outcome = tokio::select! {
+                biased;
+                () = handle.0.hard.cancelled() => Outcome::Cancelled,
+                result = AssertUnwindSafe(future).catch_unwind() => {
+                    let (outcome, error) = ended(&name, result);
+                    if let (Kind::Critical, Some(error)) = (kind, error) {
+                        handle.begin_stop(Cause::Failed { name, error });
+                    }
+                    outcome
+                }
+            };
+            // Nobody may be waiting.
+            let _ = done.send(outcome);
+        };
+        self.0.tracker.spawn(work.instrument(span));
+        Task::new(outcome)
+    }
+
+    /// Runs blocking or CPU-heavy `work` off the async threads.
+    ///
+    /// It cannot be stopped: when the caller goes away it still runs to its end, and the process
+    /// waits for it up to [`HARD_GRACE`] after a hard stop.
+    ///
+    /// # Errors
+    /// Returns [`BlockingPanicked`] when `work` panicked.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        name: impl Into<Name>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, BlockingPanicked> {
+        let name = name.into();
+        let entry = Entry::add(&self.0.running, name.clone());
+        let joined = self.0.tracker.spawn_blocking(move || {
+            let _entry = entry;
+            work()
+        });
+        joined.await.map_err(|_| BlockingPanicked { name })
+    }
+
+    /// Ends when a soft stop begins: claim nothing new, finish what you hold, return.
+    pub fn soft(&self) -> CancellationToken {
+        self.0.soft.clone()
+    }
+
+    /// Ends when a hard stop begins; tasks are dropped then, so only what outlives its task
+    /// (a child process) needs it.
+    pub fn hard(&self) -> CancellationToken {
+        self.0.hard.clone()
+    }
+
+    /// Begins a soft stop because the program's work is done.
+    pub fn stop(&self) {
+        self.begin_stop(Cause::Requested);
+    }
+
+    /// Begins a hard stop.
+    pub fn stop_now(&self) {
+        self.begin_stop(Cause::Requested);
+        self.0.hard.cancel();
+    }
+
+    /// The names of what runs now, oldest first.
+    pub fn running(&self) -> Vec<Name> {
+        lock(&self.0.running).values().cloned().collect()
+    }
+
+    fn begin_stop(&self, cause: Cause) {
+        lock(&self.0.cause).get_or_insert(cause);
+        self.0.soft.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests;

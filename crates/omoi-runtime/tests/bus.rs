@@ -1,0 +1,271 @@
+//! One contract for both buses, and what only the networked one can suffer.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use omoi_runtime::bus::{
+    BACKLOG_MAX, Bus, BusError, Hint, LocalBus, RedisBus, RedisOptions, Subscription,
+};
+use omoi_runtime::clock::{Clocked, ManualClock, SystemClock};
+use omoi_runtime::lifecycle::Lifecycle;
+use omoi_runtime::rng::Rng;
+use omoi_testkit::redis;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn hint(topic: &str, seq: i64) -> Hint {
+    let topic = topic.to_owned();
+    Hint::Appended { topic, seq }
+}
+
+async fn next(subscription: &mut Subscription) -> Hint {
+    let received = tokio::time::timeout(SOON, subscription.recv()).await;
+    received
+        .expect("a hint should come")
+        .expect("the bus should live")
+}
+
+/// Publishes until `subscription` hears it: a networked subscriber may not be connected yet.
+async fn connected(bus: &dyn Bus, subscription: &mut Subscription) {
+    let deadline = tokio::time::Instant::now() + SOON;
+    loop {
+        assert!(tokio::time::Instant::now() < deadline, "never connected");
+        let _ = bus.publish(hint("probe", 0)).await;
+        let answer = tokio::time::timeout(Duration::from_millis(50), async {
+            while subscription.recv().await.unwrap() != hint("probe", 0) {}
+        });
+        if answer.await.is_ok() {
+            break;
+        }
+    }
+    // Probes still under way are followed by this mark.
+    bus.publish(hint("mark", 0)).await.unwrap();
+    while next(subscription).await != hint("mark", 0) {}
+}
+
+/// What every bus promises; `one` and `two` are two ends of the same bus.
+async fn contract(one: &dyn Bus, two: &dyn Bus) {
+    let mut near = one.subscribe();
+    let mut far = two.subscribe();
+    connected(one, &mut far).await;
+    connected(one, &mut near).await;
+    connected(two, &mut near).await;
+    one.publish(hint("drained", 0)).await.unwrap();
+    for subscription in [&mut near, &mut far] {
+        while next(subscription).await != hint("drained", 0) {}
+    }
+
+    // In order, to every end, the publisher's own included.
+    for seq in 1..=20 {
+        one.publish(hint("outbox:acme", seq)).await.unwrap();
+    }
+    two.publish(Hint::Resync).await.unwrap();
+    for subscription in [&mut near, &mut far] {
+        let mut seen = Vec::new();
+        for _ in 0..21 {
+            seen.push(next(subscription).await);
+        }
+        let (resyncs, appended): (Vec<_>, Vec<_>) =
+            seen.into_iter().partition(|hint| *hint == Hint::Resync);
+        assert_eq!(resyncs.len(), 1);
+        assert_eq!(
+            appended,
+            (1..=20)
+                .map(|seq| hint("outbox:acme", seq))
+                .collect::<Vec<_>>()
+        );
+    }
+
+    // A subscriber who falls behind is told to read again, then goes on with the newest.
+    let n = i64::try_from(BACKLOG_MAX).unwrap() * 2;
+    let mut watcher = two.subscribe();
+    for seq in 1..=n {
+        one.publish(hint("flood", seq)).await.unwrap();
+    }
+    while next(&mut watcher).await != hint("flood", n) {}
+    assert_eq!(next(&mut far).await, Hint::Resync);
+    while next(&mut far).await != hint("flood", n) {}
+    while next(&mut near).await != hint("flood", n) {}
+
+    // A late subscriber hears nothing old.
+    let mut late = one.subscribe();
+    one.publish(hint("fresh", 1)).await.unwrap();
+    assert_eq!(next(&mut late).await, hint("fresh", 1));
+
+    let long = "x".repeat(101);
+    for bad in ["", "Upper", "with space", "é", &long] {
+        let refused = one.publish(hint(bad, 1)).await;
+        assert!(matches!(refused, Err(BusError::Topic(_))), "{bad}");
+    }
+}
+
+/// A Redis bus with a lifecycle of its own, as another process would have.
+fn redis_bus(url: &str, key_prefix: &str, clock: Clocked) -> (RedisBus, Lifecycle) {
+    let lifecycle = Lifecycle::new(Arc::clone(&clock));
+    let options = RedisOptions {
+        url: url.to_owned(),
+        key_prefix: key_prefix.to_owned(),
+        clock,
+        rng: Rng::seeded(1),
+    };
+    (
+        RedisBus::new(options, &lifecycle.handle()).unwrap(),
+        lifecycle,
+    )
+}
+
+#[tokio::test]
+async fn the_local_bus_keeps_the_contract() {
+    let bus = LocalBus::new();
+    contract(&bus, &bus.clone()).await;
+    let mut subscription = bus.subscribe();
+    drop(bus);
+    assert_eq!(subscription.recv().await, None);
+}
+
+#[tokio::test]
+async fn the_redis_bus_keeps_the_contract() {
+    let prefix = redis::key_prefix();
+    let (one, first) = redis_bus(redis::url(), &prefix, Arc::new(SystemClock));
+    let (two, second) = redis_bus(redis::url(), &prefix, Arc::new(SystemClock));
+    one.ping().await.unwrap();
+    contract(&one, &two).await;
+    for lifecycle in [first, second] {
+        lifecycle.handle().stop();
+        let exit = lifecycle.run(futures::stream::pending()).await;
+        assert!(!exit.forced && exit.left.is_empty(), "{exit:?}");
+    }
+}
+
+#[tokio::test]
+async fn deployments_on_one_server_do_not_hear_each_other() {
+    let prefixes = [redis::key_prefix(), redis::key_prefix()];
+    let (one, _first) = redis_bus(redis::url(), &prefixes[0], Arc::new(SystemClock));
+    let (two, _second) = redis_bus(redis::url(), &prefixes[1], Arc::new(SystemClock));
+    let (mut near, mut far) = (one.subscribe(), two.subscribe());
+    connected(&one, &mut near).await;
+    connected(&two, &mut far).await;
+    one.publish(hint("one", 1)).await.unwrap();
+    two.publish(hint("two", 1)).await.unwrap();
+    assert_eq!(next(&mut near).await, hint("one", 1));
+    assert_eq!(next(&mut far).await, hint("two", 1));
+}
+
+/// What the line to the server does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// Carries everything.
+    Up,
+    /// Refuses new connections and cuts those there are.
+    Cut,
+    /// Keeps connections open and carries nothing, as when a cable is pulled.
+    Silent,
+}
+
+/// A line to the server that the test can disturb; gives the address of its near end.
+async fn line(state: watch::Receiver<Line>, tasks: &mut JoinSet<()>) -> String {
+    let (scheme, far) = redis::url()
+        .rsplit_once('@')
+        .expect("a server with a password");
+    let far = far.trim_end_matches('/').to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("{scheme}@{}/", listener.local_addr().unwrap());
+    tasks.spawn(async move {
+        let mut carried = JoinSet::new();
+        loop {
+            let (near, _) = listener.accept().await.unwrap();
+            let far = TcpStream::connect(&far).await.unwrap();
+            carried.spawn(carry(near, far, state.clone()));
+        }
+    });
+    url
+}
+
+async fn carry(mut near: TcpStream, mut far: TcpStream, mut state: watch::Receiver<Line>) {
+    loop {
+        let now = *state.borrow_and_update();
+        tokio::select! {
+            biased;
+            changed = state.changed() => if changed.is_err() { return },
+            // Bytes under way may be lost at a change; so it is with real lines.
+            _ = tokio::io::copy_bidirectional(&mut near, &mut far), if now == Line::Up => return,
+            () = std::future::ready(()), if now == Line::Cut => return,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cut_line_ends_in_a_resync() {
+    let mut tasks = JoinSet::new();
+    let (state, watched) = watch::channel(Line::Up);
+    let url = line(watched, &mut tasks).await;
+    let (bus, _lifecycle) = redis_bus(&url, &redis::key_prefix(), Arc::new(SystemClock));
+    let mut subscription = bus.subscribe();
+    connected(&bus, &mut subscription).await;
+
+    state.send(Line::Cut).unwrap();
+    let refused = bus.publish(hint("lost", 1)).await;
+    assert!(
+        matches!(refused, Err(BusError::Unreachable(_))),
+        "{refused:?}"
+    );
+    state.send(Line::Up).unwrap();
+    assert_eq!(next(&mut subscription).await, Hint::Resync);
+    connected(&bus, &mut subscription).await;
+}
+
+#[tokio::test]
+async fn a_silent_line_is_noticed() {
+    let mut tasks = JoinSet::new();
+    let (state, watched) = watch::channel(Line::Up);
+    let url = line(watched, &mut tasks).await;
+    let clock = ManualClock::default();
+    let (bus, _lifecycle) = redis_bus(&url, &redis::key_prefix(), Arc::new(clock.clone()));
+    let mut subscription = bus.subscribe();
+    connected(&bus, &mut subscription).await;
+
+    state.send(Line::Silent).unwrap();
+    let (refused, ()) = tokio::join!(bus.publish(hint("lost", 1)), async {
+        // The listener's wait for news and the publisher's for an answer.
+        clock.wait_for_sleepers(2).await;
+        clock.advance(Duration::from_secs(1));
+    });
+    assert!(
+        matches!(refused, Err(BusError::Unreachable(_))),
+        "{refused:?}"
+    );
+
+    // The listener asks after a while of silence, gives up on the answer, pauses and comes back.
+    for step in [14, 5] {
+        clock.wait_for_sleepers(1).await;
+        clock.advance(Duration::from_secs(step));
+    }
+    clock.wait_for_sleepers(1).await;
+    state.send(Line::Up).unwrap();
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(next(&mut subscription).await, Hint::Resync);
+}
+
+#[tokio::test]
+async fn a_bad_address_is_refused_without_showing_it() {
+    let lifecycle = Lifecycle::new(Arc::new(SystemClock));
+    for url in [
+        "http://user:hunter2@host",
+        "redis://:hunter2@host/x/y",
+        "hunter2",
+    ] {
+        let options = RedisOptions {
+            url: url.to_owned(),
+            key_prefix: String::new(),
+            clock: Arc::new(SystemClock),
+            rng: Rng::seeded(1),
+        };
+        let error = RedisBus::new(options, &lifecycle.handle()).unwrap_err();
+        assert!(matches!(error, BusError::Address(_)));
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
+}
