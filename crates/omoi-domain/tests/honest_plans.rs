@@ -4,7 +4,7 @@
 mod common;
 
 use common::{plans, todo_tags};
-use omoi_domain::plan::evaluate::criteria;
+use omoi_domain::plan::evaluate::{Facts, criteria, evaluate};
 use omoi_domain::plan::normalise::normalise;
 use omoi_domain::plan::outputs::{
     Item, Phase, RepoPaths, SectionKind, Submission, assemble, item_schema, section,
@@ -33,6 +33,26 @@ fn honest_outputs_pass() {
         }
     }
     assert!(judged >= 20, "{judged} outputs");
+}
+
+/// Rules that had nothing to compare with say so instead of passing in silence.
+#[test]
+fn missing_facts_are_named() {
+    let plan = todo_tags();
+    for phase in Phase::ALL_WORKING {
+        let evaluation = evaluate(phase, plan.output(phase), &Facts::default());
+        let named = evaluation
+            .warnings
+            .iter()
+            .filter(|w| w.code == "not_checked")
+            .count();
+        assert_eq!(named, phase.inputs().len(), "{phase}");
+        let untried = evaluation
+            .warnings
+            .iter()
+            .any(|w| w.code == "check_not_tried");
+        assert_eq!(untried, phase == Phase::Tasks, "{phase}");
+    }
 }
 
 #[test]
@@ -349,6 +369,8 @@ fn refused_items_say_where_and_what() {
     bad_id["id"] = json!("STORY-1");
     let mut stranger = story.clone();
     stranger["effort"] = json!(3);
+    let mut blank = story.clone();
+    blank["benefit"] = json!("  ");
     for (phase, section, key, value, expected) in [
         (
             Phase::Prd,
@@ -384,6 +406,20 @@ fn refused_items_say_where_and_what() {
             "",
             &bad_id,
             "`user_stories[STORY-1].id`: `STORY-1` is no id of the form US-NNN",
+        ),
+        (
+            Phase::Prd,
+            "user_stories",
+            "",
+            &blank,
+            "`user_stories[US-001].benefit`: blank; leave the field out or fill it",
+        ),
+        (
+            Phase::Prd,
+            "assumptions",
+            "",
+            &json!(["all is well here", "TBD"]),
+            "`assumptions[1]`: `TBD` is a placeholder; write the content",
         ),
         (
             Phase::Prd,

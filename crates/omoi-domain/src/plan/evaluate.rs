@@ -24,6 +24,7 @@ use serde_json::Value;
 use super::outputs::{
     DesignOutput, ExploreOutput, Phase, PrdOutput, RepoPaths, RequirementsOutput, TasksOutput,
 };
+pub use common::empty_texts;
 use sheet::Sheet;
 
 /// Version of the rules; goes up whenever the same output could be judged differently.
@@ -122,7 +123,7 @@ pub const fn criteria(phase: Phase) -> &'static [Criterion] {
 /// output; whatever is handed in for it is refused.
 pub fn evaluate(phase: Phase, output: &Value, facts: &Facts) -> Evaluation {
     let mut sheet = Sheet::new(criteria(phase));
-    common::check(phase, output, &mut sheet);
+    common::check(phase, output, facts, &mut sheet);
     match phase {
         Phase::Explore => explore::judge(output, facts, &mut sheet),
         Phase::Prd => prd::judge(output, facts, &mut sheet),

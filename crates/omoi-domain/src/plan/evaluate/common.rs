@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::sheet::Sheet;
 use super::text::{fold, is_placeholder};
+use super::{Facts, Finding};
 use crate::plan::outputs::Phase;
 use crate::plan::outputs::items::misfits;
 use crate::plan::outputs::paths::{Location, RepoPaths};
@@ -30,8 +31,8 @@ const FREE_FORM: &[&str] = &[
 /// Deepest nesting that is looked into; phase outputs nest six deep.
 const DEPTH_MAX: usize = 24;
 
-/// Checks the type and every text of `output`.
-pub(super) fn check(phase: Phase, output: &Value, sheet: &mut Sheet) {
+/// Checks the type and every text of `output`, and that what it is compared with is there.
+pub(super) fn check(phase: Phase, output: &Value, facts: &Facts, sheet: &mut Sheet) {
     if phase == Phase::Complete {
         sheet.block("nothing_to_judge", "", "the phase `complete` has no output");
         return;
@@ -39,30 +40,52 @@ pub(super) fn check(phase: Phase, output: &Value, sheet: &mut Sheet) {
     for (path, expected) in misfits(phase, output) {
         sheet.block("invalid_output", path, expected);
     }
-    texts(output, &mut Vec::new(), sheet);
+    for (earlier, given) in [
+        (Phase::Explore, facts.explore.is_some()),
+        (Phase::Prd, facts.prd.is_some()),
+        (Phase::Requirements, facts.requirements.is_some()),
+        (Phase::Design, facts.design.is_some()),
+        (Phase::Tasks, facts.tasks.is_some()),
+    ] {
+        if !given && phase.inputs().contains(&earlier) {
+            let message = format!("the output of `{earlier}` is not at hand to compare with");
+            sheet.warn("not_checked", "", message);
+        }
+    }
+    for finding in empty_texts(output) {
+        sheet.block(&finding.code, finding.path, finding.message);
+    }
 }
 
-fn texts(value: &Value, path: &mut Vec<String>, sheet: &mut Sheet) {
+/// Every text in `value` that is blank or a placeholder. Code, data and shapes are not looked at.
+pub fn empty_texts(value: &Value) -> Vec<Finding> {
+    let mut found = Vec::new();
+    walk(value, &mut Vec::new(), &mut found);
+    found
+}
+
+fn walk(value: &Value, path: &mut Vec<String>, found: &mut Vec<Finding>) {
     if path.len() > DEPTH_MAX {
         return;
     }
     match value {
-        Value::String(text) if text.trim().is_empty() => {
-            sheet.block(
-                "blank_text",
-                join(path),
-                "blank; leave the field out or fill it",
-            );
-        }
+        Value::String(text) if text.trim().is_empty() => found.push(Finding {
+            code: "blank_text".to_owned(),
+            message: "blank; leave the field out or fill it".to_owned(),
+            path: join(path),
+        }),
         Value::String(text) if is_placeholder(text) => {
             let shown: String = text.chars().take(40).collect();
-            let message = format!("`{shown}` is a placeholder; write the content");
-            sheet.block("placeholder_text", join(path), message);
+            found.push(Finding {
+                code: "placeholder_text".to_owned(),
+                message: format!("`{shown}` is a placeholder; write the content"),
+                path: join(path),
+            });
         }
         Value::Array(items) => {
             for (n, item) in items.iter().enumerate() {
                 path.push(format!("[{n}]"));
-                texts(item, path, sheet);
+                walk(item, path, found);
                 path.pop();
             }
         }
@@ -72,7 +95,7 @@ fn texts(value: &Value, path: &mut Vec<String>, sheet: &mut Sheet) {
                     continue;
                 }
                 path.push(name.clone());
-                texts(field, path, sheet);
+                walk(field, path, found);
                 path.pop();
             }
         }

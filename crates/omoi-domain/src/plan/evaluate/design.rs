@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::common::{inside, refuse_repeats};
 use super::read::{at, list, text, texts};
 use super::sheet::{Sheet, share};
-use super::text::{distinct, fold, label, length, prose};
+use super::text::{distinct, fold, label, length, phrase, prose};
 use super::{Criterion, Facts, mermaid};
 use crate::plan::outputs::paths::Location;
 
@@ -249,7 +249,7 @@ fn endpoints(output: &Value, sheet: &mut Sheet) {
     let whole = |e: &&Value| {
         METHODS.contains(&text(e, "method"))
             && text(e, "path").starts_with('/')
-            && prose(text(e, "description"))
+            && phrase(text(e, "description"))
     };
     let held = endpoints.iter().filter(whole).count();
     let excused = prose(text(output, "api_endpoints_not_needed"));

@@ -9,8 +9,8 @@ use super::read::{at, list, text, texts};
 use super::sheet::{Sheet, one_if, share};
 use super::text::{distinct, label, length, prose, words};
 use super::{Criterion, Facts};
-use crate::plan::outputs::RepoPaths;
 use crate::plan::outputs::explore::QuestionCategory;
+use crate::plan::outputs::paths::{Location, RepoPaths};
 
 /// Fewest key files that must exist.
 const KEY_FILES_MIN: usize = 3;
@@ -175,11 +175,11 @@ fn key_files(output: &Value, facts: &Facts, greenfield: bool, sheet: &mut Sheet)
     let mut existing = BTreeSet::new();
     for (n, file) in files.iter().enumerate() {
         let path = text(file, "path");
-        let exists = facts.repo.locate(path).exists();
+        let exists = facts.repo.locate(path) == Location::File;
         if exists {
             existing.insert(path);
         } else if !greenfield && !path.is_empty() {
-            let message = format!("`{path}` does not exist");
+            let message = format!("there is no file `{path}`");
             sheet.warn("path_missing", format!("key_files[{n}].path"), message);
         }
         let named = !path.trim().is_empty() && (exists || greenfield);

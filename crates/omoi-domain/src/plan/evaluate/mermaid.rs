@@ -39,7 +39,7 @@ const SEQUENCE_BLOCKS: &[&str] = &[
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// All brackets balance on each line; `subgraph` … `end`.
+    /// All brackets balance; `subgraph` … `end`.
     Flow,
     /// Only blocks balance; arrows use single brackets.
     Sequence,
@@ -60,8 +60,8 @@ pub(super) enum MermaidError {
     OpenQuote { line: usize },
     #[error("line {line}: `{bracket}` does not match; quote labels that hold brackets")]
     Unbalanced { line: usize, bracket: char },
-    #[error("a block that must be closed by `{0}` is not")]
-    OpenBlock(&'static str),
+    #[error("line {line}: the block that opens here has no `end`")]
+    OpenBlock { line: usize },
     #[error("line {line}: `end` closes nothing")]
     StrayEnd { line: usize },
 }
@@ -69,48 +69,31 @@ pub(super) enum MermaidError {
 /// Checks `text`.
 pub(super) fn check(text: &str) -> Result<(), MermaidError> {
     let mut lines = statements(text);
-    let (_, header) = lines.next().ok_or(MermaidError::Empty)?;
+    let (first, header) = lines.next().ok_or(MermaidError::Empty)?;
+    // A diagram may start on the line of its header: `graph TD; A-->B`.
+    let (header, more) = header.split_once(';').unwrap_or((header, ""));
     let word = header
-        .split(|c: char| c.is_whitespace() || matches!(c, ':' | ';'))
+        .split(|c: char| c.is_whitespace() || c == ':')
         .next()
         .unwrap_or_default();
     let kind = HEADERS.iter().find(|(name, _)| *name == word);
     let Some((_, kind)) = kind else {
         return Err(MermaidError::UnknownHeader(word.to_owned()));
     };
-    let body: Vec<(usize, &str)> = lines.collect();
-    // A flowchart may hold everything on its first line: `graph TD; A-->B`.
-    if body.is_empty() && !header.contains(';') {
+    let more = Some((first, more)).filter(|(_, more)| !more.trim().is_empty());
+    let body: Vec<(usize, &str)> = more.into_iter().chain(lines).collect();
+    if body.is_empty() {
         return Err(MermaidError::Empty);
     }
-    let mut braces = Vec::new();
-    let mut depth = 0_usize;
-    for (line, statement) in body {
-        let bare = without_quotes(statement, line)?;
-        match kind {
-            Kind::Flow => {
-                let mut open = Vec::new();
-                brackets(&bare, line, &mut open)?;
-                if let Some(bracket) = open.pop() {
-                    return Err(MermaidError::Unbalanced { line, bracket });
-                }
-                block(&bare, line, &["subgraph"], &mut depth)?;
-            }
-            Kind::Sequence => block(&bare, line, SEQUENCE_BLOCKS, &mut depth)?,
-            Kind::Braces => {
-                let only: String = bare.chars().filter(|c| matches!(c, '{' | '}')).collect();
-                brackets(&only, line, &mut braces)?;
-            }
-            Kind::Quotes => {}
+    let body = without_quotes(&body)?;
+    match kind {
+        Kind::Flow => {
+            brackets(&body, |_| true)?;
+            blocks(&body, &["subgraph"])
         }
-    }
-    if depth > 0 {
-        return Err(MermaidError::OpenBlock("end"));
-    }
-    if braces.is_empty() {
-        Ok(())
-    } else {
-        Err(MermaidError::OpenBlock("}"))
+        Kind::Sequence => blocks(&body, SEQUENCE_BLOCKS),
+        Kind::Braces => brackets(&body, |c| matches!(c, '{' | '}')),
+        Kind::Quotes => Ok(()),
     }
 }
 
@@ -129,59 +112,84 @@ fn statements(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-fn without_quotes(statement: &str, line: usize) -> Result<String, MermaidError> {
-    let mut bare = String::with_capacity(statement.len());
-    let mut quoted = false;
-    for c in statement.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            c if !quoted => bare.push(c),
-            _ => {}
-        }
-    }
-    if quoted {
-        Err(MermaidError::OpenQuote { line })
-    } else {
-        Ok(bare)
-    }
-}
-
-/// Follows the brackets of `bare`; what is left open stays in `open`.
-fn brackets(bare: &str, line: usize, open: &mut Vec<char>) -> Result<(), MermaidError> {
-    let mut before = ' ';
-    for c in bare.chars() {
-        match c {
-            '(' | '[' | '{' => open.push(c),
-            // The flag shape `id>text]` opens with `>` right after a name.
-            '>' if before.is_alphanumeric() && bare.contains(']') => open.push('>'),
-            ')' | ']' | '}' => {
-                let fits = match open.pop() {
-                    Some('(') => c == ')',
-                    Some('[' | '>') => c == ']',
-                    Some('{') => c == '}',
-                    _ => false,
-                };
-                if !fits {
-                    return Err(MermaidError::Unbalanced { line, bracket: c });
-                }
+/// The statements without what is quoted. A quote may span lines.
+fn without_quotes(body: &[(usize, &str)]) -> Result<Vec<(usize, String)>, MermaidError> {
+    let mut opened = None;
+    let mut bare = Vec::with_capacity(body.len());
+    for (line, statement) in body {
+        let mut kept = String::with_capacity(statement.len());
+        for c in statement.chars() {
+            match c {
+                '"' if opened.is_some() => opened = None,
+                '"' => opened = Some(*line),
+                c if opened.is_none() => kept.push(c),
+                _ => {}
             }
-            _ => {}
         }
-        before = c;
+        bare.push((*line, kept));
     }
-    Ok(())
+    match opened {
+        Some(line) => Err(MermaidError::OpenQuote { line }),
+        None => Ok(bare),
+    }
 }
 
-fn block(bare: &str, line: usize, openers: &[&str], depth: &mut usize) -> Result<(), MermaidError> {
-    let first = bare.split_whitespace().next().unwrap_or_default();
-    if openers.contains(&first) {
-        *depth += 1;
-    } else if first.trim_end_matches(';') == "end" {
-        *depth = depth
-            .checked_sub(1)
-            .ok_or(MermaidError::StrayEnd { line })?;
+/// All brackets that `counts` match, over the whole text.
+fn brackets(body: &[(usize, String)], counts: fn(char) -> bool) -> Result<(), MermaidError> {
+    let mut open: Vec<(char, usize)> = Vec::new();
+    for (line, bare) in body {
+        for c in bare.chars().filter(|c| counts(*c)) {
+            let opener = match c {
+                '(' | '[' | '{' => {
+                    open.push((c, *line));
+                    continue;
+                }
+                ')' => '(',
+                ']' => '[',
+                '}' => '{',
+                _ => continue,
+            };
+            if open.last().is_some_and(|(last, _)| *last == opener) {
+                open.pop();
+            } else if !(c == ']' && is_flag(bare)) {
+                return Err(MermaidError::Unbalanced {
+                    line: *line,
+                    bracket: c,
+                });
+            }
+        }
     }
-    Ok(())
+    match open.pop() {
+        Some((bracket, line)) => Err(MermaidError::Unbalanced { line, bracket }),
+        None => Ok(()),
+    }
+}
+
+/// Whether a line holds the flag shape `id>text]`, whose bracket has no partner.
+fn is_flag(bare: &str) -> bool {
+    let mut before = ' ';
+    bare.chars().any(|c| {
+        let opens = c == '>' && before.is_alphanumeric();
+        before = c;
+        opens
+    })
+}
+
+/// Every block that one of `openers` opens is closed by `end`, and nothing else is.
+fn blocks(body: &[(usize, String)], openers: &[&str]) -> Result<(), MermaidError> {
+    let mut open = Vec::new();
+    for (line, bare) in body {
+        let first = bare.split_whitespace().next().unwrap_or_default();
+        if openers.contains(&first) {
+            open.push(*line);
+        } else if first.trim_end_matches(';') == "end" && open.pop().is_none() {
+            return Err(MermaidError::StrayEnd { line: *line });
+        }
+    }
+    match open.pop() {
+        Some(line) => Err(MermaidError::OpenBlock { line }),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -192,6 +200,7 @@ mod tests {
     fn accepts_diagrams() {
         for text in [
             "graph TD; A-->B",
+            "flowchart TD\n  A[\"`a (text\n  of two lines`\"] --> B",
             "flowchart LR\n  A[\"parse(x)\"] --> B{ready?}\n  B -->|yes| C[(store)]\n  C --> D((done))",
             "flowchart TD\n  subgraph \"inner (x)\"\n    A --> B\n  end\n  A -.-> D>flag]",
             "```mermaid\nflowchart TD\nA --> B\n```",
@@ -200,6 +209,7 @@ mod tests {
             "erDiagram\n  TODO ||--o{ TAG : has\n  TODO {\n    int id\n  }",
             "classDiagram\n  class Todo {\n    +id int\n  }\n  Todo <|-- Task",
             "stateDiagram-v2\n  [*] --> open\n  open --> [*]",
+            "graph TD\n  A -->|x>y| B[z]",
             "pie\n  \"a\" : 1",
             "graph LR\n  A[/in/] --> B[[sub]] --> C{{hex}} --> D([round])",
         ] {
@@ -238,10 +248,26 @@ mod tests {
                 },
             ),
             ("graph TD\nA[\"x] --> B", E::OpenQuote { line: 2 }),
-            ("graph TD\nsubgraph one\nA-->B", E::OpenBlock("end")),
+            ("graph TD\nsubgraph one\nA-->B", E::OpenBlock { line: 2 }),
             ("graph TD\nA-->B\nend", E::StrayEnd { line: 3 }),
-            ("sequenceDiagram\nloop x\nA->>B: y", E::OpenBlock("end")),
-            ("classDiagram\nclass A {\n+x", E::OpenBlock("}")),
+            (
+                "sequenceDiagram\nloop x\nA->>B: y",
+                E::OpenBlock { line: 2 },
+            ),
+            (
+                "classDiagram\nclass A {\n+x",
+                E::Unbalanced {
+                    line: 2,
+                    bracket: '{',
+                },
+            ),
+            (
+                "graph TD; A[x-->B",
+                E::Unbalanced {
+                    line: 1,
+                    bracket: '[',
+                },
+            ),
         ] {
             assert_eq!(check(text), Err(error), "{text}");
         }

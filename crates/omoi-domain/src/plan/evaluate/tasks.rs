@@ -318,6 +318,10 @@ fn checks(tasks: &[Value], facts: &Facts, sheet: &mut Sheet) {
                 sheet.warn("proof_of_nothing", path("criteria"), message);
             }
             let exit = facts.base_exits.get(&(id.to_owned(), k));
+            if is_proof && exit.is_none() {
+                let message = "this proof was not tried on the base commit yet";
+                sheet.warn("check_not_tried", path("command"), message);
+            }
             if is_proof && exit == Some(&0) {
                 let message = "this proof passes on the base commit already, so it shows nothing; \
                                test what the task adds, or make it a regression check";

@@ -4,16 +4,24 @@
 //! Every item is checked against the type of its section at once; [`assemble`] puts the accepted
 //! ones together.
 
-use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+mod assembly;
+mod schema;
+mod table;
+
+use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::paths::RepoPaths;
-use super::{Phase, design, explore, prd, requirements, sync, tasks};
-use crate::plan::evaluate::Warning;
+use super::{Phase, sync};
+use crate::plan::evaluate::{Warning, empty_texts};
 use crate::plan::ids::PlanId;
 use crate::plan::normalise::{id_kind, normalise_item};
+
+pub use assembly::{Missing, assemble, split};
+pub use schema::{item_schema, section_schema, submit_item_schema};
+pub use table::sections;
 
 /// One item as the model submits it.
 #[derive(Clone, Copy, Debug)]
@@ -89,17 +97,6 @@ pub enum ItemError {
     },
 }
 
-/// A section that the phase still needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Missing {
-    /// The section.
-    pub section: String,
-    /// How many items it needs; 1 for a single value.
-    pub needed: usize,
-    /// How many it has.
-    pub present: usize,
-}
-
 /// Whether a section is one value or a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SectionKind {
@@ -134,7 +131,7 @@ impl Section {
             kind,
             required: true,
             check: check::<T>,
-            schema: schema::<T>,
+            schema: schema::schema::<T>,
         }
     }
 
@@ -153,19 +150,6 @@ impl Section {
     const fn optional(mut self) -> Self {
         self.required = false;
         self
-    }
-}
-
-/// The sections of `phase`, in the order of its fields.
-pub const fn sections(phase: Phase) -> &'static [Section] {
-    match phase {
-        Phase::Explore => EXPLORE,
-        Phase::Prd => PRD,
-        Phase::Requirements => REQUIREMENTS,
-        Phase::Design => DESIGN,
-        Phase::Tasks => TASKS,
-        Phase::Sync => SYNC,
-        Phase::Complete => &[],
     }
 }
 
@@ -189,6 +173,12 @@ pub fn validate_item(item: Submission<'_>, repo: &RepoPaths) -> Result<Accepted,
         expected,
     })?;
     check_id(item.phase, section, &key)?;
+    if let Some(empty) = empty_texts(&value).into_iter().next() {
+        return Err(ItemError::Invalid {
+            path: item_path(section, &key, &empty.path),
+            expected: empty.message,
+        });
+    }
     Ok(Accepted {
         item: Item {
             section: section.name.to_owned(),
@@ -197,91 +187,6 @@ pub fn validate_item(item: Submission<'_>, repo: &RepoPaths) -> Result<Accepted,
         },
         warnings,
     })
-}
-
-/// The whole output of `phase` from its accepted `items`, oldest first.
-///
-/// A later item with the same section and key replaces the earlier one in its place.
-///
-/// # Errors
-/// Every required section that is absent or too short.
-pub fn assemble(phase: Phase, items: &[Item]) -> Result<Value, Vec<Missing>> {
-    let mut output = Map::new();
-    let mut missing = Vec::new();
-    for section in sections(phase) {
-        let mut mine = items.iter().filter(|i| i.section == section.name);
-        match section.kind {
-            SectionKind::Single => match mine.next_back() {
-                Some(item) => {
-                    output.insert(section.name.to_owned(), item.value.clone());
-                }
-                None if section.required => missing.push(Missing {
-                    section: section.name.to_owned(),
-                    needed: 1,
-                    present: 0,
-                }),
-                None => {}
-            },
-            SectionKind::List { min, .. } => {
-                let mut list: Vec<(&str, &Value)> = Vec::new();
-                for item in mine {
-                    match list.iter_mut().find(|(key, _)| *key == item.key) {
-                        Some(slot) => slot.1 = &item.value,
-                        None => list.push((&item.key, &item.value)),
-                    }
-                }
-                if list.len() < min {
-                    missing.push(Missing {
-                        section: section.name.to_owned(),
-                        needed: min,
-                        present: list.len(),
-                    });
-                }
-                if section.required || !list.is_empty() {
-                    let values = list.into_iter().map(|(_, v)| v.clone()).collect();
-                    output.insert(section.name.to_owned(), Value::Array(values));
-                }
-            }
-        }
-    }
-    if missing.is_empty() {
-        Ok(Value::Object(output))
-    } else {
-        Err(missing)
-    }
-}
-
-/// Takes a whole output apart into unchecked items, for answers that came in one piece.
-///
-/// Fields that are no section become items too, so that [`validate_item`] names them.
-pub fn split(phase: Phase, whole: &Value) -> Vec<Item> {
-    let Value::Object(fields) = whole else {
-        return Vec::new();
-    };
-    let mut items = Vec::new();
-    for (name, value) in fields {
-        let kind = section(phase, name).map(|s| s.kind);
-        match (kind, value) {
-            (Some(SectionKind::List { key_field, .. }), Value::Array(list)) => {
-                for (n, element) in list.iter().enumerate() {
-                    let own = key_field
-                        .and_then(|f| element.get(f))
-                        .and_then(Value::as_str);
-                    items.push(Item {
-                        section: name.clone(),
-                        key: own.map_or_else(|| (n + 1).to_string(), str::to_owned),
-                        value: element.clone(),
-                    });
-                }
-            }
-            _ => items.push(Item {
-                section: name.clone(),
-                key: String::new(),
-                value: value.clone(),
-            }),
-        }
-    }
-    items
 }
 
 /// Everything in a whole output of `phase` that its type refuses, as path and expectation.
@@ -325,63 +230,6 @@ pub(crate) fn misfits(phase: Phase, output: &Value) -> Vec<(String, String)> {
     found
 }
 
-/// JSON schema of the whole output of `phase`, as the model sees it.
-pub fn section_schema(phase: Phase) -> Value {
-    match phase {
-        Phase::Explore => schema::<explore::ExploreOutput>(),
-        Phase::Prd => schema::<prd::PrdOutput>(),
-        Phase::Requirements => schema::<requirements::RequirementsOutput>(),
-        Phase::Design => schema::<design::DesignOutput>(),
-        Phase::Tasks => schema::<tasks::TasksOutput>(),
-        Phase::Sync => schema::<sync::SyncOpinion>(),
-        Phase::Complete => Schema::from(Map::new()),
-    }
-    .to_value()
-}
-
-/// JSON schema of one item of `section`.
-pub fn item_schema(section: &Section) -> Value {
-    (section.schema)().to_value()
-}
-
-/// JSON schema of the arguments of the `submit_item` tool in `phase`.
-pub fn submit_item_schema(phase: Phase) -> Value {
-    let names: Vec<&str> = sections(phase).iter().map(|s| s.name).collect();
-    let values: Vec<Value> = sections(phase)
-        .iter()
-        .map(|s| {
-            let mut schema = item_schema(s);
-            if let Value::Object(fields) = &mut schema {
-                fields.insert("title".to_owned(), json!(format!("value for {}", s.name)));
-            }
-            schema
-        })
-        .collect();
-    let keys = sections(phase)
-        .iter()
-        .filter(|s| s.kind != SectionKind::Single)
-        .map(|s| format!("{}: {}", s.name, key_hint(s)))
-        .collect::<Vec<_>>()
-        .join("; ");
-    json!({
-        "type": "object",
-        "properties": {
-            "phase": { "type": "string", "enum": [phase.as_str()] },
-            "section": { "type": "string", "enum": names },
-            "key": {
-                "type": "string",
-                "description": format!(
-                    "Names the item within a list; the same key again replaces it. {keys}. \
-                     Leave empty for single values."
-                ),
-            },
-            "value": { "anyOf": values },
-        },
-        "required": ["phase", "section", "key", "value"],
-        "additionalProperties": false,
-    })
-}
-
 fn check<T: DeserializeOwned>(value: &Value) -> Result<(), (String, String)> {
     match serde_path_to_error::deserialize::<_, T>(value) {
         Ok(_) => Ok(()),
@@ -391,14 +239,6 @@ fn check<T: DeserializeOwned>(value: &Value) -> Result<(), (String, String)> {
             Err((path, error.inner().to_string()))
         }
     }
-}
-
-fn schema<T: JsonSchema>() -> Schema {
-    let settings = SchemaSettings::draft2020_12().with(|s| {
-        s.meta_schema = None;
-        s.inline_subschemas = true;
-    });
-    settings.into_generator().into_root_schema_for::<T>()
 }
 
 /// The key to store: the value's own name where the section has one, else the key given.
@@ -486,79 +326,3 @@ fn names(phase: Phase) -> String {
         .collect();
     names.join(", ")
 }
-
-type Texts = Vec<String>;
-type Object = std::collections::BTreeMap<String, Value>;
-
-const EXPLORE: &[Section] = &[
-    Section::single::<String>("codebase_summary"),
-    Section::single::<String>("project_type"),
-    Section::single::<Texts>("tech_stack"),
-    Section::single::<std::collections::BTreeMap<String, explore::Paths>>("structure"),
-    Section::list::<explore::KeyFile>("key_files", Some("path"), 0),
-    Section::list::<explore::CodePattern>("relevant_patterns", Some("pattern"), 0),
-    Section::list::<explore::ExistingModel>("existing_models", None, 0).optional(),
-    Section::single::<explore::Conventions>("conventions"),
-    Section::single::<Texts>("entry_points").optional(),
-    Section::single::<Option<String>>("test_structure").optional(),
-    Section::list::<explore::QuestionGroup>("discovery_questions", Some("category"), 1),
-    Section::single::<explore::FeatureSummary>("feature_summary"),
-    Section::list::<explore::RelatedCode>("related_to_feature", None, 0),
-    Section::single::<bool>("greenfield"),
-    Section::single::<Option<String>>("notes").optional(),
-];
-
-const PRD: &[Section] = &[
-    Section::single::<prd::Overview>("overview"),
-    Section::single::<prd::Goals>("goals"),
-    Section::single::<prd::Users>("users"),
-    Section::list::<prd::UserStory>("user_stories", Some("id"), 1),
-    Section::single::<prd::Scope>("scope"),
-    Section::single::<Texts>("assumptions"),
-    Section::single::<prd::Constraints>("constraints"),
-    Section::list::<prd::Risk>("risks", None, 0),
-    Section::list::<prd::OpenQuestion>("open_questions", None, 0),
-    Section::single::<Option<String>>("prd_version").optional(),
-    Section::list::<prd::RelatedFeature>("related_features", Some("name"), 0).optional(),
-    Section::list::<prd::Revision>("revision_history", Some("version"), 0).optional(),
-];
-
-const REQUIREMENTS: &[Section] = &[
-    Section::single::<String>("feature_name"),
-    Section::list::<requirements::Requirement>("requirements", Some("id"), 1),
-    Section::single::<Texts>("assumptions"),
-    Section::single::<Texts>("out_of_scope"),
-    Section::single::<Texts>("open_questions").optional(),
-    Section::single::<requirements::Traceability>("traceability"),
-];
-
-const DESIGN: &[Section] = &[
-    Section::single::<String>("feature_name"),
-    Section::single::<String>("architecture_overview"),
-    Section::single::<String>("architecture_diagram"),
-    Section::list::<design::Component>("components", Some("name"), 1),
-    Section::list::<design::DataModel>("data_models", Some("name"), 0),
-    Section::single::<Option<String>>("data_models_not_needed").optional(),
-    Section::list::<design::Endpoint>("api_endpoints", None, 0),
-    Section::single::<Option<String>>("api_endpoints_not_needed").optional(),
-    Section::single::<Vec<Value>>("integration_points"),
-    Section::single::<Object>("error_handling"),
-    Section::single::<design::TestingStrategy>("testing_strategy"),
-    Section::single::<Texts>("security_considerations"),
-    Section::single::<Object>("migration_plan").optional(),
-];
-
-const TASKS: &[Section] = &[
-    Section::single::<String>("feature_name"),
-    Section::list::<tasks::Ticket>("tickets", Some("id"), 1),
-    Section::list::<tasks::Task>("tasks", Some("id"), 1),
-    Section::single::<f64>("total_estimated_hours"),
-    Section::single::<Texts>("critical_path"),
-];
-
-const SYNC: &[Section] = &[
-    Section::list::<sync::CoverageOpinion>("coverage", Some("requirement_id"), 0),
-    Section::single::<Texts>("warnings").optional(),
-    Section::single::<Texts>("recommendations"),
-    Section::single::<Option<String>>("estimated_duration").optional(),
-];

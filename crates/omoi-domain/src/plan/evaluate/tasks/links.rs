@@ -10,7 +10,7 @@ use crate::plan::coverage::{Combined, PlanFault, Planned, unknown_references, ve
 use crate::plan::evaluate::Facts;
 use crate::plan::evaluate::common::inside;
 use crate::plan::evaluate::sheet::Sheet;
-use crate::plan::outputs::paths::clean;
+use crate::plan::outputs::paths::{Location, clean};
 use crate::plan::outputs::{SyncOpinion, TasksOutput};
 
 /// A ticket lists its own tasks and no other's.
@@ -128,7 +128,7 @@ pub(super) fn files(plan: &TasksOutput, order: &Combined, facts: &Facts, sheet: 
             if !inside(&facts.repo, path, &field, sheet) {
                 continue;
             }
-            if facts.repo.locate(path).exists() {
+            if facts.repo.locate(path) == Location::File {
                 let message = format!("`{path}` exists already; modify it instead");
                 sheet.warn("file_exists", &field, message);
             }
@@ -144,7 +144,8 @@ pub(super) fn files(plan: &TasksOutput, order: &Combined, facts: &Facts, sheet: 
         let field = format!("tasks[{}].files_to_modify", task.id);
         let mut before: Option<BTreeSet<String>> = None;
         for path in &task.files_to_modify {
-            if !inside(&facts.repo, path, &field, sheet) || facts.repo.locate(path).exists() {
+            let here = facts.repo.locate(path) == Location::File;
+            if !inside(&facts.repo, path, &field, sheet) || here {
                 continue;
             }
             let before = before.get_or_insert_with(|| predecessors(order, &task.id));

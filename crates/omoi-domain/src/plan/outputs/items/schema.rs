@@ -1,0 +1,72 @@
+//! JSON schemas of outputs and items, from the same types that check them.
+
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::{Section, SectionKind, key_hint, sections};
+use crate::plan::outputs::{Phase, design, explore, prd, requirements, sync, tasks};
+
+/// JSON schema of the whole output of `phase`, as the model sees it.
+pub fn section_schema(phase: Phase) -> Value {
+    match phase {
+        Phase::Explore => schema::<explore::ExploreOutput>(),
+        Phase::Prd => schema::<prd::PrdOutput>(),
+        Phase::Requirements => schema::<requirements::RequirementsOutput>(),
+        Phase::Design => schema::<design::DesignOutput>(),
+        Phase::Tasks => schema::<tasks::TasksOutput>(),
+        Phase::Sync => schema::<sync::SyncOpinion>(),
+        Phase::Complete => Schema::from(Map::new()),
+    }
+    .to_value()
+}
+
+/// JSON schema of one item of `section`.
+pub fn item_schema(section: &Section) -> Value {
+    (section.schema)().to_value()
+}
+
+/// JSON schema of the arguments of the `submit_item` tool in `phase`.
+pub fn submit_item_schema(phase: Phase) -> Value {
+    let names: Vec<&str> = sections(phase).iter().map(|s| s.name).collect();
+    let values: Vec<Value> = sections(phase)
+        .iter()
+        .map(|s| {
+            let mut schema = item_schema(s);
+            if let Value::Object(fields) = &mut schema {
+                fields.insert("title".to_owned(), json!(format!("value for {}", s.name)));
+            }
+            schema
+        })
+        .collect();
+    let keys = sections(phase)
+        .iter()
+        .filter(|s| s.kind != SectionKind::Single)
+        .map(|s| format!("{}: {}", s.name, key_hint(s)))
+        .collect::<Vec<_>>()
+        .join("; ");
+    json!({
+        "type": "object",
+        "properties": {
+            "phase": { "type": "string", "enum": [phase.as_str()] },
+            "section": { "type": "string", "enum": names },
+            "key": {
+                "type": "string",
+                "description": format!(
+                    "Names the item within a list; the same key again replaces it. {keys}. \
+                     Leave empty for single values."
+                ),
+            },
+            "value": { "anyOf": values },
+        },
+        "required": ["phase", "section", "key", "value"],
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn schema<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::draft2020_12().with(|s| {
+        s.meta_schema = None;
+        s.inline_subschemas = true;
+    });
+    settings.into_generator().into_root_schema_for::<T>()
+}
