@@ -1,0 +1,279 @@
+//! The documents of tasks and sync: tickets, tasks, their index, the summary.
+
+use super::document_id;
+use crate::graph::Dag;
+use crate::plan::artifacts::body::{Body, CRITERIA_HEADING, flat};
+use crate::plan::artifacts::documents::{
+    DocumentStatus, IndexFront, SummaryFront, TaskFileStatus, TaskFront, TicketFileStatus,
+    TicketFront,
+};
+use crate::plan::artifacts::{File, Meta, feature_slug};
+use crate::plan::coverage::combined;
+use crate::plan::outputs::tasks::{Estimate, Task, Ticket};
+use crate::plan::outputs::{SyncOutput, TasksOutput};
+
+pub(in crate::plan::artifacts) fn ticket(
+    meta: &Meta,
+    ticket: &Ticket,
+    plan: &TasksOutput,
+) -> File<TicketFront> {
+    let front = TicketFront {
+        id: ticket.id.clone(),
+        title: ticket.title.clone(),
+        created: meta.created_at.date(),
+        updated: meta.updated_at.date(),
+        status: TicketFileStatus::Backlog,
+        priority: ticket.priority,
+        estimate: ticket.estimate,
+        feature: feature_slug(&meta.feature),
+        requirements: ticket.requirements.clone(),
+        design_ref: Some(document_id("DESIGN", meta)),
+        tasks: ticket.tasks.clone(),
+        assignee: None,
+        labels: Vec::new(),
+        dependencies: ticket.dependencies.clone(),
+    };
+    let mut body = Body::default();
+    body.heading(1, &format!("{}: {}", ticket.id, ticket.title));
+    body.text(&ticket.description);
+    body.listed(
+        2,
+        "Tasks",
+        ticket.tasks.iter().map(|id| {
+            let title = plan
+                .tasks
+                .iter()
+                .find(|t| t.id == *id)
+                .map_or("", |t| &t.title);
+            format!("[{id}](../tasks/{id}.md) {title}")
+        }),
+    );
+    body.listed(2, "Requirements", &ticket.requirements);
+    body.listed(2, "Design components", &ticket.design_components);
+    body.heading(2, CRITERIA_HEADING);
+    body.criteria(&ticket.acceptance_criteria);
+    File::new(front, body.finish())
+}
+
+pub(in crate::plan::artifacts) fn task(meta: &Meta, task: &Task) -> File<TaskFront> {
+    let front = TaskFront {
+        id: task.id.clone(),
+        title: task.title.clone(),
+        created: meta.created_at.date(),
+        status: TaskFileStatus::Pending,
+        parent_ticket: task.parent_ticket.clone(),
+        kind: Some(task.kind),
+        priority: Some(task.priority),
+        estimate: task
+            .estimate
+            .unwrap_or_else(|| Estimate::from_hours(task.estimated_hours)),
+        assignee: None,
+        files_to_create: task.files_to_create.clone(),
+        files_to_modify: task.files_to_modify.clone(),
+        requirements_addressed: task.requirements_addressed.clone(),
+        dependencies: task.dependencies.clone(),
+    };
+    let mut body = Body::default();
+    body.heading(1, &format!("{}: {}", task.id, task.title));
+    body.text(&task.description);
+    let created = task
+        .files_to_create
+        .iter()
+        .map(|path| format!("create `{path}`"));
+    let modified = task
+        .files_to_modify
+        .iter()
+        .map(|path| format!("change `{path}`"));
+    body.listed(2, "Files", created.chain(modified));
+    body.listed(2, "Requirements", &task.requirements_addressed);
+    body.heading(2, "Checks");
+    if task.checks.is_empty() {
+        body.text("The project's own test suite.");
+    }
+    for check in &task.checks {
+        let proves = if check.criteria.is_empty() {
+            String::new()
+        } else {
+            format!(" of {}", check.criteria.join(", "))
+        };
+        body.text(&flat(&format!("A {}{proves}:", check.kind)));
+        body.code("sh", &check.command);
+        for (path, text) in &check.files {
+            body.text(&format!("with the file `{}`:", flat(path)));
+            body.code("", text);
+        }
+    }
+    body.heading(2, CRITERIA_HEADING);
+    body.criteria(&task.acceptance_criteria);
+    File::new(front, body.finish())
+}
+
+pub(in crate::plan::artifacts) fn index(meta: &Meta, plan: &TasksOutput) -> File<IndexFront> {
+    let front = IndexFront {
+        id: format!("TASKS-{}", meta.number),
+        title: format!("Tasks: {}", plan.feature_name),
+        spec_id: meta.spec_id.to_string(),
+        created: meta.created_at.date(),
+        updated: meta.updated_at.date(),
+        status: DocumentStatus::Approved,
+        total_tasks: plan.tasks.len(),
+        total_tickets: plan.tickets.len(),
+        total_estimated_hours: plan.total_estimated_hours,
+        critical_path: plan.critical_path.clone(),
+    };
+    let mut body = Body::default();
+    body.heading(1, &front.title);
+    body.text(&format!(
+        "{} tasks in {} tickets, {} hours. Longest chain: {}.",
+        front.total_tasks,
+        front.total_tickets,
+        front.total_estimated_hours,
+        if front.critical_path.is_empty() {
+            "none".to_owned()
+        } else {
+            front.critical_path.join(" → ")
+        },
+    ));
+    body.heading(2, "Graph");
+    body.code("mermaid", &mermaid(plan));
+    body.heading(2, "Order");
+    match combined(plan).tasks.into_dag() {
+        Ok(dag) => body.list(order(&dag)),
+        Err(error) => body.text(&flat(&error.to_string())),
+    }
+    body.heading(2, "Tickets");
+    let tickets = plan.tickets.iter().map(|t| {
+        let link = format!("[{0}](../tickets/{0}.md)", t.id);
+        [
+            link,
+            t.title.clone(),
+            t.priority.to_string(),
+            t.estimate.to_string(),
+            t.tasks.join(", "),
+        ]
+    });
+    body.table(
+        ["Ticket", "Title", "Priority", "Size", "Tasks"],
+        tickets.collect(),
+    );
+    body.heading(2, "Tasks");
+    let tasks = plan.tasks.iter().map(|t| {
+        let link = format!("[{0}]({0}.md)", t.id);
+        [
+            link,
+            t.title.clone(),
+            t.kind.to_string(),
+            t.estimated_hours.to_string(),
+            t.parent_ticket.clone(),
+        ]
+    });
+    body.table(
+        ["Task", "Title", "Type", "Hours", "Ticket"],
+        tasks.collect(),
+    );
+    File::new(front, body.finish())
+}
+
+fn order(dag: &Dag<String>) -> Vec<String> {
+    let levels = dag.levels();
+    let line = |(n, ids): (usize, &Vec<String>)| format!("Step {}: {}", n + 1, ids.join(", "));
+    levels.iter().enumerate().map(line).collect()
+}
+
+fn mermaid(plan: &TasksOutput) -> String {
+    let mut lines = vec!["graph LR".to_owned()];
+    for task in &plan.tasks {
+        // A quote inside a label would end it.
+        let label = flat(&task.title).replace('"', "#quot;");
+        lines.push(format!("  {0}[\"{0} {label}\"]", task.id));
+    }
+    let edges = combined(plan).tasks;
+    lines.extend(
+        edges
+            .edges()
+            .map(|e| format!("  {} --> {}", e.before, e.after)),
+    );
+    lines.join("\n")
+}
+
+pub(in crate::plan::artifacts) fn summary(meta: &Meta, sync: &SyncOutput) -> File<SummaryFront> {
+    let figures = &sync.spec_summary;
+    let front = SummaryFront {
+        id: format!("SPEC-{}", meta.number),
+        title: format!("Summary: {}", figures.feature_name),
+        spec_id: meta.spec_id.to_string(),
+        created: meta.created_at.date(),
+        updated: meta.updated_at.date(),
+        ready_for_execution: sync.ready_for_execution,
+        total_requirements: figures.total_requirements,
+        total_tasks: figures.total_tasks,
+        total_estimated_hours: figures.total_estimated_hours,
+    };
+    let mut body = Body::default();
+    body.heading(1, &front.title);
+    let state = if sync.ready_for_execution {
+        "Ready"
+    } else {
+        "Not ready"
+    };
+    let percent = figures.requirement_coverage_percent;
+    body.text(&format!("{state} for execution. Coverage: {percent:.1} %."));
+    let v = &sync.validation_results;
+    body.heading(2, "Validation");
+    let holds = |holds: bool| if holds { "yes" } else { "no" }.to_owned();
+    body.table(
+        ["Question", "Answer"],
+        vec![
+            [
+                "Every requirement has a task".to_owned(),
+                holds(v.all_requirements_covered),
+            ],
+            [
+                "Every component has a task".to_owned(),
+                holds(v.all_design_components_have_tasks),
+            ],
+            [
+                "The order holds".to_owned(),
+                holds(v.dependency_order_valid),
+            ],
+            ["No cycle".to_owned(), holds(v.no_circular_dependencies)],
+            ["Every id is valid".to_owned(), holds(v.all_ids_valid)],
+        ],
+    );
+    if !v.warnings.is_empty() {
+        body.listed(3, "Warnings", &v.warnings);
+    }
+    body.heading(2, "Coverage");
+    let rows = sync.coverage_matrix.iter().map(|row| {
+        let requirement = format!("{} {}", row.requirement_id, row.requirement_title);
+        let tasks = row.covered_by_tasks.join(", ");
+        [
+            requirement,
+            row.status.to_string(),
+            tasks,
+            row.covered_by_tickets.join(", "),
+        ]
+    });
+    body.table(
+        ["Requirement", "Status", "Tasks", "Tickets"],
+        rows.collect(),
+    );
+    let blockers = sync
+        .blockers
+        .iter()
+        .map(|b| format!("{} ({}): {}", b.code, b.phase, b.message));
+    body.listed(2, "Blockers", blockers);
+    body.listed(2, "Recommendations", &sync.recommendations);
+    let feature = feature_slug(&meta.feature);
+    body.listed(
+        2,
+        "Files",
+        [
+            format!("[Product requirements](docs/prd-{feature}.md)"),
+            format!("[Requirements](requirements/{feature}.md)"),
+            format!("[Design](designs/{feature}.md)"),
+            "[Tasks](tasks/index.md)".to_owned(),
+        ],
+    );
+    File::new(front, body.finish())
+}
