@@ -103,6 +103,7 @@ macro_rules! open_words {
     };
 }
 
+pub mod answer;
 pub mod anthropic;
 pub mod convert;
 pub mod headers;

@@ -4,14 +4,15 @@
 //! options) or refused with a [`ConvertError`]; words, tool calls and tool results are never lost.
 
 mod request;
-mod response;
 mod stream;
 
 use thiserror::Error;
 
 pub use self::request::{MaxTokensField, to_chat};
-pub use self::response::{from_chat, usage_from_chat};
-pub use self::stream::ChunkConverter;
+pub use self::stream::{ChunkConverter, events_of_chat};
+use super::answer::{Accumulator, AnswerError, BrokenCall};
+use super::anthropic::MessagesResponse;
+use super::openai::ChatResponse;
 
 /// Why a request or answer cannot be put into the other vendor's words.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -28,31 +29,29 @@ pub enum ConvertError {
         /// The tool's name.
         name: String,
     },
-    /// The answer holds no choice.
-    #[error("the answer has no choices")]
-    NoChoice,
-    /// A tool call's arguments are not JSON.
-    #[error("the arguments of tool call `{name}` are not JSON: {source}")]
-    Arguments {
-        /// The tool's name.
-        name: String,
-        /// What is wrong.
-        source: ArgumentsError,
-    },
+    /// The answer does not say why it ended, or says nothing at all.
+    #[error("the answer is not whole")]
+    NotWhole,
+    /// What was put together makes no answer.
+    #[error("the answer makes no sense")]
+    Answer(#[source] AnswerError),
+    /// A tool call cannot be run.
+    #[error("the answer holds a broken tool call")]
+    Call(#[source] BrokenCall),
 }
 
-/// What is wrong with a tool call's arguments.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("{0}")]
-pub struct ArgumentsError(String);
-
-/// The input of a tool call from the JSON text the model wrote; no text means no arguments.
-fn parse_arguments(name: &str, text: &str) -> Result<serde_json::Value, ConvertError> {
-    if text.trim().is_empty() {
-        return Ok(serde_json::json!({}));
+/// Puts a whole OpenAI answer into Anthropic's words.
+///
+/// # Errors
+/// Returns [`ConvertError`] when it is not whole or calls a tool with something that is not JSON.
+pub fn from_chat(response: &ChatResponse) -> Result<MessagesResponse, ConvertError> {
+    let mut answer = Accumulator::default();
+    for event in events_of_chat(response).ok_or(ConvertError::NotWhole)? {
+        answer.push(&event).map_err(ConvertError::Answer)?;
     }
-    serde_json::from_str(text).map_err(|e| ConvertError::Arguments {
-        name: name.to_owned(),
-        source: ArgumentsError(e.to_string()),
-    })
+    let mut answer = answer.finish().map_err(ConvertError::Answer)?;
+    match answer.broken_calls.pop() {
+        None => Ok(answer.response),
+        Some(broken) => Err(ConvertError::Call(broken)),
+    }
 }

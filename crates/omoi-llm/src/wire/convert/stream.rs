@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::response::{stop_reason, usage_from_chat};
 use crate::wire::Extra;
 use crate::wire::anthropic::{
     Bare, ContentBlock, ContentBlockDelta, ContentBlockStart, ContentBlockStop, Delta, ErrorDetail,
     InputJsonDelta, MessageDelta, MessageDeltaBody, MessageStart, MessageTag, MessagesResponse,
-    Role, StreamError, StreamEvent, TextDelta, ThinkingBlock, ThinkingDelta, TokenUsage,
-    error_of_status,
+    Role, StopReason, StreamError, StreamEvent, TextDelta, ThinkingBlock, ThinkingDelta,
+    TokenUsage, error_of_status,
 };
-use crate::wire::openai::{ChatChunk, ChatDelta, ChatError, FinishReason, ToolCallDelta};
+use crate::wire::openai::{
+    ChatChunk, ChatContent, ChatDelta, ChatError, ChatMessage, ChatResponse, ChatUsage,
+    ChunkChoice, FinishReason, FunctionDelta, ToolCallDelta,
+};
 
 /// Turns chunks into events, one answer long.
 ///
@@ -164,6 +166,79 @@ impl ChunkConverter {
         if let Some((_, index)) = self.prose.take() {
             out.push(block_stop(index));
         }
+    }
+}
+
+/// The events a whole answer would have come in; `None` when it does not say why it ended.
+pub fn events_of_chat(response: &ChatResponse) -> Option<Vec<StreamEvent>> {
+    let choices = response.choices.iter().filter_map(|choice| {
+        let ChatMessage::Assistant(message) = &choice.message else {
+            return None;
+        };
+        let calls = message.tool_calls.iter().enumerate();
+        let tool_calls = calls.map(|(index, call)| ToolCallDelta {
+            index,
+            id: Some(call.id.clone()),
+            kind: None,
+            function: Some(FunctionDelta {
+                name: Some(call.function.name.clone()),
+                arguments: Some(call.function.arguments.clone()),
+            }),
+        });
+        Some(ChunkChoice {
+            index: choice.index,
+            delta: ChatDelta {
+                content: message.content.as_ref().map(ChatContent::text),
+                refusal: message.refusal.clone(),
+                reasoning_content: message.reasoning_content.clone(),
+                tool_calls: tool_calls.collect(),
+                ..ChatDelta::default()
+            },
+            finish_reason: choice.finish_reason.clone(),
+            extra: Extra::new(),
+        })
+    });
+    let chunk = ChatChunk {
+        id: response.id.clone(),
+        object: String::new(),
+        created: response.created,
+        model: response.model.clone(),
+        choices: choices.collect(),
+        usage: response.usage.clone(),
+        error: None,
+        extra: Extra::new(),
+    };
+    let mut converter = ChunkConverter::default();
+    let mut events = converter.push(&chunk);
+    events.extend(converter.finish()?);
+    Some(events)
+}
+
+/// Puts OpenAI's token counts into Anthropic's: there, cached tokens are not part of the input.
+fn usage_from_chat(usage: &ChatUsage) -> TokenUsage {
+    let cached = usage
+        .prompt_tokens_details
+        .as_ref()
+        .and_then(|details| details.cached_tokens)
+        .unwrap_or(0);
+    TokenUsage {
+        input_tokens: Some(usage.prompt_tokens.saturating_sub(cached)),
+        cache_creation_input_tokens: None,
+        cache_read_input_tokens: (cached > 0).then_some(cached),
+        output_tokens: Some(usage.completion_tokens),
+        extra: Extra::new(),
+    }
+}
+
+/// Some servers say `stop` although they call a function; the call counts.
+fn stop_reason(reason: &FinishReason, called: bool) -> StopReason {
+    match reason {
+        FinishReason::Stop if called => StopReason::ToolUse,
+        FinishReason::Stop => StopReason::EndTurn,
+        FinishReason::Length => StopReason::MaxTokens,
+        FinishReason::ToolCalls | FinishReason::FunctionCall => StopReason::ToolUse,
+        FinishReason::ContentFilter => StopReason::Refusal,
+        FinishReason::Other(word) => StopReason::Other(word.clone()),
     }
 }
 

@@ -1,0 +1,98 @@
+//! A whole answer.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ContentBlock, Role};
+use crate::wire::Extra;
+
+/// A whole answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MessagesResponse {
+    /// The vendor's name for this answer.
+    pub id: String,
+    /// Always `message`.
+    #[serde(rename = "type", default)]
+    pub kind: MessageTag,
+    /// Always the assistant.
+    pub role: Role,
+    /// The model that answered.
+    pub model: String,
+    /// The answer.
+    pub content: Vec<ContentBlock>,
+    /// Why it ended; absent while a stream runs.
+    pub stop_reason: Option<StopReason>,
+    /// The text that ended it.
+    pub stop_sequence: Option<String>,
+    /// What it cost in tokens.
+    pub usage: TokenUsage,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// The constant `"message"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageTag {
+    /// The only value.
+    #[default]
+    Message,
+}
+
+open_words! {
+    /// Why an answer ended.
+    pub enum StopReason {
+        /// The model was done.
+        EndTurn = "end_turn",
+        /// `max_tokens` was reached.
+        MaxTokens = "max_tokens",
+        /// One of `stop_sequences` came up.
+        StopSequence = "stop_sequence",
+        /// The model waits for tool results.
+        ToolUse = "tool_use",
+        /// The vendor paused a long turn; send it back to go on.
+        PauseTurn = "pause_turn",
+        /// The model declined.
+        Refusal = "refusal",
+    }
+}
+
+/// Token counts; a stream reports them in parts, each part replacing the one before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TokenUsage {
+    /// Tokens read at full price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    /// Tokens written to the prompt cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_creation_input_tokens: Option<u64>,
+    /// Tokens read from the prompt cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_read_input_tokens: Option<u64>,
+    /// Tokens answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl TokenUsage {
+    /// Takes over every figure that `newer` names.
+    pub fn merge(&mut self, newer: &Self) {
+        let take = |old: &mut Option<u64>, new: Option<u64>| *old = new.or(*old);
+        take(&mut self.input_tokens, newer.input_tokens);
+        take(
+            &mut self.cache_creation_input_tokens,
+            newer.cache_creation_input_tokens,
+        );
+        take(
+            &mut self.cache_read_input_tokens,
+            newer.cache_read_input_tokens,
+        );
+        take(&mut self.output_tokens, newer.output_tokens);
+        for (key, value) in &newer.extra {
+            self.extra.insert(key.clone(), value.clone());
+        }
+    }
+}
