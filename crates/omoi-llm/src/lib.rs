@@ -1,5 +1,24 @@
-//! Model wire formats, gateway, structured output, simulated model
+#![doc = include_str!("../README.md")]
+
+pub mod wire;
+
+pub mod pace;
+pub mod pricing;
+pub mod route;
+
+pub mod circuit;
+pub mod count;
+pub mod retry;
+pub mod schema;
+pub mod upstream;
+
+pub mod ask;
+pub mod meter;
+mod metered;
+
+pub mod client;
+pub mod gateway;
+pub mod structured;
 
 pub mod scenario;
 pub mod simulated;
-pub mod wire;

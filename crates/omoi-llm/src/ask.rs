@@ -1,0 +1,344 @@
+//! Asking a model, with tries, pauses and circuit breakers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use http::HeaderMap;
+use thiserror::Error;
+
+use crate::circuit::{Circuits, Open, Permit};
+use crate::count;
+use crate::meter::Gauge;
+use crate::pace::Pace;
+use crate::pricing::{Pricing, Tokens};
+use crate::retry::{self, Allowance, Class, Spent};
+use crate::route::{Route, RouteName, Routes};
+use crate::upstream::{Call, EventStream, Http, Limits, UpstreamError, collect};
+use crate::wire::answer::Answer;
+use crate::wire::anthropic::{MessagesRequest, StreamEvent};
+
+/// Everything needed to ask models. Clones share connections and circuits.
+#[derive(Clone)]
+pub struct Llm {
+    /// Which model answers what.
+    pub routes: Routes,
+    /// What it costs.
+    pub pricing: Pricing,
+    /// By which clock.
+    pub pace: Arc<dyn Pace>,
+    /// What one answer may take.
+    pub limits: Limits,
+    http: Http,
+    circuits: Circuits,
+}
+
+/// One question.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// To whom.
+    pub route: RouteName,
+    /// What; its `model` and `stream` are replaced.
+    pub request: &'a MessagesRequest,
+    /// Headers that go along.
+    pub headers: &'a HeaderMap,
+}
+
+/// What a question may take and has taken.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// What is left.
+    pub allowance: Allowance,
+    /// Calls made.
+    pub calls: u32,
+    over: Tokens,
+    current: Option<Gauge>,
+}
+
+impl Tally {
+    /// An empty tally within `allowance`.
+    pub fn new(allowance: Allowance) -> Self {
+        Self {
+            allowance,
+            calls: 0,
+            over: Tokens::default(),
+            current: None,
+        }
+    }
+
+    /// Counts an event of the answer under way. Who reads a stream tells its tally.
+    pub fn see(&mut self, event: &StreamEvent) {
+        if let Some(gauge) = &mut self.current {
+            gauge.push(event);
+        }
+    }
+
+    /// Tokens of all tries so far, the one under way included.
+    pub fn tokens(&self) -> Tokens {
+        let mut tokens = self.over;
+        tokens += self.current.as_ref().map(Gauge::tokens).unwrap_or_default();
+        tokens
+    }
+
+    fn begin_call(&mut self, request: &MessagesRequest) {
+        self.over = self.tokens();
+        self.current = Some(Gauge::new(count::of_request(request)));
+        self.calls += 1;
+        self.allowance.calls_left = self.allowance.calls_left.saturating_sub(1);
+    }
+
+    /// The events seen so far will be seen again, by the reader of the stream.
+    fn rewind(&mut self) {
+        if let Some(gauge) = &mut self.current {
+            gauge.reset();
+        }
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// A failure that trying again does not mend.
+    #[error("the model call failed")]
+    Failed(#[source] UpstreamError),
+    /// The next try would begin after the deadline.
+    #[error("gave up on the model after {calls} calls: no time is left")]
+    OutOfTime {
+        /// Calls made.
+        calls: u32,
+        /// The last failure.
+        #[source]
+        last: Option<UpstreamError>,
+    },
+    /// No calls are left.
+    #[error("gave up on the model after {calls} calls, the most that are allowed")]
+    OutOfCalls {
+        /// Calls made.
+        calls: u32,
+        /// The last failure.
+        #[source]
+        last: Option<UpstreamError>,
+    },
+    /// The model kept failing and is left alone for longer than this question may take.
+    #[error("the model at {target} keeps failing and is left alone for {} s", .retry_after.as_secs())]
+    CircuitOpen {
+        /// Its address.
+        target: String,
+        /// For how long.
+        retry_after: Duration,
+    },
+}
+
+impl AskError {
+    /// The failure underneath, when a call was made at all.
+    pub fn upstream(&self) -> Option<&UpstreamError> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::OutOfTime { last, .. } | Self::OutOfCalls { last, .. } => last.as_ref(),
+            Self::CircuitOpen { .. } => None,
+        }
+    }
+
+    fn spent(spent: Spent, calls: u32, last: Option<UpstreamError>) -> Self {
+        match spent {
+            Spent::Time => Self::OutOfTime { calls, last },
+            Spent::Calls => Self::OutOfCalls { calls, last },
+        }
+    }
+}
+
+impl Llm {
+    /// Models reached by `routes`.
+    ///
+    /// # Errors
+    /// Returns [`UpstreamError::Unsendable`] when the platform offers no sockets.
+    pub fn new(
+        routes: Routes,
+        pricing: Pricing,
+        pace: Arc<dyn Pace>,
+    ) -> Result<Self, UpstreamError> {
+        Ok(Self {
+            routes,
+            pricing,
+            pace,
+            limits: Limits::default(),
+            http: Http::new()?,
+            circuits: Circuits::default(),
+        })
+    }
+
+    /// What `tokens` cost on `route`. Scripted answers cost nothing.
+    pub fn cost_microusd(&self, route: &Route, tokens: Tokens) -> i64 {
+        if route.simulated {
+            return 0;
+        }
+        self.pricing.of(&route.model).cost_microusd(tokens)
+    }
+
+    /// Asks and gives the answer as it comes.
+    ///
+    /// Failures are tried again until the answer shows its first content; a failure after that ends the
+    /// stream with an error. The allowance bounds the time until that first content, the limits the
+    /// rest. The reader shows every event to [`Tally::see`].
+    ///
+    /// # Errors
+    /// Returns [`AskError`] when no answer began.
+    pub async fn stream(&self, ask: Ask<'_>, tally: &mut Tally) -> Result<EventStream, AskError> {
+        self.begin(ask, tally, &mut 0).await
+    }
+
+    /// Asks and gives the whole answer; a cut answer is asked for again.
+    ///
+    /// # Errors
+    /// Returns [`AskError`] when there is no whole answer.
+    pub async fn complete(&self, ask: Ask<'_>, tally: &mut Tally) -> Result<Answer, AskError> {
+        let mut failures = 0;
+        loop {
+            let events = self.begin(ask, tally, &mut failures).await?;
+            match collect(events, |event| tally.see(event)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => self.pause(error, tally, &mut failures).await?,
+            }
+        }
+    }
+
+    async fn begin(
+        &self,
+        ask: Ask<'_>,
+        tally: &mut Tally,
+        failures: &mut u32,
+    ) -> Result<EventStream, AskError> {
+        loop {
+            let permit = self.admit(self.routes.get(ask.route), tally).await?;
+            match self.attempt(ask, tally, permit).await {
+                Ok(events) => return Ok(events),
+                Err(error) => self.pause(error, tally, failures).await?,
+            }
+        }
+    }
+
+    /// Waits for the circuit to let a call through.
+    async fn admit(&self, route: &Route, tally: &Tally) -> Result<Permit, AskError> {
+        loop {
+            let now = self.pace.now();
+            let spent = |s| AskError::spent(s, tally.calls, None);
+            tally.allowance.check(now, Duration::ZERO).map_err(spent)?;
+            let Open { until } = match self.circuits.admit(route.target(), now) {
+                Ok(permit) => return Ok(permit),
+                Err(open) => open,
+            };
+            let retry_after = until.since(now);
+            if tally.allowance.check(now, retry_after).is_err() {
+                return Err(AskError::CircuitOpen {
+                    target: route.target().to_owned(),
+                    retry_after,
+                });
+            }
+            self.pace.sleep(retry_after).await;
+        }
+    }
+
+    /// One call, until it shows content.
+    async fn attempt(
+        &self,
+        ask: Ask<'_>,
+        tally: &mut Tally,
+        mut permit: Permit,
+    ) -> Result<EventStream, UpstreamError> {
+        tally.begin_call(ask.request);
+        let left = tally.allowance.left(self.pace.now());
+        // Dropping the losing side abandons the call as a whole.
+        let begun = tokio::select! {
+            begun = self.first_content(ask, tally, &mut permit) => begun,
+            () = self.pace.expire(left) => Err(UpstreamError::TooLong { limit_s: left.as_secs() }),
+        };
+        match begun {
+            Ok((first, rest)) => {
+                tally.rewind();
+                Ok(judged(first, rest, permit, Arc::clone(&self.pace)))
+            }
+            Err(error) => {
+                judge(&error, permit, self.pace.as_ref());
+                Err(error)
+            }
+        }
+    }
+
+    /// Opening events prove little: vendors send them before they find out that they are overloaded.
+    async fn first_content(
+        &self,
+        ask: Ask<'_>,
+        tally: &mut Tally,
+        permit: &mut Permit,
+    ) -> Result<(Vec<StreamEvent>, EventStream), UpstreamError> {
+        let call = Call {
+            route: self.routes.get(ask.route),
+            request: ask.request,
+            headers: ask.headers,
+        };
+        let mut events = self.http.send(call, self.limits, &self.pace).await?;
+        let mut first = Vec::new();
+        while let Some(event) = events.next().await {
+            let event = event?;
+            permit.alive();
+            tally.see(&event);
+            let opening = matches!(event, StreamEvent::MessageStart(_) | StreamEvent::Ping(_));
+            first.push(event);
+            if !opening {
+                break;
+            }
+        }
+        Ok((first, events))
+    }
+
+    /// Waits for the next try, or gives up.
+    async fn pause(
+        &self,
+        error: UpstreamError,
+        tally: &Tally,
+        failures: &mut u32,
+    ) -> Result<(), AskError> {
+        let Class::Retry { after } = error.class() else {
+            return Err(AskError::Failed(error));
+        };
+        let pause = retry::delay(*failures, self.pace.jitter(), after);
+        *failures += 1;
+        let checked = tally.allowance.check(self.pace.now(), pause);
+        checked.map_err(|spent| AskError::spent(spent, tally.calls, Some(error)))?;
+        self.pace.sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// The stream with its opening put back, which tells the circuit how it ended.
+fn judged(
+    first: Vec<StreamEvent>,
+    rest: EventStream,
+    permit: Permit,
+    pace: Arc<dyn Pace>,
+) -> EventStream {
+    let mut permit = Some(permit);
+    let events = stream::iter(first.into_iter().map(Ok)).chain(rest);
+    EventStream::new(events.inspect(move |event| match event {
+        Ok(StreamEvent::MessageStop(_)) => {
+            if let Some(permit) = permit.take() {
+                permit.succeed();
+            }
+        }
+        Ok(_) => {}
+        Err(error) => {
+            if let Some(permit) = permit.take() {
+                judge(error, permit, pace.as_ref());
+            }
+        }
+    }))
+}
+
+fn judge(error: &UpstreamError, permit: Permit, pace: &dyn Pace) {
+    match error.class() {
+        Class::Retry { .. } => permit.fail(pace.now()),
+        // Whoever refuses a request is there.
+        Class::Final if matches!(error, UpstreamError::Status { .. }) => permit.succeed(),
+        Class::Final => drop(permit),
+    }
+}

@@ -1,0 +1,93 @@
+//! How many tokens a request will read, by rule of thumb.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::wire::anthropic::{Content, CountTokensRequest, Message, MessagesRequest, Tool};
+
+/// Bytes of English or code that make a token, on average and rather too few than too many.
+pub const BYTES_PER_TOKEN: u64 = 4;
+/// What a picture costs, whatever its bytes: the largest that vendors do not scale down.
+const IMAGE_TOKENS: u64 = 1_600;
+/// What a message costs besides its words.
+const MESSAGE_TOKENS: u64 = 4;
+
+/// Estimates what `request` will read.
+pub fn of_request(request: &MessagesRequest) -> u64 {
+    estimate(request.system.as_ref(), &request.messages, &request.tools)
+}
+
+/// Estimates what the request behind `request` would read.
+pub fn of_count(request: &CountTokensRequest) -> u64 {
+    estimate(request.system.as_ref(), &request.messages, &request.tools)
+}
+
+fn estimate(system: Option<&Content>, messages: &[Message], tools: &[Tool]) -> u64 {
+    let mut count = Count::default();
+    count.add(&system);
+    count.add(&messages);
+    count.add(&tools);
+    count.bytes.div_ceil(BYTES_PER_TOKEN)
+        + count.images * IMAGE_TOKENS
+        + messages.len() as u64 * MESSAGE_TOKENS
+}
+
+#[derive(Default)]
+struct Count {
+    bytes: u64,
+    images: u64,
+}
+
+impl Count {
+    fn add(&mut self, part: &impl Serialize) {
+        // What was read from JSON or built from text can be written as JSON.
+        self.walk(&serde_json::to_value(part).unwrap_or_default());
+    }
+
+    fn walk(&mut self, value: &Value) {
+        match value {
+            Value::Null => {}
+            Value::Bool(_) | Value::Number(_) => self.bytes += BYTES_PER_TOKEN,
+            Value::String(text) => self.bytes += text.len() as u64,
+            Value::Array(items) => items.iter().for_each(|item| self.walk(item)),
+            Value::Object(map) if map.get("type").is_some_and(|t| t == "base64") => {
+                self.images += 1;
+            }
+            Value::Object(map) => {
+                for (key, value) in map {
+                    self.bytes += key.len() as u64;
+                    self.walk(value);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn words_count_and_picture_bytes_do_not() {
+        let request = |content: Value| {
+            let request: MessagesRequest = serde_json::from_value(
+                json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": content}]}),
+            )
+            .unwrap();
+            of_request(&request)
+        };
+        let picture = |bytes: usize| {
+            json!([{"type": "image", "source":
+            {"type": "base64", "media_type": "image/png", "data": "A".repeat(bytes)}}])
+        };
+        assert_eq!(
+            request(json!("x".repeat(4_000))) - request(json!("")),
+            1_000
+        );
+        assert_eq!(request(picture(4)), request(picture(400_000)));
+        assert!(request(picture(4)) >= 1_600);
+    }
+}

@@ -1,0 +1,200 @@
+//! The model gateway without its transport: the Anthropic surface that agents talk to.
+//!
+//! A request is checked, its route found, its budget asked for, and only then an upstream called.
+//! Failures are tried again as long as the asker has seen nothing; after that a cut is passed on as an
+//! `error` event. What an answer cost is recorded before the asker learns that it is over, and also
+//! when the asker goes away: each question runs in a task of the gateway's own, so that a dropped
+//! connection cannot drop the record.
+
+mod messages;
+mod reply;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+pub use self::reply::{Body, GatewayReply};
+use crate::ask::Llm;
+use crate::count;
+use crate::meter::{Caller, Meter};
+use crate::route::RouteName;
+use crate::wire::anthropic::{
+    CountTokensRequest, CountTokensResponse, MessagesRequest, ModelInfo, ModelList,
+};
+
+/// Most bytes of a request.
+pub const REQUEST_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// Most questions at once.
+pub const QUESTIONS_MAX: usize = 256;
+
+/// A request as the transport took it in.
+#[derive(Clone, Debug)]
+pub struct GatewayRequest {
+    /// Its method.
+    pub method: Method,
+    /// Its path from `/v1` on, without the query.
+    pub path: String,
+    /// Its headers; only `anthropic-beta` is looked at.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// The gateway. Clones are the same gateway.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    tasks: Arc<Mutex<JoinSet<()>>>,
+    places: Arc<Semaphore>,
+}
+
+/// What every question needs.
+struct Shared {
+    llm: Llm,
+    meter: Arc<dyn Meter>,
+}
+
+impl Gateway {
+    /// A gateway to `llm` that asks and tells `meter`.
+    pub fn new(llm: Llm, meter: Arc<dyn Meter>) -> Self {
+        Self {
+            shared: Arc::new(Shared { llm, meter }),
+            tasks: Arc::default(),
+            places: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+        }
+    }
+
+    /// Answers one request of `caller`, whose token the transport has checked.
+    ///
+    /// Never fails: what goes wrong is an answer in Anthropic's error shape.
+    pub async fn handle(&self, caller: &Caller, request: GatewayRequest) -> GatewayReply {
+        match (request.method.as_str(), request.path.as_str()) {
+            ("POST", "/v1/messages") => match self.parsed(&request) {
+                Ok((route, body)) => self.messages(caller, &request.headers, (route, body)).await,
+                Err(reply) => *reply,
+            },
+            ("POST", "/v1/messages/count_tokens") => count_tokens(&request),
+            ("GET", "/v1/models") => self.models(),
+            // Agent programs knock before they speak.
+            ("HEAD" | "GET", "/" | "/v1" | "") => GatewayReply::empty(StatusCode::OK),
+            (method, path) => reply::error(
+                StatusCode::NOT_FOUND,
+                "not_found_error",
+                &format!("the model gateway has no `{method} {path}`; it has POST /v1/messages"),
+            ),
+        }
+    }
+
+    /// Waits until every question is answered or abandoned, and its cost recorded.
+    pub async fn drain(&self) {
+        loop {
+            let mut tasks = std::mem::take(&mut *self.lock());
+            if tasks.is_empty() {
+                return;
+            }
+            while let Some(ended) = tasks.join_next().await {
+                report(ended);
+            }
+        }
+    }
+
+    fn parsed(
+        &self,
+        request: &GatewayRequest,
+    ) -> Result<(RouteName, MessagesRequest), Box<GatewayReply>> {
+        let body: MessagesRequest = parse(&request.body)?;
+        let routes = &self.shared.llm.routes;
+        let Some((route, _)) = routes.by_alias(&body.model) else {
+            let names = RouteName::ALL.map(RouteName::as_str).join(", ");
+            let says = format!("no model `{}`; ask for one of: {names}", body.model);
+            return Err(reply::error(StatusCode::NOT_FOUND, "not_found_error", &says).into());
+        };
+        match problem(&body) {
+            Some(says) => Err(reply::invalid(says).into()),
+            None => Ok((route, body)),
+        }
+    }
+
+    fn models(&self) -> GatewayReply {
+        let routes = &self.shared.llm.routes;
+        let mut data: Vec<ModelInfo> = Vec::new();
+        let named = RouteName::ALL.map(|n| (n.as_str(), n));
+        let by_model = RouteName::ALL.map(|n| (routes.get(n).model.as_str(), n));
+        for (id, name) in named.into_iter().chain(by_model) {
+            if data.iter().all(|known| known.id != id) {
+                let route = routes.get(name);
+                let label = if route.simulated { " (simulated)" } else { "" };
+                data.push(ModelInfo {
+                    kind: "model".to_owned(),
+                    id: id.to_owned(),
+                    display_name: format!("{}{label}", route.model),
+                    created_at: "1970-01-01T00:00:00Z".to_owned(),
+                });
+            }
+        }
+        let list = ModelList {
+            has_more: false,
+            first_id: data.first().map(|m| m.id.clone()),
+            last_id: data.last().map(|m| m.id.clone()),
+            data,
+        };
+        GatewayReply::json(StatusCode::OK, &list)
+    }
+
+    /// Starts `question` as a task of the gateway; what earlier tasks left is cleared away.
+    fn start(&self, question: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.lock();
+        while let Some(ended) = tasks.try_join_next() {
+            report(ended);
+        }
+        tasks.spawn(question);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        // Nothing can panic between two changes of the set, so it is whole.
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn count_tokens(request: &GatewayRequest) -> GatewayReply {
+    match parse::<CountTokensRequest>(&request.body) {
+        Ok(body) => {
+            let input_tokens = count::of_count(&body);
+            GatewayReply::json(StatusCode::OK, &CountTokensResponse { input_tokens })
+        }
+        Err(reply) => *reply,
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Box<GatewayReply>> {
+    if body.len() > REQUEST_BYTES_MAX {
+        let says = format!(
+            "the request has {} bytes, the limit is {REQUEST_BYTES_MAX}",
+            body.len()
+        );
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        return Err(reply::error(status, "request_too_large", &says).into());
+    }
+    serde_json::from_slice(body).map_err(|e| reply::invalid(format!("the request: {e}")).into())
+}
+
+/// What is wrong with a request that is well-formed.
+fn problem(request: &MessagesRequest) -> Option<String> {
+    if request.max_tokens == 0 {
+        return Some("`max_tokens` must be at least 1".to_owned());
+    }
+    if request.messages.is_empty() {
+        return Some("`messages` must hold at least one message".to_owned());
+    }
+    None
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "A model question ended abnormally; its cost may be missing");
+    }
+}

@@ -1,0 +1,249 @@
+//! One question through the gateway: `POST /v1/messages`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::reply::{self, GatewayReply};
+use super::{Gateway, Shared};
+use crate::ask::{Ask, Tally};
+use crate::meter::{Caller, Outcome};
+use crate::metered::Metered;
+use crate::retry::Allowance;
+use crate::route::RouteName;
+use crate::upstream::{EventStream, UpstreamError};
+use crate::wire::anthropic::{ErrorBody, MessagesRequest, StreamEvent};
+use crate::wire::headers;
+use crate::wire::sse;
+
+/// Passed on to Anthropic: it switches on what the request uses.
+const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+/// Events that may wait for a slow asker.
+const WAITING_EVENTS_MAX: usize = 64;
+/// How long an asker may take in nothing before it counts as gone.
+const ASKER_STALL_MAX: Duration = Duration::from_mins(1);
+
+impl Gateway {
+    pub(super) async fn messages(
+        &self,
+        caller: &Caller,
+        request_headers: &HeaderMap,
+        (route, request): (RouteName, MessagesRequest),
+    ) -> GatewayReply {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let says = format!(
+                "{} questions are under way, the most that are allowed",
+                super::QUESTIONS_MAX
+            );
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return reply::error(status, "overloaded_error", &says);
+        };
+        let (answer, answered) = oneshot::channel();
+        let target = self.shared.llm.routes.get(route);
+        let headers = outgoing(caller, &request, (target.simulated, request_headers));
+        let simulated = target.simulated;
+        let question = Question {
+            shared: Arc::clone(&self.shared),
+            caller: caller.clone(),
+            route,
+            headers,
+            request,
+            _place: place,
+        };
+        self.start(question.run(answer));
+        let reply = answered.await.unwrap_or_else(|_| {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            reply::error(status, "api_error", "the question ended without an answer")
+        });
+        reply.labelled(simulated)
+    }
+}
+
+struct Question {
+    shared: Arc<Shared>,
+    caller: Caller,
+    route: RouteName,
+    headers: HeaderMap,
+    request: MessagesRequest,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Question {
+    async fn run(self, answer: oneshot::Sender<GatewayReply>) {
+        let Shared { llm, meter } = &*self.shared;
+        let about = (self.route, &self.request);
+        let metered = match Metered::reserve(llm, &self.caller, meter.as_ref(), about).await {
+            Ok(metered) => metered,
+            Err(refusal) => {
+                let _ = answer.send(reply::refused(&refusal));
+                return;
+            }
+        };
+        let mut tally = Tally::new(Allowance::new(llm.pace.now()));
+        if self.request.stream {
+            self.stream(answer, metered, &mut tally).await;
+        } else {
+            self.whole(answer, metered, &mut tally).await;
+        }
+    }
+
+    async fn whole(
+        &self,
+        mut answer: oneshot::Sender<GatewayReply>,
+        metered: Metered<'_>,
+        tally: &mut Tally,
+    ) {
+        // Dropping the question abandons the call; its tokens so far stay in the tally.
+        let whole = tokio::select! {
+            whole = self.shared.llm.complete(self.ask(), tally) => Some(whole),
+            () = answer.closed() => None,
+        };
+        let (reply, outcome) = match whole {
+            None => (None, Outcome::Abandoned),
+            Some(Err(failure)) => (Some(reply::failed(&failure)), Outcome::Failed),
+            Some(Ok(whole)) => match whole.broken_calls.first() {
+                None => {
+                    let reply = GatewayReply::json(StatusCode::OK, &whole.response);
+                    (Some(reply), Outcome::Complete)
+                }
+                // A whole answer has no room for input that is not JSON; a stream has.
+                Some(broken) => {
+                    let (status, says) = (StatusCode::BAD_GATEWAY, broken.to_string());
+                    (
+                        Some(reply::error(status, "api_error", &says)),
+                        Outcome::Failed,
+                    )
+                }
+            },
+        };
+        let _ = metered.record(tally, outcome).await;
+        if let Some(reply) = reply {
+            let _ = answer.send(reply);
+        }
+    }
+
+    async fn stream(
+        &self,
+        mut answer: oneshot::Sender<GatewayReply>,
+        metered: Metered<'_>,
+        tally: &mut Tally,
+    ) {
+        // Dropping the question abandons the call; its tokens so far stay in the tally.
+        let begun = tokio::select! {
+            begun = self.shared.llm.stream(self.ask(), tally) => Some(begun),
+            () = answer.closed() => None,
+        };
+        let events = match begun {
+            Some(Ok(events)) => events,
+            Some(Err(failure)) => {
+                let _ = metered.record(tally, Outcome::Failed).await;
+                let _ = answer.send(reply::failed(&failure));
+                return;
+            }
+            None => {
+                let _ = metered.record(tally, Outcome::Abandoned).await;
+                return;
+            }
+        };
+        let (lines, waiting) = mpsc::channel(WAITING_EVENTS_MAX);
+        let _ = answer.send(GatewayReply::events(ReceiverStream::new(waiting).boxed()));
+        let (outcome, last) = self.forward(events, &lines, tally).await;
+        let _ = metered.record(tally, outcome).await;
+        if let Some(last) = last {
+            self.pass(&lines, &last).await;
+        }
+    }
+
+    /// Passes events on until the answer ends; gives how it ended and the event that says so, held back
+    /// until the cost is recorded.
+    async fn forward(
+        &self,
+        mut events: EventStream,
+        lines: &mpsc::Sender<Bytes>,
+        tally: &mut Tally,
+    ) -> (Outcome, Option<StreamEvent>) {
+        loop {
+            // Cancel-safe: an event that was not taken stays in the stream, which is dropped with us.
+            let event = tokio::select! {
+                event = events.next() => event,
+                () = lines.closed() => return (Outcome::Abandoned, None),
+            };
+            match event {
+                Some(Ok(event @ StreamEvent::MessageStop(_))) => {
+                    tally.see(&event);
+                    return (Outcome::Complete, Some(event));
+                }
+                Some(Ok(event)) => {
+                    tally.see(&event);
+                    if !self.pass(lines, &event).await {
+                        return (Outcome::Abandoned, None);
+                    }
+                }
+                Some(Err(error)) => return (Outcome::Cut, Some(error_event(&error))),
+                None => return (Outcome::Cut, Some(error_event(&UpstreamError::Cut))),
+            }
+        }
+    }
+
+    /// Hands one event to the asker; false when it is gone.
+    async fn pass(&self, lines: &mpsc::Sender<Bytes>, event: &StreamEvent) -> bool {
+        let data = serde_json::to_string(event).unwrap_or_default();
+        let line = Bytes::from(sse::encode(Some(event.kind()), &data));
+        // An event that is not handed over belongs to an asker that is gone.
+        tokio::select! {
+            sent = lines.send(line) => sent.is_ok(),
+            () = self.shared.llm.pace.expire(ASKER_STALL_MAX) => false,
+        }
+    }
+
+    fn ask(&self) -> Ask<'_> {
+        Ask {
+            route: self.route,
+            request: &self.request,
+            headers: &self.headers,
+        }
+    }
+}
+
+fn error_event(error: &UpstreamError) -> StreamEvent {
+    let seen = reply::seen_by_asker(error);
+    let ErrorBody { error, extra, .. } = ErrorBody::new(seen.kind, seen.message);
+    StreamEvent::Error(crate::wire::anthropic::StreamError { error, extra })
+}
+
+/// Headers for the upstream: who asks, for the simulated model alone, and what the asker switched on.
+fn outgoing(
+    caller: &Caller,
+    request: &MessagesRequest,
+    (simulated, incoming): (bool, &HeaderMap),
+) -> HeaderMap {
+    let mut out = HeaderMap::new();
+    for beta in incoming.get_all(BETA) {
+        out.append(BETA, beta.clone());
+    }
+    if !simulated {
+        return out;
+    }
+    let (round, turn) = (caller.round.to_string(), request.turn().to_string());
+    let title = caller.title.as_deref().map(headers::percent_encode);
+    for (name, value) in [
+        (headers::ROLE, Some(caller.role.as_str())),
+        (headers::PHASE, Some(caller.phase.as_str())),
+        (headers::TASK, caller.task.as_deref()),
+        (headers::TITLE, title.as_deref()),
+        (headers::ROUND, Some(round.as_str())),
+        (headers::TURN, Some(turn.as_str())),
+    ] {
+        // Roles, phases and ids are words of our own; one that cannot be a header matches nothing.
+        if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
+            out.insert(HeaderName::from_static(name), value);
+        }
+    }
+    out
+}

@@ -1,0 +1,188 @@
+//! Answers of the gateway, all in Anthropic's shapes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+
+use crate::ask::AskError;
+use crate::meter::ReserveError;
+use crate::upstream::UpstreamError;
+use crate::wire::anthropic::{ErrorBody, error_of_status};
+
+/// Set on every answer that a scenario wrote.
+pub(super) const SIMULATED: HeaderName = HeaderName::from_static("x-omoi-simulated");
+
+/// An answer for the transport to send.
+#[derive(Debug)]
+pub struct GatewayReply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Body,
+}
+
+/// The body of an answer.
+pub enum Body {
+    /// All at once.
+    Full(Bytes),
+    /// Server-sent events as they come. Dropping it abandons the question.
+    Events(BoxStream<'static, Bytes>),
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Full(bytes) => f.debug_tuple("Full").field(bytes).finish(),
+            Self::Events(_) => f.write_str("Events"),
+        }
+    }
+}
+
+impl GatewayReply {
+    pub(super) fn empty(status: StatusCode) -> Self {
+        Self {
+            status,
+            headers: HeaderMap::new(),
+            body: Body::Full(Bytes::new()),
+        }
+    }
+
+    pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        // Wire types hold only strings, numbers and maps with string keys: they can always be written.
+        let text = serde_json::to_vec(body).unwrap_or_default();
+        let json = HeaderValue::from_static("application/json");
+        Self {
+            status,
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, json)]),
+            body: Body::Full(text.into()),
+        }
+    }
+
+    pub(super) fn events(events: BoxStream<'static, Bytes>) -> Self {
+        let headers = [
+            (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        Self {
+            status: StatusCode::OK,
+            headers: HeaderMap::from_iter(headers),
+            body: Body::Events(events),
+        }
+    }
+
+    pub(super) fn labelled(mut self, simulated: bool) -> Self {
+        if simulated {
+            self.headers
+                .insert(SIMULATED, HeaderValue::from_static("true"));
+        }
+        self
+    }
+
+    fn retry_after(mut self, pause: Option<Duration>) -> Self {
+        if let Some(pause) = pause {
+            let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+            self.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        self
+    }
+}
+
+/// An error of `kind`.
+pub(super) fn error(status: StatusCode, kind: &str, message: &str) -> GatewayReply {
+    GatewayReply::json(status, &ErrorBody::new(kind, message))
+}
+
+/// The asker's request is wrong.
+pub(super) fn invalid(message: String) -> GatewayReply {
+    error(StatusCode::BAD_REQUEST, "invalid_request_error", &message)
+}
+
+/// There is no money, or nobody can tell.
+pub(super) fn refused(refusal: &ReserveError) -> GatewayReply {
+    let (status, kind) = match refusal {
+        ReserveError::Refused { .. } => (StatusCode::PAYMENT_REQUIRED, "budget_exhausted"),
+        ReserveError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "api_error"),
+    };
+    error(status, kind, &refusal.to_string())
+}
+
+/// The question has no answer.
+pub(super) fn failed(failure: &AskError) -> GatewayReply {
+    match (failure, failure.upstream()) {
+        (AskError::CircuitOpen { retry_after, .. }, _) => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            error(status, "overloaded_error", &failure.to_string()).retry_after(Some(*retry_after))
+        }
+        (_, Some(upstream)) => {
+            let seen = seen_by_asker(upstream);
+            let after = match upstream {
+                UpstreamError::Status { retry_after, .. } => *retry_after,
+                _ => None,
+            };
+            error(seen.status, &seen.kind, &seen.message).retry_after(after)
+        }
+        (_, None) => error(
+            StatusCode::GATEWAY_TIMEOUT,
+            "timeout_error",
+            &failure.to_string(),
+        ),
+    }
+}
+
+/// An upstream failure in the asker's terms.
+pub(super) struct Seen {
+    pub(super) status: StatusCode,
+    pub(super) kind: String,
+    pub(super) message: String,
+}
+
+pub(super) fn seen_by_asker(error: &UpstreamError) -> Seen {
+    let (status, kind, message) = match error {
+        // The asker's own token is fine; it is the platform's key that the provider refuses.
+        UpstreamError::Status {
+            status: status @ (401 | 403),
+            message,
+            ..
+        } => (
+            403,
+            "permission_error",
+            format!("the provider refused the gateway's key with status {status}: {message}"),
+        ),
+        UpstreamError::Status {
+            status,
+            kind,
+            message,
+            ..
+        } => (*status, kind.as_str(), message.clone()),
+        UpstreamError::Silent { .. } | UpstreamError::TooLong { .. } => {
+            (504, "timeout_error", error.to_string())
+        }
+        UpstreamError::Convert(source) => {
+            (400, "invalid_request_error", format!("{error}: {source}"))
+        }
+        UpstreamError::Connect(_)
+        | UpstreamError::Broken(_)
+        | UpstreamError::Cut
+        | UpstreamError::TooLarge { .. }
+        | UpstreamError::NotAStream { .. }
+        | UpstreamError::Malformed(_)
+        | UpstreamError::BadKey
+        | UpstreamError::Unsendable(_) => (502, "api_error", error.to_string()),
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let kind = match kind {
+        "" => error_of_status(status.as_u16()),
+        kind => kind,
+    };
+    Seen {
+        status,
+        kind: kind.to_owned(),
+        message,
+    }
+}

@@ -1,0 +1,160 @@
+//! What may be tried again, when, and when to stop: pure decisions.
+//!
+//! The status decides, never the text of an error.
+
+use std::time::Duration;
+
+use omoi_domain::time::Timestamp;
+
+/// Statuses that may pass by themselves.
+pub const RETRIED: [u16; 7] = [408, 429, 500, 502, 503, 504, 529];
+/// Longest wait between two tries, whatever the server asks for.
+pub const DELAY_MAX: Duration = Duration::from_mins(1);
+/// How long one question may take, with all its tries, until the answer begins.
+pub const DEADLINE: Duration = Duration::from_mins(2);
+/// Most calls one question may make.
+pub const CALLS_MAX: u32 = 12;
+
+/// What a failure means for trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// It may pass; the server may have said when.
+    Retry {
+        /// The server's `Retry-After`.
+        after: Option<Duration>,
+    },
+    /// It will not pass.
+    Final,
+}
+
+/// The class of an answer with `status`.
+pub fn class_of_status(status: u16, after: Option<Duration>) -> Class {
+    if RETRIED.contains(&status) {
+        Class::Retry { after }
+    } else {
+        Class::Final
+    }
+}
+
+/// The pause after failure number `n`, counted from 0: 2ⁿ s and up to half as much again, at least
+/// what the server asked for, at most [`DELAY_MAX`]. `jitter` is in `0.0..1.0`.
+pub fn delay(n: u32, jitter: f64, after: Option<Duration>) -> Duration {
+    let base_s = f64::from(1_u32 << n.min(6));
+    let backoff = Duration::from_secs_f64(base_s * (1.0 + jitter.clamp(0.0, 1.0) / 2.0));
+    backoff.max(after.unwrap_or_default()).min(DELAY_MAX)
+}
+
+/// Reads `Retry-After`: whole seconds, or a date that is compared with `now`.
+pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
+    let header = header.trim();
+    if let Ok(seconds) = header.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(header).ok()?;
+    let since_epoch = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let at = Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).ok()?);
+    Some(at.since(now))
+}
+
+/// What is left of the limits of one question. Several calls for one question share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// No call begins after this.
+    pub until: Timestamp,
+    /// Calls still free.
+    pub calls_left: u32,
+}
+
+impl Allowance {
+    /// The ordinary limits, from `now`.
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            until: now + DEADLINE,
+            calls_left: CALLS_MAX,
+        }
+    }
+
+    /// Time left at `now`.
+    pub fn left(&self, now: Timestamp) -> Duration {
+        self.until.since(now)
+    }
+
+    /// Whether a call may begin after `pause`.
+    ///
+    /// # Errors
+    /// Returns [`Spent`] naming the limit in the way.
+    pub fn check(&self, now: Timestamp, pause: Duration) -> Result<(), Spent> {
+        if self.calls_left == 0 {
+            return Err(Spent::Calls);
+        }
+        if now + pause >= self.until {
+            return Err(Spent::Time);
+        }
+        Ok(())
+    }
+}
+
+/// Why a failure that might pass was not tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// The next try would begin after the deadline.
+    Time,
+    /// No calls are left.
+    Calls,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_alone_decides() {
+        let retried: Vec<u16> = (100..600)
+            .filter(|s| class_of_status(*s, None) != Class::Final)
+            .collect();
+        assert_eq!(retried, RETRIED);
+    }
+
+    #[test]
+    fn delays_double_and_listen_to_the_server() {
+        let s = Duration::from_secs_f64;
+        for (n, jitter, after, want) in [
+            (0, 0.0, None, 1.0),
+            (0, 1.0, None, 1.5),
+            (1, 0.5, None, 2.5),
+            (2, 1.0, None, 6.0),
+            (5, 0.0, None, 32.0),
+            (6, 0.0, None, 60.0),
+            (4_000_000_000, 0.9, None, 60.0),
+            (0, 0.5, Some(7.0), 7.0),
+            (3, 0.0, Some(7.0), 8.0),
+            (0, 0.0, Some(3600.0), 60.0),
+        ] {
+            assert_eq!(
+                delay(n, jitter, after.map(s)),
+                s(want),
+                "{n} {jitter} {after:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn retry_after_in_both_forms() {
+        // Wed, 21 Oct 2015 07:28:00 GMT
+        let now = Timestamp::from_micros(1_445_412_480_000_000 - 7_000_000);
+        for (header, want) in [
+            (" 7 ", Some(7)),
+            ("0", Some(0)),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", Some(7)),
+            ("Fri, 21 Oct 2005 07:28:00 GMT", Some(0)),
+            ("soon", None),
+            ("-3", None),
+        ] {
+            assert_eq!(
+                retry_after(header, now),
+                want.map(Duration::from_secs),
+                "{header}"
+            );
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! JSON schema: from a Rust type, and checked against a value, so that a wrong answer can be sent back
+//! with what is wrong and where.
+//!
+//! The checker knows the words that `schemars` writes and tools use. Words it does not know forbid
+//! nothing; the Rust type has the last say anyway.
+
+use std::fmt;
+
+use regex::Regex;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Most violations reported at once.
+const VIOLATIONS_MAX: usize = 8;
+/// Most characters of an offending value that are shown.
+const VALUE_CHARS_MAX: usize = 400;
+/// Deepest nesting followed, which also ends schemas that refer to themselves.
+const DEPTH_MAX: usize = 128;
+
+/// One thing wrong with a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Where: a JSON pointer, empty for the whole value.
+    pub path: String,
+    /// What is wrong.
+    pub problem: String,
+    /// The offending value as JSON, shortened.
+    pub value: String,
+}
+
+impl Violation {
+    /// Something wrong with `value` at `path`.
+    pub fn new(path: impl Into<String>, problem: impl Into<String>, value: &Value) -> Self {
+        let text = value.to_string();
+        let mut shown: String = text.chars().take(VALUE_CHARS_MAX).collect();
+        if shown.len() < text.len() {
+            shown.push('…');
+        }
+        Self {
+            path: path.into(),
+            problem: problem.into(),
+            value: shown,
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = if self.path.is_empty() {
+            "the answer"
+        } else {
+            &self.path
+        };
+        write!(f, "{at}: {}; found {}", self.problem, self.value)
+    }
+}
+
+/// The schema of `T`.
+pub fn of<T: JsonSchema>() -> Value {
+    SchemaGenerator::default()
+        .into_root_schema_for::<T>()
+        .to_value()
+}
+
+/// Reads `value` as a `T` that fits `schema`.
+///
+/// # Errors
+/// Returns what is wrong, never an empty list.
+pub fn read<T: DeserializeOwned>(schema: &Value, value: &Value) -> Result<T, Vec<Violation>> {
+    check(schema, value)?;
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path: String = error.path().iter().map(pointer_segment).collect();
+        let at = value.pointer(&path).unwrap_or(value);
+        vec![Violation::new(path, error.inner().to_string(), at)]
+    })
+}
+
+/// Checks `value` against `schema`.
+///
+/// # Errors
+/// Returns what is wrong, never an empty list.
+pub fn check(schema: &Value, value: &Value) -> Result<(), Vec<Violation>> {
+    let mut checker = Checker {
+        root: schema,
+        found: Vec::new(),
+        depth: 0,
+    };
+    checker.check(schema, value, "");
+    if checker.found.is_empty() {
+        return Ok(());
+    }
+    Err(checker.found)
+}
+
+fn pointer_segment(segment: &serde_path_to_error::Segment) -> String {
+    use serde_path_to_error::Segment;
+    match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", escaped(key)),
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    }
+}
+
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+struct Checker<'a> {
+    root: &'a Value,
+    found: Vec<Violation>,
+    depth: usize,
+}
+
+impl<'a> Checker<'a> {
+    fn check(&mut self, schema: &'a Value, value: &Value, path: &str) {
+        if self.depth >= DEPTH_MAX {
+            self.report(path, "nested too deeply", value);
+            return;
+        }
+        self.depth += 1;
+        match schema {
+            Value::Bool(false) => self.report(path, "must not be there", value),
+            Value::Object(_) => self.check_object_schema(schema, value, path),
+            _ => {}
+        }
+        self.depth -= 1;
+    }
+
+    fn check_object_schema(&mut self, schema: &'a Value, value: &Value, path: &str) {
+        if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+            match target.strip_prefix('#').and_then(|p| self.root.pointer(p)) {
+                Some(definition) => self.check(definition, value, path),
+                None => self.report(
+                    path,
+                    &format!("the schema names `{target}`, which is not in it"),
+                    value,
+                ),
+            }
+        }
+        if let Some(problem) = wrong_type(schema, value) {
+            // Everything else would only repeat this.
+            self.report(path, &problem, value);
+            return;
+        }
+        if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
+            && !allowed.contains(value)
+        {
+            let allowed = Value::Array(allowed.clone());
+            self.report(path, &format!("must be one of {allowed}"), value);
+        }
+        if let Some(only) = schema.get("const")
+            && only != value
+        {
+            self.report(path, &format!("must be {only}"), value);
+        }
+        self.check_branches(schema, value, path);
+        match value {
+            Value::Object(_) => self.check_members(schema, value, path),
+            Value::Array(items) => self.check_items(schema, items, value, path),
+            Value::String(text) => self.check_text(schema, text, value, path),
+            Value::Number(_) => self.check_number(schema, value, path),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    fn check_branches(&mut self, schema: &'a Value, value: &Value, path: &str) {
+        for all in list(schema, "allOf") {
+            self.check(all, value, path);
+        }
+        for word in ["anyOf", "oneOf"] {
+            let branches = list(schema, word);
+            if branches.is_empty() {
+                continue;
+            }
+            let tries: Vec<_> = branches
+                .iter()
+                .map(|b| self.tried(b, value, path))
+                .collect();
+            let fits = tries.iter().filter(|found| found.is_empty()).count();
+            match fits {
+                1 => {}
+                0 => self.report_nearest(tries, value, path),
+                _ if word == "anyOf" => {}
+                _ => self.report(path, "fits more than one of the allowed forms", value),
+            }
+        }
+        if let Some(not) = schema.get("not")
+            && self.tried(not, value, path).is_empty()
+        {
+            self.report(path, "has a form that is not allowed", value);
+        }
+    }
+
+    fn tried(&self, branch: &'a Value, value: &Value, path: &str) -> Vec<Violation> {
+        let mut fork = Checker {
+            root: self.root,
+            found: Vec::new(),
+            depth: self.depth,
+        };
+        fork.check(branch, value, path);
+        fork.found
+    }
+
+    /// Of several forms, none fits: what is wrong with the one that fits best, unless that one is of
+    /// another type altogether.
+    fn report_nearest(&mut self, tries: Vec<Vec<Violation>>, value: &Value, path: &str) {
+        let nearest = tries
+            .into_iter()
+            .filter(|found| found.iter().any(|v| v.path != path) || is_missing(found))
+            .min_by_key(Vec::len);
+        match nearest {
+            Some(found) => {
+                for violation in found {
+                    self.push(violation);
+                }
+            }
+            None => self.report(path, "fits none of the allowed forms", value),
+        }
+    }
+
+    fn check_members(&mut self, schema: &'a Value, value: &Value, path: &str) {
+        let Value::Object(members) = value else {
+            return;
+        };
+        for required in list(schema, "required").iter().filter_map(Value::as_str) {
+            if !members.contains_key(required) {
+                self.report(path, &format!("{MISSING} `{required}`"), value);
+            }
+        }
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let others = schema.get("additionalProperties");
+        for (key, member) in members {
+            let at = format!("{path}/{}", escaped(key));
+            match (properties.and_then(|p| p.get(key)), others) {
+                (Some(property), _) => self.check(property, member, &at),
+                (None, Some(Value::Bool(false))) => self.report(&at, "unknown field", member),
+                (None, Some(other)) => self.check(other, member, &at),
+                (None, None) => {}
+            }
+        }
+        let n = members.len();
+        self.check_size(
+            schema,
+            ["minProperties", "maxProperties"],
+            (n, "fields"),
+            (value, path),
+        );
+    }
+
+    fn check_items(&mut self, schema: &'a Value, items: &[Value], value: &Value, path: &str) {
+        let first = list(schema, "prefixItems");
+        for (n, item) in items.iter().enumerate() {
+            let schema = first.get(n).or_else(|| schema.get("items"));
+            if let Some(schema) = schema {
+                self.check(schema, item, &format!("{path}/{n}"));
+            }
+        }
+        self.check_size(
+            schema,
+            ["minItems", "maxItems"],
+            (items.len(), "items"),
+            (value, path),
+        );
+        if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
+            let double = items
+                .iter()
+                .enumerate()
+                .find(|(n, item)| items[..*n].contains(item));
+            if let Some((n, item)) = double {
+                self.report(&format!("{path}/{n}"), "is there twice", item);
+            }
+        }
+    }
+
+    fn check_text(&mut self, schema: &Value, text: &str, value: &Value, path: &str) {
+        let n = text.chars().count();
+        self.check_size(
+            schema,
+            ["minLength", "maxLength"],
+            (n, "characters"),
+            (value, path),
+        );
+        if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
+            && Regex::new(pattern).is_ok_and(|regex| !regex.is_match(text))
+        {
+            self.report(path, &format!("must match `{pattern}`"), value);
+        }
+    }
+
+    fn check_number(&mut self, schema: &Value, value: &Value, path: &str) {
+        let Some(number) = value.as_f64() else {
+            return;
+        };
+        use std::cmp::Ordering::{Equal, Greater, Less};
+        let bounds = [
+            ("minimum", "at least", [Greater, Equal]),
+            ("maximum", "at most", [Less, Equal]),
+            ("exclusiveMinimum", "more than", [Greater, Greater]),
+            ("exclusiveMaximum", "less than", [Less, Less]),
+        ];
+        for (word, says, right) in bounds {
+            let bound = schema.get(word).and_then(Value::as_f64);
+            let order = bound.and_then(|bound| number.partial_cmp(&bound));
+            if order.is_some_and(|order| !right.contains(&order)) {
+                let bound = &schema[word];
+                self.report(path, &format!("must be {says} {bound}"), value);
+            }
+        }
+    }
+
+    fn check_size(
+        &mut self,
+        schema: &Value,
+        [least, most]: [&str; 2],
+        (n, what): (usize, &str),
+        (value, path): (&Value, &str),
+    ) {
+        let bound = |word| schema.get(word).and_then(Value::as_u64);
+        let n = n as u64;
+        if let Some(least) = bound(least).filter(|least| n < *least) {
+            self.report(path, &format!("must have at least {least} {what}"), value);
+        }
+        if let Some(most) = bound(most).filter(|most| n > *most) {
+            self.report(path, &format!("must have at most {most} {what}"), value);
+        }
+    }
+
+    fn report(&mut self, path: &str, problem: &str, value: &Value) {
+        self.push(Violation::new(path, problem, value));
+    }
+
+    fn push(&mut self, violation: Violation) {
+        if self.found.len() < VIOLATIONS_MAX {
+            self.found.push(violation);
+        }
+    }
+}
+
+const MISSING: &str = "lacks the field";
+
+fn is_missing(found: &[Violation]) -> bool {
+    found.iter().any(|v| v.problem.starts_with(MISSING))
+}
+
+fn list<'a>(schema: &'a Value, word: &str) -> &'a [Value] {
+    schema
+        .get(word)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+fn wrong_type(schema: &Value, value: &Value) -> Option<String> {
+    let wanted: Vec<&str> = match schema.get("type")? {
+        Value::String(one) => vec![one],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        _ => return None,
+    };
+    let fits = wanted.iter().any(|wanted| match *wanted {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "integer" => {
+            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|n| n.fract() == 0.0)
+        }
+        _ => true,
+    });
+    (!fits).then(|| format!("must be of type {}", wanted.join(" or ")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only read by the checker")]
+    struct Plan {
+        #[schemars(length(min = 1, max = 5))]
+        title: String,
+        #[schemars(range(min = 1))]
+        size: u32,
+        #[schemars(length(min = 1))]
+        steps: Vec<Step>,
+        note: Option<String>,
+        parent: Option<Box<Plan>>,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(tag = "kind", rename_all = "snake_case")]
+    #[allow(dead_code, reason = "only read by the checker")]
+    enum Step {
+        Run { command: String },
+        Wait { seconds: u8, why: Reason },
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    enum Reason {
+        Deploy,
+        Rest,
+    }
+
+    fn problems(value: Value) -> String {
+        let found = read::<Plan>(&of::<Plan>(), &value).map(|_| ()).unwrap_err();
+        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn a_fitting_value_is_read() {
+        let value = json!({"title": "a", "size": 1.0_f32 as u32, "note": null,
+            "steps": [{"kind": "run", "command": "x"}, {"kind": "wait", "seconds": 3, "why": "rest"}],
+            "parent": {"title": "b", "size": 2, "steps": [{"kind": "run", "command": "y"}]}});
+        let plan: Plan = read(&of::<Plan>(), &value).unwrap();
+        assert_eq!(plan.steps.len(), 2);
+        assert_eq!(plan.parent.unwrap().title, "b");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_where_it_is() {
+        let base = json!({"title": "a", "size": 1, "steps": [{"kind": "run", "command": "x"}]});
+        let with = |patch: &[(&str, Value)]| {
+            let mut value = base.clone();
+            for (key, new) in patch {
+                value[*key] = new.clone();
+            }
+            value
+        };
+        for (value, want) in [
+            (json!([1]), "the answer: must be of type object; found [1]"),
+            (
+                json!({"title": "a", "steps": []}),
+                "the answer: lacks the field `size`; found {\"title\":\"a\",\"steps\":[]}\n/steps: must have at least 1 items; found []",
+            ),
+            (
+                with(&[("title", json!("toolong"))]),
+                "/title: must have at most 5 characters; found \"toolong\"",
+            ),
+            (
+                with(&[("size", json!(0))]),
+                "/size: must be at least 1; found 0",
+            ),
+            (
+                with(&[("size", json!(1.5))]),
+                "/size: must be of type integer; found 1.5",
+            ),
+            (
+                with(&[("size", json!(5_000_000_000_u64))]),
+                "/size: invalid value: integer `5000000000`, expected u32; found 5000000000",
+            ),
+            (
+                with(&[("no/te", json!(1))]),
+                "/no~1te: unknown field; found 1",
+            ),
+            (
+                with(&[("note", json!(7))]),
+                "/note: must be of type string or null; found 7",
+            ),
+            (
+                with(&[(
+                    "steps",
+                    json!([{"kind": "wait", "seconds": 3, "why": "fun"}]),
+                )]),
+                "/steps/0/why: must be one of [\"deploy\",\"rest\"]; found \"fun\"",
+            ),
+            (
+                with(&[("steps", json!(["run"]))]),
+                "/steps/0: fits none of the allowed forms; found \"run\"",
+            ),
+            (
+                with(&[("parent", json!({"title": "b", "size": "2", "steps": [1]}))]),
+                "/parent/size: must be of type integer; found \"2\"\n/parent/steps/0: fits none of the allowed forms; found 1",
+            ),
+        ] {
+            assert_eq!(problems(value), want);
+        }
+    }
+
+    #[test]
+    fn schemas_that_go_in_circles_end() {
+        let schema = json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}});
+        assert_eq!(
+            check(&schema, &json!(1)).unwrap_err()[0].problem,
+            "nested too deeply"
+        );
+        let schema = json!({"type": "object", "patternProperties": {}, "properties": {"a": {"pattern": "^x+$"}}});
+        assert!(check(&schema, &json!({"a": "xx", "b": 1})).is_ok());
+        assert!(check(&schema, &json!({"a": "xy"})).is_err());
+    }
+}

@@ -1,0 +1,202 @@
+//! One call to a model over the network, read as a stream of Anthropic events from either provider.
+//!
+//! Answers are always asked for as streams: only so can silence be told from thinking, and a cut answer
+//! from a whole one. Trying again is [`crate::ask`]'s business, not this module's.
+
+mod http;
+mod reader;
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
+use thiserror::Error;
+
+pub use self::http::{Call, Http};
+use crate::retry::{self, Class};
+use crate::wire::answer::{Accumulator, Answer, AnswerError};
+use crate::wire::anthropic::StreamEvent;
+use crate::wire::convert::ConvertError;
+use crate::wire::sse::{STREAM_BYTES_MAX, SseError};
+
+/// Longest time to make a connection.
+pub const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// What one answer may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Until the head of the answer.
+    pub head: Duration,
+    /// Between two pieces of it.
+    pub silence: Duration,
+    /// From first to last.
+    pub total: Duration,
+    /// Its size on the wire.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_mins(1),
+            silence: Duration::from_mins(1),
+            total: Duration::from_mins(10),
+            bytes: STREAM_BYTES_MAX,
+        }
+    }
+}
+
+/// Why a call gave no whole answer.
+#[derive(Debug, Error)]
+pub enum UpstreamError {
+    /// The model said no, in the head of its answer or inside the stream.
+    #[error("the model answered with status {status} ({kind}): {message}")]
+    Status {
+        /// The status, or the one that stands for the error kind reported inside a stream.
+        status: u16,
+        /// The error's stable word.
+        kind: String,
+        /// What the model said about it.
+        message: String,
+        /// When it may be tried again.
+        retry_after: Option<Duration>,
+    },
+    /// No connection.
+    #[error("could not connect to the model")]
+    Connect(#[source] reqwest::Error),
+    /// The connection broke.
+    #[error("the connection to the model broke")]
+    Broken(#[source] reqwest::Error),
+    /// The stream ended before the answer did.
+    #[error("the model's stream was cut before the answer was whole")]
+    Cut,
+    /// Nothing came for too long.
+    #[error("the model sent nothing for {limit_s} s")]
+    Silent {
+        /// The limit.
+        limit_s: u64,
+    },
+    /// The answer took too long as a whole.
+    #[error("the answer took longer than {limit_s} s")]
+    TooLong {
+        /// The limit.
+        limit_s: u64,
+    },
+    /// The answer is too large.
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The answer has another type than was asked for: the address is not a model's.
+    #[error("the answer is `{content_type}`, not an event stream")]
+    NotAStream {
+        /// Its type.
+        content_type: String,
+    },
+    /// The bytes make no sense.
+    #[error("the model's answer cannot be read")]
+    Malformed(#[source] Malformed),
+    /// The request or answer cannot be put into the other vendor's words.
+    #[error("the request does not fit this model")]
+    Convert(#[source] ConvertError),
+    /// The key holds characters that a header cannot carry.
+    #[error("the provider's key holds characters that cannot be sent")]
+    BadKey,
+    /// The request cannot be sent at all: a broken address, no root certificates.
+    #[error("the request cannot be sent")]
+    Unsendable(#[source] reqwest::Error),
+}
+
+/// What makes no sense in an answer.
+#[derive(Debug, Error)]
+pub enum Malformed {
+    /// The event framing.
+    #[error(transparent)]
+    Sse(SseError),
+    /// One event.
+    #[error("an event is not what the format says")]
+    Event(#[source] serde_json::Error),
+    /// The order of events.
+    #[error(transparent)]
+    Answer(AnswerError),
+}
+
+impl UpstreamError {
+    /// Whether trying again can help.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Status {
+                status,
+                retry_after,
+                ..
+            } => retry::class_of_status(*status, *retry_after),
+            Self::Connect(_)
+            | Self::Broken(_)
+            | Self::Cut
+            | Self::Silent { .. }
+            | Self::Malformed(_) => Class::Retry { after: None },
+            Self::TooLong { .. }
+            | Self::TooLarge { .. }
+            | Self::NotAStream { .. }
+            | Self::Convert(_)
+            | Self::BadKey
+            | Self::Unsendable(_) => Class::Final,
+        }
+    }
+}
+
+impl From<SseError> for UpstreamError {
+    fn from(error: SseError) -> Self {
+        match error {
+            SseError::FrameTooLarge { limit } | SseError::StreamTooLarge { limit } => {
+                Self::TooLarge { limit }
+            }
+            SseError::NotUtf8 => Self::Malformed(Malformed::Sse(error)),
+        }
+    }
+}
+
+/// The events of one answer, up to and including `message_stop`, or up to the first error.
+pub struct EventStream(BoxStream<'static, Result<StreamEvent, UpstreamError>>);
+
+impl EventStream {
+    pub(crate) fn new(
+        events: impl Stream<Item = Result<StreamEvent, UpstreamError>> + Send + 'static,
+    ) -> Self {
+        Self(Box::pin(events))
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<StreamEvent, UpstreamError>;
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+/// Reads a stream to its end, showing every event to `seen`.
+///
+/// # Errors
+/// Returns [`UpstreamError`] when it was cut or makes no answer. Broken calls are not an error here.
+pub async fn collect(
+    mut events: EventStream,
+    mut seen: impl FnMut(&StreamEvent),
+) -> Result<Answer, UpstreamError> {
+    let malformed = |error| UpstreamError::Malformed(Malformed::Answer(error));
+    let mut answer = Accumulator::default();
+    while let Some(event) = events.next().await {
+        let event = event?;
+        seen(&event);
+        answer.push(&event).map_err(malformed)?;
+    }
+    answer.finish().map_err(malformed)
+}
+
+impl std::fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EventStream")
+    }
+}

@@ -1,0 +1,178 @@
+//! From the bytes of an answer to its events, watching size, silence and total time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use omoi_domain::time::Timestamp;
+
+use super::{EventStream, Limits, Malformed, UpstreamError};
+use crate::pace::Pace;
+use crate::wire::anthropic::{StreamEvent, status_of_error};
+use crate::wire::convert::{ChunkConverter, events_of_chat};
+use crate::wire::openai::DONE;
+use crate::wire::sse::{self, Decoder, Frame};
+
+/// Which format the bytes are in.
+pub(super) enum Source {
+    /// Anthropic events.
+    Anthropic,
+    /// OpenAI chunks.
+    Openai(Box<ChunkConverter>),
+    /// One OpenAI answer, from a server that does not stream.
+    WholeOpenai(Vec<u8>),
+}
+
+/// What to watch for, and by which clock.
+pub(super) struct Watch {
+    pub(super) limits: Limits,
+    pub(super) pace: Arc<dyn Pace>,
+    pub(super) started_at: Timestamp,
+}
+
+struct Reader {
+    body: BoxStream<'static, reqwest::Result<Bytes>>,
+    source: Source,
+    watch: Watch,
+    decoder: Decoder,
+    ready: VecDeque<StreamEvent>,
+    ended: bool,
+}
+
+/// The events in `body`.
+pub(super) fn events(
+    body: BoxStream<'static, reqwest::Result<Bytes>>,
+    source: Source,
+    watch: Watch,
+) -> EventStream {
+    let reader = Reader {
+        decoder: Decoder::with_limits(sse::FRAME_BYTES_MAX, watch.limits.bytes),
+        body,
+        source,
+        watch,
+        ready: VecDeque::new(),
+        ended: false,
+    };
+    EventStream::new(stream::unfold(reader, |mut reader| async move {
+        let event = reader.next().await?;
+        Some((event, reader))
+    }))
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Result<StreamEvent, UpstreamError>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                let event = as_error(event);
+                if matches!(&event, Err(_) | Ok(StreamEvent::MessageStop(_))) {
+                    self.ended = true;
+                    self.ready.clear();
+                }
+                return Some(event);
+            }
+            if self.ended {
+                return None;
+            }
+            if let Err(error) = self.fill().await {
+                self.ended = true;
+                return Some(Err(error));
+            }
+        }
+    }
+
+    /// Waits for the next bytes and reads them.
+    async fn fill(&mut self) -> Result<(), UpstreamError> {
+        let Limits { silence, total, .. } = self.watch.limits;
+        let left = total.saturating_sub(self.watch.pace.now().since(self.watch.started_at));
+        if left.is_zero() {
+            return Err(too_long(total));
+        }
+        // Both are cancel-safe: bytes not yet handed out stay in the connection.
+        let piece = tokio::select! {
+            piece = self.body.next() => piece,
+            () = self.watch.pace.expire(silence.min(left)) => {
+                return Err(if left < silence {
+                    too_long(total)
+                } else {
+                    UpstreamError::Silent { limit_s: silence.as_secs() }
+                });
+            }
+        };
+        match piece {
+            Some(Ok(bytes)) => self.push(&bytes),
+            Some(Err(error)) => Err(UpstreamError::Broken(error.without_url())),
+            None => self.end(),
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<(), UpstreamError> {
+        if let Source::WholeOpenai(whole) = &mut self.source {
+            whole.extend_from_slice(bytes);
+            let limit = self.watch.limits.bytes;
+            if whole.len() > limit {
+                return Err(UpstreamError::TooLarge { limit });
+            }
+            return Ok(());
+        }
+        for frame in self.decoder.push(bytes)? {
+            self.take(&frame)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, frame: &Frame) -> Result<(), UpstreamError> {
+        match &mut self.source {
+            Source::Anthropic => {
+                let event = serde_json::from_str(&frame.data).map_err(malformed)?;
+                self.ready.push_back(event);
+            }
+            Source::Openai(_) if frame.data == DONE => self.end()?,
+            Source::Openai(converter) => {
+                let chunk = serde_json::from_str(&frame.data).map_err(malformed)?;
+                self.ready.extend(converter.push(&chunk));
+            }
+            Source::WholeOpenai(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The answer is over. Anthropic's ends with an event of its own, so here it was cut; OpenAI's ends
+    /// with a closing line that some compatible servers leave out.
+    fn end(&mut self) -> Result<(), UpstreamError> {
+        let events = match &mut self.source {
+            Source::Anthropic => None,
+            Source::Openai(converter) => std::mem::take(converter).finish(),
+            Source::WholeOpenai(whole) => {
+                let response = serde_json::from_slice(whole).map_err(malformed)?;
+                events_of_chat(&response)
+            }
+        };
+        self.ready.extend(events.ok_or(UpstreamError::Cut)?);
+        Ok(())
+    }
+}
+
+fn malformed(error: serde_json::Error) -> UpstreamError {
+    UpstreamError::Malformed(Malformed::Event(error))
+}
+
+fn too_long(total: std::time::Duration) -> UpstreamError {
+    UpstreamError::TooLong {
+        limit_s: total.as_secs(),
+    }
+}
+
+/// A failure reported inside the stream is the failure it would have been in the head.
+fn as_error(event: StreamEvent) -> Result<StreamEvent, UpstreamError> {
+    match event {
+        StreamEvent::Error(e) => Err(UpstreamError::Status {
+            status: status_of_error(&e.error.kind).unwrap_or(500),
+            kind: e.error.kind,
+            message: e.error.message,
+            retry_after: None,
+        }),
+        event => Ok(event),
+    }
+}

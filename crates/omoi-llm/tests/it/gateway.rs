@@ -1,0 +1,472 @@
+//! The gateway's surface: what agents see, what upstreams see, what the meter sees.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use futures::StreamExt;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use omoi_llm::gateway::{Body, Gateway, GatewayReply, GatewayRequest, REQUEST_BYTES_MAX};
+use omoi_llm::meter::Outcome;
+use omoi_llm::route::{Provider, Route, RouteName};
+use omoi_llm::wire::headers;
+use omoi_llm::wire::sse::Decoder;
+use serde_json::{Value, json};
+
+use crate::stub::{self, End, Says, Stub};
+use crate::support::{Logged, TestMeter, VirtualPace, caller, llm_of, route};
+
+struct House {
+    gateway: Gateway,
+    meter: Arc<TestMeter>,
+    pace: Arc<VirtualPace>,
+}
+
+fn house_of(route: Route, meter: Arc<TestMeter>) -> House {
+    let pace = VirtualPace::new();
+    House {
+        gateway: Gateway::new(llm_of(route, &pace), Arc::clone(&meter) as _),
+        meter,
+        pace,
+    }
+}
+
+fn house(stub: &Stub) -> House {
+    house_of(route(Provider::Anthropic, &stub.url), TestMeter::rich())
+}
+
+impl House {
+    async fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> GatewayReply {
+        let mut headers = HeaderMap::new();
+        headers.insert("anthropic-beta", HeaderValue::from_static("fine-grained"));
+        headers.insert(
+            "authorization",
+            HeaderValue::from_static("Bearer attempt-token"),
+        );
+        let request = GatewayRequest {
+            method,
+            path: path.to_owned(),
+            headers,
+            body: body.into(),
+        };
+        self.gateway.handle(&caller(), request).await
+    }
+
+    async fn post(&self, body: Value) -> GatewayReply {
+        self.send(Method::POST, "/v1/messages", body.to_string())
+            .await
+    }
+}
+
+fn question(stream: bool) -> Value {
+    json!({"model": "agent", "max_tokens": 1000, "stream": stream, "messages": [
+        {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]})
+}
+
+async fn text(body: Body) -> String {
+    let bytes = match body {
+        Body::Full(bytes) => bytes.to_vec(),
+        Body::Events(events) => events.collect::<Vec<_>>().await.concat(),
+    };
+    String::from_utf8(bytes).unwrap()
+}
+
+async fn error(reply: GatewayReply) -> (u16, String, String) {
+    let status = reply.status.as_u16();
+    let body: Value = serde_json::from_str(&text(reply.body).await).unwrap();
+    assert_eq!(body["type"], "error", "{body}");
+    let word = |key: &str| body["error"][key].as_str().unwrap().to_owned();
+    (status, word("type"), word("message"))
+}
+
+#[tokio::test]
+async fn a_streamed_answer_passes_through_and_is_paid_before_it_ends() {
+    let stub = Stub::always(stub::good()).await;
+    let house = house(&stub);
+    let reply = house.post(question(true)).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_eq!(reply.headers["content-type"], "text/event-stream");
+    assert!(!reply.headers.contains_key("x-omoi-simulated"));
+    let Body::Events(mut events) = reply.body else {
+        panic!("not a stream");
+    };
+    let mut seen = String::new();
+    while let Some(piece) = events.next().await {
+        let piece = String::from_utf8(piece.to_vec()).unwrap();
+        if piece.contains("message_stop") {
+            assert_eq!(
+                house.meter.usages().len(),
+                1,
+                "recorded before the last event"
+            );
+        }
+        seen += &piece;
+    }
+    insta::assert_snapshot!("streamed_answer", seen);
+    let usage = house.meter.usages().pop().unwrap();
+    insta::assert_debug_snapshot!("streamed_usage", usage);
+    assert!(
+        matches!(&house.meter.log()[0], Logged::Granted(p) if p.tokens.output == 1000 && p.cost_microusd > 15_000)
+    );
+    house.gateway.drain().await;
+}
+
+#[tokio::test]
+async fn an_openai_upstream_looks_the_same_to_the_agent() {
+    let stub = Stub::always(stub::chat(&["Hel", "lo"], "stop")).await;
+    let house = house_of(route(Provider::Openai, &stub.url), TestMeter::rich());
+    let reply = house.post(question(true)).await;
+    insta::assert_snapshot!("streamed_answer_from_openai", text(reply.body).await);
+    let usage = house.meter.usages().pop().unwrap();
+    assert_eq!(
+        (
+            usage.tokens.input,
+            usage.tokens.cache_read,
+            usage.tokens.output
+        ),
+        (40, 10, 7)
+    );
+    // 40 × 3 + 10 × 0.3 + 7 × 15 microusd.
+    assert_eq!(usage.cost_microusd, 228);
+}
+
+#[tokio::test]
+async fn a_whole_answer_is_put_together_here() {
+    let stub = Stub::start(vec![stub::first(5, End::Clean)], stub::good()).await;
+    let house = house(&stub);
+    let reply = house.post(question(false)).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    let body: Value = serde_json::from_str(&text(reply.body).await).unwrap();
+    insta::assert_json_snapshot!("whole_answer", body);
+    assert_eq!(stub.calls(), 2, "a cut answer is asked for again");
+    assert!(stub.seen().iter().all(|seen| seen.body["stream"] == true));
+    let usage = house.meter.usages().pop().unwrap();
+    assert_eq!((usage.calls, usage.outcome), (2, Outcome::Complete));
+}
+
+#[tokio::test]
+async fn only_a_simulated_model_learns_who_asks() {
+    let stub = Stub::always(stub::good()).await;
+    let real = house(&stub);
+    let simulated = house_of(
+        Route {
+            simulated: true,
+            ..route(Provider::Anthropic, &stub.url)
+        },
+        TestMeter::with_cap(0),
+    );
+    text(real.post(question(true)).await.body).await;
+    let reply = simulated.post(question(true)).await;
+    assert_eq!(reply.headers["x-omoi-simulated"], "true");
+    text(reply.body).await;
+    let [to_real, to_simulated] = stub.seen().try_into().ok().unwrap();
+    let omoi = |headers: &HeaderMap| -> Vec<String> {
+        let ours = headers
+            .iter()
+            .filter(|(name, _)| name.as_str().starts_with("x-omoi"));
+        ours.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect()
+    };
+    assert_eq!(omoi(&to_real.headers), [""; 0]);
+    assert_eq!(
+        omoi(&to_simulated.headers),
+        [
+            "x-omoi-role: implementer",
+            "x-omoi-phase: implementation",
+            "x-omoi-task: TSK-003",
+            "x-omoi-title: Add%20CSV%20%E2%80%93%20export",
+            "x-omoi-round: 2",
+            "x-omoi-turn: 1"
+        ]
+    );
+    let title = to_simulated.headers[headers::TITLE].to_str().unwrap();
+    assert_eq!(
+        headers::percent_decode(title).as_deref(),
+        Some("Add CSV – export")
+    );
+    for seen in [to_real, to_simulated] {
+        assert_eq!(seen.headers["anthropic-beta"], "fine-grained");
+        assert!(
+            !seen.headers.contains_key("authorization"),
+            "the attempt's token stays here"
+        );
+    }
+    let usage = simulated.meter.usages().pop().unwrap();
+    assert!(usage.simulated && usage.cost_microusd == 0 && usage.tokens.output == 30);
+    assert!(real.meter.usages()[0].cost_microusd > 0);
+}
+
+#[tokio::test]
+async fn a_spent_budget_is_a_402_before_any_upstream_call() {
+    let stub = Stub::always(stub::good()).await;
+    let house = house_of(
+        route(Provider::Anthropic, &stub.url),
+        TestMeter::with_cap(10),
+    );
+    for stream in [true, false] {
+        let got = error(house.post(question(stream)).await).await;
+        let says = "the phase budget of 10 microusd is spent".to_owned();
+        assert_eq!(got, (402, "budget_exhausted".to_owned(), says));
+    }
+    assert_eq!(stub.calls(), 0);
+    assert_eq!(house.meter.log(), [Logged::Refused, Logged::Refused]);
+}
+
+#[tokio::test]
+async fn four_dollar_answers_stop_within_a_ten_dollar_cap() {
+    let end = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 266_600}});
+    let stub = Stub::always(stub::says(&[
+        stub::anthropic_start(),
+        end,
+        json!({"type": "message_stop"}),
+    ]))
+    .await;
+    let house = house_of(
+        route(Provider::Anthropic, &stub.url),
+        TestMeter::with_cap(10_000_000),
+    );
+    let mut body = question(false);
+    body["max_tokens"] = json!(266_600);
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(house.post(body.clone()).await.status.as_u16());
+    }
+    assert_eq!(statuses, [200, 200, 402, 402]);
+    assert_eq!(stub.calls(), 2);
+    let spent = house.meter.spent_microusd();
+    assert!((7_990_000..=10_000_000).contains(&spent), "{spent}");
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused_in_anthropics_shape() {
+    let stub = Stub::always(stub::good()).await;
+    let house = house(&stub);
+    let patched = |key: &str, value: Value| {
+        let mut body = question(true);
+        body[key] = value;
+        body.to_string()
+    };
+    for (body, want) in [
+        (
+            "{".to_owned(),
+            (400, "invalid_request_error", "EOF while parsing"),
+        ),
+        (
+            "{\"model\": \"agent\"}".to_owned(),
+            (400, "invalid_request_error", "missing field `max_tokens`"),
+        ),
+        (
+            patched("messages", json!([])),
+            (400, "invalid_request_error", "at least one message"),
+        ),
+        (
+            patched("max_tokens", json!(0)),
+            (
+                400,
+                "invalid_request_error",
+                "`max_tokens` must be at least 1",
+            ),
+        ),
+        (
+            patched(
+                "messages",
+                json!([{"role": "user", "content": [{"type": "tool_use", "name": "x", "input": {}}]}]),
+            ),
+            (
+                400,
+                "invalid_request_error",
+                "`tool_use`: missing field `id`",
+            ),
+        ),
+        (
+            patched("model", json!("gpt-9")),
+            (
+                404,
+                "not_found_error",
+                "no model `gpt-9`; ask for one of: reasoning, structured, title, judge, agent",
+            ),
+        ),
+        (
+            " ".repeat(REQUEST_BYTES_MAX + 1),
+            (413, "request_too_large", "the limit is 10485760"),
+        ),
+    ] {
+        let (status, kind, message) =
+            error(house.send(Method::POST, "/v1/messages", body).await).await;
+        assert_eq!((status, kind.as_str()), (want.0, want.1), "{message}");
+        assert!(message.contains(want.2), "{message}");
+    }
+    let (status, kind, _) = error(house.send(Method::DELETE, "/v1/files", "").await).await;
+    assert_eq!((status, kind.as_str()), (404, "not_found_error"));
+    assert_eq!((stub.calls(), house.meter.log()), (0, vec![]));
+    assert_eq!(
+        house.send(Method::HEAD, "/", "").await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn upstream_failures_are_told_in_the_askers_terms() {
+    let after = Says::Plain(
+        429,
+        Some(("retry-after", "500".into())),
+        "{\"error\":{\"message\":\"slow\"}}".into(),
+    );
+    for (says, want, retry_after) in [
+        (
+            stub::status(401),
+            (
+                403,
+                "permission_error",
+                "the provider refused the gateway's key with status 401: told you",
+            ),
+            None,
+        ),
+        (stub::status(422), (422, "some_error", "told you"), None),
+        (stub::status(503), (503, "some_error", "told you"), None),
+        (after, (429, "rate_limit_error", "slow"), Some("500")),
+        (
+            stub::first(0, End::Clean),
+            (502, "api_error", "cut before the answer"),
+            None,
+        ),
+    ] {
+        let stub = Stub::always(says).await;
+        for stream in [true, false] {
+            let house = house(&stub);
+            let reply = house.post(question(stream)).await;
+            assert_eq!(
+                reply
+                    .headers
+                    .get("retry-after")
+                    .map(|v| v.to_str().unwrap()),
+                retry_after
+            );
+            let (status, kind, message) = error(reply).await;
+            assert_eq!((status, kind.as_str()), (want.0, want.1), "{message}");
+            assert!(
+                message.contains(want.2) && !message.contains("sk-hidden"),
+                "{message}"
+            );
+            let usage = house.meter.usages().pop().unwrap();
+            assert_eq!((usage.outcome, usage.tokens.input), (Outcome::Failed, 0));
+            assert!(house.pace.elapsed_s() <= 120.0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cut_that_the_asker_has_seen_begin_becomes_an_error_event() {
+    let stub = Stub::always(stub::first(5, End::Reset)).await;
+    let house = house(&stub);
+    let body = text(house.post(question(true)).await.body).await;
+    let frames = Decoder::default().push(body.as_bytes()).unwrap();
+    let last = frames.last().unwrap();
+    assert_eq!(last.event.as_deref(), Some("error"));
+    let error: Value = serde_json::from_str(&last.data).unwrap();
+    assert_eq!(error["error"]["type"], "api_error");
+    assert!(!body.contains("message_stop"));
+    assert_eq!(stub.calls(), 1);
+    let usage = house.meter.usages().pop().unwrap();
+    // "Hello" is five bytes.
+    assert_eq!(
+        (usage.outcome, usage.tokens.input, usage.tokens.output),
+        (Outcome::Cut, 100, 2)
+    );
+}
+
+#[tokio::test]
+async fn an_asker_that_goes_away_is_still_paid_for_and_the_upstream_is_let_go() {
+    let stub = Stub::always(stub::first(5, End::Hang)).await;
+    let house = house(&stub);
+    let Body::Events(mut events) = house.post(question(true)).await.body else {
+        panic!("not a stream");
+    };
+    for _ in 0..5 {
+        events.next().await.unwrap();
+    }
+    drop(events);
+    house.gateway.drain().await;
+    stub.left_alone().await;
+    let usage = house.meter.usages().pop().unwrap();
+    assert_eq!(
+        (usage.outcome, usage.tokens.input, usage.tokens.output),
+        (Outcome::Abandoned, 100, 2)
+    );
+    assert!(usage.cost_microusd > 300);
+}
+
+#[tokio::test]
+async fn an_asker_that_goes_away_before_the_head_is_recorded_too() {
+    for stream in [true, false] {
+        let stub = Stub::always(Says::Nothing).await;
+        let house = house(&stub);
+        let gone = async {
+            while stub.calls() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = house.post(question(stream)) => panic!("answered"),
+            () = gone => {}
+        }
+        house.gateway.drain().await;
+        stub.left_alone().await;
+        let usage = house.meter.usages().pop().unwrap();
+        assert_eq!(
+            (usage.outcome, usage.calls, usage.cost_microusd),
+            (Outcome::Abandoned, 1, 0)
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_asker_that_reads_nothing_counts_as_gone() {
+    let many: Vec<Value> = std::iter::once(stub::anthropic_start())
+        .chain(std::iter::once(stub::anthropic_events()[1].clone()))
+        .chain(std::iter::repeat_n(
+            stub::anthropic_events()[3].clone(),
+            5_000,
+        ))
+        .collect();
+    let stub = Stub::always(stub::says(&many)).await;
+    let mut house = house(&stub);
+    // The clock runs faster than loopback here, so only the asker's guard may fire.
+    let mut llm = llm_of(route(Provider::Anthropic, &stub.url), &house.pace);
+    llm.limits.silence = Duration::from_hours(10);
+    llm.limits.total = Duration::from_hours(10);
+    house.gateway = Gateway::new(llm, Arc::clone(&house.meter) as _);
+    let reply = house.post(question(true)).await;
+    while house.meter.usages().is_empty() {
+        tokio::task::yield_now().await;
+        house.pace.advance(Duration::from_secs(1));
+    }
+    assert_eq!(house.meter.usages()[0].outcome, Outcome::Abandoned);
+    drop(reply);
+}
+
+#[tokio::test]
+async fn the_smaller_routes() {
+    let stub = Stub::always(stub::good()).await;
+    let house = house(&stub);
+    let body =
+        json!({"model": "agent", "messages": [{"role": "user", "content": "x".repeat(400)}]});
+    let reply = house
+        .send(Method::POST, "/v1/messages/count_tokens", body.to_string())
+        .await;
+    let count: Value = serde_json::from_str(&text(reply.body).await).unwrap();
+    let tokens = count["input_tokens"].as_u64().unwrap();
+    assert!((100..130).contains(&tokens), "{count}");
+    let reply = house.send(Method::GET, "/v1/models", "").await;
+    let list: Value = serde_json::from_str(&text(reply.body).await).unwrap();
+    let ids: Vec<_> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["id"].as_str().unwrap())
+        .collect();
+    let mut want: Vec<_> = RouteName::ALL.iter().map(|n| n.as_str()).collect();
+    want.push("claude-sonnet-4-5");
+    assert_eq!(ids, want);
+    assert_eq!(stub.calls(), 0);
+}

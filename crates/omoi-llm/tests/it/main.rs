@@ -1,0 +1,10 @@
+//! Models on loopback, a clock that tests move, and everything between.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod ask;
+mod client;
+mod convert;
+mod gateway;
+mod structured;
+mod stub;
+mod support;

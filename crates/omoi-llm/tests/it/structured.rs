@@ -1,0 +1,231 @@
+//! Typed answers and their repair.
+
+use std::sync::Arc;
+
+use omoi_llm::ask::{AskError, Llm};
+use omoi_llm::meter::{Caller, Meter};
+use omoi_llm::route::{AnswerMode, Provider, Route, RouteName};
+use omoi_llm::structured::{Asker, Question, StructuredError, structured};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::stub::{self, Says, Stub};
+use crate::support::{Logged, TestMeter, VirtualPace, caller, llm, llm_of, route};
+
+#[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Verdict {
+    passed: bool,
+    #[schemars(range(min = 1, max = 10))]
+    score: u8,
+    reasons: Vec<String>,
+}
+
+fn question() -> Question {
+    Question {
+        route: RouteName::Judge,
+        system: Some("You judge.".to_owned()),
+        prompt: "Is it done?".to_owned(),
+        max_tokens: 500,
+        temperature: Some(0.0),
+    }
+}
+
+async fn ask(llm: &Llm, meter: &Arc<TestMeter>) -> Result<Verdict, StructuredError> {
+    let caller: Caller = caller();
+    let meter: &dyn Meter = meter.as_ref();
+    let caller = &caller;
+    structured(llm, Asker { caller, meter }, &question()).await
+}
+
+fn good() -> Verdict {
+    Verdict {
+        passed: true,
+        score: 7,
+        reasons: vec!["fine".to_owned()],
+    }
+}
+
+const GOOD: &str = r#"{"passed": true, "score": 7, "reasons": ["fine"]}"#;
+
+/// Five answers, each wrong in its own way, and what must come back for it.
+fn malformed() -> Vec<(&'static str, &'static str)> {
+    vec![
+        (
+            r#"{"passed": true, "score": 7}"#,
+            "lacks the field `reasons`",
+        ),
+        (
+            r#"{"passed": "yes", "score": 7, "reasons": []}"#,
+            "/passed: must be of type boolean; found \"yes\"",
+        ),
+        (
+            r#"{"passed": true, "score": 70, "reasons": []}"#,
+            "/score: must be at most 10; found 70",
+        ),
+        (
+            r#"{"passed": true, "score": 7, "reasons": [], "mood": 1}"#,
+            "/mood: unknown field; found 1",
+        ),
+        (r#"{"passed": tr"#, "is not a JSON object: "),
+    ]
+}
+
+#[tokio::test]
+async fn five_wrong_answers_then_a_good_one() {
+    let script = malformed()
+        .iter()
+        .map(|(input, _)| stub::calls_tool("answer", input))
+        .collect();
+    let stub = Stub::start(script, stub::calls_tool("answer", GOOD)).await;
+    let meter = TestMeter::rich();
+    let verdict = ask(&llm(&stub.url, &VirtualPace::new()), &meter)
+        .await
+        .unwrap();
+    assert_eq!(verdict, good());
+    let seen = stub.seen();
+    assert_eq!(seen.len(), 6);
+    assert_eq!(
+        seen[0].body["tool_choice"],
+        json!({"type": "tool", "name": "answer", "disable_parallel_tool_use": true})
+    );
+    assert_eq!(
+        seen[0].body["tools"][0]["input_schema"]["required"],
+        json!(["passed", "score", "reasons"])
+    );
+    for (n, (input, says)) in malformed().into_iter().enumerate() {
+        let messages = seen[n + 1].body["messages"].as_array().unwrap();
+        assert_eq!(messages.len(), 2 * n + 3);
+        let [.., answer, complaint] = messages.as_slice() else {
+            panic!("{messages:?}");
+        };
+        assert_eq!(answer["role"], "assistant");
+        let result = &complaint["content"][0];
+        assert_eq!(
+            (&result["type"], &result["tool_use_id"], &result["is_error"]),
+            (&json!("tool_result"), &json!("toolu_9"), &json!(true))
+        );
+        let text = result["content"].as_str().unwrap();
+        assert!(text.contains(says), "{input}: {text}");
+    }
+    assert_eq!(meter.usages().len(), 6);
+    assert_eq!(meter.log().len(), 12, "each call was reserved and recorded");
+}
+
+#[tokio::test]
+async fn the_sixth_wrong_answer_is_the_last() {
+    let script = vec![stub::calls_tool("answer", "{}"); 5];
+    let last = r#"{"passed": true, "score": 0, "reasons": []}"#;
+    let stub = Stub::start(script, stub::calls_tool("answer", last)).await;
+    let error = ask(&llm(&stub.url, &VirtualPace::new()), &TestMeter::rich())
+        .await
+        .unwrap_err();
+    let StructuredError::Malformed { answers, last } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!((answers, stub.calls()), (6, 6));
+    assert_eq!(last.to_string(), "/score: must be at least 1; found 0");
+}
+
+#[tokio::test]
+async fn schema_mode_and_fenced_mode() {
+    let fenced = format!("Here it is:\n```json\n{GOOD}\n```\nDone.");
+    for (mode, texts) in [
+        (AnswerMode::JsonSchema, [GOOD, "I would rather not"]),
+        (
+            AnswerMode::Fenced,
+            [fenced.as_str(), "```json\n{\"passed\": 1}\n```"],
+        ),
+    ] {
+        let stub = Stub::start(
+            vec![stub::chat(&[texts[1]], "stop")],
+            stub::chat(&[texts[0]], "stop"),
+        )
+        .await;
+        let route = Route {
+            answer_mode: mode,
+            ..route(Provider::Openai, &stub.url)
+        };
+        let verdict = ask(&llm_of(route, &VirtualPace::new()), &TestMeter::rich())
+            .await
+            .unwrap();
+        assert_eq!(verdict, good());
+        let [first, second] = stub.seen().try_into().ok().unwrap();
+        let system = first.body["messages"][0]["content"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let format = &first.body["response_format"];
+        match mode {
+            AnswerMode::Fenced => assert!(
+                format.is_null() && system.contains("\"maximum\":10"),
+                "{system}"
+            ),
+            _ => {
+                assert_eq!(
+                    (&format["type"], &format["json_schema"]["name"]),
+                    (&json!("json_schema"), &json!("Verdict"))
+                );
+                assert_eq!(system, "You judge.");
+            }
+        }
+        let complaint = &second.body["messages"][3];
+        assert!(
+            complaint["content"]
+                .as_str()
+                .unwrap()
+                .contains("does not fit the schema"),
+            "{complaint}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn all_repairs_share_twelve_calls_and_the_deadline() {
+    // Every answer comes after two failures and is wrong, so the fifth question has no calls left.
+    let one = [
+        stub::status(500),
+        stub::status(503),
+        stub::calls_tool("answer", "{}"),
+    ];
+    let script: Vec<Says> = one.into_iter().cycle().take(60).collect();
+    let stub = Stub::start(script, stub::good()).await;
+    let pace = VirtualPace::new();
+    let error = ask(&llm(&stub.url, &pace), &TestMeter::rich())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, StructuredError::Ask(AskError::OutOfCalls { .. })),
+        "{error:?}"
+    );
+    assert_eq!(stub.calls(), 12);
+    assert!(pace.elapsed_s() <= 120.0);
+}
+
+#[tokio::test]
+async fn no_money_no_call() {
+    let stub = Stub::always(stub::calls_tool("answer", GOOD)).await;
+    let meter = TestMeter::with_cap(10);
+    let error = ask(&llm(&stub.url, &VirtualPace::new()), &meter)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StructuredError::Reserve(_)), "{error:?}");
+    assert_eq!((stub.calls(), meter.log()), (0, vec![Logged::Refused]));
+}
+
+#[tokio::test]
+async fn a_declined_question_is_not_repeated() {
+    let refusal = json!({"type": "message_delta", "delta": {"stop_reason": "refusal"}, "usage": {"output_tokens": 1}});
+    let stub = Stub::always(stub::says(&[
+        stub::anthropic_start(),
+        refusal,
+        json!({"type": "message_stop"}),
+    ]))
+    .await;
+    let error = ask(&llm(&stub.url, &VirtualPace::new()), &TestMeter::rich())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StructuredError::Declined), "{error:?}");
+    assert_eq!(stub.calls(), 1);
+}

@@ -1,0 +1,274 @@
+//! A model that says what the test told it to.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
+use http::HeaderMap;
+use omoi_llm::wire::sse;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// One scripted answer.
+#[derive(Clone)]
+pub(crate) enum Says {
+    /// A whole answer with a status, one header and a body.
+    Plain(u16, Option<(&'static str, String)>, String),
+    /// Events, then what happens to the connection.
+    Events(Vec<Bytes>, End),
+    /// Nothing, ever.
+    Nothing,
+}
+
+/// What follows the events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The body ends as it should.
+    Clean,
+    /// The connection is torn down.
+    Reset,
+    /// Silence.
+    Hang,
+}
+
+/// A request as it came.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+/// The scripted model.
+pub(crate) struct Stub {
+    pub(crate) url: String,
+    inner: Arc<Inner>,
+    _server: JoinSet<()>,
+}
+
+struct Inner {
+    script: Mutex<VecDeque<Says>>,
+    last: Says,
+    seen: Mutex<Vec<Seen>>,
+    /// Answers whose body is still being asked for.
+    open: watch::Sender<usize>,
+}
+
+impl Stub {
+    /// Says `script` in order, then `last` for ever.
+    pub(crate) async fn start(script: Vec<Says>, last: Says) -> Self {
+        let inner = Arc::new(Inner {
+            script: Mutex::new(script.into()),
+            last,
+            seen: Mutex::default(),
+            open: watch::Sender::new(0),
+        });
+        let router = Router::new()
+            .fallback(answer)
+            .layer(axum::extract::DefaultBodyLimit::disable())
+            .with_state(Arc::clone(&inner));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            url,
+            inner,
+            _server: server,
+        }
+    }
+
+    /// Always the same.
+    pub(crate) async fn always(says: Says) -> Self {
+        Self::start(Vec::new(), says).await
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.inner.seen.lock().unwrap().clone()
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.inner.seen.lock().unwrap().len()
+    }
+
+    /// Waits until nobody listens to an answer any more.
+    pub(crate) async fn left_alone(&self) {
+        let mut open = self.inner.open.subscribe();
+        open.wait_for(|n| *n == 0).await.unwrap();
+    }
+}
+
+struct Open(Arc<Inner>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|n| *n -= 1);
+    }
+}
+
+async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    inner.seen.lock().unwrap().push(Seen {
+        path: parts.uri.path().to_owned(),
+        headers: parts.headers,
+        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+    });
+    let says = inner.script.lock().unwrap().pop_front();
+    inner.open.send_modify(|n| *n += 1);
+    let open = Open(Arc::clone(&inner));
+    match says.unwrap_or_else(|| inner.last.clone()) {
+        Says::Plain(status, header, text) => {
+            let mut response = Response::builder().status(status);
+            if let Some((name, value)) = header {
+                response = response.header(name, value);
+            }
+            response.body(Body::from(text)).unwrap()
+        }
+        Says::Nothing => {
+            let _open = open;
+            std::future::pending().await
+        }
+        Says::Events(pieces, end) => {
+            let pieces = stream::iter(pieces.into_iter().map(Ok));
+            let tail: BoxStream<'static, Result<Bytes, std::io::Error>> = match end {
+                End::Clean => stream::empty().boxed(),
+                End::Reset => {
+                    // Yields once, so that what came before is sent.
+                    let broken =
+                        tokio::task::yield_now().map(|()| Err(std::io::Error::other("torn down")));
+                    broken.into_stream().boxed()
+                }
+                End::Hang => stream::pending().boxed(),
+            };
+            let body = pieces.chain(tail).inspect(move |_| {
+                let _ = &open;
+            });
+            Response::builder()
+                .header("content-type", "text/event-stream; charset=utf-8")
+                .body(Body::from_stream(body))
+                .unwrap()
+        }
+    }
+}
+
+/// A server that takes connections and drops them.
+pub(crate) async fn resetting() -> (String, JoinSet<Infallible>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        loop {
+            drop(listener.accept().await);
+        }
+    });
+    (url, server)
+}
+
+/// An address nobody listens at.
+pub(crate) async fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+pub(crate) fn status(status: u16) -> Says {
+    let text = json!({"type": "error", "error": {"type": "some_error", "message": "told you"}});
+    Says::Plain(status, None, text.to_string())
+}
+
+pub(crate) fn status_after(status: u16, retry_after: impl ToString) -> Says {
+    Says::Plain(
+        status,
+        Some(("retry-after", retry_after.to_string())),
+        String::new(),
+    )
+}
+
+fn events(events: &[Value]) -> Vec<Bytes> {
+    let line = |e: &Value| sse::encode(e["type"].as_str(), &e.to_string()).into();
+    events.iter().map(line).collect()
+}
+
+pub(crate) fn anthropic_start() -> Value {
+    json!({"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant",
+        "model": "stub-1", "content": [], "stop_reason": null, "stop_sequence": null,
+        "usage": {"input_tokens": 100, "cache_read_input_tokens": 20, "output_tokens": 1}}})
+}
+
+/// Text and a tool call.
+pub(crate) fn anthropic_events() -> Vec<Value> {
+    vec![
+        anthropic_start(),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+        json!({"type": "ping"}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hel"}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "lo"}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "content_block_start", "index": 1, "content_block":
+            {"type": "tool_use", "id": "toolu_1", "name": "read", "input": {}}}),
+        json!({"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "{\"path\":"}}),
+        json!({"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "\"a.py\"}"}}),
+        json!({"type": "content_block_stop", "index": 1}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null},
+            "usage": {"output_tokens": 30}}),
+        json!({"type": "message_stop"}),
+    ]
+}
+
+pub(crate) fn good() -> Says {
+    Says::Events(events(&anthropic_events()), End::Clean)
+}
+
+/// The first `n` events of a good answer, then `end`.
+pub(crate) fn first(n: usize, end: End) -> Says {
+    Says::Events(events(&anthropic_events()[..n]), end)
+}
+
+/// These Anthropic events.
+pub(crate) fn says(list: &[Value]) -> Says {
+    Says::Events(events(list), End::Clean)
+}
+
+/// These bytes as one stream.
+pub(crate) fn raw(bytes: impl Into<Bytes>) -> Says {
+    Says::Events(vec![bytes.into()], End::Clean)
+}
+
+/// An answer that calls tool `name` with `input`, written as JSON text that need not parse.
+pub(crate) fn calls_tool(name: &str, input: &str) -> Says {
+    says(&[
+        anthropic_start(),
+        json!({"type": "content_block_start", "index": 0, "content_block":
+            {"type": "tool_use", "id": "toolu_9", "name": name, "input": {}}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": input}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}}),
+        json!({"type": "message_stop"}),
+    ])
+}
+
+/// OpenAI chunks with `texts`, ended by `finish`, usage and the closing line.
+pub(crate) fn chat(texts: &[&str], finish: &str) -> Says {
+    let chunk = |choices: Value| json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "stub-2", "choices": choices});
+    let mut out = String::new();
+    for text in texts {
+        let choices = json!([{"index": 0, "delta": {"content": text}, "finish_reason": null}]);
+        out += &sse::encode(None, &chunk(choices).to_string());
+    }
+    let choices = json!([{"index": 0, "delta": {}, "finish_reason": finish}]);
+    out += &sse::encode(None, &chunk(choices).to_string());
+    let mut usage = chunk(json!([]));
+    usage["usage"] = json!({"prompt_tokens": 50, "completion_tokens": 7, "total_tokens": 57,
+        "prompt_tokens_details": {"cached_tokens": 10}});
+    out += &sse::encode(None, &usage.to_string());
+    out += &sse::encode(None, "[DONE]");
+    raw(out)
+}

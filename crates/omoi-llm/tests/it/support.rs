@@ -1,0 +1,208 @@
+//! A clock that tests move, a meter that remembers, and a caller.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId};
+use omoi_domain::time::Timestamp;
+use omoi_llm::ask::Llm;
+use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, Usage};
+use omoi_llm::pace::Pace;
+use omoi_llm::pricing::Pricing;
+use omoi_llm::route::{AnswerMode, Key, Provider, Route, RouteName, Routes};
+use omoi_llm::wire::anthropic::{Message, MessagesRequest};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// Pauses pass at once and move the clock; guards wait until the clock has moved far enough.
+pub(crate) struct VirtualPace {
+    now: watch::Sender<i64>,
+    pauses: Mutex<Vec<f64>>,
+    dice: Mutex<StdRng>,
+}
+
+impl VirtualPace {
+    pub(crate) fn seeded(seed: u64) -> Arc<Self> {
+        Arc::new(Self {
+            now: watch::Sender::new(START.as_micros()),
+            pauses: Mutex::default(),
+            dice: Mutex::new(StdRng::seed_from_u64(seed)),
+        })
+    }
+
+    pub(crate) fn new() -> Arc<Self> {
+        Self::seeded(7)
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.now.send_modify(|now| *now += by.as_micros() as i64);
+    }
+
+    /// Every pause so far, in seconds.
+    pub(crate) fn pauses(&self) -> Vec<f64> {
+        self.pauses.lock().unwrap().clone()
+    }
+
+    pub(crate) fn elapsed_s(&self) -> f64 {
+        self.now().seconds_since(START)
+    }
+}
+
+pub(crate) const START: Timestamp = Timestamp::from_micros(1_445_412_473_000_000);
+
+impl Pace for VirtualPace {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(*self.now.borrow())
+    }
+
+    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+        self.pauses.lock().unwrap().push(pause.as_secs_f64());
+        self.advance(pause);
+        // Lets others run, as a pause does.
+        tokio::task::yield_now().boxed()
+    }
+
+    fn expire(&self, limit: Duration) -> BoxFuture<'static, ()> {
+        let mut now = self.now.subscribe();
+        let until = (self.now() + limit).as_micros();
+        async move {
+            // The clock outlives every test body.
+            let _ = now.wait_for(|now| *now >= until).await;
+        }
+        .boxed()
+    }
+
+    fn jitter(&self) -> f64 {
+        self.dice.lock().unwrap().random()
+    }
+}
+
+pub(crate) fn route(provider: Provider, url: &str) -> Route {
+    Route {
+        provider,
+        base_url: url.to_owned(),
+        model: "claude-sonnet-4-5".to_owned(),
+        key: match provider {
+            Provider::Anthropic => Key::Header("sk-hidden".into()),
+            Provider::Openai => Key::Bearer("sk-hidden".into()),
+        },
+        answer_mode: AnswerMode::ToolCall,
+        simulated: false,
+    }
+}
+
+pub(crate) fn llm_of(route: Route, pace: &Arc<VirtualPace>) -> Llm {
+    let routes = Routes::from_table([(RouteName::Agent, route)].into()).unwrap();
+    Llm::new(
+        routes,
+        Pricing::default(),
+        Arc::clone(pace) as Arc<dyn Pace>,
+    )
+    .unwrap()
+}
+
+pub(crate) fn llm(url: &str, pace: &Arc<VirtualPace>) -> Llm {
+    llm_of(route(Provider::Anthropic, url), pace)
+}
+
+pub(crate) fn request() -> MessagesRequest {
+    MessagesRequest::new("agent", 1_000, vec![Message::user("Say hello.")])
+}
+
+pub(crate) fn caller() -> Caller {
+    let id = |n| Uuid::from_u128(n);
+    Caller {
+        org: OrgId::from_uuid(id(1)),
+        project: ProjectId::from_uuid(id(2)),
+        spec: Some(SpecId::from_uuid(id(3))),
+        attempt: Some(AttemptId::from_uuid(id(4))),
+        role: "implementer".to_owned(),
+        phase: "implementation".to_owned(),
+        task: Some("TSK-003".to_owned()),
+        title: Some("Add CSV – export".to_owned()),
+        round: 2,
+    }
+}
+
+/// Remembers what it was asked and told; refuses what would pass the cap.
+pub(crate) struct TestMeter {
+    cap_microusd: i64,
+    pub(crate) log: Mutex<Vec<Logged>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Logged {
+    Granted(Projection),
+    Refused,
+    Recorded(Usage),
+}
+
+impl TestMeter {
+    pub(crate) fn with_cap(cap_microusd: i64) -> Arc<Self> {
+        Arc::new(Self {
+            cap_microusd,
+            log: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn rich() -> Arc<Self> {
+        Self::with_cap(i64::MAX)
+    }
+
+    pub(crate) fn log(&self) -> Vec<Logged> {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(crate) fn usages(&self) -> Vec<Usage> {
+        let log = self.log();
+        let usages = log.into_iter().filter_map(|l| match l {
+            Logged::Recorded(usage) => Some(usage),
+            _ => None,
+        });
+        usages.collect()
+    }
+
+    pub(crate) fn spent_microusd(&self) -> i64 {
+        self.usages().iter().map(|u| u.cost_microusd).sum()
+    }
+}
+
+impl Meter for TestMeter {
+    fn reserve<'a>(
+        &'a self,
+        _caller: &'a Caller,
+        projection: &'a Projection,
+    ) -> BoxFuture<'a, Result<(), ReserveError>> {
+        let fits = self
+            .spent_microusd()
+            .saturating_add(projection.cost_microusd)
+            <= self.cap_microusd;
+        let mut log = self.log.lock().unwrap();
+        if fits {
+            log.push(Logged::Granted(projection.clone()));
+            return futures::future::ready(Ok(())).boxed();
+        }
+        log.push(Logged::Refused);
+        let reason = format!(
+            "the phase budget of {} microusd is spent",
+            self.cap_microusd
+        );
+        futures::future::ready(Err(ReserveError::Refused { reason })).boxed()
+    }
+
+    fn record<'a>(
+        &'a self,
+        _caller: &'a Caller,
+        usage: &'a Usage,
+    ) -> BoxFuture<'a, Result<(), RecordError>> {
+        self.log
+            .lock()
+            .unwrap()
+            .push(Logged::Recorded(usage.clone()));
+        futures::future::ready(Ok(())).boxed()
+    }
+}
