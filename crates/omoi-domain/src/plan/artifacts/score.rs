@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Files, ROOT, parse};
+use super::{Documents, Files, ROOT, parse};
 
 /// Least score that passes.
 pub const ARTIFACT_THRESHOLD: f64 = 0.80;
@@ -55,18 +55,8 @@ pub fn score(files: &Files, expected: Expected) -> ArtifactScore {
         .iter()
         .filter(|t| known.contains(&t.front.parent_ticket))
         .count();
-    let bodies = tickets
-        .iter()
-        .map(|t| body_score(BodyKind::Ticket, &t.body))
-        .chain(tasks.iter().map(|t| body_score(BodyKind::Task, &t.body)));
     let sequence = sequence_score(&names(files, "tickets"), &mut warnings)
         + sequence_score(&names(files, "tasks"), &mut warnings);
-    let n_read = tickets.len() + tasks.len();
-    let body_quality = if n_read == 0 {
-        1.0
-    } else {
-        bodies.sum::<f64>() / n_read as f64
-    };
     let criteria = [
         (
             "ticket_parsing",
@@ -79,7 +69,7 @@ pub fn score(files: &Files, expected: Expected) -> ArtifactScore {
             share(tasks.len(), tasks.len() + bad_tasks),
         ),
         ("parent_references", 0.20, share(homed, tasks.len())),
-        ("body_quality", 0.15, body_quality),
+        ("body_quality", 0.15, mean_body_score(&documents)),
         ("id_sequence", 0.05, sequence / 2.0),
         (
             "expected_tickets",
@@ -102,6 +92,22 @@ pub fn score(files: &Files, expected: Expected) -> ArtifactScore {
             .collect(),
         warnings,
     }
+}
+
+fn mean_body_score(documents: &Documents) -> f64 {
+    let tickets = documents
+        .tickets
+        .iter()
+        .map(|t| body_score(BodyKind::Ticket, &t.body));
+    let tasks = documents
+        .tasks
+        .iter()
+        .map(|t| body_score(BodyKind::Task, &t.body));
+    let scores: Vec<f64> = tickets.chain(tasks).collect();
+    if scores.is_empty() {
+        return 1.0;
+    }
+    scores.iter().sum::<f64>() / scores.len() as f64
 }
 
 /// How much a body says: length, a heading, a list, code, words.

@@ -19,18 +19,7 @@ const FIRST_VERSION: &str = "1.0";
 
 pub(in crate::plan::artifacts) fn prd(meta: &Meta, prd: &PrdOutput) -> File<PrdFront> {
     let overview = &prd.overview;
-    let front = PrdFront {
-        id: document_id("PRD", meta),
-        title: format!("Product requirements: {}", overview.feature_name),
-        feature: feature_slug(&meta.feature),
-        created: meta.created_at.date(),
-        updated: meta.updated_at.date(),
-        status: DocumentStatus::Approved,
-        version: prd
-            .prd_version
-            .clone()
-            .unwrap_or_else(|| FIRST_VERSION.to_owned()),
-    };
+    let front = prd_front(meta, prd);
     let mut body = Body::default();
     body.heading(1, &front.title);
     body.text(&overview.one_liner);
@@ -83,6 +72,21 @@ pub(in crate::plan::artifacts) fn prd(meta: &Meta, prd: &PrdOutput) -> File<PrdF
     });
     body.table(["Question", "State", "Answer"], questions.collect());
     File::new(front, body.finish())
+}
+
+fn prd_front(meta: &Meta, prd: &PrdOutput) -> PrdFront {
+    PrdFront {
+        id: document_id("PRD", meta),
+        title: format!("Product requirements: {}", prd.overview.feature_name),
+        feature: feature_slug(&meta.feature),
+        created: meta.created_at.date(),
+        updated: meta.updated_at.date(),
+        status: DocumentStatus::Approved,
+        version: prd
+            .prd_version
+            .clone()
+            .unwrap_or_else(|| FIRST_VERSION.to_owned()),
+    }
 }
 
 fn persona(persona: &Persona) -> String {
@@ -176,23 +180,7 @@ fn requirement_section(body: &mut Body, requirement: &Requirement) {
 }
 
 pub(in crate::plan::artifacts) fn design(meta: &Meta, output: &DesignOutput) -> File<DesignFront> {
-    let mut served: Vec<String> = Vec::new();
-    for id in output.components.iter().flat_map(|c| &c.requirements) {
-        if !served.contains(id) {
-            served.push(id.clone());
-        }
-    }
-    let front = DesignFront {
-        id: document_id("DESIGN", meta),
-        title: format!("Design: {}", output.feature_name),
-        feature: feature_slug(&meta.feature),
-        created: meta.created_at.date(),
-        updated: meta.updated_at.date(),
-        status: DocumentStatus::Approved,
-        requirements: served,
-        api_endpoints: output.api_endpoints.clone(),
-        data_models: output.data_models.iter().map(model_front).collect(),
-    };
+    let front = design_front(meta, output);
     let mut body = Body::default();
     body.heading(1, &front.title);
     body.section(2, "Architecture", &output.architecture_overview);
@@ -241,6 +229,26 @@ pub(in crate::plan::artifacts) fn design(meta: &Meta, output: &DesignOutput) -> 
         body.listed(2, "Migration", pairs(&output.migration_plan));
     }
     File::new(front, body.finish())
+}
+
+fn design_front(meta: &Meta, output: &DesignOutput) -> DesignFront {
+    let mut served: Vec<String> = Vec::new();
+    for id in output.components.iter().flat_map(|c| &c.requirements) {
+        if !served.contains(id) {
+            served.push(id.clone());
+        }
+    }
+    DesignFront {
+        id: document_id("DESIGN", meta),
+        title: format!("Design: {}", output.feature_name),
+        feature: feature_slug(&meta.feature),
+        created: meta.created_at.date(),
+        updated: meta.updated_at.date(),
+        status: DocumentStatus::Approved,
+        requirements: served,
+        api_endpoints: output.api_endpoints.clone(),
+        data_models: output.data_models.iter().map(model_front).collect(),
+    }
 }
 
 fn model_front(model: &DataModel) -> ModelFront {

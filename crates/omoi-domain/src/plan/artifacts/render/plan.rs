@@ -9,6 +9,7 @@ use crate::plan::artifacts::documents::{
 };
 use crate::plan::artifacts::{File, Meta, feature_slug};
 use crate::plan::coverage::combined;
+use crate::plan::outputs::sync::ValidationResults;
 use crate::plan::outputs::tasks::{Estimate, Task, Ticket};
 use crate::plan::outputs::{SyncOutput, TasksOutput};
 
@@ -109,18 +110,7 @@ pub(in crate::plan::artifacts) fn task(meta: &Meta, task: &Task) -> File<TaskFro
 }
 
 pub(in crate::plan::artifacts) fn index(meta: &Meta, plan: &TasksOutput) -> File<IndexFront> {
-    let front = IndexFront {
-        id: format!("TASKS-{}", meta.number),
-        title: format!("Tasks: {}", plan.feature_name),
-        spec_id: meta.spec_id.to_string(),
-        created: meta.created_at.date(),
-        updated: meta.updated_at.date(),
-        status: DocumentStatus::Approved,
-        total_tasks: plan.tasks.len(),
-        total_tickets: plan.tickets.len(),
-        total_estimated_hours: plan.total_estimated_hours,
-        critical_path: plan.critical_path.clone(),
-    };
+    let front = index_front(meta, plan);
     let mut body = Body::default();
     body.heading(1, &front.title);
     body.text(&format!(
@@ -174,6 +164,21 @@ pub(in crate::plan::artifacts) fn index(meta: &Meta, plan: &TasksOutput) -> File
     File::new(front, body.finish())
 }
 
+fn index_front(meta: &Meta, plan: &TasksOutput) -> IndexFront {
+    IndexFront {
+        id: format!("TASKS-{}", meta.number),
+        title: format!("Tasks: {}", plan.feature_name),
+        spec_id: meta.spec_id.to_string(),
+        created: meta.created_at.date(),
+        updated: meta.updated_at.date(),
+        status: DocumentStatus::Approved,
+        total_tasks: plan.tasks.len(),
+        total_tickets: plan.tickets.len(),
+        total_estimated_hours: plan.total_estimated_hours,
+        critical_path: plan.critical_path.clone(),
+    }
+}
+
 fn order(dag: &Dag<String>) -> Vec<String> {
     let levels = dag.levels();
     let line = |(n, ids): (usize, &Vec<String>)| format!("Step {}: {}", n + 1, ids.join(", "));
@@ -198,17 +203,7 @@ fn mermaid(plan: &TasksOutput) -> String {
 
 pub(in crate::plan::artifacts) fn summary(meta: &Meta, sync: &SyncOutput) -> File<SummaryFront> {
     let figures = &sync.spec_summary;
-    let front = SummaryFront {
-        id: format!("SPEC-{}", meta.number),
-        title: format!("Summary: {}", figures.feature_name),
-        spec_id: meta.spec_id.to_string(),
-        created: meta.created_at.date(),
-        updated: meta.updated_at.date(),
-        ready_for_execution: sync.ready_for_execution,
-        total_requirements: figures.total_requirements,
-        total_tasks: figures.total_tasks,
-        total_estimated_hours: figures.total_estimated_hours,
-    };
+    let front = summary_front(meta, sync);
     let mut body = Body::default();
     body.heading(1, &front.title);
     let state = if sync.ready_for_execution {
@@ -220,26 +215,7 @@ pub(in crate::plan::artifacts) fn summary(meta: &Meta, sync: &SyncOutput) -> Fil
     body.text(&format!("{state} for execution. Coverage: {percent:.1} %."));
     let v = &sync.validation_results;
     body.heading(2, "Validation");
-    let holds = |holds: bool| if holds { "yes" } else { "no" }.to_owned();
-    body.table(
-        ["Question", "Answer"],
-        vec![
-            [
-                "Every requirement has a task".to_owned(),
-                holds(v.all_requirements_covered),
-            ],
-            [
-                "Every component has a task".to_owned(),
-                holds(v.all_design_components_have_tasks),
-            ],
-            [
-                "The order holds".to_owned(),
-                holds(v.dependency_order_valid),
-            ],
-            ["No cycle".to_owned(), holds(v.no_circular_dependencies)],
-            ["Every id is valid".to_owned(), holds(v.all_ids_valid)],
-        ],
-    );
+    body.table(["Question", "Answer"], answers(v));
     if !v.warnings.is_empty() {
         body.listed(3, "Warnings", &v.warnings);
     }
@@ -276,4 +252,34 @@ pub(in crate::plan::artifacts) fn summary(meta: &Meta, sync: &SyncOutput) -> Fil
         ],
     );
     File::new(front, body.finish())
+}
+
+fn answers(v: &ValidationResults) -> Vec<[String; 2]> {
+    let answers = [
+        ("Every requirement has a task", v.all_requirements_covered),
+        (
+            "Every component has a task",
+            v.all_design_components_have_tasks,
+        ),
+        ("The order holds", v.dependency_order_valid),
+        ("No cycle", v.no_circular_dependencies),
+        ("Every id is valid", v.all_ids_valid),
+    ];
+    let row = |(question, holds)| [question, if holds { "yes" } else { "no" }].map(str::to_owned);
+    answers.map(row).to_vec()
+}
+
+fn summary_front(meta: &Meta, sync: &SyncOutput) -> SummaryFront {
+    let figures = &sync.spec_summary;
+    SummaryFront {
+        id: format!("SPEC-{}", meta.number),
+        title: format!("Summary: {}", figures.feature_name),
+        spec_id: meta.spec_id.to_string(),
+        created: meta.created_at.date(),
+        updated: meta.updated_at.date(),
+        ready_for_execution: sync.ready_for_execution,
+        total_requirements: figures.total_requirements,
+        total_tasks: figures.total_tasks,
+        total_estimated_hours: figures.total_estimated_hours,
+    }
 }
