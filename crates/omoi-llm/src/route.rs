@@ -97,7 +97,7 @@ pub enum AnswerMode {
 /// A provider's key and how it is sent.
 #[derive(Clone, Debug, Default)]
 pub enum Key {
-    /// No key: local servers and the simulated model.
+    /// No key: local servers.
     #[default]
     None,
     /// `x-api-key`.
@@ -241,7 +241,11 @@ impl Routes {
             provider,
             base_url: trimmed(base_url),
             model: "simulated".to_owned(),
-            key: Key::None,
+            // Any key will do there, but that one is sent is checked.
+            key: match provider {
+                Provider::Anthropic => Key::Header("simulated".into()),
+                Provider::Openai => Key::Bearer("simulated".into()),
+            },
             answer_mode: default_mode(provider),
             simulated: true,
         };

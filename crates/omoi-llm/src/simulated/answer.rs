@@ -6,9 +6,11 @@ use super::{
     asked::{Asked, Choice},
     events::Out,
     refusal::{Reason, Refusal},
+};
+use crate::{
+    scenario::{Part, Rule},
     schema,
 };
-use crate::scenario::{Part, Rule};
 
 /// An answer, not yet in any wire format.
 #[derive(Debug)]
@@ -165,8 +167,13 @@ fn check_call(rule: &Rule, asked: &Asked, name: &str, input: &Json) -> Result<()
         }
         .into());
     };
-    schema::check_value(&offered.schema, input)
-        .map_err(|why| Reason::InputRefused { rule, tool, why }.into())
+    schema::check(&offered.schema, input).map_err(|violations| {
+        let why = violations
+            .iter()
+            .map(|found| format!("input{} {}", found.path, found.problem));
+        let why = why.collect::<Vec<_>>().join("; ");
+        Reason::InputRefused { rule, tool, why }.into()
+    })
 }
 
 fn check_choice(rule: &Rule, asked: &Asked, n_calls: usize) -> Result<(), Refusal> {

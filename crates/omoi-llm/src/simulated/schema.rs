@@ -1,8 +1,6 @@
-//! The part of JSON Schema that tool arguments use: is a schema sound, and does a value fit it.
-//!
-//! Keywords that only describe (`description`, `format`, `pattern`, `default` …) are not checked.
+//! Whether the schema of a tool's arguments is one, in the part of JSON Schema that tools use.
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::{
     refusal::{Reason, Refusal},
@@ -12,7 +10,6 @@ use super::{
 const TYPES: &[&str] = &[
     "object", "array", "string", "integer", "number", "boolean", "null",
 ];
-const DEPTH_MAX: usize = 64;
 
 /// Refuses a schema that cannot describe the arguments of a tool.
 pub(super) fn check_arguments_schema(at: &At<'_>) -> Result<(), Refusal> {
@@ -80,151 +77,6 @@ fn check_sound(root: &Json, schema: &Json, path: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Says where and why `value` does not fit `schema`.
-pub(super) fn check_value(schema: &Json, value: &Json) -> Result<(), String> {
-    Check { root: schema }.fits(schema, value, "input", 0)
-}
-
-struct Check<'a> {
-    root: &'a Json,
-}
-
-impl Check<'_> {
-    fn fits(&self, schema: &Json, value: &Json, path: &str, depth: usize) -> Result<(), String> {
-        if depth > DEPTH_MAX {
-            return Err(format!("{path} nests too deeply"));
-        }
-        let map = match schema {
-            Json::Bool(true) => return Ok(()),
-            Json::Object(map) => map,
-            _ => return Err(format!("{path} is not allowed")),
-        };
-        if let Some(reference) = map.get("$ref") {
-            let target = resolve(self.root, reference);
-            let target = target.ok_or_else(|| format!("{path} has a schema that leads nowhere"))?;
-            self.fits(target, value, path, depth + 1)?;
-        }
-        let types = type_words(map.get("type"));
-        if !types.is_empty() && !types.iter().any(|word| is_of_type(value, word)) {
-            return Err(format!("{path} must be of type {}", types.join(" or ")));
-        }
-        if let Some(allowed) = map.get("enum").and_then(Json::as_array)
-            && !allowed.contains(value)
-        {
-            return Err(format!(
-                "{path} must be one of {}",
-                Json::Array(allowed.clone())
-            ));
-        }
-        if let Some(only) = map.get("const")
-            && only != value
-        {
-            return Err(format!("{path} must be {only}"));
-        }
-        self.combined(map, value, path, depth)?;
-        bounds(map, value, path)?;
-        match value {
-            Json::Object(fields) => self.object(map, fields, path, depth),
-            Json::Array(entries) => match map.get("items") {
-                Some(items) => entries.iter().enumerate().try_for_each(|(index, entry)| {
-                    self.fits(items, entry, &format!("{path}.{index}"), depth + 1)
-                }),
-                None => Ok(()),
-            },
-            _ => Ok(()),
-        }
-    }
-
-    fn combined(
-        &self,
-        map: &Map<String, Json>,
-        value: &Json,
-        path: &str,
-        depth: usize,
-    ) -> Result<(), String> {
-        let list = |key: &str| map.get(key).and_then(Json::as_array);
-        let check = |schema: &Json| self.fits(schema, value, path, depth + 1);
-        list("allOf").into_iter().flatten().try_for_each(check)?;
-        if let Some(any) = list("anyOf")
-            && let Err(first) = any.iter().map(check).reduce(Result::or).unwrap_or(Ok(()))
-        {
-            return Err(first);
-        }
-        if let Some(one) = list("oneOf") {
-            match one.iter().filter(|schema| check(schema).is_ok()).count() {
-                1 => {}
-                0 => {
-                    return Err(format!(
-                        "{path} fits none of its {} alternatives",
-                        one.len()
-                    ));
-                }
-                _ => return Err(format!("{path} fits more than one of its alternatives")),
-            }
-        }
-        Ok(())
-    }
-
-    fn object(
-        &self,
-        map: &Map<String, Json>,
-        fields: &Map<String, Json>,
-        path: &str,
-        depth: usize,
-    ) -> Result<(), String> {
-        let properties = map.get("properties").and_then(Json::as_object);
-        for name in map
-            .get("required")
-            .and_then(Json::as_array)
-            .into_iter()
-            .flatten()
-        {
-            if let Some(name) = name.as_str()
-                && !fields.contains_key(name)
-            {
-                return Err(format!("{path}.{name} is required"));
-            }
-        }
-        for (name, value) in fields {
-            let schema = properties.and_then(|properties| properties.get(name));
-            let path = format!("{path}.{name}");
-            match (schema, map.get("additionalProperties")) {
-                (Some(schema), _) => self.fits(schema, value, &path, depth + 1)?,
-                (None, Some(Json::Bool(false))) => return Err(format!("{path} is unknown")),
-                (None, Some(schema)) => self.fits(schema, value, &path, depth + 1)?,
-                (None, None) => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-fn bounds(map: &Map<String, Json>, value: &Json, path: &str) -> Result<(), String> {
-    let limit = |key: &str| map.get(key).and_then(Json::as_f64);
-    let (size, lower, upper, what) = match value {
-        Json::String(text) => (
-            text.chars().count() as f64,
-            "minLength",
-            "maxLength",
-            "characters",
-        ),
-        Json::Array(list) => (list.len() as f64, "minItems", "maxItems", "entries"),
-        Json::Number(number) => (number.as_f64().unwrap_or(0.0), "minimum", "maximum", ""),
-        _ => return Ok(()),
-    };
-    if limit(lower).is_some_and(|min| size < min) {
-        return Err(format!("{path} is below `{lower}` {what}")
-            .trim_end()
-            .to_owned());
-    }
-    if limit(upper).is_some_and(|max| size > max) {
-        return Err(format!("{path} is above `{upper}` {what}")
-            .trim_end()
-            .to_owned());
-    }
-    Ok(())
-}
-
 /// The words of `type`, which may be one or a list; a wrong entry becomes an empty word.
 fn type_words(types: Option<&Json>) -> Vec<&str> {
     match types {
@@ -234,21 +86,6 @@ fn type_words(types: Option<&Json>) -> Vec<&str> {
             .map(|word| word.as_str().unwrap_or_default())
             .collect(),
         Some(word) => vec![word.as_str().unwrap_or_default()],
-    }
-}
-
-fn is_of_type(value: &Json, word: &str) -> bool {
-    match word {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "integer" => {
-            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|v| v.fract() == 0.0)
-        }
-        "number" => value.is_number(),
-        "boolean" => value.is_boolean(),
-        "null" => value.is_null(),
-        _ => false,
     }
 }
 

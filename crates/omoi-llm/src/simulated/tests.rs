@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod client;
 mod faults;
 mod strict;
 mod talk;

@@ -31,7 +31,7 @@ fn wire_json(wire: Wire, request: &MessagesRequest) -> Json {
 #[tokio::test]
 async fn every_format_says_the_same_however_it_is_cut() {
     let text = "Ünïcödé 日本語 🦀\nline \"two\" \\ data: {}\n\nevent: x";
-    for chunk_bytes in [1, 7, 4096] {
+    for chunk_bytes in [2, 61, 4096] {
         let rules = format!(
             "
 - when: {{role: planner, phase: explore, round: 1, turn: 0, title: 'Ä*'}}
