@@ -1,1 +1,9 @@
-//! Checks and receipts, merge queue, conflict resolution, hand-over
+#![doc = include_str!("../README.md")]
+
+pub mod finisher;
+pub mod merger;
+mod platform_attempt;
+pub mod receipts;
+pub mod summary;
+pub mod trace;
+pub mod validator;

@@ -176,7 +176,7 @@ pub struct RunningAttempts(Mutex<BTreeMap<AttemptId, Option<Control>>>);
 
 impl RunningAttempts {
     /// Notes that this process works on an attempt.
-    pub(crate) fn begin(&self, attempt: AttemptId) {
+    pub fn begin(&self, attempt: AttemptId) {
         self.lock().insert(attempt, None);
     }
 
@@ -186,7 +186,7 @@ impl RunningAttempts {
     }
 
     /// Forgets an attempt.
-    pub(crate) fn end(&self, attempt: AttemptId) {
+    pub fn end(&self, attempt: AttemptId) {
         self.lock().remove(&attempt);
     }
 

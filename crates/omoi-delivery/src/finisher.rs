@@ -1,0 +1,316 @@
+//! When nothing of a spec is open: proves every criterion at the head and hands the branch over.
+
+use futures::future::BoxFuture;
+use omoi_domain::attempt::Subject;
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::event::Consumer;
+use omoi_domain::id::{AttemptId, HumanRef};
+use omoi_domain::merge::MergeState;
+use omoi_domain::spec::SpecStatus;
+use omoi_domain::task::TaskStatus;
+use omoi_domain::time::Timestamp;
+use omoi_execution::Platform;
+use omoi_execution::consume::Consume;
+use omoi_execution::integration::{branch_ref, ensure_for};
+use omoi_git::object::ObjectId;
+use omoi_git::push::{Pushed, Renamed, push_branch};
+use omoi_runtime::BoxError;
+use omoi_runtime::lifecycle::Kind;
+use omoi_runtime::reconcile::Next;
+use omoi_runtime::telemetry::chain;
+use omoi_store::checks::{Check, Receipt};
+use omoi_store::specs::{self, Spec};
+use omoi_store::tasks::Task;
+use omoi_store::{
+    StoreError, Tx, attempts, checks, deliveries, merges, projects, requirements, tasks,
+};
+use tracing::warn;
+
+use crate::platform_attempt;
+use crate::receipts::{self, Run};
+
+/// Times the last proof may fail to run at all.
+const PROOFS_MAX: usize = 3;
+
+/// The finisher of one process.
+pub struct Finisher {
+    platform: Platform,
+}
+
+/// What the rows of a working spec say.
+enum Standing {
+    /// Something is still open.
+    Open,
+    /// Everything needed is merged.
+    Ready,
+    /// Something needed failed for good.
+    Failed(String),
+    /// Something needed waits for a person.
+    Blocked(String),
+}
+
+impl Finisher {
+    /// A finisher on `platform`.
+    pub fn new(platform: Platform) -> Self {
+        Self { platform }
+    }
+
+    async fn pass(&self) -> Result<Next, BoxError> {
+        let working = {
+            let mut tx = self.platform.store.read().await?;
+            specs::with_status(&mut tx, SpecStatus::Working).await?
+        };
+        for spec in working {
+            let standing = {
+                let mut tx = self.platform.store.read().await?;
+                standing(&mut tx, &spec).await?
+            };
+            match standing {
+                Standing::Open => {}
+                Standing::Ready => self.prove(spec).await?,
+                Standing::Failed(reason) => {
+                    end(&self.platform, &spec, SpecStatus::Failed, reason).await?
+                }
+                Standing::Blocked(reason) => {
+                    end(&self.platform, &spec, SpecStatus::Blocked, reason).await?;
+                }
+            }
+        }
+        Ok(Next::Idle)
+    }
+
+    async fn prove(&self, spec: Spec) -> Result<(), BoxError> {
+        let mut tx = self.platform.store.write().await?;
+        let subject = spec.id.to_string();
+        if attempts::live(&mut tx, Subject::Check, &subject)
+            .await?
+            .is_some()
+        {
+            return Ok(());
+        }
+        let earlier = attempts::of_subject(&mut tx, &subject).await?;
+        let failed: Vec<_> = earlier
+            .iter()
+            .filter(|a| a.error_message.is_some())
+            .collect();
+        if failed.len() >= PROOFS_MAX {
+            let why = failed
+                .last()
+                .and_then(|a| a.error_message.clone())
+                .unwrap_or_default();
+            drop(tx);
+            let reason = format!("the last checks could not be run: {why}");
+            return end(&self.platform, &spec, SpecStatus::Failed, reason).await;
+        }
+        let about = (Subject::Check, subject, 0);
+        let attempt = platform_attempt::begin(&mut tx, &self.platform, &spec, about).await?;
+        if let Err(error) = tx.commit(CrashPoint::ValidationStarted).await {
+            self.platform.running.end(attempt.id);
+            return Err(error.into());
+        }
+        let platform = self.platform.clone();
+        let name = format!("proof of SPEC-{}", spec.number);
+        self.platform.lifecycle.spawn(name, Kind::Work, async move {
+            if let Err(error) = finish(&platform, &spec, attempt.id).await {
+                let why = chain(error.as_ref());
+                warn!(spec.id = %spec.id, error = %why, "Could not finish `{}`", spec.id);
+                platform_attempt::give_up(&platform, attempt.id, &why).await?;
+            }
+            platform.running.end(attempt.id);
+            Ok(())
+        });
+        Ok(())
+    }
+}
+
+async fn standing(tx: &mut Tx, spec: &Spec) -> Result<Standing, StoreError> {
+    let all = tasks::of_spec(tx, spec.id).await?;
+    let merges = merges::of_spec(tx, spec.id).await?;
+    let active = |t: &Task| !t.status.is_final() && t.status != TaskStatus::Blocked;
+    let landing = |state| {
+        matches!(
+            state,
+            MergeState::Pending
+                | MergeState::InProgress
+                | MergeState::Conflict
+                | MergeState::Resolving
+                | MergeState::Verifying
+        )
+    };
+    if all.iter().any(active) || merges.iter().any(|m| landing(m.state)) {
+        return Ok(Standing::Open);
+    }
+    if let Some(task) = all
+        .iter()
+        .find(|t| t.needed && t.status == TaskStatus::Failed)
+    {
+        let why = task.error_message.clone().unwrap_or_default();
+        return Ok(Standing::Failed(format!(
+            "{} failed: {why}",
+            HumanRef::task(task.number)
+        )));
+    }
+    if let Some(merge) = merges.iter().find(|m| m.state == MergeState::Manual) {
+        let why = merge.error.clone().unwrap_or_default();
+        return Ok(Standing::Blocked(format!(
+            "a merge waits for a person: {why}"
+        )));
+    }
+    let stopped =
+        |t: &&Task| t.needed && matches!(t.status, TaskStatus::Blocked | TaskStatus::Cancelled);
+    if let Some(task) = all.iter().find(stopped) {
+        let why = task
+            .blocked_reason
+            .clone()
+            .unwrap_or_else(|| "it was cancelled".to_owned());
+        return Ok(Standing::Blocked(format!(
+            "{} is {}: {why}",
+            HumanRef::task(task.number),
+            task.status
+        )));
+    }
+    Ok(Standing::Ready)
+}
+
+async fn end(
+    platform: &Platform,
+    spec: &Spec,
+    to: SpecStatus,
+    reason: String,
+) -> Result<(), BoxError> {
+    let mut tx = platform.store.write().await?;
+    let mut spec = specs::get(&mut tx, spec.id).await?;
+    if spec.status == SpecStatus::Working {
+        specs::transition(&mut tx, &mut spec, to, Some(reason)).await?;
+        tx.commit(CrashPoint::SpecMoved).await?;
+    }
+    Ok(())
+}
+
+/// Runs every check and the suite at the head, then hands the branch over or says what is red.
+async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<(), BoxError> {
+    let mirror = platform.mirror(spec.project_id).await?;
+    let head = ensure_for(platform, &mirror, spec).await?;
+    let checks = {
+        let mut tx = platform.store.read().await?;
+        final_checks(&mut tx, spec).await?
+    };
+    let run = Run {
+        spec,
+        attempt,
+        stage: "head",
+        commit: &head,
+        checks,
+        task: None,
+    };
+    let receipts = receipts::run(platform, run).await?;
+    if let Some(reason) = red(platform, spec, &receipts).await? {
+        let mut tx = platform.store.write().await?;
+        if platform_attempt::end(&mut tx, attempt, None).await? {
+            let mut spec = specs::get(&mut tx, spec.id).await?;
+            specs::transition(&mut tx, &mut spec, SpecStatus::Failed, Some(reason)).await?;
+            tx.commit(CrashPoint::SpecMoved).await?;
+        }
+        return Ok(());
+    }
+    let (mut hand_over, repo) = {
+        let mut tx = platform.store.write().await?;
+        let project = projects::get(&mut tx, spec.project_id).await?;
+        let planned = match deliveries::find(&mut tx, spec.id).await? {
+            Some(planned) if planned.head_sha == head.as_str() => planned,
+            _ => {
+                let name = branch_ref(spec)?;
+                let name = name
+                    .as_branch()
+                    .unwrap_or(&spec.integration_branch)
+                    .to_owned();
+                deliveries::plan(&mut tx, spec.id, head.as_str(), &name).await?
+            }
+        };
+        tx.commit(CrashPoint::HandOverPlanned).await?;
+        (planned, project.repo_path)
+    };
+    let pushed = push_branch(
+        &mirror,
+        repo.as_ref(),
+        &ObjectId::parse(&hand_over.head_sha)?,
+        &hand_over.branch,
+    )
+    .await?;
+    let mut tx = platform.store.write().await?;
+    if !platform_attempt::end(&mut tx, attempt, None).await? {
+        return Ok(());
+    }
+    let mut spec = specs::get(&mut tx, spec.id).await?;
+    let note = note(&pushed);
+    deliveries::confirm(&mut tx, &spec, &mut hand_over, &pushed.branch, note).await?;
+    specs::transition(&mut tx, &mut spec, SpecStatus::Delivered, None).await?;
+    tx.commit(CrashPoint::HandOverConfirmed).await?;
+    Ok(())
+}
+
+fn note(pushed: &Pushed) -> Option<String> {
+    let why = match pushed.renamed? {
+        Renamed::Taken => "a branch of the wanted name has other content",
+        Renamed::CheckedOut => "the wanted name is checked out",
+        Renamed::Nested => "a branch stands in the way of the wanted name",
+    };
+    Some(format!("handed over as `{}`: {why}", pushed.branch))
+}
+
+/// Every check of what landed, and the suite.
+async fn final_checks(tx: &mut Tx, spec: &Spec) -> Result<Vec<Check>, StoreError> {
+    let landed: Vec<_> = tasks::of_spec(tx, spec.id)
+        .await?
+        .into_iter()
+        .filter(|task| task.status == TaskStatus::Completed)
+        .map(|task| task.id)
+        .collect();
+    let all = checks::of_spec(tx, spec.id).await?;
+    Ok(all
+        .into_iter()
+        // Work found on the way is judged by the suite when it has no check of its own.
+        .filter(|check| match check.task_id {
+            None => true,
+            Some(task) => landed.contains(&task) && check.kind != "suite",
+        })
+        .collect())
+}
+
+/// What is not proven at the head; none when all is.
+async fn red(
+    platform: &Platform,
+    spec: &Spec,
+    receipts: &[(Check, Receipt)],
+) -> Result<Option<String>, StoreError> {
+    if let Some(unmet) = receipts::unmet("head_red", receipts) {
+        let headline = unmet.feedback.lines().next().unwrap_or_default().to_owned();
+        return Ok(Some(format!("at the head {headline}")));
+    }
+    let mut tx = platform.store.read().await?;
+    let links = checks::criteria_links(&mut tx, spec.id).await?;
+    let unproven: Vec<String> = requirements::criteria_of_spec(&mut tx, spec.id)
+        .await?
+        .into_iter()
+        .filter(|criterion| {
+            !receipts
+                .iter()
+                .any(|(check, receipt)| receipt.passed && links.contains(&(check.id, criterion.id)))
+        })
+        .map(|criterion| criterion.local_id)
+        .collect();
+    if unproven.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(format!("no check proves {}", unproven.join(", "))))
+}
+
+impl Consume for Finisher {
+    fn consumer(&self) -> Consumer {
+        Consumer::Finisher
+    }
+
+    fn tick(&mut self, _now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
+        Box::pin(self.pass())
+    }
+}

@@ -1,0 +1,182 @@
+//! One merge queue per integration branch: takes the next entry whose prerequisites landed, in the
+//! order (level, ordinal), never waiting for one that is not queued yet.
+
+mod land;
+
+use futures::future::BoxFuture;
+use omoi_domain::attempt::Subject;
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::event::Consumer;
+use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::spec::SpecStatus;
+use omoi_domain::task::TaskStatus;
+use omoi_domain::time::Timestamp;
+use omoi_execution::Platform;
+use omoi_execution::consume::Consume;
+use omoi_runtime::BoxError;
+use omoi_runtime::lifecycle::Kind;
+use omoi_runtime::reconcile::Next;
+use omoi_runtime::telemetry::chain;
+use omoi_store::merges::{self, Merge};
+use omoi_store::specs::{self, Spec};
+use omoi_store::{StoreError, Tx, attempts, tasks};
+use tracing::warn;
+
+use crate::platform_attempt;
+
+/// Times a merge may start over before a person must look.
+pub const RESTARTS_MAX: u32 = 5;
+
+/// The merger of one process.
+pub struct Merger {
+    platform: Platform,
+}
+
+impl Merger {
+    /// A merger on `platform`.
+    pub fn new(platform: Platform) -> Self {
+        Self { platform }
+    }
+
+    async fn pass(&self) -> Result<Next, BoxError> {
+        let working = {
+            let mut tx = self.platform.store.read().await?;
+            specs::with_status(&mut tx, SpecStatus::Working).await?
+        };
+        for spec in working {
+            self.take_up_lost(&spec).await?;
+            self.watch_resolutions(&spec).await?;
+            self.start_next(&spec).await?;
+        }
+        Ok(Next::Idle)
+    }
+
+    /// Merges whose attempt is gone have their turn again.
+    async fn take_up_lost(&self, spec: &Spec) -> Result<(), StoreError> {
+        let mut tx = self.platform.store.write().await?;
+        let mut moved = false;
+        for mut merge in merges::of_spec(&mut tx, spec.id).await? {
+            if !matches!(merge.state, MergeState::InProgress | MergeState::Verifying) {
+                continue;
+            }
+            let live = attempts::live(&mut tx, Subject::Merge, &merge.id.to_string()).await?;
+            if live.is_none() {
+                restart(&mut tx, &mut merge, "its attempt is gone").await?;
+                moved = true;
+            }
+        }
+        if moved {
+            tx.commit(CrashPoint::MergeMoved).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A conflict whose resolve task will never land waits for a person.
+    async fn watch_resolutions(&self, spec: &Spec) -> Result<(), StoreError> {
+        let mut tx = self.platform.store.write().await?;
+        let mut moved = false;
+        for mut merge in merges::of_spec(&mut tx, spec.id).await? {
+            let (MergeState::Resolving, Some(id)) = (merge.state, merge.resolve_task_id) else {
+                continue;
+            };
+            let resolve = tasks::get(&mut tx, id).await?;
+            if matches!(resolve.status, TaskStatus::Failed | TaskStatus::Cancelled) {
+                let why = resolve.error_message.clone().unwrap_or_default();
+                merge.error = Some(format!(
+                    "TSK-{:03} did not resolve it: {why}",
+                    resolve.number
+                ));
+                merges::transition(&mut tx, &mut merge, MergeState::Manual).await?;
+                let mut task = tasks::get(&mut tx, merge.task_id).await?;
+                let reason = merge.error.clone();
+                let to = IntegrationState::Manual;
+                merges::move_integration(&mut tx, &mut task, Some(&merge), to, reason).await?;
+                moved = true;
+            }
+        }
+        if moved {
+            tx.commit(CrashPoint::MergeMoved).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Gives the next entry its turn, if none has it.
+    async fn start_next(&self, spec: &Spec) -> Result<(), BoxError> {
+        let mut tx = self.platform.store.write().await?;
+        let all = merges::of_spec(&mut tx, spec.id).await?;
+        let busy = |m: &Merge| matches!(m.state, MergeState::InProgress | MergeState::Verifying);
+        if all.iter().any(busy) {
+            return Ok(());
+        }
+        let Some(mut merge) = next(&mut tx, spec, all).await? else {
+            return Ok(());
+        };
+        merges::transition(&mut tx, &mut merge, MergeState::InProgress).await?;
+        let mut task = tasks::get(&mut tx, merge.task_id).await?;
+        let to = IntegrationState::Merging;
+        merges::move_integration(&mut tx, &mut task, Some(&merge), to, None).await?;
+        let about = (Subject::Merge, merge.id.to_string(), task.round);
+        let attempt = platform_attempt::begin(&mut tx, &self.platform, spec, about).await?;
+        if let Err(error) = tx.commit(CrashPoint::MergeMoved).await {
+            self.platform.running.end(attempt.id);
+            return Err(error.into());
+        }
+        let (platform, spec) = (self.platform.clone(), spec.clone());
+        let name = format!("merge of TSK-{:03}", task.number);
+        self.platform.lifecycle.spawn(name, Kind::Work, async move {
+            let turn = land::Turn {
+                platform: &platform,
+                spec: &spec,
+                merge: merge.id,
+                attempt: attempt.id,
+            };
+            if let Err(error) = land::land(turn).await {
+                let why = chain(error.as_ref());
+                warn!(merge.id = %merge.id, error = %why, "Could not merge `{}`", merge.id);
+                platform_attempt::give_up(&platform, attempt.id, &why).await?;
+            }
+            platform.running.end(attempt.id);
+            Ok(())
+        });
+        Ok(())
+    }
+}
+
+/// The first pending entry, by level and ordinal, whose task's prerequisites have all landed.
+async fn next(tx: &mut Tx, spec: &Spec, all: Vec<Merge>) -> Result<Option<Merge>, StoreError> {
+    let edges = tasks::dependencies(tx, spec.id).await?;
+    let every = tasks::of_spec(tx, spec.id).await?;
+    let landed = |id| {
+        every
+            .iter()
+            .any(|t| t.id == id && t.integration_state.satisfies_dependents())
+    };
+    Ok(all.into_iter().find(|merge| {
+        merge.state == MergeState::Pending
+            && edges
+                .iter()
+                .filter(|(task, _)| *task == merge.task_id)
+                .all(|(_, on)| landed(*on))
+    }))
+}
+
+/// Puts a merge back into the queue; too often, and a person must look.
+pub(crate) async fn restart(tx: &mut Tx, merge: &mut Merge, why: &str) -> Result<(), StoreError> {
+    let mut task = tasks::get(tx, merge.task_id).await?;
+    merge.restarts += 1;
+    merges::transition(tx, merge, MergeState::Pending).await?;
+    let reason = Some(why.to_owned());
+    merges::move_integration(tx, &mut task, Some(merge), IntegrationState::Queued, reason).await
+}
+
+impl Consume for Merger {
+    fn consumer(&self) -> Consumer {
+        Consumer::Merger
+    }
+
+    fn tick(&mut self, _now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
+        Box::pin(self.pass())
+    }
+}

@@ -1,0 +1,354 @@
+//! One entry's turn: forecast, merge tree, checks on it, compare-and-set, or a conflict's task.
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::{AttemptId, HumanRef, MergeId};
+use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::task::{Priority, TaskStatus, kind};
+use omoi_domain::ticket::TicketStatus;
+use omoi_execution::Platform;
+use omoi_execution::integration::{branch_ref, ensure_for, task_branch};
+use omoi_execution::tasks::send_back;
+use omoi_git::mirror::{CommitMeta, Identity, MergeTree, Mirror, UpdateRefError, score};
+use omoi_git::object::ObjectId;
+use omoi_git::refname::RefName;
+use omoi_git::trailers::Trailer;
+use omoi_runtime::BoxError;
+use omoi_store::merges::{self, Merge};
+use omoi_store::projects::{Counter, take_numbers};
+use omoi_store::specs::Spec;
+use omoi_store::tasks::{self, Task};
+use omoi_store::{Json, StoreError, Tx, tickets};
+use tracing::info;
+
+use super::{RESTARTS_MAX, restart};
+use crate::platform_attempt;
+use crate::receipts::{self, Run};
+
+/// One entry that has its turn.
+pub(super) struct Turn<'a> {
+    pub(super) platform: &'a Platform,
+    pub(super) spec: &'a Spec,
+    pub(super) merge: MergeId,
+    pub(super) attempt: AttemptId,
+}
+
+/// What the merge would be.
+enum Candidate {
+    /// The target holds it already.
+    Landed(ObjectId),
+    /// The target is where the task was cut from.
+    FastForward(ObjectId),
+    /// A new commit with both parents.
+    Merged(ObjectId),
+    /// These paths conflict.
+    Conflict(Vec<String>),
+}
+
+/// Lands the entry, refuses it, or hands its conflict to a task.
+pub(super) async fn land(turn: Turn<'_>) -> Result<(), BoxError> {
+    let platform = turn.platform;
+    let mirror = platform.mirror(turn.spec.project_id).await?;
+    let target = ensure_for(platform, &mirror, turn.spec).await?;
+    let (mut merge, task) = {
+        let mut tx = platform.store.read().await?;
+        let merge = merges::get(&mut tx, turn.merge).await?;
+        let task = tasks::get(&mut tx, merge.task_id).await?;
+        (merge, task)
+    };
+    merge.target_sha = Some(target.as_str().to_owned());
+    merge.forecast = Json(forecast(platform, &mirror, turn.spec, &target).await?);
+    match candidate(&mirror, turn.spec, &task, &merge, &target).await? {
+        Candidate::Conflict(paths) => conflict(&turn, merge, paths).await,
+        Candidate::Landed(commit) => complete(&turn, merge, commit).await,
+        // Its checks passed on this very tree.
+        Candidate::FastForward(commit) => advance(&turn, &mirror, merge, &target, commit).await,
+        Candidate::Merged(commit) => {
+            let merge = verifying(&turn, merge, &commit).await?;
+            let checks = {
+                let mut tx = platform.store.read().await?;
+                receipts::of_task(&mut tx, &task).await?
+            };
+            let run = Run {
+                spec: turn.spec,
+                attempt: turn.attempt,
+                stage: "merge",
+                commit: &commit,
+                checks,
+                task: Some(task.id),
+            };
+            let receipts = receipts::run(platform, run).await?;
+            match receipts::unmet("merge_red", &receipts) {
+                None => advance(&turn, &mirror, merge, &target, commit).await,
+                Some(unmet) => refuse(&turn, &mirror, merge, (&target, &commit), unmet).await,
+            }
+        }
+    }
+}
+
+async fn candidate(
+    mirror: &Mirror,
+    spec: &Spec,
+    task: &Task,
+    merge: &Merge,
+    target: &ObjectId,
+) -> Result<Candidate, BoxError> {
+    let incoming = ObjectId::parse(&merge.incoming_sha)?;
+    if mirror.is_ancestor(&incoming, target).await? {
+        return Ok(Candidate::Landed(target.clone()));
+    }
+    if mirror.is_ancestor(target, &incoming).await? {
+        return Ok(Candidate::FastForward(incoming));
+    }
+    let MergeTree { tree, conflicts } = mirror.merge_tree(target, &incoming).await?;
+    if !conflicts.is_empty() {
+        return Ok(Candidate::Conflict(
+            conflicts.iter().map(|c| c.path.to_string()).collect(),
+        ));
+    }
+    let task_ref = HumanRef::task(task.number).to_string();
+    let meta = CommitMeta {
+        message: format!("Merge {task_ref} {}", task.title),
+        trailers: vec![
+            Trailer::new("OmoiOS-Task", &task_ref),
+            Trailer::new("OmoiOS-Spec", &HumanRef::spec(spec.number).to_string()),
+        ],
+        author: Identity::platform(),
+        // Equal merges are equal commits, so that a repetition makes nothing twice.
+        time: merge.created_at,
+    };
+    let commit = mirror
+        .commit_tree(&tree, &[target.clone(), incoming], &meta)
+        .await?;
+    Ok(Candidate::Merged(commit))
+}
+
+/// How many paths each queued branch would conflict in with the target as it is.
+async fn forecast(
+    platform: &Platform,
+    mirror: &Mirror,
+    spec: &Spec,
+    target: &ObjectId,
+) -> Result<Vec<(i64, u32)>, BoxError> {
+    let queued = {
+        let mut tx = platform.store.read().await?;
+        let mut queued = Vec::new();
+        for merge in merges::of_spec(&mut tx, spec.id).await? {
+            if matches!(merge.state, MergeState::Pending | MergeState::InProgress) {
+                let task = tasks::get(&mut tx, merge.task_id).await?;
+                queued.push((task.number, merge.incoming_sha));
+            }
+        }
+        queued
+    };
+    let mut scores = Vec::new();
+    for (number, incoming) in queued {
+        let incoming = ObjectId::parse(&incoming)?;
+        scores.push((number, score(&mirror.merge_tree(target, &incoming).await)));
+    }
+    Ok(scores)
+}
+
+async fn verifying(
+    turn: &Turn<'_>,
+    mut merge: Merge,
+    commit: &ObjectId,
+) -> Result<Merge, BoxError> {
+    let mut tx = turn.platform.store.write().await?;
+    merge.merged_sha = Some(commit.as_str().to_owned());
+    merges::transition(&mut tx, &mut merge, MergeState::Verifying).await?;
+    tx.commit(CrashPoint::MergeMoved).await?;
+    Ok(merge)
+}
+
+/// Moves the branch if it is still where the merge was made from.
+async fn advance(
+    turn: &Turn<'_>,
+    mirror: &Mirror,
+    merge: Merge,
+    target: &ObjectId,
+    commit: ObjectId,
+) -> Result<(), BoxError> {
+    let branch = branch_ref(turn.spec)?;
+    match mirror
+        .update_ref_cas(&branch, &commit, Some(target), CrashPoint::RefMoved)
+        .await
+    {
+        Ok(()) => complete(turn, merge, commit).await,
+        Err(UpdateRefError::Moved { .. }) => again(turn, merge).await,
+        Err(other) => Err(other.into()),
+    }
+}
+
+async fn again(turn: &Turn<'_>, mut merge: Merge) -> Result<(), BoxError> {
+    let mut tx = turn.platform.store.write().await?;
+    if !platform_attempt::end(&mut tx, turn.attempt, Some("the target moved")).await? {
+        return Ok(());
+    }
+    if merge.restarts >= RESTARTS_MAX {
+        return Err("the target moved too often".into());
+    }
+    restart(&mut tx, &mut merge, "the target moved").await?;
+    tx.commit(CrashPoint::MergeMoved).await?;
+    Ok(())
+}
+
+/// The commits are in the branch: the task, what it resolves, and their tickets move on.
+async fn complete(turn: &Turn<'_>, mut merge: Merge, commit: ObjectId) -> Result<(), BoxError> {
+    let mut tx = turn.platform.store.write().await?;
+    if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
+        return Ok(());
+    }
+    merge.merged_sha = Some(commit.as_str().to_owned());
+    if merge.state == MergeState::InProgress {
+        merges::transition(&mut tx, &mut merge, MergeState::Verifying).await?;
+    }
+    merges::transition(&mut tx, &mut merge, MergeState::Completed).await?;
+    let mut task = tasks::get(&mut tx, merge.task_id).await?;
+    let to = IntegrationState::Merged;
+    merges::move_integration(&mut tx, &mut task, Some(&merge), to, None).await?;
+    if let Some(id) = task.resolves_merge_id {
+        let mut resolved = merges::get(&mut tx, id).await?;
+        resolved.merged_sha.clone_from(&merge.merged_sha);
+        merges::transition(&mut tx, &mut resolved, MergeState::Completed).await?;
+        let mut source = tasks::get(&mut tx, resolved.task_id).await?;
+        merges::move_integration(&mut tx, &mut source, Some(&resolved), to, None).await?;
+        close_ticket(&mut tx, &source).await?;
+    }
+    close_ticket(&mut tx, &task).await?;
+    tx.commit(CrashPoint::MergeEnded).await?;
+    info!(task.id = %task.id, "Merged TSK-{:03}", task.number);
+    Ok(())
+}
+
+/// A ticket is done when all that it needs is merged.
+async fn close_ticket(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+    let settled = |t: &Task| {
+        let given_up = matches!(
+            t.status,
+            TaskStatus::Failed | TaskStatus::Cancelled | TaskStatus::Blocked
+        );
+        (t.status == TaskStatus::Completed && t.integration_state.satisfies_dependents())
+            || (given_up && !t.needed)
+    };
+    if !tasks::of_ticket(tx, task.ticket_id)
+        .await?
+        .iter()
+        .all(settled)
+    {
+        return Ok(());
+    }
+    let mut ticket = tickets::get(tx, task.ticket_id).await?;
+    if ticket.status == TicketStatus::Building {
+        tickets::transition(tx, &mut ticket, TicketStatus::BuildingDone).await?;
+    }
+    if ticket.status == TicketStatus::BuildingDone {
+        tickets::transition(tx, &mut ticket, TicketStatus::Done).await?;
+    }
+    Ok(())
+}
+
+/// The merged tree is red: the task goes back for a round that starts from the merged tree.
+async fn refuse(
+    turn: &Turn<'_>,
+    mirror: &Mirror,
+    mut merge: Merge,
+    commits: (&ObjectId, &ObjectId),
+    unmet: omoi_execution::tasks::Unmet,
+) -> Result<(), BoxError> {
+    let (target, merged) = commits;
+    let mut tx = turn.platform.store.write().await?;
+    if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
+        return Ok(());
+    }
+    let mut task = tasks::get(&mut tx, merge.task_id).await?;
+    let branch = RefName::branch(&task.branch)?;
+    let before = mirror.read_ref(&branch).await?;
+    if before.as_ref() != Some(merged) {
+        mirror
+            .update_ref_cas(&branch, merged, before.as_ref(), CrashPoint::RefMoved)
+            .await?;
+    }
+    merge.error = Some(unmet.feedback.lines().next().unwrap_or_default().to_owned());
+    merges::transition(&mut tx, &mut merge, MergeState::Failed).await?;
+    let reason = merge.error.clone();
+    let to = IntegrationState::None;
+    merges::move_integration(&mut tx, &mut task, Some(&merge), to, reason).await?;
+    // From here on its own work is what stands on top of the target.
+    task.base_sha = Some(target.as_str().to_owned());
+    send_back(&mut tx, &mut task, unmet).await?;
+    tx.commit(CrashPoint::MergeEnded).await?;
+    Ok(())
+}
+
+/// A conflict becomes a task cut from the integration head with the merge begun.
+async fn conflict(turn: &Turn<'_>, mut merge: Merge, paths: Vec<String>) -> Result<(), BoxError> {
+    let mut tx = turn.platform.store.write().await?;
+    if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
+        return Ok(());
+    }
+    merge.conflicts = Json(paths);
+    merges::transition(&mut tx, &mut merge, MergeState::Conflict).await?;
+    let mut source = tasks::get(&mut tx, merge.task_id).await?;
+    let resolve = resolve_task(&mut tx, &source, &merge).await?;
+    merge.resolve_task_id = Some(resolve.id);
+    merges::transition(&mut tx, &mut merge, MergeState::Resolving).await?;
+    let to = IntegrationState::Conflict;
+    merges::move_integration(&mut tx, &mut source, Some(&merge), to, None).await?;
+    tx.commit(CrashPoint::MergeMoved).await?;
+    Ok(())
+}
+
+async fn resolve_task(tx: &mut Tx, source: &Task, merge: &Merge) -> Result<Task, StoreError> {
+    let number = take_numbers(tx, source.project_id, Counter::Task, 1).await?;
+    let all = tasks::of_spec(tx, source.spec_id).await?;
+    let n = all
+        .iter()
+        .filter(|task| task.resolves_merge_id.is_some())
+        .count()
+        + 1;
+    let id = tx.new_id();
+    let title = format!("resolve: {}", source.title);
+    let paths = merge.conflicts.0.join(", ");
+    let task = Task {
+        id,
+        number,
+        local_id: format!("RES-{n:03}"),
+        description: format!(
+            "Merging {} ({}) into the integration branch conflicts in: {paths}.",
+            HumanRef::task(source.number),
+            source.title
+        ),
+        task_type: kind::RESOLVE_CONFLICT.to_owned(),
+        priority: source.priority.max(Priority::High),
+        status: TaskStatus::Pending,
+        score: 0.0,
+        files: merge.conflicts.clone(),
+        branch: task_branch(id, &title),
+        title,
+        base_sha: None,
+        head_sha: None,
+        integration_state: IntegrationState::None,
+        round: 0,
+        retry_count: 0,
+        not_before: tx.now(),
+        fence: 0,
+        attempt_id: None,
+        revision: None,
+        error_class: None,
+        error_message: None,
+        blocked_reason: None,
+        parent_task_id: None,
+        resolves_merge_id: Some(merge.id),
+        summary: None,
+        state_version: 0,
+        queued_at: tx.now(),
+        claimed_at: None,
+        started_at: None,
+        completed_at: None,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+        ..source.clone()
+    };
+    tasks::insert(tx, &task).await?;
+    Ok(task)
+}

@@ -1,0 +1,70 @@
+//! Attempts the platform makes itself: at checks and at merges.
+
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::AttemptId;
+use omoi_execution::Platform;
+use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::specs::Spec;
+use omoi_store::{StoreError, Tx};
+
+/// Begins an attempt of the platform; it is live until [`end`].
+pub(crate) async fn begin(
+    tx: &mut Tx,
+    platform: &Platform,
+    spec: &Spec,
+    about: (Subject, String, u32),
+) -> Result<Attempt, StoreError> {
+    let (subject, subject_id, round) = about;
+    let fence = attempts::of_subject(tx, &subject_id).await?.len() as i64 + 1;
+    let new = NewAttempt {
+        project_id: spec.project_id,
+        spec_id: spec.id,
+        subject,
+        subject_id,
+        round,
+        role: role::PLATFORM,
+        fence,
+        base_sha: None,
+    };
+    let mut attempt = insert(tx, platform, new).await?.attempt;
+    attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
+    platform.running.begin(attempt.id);
+    Ok(attempt)
+}
+
+/// Ends an attempt of the platform inside the caller's transaction. False when it is over already,
+/// as after a lost lease: then the caller must not write.
+pub(crate) async fn end(
+    tx: &mut Tx,
+    id: AttemptId,
+    failure: Option<&str>,
+) -> Result<bool, StoreError> {
+    let mut attempt = attempts::get(tx, id).await?;
+    if !attempt.state.is_live() {
+        return Ok(false);
+    }
+    attempt.error_message = failure.map(str::to_owned);
+    attempt.stop_reason = Some(if failure.is_some() { "error" } else { "done" }.to_owned());
+    let to = if failure.is_some() {
+        AttemptState::Failed
+    } else {
+        AttemptState::Succeeded
+    };
+    attempts::transition(tx, &mut attempt, to).await?;
+    Ok(true)
+}
+
+/// Ends an attempt that could not do its work, in a transaction of its own.
+pub(crate) async fn give_up(
+    platform: &Platform,
+    id: AttemptId,
+    failure: &str,
+) -> Result<(), StoreError> {
+    let mut tx = platform.store.write().await?;
+    if end(&mut tx, id, Some(failure)).await? {
+        tx.commit(CrashPoint::AttemptEnded).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! Runs checks on a commit and stores what came of them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::{AttemptId, TaskId};
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::task::kind;
+use omoi_execution::Platform;
+use omoi_execution::command::{self, Command, CommandError, Ran};
+use omoi_execution::tasks::Unmet;
+use omoi_execution::toolbox::Toolbox;
+use omoi_git::mirror::{Mirror, MirrorError};
+use omoi_git::object::{BadObjectId, ObjectId};
+use omoi_git::process::GitError;
+use omoi_git::survey::is_test_path;
+use omoi_store::checks::{self, Check, Receipt};
+use omoi_store::merges;
+use omoi_store::specs::Spec;
+use omoi_store::tasks::{self, Task};
+use omoi_store::{Json, StoreError, Tx};
+
+/// Checks run at once.
+const PARALLEL: usize = 2;
+/// Bytes of a failed check's output that go back to the agent.
+const FEEDBACK_BYTES: usize = 4_000;
+
+/// Checks could not be run; says nothing about what they would have found.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptError {
+    /// The database refused.
+    #[error("the database refused")]
+    Store(#[from] StoreError),
+    /// A command could not be run.
+    #[error("a check could not be run")]
+    Command(#[from] CommandError),
+    /// The mirror could not be opened.
+    #[error("the mirror could not be opened")]
+    Mirror(#[from] MirrorError),
+    /// Git refused.
+    #[error("git refused")]
+    Git(#[from] GitError),
+    /// A stored object name is broken.
+    #[error("a stored object name is broken")]
+    ObjectId(#[from] BadObjectId),
+}
+
+/// A run of checks on one commit.
+pub struct Run<'a> {
+    /// The spec.
+    pub spec: &'a Spec,
+    /// The platform's attempt that runs them.
+    pub attempt: AttemptId,
+    /// `task`, `merge` or `head`.
+    pub stage: &'static str,
+    /// The commit.
+    pub commit: &'a ObjectId,
+    /// The checks.
+    pub checks: Vec<Check>,
+    /// The task they are run for; none at the end of a spec.
+    pub task: Option<TaskId>,
+}
+
+/// The checks a task must pass: its own and the project's suite; for a resolution those of both
+/// sides, which are the task coming in and all that landed before.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_task(tx: &mut Tx, task: &Task) -> Result<Vec<Check>, StoreError> {
+    let all = checks::of_spec(tx, task.spec_id).await?;
+    let mut owners = BTreeSet::from([task.id]);
+    if let (kind::RESOLVE_CONFLICT, Some(id)) = (task.task_type.as_str(), task.resolves_merge_id) {
+        owners.insert(merges::get(tx, id).await?.task_id);
+        let others = tasks::of_spec(tx, task.spec_id).await?;
+        let landed = others
+            .iter()
+            .filter(|t| t.integration_state == IntegrationState::Merged);
+        owners.extend(landed.map(|t| t.id));
+    }
+    let mut own: Vec<Check> = all
+        .into_iter()
+        .filter(|check| check.task_id.is_none_or(|task| owners.contains(&task)))
+        .collect();
+    // A task whose own check is the suite need not run it twice.
+    let mut seen = BTreeSet::new();
+    own.retain(|check| {
+        check.kind != "suite" || seen.insert((check.command.clone(), check.files.0.clone()))
+    });
+    Ok(own)
+}
+
+/// Runs every check that has no receipt for this commit and stage yet, and returns all receipts.
+///
+/// # Errors
+/// [`ReceiptError`] when a check could not be run at all.
+pub async fn run(platform: &Platform, run: Run<'_>) -> Result<Vec<(Check, Receipt)>, ReceiptError> {
+    let mirror = platform.mirror(run.spec.project_id).await?;
+    let tree = mirror.tree_of(run.commit).await?.as_str().to_owned();
+    let mut jobs: Vec<BoxFuture<'_, Result<(Check, Receipt), ReceiptError>>> = Vec::new();
+    for check in &run.checks {
+        jobs.push(Box::pin(one(platform, &mirror, &run, check, &tree)));
+    }
+    let mut done: Vec<(Check, Receipt)> =
+        stream::iter(jobs).buffered(PARALLEL).try_collect().await?;
+    done.sort_by_key(|(check, _)| (check.ordinal, check.id));
+    Ok(done)
+}
+
+async fn one(
+    platform: &Platform,
+    mirror: &Mirror,
+    run: &Run<'_>,
+    check: &Check,
+    tree: &str,
+) -> Result<(Check, Receipt), ReceiptError> {
+    let (known, started_at) = {
+        let mut tx = platform.store.read().await?;
+        let commit = run.commit.as_str();
+        (
+            checks::find_receipt(&mut tx, check.id, commit, run.stage).await?,
+            tx.now(),
+        )
+    };
+    if let Some(receipt) = known {
+        return Ok((check.clone(), receipt));
+    }
+    let toolbox = Toolbox::of_survey(&run.spec.survey.0);
+    let command = Command {
+        project: run.spec.project_id,
+        commit: run.commit,
+        command: &check.command,
+        files: &check.files.0,
+        timeout: Duration::from_secs(u64::try_from(check.timeout_s).unwrap_or(0)),
+        toolbox: &toolbox,
+    };
+    let ran = command::run(platform, command).await?;
+    let self_tested = self_tested(platform, mirror, check, &ran).await?;
+    let mut tx = platform.store.write().await?;
+    let receipt = Receipt {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        spec_id: run.spec.id,
+        check_id: check.id,
+        task_id: run.task.or(check.task_id),
+        attempt_id: run.attempt,
+        stage: run.stage.to_owned(),
+        commit_sha: run.commit.as_str().to_owned(),
+        tree_sha: tree.to_owned(),
+        passed: ran.passed(),
+        rung: ran.rung,
+        exit_code: ran.exit_code,
+        output: ran.output,
+        output_digest: ran.output_digest,
+        exercised: Json(ran.exercised),
+        self_tested,
+        started_at,
+        took_ms: i64::try_from(ran.took.as_millis()).unwrap_or(i64::MAX),
+    };
+    checks::store_receipt(&mut tx, run.spec.project_id, check, &receipt).await?;
+    tx.commit(CrashPoint::ReceiptStored).await?;
+    Ok((check.clone(), receipt))
+}
+
+/// Whether a test file the check read was changed by the task it proves. Files the check brings
+/// itself are not the task's.
+async fn self_tested(
+    platform: &Platform,
+    mirror: &Mirror,
+    check: &Check,
+    ran: &Ran,
+) -> Result<bool, ReceiptError> {
+    let Some(owner) = check.task_id else {
+        return Ok(false);
+    };
+    let task = {
+        let mut tx = platform.store.read().await?;
+        tasks::get(&mut tx, owner).await?
+    };
+    let (Some(base), Some(head)) = (&task.base_sha, &task.head_sha) else {
+        return Ok(false);
+    };
+    let changes = mirror
+        .changed_files(&ObjectId::parse(base)?, &ObjectId::parse(head)?)
+        .await?;
+    Ok(changes.iter().any(|change| {
+        let path = change.path.to_string();
+        let read = ran
+            .exercised
+            .as_ref()
+            .is_none_or(|files| files.contains(&path));
+        read && is_test_path(&path) && !check.files.0.contains_key(&path)
+    }))
+}
+
+/// What a task is told when some of its checks failed; none when all passed.
+pub fn unmet(code: &'static str, receipts: &[(Check, Receipt)]) -> Option<Unmet> {
+    let failed: Vec<_> = receipts
+        .iter()
+        .filter(|(_, receipt)| !receipt.passed)
+        .collect();
+    let (check, receipt) = failed.first()?;
+    let exit = receipt
+        .exit_code
+        .map_or("was stopped".to_owned(), |code| format!("exit {code}"));
+    let feedback = format!(
+        "{} of {} checks failed; first `{}` ({exit}):\n{}",
+        failed.len(),
+        receipts.len(),
+        check.command,
+        tail(&receipt.output)
+    );
+    let recommendations = failed
+        .iter()
+        .map(|(check, receipt)| {
+            format!(
+                "make `{}` pass: {}",
+                check.command,
+                last_line(&receipt.output)
+            )
+        })
+        .collect();
+    Some(Unmet {
+        code,
+        feedback,
+        recommendations,
+    })
+}
+
+fn tail(text: &str) -> &str {
+    let mut from = text.len().saturating_sub(FEEDBACK_BYTES);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    &text[from..]
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("no output")
+}

@@ -1,0 +1,224 @@
+//! A run in figures: the last line of `omoi run --json`, read from rows and events.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::event::{Event, StoredEvent};
+use omoi_domain::id::{AttemptId, HumanRef, SpecId};
+use omoi_domain::merge::MergeState;
+use omoi_domain::spec::SpecStatus;
+use omoi_domain::task::TaskStatus;
+use omoi_execution::Platform;
+use omoi_protocol::summary::{
+    ConflictCounts, CriterionCounts, PhaseSummary, ReceiptCounts, RunOutcome, RunSummary,
+    TaskCounts,
+};
+use omoi_store::specs::{self, Spec};
+use omoi_store::{
+    StoreError, Tx, checks, costs, deliveries, discoveries, events, merges, phases, projects,
+    requirements, tasks, tickets,
+};
+
+/// The figures of a spec as it stands.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, StoreError> {
+    let mut tx = platform.store.read().await?;
+    let spec = specs::get(&mut tx, id).await?;
+    let project = projects::get(&mut tx, spec.project_id).await?;
+    let hand_over = deliveries::find(&mut tx, id)
+        .await?
+        .filter(|h| h.state == "confirmed");
+    let spend = costs::of_spec(&mut tx, id).await?;
+    let log = log(&mut tx, id).await?;
+    let head = hand_over.as_ref().map(|h| h.head_sha.clone());
+    let ended_at = spec.ended_at.unwrap_or_else(|| tx.now());
+    Ok(RunSummary {
+        r#type: "summary".to_owned(),
+        outcome: outcome(&spec),
+        reason: spec.last_error.clone(),
+        model: spec.model.clone(),
+        spec_id: spec.id.to_string(),
+        spec_ref: HumanRef::spec(spec.number).to_string(),
+        tickets: tickets::of_spec(&mut tx, id).await?.len() as u32,
+        tasks: task_counts(&mut tx, id).await?,
+        max_parallel: max_parallel(&log),
+        phases: phase_summaries(&mut tx, id).await?,
+        discoveries: discoveries::of_spec(&mut tx, id)
+            .await?
+            .iter()
+            .filter(|d| d.task_id.is_some())
+            .count() as u32,
+        conflicts: conflicts(&mut tx, id).await?,
+        receipts: receipt_counts(&mut tx, id).await?,
+        criteria: criteria(&mut tx, id, head.as_deref()).await?,
+        repo: project.repo_path,
+        branch: hand_over
+            .as_ref()
+            .map_or(spec.integration_branch.clone(), |h| h.branch.clone()),
+        head,
+        cost_usd: spend.cost_microusd as f64 / 1e6,
+        tokens: spend.tokens,
+        wall_ms: (ended_at.as_micros() - spec.created_at.as_micros()) / 1000,
+        model_ms: spend.model_ms,
+        notes: notes(&mut tx, &spec, hand_over.and_then(|h| h.note)).await?,
+    })
+}
+
+fn outcome(spec: &Spec) -> RunOutcome {
+    match spec.status {
+        SpecStatus::Delivered => RunOutcome::Succeeded,
+        SpecStatus::Failed | SpecStatus::Cancelled => RunOutcome::Failed,
+        SpecStatus::Draft
+        | SpecStatus::Executing
+        | SpecStatus::AwaitingApproval
+        | SpecStatus::Completed
+        | SpecStatus::Working
+        | SpecStatus::Blocked => RunOutcome::Blocked,
+    }
+}
+
+async fn log(tx: &mut Tx, id: SpecId) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut log = Vec::new();
+    loop {
+        let from = log.last().map_or(0, |event: &StoredEvent| event.seq);
+        let batch = events::of_spec(tx, id, from).await?;
+        if batch.is_empty() {
+            return Ok(log);
+        }
+        log.extend(batch);
+    }
+}
+
+/// Most task attempts between `agent.started` and their end at one instant.
+fn max_parallel(log: &[StoredEvent]) -> u32 {
+    let mut running: BTreeSet<AttemptId> = BTreeSet::new();
+    let mut most = 0;
+    for event in log {
+        match &event.event {
+            Event::AgentStarted(change) if change.subject == Subject::Task => {
+                running.insert(change.attempt_id);
+                most = most.max(running.len());
+            }
+            Event::AttemptEnded(change) if change.from == AttemptState::Running => {
+                running.remove(&change.attempt_id);
+            }
+            _ => {}
+        }
+    }
+    most as u32
+}
+
+async fn task_counts(tx: &mut Tx, id: SpecId) -> Result<TaskCounts, StoreError> {
+    let mut counts = TaskCounts::default();
+    for task in tasks::of_spec(tx, id).await? {
+        match task.status {
+            TaskStatus::Completed => counts.completed += 1,
+            TaskStatus::Failed => counts.failed += 1,
+            TaskStatus::Cancelled => counts.cancelled += 1,
+            _ => {}
+        }
+    }
+    Ok(counts)
+}
+
+async fn phase_summaries(
+    tx: &mut Tx,
+    id: SpecId,
+) -> Result<BTreeMap<String, PhaseSummary>, StoreError> {
+    let runs = phases::of_spec(tx, id).await?;
+    Ok(runs
+        .into_iter()
+        .map(|run| {
+            (
+                run.phase,
+                PhaseSummary {
+                    attempts: run.attempts,
+                    score: run.score,
+                },
+            )
+        })
+        .collect())
+}
+
+async fn conflicts(tx: &mut Tx, id: SpecId) -> Result<ConflictCounts, StoreError> {
+    let merges = merges::of_spec(tx, id).await?;
+    let found: Vec<_> = merges
+        .iter()
+        .filter(|m| !m.conflicts.0.is_empty())
+        .collect();
+    let resolved = found
+        .iter()
+        .filter(|m| m.state == MergeState::Completed)
+        .count() as u32;
+    Ok(ConflictCounts {
+        found: found.len() as u32,
+        resolved,
+    })
+}
+
+async fn receipt_counts(tx: &mut Tx, id: SpecId) -> Result<ReceiptCounts, StoreError> {
+    let mut counts = ReceiptCounts::default();
+    for receipt in checks::receipts_of_spec(tx, id).await? {
+        if receipt.passed {
+            counts.passed += 1;
+        } else {
+            counts.failed += 1;
+        }
+    }
+    Ok(counts)
+}
+
+/// Criteria with a passing receipt at `head`; self-tested ones have no other.
+async fn criteria(
+    tx: &mut Tx,
+    id: SpecId,
+    head: Option<&str>,
+) -> Result<CriterionCounts, StoreError> {
+    let links = checks::criteria_links(tx, id).await?;
+    let receipts = checks::receipts_of_spec(tx, id).await?;
+    let mut counts = CriterionCounts::default();
+    for criterion in requirements::criteria_of_spec(tx, id).await? {
+        counts.total += 1;
+        let proofs: Vec<_> = receipts
+            .iter()
+            .filter(|r| r.passed && r.stage == "head" && Some(r.commit_sha.as_str()) == head)
+            .filter(|r| links.contains(&(r.check_id, criterion.id)))
+            .collect();
+        if !proofs.is_empty() {
+            counts.proven += 1;
+            counts.self_tested += u32::from(proofs.iter().all(|r| r.self_tested));
+        }
+    }
+    Ok(counts)
+}
+
+/// What a person should know: notes of the start, a renamed branch, optional work that failed.
+async fn notes(
+    tx: &mut Tx,
+    spec: &Spec,
+    hand_over: Option<String>,
+) -> Result<Vec<String>, StoreError> {
+    let mut notes = spec.options.0.notes.clone();
+    notes.extend(hand_over);
+    for task in tasks::of_spec(tx, spec.id).await? {
+        let given_up = matches!(task.status, TaskStatus::Failed | TaskStatus::Blocked);
+        if !task.needed && given_up {
+            let why = task
+                .error_message
+                .or(task.blocked_reason)
+                .unwrap_or_default();
+            notes.push(format!(
+                "optional {} did not land: {why}",
+                HumanRef::task(task.number)
+            ));
+        }
+    }
+    for found in discoveries::of_spec(tx, spec.id).await? {
+        if let Some(why) = found.refused {
+            notes.push(format!("found but not taken up: {} ({why})", found.title));
+        }
+    }
+    Ok(notes)
+}

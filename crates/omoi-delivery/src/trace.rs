@@ -1,0 +1,189 @@
+//! Requirement → criterion → task → commit → receipt, for a reviewer to trust.
+
+use std::collections::BTreeMap;
+
+use omoi_domain::id::{HumanRef, SpecId, TaskId};
+use omoi_domain::merge::MergeState;
+use omoi_execution::Platform;
+use omoi_execution::integration::{IntegrationError, head};
+use omoi_git::mirror::{Mirror, MirrorError};
+use omoi_git::object::{BadObjectId, ObjectId};
+use omoi_git::process::GitError;
+use omoi_protocol::control::{ReceiptView, Trace, TraceCriterion, TraceRequirement};
+use omoi_store::checks::{self, Check, Receipt};
+use omoi_store::specs::{self, Spec};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{StoreError, merges, requirements};
+
+/// The trace could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// The database refused.
+    #[error("the database refused")]
+    Store(#[from] StoreError),
+    /// The mirror could not be opened.
+    #[error("the mirror could not be opened")]
+    Mirror(#[from] MirrorError),
+    /// The integration branch could not be read.
+    #[error("the integration branch could not be read")]
+    Integration(#[from] IntegrationError),
+    /// Git refused.
+    #[error("git refused")]
+    Git(#[from] GitError),
+    /// A stored object name is broken.
+    #[error("a stored object name is broken")]
+    ObjectId(#[from] BadObjectId),
+}
+
+/// A receipt as people see it.
+pub fn receipt_view(check: &Check, receipt: &Receipt, tasks: &[Task]) -> ReceiptView {
+    let task = receipt
+        .task_id
+        .and_then(|id| tasks.iter().find(|task| task.id == id));
+    ReceiptView {
+        command: check.command.clone(),
+        kind: check.kind.clone(),
+        stage: receipt.stage.clone(),
+        commit: receipt.commit_sha.clone(),
+        passed: receipt.passed,
+        exit_code: receipt.exit_code,
+        rung: receipt.rung.clone(),
+        self_tested: receipt.self_tested,
+        exercised: receipt.exercised.0.clone(),
+        output: receipt.output.clone(),
+        took_ms: receipt.took_ms,
+        task_ref: task.map(|task| HumanRef::task(task.number).to_string()),
+    }
+}
+
+/// Everything a trace is made of.
+struct Material {
+    spec: Spec,
+    mirror: Mirror,
+    head: Option<ObjectId>,
+    tasks: Vec<Task>,
+    checks: Vec<Check>,
+    receipts: Vec<Receipt>,
+    landed: BTreeMap<TaskId, String>,
+    links: Vec<(omoi_domain::id::CheckId, omoi_domain::id::CriterionId)>,
+}
+
+/// The trace of a spec as it stands.
+///
+/// # Errors
+/// [`TraceError`] when rows or git cannot be read.
+pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceError> {
+    let mut tx = platform.store.read().await?;
+    let spec = specs::get(&mut tx, id).await?;
+    let mirror = platform.mirror(spec.project_id).await?;
+    let landed = merges::of_spec(&mut tx, id)
+        .await?
+        .into_iter()
+        .filter(|m| m.state == MergeState::Completed)
+        .filter_map(|m| Some((m.task_id, m.merged_sha?)))
+        .collect();
+    let material = Material {
+        head: head(&mirror, &spec).await?,
+        tasks: tasks::of_spec(&mut tx, id).await?,
+        checks: checks::of_spec(&mut tx, id).await?,
+        receipts: checks::receipts_of_spec(&mut tx, id).await?,
+        links: checks::criteria_links(&mut tx, id).await?,
+        landed,
+        spec,
+        mirror,
+    };
+    let all = requirements::criteria_of_spec(&mut tx, id).await?;
+    let mut traced = Vec::new();
+    for requirement in requirements::of_spec(&mut tx, id).await? {
+        let mut criteria = Vec::new();
+        for criterion in all.iter().filter(|c| c.requirement_id == requirement.id) {
+            criteria.push(material.criterion(criterion).await?);
+        }
+        let text = requirement
+            .body
+            .0
+            .get("text")
+            .and_then(|text| text.as_str());
+        traced.push(TraceRequirement {
+            text: text.unwrap_or_default().to_owned(),
+            id: requirement.local_id,
+            title: requirement.title,
+            criteria,
+        });
+    }
+    Ok(Trace {
+        spec_ref: HumanRef::spec(material.spec.number).to_string(),
+        title: material.spec.title.clone(),
+        head: material.head.as_ref().map(|head| head.as_str().to_owned()),
+        model: material.spec.model.clone(),
+        requirements: traced,
+    })
+}
+
+impl Material {
+    async fn criterion(
+        &self,
+        criterion: &requirements::Criterion,
+    ) -> Result<TraceCriterion, TraceError> {
+        let proving: Vec<&Check> = self
+            .checks
+            .iter()
+            .filter(|check| self.links.contains(&(check.id, criterion.id)))
+            .collect();
+        let mut tasks = Vec::new();
+        let mut receipts = Vec::new();
+        let mut proven = false;
+        let mut stale_since = None;
+        for check in proving {
+            if let Some(task) = self
+                .tasks
+                .iter()
+                .find(|task| Some(task.id) == check.task_id)
+            {
+                let sha = self.landed.get(&task.id).cloned();
+                tasks.push((HumanRef::task(task.number).to_string(), sha));
+            }
+            let newest = self.receipts.iter().rfind(|r| r.check_id == check.id);
+            let at_head = self.receipts.iter().rfind(|r| {
+                r.check_id == check.id
+                    && self
+                        .head
+                        .as_ref()
+                        .is_some_and(|h| h.as_str() == r.commit_sha)
+            });
+            if let Some(receipt) = at_head.or(newest) {
+                receipts.push(receipt_view(check, receipt, &self.tasks));
+                proven |= at_head.is_some_and(|r| r.passed);
+                if at_head.is_none() {
+                    stale_since = self.touched_since(receipt).await?;
+                }
+            }
+        }
+        Ok(TraceCriterion {
+            id: criterion.local_id.clone(),
+            text: criterion.body.clone(),
+            proven,
+            stale_since: if proven { None } else { stale_since },
+            tasks,
+            receipts,
+        })
+    }
+
+    /// The head, when it differs from the receipt's commit in a file the check read.
+    async fn touched_since(&self, receipt: &Receipt) -> Result<Option<String>, TraceError> {
+        let Some(head) = &self.head else {
+            return Ok(None);
+        };
+        let commit = ObjectId::parse(&receipt.commit_sha)?;
+        let changes = self.mirror.changed_files(&commit, head).await?;
+        let touched = changes.iter().any(|change| {
+            let path = change.path.to_string();
+            receipt
+                .exercised
+                .0
+                .as_ref()
+                .is_none_or(|files| files.contains(&path))
+        });
+        Ok(touched.then(|| head.as_str().to_owned()))
+    }
+}

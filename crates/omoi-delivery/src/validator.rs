@@ -1,0 +1,211 @@
+//! Runs the checks of tasks whose agents say done; completes them or sends them back.
+
+use futures::future::BoxFuture;
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::event::Consumer;
+use omoi_domain::id::{AttemptId, TaskId};
+use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::task::TaskStatus;
+use omoi_domain::time::Timestamp;
+use omoi_execution::Platform;
+use omoi_execution::consume::Consume;
+use omoi_execution::tasks::send_back;
+use omoi_git::object::ObjectId;
+use omoi_runtime::BoxError;
+use omoi_runtime::lifecycle::Kind;
+use omoi_runtime::reconcile::Next;
+use omoi_runtime::telemetry::chain;
+use omoi_store::checks::{Check, Receipt};
+use omoi_store::merges::{self, Merge};
+use omoi_store::specs::{self, Spec};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{Json, StoreError, Tx, attempts};
+use tracing::{info, warn};
+
+use crate::platform_attempt;
+use crate::receipts::{self, Run};
+
+/// Times one round's checks may fail to run at all.
+const SPAWNS_MAX: usize = 3;
+
+/// The validator of one process.
+pub struct Validator {
+    platform: Platform,
+}
+
+impl Validator {
+    /// A validator on `platform`.
+    pub fn new(platform: Platform) -> Self {
+        Self { platform }
+    }
+
+    async fn pass(&self) -> Result<Next, BoxError> {
+        self.take_up_lost().await?;
+        let waiting = {
+            let mut tx = self.platform.store.read().await?;
+            tasks::with_status(&mut tx, TaskStatus::PendingValidation).await?
+        };
+        for task in waiting {
+            self.start(task.id).await?;
+        }
+        Ok(Next::Idle)
+    }
+
+    /// Tasks under validation whose check attempt is gone wait again.
+    async fn take_up_lost(&self) -> Result<(), StoreError> {
+        let under = {
+            let mut tx = self.platform.store.read().await?;
+            tasks::with_status(&mut tx, TaskStatus::Validating).await?
+        };
+        for seen in under {
+            let mut tx = self.platform.store.write().await?;
+            let mut task = tasks::get(&mut tx, seen.id).await?;
+            let live = attempts::live(&mut tx, Subject::Check, &task.id.to_string()).await?;
+            if task.status == TaskStatus::Validating && live.is_none() {
+                let reason = Some("its checks were cut short".to_owned());
+                tasks::transition(&mut tx, &mut task, TaskStatus::PendingValidation, reason)
+                    .await?;
+                tx.commit(CrashPoint::TaskMoved).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn start(&self, id: TaskId) -> Result<(), BoxError> {
+        let mut tx = self.platform.store.write().await?;
+        let mut task = tasks::get(&mut tx, id).await?;
+        if task.status != TaskStatus::PendingValidation {
+            return Ok(());
+        }
+        let spec = specs::get(&mut tx, task.spec_id).await?;
+        let spawned = attempts::of_subject(&mut tx, &id.to_string()).await?;
+        let failures = spawned
+            .iter()
+            .filter(|a| a.subject == Subject::Check && a.round == task.round)
+            .filter(|a| a.state == AttemptState::Failed);
+        let failures: Vec<_> = failures.collect();
+        if failures.len() >= SPAWNS_MAX {
+            let why = failures
+                .last()
+                .and_then(|a| a.error_message.clone())
+                .unwrap_or_default();
+            tasks::transition(&mut tx, &mut task, TaskStatus::Validating, None).await?;
+            task.error_message = Some(format!("checks could not be run: {why}"));
+            let reason = task.error_message.clone();
+            tasks::transition(&mut tx, &mut task, TaskStatus::Failed, reason).await?;
+            omoi_execution::tasks::block_dependents(&mut tx, &task).await?;
+            tx.commit(CrashPoint::TaskMoved).await?;
+            return Ok(());
+        }
+        tasks::transition(&mut tx, &mut task, TaskStatus::Validating, None).await?;
+        let about = (Subject::Check, id.to_string(), task.round);
+        let attempt = platform_attempt::begin(&mut tx, &self.platform, &spec, about).await?;
+        if let Err(error) = tx.commit(CrashPoint::ValidationStarted).await {
+            self.platform.running.end(attempt.id);
+            return Err(error.into());
+        }
+        let platform = self.platform.clone();
+        let name = format!("checks of TSK-{:03}", task.number);
+        self.platform.lifecycle.spawn(name, Kind::Work, async move {
+            let done = validate(&platform, &spec, &task, attempt.id).await;
+            if let Err(error) = &done {
+                let why = chain(error.as_ref());
+                warn!(task.id = %task.id, error = %why, "Could not run the checks of `{}`", task.id);
+                platform_attempt::give_up(&platform, attempt.id, &why).await?;
+            }
+            platform.running.end(attempt.id);
+            Ok(())
+        });
+        Ok(())
+    }
+}
+
+async fn validate(
+    platform: &Platform,
+    spec: &Spec,
+    task: &Task,
+    attempt: AttemptId,
+) -> Result<(), BoxError> {
+    let head = task.head_sha.as_deref().ok_or("the task has no head")?;
+    let commit = ObjectId::parse(head)?;
+    let checks = {
+        let mut tx = platform.store.read().await?;
+        receipts::of_task(&mut tx, task).await?
+    };
+    let run = Run {
+        spec,
+        attempt,
+        stage: "task",
+        commit: &commit,
+        checks,
+        task: Some(task.id),
+    };
+    let receipts = receipts::run(platform, run).await?;
+    let mut tx = platform.store.write().await?;
+    let mut task = tasks::get(&mut tx, task.id).await?;
+    if !platform_attempt::end(&mut tx, attempt, None).await? {
+        return Ok(());
+    }
+    if task.status == TaskStatus::Validating {
+        conclude(&mut tx, spec, &mut task, &receipts).await?;
+    }
+    tx.commit(CrashPoint::ValidationEnded).await?;
+    Ok(())
+}
+
+/// Completes the task and queues its merge, or sends it back with what failed.
+async fn conclude(
+    tx: &mut Tx,
+    spec: &Spec,
+    task: &mut Task,
+    receipts: &[(Check, Receipt)],
+) -> Result<(), StoreError> {
+    if let Some(unmet) = receipts::unmet("checks_failed", receipts) {
+        info!(task.id = %task.id, "Sending back TSK-{:03}", task.number);
+        return send_back(tx, task, unmet).await;
+    }
+    if receipts.is_empty() {
+        // Nothing to prove it by: a person must name a check.
+        let reason = Some("needs_check: neither a check of its own nor a project suite".to_owned());
+        tasks::transition(tx, task, TaskStatus::Failed, reason).await?;
+        return omoi_execution::tasks::block_dependents(tx, task).await;
+    }
+    task.revision = None;
+    task.error_message = None;
+    tasks::transition(tx, task, TaskStatus::Completed, None).await?;
+    let merge = Merge {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        spec_id: spec.id,
+        task_id: task.id,
+        state: MergeState::Pending,
+        level: task.level,
+        ordinal: task.ordinal,
+        target_branch: spec.integration_branch.clone(),
+        incoming_sha: task.head_sha.clone().unwrap_or_default(),
+        target_sha: None,
+        merged_sha: None,
+        conflicts: Json(Vec::new()),
+        forecast: Json(Vec::new()),
+        resolve_task_id: None,
+        restarts: 0,
+        error: None,
+        created_at: tx.now(),
+        started_at: None,
+        completed_at: None,
+        state_version: 0,
+    };
+    merges::insert(tx, &merge).await?;
+    merges::move_integration(tx, task, Some(&merge), IntegrationState::Queued, None).await
+}
+
+impl Consume for Validator {
+    fn consumer(&self) -> Consumer {
+        Consumer::Validator
+    }
+
+    fn tick(&mut self, _now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
+        Box::pin(self.pass())
+    }
+}
