@@ -7,6 +7,7 @@ use futures::{StreamExt, stream};
 use http::HeaderMap;
 use thiserror::Error;
 
+use crate::chain::Chain;
 use crate::circuit::{Circuits, Open, Permit};
 use crate::count;
 use crate::meter::Gauge;
@@ -250,7 +251,7 @@ impl Llm {
         // Dropping the losing side abandons the call as a whole.
         let begun = tokio::select! {
             begun = self.first_content(ask, tally, &mut permit) => begun,
-            () = self.pace.expire(left) => Err(UpstreamError::TooLong { limit_s: left.as_secs() }),
+            () = self.pace.expire(left) => Err(UpstreamError::Silent { limit_s: left.as_secs() }),
         };
         match begun {
             Ok((first, rest)) => {
@@ -303,8 +304,11 @@ impl Llm {
         };
         let pause = retry::delay(*failures, self.pace.jitter(), after);
         *failures += 1;
-        let checked = tally.allowance.check(self.pace.now(), pause);
-        checked.map_err(|spent| AskError::spent(spent, tally.calls, Some(error)))?;
+        if let Err(spent) = tally.allowance.check(self.pace.now(), pause) {
+            return Err(AskError::spent(spent, tally.calls, Some(error)));
+        }
+        let pause_ms = pause.as_millis() as u64;
+        tracing::info!(error = %Chain(&error), calls = tally.calls, pause_ms, "Will try a model call again");
         self.pace.sleep(pause).await;
         Ok(())
     }

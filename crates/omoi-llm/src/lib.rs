@@ -13,6 +13,7 @@ pub mod schema;
 pub mod upstream;
 
 pub mod ask;
+mod chain;
 pub mod meter;
 mod metered;
 

@@ -3,6 +3,7 @@
 use omoi_domain::time::Timestamp;
 
 use crate::ask::{Llm, Tally};
+use crate::chain::Chain;
 use crate::count;
 use crate::meter::{Caller, Meter, Outcome, Projection, RecordError, ReserveError, Usage};
 use crate::pricing::Tokens;
@@ -67,26 +68,11 @@ impl<'a> Metered<'a> {
         let recorded = self.meter.record(self.caller, &usage).await;
         if let Err(error) = &recorded {
             tracing::error!(
-                error = %ErrorChain(error), org.id = %self.caller.org, cost_microusd = usage.cost_microusd,
+                error = %Chain(error), org.id = %self.caller.org, cost_microusd = usage.cost_microusd,
                 tokens.input = usage.tokens.input, tokens.output = usage.tokens.output,
                 "Could not record the cost of a model call"
             );
         }
         recorded
-    }
-}
-
-/// Shows an error with everything underneath.
-struct ErrorChain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for ErrorChain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(error) = next {
-            write!(f, ": {error}")?;
-            next = error.source();
-        }
-        Ok(())
     }
 }

@@ -12,7 +12,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::reply::{self, GatewayReply};
 use super::{Gateway, Shared};
-use crate::ask::{Ask, Tally};
+use crate::ask::{Ask, AskError, Tally};
+use crate::chain::Chain;
 use crate::meter::{Caller, Outcome};
 use crate::metered::Metered;
 use crate::retry::Allowance;
@@ -106,7 +107,7 @@ impl Question {
         };
         let (reply, outcome) = match whole {
             None => (None, Outcome::Abandoned),
-            Some(Err(failure)) => (Some(reply::failed(&failure)), Outcome::Failed),
+            Some(Err(failure)) => (Some(self.failed(&failure, tally)), Outcome::Failed),
             Some(Ok(whole)) => match whole.broken_calls.first() {
                 None => {
                     let reply = GatewayReply::json(StatusCode::OK, &whole.response);
@@ -143,7 +144,7 @@ impl Question {
             Some(Ok(events)) => events,
             Some(Err(failure)) => {
                 let _ = metered.record(tally, Outcome::Failed).await;
-                let _ = answer.send(reply::failed(&failure));
+                let _ = answer.send(self.failed(&failure, tally));
                 return;
             }
             None => {
@@ -185,7 +186,10 @@ impl Question {
                         return (Outcome::Abandoned, None);
                     }
                 }
-                Some(Err(error)) => return (Outcome::Cut, Some(error_event(&error))),
+                Some(Err(error)) => {
+                    self.warn(&error, tally);
+                    return (Outcome::Cut, Some(error_event(&error)));
+                }
                 None => return (Outcome::Cut, Some(error_event(&UpstreamError::Cut))),
             }
         }
@@ -200,6 +204,20 @@ impl Question {
             sent = lines.send(line) => sent.is_ok(),
             () = self.shared.llm.pace.expire(ASKER_STALL_MAX) => false,
         }
+    }
+
+    fn failed(&self, failure: &AskError, tally: &Tally) -> GatewayReply {
+        self.warn(failure, tally);
+        reply::failed(failure)
+    }
+
+    /// The asker hears less than the operator: what lies under a failure can name addresses.
+    fn warn(&self, error: &dyn std::error::Error, tally: &Tally) {
+        let attempt = self.caller.attempt.map(|id| id.to_string());
+        tracing::warn!(
+            error = %Chain(error), attempt.id = attempt, route = %self.route, calls = tally.calls,
+            "A model call failed"
+        );
     }
 
     fn ask(&self) -> Ask<'_> {

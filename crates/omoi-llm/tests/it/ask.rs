@@ -318,6 +318,32 @@ async fn silence_before_content_is_tried_again() {
 }
 
 #[tokio::test]
+async fn the_deadline_ends_a_call_that_never_answers() {
+    let stub = Stub::always(Says::Nothing).await;
+    let pace = VirtualPace::new();
+    let mut llm = llm(&stub.url, &pace);
+    llm.limits.head = Duration::from_hours(10);
+    let clock = async {
+        loop {
+            tokio::task::yield_now().await;
+            if stub.calls() > 0 {
+                pace.advance(Duration::from_secs(1));
+            }
+        }
+    };
+    let asked = tokio::select! {
+        asked = complete(&llm) => asked,
+        () = clock => unreachable!(),
+    };
+    let error = asked.result.unwrap_err();
+    assert!(
+        matches!(error, AskError::OutOfTime { calls: 1, .. }),
+        "{error:?}"
+    );
+    assert!((120.0..125.0).contains(&pace.elapsed_s()));
+}
+
+#[tokio::test]
 async fn silence_and_length_end_a_stream() {
     for (wait_s, want) in [
         (0, "the model sent nothing for 60 s"),
