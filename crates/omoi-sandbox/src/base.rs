@@ -99,7 +99,9 @@ impl Base {
     /// Limits of each process; they also stand in for limit groups the host does not offer.
     pub(crate) fn rlimits(&self, limits: &Limits, own_user: bool) -> Vec<(Resource, u64)> {
         let mut wanted = vec![
-            (Resource::Core, 0),
+            // Nothing fits in one byte, and unlike zero it also keeps the host's crash handler from being
+            // started for a program of the sandbox.
+            (Resource::Core, 1),
             (Resource::Fsize, limits.file_bytes_max),
             (Resource::Nofile, limits.open_files_max),
         ];

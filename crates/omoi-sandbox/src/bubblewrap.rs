@@ -243,7 +243,7 @@ impl Inner {
             path: workspace.into(),
             source,
         })?;
-        if !users::is_sandbox_user(uid) {
+        if !self.users.adopt(workspace, uid) {
             return Err(LaunchError::NotPrepared {
                 path: workspace.into(),
             });

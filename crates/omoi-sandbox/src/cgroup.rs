@@ -80,29 +80,32 @@ impl Cgroups {
     /// Makes the groups of sandbox `name` with `limits` set.
     pub(crate) fn create(&self, name: &str, limits: &Limits) -> Result<Group, GroupError> {
         let mut group = Group { dirs: Vec::new() };
+        match self.fill(&mut group, name, limits) {
+            Ok(()) => Ok(group),
+            Err(error) => {
+                group.remove();
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(&self, group: &mut Group, name: &str, limits: &Limits) -> Result<(), GroupError> {
         for (controller, parent) in &self.parents {
             let Ok(parent) = parent else { continue };
             let dir = parent.dir.join(name);
-            let fresh = !group.dirs.iter().any(|(d, _)| *d == dir);
-            let fail = |source| GroupError {
-                path: dir.clone(),
-                source,
-            };
-            if fresh {
-                match fs::create_dir(&dir) {
-                    // Left by an earlier life under the same name and empty by now.
-                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                    other => other.map_err(fail)?,
-                }
+            // Controllers may share a folder.
+            if !group.dirs.iter().any(|(made, _)| *made == dir) {
+                // An empty one was left by an earlier life; one with members is somebody else's.
+                let _ = fs::remove_dir(&dir);
+                fs::create_dir(&dir).map_err(|source| GroupError {
+                    path: dir.clone(),
+                    source,
+                })?;
                 group.dirs.push((dir.clone(), parent.version));
             }
-            let set = set_limits(&dir, *controller, parent.version, limits);
-            if let Err(error) = set {
-                group.remove();
-                return Err(error);
-            }
+            set_limits(&dir, *controller, parent.version, limits)?;
         }
-        Ok(group)
+        Ok(())
     }
 }
 
@@ -123,7 +126,7 @@ fn set_limits(
 ) -> Result<(), GroupError> {
     let write = |file: &str, value: String| {
         let path = dir.join(file);
-        fs::write(&path, value).map_err(|source| GroupError { path, source })
+        write(&path, value.as_bytes()).map_err(|source| GroupError { path, source })
     };
     const PERIOD_US: u64 = 100_000;
     let quota_us = (limits.cpu_millicores * PERIOD_US / 1_000).max(1_000);
@@ -213,7 +216,7 @@ impl Group {
     /// Kills every member.
     pub(crate) fn kill(&self) {
         for (dir, version) in &self.dirs {
-            if *version == Version::V2 && fs::write(dir.join("cgroup.kill"), "1").is_ok() {
+            if *version == Version::V2 && write(&dir.join("cgroup.kill"), b"1").is_ok() {
                 continue;
             }
             let members = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
@@ -234,5 +237,45 @@ impl Group {
                 Ok(()) => true,
                 Err(e) => e.kind() == io::ErrorKind::NotFound,
             })
+    }
+}
+
+/// Writes to a file of the kernel, which must exist and take the value in one piece.
+fn write(path: &Path, value: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    io::Write::write_all(&mut file, value)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+    use super::*;
+    use std::process::Command;
+
+    /// The second generation's own way to kill, where this host shows one that takes groups.
+    #[test]
+    fn kills_and_removes_a_group_of_the_second_generation() {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let unified = mounts.lines().find(|line| line.contains(" - cgroup2 "));
+        let Some(top) = unified.and_then(|line| line.split(' ').nth(4)) else {
+            return;
+        };
+        let dir = Path::new(top).join(format!("omoi-test-{}", std::process::id()));
+        if fs::create_dir(&dir).is_err() {
+            return;
+        }
+        let mut member = Command::new("sleep").arg("60").spawn().unwrap();
+        write(
+            &dir.join("cgroup.procs"),
+            member.id().to_string().as_bytes(),
+        )
+        .unwrap();
+        let group = Group::from_dirs([dir.clone()]);
+        assert_eq!(group.dirs[0].1, Version::V2);
+        assert_eq!(group.join_files().unwrap().len(), 1);
+        assert!(!group.remove(), "it has a member");
+        group.kill();
+        assert!(!member.wait().unwrap().success());
+        assert!(group.remove() && !dir.exists());
     }
 }

@@ -119,7 +119,7 @@ fn times_move(root: &OwnedFd) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
     use super::*;
     use std::fs;
     use std::os::unix::fs::{MetadataExt, symlink};

@@ -176,7 +176,7 @@ impl fmt::Display for RefusedBelowFloor {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
     use super::*;
 
     #[tokio::test]

@@ -102,6 +102,10 @@ impl From<io::Error> for StartError {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the crate's one place that starts programs"
+)]
 /// Starts `order`. The caller's thread becomes the one whose end kills the program.
 pub(crate) fn start(order: Order) -> Result<Started, StartError> {
     let (report_in, report_out) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
@@ -147,6 +151,10 @@ pub(crate) fn start(order: Order) -> Result<Started, StartError> {
     Ok(Started { child, pid, pidfd })
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the crate's one place that starts programs"
+)]
 /// Runs a program to its end and returns what it printed, for a question such as `--version`.
 pub(crate) async fn ask(program: &std::path::Path, args: &[&str]) -> io::Result<String> {
     let output = Command::new(program)

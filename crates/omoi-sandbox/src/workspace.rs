@@ -183,7 +183,7 @@ pub(crate) fn owner(path: &Path) -> io::Result<(Uid, Gid)> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
     use super::*;
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -205,7 +205,7 @@ mod tests {
         deep.push("locked");
         fs::create_dir(&deep).unwrap();
         fs::write(deep.join("file"), "x").unwrap();
-        fs::set_permissions(&deep, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&deep, fs::Permissions::from_mode(0o0)).unwrap();
         symlink(outside.path(), root.join("link")).unwrap();
 
         remove(&root).unwrap();

@@ -195,7 +195,10 @@ impl Builder {
                 hidden: secret.clone(),
             });
         }
-        self.readable(&host)?;
+        let needed = if host.is_dir() { 0o005 } else { 0o004 };
+        if !self.permits(&host, needed) {
+            return Err(LaunchError::Unreadable { path: host });
+        }
         let source = self.source(&host)?;
         self.add([&"--ro-bind", &source, at]);
         Ok(())
@@ -229,16 +232,19 @@ impl Builder {
     fn handed_in(&mut self, launch: &Launch) -> Result<(), LaunchError> {
         if let Some(socket) = &launch.socket {
             let host = canonical(socket)?;
-            self.permitted(&host, 0o002)
-                .map_err(|_| LaunchError::Socket {
+            if !self.permits(&host, 0o002) {
+                return Err(LaunchError::Socket {
                     path: socket.clone(),
-                })?;
+                });
+            }
             let source = self.source(&host)?;
             self.add([&"--bind", &source, &inside::SOCKET]);
         }
         if let Some(worker) = &launch.worker {
             let host = canonical(worker)?;
-            self.readable(&host)?;
+            if !self.permits(&host, 0o005) {
+                return Err(LaunchError::Unreadable { path: host });
+            }
             let source = self.source(&host)?;
             self.add([&"--ro-bind", &source, &inside::WORKER]);
         }
@@ -318,24 +324,14 @@ impl Builder {
         Ok(at)
     }
 
-    /// Checks that the sandbox's user can read `host` itself.
-    fn readable(&self, host: &Path) -> Result<(), LaunchError> {
-        let needed = if host.is_dir() { 0o005 } else { 0o004 };
-        self.permitted(host, needed)
-            .map_err(|_| LaunchError::Unreadable { path: host.into() })
-    }
-
-    /// Checks bits for others, which is what the sandbox's user is to every file of root's platform.
-    fn permitted(&self, host: &Path, bits: u32) -> Result<(), ()> {
-        let Some(uid) = self.uid else { return Ok(()) };
-        let stat = rustix::fs::stat(host).map_err(|_| ())?;
-        let owns = stat.st_uid == uid.as_raw();
-        let granted = if owns {
-            stat.st_mode >> 6
-        } else {
-            stat.st_mode
+    /// Whether the sandbox's user has `bits` on `host` itself, as its owner or as one of the others.
+    fn permits(&self, host: &Path, bits: u32) -> bool {
+        let Some(uid) = self.uid else { return true };
+        let Ok(stat) = rustix::fs::stat(host) else {
+            return false;
         };
-        (granted & bits == bits).then_some(()).ok_or(())
+        let shift = if stat.st_uid == uid.as_raw() { 6 } else { 0 };
+        (stat.st_mode >> shift) & bits == bits
     }
 }
 

@@ -154,7 +154,7 @@ fn make_dir(at: &OwnedFd, name: &OsStr, owner: &rustix::fs::Stat) -> Result<Owne
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
     use super::*;
     use std::fs;
     use std::os::unix::fs::symlink;

@@ -15,7 +15,7 @@ const FIRST: u32 = 64_000;
 const COUNT: u32 = 1_000;
 
 /// Whether `uid` is one of those set aside.
-pub(crate) fn is_sandbox_user(uid: Uid) -> bool {
+fn is_sandbox_user(uid: Uid) -> bool {
     (FIRST..FIRST + COUNT).contains(&uid.as_raw())
 }
 
@@ -41,6 +41,17 @@ impl Users {
         workspace::give(dir, rustix::process::geteuid(), rustix::process::getegid())?;
         self.forget(dir);
         Ok(())
+    }
+
+    /// Notes that `dir`, perhaps kept from an earlier life, belongs to `uid`; false when that is not
+    /// one of the users set aside.
+    pub(crate) fn adopt(&self, dir: &Path, uid: Uid) -> bool {
+        let ours = is_sandbox_user(uid);
+        if ours {
+            let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            users.insert(dir.into(), uid.as_raw());
+        }
+        ours
     }
 
     /// Frees the user of `dir`.

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::users::Users;
@@ -106,7 +107,9 @@ fn number(version: &str) -> Option<[u32; 3]> {
 
 /// Runs the script in a throw-away workspace.
 async fn try_out(inner: &Arc<Inner>) -> Result<Seen, String> {
-    let name = format!("omoi-probe-{}", std::process::id());
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("omoi-probe-{}-{n}", std::process::id());
     let dir = inner.base.state_dir.join(format!("{name}.work"));
     let prepared = fs::create_dir_all(&dir)
         .and_then(|()| symlink("nowhere", dir.join("link")))
@@ -208,7 +211,13 @@ fn judge(property: Property, seen: &Seen, base: &Base) -> Held {
             seen.status("Seccomp:") == Some("2"),
             "no system-call filter",
         ),
-        Property::Memory | Property::Cpu => base
+        Property::Memory => match base.cgroups.held(property) {
+            Some(Held::No(why)) => {
+                Held::no(format!("each process is limited, not their sum; {why}"))
+            }
+            held => held.unwrap_or_else(|| Held::no("no limit group")),
+        },
+        Property::Cpu => base
             .cgroups
             .held(property)
             .unwrap_or_else(|| Held::no("no limit group")),
@@ -266,13 +275,9 @@ fn process_count(seen: &Seen, base: &Base) -> Held {
 
 /// An error with its causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text += &format!(": {cause}");
-        next = cause.source();
-    }
-    text
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Controller;
 
@@ -36,14 +37,18 @@ pub(crate) struct Parent {
 /// Finds a writable parent for `controller`, or says why there is none.
 pub(crate) fn find(controller: Controller, mounts: &str, own: &str) -> Result<Parent, String> {
     let candidates = candidates(controller, mounts, own);
-    let mut reason = format!("no cgroup hierarchy offers `{}`", controller.name());
+    let mut reason = None;
     for parent in candidates {
         match try_parent(controller, &parent) {
             Ok(()) => return Ok(parent),
-            Err(e) => reason = format!("cgroup `{}` cannot be used: {e}", parent.dir.display()),
+            // The first is the likeliest to be made usable.
+            Err(e) => {
+                let dir = parent.dir.display();
+                reason.get_or_insert_with(|| format!("cgroup `{dir}` cannot be used: {e}"));
+            }
         }
     }
-    Err(reason)
+    Err(reason.unwrap_or_else(|| format!("no cgroup hierarchy offers `{}`", controller.name())))
 }
 
 /// Candidates in order: below our own group, so that the platform's own limits go on holding, then
@@ -103,9 +108,10 @@ fn try_parent(controller: Controller, parent: &Parent) -> io::Result<()> {
     if parent.version == Version::V2 {
         enable(controller, &parent.dir)?;
     }
-    let trial = parent
-        .dir
-        .join(format!("omoi-trial-{}", std::process::id()));
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let trial = format!("omoi-trial-{}-{n}", std::process::id());
+    let trial = parent.dir.join(trial);
     fs::create_dir(&trial)?;
     let joinable = fs::OpenOptions::new()
         .write(true)
@@ -134,7 +140,7 @@ fn enable(controller: Controller, dir: &Path) -> io::Result<()> {
     if lists("cgroup.subtree_control")? {
         return Ok(());
     }
-    let hand_down = || fs::write(dir.join("cgroup.subtree_control"), format!("+{name}"));
+    let hand_down = || write(dir.join("cgroup.subtree_control"), format!("+{name}"));
     let Err(busy) = hand_down() else {
         return Ok(());
     };
@@ -153,8 +159,12 @@ fn enable(controller: Controller, dir: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         other => other?,
     }
-    fs::write(leaf.join("cgroup.procs"), members.trim())?;
+    write(leaf.join("cgroup.procs"), members.trim())?;
     hand_down()
+}
+
+fn write(path: impl AsRef<Path>, value: impl AsRef<[u8]>) -> io::Result<()> {
+    super::write(path.as_ref(), value.as_ref())
 }
 
 #[cfg(test)]

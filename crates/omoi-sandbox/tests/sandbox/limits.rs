@@ -1,1 +1,245 @@
-//! x
+//! Each amount is proven to bite.
+
+use std::time::Duration;
+
+use omoi_sandbox::{Ended, Exit, Held, Launch, Limits, Property};
+
+use crate::support::Platform;
+
+const MIB: u64 = 1 << 20;
+
+fn held(platform: &Platform, property: Property) -> bool {
+    let found = platform
+        .provider
+        .properties()
+        .iter()
+        .find(|(p, _)| *p == property);
+    let (_, held) = found.unwrap();
+    if let Held::No(reason) = held {
+        println!("{property} is declared missing: {reason}");
+    }
+    held.is_yes()
+}
+
+async fn under(platform: &Platform, limits: Limits, program: &str) -> Exit {
+    let launch = platform.python(program);
+    platform.run(Launch { limits, ..launch }).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_file_open_files_and_core_dumps() {
+    let platform = Platform::new().await;
+    let limits = Limits {
+        file_bytes_max: 8 * MIB,
+        open_files_max: 100,
+        ..Limits::default()
+    };
+    let exit = under(
+        &platform,
+        limits,
+        r"
+import os, resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+written = 0
+try:
+    with open('/work/big', 'wb', buffering=0) as f:
+        while written < 64 << 20: written += f.write(bytes(1 << 20))
+except OSError as e: print('file', written >> 20, e.errno)
+files = []
+try:
+    while len(files) < 500: files.append(open('/dev/null'))
+except OSError as e: print('files', len(files) < 100, e.errno)
+files.clear()
+if os.fork() == 0: os.abort()
+print('dumped', os.WCOREDUMP(os.wait()[1]), [f for f in os.listdir('/work') if 'core' in f])
+for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE):
+    try: resource.setrlimit(limit, (1 << 30, 1 << 30)); print('raised')
+    except (ValueError, OSError): pass
+",
+    )
+    .await;
+    assert_eq!(
+        exit.stdout.to_text(),
+        "file 8 27\nfiles True 24\ndumped False []\n",
+        "{}",
+        exit.stderr.to_text()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scratch_space() {
+    let platform = Platform::new().await;
+    let limits = Limits {
+        temp_bytes: 4 * MIB,
+        ..Limits::default()
+    };
+    let exit = under(
+        &platform,
+        limits,
+        r"
+for path in ('/tmp/x', '/home/agent/x'):
+    written = 0
+    try:
+        with open(path, 'wb', buffering=0) as f:
+            while written < 64 << 20: written += f.write(bytes(1 << 20))
+    except OSError as e: print(written >> 20, e.errno)
+with open('/dev/shm/x', 'wb', buffering=0) as f:
+    try:
+        f.truncate(10 << 30); import os; os.posix_fallocate(f.fileno(), 0, 10 << 30); print('unbounded')
+    except OSError as e: print(e.errno)
+",
+    )
+    .await;
+    // 27 is the file-size limit, met before the folder's own.
+    let text = exit.stdout.to_text();
+    assert!(
+        ["4 28\n4 28\n28\n", "4 28\n4 28\n27\n"].contains(&text.as_str()),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes() {
+    let platform = Platform::new().await;
+    let limits = Limits {
+        processes_max: 40,
+        ..Limits::default()
+    };
+    let program = r"
+import os, time
+count = 0
+try:
+    while count < 3000:
+        if os.fork() == 0: time.sleep(60); os._exit(0)
+        count += 1
+except OSError as e: print('stopped', e.errno, count)
+";
+    let exit = under(&platform, limits, program).await;
+    let text = exit.stdout.to_text();
+    // Even where the count is not the tree's own, a fork bomb meets an end.
+    assert!(
+        text.starts_with("stopped 11 "),
+        "{text}{}",
+        exit.stderr.to_text()
+    );
+    if held(&platform, Property::ProcessCount) {
+        let count: u32 = text.trim().rsplit(' ').next().unwrap().parse().unwrap();
+        assert!((20..40).contains(&count), "{count} children");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory() {
+    let platform = Platform::new().await;
+    let limits = Limits {
+        memory_bytes: 192 * MIB,
+        ..Limits::default()
+    };
+    let one = under(
+        &platform,
+        limits,
+        "x = bytearray(600 << 20); print('kept', len(x))",
+    )
+    .await;
+    assert!(!one.succeeded(), "{}", one.stdout.to_text());
+    if held(&platform, Property::Memory) {
+        assert_eq!(one.ended, Ended::Signal(libc::SIGKILL));
+        assert!(one.out_of_memory);
+        // Together, though each for itself is below the limit; and files in memory count.
+        let program = r"
+import os, sys
+def child():
+    pid = os.fork()
+    if pid == 0:
+        x = bytearray(80 << 20); print('kept', flush=True); os.read(0, 1); import time; time.sleep(1); os._exit(0)
+    return pid
+codes = [os.waitpid(p, 0)[1] for p in [child() for _ in range(4)]]
+print('killed', sum(c == 9 for c in codes))
+";
+        let many = under(&platform, limits, program).await;
+        assert!(many.out_of_memory, "{}", many.stdout.to_text());
+        let program = "open('/tmp/x', 'wb').write(bytes(100 << 20)); open('/home/agent/x', 'wb').write(bytes(100 << 20)); print('kept')";
+        let files = under(&platform, limits, program).await;
+        assert!(files.out_of_memory, "{}", files.stdout.to_text());
+    }
+    let below = under(
+        &platform,
+        limits,
+        "x = bytearray(60 << 20); print(len(x) >> 20)",
+    )
+    .await;
+    assert_eq!(below.stdout.to_text(), "60\n");
+    assert!(!below.out_of_memory);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processor_time() {
+    let platform = Platform::new().await;
+    if !held(&platform, Property::Cpu) {
+        return;
+    }
+    let limits = Limits {
+        cpu_millicores: 200,
+        ..Limits::default()
+    };
+    let program = r"
+import os, time
+end = time.monotonic() + 2
+pids = []
+for _ in range(3):
+    pid = os.fork()
+    if pid == 0:
+        while time.monotonic() < end: pass
+        os._exit(0)
+    pids.append(pid)
+for pid in pids: os.waitpid(pid, 0)
+t = os.times()
+print(round(t.children_user + t.children_system, 2))
+";
+    let exit = under(&platform, limits, program).await;
+    let used: f64 = exit.stdout.to_text().trim().parse().unwrap();
+    println!("processor time used in 2 s under a limit of 0.2 cores: {used} s");
+    assert!(used < 1.0, "{used} s used");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wall_time() {
+    let platform = Platform::new().await;
+    for (script, ended) in [
+        // Asked first, and answering.
+        (
+            "trap 'echo saved; exit 7' TERM; while :; do sleep 0.01; done",
+            Ended::Code(7),
+        ),
+        // Asked first, and deaf.
+        (
+            "trap '' TERM; echo saved; while :; do sleep 0.01; done",
+            Ended::Signal(libc::SIGKILL),
+        ),
+    ] {
+        let mut launch = platform.shell(script);
+        launch.wall_timeout = Duration::from_millis(700);
+        launch.grace = Duration::from_millis(700);
+        let exit = platform.run(launch).await;
+        assert!(exit.timed_out && !exit.succeeded());
+        assert_eq!(
+            (exit.ended, exit.stdout.to_text().as_str()),
+            (ended, "saved\n")
+        );
+        assert!(exit.took < Duration::from_secs(10), "{:?}", exit.took);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn output() {
+    let platform = Platform::new().await;
+    let mut launch = platform.shell("seq 1 2000000; seq 1 100 >&2");
+    launch.output_bytes_max = 1 << 20;
+    let exit = platform.run(launch).await;
+    assert!(exit.succeeded());
+    let out = &exit.stdout;
+    assert!(out.head.starts_with(b"1\n2\n") && out.tail.ends_with(b"\n2000000\n"));
+    assert_eq!((out.head.len(), out.tail.len()), (512 << 10, 512 << 10));
+    assert_eq!(out.dropped_bytes, 14_888_896 - (1 << 20));
+    assert_eq!(exit.stderr.to_text().lines().count(), 100);
+}

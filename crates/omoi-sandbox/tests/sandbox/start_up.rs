@@ -23,7 +23,7 @@ async fn start_up_time() {
     let launch = platform.launch(["/bin/true"]);
     for round in 0..ROUNDS {
         let mut launch = launch.clone();
-        launch.name = format!("omoi-start-{round}");
+        launch.name = format!("{}-start-{round}", launch.name);
         let at = Instant::now();
         let running = platform.provider.launch(launch).await.unwrap();
         times.push(at.elapsed());
@@ -34,15 +34,16 @@ async fn start_up_time() {
     ended.sort();
     let (ours, whole) = (times[ROUNDS / 2], ended[ROUNDS / 2]);
     println!(
-        "probe {probed:.1?}; bare bwrap true {bare:.2?}; ours launched {ours:.2?}, ended and cleared \
-         {whole:.2?}, added {:.2?}",
-        whole.saturating_sub(bare)
+        "medians: probe {probed:.1?}; bare bwrap true {bare:.2?}; ours launched {ours:.2?}, ended and \
+         cleared {whole:.2?}, added {:.2?}; best of ours {:.2?}",
+        whole.saturating_sub(bare),
+        ended[0],
     );
     let many = Instant::now();
     let mut together = tokio::task::JoinSet::new();
     for n in 0..32 {
         let mut launch = launch.clone();
-        launch.name = format!("omoi-many-{n}");
+        launch.name = format!("{}-many-{n}", launch.name);
         let provider = std::sync::Arc::clone(&platform.provider);
         together.spawn(async move { provider.launch(launch).await.unwrap().wait().await.unwrap() });
     }

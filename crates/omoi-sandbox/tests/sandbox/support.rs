@@ -58,9 +58,12 @@ impl Platform {
 
     /// A launch of `argv` over an empty workspace of its own.
     pub(crate) fn launch<const N: usize>(&self, argv: [&str; N]) -> Launch {
-        let workspace = self.workspace(|_| {});
-        let name = workspace.file_name().unwrap().to_str().unwrap().to_owned();
-        Launch::new(format!("omoi-{name}"), workspace, argv)
+        // Limit groups are named alike for every platform on the host, so names must differ between
+        // tests, as attempts' ids do.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("omoi-{}-{n}", std::process::id());
+        Launch::new(name, self.workspace(|_| {}), argv)
     }
 
     /// A launch of a shell script.
