@@ -1,1 +1,7 @@
-//! HTTP and Unix-socket surface: control routes, worker routes, model gateway
+#![doc = include_str!("../README.md")]
+
+mod auth;
+pub mod control;
+mod error;
+pub mod probes;
+pub mod worker;

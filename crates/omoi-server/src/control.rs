@@ -1,0 +1,78 @@
+//! What the command line asks of the process that owns the rows.
+
+mod events;
+mod find;
+mod specs;
+mod tasks;
+
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use omoi_execution::Platform;
+use omoi_git::toolchain::Host;
+use omoi_protocol::control::Status;
+
+use crate::auth::{same, token};
+use crate::error::ApiError;
+
+/// Bytes of one request: the longest idea, as JSON.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What the control surface stands on.
+#[derive(Clone)]
+pub struct ControlSurface {
+    /// The platform.
+    pub platform: Platform,
+    /// The machine, for surveys.
+    pub host: Host,
+    /// The token of the data folder.
+    pub token: String,
+    /// What `GET /status` says.
+    pub status: Status,
+}
+
+/// The routes of the control surface.
+pub fn router(surface: ControlSurface) -> Router {
+    let guarded = Router::new()
+        .route("/status", get(status))
+        .route("/specs", get(specs::list_specs).post(specs::create_spec))
+        .route("/specs/{spec}", get(specs::get_spec))
+        .route("/specs/{spec}/detail", get(specs::get_spec_detail))
+        .route("/specs/{spec}/summary", get(specs::get_spec_summary))
+        .route("/specs/{spec}/export", get(specs::export_spec))
+        .route("/specs/{spec}/trace", get(specs::trace_spec))
+        .route("/specs/{spec}/approve", post(specs::approve_spec))
+        .route("/specs/{spec}/resume", post(specs::resume_spec))
+        .route("/specs/{spec}/cancel", post(specs::cancel_spec))
+        .route("/tasks", get(tasks::list_tasks))
+        .route("/tasks/{task}", get(tasks::get_task))
+        .route("/tasks/{task}/detail", get(tasks::get_task_detail))
+        .route("/tasks/{task}/retry", post(tasks::retry_task))
+        .route("/tasks/{task}/cancel", post(tasks::cancel_task))
+        .route("/tasks/{task}/messages", post(tasks::steer_task))
+        .route("/tasks/{task}/log", get(tasks::log_task))
+        .route("/events", get(events::stream_events))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(surface.clone(), guard));
+    Router::new().nest("/api/v1", guarded).with_state(surface)
+}
+
+type Surface = State<ControlSurface>;
+type Answer<T> = Result<Json<T>, ApiError>;
+
+async fn guard(
+    State(surface): Surface,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    match token(request.headers()) {
+        Some(given) if same(given, &surface.token) => Ok(next.run(request).await),
+        _ => Err(ApiError::unauthorized()),
+    }
+}
+
+async fn status(State(surface): Surface) -> Json<Status> {
+    Json(surface.status)
+}

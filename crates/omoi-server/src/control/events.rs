@@ -1,0 +1,118 @@
+//! The outbox as a stream of JSON lines, from a cursor on, for as long as the reader stays.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use futures::stream;
+use omoi_domain::event::StoredEvent;
+use omoi_domain::id::SpecId;
+use omoi_execution::Platform;
+use omoi_store::{StoreError, events};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::{Surface, find};
+use crate::error::ApiError;
+
+/// Longest wait for news that another process may have written.
+const POLL: Duration = Duration::from_millis(500);
+
+#[derive(Deserialize)]
+pub(super) struct From {
+    #[serde(default)]
+    after: i64,
+    spec: Option<String>,
+    /// Ends at the newest event instead of waiting for more.
+    #[serde(default)]
+    once: bool,
+}
+
+/// A reader and how far it has come.
+struct Reader {
+    platform: Platform,
+    commits: watch::Receiver<u64>,
+    spec: Option<SpecId>,
+    at: i64,
+    once: bool,
+    ended: bool,
+}
+
+pub(super) async fn stream_events(
+    State(s): Surface,
+    Query(query): Query<From>,
+) -> Result<Response, ApiError> {
+    let spec = match &query.spec {
+        Some(text) => {
+            let mut tx = s.platform.store.read().await?;
+            Some(find::spec(&mut tx, text).await?.id)
+        }
+        None => None,
+    };
+    let reader = Reader {
+        commits: s.platform.store.store().commits(),
+        platform: s.platform,
+        spec,
+        at: query.after,
+        once: query.once,
+        ended: false,
+    };
+    let lines = stream::unfold(reader, |mut reader| async move {
+        let chunk = reader.next().await?;
+        Some((Ok::<Bytes, std::convert::Infallible>(chunk), reader))
+    });
+    Ok((
+        [(CONTENT_TYPE, "application/x-ndjson")],
+        Body::from_stream(lines),
+    )
+        .into_response())
+}
+
+impl Reader {
+    /// The next lines; none when the stream ends.
+    async fn next(&mut self) -> Option<Bytes> {
+        let soft = self.platform.lifecycle.soft();
+        while !self.ended {
+            self.commits.mark_unchanged();
+            match self.batch().await {
+                Ok(batch) if batch.is_empty() && self.once => return None,
+                Ok(batch) if batch.is_empty() => {
+                    // Cancel-safe: a watch, a token and a timer.
+                    tokio::select! {
+                        _ = self.commits.changed() => {}
+                        () = soft.cancelled() => self.ended = true,
+                        () = self.platform.clock.sleep(POLL) => {}
+                    }
+                }
+                Ok(batch) => return Some(lines(&batch)),
+                Err(_) => self.platform.clock.sleep(POLL).await,
+            }
+        }
+        None
+    }
+
+    async fn batch(&mut self) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut tx = self.platform.store.read().await?;
+        let batch = match self.spec {
+            Some(spec) => events::of_spec(&mut tx, spec, self.at).await?,
+            None => events::after(&mut tx, self.at).await?,
+        };
+        if let Some(last) = batch.last() {
+            self.at = last.seq;
+        }
+        Ok(batch)
+    }
+}
+
+/// Events declared for display, one JSON object per line; the rest only moves the cursor.
+fn lines(batch: &[StoredEvent]) -> Bytes {
+    let mut out = Vec::new();
+    for event in batch.iter().filter(|event| event.event.kind().display()) {
+        if serde_json::to_writer(&mut out, event).is_ok() {
+            out.push(b'\n');
+        }
+    }
+    out.into()
+}

@@ -1,0 +1,190 @@
+//! Specs as people see them, and what they may ask of one.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use omoi_delivery::{summary, trace};
+use omoi_domain::id::HumanRef;
+use omoi_domain::plan::outputs::{Phase, SyncOutput};
+use omoi_execution::integration::{output, rendered};
+use omoi_planning::{commands, create};
+use omoi_protocol::control::{
+    CreateSpec, Estimate, ExportedFile, PhaseView, SpecDetail, SpecView, TicketView, Trace,
+};
+use omoi_protocol::summary::RunSummary;
+use omoi_store::phases::{self, PhaseRun};
+use omoi_store::specs::{self, Spec};
+use omoi_store::{StoreError, Tx, projects, requirements, tasks, tickets};
+
+use super::{Answer, ControlSurface, Surface, find};
+use crate::control::tasks::task_views;
+
+/// Most specs listed at once.
+const LIST_MAX: i64 = 200;
+
+pub(super) async fn create_spec(
+    State(s): Surface,
+    Json(body): Json<CreateSpec>,
+) -> Answer<SpecView> {
+    let spec = create::create(&s.platform, &s.host, body).await?;
+    let mut tx = s.platform.store.read().await?;
+    Ok(Json(view(&mut tx, spec).await?))
+}
+
+pub(super) async fn list_specs(State(s): Surface) -> Answer<Vec<SpecView>> {
+    let mut tx = s.platform.store.read().await?;
+    let mut views = Vec::new();
+    for spec in specs::list(&mut tx, LIST_MAX).await? {
+        views.push(view(&mut tx, spec).await?);
+    }
+    Ok(Json(views))
+}
+
+pub(super) async fn get_spec(State(s): Surface, Path(spec): Path<String>) -> Answer<SpecView> {
+    let mut tx = s.platform.store.read().await?;
+    let spec = find::spec(&mut tx, &spec).await?;
+    Ok(Json(view(&mut tx, spec).await?))
+}
+
+pub(super) async fn get_spec_detail(
+    State(s): Surface,
+    Path(spec): Path<String>,
+) -> Answer<SpecDetail> {
+    let mut tx = s.platform.store.read().await?;
+    let spec = find::spec(&mut tx, &spec).await?;
+    let runs = phases::of_spec(&mut tx, spec.id).await?;
+    let all = tickets::of_spec(&mut tx, spec.id).await?;
+    let detail = SpecDetail {
+        original_request: spec.original_request.clone(),
+        phases: phase_views(&runs),
+        tickets: all
+            .into_iter()
+            .map(|ticket| TicketView {
+                ticket_ref: HumanRef::ticket(ticket.number).to_string(),
+                title: ticket.title,
+                status: ticket.status,
+            })
+            .collect(),
+        tasks: task_views(&mut tx, &spec).await?,
+        estimate: estimate(&mut tx, &s, &spec, &runs).await?,
+        spec: view(&mut tx, spec).await?,
+    };
+    Ok(Json(detail))
+}
+
+pub(super) async fn get_spec_summary(
+    State(s): Surface,
+    Path(spec): Path<String>,
+) -> Answer<RunSummary> {
+    let id = named(&s, &spec).await?.id;
+    Ok(Json(summary::of_spec(&s.platform, id).await?))
+}
+
+pub(super) async fn trace_spec(State(s): Surface, Path(spec): Path<String>) -> Answer<Trace> {
+    let id = named(&s, &spec).await?.id;
+    Ok(Json(trace::of_spec(&s.platform, id).await?))
+}
+
+pub(super) async fn export_spec(
+    State(s): Surface,
+    Path(spec): Path<String>,
+) -> Answer<Vec<ExportedFile>> {
+    let spec = named(&s, &spec).await?;
+    let files = rendered(&s.platform, &spec).await?;
+    Ok(Json(
+        files
+            .into_iter()
+            .map(|(path, text)| ExportedFile { path, text })
+            .collect(),
+    ))
+}
+
+pub(super) async fn approve_spec(State(s): Surface, Path(spec): Path<String>) -> Answer<SpecView> {
+    let id = named(&s, &spec).await?.id;
+    answered(&s, commands::approve(&s.platform, id).await?).await
+}
+
+pub(super) async fn resume_spec(State(s): Surface, Path(spec): Path<String>) -> Answer<SpecView> {
+    let id = named(&s, &spec).await?.id;
+    answered(&s, commands::resume(&s.platform, id).await?).await
+}
+
+pub(super) async fn cancel_spec(State(s): Surface, Path(spec): Path<String>) -> Answer<SpecView> {
+    let id = named(&s, &spec).await?.id;
+    answered(&s, commands::cancel(&s.platform, id).await?).await
+}
+
+async fn named(s: &ControlSurface, spec: &str) -> Result<Spec, crate::error::ApiError> {
+    let mut tx = s.platform.store.read().await?;
+    find::spec(&mut tx, spec).await
+}
+
+async fn answered(s: &ControlSurface, spec: Spec) -> Answer<SpecView> {
+    let mut tx = s.platform.store.read().await?;
+    Ok(Json(view(&mut tx, spec).await?))
+}
+
+async fn view(tx: &mut Tx, spec: Spec) -> Result<SpecView, StoreError> {
+    let project = projects::get(tx, spec.project_id).await?;
+    Ok(SpecView {
+        id: spec.id,
+        spec_ref: HumanRef::spec(spec.number).to_string(),
+        title: spec.title,
+        status: spec.status,
+        current_phase: spec.current_phase,
+        model: spec.model,
+        repo: project.repo_path,
+        base_sha: spec.base_sha,
+        base_branch: spec.base_branch,
+        branch: spec.integration_branch,
+        last_error: spec.last_error,
+        created_at: spec.created_at,
+        ended_at: spec.ended_at,
+        notes: spec.options.0.notes,
+        survey: spec.survey.0,
+    })
+}
+
+fn phase_views(runs: &[PhaseRun]) -> Vec<PhaseView> {
+    let in_order = Phase::ALL_WORKING.iter();
+    in_order
+        .filter_map(|phase| runs.iter().find(|run| run.phase == phase.as_str()))
+        .map(|run| PhaseView {
+            phase: run.phase.clone(),
+            state: run.state,
+            attempts: run.attempts,
+            score: run.score,
+            feedback: run.feedback.clone(),
+            took_ms: run
+                .started_at
+                .zip(run.ended_at)
+                .map(|(a, b)| (b.as_micros() - a.as_micros()) / 1000),
+        })
+        .collect()
+}
+
+/// What the plan will take, once sync has computed it.
+async fn estimate(
+    tx: &mut Tx,
+    s: &ControlSurface,
+    spec: &Spec,
+    runs: &[PhaseRun],
+) -> Result<Option<Estimate>, StoreError> {
+    let Some(sync) = output::<SyncOutput>(runs, Phase::Sync) else {
+        return Ok(None);
+    };
+    let planned = tasks::of_spec(tx, spec.id).await?;
+    let mut per_level = std::collections::BTreeMap::new();
+    for task in &planned {
+        *per_level.entry(task.level).or_insert(0_u32) += 1;
+    }
+    Ok(Some(Estimate {
+        tickets: tickets::of_spec(tx, spec.id).await?.len() as u32,
+        tasks: planned.len() as u32,
+        criteria: requirements::criteria_of_spec(tx, spec.id).await?.len() as u32,
+        longest_chain: per_level.len() as u32,
+        width: per_level.values().copied().max().unwrap_or(0),
+        hours: sync.spec_summary.total_estimated_hours,
+        cost_cap_usd: s.platform.settings.spec_budget_microusd as f64 / 1e6,
+        coverage_percent: sync.spec_summary.requirement_coverage_percent,
+    }))
+}

@@ -1,0 +1,248 @@
+//! Tasks as people see them, and what they may ask of one.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use omoi_delivery::trace::receipt_view;
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::{HumanRef, TaskId};
+use omoi_execution::integration::wip_ref;
+use omoi_protocol::control::{AttemptView, LogLine, Steer, TaskDetail, TaskView};
+use omoi_store::specs::Spec;
+use omoi_store::tasks::{self, Task};
+use omoi_store::{StoreError, Tx, attempts, checks, messages, sandboxes, specs, tickets};
+use serde::Deserialize;
+
+use super::{Answer, Surface, find};
+use crate::error::ApiError;
+
+/// Characters of a message to an agent.
+const MESSAGE_BYTES_MAX: usize = 10 << 10;
+/// Events of one attempt read for a log.
+const LOG_MAX: i64 = 10_000;
+
+#[derive(Deserialize)]
+pub(super) struct OfSpec {
+    spec: Option<String>,
+}
+
+pub(super) async fn list_tasks(
+    State(s): Surface,
+    Query(query): Query<OfSpec>,
+) -> Answer<Vec<TaskView>> {
+    let mut tx = s.platform.store.read().await?;
+    let spec = match query.spec {
+        Some(text) => find::spec(&mut tx, &text).await?,
+        None => match specs::list(&mut tx, 1).await?.pop() {
+            Some(newest) => newest,
+            None => return Ok(Json(Vec::new())),
+        },
+    };
+    Ok(Json(task_views(&mut tx, &spec).await?))
+}
+
+pub(super) async fn get_task(State(s): Surface, Path(task): Path<String>) -> Answer<TaskView> {
+    let mut tx = s.platform.store.read().await?;
+    let task = find::task(&mut tx, &task).await?;
+    Ok(Json(one(&mut tx, &task).await?))
+}
+
+pub(super) async fn get_task_detail(
+    State(s): Surface,
+    Path(task): Path<String>,
+) -> Answer<TaskDetail> {
+    let mut tx = s.platform.store.read().await?;
+    let task = find::task(&mut tx, &task).await?;
+    let all = tasks::of_spec(&mut tx, task.spec_id).await?;
+    let every = checks::of_spec(&mut tx, task.spec_id).await?;
+    let mut views = Vec::new();
+    let tries = attempts::of_subject(&mut tx, &task.id.to_string()).await?;
+    for attempt in &tries {
+        let mounts = match sandboxes::of_attempt(&mut tx, attempt.id).await {
+            Ok(sandbox) => sandbox.mounts.0,
+            // Attempts of the platform have none of their own.
+            Err(StoreError::NotFound { .. }) => Vec::new(),
+            Err(other) => return Err(other.into()),
+        };
+        views.push(AttemptView {
+            id: attempt.id,
+            attempt_no: attempt.attempt_no,
+            round: attempt.round,
+            role: attempt.role.clone(),
+            state: attempt.state,
+            rung: attempt.rung.clone(),
+            mounts,
+            stop_reason: attempt.stop_reason.clone(),
+            error: attempt.error_message.clone(),
+            turns: attempts::turns(&mut tx, attempt.id).await?.len() as u32,
+            created_at: attempt.created_at,
+            ended_at: attempt.ended_at,
+        });
+    }
+    let receipts = checks::receipts_of_task(&mut tx, task.id)
+        .await?
+        .iter()
+        .filter_map(|r| {
+            Some(receipt_view(
+                every.iter().find(|c| c.id == r.check_id)?,
+                r,
+                &all,
+            ))
+        })
+        .collect();
+    let wip_ref = tries
+        .iter()
+        .rfind(|a| a.wip_sha.is_some())
+        .and_then(|a| wip_ref(a.id).ok())
+        .map(|name| name.as_str().to_owned());
+    let detail = TaskDetail {
+        description: task.description.clone(),
+        attempts: views,
+        receipts,
+        wip_ref,
+        task: one(&mut tx, &task).await?,
+    };
+    Ok(Json(detail))
+}
+
+pub(super) async fn retry_task(State(s): Surface, Path(task): Path<String>) -> Answer<TaskView> {
+    let mut tx = s.platform.store.write().await?;
+    let mut task = find::task(&mut tx, &task).await?;
+    omoi_execution::tasks::retry(&mut tx, &mut task).await?;
+    let view = one(&mut tx, &task).await?;
+    tx.commit(CrashPoint::TaskMoved).await?;
+    omoi_planning::commands::resume(&s.platform, task.spec_id).await?;
+    Ok(Json(view))
+}
+
+pub(super) async fn cancel_task(State(s): Surface, Path(task): Path<String>) -> Answer<TaskView> {
+    let mut tx = s.platform.store.write().await?;
+    let mut task = find::task(&mut tx, &task).await?;
+    omoi_execution::tasks::cancel(&mut tx, &mut task, "cancelled by a person").await?;
+    let view = one(&mut tx, &task).await?;
+    tx.commit(CrashPoint::TaskMoved).await?;
+    Ok(Json(view))
+}
+
+pub(super) async fn steer_task(
+    State(s): Surface,
+    Path(task): Path<String>,
+    Json(body): Json<Steer>,
+) -> Result<StatusCode, ApiError> {
+    let kinds = ["user_message", "interrupt"];
+    if !kinds.contains(&body.message_type.as_str()) {
+        let says = format!("`{}` is not one of {}", body.message_type, kinds.join(", "));
+        return Err(ApiError::bad_request(says));
+    }
+    if body.content.trim().is_empty() || body.content.len() > MESSAGE_BYTES_MAX {
+        let says = format!("a message has 1 to {MESSAGE_BYTES_MAX} bytes");
+        return Err(ApiError::bad_request(says));
+    }
+    let mut tx = s.platform.store.write().await?;
+    let task = find::task(&mut tx, &task).await?;
+    if task.status.is_final() {
+        let says = format!("{} is {}", HumanRef::task(task.number), task.status);
+        return Err(ApiError::new(StatusCode::CONFLICT, "task_is_over", says));
+    }
+    messages::queue(&mut tx, &task, &body.message_type, &body.content, "user").await?;
+    tx.commit(CrashPoint::MessagesMoved).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+#[derive(Deserialize)]
+pub(super) struct After {
+    #[serde(default)]
+    after: i64,
+}
+
+pub(super) async fn log_task(
+    State(s): Surface,
+    Path(task): Path<String>,
+    Query(query): Query<After>,
+) -> Answer<Vec<LogLine>> {
+    let mut tx = s.platform.store.read().await?;
+    let task = find::task(&mut tx, &task).await?;
+    let mut lines = Vec::new();
+    for attempt in attempts::of_subject(&mut tx, &task.id.to_string()).await? {
+        for event in attempts::events(&mut tx, attempt.id, 0, LOG_MAX).await? {
+            lines.push(LogLine {
+                seq: lines.len() as i64 + 1,
+                attempt_no: attempt.attempt_no,
+                at: event.created_at,
+                text: text(&event.event_type, &event.data.0),
+                event_type: event.event_type,
+            });
+        }
+    }
+    lines.retain(|line| line.seq > query.after);
+    Ok(Json(lines))
+}
+
+/// One line for people.
+fn text(event_type: &str, data: &serde_json::Value) -> String {
+    let field = |key: &str| data.get(key).and_then(|value| value.as_str());
+    let known = field("summary")
+        .or_else(|| field("command"))
+        .or_else(|| field("file_path"))
+        .or_else(|| field("tool"))
+        .or_else(|| field("message"));
+    known.map_or_else(
+        || event_type.to_owned(),
+        |known| format!("{event_type} {known}"),
+    )
+}
+
+async fn one(tx: &mut Tx, task: &Task) -> Result<TaskView, StoreError> {
+    let spec = specs::get(tx, task.spec_id).await?;
+    let views = task_views(tx, &spec).await?;
+    let found = views.into_iter().find(|view| view.id == task.id);
+    found.ok_or_else(|| StoreError::NotFound {
+        what: "task",
+        key: task.id.to_string(),
+    })
+}
+
+/// Every task of a spec as people see it.
+pub(super) async fn task_views(tx: &mut Tx, spec: &Spec) -> Result<Vec<TaskView>, StoreError> {
+    let all = tasks::of_spec(tx, spec.id).await?;
+    let groups = tickets::of_spec(tx, spec.id).await?;
+    let edges = tasks::dependencies(tx, spec.id).await?;
+    let name = |id: TaskId| {
+        all.iter()
+            .find(|t| t.id == id)
+            .map(|t| HumanRef::task(t.number).to_string())
+    };
+    Ok(all
+        .iter()
+        .map(|task| TaskView {
+            id: task.id,
+            task_ref: HumanRef::task(task.number).to_string(),
+            ticket_ref: groups
+                .iter()
+                .find(|ticket| ticket.id == task.ticket_id)
+                .map(|ticket| HumanRef::ticket(ticket.number).to_string())
+                .unwrap_or_default(),
+            spec_ref: HumanRef::spec(spec.number).to_string(),
+            title: task.title.clone(),
+            task_type: task.task_type.clone(),
+            priority: task.priority.as_str().to_owned(),
+            status: task.status,
+            integration_state: task.integration_state,
+            round: task.round,
+            depends_on: edges
+                .iter()
+                .filter(|(dependent, _)| *dependent == task.id)
+                .filter_map(|(_, on)| name(*on))
+                .collect(),
+            found_by: task.parent_task_id.and_then(name),
+            branch: task.branch.clone(),
+            head_sha: task.head_sha.clone(),
+            requirements: task.requirements.0.clone(),
+            problem: task
+                .error_message
+                .clone()
+                .or_else(|| task.blocked_reason.clone()),
+            summary: task.summary.clone(),
+        })
+        .collect())
+}

@@ -1,0 +1,139 @@
+//! The one shape of every refusal, and which status each failure has.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use omoi_delivery::trace::TraceError;
+use omoi_execution::intake::IntakeError;
+use omoi_execution::integration::IntegrationError;
+use omoi_planning::create::CreateError;
+use omoi_protocol::error::ErrorBody;
+use omoi_runtime::telemetry::chain;
+use omoi_store::StoreError;
+use tracing::error;
+
+/// A refusal on its way out.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    body: ErrorBody,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        let body = ErrorBody {
+            error: code.to_owned(),
+            message: message.into(),
+            hint: None,
+        };
+        Self { status, body }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.body.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "the token is missing or not valid",
+        )
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// What we did wrong, told in full to the log and in short to the caller.
+    fn internal(source: &(dyn std::error::Error + 'static)) -> Self {
+        let text = chain(source);
+        error!(error = %text, "A request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", text)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.body)).into_response()
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(source: StoreError) -> Self {
+        match &source {
+            StoreError::NotFound { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "not_found", source.to_string())
+            }
+            StoreError::Transition(refused) => Self::new(
+                StatusCode::CONFLICT,
+                "invalid_transition",
+                refused.to_string(),
+            ),
+            StoreError::Conflict { .. } | StoreError::Exists { .. } => {
+                Self::new(StatusCode::CONFLICT, "conflict", source.to_string())
+            }
+            StoreError::Busy(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", source.to_string())
+            }
+            _ => Self::internal(&source),
+        }
+    }
+}
+
+impl From<IntakeError> for ApiError {
+    fn from(source: IntakeError) -> Self {
+        match source {
+            IntakeError::Unauthorized => Self::unauthorized(),
+            IntakeError::Superseded => Self::new(
+                StatusCode::CONFLICT,
+                "superseded_attempt",
+                source.to_string(),
+            ),
+            IntakeError::Refused(why) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", why)
+            }
+            IntakeError::Import(omoi_git::import::ImportError::Refused(refusal)) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "bundle_refused",
+                refusal.to_string(),
+            ),
+            IntakeError::Store(store) => store.into(),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<CreateError> for ApiError {
+    fn from(source: CreateError) -> Self {
+        match source {
+            CreateError::EmptyIdea | CreateError::LongIdea { .. } => {
+                Self::bad_request(source.to_string())
+            }
+            CreateError::Repository(refused) => {
+                Self::new(StatusCode::BAD_REQUEST, "bad_repository", chain(&refused))
+            }
+            CreateError::Store(store) => store.into(),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<TraceError> for ApiError {
+    fn from(source: TraceError) -> Self {
+        match source {
+            TraceError::Store(store) => store.into(),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<IntegrationError> for ApiError {
+    fn from(source: IntegrationError) -> Self {
+        match source {
+            IntegrationError::Store(store) => store.into(),
+            other => Self::internal(&other),
+        }
+    }
+}
