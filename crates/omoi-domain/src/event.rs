@@ -191,7 +191,7 @@ events! {
     TaskCancelled = "TASK_CANCELLED", TaskChange, [Finisher, Reaper, Merger], true;
 
     /// A sandbox is being made for an attempt.
-    AttemptStarting = "attempt.starting", AttemptChange, [], false;
+    AttemptStarting = "attempt.starting", AttemptChange, [], true;
     /// A worker reported for the first time.
     AgentStarted = "agent.started", AttemptChange, [], true;
     /// An attempt ended.

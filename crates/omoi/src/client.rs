@@ -1,0 +1,222 @@
+//! Asks the process that owns the data folder, over its socket or over HTTP.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures::stream::{self, Stream};
+use futures::StreamExt as _;
+use omoi_domain::event::StoredEvent;
+use omoi_protocol::control::{
+    CreateSpec, ExportedFile, LogLine, SpecDetail, SpecView, Status, Steer, TaskDetail, TaskView,
+    Trace,
+};
+use omoi_protocol::error::ErrorBody;
+use omoi_protocol::summary::RunSummary;
+use reqwest::{Method, RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Where the owner answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Endpoint {
+    /// A socket in the data folder.
+    Socket(PathBuf),
+    /// An `api` process.
+    Url(String),
+}
+
+/// Why an answer did not come.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// The owner refused, and said why.
+    #[error("{message}")]
+    Refused {
+        /// Stable code.
+        code: String,
+        /// For people.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Nobody answers there.
+    #[error("no answer from the process that owns the data")]
+    Unreachable(#[source] reqwest::Error),
+    /// The answer does not read as what was asked for.
+    #[error("the answer could not be read; is the other process of the same version?")]
+    Answer(#[source] serde_json::Error),
+}
+
+impl ClientError {
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Refused { hint, .. } => hint.as_deref(),
+            Self::Unreachable(_) => Some("start it again with `omoi up`, or wait until it has stopped"),
+            Self::Answer(_) => None,
+        }
+    }
+}
+
+/// A client of one owner.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Client {
+    /// A client of the owner at `endpoint`.
+    pub(crate) fn new(endpoint: &Endpoint, token: String) -> Result<Self, ClientError> {
+        let builder = reqwest::Client::builder().connect_timeout(CONNECT);
+        let (builder, base) = match endpoint {
+            Endpoint::Socket(path) => (builder.unix_socket(path.clone()), "http://omoi".to_owned()),
+            Endpoint::Url(url) => (builder, url.trim_end_matches('/').to_owned()),
+        };
+        let http = builder.build().map_err(ClientError::Unreachable)?;
+        Ok(Self { http, base, token })
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("{}/api/v1{path}", self.base))
+            .bearer_auth(&self.token)
+    }
+
+    async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
+        let response = request.send().await.map_err(ClientError::Unreachable)?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let text = response.text().await.map_err(ClientError::Unreachable)?;
+        Err(match serde_json::from_str::<ErrorBody>(&text) {
+            Ok(body) => {
+                ClientError::Refused { code: body.error, message: body.message, hint: body.hint }
+            }
+            Err(_) => ClientError::Refused {
+                code: status.as_u16().to_string(),
+                message: format!("{status}: {text}"),
+                hint: None,
+            },
+        })
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        Self::read(Self::send(self.request(Method::GET, path)).await?).await
+    }
+
+    async fn post<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
+        Self::read(Self::send(self.request(Method::POST, path).json(body)).await?).await
+    }
+
+    async fn read<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+        let text = response.text().await.map_err(ClientError::Unreachable)?;
+        serde_json::from_str(&text).map_err(ClientError::Answer)
+    }
+
+    pub(crate) async fn status(&self) -> Result<Status, ClientError> {
+        self.get("/status").await
+    }
+
+    pub(crate) async fn create_spec(&self, body: &CreateSpec) -> Result<SpecView, ClientError> {
+        self.post("/specs", body).await
+    }
+
+    pub(crate) async fn list_specs(&self) -> Result<Vec<SpecView>, ClientError> {
+        self.get("/specs").await
+    }
+
+    pub(crate) async fn get_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
+        self.get(&format!("/specs/{spec}")).await
+    }
+
+    pub(crate) async fn get_spec_detail(&self, spec: &str) -> Result<SpecDetail, ClientError> {
+        self.get(&format!("/specs/{spec}/detail")).await
+    }
+
+    pub(crate) async fn get_spec_summary(&self, spec: &str) -> Result<RunSummary, ClientError> {
+        self.get(&format!("/specs/{spec}/summary")).await
+    }
+
+    pub(crate) async fn export_spec(&self, spec: &str) -> Result<Vec<ExportedFile>, ClientError> {
+        self.get(&format!("/specs/{spec}/export")).await
+    }
+
+    pub(crate) async fn trace_spec(&self, spec: &str) -> Result<Trace, ClientError> {
+        self.get(&format!("/specs/{spec}/trace")).await
+    }
+
+    pub(crate) async fn approve_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
+        self.post(&format!("/specs/{spec}/approve"), &()).await
+    }
+
+    pub(crate) async fn resume_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
+        self.post(&format!("/specs/{spec}/resume"), &()).await
+    }
+
+    pub(crate) async fn cancel_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
+        self.post(&format!("/specs/{spec}/cancel"), &()).await
+    }
+
+    pub(crate) async fn list_tasks(&self, spec: Option<&str>) -> Result<Vec<TaskView>, ClientError> {
+        match spec {
+            Some(spec) => self.get(&format!("/tasks?spec={spec}")).await,
+            None => self.get("/tasks").await,
+        }
+    }
+
+    pub(crate) async fn get_task_detail(&self, task: &str) -> Result<TaskDetail, ClientError> {
+        self.get(&format!("/tasks/{task}/detail")).await
+    }
+
+    pub(crate) async fn retry_task(&self, task: &str) -> Result<TaskView, ClientError> {
+        self.post(&format!("/tasks/{task}/retry"), &()).await
+    }
+
+    pub(crate) async fn cancel_task(&self, task: &str) -> Result<TaskView, ClientError> {
+        self.post(&format!("/tasks/{task}/cancel"), &()).await
+    }
+
+    pub(crate) async fn steer_task(&self, task: &str, body: &Steer) -> Result<(), ClientError> {
+        let request = self.request(Method::POST, &format!("/tasks/{task}/messages")).json(body);
+        Self::send(request).await.map(drop)
+    }
+
+    pub(crate) async fn log_task(&self, task: &str, after: i64) -> Result<Vec<LogLine>, ClientError> {
+        self.get(&format!("/tasks/{task}/log?after={after}")).await
+    }
+
+    /// Display events after `after`, as they happen; with `once` only those there are.
+    pub(crate) async fn events(
+        &self,
+        after: i64,
+        spec: Option<&str>,
+        once: bool,
+    ) -> Result<impl Stream<Item = Result<StoredEvent, ClientError>> + Send + use<>, ClientError> {
+        let of_spec = spec.map(|spec| format!("&spec={spec}")).unwrap_or_default();
+        let path = format!("/events?after={after}&once={once}{of_spec}");
+        let response = Self::send(self.request(Method::GET, &path)).await?;
+        let state = (response.bytes_stream().boxed(), BytesMut::new());
+        Ok(stream::unfold(state, |(mut bytes, mut buffer)| async move {
+            loop {
+                if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+                    let line = buffer.split_to(end + 1);
+                    let event = serde_json::from_slice(&line).map_err(ClientError::Answer);
+                    return Some((event, (bytes, buffer)));
+                }
+                match bytes.next().await? {
+                    Ok(chunk) => buffer.extend_from_slice(&chunk),
+                    Err(error) => return Some((Err(ClientError::Unreachable(error)), (bytes, buffer))),
+                }
+            }
+        }))
+    }
+}

@@ -1,0 +1,119 @@
+//! The data folder: one owner at a time, a token for everybody who may ask it.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use omoi_domain::crash::CrashPoint;
+use omoi_runtime::files;
+use omoi_runtime::rng::Rng;
+
+/// Longest path of a Unix socket on Linux, in bytes.
+const SOCKET_PATH_MAX: usize = 107;
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FolderError {
+    /// It cannot be made, read or written.
+    #[error("the data folder `{}` cannot be used", path.display())]
+    Unusable {
+        /// The folder or the file in it.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Its path is too long for the sockets in it.
+    #[error("the path of the data folder `{}` is too long for a socket", path.display())]
+    TooLong {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The token could not be stored.
+    #[error("the token of the data folder could not be stored")]
+    Token(#[from] files::ReplaceError),
+}
+
+/// An opened data folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+}
+
+/// Held for as long as this process owns the folder.
+#[derive(Debug)]
+pub(crate) struct Ownership {
+    _lock: File,
+}
+
+impl Folder {
+    /// Opens the folder at `path`, making it with mode 0700 when there is none.
+    pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
+        let unusable = |source| FolderError::Unusable { path: path.to_path_buf(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        let path = path.canonicalize().map_err(unusable)?;
+        for below in ["mirrors", "work", "specs", "run"] {
+            let dir = path.join(below);
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+            made.map_err(|source| FolderError::Unusable { path: dir, source })?;
+        }
+        if path.as_os_str().len() + "/worker.sock".len() > SOCKET_PATH_MAX {
+            return Err(FolderError::TooLong { path });
+        }
+        Ok(Self { path })
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The socket its owner answers on.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path.join("omoi.sock")
+    }
+
+    /// Takes the folder; none when another process has it.
+    pub(crate) fn own(&self) -> Result<Option<Ownership>, FolderError> {
+        let path = self.path.join("omoi.lock");
+        let unusable = |source| FolderError::Unusable { path: path.clone(), source };
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Ownership { _lock: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+
+    /// The token of the folder, made when there is none.
+    pub(crate) fn token(&self, rng: &Rng) -> Result<String, FolderError> {
+        if let Some(token) = self.stored_token()? {
+            return Ok(token);
+        }
+        let mut bytes = [0_u8; 32];
+        rng.fill(&mut bytes);
+        let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = self.path.join("token");
+        files::replace(CrashPoint::FileReplaced, &path, token.as_bytes(), 0o600)?;
+        Ok(token)
+    }
+
+    /// The token of the folder, if an owner has made one.
+    pub(crate) fn stored_token(&self) -> Result<Option<String>, FolderError> {
+        let path = self.path.join("token");
+        let mut text = String::new();
+        match File::open(&path).and_then(|mut file| file.read_to_string(&mut text)) {
+            Ok(_) if text.trim().is_empty() => Ok(None),
+            Ok(_) => Ok(Some(text.trim().to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FolderError::Unusable { path, source }),
+        }
+    }
+}

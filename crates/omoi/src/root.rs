@@ -1,0 +1,324 @@
+//! The one composition root: from configuration to a running process of any role.
+
+mod models;
+mod settings;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use axum::Router;
+use omoi_delivery::finisher::Finisher;
+use omoi_delivery::merger::Merger;
+use omoi_delivery::validator::Validator;
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::OrgId;
+use omoi_execution::consume::{self, Consume};
+use omoi_execution::dispatcher::Dispatcher;
+use omoi_execution::platform::{DataDir, Parts, Platform, RunningAttempts};
+use omoi_execution::reaper::Reaper;
+use omoi_git::process::Git;
+use omoi_git::toolchain::{Host, VARIABLES};
+use omoi_llm::scenario::Scenario;
+use omoi_planning::planner::Planner;
+use omoi_protocol::control::Status;
+use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
+use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
+use omoi_runtime::config::{Config, Sources, keys};
+use omoi_runtime::ids::uuid_v7;
+use omoi_runtime::lifecycle::{Handle, Kind, Lifecycle};
+use omoi_runtime::rng::Rng;
+use omoi_sandbox::{Floor, ProbeConfig, Property, Provider, Rung, probe};
+use omoi_server::control::ControlSurface;
+use omoi_server::probes::Probes;
+use omoi_server::worker::WorkerSurface;
+use omoi_store::dialect::Backend;
+use omoi_store::{Options, Store, leases};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::client::{Client, Endpoint};
+use crate::folder::{Folder, Ownership};
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Roles {
+    /// Answers people.
+    pub(crate) api: bool,
+    /// Plans, dispatches, validates, merges, and runs sandboxes.
+    pub(crate) orchestrator: bool,
+}
+
+impl Roles {
+    /// Everything in one process.
+    pub(crate) const ALL: Self = Self { api: true, orchestrator: true };
+
+    fn names(self) -> Vec<String> {
+        let all = [(self.api, "api"), (self.orchestrator, "orchestrator")];
+        all.iter().filter(|(plays, _)| *plays).map(|(_, name)| (*name).to_owned()).collect()
+    }
+}
+
+/// How a process is to start.
+pub(crate) struct Start {
+    /// Configuration.
+    pub(crate) config: Config,
+    /// Where the machine's variables were read from.
+    pub(crate) sources: Sources,
+    /// What it does.
+    pub(crate) roles: Roles,
+    /// Whether it listens on HTTP beside its socket.
+    pub(crate) http: bool,
+    /// Answers of the simulated model, when they are bundled.
+    pub(crate) scenario: Option<Scenario>,
+}
+
+/// A running process.
+pub(crate) struct Process {
+    /// Awaits the end of everything.
+    pub(crate) lifecycle: Lifecycle,
+    /// Asks this very process.
+    pub(crate) client: Client,
+    /// What `GET /status` says.
+    pub(crate) status: Status,
+    /// The HTTP address, when it listens on one.
+    pub(crate) address: Option<String>,
+    /// The data folder.
+    pub(crate) folder: PathBuf,
+    /// Lets go of the data folder when dropped.
+    _ownership: Option<Ownership>,
+}
+
+/// Builds and starts a process.
+pub(crate) async fn start(start: Start) -> anyhow::Result<Process> {
+    let folder = Folder::open(&start.config.get(&keys::DATA_DIR))?;
+    let url = database_url(&start.config, &folder);
+    let backend = Backend::of(&url)?;
+    let ownership = match backend {
+        Backend::Sqlite => Some(folder.own()?.ok_or_else(|| {
+            anyhow!("another process owns the data folder `{}`", folder.path().display())
+        })?),
+        Backend::Postgres => None,
+    };
+    let clock: Clocked = Arc::new(SystemClock);
+    let rng = Rng::from_os()?;
+    let lifecycle = Lifecycle::new(clock.clone());
+    let handle = lifecycle.handle();
+    let owner = uuid_v7(clock.as_ref(), &rng).to_string();
+    let store = open_store(&url, &clock, &rng).await?;
+    store.migrate().await.context("could not bring the database up to date")?;
+    if ownership.is_some() {
+        // Whoever held a lease in this folder is gone.
+        let mut tx = store.system().write().await?;
+        leases::clear(&mut tx).await?;
+        tx.commit(CrashPoint::LeaseMoved).await?;
+    }
+    let bus = bus(&start.config, &clock, &rng, &handle)?;
+    let sandbox = match start.roles.orchestrator {
+        true => Some(sandbox(&start.config, &folder).await?),
+        false => None,
+    };
+    let models = models::start(&start, &handle, &clock, &rng).await?;
+    let path_variable = variable(&start.sources, "PATH");
+    let platform = Platform::new(Parts {
+        store: store.tenant(OrgId::LOCAL),
+        clock: clock.clone(),
+        rng: rng.fork(),
+        lifecycle: handle.clone(),
+        sandbox: sandbox.clone(),
+        git: Git::locate(&path_variable).await?,
+        data: DataDir::new(folder.path().to_path_buf()),
+        settings: settings::of_config(&start.config),
+        owner,
+        exclusive: ownership.is_some(),
+        worker: std::env::current_exe().context("could not find this program's own file")?,
+        model_label: models.label.clone(),
+        running: RunningAttempts::default(),
+    });
+    let reconcilers = if start.roles.orchestrator {
+        let socket = platform.data.worker_socket();
+        let surface = WorkerSurface { platform: platform.clone(), gateway: models.gateway(&platform) };
+        serve_socket(&handle, "worker socket", &socket, 0o666, omoi_server::worker::router(surface))?;
+        consume::start(&platform, &bus, consumers(&platform))
+    } else {
+        Vec::new()
+    };
+    consume::publish_commits(&platform, &bus);
+    let token = folder.token(&rng)?;
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        roles: start.roles.names(),
+        database: backend.as_str().to_owned(),
+        bus: if start.config.get(&keys::REDIS_URL).is_some() { "redis" } else { "in-process" }
+            .to_owned(),
+        sandbox: sandbox.map(|provider| provider.rung().to_string()),
+        model: Some(models.label.clone()),
+    };
+    let probes = omoi_server::probes::router(Probes { platform: platform.clone(), reconcilers });
+    let mut router = probes;
+    if start.roles.api {
+        router = router.merge(omoi_server::control::router(ControlSurface {
+            platform: platform.clone(),
+            host: host(&start.sources),
+            token: token.clone(),
+            status: status.clone(),
+        }));
+        serve_socket(&handle, "control socket", &folder.socket(), 0o600, router.clone())?;
+    }
+    let address = match start.http {
+        true => Some(serve_http(&handle, &start.config, router).await?),
+        false => None,
+    };
+    let client = Client::new(&Endpoint::Socket(folder.socket()), token)?;
+    Ok(Process {
+        lifecycle,
+        client,
+        status,
+        address,
+        folder: folder.path().to_path_buf(),
+        _ownership: ownership,
+    })
+}
+
+/// Every reconciler of an orchestrator; the registry in `omoi-domain` says what wakes each.
+fn consumers(platform: &Platform) -> Vec<Box<dyn Consume>> {
+    vec![
+        Box::new(Reaper::new(platform.clone())),
+        Box::new(Planner::new(platform.clone())),
+        Box::new(Dispatcher::new(platform.clone())),
+        Box::new(Validator::new(platform.clone())),
+        Box::new(Merger::new(platform.clone())),
+        Box::new(Finisher::new(platform.clone())),
+    ]
+}
+
+/// The database's address; a new SQLite file is made.
+pub(crate) fn database_url(config: &Config, folder: &Folder) -> String {
+    let url = config.get(&keys::DATABASE_URL);
+    let entry = config.entry(&keys::DATABASE_URL.spec);
+    let derived = entry.is_some_and(|e| e.value.to_string().is_empty());
+    let url = match (url.is_empty() || derived, url.starts_with("sqlite:")) {
+        (true, _) => format!("sqlite://{}", folder.path().join("omoios.db").display()),
+        (false, _) => url,
+    };
+    match url.starts_with("sqlite:") && !url.contains('?') {
+        true => format!("{url}?mode=rwc"),
+        false => url,
+    }
+}
+
+/// Opens the store at `url` without touching its schema.
+pub(crate) async fn open_store(url: &str, clock: &Clocked, rng: &Rng) -> anyhow::Result<Store> {
+    let (clock, rng) = (clock.clone(), rng.fork());
+    let options = Options {
+        url: url.to_owned(),
+        now: None,
+        new_uuid: Arc::new(move || uuid_v7(clock.as_ref(), &rng)),
+    };
+    Ok(Store::connect(options).await.context("could not open the database")?)
+}
+
+fn bus(
+    config: &Config,
+    clock: &Clocked,
+    rng: &Rng,
+    handle: &Handle,
+) -> anyhow::Result<Arc<dyn Bus>> {
+    let Some(url) = config.get(&keys::REDIS_URL) else { return Ok(Arc::new(LocalBus::new())) };
+    let options = RedisOptions {
+        url,
+        key_prefix: config.get(&keys::REDIS_KEY_PREFIX),
+        clock: clock.clone(),
+        rng: rng.fork(),
+    };
+    Ok(Arc::new(RedisBus::new(options, handle)?))
+}
+
+/// The best sandbox that meets the floor.
+async fn sandbox(config: &Config, folder: &Folder) -> anyhow::Result<Arc<dyn Provider>> {
+    let mut ask = ProbeConfig::new(folder.path().join("run"));
+    ask.hidden = vec![folder.path().to_path_buf()];
+    let found = probe(&ask).await.context("could not look for a sandbox")?;
+    let names = config.get(&keys::SANDBOX_FLOOR);
+    let wanted = match config.get(&keys::SANDBOX_PROVIDER) {
+        keys::SandboxProvider::Auto => None,
+        keys::SandboxProvider::Bubblewrap => Some(Rung::Bubblewrap),
+        keys::SandboxProvider::Process => Some(Rung::Process),
+    };
+    let floor = Property::ALL.iter().copied().filter(|p| names.iter().any(|n| n == p.as_str()));
+    found.select(&Floor(floor.collect()), wanted).map_err(|refused| {
+        let next = refused.next_step();
+        anyhow::Error::new(refused).context(crate::Hint(next))
+    })
+}
+
+pub(crate) fn variable(sources: &Sources, name: &str) -> OsString {
+    sources.process.get(std::ffi::OsStr::new(name)).cloned().unwrap_or_default()
+}
+
+/// What a survey needs to know of the machine.
+fn host(sources: &Sources) -> Host {
+    let home = variable(sources, "HOME");
+    Host {
+        path: variable(sources, "PATH"),
+        home: (!home.is_empty()).then(|| PathBuf::from(home)),
+        variables: VARIABLES
+            .iter()
+            .map(|name| (OsString::from(name), variable(sources, name)))
+            .filter(|(_, value)| !value.is_empty())
+            .collect(),
+    }
+}
+
+/// Answers on a socket file until the process stops. A file left by a dead owner is replaced.
+fn serve_socket(
+    handle: &Handle,
+    name: &'static str,
+    path: &Path,
+    mode: u32,
+    router: Router,
+) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).context(format!("could not replace `{}`", path.display())),
+    }
+    let listener = UnixListener::bind(path)
+        .with_context(|| format!("could not listen on `{}`", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    let soft = handle.soft();
+    handle.spawn(name, Kind::Critical, async move {
+        let served = axum::serve(listener, router);
+        Ok(served.with_graceful_shutdown(soft.cancelled_owned()).await?)
+    });
+    Ok(())
+}
+
+async fn serve_http(handle: &Handle, config: &Config, router: Router) -> anyhow::Result<String> {
+    let at = (config.get(&keys::SERVER_HOST), config.get(&keys::SERVER_PORT));
+    let listener = TcpListener::bind((at.0.as_str(), at.1)).await.map_err(|error| {
+        let in_use = error.kind() == io::ErrorKind::AddrInUse;
+        let failed = anyhow::Error::new(error).context(format!("could not listen on {}:{}", at.0, at.1));
+        match in_use {
+            true => failed.context(crate::Hint(
+                "choose another port with SERVER_PORT or server.port; 0 takes a free one".to_owned(),
+            )),
+            false => failed,
+        }
+    })?;
+    let address = format!("http://{}", listener.local_addr()?);
+    let soft = handle.soft();
+    handle.spawn("http", Kind::Critical, async move {
+        let served = axum::serve(listener, router);
+        Ok(served.with_graceful_shutdown(soft.cancelled_owned()).await?)
+    });
+    Ok(address)
+}
+
+/// The present, for those who only need to look at a clock.
+pub(crate) fn now() -> omoi_domain::time::Timestamp {
+    SystemClock.now()
+}

@@ -1,0 +1,80 @@
+//! From configuration to the figures the reconcilers go by.
+
+use std::time::Duration;
+
+use omoi_domain::score::Weights;
+use omoi_execution::Settings;
+use omoi_llm::route::RouteName;
+use omoi_runtime::config::{Config, keys};
+use omoi_sandbox::Limits;
+
+/// Bytes of one tool result that reach the model.
+const RESULT_BYTES: usize = 64 << 10;
+/// Time an agent may go without a sign of work.
+const STUCK: Duration = Duration::from_secs(900);
+/// Time a worker may take to report for the first time.
+const START: Duration = Duration::from_secs(180);
+/// How long an attempt lives without its owner's renewal.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// The settings `config` asks for.
+pub(super) fn of_config(config: &Config) -> Settings {
+    Settings {
+        weights: weights(config),
+        project_slots: config.get(&keys::MAX_CONCURRENT_TASKS_PER_PROJECT).into(),
+        global_slots: config.get(&keys::MAX_CONCURRENT_AGENTS).into(),
+        scan_batch: config.get(&keys::MAX_QUEUE_SCAN_BATCH).into(),
+        model: RouteName::Agent.as_str().to_owned(),
+        max_tokens: config.get(&keys::ANTHROPIC_MAX_TOKENS),
+        task_turns_max: config.get(&keys::AGENT_MAX_TURNS),
+        phase_turns_max: config.get(&keys::SPEC_MAX_TURNS),
+        phase_timeout: config.get(&keys::SPEC_PHASE_TIMEOUT),
+        phase_attempts_max: config.get(&keys::SPEC_MAX_ATTEMPTS),
+        phase_budget_microusd: micro(config.get(&keys::SPEC_PHASE_BUDGET_USD)),
+        spec_budget_microusd: micro(config.get(&keys::SPEC_TOTAL_BUDGET_USD)),
+        task_budget_microusd: micro(config.get(&keys::AGENT_MAX_BUDGET_USD)),
+        command_timeout: config.get(&keys::AGENT_TOOL_TIMEOUT),
+        result_bytes: RESULT_BYTES,
+        heartbeat: config.get(&keys::AGENT_HEARTBEAT_INTERVAL),
+        heartbeat_timeout: config.get(&keys::MONITORING_HEARTBEAT_TIMEOUT),
+        start_timeout: START,
+        stuck_timeout: STUCK,
+        lease: LEASE,
+        limits: limits(config),
+        read_only: config.get(&keys::SANDBOX_READ_ONLY),
+        discovery_depth_max: config.get(&keys::DISCOVERY_DEPTH_CAP),
+        discoveries_per_task: config.get(&keys::DISCOVERY_PER_TASK_CAP),
+        discoveries_per_spec: config.get(&keys::DISCOVERY_PER_SPEC_CAP),
+    }
+}
+
+fn micro(usd: f64) -> i64 {
+    (usd * 1e6).round() as i64
+}
+
+fn weights(config: &Config) -> Weights {
+    Weights {
+        w_p: config.get(&keys::TQ_W_P),
+        w_a: config.get(&keys::TQ_W_A),
+        w_d: config.get(&keys::TQ_W_D),
+        w_b: config.get(&keys::TQ_W_B),
+        w_r: config.get(&keys::TQ_W_R),
+        age_ceiling: config.get(&keys::TQ_AGE_CEILING).as_secs_f64(),
+        sla_urgency_window: config.get(&keys::TQ_SLA_URGENCY_WINDOW).as_secs_f64(),
+        sla_boost_multiplier: config.get(&keys::TQ_SLA_BOOST_MULTIPLIER),
+        starvation_limit: config.get(&keys::TQ_STARVATION_LIMIT).as_secs_f64(),
+        starvation_floor_score: config.get(&keys::TQ_STARVATION_FLOOR_SCORE),
+        blocker_ceiling: config.get(&keys::TQ_BLOCKER_CEILING).into(),
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        memory_bytes: config.get(&keys::SANDBOX_MEMORY),
+        processes_max: config.get(&keys::SANDBOX_PROCESSES).into(),
+        cpu_millicores: (config.get(&keys::SANDBOX_CPUS) * 1_000.0) as u64,
+        file_bytes_max: config.get(&keys::SANDBOX_FILE_SIZE),
+        open_files_max: config.get(&keys::SANDBOX_OPEN_FILES).into(),
+        temp_bytes: config.get(&keys::SANDBOX_TEMP),
+    }
+}

@@ -1,0 +1,349 @@
+//! The picture of a run: a fold of its events, equal for equal events.
+
+mod task;
+
+use std::collections::{BTreeMap, HashMap};
+
+use omoi_domain::attempt::Subject;
+use omoi_domain::event::{Event, PhaseChange, SpecChange, StoredEvent, SyncDone, TaskChange};
+use omoi_domain::id::{HumanRef, TaskId};
+use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::time::Timestamp;
+use omoi_protocol::control::Estimate;
+
+pub(crate) use self::task::{Changes, Checks, TaskLine};
+
+/// Phases people see, in order.
+const PHASES: [&str; 6] = ["explore", "prd", "requirements", "design", "tasks", "sync"];
+
+/// A run as far as its events tell.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RunView {
+    /// `n` of `SPEC-n`.
+    pub(crate) number: Option<i64>,
+    /// Where the spec stands.
+    pub(crate) status: Option<SpecStatus>,
+    /// Why it stopped.
+    pub(crate) reason: Option<String>,
+    /// When it was written down.
+    pub(crate) started_at: Option<Timestamp>,
+    /// When it stopped; none while it goes on.
+    pub(crate) ended_at: Option<Timestamp>,
+    /// Phases begun, in order.
+    pub(crate) phases: Vec<PhaseLine>,
+    /// How long planning took, once it ended.
+    pub(crate) planned_in_ms: Option<i64>,
+    /// What sync wrote.
+    pub(crate) plan: Option<SyncDone>,
+    /// What the plan will take; known to the server, not to the events.
+    pub(crate) estimate: Option<Estimate>,
+    /// Tasks by number.
+    pub(crate) tasks: BTreeMap<i64, TaskLine>,
+    /// Things worth remembering, oldest first.
+    pub(crate) notes: Vec<Note>,
+    /// Checks run at the head.
+    pub(crate) head_checks: Checks,
+    /// Branch and commit handed over.
+    pub(crate) handed_over: Option<(String, String)>,
+    /// Spent so far.
+    pub(crate) cost_microusd: i64,
+    /// Used so far.
+    pub(crate) tokens: i64,
+    numbers: HashMap<TaskId, i64>,
+}
+
+/// One phase.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PhaseLine {
+    /// Its name.
+    pub(crate) name: String,
+    /// Attempts begun.
+    pub(crate) attempts: u32,
+    /// The evaluator's score of each judged attempt.
+    pub(crate) scores: Vec<f64>,
+    /// Items accepted in this attempt.
+    pub(crate) items: u32,
+    /// Where it stands.
+    pub(crate) state: Option<PhaseState>,
+    /// What its agent does.
+    pub(crate) doing: String,
+    /// When this attempt began.
+    pub(crate) since: Option<Timestamp>,
+}
+
+/// Something worth remembering.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// What it is about; a later note on the same replaces it.
+    about: Option<(&'static str, i64)>,
+    /// Its text.
+    pub(crate) text: String,
+}
+
+impl RunView {
+    /// Takes in one event.
+    pub(crate) fn apply(&mut self, stored: &StoredEvent) {
+        let at = stored.occurred_at;
+        match &stored.event {
+            Event::SpecCreated(change)
+            | Event::SpecExecutionStarted(change)
+            | Event::SpecAwaitingApproval(change)
+            | Event::SpecApproved(change)
+            | Event::SpecExecutionCompleted(change)
+            | Event::SpecExecutionFailed(change)
+            | Event::SpecWorkStarted(change)
+            | Event::SpecDelivered(change)
+            | Event::SpecBlocked(change)
+            | Event::SpecWorkFailed(change)
+            | Event::SpecCancelled(change)
+            | Event::SpecResumed(change) => self.spec(change, at),
+
+            Event::SpecPhaseStarted(change)
+            | Event::SpecEvalResult(change)
+            | Event::SpecPhaseRetry(change)
+            | Event::SpecPhaseCompleted(change)
+            | Event::SpecPhaseFailed(change)
+            | Event::SpecPhaseStale(change) => self.phase(&stored.event, change, at),
+            Event::SpecItemAccepted(item) => self.phase_line(&item.phase).items += 1,
+            Event::SpecSyncCompleted(done) => self.plan = Some(done.clone()),
+
+            Event::TaskCreated(change)
+            | Event::TaskClaimed(change)
+            | Event::TaskAssigned(change)
+            | Event::TaskStarted(change)
+            | Event::TaskValidationRequested(change)
+            | Event::TaskValidationStarted(change)
+            | Event::TaskValidationFailed(change)
+            | Event::TaskCompleted(change)
+            | Event::TaskStatusChanged(change)
+            | Event::TaskFailed(change)
+            | Event::TaskRetryScheduled(change)
+            | Event::TaskPermanentlyFailed(change)
+            | Event::TaskBlocked(change)
+            | Event::TaskUnblocked(change)
+            | Event::TaskCancelled(change) => self.task(change, at),
+
+            Event::AgentActivity(activity) => match activity.subject {
+                Subject::Task => {
+                    if let Some(task) = self.task_named(&activity.subject_id) {
+                        task.act(activity);
+                    }
+                }
+                Subject::SpecPhase => {
+                    if let Some(phase) = self.running_phase() {
+                        phase.doing.clone_from(&activity.summary);
+                    }
+                }
+                Subject::Check | Subject::Merge => {}
+            },
+            Event::ReceiptStored(receipt) => {
+                match receipt.task_id.and_then(|id| self.task_with(id)) {
+                    Some(task) => task.checks.count(receipt),
+                    None => self.head_checks.count(receipt),
+                }
+            }
+            Event::MergeQueued(_)
+            | Event::MergeSkipped(_)
+            | Event::MergeStarted(_)
+            | Event::MergeVerifying(_)
+            | Event::MergeConflict(_)
+            | Event::MergeResolving(_)
+            | Event::MergeCompleted(_)
+            | Event::MergeRefused(_)
+            | Event::MergeRestarted(_)
+            | Event::MergeManual(_)
+            | Event::MergeCancelled(_) => self.merge(&stored.event, at),
+
+            Event::DiscoveryRecorded(found) => {
+                let source = HumanRef::task(found.source_number);
+                if let Some(number) = found.number {
+                    self.line(number).found_by = Some(found.source_number);
+                    let task = HumanRef::task(number);
+                    self.note(None, format!("{source} found: {}, taken up as {task}", found.title));
+                } else {
+                    let why = found.refused.as_deref().unwrap_or("refused");
+                    self.note(None, format!("{source} found: {}, not taken up: {why}", found.title));
+                }
+            }
+            Event::HandOverCompleted(done) => {
+                self.handed_over = Some((done.branch.clone(), done.head.clone()));
+                if let Some(note) = &done.note {
+                    self.note(None, note.clone());
+                }
+            }
+            Event::CostRecorded(cost) => {
+                self.cost_microusd += cost.cost_microusd;
+                self.tokens += cost.tokens;
+            }
+            // Told by what follows from them, or not worth a place.
+            Event::AgentCompleted(_)
+            | Event::TicketCreated(_)
+            | Event::TicketStatusChanged(_)
+            | Event::AttemptStarting(_)
+            | Event::AgentStarted(_)
+            | Event::AttemptEnded(_)
+            | Event::TurnCommitted(_)
+            | Event::SandboxStateChanged(_)
+            | Event::SandboxSpawned(_)
+            | Event::SandboxTerminated(_)
+            | Event::MessageQueued(_) => {}
+        }
+    }
+
+    /// Milliseconds from the start to `now`, or to the end.
+    pub(crate) fn elapsed_ms(&self, now: Timestamp) -> i64 {
+        let Some(start) = self.started_at else { return 0 };
+        let end = self.ended_at.unwrap_or(now);
+        (end.as_micros() - start.as_micros()).max(0) / 1000
+    }
+
+    /// Tasks that are through, and all that count.
+    pub(crate) fn progress(&self) -> (usize, usize) {
+        let counted = self.tasks.values().filter(|task| !task.is_cancelled());
+        let done = counted.clone().filter(|task| task.is_through()).count();
+        (done, counted.count())
+    }
+
+    /// The number of a task that was seen.
+    pub(crate) fn number_of(&self, id: TaskId) -> Option<i64> {
+        self.numbers.get(&id).copied()
+    }
+
+    fn spec(&mut self, change: &SpecChange, at: Timestamp) {
+        self.number = Some(change.number);
+        self.started_at.get_or_insert(at);
+        if self.status == Some(SpecStatus::Executing) && change.to == SpecStatus::Completed {
+            self.planned_in_ms = Some(self.elapsed_ms(at));
+        }
+        self.status = Some(change.to);
+        self.reason.clone_from(&change.reason);
+        let goes_on = matches!(
+            change.to,
+            SpecStatus::Draft | SpecStatus::Executing | SpecStatus::Working
+        );
+        self.ended_at = (!goes_on).then_some(at);
+    }
+
+    fn phase(&mut self, event: &Event, change: &PhaseChange, at: Timestamp) {
+        if !PHASES.contains(&change.phase.as_str()) {
+            return;
+        }
+        let line = self.phase_line(&change.phase);
+        match event {
+            Event::SpecPhaseStarted(_) => {
+                line.state = Some(PhaseState::Running);
+                line.attempts = change.attempt;
+                line.items = 0;
+                line.since = Some(at);
+                line.doing.clear();
+            }
+            Event::SpecEvalResult(_) => line.scores.extend(change.score),
+            Event::SpecPhaseRetry(_) => line.state = Some(PhaseState::Backoff),
+            Event::SpecPhaseCompleted(_) => {
+                line.state = Some(PhaseState::Passed);
+                line.attempts = line.attempts.max(change.attempt);
+            }
+            Event::SpecPhaseFailed(_) => line.state = Some(PhaseState::Failed),
+            Event::SpecPhaseStale(_) => {
+                line.state = Some(PhaseState::Pending);
+                line.scores.clear();
+            }
+            _ => {}
+        }
+    }
+
+    fn task(&mut self, change: &TaskChange, at: Timestamp) {
+        self.numbers.insert(change.task_id, change.number);
+        let note = self.line(change.number).change(change, at);
+        if let Some(note) = note {
+            self.note(Some(("round", change.number)), note);
+        }
+    }
+
+    fn merge(&mut self, event: &Event, at: Timestamp) {
+        let Some(change) = task::merge_of(event) else { return };
+        self.numbers.insert(change.task_id, change.number);
+        if let Some(number) = change.resolve_task.and_then(|id| self.number_of(id)) {
+            self.line(number).resolves = Some(change.number);
+        }
+        self.line(change.number).merging(event, at);
+        let about = Some(("conflict", change.number));
+        let known = self.notes.iter().any(|note| note.about == about);
+        let own = HumanRef::task(change.number);
+        let paths = change.conflicts.join(", ");
+        match event {
+            Event::MergeConflict(_) | Event::MergeResolving(_) => self.note(
+                about,
+                format!("{own} and what landed before it both changed {paths}: an agent resolves the conflict"),
+            ),
+            Event::MergeCompleted(_) if known => {
+                let resolver = self.tasks.values().find(|t| t.resolves == Some(change.number));
+                let again = resolver.map_or(String::new(), |task| {
+                    let Checks { passed, failed, .. } = task.checks;
+                    format!(", checks re-run, {passed} of {} pass", passed + failed)
+                });
+                self.note(
+                    about,
+                    format!("{own} and what landed before it both changed {paths}: conflict resolved by an agent{again}"),
+                );
+            }
+            Event::MergeRefused(_) => {
+                let why = change.reason.as_deref().unwrap_or("the merged tree is red");
+                let text = format!("{own} sent back by its merge: {}, trying again", task::said(why));
+                self.note(Some(("round", change.number)), text);
+            }
+            Event::MergeManual(_) => {
+                let why = change.reason.as_deref().unwrap_or("its merge needs a person");
+                self.note(about, format!("{own} waits for a person: {why}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, about: Option<(&'static str, i64)>, text: String) {
+        let text = super::text::clean(&text);
+        // A second round is news; a conflict's end replaces its beginning.
+        let old = self.notes.iter_mut().find(|note| {
+            note.about == about && about.is_some_and(|(kind, _)| kind == "conflict")
+        });
+        match old {
+            Some(note) => note.text = text,
+            None if self.notes.last().is_some_and(|last| last.text == text) => {}
+            None => self.notes.push(Note { about, text }),
+        }
+    }
+
+    fn line(&mut self, number: i64) -> &mut TaskLine {
+        let task = self.tasks.entry(number).or_default();
+        task.number = number;
+        task
+    }
+
+    fn task_with(&mut self, id: TaskId) -> Option<&mut TaskLine> {
+        let number = self.number_of(id)?;
+        self.tasks.get_mut(&number)
+    }
+
+    fn task_named(&mut self, id: &str) -> Option<&mut TaskLine> {
+        self.task_with(id.parse().ok()?)
+    }
+
+    fn running_phase(&mut self) -> Option<&mut PhaseLine> {
+        let mut phases = self.phases.iter_mut();
+        phases.find(|phase| phase.state == Some(PhaseState::Running))
+    }
+
+    fn phase_line(&mut self, name: &str) -> &mut PhaseLine {
+        let at = match self.phases.iter().position(|phase| phase.name == name) {
+            Some(at) => at,
+            None => {
+                self.phases.push(PhaseLine {
+                    name: name.to_owned(),
+                    ..PhaseLine::default()
+                });
+                self.phases.len() - 1
+            }
+        };
+        &mut self.phases[at]
+    }
+}

@@ -1,0 +1,199 @@
+//! One task in the picture of a run.
+
+use omoi_domain::event::{Activity, Event, MergeChange, ReceiptDone, TaskChange};
+use omoi_domain::id::HumanRef;
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::task::{TaskStatus, kind};
+use omoi_domain::time::Timestamp;
+
+/// A task as far as its events tell.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TaskLine {
+    /// `n` of `TSK-n`.
+    pub(crate) number: i64,
+    /// Its title.
+    pub(crate) title: String,
+    /// Who works on it.
+    pub(crate) role: &'static str,
+    /// Where it stands.
+    pub(crate) status: Option<TaskStatus>,
+    /// Where its commits stand.
+    pub(crate) integration: Option<IntegrationState>,
+    /// When what goes on now began.
+    pub(crate) since: Option<Timestamp>,
+    /// What goes on now.
+    pub(crate) doing: String,
+    /// What its agent changed in this attempt.
+    pub(crate) changes: Changes,
+    /// Checks of this validation.
+    pub(crate) checks: Checks,
+    /// The task whose agent found it.
+    pub(crate) found_by: Option<i64>,
+    /// The task whose conflict it resolves.
+    pub(crate) resolves: Option<i64>,
+    /// Why it failed or waits.
+    pub(crate) reason: Option<String>,
+}
+
+/// Lines changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// Lines added.
+    pub(crate) added: u32,
+    /// Lines removed.
+    pub(crate) removed: u32,
+}
+
+/// Checks by result.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Checks {
+    /// Exit 0.
+    pub(crate) passed: u32,
+    /// Anything else.
+    pub(crate) failed: u32,
+}
+
+impl Checks {
+    /// Counts one more.
+    pub(crate) fn count(&mut self, receipt: &ReceiptDone) {
+        if receipt.stage == "base" {
+            return;
+        }
+        if receipt.passed {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+        }
+    }
+}
+
+impl TaskLine {
+    /// Whether a row shows it at work.
+    pub(crate) fn is_at_work(&self) -> bool {
+        let merging = matches!(
+            self.integration,
+            Some(IntegrationState::Merging | IntegrationState::Queued)
+        );
+        match self.status {
+            Some(
+                TaskStatus::Claiming
+                | TaskStatus::Assigned
+                | TaskStatus::Running
+                | TaskStatus::PendingValidation
+                | TaskStatus::Validating,
+            ) => true,
+            Some(TaskStatus::Completed) => merging,
+            _ => false,
+        }
+    }
+
+    /// Whether nothing is left to do for it.
+    pub(crate) fn is_through(&self) -> bool {
+        self.status == Some(TaskStatus::Completed)
+            && self
+                .integration
+                .is_some_and(IntegrationState::satisfies_dependents)
+    }
+
+    /// Whether it was called off.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.status == Some(TaskStatus::Cancelled)
+    }
+
+    /// Takes in a move; gives the note it is worth.
+    pub(super) fn change(&mut self, change: &TaskChange, at: Timestamp) -> Option<String> {
+        self.title = super::super::text::clean(&change.title);
+        self.role = match change.task_type.as_str() {
+            kind::RESOLVE_CONFLICT => "resolver",
+            _ => "implementer",
+        };
+        self.status = Some(change.to);
+        self.reason.clone_from(&change.reason);
+        let own = HumanRef::task(change.number);
+        let why = change.reason.as_deref().map(said).unwrap_or_default();
+        match change.to {
+            TaskStatus::Claiming => self.begin(at, "making its sandbox"),
+            TaskStatus::Assigned => "waiting for its agent".clone_into(&mut self.doing),
+            TaskStatus::Running => {
+                self.begin(at, "reading its task");
+                self.changes = Changes::default();
+            }
+            TaskStatus::PendingValidation => self.begin(at, "waiting for its checks"),
+            TaskStatus::Validating => {
+                self.begin(at, "running its checks");
+                self.checks = Checks::default();
+            }
+            TaskStatus::NeedsRevision => {
+                let what = Some(why).filter(|why| !why.is_empty());
+                let what = what.unwrap_or_else(|| "its result was refused".to_owned());
+                return Some(format!("{own} sent back: {what}, trying again"));
+            }
+            TaskStatus::Failed => return Some(format!("{own} failed: {why}")),
+            TaskStatus::Blocked => return Some(format!("{own} blocked: {why}")),
+            TaskStatus::Cancelled => return Some(format!("{own} cancelled: {why}")),
+            TaskStatus::Pending if change.from == Some(TaskStatus::Failed) => {
+                return Some(format!("{own} is tried again: {why}"));
+            }
+            TaskStatus::Pending | TaskStatus::Completed => {}
+        }
+        None
+    }
+
+    /// Takes in what its agent does.
+    pub(super) fn act(&mut self, activity: &Activity) {
+        self.doing = super::super::text::clean(&activity.summary);
+        self.changes.added += activity.lines_added;
+        self.changes.removed += activity.lines_removed;
+    }
+
+    /// Takes in a move of its merge.
+    pub(super) fn merging(&mut self, event: &Event, at: Timestamp) {
+        let Some(change) = merge_of(event) else { return };
+        self.integration = Some(change.state);
+        match event {
+            Event::MergeQueued(_) => self.begin(at, "waiting to be merged"),
+            Event::MergeStarted(_) => self.begin(at, "merging"),
+            Event::MergeVerifying(_) => {
+                self.begin(at, "merged, running its checks");
+                self.checks = Checks::default();
+            }
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, at: Timestamp, doing: &str) {
+        self.since = Some(at);
+        doing.clone_into(&mut self.doing);
+    }
+}
+
+/// The payload of a merge's event.
+pub(super) fn merge_of(event: &Event) -> Option<&MergeChange> {
+    match event {
+        Event::MergeQueued(change)
+        | Event::MergeSkipped(change)
+        | Event::MergeStarted(change)
+        | Event::MergeVerifying(change)
+        | Event::MergeConflict(change)
+        | Event::MergeResolving(change)
+        | Event::MergeCompleted(change)
+        | Event::MergeRefused(change)
+        | Event::MergeRestarted(change)
+        | Event::MergeManual(change)
+        | Event::MergeCancelled(change) => Some(change),
+        _ => None,
+    }
+}
+
+/// A reason without the code in front of it and the colon behind it.
+pub(super) fn said(reason: &str) -> String {
+    let line = reason.lines().next().unwrap_or_default().trim();
+    let is_code = |code: &str| {
+        code.contains('_') && code.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    let line = match line.split_once(": ") {
+        Some((code, rest)) if is_code(code) => rest,
+        _ => line,
+    };
+    line.trim_end_matches(':').to_owned()
+}

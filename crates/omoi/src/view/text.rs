@@ -1,0 +1,290 @@
+//! Small pieces of text: widths, colours, durations, and nothing a terminal would obey.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// The narrowest terminal lines are laid out for.
+pub(crate) const WIDTH_MIN: usize = 80;
+/// The widest: longer lines are hard to read.
+const WIDTH_MAX: usize = 140;
+
+/// Where lines go: how wide it is and whether it shows colour.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page {
+    /// Columns.
+    pub(crate) width: usize,
+    /// Whether colour may be used.
+    pub(crate) colour: bool,
+}
+
+impl Page {
+    /// A page of `columns`, within what reads well.
+    pub(crate) fn new(columns: usize, colour: bool) -> Self {
+        Self {
+            width: columns.clamp(WIDTH_MIN, WIDTH_MAX),
+            colour,
+        }
+    }
+
+    /// Stands out.
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// Steps back.
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    /// Went well.
+    pub(crate) fn green(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// Went wrong.
+    pub(crate) fn red(self, text: &str) -> String {
+        self.paint("31", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// `text` on one line with control characters written out, so that no program's output can move a
+/// cursor, change a title or hide what it says.
+pub(crate) fn clean(text: &str) -> String {
+    text.lines()
+        .map(escaped)
+        .filter(|line| !line.trim().is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// As [`clean`], but lines stay lines.
+pub(crate) fn clean_lines(text: &str) -> Vec<String> {
+    text.lines()
+        .map(|line| escaped(line).trim_end().to_owned())
+        .collect()
+}
+
+fn escaped(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    for character in line.chars() {
+        match character {
+            '\t' => shown.push_str("    "),
+            character if character.is_control() || is_bidi(character) => {
+                shown.extend(character.escape_unicode());
+            }
+            character => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// Characters that change the order in which others are shown.
+fn is_bidi(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+/// Columns that `text` takes; it has no colour in it.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// `text` in at most `columns`, cut with an ellipsis.
+pub(crate) fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::new();
+    let mut used = 0;
+    for character in text.chars() {
+        let next = character.width().unwrap_or(0);
+        if used + next + 1 > columns {
+            break;
+        }
+        shown.push(character);
+        used += next;
+    }
+    Cow::Owned(format!("{}…", shown.trim_end()))
+}
+
+/// `text` in exactly `columns`, to the left.
+pub(crate) fn left(text: &str, columns: usize) -> String {
+    let shown = fit(text, columns);
+    format!("{shown}{}", " ".repeat(columns.saturating_sub(width(&shown))))
+}
+
+/// `text` in exactly `columns`, to the right.
+pub(crate) fn right(text: &str, columns: usize) -> String {
+    let shown = fit(text, columns);
+    format!("{}{shown}", " ".repeat(columns.saturating_sub(width(&shown))))
+}
+
+/// `cells` three blanks apart, on as many lines of `columns` as they need.
+pub(crate) fn flow(cells: &[String], columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for cell in cells.iter().filter(|cell| !cell.is_empty()) {
+        match lines.last_mut() {
+            Some(line) if width(line) + 3 + width(cell) <= columns => {
+                line.push_str("   ");
+                line.push_str(cell);
+            }
+            _ => lines.push(fit(cell, columns).into_owned()),
+        }
+    }
+    lines
+}
+
+/// `text` broken at blanks into lines of at most `columns`.
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(word) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(fit(word, columns).into_owned()),
+        }
+    }
+    lines
+}
+
+/// A running clock: `0:38`, `1:02:03`.
+pub(crate) fn clock(ms: i64) -> String {
+    let seconds = ms.max(0) / 1000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
+}
+
+/// How long something took: `0.3 s`, `6.1 s`, then as [`clock`].
+pub(crate) fn took(ms: i64) -> String {
+    if ms < 60_000 {
+        format!("{:.1} s", ms.max(0) as f64 / 1000.0)
+    } else {
+        clock(ms)
+    }
+}
+
+/// `950 tokens`, `84k tokens`, `1.2M tokens`.
+pub(crate) fn tokens(count: i64) -> String {
+    match count {
+        ..1_000 => format!("{count} tokens"),
+        1_000..1_000_000 => format!("{}k tokens", count / 1_000),
+        _ => format!("{:.1}M tokens", count as f64 / 1e6),
+    }
+}
+
+/// `$0.00`.
+pub(crate) fn usd(microusd: i64) -> String {
+    format!("${:.2}", microusd as f64 / 1e6)
+}
+
+/// `1 task`, `7 tasks`, `3 criteria`.
+pub(crate) fn count(n: u64, one: &str) -> String {
+    match (n, one) {
+        (1, _) => format!("1 {one}"),
+        (_, "criterion") => format!("{n} criteria"),
+        _ => format!("{n} {one}s"),
+    }
+}
+
+/// The first seven characters of a commit.
+pub(crate) fn short(sha: &str) -> &str {
+    sha.get(..7).unwrap_or(sha)
+}
+
+/// A path with `~` for the home folder.
+pub(crate) fn tilde(path: &Path, home: Option<&Path>) -> String {
+    let below = home
+        .filter(|home| home.parent().is_some())
+        .and_then(|home| path.strip_prefix(home).ok());
+    let shown = match below {
+        Some(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
+        Some(rest) => format!("~/{}", rest.display()),
+        None => path.display().to_string(),
+    };
+    clean(&shown)
+}
+
+/// `text` as one word of a shell, for commands that people copy.
+pub(crate) fn shell(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-~+=:@,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_shown_that_a_terminal_would_obey() {
+        for (text, shown) in [
+            ("plain", "plain"),
+            ("a\n\n b\r\n", "a  b"),
+            ("\u{1b}[2Jgone", "\\u{1b}[2Jgone"),
+            ("a\tb\u{7}", "a    b\\u{7}"),
+            ("x\u{202e}y", "x\\u{202e}y"),
+            ("naïve 日本", "naïve 日本"),
+        ] {
+            assert_eq!(clean(text), shown);
+        }
+    }
+
+    #[test]
+    fn text_fits_its_columns() {
+        for (text, columns, shown) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("ab cd", 4, "ab…"),
+            ("日本語", 5, "日本…"),
+            ("", 2, ""),
+        ] {
+            assert_eq!(fit(text, columns), shown);
+            assert_eq!(width(&left(text, columns)), columns, "{text}");
+            assert_eq!(width(&right(text, columns)), columns, "{text}");
+        }
+        let cells = ["explore 0.92", "prd 0.88", "design 0.90"].map(str::to_owned);
+        assert_eq!(flow(&cells, 23), ["explore 0.92   prd 0.88", "design 0.90"]);
+        assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+    }
+
+    #[test]
+    fn figures_are_short() {
+        let shown = [0, 38_400, 725_000, 3_723_000].map(clock);
+        assert_eq!(shown, ["0:00", "0:38", "12:05", "1:02:03"]);
+        assert_eq!([40, 1_240, 61_000].map(took), ["0.0 s", "1.2 s", "1:01"]);
+        let shown = [0, 999, 84_321, 1_250_000].map(tokens);
+        assert_eq!(shown, ["0 tokens", "999 tokens", "84k tokens", "1.2M tokens"]);
+        assert_eq!(usd(1_234_567), "$1.23");
+        assert_eq!(count(1, "criterion"), "1 criterion");
+        assert_eq!(count(2, "criterion"), "2 criteria");
+        assert_eq!(count(0, "task"), "0 tasks");
+    }
+
+    #[test]
+    fn paths_and_words_can_be_copied() {
+        let home = Path::new("/home/ada");
+        assert_eq!(tilde(Path::new("/home/ada/x"), Some(home)), "~/x");
+        assert_eq!(tilde(Path::new("/home/adam/x"), Some(home)), "/home/adam/x");
+        assert_eq!(tilde(Path::new("/tmp"), Some(Path::new("/"))), "/tmp");
+        assert_eq!(shell("omoi/tags"), "omoi/tags");
+        assert_eq!(shell("it's here"), r"'it'\''s here'");
+    }
+}
