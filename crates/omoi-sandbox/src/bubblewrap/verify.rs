@@ -16,12 +16,14 @@ use crate::policy::{Launch, Protected, inside};
 use crate::probe::Unavailable;
 use crate::process::ask;
 use crate::property::{Held, Property};
+use crate::provider::LaunchError;
 use crate::running::Exit;
 use crate::workspace;
 
 /// `--disable-userns` came with it.
 const VERSION_MIN: [u32; 3] = [0, 8, 0];
 const INSTALL: &str = "install it: `apt install bubblewrap`, or your system's package of that name";
+const REASON: &str = "remove the cause named in the reason";
 const NAMESPACES: &str = "allow unprivileged user namespaces (sysctl `user.max_user_namespaces` above 0, \
      `kernel.apparmor_restrict_unprivileged_userns=0` or an AppArmor profile for bwrap), \
      or run the platform where they are allowed";
@@ -56,10 +58,6 @@ echo "end"
 
 /// Finds bubblewrap at `program` and verifies each property by running a program inside.
 pub(crate) async fn find(base: &Base, program: &Path) -> Result<Bubblewrap, Unavailable> {
-    let unavailable = |reason: String, remedy: &str| Unavailable {
-        reason,
-        remedy: remedy.into(),
-    };
     let version = match ask(program, &["--version"]).await {
         Ok(version) => version,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -80,9 +78,7 @@ pub(crate) async fn find(base: &Base, program: &Path) -> Result<Bubblewrap, Unav
         program: program.into(),
         users: Users::default(),
     });
-    let seen = try_out(&inner)
-        .await
-        .map_err(|reason| unavailable(reason, NAMESPACES))?;
+    let seen = try_out(&inner).await?;
     let properties = Property::ALL
         .iter()
         .map(|property| (*property, judge(*property, &seen, base)))
@@ -106,15 +102,18 @@ fn number(version: &str) -> Option<[u32; 3]> {
 }
 
 /// Runs the script in a throw-away workspace.
-async fn try_out(inner: &Arc<Inner>) -> Result<Seen, String> {
+async fn try_out(inner: &Arc<Inner>) -> Result<Seen, Unavailable> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("omoi-probe-{}-{n}", std::process::id());
     let dir = inner.base.state_dir.join(format!("{name}.work"));
     let prepared = fs::create_dir_all(&dir)
         .and_then(|()| symlink("nowhere", dir.join("link")))
-        .map_err(|e| format!("could not make `{}`: {e}", dir.display()))
-        .and_then(|()| inner.users.prepare(&dir).map_err(|e| chain(&e)));
+        .map_err(|e| unavailable(format!("could not make `{}`: {e}", dir.display()), REASON))
+        .and_then(|()| {
+            let prepared = inner.users.prepare(&dir);
+            prepared.map_err(|e| unavailable(chain(&e), REASON))
+        });
     let result = match prepared {
         Ok(()) => run_script(inner, name, &dir).await,
         Err(reason) => Err(reason),
@@ -126,7 +125,7 @@ async fn try_out(inner: &Arc<Inner>) -> Result<Seen, String> {
     result
 }
 
-async fn run_script(inner: &Arc<Inner>, name: String, dir: &Path) -> Result<Seen, String> {
+async fn run_script(inner: &Arc<Inner>, name: String, dir: &Path) -> Result<Seen, Unavailable> {
     let mut argv: Vec<OsString> = ["/bin/sh", "-c", SCRIPT, "sh"].map(Into::into).into();
     // Places inside that happen to share a name with a hidden one are ours.
     let foreign = |path: &&PathBuf| !Path::new(inside::HOME).starts_with(path);
@@ -136,8 +135,24 @@ async fn run_script(inner: &Arc<Inner>, name: String, dir: &Path) -> Result<Seen
     launch.wall_timeout = Duration::from_secs(10);
     launch.output_bytes_max = 1 << 20;
     let running = launch_inside(Arc::clone(inner), launch).await;
-    let exit = running.map_err(|e| chain(&e))?.wait().await;
-    Seen::read(&exit.map_err(|e| chain(&e))?)
+    let running = running.map_err(|error| {
+        let remedy = match &error {
+            LaunchError::Setup { .. } => NAMESPACES,
+            _ => REASON,
+        };
+        unavailable(chain(&error), remedy)
+    })?;
+    // A sandbox that falls apart here could not make its namespaces or mounts.
+    let exit = running.wait().await;
+    let exit = exit.map_err(|e| unavailable(chain(&e), NAMESPACES))?;
+    Seen::read(&exit).map_err(|reason| unavailable(reason, REASON))
+}
+
+fn unavailable(reason: String, remedy: &str) -> Unavailable {
+    Unavailable {
+        reason,
+        remedy: remedy.into(),
+    }
 }
 
 /// What the script reported.
