@@ -1,1 +1,21 @@
-//! Mirrors, clones, bundles, merge forecasts and merges
+#![doc = include_str!("../README.md")]
+
+pub mod object;
+pub mod process;
+pub mod refname;
+
+pub mod repo;
+
+pub mod mirror;
+
+pub mod clone;
+pub mod work;
+
+pub mod import;
+pub mod push;
+
+pub mod slug;
+pub mod trailers;
+
+pub mod survey;
+pub mod toolchain;

@@ -1,0 +1,283 @@
+//! Sizes, counts, depths and names of what is in quarantine.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{ImportError, ImportLimits, ImportRequest, Quarantine, Refusal};
+use crate::mirror::take_object;
+use crate::object::{ObjectId, RepoPath};
+use crate::process::GitError;
+
+/// Checks every new object of `quarantine` against the request's limits.
+pub(super) async fn check(
+    quarantine: &Quarantine<'_>,
+    request: &ImportRequest<'_>,
+) -> Result<(), ImportError> {
+    let limits = request.limits;
+    let objects = quarantine.new_objects().await?;
+    let (mut commits, mut trees, mut structure) = (Vec::new(), Vec::new(), 0_u64);
+    for object in objects {
+        match object.kind.as_str() {
+            "blob" => Refusal::above("bytes of one file", object.bytes, limits.blob_bytes_max)?,
+            "commit" => {
+                structure += object.bytes;
+                commits.push(object.id);
+            }
+            "tree" => {
+                structure += object.bytes;
+                trees.push(object.id);
+            }
+            _ => {
+                return Err(
+                    Refusal::Malformed("an object that is no file, folder or commit").into(),
+                );
+            }
+        }
+    }
+    let commits_max = limits.commits_max as u64;
+    Refusal::above("new commits", commits.len() as u64, commits_max)?;
+    let structure_max = limits.structure_bytes_max as u64;
+    Refusal::above("bytes of folders and commits", structure, structure_max)?;
+
+    let mut forest = Forest::default();
+    forest.load(quarantine, &trees, limits).await?;
+    check_names(quarantine, &forest, request.base).await?;
+    let roots = root_trees(quarantine, &commits, limits).await?;
+    let base_root = quarantine.mirror.tree_of(request.base).await?;
+    forest
+        .load_below(quarantine, &roots, &base_root, limits)
+        .await?;
+    let base_files = forest.measure(&base_root, usize::MAX)?.files;
+    for root in roots {
+        let files = forest.measure(&root, limits.depth_max)?.files;
+        let files_max = limits.files_max.saturating_add(base_files);
+        Refusal::above("files of one commit", files, files_max)?;
+    }
+    Ok(())
+}
+
+/// One line of a tree object.
+struct TreeEntry {
+    name: Vec<u8>,
+    kind: Kind,
+}
+
+enum Kind {
+    Folder(ObjectId),
+    Symlink,
+    Other,
+}
+
+#[derive(Clone, Copy)]
+struct Size {
+    files: u64,
+    height: usize,
+}
+
+/// Trees by name, and what was found out about them.
+#[derive(Default)]
+struct Forest {
+    trees: HashMap<ObjectId, Vec<TreeEntry>>,
+    sizes: HashMap<ObjectId, Size>,
+}
+
+impl Forest {
+    async fn load(
+        &mut self,
+        quarantine: &Quarantine<'_>,
+        ids: &[ObjectId],
+        limits: &ImportLimits,
+    ) -> Result<(), ImportError> {
+        let contents = read_all(quarantine, ids, "tree", limits).await?;
+        for (id, content) in ids.iter().zip(contents) {
+            let entries = parse_tree(&content).ok_or(Refusal::Malformed("a broken folder"))?;
+            self.trees.insert(id.clone(), entries);
+        }
+        Ok(())
+    }
+
+    /// Loads what `roots` and `base` reach and is not loaded, one layer at a time.
+    async fn load_below(
+        &mut self,
+        quarantine: &Quarantine<'_>,
+        roots: &BTreeSet<ObjectId>,
+        base: &ObjectId,
+        limits: &ImportLimits,
+    ) -> Result<(), ImportError> {
+        let mut seen: BTreeSet<ObjectId> = roots.clone();
+        seen.insert(base.clone());
+        let mut layer: Vec<ObjectId> = seen.iter().cloned().collect();
+        while !layer.is_empty() {
+            let absent: Vec<ObjectId> = layer
+                .iter()
+                .filter(|id| !self.trees.contains_key(*id))
+                .cloned()
+                .collect();
+            self.load(quarantine, &absent, limits).await?;
+            let mut next = Vec::new();
+            for entry in layer.iter().filter_map(|id| self.trees.get(id)).flatten() {
+                if let Kind::Folder(id) = &entry.kind
+                    && seen.insert(id.clone())
+                {
+                    next.push(id.clone());
+                }
+            }
+            layer = next;
+        }
+        Ok(())
+    }
+
+    /// Files in `tree` and the folders below it; each tree is looked at once however often it
+    /// occurs, so a tree that unfolds to billions of files costs nothing.
+    fn measure(&mut self, tree: &ObjectId, depth_max: usize) -> Result<Size, Refusal> {
+        let too_deep = |height: usize| {
+            Refusal::above("folders within folders", height as u64, depth_max as u64)
+        };
+        if let Some(size) = self.sizes.get(tree) {
+            too_deep(size.height)?;
+            return Ok(*size);
+        }
+        too_deep(1)?;
+        let mut size = Size {
+            files: 0,
+            height: 1,
+        };
+        let entries = self.trees.remove(tree).unwrap_or_default();
+        for entry in &entries {
+            match &entry.kind {
+                Kind::Folder(id) => {
+                    let below = self.measure(id, depth_max - 1)?;
+                    size.files = size.files.saturating_add(below.files);
+                    size.height = size.height.max(below.height + 1);
+                }
+                Kind::Symlink | Kind::Other => size.files = size.files.saturating_add(1),
+            }
+        }
+        self.sizes.insert(tree.clone(), size);
+        Ok(size)
+    }
+}
+
+/// Refuses names that are harmful, unless the base has them: those are the user's.
+async fn check_names(
+    quarantine: &Quarantine<'_>,
+    forest: &Forest,
+    base: &ObjectId,
+) -> Result<(), ImportError> {
+    let mut tolerated: Option<BTreeSet<Vec<u8>>> = None;
+    for entry in forest.trees.values().flatten() {
+        let Some(why) = fault(entry) else { continue };
+        if tolerated.is_none() {
+            let mut names = BTreeSet::new();
+            for entry in quarantine.mirror.list_tree(base).await? {
+                let parts = entry.path.as_bytes().split(|b| *b == b'/');
+                names.extend(parts.filter(|n| has_control(n)).map(<[u8]>::to_vec));
+            }
+            tolerated = Some(names);
+        }
+        if !tolerated.iter().any(|names| names.contains(&entry.name)) {
+            return Err(Refusal::BadName {
+                name: RepoPath::from_git(&entry.name),
+                why,
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with an entry. Git's own checks catch most of this; these do not depend on them.
+fn fault(entry: &TreeEntry) -> Option<&'static str> {
+    let name = entry.name.as_slice();
+    let trimmed = name.trim_ascii_end();
+    let trimmed = trimmed.strip_suffix(b".").unwrap_or(trimmed);
+    if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
+        Some("leaves its folder")
+    } else if trimmed.eq_ignore_ascii_case(b".git") || trimmed.eq_ignore_ascii_case(b"git~1") {
+        Some("poses as a git directory")
+    } else if name.eq_ignore_ascii_case(b".gitmodules") && matches!(entry.kind, Kind::Symlink) {
+        Some("is a symbolic link")
+    } else if has_control(name) {
+        Some("holds a control character")
+    } else {
+        None
+    }
+}
+
+fn has_control(name: &[u8]) -> bool {
+    name.iter().any(u8::is_ascii_control)
+}
+
+/// `<mode> <name> NUL <20 bytes>`, repeated.
+fn parse_tree(mut bytes: &[u8]) -> Option<Vec<TreeEntry>> {
+    let mut entries = Vec::new();
+    while !bytes.is_empty() {
+        let space = bytes.iter().position(|b| *b == b' ')?;
+        let end = bytes.iter().position(|b| *b == 0)?;
+        let name = bytes.get(space + 1..end)?.to_vec();
+        let raw = bytes.get(end + 1..end + 21)?;
+        let kind = match bytes[..space].trim_ascii() {
+            b"40000" | b"040000" => {
+                let hex: String = raw.iter().map(|b| format!("{b:02x}")).collect();
+                Kind::Folder(ObjectId::parse(&hex).ok()?)
+            }
+            b"120000" => Kind::Symlink,
+            _ => Kind::Other,
+        };
+        entries.push(TreeEntry { name, kind });
+        bytes = &bytes[end + 21..];
+    }
+    Some(entries)
+}
+
+async fn root_trees(
+    quarantine: &Quarantine<'_>,
+    commits: &[ObjectId],
+    limits: &ImportLimits,
+) -> Result<BTreeSet<ObjectId>, ImportError> {
+    let contents = read_all(quarantine, commits, "commit", limits).await?;
+    let roots: Option<BTreeSet<ObjectId>> = contents
+        .iter()
+        .map(|content| ObjectId::from_bytes(content.strip_prefix(b"tree ")?.get(..40)?))
+        .collect();
+    Ok(roots.ok_or(Refusal::Malformed("a broken commit"))?)
+}
+
+/// The contents of objects of one kind.
+async fn read_all(
+    quarantine: &Quarantine<'_>,
+    ids: &[ObjectId],
+    kind: &'static str,
+    limits: &ImportLimits,
+) -> Result<Vec<Vec<u8>>, ImportError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let request: String = ids.iter().flat_map(|id| [id.as_str(), "\n"]).collect();
+    let max = limits.structure_bytes_max;
+    let out = quarantine
+        .call("cat-file")
+        .arg("--batch")
+        .input(request.as_bytes())
+        .stdout_max(max)
+        .run()
+        .await;
+    let out = match out {
+        Err(GitError::OutputTooLarge { .. }) => {
+            Refusal::above("bytes of folders", max as u64 + 1, max as u64)?;
+            return Ok(Vec::new());
+        }
+        other => other?,
+    };
+    let mut rest = out.stdout.as_slice();
+    let mut contents = Vec::with_capacity(ids.len());
+    for _ in ids {
+        match take_object(rest) {
+            Some((found, content, after)) if found == kind.as_bytes() => {
+                contents.push(content.to_vec());
+                rest = after;
+            }
+            _ => return Err(out.unexpected("an object of another kind").into()),
+        }
+    }
+    Ok(contents)
+}

@@ -1,0 +1,262 @@
+//! A project's bare mirror: the only repository the platform works in.
+
+mod merge;
+mod read;
+mod refs;
+mod write;
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use omoi_domain::crash::{self, CrashPoint, Side};
+use tempfile::TempDir;
+
+pub use merge::{ConflictedPath, MergeTree, SCORE_ERROR, score};
+pub(crate) use read::take_object;
+pub use read::{Change, ChangeKind, Diff, Entry, EntryKind, LogEntry};
+pub use refs::UpdateRefError;
+pub use write::{CommitMeta, FileChange, Identity};
+
+use crate::object::ObjectId;
+use crate::process::{Call, Git, GitError, Place};
+use crate::refname::RefName;
+use crate::repo::{RepoInfo, UserRepo};
+
+/// Copying a whole history may take a while.
+const FETCH_SECONDS_MAX: u64 = 1_800;
+
+/// Settings every mirror is made with. Objects and refs reach the disk before a call returns; a
+/// lock left behind by a dead process is waited for, not failed on at once.
+const SETTINGS: &str = "\
+[transfer]
+\tfsckObjects = true
+[fetch]
+\tfsckObjects = true
+[receive]
+\tfsckObjects = true
+[gc]
+\tauto = 0
+[core]
+\tlogAllRefUpdates = false
+\tfsync = committed,reference
+\tfsyncMethod = batch
+\tfilesRefLockTimeout = 2000
+\tpackedRefsTimeout = 2000
+[merge]
+\tconflictStyle = zdiff3
+";
+
+/// Flaws that old but honest histories carry and that harm nobody. Accepted from the user's own
+/// repository only; what agents send is held to the full rules.
+const OLD_FLAWS: [&str; 9] = [
+    "fetch.fsck.badDate",
+    "fetch.fsck.badEmail",
+    "fetch.fsck.badName",
+    "fetch.fsck.badTimezone",
+    "fetch.fsck.missingEmail",
+    "fetch.fsck.missingNameBeforeEmail",
+    "fetch.fsck.missingSpaceBeforeDate",
+    "fetch.fsck.missingSpaceBeforeEmail",
+    "fetch.fsck.zeroPaddedFilemode",
+];
+
+/// A bare repository owned by the platform; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    git: Git,
+    dir: PathBuf,
+}
+
+/// Why a mirror could not be opened, made or filled.
+#[derive(Debug, thiserror::Error)]
+pub enum MirrorError {
+    /// The file system refused.
+    #[error("could not prepare the mirror at `{dir}`")]
+    Io {
+        /// The mirror's folder.
+        dir: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Git refused.
+    #[error("could not bring the mirror up to date")]
+    Git(#[from] GitError),
+    /// A ref of the mirror could not be pointed at what arrived.
+    #[error("could not record what was fetched")]
+    Ref(#[from] UpdateRefError),
+}
+
+/// One commit to copy and the mirror's ref that holds on to it.
+#[derive(Clone, Debug)]
+pub struct FetchRef {
+    /// A commit of the user's repository.
+    pub commit: ObjectId,
+    /// The ref of the mirror that will name it.
+    pub target: RefName,
+}
+
+impl Mirror {
+    /// Opens the mirror at `dir`, making it first if nothing is there.
+    ///
+    /// A new one appears by a rename when it is complete, so a crash leaves none or a whole one.
+    pub async fn open_or_create(git: &Git, dir: &Path) -> Result<Self, MirrorError> {
+        let io = |source| MirrorError::Io {
+            dir: dir.to_path_buf(),
+            source,
+        };
+        let dir = std::path::absolute(dir).map_err(io)?;
+        if !dir.join("HEAD").is_file() {
+            let parent = dir.parent().unwrap_or(Path::new("/"));
+            std::fs::create_dir_all(parent).map_err(io)?;
+            let fresh = TempDir::with_prefix_in(".mirror-", parent).map_err(io)?;
+            git.call("init", Place::Nowhere)
+                .args(["--bare", "--quiet", "--shared=0644", "--template="])
+                .args(["--object-format=sha1", "--initial-branch=main", "--"])
+                .arg(fresh.path())
+                .run()
+                .await?;
+            std::fs::create_dir(fresh.path().join(SCRATCH)).map_err(io)?;
+            let mut config = File::options()
+                .append(true)
+                .open(fresh.path().join("config"))
+                .map_err(io)?;
+            config.write_all(SETTINGS.as_bytes()).map_err(io)?;
+            config.sync_all().map_err(io)?;
+            match std::fs::rename(fresh.path(), &dir) {
+                // It has a new name, so there is nothing to clean up under the old one.
+                Ok(()) => drop(fresh.keep()),
+                // Another process was faster.
+                Err(_) if dir.join("HEAD").is_file() => {}
+                Err(e) => return Err(io(e)),
+            }
+        }
+        let mirror = Self {
+            git: git.clone(),
+            dir,
+        };
+        mirror.sweep_scratch();
+        Ok(mirror)
+    }
+
+    /// The mirror's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The object store, which a shared clone needs to see at this very path.
+    pub fn objects_dir(&self) -> PathBuf {
+        self.dir.join("objects")
+    }
+
+    /// The git program this mirror works with.
+    pub fn git(&self) -> &Git {
+        &self.git
+    }
+
+    /// Copies `wants` with their whole history from the user's repository and names them.
+    ///
+    /// Nothing is copied twice and nothing is written there; run again after a crash it does what
+    /// is left.
+    pub async fn fetch_from(&self, repo: &RepoInfo, wants: &[FetchRef]) -> Result<(), MirrorError> {
+        crash::pass(CrashPoint::MirrorFetched, Side::Before);
+        let mut missing = Vec::new();
+        for want in wants {
+            if !self.has_commit(&want.commit).await? {
+                missing.push(&want.commit);
+            }
+        }
+        if !missing.is_empty() {
+            self.copy_history(repo, &missing).await?;
+        }
+        for want in wants {
+            self.point_ref(&want.target, &want.commit).await?;
+        }
+        crash::pass(CrashPoint::MirrorFetched, Side::After);
+        Ok(())
+    }
+
+    async fn copy_history(
+        &self,
+        repo: &RepoInfo,
+        commits: &[&ObjectId],
+    ) -> Result<(), MirrorError> {
+        let io = |source| MirrorError::Io {
+            dir: self.dir.clone(),
+            source,
+        };
+        let mut call = self
+            .call("fetch")
+            .args([
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--update-shallow",
+            ])
+            .args(["--no-auto-maintenance", "--recurse-submodules=no", "--"])
+            .arg(&repo.git_dir)
+            .args(commits)
+            .deadline(FETCH_SECONDS_MAX);
+        for flaw in OLD_FLAWS {
+            call = call.config(flaw, "ignore");
+        }
+        // The far side of a local fetch gets no configuration but from files.
+        let scratch = self.scratch().map_err(io)?;
+        let user = UserRepo::open(&self.git, &repo.git_dir).map_err(io)?;
+        if user.is_foreign() {
+            let file = scratch.path().join("gitconfig");
+            std::fs::write(&file, trusting(&[&repo.git_dir, &repo.toplevel])).map_err(io)?;
+            call = call.env("GIT_CONFIG_GLOBAL", &file);
+        }
+        call.run().await?;
+        Ok(())
+    }
+
+    pub(crate) fn call<'a>(&'a self, command: &'static str) -> Call<'a> {
+        self.git.call(command, Place::Bare(&self.dir))
+    }
+
+    /// A private folder for one operation, on the mirror's own file system.
+    pub(crate) fn scratch(&self) -> io::Result<TempDir> {
+        let place = self.dir.join(SCRATCH);
+        std::fs::create_dir_all(&place)?;
+        TempDir::new_in(place)
+    }
+
+    /// Removes what processes that died more than a day ago left behind.
+    fn sweep_scratch(&self) {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let Ok(entries) = std::fs::read_dir(self.dir.join(SCRATCH)) else {
+            return;
+        };
+        let now = SystemTime::now();
+        for entry in entries.flatten() {
+            let modified = entry.metadata().and_then(|m| m.modified());
+            if modified.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > DAY)) {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+const SCRATCH: &str = "omoi-scratch";
+
+/// A configuration file that lets git read exactly these folders though others own them.
+fn trusting(dirs: &[&Path]) -> Vec<u8> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut text = b"[safe]\n".to_vec();
+    for dir in dirs {
+        text.extend_from_slice(b"\tdirectory = \"");
+        for b in dir.as_os_str().as_bytes() {
+            match b {
+                b'"' | b'\\' => text.extend_from_slice(&[b'\\', *b]),
+                b'\n' => text.extend_from_slice(b"\\n"),
+                b => text.push(*b),
+            }
+        }
+        text.extend_from_slice(b"\"\n");
+    }
+    text
+}

@@ -1,0 +1,92 @@
+//! Merging without a work tree: forecast and result are the same computation.
+
+use serde::Serialize;
+
+use super::Mirror;
+use crate::object::{ObjectId, RepoPath};
+use crate::process::{GitError, Output};
+
+/// The forecast score that stands for "could not be computed".
+pub const SCORE_ERROR: u32 = 999;
+
+/// The outcome of merging two commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergeTree {
+    /// The merged tree; conflicted paths hold the text with markers.
+    pub tree: ObjectId,
+    /// The paths in conflict, each once, in order; empty for a clean merge.
+    pub conflicts: Vec<ConflictedPath>,
+}
+
+/// One path that could not be merged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConflictedPath {
+    /// Where.
+    pub path: RepoPath,
+    /// Git's words about it, one per kind of conflict; empty when it said nothing of its own.
+    pub messages: Vec<String>,
+}
+
+/// The number of paths in conflict, or [`SCORE_ERROR`].
+pub fn score(forecast: &Result<MergeTree, GitError>) -> u32 {
+    forecast.as_ref().map_or(SCORE_ERROR, |merge| {
+        u32::try_from(merge.conflicts.len()).map_or(SCORE_ERROR - 1, |n| n.min(SCORE_ERROR - 1))
+    })
+}
+
+impl Mirror {
+    /// Merges `theirs` into `ours` as objects only; no ref and no file moves.
+    pub async fn merge_tree(
+        &self,
+        ours: &ObjectId,
+        theirs: &ObjectId,
+    ) -> Result<MergeTree, GitError> {
+        let out = self
+            .call("merge-tree")
+            .args([
+                "--write-tree",
+                "-z",
+                "--name-only",
+                "--messages",
+                "--end-of-options",
+            ])
+            .args([ours, theirs])
+            .accept(&[0, 1])
+            .run()
+            .await?;
+        parse(&out).ok_or_else(|| out.unexpected("a malformed merge"))
+    }
+}
+
+/// `tree NUL (path NUL)* NUL (count NUL path{count} NUL type NUL message NUL)*`.
+fn parse(out: &Output) -> Option<MergeTree> {
+    let mut fields = out.stdout.split(|b| *b == 0);
+    let tree = ObjectId::from_bytes(fields.next()?)?;
+    let mut conflicts: Vec<ConflictedPath> = Vec::new();
+    for path in fields.by_ref().take_while(|f| !f.is_empty()) {
+        conflicts.push(ConflictedPath {
+            path: RepoPath::from_git(path),
+            messages: Vec::new(),
+        });
+    }
+    if out.code == 1 && conflicts.is_empty() {
+        return None;
+    }
+    conflicts.sort_by(|a, b| a.path.cmp(&b.path));
+    conflicts.dedup_by(|a, b| a.path == b.path);
+    while let Some(count) = fields.next().filter(|f| !f.is_empty()) {
+        let count: usize = std::str::from_utf8(count).ok()?.parse().ok()?;
+        let paths: Vec<&[u8]> = fields.by_ref().take(count).collect();
+        let (kind, message) = (fields.next()?, fields.next()?);
+        if kind == b"Auto-merging" {
+            continue;
+        }
+        let message = String::from_utf8_lossy(message).trim().to_owned();
+        for conflict in &mut conflicts {
+            if paths.contains(&conflict.path.as_bytes()) {
+                conflict.messages.push(message.clone());
+            }
+        }
+    }
+    Some(MergeTree { tree, conflicts })
+}

@@ -1,0 +1,192 @@
+//! Refs of a mirror: read, listed, and moved only when they still are where the caller thinks.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use omoi_domain::crash::{self, CrashPoint, Side};
+
+use super::Mirror;
+use crate::object::ObjectId;
+use crate::process::GitError;
+use crate::refname::RefName;
+
+/// Why a ref was not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateRefError {
+    /// It is not, or no longer, where the caller expected it.
+    #[error(
+        "ref `{name}` moved: expected {}, found {}",
+        text(expected),
+        text(actual)
+    )]
+    Moved {
+        /// The ref.
+        name: RefName,
+        /// Where the caller thought it was; none for "does not exist".
+        expected: Option<ObjectId>,
+        /// Where it is.
+        actual: Option<ObjectId>,
+    },
+    /// Git itself failed.
+    #[error("could not move ref `{name}`")]
+    Git {
+        /// The ref.
+        name: RefName,
+        /// What git said.
+        #[source]
+        source: GitError,
+    },
+}
+
+fn text(id: &Option<ObjectId>) -> &str {
+    id.as_ref().map_or("none", ObjectId::as_str)
+}
+
+/// Where a ref must be for a change to happen.
+#[derive(Clone, Copy)]
+enum Expect<'a> {
+    Anywhere,
+    At(Option<&'a ObjectId>),
+}
+
+impl Mirror {
+    /// Where `name` points; none when it does not exist.
+    pub async fn read_ref(&self, name: &RefName) -> Result<Option<ObjectId>, GitError> {
+        let out = self
+            .call("rev-parse")
+            .args(["--verify", "--quiet", "--end-of-options"])
+            .arg(name)
+            .accept(&[0, 1])
+            .run()
+            .await?;
+        Ok(ObjectId::parse(&out.text()).ok())
+    }
+
+    /// Makes `name`, which must not exist yet.
+    pub async fn create_ref(
+        &self,
+        name: &RefName,
+        new: &ObjectId,
+        point: CrashPoint,
+    ) -> Result<(), UpdateRefError> {
+        self.update_ref_cas(name, new, None, point).await
+    }
+
+    /// Moves `name` to `new` if it is still at `expected`; none means it must not exist.
+    ///
+    /// Of any number of racers with the same expectation exactly one succeeds. A repetition after
+    /// a crash sees [`UpdateRefError::Moved`] with `actual` equal to `new`.
+    pub async fn update_ref_cas(
+        &self,
+        name: &RefName,
+        new: &ObjectId,
+        expected: Option<&ObjectId>,
+        point: CrashPoint,
+    ) -> Result<(), UpdateRefError> {
+        crash::pass(point, Side::Before);
+        let old = expected.map_or("", ObjectId::as_str);
+        self.change_ref(
+            name,
+            &["--no-deref", "--", name.as_str(), new.as_str(), old],
+            Expect::At(expected),
+        )
+        .await?;
+        crash::pass(point, Side::After);
+        Ok(())
+    }
+
+    /// Removes `name` if it is still at `expected`.
+    pub async fn delete_ref(
+        &self,
+        name: &RefName,
+        expected: &ObjectId,
+        point: CrashPoint,
+    ) -> Result<(), UpdateRefError> {
+        crash::pass(point, Side::Before);
+        let args = ["--no-deref", "-d", "--", name.as_str(), expected.as_str()];
+        self.change_ref(name, &args, Expect::At(Some(expected)))
+            .await?;
+        crash::pass(point, Side::After);
+        Ok(())
+    }
+
+    /// The refs called `prefix` or below it, in order of name.
+    pub async fn list_refs(&self, prefix: &RefName) -> Result<Vec<(RefName, ObjectId)>, GitError> {
+        let out = self
+            .call("for-each-ref")
+            .args(["--format=%(objectname) %(refname)", "--"])
+            .arg(prefix)
+            .run()
+            .await?;
+        let text = out.text();
+        let parse = |line: &str| {
+            let (id, name) = line.split_once(' ')?;
+            Some((RefName::parse(name).ok()?, ObjectId::parse(id).ok()?))
+        };
+        let refs: Option<Vec<_>> = text.lines().map(parse).collect();
+        refs.ok_or_else(|| out.unexpected("a ref that is not of ours"))
+    }
+
+    /// Points `name` at `new` wherever it was. For refs with a single writer, not for branches.
+    pub(crate) async fn point_ref(
+        &self,
+        name: &RefName,
+        new: &ObjectId,
+    ) -> Result<(), UpdateRefError> {
+        let args = ["--no-deref", "--", name.as_str(), new.as_str()];
+        self.change_ref(name, &args, Expect::Anywhere).await
+    }
+
+    /// Runs `update-ref`. A lock file that is still the same after git waited for it once more
+    /// belongs to a dead process: it is removed and the change tried again.
+    async fn change_ref(
+        &self,
+        name: &RefName,
+        args: &[&str],
+        expect: Expect<'_>,
+    ) -> Result<(), UpdateRefError> {
+        const TRIES: usize = 4;
+        let git_failed = |source| UpdateRefError::Git {
+            name: name.clone(),
+            source,
+        };
+        let mut locks_before: Vec<(PathBuf, SystemTime)> = Vec::new();
+        for last in (0..TRIES).rev() {
+            let ran = self.call("update-ref").args(args).run().await;
+            let Err(error @ GitError::Failed { .. }) = ran else {
+                return ran.map(drop).map_err(git_failed);
+            };
+            if let Expect::At(expected) = expect {
+                let actual = self.read_ref(name).await.map_err(git_failed)?;
+                if actual.as_ref() != expected {
+                    return Err(UpdateRefError::Moved {
+                        name: name.clone(),
+                        expected: expected.cloned(),
+                        actual,
+                    });
+                }
+            }
+            let locks = self.ref_locks(name);
+            if locks.is_empty() || last == 0 {
+                return Err(git_failed(error));
+            }
+            for (path, _) in locks.iter().filter(|lock| locks_before.contains(lock)) {
+                tracing::warn!(lock = %path.display(), "Removed the lock of a dead process");
+                let _ = std::fs::remove_file(path);
+            }
+            locks_before = locks;
+        }
+        Ok(())
+    }
+
+    fn ref_locks(&self, name: &RefName) -> Vec<(PathBuf, SystemTime)> {
+        let own = self.dir.join(format!("{name}.lock"));
+        [own, self.dir.join("packed-refs.lock")]
+            .into_iter()
+            .filter_map(|path| {
+                let modified = std::fs::metadata(&path).and_then(|m| m.modified()).ok()?;
+                Some((path, modified))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,174 @@
+//! New objects made by the platform itself. Nothing is visible until a ref points at it.
+
+use omoi_domain::time::Timestamp;
+
+use super::{Mirror, MirrorError};
+use crate::object::{ObjectId, RepoPath};
+use crate::process::{Call, GitError};
+use crate::trailers::{self, Trailer};
+
+/// Who a commit is by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    name: String,
+    email: String,
+}
+
+impl Identity {
+    /// An identity; what would break a commit's header is dropped, and nothing becomes `unknown`.
+    pub fn new(name: &str, email: &str) -> Self {
+        let clean = |text: &str| {
+            let kept: String = text
+                .chars()
+                .filter(|c| !c.is_control() && !matches!(c, '<' | '>'))
+                .take(200)
+                .collect();
+            let kept = kept.trim();
+            if kept.is_empty() { "unknown" } else { kept }.to_owned()
+        };
+        Self {
+            name: clean(name),
+            email: clean(email),
+        }
+    }
+
+    /// The platform itself.
+    pub fn platform() -> Self {
+        Self::new("OmoiOS", "omoios@localhost")
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The address.
+    pub fn email(&self) -> &str {
+        &self.email
+    }
+
+    /// Sets author and committer of `call`, at `time`.
+    pub(crate) fn sign<'a>(&self, call: Call<'a>, time: Timestamp) -> Call<'a> {
+        let date = format!("@{} +0000", time.as_micros().div_euclid(1_000_000));
+        call.env("GIT_AUTHOR_NAME", &self.name)
+            .env("GIT_AUTHOR_EMAIL", &self.email)
+            .env("GIT_AUTHOR_DATE", &date)
+            .env("GIT_COMMITTER_NAME", &self.name)
+            .env("GIT_COMMITTER_EMAIL", &self.email)
+            .env("GIT_COMMITTER_DATE", &date)
+    }
+}
+
+/// What a commit says besides its content; equal input gives an equal commit.
+#[derive(Clone, Debug)]
+pub struct CommitMeta {
+    /// Subject and body.
+    pub message: String,
+    /// The lines that tie it to its task.
+    pub trailers: Vec<Trailer>,
+    /// Author and committer.
+    pub author: Identity,
+    /// When; whole seconds are kept.
+    pub time: Timestamp,
+}
+
+impl CommitMeta {
+    /// The whole message; NUL cannot stand in a commit and is dropped.
+    pub(crate) fn text(&self) -> String {
+        trailers::message(&self.message.replace('\0', ""), &self.trailers)
+    }
+}
+
+/// One file to put into a commit, or to take out of it.
+#[derive(Clone, Debug)]
+pub struct FileChange {
+    /// Where.
+    pub path: RepoPath,
+    /// The new content; none removes the file.
+    pub content: Option<Vec<u8>>,
+}
+
+impl Mirror {
+    /// Makes a commit of `tree` with `parents`.
+    pub async fn commit_tree(
+        &self,
+        tree: &ObjectId,
+        parents: &[ObjectId],
+        meta: &CommitMeta,
+    ) -> Result<ObjectId, GitError> {
+        let text = meta.text();
+        let call = self
+            .call("commit-tree")
+            .args(["-F", "-"])
+            .input(text.as_bytes());
+        let call = parents.iter().fold(call, |call, p| call.arg("-p").arg(p));
+        let out = meta.author.sign(call.arg(tree), meta.time).run().await?;
+        ObjectId::parse(&out.text()).map_err(|_| out.unexpected("not an object name"))
+    }
+
+    /// Stores `content`.
+    pub async fn write_blob(&self, content: &[u8]) -> Result<ObjectId, GitError> {
+        let out = self
+            .call("hash-object")
+            .args(["-w", "-t", "blob", "--no-filters", "--stdin"])
+            .input(content)
+            .run()
+            .await?;
+        ObjectId::parse(&out.text()).map_err(|_| out.unexpected("not an object name"))
+    }
+
+    /// Makes a commit on `base` that differs from it by `files` only.
+    pub async fn commit_files(
+        &self,
+        base: &ObjectId,
+        files: &[FileChange],
+        meta: &CommitMeta,
+    ) -> Result<ObjectId, MirrorError> {
+        let io = |source| MirrorError::Io {
+            dir: self.dir.clone(),
+            source,
+        };
+        let scratch = self.scratch().map_err(io)?;
+        let mut listed = Vec::new();
+        for (n, content) in files.iter().filter_map(|f| f.content.as_ref()).enumerate() {
+            let path = scratch.path().join(n.to_string());
+            std::fs::write(&path, content).map_err(io)?;
+            listed.extend_from_slice(path.as_os_str().as_encoded_bytes());
+            listed.push(b'\n');
+        }
+        let written = self
+            .call("hash-object")
+            .args(["-w", "-t", "blob", "--no-filters", "--stdin-paths"])
+            .input(&listed)
+            .run()
+            .await?;
+        let blobs = written.text();
+        let mut blobs = blobs.lines();
+        let mut changes = Vec::new();
+        for file in files {
+            let line = match &file.content {
+                Some(_) => {
+                    let missing = || written.unexpected("fewer names than files");
+                    format!("100644 {}\t", blobs.next().ok_or_else(missing)?)
+                }
+                None => format!("0 {}\t", "0".repeat(40)),
+            };
+            changes.extend_from_slice(line.as_bytes());
+            changes.extend_from_slice(file.path.as_bytes());
+            changes.push(0);
+        }
+        let index = scratch.path().join("index");
+        let indexed = |command| self.call(command).env("GIT_INDEX_FILE", &index);
+        indexed("read-tree").arg(base).run().await?;
+        indexed("update-index")
+            .args(["-z", "--add", "--remove", "--replace", "--index-info"])
+            .input(&changes)
+            .run()
+            .await?;
+        let out = indexed("write-tree").run().await?;
+        let tree =
+            ObjectId::parse(&out.text()).map_err(|_| out.unexpected("not an object name"))?;
+        let parents = std::slice::from_ref(base);
+        Ok(self.commit_tree(&tree, parents, meta).await?)
+    }
+}

@@ -1,0 +1,142 @@
+//! What the rules see: files by path and the texts that were read.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::listing::{FileInfo, Listing};
+
+/// At most this many projects of one kind get commands of their own.
+const PROJECTS_MAX: usize = 5;
+
+pub(super) struct View<'a> {
+    listing: &'a Listing,
+    texts: BTreeMap<&'a str, String>,
+    /// The project's own files by name, as places in the listing.
+    by_name: HashMap<&'a str, Vec<usize>>,
+    binary: u64,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(listing: &'a Listing, chosen: Vec<usize>, contents: Vec<Vec<u8>>) -> Self {
+        let mut view = Self {
+            listing,
+            texts: BTreeMap::new(),
+            by_name: HashMap::new(),
+            binary: 0,
+        };
+        for (n, file) in listing.files.iter().enumerate().filter(|(_, f)| !f.aside) {
+            view.by_name.entry(file.name()).or_default().push(n);
+        }
+        for (n, content) in chosen.into_iter().zip(contents) {
+            if content.contains(&0) {
+                view.binary += 1;
+                continue;
+            }
+            let text = String::from_utf8_lossy(&content).into_owned();
+            view.texts.insert(&listing.files[n].path, text);
+        }
+        view
+    }
+
+    pub(super) fn files(&self) -> &'a [FileInfo] {
+        &self.listing.files
+    }
+
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.file(path).is_some()
+    }
+
+    pub(super) fn file(&self, path: &str) -> Option<&'a FileInfo> {
+        let files = self.files();
+        let found = files.binary_search_by(|f| f.path.as_str().cmp(path)).ok()?;
+        files.get(found)
+    }
+
+    /// The text of a file that was read.
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        self.texts.get(path).map(String::as_str)
+    }
+
+    /// Every text that was read, by path.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts.iter().map(|(path, text)| (*path, text.as_str()))
+    }
+
+    /// The files below folder `dir`; the empty name is the root.
+    pub(super) fn below(&self, dir: &str) -> impl Iterator<Item = &'a FileInfo> {
+        let prefix = if dir.is_empty() {
+            String::new()
+        } else {
+            format!("{dir}/")
+        };
+        let start = self
+            .files()
+            .partition_point(|f| f.path.as_str() < prefix.as_str());
+        let rest = self.files()[start..].iter();
+        rest.take_while(move |f| f.path.starts_with(&prefix))
+    }
+
+    /// Whether folder `dir` has any file.
+    pub(super) fn has_dir(&self, dir: &str) -> bool {
+        self.below(dir).next().is_some()
+    }
+
+    /// Where projects with one of these manifests are: the root if it has one, for it speaks for
+    /// what is below; else the shallowest few folders.
+    pub(super) fn projects(&self, manifests: &[&str]) -> Vec<&'a str> {
+        let mut dirs: BTreeSet<(usize, &str)> = BTreeSet::new();
+        for n in manifests
+            .iter()
+            .filter_map(|name| self.by_name.get(name))
+            .flatten()
+        {
+            let file = &self.listing.files[*n];
+            let dir = file.path.rsplit_once('/').map_or("", |(dir, _)| dir);
+            dirs.insert((file.depth, dir));
+        }
+        let mut chosen: Vec<&str> = Vec::new();
+        for (_, dir) in dirs {
+            let spoken_for =
+                |outer: &&str| outer.is_empty() || dir.starts_with(&format!("{outer}/"));
+            if chosen.len() < PROJECTS_MAX && !chosen.iter().any(spoken_for) {
+                chosen.push(dir);
+            }
+        }
+        chosen
+    }
+
+    /// The first of `names` that folder `dir` has, as a path.
+    pub(super) fn first_in(&self, dir: &str, names: &[&str]) -> Option<String> {
+        names
+            .iter()
+            .map(|name| join(dir, name))
+            .find(|path| self.has(path))
+    }
+
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.binary > 0 {
+            notes.push(format!(
+                "Manifests that are no text and were not read: {}.",
+                self.binary
+            ));
+        }
+        let lfs = self
+            .texts()
+            .find(|(path, text)| path.ends_with(".gitattributes") && text.contains("filter=lfs"));
+        if let Some((path, _)) = lfs {
+            notes.push(format!(
+                "{path} sends files to Git LFS; what is stored there is not fetched, pointers stand instead."
+            ));
+        }
+        notes
+    }
+}
+
+/// `name` in folder `dir`.
+pub(super) fn join(dir: &str, name: &str) -> String {
+    if dir.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{dir}/{name}")
+    }
+}

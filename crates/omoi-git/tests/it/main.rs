@@ -1,0 +1,13 @@
+//! The crate against real git in temporary folders.
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+
+mod clone;
+mod fixture;
+mod import;
+mod merge;
+mod push;
+mod refs;
+mod repo;
+mod survey;
+mod toolchain;
+mod work;

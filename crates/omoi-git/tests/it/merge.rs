@@ -1,0 +1,177 @@
+use omoi_git::mirror::{ChangeKind, FileChange, SCORE_ERROR, score};
+use omoi_git::object::RepoPath;
+use omoi_git::trailers::{self, Trailer};
+
+use crate::fixture::{Fixture, commit, fetch, git, id, meta, write};
+
+#[tokio::test]
+async fn forecasts_and_merges_without_a_work_tree() {
+    let f = Fixture::new(&[
+        ("a", "1\n2\n3\n4\n5\n"),
+        ("b", "1\n"),
+        ("c", "1\n"),
+        ("odd\n\"name", "1\n"),
+    ])
+    .await;
+    let m = &f.mirror;
+    let ours = f
+        .commit_on(&f.base, &[("a", "ONE\n2\n3\n4\n5\n"), ("b", "ours\n")])
+        .await;
+    let clean = f
+        .commit_on(&f.base, &[("a", "1\n2\n3\n4\nFIVE\n"), ("new", "n\n")])
+        .await;
+    let clash = f
+        .commit_on(&f.base, &[("b", "theirs\n"), ("c", "theirs\n")])
+        .await;
+
+    let forecast = m.merge_tree(&ours, &clean).await;
+    assert_eq!(score(&forecast), 0);
+    let merged = forecast.unwrap();
+    let parents = [ours.clone(), clean.clone()];
+    let meta = omoi_git::mirror::CommitMeta {
+        trailers: vec![Trailer::new(trailers::TASK, "TSK-2")],
+        ..meta("Merge")
+    };
+    let result = m.commit_tree(&merged.tree, &parents, &meta).await.unwrap();
+    assert_eq!(
+        m.commit_tree(&merged.tree, &parents, &meta).await.unwrap(),
+        result
+    );
+    for side in &parents {
+        assert!(m.is_ancestor(side, &result).await.unwrap());
+    }
+    assert_eq!(
+        m.merge_base(&ours, &clean).await.unwrap(),
+        Some(f.base.clone())
+    );
+    assert_eq!(m.tree_of(&result).await.unwrap(), merged.tree);
+    let path = RepoPath::new("a").unwrap();
+    let text = m.read_blob(&result, &path, 100).await.unwrap().unwrap();
+    assert_eq!(text, b"ONE\n2\n3\n4\nFIVE\n");
+    assert!(
+        m.read_blob(&result, &path, 3).await.is_err(),
+        "too long is an error, not a part"
+    );
+    let absent = RepoPath::new("no such 12 file").unwrap();
+    assert_eq!(m.read_blob(&result, &absent, 100).await.unwrap(), None);
+
+    let forecast = m.merge_tree(&ours, &clash).await;
+    assert_eq!(score(&forecast), 1);
+    let conflict = forecast.unwrap().conflicts.remove(0);
+    assert_eq!(conflict.path.to_string(), "b");
+    assert!(
+        conflict.messages[0].contains("Merge conflict in b"),
+        "{conflict:?}"
+    );
+
+    let missing = id(&"1".repeat(40));
+    assert_eq!(score(&m.merge_tree(&ours, &missing).await), SCORE_ERROR);
+}
+
+#[tokio::test]
+async fn conflicts_of_every_kind_name_their_paths() {
+    let f = Fixture::new(&[("keep", "1\n"), ("gone", "1\n2\n3\n"), ("odd\nname", "1\n")]).await;
+    let m = &f.mirror;
+    git(&f.user, &["checkout", "-q", "-b", "one"]);
+    git(&f.user, &["rm", "-q", "gone"]);
+    write(
+        &f.user,
+        &[
+            ("both", "one\n"),
+            ("odd\nname", "one\n"),
+            ("spot", "file\n"),
+        ],
+    );
+    commit(&f.user, "one");
+    let one = fetch(&f.git, m, &f.user).await;
+    git(&f.user, &["checkout", "-q", "-b", "two", f.base.as_str()]);
+    write(
+        &f.user,
+        &[
+            ("gone", "1\n2\nthree\n"),
+            ("both", "two\n"),
+            ("odd\nname", "two\n"),
+            ("spot/in", "x\n"),
+        ],
+    );
+    commit(&f.user, "two");
+    let two = fetch(&f.git, m, &f.user).await;
+
+    let merge = m.merge_tree(&one, &two).await.unwrap();
+    let paths: Vec<String> = merge.conflicts.iter().map(|c| c.path.to_string()).collect();
+    assert_eq!(&paths[..3], ["both", "gone", r#""odd\012name""#]);
+    assert!(paths[3].starts_with("spot"), "{paths:?}");
+    assert!(
+        merge.conflicts.iter().all(|c| !c.messages.is_empty()),
+        "{:?}",
+        merge.conflicts
+    );
+
+    // A bare name is all a path is; nothing in it is taken for an option or a pattern.
+    let changed = m.changed_files(&f.base, &one).await.unwrap();
+    let changed: Vec<_> = changed
+        .iter()
+        .map(|c| (c.path.to_string(), c.kind))
+        .collect();
+    assert_eq!(
+        changed,
+        [
+            ("both".to_owned(), ChangeKind::Added),
+            ("gone".to_owned(), ChangeKind::Deleted),
+            (r#""odd\012name""#.to_owned(), ChangeKind::Modified),
+            ("spot".to_owned(), ChangeKind::Added),
+        ]
+    );
+    let diff = m.diff(&f.base, &one, 10_000).await.unwrap();
+    assert!(diff.text.contains("+one") && !diff.truncated);
+    let diff = m.diff(&f.base, &one, 40).await.unwrap();
+    assert!(diff.text.len() <= 40 && diff.truncated);
+}
+
+#[tokio::test]
+async fn files_are_committed_without_touching_others() {
+    let f = Fixture::new(&[("a", "1\n"), ("docs/x", "1\n"), ("run.sh", "#!/bin/sh\n")]).await;
+    let file = |path: &str, content: Option<&[u8]>| FileChange {
+        path: RepoPath::new(path).unwrap(),
+        content: content.map(<[u8]>::to_vec),
+    };
+    let files = [
+        file(".omoi_os/specs/one.md", Some(b"# One\n")),
+        file(".omoi_os/raw", Some(&[0, 255, 10])),
+        file("docs", Some(b"now a file\n")),
+        file("a", None),
+    ];
+    let made = f
+        .mirror
+        .commit_files(&f.base, &files, &meta("Add plans"))
+        .await
+        .unwrap();
+    let listed = f.mirror.list_tree(&made).await.unwrap();
+    let paths: Vec<_> = listed
+        .iter()
+        .map(|e| (e.path.to_string(), e.bytes))
+        .collect();
+    let want = [
+        (".omoi_os/raw", 3),
+        (".omoi_os/specs/one.md", 6),
+        ("docs", 11),
+        ("run.sh", 10),
+    ];
+    assert_eq!(paths, want.map(|(path, bytes)| (path.to_owned(), bytes)));
+    let raw = RepoPath::new(".omoi_os/raw").unwrap();
+    assert_eq!(
+        f.mirror.read_blob(&made, &raw, 10).await.unwrap().unwrap(),
+        [0, 255, 10]
+    );
+    let ids: Vec<_> = listed.iter().map(|e| &e.id).collect();
+    let blobs = f.mirror.read_blobs(&ids, 1_000).await.unwrap();
+    assert_eq!(blobs[2], b"now a file\n");
+    assert_eq!(
+        f.mirror.write_blob(&[0, 255, 10]).await.unwrap(),
+        listed[0].id
+    );
+    assert_eq!(
+        f.mirror.log(&made, Some(&f.base), 9).await.unwrap().len(),
+        1
+    );
+}
