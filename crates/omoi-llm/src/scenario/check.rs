@@ -18,6 +18,8 @@ const INCLUDE_DEPTH_MAX: usize = 4;
 /// Methods that give an `Option` have reported the reason of a `None`.
 pub(super) struct Checker<'a> {
     files: Files<'a>,
+    /// Folder of the scenario file being read; empty, or ends with `/`.
+    folder: String,
     parsed: Vec<Arc<str>>,
     errors: Vec<ScenarioError>,
 }
@@ -44,6 +46,7 @@ impl<'a> Checker<'a> {
     pub(super) fn new(files: Files<'a>) -> Self {
         Self {
             files,
+            folder: String::new(),
             parsed: Vec::new(),
             errors: Vec::new(),
         }
@@ -73,7 +76,7 @@ impl<'a> Checker<'a> {
     /// Reads and parses a file; `at` is where it is named.
     pub(super) fn yaml(&mut self, path: &str, at: &Place) -> Option<Node> {
         let text = self.file(path, at)?;
-        let file: Arc<str> = path.into();
+        let file: Arc<str> = format!("{}{path}", self.folder).into();
         if !self.parsed.contains(&file) {
             self.parsed.push(Arc::clone(&file));
         }
@@ -86,8 +89,17 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Lets `read` read with paths relative to `folder`, itself relative to the folder of now.
+    pub(super) fn below<T>(&mut self, folder: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.folder.clone();
+        self.folder.push_str(folder);
+        let done = read(self);
+        self.folder = outer;
+        done
+    }
+
     fn file(&mut self, path: &str, at: &Place) -> Option<Arc<str>> {
-        let text = self.files.text(path);
+        let text = self.files.text(&self.folder, path);
         text.map_err(|problem| self.report(at, problem)).ok()
     }
 

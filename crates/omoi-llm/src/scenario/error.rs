@@ -117,6 +117,12 @@ pub enum Problem {
         /// The limit.
         max: usize,
     },
+    /// Scenarios extend each other too deeply, or in a circle.
+    #[error("`extends` goes deeper than {max} scenarios")]
+    ExtendsTooDeep {
+        /// The limit.
+        max: usize,
+    },
     /// The file is not YAML.
     #[error("not valid YAML: {message}")]
     Syntax {
@@ -304,6 +310,7 @@ impl Problem {
             Self::IncludeTooDeep { .. } => {
                 "an included file must not lead back to itself".to_owned()
             }
+            Self::ExtendsTooDeep { .. } => "a scenario must not extend itself".to_owned(),
             Self::WrongType { expected, .. } if expected.starts_with("text") => {
                 "put quotes around numbers, dates and true/false that are meant as text".to_owned()
             }

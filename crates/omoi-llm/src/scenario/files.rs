@@ -15,7 +15,8 @@ pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 /// Most bytes in a scenario with all the files it names, and in all of its YAML after aliases.
 pub const SCENARIO_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Reads one file by its path inside the scenario's folder, parts joined by `/`.
+/// Reads one file by its path from the scenario's folder, parts joined by `/`; only the files of a
+/// scenario that it extends may lie above that folder.
 ///
 /// At most one byte more than [`FILE_BYTES_MAX`] need be given.
 pub type ReadFile<'a> = &'a dyn Fn(&str) -> io::Result<Vec<u8>>;
@@ -36,15 +37,17 @@ impl<'a> Files<'a> {
         }
     }
 
-    pub(super) fn text(&mut self, path: &str) -> Result<Arc<str>, Problem> {
+    /// The text of the file `path` below `folder`, which is empty or ends with `/`.
+    pub(super) fn text(&mut self, folder: &str, path: &str) -> Result<Arc<str>, Problem> {
         let owned = || path.to_owned();
         if !is_inside(path) {
             return Err(Problem::PathOutside { path: owned() });
         }
-        if let Some(text) = self.seen.get(path) {
+        let full = format!("{folder}{path}");
+        if let Some(text) = self.seen.get(&full) {
             return Ok(Arc::clone(text));
         }
-        let bytes = (self.read)(path).map_err(|source| Problem::Unreadable {
+        let bytes = (self.read)(&full).map_err(|source| Problem::Unreadable {
             path: owned(),
             source,
         })?;
@@ -63,7 +66,7 @@ impl<'a> Files<'a> {
         let text = String::from_utf8(bytes).map_err(|_| Problem::NotUtf8 { path: owned() })?;
         let text: Arc<str> = text.into();
         self.bytes = total;
-        self.seen.insert(owned(), Arc::clone(&text));
+        self.seen.insert(full, Arc::clone(&text));
         Ok(text)
     }
 }
@@ -81,6 +84,17 @@ pub(super) fn read_on_disk(root: &Path, path: &str) -> io::Result<Vec<u8>> {
     file.take(FILE_BYTES_MAX as u64 + 1)
         .read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Takes the path of another scenario apart into its folder and its name; steps up come first.
+pub(super) fn elsewhere(path: &str) -> Result<(&str, &str), Problem> {
+    let below = path.trim_start_matches("../");
+    if !is_inside(below) {
+        let path = path.to_owned();
+        return Err(Problem::PathOutside { path });
+    }
+    let name_at = path.rfind('/').map_or(0, |slash| slash + 1);
+    Ok(path.split_at(name_at))
 }
 
 /// Whether a path stays inside its folder however it is read; a bundled tree has no other paths.

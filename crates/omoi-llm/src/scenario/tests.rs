@@ -10,8 +10,12 @@ use super::*;
 
 /// Reads `scenario.yaml` from files in memory.
 fn read(files: &[(&str, &str)]) -> Result<Scenario, ScenarioErrors> {
+    read_from("scenario.yaml", files)
+}
+
+fn read_from(entry: &str, files: &[(&str, &str)]) -> Result<Scenario, ScenarioErrors> {
     let files: HashMap<_, _> = files.iter().copied().collect();
-    Scenario::read("scenario.yaml", &|path| match files.get(path) {
+    Scenario::read(entry, &|path| match files.get(path) {
         Some(text) => Ok(text.as_bytes().to_vec()),
         None => Err(io::ErrorKind::NotFound.into()),
     })
@@ -259,6 +263,79 @@ fn a_rule_that_an_earlier_one_hides_is_an_error() {
 }
 
 #[test]
+fn a_scenario_that_extends_another_answers_first() {
+    let base = "
+version: 1
+name: base
+description: the base
+defaults: {chunk_bytes: 7}
+rules:
+  - {name: a, when: {task: A, turn: 0}, reply: [{text: {$file: a.txt}}]}
+  - {name: b, when: {task: B}, reply: []}
+  - include: rules/c.yaml
+";
+    let own = "
+version: 1
+name: own
+extends: ../base/scenario.yaml
+rules:
+  - {name: b, when: {task: B}, reply: [{text: {$file: b.txt}}]}
+  - {name: b again, when: {task: B, turn: 0..}, reply: []}
+  - {when: {task: A, turn: 1}, reply: []}
+";
+    let c = "- {name: c, when: {}, reply: []}";
+    let mut files = vec![
+        ("../base/scenario.yaml", base),
+        ("../base/rules/c.yaml", c),
+        ("../base/a.txt", "from the base"),
+        ("b.txt", "from beside"),
+    ];
+    let with = |files: &[(&'static str, &'static str)], own: &str| {
+        let mut files = files.to_vec();
+        files.push(("scenario.yaml", own));
+        read(&files)
+    };
+    // A hidden rule is an error within one file only.
+    let errors = with(&files, own).unwrap_err().to_string();
+    assert!(errors.starts_with("scenario.yaml:7:5: rule `b again` is never reached"));
+    let own = own.replace(
+        "  - {name: b again, when: {task: B, turn: 0..}, reply: []}\n",
+        "",
+    );
+    let scenario = with(&files, &own).unwrap();
+    let names: Vec<_> = scenario.rules.iter().map(|r| r.name.as_str()).collect();
+    assert_eq!(names, ["b", "rule 2", "a", "c"]);
+    let told = |n: usize| scenario.rules[n].reply.clone();
+    assert_eq!(told(0), [Part::Text("from beside".to_owned())]);
+    assert_eq!(told(2), [Part::Text("from the base".to_owned())]);
+    assert_eq!(scenario.name, "own");
+    assert_eq!(scenario.description, "the base");
+    assert_eq!(scenario.defaults.chunk_bytes, 7);
+    let c_at = scenario.rules[3].at.to_string();
+    assert_eq!(c_at, "../base/rules/c.yaml:1:3");
+
+    // Only `extends` may climb, and only at its beginning.
+    for path in ["/base.yaml", "a/../b.yaml", "../", "..", "a\\\\b.yaml"] {
+        let own = own.replace("../base/scenario.yaml", path);
+        let errors = with(&files, &own).unwrap_err().to_string();
+        assert!(
+            errors.starts_with("scenario.yaml:4:10: "),
+            "{path}: {errors}"
+        );
+        assert!(errors.contains("is not a path inside"), "{path}: {errors}");
+    }
+    let circle = own.replace("../base/", "");
+    let errors = with(&files, &circle).unwrap_err().to_string();
+    assert!(
+        errors.contains("`extends` goes deeper than 4 scenarios"),
+        "{errors}"
+    );
+    files.retain(|(path, _)| *path != "../base/a.txt");
+    let errors = with(&files, &own).unwrap_err().to_string();
+    assert!(errors.starts_with("../base/scenario.yaml:7:"), "{errors}");
+}
+
+#[test]
 fn files_have_limits() {
     let long = "x".repeat(FILE_BYTES_MAX + 1);
     let fits = "x".repeat(FILE_BYTES_MAX - 100);
@@ -352,10 +429,12 @@ fn the_page_shows_what_is_true() {
     assert_eq!(n_rule_examples, 3);
     let scenario = read(&Vec::from_iter(files.clone())).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(scenario.rules.len(), 4);
-    let (_, rule) = scenario
-        .find(&keys("role=coder task=TSK-001 turn=0"))
-        .unwrap();
+    let request = keys("role=coder task=TSK-001 turn=0");
+    let (_, rule) = scenario.find(&request).unwrap();
     assert_eq!(rule.name, "write the code");
+    let varied = read_from("gives-up.yaml", &Vec::from_iter(files.clone())).unwrap();
+    assert_eq!(varied.find(&request).unwrap().1.name, "rule 1");
+    assert_eq!(varied.rules.len(), 3);
     let Part::Tool { input, .. } = &rule.reply[1] else {
         panic!()
     };

@@ -6,17 +6,32 @@ use super::{
     Defaults, Rule, Scenario,
     check::Checker,
     error::{Place, Problem},
+    files::elsewhere,
     node::{Node, Value},
     rule::{self, CHUNK_BYTES, CHUNK_DELAY_MS, number},
 };
 
-const TOP_KEYS: &[&str] = &["version", "name", "description", "defaults", "rules"];
+const TOP_KEYS: &[&str] = &[
+    "version",
+    "name",
+    "description",
+    "extends",
+    "defaults",
+    "rules",
+];
 const RULES_MAX: usize = 2000;
+/// `extends` may lead this far; a circle ends here too.
+const EXTENDS_DEPTH_MAX: usize = 4;
 
 /// Reads the file at `entry`; errors are left in the checker.
 pub(super) fn scenario(checker: &mut Checker<'_>, entry: &str) -> Option<Scenario> {
     let top = Place::whole(&entry.into());
-    let node = checker.yaml(entry, &top)?;
+    file(checker, entry, &top, EXTENDS_DEPTH_MAX)
+}
+
+/// Reads one scenario file, named at `at`, and those it extends, at most `depth` of them.
+fn file(checker: &mut Checker<'_>, path: &str, at: &Place, depth: usize) -> Option<Scenario> {
+    let node = checker.yaml(path, at)?;
     let mut fields = checker.fields("a scenario", node, TOP_KEYS)?;
     if let Some(node) = checker.required(&mut fields, "version") {
         check_version(checker, &node);
@@ -29,7 +44,49 @@ pub(super) fn scenario(checker: &mut Checker<'_>, entry: &str) -> Option<Scenari
     let defaults = fields
         .take("defaults")
         .and_then(|node| defaults(checker, node));
-    let node = checker.required(&mut fields, "rules")?;
+    let extends = fields.take("extends");
+    let rules = checker.required(&mut fields, "rules");
+    let mut rules = rules.and_then(|node| rules_of(checker, node))?;
+    let base = match extends {
+        Some(node) => Some(base(checker, node, depth)?),
+        None => None,
+    };
+    let (usual, told) = base.as_ref().map_or_else(Default::default, |base| {
+        (base.defaults, base.description.clone())
+    });
+    for rule in base.into_iter().flat_map(|base| base.rules) {
+        if !rules.iter().any(|own| own.when.covers(&rule.when)) {
+            rules.push(rule);
+        }
+    }
+    Some(Scenario {
+        name: name?,
+        description: description.unwrap_or(told),
+        defaults: defaults.unwrap_or(usual),
+        rules,
+    })
+}
+
+/// Reads the scenario whose rules follow.
+fn base(checker: &mut Checker<'_>, node: Node, depth: usize) -> Option<Scenario> {
+    let at = node.at.clone();
+    let path = checker.text("extends", node)?;
+    if depth == 0 {
+        let max = EXTENDS_DEPTH_MAX;
+        checker.report(&at, Problem::ExtendsTooDeep { max });
+        return None;
+    }
+    match elsewhere(&path) {
+        Ok((folder, name)) => checker.below(folder, |checker| file(checker, name, &at, depth - 1)),
+        Err(problem) => {
+            checker.report(&at, problem);
+            None
+        }
+    }
+}
+
+/// Reads the list of rules of one file and checks what takes all of them to see.
+fn rules_of(checker: &mut Checker<'_>, node: Node) -> Option<Vec<Rule>> {
     let rules_at = node.at.clone();
     let entries = checker.list("rules", node)?;
     if entries.is_empty() {
@@ -48,12 +105,7 @@ pub(super) fn scenario(checker: &mut Checker<'_>, entry: &str) -> Option<Scenari
     if checker.is_clean() {
         check_reachable(checker, &rules);
     }
-    Some(Scenario {
-        name: name?,
-        description: description.unwrap_or_default(),
-        defaults: defaults.unwrap_or_default(),
-        rules,
-    })
+    Some(rules)
 }
 
 fn check_version(checker: &mut Checker<'_>, node: &Node) {
