@@ -77,8 +77,8 @@ pub struct ManualClock(Arc<Manual>);
 #[derive(Debug)]
 struct Manual {
     state: Mutex<State>,
-    /// Told whenever a sleeper comes or goes.
-    changed: Notify,
+    /// Told whenever a sleeper comes.
+    arrived: Notify,
 }
 
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl ManualClock {
                 ids: 0,
                 sleepers: BTreeMap::new(),
             }),
-            changed: Notify::new(),
+            arrived: Notify::new(),
         }))
     }
 
@@ -114,8 +114,6 @@ impl ManualClock {
             // The sleeper may have been dropped meanwhile.
             let _ = first.remove().send(());
         }
-        drop(state);
-        self.0.changed.notify_waiters();
     }
 
     /// The earliest instant somebody sleeps until.
@@ -128,13 +126,13 @@ impl ManualClock {
     /// test went to sleep.
     pub async fn wait_for_sleepers(&self, n: usize) {
         loop {
-            let mut changed = pin!(self.0.changed.notified());
+            let mut arrived = pin!(self.0.arrived.notified());
             // Registered before the count is read, so no arrival between the two is missed.
-            changed.as_mut().enable();
+            arrived.as_mut().enable();
             if lock(&self.0.state).sleepers.len() >= n {
                 return;
             }
-            changed.await;
+            arrived.await;
         }
     }
 }
@@ -161,7 +159,7 @@ impl Clock for ManualClock {
         let key = (state.now + duration, state.ids);
         state.sleepers.insert(key, wake);
         drop(state);
-        self.0.changed.notify_waiters();
+        self.0.arrived.notify_waiters();
         let registered = Registered {
             clock: self.clone(),
             key,
@@ -182,10 +180,7 @@ struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        let gone = lock(&self.clock.0.state).sleepers.remove(&self.key);
-        if gone.is_some() {
-            self.clock.0.changed.notify_waiters();
-        }
+        lock(&self.clock.0.state).sleepers.remove(&self.key);
     }
 }
 

@@ -47,13 +47,17 @@ pub fn init(options: &Options) -> Result<(), InitError> {
         .map_err(InitError::Twice)
 }
 
-/// An error with all its causes on one line, `outer: inner: innermost`.
+/// An error with all its causes on one line, `outer: inner: innermost`. A cause that the error
+/// above it quotes already, as those of some libraries do, is not said twice.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
+        let cause = cause.to_string();
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn subscriber<W>(
@@ -174,6 +178,21 @@ mod tests {
         assert_eq!(json["level"], "INFO");
         assert!(json["title"].as_str().unwrap().contains('\u{9b}'));
         assert_eq!(logged(LogFormat::Text, "error"), "");
+    }
+
+    #[test]
+    fn a_chain_says_each_cause_once() {
+        #[derive(Debug, thiserror::Error)]
+        enum Told {
+            #[error("could not read")]
+            Well(#[source] io::Error),
+            #[error("could not read: {0}")]
+            Twice(#[source] io::Error),
+        }
+        let gone = || io::Error::other("disk gone");
+        for error in [Told::Well(gone()), Told::Twice(gone())] {
+            assert_eq!(chain(&error), "could not read: disk gone");
+        }
     }
 
     #[test]

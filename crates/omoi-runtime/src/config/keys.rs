@@ -49,7 +49,12 @@ pub const SANDBOX_PROPERTIES: &[&str] = &[
     "network",
     "devices",
     "kernel",
-    "amounts",
+    "memory",
+    "process_count",
+    "cpu",
+    "file_size",
+    "temp_size",
+    "workspace_size",
 ];
 
 const HTTP: &[&str] = &["http", "https"];
