@@ -10,15 +10,19 @@ use std::path::{Path, PathBuf};
 
 use crate::mirror::{Identity, Mirror};
 use crate::object::ObjectId;
-use crate::process::{GitError, Place};
+use crate::process::{GitError, Place, write_private};
 use crate::refname::RefName;
 
 const CHECKOUT_SECONDS_MAX: u64 = 900;
 
-/// A clone is thrown away with its attempt: nothing in it needs to survive a power cut.
+/// A clone is thrown away with its attempt: nothing in it needs to survive a power cut. Handing it to
+/// another account and resetting access times move owner and change time, which git must not take for
+/// changes.
 const SETTINGS: &str = "\
 [core]
 \tfsync = none
+\tcheckStat = minimal
+\ttrustctime = false
 [gc]
 \tauto = 0
 [maintenance]
@@ -147,7 +151,7 @@ async fn init(
     alternates.push(b'\n');
     let info = git_dir.join("objects/info");
     std::fs::create_dir_all(&info).map_err(io)?;
-    std::fs::write(info.join("alternates"), alternates).map_err(io)?;
+    write_private(&info.join("alternates"), &alternates).map_err(io)?;
     // A history that is cut off in the mirror is cut off here.
     let shallow = mirror.dir().join("shallow");
     if shallow.exists() {

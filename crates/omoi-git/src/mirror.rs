@@ -8,7 +8,7 @@ mod write;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use omoi_domain::crash::{self, CrashPoint, Side};
 use tempfile::TempDir;
@@ -20,7 +20,7 @@ pub use refs::UpdateRefError;
 pub use write::{CommitMeta, FileChange, Identity};
 
 use crate::object::ObjectId;
-use crate::process::{Call, Git, GitError, Place};
+use crate::process::{Call, Git, GitError, Place, write_private};
 use crate::refname::RefName;
 use crate::repo::{RepoInfo, UserRepo};
 
@@ -137,7 +137,7 @@ impl Mirror {
             git: git.clone(),
             dir,
         };
-        mirror.sweep_scratch();
+        mirror.sweep();
         Ok(mirror)
     }
 
@@ -207,7 +207,7 @@ impl Mirror {
         let user = UserRepo::open(&self.git, &repo.git_dir).map_err(io)?;
         if user.is_foreign() {
             let file = scratch.path().join("gitconfig");
-            std::fs::write(&file, trusting(&[&repo.git_dir, &repo.toplevel])).map_err(io)?;
+            write_private(&file, &trusting(&[&repo.git_dir, &repo.toplevel])).map_err(io)?;
             call = call.env("GIT_CONFIG_GLOBAL", &file);
         }
         call.run().await?;
@@ -225,17 +225,24 @@ impl Mirror {
         TempDir::new_in(place)
     }
 
-    /// Removes what processes that died more than a day ago left behind.
-    fn sweep_scratch(&self) {
-        const DAY: Duration = Duration::from_secs(86_400);
-        let Ok(entries) = std::fs::read_dir(self.dir.join(SCRATCH)) else {
+    /// Removes what processes that died more than a day ago left behind: scratch folders and packs
+    /// half received. What is new tells the time: file systems keep their own.
+    fn sweep(&self) {
+        const DAY: Duration = Duration::from_hours(24);
+        let modified = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified());
+        let Ok(fresh) = self.scratch() else { return };
+        let Ok(now) = modified(fresh.path()) else {
             return;
         };
-        let now = SystemTime::now();
-        for entry in entries.flatten() {
-            let modified = entry.metadata().and_then(|m| m.modified());
-            if modified.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > DAY)) {
-                let _ = std::fs::remove_dir_all(entry.path());
+        let packs = std::fs::read_dir(self.dir.join("objects/pack"));
+        let packs = packs.into_iter().flatten().flatten();
+        let partial = packs.filter(|e| e.file_name().as_encoded_bytes().starts_with(b"tmp_"));
+        let scratch = std::fs::read_dir(self.dir.join(SCRATCH));
+        for entry in scratch.into_iter().flatten().flatten().chain(partial) {
+            let path = entry.path();
+            let age = modified(&path).map(|at| now.duration_since(at));
+            if age.is_ok_and(|age| age.is_ok_and(|age| age > DAY)) {
+                let _ = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
             }
         }
     }

@@ -41,6 +41,13 @@ impl ObjectId {
         Self::parse(std::str::from_utf8(bytes).ok()?).ok()
     }
 
+    /// The form in which a tree names what it holds.
+    pub(crate) fn from_raw(raw: &[u8]) -> Option<Self> {
+        let digit = |n: u8| char::from_digit(u32::from(n), 16);
+        let digits = raw.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]);
+        Self::parse(&digits.collect::<Option<String>>()?).ok()
+    }
+
     /// The digits.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -136,7 +136,7 @@ async fn send_objects(
     let mut revisions = format!("{commit}\n");
     for line in known.text().lines() {
         if let Some(id) = line.strip_prefix("commit ") {
-            revisions.push_str(&format!("^{id}\n"));
+            revisions.extend(["^", id, "\n"]);
         }
     }
     let scratch = mirror.scratch().map_err(io)?;

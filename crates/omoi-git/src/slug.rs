@@ -11,10 +11,8 @@ pub fn slug(title: &str, chars_max: usize) -> String {
     for c in title.to_lowercase().chars() {
         match c {
             'a'..='z' | '0'..='9' => out.push(c),
-            c if c == '-' || c.is_whitespace() => {
-                if !out.is_empty() && !out.ends_with('-') {
-                    out.push('-');
-                }
+            c if (c == '-' || c.is_whitespace()) && !out.is_empty() && !out.ends_with('-') => {
+                out.push('-');
             }
             _ => {}
         }

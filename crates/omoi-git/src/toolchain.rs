@@ -79,8 +79,8 @@ pub async fn resolve(survey: &Survey, host: &Host) -> HostToolchain {
     let mut kinds = BTreeSet::new();
     for need in &survey.toolchains {
         if kinds.insert(need.kind) {
-            let wanted = survey.toolchains.iter().filter(|t| t.kind == need.kind);
-            let version = wanted.filter_map(|t| t.version.as_ref()).next();
+            let mut same_kind = survey.toolchains.iter().filter(|t| t.kind == need.kind);
+            let version = same_kind.find_map(|t| t.version.as_ref());
             let version = version.map(|v| v.value.as_str());
             probe::add(&mut found, host, need.kind, version).await;
         }

@@ -11,7 +11,7 @@ use omoi_domain::time::Timestamp;
 
 use crate::mirror::{CommitMeta, Identity};
 use crate::object::{ObjectId, RepoPath};
-use crate::process::{Call, Git, GitError, Place};
+use crate::process::{Call, Git, GitError, Place, write_private};
 
 /// The longest bundle made or taken.
 pub const BUNDLE_BYTES_MAX: usize = 256 << 20;
@@ -345,11 +345,13 @@ impl WorkDir {
             call = call.env("GIT_INDEX_FILE", index);
         }
         let out = call.run().await?;
-        Ok(if out.code == 0 {
-            String::new()
-        } else {
-            out.stderr
-        })
+        if out.code != 0 {
+            return Ok(out.stderr);
+        }
+        // A repository inside the repository goes in as a commit's name, without its files.
+        let embedded = |line: &&str| line.contains("embedded git repository");
+        let lines: Vec<&str> = out.stderr.lines().filter(embedded).collect();
+        Ok(lines.join("\n"))
     }
 
     async fn tree_of(&self, commit: &ObjectId) -> Result<ObjectId, GitError> {
@@ -378,7 +380,7 @@ impl WorkDir {
 
     fn write_git_file(&self, name: &str, text: &str) -> Result<(), WorkError> {
         let path = self.dir.join(".git").join(name);
-        std::fs::write(&path, text).map_err(|source| WorkError::Io { path, source })
+        write_private(&path, text.as_bytes()).map_err(|source| WorkError::Io { path, source })
     }
 
     fn call<'a>(&'a self, command: &'static str) -> Call<'a> {

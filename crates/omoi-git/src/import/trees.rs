@@ -216,10 +216,7 @@ fn parse_tree(mut bytes: &[u8]) -> Option<Vec<TreeEntry>> {
         let name = bytes.get(space + 1..end)?.to_vec();
         let raw = bytes.get(end + 1..end + 21)?;
         let kind = match bytes[..space].trim_ascii() {
-            b"40000" | b"040000" => {
-                let hex: String = raw.iter().map(|b| format!("{b:02x}")).collect();
-                Kind::Folder(ObjectId::parse(&hex).ok()?)
-            }
+            b"40000" | b"040000" => Kind::Folder(ObjectId::from_raw(raw)?),
             b"120000" => Kind::Symlink,
             _ => Kind::Other,
         };

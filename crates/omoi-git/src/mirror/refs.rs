@@ -16,8 +16,8 @@ pub enum UpdateRefError {
     /// It is not, or no longer, where the caller expected it.
     #[error(
         "ref `{name}` moved: expected {}, found {}",
-        text(expected),
-        text(actual)
+        text(expected.as_ref()),
+        text(actual.as_ref())
     )]
     Moved {
         /// The ref.
@@ -38,8 +38,8 @@ pub enum UpdateRefError {
     },
 }
 
-fn text(id: &Option<ObjectId>) -> &str {
-    id.as_ref().map_or("none", ObjectId::as_str)
+fn text(id: Option<&ObjectId>) -> &str {
+    id.map_or("none", ObjectId::as_str)
 }
 
 /// Where a ref must be for a change to happen.

@@ -4,7 +4,7 @@ use omoi_domain::time::Timestamp;
 
 use super::{Mirror, MirrorError};
 use crate::object::{ObjectId, RepoPath};
-use crate::process::{Call, GitError};
+use crate::process::{Call, GitError, write_private};
 use crate::trailers::{self, Trailer};
 
 /// Who a commit is by.
@@ -132,7 +132,7 @@ impl Mirror {
         let mut listed = Vec::new();
         for (n, content) in files.iter().filter_map(|f| f.content.as_ref()).enumerate() {
             let path = scratch.path().join(n.to_string());
-            std::fs::write(&path, content).map_err(io)?;
+            write_private(&path, content).map_err(io)?;
             listed.extend_from_slice(path.as_os_str().as_encoded_bytes());
             listed.push(b'\n');
         }

@@ -132,6 +132,13 @@ impl FileInfo {
         self.test_rule.is_some()
     }
 
+    /// What follows the last dot of the name; empty without one.
+    pub(super) fn extension(&self) -> &str {
+        self.name()
+            .rsplit_once('.')
+            .map_or("", |(_, extension)| extension)
+    }
+
     pub(super) fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }

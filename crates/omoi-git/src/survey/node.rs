@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::listing::FileInfo;
 use super::text::{hint, tool_version, version_file};
 use super::view::{View, join};
 use super::{Finding, ToolchainKind, VersionHint};
@@ -118,7 +119,7 @@ fn deno(view: &View<'_>) -> Option<Finding> {
             .first_in(dir, &["deno.json", "deno.jsonc"])
             .unwrap_or_default();
         finding.toolchain(Some(&manifest), None, &[]);
-        if view.below(dir).any(|f| f.is_test()) {
+        if view.below(dir).any(FileInfo::is_test) {
             finding.test(
                 (dir, &manifest),
                 "deno test --allow-all",

@@ -1,5 +1,6 @@
 //! Toolchains that one line describes, and test commands of no language.
 
+use super::listing::FileInfo;
 use super::text::targets;
 use super::view::{View, join};
 use super::{Finding, ToolchainKind};
@@ -72,13 +73,12 @@ fn php(view: &View<'_>) -> Option<Finding> {
 }
 
 fn dotnet(view: &View<'_>) -> Option<Finding> {
-    let solution = |path: &str| path.ends_with(".sln") || path.ends_with(".slnx");
-    let project = |path: &str| path.ends_with(".csproj") || path.ends_with(".fsproj");
-    let shallowest = |wanted: &dyn Fn(&str) -> bool| {
-        let found = view.files().iter().filter(|f| wanted(&f.path) && !f.aside);
+    let shallowest = |extensions: [&str; 2]| {
+        let named = move |f: &&FileInfo| extensions.contains(&f.extension()) && !f.aside;
+        let found = view.files().iter().filter(named);
         found.min_by_key(|f| (f.depth, &f.path))
     };
-    let manifest = shallowest(&solution).or_else(|| shallowest(&project))?;
+    let manifest = shallowest(["sln", "slnx"]).or_else(|| shallowest(["csproj", "fsproj"]))?;
     let dir = manifest.path.rsplit_once('/').map_or("", |(dir, _)| dir);
     let mut finding = Finding::new(ToolchainKind::Dotnet);
     finding.toolchain(Some(&manifest.path), None, &[]);

@@ -20,7 +20,7 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
     let sources = || {
         view.files()
             .iter()
-            .filter(|f| f.path.ends_with(".py") && !f.vendored)
+            .filter(|f| f.extension() == "py" && !f.vendored)
     };
     sources().next()?;
     if dirs.is_empty() {
@@ -58,7 +58,7 @@ fn version(view: &View<'_>, dir: &str) -> Option<VersionHint> {
 fn add_tests(view: &View<'_>, dir: &str, finding: &mut Finding) {
     let tests: Vec<&str> = view
         .below(dir)
-        .filter(|f| f.path.ends_with(".py") && !f.vendored && f.is_test())
+        .filter(|f| f.extension() == "py" && !f.vendored && f.is_test())
         .filter(|f| !matches!(f.name(), "__init__.py" | "conftest.py"))
         .map(|f| f.path.as_str())
         .collect();
@@ -117,7 +117,7 @@ fn pytest_evidence(view: &View<'_>, dir: &str) -> Option<(String, &'static str)>
             .strip_prefix(dir)
             .unwrap_or(path)
             .trim_start_matches('/');
-        name.starts_with("requirements") && name.ends_with(".txt")
+        name.starts_with("requirements") && !name.contains('/')
     });
     let manifests = [
         "pyproject.toml",

@@ -56,13 +56,13 @@ pub(super) fn refusal(root: &Path, home: Option<&Path>) -> Option<&'static str> 
     if real.starts_with(root) {
         return Some("it holds the home folder");
     }
-    let private = |name: &&str| {
+    let private = |name: &str| {
         let dir = real.join(name);
         root.starts_with(&dir) || dir.starts_with(root)
     };
     PRIVATE
         .iter()
-        .any(|name| private(&name))
+        .any(|name| private(name))
         .then_some("credentials may lie there")
 }
 

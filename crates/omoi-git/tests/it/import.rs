@@ -445,7 +445,7 @@ async fn nothing_an_agent_plants_is_started() {
     let snapshot = work.snapshot(&f.base, NOW).await.unwrap().unwrap();
     let done = work.commit_all(&meta("Work")).await.unwrap();
     let file = work
-        .bundle(&done.head, &[f.base.clone()])
+        .bundle(&done.head, std::slice::from_ref(&f.base))
         .await
         .unwrap()
         .unwrap();

@@ -1,5 +1,9 @@
 //! The crate against real git in temporary folders.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests make repositories the way people do"
+)]
 
 mod clone;
 mod fixture;

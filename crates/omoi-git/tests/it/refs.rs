@@ -53,7 +53,7 @@ async fn of_sixteen_racers_exactly_one_wins() {
             let meta = meta(&format!("Racer {n} of round {round}"));
             let new = f
                 .mirror
-                .commit_tree(&tree, &[start.clone()], &meta)
+                .commit_tree(&tree, std::slice::from_ref(&start), &meta)
                 .await
                 .unwrap();
             let (mirror, name, start) = (f.mirror.clone(), name.clone(), start.clone());

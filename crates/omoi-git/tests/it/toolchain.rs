@@ -57,7 +57,7 @@ async fn finds_the_narrowest_roots_and_never_the_home() {
             ("a.rs", "x"),
             ("pyproject.toml", "[project]\n"),
             ("a.py", "x"),
-            ("package.json", "{}"),
+            ("package.json", r#"{"scripts":{"test":"x"}}"#),
             ("go.mod", "module x\n"),
             ("justfile", "test: a\n"),
         ],

@@ -90,7 +90,7 @@ async fn commits_carry_trailers_and_bundles_carry_commits() {
     let idle = work.commit_all(&meta("Nothing")).await.unwrap();
     assert!(!idle.made && idle.head == f.base);
     assert!(
-        work.bundle(&f.base, &[f.base.clone()])
+        work.bundle(&f.base, std::slice::from_ref(&f.base))
             .await
             .unwrap()
             .is_none()
@@ -109,7 +109,7 @@ async fn commits_carry_trailers_and_bundles_carry_commits() {
     let done = work.commit_all(&meta).await.unwrap();
     assert!(done.made);
     let bundle = work
-        .bundle(&done.head, &[f.base.clone()])
+        .bundle(&done.head, std::slice::from_ref(&f.base))
         .await
         .unwrap()
         .unwrap();
@@ -123,7 +123,7 @@ async fn commits_carry_trailers_and_bundles_carry_commits() {
     );
     assert_eq!(log[0].trailers, meta.trailers);
     assert_eq!((log[0].time, &log[0].author), (NOW, &meta.author));
-    assert_eq!(log[0].parents, [f.base.clone()]);
+    assert_eq!(log[0].parents, std::slice::from_ref(&f.base));
 }
 
 #[tokio::test]
@@ -174,4 +174,29 @@ async fn a_begun_merge_survives_snapshots_and_ends_with_two_parents() {
     let log = f.mirror.log(&done.head, None, 1).await.unwrap();
     assert_eq!(log[0].parents, [ours, theirs]);
     assert_eq!(git(&f.path("two"), &["show", "HEAD:b"]), "theirs");
+}
+
+/// What git cannot take along is said, and takes nothing else with it.
+#[tokio::test]
+async fn repositories_inside_the_work_tree_are_named() {
+    let f = Fixture::new(&[("a", "1\n")]).await;
+    let work = f.clone_at("one", &f.base).await;
+    let dir = f.path("one");
+    crate::fixture::init(&dir.join("unborn"));
+    write(&dir, &[("b", "2\n"), ("unborn/x", "x")]);
+    let snapshot = work.snapshot(&f.base, NOW).await.unwrap().unwrap();
+    assert!(
+        snapshot.left_out.contains("unborn"),
+        "{}",
+        snapshot.left_out
+    );
+    crate::fixture::init(&dir.join("inner"));
+    crate::fixture::commit(&dir.join("inner"), "Inner");
+    let done = work.commit_all(&meta("All")).await.unwrap();
+    assert!(done.left_out.contains("unborn"), "{}", done.left_out);
+    assert_eq!(git(&dir, &["show", "HEAD:b"]), "2");
+    std::fs::remove_dir_all(dir.join("unborn")).unwrap();
+    git(&dir, &["rm", "-q", "--cached", "inner"]);
+    let snapshot = work.snapshot(&f.base, NOW).await.unwrap().unwrap();
+    assert!(snapshot.left_out.contains("inner"), "{}", snapshot.left_out);
 }
