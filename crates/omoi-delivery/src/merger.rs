@@ -92,6 +92,7 @@ impl Merger {
                 let reason = merge.error.clone();
                 let to = IntegrationState::Manual;
                 merges::move_integration(&mut tx, &mut task, Some(&merge), to, reason).await?;
+                omoi_execution::tasks::block_dependents(&mut tx, &task).await?;
                 moved = true;
             }
         }

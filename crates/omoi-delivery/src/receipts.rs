@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
-use omoi_domain::merge::IntegrationState;
+use omoi_domain::merge::MergeState;
 use omoi_domain::task::kind;
 use omoi_execution::Platform;
 use omoi_execution::command::{self, Command, CommandError, Ran};
@@ -21,7 +21,7 @@ use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::merges;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, Tx};
+use omoi_store::{Json, StoreError};
 
 /// Checks run at once.
 const PARALLEL: usize = 2;
@@ -64,26 +64,38 @@ pub struct Run<'a> {
     pub task: Option<TaskId>,
 }
 
-/// The checks a task must pass: its own and the project's suite; for a resolution those of both
-/// sides, which are the task coming in and all that landed before.
+/// The checks a task must pass at `commit`: its own and the project's suite; for a resolution those
+/// of both sides, which are the task coming in and all that landed in what it was cut from.
 ///
 /// # Errors
-/// When the database cannot be read.
-pub async fn of_task(tx: &mut Tx, task: &Task) -> Result<Vec<Check>, StoreError> {
-    let all = checks::of_spec(tx, task.spec_id).await?;
+/// When the database or git cannot be read.
+pub async fn of_task(
+    platform: &Platform,
+    task: &Task,
+    commit: &ObjectId,
+) -> Result<Vec<Check>, ReceiptError> {
     let mut owners = BTreeSet::from([task.id]);
     if let (kind::RESOLVE_CONFLICT, Some(id)) = (task.task_type.as_str(), task.resolves_merge_id) {
-        owners.insert(merges::get(tx, id).await?.task_id);
-        let others = tasks::of_spec(tx, task.spec_id).await?;
-        let landed = others
-            .iter()
-            .filter(|t| t.integration_state == IntegrationState::Merged);
-        owners.extend(landed.map(|t| t.id));
+        let mirror = platform.mirror(task.project_id).await?;
+        let merges = {
+            let mut tx = platform.store.read().await?;
+            merges::of_spec(&mut tx, task.spec_id).await?
+        };
+        for merge in merges {
+            let landed = match (merge.state, &merge.merged_sha) {
+                (MergeState::Completed, Some(sha)) => {
+                    mirror.is_ancestor(&ObjectId::parse(sha)?, commit).await?
+                }
+                _ => false,
+            };
+            if landed || merge.id == id {
+                owners.insert(merge.task_id);
+            }
+        }
     }
-    let mut own: Vec<Check> = all
-        .into_iter()
-        .filter(|check| check.task_id.is_none_or(|task| owners.contains(&task)))
-        .collect();
+    let mut tx = platform.store.read().await?;
+    let mut own = checks::of_spec(&mut tx, task.spec_id).await?;
+    own.retain(|check| check.task_id.is_none_or(|task| owners.contains(&task)));
     // A task whose own check is the suite need not run it twice.
     let mut seen = BTreeSet::new();
     own.retain(|check| {

@@ -129,10 +129,7 @@ async fn validate(
 ) -> Result<(), BoxError> {
     let head = task.head_sha.as_deref().ok_or("the task has no head")?;
     let commit = ObjectId::parse(head)?;
-    let checks = {
-        let mut tx = platform.store.read().await?;
-        receipts::of_task(&mut tx, task).await?
-    };
+    let checks = receipts::of_task(platform, task, &commit).await?;
     let run = Run {
         spec,
         attempt,

@@ -1,7 +1,7 @@
 //! How a task moves on: bound, sent back, failed, blocked, called off, tried again.
 
 use omoi_domain::attempt::Subject;
-use omoi_domain::merge::IntegrationState;
+use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::retry::{self, ErrorClass};
 use omoi_domain::task::{Priority, ROUNDS_MAX, Revision, TaskStatus};
 use omoi_store::attempts::{self, Attempt};
@@ -203,19 +203,27 @@ pub async fn cancel(tx: &mut Tx, task: &mut Task, reason: &str) -> Result<(), St
     block_dependents(tx, task).await
 }
 
-/// Puts a failed task back into the queue with all its rounds, and frees what waited for it.
+/// Puts a failed task back into the queue with all its rounds, and frees what waited for it. A
+/// failed resolution is dropped instead, and the merge it was for has its turn again.
 ///
 /// # Errors
 /// [`StoreError::Transition`] when it did not fail.
 pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
+    if let Some(id) = task.resolves_merge_id {
+        let reason = Some("its merge starts over".to_owned());
+        tasks::transition(tx, task, TaskStatus::Cancelled, reason.clone()).await?;
+        let mut merge = merges::get(tx, id).await?;
+        let mut source = tasks::get(tx, merge.task_id).await?;
+        if merge.state == MergeState::Manual {
+            merges::transition(tx, &mut merge, MergeState::Pending).await?;
+            let to = IntegrationState::Queued;
+            merges::move_integration(tx, &mut source, Some(&merge), to, reason).await?;
+        }
+        return unblock_dependents(tx, &source).await;
+    }
     task.round = 0;
     task.retry_count = 0;
     task.not_before = tx.now();
-    if let Some(merge) = merges::open_of_task(tx, task.id).await?
-        && task.integration_state == IntegrationState::Manual
-    {
-        merges::move_integration(tx, task, Some(&merge), IntegrationState::None, None).await?;
-    }
     tasks::transition(
         tx,
         task,
@@ -223,6 +231,11 @@ pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
         Some("retried by a person".to_owned()),
     )
     .await?;
+    unblock_dependents(tx, task).await
+}
+
+/// Frees every task that was blocked because of `task`.
+async fn unblock_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     let reason = blocked_by(task);
     for mut other in tasks::of_spec(tx, task.spec_id).await? {
         if other.status == TaskStatus::Blocked && other.blocked_reason.as_ref() == Some(&reason) {

@@ -54,12 +54,11 @@ fn sooner(a: Next, b: Next) -> Next {
 async fn render_files(platform: &Platform, spec: &Spec) -> Result<(), BoxError> {
     let root: PathBuf = platform.data.spec_files(spec.number, spec.project_id);
     for (path, text) in rendered(platform, spec).await? {
-        files::replace(
-            CrashPoint::FileReplaced,
-            &root.join(path),
-            text.as_bytes(),
-            0o644,
-        )?;
+        let path = root.join(path);
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        files::replace(CrashPoint::FileReplaced, &path, text.as_bytes(), 0o644)?;
     }
     Ok(())
 }

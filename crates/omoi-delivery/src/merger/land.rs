@@ -64,10 +64,7 @@ pub(super) async fn land(turn: Turn<'_>) -> Result<(), BoxError> {
         Candidate::FastForward(commit) => advance(&turn, &mirror, merge, &target, commit).await,
         Candidate::Merged(commit) => {
             let merge = verifying(&turn, merge, &commit).await?;
-            let checks = {
-                let mut tx = platform.store.read().await?;
-                receipts::of_task(&mut tx, &task).await?
-            };
+            let checks = receipts::of_task(platform, &task, &commit).await?;
             let run = Run {
                 spec: turn.spec,
                 attempt: turn.attempt,
