@@ -125,6 +125,7 @@ impl Mirror {
                 .map_err(io)?;
             config.write_all(SETTINGS.as_bytes()).map_err(io)?;
             config.sync_all().map_err(io)?;
+            crash::pass(CrashPoint::FileReplaced, Side::Before);
             match std::fs::rename(fresh.path(), &dir) {
                 // It has a new name, so there is nothing to clean up under the old one.
                 Ok(()) => drop(fresh.keep()),
@@ -132,6 +133,7 @@ impl Mirror {
                 Err(_) if dir.join("HEAD").is_file() => {}
                 Err(e) => return Err(io(e)),
             }
+            crash::pass(CrashPoint::FileReplaced, Side::After);
         }
         let mirror = Self {
             git: git.clone(),

@@ -250,6 +250,8 @@ fn conclude(listing: &Listing, chosen: Vec<usize>, contents: Vec<Vec<u8>>) -> Su
         survey.build.extend(finding.build);
         survey.test.extend(finding.test);
     }
+    // A command at the root speaks for all below it.
+    survey.test.sort_by_key(|hint| hint.directory != ".");
     survey.notes.extend(view.notes());
     match survey.test.len() {
         0 => survey.notes.push(

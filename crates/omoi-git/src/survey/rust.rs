@@ -30,10 +30,11 @@ fn version(view: &View<'_>, dir: &str, manifest: &str) -> Option<VersionHint> {
             &pinned,
         )
     };
+    // The manifest names the oldest compiler that will do, not the one to use.
     let from_manifest = || {
         let value = setting(manifest, "package", "rust-version")
             .or_else(|| setting(manifest, "workspace.package", "rust-version"))?;
-        hint(value, &join(dir, "Cargo.toml"))
+        hint(&format!(">={value}"), &join(dir, "Cargo.toml"))
     };
     from_pin()
         .or_else(|| version_file(view, dir, "rust-toolchain"))

@@ -23,7 +23,8 @@ impl<'a> View<'a> {
             by_name: HashMap::new(),
             binary: 0,
         };
-        for (n, file) in listing.files.iter().enumerate().filter(|(_, f)| !f.aside) {
+        let own = |f: &FileInfo| !f.aside && !f.is_test();
+        for (n, file) in listing.files.iter().enumerate().filter(|(_, f)| own(f)) {
             view.by_name.entry(file.name()).or_default().push(n);
         }
         for (n, content) in chosen.into_iter().zip(contents) {

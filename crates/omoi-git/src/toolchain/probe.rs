@@ -110,8 +110,9 @@ async fn python(found: &mut HostToolchain, host: &Host, version: Option<&str>) {
 }
 
 async fn rust(found: &mut HostToolchain, host: &Host, version: Option<&str>) {
-    let pinned = version.filter(|v| installed_toolchain(host, v));
-    if let (Some(version), None) = (version, pinned) {
+    let asked = version.filter(|v| !v.starts_with('>'));
+    let pinned = asked.filter(|v| installed_toolchain(host, v));
+    if let (Some(version), None) = (asked, pinned) {
         found.notes.push(format!(
             "Rust {version} is asked for; the default toolchain is used."
         ));

@@ -53,7 +53,8 @@ async fn finds_the_narrowest_roots_and_never_the_home() {
     write(
         &repo,
         &[
-            ("Cargo.toml", "[package]\nrust-version = \"1.90.0\"\n"),
+            ("Cargo.toml", "[package]\n"),
+            ("rust-toolchain", "1.90.0\n"),
             ("a.rs", "x"),
             ("pyproject.toml", "[project]\n"),
             ("a.py", "x"),
