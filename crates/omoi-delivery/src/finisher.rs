@@ -69,7 +69,7 @@ impl Finisher {
                 Standing::Open => {}
                 Standing::Ready => self.prove(spec).await?,
                 Standing::Failed(reason) => {
-                    end(&self.platform, &spec, SpecStatus::Failed, reason).await?
+                    end(&self.platform, &spec, SpecStatus::Failed, reason).await?;
                 }
                 Standing::Blocked(reason) => {
                     end(&self.platform, &spec, SpecStatus::Blocked, reason).await?;

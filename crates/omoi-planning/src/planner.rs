@@ -1,5 +1,6 @@
 //! Drives the phases of specs: start, judge, repair, pass or fail, until sync has written the plan.
 
+mod decide;
 mod step;
 
 use std::path::PathBuf;

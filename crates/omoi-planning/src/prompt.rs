@@ -103,9 +103,10 @@ async fn prompt(
         Phase::Explore => Some(serde_json::to_string_pretty(&spec.survey.0)?),
         _ => None,
     };
-    let present = match items.is_empty() {
-        true => None,
-        false => Some(serde_json::to_string_pretty(&items)?),
+    let present = if items.is_empty() {
+        None
+    } else {
+        Some(serde_json::to_string_pretty(&items)?)
     };
     let values = context! {
         phase => phase.as_str(),

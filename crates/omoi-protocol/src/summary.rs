@@ -65,7 +65,7 @@ pub struct CriterionCounts {
     pub self_tested: u32,
 }
 
-/// The last line of `omoi run --json` and `omoi demo --json`.
+/// The last line of `omoi run --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
     /// Always `summary`.
