@@ -1,0 +1,148 @@
+//! One turn's question to the model, asked again when the answer was cut or made no sense.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use omoi_domain::retry::ErrorClass;
+use omoi_domain::time::Timestamp;
+use omoi_llm::client::Client;
+use omoi_llm::pace::Pace;
+use omoi_llm::upstream::{UpstreamError, collect};
+use omoi_llm::wire::answer::Answer;
+use omoi_llm::wire::anthropic::MessagesRequest;
+use omoi_runtime::clock::Clocked;
+use omoi_runtime::rng::Rng;
+use omoi_runtime::telemetry::chain;
+
+/// Times a turn is asked again after an answer that began and did not end well.
+const AGAIN_MAX: u32 = 3;
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// The gateway does not know this attempt any more.
+    Superseded,
+    /// Nothing this attempt can do about it.
+    Final {
+        /// Its class.
+        class: ErrorClass,
+        /// For people.
+        message: String,
+    },
+}
+
+/// What is to be done about one failure.
+enum Next {
+    /// Ask again, as often as it takes: the gateway is away for a moment.
+    Wait,
+    /// Ask again a few times.
+    Again(ErrorClass),
+    Give(NoAnswer),
+}
+
+/// The worker's clock and dice, as the model client wants them.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerPace {
+    pub(crate) clock: Clocked,
+    pub(crate) rng: Rng,
+}
+
+impl Pace for WorkerPace {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+        self.clock.sleep(pause)
+    }
+
+    fn jitter(&self) -> f64 {
+        self.rng.unit()
+    }
+}
+
+/// Asks for the answer to `request`. The caller's wall limit ends the waiting.
+pub(crate) async fn ask(
+    client: &Client,
+    pace: &Arc<WorkerPace>,
+    request: &MessagesRequest,
+) -> Result<Answer, NoAnswer> {
+    let mut again = 0;
+    let mut pause = PAUSE_MIN;
+    loop {
+        let next = match client.messages_stream(request).await {
+            Ok(events) => match collect(events, |_| {}).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => (after_cut(&error), error),
+            },
+            Err(error) => (after_head(&error), error),
+        };
+        match next {
+            (Next::Give(no_answer), _) => return Err(no_answer),
+            (Next::Again(class), error) if again == AGAIN_MAX => {
+                let message = chain(&error);
+                return Err(NoAnswer::Final { class, message });
+            }
+            (Next::Again(_), error) => {
+                again += 1;
+                tracing::info!(again, error = %chain(&error), "Asking for the turn again");
+            }
+            (Next::Wait, error) => {
+                tracing::info!(error = %chain(&error), "Waiting for the gateway");
+            }
+        }
+        pace.sleep(pause.mul_f64(0.75 + pace.jitter() / 2.0)).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// The gateway said no. It has tried everything that can be tried, so its word is final.
+fn after_head(error: &UpstreamError) -> Next {
+    let UpstreamError::Status { status, .. } = error else {
+        return match error {
+            UpstreamError::Connect(_) => Next::Wait,
+            other => after_cut(other),
+        };
+    };
+    let class = match status {
+        401 | 409 => return Next::Give(NoAnswer::Superseded),
+        402 => ErrorClass::QuotaExceeded,
+        429 => ErrorClass::RateLimited,
+        500.. => ErrorClass::Upstream5xx,
+        _ => ErrorClass::AgentError,
+    };
+    Next::Give(NoAnswer::Final {
+        class,
+        message: chain(error),
+    })
+}
+
+/// The answer began and did not end well.
+fn after_cut(error: &UpstreamError) -> Next {
+    let final_as = |class| {
+        Next::Give(NoAnswer::Final {
+            class,
+            message: chain(error),
+        })
+    };
+    match error {
+        UpstreamError::Status { status: 402, .. } => final_as(ErrorClass::QuotaExceeded),
+        UpstreamError::Status { status: 429, .. } => Next::Again(ErrorClass::RateLimited),
+        UpstreamError::Status { status: 500.., .. }
+        | UpstreamError::Connect(_)
+        | UpstreamError::Broken(_)
+        | UpstreamError::Cut
+        | UpstreamError::Silent { .. } => Next::Again(ErrorClass::Upstream5xx),
+        UpstreamError::Malformed(_) => Next::Again(ErrorClass::AgentError),
+        UpstreamError::TooLong { .. } => final_as(ErrorClass::Upstream5xx),
+        UpstreamError::Status { .. }
+        | UpstreamError::TooLarge { .. }
+        | UpstreamError::NotAStream { .. }
+        | UpstreamError::Convert(_)
+        | UpstreamError::BadKey
+        | UpstreamError::Unsendable(_) => final_as(ErrorClass::AgentError),
+    }
+}

@@ -1,0 +1,212 @@
+//! The worker's side of its conversation with the platform.
+
+use std::path::Path;
+use std::time::Duration;
+
+use omoi_domain::time::Timestamp;
+use omoi_protocol::error::ErrorBody;
+use omoi_protocol::worker::AttemptContext;
+use omoi_runtime::clock::Clocked;
+use omoi_runtime::rng::Rng;
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, Method, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// A turn may carry a large snapshot that the platform checks before it answers.
+const REQUEST_MAX: Duration = Duration::from_mins(3);
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Why the platform did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// The attempt is over for the platform.
+    #[error("this attempt was superseded")]
+    Superseded,
+    /// The request breaks a rule.
+    #[error("{message}")]
+    Refused {
+        /// The answer's status.
+        status: u16,
+        /// The platform's reason.
+        message: String,
+    },
+    /// It did not answer in time, or answered that it cannot just now.
+    #[error("the platform could not be reached before the time was up")]
+    Unreachable(#[source] Trouble),
+    /// Its answer makes no sense.
+    #[error("the platform's answer cannot be read")]
+    Unreadable(#[source] serde_json::Error),
+}
+
+/// What stood in the way of one try.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// The connection.
+    #[error("the connection failed")]
+    Connection(#[source] reqwest::Error),
+    /// The platform itself.
+    #[error("it answered with status {0}")]
+    Status(u16),
+}
+
+/// One attempt's line to the platform; clones share the connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Platform {
+    http: Client,
+    base: String,
+    token: SecretString,
+    clock: Clocked,
+    rng: Rng,
+    deadline: Timestamp,
+}
+
+enum Once {
+    Done(Vec<u8>),
+    Final(CallError),
+    Again(Trouble, Option<Duration>),
+}
+
+impl Platform {
+    /// A line for `context` on which calls are tried again until `deadline`.
+    pub(crate) fn new(
+        context: &AttemptContext,
+        clock: &Clocked,
+        rng: &Rng,
+        deadline: Timestamp,
+    ) -> Result<Self, reqwest::Error> {
+        let http = Client::builder()
+            .unix_socket(Path::new(&context.socket))
+            .connect_timeout(CONNECT_MAX)
+            .build()?;
+        Ok(Self {
+            http,
+            // The host is never looked up.
+            base: format!("http://platform/api/v1/sandboxes/{}", context.sandbox_id),
+            token: context.token.clone().into(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+            deadline,
+        })
+    }
+
+    /// The same line with another deadline.
+    pub(crate) fn until(&self, deadline: Timestamp) -> Self {
+        Self {
+            deadline,
+            ..self.clone()
+        }
+    }
+
+    /// Posts `body` and reads the answer.
+    pub(crate) async fn post<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<A, CallError> {
+        let answer = self.tell(path, body).await?;
+        serde_json::from_slice(&answer).map_err(CallError::Unreadable)
+    }
+
+    /// Posts `body`; what the answer says beside its status does not matter.
+    pub(crate) async fn tell(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Vec<u8>, CallError> {
+        let bytes = serde_json::to_vec(body).map_err(CallError::Unreadable)?;
+        self.call(Method::POST, path, Some(bytes)).await
+    }
+
+    /// Gets what is at `path`.
+    pub(crate) async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, CallError> {
+        let answer = self.call(Method::GET, path, None).await?;
+        serde_json::from_slice(&answer).map_err(CallError::Unreadable)
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, CallError> {
+        let mut pause = PAUSE_MIN;
+        loop {
+            let (trouble, after) = match self.once(&method, path, body.clone()).await {
+                Once::Done(answer) => return Ok(answer),
+                Once::Final(error) => return Err(error),
+                Once::Again(trouble, after) => (trouble, after),
+            };
+            // Workers that lost one platform together do not come back to it together.
+            let wait = after.unwrap_or_else(|| pause.mul_f64(0.75 + self.rng.unit() / 2.0));
+            if self.clock.now() + wait >= self.deadline {
+                return Err(CallError::Unreachable(trouble));
+            }
+            tracing::debug!(path, error = %trouble, "Trying again");
+            self.clock.sleep(wait).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn once(&self, method: &Method, path: &str, body: Option<Vec<u8>>) -> Once {
+        let mut request = self
+            .http
+            .request(method.clone(), format!("{}{path}", self.base))
+            .bearer_auth(self.token.expose_secret())
+            .timeout(REQUEST_MAX);
+        if let Some(body) = body {
+            request = request
+                .header("content-type", "application/json")
+                .body(body);
+        }
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return Once::Again(Trouble::Connection(error), None),
+        };
+        let status = response.status();
+        let after = response.headers().get(RETRY_AFTER);
+        let after = after.and_then(|v| v.to_str().ok()?.parse().ok());
+        let answer = match response.bytes().await {
+            Ok(answer) => answer.to_vec(),
+            Err(error) => return Once::Again(Trouble::Connection(error), None),
+        };
+        if status.is_success() {
+            return Once::Done(answer);
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+            return Once::Again(
+                Trouble::Status(status.as_u16()),
+                after.map(Duration::from_secs),
+            );
+        }
+        Once::Final(refusal(status, &answer))
+    }
+}
+
+fn refusal(status: StatusCode, answer: &[u8]) -> CallError {
+    let said = serde_json::from_slice::<ErrorBody>(answer).ok();
+    let superseded = match status {
+        StatusCode::UNAUTHORIZED => true,
+        StatusCode::CONFLICT => said
+            .as_ref()
+            .is_none_or(|body| body.error == "superseded_attempt"),
+        _ => false,
+    };
+    if superseded {
+        return CallError::Superseded;
+    }
+    let message = said.map_or_else(
+        || format!("the platform answered with status {status}"),
+        |body| match body.hint {
+            Some(hint) => format!("{} ({hint})", body.message),
+            None => body.message,
+        },
+    );
+    CallError::Refused {
+        status: status.as_u16(),
+        message,
+    }
+}

@@ -1,0 +1,199 @@
+//! The one place that starts programs: the agent's commands, each in a process group of its own that
+//! ends with it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use omoi_runtime::clock::Clock;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe::Receiver;
+
+/// How long output is awaited after the command itself has ended.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// A command to run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Command<'a> {
+    /// For `sh -c`.
+    pub(crate) line: &'a str,
+    /// Where it runs.
+    pub(crate) folder: &'a Path,
+    /// How long it may take.
+    pub(crate) timeout: Duration,
+    /// Bytes of output kept, half from its head, half from its tail.
+    pub(crate) output_bytes_max: usize,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// With this code.
+    Exited(i32),
+    /// By this signal.
+    Signalled(i32),
+    /// It took too long and was killed.
+    TimedOut,
+}
+
+/// What a command did.
+#[derive(Clone, Debug)]
+pub(crate) struct Ran {
+    /// How it ended.
+    pub(crate) how: How,
+    /// Both of its streams as they came, ending with a line end unless empty.
+    pub(crate) output: String,
+}
+
+/// Why a command gave no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShellError {
+    /// It could not be started or followed.
+    #[error("could not run the command: {0}")]
+    Io(#[from] io::Error),
+    /// It took too long.
+    #[error("{output}[killed after {seconds} s, with everything it started]")]
+    TimedOut {
+        /// The limit.
+        seconds: u64,
+        /// What it had said.
+        output: String,
+    },
+}
+
+/// Runs `command` to its end. Dropping the future kills it and everything it started.
+#[expect(clippy::disallowed_methods, reason = "this is the process module")]
+pub(crate) async fn run(command: Command<'_>, clock: &dyn Clock) -> Result<Ran, ShellError> {
+    let (from, to) = io::pipe()?;
+    let mut program = tokio::process::Command::new("sh");
+    program
+        .args(["-c", command.line])
+        .current_dir(command.folder)
+        .process_group(0)
+        .kill_on_drop(true)
+        .stdin(Stdio::null())
+        .stdout(to.try_clone()?)
+        .stderr(to);
+    let mut child = program.spawn()?;
+    // Our ends of the pipe close with it, so that reading ends when the last writer is gone.
+    drop(program);
+    let group = Group::of(child.id());
+    let mut output = Kept::new(command.output_bytes_max);
+    let mut from = Receiver::from_owned_fd(OwnedFd::from(from))?;
+    let ended = {
+        let follow = async {
+            let mut open = true;
+            loop {
+                // Both are cancel-safe: bytes not read stay in the pipe, a status is kept.
+                tokio::select! {
+                    status = child.wait() => break status,
+                    more = output.read(&mut from), if open => open = more?,
+                }
+            }
+        };
+        tokio::select! {
+            status = follow => Some(status?),
+            () = clock.sleep(command.timeout) => None,
+        }
+    };
+    // What it left running ends with it; only then is the pipe sure to close.
+    group.kill();
+    let rest = async { while output.read(&mut from).await.unwrap_or(false) {} };
+    tokio::select! {
+        () = rest => {}
+        () = clock.sleep(DRAIN) => {}
+    }
+    let how = match ended {
+        None => How::TimedOut,
+        Some(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => How::Exited(code),
+            (None, signal) => How::Signalled(signal.unwrap_or(0)),
+        },
+    };
+    Ok(Ran {
+        how,
+        output: output.text(),
+    })
+}
+
+/// A process group that does not outlive this value.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(pid: Option<u32>) -> Self {
+        Self(pid.and_then(|pid| Pid::from_raw(pid as i32)))
+    }
+
+    fn kill(&self) {
+        if let Some(pid) = self.0 {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The head and the tail of what came.
+struct Kept {
+    half: usize,
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    left_out: usize,
+}
+
+impl Kept {
+    fn new(bytes_max: usize) -> Self {
+        Self {
+            half: bytes_max / 2,
+            head: Vec::new(),
+            tail: VecDeque::new(),
+            left_out: 0,
+        }
+    }
+
+    /// Reads once; false at the end.
+    async fn read(&mut self, from: &mut Receiver) -> io::Result<bool> {
+        let mut buffer = [0; 16 << 10];
+        let n = from.read(&mut buffer).await?;
+        self.push(&buffer[..n]);
+        Ok(n > 0)
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let room = self.half - self.head.len();
+        let (head, rest) = bytes.split_at(bytes.len().min(room));
+        self.head.extend_from_slice(head);
+        self.tail.extend(rest);
+        let over = self.tail.len().saturating_sub(self.half);
+        self.tail.drain(..over);
+        self.left_out += over;
+    }
+
+    fn text(mut self) -> String {
+        let mut text = if self.left_out == 0 {
+            self.head.extend(self.tail);
+            String::from_utf8_lossy(&self.head).into_owned()
+        } else {
+            let tail = Vec::from(self.tail);
+            format!(
+                "{}\n[… {} bytes left out …]\n{}",
+                String::from_utf8_lossy(&self.head),
+                self.left_out,
+                String::from_utf8_lossy(&tail)
+            )
+        };
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text
+    }
+}

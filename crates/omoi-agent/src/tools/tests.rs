@@ -1,0 +1,449 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::Arc;
+
+use omoi_domain::attempt::Subject;
+use omoi_domain::id::{AttemptId, SandboxId};
+use omoi_domain::time::Timestamp;
+use omoi_llm::wire::anthropic::ToolUseBlock;
+use omoi_protocol::worker::{CommitPlan, WorkerEvent};
+use omoi_runtime::clock::{Clock as _, SystemClock};
+use omoi_runtime::ids::uuid_v7;
+use omoi_runtime::rng::Rng;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::reporter::reporter;
+
+struct Bench {
+    dir: TempDir,
+    toolbox: Toolbox,
+    events: mpsc::Receiver<WorkerEvent>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in [
+            "work/src",
+            "work/.git",
+            "work/.omoi_os",
+            "scratch",
+            "outside",
+        ] {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        let clock: Clocked = Arc::new(SystemClock);
+        let rng = Rng::seeded(1);
+        let context = context(&dir.path().join("work"), uuid_v7(clock.as_ref(), &rng));
+        let (reporter, events) = reporter(&clock, &rng);
+        let toolbox = Toolbox::new(
+            &context,
+            Means {
+                platform: Platform::new(&context, &clock, &rng, Timestamp::default()).unwrap(),
+                reporter,
+                clock,
+                scratch: vec![dir.path().join("scratch"), dir.path().to_path_buf()],
+            },
+        )
+        .unwrap();
+        Self {
+            dir,
+            toolbox,
+            events,
+        }
+    }
+
+    fn put(&self, path: &str, text: impl AsRef<[u8]>) {
+        fs::write(self.dir.path().join("work").join(path), text).unwrap();
+    }
+
+    fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.dir.path().join("work").join(path)).unwrap()
+    }
+
+    async fn call(&self, name: &str, input: Value) -> (String, bool) {
+        let Value::Object(_) = &input else {
+            panic!("not an object")
+        };
+        let outcome = self.toolbox.call(&call(name, input), None).await;
+        (outcome.text, outcome.is_error)
+    }
+
+    fn events(&mut self) -> Vec<WorkerEvent> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+    }
+}
+
+fn call(name: &str, input: Value) -> ToolUseBlock {
+    ToolUseBlock {
+        id: "t1".to_owned(),
+        name: name.to_owned(),
+        input,
+        extra: serde_json::Map::default(),
+    }
+}
+
+fn context(workspace: &Path, id: impl Into<AttemptId>) -> AttemptContext {
+    let attempt_id: AttemptId = id.into();
+    AttemptContext {
+        attempt_id,
+        sandbox_id: SandboxId::from_uuid(attempt_id.as_uuid()),
+        fence: 1,
+        subject: Subject::Task,
+        subject_ref: "TSK-001".to_owned(),
+        round: 0,
+        token: "t".to_owned(),
+        socket: "/nowhere".to_owned(),
+        workspace: workspace.display().to_string(),
+        model: "agent".to_owned(),
+        max_tokens: 100,
+        system: String::new(),
+        prompt: "p".to_owned(),
+        tools: vec![
+            Tool::Read,
+            Tool::Glob,
+            Tool::Grep,
+            Tool::Write,
+            Tool::Edit,
+            Tool::Shell,
+        ],
+        item_schema: None,
+        limits: Limits {
+            turns_max: 5,
+            wall_s: 10,
+            command_s: 5,
+            result_bytes: 2_000,
+            heartbeat_s: 1,
+        },
+        commit: Some(CommitPlan {
+            branch: "task/x".to_owned(),
+            base_sha: "0".repeat(40),
+            subject: "s".to_owned(),
+            trailers: Vec::new(),
+            author_name: "a".to_owned(),
+            author_email: "a@b".to_owned(),
+            protected: vec![".omoi_os".to_owned()],
+        }),
+        resume: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn writes_that_would_leave_are_refused_and_recorded() {
+    let mut bench = Bench::new();
+    let root = bench.dir.path().to_path_buf();
+    let work = root.join("work");
+    symlink(root.join("outside"), work.join("out")).unwrap();
+    symlink(root.join("outside/new.txt"), work.join("dangling")).unwrap();
+    symlink("loop", work.join("loop")).unwrap();
+    symlink("src", work.join("alias")).unwrap();
+    symlink(root.join("scratch"), work.join("to_scratch")).unwrap();
+    let abs = |path: &str| root.join(path).display().to_string();
+    let outside = "is outside the workspace";
+    // The path, and what is wrong with it.
+    let cases = [
+        ("a.txt".to_owned(), None),
+        ("src/../b.txt".to_owned(), None),
+        ("alias/c.txt".to_owned(), None),
+        ("new/deep/d.txt".to_owned(), None),
+        (abs("work/e.txt"), None),
+        (abs("scratch/f.txt"), None),
+        ("../g.txt".to_owned(), Some(outside)),
+        ("src/../../outside/g.txt".to_owned(), Some(outside)),
+        ("out/g.txt".to_owned(), Some(outside)),
+        ("out/../g.txt".to_owned(), Some(outside)),
+        ("to_scratch/g.txt".to_owned(), Some(outside)),
+        (abs("outside/g.txt"), Some(outside)),
+        (abs("g.txt"), Some(outside)),
+        ("/g.txt".to_owned(), Some(outside)),
+        (abs("scratch/../outside/g.txt"), Some(outside)),
+        ("dangling".to_owned(), Some("ends nowhere")),
+        ("loop/x".to_owned(), Some("ends nowhere")),
+        (
+            ".omoi_os/spec.md".to_owned(),
+            Some("belongs to the platform"),
+        ),
+        (".git/hooks/x".to_owned(), Some("git's own data")),
+        ("alias/../.git/config".to_owned(), Some("git's own data")),
+        (String::new(), Some("path is empty")),
+        ("src".to_owned(), Some("not a regular file")),
+    ];
+    for (path, wrong) in &cases {
+        let (text, is_error) = bench
+            .call("write", json!({"path": path, "content": "x\n"}))
+            .await;
+        assert_eq!(is_error, wrong.is_some(), "{path}: {text}");
+        assert!(text.contains(wrong.unwrap_or("wrote")), "{path}: {text}");
+    }
+    let want: Vec<_> = cases
+        .iter()
+        .filter(|(_, wrong)| *wrong == Some(outside))
+        .map(|(path, _)| path.clone())
+        .collect();
+    assert_eq!(bench.toolbox.refused_paths(), want);
+    assert_eq!(fs::read_dir(root.join("outside")).unwrap().count(), 0);
+    assert!(!root.join("g.txt").exists());
+    let violations = bench.events();
+    let violations = violations
+        .iter()
+        .filter(|e| e.event_type == "agent.policy_violation");
+    assert_eq!(
+        violations.count(),
+        want.len() + 3,
+        "protected ones are told too"
+    );
+
+    let (text, is_error) = bench.call("read", json!({"path": "out/../x"})).await;
+    assert!(is_error && text.contains(outside), "{text}");
+    let read_outside = bench.toolbox.refused_paths();
+    assert_eq!(read_outside, want, "reading is refused, not recorded");
+}
+
+#[tokio::test]
+async fn a_resumed_worker_recalls_refused_writes() {
+    let bench = Bench::new();
+    let mut context = context(
+        &bench.dir.path().join("work"),
+        uuid_v7(&SystemClock, &Rng::seeded(2)),
+    );
+    context.resume = vec![omoi_protocol::worker::TurnRecord {
+        n: 0,
+        request_digest: String::new(),
+        response: json!([{"type": "tool_use", "id": "t", "name": "edit", "input": {"path": "../x"}}]),
+        tool_results: json!([{"type": "tool_result", "tool_use_id": "t", "is_error": true, "content": "no"}]),
+    }];
+    bench.toolbox.recall(&context).unwrap();
+    assert_eq!(bench.toolbox.refused_paths(), ["../x"]);
+}
+
+#[tokio::test]
+async fn reading_is_numbered_bounded_and_only_of_text() {
+    let bench = Bench::new();
+    bench.put("a.txt", "one\ntwo\nthree\n");
+    bench.put("empty", "");
+    bench.put("bin", b"ab\0c");
+    let long = (1..=900).map(|n| format!("line {n}\n")).collect::<String>();
+    bench.put("long.txt", &long);
+    bench.put("wide.txt", "x".repeat(100_000));
+    fs::File::create(bench.dir.path().join("work/huge"))
+        .unwrap()
+        .set_len(200 << 20)
+        .unwrap();
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        bench.dir.path().join("work/pipe"),
+        rustix::fs::Mode::RWXU,
+    )
+    .unwrap();
+    let cases = [
+        (
+            json!({"path": "a.txt"}),
+            false,
+            "     1\tone\n     2\ttwo\n     3\tthree\n",
+        ),
+        (
+            json!({"path": "a.txt", "offset": 2, "limit": 1}),
+            false,
+            "     2\ttwo\n[lines 2 to 2 of 3; go on with offset 3]",
+        ),
+        (json!({"path": "a.txt", "offset": 9}), true, "has 3 lines"),
+        (json!({"path": "empty"}), false, "is empty"),
+        (json!({"path": "bin"}), true, "is binary (4 bytes)"),
+        (json!({"path": "huge"}), true, "more than"),
+        (json!({"path": "pipe"}), true, "not a regular file"),
+        (json!({"path": "src"}), true, "not a regular file"),
+        (json!({"path": "none"}), true, "could not read `none`"),
+        (json!({"path": "long.txt"}), false, "go on with offset"),
+        (json!({"path": "wide.txt"}), false, "xxx"),
+        (json!({}), true, "missing field `path`; expected {"),
+        (json!({"path": 3}), true, "bad input for `read`"),
+        (
+            json!({"path": "a.txt", "line": 3}),
+            true,
+            "unknown field `line`",
+        ),
+    ];
+    for (input, fails, says) in cases {
+        let (text, is_error) = bench.call("read", input.clone()).await;
+        assert_eq!(is_error, fails, "{input}: {text}");
+        assert!(text.contains(says), "{input}: {text}");
+        assert!(text.len() <= 2_000, "{input}: {} bytes", text.len());
+    }
+    let (text, is_error) = bench.call("submit_done", json!({})).await;
+    assert!(
+        is_error && text.contains("no tool `submit_done`; the tools are read, glob"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn edits_must_be_unique_and_are_reported() {
+    let mut bench = Bench::new();
+    bench.put("a.py", "x = 1\ny = 1\n");
+    let cases = [
+        (
+            json!({"path": "a.py", "old": "z", "new": "q"}),
+            Some("does not occur"),
+        ),
+        (
+            json!({"path": "a.py", "old": "1", "new": "2"}),
+            Some("occurs 2 times"),
+        ),
+        (
+            json!({"path": "a.py", "old": "", "new": "2"}),
+            Some("is empty"),
+        ),
+        (
+            json!({"path": "a.py", "old": "x", "new": "x"}),
+            Some("nothing would change"),
+        ),
+        (
+            json!({"path": "a.py", "old": "x = 1", "new": "x = 3"}),
+            None,
+        ),
+        (
+            json!({"path": "a.py", "old": " = ", "new": "=", "replace_all": true}),
+            None,
+        ),
+    ];
+    for (input, wrong) in cases {
+        let (text, is_error) = bench.call("edit", input.clone()).await;
+        assert_eq!(is_error, wrong.is_some(), "{input}: {text}");
+        assert!(
+            text.contains(wrong.unwrap_or("edited `a.py`")),
+            "{input}: {text}"
+        );
+    }
+    assert_eq!(bench.text("a.py"), "x=3\ny=1\n");
+    let events = bench.events();
+    let edited: Vec<_> = events
+        .iter()
+        .filter(|e| e.event_type == "agent.file_edited")
+        .collect();
+    assert_eq!(edited.len(), 2);
+    assert_eq!(edited[0].summary.as_deref(), Some("editing a.py"));
+    assert_eq!(edited[0].event_data["lines_added"], 1);
+    let preview = edited[0].event_data["diff_preview"].as_str().unwrap();
+    assert!(preview.contains("-x = 1\n+x = 3"), "{preview}");
+}
+
+#[tokio::test]
+async fn searches_skip_what_is_not_source() {
+    let bench = Bench::new();
+    bench.put("src/a.py", "needle here\nnothing\n");
+    bench.put("src/b.txt", "Needle there\n");
+    bench.put("bin", b"needle\0");
+    bench.put(".gitignore", "*.log\n");
+    bench.put("x.log", "needle\n");
+    bench.put(".git/needle.py", "needle\n");
+    symlink(
+        bench.dir.path().join("outside"),
+        bench.dir.path().join("work/out"),
+    )
+    .unwrap();
+    fs::write(bench.dir.path().join("outside/c.py"), "needle\n").unwrap();
+    let cases = [
+        (
+            "grep",
+            json!({"pattern": "needle"}),
+            "src/a.py:1: needle here\n",
+        ),
+        (
+            "grep",
+            json!({"pattern": "(?i)needle", "glob": "*.txt"}),
+            "src/b.txt:1: Needle there\n",
+        ),
+        (
+            "grep",
+            json!({"pattern": "needle", "path": "src/a.py"}),
+            "src/a.py:1: needle here\n",
+        ),
+        ("grep", json!({"pattern": "zzz"}), "no line matches\n"),
+        ("glob", json!({"pattern": "**/*.py"}), "src/a.py"),
+        (
+            "glob",
+            json!({"pattern": "*.txt", "path": "src"}),
+            "src/b.txt",
+        ),
+        ("glob", json!({"pattern": "*.py"}), "no file matches"),
+    ];
+    for (tool, input, want) in cases {
+        let (text, is_error) = bench.call(tool, input.clone()).await;
+        assert!(!is_error, "{input}: {text}");
+        assert_eq!(text, want, "{input}");
+    }
+    for (tool, input) in [
+        ("grep", json!({"pattern": "("})),
+        ("grep", json!({"pattern": "x", "path": "none"})),
+        ("grep", json!({"pattern": "x", "path": "out"})),
+        ("glob", json!({"pattern": "[", })),
+    ] {
+        let (text, is_error) = bench.call(tool, input.clone()).await;
+        assert!(is_error, "{input}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn commands_end_with_everything_they_started() {
+    let bench = Bench::new();
+    let cases = [
+        ("echo out; echo err >&2", "out\nerr\n[exit code 0]"),
+        ("exit 3", "[exit code 3]"),
+        ("cat", "[exit code 0]"),
+        ("kill -9 $$", "[ended by signal 9]"),
+        ("pwd | grep -c work", "1\n[exit code 0]"),
+    ];
+    for (command, want) in cases {
+        let (text, is_error) = bench.call("shell", json!({"command": command})).await;
+        assert!(!is_error, "{command}: {text}");
+        assert_eq!(text, want, "{command}");
+    }
+    let (text, _) = bench
+        .call("shell", json!({"command": "seq 1 100000"}))
+        .await;
+    assert!(
+        text.starts_with("1\n2\n") && text.ends_with("100000\n[exit code 0]"),
+        "{text}"
+    );
+    assert!(text.contains("bytes left out") && text.len() <= 2_000);
+
+    // A background process neither holds up the result nor survives it.
+    let clock = SystemClock;
+    let began = clock.now();
+    let (text, _) = bench
+        .call(
+            "shell",
+            json!({"command": "sleep 60 & echo $! ; echo done"}),
+        )
+        .await;
+    assert!(text.ends_with("done\n[exit code 0]"), "{text}");
+    assert!(clock.now().since(began) < Duration::from_secs(5));
+    let pid = text.lines().next().unwrap().to_owned();
+    assert!(is_gone(&pid).await, "process {pid} lives on");
+
+    let (text, is_error) = bench
+        .call(
+            "shell",
+            json!({"command": "echo $$; sleep 60; echo never", "timeout_s": 1}),
+        )
+        .await;
+    assert!(is_error && text.contains("killed after 1 s"), "{text}");
+    assert!(is_gone(text.lines().next().unwrap()).await);
+}
+
+/// Whether a process ends within a moment; a zombie waiting for its reaper counts as ended.
+async fn is_gone(pid: &str) -> bool {
+    for _ in 0..100 {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        if stat.is_empty() || stat.contains(") Z ") {
+            return true;
+        }
+        SystemClock.sleep(Duration::from_millis(20)).await;
+    }
+    false
+}

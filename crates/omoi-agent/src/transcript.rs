@@ -1,0 +1,182 @@
+//! The conversation so far, from the context and the turns taken since.
+
+use omoi_domain::attempt::Subject;
+use omoi_llm::wire::anthropic::{Content, ContentBlock, Message, MessagesRequest, ToolUseBlock};
+use omoi_protocol::worker::{AttemptContext, COMPLETION_SIGNAL, Tool, TurnRecord};
+use sha2::{Digest as _, Sha256};
+
+use crate::tools;
+
+/// Answers without a tool call that are borne in a row.
+pub(crate) const NUDGES_MAX: u32 = 3;
+
+/// A recorded turn cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("turn {n} of the transcript cannot be read")]
+pub(crate) struct BadTurn {
+    n: u32,
+    #[source]
+    source: serde_json::Error,
+}
+
+/// The conversation.
+#[derive(Clone, Debug)]
+pub(crate) struct Transcript {
+    messages: Vec<Message>,
+    /// The number of the next turn.
+    pub(crate) n: u32,
+    /// How many answers in a row came without a tool call.
+    pub(crate) nudges: u32,
+}
+
+/// One answer of the model, as it is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Said(pub(crate) Vec<ContentBlock>);
+
+impl Transcript {
+    /// The first user message and every turn recorded.
+    pub(crate) fn new(context: &AttemptContext) -> Result<Self, BadTurn> {
+        let mut transcript = Self {
+            messages: vec![Message::user(context.prompt.as_str())],
+            n: 0,
+            nudges: 0,
+        };
+        for turn in &context.resume {
+            let (said, results) = read(turn)?;
+            transcript.push(said, results);
+        }
+        Ok(transcript)
+    }
+
+    /// Adds a turn that is committed.
+    pub(crate) fn push(&mut self, said: Said, results: Vec<ContentBlock>) {
+        let called = !said.calls().is_empty();
+        self.nudges = if called { 0 } else { self.nudges + 1 };
+        self.messages.push(Message::assistant(said.0));
+        if !results.is_empty() {
+            self.messages.push(Message::user(results));
+        }
+        self.n += 1;
+    }
+
+    /// The request of the next turn and the digest of its bytes.
+    pub(crate) fn request(
+        &self,
+        context: &AttemptContext,
+    ) -> Result<(MessagesRequest, String), serde_json::Error> {
+        let mut request =
+            MessagesRequest::new(&context.model, context.max_tokens, self.messages.clone());
+        request.stream = true;
+        if !context.system.is_empty() {
+            request.system = Some(Content::Text(context.system.clone()));
+        }
+        request.tools = tools::offered(context);
+        let bytes = serde_json::to_vec(&request)?;
+        let digest = hex::encode(Sha256::digest(&bytes));
+        Ok((request, digest))
+    }
+}
+
+/// A recorded turn as blocks.
+pub(crate) fn read(turn: &TurnRecord) -> Result<(Said, Vec<ContentBlock>), BadTurn> {
+    let blocks = |value: &serde_json::Value| {
+        serde_json::from_value::<Vec<ContentBlock>>(value.clone())
+            .map_err(|source| BadTurn { n: turn.n, source })
+    };
+    Ok((Said(blocks(&turn.response)?), blocks(&turn.tool_results)?))
+}
+
+/// How the attempt had ended already, when the worker was lost between its last turn and its report.
+pub(crate) fn ended(context: &AttemptContext) -> Result<Option<Said>, BadTurn> {
+    let Some(last) = context.resume.last() else {
+        return Ok(None);
+    };
+    let (said, results) = read(last)?;
+    let done = match context.subject {
+        Subject::SpecPhase => said.calls().iter().any(|call| {
+            call.name == Tool::SubmitDone.as_str()
+                && results.iter().any(|block| match block {
+                    ContentBlock::ToolResult(result) => {
+                        result.tool_use_id == call.id && result.is_error != Some(true)
+                    }
+                    _ => false,
+                })
+        }),
+        _ => results.is_empty(),
+    };
+    Ok(done.then_some(said))
+}
+
+impl Said {
+    /// The blocks of an answer in a shape that can be sent back: never empty, no empty words.
+    pub(crate) fn new(blocks: Vec<ContentBlock>) -> Self {
+        let mut kept: Vec<_> = blocks
+            .into_iter()
+            .filter(|b| b.as_text().is_none_or(|text| !text.trim().is_empty()))
+            .collect();
+        let says = |b: &ContentBlock| matches!(b, ContentBlock::Text(_) | ContentBlock::ToolUse(_));
+        if !kept.iter().any(says) {
+            kept.push(ContentBlock::text("(no answer)"));
+        }
+        Self(kept)
+    }
+
+    /// The tool calls, in order.
+    pub(crate) fn calls(&self) -> Vec<&ToolUseBlock> {
+        let calls = self.0.iter().filter_map(|block| match block {
+            ContentBlock::ToolUse(call) => Some(call),
+            _ => None,
+        });
+        calls.collect()
+    }
+
+    /// Whether the last non-empty line is the completion signal and nothing else.
+    pub(crate) fn is_signal(&self) -> bool {
+        let last = self.0.iter().rev().find_map(ContentBlock::as_text);
+        let line = last.and_then(|text| text.trim_end().lines().next_back().map(str::trim));
+        line == Some(COMPLETION_SIGNAL)
+    }
+
+    /// The words, without the completion signal.
+    pub(crate) fn summary(&self) -> Option<String> {
+        let text = Content::Blocks(self.0.clone()).text();
+        let text = text.trim_end();
+        let text = match text.strip_suffix(COMPLETION_SIGNAL) {
+            Some(before) if self.is_signal() => before,
+            _ => text,
+        };
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signal_stands_alone_on_the_last_line() {
+        let cases = [
+            ("Did it.\n\nTASK_COMPLETE\n\n", true, Some("Did it.")),
+            ("TASK_COMPLETE", true, None),
+            ("  TASK_COMPLETE  ", true, None),
+            (
+                "I will say TASK_COMPLETE",
+                false,
+                Some("I will say TASK_COMPLETE"),
+            ),
+            (
+                "TASK_COMPLETE\nnot yet",
+                false,
+                Some("TASK_COMPLETE\nnot yet"),
+            ),
+            ("`TASK_COMPLETE`", false, Some("`TASK_COMPLETE`")),
+            ("", false, Some("(no answer)")),
+        ];
+        for (text, signal, summary) in cases {
+            let said = Said::new(vec![ContentBlock::text(text)]);
+            assert_eq!(said.is_signal(), signal, "{text}");
+            assert_eq!(said.summary().as_deref(), summary, "{text}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The work tree on its way out: snapshots after turns, one commit at the end.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use omoi_git::mirror::{CommitMeta, Identity};
+use omoi_git::object::{BadObjectId, ObjectId};
+use omoi_git::process::Git;
+use omoi_git::trailers::Trailer;
+use omoi_git::work::{Snapshot, WorkDir, WorkError};
+use omoi_protocol::worker::{AttemptContext, Bundle, CommitPlan};
+use omoi_runtime::clock::Clocked;
+
+/// Why work could not be saved.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SaveError {
+    /// The plan names something that is no commit.
+    #[error("the commit plan is broken")]
+    Plan(#[from] BadObjectId),
+    /// Git refused.
+    #[error("the work could not be saved")]
+    Git(#[from] WorkError),
+}
+
+/// The work tree of an attempt that may change it.
+pub(crate) struct Work {
+    dir: WorkDir,
+    base: ObjectId,
+    plan: CommitPlan,
+    clock: Clocked,
+    saved: Saved,
+}
+
+/// What the platform has of the work tree.
+enum Saved {
+    /// Nothing: it is as it was handed out.
+    Nothing,
+    /// Something that an earlier attempt handed in.
+    Unknown,
+    /// This tree on top of this commit.
+    State(ObjectId, Option<ObjectId>),
+}
+
+/// What leaves at the end.
+pub(crate) struct Finished {
+    /// The commits; none when nothing changed.
+    pub(crate) bundle: Option<Bundle>,
+    /// Protected paths that had been changed and are as before again.
+    pub(crate) put_back: Vec<String>,
+}
+
+impl Work {
+    /// The workspace of `context`, when its work is to be committed.
+    pub(crate) fn new(
+        git: &Git,
+        context: &AttemptContext,
+        clock: &Clocked,
+    ) -> Result<Option<Self>, SaveError> {
+        let Some(plan) = context.commit.clone() else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            dir: WorkDir::new(git, Path::new(&context.workspace)),
+            base: ObjectId::parse(&plan.base_sha)?,
+            plan,
+            clock: clock.clone(),
+            saved: if context.resume.is_empty() {
+                Saved::Nothing
+            } else {
+                Saved::Unknown
+            },
+        }))
+    }
+
+    /// A snapshot, when the work tree is not what the platform has of it.
+    pub(crate) async fn snapshot(&mut self) -> Result<Option<Bundle>, SaveError> {
+        let now = self.clock.now();
+        let snapshot = match (&self.saved, self.dir.snapshot(&self.base, now).await?) {
+            (_, Some(snapshot)) => snapshot,
+            (Saved::Nothing, None) => return Ok(None),
+            // The work was undone; the platform must not go on from what was there before.
+            (_, None) => self.dir.snapshot_always(&self.base, now).await?,
+        };
+        let head = self.dir.head().await?;
+        let Snapshot {
+            commit,
+            tree,
+            bundle,
+            ..
+        } = snapshot;
+        if let Saved::State(saved_tree, saved_head) = &self.saved
+            && *saved_tree == tree
+            && *saved_head == head
+        {
+            return Ok(None);
+        }
+        self.saved = Saved::State(tree, head);
+        Ok(Some(packed(&commit, &bundle)))
+    }
+
+    /// The platform did not take the last snapshot.
+    pub(crate) fn not_taken(&mut self) {
+        self.saved = Saved::Unknown;
+    }
+
+    /// Commits everything and packs what the platform lacks. `body` goes below the subject.
+    pub(crate) async fn finish(&self, body: Option<&str>) -> Result<Finished, SaveError> {
+        let put_back = self.dir.put_back(&self.base, &self.plan.protected).await?;
+        let message = match body {
+            Some(body) => format!("{}\n\n{body}", self.plan.subject),
+            None => self.plan.subject.clone(),
+        };
+        let trailers = self.plan.trailers.iter();
+        let committed = self
+            .dir
+            .commit_all(&CommitMeta {
+                message,
+                trailers: trailers.map(|(k, v)| Trailer::new(k, v)).collect(),
+                author: Identity::new(&self.plan.author_name, &self.plan.author_email),
+                time: self.clock.now(),
+            })
+            .await?;
+        let head = committed.head;
+        let known = [self.base.clone()];
+        let bundle = self.dir.bundle(&head, &known).await?;
+        Ok(Finished {
+            bundle: bundle.map(|bytes| packed(&head, &bytes)),
+            put_back: put_back.iter().map(ToString::to_string).collect(),
+        })
+    }
+}
+
+fn packed(commit: &ObjectId, bundle: &[u8]) -> Bundle {
+    Bundle {
+        sha: commit.as_str().to_owned(),
+        data_b64: STANDARD.encode(bundle),
+    }
+}

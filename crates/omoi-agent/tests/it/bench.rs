@@ -1,0 +1,403 @@
+//! A platform that answers as the contract says and remembers what it was told.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use omoi_agent::Host;
+use omoi_domain::attempt::Subject;
+use omoi_domain::id::{AttemptId, MessageId, SandboxId};
+use omoi_llm::scenario::Scenario;
+use omoi_llm::simulated::Simulated;
+use omoi_protocol::worker::{
+    AckMessages, AttemptContext, Bundle, CommitPlan, CommitTurn, Complete, InboxMessage, Limits,
+    ReportEvents, Started, SubmitItem, Tool, WorkerEvent,
+};
+use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
+use omoi_runtime::ids::uuid_v7;
+use omoi_runtime::rng::Rng;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::UnixListener;
+use tokio::task::JoinSet;
+
+const TOKEN: &str = "secret-of-one-attempt";
+
+/// What the platform was told, and how it behaves.
+#[derive(Clone, Default)]
+pub(crate) struct Seen {
+    pub(crate) started: Vec<Started>,
+    pub(crate) turns: Vec<CommitTurn>,
+    pub(crate) events: Vec<WorkerEvent>,
+    pub(crate) completes: Vec<Complete>,
+    pub(crate) items: Vec<SubmitItem>,
+    pub(crate) acked: Vec<MessageId>,
+    pub(crate) heartbeats: u32,
+    pub(crate) polls: u32,
+    pub(crate) model_status: Option<u16>,
+    pub(crate) turns_superseded: bool,
+    pub(crate) abort: bool,
+    pub(crate) failures_left: u32,
+    pub(crate) items_wanted: usize,
+    messages: Vec<InboxMessage>,
+}
+
+type Shared = Arc<Mutex<Seen>>;
+
+pub(crate) struct Bench {
+    dir: TempDir,
+    base: String,
+    seen: Shared,
+    host: Host,
+    pub(crate) context: AttemptContext,
+    _serving: JoinSet<()>,
+}
+
+/// Runs git and gives what it printed.
+pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
+    let out = Command::new("git")
+        .current_dir(dir)
+        .args([
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@t",
+            "-c",
+            "protocol.file.allow=always",
+        ])
+        .args(args)
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "git {args:?}: {err}");
+    String::from_utf8(out.stdout).unwrap().trim().to_owned()
+}
+
+impl Bench {
+    /// A repository with one commit, a clone of it, and a platform whose model follows `rules`.
+    pub(crate) async fn new(rules: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let origin = dir.path().join("origin");
+        std::fs::create_dir_all(origin.join(".omoi_os")).unwrap();
+        git(&origin, &["init", "-q", "-b", "main"]);
+        std::fs::write(origin.join("readme"), "base\n").unwrap();
+        std::fs::write(origin.join(".omoi_os/plan.md"), "plan\n").unwrap();
+        git(&origin, &["add", "."]);
+        git(&origin, &["commit", "-qm", "base"]);
+        let base = git(&origin, &["rev-parse", "HEAD"]);
+        git(
+            dir.path(),
+            &["clone", "-q", "--bare", "origin", "mirror.git"],
+        );
+        git(dir.path(), &["clone", "-q", "origin", "work"]);
+
+        let clock: Clocked = Arc::new(SystemClock);
+        let rng = Rng::seeded(1);
+        let host = Host {
+            clock,
+            rng,
+            path: "/usr/local/bin:/usr/bin:/bin".into(),
+            scratch: Vec::new(),
+        };
+        let seen = Shared::default();
+        let mut serving = JoinSet::new();
+        let socket = dir.path().join("omoi.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let app = app(rules, &seen);
+        serving.spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let mut bench = Self {
+            context: context(dir.path(), &host, &base),
+            dir,
+            base,
+            seen,
+            host,
+            _serving: serving,
+        };
+        bench.context.socket = socket.display().to_string();
+        bench
+    }
+
+    /// Runs the worker; whether it exits with 0.
+    pub(crate) async fn run(&self) -> bool {
+        let path = self.dir.path().join("context.json");
+        std::fs::write(&path, serde_json::to_vec(&self.context).unwrap()).unwrap();
+        let limit = Duration::from_secs(30);
+        let code = tokio::time::timeout(limit, omoi_agent::run(self.host.clone(), &path)).await;
+        let code = code.expect("the worker ends");
+        format!("{code:?}") == format!("{:?}", ExitCode::SUCCESS)
+    }
+
+    /// What it was told up to now.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub(crate) fn set(&self, set: impl FnOnce(&mut Seen)) {
+        set(&mut self.seen.lock().unwrap());
+    }
+
+    /// The one report of the end.
+    pub(crate) fn complete(&self) -> Complete {
+        let seen = self.seen();
+        assert_eq!(seen.completes.len(), 1);
+        seen.completes[0].clone()
+    }
+
+    pub(crate) fn until<'a>(
+        &'a self,
+        is_so: impl Fn(&Seen) -> bool + 'a,
+    ) -> impl Future<Output = ()> + 'a {
+        async move {
+            for _ in 0..500 {
+                if is_so(&self.seen()) {
+                    return;
+                }
+                self.host.clock.sleep(Duration::from_millis(20)).await;
+            }
+            panic!("it never came so");
+        }
+    }
+
+    pub(crate) fn post_message(&self, message_type: &str, content: &str) {
+        let id = MessageId::from_uuid(uuid_v7(&SystemClock, &self.host.rng));
+        self.seen.lock().unwrap().messages.push(InboxMessage {
+            id,
+            content: content.to_owned(),
+            message_type: message_type.to_owned(),
+            sender: "ada".to_owned(),
+        });
+    }
+
+    pub(crate) fn work(&self) -> PathBuf {
+        self.dir.path().join("work")
+    }
+
+    pub(crate) fn mirror(&self) -> PathBuf {
+        self.dir.path().join("mirror.git")
+    }
+
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Fetches a bundle into the mirror; gives the commit it brings.
+    pub(crate) fn take_in(&self, bundle: &Bundle) -> String {
+        let file = self.dir.path().join("in.bundle");
+        std::fs::write(&file, STANDARD.decode(&bundle.data_b64).unwrap()).unwrap();
+        let file = file.display().to_string();
+        git(&self.mirror(), &["bundle", "verify", "-q", &file]);
+        git(
+            &self.mirror(),
+            &["fetch", "-q", &file, "refs/omoios/out/tip"],
+        );
+        assert_eq!(
+            git(&self.mirror(), &["rev-parse", "FETCH_HEAD"]),
+            bundle.sha
+        );
+        bundle.sha.clone()
+    }
+
+    /// Leaves a merge with a conflict in the workspace.
+    pub(crate) fn begin_merge(&self) -> String {
+        let work = self.work();
+        git(&work, &["checkout", "-q", "-b", "theirs"]);
+        std::fs::write(work.join("other"), "theirs\n").unwrap();
+        git(&work, &["add", "."]);
+        git(&work, &["commit", "-qm", "theirs"]);
+        let theirs = git(&work, &["rev-parse", "HEAD"]);
+        git(&work, &["checkout", "-q", "main"]);
+        git(&work, &["merge", "-q", "--no-commit", "--no-ff", "theirs"]);
+        theirs
+    }
+}
+
+fn context(dir: &Path, host: &Host, base: &str) -> AttemptContext {
+    let id = AttemptId::from_uuid(uuid_v7(&SystemClock, &host.rng));
+    AttemptContext {
+        attempt_id: id,
+        sandbox_id: SandboxId::from_uuid(id.as_uuid()),
+        fence: 1,
+        subject: Subject::Task,
+        subject_ref: "TSK-001".to_owned(),
+        round: 0,
+        token: TOKEN.to_owned(),
+        socket: String::new(),
+        workspace: dir.join("work").display().to_string(),
+        model: "simulated".to_owned(),
+        max_tokens: 4_000,
+        system: "You are an agent.".to_owned(),
+        prompt: "Do it.".to_owned(),
+        tools: vec![
+            Tool::Read,
+            Tool::Glob,
+            Tool::Grep,
+            Tool::Write,
+            Tool::Edit,
+            Tool::Shell,
+            Tool::ReportDiscovery,
+        ],
+        item_schema: None,
+        limits: Limits {
+            turns_max: 6,
+            wall_s: 30,
+            command_s: 20,
+            result_bytes: 4_000,
+            heartbeat_s: 1,
+        },
+        commit: Some(CommitPlan {
+            branch: "main".to_owned(),
+            base_sha: base.to_owned(),
+            subject: "feat: Do it".to_owned(),
+            trailers: vec![("OmoiOS-Task".to_owned(), "TSK-001".to_owned())],
+            author_name: "Agent".to_owned(),
+            author_email: "agent@localhost".to_owned(),
+            protected: vec![".omoi_os".to_owned()],
+        }),
+        resume: Vec::new(),
+    }
+}
+
+fn app(rules: &str, seen: &Shared) -> Router {
+    let text = format!("version: 1\nname: t\nrules:{rules}");
+    let scenario = Scenario::read("s.yaml", &|_| Ok(text.clone().into_bytes()));
+    let scenario = scenario.unwrap_or_else(|errors| panic!("{errors}"));
+    let model = Simulated::new(scenario, None)
+        .router()
+        .layer(from_fn_with_state(seen.clone(), gateway));
+    let worker = Router::new()
+        .route("/started", post(started))
+        .route("/events", post(events))
+        .route("/heartbeat", post(heartbeat))
+        .route("/messages", get(messages))
+        .route("/messages/ack", post(ack))
+        .route("/turns", post(turns))
+        .route("/items", post(items))
+        .route("/done", post(done))
+        .route("/complete", post(complete))
+        .layer(from_fn_with_state(seen.clone(), guard))
+        .with_state(seen.clone());
+    Router::new()
+        .nest("/api/v1/sandboxes/{id}", worker)
+        .fallback_service(model)
+}
+
+/// As the gateway does, names who asks.
+async fn gateway(State(seen): State<Shared>, mut request: Request, next: Next) -> Response {
+    let status = seen.lock().unwrap().model_status;
+    if let Some(status) = status {
+        let body = json!({"type": "error", "error": {"type": "billing_error", "message": "spent"}});
+        return (StatusCode::from_u16(status).unwrap(), Json(body)).into_response();
+    }
+    for (name, value) in [
+        ("x-omoi-role", "coder"),
+        ("x-omoi-task", "TSK-001"),
+        ("x-omoi-phase", "explore"),
+    ] {
+        request
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    next.run(request).await
+}
+
+async fn guard(State(seen): State<Shared>, request: Request, next: Next) -> Response {
+    let bearer = format!("Bearer {TOKEN}");
+    assert_eq!(request.headers()["authorization"], bearer.as_str());
+    {
+        let mut seen = seen.lock().unwrap();
+        let is_report = !request.uri().path().contains("messages");
+        if is_report && seen.failures_left > 0 {
+            seen.failures_left -= 1;
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+    }
+    next.run(request).await
+}
+
+async fn started(State(seen): State<Shared>, Json(body): Json<Started>) -> StatusCode {
+    seen.lock().unwrap().started.push(body);
+    StatusCode::NO_CONTENT
+}
+
+async fn events(State(seen): State<Shared>, Json(body): Json<ReportEvents>) -> Json<Value> {
+    assert!(!body.events.is_empty() && body.events.len() <= 100);
+    let stored = body.events.len();
+    seen.lock().unwrap().events.extend(body.events);
+    Json(json!({ "stored": stored }))
+}
+
+async fn heartbeat(State(seen): State<Shared>) -> Json<Value> {
+    let mut seen = seen.lock().unwrap();
+    seen.heartbeats += 1;
+    let commands: &[&str] = if seen.abort && seen.heartbeats > 1 {
+        &["abort"]
+    } else {
+        &[]
+    };
+    Json(json!({ "received": true, "commands": commands }))
+}
+
+async fn messages(State(seen): State<Shared>) -> Json<Vec<InboxMessage>> {
+    for _ in 0..100 {
+        let open = {
+            let mut seen = seen.lock().unwrap();
+            seen.polls += 1;
+            seen.messages.clone()
+        };
+        if !open.is_empty() {
+            return Json(open);
+        }
+        SystemClock.sleep(Duration::from_millis(20)).await;
+    }
+    Json(Vec::new())
+}
+
+async fn ack(State(seen): State<Shared>, Json(body): Json<AckMessages>) -> StatusCode {
+    let mut seen = seen.lock().unwrap();
+    seen.messages.retain(|m| !body.ids.contains(&m.id));
+    seen.acked.extend(body.ids);
+    StatusCode::NO_CONTENT
+}
+
+async fn turns(State(seen): State<Shared>, body: Bytes) -> Response {
+    let mut seen = seen.lock().unwrap();
+    if seen.turns_superseded {
+        let body = json!({"error": "superseded_attempt", "message": "too late"});
+        return (StatusCode::CONFLICT, Json(body)).into_response();
+    }
+    seen.turns.push(serde_json::from_slice(&body).unwrap());
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn items(State(seen): State<Shared>, Json(body): Json<SubmitItem>) -> Json<Value> {
+    let mut seen = seen.lock().unwrap();
+    seen.items.push(body);
+    Json(json!({ "seq": seen.items.len(), "notes": [] }))
+}
+
+async fn done(State(seen): State<Shared>) -> Response {
+    let seen = seen.lock().unwrap();
+    let (have, want) = (seen.items.len(), seen.items_wanted);
+    if have < want {
+        let body = json!({"error": "incomplete", "message": format!("{have} of {want} items")});
+        return (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response();
+    }
+    Json(json!({ "items": have })).into_response()
+}
+
+async fn complete(State(seen): State<Shared>, Json(body): Json<Complete>) -> Json<Value> {
+    seen.lock().unwrap().completes.push(body);
+    Json(json!({ "status": "accepted" }))
+}
