@@ -1,5 +1,6 @@
 //! Project automation: `cargo xtask <command>`.
 
+mod bench;
 mod demo;
 mod setup;
 mod snapshots;
@@ -22,6 +23,8 @@ usage: cargo xtask <command>
                             --fast    format, tidy and tests only
                             filter    run only tests whose name contains one of these
   servers <command…>        run a command with PostgreSQL and Redis for its tests
+  bench [part…]             what things cost beside a baseline of the same run; a table, never a verdict
+                            part      sandbox, checkout, survey, up, run; all when none is named
   setup                     install what the tests need and do nothing else
   tidy                      the rules of this code base that no other tool knows
 ";
@@ -43,6 +46,10 @@ fn main() -> ExitCode {
         "demo" => demo::run(rest),
         "test" => match test::Options::parse(rest) {
             Ok(options) => Ok(test::run(&options)),
+            Err(problem) => return misused(&problem),
+        },
+        "bench" => match bench::parts(rest) {
+            Ok(parts) => bench::run(&parts),
             Err(problem) => return misused(&problem),
         },
         "servers" => match rest.split_first() {

@@ -1,0 +1,172 @@
+//! `cargo xtask bench`: what things cost, each beside something known that is measured in the same run.
+//!
+//! A missed target is printed and is no failure: figures depend on the machine, and a build server
+//! that fails on a slow day teaches people to ignore it. Only a figure that could not be taken fails.
+
+mod account;
+mod overhead;
+mod parts;
+mod repository;
+mod row;
+mod up;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use xtask::host;
+use xtask::process::{self, command};
+
+use crate::{Outcome, root, setup};
+use row::Row;
+
+/// One thing to measure.
+pub(crate) struct Part {
+    name: &'static str,
+    measure: fn(&Bench) -> Result<Vec<Row>>,
+}
+
+const PARTS: &[Part] = &[
+    Part {
+        name: "sandbox",
+        measure: parts::sandbox_start,
+    },
+    Part {
+        name: "checkout",
+        measure: parts::checkout,
+    },
+    Part {
+        name: "survey",
+        measure: parts::survey,
+    },
+    Part {
+        name: "up",
+        measure: up::measure,
+    },
+    Part {
+        name: "run",
+        measure: overhead::measure,
+    },
+];
+
+/// The parts that the arguments name; all when there are none.
+pub(crate) fn parts(arguments: &[String]) -> Result<Vec<&'static Part>, String> {
+    if arguments.is_empty() {
+        return Ok(PARTS.iter().collect());
+    }
+    let named = |name: &String| {
+        PARTS.iter().find(|part| part.name == name).ok_or_else(|| {
+            let names: Vec<_> = PARTS.iter().map(|part| part.name).collect();
+            format!("`bench` measures {}, not `{name}`", names.join(", "))
+        })
+    };
+    arguments.iter().map(named).collect()
+}
+
+/// Measures every part, also after one failed, and prints one table.
+pub(crate) fn run(parts: &[&Part]) -> Result<Outcome> {
+    setup::program()?;
+    let bench = Bench::new()?;
+    let before = machine();
+    let (mut rows, mut failures) = (Vec::new(), Vec::new());
+    for part in parts {
+        eprintln!("measuring {} …", part.name);
+        match (part.measure)(&bench) {
+            Ok(measured) => rows.extend(measured),
+            Err(error) => failures.push(format!("{} could not be measured: {error:#}", part.name)),
+        }
+    }
+    println!("{before}; medians, release build\n\n{}", row::table(&rows));
+    for failure in &failures {
+        eprintln!("error: {failure}");
+    }
+    Ok(if failures.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Refused
+    })
+}
+
+/// What the figures were taken on; another's work on the same machine shows in its load.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("unknown").to_owned();
+    format!("{cores} cores, load {load} before the start")
+}
+
+/// Where release builds and scratch folders are.
+struct Bench {
+    release: PathBuf,
+    scratch: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Result<Self> {
+        // Cargo puts the profiles side by side.
+        let own = std::env::current_exe().context("could not find the build folder")?;
+        let release = own
+            .parent()
+            .context("this program has no folder")?
+            .with_file_name("release");
+        let scratch = host::temporary_folder().join(format!("omoios-bench-{}", std::process::id()));
+        fs::create_dir(&scratch)
+            .with_context(|| format!("could not create {}", scratch.display()))?;
+        Ok(Self { release, scratch })
+    }
+
+    /// Builds `omoi` as it is released.
+    fn program(&self) -> Result<PathBuf> {
+        build(&["omoi", "--bin", "omoi"])?;
+        Ok(self.release.join("omoi"))
+    }
+
+    /// Builds an example program of `package`.
+    fn example(&self, package: &str, name: &str) -> Result<PathBuf> {
+        build(&[package, "--example", name])?;
+        Ok(self.release.join("examples").join(name))
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.scratch.join(name)
+    }
+
+    /// A command that sees none of the settings of the person at the keyboard.
+    fn pristine(&self, program: &Path) -> Result<Command> {
+        let mut command = command(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::join_paths(host::search_path())?)
+            .env("XDG_CONFIG_HOME", self.folder("no-config"));
+        if let Some(home) = host::variable("HOME") {
+            command.env("HOME", home);
+        }
+        Ok(command)
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.scratch);
+    }
+}
+
+fn build(what: &[&str]) -> Result<()> {
+    let mut cargo = command("cargo");
+    cargo.args(["build", "--locked", "--release", "--package"]);
+    process::run(cargo.args(what).current_dir(root()))
+}
+
+/// Runs `command` to its end, output thrown away.
+fn timed(command: &mut Command) -> Result<Duration> {
+    let began = Instant::now();
+    process::output(command)?;
+    Ok(began.elapsed())
+}
+
+fn median_ms(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64() * 1e3
+}

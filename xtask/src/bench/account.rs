@@ -1,0 +1,150 @@
+//! Where the wall time of a run went.
+
+use anyhow::{Context, Result};
+
+/// A stretch of time: first and last microsecond since the epoch.
+pub(super) type Span = (i64, i64);
+
+/// When something other than us was at work.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Spans {
+    /// Model calls.
+    pub(super) model: Vec<Span>,
+    /// Checks in their sandboxes.
+    pub(super) checks: Vec<Span>,
+    /// Commands of agents.
+    pub(super) commands: Vec<Span>,
+}
+
+/// A run's wall time, every instant of it counted once, in milliseconds.
+#[derive(Debug, PartialEq)]
+pub(super) struct Account {
+    /// From the spec's first event to its end.
+    pub(super) wall: f64,
+    /// At least one model call was open.
+    pub(super) model: f64,
+    /// No model call, but at least one check ran.
+    pub(super) checks: f64,
+    /// Neither, but at least one agent's command ran.
+    pub(super) commands: f64,
+    /// Nothing but us.
+    pub(super) ours: f64,
+}
+
+impl Account {
+    /// Splits `run` into what `spans` cover and the rest.
+    pub(super) fn of(run: Span, spans: &Spans) -> Self {
+        let mut all = Vec::new();
+        let mut covered_with = |more: &[Span]| {
+            all.extend_from_slice(more);
+            covered(run, &all)
+        };
+        let model = covered_with(&spans.model);
+        let checks = covered_with(&spans.checks);
+        let commands = covered_with(&spans.commands);
+        let ms = |micros: i64| micros as f64 / 1e3;
+        Self {
+            wall: ms(run.1 - run.0),
+            model: ms(model),
+            checks: ms(checks - model),
+            commands: ms(commands - checks),
+            ours: ms(run.1 - run.0 - commands),
+        }
+    }
+
+    /// Our share in percent of the wall time in which no model call was open.
+    pub(super) fn share(&self) -> f64 {
+        self.ours / (self.wall - self.model) * 100.0
+    }
+}
+
+/// Microseconds of `run` in which at least one of `spans` is open.
+fn covered(run: Span, spans: &[Span]) -> i64 {
+    let mut spans = spans.to_vec();
+    spans.sort_unstable();
+    let (mut until, mut total) = (run.0, 0);
+    for (from, to) in spans {
+        let (from, to) = (from.max(until), to.min(run.1));
+        if from < to {
+            total += to - from;
+            until = to;
+        }
+    }
+    total
+}
+
+/// The run and what was at work in it, from the lines of `omoi run --json`.
+///
+/// Commands are missing: their events do not say how long they took.
+pub(super) fn read(lines: &str) -> Result<(Span, Spans)> {
+    let (mut begun, mut ended, mut spans) = (None, None, Spans::default());
+    for line in lines.lines() {
+        if is(line, "type", "summary") {
+            ended = begun
+                .zip(number(line, "wall_ms"))
+                .map(|(begun, ms)| begun + ms * 1_000);
+            continue;
+        }
+        let at = number(line, "occurred_at");
+        begun = begun.or(at);
+        let (list, key) = if is(line, "event_type", "cost.recorded") {
+            (&mut spans.model, "latency_ms")
+        } else if is(line, "event_type", "receipt.stored") {
+            (&mut spans.checks, "took_ms")
+        } else {
+            continue;
+        };
+        let took = number(line, key).with_context(|| format!("no `{key}` in {line}"))?;
+        let at = at.with_context(|| format!("no time in {line}"))?;
+        list.push((at - took * 1_000, at));
+    }
+    let run = begun.zip(ended).context("the run printed no summary")?;
+    Ok((run, spans))
+}
+
+/// The number at `key` of a line of JSON without blanks.
+///
+/// A quote within a JSON text is always escaped, so `"key":` cannot be anything but a key.
+pub(super) fn number(line: &str, key: &str) -> Option<i64> {
+    let (_, rest) = line.split_once(&format!("\"{key}\":"))?;
+    rest.split([',', '}', ']']).next()?.parse().ok()
+}
+
+fn is(line: &str, key: &str, value: &str) -> bool {
+    line.contains(&format!("\"{key}\":\"{value}\""))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_instant_of_a_run_is_counted_once() {
+        let lines = r#"
+{"seq":1,"occurred_at":1000000,"event_type":"spec.created","payload":{"title":"\"took_ms\":7"}}
+{"seq":2,"occurred_at":1300000,"event_type":"cost.recorded","payload":{"latency_ms":200}}
+{"seq":3,"occurred_at":1400000,"event_type":"cost.recorded","payload":{"latency_ms":200}}
+{"seq":4,"occurred_at":1600000,"event_type":"receipt.stored","payload":{"command":"\"took_ms\":9","took_ms":300}}
+{"type":"summary","outcome":"succeeded","wall_ms":1000,"model_ms":400}
+"#;
+        let (run, mut spans) = read(lines.trim_start()).unwrap();
+        // A command inside a check, and one that begins before the run does.
+        spans.commands = vec![(1_450_000, 1_700_000), (900_000, 1_050_000)];
+        let account = Account::of(run, &spans);
+        let expected = Account {
+            wall: 1_000.0,
+            model: 300.0,
+            checks: 200.0,
+            commands: 150.0,
+            ours: 350.0,
+        };
+        assert_eq!(account, expected);
+        assert_eq!(format!("{:.3}", account.share()), "50.000");
+    }
+
+    #[test]
+    fn a_run_without_a_summary_cannot_be_read() {
+        assert!(read("{\"occurred_at\":1,\"event_type\":\"spec.created\"}").is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! The parts that an example program of their crate measures, because it takes the crate's own functions.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use xtask::process::{self, command};
+
+use super::row::{Amount, Row, Target, Unit, ratio};
+use super::{Bench, repository};
+
+const CHECKOUT_FILES: usize = 2_000;
+const SURVEY_FILES: usize = 50_000;
+
+/// A sandbox around a program that does nothing.
+pub(super) fn sandbox_start(bench: &Bench) -> Result<Vec<Row>> {
+    let example = bench.example("omoi-sandbox", "bench_start")?;
+    let figures = Figures::of(&example, None)?;
+    let (ours, baseline) = figures.times()?;
+    let added = Amount(ours - baseline, Unit::Milliseconds);
+    Ok(vec![Row {
+        figure: "sandbox start".to_owned(),
+        ours: Amount(ours, Unit::Milliseconds),
+        baseline: Some(Amount(baseline, Unit::Milliseconds)),
+        compared: format!("+{added}"),
+        target: Some(Target {
+            most: 20.0,
+            reached: added,
+            of: "added",
+        }),
+        runs: figures.runs()?,
+        baseline_is: "`bwrap --unshare-all --ro-bind / / /bin/true`".to_owned(),
+        measured: "provider `bubblewrap`, launch of /bin/true to its end, cleared up; the workspace was there before"
+            .to_owned(),
+    }])
+}
+
+/// The work tree of an attempt.
+pub(super) fn checkout(bench: &Bench) -> Result<Vec<Row>> {
+    let example = bench.example("omoi-git", "bench_checkout")?;
+    let repository = repository::generate(&bench.folder("checkout.git"), CHECKOUT_FILES)?;
+    let figures = Figures::of(&example, Some(&repository))?;
+    let (ours, baseline) = figures.times()?;
+    Ok(vec![Row {
+        figure: format!("checkout of {CHECKOUT_FILES} files"),
+        ours: Amount(ours, Unit::Milliseconds),
+        baseline: Some(Amount(baseline, Unit::Milliseconds)),
+        compared: ratio(ours, baseline),
+        target: Some(Target {
+            most: 150.0,
+            reached: Amount(ours, Unit::Milliseconds),
+            of: "",
+        }),
+        runs: figures.runs()?,
+        baseline_is: "`git clone --quiet --shared` of the same repository".to_owned(),
+        measured:
+            "`clean_checkout` from the mirror: every file is written; the target is for an overlay"
+                .to_owned(),
+    }])
+}
+
+/// What is found in a large repository.
+pub(super) fn survey(bench: &Bench) -> Result<Vec<Row>> {
+    let example = bench.example("omoi-git", "bench_survey")?;
+    let repository = repository::generate(&bench.folder("survey.git"), SURVEY_FILES)?;
+    let figures = Figures::of(&example, Some(&repository))?;
+    let (ours, baseline) = figures.times()?;
+    let (files, languages) = (figures.get("files")?, figures.get("languages")?);
+    if files as usize != SURVEY_FILES {
+        bail!("the survey saw {files} of {SURVEY_FILES} files");
+    }
+    Ok(vec![Row {
+        figure: format!("survey of {SURVEY_FILES} files"),
+        ours: Amount(ours, Unit::Milliseconds),
+        baseline: Some(Amount(baseline, Unit::Milliseconds)),
+        compared: ratio(ours, baseline),
+        target: None,
+        runs: figures.runs()?,
+        baseline_is: "`git ls-tree -r -l -z HEAD` in the same repository".to_owned(),
+        measured: format!("`survey_commit` on the mirror, {languages} languages, manifests read"),
+    }])
+}
+
+/// What an example printed: `key=value`, separated by blanks.
+struct Figures(String);
+
+impl Figures {
+    fn of(example: &Path, repository: Option<&Path>) -> Result<Self> {
+        let output = process::output(command(example).args(repository))?;
+        Ok(Self(String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
+    fn get(&self, key: &str) -> Result<f64> {
+        let values = self
+            .0
+            .split_whitespace()
+            .filter_map(|pair| pair.split_once('='));
+        values
+            .filter(|(name, _)| *name == key)
+            .find_map(|(_, value)| value.parse().ok())
+            .with_context(|| format!("no `{key}` in `{}`", self.0.trim_end()))
+    }
+
+    fn times(&self) -> Result<(f64, f64)> {
+        Ok((self.get("ours_ms")?, self.get("baseline_ms")?))
+    }
+
+    fn runs(&self) -> Result<String> {
+        Ok(format!(
+            "{} after {}",
+            self.get("runs")?,
+            self.get("warm_up")?
+        ))
+    }
+}
