@@ -169,7 +169,8 @@ pub async fn import_bundle(
     let tips = name_tips(request.id, &header)?;
     check_prerequisites(mirror, &header.prerequisites).await?;
     let pack = &request.bundle[header.pack_at..];
-    let quarantine = Quarantine::fill(mirror, pack, limits).await?;
+    let keep = header.objects >= LOOSE_OBJECTS_MAX;
+    let quarantine = Quarantine::fill(mirror, pack, keep, limits).await?;
     trees::check(&quarantine, &request).await?;
     for tip in &tips {
         if !quarantine.is_commit(&tip.commit).await? {
@@ -177,11 +178,11 @@ pub async fn import_bundle(
         }
     }
     crash::pass(CrashPoint::BundleImported, Side::Before);
-    if header.objects < LOOSE_OBJECTS_MAX {
+    if keep {
+        quarantine.release()?;
+    } else {
         let unpack = mirror.call("unpack-objects").arg("-q").input(pack);
         unpack.deadline(IMPORT_SECONDS_MAX).run().await?;
-    } else {
-        quarantine.release()?;
     }
     for tip in &tips {
         mirror.point_ref(&tip.held_by, &tip.commit).await?;
@@ -272,9 +273,11 @@ struct Quarantine<'a> {
 }
 
 impl<'a> Quarantine<'a> {
+    /// Unpacks and checks `pack`; one that will not be kept need not reach the disk.
     async fn fill(
         mirror: &'a Mirror,
         pack: &[u8],
+        keep: bool,
         limits: &ImportLimits,
     ) -> Result<Self, ImportError> {
         let folder = mirror.scratch()?;
@@ -288,6 +291,7 @@ impl<'a> Quarantine<'a> {
         let indexed = quarantine
             .call("index-pack")
             .args(["--stdin", "--fix-thin", "--strict", &max_input])
+            .config("core.fsync", if keep { "committed" } else { "none" })
             .input(pack)
             .deadline(IMPORT_SECONDS_MAX)
             .run()
