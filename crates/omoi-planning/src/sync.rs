@@ -387,7 +387,7 @@ async fn check(
 async fn suite(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
     let survey = spec.survey.0.get("survey").cloned().unwrap_or_default();
     let survey: Survey = serde_json::from_value(survey).unwrap_or_default();
-    let Some(test) = survey.test.first() else {
+    let Some(test) = survey.suite() else {
         return Ok(());
     };
     let stands = checks::of_spec(tx, spec.id)
@@ -404,7 +404,7 @@ async fn suite(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
         task_id: None,
         ordinal: 0,
         kind: "suite".to_owned(),
-        command: test.command.clone(),
+        command: test.at_root(),
         files: Json(BTreeMap::new()),
         timeout_s: i64::from(CHECK_TIMEOUT_S) * 3,
         base_exit: None,
