@@ -81,7 +81,53 @@ macro_rules! native {
         }
     )+};
 }
-native!(i64, f64, String);
+native!(i64);
+
+impl Column for f64 {
+    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+        add(args, *self)
+    }
+    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
+        Ok(row.try_get(column)?)
+    }
+}
+
+impl Column for Option<f64> {
+    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+        match self {
+            Some(value) => add(args, *value),
+            // The driver takes the null of either width for one of the other, and PostgreSQL keeps
+            // the width of a statement's first call for all that follow.
+            None => add(args, None::<f32>),
+        }
+    }
+    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
+        Ok(row.try_get(column)?)
+    }
+}
+
+/// Text as both backends can hold it: PostgreSQL has no NUL in text, and programs print some.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+impl Column for String {
+    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+        add(args, storable(self))
+    }
+    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
+        Ok(row.try_get(column)?)
+    }
+}
+
+impl Column for Option<String> {
+    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+        add(args, self.as_deref().map(storable))
+    }
+    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
+        Ok(row.try_get(column)?)
+    }
+}
 
 /// Columns stored through another stored type.
 macro_rules! through {
@@ -168,7 +214,7 @@ through!(i64, "number",
 
 impl Column for &str {
     fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
-        add(args, (*self).to_owned())
+        add(args, storable(self))
     }
     fn read(_: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
         Err(StoreError::Corrupt {

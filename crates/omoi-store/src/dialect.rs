@@ -46,6 +46,19 @@ impl Backend {
         }
     }
 
+    /// The address to connect to. A file that does not exist yet is made, unless the address itself
+    /// says how it is to be opened.
+    pub(crate) fn address(self, url: &str) -> String {
+        match self {
+            Self::Sqlite if url.contains("mode=") || url.contains(":memory:") => url.to_owned(),
+            Self::Sqlite => {
+                let mark = if url.contains('?') { '&' } else { '?' };
+                format!("{url}{mark}mode=rwc")
+            }
+            Self::Postgres => url.to_owned(),
+        }
+    }
+
     /// How a transaction that will write begins.
     pub(crate) const fn begin_write(self) -> &'static str {
         match self {

@@ -83,6 +83,7 @@ pub async fn release(tx: &mut Tx, name: &str, owner: &str) -> Result<(), StoreEr
 /// # Errors
 /// When the database cannot be written.
 pub async fn clear(tx: &mut Tx) -> Result<(), StoreError> {
-    tx.raw("update leases set expires_at = 0 returning fence", args![]).await?;
+    tx.raw("update leases set expires_at = 0 returning fence", args![])
+        .await?;
     Ok(())
 }

@@ -56,16 +56,17 @@ impl Store {
     pub async fn connect(options: Options) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let backend = Backend::of(&options.url)?;
+        let address = backend.address(&options.url);
         let write = backend
             .pool_options()
             .max_connections(backend.writers())
-            .connect(&options.url)
+            .connect(&address)
             .await?;
         let read = match backend {
             Backend::Sqlite => backend
                 .pool_options()
                 .max_connections(4)
-                .connect_lazy(&options.url)?,
+                .connect_lazy(&address)?,
             Backend::Postgres => write.clone(),
         };
         let (committed, _) = watch::channel(0);

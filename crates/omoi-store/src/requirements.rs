@@ -70,6 +70,11 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Requirement>, Stor
 /// # Errors
 /// When the database cannot be read.
 pub async fn criteria_of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Criterion>, StoreError> {
-    tx.all("spec_id = $2 order by local_id, ordinal", args![spec])
-        .await
+    tx.all(
+        "spec_id = $2 order by
+             (select r.ordinal from requirements r where r.id = criteria.requirement_id),
+             ordinal, id",
+        args![spec],
+    )
+    .await
 }

@@ -137,11 +137,9 @@ pub async fn depend(tx: &mut Tx, ticket: TicketId, depends_on: TicketId) -> Resu
             args![ticket, depends_on],
         )
         .await?;
-    if done == 0 && get(tx, ticket).await.is_err() {
-        return Err(StoreError::NotFound {
-            what: "ticket",
-            key: ticket.to_string(),
-        });
+    if done == 0 {
+        get(tx, ticket).await?;
+        get(tx, depends_on).await?;
     }
     Ok(())
 }

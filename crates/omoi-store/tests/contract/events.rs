@@ -1,0 +1,180 @@
+//! The outbox: gap-free, in commit order, and never missed by a reader with a cursor.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use omoi_domain::event::{Consumer, Event, SpecChange};
+use omoi_domain::spec::SpecStatus;
+use omoi_store::{StoreError, Tenant, Tx, cursors, events};
+use tokio::task::JoinSet;
+
+use crate::bench::{Bench, POINT, commit};
+use crate::samples::World;
+
+both!(
+    writers_and_a_reader_agree,
+    cursors_never_go_back,
+    a_dropped_transaction_tells_nothing,
+    logs_are_read_in_batches,
+);
+
+/// An event that says who wrote it and which of its own it was.
+fn tell(tx: &mut Tx, world: &World, writer: i64, n: usize) {
+    let event = Event::SpecCreated(SpecChange {
+        spec_id: world.spec.id,
+        number: writer,
+        title: n.to_string(),
+        from: None,
+        to: SpecStatus::Draft,
+        reason: None,
+    });
+    tx.emit(Some(world.project.id), Some(world.spec.id), event);
+}
+
+/// 60 transactions of one to three events; every tenth gives up.
+async fn write(tenant: Tenant, world: Arc<World>, writer: i64) -> Result<Vec<usize>, StoreError> {
+    let mut kept = Vec::new();
+    let mut n = 0;
+    for turn in 0..60 {
+        let mut tx = tenant.write().await?;
+        let mut own = Vec::new();
+        for _ in 0..=(turn % 3) {
+            tell(&mut tx, &world, writer, n);
+            own.push(n);
+            n += 1;
+        }
+        if turn % 10 == 9 {
+            tx.rollback().await?;
+        } else {
+            tx.commit(POINT).await?;
+            kept.extend(own);
+        }
+    }
+    Ok(kept)
+}
+
+async fn writers_and_a_reader_agree(bench: Bench) -> Result<(), StoreError> {
+    let world = Arc::new(World::new(&bench.local).await?);
+    let start = events::head(&mut bench.local.read().await?).await?;
+    let mut writers = JoinSet::new();
+    for writer in 0..8 {
+        // Half of them live in another process.
+        let store = if writer % 2 == 0 {
+            bench.store.clone()
+        } else {
+            bench.another().await
+        };
+        let tenant = store.tenant(bench.local.org());
+        let world = world.clone();
+        writers.spawn(async move { (writer, write(tenant, world, writer).await) });
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let reader = {
+        let (tenant, done) = (bench.local.clone(), done.clone());
+        let mut set = JoinSet::new();
+        set.spawn(async move {
+            let mut seen = Vec::new();
+            let mut at = start;
+            loop {
+                let last_look = done.load(Ordering::SeqCst);
+                let batch = events::after(&mut tenant.read().await?, at).await?;
+                at = batch.last().map_or(at, |e| e.seq);
+                let empty = batch.is_empty();
+                seen.extend(batch);
+                if empty && last_look {
+                    return Ok::<_, StoreError>(seen);
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        set
+    };
+    let mut kept = vec![Vec::new(); 8];
+    while let Some(ended) = writers.join_next().await {
+        let (writer, result) = ended.unwrap();
+        kept[usize::try_from(writer).unwrap()] = result?;
+    }
+    done.store(true, Ordering::SeqCst);
+    let seen = reader.join_all().await.remove(0)?;
+    let seqs: Vec<i64> = seen.iter().map(|e| e.seq).collect();
+    let total: usize = kept.iter().map(Vec::len).sum();
+    let expected: Vec<i64> = (start + 1..=start + i64::try_from(total).unwrap()).collect();
+    assert_eq!(seqs, expected, "each number once, in order, without a gap");
+    for (writer, kept) in kept.iter().enumerate() {
+        let own: Vec<usize> = seen
+            .iter()
+            .filter_map(|e| match &e.event {
+                Event::SpecCreated(c) if c.number == i64::try_from(writer).unwrap() => {
+                    Some(c.title.parse().unwrap())
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(&own, kept, "writer {writer} in its own order");
+    }
+    assert_eq!(
+        events::head(&mut bench.local.read().await?).await?,
+        *expected.last().unwrap()
+    );
+    Ok(())
+}
+
+async fn cursors_never_go_back(bench: Bench) -> Result<(), StoreError> {
+    for (to, stands) in [(5, 5), (3, 5), (5, 5), (9, 9), (0, 9)] {
+        commit(&bench.local, async |tx| {
+            cursors::advance(tx, Consumer::Planner, to).await?;
+            assert_eq!(cursors::get(tx, Consumer::Planner).await?, stands);
+            Ok(())
+        })
+        .await?;
+    }
+    let mut tx = bench.local.read().await?;
+    assert_eq!(cursors::get(&mut tx, Consumer::Merger).await?, 0);
+    Ok(())
+}
+
+async fn a_dropped_transaction_tells_nothing(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut commits = bench.store.commits();
+    commits.mark_unchanged();
+    let head = events::head(&mut bench.local.read().await?).await?;
+    let mut tx = bench.local.write().await?;
+    tell(&mut tx, &world, 1, 1);
+    drop(tx);
+    // A transaction without events is no news either.
+    bench.local.write().await?.commit(POINT).await?;
+    assert!(!commits.has_changed().unwrap());
+    assert_eq!(events::head(&mut bench.local.read().await?).await?, head);
+    let mut tx = bench.local.write().await?;
+    tell(&mut tx, &world, 1, 2);
+    tx.commit(POINT).await?;
+    tokio::time::timeout(Duration::from_secs(5), commits.changed())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        events::head(&mut bench.local.read().await?).await?,
+        head + 1
+    );
+    Ok(())
+}
+
+async fn logs_are_read_in_batches(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    commit(&bench.local, async |tx| {
+        for n in 0..usize::try_from(events::BATCH_MAX).unwrap() + 7 {
+            tell(tx, &world, 1, n);
+        }
+        Ok(())
+    })
+    .await?;
+    let mut tx = bench.local.read().await?;
+    let head = events::head(&mut tx).await?;
+    let first = events::of_spec(&mut tx, world.spec.id, 0).await?;
+    assert_eq!(first.len() as i64, events::BATCH_MAX);
+    let rest = events::of_spec(&mut tx, world.spec.id, first.last().unwrap().seq).await?;
+    assert_eq!(rest.last().map(|e| e.seq), Some(head));
+    assert!(rest.iter().all(|e| e.spec_id == Some(world.spec.id)));
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! A status moves along its machine's table and tells of it with the event the table names.
+
+use omoi_domain::attempt::AttemptState;
+use omoi_domain::event::EventKind;
+use omoi_domain::machine::{Machine, transition};
+use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::sandbox::SandboxState;
+use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::task::TaskStatus;
+use omoi_domain::ticket::TicketStatus;
+use omoi_store::{StoreError, Tenant, Tx};
+use omoi_store::{attempts, events, merges, phases, sandboxes, specs, tasks, tickets};
+
+use crate::bench::{Bench, POINT};
+use crate::samples::{self, World};
+
+both!(every_pair_of_every_machine, moves_set_their_instants);
+
+/// Runs one move; afterwards the log holds exactly the events it should.
+async fn moves<S: Machine>(
+    tenant: &Tenant,
+    (from, to): (S, S),
+    told: bool,
+    act: impl AsyncFnOnce(&mut Tx) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut tx = tenant.write().await?;
+    let head = events::head(&mut tx).await?;
+    let result = act(&mut tx).await;
+    match transition(from, to) {
+        Err(_) => {
+            let refused = matches!(result, Err(StoreError::Transition(_)));
+            assert!(refused, "{} {from:?} -> {to:?}: {result:?}", S::NAME);
+            tx.rollback().await
+        }
+        Ok(kind) => {
+            result?;
+            tx.commit(POINT).await?;
+            let mut tx = tenant.read().await?;
+            let new = events::after(&mut tx, head).await?;
+            let kinds: Vec<EventKind> = new.iter().map(|e| e.event.kind()).collect();
+            let expected = if told { vec![kind] } else { Vec::new() };
+            assert_eq!(kinds, expected, "{} {from:?} -> {to:?}", S::NAME);
+            Ok(())
+        }
+    }
+}
+
+fn pairs<S: Machine>() -> Vec<(S, S)> {
+    let all = S::ALL.iter();
+    all.flat_map(|from| S::ALL.iter().map(move |to| (*from, *to)))
+        .collect()
+}
+
+async fn every_pair_of_every_machine(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let local = &bench.local;
+    let scope = (world.project.id, world.spec.id);
+    let mut task = world.task.clone();
+    for pair in pairs::<TaskStatus>() {
+        task.status = pair.0;
+        moves(local, pair, true, async |tx| {
+            tasks::transition(tx, &mut task, pair.1, Some("why".to_owned())).await
+        })
+        .await?;
+    }
+    for pair in pairs::<IntegrationState>() {
+        task.integration_state = pair.0;
+        moves(local, pair, true, async |tx| {
+            merges::move_integration(tx, &mut task, None, pair.1, None).await
+        })
+        .await?;
+    }
+    let mut spec = world.spec.clone();
+    for pair in pairs::<SpecStatus>() {
+        spec.status = pair.0;
+        moves(local, pair, true, async |tx| {
+            specs::transition(tx, &mut spec, pair.1, Some("why".to_owned())).await
+        })
+        .await?;
+    }
+    let mut ticket = world.ticket.clone();
+    for pair in pairs::<TicketStatus>() {
+        ticket.status = pair.0;
+        moves(local, pair, true, async |tx| {
+            tickets::transition(tx, &mut ticket, pair.1).await
+        })
+        .await?;
+    }
+    let mut tx = local.write().await?;
+    let mut attempt = samples::attempt(&tx, &world.task, 1);
+    attempts::insert(&mut tx, &attempt).await?;
+    let mut sandbox = samples::sandbox(&tx, &attempt);
+    sandboxes::insert(&mut tx, &sandbox).await?;
+    let mut run = phases::ensure(&mut tx, world.spec.id, "explore").await?;
+    let mut merge = samples::merge(&tx, &world.task);
+    merges::insert(&mut tx, &merge).await?;
+    tx.commit(POINT).await?;
+    for pair in pairs::<AttemptState>() {
+        attempt.state = pair.0;
+        moves(local, pair, true, async |tx| {
+            attempts::transition(tx, &mut attempt, pair.1).await
+        })
+        .await?;
+    }
+    for pair in pairs::<SandboxState>() {
+        sandbox.state = pair.0;
+        moves(local, pair, true, async |tx| {
+            sandboxes::transition(tx, scope, &mut sandbox, pair.1).await
+        })
+        .await?;
+    }
+    for pair in pairs::<PhaseState>() {
+        run.state = pair.0;
+        moves(local, pair, true, async |tx| {
+            let verdict = phases::Verdict::default();
+            phases::transition(tx, world.project.id, &mut run, pair.1, verdict).await
+        })
+        .await?;
+    }
+    // A merge tells of itself through its task's integration state.
+    for pair in pairs::<MergeState>() {
+        merge.state = pair.0;
+        moves(local, pair, false, async |tx| {
+            merges::transition(tx, &mut merge, pair.1).await
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+async fn moves_set_their_instants(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut tx = bench.local.write().await?;
+    let mut task = world.task.clone();
+    for to in [
+        TaskStatus::Claiming,
+        TaskStatus::Assigned,
+        TaskStatus::Running,
+    ] {
+        tasks::transition(&mut tx, &mut task, to, None).await?;
+    }
+    tasks::transition(
+        &mut tx,
+        &mut task,
+        TaskStatus::Blocked,
+        Some("outside".into()),
+    )
+    .await?;
+    assert_eq!(task.blocked_reason.as_deref(), Some("outside"));
+    tasks::transition(&mut tx, &mut task, TaskStatus::Pending, None).await?;
+    let now = bench.now();
+    let seen = (
+        task.claimed_at,
+        task.started_at,
+        task.blocked_reason.clone(),
+    );
+    assert_eq!(seen, (Some(now), Some(now), None));
+    assert_eq!(tasks::get(&mut tx, task.id).await?, task);
+
+    let mut attempt = samples::attempt(&tx, &world.task, 1);
+    attempt.token_hash = Some("secret".to_owned());
+    attempts::insert(&mut tx, &attempt).await?;
+    for to in [AttemptState::Starting, AttemptState::Running] {
+        attempts::transition(&mut tx, &mut attempt, to).await?;
+    }
+    assert_eq!(
+        attempts::by_token(&mut tx, "secret").await?.as_ref(),
+        Some(&attempt)
+    );
+    assert_eq!(attempt.last_heartbeat_at, Some(now));
+    attempts::transition(&mut tx, &mut attempt, AttemptState::Lost).await?;
+    // An ended attempt has no credential.
+    assert_eq!(attempts::by_token(&mut tx, "secret").await?, None);
+    assert_eq!((attempt.ended_at, &attempt.token_hash), (Some(now), &None));
+    assert_eq!(attempts::get(&mut tx, attempt.id).await?, attempt);
+    tx.commit(POINT).await
+}

@@ -1,0 +1,30 @@
+//! What the store promises, on SQLite and on PostgreSQL.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+/// Runs every named contract on both backends.
+macro_rules! both {
+    ($($contract:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $contract() {
+                super::$contract(crate::bench::Bench::sqlite().await).await.unwrap();
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $contract() {
+                super::$contract(crate::bench::Bench::postgres().await).await.unwrap();
+            })+
+        }
+    };
+}
+
+mod bench;
+mod events;
+mod leases;
+mod machines;
+mod queue;
+mod rows;
+mod samples;
+mod schema;
+mod work;

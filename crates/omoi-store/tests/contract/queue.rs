@@ -1,0 +1,241 @@
+//! Which tasks may start, and the numbers people call things by.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::spec::SpecStatus;
+use omoi_domain::task::{Priority, TaskStatus};
+use omoi_domain::ticket::TicketStatus;
+use omoi_store::projects::{self, Counter, take_numbers};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{StoreError, Tenant, specs, tickets};
+use tokio::task::JoinSet;
+
+use crate::bench::{Bench, POINT, commit};
+use crate::samples::{self, World};
+
+both!(
+    only_what_can_start_is_eligible,
+    the_best_guess_comes_first,
+    edges_are_between_known_rows,
+    slots_are_what_runs,
+    numbers_are_taken_once,
+);
+
+async fn eligible(tenant: &Tenant) -> Result<Vec<i64>, StoreError> {
+    let mut tx = tenant.read().await?;
+    let tasks = tasks::eligible(&mut tx, 100).await?;
+    Ok(tasks.into_iter().map(|task| task.number).collect())
+}
+
+async fn change(
+    tenant: &Tenant,
+    task: &Task,
+    edit: impl FnOnce(&mut Task),
+) -> Result<(), StoreError> {
+    commit(tenant, async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        edit(&mut task);
+        tasks::save(tx, &mut task).await
+    })
+    .await
+}
+
+async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let local = &bench.local;
+    let (first, second, mut blocker) = commit(local, async |tx| {
+        let second = samples::task(tx, &world.ticket, 2);
+        tasks::insert(tx, &second).await?;
+        tasks::depend(tx, second.id, world.task.id).await?;
+        let blocker = samples::ticket(tx, &world.spec, 2);
+        tickets::insert(tx, &blocker).await?;
+        Ok((world.task.clone(), second, blocker))
+    })
+    .await?;
+    assert_eq!(eligible(local).await?, [1]);
+    for (status, integration, expected) in [
+        (TaskStatus::Running, IntegrationState::None, vec![]),
+        (TaskStatus::Completed, IntegrationState::None, vec![]),
+        (TaskStatus::Completed, IntegrationState::Queued, vec![]),
+        (TaskStatus::Completed, IntegrationState::Conflict, vec![]),
+        (TaskStatus::Failed, IntegrationState::Merged, vec![]),
+        (
+            TaskStatus::Completed,
+            IntegrationState::NotRequired,
+            vec![2],
+        ),
+        (TaskStatus::Completed, IntegrationState::Merged, vec![2]),
+    ] {
+        change(local, &first, |task| {
+            task.status = status;
+            task.integration_state = integration;
+        })
+        .await?;
+        assert_eq!(eligible(local).await?, expected, "{status} {integration}");
+    }
+    // Its time has not come.
+    let later = bench.now() + Duration::from_secs(30);
+    change(local, &second, |task| task.not_before = later).await?;
+    assert!(eligible(local).await?.is_empty());
+    let due = tasks::next_due(&mut local.read().await?).await?;
+    assert_eq!(due, Some(later));
+    bench.advance(Duration::from_secs(30));
+    assert_eq!(eligible(local).await?, [2]);
+    assert_eq!(tasks::next_due(&mut local.read().await?).await?, None);
+    // Its ticket waits for another.
+    commit(local, async |tx| {
+        tickets::depend(tx, world.ticket.id, blocker.id).await
+    })
+    .await?;
+    assert!(eligible(local).await?.is_empty());
+    for to in [TicketStatus::BuildingDone, TicketStatus::Done] {
+        assert!(eligible(local).await?.is_empty());
+        commit(local, async |tx| {
+            tickets::transition(tx, &mut blocker, to).await
+        })
+        .await?;
+    }
+    assert_eq!(eligible(local).await?, [2]);
+    // Nobody lets its project run by itself.
+    bench.raw("update projects set autonomous = 0").await;
+    assert!(eligible(local).await?.is_empty());
+    change(local, &second, |task| task.force_execute = true).await?;
+    assert_eq!(eligible(local).await?, [2]);
+    // Its spec does not work.
+    let mut spec = world.spec.clone();
+    for status in [
+        SpecStatus::Completed,
+        SpecStatus::Blocked,
+        SpecStatus::Cancelled,
+    ] {
+        commit(local, async |tx| {
+            spec.status = status;
+            specs::save(tx, &mut spec).await
+        })
+        .await?;
+        assert!(eligible(local).await?.is_empty(), "{status}");
+    }
+    Ok(())
+}
+
+async fn the_best_guess_comes_first(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    commit(&bench.local, async |tx| {
+        for (number, priority) in [
+            (2, Priority::Low),
+            (3, Priority::Critical),
+            (4, Priority::High),
+            (5, Priority::Low),
+        ] {
+            let mut task = samples::task(tx, &world.ticket, number);
+            task.priority = priority;
+            task.deadline_at = (number == 5).then(|| tx.now());
+            tasks::insert(tx, &task).await?;
+        }
+        Ok(())
+    })
+    .await?;
+    assert_eq!(eligible(&bench.local).await?, [5, 3, 4, 1, 2]);
+    let mut tx = bench.local.read().await?;
+    assert_eq!(tasks::eligible(&mut tx, 2).await?.len(), 2);
+    Ok(())
+}
+
+async fn edges_are_between_known_rows(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut tx = bench.local.write().await?;
+    let second = samples::task(&tx, &world.ticket, 2);
+    tasks::insert(&mut tx, &second).await?;
+    for _ in 0..2 {
+        tasks::depend(&mut tx, second.id, world.task.id).await?;
+    }
+    let edges = tasks::dependencies(&mut tx, world.spec.id).await?;
+    assert_eq!(edges, [(second.id, world.task.id)]);
+    let counts = tasks::blocking_counts(&mut tx, world.spec.id).await?;
+    assert_eq!(counts, [(world.task.id, 1)]);
+    let gone = |e: StoreError| matches!(e, StoreError::NotFound { .. });
+    let (task, ticket) = (tx.new_id(), tx.new_id());
+    assert!(gone(
+        tasks::depend(&mut tx, second.id, task).await.unwrap_err()
+    ));
+    assert!(gone(
+        tasks::depend(&mut tx, task, second.id).await.unwrap_err()
+    ));
+    let own = world.ticket.id;
+    assert!(gone(
+        tickets::depend(&mut tx, own, ticket).await.unwrap_err()
+    ));
+    assert!(gone(
+        tickets::depend(&mut tx, ticket, own).await.unwrap_err()
+    ));
+    tx.commit(POINT).await
+}
+
+async fn slots_are_what_runs(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let other = commit(&bench.local, async |tx| {
+        let other = projects::ensure(tx, "other", "/other").await?;
+        let spec = samples::spec(tx, other.id, 1);
+        let ticket = samples::ticket(tx, &spec, 1);
+        specs::insert(tx, &spec).await?;
+        tickets::insert(tx, &ticket).await?;
+        for (number, status) in (1..).zip(<TaskStatus as omoi_domain::machine::Machine>::ALL) {
+            let mut task = samples::task(tx, &ticket, number);
+            task.status = *status;
+            tasks::insert(tx, &task).await?;
+        }
+        Ok(other)
+    })
+    .await?;
+    change(&bench.local, &world.task, |task| {
+        task.status = TaskStatus::Running
+    })
+    .await?;
+    let mut tx = bench.local.read().await?;
+    let holding = <TaskStatus as omoi_domain::machine::Machine>::ALL
+        .iter()
+        .filter(|status| status.holds_slot())
+        .count() as i64;
+    assert_eq!(
+        tasks::slots(&mut tx, other.id).await?,
+        (holding, holding + 1)
+    );
+    assert_eq!(
+        tasks::slots(&mut tx, world.project.id).await?,
+        (1, holding + 1)
+    );
+    Ok(())
+}
+
+async fn numbers_are_taken_once(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let stores = [bench.store.clone(), bench.another().await];
+    let mut race = JoinSet::new();
+    for n in 0..16_usize {
+        let tenant = stores[n % 2].tenant(bench.local.org());
+        let project = world.project.id;
+        race.spawn(async move {
+            let mut taken = Vec::new();
+            for _ in 0..5 {
+                let mut tx = tenant.write().await?;
+                let first = take_numbers(&mut tx, project, Counter::Task, 3).await?;
+                tx.commit(POINT).await?;
+                taken.extend(first..first + 3);
+            }
+            Ok::<_, StoreError>(taken)
+        });
+    }
+    let mut all = BTreeSet::new();
+    for taken in race.join_all().await {
+        for number in taken? {
+            assert!(all.insert(number), "{number} twice");
+        }
+    }
+    assert_eq!(all, (1..=240).collect());
+    let mut tx = bench.local.read().await?;
+    let project = projects::get(&mut tx, world.project.id).await?;
+    assert_eq!((project.next_task_no, project.next_spec_no), (241, 1));
+    Ok(())
+}

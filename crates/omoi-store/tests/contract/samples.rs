@@ -1,0 +1,586 @@
+//! Rows to begin with. `bare` leaves out what may be absent, `full` sets it.
+
+use std::collections::BTreeMap;
+
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::id::{
+    AttemptId, CheckId, CriterionId, MergeId, OrgId, ProjectId, ReceiptId, RequirementId, SpecId,
+    TaskId, TicketId,
+};
+use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::sandbox::SandboxState;
+use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::task::{Priority, Revision, TaskStatus};
+use omoi_domain::ticket::TicketStatus;
+use omoi_domain::time::Timestamp;
+use omoi_store::attempts::{AgentEvent, Attempt, Turn};
+use omoi_store::checks::{Check, Receipt};
+use omoi_store::costs::CostEntry;
+use omoi_store::deliveries::HandOver;
+use omoi_store::discoveries::Discovery;
+use omoi_store::merges::Merge;
+use omoi_store::messages::Message;
+use omoi_store::phases::{Item, PhaseRun};
+use omoi_store::projects::{self, Project};
+use omoi_store::requirements::{Criterion, Requirement};
+use omoi_store::sandboxes::Sandbox;
+use omoi_store::specs::{self, Spec, SpecOptions};
+use omoi_store::tasks::{self, Task};
+use omoi_store::tickets::{self, Ticket};
+use omoi_store::{Json, StoreError, Tenant, Tx};
+use serde_json::json;
+
+use crate::bench::{START, commit};
+
+/// Text that breaks code which thinks in bytes, quotes or lines.
+pub(crate) const ODD: &str = "naïve – 日本 🦀 'quoted' \"double\" $1 \\ %s\r\n\ttail";
+
+/// What most contracts need.
+pub(crate) struct World {
+    pub(crate) project: Project,
+    pub(crate) spec: Spec,
+    pub(crate) ticket: Ticket,
+    pub(crate) task: Task,
+}
+
+impl World {
+    /// Commits a working spec with one building ticket and one pending task.
+    pub(crate) async fn new(tenant: &Tenant) -> Result<Self, StoreError> {
+        commit(tenant, async |tx| {
+            let project = projects::ensure(tx, "repo", "/repo").await?;
+            let mut spec = spec(tx, project.id, 1);
+            spec.status = SpecStatus::Working;
+            let ticket = ticket(tx, &spec, 1);
+            let task = task(tx, &ticket, 1);
+            specs::insert(tx, &spec).await?;
+            tickets::insert(tx, &ticket).await?;
+            tasks::insert(tx, &task).await?;
+            Ok(Self {
+                project,
+                spec,
+                ticket,
+                task,
+            })
+        })
+        .await
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(START.as_micros() + seconds * 1_000_000 + 7)
+}
+
+pub(crate) fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
+    Spec {
+        id: tx.new_id::<SpecId>(),
+        org_id: tx.org(),
+        project_id: project,
+        number,
+        title: format!("Spec {number}"),
+        original_request: ODD.to_owned(),
+        options: Json(SpecOptions {
+            auto_start: true,
+            spec_files: false,
+            notes: vec![ODD.to_owned()],
+        }),
+        status: SpecStatus::Draft,
+        current_phase: "explore".to_owned(),
+        model: "simulated".to_owned(),
+        base_sha: "b".repeat(40),
+        base_branch: None,
+        slug: "tags".to_owned(),
+        integration_branch: "feature/tags".to_owned(),
+        survey: Json(json!({"a": [1, 2.5, null, true], "b": {"c": ODD}})),
+        last_error: None,
+        state_version: 0,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+        started_at: None,
+        ended_at: None,
+    }
+}
+
+pub(crate) fn full_spec(bare: &Spec) -> Spec {
+    Spec {
+        base_branch: Some("main".to_owned()),
+        last_error: Some(ODD.to_owned()),
+        started_at: Some(at(1)),
+        ended_at: Some(at(2)),
+        ..bare.clone()
+    }
+}
+
+pub(crate) fn ticket(tx: &Tx, spec: &Spec, number: i64) -> Ticket {
+    Ticket {
+        id: tx.new_id::<TicketId>(),
+        org_id: tx.org(),
+        project_id: spec.project_id,
+        spec_id: spec.id,
+        number,
+        local_id: format!("TKT-{number:03}"),
+        ordinal: number,
+        title: format!("Ticket {number}"),
+        description: ODD.to_owned(),
+        priority: Priority::High,
+        status: TicketStatus::Building,
+        state_version: 0,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+    }
+}
+
+pub(crate) fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
+    Task {
+        id: tx.new_id::<TaskId>(),
+        org_id: tx.org(),
+        project_id: ticket.project_id,
+        spec_id: ticket.spec_id,
+        ticket_id: ticket.id,
+        number,
+        local_id: format!("TSK-{number:03}"),
+        title: format!("Task {number}"),
+        description: ODD.to_owned(),
+        task_type: "implement_feature".to_owned(),
+        phase_id: "PHASE_IMPLEMENTATION".to_owned(),
+        priority: Priority::Medium,
+        status: TaskStatus::Pending,
+        score: 0.0,
+        level: 0,
+        ordinal: number,
+        estimated_hours: 1.0,
+        files: Json(vec!["src/ü.py".to_owned()]),
+        requirements: Json(Vec::new()),
+        branch: format!("task/{number}"),
+        base_sha: None,
+        head_sha: None,
+        integration_state: IntegrationState::None,
+        round: 0,
+        retry_count: 0,
+        max_retries: 3,
+        force_execute: false,
+        needed: true,
+        not_before: tx.now(),
+        deadline_at: None,
+        timeout_seconds: 60,
+        fence: 0,
+        attempt_id: None,
+        revision: None,
+        error_class: None,
+        error_message: None,
+        blocked_reason: None,
+        parent_task_id: None,
+        discovery_depth: 0,
+        resolves_merge_id: None,
+        summary: None,
+        state_version: 0,
+        queued_at: tx.now(),
+        claimed_at: None,
+        started_at: None,
+        completed_at: None,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+    }
+}
+
+/// Every field another value than in [`task`], keys aside.
+pub(crate) fn full_task(tx: &Tx, bare: &Task) -> Task {
+    let odd = || Some(ODD.to_owned());
+    Task {
+        title: ODD.to_owned(),
+        description: "d".to_owned(),
+        task_type: "fix_bug".to_owned(),
+        priority: Priority::Critical,
+        status: TaskStatus::Blocked,
+        score: 0.875,
+        level: 4,
+        ordinal: 9,
+        estimated_hours: 0.1,
+        files: Json(vec![ODD.to_owned(), String::new()]),
+        requirements: Json(vec!["REQ-A-1".to_owned()]),
+        branch: "task/other".to_owned(),
+        base_sha: odd(),
+        head_sha: odd(),
+        integration_state: IntegrationState::Merged,
+        round: 2,
+        retry_count: 3,
+        max_retries: 5,
+        force_execute: true,
+        needed: false,
+        not_before: at(3),
+        deadline_at: Some(at(4)),
+        timeout_seconds: i64::MAX,
+        fence: i64::MAX,
+        attempt_id: Some(tx.new_id::<AttemptId>()),
+        revision: Some(Json(Revision {
+            iteration: 2,
+            feedback: ODD.to_owned(),
+            recommendations: vec![ODD.to_owned()],
+        })),
+        error_class: odd(),
+        error_message: odd(),
+        blocked_reason: odd(),
+        resolves_merge_id: Some(tx.new_id::<MergeId>()),
+        summary: odd(),
+        queued_at: at(5),
+        claimed_at: Some(at(6)),
+        started_at: Some(at(7)),
+        completed_at: Some(at(8)),
+        updated_at: at(9),
+        ..bare.clone()
+    }
+}
+
+pub(crate) fn attempt(tx: &Tx, task: &Task, no: u32) -> Attempt {
+    let id = tx.new_id::<AttemptId>();
+    Attempt {
+        id,
+        org_id: tx.org(),
+        project_id: task.project_id,
+        spec_id: task.spec_id,
+        subject: Subject::Task,
+        subject_id: task.id.to_string(),
+        attempt_no: no,
+        round: 0,
+        fence: i64::from(no),
+        state: AttemptState::Pending,
+        role: "implementer".to_owned(),
+        token_hash: None,
+        owner: "one".to_owned(),
+        rung: None,
+        base_sha: None,
+        head_sha: None,
+        wip_sha: None,
+        resumes_id: None,
+        stop_reason: None,
+        error_class: None,
+        error_message: None,
+        created_at: tx.now(),
+        started_at: None,
+        ended_at: None,
+        last_heartbeat_at: None,
+        last_work_at: None,
+        lease_expires_at: at(60),
+        state_version: 0,
+    }
+}
+
+/// Every field another value than in [`attempt`], keys aside.
+pub(crate) fn full_attempt(bare: &Attempt) -> Attempt {
+    let odd = || Some(ODD.to_owned());
+    Attempt {
+        state: AttemptState::Running,
+        token_hash: Some("t".repeat(64)),
+        owner: ODD.to_owned(),
+        rung: odd(),
+        base_sha: odd(),
+        head_sha: odd(),
+        wip_sha: odd(),
+        stop_reason: odd(),
+        error_class: odd(),
+        error_message: odd(),
+        started_at: Some(at(1)),
+        ended_at: Some(at(2)),
+        last_heartbeat_at: Some(at(3)),
+        last_work_at: Some(at(4)),
+        lease_expires_at: at(5),
+        ..bare.clone()
+    }
+}
+
+pub(crate) fn turn(attempt: &Attempt, n: u32) -> Turn {
+    Turn {
+        attempt_id: attempt.id,
+        org_id: attempt.org_id,
+        n,
+        request_digest: format!("digest {n}"),
+        response: Json(json!({"content": [{"type": "text", "text": ODD}], "n": n})),
+        tool_results: Json(json!([])),
+        wip_sha: None,
+        created_at: attempt.created_at,
+    }
+}
+
+pub(crate) fn agent_event(tx: &Tx, attempt: &Attempt) -> AgentEvent {
+    AgentEvent {
+        attempt_id: attempt.id,
+        org_id: attempt.org_id,
+        seq: 1,
+        event_id: tx.new_id(),
+        event_type: "agent.tool_use".to_owned(),
+        data: Json(json!({"text": ODD, "nothing": null})),
+        created_at: attempt.created_at,
+    }
+}
+
+pub(crate) fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
+    Sandbox {
+        id: tx.new_id(),
+        org_id: attempt.org_id,
+        attempt_id: attempt.id,
+        provider: "bubblewrap".to_owned(),
+        provider_ref: None,
+        state: SandboxState::Pending,
+        held: Json(vec![
+            ("network".to_owned(), None),
+            ("files".to_owned(), Some(ODD.to_owned())),
+        ]),
+        mounts: Json(vec!["/opt/ü".to_owned()]),
+        reason: None,
+        created_at: tx.now(),
+        state_since: tx.now(),
+        state_version: 0,
+    }
+}
+
+pub(crate) fn requirement(tx: &Tx, spec: &Spec, n: i64) -> Requirement {
+    Requirement {
+        id: tx.new_id::<RequirementId>(),
+        org_id: tx.org(),
+        spec_id: spec.id,
+        local_id: format!("REQ-TAGS-FUNC-{n:03}"),
+        ordinal: n,
+        title: ODD.to_owned(),
+        r#type: "functional".to_owned(),
+        priority: "HIGH".to_owned(),
+        body: Json(json!({"condition": ODD})),
+        content_hash: "h".to_owned(),
+    }
+}
+
+pub(crate) fn criterion(tx: &Tx, requirement: &Requirement, n: i64) -> Criterion {
+    Criterion {
+        id: tx.new_id::<CriterionId>(),
+        org_id: tx.org(),
+        spec_id: requirement.spec_id,
+        requirement_id: requirement.id,
+        local_id: format!("{}#{n}", requirement.local_id),
+        ordinal: n,
+        body: ODD.to_owned(),
+        content_hash: "h".to_owned(),
+    }
+}
+
+pub(crate) fn check(tx: &Tx, task: &Task, ordinal: i64) -> Check {
+    Check {
+        id: tx.new_id::<CheckId>(),
+        org_id: tx.org(),
+        spec_id: task.spec_id,
+        task_id: Some(task.id),
+        ordinal,
+        kind: "proof".to_owned(),
+        command: format!("test {ODD}"),
+        files: Json(BTreeMap::from([("tests/ü.py".to_owned(), ODD.to_owned())])),
+        timeout_s: 300,
+        base_exit: Some(-1),
+    }
+}
+
+pub(crate) fn receipt(tx: &Tx, check: &Check, attempt: &Attempt) -> Receipt {
+    Receipt {
+        id: tx.new_id::<ReceiptId>(),
+        org_id: tx.org(),
+        spec_id: check.spec_id,
+        check_id: check.id,
+        task_id: check.task_id,
+        attempt_id: attempt.id,
+        stage: "task".to_owned(),
+        commit_sha: "c".repeat(40),
+        tree_sha: "t".repeat(40),
+        rung: "bubblewrap".to_owned(),
+        exit_code: Some(0),
+        passed: true,
+        output: ODD.to_owned(),
+        output_digest: "d".to_owned(),
+        exercised: Json(Some(vec!["src/ü.py".to_owned()])),
+        self_tested: true,
+        started_at: at(1),
+        took_ms: 12,
+    }
+}
+
+pub(crate) fn merge(tx: &Tx, task: &Task) -> Merge {
+    Merge {
+        id: tx.new_id::<MergeId>(),
+        org_id: tx.org(),
+        spec_id: task.spec_id,
+        task_id: task.id,
+        state: MergeState::Pending,
+        level: task.level,
+        ordinal: task.ordinal,
+        target_branch: "feature/tags".to_owned(),
+        incoming_sha: "i".repeat(40),
+        target_sha: None,
+        merged_sha: None,
+        conflicts: Json(Vec::new()),
+        forecast: Json(Vec::new()),
+        resolve_task_id: None,
+        restarts: 0,
+        error: None,
+        created_at: tx.now(),
+        started_at: None,
+        completed_at: None,
+        state_version: 0,
+    }
+}
+
+/// Every field another value than in [`merge`], keys aside.
+pub(crate) fn full_merge(bare: &Merge) -> Merge {
+    let odd = || Some(ODD.to_owned());
+    Merge {
+        state: MergeState::Resolving,
+        incoming_sha: "j".repeat(40),
+        target_sha: odd(),
+        merged_sha: odd(),
+        conflicts: Json(vec!["src/ü.py".to_owned()]),
+        forecast: Json(vec![(3, 2), (-1, 0)]),
+        resolve_task_id: Some(bare.task_id),
+        restarts: u32::MAX,
+        error: odd(),
+        started_at: Some(at(1)),
+        completed_at: Some(at(2)),
+        ..bare.clone()
+    }
+}
+
+pub(crate) fn phase_run(spec: &Spec) -> PhaseRun {
+    PhaseRun {
+        spec_id: spec.id,
+        org_id: spec.org_id,
+        phase: "explore".to_owned(),
+        state: PhaseState::Pending,
+        attempts: 0,
+        score: None,
+        feedback: None,
+        output: None,
+        rejected_output: None,
+        rejected_score: None,
+        facts: None,
+        input_digest: None,
+        output_digest: None,
+        not_before: START,
+        waiting_since: None,
+        started_at: None,
+        ended_at: None,
+        state_version: 0,
+    }
+}
+
+/// Every field another value than in [`phase_run`], keys aside.
+pub(crate) fn full_phase_run(bare: &PhaseRun) -> PhaseRun {
+    let odd = || Some(ODD.to_owned());
+    let value = || Some(Json(json!({"text": ODD, "list": [0.1, null]})));
+    PhaseRun {
+        state: PhaseState::Backoff,
+        attempts: 2,
+        score: Some(0.1),
+        feedback: odd(),
+        output: value(),
+        rejected_output: value(),
+        rejected_score: Some(99.5),
+        facts: value(),
+        input_digest: odd(),
+        output_digest: odd(),
+        not_before: at(1),
+        waiting_since: Some(at(2)),
+        started_at: Some(at(3)),
+        ended_at: Some(at(4)),
+        ..bare.clone()
+    }
+}
+
+pub(crate) fn item(spec: &Spec) -> Item {
+    Item {
+        spec_id: spec.id,
+        org_id: spec.org_id,
+        phase: "prd".to_owned(),
+        seq: 1,
+        attempt_no: 1,
+        section: "goals".to_owned(),
+        item_key: ODD.to_owned(),
+        value: Json(json!({"z": 1, "a": ODD})),
+        digest: "d".to_owned(),
+        created_at: at(1),
+    }
+}
+
+pub(crate) fn message(tx: &Tx, task: &Task) -> Message {
+    Message {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        task_id: task.id,
+        message_type: "user_message".to_owned(),
+        content: ODD.to_owned(),
+        sender: "local".to_owned(),
+        created_at: tx.now(),
+        acked_at: None,
+        acked_by: None,
+    }
+}
+
+pub(crate) fn hand_over(tx: &Tx, spec: &Spec) -> HandOver {
+    HandOver {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        spec_id: spec.id,
+        state: "planned".to_owned(),
+        head_sha: "h".repeat(40),
+        branch: "feature/tags".to_owned(),
+        note: None,
+        created_at: tx.now(),
+        completed_at: None,
+    }
+}
+
+pub(crate) fn discovery(tx: &Tx, source: &Task, key: &str) -> Discovery {
+    Discovery {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        spec_id: source.spec_id,
+        source_task_id: source.id,
+        discovery_key: key.to_owned(),
+        discovery_type: "bug".to_owned(),
+        title: ODD.to_owned(),
+        description: ODD.to_owned(),
+        task_id: None,
+        refused: None,
+        created_at: tx.now(),
+    }
+}
+
+pub(crate) fn cost(tx: &Tx, attempt: &Attempt, microusd: i64) -> CostEntry {
+    CostEntry {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        spec_id: attempt.spec_id,
+        attempt_id: attempt.id,
+        subject: attempt.subject.as_str().to_owned(),
+        subject_id: attempt.subject_id.clone(),
+        role: attempt.role.clone(),
+        route: "anthropic".to_owned(),
+        model: ODD.to_owned(),
+        simulated: true,
+        input_tokens: 10,
+        output_tokens: 5,
+        cache_read_tokens: 3,
+        cache_write_tokens: 2,
+        cost_microusd: microusd,
+        latency_ms: 7,
+        calls: 2,
+        created_at: tx.now(),
+    }
+}
+
+/// A project of `org` that shares no key with another.
+pub(crate) fn project(tx: &Tx, org: OrgId, path: &str) -> Project {
+    Project {
+        id: tx.new_id(),
+        org_id: org,
+        name: ODD.to_owned(),
+        repo_path: path.to_owned(),
+        autonomous: false,
+        next_spec_no: 4,
+        next_ticket_no: 5,
+        next_task_no: 6,
+        created_at: at(1),
+    }
+}

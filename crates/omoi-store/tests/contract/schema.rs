@@ -1,0 +1,165 @@
+//! Migrations: safe to repeat, and one schema on both backends.
+
+use std::collections::BTreeSet;
+
+use omoi_store::StoreError;
+use sqlx::{AnyPool, AssertSqlSafe, Row as _};
+
+use crate::bench::{Bench, LOCAL};
+
+both!(migrate_twice_and_at_once, seeds_one_organisation);
+
+async fn migrate_twice_and_at_once(bench: Bench) -> Result<(), StoreError> {
+    bench.store.migrate().await?;
+    let (one, two) = (bench.another().await, bench.another().await);
+    let (first, second) = tokio::join!(one.migrate(), two.migrate());
+    first?;
+    second?;
+    let migrations = bench.store.migrations().await?;
+    assert!(!migrations.is_empty());
+    assert!(migrations.iter().all(|(_, _, applied)| *applied));
+    Ok(())
+}
+
+async fn seeds_one_organisation(bench: Bench) -> Result<(), StoreError> {
+    let orgs = bench.store.system().organisations().await?;
+    let names: Vec<String> = orgs.iter().map(ToString::to_string).collect();
+    assert_eq!(names, [LOCAL]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_empty_database_is_migrated_by_two_processes_at_once() {
+    let database = omoi_testkit::postgres::database();
+    let open = async || {
+        omoi_store::Store::connect(omoi_store::Options {
+            url: database.url().to_owned(),
+            now: None,
+            new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
+        })
+        .await
+        .unwrap()
+    };
+    let (one, two) = (open().await, open().await);
+    assert!(one.migrations().await.unwrap().iter().all(|m| !m.2));
+    let (first, second) = tokio::join!(one.migrate(), two.migrate());
+    first.unwrap();
+    second.unwrap();
+    assert_eq!(one.system().organisations().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn both_backends_have_the_same_schema() {
+    let (sqlite, postgres) = (Bench::sqlite().await, Bench::postgres().await);
+    let (left, right) = (
+        sqlite_schema(sqlite.url()).await,
+        postgres_schema(postgres.url()).await,
+    );
+    assert!(left.len() > 300, "only {} facts were read", left.len());
+    let only_left: Vec<_> = left.difference(&right).collect();
+    let only_right: Vec<_> = right.difference(&left).collect();
+    assert!(
+        only_left.is_empty() && only_right.is_empty(),
+        "only in SQLite: {only_left:#?}\nonly in PostgreSQL: {only_right:#?}"
+    );
+}
+
+async fn lines(pool: &AnyPool, sql: String) -> Vec<Vec<String>> {
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .fetch_all(pool)
+        .await
+        .unwrap();
+    rows.iter()
+        .map(|row| (0..row.len()).map(|i| row.get::<String, _>(i)).collect())
+        .collect()
+}
+
+/// One line per column, and one per index with its columns.
+async fn sqlite_schema(url: &str) -> BTreeSet<String> {
+    let pool = AnyPool::connect(url).await.unwrap();
+    let tables = lines(
+        &pool,
+        "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'
+         and name <> '_sqlx_migrations'"
+            .to_owned(),
+    )
+    .await;
+    let mut facts = BTreeSet::new();
+    for table in tables.into_iter().flatten() {
+        let columns = format!(
+            "select name, lower(type), case when \"notnull\" = 1 or pk > 0 then 'not null' else 'null' end,
+                 coalesce(dflt_value, '-') from pragma_table_info('{table}')"
+        );
+        for column in lines(&pool, columns).await {
+            facts.insert(format!("{table}.{}", column.join(" ")));
+        }
+        let indexes = format!(
+            "select name, case when \"unique\" = 1 then 'unique' else 'plain' end,
+                 case when partial = 1 then 'partial' else 'whole' end from pragma_index_list('{table}')"
+        );
+        for index in lines(&pool, indexes).await {
+            let columns = lines(
+                &pool,
+                format!(
+                    "select name from pragma_index_info('{}') order by seqno",
+                    index[0]
+                ),
+            )
+            .await;
+            let columns: Vec<String> = columns.into_iter().flatten().collect();
+            facts.insert(format!(
+                "{table}({}) {} {}",
+                columns.join(","),
+                index[1],
+                index[2]
+            ));
+        }
+        let references =
+            format!("select \"from\", \"table\", \"to\" from pragma_foreign_key_list('{table}')");
+        for key in lines(&pool, references).await {
+            facts.insert(format!("{table}.{} -> {}.{}", key[0], key[1], key[2]));
+        }
+    }
+    pool.close().await;
+    facts
+}
+
+async fn postgres_schema(url: &str) -> BTreeSet<String> {
+    let pool = AnyPool::connect(url).await.unwrap();
+    let mut facts = BTreeSet::new();
+    let columns = "select table_name::text, column_name::text, data_type::text,
+             case when is_nullable = 'NO' then 'not null' else 'null' end,
+             coalesce(column_default, '-')::text
+         from information_schema.columns
+         where table_schema = 'public' and table_name <> '_sqlx_migrations'";
+    for column in lines(&pool, columns.to_owned()).await {
+        facts.insert(format!("{}.{}", column[0], column[1..].join(" ")));
+    }
+    let indexes = "select t.relname::text,
+             string_agg(a.attname::text, ',' order by k.n),
+             case when i.indisunique then 'unique' else 'plain' end,
+             case when i.indpred is null then 'whole' else 'partial' end
+         from pg_index i join pg_class t on t.oid = i.indrelid
+         join pg_namespace s on s.oid = t.relnamespace
+         cross join lateral unnest(i.indkey) with ordinality as k(attnum, n)
+         join pg_attribute a on a.attrelid = t.oid and a.attnum = k.attnum
+         where s.nspname = 'public' and t.relname <> '_sqlx_migrations'
+         group by i.indexrelid, t.relname, i.indisunique, i.indpred";
+    for index in lines(&pool, indexes.to_owned()).await {
+        facts.insert(format!(
+            "{}({}) {} {}",
+            index[0], index[1], index[2], index[3]
+        ));
+    }
+    let references = "select t.relname::text, a.attname::text, f.relname::text, b.attname::text
+         from pg_constraint c join pg_class t on t.oid = c.conrelid
+         join pg_class f on f.oid = c.confrelid
+         join pg_attribute a on a.attrelid = t.oid and a.attnum = c.conkey[1]
+         join pg_attribute b on b.attrelid = f.oid and b.attnum = c.confkey[1]
+         where c.contype = 'f'";
+    for key in lines(&pool, references.to_owned()).await {
+        facts.insert(format!("{}.{} -> {}.{}", key[0], key[1], key[2], key[3]));
+    }
+    pool.close().await;
+    facts
+}

@@ -1,0 +1,239 @@
+//! Attempts, their turns and events, receipts and costs.
+
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::event::{Activity, Event};
+use omoi_store::attempts::{self, append_event, append_turn, copy_turns, turns};
+use omoi_store::{StoreError, checks, costs, events, messages};
+use tokio::task::JoinSet;
+
+use crate::bench::{Bench, POINT, START, commit};
+use crate::samples::{self, World};
+
+both!(
+    a_subject_has_one_live_attempt,
+    turns_come_in_order,
+    the_same_event_is_stored_once,
+    a_receipt_is_stored_once,
+    costs_add_up,
+    messages_are_had_once,
+);
+
+async fn a_subject_has_one_live_attempt(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let stores = [bench.store.clone(), bench.another().await];
+    let mut race = JoinSet::new();
+    for n in 0..16_u32 {
+        let tenant = stores[n as usize % 2].tenant(bench.local.org());
+        let task = world.task.clone();
+        race.spawn(async move {
+            commit(&tenant, async |tx| {
+                let attempt = samples::attempt(tx, &task, n);
+                attempts::insert(tx, &attempt).await?;
+                Ok(attempt)
+            })
+            .await
+        });
+    }
+    let mut won = Vec::new();
+    for result in race.join_all().await {
+        match result {
+            Ok(attempt) => won.push(attempt),
+            Err(StoreError::Exists { what: "attempt" }) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    assert_eq!(won.len(), 1);
+    let mut attempt = won.remove(0);
+    let mut tx = bench.local.write().await?;
+    let subject = world.task.id.to_string();
+    let live = attempts::live(&mut tx, Subject::Task, &subject).await?;
+    assert_eq!(live.as_ref(), Some(&attempt));
+    assert_eq!(
+        attempts::live(&mut tx, Subject::Check, &subject).await?,
+        None
+    );
+    assert_eq!(attempts::renew(&mut tx, "one", bench.now()).await?, 1);
+    assert_eq!(attempts::renew(&mut tx, "two", bench.now()).await?, 0);
+    attempts::transition(&mut tx, &mut attempt, AttemptState::Lost).await?;
+    assert_eq!(attempts::renew(&mut tx, "one", START).await?, 0);
+    let next = samples::attempt(&tx, &world.task, 100);
+    attempts::insert(&mut tx, &next).await?;
+    let all = attempts::of_subject(&mut tx, &subject).await?;
+    assert_eq!(
+        all.iter().map(|a| a.id).collect::<Vec<_>>(),
+        [attempt.id, next.id]
+    );
+    assert_eq!(attempts::all_live(&mut tx).await?, [next]);
+    tx.commit(POINT).await
+}
+
+async fn turns_come_in_order(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut tx = bench.local.write().await?;
+    let mut attempt = samples::attempt(&tx, &world.task, 1);
+    attempts::insert(&mut tx, &attempt).await?;
+    let before = attempt.clone();
+    let early = append_turn(&mut tx, &mut attempt, &samples::turn(&before, 1)).await;
+    assert!(matches!(
+        early.unwrap_err(),
+        StoreError::Conflict { what: "turn", .. }
+    ));
+    for n in 0..3 {
+        let mut turn = samples::turn(&before, n);
+        turn.wip_sha = (n == 1).then(|| "w".repeat(40));
+        assert!(append_turn(&mut tx, &mut attempt, &turn).await?);
+        assert!(
+            !append_turn(&mut tx, &mut attempt, &turn).await?,
+            "once only"
+        );
+    }
+    assert_eq!(
+        attempt.wip_sha,
+        Some("w".repeat(40)),
+        "the last snapshot stays"
+    );
+    assert_eq!(attempts::get(&mut tx, attempt.id).await?, attempt);
+    attempts::transition(&mut tx, &mut attempt, AttemptState::Lost).await?;
+    let mut next = samples::attempt(&tx, &world.task, 2);
+    attempts::insert(&mut tx, &next).await?;
+    assert_eq!(copy_turns(&mut tx, attempt.id, next.id).await?, 3);
+    let copied = turns(&mut tx, next.id).await?;
+    assert_eq!(copied.iter().map(|t| t.n).collect::<Vec<_>>(), [0, 1, 2]);
+    assert!(copied.iter().all(|t| t.attempt_id == next.id));
+    let turn = samples::turn(&next.clone(), 3);
+    assert!(append_turn(&mut tx, &mut next, &turn).await?, "it goes on");
+    assert_eq!(turns(&mut tx, attempt.id).await?.len(), 3);
+    tx.commit(POINT).await
+}
+
+async fn the_same_event_is_stored_once(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut tx = bench.local.write().await?;
+    let attempt = samples::attempt(&tx, &world.task, 1);
+    attempts::insert(&mut tx, &attempt).await?;
+    let show = Activity {
+        attempt_id: attempt.id,
+        subject: Subject::Task,
+        subject_id: attempt.subject_id.clone(),
+        kind: "agent.file_edited".to_owned(),
+        summary: "edited".to_owned(),
+        lines_added: 1,
+        lines_removed: 0,
+    };
+    let (first, second) = (
+        samples::agent_event(&tx, &attempt),
+        samples::agent_event(&tx, &attempt),
+    );
+    assert!(append_event(&mut tx, &attempt, first.clone(), Some(show.clone())).await?);
+    assert!(!append_event(&mut tx, &attempt, first, Some(show)).await?);
+    assert!(append_event(&mut tx, &attempt, second, None).await?);
+    let stored = attempts::events(&mut tx, attempt.id, 0, 10).await?;
+    assert_eq!(stored.iter().map(|e| e.seq).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(attempts::events(&mut tx, attempt.id, 1, 10).await?.len(), 1);
+    tx.commit(POINT).await?;
+    let log = events::after(&mut bench.local.read().await?, 0).await?;
+    let shown = log
+        .iter()
+        .filter(|e| matches!(e.event, Event::AgentActivity(_)));
+    assert_eq!(shown.count(), 1);
+    Ok(())
+}
+
+async fn a_receipt_is_stored_once(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut tx = bench.local.write().await?;
+    let attempt = samples::attempt(&tx, &world.task, 1);
+    attempts::insert(&mut tx, &attempt).await?;
+    let requirement = samples::requirement(&tx, &world.spec, 1);
+    tx.insert(&requirement).await?;
+    let criterion = samples::criterion(&tx, &requirement, 1);
+    tx.insert(&criterion).await?;
+    let check = samples::check(&tx, &world.task, 1);
+    checks::insert(&mut tx, &check, &[criterion.id]).await?;
+    let links = checks::criteria_links(&mut tx, world.spec.id).await?;
+    assert_eq!(links, [(check.id, criterion.id)]);
+    let receipt = samples::receipt(&tx, &check, &attempt);
+    let mut again = samples::receipt(&tx, &check, &attempt);
+    again.passed = false;
+    let mut head = samples::receipt(&tx, &check, &attempt);
+    head.stage = "head".to_owned();
+    head.task_id = None;
+    let project = world.project.id;
+    assert!(checks::store_receipt(&mut tx, project, &check, &receipt).await?);
+    assert!(!checks::store_receipt(&mut tx, project, &check, &again).await?);
+    assert!(checks::store_receipt(&mut tx, project, &check, &head).await?);
+    let found = checks::find_receipt(&mut tx, check.id, &receipt.commit_sha, "task").await?;
+    assert_eq!(found, Some(receipt.clone()));
+    assert_eq!(
+        checks::receipts_of_task(&mut tx, world.task.id).await?,
+        [receipt]
+    );
+    assert_eq!(
+        checks::receipts_of_spec(&mut tx, world.spec.id)
+            .await?
+            .len(),
+        2
+    );
+    tx.commit(POINT).await?;
+    let log = events::after(&mut bench.local.read().await?, 0).await?;
+    let told = log
+        .iter()
+        .filter(|e| matches!(e.event, Event::ReceiptStored(_)));
+    assert_eq!(told.count(), 2);
+    Ok(())
+}
+
+async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut tx = bench.local.write().await?;
+    let task = samples::attempt(&tx, &world.task, 1);
+    let mut phase = samples::attempt(&tx, &world.task, 1);
+    phase.subject = Subject::SpecPhase;
+    phase.subject_id = format!("{}/prd", world.spec.id);
+    attempts::insert(&mut tx, &task).await?;
+    attempts::insert(&mut tx, &phase).await?;
+    for (attempt, cost) in [(&task, 4_000_000), (&task, 3), (&phase, 10)] {
+        let entry = samples::cost(&tx, attempt, cost);
+        costs::insert(&mut tx, world.project.id, &entry).await?;
+    }
+    let spend = |cost_microusd, calls: i64| costs::Spend {
+        cost_microusd,
+        tokens: calls * 15,
+        model_ms: calls * 7,
+    };
+    assert_eq!(
+        costs::of_spec(&mut tx, world.spec.id).await?,
+        spend(4_000_013, 3)
+    );
+    let own = costs::of_subject(&mut tx, &task.subject_id).await?;
+    assert_eq!(own, spend(4_000_003, 2));
+    assert_eq!(
+        costs::of_subject(&mut tx, &phase.subject_id).await?,
+        spend(10, 1)
+    );
+    assert_eq!(costs::of_subject(&mut tx, "unknown").await?, spend(0, 0));
+    tx.commit(POINT).await
+}
+
+async fn messages_are_had_once(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut tx = bench.local.write().await?;
+    let (one, two) = (
+        samples::attempt(&tx, &world.task, 1),
+        samples::attempt(&tx, &world.task, 2),
+    );
+    let first = messages::queue(&mut tx, &world.task, "system", "one", "me").await?;
+    let second = messages::queue(&mut tx, &world.task, "system", "two", "me").await?;
+    assert_eq!(
+        messages::open(&mut tx, world.task.id).await?,
+        [first.clone(), second.clone()]
+    );
+    messages::ack(&mut tx, first.id, one.id).await?;
+    messages::ack(&mut tx, first.id, two.id).await?;
+    assert_eq!(messages::open(&mut tx, world.task.id).await?, [second]);
+    let all = tx
+        .all::<messages::Message>("1 = 1 order by created_at, id", omoi_store::Args::default())
+        .await?;
+    assert_eq!(all[0].acked_by, Some(one.id), "the first who had it");
+    tx.commit(POINT).await
+}
