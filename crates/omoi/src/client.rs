@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures::stream::{self, Stream};
 use futures::StreamExt as _;
+use futures::stream::{self, Stream};
 use omoi_domain::event::StoredEvent;
 use omoi_protocol::control::{
     CreateSpec, ExportedFile, LogLine, SpecDetail, SpecView, Status, Steer, TaskDetail, TaskView,
@@ -54,7 +54,9 @@ impl ClientError {
     pub(crate) fn hint(&self) -> Option<&str> {
         match self {
             Self::Refused { hint, .. } => hint.as_deref(),
-            Self::Unreachable(_) => Some("start it again with `omoi up`, or wait until it has stopped"),
+            Self::Unreachable(_) => {
+                Some("start it again with `omoi up`, or wait until it has stopped")
+            }
             Self::Answer(_) => None,
         }
     }
@@ -94,9 +96,11 @@ impl Client {
         let status = response.status();
         let text = response.text().await.map_err(ClientError::Unreachable)?;
         Err(match serde_json::from_str::<ErrorBody>(&text) {
-            Ok(body) => {
-                ClientError::Refused { code: body.error, message: body.message, hint: body.hint }
-            }
+            Ok(body) => ClientError::Refused {
+                code: body.error,
+                message: body.message,
+                hint: body.hint,
+            },
             Err(_) => ClientError::Refused {
                 code: status.as_u16().to_string(),
                 message: format!("{status}: {text}"),
@@ -166,7 +170,10 @@ impl Client {
         self.post(&format!("/specs/{spec}/cancel"), &()).await
     }
 
-    pub(crate) async fn list_tasks(&self, spec: Option<&str>) -> Result<Vec<TaskView>, ClientError> {
+    pub(crate) async fn list_tasks(
+        &self,
+        spec: Option<&str>,
+    ) -> Result<Vec<TaskView>, ClientError> {
         match spec {
             Some(spec) => self.get(&format!("/tasks?spec={spec}")).await,
             None => self.get("/tasks").await,
@@ -186,11 +193,17 @@ impl Client {
     }
 
     pub(crate) async fn steer_task(&self, task: &str, body: &Steer) -> Result<(), ClientError> {
-        let request = self.request(Method::POST, &format!("/tasks/{task}/messages")).json(body);
+        let request = self
+            .request(Method::POST, &format!("/tasks/{task}/messages"))
+            .json(body);
         Self::send(request).await.map(drop)
     }
 
-    pub(crate) async fn log_task(&self, task: &str, after: i64) -> Result<Vec<LogLine>, ClientError> {
+    pub(crate) async fn log_task(
+        &self,
+        task: &str,
+        after: i64,
+    ) -> Result<Vec<LogLine>, ClientError> {
         self.get(&format!("/tasks/{task}/log?after={after}")).await
     }
 
@@ -200,23 +213,29 @@ impl Client {
         after: i64,
         spec: Option<&str>,
         once: bool,
-    ) -> Result<impl Stream<Item = Result<StoredEvent, ClientError>> + Send + use<>, ClientError> {
+    ) -> Result<impl Stream<Item = Result<StoredEvent, ClientError>> + Send + use<>, ClientError>
+    {
         let of_spec = spec.map(|spec| format!("&spec={spec}")).unwrap_or_default();
         let path = format!("/events?after={after}&once={once}{of_spec}");
         let response = Self::send(self.request(Method::GET, &path)).await?;
         let state = (response.bytes_stream().boxed(), BytesMut::new());
-        Ok(stream::unfold(state, |(mut bytes, mut buffer)| async move {
-            loop {
-                if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-                    let line = buffer.split_to(end + 1);
-                    let event = serde_json::from_slice(&line).map_err(ClientError::Answer);
-                    return Some((event, (bytes, buffer)));
+        Ok(stream::unfold(
+            state,
+            |(mut bytes, mut buffer)| async move {
+                loop {
+                    if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+                        let line = buffer.split_to(end + 1);
+                        let event = serde_json::from_slice(&line).map_err(ClientError::Answer);
+                        return Some((event, (bytes, buffer)));
+                    }
+                    match bytes.next().await? {
+                        Ok(chunk) => buffer.extend_from_slice(&chunk),
+                        Err(error) => {
+                            return Some((Err(ClientError::Unreachable(error)), (bytes, buffer)));
+                        }
+                    }
                 }
-                match bytes.next().await? {
-                    Ok(chunk) => buffer.extend_from_slice(&chunk),
-                    Err(error) => return Some((Err(ClientError::Unreachable(error)), (bytes, buffer))),
-                }
-            }
-        }))
+            },
+        ))
     }
 }

@@ -50,8 +50,15 @@ pub(crate) struct Ownership {
 impl Folder {
     /// Opens the folder at `path`, making it with mode 0700 when there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
-        let unusable = |source| FolderError::Unusable { path: path.to_path_buf(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        let unusable = |source| FolderError::Unusable {
+            path: path.to_path_buf(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(unusable)?;
         let path = path.canonicalize().map_err(unusable)?;
         for below in ["mirrors", "work", "specs", "run"] {
             let dir = path.join(below);
@@ -77,7 +84,10 @@ impl Folder {
     /// Takes the folder; none when another process has it.
     pub(crate) fn own(&self) -> Result<Option<Ownership>, FolderError> {
         let path = self.path.join("omoi.lock");
-        let unusable = |source| FolderError::Unusable { path: path.clone(), source };
+        let unusable = |source| FolderError::Unusable {
+            path: path.clone(),
+            source,
+        };
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)

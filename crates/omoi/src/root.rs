@@ -31,7 +31,7 @@ use omoi_runtime::config::{Config, Sources, keys};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::{Handle, Kind, Lifecycle};
 use omoi_runtime::rng::Rng;
-use omoi_sandbox::{Floor, ProbeConfig, Property, Provider, Rung, probe};
+use omoi_sandbox::{Floor, Probe, ProbeConfig, Property, Provider, RefusedBelowFloor, Rung, probe};
 use omoi_server::control::ControlSurface;
 use omoi_server::probes::Probes;
 use omoi_server::worker::WorkerSurface;
@@ -39,6 +39,7 @@ use omoi_store::dialect::Backend;
 use omoi_store::{Options, Store, leases};
 use tokio::net::{TcpListener, UnixListener};
 
+pub(crate) use self::models::{llm, route_settings};
 use crate::client::{Client, Endpoint};
 use crate::folder::{Folder, Ownership};
 
@@ -53,11 +54,17 @@ pub(crate) struct Roles {
 
 impl Roles {
     /// Everything in one process.
-    pub(crate) const ALL: Self = Self { api: true, orchestrator: true };
+    pub(crate) const ALL: Self = Self {
+        api: true,
+        orchestrator: true,
+    };
 
     fn names(self) -> Vec<String> {
         let all = [(self.api, "api"), (self.orchestrator, "orchestrator")];
-        all.iter().filter(|(plays, _)| *plays).map(|(_, name)| (*name).to_owned()).collect()
+        all.iter()
+            .filter(|(plays, _)| *plays)
+            .map(|(_, name)| (*name).to_owned())
+            .collect()
     }
 }
 
@@ -98,7 +105,10 @@ pub(crate) async fn start(start: Start) -> anyhow::Result<Process> {
     let backend = Backend::of(&url)?;
     let ownership = match backend {
         Backend::Sqlite => Some(folder.own()?.ok_or_else(|| {
-            anyhow!("another process owns the data folder `{}`", folder.path().display())
+            anyhow!(
+                "another process owns the data folder `{}`",
+                folder.path().display()
+            )
         })?),
         Backend::Postgres => None,
     };
@@ -108,7 +118,10 @@ pub(crate) async fn start(start: Start) -> anyhow::Result<Process> {
     let handle = lifecycle.handle();
     let owner = uuid_v7(clock.as_ref(), &rng).to_string();
     let store = open_store(&url, &clock, &rng).await?;
-    store.migrate().await.context("could not bring the database up to date")?;
+    store
+        .migrate()
+        .await
+        .context("could not bring the database up to date")?;
     if ownership.is_some() {
         // Whoever held a lease in this folder is gone.
         let mut tx = store.system().write().await?;
@@ -139,8 +152,17 @@ pub(crate) async fn start(start: Start) -> anyhow::Result<Process> {
     });
     let reconcilers = if start.roles.orchestrator {
         let socket = platform.data.worker_socket();
-        let surface = WorkerSurface { platform: platform.clone(), gateway: models.gateway(&platform) };
-        serve_socket(&handle, "worker socket", &socket, 0o666, omoi_server::worker::router(surface))?;
+        let surface = WorkerSurface {
+            platform: platform.clone(),
+            gateway: models.gateway(&platform),
+        };
+        serve_socket(
+            &handle,
+            "worker socket",
+            &socket,
+            0o666,
+            omoi_server::worker::router(surface),
+        )?;
         consume::start(&platform, &bus, consumers(&platform))
     } else {
         Vec::new()
@@ -152,12 +174,19 @@ pub(crate) async fn start(start: Start) -> anyhow::Result<Process> {
         pid: std::process::id(),
         roles: start.roles.names(),
         database: backend.as_str().to_owned(),
-        bus: if start.config.get(&keys::REDIS_URL).is_some() { "redis" } else { "in-process" }
-            .to_owned(),
+        bus: if start.config.get(&keys::REDIS_URL).is_some() {
+            "redis"
+        } else {
+            "in-process"
+        }
+        .to_owned(),
         sandbox: sandbox.map(|provider| provider.rung().to_string()),
         model: Some(models.label.clone()),
     };
-    let probes = omoi_server::probes::router(Probes { platform: platform.clone(), reconcilers });
+    let probes = omoi_server::probes::router(Probes {
+        platform: platform.clone(),
+        reconcilers,
+    });
     let mut router = probes;
     if start.roles.api {
         router = router.merge(omoi_server::control::router(ControlSurface {
@@ -166,7 +195,13 @@ pub(crate) async fn start(start: Start) -> anyhow::Result<Process> {
             token: token.clone(),
             status: status.clone(),
         }));
-        serve_socket(&handle, "control socket", &folder.socket(), 0o600, router.clone())?;
+        serve_socket(
+            &handle,
+            "control socket",
+            &folder.socket(),
+            0o600,
+            router.clone(),
+        )?;
     }
     let address = match start.http {
         true => Some(serve_http(&handle, &start.config, router).await?),
@@ -218,7 +253,9 @@ pub(crate) async fn open_store(url: &str, clock: &Clocked, rng: &Rng) -> anyhow:
         now: None,
         new_uuid: Arc::new(move || uuid_v7(clock.as_ref(), &rng)),
     };
-    Ok(Store::connect(options).await.context("could not open the database")?)
+    Ok(Store::connect(options)
+        .await
+        .context("could not open the database")?)
 }
 
 fn bus(
@@ -227,7 +264,9 @@ fn bus(
     rng: &Rng,
     handle: &Handle,
 ) -> anyhow::Result<Arc<dyn Bus>> {
-    let Some(url) = config.get(&keys::REDIS_URL) else { return Ok(Arc::new(LocalBus::new())) };
+    let Some(url) = config.get(&keys::REDIS_URL) else {
+        return Ok(Arc::new(LocalBus::new()));
+    };
     let options = RedisOptions {
         url,
         key_prefix: config.get(&keys::REDIS_KEY_PREFIX),
@@ -242,25 +281,40 @@ async fn sandbox(config: &Config, folder: &Folder) -> anyhow::Result<Arc<dyn Pro
     let mut ask = ProbeConfig::new(folder.path().join("run"));
     ask.hidden = vec![folder.path().to_path_buf()];
     let found = probe(&ask).await.context("could not look for a sandbox")?;
+    select_sandbox(config, &found).map_err(|refused| {
+        let next = refused.next_step();
+        anyhow::Error::new(refused).context(crate::Hint(next))
+    })
+}
+
+/// The best sandbox of those found that meets the configured floor.
+pub(crate) fn select_sandbox(
+    config: &Config,
+    found: &Probe,
+) -> Result<Arc<dyn Provider>, RefusedBelowFloor> {
     let names = config.get(&keys::SANDBOX_FLOOR);
     let wanted = match config.get(&keys::SANDBOX_PROVIDER) {
         keys::SandboxProvider::Auto => None,
         keys::SandboxProvider::Bubblewrap => Some(Rung::Bubblewrap),
         keys::SandboxProvider::Process => Some(Rung::Process),
     };
-    let floor = Property::ALL.iter().copied().filter(|p| names.iter().any(|n| n == p.as_str()));
-    found.select(&Floor(floor.collect()), wanted).map_err(|refused| {
-        let next = refused.next_step();
-        anyhow::Error::new(refused).context(crate::Hint(next))
-    })
+    let floor = Property::ALL
+        .iter()
+        .copied()
+        .filter(|p| names.iter().any(|n| n == p.as_str()));
+    found.select(&Floor(floor.collect()), wanted)
 }
 
 pub(crate) fn variable(sources: &Sources, name: &str) -> OsString {
-    sources.process.get(std::ffi::OsStr::new(name)).cloned().unwrap_or_default()
+    sources
+        .process
+        .get(std::ffi::OsStr::new(name))
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// What a survey needs to know of the machine.
-fn host(sources: &Sources) -> Host {
+pub(crate) fn host(sources: &Sources) -> Host {
     let home = variable(sources, "HOME");
     Host {
         path: variable(sources, "PATH"),
@@ -292,28 +346,39 @@ fn serve_socket(
     let soft = handle.soft();
     handle.spawn(name, Kind::Critical, async move {
         let served = axum::serve(listener, router);
-        Ok(served.with_graceful_shutdown(soft.cancelled_owned()).await?)
+        Ok(served
+            .with_graceful_shutdown(soft.cancelled_owned())
+            .await?)
     });
     Ok(())
 }
 
 async fn serve_http(handle: &Handle, config: &Config, router: Router) -> anyhow::Result<String> {
-    let at = (config.get(&keys::SERVER_HOST), config.get(&keys::SERVER_PORT));
-    let listener = TcpListener::bind((at.0.as_str(), at.1)).await.map_err(|error| {
-        let in_use = error.kind() == io::ErrorKind::AddrInUse;
-        let failed = anyhow::Error::new(error).context(format!("could not listen on {}:{}", at.0, at.1));
-        match in_use {
-            true => failed.context(crate::Hint(
-                "choose another port with SERVER_PORT or server.port; 0 takes a free one".to_owned(),
-            )),
-            false => failed,
-        }
-    })?;
+    let at = (
+        config.get(&keys::SERVER_HOST),
+        config.get(&keys::SERVER_PORT),
+    );
+    let listener = TcpListener::bind((at.0.as_str(), at.1))
+        .await
+        .map_err(|error| {
+            let in_use = error.kind() == io::ErrorKind::AddrInUse;
+            let failed =
+                anyhow::Error::new(error).context(format!("could not listen on {}:{}", at.0, at.1));
+            match in_use {
+                true => failed.context(crate::Hint(
+                    "choose another port with SERVER_PORT or server.port; 0 takes a free one"
+                        .to_owned(),
+                )),
+                false => failed,
+            }
+        })?;
     let address = format!("http://{}", listener.local_addr()?);
     let soft = handle.soft();
     handle.spawn("http", Kind::Critical, async move {
         let served = axum::serve(listener, router);
-        Ok(served.with_graceful_shutdown(soft.cancelled_owned()).await?)
+        Ok(served
+            .with_graceful_shutdown(soft.cancelled_owned())
+            .await?)
     });
     Ok(address)
 }

@@ -15,6 +15,7 @@ use omoi_llm::pricing::Pricing;
 use omoi_llm::route::{Provider, RouteName, Routes, Settings};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, Simulated};
+use omoi_llm::upstream::UpstreamError;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::config::{Config, Key, Layer, keys};
 use omoi_runtime::lifecycle::{Handle, Kind};
@@ -73,19 +74,39 @@ pub(super) async fn start(
     let routes = match (simulated, start.roles.orchestrator) {
         (true, true) => simulate(&scenario(start)?, handle).await?,
         // Whoever runs the sandboxes scripts the answers.
-        (true, false) => return Ok(Models { label: "simulated".to_owned(), llm: None }),
+        (true, false) => {
+            return Ok(Models {
+                label: "simulated".to_owned(),
+                llm: None,
+            });
+        }
         (false, _) => match Routes::resolve(&route_settings(&start.config)) {
             Ok(routes) => routes,
-            Err(_) => return Ok(Models { label: "none".to_owned(), llm: None }),
+            Err(_) => {
+                return Ok(Models {
+                    label: "none".to_owned(),
+                    llm: None,
+                });
+            }
         },
     };
     let label = match simulated {
         true => "simulated".to_owned(),
         false => routes.get(RouteName::Agent).model.clone(),
     };
-    let pace = Arc::new(RuntimePace { clock: clock.clone(), rng: rng.fork() });
-    let llm = Llm::new(routes, Pricing::default(), pace)?;
-    Ok(Models { label, llm: Some(llm) })
+    Ok(Models {
+        label,
+        llm: Some(llm(routes, clock, rng)?),
+    })
+}
+
+/// The models behind `routes`, by the process's clock and dice.
+pub(crate) fn llm(routes: Routes, clock: &Clocked, rng: &Rng) -> Result<Llm, UpstreamError> {
+    let pace = Arc::new(RuntimePace {
+        clock: clock.clone(),
+        rng: rng.fork(),
+    });
+    Llm::new(routes, Pricing::default(), pace)
 }
 
 /// What configuration says about models.
@@ -102,9 +123,13 @@ pub(crate) fn route_settings(config: &Config) -> Settings {
             .get(&keys::ANTHROPIC_OAUTH_TOKEN)
             .or_else(|| config.get(&keys::ANTHROPIC_AUTH_TOKEN)),
         anthropic_base_url: Some(config.get(&keys::ANTHROPIC_BASE_URL)),
-        openai_api_key: config.get(&keys::OPENAI_API_KEY).or_else(|| config.get(&keys::LLM_API_KEY)),
+        openai_api_key: config
+            .get(&keys::OPENAI_API_KEY)
+            .or_else(|| config.get(&keys::LLM_API_KEY)),
         openai_base_url: llm_base.or_else(|| explicit(&keys::OPENAI_BASE_URL)),
-        model: config.get(&keys::LLM_MODEL).or_else(|| config.get(&keys::OPENAI_MODEL)),
+        model: config
+            .get(&keys::LLM_MODEL)
+            .or_else(|| config.get(&keys::OPENAI_MODEL)),
         routes: std::collections::BTreeMap::new(),
     }
 }
@@ -116,7 +141,9 @@ fn scenario(start: &Start) -> anyhow::Result<Scenario> {
     }
     let path = start.config.get(&keys::LLM_SCENARIO).ok_or_else(|| {
         let why = anyhow!("the simulated model has no scenario");
-        why.context(crate::Hint("name one with --scenario FILE; see docs/scenario-format.md".to_owned()))
+        why.context(crate::Hint(
+            "name one with --scenario FILE; see docs/scenario-format.md".to_owned(),
+        ))
     })?;
     Ok(Scenario::load(&path)?)
 }

@@ -159,10 +159,16 @@ impl RunView {
                 if let Some(number) = found.number {
                     self.line(number).found_by = Some(found.source_number);
                     let task = HumanRef::task(number);
-                    self.note(None, format!("{source} found: {}, taken up as {task}", found.title));
+                    self.note(
+                        None,
+                        format!("{source} found: {}, taken up as {task}", found.title),
+                    );
                 } else {
                     let why = found.refused.as_deref().unwrap_or("refused");
-                    self.note(None, format!("{source} found: {}, not taken up: {why}", found.title));
+                    self.note(
+                        None,
+                        format!("{source} found: {}, not taken up: {why}", found.title),
+                    );
                 }
             }
             Event::HandOverCompleted(done) => {
@@ -192,7 +198,9 @@ impl RunView {
 
     /// Milliseconds from the start to `now`, or to the end.
     pub(crate) fn elapsed_ms(&self, now: Timestamp) -> i64 {
-        let Some(start) = self.started_at else { return 0 };
+        let Some(start) = self.started_at else {
+            return 0;
+        };
         let end = self.ended_at.unwrap_or(now);
         (end.as_micros() - start.as_micros()).max(0) / 1000
     }
@@ -261,7 +269,9 @@ impl RunView {
     }
 
     fn merge(&mut self, event: &Event, at: Timestamp) {
-        let Some(change) = task::merge_of(event) else { return };
+        let Some(change) = task::merge_of(event) else {
+            return;
+        };
         self.numbers.insert(change.task_id, change.number);
         if let Some(number) = change.resolve_task.and_then(|id| self.number_of(id)) {
             self.line(number).resolves = Some(change.number);
@@ -302,14 +312,13 @@ impl RunView {
 
     fn note(&mut self, about: Option<(&'static str, i64)>, text: String) {
         let text = super::text::clean(&text);
-        // A second round is news; a conflict's end replaces its beginning.
-        let old = self.notes.iter_mut().find(|note| {
-            note.about == about && about.is_some_and(|(kind, _)| kind == "conflict")
-        });
-        match old {
-            Some(note) => note.text = text,
-            None if self.notes.last().is_some_and(|last| last.text == text) => {}
-            None => self.notes.push(Note { about, text }),
+        // A conflict's end replaces its beginning; a second round is news.
+        let is_same =
+            |note: &Note| note.about == about && about.is_some_and(|(kind, _)| kind == "conflict");
+        if let Some(note) = self.notes.iter_mut().find(|note| is_same(note)) {
+            note.text = text;
+        } else if self.notes.last().is_none_or(|last| last.text != text) {
+            self.notes.push(Note { about, text });
         }
     }
 

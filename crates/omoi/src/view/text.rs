@@ -119,13 +119,19 @@ pub(crate) fn fit(text: &str, columns: usize) -> Cow<'_, str> {
 /// `text` in exactly `columns`, to the left.
 pub(crate) fn left(text: &str, columns: usize) -> String {
     let shown = fit(text, columns);
-    format!("{shown}{}", " ".repeat(columns.saturating_sub(width(&shown))))
+    format!(
+        "{shown}{}",
+        " ".repeat(columns.saturating_sub(width(&shown)))
+    )
 }
 
 /// `text` in exactly `columns`, to the right.
 pub(crate) fn right(text: &str, columns: usize) -> String {
     let shown = fit(text, columns);
-    format!("{}{shown}", " ".repeat(columns.saturating_sub(width(&shown))))
+    format!(
+        "{}{shown}",
+        " ".repeat(columns.saturating_sub(width(&shown)))
+    )
 }
 
 /// `cells` three blanks apart, on as many lines of `columns` as they need.
@@ -271,7 +277,10 @@ mod tests {
         assert_eq!(shown, ["0:00", "0:38", "12:05", "1:02:03"]);
         assert_eq!([40, 1_240, 61_000].map(took), ["0.0 s", "1.2 s", "1:01"]);
         let shown = [0, 999, 84_321, 1_250_000].map(tokens);
-        assert_eq!(shown, ["0 tokens", "999 tokens", "84k tokens", "1.2M tokens"]);
+        assert_eq!(
+            shown,
+            ["0 tokens", "999 tokens", "84k tokens", "1.2M tokens"]
+        );
         assert_eq!(usd(1_234_567), "$1.23");
         assert_eq!(count(1, "criterion"), "1 criterion");
         assert_eq!(count(2, "criterion"), "2 criteria");

@@ -148,7 +148,9 @@ impl TaskLine {
 
     /// Takes in a move of its merge.
     pub(super) fn merging(&mut self, event: &Event, at: Timestamp) {
-        let Some(change) = merge_of(event) else { return };
+        let Some(change) = merge_of(event) else {
+            return;
+        };
         self.integration = Some(change.state);
         match event {
             Event::MergeQueued(_) => self.begin(at, "waiting to be merged"),
@@ -188,9 +190,8 @@ pub(super) fn merge_of(event: &Event) -> Option<&MergeChange> {
 /// A reason without the code in front of it and the colon behind it.
 pub(super) fn said(reason: &str) -> String {
     let line = reason.lines().next().unwrap_or_default().trim();
-    let is_code = |code: &str| {
-        code.contains('_') && code.chars().all(|c| c.is_ascii_lowercase() || c == '_')
-    };
+    let is_code =
+        |code: &str| code.contains('_') && code.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     let line = match line.split_once(": ") {
         Some((code, rest)) if is_code(code) => rest,
         _ => line,

@@ -1,0 +1,200 @@
+//! The way to the rows: the process that owns the data folder, or this one when nobody does.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use futures::Stream;
+use omoi_llm::route::Routes;
+use omoi_protocol::control::Status;
+use omoi_runtime::clock::{Clock as _, SystemClock};
+use omoi_runtime::config::{Config, keys};
+use omoi_runtime::lifecycle::{Cause, Handle};
+
+use super::context::{Settings, check_scenario};
+use super::fail::Usage;
+use super::{Context, ModelArgs};
+use crate::Hint;
+use crate::client::{Client, ClientError, Endpoint};
+use crate::folder::Folder;
+use crate::root::{self, Process, Roles, Start};
+
+/// Tries at an owner that holds the lock but does not answer yet.
+const TRIES: u32 = 100;
+/// Time between two of them.
+const BETWEEN: Duration = Duration::from_millis(100);
+
+/// What a command is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Read or change rows.
+    Ask,
+    /// Have agents work.
+    Work,
+}
+
+/// A way to the rows.
+pub(crate) struct Access {
+    /// Asks.
+    pub(crate) client: Client,
+    /// Who answers.
+    pub(crate) status: Status,
+    /// This process, when it is the one that answers.
+    own: Option<Process>,
+}
+
+/// Finds the owner, or becomes it.
+pub(crate) async fn reach(
+    context: &Context,
+    settings: Settings,
+    purpose: Purpose,
+) -> anyhow::Result<Access> {
+    let folder = Folder::open(&settings.config.get(&keys::DATA_DIR))?;
+    if let Some(url) = context.api() {
+        let token = folder.stored_token()?.ok_or_else(no_token)?;
+        let client = Client::new(&Endpoint::Url(url.to_owned()), token)?;
+        let status = client.status().await?;
+        return Ok(Access {
+            client,
+            status,
+            own: None,
+        });
+    }
+    let is_shared = settings
+        .config
+        .get(&keys::DATABASE_URL)
+        .starts_with("postgres");
+    for _ in 0..TRIES {
+        if let Some(access) = owner(&folder).await? {
+            return Ok(access);
+        }
+        if is_shared || folder.own()?.is_some() {
+            return become_owner(settings, purpose).await;
+        }
+        SystemClock.sleep(BETWEEN).await;
+    }
+    let what = anyhow!(
+        "another process owns the data folder `{}` and does not answer",
+        folder.path().display()
+    );
+    Err(what.context(Hint(
+        "stop it, or name another folder with --data-dir DIR".to_owned(),
+    )))
+}
+
+/// The process that answers on the folder's socket.
+async fn owner(folder: &Folder) -> anyhow::Result<Option<Access>> {
+    let Some(token) = folder.stored_token()? else {
+        return Ok(None);
+    };
+    let client = Client::new(&Endpoint::Socket(folder.socket()), token)?;
+    match client.status().await {
+        Ok(status) => Ok(Some(Access {
+            client,
+            status,
+            own: None,
+        })),
+        Err(ClientError::Unreachable(_)) => Ok(None),
+        Err(other) => Err(other.into()),
+    }
+}
+
+async fn become_owner(settings: Settings, purpose: Purpose) -> anyhow::Result<Access> {
+    if purpose == Purpose::Work {
+        check_has_model(&settings.config)?;
+    }
+    let roles = Roles {
+        api: true,
+        orchestrator: purpose == Purpose::Work,
+    };
+    let Settings { config, sources } = settings;
+    let process = root::start(Start {
+        config,
+        sources,
+        roles,
+        http: false,
+        scenario: None,
+    })
+    .await?;
+    Ok(Access {
+        client: process.client.clone(),
+        status: process.status.clone(),
+        own: Some(process),
+    })
+}
+
+impl Access {
+    /// Whether this process is the one that answers.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Stops this process, when it is the one that answers.
+    pub(crate) fn handle(&self) -> Option<Handle> {
+        self.own.as_ref().map(|process| process.lifecycle.handle())
+    }
+
+    /// Refuses an owner that would not do what the flags of this command ask for.
+    pub(crate) fn check_model(&self, model: &ModelArgs, config: &Config) -> anyhow::Result<()> {
+        if self.is_own() {
+            return Ok(());
+        }
+        let theirs = self.status.model.as_deref().unwrap_or("none");
+        if theirs == "none" {
+            let what = Usage(format!(
+                "process {} was started without a model",
+                self.status.pid
+            ));
+            let hint = "stop it and start it again with a key set; `omoi doctor` says which";
+            return Err(anyhow::Error::new(what).context(Hint(hint.to_owned())));
+        }
+        let simulated = config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated;
+        let wanted = match (simulated, &model.model) {
+            (true, _) => Some("simulated"),
+            (false, Some(name)) => Some(name.as_str()),
+            (false, None) => None,
+        };
+        let differs = wanted.is_some_and(|wanted| wanted != theirs) || model.scenario.is_some();
+        if !differs {
+            return Ok(());
+        }
+        let what = Usage(format!(
+            "process {} owns the data folder and answers with model `{theirs}` as it was started",
+            self.status.pid
+        ));
+        let hint = "stop it, or use a folder of its own for this run: --data-dir DIR";
+        Err(anyhow::Error::new(what).context(Hint(hint.to_owned())))
+    }
+
+    /// Ends what this process started; `signals` that come now make it stop hard.
+    pub(crate) async fn close(
+        self,
+        signals: impl Stream<Item = &'static str> + Send,
+    ) -> anyhow::Result<()> {
+        let Some(process) = self.own else {
+            return Ok(());
+        };
+        process.lifecycle.handle().stop();
+        match process.lifecycle.run(signals).await.cause {
+            Cause::Failed { name, error } => Err(anyhow!("{name} failed: {error}")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Says exactly what to set where there is nobody to ask.
+fn check_has_model(config: &Config) -> anyhow::Result<()> {
+    if config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated {
+        return check_scenario(config);
+    }
+    let hint = "export ANTHROPIC_API_KEY=… or OPENAI_API_KEY=…, and let `omoi doctor` try it; \
+                without a key: --model simulated --scenario FILE";
+    Routes::resolve(&root::route_settings(config))
+        .map(drop)
+        .map_err(|error| anyhow::Error::new(error).context(Hint(hint.to_owned())))
+}
+
+fn no_token() -> anyhow::Error {
+    let what = Usage("the data folder has no token for that address".to_owned());
+    let hint = "use the data folder of the `api` process: --data-dir DIR";
+    anyhow::Error::new(what).context(Hint(hint.to_owned()))
+}

@@ -1,0 +1,32 @@
+//! `omoi agent`: the worker, started by the platform inside a sandbox.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use omoi_agent::Host;
+use omoi_runtime::clock::SystemClock;
+use omoi_runtime::rng::Rng;
+
+use super::Context;
+
+/// What the platform hands in.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// File that says what to do
+    #[arg(long, value_name = "FILE")]
+    context: PathBuf,
+}
+
+/// Works on one attempt.
+pub(crate) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut scratch = vec![PathBuf::from("/tmp")];
+    scratch.extend(context.home());
+    let host = Host {
+        clock: Arc::new(SystemClock),
+        rng: Rng::from_os()?,
+        path: context.variable("PATH").unwrap_or_default(),
+        scratch,
+    };
+    Ok(omoi_agent::run(host, &arguments.context).await)
+}

@@ -1,0 +1,30 @@
+//! `omoi completions`: what a shell needs to complete commands.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap_complete::Shell;
+
+const EXAMPLES: &str = "\
+Examples:
+  omoi completions bash > ~/.local/share/bash-completion/completions/omoi
+  omoi completions fish > ~/.config/fish/completions/omoi.fish";
+
+/// Which shell.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Prints the script.
+pub(crate) fn run(arguments: &Arguments, command: &mut clap::Command) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, command, "omoi", &mut script);
+    let mut out = std::io::stdout().lock();
+    out.write_all(&script).context("could not write")?;
+    Ok(ExitCode::SUCCESS)
+}

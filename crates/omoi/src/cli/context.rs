@@ -1,0 +1,220 @@
+//! What every command has at hand: flags, configuration, and the way out to people and scripts.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use omoi_llm::scenario::Scenario;
+use omoi_runtime::config::{Config, Layer, Sources, keys, load};
+use omoi_runtime::telemetry;
+use serde::Serialize;
+
+use super::fail::Usage;
+use super::{Colour, Global, ModelArgs};
+use crate::Hint;
+use crate::view::live;
+use crate::view::text::{Page, WIDTH_MIN};
+
+/// What this process logs while a person watches a run: the run's own lines say the rest.
+const QUIET: &str = "error";
+
+/// Flags of every command and what follows from them.
+pub(crate) struct Context {
+    global: Global,
+    sources: Sources,
+}
+
+/// What one command adds to the configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overrides<'a> {
+    /// Who answers.
+    pub(crate) model: ModelArgs,
+    /// The repository under work.
+    pub(crate) repository: Option<&'a Path>,
+    /// The port to listen at.
+    pub(crate) port: Option<u16>,
+}
+
+/// The configuration with what it was read from.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    /// The configuration.
+    pub(crate) config: Config,
+    /// What it was read from.
+    pub(crate) sources: Sources,
+}
+
+impl Context {
+    /// The context of these flags in this process's environment.
+    pub(crate) fn new(global: Global) -> Self {
+        Self {
+            global,
+            sources: Sources::from_process(),
+        }
+    }
+
+    /// Whether scripts read the output.
+    pub(crate) fn json(&self) -> bool {
+        self.global.json
+    }
+
+    /// The address of an `api` process, where one was named.
+    pub(crate) fn api(&self) -> Option<&str> {
+        self.global.api.as_deref()
+    }
+
+    /// The person's home folder.
+    pub(crate) fn home(&self) -> Option<PathBuf> {
+        self.variable("HOME").map(PathBuf::from)
+    }
+
+    /// A variable of the environment that says something about the machine.
+    pub(crate) fn variable(&self, name: &str) -> Option<std::ffi::OsString> {
+        let value = self.sources.process.get(std::ffi::OsStr::new(name))?;
+        (!value.is_empty()).then(|| value.clone())
+    }
+
+    /// The configuration for a command.
+    ///
+    /// # Errors
+    /// When a layer is wrong.
+    pub(crate) fn settings(&self, overrides: &Overrides<'_>) -> anyhow::Result<Settings> {
+        let Overrides {
+            model,
+            repository,
+            port,
+        } = overrides;
+        let mut sources = self.sources.clone();
+        if let Some(file) = &self.global.config {
+            if !file.is_file() {
+                let what = Usage(format!(
+                    "there is no configuration file `{}`",
+                    file.display()
+                ));
+                return Err(what.into());
+            }
+            sources.user_file = Some(file.clone());
+        }
+        if let Some(repository) = repository {
+            sources = sources.with_repository(repository);
+        }
+        if let Some(dir) = &self.global.data_dir {
+            let dir = std::path::absolute(dir).context("could not name the data folder")?;
+            sources = sources.with_flag("data.dir", text(&dir)?);
+        }
+        let port = port.map(|port| port.to_string());
+        let flags = [
+            ("database.url", &self.global.database),
+            ("redis.url", &self.global.redis),
+            ("server.port", &port),
+        ];
+        for (key, value) in flags {
+            if let Some(value) = value {
+                sources = sources.with_flag(key, value);
+            }
+        }
+        match model.model.as_deref() {
+            Some("simulated") => sources = sources.with_flag("llm.mode", "simulated"),
+            Some(name) => {
+                sources = sources
+                    .with_flag("llm.mode", "live")
+                    .with_flag("llm.model", name);
+            }
+            None => {}
+        }
+        if let Some(scenario) = &model.scenario {
+            let path = std::path::absolute(scenario).context("could not name the scenario")?;
+            sources = sources.with_flag("llm.scenario", text(&path)?);
+        }
+        let config = load(&keys::TABLE, &sources)?;
+        let simulated = config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated;
+        if model.scenario.is_some() && !simulated {
+            let what = Usage("--scenario scripts the simulated model only".to_owned());
+            return Err(anyhow::Error::new(what).context(Hint("add --model simulated".to_owned())));
+        }
+        Ok(Settings { config, sources })
+    }
+
+    /// Starts logging; quietly where a run's own lines tell people what goes on.
+    pub(crate) fn log(&self, config: &Config, quietly: bool) {
+        let entry = config.entry(&keys::LOG_FILTER.spec);
+        let untouched = entry.is_some_and(|entry| entry.origin.layer == Layer::Default);
+        let filter = if quietly && untouched {
+            QUIET.to_owned()
+        } else {
+            config.get(&keys::LOG_FILTER)
+        };
+        let options = telemetry::Options {
+            filter,
+            format: config.get(&keys::LOG_FORMAT),
+        };
+        if let Err(error) = telemetry::init(&options) {
+            eprintln!("warning: no log: {error}");
+        }
+    }
+
+    /// Prints lines of data.
+    pub(crate) fn print(&self, lines: &[String]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        for line in lines {
+            writeln!(out, "{line}")?;
+        }
+        out.flush()
+    }
+
+    /// Prints one object on one line.
+    pub(crate) fn print_json(&self, value: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(value)?;
+        line.push(b'\n');
+        let mut out = io::stdout().lock();
+        out.write_all(&line)?;
+        out.flush()
+    }
+
+    /// The page behind standard output.
+    pub(crate) fn page(&self) -> Page {
+        let columns = live::size(io::stdout()).map_or(WIDTH_MIN + 20, |(columns, _)| columns);
+        Page::new(columns, self.colour(io::stdout().is_terminal()))
+    }
+
+    /// The page behind standard error.
+    pub(crate) fn stderr_page(&self) -> Page {
+        let columns = live::size(io::stderr()).map_or(WIDTH_MIN + 20, |(columns, _)| columns);
+        Page::new(columns, self.colour_on_stderr())
+    }
+
+    /// Whether what goes to standard error has colour.
+    pub(crate) fn colour_on_stderr(&self) -> bool {
+        self.colour(io::stderr().is_terminal())
+    }
+
+    fn colour(&self, is_terminal: bool) -> bool {
+        let dumb = self.variable("TERM").is_some_and(|term| term == "dumb");
+        match self.global.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => is_terminal && !dumb && self.variable("NO_COLOR").is_none(),
+        }
+    }
+}
+
+/// Refuses a scenario with an error before anything starts.
+pub(crate) fn check_scenario(config: &Config) -> anyhow::Result<()> {
+    if config.get(&keys::LLM_MODE) != keys::ModelMode::Simulated {
+        return Ok(());
+    }
+    let Some(path) = config.get(&keys::LLM_SCENARIO) else {
+        let what = Usage("the simulated model has no scenario".to_owned());
+        let hint =
+            Hint("name one with --scenario FILE; docs/scenario-format.md says how".to_owned());
+        return Err(anyhow::Error::new(what).context(hint));
+    };
+    Scenario::load(&path)
+        .map(drop)
+        .with_context(|| format!("the scenario `{}` cannot be used", path.display()))
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    let text = path.to_str().map(ToOwned::to_owned);
+    text.ok_or_else(|| Usage(format!("`{}` is not UTF-8", path.display())).into())
+}

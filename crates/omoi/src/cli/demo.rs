@@ -1,0 +1,117 @@
+//! `omoi demo`: an ordinary run on a bundled repository, answered by a bundled script.
+//!
+//! Nothing else knows about it: the repository and the script are unpacked, and `omoi run` does the
+//! rest.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+use omoi_runtime::rng::Rng;
+use rust_embed::RustEmbed;
+
+use super::context::Context;
+use super::fail::Usage;
+use super::{ModelArgs, run};
+use crate::Hint;
+use crate::process::git;
+
+const EXAMPLES: &str = "\
+Examples:
+  omoi demo                 watch it
+  omoi demo --json          one event per line, a summary last
+
+Every answer of the model is scripted, so it needs no key and costs nothing. Everything else is
+real: the agents, their sandboxes, the checks, the merges and the branch at the end.";
+
+/// Nothing to choose.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {}
+
+/// What is bundled: the idea, the repository, and the script with its parts.
+#[derive(RustEmbed)]
+#[folder = "assets/demo"]
+struct Assets;
+
+/// Unpacks the example and runs it.
+pub(crate) async fn run(context: &Context, _: Arguments) -> anyhow::Result<ExitCode> {
+    let cache = cache(context)?;
+    let repo = fresh(&cache)?;
+    let script = repo.with_extension("script");
+    unpack(&repo, &script).context("could not unpack the example")?;
+    let path = context.variable("PATH").unwrap_or_default();
+    for arguments in [
+        &["init", "--quiet", "--initial-branch=main"][..],
+        &["add", "--all"],
+        &["commit", "--quiet", "--message=Start"],
+    ] {
+        git(&path, &repo, arguments)?;
+    }
+    let arguments = run::Arguments {
+        idea: None,
+        idea_file: Some(script.join("idea.txt")),
+        repo,
+        model: ModelArgs {
+            model: Some("simulated".to_owned()),
+            scenario: Some(script.join("scenario.yaml")),
+        },
+        yes: true,
+        no_spec_files: false,
+    };
+    run::run(context, arguments).await
+}
+
+/// The person's folder for what can be made again.
+fn cache(context: &Context) -> anyhow::Result<PathBuf> {
+    let named = context.variable("XDG_CACHE_HOME").map(PathBuf::from);
+    let named = named.filter(|path| path.is_absolute());
+    let cache = named.or_else(|| Some(context.home()?.join(".cache")));
+    let cache = cache.ok_or_else(|| {
+        let what = Usage("there is no folder to unpack the example in".to_owned());
+        anyhow::Error::new(what).context(Hint("set HOME or XDG_CACHE_HOME".to_owned()))
+    })?;
+    Ok(cache.join("omoios"))
+}
+
+/// A folder of its own for this run.
+fn fresh(cache: &Path) -> anyhow::Result<PathBuf> {
+    fs::create_dir_all(cache).with_context(|| format!("could not make `{}`", cache.display()))?;
+    let rng = Rng::from_os()?;
+    for _ in 0..64 {
+        let folder = cache.join(format!("demo-{:04x}", rng.below(1 << 16)));
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("could not make `{}`", folder.display()));
+            }
+        }
+    }
+    let full = anyhow!("`{}` is full of earlier examples", cache.display());
+    Err(full.context(Hint(format!(
+        "remove them: rm -r {}/demo-*",
+        cache.display()
+    ))))
+}
+
+/// The repository into one folder, everything else into another: agents see only the first.
+fn unpack(repo: &Path, script: &Path) -> anyhow::Result<()> {
+    for name in Assets::iter() {
+        let Some(file) = Assets::get(&name) else {
+            continue;
+        };
+        let path = match name.strip_prefix("repo/") {
+            Some(below) => repo.join(below),
+            None => script.join(name.as_ref()),
+        };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        File::create(&path)?.write_all(&file.data)?;
+    }
+    Ok(())
+}

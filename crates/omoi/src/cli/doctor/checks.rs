@@ -1,0 +1,289 @@
+//! What the doctor looks at.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use omoi_git::process::{GIT_VERSION_MIN, Git};
+use omoi_git::survey::survey_dir;
+use omoi_git::toolchain::resolve;
+use omoi_llm::ask::{Ask, Tally};
+use omoi_llm::retry::Allowance;
+use omoi_llm::route::{Key, Provider, Route, RouteName, Routes};
+use omoi_llm::wire::anthropic::{Message, MessagesRequest};
+use omoi_runtime::clock::{Clocked, SystemClock};
+use omoi_runtime::config::{Config, keys};
+use omoi_runtime::rng::Rng;
+use omoi_runtime::telemetry::chain;
+use omoi_sandbox::{Held, ProbeConfig, Rung, probe};
+
+use super::{Finding, Mark};
+use crate::cli::context::{Context, Settings, check_scenario};
+use crate::cli::db;
+use crate::folder::Folder;
+use crate::root;
+use crate::view::text::{clean, took};
+
+/// How long the model may take to answer one word.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Tokens of that answer.
+const TOKENS_MAX: u32 = 16;
+/// Below this a run will soon stop.
+const DISK_LOW: u64 = 1 << 30;
+
+/// Looks at everything, in the order people read it.
+pub(super) async fn all(context: &Context, settings: &Settings, offline: bool) -> Vec<Finding> {
+    let config = &settings.config;
+    let mut findings = model(config, offline).await;
+    findings.extend(agents(context));
+    findings.extend(sandbox(settings).await);
+    findings.push(database(config).await);
+    findings.push(git(context).await);
+    findings.push(disk(&config.get(&keys::DATA_DIR)));
+    findings
+}
+
+async fn model(config: &Config, offline: bool) -> Vec<Finding> {
+    if config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated {
+        return vec![match check_scenario(config) {
+            Ok(()) => Finding::new(
+                "model",
+                Mark::Ok,
+                "simulated: scripted answers, no key, no cost",
+            ),
+            Err(error) => Finding::new("model", Mark::Missing, format!("simulated: {error:#}")),
+        }];
+    }
+    let routes = match Routes::resolve(&root::route_settings(config)) {
+        Ok(routes) => routes,
+        Err(error) => {
+            return vec![
+                Finding::new("model", Mark::Missing, "no model to ask").next(error.to_string()),
+            ];
+        }
+    };
+    let mut findings: Vec<Finding> = Vec::new();
+    for name in RouteName::ALL {
+        let text = told(routes.get(name), config);
+        match findings.iter_mut().find(|f| f.text.ends_with(&text)) {
+            Some(same) => same.text = format!("{name}, {}", same.text),
+            None => findings.push(Finding::new("model", Mark::Ok, format!("{name}: {text}"))),
+        }
+    }
+    if offline {
+        findings.push(Finding::new("model", Mark::Note, "not tried (--offline)"));
+    } else {
+        findings.push(tried(routes).await);
+    }
+    findings
+}
+
+/// `claude-… at https://… with ANTHROPIC_API_KEY (environment variable)`.
+fn told(route: &Route, config: &Config) -> String {
+    let candidates = match (route.provider, &route.key) {
+        (Provider::Anthropic, Key::Bearer(_)) => {
+            vec![
+                &keys::ANTHROPIC_OAUTH_TOKEN.spec,
+                &keys::ANTHROPIC_AUTH_TOKEN.spec,
+            ]
+        }
+        (Provider::Anthropic, _) => vec![&keys::ANTHROPIC_API_KEY.spec],
+        (Provider::Openai, _) => vec![&keys::OPENAI_API_KEY.spec, &keys::LLM_API_KEY.spec],
+    };
+    let mut set = candidates.iter().filter_map(|spec| config.entry(spec));
+    let key = set.find(|entry| !entry.value.to_string().is_empty());
+    let key = key.map_or("without a key".to_owned(), |entry| {
+        format!("with the key of {}", entry.origin)
+    });
+    format!(
+        "{} at {} {key}",
+        clean(&route.model),
+        clean(&route.base_url)
+    )
+}
+
+/// One cheap call.
+async fn tried(routes: Routes) -> Finding {
+    let clock: Clocked = Arc::new(SystemClock);
+    let asked = async {
+        let llm = root::llm(routes, &clock, &Rng::from_os()?)?;
+        let prompt = vec![Message::user("Answer with the word ok.")];
+        let request = MessagesRequest::new("", TOKENS_MAX, prompt);
+        let headers = http::HeaderMap::new();
+        let ask = Ask {
+            route: RouteName::Agent,
+            request: &request,
+            headers: &headers,
+        };
+        let start = clock.now();
+        let allowance = Allowance {
+            until: start + PATIENCE,
+            calls_left: 1,
+        };
+        llm.complete(ask, &mut Tally::new(allowance)).await?;
+        anyhow::Ok(clock.now().since(start))
+    };
+    match asked.await {
+        Ok(time) => Finding::new(
+            "model",
+            Mark::Ok,
+            format!("answered in {}", took(time.as_millis() as i64)),
+        ),
+        Err(error) => Finding::new(
+            "model",
+            Mark::Missing,
+            format!("does not answer: {}", clean(&chain(error.as_ref()))),
+        )
+        .next("check the key, the address and the network; --offline skips this"),
+    }
+}
+
+fn agents(context: &Context) -> Vec<Finding> {
+    let path = context.variable("PATH").unwrap_or_default();
+    let claude = std::env::split_paths(&path)
+        .map(|folder| folder.join("claude"))
+        .find(|file| file.is_file());
+    let claude = match claude {
+        Some(file) => Finding::new(
+            "agents",
+            Mark::Note,
+            format!("claude found at {}", file.display()),
+        ),
+        None => Finding::new("agents", Mark::Note, "claude is not on the program path"),
+    };
+    vec![
+        Finding::new("agents", Mark::Ok, "native (built in)"),
+        claude,
+    ]
+}
+
+async fn sandbox(settings: &Settings) -> Vec<Finding> {
+    let config = &settings.config;
+    let missing = |text: String| vec![Finding::new("sandbox", Mark::Missing, text)];
+    let folder = match Folder::open(&config.get(&keys::DATA_DIR)) {
+        Ok(folder) => folder,
+        Err(error) => return missing(clean(&chain(&error))),
+    };
+    // A folder of its own: a running process keeps its sandboxes in another.
+    let mut ask = ProbeConfig::new(folder.path().join("doctor"));
+    ask.hidden = vec![folder.path().to_path_buf()];
+    let probe = match probe(&ask).await {
+        Ok(probe) => probe,
+        Err(error) => return missing(clean(&chain(&error))),
+    };
+    let mut findings = Vec::new();
+    match root::select_sandbox(config, &probe) {
+        Ok(provider) if provider.rung() == Rung::Process => findings.push(Finding::new(
+            "sandbox",
+            Mark::Note,
+            "process: unsafe, nothing is held back; the floor allows it",
+        )),
+        Ok(provider) => findings.push(Finding::new("sandbox", Mark::Ok, provider.rung().as_str())),
+        Err(refused) => {
+            let next = refused.next_step();
+            findings.push(Finding::new("sandbox", Mark::Missing, refused.to_string()).next(next));
+        }
+    }
+    for tried in &probe.tried {
+        match &tried.outcome {
+            Ok(_) if tried.rung == Rung::Process => {}
+            Ok(properties) => {
+                let held: Vec<&str> = properties
+                    .iter()
+                    .filter(|(_, held)| held.is_yes())
+                    .map(|(property, _)| property.as_str())
+                    .collect();
+                let text = format!("{} holds {}", tried.rung, held.join(", "));
+                findings.push(Finding::new("sandbox", Mark::Ok, text));
+                for (property, held) in properties {
+                    if let Held::No(why) = held {
+                        let text = format!("{} does not hold {property}: {why}", tried.rung);
+                        findings.push(Finding::new("sandbox", Mark::Note, text));
+                    }
+                }
+            }
+            Err(unavailable) => {
+                let text = format!("{} cannot be used: {}", tried.rung, unavailable.reason);
+                let finding = Finding::new("sandbox", Mark::Note, text);
+                findings.push(finding.next(unavailable.remedy.clone()));
+            }
+        }
+    }
+    findings.push(mounts(settings).await);
+    findings
+}
+
+/// What sandboxes may read beyond the system: the configured folders, and the toolchain of the
+/// repository the doctor was called in.
+async fn mounts(settings: &Settings) -> Finding {
+    let mut paths = settings.config.get(&keys::SANDBOX_READ_ONLY);
+    let here = std::env::current_dir().unwrap_or_default();
+    if here.join(".git").exists()
+        && let Ok(survey) = survey_dir(&here)
+    {
+        paths.extend(resolve(&survey, &root::host(&settings.sources)).await.roots);
+    }
+    let shown: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let text = match shown.as_slice() {
+        [] => "sandboxes read the system's folders and nothing else".to_owned(),
+        shown => format!("sandboxes also read {}", shown.join(", ")),
+    };
+    Finding::new("sandbox", Mark::Ok, text)
+}
+
+async fn database(config: &Config) -> Finding {
+    let looked = async {
+        let store = db::open(config).await?;
+        let migrations = store.migrations().await?;
+        let pending = migrations.iter().filter(|(_, _, applied)| !applied).count();
+        let backend = store.backend().as_str();
+        store.close().await;
+        anyhow::Ok((backend, pending))
+    };
+    match looked.await {
+        Ok((backend, 0)) => Finding::new("database", Mark::Ok, format!("{backend}, up to date")),
+        Ok((backend, pending)) => {
+            let text =
+                format!("{backend}, {pending} migrations to apply; the next start applies them");
+            Finding::new("database", Mark::Ok, text)
+        }
+        Err(error) => Finding::new("database", Mark::Missing, clean(&format!("{error:#}")))
+            .next("check --data-dir and --database"),
+    }
+}
+
+async fn git(context: &Context) -> Finding {
+    let path = context.variable("PATH").unwrap_or_default();
+    match Git::locate(&path).await {
+        Ok(git) => Finding::new("git", Mark::Ok, git.version()),
+        Err(error) => Finding::new("git", Mark::Missing, chain(&error)).next(format!(
+            "install git {}.{} or newer",
+            GIT_VERSION_MIN.0, GIT_VERSION_MIN.1
+        )),
+    }
+}
+
+fn disk(data: &Path) -> Finding {
+    let Ok(found) = rustix::fs::statvfs(data) else {
+        return Finding::new(
+            "disk",
+            Mark::Note,
+            "the file system does not say what is free",
+        );
+    };
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    let text = format!(
+        "{:.1} GiB free at {}",
+        free as f64 / (1u64 << 30) as f64,
+        data.display()
+    );
+    if free < DISK_LOW {
+        Finding::new("disk", Mark::Missing, text)
+            .next("free at least 1 GiB, or use another --data-dir")
+    } else {
+        Finding::new("disk", Mark::Ok, text)
+    }
+}

@@ -1,0 +1,408 @@
+//! Follows a run to its end: live on a terminal, a line per event otherwise, JSON for scripts.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream, Stream, StreamExt as _};
+use omoi_domain::event::{Event, StoredEvent};
+use omoi_domain::spec::SpecStatus;
+use omoi_domain::task::TaskStatus;
+use omoi_protocol::control::SpecView;
+use omoi_protocol::summary::{RunOutcome, RunSummary};
+use omoi_runtime::clock::{Clock as _, SystemClock};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Context;
+use super::access::Access;
+use crate::client::{Client, ClientError};
+use crate::root;
+use crate::view::ending::{Ending, Stopped};
+use crate::view::live::{self, Screen};
+use crate::view::state::RunView;
+use crate::view::text::{clean, usd};
+use crate::view::{block, ending, plain};
+
+/// Time between two frames.
+const FRAME: Duration = Duration::from_millis(250);
+/// Notes of a frame.
+const NOTES_MAX: usize = 6;
+/// Stopped tasks of an ending.
+const STOPPED_MAX: usize = 5;
+
+/// Blocked, or waiting for a person.
+pub(crate) const WAITING: u8 = 3;
+
+/// What to follow.
+pub(crate) struct Subject {
+    /// The spec.
+    pub(crate) spec: SpecView,
+    /// What happened already.
+    pub(crate) view: RunView,
+    /// The last event in it.
+    pub(crate) after: i64,
+}
+
+/// How following ended.
+enum End {
+    /// The run stopped by itself.
+    Over,
+    /// The plan waits for a person.
+    Waiting,
+    /// A signal came.
+    Interrupted,
+    /// The owner of the data went away.
+    Lost,
+}
+
+/// Follows `subject` to its end, then stops what this process started.
+pub(crate) async fn follow(
+    context: &Context,
+    access: Access,
+    subject: Subject,
+) -> anyhow::Result<ExitCode> {
+    let mut signals = signals()?;
+    let spec_ref = subject.spec.spec_ref.clone();
+    let mut run = Run {
+        context,
+        client: access.client.clone(),
+        show: Show::new(context, subject.view),
+        id: subject.spec.id.to_string(),
+    };
+    let events = run
+        .client
+        .events(subject.after, Some(&run.id), false)
+        .await?;
+    let end = run.drive(events.boxed(), &access, &mut signals).await?;
+    let code = match end {
+        End::Over => run.tell_end().await?,
+        End::Waiting => {
+            run.tell_summary().await?;
+            eprintln!("The plan waits for you: omoi spec approve {spec_ref}");
+            WAITING
+        }
+        End::Interrupted if access.is_own() => {
+            // Before the socket closes.
+            run.tell_summary().await?;
+            eprintln!(
+                "Finishing what is being saved. Ctrl-C again stops now; nothing is lost either way."
+            );
+            WAITING
+        }
+        End::Interrupted => {
+            run.tell_summary().await?;
+            eprintln!(
+                "The run goes on in process {}. Follow it: omoi spec resume {spec_ref}",
+                access.status.pid
+            );
+            eprintln!("Stop it: omoi spec cancel {spec_ref}");
+            WAITING
+        }
+        End::Lost => {
+            eprintln!(
+                "The process that did the work has stopped. Resume: omoi spec resume {spec_ref}"
+            );
+            WAITING
+        }
+    };
+    let was_own = access.is_own();
+    access.close(signals).await?;
+    if was_own && matches!(end, End::Interrupted) {
+        eprintln!("Stopped. Resume: omoi spec resume {spec_ref}");
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// A run being followed.
+struct Run<'a> {
+    context: &'a Context,
+    client: Client,
+    show: Show,
+    id: String,
+}
+
+/// What happens next.
+enum News {
+    Event(Option<Result<StoredEvent, ClientError>>),
+    Frame,
+    Signal,
+    Stopping,
+}
+
+impl Run<'_> {
+    async fn drive(
+        &mut self,
+        mut events: BoxStream<'static, Result<StoredEvent, ClientError>>,
+        access: &Access,
+        signals: &mut (impl Stream<Item = &'static str> + Unpin + Send),
+    ) -> anyhow::Result<End> {
+        let stopping = access.handle().map(|handle| handle.soft());
+        let stopping = async {
+            match stopping {
+                Some(token) => token.cancelled_owned().await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut stopping = std::pin::pin!(stopping);
+        loop {
+            // Cancel-safe: streams keep their place, a token its state, and a lost frame is drawn
+            // a moment later.
+            let news = tokio::select! {
+                biased;
+                Some(_) = signals.next() => News::Signal,
+                () = &mut stopping => News::Stopping,
+                event = events.next() => News::Event(event),
+                () = SystemClock.sleep(FRAME), if self.show.is_live() => News::Frame,
+            };
+            match news {
+                News::Signal => {
+                    self.show.settle()?;
+                    return Ok(End::Interrupted);
+                }
+                News::Stopping | News::Event(None | Some(Err(ClientError::Unreachable(_)))) => {
+                    self.show.settle()?;
+                    return Ok(End::Lost);
+                }
+                News::Event(Some(Err(error))) => return Err(error.into()),
+                News::Frame => self.show.frame()?,
+                News::Event(Some(Ok(event))) => {
+                    if let Some(end) = self.take_in(event).await? {
+                        return Ok(end);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn take_in(&mut self, event: StoredEvent) -> anyhow::Result<Option<End>> {
+        let mut waits = false;
+        if matches!(event.event, Event::SpecExecutionCompleted(_)) {
+            let detail = self.client.get_spec_detail(&self.id).await?;
+            self.show.view.estimate = detail.estimate;
+            // One that may go on by itself was released in the same transaction.
+            waits = detail.spec.status == SpecStatus::Completed;
+        }
+        self.show.event(&event)?;
+        let over = match &event.event {
+            Event::SpecExecutionCompleted(_) if waits => {
+                return self.released().await;
+            }
+            Event::SpecDelivered(_)
+            | Event::SpecBlocked(_)
+            | Event::SpecWorkFailed(_)
+            | Event::SpecExecutionFailed(_)
+            | Event::SpecAwaitingApproval(_)
+            | Event::SpecCancelled(_) => true,
+            _ => false,
+        };
+        if over {
+            self.show.settle()?;
+        }
+        Ok(over.then_some(End::Over))
+    }
+
+    /// Shows the plan and has a person release it; none when the run goes on.
+    async fn released(&mut self) -> anyhow::Result<Option<End>> {
+        self.show.settle()?;
+        if self.context.json() {
+            return Ok(Some(End::Waiting));
+        }
+        let detail = self.client.get_spec_detail(&self.id).await?;
+        let page = self.context.stderr_page();
+        for line in super::spec::plan_lines(&detail, page) {
+            eprintln!("{line}");
+        }
+        if let Some(estimate) = &detail.estimate {
+            eprintln!(
+                "\n  about {:.1} hours of a person's work; the run stops at {}",
+                estimate.hours,
+                usd((estimate.cost_cap_usd * 1e6) as i64)
+            );
+        }
+        if !(io::stdin().is_terminal() && live::is_watched()) {
+            return Ok(Some(End::Waiting));
+        }
+        eprint!("\n  Build this? [y/N] ");
+        io::stderr().flush()?;
+        let asked = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            io::stdin().read_line(&mut line).map(|_| line)
+        });
+        let answer = asked.await??;
+        if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
+            return Ok(Some(End::Waiting));
+        }
+        self.client.approve_spec(&self.id).await?;
+        eprintln!();
+        Ok(None)
+    }
+
+    /// The end of the run, for people or scripts, and the exit code.
+    async fn tell_end(&mut self) -> anyhow::Result<u8> {
+        let summary = self.client.get_spec_summary(&self.id).await?;
+        if self.context.json() {
+            self.context.print_json(&summary)?;
+        } else {
+            let stopped = self.stopped(&summary).await?;
+            let home = self.context.home();
+            let told = Ending {
+                summary: &summary,
+                stopped: &stopped,
+                home: home.as_deref(),
+            };
+            eprintln!();
+            for line in ending::render(&told, self.context.stderr_page()) {
+                eprintln!("{line}");
+            }
+        }
+        Ok(match summary.outcome {
+            RunOutcome::Succeeded => 0,
+            RunOutcome::Failed => 1,
+            RunOutcome::Blocked => WAITING,
+        })
+    }
+
+    async fn tell_summary(&self) -> anyhow::Result<()> {
+        if self.context.json() {
+            self.context
+                .print_json(&self.client.get_spec_summary(&self.id).await?)?;
+        }
+        Ok(())
+    }
+
+    /// The tasks that stopped the run, with their snapshots.
+    async fn stopped(&self, summary: &RunSummary) -> anyhow::Result<Vec<Stopped>> {
+        let mut stopped = Vec::new();
+        if summary.outcome == RunOutcome::Succeeded {
+            return Ok(stopped);
+        }
+        for task in self.client.list_tasks(Some(&self.id)).await? {
+            if task.status == TaskStatus::Failed && stopped.len() < STOPPED_MAX {
+                let detail = self.client.get_task_detail(&task.id.to_string()).await?;
+                stopped.push(Stopped {
+                    task,
+                    wip_ref: detail.wip_ref,
+                });
+            }
+        }
+        Ok(stopped)
+    }
+}
+
+/// The picture of a run, and how it is shown.
+struct Show {
+    view: RunView,
+    way: Way,
+}
+
+enum Way {
+    Json,
+    Plain,
+    Live(Screen),
+}
+
+impl Show {
+    fn new(context: &Context, view: RunView) -> Self {
+        let way = match (context.json(), live::is_watched()) {
+            (true, _) => Way::Json,
+            (false, true) => Way::Live(Screen::new(context.colour_on_stderr())),
+            (false, false) => Way::Plain,
+        };
+        Self { view, way }
+    }
+
+    fn is_live(&self) -> bool {
+        matches!(self.way, Way::Live(_))
+    }
+
+    fn event(&mut self, event: &StoredEvent) -> io::Result<()> {
+        self.view.apply(event);
+        match self.way {
+            Way::Json => {
+                let mut line = serde_json::to_vec(event)?;
+                line.push(b'\n');
+                let mut out = io::stdout().lock();
+                out.write_all(&line)?;
+                out.flush()
+            }
+            Way::Plain => {
+                if let Some(line) = plain::line(&self.view, event) {
+                    writeln!(io::stderr().lock(), "{line}")?;
+                }
+                Ok(())
+            }
+            // The next frame shows it.
+            Way::Live(_) => Ok(()),
+        }
+    }
+
+    fn frame(&mut self) -> io::Result<()> {
+        let Way::Live(screen) = &mut self.way else {
+            return Ok(());
+        };
+        let now = root::now();
+        let mut lines = block::render(&self.view, now, screen.page(), NOTES_MAX);
+        lines.truncate(screen.rows());
+        screen.draw(lines)
+    }
+
+    /// Leaves the whole picture on the terminal.
+    fn settle(&mut self) -> io::Result<()> {
+        let Way::Live(screen) = &mut self.way else {
+            return Ok(());
+        };
+        let lines = block::render(&self.view, root::now(), screen.page(), usize::MAX);
+        screen.leave(&lines)
+    }
+}
+
+/// Everything that happened to a spec so far, as a picture, with its last event.
+pub(crate) async fn so_far(client: &Client, spec: &SpecView) -> anyhow::Result<(RunView, i64)> {
+    let id = spec.id.to_string();
+    let mut view = RunView::default();
+    let mut last = 0;
+    let mut events = Box::pin(client.events(0, Some(&id), true).await?);
+    while let Some(event) = events.next().await {
+        let event = event?;
+        view.apply(&event);
+        last = event.seq;
+    }
+    if spec.status != SpecStatus::Executing {
+        view.estimate = client.get_spec_detail(&id).await?.estimate;
+    }
+    Ok((view, last))
+}
+
+/// Lines for people above a run.
+pub(crate) fn tell(context: &Context, lines: &[String]) {
+    if context.json() {
+        return;
+    }
+    for line in lines {
+        eprintln!("{line}");
+    }
+}
+
+/// One line for people about something that was done.
+pub(crate) fn tell_done(text: &str) {
+    eprintln!("{}", clean(text));
+}
+
+type Signals = Pin<Box<dyn Stream<Item = &'static str> + Send>>;
+
+/// Signals that ask this process to stop; from now on they do not end it by themselves.
+fn signals() -> io::Result<Signals> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(Box::pin(stream::poll_fn(move |cx| {
+        if terminate.poll_recv(cx).is_ready() {
+            Poll::Ready(Some("SIGTERM"))
+        } else if interrupt.poll_recv(cx).is_ready() {
+            Poll::Ready(Some("SIGINT"))
+        } else {
+            Poll::Pending
+        }
+    })))
+}

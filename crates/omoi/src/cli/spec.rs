@@ -1,0 +1,289 @@
+//! `omoi spec`: an idea with its plan and its tasks.
+
+mod export;
+
+use std::process::ExitCode;
+
+use omoi_domain::spec::SpecStatus;
+use omoi_protocol::control::{PhaseView, SpecDetail, SpecView, TaskView};
+
+use super::ModelArgs;
+use super::access::{Access, Purpose, reach};
+use super::context::{Context, Overrides, check_scenario};
+use super::follow::{Subject, follow, so_far, tell, tell_done};
+use crate::view::opening;
+use crate::view::text::{Page, clean, fit, left, short, tilde, took, wrap};
+
+/// What to do with specs.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Command {
+    /// List specs, newest first
+    #[command(after_help = "Examples:\n  omoi spec list\n  omoi spec list --json")]
+    List,
+    /// Show a spec with its phases, tickets and tasks
+    #[command(after_help = "Examples:\n  omoi spec show SPEC-1")]
+    Show(Named),
+    /// Write the plan's files somewhere
+    #[command(
+        after_help = "Examples:\n  omoi spec export SPEC-1                    print them\n  omoi spec export SPEC-1 --output plan/"
+    )]
+    Export(export::Arguments),
+    /// Release the tasks of a planned spec and follow the work
+    #[command(
+        after_help = "Examples:\n  omoi spec approve SPEC-1\n  omoi spec approve SPEC-1 --no-wait    leave the work to `omoi up`"
+    )]
+    Approve(Going),
+    /// Go on with a spec that was interrupted, failed or is blocked
+    #[command(
+        after_help = "Examples:\n  omoi spec resume SPEC-1\n  omoi spec resume SPEC-1 --no-wait     leave the work to `omoi up`"
+    )]
+    Resume(Going),
+    /// Call a spec off; what was done stays where it is
+    #[command(after_help = "Examples:\n  omoi spec cancel SPEC-1")]
+    Cancel(Named),
+}
+
+/// One spec.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Named {
+    /// Such as SPEC-1
+    #[arg(value_name = "SPEC")]
+    spec: String,
+}
+
+/// A spec that is to go on.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Going {
+    #[command(flatten)]
+    named: Named,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Return at once instead of following the work
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Does it.
+pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
+    let going = match command {
+        Command::Approve(going) => return go_on(context, going, true).await,
+        Command::Resume(going) => return go_on(context, going, false).await,
+        other => other,
+    };
+    let settings = context.settings(&Overrides::default())?;
+    context.log(&settings.config, true);
+    let access = reach(context, settings, Purpose::Ask).await?;
+    let done = ask(context, &access, going).await;
+    access.close(futures::stream::pending()).await?;
+    done?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn ask(context: &Context, access: &Access, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::List => {
+            let specs = access.client.list_specs().await?;
+            if context.json() {
+                return Ok(context.print_json(&specs)?);
+            }
+            if specs.is_empty() {
+                tell_done("No spec yet. Start one: omoi run \"…\"");
+            }
+            Ok(context.print(&table(&specs, context.page()))?)
+        }
+        Command::Show(Named { spec }) => {
+            let detail = access.client.get_spec_detail(&spec).await?;
+            if context.json() {
+                return Ok(context.print_json(&detail)?);
+            }
+            Ok(context.print(&shown(context, &detail))?)
+        }
+        Command::Export(arguments) => export::run(context, access, arguments).await,
+        Command::Cancel(Named { spec }) => {
+            let spec = access.client.cancel_spec(&spec).await?;
+            if context.json() {
+                return Ok(context.print_json(&spec)?);
+            }
+            tell_done(&format!(
+                "{} is cancelled. What was done stays: omoi spec show {0}",
+                spec.spec_ref
+            ));
+            Ok(())
+        }
+        // Answered before.
+        Command::Approve(_) | Command::Resume(_) => Ok(()),
+    }
+}
+
+/// Releases or resumes a spec and follows it.
+async fn go_on(context: &Context, going: Going, approve: bool) -> anyhow::Result<ExitCode> {
+    let Going {
+        named: Named { spec },
+        model,
+        no_wait,
+    } = going;
+    let overrides = Overrides {
+        model: model.clone(),
+        ..Overrides::default()
+    };
+    let settings = context.settings(&overrides)?;
+    context.log(&settings.config, true);
+    if model.scenario.is_some() {
+        check_scenario(&settings.config)?;
+    }
+    let config = settings.config.clone();
+    let access = reach(context, settings, Purpose::Work).await?;
+    access.check_model(&model, &config)?;
+    let asked = async {
+        let before = access.client.get_spec(&spec).await?;
+        let (view, after) = so_far(&access.client, &before).await?;
+        let id = before.id.to_string();
+        let spec = match approve {
+            true => access.client.approve_spec(&id).await?,
+            false => access.client.resume_spec(&id).await?,
+        };
+        anyhow::Ok((spec, view, after))
+    };
+    let (spec, view, after) = match asked.await {
+        Ok(found) => found,
+        Err(error) => {
+            access.close(futures::stream::pending()).await?;
+            return Err(error);
+        }
+    };
+    if no_wait && !access.is_own() {
+        tell_done(&format!(
+            "{} goes on in process {}",
+            spec.spec_ref, access.status.pid
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if spec.status == SpecStatus::Completed {
+        tell_done(&format!(
+            "{0} is planned and waits for you: omoi spec approve {0}",
+            spec.spec_ref
+        ));
+        access.close(futures::stream::pending()).await?;
+        return Ok(ExitCode::from(super::follow::WAITING));
+    }
+    let home = context.home();
+    let page = context.stderr_page();
+    tell(
+        context,
+        &opening::subject(&spec, &spec.title, home.as_deref(), page),
+    );
+    tell(context, &[String::new()]);
+    follow(context, access, Subject { spec, view, after }).await
+}
+
+fn table(specs: &[SpecView], page: Page) -> Vec<String> {
+    let room = page.width.saturating_sub(10 + 18 + 2);
+    specs
+        .iter()
+        .map(|spec| {
+            let title = clean(&spec.title);
+            let model = if spec.model == "simulated" {
+                " (simulated)"
+            } else {
+                ""
+            };
+            format!(
+                "{}{}{}",
+                left(&spec.spec_ref, 10),
+                left(spec.status.to_string().as_str(), 18),
+                fit(&format!("{title}{model}"), room)
+            )
+        })
+        .collect()
+}
+
+fn shown(context: &Context, detail: &SpecDetail) -> Vec<String> {
+    let page = context.page();
+    let spec = &detail.spec;
+    let home = context.home();
+    let mut lines = wrap(
+        &format!("{}  {}", spec.spec_ref, clean(&spec.title)),
+        page.width,
+    );
+    if let Some(first) = lines.first_mut() {
+        *first = page.bold(first);
+    }
+    let repo = tilde(std::path::Path::new(&spec.repo), home.as_deref());
+    lines.push(format!(
+        "  status  {}   model: {}",
+        spec.status,
+        opening::model(&spec.model)
+    ));
+    lines.push(format!("  repo    {repo}   base {}", short(&spec.base_sha)));
+    lines.push(format!("  branch  {}", clean(&spec.branch)));
+    if let Some(why) = &spec.last_error {
+        lines.extend(
+            wrap(&clean(why), page.width - 10)
+                .iter()
+                .map(|line| format!("  reason  {line}")),
+        );
+    }
+    for note in &spec.notes {
+        lines.push(format!("  note    {}", clean(note)));
+    }
+    lines.push(String::new());
+    lines.extend(detail.phases.iter().map(phase));
+    if !detail.tickets.is_empty() {
+        lines.push(String::new());
+        lines.extend(plan_lines(detail, page));
+    }
+    lines
+}
+
+fn phase(phase: &PhaseView) -> String {
+    let score = phase
+        .score
+        .map_or("    ".to_owned(), |score| format!("{score:.2}"));
+    let tries = if phase.attempts > 1 {
+        format!("{} attempts", phase.attempts)
+    } else {
+        String::new()
+    };
+    let took = phase.took_ms.map_or(String::new(), took);
+    let line = format!(
+        "  {}  {}  {score}  {}  {tries}",
+        left(&phase.phase, 14),
+        left(&phase.state.to_string(), 9),
+        left(&took, 7)
+    );
+    line.trim_end().to_owned()
+}
+
+/// Tickets with their tasks.
+pub(super) fn plan_lines(detail: &SpecDetail, page: Page) -> Vec<String> {
+    let mut lines = Vec::new();
+    for ticket in &detail.tickets {
+        let title = format!("  {}  {}", ticket.ticket_ref, clean(&ticket.title));
+        lines.push(page.bold(&fit(&title, page.width)));
+        let own = detail
+            .tasks
+            .iter()
+            .filter(|task| task.ticket_ref == ticket.ticket_ref);
+        lines.extend(own.map(|task| format!("    {}", task_line(task, page.width - 4))));
+    }
+    lines
+}
+
+/// One task on one line.
+pub(super) fn task_line(task: &TaskView, columns: usize) -> String {
+    let mut tail = String::new();
+    if !task.depends_on.is_empty() {
+        tail = format!("  after {}", task.depends_on.join(", "));
+    }
+    if let Some(by) = &task.found_by {
+        tail.push_str(&format!("  found by {by}"));
+    }
+    let status = match task.integration_state.to_string().as_str() {
+        "merged" => "merged".to_owned(),
+        _ => task.status.to_string(),
+    };
+    let front = format!("{}  {}  ", task.task_ref, left(&status, 18));
+    let rest = format!("{}{tail}", clean(&task.title));
+    let line = format!("{front}{}", fit(&rest, columns.saturating_sub(front.len())));
+    line.trim_end().to_owned()
+}

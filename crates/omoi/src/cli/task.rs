@@ -1,0 +1,234 @@
+//! `omoi task`: the unit one agent works on.
+
+use std::process::ExitCode;
+
+use omoi_protocol::control::{AttemptView, ReceiptView, TaskDetail, TaskView};
+
+use super::access::{Access, Purpose, reach};
+use super::context::{Context, Overrides};
+use super::follow::tell_done;
+use super::logs::log_lines;
+use super::spec::task_line;
+use crate::view::text::{Page, clean, clean_lines, fit, short, took, wrap};
+
+/// What to do with tasks.
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Command {
+    /// List the tasks of a spec
+    #[command(
+        after_help = "Examples:\n  omoi task list                 of the newest spec\n  omoi task list --spec SPEC-1"
+    )]
+    List(List),
+    /// Show a task with its attempts and receipts
+    #[command(after_help = "Examples:\n  omoi task show TSK-003\n  omoi task show TSK-003 --logs")]
+    Show(Show),
+    /// Give a failed task another try
+    #[command(after_help = "Examples:\n  omoi task retry TSK-003")]
+    Retry(Named),
+    /// Call a task off
+    #[command(after_help = "Examples:\n  omoi task cancel TSK-003")]
+    Cancel(Named),
+}
+
+/// Tasks of which spec.
+#[derive(clap::Args, Debug)]
+pub(crate) struct List {
+    /// Such as SPEC-1; the newest when absent
+    #[arg(long, value_name = "SPEC")]
+    spec: Option<String>,
+}
+
+/// One task.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Named {
+    /// Such as TSK-003
+    #[arg(value_name = "TASK")]
+    task: String,
+}
+
+/// One task, with or without its log.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    named: Named,
+    /// What its agent did, and what its checks printed
+    #[arg(long)]
+    logs: bool,
+}
+
+/// Does it.
+pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
+    let settings = context.settings(&Overrides::default())?;
+    context.log(&settings.config, true);
+    let access = reach(context, settings, Purpose::Ask).await?;
+    let done = ask(context, &access, command).await;
+    access.close(futures::stream::pending()).await?;
+    done?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn ask(context: &Context, access: &Access, command: Command) -> anyhow::Result<()> {
+    let page = context.page();
+    match command {
+        Command::List(List { spec }) => {
+            let tasks = access.client.list_tasks(spec.as_deref()).await?;
+            if context.json() {
+                return Ok(context.print_json(&tasks)?);
+            }
+            if tasks.is_empty() {
+                tell_done("No task yet: a spec has tasks once it is planned");
+            }
+            let lines: Vec<String> = tasks
+                .iter()
+                .map(|task| task_line(task, page.width))
+                .collect();
+            Ok(context.print(&lines)?)
+        }
+        Command::Show(Show {
+            named: Named { task },
+            logs,
+        }) => {
+            let detail = access.client.get_task_detail(&task).await?;
+            if context.json() {
+                return Ok(context.print_json(&detail)?);
+            }
+            let mut lines = shown(&detail, logs, page);
+            if logs {
+                let log = access
+                    .client
+                    .log_task(&detail.task.id.to_string(), 0)
+                    .await?;
+                lines.push(String::new());
+                lines.extend(log_lines(&log));
+            }
+            Ok(context.print(&lines)?)
+        }
+        Command::Retry(Named { task }) => {
+            let task = access.client.retry_task(&task).await?;
+            told(context, access, &task, "is tried again")
+        }
+        Command::Cancel(Named { task }) => {
+            let task = access.client.cancel_task(&task).await?;
+            told(context, access, &task, "is cancelled")
+        }
+    }
+}
+
+fn told(context: &Context, access: &Access, task: &TaskView, what: &str) -> anyhow::Result<()> {
+    if context.json() {
+        return Ok(context.print_json(task)?);
+    }
+    tell_done(&format!("{} {what}", task.task_ref));
+    if access.is_own() {
+        tell_done(&format!(
+            "hint: nobody works now: omoi spec resume {}",
+            task.spec_ref
+        ));
+    }
+    Ok(())
+}
+
+fn shown(detail: &TaskDetail, output: bool, page: Page) -> Vec<String> {
+    let task = &detail.task;
+    let mut lines = wrap(
+        &format!("{}  {}", task.task_ref, clean(&task.title)),
+        page.width,
+    );
+    if let Some(first) = lines.first_mut() {
+        *first = page.bold(first);
+    }
+    let mut facts = vec![
+        ("spec", format!("{}  {}", task.spec_ref, task.ticket_ref)),
+        (
+            "status",
+            format!("{}  integration {}", task.status, task.integration_state),
+        ),
+        ("branch", clean(&task.branch)),
+        ("serves", task.requirements.join(", ")),
+        ("after", task.depends_on.join(", ")),
+    ];
+    facts.extend(task.found_by.iter().map(|by| ("found by", by.clone())));
+    facts.extend(
+        task.problem
+            .iter()
+            .map(|problem| ("problem", clean(problem))),
+    );
+    facts.extend(task.summary.iter().map(|summary| ("says", clean(summary))));
+    facts.extend(detail.wip_ref.iter().map(|name| ("kept at", clean(name))));
+    for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+        for (index, line) in wrap(value, page.width - 12).into_iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            lines.push(format!("  {name:8}  {line}"));
+        }
+    }
+    if !detail.attempts.is_empty() {
+        lines.push(String::new());
+    }
+    lines.extend(detail.attempts.iter().map(attempt));
+    if !detail.receipts.is_empty() {
+        lines.push(String::new());
+    }
+    for receipt in &detail.receipts {
+        lines.extend(check(receipt, output, page));
+    }
+    lines
+}
+
+fn attempt(attempt: &AttemptView) -> String {
+    let took = attempt.ended_at.map_or("now".to_owned(), |end| {
+        took((end.as_micros() - attempt.created_at.as_micros()) / 1000)
+    });
+    let rung = attempt.rung.as_deref().unwrap_or("no sandbox");
+    let mounts = match attempt.mounts.as_slice() {
+        [] => String::new(),
+        mounts => format!("  reads {}", mounts.join(", ")),
+    };
+    let why = attempt
+        .error
+        .as_deref()
+        .or(attempt.stop_reason.as_deref())
+        .unwrap_or("");
+    let line = format!(
+        "  attempt {}  {}  {}  {} turns  {took}  {rung}{mounts}  {}",
+        attempt.attempt_no,
+        attempt.role,
+        attempt.state,
+        attempt.turns,
+        clean(why)
+    );
+    line.trim_end().to_owned()
+}
+
+fn check(receipt: &ReceiptView, output: bool, page: Page) -> Vec<String> {
+    let result = match (receipt.passed, receipt.exit_code) {
+        (true, _) => page.green("passed"),
+        (false, Some(code)) => page.red(&format!("failed (exit {code})")),
+        (false, None) => page.red("stopped"),
+    };
+    let facts = format!(
+        "at {} ({}, {})",
+        short(&receipt.commit),
+        receipt.stage,
+        receipt.kind
+    );
+    let mut lines = vec![
+        format!(
+            "  {}",
+            fit(&format!("$ {}", clean(&receipt.command)), page.width - 2)
+        ),
+        format!(
+            "    {result} {facts}  {}  {}",
+            clean(&receipt.rung),
+            took(receipt.took_ms)
+        ),
+    ];
+    if output {
+        let printed = clean_lines(&receipt.output);
+        lines.extend(
+            printed
+                .into_iter()
+                .map(|line| format!("    {} {line}", page.dim("|"))),
+        );
+    }
+    lines
+}

@@ -1,0 +1,151 @@
+//! What stands below a run: what came of it, and what to do next.
+
+use std::path::Path;
+
+use omoi_protocol::control::TaskView;
+use omoi_protocol::summary::{RunOutcome, RunSummary};
+
+use super::block::{INDENT, labelled};
+use super::text::{Page, clean, clock, count, flow, shell, short, tilde, width, wrap};
+
+/// A task that stopped a run, with where its work is kept.
+pub(crate) struct Stopped {
+    /// The task.
+    pub(crate) task: TaskView,
+    /// Its last snapshot.
+    pub(crate) wip_ref: Option<String>,
+}
+
+/// Everything an ending tells.
+pub(crate) struct Ending<'a> {
+    /// The figures.
+    pub(crate) summary: &'a RunSummary,
+    /// Tasks that failed or are blocked.
+    pub(crate) stopped: &'a [Stopped],
+    /// The person's home.
+    pub(crate) home: Option<&'a Path>,
+}
+
+/// The end of a run, good or not.
+pub(crate) fn render(ending: &Ending<'_>, page: Page) -> Vec<String> {
+    match ending.summary.outcome {
+        RunOutcome::Succeeded => done(ending, page),
+        RunOutcome::Failed | RunOutcome::Blocked => stopped(ending, page),
+    }
+}
+
+fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
+    let summary = ending.summary;
+    let repo = Path::new(&summary.repo);
+    let criteria = summary.criteria;
+    let mut proven = format!("{} of {} criteria proven", criteria.proven, criteria.total);
+    if criteria.self_tested > 0 {
+        proven.push_str(&format!(
+            " ({} by their own tests only)",
+            criteria.self_tested
+        ));
+    }
+    let cells = [
+        count(summary.tasks.completed.into(), "task"),
+        proven,
+        count(
+            (summary.receipts.passed + summary.receipts.failed).into(),
+            "receipt",
+        ),
+        format!(
+            "branch {} in {}",
+            clean(&summary.branch),
+            tilde(repo, ending.home)
+        ),
+        clock(summary.wall_ms),
+        format!("${:.2}", summary.cost_usd),
+    ];
+    let mut lines = flow(&cells, page.width - INDENT);
+    for note in &summary.notes {
+        lines.extend(wrap(&format!("note: {}", clean(note)), page.width - INDENT));
+    }
+    let mut shown = labelled(page, "done", &lines);
+    if let Some(first) = shown.first_mut() {
+        *first = first.replacen("done", &page.green("done"), 1);
+    }
+    let trace = format!("omoi trace {}", summary.spec_ref);
+    let log = format!(
+        "git -C {} log --graph {}",
+        shell(&tilde(repo, ending.home)),
+        shell(&summary.branch)
+    );
+    shown.push(String::new());
+    let room = (width(&trace) + 5).max(29);
+    shown.push(format!(
+        "  See it    {trace:room$}requirement → task → commit → receipt"
+    ));
+    shown.push(format!("            {log}"));
+    if summary.model == "simulated" {
+        shown.push(
+            "  Your repo omoi run \"what you want\" --repo .   needs a model: see omoi doctor"
+                .to_owned(),
+        );
+    }
+    shown
+}
+
+fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
+    let summary = ending.summary;
+    let spec = &summary.spec_ref;
+    let columns = page.width - 12;
+    let mut lines = Vec::new();
+    for Stopped { task, .. } in ending.stopped {
+        let why = clean(task.problem.as_deref().unwrap_or("no reason was given"));
+        let rounds = match task.round {
+            0 => String::new(),
+            1 => " after being sent back once".to_owned(),
+            n => format!(" after being sent back {n} times"),
+        };
+        let what = format!("{} {}{rounds}: {why}", task.task_ref, task.status);
+        lines.extend(wrap(&what, columns));
+        let id = &task.task_ref;
+        let commands = [
+            format!("omoi task show {id} --logs"),
+            format!("omoi steer {id} \"…\""),
+            format!("omoi task retry {id}"),
+        ];
+        lines.extend(
+            flow(&commands, columns)
+                .into_iter()
+                .map(|line| page.bold(&line)),
+        );
+    }
+    let why = summary.reason.as_deref().map(clean).unwrap_or_default();
+    if lines.is_empty() {
+        let why = if why.is_empty() {
+            "no reason was given".to_owned()
+        } else {
+            why
+        };
+        lines.extend(wrap(&why, columns));
+        lines.push(page.bold(&format!("omoi spec show {spec}")));
+    }
+    let kept = ending
+        .stopped
+        .iter()
+        .find_map(|stopped| stopped.wip_ref.as_deref());
+    let kept = kept.map_or_else(
+        || "what was done stays in the data folder".to_owned(),
+        |name| clean(name),
+    );
+    let merged = match summary.head.as_deref() {
+        Some(head) => format!("handed over: {} at {}", clean(&summary.branch), short(head)),
+        None => "your repository was not touched".to_owned(),
+    };
+    let safe = format!("Work is safe: {kept}; {merged}. Resume: omoi spec resume {spec}");
+    lines.extend(wrap(&safe, columns));
+    let mut shown = Vec::new();
+    for (index, line) in lines.into_iter().enumerate() {
+        let front = match index {
+            0 => format!("  {}   ", page.red("stopped")),
+            _ => " ".repeat(12),
+        };
+        shown.push(format!("{front}{line}"));
+    }
+    shown
+}

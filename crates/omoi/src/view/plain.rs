@@ -1,0 +1,193 @@
+//! One line per event, for a pipe or a log.
+
+use omoi_domain::attempt::Subject;
+use omoi_domain::event::{Activity, Event, PhaseChange, ReceiptDone, StoredEvent, TaskChange};
+use omoi_domain::id::HumanRef;
+
+use super::block::sizes;
+use super::state::RunView;
+use super::text::{clean, clock, short, took};
+
+/// The line for `stored`, which `view` has taken in; none when it is not worth one.
+pub(crate) fn line(view: &RunView, stored: &StoredEvent) -> Option<String> {
+    let told = told(view, &stored.event)?;
+    let at = clock(view.elapsed_ms(stored.occurred_at));
+    Some(format!("{at:>7}  {}", clean(&told)))
+}
+
+fn told(view: &RunView, event: &Event) -> Option<String> {
+    Some(match event {
+        Event::SpecPhaseStarted(change) if change.attempt > 1 => {
+            format!("{} begins, attempt {}", change.phase, change.attempt)
+        }
+        Event::SpecPhaseStarted(change) => format!("{} begins", change.phase),
+        Event::SpecEvalResult(change) if change.passed == Some(false) => refused(change),
+        Event::SpecPhaseRetry(change) => format!("{} is tried again", change.phase),
+        Event::SpecPhaseCompleted(change) => passed(change),
+        Event::SpecPhaseFailed(change) => {
+            let why = change.reason.as_deref().unwrap_or("no attempt left");
+            format!("{} failed: {why}", change.phase)
+        }
+        Event::SpecPhaseStale(change) => format!("{} must run again", change.phase),
+        Event::SpecItemAccepted(item) => {
+            format!("{} wrote {} {}", item.phase, item.section, item.key)
+        }
+        Event::SpecExecutionCompleted(_) => format!("planned {}", sizes(view)?.join("  ")),
+        Event::SpecWorkStarted(_) => "work begins".to_owned(),
+        Event::SpecResumed(_) => "goes on".to_owned(),
+        Event::SpecExecutionFailed(change)
+        | Event::SpecWorkFailed(change)
+        | Event::SpecBlocked(change)
+        | Event::SpecCancelled(change)
+        | Event::SpecAwaitingApproval(change) => {
+            let why = change.reason.as_deref().unwrap_or("no reason was given");
+            format!("{}: {why}", change.to)
+        }
+        Event::SpecDelivered(_) => "delivered".to_owned(),
+
+        Event::TaskStarted(change) => started(view, change),
+        Event::TaskValidationStarted(change) => format!("{} runs its checks", own(change)),
+        Event::TaskCompleted(change) => format!("{} passed its checks", own(change)),
+        Event::TaskUnblocked(change) => format!("{} can go on", own(change)),
+        // What the picture remembers of these is the line.
+        Event::TaskValidationFailed(change)
+        | Event::TaskFailed(change)
+        | Event::TaskPermanentlyFailed(change)
+        | Event::TaskRetryScheduled(change)
+        | Event::TaskBlocked(change)
+        | Event::TaskCancelled(change) => noted(view, &own(change))?,
+        Event::TaskStatusChanged(change) if change.to.to_string() == "needs_revision" => {
+            noted(view, &own(change))?
+        }
+        Event::MergeConflict(change) | Event::MergeRefused(change) | Event::MergeManual(change) => {
+            noted(view, &HumanRef::task(change.number).to_string())?
+        }
+        Event::MergeCompleted(change) => {
+            let sha = change.result_sha.as_deref().map(short).unwrap_or_default();
+            format!("{} merged {sha}", HumanRef::task(change.number))
+        }
+
+        Event::AgentActivity(activity) => activity_line(view, activity)?,
+        Event::ReceiptStored(receipt) => check(view, receipt),
+        Event::DiscoveryRecorded(found) => {
+            noted(view, &HumanRef::task(found.source_number).to_string())?
+        }
+        Event::HandOverCompleted(done) => {
+            format!("handed over {} at {}", done.branch, short(&done.head))
+        }
+
+        Event::SpecCreated(_)
+        | Event::SpecExecutionStarted(_)
+        | Event::SpecEvalResult(_)
+        | Event::SpecApproved(_)
+        | Event::SpecSyncCompleted(_)
+        | Event::AgentCompleted(_)
+        | Event::TicketCreated(_)
+        | Event::TicketStatusChanged(_)
+        | Event::TaskCreated(_)
+        | Event::TaskClaimed(_)
+        | Event::TaskAssigned(_)
+        | Event::TaskValidationRequested(_)
+        | Event::TaskStatusChanged(_)
+        | Event::AttemptStarting(_)
+        | Event::AgentStarted(_)
+        | Event::AttemptEnded(_)
+        | Event::TurnCommitted(_)
+        | Event::SandboxStateChanged(_)
+        | Event::SandboxSpawned(_)
+        | Event::SandboxTerminated(_)
+        | Event::MessageQueued(_)
+        | Event::MergeQueued(_)
+        | Event::MergeSkipped(_)
+        | Event::MergeStarted(_)
+        | Event::MergeVerifying(_)
+        | Event::MergeResolving(_)
+        | Event::MergeRestarted(_)
+        | Event::MergeCancelled(_)
+        | Event::CostRecorded(_) => return None,
+    })
+}
+
+fn own(change: &TaskChange) -> String {
+    HumanRef::task(change.number).to_string()
+}
+
+fn started(view: &RunView, change: &TaskChange) -> String {
+    let task = view.tasks.get(&change.number);
+    let role = task.map_or("", |task| task.role);
+    let again = match change.round {
+        0 => String::new(),
+        round => format!(", round {}", round + 1),
+    };
+    let found = match task.and_then(|task| task.found_by) {
+        Some(by) => format!(", found by {}", HumanRef::task(by)),
+        None => String::new(),
+    };
+    format!(
+        "{} begins: {} ({role}{again}{found})",
+        own(change),
+        change.title
+    )
+}
+
+fn refused(change: &PhaseChange) -> String {
+    let score = change
+        .score
+        .map_or(String::new(), |score| format!(" {score:.2}"));
+    let why = match change.blockers.as_slice() {
+        [] => "below the threshold".to_owned(),
+        blockers => blockers.join(", "),
+    };
+    format!("{} refused{score}: {why}", change.phase)
+}
+
+fn passed(change: &PhaseChange) -> String {
+    let score = change
+        .score
+        .map_or(String::new(), |score| format!(" {score:.2}"));
+    let took = change
+        .took_ms
+        .map_or(String::new(), |ms| format!("  {}", took(ms)));
+    format!("{} passed{score}{took}", change.phase)
+}
+
+/// The newest note about a task.
+fn noted(view: &RunView, about: &str) -> Option<String> {
+    let mut notes = view.notes.iter().rev();
+    let note = notes.find(|note| note.text.starts_with(about))?;
+    Some(note.text.clone())
+}
+
+fn activity_line(view: &RunView, activity: &Activity) -> Option<String> {
+    let who = match activity.subject {
+        Subject::Task => {
+            let number = view.number_of(activity.subject_id.parse().ok()?)?;
+            HumanRef::task(number).to_string()
+        }
+        Subject::SpecPhase => view.phases.last()?.name.clone(),
+        Subject::Check | Subject::Merge => return None,
+    };
+    let changes = match (activity.lines_added, activity.lines_removed) {
+        (0, 0) => String::new(),
+        (added, removed) => format!("  +{added} −{removed}"),
+    };
+    Some(format!("{who} {}{changes}", activity.summary))
+}
+
+fn check(view: &RunView, receipt: &ReceiptDone) -> String {
+    let number = receipt.task_id.and_then(|id| view.number_of(id));
+    let whose = number.map_or_else(
+        || receipt.stage.clone(),
+        |number| HumanRef::task(number).to_string(),
+    );
+    let result = match (receipt.passed, receipt.exit_code) {
+        (true, _) => "passed".to_owned(),
+        (false, Some(code)) => format!("failed (exit {code})"),
+        (false, None) => "was stopped".to_owned(),
+    };
+    format!(
+        "{whose} check {result}  {}  {}",
+        took(receipt.took_ms),
+        receipt.command
+    )
+}

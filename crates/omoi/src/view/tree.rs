@@ -1,0 +1,129 @@
+//! A trace as a tree a reviewer can trust.
+
+use omoi_protocol::control::{ReceiptView, Trace, TraceCriterion};
+
+use super::opening::model;
+use super::text::{Page, clean, clean_lines, fit, short, took, wrap};
+
+/// Columns before a requirement's text, and before what hangs below a criterion.
+const HANG: usize = 4;
+
+/// The tree; with `output` every receipt shows what its command printed.
+pub(crate) fn render(trace: &Trace, output: bool, page: Page) -> Vec<String> {
+    let all = trace.requirements.iter().flat_map(|r| &r.criteria);
+    let proven = all.clone().filter(|criterion| criterion.proven).count();
+    let head = trace.head.as_deref().map_or("no commit yet", short);
+    let mut lines = wrap(
+        &format!("{}  {}", trace.spec_ref, clean(&trace.title)),
+        page.width,
+    );
+    if let Some(first) = lines.first_mut() {
+        *first = page.bold(first);
+    }
+    lines.push(format!(
+        "head {head}   {proven} of {} criteria proven   model: {}",
+        all.count(),
+        model(&trace.model)
+    ));
+    for requirement in &trace.requirements {
+        lines.push(String::new());
+        let title = format!("{}  {}", clean(&requirement.id), clean(&requirement.title));
+        lines.push(page.bold(&fit(&title, page.width)));
+        for line in wrap(&clean(&requirement.text), page.width - HANG) {
+            lines.push(format!("{}{line}", " ".repeat(HANG)));
+        }
+        let last = requirement.criteria.len().saturating_sub(1);
+        for (index, criterion) in requirement.criteria.iter().enumerate() {
+            let (branch, below) = if index == last {
+                ("└─ ", "   ")
+            } else {
+                ("├─ ", "│  ")
+            };
+            let front = Front {
+                branch,
+                below,
+                page,
+            };
+            lines.extend(front.criterion(criterion, output));
+        }
+    }
+    lines
+}
+
+/// The drawn part to the left of a criterion.
+#[derive(Clone, Copy)]
+struct Front {
+    branch: &'static str,
+    below: &'static str,
+    page: Page,
+}
+
+impl Front {
+    fn criterion(self, criterion: &TraceCriterion, output: bool) -> Vec<String> {
+        let page = self.page;
+        let mark = match (criterion.proven, &criterion.stale_since) {
+            (true, _) => page.green("proven"),
+            (false, Some(_)) => page.red("stale"),
+            (false, None) => page.red("not proven"),
+        };
+        let text = format!("{}  {}", clean(&criterion.id), clean(&criterion.text));
+        let mut lines = Vec::new();
+        for (index, line) in wrap(&text, page.width - 16).into_iter().enumerate() {
+            lines.push(match index {
+                0 => format!("{}{line}   {mark}", self.branch),
+                _ => format!("{}  {line}", self.below),
+            });
+        }
+        if let Some(sha) = &criterion.stale_since {
+            let what = format!(
+                "stale since {}, which changed what its check read",
+                short(sha)
+            );
+            lines.push(format!("{}{what}", self.below));
+        }
+        for (task, commit) in &criterion.tasks {
+            let commit = commit.as_deref().map_or("not merged", short);
+            lines.push(format!("{}{}  {commit}", self.below, clean(task)));
+        }
+        if criterion.receipts.is_empty() {
+            lines.push(format!("{}no receipt", self.below));
+        }
+        for receipt in &criterion.receipts {
+            lines.extend(self.receipt(receipt, output));
+        }
+        lines
+    }
+
+    fn receipt(self, receipt: &ReceiptView, output: bool) -> Vec<String> {
+        let page = self.page;
+        let result = match (receipt.passed, receipt.exit_code) {
+            (true, _) => "passed".to_owned(),
+            (false, Some(code)) => format!("failed (exit {code})"),
+            (false, None) => "stopped".to_owned(),
+        };
+        let own = if receipt.self_tested {
+            "  its own test"
+        } else {
+            ""
+        };
+        let facts = format!(
+            "{result} at {} ({})  {}  {}{own}",
+            short(&receipt.commit),
+            clean(&receipt.stage),
+            clean(&receipt.rung),
+            took(receipt.took_ms),
+        );
+        let command = format!("$ {}", clean(&receipt.command));
+        let room = page.width - 6;
+        let mut lines = vec![
+            format!("{}  {}", self.below, fit(&command, room)),
+            format!("{}  {}", self.below, page.dim(&facts)),
+        ];
+        if output {
+            for line in clean_lines(&receipt.output) {
+                lines.push(format!("{}  {} {line}", self.below, page.dim("|")));
+            }
+        }
+        lines
+    }
+}

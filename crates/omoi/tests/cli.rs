@@ -1,0 +1,414 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+//! The command line as people and scripts meet it: the whole program, run from outside.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use insta::{Settings, assert_snapshot};
+use omoi_testkit::TestRepo;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A home folder with nothing in it.
+struct Home(TempDir);
+
+/// What a program said.
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn omoi(&self, arguments: &[&str]) -> Said {
+        self.omoi_with(&[], arguments)
+    }
+
+    /// Runs the program in an environment that holds nothing of who runs the tests.
+    fn omoi_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Said {
+        let output = Command::new(env!("CARGO_BIN_EXE_omoi"))
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path())
+            .env("LC_ALL", "C.UTF-8")
+            .envs(variables.iter().copied())
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Said {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Said {
+    fn all(&self) -> String {
+        format!(
+            "exit {}\n--- stdout\n{}--- stderr\n{}",
+            self.code, self.out, self.err
+        )
+    }
+}
+
+/// Snapshots without what differs from machine to machine.
+fn steady(home: &Home, repo: Option<&TestRepo>) -> Settings {
+    let mut settings = Settings::clone_current();
+    let canonical = home.path().canonicalize().unwrap();
+    for path in [home.path(), &canonical] {
+        settings.add_filter(&literal(path), "[home]");
+    }
+    if let Some(repo) = repo {
+        settings.add_filter(&literal(repo.path()), "[repo]");
+        settings.add_filter(&literal(&repo.path().canonicalize().unwrap()), "[repo]");
+    }
+    settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:[port]");
+    settings
+}
+
+/// `path` as a pattern that means just that.
+fn literal(path: &Path) -> String {
+    let text = path.to_str().unwrap();
+    text.chars()
+        .map(|c| {
+            if c.is_alphanumeric() || c == '/' {
+                c.to_string()
+            } else {
+                format!("\\{c}")
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn every_command_teaches() {
+    let home = Home::new();
+    for command in [
+        "",
+        "run",
+        "demo",
+        "up",
+        "serve",
+        "spec",
+        "spec list",
+        "spec show",
+        "spec export",
+        "spec approve",
+        "spec resume",
+        "spec cancel",
+        "task",
+        "task list",
+        "task show",
+        "task retry",
+        "task cancel",
+        "logs",
+        "steer",
+        "trace",
+        "doctor",
+        "db",
+        "db migrate",
+        "db status",
+        "config",
+        "config show",
+        "completions",
+    ] {
+        let mut arguments: Vec<&str> = command.split_whitespace().collect();
+        arguments.push("--help");
+        let said = home.omoi(&arguments);
+        assert_eq!(said.code, 0, "{command}: {}", said.err);
+        let has_examples = said.out.contains("Examples:");
+        let is_group = ["spec", "task", "db", "config"].contains(&command);
+        assert!(has_examples || is_group, "{command} shows no example");
+        let name = format!("help_{}", command.replace(' ', "_"));
+        // What every command takes is shown once, with the program's own help.
+        let own = match command {
+            "" => said.out.as_str(),
+            _ => said.out.split("Everywhere:").next().unwrap(),
+        };
+        assert_snapshot!(name, own);
+    }
+}
+
+#[test]
+fn bad_usage_exits_2() {
+    let home = Home::new();
+    for arguments in [
+        &["fly"][..],
+        &["run"],
+        &["run", "idea", "--idea-file", "x"],
+        &["spec", "show"],
+        &["serve"],
+        &["serve", "--roles", "king"],
+        &["run", "idea", "--scenario", "s.yaml"],
+        &["run", "  ", "--repo", "."],
+        &["serve", "--roles", "api"],
+    ] {
+        let said = home.omoi(arguments);
+        assert_eq!(said.code, 2, "{arguments:?}: {}", said.err);
+        assert!(
+            said.out.is_empty() && said.err.starts_with("error:"),
+            "{arguments:?}: {}",
+            said.err
+        );
+    }
+}
+
+#[test]
+fn unusable_repositories_are_refused() {
+    let home = Home::new();
+    let repo = TestRepo::empty();
+    steady(&home, Some(&repo)).bind(|| {
+        fs::create_dir(home.path().join("plain")).unwrap();
+        assert_snapshot!(
+            "not_a_repository",
+            home.omoi(&["run", "idea", "--repo", "plain"]).all()
+        );
+        assert_snapshot!(
+            "no_folder",
+            home.omoi(&["run", "idea", "--repo", "nowhere"]).all()
+        );
+        let empty = repo.path().to_str().unwrap();
+        assert_snapshot!(
+            "empty_repository",
+            home.omoi(&["run", "idea", "--repo", empty]).all()
+        );
+    });
+    assert!(
+        !home.path().join(".local").exists(),
+        "a refused run made a data folder"
+    );
+}
+
+#[test]
+fn a_run_without_a_model_says_what_to_set() {
+    let home = Home::new();
+    let repo = TestRepo::with_files(&[("a.txt", "a\n")]);
+    let at = repo.path().to_str().unwrap();
+    steady(&home, Some(&repo)).bind(|| {
+        assert_snapshot!("no_model", home.omoi(&["run", "idea", "--repo", at]).all());
+        let said = home.omoi(&["run", "idea", "--repo", at, "--model", "simulated"]);
+        assert_snapshot!("no_scenario", said.all());
+    });
+}
+
+#[test]
+fn bad_configuration_is_named_by_its_place() {
+    let home = Home::new();
+    let unknown = home.file("unknown.yaml", "llm:\n  modle: x\n");
+    let value = home.file("value.yaml", "server:\n  host: 127.0.0.1\n  port: many\n");
+    let repo = TestRepo::with_files(&[(
+        ".omoi.yaml",
+        "anthropic:\n  base_url: https://evil.example\n",
+    )]);
+    steady(&home, Some(&repo)).bind(|| {
+        for (name, file) in [("unknown_key", &unknown), ("bad_value", &value)] {
+            let said = home.omoi(&["config", "show", "--config", file.to_str().unwrap()]);
+            assert_snapshot!(name, said.all());
+        }
+        let at = repo.path().to_str().unwrap();
+        assert_snapshot!(
+            "closed_key",
+            home.omoi(&["run", "idea", "--repo", at]).all()
+        );
+        let said = home.omoi_with(&[("LLM_MAX_CALLS", "0")], &["config", "show"]);
+        assert_snapshot!("bad_variable", said.all());
+        assert_snapshot!(
+            "no_config_file",
+            home.omoi(&["config", "show", "--config", "gone.yaml"])
+                .all()
+        );
+    });
+}
+
+#[test]
+fn a_scenario_with_an_error_is_refused_with_its_line() {
+    let home = Home::new();
+    let repo = TestRepo::with_files(&[("a.txt", "a\n")]);
+    let at = repo.path().to_str().unwrap();
+    let scenario = home.file(
+        "s.yaml",
+        "name: s\nrules:\n  - when: { role: planner }\n    replay: []\n",
+    );
+    steady(&home, Some(&repo)).bind(|| {
+        let said = home.omoi(&[
+            "run",
+            "idea",
+            "--repo",
+            at,
+            "--model",
+            "simulated",
+            "--scenario",
+            scenario.to_str().unwrap(),
+        ]);
+        assert_snapshot!("bad_scenario", said.all());
+    });
+}
+
+#[test]
+fn an_unusable_data_folder_is_refused() {
+    let home = Home::new();
+    home.file("taken", "");
+    steady(&home, None).bind(|| {
+        assert_snapshot!(
+            "data_folder",
+            home.omoi(&["spec", "list", "--data-dir", "taken"]).all()
+        );
+    });
+}
+
+#[test]
+fn a_port_in_use_is_refused() {
+    let home = Home::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    steady(&home, None).bind(|| {
+        let unsafe_anyway = [("SANDBOX_PROVIDER", "process"), ("SANDBOX_FLOOR", "")];
+        let variables = [unsafe_anyway[0], unsafe_anyway[1], ("OMOI_LOG", "off")];
+        assert_snapshot!(
+            "port_in_use",
+            home.omoi_with(&variables, &["up", "--port", &port]).all()
+        );
+    });
+}
+
+#[test]
+fn an_empty_data_folder_has_nothing_to_show() {
+    let home = Home::new();
+    steady(&home, None).bind(|| {
+        for (name, arguments) in [
+            ("empty_spec_list", &["spec", "list"][..]),
+            ("empty_task_list", &["task", "list"]),
+            ("empty_spec_list_json", &["spec", "list", "--json"]),
+            ("no_such_spec", &["spec", "show", "SPEC-9"]),
+            ("not_a_spec", &["trace", "nine"]),
+            ("no_such_task", &["logs", "TSK-009"]),
+            ("nobody_to_steer", &["steer", "TSK-009", "hello"]),
+            ("db_status", &["db", "status"]),
+            ("db_migrate", &["db", "migrate"]),
+        ] {
+            assert_snapshot!(name, home.omoi(arguments).all());
+        }
+    });
+}
+
+#[test]
+fn configuration_is_shown_with_its_places_and_without_its_secrets() {
+    let home = Home::new();
+    let file = home.file("mine.yaml", "limits:\n  max_concurrent_agents: 3\n");
+    let variables = [
+        ("ANTHROPIC_API_KEY", "sk-very-secret"),
+        ("LLM_MODEL", "m-1"),
+    ];
+    let said = home.omoi_with(
+        &variables,
+        &[
+            "config",
+            "show",
+            "--config",
+            file.to_str().unwrap(),
+            "--data-dir",
+            "data",
+        ],
+    );
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!said.all().contains("very-secret"));
+    let wanted = [
+        "data.dir",
+        "llm.model ",
+        "max_concurrent_agents",
+        "anthropic.api_key",
+    ];
+    let lines: Vec<&str> = said
+        .out
+        .lines()
+        .filter(|line| wanted.iter().any(|key| line.contains(key)))
+        .collect();
+    steady(&home, None).bind(|| assert_snapshot!("config_show", lines.join("\n")));
+    let json: Value = serde_json::from_str(&home.omoi(&["config", "show", "--json"]).out).unwrap();
+    assert!(json["keys"].as_array().unwrap().len() > 50);
+}
+
+#[test]
+fn the_doctor_looks_at_everything_and_asks_nobody_offline() {
+    let home = Home::new();
+    let said = home.omoi(&["doctor", "--offline", "--json"]);
+    let json: Value = serde_json::from_str(&said.out).unwrap();
+    let findings = json["findings"].as_array().unwrap();
+    for area in ["model", "agents", "sandbox", "database", "git", "disk"] {
+        assert!(
+            findings.iter().any(|found| found["area"] == area),
+            "{area}: {json:#}"
+        );
+    }
+    let missing: Vec<_> = findings
+        .iter()
+        .filter(|found| found["mark"] == "missing")
+        .collect();
+    assert_eq!(json["ready"], missing.is_empty());
+    assert_eq!(said.code, 1, "no run can start without a model: {json:#}");
+    assert!(
+        missing.iter().any(|found| found["area"] == "model"),
+        "{missing:#?}"
+    );
+    let next = missing[0]["next"].as_str().unwrap();
+    assert!(
+        next.contains("ANTHROPIC_API_KEY") && next.contains("OPENAI_API_KEY"),
+        "{next}"
+    );
+
+    let with_key = [("ANTHROPIC_API_KEY", "sk-very-secret")];
+    let said = home.omoi_with(&with_key, &["doctor", "--offline"]);
+    assert!(
+        said.out
+            .contains("with the key of environment variable ANTHROPIC_API_KEY"),
+        "{}",
+        said.out
+    );
+    assert!(said.out.contains("not tried (--offline)"), "{}", said.out);
+    assert!(!said.all().contains("very-secret"));
+}
+
+#[test]
+fn completions_name_every_command() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let said = home.omoi(&["completions", shell]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        for word in ["run", "trace", "doctor", "steer"] {
+            assert!(said.out.contains(word), "{shell} does not know {word}");
+        }
+    }
+}
+
+#[test]
+fn colour_is_shown_only_where_it_was_asked_for() {
+    let home = Home::new();
+    let coloured = |variables: &[(&str, &str)], when: &str| {
+        home.omoi_with(variables, &["doctor", "--offline", "--color", when])
+            .out
+            .contains('\u{1b}')
+    };
+    assert!(coloured(&[], "always"));
+    assert!(!coloured(&[], "auto"), "a pipe is no terminal");
+    assert!(!coloured(&[], "never"));
+}

@@ -1,0 +1,180 @@
+//! Starts the program and keeps what it said.
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// No run of a test takes this long.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// Time between two looks at a program.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The binary under test, in an environment that holds nothing of the person who runs the tests.
+pub(crate) fn omoi(home: &Path) -> Command {
+    let mut omoi = Command::new(env!("CARGO_BIN_EXE_omoi"));
+    omoi.env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .env("LC_ALL", "C.UTF-8")
+        .current_dir(home);
+    omoi
+}
+
+/// A started program; dropping it ends it.
+pub(crate) struct Running {
+    child: Child,
+    started: Instant,
+    said: PathBuf,
+    arguments: String,
+}
+
+/// A program that has ended.
+pub(crate) struct Said {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+    arguments: String,
+}
+
+/// Starts `command`; what it says goes to files at `said`.
+pub(crate) fn start(mut command: Command, said: PathBuf) -> Running {
+    let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
+    let arguments = arguments.join(" ");
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(File::create(said.with_extension("out")).unwrap())
+        .stderr(File::create(said.with_extension("err")).unwrap())
+        .spawn()
+        .unwrap();
+    Running {
+        child,
+        started: Instant::now(),
+        said,
+        arguments,
+    }
+}
+
+impl Running {
+    /// Waits until it ends.
+    pub(crate) fn wait(mut self) -> Said {
+        assert!(
+            self.ends_within(PATIENCE),
+            "{} hangs\n{}",
+            self.arguments,
+            self.stderr()
+        );
+        let status = self.child.wait().unwrap();
+        Said {
+            status,
+            stdout: fs::read_to_string(self.said.with_extension("out")).unwrap(),
+            stderr: self.stderr(),
+            took: self.started.elapsed(),
+            arguments: self.arguments.clone(),
+        }
+    }
+
+    /// Whether it ends by itself before `patience` is over.
+    pub(crate) fn ends_within(&mut self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        loop {
+            if self.child.try_wait().unwrap().is_some() {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Ends it as a crash or a power cut would.
+    pub(crate) fn kill(mut self) -> Said {
+        self.child.kill().unwrap();
+        self.wait()
+    }
+
+    /// What it wrote to standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        fs::read_to_string(self.said.with_extension("err")).unwrap()
+    }
+
+    /// What it wrote to standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        fs::read_to_string(self.said.with_extension("out")).unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Said {
+    /// Standard output as one JSON object per line.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let parse = |line: &str| match serde_json::from_str(line) {
+            Ok(Value::Object(object)) => Value::Object(object),
+            other => panic!("`{line}` is no JSON object: {other:?}\n{self:?}"),
+        };
+        self.stdout.lines().map(parse).collect()
+    }
+
+    /// The last line of a run, after nothing but events.
+    pub(crate) fn summary(&self) -> Value {
+        let mut lines = self.lines();
+        let summary = lines
+            .pop()
+            .unwrap_or_else(|| panic!("no summary\n{self:?}"));
+        assert_eq!(summary["type"], "summary", "{self:?}");
+        for event in &lines {
+            assert!(
+                event["event_type"].is_string() && event["seq"].is_i64(),
+                "{event}"
+            );
+        }
+        summary
+    }
+
+    /// The events of a run, in order.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let mut lines = self.lines();
+        lines.retain(|line| line["event_type"].is_string());
+        lines
+    }
+
+    /// The same, when it ended with `code`.
+    #[track_caller]
+    pub(crate) fn exited(self, code: i32) -> Self {
+        assert_eq!(self.status.code(), Some(code), "{self:?}");
+        self
+    }
+
+    /// Whether it was killed.
+    pub(crate) fn was_killed(&self) -> bool {
+        self.status.signal() == Some(9)
+    }
+}
+
+/// What a person needs to see of a program that did not do as expected.
+impl std::fmt::Debug for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "omoi {}: {} after {:?}",
+            self.arguments, self.status, self.took
+        )?;
+        let last: Vec<&str> = self.stdout.lines().rev().take(5).collect();
+        for line in last.into_iter().rev() {
+            writeln!(f, "  | {line}")?;
+        }
+        f.write_str(&self.stderr)
+    }
+}

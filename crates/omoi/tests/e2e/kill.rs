@@ -1,0 +1,6 @@
+//! Kill −9 around every durable write, and at any moment: the run goes on from where it was, and
+//! nothing is done twice.
+
+mod bench;
+mod moments;
+mod points;

@@ -1,0 +1,217 @@
+//! A world in which a run dies again and again, always from the same start.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use omoi_domain::crash::CrashPoint;
+use omoi_runtime::crash::{CRASH_AT, CRASH_TRACE};
+
+use crate::binary::Said;
+use crate::story::{self, Story};
+use crate::world::World;
+
+/// Starts after a kill that a run may need; more mean that it does not get ahead.
+const STARTS_MAX: usize = 5;
+/// Time between two looks at what a run is doing.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Which start of the program dies first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Half {
+    /// From nothing to a plan that waits for a person.
+    Plan,
+    /// From the person's word to the branch.
+    Work,
+}
+
+/// One way to die.
+#[derive(Clone, Debug)]
+pub(super) struct Death {
+    pub(super) point: CrashPoint,
+    pub(super) side: &'static str,
+    pub(super) nth: usize,
+}
+
+impl std::fmt::Display for Death {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.point.as_str(), self.side, self.nth)
+    }
+}
+
+/// How often each side of each point is passed.
+pub(super) type Passes = BTreeMap<(CrashPoint, &'static str), usize>;
+
+/// What a run came to.
+pub(super) struct Outcome {
+    pub(super) story: Story,
+    /// The files of the branch, the plan's excepted.
+    tree: String,
+    branches: String,
+}
+
+/// A world that can be put back to either start.
+pub(super) struct Bench {
+    world: World,
+    /// Whether a person talks to the agent of the first task.
+    talks: bool,
+}
+
+impl Bench {
+    /// A world with two tasks whose plan stands, and the passes of planning.
+    pub(super) fn planned(scenario: &str, talks: bool) -> (Self, Passes) {
+        let bench = Self {
+            world: World::two_tasks(scenario),
+            talks,
+        };
+        let passes = bench.traced(bench.world.run(&[]), 3);
+        copy(&bench.world.data(), &bench.world.beside("planned"));
+        (bench, passes)
+    }
+
+    /// Goes on to the end without being disturbed.
+    pub(super) fn undisturbed(&self) -> (Outcome, Passes) {
+        let passes = self.traced(self.world.go_on("approve"), 0);
+        (self.outcome(), passes)
+    }
+
+    /// Dies as told, one start after the other, goes on, and compares with `undisturbed`. Gives the
+    /// time until the first death and from the last one to the end.
+    pub(super) fn survive(
+        &self,
+        half: Half,
+        deaths: &[Death],
+        undisturbed: &Outcome,
+    ) -> Result<(Duration, Duration), String> {
+        self.reset(half);
+        let started = Instant::now();
+        let mut died = None;
+        for death in deaths {
+            let Some(mut command) = self.next()? else {
+                return Err("is over".to_owned());
+            };
+            command.env(CRASH_AT, death.to_string());
+            let said = self.watch(command);
+            if !said.was_killed() {
+                return Err(format!("was not killed: {said:?}"));
+            }
+            died = died.or(Some(started.elapsed()));
+        }
+        let started = Instant::now();
+        self.go_on()?;
+        let took = started.elapsed();
+        let found = self.outcome();
+        let mut wrong = found.story.difference(&undisturbed.story);
+        if found.tree != undisturbed.tree {
+            wrong.push(format!("another tree:\n{}", found.tree));
+        }
+        if found.branches != undisturbed.branches {
+            wrong.push(format!("other branches: {}", found.branches));
+        }
+        match wrong.is_empty() {
+            true => Ok((died.unwrap_or_default(), took)),
+            false => Err(wrong.join("\n    ")),
+        }
+    }
+
+    fn reset(&self, half: Half) {
+        let data = self.world.data();
+        fs::remove_dir_all(&data).unwrap();
+        if half == Half::Work {
+            copy(&self.world.beside("planned"), &data);
+        }
+        for branch in self.branches().lines().filter(|name| *name != "main") {
+            self.world.repo.git(&["branch", "--quiet", "-D", branch]);
+        }
+    }
+
+    /// What a person would type now; nothing once the branch is there.
+    fn next(&self) -> Result<Option<Command>, String> {
+        let mut command = match story::status(&self.world.database()).as_deref() {
+            None => self.world.run(&[]),
+            Some("executing" | "working") => self.world.go_on("resume"),
+            Some("completed") => self.world.go_on("approve"),
+            Some("delivered") => return Ok(None),
+            Some(other) => return Err(format!("the spec is {other}")),
+        };
+        if self.talks {
+            command.env("AGENT_HEARTBEAT_INTERVAL", "1");
+        }
+        Ok(Some(command))
+    }
+
+    fn go_on(&self) -> Result<(), String> {
+        for _ in 0..STARTS_MAX {
+            let Some(command) = self.next()? else {
+                return Ok(());
+            };
+            let said = self.watch(command);
+            // 3: the plan stands and waits.
+            if !matches!(said.status.code(), Some(0 | 3)) {
+                return Err(format!("{said:?}"));
+            }
+        }
+        Err("the branch is not there after many starts".to_owned())
+    }
+
+    /// Runs `command` to its end; meanwhile somebody may have something to say.
+    fn watch(&self, command: Command) -> Said {
+        let mut running = self.world.start(command);
+        let mut has_talked = !self.talks;
+        while !has_talked && !running.ends_within(LOOK) {
+            // Refused before the task runs, and unheard when the program dies meanwhile.
+            let steer = self.world.command(&["steer", "TSK-001", "Be brief."]);
+            let working = story::task_status(&self.world.database(), "TSK-001");
+            if working.as_deref() == Some("running") {
+                has_talked = self.world.start(steer).wait().status.success();
+            }
+        }
+        running.wait()
+    }
+
+    fn traced(&self, mut command: Command, code: i32) -> Passes {
+        let trace = self.world.beside("trace");
+        command.env(CRASH_TRACE, &trace);
+        if self.talks {
+            command.env("AGENT_HEARTBEAT_INTERVAL", "1");
+        }
+        self.watch(command).exited(code);
+        let mut passes = Passes::new();
+        for line in fs::read_to_string(&trace).unwrap().lines() {
+            let (point, side) = line.split_once(' ').unwrap();
+            let side = if side == "before" { "before" } else { "after" };
+            *passes
+                .entry((CrashPoint::parse(point).unwrap(), side))
+                .or_default() += 1;
+        }
+        fs::remove_file(trace).unwrap();
+        passes
+    }
+
+    fn outcome(&self) -> Outcome {
+        let branches = self.branches();
+        let branch = branches
+            .lines()
+            .find(|name| *name != "main")
+            .unwrap_or("main");
+        let tree = self.world.tree(branch);
+        Outcome {
+            story: story::read(&self.world.database()),
+            tree,
+            branches,
+        }
+    }
+
+    fn branches(&self) -> String {
+        self.world
+            .repo
+            .git(&["branch", "--format=%(refname:short)"])
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(copied.unwrap().success());
+}

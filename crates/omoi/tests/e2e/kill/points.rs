@@ -1,0 +1,231 @@
+//! Every registered crash point, before and after its write.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use omoi_domain::crash::CrashPoint;
+
+use super::bench::{Bench, Death, Half, Passes};
+
+/// Worlds that run at once.
+const AT_ONCE: usize = 2;
+
+/// Both sides of every point passed, at its first pass and its last.
+fn deaths(passes: &Passes) -> impl Iterator<Item = Death> {
+    passes.iter().flat_map(|((point, side), times)| {
+        let (point, side) = (*point, *side);
+        BTreeSet::from([1, *times])
+            .into_iter()
+            .map(move |nth| Death { point, side, nth })
+    })
+}
+
+/// One line of the table.
+struct Case {
+    half: Half,
+    deaths: Vec<Death>,
+    /// In which world: with detours, or the plain one.
+    detours: bool,
+}
+
+#[test]
+fn every_durable_write_survives_a_kill() {
+    let started = Instant::now();
+    let (plain, planning) = Bench::planned("scenario.yaml", false);
+    let (undisturbed, work) = plain.undisturbed();
+    assert_eq!(
+        (undisturbed.story.repeated(), &undisturbed.story.left),
+        (vec![], &vec![])
+    );
+    assert_eq!(undisturbed.story.proven.len(), 4);
+    let (detours, _) = Bench::planned("detours.yaml", true);
+    let (detoured, detour) = detours.undisturbed();
+    assert_eq!(
+        (detoured.story.repeated(), &detoured.story.left),
+        (vec![], &vec![])
+    );
+    assert_eq!(detoured.story.proven.len(), 4);
+
+    let known = |(point, _): &(CrashPoint, &str)| {
+        work.keys().chain(planning.keys()).any(|(p, _)| p == point)
+    };
+    let only_there: Passes = detour.into_iter().filter(|(key, _)| !known(key)).collect();
+    let case = |half, detours| {
+        move |death| Case {
+            half,
+            deaths: vec![death],
+            detours,
+        }
+    };
+    let mut cases: Vec<Case> = deaths(&planning).map(case(Half::Plan, false)).collect();
+    cases.extend(deaths(&work).map(case(Half::Work, false)));
+    cases.extend(deaths(&only_there).map(case(Half::Work, true)));
+    // Nobody moves a task but a person, or a start that finds its checks cut short.
+    for side in ["before", "after"] {
+        let first = Death {
+            point: CrashPoint::ValidationStarted,
+            side: "after",
+            nth: 1,
+        };
+        let then = Death {
+            point: CrashPoint::TaskMoved,
+            side,
+            nth: 1,
+        };
+        cases.push(Case {
+            half: Half::Work,
+            deaths: vec![first, then],
+            detours: false,
+        });
+    }
+    let reached: BTreeSet<_> = cases
+        .iter()
+        .flat_map(|c| c.deaths.iter().map(|d| d.point))
+        .collect();
+    let missed: Vec<_> = CrashPoint::ALL
+        .iter()
+        .filter(|point| !reached.contains(point))
+        .collect();
+    assert!(missed.is_empty(), "never passed: {missed:?}");
+    println!(
+        "{} deaths at {} points, prepared in {:.0?}",
+        cases.len(),
+        reached.len(),
+        started.elapsed()
+    );
+
+    let failed = Mutex::new(Vec::new());
+    let open = Mutex::new(cases.iter());
+    let worlds = [
+        (plain, detours),
+        (
+            Bench::planned("scenario.yaml", false).0,
+            Bench::planned("detours.yaml", true).0,
+        ),
+    ];
+    assert_eq!(worlds.len(), AT_ONCE);
+    std::thread::scope(|scope| {
+        for (plain, detours) in &worlds {
+            scope.spawn(|| {
+                while let Some(case) = { open.lock().unwrap().next() } {
+                    let (bench, expected) = match case.detours {
+                        true => (detours, &detoured),
+                        false => (plain, &undisturbed),
+                    };
+                    let name: Vec<_> = case.deaths.iter().map(ToString::to_string).collect();
+                    let name = name.join(", ");
+                    match bench.survive(case.half, &case.deaths, expected) {
+                        Ok((died, went_on)) => {
+                            println!("{:?} {name:<32} died after {died:>5.1?}, went on for {went_on:>5.1?}", case.half);
+                        }
+                        Err(wrong) => {
+                            println!("{:?} {name:<32} WRONG\n    {wrong}", case.half);
+                            failed.lock().unwrap().push(name);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    println!("{:.0?} in all", started.elapsed());
+    let failed = failed.into_inner().unwrap();
+    assert!(
+        failed.is_empty(),
+        "{} of {}: {failed:#?}",
+        failed.len(),
+        cases.len()
+    );
+}
+
+/// What makes a write durable, where it is not a row: those go through the one commit that asks
+/// for a point.
+const WRITES: [&str; 9] = [
+    ".commit()",
+    "fs::rename",
+    "fs::copy",
+    "File::create",
+    "OpenOptions::new",
+    "\"update-ref\"",
+    "\"push\"",
+    "\"fetch\"",
+    "hard_link",
+];
+
+/// Files that write without a point, and why none is needed.
+const EXCUSED: [(&str, &str); 13] = [
+    (
+        "omoi/src/cli/demo.rs",
+        "unpacks the example before the run begins",
+    ),
+    ("omoi/src/cli/spec/export.rs", "writes copies for people"),
+    (
+        "omoi-agent/src/",
+        "writes in its workspace; what it did is durable with its turn",
+    ),
+    (
+        "omoi-execution/src/command.rs",
+        "fills a checkout that goes away with its attempt",
+    ),
+    (
+        "omoi-git/src/clone.rs",
+        "fills a clone that goes away with its attempt",
+    ),
+    (
+        "omoi-git/src/work.rs",
+        "writes in a clone that goes away with its attempt",
+    ),
+    (
+        "omoi-git/src/process.rs",
+        "writes a file for one call of git",
+    ),
+    ("omoi-sandbox/src/cgroup.rs", "writes to the kernel"),
+    ("omoi-sandbox/src/cgroup/", "writes to the kernel"),
+    (
+        "omoi-sandbox/src/plain.rs",
+        "fills a folder that goes away with its attempt",
+    ),
+    (
+        "omoi-sandbox/src/workspace.rs",
+        "writes in a folder that goes away with its attempt",
+    ),
+    (
+        "omoi-runtime/src/crash.rs",
+        "writes the trace of crash points",
+    ),
+    ("omoi-testkit/src/", "is no part of the program"),
+];
+
+#[test]
+fn every_durable_write_names_a_crash_point() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut unnamed = Vec::new();
+    let mut unused: BTreeSet<&str> = EXCUSED.iter().map(|(file, _)| *file).collect();
+    for path in crate::world::files_below(crates) {
+        let name = path.to_str().unwrap();
+        if !name.contains("/src/") || path.extension().is_none_or(|kind| kind != "rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(crates.join(&path)).unwrap();
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let writes = WRITES.iter().any(|write| text.contains(write));
+        if !writes || is_test(&path) {
+            continue;
+        }
+        match EXCUSED.iter().find(|(file, _)| name.starts_with(file)) {
+            Some((file, _)) => drop(unused.remove(file)),
+            None if !text.contains("crash::pass") && !text.contains("CrashPoint") => {
+                unnamed.push(name.to_owned());
+            }
+            None => {}
+        }
+    }
+    assert!(unnamed.is_empty(), "no crash point: {unnamed:#?}");
+    assert!(unused.is_empty(), "need no excuse any more: {unused:#?}");
+}
+
+fn is_test(path: &PathBuf) -> bool {
+    path.components()
+        .any(|part| matches!(part.as_os_str().to_str(), Some("tests.rs" | "tests")))
+}

@@ -1,0 +1,17 @@
+//! The program as people run it: its own binary, real repositories, sandboxes, checks and merges.
+//! Only the model's words are scripted.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests start programs, wait, and write files that are thrown away"
+)]
+
+mod binary;
+mod checkout;
+#[cfg(feature = "crash-points")]
+mod kill;
+mod mutants;
+mod processes;
+mod scenarios;
+mod story;
+mod world;

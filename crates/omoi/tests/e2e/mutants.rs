@@ -1,0 +1,82 @@
+//! Models that cheat: whatever they claim, the run says that it did not succeed, and why.
+
+use serde_json::Value;
+
+use crate::world::World;
+
+/// A variation of the demo and what must be said about it.
+struct Mutant {
+    scenario: &'static str,
+    /// In the reason of the summary.
+    reason: &'static [&'static str],
+}
+
+fn ends_with_its_reason(mutant: &Mutant) -> Value {
+    let world = World::demo(&format!("mutants/{}.yaml", mutant.scenario));
+    let said = world.start(world.run(&["--yes"])).wait();
+    let summary = said.summary();
+    println!(
+        "{}: {:?} {} {}",
+        mutant.scenario, said.took, summary["outcome"], summary["reason"]
+    );
+    let code = match summary["outcome"].as_str().unwrap() {
+        "failed" => 1,
+        "blocked" => 3,
+        other => panic!("{} {other}: {said:?}", mutant.scenario),
+    };
+    assert_eq!(said.status.code(), Some(code), "{said:?}");
+    let reason = summary["reason"].as_str().unwrap_or_default();
+    for part in mutant.reason {
+        assert!(
+            reason.contains(part),
+            "`{reason}` does not say `{part}`: {said:?}"
+        );
+    }
+    // Nothing was handed over.
+    assert_eq!(
+        world.repo.git(&["branch", "--format=%(refname:short)"]),
+        "main"
+    );
+    summary
+}
+
+#[test]
+fn who_claims_done_with_no_change_fails() {
+    ends_with_its_reason(&Mutant {
+        scenario: "no_change",
+        reason: &["TSK-006"],
+    });
+}
+
+#[test]
+fn who_weakens_a_test_fails() {
+    ends_with_its_reason(&Mutant {
+        scenario: "weakened_test",
+        reason: &["TSK-001"],
+    });
+}
+
+#[test]
+fn who_drops_a_side_of_a_conflict_fails() {
+    ends_with_its_reason(&Mutant {
+        scenario: "dropped_side",
+        reason: &["RES-001"],
+    });
+}
+
+#[test]
+fn who_never_fixes_a_check_fails() {
+    ends_with_its_reason(&Mutant {
+        scenario: "never_fixed",
+        reason: &["TSK-004"],
+    });
+}
+
+#[test]
+fn who_writes_outside_the_workspace_fails() {
+    ends_with_its_reason(&Mutant {
+        scenario: "outside_workspace",
+        reason: &["TSK-006"],
+    });
+    assert!(!std::path::Path::new("/etc/omoi-was-here").exists());
+}

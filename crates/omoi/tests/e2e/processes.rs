@@ -1,0 +1,67 @@
+//! The same program as several processes on shared servers.
+
+use std::process::Command;
+use std::time::Duration;
+
+use omoi_testkit::{postgres, redis};
+use serde_json::Value;
+
+use crate::binary::Running;
+use crate::checkout::tests_pass;
+use crate::scenarios::is_the_demo;
+use crate::story;
+use crate::world::World;
+
+/// A process that plays `roles`.
+fn serve(world: &World, roles: &str, shared: &[&str]) -> Command {
+    let mut serve = world.simulated(world.command(&["serve", "--roles", roles, "--json"]));
+    serve.args(shared);
+    serve
+}
+
+/// Waits until `process` says that it serves, and where.
+fn address(process: &mut Running) -> Option<String> {
+    for _ in 0..600 {
+        if let Some(line) = process.stdout().lines().next() {
+            let started: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(started["type"], "started");
+            return started["address"].as_str().map(ToOwned::to_owned);
+        }
+        assert!(
+            !process.ends_within(Duration::from_millis(50)),
+            "{}",
+            process.stderr()
+        );
+    }
+    panic!("does not start: {}", process.stderr());
+}
+
+#[test]
+fn two_processes_share_postgres_and_redis() {
+    let world = World::demo("scenario.yaml");
+    let database = postgres::database();
+    let prefix = redis::key_prefix();
+    let shared = ["--database", database.url(), "--redis", redis::url()];
+    let mut api = serve(&world, "api", &shared);
+    api.args(["--port", "0"]).env("REDIS_KEY_PREFIX", &prefix);
+    let mut api = world.start(api);
+    let address = address(&mut api).expect("no address");
+    let mut orchestrator = serve(&world, "orchestrator", &shared);
+    orchestrator.env("REDIS_KEY_PREFIX", &prefix);
+    let mut orchestrator = world.start(orchestrator);
+    self::address(&mut orchestrator);
+
+    let mut run = world.ask(&["--yes", "--api", &address]);
+    run.args(shared);
+    let said = world.start(run).wait().exited(0);
+    println!("{:?}", said.took);
+    let summary = said.summary();
+    is_the_demo(&summary);
+    tests_pass(world.repo.path(), summary["branch"].as_str().unwrap());
+    let told = story::read(database.url());
+    assert_eq!((told.repeated(), &told.left), (vec![], &vec![]));
+    assert!(
+        !world.data().join("omoios.db").exists(),
+        "something was written to SQLite"
+    );
+}

@@ -1,0 +1,219 @@
+//! What a run promises, seen from outside.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::binary::{Said, omoi, start};
+use crate::checkout::{Checkout, plan_files, tests_pass};
+use crate::story;
+use crate::world::World;
+
+/// What the demo promises beyond having succeeded.
+pub(crate) fn is_the_demo(summary: &Value) {
+    let count = |pointer: &str| summary.pointer(pointer).and_then(Value::as_i64).unwrap();
+    let at_least = [
+        ("/tickets", 3),
+        ("/tasks/completed", 7),
+        ("/max_parallel", 3),
+        ("/discoveries", 1),
+        ("/conflicts/resolved", 1),
+        ("/receipts/failed", 1),
+        ("/receipts/passed", 10),
+        ("/criteria/total", 10),
+        ("/tokens", 1),
+        ("/wall_ms", 1),
+    ];
+    for (pointer, least) in at_least {
+        assert!(
+            count(pointer) >= least,
+            "{pointer} is less than {least}: {summary:#}"
+        );
+    }
+    assert_eq!(summary["outcome"], "succeeded");
+    assert_eq!(summary["model"], "simulated");
+    assert_eq!(
+        count("/criteria/proven"),
+        count("/criteria/total"),
+        "{summary:#}"
+    );
+    assert_eq!(
+        count("/conflicts/found"),
+        count("/conflicts/resolved"),
+        "{summary:#}"
+    );
+    assert!(
+        count("/criteria/self_tested") * 2 <= count("/criteria/proven"),
+        "{summary:#}"
+    );
+    assert_eq!(
+        (count("/tasks/failed"), count("/tasks/cancelled")),
+        (0, 0),
+        "{summary:#}"
+    );
+    let phases = summary["phases"].as_object().unwrap();
+    for phase in ["explore", "prd", "requirements", "design", "tasks", "sync"] {
+        assert!(
+            phases[phase]["score"].as_f64().unwrap() >= 0.7,
+            "{phase}: {summary:#}"
+        );
+    }
+    assert!(
+        phases.values().any(|phase| phase["attempts"] == 2),
+        "{summary:#}"
+    );
+}
+
+/// Every key that scripts rely on, and no other but what is named here.
+fn has_the_promised_keys(summary: &Value) {
+    let keys = |value: &Value| {
+        let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys.join(" ")
+    };
+    assert_eq!(
+        keys(summary),
+        "branch conflicts cost_usd criteria discoveries head max_parallel model model_ms notes outcome phases reason \
+         receipts repo spec_id spec_ref tasks tickets tokens type wall_ms"
+    );
+    for (object, promised) in [
+        ("/tasks", "cancelled completed failed"),
+        ("/conflicts", "found resolved"),
+        ("/receipts", "failed passed"),
+        ("/criteria", "proven self_tested total"),
+        ("/phases/explore", "attempts score"),
+    ] {
+        assert_eq!(keys(summary.pointer(object).unwrap()), promised, "{object}");
+    }
+}
+
+#[test]
+fn the_demo_keeps_its_promise() {
+    let folder = tempfile::Builder::new().prefix("omoi").tempdir().unwrap();
+    let home = folder.path().join("home");
+    fs::create_dir(&home).unwrap();
+    let mut demo = omoi(&home);
+    demo.args(["demo", "--json", "--data-dir"])
+        .arg(folder.path().join("data"));
+    let said = start(demo, folder.path().join("demo")).wait().exited(0);
+    println!("{:?}", said.took);
+    let summary = said.summary();
+    has_the_promised_keys(&summary);
+    is_the_demo(&summary);
+    is_gap_free(&said);
+    let text = |key: &str| summary[key].as_str().unwrap();
+    let repo = Path::new(text("repo"));
+    assert!(repo.starts_with(home.join(".cache")), "{repo:?}");
+    tests_pass(repo, text("branch"));
+    let files = plan_files(repo, text("branch"));
+    let is_markdown = |file: &String| Path::new(file).extension().is_some_and(|kind| kind == "md");
+    assert!(
+        files.len() >= 6 && files.iter().all(is_markdown),
+        "{files:?}"
+    );
+    let database = format!(
+        "sqlite://{}?mode=ro",
+        folder.path().join("data/omoios.db").display()
+    );
+    let told = story::read(&database);
+    assert_eq!((told.repeated(), &told.left), (vec![], &vec![]));
+    assert_eq!(
+        told.proven.len() as i64,
+        summary["criteria"]["proven"].as_i64().unwrap()
+    );
+}
+
+/// Events are numbered without a gap.
+fn is_gap_free(said: &Said) {
+    let seqs = said
+        .events()
+        .iter()
+        .map(|event| event["seq"].as_i64().unwrap())
+        .collect::<Vec<_>>();
+    assert!(
+        seqs.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+        "{seqs:?}"
+    );
+}
+
+#[test]
+fn a_plan_waits_for_a_person_and_the_checkout_is_never_touched() {
+    let world = World::two_tasks("scenario.yaml");
+    // Half of it staged, half of it not: the person is in the middle of something.
+    world
+        .repo
+        .write("greet.py", "\"\"\"Work in progress.\"\"\"\n")
+        .git(&["add", "greet.py"]);
+    world.repo.write("notes.txt", "not in git\n");
+    let before = Checkout::of(&world.repo);
+    let planned = world.start(world.run(&[])).wait().exited(3);
+    assert_eq!(Checkout::of(&world.repo), before);
+    let summary = planned.summary();
+    assert_eq!(
+        (&summary["outcome"], &summary["head"]),
+        (&"blocked".into(), &Value::Null)
+    );
+    assert!(
+        planned.stderr.contains("omoi spec approve SPEC-1"),
+        "{planned:?}"
+    );
+    phases_in_order(&planned);
+
+    let built = world.start(world.go_on("approve")).wait().exited(0);
+    let summary = built.summary();
+    let text = |key: &str| summary[key].as_str().unwrap();
+    assert_eq!(summary["criteria"]["proven"], 4, "{summary:#}");
+    assert_eq!(
+        Checkout::of(&world.repo),
+        before.with_branch(text("branch"), text("head"))
+    );
+    tests_pass(world.repo.path(), text("branch"));
+    assert!(!plan_files(world.repo.path(), text("branch")).is_empty());
+}
+
+/// Six phases, each begun and completed once, in order, and one end of planning.
+fn phases_in_order(planned: &Said) {
+    is_gap_free(planned);
+    let events = planned.events();
+    let of = |kind: &str| -> Vec<String> {
+        let of_kind = events.iter().filter(|event| event["event_type"] == kind);
+        of_kind
+            .map(|event| event["payload"]["phase"].to_string().replace('"', ""))
+            .collect()
+    };
+    let phases = ["explore", "prd", "requirements", "design", "tasks", "sync"];
+    assert_eq!(of("spec.phase_started"), phases);
+    assert_eq!(of("spec.phase_completed"), phases);
+    let milestones = [
+        "spec.phase_started",
+        "spec.eval_result",
+        "spec.phase_completed",
+    ];
+    let order = events
+        .iter()
+        .map(|event| event["event_type"].as_str().unwrap());
+    let order: Vec<_> = order.filter(|kind| milestones.contains(kind)).collect();
+    assert!(
+        order.chunks(3).all(|three| three == milestones),
+        "{order:?}"
+    );
+    assert_eq!(of("agent.completed").len(), 1);
+    assert_eq!(events[0]["event_type"], "spec.created");
+}
+
+#[test]
+fn the_plan_can_be_left_out_of_the_branch() {
+    let world = World::two_tasks("scenario.yaml");
+    let said = world
+        .start(world.run(&["--yes", "--no-spec-files"]))
+        .wait()
+        .exited(0);
+    let branch = said.summary()["branch"].as_str().unwrap().to_owned();
+    assert_eq!(plan_files(world.repo.path(), &branch), Vec::<String>::new());
+    let rendered = world.data().join("specs");
+    assert!(
+        !crate::world::files_below(&rendered).is_empty(),
+        "nothing at {rendered:?}"
+    );
+}

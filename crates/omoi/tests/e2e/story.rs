@@ -1,0 +1,182 @@
+//! What the rows of a run tell, in lines that do not depend on ids, instants or commits.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use sqlx::any::install_default_drivers;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
+
+/// What a run did and what it left open.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Story {
+    /// Everything that was done, sorted; what was done twice is in it twice.
+    pub(crate) done: Vec<String>,
+    /// What a finished run must not leave behind.
+    pub(crate) left: Vec<String>,
+    /// Criteria with a passing receipt at the last head.
+    pub(crate) proven: BTreeSet<String>,
+}
+
+const ITEMS: &str = "select 'item ' || phase || ' ' || section || ' ' || item_key from phase_items";
+const PHASES: &str = "select 'phase ' || phase || ' ' || state from spec_phase_runs";
+const TASKS: &str =
+    "select 'task ' || local_id || ' ' || status || ' ' || integration_state from tasks";
+const MERGES: &str = "select 'merge of ' || t.local_id || ' ' || m.state
+    from merges m join tasks t on t.id = m.task_id";
+const RECEIPTS: &str =
+    "select 'receipt ' || r.stage || ' ' || coalesce(t.local_id, '-') || ' ' || c.command
+    || case r.passed when 1 then ' passed' else ' failed' end
+    from receipts r join checks c on c.id = r.check_id left join tasks t on t.id = r.task_id";
+const HAND_OVERS: &str = "select 'hand-over ' || state || ' ' || branch from hand_overs";
+const LEFT: &[&str] = &[
+    "select 'attempt ' || subject || ' ' || state from attempts where state in ('pending', 'starting', 'running')",
+    "select 'sandbox ' || state from sandboxes where state in ('pending', 'creating', 'running', 'completing')",
+    "select 'gap in the events' from events group by org_id having count(*) <> max(seq)",
+];
+const PROVEN: &str = "select distinct k.local_id from criteria k
+    join check_criteria x on x.criterion_id = k.id join receipts r on r.check_id = x.check_id
+    join hand_overs h on h.spec_id = k.spec_id
+    where r.stage = 'head' and r.passed = 1 and r.commit_sha = h.head_sha";
+
+/// Reads the story of the only spec in the database at `url`.
+pub(crate) fn read(url: &str) -> Story {
+    install_default_drivers();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut db = AnyConnection::connect(url).await.unwrap();
+        let mut done = Vec::new();
+        for query in [ITEMS, PHASES, TASKS, MERGES, RECEIPTS, HAND_OVERS] {
+            done.extend(texts(&mut db, query).await);
+        }
+        done.extend(told(&mut db).await);
+        done.sort();
+        let mut left = Vec::new();
+        for query in LEFT {
+            left.extend(texts(&mut db, query).await);
+        }
+        let proven = texts(&mut db, PROVEN).await.into_iter().collect();
+        db.close().await.unwrap();
+        Story { done, left, proven }
+    })
+}
+
+/// The status of the only spec, once there is one.
+#[cfg(feature = "crash-points")]
+pub(crate) fn status(url: &str) -> Option<String> {
+    one(url, "select status from specs")
+}
+
+/// The status of the task that the plan calls `name`, once there is one.
+#[cfg(feature = "crash-points")]
+pub(crate) fn task_status(url: &str, name: &str) -> Option<String> {
+    one(
+        url,
+        &format!("select status from tasks where local_id = '{name}'"),
+    )
+}
+
+#[cfg(feature = "crash-points")]
+fn one(url: &str, query: &str) -> Option<String> {
+    install_default_drivers();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        // There may be no file and no table yet.
+        let mut db = AnyConnection::connect(url).await.ok()?;
+        let query = AssertSqlSafe(query.to_owned());
+        let found = sqlx::query_scalar(query).fetch_optional(&mut db).await;
+        db.close().await.unwrap();
+        found.ok().flatten()
+    })
+}
+
+async fn texts(db: &mut AnyConnection, query: &str) -> Vec<String> {
+    let rows = sqlx::query(AssertSqlSafe(query.to_owned()))
+        .fetch_all(db)
+        .await
+        .unwrap();
+    rows.iter().map(|row| row.get::<String, _>(0)).collect()
+}
+
+/// What the events say was finished.
+async fn told(db: &mut AnyConnection) -> Vec<String> {
+    let names = sqlx::query("select id, local_id from tasks")
+        .fetch_all(&mut *db)
+        .await
+        .unwrap();
+    let names: BTreeMap<String, String> =
+        names.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let rounds = sqlx::query("select id, round from attempts")
+        .fetch_all(&mut *db)
+        .await
+        .unwrap();
+    let rounds: BTreeMap<String, i64> = rounds.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let mut told = Vec::new();
+    for body in texts(db, "select body from events order by seq").await {
+        let event: Value = serde_json::from_str(&body).unwrap();
+        let payload = &event["payload"];
+        let text = |key: &str| payload[key].as_str().unwrap_or_default();
+        let name = |key: &str| names.get(text(key)).map_or(text(key), String::as_str);
+        let kind = event["event_type"].as_str().unwrap();
+        told.push(match kind {
+            "spec.created"
+            | "spec.sync_completed"
+            | "agent.completed"
+            | "spec.delivered"
+            | "hand_over.completed" => kind.to_owned(),
+            "spec.phase_completed" => format!("{kind} {}", text("phase")),
+            "TASK_COMPLETED" => format!("{kind} {} in round {}", name("task_id"), payload["round"]),
+            // A resolution's landing tells of its sources too, each once.
+            "merge.completed" => format!("{kind} {} {}", name("task_id"), text("merge_id")),
+            "agent.turn" => {
+                // A phase is named by its spec and its own name.
+                let subject = text("subject_id");
+                let subject = subject
+                    .split_once('/')
+                    .map_or(name("subject_id"), |(_, phase)| phase);
+                let round = rounds[text("attempt_id")];
+                format!("{kind} {subject} round {round} turn {}", payload["n"])
+            }
+            _ => continue,
+        });
+    }
+    told
+}
+
+impl Story {
+    /// What was done more than once though it must not be. A check may run at several commits.
+    pub(crate) fn repeated(&self) -> Vec<&str> {
+        let again = self.done.windows(2).filter(|pair| pair[0] == pair[1]);
+        let again = again.map(|pair| pair[0].as_str());
+        again.filter(|line| !line.starts_with("receipt ")).collect()
+    }
+
+    /// What differs from `other`, as a patch would show it.
+    #[cfg(feature = "crash-points")]
+    pub(crate) fn difference(&self, other: &Self) -> Vec<String> {
+        let count = |lines: &[String]| {
+            let mut counts = BTreeMap::<String, i32>::new();
+            for line in lines {
+                *counts.entry(line.clone()).or_default() += 1;
+            }
+            counts
+        };
+        let (mine, theirs) = (count(&self.done), count(&other.done));
+        let mut found = self.left.clone();
+        for line in mine.keys().chain(theirs.keys()).collect::<BTreeSet<_>>() {
+            let by = mine.get(line).unwrap_or(&0) - theirs.get(line).unwrap_or(&0);
+            if by != 0 {
+                found.push(format!("{by:+} {line}"));
+            }
+        }
+        if self.proven != other.proven {
+            found.push(format!("proven {:?}", self.proven));
+        }
+        found
+    }
+}

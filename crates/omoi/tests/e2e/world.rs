@@ -1,0 +1,148 @@
+//! A repository, a scenario and a data folder of their own for one test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use omoi_testkit::repo::TestRepo;
+use tempfile::TempDir;
+
+use crate::binary::{self, Running, omoi};
+
+/// What is needed to run the program; gone with this value.
+pub(crate) struct World {
+    pub(crate) repo: TestRepo,
+    folder: TempDir,
+    scenario: PathBuf,
+    idea: String,
+    runs: AtomicU32,
+}
+
+impl World {
+    /// The repository and the scenario of `omoi demo`, or the variation in `scenario`.
+    pub(crate) fn demo(scenario: &str) -> Self {
+        let assets = asset("assets/demo");
+        let idea = fs::read_to_string(assets.join("idea.txt")).unwrap();
+        Self::new(&assets.join("repo"), assets.join(scenario), idea)
+    }
+
+    /// A repository and a scenario with two tasks, the second of which needs the first.
+    pub(crate) fn two_tasks(scenario: &str) -> Self {
+        let assets = asset("tests/assets/two-tasks");
+        Self::new(
+            &assets.join("repo"),
+            assets.join(scenario),
+            "Say goodbye, also loudly.".to_owned(),
+        )
+    }
+
+    fn new(files: &Path, scenario: PathBuf, idea: String) -> Self {
+        let repo = TestRepo::empty();
+        for path in files_below(files) {
+            repo.write(path.to_str().unwrap(), fs::read(files.join(&path)).unwrap());
+        }
+        repo.commit("Start");
+        let folder = tempfile::Builder::new().prefix("omoi").tempdir().unwrap();
+        fs::create_dir(folder.path().join("home")).unwrap();
+        Self {
+            repo,
+            folder,
+            scenario,
+            idea,
+            runs: AtomicU32::new(0),
+        }
+    }
+
+    /// The home folder of the person.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A file beside the data folder.
+    #[cfg(feature = "crash-points")]
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The address of the database in the data folder.
+    pub(crate) fn database(&self) -> String {
+        format!(
+            "sqlite://{}?mode=ro",
+            self.data().join("omoios.db").display()
+        )
+    }
+
+    /// The program with `arguments` on this data folder.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = omoi(&self.home());
+        command.args(arguments).arg("--data-dir").arg(self.data());
+        command
+    }
+
+    /// A run of the idea, whoever does the work.
+    pub(crate) fn ask(&self, more: &[&str]) -> Command {
+        let mut run = self.command(&["run", &self.idea, "--json", "--repo"]);
+        run.arg(self.repo.path()).args(more);
+        run
+    }
+
+    /// A run of the idea with this world's scenario.
+    pub(crate) fn run(&self, more: &[&str]) -> Command {
+        self.simulated(self.ask(more))
+    }
+
+    /// Goes on with the first spec.
+    pub(crate) fn go_on(&self, how: &str) -> Command {
+        self.simulated(self.command(&["spec", how, "SPEC-1", "--json"]))
+    }
+
+    /// `command` with this world's scenario.
+    pub(crate) fn simulated(&self, mut command: Command) -> Command {
+        command
+            .args(["--model", "simulated", "--scenario"])
+            .arg(&self.scenario);
+        command
+    }
+
+    /// Starts `command`.
+    pub(crate) fn start(&self, command: Command) -> Running {
+        let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        binary::start(command, self.folder.path().join(format!("run{number}")))
+    }
+
+    /// `branch` of the repository without the plan's files: one line per file.
+    pub(crate) fn tree(&self, branch: &str) -> String {
+        let tree = self.repo.git(&["ls-tree", "-r", branch]);
+        let kept = tree.lines().filter(|line| !line.contains("\t.omoi_os/"));
+        kept.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A file or folder of this crate.
+fn asset(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Every file below `root` but git's own, relative to it.
+pub(crate) fn files_below(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with(".git") {
+                open.push(path);
+            } else if !path.is_dir() {
+                found.push(path.strip_prefix(root).unwrap().to_path_buf());
+            }
+        }
+    }
+    found.sort();
+    found
+}
