@@ -117,8 +117,14 @@ async fn ends_are_named() {
     let busy =
         "\n  - when: {turn: 0..}\n    reply: [{tool: {name: shell, input: {command: echo x}}}]\n";
     let fault = |fault: &str| {
+        let reply = if fault.contains("status") {
+            ""
+        } else {
+            "    reply: [{text: TASK_COMPLETE}]\n"
+        };
         format!(
-            "\n  - when: {{turn: 0}}\n    fault: {fault}\n    reply: [{{text: TASK_COMPLETE}}]\n"
+            "\n  - when: {turn_0}\n    fault: {fault}\n{reply}",
+            turn_0 = "{turn: 0}"
         )
     };
     // The rules, and outcome, stop reason, error class, turns.
