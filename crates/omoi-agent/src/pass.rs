@@ -18,7 +18,7 @@ use crate::beside::{Inbox, acknowledge};
 use crate::model::{NoAnswer, WorkerPace, ask};
 use crate::platform::{CallError, Platform};
 use crate::reporter::Reporter;
-use crate::tools::{Toolbox, shortened};
+use crate::tools::{Toolbox, may_change_files, shortened};
 use crate::transcript::{BadTurn, NUDGES_MAX, Said, Transcript, ended};
 use crate::work::{SaveError, Work};
 
@@ -111,7 +111,7 @@ impl Pass<'_> {
             return Ok(self.done(&said));
         }
         while transcript.n < self.context.limits.turns_max {
-            if transcript.nudges >= NUDGES_MAX + 1 {
+            if transcript.nudges > NUDGES_MAX {
                 return Ok(End::Limit("no_completion_signal"));
             }
             if let Some(end) = self.turn(&mut transcript).await? {
@@ -141,10 +141,7 @@ impl Pass<'_> {
         } else {
             self.inject(&mut results)
         };
-        let touched = said
-            .calls()
-            .iter()
-            .any(|call| self.toolbox.may_change_files(&call.name));
+        let touched = said.calls().iter().any(|call| may_change_files(&call.name));
         let turn = TurnRecord {
             n: transcript.n,
             request_digest: digest,

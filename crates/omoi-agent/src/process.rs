@@ -162,7 +162,8 @@ impl Kept {
 
     /// Reads once; false at the end.
     async fn read(&mut self, from: &mut Receiver) -> io::Result<bool> {
-        let mut buffer = [0; 16 << 10];
+        // On the heap: an array would be part of every future that waits for this one.
+        let mut buffer = vec![0; 16 << 10];
         let n = from.read(&mut buffer).await?;
         self.push(&buffer[..n]);
         Ok(n > 0)

@@ -212,7 +212,7 @@ impl Line<'_> {
                 message: chain(&error),
             }),
         };
-        let mut complete = self.report(end, turns)?;
+        let mut complete = report(end, turns)?;
         complete.refused_paths = toolbox.map(|t| t.refused_paths()).unwrap_or_default();
         if matches!(complete.outcome, Outcome::Succeeded | Outcome::Incomplete)
             && let Some(work) = &work
@@ -282,40 +282,6 @@ impl Line<'_> {
         }
     }
 
-    fn report(&self, end: Ended, turns: u32) -> Option<Complete> {
-        let mut complete = Complete {
-            outcome: Outcome::Succeeded,
-            stop_reason: String::new(),
-            summary: None,
-            bundle: None,
-            error_class: None,
-            error_message: None,
-            turns,
-            refused_paths: Vec::new(),
-        };
-        let (outcome, stop_reason) = match end {
-            Ended::Stopped(Stop::Superseded) | Ended::By(End::Superseded) => return None,
-            Ended::Stopped(Stop::Interrupt) => (Outcome::Interrupted, "interrupt"),
-            Ended::Stopped(Stop::Shutdown) => (Outcome::Interrupted, "shutdown_signal"),
-            Ended::By(End::Limit(reason)) => (Outcome::Incomplete, reason),
-            Ended::By(End::Done {
-                stop_reason,
-                summary,
-            }) => {
-                complete.summary = summary;
-                (Outcome::Succeeded, stop_reason)
-            }
-            Ended::By(End::Failed { class, message }) => {
-                complete.error_class = Some(class.as_str().to_owned());
-                complete.error_message = Some(message);
-                (Outcome::Failed, "error")
-            }
-        };
-        complete.outcome = outcome;
-        stop_reason.clone_into(&mut complete.stop_reason);
-        Some(complete)
-    }
-
     async fn finish(&self, work: &Work, complete: &mut Complete) {
         match work.finish(complete.summary.as_deref()).await {
             Ok(finished) => {
@@ -343,4 +309,39 @@ impl Line<'_> {
 enum Ended {
     By(End),
     Stopped(Stop),
+}
+
+/// The report of `end`, before the work is packed; none when nobody wants it.
+fn report(end: Ended, turns: u32) -> Option<Complete> {
+    let mut complete = Complete {
+        outcome: Outcome::Succeeded,
+        stop_reason: String::new(),
+        summary: None,
+        bundle: None,
+        error_class: None,
+        error_message: None,
+        turns,
+        refused_paths: Vec::new(),
+    };
+    let (outcome, stop_reason) = match end {
+        Ended::Stopped(Stop::Superseded) | Ended::By(End::Superseded) => return None,
+        Ended::Stopped(Stop::Interrupt) => (Outcome::Interrupted, "interrupt"),
+        Ended::Stopped(Stop::Shutdown) => (Outcome::Interrupted, "shutdown_signal"),
+        Ended::By(End::Limit(reason)) => (Outcome::Incomplete, reason),
+        Ended::By(End::Done {
+            stop_reason,
+            summary,
+        }) => {
+            complete.summary = summary;
+            (Outcome::Succeeded, stop_reason)
+        }
+        Ended::By(End::Failed { class, message }) => {
+            complete.error_class = Some(class.as_str().to_owned());
+            complete.error_message = Some(message);
+            (Outcome::Failed, "error")
+        }
+    };
+    complete.outcome = outcome;
+    stop_reason.clone_into(&mut complete.stop_reason);
+    Some(complete)
 }

@@ -131,6 +131,13 @@ pub(crate) struct Means {
     pub(crate) scratch: Vec<PathBuf>,
 }
 
+/// Whether a call of tool `name` may leave the work tree changed.
+pub(crate) fn may_change_files(name: &str) -> bool {
+    [Tool::Write, Tool::Edit, Tool::Shell]
+        .iter()
+        .any(|tool| tool.as_str() == name)
+}
+
 /// The tools that requests of this attempt offer.
 pub(crate) fn offered(context: &AttemptContext) -> Vec<anthropic::Tool> {
     let item_schema = context.item_schema.as_ref();
@@ -177,13 +184,6 @@ impl Toolbox {
             }
         }
         Ok(())
-    }
-
-    /// Whether a call of tool `name` may leave the work tree changed.
-    pub(crate) fn may_change_files(&self, name: &str) -> bool {
-        [Tool::Write, Tool::Edit, Tool::Shell]
-            .iter()
-            .any(|tool| tool.as_str() == name)
     }
 
     /// Paths outside what may be written that were asked for.
@@ -238,28 +238,16 @@ impl Toolbox {
 
     async fn dispatch(&self, tool: Tool, input: &Value) -> Result<String, ToolError> {
         match tool {
-            Tool::Read => read::run(self, self.input(tool, input)?).await,
-            Tool::Glob => glob::run(self, self.input(tool, input)?).await,
-            Tool::Grep => grep::run(self, self.input(tool, input)?).await,
-            Tool::Write => write::run(self, self.input(tool, input)?).await,
-            Tool::Edit => edit::run(self, self.input(tool, input)?).await,
-            Tool::Shell => shell::run(self, self.input(tool, input)?).await,
-            Tool::ReportDiscovery => report_discovery::run(self, self.input(tool, input)?).await,
-            Tool::SubmitItem => submit_item::run(self, self.input(tool, input)?).await,
-            Tool::SubmitDone => submit_done::run(self, self.input(tool, input)?).await,
+            Tool::Read => read::run(self, parsed(tool, input)?),
+            Tool::Glob => glob::run(self, parsed(tool, input)?).await,
+            Tool::Grep => grep::run(self, parsed(tool, input)?).await,
+            Tool::Write => write::run(self, parsed(tool, input)?).await,
+            Tool::Edit => edit::run(self, parsed(tool, input)?).await,
+            Tool::Shell => shell::run(self, parsed(tool, input)?).await,
+            Tool::ReportDiscovery => report_discovery::run(self, parsed(tool, input)?).await,
+            Tool::SubmitItem => submit_item::run(self, parsed(tool, input)?).await,
+            Tool::SubmitDone => submit_done::run(self, parsed(tool, input)?).await,
         }
-    }
-
-    fn input<T: DeserializeOwned>(&self, tool: Tool, input: &Value) -> Result<T, ToolError> {
-        T::deserialize(input).map_err(|source| ToolError::Input {
-            tool: tool.as_str(),
-            source,
-            // The schema of items is long and the model has it.
-            expected: match tool {
-                Tool::SubmitItem => json!({"phase": "…", "section": "…", "key": "…", "value": "…"}),
-                _ => schema(tool, None),
-            },
-        })
     }
 
     /// Reports a call that went against the rules of the workspace.
@@ -295,6 +283,19 @@ impl Toolbox {
     fn command_max(&self) -> Duration {
         Duration::from_secs(self.limits.command_s)
     }
+}
+
+/// A tool's input, or what was expected of it.
+fn parsed<T: DeserializeOwned>(tool: Tool, input: &Value) -> Result<T, ToolError> {
+    T::deserialize(input).map_err(|source| ToolError::Input {
+        tool: tool.as_str(),
+        source,
+        // The schema of items is long and the model has it.
+        expected: match tool {
+            Tool::SubmitItem => json!({"phase": "…", "section": "…", "key": "…", "value": "…"}),
+            _ => schema(tool, None),
+        },
+    })
 }
 
 fn describe(tool: Tool) -> &'static str {

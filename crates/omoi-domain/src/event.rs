@@ -295,7 +295,9 @@ mod tests {
     fn every_consumer_consumes() {
         for consumer in Consumer::ALL {
             assert!(
-                EventKind::ALL.iter().any(|k| k.consumers().contains(&consumer)),
+                EventKind::ALL
+                    .iter()
+                    .any(|k| k.consumers().contains(&consumer)),
                 "{} is woken by nothing",
                 consumer.as_str()
             );

@@ -140,17 +140,26 @@ pub struct HumanRef {
 impl HumanRef {
     /// The spec numbered `number`.
     pub const fn spec(number: i64) -> Self {
-        Self { kind: RefKind::Spec, number }
+        Self {
+            kind: RefKind::Spec,
+            number,
+        }
     }
 
     /// The ticket numbered `number`.
     pub const fn ticket(number: i64) -> Self {
-        Self { kind: RefKind::Ticket, number }
+        Self {
+            kind: RefKind::Ticket,
+            number,
+        }
     }
 
     /// The task numbered `number`.
     pub const fn task(number: i64) -> Self {
-        Self { kind: RefKind::Task, number }
+        Self {
+            kind: RefKind::Task,
+            number,
+        }
     }
 }
 
@@ -175,7 +184,9 @@ pub struct BadRef {
 impl FromStr for HumanRef {
     type Err = BadRef;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || BadRef { text: text.to_owned() };
+        let bad = || BadRef {
+            text: text.to_owned(),
+        };
         let (prefix, digits) = text.split_once('-').ok_or_else(bad)?;
         let kind = [RefKind::Spec, RefKind::Ticket, RefKind::Task]
             .into_iter()
@@ -185,7 +196,11 @@ impl FromStr for HumanRef {
             return Err(bad());
         }
         let number = digits.parse().map_err(|_| bad())?;
-        if number == 0 { Err(bad()) } else { Ok(Self { kind, number }) }
+        if number == 0 {
+            Err(bad())
+        } else {
+            Ok(Self { kind, number })
+        }
     }
 }
 
@@ -204,7 +219,9 @@ mod tests {
             assert_eq!(text.parse(), Ok(want));
             assert_eq!(want.to_string().parse(), Ok(want));
         }
-        for bad in ["", "TSK", "TSK-", "TSK-x", "TSK-0", "FOO-1", "TSK--1", "TSK-+1"] {
+        for bad in [
+            "", "TSK", "TSK-", "TSK-x", "TSK-0", "FOO-1", "TSK--1", "TSK-+1",
+        ] {
             assert!(bad.parse::<HumanRef>().is_err(), "{bad}");
         }
     }

@@ -53,7 +53,11 @@ pub fn transition<S: Machine>(from: S, to: S) -> Result<EventKind, InvalidTransi
         .iter()
         .find(|rule| rule.from == from && rule.to == to)
         .map(|rule| rule.event)
-        .ok_or(InvalidTransition { machine: S::NAME, from: from.as_str(), to: to.as_str() })
+        .ok_or(InvalidTransition {
+            machine: S::NAME,
+            from: from.as_str(),
+            to: to.as_str(),
+        })
 }
 
 /// Declares a status enum with its stored texts and its table of moves.
@@ -106,7 +110,9 @@ mod tests {
     fn check<S: Machine>() {
         for (i, rule) in S::RULES.iter().enumerate() {
             assert_ne!(rule.from, rule.to, "{}: self move {rule:?}", S::NAME);
-            let twin = S::RULES[i + 1..].iter().any(|r| r.from == rule.from && r.to == rule.to);
+            let twin = S::RULES[i + 1..]
+                .iter()
+                .any(|r| r.from == rule.from && r.to == rule.to);
             assert!(!twin, "{}: {rule:?} stands twice", S::NAME);
         }
         for from in S::ALL {

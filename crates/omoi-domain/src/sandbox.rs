@@ -31,6 +31,9 @@ crate::machine! {
 impl SandboxState {
     /// Whether processes of it may still exist.
     pub const fn is_live(self) -> bool {
-        matches!(self, Self::Pending | Self::Creating | Self::Running | Self::Completing)
+        matches!(
+            self,
+            Self::Pending | Self::Creating | Self::Running | Self::Completing
+        )
     }
 }

@@ -49,7 +49,10 @@ crate::machine! {
 impl TaskStatus {
     /// Whether the status counts against the slot limits.
     pub const fn holds_slot(self) -> bool {
-        matches!(self, Self::Claiming | Self::Assigned | Self::Running | Self::Validating)
+        matches!(
+            self,
+            Self::Claiming | Self::Assigned | Self::Running | Self::Validating
+        )
     }
 
     /// Whether nothing more happens to the task by itself.
@@ -88,7 +91,9 @@ impl Priority {
 
     /// Reads a priority in any case; unknown words are refused.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|p| p.as_str().eq_ignore_ascii_case(text))
+        Self::ALL
+            .into_iter()
+            .find(|p| p.as_str().eq_ignore_ascii_case(text))
     }
 
     /// The next higher priority; the highest stays.

@@ -16,7 +16,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx};
 use sha2::{Digest as _, Sha256};
 
-use crate::intake::IntakeError;
+use crate::intake::{IntakeError, current};
 use crate::integration::task_branch;
 use crate::platform::Platform;
 use crate::tasks::of_attempt;
@@ -57,7 +57,8 @@ pub async fn report(
 ) -> Result<DiscoveryAck, IntakeError> {
     check(&body)?;
     let mut tx = platform.store.write().await?;
-    let Some(source) = of_attempt(&mut tx, attempt).await? else {
+    let now = current(&mut tx, attempt.id).await?;
+    let Some(source) = of_attempt(&mut tx, &now).await? else {
         return Err(IntakeError::Superseded);
     };
     let key = hex::encode(Sha256::digest(format!(

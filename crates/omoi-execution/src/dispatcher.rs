@@ -198,7 +198,12 @@ impl Dispatcher {
             fence: task.fence,
             base_sha: Some(plan.commit.as_str().to_owned()),
         };
-        let created = insert(&mut tx, platform, new).await?;
+        let created = match insert(&mut tx, platform, new).await {
+            Ok(created) => created,
+            // Another dispatcher was first.
+            Err(StoreError::Exists { .. }) => return Ok(None),
+            Err(other) => return Err(other),
+        };
         task.attempt_id = Some(created.attempt.id);
         match tasks::transition(&mut tx, &mut task, TaskStatus::Claiming, None).await {
             Ok(()) => {}

@@ -84,13 +84,20 @@ pub async fn authenticate(platform: &Platform, token: &str) -> Result<Attempt, I
 }
 
 /// The attempt as it stands in `tx`, if it may still change anything.
-async fn current(tx: &mut omoi_store::Tx, id: AttemptId) -> Result<Attempt, IntakeError> {
+pub(crate) async fn current(
+    tx: &mut omoi_store::Tx,
+    id: AttemptId,
+) -> Result<Attempt, IntakeError> {
     let attempt = attempts::get(tx, id).await?;
     if !attempt.state.is_live() {
         return Err(IntakeError::Superseded);
     }
-    if attempt.subject == Subject::Task && crate::tasks::of_attempt(tx, &attempt).await?.is_none() {
-        return Err(IntakeError::Superseded);
+    if attempt.subject == Subject::Task {
+        let task = crate::tasks::of_attempt(tx, &attempt).await?;
+        // A task that was called off is no longer in its agent's hands.
+        if !task.is_some_and(|task| crate::tasks::is_worked_on(task.status)) {
+            return Err(IntakeError::Superseded);
+        }
     }
     Ok(attempt)
 }
@@ -335,13 +342,15 @@ fn inbox(message: messages::Message) -> InboxMessage {
 /// Notes that the agent has its messages.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// [`IntakeError::Superseded`].
 pub async fn ack(
     platform: &Platform,
     attempt: &Attempt,
     body: AckMessages,
 ) -> Result<(), IntakeError> {
     let mut tx = platform.store.write().await?;
+    // What a superseded agent read is still to be told to its successor.
+    current(&mut tx, attempt.id).await?;
     for id in body.ids {
         messages::ack(&mut tx, id, attempt.id).await?;
     }

@@ -1,12 +1,14 @@
 //! How a task moves on: bound, sent back, failed, blocked, called off, tried again.
 
 use omoi_domain::attempt::Subject;
+use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::retry::{self, ErrorClass};
 use omoi_domain::task::{Priority, ROUNDS_MAX, Revision, TaskStatus};
 use omoi_store::attempts::{self, Attempt};
+use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, Tx, merges};
+use omoi_store::{Json, StoreError, Tx};
 
 use crate::attempt::Loss;
 use crate::platform::Platform;
@@ -36,6 +38,14 @@ pub async fn of_attempt(tx: &mut Tx, attempt: &Attempt) -> Result<Option<Task>, 
     };
     let task = tasks::get(tx, id).await?;
     Ok((task.fence == attempt.fence && task.attempt_id == Some(attempt.id)).then_some(task))
+}
+
+/// Whether a task is in the hands of its attempt.
+pub(crate) const fn is_worked_on(status: TaskStatus) -> bool {
+    matches!(
+        status,
+        TaskStatus::Claiming | TaskStatus::Assigned | TaskStatus::Running
+    )
 }
 
 /// Notes that the sandbox of a task's attempt is bound.
@@ -110,10 +120,7 @@ pub(crate) async fn attempt_lost(
     let Some(mut task) = of_attempt(tx, attempt).await? else {
         return Ok(());
     };
-    if !matches!(
-        task.status,
-        TaskStatus::Claiming | TaskStatus::Assigned | TaskStatus::Running
-    ) {
+    if !is_worked_on(task.status) {
         return Ok(());
     }
     if !loss.counts {
@@ -203,35 +210,57 @@ pub async fn cancel(tx: &mut Tx, task: &mut Task, reason: &str) -> Result<(), St
     block_dependents(tx, task).await
 }
 
-/// Puts a failed task back into the queue with all its rounds, and frees what waited for it. A
-/// failed resolution is dropped instead, and the merge it was for has its turn again.
+/// Puts a failed task, or one whose merge waits for a person, back into the queue with all its
+/// rounds, and frees what waited for it.
 ///
 /// # Errors
-/// [`StoreError::Transition`] when it did not fail.
+/// [`StoreError::Transition`] when neither is so.
 pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
-    if let Some(id) = task.resolves_merge_id {
-        let reason = Some("its merge starts over".to_owned());
-        tasks::transition(tx, task, TaskStatus::Cancelled, reason.clone()).await?;
-        let mut merge = merges::get(tx, id).await?;
-        let mut source = tasks::get(tx, merge.task_id).await?;
-        if merge.state == MergeState::Manual {
-            merges::transition(tx, &mut merge, MergeState::Pending).await?;
-            let to = IntegrationState::Queued;
-            merges::move_integration(tx, &mut source, Some(&merge), to, reason).await?;
-        }
-        return unblock_dependents(tx, &source).await;
+    if let Some(mut merge) = given_up(tx, task).await? {
+        return merge_again(tx, task, &mut merge).await;
+    }
+    let landing =
+        task.status == TaskStatus::Completed && task.integration_state != IntegrationState::Manual;
+    if landing {
+        // Completed work may go back to the queue, but only its merge may send it there.
+        rule(task.status, TaskStatus::Failed)?;
     }
     task.round = 0;
     task.retry_count = 0;
     task.not_before = tx.now();
-    tasks::transition(
-        tx,
-        task,
-        TaskStatus::Pending,
-        Some("retried by a person".to_owned()),
-    )
-    .await?;
+    if let Some(mut merge) = merges::open_of_task(tx, task.id).await?
+        && task.integration_state == IntegrationState::Manual
+    {
+        merges::transition(tx, &mut merge, MergeState::Cancelled).await?;
+        merges::move_integration(tx, task, Some(&merge), IntegrationState::None, None).await?;
+    }
+    let reason = Some("retried by a person".to_owned());
+    tasks::transition(tx, task, TaskStatus::Pending, reason).await?;
     unblock_dependents(tx, task).await
+}
+
+/// The merge a failed resolution left to a person.
+async fn given_up(tx: &mut Tx, task: &Task) -> Result<Option<Merge>, StoreError> {
+    let (TaskStatus::Failed, Some(id)) = (task.status, task.resolves_merge_id) else {
+        return Ok(None);
+    };
+    let merge = merges::get(tx, id).await?;
+    Ok((merge.state == MergeState::Manual).then_some(merge))
+}
+
+/// Queues a merge whose resolution failed. Should it conflict again, a new task resolves it from
+/// the head of then, so this one is over.
+async fn merge_again(tx: &mut Tx, task: &mut Task, merge: &mut Merge) -> Result<(), StoreError> {
+    task.needed = false;
+    let reason = Some("its merge is tried again".to_owned());
+    tasks::transition(tx, task, TaskStatus::Cancelled, reason.clone()).await?;
+    merge.restarts = 0;
+    merge.error = None;
+    merges::transition(tx, merge, MergeState::Pending).await?;
+    let mut source = tasks::get(tx, merge.task_id).await?;
+    let to = IntegrationState::Queued;
+    merges::move_integration(tx, &mut source, Some(merge), to, reason).await?;
+    unblock_dependents(tx, &source).await
 }
 
 /// Frees every task that was blocked because of `task`.

@@ -106,7 +106,7 @@ pub enum Part {
     Item {
         /// Section of the phase's output.
         section: String,
-        /// Key of the item in its section.
+        /// Key of the item in its section; empty for a section of one value.
         key: String,
         /// The item.
         value: Json,

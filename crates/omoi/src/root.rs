@@ -253,9 +253,9 @@ pub(crate) async fn open_store(url: &str, clock: &Clocked, rng: &Rng) -> anyhow:
         now: None,
         new_uuid: Arc::new(move || uuid_v7(clock.as_ref(), &rng)),
     };
-    Ok(Store::connect(options)
+    Store::connect(options)
         .await
-        .context("could not open the database")?)
+        .context("could not open the database")
 }
 
 fn bus(

@@ -1,5 +1,6 @@
 //! `glob`: files by pattern.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use globset::GlobBuilder;
@@ -66,7 +67,7 @@ pub(super) async fn run(toolbox: &Toolbox, input: Input) -> Result<String, ToolE
     let more = found.len().saturating_sub(FOUND_MAX);
     let mut out = found[..found.len() - more].join("\n");
     if more > 0 {
-        out.push_str(&format!("\n[{more} more; use a narrower pattern]"));
+        let _ = write!(out, "\n[{more} more; use a narrower pattern]");
     }
     Ok(out)
 }

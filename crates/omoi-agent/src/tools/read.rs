@@ -38,7 +38,7 @@ pub(super) fn schema() -> Value {
     )
 }
 
-pub(super) async fn run(toolbox: &Toolbox, input: Input) -> Result<String, ToolError> {
+pub(super) fn run(toolbox: &Toolbox, input: Input) -> Result<String, ToolError> {
     let place = toolbox.places.readable(&input.path)?;
     let bytes = text_file(&place)?;
     let text = String::from_utf8_lossy(&bytes);

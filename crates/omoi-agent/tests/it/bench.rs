@@ -1,6 +1,5 @@
 //! A platform that answers as the contract says and remembers what it was told.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
@@ -155,19 +154,15 @@ impl Bench {
         seen.completes[0].clone()
     }
 
-    pub(crate) fn until<'a>(
-        &'a self,
-        is_so: impl Fn(&Seen) -> bool + 'a,
-    ) -> impl Future<Output = ()> + 'a {
-        async move {
-            for _ in 0..500 {
-                if is_so(&self.seen()) {
-                    return;
-                }
-                self.host.clock.sleep(Duration::from_millis(20)).await;
+    /// Waits until the platform has seen it.
+    pub(crate) async fn until(&self, is_so: impl Fn(&Seen) -> bool) {
+        for _ in 0..500 {
+            if is_so(&self.seen()) {
+                return;
             }
-            panic!("it never came so");
+            self.host.clock.sleep(Duration::from_millis(20)).await;
         }
+        panic!("it never came so");
     }
 
     pub(crate) fn post_message(&self, message_type: &str, content: &str) {

@@ -31,6 +31,11 @@ pub async fn complete(
     };
     let mut tx = platform.store.write().await?;
     let mut now = current(&mut tx, attempt.id).await?;
+    let worked = matches!(body.outcome, Outcome::Succeeded | Outcome::Incomplete);
+    if now.subject == Subject::Task && now.state != AttemptState::Running && worked {
+        let why = "the worker tells of work but never reported its start";
+        return Err(IntakeError::Refused(why.to_owned()));
+    }
     now.stop_reason = Some(body.stop_reason.clone());
     now.error_class.clone_from(&body.error_class);
     now.error_message.clone_from(&body.error_message);

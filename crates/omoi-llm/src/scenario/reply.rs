@@ -94,9 +94,10 @@ fn item(checker: &mut Checker<'_>, node: Node) -> Option<Part> {
     let section = checker
         .required(&mut fields, "section")
         .and_then(|node| checker.text("section", node));
-    let key = checker
-        .required(&mut fields, "key")
-        .and_then(|node| checker.text("key", node));
+    let key = match fields.take("key") {
+        Some(node) => checker.text("key", node),
+        None => Some(String::new()),
+    };
     let value = checker
         .required(&mut fields, "value")
         .and_then(|node| checker.json(node));

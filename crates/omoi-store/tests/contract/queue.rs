@@ -190,7 +190,7 @@ async fn slots_are_what_runs(bench: Bench) -> Result<(), StoreError> {
     })
     .await?;
     change(&bench.local, &world.task, |task| {
-        task.status = TaskStatus::Running
+        task.status = TaskStatus::Running;
     })
     .await?;
     let mut tx = bench.local.read().await?;

@@ -124,6 +124,7 @@ struct Run<'a> {
 }
 
 /// What happens next.
+#[expect(clippy::large_enum_variant, reason = "one at a time, never stored")]
 enum News {
     Event(Option<Result<StoredEvent, ClientError>>),
     Frame,

@@ -22,7 +22,7 @@ Examples:
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Roles to play
+    /// Roles to play: `api` answers people, `orchestrator` does the work
     #[arg(
         long,
         value_enum,
@@ -41,9 +41,9 @@ pub(crate) struct Arguments {
 /// One role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Role {
-    /// Answers people.
+    // Answers people.
     Api,
-    /// Plans, dispatches, validates and merges, and runs sandboxes.
+    // Plans, dispatches, validates and merges, and runs sandboxes.
     Orchestrator,
 }
 

@@ -131,7 +131,7 @@ fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
         .find_map(|stopped| stopped.wip_ref.as_deref());
     let kept = kept.map_or_else(
         || "what was done stays in the data folder".to_owned(),
-        |name| clean(name),
+        clean,
     );
     let merged = match summary.head.as_deref() {
         Some(head) => format!("handed over: {} at {}", clean(&summary.branch), short(head)),

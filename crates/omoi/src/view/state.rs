@@ -49,7 +49,7 @@ pub(crate) struct RunView {
     pub(crate) cost_microusd: i64,
     /// Used so far.
     pub(crate) tokens: i64,
-    numbers: HashMap<TaskId, i64>,
+    pub(super) numbers: HashMap<TaskId, i64>,
 }
 
 /// One phase.

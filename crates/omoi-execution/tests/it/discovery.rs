@@ -1,0 +1,194 @@
+//! Work found by agents, inside its caps.
+
+use omoi_domain::attempt::Outcome;
+use omoi_domain::task::{Priority, TaskStatus};
+use omoi_execution::discovery::report;
+use omoi_execution::intake::{IntakeError, complete};
+use omoi_protocol::worker::{ProposedCheck, ReportDiscovery};
+use omoi_store::checks::{self, Check};
+use omoi_store::{Json, tasks};
+
+use crate::support::{TestPlatform, ended};
+
+pub(crate) fn found(title: &str) -> ReportDiscovery {
+    ReportDiscovery {
+        discovery_type: "bug".to_owned(),
+        title: title.to_owned(),
+        description: "Seen in the tests".to_owned(),
+        spawn_phase_id: None,
+        priority_boost: false,
+        needed: false,
+        check: Some(ProposedCheck {
+            command: "false".to_owned(),
+            files: std::collections::BTreeMap::new(),
+        }),
+        files: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_find_becomes_a_task_once() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let attempt = it.run(task.id).await.attempt;
+    let body = ReportDiscovery {
+        priority_boost: true,
+        needed: true,
+        ..found("A crash")
+    };
+    let ack = report(&it.platform, &attempt, body.clone()).await.unwrap();
+    assert!(ack.task_ref.is_some() && ack.refused.is_none());
+    assert_eq!(report(&it.platform, &attempt, body).await.unwrap(), ack);
+    let all = tasks::of_spec(&mut it.read().await, it.spec.id)
+        .await
+        .unwrap();
+    let spawned: Vec<_> = all
+        .iter()
+        .filter(|t| t.parent_task_id == Some(task.id))
+        .collect();
+    assert_eq!(spawned.len(), 1);
+    let spawned = spawned[0];
+    assert_eq!(
+        (spawned.status, spawned.priority),
+        (TaskStatus::Pending, Priority::High)
+    );
+    assert_eq!(
+        (spawned.discovery_depth, spawned.needed, spawned.fence),
+        (1, true, 0)
+    );
+    assert_eq!(spawned.task_type, "fix_bug");
+    let own = checks::of_task(&mut it.read().await, spawned.id)
+        .await
+        .unwrap();
+    assert_eq!(own.len(), 1);
+    assert_eq!(own[0].kind, "regression");
+}
+
+#[tokio::test]
+async fn caps_refuse_and_say_so() {
+    let it = TestPlatform::new().await;
+    let first = it.task(1, &[]).await;
+    let attempt = it.run(first.id).await.attempt;
+    // 3 per task.
+    for n in 1..=3 {
+        let ack = report(&it.platform, &attempt, found(&format!("find {n}"))).await;
+        assert!(ack.unwrap().task_ref.is_some());
+    }
+    let ack = report(&it.platform, &attempt, found("find 4"))
+        .await
+        .unwrap();
+    assert_eq!(ack.task_ref, None);
+    assert!(ack.refused.unwrap().starts_with("count cap"));
+    // 5 per spec.
+    let second = it.task(50, &[]).await;
+    let attempt = it.run(second.id).await.attempt;
+    for n in 5..=6 {
+        let ack = report(&it.platform, &attempt, found(&format!("find {n}"))).await;
+        assert!(ack.unwrap().task_ref.is_some(), "find {n}");
+    }
+    let ack = report(&it.platform, &attempt, found("find 7"))
+        .await
+        .unwrap();
+    assert!(ack.refused.unwrap().starts_with("count cap"));
+    // 2 in a row.
+    let deep = it.task(60, &[]).await;
+    it.commit(async |tx| {
+        let mut row = tasks::get(tx, deep.id).await?;
+        row.id = tx.new_id();
+        row.number = 61;
+        row.local_id = "TSK-061".to_owned();
+        row.discovery_depth = 2;
+        tasks::insert(tx, &row).await
+    })
+    .await
+    .unwrap();
+    let all = tasks::numbered(&mut it.read().await, 61).await.unwrap();
+    let attempt = it.run(all[0].id).await.attempt;
+    let ack = report(&it.platform, &attempt, found("find 8"))
+        .await
+        .unwrap();
+    assert!(ack.refused.unwrap().starts_with("depth cap"));
+}
+
+#[tokio::test]
+async fn without_a_way_to_prove_it_a_find_is_blocked() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let attempt = it.run(task.id).await.attempt;
+    let bare = |title| ReportDiscovery {
+        check: None,
+        ..found(title)
+    };
+    report(&it.platform, &attempt, bare("one")).await.unwrap();
+    it.commit(async |tx| {
+        let suite = Check {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: it.spec.id,
+            task_id: None,
+            ordinal: 0,
+            kind: "suite".to_owned(),
+            command: "make test".to_owned(),
+            files: Json(std::collections::BTreeMap::new()),
+            timeout_s: 60,
+            base_exit: None,
+        };
+        checks::insert(tx, &suite, &[]).await
+    })
+    .await
+    .unwrap();
+    report(&it.platform, &attempt, bare("two")).await.unwrap();
+    let all = tasks::of_spec(&mut it.read().await, it.spec.id)
+        .await
+        .unwrap();
+    let by = |title: &str| all.iter().find(|t| t.title == title).unwrap();
+    assert_eq!(by("one").status, TaskStatus::Blocked);
+    assert_eq!(by("one").blocked_reason.as_deref(), Some("needs_check"));
+    assert_eq!(by("two").status, TaskStatus::Pending);
+    let own = checks::of_task(&mut it.read().await, by("two").id)
+        .await
+        .unwrap();
+    assert_eq!(own[0].command, "make test");
+}
+
+#[tokio::test]
+async fn reports_that_break_a_rule_write_nothing() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let attempt = it.run(task.id).await.attempt;
+    let bad = [
+        ReportDiscovery {
+            discovery_type: "whim".to_owned(),
+            ..found("a")
+        },
+        ReportDiscovery {
+            title: " ".to_owned(),
+            ..found("a")
+        },
+        ReportDiscovery {
+            title: "x".repeat(201),
+            ..found("a")
+        },
+        ReportDiscovery {
+            description: "\n".to_owned(),
+            ..found("a")
+        },
+        ReportDiscovery {
+            spawn_phase_id: Some("PHASE_X".to_owned()),
+            ..found("a")
+        },
+    ];
+    for body in bad {
+        let result = report(&it.platform, &attempt, body).await;
+        assert!(matches!(result, Err(IntakeError::Refused(_))), "{result:?}");
+    }
+    complete(&it.platform, &attempt, ended(Outcome::Succeeded, "signal"))
+        .await
+        .unwrap();
+    let late = report(&it.platform, &attempt, found("late")).await;
+    assert!(matches!(late, Err(IntakeError::Superseded)), "{late:?}");
+    let all = tasks::of_spec(&mut it.read().await, it.spec.id)
+        .await
+        .unwrap();
+    assert_eq!(all.len(), 1);
+}

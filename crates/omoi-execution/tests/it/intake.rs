@@ -1,0 +1,242 @@
+//! Tokens, events, heartbeats, turns and messages.
+
+use std::time::Duration;
+
+use omoi_domain::attempt::{AttemptState, Outcome};
+use omoi_domain::id::EventId;
+use omoi_domain::task::TaskStatus;
+use omoi_execution::attempt::{Loss, lose, token_hash};
+use omoi_execution::intake::{self, IntakeError};
+use omoi_protocol::worker::{
+    AckMessages, CommitTurn, EVENT_BYTES_MAX, EVENTS_MAX, ReportEvents, TurnRecord, WorkerEvent,
+};
+use omoi_store::{StoreError, attempts, messages};
+use serde_json::{Value, json};
+
+use crate::support::{TestPlatform, ended};
+
+pub(crate) fn turn(n: u32) -> CommitTurn {
+    CommitTurn {
+        turn: TurnRecord {
+            n,
+            request_digest: format!("digest {n}"),
+            response: json!({ "n": n }),
+            tool_results: json!([]),
+        },
+        snapshot: None,
+    }
+}
+
+fn event(it: &TestPlatform, event_type: &str, event_data: Value) -> WorkerEvent {
+    let id = EventId::from_uuid(omoi_runtime::ids::uuid_v7(&it.clock, &it.platform.rng));
+    WorkerEvent {
+        event_id: id,
+        event_type: event_type.to_owned(),
+        event_data,
+        summary: None,
+    }
+}
+
+#[tokio::test]
+async fn a_token_opens_one_attempt_until_it_is_over() {
+    let it = TestPlatform::new().await;
+    let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
+    let (one, two) = (it.run(one.id).await, it.run(two.id).await);
+    for created in [&one, &two] {
+        let found = intake::authenticate(&it.platform, &created.token).await;
+        assert_eq!(found.unwrap().id, created.attempt.id);
+        // What is stored opens nothing.
+        let digest = token_hash(&created.token);
+        assert_eq!(created.attempt.token_hash.as_ref(), Some(&digest));
+        let with_digest = intake::authenticate(&it.platform, &digest).await;
+        assert!(matches!(with_digest, Err(IntakeError::Unauthorized)));
+    }
+    let unknown = intake::authenticate(&it.platform, "").await;
+    assert!(matches!(unknown, Err(IntakeError::Unauthorized)));
+    intake::complete(
+        &it.platform,
+        &one.attempt,
+        ended(Outcome::Interrupted, "interrupt"),
+    )
+    .await
+    .unwrap();
+    let over = intake::authenticate(&it.platform, &one.token).await;
+    assert!(matches!(over, Err(IntakeError::Unauthorized)));
+    assert!(intake::authenticate(&it.platform, &two.token).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_start_moves_attempt_sandbox_and_task_once() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let created = it.run(task.id).await;
+    let seen = it.task_now(task.id).await;
+    assert_eq!(seen.status, TaskStatus::Running);
+    intake::started(&it.platform, created.attempt.id)
+        .await
+        .unwrap();
+    assert_eq!(it.task_now(task.id).await, seen);
+    let attempt = it.attempt_now(&created.attempt).await;
+    assert_eq!(attempt.state, AttemptState::Running);
+}
+
+#[tokio::test]
+async fn events_have_limits_and_are_stored_once() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let attempt = it.run(task.id).await.attempt;
+    let report =
+        async |events| intake::report_events(&it.platform, &attempt, ReportEvents { events }).await;
+    for bad in [
+        event(&it, "", json!({})),
+        event(&it, "a b", json!({})),
+        event(&it, "ü", json!({})),
+        event(&it, &"x".repeat(101), json!({})),
+        event(&it, "agent.tool_use", json!("x".repeat(EVENT_BYTES_MAX))),
+    ] {
+        let good = event(&it, "agent.tool_use", json!({}));
+        let result = report(vec![good, bad]).await;
+        assert!(matches!(result, Err(IntakeError::Refused(_))), "{result:?}");
+    }
+    let many = (0..=EVENTS_MAX)
+        .map(|_| event(&it, "a", json!({})))
+        .collect();
+    assert!(matches!(report(many).await, Err(IntakeError::Refused(_))));
+    let stored = attempts::events(&mut it.read().await, attempt.id, 0, 500).await;
+    assert!(
+        stored.unwrap().is_empty(),
+        "a refused report stores nothing"
+    );
+    let batch: Vec<_> = (0..EVENTS_MAX)
+        .map(|_| event(&it, "a", json!({})))
+        .collect();
+    assert_eq!(
+        report(batch.clone()).await.unwrap().stored as usize,
+        EVENTS_MAX
+    );
+    assert_eq!(
+        report(batch).await.unwrap().stored,
+        0,
+        "the same report again"
+    );
+    // Even from an attempt that is over, for the record.
+    intake::complete(
+        &it.platform,
+        &attempt,
+        ended(Outcome::Interrupted, "interrupt"),
+    )
+    .await
+    .unwrap();
+    let before = it.task_now(task.id).await;
+    let late = vec![event(&it, "agent.tool_use", json!({}))];
+    assert_eq!(report(late).await.unwrap().stored, 1);
+    assert_eq!(it.task_now(task.id).await, before);
+}
+
+#[tokio::test]
+async fn a_heartbeat_tells_a_superseded_worker_to_stop() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let old = it.run(task.id).await.attempt;
+    it.advance(5);
+    let ack = intake::heartbeat(&it.platform, old.id).await.unwrap();
+    assert!(ack.received && ack.commands.is_empty());
+    let beat = it.attempt_now(&old).await.last_heartbeat_at;
+    assert_eq!(beat, Some(omoi_runtime::clock::Clock::now(&it.clock)));
+    give_up(&it, &old).await;
+    it.run(task.id).await;
+    let ack = intake::heartbeat(&it.platform, old.id).await.unwrap();
+    assert_eq!(ack.commands, ["abort"]);
+}
+
+async fn give_up(it: &TestPlatform, attempt: &attempts::Attempt) {
+    it.commit(async |tx| {
+        let mut attempt = attempts::get(tx, attempt.id).await?;
+        let loss = Loss {
+            state: AttemptState::Lost,
+            stop_reason: "platform_restarted",
+            class: omoi_domain::retry::ErrorClass::SandboxLost,
+            message: "gone".to_owned(),
+            counts: false,
+        };
+        lose(tx, &it.platform, &mut attempt, loss).await
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let first = it.run(task.id).await;
+    for n in 0..2 {
+        intake::commit_turn(&it.platform, &first.attempt, turn(n))
+            .await
+            .unwrap();
+    }
+    // The answer was lost and the worker says it again.
+    intake::commit_turn(&it.platform, &first.attempt, turn(1))
+        .await
+        .unwrap();
+    let early = intake::commit_turn(&it.platform, &first.attempt, turn(3)).await;
+    assert!(matches!(
+        early,
+        Err(IntakeError::Store(StoreError::Conflict { .. }))
+    ));
+    give_up(&it, &first.attempt).await;
+    let second = it.run(task.id).await;
+    assert_eq!(second.attempt.resumes_id, Some(first.attempt.id));
+    assert_eq!(second.turns, [turn(0).turn, turn(1).turn]);
+    let late = intake::commit_turn(&it.platform, &first.attempt, turn(2)).await;
+    assert!(matches!(late, Err(IntakeError::Superseded)));
+    intake::commit_turn(&it.platform, &second.attempt, turn(2))
+        .await
+        .unwrap();
+    // A round that was judged begins afresh.
+    intake::complete(
+        &it.platform,
+        &second.attempt,
+        ended(Outcome::Succeeded, "signal"),
+    )
+    .await
+    .unwrap();
+    let third = it.run(task.id).await;
+    assert_eq!((third.attempt.round, third.attempt.resumes_id), (1, None));
+    assert!(third.turns.is_empty());
+}
+
+#[tokio::test]
+async fn messages_wait_for_whoever_works_on_the_task() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let old = it.run(task.id).await.attempt;
+    let none = intake::messages(&it.platform, &old, Duration::ZERO)
+        .await
+        .unwrap();
+    assert!(none.is_empty());
+    let sent = it
+        .commit(async |tx| messages::queue(tx, &task, "user_message", "Use tabs", "me").await)
+        .await
+        .unwrap();
+    let got = intake::messages(&it.platform, &old, Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(got.len(), 1);
+    assert_eq!((got[0].id, got[0].content.as_str()), (sent.id, "Use tabs"));
+    let ack = AckMessages { ids: vec![sent.id] };
+    // One that lost its task cannot take the message away from its successor.
+    give_up(&it, &old).await;
+    let new = it.run(task.id).await.attempt;
+    let stolen = intake::ack(&it.platform, &old, ack.clone()).await;
+    assert!(matches!(stolen, Err(IntakeError::Superseded)), "{stolen:?}");
+    let got = intake::messages(&it.platform, &new, Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(got.len(), 1);
+    intake::ack(&it.platform, &new, ack).await.unwrap();
+    let none = intake::messages(&it.platform, &new, Duration::ZERO)
+        .await
+        .unwrap();
+    assert!(none.is_empty());
+}

@@ -1,0 +1,12 @@
+//! Attempts and their reports on a real database, without sandboxes or models.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod discovery;
+mod dispatch;
+mod fencing;
+mod intake;
+mod metering;
+mod reaper;
+mod stops;
+mod support;
+mod tasks;

@@ -1,0 +1,165 @@
+//! Who is ended, why, and who is left alone.
+
+use omoi_domain::attempt::AttemptState;
+use omoi_domain::task::TaskStatus;
+use omoi_execution::consume::Consume as _;
+use omoi_execution::intake;
+use omoi_execution::reaper::Reaper;
+use omoi_runtime::clock::Clock as _;
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::tasks;
+
+use crate::support::TestPlatform;
+
+async fn reap(it: &TestPlatform) {
+    let mut reaper = Reaper::new(it.platform.clone());
+    reaper.tick(it.clock.now()).await.unwrap();
+}
+
+/// How an attempt and its task stand: state, stop reason, class, task status, retries.
+async fn verdict(
+    it: &TestPlatform,
+    attempt: &Attempt,
+) -> (AttemptState, Option<String>, TaskStatus, u32) {
+    let attempt = it.attempt_now(attempt).await;
+    let task = it.task_now(attempt.subject_id.parse().unwrap()).await;
+    (
+        attempt.state,
+        attempt.stop_reason,
+        task.status,
+        task.retry_count,
+    )
+}
+
+/// A running attempt of this process.
+async fn ours(it: &TestPlatform) -> Attempt {
+    let task = it.task(1, &[]).await;
+    let attempt = it.run(task.id).await.attempt;
+    it.platform.running.begin(attempt.id);
+    attempt
+}
+
+fn failed(reason: &str) -> (AttemptState, Option<String>, TaskStatus, u32) {
+    (
+        AttemptState::Failed,
+        Some(reason.to_owned()),
+        TaskStatus::Pending,
+        1,
+    )
+}
+
+fn alone() -> (AttemptState, Option<String>, TaskStatus, u32) {
+    (AttemptState::Running, None, TaskStatus::Running, 0)
+}
+
+#[tokio::test]
+async fn a_worker_that_reports_is_left_alone_and_one_that_does_nothing_is_stuck() {
+    let it = TestPlatform::new().await;
+    let attempt = ours(&it).await;
+    for _ in 0..60 {
+        it.advance(15);
+        intake::heartbeat(&it.platform, attempt.id).await.unwrap();
+        reap(&it).await;
+        assert_eq!(verdict(&it, &attempt).await, alone());
+    }
+    // 900 s without work, and one more.
+    it.advance(1);
+    reap(&it).await;
+    assert_eq!(verdict(&it, &attempt).await, failed("stuck_running"));
+    assert_eq!(it.slots().await, 0);
+}
+
+#[tokio::test]
+async fn silence_ends_a_running_worker() {
+    let it = TestPlatform::new().await;
+    let attempt = ours(&it).await;
+    it.advance(90);
+    reap(&it).await;
+    assert_eq!(verdict(&it, &attempt).await, alone());
+    it.advance(1);
+    reap(&it).await;
+    assert_eq!(verdict(&it, &attempt).await, failed("heartbeat_timeout"));
+}
+
+#[tokio::test]
+async fn a_worker_that_never_comes_up_is_given_up() {
+    let it = TestPlatform::new().await;
+    for (number, bound) in [(1, false), (2, true)] {
+        let task = it.task(number, &[]).await;
+        let attempt = it.claim(task.id).await.unwrap().attempt;
+        it.platform.running.begin(attempt.id);
+        if bound {
+            it.bind(&attempt).await.unwrap();
+        }
+        it.advance(180);
+        reap(&it).await;
+        assert!(it.attempt_now(&attempt).await.state.is_live());
+        it.advance(1);
+        reap(&it).await;
+        assert_eq!(verdict(&it, &attempt).await, failed("start_timeout"));
+        it.platform.running.end(attempt.id);
+    }
+}
+
+#[tokio::test]
+async fn what_a_dead_process_left_is_lost_when_its_lease_ends() {
+    for exclusive in [false, true] {
+        let it = TestPlatform::with(|parts| parts.exclusive = exclusive).await;
+        let task = it.task(1, &[]).await;
+        let attempt = it.run(task.id).await.attempt;
+        it.commit(async |tx| {
+            let mut attempt = attempts::get(tx, attempt.id).await?;
+            attempt.owner = "another process".to_owned();
+            attempts::save(tx, &mut attempt).await
+        })
+        .await
+        .unwrap();
+        let lost = (
+            AttemptState::Lost,
+            Some("platform_restarted".to_owned()),
+            TaskStatus::Pending,
+            0,
+        );
+        it.advance(14);
+        reap(&it).await;
+        // Where no other process can be, nobody waits for its lease.
+        let expected = if exclusive { lost.clone() } else { alone() };
+        assert_eq!(verdict(&it, &attempt).await, expected);
+        it.advance(1);
+        reap(&it).await;
+        assert_eq!(verdict(&it, &attempt).await, lost);
+        assert_eq!(it.slots().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_this_process_forgot_is_lost_when_its_lease_ends() {
+    let it = TestPlatform::new().await;
+    let attempt = ours(&it).await;
+    it.platform.running.end(attempt.id);
+    it.advance(14);
+    reap(&it).await;
+    assert_eq!(verdict(&it, &attempt).await, alone());
+    it.advance(1);
+    reap(&it).await;
+    assert_eq!(verdict(&it, &attempt).await.0, AttemptState::Lost);
+}
+
+#[tokio::test]
+async fn what_is_called_off_is_interrupted() {
+    let it = TestPlatform::new().await;
+    let attempt = ours(&it).await;
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, attempt.subject_id.parse().unwrap()).await?;
+        omoi_execution::tasks::cancel(tx, &mut task, "no longer wanted").await
+    })
+    .await
+    .unwrap();
+    reap(&it).await;
+    let (state, reason, status, _) = verdict(&it, &attempt).await;
+    assert_eq!(state, AttemptState::Interrupted);
+    assert_eq!(
+        (reason.as_deref(), status),
+        (Some("cancelled"), TaskStatus::Cancelled)
+    );
+}

@@ -1,0 +1,423 @@
+//! A platform on an empty database with a clock that stands still, and a spec to work on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use omoi_domain::attempt::{AttemptState, Outcome, Subject};
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::{OrgId, TaskId};
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::sandbox::SandboxState;
+use omoi_domain::score::Weights;
+use omoi_domain::spec::SpecStatus;
+use omoi_domain::task::{Priority, TaskStatus};
+use omoi_domain::ticket::TicketStatus;
+use omoi_domain::time::Timestamp;
+use omoi_execution::attempt::{Created, NewAttempt, insert, role};
+use omoi_execution::platform::{DataDir, Parts, RunningAttempts};
+use omoi_execution::{Platform, Settings, intake};
+use omoi_git::mirror::{CommitMeta, FileChange, Identity};
+use omoi_git::object::{ObjectId, RepoPath};
+use omoi_git::process::Git;
+use omoi_protocol::worker::Complete;
+use omoi_runtime::clock::{Clock as _, ManualClock};
+use omoi_runtime::ids::uuid_v7;
+use omoi_runtime::lifecycle::Lifecycle;
+use omoi_runtime::rng::Rng;
+use omoi_sandbox::Limits;
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::projects::{self, Counter};
+use omoi_store::sandboxes::{self, Sandbox};
+use omoi_store::specs::{self, Spec, SpecOptions};
+use omoi_store::tasks::{self, Task};
+use omoi_store::tickets::{self, Ticket};
+use omoi_store::{Json, Options, Store, StoreError, Tx};
+use omoi_testkit::database::TestDatabase;
+use serde_json::json;
+use tempfile::TempDir;
+
+const START: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);
+/// The tree without files; git knows it without being given it.
+const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+const POINT: CrashPoint = CrashPoint::TaskMoved;
+
+pub(crate) struct TestPlatform {
+    pub(crate) platform: Platform,
+    pub(crate) clock: ManualClock,
+    pub(crate) spec: Spec,
+    pub(crate) ticket: Ticket,
+    pub(crate) base: ObjectId,
+    _lifecycle: Lifecycle,
+    _folder: TempDir,
+    _database: TestDatabase,
+}
+
+impl TestPlatform {
+    pub(crate) async fn new() -> Self {
+        Self::on(omoi_testkit::sqlite::database(), |_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Parts)) -> Self {
+        Self::on(omoi_testkit::sqlite::database(), change).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test runs the git it finds")]
+    pub(crate) async fn on(database: TestDatabase, change: impl FnOnce(&mut Parts)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new(START);
+        let (rng, told) = (Rng::seeded(7), clock.clone());
+        let (ids, timed) = (rng.fork(), clock.clone());
+        let store = Store::connect(Options {
+            url: database.url().to_owned(),
+            now: Some(Arc::new(move || told.now())),
+            new_uuid: Arc::new(move || uuid_v7(&timed, &ids)),
+        })
+        .await
+        .unwrap();
+        store.migrate().await.unwrap();
+        let lifecycle = Lifecycle::new(Arc::new(clock.clone()));
+        let mut parts = Parts {
+            store: store.tenant(OrgId::LOCAL),
+            clock: Arc::new(clock.clone()),
+            rng,
+            lifecycle: lifecycle.handle(),
+            sandbox: None,
+            git: Git::locate(&std::env::var_os("PATH").unwrap_or_default())
+                .await
+                .unwrap(),
+            data: DataDir::new(folder.path().to_owned()),
+            settings: settings(),
+            owner: "this process".to_owned(),
+            exclusive: false,
+            worker: "/nowhere".into(),
+            model_label: "simulated".to_owned(),
+            running: RunningAttempts::default(),
+        };
+        change(&mut parts);
+        let platform = Platform::new(parts);
+        let (spec, ticket, base) = world(&platform).await.unwrap();
+        Self {
+            platform,
+            clock,
+            spec,
+            ticket,
+            base,
+            _lifecycle: lifecycle,
+            _folder: folder,
+            _database: database,
+        }
+    }
+
+    /// Begins, changes and commits.
+    pub(crate) async fn commit<T>(
+        &self,
+        change: impl AsyncFnOnce(&mut Tx) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut tx = self.platform.store.write().await?;
+        let value = change(&mut tx).await?;
+        tx.commit(POINT).await?;
+        Ok(value)
+    }
+
+    pub(crate) async fn read(&self) -> Tx {
+        self.platform.store.read().await.unwrap()
+    }
+
+    /// A new pending task that waits for `after`.
+    pub(crate) async fn task(&self, number: i64, after: &[TaskId]) -> Task {
+        self.commit(async |tx| {
+            let task = task(tx, &self.ticket, number);
+            tasks::insert(tx, &task).await?;
+            for prerequisite in after {
+                tasks::depend(tx, task.id, *prerequisite).await?;
+            }
+            Ok(task)
+        })
+        .await
+        .unwrap()
+    }
+
+    pub(crate) async fn task_now(&self, id: TaskId) -> Task {
+        tasks::get(&mut self.read().await, id).await.unwrap()
+    }
+
+    pub(crate) async fn attempt_now(&self, attempt: &Attempt) -> Attempt {
+        attempts::get(&mut self.read().await, attempt.id)
+            .await
+            .unwrap()
+    }
+
+    /// What the dispatcher writes when it claims a task.
+    pub(crate) async fn claim(&self, id: TaskId) -> Result<Created, StoreError> {
+        self.commit(async |tx| {
+            let mut task = tasks::get(tx, id).await?;
+            task.fence += 1;
+            task.base_sha = task
+                .base_sha
+                .or_else(|| Some(self.base.as_str().to_owned()));
+            let new = NewAttempt {
+                project_id: task.project_id,
+                spec_id: task.spec_id,
+                subject: Subject::Task,
+                subject_id: task.id.to_string(),
+                round: task.round,
+                role: role::IMPLEMENTER,
+                fence: task.fence,
+                base_sha: task.base_sha.clone(),
+            };
+            let created = insert(tx, &self.platform, new).await?;
+            task.attempt_id = Some(created.attempt.id);
+            tasks::transition(tx, &mut task, TaskStatus::Claiming, None).await?;
+            Ok(created)
+        })
+        .await
+    }
+
+    /// What a launch writes before it asks for a sandbox.
+    pub(crate) async fn bind(&self, attempt: &Attempt) -> Result<(), StoreError> {
+        self.commit(async |tx| {
+            let mut attempt = attempts::get(tx, attempt.id).await?;
+            attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
+            let mut sandbox = sandbox(tx, &attempt);
+            sandboxes::insert(tx, &sandbox).await?;
+            let scope = (attempt.project_id, attempt.spec_id);
+            sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Creating).await?;
+            if let Ok(id) = attempt.subject_id.parse() {
+                let mut task = tasks::get(tx, id).await?;
+                tasks::transition(tx, &mut task, TaskStatus::Assigned, None).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Claims a task and brings its worker up.
+    pub(crate) async fn run(&self, id: TaskId) -> Created {
+        let created = self.claim(id).await.unwrap();
+        self.bind(&created.attempt).await.unwrap();
+        intake::started(&self.platform, created.attempt.id)
+            .await
+            .unwrap();
+        created
+    }
+
+    /// A commit on top of the task's base that changes one file.
+    pub(crate) async fn work(&self, path: &str) -> ObjectId {
+        let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
+        let change = FileChange {
+            path: RepoPath::new(path).unwrap(),
+            content: Some(b"new\n".to_vec()),
+        };
+        mirror
+            .commit_files(&self.base, &[change], &meta("Work"))
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn slots(&self) -> i64 {
+        tasks::slots(&mut self.read().await, self.spec.project_id)
+            .await
+            .unwrap()
+            .1
+    }
+
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+/// The end of an attempt, as its worker tells it.
+pub(crate) fn ended(outcome: Outcome, stop_reason: &str) -> Complete {
+    Complete {
+        outcome,
+        stop_reason: stop_reason.to_owned(),
+        summary: None,
+        bundle: None,
+        error_class: None,
+        error_message: None,
+        turns: 1,
+        refused_paths: Vec::new(),
+    }
+}
+
+/// An end with an error.
+pub(crate) fn failed(class: &str, message: &str) -> Complete {
+    Complete {
+        error_class: Some(class.to_owned()),
+        error_message: Some(message.to_owned()),
+        ..ended(Outcome::Failed, "error")
+    }
+}
+
+fn meta(message: &str) -> CommitMeta {
+    CommitMeta {
+        message: message.to_owned(),
+        trailers: Vec::new(),
+        author: Identity::platform(),
+        time: START,
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        weights: Weights::default(),
+        project_slots: 5,
+        global_slots: 10,
+        scan_batch: 100,
+        model: "agent".to_owned(),
+        max_tokens: 1_000,
+        task_turns_max: 50,
+        phase_turns_max: 50,
+        phase_timeout: Duration::from_mins(15),
+        phase_attempts_max: 3,
+        phase_budget_microusd: 10_000_000,
+        spec_budget_microusd: 50_000_000,
+        task_budget_microusd: 20_000_000,
+        command_timeout: Duration::from_mins(1),
+        result_bytes: 64 << 10,
+        heartbeat: Duration::from_secs(15),
+        heartbeat_timeout: Duration::from_secs(90),
+        start_timeout: Duration::from_mins(3),
+        stuck_timeout: Duration::from_mins(15),
+        lease: Duration::from_secs(15),
+        limits: Limits::default(),
+        read_only: Vec::new(),
+        discovery_depth_max: 2,
+        discoveries_per_task: 3,
+        discoveries_per_spec: 5,
+    }
+}
+
+/// A working spec with a ticket, and a mirror that holds its base commit.
+async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreError> {
+    let mut tx = platform.store.write().await?;
+    let project = projects::ensure(&mut tx, "repo", "/repo").await?;
+    // Tests number their tasks themselves, from 1.
+    for counter in [Counter::Ticket, Counter::Task] {
+        projects::take_numbers(&mut tx, project.id, counter, 100_000).await?;
+    }
+    let mirror = platform.mirror(project.id).await.unwrap();
+    let empty = ObjectId::parse(EMPTY_TREE).unwrap();
+    let base = mirror
+        .commit_tree(&empty, &[], &meta("Start"))
+        .await
+        .unwrap();
+    let spec = Spec {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        project_id: project.id,
+        number: 1,
+        title: "Tags".to_owned(),
+        original_request: "Add tags".to_owned(),
+        options: Json(SpecOptions {
+            auto_start: true,
+            spec_files: false,
+            notes: Vec::new(),
+        }),
+        status: SpecStatus::Working,
+        current_phase: "complete".to_owned(),
+        model: "simulated".to_owned(),
+        base_sha: base.as_str().to_owned(),
+        base_branch: Some("main".to_owned()),
+        slug: "tags".to_owned(),
+        integration_branch: "feature/tags".to_owned(),
+        survey: Json(json!({})),
+        last_error: None,
+        state_version: 0,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+        started_at: None,
+        ended_at: None,
+    };
+    let ticket = Ticket {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        project_id: project.id,
+        spec_id: spec.id,
+        number: 1,
+        local_id: "TKT-001".to_owned(),
+        ordinal: 1,
+        title: "Tags".to_owned(),
+        description: String::new(),
+        priority: Priority::Medium,
+        status: TicketStatus::Building,
+        state_version: 0,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+    };
+    specs::insert(&mut tx, &spec).await?;
+    tickets::insert(&mut tx, &ticket).await?;
+    tx.commit(POINT).await?;
+    Ok((spec, ticket, base))
+}
+
+fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
+    let id = tx.new_id::<TaskId>();
+    Task {
+        id,
+        org_id: tx.org(),
+        project_id: ticket.project_id,
+        spec_id: ticket.spec_id,
+        ticket_id: ticket.id,
+        number,
+        local_id: format!("TSK-{number:03}"),
+        title: format!("Task {number}"),
+        description: "Do it".to_owned(),
+        task_type: "implement_feature".to_owned(),
+        phase_id: "PHASE_IMPLEMENTATION".to_owned(),
+        priority: Priority::Medium,
+        status: TaskStatus::Pending,
+        score: 0.0,
+        level: 0,
+        ordinal: number,
+        estimated_hours: 1.0,
+        files: Json(Vec::new()),
+        requirements: Json(Vec::new()),
+        branch: format!("task/{}/work", id.short()),
+        base_sha: None,
+        head_sha: None,
+        integration_state: IntegrationState::None,
+        round: 0,
+        retry_count: 0,
+        max_retries: 3,
+        force_execute: false,
+        needed: true,
+        not_before: tx.now(),
+        deadline_at: None,
+        timeout_seconds: 60,
+        fence: 0,
+        attempt_id: None,
+        revision: None,
+        error_class: None,
+        error_message: None,
+        blocked_reason: None,
+        parent_task_id: None,
+        discovery_depth: 0,
+        resolves_merge_id: None,
+        summary: None,
+        state_version: 0,
+        queued_at: tx.now(),
+        claimed_at: None,
+        started_at: None,
+        completed_at: None,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+    }
+}
+
+fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
+    Sandbox {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        attempt_id: attempt.id,
+        provider: "process".to_owned(),
+        provider_ref: None,
+        state: SandboxState::Pending,
+        held: Json(Vec::new()),
+        mounts: Json(Vec::new()),
+        reason: None,
+        created_at: tx.now(),
+        state_since: tx.now(),
+        state_version: 0,
+    }
+}

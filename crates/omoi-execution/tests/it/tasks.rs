@@ -1,0 +1,293 @@
+//! Sent back, failed, blocked, called off, tried again.
+
+use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::retry::{ErrorClass, task_delay};
+use omoi_domain::task::{Priority, TaskStatus};
+use omoi_execution::intake::complete;
+use omoi_execution::tasks::{Unmet, cancel, retry, send_back};
+use omoi_runtime::clock::Clock as _;
+use omoi_store::merges::{self, Merge};
+use omoi_store::tasks::Task;
+use omoi_store::{Json, StoreError, tasks};
+
+use crate::support::{TestPlatform, failed};
+
+fn unmet() -> Unmet {
+    Unmet {
+        code: "checks_failed",
+        feedback: "2 of 3 tests fail\nassert 1 == 2".to_owned(),
+        recommendations: vec!["Mend test_b".to_owned()],
+    }
+}
+
+async fn sent_back(it: &TestPlatform, task: &Task) -> Task {
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        send_back(tx, &mut task, unmet()).await?;
+        Ok(task)
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn three_rounds_then_failed_and_dependents_blocked() {
+    let it = TestPlatform::new().await;
+    let first = it.task(1, &[]).await;
+    let second = it.task(2, &[first.id]).await;
+    let third = it.task(3, &[second.id]).await;
+    let apart = it.task(4, &[]).await;
+    for round in 1..=3 {
+        it.run(first.id).await;
+        let task = sent_back(&it, &first).await;
+        let revision = &task.revision.as_ref().unwrap().0;
+        assert_eq!((task.round, revision.iteration), (round, round));
+        assert!(revision.feedback.contains("assert 1 == 2"));
+        assert_eq!(revision.recommendations, ["Mend test_b"]);
+        assert_eq!(task.priority, Priority::High);
+        let expected = if round < 3 {
+            TaskStatus::Pending
+        } else {
+            TaskStatus::Failed
+        };
+        assert_eq!(task.status, expected);
+        // The rounds of a check attempt end the agent's attempt long before; here it is ended by hand.
+        it.commit(async |tx| {
+            let mut attempt = omoi_store::attempts::get(tx, task.attempt_id.unwrap()).await?;
+            let to = omoi_domain::attempt::AttemptState::Succeeded;
+            omoi_store::attempts::transition(tx, &mut attempt, to).await
+        })
+        .await
+        .unwrap();
+    }
+    for blocked in [second.id, third.id] {
+        let task = it.task_now(blocked).await;
+        assert_eq!(task.status, TaskStatus::Blocked);
+        assert_eq!(
+            task.blocked_reason.as_deref(),
+            Some("dependency_failed:TSK-001")
+        );
+    }
+    assert_eq!(it.task_now(apart.id).await.status, TaskStatus::Pending);
+    // A person tries again: all rounds, and what waited is free.
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, first.id).await?;
+        retry(tx, &mut task).await
+    })
+    .await
+    .unwrap();
+    for id in [first.id, second.id, third.id] {
+        let task = it.task_now(id).await;
+        let seen = (task.status, task.round, task.blocked_reason);
+        assert_eq!(seen, (TaskStatus::Pending, 0, None));
+    }
+}
+
+#[tokio::test]
+async fn retries_wait_longer_each_time_and_end() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let second = it.task(2, &[task.id]).await;
+    let causes = ["first cause", "second cause", "third cause", "fourth cause"];
+    for (retries, cause) in (1..).zip(causes) {
+        let created = it.run(task.id).await;
+        complete(&it.platform, &created.attempt, failed("network", cause))
+            .await
+            .unwrap();
+        let now = it.task_now(task.id).await;
+        assert_eq!(
+            now.error_message.as_deref(),
+            Some(format!("network: {cause}").as_str())
+        );
+        if retries == 4 {
+            assert_eq!((now.status, now.retry_count), (TaskStatus::Failed, 3));
+            assert_eq!(it.task_now(second.id).await.status, TaskStatus::Blocked);
+            return;
+        }
+        assert_eq!(
+            (now.status, now.retry_count),
+            (TaskStatus::Pending, retries)
+        );
+        let waits = now.not_before.since(it.clock.now());
+        let (least, most) = (task_delay(retries, 0.75), task_delay(retries, 1.25));
+        assert!(
+            least <= waits && waits <= most,
+            "retry {retries}: {waits:?}"
+        );
+        let eligible = async || {
+            tasks::eligible(&mut it.read().await, 10)
+                .await
+                .unwrap()
+                .len()
+        };
+        assert_eq!(eligible().await, 0);
+        it.clock.advance(waits);
+        assert_eq!(eligible().await, 1);
+    }
+    panic!("it was tried for ever");
+}
+
+#[tokio::test]
+async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    for n in 1..=3 {
+        let created = it.run(task.id).await;
+        let message = format!("exit code {n} at line {n}7");
+        let body = failed(ErrorClass::AgentError.as_str(), &message);
+        complete(&it.platform, &created.attempt, body)
+            .await
+            .unwrap();
+    }
+    let now = it.task_now(task.id).await;
+    assert_eq!((now.status, now.retry_count), (TaskStatus::Failed, 2));
+    let patient = it.task(2, &[]).await;
+    let created = it.run(patient.id).await;
+    complete(
+        &it.platform,
+        &created.attempt,
+        failed("rate_limited", "slow down"),
+    )
+    .await
+    .unwrap();
+    let now = it.task_now(patient.id).await;
+    assert_eq!((now.status, now.retry_count), (TaskStatus::Pending, 0));
+    assert!(now.not_before > it.clock.now());
+}
+
+#[tokio::test]
+async fn only_open_dependents_of_a_cancelled_task_are_blocked() {
+    let it = TestPlatform::new().await;
+    let first = it.task(1, &[]).await;
+    let waiting = it.task(2, &[first.id]).await;
+    let working = it.task(3, &[first.id]).await;
+    it.run(working.id).await;
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, first.id).await?;
+        cancel(tx, &mut task, "no longer wanted").await
+    })
+    .await
+    .unwrap();
+    assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
+    assert_eq!(it.task_now(working.id).await.status, TaskStatus::Running);
+    let again = it
+        .commit(async |tx| {
+            let mut task = tasks::get(tx, first.id).await?;
+            retry(tx, &mut task).await
+        })
+        .await;
+    assert!(matches!(again, Err(StoreError::Transition(_))));
+}
+
+async fn merge_of(it: &TestPlatform, task: &Task, state: MergeState) -> Merge {
+    it.commit(async |tx| {
+        let merge = Merge {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: task.spec_id,
+            task_id: task.id,
+            state,
+            level: 0,
+            ordinal: 0,
+            target_branch: "feature/tags".to_owned(),
+            incoming_sha: "i".repeat(40),
+            target_sha: None,
+            merged_sha: None,
+            conflicts: Json(vec!["a.txt".to_owned()]),
+            forecast: Json(Vec::new()),
+            resolve_task_id: None,
+            restarts: 4,
+            error: Some("TSK-002 did not resolve it".to_owned()),
+            created_at: tx.now(),
+            started_at: None,
+            completed_at: None,
+            state_version: 0,
+        };
+        merges::insert(tx, &merge).await?;
+        Ok(merge)
+    })
+    .await
+    .unwrap()
+}
+
+/// A completed task whose conflict `resolve` could not resolve.
+async fn unresolved(it: &TestPlatform) -> (Task, Task, Merge) {
+    let (source, resolve) = (it.task(1, &[]).await, it.task(2, &[]).await);
+    let merge = merge_of(it, &source, MergeState::Manual).await;
+    it.commit(async |tx| {
+        let mut source = tasks::get(tx, source.id).await?;
+        source.status = TaskStatus::Completed;
+        source.integration_state = IntegrationState::Manual;
+        tasks::save(tx, &mut source).await?;
+        let mut resolve = tasks::get(tx, resolve.id).await?;
+        resolve.status = TaskStatus::Failed;
+        resolve.resolves_merge_id = Some(merge.id);
+        tasks::save(tx, &mut resolve).await
+    })
+    .await
+    .unwrap();
+    (source, resolve, merge)
+}
+
+#[tokio::test]
+async fn trying_a_failed_resolution_again_merges_again() {
+    let it = TestPlatform::new().await;
+    let (source, resolve, merge) = unresolved(&it).await;
+    let waiting = it.task(3, &[source.id]).await;
+    it.commit(async |tx| {
+        let source = tasks::get(tx, source.id).await?;
+        omoi_execution::tasks::block_dependents(tx, &source).await?;
+        let mut resolve = tasks::get(tx, resolve.id).await?;
+        retry(tx, &mut resolve).await
+    })
+    .await
+    .unwrap();
+    let merge = merges::get(&mut it.read().await, merge.id).await.unwrap();
+    assert_eq!((merge.state, merge.restarts), (MergeState::Pending, 0));
+    let source = it.task_now(source.id).await;
+    assert_eq!(source.integration_state, IntegrationState::Queued);
+    // Should it conflict again, a task of its own is cut from the head of then.
+    let resolve = it.task_now(resolve.id).await;
+    assert_eq!(
+        (resolve.status, resolve.needed),
+        (TaskStatus::Cancelled, false)
+    );
+    assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Pending);
+}
+
+#[tokio::test]
+async fn trying_a_task_again_ends_the_merge_that_waits_for_a_person() {
+    let it = TestPlatform::new().await;
+    let (source, _, merge) = unresolved(&it).await;
+    it.commit(async |tx| {
+        let mut source = tasks::get(tx, source.id).await?;
+        retry(tx, &mut source).await
+    })
+    .await
+    .unwrap();
+    let source = it.task_now(source.id).await;
+    let seen = (source.status, source.integration_state);
+    assert_eq!(seen, (TaskStatus::Pending, IntegrationState::None));
+    let merge = merges::get(&mut it.read().await, merge.id).await.unwrap();
+    assert_eq!(merge.state, MergeState::Cancelled);
+}
+
+#[tokio::test]
+async fn what_landed_is_not_tried_again() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    for integration in [IntegrationState::Merged, IntegrationState::Queued] {
+        let result = it
+            .commit(async |tx| {
+                let mut task = tasks::get(tx, task.id).await?;
+                task.status = TaskStatus::Completed;
+                task.integration_state = integration;
+                retry(tx, &mut task).await
+            })
+            .await;
+        assert!(
+            matches!(result, Err(StoreError::Transition(_))),
+            "{result:?}"
+        );
+    }
+}

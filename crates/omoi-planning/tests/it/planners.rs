@@ -1,0 +1,57 @@
+//! Two planners on one spec.
+
+use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_execution::consume::Consume as _;
+use omoi_planning::planner::Planner;
+use omoi_runtime::clock::Clock as _;
+use omoi_store::{attempts, phases, specs};
+use omoi_testkit::database::TestDatabase;
+
+use crate::support::TestPlatform;
+
+async fn race(database: TestDatabase) {
+    let it = TestPlatform::on(database, |_| {}).await;
+    it.commit(async |tx| {
+        let mut spec = it.spec.clone();
+        spec.status = SpecStatus::Executing;
+        spec.current_phase = "explore".to_owned();
+        specs::save(tx, &mut spec).await
+    })
+    .await
+    .unwrap();
+    let mut planners: Vec<_> = (0..4).map(|_| Planner::new(it.platform.clone())).collect();
+    let now = it.clock.now();
+    let ticks = planners.iter_mut().map(|planner| planner.tick(now));
+    // The losers may say that somebody else was first, and nothing else.
+    for error in futures::future::join_all(ticks)
+        .await
+        .into_iter()
+        .filter_map(Result::err)
+    {
+        let known = error.downcast_ref::<omoi_store::StoreError>();
+        assert!(
+            known.is_some_and(omoi_store::StoreError::is_retryable),
+            "{error}"
+        );
+    }
+    let mut tx = it.read().await;
+    let subject = format!("{}/explore", it.spec.id);
+    let made = attempts::of_subject(&mut tx, &subject).await.unwrap();
+    assert_eq!(made.len(), 1, "exactly one proceeds");
+    let run = phases::find(&mut tx, it.spec.id, "explore")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(run.attempts, 1);
+    assert_ne!(run.state, PhaseState::Pending);
+}
+
+#[tokio::test]
+async fn one_of_four_proceeds_on_sqlite() {
+    race(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn one_of_four_proceeds_on_postgres() {
+    race(omoi_testkit::postgres::database()).await;
+}

@@ -1,0 +1,184 @@
+//! A plan becomes rows once, all or none of them.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::event::{Event, EventKind};
+use omoi_domain::plan::sync::SyncPlan;
+use omoi_domain::task::TaskStatus;
+use omoi_planning::sync::{ApplyError, apply};
+use omoi_store::tasks::Task;
+use omoi_store::{Tx, checks, events, requirements, tasks, tickets};
+use omoi_testkit::database::TestDatabase;
+
+use crate::sample::Sample;
+use crate::support::TestPlatform;
+
+/// A platform with a spec that has no rows yet.
+async fn emptied(database: TestDatabase) -> TestPlatform {
+    let mut it = TestPlatform::on(database, |_| {}).await;
+    let spec = it
+        .commit(async |tx| {
+            let mut spec = it.spec.clone();
+            spec.id = tx.new_id();
+            spec.number = 2;
+            omoi_store::specs::insert(tx, &spec).await?;
+            Ok(spec)
+        })
+        .await;
+    it.spec = spec.unwrap();
+    it
+}
+
+async fn synced(it: &TestPlatform, sample: &Sample) -> Result<SyncPlan, ApplyError> {
+    let mut tx = it.platform.store.write().await?;
+    let plan = apply(&mut tx, &it.spec, sample.accepted()).await?;
+    tx.commit(CrashPoint::PlanSynced).await?;
+    Ok(plan)
+}
+
+/// How many rows of each kind the spec has, and the newest event.
+async fn counts(tx: &mut Tx, it: &TestPlatform) -> [usize; 9] {
+    let spec = it.spec.id;
+    [
+        requirements::of_spec(tx, spec).await.unwrap().len(),
+        requirements::criteria_of_spec(tx, spec)
+            .await
+            .unwrap()
+            .len(),
+        tickets::of_spec(tx, spec).await.unwrap().len(),
+        tickets::dependencies(tx, spec).await.unwrap().len(),
+        tasks::of_spec(tx, spec).await.unwrap().len(),
+        tasks::dependencies(tx, spec).await.unwrap().len(),
+        checks::of_spec(tx, spec).await.unwrap().len(),
+        checks::criteria_links(tx, spec).await.unwrap().len(),
+        usize::try_from(events::head(tx).await.unwrap()).unwrap(),
+    ]
+}
+
+async fn all(it: &TestPlatform) -> Vec<Task> {
+    tasks::of_spec(&mut it.read().await, it.spec.id)
+        .await
+        .unwrap()
+}
+
+async fn a_large_plan(it: TestPlatform) {
+    let sample = Sample::large();
+    let before = counts(&mut it.read().await, &it).await;
+    // A process that dies in between leaves nothing.
+    let mut tx = it.platform.store.write().await.unwrap();
+    apply(&mut tx, &it.spec, sample.accepted()).await.unwrap();
+    let inside = counts(&mut tx, &it).await;
+    assert_eq!(inside[4], 100);
+    drop(tx);
+    assert_eq!(counts(&mut it.read().await, &it).await, before);
+
+    let began = Instant::now();
+    let plan = synced(&it, &sample).await.unwrap();
+    println!("{} rows in {:?}", plan.n_writes(), began.elapsed());
+    let after = counts(&mut it.read().await, &it).await;
+    assert_eq!(after[..8], [50, 100, 20, 15, 100, 80, 100, 100]);
+    let rows = all(&it).await;
+    let numbers: BTreeSet<i64> = rows.iter().map(|t| t.number).collect();
+    assert_eq!(numbers.len(), 100);
+    assert!(rows.iter().all(|t| t.status == TaskStatus::Pending));
+    let log = events::after(&mut it.read().await, 0).await.unwrap();
+    let done: Vec<_> = log
+        .iter()
+        .filter_map(|e| match &e.event {
+            Event::SpecSyncCompleted(done) => Some((done.tickets, done.tasks, done.checks)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(done, [(20, 100, 100)]);
+
+    // The same plan again writes nothing at all.
+    let again = synced(&it, &sample).await.unwrap();
+    assert_eq!(again.n_writes(), 0);
+    assert_eq!(counts(&mut it.read().await, &it).await, after);
+    assert_eq!(all(&it).await, rows);
+}
+
+#[tokio::test]
+async fn a_large_plan_is_written_once_on_sqlite() {
+    a_large_plan(sqlite().await).await;
+}
+
+#[tokio::test]
+async fn a_large_plan_is_written_once_on_postgres() {
+    a_large_plan(emptied(omoi_testkit::postgres::database()).await).await;
+}
+
+async fn sqlite() -> TestPlatform {
+    emptied(omoi_testkit::sqlite::database()).await
+}
+
+#[tokio::test]
+async fn a_new_title_changes_one_row() {
+    let it = sqlite().await;
+    let mut sample = Sample::large();
+    synced(&it, &sample).await.unwrap();
+    let before = all(&it).await;
+    sample.tasks.tasks[41].title = "A better name".to_owned();
+    let plan = synced(&it, &sample).await.unwrap();
+    assert_eq!((plan.update.len(), plan.n_writes()), (1, 1));
+    let after = all(&it).await;
+    let changed: Vec<_> = before.iter().zip(&after).filter(|(a, b)| a != b).collect();
+    assert_eq!(changed.len(), 1);
+    let (old, new) = changed[0];
+    assert_eq!(
+        (new.title.as_str(), new.local_id.as_str()),
+        ("A better name", "TSK-042")
+    );
+    assert_eq!((old.id, old.number), (new.id, new.number));
+}
+
+#[tokio::test]
+async fn what_has_begun_is_for_a_person_to_decide() {
+    let it = sqlite().await;
+    let mut sample = Sample::large();
+    synced(&it, &sample).await.unwrap();
+    let begun = all(&it)
+        .await
+        .into_iter()
+        .find(|t| t.local_id == "TSK-001")
+        .unwrap();
+    it.run(begun.id).await;
+    let before = all(&it).await;
+    sample.tasks.tasks[0].title = "Something else".to_owned();
+    sample.tasks.tasks[99].title = "Not begun".to_owned();
+    let refused = synced(&it, &sample).await.unwrap_err();
+    let ApplyError::Conflicts(keys) = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(keys, ["TSK-001"]);
+    assert_eq!(all(&it).await, before, "all or nothing");
+}
+
+#[tokio::test]
+async fn a_task_that_left_the_plan_is_retired_not_deleted() {
+    let it = sqlite().await;
+    let mut sample = Sample::large();
+    synced(&it, &sample).await.unwrap();
+    let gone = sample.tasks.tasks.pop().unwrap();
+    for ticket in &mut sample.tasks.tickets {
+        ticket.tasks.retain(|task| *task != gone.id);
+    }
+    match synced(&it, &sample).await {
+        Ok(_) => {
+            let rows = all(&it).await;
+            assert_eq!(rows.len(), 100);
+            let row = rows.iter().find(|t| t.local_id == gone.id).unwrap();
+            assert_eq!(row.status, TaskStatus::Cancelled);
+            let again = synced(&it, &sample).await.unwrap();
+            assert_eq!(again.n_writes(), 0);
+        }
+        Err(refused) => panic!("{refused}"),
+    }
+    let log = events::after(&mut it.read().await, 0).await.unwrap();
+    assert!(
+        log.iter()
+            .any(|e| e.event.kind() == EventKind::TaskCancelled)
+    );
+}
