@@ -25,28 +25,36 @@ use row::Row;
 /// One thing to measure.
 pub(crate) struct Part {
     name: &'static str,
-    measure: fn(&Bench) -> Result<Vec<Row>>,
+    /// The program it measures: package, kind of target, name.
+    program: [&'static str; 3],
+    /// Given the program as it is released.
+    measure: fn(&Bench, &Path) -> Result<Vec<Row>>,
 }
 
 const PARTS: &[Part] = &[
     Part {
         name: "sandbox",
+        program: ["omoi-sandbox", "--example", "bench_start"],
         measure: parts::sandbox_start,
     },
     Part {
         name: "checkout",
+        program: ["omoi-git", "--example", "bench_checkout"],
         measure: parts::checkout,
     },
     Part {
         name: "survey",
+        program: ["omoi-git", "--example", "bench_survey"],
         measure: parts::survey,
     },
     Part {
         name: "up",
+        program: ["omoi", "--bin", "omoi"],
         measure: up::measure,
     },
     Part {
         name: "run",
+        program: ["omoi", "--bin", "omoi"],
         measure: overhead::measure,
     },
 ];
@@ -68,12 +76,13 @@ pub(crate) fn parts(arguments: &[String]) -> Result<Vec<&'static Part>, String> 
 /// Measures every part, also after one failed, and prints one table.
 pub(crate) fn run(parts: &[&Part]) -> Result<Outcome> {
     setup::program()?;
+    build(parts)?;
     let bench = Bench::new()?;
     let before = machine();
     let (mut rows, mut failures) = (Vec::new(), Vec::new());
     for part in parts {
         eprintln!("measuring {} …", part.name);
-        match (part.measure)(&bench) {
+        match (part.measure)(&bench, &bench.program(part)) {
             Ok(measured) => rows.extend(measured),
             Err(error) => failures.push(format!("{} could not be measured: {error:#}", part.name)),
         }
@@ -117,16 +126,10 @@ impl Bench {
         Ok(Self { release, scratch })
     }
 
-    /// Builds `omoi` as it is released.
-    fn program(&self) -> Result<PathBuf> {
-        build(&["omoi", "--bin", "omoi"])?;
-        Ok(self.release.join("omoi"))
-    }
-
-    /// Builds an example program of `package`.
-    fn example(&self, package: &str, name: &str) -> Result<PathBuf> {
-        build(&[package, "--example", name])?;
-        Ok(self.release.join("examples").join(name))
+    fn program(&self, part: &Part) -> PathBuf {
+        let [_, kind, name] = part.program;
+        let folder = if kind == "--example" { "examples" } else { "" };
+        self.release.join(folder).join(name)
     }
 
     fn folder(&self, name: &str) -> PathBuf {
@@ -153,10 +156,16 @@ impl Drop for Bench {
     }
 }
 
-fn build(what: &[&str]) -> Result<()> {
+/// Builds what the parts measure. All at once: apart, their crates are built again for every other set
+/// of features.
+fn build(parts: &[&Part]) -> Result<()> {
     let mut cargo = command("cargo");
-    cargo.args(["build", "--locked", "--release", "--package"]);
-    process::run(cargo.args(what).current_dir(root()))
+    cargo.args(["build", "--locked", "--release"]);
+    for part in parts {
+        let [package, kind, name] = part.program;
+        cargo.args(["--package", package, kind, name]);
+    }
+    process::run(cargo.current_dir(root()))
 }
 
 /// Runs `command` to its end, output thrown away.

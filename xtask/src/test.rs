@@ -54,7 +54,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         });
         check(&mut closing, "unused dependencies", || cargo("machete"));
         check(&mut closing, "clippy", || {
-            cargo("clippy --locked --workspace --all-targets -- -D warnings")
+            cargo("clippy --locked --workspace --all-targets --all-features -- -D warnings")
         });
         check(&mut closing, "rustdoc", || {
             let mut doc = cargo_command("doc --locked --workspace --no-deps");
@@ -101,7 +101,7 @@ fn tests(options: &Options) -> (Count, Result<()>) {
 fn run_tests(options: &Options) -> Result<()> {
     let servers = TestServers::start()?;
     let references = Scratch::new("snapshots");
-    let mut nextest = cargo_command("nextest run --locked --workspace");
+    let mut nextest = cargo_command("nextest run --locked --workspace --all-features");
     nextest.args(&options.filters);
     nextest
         .env("INSTA_UPDATE", "no")

@@ -4,7 +4,7 @@
 mod land;
 
 use futures::future::BoxFuture;
-use omoi_domain::attempt::Subject;
+use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::merge::{IntegrationState, MergeState};
@@ -61,7 +61,15 @@ impl Merger {
             }
             let live = attempts::live(&mut tx, Subject::Merge, &merge.id.to_string()).await?;
             if live.is_none() {
-                restart(&mut tx, &mut merge, "its attempt is gone").await?;
+                let made = attempts::of_subject(&mut tx, &merge.id.to_string()).await?;
+                match made.last().filter(|a| a.state == AttemptState::Failed) {
+                    Some(failed) => {
+                        let why = failed.error_message.as_deref().unwrap_or("it failed");
+                        restart(&mut tx, &mut merge, why).await?;
+                    }
+                    // A process that died says nothing about the merge.
+                    None => queue_again(&mut tx, &mut merge, "its attempt is gone").await?,
+                }
                 moved = true;
             }
         }
@@ -165,8 +173,24 @@ async fn next(tx: &mut Tx, spec: &Spec, all: Vec<Merge>) -> Result<Option<Merge>
 
 /// Puts a merge back into the queue; too often, and a person must look.
 pub(crate) async fn restart(tx: &mut Tx, merge: &mut Merge, why: &str) -> Result<(), StoreError> {
+    if merge.restarts < RESTARTS_MAX {
+        merge.restarts += 1;
+        return queue_again(tx, merge, why).await;
+    }
     let mut task = tasks::get(tx, merge.task_id).await?;
-    merge.restarts += 1;
+    let n = merge.restarts;
+    merge.error = Some(format!(
+        "TSK-{:03} was not merged in {n} more tries: {why}",
+        task.number
+    ));
+    merges::transition(tx, merge, MergeState::Manual).await?;
+    let (to, reason) = (IntegrationState::Manual, merge.error.clone());
+    merges::move_integration(tx, &mut task, Some(merge), to, reason).await?;
+    omoi_execution::tasks::block_dependents(tx, &task).await
+}
+
+async fn queue_again(tx: &mut Tx, merge: &mut Merge, why: &str) -> Result<(), StoreError> {
+    let mut task = tasks::get(tx, merge.task_id).await?;
     merges::transition(tx, merge, MergeState::Pending).await?;
     let reason = Some(why.to_owned());
     merges::move_integration(tx, &mut task, Some(merge), IntegrationState::Queued, reason).await

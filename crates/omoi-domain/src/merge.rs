@@ -59,11 +59,11 @@ crate::machine! {
     }
     Pending => InProgress: MergeStarted, Cancelled: MergeCancelled;
     InProgress => Verifying: MergeVerifying, Conflict: MergeConflict, Failed: MergeRefused,
-        Pending: MergeRestarted, Cancelled: MergeCancelled;
+        Pending: MergeRestarted, Manual: MergeManual, Cancelled: MergeCancelled;
     Conflict => Resolving: MergeResolving, Manual: MergeManual, Cancelled: MergeCancelled;
     Resolving => Completed: MergeCompleted, Manual: MergeManual, Failed: MergeRefused,
         Pending: MergeRestarted, Cancelled: MergeCancelled;
     Verifying => Completed: MergeCompleted, Failed: MergeRefused, Pending: MergeRestarted,
-        Cancelled: MergeCancelled;
+        Manual: MergeManual, Cancelled: MergeCancelled;
     Manual => Pending: MergeRestarted, Cancelled: MergeCancelled;
 }

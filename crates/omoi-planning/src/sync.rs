@@ -110,7 +110,7 @@ pub async fn apply(
     for update in &plan.update {
         change(tx, &update.row, &known).await?;
     }
-    for key in &plan.retire {
+    for key in plan.retire.iter().filter(|key| !goes_along(key, &plan)) {
         retire(tx, key, &known).await?;
     }
     if plan.n_writes() > 0 {
@@ -431,6 +431,16 @@ async fn change(tx: &mut Tx, row: &Row, known: &Known) -> Result<(), ApplyError>
         }
         other => Err(ApplyError::Conflicts(vec![other.key().to_string()])),
     }
+}
+
+/// Edges and checks of a task that leaves the plan stay with it, and it is out of the work.
+fn goes_along(key: &RowKey, plan: &SyncPlan) -> bool {
+    let task = match key.kind {
+        RowKind::TaskEdge => key.local_id.split(' ').next(),
+        RowKind::Check | RowKind::CheckCriterion => key.local_id.split('/').next(),
+        _ => None,
+    };
+    task.is_some_and(|task| plan.retire.contains(&RowKey::new(RowKind::Task, task)))
 }
 
 /// Takes a row that left the plan out of the work; nothing is deleted.

@@ -59,11 +59,7 @@ fn start_bare(bubblewrap: &Path) -> Fallible<Duration> {
     }
 }
 
-async fn start_ours(
-    provider: &dyn Provider,
-    workspace: &Path,
-    round: usize,
-) -> Fallible<Duration> {
+async fn start_ours(provider: &dyn Provider, workspace: &Path, round: usize) -> Fallible<Duration> {
     let name = format!("omoi-bench-{}-{round}", std::process::id());
     let launch = Launch::new(name, workspace, [PROGRAM]);
     let began = Instant::now();

@@ -103,31 +103,18 @@ pub struct Verdict {
 /// # Errors
 /// When the database cannot be written.
 pub async fn ensure(tx: &mut Tx, spec: SpecId, phase: &str) -> Result<PhaseRun, StoreError> {
-    if let Some(run) = find(tx, spec, phase).await? {
-        return Ok(run);
-    }
-    let run = PhaseRun {
-        spec_id: spec,
-        org_id: tx.org(),
-        phase: phase.to_owned(),
-        state: PhaseState::Pending,
-        attempts: 0,
-        score: None,
-        feedback: None,
-        output: None,
-        rejected_output: None,
-        rejected_score: None,
-        facts: None,
-        input_digest: None,
-        output_digest: None,
-        not_before: Timestamp::default(),
-        waiting_since: None,
-        started_at: None,
-        ended_at: None,
-        state_version: 0,
-    };
-    tx.insert(&run).await?;
-    Ok(run)
+    tx.execute(
+        "insert into spec_phase_runs (org_id, spec_id, phase, state) values ($1, $2, $3, $4)
+         on conflict do nothing",
+        args![spec, phase, PhaseState::Pending],
+    )
+    .await?;
+    tx.get(
+        format!("{spec}/{phase}"),
+        "spec_id = $2 and phase = $3",
+        args![spec, phase],
+    )
+    .await
 }
 
 /// The phase run, if it was begun.

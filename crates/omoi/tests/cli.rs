@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use insta::{Settings, assert_snapshot};
-use omoi_testkit::TestRepo;
+use omoi_testkit::repo::TestRepo;
 use serde_json::Value;
 use tempfile::TempDir;
 

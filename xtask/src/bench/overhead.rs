@@ -40,11 +40,10 @@ struct Measured {
     process_ms: f64,
 }
 
-pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
-    let program = bench.program()?;
+pub(super) fn measure(bench: &Bench, program: &Path) -> Result<Vec<Row>> {
     let mut runs = Vec::new();
     for round in 0..WARM_UP + RUNS {
-        let measured = run(bench, &program, round)?;
+        let measured = run(bench, program, round)?;
         if round >= WARM_UP {
             runs.push(measured);
         }

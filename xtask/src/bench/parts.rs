@@ -12,9 +12,8 @@ const CHECKOUT_FILES: usize = 2_000;
 const SURVEY_FILES: usize = 50_000;
 
 /// A sandbox around a program that does nothing.
-pub(super) fn sandbox_start(bench: &Bench) -> Result<Vec<Row>> {
-    let example = bench.example("omoi-sandbox", "bench_start")?;
-    let figures = Figures::of(&example, None)?;
+pub(super) fn sandbox_start(_: &Bench, example: &Path) -> Result<Vec<Row>> {
+    let figures = Figures::of(example, None)?;
     let (ours, baseline) = figures.times()?;
     let added = Amount(ours - baseline, Unit::Milliseconds);
     Ok(vec![Row {
@@ -35,10 +34,9 @@ pub(super) fn sandbox_start(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 /// The work tree of an attempt.
-pub(super) fn checkout(bench: &Bench) -> Result<Vec<Row>> {
-    let example = bench.example("omoi-git", "bench_checkout")?;
+pub(super) fn checkout(bench: &Bench, example: &Path) -> Result<Vec<Row>> {
     let repository = repository::generate(&bench.folder("checkout.git"), CHECKOUT_FILES)?;
-    let figures = Figures::of(&example, Some(&repository))?;
+    let figures = Figures::of(example, Some(&repository))?;
     let (ours, baseline) = figures.times()?;
     Ok(vec![Row {
         figure: format!("checkout of {CHECKOUT_FILES} files"),
@@ -59,10 +57,9 @@ pub(super) fn checkout(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 /// What is found in a large repository.
-pub(super) fn survey(bench: &Bench) -> Result<Vec<Row>> {
-    let example = bench.example("omoi-git", "bench_survey")?;
+pub(super) fn survey(bench: &Bench, example: &Path) -> Result<Vec<Row>> {
     let repository = repository::generate(&bench.folder("survey.git"), SURVEY_FILES)?;
-    let figures = Figures::of(&example, Some(&repository))?;
+    let figures = Figures::of(example, Some(&repository))?;
     let (ours, baseline) = figures.times()?;
     let (files, languages) = (figures.get("files")?, figures.get("languages")?);
     if files as usize != SURVEY_FILES {

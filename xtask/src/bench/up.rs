@@ -22,12 +22,11 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// How often the address is tried; a start is known no better than this.
 const POLL: Duration = Duration::from_millis(1);
 
-pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
-    let program = bench.program()?;
+pub(super) fn measure(bench: &Bench, program: &Path) -> Result<Vec<Row>> {
     let (mut versions, mut starts, mut resident) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..WARM_UP + RUNS {
-        let version = timed(bench.pristine(&program)?.arg("--version"))?;
-        let server = Server::start(bench, &program, round)?;
+        let version = timed(bench.pristine(program)?.arg("--version"))?;
+        let server = Server::start(bench, program, round)?;
         if round >= WARM_UP {
             versions.push(version);
             starts.push(server.answered_after);

@@ -20,7 +20,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx, tickets};
 use tracing::info;
 
-use super::{RESTARTS_MAX, restart};
+use super::restart;
 use crate::platform_attempt;
 use crate::receipts::{self, Run};
 
@@ -180,9 +180,6 @@ async fn again(turn: &Turn<'_>, mut merge: Merge) -> Result<(), BoxError> {
     let mut tx = turn.platform.store.write().await?;
     if !platform_attempt::end(&mut tx, turn.attempt, Some("the target moved")).await? {
         return Ok(());
-    }
-    if merge.restarts >= RESTARTS_MAX {
-        return Err("the target moved too often".into());
     }
     restart(&mut tx, &mut merge, "the target moved").await?;
     tx.commit(CrashPoint::MergeMoved).await?;

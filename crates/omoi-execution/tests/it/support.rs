@@ -24,7 +24,6 @@ use omoi_runtime::clock::{Clock as _, ManualClock};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::Lifecycle;
 use omoi_runtime::rng::Rng;
-use omoi_sandbox::Limits;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::projects::{self, Counter};
 use omoi_store::sandboxes::{self, Sandbox};
@@ -33,7 +32,6 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, Options, Store, StoreError, Tx};
 use omoi_testkit::database::TestDatabase;
-use serde_json::json;
 use tempfile::TempDir;
 
 const START: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);
@@ -280,7 +278,7 @@ fn settings() -> Settings {
         start_timeout: Duration::from_mins(3),
         stuck_timeout: Duration::from_mins(15),
         lease: Duration::from_secs(15),
-        limits: Limits::default(),
+        limits: Default::default(),
         read_only: Vec::new(),
         discovery_depth_max: 2,
         discoveries_per_task: 3,
@@ -321,7 +319,7 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
         base_branch: Some("main".to_owned()),
         slug: "tags".to_owned(),
         integration_branch: "feature/tags".to_owned(),
-        survey: Json(json!({})),
+        survey: Json("{}".parse().unwrap()),
         last_error: None,
         state_version: 0,
         created_at: tx.now(),

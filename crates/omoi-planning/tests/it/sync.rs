@@ -78,7 +78,8 @@ async fn a_large_plan(it: TestPlatform) {
     let plan = synced(&it, &sample).await.unwrap();
     println!("{} rows in {:?}", plan.n_writes(), began.elapsed());
     let after = counts(&mut it.read().await, &it).await;
-    assert_eq!(after[..8], [50, 100, 20, 15, 100, 80, 100, 100]);
+    // 80 orders inside the chains, and 15 that follow from the order of the tickets.
+    assert_eq!(after[..8], [50, 100, 20, 15, 100, 95, 100, 100]);
     let rows = all(&it).await;
     let numbers: BTreeSet<i64> = rows.iter().map(|t| t.number).collect();
     assert_eq!(numbers.len(), 100);

@@ -6,6 +6,7 @@ use omoi_protocol::control::TaskView;
 use omoi_protocol::summary::{RunOutcome, RunSummary};
 
 use super::block::{INDENT, labelled};
+use super::state::said;
 use super::text::{Page, clean, clock, count, flow, shell, short, tilde, width, wrap};
 
 /// A task that stopped a run, with where its work is kept.
@@ -24,6 +25,10 @@ pub(crate) struct Ending<'a> {
     pub(crate) stopped: &'a [Stopped],
     /// The person's home.
     pub(crate) home: Option<&'a Path>,
+    /// Flags that lead other commands to the same data, with a blank in front.
+    pub(crate) again: &'a str,
+    /// The command that goes on with the run.
+    pub(crate) resume: &'a str,
 }
 
 /// The end of a run, good or not.
@@ -68,7 +73,7 @@ fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
     if let Some(first) = shown.first_mut() {
         *first = first.replacen("done", &page.green("done"), 1);
     }
-    let trace = format!("omoi trace {}", summary.spec_ref);
+    let trace = format!("omoi trace {}{}", summary.spec_ref, ending.again);
     let log = format!(
         "git -C {} log --graph {}",
         shell(&tilde(repo, ending.home)),
@@ -90,55 +95,38 @@ fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
 }
 
 fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
-    let summary = ending.summary;
-    let spec = &summary.spec_ref;
+    let Ending { summary, again, .. } = ending;
     let columns = page.width - 12;
     let mut lines = Vec::new();
     for Stopped { task, .. } in ending.stopped {
-        let why = clean(task.problem.as_deref().unwrap_or("no reason was given"));
-        let rounds = match task.round {
+        let why = said(&clean(task.problem.as_deref().unwrap_or("no reason was given")));
+        let times = match task.round {
             0 => String::new(),
-            1 => " after being sent back once".to_owned(),
-            n => format!(" after being sent back {n} times"),
+            1 => " once".to_owned(),
+            n => format!(" {n} times"),
         };
-        let what = format!("{} {}{rounds}: {why}", task.task_ref, task.status);
+        let what = format!("{} {}{times}: {why}", task.task_ref, task.status);
         lines.extend(wrap(&what, columns));
-        let id = &task.task_ref;
         let commands = [
-            format!("omoi task show {id} --logs"),
-            format!("omoi steer {id} \"…\""),
-            format!("omoi task retry {id}"),
+            format!("omoi task show {} --logs{again}", task.task_ref),
+            format!("omoi task retry {}{again}", task.task_ref),
         ];
-        lines.extend(
-            flow(&commands, columns)
-                .into_iter()
-                .map(|line| page.bold(&line)),
-        );
+        lines.extend(flow(&commands, columns).iter().map(|line| page.bold(line)));
     }
-    let why = summary.reason.as_deref().map(clean).unwrap_or_default();
     if lines.is_empty() {
-        let why = if why.is_empty() {
-            "no reason was given".to_owned()
-        } else {
-            why
-        };
-        lines.extend(wrap(&why, columns));
-        lines.push(page.bold(&format!("omoi spec show {spec}")));
+        let why = summary.reason.as_deref().map(clean);
+        let why = why.filter(|why| !why.is_empty());
+        lines.extend(wrap(why.as_deref().unwrap_or("no reason was given"), columns));
+        lines.push(page.bold(&format!("omoi spec show {}{again}", summary.spec_ref)));
     }
-    let kept = ending
-        .stopped
-        .iter()
-        .find_map(|stopped| stopped.wip_ref.as_deref());
-    let kept = kept.map_or_else(
-        || "what was done stays in the data folder".to_owned(),
-        clean,
-    );
+    let mut refs = ending.stopped.iter().filter_map(|stopped| stopped.wip_ref.as_deref());
+    let kept = refs.next().map_or_else(|| "everything done is kept".to_owned(), clean);
     let merged = match summary.head.as_deref() {
-        Some(head) => format!("handed over: {} at {}", clean(&summary.branch), short(head)),
+        Some(head) => format!("{} is at {}", clean(&summary.branch), short(head)),
         None => "your repository was not touched".to_owned(),
     };
-    let safe = format!("Work is safe: {kept}; {merged}. Resume: omoi spec resume {spec}");
-    lines.extend(wrap(&safe, columns));
+    lines.extend(wrap(&format!("Work is safe: {kept}, {merged}."), columns));
+    lines.push(format!("Resume: {}", ending.resume));
     let mut shown = Vec::new();
     for (index, line) in lines.into_iter().enumerate() {
         let front = match index {

@@ -59,10 +59,9 @@ pub(crate) fn subject(spec: &SpecView, idea: &str, home: Option<&Path>, page: Pa
     let columns = page.width - INDENT;
     let mut idea = wrap(&clean(idea), columns);
     if idea.len() > IDEA_LINES_MAX {
-        idea.truncate(IDEA_LINES_MAX);
-        if let Some(last) = idea.last_mut() {
-            *last = format!("{} …", fit(last, columns - 2));
-        }
+        let last = idea[IDEA_LINES_MAX - 1..=IDEA_LINES_MAX].join(" ");
+        idea.truncate(IDEA_LINES_MAX - 1);
+        idea.push(fit(&last, columns).into_owned());
     }
     let survey = spec.survey.get("survey");
     let files = survey

@@ -29,9 +29,6 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
             format!("{} failed: {why}", change.phase)
         }
         Event::SpecPhaseStale(change) => format!("{} must run again", change.phase),
-        Event::SpecItemAccepted(item) => {
-            format!("{} wrote {} {}", item.phase, item.section, item.key)
-        }
         Event::SpecExecutionCompleted(_) => format!("planned {}", sizes(view)?.join("  ")),
         Event::SpecWorkStarted(_) => "work begins".to_owned(),
         Event::SpecResumed(_) => "goes on".to_owned(),
@@ -81,6 +78,7 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
         | Event::SpecEvalResult(_)
         | Event::SpecApproved(_)
         | Event::SpecSyncCompleted(_)
+        | Event::SpecItemAccepted(_)
         | Event::AgentCompleted(_)
         | Event::TicketCreated(_)
         | Event::TicketStatusChanged(_)
@@ -136,7 +134,13 @@ fn refused(change: &PhaseChange) -> String {
         .map_or(String::new(), |score| format!(" {score:.2}"));
     let why = match change.blockers.as_slice() {
         [] => "below the threshold".to_owned(),
-        blockers => blockers.join(", "),
+        blockers => blockers
+            .iter()
+            .enumerate()
+            .filter(|(at, code)| !blockers[..*at].contains(code))
+            .map(|(_, code)| code.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
     };
     format!("{} refused{score}: {why}", change.phase)
 }
@@ -176,17 +180,18 @@ fn activity_line(view: &RunView, activity: &Activity) -> Option<String> {
 
 fn check(view: &RunView, receipt: &ReceiptDone) -> String {
     let number = receipt.task_id.and_then(|id| view.number_of(id));
-    let whose = number.map_or_else(
-        || receipt.stage.clone(),
-        |number| HumanRef::task(number).to_string(),
-    );
+    let whose = match (receipt.stage.as_str(), number) {
+        ("head", _) | (_, None) => format!("{} check", receipt.stage),
+        ("merge", Some(number)) => format!("{} check on the merged tree", HumanRef::task(number)),
+        (_, Some(number)) => format!("{} check", HumanRef::task(number)),
+    };
     let result = match (receipt.passed, receipt.exit_code) {
         (true, _) => "passed".to_owned(),
         (false, Some(code)) => format!("failed (exit {code})"),
         (false, None) => "was stopped".to_owned(),
     };
     format!(
-        "{whose} check {result}  {}  {}",
+        "{whose} {result}  {}  {}",
         took(receipt.took_ms),
         receipt.command
     )

@@ -11,7 +11,7 @@ use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::time::Timestamp;
 use omoi_protocol::control::Estimate;
 
-pub(crate) use self::task::{Changes, Checks, TaskLine};
+pub(crate) use self::task::{Changes, Checks, TaskLine, said};
 
 /// Phases people see, in order.
 const PHASES: [&str; 6] = ["explore", "prd", "requirements", "design", "tasks", "sync"];
@@ -136,10 +136,12 @@ impl RunView {
                 }
                 Subject::Check | Subject::Merge => {}
             },
+            Event::ReceiptStored(receipt) if receipt.stage == "head" => {
+                self.head_checks.count(receipt);
+            }
             Event::ReceiptStored(receipt) => {
-                match receipt.task_id.and_then(|id| self.task_with(id)) {
-                    Some(task) => task.checks.count(receipt),
-                    None => self.head_checks.count(receipt),
+                if let Some(task) = receipt.task_id.and_then(|id| self.task_with(id)) {
+                    task.checks.count(receipt);
                 }
             }
             Event::MergeQueued(_)

@@ -134,7 +134,8 @@ pub(crate) fn right(text: &str, columns: usize) -> String {
     )
 }
 
-/// `cells` three blanks apart, on as many lines of `columns` as they need.
+/// `cells` three blanks apart, on as many lines of `columns` as they need. A cell is never cut: it
+/// may be a command to copy.
 pub(crate) fn flow(cells: &[String], columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for cell in cells.iter().filter(|cell| !cell.is_empty()) {
@@ -143,7 +144,7 @@ pub(crate) fn flow(cells: &[String], columns: usize) -> Vec<String> {
                 line.push_str("   ");
                 line.push_str(cell);
             }
-            _ => lines.push(fit(cell, columns).into_owned()),
+            _ => lines.push(cell.clone()),
         }
     }
     lines

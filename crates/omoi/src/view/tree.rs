@@ -62,16 +62,16 @@ impl Front {
     fn criterion(self, criterion: &TraceCriterion, output: bool) -> Vec<String> {
         let page = self.page;
         let mark = match (criterion.proven, &criterion.stale_since) {
-            (true, _) => page.green("proven"),
-            (false, Some(_)) => page.red("stale"),
+            (true, _) => page.green("proven    "),
+            (false, Some(_)) => page.red("stale     "),
             (false, None) => page.red("not proven"),
         };
         let text = format!("{}  {}", clean(&criterion.id), clean(&criterion.text));
         let mut lines = Vec::new();
-        for (index, line) in wrap(&text, page.width - 16).into_iter().enumerate() {
+        for (index, line) in wrap(&text, page.width - 15).into_iter().enumerate() {
             lines.push(match index {
-                0 => format!("{}{line}   {mark}", self.branch),
-                _ => format!("{}  {line}", self.below),
+                0 => format!("{}{mark}  {line}", self.branch),
+                _ => format!("{}            {line}", self.below),
             });
         }
         if let Some(sha) = &criterion.stale_since {
@@ -79,14 +79,14 @@ impl Front {
                 "stale since {}, which changed what its check read",
                 short(sha)
             );
-            lines.push(format!("{}{what}", self.below));
+            lines.push(format!("{}  {what}", self.below));
         }
         for (task, commit) in &criterion.tasks {
             let commit = commit.as_deref().map_or("not merged", short);
-            lines.push(format!("{}{}  {commit}", self.below, clean(task)));
+            lines.push(format!("{}  {}  {commit}", self.below, clean(task)));
         }
         if criterion.receipts.is_empty() {
-            lines.push(format!("{}no receipt", self.below));
+            lines.push(format!("{}  no receipt", self.below));
         }
         for receipt in &criterion.receipts {
             lines.extend(self.receipt(receipt, output));
@@ -114,14 +114,14 @@ impl Front {
             took(receipt.took_ms),
         );
         let command = format!("$ {}", clean(&receipt.command));
-        let room = page.width - 6;
+        let room = page.width - 8;
         let mut lines = vec![
-            format!("{}  {}", self.below, fit(&command, room)),
-            format!("{}  {}", self.below, page.dim(&facts)),
+            format!("{}    {}", self.below, fit(&command, room)),
+            format!("{}    {}", self.below, page.dim(&facts)),
         ];
         if output {
             for line in clean_lines(&receipt.output) {
-                lines.push(format!("{}  {} {line}", self.below, page.dim("|")));
+                lines.push(format!("{}    {} {line}", self.below, page.dim("|")));
             }
         }
         lines

@@ -101,7 +101,7 @@ fn the_demo_keeps_its_promise() {
     let summary = said.summary();
     has_the_promised_keys(&summary);
     is_the_demo(&summary);
-    is_gap_free(&said);
+    is_in_order(&said);
     let text = |key: &str| summary[key].as_str().unwrap();
     let repo = Path::new(text("repo"));
     assert!(repo.starts_with(home.join(".cache")), "{repo:?}");
@@ -124,17 +124,12 @@ fn the_demo_keeps_its_promise() {
     );
 }
 
-/// Events are numbered without a gap.
-fn is_gap_free(said: &Said) {
-    let seqs = said
-        .events()
-        .iter()
-        .map(|event| event["seq"].as_i64().unwrap())
-        .collect::<Vec<_>>();
-    assert!(
-        seqs.windows(2).all(|pair| pair[0] + 1 == pair[1]),
-        "{seqs:?}"
-    );
+/// Events come in order, each once. That none is missing can be seen in the rows only, since some
+/// are for reconcilers alone.
+fn is_in_order(said: &Said) {
+    let events = said.events();
+    let seqs: Vec<_> = events.iter().map(|event| event["seq"].as_i64()).collect();
+    assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]), "{seqs:?}");
 }
 
 #[test]
@@ -159,6 +154,7 @@ fn a_plan_waits_for_a_person_and_the_checkout_is_never_touched() {
         "{planned:?}"
     );
     phases_in_order(&planned);
+    assert_eq!(story::read(&world.database()).left, Vec::<String>::new());
 
     let built = world.start(world.go_on("approve")).wait().exited(0);
     let summary = built.summary();
@@ -174,7 +170,7 @@ fn a_plan_waits_for_a_person_and_the_checkout_is_never_touched() {
 
 /// Six phases, each begun and completed once, in order, and one end of planning.
 fn phases_in_order(planned: &Said) {
-    is_gap_free(planned);
+    is_in_order(planned);
     let events = planned.events();
     let of = |kind: &str| -> Vec<String> {
         let of_kind = events.iter().filter(|event| event["event_type"] == kind);

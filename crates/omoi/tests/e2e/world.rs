@@ -81,7 +81,7 @@ impl World {
     /// The program with `arguments` on this data folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = omoi(&self.home());
-        command.args(arguments).arg("--data-dir").arg(self.data());
+        command.arg("--data-dir").arg(self.data()).args(arguments);
         command
     }
 

@@ -154,9 +154,8 @@ impl TaskLine {
         self.integration = Some(change.state);
         match event {
             Event::MergeQueued(_) => self.begin(at, "waiting to be merged"),
-            Event::MergeStarted(_) => self.begin(at, "merging"),
-            Event::MergeVerifying(_) => {
-                self.begin(at, "merged, running its checks");
+            Event::MergeStarted(_) => {
+                self.begin(at, "merging, then its checks again");
                 self.checks = Checks::default();
             }
             _ => {}
@@ -188,8 +187,12 @@ pub(super) fn merge_of(event: &Event) -> Option<&MergeChange> {
 }
 
 /// A reason without the code in front of it and the colon behind it.
-pub(super) fn said(reason: &str) -> String {
+pub(crate) fn said(reason: &str) -> String {
     let line = reason.lines().next().unwrap_or_default().trim();
+    let line = match line.strip_prefix("no round left after ") {
+        Some(rest) => rest.split_once(": ").map_or(line, |(_, rest)| rest),
+        None => line,
+    };
     let is_code =
         |code: &str| code.contains('_') && code.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     let line = match line.split_once(": ") {

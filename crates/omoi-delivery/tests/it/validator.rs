@@ -1,0 +1,53 @@
+//! Checks that cannot be run at all.
+
+use omoi_delivery::validator::Validator;
+use omoi_domain::task::TaskStatus;
+use omoi_execution::consume::Consume as _;
+use omoi_runtime::clock::Clock as _;
+use omoi_store::checks::{self, Check};
+use omoi_store::{Json, tasks};
+
+use crate::support::TestPlatform;
+
+#[tokio::test]
+async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
+    // There is no sandbox here.
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let waiting = it.task(2, &[task.id]).await;
+    let head = it.work("src/new.txt").await;
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        task.status = TaskStatus::PendingValidation;
+        task.head_sha = Some(head.as_str().to_owned());
+        tasks::save(tx, &mut task).await?;
+        let check = Check {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: task.spec_id,
+            task_id: Some(task.id),
+            ordinal: 1,
+            kind: "proof".to_owned(),
+            command: "true".to_owned(),
+            files: Json(std::collections::BTreeMap::new()),
+            timeout_s: 60,
+            base_exit: Some(1),
+        };
+        checks::insert(tx, &check, &[]).await
+    })
+    .await
+    .unwrap();
+    let mut validator = Validator::new(it.platform.clone());
+    for _ in 0..8 {
+        validator.tick(it.clock.now()).await.unwrap();
+        while !it.platform.running.ids().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+    let task = it.task_now(task.id).await;
+    assert_eq!(task.status, TaskStatus::Failed);
+    let why = task.error_message.unwrap();
+    assert!(why.starts_with("checks could not be run"), "{why}");
+    assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
+    assert_eq!(it.slots().await, 0);
+}
