@@ -13,7 +13,7 @@ use super::fail::Usage;
 use super::{Colour, Global, ModelArgs};
 use crate::Hint;
 use crate::view::live;
-use crate::view::text::{Page, WIDTH_MIN};
+use crate::view::text::{Page, WIDTH_MIN, shell};
 
 /// What this process logs while a person watches a run: the run's own lines say the rest.
 const QUIET: &str = "error";
@@ -133,6 +133,39 @@ impl Context {
             return Err(anyhow::Error::new(what).context(Hint("add --model simulated".to_owned())));
         }
         Ok(Settings { config, sources })
+    }
+
+    /// The flags that lead another command to the same data, with a blank in front of each.
+    pub(crate) fn again(&self) -> String {
+        let Global {
+            data_dir,
+            database,
+            redis,
+            config,
+            api,
+            ..
+        } = &self.global;
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        // What may hold a password is left for the person to fill in.
+        let address = |url: &Option<String>| {
+            url.as_ref().map(|url| {
+                if url.contains('@') {
+                    "…".to_owned()
+                } else {
+                    url.clone()
+                }
+            })
+        };
+        [
+            ("data-dir", path(data_dir)),
+            ("database", address(database)),
+            ("redis", address(redis)),
+            ("config", path(config)),
+            ("api", address(api)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!(" --{name} {}", shell(&value?))))
+        .collect()
     }
 
     /// Starts logging; quietly where a run's own lines tell people what goes on.

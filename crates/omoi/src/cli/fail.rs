@@ -12,7 +12,7 @@ use omoi_runtime::config::LoadError;
 use crate::Hint;
 use crate::client::ClientError;
 use crate::folder::FolderError;
-use crate::view::text::{Page, clean};
+use crate::view::text::{Page, clean_lines};
 
 /// A command that makes no sense as typed.
 #[derive(Debug, thiserror::Error)]
@@ -37,26 +37,20 @@ pub(crate) fn report(error: &anyhow::Error, colour: bool) -> ExitCode {
     }
     let mut lines = causes.iter();
     let first = lines.next().map_or("unknown", String::as_str);
-    eprintln!("{} {}", page.red("error:"), shown(first));
+    eprintln!("{} {}", page.red("error:"), shown(first, ""));
     for cause in lines {
-        eprintln!("  caused by: {}", shown(cause));
+        eprintln!("  caused by: {}", shown(cause, "             "));
     }
     if let Some(hint) = hint {
-        eprintln!("{} {}", page.bold("hint:"), shown(&hint));
+        eprintln!("{} {}", page.bold("hint:"), shown(&hint, "      "));
     }
     ExitCode::from(code(error))
 }
 
-/// Several lines stay several lines; nothing a terminal would obey stays.
-fn shown(text: &str) -> String {
-    let lines: Vec<String> = text
-        .lines()
-        .map(|line| {
-            let indent = line.len() - line.trim_start().len();
-            format!("{}{}", " ".repeat(indent), clean(line.trim()))
-        })
-        .collect();
-    lines.join("\n")
+/// Several lines stay several lines, each after the first behind `front`; nothing a terminal would
+/// obey stays.
+fn shown(text: &str, front: &str) -> String {
+    clean_lines(text).join(&format!("\n{front}"))
 }
 
 /// What to do about it: the nearest layer that knows.
@@ -65,6 +59,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         return Some(text.clone());
     }
     error.chain().find_map(|cause| {
+        if let Some(LoadError::Unknown { .. } | LoadError::Value { .. }) = cause.downcast_ref() {
+            return Some("correct it there, or remove it to have the default".to_owned());
+        }
         if let Some(refused) = cause.downcast_ref::<ClientError>() {
             return refused.hint().map(ToOwned::to_owned);
         }

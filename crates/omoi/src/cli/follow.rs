@@ -15,8 +15,8 @@ use omoi_protocol::summary::{RunOutcome, RunSummary};
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Context;
 use super::access::Access;
+use super::{Context, ModelArgs};
 use crate::client::{Client, ClientError};
 use crate::root;
 use crate::view::ending::{Ending, Stopped};
@@ -43,6 +43,8 @@ pub(crate) struct Subject {
     pub(crate) view: RunView,
     /// The last event in it.
     pub(crate) after: i64,
+    /// Who answers, where this process does the work.
+    pub(crate) model: ModelArgs,
 }
 
 /// How following ended.
@@ -64,53 +66,54 @@ pub(crate) async fn follow(
     subject: Subject,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = signals()?;
-    let spec_ref = subject.spec.spec_ref.clone();
+    let again = context.again();
+    let spec = subject.spec.spec_ref.clone();
+    let model = if access.is_own() {
+        subject.model.again()
+    } else {
+        String::new()
+    };
     let mut run = Run {
         context,
         client: access.client.clone(),
         show: Show::new(context, subject.view),
         id: subject.spec.id.to_string(),
+        resume: format!("omoi spec resume {spec}{model}{again}"),
     };
+    let resume = run.resume.clone();
     let events = run
         .client
         .events(subject.after, Some(&run.id), false)
         .await?;
     let end = run.drive(events.boxed(), &access, &mut signals).await?;
+    if !matches!(end, End::Over | End::Lost) {
+        // Before the socket closes.
+        run.tell_summary().await?;
+    }
     let code = match end {
         End::Over => run.tell_end().await?,
         End::Waiting => {
-            run.tell_summary().await?;
-            eprintln!("The plan waits for you: omoi spec approve {spec_ref}");
+            eprintln!("The plan waits for you: omoi spec approve {spec}{model}{again}");
             WAITING
         }
         End::Interrupted if access.is_own() => {
-            // Before the socket closes.
-            run.tell_summary().await?;
-            eprintln!(
-                "Finishing what is being saved. Ctrl-C again stops now; nothing is lost either way."
-            );
+            eprintln!("Saving what agents hold. Ctrl-C again stops now; both lose nothing.");
             WAITING
         }
         End::Interrupted => {
-            run.tell_summary().await?;
-            eprintln!(
-                "The run goes on in process {}. Follow it: omoi spec resume {spec_ref}",
-                access.status.pid
-            );
-            eprintln!("Stop it: omoi spec cancel {spec_ref}");
+            eprintln!("The run goes on in process {}.", access.status.pid);
+            eprintln!("Follow it: {resume}\nStop it:   omoi spec cancel {spec}{again}");
             WAITING
         }
         End::Lost => {
-            eprintln!(
-                "The process that did the work has stopped. Resume: omoi spec resume {spec_ref}"
-            );
+            eprintln!("The process that did the work has stopped. Resume: {resume}");
             WAITING
         }
     };
     let was_own = access.is_own();
     access.close(signals).await?;
     if was_own && matches!(end, End::Interrupted) {
-        eprintln!("Stopped. Resume: omoi spec resume {spec_ref}");
+        eprintln!("Stopped. Resume: {resume}");
     }
     Ok(ExitCode::from(code))
 }
@@ -121,6 +124,7 @@ struct Run<'a> {
     client: Client,
     show: Show,
     id: String,
+    resume: String,
 }
 
 /// What happens next.
@@ -147,15 +151,15 @@ impl Run<'_> {
             }
         };
         let mut stopping = std::pin::pin!(stopping);
+        let mut frame = SystemClock.sleep(FRAME);
         loop {
-            // Cancel-safe: streams keep their place, a token its state, and a lost frame is drawn
-            // a moment later.
+            // Cancel-safe: streams keep their place, a token its state, and the frame's timer runs on.
             let news = tokio::select! {
                 biased;
                 Some(_) = signals.next() => News::Signal,
                 () = &mut stopping => News::Stopping,
+                () = &mut frame, if self.show.is_live() => News::Frame,
                 event = events.next() => News::Event(event),
-                () = SystemClock.sleep(FRAME), if self.show.is_live() => News::Frame,
             };
             match news {
                 News::Signal => {
@@ -167,7 +171,10 @@ impl Run<'_> {
                     return Ok(End::Lost);
                 }
                 News::Event(Some(Err(error))) => return Err(error.into()),
-                News::Frame => self.show.frame()?,
+                News::Frame => {
+                    self.show.frame()?;
+                    frame = SystemClock.sleep(FRAME);
+                }
                 News::Event(Some(Ok(event))) => {
                     if let Some(end) = self.take_in(event).await? {
                         return Ok(end);
@@ -252,6 +259,8 @@ impl Run<'_> {
                 summary: &summary,
                 stopped: &stopped,
                 home: home.as_deref(),
+                again: &self.context.again(),
+                resume: &self.resume,
             };
             eprintln!();
             for line in ending::render(&told, self.context.stderr_page()) {
@@ -279,14 +288,19 @@ impl Run<'_> {
         if summary.outcome == RunOutcome::Succeeded {
             return Ok(stopped);
         }
-        for task in self.client.list_tasks(Some(&self.id)).await? {
-            if task.status == TaskStatus::Failed && stopped.len() < STOPPED_MAX {
-                let detail = self.client.get_task_detail(&task.id.to_string()).await?;
-                stopped.push(Stopped {
-                    task,
-                    wip_ref: detail.wip_ref,
-                });
-            }
+        let tasks = self.client.list_tasks(Some(&self.id)).await?;
+        // What is blocked is so because something failed, unless nothing did.
+        let has_failed = tasks.iter().any(|task| task.status == TaskStatus::Failed);
+        let at_fault = if has_failed {
+            TaskStatus::Failed
+        } else {
+            TaskStatus::Blocked
+        };
+        let at_fault = tasks.into_iter().filter(|task| task.status == at_fault);
+        for task in at_fault.take(STOPPED_MAX) {
+            let detail = self.client.get_task_detail(&task.id.to_string()).await?;
+            let wip_ref = detail.wip_ref;
+            stopped.push(Stopped { task, wip_ref });
         }
         Ok(stopped)
     }

@@ -108,6 +108,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
         spec,
         view: RunView::default(),
         after: 0,
+        model: arguments.model,
     };
     follow(context, access, subject).await
 }

@@ -2,6 +2,7 @@
 
 mod export;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use omoi_domain::spec::SpecStatus;
@@ -12,7 +13,7 @@ use super::access::{Access, Purpose, reach};
 use super::context::{Context, Overrides, check_scenario};
 use super::follow::{Subject, follow, so_far, tell, tell_done};
 use crate::view::opening;
-use crate::view::text::{Page, clean, fit, left, short, tilde, took, wrap};
+use crate::view::text::{Page, clean, fit, left, short, tilde, took, width, wrap};
 
 /// What to do with specs.
 #[derive(clap::Subcommand, Debug)]
@@ -89,7 +90,7 @@ async fn ask(context: &Context, access: &Access, command: Command) -> anyhow::Re
             if specs.is_empty() {
                 tell_done("No spec yet. Start one: omoi run \"…\"");
             }
-            Ok(context.print(&table(&specs, context.page()))?)
+            Ok(context.print(&table(&specs, context.home().as_deref(), context.page()))?)
         }
         Command::Show(Named { spec }) => {
             let detail = access.client.get_spec_detail(&spec).await?;
@@ -173,28 +174,34 @@ async fn go_on(context: &Context, going: Going, approve: bool) -> anyhow::Result
         &opening::subject(&spec, &spec.title, home.as_deref(), page),
     );
     tell(context, &[String::new()]);
-    follow(context, access, Subject { spec, view, after }).await
+    let subject = Subject {
+        spec,
+        view,
+        after,
+        model,
+    };
+    follow(context, access, subject).await
 }
 
-fn table(specs: &[SpecView], page: Page) -> Vec<String> {
-    let room = page.width.saturating_sub(10 + 18 + 2);
-    specs
-        .iter()
-        .map(|spec| {
-            let title = clean(&spec.title);
-            let model = if spec.model == "simulated" {
-                " (simulated)"
-            } else {
-                ""
-            };
-            format!(
-                "{}{}{}",
-                left(&spec.spec_ref, 10),
-                left(spec.status.to_string().as_str(), 18),
-                fit(&format!("{title}{model}"), room)
-            )
-        })
-        .collect()
+fn table(specs: &[SpecView], home: Option<&Path>, page: Page) -> Vec<String> {
+    let room = page.width.saturating_sub(10 + 18);
+    let line = |spec: &SpecView| {
+        let repo = tilde(Path::new(&spec.repo), home);
+        let repo = fit(&repo, room / 2);
+        let model = if spec.model == "simulated" {
+            "  (simulated)"
+        } else {
+            ""
+        };
+        let title = room.saturating_sub(width(&repo) + width(model) + 2);
+        format!(
+            "{}{}{}  {repo}{model}",
+            left(&spec.spec_ref, 10),
+            left(spec.status.to_string().as_str(), 18),
+            fit(&clean(&spec.title), title)
+        )
+    };
+    specs.iter().map(line).collect()
 }
 
 fn shown(context: &Context, detail: &SpecDetail) -> Vec<String> {
@@ -208,7 +215,7 @@ fn shown(context: &Context, detail: &SpecDetail) -> Vec<String> {
     if let Some(first) = lines.first_mut() {
         *first = page.bold(first);
     }
-    let repo = tilde(std::path::Path::new(&spec.repo), home.as_deref());
+    let repo = tilde(Path::new(&spec.repo), home.as_deref());
     lines.push(format!(
         "  status  {}   model: {}",
         spec.status,

@@ -99,7 +99,9 @@ fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
     let columns = page.width - 12;
     let mut lines = Vec::new();
     for Stopped { task, .. } in ending.stopped {
-        let why = said(&clean(task.problem.as_deref().unwrap_or("no reason was given")));
+        let why = said(&clean(
+            task.problem.as_deref().unwrap_or("no reason was given"),
+        ));
         let times = match task.round {
             0 => String::new(),
             1 => " once".to_owned(),
@@ -116,11 +118,19 @@ fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
     if lines.is_empty() {
         let why = summary.reason.as_deref().map(clean);
         let why = why.filter(|why| !why.is_empty());
-        lines.extend(wrap(why.as_deref().unwrap_or("no reason was given"), columns));
+        lines.extend(wrap(
+            why.as_deref().unwrap_or("no reason was given"),
+            columns,
+        ));
         lines.push(page.bold(&format!("omoi spec show {}{again}", summary.spec_ref)));
     }
-    let mut refs = ending.stopped.iter().filter_map(|stopped| stopped.wip_ref.as_deref());
-    let kept = refs.next().map_or_else(|| "everything done is kept".to_owned(), clean);
+    let mut refs = ending
+        .stopped
+        .iter()
+        .filter_map(|stopped| stopped.wip_ref.as_deref());
+    let kept = refs
+        .next()
+        .map_or_else(|| "everything done is kept".to_owned(), clean);
     let merged = match summary.head.as_deref() {
         Some(head) => format!("{} is at {}", clean(&summary.branch), short(head)),
         None => "your repository was not touched".to_owned(),

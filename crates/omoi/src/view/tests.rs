@@ -2,7 +2,7 @@
 //! One recorded run, told in every way it can be told.
 
 use insta::assert_snapshot;
-use omoi_domain::event::{EventKind, StoredEvent};
+use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::time::Timestamp;
 use omoi_protocol::control::{Estimate, SpecView, Status, TaskView, Trace};
 use omoi_protocol::summary::RunSummary;
@@ -68,8 +68,15 @@ impl Log {
     }
 
     fn task(&mut self, ms: i64, event_type: &str, number: i64, more: Value) -> &mut Self {
+        let (title, task_type) = match number {
+            4 => ("fix: due in past", "implement_feature"),
+            5 => ("resolve: export todos", "resolve_conflict"),
+            3 => ("export todos", "implement_feature"),
+            2 => ("keep due dates with every todo", "implement_feature"),
+            _ => ("keep tags with every todo", "implement_feature"),
+        };
         let mut payload = json!({ "task_id": task_id(number), "ticket_id": TICKET, "number": number,
-            "title": format!("part {number}"), "task_type": "implement_feature", "from": null,
+            "title": title, "task_type": task_type, "from": null,
             "to": "pending", "attempt_id": null, "round": 0, "reason": null });
         merge(&mut payload, more);
         self.push(ms, event_type, payload)
@@ -103,6 +110,17 @@ impl Log {
             "passed": passed, "exit_code": i32::from(!passed),
             "command": "python3 -m unittest tests.test_dates", "took_ms": 312 }),
         )
+    }
+
+    /// A task's check at the head of the branch.
+    fn head_receipt(&mut self, ms: i64, number: i64) -> &mut Self {
+        self.receipt(ms, Some(number), true);
+        let Some(Event::ReceiptStored(receipt)) = self.0.last_mut().map(|last| &mut last.event)
+        else {
+            panic!("no receipt")
+        };
+        "head".clone_into(&mut receipt.stage);
+        self
     }
 
     /// A task whose checks pass.
@@ -222,7 +240,7 @@ fn log() -> Log {
         .push(7000, "cost.recorded", json!({ "attempt_id": ATTEMPT, "role": "implementer",
             "model": "simulated", "tokens": 84_321, "cost_microusd": 0, "latency_ms": 40 }))
         .edits(8000, 1, "editing todo/export.py")
-        .task(8500, "TASK_CREATED", 4, json!({ "title": "fix: due in past" }))
+        .task(8500, "TASK_CREATED", 4, json!({}))
         .push(8500, "discovery.recorded", json!({ "discovery_id": SPEC, "discovery_type": "bug",
             "source_task_id": task_id(1), "source_number": 1, "task_id": task_id(4), "number": 4,
             "title": "due dates in the past are refused", "refused": null }))
@@ -241,7 +259,7 @@ fn log() -> Log {
         .proves(12_000, 3, 1)
         .merge(12_600, "merge.queued", 3, json!({}))
         .task(12_700, "TASK_CREATED", 5,
-            json!({ "title": "resolve: part 3", "task_type": "resolve_conflict" }))
+            json!({}))
         .merge(12_700, "merge.conflict", 3, json!({ "state": "conflict",
             "conflicts": ["todo/model.py"], "resolve_task": task_id(5) }))
         .works(13_000, 5, 0)
@@ -261,6 +279,7 @@ fn finished() -> Log {
         .proves(16_000, 4, 1)
         .lands(16_600, 4, json!({}))
         .receipt(17_000, None, true)
+        .head_receipt(17_100, 2)
         .push(
             17_500,
             "hand_over.completed",
@@ -482,6 +501,8 @@ fn a_run_ends_with_what_to_do_next() {
             summary: &summary,
             stopped,
             home: Some(home),
+            again: " --data-dir d",
+            resume: "omoi spec resume SPEC-1 --data-dir d",
         };
         lines.extend(ending::render(&told, page));
         lines.push("----".to_owned());

@@ -22,7 +22,7 @@ use crate::cli::context::{Context, Settings, check_scenario};
 use crate::cli::db;
 use crate::folder::Folder;
 use crate::root;
-use crate::view::text::{clean, took};
+use crate::view::text::{clean, count, took};
 
 /// How long the model may take to answer one word.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -246,8 +246,8 @@ async fn database(config: &Config) -> Finding {
     match looked.await {
         Ok((backend, 0)) => Finding::new("database", Mark::Ok, format!("{backend}, up to date")),
         Ok((backend, pending)) => {
-            let text =
-                format!("{backend}, {pending} migrations to apply; the next start applies them");
+            let pending = count(pending as u64, "migration");
+            let text = format!("{backend}, {pending} to apply, which the next start does");
             Finding::new("database", Mark::Ok, text)
         }
         Err(error) => Finding::new("database", Mark::Missing, clean(&format!("{error:#}")))
