@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::platform::Platform;
 
 pub use launch::{Brief, Job, WorkPlan, launch};
+pub(crate) use settle::end_sandbox;
 pub use settle::{Loss, lose};
 
 /// Roles of those who make attempts, as the ledger and the gateway name them.

@@ -12,10 +12,10 @@ use omoi_domain::time::Timestamp;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::{StoreError, tasks};
+use omoi_store::{StoreError, sandboxes, tasks};
 use tracing::warn;
 
-use crate::attempt::{Loss, lose};
+use crate::attempt::{Loss, end_sandbox, lose};
 use crate::consume::Consume;
 use crate::platform::Platform;
 
@@ -38,7 +38,6 @@ impl Reaper {
     }
 
     async fn pass(&mut self, now: Timestamp) -> Result<Next, BoxError> {
-        self.destroy_orphans()?;
         if self.renewed_at.is_none_or(|at| now.since(at) >= PERIOD) {
             self.renew().await?;
             self.renewed_at = Some(now);
@@ -50,6 +49,7 @@ impl Reaper {
         for attempt in live {
             self.judge(attempt).await?;
         }
+        self.end_sandboxes().await?;
         Ok(Next::At(now + PERIOD))
     }
 
@@ -63,17 +63,25 @@ impl Reaper {
         tx.commit(CrashPoint::LeaseMoved).await
     }
 
-    /// Kills sandboxes that an earlier life of this process left behind.
-    fn destroy_orphans(&self) -> Result<(), BoxError> {
-        if self.renewed_at.is_some() {
-            return Ok(());
-        }
-        let Some(provider) = &self.platform.sandbox else {
-            return Ok(());
+    /// Ends the sandboxes of attempts that are over and that nobody follows any more.
+    async fn end_sandboxes(&self) -> Result<(), StoreError> {
+        let platform = &self.platform;
+        let seen = {
+            let mut tx = platform.store.read().await?;
+            sandboxes::all_live(&mut tx).await?
         };
-        for name in provider.orphans()? {
-            warn!(sandbox = %name, "Destroying orphan `{name}`");
-            provider.destroy(&name)?;
+        for sandbox in seen {
+            let mut tx = platform.store.write().await?;
+            let attempt = attempts::get(&mut tx, sandbox.attempt_id).await?;
+            let followed = platform.running.contains(attempt.id)
+                || (attempt.owner != platform.owner
+                    && !platform.exclusive
+                    && attempt.lease_expires_at > tx.now());
+            if attempt.state.is_live() || followed {
+                continue;
+            }
+            end_sandbox(&mut tx, &attempt).await?;
+            tx.commit(CrashPoint::SandboxEnded).await?;
         }
         Ok(())
     }
@@ -151,6 +159,25 @@ impl Reaper {
             counts: true,
         })
     }
+}
+
+/// Removes what an earlier life of this process left in its data folder: sandboxes that still run,
+/// and their workspaces. To be called before anything is started there.
+///
+/// # Errors
+/// When a sandbox cannot be ended or a workspace cannot be removed.
+pub fn clear_away(platform: &Platform) -> Result<(), BoxError> {
+    let Some(provider) = &platform.sandbox else {
+        return Ok(());
+    };
+    for name in provider.orphans()? {
+        warn!(sandbox = %name, "Destroying orphan `{name}`");
+        provider.destroy(&name)?;
+    }
+    for entry in std::fs::read_dir(platform.data.work())? {
+        provider.remove_workspace(&entry?.path())?;
+    }
+    Ok(())
 }
 
 async fn called_off(tx: &mut omoi_store::Tx, attempt: &Attempt) -> Result<bool, StoreError> {

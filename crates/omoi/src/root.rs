@@ -19,7 +19,7 @@ use omoi_domain::id::OrgId;
 use omoi_execution::consume::{self, Consume};
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::platform::{DataDir, Parts, Platform, RunningAttempts};
-use omoi_execution::reaper::Reaper;
+use omoi_execution::reaper::{Reaper, clear_away};
 use omoi_git::process::Git;
 use omoi_git::toolchain::{Host, VARIABLES};
 use omoi_llm::scenario::Scenario;
@@ -103,14 +103,16 @@ pub(crate) async fn start(start: Start) -> anyhow::Result<Process> {
     let folder = Folder::open(&start.config.get(&keys::DATA_DIR))?;
     let url = database_url(&start.config, &folder);
     let backend = Backend::of(&url)?;
-    let ownership = match backend {
-        Backend::Sqlite => Some(folder.own()?.ok_or_else(|| {
+    // Rows of SQLite have one user; so have the socket and the workspaces of an orchestrator.
+    let owns_rows = backend == Backend::Sqlite;
+    let ownership = match owns_rows || start.roles.orchestrator {
+        true => Some(folder.own()?.ok_or_else(|| {
             anyhow!(
                 "another process owns the data folder `{}`",
                 folder.path().display()
             )
         })?),
-        Backend::Postgres => None,
+        false => None,
     };
     let clock: Clocked = Arc::new(SystemClock);
     let rng = Rng::from_os()?;
@@ -122,7 +124,7 @@ pub(crate) async fn start(start: Start) -> anyhow::Result<Process> {
         .migrate()
         .await
         .context("could not bring the database up to date")?;
-    if ownership.is_some() {
+    if owns_rows {
         // Whoever held a lease in this folder is gone.
         let mut tx = store.system().write().await?;
         leases::clear(&mut tx).await?;
@@ -145,7 +147,7 @@ pub(crate) async fn start(start: Start) -> anyhow::Result<Process> {
         data: DataDir::new(folder.path().to_path_buf()),
         settings: settings::of_config(&start.config),
         owner,
-        exclusive: ownership.is_some(),
+        exclusive: owns_rows,
         worker: std::env::current_exe().context("could not find this program's own file")?,
         model_label: models.label.clone(),
         running: RunningAttempts::default(),
@@ -163,6 +165,7 @@ pub(crate) async fn start(start: Start) -> anyhow::Result<Process> {
             0o666,
             omoi_server::worker::router(surface),
         )?;
+        clear_away(&platform).map_err(|error| anyhow!(error))?;
         consume::start(&platform, &bus, consumers(&platform))
     } else {
         Vec::new()

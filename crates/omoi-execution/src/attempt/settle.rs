@@ -113,7 +113,7 @@ pub async fn lose(
 }
 
 /// Notes that an attempt's sandbox is gone.
-async fn end_sandbox(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError> {
+pub(crate) async fn end_sandbox(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError> {
     let mut sandbox = match sandboxes::of_attempt(tx, attempt.id).await {
         Ok(sandbox) => sandbox,
         // It failed before there was one.

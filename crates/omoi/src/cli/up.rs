@@ -57,7 +57,7 @@ pub(super) async fn work(
     }
     let folder = Folder::open(&config.get(&keys::DATA_DIR))?;
     let is_shared = config.get(&keys::DATABASE_URL).starts_with("postgres");
-    if !is_shared && folder.own()?.is_none() {
+    if (!is_shared || roles.orchestrator) && folder.own()?.is_none() {
         let what = Usage(format!(
             "another process owns the data folder `{}` already",
             folder.path().display()

@@ -131,8 +131,7 @@ async fn told(db: &mut AnyConnection) -> Vec<String> {
             | "hand_over.completed" => kind.to_owned(),
             "spec.phase_completed" => format!("{kind} {}", text("phase")),
             "TASK_COMPLETED" => format!("{kind} {} in round {}", name("task_id"), payload["round"]),
-            // A resolution's landing tells of its sources too, each once.
-            "merge.completed" => format!("{kind} {} {}", name("task_id"), text("merge_id")),
+            "merge.completed" => format!("{kind} {}", name("task_id")),
             "agent.turn" => {
                 // A phase is named by its spec and its own name.
                 let subject = text("subject_id");

@@ -107,6 +107,8 @@ impl Bench {
         if found.tree != undisturbed.tree {
             wrong.push(format!("another tree:\n{}", found.tree));
         }
+        let leftovers = fs::read_dir(self.world.data().join("work")).unwrap();
+        wrong.extend(leftovers.map(|left| format!("left behind: {:?}", left.unwrap().path())));
         if found.branches != undisturbed.branches {
             wrong.push(format!("other branches: {}", found.branches));
         }

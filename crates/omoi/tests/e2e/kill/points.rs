@@ -9,6 +9,9 @@ use omoi_domain::crash::CrashPoint;
 
 use super::bench::{Bench, Death, Half, Passes};
 
+/// Names the deaths to die, by a part of their name; all of them without it.
+const ONLY: &str = "OMOI_KILL_ONLY";
+
 /// Both sides of every point passed, at its first pass and its last.
 fn deaths(passes: &Passes) -> impl Iterator<Item = Death> {
     passes.iter().flat_map(|((point, side), times)| {
@@ -100,6 +103,9 @@ fn every_durable_write_survives_a_kill() {
         .filter(|point| !reached.contains(point))
         .collect();
     assert!(missed.is_empty(), "never passed: {missed:?}");
+    if let Ok(only) = std::env::var(ONLY) {
+        cases.retain(|case| case.to_string().contains(&only));
+    }
     println!(
         "{} deaths at {} points, prepared in {:.0?}",
         cases.len(),
