@@ -223,7 +223,7 @@ fn every_durable_write_names_a_crash_point() {
     assert!(unused.is_empty(), "need no excuse any more: {unused:#?}");
 }
 
-fn is_test(path: &PathBuf) -> bool {
+fn is_test(path: &std::path::Path) -> bool {
     path.components()
         .any(|part| matches!(part.as_os_str().to_str(), Some("tests.rs" | "tests")))
 }
