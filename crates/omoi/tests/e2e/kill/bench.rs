@@ -108,7 +108,9 @@ impl Bench {
             wrong.push(format!("another tree:\n{}", found.tree));
         }
         let leftovers = fs::read_dir(self.world.data().join("work")).unwrap();
-        wrong.extend(leftovers.map(|left| format!("left behind: {}", left.unwrap().path().display())));
+        wrong.extend(
+            leftovers.map(|left| format!("left behind: {}", left.unwrap().path().display())),
+        );
         if found.branches != undisturbed.branches {
             wrong.push(format!("other branches: {}", found.branches));
         }

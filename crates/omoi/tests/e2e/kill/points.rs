@@ -1,7 +1,7 @@
 //! Every registered crash point, before and after its write.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -223,7 +223,7 @@ fn every_durable_write_names_a_crash_point() {
     assert!(unused.is_empty(), "need no excuse any more: {unused:#?}");
 }
 
-fn is_test(path: &std::path::Path) -> bool {
+fn is_test(path: &Path) -> bool {
     path.components()
         .any(|part| matches!(part.as_os_str().to_str(), Some("tests.rs" | "tests")))
 }
