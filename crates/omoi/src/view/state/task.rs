@@ -154,8 +154,9 @@ impl TaskLine {
         self.integration = Some(change.state);
         match event {
             Event::MergeQueued(_) => self.begin(at, "waiting to be merged"),
-            Event::MergeStarted(_) => {
-                self.begin(at, "merging, then its checks again");
+            Event::MergeStarted(_) => self.begin(at, "merging"),
+            Event::MergeVerifying(_) => {
+                self.begin(at, "running its checks on the merged tree");
                 self.checks = Checks::default();
             }
             _ => {}
