@@ -17,7 +17,8 @@ pub(crate) struct Story {
     pub(crate) proven: BTreeSet<String>,
 }
 
-const ITEMS: &str = "select 'item ' || phase || ' ' || section || ' ' || item_key from phase_items";
+const ITEMS: &str = "select 'item ' || phase || ' ' || section || ' ' || item_key || ' of attempt '
+    || attempt_no from phase_items";
 const PHASES: &str = "select 'phase ' || phase || ' ' || state from spec_phase_runs";
 const TASKS: &str =
     "select 'task ' || local_id || ' ' || status || ' ' || integration_state from tasks";
