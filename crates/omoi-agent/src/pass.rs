@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use omoi_domain::attempt::Subject;
-use omoi_domain::id::MessageId;
 use omoi_domain::retry::ErrorClass;
 use omoi_llm::client::Client;
 use omoi_llm::wire::answer::BrokenCall;
@@ -14,7 +13,7 @@ use omoi_protocol::worker::{
 use omoi_runtime::telemetry::chain;
 use serde_json::{Value, json};
 
-use crate::beside::{Inbox, acknowledge};
+use crate::beside::Inbox;
 use crate::model::{NoAnswer, WorkerPace, ask};
 use crate::platform::{CallError, Platform};
 use crate::reporter::Reporter;
@@ -148,8 +147,14 @@ impl Pass<'_> {
             response: serde_json::to_value(&said.0)?,
             tool_results: serde_json::to_value(&results)?,
         };
-        let results = self.commit(turn, results, touched).await?;
-        self.injected(injected).await;
+        let messages = injected.iter().map(|message| message.id).collect();
+        let body = CommitTurn {
+            turn,
+            snapshot: None,
+            messages,
+        };
+        let results = self.commit(body, results, touched).await?;
+        self.tell(injected).await;
         let end = is_last.then(|| self.done(&said));
         transcript.push(said, results);
         *self.turns = transcript.n;
@@ -223,13 +228,8 @@ impl Pass<'_> {
         messages
     }
 
-    /// Their turn is committed, so they will not be lost: they count as delivered.
-    async fn injected(&self, messages: Vec<InboxMessage>) {
-        if messages.is_empty() {
-            return;
-        }
-        let ids: Vec<MessageId> = messages.iter().map(|m| m.id).collect();
-        acknowledge(&self.platform, ids).await;
+    /// Shows people the messages that a turn took in.
+    async fn tell(&self, messages: Vec<InboxMessage>) {
         for message in messages {
             let data = json!({
                 "message_id": message.id, "message_type": message.message_type,
@@ -245,16 +245,15 @@ impl Pass<'_> {
     /// Hands the turn in; returns the results as they were committed.
     async fn commit(
         &mut self,
-        turn: TurnRecord,
+        mut body: CommitTurn,
         mut results: Vec<ContentBlock>,
         touched: bool,
     ) -> Result<Vec<ContentBlock>, TurnError> {
-        let snapshot = match &mut self.work {
+        body.snapshot = match &mut self.work {
             Some(work) if touched => work.snapshot().await?,
             _ => None,
         };
-        let has_snapshot = snapshot.is_some();
-        let mut body = CommitTurn { turn, snapshot };
+        let has_snapshot = body.snapshot.is_some();
         match self.platform.tell("/turns", &body).await {
             Ok(_) => return Ok(results),
             Err(CallError::Refused { message, .. }) if has_snapshot => {

@@ -258,6 +258,9 @@ pub async fn commit_turn(
         created_at: tx.now(),
     };
     attempts::append_turn(&mut tx, &mut now, &turn).await?;
+    for message in body.messages {
+        messages::ack(&mut tx, message, now.id).await?;
+    }
     tx.commit(CrashPoint::TurnCommitted).await?;
     Ok(())
 }
@@ -339,7 +342,7 @@ fn inbox(message: messages::Message) -> InboxMessage {
     }
 }
 
-/// Notes that the agent has its messages.
+/// Notes that the agent has messages that no turn of it will hold.
 ///
 /// # Errors
 /// [`IntakeError::Superseded`].

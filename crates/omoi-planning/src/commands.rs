@@ -8,7 +8,8 @@ use omoi_domain::task::TaskStatus;
 use omoi_execution::Platform;
 use omoi_store::phases::{self, Verdict};
 use omoi_store::specs::{self, Spec};
-use omoi_store::{StoreError, Tx, tasks};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{StoreError, Tx};
 
 /// Releases the tasks of a planned spec.
 ///
@@ -25,15 +26,19 @@ pub async fn approve(platform: &Platform, id: SpecId) -> Result<Spec, StoreError
 }
 
 /// Takes a failed or blocked spec up where it stopped: the phase at fault runs again, or its failed
-/// tasks go back into the queue. One that runs already is left alone.
+/// tasks go back into the queue. One that runs already, or is delivered, is left alone: it may have
+/// been while the person asked.
 ///
 /// # Errors
-/// [`StoreError::Transition`] when it is delivered or cancelled.
+/// [`StoreError::Transition`] when it is cancelled.
 pub async fn resume(platform: &Platform, id: SpecId) -> Result<Spec, StoreError> {
     let mut tx = platform.store.write().await?;
     let mut spec = specs::get(&mut tx, id).await?;
     match spec.status {
-        SpecStatus::Executing | SpecStatus::Working | SpecStatus::Completed => return Ok(spec),
+        SpecStatus::Executing
+        | SpecStatus::Working
+        | SpecStatus::Completed
+        | SpecStatus::Delivered => return Ok(spec),
         _ => {}
     }
     if spec.current_phase == Phase::Complete.as_str() {
@@ -49,6 +54,19 @@ pub async fn resume(platform: &Platform, id: SpecId) -> Result<Spec, StoreError>
     }
     tx.commit(CrashPoint::SpecMoved).await?;
     Ok(spec)
+}
+
+/// Puts a failed task back into the queue, and its spec to work where it stopped for want of it.
+///
+/// # Errors
+/// [`StoreError::Transition`] when the task or its spec cannot go on.
+pub async fn retry_task(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
+    omoi_execution::tasks::retry(tx, task).await?;
+    let mut spec = specs::get(tx, task.spec_id).await?;
+    if spec.status == SpecStatus::Working {
+        return Ok(());
+    }
+    specs::transition(tx, &mut spec, SpecStatus::Working, None).await
 }
 
 /// Gives the phase at fault all its attempts again; its items and feedback stay.

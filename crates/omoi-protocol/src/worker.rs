@@ -166,6 +166,8 @@ pub struct CommitTurn {
     pub turn: TurnRecord,
     /// Snapshot of the work tree, when it changed since the last one.
     pub snapshot: Option<Bundle>,
+    /// Messages in its tool results; with the turn they count as read.
+    pub messages: Vec<MessageId>,
 }
 
 /// `POST /events`

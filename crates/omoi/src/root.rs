@@ -80,6 +80,8 @@ pub(crate) struct Start {
     pub(crate) http: bool,
     /// Answers of the simulated model, when they are bundled.
     pub(crate) scenario: Option<Scenario>,
+    /// The data folder, when the caller has taken it already.
+    pub(crate) ownership: Option<Ownership>,
 }
 
 /// A running process.
@@ -99,21 +101,16 @@ pub(crate) struct Process {
 }
 
 /// Builds and starts a process.
-pub(crate) async fn start(start: Start) -> anyhow::Result<Process> {
+pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
     let folder = Folder::open(&start.config.get(&keys::DATA_DIR))?;
     let url = database_url(&start.config, &folder);
     let backend = Backend::of(&url)?;
     // Rows of SQLite have one user; so have the socket and the workspaces of an orchestrator.
     let owns_rows = backend == Backend::Sqlite;
-    let ownership = match owns_rows || start.roles.orchestrator {
-        true => Some(folder.own()?.ok_or_else(|| {
-            anyhow!(
-                "another process owns the data folder `{}`",
-                folder.path().display()
-            )
-        })?),
-        false => None,
-    };
+    let mut ownership = start.ownership.take();
+    if ownership.is_none() && (owns_rows || start.roles.orchestrator) {
+        ownership = Some(folder.own()?.ok_or_else(|| taken(&folder))?);
+    }
     let clock: Clocked = Arc::new(SystemClock);
     let rng = Rng::from_os()?;
     let lifecycle = Lifecycle::new(clock.clone());
@@ -219,6 +216,16 @@ pub(crate) async fn start(start: Start) -> anyhow::Result<Process> {
         folder: folder.path().to_path_buf(),
         _ownership: ownership,
     })
+}
+
+fn taken(folder: &Folder) -> anyhow::Error {
+    let what = anyhow!(
+        "another process owns the data folder `{}`",
+        folder.path().display()
+    );
+    what.context(crate::Hint(
+        "stop it, or name another folder with --data-dir DIR".to_owned(),
+    ))
 }
 
 /// Every reconciler of an orchestrator; the registry in `omoi-domain` says what wakes each.

@@ -372,7 +372,9 @@ async fn turns(State(seen): State<Shared>, body: Bytes) -> Response {
         let body = json!({"error": "superseded_attempt", "message": "too late"});
         return (StatusCode::CONFLICT, Json(body)).into_response();
     }
-    seen.turns.push(serde_json::from_slice(&body).unwrap());
+    let body: CommitTurn = serde_json::from_slice(&body).unwrap();
+    seen.messages.retain(|m| !body.messages.contains(&m.id));
+    seen.turns.push(body);
     StatusCode::NO_CONTENT.into_response()
 }
 

@@ -291,7 +291,9 @@ async fn a_message_reaches_the_model_at_the_next_turn() {
     let results = seen.turns[0].turn.tool_results.as_array().unwrap().clone();
     assert_eq!(results[0]["type"], "tool_result");
     assert!(results[1]["text"].as_str().unwrap().contains("Use tabs."));
-    assert_eq!(seen.acked.len(), 1);
+    // Read is what a committed turn holds, and nothing else says so.
+    assert_eq!(seen.turns[0].messages.len(), 1);
+    assert!(seen.turns[1].messages.is_empty() && seen.acked.is_empty());
     assert!(
         seen.events
             .iter()

@@ -24,6 +24,7 @@ pub(crate) fn turn(n: u32) -> CommitTurn {
             tool_results: json!([]),
         },
         snapshot: None,
+        messages: Vec::new(),
     }
 }
 
@@ -234,7 +235,9 @@ async fn messages_wait_for_whoever_works_on_the_task() {
         .await
         .unwrap();
     assert_eq!(got.len(), 1);
-    intake::ack(&it.platform, &new, ack).await.unwrap();
+    let mut read = turn(0);
+    read.messages = vec![sent.id];
+    intake::commit_turn(&it.platform, &new, read).await.unwrap();
     let none = intake::messages(&it.platform, &new, Duration::ZERO)
         .await
         .unwrap();

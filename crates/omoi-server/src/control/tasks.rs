@@ -108,10 +108,9 @@ pub(super) async fn get_task_detail(
 pub(super) async fn retry_task(State(s): Surface, Path(task): Path<String>) -> Answer<TaskView> {
     let mut tx = s.platform.store.write().await?;
     let mut task = find::task(&mut tx, &task).await?;
-    omoi_execution::tasks::retry(&mut tx, &mut task).await?;
+    omoi_planning::commands::retry_task(&mut tx, &mut task).await?;
     let view = one(&mut tx, &task).await?;
     tx.commit(CrashPoint::TaskMoved).await?;
-    omoi_planning::commands::resume(&s.platform, task.spec_id).await?;
     Ok(Json(view))
 }
 

@@ -15,7 +15,7 @@ use super::fail::Usage;
 use super::{Context, ModelArgs};
 use crate::Hint;
 use crate::client::{Client, ClientError, Endpoint};
-use crate::folder::Folder;
+use crate::folder::{Folder, Ownership};
 use crate::root::{self, Process, Roles, Start};
 
 /// Tries at an owner that holds the lock but does not answer yet.
@@ -63,19 +63,25 @@ pub(crate) async fn reach(
         .config
         .get(&keys::DATABASE_URL)
         .starts_with("postgres");
+    let mut reader = None;
     for _ in 0..TRIES {
         if let Some(access) = owner(&folder).await? {
-            return Ok(access);
-        }
-        if is_shared || folder.own()?.is_some() {
-            return become_owner(settings, purpose).await;
+            if purpose == Purpose::Ask || access.has_agents_work() {
+                return Ok(access);
+            }
+            reader = Some(access.status.pid);
+        } else if is_shared {
+            return become_owner(settings, purpose, None).await;
+        } else if let Some(ownership) = folder.own()? {
+            return become_owner(settings, purpose, Some(ownership)).await;
         }
         SystemClock.sleep(BETWEEN).await;
     }
-    let what = anyhow!(
-        "another process owns the data folder `{}` and does not answer",
-        folder.path().display()
-    );
+    let path = folder.path().display();
+    let what = match reader {
+        Some(pid) => anyhow!("process {pid} holds the data folder `{path}` to read from it"),
+        None => anyhow!("another process owns the data folder `{path}` and does not answer"),
+    };
     Err(what.context(Hint(
         "stop it, or name another folder with --data-dir DIR".to_owned(),
     )))
@@ -98,7 +104,11 @@ async fn owner(folder: &Folder) -> anyhow::Result<Option<Access>> {
     }
 }
 
-async fn become_owner(settings: Settings, purpose: Purpose) -> anyhow::Result<Access> {
+async fn become_owner(
+    settings: Settings,
+    purpose: Purpose,
+    ownership: Option<Ownership>,
+) -> anyhow::Result<Access> {
     if purpose == Purpose::Work {
         check_has_model(&settings.config)?;
     }
@@ -113,6 +123,7 @@ async fn become_owner(settings: Settings, purpose: Purpose) -> anyhow::Result<Ac
         roles,
         http: false,
         scenario: None,
+        ownership,
     })
     .await?;
     Ok(Access {
@@ -126,6 +137,11 @@ impl Access {
     /// Whether this process is the one that answers.
     pub(crate) fn is_own(&self) -> bool {
         self.own.is_some()
+    }
+
+    /// Whether whoever answers also has agents work; a command that only asks does not, and ends soon.
+    fn has_agents_work(&self) -> bool {
+        self.status.database != "sqlite" || self.status.roles.iter().any(|r| r == "orchestrator")
     }
 
     /// Stops this process, when it is the one that answers.

@@ -143,6 +143,9 @@ impl Run<'_> {
         access: &Access,
         signals: &mut (impl Stream<Item = &'static str> + Unpin + Send),
     ) -> anyhow::Result<End> {
+        if self.show.view.status == Some(SpecStatus::Delivered) {
+            return Ok(End::Over);
+        }
         let stopping = access.handle().map(|handle| handle.soft());
         let stopping = async {
             match stopping {

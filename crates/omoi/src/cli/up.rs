@@ -71,6 +71,7 @@ pub(super) async fn work(
         roles,
         http: roles.api,
         scenario: None,
+        ownership: None,
     })
     .await?;
     let address = process.address.as_deref().unwrap_or("no address");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use omoi_domain::crash::CrashPoint;
@@ -55,8 +56,10 @@ pub(super) struct Outcome {
 /// A world that can be put back to either start.
 pub(super) struct Bench {
     world: World,
-    /// Whether a person talks to the agent of the first task.
+    /// Whether a person has something to say to the agent of the first task.
     talks: bool,
+    /// Whether the person was heard since the last start from nothing or from the plan.
+    was_heard: AtomicBool,
 }
 
 impl Bench {
@@ -65,6 +68,7 @@ impl Bench {
         let bench = Self {
             world: World::two_tasks(scenario),
             talks,
+            was_heard: AtomicBool::new(false),
         };
         let passes = bench.traced(bench.world.run(&[]), 3);
         copy(&bench.world.data(), &bench.world.beside("planned"));
@@ -103,7 +107,7 @@ impl Bench {
         self.go_on()?;
         let took = started.elapsed();
         let found = self.outcome();
-        let mut wrong = found.story.difference(&undisturbed.story);
+        let mut wrong = found.story.difference(&undisturbed.story, self.talks);
         if found.tree != undisturbed.tree {
             wrong.push(format!("another tree:\n{}", found.tree));
         }
@@ -121,6 +125,7 @@ impl Bench {
     }
 
     fn reset(&self, half: Half) {
+        self.was_heard.store(false, Ordering::Relaxed);
         let data = self.world.data();
         fs::remove_dir_all(&data).unwrap();
         if half == Half::Work {
@@ -163,13 +168,14 @@ impl Bench {
     /// Runs `command` to its end; meanwhile somebody may have something to say.
     fn watch(&self, command: Command) -> Said {
         let mut running = self.world.start(command);
-        let mut has_talked = !self.talks;
-        while !has_talked && !running.ends_within(LOOK) {
+        let is_silent = || !self.talks || self.was_heard.load(Ordering::Relaxed);
+        while !is_silent() && !running.ends_within(LOOK) {
             // Refused before the task runs, and unheard when the program dies meanwhile.
             let steer = self.world.command(&["steer", "TSK-001", "Be brief."]);
             let working = story::task_status(&self.world.database(), "TSK-001");
             if working.as_deref() == Some("running") {
-                has_talked = self.world.start(steer).wait().status.success();
+                let heard = self.world.start(steer).wait().status.success();
+                self.was_heard.store(heard, Ordering::Relaxed);
             }
         }
         running.wait()
