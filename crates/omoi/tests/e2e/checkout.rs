@@ -43,21 +43,29 @@ impl Checkout {
     }
 }
 
-/// Runs the project's tests by hand on a fresh clone of `branch`.
+/// Runs the tests of a Python project by hand on a fresh clone of `branch`.
 pub(crate) fn tests_pass(repo: &Path, branch: &str) {
+    let said = tested(repo, branch, &["python3", "-m", "unittest"]);
+    assert!(said.contains("\nOK"), "{said}");
+}
+
+/// What `command` says when it passes on a fresh clone of `branch`.
+pub(crate) fn tested(repo: &Path, branch: &str, command: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let cloned = Command::new("git")
         .args(["clone", "--quiet", "--branch", branch])
         .args([repo, folder.path()])
         .status();
     assert!(cloned.unwrap().success());
-    let tested = Command::new("python3")
-        .args(["-m", "unittest"])
+    let tested = Command::new(command[0])
+        .args(&command[1..])
         .current_dir(folder.path())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&tested.stderr).into_owned();
-    assert!(tested.status.success() && said.contains("\nOK"), "{said}");
+    let said = [tested.stdout, tested.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(tested.status.success(), "{said}");
+    said
 }
 
 /// The plan's files in `branch`.

@@ -8,6 +8,7 @@
 
 mod binary;
 mod checkout;
+mod elsewhere;
 #[cfg(feature = "crash-points")]
 mod kill;
 mod mutants;

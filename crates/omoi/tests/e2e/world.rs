@@ -37,6 +37,16 @@ impl World {
         )
     }
 
+    /// A crate and a scenario with two tasks.
+    pub(crate) fn rust_crate() -> Self {
+        let assets = asset("tests/assets/rust-crate");
+        Self::new(
+            &assets.join("repo"),
+            assets.join("scenario.yaml"),
+            "Say goodbye, also loudly.".to_owned(),
+        )
+    }
+
     fn new(files: &Path, scenario: PathBuf, idea: String) -> Self {
         let repo = TestRepo::empty();
         for path in files_below(files) {
