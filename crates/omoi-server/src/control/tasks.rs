@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use omoi_delivery::trace::receipt_view;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TaskId};
+use omoi_domain::task::TaskStatus;
 use omoi_execution::integration::wip_ref;
 use omoi_protocol::control::{AttemptView, LogLine, Steer, TaskDetail, TaskView};
 use omoi_store::specs::Spec;
@@ -108,7 +109,16 @@ pub(super) async fn get_task_detail(
 pub(super) async fn retry_task(State(s): Surface, Path(task): Path<String>) -> Answer<TaskView> {
     let mut tx = s.platform.store.write().await?;
     let mut task = find::task(&mut tx, &task).await?;
-    omoi_planning::commands::retry_task(&mut tx, &mut task).await?;
+    let before = task.status;
+    let retried = omoi_planning::commands::retry_task(&mut tx, &mut task).await;
+    retried.map_err(|e| {
+        not_now(
+            &task,
+            before,
+            "only one that failed or waits is tried again",
+            e,
+        )
+    })?;
     let view = one(&mut tx, &task).await?;
     tx.commit(CrashPoint::TaskMoved).await?;
     Ok(Json(view))
@@ -117,7 +127,10 @@ pub(super) async fn retry_task(State(s): Surface, Path(task): Path<String>) -> A
 pub(super) async fn cancel_task(State(s): Surface, Path(task): Path<String>) -> Answer<TaskView> {
     let mut tx = s.platform.store.write().await?;
     let mut task = find::task(&mut tx, &task).await?;
-    omoi_execution::tasks::cancel(&mut tx, &mut task, "cancelled by a person").await?;
+    let before = task.status;
+    let cancelled =
+        omoi_execution::tasks::cancel(&mut tx, &mut task, "cancelled by a person").await;
+    cancelled.map_err(|e| not_now(&task, before, "it is over already", e))?;
     let view = one(&mut tx, &task).await?;
     tx.commit(CrashPoint::TaskMoved).await?;
     Ok(Json(view))
@@ -146,6 +159,18 @@ pub(super) async fn steer_task(
     messages::queue(&mut tx, &task, &body.message_type, &body.content, "user").await?;
     tx.commit(CrashPoint::MessagesMoved).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// A move that a task in its state cannot make, in words for people.
+fn not_now(task: &Task, status: TaskStatus, why: &str, error: StoreError) -> ApiError {
+    match error {
+        StoreError::Transition(_) => {
+            let says = format!("{} is {status}: {why}", HumanRef::task(task.number));
+            ApiError::new(StatusCode::CONFLICT, "invalid_transition", says)
+                .hint("omoi task list shows where each task stands")
+        }
+        other => other.into(),
+    }
 }
 
 #[derive(Deserialize)]

@@ -73,12 +73,16 @@ pub(crate) async fn follow(
     } else {
         String::new()
     };
+    // Nothing more will be told of a spec whose end has been told.
+    let is_over = subject.spec.status == SpecStatus::Delivered
+        && subject.view.status == Some(SpecStatus::Delivered);
     let mut run = Run {
         context,
         client: access.client.clone(),
         show: Show::new(context, subject.view),
         id: subject.spec.id.to_string(),
         resume: format!("omoi spec resume {spec}{model}{again}"),
+        is_over,
     };
     let resume = run.resume.clone();
     let events = run
@@ -125,6 +129,7 @@ struct Run<'a> {
     show: Show,
     id: String,
     resume: String,
+    is_over: bool,
 }
 
 /// What happens next.
@@ -143,7 +148,7 @@ impl Run<'_> {
         access: &Access,
         signals: &mut (impl Stream<Item = &'static str> + Unpin + Send),
     ) -> anyhow::Result<End> {
-        if self.show.view.status == Some(SpecStatus::Delivered) {
+        if self.is_over {
             return Ok(End::Over);
         }
         let stopping = access.handle().map(|handle| handle.soft());
