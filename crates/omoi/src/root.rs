@@ -376,7 +376,7 @@ async fn serve_http(handle: &Handle, config: &Config, router: Router) -> anyhow:
                 anyhow::Error::new(error).context(format!("could not listen on {}:{}", at.0, at.1));
             match in_use {
                 true => failed.context(crate::Hint(
-                    "choose another port with SERVER_PORT or server.port; 0 takes a free one"
+                    "choose another with --port, SERVER_PORT or server.port; 0 takes a free one"
                         .to_owned(),
                 )),
                 false => failed,

@@ -124,7 +124,7 @@ fn shield(
         (other, _) => {
             if other.is_some() {
                 let path = protected.path.display();
-                tracing::warn!(%path, "Removed what is neither file nor folder at protected path `{path}`");
+                tracing::debug!(%path, "Removed what is neither file nor folder at protected path `{path}`");
                 rustix::fs::unlinkat(&dir, *last, AtFlags::empty())?;
             }
             make_dir(&dir, last, &owner)?;

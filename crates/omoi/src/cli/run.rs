@@ -69,7 +69,9 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
     };
     let settings = context.settings(&overrides)?;
     context.log(&settings.config, true);
-    check_scenario(&settings.config)?;
+    if arguments.model.scenario.is_some() {
+        check_scenario(&settings.config)?;
+    }
     let config = settings.config.clone();
     let access = reach(context, settings, Purpose::Work).await?;
     access.check_model(&arguments.model, &config)?;
