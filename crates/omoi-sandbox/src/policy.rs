@@ -8,7 +8,7 @@ use std::time::Duration;
 /// file system of their own.
 pub mod inside {
     /// The workspace.
-    pub const WORK: &str = "/work";
+    pub const WORK: &str = "/sandbox";
     /// The gateway's Unix socket.
     pub const SOCKET: &str = "/run/omoi.sock";
     /// The worker binary.

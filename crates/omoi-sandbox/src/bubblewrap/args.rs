@@ -35,7 +35,7 @@ const ETC: &[&str] = &[
 /// Host places no project list may show, even read-only: sockets, devices, kernel state.
 const NEVER_SHOWN: &[&str] = &["/proc", "/sys", "/dev", "/run", "/var/run"];
 /// Places of our own inside that no mount may cover or reach into.
-const RESERVED: &[&str] = &["/proc", "/dev", "/run", "/sys", "/work"];
+const RESERVED: &[&str] = &["/proc", "/dev", "/run", "/sys", "/sandbox"];
 /// Places of our own inside that no mount may cover.
 const UNCOVERED: &[&str] = &["/usr", "/etc", "/tmp", "/home/agent", "/var/tmp"];
 

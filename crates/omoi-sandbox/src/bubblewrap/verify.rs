@@ -43,9 +43,9 @@ for path in "$@"; do [ -e "$path" ] && echo "seen $path"; done
 for path in /x /usr/x /etc/x /dev/x /run/x /proc/sys/kernel/core_pattern /proc/sys/kernel/hostname
 do { true >"$path"; } 2>/dev/null && echo "wrote $path"; done
 for path in missing link
-do { true >"/work/$path/x"; } 2>/dev/null && echo "unprotected $path"; done
-mv /work/missing /work/moved 2>/dev/null && echo "unprotected missing"
-mv /work/link /work/moved 2>/dev/null && echo "unprotected link"
+do { true >"/sandbox/$path/x"; } 2>/dev/null && echo "unprotected $path"; done
+mv /sandbox/missing /sandbox/moved 2>/dev/null && echo "unprotected missing"
+mv /sandbox/link /sandbox/moved 2>/dev/null && echo "unprotected link"
 echo "self $$"
 for path in /proc/[0-9]*; do echo "pid ${path#/proc/}"; done
 read -r line </proc/1/environ; [ -n "$line" ] && echo "environ of process 1"

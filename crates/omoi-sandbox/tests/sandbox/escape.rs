@@ -116,7 +116,7 @@ async fn escape_table() {
     let bait = bait(&platform);
 
     let workspace = platform.workspace(fill);
-    let mut launch = platform.launch(["/usr/bin/python3", "/work/probes.py", &bait.facts]);
+    let mut launch = platform.launch(["/usr/bin/python3", "/sandbox/probes.py", &bait.facts]);
     launch.workspace = workspace;
     launch.env = vec![("ASKED".into(), "for".into())];
     launch.read_only = vec![Mount {
@@ -191,11 +191,11 @@ async fn the_table_can_turn_red() {
     fs::create_dir(platform.path("other")).unwrap();
     let bait = bait(&platform);
     let workspace = platform.workspace(fill);
-    let mut launch = platform.launch(["/usr/bin/python3", "/work/probes.py", &bait.facts]);
+    let mut launch = platform.launch(["/usr/bin/python3", "/sandbox/probes.py", &bait.facts]);
     launch.workspace = workspace;
     let script = platform
         .provider
-        .path_inside(&launch, Path::new("/work/probes.py"));
+        .path_inside(&launch, Path::new("/sandbox/probes.py"));
     launch.argv[1] = script.into();
     launch.argv.extend(HARMLESS.map(Into::into));
     let exit = platform.run(launch).await;

@@ -23,10 +23,10 @@ if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         while True:
-            open('/work/beat', 'a').write('x')
+            open('/sandbox/beat', 'a').write('x')
             time.sleep(0.01)
     os._exit(0)
-while not os.path.exists('/work/beat'): time.sleep(0.01)
+while not os.path.exists('/sandbox/beat'): time.sleep(0.01)
 ";
 
 fn size(path: &Path) -> u64 {
@@ -104,10 +104,10 @@ async fn an_interrupt_reaches_the_program_and_lets_it_save() {
         r"
 import os, signal, sys, time
 def save(*_):
-    open('/work/saved', 'w').write('all of it')
+    open('/sandbox/saved', 'w').write('all of it')
     sys.exit(7)
 signal.signal(signal.SIGTERM, save)
-open('/work/ready', 'w')
+open('/sandbox/ready', 'w')
 time.sleep(60)
 ",
     );
@@ -211,9 +211,9 @@ async fn the_platform_is_killed() {
     let alive = || {
         fs::read_dir("/proc").unwrap().flatten().any(|entry| {
             let cwd = fs::read_link(entry.path().join("cwd"));
-            cwd.is_ok_and(|cwd| cwd == root || cwd == Path::new("/work"))
+            cwd.is_ok_and(|cwd| cwd == root || cwd == Path::new("/sandbox"))
                 && fs::read(entry.path().join("cmdline"))
-                    .is_ok_and(|c| String::from_utf8_lossy(&c).contains("/work/beat"))
+                    .is_ok_and(|c| String::from_utf8_lossy(&c).contains("/sandbox/beat"))
         })
     };
     until("everything inside is gone", || !alive()).await;
@@ -294,7 +294,7 @@ async fn bad_launches_are_refused() {
             "generated files belong",
             Box::new(|l| {
                 l.files = vec![GeneratedFile {
-                    path: "/work/x".into(),
+                    path: "/sandbox/x".into(),
                     contents: vec![],
                     mode: 0o600,
                 }];
@@ -349,7 +349,7 @@ async fn names_are_taken_while_they_run() {
 async fn a_read_only_workspace_stays_as_it_is() {
     let platform = Platform::new().await;
     let mut launch =
-        platform.shell("cat /work/file; touch /work/new; echo x >/work/file; touch /work/.git/x");
+        platform.shell("cat /sandbox/file; touch /sandbox/new; echo x >/sandbox/file; touch /sandbox/.git/x");
     launch.workspace = platform.workspace(|dir| {
         fs::write(dir.join("file"), "text\n").unwrap();
         fs::create_dir(dir.join(".git")).unwrap();

@@ -42,7 +42,7 @@ import os, resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 written = 0
 try:
-    with open('/work/big', 'wb', buffering=0) as f:
+    with open('/sandbox/big', 'wb', buffering=0) as f:
         while written < 64 << 20: written += f.write(bytes(1 << 20))
 except OSError as e: print('file', written >> 20, e.errno)
 files = []
@@ -51,7 +51,7 @@ try:
 except OSError as e: print('files', len(files) < 100, e.errno)
 files.clear()
 if os.fork() == 0: os.abort()
-print('dumped', os.WCOREDUMP(os.wait()[1]), [f for f in os.listdir('/work') if 'core' in f])
+print('dumped', os.WCOREDUMP(os.wait()[1]), [f for f in os.listdir('/sandbox') if 'core' in f])
 for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE):
     try: resource.setrlimit(limit, (1 << 30, 1 << 30)); print('raised')
     except (ValueError, OSError): pass

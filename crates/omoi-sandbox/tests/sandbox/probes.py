@@ -69,8 +69,8 @@ def _():
 
 @probe("follow a link in the workspace to the host")
 def _():
-    os.symlink(HOST["secrets"][0], "/work/leak")
-    return opened("/work/leak")
+    os.symlink(HOST["secrets"][0], "/sandbox/leak")
+    return opened("/sandbox/leak")
 
 @probe("write outside workspace and scratch space")
 def _():
@@ -97,7 +97,7 @@ def _():
 @probe("link a listed file into the workspace")
 def _():
     try:
-        os.link(HOST["tools"] + "/tool", "/work/tool")
+        os.link(HOST["tools"] + "/tool", "/sandbox/tool")
         return "linked"
     except OSError:
         return None
@@ -134,34 +134,34 @@ def tampered(path):
         attempt("written", lambda: open(path, "a").write("planted"))
         attempt("unlinked", lambda: os.unlink(path))
     attempt("renamed", lambda: os.rename(path, path + "-moved"))
-    os.makedirs("/work/fresh", exist_ok=True)
-    attempt("replaced", lambda: os.rename("/work/fresh", path))
+    os.makedirs("/sandbox/fresh", exist_ok=True)
+    attempt("replaced", lambda: os.rename("/sandbox/fresh", path))
     attempt("permissions changed", lambda: os.chmod(path, 0o700))
     return f"{path}: {found}" if found else None
 
 @probe("tamper with a protected folder")
-def _(): return tampered("/work/.git/hooks")
+def _(): return tampered("/sandbox/.git/hooks")
 
 @probe("tamper with a protected file")
-def _(): return tampered("/work/.git/config")
+def _(): return tampered("/sandbox/.git/config")
 
 @probe("tamper with a protected path that was missing")
-def _(): return tampered("/work/.omoi_os")
+def _(): return tampered("/sandbox/.omoi_os")
 
 @probe("tamper with a protected path that was a link")
-def _(): return tampered("/work/.claude")
+def _(): return tampered("/sandbox/.claude")
 
 @probe("move the folder above a protected path away")
-def _(): return tampered("/work/.git") and first([None if not os.path.exists("/work/.git-moved") else "moved"])
+def _(): return tampered("/sandbox/.git") and first([None if not os.path.exists("/sandbox/.git-moved") else "moved"])
 
 @probe("read a masked file")
-def _(): return open("/work/masked").read() or None
+def _(): return open("/sandbox/masked").read() or None
 
 @probe("read a masked folder")
-def _(): return first(os.listdir("/work/masked-dir"))
+def _(): return first(os.listdir("/sandbox/masked-dir"))
 
 @probe("change the target of a replaced link through it")
-def _(): return None if open("/work/target/kept").read() == "kept" else "changed"
+def _(): return None if open("/sandbox/target/kept").read() == "kept" else "changed"
 
 # Kernel files -----------------------------------------------------------------------------------
 @probe("open kernel settings for writing (all of /proc/sys)")
@@ -233,28 +233,28 @@ def _(): return None if (os.getresuid(), os.getresgid(), os.getgroups()) in (((1
 @probe("become root")
 def _():
     def became():
-        for name, action in [("setuid", lambda: os.setuid(0)), ("setresuid", lambda: os.setresuid(0, 0, 0)), ("setgid", lambda: os.setgid(0)), ("setgroups", lambda: os.setgroups([0])), ("chroot", lambda: os.chroot("/work")), ("sethostname", lambda: socket.sethostname("x")), ("chown", lambda: os.chown("/work/own", 0, 0))]:
+        for name, action in [("setuid", lambda: os.setuid(0)), ("setresuid", lambda: os.setresuid(0, 0, 0)), ("setgid", lambda: os.setgid(0)), ("setgroups", lambda: os.setgroups([0])), ("chroot", lambda: os.chroot("/sandbox")), ("sethostname", lambda: socket.sethostname("x")), ("chown", lambda: os.chown("/sandbox/own", 0, 0))]:
             try:
                 action()
                 yield name
             except OSError:
                 pass
-    open("/work/own", "w").close()
+    open("/sandbox/own", "w").close()
     return first(became())
 
 @probe("run a set-uid program with effect")
 def _():
     import shutil
-    shutil.copy("/usr/bin/id", "/work/id")
-    os.chmod("/work/id", 0o6755)
-    own = subprocess.run(["/work/id", "-u"], capture_output=True, text=True).stdout.strip()
+    shutil.copy("/usr/bin/id", "/sandbox/id")
+    os.chmod("/sandbox/id", 0o6755)
+    own = subprocess.run(["/sandbox/id", "-u"], capture_output=True, text=True).stdout.strip()
     su = subprocess.run(["/usr/bin/su", "-c", "id -u"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     return first([own if own != "1000" else None, "su worked" if su.returncode == 0 else None])
 
 @probe("make a device")
 def _():
     try:
-        os.mknod("/work/mem", 0o020666, os.makedev(1, 1))
+        os.mknod("/sandbox/mem", 0o020666, os.makedev(1, 1))
         return "made"
     except OSError:
         return None
@@ -362,7 +362,7 @@ def _():
 # Controls: what must work -----------------------------------------------------------------------
 @probe("CONTROL: the workspace, /tmp and the home can be written")
 def _():
-    for path in ["/work", "/tmp", "/home/agent", "/dev/shm", "/var/tmp"]:
+    for path in ["/sandbox", "/tmp", "/home/agent", "/dev/shm", "/var/tmp"]:
         open(path + "/written", "w").write("x")
 
 @probe("CONTROL: the gateway socket answers")
@@ -383,8 +383,8 @@ def _():
     assert open(HOST["tools"] + "/tool").read() == "tool" and open("/run/omoi").read() == "worker"
     assert open("/run/omoi.d/context").read() == "context"
     assert stat.S_IMODE(os.stat("/run/omoi.d/context").st_mode) == 0o600
-    assert open("/work/.git/config").read() == "config" and os.path.exists("/work/.git/hooks/kept")
-    os.rename("/work/.git/index", "/work/.git/index2")
+    assert open("/sandbox/.git/config").read() == "config" and os.path.exists("/sandbox/.git/hooks/kept")
+    os.rename("/sandbox/.git/index", "/sandbox/.git/index2")
 
 @probe("CONTROL: threads, pipes, children, terminals work")
 def _():
