@@ -1,7 +1,9 @@
 //! When nothing of a spec is open: proves every criterion at the head and hands the branch over.
 
+mod reopen;
+
 use futures::future::BoxFuture;
-use omoi_domain::attempt::Subject;
+use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::{AttemptId, HumanRef};
@@ -19,11 +21,10 @@ use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::telemetry::chain;
 use omoi_store::checks::{Check, Receipt};
+use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::Task;
-use omoi_store::{
-    StoreError, Tx, attempts, checks, deliveries, merges, projects, requirements, tasks,
-};
+use omoi_store::{StoreError, Tx, attempts, checks, deliveries, projects, requirements, tasks};
 use tracing::warn;
 
 use crate::platform_attempt;
@@ -89,9 +90,12 @@ impl Finisher {
             return Ok(());
         }
         let earlier = attempts::of_subject(&mut tx, &subject).await?;
+        let since = specs::working_since(&mut tx, spec.id).await?;
+        // A process that died says nothing about the proof, and a resumed spec has all its tries.
         let failed: Vec<_> = earlier
             .iter()
-            .filter(|a| a.error_message.is_some())
+            .filter(|a| a.state == AttemptState::Failed)
+            .filter(|a| since.is_none_or(|since| a.created_at >= since))
             .collect();
         if failed.len() >= PROOFS_MAX {
             let why = failed
@@ -103,20 +107,18 @@ impl Finisher {
             return end(&self.platform, &spec, SpecStatus::Failed, reason).await;
         }
         let about = (Subject::Check, subject, 0);
-        let attempt = platform_attempt::begin(&mut tx, &self.platform, &spec, about).await?;
-        if let Err(error) = tx.commit(CrashPoint::ValidationStarted).await {
-            self.platform.running.end(attempt.id);
-            return Err(error.into());
-        }
+        let (attempt, held) =
+            platform_attempt::begin(&mut tx, &self.platform, &spec, about).await?;
+        tx.commit(CrashPoint::ValidationStarted).await?;
         let platform = self.platform.clone();
         let name = format!("proof of SPEC-{}", spec.number);
         self.platform.lifecycle.spawn(name, Kind::Work, async move {
+            let _held = held;
             if let Err(error) = finish(&platform, &spec, attempt.id).await {
                 let why = chain(error.as_ref());
                 warn!(spec.id = %spec.id, error = %why, "Could not finish `{}`", spec.id);
                 platform_attempt::give_up(&platform, attempt.id, &why).await?;
             }
-            platform.running.end(attempt.id);
             Ok(())
         });
         Ok(())
@@ -150,7 +152,9 @@ async fn standing(tx: &mut Tx, spec: &Spec) -> Result<Standing, StoreError> {
             HumanRef::task(task.number)
         )));
     }
-    if let Some(merge) = merges.iter().find(|m| m.state == MergeState::Manual) {
+    let needed = |id| all.iter().any(|t| t.id == id && t.needed);
+    let stuck = |m: &&Merge| m.state == MergeState::Manual && needed(m.task_id);
+    if let Some(merge) = merges.iter().find(stuck) {
         let why = merge.error.clone().unwrap_or_default();
         return Ok(Standing::Blocked(format!(
             "a merge waits for a person: {why}"
@@ -204,6 +208,9 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
         task: None,
     };
     let receipts = receipts::run(platform, run).await?;
+    if reopen::owners(platform, spec, attempt, (&mirror, &head), &receipts).await? {
+        return Ok(());
+    }
     if let Some(reason) = red(platform, spec, &receipts).await? {
         let mut tx = platform.store.write().await?;
         if platform_attempt::end(&mut tx, attempt, None).await? {
@@ -264,6 +271,7 @@ async fn final_checks(tx: &mut Tx, spec: &Spec) -> Result<Vec<Check>, StoreError
         .await?
         .into_iter()
         .filter(|task| task.status == TaskStatus::Completed)
+        .filter(|task| task.integration_state.satisfies_dependents())
         .map(|task| task.id)
         .collect();
     let all = checks::of_spec(tx, spec.id).await?;
@@ -289,8 +297,12 @@ async fn red(
     }
     let mut tx = platform.store.read().await?;
     let links = checks::criteria_links(&mut tx, spec.id).await?;
-    let unproven: Vec<String> = requirements::criteria_of_spec(&mut tx, spec.id)
-        .await?
+    let criteria = requirements::criteria_of_spec(&mut tx, spec.id).await?;
+    if criteria.is_empty() {
+        let says = "the plan has no acceptance criterion, so nothing could be proven";
+        return Ok(Some(says.to_owned()));
+    }
+    let unproven: Vec<String> = criteria
         .into_iter()
         .filter(|criterion| {
             !receipts

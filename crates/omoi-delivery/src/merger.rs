@@ -127,14 +127,12 @@ impl Merger {
         let to = IntegrationState::Merging;
         merges::move_integration(&mut tx, &mut task, Some(&merge), to, None).await?;
         let about = (Subject::Merge, merge.id.to_string(), task.round);
-        let attempt = platform_attempt::begin(&mut tx, &self.platform, spec, about).await?;
-        if let Err(error) = tx.commit(CrashPoint::MergeMoved).await {
-            self.platform.running.end(attempt.id);
-            return Err(error.into());
-        }
+        let (attempt, held) = platform_attempt::begin(&mut tx, &self.platform, spec, about).await?;
+        tx.commit(CrashPoint::MergeMoved).await?;
         let (platform, spec) = (self.platform.clone(), spec.clone());
         let name = format!("merge of TSK-{:03}", task.number);
         self.platform.lifecycle.spawn(name, Kind::Work, async move {
+            let _held = held;
             let turn = land::Turn {
                 platform: &platform,
                 spec: &spec,
@@ -146,7 +144,6 @@ impl Merger {
                 warn!(merge.id = %merge.id, error = %why, "Could not merge `{}`", merge.id);
                 platform_attempt::give_up(&platform, attempt.id, &why).await?;
             }
-            platform.running.end(attempt.id);
             Ok(())
         });
         Ok(())

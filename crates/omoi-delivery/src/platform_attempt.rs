@@ -5,17 +5,19 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
 use omoi_execution::Platform;
 use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_execution::platform::Held;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx};
 
-/// Begins an attempt of the platform; it is live until [`end`].
+/// Begins an attempt of the platform; it is live until [`end`]. Whoever does its work keeps the
+/// returned hold for as long as that takes: without it the attempt counts as lost.
 pub(crate) async fn begin(
     tx: &mut Tx,
     platform: &Platform,
     spec: &Spec,
     about: (Subject, String, u32),
-) -> Result<Attempt, StoreError> {
+) -> Result<(Attempt, Held), StoreError> {
     let (subject, subject_id, round) = about;
     let fence = attempts::of_subject(tx, &subject_id).await?.len() as i64 + 1;
     let new = NewAttempt {
@@ -30,8 +32,8 @@ pub(crate) async fn begin(
     };
     let mut attempt = insert(tx, platform, new).await?.attempt;
     attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
-    platform.running.begin(attempt.id);
-    Ok(attempt)
+    let held = platform.hold(attempt.id);
+    Ok((attempt, held))
 }
 
 /// Ends an attempt of the platform inside the caller's transaction. False when it is over already,

@@ -104,7 +104,7 @@ pub async fn of_task(
     Ok(own)
 }
 
-/// Runs every check that has no receipt for this commit and stage yet, and returns all receipts.
+/// Runs every check that has not passed on this commit at this stage yet, and returns all receipts.
 ///
 /// # Errors
 /// [`ReceiptError`] when a check could not be run at all.
@@ -132,7 +132,7 @@ async fn one(
         let mut tx = platform.store.read().await?;
         let commit = run.commit.as_str();
         (
-            checks::find_receipt(&mut tx, check.id, commit, run.stage).await?,
+            checks::passing(&mut tx, check.id, commit, run.stage).await?,
             tx.now(),
         )
     };

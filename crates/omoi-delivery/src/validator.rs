@@ -83,7 +83,8 @@ impl Validator {
         let failures = spawned
             .iter()
             .filter(|a| a.subject == Subject::Check && a.round == task.round)
-            .filter(|a| a.state == AttemptState::Failed);
+            // A task a person put back into the queue has all its tries.
+            .filter(|a| a.state == AttemptState::Failed && a.created_at >= task.not_before);
         let failures: Vec<_> = failures.collect();
         if failures.len() >= SPAWNS_MAX {
             let why = failures
@@ -100,21 +101,19 @@ impl Validator {
         }
         tasks::transition(&mut tx, &mut task, TaskStatus::Validating, None).await?;
         let about = (Subject::Check, id.to_string(), task.round);
-        let attempt = platform_attempt::begin(&mut tx, &self.platform, &spec, about).await?;
-        if let Err(error) = tx.commit(CrashPoint::ValidationStarted).await {
-            self.platform.running.end(attempt.id);
-            return Err(error.into());
-        }
+        let (attempt, held) =
+            platform_attempt::begin(&mut tx, &self.platform, &spec, about).await?;
+        tx.commit(CrashPoint::ValidationStarted).await?;
         let platform = self.platform.clone();
         let name = format!("checks of TSK-{:03}", task.number);
         self.platform.lifecycle.spawn(name, Kind::Work, async move {
+            let _held = held;
             let done = validate(&platform, &spec, &task, attempt.id).await;
             if let Err(error) = &done {
                 let why = chain(error.as_ref());
                 warn!(task.id = %task.id, error = %why, "Could not run the checks of `{}`", task.id);
                 platform_attempt::give_up(&platform, attempt.id, &why).await?;
             }
-            platform.running.end(attempt.id);
             Ok(())
         });
         Ok(())

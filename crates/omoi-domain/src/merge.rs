@@ -26,6 +26,7 @@ crate::machine! {
         None: MergeRefused;
     Manual => Queued: MergeQueued, None: MergeRefused;
     NotRequired => None: MergeRefused;
+    Merged => None: MergeRefused;
 }
 
 impl IntegrationState {

@@ -15,6 +15,7 @@ use omoi_runtime::reconcile::{Driver, Next, Nudge, Reconciler, StatusReader};
 use omoi_store::{StoreError, cursors, events, leases};
 use tracing::warn;
 
+use crate::keeper;
 use crate::platform::Platform;
 
 /// Longest wait of a reconciler that nobody wakes.
@@ -108,7 +109,8 @@ impl Reconciler for Consumed {
     }
 }
 
-/// Starts `consumers` and the pump that wakes them; returns their status readers.
+/// Starts `consumers`, the pump that wakes them and what keeps their attempts; returns their status
+/// readers.
 pub fn start(
     platform: &Platform,
     bus: &Arc<dyn Bus>,
@@ -134,6 +136,7 @@ pub fn start(
         readers.push(driver.status());
         driver.spawn(&platform.lifecycle);
     }
+    keeper::start(platform);
     let pump = pump(platform.clone(), Arc::clone(bus), nudges);
     platform
         .lifecycle

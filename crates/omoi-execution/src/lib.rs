@@ -7,6 +7,7 @@ pub mod discovery;
 pub mod dispatcher;
 pub mod intake;
 pub mod integration;
+pub mod keeper;
 pub mod metering;
 pub mod platform;
 pub mod reaper;

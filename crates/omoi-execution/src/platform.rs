@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use omoi_runtime::lifecycle::Handle;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{Control, Limits, Provider};
 use omoi_store::Tenant;
+use tokio::sync::Notify;
 
 /// Figures and switches of this crate and those above it.
 #[derive(Clone, Debug)]
@@ -118,6 +120,14 @@ impl DataDir {
 #[derive(Clone)]
 pub struct Platform(Arc<Parts>);
 
+impl std::fmt::Debug for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Platform")
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The parts of a [`Platform`].
 pub struct Parts {
     /// Rows of one organisation.
@@ -172,7 +182,42 @@ impl Deref for Platform {
 
 /// Stop handles of the sandboxes this process runs. Never authoritative: the rows are.
 #[derive(Debug, Default)]
-pub struct RunningAttempts(Mutex<BTreeMap<AttemptId, Option<Control>>>);
+pub struct RunningAttempts {
+    all: Mutex<BTreeMap<AttemptId, Option<Control>>>,
+    ended: Notify,
+}
+
+/// This process works on an attempt for as long as this lives, however the work ends.
+#[derive(Debug)]
+#[must_use]
+pub struct Held {
+    platform: Platform,
+    attempt: AttemptId,
+}
+
+impl Platform {
+    /// Ends when the process is to stop and its attempts have ended. What attempts need to end well
+    /// must last as long.
+    pub async fn work_ended(self) {
+        self.lifecycle.soft().cancelled().await;
+        self.running.drained().await;
+    }
+
+    /// Notes that this process works on an attempt until the returned value is dropped.
+    pub fn hold(&self, attempt: AttemptId) -> Held {
+        self.running.begin(attempt);
+        Held {
+            platform: self.clone(),
+            attempt,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.platform.running.end(self.attempt);
+    }
+}
 
 impl RunningAttempts {
     /// Notes that this process works on an attempt.
@@ -188,6 +233,7 @@ impl RunningAttempts {
     /// Forgets an attempt.
     pub fn end(&self, attempt: AttemptId) {
         self.lock().remove(&attempt);
+        self.ended.notify_waiters();
     }
 
     /// Whether this process works on an attempt.
@@ -202,11 +248,14 @@ impl RunningAttempts {
         }
     }
 
-    /// Asks the worker of an attempt to save and stop.
-    pub fn interrupt(&self, attempt: AttemptId) {
-        if let Some(Some(control)) = self.lock().get(&attempt) {
-            control.interrupt();
-        }
+    /// Asks the worker of an attempt to save and stop; false when this process runs no such.
+    pub fn interrupt(&self, attempt: AttemptId) -> bool {
+        let all = self.lock();
+        let Some(Some(control)) = all.get(&attempt) else {
+            return false;
+        };
+        control.interrupt();
+        true
     }
 
     /// Every attempt this process works on.
@@ -214,7 +263,20 @@ impl RunningAttempts {
         self.lock().keys().copied().collect()
     }
 
+    /// Ends when this process works on nothing.
+    pub async fn drained(&self) {
+        loop {
+            // Registered before the look, so that an end in between is not missed.
+            let mut ended = pin!(self.ended.notified());
+            ended.as_mut().enable();
+            if self.lock().is_empty() {
+                return;
+            }
+            ended.await;
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, Option<Control>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,29 +19,24 @@ use crate::attempt::{Loss, end_sandbox, lose};
 use crate::consume::Consume;
 use crate::platform::Platform;
 
-/// How often leases are renewed and rows looked at.
+/// How often rows are looked at.
 const PERIOD: Duration = Duration::from_secs(3);
+
+/// Time between the request to stop and the kill.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The reaper of one process.
 pub struct Reaper {
     platform: Platform,
-    renewed_at: Option<Timestamp>,
 }
 
 impl Reaper {
     /// A reaper on `platform`.
     pub fn new(platform: Platform) -> Self {
-        Self {
-            platform,
-            renewed_at: None,
-        }
+        Self { platform }
     }
 
-    async fn pass(&mut self, now: Timestamp) -> Result<Next, BoxError> {
-        if self.renewed_at.is_none_or(|at| now.since(at) >= PERIOD) {
-            self.renew().await?;
-            self.renewed_at = Some(now);
-        }
+    async fn pass(&self, now: Timestamp) -> Result<Next, BoxError> {
         let live = {
             let mut tx = self.platform.store.read().await?;
             attempts::all_live(&mut tx).await?
@@ -51,16 +46,6 @@ impl Reaper {
         }
         self.end_sandboxes().await?;
         Ok(Next::At(now + PERIOD))
-    }
-
-    async fn renew(&self) -> Result<(), StoreError> {
-        if self.platform.running.ids().is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.platform.store.write().await?;
-        let until = tx.now() + self.platform.settings.lease;
-        attempts::renew(&mut tx, &self.platform.owner, until).await?;
-        tx.commit(CrashPoint::LeaseMoved).await
     }
 
     /// Ends the sandboxes of attempts that are over and that nobody follows any more.
@@ -73,7 +58,13 @@ impl Reaper {
         for sandbox in seen {
             let mut tx = platform.store.write().await?;
             let attempt = attempts::get(&mut tx, sandbox.attempt_id).await?;
-            let followed = platform.running.contains(attempt.id)
+            let ours = platform.running.contains(attempt.id);
+            let over_since = attempt.ended_at.filter(|_| !attempt.state.is_live());
+            if ours && over_since.is_some_and(|at| tx.now().since(at) >= GRACE) {
+                // It was asked, or has told its end, and does not go.
+                platform.running.kill(attempt.id);
+            }
+            let followed = ours
                 || (attempt.owner != platform.owner
                     && !platform.exclusive
                     && attempt.lease_expires_at > tx.now());
@@ -112,9 +103,12 @@ impl Reaper {
         };
         let Some(loss) = loss else { return Ok(()) };
         warn!(attempt.id = %attempt.id, reason = loss.stop_reason, "Ending attempt `{}`", attempt.id);
+        let asked = loss.state == AttemptState::Interrupted;
         lose(&mut tx, platform, &mut attempt, loss).await?;
         tx.commit(CrashPoint::AttemptEnded).await?;
-        platform.running.kill(attempt.id);
+        if !(asked && platform.running.interrupt(attempt.id)) {
+            platform.running.kill(attempt.id);
+        }
         Ok(())
     }
 

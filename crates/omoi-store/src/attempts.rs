@@ -266,17 +266,24 @@ pub async fn touch(tx: &mut Tx, id: AttemptId, work: bool) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Renews the leases of every live attempt of `owner` until `until`.
+/// Renews the lease of a live attempt of `owner` until `until`; false when there is no such.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn renew(tx: &mut Tx, owner: &str, until: Timestamp) -> Result<u64, StoreError> {
-    tx.execute(
-        "update attempts set lease_expires_at = $3 where org_id = $1 and owner = $2
-         and state in ('pending', 'starting', 'running')",
-        args![owner, until],
-    )
-    .await
+pub async fn renew(
+    tx: &mut Tx,
+    owner: &str,
+    id: AttemptId,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let done = tx
+        .execute(
+            "update attempts set lease_expires_at = $4 where org_id = $1 and owner = $2 and id = $3
+             and state in ('pending', 'starting', 'running')",
+            args![owner, id, until],
+        )
+        .await?;
+    Ok(done == 1)
 }
 
 /// Commits a turn. The same turn again is the same row; a turn out of order is a conflict.

@@ -153,8 +153,8 @@ pub async fn criteria_links(
         .collect()
 }
 
-/// Stores a receipt. The same check on the same commit at the same stage again changes nothing;
-/// returns whether it was new.
+/// Stores a receipt. A check that passed on a commit at a stage stays passed: its receipt again
+/// changes nothing, while a red one may be followed by another try. Returns whether it was new.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -164,7 +164,7 @@ pub async fn store_receipt(
     check: &Check,
     receipt: &Receipt,
 ) -> Result<bool, StoreError> {
-    if find_receipt(tx, check.id, &receipt.commit_sha, &receipt.stage)
+    if passing(tx, check.id, &receipt.commit_sha, &receipt.stage)
         .await?
         .is_some()
     {
@@ -187,18 +187,18 @@ pub async fn store_receipt(
     Ok(true)
 }
 
-/// The receipt of `check` on `commit` at `stage`, if it was run.
+/// The passing receipt of `check` on `commit` at `stage`, if there is one.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn find_receipt(
+pub async fn passing(
     tx: &mut Tx,
     check: CheckId,
     commit: &str,
     stage: &str,
 ) -> Result<Option<Receipt>, StoreError> {
     tx.find(
-        "check_id = $2 and commit_sha = $3 and stage = $4",
+        "check_id = $2 and commit_sha = $3 and stage = $4 and passed = 1",
         args![check, commit, stage],
     )
     .await

@@ -1,6 +1,6 @@
 //! Specs: a feature idea on its way to merged code.
 
-use omoi_domain::event::{Event, SpecChange};
+use omoi_domain::event::{Event, EventKind, SpecChange};
 use omoi_domain::id::{OrgId, ProjectId, SpecId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::spec::SpecStatus;
@@ -8,7 +8,7 @@ use omoi_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::args;
-use crate::column::Json;
+use crate::column::{Column as _, Json};
 use crate::error::StoreError;
 use crate::row::{row, versioned};
 use crate::tx::Tx;
@@ -143,6 +143,22 @@ pub async fn numbered(tx: &mut Tx, number: i64) -> Result<Vec<Spec>, StoreError>
         args![number],
     )
     .await
+}
+
+/// When the spec last began to work on its tasks; none when it never did.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn working_since(tx: &mut Tx, spec: SpecId) -> Result<Option<Timestamp>, StoreError> {
+    let rows = tx
+        .rows(
+            "select max(occurred_at) as value from events
+             where org_id = $1 and spec_id = $2 and event_type = $3",
+            args![spec, EventKind::SpecWorkStarted.as_str()],
+        )
+        .await?;
+    rows.first()
+        .map_or(Ok(None), |row| Option::<Timestamp>::read(row, "value"))
 }
 
 /// Moves a spec along its machine and writes the event the table names.

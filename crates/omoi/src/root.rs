@@ -161,6 +161,8 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
             &socket,
             0o666,
             omoi_server::worker::router(surface),
+            // Agents hand in what they have when the process is to stop.
+            platform.clone().work_ended(),
         )?;
         clear_away(&platform).map_err(|error| anyhow!(error))?;
         consume::start(&platform, &bus, consumers(&platform))
@@ -201,6 +203,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
             &folder.socket(),
             0o600,
             router.clone(),
+            handle.soft().cancelled_owned(),
         )?;
     }
     let address = match start.http {
@@ -337,13 +340,14 @@ pub(crate) fn host(sources: &Sources) -> Host {
     }
 }
 
-/// Answers on a socket file until the process stops. A file left by a dead owner is replaced.
+/// Answers on a socket file until `stop`. A file left by a dead owner is replaced.
 fn serve_socket(
     handle: &Handle,
     name: &'static str,
     path: &Path,
     mode: u32,
     router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     match std::fs::remove_file(path) {
         Ok(()) => {}
@@ -353,12 +357,9 @@ fn serve_socket(
     let listener = UnixListener::bind(path)
         .with_context(|| format!("could not listen on `{}`", path.display()))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    let soft = handle.soft();
     handle.spawn(name, Kind::Critical, async move {
         let served = axum::serve(listener, router);
-        Ok(served
-            .with_graceful_shutdown(soft.cancelled_owned())
-            .await?)
+        Ok(served.with_graceful_shutdown(stop).await?)
     });
     Ok(())
 }

@@ -1,8 +1,42 @@
-//! What delivery does when merges and checks cannot be made at all.
+//! Checks, merges and the last proof on a real database and a real mirror.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod finisher;
 mod merger;
 #[path = "../../../omoi-execution/tests/it/support.rs"]
 #[allow(dead_code, reason = "shared with tests that need all of it")]
 mod support;
 mod validator;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use omoi_runtime::rng::Rng;
+use omoi_sandbox::{Floor, ProbeConfig, Provider, Rung, probe};
+
+/// A platform whose checks run as plain processes.
+async fn with_sandbox() -> (support::TestPlatform, tempfile::TempDir) {
+    let state = tempfile::tempdir().unwrap();
+    let found = probe(&ProbeConfig::new(state.path())).await.unwrap();
+    let plain: Arc<dyn Provider> = found
+        .select(
+            &Floor(std::collections::BTreeSet::new()),
+            Some(Rung::Process),
+        )
+        .unwrap();
+    // The host's control groups are named by it, and tests run side by side.
+    static TESTS: AtomicU64 = AtomicU64::new(0);
+    let seed = u64::from(std::process::id()) << 16 | TESTS.fetch_add(1, Ordering::Relaxed);
+    let it = support::TestPlatform::with(|parts| {
+        parts.sandbox = Some(plain);
+        parts.rng = Rng::seeded(seed);
+    })
+    .await;
+    std::fs::create_dir_all(it.platform.data.work()).unwrap();
+    (it, state)
+}
+
+/// Runs what a pass began to its end.
+async fn settle(it: &support::TestPlatform) {
+    it.platform.running.drained().await;
+}

@@ -16,7 +16,7 @@ use omoi_store::{Json, attempts, specs};
 use crate::support::TestPlatform;
 
 /// A completed task in the queue whose head is `sha`.
-async fn queued(it: &TestPlatform, state: MergeState, sha: &str) -> (Task, Merge) {
+pub(crate) async fn queued(it: &TestPlatform, state: MergeState, sha: &str) -> (Task, Merge) {
     let task = it.task(1, &[]).await;
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;

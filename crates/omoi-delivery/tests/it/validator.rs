@@ -50,4 +50,24 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     assert!(why.starts_with("checks could not be run"), "{why}");
     assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
     assert_eq!(it.slots().await, 0);
+    // Put back by a person it has all its tries again.
+    it.advance(1);
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        omoi_execution::tasks::retry(tx, &mut task).await?;
+        task.status = TaskStatus::PendingValidation;
+        tasks::save(tx, &mut task).await
+    })
+    .await
+    .unwrap();
+    for _ in 0..3 {
+        validator.tick(it.clock.now()).await.unwrap();
+        it.platform.running.drained().await;
+    }
+    let status = it.task_now(task.id).await.status;
+    assert_eq!(
+        status,
+        TaskStatus::Validating,
+        "its third try is not its last"
+    );
 }

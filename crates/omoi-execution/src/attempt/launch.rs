@@ -115,7 +115,7 @@ enum JobError {
 /// one that vanished is lost.
 pub fn launch(platform: &Platform, job: Job) {
     let id = job.attempt.id;
-    platform.running.begin(id);
+    let held = platform.hold(id);
     let platform_ = platform.clone();
     platform
         .lifecycle
@@ -127,7 +127,7 @@ pub fn launch(platform: &Platform, job: Job) {
                 // The reaper finds the attempt by its lease.
                 warn!(attempt.id = %id, error = %error, "Could not settle attempt `{id}`");
             }
-            platform_.running.end(id);
+            drop(held);
             if let Some(provider) = &platform_.sandbox
                 && let Err(error) = provider.remove_workspace(&dir)
             {

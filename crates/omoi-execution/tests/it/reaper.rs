@@ -146,6 +146,27 @@ async fn an_attempt_this_process_forgot_is_lost_when_its_lease_ends() {
 }
 
 #[tokio::test]
+async fn only_what_this_process_works_on_keeps_its_lease() {
+    let it = TestPlatform::new().await;
+    let (one, two) = (ours(&it).await, it.task(2, &[]).await);
+    let two = it.run(two.id).await.attempt;
+    // Work that panics gives its attempt up all the same.
+    let held = it.platform.hold(two.id);
+    let work = std::panic::AssertUnwindSafe(|| {
+        let _held = held;
+        panic!("the work broke");
+    });
+    assert!(std::panic::catch_unwind(work).is_err());
+    for _ in 0..2 {
+        it.advance(10);
+        omoi_execution::keeper::renew(&it.platform).await.unwrap();
+        reap(&it).await;
+    }
+    assert_eq!(verdict(&it, &one).await, alone());
+    assert_eq!(verdict(&it, &two).await.0, AttemptState::Lost);
+}
+
+#[tokio::test]
 async fn what_is_called_off_is_interrupted() {
     let it = TestPlatform::new().await;
     let attempt = ours(&it).await;

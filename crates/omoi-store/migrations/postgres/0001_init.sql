@@ -341,8 +341,9 @@ create table receipts (
     self_tested bigint not null check (self_tested in (0, 1)),
     started_at bigint not null,
     took_ms bigint not null,
-    unique (check_id, commit_sha, stage)
+    unique (check_id, commit_sha, stage, attempt_id)
 );
+create unique index receipts_passed on receipts (check_id, commit_sha, stage) where passed = 1;
 create index receipts_spec on receipts (spec_id, commit_sha);
 create index receipts_task on receipts (task_id);
 

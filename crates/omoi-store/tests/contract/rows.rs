@@ -222,7 +222,7 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
     assert_eq!(tasks::slots(&mut tx, world.project.id).await?, (0, 0));
     assert!(attempts::all_live(&mut tx).await?.is_empty());
     assert!(attempts::turns(&mut tx, attempt.id).await?.is_empty());
-    assert_eq!(attempts::renew(&mut tx, "one", START).await?, 0);
+    assert!(!attempts::renew(&mut tx, "one", attempt.id, START).await?);
     assert!(messages::open(&mut tx, world.task.id).await?.is_empty());
     assert!(merges::of_spec(&mut tx, world.spec.id).await?.is_empty());
     assert!(deliveries::find(&mut tx, world.spec.id).await?.is_none());

@@ -52,10 +52,10 @@ async fn a_subject_has_one_live_attempt(bench: Bench) -> Result<(), StoreError> 
         attempts::live(&mut tx, Subject::Check, &subject).await?,
         None
     );
-    assert_eq!(attempts::renew(&mut tx, "one", bench.now()).await?, 1);
-    assert_eq!(attempts::renew(&mut tx, "two", bench.now()).await?, 0);
+    assert!(attempts::renew(&mut tx, "one", attempt.id, bench.now()).await?);
+    assert!(!attempts::renew(&mut tx, "two", attempt.id, bench.now()).await?);
     attempts::transition(&mut tx, &mut attempt, AttemptState::Lost).await?;
-    assert_eq!(attempts::renew(&mut tx, "one", START).await?, 0);
+    assert!(!attempts::renew(&mut tx, "one", attempt.id, START).await?);
     let next = samples::attempt(&tx, &world.task, 100);
     attempts::insert(&mut tx, &next).await?;
     let all = attempts::of_subject(&mut tx, &subject).await?;
@@ -152,34 +152,44 @@ async fn a_receipt_is_stored_once(bench: Bench) -> Result<(), StoreError> {
     checks::insert(&mut tx, &check, &[criterion.id]).await?;
     let links = checks::criteria_links(&mut tx, world.spec.id).await?;
     assert_eq!(links, [(check.id, criterion.id)]);
-    let receipt = samples::receipt(&tx, &check, &attempt);
-    let mut again = samples::receipt(&tx, &check, &attempt);
-    again.passed = false;
+    let mut red = samples::receipt(&tx, &check, &attempt);
+    red.passed = false;
+    let mut by_another = samples::receipt(&tx, &check, &attempt);
+    let mut other = samples::attempt(&tx, &world.task, 2);
+    other.subject = Subject::Check;
+    other.token_hash = None;
+    attempts::insert(&mut tx, &other).await?;
+    by_another.attempt_id = other.id;
+    let again = samples::receipt(&tx, &check, &attempt);
     let mut head = samples::receipt(&tx, &check, &attempt);
     head.stage = "head".to_owned();
     head.task_id = None;
     let project = world.project.id;
+    assert!(checks::store_receipt(&mut tx, project, &check, &red).await?);
+    let receipt = by_another;
+    let found = checks::passing(&mut tx, check.id, &receipt.commit_sha, "task").await?;
+    assert_eq!(found, None);
     assert!(checks::store_receipt(&mut tx, project, &check, &receipt).await?);
     assert!(!checks::store_receipt(&mut tx, project, &check, &again).await?);
     assert!(checks::store_receipt(&mut tx, project, &check, &head).await?);
-    let found = checks::find_receipt(&mut tx, check.id, &receipt.commit_sha, "task").await?;
+    let found = checks::passing(&mut tx, check.id, &receipt.commit_sha, "task").await?;
     assert_eq!(found, Some(receipt.clone()));
     assert_eq!(
         checks::receipts_of_task(&mut tx, world.task.id).await?,
-        [receipt]
+        [red, receipt]
     );
     assert_eq!(
         checks::receipts_of_spec(&mut tx, world.spec.id)
             .await?
             .len(),
-        2
+        3
     );
     tx.commit(POINT).await?;
     let log = events::after(&mut bench.local.read().await?, 0).await?;
     let told = log
         .iter()
         .filter(|e| matches!(e.event, Event::ReceiptStored(_)));
-    assert_eq!(told.count(), 2);
+    assert_eq!(told.count(), 3);
     Ok(())
 }
 

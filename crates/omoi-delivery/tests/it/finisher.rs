@@ -1,0 +1,245 @@
+//! The last proof: what counts against it, what it reuses, whom it sends back.
+
+use std::collections::BTreeMap;
+
+use omoi_delivery::finisher::Finisher;
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::spec::SpecStatus;
+use omoi_domain::task::TaskStatus;
+use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_execution::consume::Consume as _;
+use omoi_runtime::clock::Clock as _;
+use omoi_store::checks::{self, Check};
+use omoi_store::requirements::{Criterion, Requirement};
+use omoi_store::specs::{self, Spec};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{Json, attempts};
+
+use crate::merger::queued;
+use crate::support::TestPlatform;
+use crate::{settle, with_sandbox};
+
+async fn spec_now(it: &TestPlatform) -> Spec {
+    specs::get(&mut it.read().await, it.spec.id).await.unwrap()
+}
+
+async fn pass(it: &TestPlatform) {
+    let mut finisher = Finisher::new(it.platform.clone());
+    finisher.tick(it.clock.now()).await.unwrap();
+    settle(it).await;
+}
+
+/// An attempt at the last proof that ended in `state`.
+async fn tried(it: &TestPlatform, state: AttemptState) {
+    it.commit(async |tx| {
+        let new = NewAttempt {
+            project_id: it.spec.project_id,
+            spec_id: it.spec.id,
+            subject: Subject::Check,
+            subject_id: it.spec.id.to_string(),
+            round: 0,
+            role: role::PLATFORM,
+            fence: 1,
+            base_sha: None,
+        };
+        let mut attempt = insert(tx, &it.platform, new).await?.attempt;
+        attempt.error_message = Some("the process that ran it is gone".to_owned());
+        attempts::transition(tx, &mut attempt, state).await
+    })
+    .await
+    .unwrap();
+}
+
+/// A landed task with a check, and a criterion the check proves.
+async fn landed(it: &TestPlatform, number: i64, command: &str) -> (Task, Check) {
+    let task = it.task(number, &[]).await;
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        task.status = TaskStatus::Completed;
+        task.integration_state = IntegrationState::Merged;
+        task.base_sha = Some(it.base.as_str().to_owned());
+        tasks::save(tx, &mut task).await?;
+        let requirement = Requirement {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: it.spec.id,
+            local_id: format!("REQ-{number:03}"),
+            ordinal: number,
+            title: "Tags".to_owned(),
+            r#type: "functional".to_owned(),
+            priority: "HIGH".to_owned(),
+            body: Json("{}".parse().unwrap()),
+            content_hash: String::new(),
+        };
+        tx.insert(&requirement).await?;
+        let criterion = Criterion {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: it.spec.id,
+            requirement_id: requirement.id,
+            local_id: format!("AC-{number:03}"),
+            ordinal: number,
+            body: "It works".to_owned(),
+            content_hash: String::new(),
+        };
+        tx.insert(&criterion).await?;
+        let check = Check {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: it.spec.id,
+            task_id: Some(task.id),
+            ordinal: number,
+            kind: "proof".to_owned(),
+            command: command.to_owned(),
+            files: Json(BTreeMap::new()),
+            timeout_s: 60,
+            base_exit: Some(1),
+        };
+        checks::insert(tx, &check, &[criterion.id]).await?;
+        Ok((task, check))
+    })
+    .await
+    .unwrap()
+}
+
+/// The project's own suite.
+async fn suite(it: &TestPlatform, command: &str) -> Check {
+    it.commit(async |tx| {
+        let check = Check {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: it.spec.id,
+            task_id: None,
+            ordinal: 1_000,
+            kind: "suite".to_owned(),
+            command: command.to_owned(),
+            files: Json(BTreeMap::new()),
+            timeout_s: 60,
+            base_exit: Some(0),
+        };
+        checks::insert(tx, &check, &[]).await?;
+        Ok(check)
+    })
+    .await
+    .unwrap()
+}
+
+async fn resume(it: &TestPlatform) {
+    it.commit(async |tx| {
+        let mut spec = specs::get(tx, it.spec.id).await?;
+        specs::transition(tx, &mut spec, SpecStatus::Working, None).await
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn only_proofs_that_failed_since_the_work_began_count() {
+    // There is no sandbox here, so every proof fails.
+    let it = TestPlatform::new().await;
+    landed(&it, 1, "true").await;
+    for _ in 0..5 {
+        tried(&it, AttemptState::Lost).await;
+    }
+    for round in 0..2 {
+        for _ in 0..3 {
+            pass(&it).await;
+            assert_eq!(spec_now(&it).await.status, SpecStatus::Working, "{round}");
+        }
+        pass(&it).await;
+        let spec = spec_now(&it).await;
+        assert_eq!(spec.status, SpecStatus::Failed);
+        let why = spec.last_error.unwrap();
+        assert!(why.starts_with("the last checks could not be run"), "{why}");
+        it.advance(1);
+        resume(&it).await;
+    }
+}
+
+#[tokio::test]
+async fn a_resumed_spec_is_proven_anew() {
+    let (it, state) = with_sandbox().await;
+    let mended = state.path().join("mended");
+    landed(&it, 1, "true").await;
+    let suite = suite(&it, &format!("test -e '{}'", mended.display())).await;
+    pass(&it).await;
+    assert_eq!(spec_now(&it).await.status, SpecStatus::Failed);
+    std::fs::File::create(&mended).unwrap();
+    it.advance(1);
+    resume(&it).await;
+    pass(&it).await;
+    let all = checks::receipts_of_spec(&mut it.read().await, it.spec.id)
+        .await
+        .unwrap();
+    let of_suite = all.iter().filter(|r| r.check_id == suite.id);
+    assert_eq!(
+        of_suite.map(|r| r.passed).collect::<Vec<_>>(),
+        [false, true]
+    );
+    // What passed was not run again.
+    assert_eq!(all.len(), 3);
+}
+
+#[tokio::test]
+async fn a_spec_without_criteria_proves_nothing() {
+    let (it, _state) = with_sandbox().await;
+    suite(&it, "true").await;
+    pass(&it).await;
+    let spec = spec_now(&it).await;
+    assert_eq!(spec.status, SpecStatus::Failed);
+    assert!(spec.last_error.unwrap().contains("no acceptance criterion"));
+}
+
+#[tokio::test]
+async fn a_red_check_at_the_head_sends_its_task_back_within_its_rounds() {
+    let (it, _state) = with_sandbox().await;
+    let (task, _) = landed(&it, 1, "echo not yet; false").await;
+    let (fine, _) = landed(&it, 2, "true").await;
+    pass(&it).await;
+    assert_eq!(spec_now(&it).await.status, SpecStatus::Working);
+    let sent = it.task_now(task.id).await;
+    assert_eq!((sent.status, sent.round), (TaskStatus::Pending, 1));
+    assert_eq!(sent.integration_state, IntegrationState::None);
+    assert!(sent.revision.unwrap().0.feedback.contains("not yet"));
+    assert_eq!(it.task_now(fine.id).await.status, TaskStatus::Completed);
+    // Its last round is spent: the spec says so.
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        task.status = TaskStatus::Completed;
+        task.integration_state = IntegrationState::Merged;
+        task.round = 2;
+        tasks::save(tx, &mut task).await
+    })
+    .await
+    .unwrap();
+    pass(&it).await;
+    assert_eq!(it.task_now(task.id).await.status, TaskStatus::Failed);
+    pass(&it).await;
+    let spec = spec_now(&it).await;
+    assert_eq!(spec.status, SpecStatus::Failed);
+    assert!(spec.last_error.unwrap().contains("TSK-001 failed"));
+}
+
+#[tokio::test]
+async fn optional_work_that_cannot_be_merged_stops_nothing() {
+    for needed in [false, true] {
+        let it = TestPlatform::new().await;
+        landed(&it, 2, "true").await;
+        let (task, _) = queued(&it, MergeState::Manual, &"f".repeat(40)).await;
+        it.commit(async |tx| {
+            let mut task = tasks::get(tx, task.id).await?;
+            task.needed = needed;
+            task.integration_state = IntegrationState::Manual;
+            tasks::save(tx, &mut task).await
+        })
+        .await
+        .unwrap();
+        pass(&it).await;
+        let expected = match needed {
+            true => SpecStatus::Blocked,
+            false => SpecStatus::Working,
+        };
+        assert_eq!(spec_now(&it).await.status, expected);
+    }
+}
