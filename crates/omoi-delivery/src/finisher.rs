@@ -129,17 +129,20 @@ async fn standing(tx: &mut Tx, spec: &Spec) -> Result<Standing, StoreError> {
     let all = tasks::of_spec(tx, spec.id).await?;
     let merges = merges::of_spec(tx, spec.id).await?;
     let active = |t: &Task| !t.status.is_final() && t.status != TaskStatus::Blocked;
-    let landing = |state| {
-        matches!(
-            state,
-            MergeState::Pending
-                | MergeState::InProgress
-                | MergeState::Conflict
-                | MergeState::Resolving
-                | MergeState::Verifying
-        )
+    let resolved = |id| {
+        let done = |t: &&Task| t.status == TaskStatus::Completed;
+        all.iter().filter(done).any(|t| Some(t.id) == id)
     };
-    if all.iter().any(active) || merges.iter().any(|m| landing(m.state)) {
+    let landing = |merge: &Merge| match merge.state {
+        MergeState::Pending
+        | MergeState::InProgress
+        | MergeState::Conflict
+        | MergeState::Verifying => true,
+        // It lands with its resolution, whose own merge says how that goes.
+        MergeState::Resolving => !resolved(merge.resolve_task_id),
+        _ => false,
+    };
+    if all.iter().any(active) || merges.iter().any(landing) {
         return Ok(Standing::Open);
     }
     if let Some(task) = all

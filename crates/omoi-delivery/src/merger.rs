@@ -100,7 +100,7 @@ impl Merger {
                 let reason = merge.error.clone();
                 let to = IntegrationState::Manual;
                 merges::move_integration(&mut tx, &mut task, Some(&merge), to, reason).await?;
-                omoi_execution::tasks::block_dependents(&mut tx, &task).await?;
+                omoi_execution::tasks::block_waiting(&mut tx, &task).await?;
                 moved = true;
             }
         }
@@ -183,7 +183,7 @@ pub(crate) async fn restart(tx: &mut Tx, merge: &mut Merge, why: &str) -> Result
     merges::transition(tx, merge, MergeState::Manual).await?;
     let (to, reason) = (IntegrationState::Manual, merge.error.clone());
     merges::move_integration(tx, &mut task, Some(merge), to, reason).await?;
-    omoi_execution::tasks::block_dependents(tx, &task).await
+    omoi_execution::tasks::block_waiting(tx, &task).await
 }
 
 async fn queue_again(tx: &mut Tx, merge: &mut Merge, why: &str) -> Result<(), StoreError> {

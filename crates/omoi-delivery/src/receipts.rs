@@ -8,10 +8,9 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::MergeState;
-use omoi_domain::task::kind;
 use omoi_execution::Platform;
 use omoi_execution::command::{self, Command, CommandError, Ran};
-use omoi_execution::tasks::Unmet;
+use omoi_execution::tasks::{Unmet, resolved_by};
 use omoi_execution::toolbox::Toolbox;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
@@ -75,11 +74,12 @@ pub async fn of_task(
     commit: &ObjectId,
 ) -> Result<Vec<Check>, ReceiptError> {
     let mut owners = BTreeSet::from([task.id]);
-    if let (kind::RESOLVE_CONFLICT, Some(id)) = (task.task_type.as_str(), task.resolves_merge_id) {
+    if task.resolves_merge_id.is_some() {
         let mirror = platform.mirror(task.project_id).await?;
-        let merges = {
+        let (merges, resolved) = {
             let mut tx = platform.store.read().await?;
-            merges::of_spec(&mut tx, task.spec_id).await?
+            let all = merges::of_spec(&mut tx, task.spec_id).await?;
+            (all, resolved_by(&mut tx, task).await?)
         };
         for merge in merges {
             let landed = match (merge.state, &merge.merged_sha) {
@@ -88,7 +88,7 @@ pub async fn of_task(
                 }
                 _ => false,
             };
-            if landed || merge.id == id {
+            if landed || resolved.iter().any(|m| m.id == merge.id) {
                 owners.insert(merge.task_id);
             }
         }

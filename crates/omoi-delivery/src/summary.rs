@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::id::{AttemptId, HumanRef, SpecId};
-use omoi_domain::merge::MergeState;
+use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::Platform;
@@ -203,7 +203,8 @@ async fn notes(
     let mut notes = spec.options.0.notes.clone();
     notes.extend(hand_over);
     for task in tasks::of_spec(tx, spec.id).await? {
-        let given_up = matches!(task.status, TaskStatus::Failed | TaskStatus::Blocked);
+        let given_up = matches!(task.status, TaskStatus::Failed | TaskStatus::Blocked)
+            || task.integration_state == IntegrationState::Manual;
         if !task.needed && given_up {
             let why = task
                 .error_message

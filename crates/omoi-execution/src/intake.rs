@@ -13,7 +13,7 @@ use omoi_domain::event::Activity;
 use omoi_domain::id::AttemptId;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::task::TaskStatus;
-use omoi_git::import::{ImportError, ImportLimits, ImportRequest, import_bundle};
+use omoi_git::import::{ImportError, ImportLimits, ImportRequest, forget_import, import_bundle};
 use omoi_git::mirror::{Mirror, MirrorError, UpdateRefError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
@@ -235,15 +235,17 @@ pub async fn commit_turn(
     let mut wip_sha = None;
     if let Some(bundle) = &body.snapshot {
         let mirror = platform.mirror(attempt.project_id).await?;
-        let sha = take_in(&mirror, attempt, bundle).await?;
+        let taken = take_in(&mirror, attempt, bundle).await?;
+        let sha = &taken.commit;
         let name = wip_ref(attempt.id)?;
         let before = mirror.read_ref(&name).await?;
-        if before.as_ref() != Some(&sha) {
+        if before.as_ref() != Some(sha) {
             mirror
-                .update_ref_cas(&name, &sha, before.as_ref(), CrashPoint::RefMoved)
+                .update_ref_cas(&name, sha, before.as_ref(), CrashPoint::RefMoved)
                 .await?;
         }
         wip_sha = Some(sha.as_str().to_owned());
+        taken.forget(&mirror).await?;
     }
     let mut tx = platform.store.write().await?;
     let mut now = current(&mut tx, attempt.id).await?;
@@ -265,12 +267,28 @@ pub async fn commit_turn(
     Ok(())
 }
 
+/// A commit that is in the mirror, and the import that keeps it there until a ref does.
+struct Taken {
+    commit: ObjectId,
+    import: Option<String>,
+}
+
+impl Taken {
+    /// Drops the import's own refs: another ref holds the commit now, or nobody wants it.
+    async fn forget(self, mirror: &Mirror) -> Result<(), IntakeError> {
+        match self.import {
+            Some(id) => Ok(forget_import(mirror, &id).await?),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Imports a bundle of an attempt's commits and returns the commit it was said to bring.
 async fn take_in(
     mirror: &Mirror,
     attempt: &Attempt,
     bundle: &Bundle,
-) -> Result<ObjectId, IntakeError> {
+) -> Result<Taken, IntakeError> {
     let refused = |what: &str| IntakeError::Refused(what.to_owned());
     let bytes = STANDARD
         .decode(&bundle.data_b64)
@@ -282,7 +300,10 @@ async fn take_in(
     let said = ObjectId::parse(&bundle.sha)?;
     if bytes.is_empty() && mirror.has_commit(&said).await? {
         // Nothing new: the commit is one we gave out.
-        return Ok(said);
+        return Ok(Taken {
+            commit: said,
+            import: None,
+        });
     }
     let digest = hex::encode(Sha256::digest(&bytes));
     let id = format!("{}-{}", attempt.id, &digest[..12]);
@@ -297,7 +318,10 @@ async fn take_in(
     let imported = import_bundle(mirror, request).await?;
     let brought = imported.tips.into_iter().any(|tip| tip.commit == said);
     if brought {
-        Ok(said)
+        Ok(Taken {
+            commit: said,
+            import: Some(id),
+        })
     } else {
         Err(refused("the bundle does not bring the commit it names"))
     }

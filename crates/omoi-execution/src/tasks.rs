@@ -1,6 +1,7 @@
 //! How a task moves on: bound, sent back, failed, blocked, called off, tried again.
 
 use omoi_domain::attempt::Subject;
+use omoi_domain::id::TaskId;
 use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::retry::{self, ErrorClass};
@@ -171,13 +172,44 @@ pub async fn fail(
     tasks::transition(tx, task, TaskStatus::Pending, reason).await
 }
 
+/// The merges that land with `task`: the one it resolves, the one that one's task resolves, and so
+/// on to the work that first met a conflict.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn resolved_by(tx: &mut Tx, task: &Task) -> Result<Vec<Merge>, StoreError> {
+    let mut found: Vec<Merge> = Vec::new();
+    let mut next = task.resolves_merge_id;
+    while let Some(id) = next {
+        let merge = merges::get(tx, id).await?;
+        next = tasks::get(tx, merge.task_id).await?.resolves_merge_id;
+        found.push(merge);
+    }
+    Ok(found)
+}
+
 /// Blocks every open task that waits, directly or not, for one that failed or was called off.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn block_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+    block(tx, task, vec![task.id]).await
+}
+
+/// Blocks every open task that waits for one whose merge waits for a person, or for what would have
+/// landed with it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn block_waiting(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+    let mut from = vec![task.id];
+    from.extend(resolved_by(tx, task).await?.iter().map(|m| m.task_id));
+    block(tx, task, from).await
+}
+
+async fn block(tx: &mut Tx, task: &Task, mut reached: Vec<TaskId>) -> Result<(), StoreError> {
     let edges = tasks::dependencies(tx, task.spec_id).await?;
-    let mut reached = vec![task.id];
+    let n = reached.len();
     let mut at = 0;
     while let Some(from) = reached.get(at).copied() {
         at += 1;
@@ -187,7 +219,7 @@ pub async fn block_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError
             }
         }
     }
-    for id in reached.into_iter().skip(1) {
+    for id in reached.into_iter().skip(n) {
         let mut dependent = tasks::get(tx, id).await?;
         if dependent.status == TaskStatus::Pending {
             let reason = blocked_by(task);

@@ -7,7 +7,7 @@ use omoi_domain::task::{Priority, TaskStatus, kind};
 use omoi_domain::ticket::TicketStatus;
 use omoi_execution::Platform;
 use omoi_execution::integration::{branch_ref, ensure_for, task_branch};
-use omoi_execution::tasks::send_back;
+use omoi_execution::tasks::{resolved_by, send_back};
 use omoi_git::mirror::{CommitMeta, Identity, MergeTree, Mirror, UpdateRefError, score};
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
@@ -188,6 +188,7 @@ async fn again(turn: &Turn<'_>, mut merge: Merge) -> Result<(), BoxError> {
 
 /// The commits are in the branch: the task, what it resolves, and their tickets move on.
 async fn complete(turn: &Turn<'_>, mut merge: Merge, commit: ObjectId) -> Result<(), BoxError> {
+    let brought = brought(turn, &merge, &commit).await?;
     let mut tx = turn.platform.store.write().await?;
     if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
         return Ok(());
@@ -200,8 +201,14 @@ async fn complete(turn: &Turn<'_>, mut merge: Merge, commit: ObjectId) -> Result
     let mut task = tasks::get(&mut tx, merge.task_id).await?;
     let to = IntegrationState::Merged;
     merges::move_integration(&mut tx, &mut task, Some(&merge), to, None).await?;
-    if let Some(id) = task.resolves_merge_id {
-        let mut resolved = merges::get(&mut tx, id).await?;
+    for mut resolved in resolved_by(&mut tx, &task).await? {
+        if resolved.state != MergeState::Resolving {
+            continue;
+        }
+        if !brought.contains(&resolved.id) {
+            restart(&mut tx, &mut resolved, "its resolution left it out").await?;
+            continue;
+        }
         resolved.merged_sha.clone_from(&merge.merged_sha);
         merges::transition(&mut tx, &mut resolved, MergeState::Completed).await?;
         let mut source = tasks::get(&mut tx, resolved.task_id).await?;
@@ -214,13 +221,35 @@ async fn complete(turn: &Turn<'_>, mut merge: Merge, commit: ObjectId) -> Result
     Ok(())
 }
 
+/// The merges resolved by the task of `merge` whose commits really are in `commit`.
+async fn brought(
+    turn: &Turn<'_>,
+    merge: &Merge,
+    commit: &ObjectId,
+) -> Result<Vec<MergeId>, BoxError> {
+    let resolved = {
+        let mut tx = turn.platform.store.read().await?;
+        let task = tasks::get(&mut tx, merge.task_id).await?;
+        resolved_by(&mut tx, &task).await?
+    };
+    let mirror = turn.platform.mirror(turn.spec.project_id).await?;
+    let mut brought = Vec::new();
+    for merge in resolved {
+        let incoming = ObjectId::parse(&merge.incoming_sha)?;
+        if mirror.is_ancestor(&incoming, commit).await? {
+            brought.push(merge.id);
+        }
+    }
+    Ok(brought)
+}
+
 /// A ticket is done when all that it needs is merged.
 async fn close_ticket(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     let settled = |t: &Task| {
         let given_up = matches!(
             t.status,
             TaskStatus::Failed | TaskStatus::Cancelled | TaskStatus::Blocked
-        );
+        ) || t.integration_state == IntegrationState::Manual;
         (t.status == TaskStatus::Completed && t.integration_state.satisfies_dependents())
             || (given_up && !t.needed)
     };
@@ -250,11 +279,7 @@ async fn refuse(
     unmet: omoi_execution::tasks::Unmet,
 ) -> Result<(), BoxError> {
     let (target, merged) = commits;
-    let mut tx = turn.platform.store.write().await?;
-    if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
-        return Ok(());
-    }
-    let mut task = tasks::get(&mut tx, merge.task_id).await?;
+    let task = tasks::get(&mut turn.platform.store.read().await?, merge.task_id).await?;
     let branch = RefName::branch(&task.branch)?;
     let before = mirror.read_ref(&branch).await?;
     if before.as_ref() != Some(merged) {
@@ -262,6 +287,11 @@ async fn refuse(
             .update_ref_cas(&branch, merged, before.as_ref(), CrashPoint::RefMoved)
             .await?;
     }
+    let mut tx = turn.platform.store.write().await?;
+    if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
+        return Ok(());
+    }
+    let mut task = tasks::get(&mut tx, merge.task_id).await?;
     merge.error = Some(unmet.feedback.lines().next().unwrap_or_default().to_owned());
     merges::transition(&mut tx, &mut merge, MergeState::Failed).await?;
     let reason = merge.error.clone();

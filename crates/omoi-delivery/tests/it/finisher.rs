@@ -14,7 +14,7 @@ use omoi_store::checks::{self, Check};
 use omoi_store::requirements::{Criterion, Requirement};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, attempts};
+use omoi_store::{Json, Tx, attempts};
 
 use crate::merger::queued;
 use crate::support::TestPlatform;
@@ -51,6 +51,22 @@ async fn tried(it: &TestPlatform, state: AttemptState) {
     .unwrap();
 }
 
+/// A check of a task.
+pub(crate) fn check(tx: &Tx, task: &Task) -> Check {
+    Check {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        spec_id: task.spec_id,
+        task_id: Some(task.id),
+        ordinal: task.ordinal,
+        kind: "proof".to_owned(),
+        command: "true".to_owned(),
+        files: Json(BTreeMap::new()),
+        timeout_s: 60,
+        base_exit: Some(1),
+    }
+}
+
 /// A landed task with a check, and a criterion the check proves.
 async fn landed(it: &TestPlatform, number: i64, command: &str) -> (Task, Check) {
     let task = it.task(number, &[]).await;
@@ -85,16 +101,8 @@ async fn landed(it: &TestPlatform, number: i64, command: &str) -> (Task, Check) 
         };
         tx.insert(&criterion).await?;
         let check = Check {
-            id: tx.new_id(),
-            org_id: tx.org(),
-            spec_id: it.spec.id,
-            task_id: Some(task.id),
-            ordinal: number,
-            kind: "proof".to_owned(),
             command: command.to_owned(),
-            files: Json(BTreeMap::new()),
-            timeout_s: 60,
-            base_exit: Some(1),
+            ..check(tx, &task)
         };
         checks::insert(tx, &check, &[criterion.id]).await?;
         Ok((task, check))

@@ -2,25 +2,34 @@
 
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::{Merger, RESTARTS_MAX};
+use omoi_delivery::receipts;
 use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::id::TaskId;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_execution::consume::Consume as _;
+use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, attempts, specs};
+use omoi_store::{Json, attempts, checks, specs};
 
 use crate::support::TestPlatform;
 
 /// A completed task in the queue whose head is `sha`.
 pub(crate) async fn queued(it: &TestPlatform, state: MergeState, sha: &str) -> (Task, Merge) {
     let task = it.task(1, &[]).await;
+    enqueue(it, task.id, state, sha).await
+}
+
+/// Puts a task into the queue as its validator does.
+async fn enqueue(it: &TestPlatform, task: TaskId, state: MergeState, sha: &str) -> (Task, Merge) {
     it.commit(async |tx| {
-        let mut task = tasks::get(tx, task.id).await?;
+        let mut task = tasks::get(tx, task).await?;
         task.status = TaskStatus::Completed;
+        task.head_sha = Some(sha.to_owned());
         task.integration_state = match state {
             MergeState::Pending => IntegrationState::Queued,
             _ => IntegrationState::Merging,
@@ -128,4 +137,124 @@ async fn a_merge_whose_process_died_is_taken_up_without_counting() {
     assert_eq!(merge.merged_sha.as_deref(), Some(head.as_str()));
     let task = it.task_now(task.id).await;
     assert_eq!(task.integration_state, IntegrationState::Merged);
+}
+
+/// The task that resolves the conflict of `merge`.
+async fn resolution(it: &TestPlatform, merge: &Merge) -> Task {
+    let merge = merge_now(it, merge).await;
+    assert_eq!(merge.state, MergeState::Resolving);
+    it.task_now(merge.resolve_task_id.unwrap()).await
+}
+
+#[tokio::test]
+async fn a_resolution_that_conflicts_itself_lands_with_all_it_resolves() {
+    let it = TestPlatform::new().await;
+    let mut merger = Merger::new(it.platform.clone());
+    let (one, two, three) = (
+        it.task(1, &[]).await,
+        it.task(2, &[]).await,
+        it.task(3, &[]).await,
+    );
+    let mut proofs = Vec::new();
+    for task in [&one, &two, &three] {
+        let check = it.commit(async |tx| {
+            let check = crate::finisher::check(tx, task);
+            checks::insert(tx, &check, &[]).await?;
+            Ok(check)
+        });
+        proofs.push(check.await.unwrap().id);
+    }
+    let text = async |on: &ObjectId, text: &str| it.commit_on(on, "f", Some(text)).await;
+    let (first, second) = (text(&it.base, "1").await, text(&it.base, "2").await);
+    let third = text(&first, "3").await;
+    let pending = MergeState::Pending;
+    enqueue(&it, one.id, pending, first.as_str()).await;
+    pass(&it, &mut merger).await;
+    let (_, second_merge) = enqueue(&it, two.id, pending, second.as_str()).await;
+    pass(&it, &mut merger).await;
+    let resolve = resolution(&it, &second_merge).await;
+    enqueue(&it, three.id, pending, third.as_str()).await;
+    pass(&it, &mut merger).await;
+    let both = it
+        .merge_commit(&[&first, &second], &text(&first, "1 2").await)
+        .await;
+    let (_, resolve_merge) = enqueue(&it, resolve.id, pending, both.as_str()).await;
+    pass(&it, &mut merger).await;
+    let again = resolution(&it, &resolve_merge).await;
+    let all = it
+        .merge_commit(&[&third, &both], &text(&third, "1 2 3").await)
+        .await;
+    // Its checks are those of every side.
+    let checks = receipts::of_task(&it.platform, &again, &all).await.unwrap();
+    assert_eq!(checks.iter().map(|c| c.id).collect::<Vec<_>>(), proofs);
+    enqueue(&it, again.id, pending, all.as_str()).await;
+    pass(&it, &mut merger).await;
+    let merges = merges::of_spec(&mut it.read().await, it.spec.id)
+        .await
+        .unwrap();
+    assert_eq!(merges.len(), 5);
+    for merge in merges {
+        assert_eq!(merge.state, MergeState::Completed);
+        let task = it.task_now(merge.task_id).await;
+        assert_eq!(task.integration_state, IntegrationState::Merged);
+    }
+    assert_eq!(it.branch(&it.spec.integration_branch).await, Some(all));
+}
+
+#[tokio::test]
+async fn what_waits_behind_a_stuck_resolution_is_blocked_and_freed() {
+    let it = TestPlatform::new().await;
+    let mut merger = Merger::new(it.platform.clone());
+    let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
+    let waiting = it.task(3, &[two.id]).await;
+    let (first, second) = (
+        it.commit_on(&it.base, "f", Some("1")).await,
+        it.commit_on(&it.base, "f", Some("2")).await,
+    );
+    enqueue(&it, one.id, MergeState::Pending, first.as_str()).await;
+    pass(&it, &mut merger).await;
+    let (_, merge) = enqueue(&it, two.id, MergeState::Pending, second.as_str()).await;
+    pass(&it, &mut merger).await;
+    let resolve = resolution(&it, &merge).await;
+    // The resolution's own merge cannot be made at all.
+    let nowhere = "f".repeat(40);
+    enqueue(&it, resolve.id, MergeState::Pending, &nowhere).await;
+    for _ in 0..RESTARTS_MAX + 4 {
+        pass(&it, &mut merger).await;
+    }
+    assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
+    let mut finisher = Finisher::new(it.platform.clone());
+    finisher.tick(it.clock.now()).await.unwrap();
+    let spec = specs::get(&mut it.read().await, it.spec.id).await.unwrap();
+    assert_eq!(spec.status, SpecStatus::Blocked);
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, resolve.id).await?;
+        omoi_execution::tasks::retry(tx, &mut task).await
+    })
+    .await
+    .unwrap();
+    assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Pending);
+}
+
+#[tokio::test]
+async fn a_resolution_without_the_other_side_lands_alone() {
+    let it = TestPlatform::new().await;
+    let mut merger = Merger::new(it.platform.clone());
+    let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
+    let (first, second) = (
+        it.commit_on(&it.base, "f", Some("1")).await,
+        it.commit_on(&it.base, "f", Some("2")).await,
+    );
+    enqueue(&it, one.id, MergeState::Pending, first.as_str()).await;
+    pass(&it, &mut merger).await;
+    let (_, merge) = enqueue(&it, two.id, MergeState::Pending, second.as_str()).await;
+    pass(&it, &mut merger).await;
+    let resolve = resolution(&it, &merge).await;
+    let alone = it.commit_on(&first, "g", Some("1")).await;
+    enqueue(&it, resolve.id, MergeState::Pending, alone.as_str()).await;
+    pass(&it, &mut merger).await;
+    let merge = merge_now(&it, &merge).await;
+    assert_eq!((merge.state, merge.restarts), (MergeState::Pending, 1));
+    let source = it.task_now(two.id).await;
+    assert_eq!(source.integration_state, IntegrationState::Queued);
 }

@@ -43,7 +43,7 @@ pub(super) async fn of_task(
     created: &Created,
 ) -> Result<Brief, BoxError> {
     let mut tx = platform.store.read().await?;
-    let prompt = prompt(&mut tx, task, spec).await?;
+    let prompt = prompt(&mut tx, task, spec, created).await?;
     let settings = &platform.settings;
     let task_ref = HumanRef::task(task.number).to_string();
     let system = Environment::new().render_str(
@@ -108,7 +108,12 @@ fn commit_plan(task: &Task, spec: &Spec, created: &Created, task_ref: &str) -> C
     }
 }
 
-async fn prompt(tx: &mut Tx, task: &Task, spec: &Spec) -> Result<String, BoxError> {
+async fn prompt(
+    tx: &mut Tx,
+    task: &Task,
+    spec: &Spec,
+    created: &Created,
+) -> Result<String, BoxError> {
     let ticket = tickets::get(tx, task.ticket_id).await?;
     let conflict = match task.resolves_merge_id {
         Some(id) => Some(conflict(tx, id).await?),
@@ -137,6 +142,9 @@ async fn prompt(tx: &mut Tx, task: &Task, spec: &Spec) -> Result<String, BoxErro
             iteration => r.0.iteration,
             feedback => r.0.feedback.clone(),
             recommendations => r.0.recommendations.clone(),
+            has_landed => r.0.feedback.starts_with("head_red:"),
+            is_kept => created.attempt.base_sha != task.base_sha,
+            branch_at => created.attempt.base_sha.clone(),
         }
     });
     let values = context! {

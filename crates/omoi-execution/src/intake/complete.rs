@@ -5,12 +5,15 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::task::TaskStatus;
+use omoi_git::import::ImportError;
+use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_protocol::worker::Complete;
 use omoi_store::attempts::{self, Attempt};
+use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, sandboxes};
+use omoi_store::{StoreError, Tx, merges, sandboxes};
 
 use super::{IntakeError, current, take_in, verify};
 use crate::platform::Platform;
@@ -26,8 +29,10 @@ pub async fn complete(
     body: Complete,
 ) -> Result<(), IntakeError> {
     let verdict = match (attempt.subject, body.outcome) {
-        (Subject::Task, Outcome::Succeeded) => Some(judge(platform, attempt, &body).await?),
-        _ => None,
+        (Subject::Task, Outcome::Succeeded | Outcome::Incomplete) => {
+            judge(platform, attempt, &body).await?
+        }
+        _ => Verdict::default(),
     };
     let mut tx = platform.store.write().await?;
     let mut now = current(&mut tx, attempt.id).await?;
@@ -39,7 +44,7 @@ pub async fn complete(
     now.stop_reason = Some(body.stop_reason.clone());
     now.error_class.clone_from(&body.error_class);
     now.error_message.clone_from(&body.error_message);
-    if let Some(Ok(head)) = &verdict {
+    if let Some(head) = &verdict.head {
         now.head_sha = Some(head.as_str().to_owned());
     }
     let task = of_attempt(&mut tx, &now).await?;
@@ -68,51 +73,122 @@ async fn close_sandbox(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Imports what a task's agent made and says whether it may go to its checks.
+/// What the platform makes of the commits of a task's agent.
+#[derive(Default)]
+struct Verdict {
+    /// What it handed in, if it was taken into the mirror.
+    head: Option<ObjectId>,
+    /// Why it may not go to its checks.
+    unmet: Option<Unmet>,
+}
+
+/// Imports what a task's agent made, keeps it on the task's branch and says whether it may go to
+/// its checks. Work that is sent back is kept as well: the next agent goes on from it.
 async fn judge(
     platform: &Platform,
     attempt: &Attempt,
     body: &Complete,
-) -> Result<Result<ObjectId, Unmet>, IntakeError> {
-    if !body.refused_paths.is_empty() {
-        return Ok(Err(verify::outside_workspace(&body.refused_paths)));
-    }
-    let (task, spec) = {
-        let mut tx = platform.store.read().await?;
-        let Some(task) = of_attempt(&mut tx, attempt).await? else {
-            return Err(IntakeError::Superseded);
-        };
-        let spec = omoi_store::specs::get(&mut tx, task.spec_id).await?;
-        (task, spec)
-    };
-    let Some(bundle) = &body.bundle else {
-        return Ok(Err(verify::no_change()));
-    };
+) -> Result<Verdict, IntakeError> {
     let mirror = platform.mirror(attempt.project_id).await?;
-    let head = match take_in(&mirror, attempt, bundle).await {
-        Ok(head) => head,
-        Err(IntakeError::Import(omoi_git::import::ImportError::Refused(refusal))) => {
-            return Ok(Err(verify::refused(&refusal)));
-        }
-        Err(other) => return Err(other),
+    let (task, spec, incoming) = sides(platform, attempt).await?;
+    let handed_in = match &body.bundle {
+        None => None,
+        Some(bundle) => match take_in(&mirror, attempt, bundle).await {
+            Ok(taken) => Some(taken),
+            Err(IntakeError::Import(ImportError::Refused(refusal))) => {
+                return Ok(Verdict {
+                    head: None,
+                    unmet: Some(verify::refused(&refusal)),
+                });
+            }
+            Err(other) => return Err(other),
+        },
     };
-    let subject = verify::Work {
+    let is_done = body.outcome == Outcome::Succeeded;
+    let head = match &handed_in {
+        Some(taken) => Some(taken.commit.clone()),
+        None if is_done => standing(&task, attempt)?,
+        None => None,
+    };
+    let outside = (!body.refused_paths.is_empty() && is_done)
+        .then(|| verify::outside_workspace(&body.refused_paths));
+    let Some(head) = head else {
+        let unmet = is_done.then(|| outside.unwrap_or_else(verify::no_change));
+        return Ok(Verdict { head: None, unmet });
+    };
+    let work = verify::Work {
         mirror: &mirror,
         task: &task,
         spec: &spec,
         head: &head,
+        incoming: incoming.as_ref(),
     };
-    if let Some(unmet) = verify::verify(subject).await? {
-        return Ok(Err(unmet));
+    let (mut unmet, keep) = verify::verify(&work).await?;
+    if keep {
+        keep_on_branch(platform, attempt, (&mirror, &task), &head).await?;
     }
+    if let Some(taken) = handed_in {
+        taken.forget(&mirror).await?;
+    }
+    if keep && !is_done {
+        // It is told what is unfinished; what it broke is judged when it says done.
+        unmet = None;
+    }
+    Ok(Verdict {
+        head: keep.then_some(head),
+        unmet: outside.or(unmet),
+    })
+}
+
+/// The task of an attempt, its spec, and for a resolution the side that comes in.
+async fn sides(
+    platform: &Platform,
+    attempt: &Attempt,
+) -> Result<(Task, Spec, Option<ObjectId>), IntakeError> {
+    let mut tx = platform.store.read().await?;
+    let Some(task) = of_attempt(&mut tx, attempt).await? else {
+        return Err(IntakeError::Superseded);
+    };
+    let spec = specs::get(&mut tx, task.spec_id).await?;
+    let incoming = match task.resolves_merge_id {
+        Some(id) => Some(ObjectId::parse(
+            &merges::get(&mut tx, id).await?.incoming_sha,
+        )?),
+        None => None,
+    };
+    Ok((task, spec, incoming))
+}
+
+/// What an agent that handed in nothing says is done: work of an earlier round that was kept and
+/// that no check has refused yet.
+fn standing(task: &Task, attempt: &Attempt) -> Result<Option<ObjectId>, IntakeError> {
+    let from = attempt.base_sha.as_ref();
+    let judged = from == task.base_sha.as_ref() || from == task.head_sha.as_ref();
+    Ok(match from {
+        Some(sha) if !judged => Some(ObjectId::parse(sha)?),
+        _ => None,
+    })
+}
+
+/// Moves the task's branch to what its agent made.
+async fn keep_on_branch(
+    platform: &Platform,
+    attempt: &Attempt,
+    of: (&Mirror, &Task),
+    head: &ObjectId,
+) -> Result<(), IntakeError> {
+    let (mirror, task) = of;
     let branch = RefName::branch(&task.branch)?;
     let before = mirror.read_ref(&branch).await?;
-    if before.as_ref() != Some(&head) {
-        mirror
-            .update_ref_cas(&branch, &head, before.as_ref(), CrashPoint::RefMoved)
-            .await?;
+    if before.as_ref() == Some(head) {
+        return Ok(());
     }
-    Ok(Ok(head))
+    // Time passed since its fence was read; a newer attempt may stand on the branch by now.
+    current(&mut platform.store.read().await?, attempt.id).await?;
+    mirror
+        .update_ref_cas(&branch, head, before.as_ref(), CrashPoint::RefMoved)
+        .await?;
+    Ok(())
 }
 
 async fn apply(
@@ -120,18 +196,19 @@ async fn apply(
     platform: &Platform,
     mut task: Task,
     body: Complete,
-    verdict: Option<Result<ObjectId, Unmet>>,
+    verdict: Verdict,
 ) -> Result<(), StoreError> {
     task.summary = body.summary.clone().or(task.summary);
-    match (body.outcome, verdict) {
-        (Outcome::Succeeded, Some(Ok(head))) => {
-            task.head_sha = Some(head.as_str().to_owned());
-            tasks::transition(tx, &mut task, TaskStatus::PendingValidation, None).await
-        }
-        (Outcome::Succeeded, Some(Err(unmet))) => send_back(tx, &mut task, unmet).await,
-        (Outcome::Succeeded, None) => Ok(()),
-        (Outcome::Incomplete, _) => send_back(tx, &mut task, incomplete(&body)).await,
-        (Outcome::Failed, _) => {
+    match body.outcome {
+        Outcome::Succeeded => match verdict.unmet {
+            Some(unmet) => send_back(tx, &mut task, unmet).await,
+            None => {
+                task.head_sha = verdict.head.map(|head| head.as_str().to_owned());
+                tasks::transition(tx, &mut task, TaskStatus::PendingValidation, None).await
+            }
+        },
+        Outcome::Incomplete => send_back(tx, &mut task, incomplete(&body, verdict)).await,
+        Outcome::Failed => {
             let class = body.error_class.as_deref().and_then(ErrorClass::parse);
             let message = body
                 .error_message
@@ -146,20 +223,30 @@ async fn apply(
             )
             .await
         }
-        (Outcome::Interrupted, _) => {
+        Outcome::Interrupted => {
             let reason = Some(format!("interrupted: {}", body.stop_reason));
             tasks::transition(tx, &mut task, TaskStatus::Pending, reason).await
         }
     }
 }
 
-fn incomplete(body: &Complete) -> Unmet {
+fn incomplete(body: &Complete, verdict: Verdict) -> Unmet {
+    let mut feedback = format!(
+        "the attempt ended before it was done ({})",
+        body.stop_reason
+    );
+    let mut recommendations =
+        vec!["Go on from what stands on the branch and finish it.".to_owned()];
+    if let Some(unmet) = verdict.unmet {
+        feedback = format!(
+            "{feedback}\nwhat it handed in was not taken: {}",
+            unmet.feedback
+        );
+        recommendations.extend(unmet.recommendations);
+    }
     Unmet {
         code: "incomplete",
-        feedback: format!(
-            "the attempt ended before it was done ({})",
-            body.stop_reason
-        ),
-        recommendations: vec!["Go on from the work on the branch and finish it.".to_owned()],
+        feedback,
+        recommendations,
     }
 }

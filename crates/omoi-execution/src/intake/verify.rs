@@ -1,9 +1,8 @@
 //! What can be said of an agent's commits without running anything.
 
-use omoi_domain::task::kind;
 use omoi_git::import::Refusal;
-use omoi_git::mirror::{ChangeKind, Mirror};
-use omoi_git::object::ObjectId;
+use omoi_git::mirror::{Change, ChangeKind, Mirror};
+use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::GitError;
 use omoi_git::survey::is_test_path;
 use omoi_store::specs::Spec;
@@ -25,72 +24,125 @@ pub(super) struct Work<'a> {
     pub(super) spec: &'a Spec,
     /// Their last.
     pub(super) head: &'a ObjectId,
+    /// For a resolution: the side that comes in.
+    pub(super) incoming: Option<&'a ObjectId>,
 }
 
-/// The first rule the commits break, if any.
-pub(super) async fn verify(work: Work<'_>) -> Result<Option<Unmet>, IntakeError> {
+/// The first rule the commits break, if any, and whether the work may stay on the branch all the
+/// same, for the next round to mend.
+pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<Unmet>, bool), IntakeError> {
     let base = ObjectId::parse(work.task.base_sha.as_deref().unwrap_or(&work.spec.base_sha))?;
     if !work.mirror.is_ancestor(&base, work.head).await? {
-        return Ok(Some(unmet(
+        let rewritten = unmet(
             "history_rewritten",
             format!("the branch no longer contains the commit it was cut from ({base})"),
             "Put your changes on top of the branch as it was given to you.",
-        )));
+        );
+        return Ok((Some(rewritten), false));
     }
     let changes = work.mirror.changed_files(&base, work.head).await?;
-    if changes.is_empty() && work.task.task_type != kind::RESOLVE_CONFLICT {
-        return Ok(Some(no_change()));
+    let platforms = |change: &&Change| change.path.to_string().starts_with(".omoi_os/");
+    if let Some(change) = changes.iter().find(platforms) {
+        let protected = unmet(
+            "protected_path",
+            format!("`{}` belongs to the platform", change.path),
+            "Leave everything below .omoi_os/ as it is.",
+        );
+        // Nobody below could put it back.
+        return Ok((Some(protected), false));
     }
-    let mut weakened = Vec::new();
+    if let Some(incoming) = work.incoming
+        && !work.mirror.is_ancestor(incoming, work.head).await?
+    {
+        let dropped = unmet(
+            "side_dropped",
+            format!("the side that comes in ({incoming}) is not part of the result"),
+            "Finish the merge that is begun in the workspace; do not abort it.",
+        );
+        return Ok((Some(dropped), true));
+    }
+    if changes.is_empty() && work.incoming.is_none() {
+        return Ok((Some(no_change()), true));
+    }
+    if let Some(marked) = marked(work, &changes).await? {
+        return Ok((Some(marked), true));
+    }
+    let weakened = match work.incoming {
+        None => changed_tests(&changes, work.task),
+        Some(incoming) => dropped_tests(work, &base, incoming).await?,
+    };
+    if weakened.is_empty() {
+        return Ok((None, true));
+    }
+    let weakened = unmet(
+        "test_weakened",
+        format!(
+            "tests that stood before were changed or removed, and the plan does not name them: {}",
+            weakened.join(", ")
+        ),
+        "Put the tests back as they were; add new tests in files of their own.",
+    );
+    Ok((Some(weakened), true))
+}
+
+async fn marked(work: &Work<'_>, changes: &[Change]) -> Result<Option<Unmet>, IntakeError> {
     let mut marked = Vec::new();
-    for change in &changes {
-        let path = change.path.to_string();
-        if path.starts_with(".omoi_os/") {
-            return Ok(Some(unmet(
-                "protected_path",
-                format!("`{path}` belongs to the platform"),
-                "Leave everything below .omoi_os/ as it is.",
-            )));
-        }
-        if touches_test(change.kind, &path, work.task) {
-            weakened.push(path.clone());
-        }
-        if change.kind != ChangeKind::Deleted && has_markers(&work, &change.path).await? {
-            marked.push(path);
+    for change in changes {
+        if change.kind != ChangeKind::Deleted && has_markers(work, &change.path).await? {
+            marked.push(change.path.to_string());
         }
     }
-    if !marked.is_empty() {
-        return Ok(Some(unmet(
+    Ok((!marked.is_empty()).then(|| {
+        unmet(
             "conflict_markers",
             format!("conflict markers are left in {}", marked.join(", ")),
             "Resolve every conflict; keep what both sides meant.",
-        )));
-    }
-    if !weakened.is_empty() {
-        return Ok(Some(unmet(
-            "test_weakened",
-            format!(
-                "tests that stood before were changed or removed, and the plan does not name them: {}",
-                weakened.join(", ")
-            ),
-            "Put the tests back as they were; add new tests in files of their own.",
-        )));
-    }
-    Ok(None)
+        )
+    }))
 }
 
-/// A test that stood at the base may change only when the plan names its file. Resolutions meet
-/// the tests of both sides, so they are judged by running them.
-fn touches_test(change: ChangeKind, path: &str, task: &Task) -> bool {
-    let stood = !matches!(change, ChangeKind::Added);
-    let planned = task.files.0.iter().any(|file| file == path);
-    stood && is_test_path(path) && !planned && task.task_type != kind::RESOLVE_CONFLICT
+/// Tests that stood at the base and changed. The plan may name a test's file; an agent that found
+/// work may not: what it proposes is no licence.
+fn changed_tests(changes: &[Change], task: &Task) -> Vec<String> {
+    let planned = |path: &String| task.parent_task_id.is_none() && task.files.0.contains(path);
+    changes
+        .iter()
+        .filter(|change| change.kind != ChangeKind::Added)
+        .map(|change| change.path.to_string())
+        .filter(|path| is_test_path(path) && !planned(path))
+        .collect()
 }
 
-async fn has_markers(
+/// Tests of either side that a resolution changed or removed. What git merges by itself is the
+/// measure; only tests that conflict may be something else, as long as they stay.
+async fn dropped_tests(
     work: &Work<'_>,
-    path: &omoi_git::object::RepoPath,
-) -> Result<bool, IntakeError> {
+    base: &ObjectId,
+    incoming: &ObjectId,
+) -> Result<Vec<String>, IntakeError> {
+    let union = work.mirror.merge_tree(base, incoming).await?;
+    let between = work.mirror.changed_files(base, incoming).await?;
+    let on_both_sides = |path: &RepoPath| {
+        let removed = |c: &&Change| matches!(c.kind, ChangeKind::Added | ChangeKind::Deleted);
+        !between.iter().filter(removed).any(|c| c.path == *path)
+    };
+    let changes = work.mirror.changed_files(&union.tree, work.head).await?;
+    Ok(changes
+        .iter()
+        .filter(|change| is_test_path(&change.path.to_string()))
+        .filter(|change| {
+            let conflicts = union.conflicts.iter().any(|c| c.path == change.path);
+            match change.kind {
+                ChangeKind::Added => false,
+                ChangeKind::Deleted if conflicts => on_both_sides(&change.path),
+                _ => !conflicts,
+            }
+        })
+        .map(|change| change.path.to_string())
+        .collect())
+}
+
+async fn has_markers(work: &Work<'_>, path: &RepoPath) -> Result<bool, IntakeError> {
     let bytes = match work
         .mirror
         .read_blob(work.head, path, MARKER_BYTES_MAX)

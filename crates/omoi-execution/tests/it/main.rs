@@ -5,6 +5,7 @@ mod discovery;
 mod dispatch;
 mod fencing;
 mod intake;
+mod kept;
 mod metering;
 mod reaper;
 mod stops;

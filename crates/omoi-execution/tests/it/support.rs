@@ -199,6 +199,21 @@ impl TestPlatform {
         created
     }
 
+    /// As [`run`](Self::run), with a clone cut from `commit`.
+    pub(crate) async fn run_from(&self, id: TaskId, commit: &ObjectId) -> Created {
+        let mut created = self.run(id).await;
+        self.commit(async |tx| {
+            let mut attempt = attempts::get(tx, created.attempt.id).await?;
+            attempt.base_sha = Some(commit.as_str().to_owned());
+            attempts::save(tx, &mut attempt).await?;
+            created.attempt = attempt;
+            Ok(())
+        })
+        .await
+        .unwrap();
+        created
+    }
+
     /// A commit on top of the task's base that changes one file.
     pub(crate) async fn work(&self, path: &str) -> ObjectId {
         let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
@@ -210,6 +225,42 @@ impl TestPlatform {
             .commit_files(&self.base, &[change], &meta("Work"))
             .await
             .unwrap()
+    }
+
+    /// A commit on top of `parent` where `path` holds `text`; none removes it.
+    pub(crate) async fn commit_on(
+        &self,
+        parent: &ObjectId,
+        path: &str,
+        text: Option<&str>,
+    ) -> ObjectId {
+        let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
+        let change = FileChange {
+            path: RepoPath::new(path).unwrap(),
+            content: text.map(|text| text.as_bytes().to_vec()),
+        };
+        mirror
+            .commit_files(parent, &[change], &meta(path))
+            .await
+            .unwrap()
+    }
+
+    /// A merge commit of `parents` with the tree of `like`.
+    pub(crate) async fn merge_commit(&self, parents: &[&ObjectId], like: &ObjectId) -> ObjectId {
+        let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
+        let tree = mirror.tree_of(like).await.unwrap();
+        let parents: Vec<_> = parents.iter().map(|p| (*p).clone()).collect();
+        mirror
+            .commit_tree(&tree, &parents, &meta("Merge"))
+            .await
+            .unwrap()
+    }
+
+    /// Where a branch of the mirror stands.
+    pub(crate) async fn branch(&self, name: &str) -> Option<ObjectId> {
+        let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
+        let name = omoi_git::refname::RefName::branch(name).unwrap();
+        mirror.read_ref(&name).await.unwrap()
     }
 
     pub(crate) async fn slots(&self) -> i64 {

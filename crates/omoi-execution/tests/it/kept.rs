@@ -1,0 +1,206 @@
+//! What becomes of work that is not accepted, and what a resolution must hold.
+
+use omoi_domain::attempt::Outcome;
+use omoi_domain::merge::MergeState;
+use omoi_domain::task::{TaskStatus, kind};
+use omoi_execution::intake::complete;
+use omoi_git::object::ObjectId;
+use omoi_protocol::worker::{Bundle, Complete};
+use omoi_store::merges::{self, Merge};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{Json, StoreError};
+
+use crate::support::{TestPlatform, ended};
+
+fn brings(head: &ObjectId, outcome: Outcome) -> Complete {
+    Complete {
+        bundle: Some(Bundle {
+            sha: head.as_str().to_owned(),
+            data_b64: String::new(),
+        }),
+        ..ended(outcome, "max_turns_reached")
+    }
+}
+
+/// The first word of why a task was sent back.
+fn unmet(task: &Task) -> Option<&str> {
+    let revision = task.revision.as_ref()?;
+    revision.0.feedback.split(':').next()
+}
+
+#[tokio::test]
+async fn work_that_is_sent_back_stays_on_the_branch() {
+    let it = TestPlatform::new().await;
+    let with_test = it.commit_on(&it.base, "tests/test_a.py", Some("a")).await;
+    let good = it.commit_on(&with_test, "src/a.py", Some("a")).await;
+    let weakened = it.commit_on(&with_test, "tests/test_a.py", None).await;
+    let marked = "<<<<<<< a\n=======\n>>>>>>> b\n";
+    let marked = it.commit_on(&with_test, "src/a.py", Some(marked)).await;
+    let protected = it.commit_on(&with_test, ".omoi_os/a.md", Some("a")).await;
+    let outside = Complete {
+        refused_paths: vec!["../etc".to_owned()],
+        ..brings(&good, Outcome::Succeeded)
+    };
+    let done = |head| brings(head, Outcome::Succeeded);
+    let cases = [
+        (
+            brings(&good, Outcome::Incomplete),
+            "incomplete",
+            Some(&good),
+        ),
+        (
+            brings(&weakened, Outcome::Incomplete),
+            "incomplete",
+            Some(&weakened),
+        ),
+        (brings(&protected, Outcome::Incomplete), "incomplete", None),
+        (done(&weakened), "test_weakened", Some(&weakened)),
+        (done(&marked), "conflict_markers", Some(&marked)),
+        (outside, "outside_workspace", Some(&good)),
+        // Nobody could take these back.
+        (done(&protected), "protected_path", None),
+        (done(&it.base), "history_rewritten", None),
+    ];
+    for (number, (body, code, stands)) in (1..).zip(cases) {
+        let task = it.task(number, &[]).await;
+        it.commit(async |tx| {
+            let mut task = tasks::get(tx, task.id).await?;
+            task.base_sha = Some(with_test.as_str().to_owned());
+            tasks::save(tx, &mut task).await
+        })
+        .await
+        .unwrap();
+        let created = it.run(task.id).await;
+        complete(&it.platform, &created.attempt, body)
+            .await
+            .unwrap();
+        let task = it.task_now(task.id).await;
+        assert_eq!(
+            (task.status, unmet(&task)),
+            (TaskStatus::Pending, Some(code))
+        );
+        assert_eq!(it.branch(&task.branch).await.as_ref(), stands, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn kept_work_is_done_when_the_next_agent_says_so() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let good = it.work("src/a.py").await;
+    let created = it.run(task.id).await;
+    let body = brings(&good, Outcome::Incomplete);
+    complete(&it.platform, &created.attempt, body)
+        .await
+        .unwrap();
+    let created = it.run_from(task.id, &good).await;
+    let says = ended(Outcome::Succeeded, "completion_signal");
+    complete(&it.platform, &created.attempt, says.clone())
+        .await
+        .unwrap();
+    let now = it.task_now(task.id).await;
+    assert_eq!(now.status, TaskStatus::PendingValidation);
+    assert_eq!(now.head_sha.as_deref(), Some(good.as_str()));
+    // What the checks refused is not done by saying so again.
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        task.status = TaskStatus::Pending;
+        tasks::save(tx, &mut task).await
+    })
+    .await
+    .unwrap();
+    let created = it.run_from(task.id, &good).await;
+    complete(&it.platform, &created.attempt, says)
+        .await
+        .unwrap();
+    assert_eq!(unmet(&it.task_now(task.id).await), Some("no_change"));
+}
+
+/// A task cut from `base` that resolves the merge of `incoming`.
+async fn resolver(it: &TestPlatform, number: i64, base: &ObjectId, incoming: &ObjectId) -> Task {
+    let (source, task) = (it.task(number, &[]).await, it.task(number + 1, &[]).await);
+    let made: Result<Task, StoreError> = it
+        .commit(async |tx| {
+            let merge = Merge {
+                id: tx.new_id(),
+                org_id: tx.org(),
+                spec_id: it.spec.id,
+                task_id: source.id,
+                state: MergeState::Resolving,
+                level: 0,
+                ordinal: 0,
+                target_branch: it.spec.integration_branch.clone(),
+                incoming_sha: incoming.as_str().to_owned(),
+                target_sha: None,
+                merged_sha: None,
+                conflicts: Json(Vec::new()),
+                forecast: Json(Vec::new()),
+                resolve_task_id: Some(task.id),
+                restarts: 0,
+                error: None,
+                created_at: tx.now(),
+                started_at: None,
+                completed_at: None,
+                state_version: 0,
+            };
+            merges::insert(tx, &merge).await?;
+            let mut task = tasks::get(tx, task.id).await?;
+            task.task_type = kind::RESOLVE_CONFLICT.to_owned();
+            task.resolves_merge_id = Some(merge.id);
+            task.base_sha = Some(base.as_str().to_owned());
+            tasks::save(tx, &mut task).await?;
+            Ok(task)
+        })
+        .await;
+    made.unwrap()
+}
+
+#[tokio::test]
+async fn a_resolution_holds_both_sides_and_their_tests() {
+    let it = TestPlatform::new().await;
+    let start = it
+        .commit_on(&it.base, "tests/test_both.py", Some("0"))
+        .await;
+    let ours = it.commit_on(&start, "tests/test_ours.py", Some("a")).await;
+    let ours = it.commit_on(&ours, "tests/test_both.py", Some("1")).await;
+    let theirs = it
+        .commit_on(&start, "tests/test_theirs.py", Some("b"))
+        .await;
+    let theirs = it.commit_on(&theirs, "tests/test_both.py", Some("2")).await;
+    // What both sides meant, and ways to fall short of it.
+    let whole = it.commit_on(&ours, "tests/test_theirs.py", Some("b")).await;
+    let whole = it
+        .commit_on(&whole, "tests/test_both.py", Some("1 2"))
+        .await;
+    let less_theirs = it.commit_on(&whole, "tests/test_theirs.py", None).await;
+    let less_ours = it.commit_on(&whole, "tests/test_ours.py", Some("")).await;
+    let less_both = it.commit_on(&whole, "tests/test_both.py", None).await;
+    let more = it.commit_on(&whole, "tests/test_new.py", Some("c")).await;
+    let sides = [&ours, &theirs];
+    let cases = [
+        (it.merge_commit(&sides, &whole).await, None),
+        (it.merge_commit(&sides, &more).await, None),
+        (whole.clone(), Some("side_dropped")),
+        (
+            it.merge_commit(&sides, &less_theirs).await,
+            Some("test_weakened"),
+        ),
+        (
+            it.merge_commit(&sides, &less_ours).await,
+            Some("test_weakened"),
+        ),
+        (
+            it.merge_commit(&sides, &less_both).await,
+            Some("test_weakened"),
+        ),
+    ];
+    for (n, (head, code)) in (0..).zip(cases) {
+        let task = resolver(&it, 10 * n + 1, &ours, &theirs).await;
+        let created = it.run(task.id).await;
+        let body = brings(&head, Outcome::Succeeded);
+        complete(&it.platform, &created.attempt, body)
+            .await
+            .unwrap();
+        assert_eq!(unmet(&it.task_now(task.id).await), code, "case {n}");
+    }
+}
