@@ -35,8 +35,13 @@ struct Case {
 
 impl std::fmt::Display for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.deaths.iter().map(ToString::to_string).collect();
-        write!(f, "{:?} {:<32}", self.half, names.join(", "))
+        let mut names: Vec<_> = self.deaths.iter().map(ToString::to_string).collect();
+        names.dedup();
+        let times = match self.deaths.len() / names.len() {
+            1 => String::new(),
+            times => format!(" ×{times}"),
+        };
+        write!(f, "{:?} {:<32}", self.half, names.join(", ") + &times)
     }
 }
 
@@ -79,6 +84,18 @@ fn every_durable_write_survives_a_kill() {
     let mut cases: Vec<Case> = deaths(&planning).map(case(Half::Plan, false)).collect();
     cases.extend(deaths(&work).map(case(Half::Work, false)));
     cases.extend(deaths(&only_there).map(case(Half::Work, true)));
+    // Between any two items: every start gets one further.
+    let items = planning[&(CrashPoint::ItemAccepted, "after")];
+    let next_item = Death {
+        point: CrashPoint::ItemAccepted,
+        side: "after",
+        nth: 1,
+    };
+    cases.push(Case {
+        half: Half::Plan,
+        deaths: vec![next_item; items],
+        detours: false,
+    });
     // Nobody moves a task but a person, or a start that finds its checks cut short.
     for side in ["before", "after"] {
         let first = Death {
