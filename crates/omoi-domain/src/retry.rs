@@ -17,8 +17,8 @@ pub const JITTER: std::ops::RangeInclusive<f64> = 0.75..=1.25;
 pub const TASK_RETRIES_MAX: u32 = 3;
 /// Equal failures on one ticket that stop retries.
 pub const REPEAT_SIGNATURE_LIMIT: usize = 3;
-/// Attempts a planning phase is given.
-pub const PHASE_ATTEMPTS_MAX: u32 = 3;
+/// Longest delay before a planning phase is tried again.
+pub const PHASE_DELAY_MAX: Duration = Duration::from_mins(1);
 /// How long a phase waits for a model provider that is out, over all its attempts.
 pub const PHASE_PROVIDER_WAIT_MAX: Duration = Duration::from_mins(15);
 
@@ -201,12 +201,10 @@ impl PhaseFailure {
     }
 }
 
-/// The wait after failed attempt `attempt` (from 1) of a phase: 2 s, then 4 s, then none is left.
-pub const fn phase_delay(attempt: u32) -> Option<Duration> {
-    if attempt == 0 || attempt >= PHASE_ATTEMPTS_MAX {
-        return None;
-    }
-    Some(Duration::from_secs(1 << attempt))
+/// The wait after failed attempt `attempt` (from 1) of a phase: 2, 4, 8 … seconds, at most
+/// [`PHASE_DELAY_MAX`]. How many attempts there are is not asked here.
+pub fn phase_delay(attempt: u32) -> Duration {
+    Duration::from_secs(1 << attempt.clamp(1, 16)).min(PHASE_DELAY_MAX)
 }
 
 #[cfg(test)]
@@ -284,11 +282,10 @@ mod tests {
     }
 
     #[test]
-    fn phases_wait_two_and_four_seconds() {
-        let waits: Vec<_> = (1..=4)
-            .map(|n| phase_delay(n).map(|d| d.as_secs()))
-            .collect();
-        assert_eq!(waits, [Some(2), Some(4), None, None]);
+    fn phases_wait_two_seconds_then_twice_as_long_up_to_a_minute() {
+        let waits: Vec<_> = (1..=7).map(|n| phase_delay(n).as_secs()).collect();
+        assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(phase_delay(u32::MAX), PHASE_DELAY_MAX);
         assert!(!PhaseFailure::BudgetExhausted.retryable());
         assert!(!PhaseFailure::ProviderUnavailable.consumes_attempt());
     }

@@ -48,7 +48,7 @@ crate::machine! {
         /// No attempt is left.
         Failed = "failed",
     }
-    Pending => Running: SpecPhaseStarted;
+    Pending => Running: SpecPhaseStarted, Failed: SpecPhaseFailed;
     Running => Passed: SpecPhaseCompleted, Backoff: SpecPhaseRetry, Failed: SpecPhaseFailed,
         Pending: SpecPhaseStale;
     Backoff => Running: SpecPhaseStarted, Failed: SpecPhaseFailed, Pending: SpecPhaseStale;

@@ -452,12 +452,17 @@ fn adversarial_outputs_are_refused() {
 }
 
 #[test]
-fn proof_that_passes_before_the_work_is_refused() {
+fn a_proof_that_does_not_fail_before_the_work_is_refused() {
     let mut plan = todo_tags();
     let output = plan.output(Tasks).clone();
     let key = ("TSK-001".to_owned(), 0);
-    plan.facts.base_exits.insert(key, 0);
-    refuse(&plan, Tasks, &output, "check_proves_nothing");
+    for (exit, code) in [
+        (Some(0), "check_proves_nothing"),
+        (None, "check_unfinished"),
+    ] {
+        plan.facts.base_exits.insert(key.clone(), exit);
+        refuse(&plan, Tasks, &output, code);
+    }
     // A regression check is meant to pass there.
     let mut regression = output;
     regression["tasks"][0]["checks"][0]["kind"] = json!("regression");

@@ -156,11 +156,11 @@ pub async fn rendered(platform: &Platform, spec: &Spec) -> Result<Files, Integra
         let mut tx = platform.store.read().await?;
         phases::of_spec(&mut tx, spec.id).await?
     };
-    let prd = output::<PrdOutput>(&runs, Phase::Prd);
-    let requirements = output::<RequirementsOutput>(&runs, Phase::Requirements);
-    let design = output::<DesignOutput>(&runs, Phase::Design);
-    let tasks = output::<TasksOutput>(&runs, Phase::Tasks);
-    let sync = output::<SyncOutput>(&runs, Phase::Sync);
+    let prd = output::<PrdOutput>(&runs, Phase::Prd)?;
+    let requirements = output::<RequirementsOutput>(&runs, Phase::Requirements)?;
+    let design = output::<DesignOutput>(&runs, Phase::Design)?;
+    let tasks = output::<TasksOutput>(&runs, Phase::Tasks)?;
+    let sync = output::<SyncOutput>(&runs, Phase::Sync)?;
     let meta = Meta {
         spec_id: spec.id,
         number: spec.number,
@@ -183,8 +183,22 @@ pub async fn rendered(platform: &Platform, spec: &Spec) -> Result<Files, Integra
 }
 
 /// The accepted output of a phase, if it passed.
-pub fn output<T: DeserializeOwned>(runs: &[PhaseRun], phase: Phase) -> Option<T> {
-    let run = runs.iter().find(|run| run.phase == phase.as_str())?;
-    let value = run.output.as_ref()?.0.clone();
-    serde_json::from_value(value).ok()
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when what is stored is no such output.
+pub fn output<T: DeserializeOwned>(
+    runs: &[PhaseRun],
+    phase: Phase,
+) -> Result<Option<T>, StoreError> {
+    let run = runs.iter().find(|run| run.phase == phase.as_str());
+    let Some(stored) = run.and_then(|run| run.output.as_ref()) else {
+        return Ok(None);
+    };
+    T::deserialize(&stored.0)
+        .map(Some)
+        .map_err(|error| StoreError::Corrupt {
+            column: "output",
+            value: format!("{phase}: {error}"),
+            expected: "phase output",
+        })
 }

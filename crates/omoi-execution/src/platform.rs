@@ -47,6 +47,8 @@ pub struct Settings {
     pub spec_budget_microusd: i64,
     /// Most one task may cost over all attempts, in millionths of a dollar.
     pub task_budget_microusd: i64,
+    /// Longest wall time of one check.
+    pub check_timeout: Duration,
     /// Wall time of one command of an agent.
     pub command_timeout: Duration,
     /// Bytes of one tool result that reach the model.

@@ -1,47 +1,139 @@
 //! What people ask of a spec.
 
+mod edit;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::plan::outputs::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::Platform;
+use omoi_runtime::BoxError;
 use omoi_store::phases::{self, Verdict};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx};
 
-/// Releases the tasks of a planned spec.
-///
-/// # Errors
-/// [`StoreError::Transition`] when it is not planned.
-pub async fn approve(platform: &Platform, id: SpecId) -> Result<Spec, StoreError> {
-    let mut tx = platform.store.write().await?;
-    let mut spec = specs::get(&mut tx, id).await?;
-    if spec.status != SpecStatus::Working {
-        specs::transition(&mut tx, &mut spec, SpecStatus::Working, None).await?;
-        tx.commit(CrashPoint::SpecMoved).await?;
-    }
-    Ok(spec)
+pub use edit::{Edit, edit, retitle};
+
+/// What specs and platforms call the simulated model.
+const SIMULATED: &str = "simulated";
+/// What a platform says that answers no agent.
+const NO_MODEL: &str = "none";
+
+/// Why something asked of a spec was not done; nothing is written then.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// There is no whole plan whose tasks could be released.
+    #[error("SPEC-{number} is {status}; only a planned spec can be approved")]
+    NotPlanned {
+        /// The spec's number.
+        number: i64,
+        /// Where it stands.
+        status: SpecStatus,
+    },
+    /// What a simulated model began would be told as a real one's work, or the reverse.
+    #[error(
+        "SPEC-{number} was begun with the model `{begun}`, and this process works with `{now}`"
+    )]
+    OtherModel {
+        /// The spec's number.
+        number: i64,
+        /// The model it was begun with.
+        begun: String,
+        /// The model of this process.
+        now: String,
+    },
+    /// Its plan is in use or of no use any more.
+    #[error("SPEC-{number} is {status}; what it was planned from cannot be changed now")]
+    AtWork {
+        /// The spec's number.
+        number: i64,
+        /// Where it stands.
+        status: SpecStatus,
+    },
+    /// An edit that cannot stand, with what was expected.
+    #[error("{0}")]
+    Edit(String),
+    /// The database refused.
+    #[error("the database refused")]
+    Store(#[from] StoreError),
+    /// An edited output could not be judged.
+    #[error("the edited output could not be judged")]
+    Judge(#[source] BoxError),
 }
 
-/// Takes a failed or blocked spec up where it stopped: the phase at fault runs again, or its failed
-/// tasks go back into the queue. One that runs already, or is delivered, is left alone: it may have
-/// been while the person asked.
+impl CommandError {
+    /// What the person can do about it.
+    pub fn next_step(&self) -> Option<String> {
+        match self {
+            Self::NotPlanned { number, status } => match status {
+                SpecStatus::Failed | SpecStatus::Blocked | SpecStatus::Completed => {
+                    Some(format!("finish its plan: omoi spec resume SPEC-{number}"))
+                }
+                SpecStatus::Draft | SpecStatus::Executing => {
+                    Some(format!("wait for its plan: omoi spec show SPEC-{number}"))
+                }
+                _ => None,
+            },
+            Self::OtherModel { number, begun, .. } if begun == SIMULATED => Some(format!(
+                "go on as it began: omoi spec resume SPEC-{number} --model simulated --scenario <file>; \
+                 or run the idea anew with the real model"
+            )),
+            Self::OtherModel { number, .. } => Some(format!(
+                "go on with a real model: omoi spec resume SPEC-{number} without `--model simulated`; \
+                 or run the idea anew with the simulated one"
+            )),
+            Self::AtWork { .. } | Self::Edit(_) | Self::Store(_) | Self::Judge(_) => None,
+        }
+    }
+}
+
+/// Releases the tasks of a planned spec. One released already is left alone.
 ///
 /// # Errors
-/// [`StoreError::Transition`] when it is cancelled.
-pub async fn resume(platform: &Platform, id: SpecId) -> Result<Spec, StoreError> {
+/// [`CommandError::NotPlanned`].
+pub async fn approve(platform: &Platform, id: SpecId) -> Result<Spec, CommandError> {
     let mut tx = platform.store.write().await?;
     let mut spec = specs::get(&mut tx, id).await?;
     match spec.status {
-        SpecStatus::Executing
-        | SpecStatus::Working
-        | SpecStatus::Completed
-        | SpecStatus::Delivered => return Ok(spec),
+        SpecStatus::Working => return Ok(spec),
+        SpecStatus::Completed if planned(&mut tx, &spec).await? => {}
+        status => {
+            let number = spec.number;
+            return Err(CommandError::NotPlanned { number, status });
+        }
+    }
+    specs::transition(&mut tx, &mut spec, SpecStatus::Working, None).await?;
+    tx.commit(CrashPoint::SpecMoved).await?;
+    Ok(spec)
+}
+
+/// Takes a spec up where it stopped: what is missing of its plan is planned, or its failed tasks go
+/// back into the queue. One that runs, waits for approval with a whole plan or is delivered is left
+/// alone.
+///
+/// # Errors
+/// [`CommandError::OtherModel`]; [`StoreError::Transition`] when it is cancelled.
+pub async fn resume(platform: &Platform, id: SpecId) -> Result<Spec, CommandError> {
+    let mut tx = platform.store.write().await?;
+    let mut spec = specs::get(&mut tx, id).await?;
+    let renamed = take_model(platform, &mut spec)?;
+    let planned = planned(&mut tx, &spec).await?;
+    match spec.status {
+        SpecStatus::Executing | SpecStatus::Working => {
+            if renamed {
+                specs::save(&mut tx, &mut spec).await?;
+                tx.commit(CrashPoint::SpecMoved).await?;
+            }
+            return Ok(spec);
+        }
+        SpecStatus::Completed if planned => return Ok(spec),
+        // It may have been delivered while the person asked.
+        SpecStatus::Delivered => return Ok(spec),
         _ => {}
     }
-    if spec.current_phase == Phase::Complete.as_str() {
+    if planned {
         for mut task in tasks::of_spec(&mut tx, id).await? {
             if task.status == TaskStatus::Failed {
                 omoi_execution::tasks::retry(&mut tx, &mut task).await?;
@@ -67,6 +159,36 @@ pub async fn retry_task(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> 
         return Ok(());
     }
     specs::transition(tx, &mut spec, SpecStatus::Working, None).await
+}
+
+/// Whether every phase has passed and sync has written the rows.
+async fn planned(tx: &mut Tx, spec: &Spec) -> Result<bool, StoreError> {
+    if spec.current_phase != Phase::Complete.as_str() {
+        return Ok(false);
+    }
+    let runs = phases::of_spec(tx, spec.id).await?;
+    Ok(Phase::ALL_WORKING.iter().all(|phase| {
+        runs.iter()
+            .any(|run| run.phase == phase.as_str() && run.state == PhaseState::Passed)
+    }))
+}
+
+/// Gives the spec the model that will go on with it; true when that is another one than before.
+/// What a simulated model did and what a real one did is never told under one name.
+fn take_model(platform: &Platform, spec: &mut Spec) -> Result<bool, CommandError> {
+    let now = platform.model_label.as_str();
+    if now == NO_MODEL || spec.model == now {
+        return Ok(false);
+    }
+    if spec.model != NO_MODEL && (spec.model == SIMULATED) != (now == SIMULATED) {
+        return Err(CommandError::OtherModel {
+            number: spec.number,
+            begun: spec.model.clone(),
+            now: now.to_owned(),
+        });
+    }
+    now.clone_into(&mut spec.model);
+    Ok(true)
 }
 
 /// Gives the phase at fault all its attempts again; its items and feedback stay.
@@ -103,19 +225,6 @@ pub async fn cancel(platform: &Platform, id: SpecId) -> Result<Spec, StoreError>
     }
     let reason = Some("cancelled by a person".to_owned());
     specs::transition(&mut tx, &mut spec, SpecStatus::Cancelled, reason).await?;
-    tx.commit(CrashPoint::SpecMoved).await?;
-    Ok(spec)
-}
-
-/// Changes a spec's title; every phase runs again with it.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn retitle(platform: &Platform, id: SpecId, title: &str) -> Result<Spec, StoreError> {
-    let mut tx = platform.store.write().await?;
-    let mut spec = specs::get(&mut tx, id).await?;
-    title.clone_into(&mut spec.title);
-    specs::save(&mut tx, &mut spec).await?;
     tx.commit(CrashPoint::SpecMoved).await?;
     Ok(spec)
 }

@@ -55,6 +55,12 @@ pub enum CreateError {
     /// The repository could not be surveyed.
     #[error("could not survey the repository")]
     Survey(#[from] SurveyError),
+    /// Every name the integration branch could have is taken.
+    #[error("no free name for the integration branch; `omoi/{slug}` and its successors are taken")]
+    NoFreeBranch {
+        /// What the name is made of.
+        slug: String,
+    },
     /// The database refused.
     #[error("the database refused")]
     Store(#[from] StoreError),
@@ -198,7 +204,9 @@ async fn free_branch(
             return Ok(name);
         }
     }
-    Ok(format!("omoi/{slug}"))
+    Err(CreateError::NoFreeBranch {
+        slug: slug.to_owned(),
+    })
 }
 
 #[cfg(test)]

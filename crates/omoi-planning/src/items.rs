@@ -1,24 +1,36 @@
 //! Takes the items of a phase's output in, one row and one transaction each.
 
-use omoi_domain::attempt::{AttemptState, Subject};
+use std::time::Duration;
+
+use omoi_domain::attempt::Subject;
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::plan::outputs::{Item, Phase, RepoPaths, Submission, assemble, validate_item};
+use omoi_domain::id::SpecId;
+use omoi_domain::plan::outputs::{
+    Accepted, Item, Phase, RepoPaths, Submission, assemble, latest, tasks, validate_item,
+};
 use omoi_execution::Platform;
 use omoi_execution::intake::IntakeError;
 use omoi_git::object::ObjectId;
 use omoi_protocol::worker::{DoneAck, ItemAck, SubmitItem};
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::phases::{self, NewItem};
-use omoi_store::{Tx, specs};
+use omoi_store::phases::{self, NewItem, PhaseRun};
+use omoi_store::specs::{self, Spec};
+use omoi_store::{StoreError, Tx};
+use serde::Deserialize as _;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+
+use crate::tree;
 
 /// Bytes one item may have.
 const ITEM_BYTES_MAX: usize = 100 << 10;
 
-/// Takes one item in. The same key again replaces the item; the journal keeps both.
+/// Takes one item in. The same key again replaces the item, and null takes it out of its list; the
+/// journal keeps all of them.
 ///
 /// # Errors
-/// [`IntakeError::Refused`] with what was expected, for the model to mend.
+/// [`IntakeError::Refused`] with what was expected, for the model to mend;
+/// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
 pub async fn submit(
     platform: &Platform,
     attempt: &Attempt,
@@ -30,35 +42,31 @@ pub async fn submit(
         let refusal = format!("the item has {bytes} bytes, at most {ITEM_BYTES_MAX}");
         return Err(IntakeError::Refused(refusal));
     }
-    let repo = repo_paths(platform, attempt).await?;
-    let submission = Submission {
-        phase,
-        section: &body.section,
-        key: &body.key,
-        value: &body.value,
+    let spec = {
+        let mut tx = platform.store.read().await?;
+        specs::get(&mut tx, attempt.spec_id).await?
     };
-    let accepted = validate_item(submission, &repo)
-        .map_err(|refusal| IntakeError::Refused(refusal.to_string()))?;
-    let digest = hex::encode(Sha256::digest(accepted.item.value.to_string()));
+    let base = ObjectId::parse(&spec.base_sha)?;
+    let repo = tree::tracked(platform, spec.project_id, &base).await?;
+    let item = (phase, body.section.as_str(), body.key.as_str(), &body.value);
+    let accepted = validated(item, &repo, platform.settings.check_timeout);
+    let accepted = accepted.map_err(IntakeError::Refused)?;
     let mut tx = platform.store.write().await?;
-    live(&mut tx, attempt).await?;
-    let run = phases::ensure(&mut tx, attempt.spec_id, phase.as_str()).await?;
-    let item = NewItem {
-        spec_id: attempt.spec_id,
-        project_id: attempt.project_id,
-        phase: phase.as_str(),
-        attempt_no: run.attempts,
-        section: &accepted.item.section,
-        key: &accepted.item.key,
-        value: accepted.item.value.clone(),
-        digest,
-    };
-    let seq = phases::append_item(&mut tx, item).await?;
+    if !attempts::hold(&mut tx, attempt.id).await? {
+        return Err(IntakeError::Superseded);
+    }
+    let withdraws = accepted.item.withdraws(phase);
+    if withdraws {
+        stands(&journal(&mut tx, spec.id, phase).await?, &accepted.item)?;
+    }
+    let run = phases::ensure(&mut tx, spec.id, phase.as_str()).await?;
+    let seq = put(&mut tx, &spec, &run, &accepted.item).await?;
     tx.commit(CrashPoint::ItemAccepted).await?;
-    Ok(ItemAck {
-        seq,
-        notes: accepted.warnings.into_iter().map(|w| w.message).collect(),
-    })
+    let mut notes: Vec<String> = accepted.warnings.into_iter().map(|w| w.message).collect();
+    if withdraws {
+        notes.push(format!("`{}` is withdrawn", accepted.item.key));
+    }
+    Ok(ItemAck { seq, notes })
 }
 
 /// Whether the phase's output is complete.
@@ -86,37 +94,88 @@ pub async fn done(platform: &Platform, attempt: &Attempt) -> Result<DoneAck, Int
     }
 }
 
-/// The accepted items of a phase, oldest first.
+/// The accepted items of a phase that stand, oldest first: none that was replaced or withdrawn.
 pub(crate) async fn journal(
     tx: &mut Tx,
-    spec: omoi_domain::id::SpecId,
+    spec: SpecId,
     phase: Phase,
-) -> Result<Vec<Item>, omoi_store::StoreError> {
+) -> Result<Vec<Item>, StoreError> {
     let rows = phases::items(tx, spec, phase.as_str()).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Item {
-            section: row.section,
-            key: row.item_key,
-            value: row.value.0,
-        })
-        .collect())
+    let items = rows.into_iter().map(|row| Item {
+        section: row.section,
+        key: row.item_key,
+        value: row.value.0,
+    });
+    Ok(latest(phase, items.collect()))
 }
 
-/// The tracked files at the spec's base commit.
-pub(crate) async fn repo_paths(
-    platform: &Platform,
-    attempt: &Attempt,
-) -> Result<RepoPaths, IntakeError> {
-    let base = {
-        let mut tx = platform.store.read().await?;
-        ObjectId::parse(&specs::get(&mut tx, attempt.spec_id).await?.base_sha)?
+/// The item as it is stored, or what was expected of it. An item is phase, section, key and value.
+pub(crate) fn validated(
+    (phase, section, key, value): (Phase, &str, &str, &Value),
+    repo: &RepoPaths,
+    check_timeout: Duration,
+) -> Result<Accepted, String> {
+    let submission = Submission {
+        phase,
+        section,
+        key,
+        value,
     };
-    let mirror = platform.mirror(attempt.project_id).await?;
-    let entries = mirror.list_tree(&base).await?;
-    Ok(RepoPaths::new(
-        entries.iter().map(|entry| entry.path.to_string()),
-    ))
+    let accepted = validate_item(submission, repo).map_err(|refusal| refusal.to_string())?;
+    if phase == Phase::Tasks && accepted.item.section == "tasks" {
+        checks_can_run(&accepted.item, check_timeout)?;
+    }
+    Ok(accepted)
+}
+
+/// Refuses checks that the platform could not run as they are written.
+fn checks_can_run(item: &Item, timeout_max: Duration) -> Result<(), String> {
+    if item.withdraws(Phase::Tasks) {
+        return Ok(());
+    }
+    let task = tasks::Task::deserialize(&item.value).map_err(|error| error.to_string())?;
+    let max = u32::try_from(timeout_max.as_secs()).unwrap_or(u32::MAX);
+    for (n, check) in task.checks.iter().enumerate() {
+        if let Some((field, says)) = check.fault(max) {
+            return Err(format!("`tasks[{}].checks[{n}].{field}`: {says}", task.id));
+        }
+    }
+    Ok(())
+}
+
+/// Appends an accepted item to the journal; returns its place there.
+pub(crate) async fn put(
+    tx: &mut Tx,
+    spec: &Spec,
+    run: &PhaseRun,
+    item: &Item,
+) -> Result<i64, StoreError> {
+    let new = NewItem {
+        spec_id: spec.id,
+        project_id: spec.project_id,
+        phase: &run.phase,
+        attempt_no: run.attempts,
+        section: &item.section,
+        key: &item.key,
+        value: item.value.clone(),
+        digest: hex::encode(Sha256::digest(item.value.to_string())),
+    };
+    phases::append_item(tx, new).await
+}
+
+/// Only what stands can be withdrawn: a wrong key would leave the surplus item where it is.
+fn stands(items: &[Item], withdrawn: &Item) -> Result<(), IntakeError> {
+    let of_section = items.iter().filter(|i| i.section == withdrawn.section);
+    let keys: Vec<&str> = of_section.map(|i| i.key.as_str()).collect();
+    if keys.contains(&withdrawn.key.as_str()) {
+        return Ok(());
+    }
+    Err(IntakeError::Refused(format!(
+        "section `{}` has no item `{}` to withdraw; it has: {}",
+        withdrawn.section,
+        withdrawn.key,
+        keys.join(", ")
+    )))
 }
 
 fn phase_of(attempt: &Attempt) -> Result<Phase, IntakeError> {
@@ -126,12 +185,5 @@ fn phase_of(attempt: &Attempt) -> Result<Phase, IntakeError> {
         _ => Err(IntakeError::Refused(
             "this attempt has no phase to hand items in for".to_owned(),
         )),
-    }
-}
-
-async fn live(tx: &mut Tx, attempt: &Attempt) -> Result<(), IntakeError> {
-    match attempts::get(tx, attempt.id).await?.state {
-        AttemptState::Running | AttemptState::Starting => Ok(()),
-        _ => Err(IntakeError::Superseded),
     }
 }

@@ -1,32 +1,20 @@
 //! Puts a phase's items together and says whether they pass its gate.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use futures::future::BoxFuture;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use omoi_domain::plan::coverage::{Planned, recompute, verdict};
 use omoi_domain::plan::evaluate::{Evaluation, Facts, Finding, VERSION, evaluate};
-use omoi_domain::plan::outputs::tasks::CheckKind;
-use omoi_domain::plan::outputs::{
-    Item, Phase, RepoPaths, SyncOpinion, SyncOutput, TasksOutput, assemble,
-};
-use omoi_domain::plan::sync::CHECK_TIMEOUT_S;
+use omoi_domain::plan::outputs::{Item, Phase, SyncOpinion, SyncOutput, TasksOutput, assemble};
 use omoi_execution::Platform;
-use omoi_execution::command::{self, Command, CommandError};
 use omoi_execution::integration::output;
-use omoi_execution::toolbox::Toolbox;
-use omoi_git::object::ObjectId;
-use omoi_git::survey::Survey;
+use omoi_git::survey::{Survey, ToolchainKind};
 use omoi_runtime::BoxError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
 use serde_json::Value;
 
 use crate::items::journal;
-
-/// Checks run on the base commit at once.
-const BASE_RUNS: usize = 3;
+use crate::{proofs, tree};
 
 /// A judged output.
 pub(crate) struct Judged {
@@ -36,8 +24,6 @@ pub(crate) struct Judged {
     pub(crate) evaluation: Evaluation,
     /// The computed verdict on the whole plan, in the sync phase.
     pub(crate) sync: Option<SyncOutput>,
-    /// How proof checks ended on the base commit, in the tasks phase.
-    pub(crate) base_exits: BTreeMap<(String, usize), i32>,
 }
 
 /// Judges what the items of `phase` make.
@@ -46,13 +32,23 @@ pub(crate) async fn judge(
     spec: &Spec,
     phase: Phase,
 ) -> Result<Judged, BoxError> {
-    let (items, runs) = {
+    let read = {
         let mut tx = platform.store.read().await?;
         (
             journal(&mut tx, spec.id, phase).await?,
             phases::of_spec(&mut tx, spec.id).await?,
         )
     };
+    judge_items(platform, spec, phase, read).await
+}
+
+/// Judges what `items` make, beside the spec's phase runs.
+pub(crate) async fn judge_items(
+    platform: &Platform,
+    spec: &Spec,
+    phase: Phase,
+    (items, runs): (Vec<Item>, Vec<PhaseRun>),
+) -> Result<Judged, BoxError> {
     let mut facts = facts(platform, spec, &runs).await?;
     let mut assembled = match assembled(phase, &items) {
         Ok(output) => output,
@@ -61,7 +57,6 @@ pub(crate) async fn judge(
                 output: None,
                 evaluation,
                 sync: None,
-                base_exits: BTreeMap::new(),
             });
         }
     };
@@ -70,7 +65,8 @@ pub(crate) async fn judge(
         Phase::Tasks => {
             if let Ok(mut tasks) = serde_json::from_value::<TasksOutput>(assembled.clone()) {
                 recompute(&mut tasks);
-                facts.base_exits = base_exits(platform, spec, &tasks).await?;
+                proofs::set_times(&mut tasks, platform.settings.check_timeout);
+                facts.base_exits = proofs::known(spec, &runs, &tasks)?;
                 assembled = serde_json::to_value(&tasks)?;
             }
         }
@@ -99,7 +95,6 @@ pub(crate) async fn judge(
         output: Some(assembled),
         evaluation,
         sync,
-        base_exits: facts.base_exits,
     })
 }
 
@@ -131,74 +126,83 @@ fn assembled(phase: Phase, items: &[Item]) -> Result<Value, Evaluation> {
 }
 
 async fn facts(platform: &Platform, spec: &Spec, runs: &[PhaseRun]) -> Result<Facts, BoxError> {
-    let mirror = platform.mirror(spec.project_id).await?;
-    let entries = mirror.list_tree(&ObjectId::parse(&spec.base_sha)?).await?;
-    let survey = spec.survey.0.get("survey").cloned().unwrap_or_default();
-    let survey: Survey = serde_json::from_value(survey).unwrap_or_default();
-    let tech: BTreeSet<String> = survey
-        .languages
-        .iter()
-        .map(|language| language.name.to_lowercase())
-        .collect();
+    let tech = evidence(&tree::survey(spec)?);
     Ok(Facts {
-        repo: RepoPaths::new(entries.iter().map(|entry| entry.path.to_string())),
+        repo: (*tree::of_spec(platform, spec).await?).clone(),
         tech_evidence: (!tech.is_empty()).then_some(tech),
-        explore: output(runs, Phase::Explore),
-        prd: output(runs, Phase::Prd),
-        requirements: output(runs, Phase::Requirements),
-        design: output(runs, Phase::Design),
-        tasks: output(runs, Phase::Tasks),
+        explore: output(runs, Phase::Explore)?,
+        prd: output(runs, Phase::Prd)?,
+        requirements: output(runs, Phase::Requirements)?,
+        design: output(runs, Phase::Design)?,
+        tasks: output(runs, Phase::Tasks)?,
         base_exits: BTreeMap::new(),
     })
 }
 
-/// Runs every proof check on the spec's base commit: one that passes there proves nothing.
-async fn base_exits(
-    platform: &Platform,
-    spec: &Spec,
-    tasks: &TasksOutput,
-) -> Result<BTreeMap<(String, usize), i32>, BoxError> {
-    let base = ObjectId::parse(&spec.base_sha)?;
-    let toolbox = Toolbox::of_survey(&spec.survey.0);
-    let mut runs: Vec<BoxFuture<'_, Result<Option<BaseExit>, CommandError>>> = Vec::new();
-    for task in &tasks.tasks {
-        for (n, check) in task
-            .checks
-            .iter()
-            .enumerate()
-            .filter(|(_, c)| c.kind == CheckKind::Proof)
-        {
-            let key = (task.id.clone(), n);
-            let command = Command {
-                project: spec.project_id,
-                commit: &base,
-                command: &check.command,
-                files: &check.files,
-                timeout: Duration::from_secs(u64::from(check.timeout_s.unwrap_or(CHECK_TIMEOUT_S))),
-                toolbox: &toolbox,
-            };
-            runs.push(Box::pin(base_exit(platform, key, command)));
-        }
-    }
-    let exits: Vec<Option<BaseExit>> = stream::iter(runs)
-        .buffer_unordered(BASE_RUNS)
-        .try_collect()
-        .await?;
-    Ok(exits.into_iter().flatten().collect())
+/// Every name the survey knows for what the repository is written in, built and tested with.
+fn evidence(survey: &Survey) -> BTreeSet<String> {
+    let languages = survey
+        .languages
+        .iter()
+        .map(|language| language.name.as_str());
+    let programs = survey.toolchains.iter().flat_map(|chain| &chain.programs);
+    let commands = survey.build.iter().chain(&survey.test);
+    let texts = languages
+        .chain(programs.map(String::as_str))
+        .chain(commands.map(|hint| hint.command.as_str()))
+        .chain(survey.toolchains.iter().map(|chain| usual_name(chain.kind)));
+    texts
+        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()))
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
 }
 
-/// A check, by task and index, and its exit code.
-type BaseExit = ((String, usize), i32);
+/// What people call a toolchain, with what comes along with it.
+const fn usual_name(kind: ToolchainKind) -> &'static str {
+    match kind {
+        ToolchainKind::Python => "python",
+        ToolchainKind::Rust => "rust cargo",
+        ToolchainKind::Node => "node nodejs javascript npm",
+        ToolchainKind::Deno => "deno",
+        ToolchainKind::Go => "go golang",
+        ToolchainKind::Jvm => "jvm java",
+        ToolchainKind::Native => "c c++",
+        ToolchainKind::Ruby => "ruby",
+        ToolchainKind::Php => "php",
+        ToolchainKind::Dotnet => "dotnet net",
+        ToolchainKind::Elixir => "elixir",
+        ToolchainKind::Swift => "swift",
+        ToolchainKind::Zig => "zig",
+        ToolchainKind::Shell => "shell sh make",
+    }
+}
 
-async fn base_exit(
-    platform: &Platform,
-    key: (String, usize),
-    command: Command<'_>,
-) -> Result<Option<BaseExit>, CommandError> {
-    match command::run(platform, command).await {
-        Ok(ran) => Ok(ran.exit_code.map(|code| (key, code))),
-        // A check whose files leave the checkout proves nothing.
-        Err(CommandError::Escapes { .. }) => Ok(Some((key, 0))),
-        Err(other) => Err(other),
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "plain files to be surveyed")]
+    fn test_tools_count_as_evidence() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("tests")).unwrap();
+        for (file, text) in [
+            (
+                "pyproject.toml",
+                "[project]\nname='x'\nversion='1'\ndependencies=[]\n[tool.pytest.ini_options]\n",
+            ),
+            ("x.py", "x = 1\n"),
+            ("tests/test_x.py", "def test(): pass\n"),
+        ] {
+            std::fs::write(folder.path().join(file), text).unwrap();
+        }
+        let found = evidence(&omoi_git::survey::survey_dir(folder.path()).unwrap());
+        assert!(
+            found.contains("python") && found.contains("pytest"),
+            "{found:?}"
+        );
+        assert!(evidence(&Survey::default()).is_empty());
     }
 }

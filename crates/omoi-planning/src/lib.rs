@@ -6,4 +6,6 @@ pub mod items;
 mod judge;
 pub mod planner;
 mod prompt;
+mod proofs;
 pub mod sync;
+mod tree;

@@ -1,45 +1,106 @@
 //! Drives the phases of specs: start, judge, repair, pass or fail, until sync has written the plan.
 
 mod decide;
+mod files;
 mod step;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
-use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
+use omoi_domain::id::SpecId;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
-use omoi_execution::integration::rendered;
 use omoi_runtime::BoxError;
-use omoi_runtime::files;
 use omoi_runtime::reconcile::Next;
-use omoi_store::specs::{self, Spec};
+use omoi_runtime::telemetry::chain;
+use omoi_store::{StoreError, specs};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tracing::warn;
+
+use self::files::Rendered;
+
+/// Steps of one spec that may fail in a row.
+const FAILURES_MAX: u32 = 3;
+/// Pause before a failed step is tried again.
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The planner of one process.
 pub struct Planner {
     platform: Platform,
+    /// How often in a row the step of a spec failed.
+    failures: BTreeMap<SpecId, u32>,
+    rendered: Rendered,
 }
 
 impl Planner {
     /// A planner on `platform`.
     pub fn new(platform: Platform) -> Self {
-        Self { platform }
+        Self {
+            platform,
+            failures: BTreeMap::new(),
+            rendered: Rendered::default(),
+        }
     }
 
-    async fn pass(&self) -> Result<Next, BoxError> {
+    async fn pass(&mut self, now: Timestamp) -> Result<Next, BoxError> {
         let executing = {
             let mut tx = self.platform.store.read().await?;
             specs::with_status(&mut tx, SpecStatus::Executing).await?
         };
+        let ids: Vec<SpecId> = executing.iter().map(|spec| spec.id).collect();
+        self.failures.retain(|id, _| ids.contains(id));
         let mut next = Next::Idle;
         for spec in executing {
-            next = sooner(next, step::step(&self.platform, spec).await?);
+            let id = spec.id;
+            let found = match step::step(&self.platform, spec).await {
+                Ok(found) => {
+                    self.failures.remove(&id);
+                    found
+                }
+                Err(error) => {
+                    self.failed(id, error).await;
+                    Next::At(now + FAILURE_PAUSE)
+                }
+            };
+            next = sooner(next, found);
         }
+        self.rendered.refresh(&self.platform, ids).await?;
         Ok(next)
     }
+
+    /// A spec whose step fails keeps no other from its own; when it goes on failing, its phase does.
+    async fn failed(&mut self, id: SpecId, error: BoxError) {
+        let why = chain(error.as_ref());
+        warn!(spec.id = %id, error = %why, "Could not plan `{id}` on");
+        if is_passing(error.as_ref()) {
+            return;
+        }
+        let failures = self.failures.entry(id).or_default();
+        *failures += 1;
+        if *failures < FAILURES_MAX {
+            return;
+        }
+        if let Err(error) = step::give_up(&self.platform, id, &why).await {
+            warn!(spec.id = %id, error = %chain(&error), "Could not fail `{id}`");
+        }
+    }
+}
+
+/// Whether an error says that somebody else was first, or that the database is busy: nothing that
+/// is wrong with the spec.
+fn is_passing(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
+    causes.any(|cause| match cause.downcast_ref::<StoreError>() {
+        Some(StoreError::Exists { .. }) => true,
+        Some(store) => store.is_retryable(),
+        None => false,
+    })
 }
 
 fn sooner(a: Next, b: Next) -> Next {
@@ -51,17 +112,9 @@ fn sooner(a: Next, b: Next) -> Next {
     }
 }
 
-/// Renders the accepted outputs into the data folder, for people; nothing reads them back.
-async fn render_files(platform: &Platform, spec: &Spec) -> Result<(), BoxError> {
-    let root: PathBuf = platform.data.spec_files(spec.number, spec.project_id);
-    for (path, text) in rendered(platform, spec).await? {
-        let path = root.join(path);
-        if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir)?;
-        }
-        files::replace(CrashPoint::FileReplaced, &path, text.as_bytes(), 0o644)?;
-    }
-    Ok(())
+/// What tells one output of a phase from another.
+pub(crate) fn output_digest(output: &Value) -> String {
+    hex::encode(Sha256::digest(output.to_string()))
 }
 
 impl Consume for Planner {
@@ -69,7 +122,7 @@ impl Consume for Planner {
         Consumer::Planner
     }
 
-    fn tick(&mut self, _now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
-        Box::pin(self.pass())
+    fn tick(&mut self, now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
+        Box::pin(self.pass(now))
     }
 }

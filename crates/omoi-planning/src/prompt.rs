@@ -1,6 +1,6 @@
 //! What the agent of a phase is told.
 
-use minijinja::{Environment, Value, context};
+use minijinja::{Environment, UndefinedBehavior, Value, context};
 use omoi_domain::plan::coverage::{Planned, verdict};
 use omoi_domain::plan::evaluate::criteria;
 use omoi_domain::plan::outputs::{
@@ -19,7 +19,7 @@ use omoi_store::specs::Spec;
 use crate::items::journal;
 
 /// Goes up whenever a prompt says something else; part of every input digest.
-pub(crate) const PROMPT_VERSION: u32 = 1;
+pub(crate) const PROMPT_VERSION: u32 = 2;
 
 const SYSTEM: &str = include_str!("../prompts/system.md");
 const PHASE: &str = include_str!("../prompts/phase.md");
@@ -45,7 +45,7 @@ pub(crate) async fn brief(
     run: &PhaseRun,
 ) -> Result<Brief, BoxError> {
     let settings = &platform.settings;
-    let system = Environment::new().render_str(SYSTEM, context! { workspace => inside::WORK })?;
+    let system = strict().render_str(SYSTEM, context! { workspace => inside::WORK })?;
     Ok(Brief {
         subject_ref: phase.as_str().to_owned(),
         system,
@@ -67,6 +67,13 @@ pub(crate) async fn brief(
         },
         commit: None,
     })
+}
+
+/// Templates that name something they were not given are a mistake, not an empty place.
+fn strict() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment
 }
 
 async fn prompt(
@@ -123,18 +130,18 @@ async fn prompt(
         version => PROMPT_VERSION,
         schema => serde_json::to_string(&section_schema(phase))?,
     };
-    Ok(Environment::new().render_str(PHASE, values)?)
+    Ok(strict().render_str(PHASE, values)?)
 }
 
 /// The traceability verdict code has reached, for the sync phase.
-fn computed(phase: Phase, runs: &[PhaseRun]) -> Result<Option<String>, serde_json::Error> {
+fn computed(phase: Phase, runs: &[PhaseRun]) -> Result<Option<String>, BoxError> {
     if phase != Phase::Sync {
         return Ok(None);
     }
     let (Some(requirements), Some(design), Some(tasks)) = (
-        output::<RequirementsOutput>(runs, Phase::Requirements),
-        output::<DesignOutput>(runs, Phase::Design),
-        output::<TasksOutput>(runs, Phase::Tasks),
+        output::<RequirementsOutput>(runs, Phase::Requirements)?,
+        output::<DesignOutput>(runs, Phase::Design)?,
+        output::<TasksOutput>(runs, Phase::Tasks)?,
     ) else {
         return Ok(None);
     };
@@ -143,5 +150,6 @@ fn computed(phase: Phase, runs: &[PhaseRun]) -> Result<Option<String>, serde_jso
         design: &design,
         tasks: &tasks,
     };
-    serde_json::to_string_pretty(&verdict(planned, &SyncOpinion::default())).map(Some)
+    let verdict = verdict(planned, &SyncOpinion::default());
+    Ok(Some(serde_json::to_string_pretty(&verdict)?))
 }

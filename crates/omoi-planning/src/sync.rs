@@ -10,14 +10,13 @@ use omoi_domain::merge::IntegrationState;
 use omoi_domain::plan::coverage::Planned;
 use omoi_domain::plan::outputs::SyncOutput;
 use omoi_domain::plan::sync::{
-    CHECK_TIMEOUT_S, CheckRow, CriterionRow, RequirementRow, Row, RowKey, RowKind, SyncError,
-    SyncPlan, TaskRow, TicketRow, check_id, plan,
+    CheckRow, CriterionRow, RequirementRow, Row, RowKey, RowKind, SyncError, SyncPlan, TaskRow,
+    TicketRow, check_id, plan,
 };
 use omoi_domain::retry::TASK_RETRIES_MAX;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::ticket::TicketStatus;
 use omoi_execution::integration::task_branch;
-use omoi_git::survey::Survey;
 use omoi_store::checks::{self, Check};
 use omoi_store::projects::{Counter, take_numbers};
 use omoi_store::requirements::{Criterion, Requirement};
@@ -26,6 +25,8 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, StoreError, Tx};
 use serde_json::json;
+
+use crate::tree;
 
 /// Wall time of one attempt at an ordinary task, in seconds.
 const TASK_TIMEOUT_S: i64 = 5_400;
@@ -57,6 +58,8 @@ pub struct Accepted<'a> {
     pub verdict: &'a SyncOutput,
     /// How proof checks ended on the base commit, by task and index.
     pub base_exits: &'a BTreeMap<(String, usize), i32>,
+    /// Seconds the project's own suite may take.
+    pub suite_timeout_s: i64,
 }
 
 /// Row ids by plan-local id.
@@ -114,7 +117,7 @@ pub async fn apply(
         retire(tx, key, &known).await?;
     }
     if plan.n_writes() > 0 {
-        suite(tx, spec).await?;
+        suite(tx, spec, accepted.suite_timeout_s).await?;
         let done = SyncDone {
             spec_id: spec.id,
             tickets: plan.n_created(RowKind::Ticket) as u32,
@@ -384,9 +387,8 @@ async fn check(
 }
 
 /// The project's own suite as a check of the whole spec, where it has one.
-async fn suite(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
-    let survey = spec.survey.0.get("survey").cloned().unwrap_or_default();
-    let survey: Survey = serde_json::from_value(survey).unwrap_or_default();
+async fn suite(tx: &mut Tx, spec: &Spec, timeout_s: i64) -> Result<(), StoreError> {
+    let survey = tree::survey(spec)?;
     let Some(test) = survey.suite() else {
         return Ok(());
     };
@@ -406,7 +408,7 @@ async fn suite(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
         kind: "suite".to_owned(),
         command: test.at_root(),
         files: Json(BTreeMap::new()),
-        timeout_s: i64::from(CHECK_TIMEOUT_S) * 3,
+        timeout_s,
         base_exit: None,
     };
     checks::insert(tx, &check, &[]).await

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use omoi_delivery::trace::TraceError;
 use omoi_execution::intake::IntakeError;
 use omoi_execution::integration::IntegrationError;
+use omoi_planning::commands::CommandError;
 use omoi_planning::create::CreateError;
 use omoi_protocol::error::ErrorBody;
 use omoi_runtime::telemetry::chain;
@@ -116,6 +117,26 @@ impl From<CreateError> for ApiError {
             }
             CreateError::Store(store) => store.into(),
             other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<CommandError> for ApiError {
+    fn from(source: CommandError) -> Self {
+        let code = match source {
+            CommandError::NotPlanned { .. } => "not_planned",
+            CommandError::OtherModel { .. } => "other_model",
+            CommandError::AtWork { .. } => "at_work",
+            CommandError::Edit(says) => {
+                return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", says);
+            }
+            CommandError::Store(store) => return store.into(),
+            CommandError::Judge(other) => return Self::internal(other.as_ref()),
+        };
+        let refused = Self::new(StatusCode::CONFLICT, code, source.to_string());
+        match source.next_step() {
+            Some(next) => refused.hint(next),
+            None => refused,
         }
     }
 }

@@ -266,6 +266,23 @@ pub async fn touch(tx: &mut Tx, id: AttemptId, work: bool) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Keeps an attempt whose worker may still hand things in from ending before the transaction does:
+/// whoever wants to end it waits for the row. False when it is over, or never came up.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn hold(tx: &mut Tx, id: AttemptId) -> Result<bool, StoreError> {
+    let now = tx.now();
+    let held = tx
+        .execute(
+            "update attempts set last_work_at = $3
+             where org_id = $1 and id = $2 and state in ('starting', 'running')",
+            args![id, now],
+        )
+        .await?;
+    Ok(held == 1)
+}
+
 /// Renews the lease of a live attempt of `owner` until `until`; false when there is no such.
 ///
 /// # Errors

@@ -72,7 +72,7 @@ row! {
     }
 }
 versioned!(Spec by id in "specs" {
-    title, status, current_phase, options, last_error, integration_branch, updated_at, started_at,
+    title, status, current_phase, model, options, last_error, integration_branch, updated_at, started_at,
     ended_at,
 });
 

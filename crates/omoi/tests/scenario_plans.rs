@@ -142,7 +142,7 @@ fn judged(phase: Phase, whole: Value, facts: &mut Facts) -> Value {
                 let exits = task.checks.iter().enumerate();
                 facts
                     .base_exits
-                    .extend(exits.map(|(n, _)| ((task.id.clone(), n), 1)));
+                    .extend(exits.map(|(n, _)| ((task.id.clone(), n), Some(1))));
             }
             serde_json::to_value(tasks).unwrap()
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{ToolError, Toolbox, object};
 
 pub(super) const DESCRIPTION: &str = "Hands in one item of this phase's output. It is checked at once; a refusal says what \
-    to mend. The same section and key again replaces the item.";
+    to mend. The same section and key again replaces the item; null as the value withdraws it.";
 
 /// Its input. The phase is the attempt's own; models name it and the platform knows it.
 #[derive(Debug, Deserialize)]

@@ -68,7 +68,7 @@ pub struct Criterion {
 pub struct Facts {
     /// The tracked files at the spec's base commit.
     pub repo: RepoPaths,
-    /// Lower-case names of languages and libraries found in the repository; none when unknown.
+    /// Lower-case names of languages and tools that the survey found; none when it found nothing.
     pub tech_evidence: Option<BTreeSet<String>>,
     /// Accepted output of the phase.
     pub explore: Option<ExploreOutput>,
@@ -80,8 +80,9 @@ pub struct Facts {
     pub design: Option<DesignOutput>,
     /// Accepted output of the phase.
     pub tasks: Option<TasksOutput>,
-    /// Exit code of each check on the spec's base commit, by task id and index of the check.
-    pub base_exits: BTreeMap<(String, usize), i32>,
+    /// How each check that was tried on the spec's base commit ended, by task id and index of the
+    /// check: its exit code, none when its time limit or a signal ended it.
+    pub base_exits: BTreeMap<(String, usize), Option<i32>>,
 }
 
 /// The verdict on an output.

@@ -20,7 +20,7 @@ pub use design::DesignOutput;
 pub use explore::ExploreOutput;
 pub use items::{
     Accepted, Item, ItemError, Missing, Section, SectionKind, Submission, assemble, item_schema,
-    section, section_schema, sections, split, submit_item_schema, validate_item,
+    latest, section, section_schema, sections, split, submit_item_schema, validate_item,
 };
 pub use paths::RepoPaths;
 pub use prd::PrdOutput;

@@ -77,7 +77,7 @@ fn plan(feature: &build::Feature) -> Plan {
     outputs.insert(Phase::Sync, json!(verdict(planned, &opinion)));
     for task in &facts.tasks.as_ref().unwrap().tasks {
         for (n, _) in task.checks.iter().enumerate() {
-            facts.base_exits.insert((task.id.clone(), n), 1);
+            facts.base_exits.insert((task.id.clone(), n), Some(1));
         }
     }
     Plan {

@@ -16,11 +16,11 @@ use omoi_runtime::reconcile::Next;
 use omoi_store::phases::{self, PhaseRun, Verdict};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{Json, StoreError, Tx};
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use serde_json::Value;
 
 use crate::judge::Judged;
-use crate::planner::render_files;
+use crate::planner::output_digest;
+use crate::proofs;
 use crate::sync::{Accepted, ApplyError, apply};
 
 /// Why an attempt did not pass.
@@ -59,12 +59,8 @@ pub(super) async fn decide(
     run: PhaseRun,
     judged: Judged,
 ) -> Result<Next, BoxError> {
-    let not_ready = judged
-        .sync
-        .as_ref()
-        .is_some_and(|sync| !sync.ready_for_execution);
-    if not_ready {
-        return block(platform, spec, run, judged).await;
+    if let Some(fault) = not_ready(&judged) {
+        return block(platform, spec, run, (judged.evaluation, fault)).await;
     }
     match judged.output.clone() {
         Some(output) if judged.evaluation.passed => {
@@ -101,6 +97,8 @@ pub(super) async fn refuse(
 ) -> Result<Next, BoxError> {
     let mut tx = platform.store.write().await?;
     run.feedback = Some(refusal.feedback.clone());
+    // Whatever ended the attempt, it was not the provider's absence.
+    run.waiting_since = None;
     let mut told = Verdict {
         reason: Some(refusal.kind.to_owned()),
         ..Verdict::default()
@@ -120,10 +118,8 @@ pub(super) async fn refuse(
         };
         phases::emit_verdict(&mut tx, spec.project_id, &run, told.clone());
     }
-    let delay = phase_delay(run.attempts);
-    let left = run.attempts < platform.settings.phase_attempts_max && !refusal.last;
-    if let (true, Some(delay)) = (left, delay) {
-        run.not_before = tx.now() + delay;
+    if run.attempts < platform.settings.phase_attempts_max && !refusal.last {
+        run.not_before = tx.now() + phase_delay(run.attempts);
         phases::transition(
             &mut tx,
             spec.project_id,
@@ -172,25 +168,26 @@ async fn pass(
     judged: Judged,
     output: Value,
 ) -> Result<Next, BoxError> {
+    let before = run.clone();
     let mut tx = platform.store.write().await?;
     run.score = Some(judged.evaluation.score);
-    run.output_digest = Some(hex::encode(Sha256::digest(output.to_string())));
+    run.output_digest = Some(output_digest(&output));
     run.output = Some(Json(output));
     run.waiting_since = None;
     run.feedback = None;
-    if phase == Phase::Tasks {
-        keep_base_exits(&mut run, &judged);
-    }
     let told = verdict(&judged.evaluation);
     phases::emit_verdict(&mut tx, spec.project_id, &run, told.clone());
     phases::transition(&mut tx, spec.project_id, &mut run, PhaseState::Passed, told).await?;
     let point = if phase == Phase::Sync {
-        match write_plan(&mut tx, &mut spec, &judged).await {
+        let timeout_s = platform.settings.check_timeout.as_secs();
+        let mut planned = spec.clone();
+        match write_plan(&mut tx, &mut planned, &judged, timeout_s as i64).await {
             Ok(()) => {}
             Err(ApplyError::Store(error)) => return Err(error.into()),
             Err(refused) => {
-                drop(tx);
-                return block_with(platform, spec, refused.to_string()).await;
+                tx.rollback().await?;
+                let fault = not_applied(&spec, &refused);
+                return block(platform, spec, before, (judged.evaluation, fault)).await;
             }
         }
         CrashPoint::PlanSynced
@@ -201,43 +198,20 @@ async fn pass(
         CrashPoint::PhaseMoved
     };
     tx.commit(point).await?;
-    render_files(platform, &spec).await?;
     Ok(Next::Now)
 }
 
-/// Base exits are facts of the platform, kept beside the output for sync.
-fn keep_base_exits(run: &mut PhaseRun, judged: &Judged) {
-    let exits: BTreeMap<String, i32> = judged
-        .base_exits
-        .iter()
-        .map(|((task, n), exit)| (format!("{task}/{n}"), *exit))
-        .collect();
-    run.facts = Some(Json(json!({ "base_exits": exits })));
-}
-
-fn kept_base_exits(runs: &[PhaseRun]) -> BTreeMap<(String, usize), i32> {
-    let kept = runs
-        .iter()
-        .find(|run| run.phase == Phase::Tasks.as_str())
-        .and_then(|run| run.facts.as_ref())
-        .and_then(|value| value.0.get("base_exits"))
-        .and_then(Value::as_object);
-    let parse = |(key, exit): (&String, &Value)| {
-        let (task, n) = key.split_once('/')?;
-        Some((
-            (task.to_owned(), n.parse().ok()?),
-            i32::try_from(exit.as_i64()?).ok()?,
-        ))
-    };
-    kept.into_iter().flatten().filter_map(parse).collect()
-}
-
-async fn write_plan(tx: &mut Tx, spec: &mut Spec, judged: &Judged) -> Result<(), ApplyError> {
+async fn write_plan(
+    tx: &mut Tx,
+    spec: &mut Spec,
+    judged: &Judged,
+    suite_timeout_s: i64,
+) -> Result<(), ApplyError> {
     let runs = phases::of_spec(tx, spec.id).await?;
     let (Some(requirements), Some(design), Some(tasks), Some(verdict)) = (
-        output::<RequirementsOutput>(&runs, Phase::Requirements),
-        output::<DesignOutput>(&runs, Phase::Design),
-        output::<TasksOutput>(&runs, Phase::Tasks),
+        output::<RequirementsOutput>(&runs, Phase::Requirements)?,
+        output::<DesignOutput>(&runs, Phase::Design)?,
+        output::<TasksOutput>(&runs, Phase::Tasks)?,
         &judged.sync,
     ) else {
         return Err(ApplyError::Unresolved("an accepted output".to_owned()));
@@ -247,7 +221,11 @@ async fn write_plan(tx: &mut Tx, spec: &mut Spec, judged: &Judged) -> Result<(),
         design: &design,
         tasks: &tasks,
     };
-    let base_exits = kept_base_exits(&runs);
+    let known = proofs::known(spec, &runs, &tasks)?;
+    let base_exits: BTreeMap<_, _> = known
+        .into_iter()
+        .filter_map(|(check, exit)| Some((check, exit?)))
+        .collect();
     apply(
         tx,
         spec,
@@ -255,6 +233,7 @@ async fn write_plan(tx: &mut Tx, spec: &mut Spec, judged: &Judged) -> Result<(),
             planned,
             verdict,
             base_exits: &base_exits,
+            suite_timeout_s,
         },
     )
     .await?;
@@ -268,7 +247,11 @@ async fn write_plan(tx: &mut Tx, spec: &mut Spec, judged: &Judged) -> Result<(),
 }
 
 /// Tells, once per run, that planning ended.
-async fn end_planning(tx: &mut Tx, spec: &Spec, failed: Option<Phase>) -> Result<(), StoreError> {
+pub(super) async fn end_planning(
+    tx: &mut Tx,
+    spec: &Spec,
+    failed: Option<Phase>,
+) -> Result<(), StoreError> {
     let runs = phases::of_spec(tx, spec.id).await?;
     let passed = Phase::ALL_WORKING.iter().filter(|p| {
         runs.iter()
@@ -284,23 +267,58 @@ async fn end_planning(tx: &mut Tx, spec: &Spec, failed: Option<Phase>) -> Result
     Ok(())
 }
 
-/// The plan is not ready: the spec waits for a person, with the phase at fault as where to resume.
+/// Why a whole plan cannot be worked on, and the phase that must change for it.
+struct Fault {
+    phase: Phase,
+    reason: String,
+}
+
+/// What sync found missing.
+fn not_ready(judged: &Judged) -> Option<Fault> {
+    let sync = judged.sync.as_ref().filter(|s| !s.ready_for_execution)?;
+    let lines: Vec<&str> = sync.blockers.iter().map(|b| b.message.as_str()).collect();
+    Some(Fault {
+        phase: sync.blockers.first().map_or(Phase::Tasks, |b| b.phase),
+        reason: format!("not ready for execution: {}", lines.join("; ")),
+    })
+}
+
+/// What stopped the rows from being written. Only other tasks can change that, so resuming plans
+/// them again with the reason in view, and then syncs.
+fn not_applied(spec: &Spec, refused: &ApplyError) -> Fault {
+    let number = spec.number;
+    let reason = match refused {
+        ApplyError::Conflicts(keys) => format!(
+            "the new plan changes what work has begun on: {}. It must leave these as they are. \
+             `omoi spec resume SPEC-{number}` plans the tasks again with this in view; cancel first \
+             (`omoi task cancel`) what the plan dropped and nobody needs",
+            keys.join(", ")
+        ),
+        other => format!(
+            "{other}; `omoi spec resume SPEC-{number}` plans the tasks again with this in view"
+        ),
+    };
+    Fault {
+        phase: Phase::Tasks,
+        reason,
+    }
+}
+
+/// The spec waits for a person, with the phase at fault as where to resume. Sync runs again after.
 async fn block(
     platform: &Platform,
     mut spec: Spec,
     mut run: PhaseRun,
-    judged: Judged,
+    (evaluation, fault): (Evaluation, Fault),
 ) -> Result<Next, BoxError> {
-    let blockers = judged.sync.map(|sync| sync.blockers).unwrap_or_default();
-    let lines: Vec<String> = blockers.iter().map(|b| b.message.clone()).collect();
-    let at_fault = blockers.first().map_or(Phase::Tasks, |b| b.phase);
-    let reason = format!("not ready for execution: {}", lines.join("; "));
+    let Fault { phase, reason } = fault;
     let mut tx = platform.store.write().await?;
-    run.score = Some(judged.evaluation.score);
+    run.score = Some(evaluation.score);
     run.attempts = 0;
+    run.waiting_since = None;
     let told = Verdict {
         reason: Some("not_ready".to_owned()),
-        ..verdict(&judged.evaluation)
+        ..verdict(&evaluation)
     };
     phases::transition(
         &mut tx,
@@ -310,20 +328,12 @@ async fn block(
         told,
     )
     .await?;
-    let mut faulty = phases::ensure(&mut tx, spec.id, at_fault.as_str()).await?;
+    let mut faulty = phases::ensure(&mut tx, spec.id, phase.as_str()).await?;
     faulty.feedback = Some(reason.clone());
     phases::save(&mut tx, &mut faulty).await?;
-    at_fault.as_str().clone_into(&mut spec.current_phase);
-    end_planning(&mut tx, &spec, Some(at_fault)).await?;
+    phase.as_str().clone_into(&mut spec.current_phase);
+    end_planning(&mut tx, &spec, Some(phase)).await?;
     specs::transition(&mut tx, &mut spec, SpecStatus::Blocked, Some(reason)).await?;
     tx.commit(CrashPoint::PhaseMoved).await?;
-    Ok(Next::Idle)
-}
-
-async fn block_with(platform: &Platform, mut spec: Spec, reason: String) -> Result<Next, BoxError> {
-    let mut tx = platform.store.write().await?;
-    end_planning(&mut tx, &spec, Some(Phase::Sync)).await?;
-    specs::transition(&mut tx, &mut spec, SpecStatus::Blocked, Some(reason)).await?;
-    tx.commit(CrashPoint::SpecMoved).await?;
     Ok(Next::Idle)
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::{AttemptId, SpecId};
 use omoi_domain::plan::outputs::Phase;
-use omoi_domain::retry::PHASE_PROVIDER_WAIT_MAX;
-use omoi_domain::spec::PhaseState;
+use omoi_domain::retry::{ErrorClass, PHASE_PROVIDER_WAIT_MAX};
+use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
-use omoi_execution::attempt::{self, Job, NewAttempt, WorkPlan, role};
+use omoi_execution::attempt::{self, Brief, Job, Loss, NewAttempt, WorkPlan, role};
 use omoi_execution::toolbox::Toolbox;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
@@ -24,8 +26,9 @@ use sha2::{Digest as _, Sha256};
 use tracing::info;
 
 use crate::judge::judge;
-use crate::planner::decide::{Refusal, decide, fail_spec, refuse};
+use crate::planner::decide::{Refusal, decide, end_planning, fail_spec, refuse};
 use crate::prompt::{PROMPT_VERSION, brief};
+use crate::proofs;
 
 /// Pause before a provider that was away is asked again.
 const PROVIDER_PAUSE: Duration = Duration::from_secs(5);
@@ -53,8 +56,8 @@ pub(super) async fn step(platform: &Platform, mut spec: Spec) -> Result<Next, Bo
     }
 }
 
-/// The first phase that has not passed with these inputs. A passed phase whose inputs changed is
-/// stale and runs again.
+/// The first phase that has not passed with these inputs. What a phase made, or is making, of other
+/// inputs is stale, and it runs again.
 async fn current(
     platform: &Platform,
     spec: &mut Spec,
@@ -64,45 +67,121 @@ async fn current(
     for phase in Phase::ALL_WORKING {
         let mut run = phases::ensure(&mut tx, spec.id, phase.as_str()).await?;
         let digest = input_digest(spec, phase, &passed);
-        if run.state == PhaseState::Passed && run.input_digest.as_ref() == Some(&digest) {
+        let fresh = run.input_digest.as_ref() == Some(&digest);
+        if run.state == PhaseState::Passed && fresh {
             passed.insert(
                 phase.as_str(),
                 run.output_digest.clone().unwrap_or_default(),
             );
             continue;
         }
-        if run.state == PhaseState::Passed {
-            let reason = Some("its inputs changed".to_owned());
-            let verdict = Verdict {
-                reason,
-                ..Verdict::default()
-            };
-            run.attempts = 0;
-            run.output = None;
-            run.feedback = None;
-            run.started_at = None;
-            phases::clear_items(&mut tx, spec.id, phase.as_str()).await?;
-            phases::transition(
-                &mut tx,
-                spec.project_id,
-                &mut run,
-                PhaseState::Pending,
-                verdict,
-            )
-            .await?;
+        let mut ended = None;
+        if run.input_digest.is_some() && !fresh {
+            ended = make_stale(&mut tx, platform, (spec, phase), &mut run).await?;
         }
-        let moved =
-            spec.current_phase != phase.as_str() || run.input_digest.as_ref() != Some(&digest);
-        if moved {
+        if spec.current_phase != phase.as_str() || !fresh {
             run.input_digest = Some(digest);
             phases::save(&mut tx, &mut run).await?;
             phase.as_str().clone_into(&mut spec.current_phase);
             specs::save(&mut tx, spec).await?;
             tx.commit(CrashPoint::PhaseMoved).await?;
         }
+        if let Some(attempt) = ended {
+            platform.running.kill(attempt);
+        }
         return Ok(Some((phase, run)));
     }
     Ok(None)
+}
+
+/// Drops what was made of other inputs and ends the attempt that still makes something of them;
+/// returns that attempt.
+async fn make_stale(
+    tx: &mut Tx,
+    platform: &Platform,
+    (spec, phase): (&Spec, Phase),
+    run: &mut PhaseRun,
+) -> Result<Option<AttemptId>, StoreError> {
+    run.attempts = 0;
+    run.output = None;
+    run.output_digest = None;
+    run.feedback = None;
+    run.waiting_since = None;
+    run.started_at = None;
+    phases::clear_items(tx, spec.id, phase.as_str()).await?;
+    let ended = end_live(tx, platform, (spec, phase), "its inputs changed").await?;
+    if run.state != PhaseState::Pending {
+        let reason = Some("its inputs changed".to_owned());
+        let verdict = Verdict {
+            reason,
+            ..Verdict::default()
+        };
+        phases::transition(tx, spec.project_id, run, PhaseState::Pending, verdict).await?;
+    }
+    Ok(ended)
+}
+
+/// Ends the live attempt at a phase, if there is one, so that nothing goes on from it.
+async fn end_live(
+    tx: &mut Tx,
+    platform: &Platform,
+    (spec, phase): (&Spec, Phase),
+    why: &str,
+) -> Result<Option<AttemptId>, StoreError> {
+    let live = attempts::live(tx, Subject::SpecPhase, &subject(spec, phase)).await?;
+    let Some(mut attempt) = live else {
+        return Ok(None);
+    };
+    let loss = Loss {
+        state: AttemptState::Failed,
+        stop_reason: "superseded",
+        class: ErrorClass::Unknown,
+        message: why.to_owned(),
+        counts: false,
+    };
+    attempt::lose(tx, platform, &mut attempt, loss).await?;
+    Ok(Some(attempt.id))
+}
+
+/// Fails the phase at which a spec stands, and the spec with it: its step did not succeed.
+pub(super) async fn give_up(
+    platform: &Platform,
+    id: SpecId,
+    reason: &str,
+) -> Result<(), StoreError> {
+    let mut tx = platform.store.write().await?;
+    let mut spec = specs::get(&mut tx, id).await?;
+    if spec.status != SpecStatus::Executing {
+        return Ok(());
+    }
+    let phase = Phase::parse(&spec.current_phase).filter(|p| Phase::ALL_WORKING.contains(p));
+    let phase = phase.unwrap_or(Phase::Explore);
+    let reason = format!("execution_error: {reason}");
+    let ended = end_live(&mut tx, platform, (&spec, phase), &reason).await?;
+    let mut run = phases::ensure(&mut tx, id, phase.as_str()).await?;
+    if !matches!(run.state, PhaseState::Failed | PhaseState::Passed) {
+        run.feedback = Some(reason.clone());
+        let verdict = Verdict {
+            reason: Some("execution_error".to_owned()),
+            ..Verdict::default()
+        };
+        phases::transition(
+            &mut tx,
+            spec.project_id,
+            &mut run,
+            PhaseState::Failed,
+            verdict,
+        )
+        .await?;
+    }
+    end_planning(&mut tx, &spec, Some(phase)).await?;
+    let reason = format!("phase {phase} failed: {reason}");
+    specs::transition(&mut tx, &mut spec, SpecStatus::Failed, Some(reason)).await?;
+    tx.commit(CrashPoint::PhaseMoved).await?;
+    if let Some(attempt) = ended {
+        platform.running.kill(attempt);
+    }
+    Ok(())
 }
 
 /// SHA-256 over everything a phase reads.
@@ -135,8 +214,10 @@ async fn begin(
     phase: Phase,
     mut run: PhaseRun,
 ) -> Result<Next, BoxError> {
-    let mut tx = platform.store.write().await?;
     run.attempts += 1;
+    // Before anything is written: without orders there must be no attempt.
+    let brief = brief(platform, spec, phase, &run).await?;
+    let mut tx = platform.store.write().await?;
     phases::transition(
         &mut tx,
         spec.project_id,
@@ -145,16 +226,27 @@ async fn begin(
         Verdict::default(),
     )
     .await?;
-    start(platform, tx, spec, phase, &run).await
+    start(platform, tx, (spec, phase, &run), brief).await
+}
+
+/// Starts one more attempt at a phase that runs.
+async fn again(
+    platform: &Platform,
+    spec: &Spec,
+    phase: Phase,
+    run: &PhaseRun,
+) -> Result<Next, BoxError> {
+    let brief = brief(platform, spec, phase, run).await?;
+    let tx = platform.store.write().await?;
+    start(platform, tx, (spec, phase, run), brief).await
 }
 
 /// Inserts and launches an attempt at a running phase.
 async fn start(
     platform: &Platform,
     mut tx: Tx,
-    spec: &Spec,
-    phase: Phase,
-    run: &PhaseRun,
+    (spec, phase, run): (&Spec, Phase, &PhaseRun),
+    brief: Brief,
 ) -> Result<Next, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
     let fence = attempts::of_subject(&mut tx, &subject(spec, phase))
@@ -174,7 +266,6 @@ async fn start(
     let created = attempt::insert(&mut tx, platform, new).await?;
     tx.commit(CrashPoint::AttemptCreated).await?;
     info!(spec.id = %spec.id, "Phase {phase} of SPEC-{}, attempt {}", spec.number, run.attempts);
-    let brief = brief(platform, spec, phase, run).await?;
     let work = WorkPlan {
         commit: base,
         branch: format!("plan/{phase}"),
@@ -211,17 +302,18 @@ async fn follow(
             .pop()
     };
     let Some(last) = last.filter(|a| a.round + 1 == run.attempts) else {
-        let tx = platform.store.write().await?;
-        return start(platform, tx, &spec, phase, &run).await;
+        return again(platform, &spec, phase, &run).await;
     };
     match last.state {
         AttemptState::Pending | AttemptState::Starting | AttemptState::Running => Ok(Next::Idle),
-        AttemptState::Lost | AttemptState::Interrupted => {
-            let tx = platform.store.write().await?;
-            start(platform, tx, &spec, phase, &run).await
-        }
+        AttemptState::Lost | AttemptState::Interrupted => again(platform, &spec, phase, &run).await,
         AttemptState::Failed => failed(platform, spec, phase, run, &last).await,
         AttemptState::Succeeded | AttemptState::Incomplete => {
+            let open = phase == Phase::Tasks
+                && proofs::run_open(platform, &spec, &run, last.created_at).await?;
+            if open {
+                return Ok(Next::Idle);
+            }
             let judged = judge(platform, &spec, phase).await?;
             decide(platform, spec, phase, run, judged).await
         }
@@ -252,7 +344,7 @@ async fn failed(
             .await
         }
         "upstream_5xx" | "rate_limited" | "network" => {
-            let since = run.waiting_since.unwrap_or(now);
+            let since = waiting_since(platform, &run, last).await?.unwrap_or(now);
             if now.since(since) > PHASE_PROVIDER_WAIT_MAX {
                 let reason = format!("provider_unavailable: {message}");
                 return refuse(
@@ -296,4 +388,19 @@ async fn failed(
             .await
         }
     }
+}
+
+/// Since when the provider has been away without a break: an answer in between ends the wait.
+async fn waiting_since(
+    platform: &Platform,
+    run: &PhaseRun,
+    last: &Attempt,
+) -> Result<Option<Timestamp>, StoreError> {
+    let Some(since) = run.waiting_since else {
+        return Ok(None);
+    };
+    let mut tx = platform.store.read().await?;
+    let turns = attempts::turns(&mut tx, last.id).await?;
+    let answered = turns.last().is_some_and(|turn| turn.created_at > since);
+    Ok((!answered).then_some(since))
 }

@@ -1,7 +1,15 @@
-//! Applying plans, and planners that meet on one spec.
+//! Applying plans, planners that meet on one spec, and planning with an agent played by the test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod commands;
+mod desk;
+mod failures;
+mod intake;
 mod planners;
+#[path = "../../../omoi-domain/tests/common/mod.rs"]
+mod plans;
+mod proofs;
+mod retries;
 mod sample;
 #[path = "../../../omoi-execution/tests/it/support.rs"]
 #[allow(dead_code, reason = "shared with tests that need all of it")]

@@ -79,6 +79,7 @@ impl Sample {
             },
             verdict: &self.verdict,
             base_exits: &self.base_exits,
+            suite_timeout_s: 600,
         }
     }
 }

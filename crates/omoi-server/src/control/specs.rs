@@ -169,7 +169,7 @@ async fn estimate(
     spec: &Spec,
     runs: &[PhaseRun],
 ) -> Result<Option<Estimate>, StoreError> {
-    let Some(sync) = output::<SyncOutput>(runs, Phase::Sync) else {
+    let Some(sync) = output::<SyncOutput>(runs, Phase::Sync)? else {
         return Ok(None);
     };
     let planned = tasks::of_spec(tx, spec.id).await?;

@@ -33,6 +33,7 @@ pub(super) fn of_config(config: &Config) -> Settings {
         phase_budget_microusd: micro(config.get(&keys::SPEC_PHASE_BUDGET_USD)),
         spec_budget_microusd: micro(config.get(&keys::SPEC_TOTAL_BUDGET_USD)),
         task_budget_microusd: micro(config.get(&keys::AGENT_MAX_BUDGET_USD)),
+        check_timeout: config.get(&keys::VALIDATION_CHECK_TIMEOUT),
         command_timeout: config.get(&keys::AGENT_TOOL_TIMEOUT),
         result_bytes: RESULT_BYTES,
         heartbeat: config.get(&keys::AGENT_HEARTBEAT_INTERVAL),

@@ -163,7 +163,10 @@ fn tech_stack(output: &Value, facts: &Facts, sheet: &mut Sheet) {
     };
     for (n, entry) in stack.iter().enumerate() {
         if !words(entry).iter().any(|w| evidence.contains(w)) {
-            let message = format!("nothing in the repository shows `{entry}`");
+            let message = format!(
+                "the survey of languages, tools and commands does not show `{entry}`; keep it only \
+                 where a file you read does"
+            );
             sheet.warn("no_evidence", format!("tech_stack[{n}]"), message);
         }
     }

@@ -317,15 +317,26 @@ fn checks(tasks: &[Value], facts: &Facts, sheet: &mut Sheet) {
                 let message = "a proof should name the criteria it proves";
                 sheet.warn("proof_of_nothing", path("criteria"), message);
             }
-            let exit = facts.base_exits.get(&(id.to_owned(), k));
-            if is_proof && exit.is_none() {
-                let message = "this proof was not tried on the base commit yet";
-                sheet.warn("check_not_tried", path("command"), message);
+            if !is_proof {
+                continue;
             }
-            if is_proof && exit == Some(&0) {
-                let message = "this proof passes on the base commit already, so it shows nothing; \
-                               test what the task adds, or make it a regression check";
-                sheet.block("check_proves_nothing", path("command"), message);
+            match facts.base_exits.get(&(id.to_owned(), k)) {
+                None => {
+                    let message = "this proof was not tried on the base commit yet";
+                    sheet.warn("check_not_tried", path("command"), message);
+                }
+                Some(None) => {
+                    let message = "this proof did not end by itself on the base commit: its time \
+                                   limit or a signal ended it, so nobody knows what it shows; make \
+                                   it fail there quickly";
+                    sheet.block("check_unfinished", path("command"), message);
+                }
+                Some(Some(0)) => {
+                    let message = "this proof passes on the base commit already, so it shows \
+                                   nothing; test what the task adds, or make it a regression check";
+                    sheet.block("check_proves_nothing", path("command"), message);
+                }
+                Some(Some(_)) => {}
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::plan::evaluate::{Warning, empty_texts};
 use crate::plan::ids::PlanId;
 use crate::plan::normalise::{id_kind, normalise_item};
 
-pub use assembly::{Missing, assemble, split};
+pub use assembly::{Missing, assemble, latest, split};
 pub use schema::{item_schema, section_schema, submit_item_schema};
 pub use table::sections;
 
@@ -43,8 +43,17 @@ pub struct Item {
     pub section: String,
     /// Key within a list; empty for single values.
     pub key: String,
-    /// The value, normalised.
+    /// The value, normalised; null for an item of a list that was withdrawn.
     pub value: Value,
+}
+
+impl Item {
+    /// Whether it takes an earlier item of a list back rather than adding one.
+    pub fn withdraws(&self, phase: Phase) -> bool {
+        self.value.is_null()
+            && section(phase, &self.section)
+                .is_some_and(|section| matches!(section.kind, SectionKind::List { .. }))
+    }
 }
 
 /// An accepted item and what was rewritten on the way.
@@ -165,6 +174,9 @@ pub fn validate_item(item: Submission<'_>, repo: &RepoPaths) -> Result<Accepted,
         section: item.section.to_owned(),
         known: names(item.phase),
     })?;
+    if item.value.is_null() && matches!(section.kind, SectionKind::List { .. }) {
+        return withdrawal(section, item);
+    }
     let mut value = item.value.clone();
     let warnings = normalise_item(item.phase, section.name, &mut value, repo);
     let key = effective_key(section, item, &value)?;
@@ -186,6 +198,25 @@ pub fn validate_item(item: Submission<'_>, repo: &RepoPaths) -> Result<Accepted,
             value,
         },
         warnings,
+    })
+}
+
+/// An item of a list is taken back by null under its key.
+fn withdrawal(section: &Section, item: Submission<'_>) -> Result<Accepted, ItemError> {
+    let key = item.key.trim().to_owned();
+    if key.is_empty() {
+        return Err(ItemError::MissingKey {
+            section: section.name.to_owned(),
+            hint: key_hint(section),
+        });
+    }
+    Ok(Accepted {
+        item: Item {
+            section: section.name.to_owned(),
+            key,
+            value: Value::Null,
+        },
+        warnings: Vec::new(),
     })
 }
 

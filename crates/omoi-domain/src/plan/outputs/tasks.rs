@@ -1,6 +1,7 @@
 //! Output of the tasks phase: tickets, tasks and the checks that prove them.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -220,4 +221,62 @@ pub struct Check {
     /// Seconds after which the command counts as failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u32>,
+}
+
+impl Check {
+    /// Why the platform could not run it as written, by field; none when it could.
+    /// `timeout_max_s` is the longest time any check is given.
+    pub fn fault(&self, timeout_max_s: u32) -> Option<(&'static str, String)> {
+        if let Some(given) = self.timeout_s.filter(|s| !(1..=timeout_max_s).contains(s)) {
+            let says = format!("{given} is not within 1 to {timeout_max_s} seconds");
+            return Some(("timeout_s", says));
+        }
+        let bad = self.files.keys().find(|path| !stays_inside(path))?;
+        let says = format!(
+            "`{bad}` is no path of a file below the repository's root; `..`, `.git` and absolute \
+             paths are refused"
+        );
+        Some(("files", says))
+    }
+}
+
+fn stays_inside(path: &str) -> bool {
+    let plain = |c: Component<'_>| matches!(c, Component::Normal(part) if part != ".git");
+    !path.is_empty()
+        && !path.ends_with('/')
+        && !path.contains('\0')
+        && Path::new(path).components().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_cannot_run_names_the_field() {
+        for (timeout_s, file, fault) in [
+            (None, "tests/a.py", None),
+            (Some(1), "tests/..a.py", None),
+            (Some(600), "a", None),
+            (Some(0), "a", Some("timeout_s")),
+            (Some(601), "a", Some("timeout_s")),
+            (Some(u32::MAX), "a", Some("timeout_s")),
+            (None, "../a", Some("files")),
+            (None, "/etc/a", Some("files")),
+            (None, "a/../../b", Some("files")),
+            (None, ".git/hooks/x", Some("files")),
+            (None, "", Some("files")),
+            (None, "tests/", Some("files")),
+        ] {
+            let check = Check {
+                kind: CheckKind::Proof,
+                command: "true".to_owned(),
+                files: BTreeMap::from([(file.to_owned(), String::new())]),
+                criteria: Vec::new(),
+                timeout_s,
+            };
+            let found = check.fault(600).map(|(field, _)| field);
+            assert_eq!(found, fault, "{timeout_s:?} {file}");
+        }
+    }
 }

@@ -17,13 +17,30 @@ pub struct Missing {
     pub present: usize,
 }
 
-/// The whole output of `phase` from its accepted `items`, oldest first.
-///
-/// A later item with the same section and key replaces the earlier one in its place.
+/// What stands of the journal `items`, oldest first: a later item with the same section and key
+/// replaces the earlier one in its place, or withdraws it.
+pub fn latest(phase: Phase, items: Vec<Item>) -> Vec<Item> {
+    let mut standing: Vec<Item> = Vec::new();
+    for item in items {
+        let same = |other: &Item| other.section == item.section && other.key == item.key;
+        match standing.iter().position(same) {
+            Some(at) if item.withdraws(phase) => {
+                standing.remove(at);
+            }
+            Some(at) => standing[at] = item,
+            None if item.withdraws(phase) => {}
+            None => standing.push(item),
+        }
+    }
+    standing
+}
+
+/// The whole output of `phase` from its accepted `items`, oldest first, as [`latest`] leaves them.
 ///
 /// # Errors
 /// Every required section that is absent or too short.
 pub fn assemble(phase: Phase, items: &[Item]) -> Result<Value, Vec<Missing>> {
+    let items = latest(phase, items.to_vec());
     let mut output = Map::new();
     let mut missing = Vec::new();
     for section in sections(phase) {
@@ -41,13 +58,7 @@ pub fn assemble(phase: Phase, items: &[Item]) -> Result<Value, Vec<Missing>> {
                 None => {}
             },
             SectionKind::List { min, .. } => {
-                let mut list: Vec<(&str, &Value)> = Vec::new();
-                for item in mine {
-                    match list.iter_mut().find(|(key, _)| *key == item.key) {
-                        Some(slot) => slot.1 = &item.value,
-                        None => list.push((&item.key, &item.value)),
-                    }
-                }
+                let list: Vec<&Item> = mine.collect();
                 if list.len() < min {
                     missing.push(Missing {
                         section: section.name.to_owned(),
@@ -56,7 +67,7 @@ pub fn assemble(phase: Phase, items: &[Item]) -> Result<Value, Vec<Missing>> {
                     });
                 }
                 if section.required || !list.is_empty() {
-                    let values = list.into_iter().map(|(_, v)| v.clone()).collect();
+                    let values = list.into_iter().map(|item| item.value.clone()).collect();
                     output.insert(section.name.to_owned(), Value::Array(values));
                 }
             }
@@ -100,4 +111,42 @@ pub fn split(phase: Phase, whole: &Value) -> Vec<Item> {
         }
     }
     items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_replaced_or_withdrawn_does_not_stand() {
+        let item = |section: &str, key: &str, value: Value| Item {
+            section: section.to_owned(),
+            key: key.to_owned(),
+            value,
+        };
+        let journal = vec![
+            item("risks", "a", json!("old")),
+            item("goals", "", json!("first")),
+            item("risks", "b", json!("surplus")),
+            item("risks", "a", json!("new")),
+            item("risks", "b", Value::Null),
+            item("risks", "never there", Value::Null),
+            // Null is a value like any other where there is no list.
+            item("prd_version", "", Value::Null),
+        ];
+        let standing: Vec<(String, Value)> = latest(Phase::Prd, journal)
+            .into_iter()
+            .map(|item| (format!("{}/{}", item.section, item.key), item.value))
+            .collect();
+        let expected = [
+            ("risks/a", json!("new")),
+            ("goals/", json!("first")),
+            ("prd_version/", Value::Null),
+        ];
+        assert_eq!(
+            standing,
+            expected.map(|(name, value)| (name.to_owned(), value))
+        );
+    }
 }

@@ -38,6 +38,8 @@ pub fn submit_item_schema(phase: Phase) -> Value {
             schema
         })
         .collect();
+    let mut values = values;
+    values.push(json!({ "type": "null", "title": "withdraws the item of a list under this key" }));
     let keys = sections(phase)
         .iter()
         .filter(|s| s.kind != SectionKind::Single)
@@ -52,7 +54,8 @@ pub fn submit_item_schema(phase: Phase) -> Value {
             "key": {
                 "type": "string",
                 "description": format!(
-                    "Names the item within a list; the same key again replaces it. {keys}. \
+                    "Names the item within a list; the same key again replaces it, \
+                     and null as the value withdraws it. {keys}. \
                      Leave empty for single values."
                 ),
             },

@@ -1,0 +1,249 @@
+//! What people ask of a spec, and what follows.
+
+use omoi_domain::attempt::Outcome;
+use omoi_domain::plan::outputs::Phase;
+use omoi_domain::spec::SpecStatus;
+use omoi_execution::intake::IntakeError;
+use omoi_planning::commands::{self, CommandError, Edit};
+use omoi_runtime::reconcile::Next;
+use omoi_store::{phases, specs, tasks};
+use serde_json::json;
+
+use crate::desk::Desk;
+use crate::support::{ended, failed};
+
+impl Desk {
+    async fn resume(&mut self) -> SpecStatus {
+        let spec = commands::resume(&self.it.platform, self.spec.id).await;
+        self.it.advance(60);
+        spec.unwrap().status
+    }
+
+    async fn status(&self, status: SpecStatus) {
+        self.it
+            .commit(async |tx| {
+                let mut spec = specs::get(tx, self.spec.id).await?;
+                spec.status = status;
+                specs::save(tx, &mut spec).await
+            })
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn only_a_whole_plan_is_released() {
+    let mut desk = Desk::new().await;
+    desk.tick().await;
+    for status in [
+        SpecStatus::Draft,
+        SpecStatus::Executing,
+        SpecStatus::Failed,
+        SpecStatus::Blocked,
+        SpecStatus::Completed,
+        SpecStatus::Delivered,
+        SpecStatus::Cancelled,
+    ] {
+        desk.status(status).await;
+        match commands::approve(&desk.it.platform, desk.spec.id).await {
+            Err(CommandError::NotPlanned { .. }) => {}
+            other => panic!("{status}: {other:?}"),
+        }
+        assert_eq!(desk.spec_now().await.status, status);
+    }
+    // What is not planned goes back to planning, whatever else the row says.
+    for status in [
+        SpecStatus::Failed,
+        SpecStatus::Blocked,
+        SpecStatus::Completed,
+    ] {
+        desk.status(status).await;
+        desk.it
+            .commit(async |tx| {
+                let mut spec = specs::get(tx, desk.spec.id).await?;
+                spec.current_phase = Phase::Complete.as_str().to_owned();
+                specs::save(tx, &mut spec).await
+            })
+            .await
+            .unwrap();
+        assert_eq!(desk.resume().await, SpecStatus::Executing, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_simulated_run_stays_simulated_and_a_real_one_real() {
+    for (begun, now, expected) in [
+        ("simulated", "simulated", Ok("simulated")),
+        ("simulated", "a-model", Err(())),
+        ("a-model", "simulated", Err(())),
+        ("a-model", "another-model", Ok("another-model")),
+        ("none", "simulated", Ok("simulated")),
+        ("a-model", "none", Ok("a-model")),
+    ] {
+        let desk = Desk::with(false, |parts| parts.model_label = now.to_owned()).await;
+        desk.it
+            .commit(async |tx| {
+                let mut spec = specs::get(tx, desk.spec.id).await?;
+                spec.model = begun.to_owned();
+                spec.status = SpecStatus::Failed;
+                specs::save(tx, &mut spec).await
+            })
+            .await
+            .unwrap();
+        let resumed = commands::resume(&desk.it.platform, desk.spec.id).await;
+        let after = desk.spec_now().await;
+        match expected {
+            Ok(model) => {
+                assert_eq!(after.model, model, "{begun} {now}");
+                assert_eq!(resumed.unwrap().status, SpecStatus::Executing);
+            }
+            Err(()) => {
+                let refused = resumed.unwrap_err();
+                assert!(matches!(refused, CommandError::OtherModel { .. }));
+                assert!(refused.next_step().unwrap().contains("omoi spec resume"));
+                assert_eq!(
+                    (after.model.as_str(), after.status),
+                    (begun, SpecStatus::Failed)
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn resuming_plans_only_what_an_edit_made_stale() {
+    let mut desk = Desk::new().await;
+    desk.plan_from(Phase::Explore).await;
+    assert_eq!(desk.counted().await, [1; 6]);
+
+    // Nothing changed: nothing is asked of a model.
+    assert_eq!(desk.resume().await, SpecStatus::Completed);
+    assert_eq!(desk.tick().await, Next::Idle);
+    assert_eq!(desk.counted().await, [1; 6]);
+
+    let edit = |value| Edit {
+        phase: Phase::Design,
+        section: "security_considerations".to_owned(),
+        key: String::new(),
+        value,
+    };
+    let platform = desk.it.platform.clone();
+    let refused = commands::edit(&platform, desk.spec.id, edit(json!(7))).await;
+    assert!(matches!(refused, Err(CommandError::Edit(_))));
+    let value = json!(["Tags are shown as text only, never run as a shell command."]);
+    commands::edit(&platform, desk.spec.id, edit(value.clone()))
+        .await
+        .unwrap();
+    let approved = commands::approve(&platform, desk.spec.id).await;
+    assert!(matches!(approved, Err(CommandError::NotPlanned { .. })));
+    assert_eq!(desk.resume().await, SpecStatus::Executing);
+    desk.plan_from(Phase::Tasks).await;
+    assert_eq!(desk.counted().await, [1, 1, 1, 1, 2, 2]);
+    let design = desk.run(Phase::Design).await.output.unwrap().0;
+    assert_eq!(design["security_considerations"], value);
+    let rows = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
+    let n_tasks = desk.plan.output(Phase::Tasks)["tasks"]
+        .as_array()
+        .unwrap()
+        .len();
+    assert_eq!(rows.unwrap().len(), n_tasks, "no row is there twice");
+
+    commands::retitle(&platform, desk.spec.id, "Labels for todos")
+        .await
+        .unwrap();
+    assert_eq!(desk.resume().await, SpecStatus::Executing);
+    desk.plan_from(Phase::Explore).await;
+    assert_eq!(desk.counted().await, [2, 2, 2, 2, 3, 3]);
+
+    commands::approve(&platform, desk.spec.id).await.unwrap();
+    let late = commands::retitle(&platform, desk.spec.id, "Too late").await;
+    assert!(matches!(late, Err(CommandError::AtWork { .. })));
+}
+
+#[tokio::test]
+async fn what_an_attempt_made_under_an_old_title_is_dropped() {
+    let mut desk = Desk::new().await;
+    desk.tick().await;
+    let (old, _) = desk.agent(Phase::Explore).await;
+    desk.hand_in(&old, Phase::Explore).await;
+    commands::retitle(&desk.it.platform, desk.spec.id, "Labels for todos")
+        .await
+        .unwrap();
+    desk.tick().await;
+    let late = desk.submit(&old, ("project_type", ""), json!("Old news"));
+    assert!(matches!(late.await, Err(IntakeError::Superseded)));
+    desk.tick().await;
+    let (_, told) = desk.agent(Phase::Explore).await;
+    assert!(told.prompt.contains("Labels for todos"));
+    assert!(!told.prompt.contains("Items accepted so far"));
+    assert_eq!(told.resume, []);
+    let items = phases::items(&mut desk.it.read().await, desk.spec.id, "explore").await;
+    assert_eq!(items.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
+    let mut desk = Desk::new().await;
+    desk.plan_from(Phase::Explore).await;
+    let begun = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
+    let begun = begun.unwrap().into_iter().find(|t| t.local_id == "TSK-001");
+    desk.it.run(begun.unwrap().id).await;
+    let edit = Edit {
+        phase: Phase::Design,
+        section: "security_considerations".to_owned(),
+        key: String::new(),
+        value: json!(["Tags are shown as text only, never run as a shell command."]),
+    };
+    commands::edit(&desk.it.platform, desk.spec.id, edit)
+        .await
+        .unwrap();
+    desk.resume().await;
+    let title = desk.plan.output(Phase::Tasks)["tasks"][0]["title"].clone();
+    desk.bend(Phase::Tasks, |t| {
+        t["tasks"][0]["title"] = json!("Something else");
+    });
+    desk.work_through(Phase::Tasks).await;
+    desk.tick().await;
+    let (attempt, _) = desk.agent(Phase::Sync).await;
+    desk.hand_in(&attempt, Phase::Sync).await;
+    desk.end(&attempt, ended(Outcome::Succeeded, "done")).await;
+    desk.tick().await;
+    let spec = desk.spec_now().await;
+    assert_eq!(spec.status, SpecStatus::Blocked);
+    let reason = spec.last_error.unwrap();
+    assert!(
+        reason.contains("TSK-001") && reason.contains("omoi spec resume SPEC-2"),
+        "{reason}"
+    );
+
+    assert_eq!(desk.resume().await, SpecStatus::Executing);
+    desk.tick().await;
+    let (attempt, told) = desk.agent(Phase::Tasks).await;
+    assert!(told.prompt.contains("work has begun on: TSK-001"));
+    let mut task = desk.plan.output(Phase::Tasks)["tasks"][0].clone();
+    task["title"] = title;
+    desk.submit(&attempt, ("tasks", "TSK-001"), task)
+        .await
+        .unwrap();
+    desk.end(&attempt, ended(Outcome::Succeeded, "done")).await;
+    desk.tick().await;
+    desk.work_through(Phase::Sync).await;
+    assert_eq!(desk.spec_now().await.status, SpecStatus::Completed);
+}
+
+#[tokio::test]
+async fn a_failed_phase_begins_anew_when_resumed() {
+    let mut desk = Desk::new().await;
+    for _ in 0..3 {
+        desk.tick().await;
+        let (attempt, _) = desk.agent(Phase::Explore).await;
+        desk.end(&attempt, failed("agent_error", "it fell over"))
+            .await;
+        desk.tick().await;
+        desk.it.advance(60);
+    }
+    assert_eq!(desk.spec_now().await.status, SpecStatus::Failed);
+    assert_eq!(desk.resume().await, SpecStatus::Executing);
+    desk.plan_from(Phase::Explore).await;
+    assert_eq!(desk.counted().await, [4, 1, 1, 1, 1, 1]);
+}

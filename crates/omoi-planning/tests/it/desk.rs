@@ -1,0 +1,321 @@
+//! A planner, a spec to plan, and an agent in the hands of the test.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use omoi_domain::attempt::{AttemptState, Outcome};
+use omoi_domain::plan::outputs::{Phase, split};
+use omoi_domain::spec::SpecStatus;
+use omoi_execution::consume::Consume as _;
+use omoi_execution::intake::{self, IntakeError};
+use omoi_execution::platform::Parts;
+use omoi_git::mirror::{CommitMeta, FileChange, Identity};
+use omoi_git::object::RepoPath;
+use omoi_planning::items;
+use omoi_planning::planner::Planner;
+use omoi_protocol::worker::{AttemptContext, Complete, ItemAck, SubmitItem};
+use omoi_runtime::clock::Clock as _;
+use omoi_runtime::reconcile::Next;
+use omoi_sandbox::{
+    BoxFuture, Floor, Held, Launch, LaunchError, ProbeConfig, Property, Provider, Rung, Running,
+    WorkspaceError, probe,
+};
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::phases::{self, PhaseRun};
+use omoi_store::specs::{self, Spec};
+use omoi_testkit::database::TestDatabase;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::plans::{Plan, todo_tags};
+use crate::support::{TestPlatform, ended};
+
+/// Starts checks as plain processes; workers are played by the test, so they never come to an end.
+#[derive(Debug)]
+pub(crate) struct Played {
+    plain: Arc<dyn Provider>,
+    /// What workers were told.
+    told: Mutex<Vec<AttemptContext>>,
+    /// Whether checks never come to an end either.
+    pub(crate) hang: bool,
+}
+
+impl Provider for Played {
+    fn rung(&self) -> Rung {
+        self.plain.rung()
+    }
+    fn version(&self) -> &str {
+        self.plain.version()
+    }
+    fn properties(&self) -> &[(Property, Held)] {
+        self.plain.properties()
+    }
+    fn launch(&self, launch: Launch) -> BoxFuture<'_, Result<Running, LaunchError>> {
+        if launch.worker.is_some() {
+            let context = serde_json::from_slice(&launch.files[0].contents).unwrap();
+            self.told.lock().unwrap().push(context);
+        } else if !self.hang {
+            return self.plain.launch(launch);
+        }
+        Box::pin(futures::future::pending())
+    }
+    fn path_inside(&self, launch: &Launch, path: &Path) -> PathBuf {
+        self.plain.path_inside(launch, path)
+    }
+    fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        self.plain.prepare_workspace(dir)
+    }
+    fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        self.plain.reclaim_workspace(dir)
+    }
+    fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        self.plain.remove_workspace(dir)
+    }
+    fn orphans(&self) -> io::Result<Vec<String>> {
+        self.plain.orphans()
+    }
+    fn destroy(&self, name: &str) -> io::Result<bool> {
+        self.plain.destroy(name)
+    }
+}
+
+pub(crate) struct Desk {
+    pub(crate) it: TestPlatform,
+    pub(crate) planner: Planner,
+    pub(crate) plan: Plan,
+    pub(crate) spec: Spec,
+    played: Arc<Played>,
+    _state: TempDir,
+}
+
+impl Desk {
+    pub(crate) async fn new() -> Self {
+        Self::with(false, |_| {}).await
+    }
+
+    pub(crate) async fn with(hang: bool, change: impl FnOnce(&mut Parts)) -> Self {
+        Self::on(omoi_testkit::sqlite::database(), hang, change).await
+    }
+
+    pub(crate) async fn on(
+        database: TestDatabase,
+        hang: bool,
+        change: impl FnOnce(&mut Parts),
+    ) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut config = ProbeConfig::new(state.path().join("sandboxes"));
+        config.bubblewrap = "/nowhere".into();
+        let found = probe(&config).await.unwrap();
+        let plain = found.select(&Floor::none(), Some(Rung::Process)).unwrap();
+        let played = Arc::new(Played {
+            plain,
+            told: Mutex::new(Vec::new()),
+            hang,
+        });
+        let provider = Arc::clone(&played);
+        let it = TestPlatform::on(database, |parts| {
+            parts.sandbox = Some(provider);
+            change(parts);
+        })
+        .await;
+        std::fs::create_dir_all(it.platform.data.work()).unwrap();
+        let mut plan = todo_tags();
+        let tasks = plan.outputs.get_mut(&Phase::Tasks).unwrap();
+        for task in tasks["tasks"].as_array_mut().unwrap() {
+            let file = format!("test -e {}.done", task["id"].as_str().unwrap());
+            for check in task["checks"].as_array_mut().unwrap() {
+                check["command"] = json!(file);
+            }
+        }
+        let base = commit(&it, &plan).await;
+        let spec = add_spec(&it, 2, &base).await;
+        Self {
+            planner: Planner::new(it.platform.clone()),
+            it,
+            plan,
+            spec,
+            played,
+            _state: state,
+        }
+    }
+
+    pub(crate) async fn tick(&mut self) -> Next {
+        self.planner.tick(self.it.clock.now()).await.unwrap()
+    }
+
+    pub(crate) async fn spec_now(&self) -> Spec {
+        let mut tx = self.it.read().await;
+        specs::get(&mut tx, self.spec.id).await.unwrap()
+    }
+
+    pub(crate) async fn run(&self, phase: Phase) -> PhaseRun {
+        let mut tx = self.it.read().await;
+        let run = phases::find(&mut tx, self.spec.id, phase.as_str()).await;
+        run.unwrap().unwrap()
+    }
+
+    /// Every attempt at a phase, oldest first.
+    pub(crate) async fn attempts(&self, phase: Phase) -> Vec<Attempt> {
+        let subject = format!("{}/{phase}", self.spec.id);
+        let mut tx = self.it.read().await;
+        attempts::of_subject(&mut tx, &subject).await.unwrap()
+    }
+
+    /// How many attempts each phase had.
+    pub(crate) async fn counted(&self) -> [usize; 6] {
+        let mut counted = [0; 6];
+        for (n, phase) in Phase::ALL_WORKING.into_iter().enumerate() {
+            counted[n] = self.attempts(phase).await.len();
+        }
+        counted
+    }
+
+    /// What `look` finds, as soon as it does.
+    pub(crate) async fn until<T>(&self, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        let mut commits = self.it.platform.store.store().commits();
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            commits.changed().await.unwrap();
+        }
+    }
+
+    /// The newest attempt at a phase, once its worker may report, and what the worker was told.
+    pub(crate) async fn agent(&self, phase: Phase) -> (Attempt, AttemptContext) {
+        let attempt = self
+            .until(async || {
+                let newest = self.attempts(phase).await.pop();
+                newest.filter(|a| a.state == AttemptState::Starting)
+            })
+            .await;
+        intake::started(&self.it.platform, attempt.id)
+            .await
+            .unwrap();
+        let told = loop {
+            let told = self.played.told.lock().unwrap().clone();
+            match told.into_iter().find(|c| c.attempt_id == attempt.id) {
+                Some(context) => break context,
+                // It is bound already; its launch is the next thing that happens.
+                None => tokio::task::yield_now().await,
+            }
+        };
+        (attempt, told)
+    }
+
+    pub(crate) async fn submit(
+        &self,
+        attempt: &Attempt,
+        (section, key): (&str, &str),
+        value: Value,
+    ) -> Result<ItemAck, IntakeError> {
+        let body = SubmitItem {
+            section: section.to_owned(),
+            key: key.to_owned(),
+            value,
+        };
+        items::submit(&self.it.platform, attempt, body).await
+    }
+
+    /// Hands in the plan's whole output of a phase.
+    pub(crate) async fn hand_in(&self, attempt: &Attempt, phase: Phase) {
+        let whole = match phase {
+            Phase::Sync => json!({ "coverage": [], "recommendations": ["Look at the store."] }),
+            _ => self.plan.output(phase).clone(),
+        };
+        for item in split(phase, &whole) {
+            let place = (item.section.as_str(), item.key.as_str());
+            self.submit(attempt, place, item.value).await.unwrap();
+        }
+    }
+
+    pub(crate) async fn end(&self, attempt: &Attempt, how: Complete) {
+        intake::complete(&self.it.platform, attempt, how)
+            .await
+            .unwrap();
+    }
+
+    /// Brings a phase to its end with what the plan says.
+    pub(crate) async fn work_through(&mut self, phase: Phase) {
+        self.tick().await;
+        let (attempt, _) = self.agent(phase).await;
+        self.hand_in(&attempt, phase).await;
+        self.end(&attempt, ended(Outcome::Succeeded, "done")).await;
+        self.tick().await;
+        if phase == Phase::Tasks {
+            self.proofs_ended().await;
+            self.tick().await;
+        }
+        let run = self.run(phase).await;
+        assert_eq!(
+            run.state,
+            omoi_domain::spec::PhaseState::Passed,
+            "{phase}: {:?}",
+            run.feedback
+        );
+    }
+
+    /// Waits for the attempt at the proofs to end, if there is one.
+    pub(crate) async fn proofs_ended(&self) -> Vec<Attempt> {
+        let subject = format!("{}/tasks/base", self.spec.id);
+        self.until(async || {
+            let mut tx = self.it.read().await;
+            let all = attempts::of_subject(&mut tx, &subject).await.unwrap();
+            (!all.iter().any(|a| a.state.is_live())).then_some(all)
+        })
+        .await
+    }
+
+    /// Brings every phase from `first` on to its end.
+    pub(crate) async fn plan_from(&mut self, first: Phase) {
+        for phase in Phase::ALL_WORKING.into_iter().filter(|p| *p >= first) {
+            self.work_through(phase).await;
+        }
+        assert_eq!(self.spec_now().await.status, SpecStatus::Completed);
+    }
+
+    /// Changes the plan's output of a phase.
+    pub(crate) fn bend(&mut self, phase: Phase, bend: impl FnOnce(&mut Value)) {
+        bend(self.plan.outputs.get_mut(&phase).unwrap());
+    }
+}
+
+/// A commit with the files the plan speaks of.
+async fn commit(it: &TestPlatform, plan: &Plan) -> String {
+    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let files: BTreeMap<_, _> = plan.facts.repo.files().map(|f| (f, "text\n")).collect();
+    let changes: Vec<FileChange> = files
+        .into_iter()
+        .map(|(path, text)| FileChange {
+            path: RepoPath::new(path).unwrap(),
+            content: Some(text.into()),
+        })
+        .collect();
+    let meta = CommitMeta {
+        message: "Files".to_owned(),
+        trailers: Vec::new(),
+        author: Identity::platform(),
+        time: it.clock.now(),
+    };
+    let made = mirror.commit_files(&it.base, &changes, &meta).await;
+    made.unwrap().as_str().to_owned()
+}
+
+/// A spec that waits to be planned.
+pub(crate) async fn add_spec(it: &TestPlatform, number: i64, base: &str) -> Spec {
+    it.commit(async |tx| {
+        let mut spec = it.spec.clone();
+        spec.id = tx.new_id();
+        spec.number = number;
+        spec.status = SpecStatus::Executing;
+        spec.current_phase = Phase::Explore.as_str().to_owned();
+        spec.options.0.auto_start = false;
+        spec.base_sha = base.to_owned();
+        specs::insert(tx, &spec).await?;
+        Ok(spec)
+    })
+    .await
+    .unwrap()
+}
