@@ -5,13 +5,17 @@ use std::time::Instant;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{Event, EventKind};
+use omoi_domain::plan::coverage::{Planned, verdict};
+use omoi_domain::plan::outputs::SyncOpinion;
 use omoi_domain::plan::sync::SyncPlan;
 use omoi_domain::task::TaskStatus;
-use omoi_planning::sync::{ApplyError, apply};
+use omoi_planning::sync::{Accepted, ApplyError, apply};
 use omoi_store::tasks::Task;
-use omoi_store::{Tx, checks, events, requirements, tasks, tickets};
+use omoi_store::{Tx, checks, events, projects, requirements, tasks, tickets};
 use omoi_testkit::database::TestDatabase;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
+use crate::plans::todo_tags;
 use crate::sample::Sample;
 use crate::support::TestPlatform;
 
@@ -32,8 +36,12 @@ async fn emptied(database: TestDatabase) -> TestPlatform {
 }
 
 async fn synced(it: &TestPlatform, sample: &Sample) -> Result<SyncPlan, ApplyError> {
+    written(it, sample.accepted()).await
+}
+
+async fn written(it: &TestPlatform, accepted: Accepted<'_>) -> Result<SyncPlan, ApplyError> {
     let mut tx = it.platform.store.write().await?;
-    let plan = apply(&mut tx, &it.spec, sample.accepted()).await?;
+    let plan = apply(&mut tx, &it.spec, accepted).await?;
     tx.commit(CrashPoint::PlanSynced).await?;
     Ok(plan)
 }
@@ -182,4 +190,85 @@ async fn a_task_that_left_the_plan_is_retired_not_deleted() {
         log.iter()
             .any(|e| e.event.kind() == EventKind::TaskCancelled)
     );
+}
+
+/// Makes the write of a row fail once `countdown` others went well, whatever the table.
+async fn arm(db: &mut SqliteConnection) {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'
+         and name not like '_sqlx%'",
+    )
+    .fetch_all(&mut *db)
+    .await
+    .unwrap();
+    let mut sql =
+        "create table countdown (n integer); insert into countdown values (0);".to_owned();
+    for table in &tables {
+        for change in ["insert", "update", "delete"] {
+            sql.push_str(&format!(
+                "create trigger fail_{change}_{table} before {change} on {table} begin
+                     update countdown set n = n - 1;
+                     select raise(abort, 'injected') where (select n from countdown) < 0;
+                 end;"
+            ));
+        }
+    }
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(db).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_failure_at_any_statement_leaves_everything_as_it_was() {
+    let database = omoi_testkit::sqlite::database();
+    let url = database.url().to_owned();
+    let it = emptied(database).await;
+    let facts = todo_tags().facts;
+    let planned = Planned {
+        requirements: facts.requirements.as_ref().unwrap(),
+        design: facts.design.as_ref().unwrap(),
+        tasks: facts.tasks.as_ref().unwrap(),
+    };
+    let verdict = verdict(planned, &SyncOpinion::default());
+    let base_exits = facts.base_exits.iter();
+    let base_exits = base_exits.map(|(check, exit)| (check.clone(), exit.unwrap()));
+    let base_exits = base_exits.collect();
+    let accepted = || Accepted {
+        planned,
+        verdict: &verdict,
+        base_exits: &base_exits,
+        suite_timeout_s: 600,
+    };
+    let stands = async || {
+        let mut tx = it.read().await;
+        let project = projects::get(&mut tx, it.spec.project_id).await.unwrap();
+        (counts(&mut tx, &it).await, project)
+    };
+    let mut db = SqliteConnection::connect(&url).await.unwrap();
+    arm(&mut db).await;
+    let before = stands().await;
+    let mut failed = 0;
+    let plan = loop {
+        sqlx::query("update countdown set n = $1")
+            .bind(failed)
+            .execute(&mut db)
+            .await
+            .unwrap();
+        match written(&it, accepted()).await {
+            Ok(plan) => break plan,
+            Err(ApplyError::Store(error)) => {
+                let why = omoi_runtime::telemetry::chain(&error);
+                assert!(why.contains("injected"), "{why}");
+            }
+            Err(other) => panic!("{other}"),
+        }
+        assert_eq!(stands().await, before, "after {failed} rows");
+        failed += 1;
+    };
+    // Each row of the plan was the one to fail, and each event and counter beside them.
+    assert!(
+        failed > plan.n_writes() as i64,
+        "{failed} {}",
+        plan.n_writes()
+    );
+    let after = stands().await.0;
+    assert_eq!(after[4], planned.tasks.tasks.len());
 }
