@@ -110,6 +110,8 @@ fn after_head(error: &UpstreamError) -> Next {
     let class = match status {
         401 | 409 => return Next::Give(NoAnswer::Superseded),
         402 => ErrorClass::QuotaExceeded,
+        // The platform has no key, or one the provider refuses: the same tomorrow.
+        403 => ErrorClass::AuthFailed,
         429 => ErrorClass::RateLimited,
         500.. => ErrorClass::Upstream5xx,
         _ => ErrorClass::AgentError,
@@ -130,6 +132,7 @@ fn after_cut(error: &UpstreamError) -> Next {
     };
     match error {
         UpstreamError::Status { status: 402, .. } => final_as(ErrorClass::QuotaExceeded),
+        UpstreamError::Status { status: 403, .. } => final_as(ErrorClass::AuthFailed),
         UpstreamError::Status { status: 429, .. } => Next::Again(ErrorClass::RateLimited),
         UpstreamError::Status { status: 500.., .. }
         | UpstreamError::Connect(_)

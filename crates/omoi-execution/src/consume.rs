@@ -18,8 +18,6 @@ use tracing::warn;
 use crate::keeper;
 use crate::platform::Platform;
 
-/// Longest wait of a reconciler that nobody wakes.
-const PERIOD: Duration = Duration::from_secs(1);
 /// How long a reconciler's lease outlives its holder.
 const LEASE: Duration = Duration::from_secs(15);
 /// A held lease is renewed when it is this old.
@@ -128,7 +126,7 @@ pub fn start(
         };
         let driver = Driver::new(
             Box::new(consumed),
-            PERIOD,
+            platform.settings.poll,
             platform.clock.clone(),
             platform.rng.fork(),
         );
@@ -200,7 +198,7 @@ async fn pump(
         tokio::select! {
             hint = hints.recv() => if hint.is_none() { break },
             () = soft.cancelled() => break,
-            () = platform.clock.sleep(PERIOD) => {}
+            () = platform.clock.sleep(platform.settings.poll) => {}
         }
     }
     Ok(())

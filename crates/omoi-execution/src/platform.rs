@@ -35,6 +35,8 @@ pub struct Settings {
     pub max_tokens: u32,
     /// Turns of one task attempt.
     pub task_turns_max: u32,
+    /// Longest wall time of one task attempt.
+    pub task_timeout: Duration,
     /// Turns of one phase attempt.
     pub phase_turns_max: u32,
     /// Wall time of one phase attempt.
@@ -53,6 +55,8 @@ pub struct Settings {
     pub command_timeout: Duration,
     /// Bytes of one tool result that reach the model.
     pub result_bytes: usize,
+    /// Longest wait of a reconciler that nobody wakes.
+    pub poll: Duration,
     /// Time between heartbeats of a worker.
     pub heartbeat: Duration,
     /// Silence after which a worker is dead.

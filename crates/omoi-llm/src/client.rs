@@ -55,6 +55,7 @@ impl Client {
             model: String::new(),
             key: Key::Bearer(token),
             answer_mode: AnswerMode::ToolCall,
+            max_tokens: u32::MAX,
             simulated: false,
         };
         // The gateway may try for two minutes before its answer begins, and must notice the model's

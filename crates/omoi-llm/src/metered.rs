@@ -32,7 +32,7 @@ impl<'a> Metered<'a> {
         let route = llm.routes.get(name);
         let tokens = Tokens {
             input: count::of_request(request),
-            output: u64::from(request.max_tokens),
+            output: u64::from(request.max_tokens.min(route.max_tokens)),
             ..Tokens::default()
         };
         let projection = Projection {

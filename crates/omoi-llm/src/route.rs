@@ -16,15 +16,21 @@ pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 pub mod variables {
     /// Key for Anthropic, sent as `x-api-key`.
     pub const ANTHROPIC_API_KEY: &str = "ANTHROPIC_API_KEY";
-    /// Token for an Anthropic-compatible server, sent as a bearer token.
-    pub const ANTHROPIC_AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
     /// Another Anthropic-compatible server.
     pub const ANTHROPIC_BASE_URL: &str = "ANTHROPIC_BASE_URL";
-    /// Key for OpenAI or a compatible server.
+    /// The model to ask there.
+    pub const ANTHROPIC_MODEL: &str = "ANTHROPIC_MODEL";
+    /// Key for OpenAI.
     pub const OPENAI_API_KEY: &str = "OPENAI_API_KEY";
-    /// An OpenAI-compatible server, up to and including `/v1`.
+    /// Another server that speaks OpenAI's format, up to and including `/v1`.
     pub const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
-    /// The model of every route that names none.
+    /// The model to ask there.
+    pub const OPENAI_MODEL: &str = "OPENAI_MODEL";
+    /// The one server to ask, whatever else is set.
+    pub const LLM_BASE_URL: &str = "LLM_BASE_URL";
+    /// Its key.
+    pub const LLM_API_KEY: &str = "LLM_API_KEY";
+    /// The model to ask, whoever answers.
     pub const LLM_MODEL: &str = "LLM_MODEL";
 }
 
@@ -106,6 +112,13 @@ pub enum Key {
     Bearer(SecretString),
 }
 
+impl Key {
+    /// Whether there is no key.
+    pub const fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+}
+
 /// Where one kind of question goes.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -119,6 +132,8 @@ pub struct Route {
     pub key: Key,
     /// How typed answers are asked for.
     pub answer_mode: AnswerMode,
+    /// The most tokens one answer may have there; a request that asks for more asks for these.
+    pub max_tokens: u32,
     /// The answers are scripted; everything that shows them must say so.
     pub simulated: bool,
 }
@@ -130,35 +145,32 @@ impl Route {
     }
 }
 
-/// What configuration says about models. Empty fields mean the default.
+/// What configuration says about one server.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// Key for Anthropic.
-    pub anthropic_api_key: Option<SecretString>,
-    /// Bearer token for an Anthropic-compatible server; wins over the key.
-    pub anthropic_auth_token: Option<SecretString>,
-    /// Another Anthropic-compatible server.
-    pub anthropic_base_url: Option<String>,
-    /// Key for OpenAI or a compatible server.
-    pub openai_api_key: Option<SecretString>,
-    /// An OpenAI-compatible server; alone it means one that wants no key.
-    pub openai_base_url: Option<String>,
-    /// The model of every route that names none.
+pub struct Server {
+    /// Its address; the vendor's own when empty.
+    pub base_url: Option<String>,
+    /// Its key.
+    pub key: Key,
+    /// The model to ask there.
     pub model: Option<String>,
-    /// Routes that differ.
-    pub routes: BTreeMap<RouteName, RouteSetting>,
+    /// The most tokens of one answer there.
+    pub max_tokens: u32,
 }
 
-/// What configuration says about one route. Empty fields mean the default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RouteSetting {
-    /// Which provider.
-    pub provider: Option<Provider>,
-    /// Which model.
+/// What configuration says about models.
+///
+/// Each key stays with its address: a key is never sent to the server of another.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The one server to ask, in OpenAI's format; the vendors are not asked where it has an address.
+    pub own: Server,
+    /// Anthropic or a server that speaks its format.
+    pub anthropic: Server,
+    /// OpenAI or a server that speaks its format; an address without a key means one that wants none.
+    pub openai: Server,
+    /// The model to ask, whoever answers; wins over a server's own.
     pub model: Option<String>,
-    /// How typed answers are asked for.
-    pub answer_mode: Option<AnswerMode>,
 }
 
 /// Why there is no model to ask.
@@ -170,31 +182,25 @@ pub enum RouteError {
          OpenAI-compatible server (and {} if it wants a key)",
         variables::ANTHROPIC_API_KEY,
         variables::OPENAI_API_KEY,
-        variables::OPENAI_BASE_URL,
+        variables::LLM_BASE_URL,
         variables::LLM_MODEL,
-        variables::OPENAI_API_KEY
+        variables::LLM_API_KEY
     )]
     NoProvider,
-    /// A route names a provider that has no key.
-    #[error("route `{route}` needs provider `{provider}`: set {variable}")]
-    ProviderWithoutKey {
-        /// The route.
-        route: RouteName,
-        /// The provider it names.
-        provider: &'static str,
-        /// What to set.
-        variable: &'static str,
-    },
-    /// Only the vendors' own servers have a model we may assume.
+    /// A key without the server it is for, and nobody else to ask.
     #[error(
-        "no model is named for `{base_url}`: set {} or `llm.routes.{route}.model`",
-        variables::LLM_MODEL
+        "{} is the key of the server at {}, which is not set",
+        variables::LLM_API_KEY,
+        variables::LLM_BASE_URL
     )]
+    KeyWithoutServer,
+    /// Only the vendors' own servers have a model we may assume.
+    #[error("no model is named for `{base_url}`: set {variable}")]
     NoModel {
         /// The server.
         base_url: String,
-        /// The first route without a model.
-        route: RouteName,
+        /// What to set.
+        variable: &'static str,
     },
     /// An address is not an `http` or `https` URL.
     #[error("`{variable}` is not an http or https URL: `{value}`")]
@@ -214,23 +220,16 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Works out every route: what configuration says, else the first provider with a key, Anthropic
-    /// before OpenAI.
+    /// Works out every route: the server of our own, else the first vendor with a key, Anthropic before
+    /// OpenAI.
     ///
     /// # Errors
     /// Returns [`RouteError`] saying exactly what to set; nothing is assumed without a key.
     pub fn resolve(settings: &Settings) -> Result<Self, RouteError> {
-        let upstreams = Upstreams::from(settings)?;
-        let first = upstreams.first().ok_or(RouteError::NoProvider)?;
+        let upstream = Upstream::of(settings)?;
         let mut table = BTreeMap::new();
         for name in RouteName::ALL {
-            let setting = settings.routes.get(&name).cloned().unwrap_or_default();
-            let upstream = match setting.provider {
-                None => first,
-                Some(wanted) => upstreams.of(wanted, name)?,
-            };
-            let model = setting.model.clone().or_else(|| settings.model.clone());
-            table.insert(name, upstream.route(name, model, setting.answer_mode)?);
+            table.insert(name, upstream.route(name)?);
         }
         Ok(Self::of(table))
     }
@@ -247,6 +246,7 @@ impl Routes {
                 Provider::Openai => Key::Bearer("simulated".into()),
             },
             answer_mode: default_mode(provider),
+            max_tokens: u32::MAX,
             simulated: true,
         };
         Self::of(RouteName::ALL.map(|name| (name, route.clone())).into())
@@ -276,80 +276,63 @@ impl Routes {
         Some((name, self.get(name)))
     }
 
-    /// Whether any answer is scripted.
-    pub fn simulated_anywhere(&self) -> bool {
-        RouteName::ALL.into_iter().any(|n| self.get(n).simulated)
-    }
-
     fn of(table: BTreeMap<RouteName, Route>) -> Self {
         #[expect(clippy::expect_used, reason = "both callers fill in every name")]
         Self::from_table(table).expect("a full table")
     }
 }
 
-struct Upstreams {
-    anthropic: Option<Upstream>,
-    openai: Option<Upstream>,
-}
-
+/// The server that answers, with everything its routes have in common.
 struct Upstream {
     provider: Provider,
     base_url: String,
     key: Key,
-    own_server: bool,
-}
-
-impl Upstreams {
-    fn from(settings: &Settings) -> Result<Self, RouteError> {
-        let own = settings.anthropic_base_url.as_deref();
-        let base_url = address(own, ANTHROPIC_BASE_URL, variables::ANTHROPIC_BASE_URL)?;
-        let bearer = settings.anthropic_auth_token.clone().map(Key::Bearer);
-        let key = bearer.or_else(|| settings.anthropic_api_key.clone().map(Key::Header));
-        let anthropic = key.map(|key| Upstream {
-            provider: Provider::Anthropic,
-            own_server: base_url == ANTHROPIC_BASE_URL,
-            base_url,
-            key,
-        });
-        let own = settings.openai_base_url.as_deref();
-        let base_url = address(own, OPENAI_BASE_URL, variables::OPENAI_BASE_URL)?;
-        let key = settings.openai_api_key.clone().map(Key::Bearer);
-        let openai = match key {
-            None if own.is_none() => None,
-            key => Some(Upstream {
-                provider: Provider::Openai,
-                own_server: base_url == OPENAI_BASE_URL,
-                base_url,
-                key: key.unwrap_or_default(),
-            }),
-        };
-        Ok(Self { anthropic, openai })
-    }
-
-    fn first(&self) -> Option<&Upstream> {
-        self.anthropic.as_ref().or(self.openai.as_ref())
-    }
-
-    fn of(&self, provider: Provider, route: RouteName) -> Result<&Upstream, RouteError> {
-        let (upstream, provider, variable) = match provider {
-            Provider::Anthropic => (&self.anthropic, "anthropic", variables::ANTHROPIC_API_KEY),
-            Provider::Openai => (&self.openai, "openai", variables::OPENAI_API_KEY),
-        };
-        upstream.as_ref().ok_or(RouteError::ProviderWithoutKey {
-            route,
-            provider,
-            variable,
-        })
-    }
+    /// The model of every route.
+    model: Option<String>,
+    /// Where to name one.
+    model_variable: &'static str,
+    max_tokens: u32,
+    /// Whether the vendor's own models may be assumed.
+    is_vendor: bool,
 }
 
 impl Upstream {
-    fn route(
-        &self,
-        name: RouteName,
-        model: Option<String>,
-        mode: Option<AnswerMode>,
-    ) -> Result<Route, RouteError> {
+    fn of(settings: &Settings) -> Result<Self, RouteError> {
+        let Settings {
+            own,
+            anthropic,
+            openai,
+            model,
+        } = settings;
+        let (provider, server, vendor, [at, named_by]) = if own.base_url.is_some() {
+            let names = [variables::LLM_BASE_URL, variables::LLM_MODEL];
+            (Provider::Openai, own, None, names)
+        } else if !anthropic.key.is_none() {
+            let names = [variables::ANTHROPIC_BASE_URL, variables::ANTHROPIC_MODEL];
+            let vendor = Some(ANTHROPIC_BASE_URL);
+            (Provider::Anthropic, anthropic, vendor, names)
+        } else if !openai.key.is_none() || openai.base_url.is_some() {
+            let names = [variables::OPENAI_BASE_URL, variables::OPENAI_MODEL];
+            (Provider::Openai, openai, Some(OPENAI_BASE_URL), names)
+        } else if own.key.is_none() {
+            return Err(RouteError::NoProvider);
+        } else {
+            return Err(RouteError::KeyWithoutServer);
+        };
+        let written = server.base_url.as_deref().or(vendor).unwrap_or_default();
+        let base_url = address(written, at)?;
+        Ok(Self {
+            provider,
+            is_vendor: vendor == Some(base_url.as_str()),
+            base_url,
+            key: server.key.clone(),
+            model: model.clone().or_else(|| server.model.clone()),
+            model_variable: named_by,
+            max_tokens: server.max_tokens,
+        })
+    }
+
+    fn route(&self, name: RouteName) -> Result<Route, RouteError> {
         let assumed = || {
             let small = name == RouteName::Title;
             let model = match (self.provider, small) {
@@ -358,18 +341,19 @@ impl Upstream {
                 (Provider::Openai, false) => "gpt-4.1",
                 (Provider::Openai, true) => "gpt-4.1-mini",
             };
-            self.own_server.then(|| model.to_owned())
+            self.is_vendor.then(|| model.to_owned())
         };
         let no_model = || RouteError::NoModel {
             base_url: self.base_url.clone(),
-            route: name,
+            variable: self.model_variable,
         };
         Ok(Route {
             provider: self.provider,
             base_url: self.base_url.clone(),
-            model: model.or_else(assumed).ok_or_else(no_model)?,
+            model: self.model.clone().or_else(assumed).ok_or_else(no_model)?,
             key: self.key.clone(),
-            answer_mode: mode.unwrap_or_else(|| default_mode(self.provider)),
+            answer_mode: default_mode(self.provider),
+            max_tokens: self.max_tokens,
             simulated: false,
         })
     }
@@ -382,8 +366,8 @@ const fn default_mode(provider: Provider) -> AnswerMode {
     }
 }
 
-fn address(own: Option<&str>, vendor: &str, variable: &'static str) -> Result<String, RouteError> {
-    let url = trimmed(own.unwrap_or(vendor));
+fn address(written: &str, variable: &'static str) -> Result<String, RouteError> {
+    let url = trimmed(written);
     let is_http = reqwest::Url::parse(&url)
         .is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
     if is_http {
@@ -401,97 +385,172 @@ fn trimmed(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn secret(text: &str) -> SecretString {
-        SecretString::from(text)
+    fn server(base_url: Option<&str>, key: Key) -> Server {
+        Server {
+            base_url: base_url.map(Into::into),
+            key,
+            ..Server::default()
+        }
     }
 
-    /// `provider base model` of the agent and the title route.
-    fn shape(settings: &Settings) -> Result<[String; 2], String> {
+    fn header(text: &str) -> Key {
+        Key::Header(text.into())
+    }
+
+    fn bearer(text: &str) -> Key {
+        Key::Bearer(text.into())
+    }
+
+    /// `base model key` of the agent route; the title route's model where it differs.
+    fn shape(settings: &Settings) -> Result<String, String> {
+        use secrecy::ExposeSecret as _;
         let routes = Routes::resolve(settings).map_err(|e| e.to_string())?;
-        Ok([RouteName::Agent, RouteName::Title].map(|name| {
-            let r = routes.get(name);
-            format!("{:?} {} {}", r.provider, r.base_url, r.model)
-        }))
+        let [agent, title] = [RouteName::Agent, RouteName::Title].map(|name| routes.get(name));
+        let key = match &agent.key {
+            Key::None => "no key",
+            Key::Header(key) | Key::Bearer(key) => key.expose_secret(),
+        };
+        let mut shape = format!("{} {} {key}", agent.base_url, agent.model);
+        if title.model != agent.model {
+            shape.push_str(&format!(", title {}", title.model));
+        }
+        Ok(shape)
     }
 
     #[test]
-    fn the_first_key_decides_and_nothing_is_assumed_without_one() {
-        let none = Settings::default();
-        let both = Settings {
-            anthropic_api_key: Some(secret("a")),
-            openai_api_key: Some(secret("o")),
-            ..none.clone()
+    fn each_key_goes_to_its_own_server_and_nothing_is_assumed_without_one() {
+        let local = "http://127.0.0.1:8080/v1/";
+        let none = Settings::default;
+        let anthropic = Settings {
+            anthropic: server(None, header("anthropic's")),
+            ..none()
         };
         let openai = Settings {
-            openai_api_key: Some(secret("o")),
-            ..none.clone()
+            openai: server(None, bearer("openai's")),
+            ..none()
         };
-        let local = Settings {
-            openai_base_url: Some("http://127.0.0.1:8080/v1/".into()),
-            ..none.clone()
+        let all = Settings {
+            own: server(Some(local), bearer("own")),
+            anthropic: anthropic.anthropic.clone(),
+            openai: openai.openai.clone(),
+            model: None,
         };
-        let local_named = Settings {
-            model: Some("qwen".into()),
-            ..local.clone()
+        let named = |settings: &Settings, model: &str| Settings {
+            model: Some(model.into()),
+            ..settings.clone()
         };
-        let sonnet = "Anthropic https://api.anthropic.com claude-sonnet-4-5-20250929";
-        let haiku = "Anthropic https://api.anthropic.com claude-haiku-4-5-20251001";
-        assert_eq!(shape(&both).unwrap(), [sonnet, haiku]);
-        let [agent, title] = shape(&openai).unwrap();
-        assert_eq!(agent, "Openai https://api.openai.com/v1 gpt-4.1");
-        assert_eq!(title, "Openai https://api.openai.com/v1 gpt-4.1-mini");
-        let qwen = "Openai http://127.0.0.1:8080/v1 qwen";
-        assert_eq!(shape(&local_named).unwrap(), [qwen, qwen]);
-        for (settings, says) in [
+        let with_models = |settings: &Settings| {
+            let mut settings = settings.clone();
+            settings.own.model = Some("own-model".into());
+            settings.anthropic.model = Some("claude-x".into());
+            settings.openai.model = Some("gpt-x".into());
+            settings
+        };
+        let both = Settings {
+            own: Server::default(),
+            ..all.clone()
+        };
+        let at = |base: &str, key: Key| Settings {
+            openai: server(Some(base), key),
+            ..none()
+        };
+        let keyless_own = Settings {
+            own: server(Some(local), Key::None),
+            ..all.clone()
+        };
+        let compatible = Settings {
+            anthropic: server(Some("http://proxy"), bearer("token")),
+            ..none()
+        };
+        let sonnet = "https://api.anthropic.com claude-sonnet-4-5-20250929 anthropic's, title claude-haiku-4-5-20251001";
+        for (settings, expected) in [
+            (anthropic.clone(), sonnet),
+            (both.clone(), sonnet),
             (
-                &none,
-                "set ANTHROPIC_API_KEY for Anthropic, or OPENAI_API_KEY",
+                openai.clone(),
+                "https://api.openai.com/v1 gpt-4.1 openai's, title gpt-4.1-mini",
             ),
-            (&local, "set LLM_MODEL or `llm.routes.reasoning.model`"),
+            (
+                with_models(&both),
+                "https://api.anthropic.com claude-x anthropic's",
+            ),
+            (
+                with_models(&openai),
+                "https://api.openai.com/v1 gpt-x openai's",
+            ),
+            (
+                named(&with_models(&both), "m"),
+                "https://api.anthropic.com m anthropic's",
+            ),
+            (named(&all, "m"), "http://127.0.0.1:8080/v1 m own"),
+            (with_models(&all), "http://127.0.0.1:8080/v1 own-model own"),
+            // The vendors' keys are set, and still none of them goes to the server of our own.
+            (
+                named(&keyless_own, "m"),
+                "http://127.0.0.1:8080/v1 m no key",
+            ),
+            (
+                named(&at(local, Key::None), "qwen"),
+                "http://127.0.0.1:8080/v1 qwen no key",
+            ),
+            (
+                with_models(&at(local, bearer("o"))),
+                "http://127.0.0.1:8080/v1 gpt-x o",
+            ),
+            (named(&compatible, "m"), "http://proxy m token"),
         ] {
-            let error = shape(settings).unwrap_err();
-            assert!(error.contains(says), "{error}");
+            assert_eq!(shape(&settings).as_deref(), Ok(expected), "{settings:?}");
         }
-        let bad = Settings {
-            anthropic_base_url: Some("localhost:1".into()),
-            ..both
+        let own_key = Settings {
+            own: server(None, bearer("own")),
+            ..none()
         };
-        assert!(
-            shape(&bad)
-                .unwrap_err()
-                .contains("`ANTHROPIC_BASE_URL` is not an http")
-        );
+        for (settings, expected) in [
+            (
+                none(),
+                "no model provider is configured: set ANTHROPIC_API_KEY for Anthropic, or OPENAI_API_KEY for OpenAI, \
+                 or LLM_BASE_URL and LLM_MODEL for another OpenAI-compatible server (and LLM_API_KEY if it wants a key)",
+            ),
+            (
+                own_key,
+                "LLM_API_KEY is the key of the server at LLM_BASE_URL, which is not set",
+            ),
+            (
+                all,
+                "no model is named for `http://127.0.0.1:8080/v1`: set LLM_MODEL",
+            ),
+            (
+                at(local, Key::None),
+                "no model is named for `http://127.0.0.1:8080/v1`: set OPENAI_MODEL",
+            ),
+            (
+                compatible,
+                "no model is named for `http://proxy`: set ANTHROPIC_MODEL",
+            ),
+            (
+                at("localhost:1", Key::None),
+                "`OPENAI_BASE_URL` is not an http or https URL: `localhost:1`",
+            ),
+        ] {
+            assert_eq!(shape(&settings), Err(expected.to_owned()));
+        }
     }
 
     #[test]
-    fn one_route_may_differ_but_needs_its_key() {
-        let judge = RouteSetting {
-            provider: Some(Provider::Openai),
-            model: Some("gpt-5".into()),
-            answer_mode: Some(AnswerMode::Fenced),
-        };
-        let mut settings = Settings {
-            anthropic_api_key: Some(secret("a")),
-            routes: BTreeMap::from([(RouteName::Judge, judge)]),
+    fn routes_are_found_by_name_or_model_and_show_no_key() {
+        let settings = Settings {
+            anthropic: server(None, header("sk-hidden")),
             ..Settings::default()
         };
-        let error = Routes::resolve(&settings).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "route `judge` needs provider `openai`: set OPENAI_API_KEY"
-        );
-        settings.openai_api_key = Some(secret("sk-hidden"));
         let routes = Routes::resolve(&settings).unwrap();
-        assert_eq!(routes.get(RouteName::Judge).answer_mode, AnswerMode::Fenced);
         let by = |alias| routes.by_alias(alias).map(|(name, _)| name);
         assert_eq!(by("title"), Some(RouteName::Title));
-        assert_eq!(by("gpt-5"), Some(RouteName::Judge));
+        assert_eq!(by("claude-haiku-4-5-20251001"), Some(RouteName::Title));
         assert_eq!(by("claude-sonnet-4-5-20250929"), Some(RouteName::Agent));
         assert_eq!(by("claude-2"), None);
-        // A route can be logged: keys are never part of its text.
         assert!(!format!("{routes:?}").contains("sk-hidden"));
     }
 }

@@ -334,4 +334,7 @@ pub struct Status {
     pub sandbox: Option<String>,
     /// What answers agents.
     pub model: Option<String>,
+    /// Why nothing answers them, with what to set.
+    #[serde(default)]
+    pub model_missing: Option<String>,
 }

@@ -15,7 +15,7 @@ use omoi_git::toolchain::Host;
 use omoi_protocol::control::Status;
 
 use crate::auth::{same, token};
-use crate::error::ApiError;
+use crate::error::{ApiError, told_in_full};
 
 /// Bytes of one request: the longest idea, as JSON.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -68,7 +68,7 @@ async fn guard(
     next: Next,
 ) -> Result<Response, ApiError> {
     match token(request.headers()) {
-        Some(given) if same(given, &surface.token) => Ok(next.run(request).await),
+        Some(given) if same(given, &surface.token) => Ok(told_in_full(next.run(request).await)),
         _ => Err(ApiError::unauthorized()),
     }
 }

@@ -1,6 +1,9 @@
 //! The one shape of every refusal, and which status each failure has.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::Json;
+use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use omoi_delivery::trace::TraceError;
@@ -11,13 +14,43 @@ use omoi_planning::create::CreateError;
 use omoi_protocol::error::ErrorBody;
 use omoi_runtime::telemetry::chain;
 use omoi_store::StoreError;
+use serde::de::DeserializeOwned;
 use tracing::error;
+
+/// Numbers what went wrong inside, so that an answer can be found in the log.
+static REFERENCE: AtomicU64 = AtomicU64::new(1);
 
 /// A refusal on its way out.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     body: ErrorBody,
+    inside: Option<Inside>,
+}
+
+/// What went wrong inside, in full: for people only, since it names paths of the host.
+#[derive(Clone, Debug)]
+pub(crate) struct Inside(pub(crate) String);
+
+/// A body that reads as `T`; anything else is refused in the shape of every refusal.
+pub(crate) struct Given<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(given)) => Ok(Self(given)),
+            Err(refused) => {
+                let code = match refused.status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+                    _ => "bad_request",
+                };
+                let says = refused.body_text();
+                Err(ApiError::new(refused.status(), code, says))
+            }
+        }
+    }
 }
 
 impl ApiError {
@@ -27,7 +60,11 @@ impl ApiError {
             message: message.into(),
             hint: None,
         };
-        Self { status, body }
+        Self {
+            status,
+            body,
+            inside: None,
+        }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -47,17 +84,36 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
-    /// What we did wrong, told in full to the log and in short to the caller.
+    /// What we did wrong, told in full to the log and by its number to the caller.
     fn internal(source: &(dyn std::error::Error + 'static)) -> Self {
         let text = chain(source);
-        error!(error = %text, "A request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", text)
+        let reference = REFERENCE.fetch_add(1, Ordering::Relaxed);
+        error!(error = %text, error.reference = reference, "A request failed");
+        let says = format!("something failed on our side; the log has it as reference {reference}");
+        Self {
+            inside: Some(Inside(text)),
+            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", says)
+        }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        let mut response = (self.status, Json(self.body)).into_response();
+        if let Some(inside) = self.inside {
+            response.extensions_mut().insert(inside);
+        }
+        response
+    }
+}
+
+/// The same answer with the whole story, for a person who may read this machine's log anyway.
+pub(crate) fn told_in_full(response: Response) -> Response {
+    match response.extensions().get::<Inside>() {
+        Some(Inside(text)) => {
+            ApiError::new(response.status(), "internal", text.clone()).into_response()
+        }
+        None => response,
     }
 }
 

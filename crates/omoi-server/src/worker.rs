@@ -1,18 +1,21 @@
 //! What a sandbox reaches: worker endpoints and the model gateway, bound to one attempt's token.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Query, RawPathParams, Request, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use futures::StreamExt as _;
-use omoi_domain::id::SandboxId;
 use omoi_execution::metering::caller;
 use omoi_execution::{Platform, discovery, intake};
-use omoi_llm::gateway::{Body as GatewayBody, Gateway, GatewayRequest, REQUEST_BYTES_MAX};
+use omoi_llm::gateway::{
+    Body as GatewayBody, Gateway, GatewayReply, GatewayRequest, REQUEST_BYTES_MAX,
+};
 use omoi_planning::items;
 use omoi_protocol::worker::{
     AckMessages, CommitTurn, Complete, CompleteAck, DiscoveryAck, DoneAck, Heartbeat, HeartbeatAck,
@@ -22,34 +25,42 @@ use omoi_store::attempts::Attempt;
 use serde::Deserialize;
 
 use crate::auth::token;
-use crate::error::ApiError;
+use crate::error::{ApiError, Given};
 
-/// Bytes of one report: a bundle of the largest size, as base64 in JSON.
-const BODY_BYTES_MAX: usize = 360 << 20;
+/// Bytes of a report with a bundle: one of the largest size, as base64 in JSON.
+const BUNDLE_BYTES_MAX: usize = 360 << 20;
+/// Bytes of any other report: a batch of events of the largest size with its frame.
+const REPORT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 
 /// What the worker surface stands on.
 #[derive(Clone)]
 pub struct WorkerSurface {
     /// The platform.
     pub platform: Platform,
-    /// The model gateway; none where no model is configured.
-    pub gateway: Option<Gateway>,
+    /// The model gateway, or why there is none.
+    pub gateway: Result<Gateway, String>,
 }
 
 /// The routes of the worker surface.
+///
+/// A token is looked at before a body is read: what a stranger sends costs nothing to hold.
 pub fn router(surface: WorkerSurface) -> Router {
+    let large = Router::new()
+        .route("/turns", post(turns))
+        .route("/complete", post(complete))
+        .layer(DefaultBodyLimit::max(BUNDLE_BYTES_MAX));
     let reports = Router::new()
         .route("/started", post(started))
         .route("/events", post(events))
         .route("/heartbeat", post(heartbeat))
         .route("/messages", get(messages))
         .route("/messages/ack", post(ack))
-        .route("/turns", post(turns))
         .route("/items", post(submit))
         .route("/done", post(done))
         .route("/discoveries", post(discover))
-        .route("/complete", post(complete))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+        .layer(DefaultBodyLimit::max(REPORT_BYTES_MAX))
+        .merge(large)
+        .layer(middleware::from_fn_with_state(surface.clone(), guard));
     Router::new()
         .nest("/api/v1/sandboxes/{sandbox}", reports)
         .route("/", any(model))
@@ -58,42 +69,46 @@ pub fn router(surface: WorkerSurface) -> Router {
         .with_state(surface)
 }
 
-/// The live attempt of the request's token, which must be the one the path names.
-async fn authenticate(
-    surface: &WorkerSurface,
-    headers: &HeaderMap,
-    sandbox: SandboxId,
-) -> Result<Attempt, ApiError> {
-    let token = token(headers).ok_or_else(ApiError::unauthorized)?;
-    let attempt = intake::authenticate(&surface.platform, token).await?;
-    if attempt.id.as_uuid() != sandbox.as_uuid() {
+/// Lets in the live attempt of the request's token, which must be the one the path names.
+async fn guard(
+    State(s): Surface,
+    params: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let attempt = authenticate(&s, request.headers()).await?;
+    let id = attempt.id.to_string();
+    if !params.iter().any(|named| named == ("sandbox", id.as_str())) {
         let says = "the token belongs to another sandbox";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "wrong_sandbox", says));
     }
-    Ok(attempt)
+    request.extensions_mut().insert(Arc::new(attempt));
+    Ok(next.run(request).await)
+}
+
+async fn authenticate(s: &WorkerSurface, headers: &HeaderMap) -> Result<Attempt, ApiError> {
+    let token = token(headers).ok_or_else(ApiError::unauthorized)?;
+    Ok(intake::authenticate(&s.platform, token).await?)
 }
 
 type Surface = State<WorkerSurface>;
+type Caller = Extension<Arc<Attempt>>;
 type Answer<T> = Result<Json<T>, ApiError>;
 
 async fn started(
     State(s): Surface,
-    Path(sandbox): Path<SandboxId>,
-    headers: HeaderMap,
-    Json(_): Json<Started>,
+    Extension(attempt): Caller,
+    Given(_): Given<Started>,
 ) -> Result<StatusCode, ApiError> {
-    let attempt = authenticate(&s, &headers, sandbox).await?;
     intake::started(&s.platform, attempt.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn events(
     State(s): Surface,
-    Path(sandbox): Path<SandboxId>,
-    headers: HeaderMap,
-    Json(body): Json<ReportEvents>,
+    Extension(attempt): Caller,
+    Given(body): Given<ReportEvents>,
 ) -> Answer<Received> {
-    let attempt = authenticate(&s, &headers, sandbox).await?;
     Ok(Json(
         intake::report_events(&s.platform, &attempt, body).await?,
     ))
@@ -101,11 +116,9 @@ async fn events(
 
 async fn heartbeat(
     State(s): Surface,
-    Path(sandbox): Path<SandboxId>,
-    headers: HeaderMap,
-    Json(_): Json<Heartbeat>,
+    Extension(attempt): Caller,
+    Given(_): Given<Heartbeat>,
 ) -> Answer<HeartbeatAck> {
-    let attempt = authenticate(&s, &headers, sandbox).await?;
     Ok(Json(intake::heartbeat(&s.platform, attempt.id).await?))
 }
 
@@ -117,73 +130,56 @@ struct Wait {
 
 async fn messages(
     State(s): Surface,
-    Path(sandbox): Path<SandboxId>,
     Query(query): Query<Wait>,
-    headers: HeaderMap,
+    Extension(attempt): Caller,
 ) -> Answer<Vec<InboxMessage>> {
-    let attempt = authenticate(&s, &headers, sandbox).await?;
     let wait = Duration::from_secs(query.wait);
     Ok(Json(intake::messages(&s.platform, &attempt, wait).await?))
 }
 
 async fn ack(
     State(s): Surface,
-    Path(sandbox): Path<SandboxId>,
-    headers: HeaderMap,
-    Json(body): Json<AckMessages>,
+    Extension(attempt): Caller,
+    Given(body): Given<AckMessages>,
 ) -> Result<StatusCode, ApiError> {
-    let attempt = authenticate(&s, &headers, sandbox).await?;
     intake::ack(&s.platform, &attempt, body).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn turns(
     State(s): Surface,
-    Path(sandbox): Path<SandboxId>,
-    headers: HeaderMap,
-    Json(body): Json<CommitTurn>,
+    Extension(attempt): Caller,
+    Given(body): Given<CommitTurn>,
 ) -> Result<StatusCode, ApiError> {
-    let attempt = authenticate(&s, &headers, sandbox).await?;
     intake::commit_turn(&s.platform, &attempt, body).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn submit(
     State(s): Surface,
-    Path(sandbox): Path<SandboxId>,
-    headers: HeaderMap,
-    Json(body): Json<SubmitItem>,
+    Extension(attempt): Caller,
+    Given(body): Given<SubmitItem>,
 ) -> Answer<ItemAck> {
-    let attempt = authenticate(&s, &headers, sandbox).await?;
     Ok(Json(items::submit(&s.platform, &attempt, body).await?))
 }
 
-async fn done(
-    State(s): Surface,
-    Path(sandbox): Path<SandboxId>,
-    headers: HeaderMap,
-) -> Answer<DoneAck> {
-    let attempt = authenticate(&s, &headers, sandbox).await?;
+async fn done(State(s): Surface, Extension(attempt): Caller) -> Answer<DoneAck> {
     Ok(Json(items::done(&s.platform, &attempt).await?))
 }
 
 async fn discover(
     State(s): Surface,
-    Path(sandbox): Path<SandboxId>,
-    headers: HeaderMap,
-    Json(body): Json<ReportDiscovery>,
+    Extension(attempt): Caller,
+    Given(body): Given<ReportDiscovery>,
 ) -> Answer<DiscoveryAck> {
-    let attempt = authenticate(&s, &headers, sandbox).await?;
     Ok(Json(discovery::report(&s.platform, &attempt, body).await?))
 }
 
 async fn complete(
     State(s): Surface,
-    Path(sandbox): Path<SandboxId>,
-    headers: HeaderMap,
-    Json(body): Json<Complete>,
+    Extension(attempt): Caller,
+    Given(body): Given<Complete>,
 ) -> Answer<CompleteAck> {
-    let attempt = authenticate(&s, &headers, sandbox).await?;
     intake::complete(&s.platform, &attempt, body).await?;
     Ok(Json(CompleteAck {
         status: "accepted".to_owned(),
@@ -193,15 +189,10 @@ async fn complete(
 /// Hands a model request to the gateway on behalf of the token's attempt.
 async fn model(State(s): Surface, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let token = token(&parts.headers).ok_or_else(ApiError::unauthorized)?;
-    let attempt = intake::authenticate(&s.platform, token).await?;
-    let Some(gateway) = &s.gateway else {
-        let says = "no model is configured in the process that runs this sandbox";
-        return Err(ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "no_model",
-            says,
-        ));
+    let attempt = authenticate(&s, &parts.headers).await?;
+    let gateway = match &s.gateway {
+        Ok(gateway) => gateway,
+        Err(why) => return Ok(response(GatewayReply::no_model(why))),
     };
     let body: Bytes = axum::body::to_bytes(body, REQUEST_BYTES_MAX + 1)
         .await
@@ -217,12 +208,15 @@ async fn model(State(s): Surface, request: Request) -> Result<Response, ApiError
         headers: parts.headers,
         body,
     };
-    let reply = gateway.handle(&caller, request).await;
+    Ok(response(gateway.handle(&caller, request).await))
+}
+
+fn response(reply: GatewayReply) -> Response {
     let body = match reply.body {
         GatewayBody::Full(bytes) => Body::from(bytes),
         GatewayBody::Events(events) => {
             Body::from_stream(events.map(Ok::<Bytes, std::convert::Infallible>))
         }
     };
-    Ok((reply.status, reply.headers, body).into_response())
+    (reply.status, reply.headers, body).into_response()
 }

@@ -1,10 +1,18 @@
 //! The only place where the two backends differ.
 
-use sqlx::AssertSqlSafe;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
+
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+use tokio::time::timeout;
 
 use crate::error::StoreError;
+use crate::open::Server;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -85,40 +93,127 @@ impl Backend {
         }
     }
 
-    /// Writers SQLite lets in at once, and connections we hold to a server.
-    pub(crate) const fn writers(self) -> u32 {
+    /// Tries the first connection once, so that a wrong address or an absent server is told as what it is.
+    ///
+    /// A database file is made for its owner alone: rows hold what agents said and read.
+    pub(crate) async fn reach(self, address: &str, server: Server) -> Result<(), StoreError> {
+        let unreachable = |source| StoreError::Unreachable {
+            at: place(address),
+            source,
+        };
         match self {
-            Self::Sqlite => 1,
-            Self::Postgres => 10,
+            Self::Sqlite => make_private(address).map_err(|e| unreachable(sqlx::Error::Io(e))),
+            Self::Postgres => {
+                let connecting = AnyConnection::connect(address);
+                let connected = timeout(server.connect_timeout, connecting).await;
+                let connection = connected
+                    .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+                    .map_err(unreachable)?;
+                connection.close().await.map_err(unreachable)
+            }
         }
     }
 
-    pub(crate) fn pool_options(self) -> AnyPoolOptions {
+    pub(crate) fn pool_options(self, server: Server) -> AnyPoolOptions {
         // WAL with full sync survives a power cut; the busy time-out covers a reader's checkpoint.
-        let setup: &'static [&'static str] = match self {
-            Self::Sqlite => &[
-                "pragma journal_mode = wal",
-                "pragma synchronous = full",
-                "pragma busy_timeout = 5000",
-                "pragma foreign_keys = on",
-                "pragma temp_store = memory",
-                "pragma cache_size = -8000",
-            ],
-            Self::Postgres => &[
-                "set statement_timeout = '30s'",
-                "set lock_timeout = '5s'",
-                "set idle_in_transaction_session_timeout = '30s'",
-            ],
+        let (connections, setup) = match self {
+            // SQLite lets in one writer at a time.
+            Self::Sqlite => (
+                1,
+                vec![
+                    "pragma journal_mode = wal".to_owned(),
+                    "pragma synchronous = full".to_owned(),
+                    "pragma busy_timeout = 5000".to_owned(),
+                    "pragma foreign_keys = on".to_owned(),
+                    "pragma temp_store = memory".to_owned(),
+                    "pragma cache_size = -8000".to_owned(),
+                ],
+            ),
+            Self::Postgres => (
+                server.connections,
+                vec![
+                    format!(
+                        "set statement_timeout = {}",
+                        server.command_timeout.as_millis()
+                    ),
+                    "set lock_timeout = '5s'".to_owned(),
+                    "set idle_in_transaction_session_timeout = '30s'".to_owned(),
+                ],
+            ),
         };
-        AnyPoolOptions::new().after_connect(move |conn, _| {
-            Box::pin(async move {
-                for statement in setup {
-                    sqlx::raw_sql(AssertSqlSafe(*statement))
-                        .execute(&mut *conn)
-                        .await?;
-                }
-                Ok(())
+        let setup: Arc<[String]> = setup.into();
+        AnyPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(server.pool_timeout)
+            .after_connect(move |conn, _| {
+                let setup = Arc::clone(&setup);
+                Box::pin(async move {
+                    for statement in setup.iter() {
+                        sqlx::raw_sql(AssertSqlSafe(statement.as_str()))
+                            .execute(&mut *conn)
+                            .await?;
+                    }
+                    Ok(())
+                })
             })
-        })
+    }
+}
+
+/// Makes the database's file with mode 0600 where there is none. SQLite gives its side files the same.
+fn make_private(address: &str) -> io::Result<()> {
+    let Ok(options) = address.parse::<SqliteConnectOptions>() else {
+        // Connecting says what is wrong with it.
+        return Ok(());
+    };
+    let is_made_by_us = address.contains("mode=rwc");
+    if !is_made_by_us {
+        return Ok(());
+    }
+    let mut file = OpenOptions::new();
+    file.write(true).create(true).truncate(false).mode(0o600);
+    file.open(options.get_filename()).map(drop)
+}
+
+/// Where an address leads, without who asks and what is asked for: it may hold a password.
+fn place(address: &str) -> String {
+    let rest = address.split_once(':').map_or(address, |(_, rest)| rest);
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let whole = rest.split(['?', '#']).next().unwrap_or_default();
+    if address.starts_with("sqlite:") {
+        return whole.to_owned();
+    }
+    // A password may hold a slash, written as it is by mistake; a host cannot hold an `@`.
+    let host = whole.rsplit('@').next().unwrap_or_default();
+    let host = host.split('/').next().unwrap_or_default();
+    let in_query = rest
+        .split(['?', '&'])
+        .find_map(|part| part.strip_prefix("host="));
+    match (host.is_empty(), in_query) {
+        (false, _) => host.to_owned(),
+        (true, Some(host)) => host.to_owned(),
+        (true, None) => "localhost".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn a_place_has_no_password() {
+        for (address, expected) in [
+            (
+                "postgres://me:secret@db.example:5432/omoi",
+                "db.example:5432",
+            ),
+            ("postgres://me:sec/ret@db.example/omoi?x=y", "db.example"),
+            ("postgresql:///omoi?host=/run/pg&user=me", "/run/pg"),
+            ("postgres:///omoi", "localhost"),
+            ("postgres://db?password=secret", "db"),
+            ("sqlite:///srv/omoios.db?mode=rwc", "/srv/omoios.db"),
+            ("sqlite:data.db", "data.db"),
+        ] {
+            assert_eq!(place(address), expected);
+        }
     }
 }

@@ -60,6 +60,15 @@ pub enum StoreError {
     /// The database is locked, restarting or overloaded; try again.
     #[error("the database is busy")]
     Busy(#[source] sqlx::Error),
+    /// The first connection failed: an absent server, a wrong address, a refused password.
+    #[error("the database at `{at}` cannot be reached")]
+    Unreachable {
+        /// The server or the file, without credentials.
+        at: String,
+        /// What was said about it.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The schema could not be brought up to date.
     #[error("could not migrate the database")]
     Migrate(#[source] Box<sqlx::migrate::MigrateError>),

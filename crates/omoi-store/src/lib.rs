@@ -29,6 +29,6 @@ pub mod tickets;
 
 pub use column::{Args, Column, Json};
 pub use error::StoreError;
-pub use open::{Options, Store, System, Tenant};
+pub use open::{Options, Server, Store, System, Tenant};
 pub use row::Row;
 pub use tx::Tx;

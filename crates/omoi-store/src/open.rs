@@ -1,6 +1,7 @@
 //! Opening the database, and on whose behalf.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use omoi_domain::crash::{self, CrashPoint, Side};
 use omoi_domain::id::OrgId;
@@ -25,6 +26,32 @@ pub struct Options {
     pub now: Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>,
     /// Makes row ids: UUIDv7 from the process's clock and random source.
     pub new_uuid: Arc<dyn Fn() -> Uuid + Send + Sync>,
+    /// What a server is asked and allowed.
+    pub server: Server,
+}
+
+/// How a database server is used; a file is not.
+#[derive(Clone, Copy, Debug)]
+pub struct Server {
+    /// Connections kept open.
+    pub connections: u32,
+    /// How long to wait for a free one.
+    pub pool_timeout: Duration,
+    /// How long one statement may take.
+    pub command_timeout: Duration,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            connections: 10,
+            pool_timeout: Duration::from_secs(30),
+            command_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
 }
 
 /// An open database. Cheap to clone.
@@ -52,19 +79,19 @@ impl Store {
     /// Connects without touching the schema.
     ///
     /// # Errors
-    /// [`StoreError::Url`], [`StoreError::Busy`] or [`StoreError::Database`].
+    /// [`StoreError::Url`], or [`StoreError::Unreachable`] when the first connection fails.
     pub async fn connect(options: Options) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let backend = Backend::of(&options.url)?;
         let address = backend.address(&options.url);
+        backend.reach(&address, options.server).await?;
         let write = backend
-            .pool_options()
-            .max_connections(backend.writers())
+            .pool_options(options.server)
             .connect(&address)
             .await?;
         let read = match backend {
             Backend::Sqlite => backend
-                .pool_options()
+                .pool_options(options.server)
                 .max_connections(4)
                 .connect_lazy(&address)?,
             Backend::Postgres => write.clone(),

@@ -22,7 +22,6 @@ use omoi_execution::platform::{DataDir, Parts, Platform, RunningAttempts};
 use omoi_execution::reaper::{Reaper, clear_away};
 use omoi_git::process::Git;
 use omoi_git::toolchain::{Host, VARIABLES};
-use omoi_llm::scenario::Scenario;
 use omoi_planning::planner::Planner;
 use omoi_protocol::control::Status;
 use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
@@ -78,8 +77,6 @@ pub(crate) struct Start {
     pub(crate) roles: Roles,
     /// Whether it listens on HTTP beside its socket.
     pub(crate) http: bool,
-    /// Answers of the simulated model, when they are bundled.
-    pub(crate) scenario: Option<Scenario>,
     /// The data folder, when the caller has taken it already.
     pub(crate) ownership: Option<Ownership>,
 }
@@ -116,7 +113,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
     let lifecycle = Lifecycle::new(clock.clone());
     let handle = lifecycle.handle();
     let owner = uuid_v7(clock.as_ref(), &rng).to_string();
-    let store = open_store(&url, &clock, &rng).await?;
+    let store = open_store(&start.config, &url, (&clock, &rng)).await?;
     store
         .migrate()
         .await
@@ -142,7 +139,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         sandbox: sandbox.clone(),
         git: Git::locate(&path_variable).await?,
         data: DataDir::new(folder.path().to_path_buf()),
-        settings: settings::of_config(&start.config),
+        settings: settings::of_config(&start.config, models.max_tokens),
         owner,
         exclusive: owns_rows,
         worker: std::env::current_exe().context("could not find this program's own file")?,
@@ -184,6 +181,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         .to_owned(),
         sandbox: sandbox.map(|provider| provider.rung().to_string()),
         model: Some(models.label.clone()),
+        model_missing: models.missing().map(ToOwned::to_owned),
     };
     let probes = omoi_server::probes::router(Probes {
         platform: platform.clone(),
@@ -259,12 +257,17 @@ pub(crate) fn database_url(config: &Config, folder: &Folder) -> String {
 }
 
 /// Opens the store at `url` without touching its schema.
-pub(crate) async fn open_store(url: &str, clock: &Clocked, rng: &Rng) -> anyhow::Result<Store> {
+pub(crate) async fn open_store(
+    config: &Config,
+    url: &str,
+    (clock, rng): (&Clocked, &Rng),
+) -> anyhow::Result<Store> {
     let (clock, rng) = (clock.clone(), rng.fork());
     let options = Options {
         url: url.to_owned(),
         now: None,
         new_uuid: Arc::new(move || uuid_v7(clock.as_ref(), &rng)),
+        server: settings::server(config),
     };
     Store::connect(options)
         .await

@@ -230,7 +230,7 @@ fn bad_configuration_is_named_by_its_place() {
             "closed_key",
             home.omoi(&["run", "idea", "--repo", at]).all()
         );
-        let said = home.omoi_with(&[("LLM_MAX_CALLS", "0")], &["config", "show"]);
+        let said = home.omoi_with(&[("SPEC_CFG_MAX_TURNS", "0")], &["config", "show"]);
         assert_snapshot!("bad_variable", said.all());
         assert_snapshot!(
             "no_config_file",

@@ -66,7 +66,9 @@ pub(super) async fn of_task(
         item_schema: None,
         limits: Limits {
             turns_max: settings.task_turns_max,
-            wall_s: u64::try_from(task.timeout_seconds).unwrap_or(0),
+            wall_s: u64::try_from(task.timeout_seconds)
+                .unwrap_or(0)
+                .min(settings.task_timeout.as_secs()),
             command_s: settings.command_timeout.as_secs(),
             result_bytes: settings.result_bytes,
             heartbeat_s: settings.heartbeat.as_secs().max(1),

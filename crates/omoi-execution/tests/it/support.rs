@@ -69,6 +69,7 @@ impl TestPlatform {
             url: database.url().to_owned(),
             now: Some(Arc::new(move || told.now())),
             new_uuid: Arc::new(move || uuid_v7(&timed, &ids)),
+            server: omoi_store::Server::default(),
         })
         .await
         .unwrap();
@@ -316,6 +317,7 @@ fn settings() -> Settings {
         model: "agent".to_owned(),
         max_tokens: 1_000,
         task_turns_max: 50,
+        task_timeout: Duration::from_mins(90),
         phase_turns_max: 50,
         phase_timeout: Duration::from_mins(15),
         phase_attempts_max: 3,
@@ -325,6 +327,7 @@ fn settings() -> Settings {
         check_timeout: Duration::from_mins(10),
         command_timeout: Duration::from_mins(1),
         result_bytes: 64 << 10,
+        poll: Duration::from_secs(1),
         heartbeat: Duration::from_secs(15),
         heartbeat_timeout: Duration::from_secs(90),
         start_timeout: Duration::from_mins(3),

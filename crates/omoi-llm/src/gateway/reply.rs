@@ -13,6 +13,9 @@ use crate::meter::ReserveError;
 use crate::upstream::UpstreamError;
 use crate::wire::anthropic::{ErrorBody, error_of_status};
 
+/// What a person can do about a key that does not work.
+const CHECK_KEY: &str = "set a valid key and start again; `omoi doctor` tries it";
+
 /// Set on every answer that a scenario wrote.
 pub(super) const SIMULATED: HeaderName = HeaderName::from_static("x-omoi-simulated");
 
@@ -45,6 +48,12 @@ impl std::fmt::Debug for Body {
 }
 
 impl GatewayReply {
+    /// The answer to every question where no model is configured; `why` says what to set.
+    pub fn no_model(why: &str) -> Self {
+        let says = format!("there is no model to ask: {why}");
+        error(StatusCode::FORBIDDEN, "permission_error", &says)
+    }
+
     pub(super) fn empty(status: StatusCode) -> Self {
         Self {
             status,
@@ -152,8 +161,11 @@ pub(super) fn seen_by_asker(error: &UpstreamError) -> Seen {
         } => (
             403,
             "permission_error",
-            format!("the provider refused the gateway's key with status {status}: {message}"),
+            format!(
+                "the provider refused the platform's key with status {status}: {message}; {CHECK_KEY}"
+            ),
         ),
+        UpstreamError::BadKey => (403, "permission_error", format!("{error}; {CHECK_KEY}")),
         UpstreamError::Status {
             status,
             kind,
@@ -172,7 +184,6 @@ pub(super) fn seen_by_asker(error: &UpstreamError) -> Seen {
         | UpstreamError::TooLarge { .. }
         | UpstreamError::NotAStream { .. }
         | UpstreamError::Malformed(_)
-        | UpstreamError::BadKey
         | UpstreamError::Unsendable(_) => (502, "api_error", error.to_string()),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);

@@ -29,7 +29,7 @@ const MESSAGE_CHARS_MAX: usize = 2_000;
 pub struct Call<'a> {
     /// Where to.
     pub route: &'a Route,
-    /// What; its `model` and `stream` are replaced.
+    /// What; its `model` and `stream` are replaced, its `max_tokens` is cut to the route's.
     pub request: &'a MessagesRequest,
     /// Headers beside the ones the provider demands.
     pub headers: &'a HeaderMap,
@@ -107,6 +107,7 @@ impl Http {
         let route = call.route;
         let mut request = call.request.clone();
         request.model.clone_from(&route.model);
+        request.max_tokens = request.max_tokens.min(route.max_tokens);
         request.stream = true;
         let builder = match route.provider {
             Provider::Anthropic => self

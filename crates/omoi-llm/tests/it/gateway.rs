@@ -306,6 +306,24 @@ async fn bad_requests_are_refused_in_anthropics_shape() {
 }
 
 #[tokio::test]
+async fn an_answer_is_as_long_as_the_route_allows() {
+    for (asked, sent) in [(1_000, 800), (800, 800), (20, 20)] {
+        let stub = Stub::always(stub::good()).await;
+        let house = house_of(
+            Route {
+                max_tokens: 800,
+                ..route(Provider::Anthropic, &stub.url)
+            },
+            TestMeter::rich(),
+        );
+        let mut body = question(true);
+        body["max_tokens"] = json!(asked);
+        text(house.post(body).await.body).await;
+        assert_eq!(stub.seen()[0].body["max_tokens"], json!(sent));
+    }
+}
+
+#[tokio::test]
 async fn upstream_failures_are_told_in_the_askers_terms() {
     let after = Says::Plain(
         429,
@@ -318,7 +336,7 @@ async fn upstream_failures_are_told_in_the_askers_terms() {
             (
                 403,
                 "permission_error",
-                "the provider refused the gateway's key with status 401: told you",
+                "the provider refused the platform's key with status 401: told you; set a valid key",
             ),
             None,
         ),

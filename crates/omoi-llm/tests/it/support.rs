@@ -91,6 +91,7 @@ pub(crate) fn route(provider: Provider, url: &str) -> Route {
             Provider::Openai => Key::Bearer("sk-hidden".into()),
         },
         answer_mode: AnswerMode::ToolCall,
+        max_tokens: u32::MAX,
         simulated: false,
     }
 }

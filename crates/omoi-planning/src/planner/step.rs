@@ -343,6 +343,11 @@ async fn failed(
             )
             .await
         }
+        // The platform's key is missing or refused, which no attempt mends.
+        "auth_failed" => {
+            let refusal = Refusal::last("auth_failed", format!("auth_failed: {message}"));
+            refuse(platform, spec, phase, run, refusal).await
+        }
         "upstream_5xx" | "rate_limited" | "network" => {
             let since = waiting_since(platform, &run, last).await?.unwrap_or(now);
             if now.since(since) > PHASE_PROVIDER_WAIT_MAX {

@@ -58,7 +58,6 @@ pub const SANDBOX_PROPERTIES: &[&str] = &[
 ];
 
 const HTTP: &[&str] = &["http", "https"];
-const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 const DAY: u64 = 86_400;
@@ -129,12 +128,12 @@ keys! {
     DATABASE_URL: String = Key::new(&DATABASE, "url", Kind::Url(&["sqlite", "postgres", "postgresql"]), "")
         .derived("`omoios.db` in the data folder", default_database_url).closed_to_project();
     /// Connections kept open to PostgreSQL.
-    DATABASE_POOL_SIZE: u32 = Key::new(&DATABASE, "pool_size", int(1, 500), "5").closed_to_project();
+    DATABASE_POOL_SIZE: u32 = Key::new(&DATABASE, "pool_size", int(1, 500), "10").closed_to_project();
     /// How long to wait for a free connection.
     DATABASE_POOL_TIMEOUT: Duration = Key::new(&DATABASE, "pool_timeout", TIME, "30").closed_to_project();
-    /// How long one statement may take.
+    /// How long one statement may take in PostgreSQL.
     DATABASE_COMMAND_TIMEOUT: Duration = Key::new(&DATABASE, "command_timeout", TIME, "30").closed_to_project();
-    /// How long connecting may take.
+    /// How long connecting to PostgreSQL may take.
     DATABASE_CONNECT_TIMEOUT: Duration = Key::new(&DATABASE, "connect_timeout", TIME, "10").closed_to_project();
 
     /// The server that carries hints between processes; empty keeps them in this one.
@@ -152,41 +151,34 @@ keys! {
     LLM_MODE: ModelMode = Key::choice(&LLM, "mode", "live");
     /// The script of the simulated model.
     LLM_SCENARIO: Option<PathBuf> = Key::new(&LLM, "scenario", Kind::Path, "");
-    /// The model to ask; empty takes the default of the first provider with a key.
+    /// The model to ask, whoever answers; wins over `anthropic.model` and `openai.model`.
     LLM_MODEL: Option<String> = Key::new(&LLM, "model", Kind::Text, "");
-    /// An OpenAI-compatible endpoint to ask instead of a provider.
+    /// An OpenAI-compatible endpoint to ask, whatever other providers have a key.
     LLM_BASE_URL: Option<String> = Key::new(&LLM, "base_url", Kind::Url(HTTP), "").closed_to_project();
-    /// The key for that endpoint.
+    /// The key for `llm.base_url`; it goes nowhere else.
     LLM_API_KEY: Option<SecretString> = Key::new(&LLM, "api_key", Kind::Secret, "");
-    /// How long one model call may take.
-    LLM_TIMEOUT: Duration = Key::new(&LLM, "timeout_seconds", Kind::Seconds { min: 1, max: 3_600 }, "120");
-    /// Model calls under way at once.
-    LLM_MAX_CALLS: u32 = Key::new(&LLM, "max_calls", int(1, 1_000), "12");
 
-    /// An Anthropic API key.
+    /// An Anthropic API key; it goes to `anthropic.base_url`.
     ANTHROPIC_API_KEY: Option<SecretString> = Key::new(&ANTHROPIC, "api_key", Kind::Secret, "");
-    /// A bearer token for an Anthropic-compatible endpoint.
+    /// A bearer token for `anthropic.base_url`; preferred over the key.
     ANTHROPIC_AUTH_TOKEN: Option<SecretString> = Key::new(&ANTHROPIC, "auth_token", Kind::Secret, "");
-    /// A token of a Claude subscription; preferred over the key.
-    ANTHROPIC_OAUTH_TOKEN: Option<SecretString> = Key::new(&ANTHROPIC, "oauth_token", Kind::Secret, "")
-        .env("CLAUDE_CODE_OAUTH_TOKEN");
     /// The Anthropic endpoint.
     ANTHROPIC_BASE_URL: String = Key::new(&ANTHROPIC, "base_url", Kind::Url(HTTP), "https://api.anthropic.com")
         .closed_to_project();
-    /// The model to ask there.
-    ANTHROPIC_MODEL: String = Key::new(&ANTHROPIC, "model", Kind::Text, "claude-sonnet-4-5-20250929");
-    /// The most tokens in one answer.
+    /// The model to ask there; empty takes a current one of Anthropic's, at their own endpoint only.
+    ANTHROPIC_MODEL: Option<String> = Key::new(&ANTHROPIC, "model", Kind::Text, "");
+    /// The most tokens in one answer from there.
     ANTHROPIC_MAX_TOKENS: u32 = Key::new(&ANTHROPIC, "max_tokens", int(1, 1_000_000), "64000");
-    /// The tokens the model can take in.
-    ANTHROPIC_CONTEXT_LENGTH: u32 = Key::new(&ANTHROPIC, "context_length", int(1_000, 10_000_000), "200000");
 
-    /// A key for OpenAI or a compatible provider.
+    /// A key for OpenAI or a compatible provider; it goes to `openai.base_url`.
     OPENAI_API_KEY: Option<SecretString> = Key::new(&OPENAI, "api_key", Kind::Secret, "");
     /// The endpoint of that provider.
     OPENAI_BASE_URL: String = Key::new(&OPENAI, "base_url", Kind::Url(HTTP), "https://api.openai.com/v1")
         .closed_to_project();
-    /// The model to ask there.
+    /// The model to ask there; empty takes a current one of OpenAI's, at their own endpoint only.
     OPENAI_MODEL: Option<String> = Key::new(&OPENAI, "model", Kind::Text, "");
+    /// The most tokens in one answer from there or from `llm.base_url`.
+    OPENAI_MAX_TOKENS: u32 = Key::new(&OPENAI, "max_tokens", int(1, 1_000_000), "32768");
 
     /// Weight of the priority in a task's score.
     TQ_W_P: f64 = Key::new(&TASK_QUEUE, "w_p", SHARE, "0.45");
@@ -224,34 +216,22 @@ keys! {
     SPEC_PHASE_TIMEOUT: Duration = Key::new(&SPEC, "phase_timeout_seconds", TIME, "900");
     /// Attempts at one phase.
     SPEC_MAX_ATTEMPTS: u32 = Key::new(&SPEC, "max_attempts", int(1, 10), "3");
-    /// What one phase may cost.
+    /// What one phase may cost, all attempts together.
     SPEC_PHASE_BUDGET_USD: f64 = Key::new(&SPEC, "phase_budget_usd", USD, "10");
-    /// What planning one spec may cost.
+    /// What one spec may cost, planning and work together.
     SPEC_TOTAL_BUDGET_USD: f64 = Key::new(&SPEC, "total_budget_usd", USD, "50");
-    /// Time between signs of life of a planning attempt.
-    SPEC_HEARTBEAT_INTERVAL: Duration = Key::new(&SPEC, "heartbeat_interval", TIME, "30");
-    /// The score a phase needs to pass its gate.
-    SPEC_PASS_THRESHOLD: f64 = Key::new(&SPEC, "pass_threshold", SHARE, "0.70");
-    /// The score a rendered file needs.
-    SPEC_ARTIFACT_THRESHOLD: f64 = Key::new(&SPEC, "artifact_threshold", SHARE, "0.80");
 
     /// Time between signs of life of an agent.
     AGENT_HEARTBEAT_INTERVAL: Duration = Key::new(&AGENT, "heartbeat_interval", TIME, "15");
-    /// How long one attempt at a task may take.
-    AGENT_TASK_TIMEOUT: Duration = Key::new(&AGENT, "task_timeout_seconds", TIME, "5400");
-    /// Model turns of one pass.
+    /// How long one attempt at a task may take; a plan may ask for less.
+    AGENT_TASK_TIMEOUT: Duration = Key::new(&AGENT, "task_timeout_seconds", Kind::Seconds { min: 1, max: 5_400 }, "5400");
+    /// Model turns of one attempt at a task.
     AGENT_MAX_TURNS: u32 = Key::new(&AGENT, "max_turns", int(1, 1_000), "50");
-    /// Passes of one attempt.
-    AGENT_MAX_ITERATIONS: u32 = Key::new(&AGENT, "max_iterations", int(1, 100), "10");
-    /// Errors in a row that end an attempt.
-    AGENT_MAX_CONSECUTIVE_ERRORS: u32 = Key::new(&AGENT, "max_consecutive_errors", int(1, 100), "3");
-    /// What one attempt may cost.
+    /// What one task may cost, all attempts together.
     AGENT_MAX_BUDGET_USD: f64 = Key::new(&AGENT, "max_budget_usd", USD, "20");
     /// How long one tool call may take.
     AGENT_TOOL_TIMEOUT: Duration = Key::new(&AGENT, "tool_timeout_seconds", TIME, "600");
 
-    /// Times a task is sent back before it fails.
-    VALIDATION_MAX_ROUNDS: u32 = Key::new(&VALIDATION, "max_rounds", int(1, 50), "3");
     /// How long one check may take.
     VALIDATION_CHECK_TIMEOUT: Duration = Key::new(&VALIDATION, "check_timeout_seconds", TIME, "600");
 
@@ -272,12 +252,8 @@ keys! {
     SANDBOX_FILE_SIZE: u64 = Key::new(&SANDBOX, "file_bytes", bytes(MIB, 4 * TIB), "2 GiB").closed_to_project();
     /// Files one process in a sandbox may hold open.
     SANDBOX_OPEN_FILES: u32 = Key::new(&SANDBOX, "open_files", int(64, 1_000_000), "4096").closed_to_project();
-    /// What a workspace may hold.
-    SANDBOX_WORKSPACE: u64 = Key::new(&SANDBOX, "workspace_bytes", bytes(16 * MIB, 64 * TIB), "10 GiB").closed_to_project();
     /// What the temporary folder of a sandbox may hold.
     SANDBOX_TEMP: u64 = Key::new(&SANDBOX, "temp_bytes", bytes(MIB, TIB), "1 GiB").closed_to_project();
-    /// Output kept of one command.
-    SANDBOX_OUTPUT: u64 = Key::new(&SANDBOX, "output_bytes", bytes(4 * KIB, 1024 * MIB), "10 MiB").closed_to_project();
 
     /// How many discoveries may lead to one another.
     DISCOVERY_DEPTH_CAP: u32 = Key::new(&DISCOVERY, "depth_cap", int(0, 100), "3");
@@ -286,16 +262,12 @@ keys! {
     /// Discoveries of one spec.
     DISCOVERY_PER_SPEC_CAP: u32 = Key::new(&DISCOVERY, "per_spec_cap", int(0, 10_000), "20");
 
-    /// How often hot queues are read without a hint.
-    MONITORING_POLL_INTERVAL: Duration = Key::new(&MONITORING, "poll_interval_seconds", Kind::Seconds { min: 0, max: 60 }, "1").closed_to_project();
-    /// How often everything else is read without a hint.
-    MONITORING_SWEEP_INTERVAL: Duration = Key::new(&MONITORING, "sweep_interval_seconds", TIME, "30").closed_to_project();
-    /// How often stale tasks are looked for.
-    MONITORING_STALE_CHECK_INTERVAL: Duration = Key::new(&MONITORING, "stale_check_interval_seconds", TIME, "15").closed_to_project();
+    /// How often rows are read without a hint.
+    MONITORING_POLL_INTERVAL: Duration = Key::new(&MONITORING, "poll_interval_seconds", Kind::Seconds { min: 1, max: 60 }, "1").closed_to_project();
     /// Silence after which an agent is taken for dead.
     MONITORING_HEARTBEAT_TIMEOUT: Duration = Key::new(&MONITORING, "heartbeat_timeout_seconds", TIME, "120").closed_to_project();
-    /// How long a claimed task may take to get its sandbox.
-    MONITORING_CLAIM_TIMEOUT: Duration = Key::new(&MONITORING, "claim_timeout_seconds", TIME, "60").closed_to_project();
+    /// How long an agent may take to report for the first time.
+    MONITORING_CLAIM_TIMEOUT: Duration = Key::new(&MONITORING, "claim_timeout_seconds", TIME, "180").closed_to_project();
 }
 
 fn default_data_dir(around: &Surroundings<'_>) -> Option<String> {

@@ -17,13 +17,14 @@ use omoi_store::{StoreError, Tx, projects, requirements, tasks, tickets};
 
 use super::{Answer, ControlSurface, Surface, find};
 use crate::control::tasks::task_views;
+use crate::error::Given;
 
 /// Most specs listed at once.
 const LIST_MAX: i64 = 200;
 
 pub(super) async fn create_spec(
     State(s): Surface,
-    Json(body): Json<CreateSpec>,
+    Given(body): Given<CreateSpec>,
 ) -> Answer<SpecView> {
     let spec = create::create(&s.platform, &s.host, body).await?;
     let mut tx = s.platform.store.read().await?;

@@ -15,7 +15,7 @@ use omoi_store::{StoreError, Tx, attempts, checks, messages, sandboxes, specs, t
 use serde::Deserialize;
 
 use super::{Answer, Surface, find};
-use crate::error::ApiError;
+use crate::error::{ApiError, Given};
 
 /// Characters of a message to an agent.
 const MESSAGE_BYTES_MAX: usize = 10 << 10;
@@ -139,7 +139,7 @@ pub(super) async fn cancel_task(State(s): Surface, Path(task): Path<String>) -> 
 pub(super) async fn steer_task(
     State(s): Surface,
     Path(task): Path<String>,
-    Json(body): Json<Steer>,
+    Given(body): Given<Steer>,
 ) -> Result<StatusCode, ApiError> {
     let kinds = ["user_message", "interrupt"];
     if !kinds.contains(&body.message_type.as_str()) {

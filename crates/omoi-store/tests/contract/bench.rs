@@ -101,6 +101,7 @@ async fn open(url: &str, now: &Arc<AtomicI64>, ids: &Arc<AtomicU64>) -> Store {
             Timestamp::from_micros(now.load(Ordering::SeqCst))
         })),
         new_uuid: Arc::new(move || next_uuid(&ids)),
+        server: omoi_store::Server::default(),
     })
     .await
     .unwrap()

@@ -404,6 +404,7 @@ async fn without_a_clock_the_database_tells_the_time() {
             url: database.url().to_owned(),
             now: None,
             new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
+            server: omoi_store::Server::default(),
         })
         .await
         .unwrap();
@@ -428,6 +429,7 @@ async fn unknown_addresses_are_named_without_their_password() {
         url: "mysql://me:secret@host/db".to_owned(),
         now: None,
         new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
+        server: omoi_store::Server::default(),
     })
     .await;
     let said = opened.err().unwrap().to_string();
@@ -435,6 +437,53 @@ async fn unknown_addresses_are_named_without_their_password() {
         said.contains("host/db") && !said.contains("secret"),
         "{said}"
     );
+}
+
+/// Connecting is tried once, so the person hears at once where nobody answers.
+#[tokio::test]
+async fn an_absent_server_is_named_without_its_password() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = closed.local_addr().unwrap().to_string();
+    drop(closed);
+    let opened = omoi_store::Store::connect(omoi_store::Options {
+        url: format!("postgres://me:secret@{at}/db"),
+        now: None,
+        new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
+        server: omoi_store::Server::default(),
+    })
+    .await;
+    let error = opened.err().unwrap();
+    assert!(
+        matches!(&error, StoreError::Unreachable { .. }),
+        "{error:?}"
+    );
+    assert_eq!(
+        error.to_string(),
+        format!("the database at `{at}` cannot be reached")
+    );
+    assert!(!format!("{error:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn a_database_file_belongs_to_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a b.db");
+    let store = omoi_store::Store::connect(omoi_store::Options {
+        url: format!("sqlite://{}", path.display()),
+        now: None,
+        new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
+        server: omoi_store::Server::default(),
+    })
+    .await
+    .unwrap();
+    store.migrate().await.unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", file.path());
+    }
+    store.close().await;
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ async fn an_empty_database_is_migrated_by_two_processes_at_once() {
             url: database.url().to_owned(),
             now: None,
             new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
+            server: omoi_store::Server::default(),
         })
         .await
         .unwrap()

@@ -122,7 +122,6 @@ async fn become_owner(
         sources,
         roles,
         http: false,
-        scenario: None,
         ownership,
     })
     .await?;

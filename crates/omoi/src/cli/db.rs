@@ -74,5 +74,5 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Store> {
     let folder = Folder::open(&config.get(&keys::DATA_DIR))?;
     let url = root::database_url(config, &folder);
     let clock: Clocked = Arc::new(SystemClock);
-    root::open_store(&url, &clock, &Rng::from_os()?).await
+    root::open_store(config, &url, (&clock, &Rng::from_os()?)).await
 }

@@ -8,6 +8,8 @@ use omoi_git::repo::InspectError;
 use omoi_llm::route::RouteError;
 use omoi_llm::scenario::ScenarioErrors;
 use omoi_runtime::config::LoadError;
+use omoi_sandbox::RefusedBelowFloor;
+use omoi_store::StoreError;
 
 use crate::Hint;
 use crate::client::ClientError;
@@ -59,8 +61,11 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         return Some(text.clone());
     }
     error.chain().find_map(|cause| {
-        if let Some(LoadError::Unknown { .. } | LoadError::Value { .. }) = cause.downcast_ref() {
-            return Some("correct it there, or remove it to have the default".to_owned());
+        if let Some(refused) = cause.downcast_ref::<LoadError>() {
+            return of_load(refused).map(ToOwned::to_owned);
+        }
+        if let Some(refused) = cause.downcast_ref::<StoreError>() {
+            return of_store(refused).map(ToOwned::to_owned);
         }
         if let Some(refused) = cause.downcast_ref::<ClientError>() {
             return refused.hint().map(ToOwned::to_owned);
@@ -87,6 +92,32 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     })
 }
 
+fn of_load(refused: &LoadError) -> Option<&'static str> {
+    Some(match refused {
+        LoadError::Unknown { .. } | LoadError::Value { .. } => {
+            "correct it there, or remove it to have the default"
+        }
+        LoadError::ClosedToProject { .. } => {
+            "remove it from the repository's file; only you decide this, for all your repositories"
+        }
+        LoadError::SecretInYaml { .. } => {
+            "remove it from the file, and make a new one if others have seen the file"
+        }
+        LoadError::Rule { .. } => "change one of them; `omoi config show` lists where each is set",
+        _ => return None,
+    })
+}
+
+fn of_store(refused: &StoreError) -> Option<&'static str> {
+    Some(match refused {
+        StoreError::Unreachable { .. } => {
+            "start it, or correct the address: --database URL, DATABASE_URL or database.url"
+        }
+        StoreError::Url { .. } => "name one: --database postgres://… or sqlite://…",
+        _ => return None,
+    })
+}
+
 /// 2 where the person must change what they typed or configured, else 1.
 fn code(error: &anyhow::Error) -> u8 {
     let is_setup = error.chain().any(|cause| {
@@ -97,6 +128,11 @@ fn code(error: &anyhow::Error) -> u8 {
             || cause.is::<InspectError>()
             || cause.is::<FolderError>()
             || cause.is::<LocateError>()
+            || cause.is::<RefusedBelowFloor>()
+            || matches!(
+                cause.downcast_ref::<StoreError>(),
+                Some(StoreError::Unreachable { .. } | StoreError::Url { .. })
+            )
             || cause
                 .downcast_ref::<io::Error>()
                 .is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)

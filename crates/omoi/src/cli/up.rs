@@ -70,7 +70,6 @@ pub(super) async fn work(
         sources,
         roles,
         http: roles.api,
-        scenario: None,
         ownership: None,
     })
     .await?;
@@ -86,6 +85,14 @@ pub(super) async fn work(
         let data = tilde(&process.folder, context.home().as_deref());
         let name = model(process.status.model.as_deref().unwrap_or("none"));
         eprintln!("{address}   model: {name}   data: {data}");
+        if let Some(why) = process
+            .status
+            .model_missing
+            .as_deref()
+            .filter(|_| roles.orchestrator)
+        {
+            eprintln!("warning: agents have no model to ask: {why}");
+        }
     }
     let exit = process.lifecycle.run_until_signal().await?;
     match exit.cause {

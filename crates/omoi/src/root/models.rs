@@ -12,7 +12,7 @@ use omoi_llm::ask::Llm;
 use omoi_llm::gateway::Gateway;
 use omoi_llm::pace::Pace;
 use omoi_llm::pricing::Pricing;
-use omoi_llm::route::{Provider, RouteName, Routes, Settings};
+use omoi_llm::route::{self, Provider, RouteName, Routes, Server, Settings};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, Simulated};
 use omoi_llm::upstream::UpstreamError;
@@ -28,14 +28,21 @@ use super::Start;
 pub(super) struct Models {
     /// `simulated`, or the model's name.
     pub(super) label: String,
-    llm: Option<Llm>,
+    /// The most tokens of one answer.
+    pub(super) max_tokens: u32,
+    llm: Result<Llm, String>,
 }
 
 impl Models {
-    /// The gateway of this process, if it has a model.
-    pub(super) fn gateway(&self, platform: &Platform) -> Option<Gateway> {
+    /// The gateway of this process, or why it has no model.
+    pub(super) fn gateway(&self, platform: &Platform) -> Result<Gateway, String> {
         let llm = self.llm.clone()?;
-        Some(Gateway::new(llm, Arc::new(Ledger::new(platform.clone()))))
+        Ok(Gateway::new(llm, Arc::new(Ledger::new(platform.clone()))))
+    }
+
+    /// Why nobody answers.
+    pub(super) fn missing(&self) -> Option<&str> {
+        self.llm.as_ref().err().map(String::as_str)
     }
 }
 
@@ -71,32 +78,31 @@ pub(super) async fn start(
     rng: &Rng,
 ) -> anyhow::Result<Models> {
     let simulated = start.config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated;
+    let max_tokens = start.config.get(&keys::ANTHROPIC_MAX_TOKENS);
+    let without = |label: &str, why: String| Models {
+        label: label.to_owned(),
+        max_tokens,
+        llm: Err(why),
+    };
     let routes = match (simulated, start.roles.orchestrator) {
-        (true, true) => simulate(&scenario(start)?, handle).await?,
-        // Whoever runs the sandboxes scripts the answers.
+        (true, true) => simulate(&scenario(&start.config)?, handle).await?,
         (true, false) => {
-            return Ok(Models {
-                label: "simulated".to_owned(),
-                llm: None,
-            });
+            let why = "the process that runs the sandboxes scripts the answers";
+            return Ok(without("simulated", why.to_owned()));
         }
         (false, _) => match Routes::resolve(&route_settings(&start.config)) {
             Ok(routes) => routes,
-            Err(_) => {
-                return Ok(Models {
-                    label: "none".to_owned(),
-                    llm: None,
-                });
-            }
+            Err(why) => return Ok(without("none", why.to_string())),
         },
     };
-    let label = match simulated {
-        true => "simulated".to_owned(),
-        false => routes.get(RouteName::Agent).model.clone(),
-    };
+    let agent = routes.get(RouteName::Agent);
     Ok(Models {
-        label,
-        llm: Some(llm(routes, clock, rng)?),
+        label: agent.model.clone(),
+        max_tokens: match simulated {
+            true => max_tokens,
+            false => agent.max_tokens,
+        },
+        llm: Ok(llm(routes, clock, rng)?),
     })
 }
 
@@ -111,35 +117,43 @@ pub(crate) fn llm(routes: Routes, clock: &Clocked, rng: &Rng) -> Result<Llm, Ups
 
 /// What configuration says about models.
 pub(crate) fn route_settings(config: &Config) -> Settings {
-    let llm_base = config.get(&keys::LLM_BASE_URL);
     let explicit = |key: &'static Key<String>| {
         let entry = config.entry(&key.spec);
         let set = entry.is_some_and(|e| e.origin.layer != Layer::Default);
         set.then(|| config.get(key))
     };
+    let token = config
+        .get(&keys::ANTHROPIC_AUTH_TOKEN)
+        .map(route::Key::Bearer);
+    let key = config.get(&keys::ANTHROPIC_API_KEY).map(route::Key::Header);
+    let bearer = |key: Option<_>| key.map(route::Key::Bearer).unwrap_or_default();
+    let openai_tokens = config.get(&keys::OPENAI_MAX_TOKENS);
     Settings {
-        anthropic_api_key: config.get(&keys::ANTHROPIC_API_KEY),
-        anthropic_auth_token: config
-            .get(&keys::ANTHROPIC_OAUTH_TOKEN)
-            .or_else(|| config.get(&keys::ANTHROPIC_AUTH_TOKEN)),
-        anthropic_base_url: Some(config.get(&keys::ANTHROPIC_BASE_URL)),
-        openai_api_key: config
-            .get(&keys::OPENAI_API_KEY)
-            .or_else(|| config.get(&keys::LLM_API_KEY)),
-        openai_base_url: llm_base.or_else(|| explicit(&keys::OPENAI_BASE_URL)),
-        model: config
-            .get(&keys::LLM_MODEL)
-            .or_else(|| config.get(&keys::OPENAI_MODEL)),
-        routes: std::collections::BTreeMap::new(),
+        own: Server {
+            base_url: config.get(&keys::LLM_BASE_URL),
+            key: bearer(config.get(&keys::LLM_API_KEY)),
+            model: None,
+            max_tokens: openai_tokens,
+        },
+        anthropic: Server {
+            base_url: Some(config.get(&keys::ANTHROPIC_BASE_URL)),
+            key: token.or(key).unwrap_or_default(),
+            model: config.get(&keys::ANTHROPIC_MODEL),
+            max_tokens: config.get(&keys::ANTHROPIC_MAX_TOKENS),
+        },
+        openai: Server {
+            base_url: explicit(&keys::OPENAI_BASE_URL),
+            key: bearer(config.get(&keys::OPENAI_API_KEY)),
+            model: config.get(&keys::OPENAI_MODEL),
+            max_tokens: openai_tokens,
+        },
+        model: config.get(&keys::LLM_MODEL),
     }
 }
 
-/// The scenario bundled or named.
-fn scenario(start: &Start) -> anyhow::Result<Scenario> {
-    if let Some(bundled) = &start.scenario {
-        return Ok(bundled.clone());
-    }
-    let path = start.config.get(&keys::LLM_SCENARIO).ok_or_else(|| {
+/// The scenario that is named.
+fn scenario(config: &Config) -> anyhow::Result<Scenario> {
+    let path = config.get(&keys::LLM_SCENARIO).ok_or_else(|| {
         let why = anyhow!("the simulated model has no scenario");
         why.context(crate::Hint(
             "name one with --scenario FILE; see docs/scenario-format.md".to_owned(),

@@ -7,26 +7,26 @@ use omoi_execution::Settings;
 use omoi_llm::route::RouteName;
 use omoi_runtime::config::{Config, keys};
 use omoi_sandbox::Limits;
+use omoi_store::Server;
 
 /// Bytes of one tool result that reach the model.
 const RESULT_BYTES: usize = 64 << 10;
 /// Time an agent may go without a sign of work.
 const STUCK: Duration = Duration::from_secs(900);
-/// Time a worker may take to report for the first time.
-const START: Duration = Duration::from_secs(180);
 /// How long an attempt lives without its owner's renewal.
 const LEASE: Duration = Duration::from_secs(15);
 
-/// The settings `config` asks for.
-pub(super) fn of_config(config: &Config) -> Settings {
+/// The settings `config` asks for, with answers of at most `max_tokens`.
+pub(super) fn of_config(config: &Config, max_tokens: u32) -> Settings {
     Settings {
         weights: weights(config),
         project_slots: config.get(&keys::MAX_CONCURRENT_TASKS_PER_PROJECT).into(),
         global_slots: config.get(&keys::MAX_CONCURRENT_AGENTS).into(),
         scan_batch: config.get(&keys::MAX_QUEUE_SCAN_BATCH).into(),
         model: RouteName::Agent.as_str().to_owned(),
-        max_tokens: config.get(&keys::ANTHROPIC_MAX_TOKENS),
+        max_tokens,
         task_turns_max: config.get(&keys::AGENT_MAX_TURNS),
+        task_timeout: config.get(&keys::AGENT_TASK_TIMEOUT),
         phase_turns_max: config.get(&keys::SPEC_MAX_TURNS),
         phase_timeout: config.get(&keys::SPEC_PHASE_TIMEOUT),
         phase_attempts_max: config.get(&keys::SPEC_MAX_ATTEMPTS),
@@ -36,9 +36,10 @@ pub(super) fn of_config(config: &Config) -> Settings {
         check_timeout: config.get(&keys::VALIDATION_CHECK_TIMEOUT),
         command_timeout: config.get(&keys::AGENT_TOOL_TIMEOUT),
         result_bytes: RESULT_BYTES,
+        poll: config.get(&keys::MONITORING_POLL_INTERVAL),
         heartbeat: config.get(&keys::AGENT_HEARTBEAT_INTERVAL),
         heartbeat_timeout: config.get(&keys::MONITORING_HEARTBEAT_TIMEOUT),
-        start_timeout: START,
+        start_timeout: config.get(&keys::MONITORING_CLAIM_TIMEOUT),
         stuck_timeout: STUCK,
         lease: LEASE,
         limits: limits(config),
@@ -46,6 +47,16 @@ pub(super) fn of_config(config: &Config) -> Settings {
         discovery_depth_max: config.get(&keys::DISCOVERY_DEPTH_CAP),
         discoveries_per_task: config.get(&keys::DISCOVERY_PER_TASK_CAP),
         discoveries_per_spec: config.get(&keys::DISCOVERY_PER_SPEC_CAP),
+    }
+}
+
+/// How `config` has a database server used.
+pub(super) fn server(config: &Config) -> Server {
+    Server {
+        connections: config.get(&keys::DATABASE_POOL_SIZE),
+        pool_timeout: config.get(&keys::DATABASE_POOL_TIMEOUT),
+        command_timeout: config.get(&keys::DATABASE_COMMAND_TIMEOUT),
+        connect_timeout: config.get(&keys::DATABASE_CONNECT_TIMEOUT),
     }
 }
 

@@ -429,6 +429,7 @@ fn a_run_begins_with_what_and_where() {
         bus: "in-process".to_owned(),
         sandbox: Some("bubblewrap".to_owned()),
         model: Some("simulated".to_owned()),
+        model_missing: None,
     };
     let home = std::path::Path::new("/home/ada");
     let data = home.join(".local/share/omoios");

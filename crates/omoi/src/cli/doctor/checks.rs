@@ -80,18 +80,16 @@ async fn model(config: &Config, offline: bool) -> Vec<Finding> {
 
 /// `claude-… at https://… with ANTHROPIC_API_KEY (environment variable)`.
 fn told(route: &Route, config: &Config) -> String {
-    let candidates = match (route.provider, &route.key) {
-        (Provider::Anthropic, Key::Bearer(_)) => {
-            vec![
-                &keys::ANTHROPIC_OAUTH_TOKEN.spec,
-                &keys::ANTHROPIC_AUTH_TOKEN.spec,
-            ]
+    let key = match (route.provider, &route.key) {
+        (_, Key::None) => None,
+        (Provider::Anthropic, Key::Bearer(_)) => Some(&keys::ANTHROPIC_AUTH_TOKEN.spec),
+        (Provider::Anthropic, Key::Header(_)) => Some(&keys::ANTHROPIC_API_KEY.spec),
+        (Provider::Openai, _) if config.get(&keys::LLM_BASE_URL).is_some() => {
+            Some(&keys::LLM_API_KEY.spec)
         }
-        (Provider::Anthropic, _) => vec![&keys::ANTHROPIC_API_KEY.spec],
-        (Provider::Openai, _) => vec![&keys::OPENAI_API_KEY.spec, &keys::LLM_API_KEY.spec],
+        (Provider::Openai, _) => Some(&keys::OPENAI_API_KEY.spec),
     };
-    let mut set = candidates.iter().filter_map(|spec| config.entry(spec));
-    let key = set.find(|entry| !entry.value.to_string().is_empty());
+    let key = key.and_then(|spec| config.entry(spec));
     let key = key.map_or("without a key".to_owned(), |entry| {
         format!("with the key of {}", entry.origin)
     });
