@@ -1,0 +1,9 @@
+//! Both surfaces on a real database, asked without a network: what every route refuses, and how.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod ask;
+mod control;
+#[path = "../../../omoi-execution/tests/it/support.rs"]
+#[allow(dead_code, reason = "shared with tests that need all of it")]
+mod support;
+mod worker;

@@ -1,0 +1,176 @@
+//! What a sandbox is refused.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, StatusCode};
+use futures::stream;
+use omoi_domain::attempt::Outcome;
+use omoi_execution::attempt::Created;
+use omoi_execution::intake;
+use omoi_server::worker::{WorkerSurface, router};
+use omoi_store::attempts;
+use serde_json::{Value, json};
+
+use crate::ask::{Route, ask, assert_lists_every_route, get, post, refusal};
+use crate::support::{TestPlatform, ended};
+
+/// How the token of an attempt that is over is answered.
+const ENDED: (u16, &str) = (401, "unauthorized");
+
+const REPORTS: [Route; 10] = [
+    post("/started").with_body(),
+    post("/events").with_body(),
+    post("/heartbeat").with_body(),
+    get("/messages"),
+    post("/messages/ack").with_body(),
+    post("/turns").with_body(),
+    post("/items").with_body(),
+    post("/done"),
+    post("/discoveries").with_body(),
+    post("/complete").with_body(),
+];
+/// Of the model gateway: its own paths, by any method.
+const MODEL: [&str; 3] = ["/", "/v1", "/v1/{*rest}"];
+/// Bytes a report without a bundle may have.
+const REPORT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
+
+struct Bench {
+    test: TestPlatform,
+    router: Router,
+    live: Created,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let test = TestPlatform::new().await;
+        let task = test.task(1, &[]).await;
+        let live = test.run(task.id).await;
+        let router = router(WorkerSurface {
+            platform: test.platform.clone(),
+            gateway: Err("set SOME_KEY".to_owned()),
+        });
+        Self { test, router, live }
+    }
+
+    /// Another attempt that runs.
+    async fn other(&self) -> Created {
+        let task = self.test.task(2, &[]).await;
+        self.test.run(task.id).await
+    }
+
+    async fn post(&self, route: &str, body: impl Into<Body>) -> (StatusCode, String) {
+        let path = self.path(route);
+        let token = Some(self.live.token.as_str());
+        ask(&self.router, (&Method::POST, &path), token, body.into()).await
+    }
+
+    fn path(&self, route: &str) -> String {
+        format!("/api/v1/sandboxes/{}{route}", self.live.attempt.id)
+    }
+}
+
+#[tokio::test]
+async fn every_report_wants_the_token_of_its_own_live_attempt() {
+    let (reports, bench) = (REPORTS, Bench::new().await);
+    let other = bench.other().await;
+    let over = {
+        let task = bench.test.task(3, &[]).await;
+        let over = bench.test.run(task.id).await;
+        let end = ended(Outcome::Interrupted, "interrupt");
+        let attempt = bench.test.attempt_now(&over.attempt).await;
+        intake::complete(&bench.test.platform, &attempt, end)
+            .await
+            .unwrap();
+        over
+    };
+    let before = attempts::all_live(&mut bench.test.read().await).await;
+    for Route { method, at, .. } in &reports {
+        let path = bench.path(at);
+        let of_over = format!("/api/v1/sandboxes/{}{at}", over.attempt.id);
+        for (path, token, expected) in [
+            (&path, None, (401, "unauthorized")),
+            (&path, Some("made up"), (401, "unauthorized")),
+            (&path, Some(other.token.as_str()), (403, "wrong_sandbox")),
+            (&of_over, Some(over.token.as_str()), ENDED),
+        ] {
+            // A body that never comes shows that nobody waits for it.
+            let never = Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+            let said = ask(&bench.router, (method, path), token, never).await;
+            let (status, code) = refusal(said);
+            assert_eq!((status, code.as_str()), expected, "{method} {path}");
+        }
+    }
+    let after = attempts::all_live(&mut bench.test.read().await).await;
+    assert_eq!(before.unwrap(), after.unwrap(), "nothing has changed");
+    let listed = reports.iter().map(|route| route.at).chain(MODEL);
+    assert_lists_every_route(include_str!("../../src/worker.rs"), listed);
+}
+
+#[tokio::test]
+async fn a_body_that_makes_no_sense_is_refused_in_the_usual_shape() {
+    let (reports, bench) = (REPORTS, Bench::new().await);
+    for Route { at, .. } in reports.iter().filter(|route| route.takes_body) {
+        for (body, status) in [("{\"unknown\": 1}", 422), ("[", 400), ("", 400)] {
+            let (told, code) = refusal(bench.post(at, body).await);
+            assert_eq!(
+                (told, code.as_str()),
+                (status, "bad_request"),
+                "{at} {body}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_reports_with_a_bundle_may_be_large() {
+    let (reports, bench) = (REPORTS, Bench::new().await);
+    for Route { at, .. } in reports.iter().filter(|route| route.takes_body) {
+        let expected = match *at {
+            "/turns" | "/complete" => (422, "bad_request"),
+            _ => (413, "too_large"),
+        };
+        let large = json!({ "unknown": "x".repeat(REPORT_BYTES_MAX) }).to_string();
+        let (status, code) = refusal(bench.post(at, large).await);
+        assert_eq!((status, code.as_str()), expected, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn what_fails_inside_is_told_by_a_number_alone() {
+    let bench = Bench::new().await;
+    let root = bench.test.platform.data.root().to_owned();
+    let mirror = bench.test.platform.data.mirror(bench.test.spec.project_id);
+    std::fs::remove_dir_all(&mirror).unwrap();
+    std::fs::File::create(&mirror).unwrap();
+    let turn = json!({
+        "turn": { "n": 0, "request_digest": "d", "response": [], "tool_results": [] },
+        "snapshot": { "sha": "0".repeat(40), "data_b64": "" },
+    });
+    let (status, text) = bench.post("/turns", turn.to_string()).await;
+    assert!(text.contains("reference"), "{text}");
+    assert!(!text.contains(root.to_str().unwrap()), "{text}");
+    assert_eq!(refusal((status, text)), (500, "internal".to_owned()));
+}
+
+#[tokio::test]
+async fn the_model_wants_a_live_attempt_and_says_what_is_missing() {
+    let bench = Bench::new().await;
+    for (method, path) in [
+        (Method::POST, "/v1/messages"),
+        (Method::GET, "/v1/models"),
+        (Method::GET, "/v1"),
+        (Method::GET, "/"),
+    ] {
+        for token in [None, Some("made up")] {
+            let never = Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+            let said = ask(&bench.router, (&method, path), token, never).await;
+            assert_eq!(refusal(said), (401, "unauthorized".to_owned()), "{path}");
+        }
+        let token = Some(bench.live.token.as_str());
+        let (status, text) = ask(&bench.router, (&method, path), token, Body::empty()).await;
+        let body: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(status, StatusCode::FORBIDDEN, "{text}");
+        assert_eq!(body["error"]["type"], "permission_error");
+        assert!(text.contains("set SOME_KEY"), "{text}");
+    }
+}
