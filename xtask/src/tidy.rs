@@ -4,10 +4,14 @@
 //! and what to do.
 
 mod edges;
+mod events;
 pub(crate) mod files;
+mod keys;
 mod sizes;
 mod words;
+mod writes;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -49,21 +53,32 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Every file with its text.
+type Texts<'a> = BTreeMap<&'a Path, &'a str>;
+
 /// Prints every finding.
 pub(crate) fn run() -> Result<Outcome> {
     let root = root();
     let files = files::all(&root)?;
     let machine = words::machine_paths(&root);
     let mut findings = Vec::new();
-    for file in &files {
-        // A file that is not text has no lines to complain about.
-        let Ok(text) = std::fs::read_to_string(root.join(file)) else {
-            continue;
-        };
-        findings.extend(edges::check(file, &text));
-        findings.extend(sizes::check(file, &text));
-        findings.extend(words::check(file, &text, &machine));
+    // A file that is not text has no lines to complain about.
+    let texts: Vec<(&PathBuf, String)> = files
+        .iter()
+        .filter_map(|file| Some((file, std::fs::read_to_string(root.join(file)).ok()?)))
+        .collect();
+    for (file, text) in &texts {
+        findings.extend(edges::check(file, text));
+        findings.extend(sizes::check(file, text));
+        findings.extend(words::check(file, text, &machine));
     }
+    let all: Texts<'_> = texts
+        .iter()
+        .map(|(file, text)| (file.as_path(), text.as_str()))
+        .collect();
+    findings.extend(keys::check(&all));
+    findings.extend(events::check(&all));
+    findings.extend(writes::check(&all));
     for finding in &findings {
         eprintln!("{finding}");
     }

@@ -45,6 +45,44 @@ pub(crate) fn lines_without_tests(text: &str) -> impl Iterator<Item = (usize, &s
     .fuse()
 }
 
+/// Whether the whole file is tests.
+pub(crate) fn is_test(file: &Path) -> bool {
+    file.iter()
+        .any(|part| part == "tests" || part == "tests.rs" || part == "benches")
+}
+
+/// The lines of the outermost functions before the tests, each with its number.
+///
+/// Goes by the indentation that `rustfmt` gives: a function ends at the first brace as deep as its
+/// beginning.
+pub(crate) fn functions(text: &str) -> Vec<Vec<(usize, &str)>> {
+    let mut functions = Vec::new();
+    let mut open: Option<(usize, Vec<(usize, &str)>)> = None;
+    for (number, line) in lines_without_tests(text) {
+        let depth = line.len() - line.trim_start().len();
+        if open.is_none() && is_signature(line.trim_start()) {
+            open = Some((depth, Vec::new()));
+        }
+        let Some((begin, lines)) = &mut open else {
+            continue;
+        };
+        let begin = *begin;
+        lines.push((number, line));
+        let ends = depth == begin && (line.trim_end().ends_with('}') || line.ends_with(';'));
+        if ends && let Some((_, lines)) = open.take() {
+            functions.push(lines);
+        }
+    }
+    functions
+}
+
+fn is_signature(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let front =
+        |word: &&str| word.starts_with("pub") || ["async", "const", "unsafe", "in"].contains(word);
+    words.find(|word| !front(word)) == Some("fn")
+}
+
 fn is_outside(folder: &str) -> bool {
     folder.starts_with('.') || matches!(folder, "target" | "node_modules")
 }
@@ -52,6 +90,17 @@ fn is_outside(folder: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_are_told_apart() {
+        let text = "use a;\npub(crate) async fn one(\n    a: u8,\n) -> u8 {\n    fn inner() {\n    }\n}\nconst X: u8 = 1;\n\
+                    impl A {\n    fn two() {}\n    const fn three() {\n        2\n    }\n}\n";
+        let numbers: Vec<(usize, usize)> = functions(text)
+            .iter()
+            .filter_map(|lines| Some((lines.first()?.0, lines.last()?.0)))
+            .collect();
+        assert_eq!(numbers, [(2, 7), (10, 10), (11, 13)]);
+    }
 
     #[test]
     fn tests_end_a_file() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Finding;
-use super::files::lines_without_tests;
+use super::files::{is_test, lines_without_tests};
 
 /// A text that may stand only in certain places.
 struct Ban {
@@ -198,12 +198,6 @@ fn is_under(file: &Path, places: &[&str]) -> bool {
         Some(folder) => file.starts_with(folder),
         None => file == Path::new(place),
     })
-}
-
-/// Whether the whole file is tests.
-fn is_test(file: &Path) -> bool {
-    file.iter()
-        .any(|part| part == "tests" || part == "tests.rs" || part == "benches")
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Every registered crash point, before and after its write.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -160,90 +159,4 @@ fn every_durable_write_survives_a_kill() {
         failed.len(),
         cases.len()
     );
-}
-
-/// What makes a write durable, where it is not a row: those go through the one commit that asks
-/// for a point.
-const WRITES: [&str; 9] = [
-    ".commit()",
-    "fs::rename",
-    "fs::copy",
-    "File::create",
-    "OpenOptions::new",
-    "\"update-ref\"",
-    "\"push\"",
-    "\"fetch\"",
-    "hard_link",
-];
-
-/// Files that write without a point, and why none is needed.
-const EXCUSED: [(&str, &str); 11] = [
-    (
-        "omoi/src/cli/demo.rs",
-        "unpacks the example before the run begins",
-    ),
-    ("omoi/src/cli/spec/export.rs", "writes copies for people"),
-    (
-        "omoi-execution/src/command.rs",
-        "fills a checkout that goes away with its attempt",
-    ),
-    (
-        "omoi-git/src/clone.rs",
-        "fills a clone that goes away with its attempt",
-    ),
-    (
-        "omoi-git/src/work.rs",
-        "writes in a clone that goes away with its attempt",
-    ),
-    (
-        "omoi-git/src/process.rs",
-        "writes a file for one call of git",
-    ),
-    ("omoi-sandbox/src/cgroup.rs", "writes to the kernel"),
-    ("omoi-sandbox/src/cgroup/", "writes to the kernel"),
-    (
-        "omoi-sandbox/src/plain.rs",
-        "fills a folder that goes away with its attempt",
-    ),
-    (
-        "omoi-sandbox/src/workspace.rs",
-        "writes in a folder that goes away with its attempt",
-    ),
-    (
-        "omoi-runtime/src/crash.rs",
-        "writes the trace of crash points",
-    ),
-];
-
-#[test]
-fn every_durable_write_names_a_crash_point() {
-    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut unnamed = Vec::new();
-    let mut unused: BTreeSet<&str> = EXCUSED.iter().map(|(file, _)| *file).collect();
-    for path in crate::world::files_below(crates) {
-        let name = path.to_str().unwrap();
-        if !name.contains("/src/") || path.extension().is_none_or(|kind| kind != "rs") {
-            continue;
-        }
-        let text = std::fs::read_to_string(crates.join(&path)).unwrap();
-        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-        let writes = WRITES.iter().any(|write| text.contains(write));
-        if !writes || is_test(&path) {
-            continue;
-        }
-        match EXCUSED.iter().find(|(file, _)| name.starts_with(file)) {
-            Some((file, _)) => drop(unused.remove(file)),
-            None if !text.contains("crash::pass") && !text.contains("CrashPoint") => {
-                unnamed.push(name.to_owned());
-            }
-            None => {}
-        }
-    }
-    assert!(unnamed.is_empty(), "no crash point: {unnamed:#?}");
-    assert!(unused.is_empty(), "need no excuse any more: {unused:#?}");
-}
-
-fn is_test(path: &Path) -> bool {
-    path.components()
-        .any(|part| matches!(part.as_os_str().to_str(), Some("tests.rs" | "tests")))
 }

@@ -1,0 +1,252 @@
+//! Every durable write names a crash point, in the function that writes.
+//!
+//! Rows need no rule: the one commit there is asks for a point, and the words rule keeps others away.
+//! This is about everything else, file by file and ref by ref. What only tests run is left out.
+
+use std::path::Path;
+
+use super::files::{functions, is_test};
+use super::{Finding, Texts};
+
+/// What makes a change durable.
+const WRITES: &[&str] = &[
+    "fs::write",
+    "fs::rename",
+    "fs::copy",
+    "fs::remove_",
+    "hard_link",
+    "create_new",
+    "File::create",
+    "OpenOptions::new",
+    ".persist(",
+    // In two parts, so that the words rule does not find it here.
+    concat!("\"update", "-ref\""),
+    "\"push\"",
+    "\"fetch\"",
+    "\"unpack-objects\"",
+    "\"index-pack\"",
+];
+/// What names a point.
+const POINTS: &[&str] = &["crash::pass", "CrashPoint"];
+
+/// Functions, or whole files, that change something without a point, and why none is needed.
+const EXCUSED: &[(&str, &str, &str)] = &[
+    (
+        "crates/omoi/src/cli/demo.rs",
+        "unpack",
+        "unpacks the example before the run begins",
+    ),
+    (
+        "crates/omoi-agent/src/tools/change.rs",
+        "store",
+        "writes in the agent's own workspace, which the next snapshot makes durable",
+    ),
+    (
+        "crates/omoi-execution/src/command.rs",
+        "lay_over",
+        "fills a checkout that goes away with its attempt",
+    ),
+    (
+        "crates/omoi-git/src/clone.rs",
+        "",
+        "fills a clone that goes away with its attempt",
+    ),
+    (
+        "crates/omoi-git/src/import.rs",
+        "fill",
+        "fills a quarantine that goes away with the call",
+    ),
+    (
+        "crates/omoi-git/src/import.rs",
+        "release",
+        "called between the two passes of the import",
+    ),
+    (
+        "crates/omoi-git/src/mirror.rs",
+        "copy_history",
+        "called between the two passes of the fetch",
+    ),
+    (
+        "crates/omoi-git/src/mirror.rs",
+        "sweep",
+        "removes what dead processes left, which nobody reads",
+    ),
+    (
+        "crates/omoi-git/src/mirror/refs.rs",
+        "change_ref",
+        "called between the two passes of whoever moves a ref",
+    ),
+    (
+        "crates/omoi-git/src/process.rs",
+        "write_private",
+        "writes a file for one call of git",
+    ),
+    (
+        "crates/omoi-git/src/push.rs",
+        "send_objects",
+        "called between the two passes of the push",
+    ),
+    (
+        "crates/omoi-git/src/work.rs",
+        "",
+        "writes in a clone that goes away with its attempt",
+    ),
+    (
+        "crates/omoi-runtime/src/crash.rs",
+        "",
+        "writes the trace of crash points",
+    ),
+    (
+        "crates/omoi-runtime/src/files.rs",
+        "write",
+        "called between the two passes of a replacement",
+    ),
+    (
+        "crates/omoi-sandbox/src/cgroup.rs",
+        "",
+        "writes to the kernel",
+    ),
+    (
+        "crates/omoi-sandbox/src/cgroup/hierarchy.rs",
+        "",
+        "writes to the kernel",
+    ),
+    (
+        "crates/omoi-sandbox/src/marker.rs",
+        "release",
+        "removes the marker of a sandbox that is gone; the next sweep does it again",
+    ),
+    (
+        "crates/omoi-sandbox/src/plain.rs",
+        "write_files",
+        "fills a folder that goes away with its attempt",
+    ),
+    (
+        "crates/omoi-sandbox/src/workspace.rs",
+        "",
+        "removes a folder that goes away with its attempt",
+    ),
+    (
+        "crates/omoi-store/src/dialect.rs",
+        "make_private",
+        "makes an empty file, which the first migration fills",
+    ),
+    (
+        "crates/omoi/src/cli/spec/export.rs",
+        "",
+        "writes copies for people",
+    ),
+    (
+        "crates/omoi/src/folder.rs",
+        "own",
+        "makes the empty file that is locked",
+    ),
+    (
+        "crates/omoi/src/root.rs",
+        "serve_socket",
+        "replaces the socket of a dead owner",
+    ),
+];
+
+/// Checks every source file of the product.
+pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
+    check_with(files, EXCUSED)
+}
+
+fn check_with(files: &Texts<'_>, excused: &[(&str, &str, &str)]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut used = vec![false; excused.len()];
+    for (file, text) in files {
+        let in_crate = file.starts_with("crates") && file.iter().any(|part| part == "src");
+        let is_code = file.extension().is_some_and(|kind| kind == "rs");
+        if !in_crate || !is_code || is_test(file) || file.starts_with("crates/omoi-testkit") {
+            continue;
+        }
+        for function in functions(text) {
+            let Some((line, what)) = unnamed_write(&function) else {
+                continue;
+            };
+            let name = name(&function);
+            let excuse = excused.iter().position(|(place, of, _)| {
+                Path::new(place) == *file && (of.is_empty() || *of == name)
+            });
+            match excuse {
+                Some(at) => used[at] = true,
+                None => findings.push(Finding::new(
+                    file,
+                    line,
+                    format!("`{what}` in `{name}` without a crash point"),
+                    "pass one before and after in the same function, or say in this rule why none is needed",
+                )),
+            }
+        }
+    }
+    for ((place, of, _), _) in excused.iter().zip(used).filter(|(_, used)| !used) {
+        findings.push(Finding::new(
+            Path::new(place),
+            1,
+            format!("`{of}` needs no excuse for its writes any more"),
+            "take it off the list in this rule",
+        ));
+    }
+    findings
+}
+
+/// The first write of a function that names no point.
+fn unnamed_write<'a>(function: &[(usize, &'a str)]) -> Option<(usize, &'a str)> {
+    let code = |line: &'a str| line.split("//").next().unwrap_or_default();
+    let names = |line: &'a str| POINTS.iter().any(|point| code(line).contains(point));
+    if function.iter().any(|(_, line)| names(line)) {
+        return None;
+    }
+    function.iter().find_map(|(number, line)| {
+        let line = code(line);
+        let write = WRITES.iter().find(|write| line.contains(**write))?;
+        let at = line.find(write)?;
+        Some((*number, &line[at..at + write.len()]))
+    })
+}
+
+fn name<'a>(function: &[(usize, &'a str)]) -> &'a str {
+    let first = function.first().map_or("", |(_, line)| *line);
+    let after = first.split_once("fn ").map_or("", |(_, rest)| rest);
+    let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    &after[..end.unwrap_or(after.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_elsewhere_in_the_file_excuses_nothing() {
+        let text = "fn named(point: CrashPoint) {\n    fs::rename(a, b);\n}\nfn unnamed() {\n    // fs::copy\n    file.persist(path);\n}\n\
+                    fn reads() {\n    fs::read(a);\n}\nfn excused() {\n    fs::remove_file(a);\n}\n";
+        let files = Texts::from([
+            (Path::new("crates/a/src/lib.rs"), text),
+            (
+                Path::new("crates/a/tests/it.rs"),
+                "fn t() {\n    fs::write(a);\n}\n",
+            ),
+            (
+                Path::new("xtask/src/a.rs"),
+                "fn t() {\n    fs::write(a);\n}\n",
+            ),
+        ]);
+        let excused = [
+            ("crates/a/src/lib.rs", "excused", "why"),
+            ("crates/a/src/lib.rs", "reads", "why"),
+        ];
+        let found: Vec<String> = check_with(&files, &excused)
+            .iter()
+            .map(|finding| format!("{}: {}", finding.line, finding.what))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "6: `.persist(` in `unnamed` without a crash point",
+                "1: `reads` needs no excuse for its writes any more",
+            ]
+        );
+    }
+}
