@@ -57,7 +57,11 @@ impl Desk {
             tool_results: json!([]),
         };
         let snapshot = None;
-        let body = CommitTurn { turn, snapshot };
+        let body = CommitTurn {
+            turn,
+            snapshot,
+            messages: Vec::new(),
+        };
         intake::commit_turn(&self.it.platform, attempt, body)
             .await
             .unwrap();

@@ -348,8 +348,9 @@ async fn names_are_taken_while_they_run() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_only_workspace_stays_as_it_is() {
     let platform = Platform::new().await;
-    let mut launch =
-        platform.shell("cat /sandbox/file; touch /sandbox/new; echo x >/sandbox/file; touch /sandbox/.git/x");
+    let mut launch = platform.shell(
+        "cat /sandbox/file; touch /sandbox/new; echo x >/sandbox/file; touch /sandbox/.git/x",
+    );
     launch.workspace = platform.workspace(|dir| {
         fs::write(dir.join("file"), "text\n").unwrap();
         fs::create_dir(dir.join(".git")).unwrap();
