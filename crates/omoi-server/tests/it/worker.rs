@@ -145,6 +145,7 @@ async fn what_fails_inside_is_told_by_a_number_alone() {
     let turn = json!({
         "turn": { "n": 0, "request_digest": "d", "response": [], "tool_results": [] },
         "snapshot": { "sha": "0".repeat(40), "data_b64": "" },
+        "messages": [],
     });
     let (status, text) = bench.post("/turns", turn.to_string()).await;
     assert!(text.contains("reference"), "{text}");
