@@ -39,6 +39,11 @@ const SHOWN_CHARS_MAX: usize = 5_000;
 /// Why a tool did not do what it was asked; the model reads this.
 #[derive(Debug, thiserror::Error)]
 enum ToolError {
+    #[error("`{name}` is not offered: this workspace is read-only for you; the tools are {}", .offered.join(", "))]
+    ReadOnly {
+        name: String,
+        offered: Vec<&'static str>,
+    },
     #[error("there is no tool `{name}`; the tools are {}", .offered.join(", "))]
     Unknown {
         name: String,
@@ -203,10 +208,7 @@ impl Toolbox {
         let result = match (broken, self.tool(&call.name)) {
             (Some(broken), _) => Err(ToolError::Broken(broken.clone())),
             (None, Some(tool)) => self.dispatch(tool, &call.input).await,
-            (None, None) => Err(ToolError::Unknown {
-                name: call.name.clone(),
-                offered: self.offered.iter().map(|tool| tool.as_str()).collect(),
-            }),
+            (None, None) => Err(self.not_offered(call.name.clone())),
         };
         let is_error = result.is_err();
         let ends_phase = !is_error && call.name == Tool::SubmitDone.as_str();
@@ -230,6 +232,16 @@ impl Toolbox {
             is_error,
             ends_phase,
         }
+    }
+
+    /// Why a tool cannot be called. One that writes exists elsewhere, and is withheld here.
+    fn not_offered(&self, name: String) -> ToolError {
+        let offered = self.offered.iter().map(|tool| tool.as_str()).collect();
+        let writes = [Tool::Write, Tool::Edit, Tool::Shell];
+        if writes.iter().any(|tool| tool.as_str() == name) {
+            return ToolError::ReadOnly { name, offered };
+        }
+        ToolError::Unknown { name, offered }
     }
 
     fn tool(&self, name: &str) -> Option<Tool> {

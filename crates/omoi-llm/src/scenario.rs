@@ -101,6 +101,8 @@ pub enum Part {
         name: String,
         /// Its arguments.
         input: Map<String, Json>,
+        /// Whether it is called although the request does not offer it.
+        unoffered: bool,
     },
     /// A call of `submit_item` for the phase of the request.
     Item {

@@ -48,7 +48,7 @@ fn read_entry(checker: &mut Checker<'_>, entry: Node, parts: &mut Vec<Part>) -> 
 }
 
 fn tool(checker: &mut Checker<'_>, node: Node) -> Option<Part> {
-    let mut fields = checker.fields("`tool`", node, &["name", "input"])?;
+    let mut fields = checker.fields("`tool`", node, &["name", "input", "unoffered"])?;
     let name = checker.required(&mut fields, "name").and_then(|node| {
         let at = node.at.clone();
         let name = checker.text("name", node)?;
@@ -86,7 +86,19 @@ fn tool(checker: &mut Checker<'_>, node: Node) -> Option<Part> {
             return None;
         }
     };
-    Some(Part::Tool { name: name?, input })
+    let unoffered = match fields.take("unoffered") {
+        None => false,
+        Some(node) if matches!(node.value, Value::Bool(true)) => true,
+        Some(node) => {
+            checker.wrong_type("unoffered", "`true`", &node);
+            return None;
+        }
+    };
+    Some(Part::Tool {
+        name: name?,
+        input,
+        unoffered,
+    })
 }
 
 fn item(checker: &mut Checker<'_>, node: Node) -> Option<Part> {

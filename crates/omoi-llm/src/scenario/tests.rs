@@ -130,6 +130,7 @@ rules:
     let call = |name: &str, input: Json| Part::Tool {
         name: name.to_owned(),
         input: input.as_object().unwrap().clone(),
+        unoffered: false,
     };
     let item = |key: &str, value: Json| Part::Item {
         section: "s".to_owned(),

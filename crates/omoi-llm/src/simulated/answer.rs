@@ -67,7 +67,7 @@ pub(super) fn answer(rule: &Rule, asked: &Asked) -> Result<Answer, Refusal> {
     let mut n_calls = 0;
     let mut bytes = 0;
     for part in &rule.reply {
-        let (name, input) = match part {
+        let (name, input, unoffered) = match part {
             Part::Delay { ms } => {
                 pieces.push(Piece::Delay { ms: *ms });
                 continue;
@@ -77,7 +77,11 @@ pub(super) fn answer(rule: &Rule, asked: &Asked) -> Result<Answer, Refusal> {
                 pieces.push(Piece::Text(text.clone()));
                 continue;
             }
-            Part::Tool { name, input } => (name.as_str(), input.clone()),
+            Part::Tool {
+                name,
+                input,
+                unoffered,
+            } => (name.as_str(), input.clone(), *unoffered),
             Part::Item {
                 section,
                 key,
@@ -85,12 +89,17 @@ pub(super) fn answer(rule: &Rule, asked: &Asked) -> Result<Answer, Refusal> {
             } => {
                 let phase = phase(rule, asked)?;
                 let input = json!({"phase": phase, "section": section, "key": key, "value": value});
-                ("submit_item", object(input))
+                ("submit_item", object(input), false)
             }
-            Part::Done => ("submit_done", object(json!({"phase": phase(rule, asked)?}))),
+            Part::Done => {
+                let input = json!({"phase": phase(rule, asked)?});
+                ("submit_done", object(input), false)
+            }
         };
         let input = Json::Object(input);
-        check_call(rule, asked, name, &input)?;
+        if !unoffered {
+            check_call(rule, asked, name, &input)?;
+        }
         let input = input.to_string();
         bytes += (name.len() + input.len()) as u64;
         n_calls += 1;

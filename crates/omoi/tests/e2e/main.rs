@@ -11,6 +11,7 @@ mod checkout;
 mod elsewhere;
 #[cfg(feature = "crash-points")]
 mod kill;
+mod listener;
 mod mutants;
 mod processes;
 mod scenarios;

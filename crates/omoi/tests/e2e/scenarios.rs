@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::binary::{Said, omoi, start};
 use crate::checkout::{Checkout, plan_files, tests_pass};
+use crate::listener::Listener;
 use crate::story;
 use crate::world::World;
 
@@ -212,4 +213,75 @@ fn the_plan_can_be_left_out_of_the_branch() {
         !crate::world::files_below(&rendered).is_empty(),
         "nothing at {rendered:?}"
     );
+}
+
+#[test]
+fn an_idea_reaches_the_model_as_it_was_written() {
+    let world = World::two_tasks("scenario.yaml");
+    let strange = "Use {{ braces }} and {% if x %}, \"quotes\" and 'these', `${HOME}` and \\n,\n---\ntitle: no\n---\n\
+        <b>&amp;</b> {# not a comment #}, é 漢字 \u{1f600}. ";
+    let length = strange.chars().count();
+    let mut idea = strange.repeat(20_000 / length);
+    idea.push_str(&"x".repeat(20_000 - idea.chars().count()));
+    assert_eq!(idea.chars().count(), 20_000);
+    let provider = Listener::start();
+    let mut run = world.command(&["run", &idea, "--json", "--repo"]);
+    run.arg(world.repo.path())
+        .env("ANTHROPIC_API_KEY", "any")
+        .env("ANTHROPIC_BASE_URL", &provider.url)
+        .env("LLM_MODEL", "listener");
+    let running = world.start(run);
+    let asked = provider.asked();
+    drop(running);
+    let mut texts = Vec::new();
+    texts_in(&asked["messages"][0]["content"], &mut texts);
+    let with_idea = texts.iter().filter(|text| text.contains(&idea));
+    assert_eq!(with_idea.count(), 1, "{asked:#}");
+    assert!(texts.concat().contains("# Phase explore"));
+}
+
+/// Every text within `value`.
+fn texts_in(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(list) => list.iter().for_each(|item| texts_in(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| texts_in(field, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn an_agent_that_writes_while_it_plans_changes_nothing() {
+    let world = World::two_tasks("writes.yaml");
+    let before = Checkout::of(&world.repo);
+    let planned = world.start(world.run(&[])).wait().exited(3);
+    assert_eq!(Checkout::of(&world.repo), before);
+    for phase in ["explore", "prd", "requirements", "design", "tasks"] {
+        let answers = story::tool_results(&world.database(), phase);
+        let refused = answers
+            .matches("this workspace is read-only for you")
+            .count();
+        assert_eq!(refused, 3, "{phase}: {answers}");
+    }
+    phases_in_order(&planned);
+    // Nor does any of it come out with the work.
+    let summary = world.start(world.go_on("approve")).wait().exited(0);
+    let branch = summary.summary()["branch"].as_str().unwrap().to_owned();
+    let tree = world.repo.git(&["ls-tree", "-r", "--name-only", &branch]);
+    let kept: Vec<&str> = tree
+        .lines()
+        .filter(|f| !f.starts_with(".omoi_os/"))
+        .collect();
+    let own = [
+        "README.md",
+        "bye.py",
+        "greet.py",
+        "loud.py",
+        "test_greet.py",
+    ];
+    assert_eq!(kept, own);
+    for file in ["README.md", "greet.py", "test_greet.py"] {
+        let at = |rev: &str| world.repo.git(&["rev-parse", &format!("{rev}:{file}")]);
+        assert_eq!(at(&branch), at("HEAD"), "{file}");
+    }
 }

@@ -64,6 +64,25 @@ pub(crate) fn read(url: &str) -> Story {
     })
 }
 
+/// What the tools answered the agents of a phase.
+pub(crate) fn tool_results(url: &str, phase: &str) -> String {
+    install_default_drivers();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut db = AnyConnection::connect(url).await.unwrap();
+        let query = format!(
+            "select t.tool_results from turns t join attempts a on a.id = t.attempt_id
+             where a.subject = 'spec_phase' and a.subject_id like '%/{phase}' order by t.n"
+        );
+        let found = texts(&mut db, &query).await.join("\n");
+        db.close().await.unwrap();
+        found
+    })
+}
+
 /// The status of the only spec, once there is one.
 #[cfg(feature = "crash-points")]
 pub(crate) fn status(url: &str) -> Option<String> {
