@@ -180,7 +180,7 @@ fn take_model(platform: &Platform, spec: &mut Spec) -> Result<bool, CommandError
     if now == NO_MODEL || spec.model == now {
         return Ok(false);
     }
-    if spec.model != NO_MODEL && (spec.model == SIMULATED) != (now == SIMULATED) {
+    if is_of_another_kind(platform, spec) {
         return Err(CommandError::OtherModel {
             number: spec.number,
             begun: spec.model.clone(),
@@ -189,6 +189,14 @@ fn take_model(platform: &Platform, spec: &mut Spec) -> Result<bool, CommandError
     }
     now.clone_into(&mut spec.model);
     Ok(true)
+}
+
+/// Whether one of the model that began the spec and the model of this process is simulated and the
+/// other is real.
+pub(crate) fn is_of_another_kind(platform: &Platform, spec: &Spec) -> bool {
+    let (begun, now) = (spec.model.as_str(), platform.model_label.as_str());
+    let answers = |model: &str| model != NO_MODEL;
+    answers(begun) && answers(now) && (begun == SIMULATED) != (now == SIMULATED)
 }
 
 /// Gives the phase at fault all its attempts again; its items and feedback stay.

@@ -4,7 +4,7 @@ mod decide;
 mod files;
 mod step;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::time::Duration;
 
@@ -18,12 +18,14 @@ use omoi_execution::consume::Consume;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::telemetry::chain;
-use omoi_store::{StoreError, specs};
+use omoi_store::StoreError;
+use omoi_store::specs::{self, Spec};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
 use self::files::Rendered;
+use crate::commands::is_of_another_kind;
 
 /// Steps of one spec that may fail in a row.
 const FAILURES_MAX: u32 = 3;
@@ -35,6 +37,8 @@ pub struct Planner {
     platform: Platform,
     /// How often in a row the step of a spec failed.
     failures: BTreeMap<SpecId, u32>,
+    /// Specs left alone, each told of once.
+    left_alone: BTreeSet<SpecId>,
     rendered: Rendered,
 }
 
@@ -44,6 +48,7 @@ impl Planner {
         Self {
             platform,
             failures: BTreeMap::new(),
+            left_alone: BTreeSet::new(),
             rendered: Rendered::default(),
         }
     }
@@ -57,6 +62,10 @@ impl Planner {
         self.failures.retain(|id, _| ids.contains(id));
         let mut next = Next::Idle;
         for spec in executing {
+            if is_of_another_kind(&self.platform, &spec) {
+                self.leave_alone(&spec);
+                continue;
+            }
             let id = spec.id;
             let found = match step::step(&self.platform, spec).await {
                 Ok(found) => {
@@ -72,6 +81,18 @@ impl Planner {
         }
         self.rendered.refresh(&self.platform, ids).await?;
         Ok(next)
+    }
+
+    /// A simulated model must not go on with what a real one began, nor the reverse.
+    fn leave_alone(&mut self, spec: &Spec) {
+        if self.left_alone.insert(spec.id) {
+            let (begun, now) = (&spec.model, &self.platform.model_label);
+            warn!(
+                spec.id = %spec.id,
+                "Leaving SPEC-{} alone: it was begun with the model `{begun}`, and this process works with `{now}`",
+                spec.number
+            );
+        }
     }
 
     /// A spec whose step fails keeps no other from its own; when it goes on failing, its phase does.

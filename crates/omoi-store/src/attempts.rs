@@ -355,6 +355,18 @@ pub async fn copy_turns(tx: &mut Tx, from: AttemptId, to: AttemptId) -> Result<u
     .await
 }
 
+/// Drops the turns an attempt was given, so that it begins at its first.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn drop_turns(tx: &mut Tx, attempt: AttemptId) -> Result<u64, StoreError> {
+    tx.execute(
+        "delete from turns where org_id = $1 and attempt_id = $2",
+        args![attempt],
+    )
+    .await
+}
+
 /// The turns of one attempt, oldest first.
 ///
 /// # Errors

@@ -249,10 +249,10 @@ async fn start(
     brief: Brief,
 ) -> Result<Next, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
-    let fence = attempts::of_subject(&mut tx, &subject(spec, phase))
-        .await?
-        .len() as i64
-        + 1;
+    let earlier = attempts::of_subject(&mut tx, &subject(spec, phase)).await?;
+    // What was said about other inputs is not gone on with.
+    let stale = |last: &Attempt| run.started_at.is_none_or(|at| last.created_at < at);
+    let anew = earlier.last().is_some_and(stale);
     let new = NewAttempt {
         project_id: spec.project_id,
         spec_id: spec.id,
@@ -260,10 +260,14 @@ async fn start(
         subject_id: subject(spec, phase),
         round: run.attempts.saturating_sub(1),
         role: role::PLANNER,
-        fence,
+        fence: earlier.len() as i64 + 1,
         base_sha: Some(spec.base_sha.clone()),
     };
-    let created = attempt::insert(&mut tx, platform, new).await?;
+    let mut created = attempt::insert(&mut tx, platform, new).await?;
+    if anew && !created.turns.is_empty() {
+        attempts::drop_turns(&mut tx, created.attempt.id).await?;
+        created.turns.clear();
+    }
     tx.commit(CrashPoint::AttemptCreated).await?;
     info!(spec.id = %spec.id, "Phase {phase} of SPEC-{}, attempt {}", spec.number, run.attempts);
     let work = WorkPlan {

@@ -182,6 +182,39 @@ async fn what_an_attempt_made_under_an_old_title_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_conversation_under_an_old_title_is_not_gone_on_with() {
+    for title in [None, Some("Labels for todos")] {
+        let mut desk = Desk::new().await;
+        desk.tick().await;
+        let (old, _) = desk.agent(Phase::Explore).await;
+        desk.answered(&old, 0).await;
+        desk.end(&old, ended(Outcome::Interrupted, "interrupted"))
+            .await;
+        desk.it.advance(1);
+        if let Some(title) = title {
+            commands::retitle(&desk.it.platform, desk.spec.id, title)
+                .await
+                .unwrap();
+            desk.tick().await;
+        }
+        desk.tick().await;
+        let (new, told) = desk.agent(Phase::Explore).await;
+        assert_eq!(told.resume.len(), usize::from(title.is_none()));
+        desk.answered(&new, told.resume.len() as u32).await;
+    }
+}
+
+#[tokio::test]
+async fn a_planner_leaves_alone_what_another_kind_of_model_began() {
+    let mut desk = Desk::with(false, |parts| parts.model_label = "a-model".to_owned()).await;
+    desk.tick().await;
+    assert_eq!(desk.spec_now().await.model, "simulated");
+    assert_eq!(desk.attempts(Phase::Explore).await.len(), 0);
+    let resumed = commands::resume(&desk.it.platform, desk.spec.id).await;
+    assert!(matches!(resumed, Err(CommandError::OtherModel { .. })));
+}
+
+#[tokio::test]
 async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
     let mut desk = Desk::new().await;
     desk.plan_from(Phase::Explore).await;

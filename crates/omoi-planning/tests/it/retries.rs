@@ -49,7 +49,8 @@ impl Desk {
         assert_eq!(self.attempts(EXPLORE).await.len(), begun + 1);
     }
 
-    async fn answered(&self, attempt: &Attempt, n: u32) {
+    /// The model answered once, and that is durable.
+    pub(crate) async fn answered(&self, attempt: &Attempt, n: u32) {
         let turn = TurnRecord {
             n,
             request_digest: n.to_string(),
