@@ -37,6 +37,10 @@ use tempfile::TempDir;
 const START: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);
 /// The tree without files; git knows it without being given it.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+/// What there is to know of a repository without files.
+const SURVEY: &str = r#"{"survey": {"files": 0, "bytes": 0, "languages": [], "toolchains": [],
+    "build": [], "test": [], "test_paths": [], "entry_points": [], "key_files": [],
+    "conventions": [], "notes": []}}"#;
 const POINT: CrashPoint = CrashPoint::TaskMoved;
 
 pub(crate) struct TestPlatform {
@@ -374,7 +378,7 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
         base_branch: Some("main".to_owned()),
         slug: "tags".to_owned(),
         integration_branch: "feature/tags".to_owned(),
-        survey: Json(serde_json::json!({ "survey": omoi_git::survey::Survey::default() })),
+        survey: Json(SURVEY.parse().unwrap()),
         last_error: None,
         state_version: 0,
         created_at: tx.now(),
