@@ -86,6 +86,14 @@ impl Pass<'_> {
         let end = match self.turns().await {
             Ok(end) => end,
             Err(TurnError::Superseded | TurnError::Call(CallError::Superseded)) => End::Superseded,
+            // A task may go on when it is sent back; a phase has no more rounds than its attempts.
+            Err(TurnError::NoAnswer {
+                class: ErrorClass::QuotaExceeded,
+                message,
+            }) if self.context.subject == Subject::Task => {
+                self.over_budget(&message).await;
+                End::Limit("max_cost_reached")
+            }
             Err(TurnError::NoAnswer { class, message }) => End::Failed { class, message },
             Err(error @ TurnError::Call(CallError::Unreachable(_))) => End::Failed {
                 class: ErrorClass::Network,
@@ -101,6 +109,13 @@ impl Pass<'_> {
             self.reporter.show("agent.error", data, message).await;
         }
         end
+    }
+
+    async fn over_budget(&self, message: &str) {
+        let data = json!({ "message": shortened(message, TEXT_CHARS_MAX) });
+        self.reporter
+            .show("agent.budget_spent", data, message)
+            .await;
     }
 
     async fn turns(&mut self) -> Result<End, TurnError> {

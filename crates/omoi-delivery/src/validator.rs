@@ -10,7 +10,7 @@ use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
-use omoi_execution::tasks::send_back;
+use omoi_execution::tasks::{full, send_back};
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
@@ -76,6 +76,13 @@ impl Validator {
         let mut tx = self.platform.store.write().await?;
         let mut task = tasks::get(&mut tx, id).await?;
         if task.status != TaskStatus::PendingValidation {
+            return Ok(());
+        }
+        tasks::lock_slots(&mut tx).await?;
+        if full(&mut tx, &self.platform, task.project_id)
+            .await?
+            .is_some()
+        {
             return Ok(());
         }
         let spec = specs::get(&mut tx, task.spec_id).await?;

@@ -64,6 +64,8 @@ crash_points! {
     SpecCreated = "spec_created",
     /// A task claimed: fence, attempt, status.
     TaskClaimed = "task_claimed",
+    /// Scores of waiting tasks written.
+    ScoresKept = "scores_kept",
     /// A sandbox bound to an attempt, before it starts.
     AttemptStarting = "attempt_starting",
     /// A worker's first report.

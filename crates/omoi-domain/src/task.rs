@@ -28,7 +28,8 @@ crate::machine! {
         /// A person or a rule called it off.
         Cancelled = "cancelled",
     }
-    Pending => Claiming: TaskClaimed, Blocked: TaskBlocked, Cancelled: TaskCancelled;
+    Pending => Claiming: TaskClaimed, Blocked: TaskBlocked, Failed: TaskFailed,
+        Cancelled: TaskCancelled;
     Claiming => Assigned: TaskAssigned, Pending: TaskStatusChanged, Failed: TaskFailed,
         Cancelled: TaskCancelled;
     Assigned => Running: TaskStarted, Pending: TaskStatusChanged, Failed: TaskFailed,

@@ -2,11 +2,15 @@
 
 mod brief;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
 use futures::future::BoxFuture;
-use omoi_domain::attempt::Subject;
+use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
-use omoi_domain::id::{SpecId, TaskId};
+use omoi_domain::id::{ProjectId, SpecId, TaskId};
+use omoi_domain::retry::ErrorClass;
 use omoi_domain::score::{Candidate, Ranked, rank, score};
 use omoi_domain::task::{TaskStatus, kind};
 use omoi_domain::time::Timestamp;
@@ -15,17 +19,22 @@ use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
+use omoi_runtime::telemetry::chain;
 use omoi_sandbox::Access;
 use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, merges};
-use tracing::info;
+use omoi_store::tasks::{self, Scan, Task};
+use omoi_store::{StoreError, attempts, merges};
+use tracing::{info, warn};
 
-use crate::attempt::{Created, Job, NewAttempt, WorkPlan, insert, launch, role};
+use crate::attempt::{Created, Job, Loss, NewAttempt, WorkPlan, insert, launch, lose, role};
 use crate::consume::Consume;
 use crate::integration;
 use crate::platform::Platform;
+use crate::tasks::{Full, fail, full};
 use crate::toolbox::Toolbox;
+
+/// A kept score differs from the true one by less.
+const SCORE_STEP: f64 = 0.01;
 
 /// The dispatcher of one process.
 pub struct Dispatcher {
@@ -39,24 +48,63 @@ impl Dispatcher {
     }
 
     async fn pass(&self) -> Result<Next, BoxError> {
-        for id in self.ranked().await? {
+        let mut full = BTreeSet::new();
+        for (id, project) in self.ranked().await? {
+            if full.contains(&project) {
+                continue;
+            }
             match self.start(id).await {
-                Ok(Claim::Started) => {}
-                Ok(Claim::Full) => break,
-                Ok(Claim::Gone) => {}
-                Err(error) => return Err(error),
+                Ok(Claim::Started | Claim::Gone) => {}
+                Ok(Claim::Full(Full::Everywhere)) => break,
+                Ok(Claim::Full(Full::Project)) => {
+                    full.insert(project);
+                }
+                Err(error) if is_store(error.as_ref()) => return Err(error),
+                // The others wait for nothing of this one.
+                Err(error) => self.could_not_start(id, &chain(error.as_ref())).await?,
             }
         }
         let mut tx = self.platform.store.read().await?;
         Ok(tasks::next_due(&mut tx).await?.map_or(Next::Idle, Next::At))
     }
 
+    /// Counts a start that failed against its task.
+    async fn could_not_start(&self, id: TaskId, why: &str) -> Result<(), StoreError> {
+        warn!(task.id = %id, error = %why, "Could not start task `{id}`");
+        let platform = &self.platform;
+        let class = ErrorClass::ProvisionFailed;
+        let mut tx = platform.store.write().await?;
+        let mut task = tasks::get(&mut tx, id).await?;
+        match (task.status, task.attempt_id) {
+            (TaskStatus::Pending, _) => fail(&mut tx, platform, &mut task, class, why).await?,
+            (TaskStatus::Claiming, Some(attempt)) if !platform.running.contains(attempt) => {
+                let mut attempt = attempts::get(&mut tx, attempt).await?;
+                let loss = Loss {
+                    state: AttemptState::Failed,
+                    stop_reason: "provision_failed",
+                    class,
+                    message: why.to_owned(),
+                    counts: true,
+                };
+                lose(&mut tx, platform, &mut attempt, loss).await?;
+            }
+            _ => return Ok(()),
+        }
+        tx.commit(CrashPoint::TaskMoved).await
+    }
+
     /// Tasks that could start, best first; their scores are kept for people.
-    async fn ranked(&self) -> Result<Vec<TaskId>, StoreError> {
+    async fn ranked(&self) -> Result<Vec<(TaskId, ProjectId)>, StoreError> {
         let settings = &self.platform.settings;
         let mut tx = self.platform.store.read().await?;
-        let candidates = tasks::eligible(&mut tx, settings.scan_batch).await?;
-        let mut dependents = std::collections::BTreeMap::new();
+        let starving = Duration::from_secs_f64(settings.weights.starvation_limit);
+        let scan = Scan {
+            starving_since: tx.now() - starving,
+            project_slots: settings.project_slots,
+            limit: settings.scan_batch,
+        };
+        let candidates = tasks::eligible(&mut tx, scan).await?;
+        let mut dependents = BTreeMap::new();
         let mut specs_seen: Vec<SpecId> = Vec::new();
         for task in &candidates {
             if !specs_seen.contains(&task.spec_id) {
@@ -64,27 +112,44 @@ impl Dispatcher {
                 dependents.extend(tasks::blocking_counts(&mut tx, task.spec_id).await?);
             }
         }
-        let mut ranked: Vec<_> = candidates
-            .iter()
-            .map(|task| {
-                let candidate = Candidate {
-                    priority: task.priority,
-                    queued_at: task.queued_at,
-                    deadline_at: task.deadline_at,
-                    n_dependents: dependents.get(&task.id).copied().unwrap_or(0) as u32,
-                    retry_count: task.retry_count,
-                    max_retries: task.max_retries,
-                };
-                let score = score(&settings.weights, tx.now(), &candidate);
-                Ranked {
-                    score,
-                    queued_at: task.queued_at,
-                    id: (task.level, task.ordinal, task.id),
-                }
+        let scored = candidates.iter().map(|task| {
+            let candidate = Candidate {
+                priority: task.priority,
+                queued_at: task.queued_at,
+                deadline_at: task.deadline_at,
+                n_dependents: dependents.get(&task.id).copied().unwrap_or(0) as u32,
+                retry_count: task.retry_count,
+                max_retries: task.max_retries,
+            };
+            (task, score(&settings.weights, tx.now(), &candidate))
+        });
+        let scored: Vec<(&Task, f64)> = scored.collect();
+        drop(tx);
+        self.keep_scores(&scored).await?;
+        let mut ranked: Vec<_> = scored
+            .into_iter()
+            .map(|(task, score)| Ranked {
+                score,
+                queued_at: task.queued_at,
+                id: (task.level, task.ordinal, task.id, task.project_id),
             })
             .collect();
         ranked.sort_by(rank);
-        Ok(ranked.into_iter().map(|r| r.id.2).collect())
+        Ok(ranked.into_iter().map(|r| (r.id.2, r.id.3)).collect())
+    }
+
+    /// Keeps the scores that changed enough to be told apart.
+    async fn keep_scores(&self, scored: &[(&Task, f64)]) -> Result<(), StoreError> {
+        let moved = |(task, score): &&(&Task, f64)| (task.score - score).abs() >= SCORE_STEP;
+        let moved: Vec<_> = scored.iter().filter(moved).collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.platform.store.write().await?;
+        for (task, score) in moved {
+            tasks::keep_score(&mut tx, task.id, *score).await?;
+        }
+        tx.commit(CrashPoint::ScoresKept).await
     }
 
     async fn start(&self, id: TaskId) -> Result<Claim, BoxError> {
@@ -93,8 +158,8 @@ impl Dispatcher {
             let mut tx = platform.store.read().await?;
             let task = tasks::get(&mut tx, id).await?;
             let spec = specs::get(&mut tx, task.spec_id).await?;
-            if full(&mut tx, platform, &task).await? {
-                return Ok(Claim::Full);
+            if let Some(limit) = full(&mut tx, platform, task.project_id).await? {
+                return Ok(Claim::Full(limit));
             }
             (task, spec)
         };
@@ -174,8 +239,10 @@ impl Dispatcher {
     ) -> Result<Option<(Task, Created)>, StoreError> {
         let platform = &self.platform;
         let mut tx = platform.store.write().await?;
+        tasks::lock_slots(&mut tx).await?;
         let mut task = tasks::get(&mut tx, seen.id).await?;
-        if task.state_version != seen.state_version || full(&mut tx, platform, &task).await? {
+        let full = full(&mut tx, platform, task.project_id).await?;
+        if task.state_version != seen.state_version || full.is_some() {
             return Ok(None);
         }
         task.fence += 1;
@@ -220,14 +287,21 @@ impl Dispatcher {
 enum Claim {
     Started,
     /// No slot is free.
-    Full,
+    Full(Full),
     /// Somebody else was first.
     Gone,
 }
 
-async fn full(tx: &mut Tx, platform: &Platform, task: &Task) -> Result<bool, StoreError> {
-    let (project, total) = tasks::slots(tx, task.project_id).await?;
-    Ok(project >= platform.settings.project_slots || total >= platform.settings.global_slots)
+/// Whether the database is at fault rather than the task.
+fn is_store(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<StoreError>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn snapshot(created: &Created) -> Result<Option<ObjectId>, omoi_git::object::BadObjectId> {

@@ -23,6 +23,7 @@ use omoi_protocol::worker::{
 };
 use omoi_store::attempts::{self, AgentEvent, Attempt, Turn};
 use omoi_store::{Json, StoreError, messages, sandboxes, tasks};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::attempt::token_hash;
@@ -39,8 +40,8 @@ const WAIT_MAX: Duration = Duration::from_secs(25);
 /// Why a report was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
-    /// No live attempt has this token.
-    #[error("this token belongs to no live attempt")]
+    /// No attempt has this token.
+    #[error("this token belongs to no attempt")]
     Unauthorized,
     /// The attempt is over or its subject moved on under a newer fence.
     #[error("this attempt was superseded")]
@@ -71,16 +72,41 @@ pub enum IntakeError {
     ObjectId(#[from] BadObjectId),
 }
 
-/// The live attempt a token belongs to.
+/// The attempt a token belongs to, live or over.
 ///
 /// # Errors
 /// [`IntakeError::Unauthorized`].
 pub async fn authenticate(platform: &Platform, token: &str) -> Result<Attempt, IntakeError> {
     let mut tx = platform.store.read().await?;
     let found = attempts::by_token(&mut tx, &token_hash(token)).await?;
-    found
-        .filter(|attempt| attempt.state.is_live())
-        .ok_or(IntakeError::Unauthorized)
+    found.ok_or(IntakeError::Unauthorized)
+}
+
+/// Refuses a report of an attempt that is over; that it came is kept for the record.
+///
+/// # Errors
+/// [`IntakeError::Superseded`] when the attempt is over.
+pub async fn expect_live(
+    platform: &Platform,
+    attempt: &Attempt,
+    report: &str,
+) -> Result<(), IntakeError> {
+    if attempt.state.is_live() {
+        return Ok(());
+    }
+    let mut tx = platform.store.write().await?;
+    let row = AgentEvent {
+        attempt_id: attempt.id,
+        org_id: tx.org(),
+        seq: 0,
+        event_id: tx.new_id(),
+        event_type: "worker.late_report".to_owned(),
+        data: Json(json!({ "report": report, "fence": attempt.fence })),
+        created_at: tx.now(),
+    };
+    attempts::append_event(&mut tx, attempt, row, None).await?;
+    tx.commit(CrashPoint::EventsStored).await?;
+    Err(IntakeError::Superseded)
 }
 
 /// The attempt as it stands in `tx`, if it may still change anything.
@@ -134,8 +160,10 @@ pub async fn heartbeat(platform: &Platform, id: AttemptId) -> Result<HeartbeatAc
         Err(IntakeError::Superseded) => true,
         Err(other) => return Err(other),
     };
-    attempts::touch(&mut tx, id, false).await?;
-    tx.commit(CrashPoint::HeartbeatStored).await?;
+    if !abort {
+        attempts::touch(&mut tx, id, false).await?;
+        tx.commit(CrashPoint::HeartbeatStored).await?;
+    }
     let commands = if abort {
         vec!["abort".to_owned()]
     } else {
@@ -147,10 +175,11 @@ pub async fn heartbeat(platform: &Platform, id: AttemptId) -> Result<HeartbeatAc
     })
 }
 
-/// Stores a worker's events. They are kept even from a superseded attempt, and change nothing.
+/// Stores a worker's events. They are kept even from an attempt that is over, and change nothing.
 ///
 /// # Errors
-/// [`IntakeError::Refused`] for an event outside its limits.
+/// [`IntakeError::Refused`] for an event outside its limits; [`IntakeError::Superseded`] when the
+/// attempt is over, after they were stored.
 pub async fn report_events(
     platform: &Platform,
     attempt: &Attempt,
@@ -187,9 +216,15 @@ pub async fn report_events(
         };
         stored += u32::from(attempts::append_event(&mut tx, attempt, row, show).await?);
     }
-    attempts::touch(&mut tx, attempt.id, true).await?;
+    let is_live = attempts::get(&mut tx, attempt.id).await?.state.is_live();
+    if is_live {
+        attempts::touch(&mut tx, attempt.id, true).await?;
+    }
     tx.commit(CrashPoint::EventsStored).await?;
-    Ok(Received { stored })
+    match is_live {
+        true => Ok(Received { stored }),
+        false => Err(IntakeError::Superseded),
+    }
 }
 
 fn check_event(event_type: &str, data: &serde_json::Value) -> Result<(), IntakeError> {

@@ -1,7 +1,7 @@
 //! How a task moves on: bound, sent back, failed, blocked, called off, tried again.
 
 use omoi_domain::attempt::Subject;
-use omoi_domain::id::TaskId;
+use omoi_domain::id::{ProjectId, TaskId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::retry::{self, ErrorClass};
@@ -106,9 +106,37 @@ pub async fn send_back(tx: &mut Tx, task: &mut Task, unmet: Unmet) -> Result<(),
 async fn fail_open(tx: &mut Tx, task: &mut Task, problem: String) -> Result<(), StoreError> {
     let reason = format!("no round left after {}: {problem}", task.round);
     task.error_message = Some(reason.clone());
-    tasks::transition(tx, task, TaskStatus::Claiming, Some(reason.clone())).await?;
     tasks::transition(tx, task, TaskStatus::Failed, Some(reason)).await?;
     block_dependents(tx, task).await
+}
+
+/// A limit on tasks at work that is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The project's.
+    Project,
+    /// That of all projects.
+    Everywhere,
+}
+
+/// The limit that keeps another task of `project` from work, if any. Inside a transaction that then
+/// takes the slot nobody else can take it first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn full(
+    tx: &mut Tx,
+    platform: &Platform,
+    project: ProjectId,
+) -> Result<Option<Full>, StoreError> {
+    let (own, total) = tasks::slots(tx, project).await?;
+    Ok(if total >= platform.settings.global_slots {
+        Some(Full::Everywhere)
+    } else if own >= platform.settings.project_slots {
+        Some(Full::Project)
+    } else {
+        None
+    })
 }
 
 /// Moves the task of an attempt that the platform gave up.

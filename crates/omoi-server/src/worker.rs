@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Extension, Json, Router};
 use futures::StreamExt as _;
+use omoi_execution::intake::IntakeError;
 use omoi_execution::metering::caller;
 use omoi_execution::{Platform, discovery, intake};
 use omoi_llm::gateway::{
@@ -69,7 +70,11 @@ pub fn router(surface: WorkerSurface) -> Router {
         .with_state(surface)
 }
 
-/// Lets in the live attempt of the request's token, which must be the one the path names.
+/// Reports that are taken in, or answered again, after their attempt is over.
+const TAKEN_LATE: [&str; 3] = ["/events", "/heartbeat", "/complete"];
+
+/// Lets in the attempt of the request's token, which must be the one the path names. What one that
+/// is over reports is recorded and refused.
 async fn guard(
     State(s): Surface,
     params: RawPathParams,
@@ -81,6 +86,11 @@ async fn guard(
     if !params.iter().any(|named| named == ("sandbox", id.as_str())) {
         let says = "the token belongs to another sandbox";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "wrong_sandbox", says));
+    }
+    let path = request.uri().path();
+    if !TAKEN_LATE.iter().any(|late| path.ends_with(late)) {
+        let report = path.rsplit('/').next().unwrap_or_default();
+        intake::expect_live(&s.platform, &attempt, report).await?;
     }
     request.extensions_mut().insert(Arc::new(attempt));
     Ok(next.run(request).await)
@@ -180,7 +190,14 @@ async fn complete(
     Extension(attempt): Caller,
     Given(body): Given<Complete>,
 ) -> Answer<CompleteAck> {
-    intake::complete(&s.platform, &attempt, body).await?;
+    let attempt = authenticate(&s, &headers, sandbox).await?;
+    match intake::complete(&s.platform, &attempt, body).await {
+        Err(IntakeError::Superseded) => {
+            intake::expect_live(&s.platform, &attempt, "complete").await?;
+            return Err(IntakeError::Superseded.into());
+        }
+        done => done?,
+    }
     Ok(Json(CompleteAck {
         status: "accepted".to_owned(),
     }))
@@ -190,6 +207,7 @@ async fn complete(
 async fn model(State(s): Surface, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let attempt = authenticate(&s, &parts.headers).await?;
+    intake::expect_live(&s.platform, &attempt, "model").await?;
     let gateway = match &s.gateway {
         Ok(gateway) => gateway,
         Err(why) => return Ok(response(GatewayReply::no_model(why))),

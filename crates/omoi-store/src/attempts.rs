@@ -38,7 +38,7 @@ row! {
         state: AttemptState,
         /// `planner`, `implementer`, `resolver`, `platform`.
         role: String,
-        /// SHA-256 of its token; none once it is over.
+        /// SHA-256 of its token. An attempt that is over keeps it, so that a late report is known as such.
         token_hash: Option<String>,
         /// The process that runs it.
         owner: String,
@@ -137,7 +137,7 @@ pub async fn get(tx: &mut Tx, id: AttemptId) -> Result<Attempt, StoreError> {
     tx.get(id, "id = $2", args![id]).await
 }
 
-/// The attempt a token belongs to, in whichever organisation; none once it is over.
+/// The attempt a token belongs to, in whichever organisation, live or over.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -202,7 +202,6 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Attempt>, StoreErr
 }
 
 /// Moves an attempt along its machine, writes its fields and the event the table names.
-/// An ended attempt loses its token.
 ///
 /// # Errors
 /// [`StoreError::Transition`], [`StoreError::Conflict`].
@@ -221,7 +220,6 @@ pub async fn transition(
     }
     if !to.is_live() {
         attempt.ended_at = Some(tx.now());
-        attempt.token_hash = None;
     }
     tx.update(attempt).await?;
     let change = AttemptChange {

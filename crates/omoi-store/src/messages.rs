@@ -34,6 +34,9 @@ row! {
     }
 }
 
+/// The sender of what a person says.
+pub const USER: &str = "user";
+
 /// Queues a message for whoever works on `task`, now or next.
 ///
 /// # Errors
@@ -92,4 +95,24 @@ pub async fn ack(tx: &mut Tx, id: MessageId, attempt: AttemptId) -> Result<(), S
     )
     .await?;
     Ok(())
+}
+
+/// Who asked for the stop that `attempt` tells of: the sender of an interrupt it had, or of one that
+/// nobody acknowledged.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn interrupted_by(
+    tx: &mut Tx,
+    task: TaskId,
+    attempt: AttemptId,
+) -> Result<Option<String>, StoreError> {
+    let found: Option<Message> = tx
+        .find(
+            "task_id = $2 and message_type = 'interrupt' and (acked_by = $3 or acked_at is null)
+             order by created_at desc, id desc",
+            args![task, attempt],
+        )
+        .await?;
+    Ok(found.map(|message| message.sender))
 }

@@ -245,19 +245,39 @@ pub async fn save(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
     tx.update(task).await
 }
 
+/// What a scan of the queue looks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Scan {
+    /// A task queued at this instant or before is starving.
+    pub starving_since: Timestamp,
+    /// Slots of one project; the tasks of a full one are not looked at.
+    pub project_slots: i64,
+    /// Most tasks.
+    pub limit: i64,
+}
+
 /// Pending tasks that may be claimed: their time has come, every prerequisite is completed and
-/// merged, every blocking ticket is done, and their project runs by itself. Best guess first
-/// (overdue, starving, priority, age), at most `limit`.
+/// merged, every blocking ticket is done, their own ticket is approved and not held up, the agents
+/// can do what they require, and their project runs by itself and has a free slot. Best guess first
+/// (overdue, starving, priority, age), so that none is hidden behind the limit for ever.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn eligible(tx: &mut Tx, limit: i64) -> Result<Vec<Task>, StoreError> {
+pub async fn eligible(tx: &mut Tx, scan: Scan) -> Result<Vec<Task>, StoreError> {
     let now = tx.now();
     tx.all_for_claim(
         "status = 'pending' and not_before <= $2
          and spec_id in (select id from specs where org_id = $1 and status = 'working')
          and (force_execute = 1 or project_id in
              (select id from projects where org_id = $1 and autonomous = 1))
+         and project_id not in (select w.project_id from tasks w where w.org_id = $1
+             and w.status in ('claiming', 'assigned', 'running', 'validating')
+             group by w.project_id having count(*) >= $4)
+         and ticket_id in (select id from tickets
+             where org_id = $1 and approval_status = 'approved' and is_blocked = 0)
+         and not exists (
+             select 1 from task_capabilities r where r.task_id = tasks.id and r.capability not in
+                 (select capability from agent_capabilities where org_id = $1))
          and not exists (
              select 1 from task_dependencies d join tasks p on p.id = d.depends_on_id
              where d.task_id = tasks.id and (p.status <> 'completed'
@@ -267,12 +287,54 @@ pub async fn eligible(tx: &mut Tx, limit: i64) -> Result<Vec<Task>, StoreError> 
              where d.ticket_id = tasks.ticket_id and k.status <> 'done')
          order by
              case when deadline_at is not null and deadline_at <= $2 then 0 else 1 end,
+             case when queued_at <= $3 then 0 else 1 end,
              case priority when 'CRITICAL' then 0 when 'HIGH' then 1 when 'MEDIUM' then 2 else 3 end,
              queued_at, id
-         limit $3",
-        args![now, limit],
+         limit $5",
+        args![now, scan.starving_since, scan.project_slots, scan.limit],
     )
     .await
+}
+
+/// Makes `task` wait for agents that have `capability`.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn require(tx: &mut Tx, task: TaskId, capability: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "insert into task_capabilities (task_id, capability)
+         select id, $3 from tasks where org_id = $1 and id = $2
+         on conflict do nothing",
+        args![task, capability],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Keeps the score of a pending task for people. It guards nothing, so the version stays.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn keep_score(tx: &mut Tx, task: TaskId, score: f64) -> Result<(), StoreError> {
+    tx.execute(
+        "update tasks set score = $3 where org_id = $1 and id = $2 and status = 'pending'",
+        args![task, score],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Lets nobody else take a slot until the transaction ends.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn lock_slots(tx: &mut Tx) -> Result<(), StoreError> {
+    tx.execute(
+        "update projects set autonomous = autonomous where org_id = $1",
+        args![],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Earliest `not_before` of pending tasks that still lies ahead.

@@ -123,6 +123,61 @@ pub async fn transition(
     )
 }
 
+/// Whether people let a ticket's tasks run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// They do; so does a ticket nobody was asked about.
+    Approved,
+    /// Somebody must decide.
+    PendingReview,
+    /// Somebody said no.
+    Rejected,
+    /// Nobody decided in time.
+    TimedOut,
+}
+
+impl Approval {
+    /// The stored text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::PendingReview => "pending_review",
+            Self::Rejected => "rejected",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+/// Writes what people decided about a ticket; nothing of it starts unless it is approved.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn set_approval(
+    tx: &mut Tx,
+    ticket: TicketId,
+    approval: Approval,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "update tickets set approval_status = $3 where org_id = $1 and id = $2",
+        args![ticket, approval.as_str()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Holds a ticket up, or lets it go on; nothing of a blocked one starts.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn set_blocked(tx: &mut Tx, ticket: TicketId, blocked: bool) -> Result<(), StoreError> {
+    tx.execute(
+        "update tickets set is_blocked = $3 where org_id = $1 and id = $2",
+        args![ticket, blocked],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Makes `ticket` wait for `depends_on`.
 ///
 /// # Errors

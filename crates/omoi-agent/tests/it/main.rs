@@ -219,18 +219,17 @@ async fn ends_are_named() {
 
 #[tokio::test]
 async fn a_spent_budget_a_useless_key_a_superseded_attempt_and_an_abort() {
-    for (set, class) in [
-        (
-            (|s| s.model_status = Some(402)) as fn(&mut bench::Seen),
-            "quota_exceeded",
-        ),
-        (|s| s.model_status = Some(403), "auth_failed"),
-    ] {
-        let bench = Bench::new(WRITE_AND_FINISH).await;
-        bench.set(set);
-        assert!(bench.run().await);
-        assert_eq!(bench.complete().error_class.as_deref(), Some(class));
-    }
+    let bench = Bench::new(WRITE_AND_FINISH).await;
+    bench.set(|s| s.model_status = Some(402));
+    assert!(bench.run().await);
+    let complete = bench.complete();
+    assert_eq!(complete.outcome, Outcome::Incomplete);
+    assert_eq!(complete.stop_reason, "max_cost_reached");
+
+    let bench = Bench::new(WRITE_AND_FINISH).await;
+    bench.set(|s| s.model_status = Some(403));
+    assert!(bench.run().await);
+    assert_eq!(bench.complete().error_class.as_deref(), Some("auth_failed"));
 
     // The gateway, the turn and the heartbeat each may be the first to know.
     let slow = "\n  - when: {turn: 0}\n    reply: [{delay_ms: 30000}, {text: TASK_COMPLETE}]\n";

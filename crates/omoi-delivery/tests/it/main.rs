@@ -16,6 +16,11 @@ use omoi_sandbox::{Floor, ProbeConfig, Provider, Rung, probe};
 
 /// A platform whose checks run as plain processes.
 async fn with_sandbox() -> (support::TestPlatform, tempfile::TempDir) {
+    with_slots(5).await
+}
+
+/// As [`with_sandbox`], with so many slots for its project.
+async fn with_slots(slots: i64) -> (support::TestPlatform, tempfile::TempDir) {
     let state = tempfile::tempdir().unwrap();
     let found = probe(&ProbeConfig::new(state.path())).await.unwrap();
     let plain: Arc<dyn Provider> = found
@@ -29,6 +34,7 @@ async fn with_sandbox() -> (support::TestPlatform, tempfile::TempDir) {
     let seed = u64::from(std::process::id()) << 16 | TESTS.fetch_add(1, Ordering::Relaxed);
     let it = support::TestPlatform::with(|parts| {
         parts.sandbox = Some(plain);
+        parts.settings.project_slots = slots;
         parts.rng = Rng::seeded(seed);
     })
     .await;

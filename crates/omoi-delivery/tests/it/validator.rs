@@ -8,6 +8,7 @@ use omoi_store::checks::{self, Check};
 use omoi_store::{Json, tasks};
 
 use crate::support::TestPlatform;
+use crate::with_slots;
 
 #[tokio::test]
 async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
@@ -70,4 +71,40 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
         TaskStatus::Validating,
         "its third try is not its last"
     );
+}
+
+#[tokio::test]
+async fn checks_wait_for_a_slot_like_all_work() {
+    let (it, _state) = with_slots(2).await;
+    let mut ready = Vec::new();
+    for number in 1..=4 {
+        let task = it.task(number, &[]).await;
+        let head = it.work("src/new.txt").await;
+        it.commit(async |tx| {
+            let mut task = tasks::get(tx, task.id).await?;
+            task.status = TaskStatus::PendingValidation;
+            task.head_sha = Some(head.as_str().to_owned());
+            tasks::save(tx, &mut task).await?;
+            let check = crate::finisher::check(tx, &task);
+            checks::insert(tx, &check, &[]).await
+        })
+        .await
+        .unwrap();
+        ready.push(task.id);
+    }
+    // One slot is an agent's.
+    let busy = it.task(5, &[]).await;
+    it.run(busy.id).await;
+    let mut validator = Validator::new(it.platform.clone());
+    for done in 1..=4 {
+        validator.tick(it.clock.now()).await.unwrap();
+        assert!(it.slots().await <= 2);
+        it.platform.running.drained().await;
+        let mut completed = 0;
+        for id in &ready {
+            let status = it.task_now(*id).await.status;
+            completed += u32::from(status == TaskStatus::Completed);
+        }
+        assert_eq!(completed, done);
+    }
 }

@@ -13,21 +13,26 @@ use omoi_protocol::worker::Complete;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, merges, sandboxes};
+use omoi_store::{StoreError, Tx, merges, messages, sandboxes};
 
 use super::{IntakeError, current, take_in, verify};
 use crate::platform::Platform;
-use crate::tasks::{Unmet, fail, of_attempt, send_back};
+use crate::tasks::{Unmet, cancel, fail, of_attempt, send_back};
 
-/// Applies the end of an attempt to what it was a try at. Takes effect once.
+/// Applies the end of an attempt to what it was a try at. Takes effect once; told again in the same
+/// words it is answered as the first time.
 ///
 /// # Errors
-/// [`IntakeError::Superseded`] when the attempt is over already.
+/// [`IntakeError::Superseded`] when the attempt is over already in another way.
 pub async fn complete(
     platform: &Platform,
     attempt: &Attempt,
     body: Complete,
 ) -> Result<(), IntakeError> {
+    let said = attempts::get(&mut platform.store.read().await?, attempt.id).await?;
+    if is_repeated(&said, &body) {
+        return Ok(());
+    }
     let verdict = match (attempt.subject, body.outcome) {
         (Subject::Task, Outcome::Succeeded | Outcome::Incomplete) => {
             judge(platform, attempt, &body).await?
@@ -62,6 +67,18 @@ pub async fn complete(
     }
     tx.commit(CrashPoint::AttemptEnded).await?;
     Ok(())
+}
+
+/// Whether the attempt ended just as `body` tells.
+fn is_repeated(attempt: &Attempt, body: &Complete) -> bool {
+    let brought = body.bundle.as_ref().map(|bundle| &bundle.sha);
+    !attempt.state.is_live()
+        && attempt.state == body.outcome.state()
+        && attempt.stop_reason.as_ref() == Some(&body.stop_reason)
+        && attempt.error_class == body.error_class
+        && attempt.error_message == body.error_message
+        && (attempt.head_sha.is_none()
+            || brought.is_none_or(|sha| attempt.head_sha.as_ref() == Some(sha)))
 }
 
 async fn close_sandbox(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError> {
@@ -223,11 +240,22 @@ async fn apply(
             )
             .await
         }
+        Outcome::Interrupted if is_by_user(tx, &task, &body).await? => {
+            cancel(tx, &mut task, "interrupted by a person").await
+        }
         Outcome::Interrupted => {
             let reason = Some(format!("interrupted: {}", body.stop_reason));
             tasks::transition(tx, &mut task, TaskStatus::Pending, reason).await
         }
     }
+}
+
+async fn is_by_user(tx: &mut Tx, task: &Task, body: &Complete) -> Result<bool, StoreError> {
+    let (true, Some(attempt)) = (body.stop_reason == "interrupt", task.attempt_id) else {
+        return Ok(false);
+    };
+    let sender = messages::interrupted_by(tx, task.id, attempt).await?;
+    Ok(sender.as_deref() == Some(messages::USER))
 }
 
 fn incomplete(body: &Complete, verdict: Verdict) -> Unmet {

@@ -39,7 +39,7 @@ fn event(it: &TestPlatform, event_type: &str, event_data: Value) -> WorkerEvent 
 }
 
 #[tokio::test]
-async fn a_token_opens_one_attempt_until_it_is_over() {
+async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
     let it = TestPlatform::new().await;
     let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
     let (one, two) = (it.run(one.id).await, it.run(two.id).await);
@@ -61,9 +61,26 @@ async fn a_token_opens_one_attempt_until_it_is_over() {
     )
     .await
     .unwrap();
-    let over = intake::authenticate(&it.platform, &one.token).await;
-    assert!(matches!(over, Err(IntakeError::Unauthorized)));
-    assert!(intake::authenticate(&it.platform, &two.token).await.is_ok());
+    let over = intake::authenticate(&it.platform, &one.token)
+        .await
+        .unwrap();
+    let refused = intake::expect_live(&it.platform, &over, "turns").await;
+    assert!(matches!(refused, Err(IntakeError::Superseded)));
+    let kept = attempts::events(&mut it.read().await, over.id, 0, 10)
+        .await
+        .unwrap();
+    let kept: Vec<_> = kept
+        .iter()
+        .map(|e| (e.event_type.as_str(), &e.data.0))
+        .collect();
+    let data = json!({ "report": "turns", "fence": 1 });
+    assert_eq!(kept, [("worker.late_report", &data)]);
+    let live = intake::authenticate(&it.platform, &two.token)
+        .await
+        .unwrap();
+    intake::expect_live(&it.platform, &live, "turns")
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -130,7 +147,9 @@ async fn events_have_limits_and_are_stored_once() {
     .unwrap();
     let before = it.task_now(task.id).await;
     let late = vec![event(&it, "agent.tool_use", json!({}))];
-    assert_eq!(report(late).await.unwrap().stored, 1);
+    assert!(matches!(report(late).await, Err(IntakeError::Superseded)));
+    let stored = attempts::events(&mut it.read().await, attempt.id, 0, 500).await;
+    assert_eq!(stored.unwrap().len(), EVENTS_MAX + 1);
     assert_eq!(it.task_now(task.id).await, before);
 }
 

@@ -16,7 +16,7 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::attempt::{Created, NewAttempt, insert, role};
 use omoi_execution::platform::{DataDir, Parts, RunningAttempts};
 use omoi_execution::{Platform, Settings, intake};
-use omoi_git::mirror::{CommitMeta, FileChange, Identity};
+use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::Git;
 use omoi_protocol::worker::Complete;
@@ -345,6 +345,15 @@ fn settings() -> Settings {
     }
 }
 
+/// The commit everything starts from.
+pub(crate) async fn start(mirror: &Mirror) -> ObjectId {
+    let empty = ObjectId::parse(EMPTY_TREE).unwrap();
+    mirror
+        .commit_tree(&empty, &[], &meta("Start"))
+        .await
+        .unwrap()
+}
+
 /// A working spec with a ticket, and a mirror that holds its base commit.
 async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreError> {
     let mut tx = platform.store.write().await?;
@@ -354,11 +363,7 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
         projects::take_numbers(&mut tx, project.id, counter, 100_000).await?;
     }
     let mirror = platform.mirror(project.id).await.unwrap();
-    let empty = ObjectId::parse(EMPTY_TREE).unwrap();
-    let base = mirror
-        .commit_tree(&empty, &[], &meta("Start"))
-        .await
-        .unwrap();
+    let base = start(&mirror).await;
     let spec = Spec {
         id: tx.new_id(),
         org_id: tx.org(),
@@ -408,7 +413,7 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
     Ok((spec, ticket, base))
 }
 
-fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
+pub(crate) fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
     let id = tx.new_id::<TaskId>();
     Task {
         id,

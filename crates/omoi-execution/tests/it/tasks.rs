@@ -10,6 +10,7 @@ use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::Task;
 use omoi_store::{Json, StoreError, tasks};
 
+use crate::dispatch::scan;
 use crate::support::{TestPlatform, failed};
 
 fn unmet() -> Unmet {
@@ -115,7 +116,7 @@ async fn retries_wait_longer_each_time_and_end() {
             "retry {retries}: {waits:?}"
         );
         let eligible = async || {
-            tasks::eligible(&mut it.read().await, 10)
+            tasks::eligible(&mut it.read().await, scan(&it))
                 .await
                 .unwrap()
                 .len()

@@ -156,7 +156,14 @@ pub(super) async fn steer_task(
         let says = format!("{} is {}", HumanRef::task(task.number), task.status);
         return Err(ApiError::new(StatusCode::CONFLICT, "task_is_over", says));
     }
-    messages::queue(&mut tx, &task, &body.message_type, &body.content, "user").await?;
+    messages::queue(
+        &mut tx,
+        &task,
+        &body.message_type,
+        &body.content,
+        messages::USER,
+    )
+    .await?;
     tx.commit(CrashPoint::MessagesMoved).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -128,6 +128,9 @@ create table tickets (
     priority text not null check (priority in ('LOW', 'MEDIUM', 'HIGH', 'CRITICAL')),
     status text not null check (status in ('backlog', 'analyzing', 'building', 'building-done',
         'testing', 'deploying', 'done')),
+    approval_status text not null default 'approved' check (approval_status in ('approved',
+        'pending_review', 'rejected', 'timed_out')),
+    is_blocked bigint not null default 0 check (is_blocked in (0, 1)),
     state_version bigint not null default 0,
     created_at bigint not null,
     updated_at bigint not null,
@@ -208,6 +211,18 @@ create table task_dependencies (
     primary key (task_id, depends_on_id)
 );
 create index task_dependencies_reverse on task_dependencies (depends_on_id);
+
+create table task_capabilities (
+    task_id text not null references tasks (id),
+    capability text not null,
+    primary key (task_id, capability)
+);
+
+create table agent_capabilities (
+    org_id text not null references organisations (id),
+    capability text not null,
+    primary key (org_id, capability)
+);
 
 create table attempts (
     id text primary key,
@@ -454,3 +469,8 @@ create table leases (
 insert into organisations (id, name) values ('01930000-0000-7000-8000-000000000001', 'local');
 insert into users (id, org_id, name)
     values ('01930000-0000-7000-8000-000000000002', '01930000-0000-7000-8000-000000000001', 'local');
+insert into agent_capabilities (org_id, capability) values
+    ('01930000-0000-7000-8000-000000000001', 'code'),
+    ('01930000-0000-7000-8000-000000000001', 'git'),
+    ('01930000-0000-7000-8000-000000000001', 'shell'),
+    ('01930000-0000-7000-8000-000000000001', 'tests');

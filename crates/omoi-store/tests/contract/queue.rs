@@ -7,12 +7,14 @@ use omoi_domain::merge::IntegrationState;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{Priority, TaskStatus};
 use omoi_domain::ticket::TicketStatus;
+use omoi_domain::time::Timestamp;
 use omoi_store::projects::{self, Counter, take_numbers};
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::{self, Scan, Task};
+use omoi_store::tickets::Approval;
 use omoi_store::{StoreError, Tenant, specs, tickets};
 use tokio::task::JoinSet;
 
-use crate::bench::{Bench, POINT, commit};
+use crate::bench::{Bench, POINT, START, commit};
 use crate::samples::{self, World};
 
 both!(
@@ -23,9 +25,18 @@ both!(
     numbers_are_taken_once,
 );
 
+/// A scan in which nothing starves and no project is full.
+pub(crate) fn scan(limit: i64) -> Scan {
+    Scan {
+        starving_since: Timestamp::from_micros(0),
+        project_slots: 100,
+        limit,
+    }
+}
+
 async fn eligible(tenant: &Tenant) -> Result<Vec<i64>, StoreError> {
     let mut tx = tenant.read().await?;
-    let tasks = tasks::eligible(&mut tx, 100).await?;
+    let tasks = tasks::eligible(&mut tx, scan(100)).await?;
     Ok(tasks.into_iter().map(|task| task.number).collect())
 }
 
@@ -103,6 +114,51 @@ async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError>
     assert!(eligible(local).await?.is_empty());
     change(local, &second, |task| task.force_execute = true).await?;
     assert_eq!(eligible(local).await?, [2]);
+    // Nobody lets its ticket go on.
+    for approval in [
+        Approval::PendingReview,
+        Approval::Rejected,
+        Approval::TimedOut,
+    ] {
+        commit(local, async |tx| {
+            tickets::set_approval(tx, world.ticket.id, approval).await
+        })
+        .await?;
+        assert!(eligible(local).await?.is_empty(), "{approval:?}");
+    }
+    commit(local, async |tx| {
+        tickets::set_approval(tx, world.ticket.id, Approval::Approved).await
+    })
+    .await?;
+    for (blocked, expected) in [(true, vec![]), (false, vec![2])] {
+        commit(local, async |tx| {
+            tickets::set_blocked(tx, world.ticket.id, blocked).await
+        })
+        .await?;
+        assert_eq!(eligible(local).await?, expected);
+    }
+    // The agents cannot do what it requires.
+    for (capability, expected) in [("git", vec![2]), ("time_travel", vec![])] {
+        commit(local, async |tx| {
+            tasks::require(tx, second.id, capability).await
+        })
+        .await?;
+        assert_eq!(eligible(local).await?, expected, "{capability}");
+    }
+    bench.raw("delete from task_capabilities").await;
+    // Its project has no slot left.
+    change(local, &first, |task| task.status = TaskStatus::Validating).await?;
+    bench.raw("delete from task_dependencies").await;
+    for (project_slots, expected) in [(1, vec![]), (2, vec![2])] {
+        let mut tx = local.read().await?;
+        let scan = Scan {
+            project_slots,
+            ..scan(100)
+        };
+        let found = tasks::eligible(&mut tx, scan).await?;
+        let found: Vec<_> = found.iter().map(|task| task.number).collect();
+        assert_eq!(found, expected, "{project_slots} slots");
+    }
     // Its spec does not work.
     let mut spec = world.spec.clone();
     for status in [
@@ -139,7 +195,21 @@ async fn the_best_guess_comes_first(bench: Bench) -> Result<(), StoreError> {
     .await?;
     assert_eq!(eligible(&bench.local).await?, [5, 3, 4, 1, 2]);
     let mut tx = bench.local.read().await?;
-    assert_eq!(tasks::eligible(&mut tx, 2).await?.len(), 2);
+    assert_eq!(tasks::eligible(&mut tx, scan(2)).await?.len(), 2);
+    drop(tx);
+    // Who waits too long goes before priority, so that no limit hides it for ever.
+    change(&bench.local, &world.task, |task| {
+        task.queued_at = START - Duration::from_secs(7_200);
+    })
+    .await?;
+    let mut tx = bench.local.read().await?;
+    let scan = Scan {
+        starving_since: START - Duration::from_secs(7_200),
+        ..scan(2)
+    };
+    let found = tasks::eligible(&mut tx, scan).await?;
+    let found: Vec<_> = found.iter().map(|task| task.number).collect();
+    assert_eq!(found, [5, 1]);
     Ok(())
 }
 

@@ -218,7 +218,11 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
             .await?
             .is_empty()
     );
-    assert!(tasks::eligible(&mut tx, 10).await?.is_empty());
+    assert!(
+        tasks::eligible(&mut tx, crate::queue::scan(10))
+            .await?
+            .is_empty()
+    );
     assert_eq!(tasks::slots(&mut tx, world.project.id).await?, (0, 0));
     assert!(attempts::all_live(&mut tx).await?.is_empty());
     assert!(attempts::turns(&mut tx, attempt.id).await?.is_empty());

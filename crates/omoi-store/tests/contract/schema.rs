@@ -130,7 +130,7 @@ async fn postgres_schema(url: &str) -> BTreeSet<String> {
     let mut facts = BTreeSet::new();
     let columns = "select table_name::text, column_name::text, data_type::text,
              case when is_nullable = 'NO' then 'not null' else 'null' end,
-             coalesce(column_default, '-')::text
+             replace(coalesce(column_default, '-')::text, '::text', '')
          from information_schema.columns
          where table_schema = 'public' and table_name <> '_sqlx_migrations'";
     for column in lines(&pool, columns.to_owned()).await {
