@@ -270,9 +270,9 @@ fn note(pushed: &Pushed) -> Option<String> {
 
 /// Every check of what landed, and the suite.
 async fn final_checks(tx: &mut Tx, spec: &Spec) -> Result<Vec<Check>, StoreError> {
-    let landed: Vec<_> = tasks::of_spec(tx, spec.id)
-        .await?
-        .into_iter()
+    let tasks = tasks::of_spec(tx, spec.id).await?;
+    let landed: Vec<_> = tasks
+        .iter()
         .filter(|task| task.status == TaskStatus::Completed)
         .filter(|task| task.integration_state.satisfies_dependents())
         .map(|task| task.id)
@@ -281,6 +281,7 @@ async fn final_checks(tx: &mut Tx, spec: &Spec) -> Result<Vec<Check>, StoreError
     Ok(all
         .into_iter()
         // Work found on the way is judged by the suite when it has no check of its own.
+        .filter(|check| receipts::proves(check, &tasks))
         .filter(|check| match check.task_id {
             None => true,
             Some(task) => landed.contains(&task) && check.kind != "suite",

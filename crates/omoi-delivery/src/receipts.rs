@@ -16,14 +16,17 @@ use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_git::survey::is_test_path;
-use omoi_store::checks::{self, Check, Receipt};
+use omoi_store::checks::{self, Check, Conditions, Receipt};
 use omoi_store::merges;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError};
+use omoi_store::{Json, StoreError, Tx};
 
 /// Checks run at once.
 const PARALLEL: usize = 2;
+/// What a receipt of a proposed check says that passed without the work.
+const PROVES_NOTHING: &str =
+    "\n[check_proves_nothing: it passes without the work, so the project's suite decides]\n";
 /// Bytes of a failed check's output that go back to the agent.
 const FEEDBACK_BYTES: usize = 4_000;
 
@@ -96,6 +99,8 @@ pub async fn of_task(
     let mut tx = platform.store.read().await?;
     let mut own = checks::of_spec(&mut tx, task.spec_id).await?;
     own.retain(|check| check.task_id.is_none_or(|task| owners.contains(&task)));
+    let all = tasks::of_spec(&mut tx, task.spec_id).await?;
+    own.retain(|check| proves(check, &all));
     // A task whose own check is the suite need not run it twice.
     let mut seen = BTreeSet::new();
     own.retain(|check| {
@@ -139,19 +144,40 @@ async fn one(
     if let Some(receipt) = known {
         return Ok((check.clone(), receipt));
     }
-    let toolbox = Toolbox::of_survey(&run.spec.survey.0);
+    let ran = exec(platform, run.spec, check, run.commit).await?;
+    let self_tested = self_tested(platform, mirror, check, &ran).await?;
+    let mut tx = platform.store.write().await?;
+    let receipt = Receipt {
+        self_tested,
+        started_at,
+        ..receipt(&tx, run, (check, tree), ran)
+    };
+    checks::store_receipt(&mut tx, run.spec.project_id, check, &receipt).await?;
+    tx.commit(CrashPoint::ReceiptStored).await?;
+    Ok((check.clone(), receipt))
+}
+
+async fn exec(
+    platform: &Platform,
+    spec: &Spec,
+    check: &Check,
+    commit: &ObjectId,
+) -> Result<Ran, CommandError> {
+    let toolbox = Toolbox::of_survey(&spec.survey.0);
     let command = Command {
-        project: run.spec.project_id,
-        commit: run.commit,
+        project: spec.project_id,
+        commit,
         command: &check.command,
         files: &check.files.0,
         timeout: Duration::from_secs(u64::try_from(check.timeout_s).unwrap_or(0)),
         toolbox: &toolbox,
     };
-    let ran = command::run(platform, command).await?;
-    let self_tested = self_tested(platform, mirror, check, &ran).await?;
-    let mut tx = platform.store.write().await?;
-    let receipt = Receipt {
+    command::run(platform, command).await
+}
+
+fn receipt(tx: &Tx, run: &Run<'_>, of: (&Check, &str), ran: Ran) -> Receipt {
+    let (check, tree) = of;
+    Receipt {
         id: tx.new_id(),
         org_id: tx.org(),
         spec_id: run.spec.id,
@@ -167,13 +193,63 @@ async fn one(
         output: ran.output,
         output_digest: ran.output_digest,
         exercised: Json(ran.exercised),
-        self_tested,
-        started_at,
+        conditions: Json(Conditions {
+            held: ran.held,
+            mounts: ran.mounts,
+        }),
+        self_tested: false,
+        started_at: tx.now(),
         took_ms: i64::try_from(ran.took.as_millis()).unwrap_or(i64::MAX),
+    }
+}
+
+/// Runs the check an agent proposed for work it found on the commit the work was cut from, once. One
+/// that passes there proves nothing: it is left out from then on, a receipt says so, and the
+/// project's suite decides.
+///
+/// # Errors
+/// [`ReceiptError`] when the check could not be run at all.
+pub async fn try_proposed(
+    platform: &Platform,
+    spec: &Spec,
+    task: &Task,
+    attempt: AttemptId,
+) -> Result<(), ReceiptError> {
+    let (Some(_), Some(base)) = (task.parent_task_id, &task.base_sha) else {
+        return Ok(());
     };
-    checks::store_receipt(&mut tx, run.spec.project_id, check, &receipt).await?;
-    tx.commit(CrashPoint::ReceiptStored).await?;
-    Ok((check.clone(), receipt))
+    let base = ObjectId::parse(base)?;
+    let mirror = platform.mirror(spec.project_id).await?;
+    let own = checks::of_task(&mut platform.store.read().await?, task.id).await?;
+    let untried = |check: &&Check| check.kind == "proof" && check.base_exit.is_none();
+    for check in own.iter().filter(untried) {
+        let mut ran = exec(platform, spec, check, &base).await?;
+        let run = Run {
+            spec,
+            attempt,
+            stage: "base",
+            commit: &base,
+            checks: Vec::new(),
+            task: Some(task.id),
+        };
+        let tree = mirror.tree_of(&base).await?;
+        let mut tx = platform.store.write().await?;
+        checks::set_base_exit(&mut tx, check.id, ran.exit_code.unwrap_or(-1)).await?;
+        if ran.passed() {
+            ran.output.push_str(PROVES_NOTHING);
+            ran.output_digest = command::digest(&ran.output);
+            let receipt = receipt(&tx, &run, (check, tree.as_str()), ran);
+            checks::store_receipt(&mut tx, spec.project_id, check, &receipt).await?;
+        }
+        tx.commit(CrashPoint::ReceiptStored).await?;
+    }
+    Ok(())
+}
+
+/// Whether a check says anything: one proposed for work found on the way must have failed before.
+pub fn proves(check: &Check, tasks: &[Task]) -> bool {
+    let found = |t: &&Task| Some(t.id) == check.task_id && t.parent_task_id.is_some();
+    !(check.kind == "proof" && check.base_exit == Some(0) && tasks.iter().any(|t| found(&t)))
 }
 
 /// Whether a test file the check read was changed by the task it proves. Files the check brings

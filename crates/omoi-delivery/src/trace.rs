@@ -48,6 +48,8 @@ pub fn receipt_view(check: &Check, receipt: &Receipt, tasks: &[Task]) -> Receipt
         passed: receipt.passed,
         exit_code: receipt.exit_code,
         rung: receipt.rung.clone(),
+        held: receipt.conditions.0.held.clone(),
+        mounts: receipt.conditions.0.mounts.clone(),
         self_tested: receipt.self_tested,
         exercised: receipt.exercised.0.clone(),
         output: receipt.output.clone(),

@@ -16,7 +16,7 @@ use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::telemetry::chain;
-use omoi_store::checks::{Check, Receipt};
+use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
@@ -135,6 +135,7 @@ async fn validate(
 ) -> Result<(), BoxError> {
     let head = task.head_sha.as_deref().ok_or("the task has no head")?;
     let commit = ObjectId::parse(head)?;
+    receipts::try_proposed(platform, spec, task, attempt).await?;
     let checks = receipts::of_task(platform, task, &commit).await?;
     let run = Run {
         spec,
@@ -170,7 +171,15 @@ async fn conclude(
     }
     if receipts.is_empty() {
         // Nothing to prove it by: a person must name a check.
-        let reason = Some("needs_check: neither a check of its own nor a project suite".to_owned());
+        let own = checks::of_task(tx, task.id).await?;
+        let reason = match own.is_empty() {
+            true => "needs_check: neither a check of its own nor a project suite",
+            false => {
+                "check_proves_nothing: it passes without the work, and there is no project suite"
+            }
+        };
+        task.error_message = Some(reason.to_owned());
+        let reason = Some(reason.to_owned());
         tasks::transition(tx, task, TaskStatus::Failed, reason).await?;
         return omoi_execution::tasks::block_dependents(tx, task).await;
     }

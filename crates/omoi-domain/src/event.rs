@@ -218,7 +218,7 @@ events! {
     /// A merge has its turn.
     MergeStarted = "merge.started", MergeChange, [], true;
     /// A merge's tree is under check.
-    MergeVerifying = "merge.verifying", MergeChange, [Validator], true;
+    MergeVerifying = "merge.verifying", MergeChange, [], true;
     /// A merge conflicts.
     MergeConflict = "merge.conflict", MergeChange, [Dispatcher], true;
     /// A task resolves a conflict.
@@ -237,7 +237,7 @@ events! {
     /// An agent found work; a task carries it.
     DiscoveryRecorded = "discovery.recorded", DiscoveryDone, [], true;
     /// An integration branch arrived in the user's repository.
-    HandOverCompleted = "hand_over.completed", HandOverDone, [Finisher], true;
+    HandOverCompleted = "hand_over.completed", HandOverDone, [], true;
     /// A model call was paid for.
     CostRecorded = "cost.recorded", CostDone, [], true;
 }

@@ -12,7 +12,9 @@ use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
 use omoi_runtime::ids::uuid_v7;
 use omoi_sandbox::exercise::{self, Exercised};
-use omoi_sandbox::{Access, Ended, Exit, Launch, LaunchError, Mount, WaitError, WorkspaceError};
+use omoi_sandbox::{
+    Access, Ended, Exit, Held, Launch, LaunchError, Mount, Provider, WaitError, WorkspaceError,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::platform::Platform;
@@ -51,6 +53,10 @@ pub struct Ran {
     pub exercised: Option<Vec<String>>,
     /// The sandbox rung.
     pub rung: String,
+    /// Each property of the sandbox, and why it does not hold; none when it does.
+    pub held: Vec<(String, Option<String>)>,
+    /// Host paths it could read.
+    pub mounts: Vec<String>,
     /// Wall time.
     pub took: Duration,
 }
@@ -143,6 +149,7 @@ async fn in_checkout(
     launch.limits = platform.settings.limits;
     launch.wall_timeout = command.timeout;
     launch.output_bytes_max = OUTPUT_BYTES;
+    let mounts = shown(&launch.read_only);
     let exit = provider.launch(launch).await?.wait().await?;
     let exercised = match exercise::read(dir, &tracked) {
         Exercised::Known(paths) => Some(
@@ -153,10 +160,37 @@ async fn in_checkout(
         ),
         Exercised::Unknown(_) => None,
     };
-    Ok(describe(exit, exercised, provider.rung().to_string()))
+    Ok(Ran {
+        exercised,
+        rung: provider.rung().to_string(),
+        held: held(provider.as_ref()),
+        mounts,
+        ..describe(exit)
+    })
 }
 
-fn describe(exit: Exit, exercised: Option<Vec<String>>, rung: String) -> Ran {
+/// What a provider holds, for the record.
+pub(crate) fn held(provider: &dyn Provider) -> Vec<(String, Option<String>)> {
+    let reason = |held: &Held| (!held.is_yes()).then(|| format!("{held:?}"));
+    let all = provider.properties().iter();
+    all.map(|(property, held)| (property.to_string(), reason(held)))
+        .collect()
+}
+
+/// The host paths of `mounts`, for the record.
+pub(crate) fn shown(mounts: &[Mount]) -> Vec<String> {
+    mounts
+        .iter()
+        .map(|m| m.host.display().to_string())
+        .collect()
+}
+
+/// The digest of kept output.
+pub fn digest(output: &str) -> String {
+    hex::encode(Sha256::digest(output.as_bytes()))
+}
+
+fn describe(exit: Exit) -> Ran {
     let mut output = exit.stdout.to_text();
     let stderr = exit.stderr.to_text();
     if !output.is_empty() && !stderr.is_empty() && !output.ends_with('\n') {
@@ -176,10 +210,12 @@ fn describe(exit: Exit, exercised: Option<Vec<String>>, rung: String) -> Ran {
             Ended::Code(code) if !exit.timed_out => Some(code),
             Ended::Code(_) | Ended::Signal(_) => None,
         },
-        output_digest: hex::encode(Sha256::digest(output.as_bytes())),
+        output_digest: digest(&output),
         output,
-        exercised,
-        rung,
+        exercised: None,
+        rung: String::new(),
+        held: Vec::new(),
+        mounts: Vec::new(),
         took: exit.took,
     }
 }
@@ -198,11 +234,16 @@ async fn tracked(mirror: &Mirror, command: &Command<'_>) -> Result<Vec<PathBuf>,
     Ok(paths)
 }
 
+/// Whether a path from a checkout's root names something in it that is not git's own.
+pub(crate) fn stays_inside(path: &str) -> bool {
+    let plain = |c: Component<'_>| matches!(c, Component::Normal(part) if part != ".git");
+    !path.is_empty() && !path.contains('\0') && Path::new(path).components().all(plain)
+}
+
 /// Writes a check's own file into the checkout. The tree is an agent's work: no link is followed.
 fn lay_over(dir: &Path, path: &str, text: &str) -> Result<(), CommandError> {
     let relative = Path::new(path);
-    let plain = |c: Component<'_>| matches!(c, Component::Normal(part) if part != ".git");
-    if path.is_empty() || !relative.components().all(plain) {
+    if !stays_inside(path) {
         return Err(CommandError::Escapes {
             path: path.to_owned(),
         });

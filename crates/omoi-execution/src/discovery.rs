@@ -7,7 +7,7 @@ use omoi_domain::event::{DiscoveryDone, Event};
 use omoi_domain::id::HumanRef;
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::task::{TaskStatus, kind};
-use omoi_protocol::worker::{DiscoveryAck, ReportDiscovery};
+use omoi_protocol::worker::{DiscoveryAck, ProposedCheck, ReportDiscovery};
 use omoi_store::attempts::Attempt;
 use omoi_store::checks::{self, Check};
 use omoi_store::discoveries::{self, Discovery};
@@ -16,6 +16,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx};
 use sha2::{Digest as _, Sha256};
 
+use crate::command::stays_inside;
 use crate::intake::{IntakeError, current};
 use crate::integration::task_branch;
 use crate::platform::Platform;
@@ -43,13 +44,20 @@ pub const PHASES: [&str; 5] = [
     "PHASE_DEPLOYMENT",
 ];
 
+/// Bytes of a proposed check's command.
+const COMMAND_BYTES_MAX: usize = 4 << 10;
+/// Files a proposed check may bring.
+const CHECK_FILES_MAX: usize = 20;
+/// Bytes of those files.
+const CHECK_BYTES_MAX: usize = 256 << 10;
 /// Seconds a proposed check may take.
 const CHECK_TIMEOUT_S: i64 = 300;
 
 /// Turns a report into a task linked to its source. The same report again gives the same answer.
 ///
 /// # Errors
-/// [`IntakeError::Refused`] for an unknown type or phase; [`IntakeError::Superseded`].
+/// [`IntakeError::Refused`] for an unknown type or phase or a check that cannot be one;
+/// [`IntakeError::Superseded`].
 pub async fn report(
     platform: &Platform,
     attempt: &Attempt,
@@ -118,11 +126,38 @@ fn check(body: &ReportDiscovery) -> Result<(), IntakeError> {
     if body.description.trim().is_empty() {
         return refused("description must say what was found and how to see it".to_owned());
     }
-    match &body.spawn_phase_id {
-        Some(phase) if !PHASES.contains(&phase.as_str()) => {
-            refused(format!("`{phase}` is not one of {}", PHASES.join(", ")))
-        }
-        _ => Ok(()),
+    if let Some(phase) = &body.spawn_phase_id
+        && !PHASES.contains(&phase.as_str())
+    {
+        return refused(format!("`{phase}` is not one of {}", PHASES.join(", ")));
+    }
+    match &body.check {
+        Some(proposed) => check_proposed(proposed),
+        None => Ok(()),
+    }
+}
+
+/// What can be said of a proposed check without running it; its agent can mend it.
+fn check_proposed(proposed: &ProposedCheck) -> Result<(), IntakeError> {
+    let refused = |text: String| Err(IntakeError::Refused(text));
+    let command = &proposed.command;
+    if command.trim().is_empty() || command.len() > COMMAND_BYTES_MAX || command.contains('\0') {
+        return refused(format!(
+            "check.command must be a command of at most {COMMAND_BYTES_MAX} bytes"
+        ));
+    }
+    if proposed.files.len() > CHECK_FILES_MAX {
+        return refused(format!("check.files may hold {CHECK_FILES_MAX} files"));
+    }
+    let bytes: usize = proposed.files.values().map(String::len).sum();
+    if bytes > CHECK_BYTES_MAX {
+        return refused(format!("check.files may hold {CHECK_BYTES_MAX} bytes"));
+    }
+    match proposed.files.keys().find(|path| !stays_inside(path)) {
+        Some(path) => refused(format!(
+            "check.files: `{path}` is not a path inside the repository"
+        )),
+        None => Ok(()),
     }
 }
 
@@ -246,7 +281,7 @@ async fn spawn(tx: &mut Tx, source: &Task, body: &ReportDiscovery) -> Result<Tas
             spec_id: source.spec_id,
             task_id: Some(task.id),
             ordinal: ordinal * 100,
-            kind: "regression".to_owned(),
+            kind: "proof".to_owned(),
             command: proposed.command.clone(),
             files: Json(proposed.files.clone()),
             timeout_s: CHECK_TIMEOUT_S,

@@ -227,6 +227,12 @@ pub struct ReceiptView {
     pub exit_code: Option<i32>,
     /// The sandbox rung.
     pub rung: String,
+    /// Each property of the sandbox, and why it did not hold; none when it did.
+    #[serde(default)]
+    pub held: Vec<(String, Option<String>)>,
+    /// Host paths the sandbox could read.
+    #[serde(default)]
+    pub mounts: Vec<String>,
     /// A test file it read was changed by the task it proves.
     pub self_tested: bool,
     /// Tracked files it read; none when the file system would not say.

@@ -7,6 +7,7 @@ use omoi_domain::id::{
     AttemptId, CheckId, CriterionId, OrgId, ProjectId, ReceiptId, SpecId, TaskId,
 };
 use omoi_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::args;
 use crate::column::{Column, Json};
@@ -40,6 +41,15 @@ row! {
     }
 }
 
+/// What a run can be trusted for: what its sandbox held, and what it could see.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conditions {
+    /// Each property of the sandbox, and why it does not hold; none when it does.
+    pub held: Vec<(String, Option<String>)>,
+    /// Host paths that could be read.
+    pub mounts: Vec<String>,
+}
+
 row! {
     /// The record of one run of a check.
     Receipt in "receipts" as "receipt" {
@@ -63,6 +73,8 @@ row! {
         tree_sha: String,
         /// The sandbox rung.
         rung: String,
+        /// What the sandbox held and showed.
+        conditions: Json<Conditions>,
         /// Exit code; none when it was stopped.
         exit_code: Option<i32>,
         /// Whether it exited 0.
@@ -151,6 +163,19 @@ pub async fn criteria_links(
             ))
         })
         .collect()
+}
+
+/// Notes how a check ended on the commit its task was cut from.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn set_base_exit(tx: &mut Tx, check: CheckId, exit: i32) -> Result<(), StoreError> {
+    tx.execute(
+        "update checks set base_exit = $3 where org_id = $1 and id = $2",
+        args![check, exit],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Stores a receipt. A check that passed on a commit at a stage stays passed: its receipt again

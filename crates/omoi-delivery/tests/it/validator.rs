@@ -108,3 +108,84 @@ async fn checks_wait_for_a_slot_like_all_work() {
         assert_eq!(completed, done);
     }
 }
+
+#[tokio::test]
+async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
+    for (command, with_suite, status, commands) in [
+        (
+            "test -e src/new.txt",
+            true,
+            TaskStatus::Completed,
+            vec!["test -e src/new.txt", "echo suite"],
+        ),
+        (
+            "true",
+            true,
+            TaskStatus::Completed,
+            vec!["true", "echo suite"],
+        ),
+        ("true", false, TaskStatus::Failed, vec!["true"]),
+    ] {
+        let (it, _state) = with_slots(5).await;
+        let source = it.task(1, &[]).await;
+        let head = it.work("src/new.txt").await;
+        let found = it
+            .commit(async |tx| {
+                let mut task = crate::support::task(tx, &it.ticket, 2);
+                task.parent_task_id = Some(source.id);
+                task.status = TaskStatus::PendingValidation;
+                task.base_sha = Some(it.base.as_str().to_owned());
+                task.head_sha = Some(head.as_str().to_owned());
+                tasks::insert(tx, &task).await?;
+                let own = Check {
+                    command: command.to_owned(),
+                    base_exit: None,
+                    ..crate::finisher::check(tx, &task)
+                };
+                checks::insert(tx, &own, &[]).await?;
+                if with_suite {
+                    let suite = Check {
+                        id: tx.new_id(),
+                        task_id: None,
+                        kind: "suite".to_owned(),
+                        command: "echo suite".to_owned(),
+                        ordinal: 10,
+                        ..own
+                    };
+                    checks::insert(tx, &suite, &[]).await?;
+                }
+                Ok(task)
+            })
+            .await
+            .unwrap();
+        let mut validator = Validator::new(it.platform.clone());
+        validator.tick(it.clock.now()).await.unwrap();
+        it.platform.running.drained().await;
+        let task = it.task_now(found.id).await;
+        assert_eq!(task.status, status, "{command} {with_suite}");
+        if status == TaskStatus::Failed {
+            let why = task.error_message.unwrap();
+            assert!(why.starts_with("check_proves_nothing"), "{why}");
+        }
+        let mut tx = it.read().await;
+        let all = checks::of_spec(&mut tx, it.spec.id).await.unwrap();
+        let receipts = checks::receipts_of_spec(&mut tx, it.spec.id).await.unwrap();
+        let mut run: Vec<_> = receipts
+            .iter()
+            .map(|r| {
+                all.iter()
+                    .find(|c| c.id == r.check_id)
+                    .unwrap()
+                    .command
+                    .as_str()
+            })
+            .collect();
+        run.sort_unstable_by_key(|command| command.starts_with("echo"));
+        assert_eq!(run, commands);
+        for receipt in receipts {
+            assert!(!receipt.conditions.0.held.is_empty());
+            let says = receipt.output.contains("check_proves_nothing");
+            assert_eq!(says, receipt.stage == "base");
+        }
+    }
+}

@@ -26,6 +26,7 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::attempt::settle;
+use crate::command;
 use crate::platform::Platform;
 use crate::toolbox::Toolbox;
 
@@ -194,7 +195,7 @@ async fn bind(
     let mut attempt = attempts::get(&mut tx, job.attempt.id).await?;
     attempt.rung = Some(provider.rung().to_string());
     attempts::transition(&mut tx, &mut attempt, AttemptState::Starting).await?;
-    let held = provider.properties().iter();
+    let mounts = job.work.toolbox.mounts(&platform.settings.read_only);
     let mut sandbox = Sandbox {
         id: SandboxId::from_uuid(attempt.id.as_uuid()),
         org_id: tx.org(),
@@ -202,15 +203,8 @@ async fn bind(
         provider: provider.rung().to_string(),
         provider_ref: Some(name(&attempt)),
         state: SandboxState::Pending,
-        held: Json(held.map(|(p, h)| (p.to_string(), reason(h))).collect()),
-        mounts: Json(
-            job.work
-                .toolbox
-                .mounts(&platform.settings.read_only)
-                .iter()
-                .map(|m| m.host.display().to_string())
-                .collect(),
-        ),
+        held: Json(command::held(provider)),
+        mounts: Json(command::shown(&mounts)),
         reason: None,
         created_at: tx.now(),
         state_since: tx.now(),
@@ -223,10 +217,6 @@ async fn bind(
     tx.commit(CrashPoint::AttemptStarting).await?;
     info!(attempt.id = %attempt.id, rung = %sandbox.provider, "Starting attempt `{}`", attempt.id);
     Ok(sandbox)
-}
-
-fn reason(held: &omoi_sandbox::Held) -> Option<String> {
-    (!held.is_yes()).then(|| format!("{held:?}"))
 }
 
 /// Found again by this name after a crash.

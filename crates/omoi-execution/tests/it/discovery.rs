@@ -61,7 +61,7 @@ async fn a_find_becomes_a_task_once() {
         .await
         .unwrap();
     assert_eq!(own.len(), 1);
-    assert_eq!(own[0].kind, "regression");
+    assert_eq!(own[0].kind, "proof");
 }
 
 #[tokio::test]
@@ -156,7 +156,20 @@ async fn reports_that_break_a_rule_write_nothing() {
     let it = TestPlatform::new().await;
     let task = it.task(1, &[]).await;
     let attempt = it.run(task.id).await.attempt;
+    let proposing = |command: &str, path: &str, text: String| ReportDiscovery {
+        check: Some(ProposedCheck {
+            command: command.to_owned(),
+            files: [(path.to_owned(), text)].into(),
+        }),
+        ..found("a")
+    };
     let bad = [
+        proposing(" ", "a.py", String::new()),
+        proposing(&"x".repeat(5_000), "a.py", String::new()),
+        proposing("true", "/etc/x", String::new()),
+        proposing("true", "a/../../x", String::new()),
+        proposing("true", ".git/config", String::new()),
+        proposing("true", "a.py", "x".repeat(300 << 10)),
         ReportDiscovery {
             discovery_type: "whim".to_owned(),
             ..found("a")

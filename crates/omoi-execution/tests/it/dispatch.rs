@@ -124,6 +124,7 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
     for _ in 0..10 {
         it.advance(3_600);
         dispatcher.tick(it.clock.now()).await.unwrap();
+        it.platform.running.drained().await;
     }
     assert_eq!(it.task_now(bad.id).await.status, TaskStatus::Failed);
 }

@@ -204,3 +204,36 @@ async fn a_resolution_holds_both_sides_and_their_tests() {
         assert_eq!(unmet(&it.task_now(task.id).await), code, "case {n}");
     }
 }
+
+#[tokio::test]
+async fn what_an_agent_found_is_no_licence_to_change_tests() {
+    let it = TestPlatform::new().await;
+    let with_test = it.commit_on(&it.base, "tests/test_a.py", Some("a")).await;
+    let changed = it.commit_on(&with_test, "tests/test_a.py", Some("b")).await;
+    let source = it.task(9, &[]).await;
+    for (number, parent, code) in [(1, None, None), (2, Some(source.id), Some("test_weakened"))] {
+        let task = it.task(number, &[]).await;
+        it.commit(async |tx| {
+            let mut task = tasks::get(tx, task.id).await?;
+            task.id = tx.new_id();
+            task.number += 100;
+            task.local_id = format!("DIS-{number:03}");
+            task.base_sha = Some(with_test.as_str().to_owned());
+            task.files = Json(vec!["tests/test_a.py".to_owned()]);
+            task.parent_task_id = parent;
+            tasks::insert(tx, &task).await
+        })
+        .await
+        .unwrap();
+        let task = tasks::numbered(&mut it.read().await, number + 100)
+            .await
+            .unwrap()
+            .remove(0);
+        let created = it.run(task.id).await;
+        let body = brings(&changed, Outcome::Succeeded);
+        complete(&it.platform, &created.attempt, body)
+            .await
+            .unwrap();
+        assert_eq!(unmet(&it.task_now(task.id).await), code);
+    }
+}

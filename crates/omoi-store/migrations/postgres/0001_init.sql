@@ -348,6 +348,7 @@ create table receipts (
     commit_sha text not null,
     tree_sha text not null,
     rung text not null,
+    conditions text not null,
     exit_code bigint,
     passed bigint not null check (passed in (0, 1)),
     output text not null,

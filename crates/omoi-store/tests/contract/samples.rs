@@ -14,7 +14,7 @@ use omoi_domain::task::{Priority, Revision, TaskStatus};
 use omoi_domain::ticket::TicketStatus;
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{AgentEvent, Attempt, Turn};
-use omoi_store::checks::{Check, Receipt};
+use omoi_store::checks::{Check, Conditions, Receipt};
 use omoi_store::costs::CostEntry;
 use omoi_store::deliveries::HandOver;
 use omoi_store::discoveries::Discovery;
@@ -387,6 +387,10 @@ pub(crate) fn receipt(tx: &Tx, check: &Check, attempt: &Attempt) -> Receipt {
         commit_sha: "c".repeat(40),
         tree_sha: "t".repeat(40),
         rung: "bubblewrap".to_owned(),
+        conditions: Json(Conditions {
+            held: vec![("network".to_owned(), Some("not on this host".to_owned()))],
+            mounts: vec!["/usr".to_owned()],
+        }),
         exit_code: Some(0),
         passed: true,
         output: ODD.to_owned(),
