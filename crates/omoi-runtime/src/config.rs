@@ -11,6 +11,7 @@ mod error;
 mod key;
 mod load;
 mod nearest;
+mod project;
 mod show;
 mod sources;
 mod value;
@@ -19,9 +20,9 @@ mod yaml;
 use std::collections::HashMap;
 
 pub use self::error::{Layer, LoadError, Origin, Place};
-pub use self::key::{DefaultValue, Key, Section, Setting, Shape, Spec, Surroundings};
+pub use self::key::{DefaultValue, ForProject, Key, Section, Setting, Shape, Spec, Surroundings};
 pub use self::load::load;
-pub use self::show::reference;
+pub use self::show::{page, reference};
 pub use self::sources::{FILE_BYTES_MAX, OMOI_ROOT, OMOI_SECRETS_DIR, OMOIOS_ENV, Sources};
 pub use self::value::{BadValue, Items, Kind, Value};
 

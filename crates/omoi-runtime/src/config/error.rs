@@ -160,6 +160,32 @@ pub enum LoadError {
         /// The variable to use.
         variable: String,
     },
+    /// The repository's file asks for more than the person allows.
+    #[error(
+        "{origin}: a repository can lower `{key}`, not raise it to {value}; it is {limit} ({limit_origin})"
+    )]
+    RaisedByProject {
+        /// Where it stands.
+        origin: Origin,
+        /// The key.
+        key: String,
+        /// The value asked for.
+        value: String,
+        /// The value without the repository's file.
+        limit: String,
+        /// Where that was written.
+        limit_origin: Box<Origin>,
+    },
+    /// The repository's file names a place of the home folder.
+    #[error("{origin}: `{key}` of a repository cannot name `{path}`, a place of your home folder")]
+    HomeForProject {
+        /// Where it stands.
+        origin: Origin,
+        /// The key.
+        key: String,
+        /// The path.
+        path: String,
+    },
     /// The two names of one key say different things in one layer.
     #[error("`{key}` is set by {first} and, differently, by {second}; remove one")]
     Conflict {

@@ -40,6 +40,19 @@ pub struct Surroundings<'a> {
     pub config: &'a Config,
 }
 
+/// What the file of a repository may do with a key. Repositories are not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForProject {
+    /// Set it.
+    Open,
+    /// Make it less than the layers below say: budgets and limits are the person's.
+    Lower,
+    /// Name paths that neither are, hold nor lie in the home folder.
+    OutsideHome,
+    /// Nothing: it says where credentials travel or which walls stand.
+    Closed,
+}
+
 /// A key without the type of its value.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
@@ -53,9 +66,8 @@ pub struct Spec {
     pub default: DefaultValue,
     /// Its environment name when that is not prefix and name.
     pub env: Option<&'static str>,
-    /// Whether the file of a repository may set it. Repositories are not trusted, so keys that
-    /// say where credentials travel or which walls stand are closed to them.
-    pub open_to_project: bool,
+    /// What the file of a repository may do with it.
+    pub project: ForProject,
     /// One line about it.
     pub doc: &'static str,
 }
@@ -109,7 +121,7 @@ impl<T: Setting> Key<T> {
                 kind,
                 default: DefaultValue::Text(default),
                 env: None,
-                open_to_project: true,
+                project: ForProject::Open,
                 doc: "",
             },
             value: PhantomData,
@@ -146,7 +158,31 @@ impl<T: Setting> Key<T> {
     /// Closes the key to the file of a repository.
     #[must_use]
     pub const fn closed_to_project(mut self) -> Self {
-        self.spec.open_to_project = false;
+        self.spec.project = ForProject::Closed;
+        self
+    }
+
+    /// Lets the file of a repository lower the value and not raise it.
+    ///
+    /// # Panics
+    /// At compile time, for a kind without an order.
+    #[must_use]
+    pub const fn lowered_by_project(mut self) -> Self {
+        assert!(
+            matches!(
+                self.spec.kind,
+                Kind::Int { .. } | Kind::Float { .. } | Kind::Seconds { .. } | Kind::Bytes { .. }
+            ),
+            "only what has an order can be lowered"
+        );
+        self.spec.project = ForProject::Lower;
+        self
+    }
+
+    /// Keeps the file of a repository from naming places of the home folder.
+    #[must_use]
+    pub const fn outside_home_for_project(mut self) -> Self {
+        self.spec.project = ForProject::OutsideHome;
         self
     }
 

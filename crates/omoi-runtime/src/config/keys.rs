@@ -168,7 +168,7 @@ keys! {
     /// The model to ask there; empty takes a current one of Anthropic's, at their own endpoint only.
     ANTHROPIC_MODEL: Option<String> = Key::new(&ANTHROPIC, "model", Kind::Text, "");
     /// The most tokens in one answer from there.
-    ANTHROPIC_MAX_TOKENS: u32 = Key::new(&ANTHROPIC, "max_tokens", int(1, 1_000_000), "64000");
+    ANTHROPIC_MAX_TOKENS: u32 = Key::new(&ANTHROPIC, "max_tokens", int(1, 1_000_000), "64000").lowered_by_project();
 
     /// A key for OpenAI or a compatible provider; it goes to `openai.base_url`.
     OPENAI_API_KEY: Option<SecretString> = Key::new(&OPENAI, "api_key", Kind::Secret, "");
@@ -178,7 +178,7 @@ keys! {
     /// The model to ask there; empty takes a current one of OpenAI's, at their own endpoint only.
     OPENAI_MODEL: Option<String> = Key::new(&OPENAI, "model", Kind::Text, "");
     /// The most tokens in one answer from there or from `llm.base_url`.
-    OPENAI_MAX_TOKENS: u32 = Key::new(&OPENAI, "max_tokens", int(1, 1_000_000), "32768");
+    OPENAI_MAX_TOKENS: u32 = Key::new(&OPENAI, "max_tokens", int(1, 1_000_000), "32768").lowered_by_project();
 
     /// Weight of the priority in a task's score.
     TQ_W_P: f64 = Key::new(&TASK_QUEUE, "w_p", SHARE, "0.45");
@@ -203,33 +203,33 @@ keys! {
     /// The number of blocked tasks that counts in full.
     TQ_BLOCKER_CEILING: u32 = Key::new(&TASK_QUEUE, "blocker_ceiling", int(1, 1_000), "10");
     /// Candidates looked at per pass.
-    MAX_QUEUE_SCAN_BATCH: u32 = Key::new(&TASK_QUEUE, "max_scan_batch", int(1, 10_000), "200").env("MAX_QUEUE_SCAN_BATCH");
+    MAX_QUEUE_SCAN_BATCH: u32 = Key::new(&TASK_QUEUE, "max_scan_batch", int(1, 10_000), "200").env("MAX_QUEUE_SCAN_BATCH").lowered_by_project();
 
     /// Tasks of one project that hold a slot at once.
-    MAX_CONCURRENT_TASKS_PER_PROJECT: u32 = Key::new(&LIMITS, "max_concurrent_tasks_per_project", int(1, 1_000), "5");
+    MAX_CONCURRENT_TASKS_PER_PROJECT: u32 = Key::new(&LIMITS, "max_concurrent_tasks_per_project", int(1, 1_000), "5").lowered_by_project();
     /// Tasks of all projects that hold a slot at once.
     MAX_CONCURRENT_AGENTS: u32 = Key::new(&LIMITS, "max_concurrent_agents", int(1, 10_000), "10").closed_to_project();
 
     /// Model turns of one planning attempt.
-    SPEC_MAX_TURNS: u32 = Key::new(&SPEC, "max_turns", int(1, 1_000), "65");
+    SPEC_MAX_TURNS: u32 = Key::new(&SPEC, "max_turns", int(1, 1_000), "65").lowered_by_project();
     /// How long one planning attempt may take.
-    SPEC_PHASE_TIMEOUT: Duration = Key::new(&SPEC, "phase_timeout_seconds", TIME, "900");
+    SPEC_PHASE_TIMEOUT: Duration = Key::new(&SPEC, "phase_timeout_seconds", TIME, "900").lowered_by_project();
     /// Attempts at one phase.
-    SPEC_MAX_ATTEMPTS: u32 = Key::new(&SPEC, "max_attempts", int(1, 10), "3");
+    SPEC_MAX_ATTEMPTS: u32 = Key::new(&SPEC, "max_attempts", int(1, 10), "3").lowered_by_project();
     /// What one phase may cost, all attempts together.
-    SPEC_PHASE_BUDGET_USD: f64 = Key::new(&SPEC, "phase_budget_usd", USD, "10");
+    SPEC_PHASE_BUDGET_USD: f64 = Key::new(&SPEC, "phase_budget_usd", USD, "10").lowered_by_project();
     /// What one spec may cost, planning and work together.
-    SPEC_TOTAL_BUDGET_USD: f64 = Key::new(&SPEC, "total_budget_usd", USD, "50");
+    SPEC_TOTAL_BUDGET_USD: f64 = Key::new(&SPEC, "total_budget_usd", USD, "50").lowered_by_project();
 
     /// Time between signs of life of an agent.
-    AGENT_HEARTBEAT_INTERVAL: Duration = Key::new(&AGENT, "heartbeat_interval", TIME, "15");
+    AGENT_HEARTBEAT_INTERVAL: Duration = Key::new(&AGENT, "heartbeat_interval", TIME, "15").lowered_by_project();
     /// How long one attempt at a task may take; a plan may ask for less.
-    AGENT_TASK_TIMEOUT: Duration = Key::new(&AGENT, "task_timeout_seconds", Kind::Seconds { min: 1, max: 5_400 }, "5400");
+    AGENT_TASK_TIMEOUT: Duration = Key::new(&AGENT, "task_timeout_seconds", Kind::Seconds { min: 1, max: 5_400 }, "5400").lowered_by_project();
     /// Model turns of one attempt at a task.
-    AGENT_MAX_TURNS: u32 = Key::new(&AGENT, "max_turns", int(1, 1_000), "50");
+    AGENT_MAX_TURNS: u32 = Key::new(&AGENT, "max_turns", int(1, 1_000), "50").lowered_by_project();
     /// What one task may cost, all attempts together.
-    AGENT_MAX_BUDGET_USD: f64 = Key::new(&AGENT, "max_budget_usd", USD, "20");
-    /// How long one tool call may take.
+    AGENT_MAX_BUDGET_USD: f64 = Key::new(&AGENT, "max_budget_usd", USD, "20").lowered_by_project();
+    /// How long one tool call may take; how slow a build is, a repository knows best.
     AGENT_TOOL_TIMEOUT: Duration = Key::new(&AGENT, "tool_timeout_seconds", TIME, "600");
 
     /// How long one check may take.
@@ -241,7 +241,8 @@ keys! {
     SANDBOX_FLOOR: Vec<String> = Key::new(&SANDBOX, "floor", Kind::List(Items::Words(SANDBOX_PROPERTIES)), "files,identity,processes,network")
         .closed_to_project();
     /// Further folders every sandbox may read.
-    SANDBOX_READ_ONLY: Vec<PathBuf> = Key::new(&SANDBOX, "read_only", Kind::List(Items::Paths), "");
+    SANDBOX_READ_ONLY: Vec<PathBuf> = Key::new(&SANDBOX, "read_only", Kind::List(Items::Paths), "")
+        .outside_home_for_project();
     /// Memory of one sandbox.
     SANDBOX_MEMORY: u64 = Key::new(&SANDBOX, "memory_bytes", bytes(64 * MIB, 4 * TIB), "4 GiB").closed_to_project();
     /// Processes in one sandbox.
@@ -256,11 +257,11 @@ keys! {
     SANDBOX_TEMP: u64 = Key::new(&SANDBOX, "temp_bytes", bytes(MIB, TIB), "1 GiB").closed_to_project();
 
     /// How many discoveries may lead to one another.
-    DISCOVERY_DEPTH_CAP: u32 = Key::new(&DISCOVERY, "depth_cap", int(0, 100), "3");
+    DISCOVERY_DEPTH_CAP: u32 = Key::new(&DISCOVERY, "depth_cap", int(0, 100), "3").lowered_by_project();
     /// Discoveries of one task.
-    DISCOVERY_PER_TASK_CAP: u32 = Key::new(&DISCOVERY, "per_task_cap", int(0, 1_000), "5");
+    DISCOVERY_PER_TASK_CAP: u32 = Key::new(&DISCOVERY, "per_task_cap", int(0, 1_000), "5").lowered_by_project();
     /// Discoveries of one spec.
-    DISCOVERY_PER_SPEC_CAP: u32 = Key::new(&DISCOVERY, "per_spec_cap", int(0, 10_000), "20");
+    DISCOVERY_PER_SPEC_CAP: u32 = Key::new(&DISCOVERY, "per_spec_cap", int(0, 10_000), "20").lowered_by_project();
 
     /// How often rows are read without a hint.
     MONITORING_POLL_INTERVAL: Duration = Key::new(&MONITORING, "poll_interval_seconds", Kind::Seconds { min: 1, max: 60 }, "1").closed_to_project();

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::error::{Layer, LoadError, Origin, Place};
-use super::key::{DefaultValue, Spec, Surroundings};
+use super::key::{DefaultValue, ForProject, Spec, Surroundings};
 use super::nearest::nearest;
+use super::project;
 use super::sources::{self, OMOIOS_ENV, Sources, Variables};
 use super::value::{Raw, Value};
 use super::yaml::{self, Found};
@@ -143,18 +144,37 @@ impl Loading {
                             variable,
                         });
                     }
-                    if layer == Layer::Project && !spec.open_to_project {
-                        return Err(LoadError::ClosedToProject {
-                            origin,
-                            key,
-                            variable,
-                        });
+                    if layer == Layer::Project {
+                        self.check_project(spec, &raw, &origin)?;
                     }
                     self.set(spec, &raw, origin)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Refuses what the file of a repository must not say.
+    fn check_project(
+        &self,
+        spec: &'static Spec,
+        raw: &Raw,
+        origin: &Origin,
+    ) -> Result<(), LoadError> {
+        if spec.project == ForProject::Closed {
+            let [variable, _] = spec.env_names();
+            return Err(LoadError::ClosedToProject {
+                origin: origin.clone(),
+                key: spec.path(),
+                variable,
+            });
+        }
+        let value = self.parse(spec, raw, origin)?;
+        let below = match self.values.get(&(spec.section.name, spec.name)) {
+            Some(written) => Some(written.clone()),
+            None => self.written_default(spec)?,
+        };
+        project::check(spec, (&value, origin), below, self.home.as_deref())
     }
 
     fn read_variables(&mut self, variables: &Variables) -> Result<(), LoadError> {
@@ -256,6 +276,18 @@ impl Loading {
                 })?
             }
         };
+        self.of_code(spec, text)
+    }
+
+    /// The default of a key that has one without looking around.
+    fn written_default(&self, spec: &Spec) -> Result<Option<(Value, Origin)>, LoadError> {
+        match spec.default {
+            DefaultValue::Text(text) => self.of_code(spec, text.to_owned()).map(Some),
+            DefaultValue::Derived { .. } => Ok(None),
+        }
+    }
+
+    fn of_code(&self, spec: &Spec, text: String) -> Result<(Value, Origin), LoadError> {
         let origin = Origin {
             layer: Layer::Default,
             place: Place::Code,

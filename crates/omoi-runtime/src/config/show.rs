@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use serde_json::json;
 
-use super::key::DefaultValue;
+use super::key::{DefaultValue, ForProject};
 use super::value::{Items, Kind};
 use super::{Config, Table};
 
@@ -54,6 +54,11 @@ impl Config {
     }
 }
 
+/// The page about configuration in the documentation.
+pub fn page(table: &Table) -> String {
+    format!("{}\n{}", include_str!("page.md"), reference(table))
+}
+
 /// The reference of every key of `table`, as Markdown.
 pub fn reference(table: &Table) -> String {
     let mut page = String::new();
@@ -78,10 +83,11 @@ pub fn reference(table: &Table) -> String {
         } else {
             format!("`{usual}`, `{alias}`")
         };
-        let closed = if spec.open_to_project {
-            ""
-        } else {
-            " Not in the file of a repository."
+        let closed = match spec.project {
+            ForProject::Open => "",
+            ForProject::Lower => " A repository can only lower it.",
+            ForProject::OutsideHome => " A repository can name no place of your home folder.",
+            ForProject::Closed => " Not in the file of a repository.",
         };
         let takes = takes(&spec.kind);
         let _ = writeln!(

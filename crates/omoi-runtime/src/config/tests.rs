@@ -306,11 +306,8 @@ fn yaml_keeps_spellings_and_skips_nulls() {
 
 #[test]
 fn a_repository_cannot_move_walls_or_credentials() {
-    let open: Vec<_> = TABLE
-        .keys
-        .iter()
-        .filter(|spec| spec.open_to_project)
-        .collect();
+    let is_closed = |spec: &Spec| spec.project == ForProject::Closed;
+    let open: Vec<_> = TABLE.keys.iter().filter(|spec| !is_closed(spec)).collect();
     for spec in TABLE.keys {
         let told = World::new()
             .file(
@@ -320,7 +317,7 @@ fn a_repository_cannot_move_walls_or_credentials() {
             .load();
         let closed = matches!(told, Err(LoadError::ClosedToProject { .. }));
         let list = matches!(spec.kind, Kind::List(_));
-        assert_eq!(closed, !spec.open_to_project && !list, "{}", spec.path());
+        assert_eq!(closed, is_closed(spec) && !list, "{}", spec.path());
     }
     for name in ["base_url", "provider", "floor", "url", "dir", "host"] {
         assert!(
@@ -333,6 +330,70 @@ fn a_repository_cannot_move_walls_or_credentials() {
         world.refused(),
         "/repo/.omoi.yaml:2: `sandbox.floor` cannot be set by a repository; \
          set SANDBOX_FLOOR, or use your own file"
+    );
+}
+
+#[test]
+fn a_repository_lowers_limits_and_raises_none() {
+    let limit = |yaml: &str| World::new().file(PROJECT, yaml);
+    let budget = |world: &World| {
+        let config = world.load().unwrap();
+        config.get(&keys::SPEC_TOTAL_BUDGET_USD).to_string()
+    };
+    assert_eq!(budget(&limit("spec:\n  total_budget_usd: 1.5\n")), "1.5");
+    let raised = limit("spec:\n  total_budget_usd: 51\n");
+    assert_eq!(
+        raised.refused(),
+        "/repo/.omoi.yaml:2: a repository can lower `spec.total_budget_usd`, not raise it to 51.0; \
+         it is 50.0 (default)"
+    );
+    // What the person allows is the limit, not the default.
+    let generous = raised.file(USER, "spec:\n  total_budget_usd: 60\n");
+    assert_eq!(budget(&generous), "51");
+    for spec in TABLE.keys {
+        let is_budget = spec.name.contains("budget") || spec.name.contains("max_");
+        let is_limit = is_budget || spec.name.ends_with("_cap");
+        assert!(
+            !is_limit || matches!(spec.project, ForProject::Lower | ForProject::Closed),
+            "{}",
+            spec.path()
+        );
+    }
+}
+
+#[test]
+fn a_repository_mounts_no_place_of_the_home() {
+    let read =
+        |path: &str| World::new().file(PROJECT, &format!("sandbox:\n  read_only: ['{path}']\n"));
+    let link = World::new();
+    std::os::unix::fs::symlink(link.path("home/.config"), link.path("repo/link")).unwrap();
+    let through_link = format!(
+        "sandbox:\n  read_only: ['{}']\n",
+        link.path("repo/link").display()
+    );
+    for world in [
+        read("/"),
+        read("~/"),
+        read("~/.ssh"),
+        read("/opt/../root/../.."),
+        link.file(PROJECT, &through_link),
+    ] {
+        let refused = world.load();
+        assert!(
+            matches!(refused, Err(LoadError::HomeForProject { .. })),
+            "{refused:?}"
+        );
+    }
+    let fine = read("/opt/toolchain").load().unwrap();
+    assert_eq!(
+        fine.get(&keys::SANDBOX_READ_ONLY),
+        [PathBuf::from("/opt/toolchain")]
+    );
+    let own = World::new().file(USER, "sandbox:\n  read_only: ['~/b']\n");
+    let expected = own.path("home/b");
+    assert_eq!(
+        own.load().unwrap().get(&keys::SANDBOX_READ_ONLY),
+        [expected]
     );
 }
 
@@ -513,6 +574,15 @@ fn nothing_shown_holds_a_secret() {
         "key": "server.port", "value": 8000, "layer": "default", "origin": "default",
     });
     assert_eq!(port, &expected);
+}
+
+#[test]
+fn the_documentation_is_current() {
+    let written = include_str!("../../../../docs/configuration.md");
+    assert!(
+        written == page(&TABLE),
+        "write it again: cargo run -p omoi -- config reference > docs/configuration.md"
+    );
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use omoi_runtime::config::{keys, page};
+
 use super::Context;
 use super::context::Overrides;
 
@@ -19,11 +21,17 @@ pub(crate) enum Command {
     /// Print every key with its value and its place
     #[command(after_help = EXAMPLES)]
     Show,
+    /// Print the page about every key, as Markdown
+    #[command(after_help = "Examples:\n  omoi config reference")]
+    Reference,
 }
 
 /// Prints the configuration.
 pub(crate) fn run(context: &Context, command: &Command) -> anyhow::Result<ExitCode> {
-    let Command::Show = command;
+    if matches!(command, Command::Reference) {
+        context.print(&[page(&keys::TABLE).trim_end().to_owned()])?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let here = std::env::current_dir()?;
     let overrides = Overrides {
         repository: Some(&here),

@@ -100,6 +100,9 @@ fn of_load(refused: &LoadError) -> Option<&'static str> {
         LoadError::ClosedToProject { .. } => {
             "remove it from the repository's file; only you decide this, for all your repositories"
         }
+        LoadError::RaisedByProject { .. } | LoadError::HomeForProject { .. } => {
+            "correct the repository's file, or allow it in your own: ~/.config/omoios/config.yaml"
+        }
         LoadError::SecretInYaml { .. } => {
             "remove it from the file, and make a new one if others have seen the file"
         }

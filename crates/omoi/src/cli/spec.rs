@@ -10,7 +10,7 @@ use omoi_protocol::control::{PhaseView, SpecDetail, SpecView, TaskView};
 
 use super::ModelArgs;
 use super::access::{Access, Purpose, reach};
-use super::context::{Context, Overrides, check_scenario};
+use super::context::{Context, Overrides, Settings, check_scenario};
 use super::follow::{Subject, follow, so_far, tell, tell_done};
 use crate::view::opening;
 use crate::view::text::{Page, clean, fit, left, short, tilde, took, width, wrap};
@@ -127,8 +127,7 @@ async fn go_on(context: &Context, going: Going, approve: bool) -> anyhow::Result
         model: model.clone(),
         ..Overrides::default()
     };
-    let settings = context.settings(&overrides)?;
-    context.log(&settings.config, true);
+    let settings = settings_for(context, overrides, &spec).await?;
     if model.scenario.is_some() {
         check_scenario(&settings.config)?;
     }
@@ -181,6 +180,30 @@ async fn go_on(context: &Context, going: Going, approve: bool) -> anyhow::Result
         model,
     };
     follow(context, access, subject).await
+}
+
+/// The configuration for work on `spec`: where this process will do it, with what the spec's repository
+/// says about itself, as in the run that made it.
+async fn settings_for(
+    context: &Context,
+    overrides: Overrides<'_>,
+    spec: &str,
+) -> anyhow::Result<Settings> {
+    let settings = context.settings(&overrides)?;
+    context.log(&settings.config, true);
+    let access = reach(context, settings.clone(), Purpose::Ask).await?;
+    let found = match access.is_own() {
+        true => access.client.get_spec(spec).await.map(Some),
+        false => Ok(None),
+    };
+    access.close(futures::stream::pending()).await?;
+    match found? {
+        Some(found) => context.settings(&Overrides {
+            repository: Some(Path::new(&found.repo)),
+            ..overrides
+        }),
+        None => Ok(settings),
+    }
 }
 
 fn table(specs: &[SpecView], home: Option<&Path>, page: Page) -> Vec<String> {
