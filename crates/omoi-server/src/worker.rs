@@ -190,7 +190,6 @@ async fn complete(
     Extension(attempt): Caller,
     Given(body): Given<Complete>,
 ) -> Answer<CompleteAck> {
-    let attempt = authenticate(&s, &headers, sandbox).await?;
     match intake::complete(&s.platform, &attempt, body).await {
         Err(IntakeError::Superseded) => {
             intake::expect_live(&s.platform, &attempt, "complete").await?;
