@@ -111,11 +111,6 @@ impl<K: Key> Graph<K> {
         self.keys.is_empty()
     }
 
-    /// Number of edges, duplicates and self edges not counted.
-    pub fn n_edges(&self) -> usize {
-        self.dependents.iter().map(Vec::len).sum()
-    }
-
     /// Whether `node` is in the graph.
     pub fn contains(&self, node: &K) -> bool {
         self.index.contains_key(node)
@@ -145,21 +140,6 @@ impl<K: Key> Graph<K> {
     /// Direct dependents of `node`; empty for an unknown node.
     pub fn dependents<'a>(&'a self, node: &K) -> impl Iterator<Item = &'a K> + use<'a, K> {
         self.neighbours(&self.dependents, node)
-    }
-
-    /// Everything that waits for `node`, directly or not, in the order the nodes were given.
-    pub fn descendants(&self, node: &K) -> Vec<K> {
-        let mut seen = vec![false; self.len()];
-        let mut stack: Vec<u32> = self.index.get(node).copied().into_iter().collect();
-        while let Some(at) = stack.pop() {
-            for &next in &self.dependents[at as usize] {
-                if !std::mem::replace(&mut seen[next as usize], true) {
-                    stack.push(next);
-                }
-            }
-        }
-        let found = seen.iter().enumerate().filter(|(_, seen)| **seen);
-        found.map(|(i, _)| self.keys[i].clone()).collect()
     }
 
     /// A shortest chain of dependents that leads from `from` to `to`, both included.

@@ -1,6 +1,4 @@
-//! Ids, state machines, the event registry and every pure rule of OmoiOS.
-//!
-//! No I/O, no async, no clock: equal inputs give equal outputs.
+#![doc = include_str!("../README.md")]
 
 pub mod attempt;
 pub mod crash;

@@ -75,7 +75,6 @@ pub struct Exit {
 #[derive(Debug)]
 pub struct Lifecycle {
     handle: Handle,
-    grace: Duration,
 }
 
 /// Starts tasks and tells them when to stop; cheap to clone.
@@ -106,15 +105,7 @@ impl Lifecycle {
                 cause: Mutex::new(None),
                 running: Arc::new(Mutex::new(BTreeMap::new())),
             })),
-            grace: GRACE,
         }
-    }
-
-    /// Changes the time a soft stop may take.
-    #[must_use]
-    pub fn with_grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
-        self
     }
 
     /// The handle to start tasks with.
@@ -162,7 +153,7 @@ impl Lifecycle {
         tracker.close();
         info!(
             tasks = tracker.len(),
-            grace_s = self.grace.as_secs(),
+            grace_s = GRACE.as_secs(),
             "Stopping softly"
         );
 
@@ -172,7 +163,7 @@ impl Lifecycle {
             () = tracker.wait() => false,
             Some(_) = signals.next() => true,
             () = hard.cancelled() => true,
-            () = clock.sleep(self.grace) => true,
+            () = clock.sleep(GRACE) => true,
         };
         hard.cancel();
         if forced {

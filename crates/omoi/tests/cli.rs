@@ -292,6 +292,27 @@ fn a_port_in_use_is_refused() {
 }
 
 #[test]
+fn a_database_that_does_not_answer_is_named_without_its_password() {
+    let home = Home::new();
+    steady(&home, None).bind(|| {
+        // Nobody listens at the first port.
+        let url = "postgres://me:secret@127.0.0.1:1/omoi";
+        let said = home.omoi(&["spec", "list", "--database", url]);
+        assert_snapshot!("no_database", said.all());
+    });
+}
+
+#[test]
+fn a_sandbox_below_the_floor_is_refused() {
+    let home = Home::new();
+    steady(&home, None).bind(|| {
+        let variables = [("SANDBOX_PROVIDER", "process"), ("OMOI_LOG", "off")];
+        let said = home.omoi_with(&variables, &["up", "--port", "0"]);
+        assert_snapshot!("below_floor", said.all());
+    });
+}
+
+#[test]
 fn an_empty_data_folder_has_nothing_to_show() {
     let home = Home::new();
     steady(&home, None).bind(|| {

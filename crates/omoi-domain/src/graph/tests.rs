@@ -86,7 +86,6 @@ fn ten_thousand_nodes_need_no_stack() {
     let chain: Vec<_> = (0..9_999).map(|i| (i, i + 1)).collect();
     let long = graph(10_000, &chain);
     assert_eq!(long.cycles(), []);
-    assert_eq!(long.descendants(&0).len(), 9_999);
     assert_eq!(long.path(&0, &9_999).unwrap().len(), 10_000);
     assert_eq!(
         long.into_dag().unwrap_err(),
@@ -106,7 +105,6 @@ fn order_levels_groups_and_paths_of_a_diamond() {
     // 0 → {1, 2} → 3, and 4 alone.
     let g = graph(5, &[(0, 1), (0, 2), (1, 3), (2, 3)]);
     assert_eq!(g.ready(|n| *n == 0), [1, 2, 4]);
-    assert_eq!(g.descendants(&1), [3]);
     assert_eq!(g.path(&0, &3).unwrap(), [0, 1, 3]);
     assert_eq!((g.path(&3, &0), g.path(&4, &4)), (None, None));
     assert_eq!(g.prerequisites(&3).collect::<Vec<_>>(), [&1, &2]);

@@ -71,11 +71,6 @@ pub fn coverage_percent(fully: usize, partially: usize, total: usize) -> f64 {
     (fully as f64 + 0.5 * partially as f64) / total as f64 * 100.0
 }
 
-/// The share of requirements with at least one task, in percent; 0 without requirements.
-pub fn linked_percent(stats: &RequirementStats) -> f64 {
-    coverage_percent(stats.linked, 0, stats.total)
-}
-
 /// Puts the computed sum of hours and critical path in place of what the model wrote. A plan with
 /// a cycle has no critical path.
 pub fn recompute(tasks: &mut TasksOutput) {

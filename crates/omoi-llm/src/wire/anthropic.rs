@@ -151,14 +151,6 @@ pub enum Content {
 }
 
 impl Content {
-    /// The blocks, a plain text as one text block.
-    pub fn into_blocks(self) -> Vec<ContentBlock> {
-        match self {
-            Self::Text(text) => vec![ContentBlock::text(text)],
-            Self::Blocks(blocks) => blocks,
-        }
-    }
-
     /// The text of all text blocks, joined by blank lines.
     pub fn text(&self) -> String {
         match self {

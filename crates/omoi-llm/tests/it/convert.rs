@@ -2,7 +2,9 @@
 
 use omoi_llm::wire::answer::Accumulator;
 use omoi_llm::wire::anthropic::MessagesRequest;
-use omoi_llm::wire::convert::{ChunkConverter, ConvertError, MaxTokensField, from_chat, to_chat};
+use omoi_llm::wire::convert::{
+    ChunkConverter, ConvertError, MaxTokensField, events_of_chat, to_chat,
+};
 use omoi_llm::wire::openai::{ChatChunk, ChatResponse};
 use serde_json::{Value, json};
 
@@ -155,11 +157,18 @@ fn a_whole_chat_answer_becomes_an_answer() {
                 "tool_calls": [{"id": "t", "type": "function", "function": {"name": "read", "arguments": arguments}}]}}]}))
         .unwrap()
     };
-    let answer = from_chat(&wire("{\"path\":\"a\"}")).unwrap();
-    insta::assert_json_snapshot!("chat_answer", answer);
-    let broken = from_chat(&wire("{\"path\":")).unwrap_err();
-    assert!(matches!(broken, ConvertError::Call(call) if call.raw == "{\"path\":"));
+    let answer = |response: &ChatResponse| {
+        let mut answer = Accumulator::default();
+        for event in events_of_chat(response).unwrap() {
+            answer.push(&event).unwrap();
+        }
+        answer.finish().unwrap()
+    };
+    let whole = answer(&wire("{\"path\":\"a\"}"));
+    insta::assert_json_snapshot!("chat_answer", whole.response);
+    let broken = answer(&wire("{\"path\":")).broken_calls;
+    assert_eq!(broken[0].raw, "{\"path\":");
     let empty: ChatResponse =
         serde_json::from_value(json!({"id": "c", "model": "m", "choices": []})).unwrap();
-    assert_eq!(from_chat(&empty), Err(ConvertError::NotWhole));
+    assert!(events_of_chat(&empty).is_none());
 }

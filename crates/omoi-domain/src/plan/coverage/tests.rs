@@ -49,7 +49,6 @@ fn three_full_and_one_partial_give_87_5() {
         (4, 3, 1)
     );
     assert_eq!(stats.coverage_percent, 87.5);
-    assert_eq!(linked_percent(stats), 100.0);
     assert!(output.ready_for_execution, "{:?}", output.blockers);
 }
 
