@@ -174,3 +174,82 @@ async fn simulate(scenario: &Scenario, handle: &Handle) -> anyhow::Result<Routes
     });
     Ok(Routes::simulated(Provider::Anthropic, &base))
 }
+
+#[cfg(test)]
+mod tests {
+    use omoi_runtime::config::{Sources, load};
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    /// What a process does with these variables: where it asks, with which key, and how much.
+    fn asked(variables: &[(&str, &str)]) -> String {
+        let home = [("HOME", "/nowhere")];
+        let variables = home.iter().chain(variables);
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        let sources = Sources::from_variables(variables.collect());
+        let config = load(&keys::TABLE, &sources).unwrap();
+        let routes = match Routes::resolve(&route_settings(&config)) {
+            Ok(routes) => routes,
+            Err(error) => return error.to_string(),
+        };
+        let agent = routes.get(RouteName::Agent);
+        let key = match &agent.key {
+            route::Key::None => "no key".to_owned(),
+            route::Key::Header(key) => format!("key {}", key.expose_secret()),
+            route::Key::Bearer(key) => format!("token {}", key.expose_secret()),
+        };
+        let route::Route {
+            base_url,
+            model,
+            max_tokens,
+            ..
+        } = agent;
+        format!("{model} at {base_url} with {key}, {max_tokens}")
+    }
+
+    #[test]
+    fn each_variable_says_what_it_says_about_its_own_server() {
+        const LOCAL: (&str, &str) = ("LLM_BASE_URL", "http://local/v1");
+        const ANTHROPIC: (&str, &str) = ("ANTHROPIC_API_KEY", "a");
+        const OPENAI: (&str, &str) = ("OPENAI_API_KEY", "o");
+        const SONNET: &str = "claude-sonnet-4-5-20250929 at https://api.anthropic.com with";
+        for (variables, expected) in [
+            (&[ANTHROPIC, OPENAI][..], format!("{SONNET} key a, 64000")),
+            (
+                &[ANTHROPIC, ("ANTHROPIC_AUTH_TOKEN", "t")],
+                format!("{SONNET} token t, 64000"),
+            ),
+            (
+                &[ANTHROPIC, ("OPENAI_MODEL", "gpt"), ("LLM_API_KEY", "own")],
+                format!("{SONNET} key a, 64000"),
+            ),
+            (
+                &[OPENAI, ("ANTHROPIC_MODEL", "claude")],
+                "gpt-4.1 at https://api.openai.com/v1 with token o, 32768".to_owned(),
+            ),
+            (
+                &[LOCAL, ANTHROPIC, OPENAI, ("LLM_MODEL", "m")],
+                "m at http://local/v1 with no key, 32768".to_owned(),
+            ),
+            (
+                &[LOCAL, OPENAI, ("LLM_API_KEY", "own"), ("LLM_MODEL", "m")],
+                "m at http://local/v1 with token own, 32768".to_owned(),
+            ),
+            (
+                &[
+                    ("OPENAI_BASE_URL", "http://other/v1"),
+                    ("OPENAI_MODEL", "m"),
+                    ("LLM_API_KEY", "own"),
+                ],
+                "m at http://other/v1 with no key, 32768".to_owned(),
+            ),
+            (
+                &[LOCAL, OPENAI, ("OPENAI_MODEL", "gpt")],
+                "no model is named for `http://local/v1`: set LLM_MODEL".to_owned(),
+            ),
+        ] {
+            assert_eq!(asked(variables), expected, "{variables:?}");
+        }
+    }
+}
