@@ -150,14 +150,14 @@ impl RefusedBelowFloor {
             Lack::Properties(_) => None,
         });
         remedy.unwrap_or_else(|| {
-            "run on a host that offers them, or lower the project's floor".into()
+            "run on a host that offers them, or lower the floor, sandbox.floor".into()
         })
     }
 }
 
 impl fmt::Display for RefusedBelowFloor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no sandbox here meets the project's floor")?;
+        f.write_str("no sandbox here meets the floor")?;
         for (rung, lack) in &self.lacking {
             match lack {
                 Lack::Rung(unavailable) => write!(f, "; {rung}: {}", unavailable.reason)?,
