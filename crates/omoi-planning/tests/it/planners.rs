@@ -1,5 +1,6 @@
 //! Two planners on one spec.
 
+use omoi_domain::attempt::AttemptState;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_execution::consume::Consume as _;
 use omoi_planning::planner::Planner;
@@ -54,4 +55,40 @@ async fn one_of_four_proceeds_on_sqlite() {
 #[tokio::test]
 async fn one_of_four_proceeds_on_postgres() {
     race(omoi_testkit::postgres::database()).await;
+}
+
+/// Nobody mends a missing key by trying again.
+#[tokio::test]
+async fn a_useless_key_ends_planning_at_once() {
+    let it = TestPlatform::new().await;
+    it.commit(async |tx| {
+        let mut spec = it.spec.clone();
+        spec.status = SpecStatus::Executing;
+        spec.current_phase = "explore".to_owned();
+        specs::save(tx, &mut spec).await
+    })
+    .await
+    .unwrap();
+    let mut planner = Planner::new(it.platform.clone());
+    planner.tick(it.clock.now()).await.unwrap();
+    let subject = format!("{}/explore", it.spec.id);
+    it.commit(async |tx| {
+        let mut attempt = attempts::of_subject(tx, &subject).await?.pop().unwrap();
+        attempt.error_class = Some("auth_failed".to_owned());
+        attempt.error_message = Some("set SOME_KEY".to_owned());
+        match attempt.state.is_live() {
+            true => attempts::transition(tx, &mut attempt, AttemptState::Failed).await,
+            false => attempts::save(tx, &mut attempt).await,
+        }
+    })
+    .await
+    .unwrap();
+    planner.tick(it.clock.now()).await.unwrap();
+    let mut tx = it.read().await;
+    let spec = specs::get(&mut tx, it.spec.id).await.unwrap();
+    assert_eq!(spec.status, SpecStatus::Failed);
+    let why = spec.last_error.unwrap();
+    assert!(why.contains("auth_failed: set SOME_KEY"), "{why}");
+    let tried = attempts::of_subject(&mut tx, &subject).await.unwrap();
+    assert_eq!(tried.len(), 1);
 }
