@@ -25,7 +25,7 @@ const NO_MODEL: &str = "none";
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// There is no whole plan whose tasks could be released.
-    #[error("SPEC-{number} is {status}; only a planned spec can be approved")]
+    #[error("SPEC-{number} is {status}; only the tasks of a whole plan can be worked on")]
     NotPlanned {
         /// The spec's number.
         number: i64,
@@ -151,14 +151,26 @@ pub async fn resume(platform: &Platform, id: SpecId) -> Result<Spec, CommandErro
 /// Puts a failed task back into the queue, and its spec to work where it stopped for want of it.
 ///
 /// # Errors
-/// [`StoreError::Transition`] when the task or its spec cannot go on.
-pub async fn retry_task(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
+/// [`CommandError::NotPlanned`], [`CommandError::OtherModel`]; [`StoreError::Transition`] when the
+/// task or its spec cannot go on.
+pub async fn retry_task(
+    platform: &Platform,
+    tx: &mut Tx,
+    task: &mut Task,
+) -> Result<(), CommandError> {
     omoi_execution::tasks::retry(tx, task).await?;
     let mut spec = specs::get(tx, task.spec_id).await?;
     if spec.status == SpecStatus::Working {
         return Ok(());
     }
-    specs::transition(tx, &mut spec, SpecStatus::Working, None).await
+    if !planned(tx, &spec).await? {
+        return Err(CommandError::NotPlanned {
+            number: spec.number,
+            status: spec.status,
+        });
+    }
+    take_model(platform, &mut spec)?;
+    Ok(specs::transition(tx, &mut spec, SpecStatus::Working, None).await?)
 }
 
 /// Whether every phase has passed and sync has written the rows.

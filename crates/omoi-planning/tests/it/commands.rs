@@ -3,6 +3,7 @@
 use omoi_domain::attempt::Outcome;
 use omoi_domain::plan::outputs::Phase;
 use omoi_domain::spec::SpecStatus;
+use omoi_domain::task::TaskStatus;
 use omoi_execution::intake::IntakeError;
 use omoi_planning::commands::{self, CommandError, Edit};
 use omoi_runtime::reconcile::Next;
@@ -68,6 +69,39 @@ async fn only_a_whole_plan_is_released() {
             .unwrap();
         assert_eq!(desk.resume().await, SpecStatus::Executing, "{status}");
     }
+}
+
+#[tokio::test]
+async fn a_task_is_not_retried_under_half_a_plan() {
+    let mut desk = Desk::new().await;
+    desk.plan_from(Phase::Explore).await;
+    let all = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
+    let id = all.unwrap()[0].id;
+    let fail = async |current: Phase| {
+        let changed = desk.it.commit(async |tx| {
+            let mut task = tasks::get(tx, id).await?;
+            task.status = TaskStatus::Failed;
+            tasks::save(tx, &mut task).await?;
+            let mut spec = specs::get(tx, desk.spec.id).await?;
+            spec.status = SpecStatus::Failed;
+            spec.current_phase = current.as_str().to_owned();
+            specs::save(tx, &mut spec).await
+        });
+        changed.await.unwrap();
+        let mut tx = desk.it.platform.store.write().await.unwrap();
+        let mut task = tasks::get(&mut tx, id).await.unwrap();
+        let retried = commands::retry_task(&desk.it.platform, &mut tx, &mut task).await;
+        (
+            retried,
+            specs::get(&mut tx, desk.spec.id).await.unwrap().status,
+        )
+    };
+    let (retried, status) = fail(Phase::Tasks).await;
+    assert!(matches!(retried, Err(CommandError::NotPlanned { .. })));
+    assert_eq!(status, SpecStatus::Failed);
+    let (retried, status) = fail(Phase::Complete).await;
+    retried.unwrap();
+    assert_eq!(status, SpecStatus::Working);
 }
 
 #[tokio::test]

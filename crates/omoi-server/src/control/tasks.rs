@@ -8,6 +8,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::integration::wip_ref;
+use omoi_planning::commands::{CommandError, retry_task as retry};
 use omoi_protocol::control::{AttemptView, LogLine, Steer, TaskDetail, TaskView};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
@@ -110,15 +111,12 @@ pub(super) async fn retry_task(State(s): Surface, Path(task): Path<String>) -> A
     let mut tx = s.platform.store.write().await?;
     let mut task = find::task(&mut tx, &task).await?;
     let before = task.status;
-    let retried = omoi_planning::commands::retry_task(&mut tx, &mut task).await;
-    retried.map_err(|e| {
-        not_now(
-            &task,
-            before,
-            "only one that failed or waits is tried again",
-            e,
-        )
-    })?;
+    let why = "only one that failed or waits is tried again";
+    match retry(&s.platform, &mut tx, &mut task).await {
+        Ok(()) => {}
+        Err(CommandError::Store(refused)) => return Err(not_now(&task, before, why, refused)),
+        Err(refused) => return Err(refused.into()),
+    }
     let view = one(&mut tx, &task).await?;
     tx.commit(CrashPoint::TaskMoved).await?;
     Ok(Json(view))
