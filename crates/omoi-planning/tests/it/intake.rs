@@ -43,8 +43,9 @@ async fn stale(database: TestDatabase) {
     desk.tick().await;
     let (new, _) = desk.agent(EXPLORE).await;
     assert!(new.fence > old.fence);
-    let refused = intake::authenticate(&desk.it.platform, &told.token).await;
-    assert!(matches!(refused, Err(IntakeError::Unauthorized)));
+    let over = intake::authenticate(&desk.it.platform, &told.token).await;
+    let refused = intake::expect_live(&desk.it.platform, &over.unwrap(), "items").await;
+    assert!(matches!(refused, Err(IntakeError::Superseded)));
     let refused = desk.submit(&old, ("project_type", ""), json!("Later still"));
     assert!(matches!(refused.await, Err(IntakeError::Superseded)));
     desk.submit(&new, ("project_type", ""), json!("Of the second."))
