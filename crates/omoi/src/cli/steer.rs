@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// What to say
     #[arg(value_name = "TEXT")]
     text: String,
-    /// Have the agent save its work and stop
+    /// Have the agent save its work and stop; its task is called off
     #[arg(long)]
     interrupt: bool,
 }

@@ -92,6 +92,13 @@ impl Running {
         }
     }
 
+    /// What Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// Ends it as a crash or a power cut would.
     pub(crate) fn kill(mut self) -> Said {
         self.child.kill().unwrap();

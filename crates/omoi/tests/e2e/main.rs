@@ -9,6 +9,7 @@
 mod binary;
 mod checkout;
 mod elsewhere;
+mod interrupt;
 #[cfg(feature = "crash-points")]
 mod kill;
 mod listener;

@@ -90,7 +90,6 @@ pub(crate) fn status(url: &str) -> Option<String> {
 }
 
 /// The status of the task that the plan calls `name`, once there is one.
-#[cfg(feature = "crash-points")]
 pub(crate) fn task_status(url: &str, name: &str) -> Option<String> {
     one(
         url,
@@ -98,8 +97,25 @@ pub(crate) fn task_status(url: &str, name: &str) -> Option<String> {
     )
 }
 
-#[cfg(feature = "crash-points")]
-fn one(url: &str, query: &str) -> Option<String> {
+/// How the attempts at a task ended, and whether a snapshot of their work is kept.
+pub(crate) fn attempts(url: &str, name: &str) -> Vec<String> {
+    let query = format!(
+        "select a.state || ' ' || coalesce(a.stop_reason, '-')
+             || case when a.wip_sha is null then ' lost' else ' saved' end as line
+         from attempts a join tasks t on t.id = a.subject_id
+         where t.local_id = '{name}' and a.subject = 'task' order by a.attempt_no"
+    );
+    let all = "select coalesce(group_concat(line, '\n'), '') from";
+    let lines = one(url, &format!("{all} ({query})"));
+    lines
+        .unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The first value of the first row.
+pub(crate) fn one(url: &str, query: &str) -> Option<String> {
     install_default_drivers();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

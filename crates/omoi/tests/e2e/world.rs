@@ -47,6 +47,15 @@ impl World {
         )
     }
 
+    /// As [`two_tasks`](Self::two_tasks), with the scenario's text changed.
+    pub(crate) fn two_tasks_with(change: impl FnOnce(String) -> String) -> Self {
+        let mut world = Self::two_tasks("scenario.yaml");
+        let text = change(fs::read_to_string(&world.scenario).unwrap());
+        world.scenario = world.folder.path().join("scenario.yaml");
+        fs::write(&world.scenario, text).unwrap();
+        world
+    }
+
     fn new(files: &Path, scenario: PathBuf, idea: String) -> Self {
         let repo = TestRepo::empty();
         for path in files_below(files) {

@@ -1,0 +1,60 @@
+//! Ctrl-C in the middle of an agent's work.
+
+use std::time::{Duration, Instant};
+
+use crate::story;
+use crate::world::World;
+
+/// How long the agent's second answer takes.
+const SLOW: Duration = Duration::from_secs(6);
+
+/// The first task's second answer comes late.
+fn slow(scenario: String) -> String {
+    let rule = "  - when: {role: implementer, turn: 1..}\n";
+    let late = format!(
+        "  - when: {{role: implementer, task: TSK-001, turn: 1}}\n    reply:\n      - delay_ms: {}\n      \
+         - text: \"Done.\\n\\nTASK_COMPLETE\"\n",
+        SLOW.as_millis()
+    );
+    assert!(scenario.contains(rule));
+    scenario.replace(rule, &format!("{late}{rule}"))
+}
+
+#[test]
+fn an_interrupted_run_keeps_its_turns_and_goes_on_from_them() {
+    let world = World::two_tasks_with(slow);
+    let mut run = world.start(world.run(&["--yes"]));
+    let wrote = |line: &str| line.contains("\"agent.turn\"") && line.contains("\"task\"");
+    while !run.stdout().lines().any(wrote) {
+        assert!(
+            !run.ends_within(Duration::from_millis(20)),
+            "{}",
+            run.stderr()
+        );
+    }
+    let asked = Instant::now();
+    run.interrupt();
+    let said = run.wait();
+    assert!(asked.elapsed() < SLOW, "{:?} {said:?}", asked.elapsed());
+    let database = world.database();
+    let ended = story::attempts(&database, "TSK-001");
+    assert_eq!(ended, ["interrupted shutdown_signal saved"], "{said:?}");
+    assert_eq!(
+        story::task_status(&database, "TSK-001").as_deref(),
+        Some("pending")
+    );
+
+    let said = world.start(world.go_on("resume")).wait().exited(0);
+    assert_eq!(said.summary()["outcome"], "succeeded");
+    let ended = story::attempts(&database, "TSK-001");
+    assert_eq!(ended[1..], ["succeeded completion_signal saved"]);
+    // The turn that was saved was not asked for again.
+    let turns =
+        "select cast(count(*) as text) from cost_entries c join attempts a on a.id = c.attempt_id
+        join tasks t on t.id = a.subject_id where t.local_id = 'TSK-001'";
+    let asked: u32 = story::one(&database, turns).unwrap().parse().unwrap();
+    assert!(
+        (2..=3).contains(&asked),
+        "{asked} model calls for two turns"
+    );
+}
