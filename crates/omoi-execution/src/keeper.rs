@@ -18,7 +18,7 @@ const PERIOD: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Starts both. Unlike reconcilers they need no lease of their own: each process keeps what it holds.
-pub(crate) fn start(platform: &Platform) {
+pub fn start(platform: &Platform) {
     let (leases, stop) = (platform.clone(), platform.clone());
     let lifecycle = &platform.lifecycle;
     lifecycle.spawn("lease keeper", Kind::Critical, keep(leases));

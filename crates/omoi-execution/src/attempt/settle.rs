@@ -68,7 +68,15 @@ pub(super) async fn after_exit(
     let mut tx = platform.store.write().await?;
     let mut now = attempts::get(&mut tx, attempt.id).await?;
     if now.state.is_live() {
+        let is_asked = platform.lifecycle.soft().is_cancelled();
         let loss = match ended {
+            // It was asked to stop before it could say anything.
+            Ok(ended) if is_asked && !ended.timed_out => Loss {
+                state: AttemptState::Interrupted,
+                stop_reason: "shutdown_signal",
+                counts: false,
+                ..ended.loss()
+            },
             Ok(ended) => ended.loss(),
             Err(message) => Loss {
                 state: AttemptState::Failed,

@@ -5,6 +5,7 @@ mod discovery;
 mod dispatch;
 mod fencing;
 mod intake;
+mod keeper;
 mod kept;
 mod metering;
 mod reaper;

@@ -1,0 +1,65 @@
+//! A process that is to stop while its sandboxes run.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
+
+use omoi_domain::attempt::AttemptState;
+use omoi_domain::task::TaskStatus;
+use omoi_execution::consume::Consume as _;
+use omoi_execution::dispatcher::Dispatcher;
+use omoi_execution::keeper;
+use omoi_runtime::clock::Clock as _;
+use omoi_runtime::rng::Rng;
+use omoi_sandbox::{Floor, ProbeConfig, Provider, Rung, probe};
+use omoi_store::attempts;
+
+use crate::support::TestPlatform;
+
+#[tokio::test]
+async fn a_worker_stopped_before_its_first_word_costs_no_try() {
+    let state = tempfile::tempdir().unwrap();
+    let worker = state.path().join("worker");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o755)
+        .open(&worker)
+        .unwrap();
+    file.write_all(b"#!/bin/sh\nexec sleep 600\n").unwrap();
+    drop(file);
+    let found = probe(&ProbeConfig::new(state.path().join("run")))
+        .await
+        .unwrap();
+    let floor = Floor(std::collections::BTreeSet::new());
+    let plain: Arc<dyn Provider> = found.select(&floor, Some(Rung::Process)).unwrap();
+    let it = TestPlatform::with(|parts| {
+        parts.sandbox = Some(plain);
+        parts.worker = worker;
+        // The host's control groups are named by it.
+        parts.rng = Rng::seeded(u64::from(std::process::id()));
+    })
+    .await;
+    std::fs::create_dir_all(it.platform.data.work()).unwrap();
+    keeper::start(&it.platform);
+    let task = it.task(1, &[]).await;
+    let mut dispatcher = Dispatcher::new(it.platform.clone());
+    dispatcher.tick(it.clock.now()).await.unwrap();
+    while it.task_now(task.id).await.status != TaskStatus::Assigned {
+        tokio::task::yield_now().await;
+    }
+    it.platform.lifecycle.stop();
+    while !it.platform.running.ids().is_empty() {
+        it.advance(1);
+        tokio::task::yield_now().await;
+    }
+    let task = it.task_now(task.id).await;
+    assert_eq!((task.status, task.retry_count), (TaskStatus::Pending, 0));
+    let subject = task.id.to_string();
+    let tried = attempts::of_subject(&mut it.read().await, &subject)
+        .await
+        .unwrap();
+    assert_eq!(tried.len(), 1);
+    assert_eq!(tried[0].state, AttemptState::Interrupted);
+    assert_eq!(tried[0].stop_reason.as_deref(), Some("shutdown_signal"));
+}
