@@ -124,7 +124,8 @@ impl Dispatcher {
             (task, score(&settings.weights, tx.now(), &candidate))
         });
         let scored: Vec<(&Task, f64)> = scored.collect();
-        drop(tx);
+        // What was looked at is locked until here.
+        tx.rollback().await?;
         self.keep_scores(&scored).await?;
         let mut ranked: Vec<_> = scored
             .into_iter()
@@ -242,7 +243,9 @@ impl Dispatcher {
         tasks::lock_slots(&mut tx).await?;
         let mut task = tasks::get(&mut tx, seen.id).await?;
         let full = full(&mut tx, platform, task.project_id).await?;
-        if task.state_version != seen.state_version || full.is_some() {
+        let own = platform.settings.project_slots;
+        let can_start = tasks::is_eligible(&mut tx, task.id, own).await?;
+        if task.state_version != seen.state_version || full.is_some() || !can_start {
             return Ok(None);
         }
         task.fence += 1;

@@ -245,6 +245,31 @@ pub async fn save(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
     tx.update(task).await
 }
 
+/// What must hold of a task that starts; `$2` is now, `$3` are the slots of one project.
+macro_rules! can_start {
+    () => {
+        "status = 'pending' and not_before <= $2
+         and spec_id in (select id from specs where org_id = $1 and status = 'working')
+         and (force_execute = 1 or project_id in
+             (select id from projects where org_id = $1 and autonomous = 1))
+         and project_id not in (select w.project_id from tasks w where w.org_id = $1
+             and w.status in ('claiming', 'assigned', 'running', 'validating')
+             group by w.project_id having count(*) >= $3)
+         and ticket_id in (select id from tickets
+             where org_id = $1 and approval_status = 'approved' and is_blocked = 0)
+         and not exists (
+             select 1 from task_capabilities r where r.task_id = tasks.id and r.capability not in
+                 (select capability from agent_capabilities where org_id = $1))
+         and not exists (
+             select 1 from task_dependencies d join tasks p on p.id = d.depends_on_id
+             where d.task_id = tasks.id and (p.status <> 'completed'
+                 or p.integration_state not in ('merged', 'not_required')))
+         and not exists (
+             select 1 from ticket_dependencies d join tickets k on k.id = d.depends_on_id
+             where d.ticket_id = tasks.ticket_id and k.status <> 'done')"
+    };
+}
+
 /// What a scan of the queue looks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Scan {
@@ -266,34 +291,37 @@ pub struct Scan {
 pub async fn eligible(tx: &mut Tx, scan: Scan) -> Result<Vec<Task>, StoreError> {
     let now = tx.now();
     tx.all_for_claim(
-        "status = 'pending' and not_before <= $2
-         and spec_id in (select id from specs where org_id = $1 and status = 'working')
-         and (force_execute = 1 or project_id in
-             (select id from projects where org_id = $1 and autonomous = 1))
-         and project_id not in (select w.project_id from tasks w where w.org_id = $1
-             and w.status in ('claiming', 'assigned', 'running', 'validating')
-             group by w.project_id having count(*) >= $4)
-         and ticket_id in (select id from tickets
-             where org_id = $1 and approval_status = 'approved' and is_blocked = 0)
-         and not exists (
-             select 1 from task_capabilities r where r.task_id = tasks.id and r.capability not in
-                 (select capability from agent_capabilities where org_id = $1))
-         and not exists (
-             select 1 from task_dependencies d join tasks p on p.id = d.depends_on_id
-             where d.task_id = tasks.id and (p.status <> 'completed'
-                 or p.integration_state not in ('merged', 'not_required')))
-         and not exists (
-             select 1 from ticket_dependencies d join tickets k on k.id = d.depends_on_id
-             where d.ticket_id = tasks.ticket_id and k.status <> 'done')
-         order by
+        concat!(
+            can_start!(),
+            " order by
              case when deadline_at is not null and deadline_at <= $2 then 0 else 1 end,
-             case when queued_at <= $3 then 0 else 1 end,
+             case when queued_at <= $4 then 0 else 1 end,
              case priority when 'CRITICAL' then 0 when 'HIGH' then 1 when 'MEDIUM' then 2 else 3 end,
              queued_at, id
-         limit $5",
-        args![now, scan.starving_since, scan.project_slots, scan.limit],
+             limit $5"
+        ),
+        args![now, scan.project_slots, scan.starving_since, scan.limit],
     )
     .await
+}
+
+/// Whether a task may be claimed at this instant, by the same rules as [`eligible`].
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn is_eligible(
+    tx: &mut Tx,
+    task: TaskId,
+    project_slots: i64,
+) -> Result<bool, StoreError> {
+    let now = tx.now();
+    let found: Option<Task> = tx
+        .find(
+            concat!(can_start!(), " and id = $4"),
+            args![now, project_slots, task],
+        )
+        .await?;
+    Ok(found.is_some())
 }
 
 /// Makes `task` wait for agents that have `capability`.

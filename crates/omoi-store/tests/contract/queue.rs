@@ -37,6 +37,8 @@ pub(crate) fn scan(limit: i64) -> Scan {
 async fn eligible(tenant: &Tenant) -> Result<Vec<i64>, StoreError> {
     let mut tx = tenant.read().await?;
     let tasks = tasks::eligible(&mut tx, scan(100)).await?;
+    // Rows that are looked at for a claim are locked until then.
+    tx.rollback().await?;
     Ok(tasks.into_iter().map(|task| task.number).collect())
 }
 
@@ -156,6 +158,7 @@ async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError>
             ..scan(100)
         };
         let found = tasks::eligible(&mut tx, scan).await?;
+        tx.rollback().await?;
         let found: Vec<_> = found.iter().map(|task| task.number).collect();
         assert_eq!(found, expected, "{project_slots} slots");
     }
@@ -196,7 +199,7 @@ async fn the_best_guess_comes_first(bench: Bench) -> Result<(), StoreError> {
     assert_eq!(eligible(&bench.local).await?, [5, 3, 4, 1, 2]);
     let mut tx = bench.local.read().await?;
     assert_eq!(tasks::eligible(&mut tx, scan(2)).await?.len(), 2);
-    drop(tx);
+    tx.rollback().await?;
     // Who waits too long goes before priority, so that no limit hides it for ever.
     change(&bench.local, &world.task, |task| {
         task.queued_at = START - Duration::from_secs(7_200);
