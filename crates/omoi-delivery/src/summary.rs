@@ -37,7 +37,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, Stor
     Ok(RunSummary {
         r#type: "summary".to_owned(),
         outcome: outcome(&spec),
-        reason: spec.last_error.clone(),
+        reason: reason(&spec),
         model: spec.model.clone(),
         spec_id: spec.id.to_string(),
         spec_ref: HumanRef::spec(spec.number).to_string(),
@@ -66,13 +66,20 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, Stor
     })
 }
 
+/// Why the run is not over, or not as wished.
+fn reason(spec: &Spec) -> Option<String> {
+    match spec.status {
+        SpecStatus::Completed => Some("the plan waits for approval".to_owned()),
+        _ => spec.last_error.clone(),
+    }
+}
+
 fn outcome(spec: &Spec) -> RunOutcome {
     match spec.status {
         SpecStatus::Delivered => RunOutcome::Succeeded,
         SpecStatus::Failed | SpecStatus::Cancelled => RunOutcome::Failed,
         SpecStatus::Draft
         | SpecStatus::Executing
-        | SpecStatus::AwaitingApproval
         | SpecStatus::Completed
         | SpecStatus::Working
         | SpecStatus::Blocked => RunOutcome::Blocked,

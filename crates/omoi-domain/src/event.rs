@@ -131,10 +131,6 @@ events! {
     SpecPhaseStale = "spec.phase_stale", PhaseChange, [Planner], true;
     /// Sync wrote the tickets and tasks.
     SpecSyncCompleted = "spec.sync_completed", SyncDone, [], true;
-    /// A person must approve a phase.
-    SpecAwaitingApproval = "spec.awaiting_approval", SpecChange, [], true;
-    /// A person approved.
-    SpecApproved = "spec.approved", SpecChange, [Planner], true;
     /// Planning ended well.
     SpecExecutionCompleted = "spec.execution_completed", SpecChange, [], true;
     /// Planning failed.
@@ -213,8 +209,6 @@ events! {
     ReceiptStored = "receipt.stored", ReceiptDone, [Finisher], true;
     /// A task's commits wait for their turn.
     MergeQueued = "merge.queued", MergeChange, [Merger], true;
-    /// A task needs no merge.
-    MergeSkipped = "merge.skipped", MergeChange, [Dispatcher, Finisher], true;
     /// A merge has its turn.
     MergeStarted = "merge.started", MergeChange, [], true;
     /// A merge's tree is under check.

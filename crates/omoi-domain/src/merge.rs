@@ -5,8 +5,6 @@ crate::machine! {
     IntegrationState ("integration") {
         /// Nothing finished yet.
         None = "none",
-        /// The task made no commits and needs none.
-        NotRequired = "not_required",
         /// Finished, waiting for its turn.
         Queued = "queued",
         /// Its merged tree is being checked.
@@ -18,21 +16,20 @@ crate::machine! {
         /// A person must look.
         Manual = "manual",
     }
-    None => Queued: MergeQueued, NotRequired: MergeSkipped;
+    None => Queued: MergeQueued;
     Queued => Merging: MergeStarted, None: MergeRefused, Conflict: MergeConflict;
     Merging => Merged: MergeCompleted, Conflict: MergeConflict, None: MergeRefused,
         Queued: MergeRestarted, Manual: MergeManual;
     Conflict => Merged: MergeCompleted, Manual: MergeManual, Queued: MergeRestarted,
         None: MergeRefused;
     Manual => Queued: MergeQueued, None: MergeRefused;
-    NotRequired => None: MergeRefused;
     Merged => None: MergeRefused;
 }
 
 impl IntegrationState {
     /// Whether dependents may start.
     pub const fn satisfies_dependents(self) -> bool {
-        matches!(self, Self::NotRequired | Self::Merged)
+        matches!(self, Self::Merged)
     }
 }
 

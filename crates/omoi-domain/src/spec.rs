@@ -7,8 +7,6 @@ crate::machine! {
         Draft = "draft",
         /// A phase runs.
         Executing = "executing",
-        /// A person must approve a phase.
-        AwaitingApproval = "awaiting_approval",
         /// Planned: tickets and tasks exist, nobody has released them.
         Completed = "completed",
         /// Its tasks run.
@@ -23,9 +21,8 @@ crate::machine! {
         Cancelled = "cancelled",
     }
     Draft => Executing: SpecExecutionStarted, Cancelled: SpecCancelled;
-    Executing => Completed: SpecExecutionCompleted, AwaitingApproval: SpecAwaitingApproval,
-        Blocked: SpecBlocked, Failed: SpecExecutionFailed, Cancelled: SpecCancelled;
-    AwaitingApproval => Executing: SpecApproved, Cancelled: SpecCancelled;
+    Executing => Completed: SpecExecutionCompleted, Blocked: SpecBlocked,
+        Failed: SpecExecutionFailed, Cancelled: SpecCancelled;
     Completed => Working: SpecWorkStarted, Executing: SpecResumed, Cancelled: SpecCancelled;
     Working => Delivered: SpecDelivered, Blocked: SpecBlocked, Failed: SpecWorkFailed,
         Cancelled: SpecCancelled;

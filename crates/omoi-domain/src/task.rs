@@ -138,8 +138,8 @@ mod tests {
     use super::*;
     use crate::machine::{Machine, transition};
 
-    /// The book's rows, written down a second time: a slip in either list shows.
-    const BOOK: [(TaskStatus, &[TaskStatus]); 11] = {
+    /// Every allowed move, written down a second time: a slip in either list shows.
+    const ALLOWED: [(TaskStatus, &[TaskStatus]); 11] = {
         use TaskStatus::*;
         [
             // Waits; is claimed, held up or called off, or has no round left after a refused merge.
@@ -179,10 +179,13 @@ mod tests {
     };
 
     #[test]
-    fn all_121_pairs_are_decided_by_the_book() {
+    fn all_121_pairs_are_decided_as_listed() {
         let mut decided = 0;
         for from in TaskStatus::ALL {
-            let rows: Vec<_> = BOOK.iter().filter(|(status, _)| status == from).collect();
+            let rows: Vec<_> = ALLOWED
+                .iter()
+                .filter(|(status, _)| status == from)
+                .collect();
             assert_eq!(rows.len(), 1, "{from}");
             for to in TaskStatus::ALL {
                 let allowed = rows[0].1.contains(to);

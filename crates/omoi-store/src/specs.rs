@@ -190,7 +190,7 @@ pub async fn transition(
                 spec.last_error.clone_from(&reason);
             }
         }
-        SpecStatus::Draft | SpecStatus::AwaitingApproval | SpecStatus::Completed => {}
+        SpecStatus::Draft | SpecStatus::Completed => {}
     }
     tx.update(spec).await?;
     let change = spec.change(Some(from), reason);

@@ -263,7 +263,7 @@ macro_rules! can_start {
          and not exists (
              select 1 from task_dependencies d join tasks p on p.id = d.depends_on_id
              where d.task_id = tasks.id and (p.status <> 'completed'
-                 or p.integration_state not in ('merged', 'not_required')))
+                 or p.integration_state <> 'merged'))
          and not exists (
              select 1 from ticket_dependencies d join tickets k on k.id = d.depends_on_id
              where d.ticket_id = tasks.ticket_id and k.status <> 'done')"

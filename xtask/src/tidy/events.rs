@@ -23,13 +23,6 @@ const WRITERS: &[&str] = &[
 /// What people see of a run.
 const VIEW: &str = "crates/omoi/src/view";
 
-/// Kinds that nobody writes, each with the reason why it may stay.
-const WITHOUT_PRODUCER: &[(&str, &str)] = &[
-    ("SpecAwaitingApproval", "to be removed with its moves"),
-    ("SpecApproved", "to be removed with its moves"),
-    ("MergeSkipped", "to be removed with its moves"),
-];
-
 /// A kind as the registry has it.
 struct Kind<'a> {
     line: usize,
@@ -62,20 +55,12 @@ pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for kind in &kinds {
         let Kind { line, name, .. } = *kind;
-        let is_excused = WITHOUT_PRODUCER.iter().any(|(excused, _)| *excused == name);
-        if produced.contains(name) == is_excused {
-            findings.push(match is_excused {
-                true => finding(
-                    line,
-                    format!("`{name}` is written and needs no excuse"),
-                    "take it off the list in this rule",
-                ),
-                false => finding(
-                    line,
-                    format!("nobody writes `{name}`"),
-                    "write it where it happens, or remove the kind with the moves that name it",
-                ),
-            });
+        if !produced.contains(name) {
+            findings.push(finding(
+                line,
+                format!("nobody writes `{name}`"),
+                "write it where it happens, or remove the kind with the moves that name it",
+            ));
         }
         let is_seen = kind.is_displayed && shown.contains(name);
         if !kind.has_consumer && !is_seen {

@@ -10,12 +10,6 @@ const DECLARED: &str = "crates/omoi-runtime/src/config/keys.rs";
 /// Reading a key here does not make anything of it.
 const CONFIG: &str = "crates/omoi-runtime/src/config";
 
-/// Keys that nobody reads yet, each with who will.
-const NOT_READ_YET: &[(&str, &str)] = &[(
-    "VALIDATION_CHECK_TIMEOUT",
-    "the time limit that planning gives checks without one",
-)];
-
 /// Checks the keys against every source file.
 pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
     let Some(table) = files.get(Path::new(DECLARED)) else {
@@ -36,7 +30,6 @@ pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
         .collect();
     declared(table)
         .filter(|(_, key)| !read.contains(key))
-        .filter(|(_, key)| NOT_READ_YET.iter().all(|(known, _)| known != key))
         .map(|(line, key)| {
             Finding::new(
                 Path::new(DECLARED),

@@ -74,11 +74,6 @@ async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError>
         (TaskStatus::Completed, IntegrationState::Queued, vec![]),
         (TaskStatus::Completed, IntegrationState::Conflict, vec![]),
         (TaskStatus::Failed, IntegrationState::Merged, vec![]),
-        (
-            TaskStatus::Completed,
-            IntegrationState::NotRequired,
-            vec![2],
-        ),
         (TaskStatus::Completed, IntegrationState::Merged, vec![2]),
     ] {
         change(local, &first, |task| {

@@ -209,7 +209,6 @@ impl Run<'_> {
             | Event::SpecBlocked(_)
             | Event::SpecWorkFailed(_)
             | Event::SpecExecutionFailed(_)
-            | Event::SpecAwaitingApproval(_)
             | Event::SpecCancelled(_) => true,
             _ => false,
         };

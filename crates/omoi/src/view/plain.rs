@@ -35,8 +35,7 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
         Event::SpecExecutionFailed(change)
         | Event::SpecWorkFailed(change)
         | Event::SpecBlocked(change)
-        | Event::SpecCancelled(change)
-        | Event::SpecAwaitingApproval(change) => {
+        | Event::SpecCancelled(change) => {
             let why = change.reason.as_deref().unwrap_or("no reason was given");
             format!("{}: {why}", change.to)
         }
@@ -76,7 +75,6 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
         Event::SpecCreated(_)
         | Event::SpecExecutionStarted(_)
         | Event::SpecEvalResult(_)
-        | Event::SpecApproved(_)
         | Event::SpecSyncCompleted(_)
         | Event::SpecItemAccepted(_)
         | Event::AgentCompleted(_)
@@ -96,7 +94,6 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
         | Event::SandboxTerminated(_)
         | Event::MessageQueued(_)
         | Event::MergeQueued(_)
-        | Event::MergeSkipped(_)
         | Event::MergeStarted(_)
         | Event::MergeVerifying(_)
         | Event::MergeResolving(_)

@@ -87,8 +87,6 @@ impl RunView {
         match &stored.event {
             Event::SpecCreated(change)
             | Event::SpecExecutionStarted(change)
-            | Event::SpecAwaitingApproval(change)
-            | Event::SpecApproved(change)
             | Event::SpecExecutionCompleted(change)
             | Event::SpecExecutionFailed(change)
             | Event::SpecWorkStarted(change)
@@ -145,7 +143,6 @@ impl RunView {
                 }
             }
             Event::MergeQueued(_)
-            | Event::MergeSkipped(_)
             | Event::MergeStarted(_)
             | Event::MergeVerifying(_)
             | Event::MergeConflict(_)

@@ -173,7 +173,6 @@ impl TaskLine {
 pub(super) fn merge_of(event: &Event) -> Option<&MergeChange> {
     match event {
         Event::MergeQueued(change)
-        | Event::MergeSkipped(change)
         | Event::MergeStarted(change)
         | Event::MergeVerifying(change)
         | Event::MergeConflict(change)

@@ -82,7 +82,7 @@ pub fn assemble(phase: Phase, items: &[Item]) -> Result<Value, Vec<Missing>> {
 
 /// Takes a whole output apart into unchecked items, for answers that came in one piece.
 ///
-/// Fields that are no section become items too, so that [`validate_item`] names them.
+/// Fields that are no section become items too, so that [`super::validate_item`] names them.
 pub fn split(phase: Phase, whole: &Value) -> Vec<Item> {
     let Value::Object(fields) = whole else {
         return Vec::new();
