@@ -17,10 +17,10 @@ use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_git::survey::is_test_path;
 use omoi_store::checks::{self, Check, Conditions, Receipt};
-use omoi_store::merges;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx};
+use omoi_store::{attempts, merges};
 
 /// Checks run at once.
 const PARALLEL: usize = 2;
@@ -263,11 +263,14 @@ async fn self_tested(
     let Some(owner) = check.task_id else {
         return Ok(false);
     };
-    let task = {
+    let (task, first) = {
         let mut tx = platform.store.read().await?;
-        tasks::get(&mut tx, owner).await?
+        let task = tasks::get(&mut tx, owner).await?;
+        let tries = attempts::of_subject(&mut tx, &owner.to_string()).await?;
+        (task, tries.into_iter().find_map(|attempt| attempt.base_sha))
     };
-    let (Some(base), Some(head)) = (&task.base_sha, &task.head_sha) else {
+    // A task sent back after it landed has a newer base, but its tests of then are its own as well.
+    let (Some(base), Some(head)) = (&first.or(task.base_sha), &task.head_sha) else {
         return Ok(false);
     };
     let changes = mirror

@@ -159,6 +159,9 @@ impl Dispatcher {
             let mut tx = platform.store.read().await?;
             let task = tasks::get(&mut tx, id).await?;
             let spec = specs::get(&mut tx, task.spec_id).await?;
+            if platform.is_of_another_kind(&spec) {
+                return Ok(Claim::Gone);
+            }
             if let Some(limit) = full(&mut tx, platform, task.project_id).await? {
                 return Ok(Claim::Full(limit));
             }
@@ -295,16 +298,16 @@ enum Claim {
     Gone,
 }
 
-/// Whether the database is at fault rather than the task.
+/// Whether the database is at fault, or somebody else was first, rather than the task.
 fn is_store(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<StoreError>() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
+    causes.any(|cause| match cause.downcast_ref::<StoreError>() {
+        Some(
+            StoreError::NotFound { .. } | StoreError::Transition(_) | StoreError::Corrupt { .. },
+        )
+        | None => false,
+        Some(_) => true,
+    })
 }
 
 fn snapshot(created: &Created) -> Result<Option<ObjectId>, omoi_git::object::BadObjectId> {

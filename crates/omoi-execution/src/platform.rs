@@ -16,7 +16,13 @@ use omoi_runtime::lifecycle::Handle;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{Control, Limits, Provider};
 use omoi_store::Tenant;
+use omoi_store::specs::Spec;
 use tokio::sync::Notify;
+
+/// What specs and platforms call the simulated model.
+pub const SIMULATED: &str = "simulated";
+/// What a platform says that answers no agent.
+pub const NO_MODEL: &str = "none";
 
 /// Figures and switches of this crate and those above it.
 #[derive(Clone, Debug)]
@@ -177,6 +183,14 @@ impl Platform {
     pub async fn mirror(&self, project: ProjectId) -> Result<Mirror, MirrorError> {
         Mirror::open_or_create(&self.git, &self.data.mirror(project)).await
     }
+
+    /// Whether one of the model that began `spec` and the model of this process is simulated and the
+    /// other is real: then nothing here may go on with it, or its label would not be true.
+    pub fn is_of_another_kind(&self, spec: &Spec) -> bool {
+        let (begun, now) = (spec.model.as_str(), self.model_label.as_str());
+        let answers = |model: &str| model != NO_MODEL;
+        answers(begun) && answers(now) && (begun == SIMULATED) != (now == SIMULATED)
+    }
 }
 
 impl Deref for Platform {
@@ -216,6 +230,13 @@ impl Platform {
             platform: self.clone(),
             attempt,
         }
+    }
+}
+
+impl Held {
+    /// The attempt worked on.
+    pub fn attempt(&self) -> AttemptId {
+        self.attempt
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a task moves on: bound, sent back, failed, blocked, called off, tried again.
 
+use omoi_domain::attempt::AttemptState;
 use omoi_domain::attempt::Subject;
 use omoi_domain::id::{ProjectId, TaskId};
 use omoi_domain::machine::transition as rule;
@@ -174,6 +175,8 @@ pub async fn fail(
     let failures: Vec<String> = attempts::of_subject(tx, &task.id.to_string())
         .await?
         .iter()
+        // An attempt that was lost or stopped says nothing about the task.
+        .filter(|a| a.state == AttemptState::Failed)
         .filter_map(|a| {
             let class = ErrorClass::parse(a.error_class.as_deref()?)?;
             Some(retry::signature(

@@ -4,10 +4,12 @@ mod edit;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
+use omoi_domain::merge::IntegrationState;
 use omoi_domain::plan::outputs::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::Platform;
+use omoi_execution::platform::{NO_MODEL, SIMULATED};
 use omoi_runtime::BoxError;
 use omoi_store::phases::{self, Verdict};
 use omoi_store::specs::{self, Spec};
@@ -15,11 +17,6 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx};
 
 pub use edit::{Edit, edit, retitle};
-
-/// What specs and platforms call the simulated model.
-const SIMULATED: &str = "simulated";
-/// What a platform says that answers no agent.
-const NO_MODEL: &str = "none";
 
 /// Why something asked of a spec was not done; nothing is written then.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +89,7 @@ impl CommandError {
 /// Releases the tasks of a planned spec. One released already is left alone.
 ///
 /// # Errors
-/// [`CommandError::NotPlanned`].
+/// [`CommandError::NotPlanned`], [`CommandError::OtherModel`].
 pub async fn approve(platform: &Platform, id: SpecId) -> Result<Spec, CommandError> {
     let mut tx = platform.store.write().await?;
     let mut spec = specs::get(&mut tx, id).await?;
@@ -104,6 +101,7 @@ pub async fn approve(platform: &Platform, id: SpecId) -> Result<Spec, CommandErr
             return Err(CommandError::NotPlanned { number, status });
         }
     }
+    take_model(platform, &mut spec)?;
     specs::transition(&mut tx, &mut spec, SpecStatus::Working, None).await?;
     tx.commit(CrashPoint::SpecMoved).await?;
     Ok(spec)
@@ -118,6 +116,10 @@ pub async fn approve(platform: &Platform, id: SpecId) -> Result<Spec, CommandErr
 pub async fn resume(platform: &Platform, id: SpecId) -> Result<Spec, CommandError> {
     let mut tx = platform.store.write().await?;
     let mut spec = specs::get(&mut tx, id).await?;
+    // It may have been delivered while the person asked.
+    if spec.status == SpecStatus::Delivered {
+        return Ok(spec);
+    }
     let renamed = take_model(platform, &mut spec)?;
     let planned = planned(&mut tx, &spec).await?;
     match spec.status {
@@ -129,13 +131,12 @@ pub async fn resume(platform: &Platform, id: SpecId) -> Result<Spec, CommandErro
             return Ok(spec);
         }
         SpecStatus::Completed if planned => return Ok(spec),
-        // It may have been delivered while the person asked.
-        SpecStatus::Delivered => return Ok(spec),
         _ => {}
     }
     if planned {
         for mut task in tasks::of_spec(&mut tx, id).await? {
-            if task.status == TaskStatus::Failed {
+            let is_stuck = task.integration_state == IntegrationState::Manual;
+            if task.status == TaskStatus::Failed || is_stuck {
                 omoi_execution::tasks::retry(&mut tx, &mut task).await?;
             }
         }
@@ -160,6 +161,9 @@ pub async fn retry_task(
 ) -> Result<(), CommandError> {
     omoi_execution::tasks::retry(tx, task).await?;
     let mut spec = specs::get(tx, task.spec_id).await?;
+    if take_model(platform, &mut spec)? {
+        specs::save(tx, &mut spec).await?;
+    }
     if spec.status == SpecStatus::Working {
         return Ok(());
     }
@@ -169,7 +173,6 @@ pub async fn retry_task(
             status: spec.status,
         });
     }
-    take_model(platform, &mut spec)?;
     Ok(specs::transition(tx, &mut spec, SpecStatus::Working, None).await?)
 }
 
@@ -192,7 +195,7 @@ fn take_model(platform: &Platform, spec: &mut Spec) -> Result<bool, CommandError
     if now == NO_MODEL || spec.model == now {
         return Ok(false);
     }
-    if is_of_another_kind(platform, spec) {
+    if platform.is_of_another_kind(spec) {
         return Err(CommandError::OtherModel {
             number: spec.number,
             begun: spec.model.clone(),
@@ -201,14 +204,6 @@ fn take_model(platform: &Platform, spec: &mut Spec) -> Result<bool, CommandError
     }
     now.clone_into(&mut spec.model);
     Ok(true)
-}
-
-/// Whether one of the model that began the spec and the model of this process is simulated and the
-/// other is real.
-pub(crate) fn is_of_another_kind(platform: &Platform, spec: &Spec) -> bool {
-    let (begun, now) = (spec.model.as_str(), platform.model_label.as_str());
-    let answers = |model: &str| model != NO_MODEL;
-    answers(begun) && answers(now) && (begun == SIMULATED) != (now == SIMULATED)
 }
 
 /// Gives the phase at fault all its attempts again; its items and feedback stay.

@@ -9,12 +9,14 @@ use std::error::Error;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::SpecId;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
+use omoi_execution::platform::NO_MODEL;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::telemetry::chain;
@@ -25,7 +27,6 @@ use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
 use self::files::Rendered;
-use crate::commands::is_of_another_kind;
 
 /// Steps of one spec that may fail in a row.
 const FAILURES_MAX: u32 = 3;
@@ -62,12 +63,16 @@ impl Planner {
         self.failures.retain(|id, _| ids.contains(id));
         let mut next = Next::Idle;
         for spec in executing {
-            if is_of_another_kind(&self.platform, &spec) {
+            if self.platform.is_of_another_kind(&spec) {
                 self.leave_alone(&spec);
                 continue;
             }
             let id = spec.id;
-            let found = match step::step(&self.platform, spec).await {
+            let found = match adopted(&self.platform, spec).await {
+                Ok(spec) => step::step(&self.platform, spec).await,
+                Err(error) => Err(error.into()),
+            };
+            let found = match found {
                 Ok(found) => {
                     self.failures.remove(&id);
                     found
@@ -107,10 +112,25 @@ impl Planner {
         if *failures < FAILURES_MAX {
             return;
         }
-        if let Err(error) = step::give_up(&self.platform, id, &why).await {
-            warn!(spec.id = %id, error = %chain(&error), "Could not fail `{id}`");
+        match step::give_up(&self.platform, id, &why).await {
+            Ok(()) => drop(self.failures.remove(&id)),
+            Err(error) => {
+                warn!(spec.id = %id, error = %chain(&error), "Could not fail `{id}`");
+            }
         }
     }
+}
+
+/// The spec, which gets the model of this process where the one that took the idea had none.
+async fn adopted(platform: &Platform, mut spec: Spec) -> Result<Spec, StoreError> {
+    if spec.model != NO_MODEL || platform.model_label == NO_MODEL {
+        return Ok(spec);
+    }
+    spec.model.clone_from(&platform.model_label);
+    let mut tx = platform.store.write().await?;
+    specs::save(&mut tx, &mut spec).await?;
+    tx.commit(CrashPoint::SpecMoved).await?;
+    Ok(spec)
 }
 
 /// Whether an error says that somebody else was first, or that the database is busy: nothing that

@@ -18,6 +18,7 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_execution::command::{self, Command, CommandError};
+use omoi_execution::platform::Held;
 use omoi_execution::toolbox::Toolbox;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
@@ -119,11 +120,9 @@ pub(crate) async fn run_open(
         return Err(format!("the proof checks could not be run: {why}").into());
     }
     let attempt = begin(&mut tx, platform, spec, (subject, run.attempts)).await?;
-    if let Err(error) = tx.commit(CrashPoint::AttemptCreated).await {
-        platform.running.end(attempt);
-        return Err(error.into());
-    }
-    spawn(platform, spec.clone(), attempt, open);
+    let held = platform.hold(attempt);
+    tx.commit(CrashPoint::AttemptCreated).await?;
+    spawn(platform, spec.clone(), held, open);
     Ok(true)
 }
 
@@ -146,14 +145,14 @@ async fn begin(
     };
     let mut attempt = insert(tx, platform, new).await?.attempt;
     attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
-    platform.running.begin(attempt.id);
     Ok(attempt.id)
 }
 
-fn spawn(platform: &Platform, spec: Spec, attempt: AttemptId, open: BTreeMap<String, Check>) {
+fn spawn(platform: &Platform, spec: Spec, held: Held, open: BTreeMap<String, Check>) {
     let name = format!("proofs of SPEC-{} on its base", spec.number);
     let platform_ = platform.clone();
     platform.lifecycle.spawn(name, Kind::Work, async move {
+        let attempt = held.attempt();
         let ended = match run(&platform_, &spec, &open).await {
             Ok(exits) => end(&platform_, &spec, attempt, Ok(exits)).await,
             Err(error) => {
@@ -162,7 +161,7 @@ fn spawn(platform: &Platform, spec: Spec, attempt: AttemptId, open: BTreeMap<Str
                 end(&platform_, &spec, attempt, Err(why)).await
             }
         };
-        platform_.running.end(attempt);
+        drop(held);
         Ok(ended?)
     });
 }

@@ -249,5 +249,7 @@ async fn optional_work_that_cannot_be_merged_stops_nothing() {
             false => SpecStatus::Working,
         };
         assert_eq!(spec_now(&it).await.status, expected);
+        let proofs = attempts::of_subject(&mut it.read().await, &it.spec.id.to_string()).await;
+        assert_eq!(proofs.unwrap().len(), usize::from(!needed), "{needed}");
     }
 }

@@ -33,6 +33,9 @@ pub async fn complete(
     if is_repeated(&said, &body) {
         return Ok(());
     }
+    if !said.state.is_live() {
+        return Err(IntakeError::Superseded);
+    }
     let verdict = match (attempt.subject, body.outcome) {
         (Subject::Task, Outcome::Succeeded | Outcome::Incomplete) => {
             judge(platform, attempt, &body).await?

@@ -63,6 +63,18 @@ async fn each_task_is_claimed_once_on_postgres() {
 }
 
 #[tokio::test]
+async fn what_a_simulated_model_began_no_real_one_goes_on_with() {
+    for (label, fence) in [("a-model", 0), ("simulated", 1)] {
+        let it = TestPlatform::with(|parts| parts.model_label = label.to_owned()).await;
+        let task = it.task(1, &[]).await;
+        let now = it.clock.now();
+        let mut dispatcher = Dispatcher::new(it.platform.clone());
+        dispatcher.tick(now).await.unwrap();
+        assert_eq!(it.task_now(task.id).await.fence, fence, "{label}");
+    }
+}
+
+#[tokio::test]
 async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
     let it = TestPlatform::with(|parts| parts.settings.project_slots = 1).await;
     let bad = it.task(1, &[]).await;

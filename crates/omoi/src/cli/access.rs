@@ -139,7 +139,7 @@ impl Access {
     }
 
     /// Whether whoever answers also has agents work; a command that only asks does not, and ends soon.
-    fn has_agents_work(&self) -> bool {
+    pub(super) fn has_agents_work(&self) -> bool {
         self.status.database != "sqlite" || self.status.roles.iter().any(|r| r == "orchestrator")
     }
 
@@ -154,6 +154,11 @@ impl Access {
             return Ok(());
         }
         let theirs = self.status.model.as_deref().unwrap_or("none");
+        let runs_agents = self.status.roles.iter().any(|r| r == "orchestrator");
+        if theirs == "none" && !runs_agents {
+            // The process that runs them has a model of its own.
+            return Ok(());
+        }
         if theirs == "none" {
             let what = Usage(format!(
                 "process {} was started without a model",

@@ -192,7 +192,8 @@ async fn settings_for(
     let settings = context.settings(&overrides)?;
     context.log(&settings.config, true);
     let access = reach(context, settings.clone(), Purpose::Ask).await?;
-    let found = match access.is_own() {
+    // Whoever only reads will be gone when the work begins.
+    let found = match access.is_own() || !access.has_agents_work() {
         true => access.client.get_spec(spec).await.map(Some),
         false => Ok(None),
     };

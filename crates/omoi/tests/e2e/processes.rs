@@ -14,7 +14,7 @@ use crate::world::World;
 
 /// A process that plays `roles`.
 fn serve(world: &World, roles: &str, shared: &[&str]) -> Command {
-    let mut serve = world.simulated(world.command(&["serve", "--roles", roles, "--json"]));
+    let mut serve = world.command(&["serve", "--roles", roles, "--json"]);
     serve.args(shared);
     serve
 }
@@ -46,7 +46,8 @@ fn two_processes_share_postgres_and_redis() {
     api.args(["--port", "0"]).env("REDIS_KEY_PREFIX", &prefix);
     let mut api = world.start(api);
     let address = address(&mut api).expect("no address");
-    let mut orchestrator = serve(&world, "orchestrator", &shared);
+    // Only the process that runs agents needs a model.
+    let mut orchestrator = world.simulated(serve(&world, "orchestrator", &shared));
     orchestrator.env("REDIS_KEY_PREFIX", &prefix);
     let mut orchestrator = world.start(orchestrator);
     self::address(&mut orchestrator);
