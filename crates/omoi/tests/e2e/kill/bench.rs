@@ -93,11 +93,14 @@ impl Bench {
         let started = Instant::now();
         let mut died = None;
         for death in deaths {
-            let Some(mut command) = self.next()? else {
-                return Err("is over".to_owned());
-            };
-            command.env(CRASH_AT, death.to_string());
-            let said = self.watch(command);
+            let mut said = self.die(death)?;
+            let mut earlier = death.clone();
+            // How often a point is passed depends on timing: this run was over before.
+            while !said.was_killed() && deaths.len() == 1 && earlier.nth > 1 {
+                earlier.nth /= 2;
+                self.reset(half);
+                said = self.die(&earlier)?;
+            }
             if !said.was_killed() {
                 return Err(format!("was not killed: {said:?}"));
             }
@@ -122,6 +125,12 @@ impl Bench {
             true => Ok((died.unwrap_or_default(), took)),
             false => Err(wrong.join("\n    ")),
         }
+    }
+
+    fn die(&self, death: &Death) -> Result<Said, String> {
+        let mut command = self.next()?.ok_or("is over")?;
+        command.env(CRASH_AT, death.to_string());
+        Ok(self.watch(command))
     }
 
     fn reset(&self, half: Half) {

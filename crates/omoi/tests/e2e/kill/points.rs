@@ -11,14 +11,11 @@ use super::bench::{Bench, Death, Half, Passes};
 /// Names the deaths to die, by a part of their name; all of them without it.
 const ONLY: &str = "OMOI_KILL_ONLY";
 
-/// How often a point that waits for nobody is passed differs from run to run, by this part at most.
-const SPREAD: usize = 4;
-
-/// Both sides of every point passed, at its first pass and one that is late in every run.
+/// Both sides of every point passed, at its first pass and its last.
 fn deaths(passes: &Passes) -> impl Iterator<Item = Death> {
     passes.iter().flat_map(|((point, side), times)| {
         let (point, side) = (*point, *side);
-        BTreeSet::from([1, times - times / SPREAD])
+        BTreeSet::from([1, *times])
             .into_iter()
             .map(move |nth| Death { point, side, nth })
     })
