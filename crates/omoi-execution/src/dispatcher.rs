@@ -59,7 +59,7 @@ impl Dispatcher {
                 Ok(Claim::Full(Full::Project)) => {
                     full.insert(project);
                 }
-                Err(error) if is_store(error.as_ref()) => return Err(error),
+                Err(error) if StoreError::is_passing(error.as_ref()) => return Err(error),
                 // The others wait for nothing of this one.
                 Err(error) => self.could_not_start(id, &chain(error.as_ref())).await?,
             }
@@ -296,18 +296,6 @@ enum Claim {
     Full(Full),
     /// Somebody else was first.
     Gone,
-}
-
-/// Whether the database is at fault, or somebody else was first, rather than the task.
-fn is_store(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
-    causes.any(|cause| match cause.downcast_ref::<StoreError>() {
-        Some(
-            StoreError::NotFound { .. } | StoreError::Transition(_) | StoreError::Corrupt { .. },
-        )
-        | None => false,
-        Some(_) => true,
-    })
 }
 
 fn snapshot(created: &Created) -> Result<Option<ObjectId>, omoi_git::object::BadObjectId> {

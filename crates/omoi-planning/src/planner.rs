@@ -5,7 +5,6 @@ mod files;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -104,7 +103,7 @@ impl Planner {
     async fn failed(&mut self, id: SpecId, error: BoxError) {
         let why = chain(error.as_ref());
         warn!(spec.id = %id, error = %why, "Could not plan `{id}` on");
-        if is_passing(error.as_ref()) {
+        if StoreError::is_passing(error.as_ref()) {
             return;
         }
         let failures = self.failures.entry(id).or_default();
@@ -131,17 +130,6 @@ async fn adopted(platform: &Platform, mut spec: Spec) -> Result<Spec, StoreError
     specs::save(&mut tx, &mut spec).await?;
     tx.commit(CrashPoint::SpecMoved).await?;
     Ok(spec)
-}
-
-/// Whether an error says that somebody else was first, or that the database is busy: nothing that
-/// is wrong with the spec.
-fn is_passing(error: &(dyn Error + 'static)) -> bool {
-    let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
-    causes.any(|cause| match cause.downcast_ref::<StoreError>() {
-        Some(StoreError::Exists { .. }) => true,
-        Some(store) => store.is_retryable(),
-        None => false,
-    })
 }
 
 fn sooner(a: Next, b: Next) -> Next {

@@ -1,5 +1,7 @@
 //! What can go wrong between us and the database.
 
+use std::error::Error;
+
 use omoi_domain::machine::InvalidTransition;
 
 /// A failed database operation, as callers see it.
@@ -111,6 +113,17 @@ impl StoreError {
     /// Whether the same call may succeed a moment later.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Busy(_) | Self::Conflict { .. })
+    }
+
+    /// Whether `error`, or a cause of it, says that somebody else was first or that the database is
+    /// away for the moment: nothing that is wrong with what was asked.
+    pub fn is_passing(error: &(dyn Error + 'static)) -> bool {
+        let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
+        causes.any(|cause| match cause.downcast_ref::<Self>() {
+            Some(Self::Exists { .. } | Self::Superseded { .. } | Self::Unreachable { .. }) => true,
+            Some(store) => store.is_retryable(),
+            None => false,
+        })
     }
 
     /// Turns a unique violation into [`StoreError::Exists`].
