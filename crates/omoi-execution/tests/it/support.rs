@@ -126,6 +126,31 @@ impl TestPlatform {
         self.platform.store.read().await.unwrap()
     }
 
+    /// Goes on with a spec of its own in the same project.
+    pub(crate) async fn next_spec(&mut self, number: i64) {
+        let (spec, ticket) = self
+            .commit(async |tx| {
+                let spec = Spec {
+                    id: tx.new_id(),
+                    number,
+                    integration_branch: format!("feature/{number}"),
+                    ..self.spec.clone()
+                };
+                let ticket = Ticket {
+                    id: tx.new_id(),
+                    spec_id: spec.id,
+                    number,
+                    ..self.ticket.clone()
+                };
+                specs::insert(tx, &spec).await?;
+                tickets::insert(tx, &ticket).await?;
+                Ok((spec, ticket))
+            })
+            .await
+            .unwrap();
+        (self.spec, self.ticket) = (spec, ticket);
+    }
+
     /// A new pending task that waits for `after`.
     pub(crate) async fn task(&self, number: i64, after: &[TaskId]) -> Task {
         self.commit(async |tx| {
