@@ -42,6 +42,16 @@ impl std::fmt::Display for Death {
     }
 }
 
+/// How a run that died went on.
+pub(super) struct Survived {
+    /// Where it died, when it was over before the planned pass.
+    pub(super) instead: Option<Death>,
+    /// Time until the first death.
+    pub(super) died_after: Duration,
+    /// Time from the last death to the end.
+    pub(super) went_on_for: Duration,
+}
+
 /// How often each side of each point is passed.
 pub(super) type Passes = BTreeMap<(CrashPoint, &'static str), usize>;
 
@@ -81,17 +91,16 @@ impl Bench {
         (self.outcome(), passes)
     }
 
-    /// Dies as told, one start after the other, goes on, and compares with `undisturbed`. Gives the
-    /// time until the first death and from the last one to the end.
+    /// Dies as told, one start after the other, goes on, and compares with `undisturbed`.
     pub(super) fn survive(
         &self,
         half: Half,
         deaths: &[Death],
         undisturbed: &Outcome,
-    ) -> Result<(Duration, Duration), String> {
+    ) -> Result<Survived, String> {
         self.reset(half);
-        let started = Instant::now();
-        let mut died = None;
+        let mut started = Instant::now();
+        let (mut died_after, mut instead) = (None, None);
         for death in deaths {
             let mut said = self.die(death)?;
             let mut earlier = death.clone();
@@ -99,16 +108,31 @@ impl Bench {
             while !said.was_killed() && deaths.len() == 1 && earlier.nth > 1 {
                 earlier.nth /= 2;
                 self.reset(half);
+                started = Instant::now();
                 said = self.die(&earlier)?;
+                instead = Some(earlier.clone());
             }
             if !said.was_killed() {
                 return Err(format!("was not killed: {said:?}"));
             }
-            died = died.or(Some(started.elapsed()));
+            died_after = died_after.or(Some(started.elapsed()));
         }
         let started = Instant::now();
         self.go_on()?;
-        let took = started.elapsed();
+        let went_on_for = started.elapsed();
+        let wrong = self.wrong(undisturbed);
+        if !wrong.is_empty() {
+            return Err(wrong.join("\n    "));
+        }
+        Ok(Survived {
+            instead,
+            died_after: died_after.unwrap_or_default(),
+            went_on_for,
+        })
+    }
+
+    /// What is otherwise than after a run that was left in peace.
+    fn wrong(&self, undisturbed: &Outcome) -> Vec<String> {
         let found = self.outcome();
         let mut wrong = found.story.difference(&undisturbed.story, self.talks);
         if found.tree != undisturbed.tree {
@@ -121,10 +145,7 @@ impl Bench {
         if found.branches != undisturbed.branches {
             wrong.push(format!("other branches: {}", found.branches));
         }
-        match wrong.is_empty() {
-            true => Ok((died.unwrap_or_default(), took)),
-            false => Err(wrong.join("\n    ")),
-        }
+        wrong
     }
 
     fn die(&self, death: &Death) -> Result<Said, String> {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use omoi_domain::crash::CrashPoint;
 
-use super::bench::{Bench, Death, Half, Passes};
+use super::bench::{Bench, Death, Half, Passes, Survived};
 
 /// Names the deaths to die, by a part of their name; all of them without it.
 const ONLY: &str = "OMOI_KILL_ONLY";
@@ -41,9 +41,14 @@ impl std::fmt::Display for Case {
     }
 }
 
-fn told(found: &Result<(Duration, Duration), String>) -> String {
+fn told(found: &Result<Survived, String>) -> String {
     match found {
-        Ok((died, went_on)) => format!("died after {died:>5.1?}, went on for {went_on:>5.1?}"),
+        Ok(it) => {
+            let (died, went_on) = (it.died_after, it.went_on_for);
+            let instead = it.instead.as_ref();
+            let instead = instead.map_or_else(String::new, |death| format!(", at {death}"));
+            format!("died after {died:>5.1?}, went on for {went_on:>5.1?}{instead}")
+        }
         Err(wrong) => format!("WRONG\n    {wrong}"),
     }
 }
