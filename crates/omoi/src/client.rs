@@ -1,5 +1,6 @@
 //! Asks the process that owns the data folder, over its socket or over HTTP.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub(crate) enum Endpoint {
     /// A socket in the data folder.
     Socket(PathBuf),
+    /// A port of this machine.
+    Loopback(SocketAddr),
     /// An `api` process.
     Url(String),
 }
@@ -73,17 +76,16 @@ pub(crate) struct Client {
 impl Client {
     /// A client of the owner at `endpoint`.
     pub(crate) fn new(endpoint: &Endpoint, token: String) -> Result<Self, ClientError> {
-        let builder = reqwest::Client::builder().connect_timeout(CONNECT);
+        let builder = || reqwest::Client::builder().connect_timeout(CONNECT);
+        // Nothing is encrypted on this machine: its root certificates stay unread.
+        let here = || builder().no_proxy().tls_certs_only([]);
         let (builder, base) = match endpoint {
-            // Nothing is encrypted here: the system's root certificates stay unread.
-            Endpoint::Socket(path) => (
-                builder
-                    .unix_socket(path.clone())
-                    .no_proxy()
-                    .tls_certs_only([]),
-                "http://omoi".to_owned(),
-            ),
-            Endpoint::Url(url) => (builder, url.trim_end_matches('/').to_owned()),
+            Endpoint::Socket(path) => {
+                let base = "http://omoi".to_owned();
+                (here().unix_socket(path.clone()), base)
+            }
+            Endpoint::Loopback(address) => (here(), format!("http://{address}")),
+            Endpoint::Url(url) => (builder(), url.trim_end_matches('/').to_owned()),
         };
         let http = builder.build().map_err(ClientError::Unreachable)?;
         Ok(Self { http, base, token })

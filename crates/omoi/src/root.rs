@@ -1,16 +1,14 @@
 //! The one composition root: from configuration to a running process of any role.
 
+mod listen;
 mod models;
 mod settings;
 
 use std::ffi::OsString;
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use axum::Router;
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
 use omoi_delivery::validator::Validator;
@@ -28,7 +26,7 @@ use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::config::{Config, Sources, keys};
 use omoi_runtime::ids::uuid_v7;
-use omoi_runtime::lifecycle::{Handle, Kind, Lifecycle};
+use omoi_runtime::lifecycle::{Handle, Lifecycle};
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{Floor, Probe, ProbeConfig, Property, Provider, RefusedBelowFloor, Rung, probe};
 use omoi_server::control::ControlSurface;
@@ -36,7 +34,6 @@ use omoi_server::probes::Probes;
 use omoi_server::worker::WorkerSurface;
 use omoi_store::dialect::Backend;
 use omoi_store::{Options, Store, leases};
-use tokio::net::{TcpListener, UnixListener};
 
 pub(crate) use self::models::{llm, route_settings};
 use crate::client::{Client, Endpoint};
@@ -67,6 +64,17 @@ impl Roles {
     }
 }
 
+/// Where a process that answers people is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// By every command on the data folder.
+    Folder,
+    /// There, and at the configured address.
+    FolderAndHttp,
+    /// Only by the command that started it.
+    Private,
+}
+
 /// How a process is to start.
 pub(crate) struct Start {
     /// Configuration.
@@ -75,8 +83,8 @@ pub(crate) struct Start {
     pub(crate) sources: Sources,
     /// What it does.
     pub(crate) roles: Roles,
-    /// Whether it listens on HTTP beside its socket.
-    pub(crate) http: bool,
+    /// Where people find it, when it answers them.
+    pub(crate) door: Door,
     /// The data folder, when the caller has taken it already.
     pub(crate) ownership: Option<Ownership>,
 }
@@ -152,11 +160,9 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
             platform: platform.clone(),
             gateway: models.gateway(&platform),
         };
-        serve_socket(
+        listen::on_socket(
             &handle,
-            "worker socket",
-            &socket,
-            0o666,
+            ("worker socket", &socket, 0o666),
             omoi_server::worker::router(surface),
             // Agents hand in what they have when the process is to stop.
             platform.clone().work_ended(),
@@ -195,20 +201,23 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
             token: token.clone(),
             status: status.clone(),
         }));
-        serve_socket(
+    }
+    let mut endpoint = Endpoint::Socket(folder.socket());
+    if start.roles.api && start.door == Door::Private {
+        endpoint = Endpoint::Loopback(listen::privately(&handle, router.clone()).await?);
+    } else if start.roles.api {
+        listen::on_socket(
             &handle,
-            "control socket",
-            &folder.socket(),
-            0o600,
+            ("control socket", &folder.socket(), 0o600),
             router.clone(),
             handle.soft().cancelled_owned(),
         )?;
     }
-    let address = match start.http {
-        true => Some(serve_http(&handle, &start.config, router).await?),
-        false => None,
+    let address = match start.door {
+        Door::FolderAndHttp => Some(listen::on_http(&handle, &start.config, router).await?),
+        Door::Folder | Door::Private => None,
     };
-    let client = Client::new(&Endpoint::Socket(folder.socket()), token)?;
+    let client = Client::new(&endpoint, token)?;
     Ok(Process {
         lifecycle,
         client,
@@ -341,60 +350,6 @@ pub(crate) fn host(sources: &Sources) -> Host {
             .filter(|(_, value)| !value.is_empty())
             .collect(),
     }
-}
-
-/// Answers on a socket file until `stop`. A file left by a dead owner is replaced.
-fn serve_socket(
-    handle: &Handle,
-    name: &'static str,
-    path: &Path,
-    mode: u32,
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
-    match std::fs::remove_file(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error).context(format!("could not replace `{}`", path.display())),
-    }
-    let listener = UnixListener::bind(path)
-        .with_context(|| format!("could not listen on `{}`", path.display()))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    handle.spawn(name, Kind::Critical, async move {
-        let served = axum::serve(listener, router);
-        Ok(served.with_graceful_shutdown(stop).await?)
-    });
-    Ok(())
-}
-
-async fn serve_http(handle: &Handle, config: &Config, router: Router) -> anyhow::Result<String> {
-    let at = (
-        config.get(&keys::SERVER_HOST),
-        config.get(&keys::SERVER_PORT),
-    );
-    let listener = TcpListener::bind((at.0.as_str(), at.1))
-        .await
-        .map_err(|error| {
-            let in_use = error.kind() == io::ErrorKind::AddrInUse;
-            let failed =
-                anyhow::Error::new(error).context(format!("could not listen on {}:{}", at.0, at.1));
-            match in_use {
-                true => failed.context(crate::Hint(
-                    "choose another with --port, SERVER_PORT or server.port; 0 takes a free one"
-                        .to_owned(),
-                )),
-                false => failed,
-            }
-        })?;
-    let address = format!("http://{}", listener.local_addr()?);
-    let soft = handle.soft();
-    handle.spawn("http", Kind::Critical, async move {
-        let served = axum::serve(listener, router);
-        Ok(served
-            .with_graceful_shutdown(soft.cancelled_owned())
-            .await?)
-    });
-    Ok(address)
 }
 
 /// The present, for those who only need to look at a clock.

@@ -16,7 +16,7 @@ use super::{Context, ModelArgs};
 use crate::Hint;
 use crate::client::{Client, ClientError, Endpoint};
 use crate::folder::{Folder, Ownership};
-use crate::root::{self, Process, Roles, Start};
+use crate::root::{self, Door, Process, Roles, Start};
 
 /// Tries at an owner that holds the lock but does not answer yet.
 const TRIES: u32 = 100;
@@ -116,12 +116,18 @@ async fn become_owner(
         api: true,
         orchestrator: purpose == Purpose::Work,
     };
+    // Who shares a database ends while others work on: nobody may take it for one of those. The
+    // folder's one owner must be found by the commands that wait for it.
+    let door = match (purpose, &ownership) {
+        (Purpose::Ask, None) => Door::Private,
+        (Purpose::Ask, Some(_)) | (Purpose::Work, _) => Door::Folder,
+    };
     let Settings { config, sources } = settings;
     let process = root::start(Start {
         config,
         sources,
         roles,
-        http: false,
+        door,
         ownership,
     })
     .await?;

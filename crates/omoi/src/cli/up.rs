@@ -12,7 +12,7 @@ use super::context::{Context, Overrides, Settings, check_scenario};
 use super::fail::Usage;
 use crate::Hint;
 use crate::folder::Folder;
-use crate::root::{self, Roles, Start};
+use crate::root::{self, Door, Roles, Start};
 use crate::view::opening::model;
 use crate::view::text::tilde;
 
@@ -65,11 +65,15 @@ pub(super) async fn work(
         let hint = "stop it, or name another folder with --data-dir DIR";
         return Err(anyhow::Error::new(what).context(Hint(hint.to_owned())));
     }
+    let door = match roles.api {
+        true => Door::FolderAndHttp,
+        false => Door::Folder,
+    };
     let process = root::start(Start {
         config,
         sources,
         roles,
-        http: roles.api,
+        door,
         ownership: None,
     })
     .await?;

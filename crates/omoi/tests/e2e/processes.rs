@@ -66,3 +66,13 @@ fn two_processes_share_postgres_and_redis() {
         "something was written to SQLite"
     );
 }
+
+#[test]
+fn a_reading_command_is_taken_for_no_worker() {
+    let world = World::demo("scenario.yaml");
+    let database = postgres::database();
+    let list = world.command(&["spec", "list", "--json", "--database", database.url()]);
+    world.start(list).wait().exited(0);
+    // Where a working process would be found.
+    assert!(!world.data().join("omoi.sock").exists());
+}

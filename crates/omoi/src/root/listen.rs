@@ -1,0 +1,85 @@
+//! Where a process answers: socket files in the data folder, and TCP.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use axum::Router;
+use omoi_runtime::config::{Config, keys};
+use omoi_runtime::lifecycle::{Handle, Kind};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::Hint;
+
+/// Answers on a socket file until `stop`. A file left by a dead owner is replaced.
+pub(super) fn on_socket(
+    handle: &Handle,
+    (name, path, mode): (&'static str, &Path, u32),
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).context(format!("could not replace `{}`", path.display())),
+    }
+    let listener = UnixListener::bind(path)
+        .with_context(|| format!("could not listen on `{}`", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    handle.spawn(name, Kind::Critical, async move {
+        let served = axum::serve(listener, router);
+        Ok(served.with_graceful_shutdown(stop).await?)
+    });
+    Ok(())
+}
+
+/// Listens at the configured address; returns it.
+pub(super) async fn on_http(
+    handle: &Handle,
+    config: &Config,
+    router: Router,
+) -> anyhow::Result<String> {
+    let at = (
+        config.get(&keys::SERVER_HOST),
+        config.get(&keys::SERVER_PORT),
+    );
+    let listener = TcpListener::bind((at.0.as_str(), at.1))
+        .await
+        .map_err(|error| {
+            let in_use = error.kind() == io::ErrorKind::AddrInUse;
+            let failed =
+                anyhow::Error::new(error).context(format!("could not listen on {}:{}", at.0, at.1));
+            match in_use {
+                true => failed.context(Hint(
+                    "choose another with --port, SERVER_PORT or server.port; 0 takes a free one"
+                        .to_owned(),
+                )),
+                false => failed,
+            }
+        })?;
+    let address = listener.local_addr()?;
+    answer(handle, listener, router);
+    Ok(format!("http://{address}"))
+}
+
+/// Listens on a free port of loopback that nobody is told of.
+pub(super) async fn privately(handle: &Handle, router: Router) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .context("could not listen on loopback")?;
+    let address = listener.local_addr()?;
+    answer(handle, listener, router);
+    Ok(address)
+}
+
+fn answer(handle: &Handle, listener: TcpListener, router: Router) {
+    let soft = handle.soft();
+    handle.spawn("http", Kind::Critical, async move {
+        let served = axum::serve(listener, router);
+        Ok(served
+            .with_graceful_shutdown(soft.cancelled_owned())
+            .await?)
+    });
+}
