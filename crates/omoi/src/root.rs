@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
+use axum::Router;
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
 use omoi_delivery::validator::Validator;
@@ -27,6 +28,7 @@ use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::config::{Config, Sources, keys};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::{Handle, Lifecycle};
+use omoi_runtime::reconcile::StatusReader;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{Floor, Probe, ProbeConfig, Property, Provider, RefusedBelowFloor, Rung, probe};
 use omoi_server::control::ControlSurface;
@@ -35,6 +37,7 @@ use omoi_server::worker::WorkerSurface;
 use omoi_store::dialect::Backend;
 use omoi_store::{Options, Store, leases};
 
+use self::models::Models;
 pub(crate) use self::models::{llm, route_settings};
 use crate::client::{Client, Endpoint};
 use crate::folder::{Folder, Ownership};
@@ -122,16 +125,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
     let handle = lifecycle.handle();
     let owner = uuid_v7(clock.as_ref(), &rng).to_string();
     let store = open_store(&start.config, &url, (&clock, &rng)).await?;
-    store
-        .migrate()
-        .await
-        .context("could not bring the database up to date")?;
-    if owns_rows {
-        // Whoever held a lease in this folder is gone.
-        let mut tx = store.system().write().await?;
-        leases::clear(&mut tx).await?;
-        tx.commit(CrashPoint::LeaseMoved).await?;
-    }
+    make_current(&store, owns_rows).await?;
     let bus = bus(&start.config, &clock, &rng, &handle)?;
     let sandbox = match start.roles.orchestrator {
         true => Some(sandbox(&start.config, &folder).await?),
@@ -154,46 +148,18 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         model_label: models.label.clone(),
         running: RunningAttempts::default(),
     });
-    let reconcilers = if start.roles.orchestrator {
-        let socket = platform.data.worker_socket();
-        let surface = WorkerSurface {
-            platform: platform.clone(),
-            gateway: models.gateway(&platform),
-        };
-        listen::on_socket(
-            &handle,
-            ("worker socket", &socket, 0o666),
-            omoi_server::worker::router(surface),
-            // Agents hand in what they have when the process is to stop.
-            platform.clone().work_ended(),
-        )?;
-        clear_away(&platform).map_err(|error| anyhow!(error))?;
-        consume::start(&platform, &bus, consumers(&platform))
-    } else {
-        Vec::new()
+    let reconcilers = match start.roles.orchestrator {
+        true => work(&platform, &models, &bus)?,
+        false => Vec::new(),
     };
     consume::publish_commits(&platform, &bus);
     let token = folder.token(&rng)?;
-    let status = Status {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        pid: std::process::id(),
-        roles: start.roles.names(),
-        database: backend.as_str().to_owned(),
-        bus: if start.config.get(&keys::REDIS_URL).is_some() {
-            "redis"
-        } else {
-            "in-process"
-        }
-        .to_owned(),
-        sandbox: sandbox.map(|provider| provider.rung().to_string()),
-        model: Some(models.label.clone()),
-        model_missing: models.missing().map(ToOwned::to_owned),
-    };
-    let probes = omoi_server::probes::router(Probes {
+    let status = status(&start, backend, sandbox.as_deref(), &models);
+    let probes = Probes {
         platform: platform.clone(),
         reconcilers,
-    });
-    let mut router = probes;
+    };
+    let mut router = omoi_server::probes::router(probes);
     if start.roles.api {
         router = router.merge(omoi_server::control::router(ControlSurface {
             platform: platform.clone(),
@@ -202,21 +168,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
             status: status.clone(),
         }));
     }
-    let mut endpoint = Endpoint::Socket(folder.socket());
-    if start.roles.api && start.door == Door::Private {
-        endpoint = Endpoint::Loopback(listen::privately(&handle, router.clone()).await?);
-    } else if start.roles.api {
-        listen::on_socket(
-            &handle,
-            ("control socket", &folder.socket(), 0o600),
-            router.clone(),
-            handle.soft().cancelled_owned(),
-        )?;
-    }
-    let address = match start.door {
-        Door::FolderAndHttp => Some(listen::on_http(&handle, &start.config, router).await?),
-        Door::Folder | Door::Private => None,
-    };
+    let (endpoint, address) = open_doors(&start, &folder, &handle, router).await?;
     let client = Client::new(&endpoint, token)?;
     Ok(Process {
         lifecycle,
@@ -226,6 +178,90 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         folder: folder.path().to_path_buf(),
         _ownership: ownership,
     })
+}
+
+/// Brings the schema up to date, and clears what an earlier owner of the rows left.
+async fn make_current(store: &Store, owns_rows: bool) -> anyhow::Result<()> {
+    let migrated = store.migrate().await;
+    migrated.context("could not bring the database up to date")?;
+    if owns_rows {
+        // Whoever held a lease in this folder is gone.
+        let mut tx = store.system().write().await?;
+        leases::clear(&mut tx).await?;
+        tx.commit(CrashPoint::LeaseMoved).await?;
+    }
+    Ok(())
+}
+
+/// Answers workers and starts the reconcilers; returns what tells how they are.
+fn work(
+    platform: &Platform,
+    models: &Models,
+    bus: &Arc<dyn Bus>,
+) -> anyhow::Result<Vec<StatusReader>> {
+    let surface = WorkerSurface {
+        platform: platform.clone(),
+        gateway: models.gateway(platform),
+    };
+    listen::on_socket(
+        &platform.lifecycle,
+        ("worker socket", &platform.data.worker_socket(), 0o666),
+        omoi_server::worker::router(surface),
+        // Agents hand in what they have when the process is to stop.
+        platform.clone().work_ended(),
+    )?;
+    clear_away(platform).map_err(|error| anyhow!(error))?;
+    Ok(consume::start(platform, bus, consumers(platform)))
+}
+
+/// What `GET /status` says.
+fn status(
+    start: &Start,
+    backend: Backend,
+    sandbox: Option<&dyn Provider>,
+    models: &Models,
+) -> Status {
+    let bus = match start.config.get(&keys::REDIS_URL) {
+        Some(_) => "redis",
+        None => "in-process",
+    };
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        roles: start.roles.names(),
+        database: backend.as_str().to_owned(),
+        bus: bus.to_owned(),
+        sandbox: sandbox.map(|provider| provider.rung().to_string()),
+        model: Some(models.label.clone()),
+        model_missing: models.missing().map(ToOwned::to_owned),
+    }
+}
+
+/// Answers where people look for it; says where this command asks, and the HTTP address.
+async fn open_doors(
+    start: &Start,
+    folder: &Folder,
+    handle: &Handle,
+    router: Router,
+) -> anyhow::Result<(Endpoint, Option<String>)> {
+    let socket = folder.socket();
+    if start.roles.api && start.door == Door::Private {
+        let address = listen::privately(handle, router).await?;
+        return Ok((Endpoint::Loopback(address), None));
+    }
+    if start.roles.api {
+        listen::on_socket(
+            handle,
+            ("control socket", &socket, 0o600),
+            router.clone(),
+            handle.soft().cancelled_owned(),
+        )?;
+    }
+    let address = match start.door {
+        Door::FolderAndHttp => Some(listen::on_http(handle, &start.config, router).await?),
+        Door::Folder | Door::Private => None,
+    };
+    Ok((Endpoint::Socket(socket), address))
 }
 
 fn taken(folder: &Folder) -> anyhow::Error {
