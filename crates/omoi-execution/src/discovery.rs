@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{DiscoveryDone, Event};
 use omoi_domain::id::HumanRef;
-use omoi_domain::merge::IntegrationState;
 use omoi_domain::task::{TaskStatus, kind};
 use omoi_protocol::worker::{DiscoveryAck, ProposedCheck, ReportDiscovery};
 use omoi_store::attempts::Attempt;
@@ -207,112 +206,74 @@ async fn over_cap(
 async fn spawn(tx: &mut Tx, source: &Task, body: &ReportDiscovery) -> Result<Task, StoreError> {
     let number = take_numbers(tx, source.project_id, Counter::Task, 1).await?;
     let all = tasks::of_spec(tx, source.spec_id).await?;
-    let found = all
-        .iter()
-        .filter(|task| task.parent_task_id.is_some())
-        .count()
-        + 1;
+    let found = all.iter().filter(|t| t.parent_task_id.is_some()).count() + 1;
     let ordinal = all.iter().map(|task| task.ordinal).max().unwrap_or(0) + 1;
-    let suite = checks::of_spec(tx, source.spec_id)
-        .await?
-        .into_iter()
-        .any(|check| check.task_id.is_none() && check.kind == "suite");
-    let boosted = if body.priority_boost {
-        source.priority.raised()
-    } else {
-        source.priority
+    let priority = match body.priority_boost {
+        true => source.priority.raised(),
+        false => source.priority,
     };
-    let id = tx.new_id();
+    let task_type = match body.discovery_type.as_str() {
+        "bug" => kind::FIX_BUG,
+        _ => kind::IMPLEMENT_FEATURE,
+    };
+    let phase_id = body.spawn_phase_id.as_deref();
+    let fresh = source.fresh(tx);
     let mut task = Task {
-        id,
         number,
         local_id: format!("DIS-{found:03}"),
         title: body.title.clone(),
         description: body.description.clone(),
-        task_type: if body.discovery_type == "bug" {
-            kind::FIX_BUG
-        } else {
-            kind::IMPLEMENT_FEATURE
-        }
-        .to_owned(),
-        phase_id: body
-            .spawn_phase_id
-            .clone()
-            .unwrap_or_else(|| "PHASE_IMPLEMENTATION".to_owned()),
-        priority: boosted,
-        status: TaskStatus::Pending,
-        score: 0.0,
+        task_type: task_type.to_owned(),
+        phase_id: phase_id.unwrap_or("PHASE_IMPLEMENTATION").to_owned(),
+        priority,
         ordinal,
         files: Json(body.files.clone()),
         requirements: Json(Vec::new()),
-        branch: task_branch(id, &body.title),
-        base_sha: None,
-        head_sha: None,
-        integration_state: IntegrationState::None,
-        round: 0,
-        retry_count: 0,
+        branch: task_branch(fresh.id, &body.title),
         needed: body.needed,
-        not_before: tx.now(),
         deadline_at: None,
-        fence: 0,
-        attempt_id: None,
-        revision: None,
-        error_class: None,
-        error_message: None,
-        blocked_reason: None,
         parent_task_id: Some(source.id),
         discovery_depth: source.discovery_depth + 1,
-        resolves_merge_id: None,
-        summary: None,
-        state_version: 0,
-        queued_at: tx.now(),
-        claimed_at: None,
-        started_at: None,
-        completed_at: None,
-        created_at: tx.now(),
-        updated_at: tx.now(),
-        ..source.clone()
+        ..fresh
     };
     tasks::insert(tx, &task).await?;
-    if let Some(proposed) = &body.check {
-        let check = Check {
-            id: tx.new_id(),
-            org_id: tx.org(),
-            spec_id: source.spec_id,
-            task_id: Some(task.id),
-            ordinal: ordinal * 100,
-            kind: "proof".to_owned(),
-            command: proposed.command.clone(),
-            files: Json(proposed.files.clone()),
-            timeout_s: CHECK_TIMEOUT_S,
-            base_exit: None,
-        };
-        checks::insert(tx, &check, &[]).await?;
-    } else if !suite {
-        let reason = Some("needs_check".to_owned());
-        tasks::transition(tx, &mut task, TaskStatus::Blocked, reason).await?;
-    } else {
-        let check = Check {
-            id: tx.new_id(),
-            org_id: tx.org(),
-            spec_id: source.spec_id,
-            task_id: Some(task.id),
-            ordinal: ordinal * 100,
-            kind: "suite".to_owned(),
-            command: suite_command(tx, source).await?,
-            files: Json(BTreeMap::new()),
-            timeout_s: CHECK_TIMEOUT_S,
-            base_exit: None,
-        };
-        checks::insert(tx, &check, &[]).await?;
+    match proof(tx, &task, body.check.as_ref()).await? {
+        Some(check) => checks::insert(tx, &check, &[]).await?,
+        None => {
+            let reason = Some("needs_check".to_owned());
+            tasks::transition(tx, &mut task, TaskStatus::Blocked, reason).await?;
+        }
     }
     Ok(task)
 }
 
-async fn suite_command(tx: &mut Tx, source: &Task) -> Result<String, StoreError> {
-    let suite = checks::of_spec(tx, source.spec_id)
-        .await?
-        .into_iter()
-        .find(|check| check.task_id.is_none() && check.kind == "suite");
-    Ok(suite.map(|check| check.command).unwrap_or_default())
+/// What proves a task found on the way: the check that came with it, or the project's suite.
+async fn proof(
+    tx: &mut Tx,
+    task: &Task,
+    proposed: Option<&ProposedCheck>,
+) -> Result<Option<Check>, StoreError> {
+    let (kind, command, files) = match proposed {
+        Some(own) => ("proof", own.command.clone(), own.files.clone()),
+        None => {
+            let all = checks::of_spec(tx, task.spec_id).await?;
+            let is_suite = |check: &Check| check.task_id.is_none() && check.kind == "suite";
+            let Some(suite) = all.into_iter().find(is_suite) else {
+                return Ok(None);
+            };
+            ("suite", suite.command, BTreeMap::new())
+        }
+    };
+    Ok(Some(Check {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        spec_id: task.spec_id,
+        task_id: Some(task.id),
+        ordinal: task.ordinal * 100,
+        kind: kind.to_owned(),
+        command,
+        files: Json(files),
+        timeout_s: CHECK_TIMEOUT_S,
+        base_exit: None,
+    }))
 }

@@ -123,6 +123,39 @@ versioned!(Task by id in "tasks" {
 });
 
 impl Task {
+    /// A task of the same ticket with a new id, otherwise as this one before it ever ran.
+    pub fn fresh(&self, tx: &Tx) -> Self {
+        let now = tx.now();
+        Self {
+            id: tx.new_id(),
+            status: TaskStatus::Pending,
+            score: 0.0,
+            base_sha: None,
+            head_sha: None,
+            integration_state: IntegrationState::None,
+            round: 0,
+            retry_count: 0,
+            not_before: now,
+            fence: 0,
+            attempt_id: None,
+            revision: None,
+            error_class: None,
+            error_message: None,
+            blocked_reason: None,
+            parent_task_id: None,
+            resolves_merge_id: None,
+            summary: None,
+            state_version: 0,
+            queued_at: now,
+            claimed_at: None,
+            started_at: None,
+            completed_at: None,
+            created_at: now,
+            updated_at: now,
+            ..self.clone()
+        }
+    }
+
     fn change(&self, from: Option<TaskStatus>, reason: Option<String>) -> TaskChange {
         TaskChange {
             task_id: self.id,

@@ -330,11 +330,10 @@ async fn resolve_task(tx: &mut Tx, source: &Task, merge: &Merge) -> Result<Task,
         .filter(|task| task.resolves_merge_id.is_some())
         .count()
         + 1;
-    let id = tx.new_id();
     let title = format!("resolve: {}", source.title);
     let paths = merge.conflicts.0.join(", ");
+    let fresh = source.fresh(tx);
     let task = Task {
-        id,
         number,
         local_id: format!("RES-{n:03}"),
         description: format!(
@@ -344,34 +343,11 @@ async fn resolve_task(tx: &mut Tx, source: &Task, merge: &Merge) -> Result<Task,
         ),
         task_type: kind::RESOLVE_CONFLICT.to_owned(),
         priority: source.priority.max(Priority::High),
-        status: TaskStatus::Pending,
-        score: 0.0,
         files: merge.conflicts.clone(),
-        branch: task_branch(id, &title),
+        branch: task_branch(fresh.id, &title),
         title,
-        base_sha: None,
-        head_sha: None,
-        integration_state: IntegrationState::None,
-        round: 0,
-        retry_count: 0,
-        not_before: tx.now(),
-        fence: 0,
-        attempt_id: None,
-        revision: None,
-        error_class: None,
-        error_message: None,
-        blocked_reason: None,
-        parent_task_id: None,
         resolves_merge_id: Some(merge.id),
-        summary: None,
-        state_version: 0,
-        queued_at: tx.now(),
-        claimed_at: None,
-        started_at: None,
-        completed_at: None,
-        created_at: tx.now(),
-        updated_at: tx.now(),
-        ..source.clone()
+        ..fresh
     };
     tasks::insert(tx, &task).await?;
     Ok(task)
