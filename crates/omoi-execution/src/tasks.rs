@@ -296,6 +296,11 @@ pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
     {
         merges::transition(tx, &mut merge, MergeState::Cancelled).await?;
         merges::move_integration(tx, task, Some(&merge), IntegrationState::None, None).await?;
+        if let Some(resolve) = merge.resolve_task_id {
+            let mut resolve = tasks::get(tx, resolve).await?;
+            let reason = format!("TSK-{:03} is tried again", task.number);
+            drop_resolution(tx, &mut resolve, reason).await?;
+        }
     }
     let reason = Some("retried by a person".to_owned());
     tasks::transition(tx, task, TaskStatus::Pending, reason).await?;
@@ -314,9 +319,9 @@ async fn given_up(tx: &mut Tx, task: &Task) -> Result<Option<Merge>, StoreError>
 /// Queues a merge whose resolution failed. Should it conflict again, a new task resolves it from
 /// the head of then, so this one is over.
 async fn merge_again(tx: &mut Tx, task: &mut Task, merge: &mut Merge) -> Result<(), StoreError> {
-    task.needed = false;
-    let reason = Some("its merge is tried again".to_owned());
-    tasks::transition(tx, task, TaskStatus::Cancelled, reason.clone()).await?;
+    let reason = "its merge is tried again".to_owned();
+    drop_resolution(tx, task, reason.clone()).await?;
+    let reason = Some(reason);
     merge.restarts = 0;
     merge.error = None;
     merges::transition(tx, merge, MergeState::Pending).await?;
@@ -326,13 +331,63 @@ async fn merge_again(tx: &mut Tx, task: &mut Task, merge: &mut Merge) -> Result<
     unblock_dependents(tx, &source).await
 }
 
-/// Frees every task that was blocked because of `task`.
+/// Ends a resolution that nothing needs any more.
+async fn drop_resolution(
+    tx: &mut Tx,
+    resolve: &mut Task,
+    reason: String,
+) -> Result<(), StoreError> {
+    resolve.needed = false;
+    match resolve.status {
+        TaskStatus::Cancelled => tasks::save(tx, resolve).await,
+        _ => tasks::transition(tx, resolve, TaskStatus::Cancelled, Some(reason)).await,
+    }
+}
+
+/// Frees every task that was blocked because of `task`, unless it waits for another lost one too.
 async fn unblock_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     let reason = blocked_by(task);
     for mut other in tasks::of_spec(tx, task.spec_id).await? {
-        if other.status == TaskStatus::Blocked && other.blocked_reason.as_ref() == Some(&reason) {
-            tasks::transition(tx, &mut other, TaskStatus::Pending, None).await?;
+        if other.status != TaskStatus::Blocked || other.blocked_reason.as_ref() != Some(&reason) {
+            continue;
+        }
+        match lost_prerequisite(tx, &other).await? {
+            None => tasks::transition(tx, &mut other, TaskStatus::Pending, None).await?,
+            Some(lost) => {
+                other.blocked_reason = Some(blocked_by(&lost));
+                tasks::save(tx, &mut other).await?;
+            }
         }
     }
     Ok(())
+}
+
+/// A task that failed, was called off or cannot be merged, and that `task` waits for, directly or
+/// not; none when all it waits for can still land.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn lost_prerequisite(tx: &mut Tx, task: &Task) -> Result<Option<Task>, StoreError> {
+    let edges = tasks::dependencies(tx, task.spec_id).await?;
+    let mut reached = vec![task.id];
+    let mut at = 0;
+    while let Some(from) = reached.get(at).copied() {
+        at += 1;
+        for (dependent, prerequisite) in &edges {
+            if *dependent == from && !reached.contains(prerequisite) {
+                reached.push(*prerequisite);
+            }
+        }
+    }
+    for id in reached.into_iter().skip(1) {
+        let prerequisite = tasks::get(tx, id).await?;
+        let is_over = matches!(
+            prerequisite.status,
+            TaskStatus::Failed | TaskStatus::Cancelled
+        );
+        if is_over || prerequisite.integration_state == IntegrationState::Manual {
+            return Ok(Some(prerequisite));
+        }
+    }
+    Ok(None)
 }

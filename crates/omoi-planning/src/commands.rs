@@ -41,6 +41,16 @@ pub enum CommandError {
         /// The model of this process.
         now: String,
     },
+    /// A task waits for another that is lost.
+    #[error("TSK-{number:03} waits for TSK-{on:03}, which is {status}")]
+    Waits {
+        /// The task's number.
+        number: i64,
+        /// The other's number.
+        on: i64,
+        /// Where the other stands.
+        status: TaskStatus,
+    },
     /// Its plan is in use or of no use any more.
     #[error("SPEC-{number} is {status}; what it was planned from cannot be changed now")]
     AtWork {
@@ -81,6 +91,12 @@ impl CommandError {
                 "go on with a real model: omoi spec resume SPEC-{number} without `--model simulated`; \
                  or run the idea anew with the simulated one"
             )),
+            Self::Waits { on, status, .. } => match status {
+                TaskStatus::Cancelled => {
+                    Some("run what is missing as an idea of its own".to_owned())
+                }
+                _ => Some(format!("try that one again: omoi task retry TSK-{on:03}")),
+            },
             Self::AtWork { .. } | Self::Edit(_) | Self::Store(_) | Self::Judge(_) => None,
         }
     }
@@ -134,12 +150,7 @@ pub async fn resume(platform: &Platform, id: SpecId) -> Result<Spec, CommandErro
         _ => {}
     }
     if planned {
-        for mut task in tasks::of_spec(&mut tx, id).await? {
-            let is_stuck = task.integration_state == IntegrationState::Manual;
-            if task.status == TaskStatus::Failed || is_stuck {
-                omoi_execution::tasks::retry(&mut tx, &mut task).await?;
-            }
-        }
+        retry_all(&mut tx, id).await?;
         specs::transition(&mut tx, &mut spec, SpecStatus::Working, None).await?;
     } else {
         reopen(&mut tx, &spec).await?;
@@ -149,16 +160,40 @@ pub async fn resume(platform: &Platform, id: SpecId) -> Result<Spec, CommandErro
     Ok(spec)
 }
 
+/// Puts every failed task, and every one whose merge waits for a person, back into the queue.
+async fn retry_all(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
+    let is_stuck = |task: &Task| {
+        task.status == TaskStatus::Failed || task.integration_state == IntegrationState::Manual
+    };
+    let mut stuck = tasks::of_spec(tx, spec).await?;
+    stuck.retain(is_stuck);
+    // A resolution tried again takes the work it resolves along, which is done already.
+    stuck.sort_by_key(|task| task.resolves_merge_id.is_none());
+    for task in stuck {
+        let mut task = tasks::get(tx, task.id).await?;
+        if is_stuck(&task) {
+            omoi_execution::tasks::retry(tx, &mut task).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Puts a failed task back into the queue, and its spec to work where it stopped for want of it.
 ///
 /// # Errors
-/// [`CommandError::NotPlanned`], [`CommandError::OtherModel`]; [`StoreError::Transition`] when the
-/// task or its spec cannot go on.
+/// [`CommandError::NotPlanned`], [`CommandError::OtherModel`], [`CommandError::Waits`];
+/// [`StoreError::Transition`] when the task or its spec cannot go on.
 pub async fn retry_task(
     platform: &Platform,
     tx: &mut Tx,
     task: &mut Task,
 ) -> Result<(), CommandError> {
+    if task.status == TaskStatus::Blocked
+        && let Some(lost) = omoi_execution::tasks::lost_prerequisite(tx, task).await?
+    {
+        let (number, on, status) = (task.number, lost.number, lost.status);
+        return Err(CommandError::Waits { number, on, status });
+    }
     omoi_execution::tasks::retry(tx, task).await?;
     let mut spec = specs::get(tx, task.spec_id).await?;
     if take_model(platform, &mut spec)? {

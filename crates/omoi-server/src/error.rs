@@ -183,6 +183,7 @@ impl From<CommandError> for ApiError {
             CommandError::NotPlanned { .. } => "not_planned",
             CommandError::OtherModel { .. } => "other_model",
             CommandError::AtWork { .. } => "at_work",
+            CommandError::Waits { .. } => "waits",
             CommandError::Edit(says) => {
                 return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", says);
             }

@@ -12,11 +12,13 @@ use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_execution::consume::Consume as _;
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
+use omoi_store::checks::{self, Check};
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, attempts, checks, specs};
+use omoi_store::{attempts, specs};
 
-use crate::support::TestPlatform;
+use crate::support::{self, TestPlatform};
+use crate::{finisher, with_sandbox};
 
 /// A completed task in the queue whose head is `sha`.
 pub(crate) async fn queued(it: &TestPlatform, state: MergeState, sha: &str) -> (Task, Merge) {
@@ -35,28 +37,7 @@ async fn enqueue(it: &TestPlatform, task: TaskId, state: MergeState, sha: &str) 
             _ => IntegrationState::Merging,
         };
         tasks::save(tx, &mut task).await?;
-        let merge = Merge {
-            id: tx.new_id(),
-            org_id: tx.org(),
-            spec_id: task.spec_id,
-            task_id: task.id,
-            state,
-            level: 0,
-            ordinal: 0,
-            target_branch: it.spec.integration_branch.clone(),
-            incoming_sha: sha.to_owned(),
-            target_sha: None,
-            merged_sha: None,
-            conflicts: Json(Vec::new()),
-            forecast: Json(Vec::new()),
-            resolve_task_id: None,
-            restarts: 0,
-            error: None,
-            created_at: tx.now(),
-            started_at: None,
-            completed_at: None,
-            state_version: 0,
-        };
+        let merge = support::merge(tx, &task, state, sha);
         merges::insert(tx, &merge).await?;
         Ok((task, merge))
     })
@@ -257,4 +238,126 @@ async fn a_resolution_without_the_other_side_lands_alone() {
     assert_eq!((merge.state, merge.restarts), (MergeState::Pending, 1));
     let source = it.task_now(two.id).await;
     assert_eq!(source.integration_state, IntegrationState::Queued);
+}
+
+/// A completed task whose one change adds `path`, in the queue; its check runs `command`.
+async fn adding(it: &TestPlatform, number: i64, path: &str, command: &str) -> (Task, Merge) {
+    let head = it.commit_on(&it.base, path, Some("new\n")).await;
+    let task = it.task(number, &[]).await;
+    let prepared = it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        task.base_sha = Some(it.base.as_str().to_owned());
+        tasks::save(tx, &mut task).await?;
+        let check = Check {
+            command: command.to_owned(),
+            ..finisher::check(tx, &task)
+        };
+        checks::insert(tx, &check, &[]).await
+    });
+    prepared.await.unwrap();
+    enqueue(it, task.id, MergeState::Pending, head.as_str()).await
+}
+
+#[tokio::test]
+async fn a_red_merge_sends_its_task_back_onto_the_merged_tree() {
+    let (it, _state) = with_sandbox().await;
+    let mut merger = Merger::new(it.platform.clone());
+    adding(&it, 1, "one", "true").await;
+    pass(&it, &mut merger).await;
+    let landed = it.branch(&it.spec.integration_branch).await.unwrap();
+    // Green on its own branch, where there is no `one`.
+    let (task, merge) = adding(&it, 2, "two", "test ! -e one").await;
+    pass(&it, &mut merger).await;
+    let merge = merge_now(&it, &merge).await;
+    assert_eq!(merge.state, MergeState::Failed);
+    let head = it.branch(&it.spec.integration_branch).await;
+    assert_eq!(head.as_ref(), Some(&landed), "what is red never lands");
+    let task = it.task_now(task.id).await;
+    let seen = (task.status, task.round, task.integration_state);
+    assert_eq!(seen, (TaskStatus::Pending, 1, IntegrationState::None));
+    let revision = task.revision.unwrap();
+    assert!(revision.0.feedback.starts_with("merge_red"), "{revision:?}");
+    // The next round sees what it was refused for, and only its own work counts as its own.
+    assert_eq!(task.base_sha.as_deref(), Some(landed.as_str()));
+    let merged = it.branch(&task.branch).await.unwrap();
+    assert_eq!(merge.merged_sha.as_deref(), Some(merged.as_str()));
+}
+
+#[tokio::test]
+async fn a_branch_that_moved_meanwhile_is_merged_with_anew() {
+    let (it, _state) = with_sandbox().await;
+    let mut merger = Merger::new(it.platform.clone());
+    adding(&it, 1, "one", "true").await;
+    pass(&it, &mut merger).await;
+    let before = it.branch(&it.spec.integration_branch).await.unwrap();
+    let moved = it.commit_on(&before, "meanwhile", Some("new\n")).await;
+    // The check itself stands for whoever moves the branch while checks run.
+    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let (mirror, branch) = (mirror.dir().display(), &it.spec.integration_branch);
+    let refs = format!("refs/heads/{branch} {moved} {before}");
+    let command = format!("test -e meanwhile || git --git-dir={mirror} update-ref {refs}");
+    let (task, merge) = adding(&it, 2, "two", &command).await;
+    pass(&it, &mut merger).await;
+    let now = merge_now(&it, &merge).await;
+    assert_eq!((now.state, now.restarts), (MergeState::Pending, 1));
+    assert_eq!(it.branch(branch).await, Some(moved.clone()));
+    pass(&it, &mut merger).await;
+    assert_eq!(merge_now(&it, &merge).await.state, MergeState::Completed);
+    let task = it.task_now(task.id).await;
+    assert_eq!(task.integration_state, IntegrationState::Merged);
+    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let head = it.branch(branch).await.unwrap();
+    assert!(mirror.is_ancestor(&moved, &head).await.unwrap());
+}
+
+#[tokio::test]
+async fn entries_have_their_turn_by_level_and_place_in_the_plan() {
+    let it = TestPlatform::new().await;
+    let mut merger = Merger::new(it.platform.clone());
+    // Level, place in the plan, and what comes first; the third is not queued, and nobody waits for it.
+    let places = [(1, 1), (0, 4), (0, 2), (0, 3)];
+    let mut all = Vec::new();
+    for (n, (level, ordinal)) in (1..).zip(places) {
+        let task = it.task(n, &[]).await;
+        let placed = it.commit(async |tx| {
+            let mut task = tasks::get(tx, task.id).await?;
+            (task.level, task.ordinal) = (level, ordinal);
+            tasks::save(tx, &mut task).await
+        });
+        placed.await.unwrap();
+        all.push(task);
+    }
+    let behind = it.task(5, &[all[2].id]).await;
+    let mut merges = Vec::new();
+    for task in [&all[0], &behind, &all[1], &all[3]] {
+        let head = it.commit_on(&it.base, &task.local_id, Some("new\n")).await;
+        merges.push(
+            enqueue(&it, task.id, MergeState::Pending, head.as_str())
+                .await
+                .1,
+        );
+    }
+    let landed = async || {
+        let mut landed = Vec::new();
+        for merge in &merges {
+            landed.push(merge_now(&it, merge).await.state == MergeState::Completed);
+        }
+        landed
+    };
+    pass(&it, &mut merger).await;
+    assert_eq!(landed().await, [false, false, false, true]);
+    pass(&it, &mut merger).await;
+    assert_eq!(landed().await, [false, false, true, true]);
+    pass(&it, &mut merger).await;
+    assert_eq!(landed().await, [true, false, true, true]);
+    // The last waits for what it builds upon.
+    pass(&it, &mut merger).await;
+    assert_eq!(landed().await, [true, false, true, true]);
+    let head = it
+        .commit_on(&it.base, &all[2].local_id, Some("new\n"))
+        .await;
+    enqueue(&it, all[2].id, MergeState::Pending, head.as_str()).await;
+    pass(&it, &mut merger).await;
+    pass(&it, &mut merger).await;
+    assert_eq!(landed().await, [true; 4]);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use omoi_domain::attempt::{AttemptState, Outcome, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
-use omoi_domain::merge::IntegrationState;
+use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::score::Weights;
 use omoi_domain::spec::SpecStatus;
@@ -25,6 +25,7 @@ use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::Lifecycle;
 use omoi_runtime::rng::Rng;
 use omoi_store::attempts::{self, Attempt};
+use omoi_store::merges::Merge;
 use omoi_store::projects::{self, Counter};
 use omoi_store::sandboxes::{self, Sandbox};
 use omoi_store::specs::{self, Spec, SpecOptions};
@@ -436,6 +437,32 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
     tickets::insert(&mut tx, &ticket).await?;
     tx.commit(POINT).await?;
     Ok((spec, ticket, base))
+}
+
+/// The merge of `task`, whose head is `sha`.
+pub(crate) fn merge(tx: &Tx, task: &Task, state: MergeState, sha: &str) -> Merge {
+    Merge {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        spec_id: task.spec_id,
+        task_id: task.id,
+        state,
+        level: task.level,
+        ordinal: task.ordinal,
+        target_branch: "feature/tags".to_owned(),
+        incoming_sha: sha.to_owned(),
+        target_sha: None,
+        merged_sha: None,
+        conflicts: Json(Vec::new()),
+        forecast: Json(Vec::new()),
+        resolve_task_id: None,
+        restarts: 0,
+        error: None,
+        created_at: tx.now(),
+        started_at: None,
+        completed_at: None,
+        state_version: 0,
+    }
 }
 
 pub(crate) fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {

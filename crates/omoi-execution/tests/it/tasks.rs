@@ -4,14 +4,14 @@ use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::retry::{ErrorClass, task_delay};
 use omoi_domain::task::{Priority, TaskStatus};
 use omoi_execution::intake::complete;
-use omoi_execution::tasks::{Unmet, cancel, retry, send_back};
+use omoi_execution::tasks::{Unmet, block_dependents, cancel, retry, send_back};
 use omoi_runtime::clock::Clock as _;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::Task;
-use omoi_store::{Json, StoreError, tasks};
+use omoi_store::{StoreError, tasks};
 
 use crate::dispatch::scan;
-use crate::support::{TestPlatform, failed};
+use crate::support::{TestPlatform, failed, merge};
 
 fn unmet() -> Unmet {
     Unmet {
@@ -180,42 +180,46 @@ async fn only_open_dependents_of_a_cancelled_task_are_blocked() {
     assert!(matches!(again, Err(StoreError::Transition(_))));
 }
 
-async fn merge_of(it: &TestPlatform, task: &Task, state: MergeState) -> Merge {
-    it.commit(async |tx| {
-        let merge = Merge {
-            id: tx.new_id(),
-            org_id: tx.org(),
-            spec_id: task.spec_id,
-            task_id: task.id,
-            state,
-            level: 0,
-            ordinal: 0,
-            target_branch: "feature/tags".to_owned(),
-            incoming_sha: "i".repeat(40),
-            target_sha: None,
-            merged_sha: None,
-            conflicts: Json(vec!["a.txt".to_owned()]),
-            forecast: Json(Vec::new()),
-            resolve_task_id: None,
-            restarts: 4,
-            error: Some("TSK-002 did not resolve it".to_owned()),
-            created_at: tx.now(),
-            started_at: None,
-            completed_at: None,
-            state_version: 0,
-        };
-        merges::insert(tx, &merge).await?;
-        Ok(merge)
-    })
-    .await
-    .unwrap()
+#[tokio::test]
+async fn what_waits_for_two_lost_tasks_is_freed_by_the_second() {
+    let it = TestPlatform::new().await;
+    let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
+    let between = it.task(3, &[two.id]).await;
+    let waiting = it.task(4, &[one.id, between.id]).await;
+    let lose = async |lost: &Task| {
+        let lost = it.commit(async |tx| {
+            let mut task = tasks::get(tx, lost.id).await?;
+            tasks::transition(tx, &mut task, TaskStatus::Failed, None).await?;
+            block_dependents(tx, &task).await
+        });
+        lost.await.unwrap();
+    };
+    let again = async |lost: &Task| {
+        let lost = it.commit(async |tx| {
+            let mut task = tasks::get(tx, lost.id).await?;
+            retry(tx, &mut task).await
+        });
+        lost.await.unwrap();
+        let now = it.task_now(waiting.id).await;
+        (now.status, now.blocked_reason)
+    };
+    lose(&one).await;
+    lose(&two).await;
+    let reason = "dependency_failed:TSK-002".to_owned();
+    assert_eq!(again(&one).await, (TaskStatus::Blocked, Some(reason)));
+    assert_eq!(again(&two).await, (TaskStatus::Pending, None));
 }
 
 /// A completed task whose conflict `resolve` could not resolve.
 async fn unresolved(it: &TestPlatform) -> (Task, Task, Merge) {
     let (source, resolve) = (it.task(1, &[]).await, it.task(2, &[]).await);
-    let merge = merge_of(it, &source, MergeState::Manual).await;
-    it.commit(async |tx| {
+    let unresolved = it.commit(async |tx| {
+        let merge = Merge {
+            resolve_task_id: Some(resolve.id),
+            restarts: 4,
+            ..merge(tx, &source, MergeState::Manual, &"i".repeat(40))
+        };
+        merges::insert(tx, &merge).await?;
         let mut source = tasks::get(tx, source.id).await?;
         source.status = TaskStatus::Completed;
         source.integration_state = IntegrationState::Manual;
@@ -223,10 +227,10 @@ async fn unresolved(it: &TestPlatform) -> (Task, Task, Merge) {
         let mut resolve = tasks::get(tx, resolve.id).await?;
         resolve.status = TaskStatus::Failed;
         resolve.resolves_merge_id = Some(merge.id);
-        tasks::save(tx, &mut resolve).await
-    })
-    .await
-    .unwrap();
+        tasks::save(tx, &mut resolve).await?;
+        Ok(merge)
+    });
+    let merge = unresolved.await.unwrap();
     (source, resolve, merge)
 }
 
@@ -259,7 +263,7 @@ async fn trying_a_failed_resolution_again_merges_again() {
 #[tokio::test]
 async fn trying_a_task_again_ends_the_merge_that_waits_for_a_person() {
     let it = TestPlatform::new().await;
-    let (source, _, merge) = unresolved(&it).await;
+    let (source, resolve, merge) = unresolved(&it).await;
     it.commit(async |tx| {
         let mut source = tasks::get(tx, source.id).await?;
         retry(tx, &mut source).await
@@ -271,6 +275,10 @@ async fn trying_a_task_again_ends_the_merge_that_waits_for_a_person() {
     assert_eq!(seen, (TaskStatus::Pending, IntegrationState::None));
     let merge = merges::get(&mut it.read().await, merge.id).await.unwrap();
     assert_eq!(merge.state, MergeState::Cancelled);
+    // Nothing is left for its resolution to resolve, and nobody misses it.
+    let resolve = it.task_now(resolve.id).await;
+    let seen = (resolve.status, resolve.needed);
+    assert_eq!(seen, (TaskStatus::Cancelled, false));
 }
 
 #[tokio::test]

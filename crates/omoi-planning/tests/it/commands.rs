@@ -1,17 +1,18 @@
 //! What people ask of a spec, and what follows.
 
 use omoi_domain::attempt::Outcome;
+use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::plan::outputs::Phase;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::intake::IntakeError;
 use omoi_planning::commands::{self, CommandError, Edit};
 use omoi_runtime::reconcile::Next;
-use omoi_store::{phases, specs, tasks};
+use omoi_store::{merges, phases, specs, tasks};
 use serde_json::json;
 
 use crate::desk::Desk;
-use crate::support::{ended, failed};
+use crate::support::{ended, failed, merge};
 
 impl Desk {
     async fn resume(&mut self) -> SpecStatus {
@@ -102,6 +103,66 @@ async fn a_task_is_not_retried_under_half_a_plan() {
     let (retried, status) = fail(Phase::Complete).await;
     retried.unwrap();
     assert_eq!(status, SpecStatus::Working);
+}
+
+#[tokio::test]
+async fn a_task_is_not_retried_before_what_it_waits_for() {
+    let mut desk = Desk::new().await;
+    desk.plan_from(Phase::Explore).await;
+    let mut tx = desk.it.platform.store.write().await.unwrap();
+    let edges = tasks::dependencies(&mut tx, desk.spec.id).await.unwrap();
+    let (waiting, lost) = edges[0];
+    let mut lost = tasks::get(&mut tx, lost).await.unwrap();
+    let called_off = omoi_execution::tasks::cancel(&mut tx, &mut lost, "not wanted").await;
+    called_off.unwrap();
+    let mut waiting = tasks::get(&mut tx, waiting).await.unwrap();
+    let retried = commands::retry_task(&desk.it.platform, &mut tx, &mut waiting).await;
+    match retried {
+        Err(refused @ CommandError::Waits { .. }) => {
+            let says = format!("waits for TSK-{:03}, which is cancelled", lost.number);
+            assert!(refused.to_string().contains(&says), "{refused}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(waiting.status, TaskStatus::Blocked);
+}
+
+#[tokio::test]
+async fn resuming_a_failed_resolution_leaves_the_finished_work_alone() {
+    let mut desk = Desk::new().await;
+    desk.plan_from(Phase::Explore).await;
+    let all = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
+    let source = all.unwrap().swap_remove(0);
+    let unresolved = desk.it.commit(async |tx| {
+        let mut source = tasks::get(tx, source.id).await?;
+        source.status = TaskStatus::Completed;
+        source.integration_state = IntegrationState::Manual;
+        source.head_sha = Some("a".repeat(40));
+        tasks::save(tx, &mut source).await?;
+        let merge = merge(tx, &source, MergeState::Manual, &"a".repeat(40));
+        merges::insert(tx, &merge).await?;
+        let resolve = tasks::Task {
+            number: 900,
+            local_id: "RES-001".to_owned(),
+            status: TaskStatus::Failed,
+            resolves_merge_id: Some(merge.id),
+            ..source.fresh(tx)
+        };
+        tasks::insert(tx, &resolve).await?;
+        let mut spec = specs::get(tx, desk.spec.id).await?;
+        spec.status = SpecStatus::Failed;
+        specs::save(tx, &mut spec).await?;
+        Ok((merge, resolve))
+    });
+    let (merge, resolve) = unresolved.await.unwrap();
+    assert_eq!(desk.resume().await, SpecStatus::Working);
+    let source = desk.it.task_now(source.id).await;
+    let seen = (source.status, source.integration_state);
+    assert_eq!(seen, (TaskStatus::Completed, IntegrationState::Queued));
+    let resolve = desk.it.task_now(resolve.id).await;
+    assert_eq!(resolve.status, TaskStatus::Cancelled);
+    let merge = merges::get(&mut desk.it.read().await, merge.id).await;
+    assert_eq!(merge.unwrap().state, MergeState::Pending);
 }
 
 #[tokio::test]
