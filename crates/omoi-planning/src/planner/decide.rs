@@ -132,11 +132,7 @@ pub(super) async fn refuse(
         return Ok(Next::At(run.not_before));
     }
     phases::transition(&mut tx, spec.project_id, &mut run, PhaseState::Failed, told).await?;
-    let headline = refusal
-        .feedback
-        .lines()
-        .find(|l| !l.trim().is_empty())
-        .unwrap_or_default();
+    let headline = headline(&refusal.feedback);
     let reason = format!(
         "phase {phase} failed after {} attempts: {headline}",
         run.attempts
@@ -336,4 +332,11 @@ async fn block(
     specs::transition(&mut tx, &mut spec, SpecStatus::Blocked, Some(reason)).await?;
     tx.commit(CrashPoint::PhaseMoved).await?;
     Ok(Next::Idle)
+}
+
+/// The first thing that feedback has to say.
+fn headline(feedback: &str) -> &str {
+    let says = |line: &&str| !line.is_empty() && !line.ends_with(':');
+    let mut lines = feedback.lines().map(|l| l.trim().trim_start_matches("- "));
+    lines.find(says).unwrap_or_else(|| feedback.trim())
 }

@@ -6,6 +6,7 @@
     reason = "tests start programs, wait, and write files that are thrown away"
 )]
 
+mod adversity;
 mod binary;
 mod checkout;
 mod elsewhere;
