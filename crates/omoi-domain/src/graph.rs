@@ -7,6 +7,7 @@
 
 mod cycles;
 mod dag;
+mod overlaps;
 mod progress;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use std::hash::Hash;
 
 pub use cycles::Cycle;
 pub use dag::{CriticalPath, Dag, DagError};
+pub use overlaps::Overlap;
 pub use progress::{Progress, UnknownNode};
 
 /// Most nodes one graph may have.

@@ -76,6 +76,17 @@ pub struct SpecDetail {
     pub tasks: Vec<TaskView>,
     /// What it will take, once planned.
     pub estimate: Option<Estimate>,
+    /// Where merges to come may conflict.
+    pub overlaps: Vec<OverlapView>,
+}
+
+/// Two tasks that may be worked on at once and say that they change the same files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlapView {
+    /// `TSK-n` of both.
+    pub task_refs: [String; 2],
+    /// Paths from the repository's root.
+    pub files: Vec<String>,
 }
 
 /// What a plan will take.

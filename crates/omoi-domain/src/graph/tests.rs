@@ -210,3 +210,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn tasks_overlap_in_files_both_name_unless_one_waits_for_the_other() {
+    // 0 → 1 → 3, and 2 beside them.
+    let files = [
+        vec!["a.py"],
+        vec!["b.py", "c.py"],
+        vec!["c.py", "b.py", "a.py"],
+        vec!["a.py", "d/c.py"],
+    ]
+    .map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>());
+    let overlaps = graph(4, &[(0, 1), (1, 3)]).overlaps(|n| &files[*n as usize]);
+    let overlap = |first, second, files: &[&str]| Overlap {
+        first,
+        second,
+        files: files.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    assert_eq!(
+        overlaps,
+        [
+            overlap(0, 2, &["a.py"]),
+            overlap(1, 2, &["b.py", "c.py"]),
+            overlap(2, 3, &["a.py"]),
+        ]
+    );
+}

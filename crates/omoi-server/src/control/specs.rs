@@ -1,19 +1,26 @@
 //! Specs as people see them, and what they may ask of one.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use omoi_delivery::{summary, trace};
-use omoi_domain::id::HumanRef;
+use omoi_domain::graph::{Edge, Graph};
+use omoi_domain::id::{HumanRef, TaskId};
+use omoi_domain::merge::IntegrationState;
 use omoi_domain::plan::outputs::{Phase, SyncOutput};
+use omoi_domain::task::TaskStatus;
 use omoi_execution::integration::{output, rendered};
 use omoi_planning::{commands, create};
 use omoi_protocol::control::{
-    CreateSpec, Estimate, ExportedFile, PhaseView, SpecDetail, SpecView, TicketView, Trace,
+    CreateSpec, Estimate, ExportedFile, OverlapView, PhaseView, SpecDetail, SpecView, TicketView,
+    Trace,
 };
 use omoi_protocol::summary::RunSummary;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::{self, Spec};
-use omoi_store::{StoreError, Tx, projects, requirements, tasks, tickets};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{StoreError, Tx, projects, requirements, tickets};
 
 use super::{Answer, ControlSurface, Surface, find};
 use crate::control::tasks::task_views;
@@ -67,6 +74,7 @@ pub(super) async fn get_spec_detail(
             .collect(),
         tasks: task_views(&mut tx, &spec).await?,
         estimate: estimate(&mut tx, &s, &spec, &runs).await?,
+        overlaps: overlaps(&mut tx, &spec).await?,
         spec: view(&mut tx, spec).await?,
     };
     Ok(Json(detail))
@@ -188,4 +196,30 @@ async fn estimate(
         cost_cap_usd: s.platform.settings.spec_budget_microusd as f64 / 1e6,
         coverage_percent: sync.spec_summary.requirement_coverage_percent,
     }))
+}
+
+/// Where merges to come may conflict, by the files that unfinished tasks say they change.
+async fn overlaps(tx: &mut Tx, spec: &Spec) -> Result<Vec<OverlapView>, StoreError> {
+    let mut open = tasks::of_spec(tx, spec.id).await?;
+    open.retain(|task| {
+        let is_over = matches!(task.status, TaskStatus::Failed | TaskStatus::Cancelled);
+        let is_done = task.integration_state == IntegrationState::Merged;
+        !is_over && !is_done && task.resolves_merge_id.is_none()
+    });
+    let by_id: BTreeMap<TaskId, &Task> = open.iter().map(|task| (task.id, task)).collect();
+    let edges = tasks::dependencies(tx, spec.id).await?;
+    let edges = edges
+        .into_iter()
+        .map(|(after, before)| Edge::new(before, after));
+    // Edges to tasks that are over name nodes which are not there, and order nothing any more.
+    let (graph, _) = Graph::build(by_id.keys().copied(), edges);
+    let named = |id: TaskId| HumanRef::task(by_id[&id].number).to_string();
+    let found = graph.overlaps(|id| &by_id[id].files.0);
+    Ok(found
+        .into_iter()
+        .map(|overlap| OverlapView {
+            task_refs: [named(overlap.first), named(overlap.second)],
+            files: overlap.files,
+        })
+        .collect())
 }

@@ -297,6 +297,12 @@ pub(super) fn plan_lines(detail: &SpecDetail, page: Page) -> Vec<String> {
             .filter(|task| task.ticket_ref == ticket.ticket_ref);
         lines.extend(own.map(|task| format!("    {}", task_line(task, page.width - 4))));
     }
+    for overlap in &detail.overlaps {
+        let tasks = overlap.task_refs.join(" and ");
+        let files = clean(&overlap.files.join(", "));
+        let line = format!("  {tasks} may conflict: both change {files}");
+        lines.push(fit(&line, page.width).into_owned());
+    }
     lines
 }
 

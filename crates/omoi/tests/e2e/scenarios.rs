@@ -297,3 +297,14 @@ fn an_agent_that_writes_while_it_plans_changes_nothing() {
         assert_eq!(at(&branch), at("HEAD"), "{file}");
     }
 }
+
+#[test]
+fn a_plan_says_where_its_merges_may_conflict() {
+    let world = World::demo("scenario.yaml");
+    world.start(world.run(&[])).wait().exited(3);
+    let show = world.command(&["spec", "show", "SPEC-1"]);
+    let shown = world.start(show).wait().exited(0);
+    let forecast = shown.stdout.lines().find(|l| l.contains("may conflict"));
+    println!("{forecast:?}");
+    assert!(forecast.is_some(), "{shown:?}");
+}
