@@ -142,8 +142,8 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "makes the empty file that is locked",
     ),
     (
-        "crates/omoi/src/root.rs",
-        "serve_socket",
+        "crates/omoi/src/root/listen.rs",
+        "on_socket",
         "replaces the socket of a dead owner",
     ),
 ];
