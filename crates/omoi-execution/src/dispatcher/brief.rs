@@ -10,14 +10,27 @@ use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, checks, merges, requirements, tickets};
+use omoi_store::{StoreError, Tx, attempts, checks, merges, requirements, tickets};
 use serde::Serialize;
 
 use crate::attempt::{Brief, Created};
+use crate::integration::{IntegrationError, rendered};
 use crate::platform::Platform;
 
 const SYSTEM: &str = include_str!("../../prompts/system.md");
 const TASK: &str = include_str!("../../prompts/task.md");
+
+/// Most characters of one prompt (spec/02 §7); only requirements and a revision may go beyond.
+const PROMPT_CHARS_MAX: usize = 60_000;
+/// Ends a request that was cut.
+const CUT: &str = "\n[… cut: the prompt would be too long]";
+
+/// What an agent can do without, should the prompt be too long.
+struct Extras {
+    neighbours: Vec<String>,
+    design: String,
+    request: String,
+}
 
 #[derive(Serialize)]
 struct RequirementBrief {
@@ -42,8 +55,9 @@ pub(super) async fn of_task(
     spec: &Spec,
     created: &Created,
 ) -> Result<Brief, BoxError> {
+    let design = design(platform, spec).await?;
     let mut tx = platform.store.read().await?;
-    let prompt = prompt(&mut tx, task, spec, created).await?;
+    let prompt = prompt(&mut tx, (task, spec), created, design).await?;
     let settings = &platform.settings;
     let task_ref = HumanRef::task(task.number).to_string();
     let system = Environment::new().render_str(
@@ -110,11 +124,20 @@ fn commit_plan(task: &Task, spec: &Spec, created: &Created, task_ref: &str) -> C
     }
 }
 
+/// The design as it is rendered for people.
+async fn design(platform: &Platform, spec: &Spec) -> Result<String, IntegrationError> {
+    let files = rendered(platform, spec).await?;
+    let mut designs = files
+        .into_iter()
+        .filter(|(path, _)| path.contains("/designs/"));
+    Ok(designs.next().map(|(_, text)| text).unwrap_or_default())
+}
+
 async fn prompt(
     tx: &mut Tx,
-    task: &Task,
-    spec: &Spec,
+    (task, spec): (&Task, &Spec),
     created: &Created,
+    design: String,
 ) -> Result<String, BoxError> {
     let ticket = tickets::get(tx, task.ticket_id).await?;
     let conflict = match task.resolves_merge_id {
@@ -159,12 +182,62 @@ async fn prompt(
         files => task.files.0.clone(),
         requirements => Value::from(Serde(served(tx, task).await?)),
         checks,
-        neighbours,
         revision,
+        before => before(tx, task, created).await?,
         conflict => Value::from(Serde(conflict)),
-        request => spec.original_request.clone(),
     };
-    Ok(Environment::new().render_str(TASK, values)?)
+    let extras = Extras {
+        neighbours,
+        design,
+        request: spec.original_request.clone(),
+    };
+    Ok(fitted(&values, extras)?)
+}
+
+/// The prompt, without as many extras as make it too long.
+fn fitted(values: &Value, mut extras: Extras) -> Result<String, minijinja::Error> {
+    let render = |extras: &Extras| {
+        let all = context! {
+            neighbours => extras.neighbours.clone(),
+            design => extras.design.clone(),
+            request => extras.request.clone(),
+            ..values.clone()
+        };
+        Environment::new().render_str(TASK, all)
+    };
+    let surplus = |text: &str| text.chars().count().saturating_sub(PROMPT_CHARS_MAX);
+    let mut text = render(&extras)?;
+    if surplus(&text) > 0 {
+        extras.neighbours.clear();
+        text = render(&extras)?;
+    }
+    if surplus(&text) > 0 {
+        extras.design.clear();
+        text = render(&extras)?;
+    }
+    let surplus = surplus(&text);
+    if surplus > 0 {
+        let length = extras.request.chars().count();
+        let kept = length.saturating_sub(surplus + CUT.chars().count());
+        extras.request = extras.request.chars().take(kept).collect::<String>() + CUT;
+        text = render(&extras)?;
+    }
+    Ok(text)
+}
+
+/// How the attempt before this one ended, where this one does not go on from its turns.
+async fn before(tx: &mut Tx, task: &Task, created: &Created) -> Result<Option<String>, StoreError> {
+    if !created.turns.is_empty() {
+        return Ok(None);
+    }
+    let mut all = attempts::of_subject(tx, &task.id.to_string()).await?;
+    all.retain(|attempt| attempt.id != created.attempt.id && attempt.round == task.round);
+    let Some(last) = all.pop() else {
+        return Ok(None);
+    };
+    let how = last.stop_reason.unwrap_or_default();
+    let why = last.error_message.map(|why| format!(": {why}"));
+    Ok(Some(how + &why.unwrap_or_default()))
 }
 
 async fn served(tx: &mut Tx, task: &Task) -> Result<Vec<RequirementBrief>, StoreError> {
@@ -227,4 +300,35 @@ async fn landed_on(tx: &mut Tx, merge: &merges::Merge) -> Result<Vec<TaskId>, St
         .filter(|m| m.completed_at.is_some() && m.merged_sha.is_some() && m.id != merge.id)
         .map(|m| m.task_id)
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_prompt_that_is_too_long_loses_what_matters_least() {
+        let values = context! { title => "Add tags", description => "Do it" };
+        let of = |neighbours: usize, design: usize, request: usize| {
+            let extras = Extras {
+                neighbours: vec!["n".repeat(neighbours)],
+                design: "d".repeat(design),
+                request: "ü".repeat(request),
+            };
+            let text = fitted(&values, extras).unwrap();
+            let length = text.chars().count();
+            assert!(length <= PROMPT_CHARS_MAX, "{length}");
+            let count = |c: char| text.chars().filter(|found| *found == c).count();
+            [
+                count('n') >= neighbours,
+                count('d') >= design,
+                count('ü') == request,
+            ]
+        };
+        assert_eq!(of(10_000, 20_000, 20_000), [true, true, true]);
+        assert_eq!(of(30_000, 20_000, 20_000), [false, true, true]);
+        assert_eq!(of(30_000, 50_000, 20_000), [false, false, true]);
+        assert_eq!(of(30_000, 50_000, 70_000), [false, false, false]);
+    }
 }
