@@ -13,6 +13,7 @@ use omoi_domain::task::TaskStatus;
 use omoi_protocol::control::SpecView;
 use omoi_protocol::summary::{RunOutcome, RunSummary};
 use omoi_runtime::clock::{Clock as _, SystemClock};
+use omoi_runtime::lifecycle::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::access::Access;
@@ -65,7 +66,10 @@ pub(crate) async fn follow(
     access: Access,
     subject: Subject,
 ) -> anyhow::Result<ExitCode> {
-    let mut signals = signals()?;
+    let mut stops = Stops {
+        signals: signals()?,
+        own: access.handle(),
+    };
     let again = context.again();
     let spec = subject.spec.spec_ref.clone();
     let model = if access.is_own() {
@@ -89,7 +93,7 @@ pub(crate) async fn follow(
         .client
         .events(subject.after, Some(&run.id), false)
         .await?;
-    let end = run.drive(events.boxed(), &access, &mut signals).await?;
+    let end = run.drive(events.boxed(), &mut stops).await?;
     if !matches!(end, End::Over | End::Lost) {
         // Before the socket closes.
         run.tell_summary().await?;
@@ -115,11 +119,35 @@ pub(crate) async fn follow(
         }
     };
     let was_own = access.is_own();
-    access.close(signals).await?;
+    access.close(stops.signals).await?;
     if was_own && matches!(end, End::Interrupted) {
         eprintln!("Stopped. Resume: {resume}");
     }
     Ok(ExitCode::from(code))
+}
+
+/// What ends the following before the run is over.
+struct Stops {
+    signals: Signals,
+    /// This process's own life, where it does the work.
+    own: Option<Handle>,
+}
+
+impl Stops {
+    /// Waits for the next of them. Cancel-safe: a stream keeps its place, a token its state.
+    async fn next(&mut self) -> End {
+        let stopping = async {
+            match &self.own {
+                Some(own) => own.soft().cancelled_owned().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            Some(_) = self.signals.next() => End::Interrupted,
+            () = stopping => End::Lost,
+        }
+    }
 }
 
 /// A run being followed.
@@ -137,44 +165,33 @@ struct Run<'a> {
 enum News {
     Event(Option<Result<StoredEvent, ClientError>>),
     Frame,
-    Signal,
-    Stopping,
+    Stop(End),
 }
 
 impl Run<'_> {
     async fn drive(
         &mut self,
         mut events: BoxStream<'static, Result<StoredEvent, ClientError>>,
-        access: &Access,
-        signals: &mut (impl Stream<Item = &'static str> + Unpin + Send),
+        stops: &mut Stops,
     ) -> anyhow::Result<End> {
         if self.is_over {
             return Ok(End::Over);
         }
-        let stopping = access.handle().map(|handle| handle.soft());
-        let stopping = async {
-            match stopping {
-                Some(token) => token.cancelled_owned().await,
-                None => std::future::pending().await,
-            }
-        };
-        let mut stopping = std::pin::pin!(stopping);
         let mut frame = SystemClock.sleep(FRAME);
         loop {
-            // Cancel-safe: streams keep their place, a token its state, and the frame's timer runs on.
+            // Cancel-safe: streams keep their place, and the frame's timer runs on.
             let news = tokio::select! {
                 biased;
-                Some(_) = signals.next() => News::Signal,
-                () = &mut stopping => News::Stopping,
+                end = stops.next() => News::Stop(end),
                 () = &mut frame, if self.show.is_live() => News::Frame,
                 event = events.next() => News::Event(event),
             };
             match news {
-                News::Signal => {
+                News::Stop(end) => {
                     self.show.settle()?;
-                    return Ok(End::Interrupted);
+                    return Ok(end);
                 }
-                News::Stopping | News::Event(None | Some(Err(ClientError::Unreachable(_)))) => {
+                News::Event(None | Some(Err(ClientError::Unreachable(_)))) => {
                     self.show.settle()?;
                     return Ok(End::Lost);
                 }
@@ -184,7 +201,7 @@ impl Run<'_> {
                     frame = SystemClock.sleep(FRAME);
                 }
                 News::Event(Some(Ok(event))) => {
-                    if let Some(end) = self.take_in(event).await? {
+                    if let Some(end) = self.take_in(event, stops).await? {
                         return Ok(end);
                     }
                 }
@@ -192,7 +209,11 @@ impl Run<'_> {
         }
     }
 
-    async fn take_in(&mut self, event: StoredEvent) -> anyhow::Result<Option<End>> {
+    async fn take_in(
+        &mut self,
+        event: StoredEvent,
+        stops: &mut Stops,
+    ) -> anyhow::Result<Option<End>> {
         let mut waits = false;
         if matches!(event.event, Event::SpecExecutionCompleted(_)) {
             let detail = self.client.get_spec_detail(&self.id).await?;
@@ -203,7 +224,7 @@ impl Run<'_> {
         self.show.event(&event)?;
         let over = match &event.event {
             Event::SpecExecutionCompleted(_) if waits => {
-                return self.released().await;
+                return self.released(stops).await;
             }
             Event::SpecDelivered(_)
             | Event::SpecBlocked(_)
@@ -219,7 +240,7 @@ impl Run<'_> {
     }
 
     /// Shows the plan and has a person release it; none when the run goes on.
-    async fn released(&mut self) -> anyhow::Result<Option<End>> {
+    async fn released(&mut self, stops: &mut Stops) -> anyhow::Result<Option<End>> {
         self.show.settle()?;
         if self.context.json() {
             return Ok(Some(End::Waiting));
@@ -241,11 +262,18 @@ impl Run<'_> {
         }
         eprint!("\n  Build this? [y/N] ");
         io::stderr().flush()?;
-        let asked = tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
-            io::stdin().read_line(&mut line).map(|_| line)
-        });
-        let answer = asked.await??;
+        let answer = tokio::select! {
+            biased;
+            end = stops.next() => {
+                eprintln!();
+                return Ok(Some(match end {
+                    // Nobody works yet: leaving the question is an answer to it.
+                    End::Interrupted => End::Waiting,
+                    end => end,
+                }));
+            }
+            answer = typed() => answer?,
+        };
         if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
             return Ok(Some(End::Waiting));
         }
@@ -311,6 +339,15 @@ impl Run<'_> {
         }
         Ok(stopped)
     }
+}
+
+/// The next line typed at this process; its reader stays behind when nobody waits for it.
+async fn typed() -> io::Result<String> {
+    let asked = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).map(|_| line)
+    });
+    asked.await?
 }
 
 /// The picture of a run, and how it is shown.

@@ -1,6 +1,7 @@
 //! Starts the program and keeps what it said.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -41,12 +42,32 @@ pub(crate) struct Said {
     arguments: String,
 }
 
+/// Gives its arguments a terminal: what comes in is typed, what is shown goes out.
+const TERMINAL: &str = "import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+
 /// Starts `command`; what it says goes to files at `said`.
 pub(crate) fn start(mut command: Command, said: PathBuf) -> Running {
+    command.stdin(Stdio::null());
+    spawn(command, said)
+}
+
+/// Starts `command` on a terminal; what it shows goes to a file at `said`.
+pub(crate) fn start_on_terminal(command: &Command, said: PathBuf) -> Running {
+    let mut terminal = Command::new("python3");
+    terminal.args(["-c", TERMINAL]).arg(command.get_program());
+    terminal.args(command.get_args()).env_clear();
+    let set = command.get_envs();
+    terminal.envs(set.filter_map(|(name, value)| Some((name, value?))));
+    terminal.current_dir(command.get_current_dir().unwrap());
+    terminal.stdin(Stdio::piped());
+    spawn(terminal, said)
+}
+
+fn spawn(mut command: Command, said: PathBuf) -> Running {
     let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
     let arguments = arguments.join(" ");
     let child = command
-        .stdin(Stdio::null())
         .stdout(File::create(said.with_extension("out")).unwrap())
         .stderr(File::create(said.with_extension("err")).unwrap())
         .spawn()
@@ -90,6 +111,12 @@ impl Running {
             }
             std::thread::sleep(LOOK);
         }
+    }
+
+    /// Types `text` at its terminal.
+    pub(crate) fn types(&mut self, text: &str) {
+        let keys = self.child.stdin.as_mut().unwrap();
+        keys.write_all(text.as_bytes()).unwrap();
     }
 
     /// What Ctrl-C does.

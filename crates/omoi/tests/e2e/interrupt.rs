@@ -1,4 +1,4 @@
-//! Ctrl-C in the middle of an agent's work.
+//! Ctrl-C in the middle of an agent's work, and at the question before it.
 
 use std::time::{Duration, Instant};
 
@@ -57,4 +57,29 @@ fn an_interrupted_run_keeps_its_turns_and_goes_on_from_them() {
         (2..=3).contains(&asked),
         "{asked} model calls for two turns"
     );
+}
+
+#[test]
+fn ctrl_c_at_the_question_leaves_the_plan_waiting() {
+    let world = World::two_tasks("scenario.yaml");
+    let run = world.simulated(world.ask_for_people(&[]));
+    let mut run = world.start_on_terminal(&run);
+    while !run.stdout().contains("Build this? [y/N]") {
+        assert!(
+            !run.ends_within(Duration::from_millis(20)),
+            "{}",
+            run.stdout()
+        );
+    }
+    run.types("\u{3}");
+    let said = run.wait().exited(3);
+    let shown = said.stdout.rsplit_once("[y/N]").unwrap().1;
+    assert!(
+        shown.contains("The plan waits for you: omoi spec approve SPEC-1 --model simulated"),
+        "{shown}"
+    );
+    let status = story::one(&world.database(), "select status from specs");
+    assert_eq!(status.as_deref(), Some("completed"));
+    let said = world.start(world.go_on("approve")).wait().exited(0);
+    assert_eq!(said.summary()["outcome"], "succeeded");
 }

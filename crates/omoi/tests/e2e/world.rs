@@ -106,7 +106,14 @@ impl World {
 
     /// A run of the idea, whoever does the work.
     pub(crate) fn ask(&self, more: &[&str]) -> Command {
-        let mut run = self.command(&["run", &self.idea, "--json", "--repo"]);
+        let mut run = self.ask_for_people(more);
+        run.arg("--json");
+        run
+    }
+
+    /// The same, told in words.
+    pub(crate) fn ask_for_people(&self, more: &[&str]) -> Command {
+        let mut run = self.command(&["run", &self.idea, "--repo"]);
         run.arg(self.repo.path()).args(more);
         run
     }
@@ -133,6 +140,12 @@ impl World {
     pub(crate) fn start(&self, command: Command) -> Running {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
         binary::start(command, self.folder.path().join(format!("run{number}")))
+    }
+
+    /// Starts `command` with a person at its terminal.
+    pub(crate) fn start_on_terminal(&self, command: &Command) -> Running {
+        let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        binary::start_on_terminal(command, self.folder.path().join(format!("run{number}")))
     }
 
     /// `branch` of the repository without the plan's files: one line per file.
