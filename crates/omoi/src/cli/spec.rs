@@ -11,7 +11,9 @@ use omoi_protocol::control::{PhaseView, SpecDetail, SpecView, TaskView};
 use super::ModelArgs;
 use super::access::{Access, Purpose, reach};
 use super::context::{Context, Overrides, Settings, check_scenario};
+use super::fail::Usage;
 use super::follow::{Subject, follow, so_far, tell, tell_done};
+use crate::Hint;
 use crate::view::opening;
 use crate::view::text::{Page, clean, fit, left, short, tilde, took, width, wrap};
 
@@ -132,7 +134,12 @@ async fn go_on(context: &Context, going: Going, approve: bool) -> anyhow::Result
         check_scenario(&settings.config)?;
     }
     let config = settings.config.clone();
-    let access = reach(context, settings, Purpose::Work).await?;
+    let purpose = if no_wait { Purpose::Ask } else { Purpose::Work };
+    let access = reach(context, settings, purpose).await?;
+    if no_wait && (access.is_own() || !access.has_agents_work()) {
+        access.close(futures::stream::pending()).await?;
+        return Err(nobody_works());
+    }
     access.check_model(&model, &config)?;
     let asked = async {
         let before = access.client.get_spec(&spec).await?;
@@ -151,20 +158,13 @@ async fn go_on(context: &Context, going: Going, approve: bool) -> anyhow::Result
             return Err(error);
         }
     };
-    if no_wait && !access.is_own() {
-        tell_done(&format!(
-            "{} goes on in process {}",
-            spec.spec_ref, access.status.pid
-        ));
-        return Ok(ExitCode::SUCCESS);
-    }
     if spec.status == SpecStatus::Completed {
-        tell_done(&format!(
-            "{0} is planned and waits for you: omoi spec approve {0}",
-            spec.spec_ref
-        ));
+        let told = tell_waits(context, &access, &spec).await;
         access.close(futures::stream::pending()).await?;
-        return Ok(ExitCode::from(super::follow::WAITING));
+        return told.map(|()| ExitCode::from(super::follow::WAITING));
+    }
+    if no_wait {
+        return tell_goes_on(context, &access, &spec).map(|()| ExitCode::SUCCESS);
     }
     let home = context.home();
     let page = context.stderr_page();
@@ -180,6 +180,38 @@ async fn go_on(context: &Context, going: Going, approve: bool) -> anyhow::Result
         model,
     };
     follow(context, access, subject).await
+}
+
+/// Says that a plan waits for a person; scripts get the summary that ends every run.
+async fn tell_waits(context: &Context, access: &Access, spec: &SpecView) -> anyhow::Result<()> {
+    if context.json() {
+        let summary = access.client.get_spec_summary(&spec.id.to_string()).await?;
+        context.print_json(&summary)?;
+    }
+    tell_done(&format!(
+        "{0} is planned and waits for you: omoi spec approve {0}",
+        spec.spec_ref
+    ));
+    Ok(())
+}
+
+/// Says who does the work that nobody here follows.
+fn tell_goes_on(context: &Context, access: &Access, spec: &SpecView) -> anyhow::Result<()> {
+    if context.json() {
+        return Ok(context.print_json(spec)?);
+    }
+    tell_done(&format!(
+        "{} goes on in process {}",
+        spec.spec_ref, access.status.pid
+    ));
+    Ok(())
+}
+
+/// Refuses to leave work to a process that is not there.
+fn nobody_works() -> anyhow::Error {
+    let what = Usage("no process is there to do the work".to_owned());
+    let hint = "start `omoi up` first, or leave out --no-wait to do the work here";
+    anyhow::Error::new(what).context(Hint(hint.to_owned()))
 }
 
 /// The configuration for work on `spec`: where this process will do it, with what the spec's repository

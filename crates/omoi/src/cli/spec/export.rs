@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
+use serde_json::json;
 
 use crate::cli::Context;
 use crate::cli::access::Access;
@@ -49,6 +50,11 @@ pub(super) async fn run(
         let mut out =
             File::create(&path).with_context(|| format!("could not write `{}`", path.display()))?;
         out.write_all(file.text.as_bytes())?;
+    }
+    if context.json() {
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        let written = json!({ "folder": folder, "files": paths });
+        return Ok(context.print_json(&written)?);
     }
     tell_done(&format!(
         "Wrote {} below {}",
