@@ -1,12 +1,13 @@
-//! `omoi steer`: a word to the agent of a task, read before its next turn.
+//! `omoi steer`: a word to the agent of a task, now or once it has one.
 
 use std::process::ExitCode;
 
+use omoi_domain::task::TaskStatus;
 use omoi_protocol::control::Steer;
 
-use super::access::{Purpose, reach};
+use super::access::{Access, Purpose, reach};
 use super::context::{Context, Overrides};
-use super::follow::tell_done;
+use super::task::told;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,18 +34,45 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
     let settings = context.settings(&Overrides::default())?;
     context.log(&settings.config, true);
     let access = reach(context, settings, Purpose::Ask).await?;
-    let kind = if arguments.interrupt {
+    let done = steer(context, &access, arguments).await;
+    access.close(futures::stream::pending()).await?;
+    done?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn steer(context: &Context, access: &Access, arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments {
+        task,
+        text,
+        interrupt,
+    } = arguments;
+    let kind = if interrupt {
         "interrupt"
     } else {
         "user_message"
     };
     let message = Steer {
-        content: arguments.text,
+        content: text,
         message_type: kind.to_owned(),
     };
-    let done = access.client.steer_task(&arguments.task, &message).await;
-    access.close(futures::stream::pending()).await?;
-    done?;
-    tell_done(&format!("{} reads it before its next turn", arguments.task));
-    Ok(ExitCode::SUCCESS)
+    access.client.steer_task(&task, &message).await?;
+    let task = access.client.get_task_detail(&task).await?.task;
+    let has_agent = !access.is_own()
+        && matches!(
+            task.status,
+            TaskStatus::Claiming | TaskStatus::Assigned | TaskStatus::Running
+        );
+    told(context, access, &task, what_follows(has_agent, interrupt))
+}
+
+/// What becomes of a message, said of its task.
+fn what_follows(has_agent: bool, interrupt: bool) -> &'static str {
+    match (has_agent, interrupt) {
+        (true, false) => "reads it before its next turn",
+        (true, true) => "is asked to stop: its agent saves its work, then it is called off",
+        (false, false) => "has no agent at work: its next one is told",
+        (false, true) => {
+            "has no agent at work: its next one is stopped; `omoi task cancel` calls it off now"
+        }
+    }
 }

@@ -114,7 +114,13 @@ async fn ask(context: &Context, access: &Access, command: Command) -> anyhow::Re
     }
 }
 
-fn told(context: &Context, access: &Access, task: &TaskView, what: &str) -> anyhow::Result<()> {
+/// Says what became of a task, or prints it for scripts.
+pub(super) fn told(
+    context: &Context,
+    access: &Access,
+    task: &TaskView,
+    what: &str,
+) -> anyhow::Result<()> {
     if context.json() {
         return Ok(context.print_json(task)?);
     }
