@@ -9,7 +9,7 @@ use crate::world::World;
 const SLOW: Duration = Duration::from_secs(6);
 
 /// The first task's second answer comes late.
-fn slow(scenario: String) -> String {
+pub(crate) fn slow(scenario: String) -> String {
     let rule = "  - when: {role: implementer, turn: 1..}\n";
     let late = format!(
         "  - when: {{role: implementer, task: TSK-001, turn: 1}}\n    reply:\n      - delay_ms: {}\n      \

@@ -9,6 +9,7 @@
 mod adversity;
 mod binary;
 mod checkout;
+mod commands;
 mod elsewhere;
 mod interrupt;
 #[cfg(feature = "crash-points")]

@@ -20,7 +20,7 @@ fn serve(world: &World, roles: &str, shared: &[&str]) -> Command {
 }
 
 /// Waits until `process` says that it serves, and where.
-fn address(process: &mut Running) -> Option<String> {
+pub(crate) fn address(process: &mut Running) -> Option<String> {
     for _ in 0..600 {
         if let Some(line) = process.stdout().lines().next() {
             let started: Value = serde_json::from_str(line).unwrap();

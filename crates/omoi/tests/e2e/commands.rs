@@ -1,0 +1,250 @@
+//! What every command answers about a run: before it, beside it and after it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use insta::{Settings, assert_snapshot};
+use serde_json::{Value, json};
+
+use crate::binary::{Running, Said};
+use crate::interrupt::slow;
+use crate::processes::address;
+use crate::story;
+use crate::world::World;
+
+impl World {
+    /// The program with `arguments`, to its end.
+    fn says(&self, arguments: &[&str], code: i32) -> Said {
+        self.start(self.command(arguments)).wait().exited(code)
+    }
+
+    /// What it prints for scripts.
+    fn json(&self, arguments: &[&str]) -> Value {
+        let said = self.says(&[arguments, &["--json"]].concat(), 0);
+        serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}\n{said:?}"))
+    }
+
+    /// What it prints for people.
+    fn text(&self, arguments: &[&str]) -> String {
+        self.says(arguments, 0).stdout
+    }
+
+    /// A process that owns the data folder and works.
+    fn up(&self) -> Running {
+        let up = self.command(&["up", "--port", "0", "--json"]);
+        let mut up = self.start(self.simulated(up));
+        address(&mut up).expect("no address");
+        up
+    }
+}
+
+/// Snapshots without what differs from run to run and from machine to machine.
+fn steady(world: &World) -> Settings {
+    let mut settings = Settings::clone_current();
+    settings.add_filter(world.repo.path().to_str().unwrap(), "[repo]");
+    settings.add_filter(r"\b[0-9a-f]{7}\b", "[commit]");
+    settings.add_filter(r"\d+\.\d s\b", "[took]");
+    settings
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn holds(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(text.contains(line), "no `{line}` in\n{text}");
+    }
+}
+
+#[test]
+fn a_plan_that_waits_answers_scripts_with_objects() {
+    let world = World::two_tasks("scenario.yaml");
+    let said = world.start(world.run(&[])).wait().exited(3);
+    assert_eq!(said.summary()["outcome"], "blocked");
+
+    // Nobody is there to leave the work to.
+    for how in ["approve", "resume"] {
+        let mut command = world.go_on(how);
+        command.arg("--no-wait");
+        let said = world.start(command).wait().exited(2);
+        assert_eq!(said.stdout, "");
+        holds(
+            &said.stderr,
+            &["error: no process is there to do the work", "`omoi up`"],
+        );
+    }
+    let said = world.start(world.go_on("resume")).wait().exited(3);
+    assert_eq!(said.lines().len(), 1);
+    assert_eq!(said.summary()["outcome"], "blocked");
+
+    let steered = world.json(&["steer", "TSK-001", "be brief"]);
+    assert_eq!(
+        (&steered["task_ref"], &steered["status"]),
+        (&json!("TSK-001"), &json!("pending"))
+    );
+    let said = world.says(&["steer", "TSK-002", "be brief"], 0).stderr;
+    holds(
+        &said,
+        &["TSK-002 has no agent at work: its next one is told"],
+    );
+    let said = world
+        .says(&["steer", "TSK-002", "stop", "--interrupt"], 0)
+        .stderr;
+    holds(
+        &said,
+        &["TSK-002 has no agent at work: its next one is stopped"],
+    );
+
+    let folder = world.home().join("plan");
+    let output = folder.to_str().unwrap();
+    let written = world.json(&["spec", "export", "SPEC-1", "--output", output]);
+    assert_eq!(written["folder"], output);
+    let files = world.json(&["spec", "export", "SPEC-1"]);
+    let files = files.as_array().unwrap();
+    assert_eq!(written["files"].as_array().unwrap().len(), files.len());
+    for file in files {
+        let path = file["path"].as_str().unwrap();
+        assert_eq!(fs::read_to_string(folder.join(path)).unwrap(), file["text"]);
+    }
+}
+
+#[test]
+fn a_run_beside_up_succeeds_and_every_command_reads_it() {
+    let world = World::two_tasks("scenario.yaml");
+    let up = world.up();
+    for (name, expected) in [("", 0o700), ("token", 0o600), ("omoi.sock", 0o600)] {
+        let found = mode(&world.data().join(name));
+        assert_eq!(found, expected, "`{name}` has mode {found:o}");
+    }
+    let said = world.start(world.ask(&["--yes"])).wait().exited(0);
+    let summary = said.summary();
+    assert_eq!(summary["outcome"], "succeeded");
+    read_by_scripts(&world, &summary);
+    read_by_people(&world);
+
+    up.interrupt();
+    up.wait().exited(0);
+    assert_eq!(world.json(&["spec", "list"])[0]["status"], "delivered");
+}
+
+fn read_by_scripts(world: &World, summary: &Value) {
+    let specs = world.json(&["spec", "list"]);
+    assert_eq!(specs.as_array().unwrap().len(), 1);
+    assert_eq!(specs[0]["status"], "delivered");
+    let shown = world.json(&["spec", "show", "SPEC-1"]);
+    assert_eq!(shown["spec"], specs[0]);
+    let tasks = world.json(&["task", "list"]);
+    assert_eq!(shown["tasks"], tasks);
+    for task in tasks.as_array().unwrap() {
+        assert_eq!(task["status"], "completed");
+        assert_eq!(task["integration_state"], "merged");
+        let name = task["task_ref"].as_str().unwrap();
+        let detail = world.json(&["task", "show", name]);
+        assert_eq!(&detail["task"], task);
+        let receipts = detail["receipts"].as_array().unwrap();
+        assert!(receipts.iter().all(|receipt| receipt["passed"] == true));
+    }
+    let log = world.says(&["logs", "TSK-001", "--json"], 0).lines();
+    let numbers: Vec<_> = log.iter().map(|line| line["seq"].as_u64()).collect();
+    assert_eq!(
+        numbers,
+        (1..=log.len() as u64).map(Some).collect::<Vec<_>>()
+    );
+    let wrote = |line: &Value| line["text"] == "agent.file_edited bye.py";
+    assert!(log.iter().any(wrote), "{log:?}");
+
+    let trace = world.json(&["trace", "SPEC-1"]);
+    assert_eq!(trace["head"], summary["head"]);
+    let criteria: Vec<&Value> = trace["requirements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|requirement| requirement["criteria"].as_array().unwrap())
+        .collect();
+    assert_eq!(criteria.len(), 4);
+    for criterion in criteria {
+        assert_eq!(criterion["proven"], true);
+        assert_eq!(criterion["receipts"][0]["commit"], summary["head"]);
+    }
+    let branch = summary["branch"].as_str().unwrap();
+    for file in world
+        .json(&["spec", "export", "SPEC-1"])
+        .as_array()
+        .unwrap()
+    {
+        let path = file["path"].as_str().unwrap();
+        let delivered = world.repo.git(&["show", &format!("{branch}:{path}")]);
+        assert_eq!(
+            file["text"].as_str().unwrap().trim_end(),
+            delivered.trim_end()
+        );
+    }
+}
+
+fn read_by_people(world: &World) {
+    let list = world.text(&["spec", "list"]);
+    holds(&list, &["SPEC-1    delivered         ", "(simulated)"]);
+    steady(world).bind(|| {
+        assert_snapshot!("spec_show", world.text(&["spec", "show", "SPEC-1"]));
+        assert_snapshot!("task_list", world.text(&["task", "list"]));
+        assert_snapshot!("trace", world.text(&["trace", "SPEC-1"]));
+    });
+    let task = world.text(&["task", "show", "TSK-001"]);
+    let facts = [
+        "TSK-001 Say goodbye\n  spec      SPEC-1 TKT-001\n",
+        "  status    completed integration merged\n",
+        "  serves    REQ-BYE-FUNC-001\n  says      The function is there.\n",
+        "  attempt 1  implementer  succeeded  2 turns  ",
+        "  $ python3 -S check_bye.py\n    passed at ",
+    ];
+    holds(&task, &facts);
+    assert!(!task.contains("agent.file_edited"), "{task}");
+    let logged = world.text(&["task", "show", "TSK-001", "--logs"]);
+    holds(&logged, &facts);
+    let done = "  #1  agent.file_edited bye.py\n";
+    holds(&logged, &["    | Ran 1 test in ", done]);
+    let log = world.text(&["logs", "TSK-001"]);
+    holds(&log, &[done]);
+    assert!(logged.ends_with(&log), "{logged}");
+}
+
+#[test]
+fn work_is_left_to_up_and_its_agent_is_steered() {
+    let world = World::two_tasks_with(slow);
+    let mut up = world.up();
+    world.start(world.ask(&[])).wait().exited(3);
+    let approved = world.json(&["spec", "approve", "SPEC-1", "--no-wait"]);
+    assert_eq!(
+        (&approved["spec_ref"], &approved["status"]),
+        (&json!("SPEC-1"), &json!("working"))
+    );
+    let resumed = world.json(&["spec", "resume", "SPEC-1", "--no-wait"]);
+    assert_eq!(resumed["id"], approved["id"]);
+
+    let database = world.database();
+    while story::attempts(&database, "TSK-001") != ["running - saved"] {
+        assert!(
+            !up.ends_within(Duration::from_millis(20)),
+            "{}",
+            up.stderr()
+        );
+    }
+    let said = world.says(&["steer", "TSK-001", "be brief"], 0).stderr;
+    assert_eq!(said, "TSK-001 reads it before its next turn\n");
+    let said = world
+        .says(&["steer", "TSK-001", "stop", "--interrupt"], 0)
+        .stderr;
+    holds(
+        &said,
+        &["TSK-001 is asked to stop: its agent saves its work"],
+    );
+    // Until the task is over.
+    world.says(&["logs", "-f", "TSK-001"], 0);
+    let ended = story::attempts(&database, "TSK-001");
+    assert_eq!(ended, ["interrupted interrupt saved"]);
+    let status = story::task_status(&database, "TSK-001");
+    assert_eq!(status.as_deref(), Some("cancelled"));
+}
