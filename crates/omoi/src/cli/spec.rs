@@ -189,8 +189,9 @@ async fn tell_waits(context: &Context, access: &Access, spec: &SpecView) -> anyh
         context.print_json(&summary)?;
     }
     tell_done(&format!(
-        "{0} is planned and waits for you: omoi spec approve {0}",
-        spec.spec_ref
+        "{0} is planned and waits for you: omoi spec approve {0}{1}",
+        spec.spec_ref,
+        context.again()
     ));
     Ok(())
 }

@@ -127,8 +127,9 @@ pub(super) fn told(
     tell_done(&format!("{} {what}", task.task_ref));
     if access.is_own() {
         tell_done(&format!(
-            "hint: nobody works now: omoi spec resume {}",
-            task.spec_ref
+            "hint: nobody works now: omoi spec resume {}{}",
+            task.spec_ref,
+            context.again()
         ));
     }
     Ok(())

@@ -109,10 +109,12 @@ fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
         };
         let what = format!("{} {}{times}: {why}", task.task_ref, task.status);
         lines.extend(wrap(&what, columns));
-        let commands = [
-            format!("omoi task show {} --logs{again}", task.task_ref),
-            format!("omoi task retry {}{again}", task.task_ref),
-        ];
+        let mut commands = vec![format!("omoi task show {} --logs{again}", task.task_ref)];
+        // What waits for a lost task cannot be tried again before that one.
+        let problem = task.problem.as_deref().unwrap_or_default();
+        if !problem.starts_with("dependency_failed:") {
+            commands.push(format!("omoi task retry {}{again}", task.task_ref));
+        }
         lines.extend(flow(&commands, columns).iter().map(|line| page.bold(line)));
     }
     if lines.is_empty() {

@@ -490,12 +490,20 @@ fn a_run_ends_with_what_to_do_next() {
         task,
         wip_ref: Some("refs/omoios/wip/7f3a".to_owned()),
     }];
+    let mut waits = stopped[0].task.clone();
+    waits.problem = Some("dependency_failed:TSK-003".to_owned());
+    waits.round = 0;
+    let waits = [Stopped {
+        task: waits,
+        wip_ref: None,
+    }];
     let mut blocked = summary("blocked");
     blocked.reason = Some("not ready for execution: REQ-X has no task".to_owned());
     let mut lines = Vec::new();
     for (summary, stopped) in [
         (summary("succeeded"), &[][..]),
         (summary("failed"), &stopped),
+        (summary("failed"), &waits),
         (blocked, &[]),
     ] {
         let told = Ending {
