@@ -10,13 +10,13 @@ use omoi_protocol::worker::{DiscoveryAck, ProposedCheck, ReportDiscovery};
 use omoi_store::attempts::Attempt;
 use omoi_store::checks::{self, Check};
 use omoi_store::discoveries::{self, Discovery};
-use omoi_store::projects::{Counter, take_numbers};
+use omoi_store::projects::{self, Counter, take_numbers};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx};
 use sha2::{Digest as _, Sha256};
 
 use crate::command::stays_inside;
-use crate::intake::{IntakeError, current};
+use crate::intake::{IntakeError, held};
 use crate::integration::task_branch;
 use crate::platform::Platform;
 use crate::tasks::of_attempt;
@@ -56,7 +56,7 @@ const CHECK_TIMEOUT_S: i64 = 300;
 ///
 /// # Errors
 /// [`IntakeError::Refused`] for an unknown type or phase or a check that cannot be one;
-/// [`IntakeError::Superseded`].
+/// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
 pub async fn report(
     platform: &Platform,
     attempt: &Attempt,
@@ -64,7 +64,7 @@ pub async fn report(
 ) -> Result<DiscoveryAck, IntakeError> {
     check(&body)?;
     let mut tx = platform.store.write().await?;
-    let now = current(&mut tx, attempt.id).await?;
+    let now = held(&mut tx, attempt.id).await?;
     let Some(source) = of_attempt(&mut tx, &now).await? else {
         return Err(IntakeError::Superseded);
     };
@@ -75,6 +75,8 @@ pub async fn report(
     if let Some(known) = discoveries::find(&mut tx, source.id, &key).await? {
         return Ok(ack(&mut tx, known).await?);
     }
+    // Two agents that report at once count one after the other.
+    projects::hold(&mut tx, source.project_id).await?;
     let refused = over_cap(&mut tx, platform, &source).await?;
     let task = match refused {
         None => Some(spawn(&mut tx, &source, &body).await?),

@@ -128,6 +128,14 @@ pub(crate) async fn current(
     Ok(attempt)
 }
 
+/// As [`current`], and so until `tx` ends: whoever wants to end the attempt waits.
+pub(crate) async fn held(tx: &mut omoi_store::Tx, id: AttemptId) -> Result<Attempt, IntakeError> {
+    if !attempts::hold(tx, id).await? {
+        return Err(IntakeError::Superseded);
+    }
+    current(tx, id).await
+}
+
 /// The worker is up: attempt, sandbox and task run.
 ///
 /// # Errors
@@ -404,7 +412,7 @@ fn inbox(message: messages::Message) -> InboxMessage {
 /// Notes that the agent has messages that no turn of it will hold.
 ///
 /// # Errors
-/// [`IntakeError::Superseded`].
+/// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
 pub async fn ack(
     platform: &Platform,
     attempt: &Attempt,
@@ -412,7 +420,7 @@ pub async fn ack(
 ) -> Result<(), IntakeError> {
     let mut tx = platform.store.write().await?;
     // What a superseded agent read is still to be told to its successor.
-    current(&mut tx, attempt.id).await?;
+    held(&mut tx, attempt.id).await?;
     for id in body.ids {
         messages::ack(&mut tx, id, attempt.id).await?;
     }

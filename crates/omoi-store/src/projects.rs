@@ -92,6 +92,20 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<Project>, StoreError> {
     tx.all("1 = 1 order by created_at, id", args![]).await
 }
 
+/// Lets nobody else number tasks of a project until the transaction ends: what is counted after this
+/// stays so.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn hold(tx: &mut Tx, id: ProjectId) -> Result<(), StoreError> {
+    tx.execute(
+        "update projects set autonomous = autonomous where org_id = $1 and id = $2",
+        args![id],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Takes `n` numbers of a counter; the first is returned. Never reused, gaps allowed.
 ///
 /// # Errors

@@ -1,12 +1,16 @@
 //! Work found by agents, inside its caps.
 
-use omoi_domain::attempt::Outcome;
+use std::time::Duration;
+
+use omoi_domain::attempt::{AttemptState, Outcome};
+use omoi_domain::crash::CrashPoint;
 use omoi_domain::task::{Priority, TaskStatus};
 use omoi_execution::discovery::report;
-use omoi_execution::intake::{IntakeError, complete};
-use omoi_protocol::worker::{ProposedCheck, ReportDiscovery};
+use omoi_execution::intake::{IntakeError, ack, complete};
+use omoi_protocol::worker::{AckMessages, ProposedCheck, ReportDiscovery};
 use omoi_store::checks::{self, Check};
-use omoi_store::{Json, tasks};
+use omoi_store::{Json, attempts, tasks};
+use omoi_testkit::database::TestDatabase;
 
 use crate::support::{TestPlatform, ended};
 
@@ -108,6 +112,72 @@ async fn caps_refuse_and_say_so() {
         .await
         .unwrap();
     assert!(ack.refused.unwrap().starts_with("depth cap"));
+}
+
+/// Agents that report at once, three finds each; 5 are left to the spec and 3 to a task.
+async fn crowd(database: TestDatabase) {
+    let it = TestPlatform::on(database, |_| {}).await;
+    let mut running = Vec::new();
+    for number in 1..=4 {
+        let task = it.task(number, &[]).await;
+        running.push(it.run(task.id).await.attempt);
+    }
+    let titles = ["find 1", "find 2", "find 3"];
+    let reports = running
+        .iter()
+        .flat_map(|attempt| titles.map(|title| report(&it.platform, attempt, found(title))));
+    let acks = futures::future::join_all(reports).await;
+    let spawned = acks
+        .iter()
+        .filter(|ack| ack.as_ref().unwrap().task_ref.is_some());
+    assert_eq!(spawned.count(), 5);
+    let all = tasks::of_spec(&mut it.read().await, it.spec.id).await;
+    assert_eq!(all.unwrap().len(), 4 + 5);
+}
+
+#[tokio::test]
+async fn a_crowd_keeps_to_the_caps_on_sqlite() {
+    crowd(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn a_crowd_keeps_to_the_caps_on_postgres() {
+    crowd(omoi_testkit::postgres::database()).await;
+}
+
+/// An attempt ends while a report of it is on its way.
+async fn late(database: TestDatabase) {
+    let it = TestPlatform::on(database, |_| {}).await;
+    let task = it.task(1, &[]).await;
+    let attempt = it.run(task.id).await.attempt;
+    let mut tx = it.platform.store.write().await.unwrap();
+    let mut row = attempts::get(&mut tx, attempt.id).await.unwrap();
+    let to = AttemptState::Failed;
+    attempts::transition(&mut tx, &mut row, to).await.unwrap();
+    let find = report(&it.platform, &attempt, found("A crash"));
+    let read = ack(&it.platform, &attempt, AckMessages { ids: Vec::new() });
+    let (mut find, mut read) = (Box::pin(find), Box::pin(read));
+    let wait = Duration::from_millis(300);
+    let early = tokio::time::timeout(wait, &mut find).await;
+    assert!(early.is_err(), "it was taken in before the end was known");
+    let early = tokio::time::timeout(wait, &mut read).await;
+    assert!(early.is_err(), "it was noted before the end was known");
+    tx.commit(CrashPoint::AttemptEnded).await.unwrap();
+    let (find, read) = tokio::join!(find, read);
+    assert!(matches!(find, Err(IntakeError::Superseded)), "{find:?}");
+    assert!(matches!(read, Err(IntakeError::Superseded)), "{read:?}");
+    let all = tasks::of_spec(&mut it.read().await, it.spec.id).await;
+    assert_eq!(all.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_late_report_changes_nothing_on_sqlite() {
+    late(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn a_late_report_changes_nothing_on_postgres() {
+    late(omoi_testkit::postgres::database()).await;
 }
 
 #[tokio::test]
