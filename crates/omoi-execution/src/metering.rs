@@ -1,58 +1,108 @@
 //! Budgets before, and the cost ledger after, every model call of an attempt.
 
+mod open;
+
 use futures::future::BoxFuture;
 use omoi_domain::attempt::Subject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
-use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, Usage};
+use omoi_llm::meter::{Caller, Meter, Projection, RecordError, Reservation, ReserveError, Usage};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
 use omoi_store::{StoreError, Tx, phases, tasks};
+use tokio::sync::Mutex;
 
+use self::open::{OpenCall, OpenCalls};
 use crate::platform::Platform;
 
-/// The ledger of one process.
+/// The ledger of one process. Of an organisation's processes only the orchestrator asks models in
+/// attempts, so it knows every call under way.
 pub struct Ledger {
     platform: Platform,
+    open: OpenCalls,
+    /// Held while a call turns from open to recorded, and while both are summed.
+    turn: Mutex<()>,
+}
+
+/// A budget, and what went from it.
+struct Budget {
+    what: &'static str,
+    spent_microusd: i64,
+    open_microusd: i64,
+    cap_microusd: i64,
+}
+
+impl Budget {
+    /// Why a call that may cost `next` is refused, if it is.
+    fn refusal(&self, next_microusd: i64) -> Option<String> {
+        let taken = self.spent_microusd.saturating_add(self.open_microusd);
+        if taken.saturating_add(next_microusd) <= self.cap_microusd {
+            return None;
+        }
+        let what = self.what;
+        let (spent, cap) = (usd(self.spent_microusd), usd(self.cap_microusd));
+        let (open, next) = (usd(self.open_microusd), usd(next_microusd));
+        let under_way = match self.open_microusd {
+            0 => String::new(),
+            _ => format!("calls under way may cost {open:.4} USD, "),
+        };
+        Some(format!(
+            "the {what} has spent {spent:.4} USD of its {cap:.2} USD; {under_way}the next call may cost {next:.4} USD"
+        ))
+    }
 }
 
 impl Ledger {
     /// A ledger on `platform`.
     pub fn new(platform: Platform) -> Self {
-        Self { platform }
+        Self {
+            platform,
+            open: OpenCalls::default(),
+            turn: Mutex::default(),
+        }
     }
 
-    async fn check(&self, id: AttemptId, projection: &Projection) -> Result<(), ReserveError> {
-        let unavailable = |error: StoreError| ReserveError::Unavailable(Box::new(error));
+    /// Counts the call as open if every budget has room for it.
+    async fn open(&self, id: AttemptId, projection: &Projection) -> Result<OpenCall, ReserveError> {
+        let _turn = self.turn.lock().await;
+        let (attempt, budgets) = self
+            .budgets(id)
+            .await
+            .map_err(|error| ReserveError::Unavailable(Box::new(error)))?;
+        let next = projection.cost_microusd;
+        match budgets.iter().find_map(|budget| budget.refusal(next)) {
+            Some(reason) => Err(ReserveError::Refused { reason }),
+            None => Ok(self.open.add(&attempt, next)),
+        }
+    }
+
+    /// The budgets an attempt's calls are paid from.
+    async fn budgets(&self, id: AttemptId) -> Result<(Attempt, [Budget; 2]), StoreError> {
         let settings = &self.platform.settings;
-        let mut tx = self.platform.store.read().await.map_err(unavailable)?;
-        let attempt = attempts::get(&mut tx, id).await.map_err(unavailable)?;
-        let spec = costs::of_spec(&mut tx, attempt.spec_id)
-            .await
-            .map_err(unavailable)?;
-        let own = costs::of_subject(&mut tx, &attempt.subject_id)
-            .await
-            .map_err(unavailable)?;
+        let mut tx = self.platform.store.read().await?;
+        let attempt = attempts::get(&mut tx, id).await?;
+        let spec = costs::of_spec(&mut tx, attempt.spec_id).await?;
+        let own = costs::of_subject(&mut tx, &attempt.subject_id).await?;
+        let (spec_open, own_open) = self.open.cost_microusd(&attempt);
         let (what, own_cap) = match attempt.subject {
             Subject::SpecPhase => ("phase", settings.phase_budget_microusd),
             _ => ("task", settings.task_budget_microusd),
         };
-        for (what, spent, cap) in [
-            ("spec", spec.cost_microusd, settings.spec_budget_microusd),
-            (what, own.cost_microusd, own_cap),
-        ] {
-            if spent.saturating_add(projection.cost_microusd) > cap {
-                return Err(ReserveError::Refused {
-                    reason: format!(
-                        "the {what} has spent {:.4} USD of its {:.2} USD; the next call may cost {:.4} USD",
-                        usd(spent),
-                        usd(cap),
-                        usd(projection.cost_microusd)
-                    ),
-                });
-            }
-        }
-        Ok(())
+        let budgets = [
+            Budget {
+                what: "spec",
+                spent_microusd: spec.cost_microusd,
+                open_microusd: spec_open,
+                cap_microusd: settings.spec_budget_microusd,
+            },
+            Budget {
+                what,
+                spent_microusd: own.cost_microusd,
+                open_microusd: own_open,
+                cap_microusd: own_cap,
+            },
+        ];
+        Ok((attempt, budgets))
     }
 
     async fn write(&self, id: AttemptId, caller: &Caller, usage: &Usage) -> Result<(), StoreError> {
@@ -96,11 +146,11 @@ impl Meter for Ledger {
         &'a self,
         caller: &'a Caller,
         projection: &'a Projection,
-    ) -> BoxFuture<'a, Result<(), ReserveError>> {
+    ) -> BoxFuture<'a, Result<Reservation, ReserveError>> {
         Box::pin(async move {
             match caller.attempt {
-                Some(id) => self.check(id, projection).await,
-                None => Ok(()),
+                Some(id) => Ok(Reservation::of(self.open(id, projection).await?)),
+                None => Ok(Reservation::default()),
             }
         })
     }
@@ -109,15 +159,16 @@ impl Meter for Ledger {
         &'a self,
         caller: &'a Caller,
         usage: &'a Usage,
+        reservation: Reservation,
     ) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(async move {
-            match caller.attempt {
-                Some(id) => self
-                    .write(id, caller, usage)
-                    .await
-                    .map_err(|e| RecordError(Box::new(e))),
-                None => Ok(()),
-            }
+            let Some(id) = caller.attempt else {
+                return Ok(());
+            };
+            let _turn = self.turn.lock().await;
+            let written = self.write(id, caller, usage).await;
+            drop(reservation);
+            written.map_err(|error| RecordError(Box::new(error)))
         })
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! This crate knows no budgets: it asks before a call and reports after it.
 
+use std::any::Any;
+use std::fmt;
+
 use futures::future::BoxFuture;
 use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId};
 use thiserror::Error;
@@ -100,21 +103,45 @@ pub enum ReserveError {
 #[error("the cost of a model call could not be recorded")]
 pub struct RecordError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
+/// A granted call's claim on the budgets: what the meter has to keep for as long as the call is open.
+/// Dropped without a record, the call counts no longer.
+#[derive(Default)]
+#[must_use = "a call counts only while its reservation is kept"]
+pub struct Reservation(Option<Box<dyn Any + Send>>);
+
+impl Reservation {
+    /// Keeps `claim` until the call is recorded or dropped.
+    pub fn of(claim: impl Send + 'static) -> Self {
+        Self(Some(Box::new(claim)))
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reservation")
+            .field(&self.0.is_some())
+            .finish()
+    }
+}
+
 /// The hook around every call.
 pub trait Meter: Send + Sync + 'static {
-    /// Asks whether `caller` may make a call, before any upstream hears of it.
+    /// Asks whether `caller` may make a call, before any upstream hears of it. Until it is recorded, a
+    /// granted call counts against the budgets of all others with what it may cost.
     fn reserve<'a>(
         &'a self,
         caller: &'a Caller,
         projection: &'a Projection,
-    ) -> BoxFuture<'a, Result<(), ReserveError>>;
+    ) -> BoxFuture<'a, Result<Reservation, ReserveError>>;
 
-    /// Reports what a reserved call cost. Follows every granted reservation exactly once, also when the
-    /// call failed or its asker went away, and comes before the asker learns of the end.
+    /// Reports what a reserved call cost, in place of what it might have. Follows every granted
+    /// reservation exactly once, also when the call failed or its asker went away, and comes before the
+    /// asker learns of the end.
     fn record<'a>(
         &'a self,
         caller: &'a Caller,
         usage: &'a Usage,
+        reservation: Reservation,
     ) -> BoxFuture<'a, Result<(), RecordError>>;
 }
 

@@ -5,7 +5,9 @@ use omoi_domain::time::Timestamp;
 use crate::ask::{Llm, Tally};
 use crate::chain::Chain;
 use crate::count;
-use crate::meter::{Caller, Meter, Outcome, Projection, RecordError, ReserveError, Usage};
+use crate::meter::{
+    Caller, Meter, Outcome, Projection, RecordError, Reservation, ReserveError, Usage,
+};
 use crate::pricing::Tokens;
 use crate::route::RouteName;
 use crate::wire::anthropic::MessagesRequest;
@@ -18,6 +20,7 @@ pub(crate) struct Metered<'a> {
     meter: &'a dyn Meter,
     route: RouteName,
     asked_at: Timestamp,
+    reservation: Reservation,
 }
 
 impl<'a> Metered<'a> {
@@ -41,13 +44,14 @@ impl<'a> Metered<'a> {
             tokens,
             cost_microusd: llm.cost_microusd(route, tokens),
         };
-        meter.reserve(caller, &projection).await?;
+        let reservation = meter.reserve(caller, &projection).await?;
         Ok(Self {
             llm,
             caller,
             meter,
             route: name,
             asked_at,
+            reservation,
         })
     }
 
@@ -65,7 +69,10 @@ impl<'a> Metered<'a> {
             simulated: route.simulated,
             outcome,
         };
-        let recorded = self.meter.record(self.caller, &usage).await;
+        let recorded = self
+            .meter
+            .record(self.caller, &usage, self.reservation)
+            .await;
         if let Err(error) = &recorded {
             tracing::error!(
                 error = %Chain(error), org.id = %self.caller.org, cost_microusd = usage.cost_microusd,

@@ -3,10 +3,11 @@
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_execution::metering::{Ledger, caller};
-use omoi_llm::meter::{Meter as _, Outcome, Projection, ReserveError, Usage};
+use omoi_llm::meter::{Caller, Meter as _, Outcome, Projection, Reservation, ReserveError, Usage};
 use omoi_llm::pricing::Tokens;
 use omoi_llm::route::RouteName;
 use omoi_store::attempts::{self, Attempt};
+use omoi_testkit::database::TestDatabase;
 
 use crate::support::TestPlatform;
 
@@ -66,7 +67,10 @@ async fn spend(it: &TestPlatform, ledger: &Ledger, attempt: &Attempt) -> (u32, S
     let caller = caller(&mut it.read().await, attempt).await.unwrap();
     for n in 0..100 {
         match ledger.reserve(&caller, &projection(4 * USD)).await {
-            Ok(()) => ledger.record(&caller, &usage(4 * USD)).await.unwrap(),
+            Ok(held) => {
+                let usage = usage(4 * USD);
+                ledger.record(&caller, &usage, held).await.unwrap();
+            }
             Err(ReserveError::Refused { reason }) => return (n, reason),
             Err(other) => panic!("{other}"),
         }
@@ -93,7 +97,7 @@ async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
         (caller.phase.as_str(), caller.role.as_str()),
         ("prd", "planner")
     );
-    ledger.reserve(&caller, &projection(2 * USD)).await.unwrap();
+    let _held = ledger.reserve(&caller, &projection(2 * USD)).await.unwrap();
 }
 
 #[tokio::test]
@@ -123,4 +127,58 @@ async fn a_spec_stops_within_its_cap_over_phases_and_tasks() {
         .await
         .unwrap();
     assert_eq!(spent.cost_microusd, 48 * USD);
+}
+
+/// Tries to open a call of 4 USD for each of `callers` at once; what was granted.
+async fn open(ledger: &Ledger, callers: &[Caller]) -> Vec<Reservation> {
+    let four = projection(4 * USD);
+    let asked = callers.iter().map(|caller| ledger.reserve(caller, &four));
+    let answers = futures::future::join_all(asked).await;
+    let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
+    for error in refused {
+        assert!(error.to_string().contains("calls under way"), "{error}");
+    }
+    answers.into_iter().filter_map(Result::ok).collect()
+}
+
+async fn side_by_side(database: TestDatabase) {
+    let it = TestPlatform::on(database, |parts| {
+        parts.settings.spec_budget_microusd = 14 * USD;
+        parts.settings.task_budget_microusd = 9 * USD;
+    })
+    .await;
+    let ledger = Ledger::new(it.platform.clone());
+    let mut callers = Vec::new();
+    for number in 1..=6 {
+        let task = it.task(number, &[]).await;
+        let attempt = it.run(task.id).await.attempt;
+        callers.push(caller(&mut it.read().await, &attempt).await.unwrap());
+    }
+    let mut held = open(&ledger, &callers).await;
+    assert_eq!(held.len(), 3, "12 of 14 USD");
+    assert!(open(&ledger, &callers).await.is_empty());
+    // What was not asked after all is free again.
+    held.pop();
+    let mut more = open(&ledger, &callers).await;
+    assert_eq!(more.len(), 1);
+    // The real cost takes the place of the projected one.
+    for (held, caller) in held.into_iter().zip(&callers) {
+        ledger.record(caller, &usage(USD), held).await.unwrap();
+    }
+    more.extend(open(&ledger, &callers).await);
+    assert_eq!(more.len(), 3, "2 spent, 12 open");
+    drop(more);
+    // A subject has a cap of its own.
+    let one = vec![callers[5].clone(); 3];
+    assert_eq!(open(&ledger, &one).await.len(), 2, "8 of 9 USD");
+}
+
+#[tokio::test]
+async fn calls_side_by_side_keep_to_a_cap_on_sqlite() {
+    side_by_side(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn calls_side_by_side_keep_to_a_cap_on_postgres() {
+    side_by_side(omoi_testkit::postgres::database()).await;
 }

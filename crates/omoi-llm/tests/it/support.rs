@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId};
 use omoi_domain::time::Timestamp;
 use omoi_llm::ask::Llm;
-use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, Usage};
+use omoi_llm::meter::{Caller, Meter, Projection, RecordError, Reservation, ReserveError, Usage};
 use omoi_llm::pace::Pace;
 use omoi_llm::pricing::Pricing;
 use omoi_llm::route::{AnswerMode, Key, Provider, Route, RouteName, Routes};
@@ -177,7 +177,7 @@ impl Meter for TestMeter {
         &'a self,
         _caller: &'a Caller,
         projection: &'a Projection,
-    ) -> BoxFuture<'a, Result<(), ReserveError>> {
+    ) -> BoxFuture<'a, Result<Reservation, ReserveError>> {
         let fits = self
             .spent_microusd()
             .saturating_add(projection.cost_microusd)
@@ -185,7 +185,7 @@ impl Meter for TestMeter {
         let mut log = self.log.lock().unwrap();
         if fits {
             log.push(Logged::Granted(projection.clone()));
-            return futures::future::ready(Ok(())).boxed();
+            return futures::future::ready(Ok(Reservation::default())).boxed();
         }
         log.push(Logged::Refused);
         let reason = format!(
@@ -199,6 +199,7 @@ impl Meter for TestMeter {
         &'a self,
         _caller: &'a Caller,
         usage: &'a Usage,
+        _reservation: Reservation,
     ) -> BoxFuture<'a, Result<(), RecordError>> {
         self.log
             .lock()
