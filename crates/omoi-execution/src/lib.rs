@@ -10,6 +10,7 @@ pub mod integration;
 pub mod keeper;
 pub mod metering;
 pub mod platform;
+mod protected;
 pub mod reaper;
 pub mod tasks;
 pub mod toolbox;

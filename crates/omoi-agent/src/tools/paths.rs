@@ -16,8 +16,8 @@ pub(crate) enum PathError {
         /// As it was given.
         path: String,
     },
-    /// The platform's own files.
-    #[error("`{path}` belongs to the platform and cannot be changed")]
+    /// The platform's own files, or the settings of agent programs.
+    #[error("`{path}` is protected and cannot be changed")]
     Protected {
         /// As it was given.
         path: String,

@@ -164,10 +164,7 @@ async fn writes_that_would_leave_are_refused_and_recorded() {
         (abs("scratch/../outside/g.txt"), Some(outside)),
         ("dangling".to_owned(), Some("ends nowhere")),
         ("loop/x".to_owned(), Some("ends nowhere")),
-        (
-            ".omoi_os/spec.md".to_owned(),
-            Some("belongs to the platform"),
-        ),
+        (".omoi_os/spec.md".to_owned(), Some("is protected")),
         (".git/hooks/x".to_owned(), Some("git's own data")),
         ("alias/../.git/config".to_owned(), Some("git's own data")),
         (String::new(), Some("path is empty")),

@@ -16,8 +16,7 @@ use omoi_protocol::worker::{AttemptContext, CONTEXT_FILE, CommitPlan, Limits, To
 use omoi_runtime::lifecycle::Kind;
 use omoi_sandbox::policy::inside;
 use omoi_sandbox::{
-    Access, GeneratedFile, Launch, LaunchError, Mount, Protected, Provider, Running, WaitError,
-    WorkspaceError,
+    Access, GeneratedFile, Launch, LaunchError, Mount, Provider, Running, WaitError, WorkspaceError,
 };
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
@@ -28,6 +27,7 @@ use tracing::{info, warn};
 use crate::attempt::settle;
 use crate::command;
 use crate::platform::Platform;
+use crate::protected;
 use crate::toolbox::Toolbox;
 
 /// Time between the request to save and the kill.
@@ -242,11 +242,7 @@ fn policy(
     launch.env = job.work.toolbox.environment();
     launch.read_only = job.work.toolbox.mounts(&platform.settings.read_only);
     launch.read_only.push(Mount::same(objects));
-    launch.protected = vec![
-        Protected::read_only(".omoi_os"),
-        Protected::read_only(".git/config"),
-        Protected::masked(".git/hooks"),
-    ];
+    launch.protected = protected::in_sandbox(dir);
     launch.socket = Some(platform.data.worker_socket());
     launch.worker = Some(platform.worker.clone());
     launch.limits = platform.settings.limits;

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::attempt::{Brief, Created};
 use crate::integration::{IntegrationError, rendered};
 use crate::platform::Platform;
+use crate::protected;
 
 const SYSTEM: &str = include_str!("../../prompts/system.md");
 const TASK: &str = include_str!("../../prompts/task.md");
@@ -120,7 +121,7 @@ fn commit_plan(task: &Task, spec: &Spec, created: &Created, task_ref: &str) -> C
         trailers,
         author_name: agent.name().to_owned(),
         author_email: agent.email().to_owned(),
-        protected: vec![".omoi_os".to_owned()],
+        protected: protected::PATHS.map(ToOwned::to_owned).to_vec(),
     }
 }
 

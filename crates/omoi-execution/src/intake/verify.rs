@@ -9,6 +9,7 @@ use omoi_store::specs::Spec;
 use omoi_store::tasks::Task;
 
 use super::IntakeError;
+use crate::protected;
 use crate::tasks::Unmet;
 
 /// The longest file looked through for conflict markers.
@@ -41,12 +42,12 @@ pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<Unmet>, bool), Int
         return Ok((Some(rewritten), false));
     }
     let changes = work.mirror.changed_files(&base, work.head).await?;
-    let platforms = |change: &&Change| change.path.to_string().starts_with(".omoi_os/");
-    if let Some(change) = changes.iter().find(platforms) {
+    let forbidden = |change: &&Change| protected::holds(change.path.as_path());
+    if let Some(change) = changes.iter().find(forbidden) {
         let protected = unmet(
             "protected_path",
-            format!("`{}` belongs to the platform", change.path),
-            "Leave everything below .omoi_os/ as it is.",
+            format!("`{}` is not for agents to change", change.path),
+            &format!("Leave {} as they are.", protected::PATHS.join(", ")),
         );
         // Nobody below could put it back.
         return Ok((Some(protected), false));

@@ -37,6 +37,7 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
     let marked = "<<<<<<< a\n=======\n>>>>>>> b\n";
     let marked = it.commit_on(&with_test, "src/a.py", Some(marked)).await;
     let protected = it.commit_on(&with_test, ".omoi_os/a.md", Some("a")).await;
+    let settings = it.commit_on(&with_test, ".mcp.json", Some("{}")).await;
     let outside = Complete {
         refused_paths: vec!["../etc".to_owned()],
         ..brings(&good, Outcome::Succeeded)
@@ -59,6 +60,7 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
         (outside, "outside_workspace", Some(&good)),
         // Nobody could take these back.
         (done(&protected), "protected_path", None),
+        (done(&settings), "protected_path", None),
         (done(&it.base), "history_rewritten", None),
     ];
     for (number, (body, code, stands)) in (1..).zip(cases) {
