@@ -102,8 +102,9 @@ impl Folder {
         }
     }
 
-    /// The token of the folder, made when there is none.
+    /// The token of the folder, made when there is none. Of processes that start at once, one makes it.
     pub(crate) fn token(&self, rng: &Rng) -> Result<String, FolderError> {
+        let _making = self.lock()?;
         if let Some(token) = self.stored_token()? {
             return Ok(token);
         }
@@ -113,6 +114,17 @@ impl Folder {
         let path = self.path.join("token");
         files::replace(CrashPoint::FileReplaced, &path, token.as_bytes(), 0o600)?;
         Ok(token)
+    }
+
+    /// Keeps other processes from making files of the folder until it is dropped.
+    fn lock(&self) -> Result<File, FolderError> {
+        let unusable = |source| FolderError::Unusable {
+            path: self.path.clone(),
+            source,
+        };
+        let folder = File::open(&self.path).map_err(unusable)?;
+        folder.lock().map_err(unusable)?;
+        Ok(folder)
     }
 
     /// The token of the folder, if an owner has made one.
@@ -125,5 +137,30 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(FolderError::Unusable { path, source }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn who_starts_at_once_gets_the_same_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let tokens: Vec<String> = std::thread::scope(|scope| {
+            let starting = (0..8).map(|seed| {
+                let folder = &folder;
+                scope.spawn(move || folder.token(&Rng::seeded(seed)).unwrap())
+            });
+            let starting: Vec<_> = starting.collect();
+            starting
+                .into_iter()
+                .map(|one| one.join().unwrap())
+                .collect()
+        });
+        assert_eq!(folder.stored_token().unwrap().unwrap(), tokens[0]);
+        assert!(tokens.iter().all(|token| *token == tokens[0]));
     }
 }

@@ -249,18 +249,19 @@ async fn open_doors(
         let address = listen::privately(handle, router).await?;
         return Ok((Endpoint::Loopback(address), None));
     }
+    // First the address, which nobody can take from another.
+    let address = match start.door {
+        Door::FolderAndHttp => Some(listen::on_http(handle, &start.config, router.clone()).await?),
+        Door::Folder | Door::Private => None,
+    };
     if start.roles.api {
         listen::on_socket(
             handle,
             ("control socket", &socket, 0o600),
-            router.clone(),
+            router,
             handle.soft().cancelled_owned(),
         )?;
     }
-    let address = match start.door {
-        Door::FolderAndHttp => Some(listen::on_http(handle, &start.config, router).await?),
-        Door::Folder | Door::Private => None,
-    };
     Ok((Endpoint::Socket(socket), address))
 }
 

@@ -3,9 +3,10 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use axum::Router;
 use omoi_runtime::config::{Config, keys};
 use omoi_runtime::lifecycle::{Handle, Kind};
@@ -13,13 +14,20 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::Hint;
 
-/// Answers on a socket file until `stop`. A file left by a dead owner is replaced.
+/// Answers on a socket file until `stop`. A file left by a dead owner is replaced; where somebody
+/// answers, nothing is touched.
 pub(super) fn on_socket(
     handle: &Handle,
     (name, path, mode): (&'static str, &Path, u32),
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    if UnixStream::connect(path).is_ok() {
+        let what = anyhow!("another process answers on `{}`", path.display());
+        return Err(what.context(Hint(
+            "stop it, or name another folder with --data-dir DIR".to_owned(),
+        )));
+    }
     match std::fs::remove_file(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -82,4 +90,34 @@ fn answer(handle: &Handle, listener: TcpListener, router: Router) {
             .with_graceful_shutdown(soft.cancelled_owned())
             .await?)
     });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use omoi_runtime::clock::SystemClock;
+    use omoi_runtime::lifecycle::Lifecycle;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_dead_owners_socket_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("omoi.sock");
+        let lifecycle = Lifecycle::new(Arc::new(SystemClock));
+        let listen = || {
+            let stop = std::future::pending();
+            let about = ("socket", path.as_path(), 0o600);
+            on_socket(&lifecycle.handle(), about, Router::new(), stop)
+        };
+        let owner = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let refused = listen().unwrap_err();
+        assert!(refused.root_cause().to_string().contains("answers on"));
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(owner);
+        listen().unwrap();
+        assert!(UnixStream::connect(&path).is_ok());
+    }
 }
