@@ -313,7 +313,7 @@ pub struct Steer {
 /// One line of `GET /tasks/{task}/log?after=&follow=`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// Position over all attempts of the task, from 1; the cursor.
+    /// The cursor: grows over all attempts of the task, with gaps.
     pub seq: i64,
     /// The attempt.
     pub attempt_no: u32,

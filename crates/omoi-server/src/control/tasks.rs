@@ -20,8 +20,8 @@ use crate::error::{ApiError, Given};
 
 /// Characters of a message to an agent.
 const MESSAGE_BYTES_MAX: usize = 10 << 10;
-/// Events of one attempt read for a log.
-const LOG_MAX: i64 = 10_000;
+/// Events of one attempt read at once for a log.
+const LOG_PAGE: usize = 10_000;
 
 #[derive(Deserialize)]
 pub(super) struct OfSpec {
@@ -193,18 +193,31 @@ pub(super) async fn log_task(
     let task = find::task(&mut tx, &task).await?;
     let mut lines = Vec::new();
     for attempt in attempts::of_subject(&mut tx, &task.id.to_string()).await? {
-        for event in attempts::events(&mut tx, attempt.id, 0, LOG_MAX).await? {
-            lines.push(LogLine {
-                seq: lines.len() as i64 + 1,
+        let begin = begin_of_log(attempt.attempt_no);
+        let mut seen = query.after.saturating_sub(begin).max(0);
+        loop {
+            let page = attempts::events(&mut tx, attempt.id, seen, LOG_PAGE as i64).await?;
+            let is_last = page.len() < LOG_PAGE;
+            seen = page.last().map_or(seen, |event| event.seq);
+            lines.extend(page.into_iter().map(|event| LogLine {
+                seq: begin + event.seq,
                 attempt_no: attempt.attempt_no,
                 at: event.created_at,
                 text: text(&event.event_type, &event.data.0),
                 event_type: event.event_type,
-            });
+            }));
+            if is_last {
+                break;
+            }
         }
     }
-    lines.retain(|line| line.seq > query.after);
     Ok(Json(lines))
+}
+
+/// Where an attempt begins in the log of its task: whatever is added to an attempt, the places in the
+/// others stay what they are.
+fn begin_of_log(attempt_no: u32) -> i64 {
+    i64::from(attempt_no) << 32
 }
 
 /// One line for people.

@@ -2,10 +2,15 @@
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::Method;
 use futures::stream;
+use omoi_domain::attempt::AttemptState;
+use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_git::toolchain::Host;
-use omoi_protocol::control::Status;
+use omoi_protocol::control::{LogLine, Status};
 use omoi_server::control::{ControlSurface, router};
+use omoi_store::Json;
+use omoi_store::attempts::{self, AgentEvent, Attempt};
 
 use crate::ask::{Route, ask, assert_lists_every_route, get, post, refusal};
 use crate::support::TestPlatform;
@@ -124,4 +129,68 @@ async fn what_is_not_there_and_what_makes_no_sense_is_told_apart() {
             assert_eq!((status, code.as_str()), expected, "{method} {path}");
         }
     }
+}
+
+/// The next attempt at the same task.
+async fn again(test: &TestPlatform, earlier: &Attempt) -> Attempt {
+    test.commit(async |tx| {
+        let mut live = attempts::get(tx, earlier.id).await?;
+        attempts::transition(tx, &mut live, AttemptState::Failed).await?;
+        let new = NewAttempt {
+            project_id: live.project_id,
+            spec_id: live.spec_id,
+            subject: live.subject,
+            subject_id: live.subject_id,
+            round: live.round,
+            role: role::IMPLEMENTER,
+            fence: live.fence + 1,
+            base_sha: live.base_sha,
+        };
+        Ok(insert(tx, &test.platform, new).await?.attempt)
+    })
+    .await
+    .unwrap()
+}
+
+async fn tells(test: &TestPlatform, attempt: &Attempt, what: &str) {
+    test.commit(async |tx| {
+        let event = AgentEvent {
+            attempt_id: attempt.id,
+            org_id: tx.org(),
+            seq: 0,
+            event_id: tx.new_id(),
+            event_type: what.to_owned(),
+            data: Json(serde_json::Value::Null),
+            created_at: tx.now(),
+        };
+        attempts::append_event(tx, attempt, event, None).await
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_log_that_is_followed_repeats_no_line() {
+    let (test, router) = bench().await;
+    let task = test.task(1, &[]).await;
+    let first = test.run(task.id).await.attempt;
+    tells(&test, &first, "a").await;
+    let second = again(&test, &first).await;
+    tells(&test, &second, "b").await;
+    let lines = async |after: i64| -> Vec<LogLine> {
+        let path = format!("/api/v1/tasks/TSK-001/log?after={after}");
+        let (_, text) = ask(&router, (&Method::GET, &path), Some(TOKEN), Body::empty()).await;
+        serde_json::from_str(&text).unwrap()
+    };
+    let types = |lines: &[LogLine]| -> Vec<String> {
+        lines.iter().map(|line| line.event_type.clone()).collect()
+    };
+    let all = lines(0).await;
+    assert_eq!(types(&all), ["a", "b"]);
+    assert_eq!(types(&lines(all[0].seq).await), ["b"]);
+    // What the first has to tell comes late.
+    tells(&test, &first, "late").await;
+    tells(&test, &second, "c").await;
+    assert_eq!(types(&lines(all[1].seq).await), ["c"]);
+    assert_eq!(types(&lines(0).await), ["a", "late", "b", "c"]);
 }
