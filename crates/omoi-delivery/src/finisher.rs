@@ -15,7 +15,7 @@ use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
 use omoi_execution::integration::{branch_ref, ensure_for};
 use omoi_git::object::ObjectId;
-use omoi_git::push::{Pushed, Renamed, push_branch};
+use omoi_git::push::{PushError, Pushed, Renamed, push_branch};
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::reconcile::Next;
@@ -101,10 +101,9 @@ impl Finisher {
             let why = failed
                 .last()
                 .and_then(|a| a.error_message.clone())
-                .unwrap_or_default();
+                .unwrap_or_else(|| "the last checks could not be run".to_owned());
             drop(tx);
-            let reason = format!("the last checks could not be run: {why}");
-            return end(&self.platform, &spec, SpecStatus::Failed, reason).await;
+            return end(&self.platform, &spec, SpecStatus::Failed, why).await;
         }
         let about = (Subject::Check, subject, 0);
         let (attempt, held) =
@@ -115,13 +114,34 @@ impl Finisher {
         self.platform.lifecycle.spawn(name, Kind::Work, async move {
             let _held = held;
             if let Err(error) = finish(&platform, &spec, attempt.id).await {
-                let why = chain(error.as_ref());
+                let why = unfinished(&spec, &error);
                 warn!(spec.id = %spec.id, error = %why, "Could not finish `{}`", spec.id);
                 platform_attempt::give_up(&platform, attempt.id, &why).await?;
             }
             Ok(())
         });
         Ok(())
+    }
+}
+
+/// The proven branch is not in the user's repository.
+#[derive(Debug, thiserror::Error)]
+#[error("the branch could not be handed over to `{repo}`")]
+struct NotHandedOver {
+    repo: String,
+    #[source]
+    source: PushError,
+}
+
+/// Why a spec could not be finished, and what to do where a person can help.
+fn unfinished(spec: &Spec, error: &BoxError) -> String {
+    let why = chain(error.as_ref());
+    match error.downcast_ref::<NotHandedOver>() {
+        Some(_) => {
+            let spec = HumanRef::spec(spec.number);
+            format!("{why}; once it can be written to, run `omoi spec resume {spec}`")
+        }
+        None => format!("the last checks could not be run: {why}"),
     }
 }
 
@@ -246,7 +266,8 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
         &ObjectId::parse(&hand_over.head_sha)?,
         &hand_over.branch,
     )
-    .await?;
+    .await
+    .map_err(|source| NotHandedOver { repo, source })?;
     let mut tx = platform.store.write().await?;
     if !platform_attempt::end(&mut tx, attempt, None).await? {
         return Ok(());

@@ -166,6 +166,24 @@ async fn only_proofs_that_failed_since_the_work_began_count() {
 }
 
 #[tokio::test]
+async fn a_failed_hand_over_names_the_repository_and_the_next_step() {
+    let (it, _state) = with_sandbox().await;
+    landed(&it, 1, "true").await;
+    // The project's repository does not exist.
+    for _ in 0..4 {
+        pass(&it).await;
+    }
+    let spec = spec_now(&it).await;
+    assert_eq!(spec.status, SpecStatus::Failed);
+    let why = spec.last_error.unwrap();
+    assert!(
+        why.starts_with("the branch could not be handed over to `/repo`: "),
+        "{why}"
+    );
+    assert!(why.ends_with("run `omoi spec resume SPEC-1`"), "{why}");
+}
+
+#[tokio::test]
 async fn a_resumed_spec_is_proven_anew() {
     let (it, state) = with_sandbox().await;
     let mended = state.path().join("mended");
