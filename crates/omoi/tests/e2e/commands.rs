@@ -149,9 +149,9 @@ fn read_by_scripts(world: &World, summary: &Value) {
     }
     let log = world.says(&["logs", "TSK-001", "--json"], 0).lines();
     let numbers: Vec<_> = log.iter().map(|line| line["seq"].as_u64()).collect();
-    assert_eq!(
-        numbers,
-        (1..=log.len() as u64).map(Some).collect::<Vec<_>>()
+    assert!(
+        numbers.windows(2).all(|pair| pair[0] < pair[1]),
+        "{numbers:?}"
     );
     let wrote = |line: &Value| line["text"] == "agent.file_edited bye.py";
     assert!(log.iter().any(wrote), "{log:?}");
