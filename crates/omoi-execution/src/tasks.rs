@@ -238,19 +238,10 @@ pub async fn block_waiting(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     block(tx, task, from).await
 }
 
-async fn block(tx: &mut Tx, task: &Task, mut reached: Vec<TaskId>) -> Result<(), StoreError> {
+async fn block(tx: &mut Tx, task: &Task, from: Vec<TaskId>) -> Result<(), StoreError> {
     let edges = tasks::dependencies(tx, task.spec_id).await?;
-    let n = reached.len();
-    let mut at = 0;
-    while let Some(from) = reached.get(at).copied() {
-        at += 1;
-        for (dependent, prerequisite) in &edges {
-            if *prerequisite == from && !reached.contains(dependent) {
-                reached.push(*dependent);
-            }
-        }
-    }
-    for id in reached.into_iter().skip(n) {
+    let dependents: Vec<_> = edges.into_iter().map(|(task, on)| (on, task)).collect();
+    for id in beyond(from, &dependents) {
         let mut dependent = tasks::get(tx, id).await?;
         if dependent.status == TaskStatus::Pending {
             let reason = blocked_by(task);
@@ -258,6 +249,22 @@ async fn block(tx: &mut Tx, task: &Task, mut reached: Vec<TaskId>) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Every task that `arrows` lead to from `from`, directly or not, nearest first.
+fn beyond(from: Vec<TaskId>, arrows: &[(TaskId, TaskId)]) -> Vec<TaskId> {
+    let n = from.len();
+    let mut reached = from;
+    let mut at = 0;
+    while let Some(id) = reached.get(at).copied() {
+        at += 1;
+        for (_, to) in arrows.iter().filter(|(from, _)| *from == id) {
+            if !reached.contains(to) {
+                reached.push(*to);
+            }
+        }
+    }
+    reached.split_off(n)
 }
 
 fn blocked_by(task: &Task) -> String {
@@ -331,7 +338,7 @@ async fn merge_again(tx: &mut Tx, task: &mut Task, merge: &mut Merge) -> Result<
     unblock_dependents(tx, &source).await
 }
 
-/// Ends a resolution that nothing needs any more.
+/// Ends a resolution that nothing needs any more; one that is done is done.
 async fn drop_resolution(
     tx: &mut Tx,
     resolve: &mut Task,
@@ -339,7 +346,7 @@ async fn drop_resolution(
 ) -> Result<(), StoreError> {
     resolve.needed = false;
     match resolve.status {
-        TaskStatus::Cancelled => tasks::save(tx, resolve).await,
+        TaskStatus::Cancelled | TaskStatus::Completed => tasks::save(tx, resolve).await,
         _ => tasks::transition(tx, resolve, TaskStatus::Cancelled, Some(reason)).await,
     }
 }
@@ -369,17 +376,7 @@ async fn unblock_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> 
 /// When the database cannot be read.
 pub async fn lost_prerequisite(tx: &mut Tx, task: &Task) -> Result<Option<Task>, StoreError> {
     let edges = tasks::dependencies(tx, task.spec_id).await?;
-    let mut reached = vec![task.id];
-    let mut at = 0;
-    while let Some(from) = reached.get(at).copied() {
-        at += 1;
-        for (dependent, prerequisite) in &edges {
-            if *dependent == from && !reached.contains(prerequisite) {
-                reached.push(*prerequisite);
-            }
-        }
-    }
-    for id in reached.into_iter().skip(1) {
+    for id in beyond(vec![task.id], &edges) {
         let prerequisite = tasks::get(tx, id).await?;
         let is_over = matches!(
             prerequisite.status,

@@ -282,6 +282,24 @@ async fn trying_a_task_again_ends_the_merge_that_waits_for_a_person() {
 }
 
 #[tokio::test]
+async fn trying_a_task_again_leaves_a_resolution_that_is_done_alone() {
+    let it = TestPlatform::new().await;
+    let (source, resolve, _) = unresolved(&it).await;
+    // It landed without the other side, too often.
+    let again = it.commit(async |tx| {
+        let mut resolve = tasks::get(tx, resolve.id).await?;
+        resolve.status = TaskStatus::Completed;
+        tasks::save(tx, &mut resolve).await?;
+        let mut source = tasks::get(tx, source.id).await?;
+        retry(tx, &mut source).await
+    });
+    again.await.unwrap();
+    assert_eq!(it.task_now(source.id).await.status, TaskStatus::Pending);
+    let resolve = it.task_now(resolve.id).await;
+    assert_eq!(resolve.status, TaskStatus::Completed);
+}
+
+#[tokio::test]
 async fn what_landed_is_not_tried_again() {
     let it = TestPlatform::new().await;
     let task = it.task(1, &[]).await;
