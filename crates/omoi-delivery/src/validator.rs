@@ -5,7 +5,7 @@ use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::{AttemptId, TaskId};
-use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::merge::IntegrationState;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
@@ -20,7 +20,7 @@ use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, Tx, attempts};
+use omoi_store::{StoreError, Tx, attempts};
 use tracing::{info, warn};
 
 use crate::platform_attempt;
@@ -186,28 +186,8 @@ async fn conclude(
     task.revision = None;
     task.error_message = None;
     tasks::transition(tx, task, TaskStatus::Completed, None).await?;
-    let merge = Merge {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        spec_id: spec.id,
-        task_id: task.id,
-        state: MergeState::Pending,
-        level: task.level,
-        ordinal: task.ordinal,
-        target_branch: spec.integration_branch.clone(),
-        incoming_sha: task.head_sha.clone().unwrap_or_default(),
-        target_sha: None,
-        merged_sha: None,
-        conflicts: Json(Vec::new()),
-        forecast: Json(Vec::new()),
-        resolve_task_id: None,
-        restarts: 0,
-        error: None,
-        created_at: tx.now(),
-        started_at: None,
-        completed_at: None,
-        state_version: 0,
-    };
+    let incoming = task.head_sha.clone().unwrap_or_default();
+    let merge = Merge::of(tx, task, &spec.integration_branch, &incoming);
     merges::insert(tx, &merge).await?;
     merges::move_integration(tx, task, Some(&merge), IntegrationState::Queued, None).await
 }

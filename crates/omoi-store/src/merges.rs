@@ -63,6 +63,34 @@ versioned!(Merge by id in "merges" {
     error, started_at, completed_at,
 });
 
+impl Merge {
+    /// The merge of `task`, whose head is `incoming`, into `target`, before its first turn.
+    pub fn of(tx: &Tx, task: &Task, target: &str, incoming: &str) -> Self {
+        Self {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: task.spec_id,
+            task_id: task.id,
+            state: MergeState::Pending,
+            level: task.level,
+            ordinal: task.ordinal,
+            target_branch: target.to_owned(),
+            incoming_sha: incoming.to_owned(),
+            target_sha: None,
+            merged_sha: None,
+            conflicts: Json(Vec::new()),
+            forecast: Json(Vec::new()),
+            resolve_task_id: None,
+            restarts: 0,
+            error: None,
+            created_at: tx.now(),
+            started_at: None,
+            completed_at: None,
+            state_version: 0,
+        }
+    }
+}
+
 /// Writes a new merge.
 ///
 /// # Errors

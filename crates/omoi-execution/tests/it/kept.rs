@@ -10,7 +10,7 @@ use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError};
 
-use crate::support::{TestPlatform, ended};
+use crate::support::{TestPlatform, ended, merge};
 
 fn brings(head: &ObjectId, outcome: Outcome) -> Complete {
     Complete {
@@ -124,26 +124,8 @@ async fn resolver(it: &TestPlatform, number: i64, base: &ObjectId, incoming: &Ob
     let made: Result<Task, StoreError> = it
         .commit(async |tx| {
             let merge = Merge {
-                id: tx.new_id(),
-                org_id: tx.org(),
-                spec_id: it.spec.id,
-                task_id: source.id,
-                state: MergeState::Resolving,
-                level: 0,
-                ordinal: 0,
-                target_branch: it.spec.integration_branch.clone(),
-                incoming_sha: incoming.as_str().to_owned(),
-                target_sha: None,
-                merged_sha: None,
-                conflicts: Json(Vec::new()),
-                forecast: Json(Vec::new()),
                 resolve_task_id: Some(task.id),
-                restarts: 0,
-                error: None,
-                created_at: tx.now(),
-                started_at: None,
-                completed_at: None,
-                state_version: 0,
+                ..merge(tx, &source, MergeState::Resolving, incoming.as_str())
             };
             merges::insert(tx, &merge).await?;
             let mut task = tasks::get(tx, task.id).await?;

@@ -442,26 +442,8 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
 /// The merge of `task`, whose head is `sha`.
 pub(crate) fn merge(tx: &Tx, task: &Task, state: MergeState, sha: &str) -> Merge {
     Merge {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        spec_id: task.spec_id,
-        task_id: task.id,
         state,
-        level: task.level,
-        ordinal: task.ordinal,
-        target_branch: "feature/tags".to_owned(),
-        incoming_sha: sha.to_owned(),
-        target_sha: None,
-        merged_sha: None,
-        conflicts: Json(Vec::new()),
-        forecast: Json(Vec::new()),
-        resolve_task_id: None,
-        restarts: 0,
-        error: None,
-        created_at: tx.now(),
-        started_at: None,
-        completed_at: None,
-        state_version: 0,
+        ..Merge::of(tx, task, "feature/tags", sha)
     }
 }
 
