@@ -21,8 +21,8 @@ use crate::tools::{Toolbox, may_change_files, shortened};
 use crate::transcript::{BadTurn, NUDGES_MAX, Said, Transcript, ended};
 use crate::work::{SaveError, Work};
 
-/// Characters of a message that an event carries.
-const TEXT_CHARS_MAX: usize = 5_000;
+/// Characters of a message that an event or a report carries.
+pub(crate) const TEXT_CHARS_MAX: usize = 5_000;
 
 /// How a pass came to its end by itself.
 #[derive(Debug)]
@@ -265,7 +265,15 @@ impl Pass<'_> {
         touched: bool,
     ) -> Result<Vec<ContentBlock>, TurnError> {
         body.snapshot = match &mut self.work {
-            Some(work) if touched => work.snapshot().await?,
+            Some(work) if touched => match work.snapshot().await {
+                Err(error) if error.is_mendable() => {
+                    work.not_taken();
+                    let why = shortened(&chain(&error), TEXT_CHARS_MAX);
+                    body.turn.tool_results = tell_unsaved(&mut results, &why)?;
+                    None
+                }
+                snapshot => snapshot?,
+            },
             _ => None,
         };
         let has_snapshot = body.snapshot.is_some();
@@ -276,13 +284,7 @@ impl Pass<'_> {
                     work.not_taken();
                 }
                 // The agent can mend it: a file too large, a name that is not allowed.
-                if !results.is_empty() {
-                    results.push(ContentBlock::text(format!(
-                        "The state of the workspace was refused: {message}\nMend it, or the work \
-                         cannot be taken over."
-                    )));
-                    body.turn.tool_results = serde_json::to_value(&results)?;
-                }
+                body.turn.tool_results = tell_unsaved(&mut results, &message)?;
             }
             Err(other) => return Err(other.into()),
         }
@@ -300,4 +302,16 @@ impl Pass<'_> {
         });
         self.reporter.event("agent.assistant_message", data).await;
     }
+}
+
+/// Tells the model with the results of its calls why the workspace could not be saved; gives the
+/// results as they are stored.
+fn tell_unsaved(results: &mut Vec<ContentBlock>, why: &str) -> Result<Value, serde_json::Error> {
+    if !results.is_empty() {
+        results.push(ContentBlock::text(format!(
+            "The state of the workspace could not be saved: {why}\nMend it, or the work cannot be \
+             taken over."
+        )));
+    }
+    serde_json::to_value(results)
 }

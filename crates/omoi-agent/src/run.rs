@@ -22,11 +22,11 @@ use tokio::task::JoinSet;
 
 use crate::beside::{Inbox, acknowledge, heartbeat, poll};
 use crate::model::WorkerPace;
-use crate::pass::{End, Pass};
+use crate::pass::{End, Pass, TEXT_CHARS_MAX};
 use crate::platform::{CallError, Platform};
 use crate::reporter::{Reporter, deliver, reporter};
 use crate::stop::{Stop, Stopper};
-use crate::tools::{Means, Toolbox};
+use crate::tools::{Means, Toolbox, shortened};
 use crate::transcript::BadTurn;
 use crate::work::{SaveError, Work};
 
@@ -286,6 +286,8 @@ impl Line<'_> {
         match work.finish(complete.summary.as_deref()).await {
             Ok(finished) => {
                 complete.bundle = finished.bundle;
+                complete.ignored_paths = finished.ignored;
+                complete.unsaved = (!finished.left_out.is_empty()).then_some(finished.left_out);
                 if !finished.put_back.is_empty() {
                     let data = json!({ "paths": finished.put_back });
                     let summary = format!("put back {}", finished.put_back.join(", "));
@@ -294,6 +296,9 @@ impl Line<'_> {
                         .await;
                     complete.refused_paths.extend(finished.put_back);
                 }
+            }
+            Err(error) if error.is_mendable() => {
+                complete.unsaved = Some(shortened(&chain(&error), TEXT_CHARS_MAX));
             }
             Err(error) => {
                 complete.outcome = Outcome::Failed;
@@ -322,6 +327,8 @@ fn report(end: Ended, turns: u32) -> Option<Complete> {
         error_message: None,
         turns,
         refused_paths: Vec::new(),
+        unsaved: None,
+        ignored_paths: Vec::new(),
     };
     let (outcome, stop_reason) = match end {
         Ended::Stopped(Stop::Superseded) | Ended::By(End::Superseded) => return None,

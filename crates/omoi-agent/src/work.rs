@@ -23,6 +23,16 @@ pub(crate) enum SaveError {
     Git(#[from] WorkError),
 }
 
+impl SaveError {
+    /// Whether the agent can mend it in its workspace.
+    pub(crate) fn is_mendable(&self) -> bool {
+        matches!(self, Self::Git(error) if error.is_due_to_files())
+    }
+}
+
+/// Ignored files that the platform is told of.
+const IGNORED_PATHS_MAX: usize = 10;
+
 /// The work tree of an attempt that may change it.
 pub(crate) struct Work {
     dir: WorkDir,
@@ -48,6 +58,10 @@ pub(crate) struct Finished {
     pub(crate) bundle: Option<Bundle>,
     /// Protected paths that had been changed and are as before again.
     pub(crate) put_back: Vec<String>,
+    /// What git could not take along; empty when all went in.
+    pub(crate) left_out: String,
+    /// New files that the ignore rules hide, when nothing else changed.
+    pub(crate) ignored: Vec<String>,
 }
 
 impl Work {
@@ -61,7 +75,8 @@ impl Work {
             return Ok(None);
         };
         Ok(Some(Self {
-            dir: WorkDir::new(git, Path::new(&context.workspace)),
+            dir: WorkDir::new(git, Path::new(&context.workspace))
+                .with_bundle_bytes_max(plan.bundle_bytes_max),
             base: ObjectId::parse(&plan.base_sha)?,
             plan,
             clock: clock.clone(),
@@ -124,9 +139,15 @@ impl Work {
         let head = committed.head;
         let known = [self.base.clone()];
         let bundle = self.dir.bundle(&head, &known).await?;
+        let ignored = match &bundle {
+            Some(_) => Vec::new(),
+            None => self.dir.ignored_files(IGNORED_PATHS_MAX).await?,
+        };
         Ok(Finished {
             bundle: bundle.map(|bytes| packed(&head, &bytes)),
             put_back: put_back.iter().map(ToString::to_string).collect(),
+            left_out: committed.left_out,
+            ignored: ignored.iter().map(ToString::to_string).collect(),
         })
     }
 }

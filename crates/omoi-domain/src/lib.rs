@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod attempt;
+pub mod conflict_marker;
 pub mod crash;
 pub mod event;
 pub mod graph;

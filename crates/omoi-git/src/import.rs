@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use omoi_domain::crash::{self, CrashPoint, Side};
 use tempfile::TempDir;
 
-use crate::mirror::{Mirror, UpdateRefError};
+use crate::mirror::{LIST_BYTES_MAX, Mirror, UpdateRefError};
 use crate::object::{ObjectId, RepoPath};
 use crate::process::{Call, GitError};
 use crate::refname::RefName;
@@ -131,6 +131,16 @@ pub enum Refusal {
         /// How much may be.
         limit: u64,
     },
+    /// A file is longer than one may be.
+    #[error("the file {path} has {bytes} bytes, at most {bytes_max} may be committed")]
+    FileTooLarge {
+        /// Where the file is in the newest commit that has it.
+        path: RepoPath,
+        /// Its length.
+        bytes: u64,
+        /// The longest that is taken.
+        bytes_max: u64,
+    },
     /// It builds on a commit the mirror does not have.
     #[error("it needs commit {0}, which is not known here")]
     MissingPrerequisite(ObjectId),
@@ -171,7 +181,7 @@ pub async fn import_bundle(
     let pack = &request.bundle[header.pack_at..];
     let keep = header.objects >= LOOSE_OBJECTS_MAX;
     let quarantine = Quarantine::fill(mirror, pack, keep, limits).await?;
-    trees::check(&quarantine, &request).await?;
+    trees::check(&quarantine, &request, &tips).await?;
     for tip in &tips {
         if !quarantine.is_commit(&tip.commit).await? {
             return Err(Refusal::NotACommit(tip.commit.clone()).into());
@@ -327,6 +337,27 @@ impl<'a> Quarantine<'a> {
                 "GIT_ALTERNATE_OBJECT_DIRECTORIES",
                 std::ffi::OsStr::from_bytes(&alternates),
             )
+    }
+
+    /// Where the object `id` is in one of `tips`; its own name when none of them has it any more.
+    async fn path_of(&self, id: &ObjectId, tips: &[Tip]) -> Result<RepoPath, GitError> {
+        for tip in tips {
+            let out = self
+                .call("ls-tree")
+                .args(["-r", "-z", "--full-tree", tip.commit.as_str()])
+                .stdout_max(LIST_BYTES_MAX)
+                .run()
+                .await?;
+            let path = out.records().find_map(|record| {
+                let tab = record.iter().position(|byte| *byte == b'\t')?;
+                let is_this = record[..tab].ends_with(id.as_str().as_bytes());
+                is_this.then(|| RepoPath::from_git(&record[tab + 1..]))
+            });
+            if let Some(path) = path {
+                return Ok(path);
+            }
+        }
+        Ok(RepoPath::from_git(id.as_str().as_bytes()))
     }
 
     async fn is_commit(&self, id: &ObjectId) -> Result<bool, GitError> {

@@ -1,5 +1,6 @@
 //! A project's bare mirror: the only repository the platform works in.
 
+mod markers;
 mod merge;
 mod read;
 mod refs;
@@ -14,8 +15,8 @@ use omoi_domain::crash::{self, CrashPoint, Side};
 use tempfile::TempDir;
 
 pub use merge::{ConflictedPath, MergeTree, SCORE_ERROR, score};
-pub(crate) use read::take_object;
 pub use read::{Change, ChangeKind, Diff, Entry, EntryKind, LogEntry};
+pub(crate) use read::{LIST_BYTES_MAX, take_object};
 pub use refs::UpdateRefError;
 pub use write::{CommitMeta, FileChange, Identity};
 

@@ -17,6 +17,10 @@ use crate::process::{Call, Git, GitError, Place, write_private};
 pub const BUNDLE_BYTES_MAX: usize = 256 << 20;
 
 const ADD_SECONDS_MAX: u64 = 300;
+/// Largest files that an error names.
+const LARGEST_FILES_NAMED: usize = 5;
+/// What the system says when a disk is full.
+const NO_SPACE: &str = "No space left on device";
 const OUT_REF: &str = "refs/omoios/out/tip";
 
 /// Why an operation on a work tree failed.
@@ -37,9 +41,30 @@ pub enum WorkError {
         /// The commit.
         theirs: ObjectId,
     },
+    /// The changes are longer than one bundle may be.
+    #[error("the changes are more than {bytes_max} bytes in all; the largest files: {files}")]
+    TooLarge {
+        /// Longest bundle that may be made.
+        bytes_max: usize,
+        /// The largest changed files with their sizes, for people.
+        files: String,
+    },
     /// Git refused.
     #[error("git failed in the work tree")]
     Git(#[from] GitError),
+}
+
+impl WorkError {
+    /// Whether what the agent left in the work tree can be the reason: damaged repository data,
+    /// a broken configuration file, too much. A full disk or a missing program is not.
+    pub fn is_due_to_files(&self) -> bool {
+        match self {
+            Self::TooLarge { .. } => true,
+            Self::Git(GitError::Failed { message, .. }) => !message.contains(NO_SPACE),
+            Self::Git(GitError::Deadline { .. } | GitError::Unexpected { .. }) => true,
+            Self::Git(_) | Self::Io { .. } | Self::NothingToMerge { .. } => false,
+        }
+    }
 }
 
 /// The state of a work tree as a commit that no branch knows.
@@ -71,6 +96,7 @@ pub struct Committed {
 pub struct WorkDir {
     git: Git,
     dir: PathBuf,
+    bundle_bytes_max: usize,
 }
 
 impl WorkDir {
@@ -79,7 +105,14 @@ impl WorkDir {
         Self {
             git: git.clone(),
             dir: dir.to_path_buf(),
+            bundle_bytes_max: BUNDLE_BYTES_MAX,
         }
+    }
+
+    /// Makes no bundle longer than `bytes`.
+    pub fn with_bundle_bytes_max(mut self, bytes: usize) -> Self {
+        self.bundle_bytes_max = bytes;
+        self
     }
 
     /// Brings the index in line with files that have not changed but look it, as all do after the
@@ -246,11 +279,71 @@ impl WorkDir {
             .call("bundle")
             .args(["create", "--quiet", "--version=2", "-", OUT_REF])
             .args(not)
-            .stdout_max(BUNDLE_BYTES_MAX)
+            .stdout_max(self.bundle_bytes_max)
             .deadline(ADD_SECONDS_MAX)
             .run()
+            .await;
+        match out {
+            Ok(out) => Ok(Some(out.stdout)),
+            Err(GitError::OutputTooLarge { .. }) => Err(WorkError::TooLarge {
+                bytes_max: self.bundle_bytes_max,
+                files: self.largest_files(tip, exclude).await?,
+            }),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// New files that the ignore rules hide, `count_max` at most; a folder of nothing else is named
+    /// as one.
+    pub async fn ignored_files(&self, count_max: usize) -> Result<Vec<RepoPath>, WorkError> {
+        let out = self
+            .call("ls-files")
+            .args(["--others", "--ignored", "--exclude-standard"])
+            .args(["--directory", "-z"])
+            .run()
             .await?;
-        Ok(Some(out.stdout))
+        Ok(out
+            .records()
+            .take(count_max)
+            .map(RepoPath::from_git)
+            .collect())
+    }
+
+    /// Names the largest files of `tip` that differ from the first of `exclude`, with their sizes.
+    async fn largest_files(
+        &self,
+        tip: &ObjectId,
+        exclude: &[ObjectId],
+    ) -> Result<String, WorkError> {
+        let changed = match exclude.first() {
+            Some(base) => {
+                self.call("diff-tree")
+                    .args(["-r", "--name-only", "--no-renames", "--diff-filter=d", "-z"])
+                    .args([base.as_str(), tip.as_str()])
+                    .run()
+                    .await?
+            }
+            None => {
+                self.call("ls-tree")
+                    .args(["-r", "--name-only", "--full-tree", "-z", tip.as_str()])
+                    .run()
+                    .await?
+            }
+        };
+        let size_of = |path: RepoPath| {
+            let bytes = std::fs::symlink_metadata(self.dir.join(path.as_path()));
+            (bytes.map_or(0, |meta| meta.len()), path)
+        };
+        let mut files: Vec<_> = changed
+            .records()
+            .map(|path| size_of(RepoPath::from_git(path)))
+            .collect();
+        files.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let named = files.iter().take(LARGEST_FILES_NAMED);
+        let named: Vec<String> = named
+            .map(|(bytes, path)| format!("{path} ({bytes} bytes)"))
+            .collect();
+        Ok(named.join(", "))
     }
 
     /// Puts a fresh clone where the snapshot was taken: its commits on the branch, the rest as

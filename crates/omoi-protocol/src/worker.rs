@@ -135,6 +135,8 @@ pub struct CommitPlan {
     pub author_email: String,
     /// Paths the commit must not touch; changes there are put back.
     pub protected: Vec<String>,
+    /// Longest bundle the platform takes.
+    pub bundle_bytes_max: usize,
 }
 
 /// One turn as it is stored and replayed.
@@ -339,6 +341,13 @@ pub struct Complete {
     /// Paths changed outside what the attempt may write; they were put back.
     #[serde(default)]
     pub refused_paths: Vec<String>,
+    /// Why the work could not be saved, or not all of it; the agent can mend it in another round.
+    #[serde(default)]
+    pub unsaved: Option<String>,
+    /// Some of the new files that the repository's ignore rules keep out of every commit; told only
+    /// when there is nothing else.
+    #[serde(default)]
+    pub ignored_paths: Vec<String>,
 }
 
 /// Answer to the end of an attempt.

@@ -128,6 +128,7 @@ fn context(workspace: &Path, id: impl Into<AttemptId>) -> AttemptContext {
             author_name: "a".to_owned(),
             author_email: "a@b".to_owned(),
             protected: vec![".omoi_os".to_owned()],
+            bundle_bytes_max: 1 << 20,
         }),
         resume: Vec::new(),
     }

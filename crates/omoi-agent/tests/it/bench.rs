@@ -259,6 +259,7 @@ fn context(dir: &Path, host: &Host, base: &str) -> AttemptContext {
             author_name: "Agent".to_owned(),
             author_email: "agent@localhost".to_owned(),
             protected: vec![".omoi_os".to_owned()],
+            bundle_bytes_max: 1 << 20,
         }),
         resume: Vec::new(),
     }

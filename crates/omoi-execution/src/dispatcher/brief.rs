@@ -5,6 +5,7 @@ use minijinja::{Environment, Value, context};
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::kind;
 use omoi_git::mirror::Identity;
+use omoi_git::work::BUNDLE_BYTES_MAX;
 use omoi_protocol::worker::{COMPLETION_SIGNAL, CommitPlan, Limits, Tool};
 use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;
@@ -122,6 +123,7 @@ fn commit_plan(task: &Task, spec: &Spec, created: &Created, task_ref: &str) -> C
         author_name: agent.name().to_owned(),
         author_email: agent.email().to_owned(),
         protected: protected::PATHS.map(ToOwned::to_owned).to_vec(),
+        bundle_bytes_max: BUNDLE_BYTES_MAX,
     }
 }
 

@@ -132,8 +132,14 @@ async fn judge(
     };
     let outside = (!body.refused_paths.is_empty() && is_done)
         .then(|| verify::outside_workspace(&body.refused_paths));
+    let unsaved = body.unsaved.as_deref().map(verify::unsaved);
     let Some(head) = head else {
-        let unmet = is_done.then(|| outside.unwrap_or_else(verify::no_change));
+        let unmet = match is_done {
+            true => outside.or(unsaved),
+            false => unsaved,
+        };
+        let no_change = || verify::no_change(&body.ignored_paths);
+        let unmet = unmet.or_else(|| is_done.then(no_change));
         return Ok(Verdict { head: None, unmet });
     };
     let work = verify::Work {
@@ -156,7 +162,7 @@ async fn judge(
     }
     Ok(Verdict {
         head: keep.then_some(head),
-        unmet: outside.or(unmet),
+        unmet: outside.or(unsaved).or(unmet),
     })
 }
 

@@ -1,9 +1,11 @@
 //! What can be said of an agent's commits without running anything.
 
+use std::collections::BTreeSet;
+
+use omoi_domain::conflict_marker::unresolved_files;
 use omoi_git::import::Refusal;
 use omoi_git::mirror::{Change, ChangeKind, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
-use omoi_git::process::GitError;
 use omoi_git::survey::is_test_path;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::Task;
@@ -12,8 +14,8 @@ use super::IntakeError;
 use crate::protected;
 use crate::tasks::Unmet;
 
-/// The longest file looked through for conflict markers.
-const MARKER_BYTES_MAX: usize = 4 << 20;
+/// Characters of a worker's reason that feedback repeats.
+const UNSAVED_CHARS_MAX: usize = 2_000;
 
 /// One task's commits.
 pub(super) struct Work<'a> {
@@ -63,9 +65,9 @@ pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<Unmet>, bool), Int
         return Ok((Some(dropped), true));
     }
     if changes.is_empty() && work.incoming.is_none() {
-        return Ok((Some(no_change()), true));
+        return Ok((Some(no_change(&[])), true));
     }
-    if let Some(marked) = marked(work, &changes).await? {
+    if let Some(marked) = marked(work, &base, &changes).await? {
         return Ok((Some(marked), true));
     }
     let weakened = match work.incoming {
@@ -86,17 +88,30 @@ pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<Unmet>, bool), Int
     Ok((Some(weakened), true))
 }
 
-async fn marked(work: &Work<'_>, changes: &[Change]) -> Result<Option<Unmet>, IntakeError> {
-    let mut marked = Vec::new();
-    for change in changes {
-        if change.kind != ChangeKind::Deleted && has_markers(work, &change.path).await? {
-            marked.push(change.path.to_string());
-        }
+/// Names the files in which the change leaves conflict markers behind.
+async fn marked(
+    work: &Work<'_>,
+    base: &ObjectId,
+    changes: &[Change],
+) -> Result<Option<Unmet>, IntakeError> {
+    let paths: Vec<&RepoPath> = changes.iter().map(|change| &change.path).collect();
+    let head = work.mirror.conflict_marker_lines(work.head, &paths).await?;
+    if head.is_empty() {
+        return Ok(None);
     }
-    Ok((!marked.is_empty()).then(|| {
+    let mut parents = vec![work.mirror.conflict_marker_lines(base, &paths).await?];
+    let mut conflicted = BTreeSet::new();
+    if let Some(incoming) = work.incoming {
+        parents.push(work.mirror.conflict_marker_lines(incoming, &paths).await?);
+        let merge = work.mirror.merge_tree(base, incoming).await?;
+        conflicted.extend(merge.conflicts.iter().map(|c| c.path.to_string()));
+    }
+    let files = unresolved_files(&head, &parents, &conflicted);
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    Ok((!files.is_empty()).then(|| {
         unmet(
             "conflict_markers",
-            format!("conflict markers are left in {}", marked.join(", ")),
+            format!("conflict markers are left in {}", files.join(", ")),
             "Resolve every conflict; keep what both sides meant.",
         )
     }))
@@ -143,25 +158,6 @@ async fn dropped_tests(
         .collect())
 }
 
-async fn has_markers(work: &Work<'_>, path: &RepoPath) -> Result<bool, IntakeError> {
-    let bytes = match work
-        .mirror
-        .read_blob(work.head, path, MARKER_BYTES_MAX)
-        .await
-    {
-        Ok(Some(bytes)) => bytes,
-        // Nobody resolves a conflict by hand in a file that long.
-        Ok(None) | Err(GitError::OutputTooLarge { .. }) => return Ok(false),
-        Err(other) => return Err(other.into()),
-    };
-    let starts = |mark: &[u8]| {
-        bytes
-            .split(|b| *b == b'\n')
-            .any(|line| line.starts_with(mark))
-    };
-    Ok(starts(b"<<<<<<< ") && starts(b">>>>>>> "))
-}
-
 fn unmet(code: &'static str, feedback: String, recommendation: &str) -> Unmet {
     Unmet {
         code,
@@ -170,12 +166,34 @@ fn unmet(code: &'static str, feedback: String, recommendation: &str) -> Unmet {
     }
 }
 
-/// The branch is where it was.
-pub(super) fn no_change() -> Unmet {
+/// The agent reported success without a commit. New files that git ignores are named: an agent that
+/// wrote nothing else cannot see why its work did not count.
+pub(super) fn no_change(ignored_paths: &[String]) -> Unmet {
+    if ignored_paths.is_empty() {
+        return unmet(
+            "no_change",
+            "the agent reported success but made no commits".to_owned(),
+            "Make the change the task asks for, then finish.",
+        );
+    }
     unmet(
         "no_change",
-        "the agent says done, but its branch is where it was".to_owned(),
-        "Make the change the task asks for, then finish.",
+        format!(
+            "the agent reported success but made no commits; the repository's ignore rules hide the \
+             files it wrote: {}",
+            ignored_paths.join(", ")
+        ),
+        "Write files where `.gitignore` does not hide them, or change `.gitignore`.",
+    )
+}
+
+/// The worker could not save what is in the workspace.
+pub(super) fn unsaved(why: &str) -> Unmet {
+    let why: String = why.chars().take(UNSAVED_CHARS_MAX).collect();
+    unmet(
+        "work_unsaved",
+        format!("the workspace could not be saved: {why}"),
+        "Remove or repair what the message names; leave `.git` alone.",
     )
 }
 

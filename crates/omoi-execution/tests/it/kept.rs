@@ -1,5 +1,7 @@
 //! What becomes of work that is not accepted, and what a resolution must hold.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use omoi_domain::attempt::Outcome;
 use omoi_domain::merge::MergeState;
 use omoi_domain::task::{TaskStatus, kind};
@@ -9,6 +11,7 @@ use omoi_protocol::worker::{Bundle, Complete};
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError};
+use omoi_testkit::repo::TestRepo;
 
 use crate::support::{TestPlatform, ended, merge};
 
@@ -34,8 +37,13 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
     let with_test = it.commit_on(&it.base, "tests/test_a.py", Some("a")).await;
     let good = it.commit_on(&with_test, "src/a.py", Some("a")).await;
     let weakened = it.commit_on(&with_test, "tests/test_a.py", None).await;
-    let marked = "<<<<<<< a\n=======\n>>>>>>> b\n";
-    let marked = it.commit_on(&with_test, "src/a.py", Some(marked)).await;
+    // One marker is enough, whichever it is.
+    let ours = "<<<<<<< ours\na = 1\n";
+    let ours = it.commit_on(&with_test, "src/a.py", Some(ours)).await;
+    let ancestor = "a = 1\n||||||| 1c9e2b4\n";
+    let ancestor = it.commit_on(&with_test, "src/a.py", Some(ancestor)).await;
+    let theirs = "a = 1\n>>>>>>> theirs\n";
+    let theirs = it.commit_on(&with_test, "src/a.py", Some(theirs)).await;
     let protected = it.commit_on(&with_test, ".omoi_os/a.md", Some("a")).await;
     let settings = it.commit_on(&with_test, ".mcp.json", Some("{}")).await;
     let outside = Complete {
@@ -56,7 +64,9 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
         ),
         (brings(&protected, Outcome::Incomplete), "incomplete", None),
         (done(&weakened), "test_weakened", Some(&weakened)),
-        (done(&marked), "conflict_markers", Some(&marked)),
+        (done(&ours), "conflict_markers", Some(&ours)),
+        (done(&ancestor), "conflict_markers", Some(&ancestor)),
+        (done(&theirs), "conflict_markers", Some(&theirs)),
         (outside, "outside_workspace", Some(&good)),
         // Nobody could take these back.
         (done(&protected), "protected_path", None),
@@ -160,8 +170,15 @@ async fn a_resolution_holds_both_sides_and_their_tests() {
     let less_ours = it.commit_on(&whole, "tests/test_ours.py", Some("")).await;
     let less_both = it.commit_on(&whole, "tests/test_both.py", None).await;
     let more = it.commit_on(&whole, "tests/test_new.py", Some("c")).await;
+    let left_over = it
+        .commit_on(&whole, "tests/test_both.py", Some("1\n=======\n2\n"))
+        .await;
     let sides = [&ours, &theirs];
     let cases = [
+        (
+            it.merge_commit(&sides, &left_over).await,
+            Some("conflict_markers"),
+        ),
         (it.merge_commit(&sides, &whole).await, None),
         (it.merge_commit(&sides, &more).await, None),
         (whole.clone(), Some("side_dropped")),
@@ -219,5 +236,93 @@ async fn what_an_agent_found_is_no_licence_to_change_tests() {
             .await
             .unwrap();
         assert_eq!(unmet(&it.task_now(task.id).await), code);
+    }
+}
+
+#[tokio::test]
+async fn markers_that_stood_in_the_base_are_no_conflict() {
+    let it = TestPlatform::new().await;
+    let quoted = "How a conflict looks\n<<<<<<< ours\n=======\n>>>>>>> theirs\n";
+    let base = it.commit_on(&it.base, "doc.md", Some(quoted)).await;
+    let more = format!("{quoted}Resolve it.\n\nSummary\n=======\n");
+    let head = it.commit_on(&base, "doc.md", Some(&more)).await;
+    let task = it.task(1, &[]).await;
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        task.base_sha = Some(base.as_str().to_owned());
+        tasks::save(tx, &mut task).await
+    })
+    .await
+    .unwrap();
+    let created = it.run(task.id).await;
+    complete(
+        &it.platform,
+        &created.attempt,
+        brings(&head, Outcome::Succeeded),
+    )
+    .await
+    .unwrap();
+    let task = it.task_now(task.id).await;
+    assert_eq!(task.status, TaskStatus::PendingValidation);
+}
+
+#[tokio::test]
+async fn commits_that_are_refused_are_sent_back_with_the_reason() {
+    let it = TestPlatform::new().await;
+    let repo = TestRepo::with_files(&[(
+        ".gitmodules",
+        "[submodule \"s\"]\n\tpath = s\n\turl = ./s\n\tupdate = !touch x\n",
+    )]);
+    repo.git(&["bundle", "create", "--quiet", "out", "refs/heads/main"]);
+    let task = it.task(1, &[]).await;
+    let created = it.run(task.id).await;
+    let bundle = std::fs::read(repo.path().join("out")).unwrap();
+    let body = Complete {
+        bundle: Some(Bundle {
+            sha: repo.head(),
+            data_b64: STANDARD.encode(bundle),
+        }),
+        ..ended(Outcome::Succeeded, "completion_signal")
+    };
+    complete(&it.platform, &created.attempt, body)
+        .await
+        .unwrap();
+    let task = it.task_now(task.id).await;
+    assert_eq!(
+        (task.status, task.retry_count, unmet(&task)),
+        (TaskStatus::Pending, 0, Some("bundle_refused"))
+    );
+    let feedback = task.revision.unwrap().0.feedback;
+    assert!(feedback.contains("gitmodulesUpdate"), "{feedback}");
+}
+
+#[tokio::test]
+async fn work_that_could_not_be_saved_is_sent_back_with_the_reason() {
+    let it = TestPlatform::new().await;
+    let said = |outcome| Complete {
+        unsaved: Some("data/big.bin is too long".to_owned()),
+        ..ended(outcome, "completion_signal")
+    };
+    let hidden = Complete {
+        ignored_paths: vec!["build/out.py".to_owned()],
+        ..ended(Outcome::Succeeded, "completion_signal")
+    };
+    let cases = [
+        (said(Outcome::Succeeded), "work_unsaved", "data/big.bin"),
+        (said(Outcome::Incomplete), "incomplete", "data/big.bin"),
+        (hidden, "no_change", "build/out.py"),
+    ];
+    for (number, (body, code, named)) in (1..).zip(cases) {
+        let task = it.task(number, &[]).await;
+        let created = it.run(task.id).await;
+        complete(&it.platform, &created.attempt, body)
+            .await
+            .unwrap();
+        let task = it.task_now(task.id).await;
+        assert_eq!(
+            (task.status, task.retry_count, unmet(&task)),
+            (TaskStatus::Pending, 0, Some(code))
+        );
+        assert!(task.revision.unwrap().0.feedback.contains(named));
     }
 }

@@ -317,6 +317,8 @@ pub(crate) fn ended(outcome: Outcome, stop_reason: &str) -> Complete {
         error_message: None,
         turns: 1,
         refused_paths: Vec::new(),
+        unsaved: None,
+        ignored_paths: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{ImportError, ImportLimits, ImportRequest, Quarantine, Refusal};
+use super::{ImportError, ImportLimits, ImportRequest, Quarantine, Refusal, Tip};
 use crate::mirror::take_object;
 use crate::object::{ObjectId, RepoPath};
 use crate::process::GitError;
@@ -11,13 +11,22 @@ use crate::process::GitError;
 pub(super) async fn check(
     quarantine: &Quarantine<'_>,
     request: &ImportRequest<'_>,
+    tips: &[Tip],
 ) -> Result<(), ImportError> {
     let limits = request.limits;
     let objects = quarantine.new_objects().await?;
     let (mut commits, mut trees, mut structure) = (Vec::new(), Vec::new(), 0_u64);
     for object in objects {
         match object.kind.as_str() {
-            "blob" => Refusal::above("bytes of one file", object.bytes, limits.blob_bytes_max)?,
+            "blob" if object.bytes > limits.blob_bytes_max => {
+                return Err(Refusal::FileTooLarge {
+                    path: quarantine.path_of(&object.id, tips).await?,
+                    bytes: object.bytes,
+                    bytes_max: limits.blob_bytes_max,
+                }
+                .into());
+            }
+            "blob" => {}
             "commit" => {
                 structure += object.bytes;
                 commits.push(object.id);

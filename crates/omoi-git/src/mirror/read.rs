@@ -9,7 +9,7 @@ use crate::process::GitError;
 use crate::trailers::{self, Trailer};
 
 /// Listings of very large trees are still bounded.
-const LIST_BYTES_MAX: usize = 512 << 20;
+pub(crate) const LIST_BYTES_MAX: usize = 512 << 20;
 
 /// What a tree entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -295,6 +295,10 @@ async fn amounts_above_the_limits_are_refused() {
                 assert_eq!(what, want);
                 assert!(value > limit);
             }
+            Err(ImportError::Refused(Refusal::FileTooLarge { path, bytes, .. })) => {
+                assert_eq!((want, bytes), ("bytes of one file", 5_000));
+                assert!(dir.join(path.as_path()).is_file(), "{path}");
+            }
             other => panic!("{want}: {other:?}"),
         }
     }

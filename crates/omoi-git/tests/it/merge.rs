@@ -175,3 +175,36 @@ async fn files_are_committed_without_touching_others() {
         1
     );
 }
+
+#[tokio::test]
+async fn conflict_marker_lines_are_found_in_any_file() {
+    let long = format!("{}||||||| left over\r\n", "x\n".repeat(3 << 20));
+    let f = Fixture::new(&[
+        ("plain", "<<<<<<< ours\n a\n>>>>>>> theirs"),
+        ("long", &long),
+        ("odd \"name", "\0=======\n=======\n======= \n"),
+        ("harmless", " <<<<<<< a\n<<<<<<<<\n>>>>>>>x\n||||||\n"),
+        ("not asked", "<<<<<<< a\n"),
+    ])
+    .await;
+    let paths = ["plain", "long", "odd \"name", "harmless", "absent"];
+    let paths: Vec<RepoPath> = paths.iter().map(|p| RepoPath::new(p).unwrap()).collect();
+    let paths: Vec<&RepoPath> = paths.iter().collect();
+    let found = f
+        .mirror
+        .conflict_marker_lines(&f.base, &paths)
+        .await
+        .unwrap();
+    let found: Vec<(&str, &str)> = found
+        .iter()
+        .map(|line| (line.path.as_str(), line.text.as_str()))
+        .collect();
+    let want = [
+        ("long", "||||||| left over"),
+        (r#""odd \"name""#, "======="),
+        (r#""odd \"name""#, "======="),
+        ("plain", "<<<<<<< ours"),
+        ("plain", ">>>>>>> theirs"),
+    ];
+    assert_eq!(found, want);
+}
