@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod gates;
 mod setup;
 mod snapshots;
 mod test;
@@ -25,6 +26,9 @@ usage: cargo xtask <command>
   servers <command…>        run a command with PostgreSQL and Redis for its tests
   bench [part…]             what things cost beside a baseline of the same run; a table, never a verdict
                             part      sandbox, checkout, survey, up, run; all when none is named
+  gates [phase…] [--json]   what the gates of planning catch and refuse wrongly, measured with corpus/planning;
+                            fails when one misses its target
+                            phase     explore, prd, requirements, design, tasks; all when none is named
   setup                     install what the tests need and do nothing else
   tidy                      the rules of this code base that no other tool knows
 ";
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
             Some((program, arguments)) => test_servers::run(program, arguments),
             None => return misused("`servers` needs a command to run"),
         },
+        "gates" => gates::run(rest),
         "setup" => setup::everything().map(|()| Outcome::Done),
         "tidy" => tidy::run(),
         "help" | "--help" | "-h" => {

@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod create;
+pub mod gate;
 pub mod items;
 mod judge;
 pub mod planner;

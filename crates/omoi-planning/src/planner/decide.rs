@@ -18,7 +18,7 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::{Json, StoreError, Tx};
 use serde_json::Value;
 
-use crate::judge::Judged;
+use crate::gate::Judged;
 use crate::planner::output_digest;
 use crate::proofs;
 use crate::sync::{Accepted, ApplyError, apply};

@@ -4,6 +4,7 @@
 mod commands;
 mod desk;
 mod failures;
+mod gates;
 mod intake;
 mod planners;
 #[path = "../../../omoi-domain/tests/common/mod.rs"]

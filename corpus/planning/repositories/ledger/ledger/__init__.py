@@ -1,0 +1,3 @@
+"""A household ledger in one CSV file."""
+
+__version__ = "0.3.0"

@@ -1,0 +1,98 @@
+//! What the gates of planning catch and what they refuse wrongly, measured with the corpus.
+//!
+//! Takes the phases to measure, all when none is named, and `--json`. Ends with 1 when a gate misses
+//! its target; `cargo xtask gates` runs it.
+
+mod corpus;
+
+use std::process::ExitCode;
+
+use corpus::{Corpus, Fallible, Measured, WRITTEN};
+use omoi_domain::plan::outputs::Phase;
+use serde_json::json;
+
+fn main() -> Fallible<ExitCode> {
+    let (mut phases, mut as_json) = (Vec::new(), false);
+    for argument in std::env::args().skip(1) {
+        match Phase::parse(&argument).filter(|phase| WRITTEN.contains(phase)) {
+            Some(phase) => phases.push(phase),
+            None if argument == "--json" => as_json = true,
+            None => {
+                let known = WRITTEN.map(Phase::as_str).join(", ");
+                eprintln!(
+                    "error: `{argument}` is no phase that a model writes; these are: {known}"
+                );
+                return Ok(ExitCode::from(2));
+            }
+        }
+    }
+    if phases.is_empty() {
+        phases = WRITTEN.to_vec();
+    }
+    let mut corpus = Corpus::of_clone();
+    let measured = phases.into_iter().map(|phase| corpus.measure(phase));
+    let measured = measured.collect::<Fallible<Vec<_>>>()?;
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&as_objects(&measured))?);
+    } else {
+        print!("{}", table(&measured));
+    }
+    Ok(if measured.iter().all(Measured::meets_target) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn as_objects(measured: &[Measured]) -> serde_json::Value {
+    let objects = measured.iter().map(|m| {
+        json!({
+            "phase": m.phase,
+            "caught_share": m.caught_share(),
+            "wrongly_refused_share": m.refused_share(),
+            "meets_target": m.meets_target(),
+            "honest": m.honest,
+            "gamed": m.gamed,
+        })
+    });
+    objects.collect()
+}
+
+/// One line per phase; below it each honest output that was refused and each gamed one that passed.
+fn table(measured: &[Measured]) -> String {
+    let mut lines = vec![format!(
+        "{:<14}{:>8}{:>18}{:>8}{:>16}",
+        "phase", "honest", "wrongly refused", "gamed", "caught"
+    )];
+    for m in measured {
+        let (honest, gamed) = (m.honest.len(), m.gamed.len());
+        let (refused, missed) = (m.refused().count(), m.missed().count());
+        lines.push(format!(
+            "{:<14}{honest:>8}{refused:>11} ({:.2}){gamed:>9}{:>9} ({:.2}){}",
+            m.phase.as_str(),
+            m.refused_share(),
+            gamed - missed,
+            m.caught_share(),
+            if m.meets_target() { "" } else { "   missed" },
+        ));
+    }
+    for m in measured {
+        for verdict in m.refused() {
+            let first = verdict.reasons.first().map_or("", String::as_str);
+            lines.push(format!(
+                "\nwrongly refused: {} ({:.2})\n  {first}",
+                verdict.file, verdict.score
+            ));
+        }
+        for verdict in m.missed() {
+            let trick = verdict
+                .trick
+                .map_or_else(String::new, |t| format!(", {t:?}").to_lowercase());
+            lines.push(format!(
+                "\nnot caught: {} ({:.2}{trick})",
+                verdict.file, verdict.score
+            ));
+        }
+    }
+    lines.join("\n") + "\n"
+}
