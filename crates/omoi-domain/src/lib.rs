@@ -8,6 +8,7 @@ pub mod graph;
 pub mod id;
 pub mod machine;
 pub mod merge;
+pub mod plain_title;
 pub mod plan;
 pub mod retry;
 pub mod sandbox;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{DiscoveryDone, Event};
 use omoi_domain::id::HumanRef;
+use omoi_domain::plain_title::plain_title;
 use omoi_domain::task::{TaskStatus, kind};
 use omoi_protocol::worker::{DiscoveryAck, ProposedCheck, ReportDiscovery};
 use omoi_store::attempts::Attempt;
@@ -60,8 +61,9 @@ const CHECK_TIMEOUT_S: i64 = 300;
 pub async fn report(
     platform: &Platform,
     attempt: &Attempt,
-    body: ReportDiscovery,
+    mut body: ReportDiscovery,
 ) -> Result<DiscoveryAck, IntakeError> {
+    body.title = plain_title(&body.title);
     check(&body)?;
     let mut tx = platform.store.write().await?;
     let now = held(&mut tx, attempt.id).await?;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::graph::{Dag, DagError};
+use crate::plain_title::plain_title;
 use crate::plan::coverage::{PlanFault, Planned, combined, unknown_references};
 use crate::plan::ears;
 use crate::plan::outputs;
@@ -271,10 +272,11 @@ fn priority(planned: outputs::Priority) -> Priority {
 fn requirement_row(planned: Planned<'_>, n: usize, requirement: &Requirement) -> RequirementRow {
     let parsed = ears::parse(&requirement.text).ok();
     let action = parsed.as_ref().map_or(&requirement.text, |e| &e.action);
-    let title = if requirement.title.trim().is_empty() {
-        cut(action, 60)
+    let title = plain_title(&requirement.title);
+    let title = if title.is_empty() {
+        cut(&plain_title(action), 60)
     } else {
-        cut(&requirement.title, TITLE_CHARS_MAX)
+        cut(&title, TITLE_CHARS_MAX)
     };
     let serving = planned.design.components.iter();
     RequirementRow {
@@ -332,7 +334,7 @@ fn ticket_row(n: usize, ticket: &outputs::tasks::Ticket) -> TicketRow {
     TicketRow {
         local_id: ticket.id.clone(),
         ordinal: n as u32,
-        title: ticket.title.clone(),
+        title: plain_title(&ticket.title),
         description: ticket.description.clone(),
         priority: priority(ticket.priority),
         estimate: ticket.estimate,
@@ -349,7 +351,7 @@ fn task_row(n: usize, task: &Task, order: &Dag<String>) -> TaskRow {
         ticket: task.parent_ticket.clone(),
         ordinal: n as u32,
         level: order.level(&task.id).unwrap_or(0),
-        title: task.title.clone(),
+        title: plain_title(&task.title),
         description: task.description.clone(),
         planned_type: task.kind,
         task_type: if task.kind == TaskType::Test {

@@ -31,6 +31,23 @@ pub(crate) fn found(title: &str) -> ReportDiscovery {
 }
 
 #[tokio::test]
+async fn a_title_is_one_line_of_plain_text() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let attempt = it.run(task.id).await.attempt;
+    let ack = report(
+        &it.platform,
+        &attempt,
+        found("Fix\n\nit \u{1b}[31mnow\u{1b}[0m"),
+    )
+    .await
+    .unwrap();
+    let number = ack.task_ref.unwrap().trim_start_matches("TSK-").parse();
+    let made = tasks::numbered(&mut it.read().await, number.unwrap()).await;
+    assert_eq!(made.unwrap()[0].title, "Fix it now");
+}
+
+#[tokio::test]
 async fn a_find_becomes_a_task_once() {
     let it = TestPlatform::new().await;
     let task = it.task(1, &[]).await;

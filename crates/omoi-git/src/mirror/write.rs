@@ -73,9 +73,12 @@ pub struct CommitMeta {
 }
 
 impl CommitMeta {
-    /// The whole message; NUL cannot stand in a commit and is dropped.
+    /// The whole message, without control characters: what an agent writes about its work reaches
+    /// the terminals of everybody who reads the history.
     pub(crate) fn text(&self) -> String {
-        trailers::message(&self.message.replace('\0', ""), &self.trailers)
+        let is_kept = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+        let message: String = self.message.chars().filter(is_kept).collect();
+        trailers::message(&message, &self.trailers)
     }
 }
 
@@ -170,5 +173,21 @@ impl Mirror {
             ObjectId::parse(&out.text()).map_err(|_| out.unexpected("not an object name"))?;
         let parents = std::slice::from_ref(base);
         Ok(self.commit_tree(&tree, parents, meta).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_hold_no_control_characters() {
+        let meta = CommitMeta {
+            message: "feat: Red\u{1b}[31m\n\n\tSaid\r\0 so.\u{7}".to_owned(),
+            trailers: Vec::new(),
+            author: Identity::platform(),
+            time: Timestamp::from_micros(0),
+        };
+        assert_eq!(meta.text().trim_end(), "feat: Red[31m\n\n\tSaid so.");
     }
 }

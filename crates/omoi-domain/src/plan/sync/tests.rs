@@ -140,6 +140,21 @@ fn rows_are_ordered_so_that_references_exist_and_the_queue_can_finish() {
 }
 
 #[test]
+fn titles_of_rows_are_one_line_of_plain_text() {
+    let mut sample = planned_sample();
+    let title = "Add\ntags \u{1b}[31mnow\u{1b}[0m";
+    sample.requirements.requirements[0].title = s(title);
+    sample.tasks.tickets[0].title = s(title);
+    sample.tasks.tasks[0].title = s(title);
+    let titles: Vec<_> = stored(&planned(&sample, &[]))
+        .into_iter()
+        .filter_map(|row| row.fields.get("title").cloned())
+        .filter(|title| title.as_str().is_some_and(|text| text.contains("tags now")))
+        .collect();
+    assert_eq!(titles, ["Add tags now"; 3]);
+}
+
+#[test]
 fn a_new_title_changes_one_row() {
     let mut sample = planned_sample();
     let existing = stored(&planned(&sample, &[]));
