@@ -1,7 +1,10 @@
 //! The user's own repository, looked at and never written.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::AtFlags;
 
 use crate::object::ObjectId;
 use crate::process::{Call, Git, GitError, Owner, Place};
@@ -73,6 +76,17 @@ pub enum InspectError {
         #[source]
         source: io::Error,
     },
+    /// The finished branch could not be put there.
+    #[error(
+        "the repository at `{path}` cannot be written, so the finished branch could not be handed \
+         over; make `{folder}` writable or run on a clone of it"
+    )]
+    ReadOnly {
+        /// The repository.
+        path: PathBuf,
+        /// The folder that refuses.
+        folder: PathBuf,
+    },
     /// Git cannot make sense of it.
     #[error("git cannot read the repository at `{path}`")]
     Broken {
@@ -138,6 +152,36 @@ pub async fn inspect(git: &Git, path: &Path) -> Result<RepoInfo, InspectError> {
         branch,
         bare,
     })
+}
+
+/// Refuses a repository that the hand-over could not write to; nothing is written to find out.
+///
+/// # Errors
+/// [`InspectError::ReadOnly`].
+pub fn expect_writable(repo: &RepoInfo) -> Result<(), InspectError> {
+    for folder in ["objects", "refs", "refs/heads"] {
+        let folder = repo.git_dir.join(folder);
+        if !is_writable(&folder) {
+            return Err(InspectError::ReadOnly {
+                path: repo.toplevel.clone(),
+                folder,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether git could make files in `folder`. Root writes another user's repository as that user, for
+/// whom the permission bits count and not root's rights.
+fn is_writable(folder: &Path) -> bool {
+    let asked = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    let allowed = rustix::fs::accessat(rustix::fs::CWD, folder, asked, AtFlags::EACCESS);
+    let owner_may = match Owner::other_than_root(folder) {
+        Ok(None) => true,
+        Ok(Some(_)) => std::fs::metadata(folder).is_ok_and(|meta| meta.mode() & 0o300 == 0o300),
+        Err(_) => false,
+    };
+    allowed.is_ok() && owner_may
 }
 
 /// `path` without symbolic links, if it is a folder we may enter.

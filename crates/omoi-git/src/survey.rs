@@ -54,6 +54,9 @@ pub struct Survey {
     pub key_files: Vec<Landmark>,
     /// Habits the project shows.
     pub conventions: Vec<Landmark>,
+    /// Content that belongs to the project but is in no checkout of it: submodules, Git LFS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent_content: Vec<String>,
     /// What a reader should know about the survey itself.
     pub notes: Vec<String>,
 }
@@ -221,6 +224,7 @@ fn conclude(listing: &Listing, chosen: Vec<usize>, contents: Vec<Vec<u8>>) -> Su
         entry_points: landmarks::entry_points(&view),
         key_files: landmarks::key_files(&view),
         conventions: landmarks::conventions(&view),
+        absent_content: listing.unfetched_submodules().into_iter().collect(),
         notes: listing.notes(),
         ..Survey::default()
     };
@@ -252,6 +256,7 @@ fn conclude(listing: &Listing, chosen: Vec<usize>, contents: Vec<Vec<u8>>) -> Su
     }
     // A command at the root speaks for all below it.
     survey.test.sort_by_key(|hint| hint.directory != ".");
+    survey.absent_content.extend(view.unfetched_lfs());
     survey.notes.extend(view.notes());
     match survey.test.len() {
         0 => survey.notes.push(

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::plain_title::plain_title;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::Platform;
 use omoi_execution::toolbox::Toolbox;
 use omoi_git::mirror::{FetchRef, Mirror, MirrorError};
 use omoi_git::process::GitError;
 use omoi_git::refname::{BadRefName, RefName};
-use omoi_git::repo::{InspectError, RepoInfo, inspect};
+use omoi_git::repo::{InspectError, RepoInfo, expect_writable, inspect};
 use omoi_git::slug;
 use omoi_git::survey::{Survey, SurveyError, survey_commit};
 use omoi_git::toolchain::{Host, resolve};
@@ -83,6 +84,7 @@ pub async fn create(
         return Err(CreateError::LongIdea { chars });
     }
     let repo = inspect(&platform.git, Path::new(&request.repo)).await?;
+    expect_writable(&repo)?;
     let repo_path = repo.toplevel.to_string_lossy().into_owned();
     let project = {
         let name = repo
@@ -165,6 +167,7 @@ fn notes(repo: &RepoInfo, survey: &Survey, missing: &[String]) -> Vec<String> {
             "no test command was found; without a suite only per-criterion checks prove".to_owned(),
         );
     }
+    notes.extend(survey.absent_content.iter().cloned());
     for program in missing {
         notes.push(format!(
             "`{program}` is needed by the project and cannot be shown to a sandbox"
@@ -175,7 +178,7 @@ fn notes(repo: &RepoInfo, survey: &Survey, missing: &[String]) -> Vec<String> {
 
 /// The idea's first words: at most 97 characters, cut at a blank past 50, and an ellipsis.
 fn title(idea: &str) -> String {
-    let flat = idea.split_whitespace().collect::<Vec<_>>().join(" ");
+    let flat = plain_title(idea);
     if flat.chars().count() <= TITLE_CHARS {
         return flat;
     }

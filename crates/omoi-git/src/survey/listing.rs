@@ -286,6 +286,13 @@ impl Listing {
         contents
     }
 
+    /// Names the submodules, whose folders are empty in every checkout.
+    pub(super) fn unfetched_submodules(&self) -> Option<String> {
+        let names = self.submodules.join(", ");
+        (!names.is_empty())
+            .then(|| format!("submodules are not fetched, their folders stay empty: {names}"))
+    }
+
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         for (bytes, path) in self.huge.iter().take(5) {
@@ -296,10 +303,6 @@ impl Listing {
             notes.push(format!(
                 "{n} file names are not plain text, such as {first}."
             ));
-        }
-        if !self.submodules.is_empty() {
-            let names = self.submodules.join(", ");
-            notes.push(format!("Submodules are not fetched: {names}."));
         }
         if self.links > 0 {
             notes.push(format!("Symbolic links: {}.", self.links));

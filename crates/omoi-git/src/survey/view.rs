@@ -121,15 +121,17 @@ impl<'a> View<'a> {
                 self.binary
             ));
         }
-        let lfs = self
-            .texts()
-            .find(|(path, text)| path.ends_with(".gitattributes") && text.contains("filter=lfs"));
-        if let Some((path, _)) = lfs {
-            notes.push(format!(
-                "{path} sends files to Git LFS; what is stored there is not fetched, pointers stand instead."
-            ));
-        }
         notes
+    }
+
+    /// Says when files are kept in Git LFS, where a checkout has pointers only.
+    pub(super) fn unfetched_lfs(&self) -> Option<String> {
+        let mut texts = self.texts();
+        let (path, _) = texts
+            .find(|(path, text)| path.ends_with(".gitattributes") && text.contains("filter=lfs"))?;
+        Some(format!(
+            "files that `{path}` keeps in Git LFS are not fetched, agents see their pointers"
+        ))
     }
 }
 

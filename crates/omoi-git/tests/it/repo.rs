@@ -1,8 +1,10 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use omoi_git::mirror::Mirror;
 use omoi_git::process::{Git, LocateError};
-use omoi_git::repo::{InspectError, inspect};
+use omoi_git::repo::{InspectError, expect_writable, inspect};
 
 use crate::fixture::{self, Fixture, chown, commit, git, init, is_root, write};
 
@@ -188,4 +190,24 @@ async fn takes_old_flaws_from_the_user() {
             .await
             .unwrap()
     );
+}
+
+#[tokio::test]
+async fn a_repository_that_no_branch_can_be_put_into_is_refused() {
+    let f = Fixture::new(&[("a", "1\n")]).await;
+    let info = inspect(&f.git, &f.user).await.unwrap();
+    expect_writable(&info).unwrap();
+    if is_root() {
+        // Root may write everywhere; git runs as the owner, who may not.
+        chown(&f.user, 64_321);
+    }
+    let folder = info.git_dir.join("refs/heads");
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
+    let refused = expect_writable(&info).unwrap_err();
+    assert!(
+        matches!(&refused, InspectError::ReadOnly { folder: named, .. } if *named == folder),
+        "{refused}"
+    );
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    expect_writable(&info).unwrap();
 }

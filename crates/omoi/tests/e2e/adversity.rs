@@ -74,7 +74,17 @@ fn a_model_that_only_talks_ends_the_plan_with_a_reason() {
 fn a_repository_without_tests_on_no_branch_is_worked_on_with_notes() {
     let world = World::two_tasks_with(|scenario| scenario.replace("test_greet.py", "sample.py"));
     world.repo.git(&["mv", "test_greet.py", "sample.py"]);
-    world.repo.commit("Test nothing");
+    world
+        .repo
+        .write(".gitattributes", "*.bin filter=lfs -text\n");
+    let link = format!("160000,{},lib", world.repo.head());
+    world.repo.git(&["add", ".gitattributes"]);
+    world
+        .repo
+        .git(&["update-index", "--add", "--cacheinfo", &link]);
+    world
+        .repo
+        .git(&["commit", "--quiet", "--message", "Test nothing"]);
     world.repo.git(&["checkout", "--quiet", "--detach"]);
     world
         .repo
@@ -82,7 +92,14 @@ fn a_repository_without_tests_on_no_branch_is_worked_on_with_notes() {
     let said = world.start(world.run(&["--yes"])).wait().exited(0);
     let summary = said.summary();
     let notes = summary["notes"].as_array().unwrap();
-    for expected in ["uncommitted changes", "HEAD is detached", "no test command"] {
+    let all = [
+        "uncommitted changes",
+        "HEAD is detached",
+        "no test command",
+        "submodules are not fetched, their folders stay empty: lib",
+        "`.gitattributes` keeps in Git LFS",
+    ];
+    for expected in all {
         let told = |note: &Value| note.as_str().unwrap().contains(expected);
         assert!(notes.iter().any(told), "{expected}: {summary:#}");
     }
