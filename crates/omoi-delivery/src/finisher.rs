@@ -1,5 +1,6 @@
 //! When nothing of a spec is open: proves every criterion at the head and hands the branch over.
 
+pub(crate) mod ablation;
 mod reopen;
 
 use futures::future::BoxFuture;
@@ -27,6 +28,7 @@ use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx, attempts, checks, deliveries, projects, requirements, tasks};
 use tracing::warn;
 
+use self::ablation::Proof;
 use crate::platform_attempt;
 use crate::receipts::{self, Run};
 
@@ -234,15 +236,44 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
     if reopen::owners(platform, spec, attempt, (&mirror, &head), &receipts).await? {
         return Ok(());
     }
+    let proof = Proof {
+        platform,
+        spec,
+        attempt,
+        mirror: &mirror,
+        head: &head,
+    };
     if let Some(reason) = red(platform, spec, &receipts).await? {
-        let mut tx = platform.store.write().await?;
-        if platform_attempt::end(&mut tx, attempt, None).await? {
-            let mut spec = specs::get(&mut tx, spec.id).await?;
-            specs::transition(&mut tx, &mut spec, SpecStatus::Failed, Some(reason)).await?;
-            tx.commit(CrashPoint::SpecMoved).await?;
-        }
-        return Ok(());
+        return stop(proof, SpecStatus::Failed, reason).await;
     }
+    let found = ablation::ablate(proof, &receipts).await?;
+    if let Some(reason) = ablation::refusal(proof, &found).await? {
+        return stop(proof, SpecStatus::Blocked, reason).await;
+    }
+    let weak = ablation::note(proof, &found).await?;
+    hand_over(proof, weak).await
+}
+
+/// Ends the attempt, and the spec with it.
+async fn stop(proof: Proof<'_>, to: SpecStatus, reason: String) -> Result<(), BoxError> {
+    let mut tx = proof.platform.store.write().await?;
+    if platform_attempt::end(&mut tx, proof.attempt, None).await? {
+        let mut spec = specs::get(&mut tx, proof.spec.id).await?;
+        specs::transition(&mut tx, &mut spec, to, Some(reason)).await?;
+        tx.commit(CrashPoint::SpecMoved).await?;
+    }
+    Ok(())
+}
+
+/// Writes the proven branch into the user's repository; `known` is what they should know of it.
+async fn hand_over(proof: Proof<'_>, known: Option<String>) -> Result<(), BoxError> {
+    let Proof {
+        platform,
+        spec,
+        attempt,
+        mirror,
+        head,
+    } = proof;
     let (mut hand_over, repo) = {
         let mut tx = platform.store.write().await?;
         let project = projects::get(&mut tx, spec.project_id).await?;
@@ -261,7 +292,7 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
         (planned, project.repo_path)
     };
     let pushed = push_branch(
-        &mirror,
+        mirror,
         repo.as_ref(),
         &ObjectId::parse(&hand_over.head_sha)?,
         &hand_over.branch,
@@ -273,7 +304,8 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
         return Ok(());
     }
     let mut spec = specs::get(&mut tx, spec.id).await?;
-    let note = note(&pushed);
+    let notes: Vec<String> = known.into_iter().chain(note(&pushed)).collect();
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
     deliveries::confirm(&mut tx, &spec, &mut hand_over, &pushed.branch, note).await?;
     specs::transition(&mut tx, &mut spec, SpecStatus::Delivered, None).await?;
     tx.commit(CrashPoint::HandOverConfirmed).await?;

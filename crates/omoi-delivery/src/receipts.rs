@@ -23,7 +23,7 @@ use omoi_store::{Json, StoreError, Tx};
 use omoi_store::{attempts, merges};
 
 /// Checks run at once.
-const PARALLEL: usize = 2;
+pub(crate) const PARALLEL: usize = 2;
 /// What a receipt of a proposed check says that passed without the work.
 const PROVES_NOTHING: &str =
     "\n[check_proves_nothing: it passes without the work, so the project's suite decides]\n";
@@ -56,7 +56,7 @@ pub struct Run<'a> {
     pub spec: &'a Spec,
     /// The platform's attempt that runs them.
     pub attempt: AttemptId,
-    /// `task`, `merge` or `head`.
+    /// `task`, `merge`, `head` or `ablation`.
     pub stage: &'static str,
     /// The commit.
     pub commit: &'a ObjectId,
@@ -144,7 +144,7 @@ async fn one(
     if let Some(receipt) = known {
         return Ok((check.clone(), receipt));
     }
-    let ran = exec(platform, run.spec, check, run.commit).await?;
+    let ran = exec(platform, run.spec, check, (run.commit, timeout(check))).await?;
     let self_tested = self_tested(platform, mirror, check, &ran).await?;
     let mut tx = platform.store.write().await?;
     let receipt = Receipt {
@@ -161,7 +161,7 @@ async fn exec(
     platform: &Platform,
     spec: &Spec,
     check: &Check,
-    commit: &ObjectId,
+    (commit, timeout): (&ObjectId, Duration),
 ) -> Result<Ran, CommandError> {
     let toolbox = Toolbox::of_survey(&spec.survey.0);
     let command = Command {
@@ -169,10 +169,45 @@ async fn exec(
         commit,
         command: &check.command,
         files: &check.files.0,
-        timeout: Duration::from_secs(u64::try_from(check.timeout_s).unwrap_or(0)),
+        timeout,
         toolbox: &toolbox,
     };
     command::run(platform, command).await
+}
+
+/// Wall time a check may take.
+fn timeout(check: &Check) -> Duration {
+    Duration::from_secs(u64::try_from(check.timeout_s).unwrap_or(0))
+}
+
+/// Runs a check for at most `limit`, and stores its receipt. None when it was cut off before its own
+/// time was over, which says nothing about it.
+///
+/// # Errors
+/// [`ReceiptError`] when the check could not be run at all.
+pub(crate) async fn run_within(
+    platform: &Platform,
+    run: &Run<'_>,
+    check: &Check,
+    limit: Duration,
+) -> Result<Option<Receipt>, ReceiptError> {
+    let mirror = platform.mirror(run.spec.project_id).await?;
+    let tree = mirror.tree_of(run.commit).await?;
+    let started_at = platform.store.read().await?.now();
+    let ran = exec(platform, run.spec, check, (run.commit, limit)).await?;
+    if ran.exit_code.is_none() && ran.took >= limit && limit < timeout(check) {
+        return Ok(None);
+    }
+    let mut tx = platform.store.write().await?;
+    let receipt = Receipt {
+        started_at,
+        // It says nothing of the task, whose work is not there.
+        task_id: None,
+        ..receipt(&tx, run, (check, tree.as_str()), ran)
+    };
+    checks::store_receipt(&mut tx, run.spec.project_id, check, &receipt).await?;
+    tx.commit(CrashPoint::ReceiptStored).await?;
+    Ok(Some(receipt))
 }
 
 fn receipt(tx: &Tx, run: &Run<'_>, of: (&Check, &str), ran: Ran) -> Receipt {
@@ -223,7 +258,7 @@ pub async fn try_proposed(
     let own = checks::of_task(&mut platform.store.read().await?, task.id).await?;
     let untried = |check: &&Check| check.kind == "proof" && check.base_exit.is_none();
     for check in own.iter().filter(untried) {
-        let mut ran = exec(platform, spec, check, &base).await?;
+        let mut ran = exec(platform, spec, check, (&base, timeout(check))).await?;
         let run = Run {
             spec,
             attempt,

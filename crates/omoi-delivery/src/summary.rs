@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::id::{AttemptId, HumanRef, SpecId};
@@ -15,9 +16,11 @@ use omoi_protocol::summary::{
 };
 use omoi_store::specs::{self, Spec};
 use omoi_store::{
-    StoreError, Tx, checks, costs, deliveries, discoveries, events, merges, phases, projects,
-    requirements, tasks, tickets,
+    StoreError, Tx, ablations, checks, costs, deliveries, discoveries, events, merges, phases,
+    projects, requirements, tasks, tickets,
 };
+
+use crate::finisher::ablation::STAGE;
 
 /// The figures of a spec as it stands.
 ///
@@ -168,7 +171,7 @@ async fn conflicts(tx: &mut Tx, id: SpecId) -> Result<ConflictCounts, StoreError
 async fn receipt_counts(tx: &mut Tx, id: SpecId) -> Result<ReceiptCounts, StoreError> {
     let mut counts = ReceiptCounts::default();
     for receipt in checks::receipts_of_spec(tx, id).await? {
-        if receipt.stage == "base" {
+        if matches!(receipt.stage.as_str(), "base" | STAGE) {
             // It says something of the check, not of the work.
             continue;
         }
@@ -181,7 +184,8 @@ async fn receipt_counts(tx: &mut Tx, id: SpecId) -> Result<ReceiptCounts, StoreE
     Ok(counts)
 }
 
-/// Criteria with a passing receipt at `head`; self-tested ones have no other.
+/// Criteria with a passing receipt at `head`; self-tested ones have no other. What ablation found
+/// out counts also where it stopped the hand-over.
 async fn criteria(
     tx: &mut Tx,
     id: SpecId,
@@ -190,6 +194,17 @@ async fn criteria(
     let links = checks::criteria_links(tx, id).await?;
     let receipts = checks::receipts_of_spec(tx, id).await?;
     let mut counts = CriterionCounts::default();
+    for ablation in ablations::of_spec(tx, id).await? {
+        if head.is_some_and(|head| head != ablation.head_sha) {
+            continue;
+        }
+        match ablation.verdict {
+            AblationVerdict::Needed => {}
+            AblationVerdict::Weak => counts.weak += 1,
+            AblationVerdict::Unknown => counts.unknown += 1,
+            AblationVerdict::NotTried => counts.not_tried += 1,
+        }
+    }
     for criterion in requirements::criteria_of_spec(tx, id).await? {
         counts.total += 1;
         let proofs: Vec<_> = receipts

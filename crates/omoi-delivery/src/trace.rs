@@ -9,11 +9,14 @@ use omoi_execution::integration::{IntegrationError, head};
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
-use omoi_protocol::control::{ReceiptView, Trace, TraceCriterion, TraceRequirement};
+use omoi_protocol::control::{AblationView, ReceiptView, Trace, TraceCriterion, TraceRequirement};
+use omoi_store::ablations::{self, Ablation};
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, merges, requirements};
+
+use crate::finisher::ablation::STAGE;
 
 /// The trace could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +69,7 @@ struct Material {
     tasks: Vec<Task>,
     checks: Vec<Check>,
     receipts: Vec<Receipt>,
+    ablations: Vec<Ablation>,
     landed: BTreeMap<TaskId, String>,
     links: Vec<(omoi_domain::id::CheckId, omoi_domain::id::CriterionId)>,
 }
@@ -84,11 +88,13 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceErro
         .filter(|m| m.state == MergeState::Completed)
         .filter_map(|m| Some((m.task_id, m.merged_sha?)))
         .collect();
+    let receipts = checks::receipts_of_spec(&mut tx, id).await?;
     let material = Material {
         head: head(&mirror, &spec).await?,
         tasks: tasks::of_spec(&mut tx, id).await?,
         checks: checks::of_spec(&mut tx, id).await?,
-        receipts: checks::receipts_of_spec(&mut tx, id).await?,
+        receipts: receipts.into_iter().filter(|r| r.stage != STAGE).collect(),
+        ablations: ablations::of_spec(&mut tx, id).await?,
         links: checks::criteria_links(&mut tx, id).await?,
         landed,
         spec,
@@ -166,8 +172,23 @@ impl Material {
             text: criterion.body.clone(),
             proven,
             stale_since: if proven { None } else { stale_since },
+            ablation: self.ablation(criterion),
             tasks,
             receipts,
+        })
+    }
+
+    fn ablation(&self, criterion: &requirements::Criterion) -> Option<AblationView> {
+        let found = self
+            .ablations
+            .iter()
+            .find(|a| a.criterion_id == criterion.id)?;
+        Some(AblationView {
+            verdict: found.verdict,
+            head: found.head_sha.clone(),
+            without: found.without.0.clone(),
+            reason: found.reason.clone(),
+            is_accepted: found.is_accepted,
         })
     }
 

@@ -108,6 +108,8 @@ crash_points! {
     MergeMoved = "merge_moved",
     /// A merge landed or was refused.
     MergeEnded = "merge_ended",
+    /// What ablation found out about criteria stored.
+    AblationStored = "ablation_stored",
     /// A hand-over planned.
     HandOverPlanned = "hand_over_planned",
     /// A hand-over confirmed and its spec delivered.

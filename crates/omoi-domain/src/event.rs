@@ -207,6 +207,8 @@ events! {
 
     /// A check was run and its receipt stored.
     ReceiptStored = "receipt.stored", ReceiptDone, [Finisher], true;
+    /// A requirement's proofs were run without the work that serves it.
+    RequirementAblated = "requirement.ablated", AblationDone, [], true;
     /// A task's commits wait for their turn.
     MergeQueued = "merge.queued", MergeChange, [Merger], true;
     /// A merge has its turn.

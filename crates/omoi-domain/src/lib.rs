@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod ablation;
 pub mod attempt;
 pub mod conflict_marker;
 pub mod crash;

@@ -10,11 +10,12 @@ use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::Platform;
 use omoi_execution::platform::{NO_MODEL, SIMULATED};
+use omoi_protocol::control::ResumeSpec;
 use omoi_runtime::BoxError;
 use omoi_store::phases::{self, Verdict};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx};
+use omoi_store::{StoreError, Tx, ablations};
 
 pub use edit::{Edit, edit, retitle};
 
@@ -125,11 +126,15 @@ pub async fn approve(platform: &Platform, id: SpecId) -> Result<Spec, CommandErr
 
 /// Takes a spec up where it stopped: what is missing of its plan is planned, or its failed tasks go
 /// back into the queue. One that runs, waits for approval with a whole plan or is delivered is left
-/// alone.
+/// alone. Who accepts what is weak lets those criteria stand that are weak now, at this head.
 ///
 /// # Errors
 /// [`CommandError::OtherModel`]; [`StoreError::Transition`] when it is cancelled.
-pub async fn resume(platform: &Platform, id: SpecId) -> Result<Spec, CommandError> {
+pub async fn resume(
+    platform: &Platform,
+    id: SpecId,
+    asked: ResumeSpec,
+) -> Result<Spec, CommandError> {
     let mut tx = platform.store.write().await?;
     let mut spec = specs::get(&mut tx, id).await?;
     // It may have been delivered while the person asked.
@@ -151,7 +156,12 @@ pub async fn resume(platform: &Platform, id: SpecId) -> Result<Spec, CommandErro
     }
     if planned {
         retry_all(&mut tx, id).await?;
-        specs::transition(&mut tx, &mut spec, SpecStatus::Working, None).await?;
+        let mut reason = None;
+        if asked.accept_weak {
+            let n = ablations::accept_weak(&mut tx, id).await?;
+            reason = Some(format!("a person lets weak criteria stand: {n}"));
+        }
+        specs::transition(&mut tx, &mut spec, SpecStatus::Working, reason).await?;
     } else {
         reopen(&mut tx, &spec).await?;
         specs::transition(&mut tx, &mut spec, SpecStatus::Executing, None).await?;

@@ -3,6 +3,7 @@
 //! Base path `/api/v1`, over the data folder's socket or HTTP, with the bearer token of the token
 //! file. `{spec}` and `{task}` are human references (`SPEC-1`, `TSK-003`) or row ids.
 
+use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::AttemptState;
 use omoi_domain::id::{AttemptId, SpecId, TaskId};
 use omoi_domain::merge::IntegrationState;
@@ -24,6 +25,13 @@ pub struct CreateSpec {
     pub auto_start: bool,
     /// Carry the markdown of `.omoi_os/` in the hand-over.
     pub spec_files: bool,
+}
+
+/// `POST /specs/{spec}/resume`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeSpec {
+    /// Hand the branch over although criteria are weak.
+    pub accept_weak: bool,
 }
 
 /// A spec. `GET /specs`, `GET /specs/{spec}`.
@@ -228,7 +236,7 @@ pub struct ReceiptView {
     pub command: String,
     /// `proof`, `regression` or `suite`.
     pub kind: String,
-    /// `base`, `task`, `merge` or `head`.
+    /// `base`, `task`, `merge`, `head` or `ablation`.
     pub stage: String,
     /// The commit it was run on.
     pub commit: String,
@@ -295,10 +303,27 @@ pub struct TraceCriterion {
     pub proven: bool,
     /// Later commit that touched what its last receipt exercised, when it went stale.
     pub stale_since: Option<String>,
+    /// What became of its checks without the commits of its tasks, once that was tried.
+    pub ablation: Option<AblationView>,
     /// Tasks whose checks prove it, with their landed commits: (`TSK-n`, sha).
     pub tasks: Vec<(String, Option<String>)>,
     /// Its receipts at the head, or the newest ones.
     pub receipts: Vec<ReceiptView>,
+}
+
+/// What became of a criterion's checks without the commits of its tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AblationView {
+    /// What was found out.
+    pub verdict: AblationVerdict,
+    /// The head the commits were taken back from.
+    pub head: String,
+    /// `TSK-n` of the tasks whose commits were taken back.
+    pub without: Vec<String>,
+    /// Why it is so, where that is not plain.
+    pub reason: Option<String>,
+    /// Whether a person lets it stand although it is weak.
+    pub is_accepted: bool,
 }
 
 /// `POST /tasks/{task}/messages`

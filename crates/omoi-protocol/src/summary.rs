@@ -63,6 +63,12 @@ pub struct CriterionCounts {
     pub total: u32,
     /// Of the proven, those proven only by checks whose tests the proving task changed itself.
     pub self_tested: u32,
+    /// Of the proven, those whose checks pass without the commits of their tasks too.
+    pub weak: u32,
+    /// Of the proven, those whose tasks' commits could not be taken back to find that out.
+    pub unknown: u32,
+    /// Of the proven, those that were not tried because the time for it was spent.
+    pub not_tried: u32,
 }
 
 /// The last line of `omoi run --json`.

@@ -65,7 +65,7 @@ row! {
         task_id: Option<TaskId>,
         /// The attempt that ran it.
         attempt_id: AttemptId,
-        /// `base`, `task`, `merge` or `head`: why it was run.
+        /// `base`, `task`, `merge`, `head` or `ablation`: why it was run.
         stage: String,
         /// The commit it was run on.
         commit_sha: String,
@@ -224,6 +224,23 @@ pub async fn passing(
 ) -> Result<Option<Receipt>, StoreError> {
     tx.find(
         "check_id = $2 and commit_sha = $3 and stage = $4 and passed = 1",
+        args![check, commit, stage],
+    )
+    .await
+}
+
+/// The newest receipt of `check` on `commit` at `stage`, if there is one.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn newest(
+    tx: &mut Tx,
+    check: CheckId,
+    commit: &str,
+    stage: &str,
+) -> Result<Option<Receipt>, StoreError> {
+    tx.find(
+        "check_id = $2 and commit_sha = $3 and stage = $4 order by started_at desc, id desc limit 1",
         args![check, commit, stage],
     )
     .await

@@ -1,5 +1,6 @@
 //! How values become columns and back.
 
+use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::id::{
     AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EventId, HandOverId, MergeId, MessageId,
@@ -193,6 +194,7 @@ macro_rules! machines {
     };
 }
 machines!(
+    AblationVerdict,
     AttemptState,
     IntegrationState,
     MergeState,

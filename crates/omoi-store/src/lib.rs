@@ -9,6 +9,7 @@ mod tx;
 
 pub mod dialect;
 
+pub mod ablations;
 pub mod attempts;
 pub mod checks;
 pub mod costs;

@@ -9,8 +9,8 @@ use futures::StreamExt as _;
 use futures::stream::{self, Stream};
 use omoi_domain::event::StoredEvent;
 use omoi_protocol::control::{
-    CreateSpec, ExportedFile, LogLine, SpecDetail, SpecView, Status, Steer, TaskDetail, TaskView,
-    Trace,
+    CreateSpec, ExportedFile, LogLine, ResumeSpec, SpecDetail, SpecView, Status, Steer, TaskDetail,
+    TaskView, Trace,
 };
 use omoi_protocol::error::ErrorBody;
 use omoi_protocol::summary::RunSummary;
@@ -171,8 +171,12 @@ impl Client {
         self.post(&format!("/specs/{spec}/approve"), &()).await
     }
 
-    pub(crate) async fn resume_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
-        self.post(&format!("/specs/{spec}/resume"), &()).await
+    pub(crate) async fn resume_spec(
+        &self,
+        spec: &str,
+        asked: ResumeSpec,
+    ) -> Result<SpecView, ClientError> {
+        self.post(&format!("/specs/{spec}/resume"), &asked).await
     }
 
     pub(crate) async fn cancel_spec(&self, spec: &str) -> Result<SpecView, ClientError> {

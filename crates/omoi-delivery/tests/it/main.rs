@@ -1,6 +1,7 @@
 //! Checks, merges and the last proof on a real database and a real mirror.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod ablation;
 mod finisher;
 mod merger;
 #[path = "../../../omoi-execution/tests/it/support.rs"]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ablation::AblationVerdict;
 use crate::attempt::{AttemptState, Subject};
 use crate::id::{
     AttemptId, CheckId, DiscoveryId, HandOverId, MergeId, MessageId, ReceiptId, SandboxId, SpecId,
@@ -238,7 +239,7 @@ pub struct ReceiptDone {
     pub task_id: Option<TaskId>,
     /// `proof`, `regression` or `suite`.
     pub kind: String,
-    /// `task`, `merge`, `head` or `base`: why it was run.
+    /// `task`, `merge`, `head`, `ablation` or `base`: why it was run.
     pub stage: String,
     /// The commit it was run on.
     pub commit: String,
@@ -250,6 +251,23 @@ pub struct ReceiptDone {
     pub command: String,
     /// Wall time.
     pub took_ms: i64,
+}
+
+/// A requirement's proofs were run without the work that serves it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AblationDone {
+    /// The spec.
+    pub spec_id: SpecId,
+    /// `REQ-…`
+    pub requirement: String,
+    /// The head the work was taken back from.
+    pub head: String,
+    /// `TSK-n` of the tasks whose commits were taken back.
+    pub without: Vec<String>,
+    /// What was found out about each criterion.
+    pub verdicts: Vec<(String, AblationVerdict)>,
+    /// Why nothing could be found out, where that is so.
+    pub reason: Option<String>,
 }
 
 /// A merge moved.

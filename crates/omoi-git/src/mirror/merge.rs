@@ -1,8 +1,9 @@
 //! Merging without a work tree: forecast and result are the same computation.
 
+use omoi_domain::time::Timestamp;
 use serde::Serialize;
 
-use super::Mirror;
+use super::{CommitMeta, Identity, Mirror};
 use crate::object::{ObjectId, RepoPath};
 use crate::process::{GitError, Output};
 
@@ -55,6 +56,50 @@ impl Mirror {
             .run()
             .await?;
         parse(&out).ok_or_else(|| out.unexpected("a malformed merge"))
+    }
+
+    /// Merges the trees of `ours` and `theirs` as if both were made from that of `base`, whatever
+    /// their histories say. With a commit as `base` and its parent as `theirs`, that commit is taken
+    /// back from `ours`.
+    pub async fn merge_trees(
+        &self,
+        base: &ObjectId,
+        ours: &ObjectId,
+        theirs: &ObjectId,
+    ) -> Result<MergeTree, GitError> {
+        // Git takes the base of a merge from history, so the three trees get one of their own. The
+        // option that names a base is newer than the oldest git we work with.
+        let meta = CommitMeta {
+            message: "Side of a merge of trees".to_owned(),
+            trailers: Vec::new(),
+            author: Identity::platform(),
+            time: Timestamp::from_micros(0),
+        };
+        let base = self.tree_of(base).await?;
+        let base = [self.commit_tree(&base, &[], &meta).await?];
+        let mut sides = Vec::new();
+        for side in [ours, theirs] {
+            let tree = self.tree_of(side).await?;
+            sides.push(self.commit_tree(&tree, &base, &meta).await?);
+        }
+        self.merge_tree(&sides[0], &sides[1]).await
+    }
+
+    /// The commits of `tip` after `start`, along first parents, oldest first.
+    pub async fn first_parents(
+        &self,
+        start: &ObjectId,
+        tip: &ObjectId,
+    ) -> Result<Vec<ObjectId>, GitError> {
+        let out = self
+            .call("rev-list")
+            .args(["--first-parent", "--reverse", "--end-of-options"])
+            .args([tip.as_str().to_owned(), format!("^{start}")])
+            .run()
+            .await?;
+        let text = out.text();
+        let commits: Result<Vec<_>, _> = text.lines().map(ObjectId::parse).collect();
+        commits.map_err(|_| out.unexpected("not an object name"))
     }
 }
 

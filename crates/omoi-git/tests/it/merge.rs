@@ -208,3 +208,37 @@ async fn conflict_marker_lines_are_found_in_any_file() {
     ];
     assert_eq!(found, want);
 }
+
+#[tokio::test]
+async fn a_commit_is_taken_back_from_what_came_after_it() {
+    let f = Fixture::new(&[("a", "1\n2\n3\n4\n5\n"), ("b", "1\n")]).await;
+    let m = &f.mirror;
+    let one = f
+        .commit_on(&f.base, &[("a", "ONE\n2\n3\n4\n5\n"), ("own", "x\n")])
+        .await;
+    let two = f.commit_on(&one, &[("a", "ONE\n2\n3\n4\nFIVE\n")]).await;
+    let three = f.commit_on(&two, &[("b", "three\n")]).await;
+    let chain = m.first_parents(&f.base, &three).await.unwrap();
+    assert_eq!(chain, [one.clone(), two.clone(), three.clone()]);
+    assert_eq!(m.first_parents(&three, &three).await.unwrap(), []);
+
+    let read = async |tree: &omoi_git::object::ObjectId, path: &str| {
+        let path = RepoPath::new(path).unwrap();
+        let found = m.read_blob(tree, &path, 100).await.unwrap();
+        found.map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    let without = m.merge_trees(&one, &three, &f.base).await.unwrap();
+    assert_eq!(without.conflicts, []);
+    let tree = &without.tree;
+    assert_eq!(read(tree, "a").await.unwrap(), "1\n2\n3\n4\nFIVE\n");
+    assert_eq!(read(tree, "b").await.unwrap(), "three\n");
+    assert_eq!(read(tree, "own").await, None);
+    // The next step starts from a tree, which no commit names.
+    let none = m.merge_trees(&two, tree, &one).await.unwrap();
+    assert_eq!(read(&none.tree, "a").await.unwrap(), "1\n2\n3\n4\n5\n");
+
+    // What was changed since cannot be taken back.
+    let over = f.commit_on(&three, &[("a", "Uno\n2\n3\n4\n5\n")]).await;
+    let clash = m.merge_trees(&one, &over, &f.base).await.unwrap();
+    assert_eq!(clash.conflicts[0].path.to_string(), "a");
+}

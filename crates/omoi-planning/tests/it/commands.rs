@@ -7,6 +7,7 @@ use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::intake::IntakeError;
 use omoi_planning::commands::{self, CommandError, Edit};
+use omoi_protocol::control::ResumeSpec;
 use omoi_runtime::reconcile::Next;
 use omoi_store::{merges, phases, specs, tasks};
 use serde_json::json;
@@ -16,7 +17,7 @@ use crate::support::{ended, failed, merge};
 
 impl Desk {
     async fn resume(&mut self) -> SpecStatus {
-        let spec = commands::resume(&self.it.platform, self.spec.id).await;
+        let spec = commands::resume(&self.it.platform, self.spec.id, ResumeSpec::default()).await;
         self.it.advance(60);
         spec.unwrap().status
     }
@@ -185,7 +186,8 @@ async fn a_simulated_run_stays_simulated_and_a_real_one_real() {
             })
             .await
             .unwrap();
-        let resumed = commands::resume(&desk.it.platform, desk.spec.id).await;
+        let resumed =
+            commands::resume(&desk.it.platform, desk.spec.id, ResumeSpec::default()).await;
         let after = desk.spec_now().await;
         match expected {
             Ok(model) => {
@@ -305,7 +307,7 @@ async fn a_planner_leaves_alone_what_another_kind_of_model_began() {
     desk.tick().await;
     assert_eq!(desk.spec_now().await.model, "simulated");
     assert_eq!(desk.attempts(Phase::Explore).await.len(), 0);
-    let resumed = commands::resume(&desk.it.platform, desk.spec.id).await;
+    let resumed = commands::resume(&desk.it.platform, desk.spec.id, ResumeSpec::default()).await;
     assert!(matches!(resumed, Err(CommandError::OtherModel { .. })));
 }
 

@@ -6,6 +6,7 @@ use omoi_domain::plan::outputs::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_planning::commands::resume;
 use omoi_planning::planner::Planner;
+use omoi_protocol::control::ResumeSpec;
 use omoi_store::{Json, attempts, phases, specs};
 use serde_json::json;
 
@@ -46,7 +47,9 @@ async fn a_broken_spec_fails_alone() {
     assert_eq!(run.unwrap().unwrap().state, PhaseState::Failed);
     drop(tx);
     // A person mends it and goes on.
-    resume(&desk.it.platform, broken.id).await.unwrap();
+    resume(&desk.it.platform, broken.id, ResumeSpec::default())
+        .await
+        .unwrap();
     let run = phases::find(&mut desk.it.read().await, broken.id, "explore").await;
     assert_eq!(run.unwrap().unwrap().state, PhaseState::Pending);
 }

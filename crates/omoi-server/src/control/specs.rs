@@ -13,8 +13,8 @@ use omoi_domain::task::TaskStatus;
 use omoi_execution::integration::{output, rendered};
 use omoi_planning::{commands, create};
 use omoi_protocol::control::{
-    CreateSpec, Estimate, ExportedFile, OverlapView, PhaseView, SpecDetail, SpecView, TicketView,
-    Trace,
+    CreateSpec, Estimate, ExportedFile, OverlapView, PhaseView, ResumeSpec, SpecDetail, SpecView,
+    TicketView, Trace,
 };
 use omoi_protocol::summary::RunSummary;
 use omoi_store::phases::{self, PhaseRun};
@@ -112,9 +112,13 @@ pub(super) async fn approve_spec(State(s): Surface, Path(spec): Path<String>) ->
     answered(&s, commands::approve(&s.platform, id).await?).await
 }
 
-pub(super) async fn resume_spec(State(s): Surface, Path(spec): Path<String>) -> Answer<SpecView> {
+pub(super) async fn resume_spec(
+    State(s): Surface,
+    Path(spec): Path<String>,
+    Given(body): Given<ResumeSpec>,
+) -> Answer<SpecView> {
     let id = named(&s, &spec).await?.id;
-    answered(&s, commands::resume(&s.platform, id).await?).await
+    answered(&s, commands::resume(&s.platform, id, body).await?).await
 }
 
 pub(super) async fn cancel_spec(State(s): Surface, Path(spec): Path<String>) -> Answer<SpecView> {

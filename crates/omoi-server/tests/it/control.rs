@@ -27,7 +27,7 @@ const ROUTES: [Route; 19] = [
     get("/specs/{spec}/export"),
     get("/specs/{spec}/trace"),
     post("/specs/{spec}/approve"),
-    post("/specs/{spec}/resume"),
+    post("/specs/{spec}/resume").with_body(),
     post("/specs/{spec}/cancel"),
     get("/tasks"),
     get("/tasks/{task}"),
@@ -107,7 +107,9 @@ async fn what_is_not_there_and_what_makes_no_sense_is_told_apart() {
         ] {
             let path = path(at, spec, task);
             let body = match takes_body {
-                true => Body::from(r#"{"content": "go on", "message_type": "user_message"}"#),
+                true => Body::from(
+                    r#"{"content": "go on", "message_type": "user_message", "accept_weak": false}"#,
+                ),
                 false => Body::empty(),
             };
             let said = ask(&router, (method, &path), Some(TOKEN), body).await;

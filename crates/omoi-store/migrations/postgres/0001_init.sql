@@ -344,7 +344,7 @@ create table receipts (
     check_id text not null references checks (id),
     task_id text references tasks (id),
     attempt_id text not null references attempts (id),
-    stage text not null check (stage in ('base', 'task', 'merge', 'head')),
+    stage text not null check (stage in ('base', 'task', 'merge', 'head', 'ablation')),
     commit_sha text not null,
     tree_sha text not null,
     rung text not null,
@@ -362,6 +362,20 @@ create table receipts (
 create unique index receipts_passed on receipts (check_id, commit_sha, stage) where passed = 1;
 create index receipts_spec on receipts (spec_id, commit_sha);
 create index receipts_task on receipts (task_id);
+
+create table ablations (
+    criterion_id text primary key references criteria (id),
+    org_id text not null references organisations (id),
+    spec_id text not null references specs (id),
+    verdict text not null check (verdict in ('needed', 'weak', 'unknown', 'not_tried')),
+    head_sha text not null,
+    without text not null,
+    reason text,
+    is_accepted bigint not null default 0 check (is_accepted in (0, 1)),
+    attempt_id text not null references attempts (id),
+    created_at bigint not null
+);
+create index ablations_spec on ablations (spec_id);
 
 create table merges (
     id text primary key,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use omoi_domain::spec::SpecStatus;
-use omoi_protocol::control::{PhaseView, SpecDetail, SpecView, TaskView};
+use omoi_protocol::control::{PhaseView, ResumeSpec, SpecDetail, SpecView, TaskView};
 
 use super::ModelArgs;
 use super::access::{Access, Purpose, reach};
@@ -38,9 +38,9 @@ pub(crate) enum Command {
     Approve(Going),
     /// Go on with a spec that was interrupted, failed or is blocked
     #[command(
-        after_help = "Examples:\n  omoi spec resume SPEC-1\n  omoi spec resume SPEC-1 --no-wait     leave the work to `omoi up`"
+        after_help = "Examples:\n  omoi spec resume SPEC-1\n  omoi spec resume SPEC-1 --no-wait     leave the work to `omoi up`\n  omoi spec resume SPEC-1 --accept-weak hand over what is proven, but not by this work"
     )]
-    Resume(Going),
+    Resume(Resuming),
     /// Call a spec off; what was done stays where it is
     #[command(after_help = "Examples:\n  omoi spec cancel SPEC-1")]
     Cancel(Named),
@@ -66,11 +66,31 @@ pub(crate) struct Going {
     no_wait: bool,
 }
 
+/// A spec that is to go on from where it stopped.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Resuming {
+    #[command(flatten)]
+    going: Going,
+    /// Hand the branch over although criteria are proven, but not by this work
+    #[arg(long)]
+    accept_weak: bool,
+}
+
+/// How a spec goes on.
+#[derive(Clone, Copy)]
+enum GoOn {
+    Approve,
+    Resume(ResumeSpec),
+}
+
 /// Does it.
 pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
     let going = match command {
-        Command::Approve(going) => return go_on(context, going, true).await,
-        Command::Resume(going) => return go_on(context, going, false).await,
+        Command::Approve(going) => return go_on(context, going, GoOn::Approve).await,
+        Command::Resume(Resuming { going, accept_weak }) => {
+            let asked = ResumeSpec { accept_weak };
+            return go_on(context, going, GoOn::Resume(asked)).await;
+        }
         other => other,
     };
     let settings = context.settings(&Overrides::default())?;
@@ -119,7 +139,7 @@ async fn ask(context: &Context, access: &Access, command: Command) -> anyhow::Re
 }
 
 /// Releases or resumes a spec and follows it.
-async fn go_on(context: &Context, going: Going, approve: bool) -> anyhow::Result<ExitCode> {
+async fn go_on(context: &Context, going: Going, how: GoOn) -> anyhow::Result<ExitCode> {
     let Going {
         named: Named { spec },
         model,
@@ -145,9 +165,9 @@ async fn go_on(context: &Context, going: Going, approve: bool) -> anyhow::Result
         let before = access.client.get_spec(&spec).await?;
         let (view, after) = so_far(&access.client, &before).await?;
         let id = before.id.to_string();
-        let spec = match approve {
-            true => access.client.approve_spec(&id).await?,
-            false => access.client.resume_spec(&id).await?,
+        let spec = match how {
+            GoOn::Approve => access.client.approve_spec(&id).await?,
+            GoOn::Resume(asked) => access.client.resume_spec(&id, asked).await?,
         };
         anyhow::Ok((spec, view, after))
     };

@@ -50,9 +50,17 @@ fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
             criteria.self_tested
         ));
     }
-    let cells = [
+    let ablated = [
+        (criteria.weak, "weak"),
+        (criteria.unknown, "unknown"),
+        (criteria.not_tried, "not tried"),
+    ];
+    let ablated = ablated.iter().filter(|(n, _)| *n > 0);
+    let ablated: Vec<String> = ablated.map(|(n, says)| format!("{n} {says}")).collect();
+    let mut cells = vec![
         count(summary.tasks.completed.into(), "task"),
         proven,
+        ablated.join(", "),
         count(
             (summary.receipts.passed + summary.receipts.failed).into(),
             "receipt",
@@ -65,6 +73,7 @@ fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
         clock(summary.wall_ms),
         format!("${:.2}", summary.cost_usd),
     ];
+    cells.retain(|cell| !cell.is_empty());
     let mut lines = flow(&cells, page.width - INDENT);
     for note in &summary.notes {
         lines.extend(wrap(&format!("note: {}", clean(note)), page.width - INDENT));

@@ -1,7 +1,10 @@
 //! One line per event, for a pipe or a log.
 
+use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::Subject;
-use omoi_domain::event::{Activity, Event, PhaseChange, ReceiptDone, StoredEvent, TaskChange};
+use omoi_domain::event::{
+    AblationDone, Activity, Event, PhaseChange, ReceiptDone, StoredEvent, TaskChange,
+};
 use omoi_domain::id::HumanRef;
 
 use super::block::sizes;
@@ -65,6 +68,7 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
 
         Event::AgentActivity(activity) => activity_line(view, activity)?,
         Event::ReceiptStored(receipt) => check(view, receipt),
+        Event::RequirementAblated(done) => ablated(done),
         Event::DiscoveryRecorded(found) => {
             noted(view, &HumanRef::task(found.source_number).to_string())?
         }
@@ -175,9 +179,28 @@ fn activity_line(view: &RunView, activity: &Activity) -> Option<String> {
     Some(format!("{who} {}{changes}", activity.summary))
 }
 
+/// What became of a requirement without the work for it.
+fn ablated(done: &AblationDone) -> String {
+    let told = |verdict| {
+        let those = done.verdicts.iter().filter(|(_, found)| *found == verdict);
+        let names: Vec<&str> = those.map(|(name, _)| name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let why = done.reason.as_deref().unwrap_or("no reason was given");
+    if let Some(weak) = told(AblationVerdict::Weak) {
+        return format!("{weak} proven, but not by this work: {why}");
+    }
+    let open = told(AblationVerdict::Unknown).or_else(|| told(AblationVerdict::NotTried));
+    match open {
+        Some(open) => format!("{open} could not be tried without the work: {why}"),
+        None => format!("{} needs {}", done.requirement, done.without.join(", ")),
+    }
+}
+
 fn check(view: &RunView, receipt: &ReceiptDone) -> String {
     let number = receipt.task_id.and_then(|id| view.number_of(id));
     let whose = match (receipt.stage.as_str(), number) {
+        ("ablation", _) => "check without its work".to_owned(),
         ("head", _) | (_, None) => format!("{} check", receipt.stage),
         ("merge", Some(number)) => format!("{} check on the merged tree", HumanRef::task(number)),
         (_, Some(number)) => format!("{} check", HumanRef::task(number)),

@@ -4,8 +4,11 @@ mod task;
 
 use std::collections::{BTreeMap, HashMap};
 
+use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::Subject;
-use omoi_domain::event::{Event, PhaseChange, SpecChange, StoredEvent, SyncDone, TaskChange};
+use omoi_domain::event::{
+    AblationDone, Event, PhaseChange, SpecChange, StoredEvent, SyncDone, TaskChange,
+};
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::time::Timestamp;
@@ -176,6 +179,7 @@ impl RunView {
                     self.note(None, note.clone());
                 }
             }
+            Event::RequirementAblated(done) => self.ablation(done),
             Event::CostRecorded(cost) => {
                 self.cost_microusd += cost.cost_microusd;
                 self.tokens += cost.tokens;
@@ -192,6 +196,23 @@ impl RunView {
             | Event::SandboxSpawned(_)
             | Event::SandboxTerminated(_)
             | Event::MessageQueued(_) => {}
+        }
+    }
+
+    /// Remembers what does not need the work done for it.
+    fn ablation(&mut self, done: &AblationDone) {
+        let weak = done
+            .verdicts
+            .iter()
+            .filter(|(_, verdict)| *verdict == AblationVerdict::Weak);
+        let weak: Vec<&str> = weak.map(|(name, _)| name.as_str()).collect();
+        if !weak.is_empty() {
+            let why = done
+                .reason
+                .as_deref()
+                .unwrap_or("its proofs pass without it");
+            let text = format!("{} proven, but not by this work: {why}", weak.join(", "));
+            self.note(None, text);
         }
     }
 

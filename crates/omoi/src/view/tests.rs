@@ -465,7 +465,8 @@ fn summary(outcome: &str) -> RunSummary {
         "tasks": { "completed": 8, "failed": 0, "cancelled": 0 }, "max_parallel": 4, "phases": {},
         "discoveries": 1, "conflicts": { "found": 1, "resolved": 1 },
         "receipts": { "passed": 40, "failed": 1 },
-        "criteria": { "proven": 12, "total": 12, "self_tested": 2 },
+        "criteria": { "proven": 12, "total": 12, "self_tested": 2, "weak": 0, "unknown": 0,
+            "not_tried": 0 },
         "repo": "/home/ada/src/todo", "branch": "omoi/tags",
         "head": if outcome == "succeeded" { Some("9a9a9a9bbbb") } else { None },
         "cost_usd": 0.0, "tokens": 84_321, "wall_ms": 38_200, "model_ms": 900, "notes": [],
@@ -499,9 +500,16 @@ fn a_run_ends_with_what_to_do_next() {
     }];
     let mut blocked = summary("blocked");
     blocked.reason = Some("not ready for execution: REQ-X has no task".to_owned());
+    let mut weak = summary("succeeded");
+    (
+        weak.criteria.weak,
+        weak.criteria.unknown,
+        weak.criteria.not_tried,
+    ) = (1, 2, 1);
     let mut lines = Vec::new();
     for (summary, stopped) in [
         (summary("succeeded"), &[][..]),
+        (weak, &[]),
         (summary("failed"), &stopped),
         (summary("failed"), &waits),
         (blocked, &[]),
@@ -537,6 +545,14 @@ fn a_trace_names_what_proves_what() {
                   "tasks": [["TSK-001", "5e5e5e5aaaa"]], "receipts": [receipt] },
                 { "id": "REQ-TAGS-001#2", "text": "order is kept", "proven": false,
                   "stale_since": "abcdef0123", "tasks": [["TSK-002", null]], "receipts": [] },
+                { "id": "REQ-TAGS-001#3", "text": "no tag is an empty list", "proven": true,
+                  "stale_since": null, "tasks": [["TSK-001", "5e5e5e5aaaa"]], "receipts": [],
+                  "ablation": { "verdict": "weak", "head": "9a9a9a9bbbb", "without": ["TSK-001"],
+                    "reason": "without TSK-001, `sh check.sh` still passes", "is_accepted": true } },
+                { "id": "REQ-TAGS-001#4", "text": "tags are sorted", "proven": true,
+                  "stale_since": null, "tasks": [], "receipts": [],
+                  "ablation": { "verdict": "unknown", "head": "9a9a9a9bbbb", "without": ["TSK-001"],
+                    "reason": "taking back TSK-001 conflicts in todo/model.py", "is_accepted": false } },
             ],
         }],
     }))

@@ -1,6 +1,7 @@
 //! A trace as a tree a reviewer can trust.
 
-use omoi_protocol::control::{ReceiptView, Trace, TraceCriterion};
+use omoi_domain::ablation::AblationVerdict;
+use omoi_protocol::control::{AblationView, ReceiptView, Trace, TraceCriterion};
 
 use super::opening::model;
 use super::text::{Page, clean, clean_lines, fit, short, took, wrap};
@@ -20,11 +21,29 @@ pub(crate) fn render(trace: &Trace, output: bool, page: Page) -> Vec<String> {
     if let Some(first) = lines.first_mut() {
         *first = page.bold(first);
     }
-    lines.push(format!(
-        "head {head}   {proven} of {} criteria proven   model: {}",
-        all.count(),
+    let found = |verdict| {
+        let those = all
+            .clone()
+            .filter_map(|criterion| criterion.ablation.as_ref());
+        those.filter(|ablation| ablation.verdict == verdict).count()
+    };
+    let mut open = String::new();
+    for (verdict, says) in [
+        (AblationVerdict::Weak, "weak"),
+        (AblationVerdict::Unknown, "unknown"),
+        (AblationVerdict::NotTried, "not tried"),
+    ] {
+        match found(verdict) {
+            0 => {}
+            n => open.push_str(&format!(", {n} {says}")),
+        }
+    }
+    let head = format!(
+        "head {head}   {proven} of {} criteria proven{open}   model: {}",
+        all.clone().count(),
         model(&trace.model)
-    ));
+    );
+    lines.extend(wrap(&head, page.width));
     for requirement in &trace.requirements {
         lines.push(String::new());
         let title = format!("{}  {}", clean(&requirement.id), clean(&requirement.title));
@@ -81,6 +100,9 @@ impl Front {
             );
             lines.push(format!("{}  {what}", self.below));
         }
+        if let Some(ablation) = &criterion.ablation {
+            lines.extend(self.ablation(ablation));
+        }
         for (task, commit) in &criterion.tasks {
             let commit = commit.as_deref().map_or("not merged", short);
             lines.push(format!("{}  {}  {commit}", self.below, clean(task)));
@@ -92,6 +114,29 @@ impl Front {
             lines.extend(self.receipt(receipt, output));
         }
         lines
+    }
+
+    /// What became of a criterion without its work; nothing where it needs it, as it should.
+    fn ablation(self, ablation: &AblationView) -> Vec<String> {
+        let says = match ablation.verdict {
+            AblationVerdict::Needed => return Vec::new(),
+            AblationVerdict::Weak => "weak: proven, but not by this work",
+            AblationVerdict::Unknown => "unknown whether proven by this work",
+            AblationVerdict::NotTried => "not tried without this work",
+        };
+        let why = ablation
+            .reason
+            .as_deref()
+            .map_or(String::new(), |why| format!(": {}", clean(why)));
+        let accepted = if ablation.is_accepted {
+            " (accepted)"
+        } else {
+            ""
+        };
+        wrap(&format!("{says}{accepted}{why}"), self.page.width - 5)
+            .into_iter()
+            .map(|line| format!("{}  {line}", self.below))
+            .collect()
     }
 
     fn receipt(self, receipt: &ReceiptView, output: bool) -> Vec<String> {

@@ -44,6 +44,8 @@ pub(crate) fn is_the_demo(summary: &Value) {
         count("/conflicts/resolved"),
         "{summary:#}"
     );
+    let not_known = count("/criteria/unknown") + count("/criteria/not_tried");
+    assert_eq!((count("/criteria/weak"), not_known), (0, 0), "{summary:#}");
     assert!(
         count("/criteria/self_tested") * 2 <= count("/criteria/proven"),
         "{summary:#}"
@@ -82,7 +84,10 @@ fn has_the_promised_keys(summary: &Value) {
         ("/tasks", "cancelled completed failed"),
         ("/conflicts", "found resolved"),
         ("/receipts", "failed passed"),
-        ("/criteria", "proven self_tested total"),
+        (
+            "/criteria",
+            "not_tried proven self_tested total unknown weak",
+        ),
         ("/phases/explore", "attempts score"),
     ] {
         assert_eq!(keys(summary.pointer(object).unwrap()), promised, "{object}");

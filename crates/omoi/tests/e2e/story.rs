@@ -28,6 +28,8 @@ const RECEIPTS: &str =
     "select 'receipt ' || r.stage || ' ' || coalesce(t.local_id, '-') || ' ' || c.command
     || case r.passed when 1 then ' passed' else ' failed' end
     from receipts r join checks c on c.id = r.check_id left join tasks t on t.id = r.task_id";
+const ABLATIONS: &str = "select 'ablation ' || k.local_id || ' ' || a.verdict
+    from ablations a join criteria k on k.id = a.criterion_id";
 const HAND_OVERS: &str = "select 'hand-over ' || state || ' ' || branch from hand_overs";
 const LEFT: &[&str] = &[
     "select 'attempt ' || subject || ' ' || state from attempts where state in ('pending', 'starting', 'running')",
@@ -49,7 +51,9 @@ pub(crate) fn read(url: &str) -> Story {
     runtime.block_on(async {
         let mut db = AnyConnection::connect(url).await.unwrap();
         let mut done = Vec::new();
-        for query in [ITEMS, PHASES, TASKS, MERGES, RECEIPTS, HAND_OVERS] {
+        for query in [
+            ITEMS, PHASES, TASKS, MERGES, RECEIPTS, ABLATIONS, HAND_OVERS,
+        ] {
             done.extend(texts(&mut db, query).await);
         }
         done.extend(told(&mut db).await);
@@ -165,6 +169,7 @@ async fn told(db: &mut AnyConnection) -> Vec<String> {
             | "agent.completed"
             | "spec.delivered"
             | "hand_over.completed" => kind.to_owned(),
+            "requirement.ablated" => format!("{kind} {}", text("requirement")),
             "spec.phase_completed" => format!("{kind} {}", text("phase")),
             "TASK_COMPLETED" => format!("{kind} {} in round {}", name("task_id"), payload["round"]),
             "merge.completed" => format!("{kind} {}", name("task_id")),

@@ -1,0 +1,243 @@
+//! Proofs without the work they are for: which need it, which do not, and what that stops.
+
+use omoi_domain::ablation::AblationVerdict;
+use omoi_domain::attempt::AttemptState;
+use omoi_domain::event::Event;
+use omoi_domain::id::MergeId;
+use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::spec::SpecStatus;
+use omoi_domain::task::TaskStatus;
+use omoi_git::object::{ObjectId, RepoPath};
+use omoi_store::ablations::{self, Ablation};
+use omoi_store::checks::{self, Conditions, Receipt};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{Json, attempts, events, merges};
+
+use crate::finisher::{criterion, land, landed_by, pass, resume, spec_now, tried};
+use crate::support::{self, TestPlatform};
+use crate::with_sandbox;
+
+async fn found(it: &TestPlatform) -> Vec<Ablation> {
+    ablations::of_spec(&mut it.read().await, it.spec.id)
+        .await
+        .unwrap()
+}
+
+async fn verdicts(it: &TestPlatform) -> Vec<AblationVerdict> {
+    found(it).await.iter().map(|a| a.verdict).collect()
+}
+
+async fn receipts(it: &TestPlatform, stage: &str) -> Vec<Receipt> {
+    let all = checks::receipts_of_spec(&mut it.read().await, it.spec.id)
+        .await
+        .unwrap();
+    all.into_iter().filter(|r| r.stage == stage).collect()
+}
+
+/// Why the last proof could not hand over: its repository does not exist, so it came that far.
+async fn reached_the_hand_over(it: &TestPlatform) -> bool {
+    let subject = it.spec.id.to_string();
+    let made = attempts::of_subject(&mut it.read().await, &subject)
+        .await
+        .unwrap();
+    let last = made.last().unwrap();
+    let why = last.error_message.clone().unwrap_or_default();
+    last.state == AttemptState::Failed && why.contains("could not be handed over")
+}
+
+#[tokio::test]
+async fn a_proof_that_needs_the_work_is_red_without_it() {
+    let (it, _state) = with_sandbox().await;
+    let (one, _) = criterion(&it, 1, "test -e one").await;
+    let (two, _) = criterion(&it, 2, "grep -q two shared").await;
+    land(&it, &one, "one", "one\n").await;
+    land(&it, &two, "shared", "two\n").await;
+    pass(&it).await;
+    assert_eq!(verdicts(&it).await, [AblationVerdict::Needed; 2]);
+    let without = found(&it).await.into_iter().map(|a| a.without.0);
+    assert_eq!(without.collect::<Vec<_>>(), [["TSK-001"], ["TSK-002"]]);
+    assert!(receipts(&it, "ablation").await.iter().all(|r| !r.passed));
+    assert!(reached_the_hand_over(&it).await);
+    // What is known of this head is not tried again.
+    pass(&it).await;
+    assert_eq!(receipts(&it, "ablation").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_check_that_passes_without_the_work_stops_the_hand_over() {
+    let (it, _state) = with_sandbox().await;
+    // Red at the base for want of any commit, green after whatever anyone does.
+    let (one, _) = criterion(&it, 1, "test -n \"$(ls)\"").await;
+    let (two, _) = criterion(&it, 2, "test -e two").await;
+    land(&it, &one, "one", "one\n").await;
+    land(&it, &two, "two", "two\n").await;
+    pass(&it).await;
+    let expected = [AblationVerdict::Weak, AblationVerdict::Needed];
+    assert_eq!(verdicts(&it).await, expected);
+    let spec = spec_now(&it).await;
+    assert_eq!(spec.status, SpecStatus::Blocked);
+    let why = spec.last_error.unwrap();
+    for part in ["weak_proof", "AC-001", "TSK-001", "$(ls)", "--accept-weak"] {
+        assert!(why.contains(part), "{why}");
+    }
+    assert!(!why.contains("AC-002"), "{why}");
+    let log = events::after(&mut it.read().await, 0).await.unwrap();
+    let told = log.iter().filter_map(|event| match &event.event {
+        Event::RequirementAblated(done) => Some((done.requirement.clone(), done.verdicts.clone())),
+        _ => None,
+    });
+    let weak = ("AC-001".to_owned(), AblationVerdict::Weak);
+    let needed = ("AC-002".to_owned(), AblationVerdict::Needed);
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            ("REQ-001".to_owned(), vec![weak]),
+            ("REQ-002".to_owned(), vec![needed])
+        ]
+    );
+
+    // Resumed without a word it stops again; once a person lets it stand, it goes on.
+    resume(&it).await;
+    pass(&it).await;
+    assert_eq!(spec_now(&it).await.status, SpecStatus::Blocked);
+    it.commit(async |tx| ablations::accept_weak(tx, it.spec.id).await)
+        .await
+        .unwrap();
+    resume(&it).await;
+    pass(&it).await;
+    assert_eq!(spec_now(&it).await.status, SpecStatus::Working);
+    assert!(reached_the_hand_over(&it).await);
+    assert_eq!(receipts(&it, "ablation").await.len(), 2);
+}
+
+#[tokio::test]
+async fn work_that_was_built_upon_cannot_be_taken_back() {
+    let (it, _state) = with_sandbox().await;
+    let (one, _) = criterion(&it, 1, "grep -q one file").await;
+    let (two, _) = criterion(&it, 2, "grep -q two file").await;
+    land(&it, &one, "file", "one\n").await;
+    land(&it, &two, "file", "one and two\n").await;
+    pass(&it).await;
+    let expected = [AblationVerdict::Unknown, AblationVerdict::Needed];
+    assert_eq!(verdicts(&it).await, expected);
+    let why = found(&it).await[0].reason.clone().unwrap();
+    assert_eq!(why, "taking back TSK-001 conflicts in file");
+    assert!(reached_the_hand_over(&it).await);
+}
+
+/// Makes `task` the resolution of `source`'s conflict.
+async fn resolves(it: &TestPlatform, task: &Task) {
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        task.resolves_merge_id = Some(tx.new_id::<MergeId>());
+        task.status = TaskStatus::Completed;
+        task.integration_state = IntegrationState::Merged;
+        tasks::save(tx, &mut task).await
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn either_side_of_a_resolved_conflict_is_taken_back_alone() {
+    let (it, _state) = with_sandbox().await;
+    let (one, _) = criterion(&it, 1, "grep -q one file").await;
+    let (two, _) = criterion(&it, 2, "grep -q two file").await;
+    let resolution = it.task(3, &[]).await;
+    resolves(&it, &resolution).await;
+    let first = land(&it, &one, "file", "one\n").await;
+    let second = it.commit_on(&it.base, "file", Some("two\n")).await;
+    let both = it.commit_on(&first, "file", Some("one\ntwo\n")).await;
+    let both = it.merge_commit(&[&first, &second], &both).await;
+    landed_by(&it, &resolution, &both, &both).await;
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, two.id).await?;
+        task.head_sha = Some(second.as_str().to_owned());
+        tasks::save(tx, &mut task).await?;
+        let state = MergeState::Completed;
+        let mut merge = support::merge(tx, &task, state, second.as_str());
+        merge.merged_sha = Some(both.as_str().to_owned());
+        merges::insert(tx, &merge).await
+    })
+    .await
+    .unwrap();
+    pass(&it).await;
+    assert_eq!(verdicts(&it).await, [AblationVerdict::Needed; 2]);
+    // Each without its own side only.
+    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let path = RepoPath::new("file").unwrap();
+    let mut left = Vec::new();
+    for receipt in receipts(&it, "ablation").await {
+        let commit = ObjectId::parse(&receipt.commit_sha).unwrap();
+        left.push(mirror.read_blob(&commit, &path, 100).await.unwrap());
+    }
+    left.sort();
+    assert_eq!(left, [Some(b"one\n".to_vec()), Some(b"two\n".to_vec())]);
+}
+
+#[tokio::test]
+async fn work_found_on_the_way_is_taken_back_with_what_found_it() {
+    let (it, _state) = with_sandbox().await;
+    let (one, _) = criterion(&it, 1, "test -e one || test -e found").await;
+    let by_the_way = it
+        .commit(async |tx| {
+            let mut task = support::task(tx, &it.ticket, 2);
+            task.parent_task_id = Some(one.id);
+            task.status = TaskStatus::Completed;
+            task.integration_state = IntegrationState::Merged;
+            tasks::insert(tx, &task).await?;
+            Ok(task)
+        })
+        .await
+        .unwrap();
+    land(&it, &one, "one", "one\n").await;
+    land(&it, &by_the_way, "found", "found\n").await;
+    pass(&it).await;
+    assert_eq!(verdicts(&it).await, [AblationVerdict::Needed]);
+    assert_eq!(found(&it).await[0].without.0, ["TSK-001", "TSK-002"]);
+}
+
+#[tokio::test]
+async fn what_the_time_is_not_enough_for_is_said() {
+    let (it, _state) = with_sandbox().await;
+    let (one, check) = criterion(&it, 1, "test -e one").await;
+    let (two, _) = criterion(&it, 2, "test -e two").await;
+    land(&it, &one, "one", "one\n").await;
+    let head = land(&it, &two, "two", "two\n").await;
+    // As if the first had taken a minute at this head, which is more than a quarter of all.
+    tried(&it, AttemptState::Lost).await;
+    it.commit(async |tx| {
+        let subject = it.spec.id.to_string();
+        let attempt = attempts::of_subject(tx, &subject).await?.remove(0);
+        let receipt = Receipt {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: it.spec.id,
+            check_id: check.id,
+            task_id: check.task_id,
+            attempt_id: attempt.id,
+            stage: "head".to_owned(),
+            commit_sha: head.as_str().to_owned(),
+            tree_sha: head.as_str().to_owned(),
+            rung: "process".to_owned(),
+            conditions: Json(Conditions::default()),
+            exit_code: Some(0),
+            passed: true,
+            output: String::new(),
+            output_digest: String::new(),
+            exercised: Json(None),
+            self_tested: false,
+            started_at: tx.now(),
+            took_ms: 60_000,
+        };
+        checks::store_receipt(tx, it.spec.project_id, &check, &receipt).await
+    })
+    .await
+    .unwrap();
+    pass(&it).await;
+    let expected = [AblationVerdict::NotTried, AblationVerdict::Needed];
+    assert_eq!(verdicts(&it).await, expected);
+    let why = found(&it).await[0].reason.clone().unwrap();
+    assert!(why.contains("time left"), "{why}");
+    assert!(reached_the_hand_over(&it).await);
+}
