@@ -80,3 +80,38 @@ fn who_writes_outside_the_workspace_fails() {
     });
     assert!(!std::path::Path::new("/etc/omoi-was-here").exists());
 }
+
+#[test]
+fn whose_check_passes_without_the_work_is_blocked_until_a_person_accepts() {
+    let world = World::demo("mutants/weak_proof.yaml");
+    let said = world.start(world.run(&["--yes"])).wait().exited(3);
+    let summary = said.summary();
+    assert_eq!(summary["outcome"], "blocked", "{said:?}");
+    assert_eq!(summary["criteria"]["weak"], 2, "{summary:#}");
+    let reason = summary["reason"].as_str().unwrap();
+    for part in [
+        "weak_proof",
+        "REQ-TODOTAGS-FUNC-006#1, REQ-TODOTAGS-FUNC-006#2",
+        "without TSK-006",
+    ] {
+        assert!(reason.contains(part), "`{reason}` does not say `{part}`");
+    }
+    let branches = || world.repo.git(&["branch", "--format=%(refname:short)"]);
+    assert_eq!(branches(), "main");
+    // The command that the reason names.
+    let (_, hint) = reason.rsplit_once("run `omoi ").unwrap();
+    let hint: Vec<&str> = hint.trim_end_matches('`').split(' ').collect();
+    let mut command = world.command(&hint);
+    command.arg("--json");
+    let said = world.start(world.simulated(command)).wait().exited(0);
+    let summary = said.summary();
+    assert_eq!(summary["outcome"], "succeeded", "{said:?}");
+    assert_eq!(summary["criteria"]["weak"], 2, "{summary:#}");
+    let notes = summary["notes"].to_string();
+    assert!(notes.contains("not by this work"), "{notes}");
+    assert_ne!(branches(), "main");
+    let trace = world.start(world.command(&["trace", "SPEC-1"])).wait();
+    let trace = trace.exited(0).stdout;
+    assert!(trace.contains("2 weak"), "{trace}");
+    assert!(trace.contains("(accepted)"), "{trace}");
+}
