@@ -4,7 +4,7 @@ use omoi_domain::ablation::AblationVerdict;
 use omoi_protocol::control::{AblationView, ReceiptView, Trace, TraceCriterion};
 
 use super::opening::model;
-use super::text::{Page, clean, clean_lines, fit, short, took, wrap};
+use super::text::{Page, clean, clean_lines, fit, flow, short, took, wrap};
 
 /// Columns before a requirement's text, and before what hangs below a criterion.
 const HANG: usize = 4;
@@ -38,12 +38,12 @@ pub(crate) fn render(trace: &Trace, output: bool, page: Page) -> Vec<String> {
             n => open.push_str(&format!(", {n} {says}")),
         }
     }
-    let head = format!(
-        "head {head}   {proven} of {} criteria proven{open}   model: {}",
-        all.clone().count(),
-        model(&trace.model)
-    );
-    lines.extend(wrap(&head, page.width));
+    let cells = [
+        format!("head {head}"),
+        format!("{proven} of {} criteria proven{open}", all.clone().count()),
+        format!("model: {}", model(&trace.model)),
+    ];
+    lines.extend(flow(&cells, page.width));
     for requirement in &trace.requirements {
         lines.push(String::new());
         let title = format!("{}  {}", clean(&requirement.id), clean(&requirement.title));
