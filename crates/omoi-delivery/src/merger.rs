@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
-use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::merge::MergeState;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
@@ -17,7 +17,7 @@ use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::telemetry::chain;
-use omoi_store::merges::{self, Merge};
+use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tx, attempts, tasks};
 use tracing::warn;
@@ -91,15 +91,11 @@ impl Merger {
             let resolve = tasks::get(&mut tx, id).await?;
             if matches!(resolve.status, TaskStatus::Failed | TaskStatus::Cancelled) {
                 let why = resolve.error_message.clone().unwrap_or_default();
-                merge.error = Some(format!(
-                    "TSK-{:03} did not resolve it: {why}",
-                    resolve.number
-                ));
-                merges::transition(&mut tx, &mut merge, MergeState::Manual).await?;
+                let error = format!("TSK-{:03} did not resolve it: {why}", resolve.number);
+                merge.error = Some(error.clone());
                 let mut task = tasks::get(&mut tx, merge.task_id).await?;
-                let reason = merge.error.clone();
-                let to = IntegrationState::Manual;
-                merges::move_integration(&mut tx, &mut task, Some(&merge), to, reason).await?;
+                let step = MergeMove::to(MergeState::Manual).because(error);
+                merges::transition(&mut tx, &mut merge, &mut task, step).await?;
                 omoi_execution::tasks::block_waiting(&mut tx, &task).await?;
                 moved = true;
             }
@@ -122,10 +118,9 @@ impl Merger {
         let Some(mut merge) = next(&mut tx, spec, all).await? else {
             return Ok(());
         };
-        merges::transition(&mut tx, &mut merge, MergeState::InProgress).await?;
         let mut task = tasks::get(&mut tx, merge.task_id).await?;
-        let to = IntegrationState::Merging;
-        merges::move_integration(&mut tx, &mut task, Some(&merge), to, None).await?;
+        let step = MergeMove::to(MergeState::InProgress);
+        merges::transition(&mut tx, &mut merge, &mut task, step).await?;
         let about = (Subject::Merge, merge.id.to_string(), task.round);
         let (attempt, held) = platform_attempt::begin(&mut tx, &self.platform, spec, about).await?;
         tx.commit(CrashPoint::MergeMoved).await?;
@@ -176,21 +171,20 @@ pub(crate) async fn restart(tx: &mut Tx, merge: &mut Merge, why: &str) -> Result
     }
     let mut task = tasks::get(tx, merge.task_id).await?;
     let n = merge.restarts;
-    merge.error = Some(format!(
+    let error = format!(
         "TSK-{:03} was not merged in {n} more tries: {why}",
         task.number
-    ));
-    merges::transition(tx, merge, MergeState::Manual).await?;
-    let (to, reason) = (IntegrationState::Manual, merge.error.clone());
-    merges::move_integration(tx, &mut task, Some(merge), to, reason).await?;
+    );
+    merge.error = Some(error.clone());
+    let step = MergeMove::to(MergeState::Manual).because(error);
+    merges::transition(tx, merge, &mut task, step).await?;
     omoi_execution::tasks::block_waiting(tx, &task).await
 }
 
 async fn queue_again(tx: &mut Tx, merge: &mut Merge, why: &str) -> Result<(), StoreError> {
     let mut task = tasks::get(tx, merge.task_id).await?;
-    merges::transition(tx, merge, MergeState::Pending).await?;
-    let reason = Some(why.to_owned());
-    merges::move_integration(tx, &mut task, Some(merge), IntegrationState::Queued, reason).await
+    let step = MergeMove::to(MergeState::Pending).because(why);
+    merges::transition(tx, merge, &mut task, step).await
 }
 
 impl Consume for Merger {

@@ -5,7 +5,6 @@ use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::{AttemptId, TaskId};
-use omoi_domain::merge::IntegrationState;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
@@ -188,8 +187,7 @@ async fn conclude(
     tasks::transition(tx, task, TaskStatus::Completed, None).await?;
     let incoming = task.head_sha.clone().unwrap_or_default();
     let merge = Merge::of(tx, task, &spec.integration_branch, &incoming);
-    merges::insert(tx, &merge).await?;
-    merges::move_integration(tx, task, Some(&merge), IntegrationState::Queued, None).await
+    merges::queue_merge(tx, &merge, task).await
 }
 
 impl Consume for Validator {

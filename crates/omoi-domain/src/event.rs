@@ -192,14 +192,10 @@ events! {
     AgentStarted = "agent.started", AttemptChange, [], true;
     /// An attempt ended.
     AttemptEnded = "attempt.ended", AttemptChange, [Planner, Dispatcher, Validator, Merger], true;
-    /// One turn of an agent is durable.
-    TurnCommitted = "agent.turn", TurnDone, [], true;
     /// An agent did something worth showing.
     AgentActivity = "agent.activity", Activity, [], true;
     /// A sandbox moved.
     SandboxStateChanged = "sandbox.state_changed", SandboxChange, [Reaper], false;
-    /// A sandbox runs.
-    SandboxSpawned = "SANDBOX_SPAWNED", SandboxChange, [], true;
     /// A sandbox is gone.
     SandboxTerminated = "SANDBOX_TERMINATED", SandboxChange, [Dispatcher], true;
     /// A message waits for an agent.

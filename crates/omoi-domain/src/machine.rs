@@ -101,7 +101,7 @@ macro_rules! machine {
 mod tests {
     use super::*;
     use crate::attempt::AttemptState;
-    use crate::merge::{IntegrationState, MergeState};
+    use crate::merge::MergeState;
     use crate::sandbox::SandboxState;
     use crate::spec::{PhaseState, SpecStatus};
     use crate::task::TaskStatus;
@@ -133,6 +133,5 @@ mod tests {
         check::<AttemptState>();
         check::<SandboxState>();
         check::<MergeState>();
-        check::<IntegrationState>();
     }
 }

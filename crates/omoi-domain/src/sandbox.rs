@@ -19,7 +19,7 @@ crate::machine! {
         Terminated = "terminated",
     }
     Pending => Creating: SandboxStateChanged, Terminated: SandboxTerminated;
-    Creating => Running: SandboxSpawned, Failed: SandboxStateChanged, Terminated: SandboxTerminated;
+    Creating => Running: SandboxStateChanged, Failed: SandboxStateChanged, Terminated: SandboxTerminated;
     Running => Completing: SandboxStateChanged, Failed: SandboxStateChanged,
         Terminated: SandboxTerminated;
     Completing => Completed: SandboxStateChanged, Running: SandboxStateChanged,

@@ -184,6 +184,8 @@ async fn pump(
         let mut tx = platform.store.read().await?;
         events::head(&mut tx).await?
     };
+    // What was committed between a consumer's first pass and this moment has woken nobody.
+    nudges.values().for_each(Nudge::nudge);
     loop {
         match read_on(&platform, at).await {
             Ok((seq, woken)) => {

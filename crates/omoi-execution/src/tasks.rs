@@ -8,7 +8,7 @@ use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::retry::{self, ErrorClass};
 use omoi_domain::task::{Priority, ROUNDS_MAX, Revision, TaskStatus};
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::merges::{self, Merge};
+use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx};
 
@@ -301,8 +301,8 @@ pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
     if let Some(mut merge) = merges::open_of_task(tx, task.id).await?
         && task.integration_state == IntegrationState::Manual
     {
-        merges::transition(tx, &mut merge, MergeState::Cancelled).await?;
-        merges::move_integration(tx, task, Some(&merge), IntegrationState::None, None).await?;
+        let step = MergeMove::to(MergeState::Cancelled).because("its task is tried again");
+        merges::transition(tx, &mut merge, task, step).await?;
         if let Some(resolve) = merge.resolve_task_id {
             let mut resolve = tasks::get(tx, resolve).await?;
             let reason = format!("TSK-{:03} is tried again", task.number);
@@ -328,13 +328,11 @@ async fn given_up(tx: &mut Tx, task: &Task) -> Result<Option<Merge>, StoreError>
 async fn merge_again(tx: &mut Tx, task: &mut Task, merge: &mut Merge) -> Result<(), StoreError> {
     let reason = "its merge is tried again".to_owned();
     drop_resolution(tx, task, reason.clone()).await?;
-    let reason = Some(reason);
     merge.restarts = 0;
     merge.error = None;
-    merges::transition(tx, merge, MergeState::Pending).await?;
     let mut source = tasks::get(tx, merge.task_id).await?;
-    let to = IntegrationState::Queued;
-    merges::move_integration(tx, &mut source, Some(merge), to, reason).await?;
+    let step = MergeMove::to(MergeState::Pending).because(reason);
+    merges::transition(tx, merge, &mut source, step).await?;
     unblock_dependents(tx, &source).await
 }
 

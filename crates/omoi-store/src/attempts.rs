@@ -1,7 +1,7 @@
 //! Attempts, their turns and what their workers report.
 
 use omoi_domain::attempt::{AttemptState, Subject};
-use omoi_domain::event::{Activity, AttemptChange, Event, TurnDone};
+use omoi_domain::event::{Activity, AttemptChange, Event};
 use omoi_domain::id::{AttemptId, EventId, OrgId, ProjectId, SpecId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::time::Timestamp;
@@ -328,14 +328,6 @@ pub async fn append_turn(
     attempt.last_heartbeat_at = Some(tx.now());
     attempt.last_work_at = Some(tx.now());
     tx.update(attempt).await?;
-    let event = Event::TurnCommitted(TurnDone {
-        attempt_id: attempt.id,
-        subject: attempt.subject,
-        subject_id: attempt.subject_id.clone(),
-        n: turn.n,
-        wip_sha: turn.wip_sha.clone(),
-    });
-    tx.emit(Some(attempt.project_id), Some(attempt.spec_id), event);
     Ok(true)
 }
 

@@ -1,6 +1,6 @@
 //! The merge queue of each integration branch.
 
-use omoi_domain::event::MergeChange;
+use omoi_domain::event::{EventKind, MergeChange};
 use omoi_domain::id::{MergeId, OrgId, SpecId, TaskId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::{IntegrationState, MergeState};
@@ -91,12 +91,45 @@ impl Merge {
     }
 }
 
+/// A move of a merge and why it is made.
+#[derive(Clone, Debug)]
+pub struct MergeMove {
+    to: MergeState,
+    reason: Option<String>,
+}
+
+impl MergeMove {
+    /// A move to `to` that explains itself.
+    pub fn to(to: MergeState) -> Self {
+        Self { to, reason: None }
+    }
+
+    /// The same move for `reason`.
+    pub fn because(self, reason: impl Into<String>) -> Self {
+        Self {
+            reason: Some(reason.into()),
+            ..self
+        }
+    }
+}
+
 /// Writes a new merge.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub async fn insert(tx: &mut Tx, merge: &Merge) -> Result<(), StoreError> {
     tx.insert(merge).await
+}
+
+/// Writes a new merge of `task` and puts the task into the merge queue.
+///
+/// # Errors
+/// [`StoreError::Conflict`].
+pub async fn queue_merge(tx: &mut Tx, merge: &Merge, task: &mut Task) -> Result<(), StoreError> {
+    insert(tx, merge).await?;
+    task.integration_state = IntegrationState::of_merge(merge.state);
+    tasks::save(tx, task).await?;
+    emit(tx, EventKind::MergeQueued, Some(merge), task, None)
 }
 
 /// The merge with that id.
@@ -131,22 +164,30 @@ pub async fn open_of_task(tx: &mut Tx, task: TaskId) -> Result<Option<Merge>, St
     .await
 }
 
-/// Moves a merge along its machine and writes its fields. The event that tells of it is the one
-/// of its task's integration state, written by [`move_integration`] in the same transaction.
+/// Moves a merge along its machine and its task's integration state with it, writes the fields of
+/// both and the event that the table names.
 ///
 /// # Errors
 /// [`StoreError::Transition`], [`StoreError::Conflict`].
-pub async fn transition(tx: &mut Tx, merge: &mut Merge, to: MergeState) -> Result<(), StoreError> {
-    rule(merge.state, to)?;
-    merge.state = to;
-    match to {
+pub async fn transition(
+    tx: &mut Tx,
+    merge: &mut Merge,
+    task: &mut Task,
+    step: MergeMove,
+) -> Result<(), StoreError> {
+    let kind = rule(merge.state, step.to)?;
+    merge.state = step.to;
+    match step.to {
         MergeState::InProgress => merge.started_at = Some(tx.now()),
         MergeState::Completed | MergeState::Failed | MergeState::Cancelled => {
             merge.completed_at = Some(tx.now());
         }
         _ => {}
     }
-    tx.update(merge).await
+    tx.update(merge).await?;
+    task.integration_state = IntegrationState::of_merge(merge.state);
+    tasks::save(tx, task).await?;
+    emit(tx, kind, Some(merge), task, step.reason)
 }
 
 /// Writes changed fields other than the state.
@@ -157,26 +198,34 @@ pub async fn save(tx: &mut Tx, merge: &mut Merge) -> Result<(), StoreError> {
     tx.update(merge).await
 }
 
-/// Moves a task's integration state along its machine and writes the event the table names.
+/// Takes landed work of `task` back for a new round; its commits stay in the integration branch.
 ///
 /// # Errors
-/// [`StoreError::Transition`], [`StoreError::Conflict`].
-pub async fn move_integration(
+/// [`StoreError::Conflict`].
+pub async fn reopen_landed(
     tx: &mut Tx,
     task: &mut Task,
-    merge: Option<&Merge>,
-    to: IntegrationState,
     reason: Option<String>,
 ) -> Result<(), StoreError> {
-    let kind = rule(task.integration_state, to)?;
-    task.integration_state = to;
+    task.integration_state = IntegrationState::None;
     tasks::save(tx, task).await?;
+    emit(tx, EventKind::MergeRefused, None, task, reason)
+}
+
+fn emit(
+    tx: &mut Tx,
+    kind: EventKind,
+    merge: Option<&Merge>,
+    task: &Task,
+    reason: Option<String>,
+) -> Result<(), StoreError> {
     let change = MergeChange {
         merge_id: merge.map(|m| m.id),
         task_id: task.id,
         number: task.number,
         target_branch: merge.map(|m| m.target_branch.clone()).unwrap_or_default(),
-        state: to,
+        merge_state: merge.map(|m| m.state),
+        state: task.integration_state,
         conflicts: merge.map(|m| m.conflicts.0.clone()).unwrap_or_default(),
         result_sha: merge.and_then(|m| m.merged_sha.clone()),
         resolve_task: merge.and_then(|m| m.resolve_task_id),

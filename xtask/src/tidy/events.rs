@@ -113,6 +113,7 @@ fn produced<'a>(files: &Texts<'a>) -> BTreeSet<&'a str> {
                     produced.insert(name);
                 }
             }
+            produced.extend(line.split("EventKind::").skip(1).map(word));
             states.extend(paths(line));
         }
     }
@@ -188,15 +189,52 @@ fn moves(text: &str) -> Vec<Move<'_>> {
     moves
 }
 
-/// Kinds that the view names.
-fn shown<'a>(files: &Texts<'a>) -> BTreeSet<&'a str> {
-    files
+/// Kinds that some arm of the view renders. An arm that does nothing shows nothing.
+fn shown(files: &Texts<'_>) -> BTreeSet<String> {
+    let views = files
         .iter()
-        .filter(|(file, _)| is_under_view(file) && !is_test(file))
-        .flat_map(|(_, text)| lines_without_tests(text))
-        .flat_map(|(_, line)| line.split("Event::").skip(1))
-        .map(word)
-        .collect()
+        .filter(|(file, _)| is_under_view(file) && !is_test(file));
+    let mut shown = BTreeSet::new();
+    for (_, text) in views {
+        let lines: Vec<&str> = lines_without_tests(text).map(|(_, line)| line).collect();
+        shown.extend(rendered_kinds(&lines.join("\n")));
+    }
+    shown
+}
+
+/// The kinds named by the patterns of match arms whose body does something.
+fn rendered_kinds(view: &str) -> Vec<String> {
+    let mut rendered = Vec::new();
+    let mut pattern = Vec::new();
+    let mut rest = view;
+    while let Some(at) = rest.find("Event::") {
+        // An arm between the last name and this one ends the pattern.
+        let before = &rest[..at];
+        if let Some((_, body)) = before.split_once("=>") {
+            if does_something(body) {
+                rendered.append(&mut pattern);
+            }
+            pattern.clear();
+        } else if before.contains(['{', ';']) {
+            pattern.clear();
+        }
+        rest = &rest[at + "Event::".len()..];
+        pattern.push(word(rest).to_owned());
+    }
+    if let Some((_, body)) = rest.split_once("=>")
+        && does_something(body)
+    {
+        rendered.append(&mut pattern);
+    }
+    rendered
+}
+
+/// Whether the body of an arm, with whatever follows it, begins with more than a way to do nothing.
+fn does_something(body: &str) -> bool {
+    let body = body.trim_start();
+    !["{}", "()", "None", "return None", "return,", "return;"]
+        .iter()
+        .any(|nothing| body.starts_with(nothing))
 }
 
 fn is_under_view(file: &Path) -> bool {
@@ -226,6 +264,15 @@ mod tests {
                         if from == TaskStatus::Manual {}\n    let row = TaskStatus::Open;\n    transition(tx, TaskStatus::Done);\n}\n";
 
     #[test]
+    fn an_arm_that_does_nothing_shows_nothing() {
+        let view = "fn f() { let x: Event::Other; }\nmatch event {\n    Event::A(x) if x.ok => show(x),\n    \
+                    Event::B(_) | Event::C(_) => {}\n    Event::D(x)\n    | Event::E(x) => {\n        match x {\n            \
+                    Event::F(_) => None,\n            Event::G(_) => Some(1),\n        }\n    }\n    \
+                    Event::H(_) => return None,\n    Event::I(_) => { show() }\n}\n";
+        assert_eq!(rendered_kinds(view), ["A", "D", "E", "G", "I"]);
+    }
+
+    #[test]
     fn orphans_are_found_by_name() {
         let files = Texts::from([
             (Path::new(REGISTRY), KINDS),
@@ -233,7 +280,7 @@ mod tests {
             (Path::new("crates/omoi-store/src/tasks.rs"), CODE),
             (
                 Path::new("crates/omoi/src/view/state.rs"),
-                "Event::Made(x) => 1,",
+                "match event {\n    Event::Made(x) => 1,\n    Event::Moved(_)\n    | Event::Unseen(_) => return None,\n}",
             ),
         ]);
         let found: Vec<String> = check(&files)

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
-use omoi_domain::merge::IntegrationState;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::ticket::TicketStatus;
 use omoi_execution::Platform;
@@ -78,8 +77,7 @@ async fn reopen(
     unmet: Unmet,
 ) -> Result<(), StoreError> {
     let reason = Some(unmet.feedback.lines().next().unwrap_or_default().to_owned());
-    let to = IntegrationState::None;
-    merges::move_integration(tx, task, None, to, reason).await?;
+    merges::reopen_landed(tx, task, reason).await?;
     // From here on its own work is what stands on top of the head.
     task.base_sha = Some(head.as_str().to_owned());
     let mut ticket = tickets::get(tx, task.ticket_id).await?;

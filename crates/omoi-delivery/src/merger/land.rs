@@ -13,7 +13,7 @@ use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_git::trailers::Trailer;
 use omoi_runtime::BoxError;
-use omoi_store::merges::{self, Merge};
+use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::projects::{Counter, take_numbers};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
@@ -152,7 +152,9 @@ async fn verifying(
 ) -> Result<Merge, BoxError> {
     let mut tx = turn.platform.store.write().await?;
     merge.merged_sha = Some(commit.as_str().to_owned());
-    merges::transition(&mut tx, &mut merge, MergeState::Verifying).await?;
+    let mut task = tasks::get(&mut tx, merge.task_id).await?;
+    let step = MergeMove::to(MergeState::Verifying);
+    merges::transition(&mut tx, &mut merge, &mut task, step).await?;
     tx.commit(CrashPoint::MergeMoved).await?;
     Ok(merge)
 }
@@ -194,13 +196,9 @@ async fn complete(turn: &Turn<'_>, mut merge: Merge, commit: ObjectId) -> Result
         return Ok(());
     }
     merge.merged_sha = Some(commit.as_str().to_owned());
-    if merge.state == MergeState::InProgress {
-        merges::transition(&mut tx, &mut merge, MergeState::Verifying).await?;
-    }
-    merges::transition(&mut tx, &mut merge, MergeState::Completed).await?;
     let mut task = tasks::get(&mut tx, merge.task_id).await?;
-    let to = IntegrationState::Merged;
-    merges::move_integration(&mut tx, &mut task, Some(&merge), to, None).await?;
+    let landed = MergeMove::to(MergeState::Completed);
+    merges::transition(&mut tx, &mut merge, &mut task, landed.clone()).await?;
     for mut resolved in resolved_by(&mut tx, &task).await? {
         if resolved.state != MergeState::Resolving {
             continue;
@@ -210,9 +208,8 @@ async fn complete(turn: &Turn<'_>, mut merge: Merge, commit: ObjectId) -> Result
             continue;
         }
         resolved.merged_sha.clone_from(&merge.merged_sha);
-        merges::transition(&mut tx, &mut resolved, MergeState::Completed).await?;
         let mut source = tasks::get(&mut tx, resolved.task_id).await?;
-        merges::move_integration(&mut tx, &mut source, Some(&resolved), to, None).await?;
+        merges::transition(&mut tx, &mut resolved, &mut source, landed.clone()).await?;
         close_ticket(&mut tx, &source).await?;
     }
     close_ticket(&mut tx, &task).await?;
@@ -292,11 +289,10 @@ async fn refuse(
         return Ok(());
     }
     let mut task = tasks::get(&mut tx, merge.task_id).await?;
-    merge.error = Some(unmet.feedback.lines().next().unwrap_or_default().to_owned());
-    merges::transition(&mut tx, &mut merge, MergeState::Failed).await?;
-    let reason = merge.error.clone();
-    let to = IntegrationState::None;
-    merges::move_integration(&mut tx, &mut task, Some(&merge), to, reason).await?;
+    let error = unmet.feedback.lines().next().unwrap_or_default();
+    merge.error = Some(error.to_owned());
+    let step = MergeMove::to(MergeState::Failed).because(error);
+    merges::transition(&mut tx, &mut merge, &mut task, step).await?;
     // From here on its own work is what stands on top of the target.
     task.base_sha = Some(target.as_str().to_owned());
     send_back(&mut tx, &mut task, unmet).await?;
@@ -311,13 +307,13 @@ async fn conflict(turn: &Turn<'_>, mut merge: Merge, paths: Vec<String>) -> Resu
         return Ok(());
     }
     merge.conflicts = Json(paths);
-    merges::transition(&mut tx, &mut merge, MergeState::Conflict).await?;
     let mut source = tasks::get(&mut tx, merge.task_id).await?;
+    let step = MergeMove::to(MergeState::Conflict);
+    merges::transition(&mut tx, &mut merge, &mut source, step).await?;
     let resolve = resolve_task(&mut tx, &source, &merge).await?;
     merge.resolve_task_id = Some(resolve.id);
-    merges::transition(&mut tx, &mut merge, MergeState::Resolving).await?;
-    let to = IntegrationState::Conflict;
-    merges::move_integration(&mut tx, &mut source, Some(&merge), to, None).await?;
+    let step = MergeMove::to(MergeState::Resolving);
+    merges::transition(&mut tx, &mut merge, &mut source, step).await?;
     tx.commit(CrashPoint::MergeMoved).await?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::id::{
     AttemptId, CheckId, DiscoveryId, HandOverId, MergeId, MessageId, ReceiptId, SandboxId, SpecId,
     TaskId, TicketId,
 };
-use crate::merge::IntegrationState;
+use crate::merge::{IntegrationState, MergeState};
 use crate::sandbox::SandboxState;
 use crate::spec::SpecStatus;
 use crate::task::TaskStatus;
@@ -164,21 +164,6 @@ pub struct AttemptChange {
     pub rung: Option<String>,
 }
 
-/// A turn is durable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TurnDone {
-    /// The attempt.
-    pub attempt_id: AttemptId,
-    /// What it tries.
-    pub subject: Subject,
-    /// Row id of what it tries.
-    pub subject_id: String,
-    /// Turn number, from 0.
-    pub n: u32,
-    /// Snapshot of the work tree, when it changed.
-    pub wip_sha: Option<String>,
-}
-
 /// An agent did something worth showing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Activity {
@@ -281,6 +266,8 @@ pub struct MergeChange {
     pub number: i64,
     /// The integration branch.
     pub target_branch: String,
+    /// The merge's state after, where a row exists.
+    pub merge_state: Option<MergeState>,
     /// The task's integration state after.
     pub state: IntegrationState,
     /// Paths in conflict.

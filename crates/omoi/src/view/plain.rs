@@ -3,7 +3,7 @@
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::Subject;
 use omoi_domain::event::{
-    AblationDone, Activity, Event, PhaseChange, ReceiptDone, StoredEvent, TaskChange,
+    AblationDone, Activity, Event, PhaseChange, PlanningEnded, ReceiptDone, StoredEvent, TaskChange,
 };
 use omoi_domain::id::HumanRef;
 
@@ -58,8 +58,26 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
         Event::TaskStatusChanged(change) if change.to.to_string() == "needs_revision" => {
             noted(view, &own(change))?
         }
-        Event::MergeConflict(change) | Event::MergeRefused(change) | Event::MergeManual(change) => {
-            noted(view, &HumanRef::task(change.number).to_string())?
+        Event::MergeResolving(change)
+        | Event::MergeRefused(change)
+        | Event::MergeManual(change) => noted(view, &HumanRef::task(change.number).to_string())?,
+        Event::MergeConflict(change) => {
+            let paths = change.conflicts.join(", ");
+            format!("{} conflicts in {paths}", HumanRef::task(change.number))
+        }
+        Event::MergeVerifying(change) => {
+            format!(
+                "{} is checked on the merged tree",
+                HumanRef::task(change.number)
+            )
+        }
+        Event::MergeRestarted(change) | Event::MergeCancelled(change) => {
+            let what = match event {
+                Event::MergeCancelled(_) => "merge cancelled",
+                _ => "is merged again",
+            };
+            let why = change.reason.as_deref().unwrap_or("no reason was given");
+            format!("{} {what}: {why}", HumanRef::task(change.number))
         }
         Event::MergeCompleted(change) => {
             let sha = change.result_sha.as_deref().map(short).unwrap_or_default();
@@ -76,13 +94,24 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
             format!("handed over {} at {}", done.branch, short(&done.head))
         }
 
+        Event::AgentCompleted(ended) => planning_ended(ended),
+        Event::TicketCreated(ticket) => {
+            format!(
+                "{} planned: {}",
+                HumanRef::ticket(ticket.number),
+                ticket.title
+            )
+        }
+        Event::MessageQueued(message) => {
+            let number = view.number_of(message.task_id)?;
+            noted(view, &HumanRef::task(number).to_string())?
+        }
+
         Event::SpecCreated(_)
         | Event::SpecExecutionStarted(_)
         | Event::SpecEvalResult(_)
         | Event::SpecSyncCompleted(_)
         | Event::SpecItemAccepted(_)
-        | Event::AgentCompleted(_)
-        | Event::TicketCreated(_)
         | Event::TicketStatusChanged(_)
         | Event::TaskCreated(_)
         | Event::TaskClaimed(_)
@@ -92,19 +121,20 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
         | Event::AttemptStarting(_)
         | Event::AgentStarted(_)
         | Event::AttemptEnded(_)
-        | Event::TurnCommitted(_)
         | Event::SandboxStateChanged(_)
-        | Event::SandboxSpawned(_)
         | Event::SandboxTerminated(_)
-        | Event::MessageQueued(_)
         | Event::MergeQueued(_)
         | Event::MergeStarted(_)
-        | Event::MergeVerifying(_)
-        | Event::MergeResolving(_)
-        | Event::MergeRestarted(_)
-        | Event::MergeCancelled(_)
         | Event::CostRecorded(_) => return None,
     })
+}
+
+fn planning_ended(ended: &PlanningEnded) -> String {
+    let passed = super::text::count(ended.phases_completed.len() as u64, "phase");
+    match &ended.failed_phase {
+        None => format!("planning ended, {passed} passed"),
+        Some(failed) => format!("planning ended at {failed}, {passed} passed before"),
+    }
 }
 
 fn own(change: &TaskChange) -> String {

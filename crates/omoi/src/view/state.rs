@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::Subject;
 use omoi_domain::event::{
-    AblationDone, Event, PhaseChange, SpecChange, StoredEvent, SyncDone, TaskChange,
+    AblationDone, AttemptChange, Event, PhaseChange, SpecChange, StoredEvent, SyncDone, TaskChange,
 };
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::spec::{PhaseState, SpecStatus};
@@ -184,18 +184,21 @@ impl RunView {
                 self.cost_microusd += cost.cost_microusd;
                 self.tokens += cost.tokens;
             }
-            // Told by what follows from them, or not worth a place.
-            Event::AgentCompleted(_)
-            | Event::TicketCreated(_)
-            | Event::TicketStatusChanged(_)
-            | Event::AttemptStarting(_)
-            | Event::AgentStarted(_)
+            Event::AttemptStarting(change) => self.agent(change, "starting its sandbox"),
+            Event::AgentStarted(change) => self.agent(change, "reading its task"),
+            Event::MessageQueued(message) => {
+                if let Some(number) = self.number_of(message.task_id) {
+                    let task = HumanRef::task(number);
+                    self.note(None, format!("{task} has a message: {}", message.content));
+                }
+            }
+            // A line in the log of a run; the picture tells of what follows from them.
+            Event::AgentCompleted(_) | Event::TicketCreated(_) => {}
+            // For reconcilers only.
+            Event::TicketStatusChanged(_)
             | Event::AttemptEnded(_)
-            | Event::TurnCommitted(_)
             | Event::SandboxStateChanged(_)
-            | Event::SandboxSpawned(_)
-            | Event::SandboxTerminated(_)
-            | Event::MessageQueued(_) => {}
+            | Event::SandboxTerminated(_) => {}
         }
     }
 
@@ -285,6 +288,23 @@ impl RunView {
         let note = self.line(change.number).change(change, at);
         if let Some(note) = note {
             self.note(Some(("round", change.number)), note);
+        }
+    }
+
+    /// Takes in how far the start of an agent is.
+    fn agent(&mut self, change: &AttemptChange, doing: &str) {
+        match change.subject {
+            Subject::Task => {
+                if let Some(task) = self.task_named(&change.subject_id) {
+                    doing.clone_into(&mut task.doing);
+                }
+            }
+            Subject::SpecPhase => {
+                if let Some(phase) = self.running_phase() {
+                    doing.clone_into(&mut phase.doing);
+                }
+            }
+            Subject::Check | Subject::Merge => {}
         }
     }
 

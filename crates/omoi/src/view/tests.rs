@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 //! One recorded run, told in every way it can be told.
 
+mod rare_events;
+
 use insta::assert_snapshot;
 use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::time::Timestamp;
@@ -150,7 +152,7 @@ impl Log {
 
     fn merge(&mut self, ms: i64, event_type: &str, number: i64, more: Value) -> &mut Self {
         let mut payload = json!({ "merge_id": SPEC, "task_id": task_id(number), "number": number,
-            "target_branch": "omoi/tags", "state": "queued", "conflicts": [], "result_sha": null,
+            "target_branch": "omoi/tags", "merge_state": null, "state": "queued", "conflicts": [], "result_sha": null,
             "resolve_task": null, "reason": null });
         merge(&mut payload, more);
         self.push(ms, event_type, payload)
@@ -261,6 +263,8 @@ fn log() -> Log {
         .task(12_700, "TASK_CREATED", 5,
             json!({}))
         .merge(12_700, "merge.conflict", 3, json!({ "state": "conflict",
+            "conflicts": ["todo/model.py"] }))
+        .merge(12_700, "merge.resolving", 3, json!({ "state": "conflict",
             "conflicts": ["todo/model.py"], "resolve_task": task_id(5) }))
         .works(13_000, 5, 0)
         .edits(13_500, 4, "running python3 -m unittest\u{1b}[2J");

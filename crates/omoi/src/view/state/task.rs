@@ -160,6 +160,7 @@ impl TaskLine {
                 self.begin(at, "running its checks on the merged tree");
                 self.checks = Checks::default();
             }
+            Event::MergeRestarted(_) => self.begin(at, "waiting to be merged again"),
             _ => {}
         }
     }

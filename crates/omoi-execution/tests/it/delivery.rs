@@ -1,0 +1,136 @@
+//! Every event wakes the consumers that the registry names for it, and no others, by the bus alone:
+//! the clock stands still, so nothing is found by polling.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use omoi_domain::event::{Consumer, Event, EventKind};
+use omoi_domain::time::Timestamp;
+use omoi_execution::consume::{Consume, publish_commits, start};
+use omoi_runtime::BoxError;
+use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
+use omoi_runtime::clock::SystemClock;
+use omoi_runtime::reconcile::Next;
+use omoi_runtime::rng::Rng;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::support::TestPlatform;
+
+const ID: &str = "01930000-0000-7000-8000-000000000009";
+/// The drivers of the six consumers, the pump and the renewal of leases.
+const SLEEPERS: usize = 8;
+
+/// Tells of each of its passes and does nothing else.
+struct Recorder {
+    consumer: Consumer,
+    passes: mpsc::UnboundedSender<Consumer>,
+}
+
+impl Consume for Recorder {
+    fn consumer(&self) -> Consumer {
+        self.consumer
+    }
+
+    fn tick(&mut self, _now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
+        Box::pin(async {
+            self.passes.send(self.consumer)?;
+            Ok(Next::Idle)
+        })
+    }
+}
+
+/// An event of `kind` with a payload of its type.
+fn event(kind: EventKind) -> Event {
+    let statuses = ["draft", "backlog", "pending", "starting", "creating"];
+    let with_status = |status: &str| -> Option<Event> {
+        let mut payload = json!({
+            "from": status, "to": status, "subject": "task", "state": "queued", "phase": "explore",
+            "success": true, "passed": true, "coverage_percent": 100.0,
+        });
+        let words = "title rung section key target_branch kind stage commit command summary \
+            message_type content discovery_type branch head role model task_type requirement";
+        let counts = "number round attempt fence seq took_ms lines_added lines_removed \
+            source_number latency_ms tickets tasks requirements criteria checks tokens \
+            cost_microusd cost_nanousd";
+        let lists = "blockers phases_completed conflicts without verdicts";
+        let ids = "spec ticket task attempt subject sandbox message receipt check merge discovery \
+            source_task hand_over";
+        let mut fill = |names: &str, suffix: &str, value: Value| {
+            for name in names.split_whitespace() {
+                payload[format!("{name}{suffix}")] = value.clone();
+            }
+        };
+        fill(words, "", json!("text"));
+        fill(counts, "", json!(1));
+        fill(lists, "", json!([]));
+        fill(ids, "_id", json!(ID));
+        let event = json!({ "event_type": kind.as_str(), "payload": payload });
+        serde_json::from_value(event).ok()
+    };
+    let made = statuses.into_iter().find_map(with_status);
+    made.unwrap_or_else(|| panic!("no sample payload fits `{}`", kind.as_str()))
+}
+
+/// Commits one event of every kind and compares who was woken with the registry.
+async fn wakes_exactly_its_consumers(bus: impl FnOnce(&TestPlatform) -> Arc<dyn Bus>) {
+    let it = TestPlatform::new().await;
+    let bus = bus(&it);
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let recorder = |consumer| {
+        let passes = sender.clone();
+        Box::new(Recorder { consumer, passes }) as Box<dyn Consume>
+    };
+    publish_commits(&it.platform, &bus);
+    start(&it.platform, &bus, Consumer::ALL.map(recorder).into());
+    let mut at_start = BTreeSet::new();
+    while at_start.len() < Consumer::ALL.len() {
+        at_start.extend(seen.recv().await);
+    }
+    it.clock.wait_for_sleepers(SLEEPERS).await;
+    while seen.try_recv().is_ok() {}
+    let (mut passes, mut expected) = (BTreeMap::new(), BTreeMap::<_, u32>::new());
+    for kind in EventKind::ALL {
+        it.commit(async |tx| {
+            tx.emit(None, None, event(*kind));
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let mut missing: BTreeSet<Consumer> = kind.consumers().iter().copied().collect();
+        for consumer in &missing {
+            *expected.entry(*consumer).or_insert(0) += 1;
+        }
+        while !missing.is_empty() {
+            let woken = seen.recv().await.unwrap();
+            assert!(missing.remove(&woken), "{} woke {woken:?}", kind.as_str());
+            *passes.entry(woken).or_insert(0) += 1;
+        }
+        it.clock.wait_for_sleepers(SLEEPERS).await;
+    }
+    // Whoever was woken without being named shows up in the sum, if not at once.
+    while let Ok(stray) = seen.try_recv() {
+        *passes.entry(stray).or_insert(0) += 1;
+    }
+    assert_eq!(passes, expected);
+}
+
+#[tokio::test]
+async fn each_event_wakes_its_consumers_in_one_process() {
+    wakes_exactly_its_consumers(|_| Arc::new(LocalBus::default())).await;
+}
+
+#[tokio::test]
+async fn each_event_wakes_its_consumers_over_redis() {
+    wakes_exactly_its_consumers(|it| {
+        let options = RedisOptions {
+            url: omoi_testkit::redis::url().to_owned(),
+            key_prefix: omoi_testkit::redis::key_prefix(),
+            clock: Arc::new(SystemClock),
+            rng: Rng::seeded(3),
+        };
+        Arc::new(RedisBus::new(options, &it.platform.lifecycle).unwrap())
+    })
+    .await;
+}

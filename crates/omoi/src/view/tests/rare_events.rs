@@ -1,0 +1,65 @@
+//! Events that a usual run does not have, and those of an agent's start.
+
+use super::*;
+
+#[test]
+fn rare_events_have_a_line_of_their_own() {
+    let ended = |failed: Option<&str>| {
+        json!({ "spec_id": SPEC, "success": failed.is_none(),
+            "phases_completed": ["explore", "prd"], "failed_phase": failed })
+    };
+    let because = json!({ "reason": "the target moved" });
+    let mut log = Log::default();
+    log.spec(0, "spec.created", "draft")
+        .task(0, "TASK_CREATED", 3, json!({}))
+        .push(0, "agent.completed", ended(None))
+        .push(0, "agent.completed", ended(Some("requirements")))
+        .push(
+            0,
+            "TICKET_CREATED",
+            json!({ "ticket_id": TICKET, "number": 2, "title": "Tags", "from": null, "to": "backlog" }),
+        )
+        .push(
+            0,
+            "SANDBOX_MESSAGE_QUEUED",
+            json!({ "message_id": SPEC, "task_id": task_id(3), "message_type": "user_message",
+                "content": "Use tabs." }),
+        )
+        .merge(0, "merge.verifying", 3, json!({ "state": "merging" }))
+        .merge(0, "merge.restarted", 3, because.clone())
+        .merge(0, "merge.cancelled", 3, because);
+    let view = view(&log);
+    let lines: Vec<String> = log
+        .0
+        .iter()
+        .filter_map(|stored| plain::line(&view, stored))
+        .collect();
+    let want = [
+        "planning ended, 2 phases passed",
+        "planning ended at requirements, 2 phases passed before",
+        "TKT-002 planned: Tags",
+        "TSK-003 has a message: Use tabs.",
+        "TSK-003 is checked on the merged tree",
+        "TSK-003 is merged again: the target moved",
+        "TSK-003 merge cancelled: the target moved",
+    ];
+    let lines: Vec<&str> = lines
+        .iter()
+        .map(|line| line.trim_start().trim_start_matches("0:00  "))
+        .collect();
+    assert_eq!(lines, want);
+}
+
+#[test]
+fn the_start_of_an_agent_is_shown() {
+    let starting = json!({ "attempt_id": ATTEMPT, "subject": "task", "subject_id": task_id(3),
+        "round": 0, "fence": 1, "from": "pending", "to": "starting", "stop_reason": null,
+        "rung": null });
+    let mut log = Log::default();
+    log.spec(0, "spec.created", "draft")
+        .task(0, "TASK_CREATED", 3, json!({}))
+        .push(0, "attempt.starting", starting.clone());
+    assert_eq!(view(&log).tasks[&3].doing, "starting its sandbox");
+    log.push(0, "agent.started", starting);
+    assert_eq!(view(&log).tasks[&3].doing, "reading its task");
+}
