@@ -463,10 +463,80 @@ fn a_proof_that_does_not_fail_before_the_work_is_refused() {
         plan.facts.base_exits.insert(key.clone(), exit);
         refuse(&plan, Tasks, &output, code);
     }
-    // A regression check is meant to pass there.
-    let mut regression = output;
+    // Calling it a regression check, which is meant to pass there, leaves its criteria unproven.
+    let mut regression = output.clone();
     regression["tasks"][0]["checks"][0]["kind"] = json!("regression");
-    assert!(plan.judge(Tasks, &regression).passed);
+    refuse(&plan, Tasks, &regression, "criteria_on_other_check");
+    refuse(&plan, Tasks, &regression, "criterion_unproven");
+    // Beside a proof it is welcome.
+    let mut both = output;
+    let mut more = regression["tasks"][0]["checks"][0].clone();
+    more["criteria"] = json!([]);
+    both["tasks"][0]["checks"]
+        .as_array_mut()
+        .unwrap()
+        .push(more);
+    plan.facts.base_exits.insert(key, Some(1));
+    assert!(plan.judge(Tasks, &both).passed);
+}
+
+#[test]
+fn a_criterion_without_a_proof_is_told_with_its_text() {
+    let plan = todo_tags();
+    let mut output = plan.output(Tasks).clone();
+    for task in output["tasks"].as_array_mut().unwrap() {
+        for check in task["checks"].as_array_mut().unwrap() {
+            check["kind"] = json!("regression");
+            check["command"] = json!("true");
+        }
+    }
+    // A test task for every requirement is no cover for it.
+    let mut cover = output["tasks"][0].clone();
+    cover["id"] = json!("TSK-090");
+    cover["title"] = json!("Test all that was built");
+    cover["description"] = json!("Writes tests for everything that the tasks before it built.");
+    cover["type"] = json!("test");
+    let ids = plan.output(Requirements)["requirements"]
+        .as_array()
+        .unwrap();
+    cover["requirements_addressed"] = ids.iter().map(|r| r["id"].clone()).collect();
+    let parent = cover["parent_ticket"].clone();
+    for ticket in output["tickets"].as_array_mut().unwrap() {
+        if ticket["id"] == parent {
+            ticket["tasks"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!("TSK-090"));
+        }
+    }
+    output["tasks"].as_array_mut().unwrap().push(cover);
+    for named in [true, false] {
+        if !named {
+            for task in output["tasks"].as_array_mut().unwrap() {
+                for check in task["checks"].as_array_mut().unwrap() {
+                    check["criteria"] = json!([]);
+                }
+            }
+        }
+        let evaluation = plan.judge(Tasks, &output);
+        let unproven: Vec<&str> = evaluation
+            .blockers
+            .iter()
+            .filter(|b| b.code == "criterion_unproven")
+            .map(|b| b.message.as_str())
+            .collect();
+        let criteria: Vec<&str> = ids
+            .iter()
+            .flat_map(|r| r["acceptance_criteria"].as_array().unwrap())
+            .map(|c| c.as_str().unwrap())
+            .collect();
+        assert_eq!(unproven.len(), criteria.len(), "{unproven:?}");
+        for (message, criterion) in unproven.iter().zip(criteria) {
+            assert!(message.contains(criterion), "{message}");
+        }
+        let relabelled = codes(&evaluation).contains(&"criteria_on_other_check");
+        assert_eq!(relabelled, named, "{:?}", codes(&evaluation));
+    }
 }
 
 /// Half the content gone costs more than the threshold allows or is blocked, phase by phase.

@@ -19,7 +19,7 @@ use omoi_store::specs::Spec;
 use crate::items::journal;
 
 /// Goes up whenever a prompt says something else; part of every input digest.
-pub(crate) const PROMPT_VERSION: u32 = 2;
+pub(crate) const PROMPT_VERSION: u32 = 3;
 
 const SYSTEM: &str = include_str!("../prompts/system.md");
 const PHASE: &str = include_str!("../prompts/phase.md");

@@ -94,7 +94,7 @@ row! {
     }
 }
 
-/// Writes a new check.
+/// Writes a new check and links it to `criteria`; only a check of kind `proof` may have any.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -140,7 +140,7 @@ pub async fn of_task(tx: &mut Tx, task: TaskId) -> Result<Vec<Check>, StoreError
         .await
 }
 
-/// Which criteria the checks of a spec prove.
+/// Which criteria the proofs of a spec prove; no other check is linked to one.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -150,7 +150,7 @@ pub async fn criteria_links(
 ) -> Result<Vec<(CheckId, CriterionId)>, StoreError> {
     let rows = tx
         .rows(
-            "select l.check_id, l.criterion_id from check_criteria l join checks c on c.id = l.check_id
+            "select l.check_id, l.criterion_id from check_criteria l join checks c on c.id = l.check_id and c.kind = l.check_kind
              where c.org_id = $1 and c.spec_id = $2 order by 1, 2",
             args![spec],
         )

@@ -9,6 +9,7 @@ pub(crate) mod fixtures;
 mod readiness;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use crate::graph::{CriticalPath, Graph};
 use crate::plan::outputs::requirements::Requirement;
@@ -17,12 +18,13 @@ use crate::plan::outputs::sync::{
     DependencyStats, Orphans, RequirementStats, SpecSummary, TaskStats, TicketStats,
     TraceabilityStats,
 };
-use crate::plan::outputs::tasks::{CheckKind, Task, TaskType};
+use crate::plan::outputs::tasks::{CheckKind, Task};
 use crate::plan::outputs::{
     DesignOutput, RequirementsOutput, SyncOpinion, SyncOutput, TasksOutput,
 };
+use crate::plan::sync::criterion_id;
 
-pub use combined::{Combined, EdgeOrigin, PlanFault, combined, unknown_references};
+pub use combined::{Combined, EdgeOrigin, PlanFault, combined, reference_faults};
 
 /// Least coverage of a plan that is ready, in percent.
 pub const COVERAGE_PERCENT_MIN: f64 = 80.0;
@@ -79,16 +81,58 @@ pub fn recompute(tasks: &mut TasksOutput) {
     tasks.critical_path = critical_path(tasks, &order).nodes;
 }
 
+/// A criterion that no proof is linked to.
+#[derive(Clone, Copy, Debug)]
+pub struct UnprovenCriterion<'a> {
+    /// The requirement it belongs to.
+    pub requirement: &'a Requirement,
+    /// Its number within the requirement, from 1.
+    pub n: usize,
+    /// What it says.
+    pub text: &'a str,
+}
+
+impl fmt::Display for UnprovenCriterion<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "no check of kind `proof` names `{}`: \"{}\"",
+            criterion_id(&self.requirement.id, self.n),
+            self.text
+        )
+    }
+}
+
+/// Every criterion of `requirements` that no proof of `tasks` names. Tasks of type `test`,
+/// regression checks and the suite prove nothing of what is new.
+pub fn unproven_criteria<'a>(
+    requirements: &'a RequirementsOutput,
+    tasks: &TasksOutput,
+) -> Vec<UnprovenCriterion<'a>> {
+    let checks = tasks.tasks.iter().flat_map(|task| &task.checks);
+    let proofs = checks.filter(|check| check.kind == CheckKind::Proof);
+    let proven: BTreeSet<&String> = proofs.flat_map(|proof| &proof.criteria).collect();
+    let all = requirements.requirements.iter().flat_map(|requirement| {
+        let numbered = requirement.acceptance_criteria.iter().zip(1..);
+        numbered.map(move |(text, n)| UnprovenCriterion {
+            requirement,
+            n,
+            text,
+        })
+    });
+    all.filter(|c| !proven.contains(&criterion_id(&c.requirement.id, c.n)))
+        .collect()
+}
+
 /// How well one requirement is covered by the tasks that address it.
 ///
+/// Full takes a task that builds it and a proof of each of its criteria, whichever task brings it.
+///
 /// *Fully* takes a task that builds and a proof: a task that writes tests, or a proof check.
-fn status_of(tasks: &[&Task]) -> CoverageStatus {
-    let is_proof = |task: &&Task| {
-        task.kind == TaskType::Test || task.checks.iter().any(|c| c.kind == CheckKind::Proof)
-    };
+fn status_of(tasks: &[&Task], is_proven: bool) -> CoverageStatus {
     if tasks.is_empty() {
         CoverageStatus::Not
-    } else if tasks.iter().any(|t| t.kind.is_building()) && tasks.iter().any(is_proof) {
+    } else if is_proven && tasks.iter().any(|t| t.kind.is_building()) {
         CoverageStatus::Fully
     } else {
         CoverageStatus::Partially
@@ -102,6 +146,10 @@ fn coverage_matrix(planned: Planned<'_>, opinions: &[CoverageOpinion]) -> Vec<Co
             by_requirement.entry(id).or_default().push(task);
         }
     }
+    let unproven: BTreeSet<&str> = unproven_criteria(planned.requirements, planned.tasks)
+        .iter()
+        .map(|criterion| criterion.requirement.id.as_str())
+        .collect();
     let requirements = planned.requirements.requirements.iter();
     let row = |requirement: &Requirement| {
         let id = &requirement.id;
@@ -118,7 +166,7 @@ fn coverage_matrix(planned: Planned<'_>, opinions: &[CoverageOpinion]) -> Vec<Co
                 .filter(|t| t.requirements.contains(id))
                 .map(|t| t.id.clone())
                 .collect(),
-            status: status_of(tasks),
+            status: status_of(tasks, !unproven.contains(id.as_str())),
             coverage_notes: note.map(|o| o.notes.clone()),
         }
     };
@@ -151,7 +199,7 @@ fn statistics(planned: Planned<'_>, order: &Combined, matrix: &[CoverageRow]) ->
     let empty_tickets = plan.tickets.iter().filter(|t| !with_tasks.contains(&t.id));
     let empty_tickets: Vec<String> = empty_tickets.map(|t| t.id.clone()).collect();
     let dangling = |f: &&PlanFault| matches!(f, PlanFault::Dangling { .. });
-    let references = unknown_references(planned.requirements, plan);
+    let references = reference_faults(planned.requirements, plan);
     let uncovered = matrix.iter().filter(|r| r.status == CoverageStatus::Not);
     TraceabilityStats {
         requirements: RequirementStats {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::graph::{Dag, DagError};
 use crate::plain_title::plain_title;
-use crate::plan::coverage::{PlanFault, Planned, combined, unknown_references};
+use crate::plan::coverage::{PlanFault, Planned, combined, reference_faults};
 use crate::plan::ears;
 use crate::plan::outputs;
 use crate::plan::outputs::requirements::Requirement;
@@ -120,8 +120,9 @@ impl SyncPlan {
 /// Why outputs give no rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SyncError {
-    /// Ids used twice, self dependencies and references to nothing; all of them.
-    #[error("the plan refers to what does not exist: {}", listed(.0))]
+    /// Ids used twice, self dependencies, references to nothing and criteria on checks that are no
+    /// proofs; all of them.
+    #[error("the plan does not fit together: {}", listed(.0))]
     Unresolved(Vec<PlanFault>),
     /// The tasks have no order.
     #[error("the tasks cannot be ordered")]
@@ -154,7 +155,7 @@ pub fn rows(
 ) -> Result<Vec<Row>, SyncError> {
     let order = combined(planned.tasks);
     let mut faults = order.faults.clone();
-    faults.extend(unknown_references(planned.requirements, planned.tasks));
+    faults.extend(reference_faults(planned.requirements, planned.tasks));
     if !faults.is_empty() {
         return Err(SyncError::Unresolved(faults));
     }

@@ -325,15 +325,19 @@ create table checks (
     command text not null,
     files text not null,
     timeout_s bigint not null,
-    base_exit bigint
+    base_exit bigint,
+    unique (id, kind)
 );
 create index checks_spec on checks (spec_id);
 create index checks_task on checks (task_id);
 
+-- Only a proof can be linked to a criterion.
 create table check_criteria (
-    check_id text not null references checks (id),
+    check_id text not null,
+    check_kind text not null default 'proof' check (check_kind = 'proof'),
     criterion_id text not null references criteria (id),
-    primary key (check_id, criterion_id)
+    primary key (check_id, criterion_id),
+    foreign key (check_id, check_kind) references checks (id, kind)
 );
 create index check_criteria_reverse on check_criteria (criterion_id);
 

@@ -155,8 +155,9 @@ async fn postgres_schema(url: &str) -> BTreeSet<String> {
     let references = "select t.relname::text, a.attname::text, f.relname::text, b.attname::text
          from pg_constraint c join pg_class t on t.oid = c.conrelid
          join pg_class f on f.oid = c.confrelid
-         join pg_attribute a on a.attrelid = t.oid and a.attnum = c.conkey[1]
-         join pg_attribute b on b.attrelid = f.oid and b.attnum = c.confkey[1]
+         cross join lateral unnest(c.conkey, c.confkey) as k(own, other)
+         join pg_attribute a on a.attrelid = t.oid and a.attnum = k.own
+         join pg_attribute b on b.attrelid = f.oid and b.attnum = k.other
          where c.contype = 'f'";
     for key in lines(&pool, references.to_owned()).await {
         facts.insert(format!("{}.{} -> {}.{}", key[0], key[1], key[2], key[3]));

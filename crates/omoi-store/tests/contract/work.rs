@@ -14,6 +14,7 @@ both!(
     turns_come_in_order,
     the_same_event_is_stored_once,
     a_receipt_is_stored_once,
+    only_proofs_are_linked_to_criteria,
     costs_add_up,
     messages_are_had_once,
 );
@@ -191,6 +192,32 @@ async fn a_receipt_is_stored_once(bench: Bench) -> Result<(), StoreError> {
         .filter(|e| matches!(e.event, Event::ReceiptStored(_)));
     assert_eq!(told.count(), 3);
     Ok(())
+}
+
+async fn only_proofs_are_linked_to_criteria(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut tx = bench.local.write().await?;
+    let requirement = samples::requirement(&tx, &world.spec, 1);
+    tx.insert(&requirement).await?;
+    let criterion = samples::criterion(&tx, &requirement, 1);
+    tx.insert(&criterion).await?;
+    tx.commit(POINT).await?;
+    for (ordinal, kind) in [(1, "regression"), (2, "suite")] {
+        let mut tx = bench.local.write().await?;
+        let mut check = samples::check(&tx, &world.task, ordinal);
+        check.kind = kind.to_owned();
+        let linked = checks::insert(&mut tx, &check, &[criterion.id]).await;
+        assert!(linked.is_err(), "a {kind} check proves {}", criterion.id);
+    }
+    let mut tx = bench.local.write().await?;
+    let proof = samples::check(&tx, &world.task, 1);
+    checks::insert(&mut tx, &proof, &[criterion.id]).await?;
+    let mut regression = samples::check(&tx, &world.task, 2);
+    regression.kind = "regression".to_owned();
+    checks::insert(&mut tx, &regression, &[]).await?;
+    let links = checks::criteria_links(&mut tx, world.spec.id).await?;
+    assert_eq!(links, [(proof.id, criterion.id)]);
+    tx.commit(POINT).await
 }
 
 async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{Cycle, Edge, Graph, Problem};
+use crate::plan::outputs::tasks::CheckKind;
 use crate::plan::outputs::{RequirementsOutput, TasksOutput};
 
 /// Where an edge between two tasks comes from.
@@ -43,6 +44,27 @@ pub enum PlanFault {
         /// What does not exist.
         missing: String,
     },
+    /// A check that is no proof names criteria.
+    #[error(
+        "check {n} of `{task}` is a `{kind}` check and names {}; only a check of kind `proof` can \
+         prove a criterion: make it one that fails before the work, or name no criteria",
+        quoted(.criteria)
+    )]
+    NoProof {
+        /// The task.
+        task: String,
+        /// Number of the check within the task, from 1.
+        n: usize,
+        /// What kind it is.
+        kind: CheckKind,
+        /// What it names.
+        criteria: Vec<String>,
+    },
+}
+
+fn quoted(ids: &[String]) -> String {
+    let quoted: Vec<String> = ids.iter().map(|id| format!("`{id}`")).collect();
+    quoted.join(", ")
 }
 
 /// The order of a plan, with everything wrong about it.
@@ -104,9 +126,9 @@ pub fn combined(plan: &TasksOutput) -> Combined {
     }
 }
 
-/// References of tickets, tasks and checks to requirements and criteria that do not exist, and
-/// requirement ids used twice; each once, in sorted order.
-pub fn unknown_references(requirements: &RequirementsOutput, plan: &TasksOutput) -> Vec<PlanFault> {
+/// References of tickets, tasks and checks to requirements and criteria that do not exist or that
+/// such a check cannot prove, and requirement ids used twice; each once, in sorted order.
+pub fn reference_faults(requirements: &RequirementsOutput, plan: &TasksOutput) -> Vec<PlanFault> {
     let mut faults = BTreeSet::new();
     let mut known: BTreeMap<&str, usize> = BTreeMap::new();
     for requirement in &requirements.requirements {
@@ -134,6 +156,16 @@ pub fn unknown_references(requirements: &RequirementsOutput, plan: &TasksOutput)
         let addressed = task.requirements_addressed.iter();
         for id in addressed.filter(|id| !known.contains_key(id.as_str())) {
             faults.insert(dangling(&task.id, "requirements_addressed", id));
+        }
+        for (n, check) in task.checks.iter().enumerate() {
+            if check.names_in_vain() {
+                faults.insert(PlanFault::NoProof {
+                    task: task.id.clone(),
+                    n: n + 1,
+                    kind: check.kind,
+                    criteria: check.criteria.clone(),
+                });
+            }
         }
         let proven = task.checks.iter().flat_map(|check| &check.criteria);
         for id in proven.filter(|id| !is_criterion(id)) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{COVERAGE_PERCENT_MIN, Combined, HOURS_ADVISED_MAX, PlanFault, Planned};
-use super::{total_hours, unknown_references};
+use super::{reference_faults, total_hours, unproven_criteria};
 use crate::graph::DagError;
 use crate::plan::ids::{IdKind, PlanId};
 use crate::plan::outputs::Phase;
@@ -107,13 +107,18 @@ fn coverage_blockers(
             blockers.push(blocker(code, Phase::Tasks, Some(id), message));
         } else if row.status == CoverageStatus::Partially && requirement.priority.is_urgent() {
             let message = format!(
-                "`{id}` ({title}) is {} and needs both a task that builds it and a proof: a test \
-                 task, or a check of kind `proof`",
+                "`{id}` ({title}) is {} and needs both a task that builds it and a check of kind \
+                 `proof` for each of its criteria",
                 requirement.priority
             );
             let code = "urgent_requirement_not_fully_covered";
             blockers.push(blocker(code, Phase::Tasks, Some(id), message));
         }
+    }
+    for criterion in unproven_criteria(planned.requirements, planned.tasks) {
+        let path = Some(criterion.requirement.id.as_str());
+        let message = criterion.to_string();
+        blockers.push(blocker("criterion_unproven", Phase::Tasks, path, message));
     }
     let percent = stats.requirements.coverage_percent;
     if percent < COVERAGE_PERCENT_MIN {
@@ -147,6 +152,7 @@ fn reference_blockers(planned: Planned<'_>, order: &Combined) -> Vec<SyncBlocker
             PlanFault::DuplicateId { id } => ("duplicate_id", id),
             PlanFault::SelfDependency { id } => ("self_dependency", id),
             PlanFault::Dangling { owner, .. } => ("dangling_reference", owner),
+            PlanFault::NoProof { task, .. } => ("criteria_on_other_check", task),
         };
         let requirements = &planned.requirements.requirements;
         let phase = if requirements.iter().any(|r| r.id == *path) {
@@ -156,7 +162,7 @@ fn reference_blockers(planned: Planned<'_>, order: &Combined) -> Vec<SyncBlocker
         };
         blocker(code, phase, Some(path), fault.to_string())
     };
-    let unknown = unknown_references(planned.requirements, planned.tasks);
+    let unknown = reference_faults(planned.requirements, planned.tasks);
     order.faults.iter().chain(&unknown).map(describe).collect()
 }
 

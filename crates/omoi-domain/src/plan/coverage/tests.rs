@@ -3,6 +3,7 @@
 
 use super::fixtures::{check, planned_sample, s};
 use super::*;
+use crate::plan::outputs::tasks::TaskType;
 use crate::plan::outputs::{Phase, Priority};
 
 fn codes(output: &SyncOutput) -> Vec<(&str, Phase)> {
@@ -41,7 +42,8 @@ fn a_complete_plan_is_ready() {
 #[test]
 fn three_full_and_one_partial_give_87_5() {
     let mut sample = planned_sample();
-    sample.tasks.tasks[3].checks.clear();
+    // Written down and proven, but nobody builds it.
+    sample.tasks.tasks[3].kind = TaskType::Documentation;
     let output = judged(&sample);
     let stats = &output.traceability_stats.requirements;
     assert_eq!(
@@ -79,14 +81,18 @@ fn a_requirement_without_proof_or_builder_is_partial() {
         ),
     ] {
         sample.tasks.tasks[3].kind = kind;
-        sample.tasks.tasks[3].checks = checks.into_iter().map(|k| check(k, &[])).collect();
+        let criteria = ["REQ-TAGS-SEC-001#1", "REQ-TAGS-SEC-001#2"];
+        sample.tasks.tasks[3].checks = checks
+            .into_iter()
+            .map(|kind| check(kind, &criteria))
+            .collect();
         assert_eq!(
             judged(&sample).coverage_matrix[3].status,
             expected,
             "{kind}"
         );
     }
-    // A building task with a test task beside it is full without any check.
+    // A test task beside the building one covers nothing by itself; its proof does.
     sample.tasks.tasks[3].kind = TaskType::Implementation;
     sample.tasks.tasks[3].checks.clear();
     sample.tasks.tasks[2].kind = TaskType::Test;
@@ -95,8 +101,47 @@ fn a_requirement_without_proof_or_builder_is_partial() {
         .push(s("REQ-TAGS-SEC-001"));
     assert_eq!(
         judged(&sample).coverage_matrix[3].status,
+        CoverageStatus::Partially
+    );
+    let criteria = ["REQ-TAGS-SEC-001#1", "REQ-TAGS-SEC-001#2"];
+    sample.tasks.tasks[2]
+        .checks
+        .push(check(CheckKind::Proof, &criteria));
+    assert_eq!(
+        judged(&sample).coverage_matrix[3].status,
         CoverageStatus::Fully
     );
+    // One criterion left out is enough to lose it.
+    sample.tasks.tasks[2].checks[1].criteria.pop();
+    assert_eq!(
+        judged(&sample).coverage_matrix[3].status,
+        CoverageStatus::Partially
+    );
+}
+
+#[test]
+fn a_criterion_without_a_proof_keeps_the_plan_from_being_ready() {
+    let mut sample = planned_sample();
+    sample.tasks.tasks[3].checks[0].criteria.pop();
+    let output = judged(&sample);
+    assert_eq!(codes(&output), [("criterion_unproven", Phase::Tasks)]);
+    let message = &output.blockers[0].message;
+    assert!(
+        message.contains("REQ-TAGS-SEC-001#2") && message.contains("Tags survive a restart."),
+        "{message}"
+    );
+    sample.tasks.tasks[3]
+        .checks
+        .push(check(CheckKind::Regression, &["REQ-TAGS-SEC-001#2"]));
+    let found = judged(&sample);
+    assert_eq!(
+        codes(&found),
+        [
+            ("criterion_unproven", Phase::Tasks),
+            ("criteria_on_other_check", Phase::Tasks)
+        ]
+    );
+    assert!(!found.ready_for_execution);
 }
 
 #[test]
@@ -113,7 +158,7 @@ fn each_gap_names_the_phase_at_fault() {
         ),
         (
             |p| {
-                p.tasks.tasks[3].checks.clear();
+                p.tasks.tasks[3].kind = TaskType::Test;
                 p.requirements.requirements[3].priority = Priority::High;
             },
             &[("urgent_requirement_not_fully_covered", Tasks)],
@@ -142,7 +187,11 @@ fn each_gap_names_the_phase_at_fault() {
         ),
         (
             |p| p.tasks.tasks[0].checks[0].criteria = vec![s("REQ-TAGS-FUNC-001#9")],
-            &[("dangling_reference", Tasks)],
+            &[
+                ("urgent_requirement_not_fully_covered", Tasks),
+                ("criterion_unproven", Tasks),
+                ("dangling_reference", Tasks),
+            ],
         ),
         (
             |p| p.tasks.tasks[1].parent_ticket = s("TKT-009"),

@@ -275,8 +275,8 @@ fn order_marks(plan: &TasksOutput, order: &Combined, sheet: &mut Sheet) {
     let mut n_dangling = 0;
     for fault in &order.faults {
         let code = match fault {
-            // Named with their paths already.
-            PlanFault::DuplicateId { .. } => continue,
+            // The first is named with its paths already, the second is no fault of the order.
+            PlanFault::DuplicateId { .. } | PlanFault::NoProof { .. } => continue,
             PlanFault::SelfDependency { .. } => "self_dependency",
             PlanFault::Dangling { field, .. } => match *field {
                 "parent_ticket" => "dangling_parent",

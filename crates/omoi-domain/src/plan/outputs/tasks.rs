@@ -215,7 +215,7 @@ pub struct Check {
     /// Files laid over the checkout before the command runs: path to full text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
-    /// Ids of the criteria it proves, such as `REQ-TAGS-FUNC-001#1`.
+    /// Ids of the criteria it proves, such as `REQ-TAGS-FUNC-001#1`; of a `proof` only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub criteria: Vec<String>,
     /// Seconds after which the command counts as failed.
@@ -224,12 +224,27 @@ pub struct Check {
 }
 
 impl Check {
-    /// Why the platform could not run it as written, by field; none when it could.
+    /// Whether it names criteria although it is no proof: what passes before the work as well says
+    /// nothing about what the work adds.
+    pub fn names_in_vain(&self) -> bool {
+        self.kind != CheckKind::Proof && !self.criteria.is_empty()
+    }
+
+    /// Why the platform could not use it as written, by field; none when it could.
     /// `timeout_max_s` is the longest time any check is given.
     pub fn fault(&self, timeout_max_s: u32) -> Option<(&'static str, String)> {
         if let Some(given) = self.timeout_s.filter(|s| !(1..=timeout_max_s).contains(s)) {
             let says = format!("{given} is not within 1 to {timeout_max_s} seconds");
             return Some(("timeout_s", says));
+        }
+        if self.names_in_vain() {
+            let says = format!(
+                "a `{}` check names {}; only a check of kind `proof` can prove a criterion: make \
+                 it one that fails before the work, or name no criteria",
+                self.kind,
+                self.criteria.join(", ")
+            );
+            return Some(("criteria", says));
         }
         let bad = self.files.keys().find(|path| !stays_inside(path))?;
         let says = format!(
@@ -277,6 +292,27 @@ mod tests {
             };
             let found = check.fault(600).map(|(field, _)| field);
             assert_eq!(found, fault, "{timeout_s:?} {file}");
+        }
+    }
+
+    #[test]
+    fn criteria_are_refused_on_any_check_but_a_proof() {
+        for kind in CheckKind::ALL {
+            let check = Check {
+                kind: *kind,
+                command: "make test".to_owned(),
+                files: BTreeMap::new(),
+                criteria: vec!["REQ-TAGS-FUNC-001#1".to_owned()],
+                timeout_s: None,
+            };
+            let Some((field, says)) = check.fault(600) else {
+                assert_eq!(*kind, CheckKind::Proof);
+                continue;
+            };
+            assert_eq!(field, "criteria");
+            for named in [kind.as_str(), "proof", "REQ-TAGS-FUNC-001#1"] {
+                assert!(says.contains(named), "{says}");
+            }
         }
     }
 }

@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::plan::path_of;
-use crate::plan::coverage::{Combined, PlanFault, Planned, unknown_references, verdict};
+use crate::plan::coverage::{
+    Combined, PlanFault, Planned, reference_faults, unproven_criteria, verdict,
+};
 use crate::plan::evaluate::Facts;
 use crate::plan::evaluate::common::inside;
 use crate::plan::evaluate::sheet::Sheet;
@@ -55,12 +57,13 @@ pub(super) fn requirements(plan: &TasksOutput, facts: &Facts, sheet: &mut Sheet)
     let Some(known) = &facts.requirements else {
         return;
     };
-    for fault in unknown_references(known, plan) {
+    for fault in reference_faults(known, plan) {
         let code = match &fault {
             // A fault of the requirements, judged there.
             PlanFault::DuplicateId { .. } | PlanFault::SelfDependency { .. } => continue,
             PlanFault::Dangling { field, .. } if *field == "checks" => "unknown_criterion",
             PlanFault::Dangling { .. } => "unknown_requirement",
+            PlanFault::NoProof { .. } => "criteria_on_other_check",
         };
         sheet.block(code, path_of(plan, &fault), fault.to_string());
     }
@@ -74,19 +77,8 @@ pub(super) fn requirements(plan: &TasksOutput, facts: &Facts, sheet: &mut Sheet)
         );
         sheet.block("requirement_unaddressed", "tasks", message);
     }
-    let checks = plan.tasks.iter().flat_map(|t| &t.checks);
-    let proven: BTreeSet<&String> = checks.flat_map(|c| &c.criteria).collect();
-    for requirement in &known.requirements {
-        for n in 1..=requirement.acceptance_criteria.len() {
-            let id = format!("{}#{n}", requirement.id);
-            if !proven.contains(&id) {
-                sheet.warn(
-                    "criterion_unproven",
-                    "tasks",
-                    format!("no check proves `{id}`"),
-                );
-            }
-        }
+    for criterion in unproven_criteria(known, plan) {
+        sheet.block("criterion_unproven", "tasks", criterion.to_string());
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn path_of(plan: &TasksOutput, fault: &PlanFault) -> String {
         PlanFault::DuplicateId { id } => (id, "id"),
         PlanFault::SelfDependency { id } => (id, "dependencies"),
         PlanFault::Dangling { owner, field, .. } => (owner, *field),
+        PlanFault::NoProof { task, .. } => (task, "checks"),
     };
     let of_task = plan.tasks.iter().any(|t| &t.id == owner);
     let section = if of_task { "tasks" } else { "tickets" };
@@ -99,7 +100,7 @@ fn task(item: &Value) -> Task {
 
 fn check(item: &Value) -> Check {
     Check {
-        kind: CheckKind::Regression,
+        kind: CheckKind::parse(text(item, "kind")).unwrap_or(CheckKind::Regression),
         command: String::new(),
         files: BTreeMap::new(),
         criteria: owned(item, "criteria"),
