@@ -16,8 +16,8 @@ use omoi_protocol::summary::{
 };
 use omoi_store::specs::{self, Spec};
 use omoi_store::{
-    StoreError, Tx, ablations, checks, costs, deliveries, discoveries, events, merges, phases,
-    projects, requirements, tasks, tickets,
+    StoreError, Tx, ablations, checks, costs, deliveries, discoveries, events, merges, opinions,
+    phases, projects, requirements, tasks, tickets,
 };
 
 use crate::finisher::ablation::STAGE;
@@ -228,6 +228,10 @@ async fn notes(
 ) -> Result<Vec<String>, StoreError> {
     let mut notes = spec.options.0.notes.clone();
     notes.extend(hand_over);
+    let opinion = opinions::find(tx, spec.id).await?;
+    if let Some(why) = opinion.and_then(|opinion| opinion.skipped) {
+        notes.push(format!("the plan has no second opinion: {why}"));
+    }
     for task in tasks::of_spec(tx, spec.id).await? {
         let given_up = matches!(task.status, TaskStatus::Failed | TaskStatus::Blocked)
             || task.integration_state == IntegrationState::Manual;

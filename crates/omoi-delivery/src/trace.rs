@@ -9,9 +9,12 @@ use omoi_execution::integration::{IntegrationError, head};
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
-use omoi_protocol::control::{AblationView, ReceiptView, Trace, TraceCriterion, TraceRequirement};
+use omoi_protocol::control::{
+    AblationView, OpinionView, ReceiptView, Trace, TraceCriterion, TraceRequirement,
+};
 use omoi_store::ablations::{self, Ablation};
 use omoi_store::checks::{self, Check, Receipt};
+use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, merges, requirements};
@@ -58,6 +61,17 @@ pub fn receipt_view(check: &Check, receipt: &Receipt, tasks: &[Task]) -> Receipt
         output: receipt.output.clone(),
         took_ms: receipt.took_ms,
         task_ref: task.map(|task| HumanRef::task(task.number).to_string()),
+    }
+}
+
+/// A second opinion as people see it.
+pub fn opinion_view(opinion: StoredOpinion) -> OpinionView {
+    OpinionView {
+        model: opinion.model,
+        is_same_model: opinion.is_same_model,
+        doubts: opinion.doubts.0,
+        skipped: opinion.skipped,
+        was_sent_back: opinion.was_sent_back,
     }
 }
 
@@ -124,6 +138,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceErro
         title: material.spec.title.clone(),
         head: material.head.as_ref().map(|head| head.as_str().to_owned()),
         model: material.spec.model.clone(),
+        opinion: opinions::find(&mut tx, id).await?.map(opinion_view),
         requirements: traced,
     })
 }

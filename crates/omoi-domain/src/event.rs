@@ -123,6 +123,8 @@ events! {
     SpecEvalResult = "spec.eval_result", PhaseChange, [], true;
     /// A phase was refused and will be tried again.
     SpecPhaseRetry = "spec.phase_retry", PhaseChange, [Planner], true;
+    /// A model that did not write the plan said what it thinks of its checks, or could not.
+    SpecPlanJudged = "spec.plan_judged", PlanJudged, [], true;
     /// A phase's output is accepted.
     SpecPhaseCompleted = "spec.phase_completed", PhaseChange, [Planner], true;
     /// A phase has no attempt left.

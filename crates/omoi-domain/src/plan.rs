@@ -6,5 +6,6 @@ pub mod ears;
 pub mod evaluate;
 pub mod ids;
 pub mod normalise;
+pub mod opinion;
 pub mod outputs;
 pub mod sync;

@@ -25,6 +25,8 @@ pub mod role {
     pub const IMPLEMENTER: &str = "implementer";
     /// Resolves a merge conflict.
     pub const RESOLVER: &str = "resolver";
+    /// Gives a second opinion on a plan.
+    pub const JUDGE: &str = "judge";
     /// The platform itself: checks and merges.
     pub const PLATFORM: &str = "platform";
 }

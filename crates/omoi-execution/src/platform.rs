@@ -11,6 +11,7 @@ use omoi_domain::id::{AttemptId, ProjectId};
 use omoi_domain::score::Weights;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::process::Git;
+use omoi_llm::ask::Llm;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::Handle;
 use omoi_runtime::rng::Rng;
@@ -166,6 +167,8 @@ pub struct Parts {
     pub worker: PathBuf,
     /// What answers agents: `simulated`, or a model's name.
     pub model_label: String,
+    /// What answers questions of the platform itself; none where there is no model.
+    pub llm: Option<Llm>,
     /// Sandboxes of this process that still run.
     pub running: RunningAttempts,
 }

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+pub(crate) use self::messages::outgoing;
 pub use self::reply::{Body, GatewayReply};
 use crate::ask::Llm;
 use crate::count;

@@ -171,6 +171,8 @@ pub struct Settings {
     pub openai: Server,
     /// The model to ask, whoever answers; wins over a server's own.
     pub model: Option<String>,
+    /// The model that gives second opinions; the one of all other questions where none is named.
+    pub judge_model: Option<String>,
 }
 
 /// Why there is no model to ask.
@@ -289,6 +291,8 @@ struct Upstream {
     key: Key,
     /// The model of every route.
     model: Option<String>,
+    /// The model of the judge's route, where it is another.
+    judge_model: Option<String>,
     /// Where to name one.
     model_variable: &'static str,
     max_tokens: u32,
@@ -303,6 +307,7 @@ impl Upstream {
             anthropic,
             openai,
             model,
+            judge_model,
         } = settings;
         let (provider, server, vendor, [at, named_by]) = if own.base_url.is_some() {
             let names = [variables::LLM_BASE_URL, variables::LLM_MODEL];
@@ -327,6 +332,7 @@ impl Upstream {
             base_url,
             key: server.key.clone(),
             model: model.clone().or_else(|| server.model.clone()),
+            judge_model: judge_model.clone(),
             model_variable: named_by,
             max_tokens: server.max_tokens,
         })
@@ -347,10 +353,15 @@ impl Upstream {
             base_url: self.base_url.clone(),
             variable: self.model_variable,
         };
+        let own = match name {
+            RouteName::Judge => self.judge_model.clone(),
+            _ => None,
+        };
+        let model = own.or_else(|| self.model.clone()).or_else(assumed);
         Ok(Route {
             provider: self.provider,
             base_url: self.base_url.clone(),
-            model: self.model.clone().or_else(assumed).ok_or_else(no_model)?,
+            model: model.ok_or_else(no_model)?,
             key: self.key.clone(),
             answer_mode: default_mode(self.provider),
             max_tokens: self.max_tokens,
@@ -421,6 +432,22 @@ mod tests {
     }
 
     #[test]
+    fn second_opinions_come_from_another_model_where_one_is_named() {
+        let mut settings = Settings {
+            anthropic: server(None, header("k")),
+            model: Some("author".to_owned()),
+            ..Settings::default()
+        };
+        let models = |settings: &Settings| {
+            let routes = Routes::resolve(settings).unwrap();
+            [RouteName::Agent, RouteName::Judge].map(|name| routes.get(name).model.clone())
+        };
+        assert_eq!(models(&settings), ["author", "author"]);
+        settings.judge_model = Some("reader".to_owned());
+        assert_eq!(models(&settings), ["author", "reader"]);
+    }
+
+    #[test]
     fn each_key_goes_to_its_own_server_and_nothing_is_assumed_without_one() {
         let local = "http://127.0.0.1:8080/v1/";
         let none = Settings::default;
@@ -437,6 +464,7 @@ mod tests {
             anthropic: anthropic.anthropic.clone(),
             openai: openai.openai.clone(),
             model: None,
+            judge_model: None,
         };
         let named = |settings: &Settings, model: &str| Settings {
             model: Some(model.into()),

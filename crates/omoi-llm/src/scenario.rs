@@ -268,6 +268,9 @@ impl Scenario {
 
 const NEAREST_MAX: usize = 3;
 
+/// The kind of error by which the simulated model says that no rule answers a request.
+pub const NO_RULE: &str = "no_rule";
+
 /// No rule of the scenario answers a request.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct NoMatch {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::ask::{Ask, AskError, Llm, Tally};
+use crate::gateway::outgoing;
 use crate::meter::{Caller, Meter, Outcome, RecordError, ReserveError};
 use crate::metered::Metered;
 use crate::retry::Allowance;
@@ -121,7 +122,8 @@ async fn ask(
     let metered = Metered::reserve(llm, asker.caller, asker.meter, (route, request));
     let metered = metered.await.map_err(StructuredError::Reserve)?;
     let mut tally = Tally::new(*allowance);
-    let headers = HeaderMap::new();
+    let simulated = llm.routes.get(route).simulated;
+    let headers = outgoing(asker.caller, request, (simulated, &HeaderMap::new()));
     let ask = Ask {
         route,
         request,

@@ -8,5 +8,6 @@ mod judge;
 pub mod planner;
 mod prompt;
 mod proofs;
+mod second_opinion;
 pub mod sync;
 mod tree;

@@ -70,7 +70,7 @@ pub(crate) async fn brief(
 }
 
 /// Templates that name something they were not given are a mistake, not an empty place.
-fn strict() -> Environment<'static> {
+pub(crate) fn strict() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment

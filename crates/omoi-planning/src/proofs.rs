@@ -119,33 +119,49 @@ pub(crate) async fn run_open(
         let why = why.unwrap_or_default();
         return Err(format!("the proof checks could not be run: {why}").into());
     }
-    let attempt = begin(&mut tx, platform, spec, (subject, run.attempts)).await?;
+    let about = CheckAttempt {
+        subject,
+        round: run.attempts,
+        role: role::PLATFORM,
+    };
+    let attempt = begin(&mut tx, platform, spec, about).await?.id;
     let held = platform.hold(attempt);
     tx.commit(CrashPoint::AttemptCreated).await?;
     spawn(platform, spec.clone(), held, open);
     Ok(true)
 }
 
-async fn begin(
+/// An attempt of the platform beside a phase.
+pub(crate) struct CheckAttempt {
+    /// What it is about.
+    pub(crate) subject: String,
+    /// The attempt of the phase.
+    pub(crate) round: u32,
+    /// One of [`role`].
+    pub(crate) role: &'static str,
+}
+
+/// Begins an attempt of the platform; whoever does its work holds it.
+pub(crate) async fn begin(
     tx: &mut Tx,
     platform: &Platform,
     spec: &Spec,
-    (subject_id, round): (String, u32),
-) -> Result<AttemptId, StoreError> {
-    let fence = attempts::of_subject(tx, &subject_id).await?.len() as i64 + 1;
+    about: CheckAttempt,
+) -> Result<Attempt, StoreError> {
+    let fence = attempts::of_subject(tx, &about.subject).await?.len() as i64 + 1;
     let new = NewAttempt {
         project_id: spec.project_id,
         spec_id: spec.id,
         subject: Subject::Check,
-        subject_id,
-        round,
-        role: role::PLATFORM,
+        subject_id: about.subject,
+        round: about.round,
+        role: about.role,
         fence,
         base_sha: Some(spec.base_sha.clone()),
     };
     let mut attempt = insert(tx, platform, new).await?.attempt;
     attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
-    Ok(attempt.id)
+    Ok(attempt)
 }
 
 fn spawn(platform: &Platform, spec: Spec, held: Held, open: BTreeMap<String, Check>) {

@@ -7,6 +7,7 @@ use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::AttemptState;
 use omoi_domain::id::{AttemptId, SpecId, TaskId};
 use omoi_domain::merge::IntegrationState;
+use omoi_domain::plan::opinion::CheckDoubt;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::TaskStatus;
 use omoi_domain::ticket::TicketStatus;
@@ -86,6 +87,23 @@ pub struct SpecDetail {
     pub estimate: Option<Estimate>,
     /// Where merges to come may conflict.
     pub overlaps: Vec<OverlapView>,
+    /// The second opinion on its checks, once it was asked for.
+    pub opinion: Option<OpinionView>,
+}
+
+/// What a model that did not write the plan says of its checks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpinionView {
+    /// The model that was asked.
+    pub model: String,
+    /// Whether it is the model that wrote the plan, asked afresh.
+    pub is_same_model: bool,
+    /// How checks could pass while their criteria are violated.
+    pub doubts: Vec<CheckDoubt>,
+    /// Why there is no opinion, where there is none.
+    pub skipped: Option<String>,
+    /// Whether its objections went back to the planner.
+    pub was_sent_back: bool,
 }
 
 /// Two tasks that may be worked on at once and say that they change the same files.
@@ -275,6 +293,8 @@ pub struct Trace {
     pub head: Option<String>,
     /// What answered the agents.
     pub model: String,
+    /// The second opinion on its checks, once it was asked for.
+    pub opinion: Option<OpinionView>,
     /// In plan order.
     pub requirements: Vec<TraceRequirement>,
 }

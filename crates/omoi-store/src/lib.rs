@@ -20,6 +20,7 @@ pub mod events;
 pub mod leases;
 pub mod merges;
 pub mod messages;
+pub mod opinions;
 pub mod phases;
 pub mod projects;
 pub mod requirements;

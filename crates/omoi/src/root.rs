@@ -146,6 +146,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         exclusive: owns_rows,
         worker: std::env::current_exe().context("could not find this program's own file")?,
         model_label: models.label.clone(),
+        llm: models.llm(),
         running: RunningAttempts::default(),
     });
     let reconcilers = match start.roles.orchestrator {

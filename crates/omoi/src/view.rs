@@ -7,6 +7,7 @@ pub(crate) mod block;
 pub(crate) mod ending;
 pub(crate) mod live;
 pub(crate) mod opening;
+pub(crate) mod opinion;
 pub(crate) mod plain;
 pub(crate) mod state;
 pub(crate) mod text;

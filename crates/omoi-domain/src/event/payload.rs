@@ -9,6 +9,7 @@ use crate::id::{
     TaskId, TicketId,
 };
 use crate::merge::{IntegrationState, MergeState};
+use crate::plan::opinion::CheckDoubt;
 use crate::sandbox::SandboxState;
 use crate::spec::SpecStatus;
 use crate::task::TaskStatus;
@@ -52,6 +53,21 @@ pub struct PhaseChange {
     pub feedback: Option<String>,
     /// Milliseconds from the phase's first attempt to now, when it ended.
     pub took_ms: Option<i64>,
+}
+
+/// A second opinion on the checks of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanJudged {
+    /// The spec.
+    pub spec_id: SpecId,
+    /// The model that was asked.
+    pub model: String,
+    /// Whether it is the model that wrote the plan, asked afresh.
+    pub is_same_model: bool,
+    /// What it doubts.
+    pub doubts: Vec<CheckDoubt>,
+    /// Why there is no opinion, where there is none.
+    pub skipped: Option<String>,
 }
 
 /// An item of a phase was accepted.

@@ -95,6 +95,7 @@ impl TestPlatform {
             exclusive: false,
             worker: "/nowhere".into(),
             model_label: "simulated".to_owned(),
+            llm: None,
             running: RunningAttempts::default(),
         };
         change(&mut parts);

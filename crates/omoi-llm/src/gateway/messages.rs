@@ -236,7 +236,7 @@ fn error_event(error: &UpstreamError) -> StreamEvent {
 }
 
 /// Headers for the upstream: who asks, for the simulated model alone, and what the asker switched on.
-fn outgoing(
+pub(crate) fn outgoing(
     caller: &Caller,
     request: &MessagesRequest,
     (simulated, incoming): (bool, &HeaderMap),

@@ -5,7 +5,10 @@ use http::StatusCode;
 use serde_json::{Value as Json, json};
 
 use super::{Wire, respond};
-use crate::{scenario::NoMatch, wire::anthropic::error_of_status};
+use crate::{
+    scenario::{NO_RULE, NoMatch},
+    wire::anthropic::error_of_status,
+};
 
 /// A refused request: the reason and the place in the request.
 #[derive(Debug)]
@@ -41,7 +44,10 @@ impl Refusal {
 
     pub(super) fn into_response(self, wire: Wire) -> Response {
         let status = self.status();
-        let kind = error_of_status(status.as_u16());
+        let kind = match self.reason {
+            Reason::NoMatch(_) => NO_RULE,
+            _ => error_of_status(status.as_u16()),
+        };
         respond::json(status, &error_body(wire, kind, &self.message()))
     }
 }

@@ -13,6 +13,7 @@ use omoi_execution::Platform;
 use omoi_execution::integration::output;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
+use omoi_store::opinions;
 use omoi_store::phases::{self, PhaseRun, Verdict};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{Json, StoreError, Tx};
@@ -30,6 +31,8 @@ pub(super) struct Refusal {
     evaluation: Option<(Evaluation, Option<Value>)>,
     /// No attempt follows.
     last: bool,
+    /// It is what a second opinion says of an output that passed its gate.
+    is_opinion: bool,
 }
 
 impl Refusal {
@@ -39,6 +42,7 @@ impl Refusal {
             feedback,
             evaluation: None,
             last: false,
+            is_opinion: false,
         }
     }
 
@@ -48,6 +52,18 @@ impl Refusal {
             feedback,
             evaluation: None,
             last: true,
+            is_opinion: false,
+        }
+    }
+
+    /// What a second opinion says against an output that passed its gate.
+    pub(super) fn objection(feedback: String, judged: Judged) -> Self {
+        Self {
+            kind: "second_opinion",
+            feedback,
+            evaluation: Some((judged.evaluation, judged.output)),
+            last: false,
+            is_opinion: true,
         }
     }
 }
@@ -72,6 +88,7 @@ pub(super) async fn decide(
                 feedback: judged.evaluation.feedback.clone(),
                 evaluation: Some((judged.evaluation, output)),
                 last: false,
+                is_opinion: false,
             };
             refuse(platform, spec, phase, run, refusal).await
         }
@@ -97,6 +114,9 @@ pub(super) async fn refuse(
 ) -> Result<Next, BoxError> {
     let mut tx = platform.store.write().await?;
     run.feedback = Some(refusal.feedback.clone());
+    if refusal.is_opinion {
+        opinions::mark_sent_back(&mut tx, spec.id).await?;
+    }
     // Whatever ended the attempt, it was not the provider's absence.
     run.waiting_since = None;
     let mut told = Verdict {

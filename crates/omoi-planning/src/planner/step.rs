@@ -6,7 +6,7 @@ use std::time::Duration;
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, SpecId};
-use omoi_domain::plan::outputs::Phase;
+use omoi_domain::plan::outputs::{Phase, TasksOutput};
 use omoi_domain::retry::{ErrorClass, PHASE_PROVIDER_WAIT_MAX};
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::time::Timestamp;
@@ -21,6 +21,7 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun, Verdict};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tx};
+use serde::Deserialize as _;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tracing::info;
@@ -29,6 +30,7 @@ use crate::judge::judge;
 use crate::planner::decide::{Refusal, decide, end_planning, fail_spec, refuse};
 use crate::prompt::{PROMPT_VERSION, brief};
 use crate::proofs;
+use crate::second_opinion::{self, Standing};
 
 /// Pause before a provider that was away is asked again.
 const PROVIDER_PAUSE: Duration = Duration::from_secs(5);
@@ -319,6 +321,19 @@ async fn follow(
                 return Ok(Next::Idle);
             }
             let judged = judge(platform, &spec, phase).await?;
+            if let (Phase::Tasks, true, Some(output)) =
+                (phase, judged.evaluation.passed, &judged.output)
+            {
+                let tasks = TasksOutput::deserialize(output)?;
+                match second_opinion::standing(platform, &spec, &run, &tasks).await? {
+                    Standing::Open => return Ok(Next::Idle),
+                    Standing::GoOn => {}
+                    Standing::SendBack(says) => {
+                        let refusal = Refusal::objection(says, judged);
+                        return refuse(platform, spec, phase, run, refusal).await;
+                    }
+                }
+            }
             decide(platform, spec, phase, run, judged).await
         }
     }

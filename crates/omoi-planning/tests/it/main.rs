@@ -6,6 +6,7 @@ mod desk;
 mod failures;
 mod gates;
 mod intake;
+mod opinion;
 mod planners;
 #[path = "../../../omoi-domain/tests/common/mod.rs"]
 mod plans;

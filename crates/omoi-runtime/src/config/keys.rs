@@ -153,6 +153,8 @@ keys! {
     LLM_SCENARIO: Option<PathBuf> = Key::new(&LLM, "scenario", Kind::Path, "");
     /// The model to ask, whoever answers; wins over `anthropic.model` and `openai.model`.
     LLM_MODEL: Option<String> = Key::new(&LLM, "model", Kind::Text, "");
+    /// The model that gives a second opinion on a plan; empty asks the one that wrote it, afresh.
+    LLM_JUDGE_MODEL: Option<String> = Key::new(&LLM, "judge_model", Kind::Text, "");
     /// An OpenAI-compatible endpoint to ask, whatever other providers have a key.
     LLM_BASE_URL: Option<String> = Key::new(&LLM, "base_url", Kind::Url(HTTP), "").closed_to_project();
     /// The key for `llm.base_url`; it goes nowhere else.

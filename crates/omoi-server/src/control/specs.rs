@@ -20,7 +20,7 @@ use omoi_protocol::summary::RunSummary;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, projects, requirements, tickets};
+use omoi_store::{StoreError, Tx, opinions, projects, requirements, tickets};
 
 use super::{Answer, ControlSurface, Surface, find};
 use crate::control::tasks::task_views;
@@ -75,6 +75,9 @@ pub(super) async fn get_spec_detail(
         tasks: task_views(&mut tx, &spec).await?,
         estimate: estimate(&mut tx, &s, &spec, &runs).await?,
         overlaps: overlaps(&mut tx, &spec).await?,
+        opinion: opinions::find(&mut tx, spec.id)
+            .await?
+            .map(trace::opinion_view),
         spec: view(&mut tx, spec).await?,
     };
     Ok(Json(detail))

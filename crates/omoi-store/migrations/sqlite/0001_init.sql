@@ -88,6 +88,18 @@ create table phase_items (
     primary key (spec_id, phase, seq)
 );
 
+create table plan_opinions (
+    spec_id text primary key references specs (id),
+    org_id text not null references organisations (id),
+    input_digest text,
+    model text not null,
+    is_same_model bigint not null check (is_same_model in (0, 1)),
+    doubts text not null,
+    skipped text,
+    was_sent_back bigint not null default 0 check (was_sent_back in (0, 1)),
+    created_at bigint not null
+);
+
 create table requirements (
     id text primary key,
     org_id text not null references organisations (id),

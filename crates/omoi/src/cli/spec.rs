@@ -14,8 +14,8 @@ use super::context::{Context, Overrides, Settings, check_scenario};
 use super::fail::Usage;
 use super::follow::{Subject, follow, so_far, tell, tell_done};
 use crate::Hint;
-use crate::view::opening;
 use crate::view::text::{Page, clean, fit, left, short, tilde, took, width, wrap};
+use crate::view::{opening, opinion};
 
 /// What to do with specs.
 #[derive(clap::Subcommand, Debug)]
@@ -355,6 +355,14 @@ pub(super) fn plan_lines(detail: &SpecDetail, page: Page) -> Vec<String> {
         let files = clean(&overlap.files.join(", "));
         let line = format!("  {tasks} may conflict: both change {files}");
         lines.push(fit(&line, page.width).into_owned());
+    }
+    if let Some(view) = &detail.opinion {
+        let narrow = Page {
+            width: page.width - 2,
+            ..page
+        };
+        let said = opinion::lines(view, narrow);
+        lines.extend(said.iter().map(|line| format!("  {line}")));
     }
     lines
 }

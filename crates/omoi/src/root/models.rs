@@ -40,6 +40,11 @@ impl Models {
         Ok(Gateway::new(llm, Arc::new(Ledger::new(platform.clone()))))
     }
 
+    /// What answers questions of the platform itself.
+    pub(super) fn llm(&self) -> Option<Llm> {
+        self.llm.as_ref().ok().cloned()
+    }
+
     /// Why nobody answers.
     pub(super) fn missing(&self) -> Option<&str> {
         self.llm.as_ref().err().map(String::as_str)
@@ -148,6 +153,7 @@ pub(crate) fn route_settings(config: &Config) -> Settings {
             max_tokens: openai_tokens,
         },
         model: config.get(&keys::LLM_MODEL),
+        judge_model: config.get(&keys::LLM_JUDGE_MODEL),
     }
 }
 

@@ -8,6 +8,7 @@ use omoi_domain::event::{
 use omoi_domain::id::HumanRef;
 
 use super::block::sizes;
+use super::opinion;
 use super::state::RunView;
 use super::text::{clean, clock, short, took};
 
@@ -86,6 +87,7 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
 
         Event::AgentActivity(activity) => activity_line(view, activity)?,
         Event::ReceiptStored(receipt) => check(view, receipt),
+        Event::SpecPlanJudged(judged) => opinion::headline(&judged.into()),
         Event::RequirementAblated(done) => ablated(done),
         Event::DiscoveryRecorded(found) => {
             noted(view, &HumanRef::task(found.source_number).to_string())?

@@ -14,6 +14,8 @@ use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::time::Timestamp;
 use omoi_protocol::control::Estimate;
 
+use super::opinion;
+
 pub(crate) use self::task::{Changes, Checks, TaskLine, said};
 
 /// Phases people see, in order.
@@ -179,6 +181,7 @@ impl RunView {
                     self.note(None, note.clone());
                 }
             }
+            Event::SpecPlanJudged(judged) => self.note(None, opinion::headline(&judged.into())),
             Event::RequirementAblated(done) => self.ablation(done),
             Event::CostRecorded(cost) => {
                 self.cost_microusd += cost.cost_microusd;

@@ -541,6 +541,12 @@ fn a_trace_names_what_proves_what() {
     });
     let trace: Trace = serde_json::from_value(json!({
         "spec_ref": "SPEC-1", "title": "Tags", "head": "9a9a9a9bbbb", "model": "simulated",
+        "opinion": { "model": "reader", "is_same_model": false, "skipped": null,
+            "was_sent_back": true, "doubts": [
+                { "check": "TSK-001/1", "criterion": "REQ-TAGS-001#1", "blocking": true,
+                  "how": "A function that returns the tags of the test passes, whatever it is given." },
+                { "check": "TSK-002/1", "criterion": "REQ-TAGS-001#2", "blocking": false,
+                  "how": "One tag has any order.\u{7}" } ] },
         "requirements": [{
             "id": "REQ-TAGS-001", "title": "Tags",
             "text": "WHEN a person adds a todo with tags, THE SYSTEM SHALL keep every tag in the order given.",

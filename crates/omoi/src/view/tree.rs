@@ -4,6 +4,7 @@ use omoi_domain::ablation::AblationVerdict;
 use omoi_protocol::control::{AblationView, ReceiptView, Trace, TraceCriterion};
 
 use super::opening::model;
+use super::opinion;
 use super::text::{Page, clean, clean_lines, fit, flow, short, took, wrap};
 
 /// Columns before a requirement's text, and before what hangs below a criterion.
@@ -44,6 +45,9 @@ pub(crate) fn render(trace: &Trace, output: bool, page: Page) -> Vec<String> {
         format!("model: {}", model(&trace.model)),
     ];
     lines.extend(flow(&cells, page.width));
+    if let Some(opinion) = &trace.opinion {
+        lines.extend(opinion::lines(opinion, page));
+    }
     for requirement in &trace.requirements {
         lines.push(String::new());
         let title = format!("{}  {}", clean(&requirement.id), clean(&requirement.title));

@@ -165,6 +165,7 @@ async fn told(db: &mut AnyConnection) -> Vec<String> {
         let kind = event["event_type"].as_str().unwrap();
         told.push(match kind {
             "spec.created"
+            | "spec.plan_judged"
             | "spec.sync_completed"
             | "agent.completed"
             | "spec.delivered"

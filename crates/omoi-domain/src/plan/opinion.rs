@@ -1,0 +1,173 @@
+//! A second opinion on a plan: whether its checks could pass while what they prove is violated.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::outputs::TasksOutput;
+use super::outputs::tasks::{Check, CheckKind};
+use super::sync::check_id;
+
+/// Doubts that go back to the planner or to people at most.
+const DOUBTS_MAX: usize = 20;
+/// Characters of one doubt that are kept.
+const DOUBT_CHARS_MAX: usize = 1_000;
+
+/// What a model that did not write the plan says about its checks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanOpinion {
+    /// One for each check that could pass while a criterion it names is violated; empty when there is none.
+    pub doubts: Vec<CheckDoubt>,
+}
+
+/// How one check could pass while one criterion is violated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckDoubt {
+    /// The check, as it is numbered in the question, such as `TSK-003/1`.
+    pub check: String,
+    /// The criterion, such as `REQ-TAGS-FUNC-001#2`.
+    pub criterion: String,
+    /// An implementation that violates the criterion and still passes the check, in one or two sentences.
+    pub how: String,
+    /// True when the check says next to nothing about the criterion and the plan must not be carried
+    /// out with it; false for a gap worth knowing.
+    pub blocking: bool,
+}
+
+/// The proof checks of a plan with their ids, in plan order.
+pub fn proofs(tasks: &TasksOutput) -> impl Iterator<Item = (String, &Check)> {
+    tasks.tasks.iter().flat_map(|task| {
+        let numbered = task.checks.iter().enumerate();
+        let proofs = numbered.filter(|(_, check)| check.kind == CheckKind::Proof);
+        proofs.map(|(n, check)| (check_id(&task.id, n + 1), check))
+    })
+}
+
+impl PlanOpinion {
+    /// The opinion without doubts that name no proof of `tasks` or no criterion of it, and within
+    /// the sizes that are kept. What cites nothing that can be looked at counts for nothing.
+    pub fn grounded(self, tasks: &TasksOutput) -> Self {
+        let is_cited = |doubt: &CheckDoubt| {
+            let mut own = proofs(tasks).filter(|(id, _)| *id == doubt.check);
+            own.any(|(_, check)| check.criteria.contains(&doubt.criterion))
+        };
+        let kept = self.doubts.into_iter().filter(is_cited).take(DOUBTS_MAX);
+        let doubts = kept.map(|doubt| CheckDoubt {
+            how: doubt.how.trim().chars().take(DOUBT_CHARS_MAX).collect(),
+            ..doubt
+        });
+        Self {
+            doubts: doubts.collect(),
+        }
+    }
+
+    /// What the planner is told of doubts that must not stay; none when there is none of these.
+    pub fn objection(&self) -> Option<String> {
+        let blocking: Vec<String> = self
+            .doubts
+            .iter()
+            .filter(|doubt| doubt.blocking)
+            .map(|doubt| format!("- {} for {}: {}", doubt.check, doubt.criterion, doubt.how))
+            .collect();
+        (!blocking.is_empty()).then(|| {
+            format!(
+                "A second opinion on the checks: these could pass while their criterion is violated. \
+                 Make each fail in that case, or say in the task why it cannot happen:\n{}",
+                blocking.join("\n")
+            )
+        })
+    }
+}
+
+/// What follows from an opinion on an output that passed its gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpinionStep {
+    /// The phase passes.
+    GoOn,
+    /// The planner gets one more attempt, and is told this.
+    SendBack(String),
+}
+
+/// What follows from `opinion`: an objection goes back once, and never takes the last attempt.
+pub fn opinion_step(
+    opinion: &PlanOpinion,
+    was_sent_back: bool,
+    has_attempts_left: bool,
+) -> OpinionStep {
+    match opinion.objection() {
+        Some(says) if !was_sent_back && has_attempts_left => OpinionStep::SendBack(says),
+        _ => OpinionStep::GoOn,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::coverage::fixtures;
+    use super::*;
+
+    fn doubt(check: &str, criterion: &str, blocking: bool) -> CheckDoubt {
+        CheckDoubt {
+            check: check.to_owned(),
+            criterion: criterion.to_owned(),
+            how: " It returns a constant. ".to_owned(),
+            blocking,
+        }
+    }
+
+    #[test]
+    fn a_doubt_that_cites_nothing_counts_for_nothing() {
+        let mut tasks = fixtures::plan("TKT-001: TSK-001, TSK-002");
+        let check = |kind, criterion: &str| Check {
+            kind,
+            command: "true".to_owned(),
+            files: BTreeMap::new(),
+            criteria: vec![criterion.to_owned()],
+            timeout_s: None,
+        };
+        tasks.tasks[0].checks = vec![
+            check(CheckKind::Regression, "REQ-A#1"),
+            check(CheckKind::Proof, "REQ-A#1"),
+        ];
+        let ids: Vec<String> = proofs(&tasks).map(|(id, _)| id).collect();
+        assert_eq!(ids, ["TSK-001/2"]);
+        let opinion = PlanOpinion {
+            doubts: vec![
+                doubt("TSK-001/1", "REQ-A#1", true),
+                doubt("TSK-001/2", "REQ-A#2", true),
+                doubt("TSK-009/1", "REQ-A#1", true),
+                doubt("TSK-001/2", "REQ-A#1", false),
+            ],
+        };
+        let grounded = opinion.grounded(&tasks);
+        assert_eq!(grounded.doubts.len(), 1);
+        assert_eq!(grounded.doubts[0].how, "It returns a constant.");
+        assert_eq!(grounded.objection(), None);
+    }
+
+    #[test]
+    fn an_objection_goes_back_once_and_never_takes_the_last_attempt() {
+        let of = |blocking| PlanOpinion {
+            doubts: vec![doubt("TSK-001/1", "REQ-A#1", blocking)],
+        };
+        for (opinion, was_sent_back, has_left, goes_back) in [
+            (of(true), false, true, true),
+            (of(true), true, true, false),
+            (of(true), false, false, false),
+            (of(false), false, true, false),
+            (PlanOpinion::default(), false, true, false),
+        ] {
+            let step = opinion_step(&opinion, was_sent_back, has_left);
+            let found = match &step {
+                OpinionStep::SendBack(says) => {
+                    assert!(says.contains("TSK-001/1 for REQ-A#1"), "{says}");
+                    true
+                }
+                OpinionStep::GoOn => false,
+            };
+            assert_eq!(found, goes_back, "{opinion:?} {was_sent_back} {has_left}");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Asks a model that did not write the plan whether its checks could pass while their criteria are
+//! violated. Whatever keeps it from answering keeps no plan from going on; the run says so.
+
+use minijinja::{Value, context};
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::plan::opinion::{OpinionStep, PlanOpinion, opinion_step, proofs};
+use omoi_domain::plan::outputs::tasks::{Check, TasksOutput};
+use omoi_domain::plan::outputs::{Phase, RequirementsOutput};
+use omoi_domain::plan::sync::criterion_id;
+use omoi_execution::Platform;
+use omoi_execution::attempt::role;
+use omoi_execution::integration::output;
+use omoi_execution::metering::{Ledger, caller};
+use omoi_execution::platform::Held;
+use omoi_llm::ask::Llm;
+use omoi_llm::route::RouteName;
+use omoi_llm::scenario::NO_RULE;
+use omoi_llm::structured::{Asker, Question, StructuredError, structured};
+use omoi_llm::upstream::UpstreamError;
+use omoi_runtime::BoxError;
+use omoi_runtime::lifecycle::Kind;
+use omoi_runtime::telemetry::chain;
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::opinions::{self, StoredOpinion};
+use omoi_store::phases::{self, PhaseRun};
+use omoi_store::specs::Spec;
+use omoi_store::{Json, StoreError, Tx};
+
+use crate::prompt::strict;
+use crate::proofs::{CheckAttempt, begin};
+
+/// Most tokens of the answer.
+const ANSWER_TOKENS: u32 = 8_000;
+/// Characters of one file of a check that are shown.
+const FILE_CHARS_MAX: usize = 20_000;
+/// Times the question may fail to be asked at all.
+const TRIES_MAX: usize = 3;
+
+const SYSTEM: &str = include_str!("../prompts/judge.md");
+const QUESTION: &str = include_str!("../prompts/judge_question.md");
+
+/// What the second opinion on an output means for its phase.
+pub(crate) enum Standing {
+    /// It is on its way.
+    Open,
+    /// The phase goes on.
+    GoOn,
+    /// The planner is told this, and gets one more attempt.
+    SendBack(String),
+}
+
+/// Where the second opinion on `tasks`, which passed the gate, stands; asks for it where nobody has.
+pub(crate) async fn standing(
+    platform: &Platform,
+    spec: &Spec,
+    run: &PhaseRun,
+    tasks: &TasksOutput,
+) -> Result<Standing, BoxError> {
+    let known = {
+        let mut tx = platform.store.read().await?;
+        opinions::find(&mut tx, spec.id).await?
+    };
+    if let Some(known) = known.filter(|known| known.input_digest == run.input_digest) {
+        let has_attempts_left = run.attempts < platform.settings.phase_attempts_max;
+        let step = opinion_step(&known.opinion(), known.was_sent_back, has_attempts_left);
+        return Ok(match step {
+            OpinionStep::GoOn => Standing::GoOn,
+            OpinionStep::SendBack(says) => Standing::SendBack(says),
+        });
+    }
+    let mut tx = platform.store.write().await?;
+    let subject = format!("{}/{}/opinion", spec.id, Phase::Tasks);
+    if attempts::live(&mut tx, Subject::Check, &subject)
+        .await?
+        .is_some()
+    {
+        return Ok(Standing::Open);
+    }
+    let tried = attempts::of_subject(&mut tx, &subject).await?;
+    let since = run.started_at.unwrap_or(spec.created_at);
+    let failed = tried
+        .iter()
+        .filter(|a| a.state == AttemptState::Failed && a.created_at >= since);
+    let skipped = match (&platform.llm, failed.count()) {
+        (None, _) => Some("this process asks no model"),
+        (Some(_), TRIES_MAX..) => Some("the question could not be asked"),
+        (Some(_), _) => None,
+    };
+    let (Some(llm), None) = (platform.llm.clone(), skipped) else {
+        let skipped = skipped.unwrap_or_default().to_owned();
+        let asked = Asked::of(platform, run);
+        keep(&mut tx, spec, &asked, Err(skipped)).await?;
+        tx.commit(CrashPoint::AttemptEnded).await?;
+        return Ok(Standing::GoOn);
+    };
+    let about = CheckAttempt {
+        subject,
+        round: run.attempts,
+        role: role::JUDGE,
+    };
+    let attempt = begin(&mut tx, platform, spec, about).await?;
+    let held = platform.hold(attempt.id);
+    tx.commit(CrashPoint::AttemptCreated).await?;
+    let job = Job {
+        platform: platform.clone(),
+        spec: spec.clone(),
+        run: run.clone(),
+        tasks: tasks.clone(),
+        attempt,
+    };
+    spawn(job, llm, held);
+    Ok(Standing::Open)
+}
+
+/// One question on its way.
+struct Job {
+    platform: Platform,
+    spec: Spec,
+    run: PhaseRun,
+    tasks: TasksOutput,
+    attempt: Attempt,
+}
+
+/// Who is asked about what.
+struct Asked {
+    input_digest: Option<String>,
+    model: String,
+    is_same_model: bool,
+}
+
+impl Asked {
+    fn of(platform: &Platform, run: &PhaseRun) -> Self {
+        let routes = platform.llm.as_ref().map(|llm| &llm.routes);
+        let named = |name| routes.map(|routes| routes.get(name).model.clone());
+        let judge = named(RouteName::Judge);
+        Self {
+            input_digest: run.input_digest.clone(),
+            is_same_model: judge == named(RouteName::Agent),
+            model: judge.unwrap_or_else(|| platform.model_label.clone()),
+        }
+    }
+}
+
+fn spawn(job: Job, llm: Llm, held: Held) {
+    let name = format!("second opinion on SPEC-{}", job.spec.number);
+    let lifecycle = job.platform.lifecycle.clone();
+    lifecycle.spawn(name, Kind::Work, async move {
+        let said = match ask(&job, &llm).await {
+            Ok(opinion) => Ok(opinion),
+            Err(error) => Err(reason(error)),
+        };
+        end(&job, said).await?;
+        drop(held);
+        Ok(())
+    });
+}
+
+/// Why nobody answered.
+#[derive(Debug, thiserror::Error)]
+enum OpinionError {
+    #[error("the database refused")]
+    Store(#[from] StoreError),
+    #[error("the question could not be written")]
+    Template(#[from] minijinja::Error),
+    #[error("the model gave no opinion")]
+    Model(#[from] StructuredError),
+}
+
+/// What people are told of it.
+fn reason(error: OpinionError) -> String {
+    if let OpinionError::Model(StructuredError::Ask(asked)) = &error
+        && let Some(UpstreamError::Status { kind, .. }) = asked.upstream()
+        && kind == NO_RULE
+    {
+        return format!("the scenario has no rule for the role `{}`", role::JUDGE);
+    }
+    chain(&error)
+}
+
+async fn ask(job: &Job, llm: &Llm) -> Result<PlanOpinion, OpinionError> {
+    let (mut caller, requirements) = {
+        let mut tx = job.platform.store.read().await?;
+        let runs = phases::of_spec(&mut tx, job.spec.id).await?;
+        let requirements = output::<RequirementsOutput>(&runs, Phase::Requirements)?;
+        (caller(&mut tx, &job.attempt).await?, requirements)
+    };
+    Phase::Tasks.as_str().clone_into(&mut caller.phase);
+    caller.round = job.run.attempts.max(1);
+    let question = Question {
+        route: RouteName::Judge,
+        system: Some(SYSTEM.to_owned()),
+        prompt: prompt(&job.spec, requirements.as_ref(), &job.tasks)?,
+        max_tokens: ANSWER_TOKENS,
+        temperature: Some(0.0),
+    };
+    let meter = Ledger::new(job.platform.clone());
+    let asker = Asker {
+        caller: &caller,
+        meter: &meter,
+    };
+    let opinion: PlanOpinion = structured(llm, asker, &question).await?;
+    Ok(opinion.grounded(&job.tasks))
+}
+
+fn prompt(
+    spec: &Spec,
+    requirements: Option<&RequirementsOutput>,
+    tasks: &TasksOutput,
+) -> Result<String, minijinja::Error> {
+    let all = requirements.map_or(&[][..], |output| &output.requirements);
+    let criteria = all.iter().flat_map(|requirement| {
+        let numbered = requirement.acceptance_criteria.iter().enumerate();
+        numbered.map(|(n, text)| context! { id => criterion_id(&requirement.id, n + 1), text })
+    });
+    let title = |id: &str| {
+        let task = tasks.tasks.iter().find(|task| id.starts_with(&task.id));
+        task.map(|task| task.title.clone()).unwrap_or_default()
+    };
+    let checks = proofs(tasks).map(|(id, check)| {
+        context! {
+            title => title(&id),
+            criteria => check.criteria.join(", "),
+            command => check.command.clone(),
+            files => files(check),
+            id,
+        }
+    });
+    let values = context! {
+        request => spec.original_request.clone(),
+        criteria => criteria.collect::<Vec<Value>>(),
+        checks => checks.collect::<Vec<Value>>(),
+    };
+    strict().render_str(QUESTION, values)
+}
+
+fn files(check: &Check) -> Vec<Value> {
+    let shown = |text: &str| text.chars().take(FILE_CHARS_MAX).collect::<String>();
+    let files = check.files.iter();
+    files
+        .map(|(path, text)| context! { path, text => shown(text) })
+        .collect()
+}
+
+/// Keeps what came of the question and ends its attempt. One that is over already, as after a lost
+/// lease, writes nothing.
+async fn end(job: &Job, said: Result<PlanOpinion, String>) -> Result<(), StoreError> {
+    let mut tx = job.platform.store.write().await?;
+    let mut attempt = attempts::get(&mut tx, job.attempt.id).await?;
+    if !attempt.state.is_live() {
+        return Ok(());
+    }
+    attempt.stop_reason = Some("done".to_owned());
+    attempt.error_message = said.as_ref().err().cloned();
+    let asked = Asked::of(&job.platform, &job.run);
+    keep(&mut tx, &job.spec, &asked, said).await?;
+    attempts::transition(&mut tx, &mut attempt, AttemptState::Succeeded).await?;
+    tx.commit(CrashPoint::AttemptEnded).await
+}
+
+async fn keep(
+    tx: &mut Tx,
+    spec: &Spec,
+    asked: &Asked,
+    said: Result<PlanOpinion, String>,
+) -> Result<(), StoreError> {
+    let (doubts, skipped) = match said {
+        Ok(opinion) => (opinion.doubts, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
+    let opinion = StoredOpinion {
+        spec_id: spec.id,
+        org_id: tx.org(),
+        input_digest: asked.input_digest.clone(),
+        model: asked.model.clone(),
+        is_same_model: asked.is_same_model,
+        doubts: Json(doubts),
+        skipped,
+        was_sent_back: false,
+        created_at: tx.now(),
+    };
+    opinions::store(tx, spec.project_id, &opinion).await
+}
