@@ -8,4 +8,5 @@ pub mod ids;
 pub mod normalise;
 pub mod opinion;
 pub mod outputs;
+pub mod repository;
 pub mod sync;

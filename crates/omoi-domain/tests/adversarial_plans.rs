@@ -92,7 +92,7 @@ fn known_gaming_cases_are_refused_by_name() {
     list_form["tasks"][0]["dependencies"] = json!(["TSK-002"]);
     list_form["tasks"][1]["dependencies"] = json!(["TSK-001"]);
     refuse(&plan, Tasks, &list_form, "dependency_cycle");
-    normalise(Tasks, &mut list_form, &plan.facts.repo);
+    normalise(Tasks, &mut list_form, &plan.facts.repo.paths);
     refuse(&plan, Tasks, &list_form, "dependency_cycle");
 
     let mut unready = plan.output(Sync).clone();

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{plans, todo_tags};
 use omoi_domain::plan::evaluate::{Facts, criteria, evaluate};
 use omoi_domain::plan::normalise::normalise;
@@ -10,7 +12,32 @@ use omoi_domain::plan::outputs::{
     Item, Phase, RepoPaths, SectionKind, Submission, assemble, item_schema, section,
     section_schema, sections, split, submit_item_schema, validate_item,
 };
+use omoi_domain::plan::repository::RepositoryFacts;
 use serde_json::{Value, json};
+
+#[test]
+fn a_small_repository_names_what_it_has() {
+    let mut plan = todo_tags();
+    for (files, named, passes) in [
+        (&["main.py"][..], 1, true),
+        (&["main.py", "README.md"], 2, true),
+        (&["main.py", "README.md"], 1, false),
+        (&["main.py", "README.md", "a.py", "b.py"], 2, false),
+        (&["main.py", "README.md", "a.py", "b.py"], 3, true),
+    ] {
+        plan.facts.repo = Arc::new(RepositoryFacts::of_paths(files.iter().copied()));
+        let evaluation = plan.judge_bent(Phase::Explore, |output| {
+            output["greenfield"] = json!(false);
+            let named = files.iter().take(named).enumerate();
+            let named =
+                named.map(|(n, path)| json!({"path": path, "purpose": format!("Part {n}")}));
+            output["key_files"] = named.collect();
+        });
+        let missing = common::codes(&evaluation).contains(&"key_files_missing");
+        assert_eq!(!missing, passes, "{files:?} {named}");
+        assert_eq!(evaluation.details["key_files"] >= 1.0, passes, "{files:?}");
+    }
+}
 
 #[test]
 fn honest_outputs_pass() {
@@ -290,7 +317,7 @@ fn outputs_survive_items_and_assembly() {
                     key: &item.key,
                     value: &item.value,
                 };
-                let accepted = validate_item(submission, &plan.facts.repo).unwrap();
+                let accepted = validate_item(submission, &plan.facts.repo.paths).unwrap();
                 assert_eq!(accepted.warnings, []);
                 items.push(accepted.item);
             }
@@ -301,7 +328,7 @@ fn outputs_survive_items_and_assembly() {
                 plan.name
             );
             let mut normal = output.clone();
-            assert_eq!(normalise(phase, &mut normal, &plan.facts.repo), []);
+            assert_eq!(normalise(phase, &mut normal, &plan.facts.repo.paths), []);
             assert_eq!(&normal, output);
         }
     }

@@ -161,10 +161,10 @@ fn check(phase: Phase, output: &Value, facts: &Facts) -> Result<(), TestCaseErro
     prop_assert_eq!(first.passed, due);
     prop_assert_eq!(&evaluate(phase, output, facts), &first);
     let mut normal = output.clone();
-    normalise(phase, &mut normal, &facts.repo);
+    normalise(phase, &mut normal, &facts.repo.paths);
     let once = normal.clone();
     prop_assert_eq!(
-        normalise(phase, &mut normal, &facts.repo),
+        normalise(phase, &mut normal, &facts.repo.paths),
         vec![],
         "{}",
         once

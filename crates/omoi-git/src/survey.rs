@@ -17,6 +17,7 @@ mod ruby;
 mod rust;
 mod tests_where;
 mod text;
+mod texts;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use tests_where::is_test_path;
+pub use texts::{RepositoryTexts, texts_of_commit, texts_of_dir};
 
 use crate::mirror::Mirror;
 use crate::object::ObjectId;

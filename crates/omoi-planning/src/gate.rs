@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use omoi_domain::plan::coverage::{Planned, recompute, verdict};
 use omoi_domain::plan::evaluate::{Evaluation, Facts, Finding, VERSION, evaluate};
-use omoi_domain::plan::outputs::{Item, Phase, SyncOpinion, SyncOutput, TasksOutput, assemble};
-use omoi_git::survey::{Survey, ToolchainKind};
+use omoi_domain::plan::outputs::{
+    Item, Phase, RepoPaths, SyncOpinion, SyncOutput, TasksOutput, assemble,
+};
+use omoi_domain::plan::repository::{NameIndex, RepositoryFacts};
+use omoi_git::survey::{RepositoryTexts, Survey, ToolchainKind};
 use omoi_runtime::BoxError;
 use serde_json::Value;
 
+pub use crate::prompt::guidance;
 use crate::proofs;
 
 /// A judged output.
@@ -116,8 +120,29 @@ fn computed_sync(opinion: &Value, facts: &Facts) -> Result<SyncOutput, BoxError>
     Ok(verdict(planned, &opinion))
 }
 
+/// What the gates know of a repository: its files, the names in their texts, and its survey.
+pub fn repository_facts(
+    paths: RepoPaths,
+    texts: &RepositoryTexts,
+    survey: &Survey,
+) -> RepositoryFacts {
+    let files = texts.files.iter();
+    let files = files.map(|(path, text)| (path.as_str(), text.as_str()));
+    let tech = evidence(survey);
+    RepositoryFacts {
+        paths,
+        names: NameIndex::new(files, texts.is_complete),
+        tech: (!tech.is_empty()).then_some(tech),
+        test_commands: survey
+            .test
+            .iter()
+            .map(|hint| hint.command.clone())
+            .collect(),
+    }
+}
+
 /// Every name the survey knows for what the repository is written in, built and tested with.
-pub fn evidence(survey: &Survey) -> BTreeSet<String> {
+fn evidence(survey: &Survey) -> BTreeSet<String> {
     let languages = survey
         .languages
         .iter()

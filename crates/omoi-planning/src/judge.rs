@@ -11,7 +11,7 @@ use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
 use serde::Deserialize as _;
 
-use crate::gate::{Judged, assembled, evidence, judge_output};
+use crate::gate::{Judged, assembled, guidance, judge_output};
 use crate::items::journal;
 use crate::{proofs, tree};
 
@@ -38,7 +38,7 @@ pub(crate) async fn judge_items(
     phase: Phase,
     (items, runs): (Vec<Item>, Vec<PhaseRun>),
 ) -> Result<Judged, BoxError> {
-    let mut facts = facts(platform, spec, &runs).await?;
+    let mut facts = facts(platform, spec, phase, &runs).await?;
     let assembled = match assembled(phase, &items, platform.settings.check_timeout) {
         Ok(output) => output,
         Err(evaluation) => return Ok(Judged::incomplete(*evaluation)),
@@ -51,11 +51,16 @@ pub(crate) async fn judge_items(
     judge_output(phase, assembled, &facts)
 }
 
-async fn facts(platform: &Platform, spec: &Spec, runs: &[PhaseRun]) -> Result<Facts, BoxError> {
-    let tech = evidence(&tree::survey(spec)?);
+async fn facts(
+    platform: &Platform,
+    spec: &Spec,
+    phase: Phase,
+    runs: &[PhaseRun],
+) -> Result<Facts, BoxError> {
     Ok(Facts {
-        repo: (*tree::of_spec(platform, spec).await?).clone(),
-        tech_evidence: (!tech.is_empty()).then_some(tech),
+        repo: tree::facts(platform, spec).await?,
+        request: spec.original_request.clone(),
+        instructions: guidance(phase),
         explore: output(runs, Phase::Explore)?,
         prd: output(runs, Phase::Prd)?,
         requirements: output(runs, Phase::Requirements)?,

@@ -25,7 +25,7 @@ const SYSTEM: &str = include_str!("../prompts/system.md");
 const PHASE: &str = include_str!("../prompts/phase.md");
 
 /// What `phase` must make the model do.
-const fn guidance(phase: Phase) -> &'static str {
+pub const fn guidance(phase: Phase) -> &'static str {
     match phase {
         Phase::Explore => include_str!("../prompts/explore.md"),
         Phase::Prd => include_str!("../prompts/prd.md"),

@@ -1,25 +1,33 @@
-//! What code knows of a spec's repository: its tracked files and its survey.
+//! What code knows of a spec's repository: its tracked files, the names in them and its survey.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use omoi_domain::id::ProjectId;
 use omoi_domain::plan::outputs::RepoPaths;
+use omoi_domain::plan::repository::RepositoryFacts;
 use omoi_execution::Platform;
 use omoi_execution::intake::IntakeError;
 use omoi_git::object::ObjectId;
-use omoi_git::survey::Survey;
+use omoi_git::survey::{Survey, texts_of_commit};
 use omoi_runtime::BoxError;
 use omoi_store::StoreError;
 use omoi_store::specs::Spec;
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::gate::repository_facts;
+
 /// Listed trees kept.
 const KEPT: usize = 4;
 
+type ByCommit<T> = Mutex<Vec<(ObjectId, Arc<T>)>>;
+
 /// Trees by commit, the newest last. A commit names its tree for ever, whatever repository it is
 /// in, so the list is right for every platform of the process.
-static LISTED: Mutex<Vec<(ObjectId, Arc<RepoPaths>)>> = Mutex::new(Vec::new());
+static LISTED: ByCommit<RepoPaths> = Mutex::new(Vec::new());
+
+/// The same for all that is read of them.
+static READ: ByCommit<RepositoryFacts> = Mutex::new(Vec::new());
 
 /// The tracked files at `commit`. Items come by the hundred and trees have many files: each tree
 /// is listed once.
@@ -28,24 +36,45 @@ pub(crate) async fn tracked(
     project: ProjectId,
     commit: &ObjectId,
 ) -> Result<Arc<RepoPaths>, IntakeError> {
-    if let Some(found) = kept(commit) {
+    if let Some(found) = kept(&LISTED, commit) {
         return Ok(found);
     }
     let entries = platform.mirror(project).await?.list_tree(commit).await?;
     let paths = entries.iter().map(|entry| entry.path.to_string());
     let paths = Arc::new(RepoPaths::new(paths));
-    let mut listed = LISTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if listed.len() >= KEPT {
-        listed.remove(0);
-    }
-    listed.push((commit.clone(), Arc::clone(&paths)));
+    keep(&LISTED, commit, &paths);
     Ok(paths)
 }
 
-fn kept(commit: &ObjectId) -> Option<Arc<RepoPaths>> {
-    let listed = LISTED.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = listed.iter().find(|(of, _)| of == commit);
-    found.map(|(_, paths)| Arc::clone(paths))
+/// All that the gates hold claims about the spec's repository against.
+pub(crate) async fn facts(
+    platform: &Platform,
+    spec: &Spec,
+) -> Result<Arc<RepositoryFacts>, BoxError> {
+    let base = ObjectId::parse(&spec.base_sha)?;
+    if let Some(found) = kept(&READ, &base) {
+        return Ok(found);
+    }
+    let paths = tracked(platform, spec.project_id, &base).await?;
+    let mirror = platform.mirror(spec.project_id).await?;
+    let texts = texts_of_commit(&mirror, &base).await?;
+    let facts = Arc::new(repository_facts((*paths).clone(), &texts, &survey(spec)?));
+    keep(&READ, &base, &facts);
+    Ok(facts)
+}
+
+fn keep<T>(cache: &ByCommit<T>, commit: &ObjectId, found: &Arc<T>) {
+    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    if cache.len() >= KEPT {
+        cache.remove(0);
+    }
+    cache.push((commit.clone(), Arc::clone(found)));
+}
+
+fn kept<T>(cache: &ByCommit<T>, commit: &ObjectId) -> Option<Arc<T>> {
+    let cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = cache.iter().find(|(of, _)| of == commit);
+    found.map(|(_, found)| Arc::clone(found))
 }
 
 /// The tracked files at the spec's base commit.

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use omoi_domain::plan::coverage::{Planned, recompute, verdict};
 use omoi_domain::plan::evaluate::{Evaluation, Facts, evaluate};
@@ -15,7 +16,10 @@ use omoi_domain::plan::outputs::{
     Item, Phase, RepoPaths, Submission, SyncOpinion, SyncOutput, TasksOutput, assemble,
     validate_item,
 };
+use omoi_domain::plan::repository::RepositoryFacts;
+use omoi_git::survey::{survey_dir, texts_of_dir};
 use omoi_llm::scenario::{Part, RequestKeys, Scenario};
+use omoi_planning::gate::{guidance, repository_facts};
 use omoi_protocol::worker::COMPLETION_SIGNAL;
 use serde_json::Value;
 
@@ -38,26 +42,12 @@ fn load(path: &str) -> Scenario {
     Scenario::load(&assets(path)).unwrap_or_else(|errors| panic!("{path}\n{errors}"))
 }
 
-fn files_below(root: &Path) -> RepoPaths {
-    let mut found = Vec::new();
-    let mut open = vec![root.to_path_buf()];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                found.push(
-                    path.strip_prefix(root)
-                        .unwrap()
-                        .to_str()
-                        .unwrap()
-                        .to_owned(),
-                );
-            }
-        }
-    }
-    RepoPaths::new(found)
+/// What the platform knows of the repository at `path`.
+fn repository(path: &Path) -> Arc<RepositoryFacts> {
+    let texts = texts_of_dir(path).unwrap();
+    let files = texts.files.iter().map(|(path, _)| path.clone());
+    let survey = survey_dir(path).unwrap();
+    Arc::new(repository_facts(RepoPaths::new(files), &texts, &survey))
 }
 
 /// What one attempt at a phase hands in.
@@ -93,11 +83,12 @@ fn handed_in(scenario: &Scenario, phase: Phase, round: u32) -> Vec<(String, Stri
 fn plan(scenario: &str, repo: &str) -> Plan {
     let scenario = load(scenario);
     let mut facts = Facts {
-        repo: files_below(&assets(repo)),
+        repo: repository(&assets(repo)),
         ..Facts::default()
     };
     let mut attempts = Vec::new();
     for phase in Phase::ALL_WORKING {
+        facts.instructions = guidance(phase);
         let mut journal: Vec<Item> = Vec::new();
         for round in 1..=3 {
             for (section, key, value) in handed_in(&scenario, phase, round) {
@@ -107,7 +98,7 @@ fn plan(scenario: &str, repo: &str) -> Plan {
                     key: &key,
                     value: &value,
                 };
-                let accepted = validate_item(submission, &facts.repo);
+                let accepted = validate_item(submission, &facts.repo.paths);
                 let accepted = accepted.unwrap_or_else(|refused| panic!("{phase}: {refused}"));
                 assert_eq!(accepted.warnings, [], "{phase}");
                 journal.push(accepted.item);
@@ -276,7 +267,7 @@ fn the_demo_shows_what_it_must() {
     );
     let independent = proven.values().filter(|is| **is).count();
     assert!(independent * 2 >= criteria.len());
-    let repo = &plan.facts.repo;
+    let repo = &plan.facts.repo.paths;
     for file in tasks.tasks.iter().flat_map(|t| &t.files_to_create) {
         assert!(!repo.locate(file).exists(), "{file}");
     }

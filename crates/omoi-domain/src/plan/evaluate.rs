@@ -16,14 +16,16 @@ pub mod sync;
 pub mod tasks;
 mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::outputs::{
-    DesignOutput, ExploreOutput, Phase, PrdOutput, RepoPaths, RequirementsOutput, TasksOutput,
+    DesignOutput, ExploreOutput, Phase, PrdOutput, RequirementsOutput, TasksOutput,
 };
+use super::repository::RepositoryFacts;
 pub use common::empty_texts;
 use sheet::Sheet;
 
@@ -66,10 +68,12 @@ pub struct Criterion {
 /// What code knows beside the output itself.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// The tracked files at the spec's base commit.
-    pub repo: RepoPaths,
-    /// Lower-case names of languages and tools that the survey found; none when it found nothing.
-    pub tech_evidence: Option<BTreeSet<String>>,
+    /// The repository at the spec's base commit.
+    pub repo: Arc<RepositoryFacts>,
+    /// What the person asked for, word for word.
+    pub request: String,
+    /// What the prompt of the phase says it must do.
+    pub instructions: &'static str,
     /// Accepted output of the phase.
     pub explore: Option<ExploreOutput>,
     /// Accepted output of the phase.

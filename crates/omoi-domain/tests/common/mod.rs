@@ -5,10 +5,12 @@ mod build;
 mod features;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use omoi_domain::plan::coverage::{Planned, verdict};
 use omoi_domain::plan::evaluate::{Evaluation, Facts, evaluate};
-use omoi_domain::plan::outputs::{Phase, RepoPaths, SyncOpinion};
+use omoi_domain::plan::outputs::{Phase, SyncOpinion};
+use omoi_domain::plan::repository::RepositoryFacts;
 use serde_json::{Value, json};
 
 /// An honest output of every phase, and what code knows about the repository.
@@ -56,8 +58,9 @@ fn plan(feature: &build::Feature) -> Plan {
         (Phase::Tasks, build::tasks(feature)),
     ]);
     let mut facts = Facts {
-        repo: RepoPaths::new(feature.repo.iter().copied()),
-        tech_evidence: None,
+        repo: Arc::new(RepositoryFacts::of_paths(feature.repo.iter().copied())),
+        request: String::new(),
+        instructions: "",
         explore: Some(typed(&outputs[&Phase::Explore])),
         prd: Some(typed(&outputs[&Phase::Prd])),
         requirements: Some(typed(&outputs[&Phase::Requirements])),

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::Instant;
 
-use omoi_git::survey::{Survey, survey_commit, survey_dir};
+use omoi_git::survey::{Survey, survey_commit, survey_dir, texts_of_commit, texts_of_dir};
 
 use crate::fixture::{self, Fixture, commit, git, git_stdin, write};
 
@@ -427,4 +427,29 @@ async fn fifty_thousand_files() {
     assert_eq!(survey.files, 50_002);
     assert_eq!(survey.languages[0].files, 50_001);
     assert_eq!(survey.suite().unwrap().command, "python3 -m pytest -q");
+}
+
+#[tokio::test]
+async fn texts_of_a_commit_and_of_its_checkout_are_the_same() {
+    let f = Fixture::new(&[
+        ("src/a.py", "def one(): pass\n"),
+        ("logo.bin", "a\0b"),
+        ("README.md", "# Words\n"),
+    ])
+    .await;
+    let of_commit = texts_of_commit(&f.mirror, &f.base).await.unwrap();
+    let of_dir = texts_of_dir(&f.user).unwrap();
+    assert_eq!(of_commit.files, of_dir.files);
+    let paths: Vec<&str> = of_commit.files.iter().map(|(p, _)| p.as_str()).collect();
+    assert_eq!(paths, ["README.md", "src/a.py"]);
+    assert!(of_commit.is_complete && of_dir.is_complete);
+
+    // Code that is left out is said, so that nobody takes a missing name for one that is nowhere.
+    let long = "x = 1\n".repeat(50_000);
+    for (path, is_complete) in [("b.py", false), ("b.lock", true), ("vendor/b.py", true)] {
+        let f = Fixture::new(&[("a.py", "x = 1\n"), (path, &long)]).await;
+        let texts = texts_of_commit(&f.mirror, &f.base).await.unwrap();
+        assert_eq!(texts.files.len(), 1, "{path}");
+        assert_eq!(texts.is_complete, is_complete, "{path}");
+    }
 }

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use omoi_domain::plan::evaluate::Facts;
 use omoi_domain::plan::outputs::{
     Item, ItemError, Phase, RepoPaths, Submission, split, validate_item,
 };
-use omoi_git::survey::survey_dir;
-use omoi_planning::gate::{assembled, evidence, judge_output};
+use omoi_domain::plan::repository::RepositoryFacts;
+use omoi_git::survey::{survey_dir, texts_of_dir};
+use omoi_planning::gate::{assembled, guidance, judge_output, repository_facts};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -46,8 +48,7 @@ struct Case {
     /// A folder of `repositories`.
     repository: String,
     /// What the person asked for.
-    #[serde(rename = "idea")]
-    _idea: String,
+    idea: String,
     /// The cases whose outputs are the accepted ones of the phases before.
     #[serde(default)]
     builds_on: BTreeMap<Phase, String>,
@@ -139,7 +140,7 @@ fn share(n: usize, of: usize) -> f64 {
 /// The corpus with the repositories read so far.
 pub(crate) struct Corpus {
     root: PathBuf,
-    repositories: BTreeMap<String, Facts>,
+    repositories: BTreeMap<String, Arc<RepositoryFacts>>,
 }
 
 impl Corpus {
@@ -179,7 +180,9 @@ impl Corpus {
                 format!("{file}: gamed cases name their trick, honest ones have none").into(),
             );
         }
-        let facts = self.facts(&case).map_err(|e| format!("{file}: {e}"))?;
+        let facts = self
+            .facts(phase, &case)
+            .map_err(|e| format!("{file}: {e}"))?;
         let verdict = |passed, score, reasons| Verdict {
             file,
             trick: case.trick,
@@ -187,7 +190,7 @@ impl Corpus {
             score,
             reasons,
         };
-        let items = match accepted_items(phase, &case.output, &facts.repo) {
+        let items = match accepted_items(phase, &case.output, &facts.repo.paths) {
             Ok(items) => items,
             Err(refusal) => return Ok(verdict(false, 0.0, vec![refusal.to_string()])),
         };
@@ -212,8 +215,13 @@ impl Corpus {
     }
 
     /// What the planner would know when it judges `case`.
-    fn facts(&mut self, case: &Case) -> Fallible<Facts> {
-        let mut facts = self.repository(&case.repository)?;
+    fn facts(&mut self, phase: Phase, case: &Case) -> Fallible<Facts> {
+        let mut facts = Facts {
+            repo: self.repository(&case.repository)?,
+            request: case.idea.clone(),
+            instructions: guidance(phase),
+            ..Facts::default()
+        };
         facts.explore = self.accepted(case, Phase::Explore)?;
         facts.prd = self.accepted(case, Phase::Prd)?;
         facts.requirements = self.accepted(case, Phase::Requirements)?;
@@ -229,20 +237,18 @@ impl Corpus {
         Ok(facts)
     }
 
-    fn repository(&mut self, name: &str) -> Fallible<Facts> {
+    fn repository(&mut self, name: &str) -> Fallible<Arc<RepositoryFacts>> {
         if let Some(known) = self.repositories.get(name) {
-            return Ok(known.clone());
+            return Ok(Arc::clone(known));
         }
         let folder = self.root.join("repositories").join(name);
         let mut files = Vec::new();
         list(&folder, &folder, &mut files)?;
-        let tech = evidence(&survey_dir(&folder)?);
-        let facts = Facts {
-            repo: RepoPaths::new(files),
-            tech_evidence: (!tech.is_empty()).then_some(tech),
-            ..Facts::default()
-        };
-        self.repositories.insert(name.to_owned(), facts.clone());
+        let texts = texts_of_dir(&folder)?;
+        let facts = repository_facts(RepoPaths::new(files), &texts, &survey_dir(&folder)?);
+        let facts = Arc::new(facts);
+        self.repositories
+            .insert(name.to_owned(), Arc::clone(&facts));
         Ok(facts)
     }
 

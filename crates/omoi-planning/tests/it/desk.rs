@@ -285,7 +285,13 @@ impl Desk {
 /// A commit with the files the plan speaks of.
 async fn commit(it: &TestPlatform, plan: &Plan) -> String {
     let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
-    let files: BTreeMap<_, _> = plan.facts.repo.files().map(|f| (f, "text\n")).collect();
+    let files: BTreeMap<_, _> = plan
+        .facts
+        .repo
+        .paths
+        .files()
+        .map(|f| (f, "text\n"))
+        .collect();
     let changes: Vec<FileChange> = files
         .into_iter()
         .map(|(path, text)| FileChange {

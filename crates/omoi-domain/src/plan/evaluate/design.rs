@@ -149,7 +149,7 @@ fn components(output: &Value, facts: &Facts, sheet: &mut Sheet) {
             );
         }
         inside(
-            &facts.repo,
+            &facts.repo.paths,
             text(component, "file_path"),
             &path("file_path"),
             sheet,
@@ -172,7 +172,7 @@ fn dependencies(output: &Value, facts: &Facts, sheet: &mut Sheet) {
                 .iter()
                 .filter_map(|prefix| needed.trim().strip_prefix(prefix))
                 .any(label);
-            let location = facts.repo.locate(needed);
+            let location = facts.repo.paths.locate(needed);
             let exists = location.exists() && location != Location::Outside;
             if !(declared || exists || known.contains(&fold(needed))) {
                 let message = format!(

@@ -12,7 +12,7 @@ use super::{Criterion, Facts};
 use crate::plan::outputs::explore::QuestionCategory;
 use crate::plan::outputs::paths::{Location, RepoPaths};
 
-/// Fewest key files that must exist.
+/// Fewest key files that must exist, where there are as many.
 const KEY_FILES_MIN: usize = 3;
 /// From this many files of code on, a repository is no empty ground.
 const CODE_FILES_MIN: usize = 3;
@@ -47,7 +47,7 @@ pub const CRITERIA: &[Criterion] = &[
         name: "key_files",
         weight: 0.15,
         paths: &["key_files", "key_files[].path", "key_files[].purpose"],
-        asks: "at least 3 existing files, each with its purpose",
+        asks: "at least 3 existing files, or all where there are fewer, each with its purpose",
     },
     Criterion {
         name: "conventions",
@@ -96,7 +96,7 @@ pub const CRITERIA: &[Criterion] = &[
 
 pub(super) fn judge(output: &Value, facts: &Facts, sheet: &mut Sheet) {
     let claimed = at(output, "greenfield").as_bool() == Some(true);
-    let greenfield = claimed && !has_code(&facts.repo);
+    let greenfield = claimed && !has_code(&facts.repo.paths);
     if claimed && !greenfield {
         let message = "the repository holds code, so its paths are checked all the same";
         sheet.warn("not_greenfield", "greenfield", message);
@@ -158,15 +158,12 @@ fn tech_stack(output: &Value, facts: &Facts, sheet: &mut Sheet) {
         _ => 1.0,
     };
     sheet.mark("structure", value, "");
-    let Some(evidence) = &facts.tech_evidence else {
+    if facts.repo.tech.is_none() {
         return;
-    };
+    }
     for (n, entry) in stack.iter().enumerate() {
-        if !words(entry).iter().any(|w| evidence.contains(w)) {
-            let message = format!(
-                "the survey of languages, tools and commands does not show `{entry}`; keep it only \
-                 where a file you read does"
-            );
+        if !words(entry).iter().any(|w| facts.repo.knows_word(w)) {
+            let message = format!("neither the survey nor any file shows `{entry}`");
             sheet.warn("no_evidence", format!("tech_stack[{n}]"), message);
         }
     }
@@ -178,7 +175,7 @@ fn key_files(output: &Value, facts: &Facts, greenfield: bool, sheet: &mut Sheet)
     let mut existing = BTreeSet::new();
     for (n, file) in files.iter().enumerate() {
         let path = text(file, "path");
-        let exists = facts.repo.locate(path) == Location::File;
+        let exists = facts.repo.paths.locate(path) == Location::File;
         if exists {
             existing.insert(path);
         } else if !greenfield && !path.is_empty() {
@@ -190,18 +187,23 @@ fn key_files(output: &Value, facts: &Facts, greenfield: bool, sheet: &mut Sheet)
             counted.insert(path);
         }
     }
-    let value = if files.len() < KEY_FILES_MIN {
+    let needed = if greenfield {
+        KEY_FILES_MIN
+    } else {
+        facts.repo.paths.files().take(KEY_FILES_MIN).count().max(1)
+    };
+    let value = if files.len() < needed {
         0.0
     } else {
-        share(counted.len(), KEY_FILES_MIN).min(1.0)
+        share(counted.len(), needed).min(1.0)
     };
     let lost = format!("{} different files with path and purpose", counted.len());
     sheet.mark("key_files", value, lost);
     if greenfield {
         sheet.allow_zero("key_files");
-    } else if existing.len() < KEY_FILES_MIN {
+    } else if existing.len() < needed {
         let message = format!(
-            "{} of the cited files exist, {KEY_FILES_MIN} are needed; cite files you opened",
+            "{} of the cited files exist, {needed} are needed; cite files you opened",
             existing.len()
         );
         sheet.block("key_files_missing", "key_files", message);
@@ -255,7 +257,7 @@ fn cited_paths(output: &Value, facts: &Facts, greenfield: bool, sheet: &mut Shee
     let mut cited: Vec<(String, &str)> = Vec::new();
     for (n, file) in list(output, "key_files").iter().enumerate() {
         inside(
-            &facts.repo,
+            &facts.repo.paths,
             text(file, "path"),
             &format!("key_files[{n}].path"),
             sheet,
@@ -283,8 +285,12 @@ fn cited_paths(output: &Value, facts: &Facts, greenfield: bool, sheet: &mut Shee
         }
     }
     for (field, path) in cited {
-        let stays = inside(&facts.repo, path, &field, sheet);
-        if stays && !greenfield && !path.trim().is_empty() && !facts.repo.locate(path).exists() {
+        let stays = inside(&facts.repo.paths, path, &field, sheet);
+        if stays
+            && !greenfield
+            && !path.trim().is_empty()
+            && !facts.repo.paths.locate(path).exists()
+        {
             sheet.warn("path_missing", field, format!("`{path}` does not exist"));
         }
     }

@@ -311,7 +311,7 @@ fn checks(tasks: &[Value], facts: &Facts, sheet: &mut Sheet) {
                 sheet.block("no_command", path("command"), "a check needs a command");
             }
             for file in at(check, "files").as_object().into_iter().flatten() {
-                inside(&facts.repo, file.0, &path("files"), sheet);
+                inside(&facts.repo.paths, file.0, &path("files"), sheet);
             }
             if is_proof && texts(check, "criteria").is_empty() {
                 let message = "a proof should name the criteria it proves";

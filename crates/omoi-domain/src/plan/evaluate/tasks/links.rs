@@ -117,10 +117,10 @@ pub(super) fn files(plan: &TasksOutput, order: &Combined, facts: &Facts, sheet: 
     for task in &plan.tasks {
         let field = format!("tasks[{}].files_to_create", task.id);
         for path in &task.files_to_create {
-            if !inside(&facts.repo, path, &field, sheet) {
+            if !inside(&facts.repo.paths, path, &field, sheet) {
                 continue;
             }
-            if facts.repo.locate(path) == Location::File {
+            if facts.repo.paths.locate(path) == Location::File {
                 let message = format!("`{path}` exists already; modify it instead");
                 sheet.warn("file_exists", &field, message);
             }
@@ -136,8 +136,8 @@ pub(super) fn files(plan: &TasksOutput, order: &Combined, facts: &Facts, sheet: 
         let field = format!("tasks[{}].files_to_modify", task.id);
         let mut before: Option<BTreeSet<String>> = None;
         for path in &task.files_to_modify {
-            let here = facts.repo.locate(path) == Location::File;
-            if !inside(&facts.repo, path, &field, sheet) || here {
+            let here = facts.repo.paths.locate(path) == Location::File;
+            if !inside(&facts.repo.paths, path, &field, sheet) || here {
                 continue;
             }
             let before = before.get_or_insert_with(|| predecessors(order, &task.id));
