@@ -51,6 +51,7 @@ pub fn receipt_view(check: &Check, receipt: &Receipt, tasks: &[Task]) -> Receipt
         kind: check.kind.clone(),
         stage: receipt.stage.clone(),
         commit: receipt.commit_sha.clone(),
+        tree: receipt.tree_sha.clone(),
         passed: receipt.passed,
         exit_code: receipt.exit_code,
         rung: receipt.rung.clone(),

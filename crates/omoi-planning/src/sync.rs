@@ -352,7 +352,6 @@ async fn task(
         summary: None,
         state_version: 0,
         queued_at: tx.now(),
-        claimed_at: None,
         started_at: None,
         completed_at: None,
         created_at: tx.now(),

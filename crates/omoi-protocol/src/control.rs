@@ -179,6 +179,8 @@ pub struct TaskView {
     pub title: String,
     /// Its type.
     pub task_type: String,
+    /// The phase of its ticket that it belongs to, such as `PHASE_IMPLEMENTATION`.
+    pub phase: String,
     /// Its priority.
     pub priority: String,
     /// Where it stands.
@@ -258,6 +260,8 @@ pub struct ReceiptView {
     pub stage: String,
     /// The commit it was run on.
     pub commit: String,
+    /// That commit's tree: equal trees are equal files, whatever their history.
+    pub tree: String,
     /// Whether it exited 0.
     pub passed: bool,
     /// Its exit code; none when it was stopped.

@@ -34,8 +34,6 @@ row! {
         target_branch: String,
         /// The task's head.
         incoming_sha: String,
-        /// The target's head when it had its turn.
-        target_sha: Option<String>,
         /// The merge commit under check, later landed.
         merged_sha: Option<String>,
         /// Paths in conflict.
@@ -59,7 +57,7 @@ row! {
     }
 }
 versioned!(Merge by id in "merges" {
-    state, incoming_sha, target_sha, merged_sha, conflicts, forecast, resolve_task_id, restarts,
+    state, incoming_sha, merged_sha, conflicts, forecast, resolve_task_id, restarts,
     error, started_at, completed_at,
 });
 
@@ -76,7 +74,6 @@ impl Merge {
             ordinal: task.ordinal,
             target_branch: target.to_owned(),
             incoming_sha: incoming.to_owned(),
-            target_sha: None,
             merged_sha: None,
             conflicts: Json(Vec::new()),
             forecast: Json(Vec::new()),
@@ -229,6 +226,7 @@ fn emit(
         conflicts: merge.map(|m| m.conflicts.0.clone()).unwrap_or_default(),
         result_sha: merge.and_then(|m| m.merged_sha.clone()),
         resolve_task: merge.and_then(|m| m.resolve_task_id),
+        forecast: merge.map(|m| m.forecast.0.clone()).unwrap_or_default(),
         reason,
     };
     tx.emit_kind((Some(task.project_id), Some(task.spec_id)), kind, &change)

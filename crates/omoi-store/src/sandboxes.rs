@@ -23,8 +23,6 @@ row! {
         attempt_id: AttemptId,
         /// The rung: `bubblewrap`, `process`.
         provider: String,
-        /// The provider's own name for it.
-        provider_ref: Option<String>,
         /// Where it stands.
         state: SandboxState,
         /// Properties that hold, or why not.
@@ -35,13 +33,11 @@ row! {
         reason: Option<String>,
         /// When it was made.
         created_at: Timestamp,
-        /// Since when it stands there.
-        state_since: Timestamp,
         /// Guards updates.
         state_version: i64,
     }
 }
-versioned!(Sandbox by id in "sandboxes" { provider_ref, state, held, mounts, reason, state_since });
+versioned!(Sandbox by id in "sandboxes" { state, held, mounts, reason });
 
 /// Writes a new sandbox.
 ///
@@ -89,7 +85,6 @@ pub async fn transition(
     let from = sandbox.state;
     let kind = rule(from, to)?;
     sandbox.state = to;
-    sandbox.state_since = tx.now();
     tx.update(sandbox).await?;
     let change = SandboxChange {
         sandbox_id: sandbox.id,

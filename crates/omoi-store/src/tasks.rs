@@ -102,8 +102,6 @@ row! {
         state_version: i64,
         /// When it entered the queue; retries do not reset it.
         queued_at: Timestamp,
-        /// When it was last claimed.
-        claimed_at: Option<Timestamp>,
         /// When its agent last began.
         started_at: Option<Timestamp>,
         /// When its checks passed.
@@ -118,7 +116,7 @@ versioned!(Task by id in "tasks" {
     title, description, task_type, priority, status, score, level, ordinal, estimated_hours, files,
     requirements, branch, base_sha, head_sha, integration_state, round, retry_count, max_retries,
     force_execute, needed, not_before, deadline_at, timeout_seconds, fence, attempt_id, revision,
-    error_class, error_message, blocked_reason, resolves_merge_id, summary, queued_at, claimed_at,
+    error_class, error_message, blocked_reason, resolves_merge_id, summary, queued_at,
     started_at, completed_at, updated_at,
 });
 
@@ -147,7 +145,6 @@ impl Task {
             summary: None,
             state_version: 0,
             queued_at: now,
-            claimed_at: None,
             started_at: None,
             completed_at: None,
             created_at: now,
@@ -252,12 +249,12 @@ pub async fn transition(
     task.status = to;
     task.updated_at = tx.now();
     match to {
-        TaskStatus::Claiming => task.claimed_at = Some(tx.now()),
         TaskStatus::Running => task.started_at = Some(tx.now()),
         TaskStatus::Completed => task.completed_at = Some(tx.now()),
         TaskStatus::Blocked => task.blocked_reason.clone_from(&reason),
         TaskStatus::Pending => task.blocked_reason = None,
-        TaskStatus::Assigned
+        TaskStatus::Claiming
+        | TaskStatus::Assigned
         | TaskStatus::PendingValidation
         | TaskStatus::Validating
         | TaskStatus::NeedsRevision

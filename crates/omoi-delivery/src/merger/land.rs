@@ -55,7 +55,6 @@ pub(super) async fn land(turn: Turn<'_>) -> Result<(), BoxError> {
         let task = tasks::get(&mut tx, merge.task_id).await?;
         (merge, task)
     };
-    merge.target_sha = Some(target.as_str().to_owned());
     merge.forecast = Json(forecast(platform, &mirror, turn.spec, &target).await?);
     match candidate(&mirror, turn.spec, &task, &merge, &target).await? {
         Candidate::Conflict(paths) => conflict(&turn, merge, paths).await,

@@ -292,6 +292,9 @@ pub struct MergeChange {
     pub result_sha: Option<String>,
     /// The task that resolves the conflict.
     pub resolve_task: Option<TaskId>,
+    /// Other queued tasks, `n` of `TSK-n`, and in how many paths each would conflict with the target
+    /// as it was when this merge had its turn.
+    pub forecast: Vec<(i64, u32)>,
     /// Why, where that is not plain.
     pub reason: Option<String>,
 }

@@ -201,13 +201,11 @@ async fn bind(
         org_id: tx.org(),
         attempt_id: attempt.id,
         provider: provider.rung().to_string(),
-        provider_ref: Some(name(&attempt)),
         state: SandboxState::Pending,
         held: Json(command::held(provider)),
         mounts: Json(command::shown(&mounts)),
         reason: None,
         created_at: tx.now(),
-        state_since: tx.now(),
         state_version: 0,
     };
     sandboxes::insert(&mut tx, &sandbox).await?;

@@ -47,14 +47,14 @@ fn event(kind: EventKind) -> Event {
     let with_status = |status: &str| -> Option<Event> {
         let mut payload = json!({
             "from": status, "to": status, "subject": "task", "state": "queued", "phase": "explore",
-            "success": true, "passed": true, "coverage_percent": 100.0,
+            "success": true, "passed": true, "is_same_model": true, "coverage_percent": 100.0,
         });
         let words = "title rung section key target_branch kind stage commit command summary \
             message_type content discovery_type branch head role model task_type requirement";
         let counts = "number round attempt fence seq took_ms lines_added lines_removed \
             source_number latency_ms tickets tasks requirements criteria checks tokens \
             cost_microusd cost_nanousd";
-        let lists = "blockers phases_completed conflicts without verdicts";
+        let lists = "blockers phases_completed conflicts without verdicts forecast doubts";
         let ids = "spec ticket task attempt subject sandbox message receipt check merge discovery \
             source_task hand_over";
         let mut fill = |names: &str, suffix: &str, value: Value| {

@@ -496,7 +496,6 @@ pub(crate) fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
         summary: None,
         state_version: 0,
         queued_at: tx.now(),
-        claimed_at: None,
         started_at: None,
         completed_at: None,
         created_at: tx.now(),
@@ -510,13 +509,11 @@ fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
         org_id: tx.org(),
         attempt_id: attempt.id,
         provider: "process".to_owned(),
-        provider_ref: None,
         state: SandboxState::Pending,
         held: Json(Vec::new()),
         mounts: Json(Vec::new()),
         reason: None,
         created_at: tx.now(),
-        state_since: tx.now(),
         state_version: 0,
     }
 }

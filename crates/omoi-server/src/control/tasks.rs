@@ -267,6 +267,7 @@ pub(super) async fn task_views(tx: &mut Tx, spec: &Spec) -> Result<Vec<TaskView>
             spec_ref: HumanRef::spec(spec.number).to_string(),
             title: task.title.clone(),
             task_type: task.task_type.clone(),
+            phase: task.phase_id.clone(),
             priority: task.priority.as_str().to_owned(),
             status: task.status,
             integration_state: task.integration_state,

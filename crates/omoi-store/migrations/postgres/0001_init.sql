@@ -204,7 +204,6 @@ create table tasks (
     summary text,
     state_version bigint not null default 0,
     queued_at bigint not null,
-    claimed_at bigint,
     started_at bigint,
     completed_at bigint,
     created_at bigint not null,
@@ -278,14 +277,12 @@ create table sandboxes (
     org_id text not null references organisations (id),
     attempt_id text not null references attempts (id),
     provider text not null,
-    provider_ref text,
     state text not null check (state in ('pending', 'creating', 'running', 'completing',
         'completed', 'failed', 'terminated')),
     held text not null,
     mounts text not null,
     reason text,
     created_at bigint not null,
-    state_since bigint not null,
     state_version bigint not null default 0
 );
 create index sandboxes_attempt on sandboxes (attempt_id);
@@ -404,7 +401,6 @@ create table merges (
     ordinal bigint not null,
     target_branch text not null,
     incoming_sha text not null,
-    target_sha text,
     merged_sha text,
     conflicts text not null,
     forecast text not null,

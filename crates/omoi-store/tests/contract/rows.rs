@@ -76,7 +76,6 @@ async fn every_row_comes_back(bench: Bench) -> Result<(), StoreError> {
         let mut sandbox = samples::sandbox(tx, &bare);
         same::<Sandbox>(tx, vec![sandbox.clone()]).await?;
         sandbox.id = tx.new_id();
-        sandbox.provider_ref = Some(ODD.to_owned());
         sandbox.reason = Some(ODD.to_owned());
         same::<Sandbox>(tx, vec![sandbox]).await?;
 

@@ -174,7 +174,6 @@ pub(crate) fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
         summary: None,
         state_version: 0,
         queued_at: tx.now(),
-        claimed_at: None,
         started_at: None,
         completed_at: None,
         created_at: tx.now(),
@@ -222,7 +221,6 @@ pub(crate) fn full_task(tx: &Tx, bare: &Task) -> Task {
         resolves_merge_id: Some(tx.new_id::<MergeId>()),
         summary: odd(),
         queued_at: at(5),
-        claimed_at: Some(at(6)),
         started_at: Some(at(7)),
         completed_at: Some(at(8)),
         updated_at: at(9),
@@ -318,7 +316,6 @@ pub(crate) fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
         org_id: attempt.org_id,
         attempt_id: attempt.id,
         provider: "bubblewrap".to_owned(),
-        provider_ref: None,
         state: SandboxState::Pending,
         held: Json(vec![
             ("network".to_owned(), None),
@@ -327,7 +324,6 @@ pub(crate) fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
         mounts: Json(vec!["/opt/ü".to_owned()]),
         reason: None,
         created_at: tx.now(),
-        state_since: tx.now(),
         state_version: 0,
     }
 }
@@ -413,7 +409,6 @@ pub(crate) fn merge(tx: &Tx, task: &Task) -> Merge {
         ordinal: task.ordinal,
         target_branch: "feature/tags".to_owned(),
         incoming_sha: "i".repeat(40),
-        target_sha: None,
         merged_sha: None,
         conflicts: Json(Vec::new()),
         forecast: Json(Vec::new()),
@@ -433,7 +428,6 @@ pub(crate) fn full_merge(bare: &Merge) -> Merge {
     Merge {
         state: MergeState::Resolving,
         incoming_sha: "j".repeat(40),
-        target_sha: odd(),
         merged_sha: odd(),
         conflicts: Json(vec!["src/ü.py".to_owned()]),
         forecast: Json(vec![(3, 2), (-1, 0)]),

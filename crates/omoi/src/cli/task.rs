@@ -150,6 +150,7 @@ fn shown(detail: &TaskDetail, output: bool, page: Page) -> Vec<String> {
             "status",
             format!("{}  integration {}", task.status, task.integration_state),
         ),
+        ("phase", clean(&task.phase)),
         ("branch", clean(&task.branch)),
         ("serves", task.requirements.join(", ")),
         ("after", task.depends_on.join(", ")),

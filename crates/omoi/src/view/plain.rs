@@ -3,7 +3,8 @@
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::Subject;
 use omoi_domain::event::{
-    AblationDone, Activity, Event, PhaseChange, PlanningEnded, ReceiptDone, StoredEvent, TaskChange,
+    AblationDone, Activity, Event, MergeChange, PhaseChange, PlanningEnded, ReceiptDone,
+    StoredEvent, TaskChange,
 };
 use omoi_domain::id::HumanRef;
 
@@ -82,7 +83,8 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
         }
         Event::MergeCompleted(change) => {
             let sha = change.result_sha.as_deref().map(short).unwrap_or_default();
-            format!("{} merged {sha}", HumanRef::task(change.number))
+            let ahead = forecast(change);
+            format!("{} merged {sha}{ahead}", HumanRef::task(change.number))
         }
 
         Event::AgentActivity(activity) => activity_line(view, activity)?,
@@ -129,6 +131,23 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
         | Event::MergeStarted(_)
         | Event::CostRecorded(_) => return None,
     })
+}
+
+/// The tasks behind it in the queue whose merges are expected to conflict.
+fn forecast(change: &MergeChange) -> String {
+    let others = change
+        .forecast
+        .iter()
+        .filter(|(number, paths)| *number != change.number && *paths > 0)
+        .map(|(number, paths)| {
+            let paths = super::text::count(u64::from(*paths), "file");
+            format!("{} in {paths}", HumanRef::task(*number))
+        });
+    let others: Vec<String> = others.collect();
+    match others.as_slice() {
+        [] => String::new(),
+        others => format!(", conflicts expected: {}", others.join(", ")),
+    }
 }
 
 fn planning_ended(ended: &PlanningEnded) -> String {

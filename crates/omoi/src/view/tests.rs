@@ -153,7 +153,7 @@ impl Log {
     fn merge(&mut self, ms: i64, event_type: &str, number: i64, more: Value) -> &mut Self {
         let mut payload = json!({ "merge_id": SPEC, "task_id": task_id(number), "number": number,
             "target_branch": "omoi/tags", "merge_state": null, "state": "queued", "conflicts": [], "result_sha": null,
-            "resolve_task": null, "reason": null });
+            "resolve_task": null, "forecast": [], "reason": null });
         merge(&mut payload, more);
         self.push(ms, event_type, payload)
     }
@@ -484,7 +484,7 @@ fn a_run_ends_with_what_to_do_next() {
     let page = Page::new(100, false);
     let task: TaskView = serde_json::from_value(json!({
         "id": task_id(4), "task_ref": "TSK-004", "ticket_ref": "TKT-001", "spec_ref": "SPEC-1",
-        "title": "parse dates", "task_type": "implement_feature", "priority": "HIGH",
+        "title": "parse dates", "task_type": "implement_feature", "phase": "PHASE_IMPLEMENTATION", "priority": "HIGH",
         "status": "failed", "integration_state": "none", "round": 3, "depends_on": [],
         "found_by": null, "branch": "task/4", "head_sha": null, "requirements": [],
         "problem": "no round left after 3: 1 of 3 checks failed; first `python3 -m unittest` (exit 1):",
@@ -535,7 +535,7 @@ fn a_run_ends_with_what_to_do_next() {
 fn a_trace_names_what_proves_what() {
     let receipt = json!({
         "command": "python3 -m unittest tests.test_dates", "kind": "proof", "stage": "head",
-        "commit": "9a9a9a9bbbb", "passed": true, "exit_code": 0, "rung": "bubblewrap",
+        "commit": "9a9a9a9bbbb", "tree": "7b7b7b7cccc", "passed": true, "exit_code": 0, "rung": "bubblewrap",
         "self_tested": true, "exercised": null, "output": "....\nOK\u{7}\n", "took_ms": 312,
         "task_ref": null,
     });

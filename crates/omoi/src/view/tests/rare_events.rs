@@ -27,7 +27,13 @@ fn rare_events_have_a_line_of_their_own() {
         )
         .merge(0, "merge.verifying", 3, json!({ "state": "merging" }))
         .merge(0, "merge.restarted", 3, because.clone())
-        .merge(0, "merge.cancelled", 3, because);
+        .merge(0, "merge.cancelled", 3, because)
+        .merge(
+            0,
+            "merge.completed",
+            3,
+            json!({ "state": "merged", "result_sha": "5e5e5e5aaaa", "forecast": [[3, 0], [4, 2], [5, 0]] }),
+        );
     let view = view(&log);
     let lines: Vec<String> = log
         .0
@@ -42,6 +48,7 @@ fn rare_events_have_a_line_of_their_own() {
         "TSK-003 is checked on the merged tree",
         "TSK-003 is merged again: the target moved",
         "TSK-003 merge cancelled: the target moved",
+        "TSK-003 merged 5e5e5e5, conflicts expected: TSK-004 in 2 files",
     ];
     let lines: Vec<&str> = lines
         .iter()
