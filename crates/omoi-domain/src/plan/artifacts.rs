@@ -8,7 +8,6 @@ mod body;
 mod documents;
 mod frontmatter;
 mod render;
-mod score;
 
 use std::collections::BTreeMap;
 
@@ -22,7 +21,6 @@ pub use documents::{
     RequirementsFront, SummaryFront, TaskFileStatus, TaskFront, TicketFileStatus, TicketFront,
 };
 pub use frontmatter::Front;
-pub use score::{ARTIFACT_THRESHOLD, ArtifactScore, BodyKind, Expected, body_score, score};
 
 /// The folder that holds all files, at the root of the spec's branch.
 pub const ROOT: &str = ".omoi_os";
