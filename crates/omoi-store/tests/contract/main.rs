@@ -27,4 +27,5 @@ mod queue;
 mod rows;
 mod samples;
 mod schema;
+mod verdicts;
 mod work;
