@@ -289,7 +289,7 @@ pub(super) async fn refusal(
     let spec = HumanRef::spec(proof.spec.number);
     Ok(Some(format!(
         "weak_proof: {names} {is} proven, but not by this work: {}. See `omoi trace {spec}`; to hand \
-         it over all the same, run `omoi spec resume {spec} --accept-weak`",
+         it over all the same, resume it with `--accept-weak`",
         first
             .reason
             .as_deref()

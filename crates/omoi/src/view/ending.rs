@@ -103,6 +103,12 @@ fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
     shown
 }
 
+/// Whether all that stops the run is that criteria are proven without the work for them.
+fn is_weak(summary: &RunSummary) -> bool {
+    let reason = summary.reason.as_deref();
+    reason.is_some_and(|reason| reason.starts_with("weak_proof:"))
+}
+
 fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
     let Ending { summary, again, .. } = ending;
     let columns = page.width - 12;
@@ -147,7 +153,10 @@ fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
         None => "your repository was not touched".to_owned(),
     };
     lines.extend(wrap(&format!("Work is safe: {kept}, {merged}."), columns));
-    lines.push(format!("Resume: {}", ending.resume));
+    lines.push(match is_weak(summary) {
+        true => format!("Accept: {} --accept-weak", ending.resume),
+        false => format!("Resume: {}", ending.resume),
+    });
     let mut shown = Vec::new();
     for (index, line) in lines.into_iter().enumerate() {
         let front = match index {

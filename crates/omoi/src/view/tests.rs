@@ -504,6 +504,8 @@ fn a_run_ends_with_what_to_do_next() {
     }];
     let mut blocked = summary("blocked");
     blocked.reason = Some("not ready for execution: REQ-X has no task".to_owned());
+    let mut refused = summary("blocked");
+    refused.reason = Some("weak_proof: REQ-X#1 is proven, but not by this work".to_owned());
     let mut weak = summary("succeeded");
     (
         weak.criteria.weak,
@@ -517,6 +519,7 @@ fn a_run_ends_with_what_to_do_next() {
         (summary("failed"), &stopped),
         (summary("failed"), &waits),
         (blocked, &[]),
+        (refused, &[]),
     ] {
         let told = Ending {
             summary: &summary,
