@@ -24,14 +24,14 @@ async fn an_ablation_takes_the_place_of_the_one_before(bench: Bench) -> Result<(
     let requirement = samples::requirement(&tx, &world.spec, 1);
     tx.insert(&requirement).await?;
     let mut found = Vec::new();
-    for n in 1..=2 {
+    for (n, verdict) in [(1, AblationVerdict::Weak), (2, AblationVerdict::Unknown)] {
         let criterion = samples::criterion(&tx, &requirement, n);
         tx.insert(&criterion).await?;
         found.push(Ablation {
             criterion_id: criterion.id,
             org_id: tx.org(),
             spec_id: world.spec.id,
-            verdict: [AblationVerdict::Weak, AblationVerdict::Unknown][n as usize - 1],
+            verdict,
             head_sha: "a".repeat(40),
             without: Json(vec!["TSK-001".to_owned()]),
             reason: Some("it still passes".to_owned()),
@@ -58,7 +58,9 @@ async fn an_ablation_takes_the_place_of_the_one_before(bench: Bench) -> Result<(
     let accepted = accepted.iter().map(|ablation| ablation.is_accepted);
     assert_eq!(accepted.collect::<Vec<_>>(), [true, false]);
     // At another head nothing was accepted.
-    found.iter_mut().for_each(|a| a.head_sha = "b".repeat(40));
+    for ablation in &mut found {
+        ablation.head_sha = "b".repeat(40);
+    }
     ablations::store(&mut tx, project, &found, told).await?;
     assert_eq!(ablations::of_spec(&mut tx, world.spec.id).await?, found);
     tx.commit(POINT).await?;
