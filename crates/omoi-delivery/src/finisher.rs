@@ -59,10 +59,7 @@ impl Finisher {
     }
 
     async fn pass(&self) -> Result<Next, BoxError> {
-        let working = {
-            let mut tx = self.platform.store.read().await?;
-            specs::with_status(&mut tx, SpecStatus::Working).await?
-        };
+        let working = self.platform.own_specs(SpecStatus::Working).await?;
         for spec in working {
             let standing = {
                 let mut tx = self.platform.store.read().await?;
@@ -107,6 +104,8 @@ impl Finisher {
             drop(tx);
             return end(&self.platform, &spec, SpecStatus::Failed, why).await;
         }
+        let named = HumanRef::spec(spec.number);
+        let named = projects::reference(&mut tx, spec.project_id, named).await?;
         let about = (Subject::Check, subject, 0);
         let (attempt, held) =
             platform_attempt::begin(&mut tx, &self.platform, &spec, about).await?;
@@ -116,7 +115,7 @@ impl Finisher {
         self.platform.lifecycle.spawn(name, Kind::Work, async move {
             let _held = held;
             if let Err(error) = finish(&platform, &spec, attempt.id).await {
-                let why = unfinished(&spec, &error);
+                let why = unfinished(&named, &error);
                 warn!(spec.id = %spec.id, error = %why, "Could not finish `{}`", spec.id);
                 platform_attempt::give_up(&platform, attempt.id, &why).await?;
             }
@@ -136,13 +135,10 @@ struct NotHandedOver {
 }
 
 /// Why a spec could not be finished, and what to do where a person can help.
-fn unfinished(spec: &Spec, error: &BoxError) -> String {
+fn unfinished(spec: &str, error: &BoxError) -> String {
     let why = chain(error.as_ref());
     match error.downcast_ref::<NotHandedOver>() {
-        Some(_) => {
-            let spec = HumanRef::spec(spec.number);
-            format!("{why}; once it can be written to, run `omoi spec resume {spec}`")
-        }
+        Some(_) => format!("{why}; once it can be written to, run `omoi spec resume {spec}`"),
         None => format!("the last checks could not be run: {why}"),
     }
 }

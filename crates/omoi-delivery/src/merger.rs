@@ -18,7 +18,7 @@ use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::telemetry::chain;
 use omoi_store::merges::{self, Merge, MergeMove};
-use omoi_store::specs::{self, Spec};
+use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx, attempts, tasks};
 use tracing::warn;
 
@@ -39,10 +39,7 @@ impl Merger {
     }
 
     async fn pass(&self) -> Result<Next, BoxError> {
-        let working = {
-            let mut tx = self.platform.store.read().await?;
-            specs::with_status(&mut tx, SpecStatus::Working).await?
-        };
+        let working = self.platform.own_specs(SpecStatus::Working).await?;
         for spec in working {
             self.take_up_lost(&spec).await?;
             self.watch_resolutions(&spec).await?;

@@ -44,6 +44,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, Stor
         model: spec.model.clone(),
         spec_id: spec.id.to_string(),
         spec_ref: HumanRef::spec(spec.number).to_string(),
+        spec_name: projects::reference(&mut tx, project.id, HumanRef::spec(spec.number)).await?,
         tickets: tickets::of_spec(&mut tx, id).await?.len() as u32,
         tasks: task_counts(&mut tx, id).await?,
         max_parallel: max_parallel(&log),

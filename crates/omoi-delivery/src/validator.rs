@@ -77,6 +77,10 @@ impl Validator {
         if task.status != TaskStatus::PendingValidation {
             return Ok(());
         }
+        let spec = specs::get(&mut tx, task.spec_id).await?;
+        if !self.platform.works_on(&spec) {
+            return Ok(());
+        }
         tasks::lock_slots(&mut tx).await?;
         if full(&mut tx, &self.platform, task.project_id)
             .await?
@@ -84,7 +88,6 @@ impl Validator {
         {
             return Ok(());
         }
-        let spec = specs::get(&mut tx, task.spec_id).await?;
         let spawned = attempts::of_subject(&mut tx, &id.to_string()).await?;
         let failures = spawned
             .iter()

@@ -12,6 +12,7 @@ use omoi_domain::event::Consumer;
 use omoi_domain::id::{ProjectId, SpecId, TaskId};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::score::{Candidate, Ranked, rank, score};
+use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{TaskStatus, kind};
 use omoi_domain::time::Timestamp;
 use omoi_git::mirror::{Mirror, UpdateRefError};
@@ -23,7 +24,7 @@ use omoi_runtime::telemetry::chain;
 use omoi_sandbox::Access;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Scan, Task};
-use omoi_store::{StoreError, attempts, merges};
+use omoi_store::{StoreError, Tx, attempts, merges};
 use tracing::{info, warn};
 
 use crate::attempt::{Created, Job, Loss, NewAttempt, WorkPlan, insert, launch, lose, role};
@@ -102,8 +103,9 @@ impl Dispatcher {
             starving_since: tx.now() - starving,
             project_slots: settings.project_slots,
             limit: settings.scan_batch,
+            spec: None,
         };
-        let candidates = tasks::eligible(&mut tx, scan).await?;
+        let candidates = self.candidates(&mut tx, scan).await?;
         let mut dependents = BTreeMap::new();
         let mut specs_seen: Vec<SpecId> = Vec::new();
         for task in &candidates {
@@ -139,6 +141,30 @@ impl Dispatcher {
         Ok(ranked.into_iter().map(|r| (r.id.2, r.id.3)).collect())
     }
 
+    /// What `scan` finds of the specs this process goes on with. Where it must leave some alone, each
+    /// other is looked at by itself, so that none is hidden behind their tasks.
+    async fn candidates(&self, tx: &mut Tx, scan: Scan) -> Result<Vec<Task>, StoreError> {
+        let working = specs::with_status(tx, SpecStatus::Working).await?;
+        let n_working = working.len();
+        let own: Vec<SpecId> = working
+            .iter()
+            .filter(|spec| self.platform.works_on(spec))
+            .map(|spec| spec.id)
+            .collect();
+        if own.len() == n_working {
+            return tasks::eligible(tx, scan).await;
+        }
+        let mut found = Vec::new();
+        for spec in own {
+            let scan = Scan {
+                spec: Some(spec),
+                ..scan
+            };
+            found.extend(tasks::eligible(tx, scan).await?);
+        }
+        Ok(found)
+    }
+
     /// Keeps the scores that changed enough to be told apart.
     async fn keep_scores(&self, scored: &[(&Task, f64)]) -> Result<(), StoreError> {
         let moved = |(task, score): &&(&Task, f64)| (task.score - score).abs() >= SCORE_STEP;
@@ -159,7 +185,7 @@ impl Dispatcher {
             let mut tx = platform.store.read().await?;
             let task = tasks::get(&mut tx, id).await?;
             let spec = specs::get(&mut tx, task.spec_id).await?;
-            if platform.is_of_another_kind(&spec) {
+            if !platform.works_on(&spec) {
                 return Ok(Claim::Gone);
             }
             if let Some(limit) = full(&mut tx, platform, task.project_id).await? {

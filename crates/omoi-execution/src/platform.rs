@@ -1,14 +1,17 @@
 //! What every reconciler needs, built once by the composition root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use omoi_domain::id::{AttemptId, ProjectId};
+use omoi_domain::id::{AttemptId, ProjectId, SpecId};
+use omoi_domain::model_kind::ModelKind;
+pub use omoi_domain::model_kind::{NO_MODEL, SIMULATED};
 use omoi_domain::score::Weights;
+use omoi_domain::spec::SpecStatus;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::process::Git;
 use omoi_llm::ask::Llm;
@@ -16,14 +19,9 @@ use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::Handle;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{Control, Limits, Provider};
-use omoi_store::Tenant;
-use omoi_store::specs::Spec;
+use omoi_store::specs::{self, Spec};
+use omoi_store::{StoreError, Tenant};
 use tokio::sync::Notify;
-
-/// What specs and platforms call the simulated model.
-pub const SIMULATED: &str = "simulated";
-/// What a platform says that answers no agent.
-pub const NO_MODEL: &str = "none";
 
 /// Figures and switches of this crate and those above it.
 #[derive(Clone, Debug)]
@@ -129,6 +127,42 @@ impl DataDir {
     }
 }
 
+/// Which specs a process works on. Rows say what is to be done; this says who does it.
+#[derive(Debug, Default)]
+pub enum WorkScope {
+    /// None: it only answers questions.
+    Nothing,
+    /// Those it was asked for since it started.
+    Asked(Mutex<BTreeSet<SpecId>>),
+    /// All there are.
+    #[default]
+    Every,
+}
+
+impl WorkScope {
+    /// Notes that a person asked this process for `spec`.
+    pub fn ask_for(&self, spec: SpecId) {
+        if let Self::Asked(asked) = self {
+            asked
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(spec);
+        }
+    }
+
+    /// Whether it is to work on `spec`.
+    pub fn contains(&self, spec: SpecId) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Asked(asked) => asked
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains(&spec),
+            Self::Every => true,
+        }
+    }
+}
+
 /// Everything the reconcilers share. Cheap to clone.
 #[derive(Clone)]
 pub struct Platform(Arc<Parts>);
@@ -169,6 +203,10 @@ pub struct Parts {
     pub model_label: String,
     /// What answers questions of the platform itself; none where there is no model.
     pub llm: Option<Llm>,
+    /// The file of the scripted answers, when it is simulated.
+    pub scenario: Option<String>,
+    /// Which specs this process works on.
+    pub scope: WorkScope,
     /// Sandboxes of this process that still run.
     pub running: RunningAttempts,
 }
@@ -187,12 +225,28 @@ impl Platform {
         Mirror::open_or_create(&self.git, &self.data.mirror(project)).await
     }
 
-    /// Whether one of the model that began `spec` and the model of this process is simulated and the
-    /// other is real: then nothing here may go on with it, or its label would not be true.
+    /// Whether `spec` was begun with another kind of model than this process works with: then nothing
+    /// here may go on with it, or its label would not be true.
     pub fn is_of_another_kind(&self, spec: &Spec) -> bool {
-        let (begun, now) = (spec.model.as_str(), self.model_label.as_str());
-        let answers = |model: &str| model != NO_MODEL;
-        answers(begun) && answers(now) && (begun == SIMULATED) != (now == SIMULATED)
+        let begun = ModelKind::of(&spec.model, spec.scenario.as_deref());
+        let now = ModelKind::of(&self.model_label, self.scenario.as_deref());
+        !now.may_go_on_with(begun)
+    }
+
+    /// Whether this process goes on with `spec`: it was asked to, and may.
+    pub fn works_on(&self, spec: &Spec) -> bool {
+        self.scope.contains(spec.id) && !self.is_of_another_kind(spec)
+    }
+
+    /// Specs in `status` that this process goes on with, oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn own_specs(&self, status: SpecStatus) -> Result<Vec<Spec>, StoreError> {
+        let mut tx = self.store.read().await?;
+        let mut found = specs::with_status(&mut tx, status).await?;
+        found.retain(|spec| self.works_on(spec));
+        Ok(found)
     }
 }
 

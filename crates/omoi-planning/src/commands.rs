@@ -3,19 +3,20 @@
 mod edit;
 
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::SpecId;
+use omoi_domain::id::{HumanRef, SpecId};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::plan::outputs::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::Platform;
-use omoi_execution::platform::{NO_MODEL, SIMULATED};
+use omoi_execution::platform::{NO_MODEL, SIMULATED, WorkScope};
 use omoi_protocol::control::ResumeSpec;
+use omoi_protocol::shell_word::shell_word;
 use omoi_runtime::BoxError;
 use omoi_store::phases::{self, Verdict};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, ablations};
+use omoi_store::{StoreError, Tx, ablations, projects};
 
 pub use edit::{Edit, edit, retitle};
 
@@ -23,40 +24,41 @@ pub use edit::{Edit, edit, retitle};
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// There is no whole plan whose tasks could be released.
-    #[error("SPEC-{number} is {status}; only the tasks of a whole plan can be worked on")]
+    #[error("{spec} is {status}; only the tasks of a whole plan can be worked on")]
     NotPlanned {
-        /// The spec's number.
-        number: i64,
+        /// The spec, as every command takes it.
+        spec: String,
         /// Where it stands.
         status: SpecStatus,
     },
-    /// What a simulated model began would be told as a real one's work, or the reverse.
-    #[error(
-        "SPEC-{number} was begun with the model `{begun}`, and this process works with `{now}`"
-    )]
+    /// What a simulated model began would be told as a real one's work, or the reverse, or as another
+    /// script's.
+    #[error("{spec} was begun with the model {begun}, and this process works with {now}")]
     OtherModel {
-        /// The spec's number.
-        number: i64,
+        /// The spec, as every command takes it.
+        spec: String,
         /// The model it was begun with.
         begun: String,
         /// The model of this process.
         now: String,
+        /// The command that goes on with it.
+        resume: String,
     },
     /// A task waits for another that is lost.
-    #[error("TSK-{number:03} waits for TSK-{on:03}, which is {status}")]
+    #[error("{task} waits for {on}, which is {status}")]
     Waits {
-        /// The task's number.
-        number: i64,
-        /// The other's number.
-        on: i64,
+        /// The task, as every command takes it.
+        task: String,
+        /// The other.
+        on: String,
         /// Where the other stands.
         status: TaskStatus,
     },
     /// Its plan is in use or of no use any more.
-    #[error("SPEC-{number} is {status}; what it was planned from cannot be changed now")]
+    #[error("{spec} is {status}; what it was planned from cannot be changed now")]
     AtWork {
-        /// The spec's number.
-        number: i64,
+        /// The spec, as every command takes it.
+        spec: String,
         /// Where it stands.
         status: SpecStatus,
     },
@@ -75,32 +77,27 @@ impl CommandError {
     /// What the person can do about it.
     pub fn next_step(&self) -> Option<String> {
         match self {
-            Self::NotPlanned { number, status } => match status {
+            Self::NotPlanned { spec, status } => match status {
                 SpecStatus::Failed | SpecStatus::Blocked | SpecStatus::Completed => {
-                    Some(format!("finish its plan: omoi spec resume SPEC-{number}"))
+                    Some(format!("finish its plan: omoi spec resume {spec}"))
                 }
                 SpecStatus::Draft | SpecStatus::Executing => {
-                    Some(format!("wait for its plan: omoi spec show SPEC-{number}"))
+                    Some(format!("wait for its plan: omoi spec show {spec}"))
                 }
                 _ => None,
             },
-            Self::OtherModel { number, begun, .. } if begun == SIMULATED => Some(format!(
-                "go on as it began: omoi spec resume SPEC-{number} --model simulated --scenario <file>; \
-                 or run the idea anew with the real model"
+            Self::OtherModel { resume, .. } => Some(format!(
+                "stop that process and go on as it began: {resume}; or run the idea anew"
             )),
-            Self::OtherModel { number, .. } => Some(format!(
-                "go on with a real model: omoi spec resume SPEC-{number} without `--model simulated`; \
-                 or run the idea anew with the simulated one"
-            )),
-            Self::Waits { on, status, .. } => match status {
-                TaskStatus::Cancelled => {
-                    Some("run what is missing as an idea of its own".to_owned())
-                }
-                _ => Some(format!("try that one again: omoi task retry TSK-{on:03}")),
-            },
+            Self::Waits { on, .. } => Some(format!("try that one again: omoi task retry {on}")),
             Self::AtWork { .. } | Self::Edit(_) | Self::Store(_) | Self::Judge(_) => None,
         }
     }
+}
+
+/// A spec as every command takes it, wherever it is typed.
+async fn name_of(tx: &mut Tx, spec: &Spec) -> Result<String, StoreError> {
+    projects::reference(tx, spec.project_id, HumanRef::spec(spec.number)).await
 }
 
 /// Releases the tasks of a planned spec. One released already is left alone.
@@ -111,16 +108,21 @@ pub async fn approve(platform: &Platform, id: SpecId) -> Result<Spec, CommandErr
     let mut tx = platform.store.write().await?;
     let mut spec = specs::get(&mut tx, id).await?;
     match spec.status {
-        SpecStatus::Working => return Ok(spec),
+        SpecStatus::Working => {
+            take_model(platform, &mut tx, &mut spec).await?;
+            platform.scope.ask_for(spec.id);
+            return Ok(spec);
+        }
         SpecStatus::Completed if planned(&mut tx, &spec).await? => {}
         status => {
-            let number = spec.number;
-            return Err(CommandError::NotPlanned { number, status });
+            let spec = name_of(&mut tx, &spec).await?;
+            return Err(CommandError::NotPlanned { spec, status });
         }
     }
-    take_model(platform, &mut spec)?;
+    take_model(platform, &mut tx, &mut spec).await?;
     specs::transition(&mut tx, &mut spec, SpecStatus::Working, None).await?;
     tx.commit(CrashPoint::SpecMoved).await?;
+    platform.scope.ask_for(spec.id);
     Ok(spec)
 }
 
@@ -141,7 +143,7 @@ pub async fn resume(
     if spec.status == SpecStatus::Delivered {
         return Ok(spec);
     }
-    let renamed = take_model(platform, &mut spec)?;
+    let renamed = take_model(platform, &mut tx, &mut spec).await?;
     let planned = planned(&mut tx, &spec).await?;
     match spec.status {
         SpecStatus::Executing | SpecStatus::Working => {
@@ -149,6 +151,7 @@ pub async fn resume(
                 specs::save(&mut tx, &mut spec).await?;
                 tx.commit(CrashPoint::SpecMoved).await?;
             }
+            platform.scope.ask_for(spec.id);
             return Ok(spec);
         }
         SpecStatus::Completed if planned => return Ok(spec),
@@ -167,6 +170,7 @@ pub async fn resume(
         specs::transition(&mut tx, &mut spec, SpecStatus::Executing, None).await?;
     }
     tx.commit(CrashPoint::SpecMoved).await?;
+    platform.scope.ask_for(spec.id);
     Ok(spec)
 }
 
@@ -201,20 +205,26 @@ pub async fn retry_task(
     if task.status == TaskStatus::Blocked
         && let Some(lost) = omoi_execution::tasks::lost_prerequisite(tx, task).await?
     {
-        let (number, on, status) = (task.number, lost.number, lost.status);
-        return Err(CommandError::Waits { number, on, status });
+        let names = projects::names(tx).await?;
+        let name = |task: &Task| names.reference(task.project_id, HumanRef::task(task.number));
+        return Err(CommandError::Waits {
+            task: name(task),
+            on: name(&lost),
+            status: lost.status,
+        });
     }
     omoi_execution::tasks::retry(tx, task).await?;
     let mut spec = specs::get(tx, task.spec_id).await?;
-    if take_model(platform, &mut spec)? {
+    if take_model(platform, tx, &mut spec).await? {
         specs::save(tx, &mut spec).await?;
     }
+    platform.scope.ask_for(spec.id);
     if spec.status == SpecStatus::Working {
         return Ok(());
     }
     if !planned(tx, &spec).await? {
         return Err(CommandError::NotPlanned {
-            number: spec.number,
+            spec: name_of(tx, &spec).await?,
             status: spec.status,
         });
     }
@@ -234,21 +244,52 @@ async fn planned(tx: &mut Tx, spec: &Spec) -> Result<bool, StoreError> {
 }
 
 /// Gives the spec the model that will go on with it; true when that is another one than before.
-/// What a simulated model did and what a real one did is never told under one name.
-fn take_model(platform: &Platform, spec: &mut Spec) -> Result<bool, CommandError> {
+/// What a simulated model did and what a real one did is never told under one name. A process that
+/// runs no agents has none to give.
+async fn take_model(
+    platform: &Platform,
+    tx: &mut Tx,
+    spec: &mut Spec,
+) -> Result<bool, CommandError> {
     let now = platform.model_label.as_str();
-    if now == NO_MODEL || spec.model == now {
+    if now == NO_MODEL || matches!(platform.scope, WorkScope::Nothing) {
         return Ok(false);
     }
     if platform.is_of_another_kind(spec) {
+        let name = name_of(tx, spec).await?;
         return Err(CommandError::OtherModel {
-            number: spec.number,
-            begun: spec.model.clone(),
-            now: now.to_owned(),
+            begun: told_model(&spec.model, spec.scenario.as_deref()),
+            now: told_model(now, platform.scenario.as_deref()),
+            resume: resume_command(&name, spec),
+            spec: name,
         });
     }
+    if spec.model == now {
+        return Ok(false);
+    }
     now.clone_into(&mut spec.model);
+    spec.scenario.clone_from(&platform.scenario);
     Ok(true)
+}
+
+fn told_model(model: &str, scenario: Option<&str>) -> String {
+    match scenario.filter(|_| model == SIMULATED) {
+        Some(file) => format!("`{model}` of `{file}`"),
+        None => format!("`{model}`"),
+    }
+}
+
+/// The command that goes on with `spec`, called `name`, with the kind of model that began it.
+pub fn resume_command(name: &str, spec: &Spec) -> String {
+    let (name, model) = (shell_word(name), shell_word(&spec.model));
+    match (spec.model.as_str(), spec.scenario.as_deref()) {
+        (NO_MODEL, _) => format!("omoi spec resume {name}"),
+        (SIMULATED, Some(file)) => {
+            let file = shell_word(file);
+            format!("omoi spec resume {name} --model {SIMULATED} --scenario {file}")
+        }
+        _ => format!("omoi spec resume {name} --model {model}"),
+    }
 }
 
 /// Gives the phase at fault all its attempts again; its items and feedback stay.

@@ -135,6 +135,7 @@ pub async fn create(
         status: SpecStatus::Draft,
         current_phase: "explore".to_owned(),
         model: platform.model_label.clone(),
+        scenario: platform.scenario.clone(),
         base_sha: repo.head.as_str().to_owned(),
         base_branch: repo.branch.clone(),
         slug,
@@ -150,6 +151,7 @@ pub async fn create(
     specs::insert(&mut tx, &spec).await?;
     specs::transition(&mut tx, &mut spec, SpecStatus::Executing, None).await?;
     tx.commit(CrashPoint::SpecCreated).await?;
+    platform.scope.ask_for(spec.id);
     Ok(spec)
 }
 

@@ -62,7 +62,7 @@ impl Planner {
         self.failures.retain(|id, _| ids.contains(id));
         let mut next = Next::Idle;
         for spec in executing {
-            if self.platform.is_of_another_kind(&spec) {
+            if !self.platform.works_on(&spec) {
                 self.leave_alone(&spec);
                 continue;
             }
@@ -87,12 +87,13 @@ impl Planner {
         Ok(next)
     }
 
-    /// A simulated model must not go on with what a real one began, nor the reverse.
+    /// A simulated model must not go on with what a real one began, nor the reverse, nor one script
+    /// with what another began. What nobody asked this process for is no news.
     fn leave_alone(&mut self, spec: &Spec) {
-        if self.left_alone.insert(spec.id) {
+        if self.platform.is_of_another_kind(spec) && self.left_alone.insert(spec.id) {
             let (begun, now) = (&spec.model, &self.platform.model_label);
             warn!(
-                spec.id = %spec.id,
+                spec.id = %spec.id, begun = ?spec.scenario, now = ?self.platform.scenario,
                 "Leaving SPEC-{} alone: it was begun with the model `{begun}`, and this process works with `{now}`",
                 spec.number
             );
@@ -126,6 +127,7 @@ async fn adopted(platform: &Platform, mut spec: Spec) -> Result<Spec, StoreError
         return Ok(spec);
     }
     spec.model.clone_from(&platform.model_label);
+    spec.scenario.clone_from(&platform.scenario);
     let mut tx = platform.store.write().await?;
     specs::save(&mut tx, &mut spec).await?;
     tx.commit(CrashPoint::SpecMoved).await?;

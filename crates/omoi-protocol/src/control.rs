@@ -1,7 +1,8 @@
 //! What a command line and a running `omoi` say to each other.
 //!
 //! Base path `/api/v1`, over the data folder's socket or HTTP, with the bearer token of the token
-//! file. `{spec}` and `{task}` are human references (`SPEC-1`, `TSK-003`) or row ids.
+//! file. `{spec}` and `{task}` are row ids or human references: `SPEC-1`, `todo/TSK-003`. What a number
+//! without a project means is decided by the repository named in the header [`HERE`].
 
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::AttemptState;
@@ -14,6 +15,9 @@ use omoi_domain::ticket::TicketStatus;
 use omoi_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+/// Header with the path of the repository a command was typed in.
+pub const HERE: &str = "omoi-repository";
 
 /// `POST /specs`: write a spec down and start it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,14 +46,20 @@ pub struct SpecView {
     pub id: SpecId,
     /// `SPEC-n`.
     pub spec_ref: String,
+    /// `project/SPEC-n`: what every command takes from anywhere.
+    pub name: String,
     /// Its title.
     pub title: String,
     /// Where it stands.
     pub status: SpecStatus,
+    /// Why the process that was asked does not go on with it, although it is not over.
+    pub waits: Option<SpecWaits>,
     /// The phase it is in.
     pub current_phase: String,
     /// What answers.
     pub model: String,
+    /// The file of the scripted answers, when it is simulated.
+    pub scenario: Option<String>,
     /// The user's repository.
     pub repo: String,
     /// The commit everything starts from.
@@ -68,6 +78,15 @@ pub struct SpecView {
     pub notes: Vec<String>,
     /// The repository survey.
     pub survey: Value,
+}
+
+/// Why a process does not go on with a spec.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecWaits {
+    /// The model that began it.
+    pub begun: String,
+    /// The command that goes on with it.
+    pub resume: String,
 }
 
 /// A spec with all that belongs to it. `GET /specs/{spec}/detail`.
@@ -171,10 +190,14 @@ pub struct TaskView {
     pub id: TaskId,
     /// `TSK-n`.
     pub task_ref: String,
+    /// `project/TSK-n`: what every command takes from anywhere.
+    pub name: String,
     /// `TKT-n`.
     pub ticket_ref: String,
     /// Its spec.
     pub spec_ref: String,
+    /// `project/SPEC-n` of its spec.
+    pub spec_name: String,
     /// Its title.
     pub title: String,
     /// Its type.

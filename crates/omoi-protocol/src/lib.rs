@@ -3,5 +3,6 @@
 
 pub mod control;
 pub mod error;
+pub mod shell_word;
 pub mod summary;
 pub mod worker;

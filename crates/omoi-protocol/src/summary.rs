@@ -86,6 +86,8 @@ pub struct RunSummary {
     pub spec_id: String,
     /// `SPEC-n`.
     pub spec_ref: String,
+    /// `project/SPEC-n`: what every command takes from anywhere.
+    pub spec_name: String,
     /// Tickets planned.
     pub tickets: u32,
     /// Tasks by end.

@@ -1,6 +1,7 @@
 //! Projects: repositories under work.
 
-use omoi_domain::id::{OrgId, ProjectId};
+use omoi_domain::id::{HumanRef, OrgId, ProjectId};
+use omoi_domain::reference::project_name;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -90,6 +91,56 @@ pub async fn get(tx: &mut Tx, id: ProjectId) -> Result<Project, StoreError> {
 /// When the database cannot be read.
 pub async fn list(tx: &mut Tx) -> Result<Vec<Project>, StoreError> {
     tx.all("1 = 1 order by created_at, id", args![]).await
+}
+
+/// What people call the rows of every project.
+#[derive(Clone, Debug)]
+pub struct ProjectNames(Vec<Project>);
+
+/// The names of every project.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn names(tx: &mut Tx) -> Result<ProjectNames, StoreError> {
+    Ok(ProjectNames(list(tx).await?))
+}
+
+impl ProjectNames {
+    /// The project of the repository at `path`.
+    pub fn at(&self, path: &str) -> Option<&Project> {
+        self.0.iter().find(|project| project.repo_path == path)
+    }
+
+    /// The repository of a project.
+    pub fn repo(&self, project: ProjectId) -> &str {
+        let found = self.0.iter().find(|known| known.id == project);
+        found.map_or("", |found| found.repo_path.as_str())
+    }
+
+    /// `item` with its project, as every command takes it from anywhere.
+    pub fn reference(&self, project: ProjectId, item: HumanRef) -> String {
+        let all: Vec<&str> = self
+            .0
+            .iter()
+            .map(|known| known.repo_path.as_str())
+            .collect();
+        match project_name(self.repo(project), &all) {
+            "" => item.to_string(),
+            name => format!("{name}/{item}"),
+        }
+    }
+}
+
+/// What people call one row of a project, wherever they are.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn reference(
+    tx: &mut Tx,
+    project: ProjectId,
+    item: HumanRef,
+) -> Result<String, StoreError> {
+    Ok(names(tx).await?.reference(project, item))
 }
 
 /// Lets nobody else number tasks of a project until the transaction ends: what is counted after this

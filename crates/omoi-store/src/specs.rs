@@ -47,6 +47,8 @@ row! {
         current_phase: String,
         /// What answers: `simulated`, or a model's name.
         model: String,
+        /// The file of the scripted answers, when it is simulated.
+        scenario: Option<String>,
         /// The commit everything starts from.
         base_sha: String,
         /// The branch HEAD was on, if any.
@@ -72,7 +74,7 @@ row! {
     }
 }
 versioned!(Spec by id in "specs" {
-    title, status, current_phase, model, options, last_error, integration_branch, updated_at, started_at,
+    title, status, current_phase, model, scenario, options, last_error, integration_branch, updated_at, started_at,
     ended_at,
 });
 

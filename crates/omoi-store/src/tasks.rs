@@ -309,6 +309,8 @@ pub struct Scan {
     pub project_slots: i64,
     /// Most tasks.
     pub limit: i64,
+    /// Only those of this spec.
+    pub spec: Option<SpecId>,
 }
 
 /// Pending tasks that may be claimed: their time has come, every prerequisite is completed and
@@ -323,14 +325,15 @@ pub async fn eligible(tx: &mut Tx, scan: Scan) -> Result<Vec<Task>, StoreError> 
     tx.all_for_claim(
         concat!(
             can_start!(),
-            " order by
+            " and (spec_id = $6 or $6 is null)
+             order by
              case when deadline_at is not null and deadline_at <= $2 then 0 else 1 end,
              case when queued_at <= $4 then 0 else 1 end,
              case priority when 'CRITICAL' then 0 when 'HIGH' then 1 when 'MEDIUM' then 2 else 3 end,
              queued_at, id
              limit $5"
         ),
-        args![now, scan.project_slots, scan.starving_since, scan.limit],
+        args![now, scan.project_slots, scan.starving_since, scan.limit, scan.spec],
     )
     .await
 }

@@ -26,7 +26,6 @@ use clap::builder::styling::Styles;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::context::Context;
-use crate::view::text;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -107,20 +106,6 @@ pub(crate) struct ModelArgs {
     /// Script of the simulated model
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
-}
-
-impl ModelArgs {
-    /// The flags that ask for the same answers, with a blank in front of each.
-    fn again(&self) -> String {
-        let scenario = self
-            .scenario
-            .as_ref()
-            .map(|path| path.display().to_string());
-        [("model", self.model.clone()), ("scenario", scenario)]
-            .into_iter()
-            .filter_map(|(name, value)| Some(format!(" --{name} {}", text::shell(&value?))))
-            .collect()
-    }
 }
 
 #[derive(Debug, Subcommand)]

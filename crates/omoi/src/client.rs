@@ -1,7 +1,8 @@
 //! Asks the process that owns the data folder, over its socket or over HTTP.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -9,11 +10,12 @@ use futures::StreamExt as _;
 use futures::stream::{self, Stream};
 use omoi_domain::event::StoredEvent;
 use omoi_protocol::control::{
-    CreateSpec, ExportedFile, LogLine, ResumeSpec, SpecDetail, SpecView, Status, Steer, TaskDetail,
-    TaskView, Trace,
+    CreateSpec, ExportedFile, HERE, LogLine, ResumeSpec, SpecDetail, SpecView, Status, Steer,
+    TaskDetail, TaskView, Trace,
 };
 use omoi_protocol::error::ErrorBody;
 use omoi_protocol::summary::RunSummary;
+use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -65,12 +67,25 @@ impl ClientError {
     }
 }
 
+/// `text` as one part of an address.
+fn segment(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => out.push(byte.into()),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
 /// A client of one owner.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     token: String,
+    here: Option<HeaderValue>,
 }
 
 impl Client {
@@ -88,13 +103,32 @@ impl Client {
             Endpoint::Url(url) => (builder(), url.trim_end_matches('/').to_owned()),
         };
         let http = builder.build().map_err(ClientError::Unreachable)?;
-        Ok(Self { http, base, token })
+        let here = None;
+        Ok(Self {
+            http,
+            base,
+            token,
+            here,
+        })
+    }
+
+    /// The same client, asking from the repository at `here`.
+    #[must_use]
+    pub(crate) fn at(mut self, here: Option<&Path>) -> Self {
+        let value = here.map(|path| HeaderValue::from_bytes(path.as_os_str().as_bytes()));
+        self.here = value.and_then(Result::ok);
+        self
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
+        let request = self
+            .http
             .request(method, format!("{}/api/v1{path}", self.base))
-            .bearer_auth(&self.token)
+            .bearer_auth(&self.token);
+        match &self.here {
+            Some(here) => request.header(HERE, here),
+            None => request,
+        }
     }
 
     async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
@@ -147,28 +181,31 @@ impl Client {
         self.get("/specs").await
     }
 
-    pub(crate) async fn get_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
-        self.get(&format!("/specs/{spec}")).await
+    /// The spec that a command is about to change.
+    pub(crate) async fn get_spec_to_act(&self, spec: &str) -> Result<SpecView, ClientError> {
+        self.get(&format!("/specs/{}?act=true", segment(spec)))
+            .await
     }
 
     pub(crate) async fn get_spec_detail(&self, spec: &str) -> Result<SpecDetail, ClientError> {
-        self.get(&format!("/specs/{spec}/detail")).await
+        self.get(&format!("/specs/{}/detail", segment(spec))).await
     }
 
     pub(crate) async fn get_spec_summary(&self, spec: &str) -> Result<RunSummary, ClientError> {
-        self.get(&format!("/specs/{spec}/summary")).await
+        self.get(&format!("/specs/{}/summary", segment(spec))).await
     }
 
     pub(crate) async fn export_spec(&self, spec: &str) -> Result<Vec<ExportedFile>, ClientError> {
-        self.get(&format!("/specs/{spec}/export")).await
+        self.get(&format!("/specs/{}/export", segment(spec))).await
     }
 
     pub(crate) async fn trace_spec(&self, spec: &str) -> Result<Trace, ClientError> {
-        self.get(&format!("/specs/{spec}/trace")).await
+        self.get(&format!("/specs/{}/trace", segment(spec))).await
     }
 
     pub(crate) async fn approve_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
-        self.post(&format!("/specs/{spec}/approve"), &()).await
+        self.post(&format!("/specs/{}/approve", segment(spec)), &())
+            .await
     }
 
     pub(crate) async fn resume_spec(
@@ -176,11 +213,13 @@ impl Client {
         spec: &str,
         asked: ResumeSpec,
     ) -> Result<SpecView, ClientError> {
-        self.post(&format!("/specs/{spec}/resume"), &asked).await
+        self.post(&format!("/specs/{}/resume", segment(spec)), &asked)
+            .await
     }
 
     pub(crate) async fn cancel_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
-        self.post(&format!("/specs/{spec}/cancel"), &()).await
+        self.post(&format!("/specs/{}/cancel", segment(spec)), &())
+            .await
     }
 
     pub(crate) async fn list_tasks(
@@ -188,26 +227,28 @@ impl Client {
         spec: Option<&str>,
     ) -> Result<Vec<TaskView>, ClientError> {
         match spec {
-            Some(spec) => self.get(&format!("/tasks?spec={spec}")).await,
+            Some(spec) => self.get(&format!("/tasks?spec={}", segment(spec))).await,
             None => self.get("/tasks").await,
         }
     }
 
     pub(crate) async fn get_task_detail(&self, task: &str) -> Result<TaskDetail, ClientError> {
-        self.get(&format!("/tasks/{task}/detail")).await
+        self.get(&format!("/tasks/{}/detail", segment(task))).await
     }
 
     pub(crate) async fn retry_task(&self, task: &str) -> Result<TaskView, ClientError> {
-        self.post(&format!("/tasks/{task}/retry"), &()).await
+        self.post(&format!("/tasks/{}/retry", segment(task)), &())
+            .await
     }
 
     pub(crate) async fn cancel_task(&self, task: &str) -> Result<TaskView, ClientError> {
-        self.post(&format!("/tasks/{task}/cancel"), &()).await
+        self.post(&format!("/tasks/{}/cancel", segment(task)), &())
+            .await
     }
 
     pub(crate) async fn steer_task(&self, task: &str, body: &Steer) -> Result<(), ClientError> {
         let request = self
-            .request(Method::POST, &format!("/tasks/{task}/messages"))
+            .request(Method::POST, &format!("/tasks/{}/messages", segment(task)))
             .json(body);
         Self::send(request).await.map(drop)
     }
@@ -217,7 +258,8 @@ impl Client {
         task: &str,
         after: i64,
     ) -> Result<Vec<LogLine>, ClientError> {
-        self.get(&format!("/tasks/{task}/log?after={after}")).await
+        self.get(&format!("/tasks/{}/log?after={after}", segment(task)))
+            .await
     }
 
     /// Display events after `after`, as they happen; with `once` only those there are.

@@ -17,7 +17,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
 use omoi_execution::consume::{self, Consume};
 use omoi_execution::dispatcher::Dispatcher;
-use omoi_execution::platform::{DataDir, Parts, Platform, RunningAttempts};
+use omoi_execution::platform::{DataDir, Parts, Platform, RunningAttempts, WorkScope};
 use omoi_execution::reaper::{Reaper, clear_away};
 use omoi_git::process::Git;
 use omoi_git::toolchain::{Host, VARIABLES};
@@ -88,6 +88,8 @@ pub(crate) struct Start {
     pub(crate) roles: Roles,
     /// Where people find it, when it answers them.
     pub(crate) door: Door,
+    /// Which specs it works on.
+    pub(crate) scope: WorkScope,
     /// The data folder, when the caller has taken it already.
     pub(crate) ownership: Option<Ownership>,
 }
@@ -145,6 +147,8 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         owner,
         exclusive: owns_rows,
         worker: std::env::current_exe().context("could not find this program's own file")?,
+        scenario: models.scenario.clone(),
+        scope: std::mem::replace(&mut start.scope, WorkScope::Nothing),
         model_label: models.label.clone(),
         llm: models.llm(),
         running: RunningAttempts::default(),

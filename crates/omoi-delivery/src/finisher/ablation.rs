@@ -19,7 +19,7 @@ use omoi_store::ablations::{self, Ablation};
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::requirements::Criterion;
 use omoi_store::specs::Spec;
-use omoi_store::{Json, attempts};
+use omoi_store::{Json, attempts, projects};
 
 use self::facts::{Facts, Group};
 use crate::receipts::{self, PARALLEL, Run};
@@ -286,7 +286,11 @@ pub(super) async fn refusal(
     };
     let names = names(proof, &weak).await?;
     let is = if weak.len() == 1 { "is" } else { "are" };
-    let spec = HumanRef::spec(proof.spec.number);
+    let spec = {
+        let mut tx = proof.platform.store.read().await?;
+        let number = HumanRef::spec(proof.spec.number);
+        projects::reference(&mut tx, proof.spec.project_id, number).await?
+    };
     Ok(Some(format!(
         "weak_proof: {names} {is} proven, but not by this work: {}. See `omoi trace {spec}`; to hand \
          it over all the same, resume it with `--accept-weak`",

@@ -17,6 +17,7 @@ pub(crate) fn scan(it: &TestPlatform) -> Scan {
         starving_since: it.clock.now() - Duration::from_hours(2),
         project_slots: it.platform.settings.project_slots,
         limit: 10,
+        spec: None,
     }
 }
 

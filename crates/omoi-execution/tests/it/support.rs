@@ -14,7 +14,7 @@ use omoi_domain::task::{Priority, TaskStatus};
 use omoi_domain::ticket::TicketStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::attempt::{Created, NewAttempt, insert, role};
-use omoi_execution::platform::{DataDir, Parts, RunningAttempts};
+use omoi_execution::platform::{DataDir, Parts, RunningAttempts, WorkScope};
 use omoi_execution::{Platform, Settings, intake};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
@@ -96,6 +96,8 @@ impl TestPlatform {
             worker: "/nowhere".into(),
             model_label: "simulated".to_owned(),
             llm: None,
+            scenario: None,
+            scope: WorkScope::Every,
             running: RunningAttempts::default(),
         };
         change(&mut parts);
@@ -408,6 +410,7 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
         status: SpecStatus::Working,
         current_phase: "complete".to_owned(),
         model: "simulated".to_owned(),
+        scenario: None,
         base_sha: base.as_str().to_owned(),
         base_branch: Some("main".to_owned()),
         slug: "tags".to_owned(),

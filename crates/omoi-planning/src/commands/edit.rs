@@ -5,12 +5,12 @@ use omoi_domain::id::SpecId;
 use omoi_domain::plan::outputs::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_execution::Platform;
-use omoi_store::Json;
 use omoi_store::phases;
 use omoi_store::specs::{self, Spec};
+use omoi_store::{Json, Tx};
 use serde_json::Value;
 
-use super::CommandError;
+use super::{CommandError, name_of};
 use crate::items::{journal, put, validated};
 use crate::judge::judge_items;
 use crate::planner::output_digest;
@@ -35,7 +35,8 @@ pub struct Edit {
 /// [`CommandError::AtWork`] once its tasks are released.
 pub async fn retitle(platform: &Platform, id: SpecId, title: &str) -> Result<Spec, CommandError> {
     let mut tx = platform.store.write().await?;
-    let mut spec = changeable(specs::get(&mut tx, id).await?)?;
+    let found = specs::get(&mut tx, id).await?;
+    let mut spec = changeable(&mut tx, found).await?;
     title.clone_into(&mut spec.title);
     Phase::Explore.as_str().clone_into(&mut spec.current_phase);
     specs::save(&mut tx, &mut spec).await?;
@@ -65,7 +66,8 @@ pub async fn edit(platform: &Platform, id: SpecId, edit: Edit) -> Result<Spec, C
     };
     let spec = {
         let mut tx = platform.store.read().await?;
-        changeable(specs::get(&mut tx, id).await?)?
+        let found = specs::get(&mut tx, id).await?;
+        changeable(&mut tx, found).await?
     };
     let repo = tree::of_spec(platform, &spec)
         .await
@@ -88,7 +90,8 @@ pub async fn edit(platform: &Platform, id: SpecId, edit: Edit) -> Result<Spec, C
         return Err(CommandError::Edit(judged.evaluation.feedback));
     };
     let mut tx = platform.store.write().await?;
-    let mut spec = changeable(specs::get(&mut tx, id).await?)?;
+    let found = specs::get(&mut tx, id).await?;
+    let mut spec = changeable(&mut tx, found).await?;
     let mut run = phases::ensure(&mut tx, id, phase.as_str()).await?;
     if run.state != PhaseState::Passed {
         let says = format!("{phase} has not passed yet; there is nothing to edit");
@@ -106,11 +109,11 @@ pub async fn edit(platform: &Platform, id: SpecId, edit: Edit) -> Result<Spec, C
 }
 
 /// The spec, unless its tasks are released or it is over.
-fn changeable(spec: Spec) -> Result<Spec, CommandError> {
+async fn changeable(tx: &mut Tx, spec: Spec) -> Result<Spec, CommandError> {
     match spec.status {
         SpecStatus::Working | SpecStatus::Delivered | SpecStatus::Cancelled => {
             Err(CommandError::AtWork {
-                number: spec.number,
+                spec: name_of(tx, &spec).await?,
                 status: spec.status,
             })
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{Event, PlanningEnded};
+use omoi_domain::id::HumanRef;
 use omoi_domain::plan::coverage::Planned;
 use omoi_domain::plan::evaluate::Evaluation;
 use omoi_domain::plan::outputs::{DesignOutput, Phase, RequirementsOutput, TasksOutput};
@@ -16,7 +17,7 @@ use omoi_runtime::reconcile::Next;
 use omoi_store::opinions;
 use omoi_store::phases::{self, PhaseRun, Verdict};
 use omoi_store::specs::{self, Spec};
-use omoi_store::{Json, StoreError, Tx};
+use omoi_store::{Json, StoreError, Tx, projects};
 use serde_json::Value;
 
 use crate::gate::Judged;
@@ -201,8 +202,10 @@ async fn pass(
             Ok(()) => {}
             Err(ApplyError::Store(error)) => return Err(error.into()),
             Err(refused) => {
+                let name = HumanRef::spec(spec.number);
+                let name = projects::reference(&mut tx, spec.project_id, name).await?;
                 tx.rollback().await?;
-                let fault = not_applied(&spec, &refused);
+                let fault = not_applied(&name, &refused);
                 return block(platform, spec, before, (judged.evaluation, fault)).await;
             }
         }
@@ -301,18 +304,17 @@ fn not_ready(judged: &Judged) -> Option<Fault> {
 
 /// What stopped the rows from being written. Only other tasks can change that, so resuming plans
 /// them again with the reason in view, and then syncs.
-fn not_applied(spec: &Spec, refused: &ApplyError) -> Fault {
-    let number = spec.number;
+fn not_applied(spec: &str, refused: &ApplyError) -> Fault {
     let reason = match refused {
         ApplyError::Conflicts(keys) => format!(
             "the new plan changes what work has begun on: {}. It must leave these as they are. \
-             `omoi spec resume SPEC-{number}` plans the tasks again with this in view; cancel first \
+             `omoi spec resume {spec}` plans the tasks again with this in view; cancel first \
              (`omoi task cancel`) what the plan dropped and nobody needs",
             keys.join(", ")
         ),
-        other => format!(
-            "{other}; `omoi spec resume SPEC-{number}` plans the tasks again with this in view"
-        ),
+        other => {
+            format!("{other}; `omoi spec resume {spec}` plans the tasks again with this in view")
+        }
     };
     Fault {
         phase: Phase::Tasks,

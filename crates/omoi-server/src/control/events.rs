@@ -14,6 +14,7 @@ use omoi_store::{StoreError, events};
 use serde::Deserialize;
 use tokio::sync::watch;
 
+use super::find::{Asked, Here};
 use super::{Surface, find};
 use crate::error::ApiError;
 
@@ -42,12 +43,13 @@ struct Reader {
 
 pub(super) async fn stream_events(
     State(s): Surface,
+    here: Here,
     Query(query): Query<From>,
 ) -> Result<Response, ApiError> {
     let spec = match &query.spec {
         Some(text) => {
             let mut tx = s.platform.store.read().await?;
-            Some(find::spec(&mut tx, text).await?.id)
+            Some(find::spec(&mut tx, Asked::to_read(text, &here)).await?.id)
         }
         None => None,
     };

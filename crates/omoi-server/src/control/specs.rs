@@ -3,25 +3,30 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use omoi_delivery::{summary, trace};
 use omoi_domain::graph::{Edge, Graph};
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::plan::outputs::{Phase, SyncOutput};
+use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
+use omoi_execution::Platform;
 use omoi_execution::integration::{output, rendered};
+use omoi_execution::platform::WorkScope;
 use omoi_planning::{commands, create};
 use omoi_protocol::control::{
     CreateSpec, Estimate, ExportedFile, OverlapView, PhaseView, ResumeSpec, SpecDetail, SpecView,
-    TicketView, Trace,
+    SpecWaits, TicketView, Trace,
 };
 use omoi_protocol::summary::RunSummary;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, opinions, projects, requirements, tickets};
+use serde::Deserialize;
 
+use super::find::{Asked, Here};
 use super::{Answer, ControlSurface, Surface, find};
 use crate::control::tasks::task_views;
 use crate::error::Given;
@@ -35,30 +40,48 @@ pub(super) async fn create_spec(
 ) -> Answer<SpecView> {
     let spec = create::create(&s.platform, &s.host, body).await?;
     let mut tx = s.platform.store.read().await?;
-    Ok(Json(view(&mut tx, spec).await?))
+    Ok(Json(view(&mut tx, &s.platform, spec).await?))
 }
 
 pub(super) async fn list_specs(State(s): Surface) -> Answer<Vec<SpecView>> {
     let mut tx = s.platform.store.read().await?;
     let mut views = Vec::new();
     for spec in specs::list(&mut tx, LIST_MAX).await? {
-        views.push(view(&mut tx, spec).await?);
+        views.push(view(&mut tx, &s.platform, spec).await?);
     }
     Ok(Json(views))
 }
 
-pub(super) async fn get_spec(State(s): Surface, Path(spec): Path<String>) -> Answer<SpecView> {
+/// What a spec is asked for.
+#[derive(Deserialize)]
+pub(super) struct For {
+    /// Something is to be done with it.
+    #[serde(default)]
+    act: bool,
+}
+
+pub(super) async fn get_spec(
+    State(s): Surface,
+    here: Here,
+    Path(spec): Path<String>,
+    Query(query): Query<For>,
+) -> Answer<SpecView> {
     let mut tx = s.platform.store.read().await?;
-    let spec = find::spec(&mut tx, &spec).await?;
-    Ok(Json(view(&mut tx, spec).await?))
+    let asked = match query.act {
+        true => Asked::to_act(&spec, &here),
+        false => Asked::to_read(&spec, &here),
+    };
+    let spec = find::spec(&mut tx, asked).await?;
+    Ok(Json(view(&mut tx, &s.platform, spec).await?))
 }
 
 pub(super) async fn get_spec_detail(
     State(s): Surface,
+    here: Here,
     Path(spec): Path<String>,
 ) -> Answer<SpecDetail> {
     let mut tx = s.platform.store.read().await?;
-    let spec = find::spec(&mut tx, &spec).await?;
+    let spec = find::spec(&mut tx, Asked::to_read(&spec, &here)).await?;
     let runs = phases::of_spec(&mut tx, spec.id).await?;
     let all = tickets::of_spec(&mut tx, spec.id).await?;
     let detail = SpecDetail {
@@ -78,29 +101,35 @@ pub(super) async fn get_spec_detail(
         opinion: opinions::find(&mut tx, spec.id)
             .await?
             .map(trace::opinion_view),
-        spec: view(&mut tx, spec).await?,
+        spec: view(&mut tx, &s.platform, spec).await?,
     };
     Ok(Json(detail))
 }
 
 pub(super) async fn get_spec_summary(
     State(s): Surface,
+    here: Here,
     Path(spec): Path<String>,
 ) -> Answer<RunSummary> {
-    let id = named(&s, &spec).await?.id;
+    let id = named(&s, Asked::to_read(&spec, &here)).await?.id;
     Ok(Json(summary::of_spec(&s.platform, id).await?))
 }
 
-pub(super) async fn trace_spec(State(s): Surface, Path(spec): Path<String>) -> Answer<Trace> {
-    let id = named(&s, &spec).await?.id;
+pub(super) async fn trace_spec(
+    State(s): Surface,
+    here: Here,
+    Path(spec): Path<String>,
+) -> Answer<Trace> {
+    let id = named(&s, Asked::to_read(&spec, &here)).await?.id;
     Ok(Json(trace::of_spec(&s.platform, id).await?))
 }
 
 pub(super) async fn export_spec(
     State(s): Surface,
+    here: Here,
     Path(spec): Path<String>,
 ) -> Answer<Vec<ExportedFile>> {
-    let spec = named(&s, &spec).await?;
+    let spec = named(&s, Asked::to_read(&spec, &here)).await?;
     let files = rendered(&s.platform, &spec).await?;
     Ok(Json(
         files
@@ -110,45 +139,59 @@ pub(super) async fn export_spec(
     ))
 }
 
-pub(super) async fn approve_spec(State(s): Surface, Path(spec): Path<String>) -> Answer<SpecView> {
-    let id = named(&s, &spec).await?.id;
+pub(super) async fn approve_spec(
+    State(s): Surface,
+    here: Here,
+    Path(spec): Path<String>,
+) -> Answer<SpecView> {
+    let id = named(&s, Asked::to_act(&spec, &here)).await?.id;
     answered(&s, commands::approve(&s.platform, id).await?).await
 }
 
 pub(super) async fn resume_spec(
     State(s): Surface,
+    here: Here,
     Path(spec): Path<String>,
     Given(body): Given<ResumeSpec>,
 ) -> Answer<SpecView> {
-    let id = named(&s, &spec).await?.id;
+    let id = named(&s, Asked::to_act(&spec, &here)).await?.id;
     answered(&s, commands::resume(&s.platform, id, body).await?).await
 }
 
-pub(super) async fn cancel_spec(State(s): Surface, Path(spec): Path<String>) -> Answer<SpecView> {
-    let id = named(&s, &spec).await?.id;
+pub(super) async fn cancel_spec(
+    State(s): Surface,
+    here: Here,
+    Path(spec): Path<String>,
+) -> Answer<SpecView> {
+    let id = named(&s, Asked::to_act(&spec, &here)).await?.id;
     answered(&s, commands::cancel(&s.platform, id).await?).await
 }
 
-async fn named(s: &ControlSurface, spec: &str) -> Result<Spec, crate::error::ApiError> {
+async fn named(s: &ControlSurface, asked: Asked<'_>) -> Result<Spec, crate::error::ApiError> {
     let mut tx = s.platform.store.read().await?;
-    find::spec(&mut tx, spec).await
+    find::spec(&mut tx, asked).await
 }
 
 async fn answered(s: &ControlSurface, spec: Spec) -> Answer<SpecView> {
     let mut tx = s.platform.store.read().await?;
-    Ok(Json(view(&mut tx, spec).await?))
+    Ok(Json(view(&mut tx, &s.platform, spec).await?))
 }
 
-async fn view(tx: &mut Tx, spec: Spec) -> Result<SpecView, StoreError> {
-    let project = projects::get(tx, spec.project_id).await?;
+async fn view(tx: &mut Tx, platform: &Platform, spec: Spec) -> Result<SpecView, StoreError> {
+    let names = projects::names(tx).await?;
+    let number = HumanRef::spec(spec.number);
+    let name = names.reference(spec.project_id, number);
     Ok(SpecView {
+        waits: waits(platform, &name, &spec),
+        name,
+        scenario: spec.scenario,
         id: spec.id,
-        spec_ref: HumanRef::spec(spec.number).to_string(),
+        spec_ref: number.to_string(),
         title: spec.title,
         status: spec.status,
         current_phase: spec.current_phase,
         model: spec.model,
-        repo: project.repo_path,
+        repo: names.repo(spec.project_id).to_owned(),
         base_sha: spec.base_sha,
         base_branch: spec.base_branch,
         branch: spec.integration_branch,
@@ -157,6 +200,17 @@ async fn view(tx: &mut Tx, spec: Spec) -> Result<SpecView, StoreError> {
         ended_at: spec.ended_at,
         notes: spec.options.0.notes,
         survey: spec.survey.0,
+    })
+}
+
+/// Why this process does not go on with a spec that is not over.
+fn waits(platform: &Platform, name: &str, spec: &Spec) -> Option<SpecWaits> {
+    let is_under_way = matches!(spec.status, SpecStatus::Executing | SpecStatus::Working);
+    let runs_agents = !matches!(platform.scope, WorkScope::Nothing);
+    let waits = is_under_way && runs_agents && platform.is_of_another_kind(spec);
+    waits.then(|| SpecWaits {
+        begun: spec.model.clone(),
+        resume: commands::resume_command(name, spec),
     })
 }
 

@@ -12,9 +12,10 @@ use omoi_planning::commands::{CommandError, retry_task as retry};
 use omoi_protocol::control::{AttemptView, LogLine, Steer, TaskDetail, TaskView};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, attempts, checks, messages, sandboxes, specs, tickets};
+use omoi_store::{StoreError, Tx, attempts, checks, messages, projects, sandboxes, specs, tickets};
 use serde::Deserialize;
 
+use super::find::{Asked, Here};
 use super::{Answer, Surface, find};
 use crate::error::{ApiError, Given};
 
@@ -30,12 +31,13 @@ pub(super) struct OfSpec {
 
 pub(super) async fn list_tasks(
     State(s): Surface,
+    here: Here,
     Query(query): Query<OfSpec>,
 ) -> Answer<Vec<TaskView>> {
     let mut tx = s.platform.store.read().await?;
     let spec = match query.spec {
-        Some(text) => find::spec(&mut tx, &text).await?,
-        None => match specs::list(&mut tx, 1).await?.pop() {
+        Some(text) => find::spec(&mut tx, Asked::to_read(&text, &here)).await?,
+        None => match find::newest_spec(&mut tx, &here).await? {
             Some(newest) => newest,
             None => return Ok(Json(Vec::new())),
         },
@@ -43,18 +45,23 @@ pub(super) async fn list_tasks(
     Ok(Json(task_views(&mut tx, &spec).await?))
 }
 
-pub(super) async fn get_task(State(s): Surface, Path(task): Path<String>) -> Answer<TaskView> {
+pub(super) async fn get_task(
+    State(s): Surface,
+    here: Here,
+    Path(task): Path<String>,
+) -> Answer<TaskView> {
     let mut tx = s.platform.store.read().await?;
-    let task = find::task(&mut tx, &task).await?;
+    let task = find::task(&mut tx, Asked::to_read(&task, &here)).await?;
     Ok(Json(one(&mut tx, &task).await?))
 }
 
 pub(super) async fn get_task_detail(
     State(s): Surface,
+    here: Here,
     Path(task): Path<String>,
 ) -> Answer<TaskDetail> {
     let mut tx = s.platform.store.read().await?;
-    let task = find::task(&mut tx, &task).await?;
+    let task = find::task(&mut tx, Asked::to_read(&task, &here)).await?;
     let all = tasks::of_spec(&mut tx, task.spec_id).await?;
     let every = checks::of_spec(&mut tx, task.spec_id).await?;
     let mut views = Vec::new();
@@ -107,9 +114,13 @@ pub(super) async fn get_task_detail(
     Ok(Json(detail))
 }
 
-pub(super) async fn retry_task(State(s): Surface, Path(task): Path<String>) -> Answer<TaskView> {
+pub(super) async fn retry_task(
+    State(s): Surface,
+    here: Here,
+    Path(task): Path<String>,
+) -> Answer<TaskView> {
     let mut tx = s.platform.store.write().await?;
-    let mut task = find::task(&mut tx, &task).await?;
+    let mut task = find::task(&mut tx, Asked::to_act(&task, &here)).await?;
     let before = task.status;
     let why = "only one that failed or waits is tried again";
     match retry(&s.platform, &mut tx, &mut task).await {
@@ -122,9 +133,13 @@ pub(super) async fn retry_task(State(s): Surface, Path(task): Path<String>) -> A
     Ok(Json(view))
 }
 
-pub(super) async fn cancel_task(State(s): Surface, Path(task): Path<String>) -> Answer<TaskView> {
+pub(super) async fn cancel_task(
+    State(s): Surface,
+    here: Here,
+    Path(task): Path<String>,
+) -> Answer<TaskView> {
     let mut tx = s.platform.store.write().await?;
-    let mut task = find::task(&mut tx, &task).await?;
+    let mut task = find::task(&mut tx, Asked::to_act(&task, &here)).await?;
     let before = task.status;
     let cancelled =
         omoi_execution::tasks::cancel(&mut tx, &mut task, "cancelled by a person").await;
@@ -136,6 +151,7 @@ pub(super) async fn cancel_task(State(s): Surface, Path(task): Path<String>) -> 
 
 pub(super) async fn steer_task(
     State(s): Surface,
+    here: Here,
     Path(task): Path<String>,
     Given(body): Given<Steer>,
 ) -> Result<StatusCode, ApiError> {
@@ -149,7 +165,7 @@ pub(super) async fn steer_task(
         return Err(ApiError::bad_request(says));
     }
     let mut tx = s.platform.store.write().await?;
-    let task = find::task(&mut tx, &task).await?;
+    let task = find::task(&mut tx, Asked::to_act(&task, &here)).await?;
     if task.status.is_final() {
         let says = format!("{} is {}", HumanRef::task(task.number), task.status);
         return Err(ApiError::new(StatusCode::CONFLICT, "task_is_over", says));
@@ -186,11 +202,12 @@ pub(super) struct After {
 
 pub(super) async fn log_task(
     State(s): Surface,
+    here: Here,
     Path(task): Path<String>,
     Query(query): Query<After>,
 ) -> Answer<Vec<LogLine>> {
     let mut tx = s.platform.store.read().await?;
-    let task = find::task(&mut tx, &task).await?;
+    let task = find::task(&mut tx, Asked::to_read(&task, &here)).await?;
     let mut lines = Vec::new();
     for attempt in attempts::of_subject(&mut tx, &task.id.to_string()).await? {
         let begin = begin_of_log(attempt.attempt_no);
@@ -249,6 +266,7 @@ pub(super) async fn task_views(tx: &mut Tx, spec: &Spec) -> Result<Vec<TaskView>
     let all = tasks::of_spec(tx, spec.id).await?;
     let groups = tickets::of_spec(tx, spec.id).await?;
     let edges = tasks::dependencies(tx, spec.id).await?;
+    let names = projects::names(tx).await?;
     let name = |id: TaskId| {
         all.iter()
             .find(|t| t.id == id)
@@ -265,6 +283,8 @@ pub(super) async fn task_views(tx: &mut Tx, spec: &Spec) -> Result<Vec<TaskView>
                 .map(|ticket| HumanRef::ticket(ticket.number).to_string())
                 .unwrap_or_default(),
             spec_ref: HumanRef::spec(spec.number).to_string(),
+            name: names.reference(task.project_id, HumanRef::task(task.number)),
+            spec_name: names.reference(task.project_id, HumanRef::spec(spec.number)),
             title: task.title.clone(),
             task_type: task.task_type.clone(),
             phase: task.phase_id.clone(),

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Method, Request, StatusCode};
+use omoi_protocol::control::HERE;
 use omoi_protocol::error::ErrorBody;
 use tower::ServiceExt as _;
 
@@ -44,8 +45,18 @@ impl Route {
 /// Status and text of the answer.
 pub(crate) async fn ask(
     router: &Router,
-    (method, path): (&Method, &str),
+    what: (&Method, &str),
     token: Option<&str>,
+    body: Body,
+) -> (StatusCode, String) {
+    ask_from(router, what, (token, None), body).await
+}
+
+/// The same, typed in the repository `here`.
+pub(crate) async fn ask_from(
+    router: &Router,
+    (method, path): (&Method, &str),
+    (token, here): (Option<&str>, Option<&str>),
     body: Body,
 ) -> (StatusCode, String) {
     let mut request = Request::builder()
@@ -54,6 +65,9 @@ pub(crate) async fn ask(
         .header(CONTENT_TYPE, "application/json");
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    if let Some(here) = here {
+        request = request.header(HERE, here);
     }
     let request = request.body(body).unwrap();
     let response = router.clone().oneshot(request).await.unwrap();

@@ -9,10 +9,11 @@ use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_git::toolchain::Host;
 use omoi_protocol::control::{LogLine, Status};
 use omoi_server::control::{ControlSurface, router};
-use omoi_store::Json;
 use omoi_store::attempts::{self, AgentEvent, Attempt};
+use omoi_store::{Json, projects, specs, tasks, tickets};
+use serde_json::json;
 
-use crate::ask::{Route, ask, assert_lists_every_route, get, post, refusal};
+use crate::ask::{Route, ask, ask_from, assert_lists_every_route, get, post, refusal};
 use crate::support::TestPlatform;
 
 const TOKEN: &str = "the token of the data folder";
@@ -130,6 +131,106 @@ async fn what_is_not_there_and_what_makes_no_sense_is_told_apart() {
             let (status, code) = refusal(said);
             assert_eq!((status, code.as_str()), expected, "{method} {path}");
         }
+    }
+}
+
+/// A second project with a SPEC-1 and a TSK-001 of its own.
+async fn second_project(test: &TestPlatform) -> (specs::Spec, tasks::Task) {
+    let task = test.task(1, &[]).await;
+    test.commit(async |tx| {
+        let project = projects::ensure(tx, "shop", "/src/shop").await?;
+        let spec = specs::Spec {
+            id: tx.new_id(),
+            project_id: project.id,
+            ..test.spec.clone()
+        };
+        specs::insert(tx, &spec).await?;
+        let ticket = tickets::Ticket {
+            id: tx.new_id(),
+            project_id: project.id,
+            spec_id: spec.id,
+            ..test.ticket.clone()
+        };
+        tickets::insert(tx, &ticket).await?;
+        let task = tasks::Task {
+            id: tx.new_id(),
+            project_id: project.id,
+            spec_id: spec.id,
+            ticket_id: ticket.id,
+            ..task.clone()
+        };
+        tasks::insert(tx, &task).await?;
+        Ok((spec, task))
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_number_means_what_the_repository_says_and_nothing_is_guessed() {
+    let (test, router) = bench().await;
+    let (spec, task) = second_project(&test).await;
+    for Route {
+        method,
+        at,
+        takes_body,
+    } in ROUTES.iter().filter(|route| route.at.contains('{'))
+    {
+        let refused = async |spec: &str, task: &str, here: Option<&str>| {
+            let body = match takes_body {
+                true => Body::from(
+                    r#"{"content": "go on", "message_type": "user_message", "accept_weak": false}"#,
+                ),
+                false => Body::empty(),
+            };
+            let path = path(at, spec, task);
+            ask_from(&router, (method, &path), (Some(TOKEN), here), body).await
+        };
+        // Outside of a repository, or in one that nobody worked on, it could be either.
+        for here in [None, Some("/src/else")] {
+            let said = refused("SPEC-1", "TSK-001", here).await;
+            assert!(said.1.contains("shop/"), "{method} {at}: {}", said.1);
+            let unclear = (409, "unclear_reference".to_owned());
+            assert_eq!(refusal(said), unclear, "{method} {at} {here:?}");
+        }
+    }
+    // In its repository, or named, it is that one.
+    let found = async |reference: &str, here: Option<&str>| {
+        let path = format!("/api/v1/{reference}");
+        let (_, text) = ask_from(
+            &router,
+            (&Method::GET, &path),
+            (Some(TOKEN), here),
+            Body::empty(),
+        )
+        .await;
+        let view: serde_json::Value = serde_json::from_str(&text).unwrap();
+        (view["id"].clone(), view["name"].clone())
+    };
+    let named = (json!(spec.id), json!("shop/SPEC-1"));
+    assert_eq!(found("specs/SPEC-1", Some("/src/shop")).await, named);
+    assert_eq!(found("specs/shop%2FSPEC-1?act=true", None).await, named);
+    let named = (json!(task.id), json!("shop/TSK-001"));
+    assert_eq!(found("tasks/TSK-001", Some("/src/shop")).await, named);
+    assert_eq!(found("tasks/shop%2Ftsk-1", Some("/else")).await, named);
+}
+
+#[tokio::test]
+async fn the_only_one_there_is_may_be_read_but_not_changed_from_elsewhere() {
+    let (test, router) = bench().await;
+    test.task(1, &[]).await;
+    for (method, at, expected) in [
+        (Method::GET, "/specs/SPEC-1", 200),
+        (Method::GET, "/specs/SPEC-1?act=true", 409),
+        (Method::POST, "/specs/SPEC-1/resume", 409),
+        (Method::POST, "/specs/SPEC-1/cancel", 409),
+        (Method::GET, "/tasks/TSK-001/detail", 200),
+        (Method::POST, "/tasks/TSK-001/cancel", 409),
+    ] {
+        let path = format!("/api/v1{at}");
+        let body = Body::from(r#"{"accept_weak": false}"#);
+        let (status, text) = ask(&router, (&method, &path), Some(TOKEN), body).await;
+        assert_eq!(status, expected, "{method} {at}: {text}");
     }
 }
 

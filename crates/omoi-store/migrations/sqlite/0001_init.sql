@@ -37,6 +37,7 @@ create table specs (
         'working', 'delivered', 'blocked', 'failed', 'cancelled')),
     current_phase text not null,
     model text not null,
+    scenario text,
     base_sha text not null,
     base_branch text,
     slug text not null,

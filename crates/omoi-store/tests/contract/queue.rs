@@ -31,6 +31,7 @@ pub(crate) fn scan(limit: i64) -> Scan {
         starving_since: Timestamp::from_micros(0),
         project_slots: 100,
         limit,
+        spec: None,
     }
 }
 

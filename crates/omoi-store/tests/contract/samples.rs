@@ -86,6 +86,7 @@ pub(crate) fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
         status: SpecStatus::Draft,
         current_phase: "explore".to_owned(),
         model: "simulated".to_owned(),
+        scenario: None,
         base_sha: "b".repeat(40),
         base_branch: None,
         slug: "tags".to_owned(),
@@ -102,6 +103,7 @@ pub(crate) fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
 
 pub(crate) fn full_spec(bare: &Spec) -> Spec {
     Spec {
+        scenario: Some(ODD.to_owned()),
         base_branch: Some("main".to_owned()),
         last_error: Some(ODD.to_owned()),
         started_at: Some(at(1)),

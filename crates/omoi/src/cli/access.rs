@@ -1,9 +1,11 @@
 //! The way to the rows: the process that owns the data folder, or this one when nobody does.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use futures::Stream;
+use omoi_execution::platform::WorkScope;
 use omoi_llm::route::Routes;
 use omoi_protocol::control::Status;
 use omoi_runtime::clock::{Clock as _, SystemClock};
@@ -52,6 +54,7 @@ pub(crate) async fn reach(
     if let Some(url) = context.api() {
         let token = folder.stored_token()?.ok_or_else(no_token)?;
         let client = Client::new(&Endpoint::Url(url.to_owned()), token)?;
+        let client = client.at(context.here().as_deref());
         let status = client.status().await?;
         return Ok(Access {
             client,
@@ -65,15 +68,15 @@ pub(crate) async fn reach(
         .starts_with("postgres");
     let mut reader = None;
     for _ in 0..TRIES {
-        if let Some(access) = owner(&folder).await? {
+        if let Some(access) = owner(&folder, context).await? {
             if purpose == Purpose::Ask || access.has_agents_work() {
                 return Ok(access);
             }
             reader = Some(access.status.pid);
         } else if is_shared {
-            return become_owner(settings, purpose, None).await;
+            return become_owner(context, settings, purpose, None).await;
         } else if let Some(ownership) = folder.own()? {
-            return become_owner(settings, purpose, Some(ownership)).await;
+            return become_owner(context, settings, purpose, Some(ownership)).await;
         }
         SystemClock.sleep(BETWEEN).await;
     }
@@ -88,11 +91,12 @@ pub(crate) async fn reach(
 }
 
 /// The process that answers on the folder's socket.
-async fn owner(folder: &Folder) -> anyhow::Result<Option<Access>> {
+async fn owner(folder: &Folder, context: &Context) -> anyhow::Result<Option<Access>> {
     let Some(token) = folder.stored_token()? else {
         return Ok(None);
     };
     let client = Client::new(&Endpoint::Socket(folder.socket()), token)?;
+    let client = client.at(context.here().as_deref());
     match client.status().await {
         Ok(status) => Ok(Some(Access {
             client,
@@ -105,6 +109,7 @@ async fn owner(folder: &Folder) -> anyhow::Result<Option<Access>> {
 }
 
 async fn become_owner(
+    context: &Context,
     settings: Settings,
     purpose: Purpose,
     ownership: Option<Ownership>,
@@ -128,11 +133,16 @@ async fn become_owner(
         sources,
         roles,
         door,
+        // Others may wait for another model, another configuration, or for nobody.
+        scope: match purpose {
+            Purpose::Ask => WorkScope::Nothing,
+            Purpose::Work => WorkScope::Asked(Mutex::default()),
+        },
         ownership,
     })
     .await?;
     Ok(Access {
-        client: process.client.clone(),
+        client: process.client.clone().at(context.here().as_deref()),
         status: process.status.clone(),
         own: Some(process),
     })

@@ -68,6 +68,13 @@ impl Context {
         self.variable("HOME").map(PathBuf::from)
     }
 
+    /// The repository this command was typed in, if it was in one.
+    pub(crate) fn here(&self) -> Option<PathBuf> {
+        let folder = std::env::current_dir().ok()?;
+        let top = folder.ancestors().find(|at| at.join(".git").exists())?;
+        top.canonicalize().ok()
+    }
+
     /// A variable of the environment that says something about the machine.
     pub(crate) fn variable(&self, name: &str) -> Option<std::ffi::OsString> {
         let value = self.sources.process.get(std::ffi::OsStr::new(name))?;

@@ -142,7 +142,7 @@ fn code(error: &anyhow::Error) -> u8 {
             || matches!(
                 cause.downcast_ref::<ClientError>(),
                 Some(ClientError::Refused { code, .. })
-                    if ["bad_request", "bad_repository", "not_found", "unauthorized"].contains(&code.as_str())
+                    if ["bad_request", "bad_repository", "not_found", "unauthorized", "unclear_reference"].contains(&code.as_str())
             )
     });
     if is_setup { 2 } else { 1 }

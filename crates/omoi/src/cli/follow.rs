@@ -16,14 +16,14 @@ use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::lifecycle::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::Context;
 use super::access::Access;
-use super::{Context, ModelArgs};
 use crate::client::{Client, ClientError};
 use crate::root;
 use crate::view::ending::{Ending, Stopped};
 use crate::view::live::{self, Screen};
 use crate::view::state::RunView;
-use crate::view::text::{clean, usd};
+use crate::view::text::{clean, shell, usd};
 use crate::view::{block, ending, plain};
 
 /// Time between two frames.
@@ -44,8 +44,6 @@ pub(crate) struct Subject {
     pub(crate) view: RunView,
     /// The last event in it.
     pub(crate) after: i64,
-    /// Who answers, where this process does the work.
-    pub(crate) model: ModelArgs,
 }
 
 /// How following ended.
@@ -71,12 +69,7 @@ pub(crate) async fn follow(
         own: access.handle(),
     };
     let again = context.again();
-    let spec = subject.spec.spec_ref.clone();
-    let model = if access.is_own() {
-        subject.model.again()
-    } else {
-        String::new()
-    };
+    let spec = shell(&subject.spec.name);
     // Nothing more will be told of a spec whose end has been told.
     let is_over = subject.spec.status == SpecStatus::Delivered
         && subject.view.status == Some(SpecStatus::Delivered);
@@ -85,7 +78,7 @@ pub(crate) async fn follow(
         client: access.client.clone(),
         show: Show::new(context, subject.view),
         id: subject.spec.id.to_string(),
-        resume: format!("omoi spec resume {spec}{model}{again}"),
+        resume: format!("omoi spec resume {spec}{again}"),
         is_over,
     };
     let resume = run.resume.clone();
@@ -101,7 +94,7 @@ pub(crate) async fn follow(
     let code = match end {
         End::Over => run.tell_end().await?,
         End::Waiting => {
-            eprintln!("The plan waits for you: omoi spec approve {spec}{model}{again}");
+            eprintln!("The plan waits for you: omoi spec approve {spec}{again}");
             WAITING
         }
         End::Interrupted if access.is_own() => {

@@ -110,7 +110,6 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
         spec,
         view: RunView::default(),
         after: 0,
-        model: arguments.model,
     };
     follow(context, access, subject).await
 }

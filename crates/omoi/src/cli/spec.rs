@@ -2,9 +2,10 @@
 
 mod export;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use omoi_domain::model_kind::NO_MODEL;
 use omoi_domain::spec::SpecStatus;
 use omoi_protocol::control::{PhaseView, ResumeSpec, SpecDetail, SpecView, TaskView};
 
@@ -14,8 +15,11 @@ use super::context::{Context, Overrides, Settings, check_scenario};
 use super::fail::Usage;
 use super::follow::{Subject, follow, so_far, tell, tell_done};
 use crate::Hint;
-use crate::view::text::{Page, clean, fit, left, short, tilde, took, width, wrap};
+use crate::view::text::{Page, clean, fit, left, shell, short, tilde, took, width, wrap};
 use crate::view::{opening, opinion};
+
+/// Columns of a spec's name in a list.
+const NAME_COLUMNS_MAX: usize = 32;
 
 /// What to do with specs.
 #[derive(clap::Subcommand, Debug)]
@@ -49,7 +53,7 @@ pub(crate) enum Command {
 /// One spec.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Named {
-    /// Such as SPEC-1
+    /// Such as SPEC-1, or todo/SPEC-1 from outside of the repository
     #[arg(value_name = "SPEC")]
     spec: String,
 }
@@ -128,8 +132,10 @@ async fn ask(context: &Context, access: &Access, command: Command) -> anyhow::Re
                 return Ok(context.print_json(&spec)?);
             }
             tell_done(&format!(
-                "{} is cancelled. What was done stays: omoi spec show {0}",
-                spec.spec_ref
+                "{} is cancelled. What was done stays: omoi spec show {}{}",
+                spec.spec_ref,
+                shell(&spec.name),
+                context.again()
             ));
             Ok(())
         }
@@ -150,9 +156,7 @@ async fn go_on(context: &Context, going: Going, how: GoOn) -> anyhow::Result<Exi
         ..Overrides::default()
     };
     let settings = settings_for(context, overrides, &spec).await?;
-    if model.scenario.is_some() {
-        check_scenario(&settings.config)?;
-    }
+    check_scenario(&settings.config)?;
     let config = settings.config.clone();
     let purpose = if no_wait { Purpose::Ask } else { Purpose::Work };
     let access = reach(context, settings, purpose).await?;
@@ -162,7 +166,7 @@ async fn go_on(context: &Context, going: Going, how: GoOn) -> anyhow::Result<Exi
     }
     access.check_model(&model, &config)?;
     let asked = async {
-        let before = access.client.get_spec(&spec).await?;
+        let before = access.client.get_spec_to_act(&spec).await?;
         let (view, after) = so_far(&access.client, &before).await?;
         let id = before.id.to_string();
         let spec = match how {
@@ -193,12 +197,7 @@ async fn go_on(context: &Context, going: Going, how: GoOn) -> anyhow::Result<Exi
         &opening::subject(&spec, &spec.title, home.as_deref(), page),
     );
     tell(context, &[String::new()]);
-    let subject = Subject {
-        spec,
-        view,
-        after,
-        model,
-    };
+    let subject = Subject { spec, view, after };
     follow(context, access, subject).await
 }
 
@@ -210,7 +209,7 @@ async fn tell_waits(context: &Context, access: &Access, spec: &SpecView) -> anyh
     }
     tell_done(&format!(
         "{0} is planned and waits for you: omoi spec approve {0}{1}",
-        spec.spec_ref,
+        shell(&spec.name),
         context.again()
     ));
     Ok(())
@@ -236,7 +235,7 @@ fn nobody_works() -> anyhow::Error {
 }
 
 /// The configuration for work on `spec`: where this process will do it, with what the spec's repository
-/// says about itself, as in the run that made it.
+/// says about itself and the model that began it, as in the run that made it.
 async fn settings_for(
     context: &Context,
     overrides: Overrides<'_>,
@@ -247,21 +246,33 @@ async fn settings_for(
     let access = reach(context, settings.clone(), Purpose::Ask).await?;
     // Whoever only reads will be gone when the work begins.
     let found = match access.is_own() || !access.has_agents_work() {
-        true => access.client.get_spec(spec).await.map(Some),
+        true => access.client.get_spec_to_act(spec).await.map(Some),
         false => Ok(None),
     };
     access.close(futures::stream::pending()).await?;
     match found? {
-        Some(found) => context.settings(&Overrides {
-            repository: Some(Path::new(&found.repo)),
-            ..overrides
-        }),
+        Some(found) => {
+            let mut model = overrides.model;
+            if model.model.is_none() && model.scenario.is_none() && found.model != NO_MODEL {
+                model = ModelArgs {
+                    model: Some(found.model),
+                    scenario: found.scenario.map(PathBuf::from),
+                };
+            }
+            context.settings(&Overrides {
+                repository: Some(Path::new(&found.repo)),
+                model,
+                ..overrides
+            })
+        }
         None => Ok(settings),
     }
 }
 
 fn table(specs: &[SpecView], home: Option<&Path>, page: Page) -> Vec<String> {
-    let room = page.width.saturating_sub(10 + 18);
+    let names = specs.iter().map(|spec| width(&spec.name)).max();
+    let names = names.unwrap_or(0).clamp(8, NAME_COLUMNS_MAX) + 2;
+    let room = page.width.saturating_sub(names + 18);
     let line = |spec: &SpecView| {
         let repo = tilde(Path::new(&spec.repo), home);
         let repo = fit(&repo, room / 2);
@@ -273,7 +284,7 @@ fn table(specs: &[SpecView], home: Option<&Path>, page: Page) -> Vec<String> {
         let title = room.saturating_sub(width(&repo) + width(model) + 2);
         format!(
             "{}{}{}  {repo}{model}",
-            left(&spec.spec_ref, 10),
+            left(&fit(&clean(&spec.name), names - 2), names),
             left(spec.status.to_string().as_str(), 18),
             fit(&clean(&spec.title), title)
         )

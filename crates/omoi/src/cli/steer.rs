@@ -18,7 +18,7 @@ Examples:
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Such as TSK-003
+    /// Such as TSK-003, or todo/TSK-003 from outside of the repository
     #[arg(value_name = "TASK")]
     task: String,
     /// What to say

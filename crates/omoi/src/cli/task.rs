@@ -9,14 +9,14 @@ use super::context::{Context, Overrides};
 use super::follow::tell_done;
 use super::logs::log_lines;
 use super::spec::task_line;
-use crate::view::text::{Page, clean, clean_lines, fit, short, took, wrap};
+use crate::view::text::{Page, clean, clean_lines, fit, shell, short, took, wrap};
 
 /// What to do with tasks.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     /// List the tasks of a spec
     #[command(
-        after_help = "Examples:\n  omoi task list                 of the newest spec\n  omoi task list --spec SPEC-1"
+        after_help = "Examples:\n  omoi task list                 of the newest spec here\n  omoi task list --spec SPEC-1"
     )]
     List(List),
     /// Show a task with its attempts and receipts
@@ -33,7 +33,7 @@ pub(crate) enum Command {
 /// Tasks of which spec.
 #[derive(clap::Args, Debug)]
 pub(crate) struct List {
-    /// Such as SPEC-1; the newest when absent
+    /// Such as SPEC-1; the newest of the repository when absent
     #[arg(long, value_name = "SPEC")]
     spec: Option<String>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct List {
 /// One task.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Named {
-    /// Such as TSK-003
+    /// Such as TSK-003, or todo/TSK-003 from outside of the repository
     #[arg(value_name = "TASK")]
     task: String,
 }
@@ -128,7 +128,7 @@ pub(super) fn told(
     if access.is_own() {
         tell_done(&format!(
             "hint: nobody works now: omoi spec resume {}{}",
-            task.spec_ref,
+            shell(&task.spec_name),
             context.again()
         ));
     }

@@ -16,7 +16,7 @@ Examples:
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Such as SPEC-1
+    /// Such as SPEC-1, or todo/SPEC-1 from outside of the repository
     #[arg(value_name = "SPEC")]
     spec: String,
     /// Show what each check printed

@@ -3,8 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use omoi_domain::spec::SpecStatus;
+use omoi_execution::platform::WorkScope;
 use omoi_runtime::config::keys;
 use omoi_runtime::lifecycle::Cause;
+use serde::Serialize;
 use serde_json::json;
 
 use super::ModelArgs;
@@ -12,9 +15,9 @@ use super::context::{Context, Overrides, Settings, check_scenario};
 use super::fail::Usage;
 use crate::Hint;
 use crate::folder::Folder;
-use crate::root::{self, Door, Roles, Start};
+use crate::root::{self, Door, Process, Roles, Start};
 use crate::view::opening::model;
-use crate::view::text::tilde;
+use crate::view::text::{clean, tilde};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,9 +77,14 @@ pub(super) async fn work(
         sources,
         roles,
         door,
+        scope: match roles.orchestrator {
+            true => WorkScope::Every,
+            false => WorkScope::Nothing,
+        },
         ownership: None,
     })
     .await?;
+    let open = open_specs(&process, roles).await?;
     let address = process.address.as_deref().unwrap_or("no address");
     if context.json() {
         context.print_json(&json!({
@@ -84,6 +92,8 @@ pub(super) async fn work(
             "address": process.address,
             "data": process.folder,
             "status": process.status,
+            "goes_on": open.goes_on,
+            "waits": open.waits,
         }))?;
     } else {
         let data = tilde(&process.folder, context.home().as_deref());
@@ -97,10 +107,72 @@ pub(super) async fn work(
         {
             eprintln!("warning: agents have no model to ask: {why}");
         }
+        for line in open.lines(&context.again()) {
+            eprintln!("{line}");
+        }
     }
     let exit = process.lifecycle.run_until_signal().await?;
     match exit.cause {
         Cause::Failed { name, error } => Err(anyhow!("{name} failed: {error}")),
         Cause::Signal(_) | Cause::Requested => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Specs that were under way when this process began.
+#[derive(Default)]
+struct OpenSpecs {
+    /// Those it goes on with, by name.
+    goes_on: Vec<String>,
+    /// Those it leaves alone.
+    waits: Vec<WaitingSpec>,
+}
+
+/// A spec that this process may not go on with.
+#[derive(Serialize)]
+struct WaitingSpec {
+    name: String,
+    begun: String,
+    resume: String,
+}
+
+/// What of the work under way this process goes on with.
+async fn open_specs(process: &Process, roles: Roles) -> anyhow::Result<OpenSpecs> {
+    let mut open = OpenSpecs::default();
+    if !(roles.api && roles.orchestrator) {
+        return Ok(open);
+    }
+    for spec in process.client.list_specs().await? {
+        match (spec.status, spec.waits) {
+            (_, Some(waits)) => open.waits.push(WaitingSpec {
+                name: spec.name,
+                begun: waits.begun,
+                resume: waits.resume,
+            }),
+            (SpecStatus::Executing | SpecStatus::Working, None) => open.goes_on.push(spec.name),
+            _ => {}
+        }
+    }
+    Ok(open)
+}
+
+impl OpenSpecs {
+    /// One line per spec.
+    fn lines(&self, again: &str) -> Vec<String> {
+        let goes_on = self.goes_on.iter().map(|name| clean(name));
+        let mut lines: Vec<String> = goes_on.map(|name| format!("goes on with {name}")).collect();
+        for WaitingSpec {
+            name,
+            begun,
+            resume,
+        } in &self.waits
+        {
+            lines.push(format!(
+                "{} waits: it was begun with the model `{}`; stop this process, then: {}{again}",
+                clean(name),
+                clean(begun),
+                clean(resume)
+            ));
+        }
+        lines
     }
 }

@@ -28,6 +28,8 @@ use super::Start;
 pub(super) struct Models {
     /// `simulated`, or the model's name.
     pub(super) label: String,
+    /// The file of the scripted answers, when this process scripts them.
+    pub(super) scenario: Option<String>,
     /// The most tokens of one answer.
     pub(super) max_tokens: u32,
     llm: Result<Llm, String>,
@@ -86,6 +88,7 @@ pub(super) async fn start(
     let max_tokens = start.config.get(&keys::ANTHROPIC_MAX_TOKENS);
     let without = |label: &str, why: String| Models {
         label: label.to_owned(),
+        scenario: None,
         max_tokens,
         llm: Err(why),
     };
@@ -103,6 +106,11 @@ pub(super) async fn start(
     let agent = routes.get(RouteName::Agent);
     Ok(Models {
         label: agent.model.clone(),
+        scenario: match simulated {
+            true => start.config.get(&keys::LLM_SCENARIO),
+            false => None,
+        }
+        .map(|path| path.display().to_string()),
         max_tokens: match simulated {
             true => max_tokens,
             false => agent.max_tokens,

@@ -82,7 +82,7 @@ fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
     if let Some(first) = shown.first_mut() {
         *first = first.replacen("done", &page.green("done"), 1);
     }
-    let trace = format!("omoi trace {}{}", summary.spec_ref, ending.again);
+    let trace = format!("omoi trace {}{}", shell(&summary.spec_name), ending.again);
     let log = format!(
         "git -C {} log --graph {}",
         shell(&tilde(repo, ending.home)),
@@ -124,11 +124,14 @@ fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
         };
         let what = format!("{} {}{times}: {why}", task.task_ref, task.status);
         lines.extend(wrap(&what, columns));
-        let mut commands = vec![format!("omoi task show {} --logs{again}", task.task_ref)];
+        let mut commands = vec![format!(
+            "omoi task show {} --logs{again}",
+            shell(&task.name)
+        )];
         // What waits for a lost task cannot be tried again before that one.
         let problem = task.problem.as_deref().unwrap_or_default();
         if !problem.starts_with("dependency_failed:") {
-            commands.push(format!("omoi task retry {}{again}", task.task_ref));
+            commands.push(format!("omoi task retry {}{again}", shell(&task.name)));
         }
         lines.extend(flow(&commands, columns).iter().map(|line| page.bold(line)));
     }
@@ -139,7 +142,10 @@ fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
             why.as_deref().unwrap_or("no reason was given"),
             columns,
         ));
-        lines.push(page.bold(&format!("omoi spec show {}{again}", summary.spec_ref)));
+        lines.push(page.bold(&format!(
+            "omoi spec show {}{again}",
+            shell(&summary.spec_name)
+        )));
     }
     let mut refs = ending
         .stopped

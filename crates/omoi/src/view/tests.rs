@@ -443,7 +443,7 @@ fn a_run_begins_with_what_and_where() {
         home: Some(home),
     };
     let spec: SpecView = serde_json::from_value(json!({
-        "id": SPEC, "spec_ref": "SPEC-1", "title": "Tags", "status": "executing",
+        "id": SPEC, "spec_ref": "SPEC-1", "name": "todo/SPEC-1", "title": "Tags", "status": "executing",
         "current_phase": "explore", "model": "simulated", "repo": "/home/ada/src/todo",
         "base_sha": "1c9e2b4ffff", "base_branch": "main", "branch": "omoi/tags",
         "last_error": null, "created_at": 0, "ended_at": null,
@@ -465,7 +465,7 @@ fn a_run_begins_with_what_and_where() {
 fn summary(outcome: &str) -> RunSummary {
     serde_json::from_value(json!({
         "type": "summary", "outcome": outcome, "reason": null, "model": "simulated",
-        "spec_id": SPEC, "spec_ref": "SPEC-1", "tickets": 3,
+        "spec_id": SPEC, "spec_ref": "SPEC-1", "spec_name": "todo/SPEC-1", "tickets": 3,
         "tasks": { "completed": 8, "failed": 0, "cancelled": 0 }, "max_parallel": 4, "phases": {},
         "discoveries": 1, "conflicts": { "found": 1, "resolved": 1 },
         "receipts": { "passed": 40, "failed": 1 },
@@ -483,7 +483,8 @@ fn a_run_ends_with_what_to_do_next() {
     let home = std::path::Path::new("/home/ada");
     let page = Page::new(100, false);
     let task: TaskView = serde_json::from_value(json!({
-        "id": task_id(4), "task_ref": "TSK-004", "ticket_ref": "TKT-001", "spec_ref": "SPEC-1",
+        "id": task_id(4), "task_ref": "TSK-004", "name": "todo/TSK-004", "ticket_ref": "TKT-001", "spec_ref": "SPEC-1",
+        "spec_name": "todo/SPEC-1",
         "title": "parse dates", "task_type": "implement_feature", "phase": "PHASE_IMPLEMENTATION", "priority": "HIGH",
         "status": "failed", "integration_state": "none", "round": 3, "depends_on": [],
         "found_by": null, "branch": "task/4", "head_sha": null, "requirements": [],

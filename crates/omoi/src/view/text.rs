@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+pub(crate) use omoi_protocol::shell_word::shell_word as shell;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The narrowest terminal lines are laid out for.
@@ -224,16 +225,6 @@ pub(crate) fn tilde(path: &Path, home: Option<&Path>) -> String {
         None => path.display().to_string(),
     };
     clean(&shown)
-}
-
-/// `text` as one word of a shell, for commands that people copy.
-pub(crate) fn shell(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-~+=:@,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

@@ -186,7 +186,7 @@ fn read_by_scripts(world: &World, summary: &Value) {
 
 fn read_by_people(world: &World) {
     let list = world.text(&["spec", "list"]);
-    holds(&list, &["SPEC-1    delivered         ", "(simulated)"]);
+    holds(&list, &["/SPEC-1  delivered         ", "(simulated)"]);
     steady(world).bind(|| {
         assert_snapshot!("spec_show", world.text(&["spec", "show", "SPEC-1"]));
         assert_snapshot!("task_list", world.text(&["task", "list"]));

@@ -75,7 +75,7 @@ fn ctrl_c_at_the_question_leaves_the_plan_waiting() {
     let said = run.wait().exited(3);
     let shown = said.stdout.rsplit_once("[y/N]").unwrap().1;
     assert!(
-        shown.contains("The plan waits for you: omoi spec approve SPEC-1 --model simulated"),
+        shown.contains("The plan waits for you: omoi spec approve "),
         "{shown}"
     );
     let status = story::one(&world.database(), "select status from specs");

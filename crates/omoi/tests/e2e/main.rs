@@ -18,5 +18,6 @@ mod listener;
 mod mutants;
 mod processes;
 mod scenarios;
+mod scope;
 mod story;
 mod world;

@@ -78,7 +78,7 @@ fn has_the_promised_keys(summary: &Value) {
     assert_eq!(
         keys(summary),
         "branch conflicts cost_usd criteria discoveries head max_parallel model model_ms notes outcome phases reason \
-         receipts repo spec_id spec_ref tasks tickets tokens type wall_ms"
+         receipts repo spec_id spec_name spec_ref tasks tickets tokens type wall_ms"
     );
     for (object, promised) in [
         ("/tasks", "cancelled completed failed"),
@@ -156,7 +156,7 @@ fn a_plan_waits_for_a_person_and_the_checkout_is_never_touched() {
         (&"blocked".into(), &Value::Null)
     );
     assert!(
-        planned.stderr.contains("omoi spec approve SPEC-1"),
+        planned.stderr.contains("/SPEC-1") && planned.stderr.contains("omoi spec approve "),
         "{planned:?}"
     );
     phases_in_order(&planned);

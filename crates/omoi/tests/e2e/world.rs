@@ -56,12 +56,18 @@ impl World {
         world
     }
 
+    /// Another repository with the same files, for the same data folder.
+    pub(crate) fn second_repo() -> TestRepo {
+        repo_of(&asset("tests/assets/two-tasks/repo"))
+    }
+
+    /// The scenario's file.
+    pub(crate) fn scenario(&self) -> &Path {
+        &self.scenario
+    }
+
     fn new(files: &Path, scenario: PathBuf, idea: String) -> Self {
-        let repo = TestRepo::empty();
-        for path in files_below(files) {
-            repo.write(path.to_str().unwrap(), fs::read(files.join(&path)).unwrap());
-        }
-        repo.commit("Start");
+        let repo = repo_of(files);
         let folder = tempfile::Builder::new().prefix("omoi").tempdir().unwrap();
         fs::create_dir(folder.path().join("home")).unwrap();
         Self {
@@ -100,6 +106,8 @@ impl World {
     /// The program with `arguments` on this data folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = omoi(&self.home());
+        // A number means the spec of the repository it is typed in.
+        command.current_dir(self.repo.path());
         command.arg("--data-dir").arg(self.data()).args(arguments);
         command
     }
@@ -154,6 +162,16 @@ impl World {
         let kept = tree.lines().filter(|line| !line.contains("\t.omoi_os/"));
         kept.collect::<Vec<_>>().join("\n")
     }
+}
+
+/// A repository with one commit of `files`.
+fn repo_of(files: &Path) -> TestRepo {
+    let repo = TestRepo::empty();
+    for path in files_below(files) {
+        repo.write(path.to_str().unwrap(), fs::read(files.join(&path)).unwrap());
+    }
+    repo.commit("Start");
+    repo
 }
 
 /// A file or folder of this crate.

@@ -16,7 +16,7 @@ use crate::view::text::{clean_lines, count};
 /// What to export, and where to.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// Such as SPEC-1
+    /// Such as SPEC-1, or todo/SPEC-1 from outside of the repository
     #[arg(value_name = "SPEC")]
     spec: String,
     /// Folder to write them below; printed when absent

@@ -1,0 +1,159 @@
+//! What people type for a spec or a task: `SPEC-1`, or `todo/SPEC-1` with the project it is of.
+//!
+//! Numbers count per project, so that the same one means another row in each of them. The project
+//! is named by the trailing part of its repository's path.
+
+use std::str::FromStr;
+
+use crate::id::{BadRef, HumanRef};
+
+/// A number with the project it is of, where one was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectRef {
+    /// What stands before the last slash.
+    pub project: Option<String>,
+    /// What was numbered.
+    pub item: HumanRef,
+}
+
+impl FromStr for ProjectRef {
+    type Err = BadRef;
+    fn from_str(text: &str) -> Result<Self, BadRef> {
+        let (project, item) = match text.rsplit_once('/') {
+            Some((project, item)) => (Some(project.to_owned()), item),
+            None => (None, text),
+        };
+        Ok(Self {
+            project,
+            item: item.parse()?,
+        })
+    }
+}
+
+/// What a command does with what it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupUse {
+    /// It only shows it.
+    Read,
+    /// It changes it: then nothing is guessed.
+    Act,
+}
+
+/// What a reference turned out to be; places in the list that was looked through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookupResult {
+    /// Just this one.
+    One(usize),
+    /// None.
+    Missing,
+    /// It could be any of these.
+    Unclear(Vec<usize>),
+}
+
+/// Finds what `project` means among rows of that number in the repositories `of`, asked from the
+/// repository `here`, where that is one that is worked on.
+pub fn look_up(
+    project: Option<&str>,
+    here: Option<&str>,
+    of: &[&str],
+    usage: LookupUse,
+) -> LookupResult {
+    let all = || (0..of.len()).collect::<Vec<_>>();
+    let kept: Vec<usize> = match (project, here) {
+        (Some(project), _) => all()
+            .into_iter()
+            .filter(|at| means(project, of[*at]))
+            .collect(),
+        (None, Some(here)) => all().into_iter().filter(|at| of[*at] == here).collect(),
+        (None, None) => all(),
+    };
+    let is_named = project.is_some() || here.is_some();
+    match kept.as_slice() {
+        [one] if is_named || usage == LookupUse::Read => LookupResult::One(*one),
+        [] if project.is_some() || of.is_empty() => LookupResult::Missing,
+        [] => LookupResult::Unclear(all()),
+        _ => LookupResult::Unclear(kept),
+    }
+}
+
+/// Whether `project` is the repository at `path`: its name, or more of the end of its path.
+fn means(project: &str, path: &str) -> bool {
+    path == project
+        || path
+            .strip_suffix(project)
+            .is_some_and(|before| before.ends_with('/'))
+}
+
+/// The shortest end of `path` that means no other of `paths`.
+pub fn project_name<'a>(path: &'a str, paths: &[&str]) -> &'a str {
+    let starts = path.rmatch_indices('/').map(|(at, _)| &path[at + 1..]);
+    let is_free = |name: &&str| {
+        let others = paths.iter().filter(|other| **other != path);
+        !name.is_empty() && !others.clone().any(|other| means(name, other))
+    };
+    starts.into_iter().find(is_free).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TODO: &str = "/home/me/src/todo";
+    const FORK: &str = "/home/me/fork/todo";
+    const SHOP: &str = "/home/me/src/shop";
+
+    #[test]
+    fn a_project_may_stand_before_the_number() {
+        let parse = |text: &str| text.parse::<ProjectRef>().unwrap();
+        assert_eq!(parse("SPEC-1").project, None);
+        assert_eq!(parse("todo/SPEC-1").project.as_deref(), Some("todo"));
+        assert_eq!(parse("src/todo/tsk-2").item, HumanRef::task(2));
+        assert_eq!(parse("src/todo/tsk-2").project.as_deref(), Some("src/todo"));
+        for bad in ["todo", "todo/", "/", "SPEC-1/todo"] {
+            assert!(bad.parse::<ProjectRef>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_repository_decides_and_nothing_that_acts_guesses() {
+        use LookupResult::{Missing, One, Unclear};
+        use LookupUse::{Act, Read};
+        let both = [TODO, SHOP];
+        for (project, here, of, usage, expected) in [
+            // In a repository under work.
+            (None, Some(SHOP), &both[..], Act, One(1)),
+            (None, Some(FORK), &both, Act, Unclear(vec![0, 1])),
+            (None, Some(FORK), &both, Read, Unclear(vec![0, 1])),
+            (None, Some(FORK), &[TODO], Read, Unclear(vec![0])),
+            // Outside of one.
+            (None, None, &both, Read, Unclear(vec![0, 1])),
+            (None, None, &[TODO], Act, Unclear(vec![0])),
+            (None, None, &[TODO], Read, One(0)),
+            (None, None, &[], Act, Missing),
+            (None, Some(TODO), &[], Act, Missing),
+            // Named.
+            (Some("todo"), Some(SHOP), &both, Act, One(0)),
+            (Some("todo"), None, &[TODO, FORK], Read, Unclear(vec![0, 1])),
+            (Some("fork/todo"), None, &[TODO, FORK], Act, One(1)),
+            (Some(TODO), None, &[TODO, FORK], Act, One(0)),
+            (Some("odo"), None, &both, Act, Missing),
+            (Some("elsewhere"), Some(TODO), &both, Act, Missing),
+        ] {
+            let found = look_up(project, here, of, usage);
+            assert_eq!(found, expected, "{project:?} {here:?} {of:?} {usage:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_as_short_as_they_may_be() {
+        assert_eq!(project_name(TODO, &[TODO, SHOP]), "todo");
+        assert_eq!(project_name(TODO, &[TODO, FORK]), "src/todo");
+        assert_eq!(project_name("/todo", &["/todo", TODO]), "/todo");
+        let all = [TODO, FORK, SHOP, "/todo"];
+        for (at, path) in all.iter().enumerate() {
+            let name = project_name(path, &all);
+            let found = look_up(Some(name), None, &all, LookupUse::Act);
+            assert_eq!(found, LookupResult::One(at), "{name}");
+        }
+    }
+}
