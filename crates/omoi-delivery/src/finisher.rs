@@ -163,6 +163,9 @@ async fn standing(tx: &mut Tx, spec: &Spec) -> Result<Standing, StoreError> {
     if all.iter().any(active) || merges.iter().any(landing) {
         return Ok(Standing::Open);
     }
+    if spec.options.0.as_it_stands {
+        return Ok(Standing::Ready);
+    }
     if let Some(task) = all
         .iter()
         .find(|t| t.needed && t.status == TaskStatus::Failed)
@@ -181,13 +184,23 @@ async fn standing(tx: &mut Tx, spec: &Spec) -> Result<Standing, StoreError> {
             "a merge waits for a person: {why}"
         )));
     }
-    let stopped =
-        |t: &&Task| t.needed && matches!(t.status, TaskStatus::Blocked | TaskStatus::Cancelled);
-    if let Some(task) = all.iter().find(stopped) {
-        let why = task
-            .blocked_reason
-            .clone()
-            .unwrap_or_else(|| "it was cancelled".to_owned());
+    let stopped = |status| move |t: &&Task| t.needed && t.status == status;
+    // What waits says less than what it waits for.
+    let cancelled = all.iter().find(stopped(TaskStatus::Cancelled));
+    let blocked = || all.iter().find(stopped(TaskStatus::Blocked));
+    if let Some(task) = cancelled.or_else(blocked) {
+        let why = match &task.blocked_reason {
+            Some(why) if task.status == TaskStatus::Blocked => why.clone(),
+            _ => {
+                let names = projects::names(tx).await?;
+                format!(
+                    "try it again with `omoi task retry {}`, or hand over what stands with `omoi \
+                     spec deliver {}`",
+                    names.reference(spec.project_id, HumanRef::task(task.number)),
+                    names.reference(spec.project_id, HumanRef::spec(spec.number))
+                )
+            }
+        };
         return Ok(Standing::Blocked(format!(
             "{} is {}: {why}",
             HumanRef::task(task.number),
@@ -229,6 +242,16 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
         task: None,
     };
     let receipts = receipts::run(platform, run).await?;
+    if spec.options.0.as_it_stands {
+        let proof = Proof {
+            platform,
+            spec,
+            attempt,
+            mirror: &mirror,
+            head: &head,
+        };
+        return as_it_stands(proof, &receipts).await;
+    }
     if reopen::owners(platform, spec, attempt, (&mirror, &head), &receipts).await? {
         return Ok(());
     }
@@ -248,6 +271,37 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
     }
     let weak = ablation::note(proof, &found).await?;
     hand_over(proof, weak).await
+}
+
+/// Hands over what has landed, saying what of the plan it does not prove.
+async fn as_it_stands(proof: Proof<'_>, receipts: &[(Check, Receipt)]) -> Result<(), BoxError> {
+    let others = receipts.iter().filter(|(check, _)| check.kind != "proof");
+    let others: Vec<(Check, Receipt)> = others.cloned().collect();
+    if let Some(unmet) = receipts::unmet("head_red", &others) {
+        let headline = unmet.feedback.lines().next().unwrap_or_default();
+        let reason = format!("what stands is not handed over: at the head {headline}");
+        return stop(proof, SpecStatus::Failed, reason).await;
+    }
+    let mut says = vec!["handed over as it stands, because a person said so".to_owned()];
+    {
+        let mut tx = proof.platform.store.read().await?;
+        let unproven = unproven(&mut tx, proof.spec, receipts).await?;
+        if !unproven.is_empty() {
+            says.push(format!("not proven: {}", unproven.join(", ")));
+        }
+        let all = tasks::of_spec(&mut tx, proof.spec.id).await?;
+        let open = all
+            .iter()
+            .filter(|task| task.needed && !task.integration_state.satisfies_dependents());
+        let open: Vec<String> = open
+            .map(|task| format!("{} ({})", HumanRef::task(task.number), task.status))
+            .collect();
+        if !open.is_empty() {
+            says.push(format!("not done: {}", open.join(", ")));
+        }
+    }
+    says.push("whether the proofs need this work was not tried".to_owned());
+    hand_over(proof, Some(says.join("; "))).await
 }
 
 /// Ends the attempt, and the spec with it.
@@ -349,13 +403,29 @@ async fn red(
         return Ok(Some(format!("at the head {headline}")));
     }
     let mut tx = platform.store.read().await?;
-    let links = checks::criteria_links(&mut tx, spec.id).await?;
-    let criteria = requirements::criteria_of_spec(&mut tx, spec.id).await?;
-    if criteria.is_empty() {
+    if requirements::criteria_of_spec(&mut tx, spec.id)
+        .await?
+        .is_empty()
+    {
         let says = "the plan has no acceptance criterion, so nothing could be proven";
         return Ok(Some(says.to_owned()));
     }
-    let unproven: Vec<String> = criteria
+    let unproven = unproven(&mut tx, spec, receipts).await?;
+    if unproven.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(format!("no check proves {}", unproven.join(", "))))
+}
+
+/// Criteria that no check of these receipts proves.
+async fn unproven(
+    tx: &mut Tx,
+    spec: &Spec,
+    receipts: &[(Check, Receipt)],
+) -> Result<Vec<String>, StoreError> {
+    let links = checks::criteria_links(tx, spec.id).await?;
+    let criteria = requirements::criteria_of_spec(tx, spec.id).await?;
+    Ok(criteria
         .into_iter()
         .filter(|criterion| {
             !receipts
@@ -363,11 +433,7 @@ async fn red(
                 .any(|(check, receipt)| receipt.passed && links.contains(&(check.id, criterion.id)))
         })
         .map(|criterion| criterion.local_id)
-        .collect();
-    if unproven.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(format!("no check proves {}", unproven.join(", "))))
+        .collect())
 }
 
 impl Consume for Finisher {

@@ -45,6 +45,7 @@ crate::machine! {
     Blocked => Pending: TaskUnblocked, Cancelled: TaskCancelled;
     Completed => Pending: TaskStatusChanged;
     Failed => Pending: TaskRetryScheduled, Cancelled: TaskCancelled;
+    Cancelled => Pending: TaskRetryScheduled;
 }
 
 impl TaskStatus {
@@ -174,7 +175,8 @@ mod tests {
             // Ended, but for a restart or a merge that refused it.
             (Completed, &[Pending]),
             (Failed, &[Pending, Cancelled]),
-            (Cancelled, &[]),
+            // Called off, until a person wants it after all.
+            (Cancelled, &[Pending]),
         ]
     };
 

@@ -280,8 +280,8 @@ pub async fn cancel(tx: &mut Tx, task: &mut Task, reason: &str) -> Result<(), St
     block_dependents(tx, task).await
 }
 
-/// Puts a failed task, or one whose merge waits for a person, back into the queue with all its
-/// rounds, and frees what waited for it.
+/// Puts a task that failed or was called off, or one whose merge waits for a person, back into the
+/// queue with all its rounds, and frees what waited for it.
 ///
 /// # Errors
 /// [`StoreError::Transition`] when neither is so.
@@ -294,6 +294,10 @@ pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
     if landing {
         // Completed work may go back to the queue, but only its merge may send it there.
         rule(task.status, TaskStatus::Failed)?;
+    }
+    if task.status == TaskStatus::Cancelled && task.resolves_merge_id.is_some() {
+        // What it resolved is tried again, or landed: nothing needs this resolution.
+        rule(task.status, task.status)?;
     }
     task.round = 0;
     task.retry_count = 0;
@@ -314,9 +318,11 @@ pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
     unblock_dependents(tx, task).await
 }
 
-/// The merge a failed resolution left to a person.
+/// The merge that a resolution which failed or was called off left to a person.
 async fn given_up(tx: &mut Tx, task: &Task) -> Result<Option<Merge>, StoreError> {
-    let (TaskStatus::Failed, Some(id)) = (task.status, task.resolves_merge_id) else {
+    let (TaskStatus::Failed | TaskStatus::Cancelled, Some(id)) =
+        (task.status, task.resolves_merge_id)
+    else {
         return Ok(None);
     };
     let merge = merges::get(tx, id).await?;

@@ -54,6 +54,28 @@ pub enum CommandError {
         /// Where the other stands.
         status: TaskStatus,
     },
+    /// All that is left waits for a task that a person called off.
+    #[error("{spec} cannot go on: {task} is cancelled, and it is needed")]
+    CalledOff {
+        /// The spec, as every command takes it.
+        spec: String,
+        /// The task.
+        task: String,
+    },
+    /// There is no work that could be handed over.
+    #[error("nothing of {spec} has landed, so there is nothing to hand over")]
+    NothingLanded {
+        /// The spec, as every command takes it.
+        spec: String,
+    },
+    /// What stands may still change.
+    #[error("{task} is {status}; what stands is handed over when nothing is at work any more")]
+    StillOpen {
+        /// A task that is not over.
+        task: String,
+        /// Where it stands.
+        status: TaskStatus,
+    },
     /// Its plan is in use or of no use any more.
     #[error("{spec} is {status}; what it was planned from cannot be changed now")]
     AtWork {
@@ -90,6 +112,13 @@ impl CommandError {
                 "stop that process and go on as it began: {resume}; or run the idea anew"
             )),
             Self::Waits { on, .. } => Some(format!("try that one again: omoi task retry {on}")),
+            Self::CalledOff { spec, task } => Some(format!(
+                "try it again: omoi task retry {task}; or hand over what stands: omoi spec deliver {spec}"
+            )),
+            Self::NothingLanded { spec } => Some(format!("see why: omoi spec show {spec}")),
+            Self::StillOpen { task, .. } => Some(format!(
+                "wait for it, or call it off: omoi task cancel {task}"
+            )),
             Self::AtWork { .. } | Self::Edit(_) | Self::Store(_) | Self::Judge(_) => None,
         }
     }
@@ -159,6 +188,8 @@ pub async fn resume(
     }
     if planned {
         retry_all(&mut tx, id).await?;
+        can_go_on(&mut tx, &spec).await?;
+        spec.options.0.as_it_stands = false;
         let mut reason = None;
         if asked.accept_weak {
             let n = ablations::accept_weak(&mut tx, id).await?;
@@ -168,6 +199,77 @@ pub async fn resume(
     } else {
         reopen(&mut tx, &spec).await?;
         specs::transition(&mut tx, &mut spec, SpecStatus::Executing, None).await?;
+    }
+    tx.commit(CrashPoint::SpecMoved).await?;
+    platform.scope.ask_for(spec.id);
+    Ok(spec)
+}
+
+/// Refuses to go on where nothing is left to do but what a person called off.
+async fn can_go_on(tx: &mut Tx, spec: &Spec) -> Result<(), CommandError> {
+    let all = tasks::of_spec(tx, spec.id).await?;
+    if all.iter().any(is_open) {
+        return Ok(());
+    }
+    let called_off = |task: &&Task| task.needed && task.status == TaskStatus::Cancelled;
+    let Some(task) = all.iter().find(called_off) else {
+        return Ok(());
+    };
+    let names = projects::names(tx).await?;
+    Err(CommandError::CalledOff {
+        spec: names.reference(spec.project_id, HumanRef::spec(spec.number)),
+        task: names.reference(spec.project_id, HumanRef::task(task.number)),
+    })
+}
+
+/// Whether something may still happen to a task by itself.
+fn is_open(task: &Task) -> bool {
+    !task.status.is_final() && task.status != TaskStatus::Blocked
+}
+
+/// Has what has landed of a spec handed over as it stands, because a person says so: what is not
+/// proven or not done is told with it. The suite and every check of what landed that proves no
+/// criterion must still pass.
+///
+/// # Errors
+/// [`CommandError::NotPlanned`], [`CommandError::OtherModel`], [`CommandError::NothingLanded`],
+/// [`CommandError::StillOpen`].
+pub async fn deliver(platform: &Platform, id: SpecId) -> Result<Spec, CommandError> {
+    let mut tx = platform.store.write().await?;
+    let mut spec = specs::get(&mut tx, id).await?;
+    if spec.status == SpecStatus::Delivered {
+        return Ok(spec);
+    }
+    let may = matches!(
+        spec.status,
+        SpecStatus::Working | SpecStatus::Blocked | SpecStatus::Failed
+    );
+    let name = name_of(&mut tx, &spec).await?;
+    if !may || !planned(&mut tx, &spec).await? {
+        let status = spec.status;
+        return Err(CommandError::NotPlanned { spec: name, status });
+    }
+    take_model(platform, &mut tx, &mut spec).await?;
+    let all = tasks::of_spec(&mut tx, id).await?;
+    if let Some(open) = all.iter().find(|task| is_open(task)) {
+        let number = HumanRef::task(open.number);
+        return Err(CommandError::StillOpen {
+            task: projects::reference(&mut tx, spec.project_id, number).await?,
+            status: open.status,
+        });
+    }
+    if !all
+        .iter()
+        .any(|task| task.integration_state.satisfies_dependents())
+    {
+        return Err(CommandError::NothingLanded { spec: name });
+    }
+    spec.options.0.as_it_stands = true;
+    if spec.status == SpecStatus::Working {
+        specs::save(&mut tx, &mut spec).await?;
+    } else {
+        let reason = Some("a person wants what stands".to_owned());
+        specs::transition(&mut tx, &mut spec, SpecStatus::Working, reason).await?;
     }
     tx.commit(CrashPoint::SpecMoved).await?;
     platform.scope.ask_for(spec.id);
@@ -215,7 +317,9 @@ pub async fn retry_task(
     }
     omoi_execution::tasks::retry(tx, task).await?;
     let mut spec = specs::get(tx, task.spec_id).await?;
-    if take_model(platform, tx, &mut spec).await? {
+    let renamed = take_model(platform, tx, &mut spec).await?;
+    if renamed || spec.options.0.as_it_stands {
+        spec.options.0.as_it_stands = false;
         specs::save(tx, &mut spec).await?;
     }
     platform.scope.ask_for(spec.id);

@@ -130,6 +130,7 @@ pub async fn create(
         options: Json(SpecOptions {
             auto_start: request.auto_start,
             spec_files: request.spec_files,
+            as_it_stands: false,
             notes,
         }),
         status: SpecStatus::Draft,

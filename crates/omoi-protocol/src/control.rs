@@ -216,6 +216,8 @@ pub struct TaskView {
     pub depends_on: Vec<String>,
     /// The task whose agent found it.
     pub found_by: Option<String>,
+    /// Whether the spec cannot succeed without it.
+    pub needed: bool,
     /// Its branch.
     pub branch: String,
     /// Its head.

@@ -45,6 +45,7 @@ pub fn router(surface: ControlSurface) -> Router {
         .route("/specs/{spec}/trace", get(specs::trace_spec))
         .route("/specs/{spec}/approve", post(specs::approve_spec))
         .route("/specs/{spec}/resume", post(specs::resume_spec))
+        .route("/specs/{spec}/deliver", post(specs::deliver_spec))
         .route("/specs/{spec}/cancel", post(specs::cancel_spec))
         .route("/tasks", get(tasks::list_tasks))
         .route("/tasks/{task}", get(tasks::get_task))

@@ -184,6 +184,9 @@ impl From<CommandError> for ApiError {
             CommandError::OtherModel { .. } => "other_model",
             CommandError::AtWork { .. } => "at_work",
             CommandError::Waits { .. } => "waits",
+            CommandError::CalledOff { .. } => "called_off",
+            CommandError::NothingLanded { .. } => "nothing_landed",
+            CommandError::StillOpen { .. } => "still_open",
             CommandError::Edit(says) => {
                 return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", says);
             }

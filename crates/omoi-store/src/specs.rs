@@ -20,6 +20,8 @@ pub struct SpecOptions {
     pub auto_start: bool,
     /// Carry the markdown of `.omoi_os/` in the hand-over.
     pub spec_files: bool,
+    /// Hand over what has landed, although not every criterion is proven.
+    pub as_it_stands: bool,
     /// Things the person was told at the start, such as a dirty tree.
     pub notes: Vec<String>,
 }

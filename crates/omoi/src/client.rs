@@ -217,6 +217,11 @@ impl Client {
             .await
     }
 
+    pub(crate) async fn deliver_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
+        self.post(&format!("/specs/{}/deliver", segment(spec)), &())
+            .await
+    }
+
     pub(crate) async fn cancel_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
         self.post(&format!("/specs/{}/cancel", segment(spec)), &())
             .await

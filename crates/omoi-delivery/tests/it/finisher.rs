@@ -226,7 +226,7 @@ async fn a_failed_hand_over_names_the_repository_and_the_next_step() {
         why.starts_with("the branch could not be handed over to `/repo`: "),
         "{why}"
     );
-    assert!(why.ends_with("run `omoi spec resume SPEC-1`"), "{why}");
+    assert!(why.ends_with("run `omoi spec resume repo/SPEC-1`"), "{why}");
 }
 
 #[tokio::test]
@@ -316,4 +316,53 @@ async fn optional_work_that_cannot_be_merged_stops_nothing() {
         let proofs = attempts::of_subject(&mut it.read().await, &it.spec.id.to_string()).await;
         assert_eq!(proofs.unwrap().len(), usize::from(!needed), "{needed}");
     }
+}
+
+#[tokio::test]
+async fn what_stands_is_handed_over_only_when_a_person_says_so() {
+    let (it, state) = with_sandbox().await;
+    let mended = state.path().join("mended");
+    landed(&it, 1, "true").await;
+    let (left_out, _) = criterion(&it, 2, "true").await;
+    suite(&it, &format!("test -e '{}'", mended.display())).await;
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, left_out.id).await?;
+        task.status = TaskStatus::Cancelled;
+        task.integration_state = IntegrationState::None;
+        tasks::save(tx, &mut task).await
+    })
+    .await
+    .unwrap();
+    pass(&it).await;
+    let spec = spec_now(&it).await;
+    assert_eq!(spec.status, SpecStatus::Blocked);
+    let why = spec.last_error.unwrap();
+    for command in [
+        "omoi task retry repo/TSK-002",
+        "omoi spec deliver repo/SPEC-1",
+    ] {
+        assert!(why.contains(command), "{why}");
+    }
+
+    it.commit(async |tx| {
+        let mut spec = specs::get(tx, it.spec.id).await?;
+        spec.options.0.as_it_stands = true;
+        specs::transition(tx, &mut spec, SpecStatus::Working, None).await
+    })
+    .await
+    .unwrap();
+    pass(&it).await;
+    let spec = spec_now(&it).await;
+    assert_eq!(spec.status, SpecStatus::Failed, "its suite is red");
+    let why = spec.last_error.unwrap();
+    assert!(why.starts_with("what stands is not handed over: "), "{why}");
+
+    std::fs::File::create(&mended).unwrap();
+    it.advance(1);
+    resume(&it).await;
+    pass(&it).await;
+    // It comes as far as the project's repository, which does not exist here.
+    let tried = attempts::of_subject(&mut it.read().await, &it.spec.id.to_string()).await;
+    let why = tried.unwrap().pop().unwrap().error_message.unwrap();
+    assert!(why.contains("could not be handed over to `/repo`"), "{why}");
 }

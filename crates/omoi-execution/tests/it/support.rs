@@ -405,6 +405,7 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
         options: Json(SpecOptions {
             auto_start: true,
             spec_files: false,
+            as_it_stands: false,
             notes: Vec::new(),
         }),
         status: SpecStatus::Working,

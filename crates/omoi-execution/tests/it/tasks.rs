@@ -174,7 +174,7 @@ async fn only_open_dependents_of_a_cancelled_task_are_blocked() {
     let again = it
         .commit(async |tx| {
             let mut task = tasks::get(tx, first.id).await?;
-            retry(tx, &mut task).await
+            cancel(tx, &mut task, "once more").await
         })
         .await;
     assert!(matches!(again, Err(StoreError::Transition(_))));
@@ -316,5 +316,41 @@ async fn what_landed_is_not_tried_again() {
             matches!(result, Err(StoreError::Transition(_))),
             "{result:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_task_is_tried_again_with_what_waits_for_it() {
+    let it = TestPlatform::new().await;
+    let first = it.task(1, &[]).await;
+    let second = it.task(2, &[first.id]).await;
+    let moved = it.commit(async |tx| {
+        let mut task = tasks::get(tx, first.id).await?;
+        cancel(tx, &mut task, "cancelled by a person").await?;
+        let waiting = tasks::get(tx, second.id).await?.status;
+        retry(tx, &mut task).await?;
+        Ok((waiting, task.status))
+    });
+    let moved = moved.await.unwrap();
+    assert_eq!(moved, (TaskStatus::Blocked, TaskStatus::Pending));
+    assert_eq!(it.task_now(second.id).await.status, TaskStatus::Pending);
+}
+
+#[tokio::test]
+async fn a_resolution_that_nothing_needs_stays_cancelled() {
+    let it = TestPlatform::new().await;
+    let source = it.task(1, &[]).await;
+    let resolve = it.task(2, &[]).await;
+    for (state, expected) in [(MergeState::Completed, false), (MergeState::Manual, true)] {
+        let retried = it.commit(async |tx| {
+            let merge = merge(tx, &source, state, &"a".repeat(40));
+            merges::insert(tx, &merge).await?;
+            let mut task = tasks::get(tx, resolve.id).await?;
+            task.status = TaskStatus::Cancelled;
+            task.resolves_merge_id = Some(merge.id);
+            tasks::save(tx, &mut task).await?;
+            retry(tx, &mut task).await
+        });
+        assert_eq!(retried.await.is_ok(), expected, "{state}");
     }
 }

@@ -120,7 +120,7 @@ async fn a_task_is_not_retried_before_what_it_waits_for() {
     let retried = commands::retry_task(&desk.it.platform, &mut tx, &mut waiting).await;
     match retried {
         Err(refused @ CommandError::Waits { .. }) => {
-            let says = format!("waits for TSK-{:03}, which is cancelled", lost.number);
+            let says = format!("waits for repo/TSK-{:03}, which is cancelled", lost.number);
             assert!(refused.to_string().contains(&says), "{refused}");
         }
         other => panic!("{other:?}"),
@@ -342,7 +342,7 @@ async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
     assert_eq!(spec.status, SpecStatus::Blocked);
     let reason = spec.last_error.unwrap();
     assert!(
-        reason.contains("TSK-001") && reason.contains("omoi spec resume SPEC-2"),
+        reason.contains("TSK-001") && reason.contains("omoi spec resume repo/SPEC-2"),
         "{reason}"
     );
 
@@ -376,4 +376,60 @@ async fn a_failed_phase_begins_anew_when_resumed() {
     assert_eq!(desk.resume().await, SpecStatus::Executing);
     desk.plan_from(Phase::Explore).await;
     assert_eq!(desk.counted().await, [4, 1, 1, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_spec_that_waits_for_a_cancelled_task_says_what_a_person_can_do() {
+    let mut desk = Desk::new().await;
+    desk.plan_from(Phase::Explore).await;
+    let all = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
+    let all = all.unwrap();
+    let deliver = async || commands::deliver(&desk.it.platform, desk.spec.id).await;
+    let set = async |status: TaskStatus, landed: IntegrationState| {
+        desk.it
+            .commit(async |tx| {
+                for task in &all {
+                    let mut task = tasks::get(tx, task.id).await?;
+                    task.status = status;
+                    task.integration_state = landed;
+                    tasks::save(tx, &mut task).await?;
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+    };
+    desk.status(SpecStatus::Blocked).await;
+    let refused = deliver().await.unwrap_err();
+    assert!(
+        matches!(refused, CommandError::StillOpen { .. }),
+        "{refused}"
+    );
+
+    set(TaskStatus::Cancelled, IntegrationState::None).await;
+    let refused = deliver().await.unwrap_err();
+    assert!(
+        matches!(refused, CommandError::NothingLanded { .. }),
+        "{refused}"
+    );
+    let resumed = commands::resume(&desk.it.platform, desk.spec.id, ResumeSpec::default()).await;
+    let refused = resumed.unwrap_err();
+    assert!(
+        matches!(refused, CommandError::CalledOff { .. }),
+        "{refused}"
+    );
+    let next = refused.next_step().unwrap();
+    for command in ["omoi task retry repo/TSK-", "omoi spec deliver repo/SPEC-"] {
+        assert!(next.contains(command), "{next}");
+    }
+    assert_eq!(desk.spec_now().await.status, SpecStatus::Blocked);
+
+    set(TaskStatus::Completed, IntegrationState::Merged).await;
+    let spec = deliver().await.unwrap();
+    assert_eq!(spec.status, SpecStatus::Working);
+    assert!(spec.options.0.as_it_stands);
+    // Whoever goes on with the plan wants all of it again.
+    desk.status(SpecStatus::Failed).await;
+    desk.resume().await;
+    assert!(!desk.spec_now().await.options.0.as_it_stands);
 }

@@ -158,6 +158,15 @@ pub(super) async fn resume_spec(
     answered(&s, commands::resume(&s.platform, id, body).await?).await
 }
 
+pub(super) async fn deliver_spec(
+    State(s): Surface,
+    here: Here,
+    Path(spec): Path<String>,
+) -> Answer<SpecView> {
+    let id = named(&s, Asked::to_act(&spec, &here)).await?.id;
+    answered(&s, commands::deliver(&s.platform, id).await?).await
+}
+
 pub(super) async fn cancel_spec(
     State(s): Surface,
     here: Here,

@@ -122,7 +122,7 @@ pub(super) async fn retry_task(
     let mut tx = s.platform.store.write().await?;
     let mut task = find::task(&mut tx, Asked::to_act(&task, &here)).await?;
     let before = task.status;
-    let why = "only one that failed or waits is tried again";
+    let why = "only one that failed, was cancelled or waits is tried again";
     match retry(&s.platform, &mut tx, &mut task).await {
         Ok(()) => {}
         Err(CommandError::Store(refused)) => return Err(not_now(&task, before, why, refused)),
@@ -298,6 +298,7 @@ pub(super) async fn task_views(tx: &mut Tx, spec: &Spec) -> Result<Vec<TaskView>
                 .filter_map(|(_, on)| name(*on))
                 .collect(),
             found_by: task.parent_task_id.and_then(name),
+            needed: task.needed,
             branch: task.branch.clone(),
             head_sha: task.head_sha.clone(),
             requirements: task.requirements.0.clone(),

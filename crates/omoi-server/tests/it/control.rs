@@ -18,7 +18,7 @@ use crate::support::TestPlatform;
 
 const TOKEN: &str = "the token of the data folder";
 
-const ROUTES: [Route; 19] = [
+const ROUTES: [Route; 20] = [
     get("/status"),
     get("/specs"),
     post("/specs").with_body(),
@@ -29,6 +29,7 @@ const ROUTES: [Route; 19] = [
     get("/specs/{spec}/trace"),
     post("/specs/{spec}/approve"),
     post("/specs/{spec}/resume").with_body(),
+    post("/specs/{spec}/deliver"),
     post("/specs/{spec}/cancel"),
     get("/tasks"),
     get("/tasks/{task}"),

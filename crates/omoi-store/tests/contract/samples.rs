@@ -81,6 +81,7 @@ pub(crate) fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
         options: Json(SpecOptions {
             auto_start: true,
             spec_files: false,
+            as_it_stands: false,
             notes: vec![ODD.to_owned()],
         }),
         status: SpecStatus::Draft,

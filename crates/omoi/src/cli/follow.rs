@@ -10,7 +10,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_protocol::control::SpecView;
+use omoi_protocol::control::{SpecView, TaskView};
 use omoi_protocol::summary::{RunOutcome, RunSummary};
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::lifecycle::Handle;
@@ -79,6 +79,7 @@ pub(crate) async fn follow(
         show: Show::new(context, subject.view),
         id: subject.spec.id.to_string(),
         resume: format!("omoi spec resume {spec}{again}"),
+        deliver: format!("omoi spec deliver {spec}{again}"),
         is_over,
     };
     let resume = run.resume.clone();
@@ -150,6 +151,7 @@ struct Run<'a> {
     show: Show,
     id: String,
     resume: String,
+    deliver: String,
     is_over: bool,
 }
 
@@ -281,14 +283,14 @@ impl Run<'_> {
         if self.context.json() {
             self.context.print_json(&summary)?;
         } else {
-            let stopped = self.stopped(&summary).await?;
+            let (stopped, next) = self.stopped(&summary).await?;
             let home = self.context.home();
             let told = Ending {
                 summary: &summary,
                 stopped: &stopped,
                 home: home.as_deref(),
                 again: &self.context.again(),
-                resume: &self.resume,
+                next: &next,
             };
             eprintln!();
             for line in ending::render(&told, self.context.stderr_page()) {
@@ -310,28 +312,74 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The tasks that stopped the run, with their snapshots.
-    async fn stopped(&self, summary: &RunSummary) -> anyhow::Result<Vec<Stopped>> {
+    /// The tasks that stopped the run, with their snapshots, and what can be done next.
+    async fn stopped(&self, summary: &RunSummary) -> anyhow::Result<(Vec<Stopped>, Vec<String>)> {
         let mut stopped = Vec::new();
         if summary.outcome == RunOutcome::Succeeded {
-            return Ok(stopped);
+            return Ok((stopped, Vec::new()));
         }
         let tasks = self.client.list_tasks(Some(&self.id)).await?;
-        // What is blocked is so because something failed, unless nothing did.
-        let has_failed = tasks.iter().any(|task| task.status == TaskStatus::Failed);
-        let at_fault = if has_failed {
-            TaskStatus::Failed
-        } else {
-            TaskStatus::Blocked
+        let status = self.client.get_spec_to_act(&self.id).await?.status;
+        let resume = match is_weak(summary) {
+            true => format!("Accept: {} --accept-weak", self.resume),
+            false => format!("Resume: {}", self.resume),
         };
-        let at_fault = tasks.into_iter().filter(|task| task.status == at_fault);
+        let next = next_steps(status, &tasks, resume, &self.deliver);
+        // What is blocked is so because something failed or was called off, unless nothing was.
+        let of = |status| {
+            let mut tasks = tasks.iter();
+            tasks.any(|task| task.needed && task.status == status)
+        };
+        let at_fault = [TaskStatus::Failed, TaskStatus::Cancelled];
+        let at_fault = at_fault.into_iter().find(|status| of(*status));
+        let at_fault = at_fault.unwrap_or(TaskStatus::Blocked);
+        if status == SpecStatus::Cancelled {
+            return Ok((stopped, next));
+        }
+        let at_fault = tasks
+            .into_iter()
+            .filter(|task| task.needed && task.status == at_fault);
         for task in at_fault.take(STOPPED_MAX) {
             let detail = self.client.get_task_detail(&task.id.to_string()).await?;
             let wip_ref = detail.wip_ref;
             stopped.push(Stopped { task, wip_ref });
         }
-        Ok(stopped)
+        Ok((stopped, next))
     }
+}
+
+/// Whether all that stops the run is that criteria are proven without the work for them.
+fn is_weak(summary: &RunSummary) -> bool {
+    let reason = summary.reason.as_deref();
+    reason.is_some_and(|reason| reason.starts_with("weak_proof:"))
+}
+
+/// What can be done with a spec that stopped in `status`; only what would not be refused.
+fn next_steps(
+    status: SpecStatus,
+    tasks: &[TaskView],
+    resume: String,
+    deliver: &str,
+) -> Vec<String> {
+    if status == SpecStatus::Cancelled {
+        return Vec::new();
+    }
+    let needed = |status| move |task: &&TaskView| task.needed && task.status == status;
+    let waits_for_cancelled = tasks
+        .iter()
+        .any(|task| needed(TaskStatus::Cancelled)(&task))
+        && !tasks.iter().any(|task| needed(TaskStatus::Failed)(&task));
+    let has_landed = tasks
+        .iter()
+        .any(|task| task.integration_state.satisfies_dependents());
+    let mut next = Vec::new();
+    if !waits_for_cancelled {
+        next.push(resume);
+    }
+    if has_landed && matches!(status, SpecStatus::Failed | SpecStatus::Blocked) {
+        next.push(format!("Hand over what stands: {deliver}"));
+    }
+    next
 }
 
 /// The next line typed at this process; its reader stays behind when nobody waits for it.

@@ -45,6 +45,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  omoi spec resume SPEC-1\n  omoi spec resume SPEC-1 --no-wait     leave the work to `omoi up`\n  omoi spec resume SPEC-1 --accept-weak hand over what is proven, but not by this work"
     )]
     Resume(Resuming),
+    /// Hand over what has landed of a spec, although it is not all that was planned
+    #[command(
+        after_help = "Examples:\n  omoi spec deliver SPEC-1\n\nWhat is not proven and not done is said with the branch. The suite must pass."
+    )]
+    Deliver(Going),
     /// Call a spec off; what was done stays where it is
     #[command(after_help = "Examples:\n  omoi spec cancel SPEC-1")]
     Cancel(Named),
@@ -85,12 +90,14 @@ pub(crate) struct Resuming {
 enum GoOn {
     Approve,
     Resume(ResumeSpec),
+    Deliver,
 }
 
 /// Does it.
 pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
     let going = match command {
         Command::Approve(going) => return go_on(context, going, GoOn::Approve).await,
+        Command::Deliver(going) => return go_on(context, going, GoOn::Deliver).await,
         Command::Resume(Resuming { going, accept_weak }) => {
             let asked = ResumeSpec { accept_weak };
             return go_on(context, going, GoOn::Resume(asked)).await;
@@ -140,7 +147,7 @@ async fn ask(context: &Context, access: &Access, command: Command) -> anyhow::Re
             Ok(())
         }
         // Answered before.
-        Command::Approve(_) | Command::Resume(_) => Ok(()),
+        Command::Approve(_) | Command::Resume(_) | Command::Deliver(_) => Ok(()),
     }
 }
 
@@ -172,6 +179,7 @@ async fn go_on(context: &Context, going: Going, how: GoOn) -> anyhow::Result<Exi
         let spec = match how {
             GoOn::Approve => access.client.approve_spec(&id).await?,
             GoOn::Resume(asked) => access.client.resume_spec(&id, asked).await?,
+            GoOn::Deliver => access.client.deliver_spec(&id).await?,
         };
         anyhow::Ok((spec, view, after))
     };

@@ -27,8 +27,8 @@ pub(crate) struct Ending<'a> {
     pub(crate) home: Option<&'a Path>,
     /// Flags that lead other commands to the same data, with a blank in front.
     pub(crate) again: &'a str,
-    /// The command that goes on with the run.
-    pub(crate) resume: &'a str,
+    /// What can be done with it next, one line each.
+    pub(crate) next: &'a [String],
 }
 
 /// The end of a run, good or not.
@@ -103,12 +103,6 @@ fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
     shown
 }
 
-/// Whether all that stops the run is that criteria are proven without the work for them.
-fn is_weak(summary: &RunSummary) -> bool {
-    let reason = summary.reason.as_deref();
-    reason.is_some_and(|reason| reason.starts_with("weak_proof:"))
-}
-
 fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
     let Ending { summary, again, .. } = ending;
     let columns = page.width - 12;
@@ -159,10 +153,7 @@ fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
         None => "your repository was not touched".to_owned(),
     };
     lines.extend(wrap(&format!("Work is safe: {kept}, {merged}."), columns));
-    lines.push(match is_weak(summary) {
-        true => format!("Accept: {} --accept-weak", ending.resume),
-        false => format!("Resume: {}", ending.resume),
-    });
+    lines.extend(ending.next.iter().cloned());
     let mut shown = Vec::new();
     for (index, line) in lines.into_iter().enumerate() {
         let front = match index {

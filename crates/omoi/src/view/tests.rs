@@ -483,7 +483,7 @@ fn a_run_ends_with_what_to_do_next() {
     let home = std::path::Path::new("/home/ada");
     let page = Page::new(100, false);
     let task: TaskView = serde_json::from_value(json!({
-        "id": task_id(4), "task_ref": "TSK-004", "name": "todo/TSK-004", "ticket_ref": "TKT-001", "spec_ref": "SPEC-1",
+        "id": task_id(4), "task_ref": "TSK-004", "name": "todo/TSK-004", "needed": true, "ticket_ref": "TKT-001", "spec_ref": "SPEC-1",
         "spec_name": "todo/SPEC-1",
         "title": "parse dates", "task_type": "implement_feature", "phase": "PHASE_IMPLEMENTATION", "priority": "HIGH",
         "status": "failed", "integration_state": "none", "round": 3, "depends_on": [],
@@ -527,7 +527,7 @@ fn a_run_ends_with_what_to_do_next() {
             stopped,
             home: Some(home),
             again: " --data-dir d",
-            resume: "omoi spec resume SPEC-1 --data-dir d",
+            next: &["Resume: omoi spec resume todo/SPEC-1 --data-dir d".to_owned()],
         };
         lines.extend(ending::render(&told, page));
         lines.push("----".to_owned());

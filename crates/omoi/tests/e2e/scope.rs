@@ -43,7 +43,6 @@ fn a_run_goes_on_with_nothing_but_what_was_asked_for() {
         );
     }
     run.kill();
-    let attempts = story::attempts(&world.database(), "TSK-001");
 
     // The same script plans another spec beside it, which is also its repository's SPEC-1.
     let second = World::second_repo();
@@ -55,10 +54,9 @@ fn a_run_goes_on_with_nothing_but_what_was_asked_for() {
     let [first, planned] = statuses(&world);
     assert_eq!(first.as_deref(), Some("working"));
     assert_eq!(planned.as_deref(), Some("completed"));
-    assert_eq!(
-        story::attempts(&world.database(), "TSK-001")[..1],
-        attempts[..1]
-    );
+    // The dead process's attempt is ended; none follows it.
+    let ended = story::attempts(&world.database(), "TSK-001");
+    assert_eq!(ended, ["lost platform_restarted saved"]);
 
     // A command that acts does not guess: neither from outside, nor by the newest.
     let cancel = || world.command(&["spec", "cancel", "SPEC-1"]);
@@ -110,4 +108,37 @@ fn a_run_goes_on_with_nothing_but_what_was_asked_for() {
         Some("delivered"),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_cancelled_task_is_no_dead_end() {
+    let world = World::two_tasks("scenario.yaml");
+    world.start(world.run(&[])).wait().exited(3);
+    let cancel = world.command(&["task", "cancel", "TSK-002"]);
+    world.start(cancel).wait().exited(0);
+    let approve = world.command(&["spec", "approve", "SPEC-1"]);
+    let said = world.start(approve).wait().exited(3);
+    assert!(
+        said.stderr
+            .contains("Hand over what stands: omoi spec deliver"),
+        "{said:?}"
+    );
+    assert!(!said.stderr.contains("Resume:"), "{said:?}");
+    let resume = world.command(&["spec", "resume", "SPEC-1"]);
+    let said = world.start(resume).wait().exited(1);
+    assert!(said.stderr.contains("omoi task retry"), "{said:?}");
+
+    let deliver = world.command(&["spec", "deliver", "SPEC-1"]);
+    let said = world.start(deliver).wait().exited(0);
+    assert!(said.stderr.contains("2 of 4 criteria proven"), "{said:?}");
+    let told = said.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let says = "not proven: REQ-BYE-FUNC-002#1, REQ-BYE-FUNC-002#2; not done: TSK-002 (cancelled)";
+    assert!(told.contains(says), "{told}");
+
+    let retry = world.command(&["task", "retry", "TSK-002"]);
+    let said = world.start(retry).wait().exited(0);
+    let (_, hint) = said.stderr.split_once("nobody works now: omoi ").unwrap();
+    let words: Vec<&str> = hint.split_whitespace().collect();
+    let said = world.start(world.command(&words)).wait().exited(0);
+    assert!(said.stderr.contains("4 of 4 criteria proven"), "{said:?}");
 }
