@@ -64,6 +64,16 @@ enum TurnError {
     Superseded,
 }
 
+/// What the tool calls of one turn gave.
+struct ToolsRun {
+    /// One per call.
+    results: Vec<ContentBlock>,
+    /// Whether the phase's output was accepted as complete.
+    accepted: bool,
+    /// Why no further turn is of use.
+    gives_up: Option<String>,
+}
+
 /// What a pass works with.
 pub(crate) struct Pass<'a> {
     pub(crate) context: &'a AttemptContext,
@@ -145,7 +155,11 @@ impl Pass<'_> {
         let said = Said::new(answer.response.content);
         self.report(transcript.n, &said, answer.response.stop_reason.as_ref())
             .await;
-        let (mut results, accepted) = self.run_tools(&said, &answer.broken_calls).await;
+        let ToolsRun {
+            mut results,
+            accepted,
+            gives_up,
+        } = self.run_tools(&said, &answer.broken_calls).await;
         let is_last = accepted || (self.is_finished(&said) && self.inbox.is_empty());
         if results.is_empty() && !is_last {
             results.push(ContentBlock::text(self.expected(&said)));
@@ -170,7 +184,13 @@ impl Pass<'_> {
         };
         let results = self.commit(body, results, touched).await?;
         self.tell(injected).await;
-        let end = is_last.then(|| self.done(&said));
+        let end = match gives_up {
+            Some(message) if !is_last => Some(End::Failed {
+                class: ErrorClass::AgentError,
+                message,
+            }),
+            _ => is_last.then(|| self.done(&said)),
+        };
         transcript.push(said, results);
         *self.turns = transcript.n;
         Ok(end)
@@ -211,21 +231,27 @@ impl Pass<'_> {
         }
     }
 
-    /// Runs the calls in order; true when the phase's output was accepted as complete.
-    async fn run_tools(&self, said: &Said, broken: &[BrokenCall]) -> (Vec<ContentBlock>, bool) {
+    /// Runs the calls in order.
+    async fn run_tools(&self, said: &Said, broken: &[BrokenCall]) -> ToolsRun {
         let mut results = Vec::new();
         let mut accepted = false;
+        let mut gives_up = None;
         for call in said.calls() {
             let broken = broken.iter().find(|b| b.id == call.id);
             let outcome = self.toolbox.call(call, broken).await;
             accepted |= outcome.ends_phase;
+            gives_up = gives_up.or(outcome.gives_up);
             results.push(ContentBlock::tool_result(
                 &call.id,
                 outcome.text,
                 outcome.is_error,
             ));
         }
-        (results, accepted)
+        ToolsRun {
+            results,
+            accepted,
+            gives_up,
+        }
     }
 
     /// Puts the messages that came into the next user message.

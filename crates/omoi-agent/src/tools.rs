@@ -14,13 +14,14 @@ mod submit_done;
 mod submit_item;
 mod write;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use omoi_llm::wire::answer::BrokenCall;
-use omoi_llm::wire::anthropic::{self, ToolUseBlock};
+use omoi_llm::wire::anthropic::{self, Content, ContentBlock, ToolUseBlock};
 use omoi_protocol::worker::{AttemptContext, Limits, Tool};
 use omoi_runtime::clock::Clocked;
 use serde::de::DeserializeOwned;
@@ -35,6 +36,9 @@ use crate::transcript::{BadTurn, read as read_turn};
 
 /// Characters of a tool's input or result that an event carries.
 const SHOWN_CHARS_MAX: usize = 5_000;
+
+/// Equal refusals of a phase's output that end an attempt: its model does not mend what it is told.
+const EQUAL_REFUSALS_MAX: u32 = 3;
 
 /// Why a tool did not do what it was asked; the model reads this.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +115,8 @@ pub(crate) struct Outcome {
     pub(crate) is_error: bool,
     /// Whether it ends the phase.
     pub(crate) ends_phase: bool,
+    /// Why no further answer is of use: the same refusal came too often.
+    pub(crate) gives_up: Option<String>,
 }
 
 /// The tools of one attempt.
@@ -122,6 +128,7 @@ pub(crate) struct Toolbox {
     reporter: Reporter,
     clock: Clocked,
     refused: Mutex<Vec<String>>,
+    refusals: Mutex<BTreeMap<String, u32>>,
 }
 
 /// What a toolbox needs beside the context.
@@ -141,6 +148,25 @@ pub(crate) fn may_change_files(name: &str) -> bool {
     [Tool::Write, Tool::Edit, Tool::Shell]
         .iter()
         .any(|tool| tool.as_str() == name)
+}
+
+/// Whether tool `name` hands in a phase's output.
+fn hands_in(name: &str) -> bool {
+    [Tool::SubmitItem, Tool::SubmitDone]
+        .iter()
+        .any(|tool| tool.as_str() == name)
+}
+
+/// What the call `id` was refused with, among the results of its turn.
+fn refusal_of(id: &str, results: &[ContentBlock]) -> Option<String> {
+    results.iter().find_map(|block| match block {
+        ContentBlock::ToolResult(result)
+            if result.tool_use_id == id && result.is_error == Some(true) =>
+        {
+            result.content.as_ref().map(Content::text)
+        }
+        _ => None,
+    })
 }
 
 /// The tools that requests of this attempt offer.
@@ -171,14 +197,20 @@ impl Toolbox {
             reporter: means.reporter,
             clock: means.clock,
             refused: Mutex::default(),
+            refusals: Mutex::default(),
         })
     }
 
-    /// Notes the refused writes of a resumed transcript; nobody else remembers them.
+    /// Notes the refused writes and items of a resumed transcript; nobody else remembers them.
     pub(crate) fn recall(&self, context: &AttemptContext) -> Result<(), BadTurn> {
         for turn in &context.resume {
-            let (said, _) = read_turn(turn)?;
+            let (said, results) = read_turn(turn)?;
             for call in said.calls() {
+                if let Some(says) = refusal_of(&call.id, &results)
+                    && hands_in(&call.name)
+                {
+                    self.counted(&call.name, &says);
+                }
                 let writes = [Tool::Write.as_str(), Tool::Edit.as_str()].contains(&&*call.name);
                 let path = call.input.get("path").and_then(Value::as_str);
                 if let (true, Some(path)) = (writes, path)
@@ -212,11 +244,16 @@ impl Toolbox {
         };
         let is_error = result.is_err();
         let ends_phase = !is_error && call.name == Tool::SubmitDone.as_str();
+        let mut gives_up = None;
         let text = match result {
             Ok(text) => text,
             Err(error) => {
                 self.violation(call, &error).await;
-                error.to_string()
+                let says = error.to_string();
+                if hands_in(&call.name) {
+                    gives_up = self.refusal(call, &says).await;
+                }
+                says
             }
         };
         let text = text::capped(&text, self.limits.result_bytes);
@@ -231,7 +268,35 @@ impl Toolbox {
             text,
             is_error,
             ends_phase,
+            gives_up,
         }
+    }
+
+    /// Tells people at once why a part of a phase's output was refused; the reason to give up when
+    /// the model was told the same too often.
+    async fn refusal(&self, call: &ToolUseBlock, says: &str) -> Option<String> {
+        let field = |name| call.input.get(name).and_then(Value::as_str).unwrap_or("");
+        let (section, key) = (field("section"), field("key"));
+        let what = match (section, key) {
+            ("", _) => "the output".to_owned(),
+            (section, "") => section.to_owned(),
+            (section, key) => format!("{section} {key}"),
+        };
+        let message = shortened(says, SHOWN_CHARS_MAX);
+        let data = json!({ "tool": call.name, "section": section, "key": key, "message": message });
+        let summary = format!("{what} refused: {says}");
+        self.reporter
+            .show("agent.item_refused", data, &summary)
+            .await;
+        let times = self.counted(&call.name, says);
+        (times >= EQUAL_REFUSALS_MAX).then(|| format!("{what} was refused {times} times: {says}"))
+    }
+
+    fn counted(&self, tool: &str, says: &str) -> u32 {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = refusals.entry(format!("{tool} {says}")).or_default();
+        *times += 1;
+        *times
     }
 
     /// Why a tool cannot be called. One that writes exists elsewhere, and is withheld here.

@@ -168,6 +168,10 @@ pub struct PhaseView {
     pub score: Option<f64>,
     /// What the last refusal said.
     pub feedback: Option<String>,
+    /// The best output that was refused.
+    pub rejected_output: Option<Value>,
+    /// Its score.
+    pub rejected_score: Option<f64>,
     /// Milliseconds from first attempt to end.
     pub took_ms: Option<i64>,
 }
@@ -384,19 +388,28 @@ pub struct Steer {
     pub message_type: String,
 }
 
-/// One line of `GET /tasks/{task}/log?after=&follow=`.
+/// `GET /tasks/{task}/log?after=&after_event=`: what happened to a task since then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskLog {
+    /// Oldest first.
+    pub lines: Vec<LogLine>,
+    /// `after` of the next request.
+    pub after: i64,
+    /// `after_event` of the next request.
+    pub after_event: i64,
+}
+
+/// Something an agent reported, or that became of its task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// The cursor: grows over all attempts of the task, with gaps.
-    pub seq: i64,
-    /// The attempt.
+    /// The attempt; 0 before the first.
     pub attempt_no: u32,
     /// When it happened.
     pub at: Timestamp,
-    /// Event type.
+    /// Event type, of a worker's event or of the registry's.
     pub event_type: String,
-    /// One line for people.
-    pub text: String,
+    /// What it carries; of a receipt also the output, of an attempt's end also its error.
+    pub data: Value,
 }
 
 /// One exported file. `GET /specs/{spec}/export`.

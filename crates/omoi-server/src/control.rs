@@ -2,6 +2,7 @@
 
 mod events;
 mod find;
+mod log;
 mod specs;
 mod tasks;
 
@@ -53,7 +54,7 @@ pub fn router(surface: ControlSurface) -> Router {
         .route("/tasks/{task}/retry", post(tasks::retry_task))
         .route("/tasks/{task}/cancel", post(tasks::cancel_task))
         .route("/tasks/{task}/messages", post(tasks::steer_task))
-        .route("/tasks/{task}/log", get(tasks::log_task))
+        .route("/tasks/{task}/log", get(log::log_task))
         .route("/events", get(events::stream_events))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(surface.clone(), guard));

@@ -10,8 +10,8 @@ use futures::StreamExt as _;
 use futures::stream::{self, Stream};
 use omoi_domain::event::StoredEvent;
 use omoi_protocol::control::{
-    CreateSpec, ExportedFile, HERE, LogLine, ResumeSpec, SpecDetail, SpecView, Status, Steer,
-    TaskDetail, TaskView, Trace,
+    CreateSpec, ExportedFile, HERE, ResumeSpec, SpecDetail, SpecView, Status, Steer, TaskDetail,
+    TaskLog, TaskView, Trace,
 };
 use omoi_protocol::error::ErrorBody;
 use omoi_protocol::summary::RunSummary;
@@ -258,13 +258,18 @@ impl Client {
         Self::send(request).await.map(drop)
     }
 
+    /// What happened to a task since `seen`, its places among the agents' events and all events.
     pub(crate) async fn log_task(
         &self,
         task: &str,
-        after: i64,
-    ) -> Result<Vec<LogLine>, ClientError> {
-        self.get(&format!("/tasks/{}/log?after={after}", segment(task)))
-            .await
+        seen: (i64, i64),
+    ) -> Result<TaskLog, ClientError> {
+        let (after, event) = seen;
+        let task = segment(task);
+        self.get(&format!(
+            "/tasks/{task}/log?after={after}&after_event={event}"
+        ))
+        .await
     }
 
     /// Display events after `after`, as they happen; with `once` only those there are.

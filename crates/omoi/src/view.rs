@@ -6,6 +6,7 @@
 pub(crate) mod block;
 pub(crate) mod ending;
 pub(crate) mod live;
+pub(crate) mod log;
 pub(crate) mod opening;
 pub(crate) mod opinion;
 pub(crate) mod plain;

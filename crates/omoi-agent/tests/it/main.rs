@@ -367,6 +367,40 @@ async fn a_phase_ends_when_its_output_is_accepted() {
 }
 
 #[tokio::test]
+async fn the_same_refusal_three_times_ends_the_attempt() {
+    let rules = "\n  - when: {turn: 0..}\n    reply: [{done: true}]\n";
+    let bench = async || {
+        let mut bench = Bench::new(rules).await;
+        bench.context.subject = Subject::SpecPhase;
+        bench.context.commit = None;
+        bench.context.tools = vec![Tool::Read, Tool::SubmitItem, Tool::SubmitDone];
+        bench.set(|s| s.items_wanted = 2);
+        bench
+    };
+    let first = bench().await;
+    assert!(first.run().await);
+    let complete = first.complete();
+    assert_eq!((complete.outcome, complete.turns), (Outcome::Failed, 3));
+    let says = "the output was refused 3 times: 0 of 2 items";
+    assert_eq!(complete.error_message.as_deref(), Some(says));
+    // People are told each time, at once.
+    let events = first.seen().events;
+    let told = events
+        .iter()
+        .filter(|e| e.event_type == "agent.item_refused");
+    let told: Vec<&str> = told.filter_map(|e| e.summary.as_deref()).collect();
+    assert_eq!(told, ["the output refused: 0 of 2 items"; 3]);
+
+    // Whoever goes on from there counts on.
+    let mut second = bench().await;
+    let turns = first.seen().turns;
+    second.context.resume = turns[..2].iter().map(|t| t.turn.clone()).collect();
+    assert!(second.run().await);
+    assert_eq!(second.seen().turns.len(), 1);
+    assert_eq!(second.complete().outcome, Outcome::Failed);
+}
+
+#[tokio::test]
 async fn protected_paths_are_put_back_and_undone_work_is_known() {
     let rules = r#"
   - when: {turn: 0}

@@ -233,6 +233,8 @@ fn phase_views(runs: &[PhaseRun]) -> Vec<PhaseView> {
             attempts: run.attempts,
             score: run.score,
             feedback: run.feedback.clone(),
+            rejected_output: run.rejected_output.as_ref().map(|output| output.0.clone()),
+            rejected_score: run.rejected_score,
             took_ms: run
                 .started_at
                 .zip(run.ended_at)

@@ -9,7 +9,7 @@ use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::integration::wip_ref;
 use omoi_planning::commands::{CommandError, retry_task as retry};
-use omoi_protocol::control::{AttemptView, LogLine, Steer, TaskDetail, TaskView};
+use omoi_protocol::control::{AttemptView, Steer, TaskDetail, TaskView};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts, checks, messages, projects, sandboxes, specs, tickets};
@@ -21,8 +21,6 @@ use crate::error::{ApiError, Given};
 
 /// Characters of a message to an agent.
 const MESSAGE_BYTES_MAX: usize = 10 << 10;
-/// Events of one attempt read at once for a log.
-const LOG_PAGE: usize = 10_000;
 
 #[derive(Deserialize)]
 pub(super) struct OfSpec {
@@ -192,63 +190,6 @@ fn not_now(task: &Task, status: TaskStatus, why: &str, error: StoreError) -> Api
         }
         other => other.into(),
     }
-}
-
-#[derive(Deserialize)]
-pub(super) struct After {
-    #[serde(default)]
-    after: i64,
-}
-
-pub(super) async fn log_task(
-    State(s): Surface,
-    here: Here,
-    Path(task): Path<String>,
-    Query(query): Query<After>,
-) -> Answer<Vec<LogLine>> {
-    let mut tx = s.platform.store.read().await?;
-    let task = find::task(&mut tx, Asked::to_read(&task, &here)).await?;
-    let mut lines = Vec::new();
-    for attempt in attempts::of_subject(&mut tx, &task.id.to_string()).await? {
-        let begin = begin_of_log(attempt.attempt_no);
-        let mut seen = query.after.saturating_sub(begin).max(0);
-        loop {
-            let page = attempts::events(&mut tx, attempt.id, seen, LOG_PAGE as i64).await?;
-            let is_last = page.len() < LOG_PAGE;
-            seen = page.last().map_or(seen, |event| event.seq);
-            lines.extend(page.into_iter().map(|event| LogLine {
-                seq: begin + event.seq,
-                attempt_no: attempt.attempt_no,
-                at: event.created_at,
-                text: text(&event.event_type, &event.data.0),
-                event_type: event.event_type,
-            }));
-            if is_last {
-                break;
-            }
-        }
-    }
-    Ok(Json(lines))
-}
-
-/// Where an attempt begins in the log of its task: whatever is added to an attempt, the places in the
-/// others stay what they are.
-fn begin_of_log(attempt_no: u32) -> i64 {
-    i64::from(attempt_no) << 32
-}
-
-/// One line for people.
-fn text(event_type: &str, data: &serde_json::Value) -> String {
-    let field = |key: &str| data.get(key).and_then(|value| value.as_str());
-    let known = field("summary")
-        .or_else(|| field("command"))
-        .or_else(|| field("file_path"))
-        .or_else(|| field("tool"))
-        .or_else(|| field("message"));
-    known.map_or_else(
-        || event_type.to_owned(),
-        |known| format!("{event_type} {known}"),
-    )
 }
 
 async fn one(tx: &mut Tx, task: &Task) -> Result<TaskView, StoreError> {

@@ -1,14 +1,16 @@
-//! `omoi logs`: what the agent of a task did, over all its attempts.
+//! `omoi logs`: what the agents of a task did, over all its attempts, and what came of it.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use omoi_domain::time::Timestamp;
 use omoi_protocol::control::LogLine;
 use omoi_runtime::clock::{Clock as _, SystemClock};
 
 use super::access::{Access, Purpose, reach};
 use super::context::{Context, Overrides};
-use crate::view::text::clean;
+use crate::view::log;
+use crate::view::text::Page;
 
 /// Time between two looks while following.
 const BETWEEN: Duration = Duration::from_millis(500);
@@ -16,7 +18,9 @@ const BETWEEN: Duration = Duration::from_millis(500);
 const EXAMPLES: &str = "\
 Examples:
   omoi logs TSK-003
-  omoi logs -f TSK-003          until the task is over
+  omoi logs -f TSK-003               until the task is over
+  omoi logs TSK-003 --since 10m      what happened in the last ten minutes
+  omoi logs TSK-003 --raw            every event with all that it carries
   omoi logs TSK-003 --json";
 
 /// Whose log.
@@ -29,6 +33,12 @@ pub(crate) struct Arguments {
     /// Go on as it happens
     #[arg(short, long)]
     follow: bool,
+    /// Only what happened since then: 90s, 10m, 2h or 1d ago
+    #[arg(long, value_name = "AGO", value_parser = ago)]
+    since: Option<Duration>,
+    /// Print events as they came instead of what they say
+    #[arg(long)]
+    raw: bool,
 }
 
 /// Prints the log.
@@ -43,31 +53,25 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
 }
 
 async fn tail(context: &Context, access: &Access, arguments: Arguments) -> anyhow::Result<()> {
-    let id = access
-        .client
-        .get_task_detail(&arguments.task)
-        .await?
-        .task
-        .id
-        .to_string();
-    let mut after = 0;
+    let client = &access.client;
+    let id = client.get_task_detail(&arguments.task).await?.task.id;
+    let id = id.to_string();
+    let since = arguments.since.map(|ago| SystemClock.now() - ago);
+    let mut seen = (0, 0);
     loop {
         // Asked first: what is written before the end is read after it.
-        let is_over = access
-            .client
-            .get_task_detail(&id)
-            .await?
-            .task
-            .status
-            .is_final();
-        let lines = access.client.log_task(&id, after).await?;
-        after = lines.last().map_or(after, |line| line.seq);
-        if context.json() {
-            for line in &lines {
+        let is_over = client.get_task_detail(&id).await?.task.status.is_final();
+        let mut found = client.log_task(&id, seen).await?;
+        seen = (found.after, found.after_event);
+        found.lines.retain(|line| is_since(line, since));
+        for line in &found.lines {
+            if context.json() {
                 context.print_json(line)?;
+            } else if arguments.raw {
+                context.print(&[log::raw(line)])?;
+            } else {
+                context.print(&log::render(line, context.page()))?;
             }
-        } else {
-            context.print(&log_lines(&lines))?;
         }
         // Nothing new comes where nobody works.
         if !arguments.follow || is_over || access.is_own() {
@@ -77,14 +81,46 @@ async fn tail(context: &Context, access: &Access, arguments: Arguments) -> anyho
     }
 }
 
-/// Time of day, attempt, and what happened.
-pub(super) fn log_lines(lines: &[LogLine]) -> Vec<String> {
+fn is_since(line: &LogLine, since: Option<Timestamp>) -> bool {
+    since.is_none_or(|since| line.at >= since)
+}
+
+/// The log in words.
+pub(super) fn log_lines(lines: &[LogLine], page: Page) -> Vec<String> {
     lines
         .iter()
-        .map(|line| {
-            let at = line.at.to_string();
-            let time = at.get(11..19).unwrap_or(&at);
-            format!("{time}  #{}  {}", line.attempt_no, clean(&line.text))
-        })
+        .flat_map(|line| log::render(line, page))
         .collect()
+}
+
+/// How long ago: a whole number with its unit.
+fn ago(text: &str) -> Result<Duration, String> {
+    let bad = || format!("`{text}` is not a time such as 90s, 10m, 2h or 1d");
+    let (number, unit) = text
+        .split_at_checked(text.len().saturating_sub(1))
+        .ok_or_else(bad)?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(bad()),
+    };
+    let number: u32 = number.parse().map_err(|_| bad())?;
+    Ok(Duration::from_secs(u64::from(number) * unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_number_and_a_unit() {
+        for (text, seconds) in [("90s", 90), ("10m", 600), ("2h", 7_200), ("1d", 86_400)] {
+            assert_eq!(ago(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "s", "10", "-1m", "1.5h", "10x", "ü"] {
+            assert!(ago(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -15,7 +15,9 @@ use super::context::{Context, Overrides, Settings, check_scenario};
 use super::fail::Usage;
 use super::follow::{Subject, follow, so_far, tell, tell_done};
 use crate::Hint;
-use crate::view::text::{Page, clean, fit, left, shell, short, tilde, took, width, wrap};
+use crate::view::text::{
+    Page, clean, clean_lines, fit, left, shell, short, tilde, took, width, wrap,
+};
 use crate::view::{opening, opinion};
 
 /// Columns of a spec's name in a list.
@@ -28,8 +30,10 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  omoi spec list\n  omoi spec list --json")]
     List,
     /// Show a spec with its phases, tickets and tasks
-    #[command(after_help = "Examples:\n  omoi spec show SPEC-1")]
-    Show(Named),
+    #[command(
+        after_help = "Examples:\n  omoi spec show SPEC-1\n  omoi spec show SPEC-1 --rejected    with what the gates refused, and why"
+    )]
+    Show(Showing),
     /// Write the plan's files somewhere
     #[command(
         after_help = "Examples:\n  omoi spec export SPEC-1                    print them\n  omoi spec export SPEC-1 --output plan/"
@@ -61,6 +65,16 @@ pub(crate) struct Named {
     /// Such as SPEC-1, or todo/SPEC-1 from outside of the repository
     #[arg(value_name = "SPEC")]
     spec: String,
+}
+
+/// One spec, with or without what was refused of its plan.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Showing {
+    #[command(flatten)]
+    named: Named,
+    /// Show the best refused output of each phase, and why it was refused
+    #[arg(long)]
+    rejected: bool,
 }
 
 /// A spec that is to go on.
@@ -125,12 +139,20 @@ async fn ask(context: &Context, access: &Access, command: Command) -> anyhow::Re
             }
             Ok(context.print(&table(&specs, context.home().as_deref(), context.page()))?)
         }
-        Command::Show(Named { spec }) => {
+        Command::Show(Showing {
+            named: Named { spec },
+            rejected,
+        }) => {
             let detail = access.client.get_spec_detail(&spec).await?;
             if context.json() {
                 return Ok(context.print_json(&detail)?);
             }
-            Ok(context.print(&shown(context, &detail))?)
+            let mut lines = shown(context, &detail);
+            if rejected {
+                lines.push(String::new());
+                lines.extend(refused_outputs(&detail, context.page()));
+            }
+            Ok(context.print(&lines)?)
         }
         Command::Export(arguments) => export::run(context, access, arguments).await,
         Command::Cancel(Named { spec }) => {
@@ -338,6 +360,34 @@ fn shown(context: &Context, detail: &SpecDetail) -> Vec<String> {
     lines
 }
 
+/// What the gates refused, phase by phase.
+fn refused_outputs(detail: &SpecDetail, page: Page) -> Vec<String> {
+    let mut lines = Vec::new();
+    for phase in &detail.phases {
+        let (feedback, output) = (phase.feedback.as_deref(), &phase.rejected_output);
+        if feedback.is_none() && output.is_none() {
+            continue;
+        }
+        let score = phase.rejected_score.or(phase.score);
+        let score = score.map_or(String::new(), |score| format!(" {score:.2}"));
+        lines.push(page.bold(&format!("  {} refused{score}", phase.phase)));
+        for line in clean_lines(feedback.unwrap_or_default()) {
+            let shown = wrap(&line, page.width - 4);
+            lines.extend(shown.iter().map(|line| format!("    {line}")));
+        }
+        if let Some(output) = output {
+            let text = serde_json::to_string_pretty(output).unwrap_or_default();
+            let front = page.dim("|");
+            let shown = clean_lines(&text).into_iter();
+            lines.extend(shown.map(|line| format!("    {front} {line}")));
+        }
+    }
+    if lines.is_empty() {
+        lines.push("  nothing was refused".to_owned());
+    }
+    lines
+}
+
 fn phase(phase: &PhaseView) -> String {
     let score = phase
         .score
@@ -403,4 +453,50 @@ pub(super) fn task_line(task: &TaskView, columns: usize) -> String {
     let rest = format!("{}{tail}", clean(&task.title));
     let line = format!("{front}{}", fit(&rest, columns.saturating_sub(front.len())));
     line.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_gates_refused_is_shown_with_the_reason() {
+        let phase = |name: &str, feedback: Option<&str>, output: Option<serde_json::Value>| {
+            json!({
+                "phase": name, "state": "passed", "attempts": 2, "score": 0.9,
+                "feedback": feedback, "rejected_output": output, "rejected_score": 0.61,
+                "took_ms": null,
+            })
+        };
+        let detail = json!({
+            "spec": {
+                "id": "01930000-0000-7000-8000-000000000003", "spec_ref": "SPEC-1",
+                "name": "todo/SPEC-1", "title": "Tags", "status": "failed", "waits": null,
+                "current_phase": "prd", "model": "simulated", "scenario": null, "repo": "/todo",
+                "base_sha": "9a9a9a9", "base_branch": null, "branch": "omoi/tags",
+                "last_error": null, "created_at": 0, "ended_at": null, "notes": [], "survey": {},
+            },
+            "original_request": "Tags", "tickets": [], "tasks": [], "estimate": null,
+            "overlaps": [],
+            "phases": [
+                phase("explore", None, None),
+                phase("requirements", Some("- vague: \u{1b}[2Jsay when"), Some(json!({"a": 1}))),
+            ],
+        });
+        let detail: SpecDetail = serde_json::from_value(detail).unwrap();
+        let lines = refused_outputs(&detail, Page::new(80, false));
+        assert_eq!(
+            lines,
+            [
+                "  requirements refused 0.61",
+                "    - vague: \\u{1b}[2Jsay when",
+                "    | {",
+                "    |   \"a\": 1",
+                "    | }",
+            ]
+        );
+    }
 }

@@ -96,10 +96,10 @@ async fn ask(context: &Context, access: &Access, command: Command) -> anyhow::Re
             if logs {
                 let log = access
                     .client
-                    .log_task(&detail.task.id.to_string(), 0)
+                    .log_task(&detail.task.id.to_string(), (0, 0))
                     .await?;
                 lines.push(String::new());
-                lines.extend(log_lines(&log));
+                lines.extend(log_lines(&log.lines, page));
             }
             Ok(context.print(&lines)?)
         }

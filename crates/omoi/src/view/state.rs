@@ -133,6 +133,9 @@ impl RunView {
                     }
                 }
                 Subject::SpecPhase => {
+                    if activity.kind == "agent.item_refused" {
+                        self.note(None, activity.summary.clone());
+                    }
                     if let Some(phase) = self.running_phase() {
                         phase.doing.clone_from(&activity.summary);
                     }

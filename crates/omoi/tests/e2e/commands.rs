@@ -201,10 +201,10 @@ fn read_by_people(world: &World) {
         "  $ python3 -S check_bye.py\n    passed at ",
     ];
     holds(&task, &facts);
-    assert!(!task.contains("agent.file_edited"), "{task}");
+    assert!(!task.contains("created bye.py"), "{task}");
     let logged = world.text(&["task", "show", "TSK-001", "--logs"]);
     holds(&logged, &facts);
-    let done = "  #1  agent.file_edited bye.py\n";
+    let done = "  #1  created bye.py  +5 −0\n";
     holds(&logged, &["    | Ran 1 test in ", done]);
     let log = world.text(&["logs", "TSK-001"]);
     holds(&log, &[done]);

@@ -15,6 +15,7 @@ mod interrupt;
 #[cfg(feature = "crash-points")]
 mod kill;
 mod listener;
+mod logs;
 mod mutants;
 mod processes;
 mod scenarios;
