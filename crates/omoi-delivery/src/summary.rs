@@ -22,6 +22,9 @@ use omoi_store::{
 
 use crate::finisher::ablation::STAGE;
 
+/// Titles of one note.
+const TITLES_MAX: usize = 3;
+
 /// The figures of a spec as it stands.
 ///
 /// # Errors
@@ -247,10 +250,45 @@ async fn notes(
             ));
         }
     }
-    for found in discoveries::of_spec(tx, spec.id).await? {
-        if let Some(why) = found.refused {
-            notes.push(format!("found but not taken up: {} ({why})", found.title));
-        }
-    }
+    let found = discoveries::of_spec(tx, spec.id).await?;
+    let refused = found
+        .into_iter()
+        .filter_map(|found| Some((found.refused?, found.title)));
+    notes.extend(not_taken_up(refused));
     Ok(notes)
+}
+
+/// One note for each reason why something that was found became no task.
+fn not_taken_up(refused: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let mut by_reason: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (why, title) in refused {
+        by_reason.entry(why).or_default().push(title);
+    }
+    let note = |(why, titles): (String, Vec<String>)| {
+        let shown = titles[..titles.len().min(TITLES_MAX)].join("; ");
+        let more = match titles.len().saturating_sub(TITLES_MAX) {
+            0 => String::new(),
+            n => format!("; and {n} more"),
+        };
+        format!("found but not taken up: {shown}{more} ({why})")
+    };
+    by_reason.into_iter().map(note).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_findings_are_one_note() {
+        let found = (1..=25).map(|n| ("the cap is reached".to_owned(), format!("bug {n}")));
+        let notes = not_taken_up(found.chain([("too deep".to_owned(), "a typo".to_owned())]));
+        assert_eq!(
+            notes,
+            [
+                "found but not taken up: bug 1; bug 2; bug 3; and 22 more (the cap is reached)",
+                "found but not taken up: a typo (too deep)",
+            ]
+        );
+    }
 }

@@ -10,8 +10,11 @@ mod demo;
 mod doctor;
 mod fail;
 mod follow;
+#[cfg(test)]
+mod hints;
 mod logs;
 mod run;
+mod scenario;
 mod serve;
 mod spec;
 mod steer;
@@ -132,6 +135,9 @@ enum Command {
     Trace(trace::Arguments),
     /// Check what this machine offers and what a run would need
     Doctor(doctor::Arguments),
+    /// Scripts of the simulated model
+    #[command(subcommand)]
+    Scenario(scenario::Command),
     /// The database's schema
     #[command(subcommand)]
     Db(db::Command),
@@ -147,7 +153,13 @@ enum Command {
 
 /// Does what the command line says.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let as_json = std::env::args_os().any(|word| word == "--json");
+            return fail::report_usage(&error, as_json);
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -155,14 +167,24 @@ pub(crate) fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             let error = anyhow::Error::new(error).context("could not start");
-            return fail::report(&error, false);
+            let told = fail::Told {
+                as_json: cli.global.json,
+                colour: false,
+            };
+            return fail::report(&error, told);
         }
     };
     let context = Context::new(cli.global);
     let done = runtime.block_on(dispatch(&context, cli.command));
     // Somebody may still be asked a question on a terminal; nobody waits for the answer.
     runtime.shutdown_background();
-    done.unwrap_or_else(|error| fail::report(&error, context.colour_on_stderr()))
+    done.unwrap_or_else(|error| {
+        let told = fail::Told {
+            as_json: context.json(),
+            colour: context.colour_on_stderr(),
+        };
+        fail::report(&error, told)
+    })
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
@@ -177,6 +199,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<ExitCod
         Command::Steer(arguments) => steer::run(context, arguments).await,
         Command::Trace(arguments) => trace::run(context, arguments).await,
         Command::Doctor(arguments) => doctor::run(context, arguments).await,
+        Command::Scenario(command) => scenario::run(context, command),
         Command::Db(command) => db::run(context, command).await,
         Command::Config(command) => config::run(context, &command),
         Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),

@@ -125,6 +125,9 @@ fn every_command_teaches() {
         "steer",
         "trace",
         "doctor",
+        "scenario",
+        "scenario new",
+        "scenario reference",
         "db",
         "db migrate",
         "db status",
@@ -137,7 +140,7 @@ fn every_command_teaches() {
         let said = home.omoi(&arguments);
         assert_eq!(said.code, 0, "{command}: {}", said.err);
         let has_examples = said.out.contains("Examples:");
-        let is_group = ["spec", "task", "db", "config"].contains(&command);
+        let is_group = ["spec", "task", "scenario", "db", "config"].contains(&command);
         assert!(has_examples || is_group, "{command} shows no example");
         let name = format!("help_{}", command.replace(' ', "_"));
         // What every command takes is shown once, with the program's own help.
@@ -428,4 +431,66 @@ fn colour_is_shown_only_where_it_was_asked_for() {
     assert!(coloured(&[], "always"));
     assert!(!coloured(&[], "auto"), "a pipe is no terminal");
     assert!(!coloured(&[], "never"));
+}
+
+#[test]
+fn the_page_about_scenarios_is_what_the_program_prints() {
+    let home = Home::new();
+    let said = home.omoi(&["scenario", "reference"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/scenario-format.md");
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|how| how == "always") {
+        let text = fs::read_to_string(&page).unwrap();
+        let (kept, _) = text.split_once("by `omoi scenario reference`.\n").unwrap();
+        let whole = format!("{kept}by `omoi scenario reference`.\n\n{}", said.out);
+        fs::write(&page, whole).unwrap();
+    }
+    let text = fs::read_to_string(&page).unwrap();
+    assert!(
+        text.ends_with(&said.out),
+        "print it anew: omoi scenario reference"
+    );
+}
+
+#[test]
+fn errors_are_objects_for_scripts() {
+    let home = Home::new();
+    for (arguments, code) in [
+        (&["spec", "show", "SPEC-9", "--json"][..], "not_found"),
+        (&["spec", "show", "nonsense", "--json"], "bad_request"),
+        (&["spec", "shwo", "--json"], "usage"),
+        (&["run", "--json"], "usage"),
+        (&["run", "an idea", "--json"], "usage"),
+        (
+            &["config", "show", "--config", "none.yaml", "--json"],
+            "usage",
+        ),
+    ] {
+        let said = home.omoi(arguments);
+        assert_eq!(said.code, 2, "{arguments:?}: {}", said.all());
+        assert_eq!(said.err, "", "{arguments:?}");
+        let error: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(error["type"], "error", "{error}");
+        assert_eq!(error["error"], code, "{arguments:?}: {error}");
+        assert_eq!(error["exit_code"], 2, "{error}");
+        assert!(!error["message"].as_str().unwrap().is_empty(), "{error}");
+    }
+    let help = home.omoi(&["spec", "--help", "--json"]);
+    assert!(
+        help.code == 0 && help.out.contains("Usage:"),
+        "{}",
+        help.all()
+    );
+}
+
+#[test]
+fn a_configuration_fits_the_page() {
+    let home = Home::new();
+    let deep = home.path().join("a-folder-with-a-long-name/".repeat(4));
+    let data = deep.to_str().unwrap();
+    let said = home.omoi(&["config", "show", "--data-dir", data]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    for line in said.out.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
 }

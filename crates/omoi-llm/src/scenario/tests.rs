@@ -427,10 +427,10 @@ fn the_page_shows_what_is_true() {
             None => assert_eq!(info, "text"),
         }
     }
-    assert_eq!(n_rule_examples, 3);
+    assert_eq!(n_rule_examples, 4);
     let scenario = read(&Vec::from_iter(files.clone())).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(scenario.rules.len(), 4);
-    let request = keys("role=coder task=TSK-001 turn=0");
+    let request = keys("role=implementer task=TSK-001 turn=0");
     let (_, rule) = scenario.find(&request).unwrap();
     assert_eq!(rule.name, "write the code");
     let varied = read_from("gives-up.yaml", &Vec::from_iter(files.clone())).unwrap();
@@ -448,7 +448,7 @@ fn the_page_shows_what_is_true() {
         assert!(words.contains(&text), "the page lacks: {text}");
     };
     let no_match = scenario
-        .find(&keys("role=coder task=TSK-002 round=1 turn=3"))
+        .find(&keys("role=implementer task=TSK-002 round=1 turn=3"))
         .unwrap_err();
     page_lines(no_match.to_string().rsplit_once("; `").unwrap().0);
     let broken =

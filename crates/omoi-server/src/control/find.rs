@@ -63,7 +63,7 @@ pub(super) async fn spec(tx: &mut Tx, asked: Asked<'_>) -> Result<Spec, ApiError
         .collect();
     let at = which(tx, &asked, &named, &rows).await?;
     at.map(|at| found.swap_remove(at))
-        .ok_or_else(|| missing("spec", &asked, "omoi spec list shows what there is"))
+        .ok_or_else(|| missing("spec", &asked, "`omoi spec list` shows what there is"))
 }
 
 /// The task people mean.
@@ -79,7 +79,7 @@ pub(super) async fn task(tx: &mut Tx, asked: Asked<'_>) -> Result<Task, ApiError
         .collect();
     let at = which(tx, &asked, &named, &rows).await?;
     at.map(|at| found.swap_remove(at))
-        .ok_or_else(|| missing("task", &asked, "omoi task list shows what there is"))
+        .ok_or_else(|| missing("task", &asked, "`omoi task list` shows what there is"))
 }
 
 /// The newest spec of the repository a command was typed in; outside of one, of the only one there

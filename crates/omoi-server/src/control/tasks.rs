@@ -186,7 +186,7 @@ fn not_now(task: &Task, status: TaskStatus, why: &str, error: StoreError) -> Api
         StoreError::Transition(_) => {
             let says = format!("{} is {status}: {why}", HumanRef::task(task.number));
             ApiError::new(StatusCode::CONFLICT, "invalid_transition", says)
-                .hint("omoi task list shows where each task stands")
+                .hint("`omoi task list` shows where each task stands")
         }
         other => other.into(),
     }

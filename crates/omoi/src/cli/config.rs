@@ -6,6 +6,7 @@ use omoi_runtime::config::{keys, page};
 
 use super::Context;
 use super::context::Overrides;
+use crate::view::text::{Page, width, wrap};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +45,22 @@ pub(crate) fn run(context: &Context, command: &Command) -> anyhow::Result<ExitCo
     if context.json() {
         context.print_json(&config.to_json())?;
     } else {
-        context.print(&[config.to_string().trim_end().to_owned()])?;
+        let page = context.page();
+        for line in config.to_string().lines() {
+            context.print(&within(line.trim_end(), page))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// One key on as many lines as the page is wide: what is behind its name goes below it.
+fn within(line: &str, page: Page) -> Vec<String> {
+    if width(line) <= page.width {
+        return vec![line.to_owned()];
+    }
+    let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let mut lines = vec![name.to_owned()];
+    let below = wrap(rest, page.width - 4);
+    lines.extend(below.iter().map(|line| format!("    {line}")));
+    lines
 }

@@ -1,6 +1,6 @@
 //! How a command ends when it cannot do what was asked.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use omoi_git::process::LocateError;
@@ -10,24 +10,33 @@ use omoi_llm::scenario::ScenarioErrors;
 use omoi_runtime::config::LoadError;
 use omoi_sandbox::RefusedBelowFloor;
 use omoi_store::StoreError;
+use serde_json::json;
 
 use crate::Hint;
 use crate::client::ClientError;
 use crate::folder::FolderError;
-use crate::view::text::{Page, clean_lines};
+use crate::view::text::{Page, clean_lines, shell};
 
 /// A command that makes no sense as typed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
 
+/// How an error is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    /// As one object on standard output, where scripts read.
+    pub(crate) as_json: bool,
+    /// In colour.
+    pub(crate) colour: bool,
+}
+
 /// Prints `error` with its causes and what to do, and gives the exit code.
-pub(crate) fn report(error: &anyhow::Error, colour: bool) -> ExitCode {
+pub(crate) fn report(error: &anyhow::Error, told: Told) -> ExitCode {
     if is_broken_pipe(error) {
         // Whoever read us has enough.
         return ExitCode::SUCCESS;
     }
-    let page = Page::new(80, colour);
     let hint = hint(error);
     let mut causes = Vec::<String>::new();
     for cause in error.chain() {
@@ -37,6 +46,23 @@ pub(crate) fn report(error: &anyhow::Error, colour: bool) -> ExitCode {
             causes.push(text);
         }
     }
+    let exit_code = code(error);
+    if told.as_json {
+        let refused = error.chain().find_map(|cause| match cause.downcast_ref() {
+            Some(ClientError::Refused { code, .. }) => Some(code.as_str()),
+            _ => None,
+        });
+        let usual = if exit_code == 2 { "usage" } else { "failed" };
+        print_json(&ErrorLine {
+            code: refused.unwrap_or(usual),
+            message: causes.first().map_or("unknown", String::as_str),
+            causes: causes.get(1..).unwrap_or_default(),
+            hint: hint.as_deref(),
+            exit_code,
+        });
+        return ExitCode::from(exit_code);
+    }
+    let page = Page::new(80, told.colour);
     let mut lines = causes.iter();
     let first = lines.next().map_or("unknown", String::as_str);
     eprintln!("{} {}", page.red("error:"), shown(first, ""));
@@ -46,7 +72,50 @@ pub(crate) fn report(error: &anyhow::Error, colour: bool) -> ExitCode {
     if let Some(hint) = hint {
         eprintln!("{} {}", page.bold("hint:"), shown(&hint, "      "));
     }
-    ExitCode::from(code(error))
+    ExitCode::from(exit_code)
+}
+
+/// Tells why the arguments make no sense, or the help that was asked for.
+pub(crate) fn report_usage(error: &clap::Error, as_json: bool) -> ExitCode {
+    if !as_json || !error.use_stderr() {
+        // Whether it can be printed or not, there is nobody else to tell.
+        let _ = error.print();
+        return ExitCode::from(error.exit_code() as u8);
+    }
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or("unknown");
+    let causes: Vec<String> = lines.map(ToOwned::to_owned).collect();
+    print_json(&ErrorLine {
+        code: "usage",
+        message: first.trim_start_matches("error: "),
+        causes: &causes,
+        hint: None,
+        exit_code: 2,
+    });
+    ExitCode::from(2)
+}
+
+/// An error for scripts.
+struct ErrorLine<'a> {
+    code: &'a str,
+    message: &'a str,
+    causes: &'a [String],
+    hint: Option<&'a str>,
+    exit_code: u8,
+}
+
+fn print_json(error: &ErrorLine<'_>) {
+    let line = json!({
+        "type": "error",
+        "error": error.code,
+        "message": error.message,
+        "causes": error.causes,
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+    });
+    // Who reads no more needs no error.
+    let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 /// Several lines stay several lines, each after the first behind `front`; nothing a terminal would
@@ -77,9 +146,10 @@ fn hint(error: &anyhow::Error) -> Option<String> {
             Some(InspectError::Empty { .. }) => {
                 Some("commit something first: git add -A && git commit -m \"Start\"".to_owned())
             }
+            // Git is run without anybody's own settings, so `safe.directory` would change nothing.
             Some(InspectError::OtherOwner { path }) => Some(format!(
-                "if you trust it: git config --global --add safe.directory {}",
-                path.display()
+                "work as its owner, or on a copy of yours: git clone {} COPY",
+                shell(&path.display().to_string())
             )),
             _ => match cause.downcast_ref::<FolderError>() {
                 Some(FolderError::Unusable { .. } | FolderError::TooLong { .. }) => Some(

@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Approve(Going),
     /// Go on with a spec that was interrupted, failed or is blocked
     #[command(
-        after_help = "Examples:\n  omoi spec resume SPEC-1\n  omoi spec resume SPEC-1 --no-wait     leave the work to `omoi up`\n  omoi spec resume SPEC-1 --accept-weak hand over what is proven, but not by this work"
+        after_help = "Examples:\n  omoi spec resume SPEC-1\n  omoi spec resume SPEC-1 --no-wait      leave the work to `omoi up`\n  omoi spec resume SPEC-1 --accept-weak  hand over what is proven, but not by this work"
     )]
     Resume(Resuming),
     /// Hand over what has landed of a spec, although it is not all that was planned

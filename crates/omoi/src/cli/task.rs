@@ -172,7 +172,7 @@ fn shown(detail: &TaskDetail, output: bool, page: Page) -> Vec<String> {
     if !detail.attempts.is_empty() {
         lines.push(String::new());
     }
-    lines.extend(detail.attempts.iter().map(attempt));
+    lines.extend(detail.attempts.iter().flat_map(|one| attempt(one, page)));
     if !detail.receipts.is_empty() {
         lines.push(String::new());
     }
@@ -182,14 +182,14 @@ fn shown(detail: &TaskDetail, output: bool, page: Page) -> Vec<String> {
     lines
 }
 
-fn attempt(attempt: &AttemptView) -> String {
+fn attempt(attempt: &AttemptView, page: Page) -> Vec<String> {
     let took = attempt.ended_at.map_or("now".to_owned(), |end| {
         took((end.as_micros() - attempt.created_at.as_micros()) / 1000)
     });
     let rung = attempt.rung.as_deref().unwrap_or("no sandbox");
     let mounts = match attempt.mounts.as_slice() {
         [] => String::new(),
-        mounts => format!("  reads {}", mounts.join(", ")),
+        mounts => clean(&format!("reads {}", mounts.join(", "))),
     };
     let why = attempt
         .error
@@ -197,14 +197,15 @@ fn attempt(attempt: &AttemptView) -> String {
         .or(attempt.stop_reason.as_deref())
         .unwrap_or("");
     let line = format!(
-        "  attempt {}  {}  {}  {} turns  {took}  {rung}{mounts}  {}",
-        attempt.attempt_no,
-        attempt.role,
-        attempt.state,
-        attempt.turns,
-        clean(why)
+        "attempt {}  {}  {}  {} turns  {took}  {rung}",
+        attempt.attempt_no, attempt.role, attempt.state, attempt.turns,
     );
-    line.trim_end().to_owned()
+    let mut lines = vec![format!("  {line}")];
+    for text in [mounts, clean(why)] {
+        let shown = wrap(&text, page.width - 6);
+        lines.extend(shown.iter().map(|line| format!("      {line}")));
+    }
+    lines
 }
 
 fn check(receipt: &ReceiptView, output: bool, page: Page) -> Vec<String> {

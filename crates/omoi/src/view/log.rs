@@ -200,29 +200,26 @@ fn receipt(data: Fields<'_>) -> Entry {
 
 /// A row that moved, or an event that this program does not know in words.
 fn moved(kind: &str, data: Fields<'_>) -> Entry {
-    let (to, reason) = (data.text("to"), data.text("reason"));
-    let state = if to.is_empty() {
-        data.text("state")
-    } else {
-        to
-    };
-    let what = kind.split('.').next().unwrap_or(kind);
-    let mut says = match (what, state) {
-        ("task", "") => kind.to_owned(),
-        ("task", _) => format!("the task is {}", state.replace('_', " ")),
-        ("merge", _) => format!("its merge: {}", kind.trim_start_matches("merge.")),
-        ("attempt" | "agent", "") => kind.to_owned(),
-        ("attempt" | "agent", _) => format!("the attempt is {state}"),
-        ("discovery", _) => format!("found: {}", data.text("title")),
-        ("message", _) => format!("a message waits: {}", data.text("content")),
+    let (to, state) = (data.text("to"), data.text("state"));
+    let mut says = match kind {
+        // Others tell the same, or what follows does.
+        "TASK_CREATED" | "TASK_CLAIMED" | "TASK_ASSIGNED" | "TASK_STARTED" | "attempt.starting" => {
+            return Entry::default();
+        }
+        "agent.started" => format!("the agent starts in {}", data.text("rung")),
+        "attempt.ended" => format!("the attempt is {to}"),
+        "SANDBOX_MESSAGE_QUEUED" => format!("a message waits: {}", data.text("content")),
+        "discovery.recorded" => format!("found: {}", data.text("title")),
+        _ if to == "needs_revision" => "the task is sent back".to_owned(),
+        _ if !to.is_empty() => format!("the task is {}", to.replace('_', " ")),
+        _ if !state.is_empty() => format!("its {} ({state})", kind.replace('.', " is ")),
         _ => kind.to_owned(),
     };
-    let stop = data.text("stop_reason");
-    for why in [stop, reason, data.text("error"), data.text("refused")] {
+    let why = ["stop_reason", "reason", "error", "refused"];
+    for why in why.map(|key| data.text(key)) {
         if !why.is_empty() {
             says.push_str(&format!(": {why}"));
         }
     }
-    let is_bad = ["failed", "lost", "needs_revision"].contains(&state);
-    Entry::of(says).bad(is_bad)
+    Entry::of(says).bad(["failed", "lost", "needs_revision"].contains(&to))
 }

@@ -151,7 +151,8 @@ pub(crate) fn flow(cells: &[String], columns: usize) -> Vec<String> {
     lines
 }
 
-/// `text` broken at blanks into lines of at most `columns`.
+/// `text` broken at blanks into lines of at most `columns`; a longer word goes on in the next line, so
+/// that nothing of it is lost.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -160,10 +161,28 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
                 line.push(' ');
                 line.push_str(word);
             }
-            _ => lines.push(fit(word, columns).into_owned()),
+            _ => lines.extend(pieces(word, columns)),
         }
     }
     lines
+}
+
+/// `word` in pieces of at most `columns`.
+fn pieces(word: &str, columns: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut used = 0;
+    for character in word.chars() {
+        let next = character.width().unwrap_or(0);
+        if used + next > columns && used > 0 {
+            pieces.push(String::new());
+            used = 0;
+        }
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(character);
+        }
+        used += next;
+    }
+    pieces
 }
 
 /// A running clock: `0:38`, `1:02:03`.

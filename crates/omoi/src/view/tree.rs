@@ -5,7 +5,7 @@ use omoi_protocol::control::{AblationView, ReceiptView, Trace, TraceCriterion};
 
 use super::opening::model;
 use super::opinion;
-use super::text::{Page, clean, clean_lines, fit, flow, short, took, wrap};
+use super::text::{Page, clean, clean_lines, fit, flow, short, took, width, wrap};
 
 /// Columns before a requirement's text, and before what hangs below a criterion.
 const HANG: usize = 4;
@@ -164,10 +164,13 @@ impl Front {
         );
         let command = format!("$ {}", clean(&receipt.command));
         let room = page.width - 8;
-        let mut lines = vec![
-            format!("{}    {}", self.below, fit(&command, room)),
-            format!("{}    {}", self.below, page.dim(&facts)),
-        ];
+        let mut lines = vec![format!("{}    {}", self.below, fit(&command, room))];
+        let facts = match width(&facts) <= room {
+            true => vec![facts],
+            false => wrap(&facts, room),
+        };
+        let facts = facts.iter().map(|line| page.dim(line));
+        lines.extend(facts.map(|line| format!("{}    {line}", self.below)));
         if output {
             for line in clean_lines(&receipt.output) {
                 lines.push(format!("{}    {} {line}", self.below, page.dim("|")));

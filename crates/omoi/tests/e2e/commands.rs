@@ -70,11 +70,10 @@ fn a_plan_that_waits_answers_scripts_with_objects() {
         let mut command = world.go_on(how);
         command.arg("--no-wait");
         let said = world.start(command).wait().exited(2);
-        assert_eq!(said.stdout, "");
-        holds(
-            &said.stderr,
-            &["error: no process is there to do the work", "`omoi up`"],
-        );
+        let error = &said.lines()[0];
+        assert_eq!(error["type"], "error", "{error}");
+        assert_eq!(error["message"], "no process is there to do the work");
+        holds(error["hint"].as_str().unwrap(), &["`omoi up`"]);
     }
     let said = world.start(world.go_on("resume")).wait().exited(3);
     assert_eq!(said.lines().len(), 1);
@@ -148,12 +147,11 @@ fn read_by_scripts(world: &World, summary: &Value) {
         assert!(receipts.iter().all(|receipt| receipt["passed"] == true));
     }
     let log = world.says(&["logs", "TSK-001", "--json"], 0).lines();
-    let numbers: Vec<_> = log.iter().map(|line| line["seq"].as_u64()).collect();
-    assert!(
-        numbers.windows(2).all(|pair| pair[0] < pair[1]),
-        "{numbers:?}"
-    );
-    let wrote = |line: &Value| line["text"] == "agent.file_edited bye.py";
+    let times: Vec<_> = log.iter().map(|line| line["at"].as_i64()).collect();
+    assert!(times.windows(2).all(|pair| pair[0] <= pair[1]), "{times:?}");
+    let wrote = |line: &Value| {
+        line["event_type"] == "agent.file_edited" && line["data"]["file_path"] == "bye.py"
+    };
     assert!(log.iter().any(wrote), "{log:?}");
 
     let trace = world.json(&["trace", "SPEC-1"]);
@@ -204,7 +202,7 @@ fn read_by_people(world: &World) {
     assert!(!task.contains("created bye.py"), "{task}");
     let logged = world.text(&["task", "show", "TSK-001", "--logs"]);
     holds(&logged, &facts);
-    let done = "  #1  created bye.py  +5 −0\n";
+    let done = "  #1  created bye.py +5 −0\n";
     holds(&logged, &["    | Ran 1 test in ", done]);
     let log = world.text(&["logs", "TSK-001"]);
     holds(&log, &[done]);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::binary::Running;
 use crate::story;
 use crate::world::World;
 
@@ -20,18 +21,24 @@ pub(crate) fn slow(scenario: String) -> String {
     scenario.replace(rule, &format!("{late}{rule}"))
 }
 
-#[test]
-fn an_interrupted_run_keeps_its_turns_and_goes_on_from_them() {
-    let world = World::two_tasks_with(slow);
-    let mut run = world.start(world.run(&["--yes"]));
-    let wrote = |line: &str| line.contains("\"agent.turn\"") && line.contains("\"task\"");
-    while !run.stdout().lines().any(wrote) {
+/// Waits until the first task's agent has written its file and the turn that did so is durable.
+pub(crate) fn until_a_turn_is_saved(world: &World, run: &mut Running) {
+    let wrote = |line: &str| line.contains("agent.file_edited") && line.contains("\"task\"");
+    let is_saved = || story::attempts(&world.database(), "TSK-001") == ["running - saved"];
+    while !(run.stdout().lines().any(wrote) && is_saved()) {
         assert!(
             !run.ends_within(Duration::from_millis(20)),
             "{}",
             run.stderr()
         );
     }
+}
+
+#[test]
+fn an_interrupted_run_keeps_its_turns_and_goes_on_from_them() {
+    let world = World::two_tasks_with(slow);
+    let mut run = world.start(world.run(&["--yes"]));
+    until_a_turn_is_saved(&world, &mut run);
     let asked = Instant::now();
     run.interrupt();
     let said = run.wait();

@@ -48,7 +48,7 @@ fn a_stranger_learns_why_a_scripted_agent_failed() {
         "told by user:",
         "| keep it short",
         // What was changed.
-        "created bye.py  +2 −0",
+        "created bye.py +2 −0",
         "| +    return f\"Bye, {name}.\"",
         // What was run, and what it said.
         "$ python3 -S -c",
@@ -57,7 +57,7 @@ fn a_stranger_learns_why_a_scripted_agent_failed() {
         "exit code 1 after ",
         // What the platform found, in the check's own words, and what became of it.
         "check (proof, task) failed (exit 1) at ",
-        "the task is needs revision: checks_failed",
+        "the task is sent back: checks_failed",
         "the task is failed: no round left after 3",
     ] {
         assert!(told.contains(says), "no `{says}` in\n{told}");

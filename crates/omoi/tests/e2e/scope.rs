@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::interrupt::slow;
+use crate::interrupt::{slow, until_a_turn_is_saved};
 use crate::story;
 use crate::world::World;
 
@@ -34,14 +33,7 @@ fn statuses(world: &World) -> [Option<String>; 2] {
 fn a_run_goes_on_with_nothing_but_what_was_asked_for() {
     let world = World::two_tasks_with(slow);
     let mut run = world.start(world.run(&["--yes"]));
-    let wrote = |line: &str| line.contains("\"agent.turn\"") && line.contains("\"task\"");
-    while !run.stdout().lines().any(wrote) {
-        assert!(
-            !run.ends_within(Duration::from_millis(20)),
-            "{}",
-            run.stderr()
-        );
-    }
+    until_a_turn_is_saved(&world, &mut run);
     run.kill();
 
     // The same script plans another spec beside it, which is also its repository's SPEC-1.
@@ -141,4 +133,20 @@ fn a_cancelled_task_is_no_dead_end() {
     let words: Vec<&str> = hint.split_whitespace().collect();
     let said = world.start(world.command(&words)).wait().exited(0);
     assert!(said.stderr.contains("4 of 4 criteria proven"), "{said:?}");
+}
+
+#[test]
+fn a_new_scenario_passes_every_gate_as_it_is() {
+    let world = World::two_tasks("scenario.yaml");
+    let folder = world.home().join("trial");
+    let new = world.command(&["scenario", "new", folder.to_str().unwrap()]);
+    let said = world.start(new).wait().exited(0);
+    let (_, hint) = said.stderr.split_once("Run it: omoi ").unwrap();
+    let (front, rest) = hint.split_once(" \"say goodbye\" ").unwrap();
+    let mut words = vec![front, "say goodbye"];
+    words.extend(rest.split_whitespace());
+    let said = world.start(world.command(&words)).wait().exited(0);
+    assert!(said.stderr.contains("4 of 4 criteria proven"), "{said:?}");
+    let again = world.command(&["scenario", "new", folder.to_str().unwrap()]);
+    world.start(again).wait().exited(2);
 }
