@@ -241,3 +241,31 @@ fn check(receipt: &ReceiptView, output: bool, page: Page) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::view::text::width;
+
+    #[test]
+    fn an_attempt_fits_the_page_whatever_it_reads_and_says() {
+        let attempt: AttemptView = serde_json::from_value(json!({
+            "id": "01930000-0000-7000-8000-000000000004", "attempt_no": 12, "round": 2,
+            "role": "implementer", "state": "failed", "rung": "bubblewrap",
+            "mounts": ["/opt/a-toolchain/with-a-long-name/bin", "/opt/another/with-a-long-name/lib"],
+            "stop_reason": "error", "error": "a long story without an end ".repeat(9),
+            "turns": 48, "created_at": 0, "ended_at": 61_000_000,
+        }))
+        .unwrap();
+        let lines = super::attempt(&attempt, Page::new(80, false));
+        assert!(lines.len() > 4, "{lines:#?}");
+        for line in &lines {
+            assert!(width(line) <= 80, "{line}");
+        }
+        let told = lines.join(" ");
+        assert!(told.contains("/opt/another/with-a-long-name/lib"), "{told}");
+    }
+}

@@ -575,4 +575,8 @@ fn a_trace_names_what_proves_what() {
     let without = shown(&tree::render(&trace, false, page));
     let with = shown(&tree::render(&trace, true, page));
     assert_snapshot!(format!("{without}\n----\n{with}"));
+    let narrow = Page::new(80, false);
+    for line in tree::render(&trace, false, narrow) {
+        assert!(super::text::width(&line) <= narrow.width, "{line}");
+    }
 }
