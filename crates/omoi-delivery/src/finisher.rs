@@ -19,7 +19,7 @@ use omoi_git::object::ObjectId;
 use omoi_git::push::{PushError, Pushed, Renamed, push_branch};
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
-use omoi_runtime::reconcile::Next;
+use omoi_runtime::reconcile::{Entities, Next};
 use omoi_runtime::telemetry::chain;
 use omoi_store::checks::{Check, Receipt};
 use omoi_store::merges::{self, Merge};
@@ -58,25 +58,31 @@ impl Finisher {
         Self { platform }
     }
 
-    async fn pass(&self) -> Result<Next, BoxError> {
+    async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let working = self.platform.own_specs(SpecStatus::Working).await?;
         for spec in working {
-            let standing = {
-                let mut tx = self.platform.store.read().await?;
-                standing(&mut tx, &spec).await?
-            };
-            match standing {
-                Standing::Open => {}
-                Standing::Ready => self.prove(spec).await?,
-                Standing::Failed(reason) => {
-                    end(&self.platform, &spec, SpecStatus::Failed, reason).await?;
-                }
-                Standing::Blocked(reason) => {
-                    end(&self.platform, &spec, SpecStatus::Blocked, reason).await?;
-                }
-            }
+            let entity = spec.label();
+            entities.turn(now, entity, self.go_on(spec)).await;
         }
         Ok(Next::Idle)
+    }
+
+    /// Proves or ends a spec that has nothing open.
+    async fn go_on(&self, spec: Spec) -> Result<(), BoxError> {
+        let standing = {
+            let mut tx = self.platform.store.read().await?;
+            standing(&mut tx, &spec).await?
+        };
+        match standing {
+            Standing::Open => Ok(()),
+            Standing::Ready => self.prove(spec).await,
+            Standing::Failed(reason) => {
+                end(&self.platform, &spec, SpecStatus::Failed, reason).await
+            }
+            Standing::Blocked(reason) => {
+                end(&self.platform, &spec, SpecStatus::Blocked, reason).await
+            }
+        }
     }
 
     async fn prove(&self, spec: Spec) -> Result<(), BoxError> {
@@ -441,7 +447,11 @@ impl Consume for Finisher {
         Consumer::Finisher
     }
 
-    fn tick(&mut self, _now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
-        Box::pin(self.pass())
+    fn tick<'a>(
+        &'a mut self,
+        now: Timestamp,
+        entities: &'a mut Entities,
+    ) -> BoxFuture<'a, Result<Next, BoxError>> {
+        Box::pin(self.pass(now, entities))
     }
 }

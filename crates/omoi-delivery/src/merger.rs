@@ -15,7 +15,7 @@ use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
-use omoi_runtime::reconcile::Next;
+use omoi_runtime::reconcile::{Entities, Next};
 use omoi_runtime::telemetry::chain;
 use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::specs::Spec;
@@ -38,12 +38,15 @@ impl Merger {
         Self { platform }
     }
 
-    async fn pass(&self) -> Result<Next, BoxError> {
+    async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let working = self.platform.own_specs(SpecStatus::Working).await?;
         for spec in working {
-            self.take_up_lost(&spec).await?;
-            self.watch_resolutions(&spec).await?;
-            self.start_next(&spec).await?;
+            let turn = async {
+                self.take_up_lost(&spec).await?;
+                self.watch_resolutions(&spec).await?;
+                self.start_next(&spec).await
+            };
+            entities.turn(now, spec.label(), turn).await;
         }
         Ok(Next::Idle)
     }
@@ -189,7 +192,11 @@ impl Consume for Merger {
         Consumer::Merger
     }
 
-    fn tick(&mut self, _now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
-        Box::pin(self.pass())
+    fn tick<'a>(
+        &'a mut self,
+        now: Timestamp,
+        entities: &'a mut Entities,
+    ) -> BoxFuture<'a, Result<Next, BoxError>> {
+        Box::pin(self.pass(now, entities))
     }
 }

@@ -96,7 +96,6 @@ struct Material {
 pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceError> {
     let mut tx = platform.store.read().await?;
     let spec = specs::get(&mut tx, id).await?;
-    let mirror = platform.mirror(spec.project_id).await?;
     let landed = merges::of_spec(&mut tx, id)
         .await?
         .into_iter()
@@ -104,20 +103,29 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceErro
         .filter_map(|m| Some((m.task_id, m.merged_sha?)))
         .collect();
     let receipts = checks::receipts_of_spec(&mut tx, id).await?;
+    let tasks = tasks::of_spec(&mut tx, id).await?;
+    let checks = checks::of_spec(&mut tx, id).await?;
+    let ablations = ablations::of_spec(&mut tx, id).await?;
+    let links = checks::criteria_links(&mut tx, id).await?;
+    let all = requirements::criteria_of_spec(&mut tx, id).await?;
+    let requirements = requirements::of_spec(&mut tx, id).await?;
+    let opinion = opinions::find(&mut tx, id).await?.map(opinion_view);
+    // Git is asked while no transaction is open.
+    drop(tx);
+    let mirror = platform.mirror(spec.project_id).await?;
     let material = Material {
         head: head(&mirror, &spec).await?,
-        tasks: tasks::of_spec(&mut tx, id).await?,
-        checks: checks::of_spec(&mut tx, id).await?,
+        tasks,
+        checks,
         receipts: receipts.into_iter().filter(|r| r.stage != STAGE).collect(),
-        ablations: ablations::of_spec(&mut tx, id).await?,
-        links: checks::criteria_links(&mut tx, id).await?,
+        ablations,
+        links,
         landed,
         spec,
         mirror,
     };
-    let all = requirements::criteria_of_spec(&mut tx, id).await?;
     let mut traced = Vec::new();
-    for requirement in requirements::of_spec(&mut tx, id).await? {
+    for requirement in requirements {
         let mut criteria = Vec::new();
         for criterion in all.iter().filter(|c| c.requirement_id == requirement.id) {
             criteria.push(material.criterion(criterion).await?);
@@ -139,7 +147,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceErro
         title: material.spec.title.clone(),
         head: material.head.as_ref().map(|head| head.as_str().to_owned()),
         model: material.spec.model.clone(),
-        opinion: opinions::find(&mut tx, id).await?.map(opinion_view),
+        opinion,
         requirements: traced,
     })
 }

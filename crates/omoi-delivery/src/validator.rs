@@ -13,7 +13,7 @@ use omoi_execution::tasks::{full, send_back};
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
-use omoi_runtime::reconcile::Next;
+use omoi_runtime::reconcile::{Entities, Next};
 use omoi_runtime::telemetry::chain;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::merges::{self, Merge};
@@ -39,34 +39,34 @@ impl Validator {
         Self { platform }
     }
 
-    async fn pass(&self) -> Result<Next, BoxError> {
-        self.take_up_lost().await?;
+    async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
+        let under = {
+            let mut tx = self.platform.store.read().await?;
+            tasks::with_status(&mut tx, TaskStatus::Validating).await?
+        };
+        for task in under {
+            let turn = async { Ok(self.take_up_lost(task.id).await?) };
+            entities.turn(now, task.label(), turn).await;
+        }
         let waiting = {
             let mut tx = self.platform.store.read().await?;
             tasks::with_status(&mut tx, TaskStatus::PendingValidation).await?
         };
         for task in waiting {
-            self.start(task.id).await?;
+            entities.turn(now, task.label(), self.start(task.id)).await;
         }
         Ok(Next::Idle)
     }
 
-    /// Tasks under validation whose check attempt is gone wait again.
-    async fn take_up_lost(&self) -> Result<(), StoreError> {
-        let under = {
-            let mut tx = self.platform.store.read().await?;
-            tasks::with_status(&mut tx, TaskStatus::Validating).await?
-        };
-        for seen in under {
-            let mut tx = self.platform.store.write().await?;
-            let mut task = tasks::get(&mut tx, seen.id).await?;
-            let live = attempts::live(&mut tx, Subject::Check, &task.id.to_string()).await?;
-            if task.status == TaskStatus::Validating && live.is_none() {
-                let reason = Some("its checks were cut short".to_owned());
-                tasks::transition(&mut tx, &mut task, TaskStatus::PendingValidation, reason)
-                    .await?;
-                tx.commit(CrashPoint::TaskMoved).await?;
-            }
+    /// A task under validation whose check attempt is gone waits again.
+    async fn take_up_lost(&self, id: TaskId) -> Result<(), StoreError> {
+        let mut tx = self.platform.store.write().await?;
+        let mut task = tasks::get(&mut tx, id).await?;
+        let live = attempts::live(&mut tx, Subject::Check, &id.to_string()).await?;
+        if task.status == TaskStatus::Validating && live.is_none() {
+            let reason = Some("its checks were cut short".to_owned());
+            tasks::transition(&mut tx, &mut task, TaskStatus::PendingValidation, reason).await?;
+            tx.commit(CrashPoint::TaskMoved).await?;
         }
         Ok(())
     }
@@ -101,9 +101,9 @@ impl Validator {
                 .and_then(|a| a.error_message.clone())
                 .unwrap_or_default();
             tasks::transition(&mut tx, &mut task, TaskStatus::Validating, None).await?;
-            task.error_message = Some(format!("checks could not be run: {why}"));
-            let reason = task.error_message.clone();
-            tasks::transition(&mut tx, &mut task, TaskStatus::Failed, reason).await?;
+            let reason = format!("checks could not be run: {why}");
+            task.error_message = Some(reason.clone());
+            tasks::fail_permanently(&mut tx, &mut task, reason).await?;
             omoi_execution::tasks::block_dependents(&mut tx, &task).await?;
             tx.commit(CrashPoint::TaskMoved).await?;
             return Ok(());
@@ -181,8 +181,7 @@ async fn conclude(
             }
         };
         task.error_message = Some(reason.to_owned());
-        let reason = Some(reason.to_owned());
-        tasks::transition(tx, task, TaskStatus::Failed, reason).await?;
+        tasks::fail_permanently(tx, task, reason.to_owned()).await?;
         return omoi_execution::tasks::block_dependents(tx, task).await;
     }
     task.revision = None;
@@ -198,7 +197,11 @@ impl Consume for Validator {
         Consumer::Validator
     }
 
-    fn tick(&mut self, _now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
-        Box::pin(self.pass())
+    fn tick<'a>(
+        &'a mut self,
+        now: Timestamp,
+        entities: &'a mut Entities,
+    ) -> BoxFuture<'a, Result<Next, BoxError>> {
+        Box::pin(self.pass(now, entities))
     }
 }

@@ -114,9 +114,9 @@ crash_points! {
     HandOverPlanned = "hand_over_planned",
     /// A hand-over confirmed and its spec delivered.
     HandOverConfirmed = "hand_over_confirmed",
-    /// A consumer's cursor moved.
-    CursorMoved = "cursor_moved",
-    /// A named lease taken, renewed or released.
+    /// A data folder named, or a new orchestrator's time begun.
+    DeploymentTaken = "deployment_taken",
+    /// Leases of attempts renewed.
     LeaseMoved = "lease_moved",
     /// A mirror fetched a user's repository.
     MirrorFetched = "mirror_fetched",

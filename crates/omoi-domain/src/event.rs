@@ -1,7 +1,7 @@
 //! The event registry: every event there is, who writes it, who acts on it.
 //!
 //! An event is written in the transaction of the change it tells of (outbox). Consumers are
-//! reconcilers with durable cursors: an event wakes them at least once, their truth stays the rows.
+//! reconcilers: an event wakes them at least once, their truth stays the rows.
 //! [`EventKind::display`] events are also streamed to people.
 
 mod payload;

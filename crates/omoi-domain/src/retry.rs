@@ -190,6 +190,29 @@ classes! {
 }
 
 impl PhaseFailure {
+    /// What an attempt that ended with `class` means for its phase.
+    pub const fn of(class: ErrorClass) -> Self {
+        match class {
+            ErrorClass::QuotaExceeded => Self::BudgetExhausted,
+            ErrorClass::Timeout => Self::Timeout,
+            ErrorClass::Network | ErrorClass::Upstream5xx | ErrorClass::RateLimited => {
+                Self::ProviderUnavailable
+            }
+            ErrorClass::SandboxLost
+            | ErrorClass::ProvisionFailed
+            | ErrorClass::Heartbeat
+            | ErrorClass::Stuck
+            | ErrorClass::ResourceExhausted
+            | ErrorClass::AgentError
+            | ErrorClass::AuthFailed
+            | ErrorClass::PermissionDenied
+            | ErrorClass::InvalidTask
+            | ErrorClass::RepoMissing
+            | ErrorClass::PolicyViolation
+            | ErrorClass::Unknown => Self::ExecutionError,
+        }
+    }
+
     /// Whether another attempt can help.
     pub const fn retryable(self) -> bool {
         !matches!(self, Self::BudgetExhausted | Self::Cancelled)
@@ -288,5 +311,19 @@ mod tests {
         assert_eq!(phase_delay(u32::MAX), PHASE_DELAY_MAX);
         assert!(!PhaseFailure::BudgetExhausted.retryable());
         assert!(!PhaseFailure::ProviderUnavailable.consumes_attempt());
+    }
+
+    #[test]
+    fn an_attempts_class_says_how_its_phase_failed() {
+        for (class, expected) in [
+            (ErrorClass::QuotaExceeded, PhaseFailure::BudgetExhausted),
+            (ErrorClass::Timeout, PhaseFailure::Timeout),
+            (ErrorClass::Network, PhaseFailure::ProviderUnavailable),
+            (ErrorClass::RateLimited, PhaseFailure::ProviderUnavailable),
+            (ErrorClass::AuthFailed, PhaseFailure::ExecutionError),
+            (ErrorClass::Stuck, PhaseFailure::ExecutionError),
+        ] {
+            assert_eq!(PhaseFailure::of(class), expected, "{class}");
+        }
     }
 }

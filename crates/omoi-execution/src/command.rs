@@ -18,7 +18,7 @@ use omoi_sandbox::{
 use sha2::{Digest as _, Sha256};
 
 use crate::platform::Platform;
-use crate::toolbox::Toolbox;
+use crate::toolbox::{Toolbox, UnreadableToolbox};
 
 /// Bytes of output kept with a receipt, half from its head, half from its tail.
 pub const OUTPUT_BYTES: usize = 32 << 10;
@@ -71,6 +71,9 @@ impl Ran {
 /// The command could not be run; says nothing about what it would have found.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
+    /// What the sandbox may read is not known.
+    #[error("the sandbox could not be equipped")]
+    Toolbox(#[from] UnreadableToolbox),
     /// This process runs no sandboxes.
     #[error("this process runs no sandboxes")]
     NoProvider,

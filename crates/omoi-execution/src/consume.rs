@@ -1,27 +1,24 @@
-//! Ties reconcilers to the outbox: a durable cursor, a lease, and a wake-up on events.
+//! Ties reconcilers to the outbox: an event wakes those that the registry names for it.
+//!
+//! An event decides nothing: rows do. So no consumer keeps how far it has read, and a pass that finds
+//! nothing to do writes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
-use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::time::Timestamp;
 use omoi_runtime::BoxError;
 use omoi_runtime::bus::{Bus, Hint};
 use omoi_runtime::lifecycle::Kind;
-use omoi_runtime::reconcile::{Driver, Next, Nudge, Reconciler, StatusReader};
-use omoi_store::{StoreError, cursors, events, leases};
+use omoi_runtime::reconcile::{Driver, Entities, Next, Nudge, Reconciler, StatusReader};
+use omoi_store::{StoreError, events};
 use tracing::warn;
 
 use crate::keeper;
 use crate::platform::Platform;
 
-/// How long a reconciler's lease outlives its holder.
-const LEASE: Duration = Duration::from_secs(15);
-/// A held lease is renewed when it is this old.
-const RENEW: Duration = Duration::from_secs(5);
 /// The topic of the outbox on the bus.
 const TOPIC: &str = "outbox";
 
@@ -30,80 +27,32 @@ pub trait Consume: Send {
     /// Which one it is.
     fn consumer(&self) -> Consumer;
 
-    /// One pass over the rows. May run twice without harm.
+    /// One pass over the rows. May run twice without harm. Each spec, task or attempt has its turn
+    /// through `entities`, so that one that fails keeps no other from its own.
     ///
     /// # Errors
-    /// Any error is logged with its chain and retried after a growing pause.
-    fn tick(&mut self, now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>>;
+    /// What concerns the whole pass is logged with its chain and retried after a growing pause.
+    fn tick<'a>(
+        &'a mut self,
+        now: Timestamp,
+        entities: &'a mut Entities,
+    ) -> BoxFuture<'a, Result<Next, BoxError>>;
 }
 
-/// A consumer with its cursor and lease, as the driver sees it.
-struct Consumed {
-    platform: Platform,
-    inner: Box<dyn Consume>,
-    leased_at: Option<Timestamp>,
-    /// Cursor position last seen.
-    seen: i64,
-}
-
-impl Consumed {
-    /// Whether this process may act: takes the lease or renews it when it grows old.
-    async fn leased(&mut self, now: Timestamp) -> Result<bool, StoreError> {
-        if self.leased_at.is_some_and(|at| now.since(at) < RENEW) {
-            return Ok(true);
-        }
-        let name = format!("loop:{}", self.inner.consumer().as_str());
-        let mut tx = self.platform.store.write().await?;
-        let lease = leases::acquire(&mut tx, &name, &self.platform.owner, LEASE).await?;
-        tx.commit(CrashPoint::LeaseMoved).await?;
-        self.leased_at = lease.as_ref().map(|_| now);
-        Ok(lease.is_some())
-    }
-
-    /// The newest event, and whether one of ours stands after the cursor.
-    async fn news(&mut self) -> Result<(i64, bool), StoreError> {
-        let consumer = self.inner.consumer();
-        let mut tx = self.platform.store.read().await?;
-        let head = events::head(&mut tx).await?;
-        if head <= self.seen {
-            return Ok((head, false));
-        }
-        let mut from = cursors::get(&mut tx, consumer).await?.max(self.seen);
-        let mut ours = false;
-        while from < head && !ours {
-            let batch = events::after(&mut tx, from).await?;
-            let Some(last) = batch.last() else { break };
-            from = last.seq;
-            ours = batch
-                .iter()
-                .any(|e| e.event.kind().consumers().contains(&consumer));
-        }
-        Ok((head, ours))
-    }
-
-    async fn pass(&mut self, now: Timestamp) -> Result<Next, BoxError> {
-        if !self.leased(now).await? {
-            return Ok(Next::At(now + RENEW));
-        }
-        let (head, ours) = self.news().await?;
-        let next = self.inner.tick(now).await?;
-        if ours {
-            let mut tx = self.platform.store.write().await?;
-            cursors::advance(&mut tx, self.inner.consumer(), head).await?;
-            tx.commit(CrashPoint::CursorMoved).await?;
-        }
-        self.seen = head;
-        Ok(next)
-    }
-}
+/// A consumer as the driver sees it.
+struct Consumed(Box<dyn Consume>);
 
 impl Reconciler for Consumed {
     fn name(&self) -> &'static str {
-        self.inner.consumer().as_str()
+        self.0.consumer().as_str()
     }
 
-    fn tick(&mut self, now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
-        Box::pin(self.pass(now))
+    fn tick<'a>(
+        &'a mut self,
+        now: Timestamp,
+        entities: &'a mut Entities,
+    ) -> BoxFuture<'a, Result<Next, BoxError>> {
+        self.0.tick(now, entities)
     }
 }
 
@@ -118,14 +67,8 @@ pub fn start(
     let mut readers = Vec::new();
     for inner in consumers {
         let consumer = inner.consumer();
-        let consumed = Consumed {
-            platform: platform.clone(),
-            inner,
-            leased_at: None,
-            seen: 0,
-        };
         let driver = Driver::new(
-            Box::new(consumed),
+            Box::new(Consumed(inner)),
             platform.settings.poll,
             platform.clock.clone(),
             platform.rng.fork(),

@@ -19,7 +19,7 @@ use omoi_git::mirror::{Mirror, UpdateRefError};
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_runtime::BoxError;
-use omoi_runtime::reconcile::Next;
+use omoi_runtime::reconcile::{Entities, Next};
 use omoi_runtime::telemetry::chain;
 use omoi_sandbox::Access;
 use omoi_store::specs::{self, Spec};
@@ -31,6 +31,7 @@ use crate::attempt::{Created, Job, Loss, NewAttempt, WorkPlan, insert, launch, l
 use crate::consume::Consume;
 use crate::integration;
 use crate::platform::Platform;
+use crate::start_failure::{class_of, class_of_start};
 use crate::tasks::{Full, fail, full};
 use crate::toolbox::Toolbox;
 
@@ -48,32 +49,51 @@ impl Dispatcher {
         Self { platform }
     }
 
-    async fn pass(&self) -> Result<Next, BoxError> {
+    async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let mut full = BTreeSet::new();
-        for (id, project) in self.ranked().await? {
+        for (id, project, label) in self.ranked().await? {
             if full.contains(&project) {
                 continue;
             }
-            match self.start(id).await {
-                Ok(Claim::Started | Claim::Gone) => {}
-                Ok(Claim::Full(Full::Everywhere)) => break,
-                Ok(Claim::Full(Full::Project)) => {
+            let turn = entities.turn(now, label, self.start_or_fail(id));
+            match turn.await.done() {
+                Some(Claim::Full(Full::Everywhere)) => break,
+                Some(Claim::Full(Full::Project)) => {
                     full.insert(project);
                 }
-                Err(error) if StoreError::is_passing(error.as_ref()) => return Err(error),
-                // The others wait for nothing of this one.
-                Err(error) => self.could_not_start(id, &chain(error.as_ref())).await?,
+                Some(Claim::Started | Claim::Gone) | None => {}
             }
         }
         let mut tx = self.platform.store.read().await?;
         Ok(tasks::next_due(&mut tx).await?.map_or(Next::Idle, Next::At))
     }
 
+    /// Starts a task. What is wrong with it counts against it; what passes by itself does not.
+    async fn start_or_fail(&self, id: TaskId) -> Result<Claim, BoxError> {
+        match self.start(id).await {
+            Err(error) if !StoreError::is_passing(error.as_ref()) => {
+                let (class, why) = (class_of(error.as_ref()), chain(error.as_ref()));
+                self.could_not_start(id, class, &why).await?;
+                Ok(Claim::Gone)
+            }
+            other => other,
+        }
+    }
+
     /// Counts a start that failed against its task.
-    async fn could_not_start(&self, id: TaskId, why: &str) -> Result<(), StoreError> {
+    async fn could_not_start(
+        &self,
+        id: TaskId,
+        class: ErrorClass,
+        why: &str,
+    ) -> Result<(), StoreError> {
         warn!(task.id = %id, error = %why, "Could not start task `{id}`");
         let platform = &self.platform;
-        let class = ErrorClass::ProvisionFailed;
+        let spec = {
+            let mut tx = platform.store.read().await?;
+            tasks::get(&mut tx, id).await?.spec_id
+        };
+        let class = class_of_start(platform, spec, class).await;
         let mut tx = platform.store.write().await?;
         let mut task = tasks::get(&mut tx, id).await?;
         match (task.status, task.attempt_id) {
@@ -95,7 +115,7 @@ impl Dispatcher {
     }
 
     /// Tasks that could start, best first; their scores are kept for people.
-    async fn ranked(&self) -> Result<Vec<(TaskId, ProjectId)>, StoreError> {
+    async fn ranked(&self) -> Result<Vec<(TaskId, ProjectId, String)>, StoreError> {
         let settings = &self.platform.settings;
         let mut tx = self.platform.store.read().await?;
         let starving = Duration::from_secs_f64(settings.weights.starvation_limit);
@@ -134,11 +154,19 @@ impl Dispatcher {
             .map(|(task, score)| Ranked {
                 score,
                 queued_at: task.queued_at,
-                id: (task.level, task.ordinal, task.id, task.project_id),
+                id: (
+                    task.level,
+                    task.ordinal,
+                    task.id,
+                    (task.project_id, task.label()),
+                ),
             })
             .collect();
         ranked.sort_by(rank);
-        Ok(ranked.into_iter().map(|r| (r.id.2, r.id.3)).collect())
+        Ok(ranked
+            .into_iter()
+            .map(|Ranked { id, .. }| (id.2, id.3.0, id.3.1))
+            .collect())
     }
 
     /// What `scan` finds of the specs this process goes on with. Where it must leave some alone, each
@@ -244,8 +272,11 @@ impl Dispatcher {
         if let (kind::RESOLVE_CONFLICT, Some(id)) =
             (task.task_type.as_str(), task.resolves_merge_id)
         {
-            let mut tx = self.platform.store.read().await?;
-            let theirs = ObjectId::parse(&merges::get(&mut tx, id).await?.incoming_sha)?;
+            let resolved = {
+                let mut tx = self.platform.store.read().await?;
+                merges::get(&mut tx, id).await?
+            };
+            let theirs = ObjectId::parse(&resolved.incoming_sha)?;
             // A later round stands on a resolution that was committed already.
             if !mirror.is_ancestor(&theirs, &commit).await? {
                 merge = Some(theirs);
@@ -257,7 +288,7 @@ impl Dispatcher {
             snapshot: None,
             merge,
             access: Access::ReadWrite,
-            toolbox: Toolbox::of_survey(&spec.survey.0),
+            toolbox: Toolbox::of_survey(&spec.survey.0)?,
         })
     }
 
@@ -338,7 +369,11 @@ impl Consume for Dispatcher {
         Consumer::Dispatcher
     }
 
-    fn tick(&mut self, _now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
-        Box::pin(self.pass())
+    fn tick<'a>(
+        &'a mut self,
+        now: Timestamp,
+        entities: &'a mut Entities,
+    ) -> BoxFuture<'a, Result<Next, BoxError>> {
+        Box::pin(self.pass(now, entities))
     }
 }

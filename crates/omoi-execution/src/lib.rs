@@ -12,6 +12,7 @@ pub mod metering;
 pub mod platform;
 mod protected;
 pub mod reaper;
+mod start_failure;
 pub mod tasks;
 pub mod toolbox;
 

@@ -193,10 +193,8 @@ pub struct Parts {
     pub data: DataDir,
     /// Figures.
     pub settings: Settings,
-    /// Names this process in leases.
+    /// Names this process in what it begins.
     pub owner: String,
-    /// Whether no other process can own attempts of this database.
-    pub exclusive: bool,
     /// The `omoi` binary, shown to sandboxes as the worker.
     pub worker: PathBuf,
     /// What answers agents: `simulated`, or a model's name.

@@ -6,11 +6,12 @@ use futures::future::BoxFuture;
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
+use omoi_domain::id::AttemptId;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_runtime::BoxError;
-use omoi_runtime::reconcile::Next;
+use omoi_runtime::reconcile::{Entities, Next};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, sandboxes, tasks};
 use tracing::warn;
@@ -36,45 +37,43 @@ impl Reaper {
         Self { platform }
     }
 
-    async fn pass(&self, now: Timestamp) -> Result<Next, BoxError> {
+    async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let live = {
             let mut tx = self.platform.store.read().await?;
             attempts::all_live(&mut tx).await?
         };
         for attempt in live {
-            self.judge(attempt).await?;
+            let entity = format!("attempt {}", attempt.id);
+            entities.turn(now, entity, self.judge(attempt)).await;
         }
-        self.end_sandboxes().await?;
+        let open = {
+            let mut tx = self.platform.store.read().await?;
+            sandboxes::all_live(&mut tx).await?
+        };
+        for sandbox in open {
+            let entity = format!("sandbox {}", sandbox.id);
+            let turn = async { Ok(self.end_sandbox(sandbox.attempt_id).await?) };
+            entities.turn(now, entity, turn).await;
+        }
         Ok(Next::At(now + PERIOD))
     }
 
-    /// Ends the sandboxes of attempts that are over and that nobody follows any more.
-    async fn end_sandboxes(&self) -> Result<(), StoreError> {
+    /// Ends the sandbox of an attempt that is over and that nobody follows any more.
+    async fn end_sandbox(&self, attempt: AttemptId) -> Result<(), StoreError> {
         let platform = &self.platform;
-        let seen = {
-            let mut tx = platform.store.read().await?;
-            sandboxes::all_live(&mut tx).await?
-        };
-        for sandbox in seen {
-            let mut tx = platform.store.write().await?;
-            let attempt = attempts::get(&mut tx, sandbox.attempt_id).await?;
-            let ours = platform.running.contains(attempt.id);
-            let over_since = attempt.ended_at.filter(|_| !attempt.state.is_live());
-            if ours && over_since.is_some_and(|at| tx.now().since(at) >= GRACE) {
-                // It was asked, or has told its end, and does not go.
-                platform.running.kill(attempt.id);
-            }
-            let followed = ours
-                || (attempt.owner != platform.owner
-                    && !platform.exclusive
-                    && attempt.lease_expires_at > tx.now());
-            if attempt.state.is_live() || followed {
-                continue;
-            }
-            end_sandbox(&mut tx, &attempt).await?;
-            tx.commit(CrashPoint::SandboxEnded).await?;
+        let mut tx = platform.store.write().await?;
+        let attempt = attempts::get(&mut tx, attempt).await?;
+        let ours = platform.running.contains(attempt.id);
+        let over_since = attempt.ended_at.filter(|_| !attempt.state.is_live());
+        if ours && over_since.is_some_and(|at| tx.now().since(at) >= GRACE) {
+            // It was asked, or has told its end, and does not go.
+            platform.running.kill(attempt.id);
         }
-        Ok(())
+        if attempt.state.is_live() || ours {
+            return Ok(());
+        }
+        end_sandbox(&mut tx, &attempt).await?;
+        tx.commit(CrashPoint::SandboxEnded).await
     }
 
     /// Ends one attempt if it is over in truth.
@@ -87,8 +86,9 @@ impl Reaper {
             return Ok(());
         }
         let now = tx.now();
-        let orphaned = attempt.owner != platform.owner
-            && (platform.exclusive || attempt.lease_expires_at <= now);
+        // The lock of the data folder says who lives, and this process has it: whoever else began
+        // the attempt is gone, whatever its lease says.
+        let orphaned = attempt.owner != platform.owner;
         let vanished = attempt.owner == platform.owner && !ours && attempt.lease_expires_at <= now;
         let called_off = match attempt.subject {
             Subject::Task => called_off(&mut tx, &attempt).await?,
@@ -215,7 +215,11 @@ impl Consume for Reaper {
         Consumer::Reaper
     }
 
-    fn tick(&mut self, now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
-        Box::pin(self.pass(now))
+    fn tick<'a>(
+        &'a mut self,
+        now: Timestamp,
+        entities: &'a mut Entities,
+    ) -> BoxFuture<'a, Result<Next, BoxError>> {
+        Box::pin(self.pass(now, entities))
     }
 }

@@ -107,7 +107,7 @@ pub async fn send_back(tx: &mut Tx, task: &mut Task, unmet: Unmet) -> Result<(),
 async fn fail_open(tx: &mut Tx, task: &mut Task, problem: String) -> Result<(), StoreError> {
     let reason = format!("no round left after {}: {problem}", task.round);
     task.error_message = Some(reason.clone());
-    tasks::transition(tx, task, TaskStatus::Failed, Some(reason)).await?;
+    tasks::fail_permanently(tx, task, reason).await?;
     block_dependents(tx, task).await
 }
 
@@ -189,11 +189,13 @@ pub async fn fail(
     let repeats = retry::is_repeating(&signature, failures.iter().map(String::as_str));
     task.error_class = Some(class.as_str().to_owned());
     task.error_message = Some(format!("{}: {message}", class.as_str()));
-    let reason = task.error_message.clone();
-    tasks::transition(tx, task, TaskStatus::Failed, reason.clone()).await?;
+    let reason = format!("{}: {message}", class.as_str());
     if !class.retryable() || repeats || task.retry_count >= task.max_retries {
+        tasks::fail_permanently(tx, task, reason).await?;
         return block_dependents(tx, task).await;
     }
+    let reason = Some(reason);
+    tasks::transition(tx, task, TaskStatus::Failed, reason.clone()).await?;
     if class.counts_as_retry() {
         task.retry_count += 1;
     }

@@ -17,13 +17,21 @@ pub struct Toolbox {
     pub env: Vec<(String, String)>,
 }
 
+/// Without its toolchain a sandbox would fail with errors that name everything but the cause.
+#[derive(Debug, thiserror::Error)]
+#[error("the toolchain stored with the spec cannot be read: start the feature anew")]
+pub struct UnreadableToolbox(#[source] serde_json::Error);
+
 impl Toolbox {
     /// The toolbox stored with a spec's survey; empty when none was.
-    pub fn of_survey(survey: &serde_json::Value) -> Self {
-        survey
-            .get("toolbox")
-            .and_then(|value| serde_json::from_value(value.clone()).ok())
-            .unwrap_or_default()
+    ///
+    /// # Errors
+    /// When what is stored is none.
+    pub fn of_survey(survey: &serde_json::Value) -> Result<Self, UnreadableToolbox> {
+        match survey.get("toolbox") {
+            None => Ok(Self::default()),
+            Some(stored) => serde_json::from_value(stored.clone()).map_err(UnreadableToolbox),
+        }
     }
 
     /// The mounts, with the deployment's own list.
@@ -42,5 +50,26 @@ impl Toolbox {
         let mut env = vec![(OsString::from("PATH"), OsString::from(path.join(":")))];
         env.extend(self.env.iter().map(|(k, v)| (k.into(), v.into())));
         env
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::Toolbox;
+
+    #[test]
+    fn a_toolchain_that_cannot_be_read_is_not_an_empty_one() {
+        let empty = Toolbox::of_survey(&json!({})).unwrap();
+        assert_eq!(empty, Toolbox::default());
+        let stored = json!({ "toolbox": { "roots": ["/opt/x"], "path": [], "env": [] } });
+        let read = Toolbox::of_survey(&stored).unwrap();
+        assert_eq!(read.roots, [std::path::PathBuf::from("/opt/x")]);
+        for broken in [json!({ "roots": "/opt/x" }), json!("x"), json!(null)] {
+            let refused = Toolbox::of_survey(&json!({ "toolbox": broken })).unwrap_err();
+            assert!(refused.to_string().contains("toolchain"), "{refused}");
+        }
     }
 }

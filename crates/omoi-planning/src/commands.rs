@@ -6,6 +6,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, SpecId};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::plan::outputs::Phase;
+use omoi_domain::retry::PhaseFailure;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::Platform;
@@ -426,6 +427,22 @@ pub async fn cancel(platform: &Platform, id: SpecId) -> Result<Spec, StoreError>
         if !task.status.is_final() {
             let reason = Some("its spec was cancelled".to_owned());
             tasks::transition(&mut tx, &mut task, TaskStatus::Cancelled, reason).await?;
+        }
+    }
+    for mut run in phases::of_spec(&mut tx, id).await? {
+        if matches!(run.state, PhaseState::Running | PhaseState::Backoff) {
+            let verdict = Verdict {
+                reason: Some(PhaseFailure::Cancelled.as_str().to_owned()),
+                ..Verdict::default()
+            };
+            phases::transition(
+                &mut tx,
+                spec.project_id,
+                &mut run,
+                PhaseState::Failed,
+                verdict,
+            )
+            .await?;
         }
     }
     let reason = Some("cancelled by a person".to_owned());

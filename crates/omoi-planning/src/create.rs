@@ -1,5 +1,6 @@
 //! Writes a spec down: what the person said, about which commit of which repository.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use omoi_domain::crash::CrashPoint;
@@ -17,7 +18,7 @@ use omoi_git::toolchain::{Host, resolve};
 use omoi_protocol::control::CreateSpec;
 use omoi_store::projects::{self, Counter, take_numbers};
 use omoi_store::specs::{self, Spec, SpecOptions};
-use omoi_store::{Json, StoreError};
+use omoi_store::{Json, StoreError, Tx};
 use serde_json::json;
 
 /// Characters of an idea that are read.
@@ -118,8 +119,7 @@ pub async fn create(
     };
     let title = title(&request.idea);
     let slug = slug::slug(&title, SLUG_CHARS);
-    let mut tx = platform.store.write().await?;
-    let integration_branch = free_branch(&mut tx, &mirror, &slug).await?;
+    let (integration_branch, mut tx) = with_free_branch(platform, &mirror, &slug).await?;
     let mut spec = Spec {
         id: tx.new_id(),
         org_id: tx.org(),
@@ -193,20 +193,35 @@ fn title(idea: &str) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// `omoi/<slug>`, or the first of `-2`, `-3` … that no spec and no ref has.
-async fn free_branch(
-    tx: &mut omoi_store::Tx,
+/// `omoi/<slug>`, or the first of `-2`, `-3` … that no spec and no ref has, with the transaction in
+/// which no other spec can take it.
+async fn with_free_branch(
+    platform: &Platform,
     mirror: &Mirror,
     slug: &str,
+) -> Result<(String, Tx), CreateError> {
+    loop {
+        let taken = {
+            let mut tx = platform.store.read().await?;
+            specs::branches(&mut tx).await?
+        };
+        // Git is asked while no transaction is open.
+        let name = free_branch(mirror, slug, &taken).await?;
+        let mut tx = platform.store.write().await?;
+        if !specs::branches(&mut tx).await?.contains(&name) {
+            return Ok((name, tx));
+        }
+    }
+}
+
+async fn free_branch(
+    mirror: &Mirror,
+    slug: &str,
+    taken: &BTreeSet<String>,
 ) -> Result<String, CreateError> {
-    let taken: Vec<String> = specs::list(tx, i64::MAX)
-        .await?
-        .into_iter()
-        .map(|s| s.integration_branch)
-        .collect();
-    for name in slug::candidates(&format!("omoi/{slug}")) {
-        let exists = mirror.read_ref(&RefName::branch(&name)?).await?.is_some();
-        if !exists && !taken.contains(&name) {
+    let first = format!("omoi/{slug}");
+    for name in slug::candidates(&first).filter(|name| !taken.contains(name)) {
+        if mirror.read_ref(&RefName::branch(&name)?).await?.is_none() {
             return Ok(name);
         }
     }

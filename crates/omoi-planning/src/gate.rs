@@ -19,6 +19,9 @@ use serde_json::Value;
 pub use crate::prompt::guidance;
 use crate::proofs;
 
+/// The code of a blocker that says that an output could not be put together.
+pub(crate) const INVALID_OUTPUT: &str = "invalid_output";
+
 /// A judged output.
 #[derive(Debug)]
 pub struct Judged {
@@ -54,7 +57,7 @@ pub fn assembled(
         let blockers: Vec<Finding> = missing
             .into_iter()
             .map(|m| Finding {
-                code: "invalid_output".to_owned(),
+                code: INVALID_OUTPUT.to_owned(),
                 message: format!(
                     "`{}` needs {} item(s), {} came",
                     m.section, m.needed, m.present

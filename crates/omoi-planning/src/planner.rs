@@ -5,7 +5,6 @@ mod files;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use omoi_domain::crash::CrashPoint;
@@ -17,7 +16,7 @@ use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
 use omoi_execution::platform::NO_MODEL;
 use omoi_runtime::BoxError;
-use omoi_runtime::reconcile::Next;
+use omoi_runtime::reconcile::{Entities, Next, Turn};
 use omoi_runtime::telemetry::chain;
 use omoi_store::StoreError;
 use omoi_store::specs::{self, Spec};
@@ -29,8 +28,6 @@ use self::files::Rendered;
 
 /// Steps of one spec that may fail in a row.
 const FAILURES_MAX: u32 = 3;
-/// Pause before a failed step is tried again.
-const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The planner of one process.
 pub struct Planner {
@@ -53,7 +50,7 @@ impl Planner {
         }
     }
 
-    async fn pass(&mut self, now: Timestamp) -> Result<Next, BoxError> {
+    async fn pass(&mut self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let executing = {
             let mut tx = self.platform.store.read().await?;
             specs::with_status(&mut tx, SpecStatus::Executing).await?
@@ -66,22 +63,17 @@ impl Planner {
                 self.leave_alone(&spec);
                 continue;
             }
-            let id = spec.id;
-            let found = match adopted(&self.platform, spec).await {
-                Ok(spec) => step::step(&self.platform, spec).await,
-                Err(error) => Err(error.into()),
-            };
-            let found = match found {
-                Ok(found) => {
+            let (id, entity) = (spec.id, spec.label());
+            let platform = &self.platform;
+            let step = async { step::step(platform, adopted(platform, spec).await?).await };
+            match entities.turn(now, entity, step).await {
+                Turn::Done(found) => {
                     self.failures.remove(&id);
-                    found
+                    next = next.sooner(found);
                 }
-                Err(error) => {
-                    self.failed(id, error).await;
-                    Next::At(now + FAILURE_PAUSE)
-                }
-            };
-            next = sooner(next, found);
+                Turn::Waits => {}
+                Turn::Failed(error) => self.failed(id, &error).await,
+            }
         }
         self.rendered.refresh(&self.platform, ids).await?;
         Ok(next)
@@ -100,13 +92,12 @@ impl Planner {
         }
     }
 
-    /// A spec whose step fails keeps no other from its own; when it goes on failing, its phase does.
-    async fn failed(&mut self, id: SpecId, error: BoxError) {
-        let why = chain(error.as_ref());
-        warn!(spec.id = %id, error = %why, "Could not plan `{id}` on");
+    /// When the step of a spec goes on failing, its phase does.
+    async fn failed(&mut self, id: SpecId, error: &BoxError) {
         if StoreError::is_passing(error.as_ref()) {
             return;
         }
+        let why = chain(error.as_ref());
         let failures = self.failures.entry(id).or_default();
         *failures += 1;
         if *failures < FAILURES_MAX {
@@ -134,15 +125,6 @@ async fn adopted(platform: &Platform, mut spec: Spec) -> Result<Spec, StoreError
     Ok(spec)
 }
 
-fn sooner(a: Next, b: Next) -> Next {
-    match (a, b) {
-        (Next::Now, _) | (_, Next::Now) => Next::Now,
-        (Next::At(a), Next::At(b)) => Next::At(a.min(b)),
-        (Next::At(at), Next::Idle) | (Next::Idle, Next::At(at)) => Next::At(at),
-        (Next::Idle, Next::Idle) => Next::Idle,
-    }
-}
-
 /// What tells one output of a phase from another.
 pub(crate) fn output_digest(output: &Value) -> String {
     hex::encode(Sha256::digest(output.to_string()))
@@ -153,7 +135,11 @@ impl Consume for Planner {
         Consumer::Planner
     }
 
-    fn tick(&mut self, now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
-        Box::pin(self.pass(now))
+    fn tick<'a>(
+        &'a mut self,
+        now: Timestamp,
+        entities: &'a mut Entities,
+    ) -> BoxFuture<'a, Result<Next, BoxError>> {
+        Box::pin(self.pass(now, entities))
     }
 }

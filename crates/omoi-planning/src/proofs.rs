@@ -188,7 +188,7 @@ async fn run(
     open: &BTreeMap<String, Check>,
 ) -> Result<Kept, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
-    let toolbox = Toolbox::of_survey(&spec.survey.0);
+    let toolbox = Toolbox::of_survey(&spec.survey.0)?;
     let one = async |(digest, check): (&String, &Check)| {
         let command = Command {
             project: spec.project_id,

@@ -441,4 +441,36 @@ pub struct Status {
     /// Why nothing answers them, with what to set.
     #[serde(default)]
     pub model_missing: Option<String>,
+    /// Its loops; none where it has no agents work.
+    #[serde(default)]
+    pub loops: Vec<LoopStatus>,
+    /// How long its database has taken no writes for want of space.
+    #[serde(default)]
+    pub stalled_ms: Option<u64>,
+}
+
+/// How one loop of the process does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoopStatus {
+    /// `planner`, `merger` …
+    pub name: String,
+    /// Whole passes that failed in a row.
+    pub failing: u32,
+    /// Why the last of them did.
+    pub error: Option<String>,
+    /// What it could not go on with.
+    pub entities: Vec<FailingEntity>,
+}
+
+/// Something a loop could not go on with, while it goes on with the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailingEntity {
+    /// `SPEC-1 (…)`, `TSK-004 (…)` …
+    pub entity: String,
+    /// Turns that failed in a row.
+    pub failing: u32,
+    /// When it is tried again.
+    pub retry_at: Timestamp,
+    /// Why the last turn failed.
+    pub error: String,
 }

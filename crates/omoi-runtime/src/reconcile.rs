@@ -4,6 +4,8 @@
 //! says when it next has something to do. The [`Driver`] owns the waiting: it ticks at start, on a
 //! nudge, at the instant asked for, and at least once per period.
 
+mod entities;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ use crate::rng::Rng;
 use crate::sync::lock;
 use crate::telemetry::chain;
 
+pub use entities::{Entities, EntityFailure, Turn};
+
 const BACKOFF_BASE: Duration = Duration::from_millis(500);
 const BACKOFF_CAP: Duration = Duration::from_mins(1);
 
@@ -35,16 +39,34 @@ pub enum Next {
     Idle,
 }
 
+impl Next {
+    /// Whichever comes first.
+    #[must_use]
+    pub fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Now, _) | (_, Self::Now) => Self::Now,
+            (Self::At(a), Self::At(b)) => Self::At(a.min(b)),
+            (Self::At(at), Self::Idle) | (Self::Idle, Self::At(at)) => Self::At(at),
+            (Self::Idle, Self::Idle) => Self::Idle,
+        }
+    }
+}
+
 /// Brings the world one step closer to what the database says it should be.
 pub trait Reconciler: Send {
     /// The name in logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// One pass. Only one runs at a time.
+    /// One pass. Only one runs at a time. Each entity has its turn through `entities`, so that one
+    /// that fails keeps no other from its own.
     ///
     /// # Errors
-    /// Any error is logged with its chain and retried after a growing pause.
-    fn tick(&mut self, now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>>;
+    /// What concerns the whole pass is logged with its chain and retried after a growing pause.
+    fn tick<'a>(
+        &'a mut self,
+        now: Timestamp,
+        entities: &'a mut Entities,
+    ) -> BoxFuture<'a, Result<Next, BoxError>>;
 }
 
 /// Asks a driver for a tick soon; many nudges before it count as one.
@@ -75,6 +97,8 @@ pub struct Status {
     pub ended_at: Option<Timestamp>,
     /// The last failure with every cause, kept after recovery.
     pub last_error: Option<String>,
+    /// Entities that wait after a failure of their own.
+    pub entities: Vec<EntityFailure>,
 }
 
 /// Reads a driver's [`Status`] from anywhere.
@@ -95,6 +119,7 @@ pub struct Driver {
     clock: Clocked,
     rng: Rng,
     nudge: Nudge,
+    entities: Entities,
     status: Arc<Mutex<Status>>,
 }
 
@@ -123,6 +148,7 @@ impl Driver {
             reconciler,
             period,
             clock,
+            entities: Entities::new(status.name, rng.fork()),
             rng,
             nudge: Nudge::default(),
             status: Arc::new(Mutex::new(status)),
@@ -180,10 +206,12 @@ impl Driver {
             status.ticks += 1;
             status.started_at = Some(now);
         }
-        let result = self.reconciler.tick(now).await;
+        let result = self.reconciler.tick(now, &mut self.entities).await;
+        let result = result.map(|next| self.entities.end_pass(next));
         let now = self.clock.now();
         let mut status = lock(&self.status);
         status.ended_at = Some(now);
+        status.entities = self.entities.failures();
         match result {
             Ok(next) => {
                 status.failing = 0;
@@ -250,7 +278,11 @@ mod tests {
             "scripted"
         }
 
-        fn tick(&mut self, now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
+        fn tick<'a>(
+            &'a mut self,
+            now: Timestamp,
+            _entities: &'a mut Entities,
+        ) -> BoxFuture<'a, Result<Next, BoxError>> {
             let answer = self.answers.pop_front().unwrap_or(Ok(Next::Idle));
             self.ticked.send(now).unwrap();
             Box::pin(async move {

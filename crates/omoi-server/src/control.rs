@@ -13,7 +13,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use omoi_execution::Platform;
 use omoi_git::toolchain::Host;
-use omoi_protocol::control::Status;
+use omoi_protocol::control::{FailingEntity, LoopStatus, Status};
+use omoi_runtime::reconcile::StatusReader;
 
 use crate::auth::{same, token};
 use crate::error::{ApiError, told_in_full};
@@ -30,8 +31,10 @@ pub struct ControlSurface {
     pub host: Host,
     /// The token of the data folder.
     pub token: String,
-    /// What `GET /status` says.
+    /// What of `GET /status` stays the same.
     pub status: Status,
+    /// The reconcilers of this process.
+    pub reconcilers: Vec<StatusReader>,
 }
 
 /// The routes of the control surface.
@@ -76,5 +79,27 @@ async fn guard(
 }
 
 async fn status(State(surface): Surface) -> Json<Status> {
-    Json(surface.status)
+    let stalled = surface.platform.store.store().stalled();
+    let now = surface.platform.clock.now();
+    Json(Status {
+        loops: surface.reconcilers.iter().map(loop_status).collect(),
+        stalled_ms: stalled.map(|stalled| now.since(stalled.since).as_millis() as u64),
+        ..surface.status
+    })
+}
+
+fn loop_status(reader: &StatusReader) -> LoopStatus {
+    let status = reader.read();
+    let entities = status.entities.into_iter().map(|failure| FailingEntity {
+        entity: failure.entity,
+        failing: failure.failing,
+        retry_at: failure.retry_at,
+        error: failure.error,
+    });
+    LoopStatus {
+        name: status.name.to_owned(),
+        failing: status.failing,
+        error: status.last_error.filter(|_| status.failing > 0),
+        entities: entities.collect(),
+    }
 }

@@ -1,10 +1,10 @@
-//! What load balancers and metrics collectors ask, without a credential.
+//! What load balancers ask without a credential, and metrics collectors with one.
 
 use std::fmt::Write as _;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use omoi_domain::machine::Machine as _;
 use omoi_domain::spec::SpecStatus;
@@ -13,6 +13,8 @@ use omoi_execution::Platform;
 use omoi_runtime::reconcile::StatusReader;
 use omoi_store::{StoreError, events, specs, tasks};
 
+use crate::auth::{same, token};
+
 /// What the probes read.
 #[derive(Clone)]
 pub struct Probes {
@@ -20,6 +22,8 @@ pub struct Probes {
     pub platform: Platform,
     /// The reconcilers of this process.
     pub reconcilers: Vec<StatusReader>,
+    /// The token of the data folder, which metrics are told for.
+    pub token: String,
 }
 
 /// The routes of the probes.
@@ -43,7 +47,13 @@ async fn head(platform: &Platform) -> Result<i64, StoreError> {
     events::head(&mut tx).await
 }
 
-async fn metrics(State(probes): State<Probes>) -> (StatusCode, String) {
+async fn metrics(State(probes): State<Probes>, headers: HeaderMap) -> (StatusCode, String) {
+    if !token(&headers).is_some_and(|given| same(given, &probes.token)) {
+        return (
+            StatusCode::UNAUTHORIZED,
+            "# the token is missing or not valid\n".to_owned(),
+        );
+    }
     match rendered(&probes).await {
         Ok(text) => (StatusCode::OK, text),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("# {error}\n")),
@@ -56,13 +66,15 @@ async fn rendered(probes: &Probes) -> Result<String, StoreError> {
     let _ = writeln!(out, "# TYPE omoi_events_total counter");
     let _ = writeln!(out, "omoi_events_total {}", events::head(&mut tx).await?);
     let _ = writeln!(out, "# TYPE omoi_tasks gauge");
+    let counts = tasks::count_by_status(&mut tx).await?;
     for status in TaskStatus::ALL {
-        let n = tasks::with_status(&mut tx, *status).await?.len();
+        let n = counts.get(status.as_str()).copied().unwrap_or(0);
         let _ = writeln!(out, "omoi_tasks{{status=\"{status}\"}} {n}");
     }
     let _ = writeln!(out, "# TYPE omoi_specs gauge");
+    let counts = specs::count_by_status(&mut tx).await?;
     for status in SpecStatus::ALL {
-        let n = specs::with_status(&mut tx, *status).await?.len();
+        let n = counts.get(status.as_str()).copied().unwrap_or(0);
         let _ = writeln!(out, "omoi_specs{{status=\"{status}\"}} {n}");
     }
     let _ = writeln!(out, "# TYPE omoi_sandboxes_running gauge");
@@ -83,6 +95,12 @@ async fn rendered(probes: &Probes) -> Result<String, StoreError> {
             out,
             "omoi_reconciler_failures_total{{name=\"{}\"}} {}",
             status.name, status.failures
+        );
+        let _ = writeln!(
+            out,
+            "omoi_reconciler_failing_entities{{name=\"{}\"}} {}",
+            status.name,
+            status.entities.len()
         );
     }
     Ok(out)

@@ -311,7 +311,16 @@ pub async fn append_turn(
     attempt: &mut Attempt,
     turn: &Turn,
 ) -> Result<bool, StoreError> {
-    let known = turns(tx, attempt.id).await?.len() as u32;
+    let last = tx
+        .rows(
+            "select n from turns where org_id = $1 and attempt_id = $2 order by n desc limit 1",
+            args![attempt.id],
+        )
+        .await?;
+    let known = match last.first() {
+        Some(row) => i64::read(row, "n")? as u32 + 1,
+        None => 0,
+    };
     if turn.n < known {
         return Ok(false);
     }
@@ -375,22 +384,27 @@ pub async fn append_event(
     mut event: AgentEvent,
     show: Option<Activity>,
 ) -> Result<bool, StoreError> {
-    let rows = tx
+    let twin = tx
         .rows(
-            "select coalesce(max(seq), 0) as value,
-                 cast(coalesce(sum(case when event_id = $3 then 1 else 0 end), 0) as bigint) as twin
-             from agent_events where org_id = $1 and attempt_id = $2",
+            "select seq from agent_events
+             where org_id = $1 and attempt_id = $2 and event_id = $3",
             args![attempt.id, event.event_id],
         )
         .await?;
-    let (last, twin) = match rows.first() {
-        Some(row) => (i64::read(row, "value")?, i64::read(row, "twin")?),
-        None => (0, 0),
-    };
-    if twin > 0 {
+    if !twin.is_empty() {
         return Ok(false);
     }
-    event.seq = last + 1;
+    let last = tx
+        .rows(
+            "select seq from agent_events
+             where org_id = $1 and attempt_id = $2 order by seq desc limit 1",
+            args![attempt.id],
+        )
+        .await?;
+    event.seq = match last.first() {
+        Some(row) => i64::read(row, "seq")? + 1,
+        None => 1,
+    };
     tx.insert(&event).await?;
     if let Some(activity) = show {
         tx.emit(

@@ -85,6 +85,19 @@ impl Backend {
         }
     }
 
+    /// Counts the tables that note migrations: one or none.
+    pub(crate) const fn has_migrations(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "select count(*) from sqlite_master where type = 'table' and name = '_sqlx_migrations'"
+            }
+            Self::Postgres => {
+                "select count(*) from pg_class
+                 where oid = to_regclass('_sqlx_migrations') and relkind = 'r'"
+            }
+        }
+    }
+
     /// Appended to a query that picks rows to claim.
     pub(crate) const fn claim_suffix(self) -> &'static str {
         match self {
@@ -102,7 +115,19 @@ impl Backend {
             source,
         };
         match self {
-            Self::Sqlite => make_private(address).map_err(|e| unreachable(sqlx::Error::Io(e))),
+            Self::Sqlite => {
+                make_private(address).map_err(|e| unreachable(sqlx::Error::Io(e)))?;
+                first_look(address)
+                    .await
+                    .map_err(|error| match StoreError::from(error) {
+                        StoreError::Damaged { source, .. } => StoreError::Damaged {
+                            at: format!("the file `{}`", place(address)),
+                            source,
+                        },
+                        StoreError::Database(source) => unreachable(source),
+                        other => other,
+                    })
+            }
             Self::Postgres => {
                 let connecting = AnyConnection::connect(address);
                 let connected = timeout(server.connect_timeout, connecting).await;
@@ -143,6 +168,12 @@ impl Backend {
         };
         let setup: Arc<[String]> = setup.into();
         AnyPoolOptions::new()
+            // A rollback that failed, because the database had rolled back by itself when the disk
+            // was full, leaves a connection that counts one transaction too many for ever.
+            .before_acquire(|conn, _| {
+                let is_open = conn.is_in_transaction();
+                Box::pin(async move { Ok(!is_open) })
+            })
             .max_connections(connections)
             .acquire_timeout(server.pool_timeout)
             .after_connect(move |conn, _| {
@@ -157,6 +188,16 @@ impl Backend {
                 })
             })
     }
+}
+
+/// Reads the schema once: a pool would try a damaged file again until its patience ends.
+async fn first_look(address: &str) -> Result<(), sqlx::Error> {
+    let mut conn = AnyConnection::connect(address).await?;
+    let looked = sqlx::query("select count(*) from sqlite_master")
+        .execute(&mut conn)
+        .await;
+    conn.close().await?;
+    looked.map(drop)
 }
 
 /// Makes the database's file with mode 0600 where there is none. SQLite gives its side files the same.

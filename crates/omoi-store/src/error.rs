@@ -71,6 +71,37 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// The disk is full, or does not take what is written. Nothing of the transaction was.
+    #[error("the disk of the database is full or takes no writes")]
+    NoSpace(#[source] sqlx::Error),
+    /// The file is no database, or what is in it cannot be read.
+    #[error("{at} is damaged, or is no database")]
+    Damaged {
+        /// Which file.
+        at: String,
+        /// What was said about it.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The schema is that of another program version.
+    #[error(
+        "the database was written by another version of omoi: migration {version} is unknown to this one"
+    )]
+    OtherVersion {
+        /// The migration that this program does not have as it stands there.
+        version: i64,
+    },
+    /// The commits that rows name lie in another data folder.
+    #[error("the database belongs to the data folder `{named}`, not to `{here}`")]
+    OtherFolder {
+        /// The folder of this process.
+        here: String,
+        /// The folder the database names.
+        named: String,
+    },
+    /// Another process acts for the data folder now; nothing was written.
+    #[error("another process has taken over the data folder")]
+    TakenOver,
     /// The schema could not be brought up to date.
     #[error("could not migrate the database")]
     Migrate(#[source] Box<sqlx::migrate::MigrateError>),
@@ -87,6 +118,20 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(db) = &error {
+            match db.code().as_deref() {
+                // SQLITE_FULL; the writing kinds of SQLITE_IOERR; PostgreSQL disk full.
+                Some("13" | "778" | "1034" | "1290" | "1546" | "4618" | "4874" | "53100") => {
+                    return Self::NoSpace(error);
+                }
+                // SQLITE_CORRUPT, SQLITE_NOTADB; PostgreSQL data corrupted, index corrupted.
+                Some("11" | "267" | "523" | "779" | "26" | "XX001" | "XX002") => {
+                    let at = "the database".to_owned();
+                    return Self::Damaged { at, source: error };
+                }
+                _ => {}
+            }
+        }
         let busy = match &error {
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
             sqlx::Error::Database(db) => {
@@ -112,7 +157,10 @@ impl From<sqlx::Error> for StoreError {
 impl StoreError {
     /// Whether the same call may succeed a moment later.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Busy(_) | Self::Conflict { .. })
+        matches!(
+            self,
+            Self::Busy(_) | Self::Conflict { .. } | Self::NoSpace(_)
+        )
     }
 
     /// Whether `error`, or a cause of it, says that somebody else was first or that the database is
@@ -120,7 +168,12 @@ impl StoreError {
     pub fn is_passing(error: &(dyn Error + 'static)) -> bool {
         let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
         causes.any(|cause| match cause.downcast_ref::<Self>() {
-            Some(Self::Exists { .. } | Self::Superseded { .. } | Self::Unreachable { .. }) => true,
+            Some(
+                Self::Exists { .. }
+                | Self::Superseded { .. }
+                | Self::Unreachable { .. }
+                | Self::TakenOver,
+            ) => true,
             Some(store) => store.is_retryable(),
             None => false,
         })
@@ -134,5 +187,44 @@ impl StoreError {
             }
             other => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use sqlx::{Connection as _, SqliteConnection};
+
+    use super::*;
+
+    /// What SQLite says of `sql` where a database may have `pages` pages.
+    async fn refusal(pages: u32, sql: &'static str) -> StoreError {
+        let limit = format!("pragma max_page_count = {pages}");
+        let run = async {
+            let mut conn = SqliteConnection::connect("sqlite::memory:").await?;
+            sqlx::raw_sql(sqlx::AssertSqlSafe(limit))
+                .execute(&mut conn)
+                .await?;
+            sqlx::raw_sql(sql).execute(&mut conn).await
+        };
+        run.await.map(drop).map_err(StoreError::from).unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_as_one_and_passes() {
+        let full = refusal(
+            4,
+            "create table t (x blob); insert into t values (zeroblob(1000000))",
+        )
+        .await;
+        assert!(matches!(full, StoreError::NoSpace(_)), "{full:?}");
+        assert!(StoreError::is_passing(&full) && full.is_retryable());
+        assert_eq!(
+            full.to_string(),
+            "the disk of the database is full or takes no writes"
+        );
+        let wrong = refusal(100, "create nonsense").await;
+        assert!(matches!(wrong, StoreError::Database(_)), "{wrong:?}");
+        assert!(!StoreError::is_passing(&wrong));
     }
 }

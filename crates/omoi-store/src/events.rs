@@ -16,14 +16,18 @@ pub(crate) async fn append(tx: &mut Tx, batch: &[NewEvent]) -> Result<(), StoreE
     let count = batch.len() as i64;
     let rows = tx
         .rows(
-            "update organisations set event_seq = event_seq + $2 where id = $1 returning event_seq",
-            args![count],
+            "update organisations set event_seq = event_seq + $2
+             where id = $1 and ($3 = 0 or owner_fence = $3) returning event_seq",
+            args![count, tx.fence()],
         )
         .await?;
     let Some(row) = rows.first() else {
-        return Err(StoreError::NotFound {
-            what: "organisation",
-            key: tx.org().to_string(),
+        return Err(match tx.fence() {
+            0 => StoreError::NotFound {
+                what: "organisation",
+                key: tx.org().to_string(),
+            },
+            _ => StoreError::TakenOver,
         });
     };
     let first = i64::read(row, "event_seq")? - count + 1;

@@ -1,12 +1,13 @@
 //! Opening the database, and on whose behalf.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use omoi_domain::crash::{self, CrashPoint, Side};
 use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
-use sqlx::AnyPool;
+use sqlx::migrate::MigrateError;
+use sqlx::{AnyPool, AssertSqlSafe};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -58,6 +59,7 @@ impl Default for Server {
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    fence: i64,
 }
 
 pub(crate) struct Inner {
@@ -67,9 +69,34 @@ pub(crate) struct Inner {
     now: TimeSource,
     pub(crate) new_uuid: Arc<dyn Fn() -> Uuid + Send + Sync>,
     committed: watch::Sender<u64>,
+    stalled_since: Mutex<Option<Timestamp>>,
+}
+
+/// The disk takes no writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stalled {
+    /// Since when, by the database's clock.
+    pub since: Timestamp,
 }
 
 impl Inner {
+    /// Remembers the first of the writes that found no space.
+    pub(crate) fn stall(&self, now: Timestamp) {
+        let mut since = self.lock_stalled();
+        *since = since.or(Some(now));
+    }
+
+    /// A write found space again.
+    pub(crate) fn recovered(&self) {
+        *self.lock_stalled() = None;
+    }
+
+    fn lock_stalled(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.stalled_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn committed(&self) {
         self.committed.send_modify(|n| *n += 1);
     }
@@ -104,16 +131,19 @@ impl Store {
             now: options.now,
             new_uuid: options.new_uuid,
             committed,
+            stalled_since: Mutex::new(None),
         };
         Ok(Self {
             inner: Arc::new(inner),
+            fence: 0,
         })
     }
 
     /// Brings the schema up to date; safe to call from many processes at once.
     ///
     /// # Errors
-    /// [`StoreError::Migrate`] when a migration fails or the schema is newer than this program.
+    /// [`StoreError::Migrate`] when a migration fails; [`StoreError::OtherVersion`] when the schema is
+    /// that of another program version.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         crash::pass(CrashPoint::Migrate, Side::Before);
         self.inner
@@ -121,7 +151,12 @@ impl Store {
             .migrator()
             .run(&self.inner.write)
             .await
-            .map_err(|source| StoreError::Migrate(Box::new(source)))?;
+            .map_err(|source| match source {
+                MigrateError::VersionMissing(version)
+                | MigrateError::VersionMismatch(version)
+                | MigrateError::VersionTooOld(_, version) => StoreError::OtherVersion { version },
+                other => StoreError::Migrate(Box::new(other)),
+            })?;
         crash::pass(CrashPoint::Migrate, Side::After);
         Ok(())
     }
@@ -131,16 +166,19 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn migrations(&self) -> Result<Vec<(i64, String, bool)>, StoreError> {
-        let applied: Vec<i64> = match sqlx::query_scalar::<_, i64>(
-            "select version from _sqlx_migrations where success order by version",
-        )
-        .fetch_all(&self.inner.read)
-        .await
-        {
-            Ok(versions) => versions,
-            // The table does not exist before the first migration.
-            Err(sqlx::Error::Database(_)) => Vec::new(),
-            Err(other) => return Err(other.into()),
+        // The table does not exist before the first migration.
+        let begun: i64 = sqlx::query_scalar(AssertSqlSafe(self.inner.backend.has_migrations()))
+            .fetch_one(&self.inner.read)
+            .await?;
+        let applied: Vec<i64> = match begun {
+            0 => Vec::new(),
+            _ => {
+                sqlx::query_scalar(
+                    "select version from _sqlx_migrations where success order by version",
+                )
+                .fetch_all(&self.inner.read)
+                .await?
+            }
         };
         let all = self.inner.backend.migrator().iter();
         Ok(all
@@ -167,7 +205,22 @@ impl Store {
         }
     }
 
-    /// Acts for the platform itself: leases, cursors, the list of organisations.
+    /// The same store, every event of which is written under `fence`: see [`crate::deployment`].
+    #[must_use]
+    pub fn fenced(&self, fence: i64) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            fence,
+        }
+    }
+
+    /// Since when the disk takes no writes, if it does not.
+    pub fn stalled(&self) -> Option<Stalled> {
+        let since = *self.inner.lock_stalled();
+        since.map(|since| Stalled { since })
+    }
+
+    /// Acts for the platform itself: the deployment, the list of organisations.
     pub fn system(&self) -> System {
         System {
             store: self.clone(),
@@ -194,7 +247,7 @@ impl Store {
         } else {
             self.inner.read.begin().await?
         };
-        let mut tx = Tx::new(self.inner.clone(), conn, org);
+        let mut tx = Tx::new(self.inner.clone(), conn, (org, self.fence));
         let now = match &self.inner.now {
             Some(clock) => clock(),
             None => tx.database_now().await?,

@@ -1,5 +1,7 @@
 //! Specs: a feature idea on its way to merged code.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use omoi_domain::event::{Event, EventKind, SpecChange};
 use omoi_domain::id::{OrgId, ProjectId, SpecId};
 use omoi_domain::machine::transition as rule;
@@ -81,6 +83,11 @@ versioned!(Spec by id in "specs" {
 });
 
 impl Spec {
+    /// Its number with enough of its id to tell it from one of another project.
+    pub fn label(&self) -> String {
+        format!("SPEC-{} ({})", self.number, self.id.short())
+    }
+
     fn change(&self, from: Option<SpecStatus>, reason: Option<String>) -> SpecChange {
         SpecChange {
             spec_id: self.id,
@@ -135,6 +142,38 @@ pub async fn list(tx: &mut Tx, limit: i64) -> Result<Vec<Spec>, StoreError> {
 pub async fn with_status(tx: &mut Tx, status: SpecStatus) -> Result<Vec<Spec>, StoreError> {
     tx.all("status = $2 order by created_at, id", args![status])
         .await
+}
+
+/// The integration branch of every spec.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn branches(tx: &mut Tx) -> Result<BTreeSet<String>, StoreError> {
+    let rows = tx
+        .rows(
+            "select integration_branch from specs where org_id = $1",
+            args![],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| String::read(row, "integration_branch"))
+        .collect()
+}
+
+/// How many there are of each status that occurs.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn count_by_status(tx: &mut Tx) -> Result<BTreeMap<String, i64>, StoreError> {
+    let rows = tx
+        .rows(
+            "select status, count(*) as n from specs where org_id = $1 group by status",
+            args![],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((String::read(row, "status")?, i64::read(row, "n")?)))
+        .collect()
 }
 
 /// Specs numbered `number`, newest first: a number counts per project.

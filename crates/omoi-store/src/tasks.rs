@@ -1,6 +1,8 @@
 //! Tasks: the unit one agent works on, their edges and the queue.
 
-use omoi_domain::event::{Event, TaskChange};
+use std::collections::BTreeMap;
+
+use omoi_domain::event::{Event, EventKind, TaskChange};
 use omoi_domain::id::{AttemptId, MergeId, OrgId, ProjectId, SpecId, TaskId, TicketId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::IntegrationState;
@@ -121,6 +123,11 @@ versioned!(Task by id in "tasks" {
 });
 
 impl Task {
+    /// Its number with enough of its id to tell it from one of another project.
+    pub fn label(&self) -> String {
+        format!("TSK-{:03} ({})", self.number, self.id.short())
+    }
+
     /// A task of the same ticket with a new id, otherwise as this one before it ever ran.
     pub fn fresh(&self, tx: &Tx) -> Self {
         let now = tx.now();
@@ -222,6 +229,22 @@ pub async fn with_status(tx: &mut Tx, status: TaskStatus) -> Result<Vec<Task>, S
         .await
 }
 
+/// How many there are of each status that occurs.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn count_by_status(tx: &mut Tx) -> Result<BTreeMap<String, i64>, StoreError> {
+    let rows = tx
+        .rows(
+            "select status, count(*) as n from tasks where org_id = $1 group by status",
+            args![],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((String::read(row, "status")?, i64::read(row, "n")?)))
+        .collect()
+}
+
 /// Tasks numbered `number`, newest first: a number counts per project.
 ///
 /// # Errors
@@ -244,8 +267,31 @@ pub async fn transition(
     to: TaskStatus,
     reason: Option<String>,
 ) -> Result<(), StoreError> {
+    let kind = rule(task.status, to)?;
+    moved(tx, task, to, (kind, reason)).await
+}
+
+/// Fails a task that no retry follows, which is an event of its own.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn fail_permanently(
+    tx: &mut Tx,
+    task: &mut Task,
+    reason: String,
+) -> Result<(), StoreError> {
+    rule(task.status, TaskStatus::Failed)?;
+    let told = (EventKind::TaskPermanentlyFailed, Some(reason));
+    moved(tx, task, TaskStatus::Failed, told).await
+}
+
+async fn moved(
+    tx: &mut Tx,
+    task: &mut Task,
+    to: TaskStatus,
+    (kind, reason): (EventKind, Option<String>),
+) -> Result<(), StoreError> {
     let from = task.status;
-    let kind = rule(from, to)?;
     task.status = to;
     task.updated_at = tx.now();
     match to {

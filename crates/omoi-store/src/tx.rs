@@ -23,15 +23,23 @@ pub struct Tx {
     conn: Transaction<'static, Any>,
     org: OrgId,
     now: Timestamp,
+    /// The fence every event of it is written under; 0 for whoever may write without one.
+    fence: i64,
     events: Vec<NewEvent>,
 }
 
 impl Tx {
-    pub(crate) fn new(inner: Arc<Inner>, conn: Transaction<'static, Any>, org: OrgId) -> Self {
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        conn: Transaction<'static, Any>,
+        scope: (OrgId, i64),
+    ) -> Self {
+        let (org, fence) = scope;
         Self {
             inner,
             conn,
             org,
+            fence,
             now: Timestamp::default(),
             events: Vec::new(),
         }
@@ -57,6 +65,19 @@ impl Tx {
     /// The organisation every query is bound to.
     pub const fn org(&self) -> OrgId {
         self.org
+    }
+
+    pub(crate) const fn fence(&self) -> i64 {
+        self.fence
+    }
+
+    /// What a statement that failed means; remembers since when the disk takes no writes.
+    fn failed(&self, error: sqlx::Error) -> StoreError {
+        let error = StoreError::from(error);
+        if matches!(error, StoreError::NoSpace(_)) {
+            self.inner.stall(self.now);
+        }
+        error
     }
 
     /// A fresh row id.
@@ -103,10 +124,18 @@ impl Tx {
             events::append(&mut self, &batch).await?;
         }
         crash::pass(point, Side::Before);
-        self.conn.commit().await?;
+        let (inner, now) = (self.inner, self.now);
+        if let Err(error) = self.conn.commit().await {
+            let error = StoreError::from(error);
+            if matches!(error, StoreError::NoSpace(_)) {
+                inner.stall(now);
+            }
+            return Err(error);
+        }
         crash::pass(point, Side::After);
+        inner.recovered();
         if told {
-            self.inner.committed();
+            inner.committed();
         }
         Ok(())
     }
@@ -189,7 +218,7 @@ impl Tx {
         sqlx::query_with(AssertSqlSafe(R::insert()), args.0)
             .execute(&mut *self.conn)
             .await
-            .map_err(|error| StoreError::from(error).or_exists(R::WHAT))?;
+            .map_err(|error| self.failed(error).or_exists(R::WHAT))?;
         Ok(())
     }
 
@@ -204,7 +233,7 @@ impl Tx {
         let done = sqlx::query_with(AssertSqlSafe(R::update()), args.0)
             .execute(&mut *self.conn)
             .await
-            .map_err(|error| StoreError::from(error).or_exists(R::WHAT))?;
+            .map_err(|error| self.failed(error).or_exists(R::WHAT))?;
         if done.rows_affected() != 1 {
             return Err(StoreError::Conflict {
                 what: R::WHAT,
@@ -224,7 +253,8 @@ impl Tx {
         let args = self.scoped(args)?;
         let done = sqlx::query_with(sql, args.0)
             .execute(&mut *self.conn)
-            .await?;
+            .await
+            .map_err(|error| self.failed(error))?;
         Ok(done.rows_affected())
     }
 
@@ -235,9 +265,10 @@ impl Tx {
         args: Args,
     ) -> Result<Vec<AnyRow>, StoreError> {
         let args = self.scoped(args)?;
-        Ok(sqlx::query_with(sql, args.0)
+        sqlx::query_with(sql, args.0)
             .fetch_all(&mut *self.conn)
-            .await?)
+            .await
+            .map_err(|error| self.failed(error))
     }
 
     /// Runs a query without an organisation.
@@ -246,9 +277,10 @@ impl Tx {
         sql: &'static str,
         args: Args,
     ) -> Result<Vec<AnyRow>, StoreError> {
-        Ok(sqlx::query_with(sql, args.0)
+        sqlx::query_with(sql, args.0)
             .fetch_all(&mut *self.conn)
-            .await?)
+            .await
+            .map_err(|error| self.failed(error))
     }
 
     /// The `value` column of a query without an organisation.

@@ -8,9 +8,14 @@ use std::path::{Path, PathBuf};
 use omoi_domain::crash::CrashPoint;
 use omoi_runtime::files;
 use omoi_runtime::rng::Rng;
+use omoi_store::deployment::DataFolder;
 
 /// Longest path of a Unix socket on Linux, in bytes.
 const SOCKET_PATH_MAX: usize = 107;
+/// The file with the control token.
+const TOKEN: &str = "token";
+/// The file with the name that the database knows the folder by.
+const IDENTITY: &str = "identity";
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +35,8 @@ pub(crate) enum FolderError {
         /// The folder.
         path: PathBuf,
     },
-    /// The token could not be stored.
-    #[error("the token of the data folder could not be stored")]
+    /// Its token or its name could not be stored.
+    #[error("a file of the data folder could not be stored")]
     Token(#[from] files::ReplaceError),
 }
 
@@ -102,18 +107,33 @@ impl Folder {
         }
     }
 
-    /// The token of the folder, made when there is none. Of processes that start at once, one makes it.
+    /// The token of the folder, made when there is none.
     pub(crate) fn token(&self, rng: &Rng) -> Result<String, FolderError> {
+        self.kept(TOKEN, rng)
+    }
+
+    /// The folder as its database knows it: by a name of its own that moves with it.
+    pub(crate) fn identity(&self, rng: &Rng) -> Result<DataFolder, FolderError> {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        Ok(DataFolder {
+            id: self.kept(IDENTITY, rng)?,
+            place: format!("{}:{}", host.trim(), self.path.display()),
+        })
+    }
+
+    /// The random word in the file `name`, made when there is none. Of processes that start at once,
+    /// one makes it.
+    fn kept(&self, name: &str, rng: &Rng) -> Result<String, FolderError> {
         let _making = self.lock()?;
-        if let Some(token) = self.stored_token()? {
-            return Ok(token);
+        if let Some(word) = self.stored(name)? {
+            return Ok(word);
         }
         let mut bytes = [0_u8; 32];
         rng.fill(&mut bytes);
-        let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let path = self.path.join("token");
-        files::replace(CrashPoint::FileReplaced, &path, token.as_bytes(), 0o600)?;
-        Ok(token)
+        let word: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = self.path.join(name);
+        files::replace(CrashPoint::FileReplaced, &path, word.as_bytes(), 0o600)?;
+        Ok(word)
     }
 
     /// Keeps other processes from making files of the folder until it is dropped.
@@ -129,7 +149,11 @@ impl Folder {
 
     /// The token of the folder, if an owner has made one.
     pub(crate) fn stored_token(&self) -> Result<Option<String>, FolderError> {
-        let path = self.path.join("token");
+        self.stored(TOKEN)
+    }
+
+    fn stored(&self, name: &str) -> Result<Option<String>, FolderError> {
+        let path = self.path.join(name);
         let mut text = String::new();
         match File::open(&path).and_then(|mut file| file.read_to_string(&mut text)) {
             Ok(_) if text.trim().is_empty() => Ok(None),

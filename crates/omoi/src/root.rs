@@ -34,8 +34,10 @@ use omoi_sandbox::{Floor, Probe, ProbeConfig, Property, Provider, RefusedBelowFl
 use omoi_server::control::ControlSurface;
 use omoi_server::probes::Probes;
 use omoi_server::worker::WorkerSurface;
+use omoi_store::deployment::{self, DataFolder};
 use omoi_store::dialect::Backend;
-use omoi_store::{Options, Store, leases};
+use omoi_store::{Options, Store};
+use tracing::warn;
 
 use self::models::Models;
 pub(crate) use self::models::{llm, route_settings};
@@ -127,7 +129,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
     let handle = lifecycle.handle();
     let owner = uuid_v7(clock.as_ref(), &rng).to_string();
     let store = open_store(&start.config, &url, (&clock, &rng)).await?;
-    make_current(&store, owns_rows).await?;
+    let store = join(store, &folder.identity(&rng)?, start.roles).await?;
     let bus = bus(&start.config, &clock, &rng, &handle)?;
     let sandbox = match start.roles.orchestrator {
         true => Some(sandbox(&start.config, &folder).await?),
@@ -145,7 +147,6 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         data: DataDir::new(folder.path().to_path_buf()),
         settings: settings::of_config(&start.config, models.max_tokens),
         owner,
-        exclusive: owns_rows,
         worker: std::env::current_exe().context("could not find this program's own file")?,
         scenario: models.scenario.clone(),
         scope: std::mem::replace(&mut start.scope, WorkScope::Nothing),
@@ -153,7 +154,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         llm: models.llm(),
         running: RunningAttempts::default(),
     });
-    let reconcilers = match start.roles.orchestrator {
+    let reconcilers: Vec<StatusReader> = match start.roles.orchestrator {
         true => work(&platform, &models, &bus)?,
         false => Vec::new(),
     };
@@ -162,7 +163,8 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
     let status = status(&start, backend, sandbox.as_deref(), &models);
     let probes = Probes {
         platform: platform.clone(),
-        reconcilers,
+        reconcilers: reconcilers.clone(),
+        token: token.clone(),
     };
     let mut router = omoi_server::probes::router(probes);
     if start.roles.api {
@@ -171,6 +173,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
             host: host(&start.sources),
             token: token.clone(),
             status: status.clone(),
+            reconcilers,
         }));
     }
     let (endpoint, address) = open_doors(&start, &folder, &handle, router).await?;
@@ -185,17 +188,34 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
     })
 }
 
-/// Brings the schema up to date, and clears what an earlier owner of the rows left.
-async fn make_current(store: &Store, owns_rows: bool) -> anyhow::Result<()> {
+/// Brings the schema up to date and joins the data folder to the database; an orchestrator, which
+/// holds the lock of the folder, takes over from whoever had it before.
+async fn join(store: Store, folder: &DataFolder, roles: Roles) -> anyhow::Result<Store> {
     let migrated = store.migrate().await;
     migrated.context("could not bring the database up to date")?;
-    if owns_rows {
-        // Whoever held a lease in this folder is gone.
-        let mut tx = store.system().write().await?;
-        leases::clear(&mut tx).await?;
-        tx.commit(CrashPoint::LeaseMoved).await?;
+    let named = {
+        let mut tx = store.system().read().await?;
+        deployment::is_named(&mut tx, folder).await?
+    };
+    if named && !roles.orchestrator {
+        return Ok(store);
     }
-    Ok(())
+    let mut tx = store.system().write().await?;
+    deployment::join(&mut tx, folder).await?;
+    if !roles.orchestrator {
+        tx.commit(CrashPoint::DeploymentTaken).await?;
+        return Ok(store);
+    }
+    let fence = deployment::take_over(&mut tx).await?;
+    let set_back = deployment::end_waits_of_the_future(&mut tx).await?;
+    tx.commit(CrashPoint::DeploymentTaken).await?;
+    if let Some(micros) = set_back {
+        let seconds = micros / 1_000_000;
+        warn!(
+            "The clock is {seconds} s behind the last event: what waited for a later time goes on now"
+        );
+    }
+    Ok(store.fenced(fence))
 }
 
 /// Answers workers and starts the reconcilers; returns what tells how they are.
@@ -239,6 +259,8 @@ fn status(
         sandbox: sandbox.map(|provider| provider.rung().to_string()),
         model: Some(models.label.clone()),
         model_missing: models.missing().map(ToOwned::to_owned),
+        loops: Vec::new(),
+        stalled_ms: None,
     }
 }
 

@@ -9,7 +9,6 @@ use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::attempt::{NewAttempt, insert, role};
-use omoi_execution::consume::Consume as _;
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_runtime::clock::Clock as _;
@@ -29,7 +28,7 @@ pub(crate) async fn spec_now(it: &TestPlatform) -> Spec {
 
 pub(crate) async fn pass(it: &TestPlatform) {
     let mut finisher = Finisher::new(it.platform.clone());
-    finisher.tick(it.clock.now()).await.unwrap();
+    crate::support::tick(&mut finisher, it.clock.now()).await;
     settle(it).await;
 }
 
@@ -365,4 +364,13 @@ async fn what_stands_is_handed_over_only_when_a_person_says_so() {
     let tried = attempts::of_subject(&mut it.read().await, &it.spec.id.to_string()).await;
     let why = tried.unwrap().pop().unwrap().error_message.unwrap();
     assert!(why.contains("could not be handed over to `/repo`"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_asks_git_while_no_transaction_is_open() {
+    let guarded = support::Guarded::new().await;
+    guarded.watch();
+    let trace = omoi_delivery::trace::of_spec(&guarded.it.platform, guarded.it.spec.id).await;
+    assert_eq!(trace.unwrap().spec_ref, "SPEC-1");
+    assert!(guarded.finish() > 0);
 }

@@ -9,7 +9,6 @@ use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::attempt::{NewAttempt, insert, role};
-use omoi_execution::consume::Consume as _;
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::checks::{self, Check};
@@ -47,7 +46,7 @@ async fn enqueue(it: &TestPlatform, task: TaskId, state: MergeState, sha: &str) 
 
 /// One pass, and all the work it began.
 async fn pass(it: &TestPlatform, merger: &mut Merger) {
-    merger.tick(it.clock.now()).await.unwrap();
+    crate::support::tick(merger, it.clock.now()).await;
     while !it.platform.running.ids().is_empty() {
         tokio::task::yield_now().await;
     }
@@ -80,10 +79,7 @@ async fn a_merge_that_cannot_be_made_waits_for_a_person() {
         .unwrap();
     assert_eq!(tries.len() as u32, RESTARTS_MAX + 1);
     // The spec says so.
-    Finisher::new(it.platform.clone())
-        .tick(it.clock.now())
-        .await
-        .unwrap();
+    crate::support::tick(&mut Finisher::new(it.platform.clone()), it.clock.now()).await;
     let spec = specs::get(&mut it.read().await, it.spec.id).await.unwrap();
     assert_eq!(spec.status, SpecStatus::Blocked);
     assert!(spec.last_error.unwrap().contains("waits for a person"));
@@ -205,7 +201,7 @@ async fn what_waits_behind_a_stuck_resolution_is_blocked_and_freed() {
     }
     assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
     let mut finisher = Finisher::new(it.platform.clone());
-    finisher.tick(it.clock.now()).await.unwrap();
+    crate::support::tick(&mut finisher, it.clock.now()).await;
     let spec = specs::get(&mut it.read().await, it.spec.id).await.unwrap();
     assert_eq!(spec.status, SpecStatus::Blocked);
     it.commit(async |tx| {
@@ -360,4 +356,44 @@ async fn entries_have_their_turn_by_level_and_place_in_the_plan() {
     pass(&it, &mut merger).await;
     pass(&it, &mut merger).await;
     assert_eq!(landed().await, [true; 4]);
+}
+
+/// A live attempt at something that no row says is at work: whoever begins another is refused.
+pub(crate) async fn blocked_by_an_attempt(it: &TestPlatform, subject: Subject, id: String) {
+    it.commit(async |tx| {
+        let new = omoi_execution::attempt::NewAttempt {
+            project_id: it.spec.project_id,
+            spec_id: it.spec.id,
+            subject,
+            subject_id: id,
+            round: 0,
+            role: omoi_execution::attempt::role::PLATFORM,
+            fence: 1,
+            base_sha: None,
+        };
+        omoi_execution::attempt::insert(tx, &it.platform, new).await
+    })
+    .await
+    .map(drop)
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_spec_that_cannot_be_merged_keeps_no_other_from_its_turn() {
+    let mut it = TestPlatform::new().await;
+    let (_, broken) = queued(&it, MergeState::Pending, &"f".repeat(40)).await;
+    blocked_by_an_attempt(&it, Subject::Merge, broken.id.to_string()).await;
+    let label = it.spec.label();
+    it.next_spec(2).await;
+    let task = it.task(2, &[]).await;
+    let (_, good) = enqueue(&it, task.id, MergeState::Pending, &"e".repeat(40)).await;
+    let mut merger = Merger::new(it.platform.clone());
+    let (_, failures) = support::ticked(&mut merger, it.clock.now()).await;
+    it.platform.running.drained().await;
+    let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
+    assert_eq!(failed, [label.as_str()]);
+    assert!(failures[0].error.contains("already exists"), "{failures:?}");
+    assert_eq!(merge_now(&it, &broken).await.state, MergeState::Pending);
+    let tries = attempts::of_subject(&mut it.read().await, &good.id.to_string()).await;
+    assert_eq!(tries.unwrap().len(), 1);
 }

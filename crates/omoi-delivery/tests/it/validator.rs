@@ -1,8 +1,8 @@
 //! Checks that cannot be run at all.
 
 use omoi_delivery::validator::Validator;
+use omoi_domain::attempt::Subject;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::consume::Consume as _;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::checks::{self, Check};
 use omoi_store::{Json, tasks};
@@ -40,7 +40,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     .unwrap();
     let mut validator = Validator::new(it.platform.clone());
     for _ in 0..8 {
-        validator.tick(it.clock.now()).await.unwrap();
+        crate::support::tick(&mut validator, it.clock.now()).await;
         while !it.platform.running.ids().is_empty() {
             tokio::task::yield_now().await;
         }
@@ -62,7 +62,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     .await
     .unwrap();
     for _ in 0..3 {
-        validator.tick(it.clock.now()).await.unwrap();
+        crate::support::tick(&mut validator, it.clock.now()).await;
         it.platform.running.drained().await;
     }
     let status = it.task_now(task.id).await.status;
@@ -97,7 +97,7 @@ async fn checks_wait_for_a_slot_like_all_work() {
     it.run(busy.id).await;
     let mut validator = Validator::new(it.platform.clone());
     for done in 1..=4 {
-        validator.tick(it.clock.now()).await.unwrap();
+        crate::support::tick(&mut validator, it.clock.now()).await;
         assert!(it.slots().await <= 2);
         it.platform.running.drained().await;
         let mut completed = 0;
@@ -159,7 +159,7 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
             .await
             .unwrap();
         let mut validator = Validator::new(it.platform.clone());
-        validator.tick(it.clock.now()).await.unwrap();
+        crate::support::tick(&mut validator, it.clock.now()).await;
         it.platform.running.drained().await;
         let task = it.task_now(found.id).await;
         assert_eq!(task.status, status, "{command} {with_suite}");
@@ -188,4 +188,29 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
             assert_eq!(says, receipt.stage == "base");
         }
     }
+}
+
+#[tokio::test]
+async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
+    let it = TestPlatform::new().await;
+    let (broken, good) = (it.task(1, &[]).await, it.task(2, &[]).await);
+    let subject = broken.id.to_string();
+    crate::merger::blocked_by_an_attempt(&it, Subject::Check, subject).await;
+    for task in [&broken, &good] {
+        it.commit(async |tx| {
+            let mut task = tasks::get(tx, task.id).await?;
+            task.status = TaskStatus::PendingValidation;
+            tasks::save(tx, &mut task).await
+        })
+        .await
+        .unwrap();
+    }
+    let mut validator = Validator::new(it.platform.clone());
+    let (_, failures) = crate::support::ticked(&mut validator, it.clock.now()).await;
+    it.platform.running.drained().await;
+    let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
+    assert_eq!(failed, [broken.label()]);
+    let subject = good.id.to_string();
+    let made = omoi_store::attempts::of_subject(&mut it.read().await, &subject).await;
+    assert_eq!(made.unwrap().len(), 1);
 }

@@ -28,6 +28,7 @@ use crate::attempt::settle;
 use crate::command;
 use crate::platform::Platform;
 use crate::protected;
+use crate::start_failure::{class_of, class_of_start};
 use crate::toolbox::Toolbox;
 
 /// Time between the request to save and the kill.
@@ -139,7 +140,11 @@ pub fn launch(platform: &Platform, job: Job) {
 }
 
 /// Prepares, launches and waits; returns what the platform saw of the end.
-async fn follow(platform: &Platform, job: Job, dir: &Path) -> Result<settle::Ended, String> {
+async fn follow(
+    platform: &Platform,
+    job: Job,
+    dir: &Path,
+) -> Result<settle::Ended, settle::NotStarted> {
     let run = async {
         let provider = platform.sandbox.as_ref().ok_or(JobError::NoProvider)?;
         let objects = prepare(platform, &job, dir, provider.as_ref()).await?;
@@ -151,8 +156,14 @@ async fn follow(platform: &Platform, job: Job, dir: &Path) -> Result<settle::End
         sandbox.reason.clone_from(&ended.said);
         Ok::<_, JobError>(ended)
     };
-    run.await
-        .map_err(|error| omoi_runtime::telemetry::chain(&error))
+    match run.await {
+        Ok(ended) => Ok(ended),
+        Err(error) => {
+            let (class, message) = (class_of(&error), omoi_runtime::telemetry::chain(&error));
+            let class = class_of_start(platform, job.attempt.spec_id, class).await;
+            Err(settle::NotStarted { class, message })
+        }
+    }
 }
 
 /// Makes the clone and hands it to the sandbox's user; returns the object store to mount.

@@ -22,6 +22,14 @@ pub(super) struct Ended {
     pub(super) said: Option<String>,
 }
 
+/// Why a worker did not run to its end.
+pub(super) struct NotStarted {
+    /// What kind of error it was.
+    pub(super) class: ErrorClass,
+    /// With every cause.
+    pub(super) message: String,
+}
+
 /// Why an attempt is given up by the platform.
 pub struct Loss {
     /// The state it ends in.
@@ -63,7 +71,7 @@ impl Ended {
 pub(super) async fn after_exit(
     platform: &Platform,
     attempt: &Attempt,
-    ended: Result<Ended, String>,
+    ended: Result<Ended, NotStarted>,
 ) -> Result<(), StoreError> {
     let mut tx = platform.store.write().await?;
     let mut now = attempts::get(&mut tx, attempt.id).await?;
@@ -78,11 +86,11 @@ pub(super) async fn after_exit(
                 ..ended.loss()
             },
             Ok(ended) => ended.loss(),
-            Err(message) => Loss {
+            Err(failure) => Loss {
                 state: AttemptState::Failed,
                 stop_reason: "provision_failed",
-                class: ErrorClass::ProvisionFailed,
-                message,
+                class: failure.class,
+                message: failure.message,
                 counts: true,
             },
         };
@@ -134,4 +142,28 @@ pub(crate) async fn end_sandbox(tx: &mut Tx, attempt: &Attempt) -> Result<(), St
     sandbox.reason.clone_from(&attempt.stop_reason);
     let scope = (attempt.project_id, attempt.spec_id);
     sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Terminated).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_end_without_an_outcome_has_its_class() {
+        for (timed_out, out_of_memory, expected) in [
+            (true, false, ErrorClass::Timeout),
+            (false, true, ErrorClass::ResourceExhausted),
+            (false, false, ErrorClass::SandboxLost),
+        ] {
+            let ended = Ended {
+                timed_out,
+                out_of_memory,
+                how: "signal 9".to_owned(),
+                said: Some("last words".to_owned()),
+            };
+            let loss = ended.loss();
+            assert_eq!(loss.class, expected);
+            assert!(loss.message.contains("signal 9") && loss.message.ends_with("last words"));
+        }
+    }
 }

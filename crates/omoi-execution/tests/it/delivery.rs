@@ -11,7 +11,7 @@ use omoi_execution::consume::{Consume, publish_commits, start};
 use omoi_runtime::BoxError;
 use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
 use omoi_runtime::clock::SystemClock;
-use omoi_runtime::reconcile::Next;
+use omoi_runtime::reconcile::{Entities, Next};
 use omoi_runtime::rng::Rng;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -33,7 +33,11 @@ impl Consume for Recorder {
         self.consumer
     }
 
-    fn tick(&mut self, _now: Timestamp) -> BoxFuture<'_, Result<Next, BoxError>> {
+    fn tick<'a>(
+        &'a mut self,
+        _now: Timestamp,
+        _entities: &'a mut Entities,
+    ) -> BoxFuture<'a, Result<Next, BoxError>> {
         Box::pin(async {
             self.passes.send(self.consumer)?;
             Ok(Next::Idle)

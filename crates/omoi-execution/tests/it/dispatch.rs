@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use omoi_domain::task::TaskStatus;
-use omoi_execution::consume::Consume as _;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::tasks::{self, Scan};
@@ -36,10 +35,10 @@ async fn race(database: TestDatabase) {
     let mut dispatchers: Vec<_> = (0..4)
         .map(|_| Dispatcher::new(it.platform.clone()))
         .collect();
-    let ticks = dispatchers.iter_mut().map(|one| one.tick(now));
-    for result in futures::future::join_all(ticks).await {
-        result.unwrap();
-    }
+    let ticks = dispatchers
+        .iter_mut()
+        .map(|one| crate::support::tick(one, now));
+    futures::future::join_all(ticks).await;
     for task in all {
         let mut tx = it.read().await;
         let made = attempts::of_subject(&mut tx, &task.id.to_string())
@@ -70,7 +69,7 @@ async fn what_a_simulated_model_began_no_real_one_goes_on_with() {
         let task = it.task(1, &[]).await;
         let now = it.clock.now();
         let mut dispatcher = Dispatcher::new(it.platform.clone());
-        dispatcher.tick(now).await.unwrap();
+        crate::support::tick(&mut dispatcher, now).await;
         assert_eq!(it.task_now(task.id).await.fence, fence, "{label}");
     }
 }
@@ -119,11 +118,11 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
         .unwrap();
     it.run(busy.id).await;
     let mut dispatcher = Dispatcher::new(it.platform.clone());
-    dispatcher.tick(it.clock.now()).await.unwrap();
-    // The bad one is counted and waits; where a slot is free, the next one has it.
+    crate::support::tick(&mut dispatcher, it.clock.now()).await;
+    // The bad one fails, since no retry mends it; where a slot is free, the next one has it.
     let bad = it.task_now(bad.id).await;
-    assert_eq!((bad.status, bad.retry_count), (TaskStatus::Pending, 1));
-    assert!(bad.error_message.unwrap().starts_with("provision_failed"));
+    assert_eq!((bad.status, bad.retry_count), (TaskStatus::Failed, 0));
+    assert!(bad.error_message.unwrap().starts_with("invalid_task"));
     let fences = [&full, &busy, &other].map(|task| task.id);
     let mut found = Vec::new();
     for id in fences {
@@ -133,11 +132,52 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
     // What is shown is what was reckoned.
     let kept = it.task_now(full.id).await.score;
     assert!((kept - 0.275).abs() < 0.01, "{kept}");
-    // Tries are not without end.
-    for _ in 0..10 {
-        it.advance(3_600);
-        dispatcher.tick(it.clock.now()).await.unwrap();
-        it.platform.running.drained().await;
-    }
-    assert_eq!(it.task_now(bad.id).await.status, TaskStatus::Failed);
+}
+
+/// A start asks git for its branch, its base and the merge it is to begin.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_asks_git_while_no_transaction_is_open() {
+    let guarded = crate::support::Guarded::new().await;
+    let it = &guarded.it;
+    let source = it.task(1, &[]).await;
+    let theirs = it.work("src/new.txt").await;
+    let resolve = it.task(2, &[]).await;
+    it.commit(async |tx| {
+        let merge = crate::support::merge(
+            tx,
+            &source,
+            omoi_domain::merge::MergeState::Resolving,
+            theirs.as_str(),
+        );
+        omoi_store::merges::insert(tx, &merge).await?;
+        let mut source = tasks::get(tx, source.id).await?;
+        source.status = TaskStatus::Completed;
+        tasks::save(tx, &mut source).await?;
+        let mut resolve = tasks::get(tx, resolve.id).await?;
+        resolve.task_type = omoi_domain::task::kind::RESOLVE_CONFLICT.to_owned();
+        resolve.resolves_merge_id = Some(merge.id);
+        tasks::save(tx, &mut resolve).await
+    })
+    .await
+    .unwrap();
+    guarded.watch();
+    let mut dispatcher = Dispatcher::new(it.platform.clone());
+    crate::support::tick(&mut dispatcher, it.clock.now()).await;
+    it.platform.running.drained().await;
+    assert_eq!(it.task_now(resolve.id).await.fence, 1);
+    assert!(guarded.finish() > 5);
+}
+
+/// A mirror that lost the commit everything starts from helps no retry.
+#[tokio::test]
+async fn a_start_without_its_commit_is_no_fault_of_the_sandbox() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let mirror = it.platform.data.mirror(it.spec.project_id);
+    std::fs::remove_dir_all(mirror).unwrap();
+    let mut dispatcher = Dispatcher::new(it.platform.clone());
+    crate::support::tick(&mut dispatcher, it.clock.now()).await;
+    let task = it.task_now(task.id).await;
+    assert_eq!(task.error_class.as_deref(), Some("repo_missing"));
+    assert_eq!((task.status, task.retry_count), (TaskStatus::Failed, 0));
 }

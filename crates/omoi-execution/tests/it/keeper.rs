@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use omoi_domain::attempt::AttemptState;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::consume::Consume as _;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::keeper;
 use omoi_runtime::clock::Clock as _;
@@ -44,7 +43,7 @@ async fn a_worker_stopped_before_its_first_word_costs_no_try() {
     keeper::start(&it.platform);
     let task = it.task(1, &[]).await;
     let mut dispatcher = Dispatcher::new(it.platform.clone());
-    dispatcher.tick(it.clock.now()).await.unwrap();
+    crate::support::tick(&mut dispatcher, it.clock.now()).await;
     while it.task_now(task.id).await.status != TaskStatus::Assigned {
         tokio::task::yield_now().await;
     }

@@ -5,6 +5,7 @@ mod delivery;
 mod discovery;
 mod dispatch;
 mod fencing;
+mod idle;
 mod intake;
 mod keeper;
 mod kept;

@@ -2,18 +2,17 @@
 
 use omoi_domain::attempt::AttemptState;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::consume::Consume as _;
 use omoi_execution::intake;
 use omoi_execution::reaper::Reaper;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::tasks;
 
-use crate::support::TestPlatform;
+use crate::support::{TestPlatform, tick, ticked};
 
 async fn reap(it: &TestPlatform) {
     let mut reaper = Reaper::new(it.platform.clone());
-    reaper.tick(it.clock.now()).await.unwrap();
+    tick(&mut reaper, it.clock.now()).await;
 }
 
 /// How an attempt and its task stand: state, stop reason, class, task status, retries.
@@ -101,35 +100,30 @@ async fn a_worker_that_never_comes_up_is_given_up() {
     }
 }
 
+/// The lock of the data folder says who lives: a lease of whoever had it before does not count, however
+/// far off its end is, as it is after the clock was set back.
 #[tokio::test]
-async fn what_a_dead_process_left_is_lost_when_its_lease_ends() {
-    for exclusive in [false, true] {
-        let it = TestPlatform::with(|parts| parts.exclusive = exclusive).await;
-        let task = it.task(1, &[]).await;
-        let attempt = it.run(task.id).await.attempt;
-        it.commit(async |tx| {
-            let mut attempt = attempts::get(tx, attempt.id).await?;
-            attempt.owner = "another process".to_owned();
-            attempts::save(tx, &mut attempt).await
-        })
-        .await
-        .unwrap();
-        let lost = (
-            AttemptState::Lost,
-            Some("platform_restarted".to_owned()),
-            TaskStatus::Pending,
-            0,
-        );
-        it.advance(14);
-        reap(&it).await;
-        // Where no other process can be, nobody waits for its lease.
-        let expected = if exclusive { lost.clone() } else { alone() };
-        assert_eq!(verdict(&it, &attempt).await, expected);
-        it.advance(1);
-        reap(&it).await;
-        assert_eq!(verdict(&it, &attempt).await, lost);
-        assert_eq!(it.slots().await, 0);
-    }
+async fn what_a_dead_process_left_is_lost_at_once() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let attempt = it.run(task.id).await.attempt;
+    it.commit(async |tx| {
+        let mut attempt = attempts::get(tx, attempt.id).await?;
+        attempt.owner = "another process".to_owned();
+        attempt.lease_expires_at = tx.now() + std::time::Duration::from_hours(1);
+        attempts::save(tx, &mut attempt).await
+    })
+    .await
+    .unwrap();
+    reap(&it).await;
+    let lost = (
+        AttemptState::Lost,
+        Some("platform_restarted".to_owned()),
+        TaskStatus::Pending,
+        0,
+    );
+    assert_eq!(verdict(&it, &attempt).await, lost);
+    assert_eq!(it.slots().await, 0);
 }
 
 #[tokio::test]
@@ -183,4 +177,37 @@ async fn what_is_called_off_is_interrupted() {
         (reason.as_deref(), status),
         (Some("cancelled"), TaskStatus::Cancelled)
     );
+}
+
+#[tokio::test]
+async fn an_attempt_that_cannot_be_judged_keeps_no_other_from_its_end() {
+    let it = TestPlatform::new().await;
+    let broken = it
+        .commit(async |tx| {
+            let new = omoi_execution::attempt::NewAttempt {
+                project_id: it.spec.project_id,
+                spec_id: it.spec.id,
+                subject: omoi_domain::attempt::Subject::Task,
+                // There is no such task.
+                subject_id: tx.new_id::<omoi_domain::id::TaskId>().to_string(),
+                round: 0,
+                role: omoi_execution::attempt::role::IMPLEMENTER,
+                fence: 1,
+                base_sha: None,
+            };
+            omoi_execution::attempt::insert(tx, &it.platform, new).await
+        })
+        .await
+        .unwrap()
+        .attempt;
+    it.advance(1);
+    let task = it.task(2, &[]).await;
+    let silent = it.run(task.id).await.attempt;
+    it.platform.running.begin(silent.id);
+    it.advance(91);
+    let mut reaper = Reaper::new(it.platform.clone());
+    let (_, failures) = ticked(&mut reaper, it.clock.now()).await;
+    let names: Vec<_> = failures.iter().map(|f| f.entity.clone()).collect();
+    assert_eq!(names, [format!("attempt {}", broken.id)]);
+    assert_eq!(verdict(&it, &silent).await, failed("heartbeat_timeout"));
 }

@@ -1,5 +1,8 @@
 //! A platform on an empty database with a clock that stands still, and a spec to work on.
 
+#[path = "watched_git.rs"]
+mod watched_git;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +55,7 @@ pub(crate) struct TestPlatform {
     pub(crate) base: ObjectId,
     _lifecycle: Lifecycle,
     _folder: TempDir,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl TestPlatform {
@@ -92,7 +95,6 @@ impl TestPlatform {
             data: DataDir::new(folder.path().to_owned()),
             settings: settings(),
             owner: "this process".to_owned(),
-            exclusive: false,
             worker: "/nowhere".into(),
             model_label: "simulated".to_owned(),
             llm: None,
@@ -111,7 +113,7 @@ impl TestPlatform {
             base,
             _lifecycle: lifecycle,
             _folder: folder,
-            _database: database,
+            database,
         }
     }
 
@@ -124,6 +126,11 @@ impl TestPlatform {
         let value = change(&mut tx).await?;
         tx.commit(POINT).await?;
         Ok(value)
+    }
+
+    /// Where the database is.
+    pub(crate) fn url(&self) -> &str {
+        self.database.url()
     }
 
     pub(crate) async fn read(&self) -> Tx {
@@ -520,4 +527,72 @@ fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
         created_at: tx.now(),
         state_version: 0,
     }
+}
+
+/// One pass in which every entity has its turn: what the consumer says, and which failed.
+pub(crate) async fn ticked(
+    consumer: &mut dyn omoi_execution::consume::Consume,
+    now: Timestamp,
+) -> (
+    omoi_runtime::reconcile::Next,
+    Vec<omoi_runtime::reconcile::EntityFailure>,
+) {
+    let mut entities = omoi_runtime::reconcile::Entities::new("test", Rng::seeded(1));
+    let next = consumer.tick(now, &mut entities).await.unwrap();
+    (next, entities.failures())
+}
+
+/// As [`ticked`], where nothing may fail.
+pub(crate) async fn tick(
+    consumer: &mut dyn omoi_execution::consume::Consume,
+    now: Timestamp,
+) -> omoi_runtime::reconcile::Next {
+    let (next, failures) = ticked(consumer, now).await;
+    assert_eq!(failures, []);
+    next
+}
+
+/// A platform that may not start git while a transaction is open.
+pub(crate) struct Guarded {
+    pub(crate) it: TestPlatform,
+    git: watched_git::WatchedGit,
+    store: Arc<std::sync::OnceLock<omoi_store::Tenant>>,
+}
+
+impl Guarded {
+    pub(crate) async fn new() -> Self {
+        let store = Arc::new(std::sync::OnceLock::<omoi_store::Tenant>::new());
+        let (watched, runtime) = (store.clone(), tokio::runtime::Handle::current());
+        let git = watched_git::WatchedGit::new(move || {
+            if let Some(store) = watched.get() {
+                runtime.block_on(nobody_holds_a_transaction(store));
+            }
+        });
+        let located = Git::locate(&git.path()).await.unwrap();
+        let it = TestPlatform::with(|parts| parts.git = located).await;
+        Self { it, git, store }
+    }
+
+    /// From now on each start of git is looked at.
+    pub(crate) fn watch(&self) {
+        self.store.set(self.it.platform.store.clone()).ok().unwrap();
+    }
+
+    /// Says how often git was started.
+    pub(crate) fn finish(self) -> u32 {
+        self.git.finish()
+    }
+}
+
+/// SQLite has one connection that writes and four that read: all of them are free.
+async fn nobody_holds_a_transaction(store: &omoi_store::Tenant) {
+    let all = async {
+        let mut held = vec![store.write().await?];
+        for _ in 0..4 {
+            held.push(store.read().await?);
+        }
+        Ok::<_, StoreError>(held.len())
+    };
+    let held = all.await.expect("git was started inside a transaction");
+    assert_eq!(held, 5);
 }

@@ -354,3 +354,45 @@ async fn a_resolution_that_nothing_needs_stays_cancelled() {
         assert_eq!(retried.await.is_ok(), expected, "{state}");
     }
 }
+
+#[tokio::test]
+async fn the_last_failure_is_told_as_the_last() {
+    use omoi_domain::event::EventKind;
+    let it = TestPlatform::new().await;
+    let kinds = async |id| {
+        let mut tx = it.read().await;
+        let all = omoi_store::events::after(&mut tx, 0).await.unwrap();
+        let of_task = |event: &omoi_domain::event::Event| match event {
+            omoi_domain::event::Event::TaskFailed(change)
+            | omoi_domain::event::Event::TaskPermanentlyFailed(change) => change.task_id == id,
+            _ => false,
+        };
+        let told = all.into_iter().filter(|stored| of_task(&stored.event));
+        told.map(|stored| stored.event.kind()).collect::<Vec<_>>()
+    };
+    for (number, class, expected) in [
+        (
+            1,
+            ErrorClass::AgentError,
+            vec![EventKind::TaskFailed, EventKind::TaskPermanentlyFailed],
+        ),
+        (
+            2,
+            ErrorClass::RepoMissing,
+            vec![EventKind::TaskPermanentlyFailed],
+        ),
+    ] {
+        let task = it.task(number, &[]).await;
+        for _ in 0..expected.len() {
+            it.commit(async |tx| {
+                let mut task = tasks::get(tx, task.id).await?;
+                task.max_retries = 1;
+                omoi_execution::tasks::fail(tx, &it.platform, &mut task, class, "broken").await
+            })
+            .await
+            .unwrap();
+        }
+        assert_eq!(kinds(task.id).await, expected, "{class}");
+        assert_eq!(it.task_now(task.id).await.status, TaskStatus::Failed);
+    }
+}

@@ -6,9 +6,9 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{Event, PlanningEnded};
 use omoi_domain::id::HumanRef;
 use omoi_domain::plan::coverage::Planned;
-use omoi_domain::plan::evaluate::Evaluation;
+use omoi_domain::plan::evaluate::{Evaluation, Finding};
 use omoi_domain::plan::outputs::{DesignOutput, Phase, RequirementsOutput, TasksOutput};
-use omoi_domain::retry::phase_delay;
+use omoi_domain::retry::{PhaseFailure, phase_delay};
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_execution::Platform;
 use omoi_execution::integration::output;
@@ -20,14 +20,14 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::{Json, StoreError, Tx, projects};
 use serde_json::Value;
 
-use crate::gate::Judged;
+use crate::gate::{INVALID_OUTPUT, Judged};
 use crate::planner::output_digest;
 use crate::proofs;
 use crate::sync::{Accepted, ApplyError, apply};
 
 /// Why an attempt did not pass.
 pub(super) struct Refusal {
-    kind: &'static str,
+    kind: PhaseFailure,
     feedback: String,
     evaluation: Option<(Evaluation, Option<Value>)>,
     /// No attempt follows.
@@ -37,7 +37,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn again(kind: &'static str, feedback: String) -> Self {
+    pub(super) fn again(kind: PhaseFailure, feedback: String) -> Self {
         Self {
             kind,
             feedback,
@@ -47,7 +47,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn last(kind: &'static str, feedback: String) -> Self {
+    pub(super) fn last(kind: PhaseFailure, feedback: String) -> Self {
         Self {
             kind,
             feedback,
@@ -60,7 +60,7 @@ impl Refusal {
     /// What a second opinion says against an output that passed its gate.
     pub(super) fn objection(feedback: String, judged: Judged) -> Self {
         Self {
-            kind: "second_opinion",
+            kind: PhaseFailure::EvaluationFailed,
             feedback,
             evaluation: Some((judged.evaluation, judged.output)),
             last: false,
@@ -84,8 +84,12 @@ pub(super) async fn decide(
             pass(platform, spec, phase, run, judged, output).await
         }
         output => {
+            let is_unreadable = |found: &Finding| found.code == INVALID_OUTPUT;
             let refusal = Refusal {
-                kind: "evaluation_failed",
+                kind: match judged.evaluation.blockers.iter().any(is_unreadable) {
+                    true => PhaseFailure::InvalidOutput,
+                    false => PhaseFailure::EvaluationFailed,
+                },
                 feedback: judged.evaluation.feedback.clone(),
                 evaluation: Some((judged.evaluation, output)),
                 last: false,
@@ -121,7 +125,7 @@ pub(super) async fn refuse(
     // Whatever ended the attempt, it was not the provider's absence.
     run.waiting_since = None;
     let mut told = Verdict {
-        reason: Some(refusal.kind.to_owned()),
+        reason: Some(refusal.kind.as_str().to_owned()),
         ..Verdict::default()
     };
     if let Some((evaluation, output)) = &refusal.evaluation {

@@ -7,7 +7,7 @@ use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, SpecId};
 use omoi_domain::plan::outputs::{Phase, TasksOutput};
-use omoi_domain::retry::{ErrorClass, PHASE_PROVIDER_WAIT_MAX};
+use omoi_domain::retry::{ErrorClass, PHASE_PROVIDER_WAIT_MAX, PhaseFailure};
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
@@ -164,7 +164,7 @@ pub(super) async fn give_up(
     if !matches!(run.state, PhaseState::Failed | PhaseState::Passed) {
         run.feedback = Some(reason.clone());
         let verdict = Verdict {
-            reason: Some("execution_error".to_owned()),
+            reason: Some(PhaseFailure::ExecutionError.as_str().to_owned()),
             ..Verdict::default()
         };
         phases::transition(
@@ -251,6 +251,7 @@ async fn start(
     brief: Brief,
 ) -> Result<Next, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
+    let toolbox = Toolbox::of_survey(&spec.survey.0)?;
     let earlier = attempts::of_subject(&mut tx, &subject(spec, phase)).await?;
     // What was said about other inputs is not gone on with.
     let stale = |last: &Attempt| run.started_at.is_none_or(|at| last.created_at < at);
@@ -278,7 +279,7 @@ async fn start(
         snapshot: None,
         merge: None,
         access: Access::ReadOnly,
-        toolbox: Toolbox::of_survey(&spec.survey.0),
+        toolbox,
     };
     let (token, turns) = (created.token, created.turns);
     attempt::launch(
@@ -347,45 +348,24 @@ async fn failed(
     mut run: PhaseRun,
     last: &Attempt,
 ) -> Result<Next, BoxError> {
-    let class = last.error_class.as_deref().unwrap_or("unknown");
+    let class = last.error_class.as_deref().and_then(ErrorClass::parse);
+    let class = class.unwrap_or(ErrorClass::Unknown);
+    let kind = PhaseFailure::of(class);
     let message = last.error_message.clone().unwrap_or_default();
     let now = platform.clock.now();
-    match class {
-        "quota_exceeded" => {
-            let reason = format!("budget_exhausted: {message}");
-            refuse(
-                platform,
-                spec,
-                phase,
-                run,
-                Refusal::last("budget_exhausted", reason),
-            )
-            .await
-        }
-        // The platform's key is missing or refused, which no attempt mends.
-        "auth_failed" => {
-            let refusal = Refusal::last("auth_failed", format!("auth_failed: {message}"));
-            refuse(platform, spec, phase, run, refusal).await
-        }
-        "upstream_5xx" | "rate_limited" | "network" => {
+    match kind {
+        PhaseFailure::ProviderUnavailable => {
             let since = waiting_since(platform, &run, last).await?.unwrap_or(now);
             if now.since(since) > PHASE_PROVIDER_WAIT_MAX {
-                let reason = format!("provider_unavailable: {message}");
-                return refuse(
-                    platform,
-                    spec,
-                    phase,
-                    run,
-                    Refusal::last("provider_unavailable", reason),
-                )
-                .await;
+                let refusal = Refusal::last(kind, format!("{kind}: {message}"));
+                return refuse(platform, spec, phase, run, refusal).await;
             }
             // An outage of the provider is no attempt of the model.
             run.waiting_since = Some(since);
             run.attempts = run.attempts.saturating_sub(1);
             run.not_before = now + PROVIDER_PAUSE;
             let verdict = Verdict {
-                reason: Some("provider_unavailable".to_owned()),
+                reason: Some(kind.as_str().to_owned()),
                 ..Verdict::default()
             };
             let mut tx = platform.store.write().await?;
@@ -400,16 +380,14 @@ async fn failed(
             tx.commit(CrashPoint::PhaseMoved).await?;
             Ok(Next::At(run.not_before))
         }
-        other => {
-            let reason = format!("execution_error ({other}): {message}");
-            refuse(
-                platform,
-                spec,
-                phase,
-                run,
-                Refusal::again("execution_error", reason),
-            )
-            .await
+        _ => {
+            let refusal = match (kind.retryable(), class.retryable()) {
+                (false, _) => Refusal::last(kind, format!("{kind}: {message}")),
+                // As a platform's key that is missing or refused, which no attempt mends.
+                (true, false) => Refusal::last(kind, format!("{class}: {message}")),
+                (true, true) => Refusal::again(kind, format!("{kind} ({class}): {message}")),
+            };
+            refuse(platform, spec, phase, run, refusal).await
         }
     }
 }

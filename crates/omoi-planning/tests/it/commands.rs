@@ -433,3 +433,49 @@ async fn a_spec_that_waits_for_a_cancelled_task_says_what_a_person_can_do() {
     desk.resume().await;
     assert!(!desk.spec_now().await.options.0.as_it_stands);
 }
+
+#[tokio::test]
+async fn a_cancelled_spec_ends_its_phase_as_cancelled() {
+    let mut desk = Desk::new().await;
+    desk.tick().await;
+    commands::cancel(&desk.it.platform, desk.spec.id)
+        .await
+        .unwrap();
+    let mut tx = desk.it.read().await;
+    let run = phases::find(&mut tx, desk.spec.id, "explore").await;
+    assert_eq!(
+        run.unwrap().unwrap().state,
+        omoi_domain::spec::PhaseState::Failed
+    );
+    let told = omoi_store::events::of_spec(&mut tx, desk.spec.id, 0).await;
+    let reasons = told
+        .unwrap()
+        .into_iter()
+        .filter_map(|stored| match stored.event {
+            omoi_domain::event::Event::SpecPhaseFailed(change) => change.reason,
+            _ => None,
+        });
+    assert_eq!(reasons.collect::<Vec<_>>(), ["cancelled"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spec_is_written_down_while_git_is_not_running() {
+    let guarded = crate::support::Guarded::new().await;
+    let repo = omoi_testkit::repo::TestRepo::with_files(&[("a.py", "x = 1\n")]);
+    guarded.watch();
+    let ask = |idea: &str| omoi_protocol::control::CreateSpec {
+        idea: idea.to_owned(),
+        repo: repo.path().to_string_lossy().into_owned(),
+        auto_start: true,
+        spec_files: false,
+    };
+    let host = omoi_git::toolchain::Host::default();
+    let platform = &guarded.it.platform;
+    let mut branches = Vec::new();
+    for _ in 0..2 {
+        let spec = omoi_planning::create::create(platform, &host, ask("Add tags")).await;
+        branches.push(spec.unwrap().integration_branch);
+    }
+    assert_eq!(branches, ["omoi/add-tags", "omoi/add-tags-2"]);
+    assert!(guarded.finish() > 10);
+}

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use omoi_domain::attempt::{AttemptState, Outcome};
 use omoi_domain::plan::outputs::{Phase, split};
 use omoi_domain::spec::SpecStatus;
-use omoi_execution::consume::Consume as _;
 use omoi_execution::intake::{self, IntakeError};
 use omoi_execution::platform::Parts;
 use omoi_git::mirror::{CommitMeta, FileChange, Identity};
@@ -142,7 +141,8 @@ impl Desk {
     }
 
     pub(crate) async fn tick(&mut self) -> Next {
-        self.planner.tick(self.it.clock.now()).await.unwrap()
+        let now = self.it.clock.now();
+        crate::support::ticked(&mut self.planner, now).await.0
     }
 
     pub(crate) async fn spec_now(&self) -> Spec {

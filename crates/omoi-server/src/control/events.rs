@@ -10,9 +10,11 @@ use futures::stream;
 use omoi_domain::event::StoredEvent;
 use omoi_domain::id::SpecId;
 use omoi_execution::Platform;
+use omoi_runtime::telemetry::chain;
 use omoi_store::{StoreError, events};
 use serde::Deserialize;
 use tokio::sync::watch;
+use tracing::warn;
 
 use super::find::{Asked, Here};
 use super::{Surface, find};
@@ -20,6 +22,8 @@ use crate::error::ApiError;
 
 /// Longest wait for news that another process may have written.
 const POLL: Duration = Duration::from_millis(500);
+/// Reads in a row that may fail before a stream ends.
+const FAILURES_MAX: u32 = 20;
 
 #[derive(Deserialize)]
 pub(super) struct From {
@@ -39,6 +43,8 @@ struct Reader {
     at: i64,
     once: bool,
     ended: bool,
+    /// Reads that failed in a row.
+    failing: u32,
 }
 
 pub(super) async fn stream_events(
@@ -60,6 +66,7 @@ pub(super) async fn stream_events(
         at: query.after,
         once: query.once,
         ended: false,
+        failing: 0,
     };
     let lines = stream::unfold(reader, |mut reader| async move {
         let chunk = reader.next().await?;
@@ -78,7 +85,11 @@ impl Reader {
         let soft = self.platform.lifecycle.soft();
         while !self.ended {
             self.commits.mark_unchanged();
-            match self.batch().await {
+            let batch = self.batch().await;
+            if batch.is_ok() {
+                self.failing = 0;
+            }
+            match batch {
                 Ok(batch) if batch.is_empty() && self.once => return None,
                 Ok(batch) if batch.is_empty() => {
                     // Cancel-safe: a watch, a token and a timer.
@@ -89,7 +100,16 @@ impl Reader {
                     }
                 }
                 Ok(batch) => return Some(lines(&batch)),
-                Err(_) => self.platform.clock.sleep(POLL).await,
+                Err(error) => {
+                    self.failing += 1;
+                    if !error.is_retryable() || self.failing >= FAILURES_MAX {
+                        // The reader sees the stream break off; why is told here.
+                        let text = chain(&error);
+                        warn!(error = %text, "Could not read the events of a stream: it ends");
+                        return None;
+                    }
+                    self.platform.clock.sleep(POLL).await;
+                }
             }
         }
         None

@@ -56,7 +56,10 @@ async fn bench() -> (TestPlatform, Router) {
             sandbox: None,
             model: None,
             model_missing: None,
+            loops: Vec::new(),
+            stalled_ms: None,
         },
+        reconcilers: Vec::new(),
     };
     (test, router(surface))
 }
@@ -309,4 +312,14 @@ async fn a_log_that_is_followed_repeats_no_line() {
     let (_, text) = ask(&router, (&Method::GET, &path), Some(TOKEN), Body::empty()).await;
     let nothing: TaskLog = serde_json::from_str(&text).unwrap();
     assert_eq!(nothing.lines, []);
+}
+
+/// The reader sees it break off; retrying for ever would look like a run without news.
+#[tokio::test]
+async fn a_stream_whose_database_cannot_be_read_ends() {
+    let (test, router) = bench().await;
+    test.platform.store.store().close().await;
+    let route = (&Method::GET, "/api/v1/events");
+    let (status, text) = ask(&router, route, Some(TOKEN), Body::empty()).await;
+    assert_eq!((status.as_u16(), text.as_str()), (200, ""));
 }

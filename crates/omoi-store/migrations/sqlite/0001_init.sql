@@ -3,7 +3,8 @@
 create table organisations (
     id text primary key,
     name text not null,
-    event_seq bigint not null default 0
+    event_seq bigint not null default 0,
+    owner_fence bigint not null default 0
 );
 
 create table users (
@@ -480,18 +481,10 @@ create table events (
 );
 create index events_spec on events (spec_id, seq);
 
-create table consumer_cursors (
-    consumer text not null,
-    org_id text not null references organisations (id),
-    seq bigint not null,
-    primary key (consumer, org_id)
-);
-
-create table leases (
-    name text primary key,
-    owner text not null,
-    fence bigint not null,
-    expires_at bigint not null
+create table deployment (
+    id bigint primary key check (id = 1),
+    folder_id text not null,
+    place text not null
 );
 
 insert into organisations (id, name) values ('01930000-0000-7000-8000-000000000001', 'local');

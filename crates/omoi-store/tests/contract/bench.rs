@@ -64,6 +64,11 @@ impl Bench {
         self.now.fetch_add(micros, Ordering::SeqCst);
     }
 
+    pub(crate) fn set_back(&self, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).unwrap();
+        self.now.fetch_sub(micros, Ordering::SeqCst);
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.now.load(Ordering::SeqCst))
     }

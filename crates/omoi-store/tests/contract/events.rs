@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use omoi_domain::event::{Consumer, Event, SpecChange};
+use omoi_domain::event::{Event, SpecChange};
 use omoi_domain::spec::SpecStatus;
-use omoi_store::{StoreError, Tenant, Tx, cursors, events};
+use omoi_store::{StoreError, Tenant, Tx, events};
 use tokio::task::JoinSet;
 
 use crate::bench::{Bench, POINT, commit};
@@ -14,7 +14,6 @@ use crate::samples::World;
 
 both!(
     writers_and_a_reader_agree,
-    cursors_never_go_back,
     a_dropped_transaction_tells_nothing,
     logs_are_read_in_batches,
 );
@@ -117,20 +116,6 @@ async fn writers_and_a_reader_agree(bench: Bench) -> Result<(), StoreError> {
         events::head(&mut bench.local.read().await?).await?,
         *expected.last().unwrap()
     );
-    Ok(())
-}
-
-async fn cursors_never_go_back(bench: Bench) -> Result<(), StoreError> {
-    for (to, stands) in [(5, 5), (3, 5), (5, 5), (9, 9), (0, 9)] {
-        commit(&bench.local, async |tx| {
-            cursors::advance(tx, Consumer::Planner, to).await?;
-            assert_eq!(cursors::get(tx, Consumer::Planner).await?, stands);
-            Ok(())
-        })
-        .await?;
-    }
-    let mut tx = bench.local.read().await?;
-    assert_eq!(cursors::get(&mut tx, Consumer::Merger).await?, 0);
     Ok(())
 }
 

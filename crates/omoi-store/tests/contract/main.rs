@@ -20,9 +20,10 @@ macro_rules! both {
 }
 
 mod bench;
+mod deployment;
 mod events;
-mod leases;
 mod machines;
+mod opening;
 mod queue;
 mod rows;
 mod samples;

@@ -467,6 +467,33 @@ async fn an_absent_server_is_named_without_its_password() {
     assert!(!format!("{error:?}").contains("secret"));
 }
 
+/// A turn is added by its number; what the earlier ones hold is not read again.
+#[tokio::test]
+async fn a_turn_is_added_without_reading_the_earlier_ones() {
+    let bench = Bench::sqlite().await;
+    let world = World::new(&bench.local).await.unwrap();
+    let mut attempt = commit(&bench.local, async |tx| {
+        let attempt = samples::attempt(tx, &world.task, 1);
+        attempts::insert(tx, &attempt).await?;
+        Ok(attempt)
+    })
+    .await
+    .unwrap();
+    for n in 0..3 {
+        commit(&bench.local, async |tx| {
+            let turn = samples::turn(&attempt, n);
+            attempts::append_turn(tx, &mut attempt, &turn)
+                .await
+                .map(drop)
+        })
+        .await
+        .unwrap();
+        bench.raw("update turns set response = 'no json'").await;
+    }
+    let mut tx = bench.local.read().await.unwrap();
+    assert!(attempts::turns(&mut tx, attempt.id).await.is_err());
+}
+
 #[tokio::test]
 async fn a_database_file_belongs_to_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -91,7 +91,7 @@ pub(crate) async fn reach(
 }
 
 /// The process that answers on the folder's socket.
-async fn owner(folder: &Folder, context: &Context) -> anyhow::Result<Option<Access>> {
+pub(super) async fn owner(folder: &Folder, context: &Context) -> anyhow::Result<Option<Access>> {
     let Some(token) = folder.stored_token()? else {
         return Ok(None);
     };

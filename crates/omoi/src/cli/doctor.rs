@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
-    /// `model`, `agents`, `sandbox`, `database`, `git`, `disk`.
+    /// `model`, `agents`, `sandbox`, `database`, `git`, `disk`, `loops`.
     pub(crate) area: &'static str,
     /// How it is.
     pub(crate) mark: Mark,

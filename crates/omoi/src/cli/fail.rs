@@ -187,6 +187,17 @@ fn of_store(refused: &StoreError) -> Option<&'static str> {
             "start it, or correct the address: --database URL, DATABASE_URL or database.url"
         }
         StoreError::Url { .. } => "name one: --database postgres://… or sqlite://…",
+        StoreError::NoSpace(_) => "free some space; nothing was lost, and the same command goes on",
+        StoreError::Damaged { .. } => {
+            "put a copy back in its place, or move it away to begin with an empty one; \
+             branches that were handed over stay in your repositories"
+        }
+        StoreError::OtherVersion { .. } => {
+            "use the version of omoi that wrote it, or name another folder with --data-dir DIR"
+        }
+        StoreError::OtherFolder { .. } => {
+            "run this there with --data-dir, move that folder here whole, or name another database"
+        }
         _ => return None,
     })
 }
@@ -204,7 +215,13 @@ fn code(error: &anyhow::Error) -> u8 {
             || cause.is::<RefusedBelowFloor>()
             || matches!(
                 cause.downcast_ref::<StoreError>(),
-                Some(StoreError::Unreachable { .. } | StoreError::Url { .. })
+                Some(
+                    StoreError::Unreachable { .. }
+                        | StoreError::Url { .. }
+                        | StoreError::Damaged { .. }
+                        | StoreError::OtherVersion { .. }
+                        | StoreError::OtherFolder { .. }
+                )
             )
             || cause
                 .downcast_ref::<io::Error>()

@@ -28,6 +28,10 @@ use crate::view::{block, ending, plain};
 
 /// Time between two frames.
 const FRAME: Duration = Duration::from_millis(250);
+/// Time between two looks at whether the database takes writes.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long it may take none before the run is given up.
+const STALL_MS_MAX: u64 = 30_000;
 /// Notes of a frame.
 const NOTES_MAX: usize = 6;
 /// Stopped tasks of an ending.
@@ -56,6 +60,32 @@ enum End {
     Interrupted,
     /// The owner of the data went away.
     Lost,
+    /// The disk of the database stays full.
+    Stalled,
+}
+
+/// What to do about a database that takes no writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stall {
+    /// It takes them.
+    None,
+    /// Say so, and that they are tried again.
+    Tell,
+    /// It was said; they are tried again.
+    Wait,
+    /// Give the run up.
+    GiveUp,
+}
+
+impl Stall {
+    fn of(stalled_ms: Option<u64>, is_told: bool) -> Self {
+        match stalled_ms {
+            None => Self::None,
+            Some(ms) if ms >= STALL_MS_MAX => Self::GiveUp,
+            Some(_) if is_told => Self::Wait,
+            Some(_) => Self::Tell,
+        }
+    }
 }
 
 /// Follows `subject` to its end, then stops what this process started.
@@ -81,6 +111,7 @@ pub(crate) async fn follow(
         resume: format!("omoi spec resume {spec}{again}"),
         deliver: format!("omoi spec deliver {spec}{again}"),
         is_over,
+        is_stall_told: false,
     };
     let resume = run.resume.clone();
     let events = run
@@ -105,6 +136,12 @@ pub(crate) async fn follow(
         End::Interrupted => {
             eprintln!("The run goes on in process {}.", access.status.pid);
             eprintln!("Follow it: {resume}\nStop it:   omoi spec cancel {spec}{again}");
+            WAITING
+        }
+        End::Stalled => {
+            eprintln!(
+                "The disk of the database stays full. Free some space, then resume: {resume}"
+            );
             WAITING
         }
         End::Lost => {
@@ -153,6 +190,7 @@ struct Run<'a> {
     resume: String,
     deliver: String,
     is_over: bool,
+    is_stall_told: bool,
 }
 
 /// What happens next.
@@ -160,6 +198,7 @@ struct Run<'a> {
 enum News {
     Event(Option<Result<StoredEvent, ClientError>>),
     Frame,
+    Look,
     Stop(End),
 }
 
@@ -173,12 +212,14 @@ impl Run<'_> {
             return Ok(End::Over);
         }
         let mut frame = SystemClock.sleep(FRAME);
+        let mut look = SystemClock.sleep(LOOK);
         loop {
-            // Cancel-safe: streams keep their place, and the frame's timer runs on.
+            // Cancel-safe: streams keep their place, and the timers run on.
             let news = tokio::select! {
                 biased;
                 end = stops.next() => News::Stop(end),
                 () = &mut frame, if self.show.is_live() => News::Frame,
+                () = &mut look => News::Look,
                 event = events.next() => News::Event(event),
             };
             match news {
@@ -191,6 +232,12 @@ impl Run<'_> {
                     return Ok(End::Lost);
                 }
                 News::Event(Some(Err(error))) => return Err(error.into()),
+                News::Look => {
+                    if self.is_stalled().await? {
+                        return Ok(End::Stalled);
+                    }
+                    look = SystemClock.sleep(LOOK);
+                }
                 News::Frame => {
                     self.show.frame()?;
                     frame = SystemClock.sleep(FRAME);
@@ -200,6 +247,28 @@ impl Run<'_> {
                         return Ok(end);
                     }
                 }
+            }
+        }
+    }
+
+    /// Whether the disk of the database has been full for too long; tells of it at once.
+    async fn is_stalled(&mut self) -> anyhow::Result<bool> {
+        // Who does not answer is found by the events that end.
+        let stalled_ms = self.client.status().await.ok().and_then(|s| s.stalled_ms);
+        let stall = Stall::of(stalled_ms, self.is_stall_told);
+        self.is_stall_told = matches!(stall, Stall::Tell | Stall::Wait);
+        match stall {
+            Stall::None | Stall::Wait => Ok(false),
+            Stall::Tell => {
+                self.show.settle()?;
+                eprintln!(
+                    "The disk of the database is full or takes no writes: trying again. Free some space."
+                );
+                Ok(false)
+            }
+            Stall::GiveUp => {
+                self.show.settle()?;
+                Ok(true)
             }
         }
     }
@@ -505,4 +574,23 @@ fn signals() -> io::Result<Signals> {
             Poll::Pending
         }
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STALL_MS_MAX, Stall};
+
+    #[test]
+    fn a_full_disk_is_told_once_and_ends_the_run_when_it_lasts() {
+        for (stalled_ms, is_told, expected) in [
+            (None, false, Stall::None),
+            (None, true, Stall::None),
+            (Some(0), false, Stall::Tell),
+            (Some(STALL_MS_MAX - 1), true, Stall::Wait),
+            (Some(STALL_MS_MAX), true, Stall::GiveUp),
+            (Some(STALL_MS_MAX), false, Stall::GiveUp),
+        ] {
+            assert_eq!(Stall::of(stalled_ms, is_told), expected, "{stalled_ms:?}");
+        }
+    }
 }

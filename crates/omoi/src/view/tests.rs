@@ -434,6 +434,8 @@ fn a_run_begins_with_what_and_where() {
         sandbox: Some("bubblewrap".to_owned()),
         model: Some("simulated".to_owned()),
         model_missing: None,
+        loops: Vec::new(),
+        stalled_ms: None,
     };
     let home = std::path::Path::new("/home/ada");
     let data = home.join(".local/share/omoios");

@@ -76,3 +76,49 @@ fn a_reading_command_is_taken_for_no_worker() {
     // Where a working process would be found.
     assert!(!world.data().join("omoi.sock").exists());
 }
+
+/// Rows name commits that lie in one folder.
+#[test]
+fn another_folder_on_the_same_database_is_refused() {
+    let (one, two) = (World::demo("scenario.yaml"), World::demo("scenario.yaml"));
+    let database = postgres::database();
+    let list = |world: &World| {
+        let list = world.command(&["spec", "list", "--database", database.url()]);
+        world.start(list).wait()
+    };
+    list(&one).exited(0);
+    let refused = list(&two).exited(2);
+    let place = one.data().display().to_string();
+    assert!(
+        refused.stderr.contains("belongs to the data folder")
+            && refused.stderr.contains(&place)
+            && refused
+                .stderr
+                .contains("hint: run this there with --data-dir"),
+        "{}",
+        refused.stderr
+    );
+    // The folder that is named goes on.
+    list(&one).exited(0);
+}
+
+#[test]
+fn a_damaged_database_is_named_with_what_to_do() {
+    let world = World::demo("scenario.yaml");
+    std::fs::create_dir_all(world.data()).unwrap();
+    let file = world.data().join("omoios.db");
+    std::fs::write(&file, "no database ".repeat(1000)).unwrap();
+    let refused = world
+        .start(world.command(&["spec", "list"]))
+        .wait()
+        .exited(2);
+    assert!(
+        refused.stderr.contains(&file.display().to_string())
+            && refused.stderr.contains("is damaged, or is no database")
+            && refused
+                .stderr
+                .contains("hint: put a copy back in its place"),
+        "{}",
+        refused.stderr
+    );
+}

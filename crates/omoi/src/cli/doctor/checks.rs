@@ -11,6 +11,7 @@ use omoi_llm::ask::{Ask, Tally};
 use omoi_llm::retry::Allowance;
 use omoi_llm::route::{Key, Provider, Route, RouteName, Routes};
 use omoi_llm::wire::anthropic::{Message, MessagesRequest};
+use omoi_protocol::control::Status;
 use omoi_runtime::clock::{Clocked, SystemClock};
 use omoi_runtime::config::{Config, keys};
 use omoi_runtime::rng::Rng;
@@ -18,6 +19,7 @@ use omoi_runtime::telemetry::chain;
 use omoi_sandbox::{Held, ProbeConfig, Rung, probe};
 
 use super::{Finding, Mark};
+use crate::cli::access;
 use crate::cli::context::{Context, Settings, check_scenario};
 use crate::cli::db;
 use crate::folder::Folder;
@@ -40,6 +42,50 @@ pub(super) async fn all(context: &Context, settings: &Settings, offline: bool) -
     findings.push(database(config).await);
     findings.push(git(context).await);
     findings.push(disk(&config.get(&keys::DATA_DIR)));
+    findings.extend(loops(context, config).await);
+    findings
+}
+
+/// What the loops of the process that owns the data folder cannot go on with, if there is one.
+async fn loops(context: &Context, config: &Config) -> Vec<Finding> {
+    let Ok(folder) = Folder::open(&config.get(&keys::DATA_DIR)) else {
+        // The database's finding says so.
+        return Vec::new();
+    };
+    match access::owner(&folder, context).await {
+        Ok(Some(owner)) => of_status(&owner.status),
+        Ok(None) => Vec::new(),
+        Err(error) => vec![Finding::new("loops", Mark::Note, format!("{error:#}"))],
+    }
+}
+
+fn of_status(status: &Status) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(stalled_ms) = status.stalled_ms {
+        let text = format!(
+            "process {}: the disk of the database has taken no writes for {}",
+            status.pid,
+            took(stalled_ms as i64)
+        );
+        findings.push(Finding::new("loops", Mark::Note, text).next("free some space"));
+    }
+    for one in &status.loops {
+        if let Some(error) = &one.error {
+            let text = format!("{}: failed {} times: {error}", one.name, one.failing);
+            findings.push(Finding::new("loops", Mark::Note, clean(&text)));
+        }
+        for failing in &one.entities {
+            let text = format!(
+                "{}: {} failed {} times: {}",
+                one.name, failing.entity, failing.failing, failing.error
+            );
+            findings.push(Finding::new("loops", Mark::Note, clean(&text)));
+        }
+    }
+    if findings.is_empty() && !status.loops.is_empty() {
+        let text = format!("process {}: all {} go on", status.pid, status.loops.len());
+        findings.push(Finding::new("loops", Mark::Ok, text));
+    }
     findings
 }
 

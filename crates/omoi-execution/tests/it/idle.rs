@@ -1,0 +1,47 @@
+//! What an orchestrator does when there is nothing to do.
+
+use std::sync::Arc;
+
+use omoi_execution::consume::{Consume, publish_commits, start};
+use omoi_execution::dispatcher::Dispatcher;
+use omoi_execution::reaper::Reaper;
+use omoi_runtime::bus::{Bus, LocalBus};
+
+use crate::support::TestPlatform;
+
+/// The drivers of the two consumers, the pump and the renewal of leases.
+const SLEEPERS: usize = 4;
+
+/// The bytes of the database and of its log.
+fn files(it: &TestPlatform) -> Vec<Vec<u8>> {
+    let path = it.url().split_once("://").unwrap().1;
+    let path = path.split('?').next().unwrap();
+    let read = |name: String| std::fs::read(name).unwrap();
+    vec![read(path.to_owned()), read(format!("{path}-wal"))]
+}
+
+#[tokio::test]
+async fn idle_loops_write_nothing() {
+    let it = TestPlatform::new().await;
+    let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
+    publish_commits(&it.platform, &bus);
+    let consumers: Vec<Box<dyn Consume>> = vec![
+        Box::new(Reaper::new(it.platform.clone())),
+        Box::new(Dispatcher::new(it.platform.clone())),
+    ];
+    let readers = start(&it.platform, &bus, consumers);
+    it.clock.wait_for_sleepers(SLEEPERS).await;
+    let before = files(&it);
+    for _ in 0..20 {
+        it.advance(5);
+        it.clock.wait_for_sleepers(SLEEPERS).await;
+    }
+    for reader in readers {
+        let status = reader.read();
+        assert!(status.ticks > 10 && status.failures == 0, "{status:?}");
+    }
+    assert!(files(&it) == before, "something was written");
+    // Had anything been written it would show.
+    it.task(1, &[]).await;
+    assert!(files(&it) != before);
+}

@@ -1,0 +1,191 @@
+//! Entities of one loop that failed: each waits by itself and keeps no other from its turn.
+
+use std::collections::BTreeMap;
+
+use tracing::warn;
+
+use omoi_domain::time::Timestamp;
+
+use super::{Next, backoff};
+use crate::BoxError;
+use crate::rng::Rng;
+use crate::telemetry::chain;
+
+/// An entity whose last turn failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityFailure {
+    /// What it is, as its loop names it.
+    pub entity: String,
+    /// Turns that failed in a row.
+    pub failing: u32,
+    /// When it has its next turn.
+    pub retry_at: Timestamp,
+    /// The last failure with every cause.
+    pub error: String,
+}
+
+/// What became of an entity's turn.
+#[derive(Debug)]
+pub enum Turn<T> {
+    /// It went well.
+    Done(T),
+    /// Its pause is not over.
+    Waits,
+    /// It failed, was told, and waits now.
+    Failed(BoxError),
+}
+
+impl<T> Turn<T> {
+    /// What a good turn brought.
+    pub fn done(self) -> Option<T> {
+        match self {
+            Self::Done(value) => Some(value),
+            Self::Waits | Self::Failed(_) => None,
+        }
+    }
+}
+
+/// The failing entities of one loop, over all its passes. A loop gives every open entity a turn in
+/// each pass; one that had none is over and forgotten.
+#[derive(Debug)]
+pub struct Entities {
+    loop_name: &'static str,
+    rng: Rng,
+    failed: BTreeMap<String, Tracked>,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    failure: EntityFailure,
+    /// Whether it was named in the pass under way.
+    is_open: bool,
+}
+
+impl Entities {
+    /// No entity of `loop_name` has failed yet.
+    pub fn new(loop_name: &'static str, rng: Rng) -> Self {
+        Self {
+            loop_name,
+            rng,
+            failed: BTreeMap::new(),
+        }
+    }
+
+    /// Gives `entity` its turn, unless its pause lasts.
+    pub async fn turn<T>(
+        &mut self,
+        now: Timestamp,
+        entity: String,
+        step: impl Future<Output = Result<T, BoxError>>,
+    ) -> Turn<T> {
+        if let Some(tracked) = self.failed.get_mut(&entity) {
+            tracked.is_open = true;
+            if tracked.failure.retry_at > now {
+                return Turn::Waits;
+            }
+        }
+        match step.await {
+            Ok(value) => {
+                self.failed.remove(&entity);
+                Turn::Done(value)
+            }
+            Err(error) => {
+                self.note(now, entity, chain(error.as_ref()));
+                Turn::Failed(error)
+            }
+        }
+    }
+
+    fn note(&mut self, now: Timestamp, entity: String, error: String) {
+        let before = self.failed.get(&entity).map_or(0, |t| t.failure.failing);
+        let failing = before.saturating_add(1);
+        let pause = backoff(failing, self.rng.unit());
+        let loop_name = self.loop_name;
+        warn!(
+            reconciler = loop_name,
+            entity,
+            failing,
+            pause_ms = pause.as_millis(),
+            error,
+            "`{loop_name}` could not go on with {entity}"
+        );
+        let failure = EntityFailure {
+            entity: entity.clone(),
+            failing,
+            retry_at: now + pause,
+            error,
+        };
+        let is_open = true;
+        self.failed.insert(entity, Tracked { failure, is_open });
+    }
+
+    /// Ends a whole pass: forgets what was not named in it, and says when the first of those that
+    /// wait has its turn, if that is before `next`.
+    pub(crate) fn end_pass(&mut self, next: Next) -> Next {
+        self.failed.retain(|_, tracked| tracked.is_open);
+        for tracked in self.failed.values_mut() {
+            tracked.is_open = false;
+        }
+        let first = self.failed.values().map(|t| t.failure.retry_at).min();
+        first.map_or(next, |at| next.sooner(Next::At(at)))
+    }
+
+    /// Every entity that waits after a failure.
+    pub fn failures(&self) -> Vec<EntityFailure> {
+        self.failed.values().map(|t| t.failure.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);
+
+    async fn fails(entities: &mut Entities, now: Timestamp, entity: &str) -> bool {
+        let step = async { Err::<(), _>(BoxError::from("broken")) };
+        matches!(
+            entities.turn(now, entity.to_owned(), step).await,
+            Turn::Failed(_)
+        )
+    }
+
+    async fn works(entities: &mut Entities, now: Timestamp, entity: &str) -> bool {
+        let turn = entities.turn(now, entity.to_owned(), async { Ok(()) });
+        turn.await.done().is_some()
+    }
+
+    #[tokio::test]
+    async fn one_that_fails_waits_by_itself() {
+        let mut entities = Entities::new("planner", Rng::seeded(1));
+        assert!(fails(&mut entities, START, "one").await);
+        assert!(works(&mut entities, START, "two").await);
+        let Next::At(first) = entities.end_pass(Next::Idle) else {
+            panic!("nothing wakes the loop for it");
+        };
+        assert!(first > START && first <= START + Duration::from_millis(500));
+        // Before its pause is over it has no turn; the other has.
+        assert!(!works(&mut entities, START, "one").await);
+        assert!(works(&mut entities, START, "two").await);
+        assert_eq!(entities.end_pass(Next::Now), Next::Now);
+        // The pause grows while it fails, and ends with the first good turn.
+        assert!(fails(&mut entities, first, "one").await);
+        let failure = entities.failures().remove(0);
+        assert_eq!((failure.failing, failure.error.as_str()), (2, "broken"));
+        assert!(failure.retry_at.since(first) >= Duration::from_millis(500));
+        assert!(works(&mut entities, failure.retry_at, "one").await);
+        assert_eq!(entities.failures(), []);
+        assert_eq!(entities.end_pass(Next::Idle), Next::Idle);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_longer_open_is_forgotten() {
+        let mut entities = Entities::new("planner", Rng::seeded(1));
+        assert!(fails(&mut entities, START, "one").await);
+        entities.end_pass(Next::Idle);
+        assert_eq!(entities.end_pass(Next::Idle), Next::Idle);
+        assert_eq!(entities.failures(), []);
+    }
+}

@@ -1,0 +1,43 @@
+//! Who is told what of a process.
+
+use axum::body::Body;
+use axum::http::Method;
+use omoi_server::probes::{Probes, router};
+
+use crate::ask::ask;
+use crate::support::TestPlatform;
+
+const TOKEN: &str = "the token of the data folder";
+
+#[tokio::test]
+async fn metrics_want_the_folders_token_and_count_in_the_database() {
+    let it = TestPlatform::new().await;
+    for number in 1..=3 {
+        it.task(number, &[]).await;
+    }
+    let router = router(Probes {
+        platform: it.platform.clone(),
+        reconcilers: Vec::new(),
+        token: TOKEN.to_owned(),
+    });
+    let get = async |path: &str, token: Option<&str>| {
+        ask(&router, (&Method::GET, path), token, Body::empty()).await
+    };
+    for token in [None, Some("made up")] {
+        let (status, text) = get("/metrics", token).await;
+        assert_eq!(status.as_u16(), 401);
+        assert!(!text.contains("omoi_tasks"), "{text}");
+    }
+    let (status, text) = get("/metrics", Some(TOKEN)).await;
+    assert_eq!(status.as_u16(), 200);
+    for line in [
+        "omoi_tasks{status=\"pending\"} 3",
+        "omoi_tasks{status=\"failed\"} 0",
+        "omoi_specs{status=\"working\"} 1",
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line}: {text}");
+    }
+    for path in ["/health", "/ready"] {
+        assert_eq!(get(path, None).await.0.as_u16(), 200, "{path}");
+    }
+}

@@ -1,0 +1,104 @@
+//! The one data folder whose git repositories belong to this database, and who acts for it.
+//!
+//! Rows name commits, and commits lie in the mirrors of one folder. The lock of that folder lets in
+//! one orchestrator at a time; each one that comes raises the fence, so that a commit of an earlier
+//! one that still breathes is refused.
+
+use crate::args;
+use crate::column::Column;
+use crate::error::StoreError;
+use crate::tx::Tx;
+
+/// A data folder, as its database knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataFolder {
+    /// What the folder calls itself, wherever it lies.
+    pub id: String,
+    /// `host:/path`, for people.
+    pub place: String,
+}
+
+/// Names `folder` as the one of this database, if none is named yet. Where it lies may change.
+///
+/// # Errors
+/// [`StoreError::OtherFolder`] when another one is named.
+pub async fn join(tx: &mut Tx, folder: &DataFolder) -> Result<(), StoreError> {
+    let rows = tx
+        .raw(
+            "insert into deployment (id, folder_id, place) values (1, $1, $2)
+             on conflict (id) do update set place = excluded.place
+             where deployment.folder_id = excluded.folder_id
+             returning folder_id",
+            args![folder.id, folder.place],
+        )
+        .await?;
+    if !rows.is_empty() {
+        return Ok(());
+    }
+    let places = tx
+        .scalars::<String>("select place as value from deployment", args![])
+        .await?;
+    Err(StoreError::OtherFolder {
+        here: folder.place.clone(),
+        named: places.into_iter().next().unwrap_or_default(),
+    })
+}
+
+/// Whether `folder` is named, where it lies now: then there is nothing to write.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn is_named(tx: &mut Tx, folder: &DataFolder) -> Result<bool, StoreError> {
+    let rows = tx
+        .raw(
+            "select id from deployment where folder_id = $1 and place = $2",
+            args![folder.id, folder.place],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+/// Begins the time of a new orchestrator; returns the fence its commits carry from now on.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn take_over(tx: &mut Tx) -> Result<i64, StoreError> {
+    let rows = tx
+        .raw(
+            "update organisations set owner_fence = owner_fence + 1 returning owner_fence",
+            args![],
+        )
+        .await?;
+    let mut fences = rows.iter().map(|row| i64::read(row, "owner_fence"));
+    fences.try_fold(0, |highest, fence| Ok(highest.max(fence?)))
+}
+
+/// Ends every wait for an instant to come, if the clock was set back: the newest event lies in the
+/// future then, and by how many microseconds is returned. Instants kept for other ends stay.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn end_waits_of_the_future(tx: &mut Tx) -> Result<Option<i64>, StoreError> {
+    let newest = tx
+        .scalars::<i64>(
+            "select coalesce(max(occurred_at), 0) as value from events",
+            args![],
+        )
+        .await?;
+    let now = tx.now();
+    let ahead = newest.first().copied().unwrap_or_default() - now.as_micros();
+    if ahead <= 0 {
+        return Ok(None);
+    }
+    tx.raw(
+        "update tasks set not_before = $1 where not_before > $1 returning id",
+        args![now],
+    )
+    .await?;
+    tx.raw(
+        "update spec_phase_runs set not_before = $1 where not_before > $1 returning phase",
+        args![now],
+    )
+    .await?;
+    Ok(Some(ahead))
+}

@@ -1,0 +1,150 @@
+//! One data folder per database, one orchestrator at a time, and what a clock set back leaves.
+
+use std::time::Duration;
+
+use omoi_store::deployment::{DataFolder, end_waits_of_the_future, is_named, join, take_over};
+use omoi_store::{Store, StoreError, tasks};
+
+use crate::bench::{Bench, POINT, commit};
+use crate::samples::World;
+
+both!(
+    another_folder_is_refused,
+    an_earlier_orchestrator_writes_nothing,
+    a_clock_set_back_ends_every_wait,
+    a_rollback_of_the_database_itself_wedges_nothing,
+);
+
+fn folder(id: &str, place: &str) -> DataFolder {
+    DataFolder {
+        id: id.to_owned(),
+        place: place.to_owned(),
+    }
+}
+
+async fn joins(store: &Store, folder: &DataFolder) -> Result<bool, StoreError> {
+    let mut tx = store.system().write().await?;
+    join(&mut tx, folder).await?;
+    let named = is_named(&mut tx, folder).await?;
+    tx.commit(POINT).await?;
+    Ok(named)
+}
+
+async fn another_folder_is_refused(bench: Bench) -> Result<(), StoreError> {
+    let (one, two) = (folder("a", "here:/one"), folder("b", "there:/two"));
+    assert!(joins(&bench.store, &one).await?);
+    assert!(joins(&bench.store, &one).await?);
+    let refused = joins(&bench.another().await, &two).await.unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::OtherFolder { here, named }
+            if here == "there:/two" && named == "here:/one"),
+        "{refused}"
+    );
+    // A folder that was moved is the same folder.
+    assert!(joins(&bench.store, &folder("a", "there:/moved")).await?);
+    Ok(())
+}
+
+async fn took_over(store: &Store) -> Result<Store, StoreError> {
+    let mut tx = store.system().write().await?;
+    let fence = take_over(&mut tx).await?;
+    tx.commit(POINT).await?;
+    Ok(store.fenced(fence))
+}
+
+async fn an_earlier_orchestrator_writes_nothing(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let org = bench.local.org();
+    let earlier = took_over(&bench.store).await?.tenant(org);
+    let mut under_way = earlier.write().await?;
+    let mut task = tasks::get(&mut under_way, world.task.id).await?;
+    if bench.store.backend() == omoi_store::dialect::Backend::Sqlite {
+        // One writer at a time: it begins again afterwards.
+        under_way.rollback().await?;
+        let later = took_over(&bench.another().await).await?.tenant(org);
+        under_way = earlier.write().await?;
+        drop(later);
+    } else {
+        took_over(&bench.another().await).await?;
+    }
+    tasks::transition(
+        &mut under_way,
+        &mut task,
+        omoi_domain::task::TaskStatus::Cancelled,
+        None,
+    )
+    .await?;
+    let refused = under_way.commit(POINT).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TakenOver), "{refused}");
+    let mut tx = bench.local.read().await?;
+    assert_eq!(
+        tasks::get(&mut tx, world.task.id).await?.status,
+        omoi_domain::task::TaskStatus::Pending
+    );
+    drop(tx);
+    // Whoever carries no fence, and the one that carries the new one, go on.
+    let later = took_over(&bench.store).await?.tenant(org);
+    for tenant in [&later, &bench.local] {
+        commit(tenant, async |tx| {
+            let mut task = tasks::get(tx, world.task.id).await?;
+            tasks::keep_score(tx, task.id, 1.0).await?;
+            task.round += 1;
+            tasks::save(tx, &mut task).await
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+async fn a_clock_set_back_ends_every_wait(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let hour = Duration::from_secs(3600);
+    commit(&bench.local, async |tx| {
+        let mut task = tasks::get(tx, world.task.id).await?;
+        task.not_before = tx.now() + hour;
+        tasks::save(tx, &mut task).await
+    })
+    .await?;
+    let ended = async || commit(&bench.local, async |tx| end_waits_of_the_future(tx).await).await;
+    let waits = async || -> Result<bool, StoreError> {
+        let mut tx = bench.local.read().await?;
+        let task = tasks::get(&mut tx, world.task.id).await?;
+        Ok(task.not_before > tx.now())
+    };
+    assert_eq!(ended().await?, None, "the clock goes on");
+    assert!(waits().await?);
+    bench.set_back(2 * hour);
+    assert_eq!(ended().await?, Some(7_200_000_000));
+    assert!(!waits().await?);
+    Ok(())
+}
+
+/// What SQLite does when the disk is full: the transaction is gone before anybody rolls it back.
+async fn a_rollback_of_the_database_itself_wedges_nothing(bench: Bench) -> Result<(), StoreError> {
+    if bench.store.backend() != omoi_store::dialect::Backend::Sqlite {
+        // PostgreSQL keeps a failed transaction open until it is rolled back.
+        return Ok(());
+    }
+    let world = World::new(&bench.local).await?;
+    bench
+        .raw(
+            "create trigger refuse before update on tasks
+             begin select raise(rollback, 'rolled back by itself'); end",
+        )
+        .await;
+    for _ in 0..3 {
+        let changed = commit(&bench.local, async |tx| {
+            tasks::keep_score(tx, world.task.id, 1.0).await
+        });
+        let refused = changed.await.unwrap_err();
+        assert!(
+            format!("{refused:?}").contains("rolled back by itself"),
+            "{refused:?}"
+        );
+    }
+    bench.raw("drop trigger refuse").await;
+    commit(&bench.local, async |tx| {
+        tasks::keep_score(tx, world.task.id, 1.0).await
+    })
+    .await
+}
