@@ -4,6 +4,7 @@ pub mod finisher;
 pub mod merger;
 mod platform_attempt;
 pub mod receipts;
+mod suite;
 pub mod summary;
 pub mod trace;
 pub mod validator;

@@ -22,6 +22,8 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx};
 use omoi_store::{attempts, merges};
 
+use crate::suite;
+
 /// Checks run at once.
 pub(crate) const PARALLEL: usize = 2;
 /// What a receipt of a proposed check says that passed without the work.
@@ -144,12 +146,15 @@ async fn one(
     if let Some(receipt) = known {
         return Ok((check.clone(), receipt));
     }
-    let ran = exec(platform, run.spec, check, (run.commit, timeout(check))).await?;
+    let mut ran = exec(platform, run.spec, check, (run.commit, timeout(check))).await?;
     let self_tested = self_tested(platform, mirror, check, &ran).await?;
+    let judged = suite::judge(platform, mirror, (run, check), &mut ran).await?;
     let mut tx = platform.store.write().await?;
     let receipt = Receipt {
         self_tested,
         started_at,
+        tests: Json(judged.tests),
+        passed: judged.passed,
         ..receipt(&tx, run, (check, tree), ran)
     };
     checks::store_receipt(&mut tx, run.spec.project_id, check, &receipt).await?;
@@ -233,6 +238,7 @@ fn receipt(tx: &Tx, run: &Run<'_>, of: (&Check, &str), ran: Ran) -> Receipt {
             mounts: ran.mounts,
         }),
         self_tested: false,
+        tests: Json(None),
         started_at: tx.now(),
         took_ms: i64::try_from(ran.took.as_millis()).unwrap_or(i64::MAX),
     }
@@ -355,7 +361,8 @@ pub fn unmet(code: &'static str, receipts: &[(Check, Receipt)]) -> Option<Unmet>
     })
 }
 
-fn tail(text: &str) -> &str {
+/// The end of a check's output, as much as an agent or a person is shown.
+pub(crate) fn tail(text: &str) -> &str {
     let mut from = text.len().saturating_sub(FEEDBACK_BYTES);
     while !text.is_char_boundary(from) {
         from += 1;

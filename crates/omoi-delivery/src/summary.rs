@@ -10,9 +10,10 @@ use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::Platform;
+use omoi_git::object::ObjectId;
 use omoi_protocol::summary::{
     ConflictCounts, CriterionCounts, PhaseSummary, ReceiptCounts, RunOutcome, RunSummary,
-    TaskCounts,
+    SuiteSummary, TaskCounts,
 };
 use omoi_store::specs::{self, Spec};
 use omoi_store::{
@@ -21,6 +22,9 @@ use omoi_store::{
 };
 
 use crate::finisher::ablation::STAGE;
+use crate::receipts;
+use crate::suite::outside_plan;
+use crate::trace::TraceError;
 
 /// Titles of one note.
 const TITLES_MAX: usize = 3;
@@ -29,7 +33,7 @@ const TITLES_MAX: usize = 3;
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, StoreError> {
+pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, TraceError> {
     let mut tx = platform.store.read().await?;
     let spec = specs::get(&mut tx, id).await?;
     let project = projects::get(&mut tx, spec.project_id).await?;
@@ -39,6 +43,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, Stor
     let spend = costs::of_spec(&mut tx, id).await?;
     let log = log(&mut tx, id).await?;
     let head = hand_over.as_ref().map(|h| h.head_sha.clone());
+    let outside_plan = outside(platform, &mut tx, (&spec, head.as_deref())).await?;
     let ended_at = spec.ended_at.unwrap_or_else(|| tx.now());
     Ok(RunSummary {
         r#type: "summary".to_owned(),
@@ -52,6 +57,8 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, Stor
         tasks: task_counts(&mut tx, id).await?,
         max_parallel: max_parallel(&log),
         phases: phase_summaries(&mut tx, id).await?,
+        suite: suite_summary(&mut tx, &spec).await?,
+        outside_plan,
         discoveries: discoveries::of_spec(&mut tx, id)
             .await?
             .iter()
@@ -71,6 +78,39 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, Stor
         model_ms: spend.model_ms,
         notes: notes(&mut tx, &spec, hand_over.and_then(|h| h.note)).await?,
     })
+}
+
+async fn outside(
+    platform: &Platform,
+    tx: &mut Tx,
+    (spec, head): (&Spec, Option<&str>),
+) -> Result<Vec<String>, TraceError> {
+    let Some(head) = head else {
+        return Ok(Vec::new());
+    };
+    let tasks = tasks::of_spec(tx, spec.id).await?;
+    let commits = (&ObjectId::parse(&spec.base_sha)?, &ObjectId::parse(head)?);
+    let mirror = platform.mirror(spec.project_id).await?;
+    Ok(outside_plan(&mirror, commits, &tasks).await?)
+}
+
+async fn suite_summary(tx: &mut Tx, spec: &Spec) -> Result<Option<SuiteSummary>, StoreError> {
+    let Some(suite) = checks::suite_of_spec(tx, spec.id).await? else {
+        return Ok(None);
+    };
+    let mut summary = SuiteSummary {
+        command: suite.command,
+        accept_red: spec.options.0.accept_red,
+        ..SuiteSummary::default()
+    };
+    if let Some(base) = checks::base_receipt(tx, suite.id).await? {
+        summary.base_passed = Some(base.passed);
+        summary.base_exit = base.exit_code;
+        summary.acceptable = base.suite_run().report.failures.is_some();
+        summary.base_output = (!base.passed).then(|| receipts::tail(&base.output).to_owned());
+        summary.base_tests = base.tests.0;
+    }
+    Ok(Some(summary))
 }
 
 /// Why the run is not over, or not as wished.

@@ -20,6 +20,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, merges, requirements};
 
 use crate::finisher::ablation::STAGE;
+use crate::suite::outside_plan;
 
 /// The trace could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,7 @@ pub fn receipt_view(check: &Check, receipt: &Receipt, tasks: &[Task]) -> Receipt
         held: receipt.conditions.0.held.clone(),
         mounts: receipt.conditions.0.mounts.clone(),
         self_tested: receipt.self_tested,
+        tests: receipt.tests.0.clone(),
         exercised: receipt.exercised.0.clone(),
         output: receipt.output.clone(),
         took_ms: receipt.took_ms,
@@ -142,7 +144,15 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceErro
             criteria,
         });
     }
+    let outside_plan = match &material.head {
+        Some(head) => {
+            let base = ObjectId::parse(&material.spec.base_sha)?;
+            outside_plan(&material.mirror, (&base, head), &material.tasks).await?
+        }
+        None => Vec::new(),
+    };
     Ok(Trace {
+        outside_plan,
         spec_ref: HumanRef::spec(material.spec.number).to_string(),
         title: material.spec.title.clone(),
         head: material.head.as_ref().map(|head| head.as_str().to_owned()),

@@ -18,12 +18,13 @@ use omoi_runtime::telemetry::chain;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::{self, ENVIRONMENT_FAULT, Task};
 use omoi_store::{StoreError, Tx, attempts};
 use tracing::{info, warn};
 
 use crate::platform_attempt;
 use crate::receipts::{self, Run};
+use crate::suite;
 
 /// Times one round's checks may fail to run at all.
 const SPAWNS_MAX: usize = 3;
@@ -148,16 +149,29 @@ async fn validate(
         task: Some(task.id),
     };
     let receipts = receipts::run(platform, run).await?;
+    let mirror = platform.mirror(spec.project_id).await?;
+    let fault = suite::environment_fault(&mirror, &commit, &receipts).await?;
     let mut tx = platform.store.write().await?;
     let mut task = tasks::get(&mut tx, task.id).await?;
     if !platform_attempt::end(&mut tx, attempt, None).await? {
         return Ok(());
     }
     if task.status == TaskStatus::Validating {
-        conclude(&mut tx, spec, &mut task, &receipts).await?;
+        match fault {
+            Some(fault) => block(&mut tx, &mut task, &fault).await?,
+            None => conclude(&mut tx, spec, &mut task, &receipts).await?,
+        }
     }
     tx.commit(CrashPoint::ValidationEnded).await?;
     Ok(())
+}
+
+/// Has the task wait for what the machine lacks. That is no round: the agent cannot mend it.
+async fn block(tx: &mut Tx, task: &mut Task, fault: &str) -> Result<(), StoreError> {
+    info!(task.id = %task.id, "TSK-{:03} waits: {fault}", task.number);
+    let reason = format!("{ENVIRONMENT_FAULT}: {fault}");
+    tasks::transition(tx, task, TaskStatus::Blocked, Some(reason)).await?;
+    omoi_execution::tasks::block_dependents(tx, task).await
 }
 
 /// Completes the task and queues its merge, or sends it back with what failed.

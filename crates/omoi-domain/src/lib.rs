@@ -17,6 +17,7 @@ pub mod retry;
 pub mod sandbox;
 pub mod score;
 pub mod spec;
+pub mod suite;
 pub mod task;
 pub mod ticket;
 pub mod time;

@@ -39,7 +39,7 @@ crate::machine! {
         Blocked: TaskBlocked, Cancelled: TaskCancelled;
     PendingValidation => Validating: TaskValidationStarted, Cancelled: TaskCancelled;
     Validating => Completed: TaskCompleted, NeedsRevision: TaskValidationFailed,
-        PendingValidation: TaskStatusChanged, Failed: TaskFailed, Cancelled: TaskCancelled;
+        PendingValidation: TaskStatusChanged, Blocked: TaskBlocked, Failed: TaskFailed, Cancelled: TaskCancelled;
     NeedsRevision => Pending: TaskStatusChanged, Failed: TaskPermanentlyFailed,
         Cancelled: TaskCancelled;
     Blocked => Pending: TaskUnblocked, Cancelled: TaskCancelled;
@@ -166,6 +166,7 @@ mod tests {
                     Completed,
                     NeedsRevision,
                     PendingValidation,
+                    Blocked,
                     Failed,
                     Cancelled,
                 ],

@@ -1,6 +1,7 @@
 //! What a worker's reports change. The server's worker routes call these and nothing else.
 
 mod complete;
+mod suite_control;
 mod verify;
 
 use std::time::Duration;

@@ -19,6 +19,8 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, ablations, projects};
 
+use crate::suite;
+
 pub use edit::{Edit, edit, retitle};
 
 /// Why something asked of a spec was not done; nothing is written then.
@@ -187,6 +189,9 @@ pub async fn resume(
         SpecStatus::Completed if planned => return Ok(spec),
         _ => {}
     }
+    if asked.accept_red {
+        spec.options.0.accept_red = true;
+    }
     if planned {
         retry_all(&mut tx, id).await?;
         can_go_on(&mut tx, &spec).await?;
@@ -198,6 +203,7 @@ pub async fn resume(
         }
         specs::transition(&mut tx, &mut spec, SpecStatus::Working, reason).await?;
     } else {
+        suite::set_up_again(&mut tx, platform, &mut spec, asked.suite.as_deref()).await?;
         reopen(&mut tx, &spec).await?;
         specs::transition(&mut tx, &mut spec, SpecStatus::Executing, None).await?;
     }
@@ -280,7 +286,9 @@ pub async fn deliver(platform: &Platform, id: SpecId) -> Result<Spec, CommandErr
 /// Puts every failed task, and every one whose merge waits for a person, back into the queue.
 async fn retry_all(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
     let is_stuck = |task: &Task| {
-        task.status == TaskStatus::Failed || task.integration_state == IntegrationState::Manual
+        task.status == TaskStatus::Failed
+            || task.integration_state == IntegrationState::Manual
+            || task.is_blocked_by_environment()
     };
     let mut stuck = tasks::of_spec(tx, spec).await?;
     stuck.retain(is_stuck);

@@ -21,6 +21,8 @@ use omoi_store::specs::{self, Spec, SpecOptions};
 use omoi_store::{Json, StoreError, Tx};
 use serde_json::json;
 
+use crate::suite;
+
 /// Characters of an idea that are read.
 pub const IDEA_CHARS_MAX: usize = 100_000;
 /// Characters of a title cut from an idea.
@@ -111,7 +113,7 @@ pub async fn create(
     mirror.fetch_from(&repo, &[fetch]).await?;
     let found = survey_commit(&mirror, &repo.head).await?;
     let chain = resolve(&found, host).await;
-    let notes = notes(&repo, &found, &chain.missing);
+    let notes = notes(&repo, (&found, request.suite.as_deref()), &chain.missing);
     let toolbox = Toolbox {
         roots: chain.roots,
         path: chain.path_entries,
@@ -132,6 +134,8 @@ pub async fn create(
             spec_files: request.spec_files,
             as_it_stands: false,
             notes,
+            suite: suite::chosen(request.suite.as_deref(), &found),
+            accept_red: request.accept_red,
         }),
         status: SpecStatus::Draft,
         current_phase: "explore".to_owned(),
@@ -150,6 +154,7 @@ pub async fn create(
         ended_at: None,
     };
     specs::insert(&mut tx, &spec).await?;
+    suite::insert(&mut tx, platform, &spec).await?;
     specs::transition(&mut tx, &mut spec, SpecStatus::Executing, None).await?;
     tx.commit(CrashPoint::SpecCreated).await?;
     platform.scope.ask_for(spec.id);
@@ -157,7 +162,11 @@ pub async fn create(
 }
 
 /// Things the person should know before anything runs.
-fn notes(repo: &RepoInfo, survey: &Survey, missing: &[String]) -> Vec<String> {
+fn notes(
+    repo: &RepoInfo,
+    (survey, suite): (&Survey, Option<&str>),
+    missing: &[String],
+) -> Vec<String> {
     let mut notes = Vec::new();
     if repo.dirty {
         notes.push("the work tree has uncommitted changes; HEAD is used without them".to_owned());
@@ -165,7 +174,7 @@ fn notes(repo: &RepoInfo, survey: &Survey, missing: &[String]) -> Vec<String> {
     if repo.branch.is_none() {
         notes.push("HEAD is detached; its commit is used".to_owned());
     }
-    if survey.test.is_empty() {
+    if suite.is_none() && survey.test.is_empty() {
         notes.push(
             "no test command was found; without a suite only per-criterion checks prove".to_owned(),
         );

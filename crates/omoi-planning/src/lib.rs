@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod base_suite;
 pub mod commands;
 pub mod create;
 pub mod gate;
@@ -9,5 +10,6 @@ pub mod planner;
 mod prompt;
 mod proofs;
 mod second_opinion;
+mod suite;
 pub mod sync;
 mod tree;

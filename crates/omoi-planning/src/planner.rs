@@ -24,6 +24,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
+pub(crate) use self::decide::end_planning;
 use self::files::Rendered;
 
 /// Steps of one spec that may fail in a row.

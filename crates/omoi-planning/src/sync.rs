@@ -26,8 +26,6 @@ use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, StoreError, Tx};
 use serde_json::json;
 
-use crate::tree;
-
 /// Wall time of one attempt at an ordinary task, in seconds.
 const TASK_TIMEOUT_S: i64 = 5_400;
 /// The phase planned tasks belong to.
@@ -58,8 +56,6 @@ pub struct Accepted<'a> {
     pub verdict: &'a SyncOutput,
     /// How proof checks ended on the base commit, by task and index.
     pub base_exits: &'a BTreeMap<(String, usize), i32>,
-    /// Seconds the project's own suite may take.
-    pub suite_timeout_s: i64,
 }
 
 /// Row ids by plan-local id.
@@ -117,7 +113,6 @@ pub async fn apply(
         retire(tx, key, &known).await?;
     }
     if plan.n_writes() > 0 {
-        suite(tx, spec, accepted.suite_timeout_s).await?;
         let done = SyncDone {
             spec_id: spec.id,
             tickets: plan.n_created(RowKind::Ticket) as u32,
@@ -383,34 +378,6 @@ async fn check(
     known.checks.insert(row.local_id.clone(), check.id);
     let criteria = links.get(&row.local_id).map_or(&[][..], Vec::as_slice);
     Ok(checks::insert(tx, &check, criteria).await?)
-}
-
-/// The project's own suite as a check of the whole spec, where it has one.
-async fn suite(tx: &mut Tx, spec: &Spec, timeout_s: i64) -> Result<(), StoreError> {
-    let survey = tree::survey(spec)?;
-    let Some(test) = survey.suite() else {
-        return Ok(());
-    };
-    let stands = checks::of_spec(tx, spec.id)
-        .await?
-        .iter()
-        .any(|c| c.task_id.is_none());
-    if stands {
-        return Ok(());
-    }
-    let check = Check {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        spec_id: spec.id,
-        task_id: None,
-        ordinal: 0,
-        kind: "suite".to_owned(),
-        command: test.at_root(),
-        files: Json(BTreeMap::new()),
-        timeout_s,
-        base_exit: None,
-    };
-    checks::insert(tx, &check, &[]).await
 }
 
 /// Changes a row nobody has begun to work on.

@@ -10,6 +10,7 @@ use omoi_domain::id::{AttemptId, SpecId, TaskId};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::plan::opinion::CheckDoubt;
 use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::suite::report::SuiteReport;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::ticket::TicketStatus;
 use omoi_domain::time::Timestamp;
@@ -30,13 +31,25 @@ pub struct CreateSpec {
     pub auto_start: bool,
     /// Carry the markdown of `.omoi_os/` in the hand-over.
     pub spec_files: bool,
+    /// The command that runs the project's suite, or `none`; without it the repository is looked at.
+    #[serde(default)]
+    pub suite: Option<String>,
+    /// Begin although the suite fails on the base commit, and count new failures only.
+    #[serde(default)]
+    pub accept_red: bool,
 }
 
 /// `POST /specs/{spec}/resume`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeSpec {
     /// Hand the branch over although criteria are weak.
     pub accept_weak: bool,
+    /// Begin although the suite fails on the base commit, and count new failures only.
+    #[serde(default)]
+    pub accept_red: bool,
+    /// Another command that runs the project's suite, or `none`, while nothing is planned yet.
+    #[serde(default)]
+    pub suite: Option<String>,
 }
 
 /// A spec. `GET /specs`, `GET /specs/{spec}`.
@@ -307,6 +320,10 @@ pub struct ReceiptView {
     pub self_tested: bool,
     /// Tracked files it read; none when the file system would not say.
     pub exercised: Option<Vec<String>>,
+    /// What the suite's runner said of its tests; none for other checks. Without a count in it, a
+    /// test that is gone would go unseen.
+    #[serde(default)]
+    pub tests: Option<SuiteReport>,
     /// Head and tail of its output.
     pub output: String,
     /// Wall time in milliseconds.
@@ -328,6 +345,9 @@ pub struct Trace {
     pub model: String,
     /// The second opinion on its checks, once it was asked for.
     pub opinion: Option<OpinionView>,
+    /// Files of the branch that no task of the plan names.
+    #[serde(default)]
+    pub outside_plan: Vec<String>,
     /// In plan order.
     pub requirements: Vec<TraceRequirement>,
 }

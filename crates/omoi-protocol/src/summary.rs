@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use omoi_domain::suite::report::SuiteReport;
 use serde::{Deserialize, Serialize};
 
 /// How a run ended.
@@ -71,6 +72,25 @@ pub struct CriterionCounts {
     pub not_tried: u32,
 }
 
+/// The project's suite, and how it ended on the base commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuiteSummary {
+    /// Its command.
+    pub command: String,
+    /// Whether it exited 0 there; none before it was run.
+    pub base_passed: Option<bool>,
+    /// Its exit code there; none when it was stopped or not run.
+    pub base_exit: Option<i32>,
+    /// What its runner said there.
+    pub base_tests: Option<SuiteReport>,
+    /// The end of what it printed there, when it failed.
+    pub base_output: Option<String>,
+    /// Whether the failures there are accepted, so that new ones count only.
+    pub accept_red: bool,
+    /// Whether they could be: their names can be read.
+    pub acceptable: bool,
+}
+
 /// The last line of `omoi run --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
@@ -96,6 +116,12 @@ pub struct RunSummary {
     pub max_parallel: u32,
     /// By phase name.
     pub phases: BTreeMap<String, PhaseSummary>,
+    /// The project's suite on the base commit.
+    #[serde(default)]
+    pub suite: Option<SuiteSummary>,
+    /// Files of the branch that no task of the plan names.
+    #[serde(default)]
+    pub outside_plan: Vec<String>,
     /// Discoveries that became tasks.
     pub discoveries: u32,
     /// Conflicts by end.

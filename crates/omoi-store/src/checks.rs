@@ -6,6 +6,8 @@ use omoi_domain::event::{Event, ReceiptDone};
 use omoi_domain::id::{
     AttemptId, CheckId, CriterionId, OrgId, ProjectId, ReceiptId, SpecId, TaskId,
 };
+use omoi_domain::suite::report::SuiteReport;
+use omoi_domain::suite::verdict::SuiteRun;
 use omoi_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -87,10 +89,22 @@ row! {
         exercised: Json<Option<Vec<String>>>,
         /// A test file it read was changed by the task it proves.
         self_tested: bool,
+        /// What the suite's runner said of its tests; none for other checks.
+        tests: Json<Option<SuiteReport>>,
         /// When it began.
         started_at: Timestamp,
         /// Wall time in milliseconds.
         took_ms: i64,
+    }
+}
+
+impl Receipt {
+    /// What the suite did in this run.
+    pub fn suite_run(&self) -> SuiteRun {
+        SuiteRun {
+            exit_code: self.exit_code,
+            report: self.tests.0.clone().unwrap_or_default(),
+        }
     }
 }
 
@@ -173,6 +187,54 @@ pub async fn set_base_exit(tx: &mut Tx, check: CheckId, exit: i32) -> Result<(),
     tx.execute(
         "update checks set base_exit = $3 where org_id = $1 and id = $2",
         args![check, exit],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The project's suite as a check of the whole spec, if it has one.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn suite_of_spec(tx: &mut Tx, spec: SpecId) -> Result<Option<Check>, StoreError> {
+    tx.find(
+        "spec_id = $2 and task_id is null and kind = 'suite'",
+        args![spec],
+    )
+    .await
+}
+
+/// The receipt of the suite's run on the spec's base commit, once it was made.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn base_receipt(tx: &mut Tx, suite: CheckId) -> Result<Option<Receipt>, StoreError> {
+    tx.find("check_id = $2 and stage = 'base'", args![suite])
+        .await
+}
+
+/// Forgets how the suite ended on the base commit, so that it is run there again.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn forget_base_run(tx: &mut Tx, suite: CheckId) -> Result<(), StoreError> {
+    tx.execute(
+        "delete from receipts where org_id = $1 and check_id = $2 and stage = 'base'",
+        args![suite],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Takes away a suite that no task was judged by yet.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn drop_suite(tx: &mut Tx, suite: CheckId) -> Result<(), StoreError> {
+    forget_base_run(tx, suite).await?;
+    tx.execute(
+        "delete from checks where org_id = $1 and id = $2",
+        args![suite],
     )
     .await?;
     Ok(())

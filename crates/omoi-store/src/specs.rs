@@ -26,6 +26,11 @@ pub struct SpecOptions {
     pub as_it_stands: bool,
     /// Things the person was told at the start, such as a dirty tree.
     pub notes: Vec<String>,
+    /// The command that runs the project's suite at the repository's root; none when it has none.
+    pub suite: Option<String>,
+    /// Whether work may begin although the suite fails on the base commit; then only tests count
+    /// that did not fail there.
+    pub accept_red: bool,
 }
 
 row! {
@@ -86,6 +91,11 @@ impl Spec {
     /// Its number with enough of its id to tell it from one of another project.
     pub fn label(&self) -> String {
         format!("SPEC-{} ({})", self.number, self.id.short())
+    }
+
+    /// The command that runs the project's suite, if it has one.
+    pub fn suite_command(&self) -> Option<&str> {
+        self.options.0.suite.as_deref()
     }
 
     fn change(&self, from: Option<SpecStatus>, reason: Option<String>) -> SpecChange {

@@ -122,10 +122,19 @@ versioned!(Task by id in "tasks" {
     started_at, completed_at, updated_at,
 });
 
+/// The first word of why a task is blocked for what the machine lacks.
+pub const ENVIRONMENT_FAULT: &str = "environment_fault";
+
 impl Task {
     /// Its number with enough of its id to tell it from one of another project.
     pub fn label(&self) -> String {
         format!("TSK-{:03} ({})", self.number, self.id.short())
+    }
+
+    /// Whether it waits for something the machine lacks.
+    pub fn is_blocked_by_environment(&self) -> bool {
+        let reason = self.blocked_reason.as_deref().unwrap_or_default();
+        self.status == TaskStatus::Blocked && reason.starts_with(ENVIRONMENT_FAULT)
     }
 
     /// A task of the same ticket with a new id, otherwise as this one before it ever ran.

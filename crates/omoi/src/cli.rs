@@ -111,6 +111,17 @@ pub(crate) struct ModelArgs {
     scenario: Option<PathBuf>,
 }
 
+/// The project's own suite.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct SuiteArgs {
+    /// Command that runs the project's own tests, or `none`
+    #[arg(long, value_name = "CMD")]
+    suite: Option<String>,
+    /// Begin although the suite fails already, and count new failures only
+    #[arg(long)]
+    accept_red: bool,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Plan, build, check and merge one idea

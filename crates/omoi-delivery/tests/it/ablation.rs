@@ -226,6 +226,7 @@ async fn what_the_time_is_not_enough_for_is_said() {
             output: String::new(),
             output_digest: String::new(),
             exercised: Json(None),
+            tests: Json(None),
             self_tested: false,
             started_at: tx.now(),
             took_ms: 60_000,

@@ -2,10 +2,13 @@
 
 use omoi_delivery::validator::Validator;
 use omoi_domain::attempt::Subject;
+use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::task::TaskStatus;
+use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
-use omoi_store::checks::{self, Check};
-use omoi_store::{Json, tasks};
+use omoi_store::checks::{self, Check, Conditions, Receipt};
+use omoi_store::{Json, specs, tasks};
 
 use crate::support::TestPlatform;
 use crate::with_slots;
@@ -213,4 +216,135 @@ async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
     let subject = good.id.to_string();
     let made = omoi_store::attempts::of_subject(&mut it.read().await, &subject).await;
     assert_eq!(made.unwrap().len(), 1);
+}
+
+/// A task under validation at `head`, proven by `check`, in a spec whose suite is `suite`, which
+/// printed `base` on the base commit.
+async fn judged(
+    it: &TestPlatform,
+    head: &ObjectId,
+    (check, suite, base): (&str, &str, Option<(i32, &str)>),
+) -> omoi_store::tasks::Task {
+    let task = it.task(1, &[]).await;
+    it.commit(async |tx| {
+        let mut spec = specs::get(tx, it.spec.id).await?;
+        spec.options.0.suite = Some(suite.to_owned());
+        specs::save(tx, &mut spec).await?;
+        let mut task = tasks::get(tx, task.id).await?;
+        task.status = TaskStatus::PendingValidation;
+        task.head_sha = Some(head.as_str().to_owned());
+        tasks::save(tx, &mut task).await?;
+        let own = Check {
+            command: check.to_owned(),
+            ..crate::finisher::check(tx, &task)
+        };
+        checks::insert(tx, &own, &[]).await?;
+        let suite = Check {
+            id: tx.new_id(),
+            task_id: None,
+            kind: "suite".to_owned(),
+            command: suite.to_owned(),
+            ..own
+        };
+        checks::insert(tx, &suite, &[]).await?;
+        let Some((exit, printed)) = base else {
+            return Ok(());
+        };
+        let new = NewAttempt {
+            project_id: spec.project_id,
+            spec_id: spec.id,
+            subject: Subject::Check,
+            subject_id: "base".to_owned(),
+            round: 0,
+            role: role::PLATFORM,
+            fence: 1,
+            base_sha: None,
+        };
+        let attempt = insert(tx, &it.platform, new).await?.attempt;
+        let receipt = Receipt {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: spec.id,
+            check_id: suite.id,
+            task_id: None,
+            attempt_id: attempt.id,
+            stage: "base".to_owned(),
+            commit_sha: spec.base_sha.clone(),
+            tree_sha: spec.base_sha.clone(),
+            rung: "process".to_owned(),
+            conditions: Json(Conditions::default()),
+            exit_code: Some(exit),
+            passed: exit == 0,
+            output: printed.to_owned(),
+            output_digest: String::new(),
+            exercised: Json(None),
+            self_tested: false,
+            tests: Json(Some(read_suite_report(printed))),
+            started_at: tx.now(),
+            took_ms: 1,
+        };
+        checks::store_receipt(tx, spec.project_id, &suite, &receipt).await?;
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let mut validator = Validator::new(it.platform.clone());
+    let (_, failures) = crate::support::ticked(&mut validator, it.clock.now()).await;
+    assert!(failures.is_empty());
+    it.platform.running.drained().await;
+    it.task_now(task.id).await
+}
+
+#[tokio::test]
+async fn the_suite_is_judged_by_its_run_on_the_base() {
+    let green = "Ran 3 tests in 0.1s\n\nOK\n";
+    let red = "FAIL: a (t)\nRan 3 tests in 0.1s\n\nFAILED (failures=1)\n";
+    let other = "FAIL: b (t)\nRan 3 tests in 0.1s\n\nFAILED (failures=1)\n";
+    let fewer = "Ran 2 tests in 0.1s\n\nOK\n";
+    let completed = TaskStatus::Completed;
+    let back = TaskStatus::Pending;
+    for (base, printed, exit, status, word) in [
+        ((0, green), green, 0, completed, None),
+        ((0, green), fewer, 0, back, Some("fewer_tests")),
+        ((0, green), "fine\n", 0, back, Some("fewer_tests")),
+        ((1, red), red, 1, completed, Some("known_red")),
+        ((1, red), other, 1, back, Some("new_failures")),
+        ((1, red), green, 0, completed, None),
+    ] {
+        let (it, _state) = with_slots(5).await;
+        let head = it.work("src/new.txt").await;
+        let printed = printed.replace('\n', "\\n");
+        let suite = format!("printf '{printed}'; exit {exit}");
+        let task = judged(&it, &head, ("true", &suite, Some(base))).await;
+        let mut tx = it.read().await;
+        let receipts = checks::receipts_of_task(&mut tx, task.id).await.unwrap();
+        let receipt = receipts.iter().find(|r| r.tests.0.is_some()).unwrap();
+        assert_eq!(receipt.passed, status == completed, "{printed} {receipt:?}");
+        let notes = ["fewer_tests", "known_red", "new_failures"];
+        let noted = notes.into_iter().find(|n| receipt.output.contains(*n));
+        assert_eq!(noted, word, "{printed}");
+        assert_eq!(task.round, u32::from(status != completed), "{printed}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_machine_lacks_is_no_round_of_the_agent() {
+    let missing = "echo \"ModuleNotFoundError: No module named 'iniconfig'\"; exit 1";
+    for (declared, status, round) in [
+        ("iniconfig>=2\n", TaskStatus::Blocked, 0),
+        ("other\n", TaskStatus::Pending, 1),
+    ] {
+        let (it, _state) = with_slots(5).await;
+        let head = it
+            .commit_on(&it.base, "requirements.txt", Some(declared))
+            .await;
+        let task = judged(&it, &head, (missing, "true", None)).await;
+        assert_eq!(task.round, round, "{declared}");
+        if status == TaskStatus::Blocked {
+            assert_eq!(task.status, status);
+            let reason = task.blocked_reason.unwrap();
+            assert!(reason.starts_with("environment_fault: "), "{reason}");
+            assert!(reason.contains("`iniconfig`"), "{reason}");
+        }
+    }
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use omoi_domain::conflict_marker::unresolved_files;
 use omoi_git::import::Refusal;
-use omoi_git::mirror::{Change, ChangeKind, Mirror};
+use omoi_git::mirror::{Change, ChangeKind, MergeTree, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::survey::is_test_path;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::Task;
 
-use super::IntakeError;
+use super::{IntakeError, suite_control};
 use crate::protected;
 use crate::tasks::Unmet;
 
@@ -70,20 +70,28 @@ pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<Unmet>, bool), Int
     if let Some(marked) = marked(work, &base, &changes).await? {
         return Ok((Some(marked), true));
     }
-    let weakened = match work.incoming {
-        None => changed_tests(&changes, work.task),
-        Some(incoming) => dropped_tests(work, &base, incoming).await?,
+    let (mut weakened, measure) = match work.incoming {
+        None => (changed_tests(&changes, work.task), base.clone()),
+        Some(incoming) => {
+            let union = work.mirror.merge_tree(&base, incoming).await?;
+            let dropped = dropped_tests(work, (&base, incoming), &union).await?;
+            (dropped, union.tree)
+        }
     };
+    weakened.extend(suite_control::changed(work, &measure).await?);
+    weakened.sort();
+    weakened.dedup();
     if weakened.is_empty() {
         return Ok((None, true));
     }
     let weakened = unmet(
         "test_weakened",
         format!(
-            "tests that stood before were changed or removed, and the plan does not name them: {}",
+            "tests, or files that decide which tests run, were changed, and the plan does not name \
+             them: {}",
             weakened.join(", ")
         ),
-        "Put the tests back as they were; add new tests in files of their own.",
+        "Put them back as they were; add new tests in files of their own.",
     );
     Ok((Some(weakened), true))
 }
@@ -120,7 +128,7 @@ async fn marked(
 /// Tests that stood at the base and changed. The plan may name a test's file; an agent that found
 /// work may not: what it proposes is no licence.
 fn changed_tests(changes: &[Change], task: &Task) -> Vec<String> {
-    let planned = |path: &String| task.parent_task_id.is_none() && task.files.0.contains(path);
+    let planned = |path: &String| is_planned(task, path);
     changes
         .iter()
         .filter(|change| change.kind != ChangeKind::Added)
@@ -129,14 +137,18 @@ fn changed_tests(changes: &[Change], task: &Task) -> Vec<String> {
         .collect()
 }
 
+/// Whether the plan lets the task change `path` although it is a test.
+pub(super) fn is_planned(task: &Task, path: &str) -> bool {
+    task.parent_task_id.is_none() && task.files.0.iter().any(|file| file == path)
+}
+
 /// Tests of either side that a resolution changed or removed. What git merges by itself is the
 /// measure; only tests that conflict may be something else, as long as they stay.
 async fn dropped_tests(
     work: &Work<'_>,
-    base: &ObjectId,
-    incoming: &ObjectId,
+    (base, incoming): (&ObjectId, &ObjectId),
+    union: &MergeTree,
 ) -> Result<Vec<String>, IntakeError> {
-    let union = work.mirror.merge_tree(base, incoming).await?;
     let between = work.mirror.changed_files(base, incoming).await?;
     let on_both_sides = |path: &RepoPath| {
         let removed = |c: &&Change| matches!(c.kind, ChangeKind::Added | ChangeKind::Deleted);

@@ -326,3 +326,51 @@ async fn work_that_could_not_be_saved_is_sent_back_with_the_reason() {
         assert!(task.revision.unwrap().0.feedback.contains(named));
     }
 }
+
+#[tokio::test]
+async fn files_that_decide_what_the_suite_runs_count_as_tests() {
+    let it = TestPlatform::new().await;
+    let manifest = "{\"scripts\": {\"test\": \"node --test\"}}";
+    let base = it.commit_on(&it.base, "package.json", Some(manifest)).await;
+    let off = manifest.replace("node --test", "true");
+    let more = manifest.replace("{\"scripts\"", "{\"license\": \"MIT\", \"scripts\"");
+    let weakened = Some("test_weakened");
+    let cases = [
+        ("package.json", off.as_str(), &[][..], weakened),
+        ("package.json", off.as_str(), &["package.json"][..], None),
+        ("package.json", more.as_str(), &[], None),
+        ("conftest.py", "collect_ignore_glob = ['*']", &[], weakened),
+        ("lib/conftest.py", "a", &[], weakened),
+        ("Cargo.toml", "[lib]\ntest = false\n", &[], weakened),
+        ("json.py", "a", &[], weakened),
+        ("unittest/__init__.py", "a", &[], weakened),
+        ("sitecustomize.py", "a", &[], weakened),
+        ("node_modules/jest/index.js", "a", &[], weakened),
+        ("src/json.py", "a", &[], None),
+    ];
+    for (number, (path, text, planned, code)) in (1..).zip(cases) {
+        let task = it.task(number, &[]).await;
+        it.commit(async |tx| {
+            let mut task = tasks::get(tx, task.id).await?;
+            task.id = tx.new_id();
+            task.number += 100;
+            task.local_id = format!("SUI-{number:03}");
+            task.base_sha = Some(base.as_str().to_owned());
+            task.files = Json(planned.iter().map(|path| (*path).to_owned()).collect());
+            tasks::insert(tx, &task).await
+        })
+        .await
+        .unwrap();
+        let task = tasks::numbered(&mut it.read().await, number + 100)
+            .await
+            .unwrap()
+            .remove(0);
+        let created = it.run(task.id).await;
+        let head = it.commit_on(&base, path, Some(text)).await;
+        let body = brings(&head, Outcome::Succeeded);
+        complete(&it.platform, &created.attempt, body)
+            .await
+            .unwrap();
+        assert_eq!(unmet(&it.task_now(task.id).await), code, "{path}: {text}");
+    }
+}

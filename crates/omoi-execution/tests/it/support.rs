@@ -414,6 +414,8 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
             spec_files: false,
             as_it_stands: false,
             notes: Vec::new(),
+            suite: None,
+            accept_red: false,
         }),
         status: SpecStatus::Working,
         current_phase: "complete".to_owned(),

@@ -200,9 +200,8 @@ async fn pass(
     phases::emit_verdict(&mut tx, spec.project_id, &run, told.clone());
     phases::transition(&mut tx, spec.project_id, &mut run, PhaseState::Passed, told).await?;
     let point = if phase == Phase::Sync {
-        let timeout_s = platform.settings.check_timeout.as_secs();
         let mut planned = spec.clone();
-        match write_plan(&mut tx, &mut planned, &judged, timeout_s as i64).await {
+        match write_plan(&mut tx, &mut planned, &judged).await {
             Ok(()) => {}
             Err(ApplyError::Store(error)) => return Err(error.into()),
             Err(refused) => {
@@ -224,12 +223,7 @@ async fn pass(
     Ok(Next::Now)
 }
 
-async fn write_plan(
-    tx: &mut Tx,
-    spec: &mut Spec,
-    judged: &Judged,
-    suite_timeout_s: i64,
-) -> Result<(), ApplyError> {
+async fn write_plan(tx: &mut Tx, spec: &mut Spec, judged: &Judged) -> Result<(), ApplyError> {
     let runs = phases::of_spec(tx, spec.id).await?;
     let (Some(requirements), Some(design), Some(tasks), Some(verdict)) = (
         output::<RequirementsOutput>(&runs, Phase::Requirements)?,
@@ -256,7 +250,6 @@ async fn write_plan(
             planned,
             verdict,
             base_exits: &base_exits,
-            suite_timeout_s,
         },
     )
     .await?;
@@ -270,7 +263,7 @@ async fn write_plan(
 }
 
 /// Tells, once per run, that planning ended.
-pub(super) async fn end_planning(
+pub(crate) async fn end_planning(
     tx: &mut Tx,
     spec: &Spec,
     failed: Option<Phase>,

@@ -26,6 +26,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tracing::info;
 
+use crate::base_suite;
 use crate::judge::judge;
 use crate::planner::decide::{Refusal, decide, end_planning, fail_spec, refuse};
 use crate::prompt::{PROMPT_VERSION, brief};
@@ -40,6 +41,11 @@ pub(super) async fn step(platform: &Platform, mut spec: Spec) -> Result<Next, Bo
     let Some((phase, run)) = current(platform, &mut spec).await? else {
         return Ok(Next::Idle);
     };
+    if matches!(run.state, PhaseState::Pending | PhaseState::Backoff)
+        && let Some(next) = base_suite::hold(platform, &mut spec, phase).await?
+    {
+        return Ok(next);
+    }
     match run.state {
         PhaseState::Pending => begin(platform, &spec, phase, run).await,
         PhaseState::Backoff => {

@@ -468,6 +468,8 @@ async fn a_spec_is_written_down_while_git_is_not_running() {
         repo: repo.path().to_string_lossy().into_owned(),
         auto_start: true,
         spec_files: false,
+        suite: None,
+        accept_red: false,
     };
     let host = omoi_git::toolchain::Host::default();
     let platform = &guarded.it.platform;

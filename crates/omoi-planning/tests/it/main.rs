@@ -1,6 +1,7 @@
 //! Applying plans, planners that meet on one spec, and planning with an agent played by the test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod base_suite;
 mod commands;
 mod desk;
 mod failures;

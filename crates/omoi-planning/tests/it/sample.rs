@@ -79,7 +79,6 @@ impl Sample {
             },
             verdict: &self.verdict,
             base_exits: &self.base_exits,
-            suite_timeout_s: 600,
         }
     }
 }

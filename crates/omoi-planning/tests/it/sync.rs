@@ -235,7 +235,6 @@ async fn a_failure_at_any_statement_leaves_everything_as_it_was() {
         planned,
         verdict: &verdict,
         base_exits: &base_exits,
-        suite_timeout_s: 600,
     };
     let stands = async || {
         let mut tx = it.read().await;

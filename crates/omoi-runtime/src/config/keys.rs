@@ -234,6 +234,9 @@ keys! {
     /// How long one tool call may take; how slow a build is, a repository knows best.
     AGENT_TOOL_TIMEOUT: Duration = Key::new(&AGENT, "tool_timeout_seconds", TIME, "600");
 
+    /// The command that runs a project's own suite, or `none`; empty takes the one found in the tree. In a
+    /// file it may stand by itself, as `suite: make test`.
+    VALIDATION_SUITE: Option<String> = Key::new(&VALIDATION, "suite", Kind::Text, "");
     /// How long one check may take.
     VALIDATION_CHECK_TIMEOUT: Duration = Key::new(&VALIDATION, "check_timeout_seconds", TIME, "600");
 

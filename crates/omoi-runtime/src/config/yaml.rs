@@ -29,6 +29,9 @@ pub(super) enum Found {
     },
 }
 
+/// Keys that may stand outside of their section.
+const ALONE: &[(&str, &str)] = &[("suite", "validation")];
+
 /// Reads `text`; keys set to null count as not written.
 pub(super) fn parse(
     table: &'static Table,
@@ -83,6 +86,14 @@ impl<'de> Visitor<'de> for Root<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<Spanned<String>>()? {
+            let alone = ALONE.iter().find(|(alone, _)| *alone == name.value);
+            if let Some(spec) = alone.and_then(|(key, section)| self.table.key(section, key)) {
+                let line = name.referenced.line();
+                if let Some(raw) = map.next_value::<Option<String>>()?.map(Raw::Scalar) {
+                    self.found.push(Found::Value { spec, raw, line });
+                }
+                continue;
+            }
             match self.table.section(&name.value) {
                 Some(section) => map.next_value_seed(InSection {
                     table: self.table,

@@ -370,6 +370,7 @@ create table receipts (
     output_digest text not null,
     exercised text not null,
     self_tested bigint not null check (self_tested in (0, 1)),
+    tests text not null,
     started_at bigint not null,
     took_ms bigint not null,
     unique (check_id, commit_sha, stage, attempt_id)

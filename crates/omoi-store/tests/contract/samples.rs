@@ -10,6 +10,7 @@ use omoi_domain::id::{
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::task::{Priority, Revision, TaskStatus};
 use omoi_domain::ticket::TicketStatus;
 use omoi_domain::time::Timestamp;
@@ -83,6 +84,8 @@ pub(crate) fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
             spec_files: false,
             as_it_stands: false,
             notes: vec![ODD.to_owned()],
+            suite: Some("make test".to_owned()),
+            accept_red: true,
         }),
         status: SpecStatus::Draft,
         current_phase: "explore".to_owned(),
@@ -396,6 +399,7 @@ pub(crate) fn receipt(tx: &Tx, check: &Check, attempt: &Attempt) -> Receipt {
         output_digest: "d".to_owned(),
         exercised: Json(Some(vec!["src/ü.py".to_owned()])),
         self_tested: true,
+        tests: Json(Some(read_suite_report("Ran 3 tests in 0.1s\n\nOK\n"))),
         started_at: at(1),
         took_ms: 12,
     }

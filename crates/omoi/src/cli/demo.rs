@@ -14,7 +14,7 @@ use rust_embed::RustEmbed;
 
 use super::context::Context;
 use super::fail::Usage;
-use super::{ModelArgs, run};
+use super::{ModelArgs, SuiteArgs, run};
 use crate::Hint;
 use crate::process::git;
 
@@ -58,6 +58,7 @@ pub(crate) async fn run(context: &Context, _: Arguments) -> anyhow::Result<ExitC
             model: Some("simulated".to_owned()),
             scenario: Some(script.join("scenario.yaml")),
         },
+        suite: SuiteArgs::default(),
         yes: true,
         no_spec_files: false,
     };

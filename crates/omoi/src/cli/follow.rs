@@ -10,7 +10,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_protocol::control::{SpecView, TaskView};
+use omoi_protocol::control::{ResumeSpec, SpecView, TaskView};
 use omoi_protocol::summary::{RunOutcome, RunSummary};
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::lifecycle::Handle;
@@ -20,6 +20,7 @@ use super::Context;
 use super::access::Access;
 use crate::client::{Client, ClientError};
 use crate::root;
+use crate::view::ending::red_suite_lines;
 use crate::view::ending::{Ending, Stopped};
 use crate::view::live::{self, Screen};
 use crate::view::state::RunView;
@@ -290,6 +291,7 @@ impl Run<'_> {
             Event::SpecExecutionCompleted(_) if waits => {
                 return self.released(stops).await;
             }
+            Event::SpecBlocked(_) if self.accepted_red(stops).await? => return Ok(None),
             Event::SpecDelivered(_)
             | Event::SpecBlocked(_)
             | Event::SpecWorkFailed(_)
@@ -301,6 +303,45 @@ impl Run<'_> {
             self.show.settle()?;
         }
         Ok(over.then_some(End::Over))
+    }
+
+    /// Asks a person at the terminal whether the run may begin although the suite fails on the base
+    /// commit; true when it goes on.
+    async fn accepted_red(&mut self, stops: &mut Stops) -> anyhow::Result<bool> {
+        if self.context.json() || !(io::stdin().is_terminal() && live::is_watched()) {
+            return Ok(false);
+        }
+        let summary = self.client.get_spec_summary(&self.id).await?;
+        let suite = summary
+            .suite
+            .filter(|suite| suite.acceptable && !suite.accept_red);
+        let Some(suite) = suite.filter(|suite| suite.base_passed == Some(false)) else {
+            return Ok(false);
+        };
+        self.show.settle()?;
+        for line in red_suite_lines(&suite) {
+            eprintln!("{line}");
+        }
+        eprint!("\n  Begin all the same, and count new failures only? [y/N] ");
+        io::stderr().flush()?;
+        let answer = tokio::select! {
+            biased;
+            _ = stops.next() => {
+                eprintln!();
+                return Ok(false);
+            }
+            answer = typed() => answer?,
+        };
+        if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
+            return Ok(false);
+        }
+        let asked = ResumeSpec {
+            accept_red: true,
+            ..ResumeSpec::default()
+        };
+        self.client.resume_spec(&self.id, asked).await?;
+        eprintln!();
+        Ok(true)
     }
 
     /// Shows the plan and has a person release it; none when the run goes on.

@@ -81,7 +81,7 @@ fn words(command: &str) -> Vec<String> {
         let word = match word {
             word if word.starts_with('<') => "x".to_owned(),
             // Flags that lead to the same data.
-            word if word == "{again}" => String::new(),
+            "{again}" => String::new(),
             word => {
                 let mut filled = String::new();
                 let mut depth = 0;

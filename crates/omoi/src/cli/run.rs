@@ -10,11 +10,11 @@ use omoi_git::repo::inspect;
 use omoi_protocol::control::CreateSpec;
 use omoi_runtime::config::keys;
 
-use super::ModelArgs;
 use super::access::{Purpose, reach};
 use super::context::{Context, Overrides, check_scenario};
 use super::fail::Usage;
 use super::follow::{Subject, follow, tell};
+use super::{ModelArgs, SuiteArgs};
 use crate::Hint;
 use crate::view::opening::{self, Scene};
 use crate::view::state::RunView;
@@ -47,6 +47,8 @@ pub(crate) struct Arguments {
     pub(super) repo: PathBuf,
     #[command(flatten)]
     pub(super) model: ModelArgs,
+    #[command(flatten)]
+    pub(super) suite: SuiteArgs,
     /// Build as soon as the plan stands
     #[arg(long)]
     pub(super) yes: bool,
@@ -92,6 +94,11 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
             repo: text(&found.toplevel)?,
             auto_start: arguments.yes,
             spec_files: !arguments.no_spec_files,
+            suite: arguments
+                .suite
+                .suite
+                .or(config.get(&keys::VALIDATION_SUITE)),
+            accept_red: arguments.suite.accept_red,
         })
         .await;
     let spec = match created {

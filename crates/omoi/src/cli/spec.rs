@@ -9,11 +9,11 @@ use omoi_domain::model_kind::NO_MODEL;
 use omoi_domain::spec::SpecStatus;
 use omoi_protocol::control::{PhaseView, ResumeSpec, SpecDetail, SpecView, TaskView};
 
-use super::ModelArgs;
 use super::access::{Access, Purpose, reach};
 use super::context::{Context, Overrides, Settings, check_scenario};
 use super::fail::Usage;
 use super::follow::{Subject, follow, so_far, tell, tell_done};
+use super::{ModelArgs, SuiteArgs};
 use crate::Hint;
 use crate::view::text::{
     Page, clean, clean_lines, fit, left, shell, short, tilde, took, width, wrap,
@@ -97,10 +97,11 @@ pub(crate) struct Resuming {
     /// Hand the branch over although criteria are proven, but not by this work
     #[arg(long)]
     accept_weak: bool,
+    #[command(flatten)]
+    suite: SuiteArgs,
 }
 
 /// How a spec goes on.
-#[derive(Clone, Copy)]
 enum GoOn {
     Approve,
     Resume(ResumeSpec),
@@ -112,8 +113,16 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
     let going = match command {
         Command::Approve(going) => return go_on(context, going, GoOn::Approve).await,
         Command::Deliver(going) => return go_on(context, going, GoOn::Deliver).await,
-        Command::Resume(Resuming { going, accept_weak }) => {
-            let asked = ResumeSpec { accept_weak };
+        Command::Resume(Resuming {
+            going,
+            accept_weak,
+            suite,
+        }) => {
+            let asked = ResumeSpec {
+                accept_weak,
+                accept_red: suite.accept_red,
+                suite: suite.suite,
+            };
             return go_on(context, going, GoOn::Resume(asked)).await;
         }
         other => other,

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use omoi_protocol::control::TaskView;
-use omoi_protocol::summary::{RunOutcome, RunSummary};
+use omoi_protocol::summary::{RunOutcome, RunSummary, SuiteSummary};
 
 use super::block::{INDENT, labelled};
 use super::state::said;
-use super::text::{Page, clean, clock, count, flow, shell, short, tilde, width, wrap};
+use super::text::{
+    Page, clean, clean_lines, clock, count, fit, flow, shell, short, tilde, width, wrap,
+};
 
 /// A task that stopped a run, with where its work is kept.
 pub(crate) struct Stopped {
@@ -75,6 +77,11 @@ fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
     ];
     cells.retain(|cell| !cell.is_empty());
     let mut lines = flow(&cells, page.width - INDENT);
+    if !summary.outside_plan.is_empty() {
+        let files = summary.outside_plan.join(", ");
+        let told = format!("outside the plan: {}", clean(&files));
+        lines.extend(wrap(&told, page.width - INDENT));
+    }
     for note in &summary.notes {
         lines.extend(wrap(&format!("note: {}", clean(note)), page.width - INDENT));
     }
@@ -101,6 +108,19 @@ fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
         );
     }
     shown
+}
+
+/// Lines of a suite's output that are shown.
+const OUTPUT_LINES: usize = 15;
+
+/// How the suite failed on the base commit, for people.
+pub(crate) fn red_suite_lines(suite: &SuiteSummary) -> Vec<String> {
+    let mut lines = vec![format!("  $ {}", clean(&suite.command))];
+    let output = suite.base_output.as_deref().unwrap_or_default();
+    let all = clean_lines(output.trim_end());
+    let from = all.len().saturating_sub(OUTPUT_LINES);
+    lines.extend(all[from..].iter().map(|line| format!("  | {line}")));
+    lines
 }
 
 fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
@@ -136,6 +156,14 @@ fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
             why.as_deref().unwrap_or("no reason was given"),
             columns,
         ));
+        let is_red = |suite: &&SuiteSummary| {
+            let reason = summary.reason.as_deref().unwrap_or_default();
+            suite.base_passed == Some(false) && reason.starts_with("suite_red")
+        };
+        if let Some(suite) = summary.suite.as_ref().filter(is_red) {
+            let shown = red_suite_lines(suite);
+            lines.extend(shown.iter().map(|line| fit(line, columns).into_owned()));
+        }
         lines.push(page.bold(&format!(
             "omoi spec show {}{again}",
             shell(&summary.spec_name)

@@ -5,7 +5,7 @@ use omoi_protocol::control::{AblationView, ReceiptView, Trace, TraceCriterion};
 
 use super::opening::model;
 use super::opinion;
-use super::text::{Page, clean, clean_lines, fit, flow, short, took, width, wrap};
+use super::text::{Page, clean, clean_lines, count, fit, flow, short, took, width, wrap};
 
 /// Columns before a requirement's text, and before what hangs below a criterion.
 const HANG: usize = 4;
@@ -47,6 +47,13 @@ pub(crate) fn render(trace: &Trace, output: bool, page: Page) -> Vec<String> {
     lines.extend(flow(&cells, page.width));
     if let Some(opinion) = &trace.opinion {
         lines.extend(opinion::lines(opinion, page));
+    }
+    if !trace.outside_plan.is_empty() {
+        let files = format!(
+            "outside the plan: {}",
+            clean(&trace.outside_plan.join(", "))
+        );
+        lines.extend(wrap(&files, page.width));
     }
     for requirement in &trace.requirements {
         lines.push(String::new());
@@ -162,6 +169,12 @@ impl Front {
             clean(&receipt.rung),
             took(receipt.took_ms),
         );
+        let counted = receipt.tests.as_ref().map(|tests| match tests.counts {
+            Some(counts) => format!("  {}", count(counts.ran, "test")),
+            None if tests.runners.is_empty() => "  runner without a count".to_owned(),
+            None => format!("  {} without a count", tests.runners.join(", ")),
+        });
+        let facts = facts + counted.as_deref().unwrap_or_default();
         let command = format!("$ {}", clean(&receipt.command));
         let room = page.width - 8;
         let mut lines = vec![format!("{}    {}", self.below, fit(&command, room))];

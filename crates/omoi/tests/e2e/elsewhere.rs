@@ -18,13 +18,13 @@ const SYSTEM: [&str; 4] = ["/usr", "/bin", "/sbin", "/lib"];
 const SOMEBODY: u32 = 64_321;
 
 /// Where the toolchain that builds this test lies.
-fn toolchain() -> PathBuf {
+pub(crate) fn toolchain() -> PathBuf {
     let said = Command::new("rustc").args(["--print", "sysroot"]).output();
     PathBuf::from(String::from_utf8(said.unwrap().stdout).unwrap().trim())
 }
 
 /// `first`, then what the tests themselves search.
-fn path_with(first: &Path) -> OsString {
+pub(crate) fn path_with(first: &Path) -> OsString {
     let others = env::var_os("PATH").unwrap_or_default();
     let all = [first.to_path_buf()];
     env::join_paths(all.into_iter().chain(env::split_paths(&others))).unwrap()

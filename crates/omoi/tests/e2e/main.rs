@@ -18,6 +18,7 @@ mod listener;
 mod logs;
 mod mutants;
 mod processes;
+mod real_packages;
 mod scenarios;
 mod scope;
 mod story;

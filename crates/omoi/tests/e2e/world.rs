@@ -90,7 +90,6 @@ impl World {
     }
 
     /// A file beside the data folder.
-    #[cfg(feature = "crash-points")]
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -1,0 +1,148 @@
+//! When a command fails because the machine lacks something, not because the code is wrong.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Something a sandbox does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MissingPart {
+    /// A program.
+    Program(String),
+    /// A package of a language.
+    Package {
+        /// `python`, `node` or `rust`.
+        language: &'static str,
+        /// Its name, as the code asks for it.
+        name: String,
+    },
+}
+
+impl MissingPart {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Program(name) | Self::Package { name, .. } => name,
+        }
+    }
+
+    /// What it is, for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Program(name) => format!("the program `{name}`"),
+            Self::Package { language, name } => format!("the {language} package `{name}`"),
+        }
+    }
+
+    /// How to give it to the sandbox.
+    pub fn remedy(&self) -> String {
+        let show = "name its folder in `sandbox.read_only` of your own configuration";
+        match self {
+            Self::Program(name) => format!("install `{name}` and {show}"),
+            Self::Package { language, name } => match *language {
+                "python" => format!(
+                    "install `{name}` into a folder, {show}, and start the suite with it: \
+                     --suite 'PYTHONPATH=<folder> …'"
+                ),
+                "node" => format!(
+                    "install the packages into a folder `node_modules`, {show}, and start the suite \
+                     with it: --suite 'ln -s <folder>/node_modules . && …'"
+                ),
+                _ => format!(
+                    "put the crates into a folder with `cargo vendor`, {show}, and start the suite \
+                     with it: --suite 'cargo --config <folder>/config.toml …'"
+                ),
+            },
+        }
+    }
+}
+
+/// Where a message names what is missing: the language, and a pattern whose first group that matched
+/// is the name.
+const MESSAGES: &[(&str, &str)] = &[
+    (
+        "python",
+        r"(?m)^(?:E\s+)?ModuleNotFoundError: No module named '([\w.]+)'|^\S*python\S*: No module named ([\w.]+)",
+    ),
+    (
+        "node",
+        r"Cannot find module '([^'./][^']*)'|Cannot find package '([^'./][^']*)'",
+    ),
+    (
+        "rust",
+        r"no matching package named `([^`]+)` found|failed to (?:get|load source for dependency) `([^`]+)`|failed to download `([^` ]+)[^`]*`",
+    ),
+    (
+        "",
+        r"(?m)^(?:\S*sh: (?:line )?\d+: |\S*sh: )([\w.+/-]+): (?:command )?not found|env: ‘?'?([\w.+-]+)'?’?: No such file",
+    ),
+];
+
+/// Names what a failed command says is missing; none when it failed for another reason.
+pub fn missing_part(output: &str) -> Option<MissingPart> {
+    static PATTERNS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
+        let made = |(language, pattern): &(&'static str, &str)| {
+            Regex::new(pattern).ok().map(|pattern| (*language, pattern))
+        };
+        MESSAGES.iter().filter_map(made).collect()
+    });
+    PATTERNS.iter().find_map(|(language, pattern)| {
+        let groups = pattern.captures(output)?;
+        let name = groups.iter().skip(1).flatten().next()?.as_str().to_owned();
+        Some(match *language {
+            "" => MissingPart::Program(name),
+            language => MissingPart::Package { language, name },
+        })
+    })
+}
+
+/// Whether what is missing is the machine's to have: a program that is no file of the repository, or
+/// a package that a manifest of it names. A package nobody declared is the author's mistake.
+pub fn is_environment_fault(missing: &MissingPart, tracked: &[String], manifests: &str) -> bool {
+    let top = |name: &str| {
+        let end = name.find(['.', '/']).filter(|_| !name.starts_with('@'));
+        name[..end.unwrap_or(name.len())].to_owned()
+    };
+    match missing {
+        MissingPart::Program(name) => {
+            !name.contains('/') && !tracked.iter().any(|path| path.ends_with(name.as_str()))
+        }
+        MissingPart::Package { name, .. } => {
+            let wanted = normal(&top(name));
+            let own = |path: &String| {
+                let mut parts = path.split('/');
+                let first = parts.next().unwrap_or_default();
+                normal(first.trim_end_matches(".py")) == wanted
+            };
+            !tracked.iter().any(own)
+                && manifests
+                    .split(|c: char| !(c.is_alphanumeric() || "-_@/.".contains(c)))
+                    .any(|word| normal(word) == wanted)
+        }
+    }
+}
+
+/// Package names ignore case and take `-`, `_` and `.` for one another.
+fn normal(name: &str) -> String {
+    name.to_lowercase().replace(['_', '.'], "-")
+}
+
+/// What a person is told when the suite does not pass on the base commit.
+pub fn base_refusal(command: &str, ending: &str, output: &str, acceptable: bool) -> String {
+    let mut told = format!("suite_red: `{command}` does not pass on the base commit ({ending})");
+    if let Some(missing) = missing_part(output) {
+        told.push_str(&format!(
+            "; it lacks {}: {}",
+            missing.describe(),
+            missing.remedy()
+        ));
+    }
+    let accept = if acceptable {
+        "; --accept-red goes on and counts new failures only"
+    } else {
+        "; its failures cannot be told apart by name, so --accept-red cannot help"
+    };
+    told.push_str("; --suite CMD runs another command, --suite none none");
+    told.push_str(accept);
+    told
+}

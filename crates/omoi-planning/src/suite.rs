@@ -1,0 +1,79 @@
+//! Which command runs a project's own suite, as a check of the whole spec.
+
+use std::collections::BTreeMap;
+
+use omoi_domain::suite::verdict::{BaseVerdict, judge_base};
+use omoi_execution::Platform;
+use omoi_git::survey::{CommandHint, Survey};
+use omoi_store::checks::{self, Check};
+use omoi_store::specs::Spec;
+use omoi_store::{Json, StoreError, Tx};
+
+use crate::tree;
+
+/// What a person writes to run no suite.
+const NO_SUITE: &str = "none";
+
+/// The command a person or the repository's file `named`, or the one that was found in the tree.
+pub(crate) fn chosen(named: Option<&str>, survey: &Survey) -> Option<String> {
+    match named.map(str::trim) {
+        None | Some("") => survey.suite().map(CommandHint::at_root),
+        Some(NO_SUITE) => None,
+        Some(command) => Some(command.to_owned()),
+    }
+}
+
+/// Writes the spec's suite as its check.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    platform: &Platform,
+    spec: &Spec,
+) -> Result<(), StoreError> {
+    let Some(command) = spec.suite_command() else {
+        return Ok(());
+    };
+    let check = Check {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        spec_id: spec.id,
+        task_id: None,
+        ordinal: 0,
+        kind: "suite".to_owned(),
+        command: command.to_owned(),
+        files: Json(BTreeMap::new()),
+        timeout_s: i64::try_from(platform.settings.check_timeout.as_secs()).unwrap_or(i64::MAX),
+        base_exit: None,
+    };
+    checks::insert(tx, &check, &[]).await
+}
+
+/// Gives a spec whose work has not begun the suite a person names, and has the base tried again
+/// where its last run would not let the work begin: what was missing may be there now.
+pub(crate) async fn set_up_again(
+    tx: &mut Tx,
+    platform: &Platform,
+    spec: &mut Spec,
+    named: Option<&str>,
+) -> Result<(), StoreError> {
+    let stands = checks::suite_of_spec(tx, spec.id).await?;
+    let wanted = match named {
+        Some(_) => chosen(named, &tree::survey(spec)?),
+        None => spec.options.0.suite.clone(),
+    };
+    if wanted != spec.options.0.suite {
+        spec.options.0.suite = wanted;
+        if let Some(check) = stands {
+            checks::drop_suite(tx, check.id).await?;
+        }
+        return insert(tx, platform, spec).await;
+    }
+    let Some(check) = stands else { return Ok(()) };
+    let base = checks::base_receipt(tx, check.id).await?;
+    let accept_red = spec.options.0.accept_red;
+    let refused =
+        base.is_some_and(|base| judge_base(&base.suite_run(), accept_red) != BaseVerdict::Begin);
+    if refused {
+        checks::forget_base_run(tx, check.id).await?;
+    }
+    Ok(())
+}
