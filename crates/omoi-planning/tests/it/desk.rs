@@ -17,6 +17,7 @@ use omoi_planning::planner::Planner;
 use omoi_protocol::worker::{AttemptContext, Complete, ItemAck, SubmitItem};
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::reconcile::Next;
+use omoi_runtime::rng::Rng;
 use omoi_sandbox::{
     BoxFuture, Floor, Held, Launch, LaunchError, ProbeConfig, Property, Provider, Rung, Running,
     WorkspaceError, probe,
@@ -116,6 +117,8 @@ impl Desk {
         let provider = Arc::clone(&played);
         let it = TestPlatform::on(database, |parts| {
             parts.sandbox = Some(provider);
+            // The host's control groups are named by it, and tests run side by side.
+            parts.rng = Rng::seeded(u64::from(std::process::id()) << 16);
             change(parts);
         })
         .await;

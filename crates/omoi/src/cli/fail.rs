@@ -193,7 +193,7 @@ fn of_store(refused: &StoreError) -> Option<&'static str> {
              branches that were handed over stay in your repositories"
         }
         StoreError::OtherVersion { .. } => {
-            "use the version of omoi that wrote it, or name another folder with --data-dir DIR"
+            "use the version that wrote it, or name another folder with --data-dir DIR"
         }
         StoreError::OtherFolder { .. } => {
             "run this there with --data-dir, move that folder here whole, or name another database"

@@ -1,5 +1,7 @@
 //! Follows a run to its end: live on a terminal, a line per event otherwise, JSON for scripts.
 
+mod show;
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -16,16 +18,15 @@ use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::lifecycle::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::show::Show;
 use super::Context;
 use super::access::Access;
 use crate::client::{Client, ClientError};
-use crate::root;
 use crate::view::ending::red_suite_lines;
 use crate::view::ending::{Ending, Stopped};
-use crate::view::live::{self, Screen};
 use crate::view::state::RunView;
 use crate::view::text::{clean, shell, usd};
-use crate::view::{block, ending, plain};
+use crate::view::{ending, live};
 
 /// Time between two frames.
 const FRAME: Duration = Duration::from_millis(250);
@@ -33,8 +34,6 @@ const FRAME: Duration = Duration::from_millis(250);
 const LOOK: Duration = Duration::from_secs(2);
 /// How long it may take none before the run is given up.
 const STALL_MS_MAX: u64 = 30_000;
-/// Notes of a frame.
-const NOTES_MAX: usize = 6;
 /// Stopped tasks of an ending.
 const STOPPED_MAX: usize = 5;
 
@@ -499,73 +498,6 @@ async fn typed() -> io::Result<String> {
         io::stdin().read_line(&mut line).map(|_| line)
     });
     asked.await?
-}
-
-/// The picture of a run, and how it is shown.
-struct Show {
-    view: RunView,
-    way: Way,
-}
-
-enum Way {
-    Json,
-    Plain,
-    Live(Screen),
-}
-
-impl Show {
-    fn new(context: &Context, view: RunView) -> Self {
-        let way = match (context.json(), live::is_watched()) {
-            (true, _) => Way::Json,
-            (false, true) => Way::Live(Screen::new(context.colour_on_stderr())),
-            (false, false) => Way::Plain,
-        };
-        Self { view, way }
-    }
-
-    fn is_live(&self) -> bool {
-        matches!(self.way, Way::Live(_))
-    }
-
-    fn event(&mut self, event: &StoredEvent) -> io::Result<()> {
-        self.view.apply(event);
-        match self.way {
-            Way::Json => {
-                let mut line = serde_json::to_vec(event)?;
-                line.push(b'\n');
-                let mut out = io::stdout().lock();
-                out.write_all(&line)?;
-                out.flush()
-            }
-            Way::Plain => {
-                if let Some(line) = plain::line(&self.view, event) {
-                    writeln!(io::stderr().lock(), "{line}")?;
-                }
-                Ok(())
-            }
-            // The next frame shows it.
-            Way::Live(_) => Ok(()),
-        }
-    }
-
-    fn frame(&mut self) -> io::Result<()> {
-        let Way::Live(screen) = &mut self.way else {
-            return Ok(());
-        };
-        let now = root::now();
-        let mut lines = block::render(&self.view, now, screen.page(), NOTES_MAX);
-        lines.truncate(screen.rows());
-        screen.draw(lines)
-    }
-
-    /// Leaves the whole picture on the terminal.
-    fn settle(&mut self) -> io::Result<()> {
-        let Way::Live(screen) = &mut self.way else {
-            return Ok(());
-        };
-        let lines = block::render(&self.view, root::now(), screen.page(), usize::MAX);
-        screen.leave(&lines)
-    }
 }
 
 /// Everything that happened to a spec so far, as a picture, with its last event.

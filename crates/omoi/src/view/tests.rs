@@ -524,12 +524,20 @@ fn a_run_ends_with_what_to_do_next() {
         (blocked, &[]),
         (refused, &[]),
     ] {
+        let is_weak = summary
+            .reason
+            .as_deref()
+            .is_some_and(|why| why.starts_with("weak"));
+        let next = match is_weak {
+            true => "Accept: omoi spec resume todo/SPEC-1 --data-dir d --accept-weak",
+            false => "Resume: omoi spec resume todo/SPEC-1 --data-dir d",
+        };
         let told = Ending {
             summary: &summary,
             stopped,
             home: Some(home),
             again: " --data-dir d",
-            next: &["Resume: omoi spec resume todo/SPEC-1 --data-dir d".to_owned()],
+            next: &[next.to_owned()],
         };
         lines.extend(ending::render(&told, page));
         lines.push("----".to_owned());
