@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::Subject;
 use omoi_domain::retry::ErrorClass;
 use omoi_llm::client::Client;
@@ -116,7 +117,9 @@ impl Pass<'_> {
         };
         if let End::Failed { class, message } = &end {
             let data = json!({ "error_class": class, "error_message": shortened(message, TEXT_CHARS_MAX) });
-            self.reporter.show("agent.error", data, message).await;
+            self.reporter
+                .show(AgentEventKind::AgentFailed, data, message)
+                .await;
         }
         end
     }
@@ -124,7 +127,7 @@ impl Pass<'_> {
     async fn over_budget(&self, message: &str) {
         let data = json!({ "message": shortened(message, TEXT_CHARS_MAX) });
         self.reporter
-            .show("agent.budget_spent", data, message)
+            .show(AgentEventKind::BudgetSpent, data, message)
             .await;
     }
 
@@ -278,7 +281,7 @@ impl Pass<'_> {
             });
             let summary = format!("message from {}: {}", message.sender, message.content);
             self.reporter
-                .show("agent.message_injected", data, &summary)
+                .show(AgentEventKind::MessageInjected, data, &summary)
                 .await;
         }
     }
@@ -326,7 +329,9 @@ impl Pass<'_> {
             "turn": turn, "stop_reason": stop_reason, "tool_calls": said.calls().len(),
             "text": shortened(&text, TEXT_CHARS_MAX),
         });
-        self.reporter.event("agent.assistant_message", data).await;
+        self.reporter
+            .event(AgentEventKind::AssistantMessage, data)
+            .await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::id::EventId;
 use omoi_protocol::worker::{EVENT_BYTES_MAX, EVENTS_MAX, Received, ReportEvents, WorkerEvent};
 use omoi_runtime::clock::Clocked;
@@ -39,19 +40,19 @@ pub(crate) fn reporter(clock: &Clocked, rng: &Rng) -> (Reporter, mpsc::Receiver<
 
 impl Reporter {
     /// Reports an event that is kept but not shown as it comes.
-    pub(crate) async fn event(&self, event_type: &str, data: Value) {
-        self.send(event_type, data, None).await;
+    pub(crate) async fn event(&self, kind: AgentEventKind, data: Value) {
+        self.send(kind, data, None).await;
     }
 
     /// Reports an event with one line for people.
-    pub(crate) async fn show(&self, event_type: &str, data: Value, summary: &str) {
-        self.send(event_type, data, Some(one_line(summary))).await;
+    pub(crate) async fn show(&self, kind: AgentEventKind, data: Value, summary: &str) {
+        self.send(kind, data, Some(one_line(summary))).await;
     }
 
-    async fn send(&self, event_type: &str, data: Value, summary: Option<String>) {
+    async fn send(&self, kind: AgentEventKind, data: Value, summary: Option<String>) {
         let event = WorkerEvent {
             event_id: EventId::from_uuid(uuid_v7(self.clock.as_ref(), &self.rng)),
-            event_type: event_type.to_owned(),
+            event_type: kind.as_str().to_owned(),
             event_data: fitted(data),
             summary,
         };

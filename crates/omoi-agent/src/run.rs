@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::Outcome;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
@@ -292,7 +293,7 @@ impl Line<'_> {
                     let data = json!({ "paths": finished.put_back });
                     let summary = format!("put back {}", finished.put_back.join(", "));
                     self.reporter
-                        .show("agent.policy_violation", data, &summary)
+                        .show(AgentEventKind::PolicyViolation, data, &summary)
                         .await;
                     complete.refused_paths.extend(finished.put_back);
                 }

@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use omoi_domain::agent_event::AgentEventKind;
 use omoi_llm::wire::answer::BrokenCall;
 use omoi_llm::wire::anthropic::{self, Content, ContentBlock, ToolUseBlock};
 use omoi_protocol::worker::{AttemptContext, Limits, Tool};
@@ -234,8 +235,12 @@ impl Toolbox {
         let input = shown_input(&call.input);
         let data = json!({ "tool": call.name, "tool_use_id": call.id, "input": input });
         match summary(call) {
-            Some(summary) => self.reporter.show("agent.tool_use", data, &summary).await,
-            None => self.reporter.event("agent.tool_use", data).await,
+            Some(summary) => {
+                self.reporter
+                    .show(AgentEventKind::ToolUse, data, &summary)
+                    .await;
+            }
+            None => self.reporter.event(AgentEventKind::ToolUse, data).await,
         }
         let result = match (broken, self.tool(&call.name)) {
             (Some(broken), _) => Err(ToolError::Broken(broken.clone())),
@@ -263,7 +268,7 @@ impl Toolbox {
             "result_truncated": shown.len() < text.len(), "result_full_length": text.len(),
             "result": shown,
         });
-        self.reporter.event("agent.tool_result", data).await;
+        self.reporter.event(AgentEventKind::ToolResult, data).await;
         Outcome {
             text,
             is_error,
@@ -286,7 +291,7 @@ impl Toolbox {
         let data = json!({ "tool": call.name, "section": section, "key": key, "message": message });
         let summary = format!("{what} refused: {says}");
         self.reporter
-            .show("agent.item_refused", data, &summary)
+            .show(AgentEventKind::ItemRefused, data, &summary)
             .await;
         let times = self.counted(&call.name, says);
         (times >= EQUAL_REFUSALS_MAX).then(|| format!("{what} was refused {times} times: {says}"))
@@ -345,7 +350,7 @@ impl Toolbox {
         let data = json!({ "tool": call.name, "tool_use_id": call.id, "path": path, "message": error.to_string() });
         let summary = format!("refused to {} {path}", call.name);
         self.reporter
-            .show("agent.policy_violation", data, &summary)
+            .show(AgentEventKind::PolicyViolation, data, &summary)
             .await;
     }
 

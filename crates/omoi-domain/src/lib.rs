@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod ablation;
+pub mod agent_event;
 pub mod attempt;
 pub mod conflict_marker;
 pub mod crash;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Activity;
@@ -237,10 +238,10 @@ pub async fn report_events(
 }
 
 fn check_event(event_type: &str, data: &serde_json::Value) -> Result<(), IntakeError> {
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-    if event_type.is_empty() || event_type.len() > 100 || !event_type.chars().all(good) {
+    if AgentEventKind::parse(event_type).is_none() {
         return Err(IntakeError::Refused(format!(
-            "`{event_type}` is not an event type"
+            "`{}` is no event of a worker",
+            printable(&event_type.chars().take(100).collect::<String>())
         )));
     }
     let bytes = data.to_string().len();

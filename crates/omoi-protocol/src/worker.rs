@@ -184,7 +184,7 @@ pub struct ReportEvents {
 pub struct WorkerEvent {
     /// Made by the worker; the same id again is the same event.
     pub event_id: EventId,
-    /// `agent.tool_use`, `agent.file_edited`, `command.completed` …: `^[a-zA-Z0-9_.]{1,100}$`.
+    /// A name of `omoi_domain::agent_event`; any other is refused.
     pub event_type: String,
     /// Its data.
     pub event_data: Value,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 
+use omoi_domain::agent_event::AgentEventKind;
 use serde_json::{Value, json};
 use similar::{ChangeTag, TextDiff};
 
@@ -39,7 +40,7 @@ pub(super) async fn put(
     let summary = format!("{verb} {}", place.shown);
     toolbox
         .reporter
-        .show("agent.file_edited", data, &summary)
+        .show(AgentEventKind::FileEdited, data, &summary)
         .await;
     Ok(lines)
 }

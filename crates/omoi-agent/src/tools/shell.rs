@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use omoi_domain::agent_event::AgentEventKind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -39,7 +40,7 @@ pub(super) async fn run(toolbox: &Toolbox, input: Input) -> Result<String, ToolE
     let data = json!({ "command": shown });
     toolbox
         .reporter
-        .show("command.started", data, &summary)
+        .show(AgentEventKind::CommandStarted, data, &summary)
         .await;
     let began = toolbox.clock.now();
     let command = Command {
@@ -61,12 +62,15 @@ pub(super) async fn run(toolbox: &Toolbox, input: Input) -> Result<String, ToolE
         "timed_out": how == Some(How::TimedOut), "took_ms": took_ms,
     });
     if how == Some(How::Exited(0)) {
-        toolbox.reporter.event("command.completed", data).await;
+        toolbox
+            .reporter
+            .event(AgentEventKind::CommandCompleted, data)
+            .await;
     } else {
         let summary = format!("failed: {shown}");
         toolbox
             .reporter
-            .show("command.completed", data, &summary)
+            .show(AgentEventKind::CommandCompleted, data, &summary)
             .await;
     }
     let ran = ran?;

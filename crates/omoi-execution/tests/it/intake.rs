@@ -110,6 +110,11 @@ async fn events_have_limits_and_are_stored_once() {
         event(&it, "a b", json!({})),
         event(&it, "ü", json!({})),
         event(&it, &"x".repeat(101), json!({})),
+        // What only the platform may say, and what nobody says.
+        event(&it, "spec.delivered", json!({})),
+        event(&it, "receipt.stored", json!({})),
+        event(&it, "worker.late_report", json!({})),
+        event(&it, "agent.made_up", json!({})),
         event(&it, "agent.tool_use", json!("x".repeat(EVENT_BYTES_MAX))),
     ] {
         let good = event(&it, "agent.tool_use", json!({}));
@@ -117,7 +122,7 @@ async fn events_have_limits_and_are_stored_once() {
         assert!(matches!(result, Err(IntakeError::Refused(_))), "{result:?}");
     }
     let many = (0..=EVENTS_MAX)
-        .map(|_| event(&it, "a", json!({})))
+        .map(|_| event(&it, "agent.tool_use", json!({})))
         .collect();
     assert!(matches!(report(many).await, Err(IntakeError::Refused(_))));
     let stored = attempts::events(&mut it.read().await, attempt.id, 0, 500).await;
@@ -126,7 +131,7 @@ async fn events_have_limits_and_are_stored_once() {
         "a refused report stores nothing"
     );
     let batch: Vec<_> = (0..EVENTS_MAX)
-        .map(|_| event(&it, "a", json!({})))
+        .map(|_| event(&it, "agent.tool_use", json!({})))
         .collect();
     assert_eq!(
         report(batch.clone()).await.unwrap().stored as usize,
