@@ -168,7 +168,7 @@ async fn exec(
     check: &Check,
     (commit, timeout): (&ObjectId, Duration),
 ) -> Result<Ran, CommandError> {
-    let toolbox = Toolbox::of_survey(&spec.survey.0)?;
+    let toolbox = Toolbox::of_spec(spec)?;
     let command = Command {
         project: spec.project_id,
         commit,

@@ -58,7 +58,7 @@ macro_rules! crash_points {
 crash_points! {
     /// Schema migrations.
     Migrate = "migrate",
-    /// A project row for a repository.
+    /// A project row for a repository, or a person's yes to its file.
     ProjectCreated = "project_created",
     /// A spec row with its first event.
     SpecCreated = "spec_created",

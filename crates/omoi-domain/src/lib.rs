@@ -14,6 +14,7 @@ pub mod model_kind;
 pub mod plain_title;
 pub mod plan;
 pub mod reference;
+pub mod repository_settings;
 pub mod retry;
 pub mod sandbox;
 pub mod score;

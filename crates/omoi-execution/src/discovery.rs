@@ -13,7 +13,7 @@ use omoi_store::checks::{self, Check};
 use omoi_store::discoveries::{self, Discovery};
 use omoi_store::projects::{self, Counter, take_numbers};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, Tx};
+use omoi_store::{Json, StoreError, Tx, specs};
 use sha2::{Digest as _, Sha256};
 
 use crate::command::stays_inside;
@@ -182,7 +182,7 @@ async fn over_cap(
     platform: &Platform,
     source: &Task,
 ) -> Result<Option<String>, StoreError> {
-    let settings = &platform.settings;
+    let settings = platform.settings_of(&specs::get(tx, source.spec_id).await?);
     if source.discovery_depth >= settings.discovery_depth_max {
         let depth = settings.discovery_depth_max;
         return Ok(Some(format!(

@@ -288,7 +288,7 @@ impl Dispatcher {
             snapshot: None,
             merge,
             access: Access::ReadWrite,
-            toolbox: Toolbox::of_survey(&spec.survey.0)?,
+            toolbox: Toolbox::of_spec(spec)?,
         })
     }
 

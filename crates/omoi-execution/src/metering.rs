@@ -9,7 +9,7 @@ use omoi_domain::id::AttemptId;
 use omoi_llm::meter::{Caller, Meter, Projection, RecordError, Reservation, ReserveError, Usage};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
-use omoi_store::{StoreError, Tx, phases, tasks};
+use omoi_store::{StoreError, Tx, phases, specs, tasks};
 use tokio::sync::Mutex;
 
 use self::open::{OpenCall, OpenCalls};
@@ -78,9 +78,11 @@ impl Ledger {
 
     /// The budgets an attempt's calls are paid from.
     async fn budgets(&self, id: AttemptId) -> Result<(Attempt, [Budget; 2]), StoreError> {
-        let settings = &self.platform.settings;
         let mut tx = self.platform.store.read().await?;
         let attempt = attempts::get(&mut tx, id).await?;
+        let settings = self
+            .platform
+            .settings_of(&specs::get(&mut tx, attempt.spec_id).await?);
         let spec = costs::of_spec(&mut tx, attempt.spec_id).await?;
         let own = costs::of_subject(&mut tx, &attempt.subject_id).await?;
         let (spec_open, own_open) = self.open.cost_microusd(&attempt);

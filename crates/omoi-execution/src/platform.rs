@@ -10,6 +10,7 @@ use std::time::Duration;
 use omoi_domain::id::{AttemptId, ProjectId, SpecId};
 use omoi_domain::model_kind::ModelKind;
 pub use omoi_domain::model_kind::{NO_MODEL, SIMULATED};
+use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::score::Weights;
 use omoi_domain::spec::SpecStatus;
 use omoi_git::mirror::{Mirror, MirrorError};
@@ -82,6 +83,46 @@ pub struct Settings {
     pub discoveries_per_task: u32,
     /// Discoveries of one spec that become tasks.
     pub discoveries_per_spec: u32,
+}
+
+impl Settings {
+    /// These settings for a spec whose repository said `told` at its base commit: limits only
+    /// become lower.
+    #[must_use]
+    pub fn of_repository(&self, told: &RepositorySettings) -> Self {
+        fn lower<T: PartialOrd + Copy>(own: &mut T, told: Option<T>) {
+            if let Some(told) = told.filter(|told| *told < *own) {
+                *own = told;
+            }
+        }
+        let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
+        let microusd = |usd: Option<f64>| usd.map(|usd| (usd * 1e6).round() as i64);
+        let mut all = self.clone();
+        lower(&mut all.phase_turns_max, told.phase_turns_max);
+        lower(&mut all.phase_timeout, seconds(told.phase_timeout_s));
+        lower(&mut all.phase_attempts_max, told.phase_attempts_max);
+        lower(
+            &mut all.phase_budget_microusd,
+            microusd(told.phase_budget_usd),
+        );
+        lower(
+            &mut all.spec_budget_microusd,
+            microusd(told.spec_budget_usd),
+        );
+        lower(&mut all.task_timeout, seconds(told.task_timeout_s));
+        lower(&mut all.task_turns_max, told.task_turns_max);
+        lower(
+            &mut all.task_budget_microusd,
+            microusd(told.task_budget_usd),
+        );
+        lower(&mut all.discovery_depth_max, told.discovery_depth_max);
+        lower(&mut all.discoveries_per_task, told.discoveries_per_task);
+        lower(&mut all.discoveries_per_spec, told.discoveries_per_spec);
+        // How slow its builds and checks are, a repository knows best.
+        all.command_timeout = seconds(told.command_timeout_s).unwrap_or(all.command_timeout);
+        all.check_timeout = seconds(told.check_timeout_s).unwrap_or(all.check_timeout);
+        all
+    }
 }
 
 /// The folders of one deployment on this host.
@@ -221,6 +262,11 @@ impl Platform {
     /// When the folder or git refuses.
     pub async fn mirror(&self, project: ProjectId) -> Result<Mirror, MirrorError> {
         Mirror::open_or_create(&self.git, &self.data.mirror(project)).await
+    }
+
+    /// The settings for work on `spec`, whoever does it.
+    pub fn settings_of(&self, spec: &Spec) -> Settings {
+        self.settings.of_repository(&spec.options.0.repository)
     }
 
     /// Whether `spec` was begun with another kind of model than this process works with: then nothing

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use omoi_sandbox::Mount;
+use omoi_store::specs::Spec;
 use serde::{Deserialize, Serialize};
 
 /// Stored with a spec when its repository is surveyed.
@@ -23,11 +24,19 @@ pub struct Toolbox {
 pub struct UnreadableToolbox(#[source] serde_json::Error);
 
 impl Toolbox {
-    /// The toolbox stored with a spec's survey; empty when none was.
+    /// The toolbox stored with a spec's survey, empty when none was, and the folders of its
+    /// repository's file that a person allowed.
     ///
     /// # Errors
     /// When what is stored is none.
-    pub fn of_survey(survey: &serde_json::Value) -> Result<Self, UnreadableToolbox> {
+    pub fn of_spec(spec: &Spec) -> Result<Self, UnreadableToolbox> {
+        let mut toolbox = Self::of_survey(&spec.survey.0)?;
+        let allowed = &spec.options.0.repository.read_only;
+        toolbox.roots.extend(allowed.iter().cloned());
+        Ok(toolbox)
+    }
+
+    fn of_survey(survey: &serde_json::Value) -> Result<Self, UnreadableToolbox> {
         match survey.get("toolbox") {
             None => Ok(Self::default()),
             Some(stored) => serde_json::from_value(stored.clone()).map_err(UnreadableToolbox),

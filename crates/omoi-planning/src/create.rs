@@ -16,12 +16,14 @@ use omoi_git::slug;
 use omoi_git::survey::{Survey, SurveyError, survey_commit};
 use omoi_git::toolchain::{Host, resolve};
 use omoi_protocol::control::CreateSpec;
-use omoi_store::projects::{self, Counter, take_numbers};
+use omoi_runtime::config::Config;
+use omoi_store::projects::{self, Counter, Project, take_numbers};
 use omoi_store::specs::{self, Spec, SpecOptions};
 use omoi_store::{Json, StoreError, Tx};
 use serde_json::json;
 
-use crate::suite;
+use crate::repository_file::{self, RepositoryFileError};
+use crate::{suite, trust};
 
 /// Characters of an idea that are read.
 pub const IDEA_CHARS_MAX: usize = 100_000;
@@ -56,6 +58,20 @@ pub enum CreateError {
     /// The branch cannot be named.
     #[error("the integration branch cannot be named")]
     RefName(#[from] BadRefName),
+    /// The repository's own configuration cannot be used.
+    #[error(transparent)]
+    RepositoryFile(#[from] RepositoryFileError),
+    /// The repository asks for something that only a person can allow.
+    #[error("`.omoi.yaml` asks for what you did not allow: {}", asks.join("; "))]
+    NotTrusted {
+        /// The repository.
+        repo: String,
+        /// What it asks for, one line each.
+        asks: Vec<String>,
+    },
+    /// The yes was to another text.
+    #[error("`.omoi.yaml` changed since you looked at it; nothing was allowed")]
+    TrustOutdated,
     /// The repository could not be surveyed.
     #[error("could not survey the repository")]
     Survey(#[from] SurveyError),
@@ -77,6 +93,7 @@ pub enum CreateError {
 pub async fn create(
     platform: &Platform,
     host: &Host,
+    own: &Config,
     request: CreateSpec,
 ) -> Result<Spec, CreateError> {
     let chars = request.idea.chars().count();
@@ -88,32 +105,20 @@ pub async fn create(
     }
     let repo = inspect(&platform.git, Path::new(&request.repo)).await?;
     expect_writable(&repo)?;
-    let repo_path = repo.toplevel.to_string_lossy().into_owned();
-    let project = {
-        let name = repo
-            .toplevel
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned());
-        let mut tx = platform.store.write().await?;
-        let project = projects::ensure(
-            &mut tx,
-            &name.unwrap_or_else(|| "repository".to_owned()),
-            &repo_path,
-        )
-        .await?;
-        tx.commit(CrashPoint::ProjectCreated).await?;
-        project
-    };
-    let mirror = platform.mirror(project.id).await?;
-    let target = RefName::parse(&format!("refs/omoios/base/{}", repo.head))?;
-    let fetch = FetchRef {
-        commit: repo.head.clone(),
-        target,
-    };
-    mirror.fetch_from(&repo, &[fetch]).await?;
+    let (project, mirror) = mirrored(platform, &repo).await?;
+    let repository = repository_file::read(&mirror, &repo.head, own, host.home.as_deref()).await?;
+    trust::expect_trusted(platform, &project, &repository).await?;
+    let uncommitted = repository_file::look_at_work_tree(&repo.toplevel, &repository)?;
     let found = survey_commit(&mirror, &repo.head).await?;
     let chain = resolve(&found, host).await;
-    let notes = notes(&repo, (&found, request.suite.as_deref()), &chain.missing);
+    let own_suite = own.get(&keys::VALIDATION_SUITE);
+    let named = request.suite.as_deref();
+    let named = named
+        .or(repository.suite.as_deref())
+        .or(own_suite.as_deref());
+    let mut notes = notes(&repo, (&found, named), &chain.missing);
+    notes.extend(uncommitted);
+    let suite = suite::chosen(named, &found);
     let toolbox = Toolbox {
         roots: chain.roots,
         path: chain.path_entries,
@@ -134,8 +139,9 @@ pub async fn create(
             spec_files: request.spec_files,
             as_it_stands: false,
             notes,
-            suite: suite::chosen(request.suite.as_deref(), &found),
+            suite,
             accept_red: request.accept_red,
+            repository,
         }),
         status: SpecStatus::Draft,
         current_phase: "explore".to_owned(),
@@ -159,6 +165,29 @@ pub async fn create(
     tx.commit(CrashPoint::SpecCreated).await?;
     platform.scope.ask_for(spec.id);
     Ok(spec)
+}
+
+/// The project of a repository, and its mirror with the repository's HEAD.
+pub(crate) async fn mirrored(
+    platform: &Platform,
+    repo: &RepoInfo,
+) -> Result<(Project, Mirror), CreateError> {
+    let name = repo.toplevel.file_name().unwrap_or_default();
+    let name = match name.to_string_lossy() {
+        name if name.is_empty() => "repository".to_owned(),
+        name => name.into_owned(),
+    };
+    let mut tx = platform.store.write().await?;
+    let project = projects::ensure(&mut tx, &name, &repo.toplevel.to_string_lossy()).await?;
+    tx.commit(CrashPoint::ProjectCreated).await?;
+    let mirror = platform.mirror(project.id).await?;
+    let target = RefName::parse(&format!("refs/omoios/base/{}", repo.head))?;
+    let fetch = FetchRef {
+        commit: repo.head.clone(),
+        target,
+    };
+    mirror.fetch_from(repo, &[fetch]).await?;
+    Ok((project, mirror))
 }
 
 /// Things the person should know before anything runs.

@@ -49,7 +49,7 @@ pub async fn submit(
     let base = ObjectId::parse(&spec.base_sha)?;
     let repo = tree::tracked(platform, spec.project_id, &base).await?;
     let item = (phase, body.section.as_str(), body.key.as_str(), &body.value);
-    let accepted = validated(item, &repo, platform.settings.check_timeout);
+    let accepted = validated(item, &repo, platform.settings_of(&spec).check_timeout);
     let accepted = accepted.map_err(IntakeError::Refused)?;
     let mut tx = platform.store.write().await?;
     if !attempts::hold(&mut tx, attempt.id).await? {

@@ -39,7 +39,7 @@ pub(crate) async fn judge_items(
     (items, runs): (Vec<Item>, Vec<PhaseRun>),
 ) -> Result<Judged, BoxError> {
     let mut facts = facts(platform, spec, phase, &runs).await?;
-    let assembled = match assembled(phase, &items, platform.settings.check_timeout) {
+    let assembled = match assembled(phase, &items, platform.settings_of(spec).check_timeout) {
         Ok(output) => output,
         Err(evaluation) => return Ok(Judged::incomplete(*evaluation)),
     };

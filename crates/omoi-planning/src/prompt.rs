@@ -44,7 +44,7 @@ pub(crate) async fn brief(
     phase: Phase,
     run: &PhaseRun,
 ) -> Result<Brief, BoxError> {
-    let settings = &platform.settings;
+    let settings = platform.settings_of(spec);
     let system = strict().render_str(SYSTEM, context! { workspace => inside::WORK })?;
     Ok(Brief {
         subject_ref: phase.as_str().to_owned(),

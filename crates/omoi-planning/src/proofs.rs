@@ -92,7 +92,7 @@ pub(crate) async fn run_open(
     else {
         return Ok(false);
     };
-    set_times(&mut tasks, platform.settings.check_timeout);
+    set_times(&mut tasks, platform.settings_of(spec).check_timeout);
     let kept = kept(run)?;
     let mut open: BTreeMap<String, Check> = BTreeMap::new();
     for (_, check) in proofs(&tasks) {
@@ -188,7 +188,7 @@ async fn run(
     open: &BTreeMap<String, Check>,
 ) -> Result<Kept, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
-    let toolbox = Toolbox::of_survey(&spec.survey.0)?;
+    let toolbox = Toolbox::of_spec(spec)?;
     let one = async |(digest, check): (&String, &Check)| {
         let command = Command {
             project: spec.project_id,

@@ -62,7 +62,7 @@ pub(crate) async fn standing(
         opinions::find(&mut tx, spec.id).await?
     };
     if let Some(known) = known.filter(|known| known.input_digest == run.input_digest) {
-        let has_attempts_left = run.attempts < platform.settings.phase_attempts_max;
+        let has_attempts_left = run.attempts < platform.settings_of(spec).phase_attempts_max;
         let step = opinion_step(&known.opinion(), known.was_sent_back, has_attempts_left);
         return Ok(match step {
             OpinionStep::GoOn => Standing::GoOn,

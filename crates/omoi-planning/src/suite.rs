@@ -41,7 +41,8 @@ pub(crate) async fn insert(
         kind: "suite".to_owned(),
         command: command.to_owned(),
         files: Json(BTreeMap::new()),
-        timeout_s: i64::try_from(platform.settings.check_timeout.as_secs()).unwrap_or(i64::MAX),
+        timeout_s: i64::try_from(platform.settings_of(spec).check_timeout.as_secs())
+            .unwrap_or(i64::MAX),
         base_exit: None,
     };
     checks::insert(tx, &check, &[]).await

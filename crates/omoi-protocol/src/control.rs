@@ -39,6 +39,30 @@ pub struct CreateSpec {
     pub accept_red: bool,
 }
 
+/// What the `.omoi.yaml` of a repository asks for at HEAD. `GET /trust`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepositoryTrustView {
+    /// The repository.
+    pub repo: String,
+    /// The commit its file was read at.
+    pub commit: String,
+    /// Digest of the file's text, if there is a file.
+    pub file_digest: Option<String>,
+    /// What needs the yes of a person, one line each.
+    pub asks: Vec<String>,
+    /// Whether the person said yes to this text.
+    pub is_trusted: bool,
+}
+
+/// A person's yes. `POST /trust`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustRepository {
+    /// Absolute path of a git repository.
+    pub repo: String,
+    /// Digest of the text they saw.
+    pub file_digest: String,
+}
+
 /// `POST /specs/{spec}/resume`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeSpec {

@@ -1,8 +1,8 @@
 //! Layered configuration: read once, checked whole, then never changed.
 //!
 //! A [`Table`] declares the keys; [`load`] reads every layer of [`Sources`] against it. Later
-//! layers win: default < `config/base.yaml` < user file < project file < `config/<env>.yaml` <
-//! secret files < `.env` < `.env.local` < process environment < command line. Anything unknown,
+//! layers win: default < `config/base.yaml` < user file < `config/<env>.yaml` < secret
+//! files < `.env` < `.env.local` < process environment < command line. Anything unknown,
 //! contradictory or out of range refuses the start, with the place it stands at.
 
 pub mod keys;
@@ -12,6 +12,7 @@ mod key;
 mod load;
 mod nearest;
 mod project;
+mod repository;
 mod show;
 mod sources;
 mod value;
@@ -22,6 +23,7 @@ use std::collections::HashMap;
 pub use self::error::{Layer, LoadError, Origin, Place};
 pub use self::key::{DefaultValue, ForProject, Key, Section, Setting, Shape, Spec, Surroundings};
 pub use self::load::load;
+pub use self::repository::read_repository_settings;
 pub use self::show::{page, reference};
 pub use self::sources::{FILE_BYTES_MAX, OMOI_ROOT, OMOI_SECRETS_DIR, OMOIOS_ENV, Sources};
 pub use self::value::{BadValue, Items, Kind, Value};

@@ -5,6 +5,7 @@ mod find;
 mod log;
 mod specs;
 mod tasks;
+mod trust;
 
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
@@ -14,6 +15,7 @@ use axum::{Json, Router};
 use omoi_execution::Platform;
 use omoi_git::toolchain::Host;
 use omoi_protocol::control::{FailingEntity, LoopStatus, Status};
+use omoi_runtime::config::Config;
 use omoi_runtime::reconcile::StatusReader;
 
 use crate::auth::{same, token};
@@ -29,6 +31,8 @@ pub struct ControlSurface {
     pub platform: Platform,
     /// The machine, for surveys.
     pub host: Host,
+    /// The configuration of this process.
+    pub config: Config,
     /// The token of the data folder.
     pub token: String,
     /// What of `GET /status` stays the same.
@@ -51,6 +55,7 @@ pub fn router(surface: ControlSurface) -> Router {
         .route("/specs/{spec}/resume", post(specs::resume_spec))
         .route("/specs/{spec}/deliver", post(specs::deliver_spec))
         .route("/specs/{spec}/cancel", post(specs::cancel_spec))
+        .route("/trust", get(trust::get_trust).post(trust::keep_trust))
         .route("/tasks", get(tasks::list_tasks))
         .route("/tasks/{task}", get(tasks::get_task))
         .route("/tasks/{task}/detail", get(tasks::get_task_detail))

@@ -171,6 +171,28 @@ impl From<CreateError> for ApiError {
             CreateError::Repository(refused) => {
                 Self::new(StatusCode::BAD_REQUEST, "bad_repository", chain(&refused))
             }
+            CreateError::RepositoryFile(refused) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "bad_repository_file",
+                chain(&refused),
+            )
+            .hint("correct the repository's `.omoi.yaml` and commit it; docs/configuration.md says what it may set"),
+            CreateError::NotTrusted { ref repo, .. } => {
+                let next = format!(
+                    "look at it and answer on a terminal: omoi trust --repo '{}'",
+                    repo.replace('\'', r"'\''")
+                );
+                Self::new(
+                    StatusCode::CONFLICT,
+                    "repository_not_trusted",
+                    source.to_string(),
+                )
+                .hint(next)
+            }
+            CreateError::TrustOutdated => {
+                Self::new(StatusCode::CONFLICT, "trust_outdated", source.to_string())
+                    .hint("look again: omoi trust")
+            }
             CreateError::Store(store) => store.into(),
             other => Self::internal(&other),
         }

@@ -22,6 +22,7 @@ pub mod messages;
 pub mod opinions;
 pub mod phases;
 pub mod projects;
+pub mod repository_trusts;
 pub mod requirements;
 pub mod sandboxes;
 pub mod specs;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use omoi_domain::event::{Event, EventKind, SpecChange};
 use omoi_domain::id::{OrgId, ProjectId, SpecId};
 use omoi_domain::machine::transition as rule;
+use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub struct SpecOptions {
     /// Whether work may begin although the suite fails on the base commit; then only tests count
     /// that did not fail there.
     pub accept_red: bool,
+    /// What the repository said of itself at the base commit.
+    pub repository: RepositorySettings,
 }
 
 row! {

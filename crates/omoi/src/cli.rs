@@ -20,6 +20,7 @@ mod spec;
 mod steer;
 mod task;
 mod trace;
+mod trust;
 mod up;
 
 use std::path::PathBuf;
@@ -144,6 +145,8 @@ enum Command {
     Steer(steer::Arguments),
     /// Show what proves each criterion
     Trace(trace::Arguments),
+    /// Show what a repository asks for beyond the work, and allow it
+    Trust(trust::Arguments),
     /// Check what this machine offers and what a run would need
     Doctor(doctor::Arguments),
     /// Scripts of the simulated model
@@ -209,6 +212,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<ExitCod
         Command::Logs(arguments) => logs::run(context, arguments).await,
         Command::Steer(arguments) => steer::run(context, arguments).await,
         Command::Trace(arguments) => trace::run(context, arguments).await,
+        Command::Trust(arguments) => trust::run(context, arguments).await,
         Command::Doctor(arguments) => doctor::run(context, arguments).await,
         Command::Scenario(command) => scenario::run(context, command),
         Command::Db(command) => db::run(context, command).await,

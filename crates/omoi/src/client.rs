@@ -9,9 +9,10 @@ use bytes::BytesMut;
 use futures::StreamExt as _;
 use futures::stream::{self, Stream};
 use omoi_domain::event::StoredEvent;
+use omoi_llm::wire::headers::percent_encode;
 use omoi_protocol::control::{
-    CreateSpec, ExportedFile, HERE, ResumeSpec, SpecDetail, SpecView, Status, Steer, TaskDetail,
-    TaskLog, TaskView, Trace,
+    CreateSpec, ExportedFile, HERE, RepositoryTrustView, ResumeSpec, SpecDetail, SpecView, Status,
+    Steer, TaskDetail, TaskLog, TaskView, Trace, TrustRepository,
 };
 use omoi_protocol::error::ErrorBody;
 use omoi_protocol::summary::RunSummary;
@@ -175,6 +176,18 @@ impl Client {
 
     pub(crate) async fn create_spec(&self, body: &CreateSpec) -> Result<SpecView, ClientError> {
         self.post("/specs", body).await
+    }
+
+    pub(crate) async fn get_trust(&self, repo: &str) -> Result<RepositoryTrustView, ClientError> {
+        let repo = percent_encode(repo);
+        self.get(&format!("/trust?repo={repo}")).await
+    }
+
+    pub(crate) async fn trust_repository(
+        &self,
+        body: &TrustRepository,
+    ) -> Result<RepositoryTrustView, ClientError> {
+        self.post("/trust", body).await
     }
 
     pub(crate) async fn list_specs(&self) -> Result<Vec<SpecView>, ClientError> {

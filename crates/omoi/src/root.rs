@@ -171,6 +171,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         router = router.merge(omoi_server::control::router(ControlSurface {
             platform: platform.clone(),
             host: host(&start.sources),
+            config: start.config.clone(),
             token: token.clone(),
             status: status.clone(),
             reconcilers,

@@ -219,20 +219,11 @@ fn bad_configuration_is_named_by_its_place() {
     let home = Home::new();
     let unknown = home.file("unknown.yaml", "llm:\n  modle: x\n");
     let value = home.file("value.yaml", "server:\n  host: 127.0.0.1\n  port: many\n");
-    let repo = TestRepo::with_files(&[(
-        ".omoi.yaml",
-        "anthropic:\n  base_url: https://evil.example\n",
-    )]);
-    steady(&home, Some(&repo)).bind(|| {
+    steady(&home, None).bind(|| {
         for (name, file) in [("unknown_key", &unknown), ("bad_value", &value)] {
             let said = home.omoi(&["config", "show", "--config", file.to_str().unwrap()]);
             assert_snapshot!(name, said.all());
         }
-        let at = repo.path().to_str().unwrap();
-        assert_snapshot!(
-            "closed_key",
-            home.omoi(&["run", "idea", "--repo", at]).all()
-        );
         let said = home.omoi_with(&[("SPEC_CFG_MAX_TURNS", "0")], &["config", "show"]);
         assert_snapshot!("bad_variable", said.all());
         assert_snapshot!(

@@ -10,6 +10,7 @@ use omoi_domain::attempt::{AttemptState, Outcome, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::score::Weights;
 use omoi_domain::spec::SpecStatus;
@@ -416,6 +417,7 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
             notes: Vec::new(),
             suite: None,
             accept_red: false,
+            repository: RepositorySettings::default(),
         }),
         status: SpecStatus::Working,
         current_phase: "complete".to_owned(),

@@ -72,7 +72,7 @@ pub async fn edit(platform: &Platform, id: SpecId, edit: Edit) -> Result<Spec, C
     let repo = tree::of_spec(platform, &spec)
         .await
         .map_err(CommandError::Judge)?;
-    let check_timeout = platform.settings.check_timeout;
+    let check_timeout = platform.settings_of(&spec).check_timeout;
     let item = (phase, edit.section.as_str(), edit.key.as_str(), &edit.value);
     let accepted = validated(item, &repo, check_timeout).map_err(CommandError::Edit)?;
     let (runs, mut items) = {

@@ -143,7 +143,7 @@ pub(super) async fn refuse(
         };
         phases::emit_verdict(&mut tx, spec.project_id, &run, told.clone());
     }
-    if run.attempts < platform.settings.phase_attempts_max && !refusal.last {
+    if run.attempts < platform.settings_of(&spec).phase_attempts_max && !refusal.last {
         run.not_before = tx.now() + phase_delay(run.attempts);
         phases::transition(
             &mut tx,

@@ -257,7 +257,7 @@ async fn start(
     brief: Brief,
 ) -> Result<Next, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
-    let toolbox = Toolbox::of_survey(&spec.survey.0)?;
+    let toolbox = Toolbox::of_spec(spec)?;
     let earlier = attempts::of_subject(&mut tx, &subject(spec, phase)).await?;
     // What was said about other inputs is not gone on with.
     let stale = |last: &Attempt| run.started_at.is_none_or(|at| last.created_at < at);

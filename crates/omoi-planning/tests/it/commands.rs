@@ -8,6 +8,7 @@ use omoi_domain::task::TaskStatus;
 use omoi_execution::intake::IntakeError;
 use omoi_planning::commands::{self, CommandError, Edit};
 use omoi_protocol::control::ResumeSpec;
+use omoi_runtime::config::{Sources, keys, load};
 use omoi_runtime::reconcile::Next;
 use omoi_store::{merges, phases, specs, tasks};
 use serde_json::json;
@@ -472,10 +473,12 @@ async fn a_spec_is_written_down_while_git_is_not_running() {
         accept_red: false,
     };
     let host = omoi_git::toolchain::Host::default();
+    let sources = Sources::default().with_flag("data.dir", "/nowhere");
+    let own = load(&keys::TABLE, &sources).unwrap();
     let platform = &guarded.it.platform;
     let mut branches = Vec::new();
     for _ in 0..2 {
-        let spec = omoi_planning::create::create(platform, &host, ask("Add tags")).await;
+        let spec = omoi_planning::create::create(platform, &host, &own, ask("Add tags")).await;
         branches.push(spec.unwrap().integration_branch);
     }
     assert_eq!(branches, ["omoi/add-tags", "omoi/add-tags-2"]);

@@ -120,9 +120,9 @@ keys! {
         .env("OMOI_DATA_DIR").closed_to_project();
 
     /// What to log, as in `warn,omoi=debug`.
-    LOG_FILTER: String = Key::new(&LOG, "filter", Kind::Text, "warn,omoi=info").env("OMOI_LOG");
+    LOG_FILTER: String = Key::new(&LOG, "filter", Kind::Text, "warn,omoi=info").env("OMOI_LOG").closed_to_project();
     /// How a log line looks.
-    LOG_FORMAT: LogFormat = Key::choice(&LOG, "format", "text").env("OMOI_LOG_FORMAT");
+    LOG_FORMAT: LogFormat = Key::choice(&LOG, "format", "text").env("OMOI_LOG_FORMAT").closed_to_project();
 
     /// Where the truth is kept.
     DATABASE_URL: String = Key::new(&DATABASE, "url", Kind::Url(&["sqlite", "postgres", "postgresql"]), "")
@@ -148,67 +148,67 @@ keys! {
     SERVER_PORT: u16 = Key::new(&SERVER, "port", int(0, 65_535), "8000").closed_to_project();
 
     /// Who answers model requests.
-    LLM_MODE: ModelMode = Key::choice(&LLM, "mode", "live");
+    LLM_MODE: ModelMode = Key::choice(&LLM, "mode", "live").closed_to_project();
     /// The script of the simulated model.
-    LLM_SCENARIO: Option<PathBuf> = Key::new(&LLM, "scenario", Kind::Path, "");
+    LLM_SCENARIO: Option<PathBuf> = Key::new(&LLM, "scenario", Kind::Path, "").closed_to_project();
     /// The model to ask, whoever answers; wins over `anthropic.model` and `openai.model`.
-    LLM_MODEL: Option<String> = Key::new(&LLM, "model", Kind::Text, "");
+    LLM_MODEL: Option<String> = Key::new(&LLM, "model", Kind::Text, "").closed_to_project();
     /// The model that gives a second opinion on a plan; empty asks the one that wrote it, afresh.
-    LLM_JUDGE_MODEL: Option<String> = Key::new(&LLM, "judge_model", Kind::Text, "");
+    LLM_JUDGE_MODEL: Option<String> = Key::new(&LLM, "judge_model", Kind::Text, "").closed_to_project();
     /// An OpenAI-compatible endpoint to ask, whatever other providers have a key.
     LLM_BASE_URL: Option<String> = Key::new(&LLM, "base_url", Kind::Url(HTTP), "").closed_to_project();
     /// The key for `llm.base_url`; it goes nowhere else.
-    LLM_API_KEY: Option<SecretString> = Key::new(&LLM, "api_key", Kind::Secret, "");
+    LLM_API_KEY: Option<SecretString> = Key::new(&LLM, "api_key", Kind::Secret, "").closed_to_project();
 
     /// An Anthropic API key; it goes to `anthropic.base_url`.
-    ANTHROPIC_API_KEY: Option<SecretString> = Key::new(&ANTHROPIC, "api_key", Kind::Secret, "");
+    ANTHROPIC_API_KEY: Option<SecretString> = Key::new(&ANTHROPIC, "api_key", Kind::Secret, "").closed_to_project();
     /// A bearer token for `anthropic.base_url`; preferred over the key.
-    ANTHROPIC_AUTH_TOKEN: Option<SecretString> = Key::new(&ANTHROPIC, "auth_token", Kind::Secret, "");
+    ANTHROPIC_AUTH_TOKEN: Option<SecretString> = Key::new(&ANTHROPIC, "auth_token", Kind::Secret, "").closed_to_project();
     /// The Anthropic endpoint.
     ANTHROPIC_BASE_URL: String = Key::new(&ANTHROPIC, "base_url", Kind::Url(HTTP), "https://api.anthropic.com")
         .closed_to_project();
     /// The model to ask there; empty takes a current one of Anthropic's, at their own endpoint only.
-    ANTHROPIC_MODEL: Option<String> = Key::new(&ANTHROPIC, "model", Kind::Text, "");
+    ANTHROPIC_MODEL: Option<String> = Key::new(&ANTHROPIC, "model", Kind::Text, "").closed_to_project();
     /// The most tokens in one answer from there.
-    ANTHROPIC_MAX_TOKENS: u32 = Key::new(&ANTHROPIC, "max_tokens", int(1, 1_000_000), "64000").lowered_by_project();
+    ANTHROPIC_MAX_TOKENS: u32 = Key::new(&ANTHROPIC, "max_tokens", int(1, 1_000_000), "64000").closed_to_project();
 
     /// A key for OpenAI or a compatible provider; it goes to `openai.base_url`.
-    OPENAI_API_KEY: Option<SecretString> = Key::new(&OPENAI, "api_key", Kind::Secret, "");
+    OPENAI_API_KEY: Option<SecretString> = Key::new(&OPENAI, "api_key", Kind::Secret, "").closed_to_project();
     /// The endpoint of that provider.
     OPENAI_BASE_URL: String = Key::new(&OPENAI, "base_url", Kind::Url(HTTP), "https://api.openai.com/v1")
         .closed_to_project();
     /// The model to ask there; empty takes a current one of OpenAI's, at their own endpoint only.
-    OPENAI_MODEL: Option<String> = Key::new(&OPENAI, "model", Kind::Text, "");
+    OPENAI_MODEL: Option<String> = Key::new(&OPENAI, "model", Kind::Text, "").closed_to_project();
     /// The most tokens in one answer from there or from `llm.base_url`.
-    OPENAI_MAX_TOKENS: u32 = Key::new(&OPENAI, "max_tokens", int(1, 1_000_000), "32768").lowered_by_project();
+    OPENAI_MAX_TOKENS: u32 = Key::new(&OPENAI, "max_tokens", int(1, 1_000_000), "32768").closed_to_project();
 
     /// Weight of the priority in a task's score.
-    TQ_W_P: f64 = Key::new(&TASK_QUEUE, "w_p", SHARE, "0.45");
+    TQ_W_P: f64 = Key::new(&TASK_QUEUE, "w_p", SHARE, "0.45").closed_to_project();
     /// Weight of the age.
-    TQ_W_A: f64 = Key::new(&TASK_QUEUE, "w_a", SHARE, "0.20");
+    TQ_W_A: f64 = Key::new(&TASK_QUEUE, "w_a", SHARE, "0.20").closed_to_project();
     /// Weight of the deadline.
-    TQ_W_D: f64 = Key::new(&TASK_QUEUE, "w_d", SHARE, "0.15");
+    TQ_W_D: f64 = Key::new(&TASK_QUEUE, "w_d", SHARE, "0.15").closed_to_project();
     /// Weight of the tasks it blocks.
-    TQ_W_B: f64 = Key::new(&TASK_QUEUE, "w_b", SHARE, "0.15");
+    TQ_W_B: f64 = Key::new(&TASK_QUEUE, "w_b", SHARE, "0.15").closed_to_project();
     /// Weight of the retries.
-    TQ_W_R: f64 = Key::new(&TASK_QUEUE, "w_r", SHARE, "0.05");
+    TQ_W_R: f64 = Key::new(&TASK_QUEUE, "w_r", SHARE, "0.05").closed_to_project();
     /// The age that counts in full.
-    TQ_AGE_CEILING: Duration = Key::new(&TASK_QUEUE, "age_ceiling", TIME, "3600");
+    TQ_AGE_CEILING: Duration = Key::new(&TASK_QUEUE, "age_ceiling", TIME, "3600").closed_to_project();
     /// How long before a deadline a task becomes urgent.
-    TQ_SLA_URGENCY_WINDOW: Duration = Key::new(&TASK_QUEUE, "sla_urgency_window", TIME, "900");
+    TQ_SLA_URGENCY_WINDOW: Duration = Key::new(&TASK_QUEUE, "sla_urgency_window", TIME, "900").closed_to_project();
     /// The factor for urgent tasks.
-    TQ_SLA_BOOST_MULTIPLIER: f64 = Key::new(&TASK_QUEUE, "sla_boost_multiplier", Kind::Float { min: 1.0, max: 10.0 }, "1.25");
+    TQ_SLA_BOOST_MULTIPLIER: f64 = Key::new(&TASK_QUEUE, "sla_boost_multiplier", Kind::Float { min: 1.0, max: 10.0 }, "1.25").closed_to_project();
     /// The age from which a task starves.
-    TQ_STARVATION_LIMIT: Duration = Key::new(&TASK_QUEUE, "starvation_limit", TIME, "7200");
+    TQ_STARVATION_LIMIT: Duration = Key::new(&TASK_QUEUE, "starvation_limit", TIME, "7200").closed_to_project();
     /// The least score of a starving task.
-    TQ_STARVATION_FLOOR_SCORE: f64 = Key::new(&TASK_QUEUE, "starvation_floor_score", SHARE, "0.6");
+    TQ_STARVATION_FLOOR_SCORE: f64 = Key::new(&TASK_QUEUE, "starvation_floor_score", SHARE, "0.6").closed_to_project();
     /// The number of blocked tasks that counts in full.
-    TQ_BLOCKER_CEILING: u32 = Key::new(&TASK_QUEUE, "blocker_ceiling", int(1, 1_000), "10");
+    TQ_BLOCKER_CEILING: u32 = Key::new(&TASK_QUEUE, "blocker_ceiling", int(1, 1_000), "10").closed_to_project();
     /// Candidates looked at per pass.
-    MAX_QUEUE_SCAN_BATCH: u32 = Key::new(&TASK_QUEUE, "max_scan_batch", int(1, 10_000), "200").env("MAX_QUEUE_SCAN_BATCH").lowered_by_project();
+    MAX_QUEUE_SCAN_BATCH: u32 = Key::new(&TASK_QUEUE, "max_scan_batch", int(1, 10_000), "200").env("MAX_QUEUE_SCAN_BATCH").closed_to_project();
 
     /// Tasks of one project that hold a slot at once.
-    MAX_CONCURRENT_TASKS_PER_PROJECT: u32 = Key::new(&LIMITS, "max_concurrent_tasks_per_project", int(1, 1_000), "5").lowered_by_project();
+    MAX_CONCURRENT_TASKS_PER_PROJECT: u32 = Key::new(&LIMITS, "max_concurrent_tasks_per_project", int(1, 1_000), "5").closed_to_project();
     /// Tasks of all projects that hold a slot at once.
     MAX_CONCURRENT_AGENTS: u32 = Key::new(&LIMITS, "max_concurrent_agents", int(1, 10_000), "10").closed_to_project();
 
@@ -224,7 +224,7 @@ keys! {
     SPEC_TOTAL_BUDGET_USD: f64 = Key::new(&SPEC, "total_budget_usd", USD, "50").lowered_by_project();
 
     /// Time between signs of life of an agent.
-    AGENT_HEARTBEAT_INTERVAL: Duration = Key::new(&AGENT, "heartbeat_interval", TIME, "15").lowered_by_project();
+    AGENT_HEARTBEAT_INTERVAL: Duration = Key::new(&AGENT, "heartbeat_interval", TIME, "15").closed_to_project();
     /// How long one attempt at a task may take; a plan may ask for less.
     AGENT_TASK_TIMEOUT: Duration = Key::new(&AGENT, "task_timeout_seconds", Kind::Seconds { min: 1, max: 5_400 }, "5400").lowered_by_project();
     /// Model turns of one attempt at a task.

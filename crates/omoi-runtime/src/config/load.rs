@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use omoi_domain::repository_settings::REPOSITORY_FILE;
+
 use super::error::{Layer, LoadError, Origin, Place};
 use super::key::{DefaultValue, ForProject, Spec, Surroundings};
 use super::nearest::nearest;
@@ -34,7 +36,6 @@ pub fn load(table: &'static Table, sources: &Sources) -> Result<Config, LoadErro
     for (layer, path) in [
         (Layer::Base, in_folder("base.yaml")),
         (Layer::User, sources.user_file.clone()),
-        (Layer::Project, sources.project_file.clone()),
         (
             Layer::Environment,
             in_folder(&format!("{}.yaml", environment.as_str())),
@@ -54,6 +55,31 @@ pub fn load(table: &'static Table, sources: &Sources) -> Result<Config, LoadErro
         rule(&config)?;
     }
     Ok(config)
+}
+
+/// Reads the `text` of a repository's file over `own`, the configuration of this process. Values of
+/// the file carry [`Layer::Project`]; a limit is less than the own one, or the file is refused.
+///
+/// # Errors
+/// The first [`LoadError`] met.
+pub(super) fn load_over(
+    table: &'static Table,
+    own: &Config,
+    home: Option<&str>,
+    text: &str,
+) -> Result<Config, LoadError> {
+    let written = own.entries.iter().map(|entry| {
+        let key = (entry.spec.section.name, entry.spec.name);
+        (key, (entry.value.clone(), entry.origin.clone()))
+    });
+    let mut loading = Loading {
+        table,
+        home: home.map(ToOwned::to_owned),
+        values: written.collect(),
+        warnings: Vec::new(),
+    };
+    loading.read_text(Layer::Project, Path::new(REPOSITORY_FILE), text)?;
+    loading.finish(own.environment, &Sources::default())
 }
 
 /// The layers made of variables, lowest first.
@@ -116,14 +142,18 @@ impl Loading {
     }
 
     fn read_yaml(&mut self, layer: Layer, path: &Path) -> Result<(), LoadError> {
-        let Some(text) = sources::read(path)? else {
-            return Ok(());
-        };
+        match sources::read(path)? {
+            Some(text) => self.read_text(layer, path, &text),
+            None => Ok(()),
+        }
+    }
+
+    fn read_text(&mut self, layer: Layer, path: &Path, text: &str) -> Result<(), LoadError> {
         let origin = |line| Origin {
             layer,
             place: Place::Line(path.to_owned(), line),
         };
-        for found in yaml::parse(self.table, path, &text)? {
+        for found in yaml::parse(self.table, path, text)? {
             match found {
                 Found::Section { name, line } => {
                     return Err(self.table.unknown_section(origin(line), name));

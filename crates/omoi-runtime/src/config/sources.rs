@@ -30,8 +30,6 @@ pub struct Sources {
     pub secrets: Option<PathBuf>,
     /// The person's own file.
     pub user_file: Option<PathBuf>,
-    /// The file of the repository under work.
-    pub project_file: Option<PathBuf>,
     /// Pairs of `section.key` and value from the command line.
     pub flags: Vec<(String, String)>,
 }
@@ -56,13 +54,6 @@ impl Sources {
             .or_else(|| own.as_ref().map(|own| own.join("secrets")));
         sources.user_file = own.map(|own| own.join("config.yaml"));
         sources
-    }
-
-    /// Adds the file of the repository at `repository`.
-    #[must_use]
-    pub fn with_repository(mut self, repository: &Path) -> Self {
-        self.project_file = Some(repository.join(".omoi.yaml"));
-        self
     }
 
     /// Adds a command-line value for `section.key`.

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+mod repository;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -8,6 +10,7 @@ use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
 use super::keys::{self, TABLE};
+use super::load::load_over;
 use super::*;
 use crate::telemetry::chain;
 
@@ -62,11 +65,14 @@ impl World {
         let variables = self.variables.iter();
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
         let mut sources = Sources::from_variables(variables.collect());
-        sources = sources.with_repository(&self.path("repo"));
         for (key, value) in &self.flags {
             sources = sources.with_flag(key, value);
         }
-        load(&TABLE, &sources)
+        let own = load(&TABLE, &sources)?;
+        match fs::read_to_string(self.path(PROJECT)) {
+            Ok(text) => load_over(&TABLE, &own, self.path("home").to_str(), &text),
+            Err(_) => Ok(own),
+        }
     }
 
     /// The refusal with every cause, the temporary folder left out.
@@ -94,7 +100,7 @@ fn write_model(world: World, layer: Layer) -> (World, &'static str) {
             world.file(USER, &yaml),
             "/home/.config/omoios/config.yaml:3",
         ),
-        Layer::Project => (world.file(PROJECT, &yaml), "/repo/.omoi.yaml:3"),
+        Layer::Project => unreachable!("a repository chooses no model"),
         Layer::Environment => (
             world.file("root/config/local.yaml", &yaml),
             "/root/config/local.yaml:3",
@@ -113,11 +119,10 @@ fn write_model(world: World, layer: Layer) -> (World, &'static str) {
     }
 }
 
-const LAYERS: [Layer; 10] = [
+const LAYERS: [Layer; 9] = [
     Layer::Default,
     Layer::Base,
     Layer::User,
-    Layer::Project,
     Layer::Environment,
     Layer::SecretFile,
     Layer::DotEnv,
@@ -305,99 +310,6 @@ fn yaml_keeps_spellings_and_skips_nulls() {
 }
 
 #[test]
-fn a_repository_cannot_move_walls_or_credentials() {
-    let is_closed = |spec: &Spec| spec.project == ForProject::Closed;
-    let open: Vec<_> = TABLE.keys.iter().filter(|spec| !is_closed(spec)).collect();
-    for spec in TABLE.keys {
-        let told = World::new()
-            .file(
-                PROJECT,
-                &format!("{}:\n  {}: ''\n", spec.section.name, spec.name),
-            )
-            .load();
-        let closed = matches!(told, Err(LoadError::ClosedToProject { .. }));
-        let list = matches!(spec.kind, Kind::List(_));
-        assert_eq!(closed, is_closed(spec) && !list, "{}", spec.path());
-    }
-    for name in ["base_url", "provider", "floor", "url", "dir", "host"] {
-        assert!(
-            open.iter().all(|spec| spec.name != name),
-            "{name} must be closed"
-        );
-    }
-    let world = World::new().file(PROJECT, "sandbox:\n  floor: []\n");
-    assert_eq!(
-        world.refused(),
-        "/repo/.omoi.yaml:2: `sandbox.floor` cannot be set by a repository; \
-         set SANDBOX_FLOOR, or use your own file"
-    );
-}
-
-#[test]
-fn a_repository_lowers_limits_and_raises_none() {
-    let limit = |yaml: &str| World::new().file(PROJECT, yaml);
-    let budget = |world: &World| {
-        let config = world.load().unwrap();
-        config.get(&keys::SPEC_TOTAL_BUDGET_USD).to_string()
-    };
-    assert_eq!(budget(&limit("spec:\n  total_budget_usd: 1.5\n")), "1.5");
-    let raised = limit("spec:\n  total_budget_usd: 51\n");
-    assert_eq!(
-        raised.refused(),
-        "/repo/.omoi.yaml:2: a repository can lower `spec.total_budget_usd`, not raise it to 51.0; \
-         it is 50.0 (default)"
-    );
-    // What the person allows is the limit, not the default.
-    let generous = raised.file(USER, "spec:\n  total_budget_usd: 60\n");
-    assert_eq!(budget(&generous), "51");
-    for spec in TABLE.keys {
-        let is_budget = spec.name.contains("budget") || spec.name.contains("max_");
-        let is_limit = is_budget || spec.name.ends_with("_cap");
-        assert!(
-            !is_limit || matches!(spec.project, ForProject::Lower | ForProject::Closed),
-            "{}",
-            spec.path()
-        );
-    }
-}
-
-#[test]
-fn a_repository_mounts_no_place_of_the_home() {
-    let read =
-        |path: &str| World::new().file(PROJECT, &format!("sandbox:\n  read_only: ['{path}']\n"));
-    let link = World::new();
-    std::os::unix::fs::symlink(link.path("home/.config"), link.path("repo/link")).unwrap();
-    let through_link = format!(
-        "sandbox:\n  read_only: ['{}']\n",
-        link.path("repo/link").display()
-    );
-    for world in [
-        read("/"),
-        read("~/"),
-        read("~/.ssh"),
-        read("/opt/../root/../.."),
-        link.file(PROJECT, &through_link),
-    ] {
-        let refused = world.load();
-        assert!(
-            matches!(refused, Err(LoadError::HomeForProject { .. })),
-            "{refused:?}"
-        );
-    }
-    let fine = read("/opt/toolchain").load().unwrap();
-    assert_eq!(
-        fine.get(&keys::SANDBOX_READ_ONLY),
-        [PathBuf::from("/opt/toolchain")]
-    );
-    let own = World::new().file(USER, "sandbox:\n  read_only: ['~/b']\n");
-    let expected = own.path("home/b");
-    assert_eq!(
-        own.load().unwrap().get(&keys::SANDBOX_READ_ONLY),
-        [expected]
-    );
-}
-
-#[test]
 fn both_names_work_and_must_agree() {
     for (name, alias) in [
         ("MAX_CONCURRENT_AGENTS", "OMOI_LIMITS_MAX_CONCURRENT_AGENTS"),
@@ -485,11 +397,11 @@ fn unreadable_and_huge_files_are_refused() {
         "`/home/.config/omoios/config.yaml` is larger than 1048576 bytes"
     );
     let world = World::new();
-    fs::create_dir(world.path(PROJECT)).unwrap();
+    fs::create_dir(world.path(USER)).unwrap();
     assert!(
         world
             .refused()
-            .starts_with("could not read `/repo/.omoi.yaml`: ")
+            .starts_with("could not read `/home/.config/omoios/config.yaml`: ")
     );
     let world = World::new();
     fs::write(world.path(USER), b"\xff").unwrap();

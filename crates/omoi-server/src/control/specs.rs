@@ -38,7 +38,7 @@ pub(super) async fn create_spec(
     State(s): Surface,
     Given(body): Given<CreateSpec>,
 ) -> Answer<SpecView> {
-    let spec = create::create(&s.platform, &s.host, body).await?;
+    let spec = create::create(&s.platform, &s.host, &s.config, body).await?;
     let mut tx = s.platform.store.read().await?;
     Ok(Json(view(&mut tx, &s.platform, spec).await?))
 }
@@ -265,7 +265,7 @@ async fn estimate(
         longest_chain: per_level.len() as u32,
         width: per_level.values().copied().max().unwrap_or(0),
         hours: sync.spec_summary.total_estimated_hours,
-        cost_cap_usd: s.platform.settings.spec_budget_microusd as f64 / 1e6,
+        cost_cap_usd: s.platform.settings_of(spec).spec_budget_microusd as f64 / 1e6,
         coverage_percent: sync.spec_summary.requirement_coverage_percent,
     }))
 }

@@ -8,6 +8,7 @@ use omoi_domain::attempt::AttemptState;
 use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_git::toolchain::Host;
 use omoi_protocol::control::{Status, TaskLog};
+use omoi_runtime::config::{Config, Sources, keys, load};
 use omoi_server::control::{ControlSurface, router};
 use omoi_store::attempts::{self, AgentEvent, Attempt};
 use omoi_store::{Json, projects, specs, tasks, tickets};
@@ -16,9 +17,9 @@ use serde_json::json;
 use crate::ask::{Route, ask, ask_from, assert_lists_every_route, get, post, refusal};
 use crate::support::TestPlatform;
 
-const TOKEN: &str = "the token of the data folder";
+pub(crate) const TOKEN: &str = "the token of the data folder";
 
-const ROUTES: [Route; 20] = [
+const ROUTES: [Route; 22] = [
     get("/status"),
     get("/specs"),
     post("/specs").with_body(),
@@ -31,6 +32,8 @@ const ROUTES: [Route; 20] = [
     post("/specs/{spec}/resume").with_body(),
     post("/specs/{spec}/deliver"),
     post("/specs/{spec}/cancel"),
+    get("/trust"),
+    post("/trust").with_body(),
     get("/tasks"),
     get("/tasks/{task}"),
     get("/tasks/{task}/detail"),
@@ -41,11 +44,12 @@ const ROUTES: [Route; 20] = [
     get("/events"),
 ];
 
-async fn bench() -> (TestPlatform, Router) {
+pub(crate) async fn bench() -> (TestPlatform, Router) {
     let test = TestPlatform::new().await;
     let surface = ControlSurface {
         platform: test.platform.clone(),
         host: Host::default(),
+        config: own_configuration(),
         token: TOKEN.to_owned(),
         status: Status {
             version: "0".to_owned(),
@@ -62,6 +66,12 @@ async fn bench() -> (TestPlatform, Router) {
         reconcilers: Vec::new(),
     };
     (test, router(surface))
+}
+
+/// Every key at its default.
+fn own_configuration() -> Config {
+    let sources = Sources::default().with_flag("data.dir", "/nowhere");
+    load(&keys::TABLE, &sources).unwrap()
 }
 
 fn path(route: &str, spec: &str, task: &str) -> String {

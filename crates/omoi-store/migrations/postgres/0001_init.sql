@@ -26,6 +26,15 @@ create table projects (
     unique (org_id, repo_path)
 );
 
+create table repository_trusts (
+    org_id text not null references organisations (id),
+    user_id text not null references users (id),
+    project_id text not null references projects (id),
+    file_digest text not null,
+    trusted_at bigint not null,
+    primary key (org_id, user_id, project_id)
+);
+
 create table specs (
     id text primary key,
     org_id text not null references organisations (id),

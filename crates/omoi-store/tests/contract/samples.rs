@@ -8,6 +8,7 @@ use omoi_domain::id::{
     TaskId, TicketId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::suite::report::read_suite_report;
@@ -86,6 +87,7 @@ pub(crate) fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
             notes: vec![ODD.to_owned()],
             suite: Some("make test".to_owned()),
             accept_red: true,
+            repository: RepositorySettings::default(),
         }),
         status: SpecStatus::Draft,
         current_phase: "explore".to_owned(),

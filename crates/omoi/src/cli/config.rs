@@ -13,8 +13,7 @@ Examples:
   omoi config show                 every key, its value, the place it was set
   omoi config show --json
 
-Later places win: default, your file, the repository's .omoi.yaml, secret files, the environment,
-the command line. Secrets are masked.";
+Later places win: default, your file, secret files, the environment, the command line. Secrets are masked.";
 
 /// What to do with the configuration.
 #[derive(clap::Subcommand, Debug)]
@@ -33,12 +32,7 @@ pub(crate) fn run(context: &Context, command: &Command) -> anyhow::Result<ExitCo
         context.print(&[page(&keys::TABLE).trim_end().to_owned()])?;
         return Ok(ExitCode::SUCCESS);
     }
-    let here = std::env::current_dir()?;
-    let overrides = Overrides {
-        repository: Some(&here),
-        ..Overrides::default()
-    };
-    let config = context.settings(&overrides)?.config;
+    let config = context.settings(&Overrides::default())?.config;
     for warning in config.warnings() {
         eprintln!("warning: {warning}");
     }

@@ -26,11 +26,9 @@ pub(crate) struct Context {
 
 /// What one command adds to the configuration.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Overrides<'a> {
+pub(crate) struct Overrides {
     /// Who answers.
     pub(crate) model: ModelArgs,
-    /// The repository under work.
-    pub(crate) repository: Option<&'a Path>,
     /// The port to listen at.
     pub(crate) port: Option<u16>,
 }
@@ -85,12 +83,8 @@ impl Context {
     ///
     /// # Errors
     /// When a layer is wrong.
-    pub(crate) fn settings(&self, overrides: &Overrides<'_>) -> anyhow::Result<Settings> {
-        let Overrides {
-            model,
-            repository,
-            port,
-        } = overrides;
+    pub(crate) fn settings(&self, overrides: &Overrides) -> anyhow::Result<Settings> {
+        let Overrides { model, port } = overrides;
         let mut sources = self.sources.clone();
         if let Some(file) = &self.global.config {
             if !file.is_file() {
@@ -101,9 +95,6 @@ impl Context {
                 return Err(what.into());
             }
             sources.user_file = Some(file.clone());
-        }
-        if let Some(repository) = repository {
-            sources = sources.with_repository(repository);
         }
         if let Some(dir) = &self.global.data_dir {
             let dir = std::path::absolute(dir).context("could not name the data folder")?;

@@ -73,12 +73,7 @@ impl Finding {
 /// Looks at everything.
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { offline, model } = arguments;
-    let here = std::env::current_dir()?;
-    let overrides = Overrides {
-        model,
-        repository: Some(&here),
-        port: None,
-    };
+    let overrides = Overrides { model, port: None };
     let settings = context.settings(&overrides)?;
     context.log(&settings.config, true);
     let findings = checks::all(context, &settings, offline).await;

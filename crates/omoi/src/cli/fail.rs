@@ -167,12 +167,6 @@ fn of_load(refused: &LoadError) -> Option<&'static str> {
         LoadError::Unknown { .. } | LoadError::Value { .. } => {
             "correct it there, or remove it to have the default"
         }
-        LoadError::ClosedToProject { .. } => {
-            "remove it from the repository's file; only you decide this, for all your repositories"
-        }
-        LoadError::RaisedByProject { .. } | LoadError::HomeForProject { .. } => {
-            "correct the repository's file, or allow it in your own: ~/.config/omoios/config.yaml"
-        }
         LoadError::SecretInYaml { .. } => {
             "remove it from the file, and make a new one if others have seen the file"
         }
@@ -229,7 +223,7 @@ fn code(error: &anyhow::Error) -> u8 {
             || matches!(
                 cause.downcast_ref::<ClientError>(),
                 Some(ClientError::Refused { code, .. })
-                    if ["bad_request", "bad_repository", "not_found", "unauthorized", "unclear_reference"].contains(&code.as_str())
+                    if ["bad_request", "bad_repository", "bad_repository_file", "repository_not_trusted", "not_found", "unauthorized", "unclear_reference"].contains(&code.as_str())
             )
     });
     if is_setup { 2 } else { 1 }

@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::show::Show;
 use super::Context;
 use super::access::Access;
+use super::trust::is_yes;
 use crate::client::{Client, ClientError};
 use crate::view::ending::red_suite_lines;
 use crate::view::ending::{Ending, Stopped};
@@ -378,7 +379,7 @@ impl Run<'_> {
             }
             answer = typed() => answer?,
         };
-        if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
+        if !is_yes(&answer) {
             return Ok(Some(End::Waiting));
         }
         self.client.approve_spec(&self.id).await?;
@@ -492,7 +493,7 @@ fn next_steps(
 }
 
 /// The next line typed at this process; its reader stays behind when nobody waits for it.
-async fn typed() -> io::Result<String> {
+pub(crate) async fn typed() -> io::Result<String> {
     let asked = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         io::stdin().read_line(&mut line).map(|_| line)

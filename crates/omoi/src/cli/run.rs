@@ -7,15 +7,16 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use omoi_git::process::Git;
 use omoi_git::repo::inspect;
-use omoi_protocol::control::CreateSpec;
+use omoi_protocol::control::{CreateSpec, SpecView};
 use omoi_runtime::config::keys;
 
 use super::access::{Purpose, reach};
 use super::context::{Context, Overrides, check_scenario};
 use super::fail::Usage;
 use super::follow::{Subject, follow, tell};
-use super::{ModelArgs, SuiteArgs};
+use super::{ModelArgs, SuiteArgs, trust};
 use crate::Hint;
+use crate::client::{Client, ClientError};
 use crate::view::opening::{self, Scene};
 use crate::view::state::RunView;
 
@@ -66,7 +67,6 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
     let found = inspect(&git, &repo).await?;
     let overrides = Overrides {
         model: arguments.model.clone(),
-        repository: Some(&found.toplevel),
         port: None,
     };
     let settings = context.settings(&overrides)?;
@@ -87,25 +87,20 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
     let page = context.stderr_page();
     tell(context, &opening::header(&scene, page));
     tell(context, &[String::new()]);
-    let created = access
-        .client
-        .create_spec(&CreateSpec {
-            idea: idea.clone(),
-            repo: text(&found.toplevel)?,
-            auto_start: arguments.yes,
-            spec_files: !arguments.no_spec_files,
-            suite: arguments
-                .suite
-                .suite
-                .or(config.get(&keys::VALIDATION_SUITE)),
-            accept_red: arguments.suite.accept_red,
-        })
-        .await;
+    let request = CreateSpec {
+        idea: idea.clone(),
+        repo: text(&found.toplevel)?,
+        auto_start: arguments.yes,
+        spec_files: !arguments.no_spec_files,
+        suite: arguments.suite.suite,
+        accept_red: arguments.suite.accept_red,
+    };
+    let created = created(context, &access.client, &request).await;
     let spec = match created {
         Ok(spec) => spec,
         Err(error) => {
             access.close(futures::stream::pending()).await?;
-            return Err(error.into());
+            return Err(error);
         }
     };
     tell(
@@ -119,6 +114,23 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
         after: 0,
     };
     follow(context, access, subject).await
+}
+
+/// Creates the spec; what its repository asks for beyond the work is first put to a person.
+async fn created(
+    context: &Context,
+    client: &Client,
+    request: &CreateSpec,
+) -> anyhow::Result<SpecView> {
+    match client.create_spec(request).await {
+        Err(ClientError::Refused { code, .. })
+            if code == "repository_not_trusted" && !context.json() && trust::can_ask() =>
+        {
+            trust::ask_in_run(client, &request.repo).await?;
+            Ok(client.create_spec(request).await?)
+        }
+        other => Ok(other?),
+    }
 }
 
 fn idea(arguments: &Arguments) -> anyhow::Result<String> {

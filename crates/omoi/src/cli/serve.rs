@@ -54,11 +54,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
         api: roles.contains(&Role::Api),
         orchestrator: roles.contains(&Role::Orchestrator),
     };
-    let settings = context.settings(&Overrides {
-        model,
-        port,
-        repository: None,
-    })?;
+    let settings = context.settings(&Overrides { model, port })?;
     let is_shared = settings
         .config
         .get(&keys::DATABASE_URL)

@@ -273,11 +273,11 @@ fn nobody_works() -> anyhow::Error {
     anyhow::Error::new(what).context(Hint(hint.to_owned()))
 }
 
-/// The configuration for work on `spec`: where this process will do it, with what the spec's repository
-/// says about itself and the model that began it, as in the run that made it.
+/// The configuration for work on `spec`: where this process will do it, with the model that began it,
+/// as in the run that made it.
 async fn settings_for(
     context: &Context,
-    overrides: Overrides<'_>,
+    overrides: Overrides,
     spec: &str,
 ) -> anyhow::Result<Settings> {
     let settings = context.settings(&overrides)?;
@@ -298,11 +298,7 @@ async fn settings_for(
                     scenario: found.scenario.map(PathBuf::from),
                 };
             }
-            context.settings(&Overrides {
-                repository: Some(Path::new(&found.repo)),
-                model,
-                ..overrides
-            })
+            context.settings(&Overrides { model, ..overrides })
         }
         None => Ok(settings),
     }

@@ -39,11 +39,7 @@ pub(crate) struct Arguments {
 /// Runs every role.
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { model, port } = arguments;
-    let settings = context.settings(&Overrides {
-        model,
-        port,
-        repository: None,
-    })?;
+    let settings = context.settings(&Overrides { model, port })?;
     work(context, settings, Roles::ALL).await
 }
 

@@ -162,19 +162,12 @@ fn a_plan_waits_for_a_person_and_the_checkout_is_never_touched() {
     phases_in_order(&planned);
     assert_eq!(story::read(&world.database()).left, Vec::<String>::new());
 
-    // Going on heeds what the repository says of itself, and what it must not say.
+    // What the repository said of itself at the base commit stays; its work tree says nothing.
     let own = world.repo.path().join(".omoi.yaml");
-    world
-        .repo
-        .write(".omoi.yaml", "spec: {total_budget_usd: 1000}\n");
-    let refused = world.start(world.go_on("approve")).wait().exited(2);
-    assert!(
-        refused.stderr.contains("lower `spec.total_budget_usd`"),
-        "{refused:?}"
-    );
-    std::fs::remove_file(own).unwrap();
+    world.repo.write(".omoi.yaml", "agent: {max_turns: 1}\n");
 
     let built = world.start(world.go_on("approve")).wait().exited(0);
+    std::fs::remove_file(own).unwrap();
     let summary = built.summary();
     let text = |key: &str| summary[key].as_str().unwrap();
     assert_eq!(summary["criteria"]["proven"], 4, "{summary:#}");

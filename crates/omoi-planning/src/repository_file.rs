@@ -1,0 +1,123 @@
+//! The `.omoi.yaml` of a repository: git data of the base commit, never a file of the work tree.
+
+use std::path::Path;
+
+use omoi_domain::repository_settings::{REPOSITORY_FILE, RepositorySettings};
+use omoi_git::mirror::{EntryKind, Mirror};
+use omoi_git::object::ObjectId;
+use omoi_git::process::GitError;
+use omoi_runtime::config::{Config, FILE_BYTES_MAX, LoadError, read_repository_settings};
+
+/// Why the file of a repository was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryFileError {
+    /// It is something else.
+    #[error(
+        "`{REPOSITORY_FILE}` of the {place} is {found}; make it an ordinary file and commit it"
+    )]
+    NotAFile {
+        /// The commit or the work tree.
+        place: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// It is too large to be a configuration.
+    #[error("`{REPOSITORY_FILE}` has {bytes} bytes, at most {FILE_BYTES_MAX} are read")]
+    TooLarge {
+        /// Its length.
+        bytes: u64,
+    },
+    /// It is not text.
+    #[error("`{REPOSITORY_FILE}` is not UTF-8 text")]
+    NotText,
+    /// It says something wrong, or something a repository must not say.
+    #[error("`{REPOSITORY_FILE}` at commit {commit:.10} is refused")]
+    Refused {
+        /// The commit it was read at.
+        commit: String,
+        /// The place and the reason.
+        #[source]
+        source: Box<LoadError>,
+    },
+    /// Git refused.
+    #[error("could not read `{REPOSITORY_FILE}` of the base commit")]
+    Git(#[from] GitError),
+}
+
+/// What the file says at `commit`; a commit without one says nothing.
+///
+/// # Errors
+/// [`RepositoryFileError`].
+pub(crate) async fn read(
+    mirror: &Mirror,
+    commit: &ObjectId,
+    own: &Config,
+    home: Option<&Path>,
+) -> Result<RepositorySettings, RepositoryFileError> {
+    let Some(text) = text_at(mirror, commit).await? else {
+        return Ok(RepositorySettings::default());
+    };
+    read_repository_settings(own, home, &text).map_err(|source| RepositoryFileError::Refused {
+        commit: commit.to_string(),
+        source: Box::new(source),
+    })
+}
+
+async fn text_at(
+    mirror: &Mirror,
+    commit: &ObjectId,
+) -> Result<Option<String>, RepositoryFileError> {
+    let name = REPOSITORY_FILE.as_bytes();
+    let at_root = |path: &[u8]| path.split(|b| *b == b'/').next() == Some(name);
+    let entries = mirror.list_tree(commit).await?;
+    let Some(entry) = entries.iter().find(|e| at_root(e.path.as_bytes())) else {
+        return Ok(None);
+    };
+    let not_a_file = |found| RepositoryFileError::NotAFile {
+        place: "commit",
+        found,
+    };
+    if entry.path.as_bytes() != name {
+        return Err(not_a_file("a folder"));
+    }
+    match entry.kind {
+        EntryKind::File | EntryKind::Executable => {}
+        EntryKind::Symlink => return Err(not_a_file("a symbolic link")),
+        EntryKind::Submodule => return Err(not_a_file("a submodule")),
+    }
+    if entry.bytes > FILE_BYTES_MAX {
+        return Err(RepositoryFileError::TooLarge { bytes: entry.bytes });
+    }
+    let content = mirror
+        .read_blob(commit, &entry.path, FILE_BYTES_MAX as usize)
+        .await?;
+    let text = String::from_utf8(content.unwrap_or_default());
+    text.map(Some).map_err(|_| RepositoryFileError::NotText)
+}
+
+/// Looks at the work tree without opening anything: the file a person sees there has no effect until
+/// it is committed, and what is no file there is a mistake.
+///
+/// # Errors
+/// [`RepositoryFileError::NotAFile`].
+pub(crate) fn look_at_work_tree(
+    toplevel: &Path,
+    committed: &RepositorySettings,
+) -> Result<Option<String>, RepositoryFileError> {
+    let Ok(found) = std::fs::symlink_metadata(toplevel.join(REPOSITORY_FILE)) else {
+        return Ok(None);
+    };
+    let found = found.file_type();
+    if found.is_file() {
+        let note = format!("`{REPOSITORY_FILE}` is not committed; it has no effect");
+        return Ok(committed.file_digest.is_none().then_some(note));
+    }
+    Err(RepositoryFileError::NotAFile {
+        place: "work tree",
+        found: match () {
+            () if found.is_symlink() => "a symbolic link",
+            () if found.is_dir() => "a folder",
+            () => "no ordinary file",
+        },
+    })
+}

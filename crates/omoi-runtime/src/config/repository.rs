@@ -1,0 +1,59 @@
+//! Reading the file of a repository into the row that a spec keeps of it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use omoi_domain::repository_settings::{RepositorySettings, file_digest};
+
+use super::error::{Layer, LoadError};
+use super::key::{Key, Setting};
+use super::load::load_over;
+use super::{Config, keys};
+
+/// What the `text` of a repository's `.omoi.yaml` says, checked against `own`, the configuration of
+/// this process. A text that sets a key it must not set, or raises a limit, is refused.
+///
+/// # Errors
+/// The first [`LoadError`] met.
+pub fn read_repository_settings(
+    own: &Config,
+    home: Option<&Path>,
+    text: &str,
+) -> Result<RepositorySettings, LoadError> {
+    let home = home.and_then(Path::to_str);
+    let config = load_over(&keys::TABLE, own, home, text)?;
+    let told = Told(&config);
+    Ok(RepositorySettings {
+        file_digest: Some(file_digest(text)),
+        phase_turns_max: told.by_file(&keys::SPEC_MAX_TURNS),
+        phase_timeout_s: told.seconds(&keys::SPEC_PHASE_TIMEOUT),
+        phase_attempts_max: told.by_file(&keys::SPEC_MAX_ATTEMPTS),
+        phase_budget_usd: told.by_file(&keys::SPEC_PHASE_BUDGET_USD),
+        spec_budget_usd: told.by_file(&keys::SPEC_TOTAL_BUDGET_USD),
+        task_timeout_s: told.seconds(&keys::AGENT_TASK_TIMEOUT),
+        task_turns_max: told.by_file(&keys::AGENT_MAX_TURNS),
+        task_budget_usd: told.by_file(&keys::AGENT_MAX_BUDGET_USD),
+        command_timeout_s: told.seconds(&keys::AGENT_TOOL_TIMEOUT),
+        suite: told.by_file(&keys::VALIDATION_SUITE).flatten(),
+        check_timeout_s: told.seconds(&keys::VALIDATION_CHECK_TIMEOUT),
+        read_only: told.by_file(&keys::SANDBOX_READ_ONLY).unwrap_or_default(),
+        discovery_depth_max: told.by_file(&keys::DISCOVERY_DEPTH_CAP),
+        discoveries_per_task: told.by_file(&keys::DISCOVERY_PER_TASK_CAP),
+        discoveries_per_spec: told.by_file(&keys::DISCOVERY_PER_SPEC_CAP),
+    })
+}
+
+/// A configuration that a repository's file was read over.
+struct Told<'a>(&'a Config);
+
+impl Told<'_> {
+    /// The value of `key`, if the file sets it.
+    fn by_file<T: Setting>(&self, key: &'static Key<T>) -> Option<T> {
+        let entry = self.0.entry(&key.spec)?;
+        (entry.origin.layer == Layer::Project).then(|| self.0.get(key))
+    }
+
+    fn seconds(&self, key: &'static Key<Duration>) -> Option<u64> {
+        self.by_file(key).map(|time| time.as_secs())
+    }
+}

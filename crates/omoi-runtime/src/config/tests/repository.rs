@@ -1,0 +1,119 @@
+//! What the file of a repository may say.
+
+use omoi_domain::repository_settings::RepositorySettings;
+
+use super::*;
+
+#[test]
+fn a_repository_cannot_move_walls_or_credentials() {
+    let is_closed = |spec: &Spec| spec.project == ForProject::Closed;
+    let open: Vec<_> = TABLE.keys.iter().filter(|spec| !is_closed(spec)).collect();
+    for spec in TABLE.keys {
+        let told = World::new()
+            .file(
+                PROJECT,
+                &format!("{}:\n  {}: ''\n", spec.section.name, spec.name),
+            )
+            .load();
+        let closed = matches!(told, Err(LoadError::ClosedToProject { .. }));
+        let list = matches!(spec.kind, Kind::List(_));
+        assert_eq!(closed, is_closed(spec) && !list, "{}", spec.path());
+    }
+    for name in ["base_url", "provider", "floor", "url", "dir", "host"] {
+        assert!(
+            open.iter().all(|spec| spec.name != name),
+            "{name} must be closed"
+        );
+    }
+    let world = World::new().file(PROJECT, "sandbox:\n  floor: []\n");
+    assert_eq!(
+        world.refused(),
+        ".omoi.yaml:2: `sandbox.floor` cannot be set by a repository; \
+         set SANDBOX_FLOOR, or use your own file"
+    );
+}
+
+#[test]
+fn a_spec_keeps_each_key_that_a_repository_may_set() {
+    let own = World::new().load().unwrap();
+    for spec in TABLE.keys {
+        if spec.project == ForProject::Closed {
+            continue;
+        }
+        let value = match spec.kind {
+            Kind::List(_) => "['/opt/kept']",
+            _ => "1",
+        };
+        let text = format!("{}: {{{}: {value}}}\n", spec.section.name, spec.name);
+        let kept = read_repository_settings(&own, None, &text).unwrap();
+        let nothing = RepositorySettings {
+            file_digest: kept.file_digest.clone(),
+            ..RepositorySettings::default()
+        };
+        assert_ne!(kept, nothing, "{} is read and not kept", spec.path());
+    }
+}
+
+#[test]
+fn a_repository_lowers_limits_and_raises_none() {
+    let limit = |yaml: &str| World::new().file(PROJECT, yaml);
+    let budget = |world: &World| {
+        let config = world.load().unwrap();
+        config.get(&keys::SPEC_TOTAL_BUDGET_USD).to_string()
+    };
+    assert_eq!(budget(&limit("spec:\n  total_budget_usd: 1.5\n")), "1.5");
+    let raised = limit("spec:\n  total_budget_usd: 51\n");
+    assert_eq!(
+        raised.refused(),
+        ".omoi.yaml:2: a repository can lower `spec.total_budget_usd`, not raise it to 51.0; \
+         it is 50.0 (default)"
+    );
+    // What the person allows is the limit, not the default.
+    let generous = raised.file(USER, "spec:\n  total_budget_usd: 60\n");
+    assert_eq!(budget(&generous), "51");
+    for spec in TABLE.keys {
+        let is_budget = spec.name.contains("budget") || spec.name.contains("max_");
+        let is_limit = is_budget || spec.name.ends_with("_cap");
+        assert!(
+            !is_limit || matches!(spec.project, ForProject::Lower | ForProject::Closed),
+            "{}",
+            spec.path()
+        );
+    }
+}
+
+#[test]
+fn a_repository_mounts_no_place_of_the_home() {
+    let read =
+        |path: &str| World::new().file(PROJECT, &format!("sandbox:\n  read_only: ['{path}']\n"));
+    let link = World::new();
+    std::os::unix::fs::symlink(link.path("home/.config"), link.path("repo/link")).unwrap();
+    let through_link = format!(
+        "sandbox:\n  read_only: ['{}']\n",
+        link.path("repo/link").display()
+    );
+    for world in [
+        read("/"),
+        read("~/"),
+        read("~/.ssh"),
+        read("/opt/../root/../.."),
+        link.file(PROJECT, &through_link),
+    ] {
+        let refused = world.load();
+        assert!(
+            matches!(refused, Err(LoadError::HomeForProject { .. })),
+            "{refused:?}"
+        );
+    }
+    let fine = read("/opt/toolchain").load().unwrap();
+    assert_eq!(
+        fine.get(&keys::SANDBOX_READ_ONLY),
+        [PathBuf::from("/opt/toolchain")]
+    );
+    let own = World::new().file(USER, "sandbox:\n  read_only: ['~/b']\n");
+    let expected = own.path("home/b");
+    assert_eq!(
+        own.load().unwrap().get(&keys::SANDBOX_READ_ONLY),
+        [expected]
+    );
+}

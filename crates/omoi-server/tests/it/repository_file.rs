@@ -1,0 +1,148 @@
+//! The `.omoi.yaml` of a repository, as a new spec takes it.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, StatusCode};
+use omoi_execution::toolbox::Toolbox;
+use omoi_store::specs;
+use omoi_testkit::repo::TestRepo;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use serde_json::{Value, json};
+
+use crate::ask::{ask, refusal};
+use crate::control::{TOKEN, bench};
+
+/// Asks for a spec in the repository at `repo`.
+async fn create(router: &Router, repo: &Path) -> (StatusCode, String) {
+    let body = json!({
+        "idea": "Add tags", "repo": repo, "auto_start": false, "spec_files": false,
+    });
+    let post = (&Method::POST, "/api/v1/specs");
+    ask(router, post, Some(TOKEN), Body::from(body.to_string())).await
+}
+
+#[tokio::test]
+async fn a_spec_freezes_what_the_base_commit_says() {
+    let (test, router) = bench().await;
+    let repo = TestRepo::with_files(&[
+        ("a.txt", "a\n"),
+        (
+            ".omoi.yaml",
+            "agent: {max_turns: 7}\nspec: {max_turns: 9}\n",
+        ),
+    ]);
+    // The work tree says something else; nobody asked it.
+    repo.write(".omoi.yaml", "agent: {max_turns: 1}\n");
+    let said = create(&router, repo.path()).await;
+    assert_eq!(said.0, StatusCode::OK, "{said:?}");
+
+    let mut tx = test.platform.store.read().await.unwrap();
+    let all = specs::list(&mut tx, 10).await.unwrap();
+    let spec = all.iter().find(|spec| spec.title == "Add tags").unwrap();
+    let own = &test.platform.settings;
+    let settings = test.platform.settings_of(spec);
+    assert_eq!(settings.task_turns_max, 7.min(own.task_turns_max));
+    assert_eq!(settings.phase_turns_max, 9.min(own.phase_turns_max));
+    assert_eq!(settings.task_timeout, own.task_timeout);
+    assert_eq!(
+        spec.options.0.repository.task_turns_max,
+        Some(7),
+        "the row keeps it, whoever does the work"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_file_of_settings_is_refused() {
+    let (_test, router) = bench().await;
+    let with = |text: &str| TestRepo::with_files(&[("a.txt", "a\n"), (".omoi.yaml", text)]);
+    let plain = || TestRepo::with_files(&[("a.txt", "a\n")]);
+
+    let folder = TestRepo::with_files(&[(".omoi.yaml/x", "x\n")]);
+    let link = plain();
+    symlink("/etc/passwd", link.path().join(".omoi.yaml")).unwrap();
+    link.commit("Link");
+    let fifo = plain();
+    let pipe = fifo.path().join(".omoi.yaml");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let huge = with(&format!("# {}\n", "x".repeat(1 << 20)));
+    let broken = with("agent: [\n");
+    let unknown = with("agents: {max_turns: 1}\n");
+    let raised = with("spec: {total_budget_usd: 100000}\n");
+    let closed = with("anthropic:\n  base_url: https://evil.example\n");
+    for (repo, reason) in [
+        (folder, "is a folder"),
+        (link, "is a symbolic link"),
+        (fifo, "is no ordinary file"),
+        (huge, "bytes, at most 1048576 are read"),
+        (broken, "`.omoi.yaml` line 1 is not valid"),
+        (unknown, "unknown section `agents`; did you mean `agent`?"),
+        (raised, "can lower `spec.total_budget_usd`"),
+        (closed, "`anthropic.base_url` cannot be set by a repository"),
+    ] {
+        let said = create(&router, repo.path()).await;
+        let told = said.1.clone();
+        assert!(told.contains(reason), "{reason}: {told}");
+        assert_eq!(refusal(said), (400, "bad_repository_file".to_owned()));
+    }
+}
+
+/// `GET` or `POST /trust`, as JSON.
+async fn trust(router: &Router, method: Method, at: &str, body: Body) -> (StatusCode, Value) {
+    let path = format!("/api/v1/trust{at}");
+    let (status, text) = ask(router, (&method, &path), Some(TOKEN), body).await;
+    (status, serde_json::from_str(&text).unwrap())
+}
+
+#[tokio::test]
+async fn a_repository_reads_nothing_of_the_machine_without_a_yes_to_its_very_text() {
+    let (test, router) = bench().await;
+    let shared = tempfile::tempdir_in("/opt").unwrap();
+    let asks = |more: &str| {
+        format!(
+            "sandbox: {{read_only: ['{}']}}\n{more}",
+            shared.path().display()
+        )
+    };
+    let repo = TestRepo::with_files(&[("a.txt", "a\n"), (".omoi.yaml", &asks(""))]);
+    let refused = create(&router, repo.path()).await;
+    assert!(refused.1.contains("omoi trust --repo"), "{refused:?}");
+    assert_eq!(refusal(refused), (409, "repository_not_trusted".to_owned()));
+
+    let at = format!("?repo={}", repo.path().display());
+    let (_, seen) = trust(&router, Method::GET, &at, Body::empty()).await;
+    let folder = shared.path().display();
+    assert_eq!(
+        seen["asks"],
+        json!([format!("let sandboxes read `{folder}`")])
+    );
+    assert_eq!(seen["is_trusted"], false);
+
+    let yes = |digest: &Value| {
+        let body = json!({ "repo": repo.path(), "file_digest": digest });
+        Body::from(body.to_string())
+    };
+    let (stale, _) = trust(&router, Method::POST, "", yes(&json!("another"))).await;
+    assert_eq!(stale, StatusCode::CONFLICT);
+    let (kept, _) = trust(&router, Method::POST, "", yes(&seen["file_digest"])).await;
+    assert_eq!(kept, StatusCode::OK);
+    let (created, _) = create(&router, repo.path()).await;
+    assert_eq!(created, StatusCode::OK);
+    let mut tx = test.platform.store.read().await.unwrap();
+    let all = specs::list(&mut tx, 10).await.unwrap();
+    let spec = all.iter().find(|spec| spec.title == "Add tags").unwrap();
+    let mounts = Toolbox::of_spec(spec).unwrap().mounts(&[]);
+    assert!(mounts.iter().any(|mount| mount.host == shared.path()));
+    drop(tx);
+
+    // Another text asks again, and so does the same text in another repository.
+    repo.write(".omoi.yaml", asks("agent: {max_turns: 3}\n"));
+    repo.commit("More");
+    let other = TestRepo::with_files(&[(".omoi.yaml", &asks(""))]);
+    for again in [&repo, &other] {
+        let refused = create(&router, again.path()).await;
+        assert_eq!(refusal(refused), (409, "repository_not_trusted".to_owned()));
+    }
+}
