@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::platform::Platform;
 
 pub use launch::{Brief, Job, WorkPlan, launch};
+pub(crate) use settle::RESOURCE_EXHAUSTED;
 pub(crate) use settle::end_sandbox;
 pub use settle::{Loss, lose};
 

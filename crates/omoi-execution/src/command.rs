@@ -13,7 +13,8 @@ use omoi_git::process::GitError;
 use omoi_runtime::ids::uuid_v7;
 use omoi_sandbox::exercise::{self, Exercised};
 use omoi_sandbox::{
-    Access, Ended, Exit, Held, Launch, LaunchError, Mount, Provider, WaitError, WorkspaceError,
+    Access, Ended, Exit, GuardRefusal, Held, Launch, LaunchError, Mount, Provider, WaitError,
+    WorkspaceError,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -104,6 +105,9 @@ pub enum CommandError {
     /// The workspace could not be handed over.
     #[error("could not hand over the workspace")]
     Workspace(#[from] WorkspaceError),
+    /// A listed folder must not be shown.
+    #[error("a folder on the list cannot be shown")]
+    Guarded(#[from] GuardRefusal),
     /// The sandbox did not start.
     #[error("could not start the sandbox")]
     Launch(#[from] LaunchError),
@@ -147,7 +151,7 @@ async fn in_checkout(
     let mut launch = Launch::new(name, dir, ["/bin/sh", "-c", command.command]);
     launch.access = Access::ReadWrite;
     launch.env = command.toolbox.environment();
-    launch.read_only = command.toolbox.mounts(&platform.settings.read_only);
+    launch.read_only = platform.mounts(command.toolbox)?;
     launch.read_only.push(Mount::same(mirror.objects_dir()));
     launch.limits = platform.settings.limits;
     launch.wall_timeout = command.timeout;
@@ -174,7 +178,11 @@ async fn in_checkout(
 
 /// What a provider holds, for the record.
 pub(crate) fn held(provider: &dyn Provider) -> Vec<(String, Option<String>)> {
-    let reason = |held: &Held| (!held.is_yes()).then(|| format!("{held:?}"));
+    let reason = |held: &Held| match held {
+        Held::Yes => None,
+        Held::ByWatcher => Some("held by the watcher".to_owned()),
+        Held::No(why) => Some(why.clone()),
+    };
     let all = provider.properties().iter();
     all.map(|(property, held)| (property.to_string(), reason(held)))
         .collect()
@@ -203,6 +211,9 @@ fn describe(exit: Exit) -> Ran {
     if exit.timed_out {
         output.push_str("\n[stopped: it ran out of time]\n");
     }
+    if let Some(limit) = exit.exhausted {
+        output.push_str(&format!("\n[stopped: {limit}]\n"));
+    }
     if exit.out_of_memory {
         output.push_str("\n[stopped: it ran out of memory]\n");
     }
@@ -210,7 +221,7 @@ fn describe(exit: Exit) -> Ran {
     let output = output.replace('\0', "\u{fffd}");
     Ran {
         exit_code: match exit.ended {
-            Ended::Code(code) if !exit.timed_out => Some(code),
+            Ended::Code(code) if !exit.timed_out && exit.exhausted.is_none() => Some(code),
             Ended::Code(_) | Ended::Signal(_) => None,
         },
         output_digest: digest(&output),

@@ -19,10 +19,13 @@ use omoi_llm::ask::Llm;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::Handle;
 use omoi_runtime::rng::Rng;
-use omoi_sandbox::{Control, Limits, Provider};
+pub use omoi_sandbox::GuardedPlaces;
+use omoi_sandbox::{Control, Exhausted, GuardRefusal, Limits, Mount, MountSource, Provider};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tenant};
 use tokio::sync::Notify;
+
+use crate::toolbox::Toolbox;
 
 /// Figures and switches of this crate and those above it.
 #[derive(Clone, Debug)]
@@ -248,6 +251,8 @@ pub struct Parts {
     pub scope: WorkScope,
     /// Sandboxes of this process that still run.
     pub running: RunningAttempts,
+    /// Places that are shown to no sandbox.
+    pub guarded: GuardedPlaces,
 }
 
 impl Platform {
@@ -262,6 +267,21 @@ impl Platform {
     /// When the folder or git refuses.
     pub async fn mirror(&self, project: ProjectId) -> Result<Mirror, MirrorError> {
         Mirror::open_or_create(&self.git, &self.data.mirror(project)).await
+    }
+
+    /// What sandboxes with that toolbox may read, looked at right before they start: a link or a
+    /// socket may have come since the folder was allowed.
+    ///
+    /// # Errors
+    /// [`GuardRefusal`] for a listed place that must not be shown.
+    pub fn mounts(&self, toolbox: &Toolbox) -> Result<Vec<Mount>, GuardRefusal> {
+        for path in &self.settings.read_only {
+            self.guarded.check(path, MountSource::Person)?;
+        }
+        for path in &toolbox.allowed {
+            self.guarded.check(path, MountSource::Repository)?;
+        }
+        Ok(toolbox.mounts(&self.settings.read_only))
     }
 
     /// The settings for work on `spec`, whoever does it.
@@ -367,6 +387,12 @@ impl RunningAttempts {
     /// Whether this process works on an attempt.
     pub fn contains(&self, attempt: AttemptId) -> bool {
         self.lock().contains_key(&attempt)
+    }
+
+    /// The limit that the watcher stopped the sandbox of an attempt for.
+    pub fn exhausted(&self, attempt: AttemptId) -> Option<Exhausted> {
+        let all = self.lock();
+        all.get(&attempt)?.as_ref()?.exhausted()
     }
 
     /// Kills the sandbox of an attempt, if this process runs it.

@@ -8,7 +8,7 @@ use omoi_domain::retry::ErrorClass;
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_git::refname::BadRefName;
-use omoi_sandbox::LaunchError;
+use omoi_sandbox::{GuardRefusal, LaunchError};
 use omoi_store::StoreError;
 use omoi_store::specs;
 
@@ -69,6 +69,9 @@ fn class_of_cause(cause: &(dyn Error + 'static)) -> Option<ErrorClass> {
             }
             _ => None,
         };
+    }
+    if cause.is::<GuardRefusal>() {
+        return Some(ErrorClass::PolicyViolation);
     }
     if let Some(GitError::Deadline { .. }) = cause.downcast_ref::<GitError>() {
         return Some(ErrorClass::Timeout);
@@ -139,6 +142,12 @@ mod tests {
             hidden: PathBuf::from("/home"),
         };
         assert_eq!(class_of(&exposes), ErrorClass::PolicyViolation);
+        let guarded = GuardRefusal {
+            path: PathBuf::from("/home"),
+            reason: "it holds a home".to_owned(),
+        };
+        let command = crate::command::CommandError::from(guarded);
+        assert_eq!(class_of(&command), ErrorClass::PolicyViolation);
         let malformed: [Option<Box<dyn Error>>; 2] = [
             ObjectId::parse("no commit").err().map(Into::into),
             RefName::branch("..").err().map(Into::into),

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct Toolbox {
     /// Folders shown read-only at the same place.
     pub roots: Vec<PathBuf>,
+    /// Folders of the repository's file that a person allowed.
+    #[serde(skip)]
+    pub allowed: Vec<PathBuf>,
     /// Put in front of `PATH`.
     pub path: Vec<PathBuf>,
     /// Further variables.
@@ -31,8 +34,9 @@ impl Toolbox {
     /// When what is stored is none.
     pub fn of_spec(spec: &Spec) -> Result<Self, UnreadableToolbox> {
         let mut toolbox = Self::of_survey(&spec.survey.0)?;
-        let allowed = &spec.options.0.repository.read_only;
-        toolbox.roots.extend(allowed.iter().cloned());
+        toolbox
+            .allowed
+            .clone_from(&spec.options.0.repository.read_only);
         Ok(toolbox)
     }
 
@@ -45,7 +49,8 @@ impl Toolbox {
 
     /// The mounts, with the deployment's own list.
     pub fn mounts(&self, extra: &[PathBuf]) -> Vec<Mount> {
-        self.roots.iter().chain(extra).map(Mount::same).collect()
+        let all = self.roots.iter().chain(extra).chain(&self.allowed);
+        all.map(Mount::same).collect()
     }
 
     /// The environment of a sandbox.

@@ -107,6 +107,7 @@ pub async fn create(
     expect_writable(&repo)?;
     let (project, mirror) = mirrored(platform, &repo).await?;
     let repository = repository_file::read(&mirror, &repo.head, own, host.home.as_deref()).await?;
+    repository_file::expect_shown(platform, &repository)?;
     trust::expect_trusted(platform, &project, &repository).await?;
     let uncommitted = repository_file::look_at_work_tree(&repo.toplevel, &repository)?;
     let found = survey_commit(&mirror, &repo.head).await?;
@@ -121,6 +122,7 @@ pub async fn create(
     let suite = suite::chosen(named, &found);
     let toolbox = Toolbox {
         roots: chain.roots,
+        allowed: Vec::new(),
         path: chain.path_entries,
         env: chain.env,
     };

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use omoi_domain::repository_settings::{REPOSITORY_FILE, RepositorySettings};
+use omoi_execution::Platform;
 use omoi_git::mirror::{EntryKind, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
 use omoi_runtime::config::{Config, FILE_BYTES_MAX, LoadError, read_repository_settings};
+use omoi_sandbox::{GuardRefusal, MountSource};
 
 /// Why the file of a repository was refused.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,9 @@ pub enum RepositoryFileError {
         #[source]
         source: Box<LoadError>,
     },
+    /// It lists a place that nobody may show.
+    #[error("`{REPOSITORY_FILE}` lists a folder that no yes can allow")]
+    Guarded(#[from] GuardRefusal),
     /// Git refused.
     #[error("could not read `{REPOSITORY_FILE}` of the base commit")]
     Git(#[from] GitError),
@@ -93,6 +98,20 @@ async fn text_at(
         .await?;
     let text = String::from_utf8(content.unwrap_or_default());
     text.map(Some).map_err(|_| RepositoryFileError::NotText)
+}
+
+/// Refuses folders that are shown to nobody, before a person is asked about them.
+///
+/// # Errors
+/// [`RepositoryFileError::Guarded`].
+pub(crate) fn expect_shown(
+    platform: &Platform,
+    settings: &RepositorySettings,
+) -> Result<(), RepositoryFileError> {
+    for path in &settings.read_only {
+        platform.guarded.check(path, MountSource::Repository)?;
+    }
+    Ok(())
 }
 
 /// Looks at the work tree without opening anything: the file a person sees there has no effect until

@@ -92,6 +92,7 @@ async fn read(
     let (project, mirror) = mirrored(platform, &repo).await?;
     let home = host.home.as_deref();
     let settings = repository_file::read(&mirror, &repo.head, own, home).await?;
+    repository_file::expect_shown(platform, &settings)?;
     Ok((project, settings, repo.head.to_string()))
 }
 

@@ -113,6 +113,8 @@ pub struct SpecView {
     pub ended_at: Option<Timestamp>,
     /// Things the person was told at the start.
     pub notes: Vec<String>,
+    /// Folders of the machine that its sandboxes read, beyond the system's.
+    pub mounts: Vec<String>,
     /// The repository survey.
     pub survey: Value,
 }

@@ -25,7 +25,7 @@ use crate::policy::Launch;
 use crate::process::{EntryPlan, Order, StartError, Started, start};
 use crate::property::{Held, Property, Rung};
 use crate::provider::{BoxFuture, LaunchError, Provider};
-use crate::running::{Control, Remains, Running, Tree};
+use crate::running::{Bounds, Control, Remains, Running, Tree};
 use crate::workspace::{self, WorkspaceError};
 use args::{Plan, Site};
 use status::StatusPipe;
@@ -100,7 +100,7 @@ struct Begun {
     status: OwnedFd,
     remains: Remains,
     at: Instant,
-    limits: (Duration, Duration, usize),
+    bounds: Bounds,
 }
 
 async fn launch_inside(inner: Arc<Inner>, launch: Launch) -> Result<Running, LaunchError> {
@@ -111,7 +111,7 @@ async fn launch_inside(inner: Arc<Inner>, launch: Launch) -> Result<Running, Lau
         status,
         mut remains,
         at,
-        limits,
+        bounds,
     } = begun.ok_or(LaunchError::ThreadDied)??;
     let record_error = |name: &str| {
         let name = name.to_owned();
@@ -136,15 +136,12 @@ async fn launch_inside(inner: Arc<Inner>, launch: Launch) -> Result<Running, Lau
         init_process,
     });
     remains.control = Some(control.clone());
-    let (wall_timeout, grace, output_bytes_max) = limits;
     Ok(Running {
         child: started.child,
         control,
         status: Some(status),
         started: at,
-        wall_timeout,
-        grace,
-        output_bytes_max,
+        bounds,
         remains,
     })
 }
@@ -230,7 +227,7 @@ impl Inner {
             status,
             remains,
             at,
-            limits: (launch.wall_timeout, launch.grace, launch.output_bytes_max),
+            bounds: Bounds::of(launch),
         })
     }
 

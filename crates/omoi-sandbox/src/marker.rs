@@ -188,7 +188,7 @@ fn leftovers(marker: &Marker) -> Vec<Pid> {
     left
 }
 
-fn all_pids() -> Vec<Pid> {
+pub(crate) fn all_pids() -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };

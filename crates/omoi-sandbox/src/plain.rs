@@ -13,7 +13,7 @@ use crate::policy::{Launch, inside};
 use crate::process::{EntryPlan, Order, StartError, start};
 use crate::property::{Held, Property, Rung};
 use crate::provider::{BoxFuture, LaunchError, Provider};
-use crate::running::{Control, Running, Tree};
+use crate::running::{Bounds, Control, Running, Tree};
 use crate::workspace::{self, WorkspaceError};
 
 /// Runs programs without a sandbox, for projects whose floor allows it.
@@ -27,8 +27,10 @@ pub(crate) struct Plain {
 impl Plain {
     pub(crate) fn new(base: &Base) -> Self {
         let held = |property: Property| match base.cgroups.held(property) {
-            Some(held) => held,
+            Some(held) if property == Property::Cpu => held,
+            Some(held) => held.or_watched(),
             None if property == Property::FileSize => Held::Yes,
+            None if property == Property::WorkspaceSize => Held::ByWatcher,
             None => Held::no("a plain process is not isolated"),
         };
         Self {
@@ -175,9 +177,7 @@ fn begin(base: &Base, launch: &Launch) -> Result<Running, LaunchError> {
         control,
         status: None,
         started: at,
-        wall_timeout: launch.wall_timeout,
-        grace: launch.grace,
-        output_bytes_max: launch.output_bytes_max,
+        bounds: Bounds::of(launch),
         remains,
     })
 }

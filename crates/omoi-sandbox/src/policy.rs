@@ -184,6 +184,8 @@ pub struct Limits {
     pub open_files_max: u64,
     /// Size of the scratch folder, and again of the home folder.
     pub temp_bytes: u64,
+    /// Size of the workspace on disk.
+    pub workspace_bytes: u64,
 }
 
 impl Default for Limits {
@@ -195,6 +197,7 @@ impl Default for Limits {
             file_bytes_max: 2 << 30,
             open_files_max: 4_096,
             temp_bytes: 1 << 30,
+            workspace_bytes: 10 << 30,
         }
     }
 }

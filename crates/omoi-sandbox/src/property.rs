@@ -91,14 +91,24 @@ impl fmt::Display for Property {
 pub enum Held {
     /// Verified on this host.
     Yes,
+    /// Nothing refuses it; the watcher stops a sandbox soon after it goes beyond.
+    ByWatcher,
     /// Missing, with the reason shown in receipts.
     No(String),
 }
 
 impl Held {
-    /// True for [`Held::Yes`].
+    /// True unless it is missing.
     pub const fn is_yes(&self) -> bool {
-        matches!(self, Self::Yes)
+        matches!(self, Self::Yes | Self::ByWatcher)
+    }
+
+    /// The watcher holds what the host cannot.
+    pub(crate) fn or_watched(self) -> Self {
+        match self {
+            Self::No(_) => Self::ByWatcher,
+            held => held,
+        }
     }
 
     pub(crate) fn no(reason: impl Into<String>) -> Self {
@@ -129,7 +139,7 @@ impl Floor {
         self.0
             .iter()
             .filter_map(|wanted| match held.iter().find(|(p, _)| p == wanted) {
-                Some((_, Held::Yes)) => None,
+                Some((_, Held::Yes | Held::ByWatcher)) => None,
                 Some((_, Held::No(reason))) => Some((*wanted, reason.clone())),
                 None => Some((*wanted, "not offered".into())),
             })

@@ -5,10 +5,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal};
 use tokio::process::Child;
 use tokio::time::timeout;
 
@@ -17,7 +17,9 @@ use crate::capture::{Capture, Captured};
 use crate::cgroup::Group;
 use crate::child;
 use crate::marker::{self, Process};
+use crate::policy::{Launch, Limits};
 use crate::process::Worker;
+use crate::watch::{DISK_EVERY, Exhausted, TREE_EVERY, judge_disk, judge_tree, sample};
 
 /// How long output may trickle in after the program is gone.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -29,10 +31,40 @@ pub struct Running {
     pub(crate) control: Control,
     pub(crate) status: Option<StatusPipe>,
     pub(crate) started: Instant,
-    pub(crate) wall_timeout: Duration,
-    pub(crate) grace: Duration,
-    pub(crate) output_bytes_max: usize,
+    pub(crate) bounds: Bounds,
     pub(crate) remains: Remains,
+}
+
+/// What a sandbox is held to while it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    wall_timeout: Duration,
+    grace: Duration,
+    output_bytes_max: usize,
+    limits: Limits,
+    workspace: PathBuf,
+}
+
+impl Bounds {
+    /// The bounds that `launch` asks for.
+    pub(crate) fn of(launch: &Launch) -> Self {
+        Self {
+            wall_timeout: launch.wall_timeout,
+            grace: launch.grace,
+            output_bytes_max: launch.output_bytes_max,
+            limits: launch.limits,
+            workspace: launch.workspace.clone(),
+        }
+    }
+}
+
+/// Why a sandbox was stopped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    /// It ran longer than its wall time.
+    TimedOut,
+    /// The watcher saw a limit broken.
+    Exhausted(Exhausted),
 }
 
 /// How a program ended.
@@ -52,6 +84,8 @@ pub struct Exit {
     pub ended: Ended,
     /// It was stopped for running longer than its wall time.
     pub timed_out: bool,
+    /// It was stopped by the watcher for breaking this limit.
+    pub exhausted: Option<Exhausted>,
     /// The kernel killed at least one of its processes for want of memory.
     pub out_of_memory: bool,
     /// Standard output.
@@ -65,7 +99,7 @@ pub struct Exit {
 impl Exit {
     /// True when the program ended by itself with code 0.
     pub fn succeeded(&self) -> bool {
-        self.ended == Ended::Code(0) && !self.timed_out
+        self.ended == Ended::Code(0) && !self.timed_out && self.exhausted.is_none()
     }
 }
 
@@ -85,7 +119,11 @@ pub enum WaitError {
 
 /// A cheap handle that stops a sandbox from elsewhere. It keeps nothing alive.
 #[derive(Clone, Debug)]
-pub struct Control(Arc<Tree>);
+pub struct Control {
+    tree: Arc<Tree>,
+    /// Told before the program is asked to stop, so that whoever hears of its end knows why.
+    exhausted: Arc<OnceLock<Exhausted>>,
+}
 
 /// The processes of a sandbox.
 #[derive(Debug)]
@@ -110,11 +148,27 @@ impl Tree {
             Self::Space { leader, .. } | Self::Session { leader, .. } => leader,
         }
     }
+
+    /// The process that everything in the sandbox descends from.
+    fn root(&self) -> Option<Pid> {
+        match self {
+            Self::Space { init_process, .. } => init_process.map(|process| process.pid),
+            Self::Session { leader_process, .. } => Some(leader_process.pid),
+        }
+    }
 }
 
 impl Control {
     pub(crate) fn new(tree: Tree) -> Self {
-        Self(Arc::new(tree))
+        Self {
+            tree: Arc::new(tree),
+            exhausted: Arc::default(),
+        }
+    }
+
+    /// The limit that the watcher stopped the sandbox for.
+    pub fn exhausted(&self) -> Option<Exhausted> {
+        self.exhausted.get().copied()
     }
 
     /// Asks the program itself (not its children) to save and stop, by SIGTERM.
@@ -122,7 +176,7 @@ impl Control {
     /// Bubblewrap would pass such a signal on as an immediate kill, so it goes past it to the program.
     /// A sandbox whose program has not started yet has nothing to save and is ended.
     pub fn interrupt(&self) {
-        match &*self.0 {
+        match &*self.tree {
             Tree::Space {
                 leader,
                 init_process,
@@ -142,7 +196,7 @@ impl Control {
 
     /// Kills the whole tree at once.
     pub fn kill(&self) {
-        match &*self.0 {
+        match &*self.tree {
             Tree::Space { leader, init, .. } => {
                 let _ = rustix::process::pidfd_send_signal(leader, Signal::KILL);
                 if let Some(init) = init {
@@ -180,10 +234,10 @@ impl Running {
     ///
     /// Output is read only while this runs, so call it at once. Dropping the future kills the sandbox.
     pub async fn wait(mut self) -> Result<Exit, WaitError> {
-        let mut stdout = Capture::new(self.output_bytes_max);
-        let mut stderr = Capture::new(self.output_bytes_max);
+        let mut stdout = Capture::new(self.bounds.output_bytes_max);
+        let mut stderr = Capture::new(self.bounds.output_bytes_max);
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
-        let (status, timed_out) = {
+        let (status, stopped) = {
             let pump = async {
                 tokio::join!(
                     async {
@@ -223,7 +277,8 @@ impl Running {
         self.remains.clear().await;
         Ok(Exit {
             ended,
-            timed_out,
+            timed_out: stopped == Some(Stopped::TimedOut),
+            exhausted: self.control.exhausted(),
             out_of_memory,
             stdout,
             stderr,
@@ -231,15 +286,34 @@ impl Running {
         })
     }
 
-    /// Waits for the tree and reaps its leader; true when it had to be stopped.
-    async fn end(&mut self) -> io::Result<(ExitStatus, bool)> {
+    /// Waits for the tree and reaps its leader; says why it had to be stopped.
+    async fn end(&mut self) -> io::Result<(ExitStatus, Option<Stopped>)> {
         let control = self.control();
-        let leader = child::watch(control.0.leader().try_clone()?)?;
-        let left = self.wall_timeout.saturating_sub(self.started.elapsed());
-        let timed_out = timeout(left, leader.readable()).await.is_err();
-        if timed_out {
+        let leader = child::watch(control.tree.leader().try_clone()?)?;
+        let mut looks = 0_u32;
+        let stopped = loop {
+            let left = self
+                .bounds
+                .wall_timeout
+                .saturating_sub(self.started.elapsed());
+            if timeout(left.min(TREE_EVERY), leader.readable())
+                .await
+                .is_ok()
+            {
+                break None;
+            }
+            if self.started.elapsed() >= self.bounds.wall_timeout {
+                break Some(Stopped::TimedOut);
+            }
+            looks += 1;
+            if let Some(limit) = self.look(looks.is_multiple_of(DISK_EVERY)).await {
+                let _ = control.exhausted.set(limit);
+                break Some(Stopped::Exhausted(limit));
+            }
+        };
+        if stopped.is_some() {
             control.interrupt();
-            let _ = timeout(self.grace, leader.readable()).await;
+            let _ = timeout(self.bounds.grace, leader.readable()).await;
             control.kill();
             let _ = leader.readable().await?;
         }
@@ -247,11 +321,25 @@ impl Running {
         control.kill();
         if let Tree::Space {
             init: Some(init), ..
-        } = &*control.0
+        } = &*control.tree
         {
             let _ = child::watch(init.try_clone()?)?.readable().await?;
         }
-        Ok((self.child.wait().await?, timed_out))
+        Ok((self.child.wait().await?, stopped))
+    }
+
+    /// Samples the processes, and the disk now and then, off the threads that serve others.
+    async fn look(&self, at_disk: bool) -> Option<Exhausted> {
+        let leader = self.control.tree.root()?;
+        let dir = self.bounds.workspace.clone();
+        let sampled = tokio::task::spawn_blocking(move || {
+            let disk = at_disk.then(|| sample::disk(&dir)).flatten();
+            (sample::tree(leader), disk)
+        });
+        let (tree, disk) = sampled.await.ok()?;
+        let limits = &self.bounds.limits;
+        let of_disk = || disk.and_then(|disk| judge_disk(limits, disk));
+        judge_tree(limits, tree).or_else(of_disk)
     }
 }
 
@@ -302,7 +390,7 @@ impl Remains {
     /// Clears up after a sandbox whose leader is gone.
     async fn clear(&mut self) {
         let space = matches!(
-            self.control.as_ref().map(|c| &*c.0),
+            self.control.as_ref().map(|c| &*c.tree),
             Some(Tree::Space { .. })
         );
         // A process space is known to be empty here; a session may have lost members to other sessions.

@@ -30,7 +30,9 @@ use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::{Handle, Lifecycle};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_runtime::rng::Rng;
-use omoi_sandbox::{Floor, Probe, ProbeConfig, Property, Provider, RefusedBelowFloor, Rung, probe};
+use omoi_sandbox::{
+    Floor, GuardedPlaces, Probe, ProbeConfig, Property, Provider, RefusedBelowFloor, Rung, probe,
+};
 use omoi_server::control::ControlSurface;
 use omoi_server::probes::Probes;
 use omoi_server::worker::WorkerSurface;
@@ -153,6 +155,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         model_label: models.label.clone(),
         llm: models.llm(),
         running: RunningAttempts::default(),
+        guarded: guarded(&start.sources, &folder),
     });
     let reconcilers: Vec<StatusReader> = match start.roles.orchestrator {
         true => work(&platform, &models, &bus)?,
@@ -393,6 +396,13 @@ pub(crate) fn select_sandbox(
         .copied()
         .filter(|p| names.iter().any(|n| n == p.as_str()));
     found.select(&Floor(floor.collect()), wanted)
+}
+
+/// The places of this machine that no sandbox sees.
+fn guarded(sources: &Sources, folder: &Folder) -> GuardedPlaces {
+    let home = variable(sources, "HOME");
+    let home = (!home.is_empty()).then(|| PathBuf::from(home));
+    GuardedPlaces::of_machine(home.as_deref(), &[folder.path().to_path_buf()])
 }
 
 pub(crate) fn variable(sources: &Sources, name: &str) -> OsString {

@@ -16,7 +16,8 @@ use omoi_protocol::worker::{AttemptContext, CONTEXT_FILE, CommitPlan, Limits, To
 use omoi_runtime::lifecycle::Kind;
 use omoi_sandbox::policy::inside;
 use omoi_sandbox::{
-    Access, GeneratedFile, Launch, LaunchError, Mount, Provider, Running, WaitError, WorkspaceError,
+    Access, GeneratedFile, GuardRefusal, Launch, LaunchError, Mount, Provider, Running, WaitError,
+    WorkspaceError,
 };
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
@@ -105,6 +106,8 @@ enum JobError {
     Workspace(#[from] WorkspaceError),
     #[error("could not write the context")]
     Context(#[from] serde_json::Error),
+    #[error("a folder on the list cannot be shown")]
+    Guarded(#[from] GuardRefusal),
     #[error("could not start the sandbox")]
     Launch(#[from] LaunchError),
     #[error("could not follow the sandbox")]
@@ -249,7 +252,7 @@ fn policy(
     );
     launch.access = job.work.access;
     launch.env = job.work.toolbox.environment();
-    launch.read_only = job.work.toolbox.mounts(&platform.settings.read_only);
+    launch.read_only = platform.mounts(&job.work.toolbox)?;
     launch.read_only.push(Mount::same(objects));
     launch.protected = protected::in_sandbox(dir);
     launch.socket = Some(platform.data.worker_socket());
@@ -300,6 +303,7 @@ async fn wait(running: Running) -> Result<settle::Ended, WaitError> {
     let said = said.trim();
     Ok(settle::Ended {
         timed_out: exit.timed_out,
+        exhausted: exit.exhausted,
         out_of_memory: exit.out_of_memory,
         how: format!("{:?}", exit.ended),
         said: (!said.is_empty()).then(|| said.to_owned()),

@@ -4,16 +4,22 @@ use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::SandboxState;
+use omoi_sandbox::Exhausted;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx, sandboxes};
 
 use crate::platform::Platform;
 use crate::tasks;
 
+/// Why an attempt ended whose sandbox went beyond a limit.
+pub(crate) const RESOURCE_EXHAUSTED: &str = "resource_exhausted";
+
 /// How a sandbox ended, as the platform saw it.
 pub(super) struct Ended {
     /// It ran longer than its wall time.
     pub(super) timed_out: bool,
+    /// The watcher stopped it for breaking this limit.
+    pub(super) exhausted: Option<Exhausted>,
     /// The kernel killed some of it for want of memory.
     pub(super) out_of_memory: bool,
     /// Exit code or signal.
@@ -48,6 +54,8 @@ impl Ended {
     fn loss(self) -> Loss {
         let (stop_reason, class) = if self.timed_out {
             ("max_duration_reached", ErrorClass::Timeout)
+        } else if self.exhausted.is_some() {
+            (RESOURCE_EXHAUSTED, ErrorClass::ResourceExhausted)
         } else if self.out_of_memory {
             ("out_of_memory", ErrorClass::ResourceExhausted)
         } else {
@@ -57,11 +65,16 @@ impl Ended {
             .said
             .map(|said| format!(": {said}"))
             .unwrap_or_default();
+        let limit = self.exhausted.map(|limit| format!("{limit}; "));
+        let limit = limit.unwrap_or_default();
         Loss {
             state: AttemptState::Failed,
             stop_reason,
             class,
-            message: format!("the worker ended ({}) without an outcome{said}", self.how),
+            message: format!(
+                "{limit}the worker ended ({}) without an outcome{said}",
+                self.how
+            ),
             counts: true,
         }
     }
@@ -150,13 +163,16 @@ mod tests {
 
     #[test]
     fn each_end_without_an_outcome_has_its_class() {
-        for (timed_out, out_of_memory, expected) in [
-            (true, false, ErrorClass::Timeout),
-            (false, true, ErrorClass::ResourceExhausted),
-            (false, false, ErrorClass::SandboxLost),
+        let processes = Exhausted::Processes { used: 9, limit: 8 };
+        for (timed_out, exhausted, out_of_memory, expected) in [
+            (true, None, false, ErrorClass::Timeout),
+            (false, None, true, ErrorClass::ResourceExhausted),
+            (false, Some(processes), false, ErrorClass::ResourceExhausted),
+            (false, None, false, ErrorClass::SandboxLost),
         ] {
             let ended = Ended {
                 timed_out,
+                exhausted,
                 out_of_memory,
                 how: "signal 9".to_owned(),
                 said: Some("last words".to_owned()),

@@ -10,12 +10,14 @@ use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_protocol::worker::Complete;
+use omoi_sandbox::Exhausted;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, merges, messages, sandboxes};
 
 use super::{IntakeError, current, take_in, verify};
+use crate::attempt::RESOURCE_EXHAUSTED;
 use crate::platform::Platform;
 use crate::tasks::{Unmet, cancel, fail, of_attempt, send_back};
 
@@ -29,6 +31,7 @@ pub async fn complete(
     attempt: &Attempt,
     body: Complete,
 ) -> Result<(), IntakeError> {
+    let body = with_limit(body, platform.running.exhausted(attempt.id));
     let said = attempts::get(&mut platform.store.read().await?, attempt.id).await?;
     if is_repeated(&said, &body) {
         return Ok(());
@@ -70,6 +73,21 @@ pub async fn complete(
     }
     tx.commit(CrashPoint::AttemptEnded).await?;
     Ok(())
+}
+
+/// A worker that was stopped for breaking a limit saved its work and knows of nothing but a stop;
+/// the limit is what ended it.
+fn with_limit(body: Complete, limit: Option<Exhausted>) -> Complete {
+    match limit {
+        Some(limit) if body.outcome == Outcome::Interrupted => Complete {
+            outcome: Outcome::Failed,
+            stop_reason: RESOURCE_EXHAUSTED.to_owned(),
+            error_class: Some(ErrorClass::ResourceExhausted.as_str().to_owned()),
+            error_message: Some(format!("stopped: {limit}")),
+            ..body
+        },
+        _ => body,
+    }
 }
 
 /// Whether the attempt ended just as `body` tells.
@@ -285,5 +303,47 @@ fn incomplete(body: &Complete, verdict: Verdict) -> Unmet {
         code: "incomplete",
         feedback,
         recommendations,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn body(outcome: Outcome) -> Complete {
+        Complete {
+            outcome,
+            stop_reason: "shutdown_signal".to_owned(),
+            summary: None,
+            bundle: None,
+            error_class: None,
+            error_message: None,
+            turns: 3,
+            refused_paths: Vec::new(),
+            unsaved: None,
+            ignored_paths: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_broken_limit_is_named_as_what_ended_the_attempt() {
+        let limit = Exhausted::Workspace {
+            used_bytes: 9,
+            limit_bytes: 4,
+        };
+        let told = with_limit(body(Outcome::Interrupted), Some(limit));
+        assert_eq!(told.outcome, Outcome::Failed);
+        assert_eq!(told.stop_reason, RESOURCE_EXHAUSTED);
+        assert_eq!(told.error_class.as_deref(), Some("resource_exhausted"));
+        let message = told.error_message.unwrap();
+        assert!(message.contains("sandbox.workspace_bytes"), "{message}");
+        // Work that was handed in before counts, and so does a stop that a person asked for.
+        for (outcome, limit) in [
+            (Outcome::Succeeded, Some(limit)),
+            (Outcome::Interrupted, None),
+        ] {
+            assert_eq!(with_limit(body(outcome), limit), body(outcome));
+        }
     }
 }

@@ -10,7 +10,6 @@ use omoi_domain::attempt::{AttemptState, Outcome, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
 use omoi_domain::merge::{IntegrationState, MergeState};
-use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::score::Weights;
 use omoi_domain::spec::SpecStatus;
@@ -18,7 +17,7 @@ use omoi_domain::task::{Priority, TaskStatus};
 use omoi_domain::ticket::TicketStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::attempt::{Created, NewAttempt, insert, role};
-use omoi_execution::platform::{DataDir, Parts, RunningAttempts, WorkScope};
+use omoi_execution::platform::{DataDir, GuardedPlaces, Parts, RunningAttempts, WorkScope};
 use omoi_execution::{Platform, Settings, intake};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
@@ -102,6 +101,7 @@ impl TestPlatform {
             scenario: None,
             scope: WorkScope::Every,
             running: RunningAttempts::default(),
+            guarded: GuardedPlaces::default(),
         };
         change(&mut parts);
         let platform = Platform::new(parts);
@@ -417,7 +417,7 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
             notes: Vec::new(),
             suite: None,
             accept_red: false,
-            repository: RepositorySettings::default(),
+            repository: omoi_domain::repository_settings::RepositorySettings::default(),
         }),
         status: SpecStatus::Working,
         current_phase: "complete".to_owned(),

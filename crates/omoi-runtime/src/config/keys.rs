@@ -260,6 +260,8 @@ keys! {
     SANDBOX_OPEN_FILES: u32 = Key::new(&SANDBOX, "open_files", int(64, 1_000_000), "4096").closed_to_project();
     /// What the temporary folder of a sandbox may hold.
     SANDBOX_TEMP: u64 = Key::new(&SANDBOX, "temp_bytes", bytes(MIB, TIB), "1 GiB").closed_to_project();
+    /// What the workspace of a sandbox may take on disk; the watcher stops it beyond.
+    SANDBOX_WORKSPACE: u64 = Key::new(&SANDBOX, "workspace_bytes", bytes(MIB, 64 * TIB), "10 GiB").closed_to_project();
 
     /// How many discoveries may lead to one another.
     DISCOVERY_DEPTH_CAP: u32 = Key::new(&DISCOVERY, "depth_cap", int(0, 100), "3").lowered_by_project();

@@ -197,7 +197,7 @@ fn judge(property: Property, seen: &Seen, base: &Base) -> Held {
     match property {
         Property::Files => match none_of("seen") {
             Held::Yes => none_of("wrote"),
-            no @ Held::No(_) => no,
+            other @ (Held::ByWatcher | Held::No(_)) => other,
         },
         Property::ProtectedPaths => none_of("unprotected"),
         Property::Identity => when(
@@ -226,17 +226,15 @@ fn judge(property: Property, seen: &Seen, base: &Base) -> Held {
             seen.status("Seccomp:") == Some("2"),
             "no system-call filter",
         ),
-        Property::Memory => match base.cgroups.held(property) {
-            Some(Held::No(why)) => {
-                Held::no(format!("each process is limited, not their sum; {why}"))
-            }
-            held => held.unwrap_or_else(|| Held::no("no limit group")),
-        },
+        Property::Memory => base
+            .cgroups
+            .held(property)
+            .map_or(Held::ByWatcher, Held::or_watched),
         Property::Cpu => base
             .cgroups
             .held(property)
             .unwrap_or_else(|| Held::no("no limit group")),
-        Property::ProcessCount => process_count(seen, base),
+        Property::ProcessCount => process_count(seen, base).or_watched(),
         Property::FileSize => {
             let limit = Launch::new("", "", [""]).limits.file_bytes_max.to_string();
             let line = seen.facts("limit").find(|l| l.starts_with("Max file size"));
@@ -255,7 +253,7 @@ fn judge(property: Property, seen: &Seen, base: &Base) -> Held {
                 "the limit was not set",
             )
         }
-        Property::WorkspaceSize => Held::no("the workspace is on the host's disk without a quota"),
+        Property::WorkspaceSize => Held::ByWatcher,
     }
 }
 

@@ -158,6 +158,7 @@ fn judge(platform: &Platform, exit: &Exit) {
     for (property, held) in platform.provider.properties() {
         match held {
             Held::Yes => println!("  {property}: held"),
+            Held::ByWatcher => println!("  {property}: held by the watcher"),
             Held::No(reason) => println!("  {property}: missing, {reason}"),
         }
     }

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use omoi_sandbox::{Ended, Exit, Held, Launch, Limits, Property};
+use omoi_sandbox::{Ended, Exhausted, Exit, Floor, Held, Launch, Limits, Property, Rung};
 
 use crate::support::Platform;
 
 const MIB: u64 = 1 << 20;
 
+/// Whether the host itself holds `property`, not the watcher.
 fn held(platform: &Platform, property: Property) -> bool {
-    let found = platform
-        .provider
-        .properties()
-        .iter()
-        .find(|(p, _)| *p == property);
-    let (_, held) = found.unwrap();
-    if let Held::No(reason) = held {
-        println!("{property} is declared missing: {reason}");
-    }
-    held.is_yes()
+    let held = declared(platform, property);
+    println!("{property} is declared: {held:?}");
+    *held == Held::Yes
+}
+
+fn declared(platform: &Platform, property: Property) -> &Held {
+    let mut all = platform.provider.properties().iter();
+    let (_, held) = all.find(|(p, _)| *p == property).unwrap();
+    held
 }
 
 async fn under(platform: &Platform, limits: Limits, program: &str) -> Exit {
@@ -242,4 +242,60 @@ async fn output() {
     assert_eq!((out.head.len(), out.tail.len()), (512 << 10, 512 << 10));
     assert_eq!(out.dropped_bytes, 14_888_896 - (1 << 20));
     assert_eq!(exit.stderr.to_text().lines().count(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_watcher_stops_a_workspace_that_grows() {
+    let platform = Platform::new().await;
+    let limits = Limits {
+        workspace_bytes: 4 * MIB,
+        ..Limits::default()
+    };
+    let script = "trap 'echo saved; exit 7' TERM; head -c 9000000 /dev/zero >/sandbox/big; \
+                  while :; do sleep 0.01; done";
+    let launch = platform.shell(script);
+    let exit = platform.run(Launch { limits, ..launch }).await;
+    let Some(Exhausted::Workspace { limit_bytes, .. }) = exit.exhausted else {
+        panic!("{exit:?}");
+    };
+    assert_eq!(limit_bytes, 4 * MIB);
+    assert_eq!(
+        (exit.ended, exit.stdout.to_text().as_str()),
+        (Ended::Code(7), "saved\n"),
+        "it could save its work"
+    );
+    assert!(!exit.succeeded() && !exit.timed_out);
+    assert_eq!(
+        declared(&platform, Property::WorkspaceSize),
+        &Held::ByWatcher
+    );
+}
+
+/// A plain process has no limit group where the host offers none, and is watched all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_watcher_counts_the_whole_tree() {
+    let platform = Platform::with_rung(Rung::Process, &Floor([].into())).await;
+    // Far below what the limit group of the same launch would refuse.
+    let program = "
+import os, time
+hold = bytearray(60 << 20)
+pids = []
+for n in range(3):
+    pid = os.fork()
+    if pid == 0:
+        own = bytearray(60 << 20)
+        time.sleep(60)
+        os._exit(0)
+    pids.append(pid)
+time.sleep(60)
+";
+    let limits = Limits {
+        memory_bytes: 150 * MIB,
+        ..Limits::default()
+    };
+    let exit = under(&platform, limits, program).await;
+    // Where the host has limit groups the kernel is faster.
+    let watched = matches!(exit.exhausted, Some(Exhausted::Memory { .. }));
+    assert!(watched || exit.out_of_memory, "{exit:?}");
+    assert!(exit.took < Duration::from_secs(30), "{:?}", exit.took);
 }

@@ -14,6 +14,7 @@ use omoi_domain::task::TaskStatus;
 use omoi_execution::Platform;
 use omoi_execution::integration::{output, rendered};
 use omoi_execution::platform::WorkScope;
+use omoi_execution::toolbox::Toolbox;
 use omoi_planning::{commands, create};
 use omoi_protocol::control::{
     CreateSpec, Estimate, ExportedFile, OverlapView, PhaseView, ResumeSpec, SpecDetail, SpecView,
@@ -190,6 +191,12 @@ async fn view(tx: &mut Tx, platform: &Platform, spec: Spec) -> Result<SpecView, 
     let names = projects::names(tx).await?;
     let number = HumanRef::spec(spec.number);
     let name = names.reference(spec.project_id, number);
+    // Nothing starts with a toolbox that cannot be read, so nothing is shown to it.
+    let mounts = Toolbox::of_spec(&spec)
+        .map(|toolbox| toolbox.mounts(&platform.settings.read_only))
+        .unwrap_or_default();
+    let mounts = mounts.iter().map(|mount| mount.host.display().to_string());
+    let mounts = mounts.collect();
     Ok(SpecView {
         waits: waits(platform, &name, &spec),
         name,
@@ -207,6 +214,7 @@ async fn view(tx: &mut Tx, platform: &Platform, spec: Spec) -> Result<SpecView, 
         last_error: spec.last_error,
         created_at: spec.created_at,
         ended_at: spec.ended_at,
+        mounts,
         notes: spec.options.0.notes,
         survey: spec.survey.0,
     })

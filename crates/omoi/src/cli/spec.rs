@@ -424,6 +424,13 @@ pub(super) fn plan_lines(detail: &SpecDetail, page: Page) -> Vec<String> {
             .filter(|task| task.ticket_ref == ticket.ticket_ref);
         lines.extend(own.map(|task| format!("    {}", task_line(task, page.width - 4))));
     }
+    if !detail.spec.mounts.is_empty() {
+        let line = format!(
+            "  sandboxes read: {}",
+            clean(&detail.spec.mounts.join(", "))
+        );
+        lines.extend(wrap(&line, page.width));
+    }
     for overlap in &detail.overlaps {
         let tasks = overlap.task_refs.join(" and ");
         let files = clean(&overlap.files.join(", "));

@@ -88,5 +88,6 @@ fn limits(config: &Config) -> Limits {
         file_bytes_max: config.get(&keys::SANDBOX_FILE_SIZE),
         open_files_max: config.get(&keys::SANDBOX_OPEN_FILES).into(),
         temp_bytes: config.get(&keys::SANDBOX_TEMP),
+        workspace_bytes: config.get(&keys::SANDBOX_WORKSPACE),
     }
 }

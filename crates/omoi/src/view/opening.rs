@@ -83,6 +83,12 @@ pub(crate) fn subject(spec: &SpecView, idea: &str, home: Option<&Path>, page: Pa
     for note in &spec.notes {
         repo.extend(wrap(&format!("note: {}", clean(note)), columns));
     }
+    if !spec.mounts.is_empty() {
+        let mounts = spec.mounts.iter();
+        let mounts = mounts.map(|path| tilde(Path::new(path), home));
+        let read = mounts.collect::<Vec<_>>().join(", ");
+        repo.extend(wrap(&format!("sandboxes read: {read}"), columns));
+    }
     let mut lines = labelled(page, "idea", &idea);
     lines.extend(labelled(page, "repo", &repo));
     lines

@@ -1,0 +1,205 @@
+//! The watcher of a sandbox: what its processes and its workspace use, against its limits. It holds
+//! where the host offers no limit groups and no quota; the verdict is a pure function of the samples.
+//!
+//! Processor time is not watched: a limit group slows a build down that uses more, and stopping it
+//! instead would end honest work.
+
+pub(crate) mod sample;
+
+use std::time::Duration;
+
+use crate::policy::Limits;
+
+/// How often processes are looked at.
+pub(crate) const TREE_EVERY: Duration = Duration::from_secs(1);
+/// How many looks at the processes pass between two at the disk.
+pub(crate) const DISK_EVERY: u32 = 5;
+/// The share of a disk that stays free, as its divisor: 5 %.
+const FREE_SHARE: u64 = 20;
+
+/// What the processes of a sandbox use at one instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TreeSample {
+    /// Memory that is theirs alone or shared among them.
+    pub(crate) memory_bytes: u64,
+    /// Processes and threads.
+    pub(crate) processes: u64,
+}
+
+/// What the workspace uses at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DiskSample {
+    /// Size of the workspace on disk.
+    pub(crate) workspace_bytes: u64,
+    /// Free on its file system.
+    pub(crate) free_bytes: u64,
+    /// Bytes of that file system.
+    pub(crate) disk_size: u64,
+}
+
+/// The limit that stopped a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// Memory of the whole tree.
+    Memory {
+        /// Seen.
+        used_bytes: u64,
+        /// Allowed.
+        limit_bytes: u64,
+    },
+    /// Processes and threads of the whole tree.
+    Processes {
+        /// Seen.
+        used: u64,
+        /// Allowed.
+        limit: u64,
+    },
+    /// Size of the workspace.
+    Workspace {
+        /// Seen.
+        used_bytes: u64,
+        /// Allowed.
+        limit_bytes: u64,
+    },
+    /// Free space of the disk below the workspace.
+    FreeDisk {
+        /// Seen.
+        free_bytes: u64,
+        /// What must stay free.
+        floor_bytes: u64,
+    },
+}
+
+impl std::fmt::Display for Exhausted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Memory {
+                used_bytes,
+                limit_bytes,
+            } => write!(
+                f,
+                "its processes used {used_bytes} bytes of memory, allowed are {limit_bytes} \
+                 (sandbox.memory_bytes)"
+            ),
+            Self::Processes { used, limit } => write!(
+                f,
+                "it ran {used} processes and threads, allowed are {limit} (sandbox.processes)"
+            ),
+            Self::Workspace {
+                used_bytes,
+                limit_bytes,
+            } => write!(
+                f,
+                "its workspace took {used_bytes} bytes, allowed are {limit_bytes} \
+                 (sandbox.workspace_bytes)"
+            ),
+            Self::FreeDisk {
+                free_bytes,
+                floor_bytes,
+            } => write!(
+                f,
+                "the disk below its workspace had {free_bytes} bytes left, {floor_bytes} must stay \
+                 free"
+            ),
+        }
+    }
+}
+
+/// Judges the processes.
+pub(crate) const fn judge_tree(limits: &Limits, now: TreeSample) -> Option<Exhausted> {
+    if now.memory_bytes > limits.memory_bytes {
+        return Some(Exhausted::Memory {
+            used_bytes: now.memory_bytes,
+            limit_bytes: limits.memory_bytes,
+        });
+    }
+    if now.processes > limits.processes_max {
+        return Some(Exhausted::Processes {
+            used: now.processes,
+            limit: limits.processes_max,
+        });
+    }
+    None
+}
+
+/// Judges the workspace. The floor of free space is 5 % of the disk, and never more than one
+/// workspace may take.
+pub(crate) fn judge_disk(limits: &Limits, now: DiskSample) -> Option<Exhausted> {
+    if now.workspace_bytes > limits.workspace_bytes {
+        return Some(Exhausted::Workspace {
+            used_bytes: now.workspace_bytes,
+            limit_bytes: limits.workspace_bytes,
+        });
+    }
+    let floor_bytes = (now.disk_size / FREE_SHARE).min(limits.workspace_bytes);
+    (now.free_bytes < floor_bytes).then_some(Exhausted::FreeDisk {
+        free_bytes: now.free_bytes,
+        floor_bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            memory_bytes: 1_000,
+            processes_max: 8,
+            workspace_bytes: 5_000,
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn a_tree_is_stopped_above_its_limits_only() {
+        let at_limit = TreeSample {
+            memory_bytes: 1_000,
+            processes: 8,
+        };
+        assert_eq!(judge_tree(&limits(), at_limit), None);
+        let more_memory = TreeSample {
+            memory_bytes: 1_001,
+            ..at_limit
+        };
+        let more_processes = TreeSample {
+            processes: 9,
+            ..at_limit
+        };
+        for (sample, expected) in [
+            (more_memory, "sandbox.memory_bytes"),
+            (more_processes, "sandbox.processes"),
+        ] {
+            let found = judge_tree(&limits(), sample);
+            assert!(found.is_some_and(|it| it.to_string().contains(expected)));
+        }
+    }
+
+    #[test]
+    fn a_workspace_is_bounded_and_so_is_the_disk() {
+        let sample = |workspace_bytes, free_bytes, disk_size| DiskSample {
+            workspace_bytes,
+            free_bytes,
+            disk_size,
+        };
+        assert_eq!(judge_disk(&limits(), sample(5_000, 5_000, 100_000)), None);
+        let full = judge_disk(&limits(), sample(5_001, 5_000, 100_000));
+        assert!(full.is_some_and(|it| it.to_string().contains("sandbox.workspace_bytes")));
+        let floor = |free_bytes, floor_bytes| {
+            Some(Exhausted::FreeDisk {
+                free_bytes,
+                floor_bytes,
+            })
+        };
+        assert_eq!(
+            judge_disk(&limits(), sample(0, 1_999, 40_000)),
+            floor(1_999, 2_000)
+        );
+        // On a large disk no more is kept free than one workspace could take.
+        assert_eq!(judge_disk(&limits(), sample(0, 5_000, 1 << 40)), None);
+        assert_eq!(
+            judge_disk(&limits(), sample(0, 4_999, 1 << 40)),
+            floor(4_999, 5_000)
+        );
+    }
+}
