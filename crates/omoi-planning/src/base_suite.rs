@@ -134,7 +134,7 @@ async fn run(
     attempt: AttemptId,
 ) -> Result<(), BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
-    let toolbox = Toolbox::of_survey(&spec.survey.0)?;
+    let toolbox = Toolbox::of_spec(spec)?;
     let tree = platform
         .mirror(spec.project_id)
         .await?

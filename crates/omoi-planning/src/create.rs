@@ -16,7 +16,7 @@ use omoi_git::slug;
 use omoi_git::survey::{Survey, SurveyError, survey_commit};
 use omoi_git::toolchain::{Host, resolve};
 use omoi_protocol::control::CreateSpec;
-use omoi_runtime::config::Config;
+use omoi_runtime::config::{Config, keys};
 use omoi_store::projects::{self, Counter, Project, take_numbers};
 use omoi_store::specs::{self, Spec, SpecOptions};
 use omoi_store::{Json, StoreError, Tx};
