@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod gates;
+mod models;
 mod setup;
 mod snapshots;
 mod test;
@@ -29,6 +30,7 @@ usage: cargo xtask <command>
   gates [phase…] [--json]   what the gates of planning catch and refuse wrongly, measured with corpus/planning;
                             fails when one misses its target
                             phase     explore, prd, requirements, design, tasks; all when none is named
+  models                    make crates/omoi-llm/models.json anew: models, ends and prices
   setup                     install what the tests need and do nothing else
   tidy                      the rules of this code base that no other tool knows
 ";
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
             None => return misused("`servers` needs a command to run"),
         },
         "gates" => gates::run(rest),
+        "models" => models::run(),
         "setup" => setup::everything().map(|()| Outcome::Done),
         "tidy" => tidy::run(),
         "help" | "--help" | "-h" => {

@@ -72,7 +72,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, Trac
             .as_ref()
             .map_or(spec.integration_branch.clone(), |h| h.branch.clone()),
         head,
-        cost_usd: spend.cost_microusd as f64 / 1e6,
+        cost_nanousd: spend.cost_nanousd,
         tokens: spend.tokens,
         wall_ms: (ended_at.as_micros() - spec.created_at.as_micros()) / 1000,
         model_ms: spend.model_ms,

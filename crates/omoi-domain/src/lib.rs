@@ -11,6 +11,7 @@ pub mod id;
 pub mod machine;
 pub mod merge;
 pub mod model_kind;
+pub mod money;
 pub mod plain_title;
 pub mod plan;
 pub mod reference;

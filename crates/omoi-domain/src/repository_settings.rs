@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::money::NanoUsd;
+
 /// The name of the file at the root of a repository.
 pub const REPOSITORY_FILE: &str = ".omoi.yaml";
 
@@ -22,15 +24,15 @@ pub struct RepositorySettings {
     /// `spec.max_attempts`.
     pub phase_attempts_max: Option<u32>,
     /// `spec.phase_budget_usd`.
-    pub phase_budget_usd: Option<f64>,
+    pub phase_budget: Option<NanoUsd>,
     /// `spec.total_budget_usd`.
-    pub spec_budget_usd: Option<f64>,
+    pub spec_budget: Option<NanoUsd>,
     /// `agent.task_timeout_seconds`.
     pub task_timeout_s: Option<u64>,
     /// `agent.max_turns`.
     pub task_turns_max: Option<u32>,
     /// `agent.max_budget_usd`.
-    pub task_budget_usd: Option<f64>,
+    pub task_budget: Option<NanoUsd>,
     /// `agent.tool_timeout_seconds`.
     pub command_timeout_s: Option<u64>,
     /// `validation.suite`: a command, or `none`.

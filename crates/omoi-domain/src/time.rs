@@ -41,6 +41,13 @@ impl Timestamp {
         self.to_chrono().format("%Y-%m-%d").to_string()
     }
 
+    /// The beginning in UTC of a calendar date, `YYYY-MM-DD`; `None` for anything else.
+    pub fn of_date(date: &str) -> Option<Self> {
+        let date = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
+        let midnight = date.and_hms_opt(0, 0, 0)?.and_utc();
+        Some(Self(midnight.timestamp_micros()))
+    }
+
     fn to_chrono(self) -> chrono::DateTime<chrono::Utc> {
         chrono::DateTime::from_timestamp_micros(self.0).unwrap_or(chrono::DateTime::UNIX_EPOCH)
     }
@@ -74,6 +81,7 @@ impl fmt::Display for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -81,6 +89,9 @@ mod tests {
         let t = Timestamp::from_micros(1_700_000_000_123_456);
         assert_eq!(t.to_string(), "2023-11-14T22:13:20.123456Z");
         assert_eq!(t.date(), "2023-11-14");
+        let day = Timestamp::of_date("2023-11-14").unwrap();
+        assert_eq!(day.to_string(), "2023-11-14T00:00:00.000000Z");
+        assert_eq!(Timestamp::of_date("14.11.2023"), None);
         assert_eq!(
             (t + Duration::from_secs(2)).since(t),
             Duration::from_secs(2)

@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use omoi_domain::attempt::Subject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
+use omoi_domain::money::NanoUsd;
 use omoi_llm::meter::{Caller, Meter, Projection, RecordError, Reservation, ReserveError, Usage};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
@@ -27,27 +28,29 @@ pub struct Ledger {
 /// A budget, and what went from it.
 struct Budget {
     what: &'static str,
-    spent_microusd: i64,
-    open_microusd: i64,
-    cap_microusd: i64,
+    spent: NanoUsd,
+    open: NanoUsd,
+    cap: NanoUsd,
 }
 
 impl Budget {
     /// Why a call that may cost `next` is refused, if it is.
-    fn refusal(&self, next_microusd: i64) -> Option<String> {
-        let taken = self.spent_microusd.saturating_add(self.open_microusd);
-        if taken.saturating_add(next_microusd) <= self.cap_microusd {
+    fn refusal(&self, next: NanoUsd) -> Option<String> {
+        let Self {
+            what,
+            spent,
+            open,
+            cap,
+        } = *self;
+        if spent.saturating_add(open).saturating_add(next) <= cap {
             return None;
         }
-        let what = self.what;
-        let (spent, cap) = (usd(self.spent_microusd), usd(self.cap_microusd));
-        let (open, next) = (usd(self.open_microusd), usd(next_microusd));
-        let under_way = match self.open_microusd {
-            0 => String::new(),
-            _ => format!("calls under way may cost {open:.4} USD, "),
+        let under_way = match open {
+            NanoUsd::ZERO => String::new(),
+            _ => format!("calls under way may cost {open:.4}, "),
         };
         Some(format!(
-            "the {what} has spent {spent:.4} USD of its {cap:.2} USD; {under_way}the next call may cost {next:.4} USD"
+            "the {what} has spent {spent:.4} of its {cap:.2}; {under_way}the next call may cost {next:.4}"
         ))
     }
 }
@@ -69,7 +72,7 @@ impl Ledger {
             .budgets(id)
             .await
             .map_err(|error| ReserveError::Unavailable(Box::new(error)))?;
-        let next = projection.cost_microusd;
+        let next = projection.cost;
         match budgets.iter().find_map(|budget| budget.refusal(next)) {
             Some(reason) => Err(ReserveError::Refused { reason }),
             None => Ok(self.open.add(&attempt, next)),
@@ -85,23 +88,23 @@ impl Ledger {
             .settings_of(&specs::get(&mut tx, attempt.spec_id).await?);
         let spec = costs::of_spec(&mut tx, attempt.spec_id).await?;
         let own = costs::of_subject(&mut tx, &attempt.subject_id).await?;
-        let (spec_open, own_open) = self.open.cost_microusd(&attempt);
+        let (spec_open, own_open) = self.open.cost(&attempt);
         let (what, own_cap) = match attempt.subject {
-            Subject::SpecPhase => ("phase", settings.phase_budget_microusd),
-            _ => ("task", settings.task_budget_microusd),
+            Subject::SpecPhase => ("phase", settings.phase_budget),
+            _ => ("task", settings.task_budget),
         };
         let budgets = [
             Budget {
                 what: "spec",
-                spent_microusd: spec.cost_microusd,
-                open_microusd: spec_open,
-                cap_microusd: settings.spec_budget_microusd,
+                spent: spec.cost_nanousd,
+                open: spec_open,
+                cap: settings.spec_budget,
             },
             Budget {
                 what,
-                spent_microusd: own.cost_microusd,
-                open_microusd: own_open,
-                cap_microusd: own_cap,
+                spent: own.cost_nanousd,
+                open: own_open,
+                cap: own_cap,
             },
         ];
         Ok((attempt, budgets))
@@ -125,7 +128,8 @@ impl Ledger {
             output_tokens: signed(usage.tokens.output),
             cache_read_tokens: signed(usage.tokens.cache_read),
             cache_write_tokens: signed(usage.tokens.cache_write),
-            cost_microusd: usage.cost_microusd,
+            cache_write_1h_tokens: signed(usage.tokens.cache_write_1h),
+            cost_nanousd: usage.cost,
             latency_ms: signed(usage.latency_ms),
             calls: i64::from(usage.calls),
             created_at: tx.now(),
@@ -133,10 +137,6 @@ impl Ledger {
         costs::insert(&mut tx, attempt.project_id, &entry).await?;
         tx.commit(CrashPoint::CostRecorded).await
     }
-}
-
-fn usd(micro: i64) -> f64 {
-    micro as f64 / 1e6
 }
 
 fn signed(n: u64) -> i64 {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use omoi_domain::id::{AttemptId, ProjectId, SpecId};
 use omoi_domain::model_kind::ModelKind;
 pub use omoi_domain::model_kind::{NO_MODEL, SIMULATED};
+use omoi_domain::money::NanoUsd;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::score::Weights;
 use omoi_domain::spec::SpecStatus;
@@ -52,12 +53,12 @@ pub struct Settings {
     pub phase_timeout: Duration,
     /// Attempts of one phase.
     pub phase_attempts_max: u32,
-    /// Most one phase may cost over all attempts, in millionths of a dollar.
-    pub phase_budget_microusd: i64,
-    /// Most one spec may cost, in millionths of a dollar.
-    pub spec_budget_microusd: i64,
-    /// Most one task may cost over all attempts, in millionths of a dollar.
-    pub task_budget_microusd: i64,
+    /// Most one phase may cost over all attempts.
+    pub phase_budget: NanoUsd,
+    /// Most one spec may cost.
+    pub spec_budget: NanoUsd,
+    /// Most one task may cost over all attempts.
+    pub task_budget: NanoUsd,
     /// Longest wall time of one check.
     pub check_timeout: Duration,
     /// Wall time of one command of an agent.
@@ -99,25 +100,15 @@ impl Settings {
             }
         }
         let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
-        let microusd = |usd: Option<f64>| usd.map(|usd| (usd * 1e6).round() as i64);
         let mut all = self.clone();
         lower(&mut all.phase_turns_max, told.phase_turns_max);
         lower(&mut all.phase_timeout, seconds(told.phase_timeout_s));
         lower(&mut all.phase_attempts_max, told.phase_attempts_max);
-        lower(
-            &mut all.phase_budget_microusd,
-            microusd(told.phase_budget_usd),
-        );
-        lower(
-            &mut all.spec_budget_microusd,
-            microusd(told.spec_budget_usd),
-        );
+        lower(&mut all.phase_budget, told.phase_budget);
+        lower(&mut all.spec_budget, told.spec_budget);
         lower(&mut all.task_timeout, seconds(told.task_timeout_s));
         lower(&mut all.task_turns_max, told.task_turns_max);
-        lower(
-            &mut all.task_budget_microusd,
-            microusd(told.task_budget_usd),
-        );
+        lower(&mut all.task_budget, told.task_budget);
         lower(&mut all.discovery_depth_max, told.discovery_depth_max);
         lower(&mut all.discoveries_per_task, told.discoveries_per_task);
         lower(&mut all.discoveries_per_spec, told.discoveries_per_spec);

@@ -1,18 +1,19 @@
 //! Asking a model, with tries, pauses and circuit breakers.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use http::HeaderMap;
+use omoi_domain::money::NanoUsd;
 use thiserror::Error;
 
 use crate::chain::Chain;
 use crate::circuit::{Circuits, Open, Permit};
-use crate::count;
-use crate::meter::Gauge;
+use crate::meter::{Gauge, TokenCeiling};
 use crate::pace::Pace;
-use crate::pricing::{Pricing, Tokens};
+use crate::pricing::{ModelPrice, Tokens};
 use crate::retry::{self, Allowance, Class, Spent};
 use crate::route::{Route, RouteName, Routes};
 use crate::upstream::{Call, EventStream, Http, Limits, UpstreamError, collect};
@@ -24,14 +25,14 @@ use crate::wire::anthropic::{MessagesRequest, StreamEvent};
 pub struct Llm {
     /// Which model answers what.
     pub routes: Routes,
-    /// What it costs.
-    pub pricing: Pricing,
     /// By which clock.
     pub pace: Arc<dyn Pace>,
     /// What one answer may take.
     pub limits: Limits,
     http: Http,
     circuits: Circuits,
+    /// Addresses whose usage figures were said to be wrong.
+    overstated: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// One question.
@@ -52,8 +53,9 @@ pub struct Tally {
     pub allowance: Allowance,
     /// Calls made.
     pub calls: u32,
-    over: Tokens,
+    over: Vec<Tokens>,
     current: Option<Gauge>,
+    is_overstated: bool,
 }
 
 impl Tally {
@@ -62,8 +64,9 @@ impl Tally {
         Self {
             allowance,
             calls: 0,
-            over: Tokens::default(),
+            over: Vec::new(),
             current: None,
+            is_overstated: false,
         }
     }
 
@@ -76,14 +79,30 @@ impl Tally {
 
     /// Tokens of all tries so far, the one under way included.
     pub fn tokens(&self) -> Tokens {
-        let mut tokens = self.over;
-        tokens += self.current.as_ref().map(Gauge::tokens).unwrap_or_default();
+        let mut tokens = Tokens::default();
+        self.tries().for_each(|one| tokens += one);
         tokens
     }
 
-    fn begin_call(&mut self, request: &MessagesRequest) {
-        self.over = self.tokens();
-        self.current = Some(Gauge::new(count::of_request(request)));
+    /// What all tries so far cost.
+    pub fn cost(&self, price: &ModelPrice) -> NanoUsd {
+        self.tries().map(|tokens| price.cost(tokens)).sum()
+    }
+
+    /// Whether a try reported more tokens than its request allowed.
+    pub fn is_overstated(&self) -> bool {
+        self.is_overstated || self.current.as_ref().is_some_and(Gauge::is_overstated)
+    }
+
+    fn tries(&self) -> impl Iterator<Item = Tokens> {
+        let current = self.current.as_ref().map(Gauge::tokens);
+        self.over.iter().copied().chain(current)
+    }
+
+    fn begin_call(&mut self, route: &Route, request: &MessagesRequest) {
+        self.is_overstated = self.is_overstated();
+        self.over.extend(self.current.as_ref().map(Gauge::tokens));
+        self.current = Some(Gauge::new(TokenCeiling::of(route, request)));
         self.calls += 1;
         self.allowance.calls_left = self.allowance.calls_left.saturating_sub(1);
     }
@@ -153,27 +172,30 @@ impl Llm {
     ///
     /// # Errors
     /// Returns [`UpstreamError::Unsendable`] when the platform offers no sockets.
-    pub fn new(
-        routes: Routes,
-        pricing: Pricing,
-        pace: Arc<dyn Pace>,
-    ) -> Result<Self, UpstreamError> {
+    pub fn new(routes: Routes, pace: Arc<dyn Pace>) -> Result<Self, UpstreamError> {
         Ok(Self {
             routes,
-            pricing,
             pace,
             limits: Limits::default(),
             http: Http::new()?,
             circuits: Circuits::default(),
+            overstated: Arc::default(),
         })
     }
 
-    /// What `tokens` cost on `route`. Scripted answers cost nothing.
-    pub fn cost_microusd(&self, route: &Route, tokens: Tokens) -> i64 {
-        if route.simulated {
-            return 0;
+    /// Says, once for each address, that its usage figures are not believed.
+    pub(crate) fn tell_overstated(&self, route: &Route) {
+        let mut told = self
+            .overstated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if told.insert(route.target().to_owned()) {
+            tracing::warn!(
+                model = route.model,
+                address = route.target(),
+                "The provider reports more tokens than the request allowed; they are counted up to that limit"
+            );
         }
-        self.pricing.of(&route.model).cost_microusd(tokens)
     }
 
     /// Asks and gives the answer as it comes.
@@ -246,7 +268,7 @@ impl Llm {
         tally: &mut Tally,
         mut permit: Permit,
     ) -> Result<EventStream, UpstreamError> {
-        tally.begin_call(ask.request);
+        tally.begin_call(self.routes.get(ask.route), ask.request);
         let left = tally.allowance.left(self.pace.now());
         // Dropping the losing side abandons the call as a whole.
         let begun = tokio::select! {

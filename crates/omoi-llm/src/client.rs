@@ -8,6 +8,7 @@ use http::HeaderMap;
 use secrecy::SecretString;
 
 use crate::pace::Pace;
+use crate::pricing::ModelPrice;
 use crate::route::{AnswerMode, Key, Provider, Route};
 use crate::upstream::{Call, EventStream, Http, Limits, UpstreamError, collect};
 use crate::wire::answer::Answer;
@@ -56,6 +57,9 @@ impl Client {
             key: Key::Bearer(token),
             answer_mode: AnswerMode::ToolCall,
             max_tokens: u32::MAX,
+            price: ModelPrice::FREE,
+            window_tokens: None,
+            takes_sampling: true,
             simulated: false,
         };
         // The gateway may try for two minutes before its answer begins, and must notice the model's

@@ -9,12 +9,39 @@ use crate::wire::anthropic::{Content, CountTokensRequest, Message, MessagesReque
 pub const BYTES_PER_TOKEN: u64 = 4;
 /// What a picture costs, whatever its bytes: the largest that vendors do not scale down.
 const IMAGE_TOKENS: u64 = 1_600;
+/// What vendors put before a request with tools, generously.
+const PREAMBLE_TOKENS: u64 = 4_096;
 /// What a message costs besides its words.
 const MESSAGE_TOKENS: u64 = 4;
 
 /// Estimates what `request` will read.
 pub fn of_request(request: &MessagesRequest) -> u64 {
     estimate(request.system.as_ref(), &request.messages, &request.tools)
+}
+
+/// The most tokens `request` can be read as: no token is shorter than a byte. `None` where it names
+/// something that the provider fetches or adds by itself.
+pub fn most_of_request(request: &MessagesRequest) -> Option<u64> {
+    let wire = serde_json::to_value(request).ok()?;
+    if request.tools.iter().any(|tool| !tool.is_custom()) || fetches(&wire["messages"]) {
+        return None;
+    }
+    let bytes = wire.to_string().len() as u64;
+    Some(bytes.saturating_add(PREAMBLE_TOKENS))
+}
+
+/// Whether a block leaves to the provider what stands in it.
+fn fetches(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(fetches),
+        Value::Object(map) => {
+            let remote = ["url", "file"]
+                .iter()
+                .any(|kind| map.get("type").is_some_and(|found| found == kind));
+            remote || map.values().any(fetches)
+        }
+        _ => false,
+    }
 }
 
 /// Estimates what the request behind `request` would read.

@@ -2,6 +2,7 @@
 
 pub mod wire;
 
+pub mod catalogue;
 pub mod pace;
 pub mod pricing;
 pub mod route;

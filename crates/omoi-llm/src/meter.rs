@@ -7,12 +7,13 @@ use std::fmt;
 
 use futures::future::BoxFuture;
 use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId};
+use omoi_domain::money::NanoUsd;
 use thiserror::Error;
 
-use crate::count::BYTES_PER_TOKEN;
+use crate::count::{self, BYTES_PER_TOKEN};
 use crate::pricing::Tokens;
-use crate::route::RouteName;
-use crate::wire::anthropic::{Delta, StreamEvent, TokenUsage};
+use crate::route::{Route, RouteName};
+use crate::wire::anthropic::{Delta, MessagesRequest, StreamEvent, TokenUsage};
 
 /// Who calls a model: what the server knows from the attempt's token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub struct Projection {
     /// Estimated tokens read, and the limit of tokens answered.
     pub tokens: Tokens,
     /// What those cost.
-    pub cost_microusd: i64,
+    pub cost: NanoUsd,
 }
 
 /// What a call did cost.
@@ -60,7 +61,7 @@ pub struct Usage {
     /// Tokens of all tries, failed ones included; estimated where the model did not say.
     pub tokens: Tokens,
     /// What those cost.
-    pub cost_microusd: i64,
+    pub cost: NanoUsd,
     /// From the question to the end of the answer.
     pub latency_ms: u64,
     /// Tries.
@@ -145,10 +146,54 @@ pub trait Meter: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), RecordError>>;
 }
 
+/// What one try can have cost: what a provider reports beyond it is not believed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TokenCeiling {
+    /// What it will read, by rule of thumb.
+    read_estimate: u64,
+    /// The most it can have read.
+    read_max: u64,
+    /// The most it was allowed to answer.
+    answered_max: u64,
+}
+
+/// The most a model reads where its window is not known.
+const WINDOW_TOKENS_MAX: u64 = 4_000_000;
+
+impl TokenCeiling {
+    /// The ceiling of `request` on `route`: no token is shorter than a byte, and none is read beyond the
+    /// model's window.
+    pub(crate) fn of(route: &Route, request: &MessagesRequest) -> Self {
+        let window = route.window_tokens.unwrap_or(WINDOW_TOKENS_MAX);
+        Self {
+            read_estimate: count::of_request(request),
+            read_max: count::most_of_request(request).map_or(window, |most| most.min(window)),
+            answered_max: u64::from(request.max_tokens.min(route.max_tokens)),
+        }
+    }
+
+    /// `told` within the ceiling.
+    fn cap(&self, told: Tokens) -> Tokens {
+        let mut left = self.read_max;
+        let mut take = |tokens: u64| {
+            let taken = tokens.min(left);
+            left -= taken;
+            taken
+        };
+        Tokens {
+            input: take(told.input),
+            cache_write: take(told.cache_write),
+            cache_write_1h: take(told.cache_write_1h),
+            cache_read: take(told.cache_read),
+            output: told.output.min(self.answered_max),
+        }
+    }
+}
+
 /// Counts the tokens of one try from its events.
 #[derive(Clone, Debug)]
 pub(crate) struct Gauge {
-    read_estimate: u64,
+    ceiling: TokenCeiling,
     usage: TokenUsage,
     answered_bytes: u64,
     started: bool,
@@ -156,10 +201,10 @@ pub(crate) struct Gauge {
 }
 
 impl Gauge {
-    /// A gauge for a request of about `read_estimate` tokens.
-    pub(crate) fn new(read_estimate: u64) -> Self {
+    /// A gauge for a request with this ceiling.
+    pub(crate) fn new(ceiling: TokenCeiling) -> Self {
         Self {
-            read_estimate,
+            ceiling,
             usage: TokenUsage::default(),
             answered_bytes: 0,
             started: false,
@@ -169,7 +214,7 @@ impl Gauge {
 
     /// Forgets what was seen.
     pub(crate) fn reset(&mut self) {
-        *self = Self::new(self.read_estimate);
+        *self = Self::new(self.ceiling);
     }
 
     pub(crate) fn push(&mut self, event: &StreamEvent) {
@@ -183,7 +228,7 @@ impl Gauge {
                     Delta::Thinking(d) => &d.thinking,
                     Delta::Signature(_) | Delta::Other(_) => return,
                 };
-                self.answered_bytes += text.len() as u64;
+                self.answered_bytes = self.answered_bytes.saturating_add(text.len() as u64);
             }
             StreamEvent::MessageDelta(delta) => {
                 self.usage.merge(&delta.usage);
@@ -194,30 +239,48 @@ impl Gauge {
     }
 
     /// The tokens so far. A model reports what it answered only at the end, and some never do: what is
-    /// missing is estimated, so that an interrupted answer is not free.
+    /// missing is estimated, so that an interrupted answer is not free; what is impossible is capped.
     pub(crate) fn tokens(&self) -> Tokens {
+        self.ceiling.cap(self.told())
+    }
+
+    /// Whether the provider reports what cannot be.
+    pub(crate) fn is_overstated(&self) -> bool {
+        let told = self.told();
+        self.ceiling.cap(told) != told
+    }
+
+    fn told(&self) -> Tokens {
         if !self.started {
             return Tokens::default();
         }
         let usage = &self.usage;
         let cache_read = usage.cache_read_input_tokens.unwrap_or(0);
-        let cache_write = usage.cache_creation_input_tokens.unwrap_or(0);
-        let mut input = usage.input_tokens.unwrap_or(0);
-        if input + cache_read + cache_write == 0 {
-            input = self.read_estimate;
+        let by_age = usage.cache_creation.as_ref();
+        let of_age = |tokens: Option<u64>| tokens.unwrap_or(0);
+        let cache_write_1h = by_age.map_or(0, |c| of_age(c.ephemeral_1h_input_tokens));
+        let written = usage.cache_creation_input_tokens.unwrap_or_else(|| {
+            let young = by_age.map_or(0, |c| of_age(c.ephemeral_5m_input_tokens));
+            young.saturating_add(cache_write_1h)
+        });
+        let mut tokens = Tokens {
+            input: usage.input_tokens.unwrap_or(0),
+            output: 0,
+            cache_read,
+            cache_write: written.saturating_sub(cache_write_1h),
+            cache_write_1h,
+        };
+        if tokens.read() == 0 {
+            tokens.input = self.ceiling.read_estimate;
         }
         let told = usage.output_tokens.unwrap_or(0);
         let estimate = self.answered_bytes.div_ceil(BYTES_PER_TOKEN);
-        let output = match told {
+        tokens.output = match told {
             told if self.summed_up && told > 0 => told,
-            opening => opening.max(estimate),
+            // An estimate is ours, and no reason to doubt the provider.
+            opening => opening.max(estimate.min(self.ceiling.answered_max)),
         };
-        Tokens {
-            input,
-            output,
-            cache_read,
-            cache_write,
-        }
+        tokens
     }
 }
 
@@ -266,6 +329,17 @@ mod tests {
                 (0, 2, 0, 9),
             ),
             (
+                "more than can be",
+                vec![
+                    start(
+                        json!({"input_tokens": u64::MAX, "cache_read_input_tokens": u64::MAX,
+                        "cache_creation_input_tokens": u64::MAX, "output_tokens": u64::MAX}),
+                    ),
+                    end(json!({"output_tokens": u64::MAX})),
+                ],
+                (1_000, 50, 0, 0),
+            ),
+            (
                 "never told",
                 vec![
                     start(json!({"input_tokens": 0, "output_tokens": 0})),
@@ -275,7 +349,11 @@ mod tests {
                 (100, 11, 0, 0),
             ),
         ] {
-            let mut gauge = Gauge::new(100);
+            let mut gauge = Gauge::new(TokenCeiling {
+                read_estimate: 100,
+                read_max: 1_000,
+                answered_max: 50,
+            });
             for event in events {
                 gauge.push(&serde_json::from_value(event).unwrap());
             }
@@ -285,6 +363,24 @@ mod tests {
                 want,
                 "{name}"
             );
+            assert_eq!(gauge.is_overstated(), name == "more than can be", "{name}");
         }
+    }
+
+    #[test]
+    fn cache_writes_are_told_apart_by_how_long_they_are_kept() {
+        let ceiling = TokenCeiling {
+            read_estimate: 1,
+            read_max: 1_000,
+            answered_max: 50,
+        };
+        let mut gauge = Gauge::new(ceiling);
+        let usage = json!({"input_tokens": 1, "cache_creation_input_tokens": 30, "cache_creation":
+            {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}});
+        let start = json!({"type": "message_start", "message": {"id": "m", "role": "assistant", "model": "x",
+            "content": [], "stop_reason": null, "stop_sequence": null, "usage": usage}});
+        gauge.push(&serde_json::from_value(start).unwrap());
+        let t = gauge.tokens();
+        assert_eq!((t.input, t.cache_write, t.cache_write_1h), (1, 10, 20));
     }
 }

@@ -42,7 +42,7 @@ impl<'a> Metered<'a> {
             route: name,
             model: route.model.clone(),
             tokens,
-            cost_microusd: llm.cost_microusd(route, tokens),
+            cost: route.price.cost(tokens),
         };
         let reservation = meter.reserve(caller, &projection).await?;
         Ok(Self {
@@ -59,11 +59,14 @@ impl<'a> Metered<'a> {
     pub(crate) async fn record(self, tally: &Tally, outcome: Outcome) -> Result<(), RecordError> {
         let route = self.llm.routes.get(self.route);
         let tokens = tally.tokens();
+        if tally.is_overstated() {
+            self.llm.tell_overstated(route);
+        }
         let usage = Usage {
             route: self.route,
             model: route.model.clone(),
             tokens,
-            cost_microusd: self.llm.cost_microusd(route, tokens),
+            cost: tally.cost(&route.price),
             latency_ms: self.llm.pace.now().since(self.asked_at).as_millis() as u64,
             calls: tally.calls,
             simulated: route.simulated,
@@ -75,7 +78,7 @@ impl<'a> Metered<'a> {
             .await;
         if let Err(error) = &recorded {
             tracing::error!(
-                error = %Chain(error), org.id = %self.caller.org, cost_microusd = usage.cost_microusd,
+                error = %Chain(error), org.id = %self.caller.org, cost_nanousd = usage.cost.as_nanos(),
                 tokens.input = usage.tokens.input, tokens.output = usage.tokens.output,
                 "Could not record the cost of a model call"
             );

@@ -1,4 +1,7 @@
-//! What a call costs, in whole millionths of a US dollar.
+//! What a call costs, in whole billionths of a US dollar.
+
+use omoi_domain::money::{NanoUsd, PriceRow};
+use serde::{Deserialize, Serialize};
 
 /// Tokens of one or several calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,8 +12,20 @@ pub struct Tokens {
     pub output: u64,
     /// Read from the prompt cache.
     pub cache_read: u64,
-    /// Written to the prompt cache.
+    /// Written to the prompt cache for five minutes.
     pub cache_write: u64,
+    /// Written to the prompt cache for an hour.
+    pub cache_write_1h: u64,
+}
+
+impl Tokens {
+    /// Everything read, at whatever price.
+    pub const fn read(&self) -> u64 {
+        self.input
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write)
+            .saturating_add(self.cache_write_1h)
+    }
 }
 
 impl std::ops::AddAssign for Tokens {
@@ -19,95 +34,105 @@ impl std::ops::AddAssign for Tokens {
         self.output = self.output.saturating_add(more.output);
         self.cache_read = self.cache_read.saturating_add(more.cache_read);
         self.cache_write = self.cache_write.saturating_add(more.cache_write);
+        self.cache_write_1h = self.cache_write_1h.saturating_add(more.cache_write_1h);
     }
 }
 
-/// Prices in millionths of a dollar for a million tokens; equally, dollars per million times a million.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Price {
+/// Prices of calls that read more than `above_tokens`, in nano-USD for a million tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceTier {
+    /// The tier holds for calls that read more than these; 0 for the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub above_tokens: u64,
     /// For tokens read.
-    pub input_microusd_per_mtok: u64,
+    pub input: u64,
     /// For tokens answered.
-    pub output_microusd_per_mtok: u64,
+    pub output: u64,
+    /// For tokens read from the prompt cache.
+    pub cache_read: u64,
+    /// For tokens written to it for five minutes.
+    pub cache_write_5m: u64,
+    /// For tokens written to it for an hour.
+    pub cache_write_1h: u64,
 }
 
-impl Price {
-    /// What `tokens` cost, rounded up, so that many small calls never add up to nothing.
-    ///
-    /// Reading the prompt cache costs a tenth of the input price, writing it a quarter more.
-    pub fn cost_microusd(self, tokens: Tokens) -> i64 {
-        let input = u128::from(self.input_microusd_per_mtok);
-        let output = u128::from(self.output_microusd_per_mtok);
-        // In hundredths, as the cache factors are 0.10 and 1.25.
-        let hundredths = 100 * input * u128::from(tokens.input)
-            + 100 * output * u128::from(tokens.output)
-            + 10 * input * u128::from(tokens.cache_read)
-            + 125 * input * u128::from(tokens.cache_write);
-        i64::try_from(hundredths.div_ceil(100 * 1_000_000)).unwrap_or(i64::MAX)
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
-/// What a model costs whose name no row knows: as much as a large one, so that budgets hold.
-pub const UNKNOWN: Price = price(3_000_000, 15_000_000);
-
-const fn price(input_microusd_per_mtok: u64, output_microusd_per_mtok: u64) -> Price {
-    Price {
-        input_microusd_per_mtok,
-        output_microusd_per_mtok,
-    }
-}
-
-/// The price list: model name prefixes, the longest match wins.
-#[derive(Clone, Debug)]
-pub struct Pricing {
-    rows: Vec<(String, Price)>,
-}
-
-impl Default for Pricing {
-    fn default() -> Self {
-        let rows = [
-            ("claude-sonnet", price(3_000_000, 15_000_000)),
-            ("claude-3-5-sonnet", price(3_000_000, 15_000_000)),
-            ("claude-3-7-sonnet", price(3_000_000, 15_000_000)),
-            ("claude-opus", price(15_000_000, 75_000_000)),
-            ("claude-3-opus", price(15_000_000, 75_000_000)),
-            ("claude-haiku", price(250_000, 1_250_000)),
-            ("claude-3-haiku", price(250_000, 1_250_000)),
-            // The newer small models are dearer than the class they are named after.
-            ("claude-3-5-haiku", price(800_000, 4_000_000)),
-            ("claude-haiku-4-5", price(1_000_000, 5_000_000)),
-            ("text-embedding-3-small", price(20_000, 0)),
-        ];
-        Self::new(rows.map(|(name, price)| (name.to_owned(), price)))
-    }
-}
-
-impl Pricing {
-    /// A list of its own; add it to the built-in one with [`Pricing::extended`].
-    pub fn new(rows: impl IntoIterator<Item = (String, Price)>) -> Self {
+impl PriceTier {
+    /// The dearer of both in every figure.
+    #[must_use]
+    pub fn dearer(self, other: Self) -> Self {
         Self {
-            rows: rows.into_iter().collect(),
+            above_tokens: self.above_tokens.max(other.above_tokens),
+            input: self.input.max(other.input),
+            output: self.output.max(other.output),
+            cache_read: self.cache_read.max(other.cache_read),
+            cache_write_5m: self.cache_write_5m.max(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.max(other.cache_write_1h),
         }
     }
 
-    /// This list with `rows` taking precedence over equal names.
-    pub fn extended(mut self, rows: impl IntoIterator<Item = (String, Price)>) -> Self {
-        for (name, price) in rows {
-            self.rows.retain(|(known, _)| *known != name);
-            self.rows.push((name, price));
-        }
-        self
-    }
-
-    /// The price of `model`, [`UNKNOWN`] when no row knows it. A vendor prefix (`anthropic/…`) is
-    /// looked past.
-    pub fn of(&self, model: &str) -> Price {
-        let bare = model.rsplit('/').next().unwrap_or(model);
-        self.rows
+    fn cost(&self, tokens: Tokens) -> NanoUsd {
+        let parts = [
+            (self.input, tokens.input),
+            (self.output, tokens.output),
+            (self.cache_read, tokens.cache_read),
+            (self.cache_write_5m, tokens.cache_write),
+            (self.cache_write_1h, tokens.cache_write_1h),
+        ];
+        let millionths = parts
             .iter()
-            .filter(|(prefix, _)| model.starts_with(prefix) || bare.starts_with(prefix))
-            .max_by_key(|(prefix, _)| prefix.len())
-            .map_or(UNKNOWN, |(_, price)| *price)
+            .map(|(price, n)| u128::from(*price) * u128::from(*n))
+            .fold(0, u128::saturating_add);
+        let nanos = millionths.div_ceil(1_000_000);
+        NanoUsd::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+    }
+}
+
+/// What one model costs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelPrice {
+    /// Tiers, lowest first. Without one the model is free.
+    pub tiers: Vec<PriceTier>,
+    /// Nobody knows the model: it is taken to cost as much as its provider's dearest.
+    pub is_assumed: bool,
+}
+
+impl ModelPrice {
+    /// What nothing costs: scripted answers.
+    pub const FREE: Self = Self {
+        tiers: Vec::new(),
+        is_assumed: false,
+    };
+
+    /// What a person says; caches cost as much as what they hold.
+    pub fn of_row(row: &PriceRow) -> Self {
+        let of = |amount: NanoUsd| u64::try_from(amount.as_nanos()).unwrap_or(0);
+        let input = of(row.input_per_mtok);
+        Self {
+            tiers: vec![PriceTier {
+                above_tokens: 0,
+                input,
+                output: of(row.output_per_mtok),
+                cache_read: input,
+                cache_write_5m: input,
+                cache_write_1h: input,
+            }],
+            is_assumed: false,
+        }
+    }
+
+    /// What the tokens of one call cost, rounded up, so that many small calls never add up to nothing.
+    ///
+    /// What the call read decides about the tier, for all its tokens; so calls are priced one by one.
+    pub fn cost(&self, tokens: Tokens) -> NanoUsd {
+        let mut tiers = self.tiers.iter().rev();
+        let tier = tiers.find(|tier| tier.above_tokens == 0 || tokens.read() > tier.above_tokens);
+        tier.map_or(NanoUsd::ZERO, |tier| tier.cost(tokens))
     }
 }
 
@@ -115,69 +140,97 @@ impl Pricing {
 mod tests {
     use super::*;
 
-    fn tokens(input: u64, output: u64, cache_read: u64, cache_write: u64) -> Tokens {
-        Tokens {
-            input,
-            output,
-            cache_read,
-            cache_write,
+    fn sonnet() -> ModelPrice {
+        let tier = PriceTier {
+            above_tokens: 0,
+            input: 3_000_000_000,
+            output: 15_000_000_000,
+            cache_read: 300_000_000,
+            cache_write_5m: 3_750_000_000,
+            cache_write_1h: 6_000_000_000,
+        };
+        let long = PriceTier {
+            above_tokens: 200_000,
+            input: 6_000_000_000,
+            output: 22_500_000_000,
+            ..tier
+        };
+        ModelPrice {
+            tiers: vec![tier, long],
+            is_assumed: false,
         }
     }
 
     #[test]
-    fn costs_are_exact_and_rounded_up() {
-        let pricing = Pricing::default();
-        for (model, spent, microusd) in [
+    fn costs_are_exact_and_follow_caches_and_tiers() {
+        let none = Tokens::default();
+        let all = Tokens {
+            input: u64::MAX,
+            output: u64::MAX,
+            cache_read: u64::MAX,
+            cache_write: u64::MAX,
+            cache_write_1h: u64::MAX,
+        };
+        for (tokens, nanos) in [
+            (none, 0),
+            (Tokens { input: 1, ..none }, 3_000),
             (
-                "claude-sonnet-4-5-20250929",
-                tokens(1_000_000, 0, 0, 0),
-                3_000_000,
+                Tokens {
+                    input: 1_000,
+                    output: 1_000,
+                    ..none
+                },
+                18_000_000,
             ),
             (
-                "claude-sonnet-4-5-20250929",
-                tokens(1_000, 1_000, 0, 0),
-                18_000,
+                Tokens {
+                    cache_read: 1_000,
+                    ..none
+                },
+                300_000,
             ),
-            ("claude-opus-4-5-20251101", tokens(1, 1, 0, 0), 90),
-            ("claude-3-haiku-20240307", tokens(4, 4, 0, 0), 6),
-            ("claude-3-haiku-20240307", tokens(1, 0, 0, 0), 1),
             (
-                "claude-haiku-4-5-20251001",
-                tokens(1_000_000, 1_000_000, 0, 0),
+                Tokens {
+                    cache_write: 1_000,
+                    ..none
+                },
+                3_750_000,
+            ),
+            (
+                Tokens {
+                    cache_write_1h: 1_000,
+                    ..none
+                },
                 6_000_000,
             ),
-            ("text-embedding-3-small", tokens(1_000_000, 5, 0, 0), 20_000),
+            // The tier begins above its figure, counts cached tokens, and holds for the answer too.
             (
-                "anthropic/claude-sonnet-4-5",
-                tokens(0, 0, 1_000_000, 1_000_000),
-                300_000 + 3_750_000,
+                Tokens {
+                    input: 200_000,
+                    output: 1,
+                    ..none
+                },
+                600_015_000,
             ),
             (
-                "some/model-nobody-knows",
-                tokens(1_000, 1_000, 0, 0),
-                18_000,
+                Tokens {
+                    input: 200_000,
+                    cache_read: 1,
+                    output: 1,
+                    ..none
+                },
+                1_200_022_800,
             ),
-            ("claude-sonnet-4-5", tokens(0, 0, 0, 0), 0),
-            (
-                "claude-opus-4",
-                tokens(u64::MAX, u64::MAX, u64::MAX, u64::MAX),
-                i64::MAX,
-            ),
+            (all, i64::MAX),
         ] {
-            assert_eq!(
-                pricing.of(model).cost_microusd(spent),
-                microusd,
-                "{model} {spent:?}"
-            );
+            assert_eq!(sonnet().cost(tokens).as_nanos(), nanos, "{tokens:?}");
         }
-    }
-
-    #[test]
-    fn own_rows_win() {
-        let row = ("claude-sonnet".to_owned(), price(7, 9));
-        assert_eq!(
-            Pricing::default().extended([row]).of("claude-sonnet-9"),
-            price(7, 9)
-        );
+        assert_eq!(ModelPrice::FREE.cost(all), NanoUsd::ZERO);
+        // Less than a billionth is not nothing.
+        let cheap = PriceTier {
+            input: 1,
+            ..PriceTier::default()
+        };
+        assert_eq!(cheap.cost(Tokens { input: 1, ..none }).as_nanos(), 1);
     }
 }

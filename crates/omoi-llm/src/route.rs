@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use omoi_domain::time::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::catalogue::{ModelCatalogue, ModelFeature, provider_at};
+use crate::pricing::ModelPrice;
 
 /// Where Anthropic listens.
 pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
@@ -134,6 +138,12 @@ pub struct Route {
     pub answer_mode: AnswerMode,
     /// The most tokens one answer may have there; a request that asks for more asks for these.
     pub max_tokens: u32,
+    /// What it costs.
+    pub price: ModelPrice,
+    /// The most tokens the model reads, where that is known.
+    pub window_tokens: Option<u64>,
+    /// Whether the model takes a temperature and the like; others refuse a request that holds one.
+    pub takes_sampling: bool,
     /// The answers are scripted; everything that shows them must say so.
     pub simulated: bool,
 }
@@ -223,15 +233,19 @@ pub struct Routes {
 
 impl Routes {
     /// Works out every route: the server of our own, else the first vendor with a key, Anthropic before
-    /// OpenAI.
+    /// OpenAI. Where no model is named, it is the newest of a family that `catalogue` knows at `now`.
     ///
     /// # Errors
     /// Returns [`RouteError`] saying exactly what to set; nothing is assumed without a key.
-    pub fn resolve(settings: &Settings) -> Result<Self, RouteError> {
+    pub fn resolve(
+        settings: &Settings,
+        catalogue: &ModelCatalogue,
+        now: Timestamp,
+    ) -> Result<Self, RouteError> {
         let upstream = Upstream::of(settings)?;
         let mut table = BTreeMap::new();
         for name in RouteName::ALL {
-            table.insert(name, upstream.route(name)?);
+            table.insert(name, upstream.route(name, catalogue, now)?);
         }
         Ok(Self::of(table))
     }
@@ -249,6 +263,9 @@ impl Routes {
             },
             answer_mode: default_mode(provider),
             max_tokens: u32::MAX,
+            price: ModelPrice::FREE,
+            window_tokens: None,
+            takes_sampling: true,
             simulated: true,
         };
         Self::of(RouteName::ALL.map(|name| (name, route.clone())).into())
@@ -267,6 +284,22 @@ impl Routes {
     /// The route called `name`.
     pub fn get(&self, name: RouteName) -> &Route {
         self.table.get(&name).unwrap_or(&self.fallback)
+    }
+
+    /// What people should know before money is spent: which prices are assumed.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = Vec::new();
+        for route in RouteName::ALL.map(|name| self.get(name)) {
+            let note = format!(
+                "the price of `{}` is not known: it is charged like {}'s dearest model; `llm.prices` sets its own",
+                route.model,
+                provider_at(&route.base_url).unwrap_or(vendor(route.provider)),
+            );
+            if route.price.is_assumed && !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+        notes
     }
 
     /// The route a request means by `model`: a route's name, or the model some route uses.
@@ -338,16 +371,24 @@ impl Upstream {
         })
     }
 
-    fn route(&self, name: RouteName) -> Result<Route, RouteError> {
+    fn route(
+        &self,
+        name: RouteName,
+        catalogue: &ModelCatalogue,
+        now: Timestamp,
+    ) -> Result<Route, RouteError> {
         let assumed = || {
             let small = name == RouteName::Title;
-            let model = match (self.provider, small) {
-                (Provider::Anthropic, false) => "claude-sonnet-4-5-20250929",
-                (Provider::Anthropic, true) => "claude-haiku-4-5-20251001",
-                (Provider::Openai, false) => "gpt-4.1",
-                (Provider::Openai, true) => "gpt-4.1-mini",
+            let family = match (self.provider, small) {
+                (Provider::Anthropic, false) => "sonnet",
+                (Provider::Anthropic, true) => "haiku",
+                (Provider::Openai, false) => "gpt-sol",
+                (Provider::Openai, true) => "gpt-luna",
             };
-            self.is_vendor.then(|| model.to_owned())
+            let newest = catalogue.newest(vendor(self.provider), family, now);
+            newest
+                .filter(|_| self.is_vendor)
+                .map(|entry| entry.id.clone())
         };
         let no_model = || RouteError::NoModel {
             base_url: self.base_url.clone(),
@@ -358,15 +399,35 @@ impl Upstream {
             _ => None,
         };
         let model = own.or_else(|| self.model.clone()).or_else(assumed);
+        let model = model.ok_or_else(no_model)?;
+        let provider = provider_at(&self.base_url);
+        let known = catalogue.lookup(provider, &model);
+        let can = |feature| known.is_none_or(|entry| entry.features.contains(&feature));
+        let answered_max = known.and_then(|entry| u32::try_from(entry.window.output?).ok());
         Ok(Route {
             provider: self.provider,
             base_url: self.base_url.clone(),
-            model: model.ok_or_else(no_model)?,
+            price: catalogue.price((provider, vendor(self.provider)), &model),
+            answer_mode: match default_mode(self.provider) {
+                AnswerMode::ToolCall if can(ModelFeature::ForcedTool) => AnswerMode::ToolCall,
+                _ if can(ModelFeature::StructuredOutput) => AnswerMode::JsonSchema,
+                _ => AnswerMode::Fenced,
+            },
+            model,
             key: self.key.clone(),
-            answer_mode: default_mode(self.provider),
-            max_tokens: self.max_tokens,
+            max_tokens: answered_max.map_or(self.max_tokens, |most| most.min(self.max_tokens)),
+            window_tokens: known.and_then(|entry| entry.window.input),
+            takes_sampling: can(ModelFeature::Sampling),
             simulated: false,
         })
+    }
+}
+
+/// The name in `models.json` of the vendor whose format it is.
+const fn vendor(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Anthropic => "anthropic",
+        Provider::Openai => "openai",
     }
 }
 
@@ -399,10 +460,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn list() -> ModelCatalogue {
+        ModelCatalogue::embedded().unwrap()
+    }
+
+    /// Fixed, so that no model of the list ends while tests run.
+    fn now() -> Timestamp {
+        Timestamp::of_date("2026-11-28").unwrap()
+    }
+
     fn server(base_url: Option<&str>, key: Key) -> Server {
         Server {
             base_url: base_url.map(Into::into),
             key,
+            max_tokens: 64_000,
             ..Server::default()
         }
     }
@@ -418,7 +489,7 @@ mod tests {
     /// `base model key` of the agent route; the title route's model where it differs.
     fn shape(settings: &Settings) -> Result<String, String> {
         use secrecy::ExposeSecret as _;
-        let routes = Routes::resolve(settings).map_err(|e| e.to_string())?;
+        let routes = Routes::resolve(settings, &list(), now()).map_err(|e| e.to_string())?;
         let [agent, title] = [RouteName::Agent, RouteName::Title].map(|name| routes.get(name));
         let key = match &agent.key {
             Key::None => "no key",
@@ -439,7 +510,7 @@ mod tests {
             ..Settings::default()
         };
         let models = |settings: &Settings| {
-            let routes = Routes::resolve(settings).unwrap();
+            let routes = Routes::resolve(settings, &list(), now()).unwrap();
             [RouteName::Agent, RouteName::Judge].map(|name| routes.get(name).model.clone())
         };
         assert_eq!(models(&settings), ["author", "author"]);
@@ -493,13 +564,14 @@ mod tests {
             anthropic: server(Some("http://proxy"), bearer("token")),
             ..none()
         };
-        let sonnet = "https://api.anthropic.com claude-sonnet-4-5-20250929 anthropic's, title claude-haiku-4-5-20251001";
+        let sonnet =
+            "https://api.anthropic.com claude-sonnet-5-5 anthropic's, title claude-haiku-5-5";
         for (settings, expected) in [
             (anthropic.clone(), sonnet),
             (both.clone(), sonnet),
             (
                 openai.clone(),
-                "https://api.openai.com/v1 gpt-4.1 openai's, title gpt-4.1-mini",
+                "https://api.openai.com/v1 gpt-6.1-sol openai's, title gpt-6-luna",
             ),
             (
                 with_models(&both),
@@ -573,12 +645,67 @@ mod tests {
             anthropic: server(None, header("sk-hidden")),
             ..Settings::default()
         };
-        let routes = Routes::resolve(&settings).unwrap();
+        let routes = Routes::resolve(&settings, &list(), now()).unwrap();
         let by = |alias| routes.by_alias(alias).map(|(name, _)| name);
         assert_eq!(by("title"), Some(RouteName::Title));
-        assert_eq!(by("claude-haiku-4-5-20251001"), Some(RouteName::Title));
-        assert_eq!(by("claude-sonnet-4-5-20250929"), Some(RouteName::Agent));
+        assert_eq!(by("claude-haiku-5-5"), Some(RouteName::Title));
+        assert_eq!(by("claude-sonnet-5-5"), Some(RouteName::Agent));
         assert_eq!(by("claude-2"), None);
         assert!(!format!("{routes:?}").contains("sk-hidden"));
+    }
+
+    #[test]
+    fn what_a_model_can_do_decides_how_it_is_asked_and_unknown_ones_are_told() {
+        let at = |model: &str| {
+            let settings = Settings {
+                anthropic: server(None, header("k")),
+                model: Some(model.into()),
+                ..Settings::default()
+            };
+            Routes::resolve(&settings, &list(), now()).unwrap()
+        };
+        for (model, mode, takes_sampling, window) in [
+            (
+                "claude-sonnet-4-5",
+                AnswerMode::ToolCall,
+                true,
+                Some(200_000),
+            ),
+            (
+                "claude-sonnet-5-5",
+                AnswerMode::JsonSchema,
+                false,
+                Some(1_000_000),
+            ),
+            ("claude-novel-9", AnswerMode::ToolCall, true, None),
+        ] {
+            let routes = at(model);
+            let agent = routes.get(RouteName::Agent);
+            let found = (agent.answer_mode, agent.takes_sampling, agent.window_tokens);
+            assert_eq!(found, (mode, takes_sampling, window), "{model}");
+        }
+        assert_eq!(at("claude-sonnet-4-5").notes(), [""; 0]);
+        assert_eq!(
+            at("claude-novel-9").notes(),
+            [
+                "the price of `claude-novel-9` is not known: it is charged like anthropic's dearest model; \
+              `llm.prices` sets its own"
+            ]
+        );
+    }
+
+    #[test]
+    fn no_default_is_named_when_every_model_of_its_family_has_ended() {
+        let settings = Settings {
+            anthropic: server(None, header("k")),
+            ..Settings::default()
+        };
+        let mut list = list();
+        list.models.retain(|entry| entry.family != "sonnet");
+        let error = Routes::resolve(&settings, &list, now()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no model is named for `https://api.anthropic.com`: set ANTHROPIC_MODEL"
+        );
     }
 }

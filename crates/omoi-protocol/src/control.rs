@@ -8,6 +8,7 @@ use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::AttemptState;
 use omoi_domain::id::{AttemptId, SpecId, TaskId};
 use omoi_domain::merge::IntegrationState;
+use omoi_domain::money::NanoUsd;
 use omoi_domain::plan::opinion::CheckDoubt;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::suite::report::SuiteReport;
@@ -188,8 +189,8 @@ pub struct Estimate {
     pub width: u32,
     /// Hours a person would take.
     pub hours: f64,
-    /// Most it may cost in dollars.
-    pub cost_cap_usd: f64,
+    /// Most it may cost in billionths of a dollar.
+    pub cost_cap_nanousd: NanoUsd,
     /// Share of requirements covered, 0 to 100.
     pub coverage_percent: f64,
 }
@@ -487,6 +488,9 @@ pub struct Status {
     /// Why nothing answers them, with what to set.
     #[serde(default)]
     pub model_missing: Option<String>,
+    /// What people should know about the models in use, such as an assumed price.
+    #[serde(default)]
+    pub model_notes: Vec<String>,
     /// Its loops; none where it has no agents work.
     #[serde(default)]
     pub loops: Vec<LoopStatus>,

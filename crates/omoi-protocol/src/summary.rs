@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use omoi_domain::money::NanoUsd;
 use omoi_domain::suite::report::SuiteReport;
 use serde::{Deserialize, Serialize};
 
@@ -136,8 +137,8 @@ pub struct RunSummary {
     pub branch: String,
     /// Its head.
     pub head: Option<String>,
-    /// Dollars spent.
-    pub cost_usd: f64,
+    /// Billionths of a dollar spent.
+    pub cost_nanousd: NanoUsd,
     /// Tokens in and out.
     pub tokens: i64,
     /// Milliseconds from start to end.

@@ -8,6 +8,7 @@ use omoi_domain::id::{
 };
 use omoi_domain::machine::Machine;
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::money::NanoUsd;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::{Priority, TaskStatus};
@@ -163,6 +164,8 @@ macro_rules! through {
         }
     )+};
 }
+
+through!(i64, "amount", NanoUsd => |v| v.as_nanos(), |n| Some(NanoUsd::from_nanos(*n)););
 
 macro_rules! ids {
     ($($ty:ty),+) => { through!(String, "id", $($ty => |v| v.to_string(), |s| s.parse().ok();)+); };

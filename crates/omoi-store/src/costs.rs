@@ -2,6 +2,7 @@
 
 use omoi_domain::event::{CostDone, Event};
 use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId};
+use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -39,10 +40,12 @@ row! {
         output_tokens: i64,
         /// Tokens read from a cache.
         cache_read_tokens: i64,
-        /// Tokens written to a cache.
+        /// Tokens written to a cache that keeps them for five minutes.
         cache_write_tokens: i64,
-        /// Price in millionths of a dollar.
-        cost_microusd: i64,
+        /// Tokens written to a cache that keeps them for an hour.
+        cache_write_1h_tokens: i64,
+        /// Price in billionths of a dollar.
+        cost_nanousd: NanoUsd,
         /// Milliseconds from asking to the last byte.
         latency_ms: i64,
         /// Calls made, retries included.
@@ -55,8 +58,8 @@ row! {
 /// What a spec, a phase or a task has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spend {
-    /// Price in millionths of a dollar.
-    pub cost_microusd: i64,
+    /// Price in billionths of a dollar.
+    pub cost_nanousd: NanoUsd,
     /// Tokens in and out.
     pub tokens: i64,
     /// Milliseconds models took.
@@ -73,8 +76,8 @@ pub async fn insert(tx: &mut Tx, project: ProjectId, entry: &CostEntry) -> Resul
         attempt_id: entry.attempt_id,
         role: entry.role.clone(),
         model: entry.model.clone(),
-        tokens: entry.input_tokens + entry.output_tokens,
-        cost_microusd: entry.cost_microusd,
+        tokens: entry.input_tokens.saturating_add(entry.output_tokens),
+        cost_nanousd: entry.cost_nanousd,
         latency_ms: entry.latency_ms,
     });
     tx.emit(Some(project), Some(entry.spec_id), event);
@@ -88,7 +91,7 @@ pub async fn insert(tx: &mut Tx, project: ProjectId, entry: &CostEntry) -> Resul
 pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Spend, StoreError> {
     let rows = tx
         .rows(
-            "select cast(coalesce(sum(cost_microusd), 0) as bigint) as cost,
+            "select cast(coalesce(sum(cost_nanousd), 0) as bigint) as cost,
                  cast(coalesce(sum(input_tokens + output_tokens), 0) as bigint) as tokens,
                  cast(coalesce(sum(latency_ms), 0) as bigint) as ms
              from cost_entries where org_id = $1 and spec_id = $2",
@@ -105,7 +108,7 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Spend, StoreError> {
 pub async fn of_subject(tx: &mut Tx, subject_id: &str) -> Result<Spend, StoreError> {
     let rows = tx
         .rows(
-            "select cast(coalesce(sum(cost_microusd), 0) as bigint) as cost,
+            "select cast(coalesce(sum(cost_nanousd), 0) as bigint) as cost,
                  cast(coalesce(sum(input_tokens + output_tokens), 0) as bigint) as tokens,
                  cast(coalesce(sum(latency_ms), 0) as bigint) as ms
              from cost_entries where org_id = $1 and subject_id = $2",
@@ -120,7 +123,7 @@ fn spend(rows: &[sqlx::any::AnyRow]) -> Result<Spend, StoreError> {
         return Ok(Spend::default());
     };
     Ok(Spend {
-        cost_microusd: i64::read(row, "cost")?,
+        cost_nanousd: NanoUsd::read(row, "cost")?,
         tokens: i64::read(row, "tokens")?,
         model_ms: i64::read(row, "ms")?,
     })

@@ -42,7 +42,7 @@ use omoi_store::{Options, Store};
 use tracing::warn;
 
 use self::models::Models;
-pub(crate) use self::models::{llm, route_settings};
+pub(crate) use self::models::{catalogue, live_routes, llm};
 use crate::client::{Client, Endpoint};
 use crate::folder::{Folder, Ownership};
 
@@ -265,6 +265,7 @@ fn status(
         model_missing: models.missing().map(ToOwned::to_owned),
         loops: Vec::new(),
         stalled_ms: None,
+        model_notes: models.notes.clone(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::id::{
     TaskId, TicketId,
 };
 use crate::merge::{IntegrationState, MergeState};
+use crate::money::NanoUsd;
 use crate::plan::opinion::CheckDoubt;
 use crate::sandbox::SandboxState;
 use crate::spec::SpecStatus;
@@ -346,8 +347,8 @@ pub struct CostDone {
     pub model: String,
     /// Tokens in and out.
     pub tokens: i64,
-    /// Price in millionths of a dollar.
-    pub cost_microusd: i64,
+    /// Price in billionths of a dollar.
+    pub cost_nanousd: NanoUsd,
     /// Milliseconds the model took.
     pub latency_ms: i64,
 }

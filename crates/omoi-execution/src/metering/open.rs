@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use omoi_domain::id::SpecId;
+use omoi_domain::money::NanoUsd;
 use omoi_store::attempts::Attempt;
 
 /// The calls of one process that were allowed and are not recorded yet.
@@ -13,7 +14,7 @@ pub(super) struct OpenCalls(Arc<Mutex<BTreeMap<u64, Call>>>);
 struct Call {
     spec: SpecId,
     subject_id: String,
-    cost_microusd: i64,
+    cost: NanoUsd,
 }
 
 /// Counts a call until it is dropped.
@@ -24,27 +25,27 @@ pub(super) struct OpenCall {
 
 impl OpenCalls {
     /// What they may cost at most: (those of the attempt's spec, those of its subject).
-    pub(super) fn cost_microusd(&self, attempt: &Attempt) -> (i64, i64) {
-        let (mut of_spec, mut of_subject) = (0_i64, 0_i64);
+    pub(super) fn cost(&self, attempt: &Attempt) -> (NanoUsd, NanoUsd) {
+        let (mut of_spec, mut of_subject) = (NanoUsd::ZERO, NanoUsd::ZERO);
         for call in self.lock().values() {
             if call.spec == attempt.spec_id {
-                of_spec = of_spec.saturating_add(call.cost_microusd);
+                of_spec = of_spec.saturating_add(call.cost);
             }
             if call.subject_id == attempt.subject_id {
-                of_subject = of_subject.saturating_add(call.cost_microusd);
+                of_subject = of_subject.saturating_add(call.cost);
             }
         }
         (of_spec, of_subject)
     }
 
     /// Counts one more.
-    pub(super) fn add(&self, attempt: &Attempt, cost_microusd: i64) -> OpenCall {
+    pub(super) fn add(&self, attempt: &Attempt, cost: NanoUsd) -> OpenCall {
         let mut all = self.lock();
         let key = all.last_key_value().map_or(0, |(last, _)| last + 1);
         let call = Call {
             spec: attempt.spec_id,
             subject_id: attempt.subject_id.clone(),
-            cost_microusd,
+            cost,
         };
         all.insert(key, call);
         OpenCall {

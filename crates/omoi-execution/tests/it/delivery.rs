@@ -57,7 +57,7 @@ fn event(kind: EventKind) -> Event {
             message_type content discovery_type branch head role model task_type requirement";
         let counts = "number round attempt fence seq took_ms lines_added lines_removed \
             source_number latency_ms tickets tasks requirements criteria checks tokens \
-            cost_microusd cost_nanousd";
+            cost_nanousd";
         let lists = "blockers phases_completed conflicts without verdicts forecast doubts";
         let ids = "spec ticket task attempt subject sandbox message receipt check merge discovery \
             source_task hand_over";

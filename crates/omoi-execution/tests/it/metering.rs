@@ -1,6 +1,7 @@
 //! Budgets hold over attempts, phases and resumes.
 
 use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::money::NanoUsd;
 use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_execution::metering::{Ledger, caller};
 use omoi_llm::meter::{Caller, Meter as _, Outcome, Projection, Reservation, ReserveError, Usage};
@@ -11,18 +12,20 @@ use omoi_testkit::database::TestDatabase;
 
 use crate::support::TestPlatform;
 
-const USD: i64 = 1_000_000;
+const fn usd(dollars: i64) -> NanoUsd {
+    NanoUsd::from_dollars(dollars)
+}
 
-fn projection(cost_microusd: i64) -> Projection {
+fn projection(cost: NanoUsd) -> Projection {
     Projection {
         route: RouteName::Agent,
         model: "simulated".to_owned(),
         tokens: Tokens::default(),
-        cost_microusd,
+        cost,
     }
 }
 
-fn usage(cost_microusd: i64) -> Usage {
+fn usage(cost: NanoUsd) -> Usage {
     Usage {
         route: RouteName::Agent,
         model: "simulated".to_owned(),
@@ -31,7 +34,7 @@ fn usage(cost_microusd: i64) -> Usage {
             output: 5,
             ..Tokens::default()
         },
-        cost_microusd,
+        cost,
         latency_ms: 3,
         calls: 1,
         simulated: true,
@@ -66,9 +69,9 @@ async fn phase(it: &TestPlatform, phase: &str) -> Attempt {
 async fn spend(it: &TestPlatform, ledger: &Ledger, attempt: &Attempt) -> (u32, String) {
     let caller = caller(&mut it.read().await, attempt).await.unwrap();
     for n in 0..100 {
-        match ledger.reserve(&caller, &projection(4 * USD)).await {
+        match ledger.reserve(&caller, &projection(usd(4))).await {
             Ok(held) => {
-                let usage = usage(4 * USD);
+                let usage = usage(usd(4));
                 ledger.record(&caller, &usage, held).await.unwrap();
             }
             Err(ReserveError::Refused { reason }) => return (n, reason),
@@ -97,7 +100,7 @@ async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
         (caller.phase.as_str(), caller.role.as_str()),
         ("prd", "planner")
     );
-    let _held = ledger.reserve(&caller, &projection(2 * USD)).await.unwrap();
+    let _held = ledger.reserve(&caller, &projection(usd(2))).await.unwrap();
 }
 
 #[tokio::test]
@@ -126,12 +129,12 @@ async fn a_spec_stops_within_its_cap_over_phases_and_tasks() {
     let spent = omoi_store::costs::of_spec(&mut it.read().await, it.spec.id)
         .await
         .unwrap();
-    assert_eq!(spent.cost_microusd, 48 * USD);
+    assert_eq!(spent.cost_nanousd, usd(48));
 }
 
 /// Tries to open a call of 4 USD for each of `callers` at once; what was granted.
 async fn open(ledger: &Ledger, callers: &[Caller]) -> Vec<Reservation> {
-    let four = projection(4 * USD);
+    let four = projection(usd(4));
     let asked = callers.iter().map(|caller| ledger.reserve(caller, &four));
     let answers = futures::future::join_all(asked).await;
     let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
@@ -143,8 +146,8 @@ async fn open(ledger: &Ledger, callers: &[Caller]) -> Vec<Reservation> {
 
 async fn side_by_side(database: TestDatabase) {
     let it = TestPlatform::on(database, |parts| {
-        parts.settings.spec_budget_microusd = 14 * USD;
-        parts.settings.task_budget_microusd = 9 * USD;
+        parts.settings.spec_budget = usd(14);
+        parts.settings.task_budget = usd(9);
     })
     .await;
     let ledger = Ledger::new(it.platform.clone());
@@ -163,7 +166,7 @@ async fn side_by_side(database: TestDatabase) {
     assert_eq!(more.len(), 1);
     // The real cost takes the place of the projected one.
     for (held, caller) in held.into_iter().zip(&callers) {
-        ledger.record(caller, &usage(USD), held).await.unwrap();
+        ledger.record(caller, &usage(usd(1)), held).await.unwrap();
     }
     more.extend(open(&ledger, &callers).await);
     assert_eq!(more.len(), 3, "2 spent, 12 open");

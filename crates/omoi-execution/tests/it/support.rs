@@ -10,6 +10,7 @@ use omoi_domain::attempt::{AttemptState, Outcome, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::money::NanoUsd;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::score::Weights;
 use omoi_domain::spec::SpecStatus;
@@ -364,9 +365,9 @@ fn settings() -> Settings {
         phase_turns_max: 50,
         phase_timeout: Duration::from_mins(15),
         phase_attempts_max: 3,
-        phase_budget_microusd: 10_000_000,
-        spec_budget_microusd: 50_000_000,
-        task_budget_microusd: 20_000_000,
+        phase_budget: NanoUsd::from_dollars(10),
+        spec_budget: NanoUsd::from_dollars(50),
+        task_budget: NanoUsd::from_dollars(20),
         check_timeout: Duration::from_mins(10),
         command_timeout: Duration::from_mins(1),
         result_bytes: 64 << 10,

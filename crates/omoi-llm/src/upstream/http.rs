@@ -109,6 +109,9 @@ impl Http {
         request.model.clone_from(&route.model);
         request.max_tokens = request.max_tokens.min(route.max_tokens);
         request.stream = true;
+        if !route.takes_sampling {
+            (request.temperature, request.top_p, request.top_k) = (None, None, None);
+        }
         let builder = match route.provider {
             Provider::Anthropic => self
                 .post(&format!("{}/v1/messages", route.base_url))?

@@ -6,8 +6,10 @@ use std::time::Duration;
 use axum::body::Bytes;
 use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use omoi_domain::money::NanoUsd;
 use omoi_llm::gateway::{Body, Gateway, GatewayReply, GatewayRequest, REQUEST_BYTES_MAX};
 use omoi_llm::meter::Outcome;
+use omoi_llm::pricing::ModelPrice;
 use omoi_llm::route::{Provider, Route, RouteName};
 use omoi_llm::wire::headers;
 use omoi_llm::wire::sse::Decoder;
@@ -106,7 +108,7 @@ async fn a_streamed_answer_passes_through_and_is_paid_before_it_ends() {
     let usage = house.meter.usages().pop().unwrap();
     insta::assert_debug_snapshot!("streamed_usage", usage);
     assert!(
-        matches!(&house.meter.log()[0], Logged::Granted(p) if p.tokens.output == 1000 && p.cost_microusd > 15_000)
+        matches!(&house.meter.log()[0], Logged::Granted(p) if p.tokens.output == 1000 && p.cost > NanoUsd::from_nanos(15_000_000))
     );
     house.gateway.drain().await;
 }
@@ -126,8 +128,8 @@ async fn an_openai_upstream_looks_the_same_to_the_agent() {
         ),
         (40, 10, 7)
     );
-    // 40 × 3 + 10 × 0.3 + 7 × 15 microusd.
-    assert_eq!(usage.cost_microusd, 228);
+    // 40 × 3000 + 10 × 300 + 7 × 15000.
+    assert_eq!(usage.cost.as_nanos(), 228_000);
 }
 
 #[tokio::test]
@@ -151,9 +153,10 @@ async fn only_a_simulated_model_learns_who_asks() {
     let simulated = house_of(
         Route {
             simulated: true,
+            price: ModelPrice::FREE,
             ..route(Provider::Anthropic, &stub.url)
         },
-        TestMeter::with_cap(0),
+        TestMeter::with_cap(NanoUsd::ZERO),
     );
     text(real.post(question(true)).await.body).await;
     let reply = simulated.post(question(true)).await;
@@ -192,8 +195,8 @@ async fn only_a_simulated_model_learns_who_asks() {
         );
     }
     let usage = simulated.meter.usages().pop().unwrap();
-    assert!(usage.simulated && usage.cost_microusd == 0 && usage.tokens.output == 30);
-    assert!(real.meter.usages()[0].cost_microusd > 0);
+    assert!(usage.simulated && usage.cost == NanoUsd::ZERO && usage.tokens.output == 30);
+    assert!(real.meter.usages()[0].cost > NanoUsd::ZERO);
 }
 
 #[tokio::test]
@@ -201,11 +204,11 @@ async fn a_spent_budget_is_a_402_before_any_upstream_call() {
     let stub = Stub::always(stub::good()).await;
     let house = house_of(
         route(Provider::Anthropic, &stub.url),
-        TestMeter::with_cap(10),
+        TestMeter::with_cap(NanoUsd::from_nanos(10)),
     );
     for stream in [true, false] {
         let got = error(house.post(question(stream)).await).await;
-        let says = "the phase budget of 10 microusd is spent".to_owned();
+        let says = "the phase budget of 0.00000001 USD is spent".to_owned();
         assert_eq!(got, (402, "budget_exhausted".to_owned(), says));
     }
     assert_eq!(stub.calls(), 0);
@@ -223,7 +226,7 @@ async fn four_dollar_answers_stop_within_a_ten_dollar_cap() {
     .await;
     let house = house_of(
         route(Provider::Anthropic, &stub.url),
-        TestMeter::with_cap(10_000_000),
+        TestMeter::with_cap(NanoUsd::from_dollars(10)),
     );
     let mut body = question(false);
     body["max_tokens"] = json!(266_600);
@@ -233,8 +236,8 @@ async fn four_dollar_answers_stop_within_a_ten_dollar_cap() {
     }
     assert_eq!(statuses, [200, 200, 402, 402]);
     assert_eq!(stub.calls(), 2);
-    let spent = house.meter.spent_microusd();
-    assert!((7_990_000..=10_000_000).contains(&spent), "{spent}");
+    let spent = house.meter.spent().as_usd();
+    assert!((7.99..=10.0).contains(&spent), "{spent}");
 }
 
 #[tokio::test]
@@ -411,7 +414,7 @@ async fn an_asker_that_goes_away_is_still_paid_for_and_the_upstream_is_let_go() 
         (usage.outcome, usage.tokens.input, usage.tokens.output),
         (Outcome::Abandoned, 100, 2)
     );
-    assert!(usage.cost_microusd > 300);
+    assert!(usage.cost.as_nanos() > 300_000);
 }
 
 #[tokio::test]
@@ -432,8 +435,8 @@ async fn an_asker_that_goes_away_before_the_head_is_recorded_too() {
         stub.left_alone().await;
         let usage = house.meter.usages().pop().unwrap();
         assert_eq!(
-            (usage.outcome, usage.calls, usage.cost_microusd),
-            (Outcome::Abandoned, 1, 0)
+            (usage.outcome, usage.calls, usage.cost),
+            (Outcome::Abandoned, 1, NanoUsd::ZERO)
         );
     }
 }

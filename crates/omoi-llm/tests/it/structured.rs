@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use omoi_domain::money::NanoUsd;
 use omoi_llm::ask::{AskError, Llm};
 use omoi_llm::meter::{Caller, Meter};
 use omoi_llm::route::{AnswerMode, Provider, Route, RouteName};
@@ -206,7 +207,7 @@ async fn all_repairs_share_twelve_calls_and_the_deadline() {
 #[tokio::test]
 async fn no_money_no_call() {
     let stub = Stub::always(stub::calls_tool("answer", GOOD)).await;
-    let meter = TestMeter::with_cap(10);
+    let meter = TestMeter::with_cap(NanoUsd::from_nanos(10));
     let error = ask(&llm(&stub.url, &VirtualPace::new()), &meter)
         .await
         .unwrap_err();

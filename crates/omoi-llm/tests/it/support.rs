@@ -6,11 +6,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId};
+use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
 use omoi_llm::ask::Llm;
+use omoi_llm::catalogue::ModelCatalogue;
 use omoi_llm::meter::{Caller, Meter, Projection, RecordError, Reservation, ReserveError, Usage};
 use omoi_llm::pace::Pace;
-use omoi_llm::pricing::Pricing;
+use omoi_llm::pricing::ModelPrice;
 use omoi_llm::route::{AnswerMode, Key, Provider, Route, RouteName, Routes};
 use omoi_llm::wire::anthropic::{Message, MessagesRequest};
 use rand::rngs::StdRng;
@@ -81,6 +83,12 @@ impl Pace for VirtualPace {
     }
 }
 
+/// What `claude-sonnet-4-5` costs by the list: 3, 15, 0.3 and 3.75 USD for a million tokens.
+fn price() -> ModelPrice {
+    let list = ModelCatalogue::embedded().unwrap();
+    list.price((Some("anthropic"), "anthropic"), "claude-sonnet-4-5")
+}
+
 pub(crate) fn route(provider: Provider, url: &str) -> Route {
     Route {
         provider,
@@ -92,18 +100,16 @@ pub(crate) fn route(provider: Provider, url: &str) -> Route {
         },
         answer_mode: AnswerMode::ToolCall,
         max_tokens: u32::MAX,
+        price: price(),
+        window_tokens: None,
+        takes_sampling: true,
         simulated: false,
     }
 }
 
 pub(crate) fn llm_of(route: Route, pace: &Arc<VirtualPace>) -> Llm {
     let routes = Routes::from_table([(RouteName::Agent, route)].into()).unwrap();
-    Llm::new(
-        routes,
-        Pricing::default(),
-        Arc::clone(pace) as Arc<dyn Pace>,
-    )
-    .unwrap()
+    Llm::new(routes, Arc::clone(pace) as Arc<dyn Pace>).unwrap()
 }
 
 pub(crate) fn llm(url: &str, pace: &Arc<VirtualPace>) -> Llm {
@@ -131,7 +137,7 @@ pub(crate) fn caller() -> Caller {
 
 /// Remembers what it was asked and told; refuses what would pass the cap.
 pub(crate) struct TestMeter {
-    cap_microusd: i64,
+    cap: NanoUsd,
     pub(crate) log: Mutex<Vec<Logged>>,
 }
 
@@ -143,15 +149,15 @@ pub(crate) enum Logged {
 }
 
 impl TestMeter {
-    pub(crate) fn with_cap(cap_microusd: i64) -> Arc<Self> {
+    pub(crate) fn with_cap(cap: NanoUsd) -> Arc<Self> {
         Arc::new(Self {
-            cap_microusd,
+            cap,
             log: Mutex::default(),
         })
     }
 
     pub(crate) fn rich() -> Arc<Self> {
-        Self::with_cap(i64::MAX)
+        Self::with_cap(NanoUsd::MAX)
     }
 
     pub(crate) fn log(&self) -> Vec<Logged> {
@@ -167,8 +173,8 @@ impl TestMeter {
         usages.collect()
     }
 
-    pub(crate) fn spent_microusd(&self) -> i64 {
-        self.usages().iter().map(|u| u.cost_microusd).sum()
+    pub(crate) fn spent(&self) -> NanoUsd {
+        self.usages().iter().map(|u| u.cost).sum()
     }
 }
 
@@ -178,20 +184,14 @@ impl Meter for TestMeter {
         _caller: &'a Caller,
         projection: &'a Projection,
     ) -> BoxFuture<'a, Result<Reservation, ReserveError>> {
-        let fits = self
-            .spent_microusd()
-            .saturating_add(projection.cost_microusd)
-            <= self.cap_microusd;
+        let fits = self.spent().saturating_add(projection.cost) <= self.cap;
         let mut log = self.log.lock().unwrap();
         if fits {
             log.push(Logged::Granted(projection.clone()));
             return futures::future::ready(Ok(Reservation::default())).boxed();
         }
         log.push(Logged::Refused);
-        let reason = format!(
-            "the phase budget of {} microusd is spent",
-            self.cap_microusd
-        );
+        let reason = format!("the phase budget of {:.8} is spent", self.cap);
         futures::future::ready(Err(ReserveError::Refused { reason })).boxed()
     }
 

@@ -11,7 +11,6 @@ use omoi_domain::spec::PhaseState;
 use omoi_domain::time::Timestamp;
 use omoi_llm::ask::Llm;
 use omoi_llm::pace::Pace;
-use omoi_llm::pricing::Pricing;
 use omoi_llm::route::{Provider, Routes};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, Simulated};
@@ -52,7 +51,7 @@ async fn desk(rules: &str) -> Desk {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let routes = Routes::simulated(Provider::Anthropic, &base);
-    let llm = Llm::new(routes, Pricing::default(), Arc::new(Standing)).unwrap();
+    let llm = Llm::new(routes, Arc::new(Standing)).unwrap();
     let desk = Desk::with(false, |parts| parts.llm = Some(llm)).await;
     let lifecycle = desk.it.platform.lifecycle.clone();
     let soft = lifecycle.soft().cancelled_owned();

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use omoi_domain::money::{NanoUsd, PriceRow};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Config;
@@ -171,7 +172,11 @@ impl<T: Setting> Key<T> {
         assert!(
             matches!(
                 self.spec.kind,
-                Kind::Int { .. } | Kind::Float { .. } | Kind::Seconds { .. } | Kind::Bytes { .. }
+                Kind::Int { .. }
+                    | Kind::Float { .. }
+                    | Kind::Usd { .. }
+                    | Kind::Seconds { .. }
+                    | Kind::Bytes { .. }
             ),
             "only what has an order can be lowered"
         );
@@ -218,6 +223,8 @@ pub enum Shape {
     Bytes,
     /// [`Kind::Float`].
     Float,
+    /// [`Kind::Usd`].
+    Usd,
     /// [`Kind::Seconds`].
     Seconds,
     /// [`Kind::Text`] and [`Kind::Url`].
@@ -230,6 +237,8 @@ pub enum Shape {
     Words,
     /// [`Kind::List`] of paths.
     Paths,
+    /// [`Kind::List`] of prices.
+    Prices,
     /// [`Kind::Secret`].
     Secret,
 }
@@ -242,11 +251,13 @@ const fn fits<T: Setting>(kind: &Kind) -> bool {
         (Kind::Bool, Shape::Bool)
         | (Kind::Bytes { .. }, Shape::Bytes)
         | (Kind::Float { .. }, Shape::Float)
+        | (Kind::Usd { .. }, Shape::Usd)
         | (Kind::Seconds { .. }, Shape::Seconds)
         | (Kind::Text | Kind::Url(_), Shape::Text)
         | (Kind::Path, Shape::Path)
         | (Kind::List(Items::Words(_)), Shape::Words)
         | (Kind::List(Items::Paths), Shape::Paths)
+        | (Kind::List(Items::Prices), Shape::Prices)
         | (Kind::Secret, Shape::Secret) => true,
         _ => false,
     }
@@ -285,6 +296,7 @@ setting! {
     bool, Bool, Value::Bool(value) => Some(*value);
     u64, Bytes, Value::Bytes(value) => Some(*value);
     f64, Float, Value::Float(value) => Some(*value);
+    NanoUsd, Usd, Value::Usd(value) => Some(*value);
     Duration, Seconds, Value::Seconds(value) => Some(*value);
     String, Text, Value::Text(value) => Some(value.clone());
     Option<String>, Text, Value::Text(value) =>
@@ -294,6 +306,8 @@ setting! {
         Some(Some(PathBuf::from(value)).filter(|value| !value.as_os_str().is_empty()));
     Vec<String>, Words, Value::List(values) => Some(values.clone());
     Vec<PathBuf>, Paths, Value::List(values) => Some(values.iter().map(PathBuf::from).collect());
+    Vec<PriceRow>, Prices, Value::List(values) =>
+        values.iter().map(|value| value.parse().ok()).collect();
     Option<SecretString>, Secret, Value::Secret(value) =>
         Some(Some(value.clone()).filter(|value| !value.expose_secret().is_empty()));
 }

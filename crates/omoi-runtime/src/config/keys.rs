@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use omoi_domain::money::{NanoUsd, PriceRow};
 use secrecy::SecretString;
 
 use super::{Config, Items, Key, Kind, LoadError, Section, Spec, Surroundings, Table};
@@ -61,10 +62,7 @@ const HTTP: &[&str] = &["http", "https"];
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 const DAY: u64 = 86_400;
-const USD: Kind = Kind::Float {
-    min: 0.0,
-    max: 1_000_000.0,
-};
+const USD: Kind = Kind::Usd { max: 1_000_000 };
 const SHARE: Kind = Kind::Float { min: 0.0, max: 1.0 };
 const TIME: Kind = Kind::Seconds { min: 1, max: DAY };
 
@@ -155,6 +153,8 @@ keys! {
     LLM_MODEL: Option<String> = Key::new(&LLM, "model", Kind::Text, "").closed_to_project();
     /// The model that gives a second opinion on a plan; empty asks the one that wrote it, afresh.
     LLM_JUDGE_MODEL: Option<String> = Key::new(&LLM, "judge_model", Kind::Text, "").closed_to_project();
+    /// Own prices of models, for those the price list does not know or that cost something else.
+    LLM_PRICES: Vec<PriceRow> = Key::new(&LLM, "prices", Kind::List(Items::Prices), "").closed_to_project();
     /// An OpenAI-compatible endpoint to ask, whatever other providers have a key.
     LLM_BASE_URL: Option<String> = Key::new(&LLM, "base_url", Kind::Url(HTTP), "").closed_to_project();
     /// The key for `llm.base_url`; it goes nowhere else.
@@ -167,7 +167,7 @@ keys! {
     /// The Anthropic endpoint.
     ANTHROPIC_BASE_URL: String = Key::new(&ANTHROPIC, "base_url", Kind::Url(HTTP), "https://api.anthropic.com")
         .closed_to_project();
-    /// The model to ask there; empty takes a current one of Anthropic's, at their own endpoint only.
+    /// The model to ask there; empty takes the newest `sonnet` of the price list, at Anthropic's own endpoint only.
     ANTHROPIC_MODEL: Option<String> = Key::new(&ANTHROPIC, "model", Kind::Text, "").closed_to_project();
     /// The most tokens in one answer from there.
     ANTHROPIC_MAX_TOKENS: u32 = Key::new(&ANTHROPIC, "max_tokens", int(1, 1_000_000), "64000").closed_to_project();
@@ -177,7 +177,7 @@ keys! {
     /// The endpoint of that provider.
     OPENAI_BASE_URL: String = Key::new(&OPENAI, "base_url", Kind::Url(HTTP), "https://api.openai.com/v1")
         .closed_to_project();
-    /// The model to ask there; empty takes a current one of OpenAI's, at their own endpoint only.
+    /// The model to ask there; empty takes the newest `gpt-sol` of the price list, at OpenAI's own endpoint only.
     OPENAI_MODEL: Option<String> = Key::new(&OPENAI, "model", Kind::Text, "").closed_to_project();
     /// The most tokens in one answer from there or from `llm.base_url`.
     OPENAI_MAX_TOKENS: u32 = Key::new(&OPENAI, "max_tokens", int(1, 1_000_000), "32768").closed_to_project();
@@ -219,9 +219,9 @@ keys! {
     /// Attempts at one phase.
     SPEC_MAX_ATTEMPTS: u32 = Key::new(&SPEC, "max_attempts", int(1, 10), "3").lowered_by_project();
     /// What one phase may cost, all attempts together.
-    SPEC_PHASE_BUDGET_USD: f64 = Key::new(&SPEC, "phase_budget_usd", USD, "10").lowered_by_project();
+    SPEC_PHASE_BUDGET_USD: NanoUsd = Key::new(&SPEC, "phase_budget_usd", USD, "10").lowered_by_project();
     /// What one spec may cost, planning and work together.
-    SPEC_TOTAL_BUDGET_USD: f64 = Key::new(&SPEC, "total_budget_usd", USD, "50").lowered_by_project();
+    SPEC_TOTAL_BUDGET_USD: NanoUsd = Key::new(&SPEC, "total_budget_usd", USD, "50").lowered_by_project();
 
     /// Time between signs of life of an agent.
     AGENT_HEARTBEAT_INTERVAL: Duration = Key::new(&AGENT, "heartbeat_interval", TIME, "15").closed_to_project();
@@ -230,7 +230,7 @@ keys! {
     /// Model turns of one attempt at a task.
     AGENT_MAX_TURNS: u32 = Key::new(&AGENT, "max_turns", int(1, 1_000), "50").lowered_by_project();
     /// What one task may cost, all attempts together.
-    AGENT_MAX_BUDGET_USD: f64 = Key::new(&AGENT, "max_budget_usd", USD, "20").lowered_by_project();
+    AGENT_MAX_BUDGET_USD: NanoUsd = Key::new(&AGENT, "max_budget_usd", USD, "20").lowered_by_project();
     /// How long one tool call may take; how slow a build is, a repository knows best.
     AGENT_TOOL_TIMEOUT: Duration = Key::new(&AGENT, "tool_timeout_seconds", TIME, "600");
 

@@ -48,6 +48,7 @@ fn is_more(value: &Value, than: &Value) -> bool {
     match (value, than) {
         (Value::Int(value), Value::Int(than)) => value > than,
         (Value::Float(value), Value::Float(than)) => value > than,
+        (Value::Usd(value), Value::Usd(than)) => value > than,
         (Value::Seconds(value), Value::Seconds(than)) => value > than,
         (Value::Bytes(value), Value::Bytes(than)) => value > than,
         _ => false,

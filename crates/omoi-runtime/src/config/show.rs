@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use omoi_domain::money::PriceRow;
 use serde_json::json;
 
 use super::key::{DefaultValue, ForProject};
@@ -104,11 +105,13 @@ fn takes(kind: &Kind) -> String {
         Kind::Bool => "true or false".to_owned(),
         Kind::Int { min, max } => format!("{min} to {max}"),
         Kind::Float { min, max } => format!("{min} to {max}"),
+        Kind::Usd { max } => format!("0 to {max} US dollars"),
         Kind::Seconds { min, max } => format!("{min} s to {max} s"),
         Kind::Bytes { min, max } => format!("{min} to {max} bytes"),
         Kind::Text => "text".to_owned(),
         Kind::Choice(words) => words.join(", "),
         Kind::List(Items::Words(words)) => format!("list of {}", words.join(", ")),
+        Kind::List(Items::Prices) => format!("list of {}", PriceRow::SHAPE),
         Kind::List(Items::Paths) => "list of absolute paths".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::Url(schemes) => format!("address ({})", schemes.join(", ")),

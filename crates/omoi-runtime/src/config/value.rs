@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use omoi_domain::money::{NanoUsd, PriceRow};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// What a key holds and which values it takes.
@@ -22,6 +23,11 @@ pub enum Kind {
         min: f64,
         /// Most.
         max: f64,
+    },
+    /// An amount of money in US dollars, 0 or more.
+    Usd {
+        /// Most, in whole dollars.
+        max: i64,
     },
     /// A length of time: seconds, or a number with `ms`, `s`, `m`, `h` or `d`.
     Seconds {
@@ -58,6 +64,8 @@ pub enum Items {
     Words(&'static [&'static str]),
     /// Absolute paths; a leading `~/` is the home folder.
     Paths,
+    /// Prices of models, `MODEL=INPUT/OUTPUT` in US dollars for a million tokens.
+    Prices,
 }
 
 /// A value as a layer wrote it.
@@ -76,6 +84,8 @@ pub enum Value {
     Int(i64),
     /// Of [`Kind::Float`].
     Float(f64),
+    /// Of [`Kind::Usd`].
+    Usd(NanoUsd),
     /// Of [`Kind::Seconds`].
     Seconds(Duration),
     /// Of [`Kind::Bytes`].
@@ -151,6 +161,11 @@ impl Kind {
                 within(number, min, max, |n| n.to_string())?;
                 Ok(Value::Float(number))
             }
+            Self::Usd { max } => {
+                let usd: f64 = text.parse().map_err(|_| BadValue::NotA("US dollars"))?;
+                within(usd, 0.0, max as f64, |n| format!("{n} USD"))?;
+                Ok(Value::Usd(NanoUsd::from_usd(usd)))
+            }
             Self::Seconds { min, max } => {
                 let time = parse_seconds(text)
                     .ok_or(BadValue::NotA("seconds, or a number with ms, s, m, h or d"))?;
@@ -196,6 +211,7 @@ impl Value {
             Self::Bool(value) => (*value).into(),
             Self::Int(value) => (*value).into(),
             Self::Float(value) => (*value).into(),
+            Self::Usd(value) => value.as_usd().into(),
             Self::Seconds(value) if value.subsec_nanos() == 0 => value.as_secs().into(),
             Self::Seconds(value) => value.as_secs_f64().into(),
             Self::Bytes(value) => (*value).into(),
@@ -240,6 +256,10 @@ fn parse_list(items: Items, raw: &Raw, home: Option<&str>) -> Result<Vec<String>
         Items::Paths => match expand(&text, home)? {
             path if path.starts_with('/') => Ok(path),
             path => Err(BadValue::Relative(path)),
+        },
+        Items::Prices => match text.parse::<PriceRow>() {
+            Ok(_) => Ok(text),
+            Err(_) => Err(BadValue::NotA(PriceRow::SHAPE)),
         },
     };
     texts.into_iter().map(check).collect()

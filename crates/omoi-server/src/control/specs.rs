@@ -273,7 +273,7 @@ async fn estimate(
         longest_chain: per_level.len() as u32,
         width: per_level.values().copied().max().unwrap_or(0),
         hours: sync.spec_summary.total_estimated_hours,
-        cost_cap_usd: s.platform.settings_of(spec).spec_budget_microusd as f64 / 1e6,
+        cost_cap_nanousd: s.platform.settings_of(spec).spec_budget,
         coverage_percent: sync.spec_summary.requirement_coverage_percent,
     }))
 }

@@ -62,6 +62,7 @@ pub(crate) async fn bench() -> (TestPlatform, Router) {
             model_missing: None,
             loops: Vec::new(),
             stalled_ms: None,
+            model_notes: Vec::new(),
         },
         reconcilers: Vec::new(),
     };

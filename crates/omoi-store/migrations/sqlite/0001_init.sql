@@ -470,7 +470,8 @@ create table cost_entries (
     output_tokens bigint not null,
     cache_read_tokens bigint not null,
     cache_write_tokens bigint not null,
-    cost_microusd bigint not null,
+    cache_write_1h_tokens bigint not null,
+    cost_nanousd bigint not null,
     latency_ms bigint not null,
     calls bigint not null,
     created_at bigint not null

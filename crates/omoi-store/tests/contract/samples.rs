@@ -8,6 +8,7 @@ use omoi_domain::id::{
     TaskId, TicketId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::money::NanoUsd;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::spec::{PhaseState, SpecStatus};
@@ -554,7 +555,7 @@ pub(crate) fn discovery(tx: &Tx, source: &Task, key: &str) -> Discovery {
     }
 }
 
-pub(crate) fn cost(tx: &Tx, attempt: &Attempt, microusd: i64) -> CostEntry {
+pub(crate) fn cost(tx: &Tx, attempt: &Attempt, nanousd: i64) -> CostEntry {
     CostEntry {
         id: tx.new_id(),
         org_id: tx.org(),
@@ -570,7 +571,8 @@ pub(crate) fn cost(tx: &Tx, attempt: &Attempt, microusd: i64) -> CostEntry {
         output_tokens: 5,
         cache_read_tokens: 3,
         cache_write_tokens: 2,
-        cost_microusd: microusd,
+        cache_write_1h_tokens: 1,
+        cost_nanousd: NanoUsd::from_nanos(nanousd),
         latency_ms: 7,
         calls: 2,
         created_at: tx.now(),

@@ -2,6 +2,7 @@
 
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::event::{Activity, Event};
+use omoi_domain::money::NanoUsd;
 use omoi_store::attempts::{self, append_event, append_turn, copy_turns, turns};
 use omoi_store::{StoreError, checks, costs, events, messages};
 use tokio::task::JoinSet;
@@ -233,8 +234,8 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
         let entry = samples::cost(&tx, attempt, cost);
         costs::insert(&mut tx, world.project.id, &entry).await?;
     }
-    let spend = |cost_microusd, calls: i64| costs::Spend {
-        cost_microusd,
+    let spend = |nanousd, calls: i64| costs::Spend {
+        cost_nanousd: NanoUsd::from_nanos(nanousd),
         tokens: calls * 15,
         model_ms: calls * 7,
     };

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::anyhow;
 use futures::Stream;
 use omoi_execution::platform::WorkScope;
-use omoi_llm::route::Routes;
 use omoi_protocol::control::Status;
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::config::{Config, keys};
@@ -224,7 +223,7 @@ fn check_has_model(config: &Config) -> anyhow::Result<()> {
     }
     let hint = "export ANTHROPIC_API_KEY=… or OPENAI_API_KEY=…, and let `omoi doctor` try it; \
                 without a key: --model simulated --scenario FILE";
-    Routes::resolve(&root::route_settings(config))
+    root::live_routes(config, SystemClock.now())?
         .map(drop)
         .map_err(|error| anyhow::Error::new(error).context(Hint(hint.to_owned())))
 }

@@ -1,6 +1,7 @@
 //! `omoi doctor`: what this machine offers and what a run would need. Needs no running process.
 
 mod checks;
+mod model_age;
 
 use std::process::ExitCode;
 

@@ -359,7 +359,7 @@ impl Run<'_> {
             eprintln!(
                 "\n  about {:.1} hours of a person's work; the run stops at {}",
                 estimate.hours,
-                usd((estimate.cost_cap_usd * 1e6) as i64)
+                usd(estimate.cost_cap_nanousd)
             );
         }
         if !(io::stdin().is_terminal() && live::is_watched()) {

@@ -9,10 +9,10 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::metering::Ledger;
 use omoi_llm::ask::Llm;
+use omoi_llm::catalogue::ModelCatalogue;
 use omoi_llm::gateway::Gateway;
 use omoi_llm::pace::Pace;
-use omoi_llm::pricing::Pricing;
-use omoi_llm::route::{self, Provider, RouteName, Routes, Server, Settings};
+use omoi_llm::route::{self, Provider, RouteError, RouteName, Routes, Server, Settings};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, Simulated};
 use omoi_llm::upstream::UpstreamError;
@@ -32,6 +32,8 @@ pub(super) struct Models {
     pub(super) scenario: Option<String>,
     /// The most tokens of one answer.
     pub(super) max_tokens: u32,
+    /// What people should know about them.
+    pub(super) notes: Vec<String>,
     llm: Result<Llm, String>,
 }
 
@@ -90,6 +92,7 @@ pub(super) async fn start(
         label: label.to_owned(),
         scenario: None,
         max_tokens,
+        notes: Vec::new(),
         llm: Err(why),
     };
     let routes = match (simulated, start.roles.orchestrator) {
@@ -98,7 +101,7 @@ pub(super) async fn start(
             let why = "the process that runs the sandboxes scripts the answers";
             return Ok(without("simulated", why.to_owned()));
         }
-        (false, _) => match Routes::resolve(&route_settings(&start.config)) {
+        (false, _) => match live_routes(&start.config, clock.now())? {
             Ok(routes) => routes,
             Err(why) => return Ok(without("none", why.to_string())),
         },
@@ -111,6 +114,7 @@ pub(super) async fn start(
             false => None,
         }
         .map(|path| path.display().to_string()),
+        notes: routes.notes(),
         max_tokens: match simulated {
             true => max_tokens,
             false => agent.max_tokens,
@@ -125,11 +129,29 @@ pub(crate) fn llm(routes: Routes, clock: &Clocked, rng: &Rng) -> Result<Llm, Ups
         clock: clock.clone(),
         rng: rng.fork(),
     });
-    Llm::new(routes, Pricing::default(), pace)
+    Llm::new(routes, pace)
+}
+
+/// The price list with the person's own prices.
+///
+/// # Errors
+/// When the program was built with a broken list.
+pub(crate) fn catalogue(config: &Config) -> anyhow::Result<ModelCatalogue> {
+    let list = ModelCatalogue::embedded()?;
+    Ok(list.with_own_prices(config.get(&keys::LLM_PRICES)))
+}
+
+/// The routes to real models at `now`, or what to set so that there are some.
+pub(crate) fn live_routes(
+    config: &Config,
+    now: Timestamp,
+) -> anyhow::Result<Result<Routes, RouteError>> {
+    let list = catalogue(config)?;
+    Ok(Routes::resolve(&route_settings(config), &list, now))
 }
 
 /// What configuration says about models.
-pub(crate) fn route_settings(config: &Config) -> Settings {
+fn route_settings(config: &Config) -> Settings {
     let explicit = |key: &'static Key<String>| {
         let entry = config.entry(&key.spec);
         let set = entry.is_some_and(|e| e.origin.layer != Layer::Default);
@@ -203,7 +225,9 @@ mod tests {
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
         let sources = Sources::from_variables(variables.collect());
         let config = load(&keys::TABLE, &sources).unwrap();
-        let routes = match Routes::resolve(&route_settings(&config)) {
+        // At a fixed date: models end.
+        let now = Timestamp::of_date("2026-11-28").unwrap();
+        let routes = match live_routes(&config, now).unwrap() {
             Ok(routes) => routes,
             Err(error) => return error.to_string(),
         };
@@ -227,7 +251,7 @@ mod tests {
         const LOCAL: (&str, &str) = ("LLM_BASE_URL", "http://local/v1");
         const ANTHROPIC: (&str, &str) = ("ANTHROPIC_API_KEY", "a");
         const OPENAI: (&str, &str) = ("OPENAI_API_KEY", "o");
-        const SONNET: &str = "claude-sonnet-4-5-20250929 at https://api.anthropic.com with";
+        const SONNET: &str = "claude-sonnet-5-5 at https://api.anthropic.com with";
         for (variables, expected) in [
             (&[ANTHROPIC, OPENAI][..], format!("{SONNET} key a, 64000")),
             (
@@ -240,7 +264,7 @@ mod tests {
             ),
             (
                 &[OPENAI, ("ANTHROPIC_MODEL", "claude")],
-                "gpt-4.1 at https://api.openai.com/v1 with token o, 32768".to_owned(),
+                "gpt-6.1-sol at https://api.openai.com/v1 with token o, 32768".to_owned(),
             ),
             (
                 &[LOCAL, ANTHROPIC, OPENAI, ("LLM_MODEL", "m")],

@@ -30,9 +30,9 @@ pub(super) fn of_config(config: &Config, max_tokens: u32) -> Settings {
         phase_turns_max: config.get(&keys::SPEC_MAX_TURNS),
         phase_timeout: config.get(&keys::SPEC_PHASE_TIMEOUT),
         phase_attempts_max: config.get(&keys::SPEC_MAX_ATTEMPTS),
-        phase_budget_microusd: micro(config.get(&keys::SPEC_PHASE_BUDGET_USD)),
-        spec_budget_microusd: micro(config.get(&keys::SPEC_TOTAL_BUDGET_USD)),
-        task_budget_microusd: micro(config.get(&keys::AGENT_MAX_BUDGET_USD)),
+        phase_budget: config.get(&keys::SPEC_PHASE_BUDGET_USD),
+        spec_budget: config.get(&keys::SPEC_TOTAL_BUDGET_USD),
+        task_budget: config.get(&keys::AGENT_MAX_BUDGET_USD),
         check_timeout: config.get(&keys::VALIDATION_CHECK_TIMEOUT),
         command_timeout: config.get(&keys::AGENT_TOOL_TIMEOUT),
         result_bytes: RESULT_BYTES,
@@ -58,10 +58,6 @@ pub(super) fn server(config: &Config) -> Server {
         command_timeout: config.get(&keys::DATABASE_COMMAND_TIMEOUT),
         connect_timeout: config.get(&keys::DATABASE_CONNECT_TIMEOUT),
     }
-}
-
-fn micro(usd: f64) -> i64 {
-    (usd * 1e6).round() as i64
 }
 
 fn weights(config: &Config) -> Weights {

@@ -138,7 +138,7 @@ fn work(view: &RunView, now: Timestamp, page: Page, notes_max: usize) -> Vec<Str
     let spent = format!(
         "{}   {}   {}",
         clock(view.elapsed_ms(now)),
-        text::usd(view.cost_microusd),
+        text::usd(view.cost_nanousd),
         text::tokens(view.tokens),
     );
     let room = columns.saturating_sub(width(&spent));

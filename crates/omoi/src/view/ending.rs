@@ -8,7 +8,7 @@ use omoi_protocol::summary::{RunOutcome, RunSummary, SuiteSummary};
 use super::block::{INDENT, labelled};
 use super::state::said;
 use super::text::{
-    Page, clean, clean_lines, clock, count, fit, flow, shell, short, tilde, width, wrap,
+    Page, clean, clean_lines, clock, count, fit, flow, shell, short, tilde, usd, width, wrap,
 };
 
 /// A task that stopped a run, with where its work is kept.
@@ -73,7 +73,7 @@ fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
             tilde(repo, ending.home)
         ),
         clock(summary.wall_ms),
-        format!("${:.2}", summary.cost_usd),
+        usd(summary.cost_nanousd),
     ];
     cells.retain(|cell| !cell.is_empty());
     let mut lines = flow(&cells, page.width - INDENT);

@@ -34,6 +34,7 @@ pub(crate) fn header(scene: &Scene<'_>, page: Page) -> Vec<String> {
         version,
         model: name,
         sandbox,
+        model_notes,
         ..
     } = scene.status;
     let sandbox = match sandbox.as_deref() {
@@ -50,6 +51,9 @@ pub(crate) fn header(scene: &Scene<'_>, page: Page) -> Vec<String> {
     let mut lines = flow(&cells, page.width);
     if let Some(first) = lines.first_mut() {
         *first = page.bold(first);
+    }
+    for note in model_notes {
+        lines.extend(wrap(&format!("note: {}", clean(note)), page.width));
     }
     lines
 }

@@ -10,6 +10,7 @@ use omoi_domain::event::{
     AblationDone, AttemptChange, Event, PhaseChange, SpecChange, StoredEvent, SyncDone, TaskChange,
 };
 use omoi_domain::id::{HumanRef, TaskId};
+use omoi_domain::money::NanoUsd;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::time::Timestamp;
 use omoi_protocol::control::Estimate;
@@ -51,7 +52,7 @@ pub(crate) struct RunView {
     /// Branch and commit handed over.
     pub(crate) handed_over: Option<(String, String)>,
     /// Spent so far.
-    pub(crate) cost_microusd: i64,
+    pub(crate) cost_nanousd: NanoUsd,
     /// Used so far.
     pub(crate) tokens: i64,
     pub(super) numbers: HashMap<TaskId, i64>,
@@ -187,8 +188,8 @@ impl RunView {
             Event::SpecPlanJudged(judged) => self.note(None, opinion::headline(&judged.into())),
             Event::RequirementAblated(done) => self.ablation(done),
             Event::CostRecorded(cost) => {
-                self.cost_microusd += cost.cost_microusd;
-                self.tokens += cost.tokens;
+                self.cost_nanousd = self.cost_nanousd.saturating_add(cost.cost_nanousd);
+                self.tokens = self.tokens.saturating_add(cost.tokens);
             }
             Event::AttemptStarting(change) => self.agent(change, "starting its sandbox"),
             Event::AgentStarted(change) => self.agent(change, "reading its task"),

@@ -5,6 +5,7 @@ mod rare_events;
 
 use insta::assert_snapshot;
 use omoi_domain::event::{Event, EventKind, StoredEvent};
+use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
 use omoi_protocol::control::{Estimate, SpecView, Status, TaskView, Trace};
 use omoi_protocol::summary::RunSummary;
@@ -240,7 +241,7 @@ fn log() -> Log {
         .works(6200, 2, 0)
         .works(6300, 3, 0)
         .push(7000, "cost.recorded", json!({ "attempt_id": ATTEMPT, "role": "implementer",
-            "model": "simulated", "tokens": 84_321, "cost_microusd": 0, "latency_ms": 40 }))
+            "model": "simulated", "tokens": 84_321, "cost_nanousd": 0, "latency_ms": 40 }))
         .edits(8000, 1, "editing todo/export.py")
         .task(8500, "TASK_CREATED", 4, json!({}))
         .push(8500, "discovery.recorded", json!({ "discovery_id": SPEC, "discovery_type": "bug",
@@ -302,7 +303,7 @@ fn estimate() -> Estimate {
         longest_chain: 2,
         width: 3,
         hours: 6.5,
-        cost_cap_usd: 50.0,
+        cost_cap_nanousd: NanoUsd::from_dollars(50),
         coverage_percent: 100.0,
     }
 }
@@ -436,6 +437,7 @@ fn a_run_begins_with_what_and_where() {
         model_missing: None,
         loops: Vec::new(),
         stalled_ms: None,
+        model_notes: Vec::new(),
     };
     let home = std::path::Path::new("/home/ada");
     let data = home.join(".local/share/omoios");
@@ -475,7 +477,7 @@ fn summary(outcome: &str) -> RunSummary {
             "not_tried": 0 },
         "repo": "/home/ada/src/todo", "branch": "omoi/tags",
         "head": if outcome == "succeeded" { Some("9a9a9a9bbbb") } else { None },
-        "cost_usd": 0.0, "tokens": 84_321, "wall_ms": 38_200, "model_ms": 900, "notes": [],
+        "cost_nanousd": 0, "tokens": 84_321, "wall_ms": 38_200, "model_ms": 900, "notes": [],
     }))
     .unwrap()
 }

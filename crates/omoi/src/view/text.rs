@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use omoi_domain::money::NanoUsd;
 pub(crate) use omoi_protocol::shell_word::shell_word as shell;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -215,8 +216,8 @@ pub(crate) fn tokens(count: i64) -> String {
 }
 
 /// `$0.00`.
-pub(crate) fn usd(microusd: i64) -> String {
-    format!("${:.2}", microusd as f64 / 1e6)
+pub(crate) fn usd(amount: NanoUsd) -> String {
+    format!("${:.2}", amount.as_usd())
 }
 
 /// `1 task`, `7 tasks`, `3 criteria`.
@@ -292,7 +293,7 @@ mod tests {
             shown,
             ["0 tokens", "999 tokens", "84k tokens", "1.2M tokens"]
         );
-        assert_eq!(usd(1_234_567), "$1.23");
+        assert_eq!(usd(NanoUsd::from_nanos(1_234_567_890)), "$1.23");
         assert_eq!(count(1, "criterion"), "1 criterion");
         assert_eq!(count(2, "criterion"), "2 criteria");
         assert_eq!(count(0, "task"), "0 tasks");

@@ -11,7 +11,6 @@ use super::*;
 use crate::{
     ask::{Ask, Llm, Tally},
     pace::Pace,
-    pricing::Pricing,
     retry::Allowance,
     route::{Provider, RouteName, Routes},
     wire::{
@@ -126,7 +125,7 @@ fn client(provider: Provider, base: &str) -> Llm {
         Provider::Openai => format!("{base}/v1"),
     };
     let routes = Routes::simulated(provider, &base);
-    Llm::new(routes, Pricing::default(), Arc::new(Still)).unwrap()
+    Llm::new(routes, Arc::new(Still)).unwrap()
 }
 
 fn result_of(block: &ContentBlock) -> Option<ContentBlock> {

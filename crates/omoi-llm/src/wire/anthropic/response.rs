@@ -66,12 +66,29 @@ pub struct TokenUsage {
     /// Tokens written to the prompt cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_creation_input_tokens: Option<u64>,
+    /// The same, by how long the cache keeps them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_creation: Option<CacheCreation>,
     /// Tokens read from the prompt cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_read_input_tokens: Option<u64>,
     /// Tokens answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
+    /// Everything else, passed through.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Tokens written to the prompt cache, by how long it keeps them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CacheCreation {
+    /// For five minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral_5m_input_tokens: Option<u64>,
+    /// For an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral_1h_input_tokens: Option<u64>,
     /// Everything else, passed through.
     #[serde(flatten)]
     pub extra: Extra,
@@ -90,6 +107,9 @@ impl TokenUsage {
             &mut self.cache_read_input_tokens,
             newer.cache_read_input_tokens,
         );
+        if newer.cache_creation.is_some() {
+            self.cache_creation.clone_from(&newer.cache_creation);
+        }
         take(&mut self.output_tokens, newer.output_tokens);
         for (key, value) in &newer.extra {
             self.extra.insert(key.clone(), value.clone());

@@ -25,6 +25,11 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// Whether the caller runs it, not the vendor.
+    pub fn is_custom(&self) -> bool {
+        self.kind.as_deref().is_none_or(|kind| kind == "custom")
+    }
+
     /// A tool that the caller runs.
     pub fn new(
         name: impl Into<String>,

@@ -223,6 +223,7 @@ fn usage_from_chat(usage: &ChatUsage) -> TokenUsage {
         .unwrap_or(0);
     TokenUsage {
         input_tokens: Some(usage.prompt_tokens.saturating_sub(cached)),
+        cache_creation: None,
         cache_creation_input_tokens: None,
         cache_read_input_tokens: (cached > 0).then_some(cached),
         output_tokens: Some(usage.completion_tokens),

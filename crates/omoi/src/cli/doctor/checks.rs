@@ -12,13 +12,13 @@ use omoi_llm::retry::Allowance;
 use omoi_llm::route::{Key, Provider, Route, RouteName, Routes};
 use omoi_llm::wire::anthropic::{Message, MessagesRequest};
 use omoi_protocol::control::Status;
-use omoi_runtime::clock::{Clocked, SystemClock};
+use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::config::{Config, keys};
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::chain;
 use omoi_sandbox::{Held, ProbeConfig, Rung, probe};
 
-use super::{Finding, Mark};
+use super::{Finding, Mark, model_age};
 use crate::cli::access;
 use crate::cli::context::{Context, Settings, check_scenario};
 use crate::cli::db;
@@ -100,13 +100,13 @@ async fn model(config: &Config, offline: bool) -> Vec<Finding> {
             Err(error) => Finding::new("model", Mark::Missing, format!("simulated: {error:#}")),
         }];
     }
-    let routes = match Routes::resolve(&root::route_settings(config)) {
-        Ok(routes) => routes,
-        Err(error) => {
-            return vec![
-                Finding::new("model", Mark::Missing, "no model to ask").next(error.to_string()),
-            ];
-        }
+    let now = SystemClock.now();
+    let missing =
+        |next: String| vec![Finding::new("model", Mark::Missing, "no model to ask").next(next)];
+    let (list, routes) = match (root::catalogue(config), root::live_routes(config, now)) {
+        (Ok(list), Ok(Ok(routes))) => (list, routes),
+        (_, Ok(Err(error))) => return missing(error.to_string()),
+        (Err(error), _) | (_, Err(error)) => return missing(format!("{error:#}")),
     };
     let mut findings: Vec<Finding> = Vec::new();
     for name in RouteName::ALL {
@@ -116,6 +116,7 @@ async fn model(config: &Config, offline: bool) -> Vec<Finding> {
             None => findings.push(Finding::new("model", Mark::Ok, format!("{name}: {text}"))),
         }
     }
+    findings.extend(model_age::findings(&routes, &list, now));
     if offline {
         findings.push(Finding::new("model", Mark::Note, "not tried (--offline)"));
     } else {

@@ -1,0 +1,156 @@
+//! What models cost: whole billionths of a US dollar.
+
+use std::fmt;
+use std::iter::Sum;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// An amount in billionths of a US dollar.
+///
+/// One token of the cheapest model costs some of them, so that no call is free by rounding; the
+/// largest amount is nine billion dollars. Sums saturate: a ledger that overflows still refuses.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct NanoUsd(i64);
+
+impl NanoUsd {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+    /// The largest amount.
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// `nanos` billionths of a dollar.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// `usd` whole dollars.
+    pub const fn from_dollars(usd: i64) -> Self {
+        Self(usd.saturating_mul(1_000_000_000))
+    }
+
+    /// The nearest amount to `usd` dollars.
+    pub fn from_usd(usd: f64) -> Self {
+        Self((usd * 1e9).round() as i64)
+    }
+
+    /// Billionths of a dollar.
+    pub const fn as_nanos(self) -> i64 {
+        self.0
+    }
+
+    /// Dollars, for people.
+    pub fn as_usd(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// The sum, at most [`NanoUsd::MAX`].
+    #[must_use]
+    pub const fn saturating_add(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
+}
+
+impl Sum for NanoUsd {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Self::saturating_add)
+    }
+}
+
+/// `0.0042 USD` with the precision asked for, two digits without.
+impl fmt::Display for NanoUsd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(2);
+        write!(f, "{:.digits$} USD", self.as_usd())
+    }
+}
+
+/// What a person says a model costs: `MODEL=INPUT/OUTPUT` in US dollars for a million tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceRow {
+    /// The model's name, or the beginning of the names of several.
+    pub model: String,
+    /// For a million tokens read.
+    pub input_per_mtok: NanoUsd,
+    /// For a million tokens answered.
+    pub output_per_mtok: NanoUsd,
+}
+
+impl PriceRow {
+    /// How a row is written.
+    pub const SHAPE: &str = "MODEL=INPUT/OUTPUT in US dollars for a million tokens";
+}
+
+/// The text is no price of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it must be {}", PriceRow::SHAPE)]
+pub struct BadPriceRow;
+
+impl FromStr for PriceRow {
+    type Err = BadPriceRow;
+
+    fn from_str(text: &str) -> Result<Self, BadPriceRow> {
+        // Model names of some servers hold `=` or `/`, prices do not.
+        let (model, prices) = text.rsplit_once('=').ok_or(BadPriceRow)?;
+        let (input, output) = prices.split_once('/').ok_or(BadPriceRow)?;
+        let price = |text: &str| match text.trim().parse::<f64>() {
+            Ok(usd) if (0.0..=1e6).contains(&usd) => Ok(NanoUsd::from_usd(usd)),
+            _ => Err(BadPriceRow),
+        };
+        match model.trim() {
+            "" => Err(BadPriceRow),
+            model => Ok(Self {
+                model: model.to_owned(),
+                input_per_mtok: price(input)?,
+                output_per_mtok: price(output)?,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn amounts_convert_add_up_and_saturate() {
+        assert_eq!(NanoUsd::from_usd(1.5), NanoUsd::from_nanos(1_500_000_000));
+        assert_eq!(NanoUsd::from_usd(0.1).as_nanos(), 100_000_000);
+        assert_eq!(NanoUsd::from_usd(f64::MAX), NanoUsd::MAX);
+        assert_eq!(NanoUsd::from_dollars(i64::MAX), NanoUsd::MAX);
+        let all = [NanoUsd::from_dollars(2), NanoUsd::from_nanos(5)];
+        assert_eq!(all.into_iter().sum::<NanoUsd>().as_nanos(), 2_000_000_005);
+        assert_eq!(
+            NanoUsd::MAX.saturating_add(NanoUsd::from_nanos(1)),
+            NanoUsd::MAX
+        );
+        assert_eq!(
+            format!("{:.4}", NanoUsd::from_nanos(4_200_000)),
+            "0.0042 USD"
+        );
+        assert_eq!(NanoUsd::from_dollars(50).to_string(), "50.00 USD");
+    }
+
+    #[test]
+    fn own_prices_are_read() {
+        let row: PriceRow = "org/qwen=3 = 0.5/2".parse().unwrap();
+        assert_eq!(row.model, "org/qwen=3");
+        assert_eq!(row.input_per_mtok, NanoUsd::from_usd(0.5));
+        assert_eq!(row.output_per_mtok, NanoUsd::from_dollars(2));
+        for bad in [
+            "",
+            "qwen",
+            "qwen=1",
+            "=1/2",
+            "qwen=1/-2",
+            "qwen=x/1",
+            "qwen=1/NaN",
+        ] {
+            assert_eq!(bad.parse::<PriceRow>(), Err(BadPriceRow), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Which models in use end soon, and whether the price list is old.
+
+use std::time::Duration;
+
+use omoi_domain::time::Timestamp;
+use omoi_llm::catalogue::{ModelCatalogue, provider_at};
+use omoi_llm::route::{RouteName, Routes};
+
+use super::{Finding, Mark};
+use crate::view::text::{clean, count};
+
+/// A model that ends within this is worth a word.
+const ENDS_SOON: Duration = Duration::from_hours(30 * 24);
+/// A list older than this may name wrong prices.
+const LIST_AGE_MAX: Duration = Duration::from_hours(60 * 24);
+const DAY: u64 = 86_400;
+
+/// What is to be said about the models of `routes` at `now`.
+pub(super) fn findings(routes: &Routes, list: &ModelCatalogue, now: Timestamp) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut add = |finding: Finding| {
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    };
+    for route in RouteName::ALL.map(|name| routes.get(name)) {
+        let entry = list.lookup(provider_at(&route.base_url), &route.model);
+        let Some((entry, end)) = entry.and_then(|entry| Some((entry, entry.ends_on?))) else {
+            continue;
+        };
+        let name = clean(&route.model);
+        let text = if end.begins_at() <= now {
+            format!("{name} ended on {end}")
+        } else if end.begins_at() <= now + ENDS_SOON {
+            let days = end.begins_at().since(now).as_secs().div_ceil(DAY);
+            format!("{name} ends on {end}, in {}", count(days, "day"))
+        } else {
+            continue;
+        };
+        let newest = list.newest(&entry.provider, &entry.family, now);
+        let next = match newest.filter(|newest| newest.id != entry.id) {
+            Some(newest) => format!("name another one, for example {}", newest.id),
+            None => "name another one".to_owned(),
+        };
+        add(Finding::new("model", Mark::Note, text).next(next));
+    }
+    for note in routes.notes() {
+        add(Finding::new("model", Mark::Note, clean(&note)));
+    }
+    if now.since(list.generated_on.begins_at()) > LIST_AGE_MAX {
+        let text = format!("the list of models and prices is of {}", list.generated_on);
+        let next = "update omoi; from a clone: cargo xtask models";
+        add(Finding::new("model", Mark::Note, text).next(next));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use omoi_llm::route::{Key, Server, Settings};
+
+    use super::*;
+
+    /// What is said about `model` on `date`.
+    fn told(model: &str, date: &str) -> Vec<String> {
+        let mut list = ModelCatalogue::embedded().unwrap();
+        list.generated_on = "2026-11-01".to_owned().try_into().unwrap();
+        let now = Timestamp::of_date(date).unwrap();
+        let settings = Settings {
+            anthropic: Server {
+                base_url: None,
+                key: Key::Header("k".into()),
+                model: Some(model.to_owned()),
+                max_tokens: 1,
+            },
+            ..Settings::default()
+        };
+        let routes = Routes::resolve(&settings, &list, now).unwrap();
+        let findings = findings(&routes, &list, now);
+        assert!(findings.iter().all(|f| f.mark == Mark::Note));
+        let lines = findings.into_iter().map(|f| match f.next {
+            Some(next) => format!("{} → {next}", f.text),
+            None => f.text,
+        });
+        lines.collect()
+    }
+
+    #[test]
+    fn models_that_end_within_thirty_days_and_old_lists_are_told() {
+        const OLD: &str = "claude-sonnet-4-5";
+        const NEXT: &str = "name another one, for example claude-sonnet-5-5";
+        assert_eq!(told(OLD, "2026-10-30"), [""; 0]);
+        assert_eq!(
+            told(OLD, "2026-10-31"),
+            [format!(
+                "claude-sonnet-4-5 ends on 2026-11-30, in 30 days → {NEXT}"
+            )]
+        );
+        assert_eq!(
+            told(OLD, "2026-11-29"),
+            [format!(
+                "claude-sonnet-4-5 ends on 2026-11-30, in 1 day → {NEXT}"
+            )]
+        );
+        assert_eq!(
+            told(OLD, "2026-11-30"),
+            [format!("claude-sonnet-4-5 ended on 2026-11-30 → {NEXT}")]
+        );
+        assert_eq!(told("claude-sonnet-5-5", "2026-12-31"), [""; 0]);
+        assert_eq!(
+            told("claude-sonnet-5-5", "2027-01-01"),
+            [
+                "the list of models and prices is of 2026-11-01 → update omoi; from a clone: cargo xtask models"
+            ]
+        );
+        let unknown = told("claude-novel-9", "2026-11-02");
+        assert!(
+            unknown[0].contains("the price of `claude-novel-9` is not known"),
+            "{unknown:?}"
+        );
+    }
+}
