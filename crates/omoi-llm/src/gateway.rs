@@ -39,7 +39,7 @@ pub struct GatewayRequest {
     pub method: Method,
     /// Its path from `/v1` on, without the query.
     pub path: String,
-    /// Its headers; only `anthropic-beta` is looked at.
+    /// Its headers; only `anthropic-version` and `anthropic-beta` are looked at.
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,

@@ -122,8 +122,8 @@ async fn ask(
     let metered = Metered::reserve(llm, asker.caller, asker.meter, (route, request));
     let metered = metered.await.map_err(StructuredError::Reserve)?;
     let mut tally = Tally::new(*allowance);
-    let simulated = llm.routes.get(route).simulated;
-    let headers = outgoing(asker.caller, request, (simulated, &HeaderMap::new()));
+    let target = llm.routes.get(route);
+    let headers = outgoing(asker.caller, request, (target, &HeaderMap::new()));
     let ask = Ask {
         route,
         request,

@@ -17,12 +17,14 @@ use crate::chain::Chain;
 use crate::meter::{Caller, Outcome};
 use crate::metered::Metered;
 use crate::retry::Allowance;
-use crate::route::RouteName;
+use crate::route::{Provider, Route, RouteName};
 use crate::upstream::{EventStream, UpstreamError};
 use crate::wire::anthropic::{ErrorBody, MessagesRequest, StreamEvent};
 use crate::wire::headers;
 use crate::wire::sse;
 
+/// Passed on to Anthropic: the version of the API that the request was written for.
+const API_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 /// Passed on to Anthropic: it switches on what the request uses.
 const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 /// Events that may wait for a slow asker.
@@ -47,7 +49,7 @@ impl Gateway {
         };
         let (answer, answered) = oneshot::channel();
         let target = self.shared.llm.routes.get(route);
-        let headers = outgoing(caller, &request, (target.simulated, request_headers));
+        let headers = outgoing(caller, &request, (target, request_headers));
         let simulated = target.simulated;
         let question = Question {
             shared: Arc::clone(&self.shared),
@@ -239,13 +241,17 @@ fn error_event(error: &UpstreamError) -> StreamEvent {
 pub(crate) fn outgoing(
     caller: &Caller,
     request: &MessagesRequest,
-    (simulated, incoming): (bool, &HeaderMap),
+    (target, incoming): (&Route, &HeaderMap),
 ) -> HeaderMap {
     let mut out = HeaderMap::new();
-    for beta in incoming.get_all(BETA) {
-        out.append(BETA, beta.clone());
+    if target.provider == Provider::Anthropic {
+        for name in [API_VERSION, BETA] {
+            for value in incoming.get_all(&name) {
+                out.append(&name, value.clone());
+            }
+        }
     }
-    if !simulated {
+    if !target.simulated {
         return out;
     }
     let (round, turn) = (caller.round.to_string(), request.turn().to_string());

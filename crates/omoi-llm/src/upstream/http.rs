@@ -109,6 +109,7 @@ impl Http {
         request.model.clone_from(&route.model);
         request.max_tokens = request.max_tokens.min(route.max_tokens);
         request.stream = true;
+        request.fold_system_messages();
         if !route.takes_sampling {
             (request.temperature, request.top_p, request.top_k) = (None, None, None);
         }

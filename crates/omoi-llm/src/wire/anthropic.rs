@@ -5,6 +5,7 @@ mod error;
 mod event;
 mod response;
 mod side;
+mod system;
 mod tool;
 
 use std::fmt;
@@ -106,6 +107,8 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
+    /// Instructions in the midst of the conversation, which some agent programs send.
+    System,
 }
 
 /// One message of the conversation.

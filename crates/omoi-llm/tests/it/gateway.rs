@@ -41,6 +41,7 @@ impl House {
     async fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> GatewayReply {
         let mut headers = HeaderMap::new();
         headers.insert("anthropic-beta", HeaderValue::from_static("fine-grained"));
+        headers.insert("anthropic-version", HeaderValue::from_static("2099-12-31"));
         headers.insert(
             "authorization",
             HeaderValue::from_static("Bearer attempt-token"),
@@ -119,6 +120,13 @@ async fn an_openai_upstream_looks_the_same_to_the_agent() {
     let house = house_of(route(Provider::Openai, &stub.url), TestMeter::rich());
     let reply = house.post(question(true)).await;
     insta::assert_snapshot!("streamed_answer_from_openai", text(reply.body).await);
+    let seen = stub.seen();
+    for name in ["anthropic-version", "anthropic-beta"] {
+        assert!(
+            !seen[0].headers.contains_key(name),
+            "{name} is no header of OpenAI's"
+        );
+    }
     let usage = house.meter.usages().pop().unwrap();
     assert_eq!(
         (
@@ -189,6 +197,8 @@ async fn only_a_simulated_model_learns_who_asks() {
     );
     for seen in [to_real, to_simulated] {
         assert_eq!(seen.headers["anthropic-beta"], "fine-grained");
+        let versions: Vec<_> = seen.headers.get_all("anthropic-version").iter().collect();
+        assert_eq!(versions, ["2099-12-31"]);
         assert!(
             !seen.headers.contains_key("authorization"),
             "the attempt's token stays here"
@@ -197,6 +207,45 @@ async fn only_a_simulated_model_learns_who_asks() {
     let usage = simulated.meter.usages().pop().unwrap();
     assert!(usage.simulated && usage.cost == NanoUsd::ZERO && usage.tokens.output == 30);
     assert!(real.meter.usages()[0].cost > NanoUsd::ZERO);
+}
+
+#[tokio::test]
+async fn instructions_in_the_midst_reach_every_model_ahead_of_the_conversation() {
+    let mut body = question(true);
+    body["system"] = json!("first");
+    let messages = body["messages"].as_array_mut().unwrap();
+    messages.insert(2, json!({"role": "system", "content": "second"}));
+    for (provider, says) in [
+        (Provider::Anthropic, stub::good()),
+        (Provider::Openai, stub::chat(&["Hello"], "stop")),
+    ] {
+        let stub = Stub::always(says).await;
+        let house = house_of(route(provider, &stub.url), TestMeter::rich());
+        let reply = house.post(body.clone()).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        text(reply.body).await;
+        let sent = &stub.seen()[0].body;
+        let messages = sent["messages"].as_array().unwrap();
+        let roles: Vec<_> = messages
+            .iter()
+            .map(|m| m["role"].as_str().unwrap())
+            .collect();
+        match provider {
+            Provider::Anthropic => {
+                assert_eq!(sent["system"][0]["text"], "first");
+                assert_eq!(sent["system"][1]["text"], "second");
+                assert_eq!(roles, ["user", "assistant", "user"]);
+            }
+            Provider::Openai => {
+                let system = messages[0]["content"].to_string();
+                assert!(
+                    system.contains("first") && system.contains("second"),
+                    "{system}"
+                );
+                assert_eq!(roles, ["system", "user", "assistant", "user"]);
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -43,6 +43,10 @@ pub fn to_chat(
     for message in &request.messages {
         match message.role {
             Role::User => push_user(&mut messages, message)?,
+            Role::System => {
+                let text = TextMessage::new(message.content.text());
+                messages.push(ChatMessage::System(text));
+            }
             Role::Assistant => messages.push(assistant(message)?),
         }
     }
