@@ -489,7 +489,7 @@ mod tests {
                 "name": "todo/SPEC-1", "title": "Tags", "status": "failed", "waits": null,
                 "current_phase": "prd", "model": "simulated", "scenario": null, "repo": "/todo",
                 "base_sha": "9a9a9a9", "base_branch": null, "branch": "omoi/tags",
-                "last_error": null, "created_at": 0, "ended_at": null, "notes": [], "survey": {},
+                "last_error": null, "created_at": 0, "ended_at": null, "notes": [], "mounts": [], "survey": {},
             },
             "original_request": "Tags", "tickets": [], "tasks": [], "estimate": null,
             "overlaps": [],

@@ -451,7 +451,7 @@ fn a_run_begins_with_what_and_where() {
         "current_phase": "explore", "model": "simulated", "repo": "/home/ada/src/todo",
         "base_sha": "1c9e2b4ffff", "base_branch": "main", "branch": "omoi/tags",
         "last_error": null, "created_at": 0, "ended_at": null,
-        "notes": ["the work tree has uncommitted changes; HEAD is used without them"],
+        "notes": ["the work tree has uncommitted changes; HEAD is used without them"], "mounts": [],
         "survey": { "survey": { "files": 14, "test": [{ "command": "python3 -m unittest" }] } },
     }))
     .unwrap();
