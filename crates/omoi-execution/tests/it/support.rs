@@ -27,6 +27,7 @@ use omoi_protocol::worker::Complete;
 use omoi_runtime::clock::{Clock as _, ManualClock};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::Lifecycle;
+use omoi_runtime::reconcile::{Entities, EntityFailure, Next};
 use omoi_runtime::rng::Rng;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::merges::Merge;
@@ -538,11 +539,8 @@ fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
 pub(crate) async fn ticked(
     consumer: &mut dyn omoi_execution::consume::Consume,
     now: Timestamp,
-) -> (
-    omoi_runtime::reconcile::Next,
-    Vec<omoi_runtime::reconcile::EntityFailure>,
-) {
-    let mut entities = omoi_runtime::reconcile::Entities::new("test", Rng::seeded(1));
+) -> (Next, Vec<EntityFailure>) {
+    let mut entities = Entities::new("test", Rng::seeded(1));
     let next = consumer.tick(now, &mut entities).await.unwrap();
     (next, entities.failures())
 }
@@ -551,7 +549,7 @@ pub(crate) async fn ticked(
 pub(crate) async fn tick(
     consumer: &mut dyn omoi_execution::consume::Consume,
     now: Timestamp,
-) -> omoi_runtime::reconcile::Next {
+) -> Next {
     let (next, failures) = ticked(consumer, now).await;
     assert_eq!(failures, []);
     next
@@ -598,6 +596,5 @@ async fn nobody_holds_a_transaction(store: &omoi_store::Tenant) {
         }
         Ok::<_, StoreError>(held.len())
     };
-    let held = all.await.expect("git was started inside a transaction");
-    assert_eq!(held, 5);
+    assert_eq!(all.await.expect("git was started inside a transaction"), 5);
 }

@@ -287,7 +287,7 @@ for n in range(3):
         time.sleep(60)
         os._exit(0)
     pids.append(pid)
-time.sleep(60)
+os.wait()
 ";
     let limits = Limits {
         memory_bytes: 150 * MIB,

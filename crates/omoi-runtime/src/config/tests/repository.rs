@@ -59,7 +59,10 @@ fn a_repository_lowers_limits_and_raises_none() {
     let limit = |yaml: &str| World::new().file(PROJECT, yaml);
     let budget = |world: &World| {
         let config = world.load().unwrap();
-        config.get(&keys::SPEC_TOTAL_BUDGET_USD).to_string()
+        config
+            .get(&keys::SPEC_TOTAL_BUDGET_USD)
+            .as_usd()
+            .to_string()
     };
     assert_eq!(budget(&limit("spec:\n  total_budget_usd: 1.5\n")), "1.5");
     let raised = limit("spec:\n  total_budget_usd: 51\n");
