@@ -60,10 +60,24 @@ row! {
 pub struct Spend {
     /// Price in billionths of a dollar.
     pub cost_nanousd: NanoUsd,
-    /// Tokens in and out.
+    /// Tokens read and written, those of the prompt cache included.
     pub tokens: i64,
     /// Milliseconds models took.
     pub model_ms: i64,
+}
+
+impl CostEntry {
+    /// Tokens read and written, those of the prompt cache included.
+    fn n_tokens(&self) -> i64 {
+        let parts = [
+            self.input_tokens,
+            self.output_tokens,
+            self.cache_read_tokens,
+            self.cache_write_tokens,
+            self.cache_write_1h_tokens,
+        ];
+        parts.into_iter().fold(0, i64::saturating_add)
+    }
 }
 
 /// Stores an entry.
@@ -76,7 +90,7 @@ pub async fn insert(tx: &mut Tx, project: ProjectId, entry: &CostEntry) -> Resul
         attempt_id: entry.attempt_id,
         role: entry.role.clone(),
         model: entry.model.clone(),
-        tokens: entry.input_tokens.saturating_add(entry.output_tokens),
+        tokens: entry.n_tokens(),
         cost_nanousd: entry.cost_nanousd,
         latency_ms: entry.latency_ms,
     });
@@ -92,7 +106,8 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Spend, StoreError> {
     let rows = tx
         .rows(
             "select cast(coalesce(sum(cost_nanousd), 0) as bigint) as cost,
-                 cast(coalesce(sum(input_tokens + output_tokens), 0) as bigint) as tokens,
+                 cast(coalesce(sum(input_tokens + output_tokens + cache_read_tokens
+                     + cache_write_tokens + cache_write_1h_tokens), 0) as bigint) as tokens,
                  cast(coalesce(sum(latency_ms), 0) as bigint) as ms
              from cost_entries where org_id = $1 and spec_id = $2",
             args![spec],
@@ -109,7 +124,8 @@ pub async fn of_subject(tx: &mut Tx, subject_id: &str) -> Result<Spend, StoreErr
     let rows = tx
         .rows(
             "select cast(coalesce(sum(cost_nanousd), 0) as bigint) as cost,
-                 cast(coalesce(sum(input_tokens + output_tokens), 0) as bigint) as tokens,
+                 cast(coalesce(sum(input_tokens + output_tokens + cache_read_tokens
+                     + cache_write_tokens + cache_write_1h_tokens), 0) as bigint) as tokens,
                  cast(coalesce(sum(latency_ms), 0) as bigint) as ms
              from cost_entries where org_id = $1 and subject_id = $2",
             args![subject_id],

@@ -1,7 +1,6 @@
 //! What a person allowed the file of a repository to ask for.
 
 use omoi_domain::id::{OrgId, ProjectId, UserId};
-use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::error::StoreError;
@@ -19,8 +18,6 @@ row! {
         project_id: ProjectId,
         /// The text they saw.
         file_digest: String,
-        /// When they said it.
-        trusted_at: Timestamp,
     }
 }
 
@@ -57,7 +54,6 @@ pub async fn keep(
         user_id: user,
         project_id: project,
         file_digest: file_digest.to_owned(),
-        trusted_at: tx.now(),
     };
     tx.insert(&trust).await
 }

@@ -31,7 +31,6 @@ create table repository_trusts (
     user_id text not null references users (id),
     project_id text not null references projects (id),
     file_digest text not null,
-    trusted_at bigint not null,
     primary key (org_id, user_id, project_id)
 );
 

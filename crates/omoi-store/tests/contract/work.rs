@@ -236,7 +236,7 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
     }
     let spend = |nanousd, calls: i64| costs::Spend {
         cost_nanousd: NanoUsd::from_nanos(nanousd),
-        tokens: calls * 15,
+        tokens: calls * 21,
         model_ms: calls * 7,
     };
     assert_eq!(

@@ -425,11 +425,9 @@ pub(super) fn plan_lines(detail: &SpecDetail, page: Page) -> Vec<String> {
         lines.extend(own.map(|task| format!("    {}", task_line(task, page.width - 4))));
     }
     if !detail.spec.mounts.is_empty() {
-        let line = format!(
-            "  sandboxes read: {}",
-            clean(&detail.spec.mounts.join(", "))
-        );
-        lines.extend(wrap(&line, page.width));
+        let line = format!("sandboxes read: {}", clean(&detail.spec.mounts.join(", ")));
+        let line = wrap(&line, page.width - 2);
+        lines.extend(line.into_iter().map(|line| format!("  {line}")));
     }
     for overlap in &detail.overlaps {
         let tasks = overlap.task_refs.join(" and ");

@@ -46,6 +46,8 @@ fn steady(world: &World) -> Settings {
     settings.add_filter(world.repo.path().to_str().unwrap(), "[repo]");
     settings.add_filter(r"\b[0-9a-f]{7}\b", "[commit]");
     settings.add_filter(r"\d+\.\d s\b", "[took]");
+    // Where this machine keeps its Python, if that is no folder of the system.
+    settings.add_filter(r"  sandboxes read: [^\n]*(\n  /[^\n]*)*\n", "");
     settings
 }
 
