@@ -51,16 +51,32 @@ pub fn unresolved_files(
         .filter(|(text, n)| *n > most_known(text))
         .map(|(text, _)| text)
         .collect();
+    // Counted once: an agent may leave a million of them.
+    let (now, before) = (
+        per_file(head),
+        parents
+            .iter()
+            .map(|lines| per_file(lines))
+            .collect::<Vec<_>>(),
+    );
     let stood_here = |line: &MarkerLine| {
-        let in_file = |lines: &[MarkerLine]| lines.iter().filter(|known| *known == line).count();
-        let now = in_file(head);
-        parents.iter().any(|lines| in_file(lines) >= now)
+        let of = |counts: &BTreeMap<&MarkerLine, usize>| counts.get(line).copied().unwrap_or(0);
+        before.iter().any(|counts| of(counts) >= of(&now))
     };
     head.iter()
         .filter(counts)
         .filter(|line| added.contains(&line.text) && !stood_here(line))
         .map(|line| line.path.clone())
         .collect()
+}
+
+/// How often each line stands in its file.
+fn per_file(lines: &[MarkerLine]) -> BTreeMap<&MarkerLine, usize> {
+    let mut counts = BTreeMap::new();
+    for line in lines {
+        *counts.entry(line).or_default() += 1;
+    }
+    counts
 }
 
 #[cfg(test)]
@@ -73,6 +89,17 @@ mod tests {
             text: (*text).to_owned(),
         };
         lines.iter().map(line).collect()
+    }
+
+    #[test]
+    fn a_million_markers_are_counted_in_one_pass() {
+        let line = |n: usize| MarkerLine {
+            path: "a".to_owned(),
+            text: format!("<<<<<<< {}", n % 7),
+        };
+        let head: Vec<MarkerLine> = (0..1_000_000).map(line).collect();
+        let found = unresolved_files(&head, &[Vec::new()], &BTreeSet::new());
+        assert_eq!(found, BTreeSet::from(["a".to_owned()]));
     }
 
     #[test]
