@@ -2,12 +2,14 @@
 
 mod open;
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use omoi_domain::attempt::Subject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
 use omoi_domain::money::NanoUsd;
-use omoi_llm::meter::{Caller, Meter, Projection, RecordError, Reservation, ReserveError, Usage};
+use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, ReservedCall, Usage};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
 use omoi_store::{StoreError, Tx, phases, specs, tasks};
@@ -18,11 +20,19 @@ use crate::platform::Platform;
 
 /// The ledger of one process. Of an organisation's processes only the orchestrator asks models in
 /// attempts, so it knows every call under way.
+#[derive(Clone)]
 pub struct Ledger {
     platform: Platform,
     open: OpenCalls,
     /// Held while a call turns from open to recorded, and while both are summed.
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
+}
+
+/// A call the ledger granted.
+struct LedgerCall {
+    ledger: Ledger,
+    caller: Caller,
+    open: Mutex<Option<OpenCall>>,
 }
 
 /// A budget, and what went from it.
@@ -61,7 +71,7 @@ impl Ledger {
         Self {
             platform,
             open: OpenCalls::default(),
-            turn: Mutex::default(),
+            turn: Arc::default(),
         }
     }
 
@@ -148,29 +158,36 @@ impl Meter for Ledger {
         &'a self,
         caller: &'a Caller,
         projection: &'a Projection,
-    ) -> BoxFuture<'a, Result<Reservation, ReserveError>> {
+    ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
         Box::pin(async move {
-            match caller.attempt {
-                Some(id) => Ok(Reservation::of(self.open(id, projection).await?)),
-                None => Ok(Reservation::default()),
-            }
+            let open = match caller.attempt {
+                Some(id) => Some(self.open(id, projection).await?),
+                None => None,
+            };
+            let call = LedgerCall {
+                ledger: self.clone(),
+                caller: caller.clone(),
+                open: Mutex::new(open),
+            };
+            Ok(Box::new(call) as Box<dyn ReservedCall>)
         })
     }
+}
 
-    fn record<'a>(
-        &'a self,
-        caller: &'a Caller,
-        usage: &'a Usage,
-        reservation: Reservation,
-    ) -> BoxFuture<'a, Result<(), RecordError>> {
+impl ReservedCall for LedgerCall {
+    fn record<'a>(&'a self, usage: &'a Usage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(async move {
-            let Some(id) = caller.attempt else {
+            let Some(id) = self.caller.attempt else {
                 return Ok(());
             };
-            let _turn = self.turn.lock().await;
-            let written = self.write(id, caller, usage).await;
-            drop(reservation);
-            written.map_err(|error| RecordError(Box::new(error)))
+            let _turn = self.ledger.turn.lock().await;
+            let written = self.ledger.write(id, &self.caller, usage).await;
+            written.map_err(|error| match StoreError::is_passing(&error) {
+                true => RecordError::Unavailable(Box::new(error)),
+                false => RecordError::Refused(Box::new(error)),
+            })?;
+            self.open.lock().await.take();
+            Ok(())
         })
     }
 }

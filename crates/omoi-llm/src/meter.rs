@@ -2,9 +2,6 @@
 //!
 //! This crate knows no budgets: it asks before a call and reports after it.
 
-use std::any::Any;
-use std::fmt;
-
 use futures::future::BoxFuture;
 use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId};
 use omoi_domain::money::NanoUsd;
@@ -99,30 +96,15 @@ pub enum ReserveError {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// A cost could not be written down.
+/// Why the cost of a call was not written down; nothing was.
 #[derive(Debug, Error)]
-#[error("the cost of a model call could not be recorded")]
-pub struct RecordError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
-
-/// A granted call's claim on the budgets: what the meter has to keep for as long as the call is open.
-/// Dropped without a record, the call counts no longer.
-#[derive(Default)]
-#[must_use = "a call counts only while its reservation is kept"]
-pub struct Reservation(Option<Box<dyn Any + Send>>);
-
-impl Reservation {
-    /// Keeps `claim` until the call is recorded or dropped.
-    pub fn of(claim: impl Send + 'static) -> Self {
-        Self(Some(Box::new(claim)))
-    }
-}
-
-impl fmt::Debug for Reservation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Reservation")
-            .field(&self.0.is_some())
-            .finish()
-    }
+pub enum RecordError {
+    /// It may pass: the database is busy, or its disk is full.
+    #[error("the cost of a model call could not be recorded for now")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It does not pass: the call is no longer this process's to record.
+    #[error("the cost of a model call could not be recorded")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// The hook around every call.
@@ -133,17 +115,16 @@ pub trait Meter: Send + Sync + 'static {
         &'a self,
         caller: &'a Caller,
         projection: &'a Projection,
-    ) -> BoxFuture<'a, Result<Reservation, ReserveError>>;
+    ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>>;
+}
 
-    /// Reports what a reserved call cost, in place of what it might have. Follows every granted
-    /// reservation exactly once, also when the call failed or its asker went away, and comes before the
-    /// asker learns of the end.
-    fn record<'a>(
-        &'a self,
-        caller: &'a Caller,
-        usage: &'a Usage,
-        reservation: Reservation,
-    ) -> BoxFuture<'a, Result<(), RecordError>>;
+/// A granted call. Dropped without a record, the meter has to settle it by itself.
+#[must_use = "a reserved call counts against the budgets until it is recorded"]
+pub trait ReservedCall: Send + Sync {
+    /// Reports what the call cost, in place of what it might have. Every granted call is recorded, also
+    /// when it failed or its asker went away, before the asker learns of the end; again after a
+    /// failure that may pass.
+    fn record<'a>(&'a self, usage: &'a Usage) -> BoxFuture<'a, Result<(), RecordError>>;
 }
 
 /// What one try can have cost: what a provider reports beyond it is not believed.

@@ -6,21 +6,24 @@ use crate::ask::{Llm, Tally};
 use crate::chain::Chain;
 use crate::count;
 use crate::meter::{
-    Caller, Meter, Outcome, Projection, RecordError, Reservation, ReserveError, Usage,
+    Caller, Meter, Outcome, Projection, RecordError, ReserveError, ReservedCall, Usage,
 };
 use crate::pricing::Tokens;
+use crate::retry;
 use crate::route::RouteName;
 use crate::wire::anthropic::MessagesRequest;
 
-/// A granted reservation, to be closed by [`Metered::record`].
-#[must_use = "a reservation stays open until it is recorded"]
+/// How often a cost is tried to be recorded again: for about 20 s.
+const RECORD_RETRIES_MAX: u32 = 4;
+
+/// A granted call, to be closed by [`Metered::record`].
+#[must_use = "a granted call stays open until it is recorded"]
 pub(crate) struct Metered<'a> {
     llm: &'a Llm,
     caller: &'a Caller,
-    meter: &'a dyn Meter,
     route: RouteName,
     asked_at: Timestamp,
-    reservation: Reservation,
+    call: Box<dyn ReservedCall>,
 }
 
 impl<'a> Metered<'a> {
@@ -44,18 +47,18 @@ impl<'a> Metered<'a> {
             tokens,
             cost: route.price.cost(tokens),
         };
-        let reservation = meter.reserve(caller, &projection).await?;
+        let call = meter.reserve(caller, &projection).await?;
         Ok(Self {
             llm,
             caller,
-            meter,
             route: name,
             asked_at,
-            reservation,
+            call,
         })
     }
 
-    /// Reports what the call cost.
+    /// Reports what the call cost. Whoever gets an error withholds the answer, so that spending stops
+    /// where nobody can count it.
     pub(crate) async fn record(self, tally: &Tally, outcome: Outcome) -> Result<(), RecordError> {
         let route = self.llm.routes.get(self.route);
         let tokens = tally.tokens();
@@ -72,10 +75,7 @@ impl<'a> Metered<'a> {
             simulated: route.simulated,
             outcome,
         };
-        let recorded = self
-            .meter
-            .record(self.caller, &usage, self.reservation)
-            .await;
+        let recorded = self.write(&usage).await;
         if let Err(error) = &recorded {
             tracing::error!(
                 error = %Chain(error), org.id = %self.caller.org, cost_nanousd = usage.cost.as_nanos(),
@@ -84,5 +84,24 @@ impl<'a> Metered<'a> {
             );
         }
         recorded
+    }
+
+    /// Writes it down, several times where the failure may pass.
+    async fn write(&self, usage: &Usage) -> Result<(), RecordError> {
+        let mut failures = 0;
+        loop {
+            let error = match self.call.record(usage).await {
+                Err(RecordError::Unavailable(error)) if failures < RECORD_RETRIES_MAX => error,
+                done => return done,
+            };
+            let pause = retry::delay(failures, self.llm.pace.jitter(), None);
+            failures += 1;
+            let pause_ms = pause.as_millis() as u64;
+            tracing::warn!(
+                error = %Chain(error.as_ref()), failures, pause_ms,
+                "Will try again to record the cost of a model call"
+            );
+            self.llm.pace.sleep(pause).await;
+        }
     }
 }

@@ -4,7 +4,7 @@ use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::money::NanoUsd;
 use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_execution::metering::{Ledger, caller};
-use omoi_llm::meter::{Caller, Meter as _, Outcome, Projection, Reservation, ReserveError, Usage};
+use omoi_llm::meter::{Caller, Meter as _, Outcome, Projection, ReserveError, ReservedCall, Usage};
 use omoi_llm::pricing::Tokens;
 use omoi_llm::route::RouteName;
 use omoi_store::attempts::{self, Attempt};
@@ -71,8 +71,7 @@ async fn spend(it: &TestPlatform, ledger: &Ledger, attempt: &Attempt) -> (u32, S
     for n in 0..100 {
         match ledger.reserve(&caller, &projection(usd(4))).await {
             Ok(held) => {
-                let usage = usage(usd(4));
-                ledger.record(&caller, &usage, held).await.unwrap();
+                held.record(&usage(usd(4))).await.unwrap();
             }
             Err(ReserveError::Refused { reason }) => return (n, reason),
             Err(other) => panic!("{other}"),
@@ -133,7 +132,7 @@ async fn a_spec_stops_within_its_cap_over_phases_and_tasks() {
 }
 
 /// Tries to open a call of 4 USD for each of `callers` at once; what was granted.
-async fn open(ledger: &Ledger, callers: &[Caller]) -> Vec<Reservation> {
+async fn open(ledger: &Ledger, callers: &[Caller]) -> Vec<Box<dyn ReservedCall>> {
     let four = projection(usd(4));
     let asked = callers.iter().map(|caller| ledger.reserve(caller, &four));
     let answers = futures::future::join_all(asked).await;
@@ -165,8 +164,8 @@ async fn side_by_side(database: TestDatabase) {
     let mut more = open(&ledger, &callers).await;
     assert_eq!(more.len(), 1);
     // The real cost takes the place of the projected one.
-    for (held, caller) in held.into_iter().zip(&callers) {
-        ledger.record(caller, &usage(usd(1)), held).await.unwrap();
+    for held in held {
+        held.record(&usage(usd(1))).await.unwrap();
     }
     more.extend(open(&ledger, &callers).await);
     assert_eq!(more.len(), 3, "2 spent, 12 open");

@@ -125,7 +125,11 @@ impl Question {
                 }
             },
         };
-        let _ = metered.record(tally, outcome).await;
+        let recorded = metered.record(tally, outcome).await;
+        let reply = match (recorded, outcome) {
+            (Err(_), Outcome::Complete) => Some(reply::withheld()),
+            _ => reply,
+        };
         if let Some(reply) = reply {
             let _ = answer.send(reply);
         }
@@ -157,42 +161,53 @@ impl Question {
         let (lines, waiting) = mpsc::channel(WAITING_EVENTS_MAX);
         let _ = answer.send(GatewayReply::events(ReceiverStream::new(waiting).boxed()));
         let (outcome, last) = self.forward(events, &lines, tally).await;
-        let _ = metered.record(tally, outcome).await;
-        if let Some(last) = last {
-            self.pass(&lines, &last).await;
+        let last = match (metered.record(tally, outcome).await, outcome) {
+            (Err(_), Outcome::Complete) => {
+                vec![error_event_of(reply::WITHHELD_KIND, reply::WITHHELD)]
+            }
+            _ => last,
+        };
+        for event in &last {
+            if !self.pass(&lines, event).await {
+                return;
+            }
         }
     }
 
-    /// Passes events on until the answer ends; gives how it ended and the event that says so, held back
+    /// Passes events on until the answer ends; gives how it ended and the events that say so, held back
     /// until the cost is recorded.
     async fn forward(
         &self,
         mut events: EventStream,
         lines: &mpsc::Sender<Bytes>,
         tally: &mut Tally,
-    ) -> (Outcome, Option<StreamEvent>) {
+    ) -> (Outcome, Vec<StreamEvent>) {
+        let mut last = Vec::new();
         loop {
             // Cancel-safe: an event that was not taken stays in the stream, which is dropped with us.
             let event = tokio::select! {
                 event = events.next() => event,
-                () = lines.closed() => return (Outcome::Abandoned, None),
+                () = lines.closed() => return (Outcome::Abandoned, Vec::new()),
             };
             match event {
-                Some(Ok(event @ StreamEvent::MessageStop(_))) => {
-                    tally.see(&event);
-                    return (Outcome::Complete, Some(event));
-                }
                 Some(Ok(event)) => {
                     tally.see(&event);
-                    if !self.pass(lines, &event).await {
-                        return (Outcome::Abandoned, None);
+                    let is_whole = matches!(event, StreamEvent::MessageStop(_));
+                    let says_the_end = is_whole || matches!(event, StreamEvent::MessageDelta(_));
+                    if says_the_end || !last.is_empty() {
+                        last.push(event);
+                    } else if !self.pass(lines, &event).await {
+                        return (Outcome::Abandoned, Vec::new());
+                    }
+                    if is_whole {
+                        return (Outcome::Complete, last);
                     }
                 }
                 Some(Err(error)) => {
                     self.warn(&error, tally);
-                    return (Outcome::Cut, Some(error_event(&error)));
+                    return (Outcome::Cut, vec![error_event(&error)]);
                 }
-                None => return (Outcome::Cut, Some(error_event(&UpstreamError::Cut))),
+                None => return (Outcome::Cut, vec![error_event(&UpstreamError::Cut)]),
             }
         }
     }
@@ -233,7 +248,11 @@ impl Question {
 
 fn error_event(error: &UpstreamError) -> StreamEvent {
     let seen = reply::seen_by_asker(error);
-    let ErrorBody { error, extra, .. } = ErrorBody::new(seen.kind, seen.message);
+    error_event_of(&seen.kind, &seen.message)
+}
+
+fn error_event_of(kind: &str, message: &str) -> StreamEvent {
+    let ErrorBody { error, extra, .. } = ErrorBody::new(kind, message);
     StreamEvent::Error(crate::wire::anthropic::StreamError { error, extra })
 }
 

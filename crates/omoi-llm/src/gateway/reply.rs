@@ -121,6 +121,17 @@ pub(super) fn refused(refusal: &ReserveError) -> GatewayReply {
     error(status, kind, &refusal.to_string())
 }
 
+/// Why a whole answer is not handed over.
+pub(super) const WITHHELD: &str =
+    "the answer is withheld: its cost could not be recorded; ask again";
+/// Of a kind that clients try again.
+pub(super) const WITHHELD_KIND: &str = "api_error";
+
+/// The answer is there, and its cost is not recorded: what keeps a database from writing mostly passes.
+pub(super) fn withheld() -> GatewayReply {
+    error(StatusCode::SERVICE_UNAVAILABLE, WITHHELD_KIND, WITHHELD)
+}
+
 /// The question has no answer.
 pub(super) fn failed(failure: &AskError) -> GatewayReply {
     match (failure, failure.upstream()) {

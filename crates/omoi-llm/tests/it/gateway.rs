@@ -445,6 +445,57 @@ async fn a_cut_that_the_asker_has_seen_begin_becomes_an_error_event() {
     );
 }
 
+/// What an asker gets of a good answer, streamed or whole, when the first `refusals` records fail.
+async fn asked_while_records_fail(refusals: u32, stream: bool) -> (House, GatewayReply) {
+    let stub = Stub::always(stub::good()).await;
+    let meter = TestMeter::failing(refusals);
+    let house = house_of(route(Provider::Anthropic, &stub.url), meter);
+    let reply = house.post(question(stream)).await;
+    (house, reply)
+}
+
+#[tokio::test]
+async fn a_whole_answer_whose_cost_is_not_recorded_is_withheld() {
+    let (house, reply) = asked_while_records_fail(u32::MAX, false).await;
+    let (status, kind, message) = error(reply).await;
+    assert_eq!((status, kind.as_str()), (503, "api_error"));
+    assert!(message.contains("could not be recorded"), "{message}");
+    assert!(house.meter.usages().is_empty());
+    let tries = house.meter.log();
+    assert_eq!(tries[1..], vec![Logged::NotTaken; 5], "bounded");
+    assert!((15.0..30.0).contains(&house.pace.elapsed_s()));
+}
+
+#[tokio::test]
+async fn a_stream_whose_cost_is_not_recorded_ends_with_an_error() {
+    let (_house, reply) = asked_while_records_fail(u32::MAX, true).await;
+    let body = text(reply.body).await;
+    let frames = Decoder::default().push(body.as_bytes()).unwrap();
+    let kinds: Vec<_> = frames.iter().filter_map(|f| f.event.as_deref()).collect();
+    assert!(kinds.contains(&"content_block_stop"), "{kinds:?}");
+    for withheld in ["message_delta", "message_stop"] {
+        assert!(!kinds.contains(&withheld), "{kinds:?}");
+    }
+    let last = frames.last().unwrap();
+    assert_eq!(last.event.as_deref(), Some("error"));
+    let error: Value = serde_json::from_str(&last.data).unwrap();
+    assert_eq!(error["error"]["type"], "api_error");
+    let says = error["error"]["message"].as_str().unwrap();
+    assert!(says.contains("could not be recorded"), "{says}");
+}
+
+#[tokio::test]
+async fn a_cost_that_is_recorded_in_the_end_withholds_nothing() {
+    for stream in [true, false] {
+        let (house, reply) = asked_while_records_fail(4, stream).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        let body = text(reply.body).await;
+        assert!(body.contains("tool_use") && !body.contains("withheld"));
+        assert_eq!(house.meter.usages().len(), 1);
+        assert_eq!(house.pace.pauses().len(), 4);
+    }
+}
+
 #[tokio::test]
 async fn an_asker_that_goes_away_is_still_paid_for_and_the_upstream_is_let_go() {
     let stub = Stub::always(stub::first(5, End::Hang)).await;

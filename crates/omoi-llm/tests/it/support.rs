@@ -10,7 +10,7 @@ use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
 use omoi_llm::ask::Llm;
 use omoi_llm::catalogue::ModelCatalogue;
-use omoi_llm::meter::{Caller, Meter, Projection, RecordError, Reservation, ReserveError, Usage};
+use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, ReservedCall, Usage};
 use omoi_llm::pace::Pace;
 use omoi_llm::pricing::ModelPrice;
 use omoi_llm::route::{AnswerMode, Key, Provider, Route, RouteName, Routes};
@@ -138,13 +138,21 @@ pub(crate) fn caller() -> Caller {
 /// Remembers what it was asked and told; refuses what would pass the cap.
 pub(crate) struct TestMeter {
     cap: NanoUsd,
-    pub(crate) log: Mutex<Vec<Logged>>,
+    book: Arc<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    log: Mutex<Vec<Logged>>,
+    /// How many records it does not take yet.
+    refusals: Mutex<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Logged {
     Granted(Projection),
     Refused,
+    NotTaken,
     Recorded(Usage),
 }
 
@@ -152,8 +160,15 @@ impl TestMeter {
     pub(crate) fn with_cap(cap: NanoUsd) -> Arc<Self> {
         Arc::new(Self {
             cap,
-            log: Mutex::default(),
+            book: Arc::default(),
         })
+    }
+
+    /// Takes no record before `refusals` were refused.
+    pub(crate) fn failing(refusals: u32) -> Arc<Self> {
+        let meter = Self::rich();
+        *meter.book.refusals.lock().unwrap() = refusals;
+        meter
     }
 
     pub(crate) fn rich() -> Arc<Self> {
@@ -161,7 +176,7 @@ impl TestMeter {
     }
 
     pub(crate) fn log(&self) -> Vec<Logged> {
-        self.log.lock().unwrap().clone()
+        self.book.log.lock().unwrap().clone()
     }
 
     pub(crate) fn usages(&self) -> Vec<Usage> {
@@ -183,28 +198,38 @@ impl Meter for TestMeter {
         &'a self,
         _caller: &'a Caller,
         projection: &'a Projection,
-    ) -> BoxFuture<'a, Result<Reservation, ReserveError>> {
+    ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
         let fits = self.spent().saturating_add(projection.cost) <= self.cap;
-        let mut log = self.log.lock().unwrap();
+        let mut log = self.book.log.lock().unwrap();
         if fits {
             log.push(Logged::Granted(projection.clone()));
-            return futures::future::ready(Ok(Reservation::default())).boxed();
+            let call: Box<dyn ReservedCall> = Box::new(TestCall(Arc::clone(&self.book)));
+            return futures::future::ready(Ok(call)).boxed();
         }
         log.push(Logged::Refused);
         let reason = format!("the phase budget of {:.8} is spent", self.cap);
         futures::future::ready(Err(ReserveError::Refused { reason })).boxed()
     }
+}
 
-    fn record<'a>(
-        &'a self,
-        _caller: &'a Caller,
-        usage: &'a Usage,
-        _reservation: Reservation,
-    ) -> BoxFuture<'a, Result<(), RecordError>> {
-        self.log
-            .lock()
-            .unwrap()
-            .push(Logged::Recorded(usage.clone()));
-        futures::future::ready(Ok(())).boxed()
+struct TestCall(Arc<Book>);
+
+impl ReservedCall for TestCall {
+    fn record<'a>(&'a self, usage: &'a Usage) -> BoxFuture<'a, Result<(), RecordError>> {
+        let Book { log, refusals } = &*self.0;
+        let (mut log, mut left) = (log.lock().unwrap(), refusals.lock().unwrap());
+        let done = match left.checked_sub(1) {
+            Some(fewer) => {
+                *left = fewer;
+                log.push(Logged::NotTaken);
+                let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+                Err(RecordError::Unavailable(full.into()))
+            }
+            None => {
+                log.push(Logged::Recorded(usage.clone()));
+                Ok(())
+            }
+        };
+        futures::future::ready(done).boxed()
     }
 }
