@@ -6,6 +6,7 @@ use omoi_domain::conflict_marker::unresolved_files;
 use omoi_git::import::Refusal;
 use omoi_git::mirror::{Change, ChangeKind, MergeTree, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
+use omoi_git::process::GitError;
 use omoi_git::survey::is_test_path;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::Task;
@@ -14,8 +15,8 @@ use super::{IntakeError, suite_control};
 use crate::protected;
 use crate::tasks::Unmet;
 
-/// Characters of a worker's reason that feedback repeats.
-const UNSAVED_CHARS_MAX: usize = 2_000;
+/// Characters that feedback repeats of a worker's reason or of a list of files.
+const REPEATED_CHARS_MAX: usize = 2_000;
 
 /// One task's commits.
 pub(super) struct Work<'a> {
@@ -67,15 +68,21 @@ pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<Unmet>, bool), Int
     if changes.is_empty() && work.incoming.is_none() {
         return Ok((Some(no_change(&[])), true));
     }
-    if let Some(marked) = marked(work, &base, &changes).await? {
+    let resolved = match work.incoming {
+        None => None,
+        Some(incoming) => Some(Resolved {
+            incoming,
+            by_git: work.mirror.merge_tree(&base, incoming).await?,
+        }),
+    };
+    if let Some(marked) = marked(work, &base, &changes, resolved.as_ref()).await? {
         return Ok((Some(marked), true));
     }
-    let (mut weakened, measure) = match work.incoming {
+    let (mut weakened, measure) = match &resolved {
         None => (changed_tests(&changes, work.task), base.clone()),
-        Some(incoming) => {
-            let union = work.mirror.merge_tree(&base, incoming).await?;
-            let dropped = dropped_tests(work, (&base, incoming), &union).await?;
-            (dropped, union.tree)
+        Some(resolved) => {
+            let dropped = dropped_tests(work, &base, resolved).await?;
+            (dropped, resolved.by_git.tree.clone())
         }
     };
     weakened.extend(suite_control::changed(work, &measure).await?);
@@ -96,23 +103,45 @@ pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<Unmet>, bool), Int
     Ok((Some(weakened), true))
 }
 
+/// A merge that the work resolves.
+struct Resolved<'a> {
+    /// The side that comes in.
+    incoming: &'a ObjectId,
+    /// What git makes of it alone, conflicts included.
+    by_git: MergeTree,
+}
+
 /// Names the files in which the change leaves conflict markers behind.
 async fn marked(
     work: &Work<'_>,
     base: &ObjectId,
     changes: &[Change],
+    resolved: Option<&Resolved<'_>>,
 ) -> Result<Option<Unmet>, IntakeError> {
     let paths: Vec<&RepoPath> = changes.iter().map(|change| &change.path).collect();
-    let head = work.mirror.conflict_marker_lines(work.head, &paths).await?;
+    let head = match work.mirror.conflict_marker_lines(work.head, &paths).await {
+        Err(GitError::OutputTooLarge { limit_bytes, .. }) => {
+            let all: Vec<String> = paths.iter().map(ToString::to_string).collect();
+            let all: String = all.join(", ").chars().take(REPEATED_CHARS_MAX).collect();
+            return Ok(Some(unmet(
+                "conflict_markers",
+                format!(
+                    "lines that start with a conflict marker are more than {limit_bytes} bytes long \
+                     together; they are in {all}"
+                ),
+                "Take those lines out, or leave the file out of the work.",
+            )));
+        }
+        lines => lines?,
+    };
     if head.is_empty() {
         return Ok(None);
     }
     let mut parents = vec![work.mirror.conflict_marker_lines(base, &paths).await?];
     let mut conflicted = BTreeSet::new();
-    if let Some(incoming) = work.incoming {
+    if let Some(Resolved { incoming, by_git }) = resolved {
         parents.push(work.mirror.conflict_marker_lines(incoming, &paths).await?);
-        let merge = work.mirror.merge_tree(base, incoming).await?;
-        conflicted.extend(merge.conflicts.iter().map(|c| c.path.to_string()));
+        conflicted.extend(by_git.conflicts.iter().map(|c| c.path.to_string()));
     }
     let files = unresolved_files(&head, &parents, &conflicted);
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
@@ -146,8 +175,11 @@ pub(super) fn is_planned(task: &Task, path: &str) -> bool {
 /// measure; only tests that conflict may be something else, as long as they stay.
 async fn dropped_tests(
     work: &Work<'_>,
-    (base, incoming): (&ObjectId, &ObjectId),
-    union: &MergeTree,
+    base: &ObjectId,
+    Resolved {
+        incoming,
+        by_git: union,
+    }: &Resolved<'_>,
 ) -> Result<Vec<String>, IntakeError> {
     let between = work.mirror.changed_files(base, incoming).await?;
     let on_both_sides = |path: &RepoPath| {
@@ -201,7 +233,7 @@ pub(super) fn no_change(ignored_paths: &[String]) -> Unmet {
 
 /// The worker could not save what is in the workspace.
 pub(super) fn unsaved(why: &str) -> Unmet {
-    let why: String = why.chars().take(UNSAVED_CHARS_MAX).collect();
+    let why: String = why.chars().take(REPEATED_CHARS_MAX).collect();
     unmet(
         "work_unsaved",
         format!("the workspace could not be saved: {why}"),

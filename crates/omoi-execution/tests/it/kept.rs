@@ -44,6 +44,9 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
     let ancestor = it.commit_on(&with_test, "src/a.py", Some(ancestor)).await;
     let theirs = "a = 1\n>>>>>>> theirs\n";
     let theirs = it.commit_on(&with_test, "src/a.py", Some(theirs)).await;
+    // More of one than git is asked to print.
+    let huge = format!("<<<<<<< {}\n", "x".repeat(65 << 20));
+    let huge = it.commit_on(&with_test, "src/a.py", Some(&huge)).await;
     let protected = it.commit_on(&with_test, ".omoi_os/a.md", Some("a")).await;
     let settings = it.commit_on(&with_test, ".mcp.json", Some("{}")).await;
     let outside = Complete {
@@ -67,6 +70,7 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
         (done(&ours), "conflict_markers", Some(&ours)),
         (done(&ancestor), "conflict_markers", Some(&ancestor)),
         (done(&theirs), "conflict_markers", Some(&theirs)),
+        (done(&huge), "conflict_markers", Some(&huge)),
         (outside, "outside_workspace", Some(&good)),
         // Nobody could take these back.
         (done(&protected), "protected_path", None),
