@@ -28,11 +28,11 @@ row! {
         attempts: u32,
         /// The evaluator's last score.
         score: Option<f64>,
-        /// What the next attempt is told.
+        /// Why the last refused output was refused; the next attempt is told.
         feedback: Option<String>,
         /// The accepted output.
         output: Option<Json<Value>>,
-        /// The best output of a failed phase, for a person to look at.
+        /// The best output that was refused, for a person to look at.
         rejected_output: Option<Json<Value>>,
         /// Its score.
         rejected_score: Option<f64>,

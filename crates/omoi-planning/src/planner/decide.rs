@@ -195,7 +195,7 @@ async fn pass(
     run.output_digest = Some(output_digest(&output));
     run.output = Some(Json(output));
     run.waiting_since = None;
-    run.feedback = None;
+    // Why an earlier output was refused stays: a person may ask.
     let told = verdict(&judged.evaluation);
     phases::emit_verdict(&mut tx, spec.project_id, &run, told.clone());
     phases::transition(&mut tx, spec.project_id, &mut run, PhaseState::Passed, told).await?;

@@ -305,4 +305,16 @@ fn a_plan_says_where_its_merges_may_conflict() {
     let forecast = shown.stdout.lines().find(|l| l.contains("may conflict"));
     println!("{forecast:?}");
     assert!(forecast.is_some(), "{shown:?}");
+    // And what the gates sent back on the way to it, with the reason.
+    let show = world.command(&["spec", "show", "SPEC-1", "--rejected"]);
+    let shown = world.start(show).wait().exited(0).stdout;
+    let phase = "select phase from spec_phase_runs where attempts = 2";
+    let phase = story::one(&world.database(), phase).unwrap();
+    let refused = shown
+        .split_once(&format!("  {phase} refused 0."))
+        .unwrap()
+        .1;
+    let (why, output) = refused.split_once("    | {\n").unwrap();
+    assert!(why.contains("\n    - "), "{why}");
+    assert!(output.contains("    | }"), "{output}");
 }
