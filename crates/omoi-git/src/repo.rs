@@ -317,3 +317,39 @@ impl<'a> UserRepo<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::disallowed_methods, reason = "git's own words are read")]
+    use super::*;
+
+    #[test]
+    fn a_repository_of_another_owner_is_told_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let git = |arguments: &[&str]| {
+            std::process::Command::new("git")
+                .args(arguments)
+                .current_dir(folder.path())
+                .env("LC_ALL", "C.UTF-8")
+                .env("GIT_CONFIG_NOSYSTEM", "1")
+                .env("GIT_CONFIG_GLOBAL", "/dev/null")
+                // Git's own tests use it: whoever asks is taken for somebody else.
+                .env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+                .output()
+                .unwrap()
+        };
+        assert!(git(&["init", "--quiet"]).status.success());
+        let refused = git(&["rev-parse", "HEAD"]);
+        let error = GitError::Failed {
+            command: "rev-parse",
+            code: refused.status.code(),
+            message: String::from_utf8(refused.stderr).unwrap(),
+        };
+        let told = first_contact(folder.path(), error);
+        assert!(
+            matches!(&told, InspectError::OtherOwner { path } if path == folder.path()),
+            "{told:?}"
+        );
+    }
+}

@@ -235,3 +235,30 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .filter_map(|cause| cause.downcast_ref::<io::Error>());
     causes.any(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::disallowed_methods, reason = "the printed command is run")]
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn the_copy_that_is_advised_for_anothers_repository_can_be_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = folder.path().join("their repo");
+        let sh = |command: &str| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", command]).current_dir(folder.path());
+            assert!(shell.status().unwrap().success(), "{command}");
+        };
+        sh("git init --quiet 'their repo'");
+        let refused = InspectError::OtherOwner { path: theirs };
+        let hint = hint(&anyhow::Error::new(refused)).unwrap();
+        assert!(!hint.contains("safe.directory"), "{hint}");
+        let (_, command) = hint.split_once("on a copy of yours: ").unwrap();
+        sh(command);
+        assert!(folder.path().join("COPY/.git").is_dir());
+    }
+}

@@ -2,12 +2,13 @@
 //! One recorded run, told in every way it can be told.
 
 mod rare_events;
+mod trace;
 
 use insta::assert_snapshot;
 use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
-use omoi_protocol::control::{Estimate, SpecView, Status, TaskView, Trace};
+use omoi_protocol::control::{Estimate, SpecView, Status, TaskView};
 use omoi_protocol::summary::RunSummary;
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use super::ending::{Ending, Stopped};
 use super::opening::Scene;
 use super::state::RunView;
 use super::text::Page;
-use super::{block, ending, opening, plain, tree};
+use super::{block, ending, opening, plain};
 
 const SPEC: &str = "01930000-0000-7000-8000-00000000aaaa";
 const TICKET: &str = "01930000-0000-7000-8000-00000000bbbb";
@@ -451,7 +452,8 @@ fn a_run_begins_with_what_and_where() {
         "current_phase": "explore", "model": "simulated", "repo": "/home/ada/src/todo",
         "base_sha": "1c9e2b4ffff", "base_branch": "main", "branch": "omoi/tags",
         "last_error": null, "created_at": 0, "ended_at": null,
-        "notes": ["the work tree has uncommitted changes; HEAD is used without them"], "mounts": [],
+        "notes": ["the work tree has uncommitted changes; HEAD is used without them"],
+        "mounts": ["/home/ada/.rustup", "/opt/node"],
         "survey": { "survey": { "files": 14, "test": [{ "command": "python3 -m unittest" }] } },
     }))
     .unwrap();
@@ -545,50 +547,4 @@ fn a_run_ends_with_what_to_do_next() {
         lines.push("----".to_owned());
     }
     assert_snapshot!(shown(&lines));
-}
-
-#[test]
-fn a_trace_names_what_proves_what() {
-    let receipt = json!({
-        "command": "python3 -m unittest tests.test_dates", "kind": "proof", "stage": "head",
-        "commit": "9a9a9a9bbbb", "tree": "7b7b7b7cccc", "passed": true, "exit_code": 0, "rung": "bubblewrap",
-        "self_tested": true, "exercised": null, "output": "....\nOK\u{7}\n", "took_ms": 312,
-        "task_ref": null,
-    });
-    let trace: Trace = serde_json::from_value(json!({
-        "spec_ref": "SPEC-1", "title": "Tags", "head": "9a9a9a9bbbb", "model": "simulated",
-        "opinion": { "model": "reader", "is_same_model": false, "skipped": null,
-            "was_sent_back": true, "doubts": [
-                { "check": "TSK-001/1", "criterion": "REQ-TAGS-001#1", "blocking": true,
-                  "how": "A function that returns the tags of the test passes, whatever it is given." },
-                { "check": "TSK-002/1", "criterion": "REQ-TAGS-001#2", "blocking": false,
-                  "how": "One tag has any order.\u{7}" } ] },
-        "requirements": [{
-            "id": "REQ-TAGS-001", "title": "Tags",
-            "text": "WHEN a person adds a todo with tags, THE SYSTEM SHALL keep every tag in the order given.",
-            "criteria": [
-                { "id": "REQ-TAGS-001#1", "text": "tags are kept", "proven": true, "stale_since": null,
-                  "tasks": [["TSK-001", "5e5e5e5aaaa"]], "receipts": [receipt] },
-                { "id": "REQ-TAGS-001#2", "text": "order is kept", "proven": false,
-                  "stale_since": "abcdef0123", "tasks": [["TSK-002", null]], "receipts": [] },
-                { "id": "REQ-TAGS-001#3", "text": "no tag is an empty list", "proven": true,
-                  "stale_since": null, "tasks": [["TSK-001", "5e5e5e5aaaa"]], "receipts": [],
-                  "ablation": { "verdict": "weak", "head": "9a9a9a9bbbb", "without": ["TSK-001"],
-                    "reason": "without TSK-001, `sh check.sh` still passes", "is_accepted": true } },
-                { "id": "REQ-TAGS-001#4", "text": "tags are sorted", "proven": true,
-                  "stale_since": null, "tasks": [], "receipts": [],
-                  "ablation": { "verdict": "unknown", "head": "9a9a9a9bbbb", "without": ["TSK-001"],
-                    "reason": "taking back TSK-001 conflicts in todo/model.py", "is_accepted": false } },
-            ],
-        }],
-    }))
-    .unwrap();
-    let page = Page::new(100, false);
-    let without = shown(&tree::render(&trace, false, page));
-    let with = shown(&tree::render(&trace, true, page));
-    assert_snapshot!(format!("{without}\n----\n{with}"));
-    let narrow = Page::new(80, false);
-    for line in tree::render(&trace, false, narrow) {
-        assert!(super::text::width(&line) <= narrow.width, "{line}");
-    }
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C in the middle of an agent's work, and at the question before it.
+//! A person at the terminal: Ctrl-C in the middle of an agent's work, and the questions before it.
 
 use std::time::{Duration, Instant};
 
@@ -66,18 +66,50 @@ fn an_interrupted_run_keeps_its_turns_and_goes_on_from_them() {
     );
 }
 
-#[test]
-fn ctrl_c_at_the_question_leaves_the_plan_waiting() {
-    let world = World::two_tasks("scenario.yaml");
-    let run = world.simulated(world.ask_for_people(&[]));
-    let mut run = world.start_on_terminal(&run);
-    while !run.stdout().contains("Build this? [y/N]") {
+/// Waits until the program asks `question`.
+fn until_asked(run: &mut Running, question: &str) {
+    while !run.stdout().contains(question) {
         assert!(
             !run.ends_within(Duration::from_millis(20)),
             "{}",
             run.stdout()
         );
     }
+}
+
+#[test]
+fn a_person_decides_whether_a_red_suite_counts_from_here() {
+    let question = "Begin all the same, and count new failures only? [y/N]";
+    let world = World::two_tasks("scenario.yaml");
+    world.repo.write(
+        "test_old.py",
+        "import unittest\n\n\nclass Old(unittest.TestCase):\n    def test_sum(self):\n        self.assertEqual(1 + 1, 3)\n",
+    );
+    world.repo.commit("Forget a sum");
+    let run = world.simulated(world.ask_for_people(&["--yes"]));
+    let mut no = world.start_on_terminal(&run);
+    until_asked(&mut no, question);
+    no.types("n\n");
+    let said = no.wait().exited(3);
+    assert!(said.stdout.contains("test_sum"), "{}", said.stdout);
+    let calls = "select cast(count(*) as text) from cost_entries";
+    let asked = story::one(&world.database(), calls);
+    assert_eq!(asked.as_deref(), Some("0"), "a model was asked before");
+
+    let go_on = world.simulated(world.command(&["spec", "resume", "SPEC-1"]));
+    let mut yes = world.start_on_terminal(&go_on);
+    until_asked(&mut yes, question);
+    yes.types("y\n");
+    let said = yes.wait().exited(0);
+    assert!(said.stdout.contains("4 of 4 criteria"), "{}", said.stdout);
+}
+
+#[test]
+fn ctrl_c_at_the_question_leaves_the_plan_waiting() {
+    let world = World::two_tasks("scenario.yaml");
+    let run = world.simulated(world.ask_for_people(&[]));
+    let mut run = world.start_on_terminal(&run);
+    until_asked(&mut run, "Build this? [y/N]");
     run.types("\u{3}");
     let said = run.wait().exited(3);
     let shown = said.stdout.rsplit_once("[y/N]").unwrap().1;
