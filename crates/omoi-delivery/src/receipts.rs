@@ -170,7 +170,7 @@ async fn exec(
 ) -> Result<Ran, CommandError> {
     let toolbox = Toolbox::of_spec(spec)?;
     let command = Command {
-        project: spec.project_id,
+        spec,
         commit,
         command: &check.command,
         files: &check.files.0,

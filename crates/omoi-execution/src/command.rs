@@ -5,10 +5,9 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use omoi_domain::id::ProjectId;
 use omoi_git::clone::{CloneError, clean_checkout};
-use omoi_git::mirror::{EntryKind, Mirror, MirrorError};
-use omoi_git::object::ObjectId;
+use omoi_git::mirror::{BaseStoreError, EntryKind, Mirror, MirrorError};
+use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_runtime::ids::uuid_v7;
 use omoi_sandbox::exercise::{self, Exercised};
@@ -16,6 +15,7 @@ use omoi_sandbox::{
     Access, Ended, Exit, GuardRefusal, Held, Launch, LaunchError, Mount, Provider, WaitError,
     WorkspaceError,
 };
+use omoi_store::specs::Spec;
 use sha2::{Digest as _, Sha256};
 
 use crate::platform::Platform;
@@ -27,8 +27,8 @@ pub const OUTPUT_BYTES: usize = 32 << 10;
 /// One command.
 #[derive(Clone, Debug)]
 pub struct Command<'a> {
-    /// Whose repository.
-    pub project: ProjectId,
+    /// Whose repository, and whose history it may read.
+    pub spec: &'a Spec,
     /// Where it runs.
     pub commit: &'a ObjectId,
     /// Run by `sh -c`.
@@ -96,6 +96,12 @@ pub enum CommandError {
     /// The mirror could not be opened.
     #[error("could not open the mirror")]
     Mirror(#[from] MirrorError),
+    /// The spec's row names no commit.
+    #[error("the spec's base commit cannot be read")]
+    Base(#[from] BadObjectId),
+    /// The history that the sandbox may read could not be set apart.
+    #[error("could not set the base commit's history apart")]
+    BaseStore(#[from] BaseStoreError),
     /// The checkout failed.
     #[error("could not check the commit out")]
     Clone(#[from] CloneError),
@@ -136,8 +142,10 @@ async fn in_checkout(
     name: String,
 ) -> Result<Ran, CommandError> {
     let provider = platform.sandbox.as_ref().ok_or(CommandError::NoProvider)?;
-    let mirror = platform.mirror(command.project).await?;
-    clean_checkout(&mirror, dir, command.commit).await?;
+    let mirror = platform.mirror(command.spec.project_id).await?;
+    let base = ObjectId::parse(&command.spec.base_sha)?;
+    let base = mirror.base_store(&base).await?;
+    clean_checkout(&base, dir, command.commit).await?;
     for (path, text) in command.files {
         lay_over(dir, path, text)?;
     }
@@ -152,7 +160,7 @@ async fn in_checkout(
     launch.access = Access::ReadWrite;
     launch.env = command.toolbox.environment();
     launch.read_only = platform.mounts(command.toolbox)?;
-    launch.read_only.push(Mount::same(mirror.objects_dir()));
+    launch.read_only.push(Mount::same(base.objects_dir()));
     launch.limits = platform.settings.limits;
     launch.wall_timeout = command.timeout;
     launch.output_bytes_max = OUTPUT_BYTES;

@@ -283,6 +283,7 @@ impl Dispatcher {
             }
         }
         Ok(WorkPlan {
+            base: ObjectId::parse(&spec.base_sha)?,
             commit,
             branch: task.branch.clone(),
             snapshot: None,

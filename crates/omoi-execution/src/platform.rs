@@ -1,6 +1,8 @@
 //! What every reconciler needs, built once by the composition root.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -137,6 +139,21 @@ impl DataDir {
     /// The mirror of a project.
     pub fn mirror(&self, project: ProjectId) -> PathBuf {
         self.0.join("mirrors").join(format!("{project}.git"))
+    }
+
+    /// The projects that have a mirror here.
+    ///
+    /// # Errors
+    /// When the folder of mirrors cannot be read.
+    pub fn mirrored(&self) -> io::Result<Vec<ProjectId>> {
+        let entries = match std::fs::read_dir(self.0.join("mirrors")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let names = entries.map(|entry| Ok(entry?.file_name()));
+        let names: Vec<_> = names.collect::<io::Result<_>>()?;
+        let project = |name: &OsString| name.to_str()?.strip_suffix(".git")?.parse().ok();
+        Ok(names.iter().filter_map(project).collect())
     }
 
     /// Clones and scratch of live attempts.

@@ -1,4 +1,5 @@
-//! Ends what is stale, lost or out of time, and takes up what a dead process left behind.
+//! Ends what is stale, lost or out of time, takes up what a dead process left behind, and removes what
+//! nobody needs any more.
 
 use std::time::Duration;
 
@@ -10,10 +11,12 @@ use omoi_domain::id::AttemptId;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
+use omoi_git::mirror::base_stores;
+use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::{StoreError, sandboxes, tasks};
+use omoi_store::{StoreError, sandboxes, specs, tasks};
 use tracing::warn;
 
 use crate::attempt::{Loss, end_sandbox, lose};
@@ -55,7 +58,34 @@ impl Reaper {
             let turn = async { Ok(self.end_sandbox(sandbox.attempt_id).await?) };
             entities.turn(now, entity, turn).await;
         }
+        entities
+            .turn(now, "base stores".to_owned(), self.remove_base_stores())
+            .await;
         Ok(Next::At(now + PERIOD))
+    }
+
+    /// Removes the histories that were set apart for specs that have ended.
+    async fn remove_base_stores(&self) -> Result<(), BoxError> {
+        let data = &self.platform.data;
+        let mut kept = Vec::new();
+        for project in data.mirrored()? {
+            if !base_stores(&data.mirror(project))?.is_empty() {
+                kept.push(project);
+            }
+        }
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let open = {
+            let mut tx = self.platform.store.read().await?;
+            specs::open_bases(&mut tx).await?
+        };
+        for project in kept {
+            let mirror = self.platform.mirror(project).await?;
+            let is_needed = |base: &ObjectId| open.contains(&(project, base.as_str().to_owned()));
+            mirror.remove_base_stores(is_needed)?;
+        }
+        Ok(())
     }
 
     /// Ends the sandbox of an attempt that is over and that nobody follows any more.
@@ -186,7 +216,7 @@ async fn called_off(tx: &mut omoi_store::Tx, attempt: &Attempt) -> Result<bool, 
 
 async fn spec_called_off(tx: &mut omoi_store::Tx, attempt: &Attempt) -> Result<bool, StoreError> {
     use omoi_domain::spec::SpecStatus;
-    let spec = omoi_store::specs::get(tx, attempt.spec_id).await?;
+    let spec = specs::get(tx, attempt.spec_id).await?;
     Ok(spec.status == SpecStatus::Cancelled)
 }
 

@@ -28,7 +28,8 @@ async fn main() -> Fallible<()> {
     };
     let check_out = async || {
         let began = Instant::now();
-        clean_checkout(&it.mirror, &dest, &it.head).await?;
+        let base = it.mirror.base_store(&it.head).await?;
+        clean_checkout(&base, &dest, &it.head).await?;
         let took = began.elapsed();
         std::fs::remove_dir_all(&dest)?;
         Ok(took)

@@ -1,6 +1,7 @@
-//! Work trees cut from a mirror: one per attempt, sharing the mirror's objects without copying.
+//! Work trees cut from a mirror: one per attempt, sharing the history of its base without copying.
 //!
-//! A clone is a repository of its own: refs, configuration and hooks are not shared with anything,
+//! What it stands on beyond that base is copied into it, so that it sees its own history and not one
+//! object of anybody else's work. A clone is a repository of its own: refs, configuration and hooks are not shared with anything,
 //! so what an agent does to them ends with it. It names no remote.
 
 use std::fs::File;
@@ -8,7 +9,7 @@ use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::mirror::{Identity, Mirror};
+use crate::mirror::{BaseStore, Identity, PACK_ARGUMENTS};
 use crate::object::ObjectId;
 use crate::process::{GitError, Place, write_private};
 use crate::refname::RefName;
@@ -73,16 +74,18 @@ pub struct CloneSpec {
     pub branch: RefName,
     /// The commit it starts at.
     pub commit: ObjectId,
+    /// Further commits whose history it can read: a snapshot to go on from, a commit to merge.
+    pub readable: Vec<ObjectId>,
     /// Who commits made by hand inside it are by.
     pub identity: Identity,
 }
 
 /// Makes `dest` a repository on `spec.branch` at `spec.commit`, its files checked out.
 ///
-/// The mirror's [`objects_dir`](Mirror::objects_dir) must stay visible to it at the same path;
-/// read-only is enough. It may be given to another account afterwards.
+/// The objects of `base` must stay visible to it at the same path; read-only is enough. It may be given
+/// to another account afterwards.
 pub async fn shared_clone(
-    mirror: &Mirror,
+    base: &BaseStore,
     dest: &Path,
     spec: &CloneSpec,
 ) -> Result<(), CloneError> {
@@ -96,27 +99,32 @@ pub async fn shared_clone(
         quoted(spec.identity.name()),
         quoted(spec.identity.email())
     );
-    init(mirror, dest, branch, &user).await?;
-    check_out(mirror, dest, spec.branch.as_str(), &spec.commit).await
+    init(base, dest, branch, &user).await?;
+    let mut tips = vec![&spec.commit];
+    tips.extend(&spec.readable);
+    copy_history(base, dest, &tips).await?;
+    check_out(base, dest, spec.branch.as_str(), &spec.commit).await
 }
 
 /// Makes `dest` a repository with a detached `HEAD` at `commit`, for running checks.
 pub async fn clean_checkout(
-    mirror: &Mirror,
+    base: &BaseStore,
     dest: &Path,
     commit: &ObjectId,
 ) -> Result<(), CloneError> {
-    init(mirror, dest, "none", "").await?;
-    check_out(mirror, dest, "HEAD", commit).await
+    init(base, dest, "none", "").await?;
+    copy_history(base, dest, &[commit]).await?;
+    check_out(base, dest, "HEAD", commit).await
 }
 
-/// An empty repository that borrows the mirror's objects.
+/// An empty repository that borrows the objects of `base`.
 async fn init(
-    mirror: &Mirror,
+    base: &BaseStore,
     dest: &Path,
     branch: &str,
     settings: &str,
 ) -> Result<(), CloneError> {
+    let mirror = base.mirror();
     let io = |source| CloneError::Io {
         dest: dest.to_path_buf(),
         source,
@@ -147,7 +155,7 @@ async fn init(
         .map_err(io)?;
     config.write_all(SETTINGS.as_bytes()).map_err(io)?;
     config.write_all(settings.as_bytes()).map_err(io)?;
-    let mut alternates = mirror.objects_dir().as_os_str().as_bytes().to_vec();
+    let mut alternates = base.objects_dir().as_os_str().as_bytes().to_vec();
     alternates.push(b'\n');
     let info = git_dir.join("objects/info");
     std::fs::create_dir_all(&info).map_err(io)?;
@@ -160,8 +168,36 @@ async fn init(
     Ok(())
 }
 
+/// Copies the objects that `tips` have beyond the history of `base` into `dest`.
+async fn copy_history(base: &BaseStore, dest: &Path, tips: &[&ObjectId]) -> Result<(), CloneError> {
+    if tips.iter().all(|tip| *tip == base.tip()) {
+        return Ok(());
+    }
+    let mut request: String = tips.iter().map(|tip| format!("{tip}\n")).collect();
+    request.push_str(&format!("^{}\n", base.tip()));
+    let mirror = base.mirror();
+    mirror
+        .git()
+        .call("pack-objects", Place::Work(dest))
+        .env(
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+            mirror.objects_as_alternate(),
+        )
+        .args(PACK_ARGUMENTS)
+        .arg(dest.join(".git/objects/pack/pack"))
+        .input(request.as_bytes())
+        .deadline(CHECKOUT_SECONDS_MAX)
+        .run()
+        .await
+        .map_err(|source| CloneError::Git {
+            dest: dest.to_path_buf(),
+            source,
+        })?;
+    Ok(())
+}
+
 async fn check_out(
-    mirror: &Mirror,
+    base: &BaseStore,
     dest: &Path,
     name: &str,
     commit: &ObjectId,
@@ -170,7 +206,7 @@ async fn check_out(
         dest: dest.to_path_buf(),
         source,
     };
-    let call = |command| mirror.git().call(command, Place::Work(dest));
+    let call = |command| base.mirror().git().call(command, Place::Work(dest));
     call("update-ref")
         .args(["--no-deref", "--", name, commit.as_str()])
         .run()

@@ -7,7 +7,6 @@ mod bundle;
 mod trees;
 
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use omoi_domain::crash::{self, CrashPoint, Side};
@@ -322,20 +321,12 @@ impl<'a> Quarantine<'a> {
 
     /// A call that reads and writes the quarantine and also reads the mirror.
     fn call(&self, command: &'static str) -> Call<'a> {
-        let mut alternates = b"\"".to_vec();
-        for b in self.mirror.objects_dir().as_os_str().as_bytes() {
-            match b {
-                b'"' | b'\\' => alternates.extend_from_slice(&[b'\\', *b]),
-                b => alternates.push(*b),
-            }
-        }
-        alternates.push(b'"');
         self.mirror
             .call(command)
             .env("GIT_OBJECT_DIRECTORY", self.folder.path())
             .env(
                 "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-                std::ffi::OsStr::from_bytes(&alternates),
+                self.mirror.objects_as_alternate(),
             )
     }
 

@@ -1,19 +1,24 @@
 //! A project's bare mirror: the only repository the platform works in.
 
+mod base_store;
 mod markers;
 mod merge;
 mod read;
 mod refs;
 mod write;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use omoi_domain::crash::{self, CrashPoint, Side};
 use tempfile::TempDir;
 
+pub(crate) use base_store::PACK_ARGUMENTS;
+pub use base_store::{BaseStore, BaseStoreError, base_stores};
 pub use merge::{ConflictedPath, MergeTree, SCORE_ERROR, score};
 pub use read::{Change, ChangeKind, Diff, Entry, EntryKind, LogEntry};
 pub(crate) use read::{LIST_BYTES_MAX, take_object};
@@ -149,9 +154,22 @@ impl Mirror {
         &self.dir
     }
 
-    /// The object store, which a shared clone needs to see at this very path.
-    pub fn objects_dir(&self) -> PathBuf {
+    /// Every object of every spec and attempt. Shown to no sandbox: see [`BaseStore`].
+    pub(crate) fn objects_dir(&self) -> PathBuf {
         self.dir.join("objects")
+    }
+
+    /// The object store as git takes it in `GIT_ALTERNATE_OBJECT_DIRECTORIES`.
+    pub(crate) fn objects_as_alternate(&self) -> OsString {
+        let mut quoted = b"\"".to_vec();
+        for b in self.objects_dir().as_os_str().as_bytes() {
+            match b {
+                b'"' | b'\\' => quoted.extend_from_slice(&[b'\\', *b]),
+                b => quoted.push(*b),
+            }
+        }
+        quoted.push(b'"');
+        OsString::from_vec(quoted)
     }
 
     /// The git program this mirror works with.
@@ -255,7 +273,6 @@ const SCRATCH: &str = "omoi-scratch";
 
 /// A configuration file that lets git read exactly these folders though others own them.
 fn trusting(dirs: &[&Path]) -> Vec<u8> {
-    use std::os::unix::ffi::OsStrExt as _;
     let mut text = b"[safe]\n".to_vec();
     for dir in dirs {
         text.extend_from_slice(b"\tdirectory = \"");

@@ -142,7 +142,7 @@ async fn run(
         .await?;
     let started_at = platform.store.read().await?.now();
     let command = Command {
-        project: spec.project_id,
+        spec,
         commit: &base,
         command: &suite.command,
         files: &suite.files.0,

@@ -191,7 +191,7 @@ async fn run(
     let toolbox = Toolbox::of_spec(spec)?;
     let one = async |(digest, check): (&String, &Check)| {
         let command = Command {
-            project: spec.project_id,
+            spec,
             commit: &base,
             command: &check.command,
             files: &check.files,

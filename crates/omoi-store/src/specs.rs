@@ -173,6 +173,26 @@ pub async fn branches(tx: &mut Tx) -> Result<BTreeSet<String>, StoreError> {
         .collect()
 }
 
+/// The project and base commit of every spec that has not ended.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn open_bases(tx: &mut Tx) -> Result<BTreeSet<(ProjectId, String)>, StoreError> {
+    let rows = tx
+        .rows(
+            "select project_id, base_sha from specs
+             where org_id = $1 and status not in ('delivered', 'failed', 'cancelled')",
+            args![],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let project = ProjectId::read(row, "project_id")?;
+            Ok((project, String::read(row, "base_sha")?))
+        })
+        .collect()
+}
+
 /// How many there are of each status that occurs.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! From an attempt's row to a worker in a sandbox.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use omoi_domain::attempt::AttemptState;
@@ -8,7 +8,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SandboxId;
 use omoi_domain::sandbox::SandboxState;
 use omoi_git::clone::{CloneError, CloneSpec, shared_clone};
-use omoi_git::mirror::{Identity, MirrorError};
+use omoi_git::mirror::{BaseStore, BaseStoreError, Identity, MirrorError};
 use omoi_git::object::ObjectId;
 use omoi_git::refname::{BadRefName, RefName};
 use omoi_git::work::{WorkDir, WorkError};
@@ -40,6 +40,8 @@ const OUTPUT_BYTES: usize = 64 << 10;
 /// What stands in the workspace when the worker starts.
 #[derive(Clone, Debug)]
 pub struct WorkPlan {
+    /// The spec's base commit, whose history every sandbox of the spec may read.
+    pub base: ObjectId,
     /// The commit checked out.
     pub commit: ObjectId,
     /// The branch it is on, made in the clone only.
@@ -98,6 +100,8 @@ enum JobError {
     Mirror(#[from] MirrorError),
     #[error("the branch cannot be used")]
     Branch(#[from] BadRefName),
+    #[error("could not set the base commit's history apart")]
+    BaseStore(#[from] BaseStoreError),
     #[error("could not make the clone")]
     Clone(#[from] CloneError),
     #[error("could not prepare the work tree")]
@@ -150,9 +154,10 @@ async fn follow(
 ) -> Result<settle::Ended, settle::NotStarted> {
     let run = async {
         let provider = platform.sandbox.as_ref().ok_or(JobError::NoProvider)?;
-        let objects = prepare(platform, &job, dir, provider.as_ref()).await?;
+        // Kept until the sandbox has ended.
+        let base = prepare(platform, &job, dir, provider.as_ref()).await?;
         let mut sandbox = bind(platform, &job, provider.as_ref()).await?;
-        let launch = policy(platform, &job, dir, objects, provider.as_ref())?;
+        let launch = policy(platform, &job, &base, provider.as_ref())?;
         let running = provider.launch(launch).await?;
         platform.running.launched(job.attempt.id, running.control());
         let ended = wait(running).await?;
@@ -169,13 +174,13 @@ async fn follow(
     }
 }
 
-/// Makes the clone and hands it to the sandbox's user; returns the object store to mount.
+/// Makes the clone and hands it to the sandbox's user; returns the history to show it.
 async fn prepare(
     platform: &Platform,
     job: &Job,
     dir: &Path,
     provider: &dyn Provider,
-) -> Result<PathBuf, JobError> {
+) -> Result<BaseStore, JobError> {
     provider.remove_workspace(dir)?;
     let mirror = platform.mirror(job.attempt.project_id).await?;
     let identity = match &job.brief.commit {
@@ -185,9 +190,17 @@ async fn prepare(
     let spec = CloneSpec {
         branch: RefName::branch(&job.work.branch)?,
         commit: job.work.commit.clone(),
+        readable: job
+            .work
+            .snapshot
+            .iter()
+            .chain(&job.work.merge)
+            .cloned()
+            .collect(),
         identity,
     };
-    shared_clone(&mirror, dir, &spec).await?;
+    let base = mirror.base_store(&job.work.base).await?;
+    shared_clone(&base, dir, &spec).await?;
     let work = WorkDir::new(&platform.git, dir);
     if let Some(theirs) = &job.work.merge {
         work.begin_merge(theirs).await?;
@@ -196,7 +209,7 @@ async fn prepare(
         work.restore_snapshot(snapshot).await?;
     }
     provider.prepare_workspace(dir)?;
-    Ok(mirror.objects_dir())
+    Ok(base)
 }
 
 /// Writes the sandbox's row and moves attempt and task before anything is asked of the provider.
@@ -240,10 +253,10 @@ pub(super) fn name(attempt: &Attempt) -> String {
 fn policy(
     platform: &Platform,
     job: &Job,
-    dir: &Path,
-    objects: PathBuf,
+    base: &BaseStore,
     provider: &dyn Provider,
 ) -> Result<Launch, JobError> {
+    let dir = &platform.data.workspace(job.attempt.id);
     let context_path = Path::new(inside::FILES).join(CONTEXT_FILE);
     let mut launch = Launch::new(
         name(&job.attempt),
@@ -253,7 +266,7 @@ fn policy(
     launch.access = job.work.access;
     launch.env = job.work.toolbox.environment();
     launch.read_only = platform.mounts(&job.work.toolbox)?;
-    launch.read_only.push(Mount::same(objects));
+    launch.read_only.push(Mount::same(base.objects_dir()));
     launch.protected = protected::in_sandbox(dir);
     launch.socket = Some(platform.data.worker_socket());
     launch.worker = Some(platform.worker.clone());

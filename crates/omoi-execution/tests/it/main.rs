@@ -1,6 +1,7 @@
 //! Attempts and their reports on a real database, without sandboxes or models.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod base_store;
 mod delivery;
 mod discovery;
 mod dispatch;

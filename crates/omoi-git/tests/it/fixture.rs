@@ -57,15 +57,25 @@ impl Fixture {
 
     /// An agent's clone at `commit`.
     pub async fn clone_at(&self, name: &str, commit: &ObjectId) -> WorkDir {
+        self.clone_with(name, commit, &[]).await
+    }
+
+    /// An agent's clone at `commit` that can read `others` too.
+    pub async fn clone_with(&self, name: &str, commit: &ObjectId, others: &[&ObjectId]) -> WorkDir {
         let spec = CloneSpec {
             branch: RefName::branch(&format!("task/{name}")).unwrap(),
             commit: commit.clone(),
+            readable: others.iter().map(|other| (*other).clone()).collect(),
             identity: Identity::new("Agent", "agent@localhost"),
         };
-        shared_clone(&self.mirror, &self.path(name), &spec)
-            .await
-            .unwrap();
+        self.clone_of(name, &spec).await;
         WorkDir::new(&self.git, &self.path(name))
+    }
+
+    /// A clone like that.
+    pub async fn clone_of(&self, name: &str, spec: &CloneSpec) {
+        let base = self.mirror.base_store(&self.base).await.unwrap();
+        shared_clone(&base, &self.path(name), spec).await.unwrap();
     }
 
     /// A commit on `base` with these files, made in the mirror.

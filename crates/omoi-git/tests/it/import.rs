@@ -496,10 +496,11 @@ async fn nothing_an_agent_plants_is_started() {
     m.merge_tree(&ours, &done.head).await.unwrap();
     m.diff(&ours, &done.head, 10_000).await.unwrap();
     m.changed_files(&ours, &done.head).await.unwrap();
-    clean_checkout(m, &f.path("check"), &done.head)
+    let base = m.base_store(&f.base).await.unwrap();
+    clean_checkout(&base, &f.path("check"), &done.head)
         .await
         .unwrap();
-    let resolver = f.clone_at("resolver", &ours).await;
+    let resolver = f.clone_with("resolver", &ours, &[&done.head]).await;
     resolver.begin_merge(&done.head).await.unwrap();
     push_branch(m, &f.user, &done.head, "omoi/x").await.unwrap();
     assert!(!canary.exists());

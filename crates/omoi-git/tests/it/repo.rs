@@ -143,9 +143,11 @@ async fn fetches_whole_shallow_and_foreign_histories_repeatedly() {
     let spec = omoi_git::clone::CloneSpec {
         branch: omoi_git::refname::RefName::branch("task").unwrap(),
         commit: head.clone(),
+        readable: Vec::new(),
         identity: omoi_git::mirror::Identity::platform(),
     };
-    omoi_git::clone::shared_clone(&mirror, &f.path("work"), &spec)
+    let base = mirror.base_store(&head).await.unwrap();
+    omoi_git::clone::shared_clone(&base, &f.path("work"), &spec)
         .await
         .unwrap();
     assert_eq!(git(&f.path("work"), &["rev-list", "--count", "HEAD"]), "2");

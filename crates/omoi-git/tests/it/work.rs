@@ -63,7 +63,7 @@ async fn unfinished_work_moves_to_a_fresh_clone() {
         take(&f.mirror, &f.base, &snapshot.bundle).await,
         snapshot.commit
     );
-    let fresh = f.clone_at("two", &f.base).await;
+    let fresh = f.clone_with("two", &f.base, &[&snapshot.commit]).await;
     fresh.restore_snapshot(&snapshot.commit).await.unwrap();
     let dir = f.path("two");
     assert_eq!(git(&dir, &["rev-parse", "refs/heads/task/two"]), own);
@@ -133,7 +133,7 @@ async fn a_begun_merge_survives_snapshots_and_ends_with_two_parents() {
     let theirs = f
         .commit_on(&f.base, &[("a", "theirs\n"), ("b", "theirs\n")])
         .await;
-    let work = f.clone_at("one", &ours).await;
+    let work = f.clone_with("one", &ours, &[&theirs]).await;
     let merged = work.begin_merge(&f.base).await;
     assert!(matches!(merged, Err(WorkError::NothingToMerge { .. })));
 
@@ -160,7 +160,7 @@ async fn a_begun_merge_survives_snapshots_and_ends_with_two_parents() {
 
     let snapshot = work.snapshot(&ours, NOW).await.unwrap().unwrap();
     take(&f.mirror, &ours, &snapshot.bundle).await;
-    let fresh = f.clone_at("two", &ours).await;
+    let fresh = f.clone_with("two", &ours, &[&snapshot.commit]).await;
     fresh.restore_snapshot(&snapshot.commit).await.unwrap();
     assert_eq!(std::fs::read_to_string(f.path("two/a")).unwrap(), text);
     write(&f.path("two"), &[("a", "both\n")]);

@@ -280,6 +280,7 @@ async fn start(
     tx.commit(CrashPoint::AttemptCreated).await?;
     info!(spec.id = %spec.id, "Phase {phase} of SPEC-{}, attempt {}", spec.number, run.attempts);
     let work = WorkPlan {
+        base: base.clone(),
         commit: base,
         branch: format!("plan/{phase}"),
         snapshot: None,

@@ -25,6 +25,7 @@ mod events;
 mod machines;
 mod opening;
 mod queue;
+mod repository;
 mod rows;
 mod samples;
 mod schema;

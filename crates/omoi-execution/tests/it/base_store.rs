@@ -1,0 +1,148 @@
+//! Which commits a sandbox can read.
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::spec::SpecStatus;
+use omoi_execution::command::{self, Command};
+use omoi_execution::dispatcher::Dispatcher;
+use omoi_execution::reaper::Reaper;
+use omoi_execution::toolbox::Toolbox;
+use omoi_git::mirror::base_stores;
+use omoi_git::object::ObjectId;
+use omoi_git::refname::RefName;
+use omoi_runtime::clock::Clock as _;
+use omoi_runtime::rng::Rng;
+use omoi_sandbox::{Floor, ProbeConfig, Rung, probe};
+use omoi_store::{attempts, specs};
+use tempfile::TempDir;
+
+use crate::support::{TestPlatform, tick};
+
+/// A platform whose sandboxes are real, and whose worker runs `script` in its workspace.
+async fn with_worker(script: &str) -> (TestPlatform, TempDir) {
+    let state = tempfile::tempdir().unwrap();
+    let worker = state.path().join("worker");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o755)
+        .open(&worker)
+        .unwrap();
+    write!(file, "#!/bin/sh\n{script}\n").unwrap();
+    drop(file);
+    let found = probe(&ProbeConfig::new(state.path().join("run")))
+        .await
+        .unwrap();
+    let floor = Floor(std::collections::BTreeSet::new());
+    let provider = found.select(&floor, Some(Rung::Bubblewrap)).unwrap();
+    let it = TestPlatform::with(|parts| {
+        parts.sandbox = Some(provider);
+        parts.worker = worker;
+        // The host's control groups are named by it.
+        parts.rng = Rng::seeded(u64::from(std::process::id()));
+    })
+    .await;
+    std::fs::create_dir_all(it.platform.data.work()).unwrap();
+    let socket = it.platform.data.worker_socket();
+    let _listener = UnixListener::bind(&socket).unwrap();
+    std::fs::set_permissions(socket, Permissions::from_mode(0o666)).unwrap();
+    (it, state)
+}
+
+/// A commit that another attempt handed in, held as its snapshot.
+async fn snapshot_of_another(it: &TestPlatform) -> ObjectId {
+    let snapshot = it.work("secret.txt").await;
+    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let held_by = RefName::parse("refs/omoios/wip/another").unwrap();
+    mirror
+        .create_ref(&held_by, &snapshot, CrashPoint::RefMoved)
+        .await
+        .unwrap();
+    snapshot
+}
+
+/// Says which of the two it can read, and how long its own history is.
+fn look(own: &ObjectId, other: &ObjectId) -> String {
+    format!(
+        "export HOME=/tmp
+         reads() {{ git cat-file -e $1 2>/dev/null && echo yes || echo no; }}
+         echo \"own $(reads {own}) other $(reads {other}) log $(git log --format=%s | wc -l)\" >&2"
+    )
+}
+
+#[tokio::test]
+async fn a_check_reads_its_own_history_and_no_snapshot_of_an_attempt() {
+    let (it, _state) = with_worker("").await;
+    let other = snapshot_of_another(&it).await;
+    let own = it.commit_on(&it.base, "own.txt", Some("own\n")).await;
+    let ran = command::run(
+        &it.platform,
+        Command {
+            spec: &it.spec,
+            commit: &own,
+            command: &look(&own, &other),
+            files: &BTreeMap::new(),
+            timeout: Duration::from_mins(1),
+            toolbox: &Toolbox::default(),
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(ran.output.trim(), "own yes other no log 2");
+}
+
+#[tokio::test]
+async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
+    let script = "cd /sandbox && . ./look";
+    let (it, _state) = with_worker(script).await;
+    let other = snapshot_of_another(&it).await;
+    let task = it.task(1, &[]).await;
+    let own = it
+        .commit_on(&it.base, "look", Some(&look(&it.base, &other)))
+        .await;
+    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let branch = RefName::branch(&task.branch).unwrap();
+    mirror
+        .create_ref(&branch, &own, CrashPoint::RefMoved)
+        .await
+        .unwrap();
+    let mut dispatcher = Dispatcher::new(it.platform.clone());
+    tick(&mut dispatcher, it.clock.now()).await;
+    it.platform.running.drained().await;
+    let subject = task.id.to_string();
+    let mut tx = it.read().await;
+    let tried = attempts::of_subject(&mut tx, &subject).await.unwrap();
+    // A worker that ends without a word of its own is told with what it printed.
+    let told = tried[0].error_message.clone().unwrap();
+    assert!(told.contains("own yes other no log 2"), "{told}");
+}
+
+#[tokio::test]
+async fn the_history_set_apart_for_a_spec_goes_with_it() {
+    let (it, _state) = with_worker("").await;
+    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let other = it.work("other.txt").await;
+    for commit in [&it.base, &other] {
+        drop(mirror.base_store(commit).await.unwrap());
+    }
+    let mut reaper = Reaper::new(it.platform.clone());
+    tick(&mut reaper, it.clock.now()).await;
+    assert_eq!(
+        base_stores(mirror.dir()).unwrap(),
+        std::slice::from_ref(&it.base)
+    );
+    it.commit(async |tx| {
+        let mut spec = specs::get(tx, it.spec.id).await?;
+        specs::transition(tx, &mut spec, SpecStatus::Cancelled, None).await
+    })
+    .await
+    .unwrap();
+    tick(&mut reaper, it.clock.now()).await;
+    assert_eq!(base_stores(mirror.dir()).unwrap(), []);
+}
