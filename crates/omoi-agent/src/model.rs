@@ -10,7 +10,7 @@ use omoi_llm::client::Client;
 use omoi_llm::pace::Pace;
 use omoi_llm::upstream::{UpstreamError, collect};
 use omoi_llm::wire::answer::Answer;
-use omoi_llm::wire::anthropic::MessagesRequest;
+use omoi_llm::wire::anthropic::{MessagesRequest, StreamEvent};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::chain;
@@ -74,11 +74,17 @@ pub(crate) async fn ask(
     let mut pause = PAUSE_MIN;
     loop {
         let next = match client.messages_stream(request).await {
-            Ok(events) => match collect(events, |_| {}).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => (after_cut(&error), error),
-            },
-            Err(error) => (after_head(&error), error),
+            Ok(events) => {
+                let mut is_begun = false;
+                let seen = |event: &StreamEvent| is_begun |= !matches!(event, StreamEvent::Ping(_));
+                match collect(events, seen).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) if is_begun => (after_cut(&error), error),
+                    // The gateway says after its pings what it could have said in the head.
+                    Err(error) => (without_answer(&error), error),
+                }
+            }
+            Err(error) => (without_answer(&error), error),
         };
         match next {
             (Next::Give(no_answer), _) => return Err(no_answer),
@@ -100,7 +106,7 @@ pub(crate) async fn ask(
 }
 
 /// The gateway said no. It has tried everything that can be tried, so its word is final.
-fn after_head(error: &UpstreamError) -> Next {
+fn without_answer(error: &UpstreamError) -> Next {
     let UpstreamError::Status { status, .. } = error else {
         return match error {
             UpstreamError::Connect(_) => Next::Wait,
@@ -114,7 +120,7 @@ fn after_head(error: &UpstreamError) -> Next {
         403 => ErrorClass::AuthFailed,
         429 => ErrorClass::RateLimited,
         500.. => ErrorClass::Upstream5xx,
-        _ => ErrorClass::AgentError,
+        _ => ErrorClass::UpstreamRefused,
     };
     Next::Give(NoAnswer::Final {
         class,

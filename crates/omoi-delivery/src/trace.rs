@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::id::{HumanRef, SpecId, TaskId};
 use omoi_domain::merge::MergeState;
 use omoi_execution::Platform;
@@ -17,7 +18,7 @@ use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, merges, requirements};
+use omoi_store::{StoreError, events, merges, requirements};
 
 use crate::finisher::ablation::STAGE;
 use crate::suite::outside_plan;
@@ -78,6 +79,20 @@ pub fn opinion_view(opinion: StoredOpinion) -> OpinionView {
     }
 }
 
+/// A model call that failed, with when and whose it was.
+fn failed_call(stored: &StoredEvent, tasks: &[Task]) -> Option<String> {
+    let Event::ModelCallFailed(failed) = &stored.event else {
+        return None;
+    };
+    let is_own = |task: &&Task| task.id.to_string() == failed.subject_id;
+    let who = match tasks.iter().find(is_own) {
+        Some(task) => HumanRef::task(task.number).to_string(),
+        None => failed.role.clone(),
+    };
+    let at = stored.occurred_at.time_of_day();
+    Some(format!("{at} {who}: {}", failed.line()))
+}
+
 /// Everything a trace is made of.
 struct Material {
     spec: Spec,
@@ -112,6 +127,9 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceErro
     let all = requirements::criteria_of_spec(&mut tx, id).await?;
     let requirements = requirements::of_spec(&mut tx, id).await?;
     let opinion = opinions::find(&mut tx, id).await?.map(opinion_view);
+    let failed = events::of_kind(&mut tx, id, EventKind::ModelCallFailed).await?;
+    let failed = failed.iter().filter_map(|event| failed_call(event, &tasks));
+    let failed_calls = failed.collect();
     // Git is asked while no transaction is open.
     drop(tx);
     let mirror = platform.mirror(spec.project_id).await?;
@@ -153,6 +171,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceErro
     };
     Ok(Trace {
         outside_plan,
+        failed_calls,
         spec_ref: HumanRef::spec(material.spec.number).to_string(),
         title: material.spec.title.clone(),
         head: material.head.as_ref().map(|head| head.as_str().to_owned()),

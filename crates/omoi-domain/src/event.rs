@@ -232,6 +232,8 @@ events! {
     DiscoveryRecorded = "discovery.recorded", DiscoveryDone, [], true;
     /// An integration branch arrived in the user's repository.
     HandOverCompleted = "hand_over.completed", HandOverDone, [], true;
+    /// A try of a model call failed.
+    ModelCallFailed = "model.call_failed", CallFailed, [], true;
     /// A model call was paid for.
     CostRecorded = "cost.recorded", CostDone, [], true;
 }

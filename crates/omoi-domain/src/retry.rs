@@ -19,8 +19,6 @@ pub const TASK_RETRIES_MAX: u32 = 3;
 pub const REPEAT_SIGNATURE_LIMIT: usize = 3;
 /// Longest delay before a planning phase is tried again.
 pub const PHASE_DELAY_MAX: Duration = Duration::from_mins(1);
-/// How long a phase waits for a model provider that is out, over all its attempts.
-pub const PHASE_PROVIDER_WAIT_MAX: Duration = Duration::from_mins(15);
 
 macro_rules! classes {
     ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $vdoc:literal])+ $variant:ident = $text:literal,)+ }) => {
@@ -77,6 +75,8 @@ classes! {
         Upstream5xx = "upstream_5xx",
         /// The model provider asks for patience.
         RateLimited = "rate_limited",
+        /// The model provider refuses the request itself, as it would again.
+        UpstreamRefused = "upstream_refused",
         /// A credential was refused.
         AuthFailed = "auth_failed",
         /// A right is missing.
@@ -109,18 +109,14 @@ impl ErrorClass {
             | Self::Upstream5xx
             | Self::RateLimited
             | Self::Unknown => true,
-            Self::AuthFailed
+            Self::UpstreamRefused
+            | Self::AuthFailed
             | Self::PermissionDenied
             | Self::InvalidTask
             | Self::RepoMissing
             | Self::QuotaExceeded
             | Self::PolicyViolation => false,
         }
-    }
-
-    /// Whether another attempt uses up one of the task's retries. Waiting out a rate limit does not.
-    pub const fn counts_as_retry(self) -> bool {
-        !matches!(self, Self::RateLimited)
     }
 }
 
@@ -182,7 +178,7 @@ classes! {
         InvalidOutput = "invalid_output",
         /// The phase or the spec has spent its money.
         BudgetExhausted = "budget_exhausted",
-        /// The model provider is out.
+        /// The model provider is out, or refuses this platform.
         ProviderUnavailable = "provider_unavailable",
         /// A person called it off.
         Cancelled = "cancelled",
@@ -195,16 +191,17 @@ impl PhaseFailure {
         match class {
             ErrorClass::QuotaExceeded => Self::BudgetExhausted,
             ErrorClass::Timeout => Self::Timeout,
-            ErrorClass::Network | ErrorClass::Upstream5xx | ErrorClass::RateLimited => {
-                Self::ProviderUnavailable
-            }
+            ErrorClass::Network
+            | ErrorClass::Upstream5xx
+            | ErrorClass::RateLimited
+            | ErrorClass::UpstreamRefused
+            | ErrorClass::AuthFailed => Self::ProviderUnavailable,
             ErrorClass::SandboxLost
             | ErrorClass::ProvisionFailed
             | ErrorClass::Heartbeat
             | ErrorClass::Stuck
             | ErrorClass::ResourceExhausted
             | ErrorClass::AgentError
-            | ErrorClass::AuthFailed
             | ErrorClass::PermissionDenied
             | ErrorClass::InvalidTask
             | ErrorClass::RepoMissing
@@ -253,6 +250,7 @@ mod tests {
         assert_eq!(
             final_classes,
             [
+                "upstream_refused",
                 "auth_failed",
                 "permission_denied",
                 "invalid_task",
@@ -261,7 +259,6 @@ mod tests {
                 "policy_violation"
             ]
         );
-        assert!(ErrorClass::RateLimited.retryable() && !ErrorClass::RateLimited.counts_as_retry());
     }
 
     #[test]
@@ -320,7 +317,8 @@ mod tests {
             (ErrorClass::Timeout, PhaseFailure::Timeout),
             (ErrorClass::Network, PhaseFailure::ProviderUnavailable),
             (ErrorClass::RateLimited, PhaseFailure::ProviderUnavailable),
-            (ErrorClass::AuthFailed, PhaseFailure::ExecutionError),
+            (ErrorClass::AuthFailed, PhaseFailure::ProviderUnavailable),
+            (ErrorClass::PermissionDenied, PhaseFailure::ExecutionError),
             (ErrorClass::Stuck, PhaseFailure::ExecutionError),
         ] {
             assert_eq!(PhaseFailure::of(class), expected, "{class}");

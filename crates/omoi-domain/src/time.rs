@@ -41,6 +41,11 @@ impl Timestamp {
         self.to_chrono().format("%Y-%m-%d").to_string()
     }
 
+    /// The time of day in UTC, `HH:MM:SS`.
+    pub fn time_of_day(self) -> String {
+        self.to_chrono().format("%H:%M:%S").to_string()
+    }
+
     /// The beginning in UTC of a calendar date, `YYYY-MM-DD`; `None` for anything else.
     pub fn of_date(date: &str) -> Option<Self> {
         let date = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
@@ -89,6 +94,7 @@ mod tests {
         let t = Timestamp::from_micros(1_700_000_000_123_456);
         assert_eq!(t.to_string(), "2023-11-14T22:13:20.123456Z");
         assert_eq!(t.date(), "2023-11-14");
+        assert_eq!(t.time_of_day(), "22:13:20");
         let day = Timestamp::of_date("2023-11-14").unwrap();
         assert_eq!(day.to_string(), "2023-11-14T00:00:00.000000Z");
         assert_eq!(Timestamp::of_date("14.11.2023"), None);

@@ -139,6 +139,7 @@ fn resumable(attempt: &Attempt) -> bool {
                     | "heartbeat"
                     | "upstream_5xx"
                     | "rate_limited"
+                    | "auth_failed"
             )
         ),
         _ => false,

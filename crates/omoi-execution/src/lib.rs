@@ -9,6 +9,7 @@ pub mod intake;
 pub mod integration;
 pub mod keeper;
 pub mod metering;
+pub mod outage;
 pub mod platform;
 mod protected;
 pub mod reaper;

@@ -1,5 +1,6 @@
 //! Budgets before, and the cost ledger after, every model call of an attempt.
 
+mod call_failure;
 mod open;
 
 use std::sync::Arc;
@@ -9,11 +10,14 @@ use omoi_domain::attempt::Subject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
 use omoi_domain::money::NanoUsd;
+use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, ReservedCall, Usage};
+use omoi_runtime::telemetry::chain;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
 use omoi_store::{StoreError, Tx, phases, specs, tasks};
 use tokio::sync::Mutex;
+use tracing::warn;
 
 use self::open::{OpenCall, OpenCalls};
 use crate::platform::Platform;
@@ -170,6 +174,17 @@ impl Meter for Ledger {
                 open: Mutex::new(open),
             };
             Ok(Box::new(call) as Box<dyn ReservedCall>)
+        })
+    }
+
+    fn tell_failure<'a>(&'a self, caller: &'a Caller, failed: &'a FailedTry) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let Some(id) = caller.attempt else {
+                return;
+            };
+            if let Err(error) = call_failure::tell(&self.platform, id, caller, failed).await {
+                warn!(attempt.id = %id, error = %chain(&error), "Could not tell of a failed model call");
+            }
         })
     }
 }

@@ -69,6 +69,8 @@ pub struct Settings {
     pub result_bytes: usize,
     /// Longest wait of a reconciler that nobody wakes.
     pub poll: Duration,
+    /// How long work goes on being tried while the model provider fails its attempts.
+    pub outage_wait: Duration,
     /// Time between heartbeats of a worker.
     pub heartbeat: Duration,
     /// Silence after which a worker is dead.

@@ -5,6 +5,7 @@ use omoi_domain::attempt::Subject;
 use omoi_domain::id::{ProjectId, TaskId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::outage::{OutageStep, is_provider_failure};
 use omoi_domain::retry::{self, ErrorClass};
 use omoi_domain::task::{Priority, ROUNDS_MAX, Revision, TaskStatus};
 use omoi_store::attempts::{self, Attempt};
@@ -13,6 +14,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx};
 
 use crate::attempt::Loss;
+use crate::outage;
 use crate::platform::Platform;
 
 /// Why a task's result is not accepted.
@@ -171,6 +173,9 @@ pub async fn fail(
     class: ErrorClass,
     message: &str,
 ) -> Result<(), StoreError> {
+    if is_provider_failure(class) {
+        return provider_failed(tx, platform, task, (class, message)).await;
+    }
     let signature = retry::signature(&task.task_type, class, message);
     let failures: Vec<String> = attempts::of_subject(tx, &task.id.to_string())
         .await?
@@ -196,13 +201,41 @@ pub async fn fail(
     }
     let reason = Some(reason);
     tasks::transition(tx, task, TaskStatus::Failed, reason.clone()).await?;
-    if class.counts_as_retry() {
-        task.retry_count += 1;
-    }
+    task.retry_count += 1;
     let (low, high) = (*retry::JITTER.start(), *retry::JITTER.end());
     let jitter = low + (high - low) * platform.rng.unit();
     task.not_before = tx.now() + retry::task_delay(task.retry_count.max(1), jitter);
     tasks::transition(tx, task, TaskStatus::Pending, reason).await
+}
+
+/// Has a task whose attempt the model provider failed wait: for its next try, or for a person. That is
+/// none of its retries.
+async fn provider_failed(
+    tx: &mut Tx,
+    platform: &Platform,
+    task: &mut Task,
+    (class, message): (ErrorClass, &str),
+) -> Result<(), StoreError> {
+    let reason = outage::reason(class, message);
+    task.error_class = Some(class.as_str().to_owned());
+    task.error_message = Some(reason.clone());
+    let work = (task.spec_id, task.id.to_string());
+    let step = outage::step(tx, platform, (work.0, &work.1), class).await?;
+    if let OutageStep::TryAgain { at, until } = step {
+        task.not_before = at;
+        let (at, until) = (at.time_of_day(), until.time_of_day());
+        let reason = format!("{reason}; tried again at {at}, until {until}");
+        if task.status != TaskStatus::Pending {
+            tasks::transition(tx, task, TaskStatus::Failed, Some(reason.clone())).await?;
+            return tasks::transition(tx, task, TaskStatus::Pending, Some(reason)).await;
+        }
+        return tasks::save(tx, task).await;
+    }
+    if !matches!(task.status, TaskStatus::Running | TaskStatus::Pending) {
+        tasks::transition(tx, task, TaskStatus::Pending, Some(reason.clone())).await?;
+    }
+    tasks::transition(tx, task, TaskStatus::Blocked, Some(reason)).await?;
+    block_dependents(tx, task).await
 }
 
 /// The merges that land with `task`: the one it resolves, the one that one's task resolves, and so

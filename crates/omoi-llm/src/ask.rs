@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use http::HeaderMap;
-use omoi_domain::money::NanoUsd;
+use omoi_domain::secret_mask::SecretMask;
+use secrecy::ExposeSecret;
 use thiserror::Error;
 
 use crate::chain::Chain;
 use crate::circuit::{Circuits, Open, Permit};
-use crate::meter::{Gauge, TokenCeiling};
+use crate::failed_try::FailedTry;
 use crate::pace::Pace;
-use crate::pricing::{ModelPrice, Tokens};
-use crate::retry::{self, Allowance, Class, Spent};
-use crate::route::{Route, RouteName, Routes};
+use crate::retry::{self, Class, Spent};
+use crate::route::{Key, Route, RouteName, Routes};
+pub use crate::tally::Tally;
 use crate::upstream::{Call, EventStream, Http, Limits, UpstreamError, collect};
 use crate::wire::answer::Answer;
 use crate::wire::anthropic::{MessagesRequest, StreamEvent};
@@ -29,7 +30,10 @@ pub struct Llm {
     pub pace: Arc<dyn Pace>,
     /// What one answer may take.
     pub limits: Limits,
+    /// How long one question is tried.
+    pub retry_time: Duration,
     http: Http,
+    mask: SecretMask,
     circuits: Circuits,
     /// Addresses whose usage figures were said to be wrong.
     overstated: Arc<Mutex<BTreeSet<String>>>,
@@ -44,75 +48,6 @@ pub struct Ask<'a> {
     pub request: &'a MessagesRequest,
     /// Headers that go along.
     pub headers: &'a HeaderMap,
-}
-
-/// What a question may take and has taken.
-#[derive(Clone, Debug)]
-pub struct Tally {
-    /// What is left.
-    pub allowance: Allowance,
-    /// Calls made.
-    pub calls: u32,
-    over: Vec<Tokens>,
-    current: Option<Gauge>,
-    is_overstated: bool,
-}
-
-impl Tally {
-    /// An empty tally within `allowance`.
-    pub fn new(allowance: Allowance) -> Self {
-        Self {
-            allowance,
-            calls: 0,
-            over: Vec::new(),
-            current: None,
-            is_overstated: false,
-        }
-    }
-
-    /// Counts an event of the answer under way. Who reads a stream tells its tally.
-    pub fn see(&mut self, event: &StreamEvent) {
-        if let Some(gauge) = &mut self.current {
-            gauge.push(event);
-        }
-    }
-
-    /// Tokens of all tries so far, the one under way included.
-    pub fn tokens(&self) -> Tokens {
-        let mut tokens = Tokens::default();
-        self.tries().for_each(|one| tokens += one);
-        tokens
-    }
-
-    /// What all tries so far cost.
-    pub fn cost(&self, price: &ModelPrice) -> NanoUsd {
-        self.tries().map(|tokens| price.cost(tokens)).sum()
-    }
-
-    /// Whether a try reported more tokens than its request allowed.
-    pub fn is_overstated(&self) -> bool {
-        self.is_overstated || self.current.as_ref().is_some_and(Gauge::is_overstated)
-    }
-
-    fn tries(&self) -> impl Iterator<Item = Tokens> {
-        let current = self.current.as_ref().map(Gauge::tokens);
-        self.over.iter().copied().chain(current)
-    }
-
-    fn begin_call(&mut self, route: &Route, request: &MessagesRequest) {
-        self.is_overstated = self.is_overstated();
-        self.over.extend(self.current.as_ref().map(Gauge::tokens));
-        self.current = Some(Gauge::new(TokenCeiling::of(route, request)));
-        self.calls += 1;
-        self.allowance.calls_left = self.allowance.calls_left.saturating_sub(1);
-    }
-
-    /// The events seen so far will be seen again, by the reader of the stream.
-    fn rewind(&mut self) {
-        if let Some(gauge) = &mut self.current {
-            gauge.reset();
-        }
-    }
 }
 
 /// Why a question has no answer.
@@ -173,11 +108,17 @@ impl Llm {
     /// # Errors
     /// Returns [`UpstreamError::Unsendable`] when the platform offers no sockets.
     pub fn new(routes: Routes, pace: Arc<dyn Pace>) -> Result<Self, UpstreamError> {
+        // A provider that echoes its key is the first who could.
+        let keys = RouteName::ALL.map(|name| routes.get(name).key.clone());
+        let secrets = keys.iter().filter_map(Key::secret);
+        let mask = SecretMask::new(secrets.map(ExposeSecret::expose_secret));
         Ok(Self {
             routes,
             pace,
             limits: Limits::default(),
-            http: Http::new()?,
+            retry_time: retry::DEADLINE,
+            http: Http::new(mask.clone())?,
+            mask,
             circuits: Circuits::default(),
             overstated: Arc::default(),
         })
@@ -215,12 +156,13 @@ impl Llm {
     /// # Errors
     /// Returns [`AskError`] when there is no whole answer.
     pub async fn complete(&self, ask: Ask<'_>, tally: &mut Tally) -> Result<Answer, AskError> {
+        let route = self.routes.get(ask.route);
         let mut failures = 0;
         loop {
             let events = self.begin(ask, tally, &mut failures).await?;
             match collect(events, |event| tally.see(event)).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => self.pause(error, tally, &mut failures).await?,
+                Err(error) => self.pause(error, (tally, route), &mut failures).await?,
             }
         }
     }
@@ -231,11 +173,12 @@ impl Llm {
         tally: &mut Tally,
         failures: &mut u32,
     ) -> Result<EventStream, AskError> {
+        let route = self.routes.get(ask.route);
         loop {
-            let permit = self.admit(self.routes.get(ask.route), tally).await?;
+            let permit = self.admit(route, tally).await?;
             match self.attempt(ask, tally, permit).await {
                 Ok(events) => return Ok(events),
-                Err(error) => self.pause(error, tally, failures).await?,
+                Err(error) => self.pause(error, (tally, route), failures).await?,
             }
         }
     }
@@ -318,17 +261,21 @@ impl Llm {
     async fn pause(
         &self,
         error: UpstreamError,
-        tally: &Tally,
+        (tally, route): (&Tally, &Route),
         failures: &mut u32,
     ) -> Result<(), AskError> {
         let Class::Retry { after } = error.class() else {
+            tally.tell(FailedTry::of(route, &error, &self.mask), None);
             return Err(AskError::Failed(error));
         };
         let pause = retry::delay(*failures, self.pace.jitter(), after);
         *failures += 1;
-        if let Err(spent) = tally.allowance.check(self.pace.now(), pause) {
+        let now = self.pace.now();
+        if let Err(spent) = tally.allowance.check(now, pause) {
+            tally.tell(FailedTry::of(route, &error, &self.mask), None);
             return Err(AskError::spent(spent, tally.calls, Some(error)));
         }
+        tally.tell(FailedTry::of(route, &error, &self.mask), Some(now + pause));
         let pause_ms = pause.as_millis() as u64;
         tracing::info!(error = %Chain(&error), calls = tally.calls, pause_ms, "Will try a model call again");
         self.pace.sleep(pause).await;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use secrecy::SecretString;
+use omoi_domain::secret_mask::SecretMask;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::pace::Pace;
 use crate::pricing::ModelPrice;
@@ -45,10 +46,13 @@ impl Client {
         token: SecretString,
         pace: Arc<dyn Pace>,
     ) -> Result<Self, UpstreamError> {
+        let mask = SecretMask::new([token.expose_secret()]);
         let (http, base_url) = match endpoint {
-            Endpoint::Http(base_url) => (Http::new()?, base_url.trim_end_matches('/').to_owned()),
+            Endpoint::Http(base_url) => {
+                (Http::new(mask)?, base_url.trim_end_matches('/').to_owned())
+            }
             // The host is never looked up.
-            Endpoint::Unix(path) => (Http::over_unix(&path)?, "http://gateway".to_owned()),
+            Endpoint::Unix(path) => (Http::over_unix(&path, mask)?, "http://gateway".to_owned()),
         };
         let route = Route {
             provider: Provider::Anthropic,

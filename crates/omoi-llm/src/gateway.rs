@@ -8,6 +8,7 @@
 
 mod messages;
 mod reply;
+mod stream_reply;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -15,8 +15,10 @@ pub mod upstream;
 
 pub mod ask;
 mod chain;
+pub mod failed_try;
 pub mod meter;
 mod metered;
+mod tally;
 
 pub mod client;
 pub mod gateway;

@@ -8,6 +8,7 @@ use omoi_domain::money::NanoUsd;
 use thiserror::Error;
 
 use crate::count::{self, BYTES_PER_TOKEN};
+use crate::failed_try::FailedTry;
 use crate::pricing::Tokens;
 use crate::route::{Route, RouteName};
 use crate::wire::anthropic::{Delta, MessagesRequest, StreamEvent, TokenUsage};
@@ -116,6 +117,9 @@ pub trait Meter: Send + Sync + 'static {
         caller: &'a Caller,
         projection: &'a Projection,
     ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>>;
+
+    /// Tells of a try that failed, while the caller waits for the next or is told that there is none.
+    fn tell_failure<'a>(&'a self, caller: &'a Caller, failed: &'a FailedTry) -> BoxFuture<'a, ()>;
 }
 
 /// A granted call. Dropped without a record, the meter has to settle it by itself.

@@ -1,10 +1,12 @@
 //! The bracket around a question: reserve before, record after.
 
 use omoi_domain::time::Timestamp;
+use tokio::sync::mpsc::Receiver;
 
 use crate::ask::{Llm, Tally};
 use crate::chain::Chain;
 use crate::count;
+use crate::failed_try::FailedTry;
 use crate::meter::{
     Caller, Meter, Outcome, Projection, RecordError, ReserveError, ReservedCall, Usage,
 };
@@ -15,6 +17,46 @@ use crate::wire::anthropic::MessagesRequest;
 
 /// How often a cost is tried to be recorded again: for about 20 s.
 const RECORD_RETRIES_MAX: u32 = 4;
+
+/// Tells of the failed tries of one question, each failure once.
+pub(crate) struct FailureTeller<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) meter: &'a dyn Meter,
+    told: Option<FailedTry>,
+}
+
+impl<'a> FailureTeller<'a> {
+    pub(crate) fn new(caller: &'a Caller, meter: &'a dyn Meter) -> Self {
+        Self {
+            caller,
+            meter,
+            told: None,
+        }
+    }
+
+    /// Tells of `failed` unless the last one told was like it.
+    pub(crate) async fn tell(&mut self, failed: FailedTry) {
+        if self.told.as_ref().is_some_and(|told| failed.is_like(told)) {
+            return;
+        }
+        tracing::warn!(
+            provider = failed.provider,
+            model = failed.model,
+            status = failed.status,
+            "A model call failed: {}",
+            failed.words
+        );
+        self.meter.tell_failure(self.caller, &failed).await;
+        self.told = Some(failed);
+    }
+
+    /// Tells of the failures that nobody has taken out of `failures` yet.
+    pub(crate) async fn tell_rest(&mut self, failures: &mut Receiver<FailedTry>) {
+        while let Ok(failed) = failures.try_recv() {
+            self.tell(failed).await;
+        }
+    }
+}
 
 /// A granted call, to be closed by [`Metered::record`].
 #[must_use = "a granted call stays open until it is recorded"]

@@ -10,7 +10,7 @@ use omoi_domain::time::Timestamp;
 pub const RETRIED: [u16; 7] = [408, 429, 500, 502, 503, 504, 529];
 /// Longest wait between two tries, whatever the server asks for.
 pub const DELAY_MAX: Duration = Duration::from_mins(1);
-/// How long one question may take, with all its tries, until the answer begins.
+/// How long one question may take, with all its tries, until the answer begins, unless configured.
 pub const DEADLINE: Duration = Duration::from_mins(2);
 /// Most calls one question may make.
 pub const CALLS_MAX: u32 = 12;
@@ -68,8 +68,13 @@ pub struct Allowance {
 impl Allowance {
     /// The ordinary limits, from `now`.
     pub fn new(now: Timestamp) -> Self {
+        Self::within(now, DEADLINE)
+    }
+
+    /// [`CALLS_MAX`] calls that all begin within `time` from `now`.
+    pub fn within(now: Timestamp, time: Duration) -> Self {
         Self {
-            until: now + DEADLINE,
+            until: now + time,
             calls_left: CALLS_MAX,
         }
     }

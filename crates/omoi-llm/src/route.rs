@@ -121,6 +121,14 @@ impl Key {
     pub const fn is_none(&self) -> bool {
         matches!(self, Self::None)
     }
+
+    /// The secret, where there is one.
+    pub const fn secret(&self) -> Option<&SecretString> {
+        match self {
+            Self::None => None,
+            Self::Header(key) | Self::Bearer(key) => Some(key),
+        }
+    }
 }
 
 /// Where one kind of question goes.
@@ -152,6 +160,20 @@ impl Route {
     /// What a circuit breaker counts by: calls to one address fail together.
     pub fn target(&self) -> &str {
         &self.base_url
+    }
+
+    /// Who answers there, for people: the host, or that nobody does.
+    pub fn provider_name(&self) -> String {
+        if self.simulated {
+            return "the simulated model".to_owned();
+        }
+        let (_, rest) = self
+            .base_url
+            .split_once("://")
+            .unwrap_or(("", &self.base_url));
+        let host = rest.split('/').next().unwrap_or_default();
+        // What stands before the host may be a password.
+        host.rsplit('@').next().unwrap_or_default().to_owned()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Typed answers: the schema comes from the Rust type, a wrong answer goes back with what is wrong.
 
+use std::pin::pin;
+
 use http::HeaderMap;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -9,7 +11,7 @@ use thiserror::Error;
 use crate::ask::{Ask, AskError, Llm, Tally};
 use crate::gateway::outgoing;
 use crate::meter::{Caller, Meter, Outcome, RecordError, ReserveError};
-use crate::metered::Metered;
+use crate::metered::{FailureTeller, Metered};
 use crate::retry::Allowance;
 use crate::route::{AnswerMode, RouteName};
 use crate::schema::{self, Violation};
@@ -89,7 +91,7 @@ pub async fn structured<T: JsonSchema + DeserializeOwned>(
     let schema = schema::of::<T>();
     let mode = llm.routes.get(question.route).answer_mode;
     let mut request = first_request(question, &schema, mode);
-    let mut allowance = Allowance::new(llm.pace.now());
+    let mut allowance = Allowance::within(llm.pace.now(), llm.retry_time);
     let mut answers = 0;
     loop {
         let answer = ask(llm, asker, (question.route, &request), &mut allowance).await?;
@@ -121,7 +123,8 @@ async fn ask(
 ) -> Result<Answer, StructuredError> {
     let metered = Metered::reserve(llm, asker.caller, asker.meter, (route, request));
     let metered = metered.await.map_err(StructuredError::Reserve)?;
-    let mut tally = Tally::new(*allowance);
+    let (mut tally, mut failures) = Tally::new(*allowance).with_failures();
+    let mut teller = FailureTeller::new(asker.caller, asker.meter);
     let target = llm.routes.get(route);
     let headers = outgoing(asker.caller, request, (target, &HeaderMap::new()));
     let ask = Ask {
@@ -130,10 +133,20 @@ async fn ask(
         headers: &headers,
     };
     let left = allowance.left(llm.pace.now());
-    // The losing side is dropped whole; what it spent is in the tally.
-    let answer = tokio::select! {
-        answer = llm.complete(ask, &mut tally) => answer,
-        () = llm.pace.expire(left) => Err(AskError::OutOfTime { calls: 0, last: None }),
+    let answer = {
+        let mut answer = pin!(llm.complete(ask, &mut tally));
+        let mut is_over = llm.pace.expire(left);
+        // The losing side is dropped whole; what it spent is in the tally.
+        loop {
+            tokio::select! {
+                answer = &mut answer => break answer,
+                // Why there is no answer at all, who asks tells.
+                Some(failed) = failures.recv() => if failed.next_at.is_some() {
+                    teller.tell(failed).await;
+                },
+                () = &mut is_over => break Err(AskError::OutOfTime { calls: 0, last: None }),
+            }
+        }
     };
     *allowance = tally.allowance;
     let outcome = match &answer {

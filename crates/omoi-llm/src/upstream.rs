@@ -5,6 +5,7 @@
 
 mod http;
 mod reader;
+mod words;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,6 +16,7 @@ use futures::{Stream, StreamExt};
 use thiserror::Error;
 
 pub use self::http::{Call, Http};
+use crate::chain::Chain;
 use crate::retry::{self, Class};
 use crate::wire::answer::{Accumulator, Answer, AnswerError};
 use crate::wire::anthropic::StreamEvent;
@@ -90,11 +92,13 @@ pub enum UpstreamError {
         /// The limit.
         limit: usize,
     },
-    /// The answer has another type than was asked for: the address is not a model's.
-    #[error("the answer is `{content_type}`, not an event stream")]
+    /// The answer has another type than was asked for: what answered is not a model.
+    #[error("the answer is `{content_type}`, not an event stream: {words}")]
     NotAStream {
         /// Its type.
         content_type: String,
+        /// What it says.
+        words: String,
     },
     /// The bytes make no sense.
     #[error("the model's answer cannot be read")]
@@ -137,13 +141,33 @@ impl UpstreamError {
             | Self::Broken(_)
             | Self::Cut
             | Self::Silent { .. }
+            // A page of whatever stands in front of the model, as at an outage.
+            | Self::NotAStream { .. }
             | Self::Malformed(_) => Class::Retry { after: None },
             Self::TooLong { .. }
             | Self::TooLarge { .. }
-            | Self::NotAStream { .. }
             | Self::Convert(_)
             | Self::BadKey
             | Self::Unsendable(_) => Class::Final,
+        }
+    }
+}
+
+impl UpstreamError {
+    /// The status that was answered, where one was.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// The provider's own words, or what kept it from having any.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Status { message, kind, .. } if message.is_empty() => kind.clone(),
+            Self::Status { message, .. } => message.clone(),
+            other => words::plain_words(&Chain(other).to_string()),
         }
     }
 }

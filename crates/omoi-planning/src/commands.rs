@@ -288,7 +288,7 @@ async fn retry_all(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
     let is_stuck = |task: &Task| {
         task.status == TaskStatus::Failed
             || task.integration_state == IntegrationState::Manual
-            || task.is_blocked_by_environment()
+            || task.waits_for_outside()
     };
     let mut stuck = tasks::of_spec(tx, spec).await?;
     stuck.retain(is_stuck);
@@ -412,7 +412,6 @@ async fn reopen(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
             || (run.state == PhaseState::Passed && run.phase == spec.current_phase);
         if at_fault {
             run.attempts = 0;
-            run.waiting_since = None;
             let reason = Some("resumed by a person".to_owned());
             let verdict = Verdict {
                 reason,

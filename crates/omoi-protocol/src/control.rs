@@ -375,6 +375,9 @@ pub struct Trace {
     /// Files of the branch that no task of the plan names.
     #[serde(default)]
     pub outside_plan: Vec<String>,
+    /// Model calls that failed, oldest first, one line each.
+    #[serde(default)]
+    pub failed_calls: Vec<String>,
     /// In plan order.
     pub requirements: Vec<TraceRequirement>,
 }

@@ -374,6 +374,23 @@ pub async fn turns(tx: &mut Tx, attempt: AttemptId) -> Result<Vec<Turn>, StoreEr
     tx.all("attempt_id = $2 order by n", args![attempt]).await
 }
 
+/// When a model last answered an attempt at a subject; none when it never did.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn answered_at(tx: &mut Tx, subject_id: &str) -> Result<Option<Timestamp>, StoreError> {
+    let rows = tx
+        .rows(
+            "select max(turns.created_at) as value from turns
+             join attempts on attempts.id = turns.attempt_id
+             where turns.org_id = $1 and attempts.subject_id = $2",
+            args![subject_id],
+        )
+        .await?;
+    rows.first()
+        .map_or(Ok(None), |row| Option::<Timestamp>::read(row, "value"))
+}
+
 /// Stores an event of a worker; returns whether it was new. With `show` it is also told to people.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! The outbox: the organisation's log of events, gap-free and in commit order.
 
-use omoi_domain::event::{NewEvent, StoredEvent};
+use omoi_domain::event::{EventKind, NewEvent, StoredEvent};
 use omoi_domain::id::SpecId;
 use sqlx::any::AnyRow;
 
@@ -76,6 +76,25 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId, seq: i64) -> Result<Vec<StoredEv
             "select seq, event_id, spec_id, body, occurred_at from events
              where org_id = $1 and spec_id = $2 and seq > $3 order by seq limit $4",
             args![spec, seq, BATCH_MAX],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Every event of `kind` of `spec`, oldest first, at most [`BATCH_MAX`].
+///
+/// # Errors
+/// When the database cannot be read or an event does not parse.
+pub async fn of_kind(
+    tx: &mut Tx,
+    spec: SpecId,
+    kind: EventKind,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let rows = tx
+        .rows(
+            "select seq, event_id, spec_id, body, occurred_at from events
+             where org_id = $1 and spec_id = $2 and event_type = $3 order by seq limit $4",
+            args![spec, kind.as_str(), BATCH_MAX],
         )
         .await?;
     rows.iter().map(read).collect()

@@ -44,8 +44,6 @@ row! {
         output_digest: Option<String>,
         /// Earliest next attempt.
         not_before: Timestamp,
-        /// Since when the provider is away; attempts lost to that do not count.
-        waiting_since: Option<Timestamp>,
         /// When the first attempt began.
         started_at: Option<Timestamp>,
         /// When it passed or failed.
@@ -56,7 +54,7 @@ row! {
 }
 versioned!(PhaseRun by spec_id, phase in "spec_phase_runs" {
     state, attempts, score, feedback, output, rejected_output, rejected_score, facts, input_digest,
-    output_digest, not_before, waiting_since, started_at, ended_at,
+    output_digest, not_before, started_at, ended_at,
 });
 
 row! {

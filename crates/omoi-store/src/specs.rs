@@ -237,6 +237,23 @@ pub async fn working_since(tx: &mut Tx, spec: SpecId) -> Result<Option<Timestamp
         .map_or(Ok(None), |row| Option::<Timestamp>::read(row, "value"))
 }
 
+/// When a person last had the spec go on; none when nobody did.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn resumed_at(tx: &mut Tx, spec: SpecId) -> Result<Option<Timestamp>, StoreError> {
+    let kinds = (EventKind::SpecResumed, EventKind::SpecWorkStarted);
+    let rows = tx
+        .rows(
+            "select max(occurred_at) as value from events
+             where org_id = $1 and spec_id = $2 and event_type in ($3, $4)",
+            args![spec, kinds.0.as_str(), kinds.1.as_str()],
+        )
+        .await?;
+    rows.first()
+        .map_or(Ok(None), |row| Option::<Timestamp>::read(row, "value"))
+}
+
 /// Moves a spec along its machine and writes the event the table names.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use omoi_domain::event::{Event, EventKind, TaskChange};
 use omoi_domain::id::{AttemptId, MergeId, OrgId, ProjectId, SpecId, TaskId, TicketId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::IntegrationState;
+use omoi_domain::retry::PhaseFailure;
 use omoi_domain::task::{Priority, Revision, TaskStatus};
 use omoi_domain::time::Timestamp;
 
@@ -131,10 +132,14 @@ impl Task {
         format!("TSK-{:03} ({})", self.number, self.id.short())
     }
 
-    /// Whether it waits for something the machine lacks.
-    pub fn is_blocked_by_environment(&self) -> bool {
+    /// Whether it waits for something the machine lacks, or for the model provider.
+    pub fn waits_for_outside(&self) -> bool {
         let reason = self.blocked_reason.as_deref().unwrap_or_default();
-        self.status == TaskStatus::Blocked && reason.starts_with(ENVIRONMENT_FAULT)
+        let outside = [
+            ENVIRONMENT_FAULT,
+            PhaseFailure::ProviderUnavailable.as_str(),
+        ];
+        self.status == TaskStatus::Blocked && outside.iter().any(|word| reason.starts_with(word))
     }
 
     /// A task of the same ticket with a new id, otherwise as this one before it ever ran.

@@ -46,6 +46,8 @@ pub(crate) struct Seen {
     pub(crate) heartbeats: u32,
     pub(crate) polls: u32,
     pub(crate) model_status: Option<u16>,
+    pub(crate) late_error: Option<&'static str>,
+    pub(crate) asked: u32,
     pub(crate) turns_superseded: bool,
     pub(crate) abort: bool,
     pub(crate) failures_left: u32,
@@ -291,7 +293,17 @@ fn app(rules: &str, seen: &Shared) -> Router {
 
 /// As the gateway does, names who asks.
 async fn gateway(State(seen): State<Shared>, mut request: Request, next: Next) -> Response {
-    let status = seen.lock().unwrap().model_status;
+    let (status, late) = {
+        let mut seen = seen.lock().unwrap();
+        seen.asked += 1;
+        (seen.model_status, seen.late_error)
+    };
+    if let Some(kind) = late {
+        let error = json!({"type": "error", "error": {"type": kind, "message": "told late"}});
+        let events =
+            format!("event: ping\ndata: {{\"type\": \"ping\"}}\n\nevent: error\ndata: {error}\n\n");
+        return ([("content-type", "text/event-stream")], events).into_response();
+    }
     if let Some(status) = status {
         let body = json!({"type": "error", "error": {"type": "billing_error", "message": "spent"}});
         return (StatusCode::from_u16(status).unwrap(), Json(body)).into_response();

@@ -196,7 +196,7 @@ async fn ends_are_named() {
             "\n  - when: {turn: 7}\n    reply: []\n".to_owned(),
             Outcome::Failed,
             "error",
-            Some("agent_error"),
+            Some("upstream_refused"),
             0,
         ),
     ];
@@ -230,6 +230,21 @@ async fn a_spent_budget_a_useless_key_a_superseded_attempt_and_an_abort() {
     bench.set(|s| s.model_status = Some(403));
     assert!(bench.run().await);
     assert_eq!(bench.complete().error_class.as_deref(), Some("auth_failed"));
+
+    // What the gateway says after its pings means what it would have meant in the head, at once.
+    for (late, class) in [
+        ("rate_limit_error", "rate_limited"),
+        ("overloaded_error", "upstream_5xx"),
+        ("timeout_error", "upstream_5xx"),
+        ("permission_error", "auth_failed"),
+        ("invalid_request_error", "upstream_refused"),
+    ] {
+        let bench = Bench::new(WRITE_AND_FINISH).await;
+        bench.set(|s| s.late_error = Some(late));
+        assert!(bench.run().await);
+        assert_eq!(bench.complete().error_class.as_deref(), Some(class));
+        assert_eq!(bench.seen().asked, 1, "{late}");
+    }
 
     // The gateway, the turn and the heartbeat each may be the first to know.
     let slow = "\n  - when: {turn: 0}\n    reply: [{delay_ms: 30000}, {text: TASK_COMPLETE}]\n";

@@ -15,6 +15,7 @@ use crate::sandbox::SandboxState;
 use crate::spec::SpecStatus;
 use crate::task::TaskStatus;
 use crate::ticket::TicketStatus;
+use crate::time::Timestamp;
 
 /// A spec moved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -334,6 +335,57 @@ pub struct HandOverDone {
     pub head: String,
     /// Something the user should know, such as a name that was taken.
     pub note: Option<String>,
+}
+
+/// A try of a model call failed. Told once for each failure of a question: further tries that fail
+/// alike are no news.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallFailed {
+    /// The attempt that asked.
+    pub attempt_id: AttemptId,
+    /// What it tries.
+    pub subject: Subject,
+    /// Row id of what it tries.
+    pub subject_id: String,
+    /// Role of the caller.
+    pub role: String,
+    /// Who was asked: a host, or the simulated model.
+    pub provider: String,
+    /// The model.
+    pub model: String,
+    /// The status it answered with, where it answered.
+    pub status: Option<u16>,
+    /// The provider's own words, or what kept it from having any.
+    pub message: String,
+    /// Tries so far.
+    pub n_calls: u32,
+    /// The most there are.
+    pub calls_max: u32,
+    /// When it is tried again; none where that does not help, or no try is left.
+    pub next_at: Option<Timestamp>,
+    /// Until when it is tried.
+    pub until: Timestamp,
+}
+
+impl CallFailed {
+    /// The failure and what follows, on one line.
+    pub fn line(&self) -> String {
+        let said = match self.status {
+            Some(status) => format!("answered {status}"),
+            None => "gave no answer".to_owned(),
+        };
+        let next = match self.next_at {
+            Some(at) => format!(
+                "try {} of {} at {}, until {}",
+                self.n_calls + 1,
+                self.calls_max,
+                at.time_of_day(),
+                self.until.time_of_day()
+            ),
+            None => "not tried again by this call".to_owned(),
+        };
+        format!("{} {said}: {}; {next}", self.provider, self.message)
+    }
 }
 
 /// A model call was paid for.

@@ -54,10 +54,11 @@ fn event(kind: EventKind) -> Event {
             "success": true, "passed": true, "is_same_model": true, "coverage_percent": 100.0,
         });
         let words = "title rung section key target_branch kind stage commit command summary \
-            message_type content discovery_type branch head role model task_type requirement";
+            message_type content discovery_type branch head role model task_type requirement \
+            provider message";
         let counts = "number round attempt fence seq took_ms lines_added lines_removed \
             source_number latency_ms tickets tasks requirements criteria checks tokens \
-            cost_nanousd";
+            cost_nanousd n_calls calls_max until";
         let lists = "blockers phases_completed conflicts without verdicts forecast doubts";
         let ids = "spec ticket task attempt subject sandbox message receipt check merge discovery \
             source_task hand_over";

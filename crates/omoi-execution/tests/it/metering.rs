@@ -1,13 +1,19 @@
 //! Budgets hold over attempts, phases and resumes.
 
+use std::time::Duration;
+
 use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::event::{Event, EventKind};
 use omoi_domain::money::NanoUsd;
 use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_execution::metering::{Ledger, caller};
+use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{Caller, Meter as _, Outcome, Projection, ReserveError, ReservedCall, Usage};
 use omoi_llm::pricing::Tokens;
 use omoi_llm::route::RouteName;
+use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
+use omoi_store::events;
 use omoi_testkit::database::TestDatabase;
 
 use crate::support::TestPlatform;
@@ -183,4 +189,43 @@ async fn calls_side_by_side_keep_to_a_cap_on_sqlite() {
 #[tokio::test]
 async fn calls_side_by_side_keep_to_a_cap_on_postgres() {
     side_by_side(omoi_testkit::postgres::database()).await;
+}
+
+#[tokio::test]
+async fn a_failed_call_is_told_with_whose_it_is() {
+    let it = TestPlatform::new().await;
+    let ledger = Ledger::new(it.platform.clone());
+    let task = it.task(1, &[]).await;
+    let attempt = it.run(task.id).await.attempt;
+    let caller = caller(&mut it.read().await, &attempt).await.unwrap();
+    let at = it.clock.now();
+    let failed = FailedTry {
+        provider: "api.example".to_owned(),
+        model: "m".to_owned(),
+        status: Some(529),
+        words: "Overloaded".to_owned(),
+        n_calls: 1,
+        calls_max: 12,
+        next_at: Some(at + Duration::from_secs(1)),
+        until: at + Duration::from_mins(2),
+    };
+    ledger.tell_failure(&caller, &failed).await;
+    let mut tx = it.read().await;
+    let kind = EventKind::ModelCallFailed;
+    let told = events::of_kind(&mut tx, it.spec.id, kind).await.unwrap();
+    let [Event::ModelCallFailed(told)] = told.iter().map(|e| &e.event).collect::<Vec<_>>()[..]
+    else {
+        panic!("{told:?}");
+    };
+    assert_eq!(
+        (told.attempt_id, told.subject_id.as_str()),
+        (attempt.id, task.id.to_string().as_str())
+    );
+    let (next, until) = (at + Duration::from_secs(1), at + Duration::from_mins(2));
+    let expected = format!(
+        "api.example answered 529: Overloaded; try 2 of 12 at {}, until {}",
+        next.time_of_day(),
+        until.time_of_day()
+    );
+    assert_eq!(told.line(), expected);
 }

@@ -40,7 +40,7 @@ fn said_done(sha: &str) -> Complete {
 
 #[tokio::test]
 async fn every_stop_reason_leads_to_its_state() {
-    use TaskStatus::{Cancelled, Failed, Pending, PendingValidation};
+    use TaskStatus::{Blocked, Cancelled, Failed, Pending, PendingValidation};
     let it = TestPlatform::new().await;
     let head = it.work("src/new.txt").await;
     let protected = it.work(".omoi_os/tasks.md").await;
@@ -82,12 +82,13 @@ async fn every_stop_reason_leads_to_its_state() {
         interrupted("interrupt"),
         error("agent_error", Pending, 1),
         error("resource_exhausted", Pending, 1),
-        error("upstream_5xx", Pending, 1),
+        error("upstream_5xx", Pending, 0),
         error("rate_limited", Pending, 0),
         error("no such class", Pending, 1),
         error("quota_exceeded", Failed, 0),
         error("policy_violation", Failed, 0),
-        error("auth_failed", Failed, 0),
+        error("auth_failed", Blocked, 0),
+        error("upstream_refused", Blocked, 0),
     ];
     let cases = cases.map(|(body, expected)| (None, body, expected));
     // An interrupt of a person calls the task off, one of the platform does not.

@@ -372,6 +372,7 @@ fn settings() -> Settings {
         check_timeout: Duration::from_mins(10),
         command_timeout: Duration::from_mins(1),
         result_bytes: 64 << 10,
+        outage_wait: Duration::from_mins(15),
         poll: Duration::from_secs(1),
         heartbeat: Duration::from_secs(15),
         heartbeat_timeout: Duration::from_secs(90),

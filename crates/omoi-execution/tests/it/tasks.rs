@@ -1,5 +1,7 @@
 //! Sent back, failed, blocked, called off, tried again.
 
+use std::time::Duration;
+
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::retry::{ErrorClass, task_delay};
 use omoi_domain::task::{Priority, TaskStatus};
@@ -92,13 +94,17 @@ async fn retries_wait_longer_each_time_and_end() {
     let causes = ["first cause", "second cause", "third cause", "fourth cause"];
     for (retries, cause) in (1..).zip(causes) {
         let created = it.run(task.id).await;
-        complete(&it.platform, &created.attempt, failed("network", cause))
-            .await
-            .unwrap();
+        complete(
+            &it.platform,
+            &created.attempt,
+            failed("sandbox_lost", cause),
+        )
+        .await
+        .unwrap();
         let now = it.task_now(task.id).await;
         assert_eq!(
             now.error_message.as_deref(),
-            Some(format!("network: {cause}").as_str())
+            Some(format!("sandbox_lost: {cause}").as_str())
         );
         if retries == 4 {
             assert_eq!((now.status, now.retry_count), (TaskStatus::Failed, 3));
@@ -154,6 +160,45 @@ async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
     let now = it.task_now(patient.id).await;
     assert_eq!((now.status, now.retry_count), (TaskStatus::Pending, 0));
     assert!(now.not_before > it.clock.now());
+}
+
+#[tokio::test]
+async fn a_task_waits_for_its_provider_and_then_for_a_person() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let waiting = it.task(2, &[task.id]).await;
+    let outage = async || {
+        let created = it.run(task.id).await;
+        let body = failed("upstream_5xx", "status 529: Overloaded");
+        complete(&it.platform, &created.attempt, body)
+            .await
+            .unwrap();
+        it.task_now(task.id).await
+    };
+    // More often than its retries, and always alike.
+    for pause in [5, 10, 20, 40, 60, 60] {
+        let now = outage().await;
+        assert_eq!((now.status, now.retry_count), (TaskStatus::Pending, 0));
+        assert_eq!(now.not_before, it.clock.now() + Duration::from_secs(pause));
+        it.clock.advance(Duration::from_secs(pause));
+    }
+    it.clock.advance(Duration::from_mins(15));
+    let now = outage().await;
+    assert_eq!((now.status, now.retry_count), (TaskStatus::Blocked, 0));
+    let reason = "provider_unavailable (upstream_5xx): status 529: Overloaded";
+    assert_eq!(now.blocked_reason.as_deref(), Some(reason));
+    assert!(now.waits_for_outside());
+    assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
+
+    // A person tries it again once the provider is back.
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        retry(tx, &mut task).await
+    })
+    .await
+    .unwrap();
+    assert_eq!(it.task_now(task.id).await.status, TaskStatus::Pending);
+    assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Pending);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! One question through the gateway: `POST /v1/messages`.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +9,19 @@ use futures::StreamExt;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::reply::{self, GatewayReply};
+use super::stream_reply::StreamReply;
 use super::{Gateway, Shared};
 use crate::ask::{Ask, AskError, Tally};
 use crate::chain::Chain;
+use crate::failed_try::FailedTry;
 use crate::meter::{Caller, Outcome};
-use crate::metered::Metered;
+use crate::metered::{FailureTeller, Metered};
 use crate::retry::Allowance;
 use crate::route::{Provider, Route, RouteName};
 use crate::upstream::{EventStream, UpstreamError};
-use crate::wire::anthropic::{ErrorBody, MessagesRequest, StreamEvent};
+use crate::wire::anthropic::{Bare, ErrorBody, MessagesRequest, StreamEvent};
 use crate::wire::headers;
 use crate::wire::sse;
 
@@ -27,8 +29,8 @@ use crate::wire::sse;
 const API_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 /// Passed on to Anthropic: it switches on what the request uses.
 const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
-/// Events that may wait for a slow asker.
-const WAITING_EVENTS_MAX: usize = 64;
+/// Time between two pings to a caller that waits for a retry.
+const PING_EVERY: Duration = Duration::from_secs(10);
 /// How long an asker may take in nothing before it counts as gone.
 const ASKER_STALL_MAX: Duration = Duration::from_mins(1);
 
@@ -68,6 +70,13 @@ impl Gateway {
     }
 }
 
+/// The tries of one question.
+struct Tries<'a> {
+    tally: Tally,
+    failures: mpsc::Receiver<FailedTry>,
+    teller: FailureTeller<'a>,
+}
+
 struct Question {
     shared: Arc<Shared>,
     caller: Caller,
@@ -88,11 +97,17 @@ impl Question {
                 return;
             }
         };
-        let mut tally = Tally::new(Allowance::new(llm.pace.now()));
+        let allowance = Allowance::within(llm.pace.now(), llm.retry_time);
+        let (tally, failures) = Tally::new(allowance).with_failures();
+        let mut tries = Tries {
+            tally,
+            failures,
+            teller: FailureTeller::new(&self.caller, meter.as_ref()),
+        };
         if self.request.stream {
-            self.stream(answer, metered, &mut tally).await;
+            self.stream(answer, metered, &mut tries).await;
         } else {
-            self.whole(answer, metered, &mut tally).await;
+            self.whole(answer, metered, &mut tries).await;
         }
     }
 
@@ -100,13 +115,25 @@ impl Question {
         &self,
         mut answer: oneshot::Sender<GatewayReply>,
         metered: Metered<'_>,
-        tally: &mut Tally,
+        tries: &mut Tries<'_>,
     ) {
-        // Dropping the question abandons the call; its tokens so far stay in the tally.
-        let whole = tokio::select! {
-            whole = self.shared.llm.complete(self.ask(), tally) => Some(whole),
-            () = answer.closed() => None,
+        let Tries {
+            tally,
+            failures,
+            teller,
+        } = tries;
+        let whole = {
+            let mut whole = pin!(self.shared.llm.complete(self.ask(), tally));
+            // Dropping the question abandons the call; its tokens so far stay in the tally.
+            loop {
+                tokio::select! {
+                    whole = &mut whole => break Some(whole),
+                    Some(failed) = failures.recv() => teller.tell(failed).await,
+                    () = answer.closed() => break None,
+                }
+            }
         };
+        teller.tell_rest(failures).await;
         let (reply, outcome) = match whole {
             None => (None, Outcome::Abandoned),
             Some(Err(failure)) => (Some(self.failed(&failure, tally)), Outcome::Failed),
@@ -137,20 +164,22 @@ impl Question {
 
     async fn stream(
         &self,
-        mut answer: oneshot::Sender<GatewayReply>,
+        answer: oneshot::Sender<GatewayReply>,
         metered: Metered<'_>,
-        tally: &mut Tally,
+        tries: &mut Tries<'_>,
     ) {
-        // Dropping the question abandons the call; its tokens so far stay in the tally.
-        let begun = tokio::select! {
-            begun = self.shared.llm.stream(self.ask(), tally) => Some(begun),
-            () = answer.closed() => None,
-        };
+        let mut reply = StreamReply::new(answer);
+        let begun = self.begun(&mut reply, tries).await;
+        tries.teller.tell_rest(&mut tries.failures).await;
+        let tally = &mut tries.tally;
         let events = match begun {
             Some(Ok(events)) => events,
             Some(Err(failure)) => {
                 let _ = metered.record(tally, Outcome::Failed).await;
-                let _ = answer.send(self.failed(&failure, tally));
+                self.warn(&failure, tally);
+                if let Some(lines) = reply.refuse(&failure) {
+                    self.pass(&lines, &reply::late(&failure)).await;
+                }
                 return;
             }
             None => {
@@ -158,8 +187,7 @@ impl Question {
                 return;
             }
         };
-        let (lines, waiting) = mpsc::channel(WAITING_EVENTS_MAX);
-        let _ = answer.send(GatewayReply::events(ReceiverStream::new(waiting).boxed()));
+        let lines = reply.begin();
         let (outcome, last) = self.forward(events, &lines, tally).await;
         let last = match (metered.record(tally, outcome).await, outcome) {
             (Err(_), Outcome::Complete) => {
@@ -170,6 +198,37 @@ impl Question {
         for event in &last {
             if !self.pass(&lines, event).await {
                 return;
+            }
+        }
+    }
+
+    /// Waits for the answer to begin; none when the caller goes away. From the first failed try on it
+    /// hears a ping now and then, so that waiting is no silence.
+    async fn begun(
+        &self,
+        reply: &mut StreamReply,
+        tries: &mut Tries<'_>,
+    ) -> Option<Result<EventStream, AskError>> {
+        let llm = &self.shared.llm;
+        let mut begun = pin!(llm.stream(self.ask(), &mut tries.tally));
+        let ping = StreamEvent::Ping(Bare::default());
+        loop {
+            // Dropping the question abandons the call; its tokens so far stay in the tally.
+            tokio::select! {
+                begun = &mut begun => return Some(begun),
+                Some(failed) = tries.failures.recv() => {
+                    let is_last = failed.next_at.is_none();
+                    tries.teller.tell(failed).await;
+                    if is_last {
+                        continue;
+                    }
+                }
+                () = llm.pace.expire(PING_EVERY), if reply.is_begun() => {}
+                () = reply.closed() => return None,
+            }
+            let lines = reply.begin();
+            if !self.pass(&lines, &ping).await {
+                return None;
             }
         }
     }

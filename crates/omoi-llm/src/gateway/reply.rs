@@ -11,7 +11,9 @@ use serde::Serialize;
 use crate::ask::AskError;
 use crate::meter::ReserveError;
 use crate::upstream::UpstreamError;
-use crate::wire::anthropic::{ErrorBody, error_of_status};
+use crate::wire::anthropic::{
+    ErrorBody, StreamError, StreamEvent, error_of_status, status_of_error,
+};
 
 /// What a person can do about a key that does not work.
 const CHECK_KEY: &str = "set a valid key and start again; `omoi doctor` tries it";
@@ -207,4 +209,26 @@ pub(super) fn seen_by_asker(error: &UpstreamError) -> Seen {
         kind: kind.to_owned(),
         message,
     }
+}
+
+/// The failure of a question whose reply has begun: the event that says it. Its kind stands for the
+/// status that the reply would have had.
+pub(super) fn late(failure: &AskError) -> StreamEvent {
+    let kind_of = |status: StatusCode| error_of_status(status.as_u16()).to_owned();
+    let (kind, message) = match (failure, failure.upstream()) {
+        (AskError::CircuitOpen { .. }, _) => ("overloaded_error".to_owned(), failure.to_string()),
+        (_, Some(upstream)) => {
+            let seen = seen_by_asker(upstream);
+            let is_known = status_of_error(&seen.kind) == Some(seen.status.as_u16());
+            let kind = if is_known {
+                seen.kind
+            } else {
+                kind_of(seen.status)
+            };
+            (kind, seen.message)
+        }
+        (_, None) => (kind_of(StatusCode::GATEWAY_TIMEOUT), failure.to_string()),
+    };
+    let ErrorBody { error, extra, .. } = ErrorBody::new(kind, message);
+    StreamEvent::Error(StreamError { error, extra })
 }

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use futures::StreamExt;
 use http::HeaderMap;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use omoi_domain::secret_mask::SecretMask;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::{self, Source};
+use super::words::plain_words;
 use super::{CONNECT_MAX, EventStream, Limits, UpstreamError};
 use crate::pace::Pace;
 use crate::retry::retry_after;
@@ -21,8 +22,6 @@ use crate::wire::openai::ChatErrorBody;
 
 /// Most bytes of an error answer that are read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
-/// Most characters of an error message that are kept.
-const MESSAGE_CHARS_MAX: usize = 2_000;
 
 /// One request on its way to one model.
 #[derive(Clone, Copy, Debug)]
@@ -42,29 +41,31 @@ pub struct Http {
     // Made at the first `https` call: it reads the system's root certificates, which a machine that
     // only talks to local models need not have.
     tls: Arc<Mutex<Option<Client>>>,
+    mask: SecretMask,
 }
 
 impl Http {
-    /// Connections over TCP.
+    /// Connections over TCP. What answers say about failures is told without the secrets of `mask`.
     ///
     /// # Errors
     /// Returns [`UpstreamError::Unsendable`] when the platform offers no sockets.
-    pub fn new() -> Result<Self, UpstreamError> {
-        Self::from(plain())
+    pub fn new(mask: SecretMask) -> Result<Self, UpstreamError> {
+        Self::from(plain(), mask)
     }
 
     /// Connections that all end at the Unix socket `path`, whatever host a URL names.
     ///
     /// # Errors
     /// Returns [`UpstreamError::Unsendable`] when the platform offers no sockets.
-    pub fn over_unix(path: &Path) -> Result<Self, UpstreamError> {
-        Self::from(plain().unix_socket(path))
+    pub fn over_unix(path: &Path, mask: SecretMask) -> Result<Self, UpstreamError> {
+        Self::from(plain().unix_socket(path), mask)
     }
 
-    fn from(plain: ClientBuilder) -> Result<Self, UpstreamError> {
+    fn from(plain: ClientBuilder, mask: SecretMask) -> Result<Self, UpstreamError> {
         Ok(Self {
             plain: plain.build().map_err(UpstreamError::Unsendable)?,
             tls: Arc::default(),
+            mask,
         })
     }
 
@@ -87,10 +88,21 @@ impl Http {
                 return Err(UpstreamError::Silent { limit_s: limits.head.as_secs() });
             }
         };
+        let patience = Patience { limits, pace };
         if !response.status().is_success() {
-            return Err(refusal(response, limits, pace).await);
+            return Err(refusal(response, patience, &self.mask).await);
         }
-        let source = source(call.route.provider, response.headers())?;
+        let source = match source(call.route.provider, response.headers()) {
+            Ok(source) => source,
+            Err(content_type) => {
+                let body = error_body(response, patience).await;
+                let words = said(&String::from_utf8_lossy(&body), &self.mask);
+                return Err(UpstreamError::NotAStream {
+                    content_type,
+                    words,
+                });
+            }
+        };
         let body = response.bytes_stream().boxed();
         Ok(reader::events(
             body,
@@ -98,6 +110,7 @@ impl Http {
             reader::Watch {
                 limits,
                 pace: Arc::clone(pace),
+                mask: self.mask.clone(),
                 started_at,
             },
         ))
@@ -160,8 +173,9 @@ fn plain() -> ClientBuilder {
     base().no_proxy().tls_certs_only([])
 }
 
-/// What the body will be. Some OpenAI-compatible servers never stream.
-fn source(provider: Provider, headers: &HeaderMap) -> Result<Source, UpstreamError> {
+/// What the body will be, or its type where it is no answer. Some OpenAI-compatible servers never
+/// stream.
+fn source(provider: Provider, headers: &HeaderMap) -> Result<Source, String> {
     let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let kind = kind.unwrap_or_default().to_ascii_lowercase();
     match provider {
@@ -172,7 +186,7 @@ fn source(provider: Provider, headers: &HeaderMap) -> Result<Source, UpstreamErr
         Provider::Openai if kind.starts_with("application/json") => {
             Ok(Source::WholeOpenai(Vec::new()))
         }
-        _ => Err(UpstreamError::NotAStream { content_type: kind }),
+        _ => Err(kind),
     }
 }
 
@@ -195,14 +209,40 @@ fn while_sending(error: reqwest::Error) -> UpstreamError {
     }
 }
 
+/// How long an error text may take, and by which clock.
+#[derive(Clone, Copy)]
+struct Patience<'a> {
+    limits: Limits,
+    pace: &'a Arc<dyn Pace>,
+}
+
+/// What somebody says, without secrets, as one line.
+pub(super) fn said(text: &str, mask: &SecretMask) -> String {
+    // First the secrets: a line that is cut could hold the beginning of one.
+    plain_words(&mask.mask(text))
+}
+
 /// Reads what the model says about its refusal; a body that cannot be read takes nothing away from the
 /// status.
-async fn refusal(response: Response, limits: Limits, pace: &Arc<dyn Pace>) -> UpstreamError {
+async fn refusal(response: Response, patience: Patience<'_>, mask: &SecretMask) -> UpstreamError {
+    let pace = patience.pace;
     let status = response.status().as_u16();
     let header = response.headers().get(RETRY_AFTER);
     let retry_after = header
         .and_then(|v| v.to_str().ok())
         .and_then(|v| retry_after(v, pace.now()));
+    let body = error_body(response, patience).await;
+    let (kind, message) = explanation(status, &body);
+    UpstreamError::Status {
+        status,
+        kind: said(&kind, mask),
+        message: said(&message, mask),
+        retry_after,
+    }
+}
+
+/// The beginning of a body that is no answer.
+async fn error_body(response: Response, patience: Patience<'_>) -> Vec<u8> {
     let mut body = Vec::new();
     let mut pieces = response.bytes_stream();
     // Dropping either side loses only the rest of an error text.
@@ -216,15 +256,9 @@ async fn refusal(response: Response, limits: Limits, pace: &Arc<dyn Pace>) -> Up
     };
     tokio::select! {
         () = read => {}
-        () = pace.expire(limits.silence) => {}
+        () = patience.pace.expire(patience.limits.silence) => {}
     }
-    let (kind, message) = explanation(status, &Bytes::from(body));
-    UpstreamError::Status {
-        status,
-        kind,
-        message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
-        retry_after,
-    }
+    body
 }
 
 /// The kind and message of an error body in either vendor's shape, or the bare text.

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::time::Timestamp;
 
+use super::http::said;
 use super::{EventStream, Limits, Malformed, UpstreamError};
 use crate::pace::Pace;
 use crate::wire::anthropic::{StreamEvent, status_of_error};
@@ -29,6 +31,7 @@ pub(super) enum Source {
 pub(super) struct Watch {
     pub(super) limits: Limits,
     pub(super) pace: Arc<dyn Pace>,
+    pub(super) mask: SecretMask,
     pub(super) started_at: Timestamp,
 }
 
@@ -65,7 +68,7 @@ impl Reader {
     async fn next(&mut self) -> Option<Result<StreamEvent, UpstreamError>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                let event = as_error(event);
+                let event = as_error(event, &self.watch.mask);
                 if matches!(&event, Err(_) | Ok(StreamEvent::MessageStop(_))) {
                     self.ended = true;
                     self.ready.clear();
@@ -165,12 +168,12 @@ fn too_long(total: std::time::Duration) -> UpstreamError {
 }
 
 /// A failure reported inside the stream is the failure it would have been in the head.
-fn as_error(event: StreamEvent) -> Result<StreamEvent, UpstreamError> {
+fn as_error(event: StreamEvent, mask: &SecretMask) -> Result<StreamEvent, UpstreamError> {
     match event {
         StreamEvent::Error(e) => Err(UpstreamError::Status {
             status: status_of_error(&e.error.kind).unwrap_or(500),
-            kind: e.error.kind,
-            message: e.error.message,
+            kind: said(&e.error.kind, mask),
+            message: said(&e.error.message, mask),
             retry_after: None,
         }),
         event => Ok(event),

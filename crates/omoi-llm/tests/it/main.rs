@@ -4,6 +4,7 @@
 mod ask;
 mod client;
 mod convert;
+mod failures;
 mod gateway;
 mod structured;
 mod stub;

@@ -10,6 +10,7 @@ use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
 use omoi_llm::ask::Llm;
 use omoi_llm::catalogue::ModelCatalogue;
+use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, ReservedCall, Usage};
 use omoi_llm::pace::Pace;
 use omoi_llm::pricing::ModelPrice;
@@ -139,6 +140,7 @@ pub(crate) fn caller() -> Caller {
 pub(crate) struct TestMeter {
     cap: NanoUsd,
     book: Arc<Book>,
+    pub(crate) failed: Mutex<Vec<FailedTry>>,
 }
 
 #[derive(Default)]
@@ -161,6 +163,7 @@ impl TestMeter {
         Arc::new(Self {
             cap,
             book: Arc::default(),
+            failed: Mutex::default(),
         })
     }
 
@@ -209,6 +212,11 @@ impl Meter for TestMeter {
         log.push(Logged::Refused);
         let reason = format!("the phase budget of {:.8} is spent", self.cap);
         futures::future::ready(Err(ReserveError::Refused { reason })).boxed()
+    }
+
+    fn tell_failure<'a>(&'a self, _caller: &'a Caller, failed: &'a FailedTry) -> BoxFuture<'a, ()> {
+        self.failed.lock().unwrap().push(failed.clone());
+        futures::future::ready(()).boxed()
     }
 }
 

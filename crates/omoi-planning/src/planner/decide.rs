@@ -122,8 +122,6 @@ pub(super) async fn refuse(
     if refusal.is_opinion {
         opinions::mark_sent_back(&mut tx, spec.id).await?;
     }
-    // Whatever ended the attempt, it was not the provider's absence.
-    run.waiting_since = None;
     let mut told = Verdict {
         reason: Some(refusal.kind.as_str().to_owned()),
         ..Verdict::default()
@@ -194,7 +192,6 @@ async fn pass(
     run.score = Some(judged.evaluation.score);
     run.output_digest = Some(output_digest(&output));
     run.output = Some(Json(output));
-    run.waiting_since = None;
     // Why an earlier output was refused stays: a person may ask.
     let told = verdict(&judged.evaluation);
     phases::emit_verdict(&mut tx, spec.project_id, &run, told.clone());
@@ -330,7 +327,6 @@ async fn block(
     let mut tx = platform.store.write().await?;
     run.score = Some(evaluation.score);
     run.attempts = 0;
-    run.waiting_since = None;
     let told = Verdict {
         reason: Some("not_ready".to_owned()),
         ..verdict(&evaluation)
@@ -347,6 +343,33 @@ async fn block(
     faulty.feedback = Some(reason.clone());
     phases::save(&mut tx, &mut faulty).await?;
     phase.as_str().clone_into(&mut spec.current_phase);
+    end_planning(&mut tx, &spec, Some(phase)).await?;
+    specs::transition(&mut tx, &mut spec, SpecStatus::Blocked, Some(reason)).await?;
+    tx.commit(CrashPoint::PhaseMoved).await?;
+    Ok(Next::Idle)
+}
+
+/// The spec waits for a person at a phase whose attempt the model provider failed for good, or for too
+/// long. What the phase has so far stays.
+pub(super) async fn wait_for_person(
+    platform: &Platform,
+    mut spec: Spec,
+    mut run: PhaseRun,
+    (phase, reason): (Phase, String),
+) -> Result<Next, BoxError> {
+    let mut tx = platform.store.write().await?;
+    let told = Verdict {
+        reason: Some(reason.clone()),
+        ..Verdict::default()
+    };
+    phases::transition(
+        &mut tx,
+        spec.project_id,
+        &mut run,
+        PhaseState::Pending,
+        told,
+    )
+    .await?;
     end_planning(&mut tx, &spec, Some(phase)).await?;
     specs::transition(&mut tx, &mut spec, SpecStatus::Blocked, Some(reason)).await?;
     tx.commit(CrashPoint::PhaseMoved).await?;

@@ -1,18 +1,17 @@
 //! One durable step of one spec.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, SpecId};
+use omoi_domain::outage::OutageStep;
 use omoi_domain::plan::outputs::{Phase, TasksOutput};
-use omoi_domain::retry::{ErrorClass, PHASE_PROVIDER_WAIT_MAX, PhaseFailure};
+use omoi_domain::retry::{ErrorClass, PhaseFailure};
 use omoi_domain::spec::{PhaseState, SpecStatus};
-use omoi_domain::time::Timestamp;
-use omoi_execution::Platform;
 use omoi_execution::attempt::{self, Brief, Job, Loss, NewAttempt, WorkPlan, role};
 use omoi_execution::toolbox::Toolbox;
+use omoi_execution::{Platform, outage};
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
@@ -28,13 +27,10 @@ use tracing::info;
 
 use crate::base_suite;
 use crate::judge::judge;
-use crate::planner::decide::{Refusal, decide, end_planning, fail_spec, refuse};
+use crate::planner::decide::{Refusal, decide, end_planning, fail_spec, refuse, wait_for_person};
 use crate::prompt::{PROMPT_VERSION, brief};
 use crate::proofs;
 use crate::second_opinion::{self, Standing};
-
-/// Pause before a provider that was away is asked again.
-const PROVIDER_PAUSE: Duration = Duration::from_secs(5);
 
 /// Takes the step the rows ask for.
 pub(super) async fn step(platform: &Platform, mut spec: Spec) -> Result<Next, BoxError> {
@@ -114,7 +110,6 @@ async fn make_stale(
     run.output = None;
     run.output_digest = None;
     run.feedback = None;
-    run.waiting_since = None;
     run.started_at = None;
     phases::clear_items(tx, spec.id, phase.as_str()).await?;
     let ended = end_live(tx, platform, (spec, phase), "its inputs changed").await?;
@@ -359,20 +354,19 @@ async fn failed(
     let class = class.unwrap_or(ErrorClass::Unknown);
     let kind = PhaseFailure::of(class);
     let message = last.error_message.clone().unwrap_or_default();
-    let now = platform.clock.now();
     match kind {
         PhaseFailure::ProviderUnavailable => {
-            let since = waiting_since(platform, &run, last).await?.unwrap_or(now);
-            if now.since(since) > PHASE_PROVIDER_WAIT_MAX {
-                let refusal = Refusal::last(kind, format!("{kind}: {message}"));
-                return refuse(platform, spec, phase, run, refusal).await;
-            }
             // An outage of the provider is no attempt of the model.
-            run.waiting_since = Some(since);
             run.attempts = run.attempts.saturating_sub(1);
-            run.not_before = now + PROVIDER_PAUSE;
+            let step = outage::step_of(platform, last, class).await?;
+            let OutageStep::TryAgain { at, until } = step else {
+                let reason = outage::reason(class, &message);
+                return wait_for_person(platform, spec, run, (phase, reason)).await;
+            };
+            run.not_before = at;
+            let (at, until) = (at.time_of_day(), until.time_of_day());
             let verdict = Verdict {
-                reason: Some(kind.as_str().to_owned()),
+                reason: Some(format!("{kind}: {message}; at {at}, until {until}")),
                 ..Verdict::default()
             };
             let mut tx = platform.store.write().await?;
@@ -397,19 +391,4 @@ async fn failed(
             refuse(platform, spec, phase, run, refusal).await
         }
     }
-}
-
-/// Since when the provider has been away without a break: an answer in between ends the wait.
-async fn waiting_since(
-    platform: &Platform,
-    run: &PhaseRun,
-    last: &Attempt,
-) -> Result<Option<Timestamp>, StoreError> {
-    let Some(since) = run.waiting_since else {
-        return Ok(None);
-    };
-    let mut tx = platform.store.read().await?;
-    let turns = attempts::turns(&mut tx, last.id).await?;
-    let answered = turns.last().is_some_and(|turn| turn.created_at > since);
-    Ok((!answered).then_some(since))
 }

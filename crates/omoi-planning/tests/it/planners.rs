@@ -84,9 +84,9 @@ async fn a_useless_key_ends_planning_at_once() {
     crate::support::tick(&mut planner, it.clock.now()).await;
     let mut tx = it.read().await;
     let spec = specs::get(&mut tx, it.spec.id).await.unwrap();
-    assert_eq!(spec.status, SpecStatus::Failed);
+    assert_eq!(spec.status, SpecStatus::Blocked);
     let why = spec.last_error.unwrap();
-    assert!(why.contains("auth_failed: set SOME_KEY"), "{why}");
+    assert!(why.contains("(auth_failed): set SOME_KEY"), "{why}");
     let tried = attempts::of_subject(&mut tx, &subject).await.unwrap();
     assert_eq!(tried.len(), 1);
 }

@@ -6,6 +6,8 @@ use omoi_domain::attempt::Outcome;
 use omoi_domain::plan::outputs::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_execution::intake;
+use omoi_planning::commands::resume;
+use omoi_protocol::control::ResumeSpec;
 use omoi_protocol::worker::{CommitTurn, TurnRecord};
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::reconcile::Next;
@@ -175,13 +177,49 @@ async fn only_waiting_counts_against_a_provider() {
         desk.tick().await;
         assert_eq!(desk.run(EXPLORE).await.state, PhaseState::Backoff, "{n}");
     }
-    // Now it is gone for good.
+    // Now it is gone for longer than anybody waits: a person decides.
     for _ in 0..2 {
         desk.it.clock.advance(Duration::from_secs(8 * 60));
         desk.tick().await;
         desk.outage().await;
     }
     let spec = desk.spec_now().await;
-    assert_eq!(spec.status, SpecStatus::Failed);
-    assert!(spec.last_error.unwrap().contains("provider_unavailable"));
+    assert_eq!(spec.status, SpecStatus::Blocked);
+    let reason = "provider_unavailable (upstream_5xx): 503";
+    assert_eq!(spec.last_error.as_deref(), Some(reason));
+    let run = desk.run(EXPLORE).await;
+    assert_eq!((run.state, run.attempts), (PhaseState::Pending, 0));
+
+    // Whoever resumes has all the time again.
+    let asked = ResumeSpec::default();
+    resume(&desk.it.platform, spec.id, asked).await.unwrap();
+    desk.tick().await;
+    desk.outage().await;
+    assert_eq!(desk.spec_now().await.status, SpecStatus::Executing);
+    assert_eq!(desk.run(EXPLORE).await.state, PhaseState::Backoff);
+}
+
+#[tokio::test]
+async fn what_waiting_does_not_mend_stops_the_plan_at_once() {
+    for (class, says) in [
+        (
+            "auth_failed",
+            "the provider refused the platform's key with status 401: no such key",
+        ),
+        (
+            "upstream_refused",
+            "the model answered with status 404 (not_found_error): no such model",
+        ),
+    ] {
+        let mut desk = Desk::new().await;
+        desk.tick().await;
+        let (attempt, _) = desk.agent(EXPLORE).await;
+        desk.end(&attempt, failed(class, says)).await;
+        desk.tick().await;
+        let spec = desk.spec_now().await;
+        assert_eq!(spec.status, SpecStatus::Blocked, "{class}");
+        let reason = spec.last_error.unwrap();
+        assert_eq!(reason, format!("provider_unavailable ({class}): {says}"));
+        assert_eq!(desk.attempts(EXPLORE).await.len(), 1, "{class}");
+    }
 }

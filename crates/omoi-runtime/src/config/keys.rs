@@ -160,6 +160,11 @@ keys! {
     /// The key for `llm.base_url`; it goes nowhere else.
     LLM_API_KEY: Option<SecretString> = Key::new(&LLM, "api_key", Kind::Secret, "").closed_to_project();
 
+    /// How long one question is asked again while the provider fails, before the attempt that asks it ends.
+    LLM_RETRY_TIME: Duration = Key::new(&LLM, "retry_time", TIME, "120").closed_to_project();
+    /// How long a run goes on trying while the provider fails its attempts, before it waits for a person; 0 does not wait.
+    LLM_OUTAGE_WAIT: Duration = Key::new(&LLM, "outage_wait", Kind::Seconds { min: 0, max: 86_400 }, "900").closed_to_project();
+
     /// An Anthropic API key; it goes to `anthropic.base_url`.
     ANTHROPIC_API_KEY: Option<SecretString> = Key::new(&ANTHROPIC, "api_key", Kind::Secret, "").closed_to_project();
     /// A bearer token for `anthropic.base_url`; preferred over the key.

@@ -77,7 +77,6 @@ create table spec_phase_runs (
     input_digest text,
     output_digest text,
     not_before bigint not null default 0,
-    waiting_since bigint,
     started_at bigint,
     ended_at bigint,
     state_version bigint not null default 0,

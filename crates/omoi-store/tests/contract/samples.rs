@@ -466,7 +466,6 @@ pub(crate) fn phase_run(spec: &Spec) -> PhaseRun {
         input_digest: None,
         output_digest: None,
         not_before: START,
-        waiting_since: None,
         started_at: None,
         ended_at: None,
         state_version: 0,
@@ -489,7 +488,6 @@ pub(crate) fn full_phase_run(bare: &PhaseRun) -> PhaseRun {
         input_digest: odd(),
         output_digest: odd(),
         not_before: at(1),
-        waiting_since: Some(at(2)),
         started_at: Some(at(3)),
         ended_at: Some(at(4)),
         ..bare.clone()

@@ -106,7 +106,9 @@ pub(super) async fn start(
             Err(why) => return Ok(without("none", why.to_string())),
         },
     };
-    let agent = routes.get(RouteName::Agent);
+    let mut llm = llm(routes, clock, rng)?;
+    llm.retry_time = start.config.get(&keys::LLM_RETRY_TIME);
+    let agent = llm.routes.get(RouteName::Agent);
     Ok(Models {
         label: agent.model.clone(),
         scenario: match simulated {
@@ -114,12 +116,12 @@ pub(super) async fn start(
             false => None,
         }
         .map(|path| path.display().to_string()),
-        notes: routes.notes(),
+        notes: llm.routes.notes(),
         max_tokens: match simulated {
             true => max_tokens,
             false => agent.max_tokens,
         },
-        llm: Ok(llm(routes, clock, rng)?),
+        llm: Ok(llm),
     })
 }
 

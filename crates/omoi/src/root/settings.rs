@@ -36,6 +36,7 @@ pub(super) fn of_config(config: &Config, max_tokens: u32) -> Settings {
         check_timeout: config.get(&keys::VALIDATION_CHECK_TIMEOUT),
         command_timeout: config.get(&keys::AGENT_TOOL_TIMEOUT),
         result_bytes: RESULT_BYTES,
+        outage_wait: config.get(&keys::LLM_OUTAGE_WAIT),
         poll: config.get(&keys::MONITORING_POLL_INTERVAL),
         heartbeat: config.get(&keys::AGENT_HEARTBEAT_INTERVAL),
         heartbeat_timeout: config.get(&keys::MONITORING_HEARTBEAT_TIMEOUT),

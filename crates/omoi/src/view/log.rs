@@ -1,5 +1,6 @@
 //! The log of a task in words: what its agents said and did, and what became of it.
 
+use omoi_domain::event::CallFailed;
 use omoi_protocol::control::LogLine;
 use serde_json::Value;
 
@@ -107,6 +108,10 @@ fn entry(line: &LogLine) -> Entry {
         "worker.late_report" => Entry::of("a report came after the end, and changed nothing"),
         "command.started" => Entry::of(format!("$ {}", data.text("command"))),
         "command.completed" => command(data),
+        "model.call_failed" => match serde_json::from_value::<CallFailed>(line.data.clone()) {
+            Ok(failed) => Entry::of(failed.line()).bad(true),
+            Err(_) => moved("model.call_failed", data),
+        },
         "receipt.stored" => receipt(data),
         kind => moved(kind, data),
     }

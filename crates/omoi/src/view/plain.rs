@@ -3,10 +3,11 @@
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::Subject;
 use omoi_domain::event::{
-    AblationDone, Activity, Event, MergeChange, PhaseChange, PlanningEnded, ReceiptDone,
-    StoredEvent, TaskChange,
+    AblationDone, Activity, CallFailed, Event, MergeChange, PhaseChange, PlanningEnded,
+    ReceiptDone, StoredEvent, TaskChange,
 };
 use omoi_domain::id::HumanRef;
+use omoi_domain::retry::PhaseFailure;
 
 use super::block::sizes;
 use super::opinion;
@@ -27,7 +28,7 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
         }
         Event::SpecPhaseStarted(change) => format!("{} begins", change.phase),
         Event::SpecEvalResult(change) if change.passed == Some(false) => refused(change),
-        Event::SpecPhaseRetry(change) => format!("{} is tried again", change.phase),
+        Event::SpecPhaseRetry(change) => tried_again(change),
         Event::SpecPhaseCompleted(change) => passed(change),
         Event::SpecPhaseFailed(change) => {
             let why = change.reason.as_deref().unwrap_or("no attempt left");
@@ -88,6 +89,7 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
         }
 
         Event::AgentActivity(activity) => activity_line(view, activity)?,
+        Event::ModelCallFailed(failed) => call_failed(view, failed),
         Event::ReceiptStored(receipt) => check(view, receipt),
         Event::SpecPlanJudged(judged) => opinion::headline(&judged.into()),
         Event::RequirementAblated(done) => ablated(done),
@@ -195,6 +197,28 @@ fn refused(change: &PhaseChange) -> String {
             .join(", "),
     };
     format!("{} refused{score}: {why}", change.phase)
+}
+
+fn tried_again(change: &PhaseChange) -> String {
+    let reason = change.reason.as_deref().unwrap_or_default();
+    match reason.starts_with(PhaseFailure::ProviderUnavailable.as_str()) {
+        true => format!("{} waits: {reason}", change.phase),
+        false => format!("{} is tried again", change.phase),
+    }
+}
+
+/// A model call that failed, with whose it is.
+pub(super) fn call_failed(view: &RunView, failed: &CallFailed) -> String {
+    let task = failed.subject_id.parse().ok();
+    let who = match (failed.subject, task.and_then(|id| view.number_of(id))) {
+        (Subject::Task, Some(number)) => HumanRef::task(number).to_string(),
+        (Subject::SpecPhase, _) => {
+            let phase = failed.subject_id.rsplit('/').next();
+            phase.unwrap_or_default().to_owned()
+        }
+        _ => failed.role.clone(),
+    };
+    format!("{who}: {}", failed.line())
 }
 
 fn passed(change: &PhaseChange) -> String {

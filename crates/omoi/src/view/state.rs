@@ -15,7 +15,7 @@ use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::time::Timestamp;
 use omoi_protocol::control::Estimate;
 
-use super::opinion;
+use super::{opinion, plain};
 
 pub(crate) use self::task::{Changes, Checks, TaskLine, said};
 
@@ -187,6 +187,10 @@ impl RunView {
             }
             Event::SpecPlanJudged(judged) => self.note(None, opinion::headline(&judged.into())),
             Event::RequirementAblated(done) => self.ablation(done),
+            Event::ModelCallFailed(failed) => {
+                let text = plain::call_failed(self, failed);
+                self.note(None, text);
+            }
             Event::CostRecorded(cost) => {
                 self.cost_nanousd = self.cost_nanousd.saturating_add(cost.cost_nanousd);
                 self.tokens = self.tokens.saturating_add(cost.tokens);

@@ -55,6 +55,10 @@ pub(crate) fn render(trace: &Trace, output: bool, page: Page) -> Vec<String> {
         );
         lines.extend(wrap(&files, page.width));
     }
+    for failed in &trace.failed_calls {
+        let told = format!("model call failed: {}", clean(failed));
+        lines.extend(wrap(&told, page.width));
+    }
     for requirement in &trace.requirements {
         lines.push(String::new());
         let title = format!("{}  {}", clean(&requirement.id), clean(&requirement.title));

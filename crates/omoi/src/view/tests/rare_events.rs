@@ -1,5 +1,7 @@
 //! Events that a usual run does not have, and those of an agent's start.
 
+use omoi_protocol::control::LogLine;
+
 use super::*;
 
 #[test]
@@ -69,4 +71,74 @@ fn the_start_of_an_agent_is_shown() {
     assert_eq!(view(&log).tasks[&3].doing, "starting its sandbox");
     log.push(0, "agent.started", starting);
     assert_eq!(view(&log).tasks[&3].doing, "reading its task");
+}
+
+#[test]
+fn a_failed_model_call_is_told_with_what_follows() {
+    let failed = |subject: &str, id: String, next_at: Value| {
+        json!({ "attempt_id": ATTEMPT, "subject": subject, "subject_id": id, "role": "planner",
+            "provider": "api.example", "model": "m", "status": 529, "message": "Overloaded",
+            "n_calls": 1, "calls_max": 12, "next_at": next_at, "until": 120_000_000 })
+    };
+    let waits =
+        json!({ "reason": "provider_unavailable: Overloaded; at 00:00:05, until 00:15:00" });
+    let mut log = Log::default();
+    log.spec(0, "spec.created", "draft")
+        .task(0, "TASK_CREATED", 3, json!({}))
+        .push(
+            0,
+            "model.call_failed",
+            failed("spec_phase", format!("{SPEC}/explore"), json!(1_000_000)),
+        )
+        .push(
+            0,
+            "model.call_failed",
+            failed("task", task_id(3), json!(null)),
+        )
+        .push(
+            0,
+            "model.call_failed",
+            failed("check", format!("{SPEC}/tasks/opinion"), json!(null)),
+        )
+        .phase(0, "spec.phase_retry", "explore", waits)
+        .phase(
+            0,
+            "spec.phase_retry",
+            "prd",
+            json!({ "reason": "evaluation_failed" }),
+        );
+    let view = view(&log);
+    let lines = log.0.iter().filter_map(|stored| plain::line(&view, stored));
+    let lines: Vec<String> = lines
+        .map(|line| line.trim_start()[6..].to_owned())
+        .collect();
+    let told = "api.example answered 529: Overloaded;";
+    assert_eq!(
+        lines,
+        [
+            format!("explore: {told} try 2 of 12 at 00:00:01, until 00:02:00"),
+            format!("TSK-003: {told} not tried again by this call"),
+            format!("planner: {told} not tried again by this call"),
+            "explore waits: provider_unavailable: Overloaded; at 00:00:05, until 00:15:00"
+                .to_owned(),
+            "prd is tried again".to_owned(),
+        ]
+    );
+    // The live picture keeps it as a note, the log of the task as an entry.
+    assert!(
+        view.notes
+            .iter()
+            .any(|note| note.text.starts_with("explore: api.example"))
+    );
+    let entry = LogLine {
+        attempt_no: 1,
+        at: Timestamp::from_micros(0),
+        event_type: "model.call_failed".to_owned(),
+        data: failed("task", task_id(3), json!(null)),
+    };
+    let shown = crate::view::log::render(&entry, Page::new(80, false)).join("\n");
+    assert!(
+        shown.contains("api.example answered 529: Overloaded"),
+        "{shown}"
+    );
 }

@@ -1,0 +1,56 @@
+//! What becomes of work whose attempt the model provider failed.
+
+use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::id::SpecId;
+use omoi_domain::outage::{FailedAttempt, OutageStep, is_provider_failure, outage_step};
+use omoi_domain::retry::{ErrorClass, PhaseFailure};
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::{StoreError, Tx, specs};
+
+use crate::platform::Platform;
+
+/// What follows on `last`, an attempt that the provider failed with `class`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn step_of(
+    platform: &Platform,
+    last: &Attempt,
+    class: ErrorClass,
+) -> Result<OutageStep, StoreError> {
+    let mut tx = platform.store.read().await?;
+    let work = (last.spec_id, last.subject_id.as_str());
+    step(&mut tx, platform, work, class).await
+}
+
+/// As [`step_of`], for the subject of a spec.
+pub(crate) async fn step(
+    tx: &mut Tx,
+    platform: &Platform,
+    (spec, subject_id): (SpecId, &str),
+    class: ErrorClass,
+) -> Result<OutageStep, StoreError> {
+    let all = attempts::of_subject(tx, subject_id).await?;
+    let failed: Vec<FailedAttempt> = all.iter().filter_map(failed).collect();
+    let answered_at = attempts::answered_at(tx, subject_id).await?;
+    let answered_at = answered_at.max(specs::resumed_at(tx, spec).await?);
+    let limits = (tx.now(), platform.settings.outage_wait);
+    Ok(outage_step(class, &failed, answered_at, limits))
+}
+
+/// The attempt, if the provider failed it.
+fn failed(attempt: &Attempt) -> Option<FailedAttempt> {
+    let class = ErrorClass::parse(attempt.error_class.as_deref()?)?;
+    let is_ours = attempt.state == AttemptState::Failed
+        && attempt.subject != Subject::Check
+        && is_provider_failure(class);
+    is_ours.then_some(FailedAttempt {
+        began_at: attempt.created_at,
+        ended_at: attempt.ended_at?,
+    })
+}
+
+/// Why work waits for a person: a stable word, the class and the provider's own words.
+pub fn reason(class: ErrorClass, message: &str) -> String {
+    format!("{} ({class}): {message}", PhaseFailure::ProviderUnavailable)
+}

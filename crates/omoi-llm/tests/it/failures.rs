@@ -1,0 +1,302 @@
+//! Providers that fail: what is told of it, to the meter and to a caller that waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use http::{HeaderMap, Method};
+use omoi_llm::failed_try::FailedTry;
+use omoi_llm::gateway::{Body, Gateway, GatewayReply, GatewayRequest};
+use omoi_llm::retry::DEADLINE;
+use omoi_llm::route::{Key, Provider, Route};
+use omoi_llm::wire::anthropic::{ErrorBody, StreamEvent, status_of_error};
+use omoi_llm::wire::sse::Decoder;
+use serde_json::{Value, json};
+
+use crate::stub::{self, End, Says, Stub};
+use crate::support::{START, TestMeter, VirtualPace, caller, llm, llm_of, route};
+
+const PAGE: &str = "<!DOCTYPE html><html><head><title>502 Bad\nGateway</title></head></html>";
+const KEY: &str = "sk-test-0123456789abcdef";
+
+struct House {
+    gateway: Gateway,
+    meter: Arc<TestMeter>,
+    pace: Arc<VirtualPace>,
+}
+
+fn house(url: &str) -> House {
+    let (pace, meter) = (VirtualPace::new(), TestMeter::rich());
+    House {
+        gateway: Gateway::new(llm(url, &pace), Arc::clone(&meter) as _),
+        meter,
+        pace,
+    }
+}
+
+impl House {
+    async fn ask(&self, stream: bool) -> GatewayReply {
+        let body = json!({"model": "agent", "max_tokens": 1000, "stream": stream,
+            "messages": [{"role": "user", "content": "a"}]});
+        let request = GatewayRequest {
+            method: Method::POST,
+            path: "/v1/messages".to_owned(),
+            headers: HeaderMap::new(),
+            body: body.to_string().into(),
+        };
+        self.gateway.handle(&caller(), request).await
+    }
+
+    /// Asks and reads the answer to its end, while time passes.
+    async fn told(&self, stream: bool) -> (u16, String) {
+        let answer = async {
+            let reply = self.ask(stream).await;
+            let bytes = match reply.body {
+                Body::Full(bytes) => bytes.to_vec(),
+                Body::Events(events) => events.collect::<Vec<_>>().await.concat(),
+            };
+            (reply.status.as_u16(), String::from_utf8(bytes).unwrap())
+        };
+        tokio::select! {
+            answer = answer => answer,
+            () = self.time_passes() => unreachable!("it never stops"),
+        }
+    }
+
+    async fn time_passes(&self) {
+        loop {
+            // Loopback answers within some turns of the scheduler, long before a limit of a minute.
+            for _ in 0..2_000 {
+                tokio::task::yield_now().await;
+            }
+            self.pace.advance(Duration::from_secs(1));
+        }
+    }
+
+    fn failures(&self) -> Vec<FailedTry> {
+        self.meter.failed.lock().unwrap().clone()
+    }
+}
+
+fn said(status: u16, text: &str) -> Says {
+    Says::Plain(status, None, text.to_owned())
+}
+
+#[tokio::test]
+async fn each_failure_is_told_once_with_the_providers_words() {
+    let json = |kind: &str, message: &str| json!({"type": "error", "error": {"type": kind, "message": message}});
+    let overloaded = json("overloaded_error", "Overloaded");
+    for (name, says, status, words, is_retried) in [
+        (
+            "429",
+            said(429, &json("rate_limit_error", "Slow\n down").to_string()),
+            Some(429),
+            "Slow down",
+            true,
+        ),
+        (
+            "500 with a page",
+            said(500, PAGE),
+            Some(500),
+            "an HTML page: 502 Bad Gateway",
+            true,
+        ),
+        (
+            "200 with a page",
+            said(200, PAGE),
+            None,
+            "an HTML page: 502 Bad Gateway",
+            true,
+        ),
+        (
+            "529 without a word",
+            said(529, ""),
+            Some(529),
+            "overloaded_error",
+            true,
+        ),
+        (
+            "529 in the stream",
+            stub::says(&[stub::anthropic_start(), overloaded]),
+            Some(529),
+            "Overloaded",
+            true,
+        ),
+        (
+            "a cut",
+            stub::first(1, End::Clean),
+            None,
+            "cut before the answer was whole",
+            true,
+        ),
+        (
+            "a hang",
+            Says::Nothing,
+            None,
+            "the model sent nothing for 60 s",
+            true,
+        ),
+        (
+            "400",
+            said(400, "prompt is too long"),
+            Some(400),
+            "prompt is too long",
+            false,
+        ),
+        (
+            "401",
+            said(401, "invalid x-api-key"),
+            Some(401),
+            "invalid x-api-key",
+            false,
+        ),
+        (
+            "404",
+            said(404, "model: no such"),
+            Some(404),
+            "model: no such",
+            false,
+        ),
+    ] {
+        for stream in [true, false] {
+            let stub = Stub::start(vec![says.clone()], stub::good()).await;
+            let house = house(&stub.url);
+            let (got, body) = house.told(stream).await;
+            let failures = house.failures();
+            let [failed] = failures.as_slice() else {
+                panic!("{name}: {failures:?}");
+            };
+            assert_eq!(failed.status, status, "{name}");
+            assert!(failed.words.contains(words), "{name}: {failed:?}");
+            assert!(stub.url.ends_with(&failed.provider), "{name}: {failed:?}");
+            assert_eq!((failed.n_calls, failed.calls_max), (1, 12), "{name}");
+            assert_eq!(failed.until, START + DEADLINE, "{name}");
+            assert_eq!(failed.next_at.is_some(), is_retried, "{name}");
+            assert_eq!(got == 200, is_retried, "{name}: {body}");
+        }
+    }
+    // Nobody is there at all, and that does not change: it is told once, and again at no other try.
+    let house = house(&stub::nobody().await);
+    let (status, _) = house.told(false).await;
+    assert_eq!(status, 502);
+    let [failed] = house.failures().try_into().ok().unwrap();
+    assert!(
+        failed.words.starts_with("could not connect to the model"),
+        "{failed:?}"
+    );
+}
+
+#[tokio::test]
+async fn another_failure_of_the_same_question_is_news() {
+    let script = vec![
+        said(429, "a"),
+        said(429, "a"),
+        said(529, "a"),
+        said(529, "b"),
+    ];
+    let stub = Stub::start(script, stub::good()).await;
+    let house = house(&stub.url);
+    assert_eq!(house.told(true).await.0, 200);
+    let told: Vec<_> = house
+        .failures()
+        .iter()
+        .map(|f| (f.n_calls, f.words.clone()))
+        .collect();
+    let expected = [(1, "a"), (3, "a"), (4, "b")].map(|(n, words)| (n, words.to_owned()));
+    assert_eq!(told, expected);
+}
+
+/// The kinds of the events of a stream, and the data of the last one.
+fn events(body: &str) -> (Vec<String>, Value) {
+    let frames = Decoder::default().push(body.as_bytes()).unwrap();
+    let kinds = frames.iter().map(|frame| frame.event.clone().unwrap());
+    let last = frames
+        .last()
+        .map(|frame| serde_json::from_str(&frame.data).unwrap());
+    (kinds.collect(), last.unwrap())
+}
+
+#[tokio::test]
+async fn a_caller_that_waits_for_a_retry_hears_pings() {
+    let script = vec![stub::status_after(429, 45), stub::status(529)];
+    let stub = Stub::start(script, stub::good()).await;
+    let house = house(&stub.url);
+    let (status, body) = house.told(true).await;
+    let (kinds, _) = events(&body);
+    let pings = kinds.iter().take_while(|kind| *kind == "ping").count();
+    assert!(status == 200 && pings >= 2, "{kinds:?}");
+    // What follows is a whole answer as if there had been no failure.
+    assert_eq!(kinds[pings], "message_start");
+    assert_eq!(kinds.last().unwrap(), "message_stop");
+    assert_eq!(kinds.len(), pings + stub::anthropic_events().len());
+
+    // Without a failure there is nothing to bridge.
+    let stub = Stub::always(stub::good()).await;
+    let (_, body) = self::house(&stub.url).told(true).await;
+    assert_eq!(events(&body).0[0], "message_start");
+}
+
+#[tokio::test]
+async fn a_failure_after_the_head_is_an_event_that_means_the_same() {
+    for (says, head, kind) in [
+        (stub::status(429), 429, "rate_limit_error"),
+        (stub::status(503), 503, "api_error"),
+        (stub::status(529), 529, "overloaded_error"),
+        (said(500, PAGE), 500, "api_error"),
+        (stub::first(0, End::Clean), 502, "api_error"),
+        (Says::Nothing, 504, "timeout_error"),
+    ] {
+        let stub = Stub::always(says).await;
+        assert_eq!(house(&stub.url).told(false).await.0, head);
+        let (status, body) = house(&stub.url).told(true).await;
+        let (kinds, last) = events(&body);
+        assert_eq!((status, kinds[0].as_str()), (200, "ping"), "{head}");
+        assert_eq!(kinds.last().unwrap(), "error", "{head}");
+        let told: ErrorBody = serde_json::from_value(last.clone()).unwrap();
+        assert_eq!(told.error.kind, kind, "{head}");
+        assert_eq!(status_of_error(kind).unwrap() >= 500, head >= 500);
+        assert!(matches!(
+            serde_json::from_value(last).unwrap(),
+            StreamEvent::Error(_)
+        ));
+    }
+    // What no waiting mends is told in the head, as ever.
+    let stub = Stub::always(stub::status(401)).await;
+    assert_eq!(house(&stub.url).told(true).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_key_that_the_provider_echoes_is_told_to_nobody() {
+    let echo = format!("bad key {KEY}, that is {KEY:?}");
+    let error = json!({"type": "error", "error": {"type": "api_error", "message": echo.as_str()}});
+    for says in [
+        said(401, &echo),
+        said(500, &format!("<html><title>{echo}</title></html>")),
+        said(200, &echo),
+        stub::says(&[stub::anthropic_start(), error]),
+        stub::says(&[json!({"type": "content_block_start", "index": echo})]),
+    ] {
+        let stub = Stub::always(says).await;
+        for stream in [true, false] {
+            let route = Route {
+                key: Key::Header(KEY.into()),
+                ..route(Provider::Anthropic, &stub.url)
+            };
+            let (pace, meter) = (VirtualPace::new(), TestMeter::rich());
+            let gateway = Gateway::new(llm_of(route, &pace), Arc::clone(&meter) as _);
+            let house = House {
+                gateway,
+                meter,
+                pace,
+            };
+            let (_, body) = house.told(stream).await;
+            let failures = format!("{:?}", house.failures());
+            assert!(
+                !body.contains(KEY) && !failures.contains(KEY),
+                "{body}\n{failures}"
+            );
+            assert!(body.contains("error"), "{body}");
+            assert_eq!(stub.seen()[0].headers["x-api-key"], KEY);
+        }
+    }
+}
