@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use omoi_domain::secret_mask::SecretMask;
 use omoi_git::clone::{CloneError, clean_checkout};
 use omoi_git::mirror::{BaseStoreError, EntryKind, Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
@@ -180,7 +181,7 @@ async fn in_checkout(
         rung: provider.rung().to_string(),
         held: held(provider.as_ref()),
         mounts,
-        ..describe(exit)
+        ..describe(exit, &platform.mask)
     })
 }
 
@@ -209,7 +210,7 @@ pub fn digest(output: &str) -> String {
     hex::encode(Sha256::digest(output.as_bytes()))
 }
 
-fn describe(exit: Exit) -> Ran {
+fn describe(exit: Exit, mask: &SecretMask) -> Ran {
     let mut output = exit.stdout.to_text();
     let stderr = exit.stderr.to_text();
     if !output.is_empty() && !stderr.is_empty() && !output.ends_with('\n') {
@@ -226,7 +227,7 @@ fn describe(exit: Exit) -> Ran {
         output.push_str("\n[stopped: it ran out of memory]\n");
     }
     // PostgreSQL text cannot hold a zero character.
-    let output = output.replace('\0', "\u{fffd}");
+    let output = mask.mask(&output).replace('\0', "\u{fffd}");
     Ran {
         exit_code: match exit.ended {
             Ended::Code(code) if !exit.timed_out && exit.exhausted.is_none() => Some(code),

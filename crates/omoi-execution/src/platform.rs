@@ -15,6 +15,7 @@ pub use omoi_domain::model_kind::{NO_MODEL, SIMULATED};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::score::Weights;
+use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::spec::SpecStatus;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::process::Git;
@@ -263,6 +264,8 @@ pub struct Parts {
     pub running: RunningAttempts,
     /// Places that are shown to no sandbox.
     pub guarded: GuardedPlaces,
+    /// Takes the secrets of this process out of what others wrote, before it is kept or shown.
+    pub mask: SecretMask,
 }
 
 impl Platform {

@@ -20,6 +20,9 @@ mod yaml;
 
 use std::collections::HashMap;
 
+use omoi_domain::secret_mask::SecretMask;
+use secrecy::ExposeSecret as _;
+
 pub use self::error::{Layer, LoadError, Origin, Place};
 pub use self::key::{DefaultValue, ForProject, Key, Section, Setting, Shape, Spec, Surroundings};
 pub use self::load::load;
@@ -129,6 +132,16 @@ pub struct Entry {
     pub origin: Origin,
 }
 
+impl Entry {
+    fn secrets(&self) -> Vec<String> {
+        match (&self.value, self.spec.kind) {
+            (Value::Secret(secret), _) => vec![secret.expose_secret().to_owned()],
+            (Value::Text(url), Kind::Url(_)) => value::url_secrets(url),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl Config {
     /// The value of `key`.
     #[expect(
@@ -144,6 +157,13 @@ impl Config {
     pub fn entry(&self, spec: &Spec) -> Option<&Entry> {
         let at = self.by_key.get(&(spec.section.name, spec.name))?;
         self.entries.get(*at)
+    }
+
+    /// What takes the secrets of this configuration out of other texts: keys, tokens and the passwords
+    /// of addresses.
+    pub fn secret_mask(&self) -> SecretMask {
+        let secrets = self.entries.iter().flat_map(Entry::secrets);
+        SecretMask::new(secrets)
     }
 
     /// Every key, in the table's order.

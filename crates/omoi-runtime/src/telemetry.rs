@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use omoi_domain::secret_mask::SecretMask;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
@@ -18,6 +19,8 @@ pub struct Options {
     pub filter: String,
     /// Plain text or one JSON object per line.
     pub format: LogFormat,
+    /// What no line holds.
+    pub mask: SecretMask,
 }
 
 /// Logging could not be set up.
@@ -76,36 +79,49 @@ where
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
-        .with_writer(Escaped(out));
+        .with_writer(PlainWriter {
+            out,
+            mask: options.mask.clone(),
+        });
     Ok(match options.format {
         LogFormat::Text => Box::new(builder.finish()),
         LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
     })
 }
 
-/// Escapes control characters of every line written, whichever field they came from.
-struct Escaped<W>(W);
+/// Masks secrets and escapes control characters of every line written, whichever field they came from.
+struct PlainWriter<W> {
+    out: W,
+    mask: SecretMask,
+}
 
-impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Escaped<W> {
-    type Writer = EscapedLine<W::Writer>;
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for PlainWriter<W> {
+    type Writer = PlainLine<W::Writer>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        EscapedLine(self.0.make_writer())
+        PlainLine {
+            out: self.out.make_writer(),
+            mask: self.mask.clone(),
+        }
     }
 }
 
-struct EscapedLine<W>(W);
+struct PlainLine<W> {
+    out: W,
+    mask: SecretMask,
+}
 
-impl<W: Write> Write for EscapedLine<W> {
+impl<W: Write> Write for PlainLine<W> {
     /// Expects whole events, as the formatter writes them.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
-        self.0.write_all(escape(&text).as_bytes())?;
+        self.out
+            .write_all(escape(&self.mask.mask(&text)).as_bytes())?;
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.out.flush()
     }
 }
 
@@ -153,11 +169,13 @@ mod tests {
         let options = Options {
             filter: filter.to_owned(),
             format,
+            mask: SecretMask::new(["sk-0123456789abcdef"]),
         };
         let subscriber = subscriber(&options, move || out.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             let evil = "a\u{1b}[2J\u{9b}31m\r\nERROR forged \u{7f}é";
             tracing::info!(title = evil, "Saw {evil}");
+            tracing::info!(key = "sk-0123456789abcdef", "and sk-0123456789abcdef");
             tracing::debug!("quiet");
         });
         let bytes = lock(&buffer.0).clone();
@@ -168,13 +186,15 @@ mod tests {
     fn an_event_is_one_line_without_control_characters() {
         for format in [LogFormat::Text, LogFormat::Json] {
             let text = logged(format, "warn,omoi=info");
-            let line = text.strip_suffix('\n').unwrap();
+            assert_eq!(text.matches("****").count(), 2, "{text}");
+            assert!(!text.contains("0123456789abcdef"), "{text}");
+            let line = text.lines().next().unwrap();
             assert!(!line.contains(char::is_control), "{line:?}");
             assert!(line.contains("forged") && line.contains('é'), "{line}");
             assert!(!line.contains("quiet"));
         }
         let json: serde_json::Value =
-            serde_json::from_str(&logged(LogFormat::Json, "info")).unwrap();
+            serde_json::from_str(logged(LogFormat::Json, "info").lines().next().unwrap()).unwrap();
         assert_eq!(json["level"], "INFO");
         assert!(json["title"].as_str().unwrap().contains('\u{9b}'));
         assert_eq!(logged(LogFormat::Text, "error"), "");
@@ -200,6 +220,7 @@ mod tests {
         let options = Options {
             filter: "omoi=loud".to_owned(),
             format: LogFormat::Text,
+            mask: SecretMask::default(),
         };
         let error = subscriber(&options, io::stderr).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("`omoi=loud`"));

@@ -41,14 +41,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         match Json::<T>::from_request(request, state).await {
             Ok(Json(given)) => Ok(Self(given)),
-            Err(refused) => {
-                let code = match refused.status() {
-                    StatusCode::PAYLOAD_TOO_LARGE => "too_large",
-                    _ => "bad_request",
-                };
-                let says = refused.body_text();
-                Err(ApiError::new(refused.status(), code, says))
-            }
+            Err(refused) => Err(ApiError::unreadable(refused.status(), refused.body_text())),
         }
     }
 }
@@ -65,6 +58,15 @@ impl ApiError {
             body,
             inside: None,
         }
+    }
+
+    /// A body that cannot be taken in.
+    pub(crate) fn unreadable(status: StatusCode, says: String) -> Self {
+        let code = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+            _ => "bad_request",
+        };
+        Self::new(status, code, says)
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

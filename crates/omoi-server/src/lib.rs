@@ -4,4 +4,5 @@ mod auth;
 pub mod control;
 mod error;
 pub mod probes;
+mod reported;
 pub mod worker;

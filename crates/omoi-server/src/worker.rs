@@ -26,7 +26,8 @@ use omoi_store::attempts::Attempt;
 use serde::Deserialize;
 
 use crate::auth::token;
-use crate::error::{ApiError, Given};
+use crate::error::ApiError;
+use crate::reported::Reported;
 
 /// Bytes of a report with a bundle: one of the largest size, as base64 in JSON.
 const BUNDLE_BYTES_MAX: usize = 360 << 20;
@@ -108,7 +109,7 @@ type Answer<T> = Result<Json<T>, ApiError>;
 async fn started(
     State(s): Surface,
     Extension(attempt): Caller,
-    Given(_): Given<Started>,
+    Reported(_): Reported<Started>,
 ) -> Result<StatusCode, ApiError> {
     intake::started(&s.platform, attempt.id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -117,7 +118,7 @@ async fn started(
 async fn events(
     State(s): Surface,
     Extension(attempt): Caller,
-    Given(body): Given<ReportEvents>,
+    Reported(body): Reported<ReportEvents>,
 ) -> Answer<Received> {
     Ok(Json(
         intake::report_events(&s.platform, &attempt, body).await?,
@@ -127,7 +128,7 @@ async fn events(
 async fn heartbeat(
     State(s): Surface,
     Extension(attempt): Caller,
-    Given(_): Given<Heartbeat>,
+    Reported(_): Reported<Heartbeat>,
 ) -> Answer<HeartbeatAck> {
     Ok(Json(intake::heartbeat(&s.platform, attempt.id).await?))
 }
@@ -150,7 +151,7 @@ async fn messages(
 async fn ack(
     State(s): Surface,
     Extension(attempt): Caller,
-    Given(body): Given<AckMessages>,
+    Reported(body): Reported<AckMessages>,
 ) -> Result<StatusCode, ApiError> {
     intake::ack(&s.platform, &attempt, body).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -159,7 +160,7 @@ async fn ack(
 async fn turns(
     State(s): Surface,
     Extension(attempt): Caller,
-    Given(body): Given<CommitTurn>,
+    Reported(body): Reported<CommitTurn>,
 ) -> Result<StatusCode, ApiError> {
     intake::commit_turn(&s.platform, &attempt, body).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -168,7 +169,7 @@ async fn turns(
 async fn submit(
     State(s): Surface,
     Extension(attempt): Caller,
-    Given(body): Given<SubmitItem>,
+    Reported(body): Reported<SubmitItem>,
 ) -> Answer<ItemAck> {
     Ok(Json(items::submit(&s.platform, &attempt, body).await?))
 }
@@ -180,7 +181,7 @@ async fn done(State(s): Surface, Extension(attempt): Caller) -> Answer<DoneAck> 
 async fn discover(
     State(s): Surface,
     Extension(attempt): Caller,
-    Given(body): Given<ReportDiscovery>,
+    Reported(body): Reported<ReportDiscovery>,
 ) -> Answer<DiscoveryAck> {
     Ok(Json(discovery::report(&s.platform, &attempt, body).await?))
 }
@@ -188,7 +189,7 @@ async fn discover(
 async fn complete(
     State(s): Surface,
     Extension(attempt): Caller,
-    Given(body): Given<Complete>,
+    Reported(body): Reported<Complete>,
 ) -> Answer<CompleteAck> {
     match intake::complete(&s.platform, &attempt, body).await {
         Err(IntakeError::Superseded) => {

@@ -138,6 +138,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         false => None,
     };
     let models = models::start(&start, &handle, &clock, &rng).await?;
+    let token = folder.token(&rng)?;
     let path_variable = variable(&start.sources, "PATH");
     let platform = Platform::new(Parts {
         store: store.tenant(OrgId::LOCAL),
@@ -156,13 +157,13 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         llm: models.llm(),
         running: RunningAttempts::default(),
         guarded: guarded(&start.sources, &folder),
+        mask: start.config.secret_mask().with(&token),
     });
     let reconcilers: Vec<StatusReader> = match start.roles.orchestrator {
         true => work(&platform, &models, &bus)?,
         false => Vec::new(),
     };
     consume::publish_commits(&platform, &bus);
-    let token = folder.token(&rng)?;
     let status = status(&start, backend, sandbox.as_deref(), &models);
     let probes = Probes {
         platform: platform.clone(),

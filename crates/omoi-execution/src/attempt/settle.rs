@@ -126,6 +126,11 @@ pub async fn lose(
 ) -> Result<(), StoreError> {
     attempt.stop_reason = Some(loss.stop_reason.to_owned());
     attempt.error_class = Some(loss.class.as_str().to_owned());
+    // It may hold what a worker printed.
+    let loss = Loss {
+        message: platform.mask.mask(&loss.message).into_owned(),
+        ..loss
+    };
     attempt.error_message = Some(loss.message.clone());
     let to = match (attempt.state, loss.state) {
         // A pending attempt never ran, so it cannot have been cut short.

@@ -13,6 +13,7 @@ use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::score::Weights;
+use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{Priority, TaskStatus};
 use omoi_domain::ticket::TicketStatus;
@@ -41,6 +42,9 @@ use omoi_testkit::database::TestDatabase;
 use tempfile::TempDir;
 
 const START: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);
+/// A secret that the platform of tests knows.
+pub(crate) const KNOWN_SECRET: &str = "sk-known-0123456789";
+
 /// The tree without files; git knows it without being given it.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 /// What there is to know of a repository without files.
@@ -104,6 +108,7 @@ impl TestPlatform {
             scope: WorkScope::Every,
             running: RunningAttempts::default(),
             guarded: GuardedPlaces::default(),
+            mask: SecretMask::new([KNOWN_SECRET]),
         };
         change(&mut parts);
         let platform = Platform::new(parts);

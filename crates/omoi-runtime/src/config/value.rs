@@ -128,8 +128,7 @@ pub enum BadValue {
     NoHome,
 }
 
-/// Text shown instead of a secret.
-pub(super) const MASK: &str = "****";
+pub(super) use omoi_domain::secret_mask::MASK;
 
 impl Kind {
     /// Reads `raw` as a value of this kind. `home` is what `~` stands for.
@@ -365,18 +364,43 @@ fn mask_url(text: &str) -> String {
     let Some((path, options)) = after.split_once('?') else {
         return format!("{scheme}://{authority}{after}");
     };
-    let secret = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        name.contains("pass") || name.contains("token") || name.contains("key")
-    };
     let options: Vec<_> = options
         .split('&')
         .map(|option| match option.split_once('=') {
-            Some((name, value)) if secret(name) && !value.is_empty() => format!("{name}={MASK}"),
+            Some((name, value)) if is_secret_option(name) && !value.is_empty() => {
+                format!("{name}={MASK}")
+            }
             _ => option.to_owned(),
         })
         .collect();
     format!("{scheme}://{authority}{path}?{}", options.join("&"))
+}
+
+fn is_secret_option(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.contains("pass") || name.contains("token") || name.contains("key")
+}
+
+/// The passwords within an address: in front of the host, or among its options.
+pub(super) fn url_secrets(text: &str) -> Vec<String> {
+    let Some((_, rest)) = text.split_once("://") else {
+        return Vec::new();
+    };
+    let (front, options) = rest.split_once('?').unwrap_or((rest, ""));
+    // The last `@` ends the login: a password may hold one, or a slash.
+    let login = front.rsplit_once('@').map(|(login, _)| login);
+    let password = login.and_then(|login| login.split_once(':'));
+    let password = password.map(|(_, password)| password);
+    let options = options
+        .split('&')
+        .filter_map(|option| option.split_once('='));
+    let options = options.filter(|(name, _)| is_secret_option(name));
+    password
+        .into_iter()
+        .chain(options.map(|(_, value)| value))
+        .filter(|secret| !secret.is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 fn has_odd_port(authority: &str) -> bool {
@@ -470,6 +494,23 @@ mod tests {
             (Kind::Secret, "", ""),
         ] {
             assert_eq!(parsed(kind, text), expected, "{kind:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn passwords_in_addresses_are_found() {
+        for (url, expected) in [
+            ("postgres://u:p%40ss@host/db", &["p%40ss"][..]),
+            (
+                "postgres://u:p/a@s@host/db?sslpassword=x&mode=rw",
+                &["p/a@s", "x"],
+            ),
+            ("redis://:only@host", &["only"]),
+            ("postgres://u@host/db", &[]),
+            ("sqlite:///srv/a.db?mode=rwc", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(url_secrets(url), expected, "{url}");
         }
     }
 

@@ -12,7 +12,7 @@ use omoi_store::attempts;
 use serde_json::{Value, json};
 
 use crate::ask::{Route, ask, assert_lists_every_route, get, post, refusal};
-use crate::support::{TestPlatform, ended};
+use crate::support::{KNOWN_SECRET, TestPlatform, ended};
 
 /// How a report of an attempt that is over is answered.
 const ENDED: (u16, &str) = (409, "superseded_attempt");
@@ -207,5 +207,49 @@ async fn the_model_wants_a_live_attempt_and_says_what_is_missing() {
         assert_eq!(status, StatusCode::FORBIDDEN, "{text}");
         assert_eq!(body["error"]["type"], "permission_error");
         assert!(text.contains("set SOME_KEY"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_an_agent_reports_is_not_kept() {
+    let bench = Bench::new().await;
+    let attempt = bench.live.attempt.id;
+    let token = bench.live.token.as_str();
+    let said = format!("the key is {KNOWN_SECRET}, the token {token}");
+    let event = json!({"events": [{
+        "event_id": "01930000-0000-7000-8000-00000000000a", "event_type": "agent.assistant_message",
+        "event_data": {"text": said.as_str()}, "summary": said.as_str(),
+    }]});
+    let turn = json!({"turn": {"n": 0, "request_digest": "d",
+        "response": [{"type": "text", "text": said.as_str()}],
+        "tool_results": [{"type": "tool_result", "content": said.as_str()}]}, "messages": []});
+    let end = json!({"outcome": "failed", "stop_reason": "error", "error_class": "agent_error",
+        "error_message": said.as_str(), "turns": 1});
+    for (route, body) in [("/events", event), ("/turns", turn), ("/complete", end)] {
+        let (status, text) = bench.post(route, body.to_string()).await;
+        assert!(status.is_success(), "{route}: {status} {text}");
+    }
+    let mut tx = bench.test.read().await;
+    let row = attempts::get(&mut tx, attempt).await.unwrap();
+    let kept = [
+        format!(
+            "{:?}",
+            attempts::events(&mut tx, attempt, 0, 10).await.unwrap()
+        ),
+        format!("{:?}", attempts::turns(&mut tx, attempt).await.unwrap()),
+        format!(
+            "{:?}",
+            omoi_store::events::of_spec(&mut tx, row.spec_id, 0)
+                .await
+                .unwrap()
+        ),
+        row.error_message.unwrap(),
+    ];
+    for kept in kept {
+        assert!(kept.contains("the key is ****, the token ****"), "{kept}");
+        assert!(
+            !kept.contains(KNOWN_SECRET) && !kept.contains(token),
+            "{kept}"
+        );
     }
 }

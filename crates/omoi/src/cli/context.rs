@@ -178,6 +178,7 @@ impl Context {
         let options = telemetry::Options {
             filter,
             format: config.get(&keys::LOG_FORMAT),
+            mask: config.secret_mask(),
         };
         if let Err(error) = telemetry::init(&options) {
             eprintln!("warning: no log: {error}");

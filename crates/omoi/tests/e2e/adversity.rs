@@ -1,9 +1,13 @@
 //! Runs in the face of what cannot be helped: a model with bad days, a repository in no good shape.
 
+use std::process::Command;
+
 use serde_json::Value;
 
+use crate::binary::Said;
+use crate::listener::Listener;
 use crate::story;
-use crate::world::World;
+use crate::world::{World, files_below};
 
 /// Puts a fault before the first answer of whoever `when` describes.
 fn with_fault(scenario: &str, when: &str, fault: &str) -> String {
@@ -50,6 +54,12 @@ fn a_run_outlasts_a_model_with_bad_days() {
     }
     let told = story::read(&world.database());
     assert_eq!((told.repeated(), &told.left), (vec![], &vec![]));
+    // Each failure is told, and told once.
+    let failed = failed_calls(&said);
+    for status in [429, 503] {
+        let told = failed.iter().filter(|(told, _)| *told == Some(status));
+        assert_eq!(told.count(), 1, "{status}: {failed:?}");
+    }
 }
 
 #[test]
@@ -108,4 +118,118 @@ fn a_repository_without_tests_on_no_branch_is_worked_on_with_notes() {
     let branch = summary["branch"].as_str().unwrap();
     let theirs = world.repo.git(&["show", &format!("{branch}:greet.py")]);
     assert!(theirs.contains("def greet"), "{theirs}");
+}
+
+/// The failed model calls that the events of a run tell of: status and words.
+fn failed_calls(said: &Said) -> Vec<(Option<u64>, String)> {
+    let events = said.events();
+    let failed = events
+        .iter()
+        .filter(|event| event["event_type"] == "model.call_failed");
+    let told = failed.map(|event| &event["payload"]);
+    told.map(|told| {
+        let words = told["message"].as_str().unwrap().to_owned();
+        (told["status"].as_u64(), words)
+    })
+    .collect()
+}
+
+#[test]
+fn a_provider_that_stays_away_is_told_and_waits_for_a_person() {
+    let world = World::two_tasks_with(|scenario| {
+        let when = "role: planner, phase: explore";
+        with_fault(&scenario, when, "{status: 529, times: 100}")
+    });
+    let impatient = |mut command: Command| {
+        command
+            .env("LLM_RETRY_TIME", "2")
+            .env("LLM_OUTAGE_WAIT", "0");
+        command
+    };
+    let run = impatient(world.simulated(world.ask_for_people(&["--yes"])));
+    let said = world.start(run).wait().exited(3);
+    let told = said.stderr.lines();
+    let told: Vec<&str> = told.filter(|line| line.contains("answered 529")).collect();
+    // The first failure, at once, with what follows; the end is told as what it is.
+    let [first] = told.as_slice() else {
+        panic!("{said:?}");
+    };
+    assert!(first.contains("explore: the simulated model"), "{first}");
+    assert!(
+        first.contains("; try 2 of 12 at ") && first.contains(", until "),
+        "{first}"
+    );
+    assert!(
+        said.stderr.contains("provider_unavailable (upstream_5xx)"),
+        "{said:?}"
+    );
+    assert!(!said.stderr.contains("needs 1 item"), "{said:?}");
+    assert!(
+        said.stderr.contains("Resume: omoi spec resume "),
+        "{said:?}"
+    );
+
+    let shown = world
+        .start(world.command(&["trace", "SPEC-1"]))
+        .wait()
+        .exited(0);
+    assert!(shown.stdout.contains("model call failed: "), "{shown:?}");
+
+    // It is back: the printed command goes on where the run stopped.
+    let healthy = std::fs::read_to_string(world.scenario()).unwrap();
+    let healthy = healthy.replace("    fault: {status: 529, times: 100}\n", "");
+    std::fs::write(world.scenario(), healthy).unwrap();
+    let resumed = world.start(world.go_on("resume")).wait().exited(0);
+    assert_eq!(resumed.summary()["criteria"]["proven"], 4);
+}
+
+#[test]
+fn a_provider_that_refuses_ends_the_run_at_once() {
+    for (status, class) in [(401, "auth_failed"), (404, "upstream_refused")] {
+        let world = World::two_tasks_with(|scenario| {
+            let when = "role: planner, phase: explore";
+            with_fault(
+                &scenario,
+                when,
+                &format!("{{status: {status}, times: 100}}"),
+            )
+        });
+        let said = world.start(world.run(&["--yes"])).wait().exited(3);
+        let reason = said.summary()["reason"].to_string();
+        assert!(
+            reason.contains(&format!("provider_unavailable ({class})")),
+            "{reason}"
+        );
+        let [(told, _)] = failed_calls(&said).try_into().ok().unwrap();
+        assert_eq!(told, Some(status));
+    }
+}
+
+#[test]
+fn a_key_that_the_provider_echoes_is_neither_printed_nor_kept() {
+    const KEY: &str = "sk-ant-e2e-0123456789abcdef";
+    let world = World::two_tasks("scenario.yaml");
+    let provider = Listener::start();
+    for people in [true, false] {
+        let mut run = match people {
+            true => world.ask_for_people(&["--yes"]),
+            false => world.ask(&["--yes"]),
+        };
+        run.env("ANTHROPIC_API_KEY", KEY)
+            .env("ANTHROPIC_BASE_URL", &provider.url)
+            .env("LLM_MODEL", "listener")
+            .env("OMOI_LOG", "debug");
+        let said = world.start(run).wait().exited(3);
+        let told = format!("{}{}", said.stdout, said.stderr);
+        assert!(
+            told.contains("there is no account of the key **** here"),
+            "{told}"
+        );
+        assert!(!told.contains(KEY), "{told}");
+    }
+    for path in files_below(&world.data()) {
+        let bytes = std::fs::read(world.data().join(&path)).unwrap_or_default();
+        let held = bytes.windows(KEY.len()).any(|part| part == KEY.as_bytes());
+        assert!(!held, "{path:?} holds the key");
+    }
 }

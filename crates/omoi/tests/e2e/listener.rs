@@ -1,4 +1,4 @@
-//! A model provider that hears one request and answers none.
+//! A model provider that refuses every request and says which key it came with.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -25,24 +25,31 @@ impl Listener {
         thread::spawn(move || {
             for stream in socket.incoming() {
                 let mut reader = BufReader::new(stream.unwrap());
-                let mut length = 0;
+                let (mut length, mut key) = (0, String::new());
                 loop {
                     let mut line = String::new();
                     reader.read_line(&mut line).unwrap();
-                    let line = line.trim().to_lowercase();
-                    if line.is_empty() {
-                        break;
-                    }
-                    if let Some(value) = line.strip_prefix("content-length:") {
-                        length = value.trim().parse().unwrap();
+                    let Some((name, value)) = line.trim().split_once(':') else {
+                        if line.trim().is_empty() {
+                            break;
+                        }
+                        continue;
+                    };
+                    match name.to_lowercase().as_str() {
+                        "content-length" => length = value.trim().parse().unwrap(),
+                        "x-api-key" => value.trim().clone_into(&mut key),
+                        _ => {}
                     }
                 }
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).unwrap();
                 // Whoever asks only to see whether somebody is there sends no JSON.
                 let asked = serde_json::from_slice(&body).unwrap_or_default();
-                let refusal =
-                    "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                let says = format!("there is no account of the key {key} here");
+                let refusal = format!(
+                    "HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{says}",
+                    says.len()
+                );
                 // The program may be gone already.
                 let _ = reader.get_mut().write_all(refusal.as_bytes());
                 if tell.send(asked).is_err() {

@@ -1,0 +1,40 @@
+//! What a worker reports, without the secrets that this process knows: its model and its commands may
+//! have printed one.
+
+use std::borrow::Cow;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use serde::de::DeserializeOwned;
+
+use crate::auth::token;
+use crate::error::{ApiError, Given};
+use crate::worker::WorkerSurface;
+
+/// A report in JSON, masked before anything of it is read.
+pub(crate) struct Reported<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &WorkerSurface) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let own = token(&parts.headers).unwrap_or_default();
+        let mask = state.platform.mask.with(own);
+        let request = Request::from_parts(parts.clone(), body);
+        let bytes = match Bytes::from_request(request, state).await {
+            Ok(bytes) => bytes,
+            Err(refused) => {
+                return Err(ApiError::unreadable(refused.status(), refused.body_text()));
+            }
+        };
+        let masked = std::str::from_utf8(&bytes).map(|text| mask.mask(text));
+        let body = match masked {
+            Ok(Cow::Owned(masked)) => Body::from(masked),
+            // No secret is in it; or it is no text, and so no JSON either.
+            Ok(Cow::Borrowed(_)) | Err(_) => Body::from(bytes.clone()),
+        };
+        let Given(report) = Given::from_request(Request::from_parts(parts, body), state).await?;
+        Ok(Self(report))
+    }
+}
