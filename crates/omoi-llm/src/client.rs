@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
 use omoi_domain::secret_mask::SecretMask;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -14,6 +13,7 @@ use crate::route::{AnswerMode, Key, Provider, Route};
 use crate::upstream::{Call, EventStream, Http, Limits, UpstreamError, collect};
 use crate::wire::answer::Answer;
 use crate::wire::anthropic::{MessagesRequest, StreamEvent};
+use crate::wire::headers;
 
 /// Where the gateway is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Client {
     ) -> Result<EventStream, UpstreamError> {
         let mut route = self.route.clone();
         route.model.clone_from(&request.model);
-        let headers = HeaderMap::new();
+        let headers = headers::own();
         let call = Call {
             route: &route,
             request,

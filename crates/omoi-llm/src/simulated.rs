@@ -1,8 +1,9 @@
 //! The simulated model: a local server that answers both wire formats from a scenario.
 //!
 //! It stands where a provider would stand, so everything between an agent and the network is really
-//! exercised: requests are checked more strictly than a provider does, answers are streamed in pieces
-//! cut anywhere, and faults happen where the scenario says. It keeps nothing but a count of faults per
+//! exercised: requests of our own clients are checked more strictly than a provider does, answers are streamed in pieces
+//! cut anywhere, and faults happen where the scenario says. What other clients send beyond the known is
+//! recorded and let through. It keeps nothing but a count of faults per
 //! rule. Every answer carries the header [`SIMULATED`].
 
 mod answer;
@@ -18,6 +19,7 @@ mod recorder;
 mod refusal;
 mod respond;
 mod schema;
+mod tolerance;
 mod walk;
 
 use std::{
@@ -167,6 +169,7 @@ async fn answer(wire: Wire, State(shared): State<Arc<Shared>>, request: Request)
         wire,
         keys: None,
         body: Json::Null,
+        unknown: Vec::new(),
         outcome: Outcome::Refused {
             status: 0,
             message: String::new(),
@@ -202,7 +205,7 @@ impl Shared {
     ) -> Result<Decided, Refusal> {
         receive::check_headers(seen.wire, headers)?;
         seen.body = receive::parse(headers, bytes)?;
-        let asked = receive::check(seen.wire, headers, bytes, &seen.body)?;
+        let asked = receive::check(seen, headers, bytes)?;
         seen.keys = Some(asked.keys.clone());
         let (index, rule) = self.scenario.find(&asked.keys)?;
         let fault = self.next_fault(index, rule);

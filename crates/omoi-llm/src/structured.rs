@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 
-use http::HeaderMap;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -21,6 +20,7 @@ use crate::wire::anthropic::{
     Content, ContentBlock, Message, MessagesRequest, OutputConfig, OutputFormat, StopReason, Tool,
     ToolChoice,
 };
+use crate::wire::headers;
 
 /// How often a wrong answer is sent back.
 pub const REPAIRS_MAX: u32 = 5;
@@ -126,7 +126,7 @@ async fn ask(
     let (mut tally, mut failures) = Tally::new(*allowance).with_failures();
     let mut teller = FailureTeller::new(asker.caller, asker.meter);
     let target = llm.routes.get(route);
-    let headers = outgoing(asker.caller, request, (target, &HeaderMap::new()));
+    let headers = outgoing(asker.caller, request, (target, &headers::own()));
     let ask = Ask {
         route,
         request,

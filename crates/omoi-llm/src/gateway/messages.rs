@@ -332,6 +332,9 @@ pub(crate) fn outgoing(
     if !target.simulated {
         return out;
     }
+    if let Some(own) = incoming.get(headers::CLIENT) {
+        out.insert(HeaderName::from_static(headers::CLIENT), own.clone());
+    }
     let (round, turn) = (caller.round.to_string(), request.turn().to_string());
     let title = caller.title.as_deref().map(headers::percent_encode);
     for (name, value) in [

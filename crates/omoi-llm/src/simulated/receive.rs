@@ -5,10 +5,11 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    MODEL, Wire, anthropic_request,
+    MODEL, Recorded, Wire, anthropic_request,
     asked::Asked,
     openai_request,
     refusal::{Reason, Refusal},
+    tolerance,
     walk::At,
 };
 use crate::{
@@ -18,20 +19,36 @@ use crate::{
 
 /// Checks a whole request; the digest of its body goes into every id of the answer.
 pub(super) fn check(
-    wire: Wire,
+    seen: &mut Recorded,
     headers: &HeaderMap,
     bytes: &[u8],
-    body: &Json,
 ) -> Result<Asked, Refusal> {
+    let Recorded {
+        wire,
+        body,
+        unknown,
+        ..
+    } = seen;
+    let wire = *wire;
     let model = At::root(body).open_object()?.required("model")?;
     if model.words()? != MODEL {
         let model = model.words()?.to_owned();
         return Err(Reason::UnknownModel { model }.into());
     }
-    let form = match wire {
-        Wire::Anthropic => anthropic_request::check(body),
-        Wire::OpenAi => openai_request::check(body),
-    }?;
+    let form = match (tolerance::is_own(headers), wire) {
+        (true, Wire::Anthropic) => anthropic_request::check(body)?,
+        (true, Wire::OpenAi) => openai_request::check(body)?,
+        (false, _) => {
+            *unknown = tolerance::unknown_headers(headers);
+            tolerance::check(wire, body, unknown)?
+        }
+    };
+    if !unknown.is_empty() {
+        let fields = unknown.join(", ");
+        tracing::info!(
+            "A client that is not ours sent what the simulated model does not know: {fields}"
+        );
+    }
     let keys = keys(headers, form.turn)?;
     let digest = hex::encode(Sha256::digest(bytes));
     Ok(Asked {
@@ -58,7 +75,7 @@ pub(super) fn check_headers(wire: Wire, headers: &HeaderMap) -> Result<(), Refus
         Wire::Anthropic if bearer || given("x-api-key").is_some() => {
             let name = "anthropic-version";
             let found = text(headers, name)?.ok_or(Reason::MissingHeader { name })?;
-            if found != VERSION {
+            if found != VERSION && tolerance::is_own(headers) {
                 let (expected, found) = ("`2023-06-01`", found.to_owned());
                 return Err(Reason::BadHeader {
                     name,

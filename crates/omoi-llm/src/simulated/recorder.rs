@@ -26,6 +26,8 @@ pub struct Recorded {
     pub keys: Option<RequestKeys>,
     /// Its body; null when it was no JSON.
     pub body: Json,
+    /// What a client that is not ours sent and this server does not know: paths of fields, headers.
+    pub unknown: Vec<String>,
     /// What became of it.
     pub outcome: Outcome,
 }

@@ -2,6 +2,7 @@
 
 mod client;
 mod faults;
+mod foreign;
 mod strict;
 mod talk;
 
@@ -75,6 +76,7 @@ fn path(wire: Wire) -> &'static str {
 fn headers(wire: Wire, others: &[(&'static str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", "application/json".parse().unwrap());
+    headers.insert(crate::wire::headers::CLIENT, "test".parse().unwrap());
     match wire {
         Wire::Anthropic => {
             headers.insert("x-api-key", "k".parse().unwrap());

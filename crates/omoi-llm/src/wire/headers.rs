@@ -2,6 +2,10 @@
 //!
 //! They go to a simulated upstream only: a real provider never learns task names.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Set by clients of our own, whose requests are checked to the letter.
+pub const CLIENT: &str = "x-omoi-client";
 /// Role of the agent, for example `planner`.
 pub const ROLE: &str = "x-omoi-role";
 /// Phase the agent works in, for example `requirements`.
@@ -14,6 +18,12 @@ pub const TITLE: &str = "x-omoi-title";
 pub const ROUND: &str = "x-omoi-round";
 /// Assistant messages in the request: which answer of the conversation this will be, from 0.
 pub const TURN: &str = "x-omoi-turn";
+
+/// The headers of every request of a client of our own.
+pub fn own() -> HeaderMap {
+    let name = HeaderName::from_static(CLIENT);
+    HeaderMap::from_iter([(name, HeaderValue::from_static("omoi"))])
+}
 
 /// Writes `text` with the letters that a header may hold: everything but ASCII letters, digits and
 /// `-._~` becomes `%XX`.
