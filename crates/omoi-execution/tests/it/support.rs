@@ -1,5 +1,7 @@
 //! A platform on an empty database with a clock that stands still, and a spec to work on.
 
+#[path = "test_settings.rs"]
+mod test_settings;
 #[path = "watched_git.rs"]
 mod watched_git;
 
@@ -10,9 +12,7 @@ use omoi_domain::attempt::{AttemptState, Outcome, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
 use omoi_domain::merge::{IntegrationState, MergeState};
-use omoi_domain::money::NanoUsd;
 use omoi_domain::sandbox::SandboxState;
-use omoi_domain::score::Weights;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{Priority, TaskStatus};
@@ -20,7 +20,7 @@ use omoi_domain::ticket::TicketStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::attempt::{Created, NewAttempt, insert, role};
 use omoi_execution::platform::{DataDir, GuardedPlaces, Parts, RunningAttempts, WorkScope};
-use omoi_execution::{Platform, Settings, intake};
+use omoi_execution::{Platform, intake};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::Git;
@@ -99,7 +99,7 @@ impl TestPlatform {
                 .await
                 .unwrap(),
             data: DataDir::new(folder.path().to_owned()),
-            settings: settings(),
+            settings: test_settings::settings(),
             owner: "this process".to_owned(),
             worker: "/nowhere".into(),
             model_label: "simulated".to_owned(),
@@ -355,40 +355,6 @@ fn meta(message: &str) -> CommitMeta {
         trailers: Vec::new(),
         author: Identity::platform(),
         time: START,
-    }
-}
-
-fn settings() -> Settings {
-    Settings {
-        weights: Weights::default(),
-        project_slots: 5,
-        global_slots: 10,
-        scan_batch: 100,
-        model: "agent".to_owned(),
-        max_tokens: 1_000,
-        task_turns_max: 50,
-        task_timeout: Duration::from_mins(90),
-        phase_turns_max: 50,
-        phase_timeout: Duration::from_mins(15),
-        phase_attempts_max: 3,
-        phase_budget: NanoUsd::from_dollars(10),
-        spec_budget: NanoUsd::from_dollars(50),
-        task_budget: NanoUsd::from_dollars(20),
-        check_timeout: Duration::from_mins(10),
-        command_timeout: Duration::from_mins(1),
-        result_bytes: 64 << 10,
-        outage_wait: Duration::from_mins(15),
-        poll: Duration::from_secs(1),
-        heartbeat: Duration::from_secs(15),
-        heartbeat_timeout: Duration::from_secs(90),
-        start_timeout: Duration::from_mins(3),
-        stuck_timeout: Duration::from_mins(15),
-        lease: Duration::from_secs(15),
-        limits: Default::default(),
-        read_only: Vec::new(),
-        discovery_depth_max: 2,
-        discoveries_per_task: 3,
-        discoveries_per_spec: 5,
     }
 }
 
