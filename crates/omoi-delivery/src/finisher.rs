@@ -24,13 +24,14 @@ use omoi_runtime::telemetry::chain;
 use omoi_store::checks::{Check, Receipt};
 use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::Task;
+use omoi_store::tasks::{ENVIRONMENT_FAULT, Task};
 use omoi_store::{StoreError, Tx, attempts, checks, deliveries, projects, requirements, tasks};
 use tracing::warn;
 
 use self::ablation::Proof;
 use crate::platform_attempt;
 use crate::receipts::{self, Run};
+use crate::suite::environment_fault;
 
 /// Times the last proof may fail to run at all.
 const PROOFS_MAX: usize = 3;
@@ -248,19 +249,6 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
         task: None,
     };
     let receipts = receipts::run(platform, run).await?;
-    if spec.options.0.as_it_stands {
-        let proof = Proof {
-            platform,
-            spec,
-            attempt,
-            mirror: &mirror,
-            head: &head,
-        };
-        return as_it_stands(proof, &receipts).await;
-    }
-    if reopen::owners(platform, spec, attempt, (&mirror, &head), &receipts).await? {
-        return Ok(());
-    }
     let proof = Proof {
         platform,
         spec,
@@ -268,6 +256,15 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
         mirror: &mirror,
         head: &head,
     };
+    if spec.options.0.as_it_stands {
+        return as_it_stands(proof, &receipts).await;
+    }
+    if waits_for_machine(proof, &receipts).await? {
+        return Ok(());
+    }
+    if reopen::owners(platform, spec, attempt, (&mirror, &head), &receipts).await? {
+        return Ok(());
+    }
     if let Some(reason) = red(platform, spec, &receipts).await? {
         return stop(proof, SpecStatus::Failed, reason).await;
     }
@@ -279,10 +276,27 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
     hand_over(proof, weak).await
 }
 
+/// Blocks the spec when nothing is red but for what the machine lacks: no agent can mend that, so no
+/// task goes back for a round. False when that is not so.
+async fn waits_for_machine(
+    proof: Proof<'_>,
+    receipts: &[(Check, Receipt)],
+) -> Result<bool, BoxError> {
+    let Some(fault) = environment_fault(proof.mirror, proof.head, receipts).await? else {
+        return Ok(false);
+    };
+    let reason = format!("{ENVIRONMENT_FAULT}: at the head {fault}");
+    stop(proof, SpecStatus::Blocked, reason).await?;
+    Ok(true)
+}
+
 /// Hands over what has landed, saying what of the plan it does not prove.
 async fn as_it_stands(proof: Proof<'_>, receipts: &[(Check, Receipt)]) -> Result<(), BoxError> {
     let others = receipts.iter().filter(|(check, _)| check.kind != "proof");
     let others: Vec<(Check, Receipt)> = others.cloned().collect();
+    if waits_for_machine(proof, &others).await? {
+        return Ok(());
+    }
     if let Some(unmet) = receipts::unmet("head_red", &others) {
         let headline = unmet.feedback.lines().next().unwrap_or_default();
         let reason = format!("what stands is not handed over: at the head {headline}");

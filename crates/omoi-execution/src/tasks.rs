@@ -17,6 +17,9 @@ use crate::attempt::Loss;
 use crate::outage;
 use crate::platform::Platform;
 
+/// Why a merge goes back into its queue.
+const MERGE_AGAIN: &str = "its merge is tried again";
+
 /// Why a task's result is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
@@ -324,6 +327,13 @@ pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
     if let Some(mut merge) = given_up(tx, task).await? {
         return merge_again(tx, task, &mut merge).await;
     }
+    if let Some(mut merge) = merges::open_of_task(tx, task.id).await?
+        && merge.is_blocked_by_environment()
+    {
+        // Its work is done and its checks said nothing against it.
+        requeue(tx, &mut merge, task).await?;
+        return unblock_dependents(tx, task).await;
+    }
     let landing =
         task.status == TaskStatus::Completed && task.integration_state != IntegrationState::Manual;
     if landing {
@@ -364,16 +374,20 @@ async fn given_up(tx: &mut Tx, task: &Task) -> Result<Option<Merge>, StoreError>
     Ok((merge.state == MergeState::Manual).then_some(merge))
 }
 
+/// Queues the merge of `source` with all its tries.
+async fn requeue(tx: &mut Tx, merge: &mut Merge, source: &mut Task) -> Result<(), StoreError> {
+    merge.restarts = 0;
+    merge.error = None;
+    let step = MergeMove::to(MergeState::Pending).because(MERGE_AGAIN);
+    merges::transition(tx, merge, source, step).await
+}
+
 /// Queues a merge whose resolution failed. Should it conflict again, a new task resolves it from
 /// the head of then, so this one is over.
 async fn merge_again(tx: &mut Tx, task: &mut Task, merge: &mut Merge) -> Result<(), StoreError> {
-    let reason = "its merge is tried again".to_owned();
-    drop_resolution(tx, task, reason.clone()).await?;
-    merge.restarts = 0;
-    merge.error = None;
+    drop_resolution(tx, task, MERGE_AGAIN.to_owned()).await?;
     let mut source = tasks::get(tx, merge.task_id).await?;
-    let step = MergeMove::to(MergeState::Pending).because(reason);
-    merges::transition(tx, merge, &mut source, step).await?;
+    requeue(tx, merge, &mut source).await?;
     unblock_dependents(tx, &source).await
 }
 

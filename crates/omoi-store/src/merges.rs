@@ -10,7 +10,7 @@ use crate::args;
 use crate::column::Json;
 use crate::error::StoreError;
 use crate::row::{row, versioned};
-use crate::tasks::{self, Task};
+use crate::tasks::{self, ENVIRONMENT_FAULT, Task};
 use crate::tx::Tx;
 
 row! {
@@ -62,6 +62,12 @@ versioned!(Merge by id in "merges" {
 });
 
 impl Merge {
+    /// Whether it waits for something the machine lacks.
+    pub fn is_blocked_by_environment(&self) -> bool {
+        let error = self.error.as_deref().unwrap_or_default();
+        self.state == MergeState::Manual && error.starts_with(ENVIRONMENT_FAULT)
+    }
+
     /// The merge of `task`, whose head is `incoming`, into `target`, before its first turn.
     pub fn of(tx: &Tx, task: &Task, target: &str, incoming: &str) -> Self {
         Self {

@@ -7,7 +7,7 @@ use omoi_domain::task::{Priority, TaskStatus, kind};
 use omoi_domain::ticket::TicketStatus;
 use omoi_execution::Platform;
 use omoi_execution::integration::{branch_ref, ensure_for, task_branch};
-use omoi_execution::tasks::{resolved_by, send_back};
+use omoi_execution::tasks::{block_waiting, resolved_by, send_back};
 use omoi_git::mirror::{CommitMeta, Identity, MergeTree, Mirror, UpdateRefError, score};
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
@@ -16,13 +16,14 @@ use omoi_runtime::BoxError;
 use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::projects::{Counter, take_numbers};
 use omoi_store::specs::Spec;
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::{self, ENVIRONMENT_FAULT, Task};
 use omoi_store::{Json, StoreError, Tx, tickets};
 use tracing::info;
 
 use super::restart;
 use crate::platform_attempt;
 use crate::receipts::{self, Run};
+use crate::suite::environment_fault;
 
 /// One entry that has its turn.
 pub(super) struct Turn<'a> {
@@ -75,7 +76,10 @@ pub(super) async fn land(turn: Turn<'_>) -> Result<(), BoxError> {
             let receipts = receipts::run(platform, run).await?;
             match receipts::unmet("merge_red", &receipts) {
                 None => advance(&turn, &mirror, merge, &target, commit).await,
-                Some(unmet) => refuse(&turn, &mirror, merge, (&target, &commit), unmet).await,
+                Some(unmet) => match environment_fault(&mirror, &commit, &receipts).await? {
+                    Some(fault) => wait_for_machine(&turn, merge, &fault).await,
+                    None => refuse(&turn, &mirror, merge, (&target, &commit), unmet).await,
+                },
             }
         }
     }
@@ -263,6 +267,23 @@ async fn close_ticket(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     if ticket.status == TicketStatus::BuildingDone {
         tickets::transition(tx, &mut ticket, TicketStatus::Done).await?;
     }
+    Ok(())
+}
+
+/// Has the merge wait for what the machine lacks. That is no round: the agent cannot mend it.
+async fn wait_for_machine(turn: &Turn<'_>, mut merge: Merge, fault: &str) -> Result<(), BoxError> {
+    let mut tx = turn.platform.store.write().await?;
+    if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
+        return Ok(());
+    }
+    let mut task = tasks::get(&mut tx, merge.task_id).await?;
+    info!(task.id = %task.id, "The merge of TSK-{:03} waits: {fault}", task.number);
+    let error = format!("{ENVIRONMENT_FAULT}: {fault}");
+    merge.error = Some(error.clone());
+    let step = MergeMove::to(MergeState::Manual).because(error);
+    merges::transition(&mut tx, &mut merge, &mut task, step).await?;
+    block_waiting(&mut tx, &task).await?;
+    tx.commit(CrashPoint::MergeEnded).await?;
     Ok(())
 }
 

@@ -374,3 +374,26 @@ async fn a_trace_asks_git_while_no_transaction_is_open() {
     assert_eq!(trace.unwrap().spec_ref, "SPEC-1");
     assert!(guarded.finish() > 0);
 }
+
+#[tokio::test]
+async fn what_the_machine_lacks_at_the_head_is_no_round_of_any_agent() {
+    for (declared, status, round) in [
+        ("iniconfig>=2\n", SpecStatus::Blocked, 0),
+        ("other\n", SpecStatus::Working, 1),
+    ] {
+        let (it, folder) = with_sandbox().await;
+        let installed = folder.path().join("installed");
+        let command = crate::needs_package(&installed);
+        let (task, _) = criterion(&it, 1, &command).await;
+        land(&it, &task, "requirements.txt", declared).await;
+        pass(&it).await;
+        let (spec, task) = (spec_now(&it).await, it.task_now(task.id).await);
+        assert_eq!((spec.status, task.round), (status, round), "{declared}");
+        if status == SpecStatus::Blocked {
+            let reason = spec.last_error.unwrap();
+            assert!(reason.starts_with("environment_fault: "), "{reason}");
+            assert!(reason.contains("`iniconfig`"), "{reason}");
+            assert_eq!(task.status, TaskStatus::Completed);
+        }
+    }
+}

@@ -47,3 +47,10 @@ async fn with_slots(slots: i64) -> (support::TestPlatform, tempfile::TempDir) {
 async fn settle(it: &support::TestPlatform) {
     it.platform.running.drained().await;
 }
+
+/// A check that fails for want of a Python package until there is a file at `installed`.
+fn needs_package(installed: &std::path::Path) -> String {
+    let file = installed.display();
+    let says = "ModuleNotFoundError: No module named 'iniconfig'";
+    format!("test -e '{file}' || {{ echo \"{says}\"; exit 1; }}")
+}

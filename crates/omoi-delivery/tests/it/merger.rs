@@ -116,6 +116,59 @@ async fn a_merge_whose_process_died_is_taken_up_without_counting() {
     assert_eq!(task.integration_state, IntegrationState::Merged);
 }
 
+#[tokio::test]
+async fn what_the_machine_lacks_at_the_merge_is_no_round_of_the_agent() {
+    for (declared, state, round) in [
+        ("iniconfig>=2\n", MergeState::Manual, 0),
+        ("other\n", MergeState::Failed, 1),
+    ] {
+        let (it, folder) = with_sandbox().await;
+        let installed = folder.path().join("installed");
+        // The target moved, so the merged tree is one that no check has seen.
+        let landed = it.task(2, &[]).await;
+        finisher::land(&it, &landed, "requirements.txt", declared).await;
+        let head = it.work("src/new.txt").await;
+        let (task, merge) = queued(&it, MergeState::Pending, head.as_str()).await;
+        let waiting = it.task(3, &[task.id]).await;
+        it.commit(async |tx| {
+            let check = Check {
+                command: crate::needs_package(&installed),
+                ..finisher::check(tx, &task)
+            };
+            checks::insert(tx, &check, &[]).await
+        })
+        .await
+        .unwrap();
+        let mut merger = Merger::new(it.platform.clone());
+        pass(&it, &mut merger).await;
+        let seen = merge_now(&it, &merge).await;
+        let task = it.task_now(task.id).await;
+        assert_eq!((seen.state, task.round), (state, round), "{declared}");
+        if state != MergeState::Manual {
+            continue;
+        }
+        let error = seen.error.unwrap();
+        assert!(error.starts_with("environment_fault: "), "{error}");
+        assert!(error.contains("`iniconfig`"), "{error}");
+        assert_eq!(task.status, TaskStatus::Completed);
+        assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
+        // With the package there, only the merge is tried again, no agent.
+        std::fs::create_dir(&installed).unwrap();
+        it.commit(async |tx| {
+            let mut task = tasks::get(tx, task.id).await?;
+            omoi_execution::tasks::retry(tx, &mut task).await
+        })
+        .await
+        .unwrap();
+        let task = it.task_now(task.id).await;
+        let stands = (task.status, task.integration_state);
+        assert_eq!(stands, (TaskStatus::Completed, IntegrationState::Queued));
+        assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Pending);
+        pass(&it, &mut merger).await;
+        assert_eq!(merge_now(&it, &merge).await.state, MergeState::Completed);
+    }
+}
+
 /// The task that resolves the conflict of `merge`.
 async fn resolution(it: &TestPlatform, merge: &Merge) -> Task {
     let merge = merge_now(it, merge).await;
