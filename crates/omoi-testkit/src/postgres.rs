@@ -22,6 +22,22 @@ pub fn database() -> TestDatabase {
     TestDatabase::new(address(&name), Database { name })
 }
 
+/// A database with everything in `original`, which nothing may be connected to.
+///
+/// # Panics
+/// When there is no server, or something is connected to `original`.
+pub fn copy_of(original: &TestDatabase) -> TestDatabase {
+    let (name, template) = (unique_name(), name_of(original.url()));
+    execute(format!("create database {name} template {template}"));
+    TestDatabase::new(address(&name), Database { name })
+}
+
+/// The database in an address.
+fn name_of(url: &str) -> &str {
+    let server = url.split_once('?').map_or(url, |(server, _)| server);
+    server.rsplit_once('/').map_or(server, |(_, name)| name)
+}
+
 struct Database {
     name: String,
 }
@@ -117,6 +133,11 @@ mod tests {
         );
         // The same statements work again only if nothing of the first database is seen here.
         extension_version(two.url()).await.unwrap();
+
+        let copied = super::copy_of(&two);
+        let mut copy = PgConnection::connect(copied.url()).await.unwrap();
+        let found = sqlx::query_scalar("select count(*) from kept");
+        assert_eq!(found.fetch_one(&mut copy).await.ok(), Some(0_i64));
 
         let mut open = PgConnection::connect(two.url()).await.unwrap();
         let name = one.url().rsplit('/').next().unwrap().to_owned();

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use omoi_testkit::database::TestDatabase;
 use omoi_testkit::repo::TestRepo;
 use tempfile::TempDir;
 
@@ -17,6 +19,8 @@ pub(crate) struct World {
     scenario: PathBuf,
     idea: String,
     runs: AtomicU32,
+    /// The database, where it is no file in the data folder.
+    on_server: Mutex<Option<TestDatabase>>,
 }
 
 impl World {
@@ -76,7 +80,25 @@ impl World {
             scenario,
             idea,
             runs: AtomicU32::new(0),
+            on_server: Mutex::new(None),
         }
+    }
+
+    /// Works on a database of a server from now on; gives back the one before.
+    pub(crate) fn move_to(&self, database: TestDatabase) -> Option<TestDatabase> {
+        let mut on_server = self
+            .on_server
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        on_server.replace(database)
+    }
+
+    fn server_url(&self) -> Option<String> {
+        let on_server = self
+            .on_server
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        on_server.as_ref().map(|database| database.url().to_owned())
     }
 
     /// The home folder of the person.
@@ -94,12 +116,13 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// The address of the database in the data folder.
+    /// The address of the database.
     pub(crate) fn database(&self) -> String {
-        format!(
-            "sqlite://{}?mode=ro",
-            self.data().join("omoios.db").display()
-        )
+        let in_folder = || {
+            let file = self.data().join("omoios.db");
+            format!("sqlite://{}?mode=ro", file.display())
+        };
+        self.server_url().unwrap_or_else(in_folder)
     }
 
     /// The program with `arguments` on this data folder.
@@ -107,6 +130,9 @@ impl World {
         let mut command = omoi(&self.home());
         // A number means the spec of the repository it is typed in.
         command.current_dir(self.repo.path());
+        if let Some(url) = self.server_url() {
+            command.env("DATABASE_URL", url);
+        }
         command.arg("--data-dir").arg(self.data()).args(arguments);
         command
     }

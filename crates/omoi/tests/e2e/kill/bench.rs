@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use omoi_domain::crash::CrashPoint;
 use omoi_runtime::crash::{CRASH_AT, CRASH_TRACE};
+use omoi_testkit::database::TestDatabase;
+use omoi_testkit::postgres;
 
 use crate::binary::Said;
 use crate::story::{self, Story};
@@ -18,6 +20,13 @@ use crate::world::World;
 const STARTS_MAX: usize = 5;
 /// Time between two looks at what a run is doing.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Where the rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Backend {
+    Sqlite,
+    Postgres,
+}
 
 /// Which start of the program dies first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +75,8 @@ pub(super) struct Outcome {
 /// A world that can be put back to either start.
 pub(super) struct Bench {
     world: World,
+    /// The database of the plan that stands, where it is not in the data folder.
+    planned: Option<TestDatabase>,
     /// Whether a person has something to say to the agent of the first task.
     talks: bool,
     /// Whether the person was heard since the last start from nothing or from the plan.
@@ -74,14 +85,22 @@ pub(super) struct Bench {
 
 impl Bench {
     /// A world with two tasks whose plan stands, and the passes of planning.
-    pub(super) fn planned(scenario: &str, talks: bool) -> (Self, Passes) {
-        let bench = Self {
+    pub(super) fn planned(backend: Backend, scenario: &str, talks: bool) -> (Self, Passes) {
+        let mut bench = Self {
             world: World::two_tasks(scenario),
+            planned: None,
             talks,
             was_heard: AtomicBool::new(false),
         };
+        if backend == Backend::Postgres {
+            bench.world.move_to(postgres::database());
+        }
         let passes = bench.traced(bench.world.run(&[]), 3);
         copy(&bench.world.data(), &bench.world.beside("planned"));
+        if backend == Backend::Postgres {
+            bench.planned = bench.world.move_to(postgres::database());
+            bench.reset(Half::Work);
+        }
         (bench, passes)
     }
 
@@ -160,6 +179,12 @@ impl Bench {
         fs::remove_dir_all(&data).unwrap();
         if half == Half::Work {
             copy(&self.world.beside("planned"), &data);
+        }
+        if let Some(planned) = &self.planned {
+            self.world.move_to(match half {
+                Half::Plan => postgres::database(),
+                Half::Work => postgres::copy_of(planned),
+            });
         }
         for branch in self.branches().lines().filter(|name| *name != "main") {
             self.world.repo.git(&["branch", "--quiet", "-D", branch]);

@@ -6,10 +6,25 @@ use std::time::Instant;
 
 use omoi_domain::crash::CrashPoint;
 
-use super::bench::{Bench, Death, Half, Passes, Survived};
+use super::bench::{Backend, Bench, Death, Half, Outcome, Passes, Survived};
 
 /// Names the deaths to die, by a part of their name; all of them without it.
 const ONLY: &str = "OMOI_KILL_ONLY";
+/// Set to `all`, every death is died on PostgreSQL too; a few of each half of a run without it.
+const ON_POSTGRES: &str = "OMOI_KILL_POSTGRES";
+/// Those few: a commit of every kind of row that the two dialects could write differently.
+const FEW: [(Half, CrashPoint, &str); 10] = [
+    (Half::Plan, CrashPoint::DeploymentTaken, "before"),
+    (Half::Plan, CrashPoint::SpecCreated, "after"),
+    (Half::Plan, CrashPoint::ItemAccepted, "before"),
+    (Half::Plan, CrashPoint::PlanSynced, "after"),
+    (Half::Work, CrashPoint::TaskClaimed, "after"),
+    (Half::Work, CrashPoint::TurnCommitted, "before"),
+    (Half::Work, CrashPoint::ReceiptStored, "after"),
+    (Half::Work, CrashPoint::ValidationEnded, "before"),
+    (Half::Work, CrashPoint::MergeEnded, "after"),
+    (Half::Work, CrashPoint::HandOverConfirmed, "before"),
+];
 
 /// Both sides of every point passed, at its first pass and its last.
 fn deaths(passes: &Passes) -> impl Iterator<Item = Death> {
@@ -53,28 +68,58 @@ fn told(found: &Result<Survived, String>) -> String {
     }
 }
 
-#[test]
-fn every_durable_write_survives_a_kill() {
-    let started = Instant::now();
-    let (plain, planning) = Bench::planned("scenario.yaml", false);
-    let (undisturbed, work) = plain.undisturbed();
-    assert_eq!(
-        (undisturbed.story.repeated(), &undisturbed.story.left),
-        (vec![], &vec![])
-    );
-    assert_eq!(undisturbed.story.proven.len(), 4);
-    let (detours, _) = Bench::planned("detours.yaml", true);
-    let (detoured, detour) = detours.undisturbed();
-    assert_eq!(
-        (detoured.story.repeated(), &detoured.story.left),
-        (vec![], &vec![])
-    );
-    assert_eq!(detoured.story.proven.len(), 4);
+/// Two worlds that are put back again and again, and what they came to undisturbed.
+struct Worlds {
+    plain: (Bench, Outcome),
+    detours: (Bench, Outcome),
+}
 
+/// What is passed on the way.
+struct Reached {
+    planning: Passes,
+    work: Passes,
+    detour: Passes,
+}
+
+impl Worlds {
+    fn new(backend: Backend) -> (Self, Reached) {
+        let (plain, planning) = Bench::planned(backend, "scenario.yaml", false);
+        let (undisturbed, work) = plain.undisturbed();
+        let (detours, _) = Bench::planned(backend, "detours.yaml", true);
+        let (detoured, detour) = detours.undisturbed();
+        for outcome in [&undisturbed, &detoured] {
+            let story = &outcome.story;
+            assert_eq!((story.repeated(), &story.left), (vec![], &vec![]));
+            assert_eq!(story.proven.len(), 4);
+        }
+        let worlds = Self {
+            plain: (plain, undisturbed),
+            detours: (detours, detoured),
+        };
+        let reached = Reached {
+            planning,
+            work,
+            detour,
+        };
+        (worlds, reached)
+    }
+}
+
+/// One death of every side of every point, and those that take several.
+fn every_case(reached: &Reached) -> Vec<Case> {
+    let Reached {
+        planning,
+        work,
+        detour,
+    } = reached;
     let known = |(point, _): &(CrashPoint, &str)| {
         work.keys().chain(planning.keys()).any(|(p, _)| p == point)
     };
-    let only_there: Passes = detour.into_iter().filter(|(key, _)| !known(key)).collect();
+    let only_there: Passes = detour
+        .iter()
+        .filter(|(key, _)| !known(key))
+        .map(|(key, times)| (*key, *times))
+        .collect();
     let case = |half, detours| {
         move |death| Case {
             half,
@@ -82,8 +127,8 @@ fn every_durable_write_survives_a_kill() {
             detours,
         }
     };
-    let mut cases: Vec<Case> = deaths(&planning).map(case(Half::Plan, false)).collect();
-    cases.extend(deaths(&work).map(case(Half::Work, false)));
+    let mut cases: Vec<Case> = deaths(planning).map(case(Half::Plan, false)).collect();
+    cases.extend(deaths(work).map(case(Half::Work, false)));
     cases.extend(deaths(&only_there).map(case(Half::Work, true)));
     // Between any two items: every start gets one further.
     let items = planning[&(CrashPoint::ItemAccepted, "after")];
@@ -124,27 +169,25 @@ fn every_durable_write_survives_a_kill() {
         .filter(|point| !reached.contains(point))
         .collect();
     assert!(missed.is_empty(), "never passed: {missed:?}");
-    if let Ok(only) = std::env::var(ONLY) {
-        cases.retain(|case| case.to_string().contains(&only));
-    }
-    println!(
-        "{} deaths at {} points, prepared in {:.0?}",
-        cases.len(),
-        reached.len(),
-        started.elapsed()
-    );
+    cases
+}
 
-    let again = Bench::planned("scenario.yaml", false).0;
-    let again_detours = Bench::planned("detours.yaml", true).0;
-    let (open, failed) = (Mutex::new(cases.iter()), Mutex::new(Vec::new()));
-    let expected = [&undisturbed, &detoured];
+/// Dies all deaths that are asked for, in two worlds at a time.
+fn die(cases: &[Case], pairs: [[(&Bench, &Outcome); 2]; 2]) {
+    let started = Instant::now();
+    let only = std::env::var(ONLY).unwrap_or_default();
+    let asked: Vec<&Case> = cases
+        .iter()
+        .filter(|case| case.to_string().contains(&only))
+        .collect();
+    let (open, failed) = (Mutex::new(asked.iter()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for worlds in [[&plain, &detours], [&again, &again_detours]] {
+        for worlds in pairs {
             let (open, failed) = (&open, &failed);
             scope.spawn(move || {
                 while let Some(case) = { open.lock().unwrap().next() } {
-                    let which = usize::from(case.detours);
-                    let found = worlds[which].survive(case.half, &case.deaths, expected[which]);
+                    let (bench, expected) = worlds[usize::from(case.detours)];
+                    let found = bench.survive(case.half, &case.deaths, expected);
                     println!("{case} {}", told(&found));
                     if found.is_err() {
                         failed.lock().unwrap().push(case.to_string());
@@ -153,12 +196,60 @@ fn every_durable_write_survives_a_kill() {
             });
         }
     });
-    println!("{:.0?} in all", started.elapsed());
+    println!("{} deaths in {:.0?}", asked.len(), started.elapsed());
     let failed = failed.into_inner().unwrap();
     assert!(
         failed.is_empty(),
         "{} of {}: {failed:#?}",
         failed.len(),
-        cases.len()
+        asked.len()
+    );
+}
+
+fn every_point_on(backend: Backend) {
+    let started = Instant::now();
+    let (worlds, reached) = Worlds::new(backend);
+    let cases = every_case(&reached);
+    let again = Bench::planned(backend, "scenario.yaml", false).0;
+    let again_detours = Bench::planned(backend, "detours.yaml", true).0;
+    println!("prepared in {:.0?}", started.elapsed());
+    let ((plain, undisturbed), (detours, detoured)) = (&worlds.plain, &worlds.detours);
+    die(
+        &cases,
+        [
+            [(plain, undisturbed), (detours, detoured)],
+            [(&again, undisturbed), (&again_detours, detoured)],
+        ],
+    );
+}
+
+#[test]
+fn every_durable_write_survives_a_kill() {
+    every_point_on(Backend::Sqlite);
+}
+
+#[test]
+fn durable_writes_survive_a_kill_on_postgres() {
+    if std::env::var(ON_POSTGRES).is_ok_and(|asked| asked == "all") {
+        return every_point_on(Backend::Postgres);
+    }
+    let (bench, _) = Bench::planned(Backend::Postgres, "scenario.yaml", false);
+    let (undisturbed, _) = bench.undisturbed();
+    let story = &undisturbed.story;
+    assert_eq!((story.repeated(), &story.left), (vec![], &vec![]));
+    assert_eq!(story.proven.len(), 4);
+    let again = Bench::planned(Backend::Postgres, "scenario.yaml", false).0;
+    let cases = FEW.map(|(half, point, side)| Case {
+        half,
+        deaths: vec![Death {
+            point,
+            side,
+            nth: 1,
+        }],
+        detours: false,
+    });
+    die(
+        &cases,
+        [&bench, &again].map(|bench| [(bench, &undisturbed); 2]),
     );
 }
