@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::args;
 use crate::column::{Column, Json};
+use crate::deployment::refuse_earlier;
 use crate::error::StoreError;
 use crate::row::{Row as _, row, versioned};
 use crate::tx::Tx;
@@ -251,17 +252,20 @@ pub async fn save(tx: &mut Tx, attempt: &mut Attempt) -> Result<(), StoreError> 
 /// Notes a sign of life; with `work` also a sign of work. Not an event.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// [`StoreError::TakenOver`] for an earlier orchestrator.
 pub async fn touch(tx: &mut Tx, id: AttemptId, work: bool) -> Result<(), StoreError> {
     let now = tx.now();
-    tx.execute(
-        "update attempts set last_heartbeat_at = $3,
-             last_work_at = case when $4 = 1 then $3 else last_work_at end
-         where org_id = $1 and id = $2",
-        args![id, now, work],
-    )
-    .await?;
-    Ok(())
+    let fence = tx.fence();
+    let noted = tx
+        .execute(
+            "update attempts set last_heartbeat_at = $3,
+                 last_work_at = case when $4 = 1 then $3 else last_work_at end
+             where org_id = $1 and id = $2 and exists (select 1 from organisations o
+                 where o.id = $1 and ($5 = 0 or o.owner_fence = $5))",
+            args![id, now, work, fence],
+        )
+        .await?;
+    refuse_earlier(tx, noted).await
 }
 
 /// Keeps an attempt whose worker may still hand things in from ending before the transaction does:
@@ -284,20 +288,23 @@ pub async fn hold(tx: &mut Tx, id: AttemptId) -> Result<bool, StoreError> {
 /// Renews the lease of a live attempt of `owner` until `until`; false when there is no such.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// [`StoreError::TakenOver`] for an earlier orchestrator.
 pub async fn renew(
     tx: &mut Tx,
     owner: &str,
     id: AttemptId,
     until: Timestamp,
 ) -> Result<bool, StoreError> {
+    let fence = tx.fence();
     let done = tx
         .execute(
             "update attempts set lease_expires_at = $4 where org_id = $1 and owner = $2 and id = $3
-             and state in ('pending', 'starting', 'running')",
-            args![owner, id, until],
+             and state in ('pending', 'starting', 'running') and exists (select 1
+                 from organisations o where o.id = $1 and ($5 = 0 or o.owner_fence = $5))",
+            args![owner, id, until, fence],
         )
         .await?;
+    refuse_earlier(tx, done).await?;
     Ok(done == 1)
 }
 

@@ -73,6 +73,26 @@ pub async fn take_over(tx: &mut Tx) -> Result<i64, StoreError> {
     fences.try_fold(0, |highest, fence| Ok(highest.max(fence?)))
 }
 
+/// Tells an earlier orchestrator that one of its fenced statements, which wrote `rows`, was refused.
+/// One that found nothing to write is no such.
+pub(crate) async fn refuse_earlier(tx: &mut Tx, rows: u64) -> Result<(), StoreError> {
+    if rows > 0 || tx.fence() == 0 {
+        return Ok(());
+    }
+    let current = tx
+        .rows(
+            "select owner_fence from organisations where id = $1",
+            args![],
+        )
+        .await?;
+    for row in &current {
+        if i64::read(row, "owner_fence")? != tx.fence() {
+            return Err(StoreError::TakenOver);
+        }
+    }
+    Ok(())
+}
+
 /// Ends every wait for an instant to come, if the clock was set back: the newest event lies in the
 /// future then, and by how many microseconds is returned. Instants kept for other ends stay.
 ///

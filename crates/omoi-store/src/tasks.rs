@@ -12,6 +12,7 @@ use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::column::{Column, Json};
+use crate::deployment::refuse_earlier;
 use crate::error::StoreError;
 use crate::row::{row, versioned};
 use crate::tx::Tx;
@@ -123,7 +124,7 @@ versioned!(Task by id in "tasks" {
     started_at, completed_at, updated_at,
 });
 
-/// The first word of why a task is blocked for what the machine lacks.
+/// The first word of why a task, a merge or a spec waits for what the machine lacks.
 pub const ENVIRONMENT_FAULT: &str = "environment_fault";
 
 impl Task {
@@ -435,14 +436,18 @@ pub async fn require(tx: &mut Tx, task: TaskId, capability: &str) -> Result<(), 
 /// Keeps the score of a pending task for people. It guards nothing, so the version stays.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// [`StoreError::TakenOver`] for an earlier orchestrator.
 pub async fn keep_score(tx: &mut Tx, task: TaskId, score: f64) -> Result<(), StoreError> {
-    tx.execute(
-        "update tasks set score = $3 where org_id = $1 and id = $2 and status = 'pending'",
-        args![task, score],
-    )
-    .await?;
-    Ok(())
+    let fence = tx.fence();
+    let kept = tx
+        .execute(
+            "update tasks set score = $3 where org_id = $1 and id = $2 and status = 'pending'
+             and exists (select 1 from organisations o
+                 where o.id = $1 and ($4 = 0 or o.owner_fence = $4))",
+            args![task, score, fence],
+        )
+        .await?;
+    refuse_earlier(tx, kept).await
 }
 
 /// Lets nobody else take a slot until the transaction ends.

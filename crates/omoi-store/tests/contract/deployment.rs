@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use omoi_store::deployment::{DataFolder, end_waits_of_the_future, is_named, join, take_over};
-use omoi_store::{Store, StoreError, tasks};
+use omoi_store::{Store, StoreError, Tenant, attempts, tasks};
 
 use crate::bench::{Bench, POINT, commit};
-use crate::samples::World;
+use crate::samples::{self, World};
 
 both!(
     another_folder_is_refused,
     an_earlier_orchestrator_writes_nothing,
+    what_is_no_event_is_fenced_too,
     a_clock_set_back_ends_every_wait,
     a_rollback_of_the_database_itself_wedges_nothing,
 );
@@ -94,6 +95,47 @@ async fn an_earlier_orchestrator_writes_nothing(bench: Bench) -> Result<(), Stor
         .await?;
     }
     Ok(())
+}
+
+/// Signs of life, leases and scores are written without an event.
+async fn what_is_no_event_is_fenced_too(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let org = bench.local.org();
+    let earlier = took_over(&bench.store).await?.tenant(org);
+    let task = world.task.clone();
+    let attempt = commit(&earlier, async |tx| {
+        let attempt = samples::attempt(tx, &task, 1);
+        attempts::insert(tx, &attempt).await?;
+        Ok(attempt)
+    })
+    .await?;
+    let (id, owner) = (attempt.id, attempt.owner.as_str());
+    let write = async |tenant: &Tenant| {
+        let touched = commit(tenant, async |tx| attempts::touch(tx, id, true).await).await;
+        let renewed = commit(tenant, async |tx| {
+            let until = tx.now();
+            attempts::renew(tx, owner, id, until).await
+        });
+        let renewed = renewed.await.map(|held| assert!(held));
+        let scored = commit(tenant, async |tx| tasks::keep_score(tx, task.id, 2.0).await).await;
+        [touched, renewed, scored]
+    };
+    for written in write(&earlier).await {
+        written?;
+    }
+    let later = took_over(&bench.store).await?.tenant(org);
+    for refused in write(&earlier).await {
+        assert!(matches!(refused, Err(StoreError::TakenOver)), "{refused:?}");
+    }
+    for written in write(&later).await {
+        written?;
+    }
+    // What is not there is no sign of another orchestrator.
+    commit(&later, async |tx| {
+        let nobody = tx.new_id();
+        attempts::touch(tx, nobody, false).await
+    })
+    .await
 }
 
 async fn a_clock_set_back_ends_every_wait(bench: Bench) -> Result<(), StoreError> {
