@@ -84,6 +84,8 @@ crash_points! {
     AttemptEnded = "attempt_ended",
     /// A sandbox's end noted.
     SandboxEnded = "sandbox_ended",
+    /// A model call counted against its budgets, before it is made.
+    CallOpened = "call_opened",
     /// A model call metered.
     CostRecorded = "cost_recorded",
     /// Work found by an agent turned into a task.

@@ -15,6 +15,7 @@ pub mod money;
 pub mod outage;
 pub mod plain_title;
 pub mod plan;
+pub mod principal;
 pub mod reference;
 pub mod repository_settings;
 pub mod retry;

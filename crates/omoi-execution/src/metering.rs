@@ -1,43 +1,31 @@
-//! Budgets before, and the cost ledger after, every model call of an attempt.
+//! Budgets before, and the cost ledger after, every model call.
+//!
+//! The ledger is rows, so that every process and every purpose counts against the same budgets: a call
+//! is a row of `open_calls` while it is under way and one of `cost_entries` afterwards.
 
 mod call_failure;
-mod open;
-
-use std::sync::Arc;
+mod held_calls;
+mod settle;
 
 use futures::future::BoxFuture;
 use omoi_domain::attempt::Subject;
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::AttemptId;
 use omoi_domain::money::NanoUsd;
+use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, ReservedCall, Usage};
+use omoi_llm::pricing::Tokens;
 use omoi_runtime::telemetry::chain;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
+use omoi_store::open_calls::{self, OpenCall};
 use omoi_store::{StoreError, Tx, phases, specs, tasks};
-use tokio::sync::Mutex;
 use tracing::warn;
 
-use self::open::{OpenCall, OpenCalls};
+use self::held_calls::HeldCall;
+pub use self::held_calls::HeldCalls;
+pub(crate) use self::settle::settle_left_call;
 use crate::platform::Platform;
-
-/// The ledger of one process. Of an organisation's processes only the orchestrator asks models in
-/// attempts, so it knows every call under way.
-#[derive(Clone)]
-pub struct Ledger {
-    platform: Platform,
-    open: OpenCalls,
-    /// Held while a call turns from open to recorded, and while both are summed.
-    turn: Arc<Mutex<()>>,
-}
-
-/// A call the ledger granted.
-struct LedgerCall {
-    ledger: Ledger,
-    caller: Caller,
-    open: Mutex<Option<OpenCall>>,
-}
 
 /// A budget, and what went from it.
 struct Budget {
@@ -69,87 +57,40 @@ impl Budget {
     }
 }
 
-impl Ledger {
-    /// A ledger on `platform`.
-    pub fn new(platform: Platform) -> Self {
-        Self {
-            platform,
-            open: OpenCalls::default(),
-            turn: Arc::default(),
-        }
-    }
+/// What a call did cost, or may have.
+struct CallCost {
+    model: String,
+    simulated: bool,
+    tokens: Tokens,
+    cost: NanoUsd,
+    latency_ms: u64,
+    calls: u32,
+    estimated: bool,
+}
 
-    /// Counts the call as open if every budget has room for it.
-    async fn open(&self, id: AttemptId, projection: &Projection) -> Result<OpenCall, ReserveError> {
-        let _turn = self.turn.lock().await;
-        let (attempt, budgets) = self
-            .budgets(id)
-            .await
-            .map_err(|error| ReserveError::Unavailable(Box::new(error)))?;
-        let next = projection.cost;
-        match budgets.iter().find_map(|budget| budget.refusal(next)) {
-            Some(reason) => Err(ReserveError::Refused { reason }),
-            None => Ok(self.open.add(&attempt, next)),
-        }
-    }
-
-    /// The budgets an attempt's calls are paid from.
-    async fn budgets(&self, id: AttemptId) -> Result<(Attempt, [Budget; 2]), StoreError> {
-        let mut tx = self.platform.store.read().await?;
-        let attempt = attempts::get(&mut tx, id).await?;
-        let settings = self
-            .platform
-            .settings_of(&specs::get(&mut tx, attempt.spec_id).await?);
-        let spec = costs::of_spec(&mut tx, attempt.spec_id).await?;
-        let own = costs::of_subject(&mut tx, &attempt.subject_id).await?;
-        let (spec_open, own_open) = self.open.cost(&attempt);
-        let (what, own_cap) = match attempt.subject {
-            Subject::SpecPhase => ("phase", settings.phase_budget),
-            _ => ("task", settings.task_budget),
-        };
-        let budgets = [
-            Budget {
-                what: "spec",
-                spent: spec.cost_nanousd,
-                open: spec_open,
-                cap: settings.spec_budget,
-            },
-            Budget {
-                what,
-                spent: own.cost_nanousd,
-                open: own_open,
-                cap: own_cap,
-            },
-        ];
-        Ok((attempt, budgets))
-    }
-
-    async fn write(&self, id: AttemptId, caller: &Caller, usage: &Usage) -> Result<(), StoreError> {
-        let mut tx = self.platform.store.write().await?;
-        let attempt = attempts::get(&mut tx, id).await?;
-        let entry = CostEntry {
-            id: tx.new_id(),
+impl CallCost {
+    fn entry(&self, tx: &Tx, call: &OpenCall) -> CostEntry {
+        CostEntry {
+            id: call.id,
             org_id: tx.org(),
-            spec_id: attempt.spec_id,
-            attempt_id: attempt.id,
-            subject: attempt.subject.as_str().to_owned(),
-            subject_id: attempt.subject_id.clone(),
-            role: caller.role.clone(),
-            route: usage.route.to_string(),
-            model: usage.model.clone(),
-            simulated: usage.simulated,
-            input_tokens: signed(usage.tokens.input),
-            output_tokens: signed(usage.tokens.output),
-            cache_read_tokens: signed(usage.tokens.cache_read),
-            cache_write_tokens: signed(usage.tokens.cache_write),
-            cache_write_1h_tokens: signed(usage.tokens.cache_write_1h),
-            cost_nanousd: usage.cost,
-            latency_ms: signed(usage.latency_ms),
-            calls: i64::from(usage.calls),
+            spec_id: call.spec_id,
+            purpose: call.purpose,
+            attempt_id: call.attempt_id,
+            role: call.role.clone(),
+            route: call.route.clone(),
+            model: self.model.clone(),
+            simulated: self.simulated,
+            input_tokens: signed(self.tokens.input),
+            output_tokens: signed(self.tokens.output),
+            cache_read_tokens: signed(self.tokens.cache_read),
+            cache_write_tokens: signed(self.tokens.cache_write),
+            cache_write_1h_tokens: signed(self.tokens.cache_write_1h),
+            cost_nanousd: self.cost,
+            latency_ms: signed(self.latency_ms),
+            calls: i64::from(self.calls),
+            estimated: self.estimated,
             created_at: tx.now(),
-        };
-        costs::insert(&mut tx, attempt.project_id, &entry).await?;
-        tx.commit(CrashPoint::CostRecorded).await
+        }
     }
 }
 
@@ -157,33 +98,37 @@ fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-impl Meter for Ledger {
+/// A call the ledger granted.
+struct LedgerCall {
+    platform: Platform,
+    row: OpenCall,
+    _held: HeldCall,
+}
+
+/// One ledger for all that a process asks.
+impl Meter for Platform {
     fn reserve<'a>(
         &'a self,
         caller: &'a Caller,
         projection: &'a Projection,
     ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
         Box::pin(async move {
-            let open = match caller.attempt {
-                Some(id) => Some(self.open(id, projection).await?),
-                None => None,
+            let granted = match grant(self, caller, projection).await {
+                Ok(granted) => granted,
+                Err(error) => return Err(ReserveError::Unavailable(Box::new(error))),
             };
-            let call = LedgerCall {
-                ledger: self.clone(),
-                caller: caller.clone(),
-                open: Mutex::new(open),
-            };
-            Ok(Box::new(call) as Box<dyn ReservedCall>)
+            match granted {
+                Ok(call) => Ok(Box::new(call) as Box<dyn ReservedCall>),
+                Err(reason) => Err(ReserveError::Refused { reason }),
+            }
         })
     }
 
     fn tell_failure<'a>(&'a self, caller: &'a Caller, failed: &'a FailedTry) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let Some(id) = caller.attempt else {
-                return;
-            };
-            if let Err(error) = call_failure::tell(&self.platform, id, caller, failed).await {
-                warn!(attempt.id = %id, error = %chain(&error), "Could not tell of a failed model call");
+            if let Err(error) = call_failure::tell(self, caller, failed).await {
+                let spec = caller.principal.spec;
+                warn!(spec.id = %spec, error = %chain(&error), "Could not tell of a failed model call");
             }
         })
     }
@@ -192,19 +137,122 @@ impl Meter for Ledger {
 impl ReservedCall for LedgerCall {
     fn record<'a>(&'a self, usage: &'a Usage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(async move {
-            let Some(id) = self.caller.attempt else {
-                return Ok(());
-            };
-            let _turn = self.ledger.turn.lock().await;
-            let written = self.ledger.write(id, &self.caller, usage).await;
-            written.map_err(|error| match StoreError::is_passing(&error) {
+            let written = record(&self.platform, &self.row, usage).await;
+            written.map_err(|error| match error.is_retryable() {
                 true => RecordError::Unavailable(Box::new(error)),
                 false => RecordError::Refused(Box::new(error)),
-            })?;
-            self.open.lock().await.take();
-            Ok(())
+            })
         })
     }
+}
+
+/// Counts the call as open if every budget has room for it; else says why not.
+async fn grant(
+    platform: &Platform,
+    caller: &Caller,
+    projection: &Projection,
+) -> Result<Result<LedgerCall, String>, StoreError> {
+    let principal = caller.principal;
+    let mut tx = platform.store.write().await?;
+    open_calls::lock_budgets(&mut tx, principal.spec).await?;
+    let budgets = budgets(&mut tx, platform, principal).await?;
+    let next = projection.cost;
+    if let Some(reason) = budgets.iter().find_map(|budget| budget.refusal(next)) {
+        return Ok(Err(reason));
+    }
+    let row = OpenCall {
+        id: tx.new_id(),
+        org_id: principal.org,
+        project_id: principal.project,
+        spec_id: principal.spec,
+        purpose: principal.purpose.kind(),
+        attempt_id: principal.purpose.attempt(),
+        role: caller.role.clone(),
+        route: projection.route.to_string(),
+        model: projection.model.clone(),
+        simulated: projection.simulated,
+        input_tokens: signed(projection.tokens.read()),
+        output_tokens: signed(projection.tokens.output),
+        cost_nanousd: next,
+        owner: platform.owner.clone(),
+        opened_at: tx.now(),
+    };
+    open_calls::insert(&mut tx, &row).await?;
+    // Held before it can be seen, so that it is never taken for left behind.
+    let held = platform.calls.hold(row.id);
+    tx.commit(CrashPoint::CallOpened).await?;
+    Ok(Ok(LedgerCall {
+        platform: platform.clone(),
+        row,
+        _held: held,
+    }))
+}
+
+/// The budgets that a call is paid from: the spec's, and that of what it is for.
+async fn budgets(
+    tx: &mut Tx,
+    platform: &Platform,
+    principal: Principal,
+) -> Result<[Budget; 2], StoreError> {
+    let spec = principal.spec;
+    let settings = platform.settings_of(&specs::get(tx, spec).await?);
+    let whole = Budget {
+        what: "spec",
+        spent: costs::of_spec(tx, spec).await?.cost_nanousd,
+        open: open_calls::of_spec(tx, spec).await?,
+        cap: settings.spec_budget,
+    };
+    let part = match principal.purpose {
+        CallPurpose::Attempt(id) => {
+            let attempt = attempts::get(tx, id).await?;
+            let (what, cap) = match attempt.subject {
+                Subject::SpecPhase => ("phase", settings.phase_budget),
+                Subject::Task | Subject::Check | Subject::Merge => ("task", settings.task_budget),
+            };
+            let subject = &attempt.subject_id;
+            Budget {
+                what,
+                spent: costs::of_subject(tx, subject).await?.cost_nanousd,
+                open: open_calls::of_subject(tx, subject).await?,
+                cap,
+            }
+        }
+        CallPurpose::Judge => {
+            let kind = principal.purpose.kind();
+            Budget {
+                what: "second opinion",
+                spent: costs::of_purpose(tx, spec, kind).await?.cost_nanousd,
+                open: open_calls::of_purpose(tx, spec, kind).await?,
+                cap: settings.task_budget,
+            }
+        }
+    };
+    Ok([whole, part])
+}
+
+/// Puts the real cost in the place of the projected one. Recorded twice, as after a commit whose answer
+/// was lost, it is recorded once.
+async fn record(platform: &Platform, call: &OpenCall, usage: &Usage) -> Result<(), StoreError> {
+    let mut tx = platform.store.write().await?;
+    if !open_calls::close(&mut tx, call.id).await? {
+        let entry = costs::get(&mut tx, call.id).await?;
+        return match entry.estimated {
+            false => Ok(()),
+            true => Err(StoreError::TakenOver),
+        };
+    }
+    let cost = CallCost {
+        model: usage.model.clone(),
+        simulated: usage.simulated,
+        tokens: usage.tokens,
+        cost: usage.cost,
+        latency_ms: usage.latency_ms,
+        calls: usage.calls,
+        estimated: false,
+    };
+    let entry = cost.entry(&tx, call);
+    costs::insert(&mut tx, call.project_id, &entry).await?;
+    tx.commit(CrashPoint::CostRecorded).await
 }
 
 /// Who calls a model in an attempt, as the gateway wants to know it.
@@ -213,10 +261,12 @@ impl ReservedCall for LedgerCall {
 /// When the database cannot be read.
 pub async fn caller(tx: &mut Tx, attempt: &Attempt) -> Result<Caller, StoreError> {
     let mut caller = Caller {
-        org: attempt.org_id,
-        project: attempt.project_id,
-        spec: Some(attempt.spec_id),
-        attempt: Some(attempt.id),
+        principal: Principal {
+            org: attempt.org_id,
+            project: attempt.project_id,
+            spec: attempt.spec_id,
+            purpose: CallPurpose::Attempt(attempt.id),
+        },
         role: attempt.role.clone(),
         phase: "work".to_owned(),
         task: None,

@@ -29,6 +29,7 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tenant};
 use tokio::sync::Notify;
 
+use crate::metering::HeldCalls;
 use crate::toolbox::Toolbox;
 
 /// Figures and switches of this crate and those above it.
@@ -262,6 +263,8 @@ pub struct Parts {
     pub scope: WorkScope,
     /// Sandboxes of this process that still run.
     pub running: RunningAttempts,
+    /// Model calls that this process will record.
+    pub calls: HeldCalls,
     /// Places that are shown to no sandbox.
     pub guarded: GuardedPlaces,
     /// Takes the secrets of this process out of what others wrote, before it is kept or shown.

@@ -1,5 +1,5 @@
-//! Ends what is stale, lost or out of time, takes up what a dead process left behind, and removes what
-//! nobody needs any more.
+//! Ends what is stale, lost or out of time, takes up what a dead process left behind (attempts,
+//! sandboxes, model calls), and removes what nobody needs any more.
 
 use std::time::Duration;
 
@@ -16,11 +16,12 @@ use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::{StoreError, sandboxes, specs, tasks};
+use omoi_store::{StoreError, open_calls, sandboxes, specs, tasks};
 use tracing::warn;
 
 use crate::attempt::{Loss, end_sandbox, lose};
 use crate::consume::Consume;
+use crate::metering::settle_left_call;
 use crate::platform::Platform;
 
 /// How often rows are looked at.
@@ -56,6 +57,15 @@ impl Reaper {
         for sandbox in open {
             let entity = format!("sandbox {}", sandbox.id);
             let turn = async { Ok(self.end_sandbox(sandbox.attempt_id).await?) };
+            entities.turn(now, entity, turn).await;
+        }
+        let calls = {
+            let mut tx = self.platform.store.read().await?;
+            open_calls::all(&mut tx).await?
+        };
+        for call in calls {
+            let entity = format!("model call {}", call.id);
+            let turn = async { Ok(settle_left_call(&self.platform, &call).await?) };
             entities.turn(now, entity, turn).await;
         }
         entities

@@ -3,8 +3,8 @@
 //! This crate knows no budgets: it asks before a call and reports after it.
 
 use futures::future::BoxFuture;
-use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId};
 use omoi_domain::money::NanoUsd;
+use omoi_domain::principal::Principal;
 use thiserror::Error;
 
 use crate::count::{self, BYTES_PER_TOKEN};
@@ -13,17 +13,11 @@ use crate::pricing::Tokens;
 use crate::route::{Route, RouteName};
 use crate::wire::anthropic::{Delta, MessagesRequest, StreamEvent, TokenUsage};
 
-/// Who calls a model: what the server knows from the attempt's token.
+/// Who calls a model: what the server knows from the attempt's token, or the platform of its own question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Whose money.
-    pub org: OrgId,
-    /// In which project.
-    pub project: ProjectId,
-    /// For which spec.
-    pub spec: Option<SpecId>,
-    /// In which attempt; none for questions of the platform itself.
-    pub attempt: Option<AttemptId>,
+    /// Who pays, and for what.
+    pub principal: Principal,
     /// In which role, for example `planner`.
     pub role: String,
     /// In which phase, for example `requirements`.
@@ -43,6 +37,8 @@ pub struct Projection {
     pub route: RouteName,
     /// Its model.
     pub model: String,
+    /// Its answers are scripted and cost nothing.
+    pub simulated: bool,
     /// Estimated tokens read, and the limit of tokens answered.
     pub tokens: Tokens,
     /// What those cost.

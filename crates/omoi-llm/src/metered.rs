@@ -86,6 +86,7 @@ impl<'a> Metered<'a> {
         let projection = Projection {
             route: name,
             model: route.model.clone(),
+            simulated: route.simulated,
             tokens,
             cost: route.price.cost(tokens),
         };
@@ -120,7 +121,7 @@ impl<'a> Metered<'a> {
         let recorded = self.write(&usage).await;
         if let Err(error) = &recorded {
             tracing::error!(
-                error = %Chain(error), org.id = %self.caller.org, cost_nanousd = usage.cost.as_nanos(),
+                error = %Chain(error), org.id = %self.caller.principal.org, cost_nanousd = usage.cost.as_nanos(),
                 tokens.input = usage.tokens.input, tokens.output = usage.tokens.output,
                 "Could not record the cost of a model call"
             );

@@ -8,12 +8,13 @@ use omoi_domain::plan::opinion::{OpinionStep, PlanOpinion, opinion_step, proofs}
 use omoi_domain::plan::outputs::tasks::{Check, TasksOutput};
 use omoi_domain::plan::outputs::{Phase, RequirementsOutput};
 use omoi_domain::plan::sync::criterion_id;
+use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_execution::Platform;
 use omoi_execution::attempt::role;
 use omoi_execution::integration::output;
-use omoi_execution::metering::{Ledger, caller};
 use omoi_execution::platform::Held;
 use omoi_llm::ask::Llm;
+use omoi_llm::meter::Caller;
 use omoi_llm::route::RouteName;
 use omoi_llm::scenario::NO_RULE;
 use omoi_llm::structured::{Asker, Question, StructuredError, structured};
@@ -179,14 +180,24 @@ fn reason(error: OpinionError) -> String {
 }
 
 async fn ask(job: &Job, llm: &Llm) -> Result<PlanOpinion, OpinionError> {
-    let (mut caller, requirements) = {
+    let requirements = {
         let mut tx = job.platform.store.read().await?;
         let runs = phases::of_spec(&mut tx, job.spec.id).await?;
-        let requirements = output::<RequirementsOutput>(&runs, Phase::Requirements)?;
-        (caller(&mut tx, &job.attempt).await?, requirements)
+        output::<RequirementsOutput>(&runs, Phase::Requirements)?
     };
-    Phase::Tasks.as_str().clone_into(&mut caller.phase);
-    caller.round = job.run.attempts.max(1);
+    let caller = Caller {
+        principal: Principal {
+            org: job.spec.org_id,
+            project: job.spec.project_id,
+            spec: job.spec.id,
+            purpose: CallPurpose::Judge,
+        },
+        role: role::JUDGE.to_owned(),
+        phase: Phase::Tasks.as_str().to_owned(),
+        task: None,
+        title: None,
+        round: job.run.attempts.max(1),
+    };
     let question = Question {
         route: RouteName::Judge,
         system: Some(SYSTEM.to_owned()),
@@ -194,10 +205,9 @@ async fn ask(job: &Job, llm: &Llm) -> Result<PlanOpinion, OpinionError> {
         max_tokens: ANSWER_TOKENS,
         temperature: Some(0.0),
     };
-    let meter = Ledger::new(job.platform.clone());
     let asker = Asker {
         caller: &caller,
-        meter: &meter,
+        meter: &job.platform,
     };
     let opinion: PlanOpinion = structured(llm, asker, &question).await?;
     Ok(opinion.grounded(&job.tasks))

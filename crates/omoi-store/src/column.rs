@@ -9,6 +9,7 @@ use omoi_domain::id::{
 use omoi_domain::machine::Machine;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::money::NanoUsd;
+use omoi_domain::principal::PurposeKind;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::{Priority, TaskStatus};
@@ -203,6 +204,7 @@ machines!(
     MergeState,
     PhaseState,
     Priority,
+    PurposeKind,
     SandboxState,
     SpecStatus,
     Subject,

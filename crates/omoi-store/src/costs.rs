@@ -3,6 +3,7 @@
 use omoi_domain::event::{CostDone, Event};
 use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId};
 use omoi_domain::money::NanoUsd;
+use omoi_domain::principal::PurposeKind;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -20,12 +21,10 @@ row! {
         org_id: OrgId,
         /// The spec.
         spec_id: SpecId,
-        /// The attempt that asked.
-        attempt_id: AttemptId,
-        /// `task`, `spec_phase` …
-        subject: String,
-        /// Row id of what was tried.
-        subject_id: String,
+        /// What it was for.
+        purpose: PurposeKind,
+        /// The attempt that asked, if one did.
+        attempt_id: Option<AttemptId>,
         /// The asker's role.
         role: String,
         /// The route.
@@ -50,6 +49,8 @@ row! {
         latency_ms: i64,
         /// Calls made, retries included.
         calls: i64,
+        /// Nobody recorded the call, and this is what it may have cost.
+        estimated: bool,
         /// When it ended.
         created_at: Timestamp,
     }
@@ -87,32 +88,48 @@ impl CostEntry {
 pub async fn insert(tx: &mut Tx, project: ProjectId, entry: &CostEntry) -> Result<(), StoreError> {
     tx.insert(entry).await?;
     let event = Event::CostRecorded(CostDone {
+        purpose: entry.purpose,
         attempt_id: entry.attempt_id,
         role: entry.role.clone(),
         model: entry.model.clone(),
         tokens: entry.n_tokens(),
         cost_nanousd: entry.cost_nanousd,
         latency_ms: entry.latency_ms,
+        estimated: entry.estimated,
     });
     tx.emit(Some(project), Some(entry.spec_id), event);
     Ok(())
 }
 
-/// What a spec has used.
+/// The entry with that id.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: CostId) -> Result<CostEntry, StoreError> {
+    tx.get(id, "id = $2", args![id]).await
+}
+
+/// Figures of the entries that `$tail` selects.
+macro_rules! spend_of {
+    ($tail:literal) => {
+        concat!(
+            "select cast(coalesce(sum(c.cost_nanousd), 0) as bigint) as cost,
+                 cast(coalesce(sum(c.input_tokens + c.output_tokens + c.cache_read_tokens
+                     + c.cache_write_tokens + c.cache_write_1h_tokens), 0) as bigint) as tokens,
+                 cast(coalesce(sum(c.latency_ms), 0) as bigint) as ms
+             from cost_entries c ",
+            $tail
+        )
+    };
+}
+
+/// What a spec has used, whatever for.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Spend, StoreError> {
-    let rows = tx
-        .rows(
-            "select cast(coalesce(sum(cost_nanousd), 0) as bigint) as cost,
-                 cast(coalesce(sum(input_tokens + output_tokens + cache_read_tokens
-                     + cache_write_tokens + cache_write_1h_tokens), 0) as bigint) as tokens,
-                 cast(coalesce(sum(latency_ms), 0) as bigint) as ms
-             from cost_entries where org_id = $1 and spec_id = $2",
-            args![spec],
-        )
-        .await?;
+    const SQL: &str = spend_of!("where c.org_id = $1 and c.spec_id = $2");
+    let rows = tx.rows(SQL, args![spec]).await?;
     spend(&rows)
 }
 
@@ -121,16 +138,24 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Spend, StoreError> {
 /// # Errors
 /// When the database cannot be read.
 pub async fn of_subject(tx: &mut Tx, subject_id: &str) -> Result<Spend, StoreError> {
-    let rows = tx
-        .rows(
-            "select cast(coalesce(sum(cost_nanousd), 0) as bigint) as cost,
-                 cast(coalesce(sum(input_tokens + output_tokens + cache_read_tokens
-                     + cache_write_tokens + cache_write_1h_tokens), 0) as bigint) as tokens,
-                 cast(coalesce(sum(latency_ms), 0) as bigint) as ms
-             from cost_entries where org_id = $1 and subject_id = $2",
-            args![subject_id],
-        )
-        .await?;
+    const SQL: &str = spend_of!(
+        "join attempts a on a.id = c.attempt_id where c.org_id = $1 and a.subject_id = $2"
+    );
+    let rows = tx.rows(SQL, args![subject_id]).await?;
+    spend(&rows)
+}
+
+/// What a spec has used for one purpose.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_purpose(
+    tx: &mut Tx,
+    spec: SpecId,
+    purpose: PurposeKind,
+) -> Result<Spend, StoreError> {
+    const SQL: &str = spend_of!("where c.org_id = $1 and c.spec_id = $2 and c.purpose = $3");
+    let rows = tx.rows(SQL, args![spec, purpose]).await?;
     spend(&rows)
 }
 

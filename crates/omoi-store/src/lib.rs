@@ -19,6 +19,7 @@ pub mod discoveries;
 pub mod events;
 pub mod merges;
 pub mod messages;
+pub mod open_calls;
 pub mod opinions;
 pub mod phases;
 pub mod projects;

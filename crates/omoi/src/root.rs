@@ -17,6 +17,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
 use omoi_execution::consume::{self, Consume};
 use omoi_execution::dispatcher::Dispatcher;
+use omoi_execution::metering::HeldCalls;
 use omoi_execution::platform::{DataDir, Parts, Platform, RunningAttempts, WorkScope};
 use omoi_execution::reaper::{Reaper, clear_away};
 use omoi_git::process::Git;
@@ -156,6 +157,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         model_label: models.label.clone(),
         llm: models.llm(),
         running: RunningAttempts::default(),
+        calls: HeldCalls::default(),
         guarded: guarded(&start.sources, &folder),
         mask: start.config.secret_mask().with(&token),
     });

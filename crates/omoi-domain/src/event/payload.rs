@@ -11,6 +11,7 @@ use crate::id::{
 use crate::merge::{IntegrationState, MergeState};
 use crate::money::NanoUsd;
 use crate::plan::opinion::CheckDoubt;
+use crate::principal::PurposeKind;
 use crate::sandbox::SandboxState;
 use crate::spec::SpecStatus;
 use crate::task::TaskStatus;
@@ -391,8 +392,10 @@ impl CallFailed {
 /// A model call was paid for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CostDone {
-    /// The attempt that asked.
-    pub attempt_id: AttemptId,
+    /// What it was for.
+    pub purpose: PurposeKind,
+    /// The attempt that asked, if one did.
+    pub attempt_id: Option<AttemptId>,
     /// Role of the asker.
     pub role: String,
     /// Model that answered.
@@ -403,4 +406,6 @@ pub struct CostDone {
     pub cost_nanousd: NanoUsd,
     /// Milliseconds the model took.
     pub latency_ms: i64,
+    /// Nobody knows the price: the process that asked did not record it, and this is what it may be.
+    pub estimated: bool,
 }

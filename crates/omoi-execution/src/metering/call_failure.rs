@@ -2,7 +2,7 @@
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{CallFailed, Event};
-use omoi_domain::id::AttemptId;
+use omoi_domain::principal::CallPurpose;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::Caller;
 use omoi_store::StoreError;
@@ -10,15 +10,26 @@ use omoi_store::attempts;
 
 use crate::platform::Platform;
 
-/// Writes the event of a failed try of `attempt`.
+/// Writes the event of a failed try of the attempt that asks, or for which the platform asks.
 pub(super) async fn tell(
     platform: &Platform,
-    attempt: AttemptId,
     caller: &Caller,
     failed: &FailedTry,
 ) -> Result<(), StoreError> {
     let mut tx = platform.store.write().await?;
-    let attempt = attempts::get(&mut tx, attempt).await?;
+    let principal = caller.principal;
+    let attempt = match principal.purpose {
+        CallPurpose::Attempt(id) => Some(attempts::get(&mut tx, id).await?),
+        CallPurpose::Judge => {
+            let live = attempts::all_live(&mut tx).await?.into_iter();
+            let mut asks = live.filter(|a| a.spec_id == principal.spec && a.role == caller.role);
+            asks.next()
+        }
+    };
+    let Some(attempt) = attempt else {
+        // It was ended meanwhile.
+        return Ok(());
+    };
     let event = Event::ModelCallFailed(CallFailed {
         attempt_id: attempt.id,
         subject: attempt.subject,

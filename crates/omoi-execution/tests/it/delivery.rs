@@ -52,6 +52,7 @@ fn event(kind: EventKind) -> Event {
         let mut payload = json!({
             "from": status, "to": status, "subject": "task", "state": "queued", "phase": "explore",
             "success": true, "passed": true, "is_same_model": true, "coverage_percent": 100.0,
+            "purpose": "attempt", "estimated": false,
         });
         let words = "title rung section key target_branch kind stage commit command summary \
             message_type content discovery_type branch head role model task_type requirement \

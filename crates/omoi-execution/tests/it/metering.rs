@@ -1,22 +1,29 @@
-//! Budgets hold over attempts, phases and resumes.
+//! Budgets hold over attempts, phases, purposes, processes and resumes, and no call is lost.
 
 use std::time::Duration;
 
 use omoi_domain::attempt::{AttemptState, Subject};
-use omoi_domain::event::{Event, EventKind};
+use omoi_domain::event::{CallFailed, CostDone, Event, EventKind};
 use omoi_domain::money::NanoUsd;
+use omoi_domain::principal::{CallPurpose, PurposeKind};
+use omoi_execution::Platform;
 use omoi_execution::attempt::{NewAttempt, insert, role};
-use omoi_execution::metering::{Ledger, caller};
+use omoi_execution::metering::caller;
+use omoi_execution::reaper::Reaper;
 use omoi_llm::failed_try::FailedTry;
-use omoi_llm::meter::{Caller, Meter as _, Outcome, Projection, ReserveError, ReservedCall, Usage};
+use omoi_llm::meter::{
+    Caller, Meter as _, Outcome, Projection, RecordError, ReserveError, ReservedCall, Usage,
+};
 use omoi_llm::pricing::Tokens;
 use omoi_llm::route::RouteName;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::events;
+use omoi_store::{costs, events, open_calls};
 use omoi_testkit::database::TestDatabase;
+use sqlx::any::install_default_drivers;
+use sqlx::{AnyConnection, Connection as _};
 
-use crate::support::TestPlatform;
+use crate::support::{TestPlatform, tick};
 
 const fn usd(dollars: i64) -> NanoUsd {
     NanoUsd::from_dollars(dollars)
@@ -26,7 +33,12 @@ fn projection(cost: NanoUsd) -> Projection {
     Projection {
         route: RouteName::Agent,
         model: "simulated".to_owned(),
-        tokens: Tokens::default(),
+        simulated: true,
+        tokens: Tokens {
+            input: 100,
+            output: 1_000,
+            ..Tokens::default()
+        },
         cost,
     }
 }
@@ -71,14 +83,26 @@ async fn phase(it: &TestPlatform, phase: &str) -> Attempt {
     .unwrap()
 }
 
+/// Who calls for the attempt at a new task.
+async fn worker(it: &TestPlatform, number: i64) -> Caller {
+    let task = it.task(number, &[]).await;
+    let attempt = it.run(task.id).await.attempt;
+    caller(&mut it.read().await, &attempt).await.unwrap()
+}
+
+/// Who asks for a second opinion on the plan of `caller`'s spec.
+fn judge(caller: &Caller) -> Caller {
+    let mut judge = caller.clone();
+    judge.principal.purpose = CallPurpose::Judge;
+    role::JUDGE.clone_into(&mut judge.role);
+    judge
+}
+
 /// Calls of 4 USD that the ledger lets through; and what it says to the first it does not.
-async fn spend(it: &TestPlatform, ledger: &Ledger, attempt: &Attempt) -> (u32, String) {
-    let caller = caller(&mut it.read().await, attempt).await.unwrap();
+async fn spend(it: &TestPlatform, caller: &Caller) -> (u32, String) {
     for n in 0..100 {
-        match ledger.reserve(&caller, &projection(usd(4))).await {
-            Ok(held) => {
-                held.record(&usage(usd(4))).await.unwrap();
-            }
+        match it.platform.reserve(caller, &projection(usd(4))).await {
+            Ok(call) => call.record(&usage(usd(4))).await.unwrap(),
             Err(ReserveError::Refused { reason }) => return (n, reason),
             Err(other) => panic!("{other}"),
         }
@@ -86,61 +110,107 @@ async fn spend(it: &TestPlatform, ledger: &Ledger, attempt: &Attempt) -> (u32, S
     panic!("no budget holds");
 }
 
+async fn spend_on_phase(it: &TestPlatform, name: &str) -> (u32, String) {
+    let attempt = phase(it, name).await;
+    let caller = caller(&mut it.read().await, &attempt).await.unwrap();
+    spend(it, &caller).await
+}
+
+async fn spent(it: &TestPlatform) -> NanoUsd {
+    let spend = costs::of_spec(&mut it.read().await, it.spec.id).await;
+    spend.unwrap().cost_nanousd
+}
+
+async fn open_calls_of(it: &TestPlatform) -> usize {
+    open_calls::all(&mut it.read().await).await.unwrap().len()
+}
+
+/// What the events tell of costs.
+async fn told(it: &TestPlatform) -> Vec<CostDone> {
+    let log = events::after(&mut it.read().await, 0).await.unwrap();
+    let costs = log.into_iter().filter_map(|stored| match stored.event {
+        Event::CostRecorded(done) => Some(done),
+        _ => None,
+    });
+    costs.collect()
+}
+
 #[tokio::test]
 async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
     let it = TestPlatform::new().await;
-    let ledger = Ledger::new(it.platform.clone());
-    let first = phase(&it, "prd").await;
-    let (calls, said) = spend(&it, &ledger, &first).await;
+    let (calls, said) = spend_on_phase(&it, "prd").await;
     assert_eq!(calls, 2);
     assert!(
         said.contains("phase") && said.contains("10.00 USD"),
         "{said}"
     );
     // A second attempt has no money of its own.
-    let second = phase(&it, "prd").await;
-    assert_eq!(spend(&it, &ledger, &second).await.0, 0);
-    let caller = caller(&mut it.read().await, &second).await.unwrap();
+    assert_eq!(spend_on_phase(&it, "prd").await.0, 0);
+    let third = phase(&it, "prd").await;
+    let caller = caller(&mut it.read().await, &third).await.unwrap();
     assert_eq!(
         (caller.phase.as_str(), caller.role.as_str()),
         ("prd", "planner")
     );
-    let _held = ledger.reserve(&caller, &projection(usd(2))).await.unwrap();
+    let reserved = it.platform.reserve(&caller, &projection(usd(2))).await;
+    assert!(reserved.is_ok());
 }
 
 #[tokio::test]
 async fn a_spec_stops_within_its_cap_over_phases_and_tasks() {
     let it = TestPlatform::new().await;
-    let ledger = Ledger::new(it.platform.clone());
     let mut calls = 0;
     for name in ["explore", "prd", "requirements", "design", "tasks"] {
-        let attempt = phase(&it, name).await;
-        calls += spend(&it, &ledger, &attempt).await.0;
+        calls += spend_on_phase(&it, name).await.0;
     }
     assert_eq!(calls, 10, "40 USD");
-    let task = it.task(1, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
-    let (more, said) = spend(&it, &ledger, &attempt).await;
+    let (more, said) = spend(&it, &worker(&it, 1).await).await;
     assert_eq!(more, 2, "48 of 50 USD");
     assert!(
         said.contains("spec") && said.contains("50.00 USD"),
         "{said}"
     );
-    // Taken up again by a new process.
-    let resumed = Ledger::new(it.platform.clone());
-    let attempt = phase(&it, "design").await;
-    let (more, said) = spend(&it, &resumed, &attempt).await;
+    let (more, said) = spend_on_phase(&it, "design").await;
     assert_eq!(more, 0, "{said}");
-    let spent = omoi_store::costs::of_spec(&mut it.read().await, it.spec.id)
-        .await
-        .unwrap();
-    assert_eq!(spent.cost_nanousd, usd(48));
+    assert_eq!(spent(&it).await, usd(48));
+}
+
+/// The budgets see calls of agents and of the judge alike, open ones and recorded ones.
+#[tokio::test]
+async fn a_call_without_an_attempt_counts_like_any_other() {
+    let it = TestPlatform::with(|parts| {
+        parts.settings.spec_budget = usd(19);
+        parts.settings.task_budget = usd(9);
+    })
+    .await;
+    let agent = worker(&it, 1).await;
+    let judge = judge(&agent);
+    let agents_call = it.platform.reserve(&agent, &projection(usd(4))).await;
+    let (calls, said) = spend(&it, &judge).await;
+    assert_eq!(calls, 2, "8 of its 9 USD");
+    assert!(said.contains("the second opinion has spent 8"), "{said}");
+    let other = worker(&it, 2).await;
+    let (calls, said) = spend(&it, &other).await;
+    assert_eq!(calls, 1, "12 spent, 4 open of 19 USD");
+    assert!(said.contains("calls under way may cost 4"), "{said}");
+    agents_call.unwrap().record(&usage(usd(1))).await.unwrap();
+    let told = told(&it).await;
+    let purposes: Vec<_> = told.iter().map(|c| (c.purpose, c.attempt_id)).collect();
+    let of_agent = (PurposeKind::Attempt, agent.principal.purpose.attempt());
+    let of_other = (PurposeKind::Attempt, other.principal.purpose.attempt());
+    let of_judge = (PurposeKind::Judge, None);
+    assert_eq!(purposes, [of_judge, of_judge, of_other, of_agent]);
+    assert_eq!(spent(&it).await, usd(13));
 }
 
 /// Tries to open a call of 4 USD for each of `callers` at once; what was granted.
-async fn open(ledger: &Ledger, callers: &[Caller]) -> Vec<Box<dyn ReservedCall>> {
+async fn open(it: &TestPlatform, callers: &[Caller]) -> Vec<Box<dyn ReservedCall>> {
+    // Two processes, where the database lets in more than one.
+    let (one, two) = (it.platform.clone(), it.successor());
     let four = projection(usd(4));
-    let asked = callers.iter().map(|caller| ledger.reserve(caller, &four));
+    let processes = [&one, &two].into_iter().cycle();
+    let asked = callers.iter().zip(processes);
+    let asked = asked.map(|(caller, process)| process.reserve(caller, &four));
     let answers = futures::future::join_all(asked).await;
     let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
     for error in refused {
@@ -155,30 +225,25 @@ async fn side_by_side(database: TestDatabase) {
         parts.settings.task_budget = usd(9);
     })
     .await;
-    let ledger = Ledger::new(it.platform.clone());
     let mut callers = Vec::new();
     for number in 1..=6 {
-        let task = it.task(number, &[]).await;
-        let attempt = it.run(task.id).await.attempt;
-        callers.push(caller(&mut it.read().await, &attempt).await.unwrap());
+        callers.push(worker(&it, number).await);
     }
-    let mut held = open(&ledger, &callers).await;
+    let held = open(&it, &callers).await;
     assert_eq!(held.len(), 3, "12 of 14 USD");
-    assert!(open(&ledger, &callers).await.is_empty());
-    // What was not asked after all is free again.
-    held.pop();
-    let mut more = open(&ledger, &callers).await;
-    assert_eq!(more.len(), 1);
+    assert!(open(&it, &callers).await.is_empty());
     // The real cost takes the place of the projected one.
     for held in held {
         held.record(&usage(usd(1))).await.unwrap();
     }
-    more.extend(open(&ledger, &callers).await);
-    assert_eq!(more.len(), 3, "2 spent, 12 open");
-    drop(more);
+    let more = open(&it, &callers).await;
+    assert_eq!(more.len(), 2, "3 spent, 8 open");
+    for held in more {
+        held.record(&usage(usd(0))).await.unwrap();
+    }
     // A subject has a cap of its own.
     let one = vec![callers[5].clone(); 3];
-    assert_eq!(open(&ledger, &one).await.len(), 2, "8 of 9 USD");
+    assert_eq!(open(&it, &one).await.len(), 2, "8 of 9 USD");
 }
 
 #[tokio::test]
@@ -191,13 +256,8 @@ async fn calls_side_by_side_keep_to_a_cap_on_postgres() {
     side_by_side(omoi_testkit::postgres::database()).await;
 }
 
-#[tokio::test]
-async fn a_failed_call_is_told_with_whose_it_is() {
-    let it = TestPlatform::new().await;
-    let ledger = Ledger::new(it.platform.clone());
-    let task = it.task(1, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
-    let caller = caller(&mut it.read().await, &attempt).await.unwrap();
+/// What was told of a first try that failed at `at`.
+async fn told_failure(it: &TestPlatform, caller: &Caller) -> CallFailed {
     let at = it.clock.now();
     let failed = FailedTry {
         provider: "api.example".to_owned(),
@@ -209,18 +269,27 @@ async fn a_failed_call_is_told_with_whose_it_is() {
         next_at: Some(at + Duration::from_secs(1)),
         until: at + Duration::from_mins(2),
     };
-    ledger.tell_failure(&caller, &failed).await;
-    let mut tx = it.read().await;
+    it.platform.tell_failure(caller, &failed).await;
     let kind = EventKind::ModelCallFailed;
-    let told = events::of_kind(&mut tx, it.spec.id, kind).await.unwrap();
-    let [Event::ModelCallFailed(told)] = told.iter().map(|e| &e.event).collect::<Vec<_>>()[..]
-    else {
-        panic!("{told:?}");
-    };
+    let told = events::of_kind(&mut it.read().await, it.spec.id, kind).await;
+    match told.unwrap().pop().map(|stored| stored.event) {
+        Some(Event::ModelCallFailed(told)) => told,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_failed_call_is_told_with_whose_it_is() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let attempt = it.run(task.id).await.attempt;
+    let agent = caller(&mut it.read().await, &attempt).await.unwrap();
+    let told = told_failure(&it, &agent).await;
     assert_eq!(
         (told.attempt_id, told.subject_id.as_str()),
         (attempt.id, task.id.to_string().as_str())
     );
+    let at = it.clock.now();
     let (next, until) = (at + Duration::from_secs(1), at + Duration::from_mins(2));
     let expected = format!(
         "api.example answered 529: Overloaded; try 2 of 12 at {}, until {}",
@@ -228,4 +297,108 @@ async fn a_failed_call_is_told_with_whose_it_is() {
         until.time_of_day()
     );
     assert_eq!(told.line(), expected);
+    // The judge's call has no attempt of an agent; the platform's own is named.
+    let new = NewAttempt {
+        project_id: it.spec.project_id,
+        spec_id: it.spec.id,
+        subject: Subject::Check,
+        subject_id: format!("{}/tasks/opinion", it.spec.id),
+        round: 0,
+        role: role::JUDGE,
+        fence: 1,
+        base_sha: None,
+    };
+    let asks = it.commit(async |tx| insert(tx, &it.platform, new).await);
+    let asks = asks.await.unwrap().attempt;
+    let told = told_failure(&it, &judge(&agent)).await;
+    assert_eq!((told.attempt_id, told.role.as_str()), (asks.id, "judge"));
+}
+
+async fn reap(platform: &Platform, it: &TestPlatform) {
+    let mut reaper = Reaper::new(platform.clone());
+    tick(&mut reaper, it.clock.now()).await;
+}
+
+/// A process dies between the question and the record: whoever comes next charges the call once, with
+/// what it may have cost.
+async fn a_process_dies_in_a_call(database: TestDatabase) {
+    let it = TestPlatform::on(database, |parts| parts.settings.task_budget = usd(9)).await;
+    let agent = worker(&it, 1).await;
+    let call = it.platform.reserve(&agent, &projection(usd(4))).await;
+    let call = call.unwrap();
+    // Who follows its call settles it itself.
+    reap(&it.platform, &it).await;
+    assert_eq!((open_calls_of(&it).await, spent(&it).await), (1, usd(0)));
+
+    let next = it.successor();
+    let refused = next.reserve(&agent, &projection(usd(6))).await;
+    assert!(refused.is_err(), "a call of a dead process still counts");
+    for _ in 0..2 {
+        reap(&next, &it).await;
+        assert_eq!((open_calls_of(&it).await, spent(&it).await), (0, usd(4)));
+    }
+    let told = told(&it).await;
+    assert_eq!((told.len(), told[0].estimated), (1, true));
+    assert_eq!(told[0].tokens, 1_100);
+    // The one that was taken for dead may not charge it again.
+    let late = call.record(&usage(usd(1))).await;
+    assert!(matches!(late, Err(RecordError::Refused(_))), "{late:?}");
+    assert_eq!(spent(&it).await, usd(4));
+    // Nothing blocks the rest of the budget.
+    assert!(next.reserve(&agent, &projection(usd(5))).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_call_of_a_dead_process_is_settled_once_on_sqlite() {
+    a_process_dies_in_a_call(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn a_call_of_a_dead_process_is_settled_once_on_postgres() {
+    a_process_dies_in_a_call(omoi_testkit::postgres::database()).await;
+}
+
+#[tokio::test]
+async fn a_call_that_its_own_process_gave_up_is_settled_too() {
+    let it = TestPlatform::new().await;
+    let agent = worker(&it, 1).await;
+    drop(it.platform.reserve(&agent, &projection(usd(4))).await);
+    assert_eq!(open_calls_of(&it).await, 1, "it stays counted");
+    reap(&it.platform, &it).await;
+    assert_eq!((open_calls_of(&it).await, spent(&it).await), (0, usd(4)));
+}
+
+async fn rename_table(url: &str, sql: &'static str) {
+    install_default_drivers();
+    let mut db = AnyConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+}
+
+/// What the ledger does not take stays counted, and is taken once the ledger can.
+async fn the_ledger_refuses(database: TestDatabase) {
+    let it = TestPlatform::on(database, |_| {}).await;
+    let agent = worker(&it, 1).await;
+    let call = it.platform.reserve(&agent, &projection(usd(4))).await;
+    let call = call.unwrap();
+    rename_table(it.url(), "alter table cost_entries rename to away").await;
+    assert!(call.record(&usage(usd(1))).await.is_err());
+    assert_eq!(open_calls_of(&it).await, 1);
+    rename_table(it.url(), "alter table away rename to cost_entries").await;
+    // Told twice, as after a commit whose answer was lost, it is charged once.
+    for _ in 0..2 {
+        call.record(&usage(usd(1))).await.unwrap();
+        assert_eq!((open_calls_of(&it).await, spent(&it).await), (0, usd(1)));
+    }
+    assert_eq!(told(&it).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_cost_that_is_refused_stays_open_until_it_is_recorded_on_sqlite() {
+    the_ledger_refuses(omoi_testkit::sqlite::database()).await;
+}
+
+#[tokio::test]
+async fn a_cost_that_is_refused_stays_open_until_it_is_recorded_on_postgres() {
+    the_ledger_refuses(omoi_testkit::postgres::database()).await;
 }

@@ -19,6 +19,7 @@ use omoi_domain::task::{Priority, TaskStatus};
 use omoi_domain::ticket::TicketStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::attempt::{Created, NewAttempt, insert, role};
+use omoi_execution::metering::HeldCalls;
 use omoi_execution::platform::{DataDir, GuardedPlaces, Parts, RunningAttempts, WorkScope};
 use omoi_execution::{Platform, intake};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
@@ -107,6 +108,7 @@ impl TestPlatform {
             scenario: None,
             scope: WorkScope::Every,
             running: RunningAttempts::default(),
+            calls: HeldCalls::default(),
             guarded: GuardedPlaces::default(),
             mask: SecretMask::new([KNOWN_SECRET]),
         };
@@ -123,6 +125,41 @@ impl TestPlatform {
             _folder: folder,
             database,
         }
+    }
+
+    /// The process that acts for the data folder after this one.
+    pub(crate) fn successor(&self) -> Platform {
+        let Parts {
+            store,
+            clock,
+            rng,
+            lifecycle,
+            git,
+            data,
+            settings,
+            worker,
+            model_label,
+            ..
+        } = &*self.platform;
+        Platform::new(Parts {
+            store: store.clone(),
+            clock: clock.clone(),
+            rng: rng.fork(),
+            lifecycle: lifecycle.clone(),
+            sandbox: None,
+            git: git.clone(),
+            data: data.clone(),
+            settings: settings.clone(),
+            owner: "the next process".to_owned(),
+            worker: worker.clone(),
+            model_label: model_label.clone(),
+            llm: None,
+            scenario: None,
+            scope: WorkScope::Every,
+            running: RunningAttempts::default(),
+            calls: HeldCalls::default(),
+            guarded: GuardedPlaces::default(),
+        })
     }
 
     /// Begins, changes and commits.

@@ -289,7 +289,12 @@ impl Question {
 
     /// The asker hears less than the operator: what lies under a failure can name addresses.
     fn warn(&self, error: &dyn std::error::Error, tally: &Tally) {
-        let attempt = self.caller.attempt.map(|id| id.to_string());
+        let attempt = self
+            .caller
+            .principal
+            .purpose
+            .attempt()
+            .map(|id| id.to_string());
         tracing::warn!(
             error = %Chain(error), attempt.id = attempt, route = %self.route, calls = tally.calls,
             "A model call failed"

@@ -7,6 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId};
 use omoi_domain::money::NanoUsd;
+use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_domain::time::Timestamp;
 use omoi_llm::ask::Llm;
 use omoi_llm::catalogue::ModelCatalogue;
@@ -124,10 +125,12 @@ pub(crate) fn request() -> MessagesRequest {
 pub(crate) fn caller() -> Caller {
     let id = |n| Uuid::from_u128(n);
     Caller {
-        org: OrgId::from_uuid(id(1)),
-        project: ProjectId::from_uuid(id(2)),
-        spec: Some(SpecId::from_uuid(id(3))),
-        attempt: Some(AttemptId::from_uuid(id(4))),
+        principal: Principal {
+            org: OrgId::from_uuid(id(1)),
+            project: ProjectId::from_uuid(id(2)),
+            spec: SpecId::from_uuid(id(3)),
+            purpose: CallPurpose::Attempt(AttemptId::from_uuid(id(4))),
+        },
         role: "implementer".to_owned(),
         phase: "implementation".to_owned(),
         task: Some("TSK-003".to_owned()),

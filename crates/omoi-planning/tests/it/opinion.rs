@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use omoi_domain::attempt::{AttemptState, Outcome};
 use omoi_domain::event::{Event, PlanJudged};
 use omoi_domain::plan::outputs::Phase;
+use omoi_domain::principal::PurposeKind;
 use omoi_domain::spec::PhaseState;
 use omoi_domain::time::Timestamp;
 use omoi_llm::ask::Llm;
@@ -162,7 +163,7 @@ async fn an_objection_goes_back_to_the_planner_once() {
     assert_eq!(told(&desk).await.len(), 1);
     // It is paid for like any other call.
     let mut tx = desk.it.read().await;
-    let spent = costs::of_subject(&mut tx, &asked[0].subject_id).await;
+    let spent = costs::of_purpose(&mut tx, asked[0].spec_id, PurposeKind::Judge).await;
     assert!(spent.unwrap().tokens > 0);
 }
 

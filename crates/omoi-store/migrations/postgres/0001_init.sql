@@ -457,9 +457,8 @@ create table cost_entries (
     id text primary key,
     org_id text not null references organisations (id),
     spec_id text not null references specs (id),
-    attempt_id text not null references attempts (id),
-    subject text not null,
-    subject_id text not null,
+    purpose text not null check (purpose in ('attempt', 'judge')),
+    attempt_id text references attempts (id),
     role text not null,
     route text not null,
     model text not null,
@@ -472,10 +471,32 @@ create table cost_entries (
     cost_nanousd bigint not null,
     latency_ms bigint not null,
     calls bigint not null,
-    created_at bigint not null
+    estimated bigint not null check (estimated in (0, 1)),
+    created_at bigint not null,
+    check ((purpose = 'attempt') = (attempt_id is not null))
 );
-create index cost_entries_spec on cost_entries (spec_id, subject_id);
+create index cost_entries_spec on cost_entries (spec_id, purpose);
 create index cost_entries_attempt on cost_entries (attempt_id);
+
+create table open_calls (
+    id text primary key,
+    org_id text not null references organisations (id),
+    project_id text not null references projects (id),
+    spec_id text not null references specs (id),
+    purpose text not null check (purpose in ('attempt', 'judge')),
+    attempt_id text references attempts (id),
+    role text not null,
+    route text not null,
+    model text not null,
+    simulated bigint not null check (simulated in (0, 1)),
+    input_tokens bigint not null,
+    output_tokens bigint not null,
+    cost_nanousd bigint not null,
+    owner text not null,
+    opened_at bigint not null,
+    check ((purpose = 'attempt') = (attempt_id is not null))
+);
+create index open_calls_spec on open_calls (spec_id, purpose);
 
 create table events (
     org_id text not null references organisations (id),

@@ -9,6 +9,7 @@ use omoi_domain::id::{
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::money::NanoUsd;
+use omoi_domain::principal::PurposeKind;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::spec::{PhaseState, SpecStatus};
@@ -23,6 +24,7 @@ use omoi_store::deliveries::HandOver;
 use omoi_store::discoveries::Discovery;
 use omoi_store::merges::Merge;
 use omoi_store::messages::Message;
+use omoi_store::open_calls::OpenCall;
 use omoi_store::phases::{Item, PhaseRun};
 use omoi_store::projects::{self, Project};
 use omoi_store::requirements::{Criterion, Requirement};
@@ -558,9 +560,8 @@ pub(crate) fn cost(tx: &Tx, attempt: &Attempt, nanousd: i64) -> CostEntry {
         id: tx.new_id(),
         org_id: tx.org(),
         spec_id: attempt.spec_id,
-        attempt_id: attempt.id,
-        subject: attempt.subject.as_str().to_owned(),
-        subject_id: attempt.subject_id.clone(),
+        purpose: PurposeKind::Attempt,
+        attempt_id: Some(attempt.id),
         role: attempt.role.clone(),
         route: "anthropic".to_owned(),
         model: ODD.to_owned(),
@@ -573,7 +574,29 @@ pub(crate) fn cost(tx: &Tx, attempt: &Attempt, nanousd: i64) -> CostEntry {
         cost_nanousd: NanoUsd::from_nanos(nanousd),
         latency_ms: 7,
         calls: 2,
+        estimated: false,
         created_at: tx.now(),
+    }
+}
+
+/// A call of an attempt under way, which may cost `nanousd`.
+pub(crate) fn open_call(tx: &Tx, attempt: &Attempt, nanousd: i64) -> OpenCall {
+    OpenCall {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        project_id: attempt.project_id,
+        spec_id: attempt.spec_id,
+        purpose: PurposeKind::Attempt,
+        attempt_id: Some(attempt.id),
+        role: attempt.role.clone(),
+        route: "agent".to_owned(),
+        model: ODD.to_owned(),
+        simulated: true,
+        input_tokens: 10,
+        output_tokens: 5,
+        cost_nanousd: NanoUsd::from_nanos(nanousd),
+        owner: "one".to_owned(),
+        opened_at: tx.now(),
     }
 }
 

@@ -3,8 +3,13 @@
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::event::{Activity, Event};
 use omoi_domain::money::NanoUsd;
-use omoi_store::attempts::{self, append_event, append_turn, copy_turns, turns};
-use omoi_store::{StoreError, checks, costs, events, messages};
+use omoi_domain::principal::PurposeKind;
+use omoi_store::attempts::{self, Attempt, append_event, append_turn, copy_turns, turns};
+use omoi_store::costs::CostEntry;
+use omoi_store::open_calls::OpenCall;
+use omoi_store::{
+    StoreError, Tenant, checks, costs, deployment, events, messages, open_calls, specs,
+};
 use tokio::task::JoinSet;
 
 use crate::bench::{Bench, POINT, START, commit};
@@ -17,6 +22,9 @@ both!(
     a_receipt_is_stored_once,
     only_proofs_are_linked_to_criteria,
     costs_add_up,
+    open_calls_add_up_and_close_once,
+    of_two_processes_one_has_its_turn_at_a_budget,
+    an_earlier_owner_opens_no_call,
     messages_are_had_once,
 );
 
@@ -234,6 +242,15 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
         let entry = samples::cost(&tx, attempt, cost);
         costs::insert(&mut tx, world.project.id, &entry).await?;
     }
+    let judge = PurposeKind::Judge;
+    let asked = CostEntry {
+        purpose: judge,
+        attempt_id: None,
+        estimated: true,
+        ..samples::cost(&tx, &phase, 100)
+    };
+    costs::insert(&mut tx, world.project.id, &asked).await?;
+    assert_eq!(costs::get(&mut tx, asked.id).await?, asked);
     let spend = |nanousd, calls: i64| costs::Spend {
         cost_nanousd: NanoUsd::from_nanos(nanousd),
         tokens: calls * 21,
@@ -241,7 +258,7 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
     };
     assert_eq!(
         costs::of_spec(&mut tx, world.spec.id).await?,
-        spend(4_000_013, 3)
+        spend(4_000_113, 4)
     );
     let own = costs::of_subject(&mut tx, &task.subject_id).await?;
     assert_eq!(own, spend(4_000_003, 2));
@@ -250,7 +267,108 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
         spend(10, 1)
     );
     assert_eq!(costs::of_subject(&mut tx, "unknown").await?, spend(0, 0));
+    let of_judge = costs::of_purpose(&mut tx, world.spec.id, judge).await?;
+    assert_eq!(of_judge, spend(100, 1));
     tx.commit(POINT).await
+}
+
+async fn open_calls_add_up_and_close_once(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let foreign = bench.foreign().await;
+    let mut tx = bench.local.write().await?;
+    let attempt = samples::attempt(&tx, &world.task, 1);
+    attempts::insert(&mut tx, &attempt).await?;
+    let one = samples::open_call(&tx, &attempt, 4);
+    let judge = OpenCall {
+        purpose: PurposeKind::Judge,
+        attempt_id: None,
+        ..samples::open_call(&tx, &attempt, 30)
+    };
+    for call in [&one, &judge] {
+        open_calls::insert(&mut tx, call).await?;
+    }
+    tx.commit(POINT).await?;
+    let mut tx = bench.local.write().await?;
+    assert_eq!(
+        open_calls::all(&mut tx).await?,
+        [one.clone(), judge.clone()]
+    );
+    let nanos = |cost: NanoUsd| cost.as_nanos();
+    let (spec, subject) = (world.spec.id, attempt.subject_id.as_str());
+    assert_eq!(nanos(open_calls::of_spec(&mut tx, spec).await?), 34);
+    assert_eq!(nanos(open_calls::of_subject(&mut tx, subject).await?), 4);
+    let of_judge = open_calls::of_purpose(&mut tx, spec, PurposeKind::Judge).await?;
+    assert_eq!(nanos(of_judge), 30);
+    let mut foreign = foreign.read().await?;
+    assert!(open_calls::all(&mut foreign).await?.is_empty());
+    assert_eq!(nanos(open_calls::of_spec(&mut foreign, spec).await?), 0);
+    drop(foreign);
+    assert!(open_calls::close(&mut tx, one.id).await?);
+    assert!(!open_calls::close(&mut tx, one.id).await?);
+    assert_eq!(nanos(open_calls::of_spec(&mut tx, spec).await?), 30);
+    tx.commit(POINT).await
+}
+
+/// Opens a call of 4 if the spec has not opened more than 8 yet.
+async fn open_within_a_cap(tenant: &Tenant, attempt: &Attempt) -> Result<bool, StoreError> {
+    let mut tx = tenant.write().await?;
+    open_calls::lock_budgets(&mut tx, attempt.spec_id).await?;
+    let open = open_calls::of_spec(&mut tx, attempt.spec_id).await?;
+    // Long enough for every other to look as well.
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    if open.as_nanos() > 8 {
+        return Ok(false);
+    }
+    let call = samples::open_call(&tx, attempt, 4);
+    open_calls::insert(&mut tx, &call).await?;
+    tx.commit(POINT).await?;
+    Ok(true)
+}
+
+async fn of_two_processes_one_has_its_turn_at_a_budget(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let attempt = commit(&bench.local, async |tx| {
+        let attempt = samples::attempt(tx, &world.task, 1);
+        attempts::insert(tx, &attempt).await?;
+        Ok(attempt)
+    })
+    .await?;
+    let stores = [bench.store.clone(), bench.another().await];
+    let mut race = JoinSet::new();
+    for n in 0..12_usize {
+        let tenant = stores[n % 2].tenant(bench.local.org());
+        let attempt = attempt.clone();
+        race.spawn(async move { open_within_a_cap(&tenant, &attempt).await });
+    }
+    let mut opened = 0;
+    for is_open in race.join_all().await {
+        opened += u32::from(is_open?);
+    }
+    assert_eq!(opened, 3, "12 in all");
+    // Whoever changes the spec meanwhile is not disturbed.
+    let mut tx = bench.local.write().await?;
+    let mut spec = specs::get(&mut tx, world.spec.id).await?;
+    assert_eq!(spec.state_version, world.spec.state_version);
+    specs::save(&mut tx, &mut spec).await?;
+    tx.commit(POINT).await
+}
+
+async fn an_earlier_owner_opens_no_call(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let mut tx = bench.store.system().write().await?;
+    let earlier = deployment::take_over(&mut tx).await?;
+    let fence = deployment::take_over(&mut tx).await?;
+    tx.commit(POINT).await?;
+    for (fence, is_refused) in [(earlier, true), (fence, false)] {
+        let tenant = bench.store.fenced(fence).tenant(bench.local.org());
+        let mut tx = tenant.write().await?;
+        let locked = open_calls::lock_budgets(&mut tx, world.spec.id).await;
+        let refused = matches!(locked, Err(StoreError::TakenOver));
+        assert_eq!(refused, is_refused, "{locked:?}");
+    }
+    Ok(())
 }
 
 async fn messages_are_had_once(bench: Bench) -> Result<(), StoreError> {

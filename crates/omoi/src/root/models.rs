@@ -7,7 +7,6 @@ use anyhow::{Context as _, anyhow};
 use futures::future::BoxFuture;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
-use omoi_execution::metering::Ledger;
 use omoi_llm::ask::Llm;
 use omoi_llm::catalogue::ModelCatalogue;
 use omoi_llm::gateway::Gateway;
@@ -41,7 +40,7 @@ impl Models {
     /// The gateway of this process, or why it has no model.
     pub(super) fn gateway(&self, platform: &Platform) -> Result<Gateway, String> {
         let llm = self.llm.clone()?;
-        Ok(Gateway::new(llm, Arc::new(Ledger::new(platform.clone()))))
+        Ok(Gateway::new(llm, Arc::new(platform.clone())))
     }
 
     /// What answers questions of the platform itself.

@@ -241,8 +241,9 @@ fn log() -> Log {
         .works(6200, 1, 0)
         .works(6200, 2, 0)
         .works(6300, 3, 0)
-        .push(7000, "cost.recorded", json!({ "attempt_id": ATTEMPT, "role": "implementer",
-            "model": "simulated", "tokens": 84_321, "cost_nanousd": 0, "latency_ms": 40 }))
+        .push(7000, "cost.recorded", json!({ "purpose": "attempt", "attempt_id": ATTEMPT,
+            "role": "implementer", "model": "simulated", "tokens": 84_321, "cost_nanousd": 0,
+            "latency_ms": 40, "estimated": false }))
         .edits(8000, 1, "editing todo/export.py")
         .task(8500, "TASK_CREATED", 4, json!({}))
         .push(8500, "discovery.recorded", json!({ "discovery_id": SPEC, "discovery_type": "bug",

@@ -34,6 +34,7 @@ const HAND_OVERS: &str = "select 'hand-over ' || state || ' ' || branch from han
 const LEFT: &[&str] = &[
     "select 'attempt ' || subject || ' ' || state from attempts where state in ('pending', 'starting', 'running')",
     "select 'sandbox ' || state from sandboxes where state in ('pending', 'creating', 'running', 'completing')",
+    "select 'open call of ' || role from open_calls",
     "select 'gap in the events' from events group by org_id having count(*) <> max(seq)",
 ];
 const PROVEN: &str = "select distinct k.local_id from criteria k

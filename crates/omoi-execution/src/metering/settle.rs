@@ -1,0 +1,52 @@
+//! Calls that nobody will record: their process died, or gave up.
+
+use omoi_domain::crash::CrashPoint;
+use omoi_llm::pricing::Tokens;
+use omoi_store::open_calls::OpenCall;
+use omoi_store::{StoreError, costs, open_calls};
+use tracing::warn;
+
+use super::CallCost;
+use crate::platform::Platform;
+
+/// Charges an open call that no process follows with what it may have cost: the provider may have billed
+/// it, and nobody knows how much. Settled once, whoever comes first.
+pub(crate) async fn settle_left_call(
+    platform: &Platform,
+    call: &OpenCall,
+) -> Result<(), StoreError> {
+    // The lock of the data folder says who lives, and this process has it.
+    let is_followed = call.owner == platform.owner && platform.calls.contains(call.id);
+    if is_followed {
+        return Ok(());
+    }
+    let mut tx = platform.store.write().await?;
+    if !open_calls::close(&mut tx, call.id).await? {
+        return Ok(());
+    }
+    let estimate = CallCost {
+        model: call.model.clone(),
+        simulated: call.simulated,
+        tokens: Tokens {
+            input: unsigned(call.input_tokens),
+            output: unsigned(call.output_tokens),
+            ..Tokens::default()
+        },
+        cost: call.cost_nanousd,
+        latency_ms: 0,
+        calls: 1,
+        estimated: true,
+    };
+    let entry = estimate.entry(&tx, call);
+    costs::insert(&mut tx, call.project_id, &entry).await?;
+    tx.commit(CrashPoint::CostRecorded).await?;
+    warn!(
+        call.id = %call.id, cost_nanousd = call.cost_nanousd.as_nanos(),
+        "Model call `{}` was left without a record; it is charged with what it may have cost", call.id
+    );
+    Ok(())
+}
+
+fn unsigned(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or_default()
+}

@@ -1,0 +1,159 @@
+//! Model calls under way, as the budgets see them.
+//!
+//! A row stands from before any upstream hears of the call until the transaction that records its cost.
+//! What a process leaves behind is settled by whoever comes after it.
+
+use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId};
+use omoi_domain::money::NanoUsd;
+use omoi_domain::principal::PurposeKind;
+use omoi_domain::time::Timestamp;
+
+use crate::args;
+use crate::column::{Args, Column};
+use crate::error::StoreError;
+use crate::row::row;
+use crate::tx::Tx;
+
+row! {
+    /// A model call under way.
+    OpenCall in "open_calls" as "open model call" {
+        /// The id its cost entry will have.
+        id: CostId,
+        /// Its organisation.
+        org_id: OrgId,
+        /// Its repository.
+        project_id: ProjectId,
+        /// The spec whose budget it takes from.
+        spec_id: SpecId,
+        /// What it is for.
+        purpose: PurposeKind,
+        /// The attempt that asks, if one does.
+        attempt_id: Option<AttemptId>,
+        /// The caller's role.
+        role: String,
+        /// The route asked for.
+        route: String,
+        /// The model asked.
+        model: String,
+        /// Whether that is the simulated model.
+        simulated: bool,
+        /// Tokens it will read, by estimate.
+        input_tokens: i64,
+        /// Most tokens it may answer.
+        output_tokens: i64,
+        /// What those cost.
+        cost_nanousd: NanoUsd,
+        /// The process that asks.
+        owner: String,
+        /// Since when.
+        opened_at: Timestamp,
+    }
+}
+
+/// Gives this transaction the only turn at the budgets of a spec, until it ends: of two processes that
+/// check one budget, the second sees what the first took from it.
+///
+/// # Errors
+/// [`StoreError::TakenOver`] when another process acts for the data folder now.
+pub async fn lock_budgets(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
+    let locked = tx
+        .execute(
+            "update specs set state_version = state_version where org_id = $1 and id = $2
+             and ($3 = 0 or exists
+                 (select 1 from organisations where id = $1 and owner_fence = $3))",
+            args![spec, tx.fence()],
+        )
+        .await?;
+    match (locked, tx.fence()) {
+        (1.., _) => Ok(()),
+        (0, 0) => Err(StoreError::NotFound {
+            what: "spec",
+            key: spec.to_string(),
+        }),
+        (0, _) => Err(StoreError::TakenOver),
+    }
+}
+
+/// Counts a call against the budgets. The caller has their [lock](lock_budgets) and knows that there is
+/// room.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn insert(tx: &mut Tx, call: &OpenCall) -> Result<(), StoreError> {
+    tx.insert(call).await
+}
+
+/// Takes a call off the budgets; false when it was taken off before.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn close(tx: &mut Tx, id: CostId) -> Result<bool, StoreError> {
+    let closed = tx
+        .execute(
+            "delete from open_calls where org_id = $1 and id = $2",
+            args![id],
+        )
+        .await?;
+    Ok(closed > 0)
+}
+
+/// Every call under way, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn all(tx: &mut Tx) -> Result<Vec<OpenCall>, StoreError> {
+    tx.all("1 = 1 order by opened_at, id", args![]).await
+}
+
+/// What the calls of a spec may cost.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<NanoUsd, StoreError> {
+    sum(
+        tx,
+        "select cast(coalesce(sum(cost_nanousd), 0) as bigint) as cost
+         from open_calls where org_id = $1 and spec_id = $2",
+        args![spec],
+    )
+    .await
+}
+
+/// What the calls of a task or phase may cost, over all its attempts.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_subject(tx: &mut Tx, subject_id: &str) -> Result<NanoUsd, StoreError> {
+    sum(
+        tx,
+        "select cast(coalesce(sum(c.cost_nanousd), 0) as bigint) as cost
+         from open_calls c join attempts a on a.id = c.attempt_id
+         where c.org_id = $1 and a.subject_id = $2",
+        args![subject_id],
+    )
+    .await
+}
+
+/// What the calls of a spec for one purpose may cost.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_purpose(
+    tx: &mut Tx,
+    spec: SpecId,
+    purpose: PurposeKind,
+) -> Result<NanoUsd, StoreError> {
+    sum(
+        tx,
+        "select cast(coalesce(sum(cost_nanousd), 0) as bigint) as cost
+         from open_calls where org_id = $1 and spec_id = $2 and purpose = $3",
+        args![spec, purpose],
+    )
+    .await
+}
+
+async fn sum(tx: &mut Tx, sql: &'static str, args: Args) -> Result<NanoUsd, StoreError> {
+    let rows = tx.rows(sql, args).await?;
+    rows.first()
+        .map_or(Ok(NanoUsd::ZERO), |row| NanoUsd::read(row, "cost"))
+}
