@@ -7,13 +7,14 @@ use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::id::{AttemptId, HumanRef, SpecId};
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::principal::PurposeKind;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::Platform;
 use omoi_git::object::ObjectId;
 use omoi_protocol::summary::{
-    ConflictCounts, CriterionCounts, PhaseSummary, ReceiptCounts, RunOutcome, RunSummary,
-    SuiteSummary, TaskCounts,
+    ConflictCounts, CriterionCounts, PhaseSummary, PurposeCost, ReceiptCounts, RunOutcome,
+    RunSummary, SuiteSummary, TaskCounts,
 };
 use omoi_store::specs::{self, Spec};
 use omoi_store::{
@@ -73,11 +74,29 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, Trac
             .map_or(spec.integration_branch.clone(), |h| h.branch.clone()),
         head,
         cost_nanousd: spend.cost_nanousd,
+        cost_by_purpose: by_purpose(&mut tx, id).await?,
         tokens: spend.tokens,
         wall_ms: (ended_at.as_micros() - spec.created_at.as_micros()) / 1000,
         model_ms: spend.model_ms,
         notes: notes(&mut tx, &spec, hand_over.and_then(|h| h.note)).await?,
     })
+}
+
+async fn by_purpose(
+    tx: &mut Tx,
+    id: SpecId,
+) -> Result<BTreeMap<PurposeKind, PurposeCost>, StoreError> {
+    let found = costs::by_purpose(tx, id).await?;
+    let cost = |of: costs::PurposeSpend| {
+        let cost = PurposeCost {
+            calls: of.calls,
+            tokens: of.spend.tokens,
+            cost_nanousd: of.spend.cost_nanousd,
+            estimated_nanousd: of.estimated_nanousd,
+        };
+        (of.purpose, cost)
+    };
+    Ok(found.into_iter().map(cost).collect())
 }
 
 async fn outside(

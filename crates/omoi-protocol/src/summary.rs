@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use omoi_domain::money::NanoUsd;
+use omoi_domain::principal::PurposeKind;
 use omoi_domain::suite::report::SuiteReport;
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +93,19 @@ pub struct SuiteSummary {
     pub acceptable: bool,
 }
 
+/// What model calls for one purpose came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurposeCost {
+    /// Calls made, retries included.
+    pub calls: i64,
+    /// Tokens in and out.
+    pub tokens: i64,
+    /// Billionths of a dollar spent.
+    pub cost_nanousd: NanoUsd,
+    /// How much of it is an estimate: nobody recorded the call.
+    pub estimated_nanousd: NanoUsd,
+}
+
 /// The last line of `omoi run --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
@@ -139,6 +153,9 @@ pub struct RunSummary {
     pub head: Option<String>,
     /// Billionths of a dollar spent.
     pub cost_nanousd: NanoUsd,
+    /// What it was spent for.
+    #[serde(default)]
+    pub cost_by_purpose: BTreeMap<PurposeKind, PurposeCost>,
     /// Tokens in and out.
     pub tokens: i64,
     /// Milliseconds from start to end.

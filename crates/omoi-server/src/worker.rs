@@ -1,5 +1,6 @@
 //! What a sandbox reaches: worker endpoints and the model gateway, bound to one attempt's token.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +23,11 @@ use omoi_protocol::worker::{
     AckMessages, CommitTurn, Complete, CompleteAck, DiscoveryAck, DoneAck, Heartbeat, HeartbeatAck,
     InboxMessage, ItemAck, Received, ReportDiscovery, ReportEvents, Started, SubmitItem,
 };
+use omoi_runtime::clock::timeout;
 use omoi_store::attempts::Attempt;
 use serde::Deserialize;
+use tokio::net::UnixListener;
+use tracing::warn;
 
 use crate::auth::token;
 use crate::error::ApiError;
@@ -31,6 +35,8 @@ use crate::reported::Reported;
 
 /// Bytes of a report with a bundle: one of the largest size, as base64 in JSON.
 const BUNDLE_BYTES_MAX: usize = 360 << 20;
+/// How long model calls may take to be recorded once the last sandbox has gone.
+pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Bytes of any other report: a batch of events of the largest size with its frame.
 const REPORT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 
@@ -41,6 +47,31 @@ pub struct WorkerSurface {
     pub platform: Platform,
     /// The model gateway, or why there is none.
     pub gateway: Result<Gateway, String>,
+}
+
+/// Answers sandboxes on `listener` until `stop`, then until the cost of every model call is recorded:
+/// who went away in the middle of one does not wait for that.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: UnixListener,
+    surface: WorkerSurface,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let router = router(surface.clone());
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop);
+    let served = served.await;
+    if let Ok(gateway) = &surface.gateway {
+        let clock = surface.platform.clock.as_ref();
+        if timeout(clock, DRAIN_MAX, gateway.drain()).await.is_err() {
+            warn!(
+                "Model calls are not recorded after {} s; the next start settles them",
+                DRAIN_MAX.as_secs()
+            );
+        }
+    }
+    served
 }
 
 /// The routes of the worker surface.

@@ -67,6 +67,19 @@ pub struct Spend {
     pub model_ms: i64,
 }
 
+/// What a spec has used for one purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PurposeSpend {
+    /// The purpose.
+    pub purpose: PurposeKind,
+    /// Calls made, retries included.
+    pub calls: i64,
+    /// What they used.
+    pub spend: Spend,
+    /// How much of their price is an estimate.
+    pub estimated_nanousd: NanoUsd,
+}
+
 impl CostEntry {
     /// Tokens read and written, those of the prompt cache included.
     fn n_tokens(&self) -> i64 {
@@ -157,6 +170,36 @@ pub async fn of_purpose(
     const SQL: &str = spend_of!("where c.org_id = $1 and c.spec_id = $2 and c.purpose = $3");
     let rows = tx.rows(SQL, args![spec, purpose]).await?;
     spend(&rows)
+}
+
+/// What a spec has used, by purpose.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn by_purpose(tx: &mut Tx, spec: SpecId) -> Result<Vec<PurposeSpend>, StoreError> {
+    let rows = tx
+        .rows(
+            "select purpose, cast(sum(calls) as bigint) as calls,
+                 cast(sum(case estimated when 1 then cost_nanousd else 0 end) as bigint)
+                     as estimated,
+                 cast(sum(cost_nanousd) as bigint) as cost,
+                 cast(sum(input_tokens + output_tokens + cache_read_tokens
+                     + cache_write_tokens + cache_write_1h_tokens) as bigint) as tokens,
+                 cast(sum(latency_ms) as bigint) as ms
+             from cost_entries where org_id = $1 and spec_id = $2
+             group by purpose order by purpose",
+            args![spec],
+        )
+        .await?;
+    let of_purpose = |row: &sqlx::any::AnyRow| {
+        Ok(PurposeSpend {
+            purpose: PurposeKind::read(row, "purpose")?,
+            calls: i64::read(row, "calls")?,
+            spend: spend(std::slice::from_ref(row))?,
+            estimated_nanousd: NanoUsd::read(row, "estimated")?,
+        })
+    };
+    rows.iter().map(of_purpose).collect()
 }
 
 fn spend(rows: &[sqlx::any::AnyRow]) -> Result<Spend, StoreError> {

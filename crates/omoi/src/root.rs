@@ -28,7 +28,7 @@ use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::config::{Config, Sources, keys};
 use omoi_runtime::ids::uuid_v7;
-use omoi_runtime::lifecycle::{Handle, Lifecycle};
+use omoi_runtime::lifecycle::{Handle, Kind, Lifecycle};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{
@@ -235,13 +235,13 @@ fn work(
         platform: platform.clone(),
         gateway: models.gateway(platform),
     };
-    listen::on_socket(
-        &platform.lifecycle,
-        ("worker socket", &platform.data.worker_socket(), 0o666),
-        omoi_server::worker::router(surface),
-        // Agents hand in what they have when the process is to stop.
-        platform.clone().work_ended(),
-    )?;
+    let listener = listen::bind_socket(&platform.data.worker_socket(), 0o666)?;
+    // Agents hand in what they have when the process is to stop.
+    let served = omoi_server::worker::serve(listener, surface, platform.clone().work_ended());
+    let served = async move { Ok(served.await?) };
+    platform
+        .lifecycle
+        .spawn("worker socket", Kind::Critical, served);
     clear_away(platform).map_err(|error| anyhow!(error))?;
     Ok(consume::start(platform, bus, consumers(platform)))
 }
@@ -290,12 +290,7 @@ async fn open_doors(
         Door::Folder | Door::Private => None,
     };
     if start.roles.api {
-        listen::on_socket(
-            handle,
-            ("control socket", &socket, 0o600),
-            router,
-            handle.soft().cancelled_owned(),
-        )?;
+        listen::on_socket(handle, listen::bind_socket(&socket, 0o600)?, router);
     }
     Ok((Endpoint::Socket(socket), address))
 }

@@ -148,7 +148,7 @@ const EXCUSED: &[(&str, &str, &str)] = &[
     ),
     (
         "crates/omoi/src/root/listen.rs",
-        "on_socket",
+        "bind_socket",
         "replaces the socket of a dead owner",
     ),
 ];

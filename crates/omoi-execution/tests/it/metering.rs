@@ -8,7 +8,8 @@ use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::{CallPurpose, PurposeKind};
 use omoi_execution::Platform;
 use omoi_execution::attempt::{NewAttempt, insert, role};
-use omoi_execution::metering::caller;
+use omoi_execution::metering::{HeldCalls, caller};
+use omoi_execution::platform::{GuardedPlaces, Parts, RunningAttempts, WorkScope};
 use omoi_execution::reaper::Reaper;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{
@@ -125,6 +126,43 @@ async fn open_calls_of(it: &TestPlatform) -> usize {
     open_calls::all(&mut it.read().await).await.unwrap().len()
 }
 
+/// The process that acts for the data folder after this one.
+fn successor(it: &TestPlatform) -> Platform {
+    let Parts {
+        store,
+        clock,
+        rng,
+        lifecycle,
+        git,
+        data,
+        settings,
+        worker,
+        model_label,
+        mask,
+        ..
+    } = &*it.platform;
+    Platform::new(Parts {
+        store: store.clone(),
+        clock: clock.clone(),
+        rng: rng.fork(),
+        lifecycle: lifecycle.clone(),
+        sandbox: None,
+        git: git.clone(),
+        data: data.clone(),
+        settings: settings.clone(),
+        owner: "the next process".to_owned(),
+        worker: worker.clone(),
+        model_label: model_label.clone(),
+        llm: None,
+        scenario: None,
+        scope: WorkScope::Every,
+        running: RunningAttempts::default(),
+        calls: HeldCalls::default(),
+        mask: mask.clone(),
+        guarded: GuardedPlaces::default(),
+    })
+}
+
 /// What the events tell of costs.
 async fn told(it: &TestPlatform) -> Vec<CostDone> {
     let log = events::after(&mut it.read().await, 0).await.unwrap();
@@ -206,7 +244,7 @@ async fn a_call_without_an_attempt_counts_like_any_other() {
 /// Tries to open a call of 4 USD for each of `callers` at once; what was granted.
 async fn open(it: &TestPlatform, callers: &[Caller]) -> Vec<Box<dyn ReservedCall>> {
     // Two processes, where the database lets in more than one.
-    let (one, two) = (it.platform.clone(), it.successor());
+    let (one, two) = (it.platform.clone(), successor(it));
     let four = projection(usd(4));
     let processes = [&one, &two].into_iter().cycle();
     let asked = callers.iter().zip(processes);
@@ -330,7 +368,7 @@ async fn a_process_dies_in_a_call(database: TestDatabase) {
     reap(&it.platform, &it).await;
     assert_eq!((open_calls_of(&it).await, spent(&it).await), (1, usd(0)));
 
-    let next = it.successor();
+    let next = successor(&it);
     let refused = next.reserve(&agent, &projection(usd(6))).await;
     assert!(refused.is_err(), "a call of a dead process still counts");
     for _ in 0..2 {

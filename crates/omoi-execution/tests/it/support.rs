@@ -19,6 +19,7 @@ use omoi_domain::task::{Priority, TaskStatus};
 use omoi_domain::ticket::TicketStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::attempt::{Created, NewAttempt, insert, role};
+use omoi_execution::consume::Consume;
 use omoi_execution::metering::HeldCalls;
 use omoi_execution::platform::{DataDir, GuardedPlaces, Parts, RunningAttempts, WorkScope};
 use omoi_execution::{Platform, intake};
@@ -125,41 +126,6 @@ impl TestPlatform {
             _folder: folder,
             database,
         }
-    }
-
-    /// The process that acts for the data folder after this one.
-    pub(crate) fn successor(&self) -> Platform {
-        let Parts {
-            store,
-            clock,
-            rng,
-            lifecycle,
-            git,
-            data,
-            settings,
-            worker,
-            model_label,
-            ..
-        } = &*self.platform;
-        Platform::new(Parts {
-            store: store.clone(),
-            clock: clock.clone(),
-            rng: rng.fork(),
-            lifecycle: lifecycle.clone(),
-            sandbox: None,
-            git: git.clone(),
-            data: data.clone(),
-            settings: settings.clone(),
-            owner: "the next process".to_owned(),
-            worker: worker.clone(),
-            model_label: model_label.clone(),
-            llm: None,
-            scenario: None,
-            scope: WorkScope::Every,
-            running: RunningAttempts::default(),
-            calls: HeldCalls::default(),
-            guarded: GuardedPlaces::default(),
-        })
     }
 
     /// Begins, changes and commits.
@@ -546,7 +512,7 @@ fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
 
 /// One pass in which every entity has its turn: what the consumer says, and which failed.
 pub(crate) async fn ticked(
-    consumer: &mut dyn omoi_execution::consume::Consume,
+    consumer: &mut dyn Consume,
     now: Timestamp,
 ) -> (Next, Vec<EntityFailure>) {
     let mut entities = Entities::new("test", Rng::seeded(1));
@@ -555,10 +521,7 @@ pub(crate) async fn ticked(
 }
 
 /// As [`ticked`], where nothing may fail.
-pub(crate) async fn tick(
-    consumer: &mut dyn omoi_execution::consume::Consume,
-    now: Timestamp,
-) -> Next {
+pub(crate) async fn tick(consumer: &mut dyn Consume, now: Timestamp) -> Next {
     let (next, failures) = ticked(consumer, now).await;
     assert_eq!(failures, []);
     next

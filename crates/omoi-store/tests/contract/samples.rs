@@ -24,7 +24,6 @@ use omoi_store::deliveries::HandOver;
 use omoi_store::discoveries::Discovery;
 use omoi_store::merges::Merge;
 use omoi_store::messages::Message;
-use omoi_store::open_calls::OpenCall;
 use omoi_store::phases::{Item, PhaseRun};
 use omoi_store::projects::{self, Project};
 use omoi_store::requirements::{Criterion, Requirement};
@@ -576,27 +575,6 @@ pub(crate) fn cost(tx: &Tx, attempt: &Attempt, nanousd: i64) -> CostEntry {
         calls: 2,
         estimated: false,
         created_at: tx.now(),
-    }
-}
-
-/// A call of an attempt under way, which may cost `nanousd`.
-pub(crate) fn open_call(tx: &Tx, attempt: &Attempt, nanousd: i64) -> OpenCall {
-    OpenCall {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        project_id: attempt.project_id,
-        spec_id: attempt.spec_id,
-        purpose: PurposeKind::Attempt,
-        attempt_id: Some(attempt.id),
-        role: attempt.role.clone(),
-        route: "agent".to_owned(),
-        model: ODD.to_owned(),
-        simulated: true,
-        input_tokens: 10,
-        output_tokens: 5,
-        cost_nanousd: NanoUsd::from_nanos(nanousd),
-        owner: "one".to_owned(),
-        opened_at: tx.now(),
     }
 }
 

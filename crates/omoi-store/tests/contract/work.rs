@@ -5,10 +5,10 @@ use omoi_domain::event::{Activity, Event};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::PurposeKind;
 use omoi_store::attempts::{self, Attempt, append_event, append_turn, copy_turns, turns};
-use omoi_store::costs::CostEntry;
+use omoi_store::costs::{CostEntry, PurposeSpend};
 use omoi_store::open_calls::OpenCall;
 use omoi_store::{
-    StoreError, Tenant, checks, costs, deployment, events, messages, open_calls, specs,
+    StoreError, Tenant, Tx, checks, costs, deployment, events, messages, open_calls, specs,
 };
 use tokio::task::JoinSet;
 
@@ -269,7 +269,42 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
     assert_eq!(costs::of_subject(&mut tx, "unknown").await?, spend(0, 0));
     let of_judge = costs::of_purpose(&mut tx, world.spec.id, judge).await?;
     assert_eq!(of_judge, spend(100, 1));
+    let by_purpose = costs::by_purpose(&mut tx, world.spec.id).await?;
+    let agents = PurposeSpend {
+        purpose: PurposeKind::Attempt,
+        calls: 6,
+        spend: spend(4_000_013, 3),
+        estimated_nanousd: NanoUsd::ZERO,
+    };
+    let judges = PurposeSpend {
+        purpose: judge,
+        calls: 2,
+        spend: spend(100, 1),
+        estimated_nanousd: NanoUsd::from_nanos(100),
+    };
+    assert_eq!(by_purpose, [agents, judges]);
     tx.commit(POINT).await
+}
+
+/// A call of an attempt under way, which may cost `nanousd`.
+fn open_call(tx: &Tx, attempt: &Attempt, nanousd: i64) -> OpenCall {
+    OpenCall {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        project_id: attempt.project_id,
+        spec_id: attempt.spec_id,
+        purpose: PurposeKind::Attempt,
+        attempt_id: Some(attempt.id),
+        role: attempt.role.clone(),
+        route: "agent".to_owned(),
+        model: "reader".to_owned(),
+        simulated: true,
+        input_tokens: 10,
+        output_tokens: 5,
+        cost_nanousd: NanoUsd::from_nanos(nanousd),
+        owner: "one".to_owned(),
+        opened_at: tx.now(),
+    }
 }
 
 async fn open_calls_add_up_and_close_once(bench: Bench) -> Result<(), StoreError> {
@@ -278,11 +313,11 @@ async fn open_calls_add_up_and_close_once(bench: Bench) -> Result<(), StoreError
     let mut tx = bench.local.write().await?;
     let attempt = samples::attempt(&tx, &world.task, 1);
     attempts::insert(&mut tx, &attempt).await?;
-    let one = samples::open_call(&tx, &attempt, 4);
+    let one = open_call(&tx, &attempt, 4);
     let judge = OpenCall {
         purpose: PurposeKind::Judge,
         attempt_id: None,
-        ..samples::open_call(&tx, &attempt, 30)
+        ..open_call(&tx, &attempt, 30)
     };
     for call in [&one, &judge] {
         open_calls::insert(&mut tx, call).await?;
@@ -321,7 +356,7 @@ async fn open_within_a_cap(tenant: &Tenant, attempt: &Attempt) -> Result<bool, S
     if open.as_nanos() > 8 {
         return Ok(false);
     }
-    let call = samples::open_call(&tx, attempt, 4);
+    let call = open_call(&tx, attempt, 4);
     open_calls::insert(&mut tx, &call).await?;
     tx.commit(POINT).await?;
     Ok(true)

@@ -14,14 +14,9 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::Hint;
 
-/// Answers on a socket file until `stop`. A file left by a dead owner is replaced; where somebody
-/// answers, nothing is touched.
-pub(super) fn on_socket(
-    handle: &Handle,
-    (name, path, mode): (&'static str, &Path, u32),
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
+/// Listens on a socket file. One left by a dead owner is replaced; where somebody answers, nothing is
+/// touched.
+pub(super) fn bind_socket(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
     if UnixStream::connect(path).is_ok() {
         let what = anyhow!("another process answers on `{}`", path.display());
         return Err(what.context(Hint(
@@ -36,11 +31,18 @@ pub(super) fn on_socket(
     let listener = UnixListener::bind(path)
         .with_context(|| format!("could not listen on `{}`", path.display()))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    handle.spawn(name, Kind::Critical, async move {
+    Ok(listener)
+}
+
+/// Answers people on `listener` until the process stops.
+pub(super) fn on_socket(handle: &Handle, listener: UnixListener, router: Router) {
+    let soft = handle.soft();
+    handle.spawn("control socket", Kind::Critical, async move {
         let served = axum::serve(listener, router);
-        Ok(served.with_graceful_shutdown(stop).await?)
+        Ok(served
+            .with_graceful_shutdown(soft.cancelled_owned())
+            .await?)
     });
-    Ok(())
 }
 
 /// Listens at the configured address; returns it.
@@ -95,29 +97,18 @@ fn answer(handle: &Handle, listener: TcpListener, router: Router) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
-
-    use omoi_runtime::clock::SystemClock;
-    use omoi_runtime::lifecycle::Lifecycle;
-
     use super::*;
 
     #[tokio::test]
     async fn only_a_dead_owners_socket_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("omoi.sock");
-        let lifecycle = Lifecycle::new(Arc::new(SystemClock));
-        let listen = || {
-            let stop = std::future::pending();
-            let about = ("socket", path.as_path(), 0o600);
-            on_socket(&lifecycle.handle(), about, Router::new(), stop)
-        };
         let owner = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        let refused = listen().unwrap_err();
+        let refused = bind_socket(&path, 0o600).unwrap_err();
         assert!(refused.root_cause().to_string().contains("answers on"));
         assert!(UnixStream::connect(&path).is_ok());
         drop(owner);
-        listen().unwrap();
+        let _listener = bind_socket(&path, 0o600).unwrap();
         assert!(UnixStream::connect(&path).is_ok());
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use omoi_domain::money::NanoUsd;
+use omoi_domain::principal::PurposeKind;
 use omoi_protocol::control::TaskView;
 use omoi_protocol::summary::{RunOutcome, RunSummary, SuiteSummary};
 
@@ -73,7 +75,7 @@ fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
             tilde(repo, ending.home)
         ),
         clock(summary.wall_ms),
-        usd(summary.cost_nanousd),
+        cost(summary),
     ];
     cells.retain(|cell| !cell.is_empty());
     let mut lines = flow(&cells, page.width - INDENT);
@@ -108,6 +110,31 @@ fn done(ending: &Ending<'_>, page: Page) -> Vec<String> {
         );
     }
     shown
+}
+
+/// `$0.42 ($0.02 for the second opinion, $0.10 estimated)`.
+fn cost(summary: &RunSummary) -> String {
+    let mut parts = Vec::new();
+    let mut estimated = NanoUsd::ZERO;
+    for (purpose, cost) in &summary.cost_by_purpose {
+        estimated = estimated.saturating_add(cost.estimated_nanousd);
+        let what = match purpose {
+            // What agents cost is the rest.
+            PurposeKind::Attempt => continue,
+            PurposeKind::Judge => "for the second opinion",
+        };
+        if cost.cost_nanousd > NanoUsd::ZERO {
+            parts.push(format!("{} {what}", usd(cost.cost_nanousd)));
+        }
+    }
+    if estimated > NanoUsd::ZERO {
+        parts.push(format!("{} estimated", usd(estimated)));
+    }
+    let all = usd(summary.cost_nanousd);
+    match parts.as_slice() {
+        [] => all,
+        parts => format!("{all} ({})", parts.join(", ")),
+    }
 }
 
 /// Lines of a suite's output that are shown.

@@ -11,7 +11,7 @@ use omoi_domain::retry::PhaseFailure;
 
 use super::block::sizes;
 use super::opinion;
-use super::state::RunView;
+use super::state::{RunView, UNRECORDED};
 use super::text::{clean, clock, short, took};
 
 /// The line for `stored`, which `view` has taken in; none when it is not worth one.
@@ -112,6 +112,8 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
             let number = view.number_of(message.task_id)?;
             noted(view, &HumanRef::task(number).to_string())?
         }
+        Event::CostRecorded(cost) if cost.estimated => noted(view, UNRECORDED)?,
+        Event::CostRecorded(_) => return None,
 
         Event::SpecCreated(_)
         | Event::SpecExecutionStarted(_)
@@ -130,8 +132,7 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
         | Event::SandboxStateChanged(_)
         | Event::SandboxTerminated(_)
         | Event::MergeQueued(_)
-        | Event::MergeStarted(_)
-        | Event::CostRecorded(_) => return None,
+        | Event::MergeStarted(_) => return None,
     })
 }
 

@@ -15,12 +15,16 @@ use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::time::Timestamp;
 use omoi_protocol::control::Estimate;
 
+use super::text::usd;
 use super::{opinion, plain};
 
 pub(crate) use self::task::{Changes, Checks, TaskLine, said};
 
 /// Phases people see, in order.
 const PHASES: [&str; 6] = ["explore", "prd", "requirements", "design", "tasks", "sync"];
+
+/// Begins the note about a model call whose price is an estimate.
+pub(crate) const UNRECORDED: &str = "a model call ended with its process";
 
 /// A run as far as its events tell.
 #[derive(Clone, Debug, Default)]
@@ -194,6 +198,13 @@ impl RunView {
             Event::CostRecorded(cost) => {
                 self.cost_nanousd = self.cost_nanousd.saturating_add(cost.cost_nanousd);
                 self.tokens = self.tokens.saturating_add(cost.tokens);
+                if cost.estimated && cost.cost_nanousd > NanoUsd::ZERO {
+                    let may_cost = usd(cost.cost_nanousd);
+                    self.note(
+                        None,
+                        format!("{UNRECORDED}; it counts with the {may_cost} it may have cost"),
+                    );
+                }
             }
             Event::AttemptStarting(change) => self.agent(change, "starting its sandbox"),
             Event::AgentStarted(change) => self.agent(change, "reading its task"),

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 //! One recorded run, told in every way it can be told.
 
+mod costs;
 mod rare_events;
 mod trace;
 

@@ -46,6 +46,9 @@ fn an_interrupted_run_keeps_its_turns_and_goes_on_from_them() {
     let database = world.database();
     let ended = story::attempts(&database, "TSK-001");
     assert_eq!(ended, ["interrupted shutdown_signal saved"], "{said:?}");
+    // Whoever went away in the middle of a call did not take its record along.
+    let open = story::one(&database, "select cast(count(*) as text) from open_calls");
+    assert_eq!(open.as_deref(), Some("0"));
     assert_eq!(
         story::task_status(&database, "TSK-001").as_deref(),
         Some("pending")

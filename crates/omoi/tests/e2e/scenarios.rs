@@ -77,12 +77,17 @@ fn has_the_promised_keys(summary: &Value) {
     };
     assert_eq!(
         keys(summary),
-        "branch conflicts cost_nanousd criteria discoveries head max_parallel model model_ms notes outcome outside_plan phases \
+        "branch conflicts cost_by_purpose cost_nanousd criteria discoveries head max_parallel model model_ms notes outcome outside_plan phases \
          reason receipts repo spec_id spec_name spec_ref suite tasks tickets tokens type wall_ms"
     );
     for (object, promised) in [
         ("/tasks", "cancelled completed failed"),
         ("/conflicts", "found resolved"),
+        ("/cost_by_purpose", "attempt judge"),
+        (
+            "/cost_by_purpose/judge",
+            "calls cost_nanousd estimated_nanousd tokens",
+        ),
         ("/receipts", "failed passed"),
         (
             "/criteria",

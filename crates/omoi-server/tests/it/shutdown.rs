@@ -1,0 +1,150 @@
+//! What becomes of model calls under way when the worker surface stops.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use omoi_domain::time::Timestamp;
+use omoi_llm::ask::Llm;
+use omoi_llm::failed_try::FailedTry;
+use omoi_llm::gateway::Gateway;
+use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, ReservedCall, Usage};
+use omoi_llm::pace::Pace;
+use omoi_llm::route::{Provider, Routes};
+use omoi_server::worker::{DRAIN_MAX, WorkerSurface, serve};
+use omoi_store::costs::{self, PurposeSpend};
+use omoi_store::open_calls;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::oneshot;
+
+use crate::support::TestPlatform;
+
+/// A clock that stands still, and never ends anything.
+struct StandingPace;
+
+impl Pace for StandingPace {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(0)
+    }
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(pending())
+    }
+    fn jitter(&self) -> f64 {
+        0.0
+    }
+}
+
+/// A surface whose provider takes questions and never answers.
+struct Bench {
+    test: TestPlatform,
+    token: String,
+    provider: TcpListener,
+    llm: Llm,
+    folder: TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let test = TestPlatform::new().await;
+        let task = test.task(1, &[]).await;
+        let token = test.run(task.id).await.token;
+        let provider = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let base = format!("http://{}", provider.local_addr().unwrap());
+        let routes = Routes::simulated(Provider::Anthropic, &base);
+        Self {
+            test,
+            token,
+            provider,
+            llm: Llm::new(routes, Arc::new(StandingPace)).unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Serves until the agent has asked and gone away and the stop has come.
+    async fn serve(&self, meter: Arc<dyn Meter>, after_stop: impl Future<Output = ()>) {
+        let path = self.folder.path().join("worker.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let surface = WorkerSurface {
+            platform: self.test.platform.clone(),
+            gateway: Ok(Gateway::new(self.llm.clone(), meter)),
+        };
+        let serving = serve(listener, surface, async {
+            stopped.await.unwrap();
+        });
+        let asking = async {
+            let mut agent = UnixStream::connect(&path).await.unwrap();
+            let upstream = self.ask(&mut agent).await;
+            drop(agent);
+            stop.send(()).unwrap();
+            after_stop.await;
+            upstream
+        };
+        let (served, _upstream) = tokio::join!(serving, asking);
+        served.unwrap();
+    }
+
+    /// Asks, and returns once the provider has the question.
+    async fn ask(&self, agent: &mut UnixStream) -> TcpStream {
+        let body = r#"{"model": "agent", "max_tokens": 10, "messages": [{"role": "user", "content": "Hello."}]}"#;
+        let request = format!(
+            "POST /v1/messages HTTP/1.1\r\nhost: omoi\r\nauthorization: Bearer {}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            self.token,
+            body.len()
+        );
+        agent.write_all(request.as_bytes()).await.unwrap();
+        self.provider.accept().await.unwrap().0
+    }
+}
+
+#[tokio::test]
+async fn a_call_under_way_at_the_stop_is_recorded_before_the_surface_lets_go() {
+    let bench = Bench::new().await;
+    let ledger = Arc::new(bench.test.platform.clone());
+    bench.serve(ledger, async {}).await;
+    let mut tx = bench.test.read().await;
+    assert!(open_calls::all(&mut tx).await.unwrap().is_empty());
+    let spent = costs::by_purpose(&mut tx, bench.test.spec.id).await;
+    let spent = spent.unwrap();
+    let calls: Vec<_> = spent.iter().map(|of: &PurposeSpend| of.calls).collect();
+    assert_eq!(calls, [1], "{spent:?}");
+    assert_eq!(spent[0].estimated_nanousd.as_nanos(), 0);
+}
+
+/// A ledger that grants everything and never takes a record.
+struct StuckMeter;
+
+impl Meter for StuckMeter {
+    fn reserve<'a>(
+        &'a self,
+        _: &'a Caller,
+        _: &'a Projection,
+    ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
+        Box::pin(async { Ok(Box::new(Self) as Box<dyn ReservedCall>) })
+    }
+
+    fn tell_failure<'a>(&'a self, _: &'a Caller, _: &'a FailedTry) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+}
+
+impl ReservedCall for StuckMeter {
+    fn record<'a>(&'a self, _: &'a Usage) -> BoxFuture<'a, Result<(), RecordError>> {
+        Box::pin(pending())
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_hangs_does_not_hold_up_the_stop_for_ever() {
+    let bench = Bench::new().await;
+    let clock = bench.test.clock.clone();
+    let after_stop = async {
+        clock.wait_for_sleepers(1).await;
+        clock.advance(DRAIN_MAX);
+    };
+    bench.serve(Arc::new(StuckMeter), after_stop).await;
+}
