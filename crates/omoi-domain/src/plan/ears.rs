@@ -4,12 +4,14 @@
 //! `parse(print(parse(s))) == parse(s)` for every sentence that parses.
 
 mod flaws;
+mod form;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use flaws::{Flagged, Flaw, flagged};
+pub use form::{MisplacedKeyword, misplaced};
 
 /// The kind of a sentence, decided by its clauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -4,14 +4,18 @@
 //! [`PASS_THRESHOLD`] and no blocker. The evaluators accept any JSON whatever and never panic: what
 //! does not fit the type of the phase is a blocker, and the rest is still scored for the feedback.
 
+mod claims;
 mod common;
+mod criteria;
 pub mod design;
 pub mod explore;
 mod mermaid;
 pub mod prd;
+mod prose;
 mod read;
 pub mod requirements;
 mod sheet;
+mod substance;
 pub mod sync;
 pub mod tasks;
 mod text;
@@ -30,7 +34,7 @@ pub use common::empty_texts;
 use sheet::Sheet;
 
 /// Version of the rules; goes up whenever the same output could be judged differently.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The score from which an output passes.
 pub const PASS_THRESHOLD: f64 = 0.70;
@@ -129,6 +133,7 @@ pub const fn criteria(phase: Phase) -> &'static [Criterion] {
 pub fn evaluate(phase: Phase, output: &Value, facts: &Facts) -> Evaluation {
     let mut sheet = Sheet::new(criteria(phase));
     common::check(phase, output, facts, &mut sheet);
+    substance::check(phase, output, facts, &mut sheet);
     match phase {
         Phase::Explore => explore::judge(output, facts, &mut sheet),
         Phase::Prd => prd::judge(output, facts, &mut sheet),

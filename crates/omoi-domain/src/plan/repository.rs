@@ -101,6 +101,18 @@ impl NameIndex {
         self.folded.contains(folded)
     }
 
+    /// Whether any name begins with `prefix`.
+    pub fn has_prefix(&self, prefix: &str) -> bool {
+        let from: Box<str> = prefix.into();
+        let next = self.numbers.range(from..).next();
+        next.is_some_and(|(name, _)| name.starts_with(prefix))
+    }
+
+    /// Whether no name was found.
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
     /// Whether `name` occurs in the file `path`.
     pub fn is_in(&self, path: &str, name: &str) -> bool {
         let number = self.numbers.get(name);
@@ -143,6 +155,7 @@ mod tests {
         }
         assert!(index.contains("Store") && !index.contains("store"));
         assert!(index.contains_folded("store") && !index.contains_folded("Store"));
-        assert!(!NameIndex::default().is_complete());
+        assert!(index.has_prefix("run_") && !index.has_prefix("walk_"));
+        assert!(!NameIndex::default().is_complete() && NameIndex::default().is_empty());
     }
 }

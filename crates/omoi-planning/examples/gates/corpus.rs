@@ -162,6 +162,12 @@ impl Corpus {
     }
 
     fn judged(&mut self, phase: Phase, kind: &str) -> Fallible<Vec<Verdict>> {
+        let files = self.files(phase, kind)?.into_iter();
+        files.map(|file| self.verdict(phase, file)).collect()
+    }
+
+    /// The cases of `phase` and `kind`, relative to the corpus.
+    fn files(&self, phase: Phase, kind: &str) -> Fallible<Vec<String>> {
         let folder = self.root.join(phase.as_str()).join(kind);
         let mut names = Vec::new();
         for entry in fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))? {
@@ -169,7 +175,7 @@ impl Corpus {
         }
         names.sort();
         let files = names.iter().map(|name| format!("{phase}/{kind}/{name}"));
-        files.map(|file| self.verdict(phase, file)).collect()
+        Ok(files.collect())
     }
 
     fn verdict(&mut self, phase: Phase, file: String) -> Fallible<Verdict> {
@@ -180,8 +186,30 @@ impl Corpus {
                 format!("{file}: gamed cases name their trick, honest ones have none").into(),
             );
         }
+        self.verdict_on(phase, file, &case)
+    }
+
+    /// What the gate of `phase` says of each honest output after `spoil`, which gets the request and
+    /// the output, and says whether it found anything to spoil.
+    #[allow(dead_code, reason = "for the tests that share this file")]
+    pub(crate) fn spoilt(
+        &mut self,
+        phase: Phase,
+        mut spoil: impl FnMut(&str, &mut Value) -> bool,
+    ) -> Fallible<Vec<Verdict>> {
+        let mut found = Vec::new();
+        for file in self.files(phase, "honest")? {
+            let mut case = self.case(&file)?;
+            if spoil(&case.idea, &mut case.output) {
+                found.push(self.verdict_on(phase, file, &case)?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn verdict_on(&mut self, phase: Phase, file: String, case: &Case) -> Fallible<Verdict> {
         let facts = self
-            .facts(phase, &case)
+            .facts(phase, case)
             .map_err(|e| format!("{file}: {e}"))?;
         let verdict = |passed, score, reasons| Verdict {
             file,

@@ -126,7 +126,7 @@ impl Desk {
         let mut plan = todo_tags();
         let tasks = plan.outputs.get_mut(&Phase::Tasks).unwrap();
         for task in tasks["tasks"].as_array_mut().unwrap() {
-            let file = format!("test -e {}.done", task["id"].as_str().unwrap());
+            let file = format!("sh todo.sh {}.done", task["id"].as_str().unwrap());
             for check in task["checks"].as_array_mut().unwrap() {
                 check["command"] = json!(file);
             }
@@ -293,7 +293,8 @@ async fn commit(it: &TestPlatform, plan: &Plan) -> String {
         .repo
         .paths
         .files()
-        .map(|f| (f, "text\n"))
+        .map(|path| (path, text_of(path)))
+        .chain([("todo.sh", text_of("todo.sh"))])
         .collect();
     let changes: Vec<FileChange> = files
         .into_iter()
@@ -310,6 +311,20 @@ async fn commit(it: &TestPlatform, plan: &Plan) -> String {
     };
     let made = mirror.commit_files(&it.base, &changes, &meta).await;
     made.unwrap().as_str().to_owned()
+}
+
+/// What the files of the fixture's small program hold.
+fn text_of(path: &str) -> &'static str {
+    match path {
+        "README.md" => "# todo\n\nA list of todos on the command line.\n",
+        "todo.sh" => "# The program, as far as these tests start it.\ntest -e \"$1\"\n",
+        "todo/cli.py" => "from todo.store import Store\n\n\ndef main(arguments):\n    ...\n",
+        "todo/model.py" => "def add_todo(todos, title):\n    todos.append(title)\n",
+        "todo/store.py" => {
+            "import json\n\n\nclass Store:\n    def save(self, todos):\n        ...\n"
+        }
+        _ => "import unittest\n",
+    }
 }
 
 /// A spec that waits to be planned.

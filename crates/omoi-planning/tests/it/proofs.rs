@@ -56,7 +56,7 @@ async fn what_proofs_show_on_the_base_decides_and_is_found_out_once() {
     let mut desk = before_tasks(false).await;
     desk.bend(Phase::Tasks, |tasks| {
         tasks["tasks"][0]["checks"][0]["command"] = json!("kill -9 $$");
-        tasks["tasks"][1]["checks"][0]["command"] = json!("exit 0");
+        tasks["tasks"][1]["checks"][0]["command"] = json!("sh todo.sh README.md");
     });
     tasks_handed_in(&mut desk).await;
     desk.proofs_ended().await;
@@ -76,8 +76,8 @@ async fn what_proofs_show_on_the_base_decides_and_is_found_out_once() {
     // Both are mended; only these are run again.
     desk.it.advance(2);
     desk.bend(Phase::Tasks, |tasks| {
-        tasks["tasks"][0]["checks"][0]["command"] = json!("exit 3");
-        tasks["tasks"][1]["checks"][0]["command"] = json!("exit 4");
+        tasks["tasks"][0]["checks"][0]["command"] = json!("sh todo.sh none || exit 3");
+        tasks["tasks"][1]["checks"][0]["command"] = json!("sh todo.sh none || exit 4");
     });
     tasks_handed_in(&mut desk).await;
     let tried = desk.proofs_ended().await;

@@ -82,6 +82,26 @@ fn who_writes_outside_the_workspace_fails() {
 }
 
 #[test]
+fn who_relabels_a_check_fails() {
+    ends_with_its_reason(&Mutant {
+        scenario: "relabelled_check",
+        reason: &["tasks", "criterion_unproven", "REQ-TODOTAGS-FUNC-006#1"],
+    });
+}
+
+#[test]
+fn who_trivialises_a_criterion_fails() {
+    ends_with_its_reason(&Mutant {
+        scenario: "trivial_criterion",
+        reason: &[
+            "requirements",
+            "criterion_asks_nothing",
+            "The program works as expected.",
+        ],
+    });
+}
+
+#[test]
 fn whose_check_passes_without_the_work_is_blocked_until_a_person_accepts() {
     let world = World::demo("mutants/weak_proof.yaml");
     let run = world.simulated(world.ask_for_people(&["--yes"]));

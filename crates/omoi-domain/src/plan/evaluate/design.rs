@@ -1,5 +1,7 @@
 //! Criteria of the design phase.
 
+mod joints;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -94,6 +96,7 @@ pub(super) fn judge(output: &Value, facts: &Facts, sheet: &mut Sheet) {
     data_models(output, sheet);
     endpoints(output, sheet);
     quality(output, sheet);
+    joints::check(output, facts, sheet);
 }
 
 fn architecture(output: &Value, sheet: &mut Sheet) {

@@ -1,5 +1,7 @@
 //! Criteria of the explore phase.
 
+mod verified;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -10,7 +12,7 @@ use super::sheet::{Sheet, one_if, share};
 use super::text::{distinct, label, length, prose, words};
 use super::{Criterion, Facts};
 use crate::plan::outputs::explore::QuestionCategory;
-use crate::plan::outputs::paths::{Location, RepoPaths};
+use crate::plan::outputs::paths::{Location, RepoPaths, clean};
 
 /// Fewest key files that must exist, where there are as many.
 const KEY_FILES_MIN: usize = 3;
@@ -98,8 +100,8 @@ pub(super) fn judge(output: &Value, facts: &Facts, sheet: &mut Sheet) {
     let claimed = at(output, "greenfield").as_bool() == Some(true);
     let greenfield = claimed && !has_code(&facts.repo.paths);
     if claimed && !greenfield {
-        let message = "the repository holds code, so its paths are checked all the same";
-        sheet.warn("not_greenfield", "greenfield", message);
+        let message = "the repository holds code; describe it, and cite the files that matter";
+        sheet.block("not_greenfield", "greenfield", message);
     }
     summary(output, sheet);
     tech_stack(output, facts, sheet);
@@ -111,6 +113,9 @@ pub(super) fn judge(output: &Value, facts: &Facts, sheet: &mut Sheet) {
         sheet.mark(name, if is_list { 1.0 } else { 0.5 }, "");
     }
     cited_paths(output, facts, greenfield, sheet);
+    if !greenfield {
+        verified::check(output, facts, sheet);
+    }
 }
 
 fn summary(output: &Value, sheet: &mut Sheet) {
@@ -177,14 +182,14 @@ fn key_files(output: &Value, facts: &Facts, greenfield: bool, sheet: &mut Sheet)
         let path = text(file, "path");
         let exists = facts.repo.paths.locate(path) == Location::File;
         if exists {
-            existing.insert(path);
+            existing.insert(clean(path).unwrap_or_default());
         } else if !greenfield && !path.is_empty() {
             let message = format!("there is no file `{path}`");
             sheet.warn("path_missing", format!("key_files[{n}].path"), message);
         }
         let named = !path.trim().is_empty() && (exists || greenfield);
         if named && label(text(file, "purpose")) {
-            counted.insert(path);
+            counted.insert(clean(path).unwrap_or_default());
         }
     }
     let needed = if greenfield {

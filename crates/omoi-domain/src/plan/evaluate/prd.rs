@@ -1,5 +1,7 @@
 //! Criteria of the prd phase.
 
+mod meaning;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -111,6 +113,7 @@ pub(super) fn judge(output: &Value, facts: &Facts, sheet: &mut Sheet) {
     stories(output, sheet);
     frame(output, sheet);
     questions(output, facts, sheet);
+    meaning::check(output, facts, sheet);
 }
 
 fn overview_and_users(output: &Value, sheet: &mut Sheet) {

@@ -1,5 +1,7 @@
 //! Criteria of the requirements phase.
 
+mod meaning;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -140,6 +142,7 @@ pub(super) fn judge(output: &Value, facts: &Facts, sheet: &mut Sheet) {
     dependencies(requirements, sheet);
     served_stories(requirements, facts, sheet);
     balance(requirements, sheet);
+    meaning::check(output, facts, sheet);
 }
 
 fn shares(requirements: &[Value], sheet: &mut Sheet) {

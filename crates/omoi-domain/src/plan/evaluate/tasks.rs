@@ -1,7 +1,12 @@
 //! Criteria of the tasks phase.
 
+mod command;
+mod laid;
 mod links;
 mod plan;
+mod proof;
+mod purpose;
+mod shell;
 
 use std::collections::BTreeSet;
 
@@ -127,6 +132,8 @@ pub(super) fn judge(output: &Value, facts: &Facts, sheet: &mut Sheet) {
     links::requirements(&plan, facts, sheet);
     links::files(&plan, &order, facts, sheet);
     checks(tasks, facts, sheet);
+    proof::check(tasks, facts, sheet);
+    proof::builders(tasks, facts, sheet);
     links::readiness(output, facts, sheet);
 }
 

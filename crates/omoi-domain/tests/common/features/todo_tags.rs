@@ -8,7 +8,7 @@ pub const FEATURE: Feature = Feature {
     one_liner: "Give every todo tags and a due date, list what is overdue.",
     problem: "Todos can neither be grouped nor dated, so users lose track of what is due.",
     solution: "Tags and due dates on todos, a list of overdue ones, and an export to CSV.",
-    summary: "A small command line program in Python. Commands in todo/cli.py call plain functions in todo/model.py, which keep todos in a JSON file.",
+    summary: "A small command line program in Python. Commands in todo/cli.py call plain functions such as `add_todo` in todo/model.py; `Store` in todo/store.py keeps todos in a JSON file.",
     project_type: "Python command line tool",
     stack: &["Python 3.12", "argparse", "unittest"],
     greenfield: false,

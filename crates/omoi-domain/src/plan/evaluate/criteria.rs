@@ -1,0 +1,225 @@
+//! Whether a criterion asks for anything: it is not met by whatever runs, says more than the demand
+//! it belongs to, and is not said of everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use super::prose::{Quotations, says_something, specific_stems, stems};
+use super::text::{fold, words};
+
+/// Words of criteria that every program meets by being there.
+const TRIVIAL_WORDS: &str = "accept application appear available behave behaviour behavior bug case \
+    code complete correct crash describe do done error exception expect expected fail failure \
+    feature fine finish function functionality give given good happen implement implementation \
+    intend intended issue none nothing occur ok operation pass perform problem program project \
+    proper properly ready requirement run satisfied satisfy script software specify start succeed \
+    success successful suite support test thing tool user usual well work";
+
+/// Words that say of a demand that it is met, and not how one sees it.
+const VERIFYING_WORDS: &str = "available check complete confirm demonstrate done ensure exist finish \
+    fulfil function implement meet met pass possible prove provide satisfy show support test \
+    validate verify work";
+
+static TRIVIAL: LazyLock<BTreeSet<String>> = LazyLock::new(|| stems(TRIVIAL_WORDS));
+static VERIFYING: LazyLock<BTreeSet<String>> = LazyLock::new(|| stems(VERIFYING_WORDS));
+
+/// Why a criterion asks for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EmptyCriterion {
+    /// Anything that runs meets it.
+    Trivial,
+    /// It would fit any project.
+    General,
+    /// It repeats what it belongs to.
+    Repeats,
+    /// It holds whatever happens.
+    AlwaysTrue,
+}
+
+impl EmptyCriterion {
+    /// What is wrong, and what would be right.
+    pub(super) const fn says(self) -> &'static str {
+        match self {
+            Self::Trivial => "anything that runs meets it; say what is done, and what is seen then",
+            Self::General => {
+                "it would fit any project; name what is looked at here and what it must be"
+            }
+            Self::Repeats => "it repeats the demand; say by what one sees that the demand is met",
+            Self::AlwaysTrue => "it holds whatever happens; say which of the two must hold",
+        }
+    }
+}
+
+/// What a criterion belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Demand<'a> {
+    /// A name or a wish.
+    pub(super) title: &'a str,
+    /// The demand in full.
+    pub(super) text: &'a str,
+}
+
+/// Why `criterion` of `demand` asks for nothing; none when it does.
+pub(super) fn emptiness(criterion: &str, demand: Demand<'_>) -> Option<EmptyCriterion> {
+    if is_always_true(criterion) {
+        return Some(EmptyCriterion::AlwaysTrue);
+    }
+    if repeats(criterion, demand) {
+        return Some(EmptyCriterion::Repeats);
+    }
+    if says_something(criterion) {
+        return None;
+    }
+    Some(if stems(criterion).is_subset(&TRIVIAL) {
+        EmptyCriterion::Trivial
+    } else {
+        EmptyCriterion::General
+    })
+}
+
+/// The sentence of the demand again, or its title with words that fit everything.
+fn repeats(criterion: &str, demand: Demand<'_>) -> bool {
+    if words(demand.text).len() >= 4 {
+        let (of, n_taken) = Quotations::new(4, [demand.text]).taken(criterion);
+        let n_demand = words(demand.text).len();
+        if n_taken * 10 >= of * 7 && n_taken * 10 >= n_demand * 6 {
+            return true;
+        }
+    }
+    let quotes = criterion.contains('`') || criterion.chars().any(char::is_numeric);
+    if !quotes && only_says_it_works(criterion, demand) {
+        return true;
+    }
+    let mut own = stems(criterion);
+    own.retain(|stem| !VERIFYING.contains(stem));
+    let title = stems(demand.title);
+    // One word in common is no repetition: a criterion has to name its subject.
+    own.len() >= 2 && !quotes && own.is_subset(&title) && own.len() + 1 >= title.len()
+}
+
+/// `The search works as expected`: what the demand is about, and that it is met.
+fn only_says_it_works(criterion: &str, demand: Demand<'_>) -> bool {
+    const WORKS: &[&str] = &[
+        "available",
+        "correct",
+        "correctly",
+        "done",
+        "expected",
+        "function",
+        "functional",
+        "functions",
+        "implemented",
+        "intended",
+        "properly",
+        "successful",
+        "successfully",
+        "supported",
+        "work",
+        "working",
+        "works",
+    ];
+    let says = words(criterion)
+        .iter()
+        .any(|word| WORKS.contains(&word.as_str()));
+    let mut about = specific_stems(criterion);
+    about.retain(|stem| !VERIFYING.contains(stem));
+    let mut known = stems(demand.title);
+    known.extend(stems(demand.text));
+    says && (1..=2).contains(&about.len()) && about.is_subset(&known)
+}
+
+/// `A or not A`, `what is shown is shown`.
+fn is_always_true(criterion: &str) -> bool {
+    let folded = fold(criterion);
+    if let Some((one, other)) = folded.split_once(" or ") {
+        let (one, other) = (stems(one), stems(other));
+        let denies = ["not", "no"]
+            .iter()
+            .any(|deny| words(&folded).contains(&(*deny).to_owned()));
+        let opposites = [("succ", "fail"), ("pass", "fail"), ("true", "false")];
+        let holds = |set: &BTreeSet<String>, start: &str| set.iter().any(|s| s.starts_with(start));
+        let is_either = opposites
+            .iter()
+            .any(|(a, b)| holds(&one, a) && holds(&other, b) && one.len() <= 3 && other.len() <= 2);
+        let is_denied = denies && !other.is_empty() && other.is_subset(&one)
+            || denies && !one.is_empty() && one == other;
+        if is_denied || is_either {
+            return true;
+        }
+    }
+    let counted = words(&folded);
+    let content: Vec<String> = counted.iter().flat_map(|word| stems(word)).collect();
+    let distinct: BTreeSet<&String> = content.iter().collect();
+    distinct.len() == 1 && content.len() >= 2 && !criterion.contains('`')
+}
+
+/// Texts that are said of more than one item, with how often. Takes item and text.
+pub(super) fn said_again<'a>(
+    criteria: impl IntoIterator<Item = (usize, &'a str)>,
+) -> (usize, usize) {
+    let mut items: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+    let mut n_all = 0;
+    for (item, criterion) in criteria {
+        n_all += 1;
+        items.entry(fold(criterion)).or_default().insert(item);
+    }
+    let n_again = items
+        .values()
+        .filter(|of| of.len() > 1)
+        .map(BTreeSet::len)
+        .sum();
+    (n_again, n_all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn criteria_that_ask_for_nothing_are_told_apart() {
+        use EmptyCriterion::{AlwaysTrue, General, Repeats, Trivial};
+        let demand = Demand {
+            title: "Skip ignored links",
+            text: "WHEN a link matches a pattern, THE SYSTEM SHALL not report it.",
+        };
+        for (criterion, expected) in [
+            ("The program works as expected.", Some(Trivial)),
+            ("There is no error", Some(Trivial)),
+            ("All tests pass", Some(Trivial)),
+            ("The exit code is 0", Some(General)),
+            ("The result is good", Some(General)),
+            ("Skip ignored links is verified", Some(Repeats)),
+            (
+                "When a link matches a pattern, the system shall not report it.",
+                Some(Repeats),
+            ),
+            (
+                "It is tested that: WHEN a link matches a pattern, THE SYSTEM SHALL not report it.",
+                Some(Repeats),
+            ),
+            (
+                "A warning is printed or no warning is printed",
+                Some(AlwaysTrue),
+            ),
+            (
+                "Either the tag is chosen or it is not chosen",
+                Some(AlwaysTrue),
+            ),
+            ("The command either succeeds or fails", Some(AlwaysTrue)),
+            ("What is shown is shown", Some(AlwaysTrue)),
+            ("The link `a.md` is not reported", None),
+            ("A link that matches is left out of the report", None),
+            ("Standard output is empty or holds one line", None),
+            ("The exit code is 2", None),
+        ] {
+            assert_eq!(emptiness(criterion, demand), expected, "{criterion}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_several_items_is_counted() {
+        let criteria = [(0, "Works."), (1, "works"), (1, "Prints 3"), (2, "Works")];
+        assert_eq!(said_again(criteria), (3, 4));
+        assert_eq!(said_again([(0, "a"), (0, "a")]), (0, 2));
+    }
+}

@@ -1,0 +1,15 @@
+//! What a text says, as far as that can be told without understanding it: its words, their order,
+//! and where they come from.
+//!
+//! The rules know English function words and no other language. A text with few of them is left
+//! alone, except where the request itself is in English.
+
+mod copies;
+mod order;
+mod passages;
+mod vocabulary;
+
+pub(super) use copies::Quotations;
+pub(super) use order::{WordOrder, is_english};
+pub(super) use passages::{Passage, passages};
+pub(super) use vocabulary::{says_something, specific_stems, stems, unnumbered};

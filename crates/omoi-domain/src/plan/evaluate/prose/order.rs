@@ -1,0 +1,367 @@
+//! Whether words stand in an order that a sentence could have.
+//!
+//! Nothing is parsed: a few neighbours are impossible in English, such as an article before a
+//! preposition or at the end of a sentence. Honest prose has one such pair in some 500 function
+//! words; shuffled prose has one in four.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Share of function words from which a text counts as English.
+const ENGLISH_MIN: f64 = 0.25;
+/// Share of function words below which a text of some length is no sentence.
+const SENTENCE_MIN: f64 = 0.13;
+/// The same where words are said again and again.
+const REPEATING_SENTENCE_MIN: f64 = 0.24;
+/// Words said again from which, where they are this share of the content, a text repeats itself.
+const REPEATS_MIN: usize = 2;
+const REPEATS_SHARE_MIN: f64 = 0.15;
+/// Fewest words that are judged as a sentence.
+const SENTENCE_WORDS_MIN: usize = 10;
+
+const ARTICLES: &[&str] = &[
+    "the", "a", "an", "its", "their", "his", "her", "my", "our", "your",
+];
+const QUANTIFIERS: &[&str] = &[
+    "every", "each", "no", "this", "that", "these", "those", "any", "all", "some", "both",
+];
+/// Prepositions that an article may not precede.
+const PREPOSITIONS: &[&str] = &[
+    "of", "in", "on", "at", "by", "for", "with", "from", "to", "into", "as", "than", "between",
+    "within", "without", "through", "over", "under", "after", "before", "per", "about", "against",
+    "until", "during", "upon",
+];
+/// Of the prepositions those that may follow an article after all: `the over 100 files`.
+const AFTER_ARTICLE: &[&str] = &[
+    "between", "within", "without", "through", "over", "under", "per", "about",
+];
+const CONJUNCTIONS: &[&str] = &["and", "or", "but", "nor"];
+const BE: &[&str] = &["is", "are", "was", "were", "be", "been", "being"];
+const HAVE: &[&str] = &["has", "have", "had"];
+const DO: &[&str] = &["does", "do", "did"];
+const MODALS: &[&str] = &[
+    "can", "may", "must", "should", "shall", "will", "would", "could", "might", "cannot",
+];
+const PRONOUNS: &[&str] = &["it", "they", "he", "she", "we", "you", "them", "us", "him"];
+const SUBORDINATORS: &[&str] = &[
+    "that", "which", "when", "if", "while", "because", "so", "who", "what", "where", "how",
+    "whether", "unless",
+];
+const ADVERBS: &[&str] = &["not", "only", "also", "there", "then"];
+
+static FUNCTION: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
+    let classes = [
+        ARTICLES,
+        QUANTIFIERS,
+        PREPOSITIONS,
+        CONJUNCTIONS,
+        BE,
+        HAVE,
+        DO,
+        MODALS,
+        PRONOUNS,
+        SUBORDINATORS,
+        ADVERBS,
+    ];
+    classes.into_iter().flatten().copied().collect()
+});
+
+/// Words, code in back ticks or quotation marks, and punctuation.
+static TOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"`[^`]*`|"[^"]*"|[\p{L}\p{N}_][\p{L}\p{N}_'’/.#*=:+-]*[\p{L}\p{N}_*]|[\p{L}\p{N}_]|[.;:!?,]"#).ok()
+});
+
+/// How the words of some texts stand.
+#[derive(Clone, Debug, Default)]
+pub(in crate::plan::evaluate) struct WordOrder {
+    /// Words, quoted code as one.
+    pub(in crate::plan::evaluate) n_words: usize,
+    /// Function words among them.
+    pub(in crate::plan::evaluate) n_function: usize,
+    /// Neighbours that no sentence has.
+    pub(in crate::plan::evaluate) odd: Vec<String>,
+    /// Longer texts with hardly a function word.
+    pub(in crate::plan::evaluate) n_heaps: usize,
+}
+
+impl WordOrder {
+    /// Adds `text`.
+    pub(in crate::plan::evaluate) fn add(&mut self, text: &str) {
+        let tokens = tokenise(text);
+        let is_word = |t: &&Folded<'_>| matches!(t.token, Token::Word(_) | Token::Code);
+        let n_words = tokens.iter().filter(is_word).count();
+        let n_function = tokens.iter().filter(|t| t.is_function).count();
+        for pair in tokens.windows(2) {
+            let [first, second] = pair else {
+                continue;
+            };
+            if is_odd(first, second) {
+                self.odd.push(format!(
+                    "{} {}",
+                    first.token.as_str(),
+                    second.token.as_str()
+                ));
+            }
+        }
+        self.n_words += n_words;
+        self.n_function += n_function;
+        let share = n_function as f64 / n_words.max(1) as f64;
+        let least = if repeats(&tokens) {
+            REPEATING_SENTENCE_MIN
+        } else {
+            SENTENCE_MIN
+        };
+        let is_heap = n_words >= SENTENCE_WORDS_MIN && share < least;
+        self.n_heaps += usize::from(is_heap);
+    }
+
+    /// Share of odd neighbours among the function words.
+    pub(in crate::plan::evaluate) fn odd_share(&self) -> f64 {
+        self.odd.len() as f64 / self.n_function.max(1) as f64
+    }
+}
+
+/// Whether `text` is in English, as far as its function words tell.
+pub(in crate::plan::evaluate) fn is_english(text: &str) -> bool {
+    let mut order = WordOrder::default();
+    order.add(text);
+    order.n_words >= 5 && order.n_function as f64 >= ENGLISH_MIN * order.n_words as f64
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token<'a> {
+    Word(&'a str),
+    /// Something quoted, whatever it is.
+    Code,
+    Comma,
+    /// A colon or semicolon.
+    Pause,
+    /// The end of a sentence, and the start of the first.
+    End,
+}
+
+impl<'a> Token<'a> {
+    const fn as_str(self) -> &'a str {
+        match self {
+            Self::Word(word) => word,
+            Self::Code => "`…`",
+            Self::Comma => ",",
+            Self::Pause => ";",
+            Self::End => ".",
+        }
+    }
+}
+
+/// A token with what is asked of it again and again.
+#[derive(Debug)]
+struct Folded<'a> {
+    token: Token<'a>,
+    /// In lower case; empty for all but words.
+    text: String,
+    is_function: bool,
+}
+
+impl<'a> Folded<'a> {
+    fn new(token: Token<'a>) -> Self {
+        let text = match token {
+            Token::Word(word) => word.to_lowercase(),
+            _ => String::new(),
+        };
+        let is_function = FUNCTION.contains(text.as_str());
+        Self {
+            token,
+            text,
+            is_function,
+        }
+    }
+}
+
+fn is(class: &[&str], word: &str) -> bool {
+    class.contains(&word)
+}
+
+/// Whether the words that carry content are said again and again.
+fn repeats(tokens: &[Folded<'_>]) -> bool {
+    let content: Vec<&str> = tokens
+        .iter()
+        .filter(|token| !token.is_function && token.text.chars().count() > 2)
+        .map(|token| token.text.as_str())
+        .collect();
+    let distinct: BTreeSet<&str> = content.iter().copied().collect();
+    let n_again = content.len() - distinct.len();
+    n_again >= REPEATS_MIN && n_again as f64 >= REPEATS_SHARE_MIN * content.len() as f64
+}
+
+fn tokenise(text: &str) -> Vec<Folded<'_>> {
+    let mut tokens = vec![Token::End];
+    if let Some(pattern) = TOKEN.as_ref() {
+        tokens.extend(pattern.find_iter(text).map(|found| match found.as_str() {
+            "," => Token::Comma,
+            ";" | ":" => Token::Pause,
+            "." | "!" | "?" => Token::End,
+            quoted if quoted.starts_with(['`', '"']) => Token::Code,
+            word => Token::Word(word),
+        }));
+    }
+    tokens.push(Token::End);
+    tokens.into_iter().map(Folded::new).collect()
+}
+
+/// Whether no sentence has `second` right after `first`.
+fn is_odd(one: &Folded<'_>, other: &Folded<'_>) -> bool {
+    let (first, second) = (one.token, other.token);
+    let (a, b) = (one.text.as_str(), other.text.as_str());
+    let is_content = matches!(first, Token::Word(_)) && !one.is_function;
+    if is_content {
+        return is_doubled(a, b) || is_misplaced_start(first, other);
+    }
+    let ends = second == Token::End;
+    let breaks = ends || matches!(second, Token::Comma);
+    let by_class = if is(ARTICLES, a) {
+        after_article(first, b) || breaks && !is_letter(first)
+    } else if is(CONJUNCTIONS, a) {
+        is(CONJUNCTIONS, b) || ends || second == Token::Pause
+    } else if is(&["of", "into", "than"], a) {
+        is(CONJUNCTIONS, b) || breaks || is_verb_form(b) && a != "than" || is(&["of", "than"], b)
+    } else if is(&["from", "at", "with", "by", "for", "to", "in", "on"], a) {
+        is(&["of", "than"], b) || is(&["are", "was", "has", "have", "does", "can", "must"], b)
+    } else if is_verb_form(a) && is_verb_form(b) {
+        !is_verb_chain(a, b)
+    } else if is(MODALS, a) {
+        is(&["and", "nor", "of", "than", "that", "which"], b)
+    } else if is(&["they", "he", "she", "we"], a) {
+        is(&["a", "an", "the", "of"], b)
+    } else {
+        false
+    };
+    by_class
+        || is_odd_small_pair(a, b, first, second)
+        || is_doubled(a, b)
+        || is_misplaced_start(first, other)
+}
+
+/// Pairs of single words, beside those of whole classes.
+fn is_odd_small_pair(a: &str, b: &str, first: Token<'_>, second: Token<'_>) -> bool {
+    let ends = second == Token::End;
+    match a {
+        "every" | "no" => {
+            is_verb_form(b) || is(CONJUNCTIONS, b) || is(PREPOSITIONS, b) || ends && a == "every"
+        }
+        "by" | "from" | "has" if ends => true,
+        "not" => is(&["of", "and", "is", "are", "has"], b),
+        "is" | "are" | "was" | "were" => b == "than",
+        "has" | "have" | "had" | "does" => is(&["of", "and"], b),
+        "if" | "when" | "while" => is(&["of", "than", "is", "are", "has", "was"], b),
+        // The start of a text.
+        "" => first == Token::End && is(&["of", "than", "been", "nor"], second.as_str()),
+        _ => false,
+    }
+}
+
+fn after_article(article: Token<'_>, next: &str) -> bool {
+    // `A` may be a letter: plan A is …
+    if is_letter(article) {
+        return is(ARTICLES, next);
+    }
+    is(ARTICLES, next)
+        || is(PREPOSITIONS, next) && !is(AFTER_ARTICLE, next)
+        || is(CONJUNCTIONS, next)
+        || is_verb_form(next) && next != "being" && next != "will" && next != "do"
+        || is(PRONOUNS, next)
+        || is(
+            &["that", "which", "because", "so", "whether", "unless"],
+            next,
+        )
+}
+
+fn is_letter(token: Token<'_>) -> bool {
+    token == Token::Word("A")
+}
+
+fn is_verb_form(word: &str) -> bool {
+    is(BE, word) || is(HAVE, word) || is(DO, word) || is(MODALS, word) && word != "may"
+}
+
+/// `has been`, `must be`, `is being` and their like.
+fn is_verb_chain(a: &str, b: &str) -> bool {
+    (is(HAVE, a) && is(&["been", "had", "to"], b))
+        || (is(MODALS, a) && is(&["be", "have", "do"], b))
+        || (is(BE, a) && b == "being")
+        || (is(DO, a) && (is(HAVE, b) || is(DO, b) || is(BE, b)))
+}
+
+fn is_doubled(a: &str, b: &str) -> bool {
+    a == b && a.len() > 1 && a.chars().all(char::is_alphabetic) && !is(&["that", "had"], a)
+}
+
+/// A function word with a capital, as sentences begin, after a word that does not end one.
+fn is_misplaced_start(first: Token<'_>, second: &Folded<'_>) -> bool {
+    let Token::Word(word) = second.token else {
+        return false;
+    };
+    let lower_before = matches!(first, Token::Word(w) if w.chars().all(char::is_lowercase));
+    let mut letters = word.chars();
+    let starts = letters.next().is_some_and(char::is_uppercase);
+    let is_capitalised = starts && word.len() > 1 && letters.all(char::is_lowercase);
+    let is_name = is(&["may", "will", "can", "us"], &second.text);
+    lower_before && is_capitalised && !is_name && second.is_function
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn odd(text: &str) -> Vec<String> {
+        let mut order = WordOrder::default();
+        order.add(text);
+        order.odd
+    }
+
+    #[test]
+    fn neighbours_that_no_sentence_has_are_found() {
+        for text in [
+            "key differs the of line",
+            "prints the and object one",
+            "end It the stands",
+            "what is shown by the.",
+            "settings be can saved",
+            "more of than others",
+            "of the file that is read",
+            "every is written when of",
+            "opens in in the file",
+            "a amount the is",
+        ] {
+            assert!(!odd(text).is_empty(), "{text}");
+        }
+        for text in [
+            "The exit code is 1 and the file has its old content.",
+            "What it asks for is the name of the file that the test reads.",
+            "It has been moved in and out of the (unused) folder.",
+            "WHEN a copy is taken, THE SYSTEM SHALL write it, and, where it can be read, keep it.",
+            "Either both must be there or none of them may.",
+            "Plan A is slower than plan B. It does have a name, which `the` is.",
+            "Die Datei enthält den Namen des Benutzers und seine Adresse.",
+            "標籤儲存於資料庫",
+        ] {
+            assert_eq!(odd(text), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn heaps_of_words_are_no_sentences() {
+        let mut order = WordOrder::default();
+        order.add(
+            "arguments walk presentation returns second data change collects format prints checks",
+        );
+        order.add("`fold`, `search`, `escapeHtml` and `renderRecipe` take values and return values to callers");
+        assert_eq!(order.n_heaps, 1);
+        assert!(is_english(
+            "Let me choose the servings on each recipe and see the amounts change."
+        ));
+        assert!(!is_english(
+            "Zeige die Schlagworte an und filtere danach, zusammen mit der Suche."
+        ));
+    }
+}

@@ -1,0 +1,204 @@
+//! What the requirements demand: each something, with criteria that ask for it, of this feature.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::plan::ears;
+use crate::plan::evaluate::Facts;
+use crate::plan::evaluate::claims::{KnownNames, Mentions, checked};
+use crate::plan::evaluate::criteria::{Demand, EmptyCriterion, emptiness, said_again};
+use crate::plan::evaluate::prose::{says_something, specific_stems, stems};
+use crate::plan::evaluate::read::{list, text, texts};
+use crate::plan::evaluate::sheet::Sheet;
+use crate::plan::outputs::Priority;
+use crate::plan::outputs::prd::StoryPriority;
+
+/// Share of criteria that are said of several requirements.
+const REPEATED_SHARE_MAX: f64 = 0.3;
+/// Share of requirements that demand nothing.
+const EMPTY_SHARE_MIN: f64 = 0.5;
+/// Made-up names from which the demands rest on nothing, where they outnumber the true ones.
+const MADE_UP_MIN: usize = 3;
+
+/// Verbs that promise what follows without saying what happens.
+const PROMISES: &[&str] = &[
+    "allow",
+    "enable",
+    "ensure",
+    "handle",
+    "have",
+    "implement",
+    "include",
+    "offer",
+    "provide",
+    "support",
+];
+
+/// Checks what `output` demands.
+pub(super) fn check(output: &Value, facts: &Facts, sheet: &mut Sheet) {
+    let requirements = list(output, "requirements");
+    for (n, requirement) in requirements.iter().enumerate() {
+        form(n, requirement, sheet);
+        criteria(n, requirement, sheet);
+    }
+    repeated(requirements, sheet);
+    demands(requirements, sheet);
+    musts(requirements, facts, sheet);
+    names(requirements, facts, sheet);
+}
+
+/// Keywords stand where the notation has them.
+fn form(n: usize, requirement: &Value, sheet: &mut Sheet) {
+    if let Some(fault) = ears::misplaced(text(requirement, "text")) {
+        let path = format!("requirements[{n}].text");
+        sheet.block("ears_keyword_misplaced", path, fault.to_string());
+    }
+}
+
+/// At least one criterion asks for something, and none is met by whatever runs.
+fn criteria(n: usize, requirement: &Value, sheet: &mut Sheet) {
+    let demand = Demand {
+        title: text(requirement, "title"),
+        text: text(requirement, "text"),
+    };
+    let criteria = texts(requirement, "acceptance_criteria");
+    let found: Vec<Option<EmptyCriterion>> =
+        criteria.iter().map(|c| emptiness(c, demand)).collect();
+    let all_empty = !found.is_empty() && found.iter().all(Option::is_some);
+    for (k, (criterion, empty)) in criteria.iter().zip(found).enumerate() {
+        let Some(empty) = empty else {
+            continue;
+        };
+        let alone = matches!(empty, EmptyCriterion::Trivial | EmptyCriterion::AlwaysTrue);
+        if !(alone || all_empty) {
+            continue;
+        }
+        let shown: String = criterion.chars().take(80).collect();
+        let message = format!("`{shown}`: {}", empty.says());
+        let path = format!("requirements[{n}].acceptance_criteria[{k}]");
+        sheet.block("criterion_asks_nothing", path, message);
+    }
+}
+
+fn repeated(requirements: &[Value], sheet: &mut Sheet) {
+    let all = requirements
+        .iter()
+        .enumerate()
+        .flat_map(|(n, requirement)| {
+            let criteria = texts(requirement, "acceptance_criteria").into_iter();
+            criteria.map(move |text| (n, text))
+        });
+    let (n_again, of) = said_again(all);
+    if n_again >= 3 && n_again as f64 > REPEATED_SHARE_MAX * of as f64 {
+        let message = format!(
+            "{n_again} of {of} criteria are said of several requirements; say for each what shows \
+             that it is met"
+        );
+        sheet.block("criteria_repeated", "requirements", message);
+    }
+}
+
+/// What the system shall do is neither its condition again nor the promise to do what the title says.
+fn demands(requirements: &[Value], sheet: &mut Sheet) {
+    let empty: Vec<usize> = requirements
+        .iter()
+        .enumerate()
+        .filter(|(_, requirement)| demands_nothing(requirement))
+        .map(|(n, _)| n)
+        .collect();
+    if let [first, ..] = empty.as_slice()
+        && empty.len() as f64 >= EMPTY_SHARE_MIN * requirements.len() as f64
+    {
+        let message = format!(
+            "{} of {} sentences demand nothing beyond their condition or their title; say what the \
+             system does",
+            empty.len(),
+            requirements.len()
+        );
+        sheet.block(
+            "demands_nothing",
+            format!("requirements[{first}].text"),
+            message,
+        );
+    }
+}
+
+fn demands_nothing(requirement: &Value) -> bool {
+    let Ok(sentence) = ears::parse(text(requirement, "text")) else {
+        return false;
+    };
+    let own = stems(&sentence.action);
+    let condition = stems(&sentence.condition());
+    let is_condition = !own.is_empty() && own.is_subset(&condition);
+    let first = sentence
+        .action
+        .split_whitespace()
+        .next()
+        .unwrap_or_default();
+    let promises = PROMISES.contains(&first.to_lowercase().as_str());
+    let own = specific_stems(&sentence.action);
+    let title = specific_stems(text(requirement, "title"));
+    let says_nothing = !says_something(&sentence.action);
+    is_condition || says_nothing || promises && !own.is_empty() && own.is_subset(&title)
+}
+
+/// A story that must be there is not left to requirements that may be dropped.
+fn musts(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
+    let Some(prd) = &facts.prd else {
+        return;
+    };
+    let mut highest: BTreeMap<&str, bool> = BTreeMap::new();
+    for requirement in requirements {
+        let low = Priority::parse(text(requirement, "priority")) == Some(Priority::Low);
+        for story in texts(requirement, "user_stories") {
+            *highest.entry(story).or_default() |= !low;
+        }
+    }
+    let musts = prd
+        .user_stories
+        .iter()
+        .filter(|s| s.priority == StoryPriority::Must);
+    for story in musts.filter(|s| highest.get(s.id.as_str()) == Some(&false)) {
+        let message = format!(
+            "`{}` is a must, and every requirement that serves it is LOW; give it the priority of \
+             what has to be there",
+            story.id
+        );
+        sheet.block("must_served_low", "requirements", message);
+    }
+}
+
+/// Demands and criteria name what is there or was asked for.
+fn names(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
+    if !facts.repo.names.is_complete() {
+        return;
+    }
+    let mut known = KnownNames::default();
+    known.add(&facts.request);
+    if let Some(Ok(explore)) = facts.explore.as_ref().map(serde_json::to_string) {
+        known.add(&explore);
+    }
+    if let Some(Ok(prd)) = facts.prd.as_ref().map(serde_json::to_string) {
+        known.add(&prd);
+    }
+    let told = requirements.iter().flat_map(|requirement| {
+        let criteria = texts(requirement, "acceptance_criteria");
+        criteria.into_iter().chain([text(requirement, "text")])
+    });
+    let mut mentions = Mentions::of(told);
+    // Files of criteria are examples, and so are words in back ticks.
+    mentions.paths.clear();
+    mentions
+        .names
+        .retain(|name| name.contains('_') || name.chars().skip(1).any(char::is_uppercase));
+    let found = checked(&mentions, &known, facts);
+    if found.made_up.len() >= MADE_UP_MIN && found.made_up.len() > found.n_true {
+        let message = format!(
+            "nothing in the repository, the request or the phases before is called {}; demand what \
+             can be seen from outside, or name what is there",
+            found.made_up.join(", ")
+        );
+        sheet.block("made_up_names", "requirements", message);
+    }
+}

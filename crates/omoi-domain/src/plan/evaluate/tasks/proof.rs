@@ -1,0 +1,167 @@
+//! Whether a check could show what it is there to show: something of the project is run, and what it
+//! does decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::command::{CommandBasis, basis_of};
+use super::laid::{LaidFault, ProjectNames, is_code, laid_fault};
+use crate::plan::evaluate::Facts;
+use crate::plan::evaluate::read::{at, list, text, texts};
+use crate::plan::evaluate::sheet::Sheet;
+use crate::plan::outputs::Priority;
+use crate::plan::outputs::requirements::Requirement;
+use crate::plan::outputs::tasks::{CheckKind, TaskType};
+
+/// Checks every check of `tasks`.
+pub(super) fn check(tasks: &[Value], facts: &Facts, sheet: &mut Sheet) {
+    let planned = tasks.iter().flat_map(|task| {
+        let mut files = texts(task, "files_to_create");
+        files.extend(texts(task, "files_to_modify"));
+        files
+    });
+    let names = ProjectNames::new(facts, planned);
+    for (n, task) in tasks.iter().enumerate() {
+        for (k, check) in list(task, "checks").iter().enumerate() {
+            let laid: BTreeMap<&str, &str> = at(check, "files")
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(path, text)| (path.as_str(), text.as_str().unwrap_or_default()))
+                .collect();
+            let basis = basis_of(text(check, "command"), &laid);
+            let path = |field: &str| format!("tasks[{n}].checks[{k}].{field}");
+            let is_proof = CheckKind::parse(text(check, "kind")) == Some(CheckKind::Proof);
+            if let Some((code, message)) = command_fault(&basis, is_proof, task) {
+                sheet.block(code, path("command"), message);
+            }
+            if let Some(fault) =
+                laid_fault(&laid, &basis.inline, &names, facts).filter(|_| is_proof)
+            {
+                let (code, message) = laid_message(&fault);
+                sheet.block(code, path("files"), message);
+            }
+        }
+    }
+}
+
+/// What is wrong with a command that rests on `basis`.
+fn command_fault(
+    basis: &CommandBasis,
+    is_proof: bool,
+    task: &Value,
+) -> Option<(&'static str, String)> {
+    let does_anything = basis.n_runs + basis.n_builds + basis.n_looks + basis.n_thrown_away > 0;
+    if !does_anything {
+        let message = "the command runs nothing, so it says nothing about the work; run the \
+                       program or its tests";
+        return Some(("check_runs_nothing", message.to_owned()));
+    }
+    if !is_proof {
+        return None;
+    }
+    if let Some(arm) = &basis.second_arm {
+        let message = format!(
+            "`{arm}` makes good a program that failed; let the end of the program decide alone"
+        );
+        return Some(("check_second_arm", message));
+    }
+    if basis.ends_early {
+        let message = "the script ends as passed before it ran anything; let it fail where it \
+                       cannot show what it should";
+        return Some(("check_steps_aside", message.to_owned()));
+    }
+    if basis.n_runs > 0 {
+        return None;
+    }
+    let kind = TaskType::parse(text(task, "type"));
+    let is_setup = matches!(
+        kind,
+        Some(TaskType::Configuration | TaskType::Infrastructure)
+    );
+    let looks_suffice = basis.n_looks > 0 && basis.reads_text && is_paperwork(task);
+    if looks_suffice || basis.n_builds > 0 && is_setup && basis.n_thrown_away == 0 {
+        return None;
+    }
+    let message = if basis.n_thrown_away > 0 {
+        "the result of the program is thrown away; let its exit code or its output decide"
+    } else if basis.n_builds > 0 {
+        "that it compiles does not show what it does; run it and look at the result"
+    } else {
+        "the command only looks at files and runs nothing of the project; run the program or a \
+         test that uses it, and look at what it does"
+    };
+    Some(("check_shows_nothing", message.to_owned()))
+}
+
+/// Whether the task changes texts and settings only, which are looked at and not run.
+fn is_paperwork(task: &Value) -> bool {
+    let mut files = texts(task, "files_to_create");
+    files.extend(texts(task, "files_to_modify"));
+    !files.is_empty() && !files.iter().any(|file| is_code(file))
+}
+
+fn laid_message(fault: &LaidFault) -> (&'static str, String) {
+    match fault {
+        LaidFault::AssertsNothing => (
+            "check_asserts_nothing",
+            "no line of its test files compares anything, so it is green as soon as the names \
+             exist; assert what the criteria ask"
+                .to_owned(),
+        ),
+        LaidFault::TouchesNothing => (
+            "check_tests_itself",
+            "its test files use nothing of the project and test only what they bring along; take \
+             in the part under test, or start the program"
+                .to_owned(),
+        ),
+        LaidFault::Skips(found) => (
+            "check_steps_aside",
+            format!("`{found}` lets the test step aside; a proof must fail where it cannot show"),
+        ),
+        LaidFault::BringsWork(path) => (
+            "check_brings_work",
+            format!(
+                "`{path}` is a file of the program and not of a test; the task builds it, and the \
+                 check must not bring it along"
+            ),
+        ),
+    }
+}
+
+/// Requirements are served by tasks that build something.
+pub(super) fn builders(tasks: &[Value], facts: &Facts, sheet: &mut Sheet) {
+    let Some(known) = &facts.requirements else {
+        return;
+    };
+    let is_building = |task: &&Value| {
+        TaskType::parse(text(task, "type"))
+            .is_none_or(|kind| kind.is_building() || kind == TaskType::Documentation)
+    };
+    let built: BTreeSet<&str> = tasks
+        .iter()
+        .filter(is_building)
+        .flat_map(|task| texts(task, "requirements_addressed"))
+        .collect();
+    let covered: BTreeSet<&str> = tasks
+        .iter()
+        .flat_map(|task| texts(task, "requirements_addressed"))
+        .collect();
+    let only_covered =
+        |r: &&Requirement| covered.contains(r.id.as_str()) && !built.contains(r.id.as_str());
+    let nothing_built = built.is_empty();
+    for requirement in known.requirements.iter().filter(only_covered) {
+        let urgent = Priority::is_urgent(requirement.priority);
+        let message = format!(
+            "`{}` is addressed only by tasks that test or look into it; name the task that builds \
+             it",
+            requirement.id
+        );
+        if urgent || nothing_built {
+            sheet.block("requirement_not_built", "tasks", message);
+        } else {
+            sheet.warn("requirement_not_built", "tasks", message);
+        }
+    }
+}
