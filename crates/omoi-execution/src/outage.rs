@@ -1,11 +1,13 @@
 //! What becomes of work whose attempt the model provider failed.
 
 use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::id::SpecId;
 use omoi_domain::outage::{FailedAttempt, OutageStep, is_provider_failure, outage_step};
 use omoi_domain::retry::{ErrorClass, PhaseFailure};
+use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::{StoreError, Tx, specs};
+use omoi_store::{StoreError, Tx, events, specs};
 
 use crate::platform::Platform;
 
@@ -33,9 +35,27 @@ pub(crate) async fn step(
     let all = attempts::of_subject(tx, subject_id).await?;
     let failed: Vec<FailedAttempt> = all.iter().filter_map(failed).collect();
     let answered_at = attempts::answered_at(tx, subject_id).await?;
-    let answered_at = answered_at.max(specs::resumed_at(tx, spec).await?);
+    let resumed_at = specs::resumed_at(tx, spec).await?;
+    let freed_at = freed_at(tx, spec, subject_id).await?;
+    let answered_at = answered_at.max(resumed_at).max(freed_at);
     let limits = (tx.now(), platform.settings.outage_wait);
     Ok(outage_step(class, &failed, answered_at, limits))
+}
+
+/// When a blocked task last was put back into the queue: whoever tries it again by itself gives it all
+/// the time again.
+async fn freed_at(
+    tx: &mut Tx,
+    spec: SpecId,
+    subject_id: &str,
+) -> Result<Option<Timestamp>, StoreError> {
+    let freed = events::of_kind(tx, spec, EventKind::TaskUnblocked).await?;
+    let is_own = |stored: &&StoredEvent| match &stored.event {
+        Event::TaskUnblocked(change) => change.task_id.to_string() == subject_id,
+        _ => false,
+    };
+    let last = freed.iter().filter(is_own).map(|stored| stored.occurred_at);
+    Ok(last.max())
 }
 
 /// The attempt, if the provider failed it.

@@ -199,6 +199,8 @@ async fn a_task_waits_for_its_provider_and_then_for_a_person() {
     .unwrap();
     assert_eq!(it.task_now(task.id).await.status, TaskStatus::Pending);
     assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Pending);
+    it.clock.advance(Duration::from_secs(1));
+    assert_eq!(outage().await.status, TaskStatus::Pending);
 }
 
 #[tokio::test]
