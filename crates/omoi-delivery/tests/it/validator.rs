@@ -10,7 +10,7 @@ use omoi_runtime::clock::Clock as _;
 use omoi_store::checks::{self, Check, Conditions, Receipt};
 use omoi_store::{Json, specs, tasks};
 
-use crate::support::TestPlatform;
+use crate::support::{KNOWN_SECRET, TestPlatform};
 use crate::with_slots;
 
 #[tokio::test]
@@ -347,4 +347,29 @@ async fn what_the_machine_lacks_is_no_round_of_the_agent() {
             assert!(reason.contains("`iniconfig`"), "{reason}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_a_check_prints_is_not_in_its_receipt() {
+    let (it, _state) = with_slots(5).await;
+    let head = it.work("src/new.txt").await;
+    // Written by no one: only its output holds it.
+    let (front, back) = KNOWN_SECRET.split_at(8);
+    let suite = format!("k={front}; echo key $k{back} ends; echo again $k{back} >&2; exit 1");
+    let task = judged(&it, &head, ("true", &suite, Some((0, "fine\n")))).await;
+    let mut tx = it.read().await;
+    let receipts = checks::receipts_of_task(&mut tx, task.id).await.unwrap();
+    let printed: String = receipts.iter().map(|r| r.output.as_str()).collect();
+    assert!(printed.contains("key **** ends\nagain ****\n"), "{printed}");
+    // Nor in what the next agent is told of it.
+    let kept = format!(
+        "{:?} {:?} {:?}",
+        task.revision,
+        task.error_message,
+        receipts.len()
+    );
+    assert!(
+        !printed.contains(KNOWN_SECRET) && !kept.contains(KNOWN_SECRET),
+        "{kept}"
+    );
 }
