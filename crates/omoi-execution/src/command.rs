@@ -76,6 +76,9 @@ pub enum CommandError {
     /// What the sandbox may read is not known.
     #[error("the sandbox could not be equipped")]
     Toolbox(#[from] UnreadableToolbox),
+    /// The process stops while the disk has no room.
+    #[error("this process stopped while the disk below its data folder was full")]
+    Stopped,
     /// This process runs no sandboxes.
     #[error("this process runs no sandboxes")]
     NoProvider,
@@ -129,11 +132,17 @@ pub enum CommandError {
 /// [`CommandError`] when it could not be run at all; a command that fails is no error.
 pub async fn run(platform: &Platform, command: Command<'_>) -> Result<Ran, CommandError> {
     let provider = platform.sandbox.as_ref().ok_or(CommandError::NoProvider)?;
-    let id = uuid_v7(platform.clock.as_ref(), &platform.rng);
-    let dir = platform.data.work().join(format!("check-{id}"));
-    let ran = in_checkout(platform, &command, &dir, format!("omoi-check-{id}")).await;
-    provider.remove_workspace(&dir)?;
-    ran
+    while platform.has_disk_room().await {
+        let id = uuid_v7(platform.clock.as_ref(), &platform.rng);
+        let dir = platform.data.work().join(format!("check-{id}"));
+        let ran = in_checkout(platform, &command, &dir, format!("omoi-check-{id}")).await;
+        provider.remove_workspace(&dir)?;
+        // On a disk that filled up meanwhile anything fails; that says nothing of the command.
+        if matches!(&ran, Ok(ran) if ran.passed()) || platform.disk_shortage().is_none() {
+            return ran;
+        }
+    }
+    Err(CommandError::Stopped)
 }
 
 async fn in_checkout(

@@ -4,6 +4,7 @@
 //! nothing to do writes nothing.
 
 use std::collections::BTreeMap;
+use std::future;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -16,6 +17,7 @@ use omoi_runtime::reconcile::{Driver, Entities, Next, Nudge, Reconciler, StatusR
 use omoi_store::{StoreError, events};
 use tracing::warn;
 
+use crate::disk_room::LOOK;
 use crate::keeper;
 use crate::platform::Platform;
 
@@ -40,11 +42,14 @@ pub trait Consume: Send {
 }
 
 /// A consumer as the driver sees it.
-struct Consumed(Box<dyn Consume>);
+struct Consumed {
+    inner: Box<dyn Consume>,
+    platform: Platform,
+}
 
 impl Reconciler for Consumed {
     fn name(&self) -> &'static str {
-        self.0.consumer().as_str()
+        self.inner.consumer().as_str()
     }
 
     fn tick<'a>(
@@ -52,7 +57,11 @@ impl Reconciler for Consumed {
         now: Timestamp,
         entities: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
-        self.0.tick(now, entities)
+        // The reaper begins nothing: it clears away.
+        if self.inner.consumer() != Consumer::Reaper && self.platform.disk_shortage().is_some() {
+            return Box::pin(future::ready(Ok(Next::At(now + LOOK))));
+        }
+        self.inner.tick(now, entities)
     }
 }
 
@@ -68,7 +77,10 @@ pub fn start(
     for inner in consumers {
         let consumer = inner.consumer();
         let driver = Driver::new(
-            Box::new(Consumed(inner)),
+            Box::new(Consumed {
+                inner,
+                platform: platform.clone(),
+            }),
             platform.settings.poll,
             platform.clock.clone(),
             platform.rng.fork(),

@@ -4,6 +4,7 @@ pub mod attempt;
 pub mod command;
 pub mod consume;
 pub mod discovery;
+pub mod disk_room;
 pub mod dispatcher;
 pub mod intake;
 pub mod integration;

@@ -29,6 +29,7 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tenant};
 use tokio::sync::Notify;
 
+use crate::disk_room::DataDisk;
 use crate::metering::HeldCalls;
 use crate::toolbox::Toolbox;
 
@@ -265,6 +266,8 @@ pub struct Parts {
     pub running: RunningAttempts,
     /// Model calls that this process will record.
     pub calls: HeldCalls,
+    /// The disk below the data folder.
+    pub disk: DataDisk,
     /// Places that are shown to no sandbox.
     pub guarded: GuardedPlaces,
     /// Takes the secrets of this process out of what others wrote, before it is kept or shown.

@@ -497,9 +497,18 @@ pub struct Status {
     /// Its loops; none where it has no agents work.
     #[serde(default)]
     pub loops: Vec<LoopStatus>,
-    /// How long its database has taken no writes for want of space.
+    /// Why work stands still for want of space on a disk; none when it does not.
     #[serde(default)]
-    pub stalled_ms: Option<u64>,
+    pub stall: Option<DiskStall>,
+}
+
+/// Work that stands still for want of space on a disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskStall {
+    /// For how many milliseconds.
+    pub ms: u64,
+    /// Which disk, and how it is, without an end.
+    pub reason: String,
 }
 
 /// How one loop of the process does.

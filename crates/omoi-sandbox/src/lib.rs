@@ -28,5 +28,5 @@ pub use probe::{Lack, Probe, ProbeConfig, RefusedBelowFloor, Tried, Unavailable,
 pub use property::{Floor, Held, Property, Rung};
 pub use provider::{BoxFuture, LaunchError, Provider};
 pub use running::{Control, Ended, Exit, Running, WaitError};
-pub use watch::Exhausted;
+pub use watch::{Exhausted, LowDisk, low_disk};
 pub use workspace::WorkspaceError;

@@ -6,6 +6,7 @@
 
 pub(crate) mod sample;
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::policy::Limits;
@@ -14,8 +15,10 @@ use crate::policy::Limits;
 pub(crate) const TREE_EVERY: Duration = Duration::from_secs(1);
 /// How many looks at the processes pass between two at the disk.
 pub(crate) const DISK_EVERY: u32 = 5;
-/// The share of a disk that stays free, as its divisor: 5 %.
-const FREE_SHARE: u64 = 20;
+/// The share of a disk that must be free for work to begin, as its divisor: 5 % (spec/11 §12).
+const BEGIN_SHARE: u64 = 20;
+/// What must be free for work to go on, as a part of that: enough to save it.
+const SAVE_PART: u64 = 5;
 
 /// What the processes of a sandbox use at one instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +38,15 @@ pub(crate) struct DiskSample {
     pub(crate) free_bytes: u64,
     /// Bytes of that file system.
     pub(crate) disk_size: u64,
+}
+
+/// A disk with too little room for work to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LowDisk {
+    /// Seen.
+    pub free_bytes: u64,
+    /// From where on work begins.
+    pub floor_bytes: u64,
 }
 
 /// The limit that stopped a sandbox.
@@ -67,7 +79,24 @@ pub enum Exhausted {
         free_bytes: u64,
         /// What must stay free.
         floor_bytes: u64,
+        /// Size of the workspace.
+        workspace_bytes: u64,
     },
+}
+
+impl Exhausted {
+    /// Whether the disk filled up without the workspace: what runs in it is not at fault. A workspace
+    /// that took more than what was free when work began filled it alone.
+    pub const fn is_of_the_machine(&self) -> bool {
+        match *self {
+            Self::FreeDisk {
+                floor_bytes,
+                workspace_bytes,
+                ..
+            } => workspace_bytes <= floor_bytes.saturating_mul(SAVE_PART),
+            _ => false,
+        }
+    }
 }
 
 impl std::fmt::Display for Exhausted {
@@ -96,10 +125,11 @@ impl std::fmt::Display for Exhausted {
             Self::FreeDisk {
                 free_bytes,
                 floor_bytes,
+                workspace_bytes,
             } => write!(
                 f,
-                "the disk below its workspace had {free_bytes} bytes left, {floor_bytes} must stay \
-                 free"
+                "the disk below its workspace of {workspace_bytes} bytes had {free_bytes} bytes left, \
+                 {floor_bytes} must stay free"
             ),
         }
     }
@@ -122,8 +152,22 @@ pub(crate) const fn judge_tree(limits: &Limits, now: TreeSample) -> Option<Exhau
     None
 }
 
-/// Judges the workspace. The floor of free space is 5 % of the disk, and never more than one
-/// workspace may take.
+/// Looks at the disk below `dir`: none when work may begin there, or when the disk cannot be asked.
+pub fn low_disk(dir: &Path, limits: &Limits) -> Option<LowDisk> {
+    let (free_bytes, disk_size) = sample::free_disk(dir)?;
+    let floor_bytes = begin_floor(limits, disk_size);
+    (free_bytes < floor_bytes).then_some(LowDisk {
+        free_bytes,
+        floor_bytes,
+    })
+}
+
+/// What must be free for work to begin: 5 % of the disk, and never more than one workspace may take.
+fn begin_floor(limits: &Limits, disk_size: u64) -> u64 {
+    (disk_size / BEGIN_SHARE).min(limits.workspace_bytes)
+}
+
+/// Judges the workspace and what is left below it.
 pub(crate) fn judge_disk(limits: &Limits, now: DiskSample) -> Option<Exhausted> {
     if now.workspace_bytes > limits.workspace_bytes {
         return Some(Exhausted::Workspace {
@@ -131,10 +175,11 @@ pub(crate) fn judge_disk(limits: &Limits, now: DiskSample) -> Option<Exhausted> 
             limit_bytes: limits.workspace_bytes,
         });
     }
-    let floor_bytes = (now.disk_size / FREE_SHARE).min(limits.workspace_bytes);
+    let floor_bytes = begin_floor(limits, now.disk_size) / SAVE_PART;
     (now.free_bytes < floor_bytes).then_some(Exhausted::FreeDisk {
         free_bytes: now.free_bytes,
         floor_bytes,
+        workspace_bytes: now.workspace_bytes,
     })
 }
 
@@ -189,17 +234,24 @@ mod tests {
             Some(Exhausted::FreeDisk {
                 free_bytes,
                 floor_bytes,
+                workspace_bytes: 0,
             })
         };
         assert_eq!(
-            judge_disk(&limits(), sample(0, 1_999, 40_000)),
-            floor(1_999, 2_000)
+            judge_disk(&limits(), sample(0, 399, 40_000)),
+            floor(399, 400)
         );
-        // On a large disk no more is kept free than one workspace could take.
-        assert_eq!(judge_disk(&limits(), sample(0, 5_000, 1 << 40)), None);
+        // On a large disk no more is kept free than work of that size needs.
+        assert_eq!(judge_disk(&limits(), sample(0, 1_000, 1 << 40)), None);
         assert_eq!(
-            judge_disk(&limits(), sample(0, 4_999, 1 << 40)),
-            floor(4_999, 5_000)
+            judge_disk(&limits(), sample(0, 999, 1 << 40)),
+            floor(999, 1_000)
         );
+        for (workspace_bytes, is_of_the_machine) in [(0, true), (2_000, true), (2_001, false)] {
+            let full = judge_disk(&limits(), sample(workspace_bytes, 399, 40_000)).unwrap();
+            assert_eq!(full.is_of_the_machine(), is_of_the_machine);
+        }
+        assert_eq!(begin_floor(&limits(), 40_000), 2_000);
+        assert_eq!(begin_floor(&limits(), 1 << 40), 5_000);
     }
 }

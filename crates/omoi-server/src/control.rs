@@ -13,8 +13,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use omoi_execution::Platform;
+use omoi_execution::disk_room::Shortage;
 use omoi_git::toolchain::Host;
-use omoi_protocol::control::{FailingEntity, LoopStatus, Status};
+use omoi_protocol::control::{DiskStall, FailingEntity, LoopStatus, Status};
 use omoi_runtime::config::Config;
 use omoi_runtime::reconcile::StatusReader;
 
@@ -84,12 +85,31 @@ async fn guard(
 }
 
 async fn status(State(surface): Surface) -> Json<Status> {
-    let stalled = surface.platform.store.store().stalled();
-    let now = surface.platform.clock.now();
     Json(Status {
         loops: surface.reconcilers.iter().map(loop_status).collect(),
-        stalled_ms: stalled.map(|stalled| now.since(stalled.since).as_millis() as u64),
+        stall: disk_stall(&surface.platform),
         ..surface.status
+    })
+}
+
+fn disk_stall(platform: &Platform) -> Option<DiskStall> {
+    let for_ms = |since| platform.clock.now().since(since).as_millis() as u64;
+    if let Some(stalled) = platform.store.store().stalled() {
+        return Some(DiskStall {
+            ms: for_ms(stalled.since),
+            reason: "the disk of the database is full or takes no writes".to_owned(),
+        });
+    }
+    let Shortage { since, low } = platform.disk_shortage()?;
+    let mib = |bytes: u64| bytes >> 20;
+    Some(DiskStall {
+        ms: for_ms(since),
+        reason: format!(
+            "the disk below `{}` has {} MiB free, and work begins with {} MiB",
+            platform.data.root().display(),
+            mib(low.free_bytes),
+            mib(low.floor_bytes)
+        ),
     })
 }
 

@@ -16,6 +16,7 @@ use omoi_delivery::validator::Validator;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
 use omoi_execution::consume::{self, Consume};
+use omoi_execution::disk_room::DataDisk;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::metering::HeldCalls;
 use omoi_execution::platform::{DataDir, Parts, Platform, RunningAttempts, WorkScope};
@@ -158,6 +159,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         llm: models.llm(),
         running: RunningAttempts::default(),
         calls: HeldCalls::default(),
+        disk: DataDisk::default(),
         guarded: guarded(&start.sources, &folder),
         mask: start.config.secret_mask().with(&token),
     });
@@ -267,7 +269,7 @@ fn status(
         model: Some(models.label.clone()),
         model_missing: models.missing().map(ToOwned::to_owned),
         loops: Vec::new(),
-        stalled_ms: None,
+        stall: None,
         model_notes: models.notes.clone(),
     }
 }

@@ -8,6 +8,7 @@ use omoi_sandbox::Exhausted;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx, sandboxes};
 
+use crate::disk_room::DISK_LOW;
 use crate::platform::Platform;
 use crate::tasks;
 
@@ -98,6 +99,18 @@ pub(super) async fn after_exit(
                 counts: false,
                 ..ended.loss()
             },
+            Ok(ended)
+                if ended
+                    .exhausted
+                    .is_some_and(|limit| limit.is_of_the_machine()) =>
+            {
+                Loss {
+                    state: AttemptState::Interrupted,
+                    stop_reason: DISK_LOW,
+                    counts: false,
+                    ..ended.loss()
+                }
+            }
             Ok(ended) => ended.loss(),
             Err(failure) => Loss {
                 state: AttemptState::Failed,

@@ -18,6 +18,7 @@ use omoi_store::{StoreError, Tx, merges, messages, sandboxes};
 
 use super::{IntakeError, current, take_in, verify};
 use crate::attempt::RESOURCE_EXHAUSTED;
+use crate::disk_room::DISK_LOW;
 use crate::platform::Platform;
 use crate::tasks::{Unmet, cancel, fail, of_attempt, send_back};
 
@@ -76,9 +77,16 @@ pub async fn complete(
 }
 
 /// A worker that was stopped for breaking a limit saved its work and knows of nothing but a stop;
-/// the limit is what ended it.
+/// the limit is what ended it. A full disk is no fault of the agent's: its work goes on later.
 fn with_limit(body: Complete, limit: Option<Exhausted>) -> Complete {
     match limit {
+        Some(limit) if body.outcome == Outcome::Interrupted && limit.is_of_the_machine() => {
+            Complete {
+                stop_reason: DISK_LOW.to_owned(),
+                error_message: Some(format!("stopped: {limit}")),
+                ..body
+            }
+        }
         Some(limit) if body.outcome == Outcome::Interrupted => Complete {
             outcome: Outcome::Failed,
             stop_reason: RESOURCE_EXHAUSTED.to_owned(),
@@ -338,6 +346,17 @@ mod tests {
         assert_eq!(told.error_class.as_deref(), Some("resource_exhausted"));
         let message = told.error_message.unwrap();
         assert!(message.contains("sandbox.workspace_bytes"), "{message}");
+        // The disk of the machine is no limit of the agent's.
+        let full = Exhausted::FreeDisk {
+            free_bytes: 1,
+            floor_bytes: 2,
+            workspace_bytes: 3,
+        };
+        let told = with_limit(body(Outcome::Interrupted), Some(full));
+        assert_eq!(
+            (told.outcome, told.stop_reason.as_str(), told.error_class),
+            (Outcome::Interrupted, DISK_LOW, None)
+        );
         // Work that was handed in before counts, and so does a stop that a person asked for.
         for (outcome, limit) in [
             (Outcome::Succeeded, Some(limit)),

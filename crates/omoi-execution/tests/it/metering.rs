@@ -158,6 +158,7 @@ fn successor(it: &TestPlatform) -> Platform {
         scope: WorkScope::Every,
         running: RunningAttempts::default(),
         calls: HeldCalls::default(),
+        disk: Default::default(),
         mask: mask.clone(),
         guarded: GuardedPlaces::default(),
     })

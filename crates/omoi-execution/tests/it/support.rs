@@ -1,5 +1,7 @@
 //! A platform on an empty database with a clock that stands still, and a spec to work on.
 
+#[path = "sample_rows.rs"]
+mod sample_rows;
 #[path = "test_settings.rs"]
 mod test_settings;
 #[path = "watched_git.rs"]
@@ -11,7 +13,6 @@ use std::time::Duration;
 use omoi_domain::attempt::{AttemptState, Outcome, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
-use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::spec::SpecStatus;
@@ -20,6 +21,7 @@ use omoi_domain::ticket::TicketStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::attempt::{Created, NewAttempt, insert, role};
 use omoi_execution::consume::Consume;
+use omoi_execution::disk_room::DataDisk;
 use omoi_execution::metering::HeldCalls;
 use omoi_execution::platform::{DataDir, GuardedPlaces, Parts, RunningAttempts, WorkScope};
 use omoi_execution::{Platform, intake};
@@ -33,15 +35,18 @@ use omoi_runtime::lifecycle::Lifecycle;
 use omoi_runtime::reconcile::{Entities, EntityFailure, Next};
 use omoi_runtime::rng::Rng;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::merges::Merge;
 use omoi_store::projects::{self, Counter};
-use omoi_store::sandboxes::{self, Sandbox};
+use omoi_store::sandboxes;
 use omoi_store::specs::{self, Spec, SpecOptions};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, Options, Store, StoreError, Tx};
 use omoi_testkit::database::TestDatabase;
 use tempfile::TempDir;
+
+use self::sample_rows::sandbox;
+#[allow(unused_imports, reason = "not every crate's tests make rows by hand")]
+pub(crate) use self::sample_rows::{merge, task};
 
 const START: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);
 /// A secret that the platform of tests knows.
@@ -110,6 +115,7 @@ impl TestPlatform {
             scope: WorkScope::Every,
             running: RunningAttempts::default(),
             calls: HeldCalls::default(),
+            disk: DataDisk::default(),
             guarded: GuardedPlaces::default(),
             mask: SecretMask::new([KNOWN_SECRET]),
         };
@@ -432,82 +438,6 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
     tickets::insert(&mut tx, &ticket).await?;
     tx.commit(POINT).await?;
     Ok((spec, ticket, base))
-}
-
-/// The merge of `task`, whose head is `sha`.
-pub(crate) fn merge(tx: &Tx, task: &Task, state: MergeState, sha: &str) -> Merge {
-    Merge {
-        state,
-        ..Merge::of(tx, task, "feature/tags", sha)
-    }
-}
-
-pub(crate) fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
-    let id = tx.new_id::<TaskId>();
-    Task {
-        id,
-        org_id: tx.org(),
-        project_id: ticket.project_id,
-        spec_id: ticket.spec_id,
-        ticket_id: ticket.id,
-        number,
-        local_id: format!("TSK-{number:03}"),
-        title: format!("Task {number}"),
-        description: "Do it".to_owned(),
-        task_type: "implement_feature".to_owned(),
-        phase_id: "PHASE_IMPLEMENTATION".to_owned(),
-        priority: Priority::Medium,
-        status: TaskStatus::Pending,
-        score: 0.0,
-        level: 0,
-        ordinal: number,
-        estimated_hours: 1.0,
-        files: Json(Vec::new()),
-        requirements: Json(Vec::new()),
-        branch: format!("task/{}/work", id.short()),
-        base_sha: None,
-        head_sha: None,
-        integration_state: IntegrationState::None,
-        round: 0,
-        retry_count: 0,
-        max_retries: 3,
-        force_execute: false,
-        needed: true,
-        not_before: tx.now(),
-        deadline_at: None,
-        timeout_seconds: 60,
-        fence: 0,
-        attempt_id: None,
-        revision: None,
-        error_class: None,
-        error_message: None,
-        blocked_reason: None,
-        parent_task_id: None,
-        discovery_depth: 0,
-        resolves_merge_id: None,
-        summary: None,
-        state_version: 0,
-        queued_at: tx.now(),
-        started_at: None,
-        completed_at: None,
-        created_at: tx.now(),
-        updated_at: tx.now(),
-    }
-}
-
-fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
-    Sandbox {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        attempt_id: attempt.id,
-        provider: "process".to_owned(),
-        state: SandboxState::Pending,
-        held: Json(Vec::new()),
-        mounts: Json(Vec::new()),
-        reason: None,
-        created_at: tx.now(),
-        state_version: 0,
-    }
 }
 
 /// One pass in which every entity has its turn: what the consumer says, and which failed.

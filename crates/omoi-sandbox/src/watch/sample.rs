@@ -89,12 +89,19 @@ fn memory_bytes(pid: i32) -> u64 {
 
 /// The workspace at `dir`; what cannot be read counts nothing.
 pub(crate) fn disk(dir: &Path) -> Option<DiskSample> {
-    let stat = rustix::fs::statvfs(dir).ok()?;
+    let (free_bytes, disk_size) = free_disk(dir)?;
     Some(DiskSample {
         workspace_bytes: size(dir),
-        free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
-        disk_size: stat.f_blocks.saturating_mul(stat.f_frsize),
+        free_bytes,
+        disk_size,
     })
+}
+
+/// Free and all bytes of the file system below `dir`; none when it cannot be asked.
+pub(crate) fn free_disk(dir: &Path) -> Option<(u64, u64)> {
+    let stat = rustix::fs::statvfs(dir).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    Some((bytes(stat.f_bavail), bytes(stat.f_blocks)))
 }
 
 /// Bytes on disk below `dir`; a file with two names counts once.

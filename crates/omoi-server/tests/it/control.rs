@@ -61,7 +61,7 @@ pub(crate) async fn bench() -> (TestPlatform, Router) {
             model: None,
             model_missing: None,
             loops: Vec::new(),
-            stalled_ms: None,
+            stall: None,
             model_notes: Vec::new(),
         },
         reconcilers: Vec::new(),

@@ -31,9 +31,9 @@ use crate::view::{ending, live};
 
 /// Time between two frames.
 const FRAME: Duration = Duration::from_millis(250);
-/// Time between two looks at whether the database takes writes.
+/// Time between two looks at whether work stands still.
 const LOOK: Duration = Duration::from_secs(2);
-/// How long it may take none before the run is given up.
+/// How long work may stand still before the run is given up.
 const STALL_MS_MAX: u64 = 30_000;
 /// Stopped tasks of an ending.
 const STOPPED_MAX: usize = 5;
@@ -61,18 +61,18 @@ enum End {
     Interrupted,
     /// The owner of the data went away.
     Lost,
-    /// The disk of the database stays full.
-    Stalled,
+    /// A disk stays full.
+    Stalled(String),
 }
 
-/// What to do about a database that takes no writes.
+/// What to do about work that stands still for want of space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stall {
-    /// It takes them.
+    /// It does not.
     None,
-    /// Say so, and that they are tried again.
+    /// Say so, and that it is tried again.
     Tell,
-    /// It was said; they are tried again.
+    /// It was said; it is tried again.
     Wait,
     /// Give the run up.
     GiveUp,
@@ -139,10 +139,8 @@ pub(crate) async fn follow(
             eprintln!("Follow it: {resume}\nStop it:   omoi spec cancel {spec}{again}");
             WAITING
         }
-        End::Stalled => {
-            eprintln!(
-                "The disk of the database stays full. Free some space, then resume: {resume}"
-            );
+        End::Stalled(ref reason) => {
+            eprintln!("Given up: {reason}.\nFree some space, then resume: {resume}");
             WAITING
         }
         End::Lost => {
@@ -234,8 +232,8 @@ impl Run<'_> {
                 }
                 News::Event(Some(Err(error))) => return Err(error.into()),
                 News::Look => {
-                    if self.is_stalled().await? {
-                        return Ok(End::Stalled);
+                    if let Some(reason) = self.stays_full().await? {
+                        return Ok(End::Stalled(reason));
                     }
                     look = SystemClock.sleep(LOOK);
                 }
@@ -252,24 +250,26 @@ impl Run<'_> {
         }
     }
 
-    /// Whether the disk of the database has been full for too long; tells of it at once.
-    async fn is_stalled(&mut self) -> anyhow::Result<bool> {
+    /// Which disk has been full for too long; tells of it at once.
+    async fn stays_full(&mut self) -> anyhow::Result<Option<String>> {
         // Who does not answer is found by the events that end.
-        let stalled_ms = self.client.status().await.ok().and_then(|s| s.stalled_ms);
-        let stall = Stall::of(stalled_ms, self.is_stall_told);
+        let status = self.client.status().await.ok();
+        let (ms, reason) = match status.and_then(|status| status.stall) {
+            Some(stall) => (Some(stall.ms), clean(&stall.reason)),
+            None => (None, String::new()),
+        };
+        let stall = Stall::of(ms, self.is_stall_told);
         self.is_stall_told = matches!(stall, Stall::Tell | Stall::Wait);
         match stall {
-            Stall::None | Stall::Wait => Ok(false),
+            Stall::None | Stall::Wait => Ok(None),
             Stall::Tell => {
                 self.show.settle()?;
-                eprintln!(
-                    "The disk of the database is full or takes no writes: trying again. Free some space."
-                );
-                Ok(false)
+                eprintln!("Work waits: {reason}. Free some space.");
+                Ok(None)
             }
             Stall::GiveUp => {
                 self.show.settle()?;
-                Ok(true)
+                Ok(Some(reason))
             }
         }
     }

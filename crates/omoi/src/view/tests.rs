@@ -439,7 +439,7 @@ fn a_run_begins_with_what_and_where() {
         model: Some("simulated".to_owned()),
         model_missing: None,
         loops: Vec::new(),
-        stalled_ms: None,
+        stall: None,
         model_notes: Vec::new(),
     };
     let home = std::path::Path::new("/home/ada");

@@ -11,6 +11,7 @@ mod binary;
 mod checkout;
 mod commands;
 mod elsewhere;
+mod full_disk;
 mod idle;
 mod interrupt;
 #[cfg(feature = "crash-points")]

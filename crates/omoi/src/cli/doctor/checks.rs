@@ -61,11 +61,12 @@ async fn loops(context: &Context, config: &Config) -> Vec<Finding> {
 
 fn of_status(status: &Status) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(stalled_ms) = status.stalled_ms {
+    if let Some(stall) = &status.stall {
         let text = format!(
-            "process {}: the disk of the database has taken no writes for {}",
+            "process {}: {}, for {}",
             status.pid,
-            took(stalled_ms as i64)
+            clean(&stall.reason),
+            took(stall.ms as i64)
         );
         findings.push(Finding::new("loops", Mark::Note, text).next("free some space"));
     }
