@@ -1,11 +1,12 @@
 //! What becomes of model calls under way when the worker surface stops.
 
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use omoi_domain::time::Timestamp;
+use omoi_execution::Platform;
 use omoi_llm::ask::Llm;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::gateway::Gateway;
@@ -18,7 +19,7 @@ use omoi_store::open_calls;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::support::TestPlatform;
 
@@ -44,6 +45,8 @@ struct Bench {
     provider: TcpListener,
     llm: Llm,
     folder: TempDir,
+    /// What ended, in order.
+    ended: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Bench {
@@ -60,6 +63,7 @@ impl Bench {
             provider,
             llm: Llm::new(routes, Arc::new(StandingPace)).unwrap(),
             folder: tempfile::tempdir().unwrap(),
+            ended: Arc::default(),
         }
     }
 
@@ -72,9 +76,11 @@ impl Bench {
             platform: self.test.platform.clone(),
             gateway: Ok(Gateway::new(self.llm.clone(), meter)),
         };
-        let serving = serve(listener, surface, async {
-            stopped.await.unwrap();
-        });
+        let serving = async {
+            let served = serve(listener, surface, async { stopped.await.unwrap() }).await;
+            self.ended.lock().unwrap().push("the surface");
+            served
+        };
         let asking = async {
             let mut agent = UnixStream::connect(&path).await.unwrap();
             let upstream = self.ask(&mut agent).await;
@@ -101,11 +107,70 @@ impl Bench {
     }
 }
 
+/// The ledger of the platform, which takes its time.
+struct SlowLedger {
+    ledger: Platform,
+    may_record: Arc<Notify>,
+    ended: Arc<Mutex<Vec<&'static str>>>,
+}
+
+/// A call of it.
+struct SlowCall {
+    call: Box<dyn ReservedCall>,
+    may_record: Arc<Notify>,
+    ended: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Meter for SlowLedger {
+    fn reserve<'a>(
+        &'a self,
+        caller: &'a Caller,
+        projection: &'a Projection,
+    ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
+        Box::pin(async move {
+            let call = SlowCall {
+                call: self.ledger.reserve(caller, projection).await?,
+                may_record: Arc::clone(&self.may_record),
+                ended: Arc::clone(&self.ended),
+            };
+            Ok(Box::new(call) as Box<dyn ReservedCall>)
+        })
+    }
+
+    fn tell_failure<'a>(&'a self, caller: &'a Caller, failed: &'a FailedTry) -> BoxFuture<'a, ()> {
+        self.ledger.tell_failure(caller, failed)
+    }
+}
+
+impl ReservedCall for SlowCall {
+    fn record<'a>(&'a self, usage: &'a Usage) -> BoxFuture<'a, Result<(), RecordError>> {
+        Box::pin(async move {
+            self.may_record.notified().await;
+            let recorded = self.call.record(usage).await;
+            self.ended.lock().unwrap().push("the record");
+            recorded
+        })
+    }
+}
+
 #[tokio::test]
 async fn a_call_under_way_at_the_stop_is_recorded_before_the_surface_lets_go() {
     let bench = Bench::new().await;
-    let ledger = Arc::new(bench.test.platform.clone());
-    bench.serve(ledger, async {}).await;
+    let may_record = Arc::new(Notify::new());
+    let ledger = SlowLedger {
+        ledger: bench.test.platform.clone(),
+        may_record: Arc::clone(&may_record),
+        ended: Arc::clone(&bench.ended),
+    };
+    // Turns enough for a surface that does not wait.
+    let after_stop = async {
+        for _ in 0..10_000 {
+            tokio::task::yield_now().await;
+        }
+        may_record.notify_one();
+    };
+    bench.serve(Arc::new(ledger), after_stop).await;
+    assert_eq!(*bench.ended.lock().unwrap(), ["the record", "the surface"]);
     let mut tx = bench.test.read().await;
     assert!(open_calls::all(&mut tx).await.unwrap().is_empty());
     let spent = costs::by_purpose(&mut tx, bench.test.spec.id).await;
