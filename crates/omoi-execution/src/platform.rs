@@ -431,6 +431,11 @@ impl RunningAttempts {
         true
     }
 
+    /// Whether the sandbox of an attempt was started here and is still held.
+    pub fn has_sandboxes(&self) -> bool {
+        self.lock().values().any(Option::is_some)
+    }
+
     /// Every attempt this process works on.
     pub fn ids(&self) -> Vec<AttemptId> {
         self.lock().keys().copied().collect()

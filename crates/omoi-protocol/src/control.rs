@@ -505,7 +505,7 @@ pub struct Status {
 /// Work that stands still for want of space on a disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskStall {
-    /// For how many milliseconds.
+    /// For how many milliseconds; 0 while an agent is let finish.
     pub ms: u64,
     /// Which disk, and how it is, without an end.
     pub reason: String,

@@ -85,15 +85,18 @@ pub enum Exhausted {
 }
 
 impl Exhausted {
-    /// Whether the disk filled up without the workspace: what runs in it is not at fault. A workspace
-    /// that took more than what was free when work began filled it alone.
+    /// Whether the disk would have too little room even without the workspace: then what runs in it is
+    /// not at fault, and nothing begins there until others make room.
     pub const fn is_of_the_machine(&self) -> bool {
         match *self {
             Self::FreeDisk {
+                free_bytes,
                 floor_bytes,
                 workspace_bytes,
-                ..
-            } => workspace_bytes <= floor_bytes.saturating_mul(SAVE_PART),
+            } => {
+                let without = free_bytes.saturating_add(workspace_bytes);
+                without < floor_bytes.saturating_mul(SAVE_PART)
+            }
             _ => false,
         }
     }
@@ -247,7 +250,7 @@ mod tests {
             judge_disk(&limits(), sample(0, 999, 1 << 40)),
             floor(999, 1_000)
         );
-        for (workspace_bytes, is_of_the_machine) in [(0, true), (2_000, true), (2_001, false)] {
+        for (workspace_bytes, is_of_the_machine) in [(0, true), (1_600, true), (1_601, false)] {
             let full = judge_disk(&limits(), sample(workspace_bytes, 399, 40_000)).unwrap();
             assert_eq!(full.is_of_the_machine(), is_of_the_machine);
         }
