@@ -11,7 +11,7 @@ use serde_json::Value;
 pub const MASK: &str = "****";
 /// Least length of a secret of letters only that is searched for by itself.
 const WORD_CHARS_MIN: usize = 16;
-/// Least length of a secret with letters and digits that is searched for by itself.
+/// Least length of a secret of letters and others that is searched for by itself.
 const MIXED_CHARS_MIN: usize = 8;
 
 /// The secrets that one process knows. Cheap to clone.
@@ -99,7 +99,7 @@ fn add_patterns(patterns: &mut Vec<String>, secret: &str) {
         return;
     }
     let quoted = Value::String(secret.to_owned()).to_string();
-    let escaped = quoted.trim_matches('"').to_owned();
+    let escaped = quoted[1..quoted.len() - 1].to_owned();
     let encoded = percent_encoded(secret);
     for written in [secret.to_owned(), escaped, encoded] {
         if is_recognizable(secret) {
@@ -114,7 +114,7 @@ fn add_patterns(patterns: &mut Vec<String>, secret: &str) {
 fn is_recognizable(secret: &str) -> bool {
     let n = secret.chars().count();
     let is_mixed =
-        secret.chars().any(|c| c.is_ascii_digit()) && secret.chars().any(char::is_alphabetic);
+        secret.chars().any(char::is_alphabetic) && secret.chars().any(|c| !c.is_alphabetic());
     n >= WORD_CHARS_MIN || (n >= MIXED_CHARS_MIN && is_mixed)
 }
 
@@ -146,6 +146,8 @@ mod tests {
             "postgres",
             "",
             "abc",
+            "sk-local-secret",
+            "ends-in-9\"",
             "sk-ant-0123456789abcdef-longer",
         ]);
         for (text, expected) in [
@@ -161,6 +163,8 @@ mod tests {
                 "postgres://postgres:****@host/db",
             ),
             ("redis://:abc@host", "redis://:****@host"),
+            ("key sk-local-secret.", "key ****."),
+            (r#"{"p": "ends-in-9\""}"#, r#"{"p": "****"}"#),
             ("abc", "abc"),
         ] {
             assert_eq!(mask.mask(text), expected);
