@@ -10,6 +10,6 @@ mod passages;
 mod vocabulary;
 
 pub(super) use copies::Quotations;
-pub(super) use order::{WordOrder, is_english};
+pub(super) use order::{WordOrder, is_english, is_not_english};
 pub(super) use passages::{Passage, passages};
 pub(super) use vocabulary::{says_something, specific_stems, stems, unnumbered};

@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::prose::{
-    Passage, Quotations, WordOrder, is_english, passages, says_something, specific_stems,
-    unnumbered,
+    Passage, Quotations, WordOrder, is_english, is_not_english, passages, says_something,
+    specific_stems, unnumbered,
 };
 use super::sheet::Sheet;
 use super::text::words;
@@ -70,8 +70,11 @@ fn grouped<'p, 't>(texts: &'p [Passage<'t>]) -> BTreeMap<&'p str, Vec<&'p Passag
     groups
 }
 
-/// The words form sentences.
+/// The words form sentences. What follows what is known of English alone.
 fn in_order(texts: &[Passage<'_>], facts: &Facts, sheet: &mut Sheet) {
+    if is_not_english(&facts.request) {
+        return;
+    }
     let mut whole = WordOrder::default();
     let mut worst: Option<(&str, WordOrder)> = None;
     for (group, passages) in grouped(texts) {
@@ -318,7 +321,8 @@ fn about_the_request(phase: Phase, texts: &[Passage<'_>], facts: &Facts, sheet: 
     let Some(explore) = facts.explore.as_ref().filter(|_| phase != Phase::Explore) else {
         return;
     };
-    if facts.request.is_empty() {
+    // A plan may be in another language than the request, and then shares no word with it.
+    if facts.request.is_empty() || is_not_english(&facts.request) {
         return;
     }
     let mut known = specific_stems(&facts.request);
@@ -379,4 +383,34 @@ fn strange_items(phase: Phase, texts: &[Passage<'_>], known: &BTreeSet<String>) 
         .filter(|stems| stems.is_disjoint(known))
         .count();
     (n_strange, items.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn word_order_is_judged_in_english_alone() {
+        let german = "Die Seite zeigt die Schlagworte an. Der Filter zeigt die passenden Zeilen an. \
+            Die Suche nimmt beide Angaben an.";
+        let output =
+            json!({ "overview": { "problem_statement": german, "solution_summary": german } });
+        let is_refused = |request: &str| {
+            let facts = Facts {
+                request: request.to_owned(),
+                ..Facts::default()
+            };
+            let mut sheet = Sheet::new(&[]);
+            in_order(&passages(&output), &facts, &mut sheet);
+            let evaluation = sheet.finish();
+            let mut codes = evaluation.blockers.iter().map(|b| b.code.as_str());
+            codes.any(|code| code == "words_out_of_order")
+        };
+        assert!(is_refused("Show the tags of an entry and filter by them."));
+        assert!(!is_refused(
+            "Zeige die Schlagworte an und filtere danach, zusammen mit der Suche."
+        ));
+    }
 }

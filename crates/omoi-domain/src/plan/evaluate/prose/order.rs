@@ -130,6 +130,13 @@ pub(in crate::plan::evaluate) fn is_english(text: &str) -> bool {
     order.n_words >= 5 && order.n_function as f64 >= ENGLISH_MIN * order.n_words as f64
 }
 
+/// Whether `text` is in another language. Of a few words nobody can tell.
+pub(in crate::plan::evaluate) fn is_not_english(text: &str) -> bool {
+    let mut order = WordOrder::default();
+    order.add(text);
+    order.n_words >= 5 && !is_english(text)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token<'a> {
     Word(&'a str),
@@ -360,7 +367,8 @@ mod tests {
         assert!(is_english(
             "Let me choose the servings on each recipe and see the amounts change."
         ));
-        assert!(!is_english(
+        assert!(!is_not_english("Add tags."));
+        assert!(is_not_english(
             "Zeige die Schlagworte an und filtere danach, zusammen mit der Suche."
         ));
     }
