@@ -214,11 +214,6 @@ impl PhaseFailure {
     pub const fn retryable(self) -> bool {
         !matches!(self, Self::BudgetExhausted | Self::Cancelled)
     }
-
-    /// Whether the failure uses up an attempt. An outage of the provider does not.
-    pub const fn consumes_attempt(self) -> bool {
-        !matches!(self, Self::ProviderUnavailable)
-    }
 }
 
 /// The wait after failed attempt `attempt` (from 1) of a phase: 2, 4, 8 … seconds, at most
@@ -307,7 +302,6 @@ mod tests {
         assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(phase_delay(u32::MAX), PHASE_DELAY_MAX);
         assert!(!PhaseFailure::BudgetExhausted.retryable());
-        assert!(!PhaseFailure::ProviderUnavailable.consumes_attempt());
     }
 
     #[test]
