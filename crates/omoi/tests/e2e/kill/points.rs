@@ -13,12 +13,14 @@ const ONLY: &str = "OMOI_KILL_ONLY";
 /// Set to `all`, every death is died on PostgreSQL too; a few of each half of a run without it.
 const ON_POSTGRES: &str = "OMOI_KILL_POSTGRES";
 /// Those few: a commit of every kind of row that the two dialects could write differently.
-const FEW: [(Half, CrashPoint, &str); 10] = [
+const FEW: [(Half, CrashPoint, &str); 12] = [
     (Half::Plan, CrashPoint::DeploymentTaken, "before"),
     (Half::Plan, CrashPoint::SpecCreated, "after"),
     (Half::Plan, CrashPoint::ItemAccepted, "before"),
     (Half::Plan, CrashPoint::PlanSynced, "after"),
     (Half::Work, CrashPoint::TaskClaimed, "after"),
+    (Half::Work, CrashPoint::CallOpened, "after"),
+    (Half::Work, CrashPoint::CostRecorded, "before"),
     (Half::Work, CrashPoint::TurnCommitted, "before"),
     (Half::Work, CrashPoint::ReceiptStored, "after"),
     (Half::Work, CrashPoint::ValidationEnded, "before"),
