@@ -81,7 +81,7 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId, seq: i64) -> Result<Vec<StoredEv
     rows.iter().map(read).collect()
 }
 
-/// Every event of `kind` of `spec`, oldest first, at most [`BATCH_MAX`].
+/// The newest events of `kind` of `spec`, at most [`BATCH_MAX`], oldest first.
 ///
 /// # Errors
 /// When the database cannot be read or an event does not parse.
@@ -93,11 +93,11 @@ pub async fn of_kind(
     let rows = tx
         .rows(
             "select seq, event_id, spec_id, body, occurred_at from events
-             where org_id = $1 and spec_id = $2 and event_type = $3 order by seq limit $4",
+             where org_id = $1 and spec_id = $2 and event_type = $3 order by seq desc limit $4",
             args![spec, kind.as_str(), BATCH_MAX],
         )
         .await?;
-    rows.iter().map(read).collect()
+    rows.iter().rev().map(read).collect()
 }
 
 /// The newest event's number; 0 when there is none.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use omoi_domain::event::{Event, SpecChange};
+use omoi_domain::event::{Event, EventKind, SpecChange};
 use omoi_domain::spec::SpecStatus;
 use omoi_store::{StoreError, Tenant, Tx, events};
 use tokio::task::JoinSet;
@@ -16,6 +16,7 @@ both!(
     writers_and_a_reader_agree,
     a_dropped_transaction_tells_nothing,
     logs_are_read_in_batches,
+    the_newest_of_a_kind_are_told,
 );
 
 /// An event that says who wrote it and which of its own it was.
@@ -161,5 +162,23 @@ async fn logs_are_read_in_batches(bench: Bench) -> Result<(), StoreError> {
     let rest = events::of_spec(&mut tx, world.spec.id, first.last().unwrap().seq).await?;
     assert_eq!(rest.last().map(|e| e.seq), Some(head));
     assert!(rest.iter().all(|e| e.spec_id == Some(world.spec.id)));
+    Ok(())
+}
+
+async fn the_newest_of_a_kind_are_told(bench: Bench) -> Result<(), StoreError> {
+    let world = World::new(&bench.local).await?;
+    let most = usize::try_from(events::BATCH_MAX).unwrap();
+    commit(&bench.local, async |tx| {
+        for n in 0..most + 7 {
+            tell(tx, &world, 1, n);
+        }
+        Ok(())
+    })
+    .await?;
+    let mut tx = bench.local.read().await?;
+    let told = events::of_kind(&mut tx, world.spec.id, EventKind::SpecCreated).await?;
+    let head = events::head(&mut tx).await?;
+    let expected: Vec<i64> = (head - events::BATCH_MAX + 1..=head).collect();
+    assert_eq!(told.iter().map(|e| e.seq).collect::<Vec<_>>(), expected);
     Ok(())
 }
