@@ -12,13 +12,26 @@ const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// Attempts in a row that the provider may fail, however short they are.
 pub const OUTAGE_ATTEMPTS_MAX: usize = 20;
 
-/// An attempt that the provider failed.
+/// An attempt that ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FailedAttempt {
+pub struct EndedAttempt {
     /// When it was made.
     pub began_at: Timestamp,
     /// When it ended.
     pub ended_at: Timestamp,
+    /// Whether the provider failed it.
+    pub is_outage: bool,
+}
+
+/// What is known of the attempts at some work.
+#[derive(Clone, Copy, Debug)]
+pub struct OutageRecord<'a> {
+    /// Those that ended by themselves, oldest first.
+    pub attempts: &'a [EndedAttempt],
+    /// When the provider last answered one.
+    pub answered_at: Option<Timestamp>,
+    /// When a person last had the work go on.
+    pub resumed_at: Option<Timestamp>,
 }
 
 /// What becomes of work whose attempt the provider failed.
@@ -40,27 +53,27 @@ pub fn is_provider_failure(class: ErrorClass) -> bool {
     PhaseFailure::of(class) == PhaseFailure::ProviderUnavailable
 }
 
-/// What follows at `now` when a provider failed an attempt with `class`. `failed` are the attempts at
-/// the same work that it failed; those that ended before `answered_at`, when it last answered or a person
-/// last resumed the work, count no longer. The outage may last for `wait`.
+/// What follows at `now` when a provider failed the last attempt with `class`. The attempts that it
+/// failed in a row are counted, whatever it answered in between, since a person last had the work go on.
+/// Each answer lets the outage last for `wait` again.
 pub fn outage_step(
     class: ErrorClass,
-    failed: &[FailedAttempt],
-    answered_at: Option<Timestamp>,
+    record: OutageRecord<'_>,
     (now, wait): (Timestamp, Duration),
 ) -> OutageStep {
     if !class.retryable() {
         return OutageStep::Stop;
     }
-    let answered_at = answered_at.unwrap_or_default();
-    let counted = failed
-        .iter()
-        .filter(|attempt| attempt.ended_at >= answered_at);
-    let began = counted
-        .clone()
-        .map(|attempt| attempt.began_at.max(answered_at));
+    let resumed_at = record.resumed_at.unwrap_or_default();
+    let answered_at = record.answered_at.unwrap_or_default().max(resumed_at);
+    let in_a_row = || {
+        let newest_first = record.attempts.iter().rev();
+        newest_first.take_while(|a| a.is_outage && a.ended_at >= resumed_at)
+    };
+    let unanswered = in_a_row().filter(|attempt| attempt.ended_at >= answered_at);
+    let began = unanswered.map(|attempt| attempt.began_at.max(answered_at));
     let since = began.min().unwrap_or(now);
-    let n = counted.count().max(1);
+    let n = in_a_row().count().max(1);
     let doubled = PAUSE_MIN.saturating_mul(1 << (n - 1).min(8));
     let (at, until) = (now + doubled.min(PAUSE_MAX), since + wait);
     if at >= until || n >= OUTAGE_ATTEMPTS_MAX {
@@ -77,6 +90,14 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_micros(seconds * 1_000_000)
+    }
+
+    fn ended_attempt(began: i64, ended: i64, is_outage: bool) -> EndedAttempt {
+        EndedAttempt {
+            began_at: at(began),
+            ended_at: at(ended),
+            is_outage,
+        }
     }
 
     #[test]
@@ -108,15 +129,7 @@ mod tests {
                 &[(100, 200), (800, 900)],
                 Some(850),
                 900,
-                again(905, 1750),
-            ),
-            (
-                "resumed",
-                ErrorClass::Network,
-                &[(100, 200), (2000, 2001)],
-                Some(1990),
-                2001,
-                again(2006, 2900),
+                again(910, 1750),
             ),
             (
                 "it lasts",
@@ -143,36 +156,72 @@ mod tests {
                 OutageStep::Stop,
             ),
         ] {
-            let failed: Vec<FailedAttempt> = failed
+            let failed: Vec<EndedAttempt> = failed
                 .iter()
-                .map(|(began, ended)| FailedAttempt {
-                    began_at: at(*began),
-                    ended_at: at(*ended),
-                })
+                .map(|(began, ended)| ended_attempt(*began, *ended, true))
                 .collect();
-            let step = outage_step(class, &failed, answered.map(at), (at(now), WAIT));
+            let record = OutageRecord {
+                attempts: &failed,
+                answered_at: answered.map(at),
+                resumed_at: None,
+            };
+            let step = outage_step(class, record, (at(now), WAIT));
             assert_eq!(step, expected, "{name}");
+        }
+    }
+
+    /// A pause for the `n`th failure in a row.
+    fn pause_of(n: u32) -> Duration {
+        (PAUSE_MIN * 2_u32.pow((n - 1).min(8))).min(PAUSE_MAX)
+    }
+
+    #[test]
+    fn a_provider_that_answers_and_then_fails_each_time_is_given_up() {
+        let max = u32::try_from(OUTAGE_ATTEMPTS_MAX).unwrap();
+        // Each attempt takes 30 seconds and ends 10 seconds after an answer.
+        for (name, attempts, resumed, n) in [
+            ("one less", max - 1, None, Some(max - 1)),
+            ("as many", max, None, None),
+            ("more", max + 5, None, None),
+            ("resumed before the last two", max, Some(2), Some(2)),
+        ] {
+            for (other, in_a_row) in [(false, n), (true, Some(1))] {
+                let ends = |k: u32| 30 * i64::from(k);
+                let mut all: Vec<EndedAttempt> = (1..=attempts)
+                    .map(|k| ended_attempt(ends(k) - 30, ends(k), true))
+                    .collect();
+                if other {
+                    // The last but one ended in another way.
+                    let last_but_one = all.len() - 2;
+                    all[last_but_one].is_outage = false;
+                }
+                let now = at(ends(attempts));
+                let record = OutageRecord {
+                    attempts: &all,
+                    answered_at: Some(at(ends(attempts) - 10)),
+                    resumed_at: resumed.map(|last| at(ends(attempts - last) + 1)),
+                };
+                let expected = in_a_row.map_or(OutageStep::Stop, |n| OutageStep::TryAgain {
+                    at: now + pause_of(n),
+                    until: at(ends(attempts) - 10) + WAIT,
+                });
+                let step = outage_step(ErrorClass::Upstream5xx, record, (now, WAIT));
+                assert_eq!(step, expected, "{name}, another ending: {other}");
+            }
         }
     }
 
     #[test]
     fn an_outage_is_bounded_by_count_too() {
-        let quick = |n: usize| {
-            vec![
-                FailedAttempt {
-                    began_at: at(100),
-                    ended_at: at(101)
-                };
-                n
-            ]
-        };
         let step = |n| {
-            outage_step(
-                ErrorClass::RateLimited,
-                &quick(n),
-                None,
-                (at(101), Duration::from_hours(9)),
-            )
+            let quick = vec![ended_attempt(100, 101, true); n];
+            let record = OutageRecord {
+                attempts: &quick,
+                answered_at: None,
+                resumed_at: None,
+            };
+            let limits = (at(101), Duration::from_hours(9));
+            outage_step(ErrorClass::RateLimited, record, limits)
         };
         assert!(
             matches!(step(OUTAGE_ATTEMPTS_MAX - 1), OutageStep::TryAgain { at: next, .. } if next == at(161))

@@ -3,7 +3,9 @@
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::id::SpecId;
-use omoi_domain::outage::{FailedAttempt, OutageStep, is_provider_failure, outage_step};
+use omoi_domain::outage::{
+    EndedAttempt, OutageRecord, OutageStep, is_provider_failure, outage_step,
+};
 use omoi_domain::retry::{ErrorClass, PhaseFailure};
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{self, Attempt};
@@ -33,13 +35,16 @@ pub(crate) async fn step(
     class: ErrorClass,
 ) -> Result<OutageStep, StoreError> {
     let all = attempts::of_subject(tx, subject_id).await?;
-    let failed: Vec<FailedAttempt> = all.iter().filter_map(failed).collect();
-    let answered_at = attempts::answered_at(tx, subject_id).await?;
+    let ended: Vec<EndedAttempt> = all.iter().filter_map(ended).collect();
     let resumed_at = specs::resumed_at(tx, spec).await?;
     let freed_at = freed_at(tx, spec, subject_id).await?;
-    let answered_at = answered_at.max(resumed_at).max(freed_at);
+    let record = OutageRecord {
+        attempts: &ended,
+        answered_at: attempts::answered_at(tx, subject_id).await?,
+        resumed_at: resumed_at.max(freed_at),
+    };
     let limits = (tx.now(), platform.settings.outage_wait);
-    Ok(outage_step(class, &failed, answered_at, limits))
+    Ok(outage_step(class, record, limits))
 }
 
 /// When a blocked task last was put back into the queue: whoever tries it again by itself gives it all
@@ -58,15 +63,21 @@ async fn freed_at(
     Ok(last.max())
 }
 
-/// The attempt, if the provider failed it.
-fn failed(attempt: &Attempt) -> Option<FailedAttempt> {
-    let class = ErrorClass::parse(attempt.error_class.as_deref()?)?;
-    let is_ours = attempt.state == AttemptState::Failed
-        && attempt.subject != Subject::Check
-        && is_provider_failure(class);
-    is_ours.then_some(FailedAttempt {
+/// The attempt of an agent, if it ended by itself: one that was stopped or lost says nothing about the
+/// provider.
+fn ended(attempt: &Attempt) -> Option<EndedAttempt> {
+    let by_itself = matches!(
+        attempt.state,
+        AttemptState::Succeeded | AttemptState::Incomplete | AttemptState::Failed
+    );
+    if !by_itself || attempt.subject == Subject::Check {
+        return None;
+    }
+    let class = attempt.error_class.as_deref().and_then(ErrorClass::parse);
+    Some(EndedAttempt {
         began_at: attempt.created_at,
         ended_at: attempt.ended_at?,
+        is_outage: attempt.state == AttemptState::Failed && class.is_some_and(is_provider_failure),
     })
 }
 

@@ -168,7 +168,7 @@ async fn only_waiting_counts_against_a_provider() {
     desk.outage().await;
     for n in 0..3 {
         // It is back and answers for a long time, then blips again.
-        desk.it.advance(5);
+        desk.it.advance(60);
         desk.tick().await;
         let (attempt, _) = desk.agent(EXPLORE).await;
         desk.it.clock.advance(Duration::from_mins(14));
