@@ -31,7 +31,7 @@ use tracing::warn;
 use self::ablation::Proof;
 use crate::platform_attempt;
 use crate::receipts::{self, Run};
-use crate::suite::environment_fault;
+use crate::suite::fault_after_merge;
 
 /// Times the last proof may fail to run at all.
 const PROOFS_MAX: usize = 3;
@@ -282,7 +282,8 @@ async fn waits_for_machine(
     proof: Proof<'_>,
     receipts: &[(Check, Receipt)],
 ) -> Result<bool, BoxError> {
-    let Some(fault) = environment_fault(proof.mirror, proof.head, receipts).await? else {
+    let at = (proof.mirror, proof.head);
+    let Some(fault) = fault_after_merge(proof.platform, at, receipts).await? else {
         return Ok(false);
     };
     let reason = format!("{ENVIRONMENT_FAULT}: at the head {fault}");

@@ -143,6 +143,28 @@ pub(crate) async fn environment_fault(
     }))
 }
 
+/// As [`environment_fault`], for checks on work that was merged. A check that passed in this very sandbox
+/// before the merge fails for what was merged with it, whatever its words are.
+///
+/// # Errors
+/// When the database or git cannot be read.
+pub(crate) async fn fault_after_merge(
+    platform: &Platform,
+    (mirror, commit): (&Mirror, &ObjectId),
+    receipts: &[(Check, Receipt)],
+) -> Result<Option<String>, ReceiptError> {
+    {
+        let mut tx = platform.store.read().await?;
+        for (check, receipt) in receipts.iter().filter(|(_, receipt)| !receipt.passed) {
+            let before = checks::passed_before_merge(&mut tx, check.id).await?;
+            if before.is_some_and(|before| before.conditions.0 == receipt.conditions.0) {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(environment_fault(mirror, commit, receipts).await?)
+}
+
 /// Files that differ between the base and `head` and that no task of the plan names.
 ///
 /// # Errors

@@ -291,6 +291,23 @@ pub async fn passing(
     .await
 }
 
+/// The newest passing receipt of `check` from before its work was merged: on the base commit or on the
+/// task's own branch.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn passed_before_merge(
+    tx: &mut Tx,
+    check: CheckId,
+) -> Result<Option<Receipt>, StoreError> {
+    tx.find(
+        "check_id = $2 and stage in ('base', 'task') and passed = 1
+         order by started_at desc, id desc limit 1",
+        args![check],
+    )
+    .await
+}
+
 /// The newest receipt of `check` on `commit` at `stage`, if there is one.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ use tracing::info;
 use super::restart;
 use crate::platform_attempt;
 use crate::receipts::{self, Run};
-use crate::suite::environment_fault;
+use crate::suite::fault_after_merge;
 
 /// One entry that has its turn.
 pub(super) struct Turn<'a> {
@@ -76,10 +76,13 @@ pub(super) async fn land(turn: Turn<'_>) -> Result<(), BoxError> {
             let receipts = receipts::run(platform, run).await?;
             match receipts::unmet("merge_red", &receipts) {
                 None => advance(&turn, &mirror, merge, &target, commit).await,
-                Some(unmet) => match environment_fault(&mirror, &commit, &receipts).await? {
-                    Some(fault) => wait_for_machine(&turn, merge, &fault).await,
-                    None => refuse(&turn, &mirror, merge, (&target, &commit), unmet).await,
-                },
+                Some(unmet) => {
+                    let at = (&mirror, &commit);
+                    match fault_after_merge(platform, at, &receipts).await? {
+                        Some(fault) => wait_for_machine(&turn, merge, &fault).await,
+                        None => refuse(&turn, &mirror, merge, (&target, &commit), unmet).await,
+                    }
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
+use omoi_domain::suite::fault::missing_part;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_git::object::ObjectId;
@@ -18,7 +19,7 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, Tx, attempts, merges};
 
-use crate::merger::queued;
+use crate::merger::{TODO, TODO_CHECK, passes_alone, queued, renamed};
 use crate::support::{self, TestPlatform};
 use crate::{settle, with_sandbox};
 
@@ -396,4 +397,20 @@ async fn what_the_machine_lacks_at_the_head_is_no_round_of_any_agent() {
             assert_eq!(task.status, TaskStatus::Completed);
         }
     }
+}
+
+#[tokio::test]
+async fn a_program_renamed_by_what_landed_later_is_a_round_of_the_agent() {
+    let (it, _state) = with_sandbox().await;
+    let (task, check) = criterion(&it, 1, TODO_CHECK).await;
+    let (other, _) = criterion(&it, 2, "true").await;
+    let alone = land(&it, &task, "bin/todo", TODO).await;
+    passes_alone(&it, (&task, &check), &alone).await;
+    let renamed = renamed(&it, &alone).await;
+    landed_by(&it, &other, &renamed, &renamed).await;
+    pass(&it).await;
+    let (spec, task) = (spec_now(&it).await, it.task_now(task.id).await);
+    assert_eq!((spec.status, task.round), (SpecStatus::Working, 1));
+    let feedback = task.revision.unwrap().0.feedback;
+    assert_eq!(missing_part(&feedback).unwrap().name(), "todo");
 }

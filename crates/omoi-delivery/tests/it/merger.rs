@@ -7,6 +7,7 @@ use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::id::TaskId;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
+use omoi_domain::suite::fault::missing_part;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_git::object::ObjectId;
@@ -449,4 +450,72 @@ async fn a_spec_that_cannot_be_merged_keeps_no_other_from_its_turn() {
     assert_eq!(merge_now(&it, &broken).await.state, MergeState::Pending);
     let tries = attempts::of_subject(&mut it.read().await, &good.id.to_string()).await;
     assert_eq!(tries.unwrap().len(), 1);
+}
+
+/// Runs `todo` as the project brings it.
+pub(crate) const TODO_CHECK: &str = "chmod +x bin/* && PATH=bin:$PATH todo list";
+/// The project's `todo`.
+pub(crate) const TODO: &str = "#!/bin/sh\necho nothing to do\n";
+
+/// Has the check of `task` pass on its own branch at `commit`, as its validator does.
+pub(crate) async fn passes_alone(it: &TestPlatform, (task, check): (&Task, &Check), at: &ObjectId) {
+    let attempt = it.commit(async |tx| {
+        let new = NewAttempt {
+            project_id: task.project_id,
+            spec_id: task.spec_id,
+            subject: Subject::Check,
+            subject_id: task.id.to_string(),
+            round: 0,
+            role: role::PLATFORM,
+            fence: 1,
+            base_sha: None,
+        };
+        let mut attempt = insert(tx, &it.platform, new).await?.attempt;
+        attempts::transition(tx, &mut attempt, AttemptState::Lost).await?;
+        Ok(attempt.id)
+    });
+    let run = receipts::Run {
+        spec: &it.spec,
+        attempt: attempt.await.unwrap(),
+        stage: "task",
+        commit: at,
+        checks: vec![check.clone()],
+        task: Some(task.id),
+    };
+    let receipts = receipts::run(&it.platform, run).await.unwrap();
+    for (_, receipt) in receipts {
+        assert!(receipt.passed, "{receipt:?}");
+    }
+}
+
+/// A commit on top of `on` that gives `todo` another name.
+pub(crate) async fn renamed(it: &TestPlatform, on: &ObjectId) -> ObjectId {
+    let removed = it.commit_on(on, "bin/todo", None).await;
+    it.commit_on(&removed, "bin/tasks", Some(TODO)).await
+}
+
+#[tokio::test]
+async fn a_program_that_another_task_renamed_is_a_round_of_the_agent() {
+    let (it, _state) = with_sandbox().await;
+    let (first, other) = (it.task(2, &[]).await, it.task(3, &[]).await);
+    let with_todo = finisher::land(&it, &first, "bin/todo", TODO).await;
+    let head = it.commit_on(&with_todo, "new", Some("new\n")).await;
+    let (task, merge) = queued(&it, MergeState::Pending, head.as_str()).await;
+    let check = it.commit(async |tx| {
+        let check = Check {
+            command: TODO_CHECK.to_owned(),
+            ..finisher::check(tx, &task)
+        };
+        checks::insert(tx, &check, &[]).await?;
+        Ok(check)
+    });
+    passes_alone(&it, (&task, &check.await.unwrap()), &head).await;
+    let renamed = renamed(&it, &with_todo).await;
+    finisher::landed_by(&it, &other, &renamed, &renamed).await;
+    pass(&it, &mut Merger::new(it.platform.clone())).await;
+    let merge = merge_now(&it, &merge).await;
+    let task = it.task_now(task.id).await;
+    assert_eq!((merge.state, task.round), (MergeState::Failed, 1));
+    let feedback = task.revision.unwrap().0.feedback;
+    assert_eq!(missing_part(&feedback).unwrap().name(), "todo");
 }
