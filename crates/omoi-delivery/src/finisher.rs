@@ -154,8 +154,8 @@ async fn standing(tx: &mut Tx, spec: &Spec) -> Result<Standing, StoreError> {
     let all = tasks::of_spec(tx, spec.id).await?;
     let merges = merges::of_spec(tx, spec.id).await?;
     let active = |t: &Task| !t.status.is_final() && t.status != TaskStatus::Blocked;
-    let resolved = |id| {
-        let done = |t: &&Task| t.status == TaskStatus::Completed;
+    let settled = |id| {
+        let done = |t: &&Task| matches!(t.status, TaskStatus::Completed | TaskStatus::Blocked);
         all.iter().filter(done).any(|t| Some(t.id) == id)
     };
     let landing = |merge: &Merge| match merge.state {
@@ -163,8 +163,9 @@ async fn standing(tx: &mut Tx, spec: &Spec) -> Result<Standing, StoreError> {
         | MergeState::InProgress
         | MergeState::Conflict
         | MergeState::Verifying => true,
-        // It lands with its resolution, whose own merge says how that goes.
-        MergeState::Resolving => !resolved(merge.resolve_task_id),
+        // It lands with its resolution, whose own merge says how that goes, and waits with one that is
+        // blocked.
+        MergeState::Resolving => !settled(merge.resolve_task_id),
         _ => false,
     };
     if all.iter().any(active) || merges.iter().any(landing) {
@@ -194,8 +195,9 @@ async fn standing(tx: &mut Tx, spec: &Spec) -> Result<Standing, StoreError> {
     let stopped = |status| move |t: &&Task| t.needed && t.status == status;
     // What waits says less than what it waits for.
     let cancelled = all.iter().find(stopped(TaskStatus::Cancelled));
+    let outside = || all.iter().find(|t| t.needed && t.waits_for_outside());
     let blocked = || all.iter().find(stopped(TaskStatus::Blocked));
-    if let Some(task) = cancelled.or_else(blocked) {
+    if let Some(task) = cancelled.or_else(outside).or_else(blocked) {
         let why = match &task.blocked_reason {
             Some(why) if task.status == TaskStatus::Blocked => why.clone(),
             _ => {

@@ -171,7 +171,7 @@ async fn block(tx: &mut Tx, task: &mut Task, fault: &str) -> Result<(), StoreErr
     info!(task.id = %task.id, "TSK-{:03} waits: {fault}", task.number);
     let reason = format!("{ENVIRONMENT_FAULT}: {fault}");
     tasks::transition(tx, task, TaskStatus::Blocked, Some(reason)).await?;
-    omoi_execution::tasks::block_dependents(tx, task).await
+    omoi_execution::tasks::block_waiting(tx, task).await
 }
 
 /// Completes the task and queues its merge, or sends it back with what failed.

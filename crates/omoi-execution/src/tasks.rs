@@ -238,7 +238,7 @@ async fn provider_failed(
         tasks::transition(tx, task, TaskStatus::Pending, Some(reason.clone())).await?;
     }
     tasks::transition(tx, task, TaskStatus::Blocked, Some(reason)).await?;
-    block_dependents(tx, task).await
+    block_waiting(tx, task).await
 }
 
 /// The merges that land with `task`: the one it resolves, the one that one's task resolves, and so
@@ -265,8 +265,8 @@ pub async fn block_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError
     block(tx, task, vec![task.id]).await
 }
 
-/// Blocks every open task that waits for one whose merge waits for a person, or for what would have
-/// landed with it.
+/// Blocks every open task that waits for one that waits for a person itself or with its merge, or for
+/// what would have landed with it.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -356,6 +356,7 @@ pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
             let mut resolve = tasks::get(tx, resolve).await?;
             let reason = format!("TSK-{:03} is tried again", task.number);
             drop_resolution(tx, &mut resolve, reason).await?;
+            unblock_dependents(tx, &resolve).await?;
         }
     }
     let reason = Some("retried by a person".to_owned());
@@ -363,7 +364,7 @@ pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
     unblock_dependents(tx, task).await
 }
 
-/// The merge that a resolution which failed or was called off left to a person.
+/// The merge that a resolution which failed or was called off leaves to a person.
 async fn given_up(tx: &mut Tx, task: &Task) -> Result<Option<Merge>, StoreError> {
     let (TaskStatus::Failed | TaskStatus::Cancelled, Some(id)) =
         (task.status, task.resolves_merge_id)
@@ -371,7 +372,8 @@ async fn given_up(tx: &mut Tx, task: &Task) -> Result<Option<Merge>, StoreError>
         return Ok(None);
     };
     let merge = merges::get(tx, id).await?;
-    Ok((merge.state == MergeState::Manual).then_some(merge))
+    let is_left = matches!(merge.state, MergeState::Manual | MergeState::Resolving);
+    Ok(is_left.then_some(merge))
 }
 
 /// Queues the merge of `source` with all its tries.
@@ -388,6 +390,7 @@ async fn merge_again(tx: &mut Tx, task: &mut Task, merge: &mut Merge) -> Result<
     drop_resolution(tx, task, MERGE_AGAIN.to_owned()).await?;
     let mut source = tasks::get(tx, merge.task_id).await?;
     requeue(tx, merge, &mut source).await?;
+    unblock_dependents(tx, task).await?;
     unblock_dependents(tx, &source).await
 }
 
@@ -422,20 +425,24 @@ async fn unblock_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// A task that failed, was called off or cannot be merged, and that `task` waits for, directly or
-/// not; none when all it waits for can still land.
+/// A task that failed, was called off, cannot be merged or waits for the machine or the provider, and
+/// that `task` waits for, directly or not; none when all it waits for can still land.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn lost_prerequisite(tx: &mut Tx, task: &Task) -> Result<Option<Task>, StoreError> {
-    let edges = tasks::dependencies(tx, task.spec_id).await?;
+    let mut edges = tasks::dependencies(tx, task.spec_id).await?;
+    // What conflicted lands with its resolution.
+    let merges = merges::of_spec(tx, task.spec_id).await?;
+    let conflicted = merges.iter().filter(|m| m.state == MergeState::Resolving);
+    edges.extend(conflicted.filter_map(|m| Some((m.task_id, m.resolve_task_id?))));
     for id in beyond(vec![task.id], &edges) {
         let prerequisite = tasks::get(tx, id).await?;
-        let is_over = matches!(
+        let stops = matches!(
             prerequisite.status,
             TaskStatus::Failed | TaskStatus::Cancelled
-        );
-        if is_over || prerequisite.integration_state == IntegrationState::Manual {
+        ) || prerequisite.waits_for_outside();
+        if stops || prerequisite.integration_state == IntegrationState::Manual {
             return Ok(Some(prerequisite));
         }
     }

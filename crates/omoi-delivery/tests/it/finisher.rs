@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use omoi_delivery::finisher::Finisher;
+use omoi_delivery::merger::Merger;
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::merge::{IntegrationState, MergeState};
@@ -10,10 +11,13 @@ use omoi_domain::spec::SpecStatus;
 use omoi_domain::suite::fault::missing_part;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_execution::intake::complete;
+use omoi_execution::tasks::{cancel, lost_prerequisite, retry};
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::checks::{self, Check};
+use omoi_store::merges::Merge;
 use omoi_store::requirements::{Criterion, Requirement};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
@@ -413,4 +417,78 @@ async fn a_program_renamed_by_what_landed_later_is_a_round_of_the_agent() {
     assert_eq!((spec.status, task.round), (SpecStatus::Working, 1));
     let feedback = task.revision.unwrap().0.feedback;
     assert_eq!(missing_part(&feedback).unwrap().name(), "todo");
+}
+
+/// Puts a task back into the queue as a person does.
+async fn tried_again(it: &TestPlatform, task: &Task) {
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        retry(tx, &mut task).await
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
+    let it = TestPlatform::new().await;
+    let (source, resolve) = (it.task(1, &[]).await, it.task(3, &[]).await);
+    let waiting = it.task(2, &[source.id]).await;
+    let merge = it.commit(async |tx| {
+        let merge = Merge {
+            resolve_task_id: Some(resolve.id),
+            ..support::merge(tx, &source, MergeState::Resolving, &"f".repeat(40))
+        };
+        merges::insert(tx, &merge).await?;
+        let mut source = tasks::get(tx, source.id).await?;
+        source.status = TaskStatus::Completed;
+        source.integration_state = IntegrationState::Merging;
+        tasks::save(tx, &mut source).await?;
+        let mut resolve = tasks::get(tx, resolve.id).await?;
+        resolve.resolves_merge_id = Some(merge.id);
+        tasks::save(tx, &mut resolve).await?;
+        Ok(merge)
+    });
+    let merge = merge.await.unwrap();
+    let blocks = async || {
+        let created = it.run(resolve.id).await;
+        let body = support::failed("auth_failed", "no such key");
+        complete(&it.platform, &created.attempt, body)
+            .await
+            .unwrap();
+        support::tick(&mut Merger::new(it.platform.clone()), it.clock.now()).await;
+        pass(&it).await;
+        let spec = spec_now(&it).await;
+        assert_eq!(spec.status, SpecStatus::Blocked);
+        let why = spec.last_error.unwrap();
+        let expected = "TSK-003 is blocked: provider_unavailable (auth_failed): ";
+        assert!(why.starts_with(expected), "{why}");
+        assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
+    };
+    blocks().await;
+    // What waits for the conflicting work waits for its resolution.
+    let lost = lost_prerequisite(&mut it.read().await, &waiting).await;
+    assert_eq!(lost.unwrap().map(|task| task.id), Some(resolve.id));
+
+    // A person resumes: the resolution goes on, and what waits for it is free.
+    tried_again(&it, &resolve).await;
+    resume(&it).await;
+    pass(&it).await;
+    assert_eq!(spec_now(&it).await.status, SpecStatus::Working);
+    for task in [&resolve, &waiting] {
+        assert_eq!(it.task_now(task.id).await.status, TaskStatus::Pending);
+    }
+
+    // Blocked again, called off and tried again, its conflict is merged anew.
+    blocks().await;
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, resolve.id).await?;
+        cancel(tx, &mut task, "no longer wanted").await
+    })
+    .await
+    .unwrap();
+    tried_again(&it, &resolve).await;
+    let merge = merges::get(&mut it.read().await, merge.id).await.unwrap();
+    assert_eq!(merge.state, MergeState::Pending);
+    assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Pending);
 }

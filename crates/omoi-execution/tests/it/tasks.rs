@@ -250,9 +250,25 @@ async fn what_waits_for_two_lost_tasks_is_freed_by_the_second() {
         let now = it.task_now(waiting.id).await;
         (now.status, now.blocked_reason)
     };
+    let refused = async |lost: &Task| {
+        let created = it.run(lost.id).await;
+        let body = failed("auth_failed", "no such key");
+        complete(&it.platform, &created.attempt, body)
+            .await
+            .unwrap();
+        assert!(it.task_now(lost.id).await.waits_for_outside());
+    };
+    let reason = "dependency_failed:TSK-002".to_owned();
     lose(&one).await;
     lose(&two).await;
-    let reason = "dependency_failed:TSK-002".to_owned();
+    assert_eq!(
+        again(&one).await,
+        (TaskStatus::Blocked, Some(reason.clone()))
+    );
+    assert_eq!(again(&two).await, (TaskStatus::Pending, None));
+    // One that waits for its provider is lost until a person tries it again.
+    refused(&one).await;
+    refused(&two).await;
     assert_eq!(again(&one).await, (TaskStatus::Blocked, Some(reason)));
     assert_eq!(again(&two).await, (TaskStatus::Pending, None));
 }
