@@ -27,8 +27,8 @@ usage: cargo xtask <command>
   servers <command…>        run a command with PostgreSQL and Redis for its tests
   bench [part…]             what things cost beside a baseline of the same run; a table, never a verdict
                             part      sandbox, checkout, survey, up, run; all when none is named
-  gates [phase…] [--json]   what the gates of planning catch and refuse wrongly, measured with corpus/planning;
-                            fails when one misses its target
+  gates [phase…] [--json]   what the gates of planning catch and refuse wrongly, measured with corpus/planning
+                            or with `--corpus FOLDER`; fails when one misses its target
                             phase     explore, prd, requirements, design, tasks; all when none is named
   models                    make crates/omoi-llm/models.json anew: models, ends and prices
   setup                     install what the tests need and do nothing else

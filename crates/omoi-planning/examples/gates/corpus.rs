@@ -146,8 +146,13 @@ pub(crate) struct Corpus {
 impl Corpus {
     /// The corpus of this clone.
     pub(crate) fn of_clone() -> Self {
+        Self::in_folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/planning"))
+    }
+
+    /// A corpus of the same form that is kept in `root`.
+    pub(crate) fn in_folder(root: PathBuf) -> Self {
         Self {
-            root: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/planning"),
+            root,
             repositories: BTreeMap::new(),
         }
     }

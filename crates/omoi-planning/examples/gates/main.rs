@@ -1,7 +1,7 @@
 //! What the gates of planning catch and what they refuse wrongly, measured with the corpus.
 //!
-//! Takes the phases to measure, all when none is named, and `--json`. Ends with 1 when a gate misses
-//! its target; `cargo xtask gates` runs it.
+//! Takes the phases to measure, all when none is named, `--json`, and `--corpus FOLDER` for cases kept
+//! elsewhere. Ends with 1 when a gate misses its target; `cargo xtask gates` runs it.
 
 mod corpus;
 
@@ -13,10 +13,16 @@ use serde_json::json;
 
 fn main() -> Fallible<ExitCode> {
     let (mut phases, mut as_json) = (Vec::new(), false);
-    for argument in std::env::args().skip(1) {
+    let mut corpus = Corpus::of_clone();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
         match Phase::parse(&argument).filter(|phase| WRITTEN.contains(phase)) {
             Some(phase) => phases.push(phase),
             None if argument == "--json" => as_json = true,
+            None if argument == "--corpus" => {
+                let folder = arguments.next().ok_or("`--corpus` needs a folder")?;
+                corpus = Corpus::in_folder(folder.into());
+            }
             None => {
                 let known = WRITTEN.map(Phase::as_str).join(", ");
                 eprintln!(
@@ -29,7 +35,6 @@ fn main() -> Fallible<ExitCode> {
     if phases.is_empty() {
         phases = WRITTEN.to_vec();
     }
-    let mut corpus = Corpus::of_clone();
     let measured = phases.into_iter().map(|phase| corpus.measure(phase));
     let measured = measured.collect::<Fallible<Vec<_>>>()?;
     if as_json {
