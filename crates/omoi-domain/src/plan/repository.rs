@@ -9,6 +9,8 @@ use super::outputs::RepoPaths;
 
 /// Longest name that is kept, in bytes; what is longer is data.
 const NAME_BYTES_MAX: usize = 80;
+/// Shortest name that a longer one holds on purpose, in bytes.
+const LONGER_BYTES_MIN: usize = 6;
 
 /// The repository at the base commit.
 #[derive(Clone, Debug, Default)]
@@ -106,6 +108,12 @@ impl NameIndex {
         let from: Box<str> = prefix.into();
         let next = self.numbers.range(from..).next();
         next.is_some_and(|(name, _)| name.starts_with(prefix))
+    }
+
+    /// Whether a longer name holds `name`, as `NewServeMux` does `ServeMux`. Short names are in many
+    /// by chance.
+    pub fn has_longer(&self, name: &str) -> bool {
+        name.len() >= LONGER_BYTES_MIN && self.numbers.keys().any(|known| known.contains(name))
     }
 
     /// Whether no name was found.

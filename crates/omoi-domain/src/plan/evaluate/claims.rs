@@ -130,18 +130,28 @@ pub(super) fn checked(mentions: &Mentions, known: &KnownNames, facts: &Facts) ->
     for name in &mentions.names {
         if has_name(&facts.repo, name) {
             found.n_true += 1;
-        } else if can_deny && !known.has(name) {
+        } else if can_deny && !known.has(name) && !facts.repo.names.has_longer(name) {
             found.made_up.push(name.clone());
         }
     }
     for path in &mentions.paths {
         if has_file(&facts.repo, path) {
             found.n_true += 1;
-        } else if can_deny && !known.has_path(path) {
+        } else if can_deny && !known.has_path(path) && !may_be_made_at_run_time(path) {
             found.made_up.push(path.clone());
         }
     }
     found
+}
+
+/// Whether `path` is a bare name such as `links.json`, as programs give to what they write.
+fn may_be_made_at_run_time(path: &str) -> bool {
+    const CODE: &[&str] = &[
+        "c", "cc", "cpp", "cs", "ex", "go", "h", "hpp", "java", "js", "jsx", "kt", "mjs", "php",
+        "py", "rb", "rs", "scala", "swift", "ts", "tsx", "vue", "zig",
+    ];
+    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
+    !path.contains('/') && !CODE.contains(&ending)
 }
 
 /// Whether the repository has `name`, a bare prefix such as `run_` included.
@@ -209,20 +219,25 @@ mod tests {
     fn only_what_is_nowhere_is_made_up() {
         let repo = RepositoryFacts {
             paths: RepoPaths::new(["src/store.rs"]),
-            names: NameIndex::new([("src/store.rs", "fn run_add() {} struct Store;")], true),
+            names: NameIndex::new(
+                [("src/store.rs", "fn run_add() {} struct Store; NewServeMux")],
+                true,
+            ),
             ..RepositoryFacts::default()
         };
         let mut facts = Facts {
             repo: Arc::new(repo),
             ..Facts::default()
         };
-        let mentions =
-            Mentions::of(["`Store`, `run_`, `store.rs`, `flush_index`, src/wal.rs, new_name"]);
+        let mentions = Mentions::of([
+            "`Store`, `run_`, `store.rs`, `flush_index`, src/wal.rs, new_name, `add_run`",
+            "`ServeMux` answers from links.json",
+        ]);
         let mut known = KnownNames::default();
         known.add("new_name is asked for");
         let found = checked(&mentions, &known, &facts);
         assert_eq!(found.n_true, 3);
-        assert_eq!(found.made_up, ["flush_index", "src/wal.rs"]);
+        assert_eq!(found.made_up, ["add_run", "flush_index", "src/wal.rs"]);
         facts.repo = Arc::new(RepositoryFacts::of_paths(["src/store.rs"]));
         assert!(checked(&mentions, &known, &facts).made_up.is_empty());
     }

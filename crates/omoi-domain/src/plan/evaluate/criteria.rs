@@ -17,7 +17,7 @@ const TRIVIAL_WORDS: &str = "accept application appear available behave behaviou
 
 /// Words that say of a demand that it is met, and not how one sees it.
 const VERIFYING_WORDS: &str = "available check complete confirm demonstrate done ensure exist finish \
-    fulfil function implement meet met pass possible prove provide satisfy show support test \
+    fulfil function get implement meet met pass possible prove provide satisfy see seen show support test \
     validate verify work";
 
 static TRIVIAL: LazyLock<BTreeSet<String>> = LazyLock::new(|| stems(TRIVIAL_WORDS));
@@ -90,11 +90,38 @@ fn repeats(criterion: &str, demand: Demand<'_>) -> bool {
     if !quotes && only_says_it_works(criterion, demand) {
         return true;
     }
-    let mut own = stems(criterion);
-    own.retain(|stem| !VERIFYING.contains(stem));
+    let own = without_verifying(stems(criterion));
+    if says_demand_again(&own, criterion, demand) {
+        return true;
+    }
     let title = stems(demand.title);
     // One word in common is no repetition: a criterion has to name its subject.
     own.len() >= 2 && !quotes && own.is_subset(&title) && own.len() + 1 >= title.len()
+}
+
+/// `stems` without the words that say of a demand that it is met.
+pub(super) fn without_verifying(mut stems: BTreeSet<String>) -> BTreeSet<String> {
+    stems.retain(|stem| !VERIFYING.contains(stem));
+    stems
+}
+
+/// `It can be seen that the system does A`, of the demand to do A: no word and no figure is added,
+/// and few are left out.
+fn says_demand_again(own: &BTreeSet<String>, criterion: &str, demand: Demand<'_>) -> bool {
+    let told = stems(demand.text);
+    let figures = |text: &str| -> BTreeSet<String> {
+        let counted = words(text).into_iter();
+        counted
+            .filter(|word| word.contains(char::is_numeric))
+            .collect()
+    };
+    let adds_figure = !figures(criterion).is_subset(&figures(demand.text));
+    let n_taken = Quotations::new(4, [demand.text]).taken(criterion).1;
+    own.len() >= 3
+        && own.is_subset(&told)
+        && !adds_figure
+        && n_taken * 2 >= words(criterion).len()
+        && own.len() * 2 >= told.len()
 }
 
 /// `The search works as expected`: what the demand is about, and that it is met.

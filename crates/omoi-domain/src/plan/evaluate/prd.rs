@@ -231,7 +231,7 @@ fn frame(output: &Value, sheet: &mut Sheet) {
     sheet.mark("constraints", constraints, "");
     sheet.allow_zero("constraints");
     let risks = list(output, "risks");
-    let whole = |risk: &&Value| phrase(text(risk, "description")) && label(text(risk, "impact"));
+    let whole = |risk: &&Value| label(text(risk, "description")) && label(text(risk, "impact"));
     let held = risks.iter().filter(whole).count();
     let value = if risks.is_empty() {
         0.3

@@ -147,7 +147,8 @@ fn own_words(phase: Phase, texts: &[Passage<'_>], facts: &Facts, sheet: &mut She
             })
             .collect();
         // A request may be a specification, whose sentences are taken up where they belong.
-        if code == REQUEST_COPIED && taken.len() >= TAKEN_TEXTS_MIN {
+        let is_much = taken.len() >= TAKEN_TEXTS_MIN || is_whole_core(phase, &taken, texts);
+        if code == REQUEST_COPIED && is_much {
             let n_taken: usize = taken.iter().map(|p| words(p.text).len()).sum();
             let n_all: usize = texts.iter().map(|p| words(p.text).len()).sum();
             if (n_taken as f64) < REQUEST_SHARE_MIN * n_all as f64 {
@@ -155,7 +156,7 @@ fn own_words(phase: Phase, texts: &[Passage<'_>], facts: &Facts, sheet: &mut She
             }
         }
         if let [first, ..] = taken.as_slice()
-            && taken.len() >= TAKEN_TEXTS_MIN
+            && is_much
         {
             let message = format!(
                 "{} texts are taken over from {from}, `{}` for one; say it in words of your own, \
@@ -166,6 +167,16 @@ fn own_words(phase: Phase, texts: &[Passage<'_>], facts: &Facts, sheet: &mut She
             sheet.block(code, first.path.clone(), message);
         }
     }
+}
+
+/// Whether every text that a small plan hangs on, and more than one, was taken over.
+fn is_whole_core(phase: Phase, taken: &[&Passage<'_>], texts: &[Passage<'_>]) -> bool {
+    if phase != Phase::Tasks {
+        return false;
+    }
+    let is_core = |p: &&Passage<'_>| core_fields(phase).contains(&p.group.as_str());
+    let of = texts.iter().filter(is_core).count();
+    of >= 2 && taken.iter().copied().filter(is_core).count() == of
 }
 
 /// What the prompt of each phase tells the model to write, beside its instructions.
@@ -275,8 +286,10 @@ fn says_of_project(phase: Phase, texts: &[Passage<'_>], sheet: &mut Sheet) {
             HOLLOW_SHARE_MIN
         };
         let is_much = hollow.len() >= 2 && hollow.len() as f64 >= least * of as f64;
+        // A single label may be short; a single sentence has to say something.
+        let is_all = hollow.len() == of && !LABELS.contains(field);
         if let [first, ..] = hollow.as_slice()
-            && (is_much || hollow.len() == of)
+            && (is_much || is_all)
         {
             let shown: String = first.text.chars().take(60).collect();
             let message = format!(
@@ -296,7 +309,8 @@ fn numbered_copies(phase: Phase, texts: &[Passage<'_>], sheet: &mut Sheet) {
         Phase::Requirements => &["requirements[].text", "requirements[].title"],
         Phase::Design => &["components[].responsibility"],
         Phase::Tasks => &["tickets[].description", "tasks[].description"],
-        Phase::Explore | Phase::Sync | Phase::Complete => &[],
+        Phase::Explore => &["discovery_questions[].questions[]", "key_files[].purpose"],
+        Phase::Sync | Phase::Complete => &[],
     };
     let groups = grouped(texts);
     for field in fields {

@@ -5,11 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::plan::evaluate::Facts;
-use crate::plan::evaluate::claims::{Mentions, has_file, has_name};
+use crate::plan::evaluate::claims::{KnownNames, Mentions, checked, has_file, has_name};
 use crate::plan::evaluate::read::{list, text, texts};
 use crate::plan::evaluate::sheet::Sheet;
+use crate::plan::evaluate::text::words;
 use crate::plan::outputs::paths::clean;
 use crate::plan::repository::names_in;
+
+/// Made-up names from which the overview describes something else, where they outnumber the true ones.
+const MADE_UP_MIN: usize = 3;
 
 /// Checks what `output` calls existing and where it says it joins.
 pub(super) fn check(output: &Value, facts: &Facts, sheet: &mut Sheet) {
@@ -44,6 +48,111 @@ pub(super) fn check(output: &Value, facts: &Facts, sheet: &mut Sheet) {
         }
     }
     integration_points(output, facts, sheet);
+    overview(output, facts, sheet);
+    elsewhere(output, facts, sheet);
+}
+
+/// Names of the overview are in the repository, were spoken of before, or are those of parts that this
+/// design describes.
+fn overview(output: &Value, facts: &Facts, sheet: &mut Sheet) {
+    let mut known = KnownNames::default();
+    known.add(&facts.request);
+    let earlier = [
+        facts.explore.as_ref().map(serde_json::to_string),
+        facts.prd.as_ref().map(serde_json::to_string),
+        facts.requirements.as_ref().map(serde_json::to_string),
+    ];
+    earlier
+        .into_iter()
+        .flatten()
+        .flatten()
+        .for_each(|text| known.add(&text));
+    let fields = output.as_object().into_iter().flatten();
+    for (_, value) in fields.filter(|(name, _)| *name != "architecture_overview") {
+        known.add(&value.to_string());
+    }
+    let mut mentions = Mentions::of([text(output, "architecture_overview")]);
+    mentions.paths.clear();
+    let found = checked(&mentions, &known, facts);
+    if found.made_up.len() >= MADE_UP_MIN && found.made_up.len() > found.n_true {
+        let message = format!(
+            "nothing in the repository, the phases before or the parts of this design is called {}; \
+             describe how this feature is built on what is there",
+            found.made_up.join(", ")
+        );
+        sheet.block("made_up_names", "architecture_overview", message);
+    }
+}
+
+/// Some part lies where the project's code is, or is written in a language that it has or was asked
+/// for.
+fn elsewhere(output: &Value, facts: &Facts, sheet: &mut Sheet) {
+    let files = list(output, "components")
+        .iter()
+        .filter_map(|c| clean(text(c, "file_path")));
+    let files: Vec<String> = files.filter(|file| is_code(file)).collect();
+    let has_code = facts.repo.paths.files().any(is_code);
+    let is_foreign = |file: &String| {
+        let folder = file.split('/').next().unwrap_or_default();
+        let ending = ending(file);
+        let is_language = facts.repo.paths.files().any(|f| self::ending(f) == ending);
+        let has_folder = file.contains('/') && facts.repo.paths.locate(folder).exists();
+        !is_language && !has_folder && !facts.request.contains(ending)
+    };
+    if let [first, ..] = files.as_slice()
+        && has_code
+        && files.iter().all(is_foreign)
+        && !asks_for_language(facts)
+    {
+        let message = format!(
+            "`{first}` and all other parts are written in a language that the project does not use, \
+             in folders that it does not have; place the parts where the project's code is"
+        );
+        sheet.block("parts_elsewhere", "components[0].file_path", message);
+    }
+}
+
+/// Whether the request speaks of a language or a user interface, so that a new one may come in.
+fn asks_for_language(facts: &Facts) -> bool {
+    const LANGUAGES: &[&str] = &[
+        "bindings",
+        "browser",
+        "client",
+        "dashboard",
+        "frontend",
+        "java",
+        "javascript",
+        "kotlin",
+        "language",
+        "page",
+        "plugin",
+        "port",
+        "python",
+        "ruby",
+        "rust",
+        "swift",
+        "typescript",
+        "ui",
+        "web",
+        "website",
+        "wrapper",
+    ];
+    words(&facts.request)
+        .iter()
+        .any(|word| LANGUAGES.contains(&word.as_str()))
+}
+
+fn ending(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').map_or("", |(_, ending)| ending)
+}
+
+fn is_code(path: &str) -> bool {
+    const CODE: &[&str] = &[
+        "c", "cc", "cpp", "cs", "ex", "go", "java", "js", "jsx", "kt", "mjs", "php", "py", "rb",
+        "rs", "scala", "swift", "ts", "tsx", "zig",
+    ];
+    CODE.contains(&ending(path))
 }
 
 /// Whether `existing` names something in the repository: a file, or names that occur there.
@@ -87,10 +196,15 @@ fn integration_points(output: &Value, facts: &Facts, sheet: &mut Sheet) {
         .iter()
         .enumerate()
         .filter_map(|(n, point)| {
-            let unknown = Mentions::of([*point])
-                .paths
-                .into_iter()
-                .find(|p| !is_known(p));
+            let mentions = Mentions::of([*point]);
+            let called = point.trim().strip_prefix("existing:").map(str::trim_start);
+            let called = called.and_then(|rest| rest.split_whitespace().next());
+            let is_code = |name: &&str| !Mentions::of([*name]).names.is_empty();
+            let none_there = called
+                .filter(is_code)
+                .is_some_and(|name| !is_there(name.trim_matches(['`', ',', ';']), facts));
+            let unknown = mentions.paths.into_iter().find(|p| !is_known(p));
+            let unknown = unknown.or_else(|| none_there.then(|| (*point).to_owned()));
             unknown.map(|path| (n, path))
         })
         .collect();
@@ -98,8 +212,8 @@ fn integration_points(output: &Value, facts: &Facts, sheet: &mut Sheet) {
         && at_nothing.len() * 2 >= points.len()
     {
         let message = format!(
-            "{} of {} points lie in files that are neither there nor part of this design, `{path}` \
-             for one; name where the feature meets the code",
+            "{} of {} points are neither there nor part of this design, `{path}` for one; name where \
+             the feature meets the code",
             at_nothing.len(),
             points.len()
         );

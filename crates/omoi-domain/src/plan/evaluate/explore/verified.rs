@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::plan::evaluate::Facts;
 use crate::plan::evaluate::claims::{KnownNames, Mentions, checked, has_file, has_name, is_file};
-use crate::plan::evaluate::prose::passages;
+use crate::plan::evaluate::prose::{passages, specific_stems};
 use crate::plan::evaluate::read::{list, text, texts};
 use crate::plan::evaluate::sheet::Sheet;
 use crate::plan::evaluate::text::words;
@@ -15,6 +15,8 @@ use crate::plan::repository::names_in;
 
 /// Fewest true names and files beside the key files, where the repository has them.
 const TRUE_CLAIMS_MIN: usize = 3;
+/// Words told of a file and found in it that weigh as much as one name.
+const WORDS_PER_NAME: usize = 2;
 /// Made-up names from which an account is false, where they are this share of all.
 const MADE_UP_MIN: usize = 2;
 const MADE_UP_SHARE_MIN: f64 = 0.15;
@@ -82,6 +84,7 @@ fn account(output: &Value, facts: &Facts, sheet: &mut Sheet) {
     let whole_words: BTreeSet<&str> = told.iter().flat_map(|t| names_in(t)).collect();
     let n_true = found.n_true
         + plain_names(&whole_words, &mentions, facts)
+        + told_words(output, &mentions, facts) / WORDS_PER_NAME
         + named_parts(output, &mentions, facts);
     let needed = TRUE_CLAIMS_MIN.min(code_names(facts));
     if n_true < needed {
@@ -107,6 +110,28 @@ fn plain_names(told: &BTreeSet<&str>, mentions: &Mentions, facts: &Facts) -> usi
     counted
         .filter(|name| !mentions.names.contains(**name))
         .count()
+}
+
+/// Words that are names in the very file they are told of, and neither general nor from the request:
+/// who writes tersely names `redirect` without saying that it is code.
+fn told_words(output: &Value, mentions: &Mentions, facts: &Facts) -> usize {
+    let requested = specific_stems(&facts.request);
+    let mut found = BTreeSet::new();
+    let summary = text(output, "codebase_summary");
+    for file in list(output, "key_files") {
+        let Some(path) = clean(text(file, "path")).filter(|path| is_code(path)) else {
+            continue;
+        };
+        for word in names_in(summary).chain(names_in(text(file, "purpose"))) {
+            let own = specific_stems(word);
+            let is_new = !own.is_empty() && own.is_disjoint(&requested);
+            let is_told = word.len() > 3 && is_new && !mentions.names.contains(word);
+            if is_told && facts.repo.names.is_in(&path, word) {
+                found.insert(word);
+            }
+        }
+    }
+    found.len()
 }
 
 /// Parts and models whose names look like words and are in the file they are said to be in.
@@ -323,6 +348,12 @@ fn is_in_reach(facts: &Facts, file: &str) -> bool {
 
 fn has_file_name(file: &str, name: &str) -> bool {
     names_in(file).any(|part| part == name)
+}
+
+fn is_code(file: &str) -> bool {
+    const TEXTS: &[&str] = &["adoc", "md", "rst", "txt"];
+    let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
+    !is_data(file) && !TEXTS.contains(&ending)
 }
 
 fn is_data(file: &str) -> bool {

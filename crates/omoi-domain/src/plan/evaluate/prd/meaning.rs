@@ -5,7 +5,9 @@ use serde_json::Value;
 
 use crate::plan::evaluate::Facts;
 use crate::plan::evaluate::claims::{KnownNames, Mentions, checked};
-use crate::plan::evaluate::criteria::{Demand, EmptyCriterion, emptiness, said_again};
+use crate::plan::evaluate::criteria::{
+    Demand, EmptyCriterion, emptiness, said_again, without_verifying,
+};
 use crate::plan::evaluate::prose::{passages, stems};
 use crate::plan::evaluate::read::{list, text, texts};
 use crate::plan::evaluate::sheet::Sheet;
@@ -74,9 +76,10 @@ fn restates(story: &Value) -> bool {
         title: want,
         text: want,
     };
-    let wished = stems(want);
+    let mut wished = stems(want);
+    wished.extend(stems(text(story, "role")));
     let is_wish = |criterion: &&str| {
-        let own = stems(criterion);
+        let own = without_verifying(stems(criterion));
         let quotes = criterion.contains('`') || criterion.chars().any(char::is_numeric);
         let empty = emptiness(criterion, demand);
         !own.is_empty() && !quotes && own.is_subset(&wished)

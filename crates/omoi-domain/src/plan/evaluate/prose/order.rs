@@ -105,6 +105,8 @@ impl WordOrder {
                 ));
             }
         }
+        self.odd.extend(broken_marks(text));
+        self.odd.extend(stray_stops(&tokens, text));
         self.n_words += n_words;
         self.n_function += n_function;
         let share = n_function as f64 / n_words.max(1) as f64;
@@ -185,6 +187,71 @@ impl<'a> Folded<'a> {
     }
 }
 
+/// Quotations and brackets that close before they open, as words out of order leave them.
+fn broken_marks(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let (mut n_open, mut in_code, mut before) = (0_usize, false, ' ');
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let next = rest.peek().copied().unwrap_or(' ');
+        match c {
+            '`' if !in_code && before.is_alphanumeric() && next == ' ' => {
+                found.push(format!("{before}` ..."));
+                return found;
+            }
+            '`' => in_code = !in_code,
+            '(' if !in_code => n_open += 1,
+            // `a)` numbers an item.
+            ')' if !in_code && n_open == 0 && before.is_alphabetic() => {
+                let start = text.split(')').next().unwrap_or_default();
+                let last = start.split_whitespace().last().unwrap_or_default();
+                if last.chars().count() > 2 {
+                    found.push(format!("{last}) ..."));
+                    return found;
+                }
+            }
+            ')' if !in_code => n_open = n_open.saturating_sub(1),
+            _ => {}
+        }
+        before = c;
+    }
+    found
+}
+
+/// Stops that end no sentence: words out of order carry theirs along.
+fn stray_stops(tokens: &[Folded<'_>], text: &str) -> Vec<String> {
+    const SHORT: &[&str] = &[
+        "approx", "cf", "etc", "incl", "max", "min", "no", "resp", "vs",
+    ];
+    let mut found = Vec::new();
+    let starts_small =
+        |t: &Folded<'_>| matches!(t.token, Token::Word(w) if w.starts_with(char::is_lowercase));
+    let begins_sentences = tokens.iter().any(|t| t.is_function && !starts_small(t));
+    let (mut n_inner, last) = (0, tokens.len().saturating_sub(1));
+    for three in tokens[..last].windows(3) {
+        let [one, stop, next] = three else {
+            continue;
+        };
+        let ends = stop.token == Token::End && one.text.chars().count() > 1;
+        let is_short = SHORT.contains(&one.text.as_str()) || one.text.contains('.');
+        if ends && !is_short && starts_small(next) {
+            n_inner += 1;
+            if begins_sentences && next.is_function {
+                found.push(format!("{}. {}", one.text, next.text));
+            }
+        }
+    }
+    let starts = tokens.get(1).is_some_and(starts_small);
+    let text = text.trim_end();
+    if n_inner > 0 && starts && text.ends_with(char::is_alphanumeric) {
+        found.push("no end".to_owned());
+    }
+    if text.ends_with([',', ';', '+', '&']) && tokens.len() > 6 {
+        found.push("ends in a comma".to_owned());
+    }
+    found
+}
+
 fn is(class: &[&str], word: &str) -> bool {
     class.contains(&word)
 }
@@ -209,6 +276,9 @@ fn tokenise(text: &str) -> Vec<Folded<'_>> {
             ";" | ":" => Token::Pause,
             "." | "!" | "?" => Token::End,
             quoted if quoted.starts_with(['`', '"']) => Token::Code,
+            // What is called is code, `of()` is no preposition; `a)` numbers an item.
+            _ if text[found.end()..].starts_with('(') => Token::Code,
+            letter if letter.len() == 1 && text[found.end()..].starts_with(')') => Token::Code,
             word => Token::Word(word),
         }));
     }
@@ -231,7 +301,11 @@ fn is_odd(one: &Folded<'_>, other: &Folded<'_>) -> bool {
     } else if is(CONJUNCTIONS, a) {
         is(CONJUNCTIONS, b) || ends || second == Token::Pause
     } else if is(&["of", "into", "than"], a) {
-        is(CONJUNCTIONS, b) || breaks || is_verb_form(b) && a != "than" || is(&["of", "than"], b)
+        is(CONJUNCTIONS, b)
+            || breaks
+            || is_verb_form(b) && a != "than"
+            || is(&["of", "than", "into"], b)
+            || a != "than" && is(&["with", "at", "to"], b)
     } else if is(&["from", "at", "with", "by", "for", "to", "in", "on"], a) {
         is(&["of", "than"], b) || is(&["are", "was", "has", "have", "does", "can", "must"], b)
     } else if is_verb_form(a) && is_verb_form(b) {
@@ -257,6 +331,8 @@ fn is_odd_small_pair(a: &str, b: &str, first: Token<'_>, second: Token<'_>) -> b
             is_verb_form(b) || is(CONJUNCTIONS, b) || is(PREPOSITIONS, b) || ends && a == "every"
         }
         "by" | "from" | "has" if ends => true,
+        "between" => is(CONJUNCTIONS, b) || is(&["of", "into", "from", "with", "to"], b),
+        "which" | "whether" => is(&["and", "nor"], b) || ends && a == "whether",
         "not" => is(&["of", "and", "is", "are", "has"], b),
         "is" | "are" | "was" | "were" => b == "than",
         "has" | "have" | "had" | "does" => is(&["of", "and"], b),
@@ -339,6 +415,11 @@ mod tests {
             "every is written when of",
             "opens in in the file",
             "a amount the is",
+            "flow between and state",
+            "Time` `Expires a gains link",
+            "list) (where the row is",
+            "expiry. of Get the boundary returns The",
+            "redirect when Hit saves flag and calls after dirty,",
         ] {
             assert!(!odd(text).is_empty(), "{text}");
         }
@@ -348,6 +429,10 @@ mod tests {
             "It has been moved in and out of the (unused) folder.",
             "WHEN a copy is taken, THE SYSTEM SHALL write it, and, where it can be read, keep it.",
             "Either both must be there or none of them may.",
+            "of() with 0, 1, n rows, where to() is left out",
+            "Reads the feed. parse_feed turns it into rows, e.g. a file. fetch gets it",
+            "Either a) it is kept, or b) it is dropped (if it is old). 1) first, 2) second",
+            "`Expires *time.Time` and `now func() time.Time`, read from under `src`",
             "Plan A is slower than plan B. It does have a name, which `the` is.",
             "Die Datei enthält den Namen des Benutzers und seine Adresse.",
             "標籤儲存於資料庫",

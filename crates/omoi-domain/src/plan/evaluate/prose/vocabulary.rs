@@ -20,7 +20,7 @@ const FUNCTION_WORDS: &str = "a an the of in on at by for with from to into as t
 /// Words that are true of any project: of work on it, of programs as such, of praise.
 ///
 /// A text that is made of them alone could stand in any plan.
-const GENERAL_WORDS: &str = "able accept acceptance accomplish accordance according account \
+const GENERAL_WORDS: &str = "base codebase consist day repository several able accept acceptance accomplish accordance according account \
     accurate accurately achieve action actual adaptable add additional adequate adequately \
     administration advanced agent agile aim allow already application apply approach appropriate \
     architecture arise art ask asked asks aspect assume assure attention attract available avoid \
@@ -111,6 +111,7 @@ pub(in crate::plan::evaluate) fn unnumbered(text: &str) -> String {
         "no",
         "number",
         "part",
+        "point",
         "step",
         "story",
         "task",
@@ -154,8 +155,20 @@ fn has_figure(text: &str) -> bool {
         let bare = token.trim_matches(|c: char| !c.is_alphanumeric());
         let counts = n > 0 && COUNTED.contains(&tokens[n - 1]);
         let is_bracketed = n + 1 == tokens.len() && ends_bracketed;
-        !counts && !is_bracketed && bare.parse::<f64>().is_ok_and(|figure| figure >= 2.0)
+        let is_figure = match bare.parse::<f64>() {
+            Ok(figure) => figure >= 2.0,
+            Err(_) => is_measure(bare),
+        };
+        !counts && !is_bracketed && is_figure
     })
+}
+
+/// `2024-10-27`, `02:30`, `10ms`: a figure that is more than a number. `2nd` counts.
+fn is_measure(token: &str) -> bool {
+    let is_ordinal = ["st", "nd", "rd", "th"]
+        .iter()
+        .any(|ending| token.ends_with(ending));
+    token.starts_with(|c: char| c.is_ascii_digit()) && !is_ordinal
 }
 
 /// `text` without ids such as `REQ-TAGS-FUNC-001` or `US-002`.
@@ -248,6 +261,8 @@ mod tests {
             assert!(!says_something(text), "{text}");
         }
         for text in [
+            "2024-10-27 has two",
+            "It is done in 10ms",
             "The exit code is 2",
             "`list` prints it",
             "The output is \"done\"",

@@ -8,7 +8,7 @@ use crate::plan::ears;
 use crate::plan::evaluate::Facts;
 use crate::plan::evaluate::claims::{KnownNames, Mentions, checked};
 use crate::plan::evaluate::criteria::{Demand, EmptyCriterion, emptiness, said_again};
-use crate::plan::evaluate::prose::{says_something, specific_stems, stems};
+use crate::plan::evaluate::prose::{is_english, says_something, specific_stems, stems};
 use crate::plan::evaluate::read::{list, text, texts};
 use crate::plan::evaluate::sheet::Sheet;
 use crate::plan::outputs::Priority;
@@ -42,6 +42,7 @@ pub(super) fn check(output: &Value, facts: &Facts, sheet: &mut Sheet) {
         form(n, requirement, sheet);
         criteria(n, requirement, sheet);
     }
+    verbs(requirements, facts, sheet);
     repeated(requirements, sheet);
     demands(requirements, sheet);
     musts(requirements, facts, sheet);
@@ -79,6 +80,48 @@ fn criteria(n: usize, requirement: &Value, sheet: &mut Sheet) {
         let path = format!("requirements[{n}].acceptance_criteria[{k}]");
         sheet.block("criterion_asks_nothing", path, message);
     }
+}
+
+/// What the system shall do begins with what can be done.
+fn verbs(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
+    if !is_english(&facts.request) {
+        return;
+    }
+    let begins_oddly = |requirement: &&Value| {
+        ears::parse(text(requirement, "text")).is_ok_and(|s| !begins_with_verb(&s.action))
+    };
+    let n_odd = requirements.iter().filter(begins_oddly).count();
+    if n_odd >= 2 && n_odd as f64 >= EMPTY_SHARE_MIN * requirements.len() as f64 {
+        let message = format!(
+            "in {n_odd} of {} sentences no verb follows SHALL; say what the system does, as in \
+             `SHALL print the line`",
+            requirements.len()
+        );
+        sheet.block("shall_without_verb", "requirements", message);
+    }
+}
+
+/// Whether the first word of `action` may be the plain form of a verb, or goes before one.
+fn begins_with_verb(action: &str) -> bool {
+    const NO_VERBS: &[&str] = &[
+        "a", "an", "and", "are", "he", "is", "it", "its", "of", "or", "so", "that", "the", "their",
+        "them", "there", "these", "they", "this", "those", "was", "were", "which",
+    ];
+    const VERBS: &[&str] = &[
+        "always", "besides", "embed", "exceed", "proceed", "shed", "succeed",
+    ];
+    let action = action.trim_start();
+    let word: String = action.chars().take_while(|c| c.is_alphanumeric()).collect();
+    let word = word.to_lowercase();
+    if word.is_empty() || VERBS.contains(&word.as_str()) {
+        return true;
+    }
+    let is_plural = word.len() > 3
+        && word.ends_with('s')
+        && !["ss", "us", "as"].iter().any(|end| word.ends_with(end));
+    let is_participle = word.len() > 6 && (word.ends_with("ed") || word.ends_with("ing"));
+    let is_figure = word.starts_with(|c: char| c.is_ascii_digit());
+    !(is_plural || is_participle || is_figure || NO_VERBS.contains(&word.as_str()))
 }
 
 fn repeated(requirements: &[Value], sheet: &mut Sheet) {
@@ -200,5 +243,34 @@ fn names(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
             found.made_up.join(", ")
         );
         sheet.block("made_up_names", "requirements", message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::begins_with_verb;
+
+    #[test]
+    fn verbs_are_told_from_what_follows_them() {
+        for action in [
+            "print it",
+            "not redirect",
+            "`exit` with 2",
+            "always keep it",
+            "process each row",
+            "bring it back",
+            "within 2 s answer",
+            "need no more",
+        ] {
+            assert!(begins_with_verb(action), "{action}");
+        }
+        for action in [
+            "days and time names",
+            "the line print",
+            "2 with exit",
+            "skipped the counts",
+        ] {
+            assert!(!begins_with_verb(action), "{action}");
+        }
     }
 }

@@ -27,11 +27,17 @@ pub(super) struct CommandBasis {
     pub(super) reads_text: bool,
     /// Code that is written into the command.
     pub(super) inline: Vec<String>,
+    /// Whether a pipe ends as its first failing program does.
+    pipefail: bool,
 }
 
 /// What `command` rests on; `laid` are the files the check brings along.
 pub(super) fn basis_of(command: &str, laid: &BTreeMap<&str, &str>) -> CommandBasis {
-    let mut basis = CommandBasis::default();
+    let is_set = |text: &str| text.contains("pipefail");
+    let mut basis = CommandBasis {
+        pipefail: is_set(command) || laid.values().any(|text| is_set(text)),
+        ..CommandBasis::default()
+    };
     read(command, laid, 0, &mut basis);
     basis
 }
@@ -52,7 +58,8 @@ fn read(script: &str, laid: &BTreeMap<&str, &str>, depth: usize, basis: &mut Com
         .rposition(|p| *p != Purpose::Idles || text.commands.len() == 1);
     for (n, purpose) in purposes.iter().enumerate() {
         let command = &text.commands[n];
-        let counts = counts(n, &text.commands, &purposes, is_strict, last);
+        let is_swallowed = !basis.pipefail && ends_in_passer(n, &text.commands);
+        let counts = !is_swallowed && counts(n, &text.commands, &purposes, is_strict, last);
         match purpose {
             Purpose::Idles | Purpose::Fails => {}
             Purpose::Looks => {
@@ -127,6 +134,20 @@ fn counts(
             is_strict || decides || after.is_some_and(|next| next.asks_status)
         }
     }
+}
+
+/// Whether command `n` is piped, at last, into a program that hands on what it gets and never fails.
+fn ends_in_passer(n: usize, commands: &[ShellCommand]) -> bool {
+    const PASSERS: &[&str] = &[
+        "cat", "head", "nl", "sort", "tail", "tee", "tr", "uniq", "wc",
+    ];
+    let command = &commands[n];
+    if command.next != Joint::Pipe || command.is_kept {
+        return false;
+    }
+    let end = commands[n + 1..].iter().find(|c| c.next != Joint::Pipe);
+    end.and_then(|c| c.words.first())
+        .is_some_and(|name| PASSERS.contains(&name.as_str()))
 }
 
 /// Whether something that cannot fail decides the end in place of command `n`.
@@ -212,6 +233,13 @@ mod tests {
             ("docker compose run --rm app pytest", 1, 0),
             ("set -e; make build; ./run-tests", 1, 0),
             ("bash -euo pipefail -c './tool x | grep y'", 1, 0),
+            ("go test ./a -run Proof 2>&1 | tail -5", 0, 1),
+            ("./tool x | sort | head -1", 0, 1),
+            ("set -o pipefail; go test ./a | tail -5", 1, 0),
+            ("test \"$(./tool x | head -1)\" = y", 1, 0),
+            ("./tool x | sort | diff - want.txt", 1, 0),
+            ("python3 -m tool --version", 1, 0),
+            ("./tool --version | grep -q 2.0", 1, 0),
             ("curl -sf http://localhost:8080/ | grep -q ok", 1, 0),
         ] {
             let found = basis(command);
@@ -227,6 +255,8 @@ mod tests {
     fn commands_that_show_nothing_run_nothing() {
         for command in [
             "true",
+            "python3 --version && git --version",
+            "go version",
             ":",
             "exit 0",
             "echo ok",

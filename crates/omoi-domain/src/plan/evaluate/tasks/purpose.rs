@@ -95,6 +95,12 @@ const COMPILERS: &[&str] = &[
     "rustc", "swiftc", "tsc", "zig",
 ];
 
+/// Other tools that come with a language.
+const TOOLS: &[&str] = &[
+    "bun", "cargo", "deno", "docker", "dotnet", "go", "gradle", "java", "make", "mvn", "node",
+    "npm", "npx", "perl", "php", "pip", "pip3", "pnpm", "pytest", "ruby", "yarn",
+];
+
 /// What a command is there for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -212,6 +218,15 @@ fn tool_run(name: &str, arguments: &[String]) -> Purpose {
         .iter()
         .find(|a| !a.starts_with(['-', '+']))
         .map_or("", String::as_str);
+    // Languages and their tools say which they are, whatever the project does.
+    let asks_version = !arguments.is_empty()
+        && arguments
+            .iter()
+            .all(|a| ["--help", "--version", "-V", "version"].contains(&a.as_str()));
+    let is_tool = COMPILERS.contains(&name) || TOOLS.contains(&name) || name.starts_with("python");
+    if asks_version && is_tool {
+        return Purpose::Looks;
+    }
     // Whatever the runner, no test is run.
     let runs_none = [
         "--collect-only",

@@ -1,0 +1,3 @@
+module example.org/shorty
+
+go 1.22
