@@ -224,6 +224,9 @@ impl Llm {
                 Ok(judged(first, rest, permit, Arc::clone(&self.pace)))
             }
             Err(error) => {
+                if !error.may_be_billed() {
+                    tally.set_not_billed();
+                }
                 judge(&error, permit, self.pace.as_ref());
                 Err(error)
             }

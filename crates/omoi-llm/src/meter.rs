@@ -177,6 +177,7 @@ pub(crate) struct Gauge {
     ceiling: TokenCeiling,
     usage: TokenUsage,
     answered_bytes: u64,
+    is_sent: bool,
     started: bool,
     summed_up: bool,
 }
@@ -188,6 +189,7 @@ impl Gauge {
             ceiling,
             usage: TokenUsage::default(),
             answered_bytes: 0,
+            is_sent: false,
             started: false,
             summed_up: false,
         }
@@ -196,6 +198,12 @@ impl Gauge {
     /// Forgets what was seen.
     pub(crate) fn reset(&mut self) {
         *self = Self::new(self.ceiling);
+    }
+
+    /// Notes whether the provider may have read the request, and so may bill it, before it shows a word
+    /// of its answer.
+    pub(crate) fn set_sent(&mut self, is_sent: bool) {
+        self.is_sent = is_sent;
     }
 
     pub(crate) fn push(&mut self, event: &StreamEvent) {
@@ -233,7 +241,15 @@ impl Gauge {
 
     fn told(&self) -> Tokens {
         if !self.started {
-            return Tokens::default();
+            let input = if self.is_sent {
+                self.ceiling.read_estimate
+            } else {
+                0
+            };
+            return Tokens {
+                input,
+                ..Tokens::default()
+            };
         }
         let usage = &self.usage;
         let cache_read = usage.cache_read_input_tokens.unwrap_or(0);
@@ -282,6 +298,7 @@ mod tests {
         let end = |usage| json!({"type": "message_delta", "delta": {}, "usage": usage});
         for (name, events, want) in [
             ("nothing came", vec![], (0, 0, 0, 0)),
+            ("sent, and nothing came", vec![], (100, 0, 0, 0)),
             (
                 "told",
                 vec![
@@ -335,6 +352,7 @@ mod tests {
                 read_max: 1_000,
                 answered_max: 50,
             });
+            gauge.set_sent(name == "sent, and nothing came");
             for event in events {
                 gauge.push(&serde_json::from_value(event).unwrap());
             }

@@ -78,9 +78,19 @@ impl Tally {
     pub(crate) fn begin_call(&mut self, route: &Route, request: &MessagesRequest) {
         self.is_overstated = self.is_overstated();
         self.over.extend(self.current.as_ref().map(Gauge::tokens));
-        self.current = Some(Gauge::new(TokenCeiling::of(route, request)));
+        let mut gauge = Gauge::new(TokenCeiling::of(route, request));
+        // Whoever gives up before the answer begins does not know better.
+        gauge.set_sent(true);
+        self.current = Some(gauge);
         self.calls += 1;
         self.allowance.calls_left = self.allowance.calls_left.saturating_sub(1);
+    }
+
+    /// Notes that the provider refused the call under way or never had it, and so does not bill it.
+    pub(crate) fn set_not_billed(&mut self) {
+        if let Some(gauge) = &mut self.current {
+            gauge.set_sent(false);
+        }
     }
 
     /// Tells whoever listens of a failed try.

@@ -129,6 +129,24 @@ pub enum Malformed {
 }
 
 impl UpstreamError {
+    /// Whether the provider may have read the request, and perhaps answered it, all the same.
+    pub(crate) const fn may_be_billed(&self) -> bool {
+        match self {
+            Self::Broken(_)
+            | Self::Cut
+            | Self::Silent { .. }
+            | Self::TooLong { .. }
+            | Self::TooLarge { .. }
+            | Self::Malformed(_) => true,
+            Self::Status { .. }
+            | Self::Connect(_)
+            | Self::NotAStream { .. }
+            | Self::Convert(_)
+            | Self::BadKey
+            | Self::Unsendable(_) => false,
+        }
+    }
+
     /// Whether trying again can help.
     pub fn class(&self) -> Class {
         match self {

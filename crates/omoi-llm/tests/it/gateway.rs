@@ -425,7 +425,9 @@ async fn upstream_failures_are_told_in_the_askers_terms() {
                 "{message}"
             );
             let usage = house.meter.usages().pop().unwrap();
-            assert_eq!((usage.outcome, usage.tokens.input), (Outcome::Failed, 0));
+            assert_eq!(usage.outcome, Outcome::Failed);
+            // What was cut may be billed; what was refused is not.
+            assert_eq!(usage.tokens.input > 0, want.2.starts_with("cut"));
             assert!(house.pace.elapsed_s() <= 120.0);
         }
     }
@@ -540,10 +542,9 @@ async fn an_asker_that_goes_away_before_the_head_is_recorded_too() {
         house.gateway.drain().await;
         stub.left_alone().await;
         let usage = house.meter.usages().pop().unwrap();
-        assert_eq!(
-            (usage.outcome, usage.calls, usage.cost),
-            (Outcome::Abandoned, 1, NanoUsd::ZERO)
-        );
+        // The provider has the request, and bills it.
+        assert_eq!((usage.outcome, usage.calls), (Outcome::Abandoned, 1));
+        assert!(usage.tokens.input > 0 && usage.cost > NanoUsd::ZERO);
     }
 }
 
