@@ -14,7 +14,7 @@ use crate::plan::outputs::paths::{Location, clean};
 use crate::plan::repository::names_in;
 
 /// Fewest true names and files beside the key files, where the repository has them.
-const TRUE_CLAIMS_MIN: usize = 3;
+const TRUE_CLAIMS_MIN: usize = 2;
 /// Words told of a file and found in it that weigh as much as one name.
 const WORDS_PER_NAME: usize = 2;
 /// Made-up names from which an account is false, where they are this share of all.

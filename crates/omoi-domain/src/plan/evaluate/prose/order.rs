@@ -271,7 +271,11 @@ fn repeats(tokens: &[Folded<'_>]) -> bool {
 fn tokenise(text: &str) -> Vec<Folded<'_>> {
     let mut tokens = vec![Token::End];
     if let Some(pattern) = TOKEN.as_ref() {
-        tokens.extend(pattern.find_iter(text).map(|found| match found.as_str() {
+        // The dot of `.tsv` ends nothing.
+        let is_stop = |end: usize| !text[end..].starts_with(char::is_alphanumeric);
+        let found = pattern.find_iter(text);
+        let found = found.filter(|found| found.as_str() != "." || is_stop(found.end()));
+        tokens.extend(found.map(|found| match found.as_str() {
             "," => Token::Comma,
             ";" | ":" => Token::Pause,
             "." | "!" | "?" => Token::End,
@@ -429,6 +433,7 @@ mod tests {
             "It has been moved in and out of the (unused) folder.",
             "WHEN a copy is taken, THE SYSTEM SHALL write it, and, where it can be read, keep it.",
             "Either both must be there or none of them may.",
+            "a .tsv gives the same rows as its .csv twin",
             "of() with 0, 1, n rows, where to() is left out",
             "Reads the feed. parse_feed turns it into rows, e.g. a file. fetch gets it",
             "Either a) it is kept, or b) it is dropped (if it is old). 1) first, 2) second",
