@@ -1,8 +1,8 @@
 //! Work trees cut from a mirror: one per attempt, sharing the history of its base without copying.
 //!
 //! What it stands on beyond that base is copied into it, so that it sees its own history and not one
-//! object of anybody else's work. A clone is a repository of its own: refs, configuration and hooks are not shared with anything,
-//! so what an agent does to them ends with it. It names no remote.
+//! object of anybody else's work. A clone is a repository of its own: refs, configuration and hooks are
+//! not shared with anything, so what an agent does to them ends with it. It names no remote.
 
 use std::fs::File;
 use std::io::{self, Write as _};
