@@ -13,6 +13,7 @@ pub mod merge;
 pub mod model_kind;
 pub mod money;
 pub mod outage;
+mod pattern;
 pub mod plain_title;
 pub mod plan;
 pub mod principal;

@@ -281,10 +281,21 @@ impl<'a> Checker<'a> {
             (n, "characters"),
             (value, path),
         );
-        if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
-            && Regex::new(pattern).is_ok_and(|regex| !regex.is_match(text))
-        {
-            self.report(path, &format!("must match `{pattern}`"), value);
+        let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else {
+            return;
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a schema is data: its broken pattern is told below"
+        )]
+        let regex = Regex::new(pattern);
+        match regex {
+            Ok(regex) if regex.is_match(text) => {}
+            Ok(_) => self.report(path, &format!("must match `{pattern}`"), value),
+            Err(_) => {
+                let problem = format!("cannot be checked: `{pattern}` is no regular expression");
+                self.report(path, &problem, value);
+            }
         }
     }
 
@@ -494,5 +505,15 @@ mod tests {
         let schema = json!({"type": "object", "patternProperties": {}, "properties": {"a": {"pattern": "^x+$"}}});
         assert!(check(&schema, &json!({"a": "xx", "b": 1})).is_ok());
         assert!(check(&schema, &json!({"a": "xy"})).is_err());
+    }
+
+    #[test]
+    fn a_broken_pattern_is_told() {
+        let schema = json!({"properties": {"a": {"pattern": "^(x+$"}}});
+        let violations = check(&schema, &json!({"a": "xx"})).unwrap_err();
+        assert_eq!(
+            violations[0].to_string(),
+            "/a: cannot be checked: `^(x+$` is no regular expression; found \"xx\""
+        );
     }
 }

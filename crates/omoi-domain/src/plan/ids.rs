@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::outputs::requirements::RequirementType;
+use crate::pattern::compile_constant;
 
 /// The highest number an id may carry.
 pub const NUMBER_MAX: u16 = 999;
@@ -73,15 +74,10 @@ impl IdKind {
     }
 
     fn regex(self) -> &'static Regex {
-        #[expect(
-            clippy::expect_used,
-            reason = "the patterns are constants, tested below"
-        )]
+        // Reading an id of one kind compiles the patterns of all, so the tests below compile each.
         static ALL: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-            IdKind::ALL
-                .iter()
-                .map(|k| Regex::new(k.pattern()).expect("constant pattern"))
-                .collect()
+            let patterns = IdKind::ALL.iter().map(|kind| kind.pattern());
+            patterns.map(compile_constant).collect()
         });
         &ALL[self as usize]
     }

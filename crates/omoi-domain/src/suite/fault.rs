@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::pattern::patterns;
+
 /// Something a sandbox does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MissingPart {
@@ -57,36 +59,25 @@ impl MissingPart {
     }
 }
 
+patterns! {
+    static PYTHON = r"(?m)^(?:E\s+)?ModuleNotFoundError: No module named '([\w.]+)'|^\S*python\S*: No module named ([\w.]+)";
+    static NODE = r"Cannot find module '([^'./][^']*)'|Cannot find package '([^'./][^']*)'";
+    static RUST = r"no matching package named `([^`]+)` found|failed to (?:get|load source for dependency) `([^`]+)`|failed to download `([^` ]+)[^`]*`";
+    static SHELL = r"(?m)^(?:\S*sh: (?:line )?\d+: |\S*sh: )([\w.+/-]+): (?:command )?not found|env: ‘?'?([\w.+-]+)'?’?: No such file";
+}
+
 /// Where a message names what is missing: the language, and a pattern whose first group that matched
 /// is the name.
-const MESSAGES: &[(&str, &str)] = &[
-    (
-        "python",
-        r"(?m)^(?:E\s+)?ModuleNotFoundError: No module named '([\w.]+)'|^\S*python\S*: No module named ([\w.]+)",
-    ),
-    (
-        "node",
-        r"Cannot find module '([^'./][^']*)'|Cannot find package '([^'./][^']*)'",
-    ),
-    (
-        "rust",
-        r"no matching package named `([^`]+)` found|failed to (?:get|load source for dependency) `([^`]+)`|failed to download `([^` ]+)[^`]*`",
-    ),
-    (
-        "",
-        r"(?m)^(?:\S*sh: (?:line )?\d+: |\S*sh: )([\w.+/-]+): (?:command )?not found|env: ‘?'?([\w.+-]+)'?’?: No such file",
-    ),
+static MESSAGES: &[(&str, &LazyLock<Regex>)] = &[
+    ("python", &PYTHON),
+    ("node", &NODE),
+    ("rust", &RUST),
+    ("", &SHELL),
 ];
 
 /// Names what a failed command says is missing; none when it failed for another reason.
 pub fn missing_part(output: &str) -> Option<MissingPart> {
-    static PATTERNS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
-        let made = |(language, pattern): &(&'static str, &str)| {
-            Regex::new(pattern).ok().map(|pattern| (*language, pattern))
-        };
-        MESSAGES.iter().filter_map(made).collect()
-    });
-    PATTERNS.iter().find_map(|(language, pattern)| {
+    MESSAGES.iter().find_map(|(language, pattern)| {
         let groups = pattern.captures(output)?;
         let name = groups.iter().skip(1).flatten().next()?.as_str().to_owned();
         Some(match *language {

@@ -5,15 +5,50 @@
 //! (cargo test) are summed.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
+
+use crate::pattern::patterns;
 
 /// The mark a capture leaves where it dropped the middle of long output.
 const LEFT_OUT: &str = " bytes left out …]";
 /// Failed tests that are remembered by name.
 const FAILURES_MAX: usize = 2_000;
+
+patterns! {
+    /// Colours and cursor movements of a terminal.
+    static ESCAPES = "\u{1b}\\[[0-9;?]*[A-Za-z]";
+    /// A number and the words after it.
+    static AMOUNT = r"\b(\d+) ([a-z]+(?: [a-z]+)*)\b";
+    static NODE_TOTALS = r"(?m)^(?:ℹ|#) (\w+) (\d+)\s*$";
+    static UNITTEST_TOTAL = r"(?m)^Ran (\d+) tests? in [\d.]+s";
+    static UNITTEST_VERDICT = r"(?m)^(?:OK|FAILED|NO TESTS RAN)(?: \((.*)\))?\s*$";
+    static UNITTEST_NAMES = r"(?m)^(?:FAIL|ERROR|UNEXPECTED SUCCESS): (.+?)\s*$";
+    static PYTEST_TOTALS = r"(?m)^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+|no tests ran)(?:, \d+ warnings?)? in [\d.:]+m?s.*$";
+    static PYTEST_NAMES = r"(?m)^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$";
+    static NODE_SPEC_NAMES = r"(?m)^test at (\S+?):\d+:\d+\n\s*✖ (.+?)(?: \([\d.]+ms\))?\s*$";
+    static NODE_TAP_NAMES = r"(?m)^\s*not ok \d+ - (.+?)\s*$";
+    static JEST_TOTALS = r"(?m)^Tests:\s+(.*\btotal)\s*$";
+    static JEST_NAMES = r"(?m)^\s+● (.+?)\s*$";
+    static JEST_UNLOADABLE = r"(?m)^\s+● Test suite failed to run";
+    static VITEST_TOTALS = r"(?m)^\s+Tests\s+(.+?) \(\d+\)\s*$";
+    static VITEST_FILES = r"(?m)^\s+Test Files\s+(.+?) \(\d+\)\s*$";
+    static VITEST_NAMES = r"(?m)^\s*FAIL\s+(\S.*?)\s*$";
+    static MOCHA_PASSING = r"(?m)^\s+(\d+) passing \(\S+\)\s*$";
+    static MOCHA_FAILING = r"(?m)^\s+(\d+) failing\s*$";
+    static MOCHA_PENDING = r"(?m)^\s+(\d+) pending\s*$";
+    static CARGO_TOTALS = r"(?m)^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored;";
+    static CARGO_NAMES = r"(?m)^test (.+?)(?: - should panic)? \.\.\. FAILED\s*$";
+    static NEXTEST_TOTALS = r"(?m)^\s+Summary \[[^\]]*\]\s+(\d+)(?:/\d+)? tests? run:(.*)$";
+    static NEXTEST_NAMES = r"(?m)^\s+(?:FAIL|TIMEOUT|SIG[A-Z]+|ABORT) \[[^\]]*\]\s+(?:\([^)]*\)\s+)?(\S.*?)\s*$";
+    static GO_PACKAGES = r"(?m)^(?:ok|FAIL|---|\?)\s+\S+\s+(?:[\d.]+s|\(cached\)|\[.*\])";
+    static GO_RESULTS = r"(?m)^\s*--- (PASS|FAIL|SKIP): (\S+)";
+    static GO_UNBUILT = r"(?m)^FAIL\s+\S+ \[(?:build|setup) failed\]";
+    static GO_RUNS = r"(?m)^=== RUN\s";
+    static TAP_HEADER = r"(?m)^(?:TAP version \d+|1\.\.\d+)";
+    static TAP_LINES = r"(?m)^(not ok|ok)\b(?: \d+)?(?: -)? ?(.*?)\s*$";
+}
 
 /// The totals of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,12 +106,7 @@ const READERS: &[(&str, Reader)] = &[
 
 /// Reads what a run of a suite printed.
 pub fn read_suite_report(output: &str) -> SuiteReport {
-    static ESCAPES: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new("\u{1b}\\[[0-9;?]*[A-Za-z]").ok());
-    let plain = match &*ESCAPES {
-        Some(escapes) => escapes.replace_all(output, ""),
-        None => output.into(),
-    };
+    let plain = ESCAPES.replace_all(output, "");
     let mut report = SuiteReport::default();
     let mut names = Some(BTreeSet::new());
     let mut n_names = 0;
@@ -104,11 +134,8 @@ pub fn read_suite_report(output: &str) -> SuiteReport {
     report
 }
 
-/// Every match of `pattern` at the start of a line, as its groups.
-fn matches<'t>(pattern: &str, text: &'t str) -> Vec<Vec<&'t str>> {
-    let Ok(pattern) = Regex::new(&format!("(?m){pattern}")) else {
-        return Vec::new();
-    };
+/// Every match of `pattern`, as its groups.
+fn matches<'t>(pattern: &Regex, text: &'t str) -> Vec<Vec<&'t str>> {
     let groups = |found: regex::Captures<'t>| {
         let groups = found.iter().skip(1);
         groups.map(|g| g.map_or("", |g| g.as_str())).collect()
@@ -122,10 +149,13 @@ fn number(text: &str) -> u64 {
 
 /// `3 failed, 1 passed` and the like: the number before the first of `words` that is there.
 fn amount(line: &str, words: &[&str]) -> u64 {
+    let amounts = matches(&AMOUNT, line);
     let of = |word: &&str| {
-        matches(&format!(r"\b(\d+) {word}\b"), line)
-            .first()
-            .map(|g| number(g[0]))
+        let is_of = |groups: &&Vec<&str>| {
+            let after = groups[1].strip_prefix(word);
+            after.is_some_and(|after| after.is_empty() || after.starts_with(' '))
+        };
+        amounts.iter().find(is_of).map(|groups| number(groups[0]))
     };
     words.iter().find_map(of).unwrap_or(0)
 }
@@ -135,16 +165,17 @@ fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 fn unittest(text: &str) -> Option<RunnerReport> {
-    let total = number(matches(r"^Ran (\d+) tests? in [\d.]+s", text).last()?[0]);
-    let verdict = matches(r"^(?:OK|FAILED|NO TESTS RAN)(?: \((.*)\))?\s*$", text);
+    let total = number(matches(&UNITTEST_TOTAL, text).last()?[0]);
+    let verdict = matches(&UNITTEST_VERDICT, text);
     let verdict = verdict.last().map_or("", |groups| groups[0]);
     let part = |word: &str| {
-        let found = matches(&format!(r"(?:^|[ ,]){word}=(\d+)"), verdict);
-        found.first().map_or(0, |groups| number(groups[0]))
+        let values = verdict.split(", ").filter_map(|part| part.split_once('='));
+        let mut values = values.filter(|(name, _)| *name == word);
+        values.next().map_or(0, |(_, value)| number(value))
     };
     let skipped = part("skipped");
     let failed = part("failures") + part("errors") + part("unexpected successes");
-    let names = matches(r"^(?:FAIL|ERROR|UNEXPECTED SUCCESS): (.+?)\s*$", text);
+    let names = matches(&UNITTEST_NAMES, text);
     let failures: Vec<String> = names.iter().map(|groups| groups[0].to_owned()).collect();
     Some(RunnerReport {
         counts: Some(TestCounts {
@@ -157,15 +188,13 @@ fn unittest(text: &str) -> Option<RunnerReport> {
 }
 
 fn pytest(text: &str) -> Option<RunnerReport> {
-    let totals =
-        r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+|no tests ran)(?:, \d+ warnings?)? in [\d.:]+m?s.*$";
-    let found = matches(totals, text);
+    let found = matches(&PYTEST_TOTALS, text);
     let line = found.last()?[0];
     let failed = amount(line, &["failed"]);
     let errors = amount(line, &["errors", "error"]);
     let passed =
         amount(line, &["passed"]) + amount(line, &["xfailed"]) + amount(line, &["xpassed"]);
-    let names = matches(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", text);
+    let names = matches(&PYTEST_NAMES, text);
     Some(RunnerReport {
         counts: Some(TestCounts {
             ran: passed + failed + errors,
@@ -178,19 +207,17 @@ fn pytest(text: &str) -> Option<RunnerReport> {
 
 /// The spec reporter and the TAP reporter of `node --test`.
 fn node_test(text: &str) -> Option<RunnerReport> {
+    let totals = matches(&NODE_TOTALS, text);
     let total = |word: &str| {
-        let found = matches(&format!(r"^(?:ℹ|#) {word} (\d+)\s*$"), text);
-        found.last().map(|groups| number(groups[0]))
+        let mut found = totals.iter().filter(|groups| groups[0] == word);
+        found.next_back().map(|groups| number(groups[1]))
     };
     let (tests, passed) = (total("tests")?, total("pass")?);
     let skipped = total("skipped").unwrap_or(0) + total("todo").unwrap_or(0);
     let failed = total("fail").unwrap_or(0) + total("cancelled").unwrap_or(0);
-    let of_spec = matches(
-        r"^test at (\S+?):\d+:\d+\n\s*✖ (.+?)(?: \([\d.]+ms\))?\s*$",
-        text,
-    );
+    let of_spec = matches(&NODE_SPEC_NAMES, text);
     let of_spec = of_spec.iter().map(|g| format!("{}: {}", g[0], g[1]));
-    let of_tap = matches(r"^\s*not ok \d+ - (.+?)\s*$", text);
+    let of_tap = matches(&NODE_TAP_NAMES, text);
     let of_tap = of_tap.iter().filter(|g| !g[0].contains("# TODO"));
     Some(RunnerReport {
         counts: Some(TestCounts {
@@ -203,12 +230,12 @@ fn node_test(text: &str) -> Option<RunnerReport> {
 }
 
 fn jest(text: &str) -> Option<RunnerReport> {
-    let found = matches(r"^Tests:\s+(.*\btotal)\s*$", text);
+    let found = matches(&JEST_TOTALS, text);
     let line = found.last()?[0];
     let (failed, passed) = (amount(line, &["failed"]), amount(line, &["passed"]));
-    let names = matches(r"^\s+● (.+?)\s*$", text);
+    let names = matches(&JEST_NAMES, text);
     let suite = names.iter().filter(|g| g[0] != "Console");
-    let unloadable = matches(r"^\s+● Test suite failed to run", text).len() as u64;
+    let unloadable = matches(&JEST_UNLOADABLE, text).len() as u64;
     Some(RunnerReport {
         counts: Some(TestCounts {
             ran: failed + passed,
@@ -220,12 +247,12 @@ fn jest(text: &str) -> Option<RunnerReport> {
 }
 
 fn vitest(text: &str) -> Option<RunnerReport> {
-    let found = matches(r"^\s+Tests\s+(.+?) \(\d+\)\s*$", text);
-    let files = matches(r"^\s+Test Files\s+(.+?) \(\d+\)\s*$", text);
+    let found = matches(&VITEST_TOTALS, text);
+    let files = matches(&VITEST_FILES, text);
     files.last()?;
     let line = found.last().map_or("", |groups| groups[0]);
     let (failed, passed) = (amount(line, &["failed"]), amount(line, &["passed"]));
-    let names = matches(r"^\s*FAIL\s+(\S.*?)\s*$", text);
+    let names = matches(&VITEST_NAMES, text);
     let names = unique(names.iter().map(|groups| groups[0].to_owned()));
     // A file that does not load fails without a test of its own.
     let unloadable = names.iter().filter(|name| !name.contains(" > ")).count() as u64;
@@ -240,10 +267,10 @@ fn vitest(text: &str) -> Option<RunnerReport> {
 }
 
 fn mocha(text: &str) -> Option<RunnerReport> {
-    let passing = number(matches(r"^\s+(\d+) passing \(\S+\)\s*$", text).last()?[0]);
-    let failing = matches(r"^\s+(\d+) failing\s*$", text);
+    let passing = number(matches(&MOCHA_PASSING, text).last()?[0]);
+    let failing = matches(&MOCHA_FAILING, text);
     let failed = failing.last().map_or(0, |groups| number(groups[0]));
-    let pending = matches(r"^\s+(\d+) pending\s*$", text);
+    let pending = matches(&MOCHA_PENDING, text);
     Some(RunnerReport {
         counts: Some(TestCounts {
             ran: passing + failed,
@@ -282,10 +309,7 @@ fn mocha_failures(text: &str) -> Vec<String> {
 }
 
 fn cargo_test(text: &str) -> Option<RunnerReport> {
-    let totals = matches(
-        r"^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored;",
-        text,
-    );
+    let totals = matches(&CARGO_TOTALS, text);
     totals.first()?;
     let counts = totals.iter().fold(TestCounts::default(), |sum, groups| {
         let (passed, failed) = (number(groups[0]), number(groups[1]));
@@ -295,7 +319,7 @@ fn cargo_test(text: &str) -> Option<RunnerReport> {
             skipped: number(groups[2]),
         })
     });
-    let names = matches(r"^test (.+?)(?: - should panic)? \.\.\. FAILED\s*$", text);
+    let names = matches(&CARGO_NAMES, text);
     Some(RunnerReport {
         counts: Some(counts),
         failures: names.iter().map(|groups| groups[0].to_owned()).collect(),
@@ -303,16 +327,10 @@ fn cargo_test(text: &str) -> Option<RunnerReport> {
 }
 
 fn nextest(text: &str) -> Option<RunnerReport> {
-    let found = matches(
-        r"^\s+Summary \[[^\]]*\]\s+(\d+)(?:/\d+)? tests? run:(.*)$",
-        text,
-    );
+    let found = matches(&NEXTEST_TOTALS, text);
     let groups = found.last()?;
     let failed = ["failed", "timed out", "exec failed"];
-    let names = matches(
-        r"^\s+(?:FAIL|TIMEOUT|SIG[A-Z]+|ABORT) \[[^\]]*\]\s+(?:\([^)]*\)\s+)?(\S.*?)\s*$",
-        text,
-    );
+    let names = matches(&NEXTEST_NAMES, text);
     Some(RunnerReport {
         counts: Some(TestCounts {
             ran: number(groups[0]),
@@ -325,17 +343,14 @@ fn nextest(text: &str) -> Option<RunnerReport> {
 
 /// Only `go test -v` prints its tests; without it there are names of failures and no count.
 fn go_test(text: &str) -> Option<RunnerReport> {
-    let packages = matches(
-        r"^(?:ok|FAIL|---|\?)\s+\S+\s+(?:[\d.]+s|\(cached\)|\[.*\])",
-        text,
-    );
-    let results = matches(r"^\s*--- (PASS|FAIL|SKIP): (\S+)", text);
+    let packages = matches(&GO_PACKAGES, text);
+    let results = matches(&GO_RESULTS, text);
     if packages.is_empty() && results.is_empty() {
         return None;
     }
-    let unbuilt = !matches(r"^FAIL\s+\S+ \[(?:build|setup) failed\]", text).is_empty();
+    let unbuilt = !matches(&GO_UNBUILT, text).is_empty();
     let of = |word: &str| results.iter().filter(|groups| groups[0] == word).count() as u64;
-    let is_verbose = !matches(r"^=== RUN\s", text).is_empty();
+    let is_verbose = !matches(&GO_RUNS, text).is_empty();
     let counts = is_verbose.then(|| TestCounts {
         ran: of("PASS") + of("FAIL"),
         failed: of("FAIL") + u64::from(unbuilt),
@@ -351,8 +366,8 @@ fn go_test(text: &str) -> Option<RunnerReport> {
 }
 
 fn tap(text: &str) -> Option<RunnerReport> {
-    matches(r"^(?:TAP version \d+|1\.\.\d+)", text).first()?;
-    let lines = matches(r"^(not ok|ok)\b(?: \d+)?(?: -)? ?(.*?)\s*$", text);
+    matches(&TAP_HEADER, text).first()?;
+    let lines = matches(&TAP_LINES, text);
     lines.first()?;
     let mut counts = TestCounts::default();
     let mut failures = Vec::new();

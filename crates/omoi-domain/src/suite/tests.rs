@@ -41,6 +41,12 @@ const OUTPUTS: &[Case] = &[
         Some((0, 0, 0)),
         None,
     ),
+    (
+        "unittest",
+        "..x\nRan 3 tests in 0.001s\n\nOK (skipped=1, expected failures=1)\n",
+        Some((2, 0, 1)),
+        None,
+    ),
     ("pytest", "....\n4 passed in 0.02s\n", Some((4, 0, 0)), None),
     (
         "pytest",

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use crate::pattern::patterns;
 
 /// Share of function words from which a text counts as English.
 const ENGLISH_MIN: f64 = 0.25;
@@ -68,10 +68,10 @@ static FUNCTION: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
     classes.into_iter().flatten().copied().collect()
 });
 
-/// Words, code in back ticks or quotation marks, and punctuation.
-static TOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"`[^`]*`|"[^"]*"|[\p{L}\p{N}_][\p{L}\p{N}_'’/.#*=:+-]*[\p{L}\p{N}_*]|[\p{L}\p{N}_]|[.;:!?,]"#).ok()
-});
+patterns! {
+    /// Words, code in back ticks or quotation marks, and punctuation.
+    static TOKEN = r#"`[^`]*`|"[^"]*"|[\p{L}\p{N}_][\p{L}\p{N}_'’/.#*=:+-]*[\p{L}\p{N}_*]|[\p{L}\p{N}_]|[.;:!?,]"#;
+}
 
 /// How the words of some texts stand.
 #[derive(Clone, Debug, Default)]
@@ -270,22 +270,20 @@ fn repeats(tokens: &[Folded<'_>]) -> bool {
 
 fn tokenise(text: &str) -> Vec<Folded<'_>> {
     let mut tokens = vec![Token::End];
-    if let Some(pattern) = TOKEN.as_ref() {
-        // The dot of `.tsv` ends nothing.
-        let is_stop = |end: usize| !text[end..].starts_with(char::is_alphanumeric);
-        let found = pattern.find_iter(text);
-        let found = found.filter(|found| found.as_str() != "." || is_stop(found.end()));
-        tokens.extend(found.map(|found| match found.as_str() {
-            "," => Token::Comma,
-            ";" | ":" => Token::Pause,
-            "." | "!" | "?" => Token::End,
-            quoted if quoted.starts_with(['`', '"']) => Token::Code,
-            // What is called is code, `of()` is no preposition; `a)` numbers an item.
-            _ if text[found.end()..].starts_with('(') => Token::Code,
-            letter if letter.len() == 1 && text[found.end()..].starts_with(')') => Token::Code,
-            word => Token::Word(word),
-        }));
-    }
+    // The dot of `.tsv` ends nothing.
+    let is_stop = |end: usize| !text[end..].starts_with(char::is_alphanumeric);
+    let found = TOKEN.find_iter(text);
+    let found = found.filter(|found| found.as_str() != "." || is_stop(found.end()));
+    tokens.extend(found.map(|found| match found.as_str() {
+        "," => Token::Comma,
+        ";" | ":" => Token::Pause,
+        "." | "!" | "?" => Token::End,
+        quoted if quoted.starts_with(['`', '"']) => Token::Code,
+        // What is called is code, `of()` is no preposition; `a)` numbers an item.
+        _ if text[found.end()..].starts_with('(') => Token::Code,
+        letter if letter.len() == 1 && text[found.end()..].starts_with(')') => Token::Code,
+        word => Token::Word(word),
+    }));
     tokens.push(Token::End);
     tokens.into_iter().map(Folded::new).collect()
 }

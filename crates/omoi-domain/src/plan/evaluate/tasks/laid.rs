@@ -2,10 +2,8 @@
 //! work along or step aside.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
-use regex::Regex;
-
+use crate::pattern::patterns;
 use crate::plan::evaluate::Facts;
 use crate::plan::outputs::paths::{Location, clean};
 use crate::plan::repository::names_in;
@@ -22,73 +20,40 @@ const TEST_NAMES: &[&str] = &[
     "verif",
 ];
 
-static ASSERTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?ix) (\b|_|XCT)assert | \brefute | \braises\b | \bexpect\w*\s*\( | \.should\b | \bshould\. | \.(to|must)_?(be|eq)\w*
-        | \bt\.(error|fatal|fail)\w* | \brequire\.\w+\( | \bfail\w*!?\( | \bpanic!?\( | \bexit\s*\(
-        | \braise\b | \bthrow\b | \bverify\w*\( | \bok\( | \bis\( | \breturn\s+[1-9] | \babort\(
-        | \bexitcode\b | \bCHECK\w*\( | \bdie\b | \bmatches!",
-    )
-    .ok()
-});
+patterns! {
+    static ASSERTS = r"(?ix) (\b|_|XCT)assert | \brefute | \braises\b | \bexpect\w*\s*\( | \.should\b | \bshould\. | \.(to|must)_?(be|eq)\w*
+            | \bt\.(error|fatal|fail)\w* | \brequire\.\w+\( | \bfail\w*!?\( | \bpanic!?\( | \bexit\s*\(
+            | \braise\b | \bthrow\b | \bverify\w*\( | \bok\( | \bis\( | \breturn\s+[1-9] | \babort\(
+            | \bexitcode\b | \bCHECK\w*\( | \bdie\b | \bmatches!";
 
-/// Compares constants, or asks only whether something is there at all.
-static VACUOUS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?ix) expect\(\s*(true|1)\s*\) | assert\w*!?[\s(]+(true|1)\s*([),;:\#]|$|==\s*1\b)
-        | assert(\.\w+)?\(\s*true\s*[),] | \.to(be)?(defined|truthy)\b | \bcallable\( | \bhasattr\(
-        | typeof\s[^=]*===?\s*.function | assert_eq!\(\s*(1|true)\s*,\s*(1|true)\s*\)",
-    )
-    .ok()
-});
+    /// Compares constants, or asks only whether something is there at all.
+    static VACUOUS = r"(?ix) expect\(\s*(true|1)\s*\) | assert\w*!?[\s(]+(true|1)\s*([),;:\#]|$|==\s*1\b)
+            | assert(\.\w+)?\(\s*true\s*[),] | \.to(be)?(defined|truthy)\b | \bcallable\( | \bhasattr\(
+            | typeof\s[^=]*===?\s*.function | assert_eq!\(\s*(1|true)\s*,\s*(1|true)\s*\)";
 
-/// A program in C says by what `main` returns whether it passed.
-static RETURNS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\breturn\s+[^0\s;][^;]*;").ok());
+    /// A program in C says by what `main` returns whether it passed.
+    static RETURNS = r"\breturn\s+[^0\s;][^;]*;";
 
-static SKIPS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?x) \b(test|it|describe|suite|context|t|ctx|this|unittest|pytest|mark|self)\.skip\w*
-        | \bskip(If|Unless|Test)\w* | \bskip\s*:\s | \bimportorskip\b | \#\[ignore | \bx(it|describe|test)\(
-        | \.Skip(Now|f)?\( | @Disabled\b | @Ignore\b | \b(test|it)\.todo\b",
-    )
-    .ok()
-});
+    static SKIPS = r"(?x) \b(test|it|describe|suite|context|t|ctx|this|unittest|pytest|mark|self)\.skip\w*
+            | \bskip(If|Unless|Test)\w* | \bskip\s*:\s | \bimportorskip\b | \#\[ignore | \bx(it|describe|test)\(
+            | \.Skip(Now|f)?\( | @Disabled\b | @Ignore\b | \b(test|it)\.todo\b";
 
-/// Looks whether something is there, without using it.
-static PROBES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?i)exists?\w*\s*\(|\.exists\b|\bis_?(file|dir)\b|\baccess(sync)?\(|\b(l?stat)(sync)?\(|os\.stat|readdir|listdir|scandir",
-    )
-    .ok()
-});
+    /// Looks whether something is there, without using it.
+    static PROBES = r"(?i)exists?\w*\s*\(|\.exists\b|\bis_?(file|dir)\b|\baccess(sync)?\(|\b(l?stat)(sync)?\(|os\.stat|readdir|listdir|scandir";
 
-/// Reads a file as text.
-static READS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)read_?file|read_to_string|\bopen\(|read_text|file\.read|slurp|getsource|include_str|file_get_contents")
-        .ok()
-});
+    /// Reads a file as text.
+    static READS = r"(?i)read_?file|read_to_string|\bopen\(|read_text|file\.read|slurp|getsource|include_str|file_get_contents";
 
-/// Asks a running program over the network.
-static REQUESTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r#"(?i)\b(fetch|goto|visit|get|post|put|patch|delete|request)\(\s*["'`](/|https?://(localhost|127\.))"#,
-    )
-    .ok()
-});
+    /// Asks a running program over the network.
+    static REQUESTS = r#"(?i)\b(fetch|goto|visit|get|post|put|patch|delete|request)\(\s*["'`](/|https?://(localhost|127\.))"#;
 
-/// Takes code in, or names what is taken in.
-static IMPORTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?x) ^\s*(import|from|use|using|require|include|\#include|load|mod|extern|package|alias)\b
-        | \brequire(_relative)?\s*\(? | \bimport\s*\( | \bimport_module\b",
-    )
-    .ok()
-});
+    /// Takes code in, or names what is taken in.
+    static IMPORTS = r"(?x) ^\s*(import|from|use|using|require|include|\#include|load|mod|extern|package|alias)\b
+            | \brequire(_relative)?\s*\(? | \bimport\s*\( | \bimport_module\b";
 
-/// `NAME::` of a crate or module, and the binary or crate under test.
-static CRATES: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\b([a-z_][a-z0-9_]*)::|CARGO_(BIN_EXE|PKG|CRATE)_").ok());
+    /// `NAME::` of a crate or module, and the binary or crate under test.
+    static CRATES = r"\b([a-z_][a-z0-9_]*)::|CARGO_(BIN_EXE|PKG|CRATE)_";
+}
 
 /// Modules of Rust's own library and types with functions of their own.
 const RUST_MODULES: &[&str] = &[
@@ -142,12 +107,6 @@ const RUST_MODULES: &[&str] = &[
     "vec",
 ];
 
-fn holds(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
-    pattern
-        .as_ref()
-        .is_some_and(|pattern| pattern.is_match(text))
-}
-
 /// What is wrong with the files of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LaidFault {
@@ -192,26 +151,26 @@ impl ProjectNames {
 
     /// Whether a line of `text`, laid at `path`, uses something of the project that is not laid too.
     fn are_used_in(&self, path: &str, text: &str, laid: &BTreeSet<String>) -> bool {
-        let lines = text.lines().filter(|line| !holds(&PROBES, line));
+        let lines = text.lines().filter(|line| !PROBES.is_match(line));
         let own: BTreeSet<&str> = laid.iter().map(|path| stem_of(path)).collect();
         lines.into_iter().any(|line| {
             let named = |file: &&String| {
                 let name = file.rsplit('/').next().unwrap_or(file);
                 line.contains(name) && !laid.contains(*file)
             };
-            let is_source_read = holds(&READS, line) && self.files.iter().any(|f| named(&f));
+            let is_source_read = READS.is_match(line) && self.files.iter().any(|f| named(&f));
             !is_source_read
                 && (self.files.iter().any(|f| named(&f))
                     || self.is_imported_in(line, &own)
                     || self.is_quoted_in(line, &own)
-                    || holds(&REQUESTS, line)
+                    || REQUESTS.is_match(line)
                     || finds_by_name(path) && self.is_class_in(line, &own)
                     || ending(path) == "rs" && uses_crate(line, &own))
         })
     }
 
     fn is_imported_in(&self, line: &str, own: &BTreeSet<&str>) -> bool {
-        holds(&IMPORTS, line) && self.has_module_in(line, own)
+        IMPORTS.is_match(line) && self.has_module_in(line, own)
     }
 
     fn has_module_in(&self, text: &str, own: &BTreeSet<&str>) -> bool {
@@ -252,10 +211,7 @@ fn finds_by_name(path: &str) -> bool {
 }
 
 fn uses_crate(line: &str, own: &BTreeSet<&str>) -> bool {
-    let Some(pattern) = CRATES.as_ref() else {
-        return false;
-    };
-    pattern.captures_iter(line).any(|found| {
+    CRATES.captures_iter(line).any(|found| {
         let name = found.get(1).map_or("", |name| name.as_str());
         !RUST_MODULES.contains(&name) && !own.contains(name)
     })
@@ -305,7 +261,7 @@ pub(super) fn laid_fault(
         return None;
     }
     let skip = code.iter().find_map(|(_, text)| {
-        let found = SKIPS.as_ref()?.find(text)?;
+        let found = SKIPS.find(text)?;
         Some(found.as_str().trim().to_owned())
     });
     if let Some(skip) = skip {
@@ -314,8 +270,8 @@ pub(super) fn laid_fault(
     let asserts = |(path, text): &(&str, String)| {
         let mut lines = text.lines();
         lines.any(|line| {
-            let ends_red = matches!(ending(path), "c" | "cc" | "cpp") && holds(&RETURNS, line);
-            let asserts = holds(&ASSERTS, line) && !holds(&VACUOUS, line);
+            let ends_red = matches!(ending(path), "c" | "cc" | "cpp") && RETURNS.is_match(line);
+            let asserts = ASSERTS.is_match(line) && !VACUOUS.is_match(line);
             (asserts || ends_red) && !is_plain_import(line)
         })
     };
