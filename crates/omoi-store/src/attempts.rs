@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::args;
 use crate::column::{Column, Json};
-use crate::deployment::refuse_earlier;
+use crate::deployment::{fence_holds, refuse_earlier};
 use crate::error::StoreError;
 use crate::row::{Row as _, row, versioned};
 use crate::tx::Tx;
@@ -258,10 +258,12 @@ pub async fn touch(tx: &mut Tx, id: AttemptId, work: bool) -> Result<(), StoreEr
     let fence = tx.fence();
     let noted = tx
         .execute(
-            "update attempts set last_heartbeat_at = $3,
-                 last_work_at = case when $4 = 1 then $3 else last_work_at end
-             where org_id = $1 and id = $2 and exists (select 1 from organisations o
-                 where o.id = $1 and ($5 = 0 or o.owner_fence = $5))",
+            concat!(
+                "update attempts set last_heartbeat_at = $3,
+                     last_work_at = case when $4 = 1 then $3 else last_work_at end
+                 where org_id = $1 and id = $2 and ",
+                fence_holds!("$5")
+            ),
             args![id, now, work, fence],
         )
         .await?;
@@ -298,9 +300,12 @@ pub async fn renew(
     let fence = tx.fence();
     let done = tx
         .execute(
-            "update attempts set lease_expires_at = $4 where org_id = $1 and owner = $2 and id = $3
-             and state in ('pending', 'starting', 'running') and exists (select 1
-                 from organisations o where o.id = $1 and ($5 = 0 or o.owner_fence = $5))",
+            concat!(
+                "update attempts set lease_expires_at = $4
+                 where org_id = $1 and owner = $2 and id = $3
+                 and state in ('pending', 'starting', 'running') and ",
+                fence_holds!("$5")
+            ),
             args![owner, id, until, fence],
         )
         .await?;

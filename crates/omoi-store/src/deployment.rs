@@ -73,6 +73,22 @@ pub async fn take_over(tx: &mut Tx) -> Result<i64, StoreError> {
     fences.try_fold(0, |highest, fence| Ok(highest.max(fence?)))
 }
 
+/// SQL that holds while no later orchestrator has taken over. `$fence` is the parameter with the
+/// transaction's own fence, which is 0 outside an orchestrator. What it refuses touches no row:
+/// [`refuse_earlier`] says why.
+macro_rules! fence_holds {
+    ($fence:literal) => {
+        concat!(
+            "exists (select 1 from organisations o where o.id = $1 and (",
+            $fence,
+            " = 0 or o.owner_fence = ",
+            $fence,
+            "))"
+        )
+    };
+}
+pub(crate) use fence_holds;
+
 /// Tells an earlier orchestrator that one of its fenced statements, which wrote `rows`, was refused.
 /// One that found nothing to write is no such.
 pub(crate) async fn refuse_earlier(tx: &mut Tx, rows: u64) -> Result<(), StoreError> {

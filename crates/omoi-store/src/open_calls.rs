@@ -10,6 +10,7 @@ use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::column::{Args, Column};
+use crate::deployment::fence_holds;
 use crate::error::StoreError;
 use crate::row::row;
 use crate::tx::Tx;
@@ -58,9 +59,10 @@ row! {
 pub async fn lock_budgets(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
     let locked = tx
         .execute(
-            "update specs set state_version = state_version where org_id = $1 and id = $2
-             and ($3 = 0 or exists
-                 (select 1 from organisations where id = $1 and owner_fence = $3))",
+            concat!(
+                "update specs set state_version = state_version where org_id = $1 and id = $2 and ",
+                fence_holds!("$3")
+            ),
             args![spec, tx.fence()],
         )
         .await?;

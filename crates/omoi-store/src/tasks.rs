@@ -12,7 +12,7 @@ use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::column::{Column, Json};
-use crate::deployment::refuse_earlier;
+use crate::deployment::{fence_holds, refuse_earlier};
 use crate::error::StoreError;
 use crate::row::{row, versioned};
 use crate::tx::Tx;
@@ -441,9 +441,11 @@ pub async fn keep_score(tx: &mut Tx, task: TaskId, score: f64) -> Result<(), Sto
     let fence = tx.fence();
     let kept = tx
         .execute(
-            "update tasks set score = $3 where org_id = $1 and id = $2 and status = 'pending'
-             and exists (select 1 from organisations o
-                 where o.id = $1 and ($4 = 0 or o.owner_fence = $4))",
+            concat!(
+                "update tasks set score = $3
+                 where org_id = $1 and id = $2 and status = 'pending' and ",
+                fence_holds!("$4")
+            ),
             args![task, score, fence],
         )
         .await?;
