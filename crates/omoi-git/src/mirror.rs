@@ -161,15 +161,7 @@ impl Mirror {
 
     /// The object store as git takes it in `GIT_ALTERNATE_OBJECT_DIRECTORIES`.
     pub(crate) fn objects_as_alternate(&self) -> OsString {
-        let mut quoted = b"\"".to_vec();
-        for b in self.objects_dir().as_os_str().as_bytes() {
-            match b {
-                b'"' | b'\\' => quoted.extend_from_slice(&[b'\\', *b]),
-                b => quoted.push(*b),
-            }
-        }
-        quoted.push(b'"');
-        OsString::from_vec(quoted)
+        OsString::from_vec(quoted(&self.objects_dir()))
     }
 
     /// The git program this mirror works with.
@@ -275,15 +267,45 @@ const SCRATCH: &str = "omoi-scratch";
 fn trusting(dirs: &[&Path]) -> Vec<u8> {
     let mut text = b"[safe]\n".to_vec();
     for dir in dirs {
-        text.extend_from_slice(b"\tdirectory = \"");
-        for b in dir.as_os_str().as_bytes() {
-            match b {
-                b'"' | b'\\' => text.extend_from_slice(&[b'\\', *b]),
-                b'\n' => text.extend_from_slice(b"\\n"),
-                b => text.push(*b),
-            }
-        }
-        text.extend_from_slice(b"\"\n");
+        text.extend_from_slice(b"\tdirectory = ");
+        text.extend_from_slice(&quoted(dir));
+        text.push(b'\n');
     }
     text
+}
+
+/// `path` between quotation marks, as git reads it in a configuration file and in the list of
+/// alternate object stores.
+fn quoted(path: &Path) -> Vec<u8> {
+    let mut text = b"\"".to_vec();
+    for b in path.as_os_str().as_bytes() {
+        match b {
+            b'"' | b'\\' => text.extend_from_slice(&[b'\\', *b]),
+            b'\n' => text.extend_from_slice(b"\\n"),
+            b => text.push(*b),
+        }
+    }
+    text.push(b'"');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_quoted_word() {
+        for (path, expected) in [
+            ("/srv/a b", r#""/srv/a b""#),
+            (r#"/srv/"x"\y"#, r#""/srv/\"x\"\\y""#),
+            ("/srv/a\nb", r#""/srv/a\nb""#),
+            ("/srv/a:b", r#""/srv/a:b""#),
+        ] {
+            assert_eq!(quoted(Path::new(path)), expected.as_bytes());
+        }
+        assert_eq!(
+            trusting(&[Path::new("/a\"b"), Path::new("/c")]),
+            b"[safe]\n\tdirectory = \"/a\\\"b\"\n\tdirectory = \"/c\"\n"
+        );
+    }
 }
