@@ -9,6 +9,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::MergeState;
 use omoi_execution::Platform;
+use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, Command, CommandError, Ran};
 use omoi_execution::tasks::{Unmet, resolved_by};
 use omoi_execution::toolbox::Toolbox;
@@ -16,7 +17,7 @@ use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_git::survey::is_test_path;
-use omoi_store::checks::{self, Check, Conditions, Receipt};
+use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx};
@@ -217,31 +218,16 @@ pub(crate) async fn run_within(
 
 fn receipt(tx: &Tx, run: &Run<'_>, of: (&Check, &str), ran: Ran) -> Receipt {
     let (check, tree) = of;
-    Receipt {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        spec_id: run.spec.id,
-        check_id: check.id,
-        task_id: run.task.or(check.task_id),
-        attempt_id: run.attempt,
-        stage: run.stage.to_owned(),
-        commit_sha: run.commit.as_str().to_owned(),
-        tree_sha: tree.to_owned(),
-        passed: ran.passed(),
-        rung: ran.rung,
-        exit_code: ran.exit_code,
-        output: ran.output,
-        output_digest: ran.output_digest,
-        exercised: Json(ran.exercised),
-        conditions: Json(Conditions {
-            held: ran.held,
-            mounts: ran.mounts,
-        }),
-        self_tested: false,
-        tests: Json(None),
-        started_at: tx.now(),
-        took_ms: i64::try_from(ran.took.as_millis()).unwrap_or(i64::MAX),
-    }
+    let run = CheckRun {
+        spec: run.spec.id,
+        check: check.id,
+        task: run.task.or(check.task_id),
+        attempt: run.attempt,
+        stage: run.stage,
+        commit: run.commit,
+        tree,
+    };
+    receipt_of(tx, run, ran)
 }
 
 /// Runs the check an agent proposed for work it found on the commit the work was cut from, once. One

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod attempt;
+pub mod check_receipt;
 pub mod command;
 pub mod consume;
 pub mod discovery;

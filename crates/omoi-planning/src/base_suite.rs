@@ -15,6 +15,7 @@ use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::suite::verdict::{BaseVerdict, judge_base};
 use omoi_execution::Platform;
 use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, Command};
 use omoi_execution::platform::Held;
 use omoi_execution::toolbox::Toolbox;
@@ -24,7 +25,7 @@ use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::telemetry::chain;
 use omoi_store::attempts;
-use omoi_store::checks::{self, Check, Conditions, Receipt};
+use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{Json, StoreError, Tx};
 use tracing::{info, warn};
@@ -151,30 +152,19 @@ async fn run(
     };
     let ran = command::run(platform, command).await?;
     let mut tx = platform.store.write().await?;
+    let run = CheckRun {
+        spec: spec.id,
+        check: suite.id,
+        task: None,
+        attempt,
+        stage: "base",
+        commit: &base,
+        tree: tree.as_str(),
+    };
     let receipt = Receipt {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        spec_id: spec.id,
-        check_id: suite.id,
-        task_id: None,
-        attempt_id: attempt,
-        stage: "base".to_owned(),
-        commit_sha: spec.base_sha.clone(),
-        tree_sha: tree.as_str().to_owned(),
-        passed: ran.passed(),
-        rung: ran.rung,
-        exit_code: ran.exit_code,
         tests: Json(Some(read_suite_report(&ran.output))),
-        output: ran.output,
-        output_digest: ran.output_digest,
-        exercised: Json(ran.exercised),
-        conditions: Json(Conditions {
-            held: ran.held,
-            mounts: ran.mounts,
-        }),
-        self_tested: false,
         started_at,
-        took_ms: i64::try_from(ran.took.as_millis()).unwrap_or(i64::MAX),
+        ..receipt_of(&tx, run, ran)
     };
     if end(&mut tx, attempt, None).await? {
         checks::store_receipt(&mut tx, spec.project_id, suite, &receipt).await?;
