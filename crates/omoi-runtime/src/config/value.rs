@@ -1,8 +1,10 @@
 //! From the text of any layer to a typed value.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use omoi_domain::money::{NanoUsd, PriceRow};
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// What a key holds and which values it takes.
@@ -341,6 +343,12 @@ fn expand(text: &str, home: Option<&str>) -> Result<String, BadValue> {
     }
 }
 
+/// Whether a login without a password is one itself. Databases take a name alone, and others ask for
+/// its password, or for none.
+fn is_lone_login_secret(scheme: &str) -> bool {
+    matches!(scheme, "http" | "https" | "redis" | "rediss")
+}
+
 /// Replaces the password of an address, in front of the host or among its options; text that is
 /// no address comes back as it is.
 fn mask_url(text: &str) -> String {
@@ -352,6 +360,7 @@ fn mask_url(text: &str) -> String {
     let authority = match authority.rsplit_once('@') {
         Some((login, host)) => match login.split_once(':') {
             Some((user, _)) => format!("{user}:{MASK}@{host}"),
+            None if is_lone_login_secret(scheme) && !login.is_empty() => format!("{MASK}@{host}"),
             None => authority.to_owned(),
         },
         // `user:pa/ss@host`: the password ended the authority early. It will not work, and must
@@ -381,9 +390,10 @@ fn is_secret_option(name: &str) -> bool {
     name.contains("pass") || name.contains("token") || name.contains("key")
 }
 
-/// The passwords within an address: in front of the host, or among its options.
+/// The passwords within an address, in front of the host or among its options: as they are written,
+/// and as a server that is shown them decoded repeats them.
 pub(super) fn url_secrets(text: &str) -> Vec<String> {
-    let Some((_, rest)) = text.split_once("://") else {
+    let Some((scheme, rest)) = text.split_once("://") else {
         return Vec::new();
     };
     let (front, options) = rest.split_once('?').unwrap_or((rest, ""));
@@ -391,16 +401,23 @@ pub(super) fn url_secrets(text: &str) -> Vec<String> {
     let login = front.rsplit_once('@').map(|(login, _)| login);
     let password = login.and_then(|login| login.split_once(':'));
     let password = password.map(|(_, password)| password);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let lone = authority.rsplit_once('@').map(|(login, _)| login);
+    let lone = lone.filter(|login| is_lone_login_secret(scheme) && !login.contains(':'));
     let options = options
         .split('&')
         .filter_map(|option| option.split_once('='));
     let options = options.filter(|(name, _)| is_secret_option(name));
-    password
-        .into_iter()
-        .chain(options.map(|(_, value)| value))
-        .filter(|secret| !secret.is_empty())
-        .map(ToOwned::to_owned)
-        .collect()
+    let written = password.into_iter().chain(lone);
+    let written = written.chain(options.map(|(_, value)| value));
+    let mut secrets = Vec::new();
+    for secret in written.filter(|secret| !secret.is_empty()) {
+        secrets.push(secret.to_owned());
+        if let Ok(Cow::Owned(decoded)) = percent_decode_str(secret).decode_utf8() {
+            secrets.push(decoded);
+        }
+    }
+    secrets
 }
 
 fn has_odd_port(authority: &str) -> bool {
@@ -500,7 +517,15 @@ mod tests {
     #[test]
     fn passwords_in_addresses_are_found() {
         for (url, expected) in [
-            ("postgres://u:p%40ss@host/db", &["p%40ss"][..]),
+            ("postgres://u:p%40ss@host/db", &["p%40ss", "p@ss"][..]),
+            ("postgres://u:p%c3%a9@host/db", &["p%c3%a9", "pé"]),
+            ("postgres://u:100%@host/db", &["100%"]),
+            ("postgres://u:p%ff@host/db", &["p%ff"]),
+            ("postgres:///db?user=u&password=p%26q", &["p%26q", "p&q"]),
+            ("https://ghp%5Fabc@host/v1", &["ghp%5Fabc", "ghp_abc"]),
+            ("redis://only@host:6379/0", &["only"]),
+            ("https://host:8080/v1/me@here", &["8080/v1/me"]),
+            ("sqlite://a@b.db", &[]),
             (
                 "postgres://u:p/a@s@host/db?sslpassword=x&mode=rw",
                 &["p/a@s", "x"],
@@ -518,6 +543,9 @@ mod tests {
     fn passwords_in_addresses_are_masked() {
         for (text, expected) in [
             ("postgres://ada@host/db", "postgres://ada@host/db"),
+            ("https://ghp_abc@host/v1", "https://****@host/v1"),
+            ("rediss://hunter2@host:6379", "rediss://****@host:6379"),
+            ("https://@host/v1", "https://@host/v1"),
             (
                 "postgres://ada:hunter2@host:5432/db",
                 "postgres://ada:****@host:5432/db",
