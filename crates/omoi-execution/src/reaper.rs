@@ -90,12 +90,19 @@ impl Reaper {
             let mut tx = self.platform.store.read().await?;
             specs::open_bases(&mut tx).await?
         };
+        let mut mirrors = Vec::new();
         for project in kept {
-            let mirror = self.platform.mirror(project).await?;
-            let is_needed = |base: &ObjectId| open.contains(&(project, base.as_str().to_owned()));
-            mirror.remove_base_stores(is_needed)?;
+            mirrors.push((project, self.platform.mirror(project).await?));
         }
-        Ok(())
+        // The packs of a large history take the disk a while to forget.
+        let lifecycle = &self.platform.lifecycle;
+        let removed = lifecycle.blocking("remove base stores", move || {
+            mirrors.iter().try_for_each(|(project, mirror)| {
+                let needed = |base: &ObjectId| open.contains(&(*project, base.as_str().to_owned()));
+                mirror.remove_base_stores(needed)
+            })
+        });
+        Ok(removed.await??)
     }
 
     /// Ends the sandbox of an attempt that is over and that nobody follows any more.

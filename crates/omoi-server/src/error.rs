@@ -12,6 +12,7 @@ use omoi_execution::integration::IntegrationError;
 use omoi_planning::commands::CommandError;
 use omoi_planning::create::CreateError;
 use omoi_protocol::error::ErrorBody;
+use omoi_runtime::lifecycle::BlockingPanicked;
 use omoi_runtime::telemetry::chain;
 use omoi_store::StoreError;
 use serde::de::DeserializeOwned;
@@ -116,6 +117,12 @@ pub(crate) fn told_in_full(response: Response) -> Response {
             ApiError::new(response.status(), "internal", text.clone()).into_response()
         }
         None => response,
+    }
+}
+
+impl From<BlockingPanicked> for ApiError {
+    fn from(source: BlockingPanicked) -> Self {
+        Self::internal(&source)
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
+use omoi_domain::secret_mask::SecretMask;
 use serde::de::DeserializeOwned;
 
 use crate::auth::token;
@@ -28,13 +29,19 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
                 return Err(ApiError::unreadable(refused.status(), refused.body_text()));
             }
         };
-        let masked = std::str::from_utf8(&bytes).map(|text| mask.mask(text));
-        let body = match masked {
-            Ok(Cow::Owned(masked)) => Body::from(masked),
-            // No secret is in it; or it is no text, and so no JSON either.
-            Ok(Cow::Borrowed(_)) | Err(_) => Body::from(bytes.clone()),
-        };
+        // A report can be large enough to hold up all others of its thread.
+        let lifecycle = &state.platform.lifecycle;
+        let masked = lifecycle.blocking("mask a report", move || masked(bytes, &mask));
+        let body = Body::from(masked.await?);
         let Given(report) = Given::from_request(Request::from_parts(parts, body), state).await?;
         Ok(Self(report))
+    }
+}
+
+fn masked(bytes: Bytes, mask: &SecretMask) -> Bytes {
+    match std::str::from_utf8(&bytes).map(|text| mask.mask(text)) {
+        Ok(Cow::Owned(masked)) => masked.into(),
+        // No secret is in it; or it is no text, and so no JSON either.
+        Ok(Cow::Borrowed(_)) | Err(_) => bytes,
     }
 }

@@ -20,6 +20,7 @@ use omoi_runtime::clock::Clock as _;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{Floor, ProbeConfig, Rung, probe};
 use omoi_store::{attempts, specs};
+use omoi_testkit::blocking::without_blocking_thread;
 use tempfile::TempDir;
 
 use crate::support::{TestPlatform, tick};
@@ -145,4 +146,34 @@ async fn the_history_set_apart_for_a_spec_goes_with_it() {
     .unwrap();
     tick(&mut reaper, it.clock.now()).await;
     assert_eq!(base_stores(mirror.dir()).unwrap(), []);
+}
+
+#[test]
+fn a_base_store_is_removed_off_the_threads_that_serve_others() {
+    let (runtime, thread) = without_blocking_thread();
+    runtime.block_on(async {
+        let it = TestPlatform::new().await;
+        let dir = it.platform.data.mirror(it.spec.project_id);
+        let store = dir.join("omoi-bases").join("a".repeat(40));
+        std::fs::create_dir_all(&store).unwrap();
+        let mut reaper = Reaper::new(it.platform.clone());
+        let pass = tick(&mut reaper, it.clock.now());
+        let waits = async {
+            while !it
+                .platform
+                .lifecycle
+                .running()
+                .iter()
+                .any(|name| name == "remove base stores")
+            {
+                tokio::task::yield_now().await;
+            }
+            assert!(store.exists());
+            thread.release();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! { _ = pass => {} () = waits => {} }
+        assert!(!store.exists());
+        assert!(thread.is_released(), "the reaper removed it itself");
+    });
 }

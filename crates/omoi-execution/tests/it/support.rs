@@ -1,7 +1,5 @@
 //! A platform on an empty database with a clock that stands still, and a spec to work on.
 
-#[path = "sample_rows.rs"]
-mod sample_rows;
 #[path = "test_settings.rs"]
 mod test_settings;
 #[path = "watched_git.rs"]
@@ -16,8 +14,7 @@ use omoi_domain::id::{OrgId, TaskId};
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::spec::SpecStatus;
-use omoi_domain::task::{Priority, TaskStatus};
-use omoi_domain::ticket::TicketStatus;
+use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::attempt::{Created, NewAttempt, insert, role};
 use omoi_execution::consume::Consume;
@@ -37,16 +34,15 @@ use omoi_runtime::rng::Rng;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::projects::{self, Counter};
 use omoi_store::sandboxes;
-use omoi_store::specs::{self, Spec, SpecOptions};
+use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, Options, Store, StoreError, Tx};
 use omoi_testkit::database::TestDatabase;
-use tempfile::TempDir;
-
-use self::sample_rows::sandbox;
+use omoi_testkit::sample_rows::{self, sandbox};
 #[allow(unused_imports, reason = "not every crate's tests make rows by hand")]
-pub(crate) use self::sample_rows::{merge, task};
+pub(crate) use omoi_testkit::sample_rows::{merge, task};
+use tempfile::TempDir;
 
 const START: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);
 /// A secret that the platform of tests knows.
@@ -387,52 +383,17 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
     let mirror = platform.mirror(project.id).await.unwrap();
     let base = start(&mirror).await;
     let spec = Spec {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        project_id: project.id,
-        number: 1,
         title: "Tags".to_owned(),
-        original_request: "Add tags".to_owned(),
-        options: Json(SpecOptions {
-            auto_start: true,
-            spec_files: false,
-            as_it_stands: false,
-            notes: Vec::new(),
-            suite: None,
-            accept_red: false,
-            repository: omoi_domain::repository_settings::RepositorySettings::default(),
-        }),
         status: SpecStatus::Working,
         current_phase: "complete".to_owned(),
-        model: "simulated".to_owned(),
-        scenario: None,
         base_sha: base.as_str().to_owned(),
         base_branch: Some("main".to_owned()),
-        slug: "tags".to_owned(),
-        integration_branch: "feature/tags".to_owned(),
         survey: Json(SURVEY.parse().unwrap()),
-        last_error: None,
-        state_version: 0,
-        created_at: tx.now(),
-        updated_at: tx.now(),
-        started_at: None,
-        ended_at: None,
+        ..sample_rows::spec(&tx, project.id, 1)
     };
     let ticket = Ticket {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        project_id: project.id,
-        spec_id: spec.id,
-        number: 1,
-        local_id: "TKT-001".to_owned(),
-        ordinal: 1,
         title: "Tags".to_owned(),
-        description: String::new(),
-        priority: Priority::Medium,
-        status: TicketStatus::Building,
-        state_version: 0,
-        created_at: tx.now(),
-        updated_at: tx.now(),
+        ..sample_rows::ticket(&tx, &spec, 1)
     };
     specs::insert(&mut tx, &spec).await?;
     tickets::insert(&mut tx, &ticket).await?;

@@ -106,7 +106,10 @@ impl Mirror {
             source,
         };
         for _ in 0..OPENINGS_MAX {
-            if let Some(in_use) = self.open_whole(&dir).map_err(io)? {
+            let (mirror, place) = (self.clone(), dir.clone());
+            // Waits for who removes it, and removes what is damaged.
+            let opened = off_thread(move || mirror.open_whole(&place)).await;
+            if let Some(in_use) = opened.map_err(io)? {
                 return Ok(BaseStore {
                     mirror: self.clone(),
                     tip: commit.clone(),
@@ -208,7 +211,8 @@ impl Mirror {
                 commit: commit.clone(),
                 source,
             })?;
-        complete(&fresh).map_err(io)?;
+        let place = fresh.clone();
+        off_thread(move || complete(&place)).await.map_err(io)?;
         std::fs::create_dir_all(self.dir.join(PLACE)).map_err(io)?;
         crash::pass(CrashPoint::FileReplaced, Side::Before);
         match std::fs::rename(&fresh, dir) {
@@ -235,6 +239,14 @@ pub fn base_stores(dir: &Path) -> io::Result<Vec<ObjectId>> {
         .iter()
         .filter_map(|name| ObjectId::parse(name.to_str()?).ok())
         .collect())
+}
+
+/// Runs what waits for the disk off the threads that serve others.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(io::Error::other)?
 }
 
 /// Writes the manifest of the store at `dir` and lets every account read it: a sandbox's program is

@@ -9,6 +9,7 @@ use omoi_execution::attempt::Created;
 use omoi_execution::intake;
 use omoi_server::worker::{WorkerSurface, router};
 use omoi_store::attempts;
+use omoi_testkit::blocking::without_blocking_thread;
 use serde_json::{Value, json};
 
 use crate::ask::{Route, ask, assert_lists_every_route, get, post, refusal};
@@ -252,4 +253,40 @@ async fn a_secret_that_an_agent_reports_is_not_kept() {
             "{kept}"
         );
     }
+}
+
+#[test]
+fn a_report_is_masked_off_the_threads_that_serve_others() {
+    let (runtime, thread) = without_blocking_thread();
+    runtime.block_on(async {
+        let bench = Bench::new().await;
+        let event = json!({"events": [{
+            "event_id": "01930000-0000-7000-8000-00000000000a",
+            "event_type": "agent.assistant_message",
+            "event_data": {"text": KNOWN_SECRET}, "summary": "said",
+        }]});
+        let posted = bench.post("/events", event.to_string());
+        let lifecycle = &bench.test.platform.lifecycle;
+        let released = async {
+            while !lifecycle
+                .running()
+                .iter()
+                .any(|name| name == "mask a report")
+            {
+                tokio::task::yield_now().await;
+            }
+            thread.release();
+            std::future::pending::<()>().await;
+        };
+        let (status, text) =
+            tokio::select! { posted = posted => posted, () = released => unreachable!() };
+        assert!(status.is_success(), "{status} {text}");
+        assert!(
+            thread.is_released(),
+            "it was masked where others are served"
+        );
+        let mut tx = bench.test.read().await;
+        let kept = attempts::events(&mut tx, bench.live.attempt.id, 0, 10).await;
+        assert!(!format!("{kept:?}").contains(KNOWN_SECRET));
+    });
 }

@@ -4,18 +4,14 @@ use std::collections::BTreeMap;
 
 use omoi_domain::attempt::{AttemptState, Subject};
 use omoi_domain::id::{
-    AttemptId, CheckId, CriterionId, MergeId, OrgId, ProjectId, ReceiptId, RequirementId, SpecId,
-    TaskId, TicketId,
+    AttemptId, CheckId, CriterionId, MergeId, OrgId, ProjectId, ReceiptId, RequirementId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::PurposeKind;
-use omoi_domain::repository_settings::RepositorySettings;
-use omoi_domain::sandbox::SandboxState;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::task::{Priority, Revision, TaskStatus};
-use omoi_domain::ticket::TicketStatus;
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{AgentEvent, Attempt, Turn};
 use omoi_store::checks::{Check, Conditions, Receipt};
@@ -32,6 +28,7 @@ use omoi_store::specs::{self, Spec, SpecOptions};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, StoreError, Tenant, Tx};
+use omoi_testkit::sample_rows;
 use serde_json::json;
 
 use crate::bench::{START, commit};
@@ -75,37 +72,17 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 pub(crate) fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
+    let spec = sample_rows::spec(tx, project, number);
     Spec {
-        id: tx.new_id::<SpecId>(),
-        org_id: tx.org(),
-        project_id: project,
-        number,
-        title: format!("Spec {number}"),
         original_request: ODD.to_owned(),
         options: Json(SpecOptions {
-            auto_start: true,
-            spec_files: false,
-            as_it_stands: false,
             notes: vec![ODD.to_owned()],
             suite: Some("make test".to_owned()),
             accept_red: true,
-            repository: RepositorySettings::default(),
+            ..spec.options.0
         }),
-        status: SpecStatus::Draft,
-        current_phase: "explore".to_owned(),
-        model: "simulated".to_owned(),
-        scenario: None,
-        base_sha: "b".repeat(40),
-        base_branch: None,
-        slug: "tags".to_owned(),
-        integration_branch: "feature/tags".to_owned(),
         survey: Json(json!({"a": [1, 2.5, null, true], "b": {"c": ODD}})),
-        last_error: None,
-        state_version: 0,
-        created_at: tx.now(),
-        updated_at: tx.now(),
-        started_at: None,
-        ended_at: None,
+        ..spec
     }
 }
 
@@ -122,72 +99,17 @@ pub(crate) fn full_spec(bare: &Spec) -> Spec {
 
 pub(crate) fn ticket(tx: &Tx, spec: &Spec, number: i64) -> Ticket {
     Ticket {
-        id: tx.new_id::<TicketId>(),
-        org_id: tx.org(),
-        project_id: spec.project_id,
-        spec_id: spec.id,
-        number,
-        local_id: format!("TKT-{number:03}"),
-        ordinal: number,
-        title: format!("Ticket {number}"),
         description: ODD.to_owned(),
         priority: Priority::High,
-        status: TicketStatus::Building,
-        state_version: 0,
-        created_at: tx.now(),
-        updated_at: tx.now(),
+        ..sample_rows::ticket(tx, spec, number)
     }
 }
 
 pub(crate) fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
     Task {
-        id: tx.new_id::<TaskId>(),
-        org_id: tx.org(),
-        project_id: ticket.project_id,
-        spec_id: ticket.spec_id,
-        ticket_id: ticket.id,
-        number,
-        local_id: format!("TSK-{number:03}"),
-        title: format!("Task {number}"),
         description: ODD.to_owned(),
-        task_type: "implement_feature".to_owned(),
-        phase_id: "PHASE_IMPLEMENTATION".to_owned(),
-        priority: Priority::Medium,
-        status: TaskStatus::Pending,
-        score: 0.0,
-        level: 0,
-        ordinal: number,
-        estimated_hours: 1.0,
         files: Json(vec!["src/ü.py".to_owned()]),
-        requirements: Json(Vec::new()),
-        branch: format!("task/{number}"),
-        base_sha: None,
-        head_sha: None,
-        integration_state: IntegrationState::None,
-        round: 0,
-        retry_count: 0,
-        max_retries: 3,
-        force_execute: false,
-        needed: true,
-        not_before: tx.now(),
-        deadline_at: None,
-        timeout_seconds: 60,
-        fence: 0,
-        attempt_id: None,
-        revision: None,
-        error_class: None,
-        error_message: None,
-        blocked_reason: None,
-        parent_task_id: None,
-        discovery_depth: 0,
-        resolves_merge_id: None,
-        summary: None,
-        state_version: 0,
-        queued_at: tx.now(),
-        started_at: None,
-        completed_at: None,
-        created_at: tx.now(),
-        updated_at: tx.now(),
+        ..sample_rows::task(tx, ticket, number)
     }
 }
 
@@ -322,19 +244,13 @@ pub(crate) fn agent_event(tx: &Tx, attempt: &Attempt) -> AgentEvent {
 
 pub(crate) fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
     Sandbox {
-        id: tx.new_id(),
-        org_id: attempt.org_id,
-        attempt_id: attempt.id,
         provider: "bubblewrap".to_owned(),
-        state: SandboxState::Pending,
         held: Json(vec![
             ("network".to_owned(), None),
             ("files".to_owned(), Some(ODD.to_owned())),
         ]),
         mounts: Json(vec!["/opt/ü".to_owned()]),
-        reason: None,
-        created_at: tx.now(),
-        state_version: 0,
+        ..sample_rows::sandbox(tx, attempt)
     }
 }
 

@@ -1,18 +1,80 @@
-//! Rows as they are right after they were made.
+//! Rows as they are right after they were made. A test that needs another value names it and takes
+//! the rest from here.
 
-use omoi_domain::id::TaskId;
+use omoi_domain::id::{ProjectId, TaskId};
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::sandbox::SandboxState;
+use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{Priority, TaskStatus};
+use omoi_domain::ticket::TicketStatus;
 use omoi_store::attempts::Attempt;
 use omoi_store::merges::Merge;
 use omoi_store::sandboxes::Sandbox;
+use omoi_store::specs::{Spec, SpecOptions};
 use omoi_store::tasks::Task;
 use omoi_store::tickets::Ticket;
 use omoi_store::{Json, Tx};
+use serde_json::Value;
+
+/// A spec without a plan.
+pub fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
+    Spec {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        project_id: project,
+        number,
+        title: format!("Spec {number}"),
+        original_request: "Add tags".to_owned(),
+        options: Json(SpecOptions {
+            auto_start: true,
+            spec_files: false,
+            as_it_stands: false,
+            notes: Vec::new(),
+            suite: None,
+            accept_red: false,
+            repository: RepositorySettings::default(),
+        }),
+        status: SpecStatus::Draft,
+        current_phase: "explore".to_owned(),
+        model: "simulated".to_owned(),
+        scenario: None,
+        base_sha: "b".repeat(40),
+        base_branch: None,
+        slug: "tags".to_owned(),
+        integration_branch: "feature/tags".to_owned(),
+        survey: Json(Value::Null),
+        last_error: None,
+        state_version: 0,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+        started_at: None,
+        ended_at: None,
+    }
+}
+
+/// A ticket that is worked on.
+pub fn ticket(tx: &Tx, spec: &Spec, number: i64) -> Ticket {
+    Ticket {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        project_id: spec.project_id,
+        spec_id: spec.id,
+        number,
+        local_id: format!("TKT-{number:03}"),
+        ordinal: number,
+        title: format!("Ticket {number}"),
+        description: String::new(),
+        priority: Priority::Medium,
+        status: TicketStatus::Building,
+        state_version: 0,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+    }
+}
 
 /// The merge of `task`, whose head is `sha`.
-pub(crate) fn merge(tx: &Tx, task: &Task, state: MergeState, sha: &str) -> Merge {
+pub fn merge(tx: &Tx, task: &Task, state: MergeState, sha: &str) -> Merge {
     Merge {
         state,
         ..Merge::of(tx, task, "feature/tags", sha)
@@ -20,7 +82,7 @@ pub(crate) fn merge(tx: &Tx, task: &Task, state: MergeState, sha: &str) -> Merge
 }
 
 /// A task that could start.
-pub(crate) fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
+pub fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
     let id = tx.new_id::<TaskId>();
     Task {
         id,
@@ -74,7 +136,7 @@ pub(crate) fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
 }
 
 /// The sandbox of `attempt`, before it starts.
-pub(super) fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
+pub fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
     Sandbox {
         id: tx.new_id(),
         org_id: tx.org(),
