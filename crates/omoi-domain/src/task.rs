@@ -42,7 +42,7 @@ crate::machine! {
         PendingValidation: TaskStatusChanged, Blocked: TaskBlocked, Failed: TaskFailed, Cancelled: TaskCancelled;
     NeedsRevision => Pending: TaskStatusChanged, Failed: TaskPermanentlyFailed,
         Cancelled: TaskCancelled;
-    Blocked => Pending: TaskUnblocked, Cancelled: TaskCancelled;
+    Blocked => Pending: TaskUnblocked, PendingValidation: TaskValidationRequested, Cancelled: TaskCancelled;
     Completed => Pending: TaskStatusChanged;
     Failed => Pending: TaskRetryScheduled, Cancelled: TaskCancelled;
     Cancelled => Pending: TaskRetryScheduled;
@@ -172,7 +172,7 @@ mod tests {
                 ],
             ),
             (NeedsRevision, &[Pending, Failed, Cancelled]),
-            (Blocked, &[Pending, Cancelled]),
+            (Blocked, &[Pending, PendingValidation, Cancelled]),
             // Ended, but for a restart or a merge that refused it.
             (Completed, &[Pending]),
             (Failed, &[Pending, Cancelled]),

@@ -360,8 +360,24 @@ pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
         }
     }
     let reason = Some("retried by a person".to_owned());
-    tasks::transition(tx, task, TaskStatus::Pending, reason).await?;
+    let to = match waits_with_its_checks(tx, task).await? {
+        true => TaskStatus::PendingValidation,
+        false => TaskStatus::Pending,
+    };
+    tasks::transition(tx, task, to, reason).await?;
     unblock_dependents(tx, task).await
+}
+
+/// Whether it was its checks that found the machine lacking: its work is done, and an agent that is asked
+/// again would have nothing to change.
+async fn waits_with_its_checks(tx: &mut Tx, task: &Task) -> Result<bool, StoreError> {
+    if !task.waits_for_outside() {
+        return Ok(false);
+    }
+    let all = attempts::of_subject(tx, &task.id.to_string()).await?;
+    Ok(all
+        .last()
+        .is_some_and(|last| last.subject == Subject::Check))
 }
 
 /// The merge that a resolution which failed or was called off leaves to a person.

@@ -313,10 +313,9 @@ async fn moved(
         TaskStatus::Running => task.started_at = Some(tx.now()),
         TaskStatus::Completed => task.completed_at = Some(tx.now()),
         TaskStatus::Blocked => task.blocked_reason.clone_from(&reason),
-        TaskStatus::Pending => task.blocked_reason = None,
+        TaskStatus::Pending | TaskStatus::PendingValidation => task.blocked_reason = None,
         TaskStatus::Claiming
         | TaskStatus::Assigned
-        | TaskStatus::PendingValidation
         | TaskStatus::Validating
         | TaskStatus::NeedsRevision
         | TaskStatus::Failed

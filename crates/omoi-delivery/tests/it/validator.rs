@@ -345,6 +345,16 @@ async fn what_the_machine_lacks_is_no_round_of_the_agent() {
             let reason = task.blocked_reason.unwrap();
             assert!(reason.starts_with("environment_fault: "), "{reason}");
             assert!(reason.contains("`iniconfig`"), "{reason}");
+            // A person had the package installed: the work is checked again, and no agent asked.
+            it.advance(1);
+            let retried = it.commit(async |tx| {
+                let mut task = tasks::get(tx, task.id).await?;
+                omoi_execution::tasks::retry(tx, &mut task).await?;
+                Ok(task)
+            });
+            let retried = retried.await.unwrap();
+            assert_eq!(retried.status, TaskStatus::PendingValidation);
+            assert_eq!(retried.blocked_reason, None);
         }
     }
 }
