@@ -5,6 +5,7 @@ pub mod agent_event;
 pub mod attempt;
 pub mod conflict_marker;
 pub mod crash;
+pub mod disk_stop;
 pub mod event;
 pub mod graph;
 pub mod id;

@@ -1,15 +1,21 @@
 //! Whether the disk below the data folder has room for work.
 //!
 //! With less than 5 % free nothing new is started, and what runs is let finish (spec/11 §12). It is no
-//! fault of any task: nothing is counted against one, and work goes on when there is space again.
+//! fault of any task: nothing is counted against one, and work goes on when there is space again. A task
+//! that is interrupted time and again waits for a person.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use omoi_domain::disk_stop::{DiskStopStep, disk_stop_step};
+use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_sandbox::{LowDisk, low_disk};
+use omoi_store::tasks::{self, ENVIRONMENT_FAULT, Task};
+use omoi_store::{StoreError, Tx, attempts};
 
 use crate::platform::Platform;
+use crate::{outage, tasks as task_moves};
 
 /// Time between two looks at a disk without room.
 pub(crate) const LOOK: Duration = Duration::from_secs(1);
@@ -59,5 +65,34 @@ impl Platform {
             }
         }
         true
+    }
+}
+
+/// Puts a task whose attempt a full disk interrupted back into the queue, or has it wait for a person
+/// when that keeps happening. The attempt is over in `tx`; `how` is what the watcher saw.
+pub(crate) async fn task_stopped(
+    tx: &mut Tx,
+    task: &mut Task,
+    how: &str,
+) -> Result<(), StoreError> {
+    let subject = task.id.to_string();
+    let all = attempts::of_subject(tx, &subject).await?;
+    let stopped = all
+        .iter()
+        .filter(|attempt| attempt.stop_reason.as_deref() == Some(DISK_LOW));
+    let stopped_at: Vec<Timestamp> = stopped.filter_map(|attempt| attempt.ended_at).collect();
+    let resumed_at = outage::resumed_at(tx, (task.spec_id, &subject)).await?;
+    match disk_stop_step(&stopped_at, resumed_at) {
+        DiskStopStep::TryAgain => {
+            let reason = Some(format!("interrupted: {DISK_LOW}"));
+            tasks::transition(tx, task, TaskStatus::Pending, reason).await
+        }
+        DiskStopStep::Stop { n_stops } => {
+            let reason = format!(
+                "{ENVIRONMENT_FAULT}: a full disk interrupted it {n_stops} times ({how}); free some space, or \
+                 have fewer agents at work at once (`limits.max_concurrent_agents`)"
+            );
+            task_moves::wait_for_person(tx, task, reason).await
+        }
     }
 }

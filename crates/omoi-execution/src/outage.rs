@@ -36,15 +36,22 @@ pub(crate) async fn step(
 ) -> Result<OutageStep, StoreError> {
     let all = attempts::of_subject(tx, subject_id).await?;
     let ended: Vec<EndedAttempt> = all.iter().filter_map(ended).collect();
-    let resumed_at = specs::resumed_at(tx, spec).await?;
-    let freed_at = freed_at(tx, spec, subject_id).await?;
     let record = OutageRecord {
         attempts: &ended,
         answered_at: attempts::answered_at(tx, subject_id).await?,
-        resumed_at: resumed_at.max(freed_at),
+        resumed_at: resumed_at(tx, (spec, subject_id)).await?,
     };
     let limits = (tx.now(), platform.settings.outage_wait);
     Ok(outage_step(class, record, limits))
+}
+
+/// When a person last had the spec or this very subject go on; none when nobody did.
+pub(crate) async fn resumed_at(
+    tx: &mut Tx,
+    (spec, subject_id): (SpecId, &str),
+) -> Result<Option<Timestamp>, StoreError> {
+    let resumed_at = specs::resumed_at(tx, spec).await?;
+    Ok(resumed_at.max(freed_at(tx, spec, subject_id).await?))
 }
 
 /// When a blocked task last was put back into the queue: whoever tries it again by itself gives it all

@@ -14,6 +14,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx};
 
 use crate::attempt::Loss;
+use crate::disk_room::{self, DISK_LOW};
 use crate::outage;
 use crate::platform::Platform;
 
@@ -158,6 +159,9 @@ pub(crate) async fn attempt_lost(
     if !is_worked_on(task.status) {
         return Ok(());
     }
+    if loss.stop_reason == DISK_LOW {
+        return disk_room::task_stopped(tx, &mut task, &loss.message).await;
+    }
     if !loss.counts {
         let reason = Some(loss.stop_reason.to_owned());
         return tasks::transition(tx, &mut task, TaskStatus::Pending, reason).await;
@@ -234,6 +238,15 @@ async fn provider_failed(
         }
         return tasks::save(tx, task).await;
     }
+    wait_for_person(tx, task, reason).await
+}
+
+/// Blocks a task, and all that waits for it, until a person has it go on.
+pub(crate) async fn wait_for_person(
+    tx: &mut Tx,
+    task: &mut Task,
+    reason: String,
+) -> Result<(), StoreError> {
     if !matches!(task.status, TaskStatus::Running | TaskStatus::Pending) {
         tasks::transition(tx, task, TaskStatus::Pending, Some(reason.clone())).await?;
     }

@@ -420,7 +420,7 @@ async fn a_program_renamed_by_what_landed_later_is_a_round_of_the_agent() {
 }
 
 /// Puts a task back into the queue as a person does.
-async fn tried_again(it: &TestPlatform, task: &Task) {
+pub(crate) async fn tried_again(it: &TestPlatform, task: &Task) {
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
         retry(tx, &mut task).await

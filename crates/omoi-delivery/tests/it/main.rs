@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod ablation;
+mod disk_stops;
 mod finisher;
 mod merger;
 #[path = "../../../omoi-execution/tests/it/support.rs"]

@@ -18,7 +18,7 @@ use omoi_store::{StoreError, Tx, merges, messages, sandboxes};
 
 use super::{IntakeError, current, take_in, verify};
 use crate::attempt::RESOURCE_EXHAUSTED;
-use crate::disk_room::DISK_LOW;
+use crate::disk_room::{self, DISK_LOW};
 use crate::platform::Platform;
 use crate::tasks::{Unmet, cancel, fail, of_attempt, send_back};
 
@@ -277,6 +277,10 @@ async fn apply(
         }
         Outcome::Interrupted if is_by_user(tx, &task, &body).await? => {
             cancel(tx, &mut task, "interrupted by a person").await
+        }
+        Outcome::Interrupted if body.stop_reason == DISK_LOW => {
+            let how = body.error_message.as_deref().unwrap_or_default();
+            disk_room::task_stopped(tx, &mut task, how).await
         }
         Outcome::Interrupted => {
             let reason = Some(format!("interrupted: {}", body.stop_reason));
