@@ -55,11 +55,14 @@ pub(super) async fn ablate(
     proven: &[(Check, Receipt)],
 ) -> Result<Vec<Ablation>, BoxError> {
     let facts = Facts::load(proof).await?;
-    let mut runs = Vec::new();
-    for group in facts.groups(proof.head.as_str()) {
-        let without = without(proof, &group).await?;
-        runs.push((group, without));
+    let groups = facts.groups(proof.head.as_str());
+    let mut reverts = Vec::new();
+    for group in &groups {
+        reverts.push(without(proof, group));
     }
+    let reverts = stream::iter(reverts).buffered(PARALLEL);
+    let reverts: Vec<Without> = reverts.try_collect().await?;
+    let runs: Vec<(Group<'_>, Without)> = groups.into_iter().zip(reverts).collect();
     let budget = Mutex::new(facts.budget());
     let mut jobs = Vec::new();
     for (at, (group, without)) in runs.iter().enumerate() {

@@ -1,5 +1,8 @@
 //! Proofs without the work they are for: which need it, which do not, and what that stops.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::AttemptState;
 use omoi_domain::event::Event;
@@ -8,6 +11,7 @@ use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_git::object::{ObjectId, RepoPath};
+use omoi_git::process::Git;
 use omoi_store::ablations::{self, Ablation};
 use omoi_store::checks::{self, Conditions, Receipt};
 use omoi_store::tasks::{self, Task};
@@ -15,7 +19,7 @@ use omoi_store::{Json, attempts, events, merges};
 
 use crate::finisher::{criterion, land, landed_by, pass, resume, spec_now, tried};
 use crate::support::{self, TestPlatform};
-use crate::with_sandbox;
+use crate::{with_parts, with_sandbox};
 
 async fn found(it: &TestPlatform) -> Vec<Ablation> {
     ablations::of_spec(&mut it.read().await, it.spec.id)
@@ -241,4 +245,55 @@ async fn what_the_time_is_not_enough_for_is_said() {
     let why = found(&it).await[0].reason.clone().unwrap();
     assert!(why.contains("time left"), "{why}");
     assert!(reached_the_hand_over(&it).await);
+}
+
+#[tokio::test]
+async fn proofs_without_their_work_run_side_by_side() {
+    let (it, state) = with_sandbox().await;
+    let pipe = state.path().join("meeting");
+    let pipe = pipe.display();
+    // Without its work each waits at one end of a pipe until the other comes; alone it is cut off there.
+    let meets = |work: &str, end: &str| {
+        format!("test -e {work} || {{ mkfifo '{pipe}'; : {end} '{pipe}'; exit 1; }} 2> /dev/null")
+    };
+    let (one, _) = criterion(&it, 1, &meets("one", "<")).await;
+    let (two, _) = criterion(&it, 2, &meets("two", ">")).await;
+    land(&it, &one, "one", "one\n").await;
+    land(&it, &two, "two", "two\n").await;
+    pass(&it).await;
+    assert_eq!(verdicts(&it).await, [AblationVerdict::Needed; 2]);
+}
+
+/// A git two merges of which wait for each other at a pipe. One by one the first waits in vain and fails.
+const MEETING_GIT: &str = r#"#!/bin/sh
+folder=${0%/*}
+PATH=/usr/local/bin:/usr/bin:/bin
+case " $* " in *" merge-tree "*)
+    mkfifo "$folder/pipe" 2> /dev/null
+    if mkdir "$folder/first"; then
+        timeout 10 sh -c ": < '$folder/pipe'" || exit 9
+    elif mkdir "$folder/second"; then
+        timeout 10 sh -c ": > '$folder/pipe'" || exit 9
+    fi 2> /dev/null ;;
+esac
+exec git "$@"
+"#;
+
+#[tokio::test]
+async fn work_is_taken_back_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("git");
+    let mut file = std::fs::File::create(&program).unwrap();
+    std::io::Write::write_all(&mut file, MEETING_GIT.as_bytes()).unwrap();
+    drop(file);
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let git = Git::locate(folder.path().as_os_str()).await.unwrap();
+    let (it, _state) = with_parts(|parts| parts.git = git).await;
+    let (one, _) = criterion(&it, 1, "test -e one").await;
+    let (two, _) = criterion(&it, 2, "test -e two").await;
+    land(&it, &one, "one", "one\n").await;
+    land(&it, &two, "two", "two\n").await;
+    pass(&it).await;
+    assert_eq!(verdicts(&it).await, [AblationVerdict::Needed; 2]);
+    assert!(folder.path().join("second").exists(), "none met the other");
 }

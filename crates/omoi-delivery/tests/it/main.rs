@@ -13,6 +13,7 @@ mod validator;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use omoi_execution::platform::Parts;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{Floor, ProbeConfig, Provider, Rung, probe};
 
@@ -23,6 +24,11 @@ async fn with_sandbox() -> (support::TestPlatform, tempfile::TempDir) {
 
 /// As [`with_sandbox`], with so many slots for its project.
 async fn with_slots(slots: i64) -> (support::TestPlatform, tempfile::TempDir) {
+    with_parts(|parts| parts.settings.project_slots = slots).await
+}
+
+/// As [`with_sandbox`], with something changed.
+async fn with_parts(change: impl FnOnce(&mut Parts)) -> (support::TestPlatform, tempfile::TempDir) {
     let state = tempfile::tempdir().unwrap();
     let found = probe(&ProbeConfig::new(state.path())).await.unwrap();
     let plain: Arc<dyn Provider> = found
@@ -36,8 +42,9 @@ async fn with_slots(slots: i64) -> (support::TestPlatform, tempfile::TempDir) {
     let seed = u64::from(std::process::id()) << 16 | TESTS.fetch_add(1, Ordering::Relaxed);
     let it = support::TestPlatform::with(|parts| {
         parts.sandbox = Some(plain);
-        parts.settings.project_slots = slots;
+        parts.settings.project_slots = 5;
         parts.rng = Rng::seeded(seed);
+        change(parts);
     })
     .await;
     std::fs::create_dir_all(it.platform.data.work()).unwrap();
