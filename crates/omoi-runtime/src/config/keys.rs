@@ -116,6 +116,8 @@ keys! {
     DATA_DIR: PathBuf = Key::new(&DATA, "dir", Kind::Path, "")
         .derived("`omoios` in the user's data folder", default_data_dir)
         .env("OMOI_DATA_DIR").closed_to_project();
+    /// How long a followed run stands still on a full disk before it ends and waits for a person.
+    DATA_DISK_WAIT: Duration = Key::new(&DATA, "disk_wait", TIME, "30").closed_to_project();
 
     /// What to log, as in `warn,omoi=debug`.
     LOG_FILTER: String = Key::new(&LOG, "filter", Kind::Text, "warn,omoi=info").env("OMOI_LOG").closed_to_project();

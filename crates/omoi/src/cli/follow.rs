@@ -33,8 +33,6 @@ use crate::view::{ending, live};
 const FRAME: Duration = Duration::from_millis(250);
 /// Time between two looks at whether work stands still.
 const LOOK: Duration = Duration::from_secs(2);
-/// How long work may stand still before the run is given up.
-const STALL_MS_MAX: u64 = 30_000;
 /// Stopped tasks of an ending.
 const STOPPED_MAX: usize = 5;
 
@@ -49,6 +47,8 @@ pub(crate) struct Subject {
     pub(crate) view: RunView,
     /// The last event in it.
     pub(crate) after: i64,
+    /// How long work may stand still on a full disk before the run is given up.
+    pub(crate) disk_wait: Duration,
 }
 
 /// How following ended.
@@ -79,10 +79,10 @@ enum Stall {
 }
 
 impl Stall {
-    fn of(stalled_ms: Option<u64>, is_told: bool) -> Self {
-        match stalled_ms {
+    fn of(stalled: Option<Duration>, is_told: bool, disk_wait: Duration) -> Self {
+        match stalled {
             None => Self::None,
-            Some(ms) if ms >= STALL_MS_MAX => Self::GiveUp,
+            Some(stalled) if stalled >= disk_wait => Self::GiveUp,
             Some(_) if is_told => Self::Wait,
             Some(_) => Self::Tell,
         }
@@ -113,6 +113,7 @@ pub(crate) async fn follow(
         deliver: format!("omoi spec deliver {spec}{again}"),
         is_over,
         is_stall_told: false,
+        disk_wait: subject.disk_wait,
     };
     let resume = run.resume.clone();
     let events = run
@@ -190,6 +191,7 @@ struct Run<'a> {
     deliver: String,
     is_over: bool,
     is_stall_told: bool,
+    disk_wait: Duration,
 }
 
 /// What happens next.
@@ -254,11 +256,11 @@ impl Run<'_> {
     async fn stays_full(&mut self) -> anyhow::Result<Option<String>> {
         // Who does not answer is found by the events that end.
         let status = self.client.status().await.ok();
-        let (ms, reason) = match status.and_then(|status| status.stall) {
-            Some(stall) => (Some(stall.ms), clean(&stall.reason)),
+        let (stalled, reason) = match status.and_then(|status| status.stall) {
+            Some(stall) => (Some(Duration::from_millis(stall.ms)), clean(&stall.reason)),
             None => (None, String::new()),
         };
-        let stall = Stall::of(ms, self.is_stall_told);
+        let stall = Stall::of(stalled, self.is_stall_told, self.disk_wait);
         self.is_stall_told = matches!(stall, Stall::Tell | Stall::Wait);
         match stall {
             Stall::None | Stall::Wait => Ok(None),
@@ -552,19 +554,24 @@ fn signals() -> io::Result<Signals> {
 
 #[cfg(test)]
 mod tests {
-    use super::{STALL_MS_MAX, Stall};
+    use std::time::Duration;
+
+    use super::Stall;
 
     #[test]
     fn a_full_disk_is_told_once_and_ends_the_run_when_it_lasts() {
-        for (stalled_ms, is_told, expected) in [
+        let disk_wait = Duration::from_secs(30);
+        let just_before = Duration::from_millis(29_999);
+        for (stalled, is_told, expected) in [
             (None, false, Stall::None),
             (None, true, Stall::None),
-            (Some(0), false, Stall::Tell),
-            (Some(STALL_MS_MAX - 1), true, Stall::Wait),
-            (Some(STALL_MS_MAX), true, Stall::GiveUp),
-            (Some(STALL_MS_MAX), false, Stall::GiveUp),
+            (Some(Duration::ZERO), false, Stall::Tell),
+            (Some(just_before), true, Stall::Wait),
+            (Some(disk_wait), true, Stall::GiveUp),
+            (Some(disk_wait), false, Stall::GiveUp),
         ] {
-            assert_eq!(Stall::of(stalled_ms, is_told), expected, "{stalled_ms:?}");
+            let found = Stall::of(stalled, is_told, disk_wait);
+            assert_eq!(found, expected, "{stalled:?}");
         }
     }
 }

@@ -112,6 +112,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
         spec,
         view: RunView::default(),
         after: 0,
+        disk_wait: config.get(&keys::DATA_DISK_WAIT),
     };
     follow(context, access, subject).await
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use omoi_domain::model_kind::NO_MODEL;
 use omoi_domain::spec::SpecStatus;
 use omoi_protocol::control::{PhaseView, ResumeSpec, SpecDetail, SpecView, TaskView};
+use omoi_runtime::config::keys;
 
 use super::access::{Access, Purpose, reach};
 use super::context::{Context, Overrides, Settings, check_scenario};
@@ -236,7 +237,12 @@ async fn go_on(context: &Context, going: Going, how: GoOn) -> anyhow::Result<Exi
         &opening::subject(&spec, &spec.title, home.as_deref(), page),
     );
     tell(context, &[String::new()]);
-    let subject = Subject { spec, view, after };
+    let subject = Subject {
+        spec,
+        view,
+        after,
+        disk_wait: config.get(&keys::DATA_DISK_WAIT),
+    };
     follow(context, access, subject).await
 }
 

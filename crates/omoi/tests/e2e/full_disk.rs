@@ -43,15 +43,14 @@ wait_for() {
 exec $as "$@"
 "#;
 
-#[test]
-fn a_run_outlasts_a_full_disk() {
-    let world = World::two_tasks_with(slow);
+/// `run` with its data folder on a disk that is full from when there is a file `fill` beside it until
+/// there is one named `free`.
+fn on_small_disk(world: &World, run: &Command) -> Command {
     fs::create_dir(world.data()).unwrap();
-    let (fill, free) = (world.beside("fill"), world.beside("free"));
-    let run = world.run(&["--yes"]);
     let mut small = Command::new("sh");
     small.args(["-c", OWN_MOUNTS, "sh", SMALL_DISK]);
-    small.arg(world.data()).args([&fill, &free]);
+    small.arg(world.data());
+    small.args(["fill", "free"].map(|name| world.beside(name)));
     small.arg(run.get_program()).args(run.get_args());
     small.env_clear();
     small.envs(
@@ -59,8 +58,13 @@ fn a_run_outlasts_a_full_disk() {
             .filter_map(|(name, value)| Some((name, value?))),
     );
     small.current_dir(run.get_current_dir().unwrap());
-    let mut run = world.start(small);
+    small
+}
 
+#[test]
+fn a_run_outlasts_a_full_disk() {
+    let world = World::two_tasks_with(slow);
+    let mut run = world.start(on_small_disk(&world, &world.run(&["--yes"])));
     let told = "Work waits: the disk ";
     let wrote = |line: &str| line.contains("agent.file_edited") && line.contains("\"task\"");
     while !run.stdout().lines().any(wrote) {
@@ -70,7 +74,7 @@ fn a_run_outlasts_a_full_disk() {
             run.stderr()
         );
     }
-    fs::write(&fill, "").unwrap();
+    fs::write(world.beside("fill"), "").unwrap();
     while !run.stderr().contains(told) {
         assert!(
             !run.ends_within(Duration::from_millis(20)),
@@ -78,7 +82,7 @@ fn a_run_outlasts_a_full_disk() {
             run.stderr()
         );
     }
-    fs::write(&free, "").unwrap();
+    fs::write(world.beside("free"), "").unwrap();
     let said = run.wait().exited(0);
     assert_eq!(said.summary()["criteria"]["proven"], 4, "{said:?}");
     // It was no fault of the work: nothing was counted against it.
@@ -86,4 +90,24 @@ fn a_run_outlasts_a_full_disk() {
     let kinds = ["TASK_FAILED", "TASK_RETRY_SCHEDULED"].map(Value::from);
     let failed = events.iter().find(|e| kinds.contains(&e["event_type"]));
     assert_eq!(failed, None);
+}
+
+#[test]
+fn a_disk_that_stays_full_ends_the_run_with_the_line_that_resumes_it() {
+    let world = World::two_tasks("scenario.yaml");
+    let mut run = world.run(&["--yes"]);
+    run.env("DATA_DISK_WAIT", "1");
+    let mut run = world.start(on_small_disk(&world, &run));
+    while !run.stdout().contains("event_type") {
+        assert!(
+            !run.ends_within(Duration::from_millis(20)),
+            "{}",
+            run.stderr()
+        );
+    }
+    fs::write(world.beside("fill"), "").unwrap();
+    let said = run.wait().exited(3);
+    let (_, end) = said.stderr.split_once("Given up: the disk ").unwrap();
+    let next = "Free some space, then resume: omoi spec resume ";
+    assert!(end.contains(next) && end.contains("/SPEC-1"), "{said:?}");
 }
