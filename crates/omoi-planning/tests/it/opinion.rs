@@ -12,7 +12,7 @@ use omoi_domain::spec::PhaseState;
 use omoi_domain::time::Timestamp;
 use omoi_llm::ask::Llm;
 use omoi_llm::pace::Pace;
-use omoi_llm::route::{Provider, Routes};
+use omoi_llm::route::{Provider, Route, RouteName, Routes};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, Simulated};
 use omoi_runtime::lifecycle::Kind;
@@ -40,8 +40,20 @@ impl Pace for Standing {
     }
 }
 
-/// A desk whose judge answers by these rules.
-async fn desk(rules: &str) -> Desk {
+/// Routes on which second opinions come from `model`.
+fn judged_by(base: &str, model: &str) -> Routes {
+    let routes = Routes::simulated(Provider::Anthropic, base);
+    let agent = routes.get(RouteName::Agent).clone();
+    let judge = Route {
+        model: model.to_owned(),
+        ..agent.clone()
+    };
+    let table = [(RouteName::Agent, agent), (RouteName::Judge, judge)];
+    Routes::from_table(table.into()).unwrap()
+}
+
+/// A desk whose judge is `model` and answers by these rules.
+async fn desk(rules: &str, model: &str) -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("scenario.yaml");
     let text = format!("version: 1\nname: judge\nrules:\n{rules}");
@@ -51,8 +63,7 @@ async fn desk(rules: &str) -> Desk {
     let scenario = Scenario::load(&file).unwrap();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let routes = Routes::simulated(Provider::Anthropic, &base);
-    let llm = Llm::new(routes, Arc::new(Standing)).unwrap();
+    let llm = Llm::new(judged_by(&base, model), Arc::new(Standing)).unwrap();
     let desk = Desk::with(false, |parts| parts.llm = Some(llm)).await;
     let lifecycle = desk.it.platform.lifecycle.clone();
     let soft = lifecycle.soft().cancelled_owned();
@@ -117,7 +128,12 @@ async fn told(desk: &Desk) -> Vec<PlanJudged> {
 }
 
 async fn planned_up_to_tasks(rules: &str) -> Desk {
-    let mut desk = desk(rules).await;
+    planned_before(rules, "simulated").await
+}
+
+/// A desk that comes to TASKS next, and whose judge is `model`.
+async fn planned_before(rules: &str, model: &str) -> Desk {
+    let mut desk = desk(rules, model).await;
     for phase in [
         Phase::Explore,
         Phase::Prd,
@@ -197,4 +213,32 @@ async fn a_judge_that_fails_stops_nothing() {
     assert_eq!(desk.run(Phase::Tasks).await.state, PhaseState::Passed);
     let skipped = told(&desk).await.remove(0).skipped.unwrap();
     assert!(!skipped.is_empty(), "{skipped}");
+}
+
+#[tokio::test]
+async fn the_run_says_which_model_gave_the_second_opinion() {
+    let rules = doubting(&Desk::new().await, false);
+    for (judge, is_same_model) in [("simulated", true), ("reader", false)] {
+        let mut desk = planned_before(&rules, judge).await;
+        hand_in_tasks(&mut desk).await;
+        desk.tick().await;
+        let said = opinion(&desk).await;
+        assert_eq!(
+            (said.model.as_str(), said.is_same_model),
+            (judge, is_same_model)
+        );
+        let told = told(&desk).await.remove(0);
+        assert_eq!(
+            (told.model.as_str(), told.is_same_model),
+            (judge, is_same_model)
+        );
+        // It is the one that was asked.
+        let log = events::after(&mut desk.it.read().await, 0).await.unwrap();
+        let paid = log.iter().filter_map(|event| match &event.event {
+            Event::CostRecorded(done) if done.role == "judge" => Some(done.model.as_str()),
+            _ => None,
+        });
+        let asked: Vec<_> = paid.collect();
+        assert_eq!(asked, [judge]);
+    }
 }

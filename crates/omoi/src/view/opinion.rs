@@ -42,7 +42,10 @@ pub(crate) fn headline(opinion: &Opinion<'_>) -> String {
         return format!("no second opinion on the plan: {}", clean(why));
     }
     let who = match opinion.is_same_model {
-        true => "the plan's own model, asked afresh".to_owned(),
+        true => format!(
+            "{}, the plan's own model, asked afresh",
+            clean(opinion.model)
+        ),
         false => clean(opinion.model),
     };
     let blocking = opinion.doubts.iter().filter(|doubt| doubt.blocking).count();
@@ -75,4 +78,41 @@ pub(crate) fn lines(view: &OpinionView, page: Page) -> Vec<String> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_that_gave_the_opinion_is_named() {
+        for (model, is_same_model, skipped, expected) in [
+            (
+                "author",
+                true,
+                None,
+                "second opinion on the plan (author, the plan's own model, asked afresh): 0 doubts",
+            ),
+            (
+                "reader",
+                false,
+                None,
+                "second opinion on the plan (reader): 0 doubts",
+            ),
+            (
+                "reader",
+                false,
+                Some("it was out"),
+                "no second opinion on the plan: it was out",
+            ),
+        ] {
+            let opinion = Opinion {
+                model,
+                is_same_model,
+                doubts: &[],
+                skipped,
+            };
+            assert_eq!(headline(&opinion), expected);
+        }
+    }
 }
