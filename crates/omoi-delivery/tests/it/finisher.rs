@@ -22,6 +22,7 @@ use omoi_store::requirements::{Criterion, Requirement};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, Tx, attempts, merges};
+use sqlx::Connection as _;
 
 use crate::merger::{TODO, TODO_CHECK, passes_alone, queued, renamed};
 use crate::support::{self, TestPlatform};
@@ -491,4 +492,58 @@ async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
     let merge = merges::get(&mut it.read().await, merge.id).await.unwrap();
     assert_eq!(merge.state, MergeState::Pending);
     assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Pending);
+}
+
+/// Refuses every write to the row of the spec with this number.
+async fn refuse_writes_to(it: &TestPlatform, number: i64) {
+    sqlx::any::install_default_drivers();
+    let mut db = sqlx::AnyConnection::connect(it.url()).await.unwrap();
+    let trigger = format!(
+        "create trigger refused before update on specs when old.number = {number}
+         begin select raise(abort, 'injected'); end"
+    );
+    let trigger = sqlx::AssertSqlSafe(trigger);
+    sqlx::raw_sql(trigger).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_spec_that_cannot_be_finished_keeps_no_other_from_its_turn() {
+    let (mut it, _state) = with_sandbox().await;
+    let (broken, label) = (it.spec.id, it.spec.label());
+    let task = it.task(1, &[]).await;
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        task.status = TaskStatus::Failed;
+        tasks::save(tx, &mut task).await
+    })
+    .await
+    .unwrap();
+    refuse_writes_to(&it, 1).await;
+    // One is ready for its proof, the other is over like the broken one.
+    it.next_spec(2).await;
+    landed(&it, 2, "false").await;
+    let ready = it.spec.id;
+    it.next_spec(3).await;
+    let lost = it.task(3, &[]).await;
+    it.commit(async |tx| {
+        let mut lost = tasks::get(tx, lost.id).await?;
+        lost.status = TaskStatus::Failed;
+        tasks::save(tx, &mut lost).await
+    })
+    .await
+    .unwrap();
+    let mut finisher = Finisher::new(it.platform.clone());
+    let (_, failures) = support::ticked(&mut finisher, it.clock.now()).await;
+    settle(&it).await;
+    let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
+    assert_eq!(failed, [label.as_str()]);
+    assert!(failures[0].error.contains("injected"), "{failures:?}");
+    let mut tx = it.read().await;
+    let stands = specs::get(&mut tx, broken).await.unwrap();
+    assert_eq!(stands.status, SpecStatus::Working);
+    let proofs = attempts::of_subject(&mut tx, &ready.to_string()).await;
+    assert_eq!(proofs.unwrap().len(), 1);
+    let over = specs::get(&mut tx, it.spec.id).await.unwrap();
+    assert_eq!(over.status, SpecStatus::Failed);
 }

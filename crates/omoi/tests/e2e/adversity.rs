@@ -1,5 +1,7 @@
 //! Runs in the face of what cannot be helped: a model with bad days, a repository in no good shape.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -10,7 +12,7 @@ use crate::story;
 use crate::world::{World, files_below};
 
 /// Puts a fault before the first answer of whoever `when` describes.
-fn with_fault(scenario: &str, when: &str, fault: &str) -> String {
+pub(crate) fn with_fault(scenario: &str, when: &str, fault: &str) -> String {
     let rule = format!("  - when: {{{when}}}\n");
     assert!(scenario.contains(&rule), "no rule for {when}");
     scenario.replacen(&rule, &format!("{rule}    fault: {fault}\n"), 1)
@@ -232,4 +234,68 @@ fn a_key_that_the_provider_echoes_is_neither_printed_nor_kept() {
         let held = bytes.windows(KEY.len()).any(|part| part == KEY.as_bytes());
         assert!(!held, "{path:?} holds the key");
     }
+}
+
+/// Has the check of the first task import a package from `folder`.
+fn needs_package(scenario: &str, folder: &Path) -> String {
+    let check = "                    check_bye.py: |\n";
+    assert!(scenario.contains(check));
+    let imports = format!(
+        "{check}                      import sys\n                      sys.path.append(\"{}\")\n                      \
+         import iniconfig\n",
+        folder.display()
+    );
+    scenario.replace(check, &imports)
+}
+
+#[test]
+fn what_the_machine_or_the_provider_lacked_is_mended_and_the_spec_resumed() {
+    let packages = tempfile::tempdir().unwrap();
+    let readable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(packages.path(), readable).unwrap();
+    let fault = "{status: 401, times: 100}";
+    let world = World::two_tasks_with(|scenario| {
+        let scenario = needs_package(&scenario, packages.path());
+        let when = "role: implementer, task: TSK-002, turn: 0";
+        with_fault(&scenario, when, fault)
+    });
+    world.repo.write("requirements.txt", "iniconfig\n");
+    world.repo.commit("Name what it needs");
+    let blocked = |said: &Said, reason: &str| {
+        let summary = said.summary();
+        assert_eq!(summary["outcome"], "blocked", "{said:?}");
+        let told = summary["reason"].as_str().unwrap();
+        assert!(told.contains(reason), "{told}");
+    };
+
+    // The first task's check finds no package.
+    let said = world.start(world.run(&["--yes"])).wait().exited(3);
+    blocked(&said, "TSK-001 is blocked: environment_fault: ");
+    blocked(&said, "`iniconfig`");
+
+    // With the package there the same run comes as far as the provider, which refuses the second task.
+    std::fs::write(packages.path().join("iniconfig.py"), "").unwrap();
+    let config = world.beside("config.yaml");
+    let read_only = format!("sandbox: {{read_only: [{}]}}\n", packages.path().display());
+    std::fs::write(&config, read_only).unwrap();
+    let resume = || {
+        let mut again = world.go_on("resume");
+        again.arg("--config").arg(&config);
+        world.start(again).wait()
+    };
+    let said = resume().exited(3);
+    blocked(
+        &said,
+        "TSK-002 is blocked: provider_unavailable (auth_failed): ",
+    );
+    let status = |task| story::task_status(&world.database(), task);
+    assert_eq!(status("TSK-001").as_deref(), Some("completed"));
+
+    // And with an answer it is delivered.
+    let healthy = std::fs::read_to_string(world.scenario()).unwrap();
+    let healthy = healthy.replace(&format!("    fault: {fault}\n"), "");
+    std::fs::write(world.scenario(), healthy).unwrap();
+    assert_eq!(resume().exited(0).summary()["criteria"]["proven"], 4);
+    let rounds = "select cast(max(round + retry_count) as text) from tasks";
+    assert_eq!(story::one(&world.database(), rounds).as_deref(), Some("0"));
 }

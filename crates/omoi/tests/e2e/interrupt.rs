@@ -70,7 +70,7 @@ fn an_interrupted_run_keeps_its_turns_and_goes_on_from_them() {
 }
 
 /// Waits until the program asks `question`.
-fn until_asked(run: &mut Running, question: &str) {
+pub(crate) fn until_asked(run: &mut Running, question: &str) {
     while !run.stdout().contains(question) {
         assert!(
             !run.ends_within(Duration::from_millis(20)),

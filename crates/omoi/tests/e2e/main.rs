@@ -24,4 +24,5 @@ mod real_packages;
 mod scenarios;
 mod scope;
 mod story;
+mod trust;
 mod world;
