@@ -30,7 +30,7 @@ pub struct Llm {
     pub pace: Arc<dyn Pace>,
     /// What one answer may take.
     pub limits: Limits,
-    /// How long one question is tried.
+    /// How long one question is tried again; a call under way may take longer.
     pub retry_time: Duration,
     http: Http,
     mask: SecretMask,
@@ -142,8 +142,8 @@ impl Llm {
     /// Asks and gives the answer as it comes.
     ///
     /// Failures are tried again until the answer shows its first content; a failure after that ends the
-    /// stream with an error. The allowance bounds the time until that first content, the limits the
-    /// rest. The reader shows every event to [`Tally::see`].
+    /// stream with an error. The allowance bounds when calls begin, the limits what each of them
+    /// takes. The reader shows every event to [`Tally::see`].
     ///
     /// # Errors
     /// Returns [`AskError`] when no answer began.
@@ -212,12 +212,20 @@ impl Llm {
         mut permit: Permit,
     ) -> Result<EventStream, UpstreamError> {
         tally.begin_call(self.routes.get(ask.route), ask.request);
-        let left = tally.allowance.left(self.pace.now());
+        let limit = self.limits.first_content;
+        let no_content = UpstreamError::NoContent {
+            limit_s: limit.as_secs(),
+        };
         // Dropping the losing side abandons the call as a whole.
         let begun = tokio::select! {
             begun = self.first_content(ask, tally, &mut permit) => begun,
-            () = self.pace.expire(left) => Err(UpstreamError::Silent { limit_s: left.as_secs() }),
+            () = self.pace.expire(limit) => Err(no_content),
         };
+        // The same limit, noticed further below.
+        let begun = begun.map_err(|error| match error {
+            UpstreamError::Silent { limit_s } => UpstreamError::NoContent { limit_s },
+            other => other,
+        });
         match begun {
             Ok((first, rest)) => {
                 tally.rewind();
@@ -251,7 +259,7 @@ impl Llm {
             let event = event?;
             permit.alive();
             tally.see(&event);
-            let opening = matches!(event, StreamEvent::MessageStart(_) | StreamEvent::Ping(_));
+            let opening = event.is_opening();
             first.push(event);
             if !opening {
                 break;

@@ -66,10 +66,10 @@ impl Client {
             takes_sampling: true,
             simulated: false,
         };
-        // The gateway may try for two minutes before its answer begins, and must notice the model's
-        // silence before we notice its own.
+        // The gateway says by pings that it waits, and must notice the model's silence before we notice
+        // its own.
         let limits = Limits {
-            head: Duration::from_secs(150),
+            first_content: Duration::from_secs(150),
             silence: Duration::from_secs(75),
             total: Duration::from_secs(750),
             ..Limits::default()

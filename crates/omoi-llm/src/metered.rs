@@ -1,5 +1,9 @@
 //! The bracket around a question: reserve before, record after.
 
+use std::collections::VecDeque;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use omoi_domain::time::Timestamp;
 use tokio::sync::mpsc::Receiver;
 
@@ -18,11 +22,14 @@ use crate::wire::anthropic::MessagesRequest;
 /// How often a cost is tried to be recorded again: for about 20 s.
 const RECORD_RETRIES_MAX: u32 = 4;
 
-/// Tells of the failed tries of one question, each failure once.
+/// Tells of the failed tries of one question, each failure once. Noting one takes no time; writing it
+/// down may take as long as the meter likes, beside the call.
 pub(crate) struct FailureTeller<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) meter: &'a dyn Meter,
-    told: Option<FailedTry>,
+    noted: Option<FailedTry>,
+    unwritten: VecDeque<FailedTry>,
+    writing: Option<BoxFuture<'a, ()>>,
 }
 
 impl<'a> FailureTeller<'a> {
@@ -30,13 +37,19 @@ impl<'a> FailureTeller<'a> {
         Self {
             caller,
             meter,
-            told: None,
+            noted: None,
+            unwritten: VecDeque::new(),
+            writing: None,
         }
     }
 
-    /// Tells of `failed` unless the last one told was like it.
-    pub(crate) async fn tell(&mut self, failed: FailedTry) {
-        if self.told.as_ref().is_some_and(|told| failed.is_like(told)) {
+    /// Takes `failed` for telling unless the last one was like it.
+    pub(crate) fn note(&mut self, failed: FailedTry) {
+        if self
+            .noted
+            .as_ref()
+            .is_some_and(|noted| failed.is_like(noted))
+        {
             return;
         }
         tracing::warn!(
@@ -46,15 +59,47 @@ impl<'a> FailureTeller<'a> {
             "A model call failed: {}",
             failed.words
         );
-        self.meter.tell_failure(self.caller, &failed).await;
-        self.told = Some(failed);
+        self.unwritten.push_back(failed.clone());
+        self.noted = Some(failed);
     }
 
-    /// Tells of the failures that nobody has taken out of `failures` yet.
+    /// Writes down one failure that was noted; waits while there is none. Cancel-safe: what was begun
+    /// goes on with the next call.
+    pub(crate) async fn write_next(&mut self) {
+        if !self.begin_writing() {
+            return std::future::pending().await;
+        }
+        if let Some(writing) = &mut self.writing {
+            writing.await;
+            self.writing = None;
+        }
+    }
+
+    /// Writes down all failures that were noted.
+    pub(crate) async fn write_all(&mut self) {
+        while self.begin_writing() {
+            self.write_next().await;
+        }
+    }
+
+    /// Tells of the failures that nobody has taken out of `failures` yet, and of all noted before.
     pub(crate) async fn tell_rest(&mut self, failures: &mut Receiver<FailedTry>) {
         while let Ok(failed) = failures.try_recv() {
-            self.tell(failed).await;
+            self.note(failed);
         }
+        self.write_all().await;
+    }
+
+    /// False when nothing is left to write.
+    fn begin_writing(&mut self) -> bool {
+        if self.writing.is_none()
+            && let Some(failed) = self.unwritten.pop_front()
+        {
+            let (caller, meter) = (self.caller, self.meter);
+            let writing = async move { meter.tell_failure(caller, &failed).await };
+            self.writing = Some(writing.boxed());
+        }
+        self.writing.is_some()
     }
 }
 

@@ -10,7 +10,7 @@ use omoi_domain::time::Timestamp;
 pub const RETRIED: [u16; 7] = [408, 429, 500, 502, 503, 504, 529];
 /// Longest wait between two tries, whatever the server asks for.
 pub const DELAY_MAX: Duration = Duration::from_mins(1);
-/// How long one question may take, with all its tries, until the answer begins, unless configured.
+/// How long one question is tried again, unless configured.
 pub const DEADLINE: Duration = Duration::from_mins(2);
 /// Most calls one question may make.
 pub const CALLS_MAX: u32 = 12;
@@ -79,9 +79,13 @@ impl Allowance {
         }
     }
 
-    /// Time left at `now`.
-    pub fn left(&self, now: Timestamp) -> Duration {
-        self.until.since(now)
+    /// These limits with `time` from `now`: whoever was answered has all of it for what it asks next.
+    #[must_use]
+    pub fn renewed(self, now: Timestamp, time: Duration) -> Self {
+        Self {
+            until: now + time,
+            ..self
+        }
     }
 
     /// Whether a call may begin after `pause`.

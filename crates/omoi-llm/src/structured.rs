@@ -79,7 +79,7 @@ pub enum StructuredError {
 /// Asks `question` and gives its answer as a `T`.
 ///
 /// A wrong answer goes back with the exact error and the offending value, up to [`REPAIRS_MAX`] times.
-/// All of it together keeps within one [`Allowance`].
+/// All calls together keep within the number of one [`Allowance`], and each question within its time.
 ///
 /// # Errors
 /// Returns [`StructuredError`], in the end with the last violation.
@@ -95,6 +95,7 @@ pub async fn structured<T: JsonSchema + DeserializeOwned>(
     let mut answers = 0;
     loop {
         let answer = ask(llm, asker, (question.route, &request), &mut allowance).await?;
+        allowance = allowance.renewed(llm.pace.now(), llm.retry_time);
         answers += 1;
         if answer.response.stop_reason == Some(StopReason::Refusal) {
             return Err(StructuredError::Declined);
@@ -114,7 +115,7 @@ pub async fn structured<T: JsonSchema + DeserializeOwned>(
     }
 }
 
-/// One metered call, over when the allowance is.
+/// One metered question.
 async fn ask(
     llm: &Llm,
     asker: Asker<'_>,
@@ -132,22 +133,20 @@ async fn ask(
         request,
         headers: &headers,
     };
-    let left = allowance.left(llm.pace.now());
     let answer = {
         let mut answer = pin!(llm.complete(ask, &mut tally));
-        let mut is_over = llm.pace.expire(left);
-        // The losing side is dropped whole; what it spent is in the tally.
         loop {
             tokio::select! {
                 answer = &mut answer => break answer,
                 // Why there is no answer at all, who asks tells.
                 Some(failed) = failures.recv() => if failed.next_at.is_some() {
-                    teller.tell(failed).await;
+                    teller.note(failed);
                 },
-                () = &mut is_over => break Err(AskError::OutOfTime { calls: 0, last: None }),
+                () = teller.write_next() => {}
             }
         }
     };
+    teller.write_all().await;
     *allowance = tally.allowance;
     let outcome = match &answer {
         Ok(_) => Outcome::Complete,
@@ -155,15 +154,7 @@ async fn ask(
     };
     let recorded = metered.record(&tally, outcome).await;
     recorded.map_err(StructuredError::Record)?;
-    answer.map_err(|error| {
-        StructuredError::Ask(match error {
-            AskError::OutOfTime { last, .. } => AskError::OutOfTime {
-                calls: tally.calls,
-                last,
-            },
-            other => other,
-        })
-    })
+    answer.map_err(StructuredError::Ask)
 }
 
 fn first_request(question: &Question, schema: &Value, mode: AnswerMode) -> MessagesRequest {

@@ -26,14 +26,17 @@ use crate::wire::sse::{STREAM_BYTES_MAX, SseError};
 /// Longest time to make a connection.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 
+/// How long one call may take until the answer shows its first content, unless configured.
+pub const FIRST_CONTENT_TIME: Duration = Duration::from_mins(1);
+
 /// What one answer may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Until the head of the answer.
-    pub head: Duration,
-    /// Between two pieces of it.
+    /// Until its first content.
+    pub first_content: Duration,
+    /// Between two pieces of it, from then on.
     pub silence: Duration,
-    /// From first to last.
+    /// From its first content to its last.
     pub total: Duration,
     /// Its size on the wire.
     pub bytes: usize,
@@ -42,7 +45,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            head: Duration::from_mins(1),
+            first_content: FIRST_CONTENT_TIME,
             silence: Duration::from_mins(1),
             total: Duration::from_mins(10),
             bytes: STREAM_BYTES_MAX,
@@ -77,6 +80,14 @@ pub enum UpstreamError {
     /// Nothing came for too long.
     #[error("the model sent nothing for {limit_s} s")]
     Silent {
+        /// The limit.
+        limit_s: u64,
+    },
+    /// No content came for too long, though openings and pings may have.
+    #[error(
+        "the model showed no content for {limit_s} s, the most that `llm.first_content_time` allows"
+    )]
+    NoContent {
         /// The limit.
         limit_s: u64,
     },
@@ -135,6 +146,7 @@ impl UpstreamError {
             Self::Broken(_)
             | Self::Cut
             | Self::Silent { .. }
+            | Self::NoContent { .. }
             | Self::TooLong { .. }
             | Self::TooLarge { .. }
             | Self::Malformed(_) => true,
@@ -159,6 +171,7 @@ impl UpstreamError {
             | Self::Broken(_)
             | Self::Cut
             | Self::Silent { .. }
+            | Self::NoContent { .. }
             // A page of whatever stands in front of the model, as at an outage.
             | Self::NotAStream { .. }
             | Self::Malformed(_) => Class::Retry { after: None },

@@ -29,7 +29,10 @@ use crate::wire::sse;
 const API_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 /// Passed on to Anthropic: it switches on what the request uses.
 const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
-/// Time between two pings to a caller that waits for a retry.
+/// When a caller hears the first ping though no try has failed. Clients of ours give up on a silent
+/// gateway after 150 s.
+const FIRST_PING_AFTER: Duration = Duration::from_secs(90);
+/// Time between two pings to a caller that waits.
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// How long an asker may take in nothing before it counts as gone.
 const ASKER_STALL_MAX: Duration = Duration::from_mins(1);
@@ -128,7 +131,8 @@ impl Question {
             loop {
                 tokio::select! {
                     whole = &mut whole => break Some(whole),
-                    Some(failed) = failures.recv() => teller.tell(failed).await,
+                    Some(failed) = failures.recv() => teller.note(failed),
+                    () = teller.write_next() => {}
                     () = answer.closed() => break None,
                 }
             }
@@ -202,8 +206,8 @@ impl Question {
         }
     }
 
-    /// Waits for the answer to begin; none when the caller goes away. From the first failed try on it
-    /// hears a ping now and then, so that waiting is no silence.
+    /// Waits for the answer to begin; none when the caller goes away. From the first failed try on, or
+    /// when the model is slow, it hears a ping now and then, so that waiting is no silence.
     async fn begun(
         &self,
         reply: &mut StreamReply,
@@ -212,20 +216,23 @@ impl Question {
         let llm = &self.shared.llm;
         let mut begun = pin!(llm.stream(self.ask(), &mut tries.tally));
         let ping = StreamEvent::Ping(Bare::default());
+        let mut next_ping = llm.pace.expire(FIRST_PING_AFTER);
         loop {
             // Dropping the question abandons the call; its tokens so far stay in the tally.
             tokio::select! {
                 begun = &mut begun => return Some(begun),
                 Some(failed) = tries.failures.recv() => {
                     let is_last = failed.next_at.is_none();
-                    tries.teller.tell(failed).await;
+                    tries.teller.note(failed);
                     if is_last {
                         continue;
                     }
                 }
-                () = llm.pace.expire(PING_EVERY), if reply.is_begun() => {}
+                () = tries.teller.write_next() => continue,
+                () = &mut next_ping => {}
                 () = reply.closed() => return None,
             }
+            next_ping = llm.pace.expire(PING_EVERY);
             let lines = reply.begin();
             if !self.pass(&lines, &ping).await {
                 return None;

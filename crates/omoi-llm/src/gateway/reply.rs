@@ -185,9 +185,9 @@ pub(super) fn seen_by_asker(error: &UpstreamError) -> Seen {
             message,
             ..
         } => (*status, kind.as_str(), message.clone()),
-        UpstreamError::Silent { .. } | UpstreamError::TooLong { .. } => {
-            (504, "timeout_error", error.to_string())
-        }
+        UpstreamError::Silent { .. }
+        | UpstreamError::NoContent { .. }
+        | UpstreamError::TooLong { .. } => (504, "timeout_error", error.to_string()),
         UpstreamError::Convert(source) => {
             (400, "invalid_request_error", format!("{error}: {source}"))
         }

@@ -28,10 +28,6 @@ impl StreamReply {
         }
     }
 
-    pub(super) fn is_begun(&self) -> bool {
-        self.head.is_none()
-    }
-
     /// Sends the head, unless it is sent; gives what takes the events.
     pub(super) fn begin(&mut self) -> mpsc::Sender<Bytes> {
         if let (Some(head), Some(waiting)) = (self.head.take(), self.waiting.take()) {

@@ -79,13 +79,12 @@ impl Http {
         limits: Limits,
         pace: &Arc<dyn Pace>,
     ) -> Result<EventStream, UpstreamError> {
-        let started_at = pace.now();
         let request = self.request(call)?.headers(call.headers.clone());
         // Both futures may be dropped at any point: the request is abandoned as a whole.
         let response = tokio::select! {
             response = request.send() => response.map_err(while_sending)?,
-            () = pace.expire(limits.head) => {
-                return Err(UpstreamError::Silent { limit_s: limits.head.as_secs() });
+            () = pace.expire(limits.first_content) => {
+                return Err(UpstreamError::Silent { limit_s: limits.first_content.as_secs() });
             }
         };
         let patience = Patience { limits, pace };
@@ -111,7 +110,6 @@ impl Http {
                 limits,
                 pace: Arc::clone(pace),
                 mask: self.mask.clone(),
-                started_at,
             },
         ))
     }

@@ -32,7 +32,6 @@ pub(super) struct Watch {
     pub(super) limits: Limits,
     pub(super) pace: Arc<dyn Pace>,
     pub(super) mask: SecretMask,
-    pub(super) started_at: Timestamp,
 }
 
 struct Reader {
@@ -41,6 +40,8 @@ struct Reader {
     watch: Watch,
     decoder: Decoder,
     ready: VecDeque<StreamEvent>,
+    /// When the first content came.
+    content_at: Option<Timestamp>,
     ended: bool,
 }
 
@@ -56,6 +57,7 @@ pub(super) fn events(
         source,
         watch,
         ready: VecDeque::new(),
+        content_at: None,
         ended: false,
     };
     EventStream::new(stream::unfold(reader, |mut reader| async move {
@@ -68,6 +70,9 @@ impl Reader {
     async fn next(&mut self) -> Option<Result<StreamEvent, UpstreamError>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
+                if !event.is_opening() && self.content_at.is_none() {
+                    self.content_at = Some(self.watch.pace.now());
+                }
                 let event = as_error(event, &self.watch.mask);
                 if matches!(&event, Err(_) | Ok(StreamEvent::MessageStop(_))) {
                     self.ended = true;
@@ -87,8 +92,20 @@ impl Reader {
 
     /// Waits for the next bytes and reads them.
     async fn fill(&mut self) -> Result<(), UpstreamError> {
-        let Limits { silence, total, .. } = self.watch.limits;
-        let left = total.saturating_sub(self.watch.pace.now().since(self.watch.started_at));
+        let Limits {
+            first_content,
+            silence,
+            total,
+            ..
+        } = self.watch.limits;
+        let (silence, left) = match self.content_at {
+            // Whoever waits for the first content bounds all of that time.
+            None => (first_content, first_content),
+            Some(at) => (
+                silence,
+                total.saturating_sub(self.watch.pace.now().since(at)),
+            ),
+        };
         if left.is_zero() {
             return Err(too_long(total));
         }

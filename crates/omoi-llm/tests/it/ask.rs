@@ -289,58 +289,75 @@ async fn a_stream_is_mended_only_until_it_shows_content() {
     assert!(matches!(events[4], Err(UpstreamError::Cut)));
 }
 
-#[tokio::test]
-async fn silence_before_content_is_tried_again() {
-    let hours = Duration::from_hours(10);
-    for (says, head) in [
-        (Says::Nothing, Duration::from_mins(1)),
-        (stub::first(0, End::Hang), hours),
-        (stub::first(1, End::Hang), hours),
-    ] {
-        let stub = Stub::start(vec![says], stub::good()).await;
-        let pace = VirtualPace::new();
-        let mut llm = llm(&stub.url, &pace);
-        llm.limits.head = head;
-        let mut allowance = Allowance::new(START);
-        allowance.until = START + hours;
-        let asking = complete_within(&llm, allowance);
-        let clock = async {
-            while stub.calls() < 2 {
-                tokio::task::yield_now().await;
-                if stub.calls() == 1 {
-                    pace.advance(Duration::from_secs(1));
-                }
-            }
-        };
-        let (asked, ()) = tokio::join!(asking, clock);
-        assert!(asked.result.is_ok(), "{:?}", asked.result);
+/// Passes time in seconds once the stub was asked, for as long as `goes_on`.
+async fn time_passes(stub: &Stub, pace: &VirtualPace, goes_on: impl Fn() -> bool) {
+    while goes_on() {
+        tokio::task::yield_now().await;
+        if stub.calls() > 0 {
+            pace.advance(Duration::from_secs(1));
+        }
     }
 }
 
 #[tokio::test]
-async fn the_deadline_ends_a_call_that_never_answers() {
+async fn silence_before_content_is_tried_again() {
+    for says in [
+        Says::Nothing,
+        stub::first(0, End::Hang),
+        stub::first(1, End::Hang),
+    ] {
+        let stub = Stub::start(vec![says], stub::good()).await;
+        let pace = VirtualPace::new();
+        let llm = llm(&stub.url, &pace);
+        let mut allowance = Allowance::new(START);
+        allowance.until = START + Duration::from_hours(10);
+        let asking = complete_within(&llm, allowance);
+        let clock = time_passes(&stub, &pace, || stub.calls() < 2);
+        let (asked, ()) = tokio::join!(asking, clock);
+        assert!(asked.result.is_ok(), "{:?}", asked.result);
+        assert!(pace.elapsed_s() >= 60.0);
+    }
+}
+
+#[tokio::test]
+async fn a_call_without_content_ends_by_a_limit_of_its_own() {
     let stub = Stub::always(Says::Nothing).await;
     let pace = VirtualPace::new();
     let mut llm = llm(&stub.url, &pace);
-    llm.limits.head = Duration::from_hours(10);
-    let clock = async {
-        loop {
-            tokio::task::yield_now().await;
-            if stub.calls() > 0 {
-                pace.advance(Duration::from_secs(1));
-            }
-        }
-    };
+    llm.limits.first_content = Duration::from_secs(300);
     let asked = tokio::select! {
         asked = complete(&llm) => asked,
-        () = clock => unreachable!(),
+        () = time_passes(&stub, &pace, || true) => unreachable!(),
     };
     let error = asked.result.unwrap_err();
     assert!(
         matches!(error, AskError::OutOfTime { calls: 1, .. }),
         "{error:?}"
     );
-    assert!((120.0..125.0).contains(&pace.elapsed_s()));
+    assert!(
+        chain(&error)
+            .contains("no content for 300 s, the most that `llm.first_content_time` allows"),
+        "{error:?}"
+    );
+    assert!((300.0..305.0).contains(&pace.elapsed_s()));
+}
+
+/// The time for tries ends no call that is under way: a model that is slow is not away.
+#[tokio::test]
+async fn a_slow_model_outlasts_the_time_for_tries() {
+    let (let_go, held) = tokio::sync::watch::channel(false);
+    let held = Says::Held(held, Box::new(stub::good()));
+    let stub = Stub::start(vec![held], stub::status(500)).await;
+    let pace = VirtualPace::new();
+    let llm = llm(&stub.url, &pace);
+    let asking = complete_within(&llm, Allowance::within(START, Duration::from_secs(5)));
+    let clock = async {
+        time_passes(&stub, &pace, || pace.elapsed_s() < 30.0).await;
+        let_go.send_replace(true);
+    };
+    let (asked, ()) = tokio::join!(asking, clock);
+    assert!(asked.result.is_ok(), "{:?}", asked.result);
+    assert_eq!((stub.calls(), asked.tally.calls), (1, 1));
 }
 
 #[tokio::test]

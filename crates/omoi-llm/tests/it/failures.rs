@@ -133,7 +133,7 @@ async fn each_failure_is_told_once_with_the_providers_words() {
             "a hang",
             Says::Nothing,
             None,
-            "the model sent nothing for 60 s",
+            "the model showed no content for 60 s",
             true,
         ),
         (
@@ -234,6 +234,53 @@ async fn a_caller_that_waits_for_a_retry_hears_pings() {
     let stub = Stub::always(stub::good()).await;
     let (_, body) = self::house(&stub.url).told(true).await;
     assert_eq!(events(&body).0[0], "message_start");
+}
+
+#[tokio::test]
+async fn a_caller_of_a_slow_model_hears_pings() {
+    let (let_go, held) = tokio::sync::watch::channel(false);
+    let held = Says::Held(held, Box::new(stub::good()));
+    let stub = Stub::start(vec![held], stub::good()).await;
+    let (pace, meter) = (VirtualPace::new(), TestMeter::rich());
+    let mut llm = llm(&stub.url, &pace);
+    llm.limits.first_content = Duration::from_hours(1);
+    let house = House {
+        gateway: Gateway::new(llm, Arc::clone(&meter) as _),
+        meter,
+        pace,
+    };
+    let letting_go = async {
+        while house.pace.elapsed_s() < 200.0 {
+            tokio::task::yield_now().await;
+        }
+        let_go.send_replace(true);
+    };
+    let ((status, body), ()) = tokio::join!(house.told(true), letting_go);
+    let (kinds, _) = events(&body);
+    let pings = kinds.iter().take_while(|kind| *kind == "ping").count();
+    // From 90 s on, every 10 s.
+    assert!(status == 200 && (10..=12).contains(&pings), "{kinds:?}");
+    assert_eq!(kinds[pings], "message_start");
+    assert_eq!(house.failures(), []);
+}
+
+#[tokio::test]
+async fn a_failure_that_is_slow_to_write_down_holds_up_no_call() {
+    for stream in [true, false] {
+        let stub = Stub::start(vec![stub::status(529)], stub::good()).await;
+        let house = house(&stub.url);
+        let held = house.meter.hold_telling();
+        let let_go = async {
+            // The next try is made, and answered, though the first is not written down.
+            while stub.calls() < 2 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(house.failures(), []);
+            held.send_replace(false);
+        };
+        let ((status, _), ()) = tokio::join!(house.told(stream), let_go);
+        assert_eq!((status, house.failures().len()), (200, 1));
+    }
 }
 
 #[tokio::test]

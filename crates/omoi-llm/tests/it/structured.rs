@@ -1,6 +1,7 @@
 //! Typed answers and their repair.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use omoi_domain::money::NanoUsd;
 use omoi_llm::ask::{AskError, Llm};
@@ -202,6 +203,29 @@ async fn all_repairs_share_twelve_calls_and_the_deadline() {
     );
     assert_eq!(stub.calls(), 12);
     assert!(pace.elapsed_s() <= 120.0);
+}
+
+#[tokio::test]
+async fn a_slow_answer_and_its_repair_outlast_the_time_for_tries() {
+    let (let_go, held) = tokio::sync::watch::channel(false);
+    let wrong = Says::Held(held, Box::new(stub::calls_tool("answer", "{}")));
+    let stub = Stub::start(vec![wrong], stub::calls_tool("answer", GOOD)).await;
+    let pace = VirtualPace::new();
+    let mut llm = llm(&stub.url, &pace);
+    llm.retry_time = Duration::from_secs(5);
+    let meter = TestMeter::rich();
+    let clock = async {
+        while pace.elapsed_s() < 30.0 {
+            tokio::task::yield_now().await;
+            if stub.calls() > 0 {
+                pace.advance(Duration::from_secs(1));
+            }
+        }
+        let_go.send_replace(true);
+    };
+    let (verdict, ()) = tokio::join!(ask(&llm, &meter), clock);
+    assert!(verdict.is_ok(), "{verdict:?}");
+    assert_eq!(stub.calls(), 2);
 }
 
 #[tokio::test]

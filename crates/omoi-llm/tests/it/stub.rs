@@ -26,6 +26,8 @@ pub(crate) enum Says {
     Events(Vec<Bytes>, End),
     /// Nothing, ever.
     Nothing,
+    /// Nothing before it is let, then that.
+    Held(watch::Receiver<bool>, Box<Says>),
 }
 
 /// What follows the events.
@@ -122,10 +124,16 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         headers: parts.headers,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     });
-    let says = inner.script.lock().unwrap().pop_front();
+    let mut says = inner.script.lock().unwrap().pop_front();
     inner.open.send_modify(|n| *n += 1);
     let open = Open(Arc::clone(&inner));
+    if let Some(Says::Held(mut let_go, then)) = says {
+        // Whoever drops the sender ends the test.
+        let _ = let_go.wait_for(|let_go| *let_go).await;
+        says = Some(*then);
+    }
     match says.unwrap_or_else(|| inner.last.clone()) {
+        Says::Held(..) => panic!("one answer is held once, in a script"),
         Says::Plain(status, header, text) => {
             let mut response = Response::builder().status(status);
             if let Some((name, value)) = header {

@@ -144,6 +144,8 @@ pub(crate) struct TestMeter {
     cap: NanoUsd,
     book: Arc<Book>,
     pub(crate) failed: Mutex<Vec<FailedTry>>,
+    /// Whether it writes no failure down yet.
+    holds_telling: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -167,7 +169,14 @@ impl TestMeter {
             cap,
             book: Arc::default(),
             failed: Mutex::default(),
+            holds_telling: watch::Sender::new(false),
         })
+    }
+
+    /// Writes no failure down before it is let.
+    pub(crate) fn hold_telling(&self) -> watch::Sender<bool> {
+        self.holds_telling.send_replace(true);
+        self.holds_telling.clone()
     }
 
     /// Takes no record before `refusals` were refused.
@@ -218,8 +227,13 @@ impl Meter for TestMeter {
     }
 
     fn tell_failure<'a>(&'a self, _caller: &'a Caller, failed: &'a FailedTry) -> BoxFuture<'a, ()> {
-        self.failed.lock().unwrap().push(failed.clone());
-        futures::future::ready(()).boxed()
+        let mut holds = self.holds_telling.subscribe();
+        async move {
+            // The meter outlives every call.
+            let _ = holds.wait_for(|holds| !holds).await;
+            self.failed.lock().unwrap().push(failed.clone());
+        }
+        .boxed()
     }
 }
 

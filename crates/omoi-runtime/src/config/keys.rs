@@ -162,7 +162,9 @@ keys! {
     /// The key for `llm.base_url`; it goes nowhere else.
     LLM_API_KEY: Option<SecretString> = Key::new(&LLM, "api_key", Kind::Secret, "").closed_to_project();
 
-    /// How long one question is asked again while the provider fails, before the attempt that asks it ends.
+    /// How long a model may take until its answer shows the first content, before the call counts as failed. More for a slow local model.
+    LLM_FIRST_CONTENT_TIME: Duration = Key::new(&LLM, "first_content_time", Kind::Seconds { min: 1, max: 600 }, "60").closed_to_project();
+    /// How long one question is asked again while the provider fails, before the attempt that asks it ends. A call under way is not cut by it.
     LLM_RETRY_TIME: Duration = Key::new(&LLM, "retry_time", TIME, "120").closed_to_project();
     /// How long a run goes on trying while the provider fails its attempts, before it waits for a person; 0 does not wait.
     LLM_OUTAGE_WAIT: Duration = Key::new(&LLM, "outage_wait", Kind::Seconds { min: 0, max: 86_400 }, "900").closed_to_project();

@@ -106,6 +106,7 @@ pub(super) async fn start(
         },
     };
     let mut llm = llm(routes, clock, rng)?;
+    llm.limits.first_content = start.config.get(&keys::LLM_FIRST_CONTENT_TIME);
     llm.retry_time = start.config.get(&keys::LLM_RETRY_TIME);
     let agent = llm.routes.get(RouteName::Agent);
     Ok(Models {

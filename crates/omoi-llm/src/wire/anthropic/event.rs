@@ -27,6 +27,14 @@ open_enum! {
     }
 }
 
+impl StreamEvent {
+    /// Whether it shows no content yet: vendors send such events before they find out that they are
+    /// overloaded.
+    pub const fn is_opening(&self) -> bool {
+        matches!(self, Self::MessageStart(_) | Self::Ping(_))
+    }
+}
+
 /// The answer begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MessageStart {
