@@ -89,7 +89,7 @@ pub(crate) async fn ask(
         match next {
             (Next::Give(no_answer), _) => return Err(no_answer),
             (Next::Again(class), error) if again == AGAIN_MAX => {
-                let message = chain(&error);
+                let message = message_of(&error);
                 return Err(NoAnswer::Final { class, message });
             }
             (Next::Again(_), error) => {
@@ -128,30 +128,104 @@ fn without_answer(error: &UpstreamError) -> Next {
     })
 }
 
+/// What happened to the worker's own connection, in words that do not take it for the provider's. The
+/// gateway tells what the provider did by a status or an event.
+fn own_failure(error: &UpstreamError) -> Option<String> {
+    Some(match error {
+        UpstreamError::Connect(source) => {
+            format!("could not connect to the platform: {}", chain(source))
+        }
+        UpstreamError::Broken(source) => {
+            format!("the connection to the platform broke: {}", chain(source))
+        }
+        UpstreamError::Cut => "the platform ended an answer before it was whole".to_owned(),
+        UpstreamError::Silent { limit_s } | UpstreamError::NoContent { limit_s } => {
+            format!("the platform sent nothing for {limit_s} s")
+        }
+        UpstreamError::TooLong { limit_s } => {
+            format!("the platform took longer than {limit_s} s to pass an answer on")
+        }
+        _ => return None,
+    })
+}
+
+/// What people are told of a failure.
+fn message_of(error: &UpstreamError) -> String {
+    own_failure(error).unwrap_or_else(|| chain(error))
+}
+
 /// The answer began and did not end well.
 fn after_cut(error: &UpstreamError) -> Next {
     let final_as = |class| {
         Next::Give(NoAnswer::Final {
             class,
-            message: chain(error),
+            message: message_of(error),
         })
     };
     match error {
         UpstreamError::Status { status: 402, .. } => final_as(ErrorClass::QuotaExceeded),
         UpstreamError::Status { status: 403, .. } => final_as(ErrorClass::AuthFailed),
         UpstreamError::Status { status: 429, .. } => Next::Again(ErrorClass::RateLimited),
-        UpstreamError::Status { status: 500.., .. }
-        | UpstreamError::Connect(_)
+        UpstreamError::Status { status: 500.., .. } => Next::Again(ErrorClass::Upstream5xx),
+        UpstreamError::Connect(_)
         | UpstreamError::Broken(_)
         | UpstreamError::Cut
-        | UpstreamError::Silent { .. } => Next::Again(ErrorClass::Upstream5xx),
+        | UpstreamError::Silent { .. }
+        | UpstreamError::NoContent { .. } => Next::Again(ErrorClass::Network),
         UpstreamError::Malformed(_) => Next::Again(ErrorClass::AgentError),
-        UpstreamError::TooLong { .. } => final_as(ErrorClass::Upstream5xx),
+        UpstreamError::TooLong { .. } => final_as(ErrorClass::Network),
         UpstreamError::Status { .. }
         | UpstreamError::TooLarge { .. }
         | UpstreamError::NotAStream { .. }
         | UpstreamError::Convert(_)
         | UpstreamError::BadKey
         | UpstreamError::Unsendable(_) => final_as(ErrorClass::AgentError),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Class and words of a failure that lasts.
+    fn told(error: &UpstreamError) -> (ErrorClass, String) {
+        match without_answer(error) {
+            Next::Again(class) => (class, message_of(error)),
+            Next::Give(NoAnswer::Final { class, message }) => (class, message),
+            Next::Wait | Next::Give(NoAnswer::Superseded) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn the_workers_own_connection_is_not_the_providers() {
+        for (error, class, words) in [
+            (
+                UpstreamError::Cut,
+                ErrorClass::Network,
+                "the platform ended an answer before it was whole",
+            ),
+            (
+                UpstreamError::Silent { limit_s: 75 },
+                ErrorClass::Network,
+                "the platform sent nothing for 75 s",
+            ),
+            (
+                UpstreamError::TooLong { limit_s: 750 },
+                ErrorClass::Network,
+                "the platform took longer than 750 s to pass an answer on",
+            ),
+            (
+                UpstreamError::Status {
+                    status: 502,
+                    kind: "api_error".to_owned(),
+                    message: "could not connect to the model".to_owned(),
+                    retry_after: None,
+                },
+                ErrorClass::Upstream5xx,
+                "the model answered with status 502 (api_error): could not connect to the model",
+            ),
+        ] {
+            assert_eq!(told(&error), (class, words.to_owned()));
+        }
     }
 }

@@ -125,7 +125,7 @@ mod tests {
             ),
             (
                 "answered in between",
-                ErrorClass::Network,
+                ErrorClass::Upstream5xx,
                 &[(100, 200), (800, 900)],
                 Some(850),
                 900,
@@ -239,7 +239,6 @@ mod tests {
         assert_eq!(
             ours,
             [
-                "network",
                 "upstream_5xx",
                 "rate_limited",
                 "upstream_refused",

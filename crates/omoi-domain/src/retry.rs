@@ -59,7 +59,8 @@ classes! {
         SandboxLost = "sandbox_lost",
         /// No sandbox could be made.
         ProvisionFailed = "provision_failed",
-        /// A connection failed.
+        /// A connection of the platform's own failed: between a worker and its socket, or one that a
+        /// start needs. What fails between the platform and a model provider is an upstream's class.
         Network = "network",
         /// The attempt ran out of time.
         Timeout = "timeout",
@@ -191,13 +192,13 @@ impl PhaseFailure {
         match class {
             ErrorClass::QuotaExceeded => Self::BudgetExhausted,
             ErrorClass::Timeout => Self::Timeout,
-            ErrorClass::Network
-            | ErrorClass::Upstream5xx
+            ErrorClass::Upstream5xx
             | ErrorClass::RateLimited
             | ErrorClass::UpstreamRefused
             | ErrorClass::AuthFailed => Self::ProviderUnavailable,
             ErrorClass::SandboxLost
             | ErrorClass::ProvisionFailed
+            | ErrorClass::Network
             | ErrorClass::Heartbeat
             | ErrorClass::Stuck
             | ErrorClass::ResourceExhausted
@@ -309,7 +310,8 @@ mod tests {
         for (class, expected) in [
             (ErrorClass::QuotaExceeded, PhaseFailure::BudgetExhausted),
             (ErrorClass::Timeout, PhaseFailure::Timeout),
-            (ErrorClass::Network, PhaseFailure::ProviderUnavailable),
+            (ErrorClass::Network, PhaseFailure::ExecutionError),
+            (ErrorClass::Upstream5xx, PhaseFailure::ProviderUnavailable),
             (ErrorClass::RateLimited, PhaseFailure::ProviderUnavailable),
             (ErrorClass::AuthFailed, PhaseFailure::ProviderUnavailable),
             (ErrorClass::PermissionDenied, PhaseFailure::ExecutionError),

@@ -154,7 +154,7 @@ async fn ends_are_named() {
             fault("{cut_after_bytes: 40, times: always}"),
             Outcome::Failed,
             "error",
-            Some("upstream_5xx"),
+            Some("network"),
             0,
         ),
         (

@@ -163,6 +163,23 @@ async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
 }
 
 #[tokio::test]
+async fn a_worker_that_lost_the_platform_is_told_as_that() {
+    let it = TestPlatform::new().await;
+    let task = it.task(1, &[]).await;
+    let created = it.run(task.id).await;
+    let words = "could not connect to the platform: connection refused";
+    let body = failed(ErrorClass::Network.as_str(), words);
+    complete(&it.platform, &created.attempt, body)
+        .await
+        .unwrap();
+    let now = it.task_now(task.id).await;
+    assert_eq!((now.status, now.retry_count), (TaskStatus::Pending, 1));
+    let expected = format!("network: {words}");
+    assert_eq!(now.error_message.as_deref(), Some(expected.as_str()));
+    assert!(!now.waits_for_outside());
+}
+
+#[tokio::test]
 async fn a_task_waits_for_its_provider_and_then_for_a_person() {
     let it = TestPlatform::new().await;
     let task = it.task(1, &[]).await;

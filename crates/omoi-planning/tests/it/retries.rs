@@ -173,7 +173,7 @@ async fn only_waiting_counts_against_a_provider() {
         let (attempt, _) = desk.agent(EXPLORE).await;
         desk.it.clock.advance(Duration::from_mins(14));
         desk.answered(&attempt, n).await;
-        desk.end(&attempt, failed("network", "reset")).await;
+        desk.end(&attempt, failed("upstream_5xx", "reset")).await;
         desk.tick().await;
         assert_eq!(desk.run(EXPLORE).await.state, PhaseState::Backoff, "{n}");
     }
