@@ -21,6 +21,7 @@ Project automation
 usage: cargo xtask <command>
 
   demo [args…]              set up what is missing, build, run `omoi demo` with these arguments
+                            on a data folder of its own in the build folder
   test [--fast] [filter…]   every check and every test, on all backends
                             --fast    format, tidy and tests only
                             filter    run only tests whose name contains one of these
