@@ -21,7 +21,8 @@ pub(crate) struct Statement {
 pub(crate) struct Statements(Arc<Mutex<Vec<Statement>>>);
 
 impl Statements {
-    /// Listens from now on. Drivers have threads of their own, so it is the whole process that is heard.
+    /// Listens from now on. Drivers have threads of their own, so it is the whole process that is heard: a
+    /// test's own, as nextest runs them.
     pub(crate) fn listen() -> Self {
         let heard = Self::default();
         let subscriber = tracing_subscriber::registry().with(heard.clone());

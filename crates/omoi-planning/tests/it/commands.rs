@@ -1,16 +1,19 @@
 //! What people ask of a spec, and what follows.
 
-use omoi_domain::attempt::Outcome;
+use omoi_domain::attempt::{AttemptState, Outcome, Subject};
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::plan::outputs::Phase;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
+use omoi_execution::attempt::{NewAttempt, insert, role};
 use omoi_execution::intake::IntakeError;
 use omoi_planning::commands::{self, CommandError, Edit};
 use omoi_protocol::control::ResumeSpec;
 use omoi_runtime::config::{Sources, keys, load};
 use omoi_runtime::reconcile::Next;
-use omoi_store::{merges, phases, specs, tasks};
+use omoi_store::merges::{self, Merge};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{Tx, attempts, phases, specs};
 use serde_json::json;
 
 use crate::desk::Desk;
@@ -143,7 +146,7 @@ async fn resuming_a_failed_resolution_leaves_the_finished_work_alone() {
         tasks::save(tx, &mut source).await?;
         let merge = merge(tx, &source, MergeState::Manual, &"a".repeat(40));
         merges::insert(tx, &merge).await?;
-        let resolve = tasks::Task {
+        let resolve = Task {
             number: 900,
             local_id: "RES-001".to_owned(),
             status: TaskStatus::Failed,
@@ -165,6 +168,74 @@ async fn resuming_a_failed_resolution_leaves_the_finished_work_alone() {
     assert_eq!(resolve.status, TaskStatus::Cancelled);
     let merge = merges::get(&mut desk.it.read().await, merge.id).await;
     assert_eq!(merge.unwrap().state, MergeState::Pending);
+}
+
+/// An attempt at `task` that is over.
+async fn ended_attempt(tx: &mut Tx, desk: &Desk, task: &Task, subject: Subject) {
+    let new = NewAttempt {
+        project_id: task.project_id,
+        spec_id: task.spec_id,
+        subject,
+        subject_id: task.id.to_string(),
+        round: 0,
+        role: role::RESOLVER,
+        fence: 1,
+        base_sha: None,
+    };
+    let mut attempt = insert(tx, &desk.it.platform, new).await.unwrap().attempt;
+    let ended = attempts::transition(tx, &mut attempt, AttemptState::Failed).await;
+    ended.unwrap();
+}
+
+#[tokio::test]
+async fn a_resolution_that_waited_goes_on_with_what_it_waited_for() {
+    let mut desk = Desk::new().await;
+    desk.plan_from(Phase::Explore).await;
+    let all = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
+    let source = all.unwrap().swap_remove(0);
+    let lacks = "environment_fault: the sandbox lacks `iniconfig`";
+    let full = "environment_fault: a full disk interrupted it 3 times";
+    let refused = "provider_unavailable (auth_failed): no such key";
+    let cases = [
+        (lacks, Some(Subject::Check), TaskStatus::PendingValidation),
+        (full, None, TaskStatus::Pending),
+        (refused, None, TaskStatus::Pending),
+    ];
+    for (number, (reason, then, expected)) in (900..).zip(cases) {
+        let blocked = desk.it.commit(async |tx| {
+            let resolve = Task {
+                number,
+                local_id: format!("RES-{number}"),
+                status: TaskStatus::Blocked,
+                blocked_reason: Some(reason.to_owned()),
+                head_sha: Some("b".repeat(40)),
+                ..source.fresh(tx)
+            };
+            let merge = Merge {
+                resolve_task_id: Some(resolve.id),
+                ..merge(tx, &source, MergeState::Resolving, &"a".repeat(40))
+            };
+            tasks::insert(tx, &resolve).await?;
+            merges::insert(tx, &merge).await?;
+            let mut resolve = tasks::get(tx, resolve.id).await?;
+            resolve.resolves_merge_id = Some(merge.id);
+            tasks::save(tx, &mut resolve).await?;
+            for subject in [Some(Subject::Task), then].into_iter().flatten() {
+                ended_attempt(tx, &desk, &resolve, subject).await;
+            }
+            let mut spec = specs::get(tx, desk.spec.id).await?;
+            spec.status = SpecStatus::Blocked;
+            specs::save(tx, &mut spec).await?;
+            Ok((resolve, merge))
+        });
+        let (resolve, merge) = blocked.await.unwrap();
+        assert_eq!(desk.resume().await, SpecStatus::Working);
+        let resolve = desk.it.task_now(resolve.id).await;
+        let seen = (resolve.status, resolve.blocked_reason);
+        assert_eq!(seen, (expected, None), "{reason}");
+        let merge = merges::get(&mut desk.it.read().await, merge.id).await;
+        assert_eq!(merge.unwrap().state, MergeState::Resolving, "{reason}");
+    }
 }
 
 #[tokio::test]
