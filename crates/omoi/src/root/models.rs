@@ -105,9 +105,7 @@ pub(super) async fn start(
             Err(why) => return Ok(without("none", why.to_string())),
         },
     };
-    let mut llm = llm(routes, clock, rng)?;
-    llm.limits.first_content = start.config.get(&keys::LLM_FIRST_CONTENT_TIME);
-    llm.retry_time = start.config.get(&keys::LLM_RETRY_TIME);
+    let llm = llm(routes, &start.config, clock, rng)?;
     let agent = llm.routes.get(RouteName::Agent);
     Ok(Models {
         label: agent.model.clone(),
@@ -125,13 +123,21 @@ pub(super) async fn start(
     })
 }
 
-/// The models behind `routes`, by the process's clock and dice.
-pub(crate) fn llm(routes: Routes, clock: &Clocked, rng: &Rng) -> Result<Llm, UpstreamError> {
+/// The models behind `routes`, by the process's clock and dice, asked for as long as is configured.
+pub(crate) fn llm(
+    routes: Routes,
+    config: &Config,
+    clock: &Clocked,
+    rng: &Rng,
+) -> Result<Llm, UpstreamError> {
     let pace = Arc::new(RuntimePace {
         clock: clock.clone(),
         rng: rng.fork(),
     });
-    Llm::new(routes, pace)
+    let mut llm = Llm::new(routes, pace)?;
+    llm.limits.first_content = config.get(&keys::LLM_FIRST_CONTENT_TIME);
+    llm.retry_time = config.get(&keys::LLM_RETRY_TIME);
+    Ok(llm)
 }
 
 /// The price list with the person's own prices.
@@ -215,6 +221,7 @@ async fn simulate(scenario: &Scenario, handle: &Handle) -> anyhow::Result<Routes
 
 #[cfg(test)]
 mod tests {
+    use omoi_runtime::clock::SystemClock;
     use omoi_runtime::config::{Sources, load};
     use secrecy::ExposeSecret as _;
 
@@ -246,6 +253,25 @@ mod tests {
             ..
         } = agent;
         format!("{model} at {base_url} with {key}, {max_tokens}")
+    }
+
+    #[test]
+    fn a_model_is_asked_for_as_long_as_is_configured() {
+        let variables = [
+            ("HOME", "/nowhere"),
+            ("ANTHROPIC_API_KEY", "a"),
+            ("LLM_FIRST_CONTENT_TIME", "300"),
+            ("LLM_RETRY_TIME", "5"),
+        ];
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        let sources = Sources::from_variables(variables.into_iter().collect());
+        let config = load(&keys::TABLE, &sources).unwrap();
+        let now = Timestamp::of_date("2026-11-28").unwrap();
+        let routes = live_routes(&config, now).unwrap().unwrap();
+        let clock: Clocked = Arc::new(SystemClock);
+        let llm = llm(routes, &config, &clock, &Rng::seeded(1)).unwrap();
+        let times = [llm.limits.first_content, llm.retry_time];
+        assert_eq!(times, [300, 5].map(Duration::from_secs));
     }
 
     #[test]

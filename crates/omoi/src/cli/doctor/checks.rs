@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use omoi_git::process::{GIT_VERSION_MIN, Git};
 use omoi_git::survey::survey_dir;
@@ -26,8 +25,6 @@ use crate::folder::Folder;
 use crate::root;
 use crate::view::text::{clean, count, took};
 
-/// How long the model may take to answer one word.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Tokens of that answer.
 const TOKENS_MAX: u32 = 16;
 /// Below this a run will soon stop.
@@ -121,7 +118,7 @@ async fn model(config: &Config, offline: bool) -> Vec<Finding> {
     if offline {
         findings.push(Finding::new("model", Mark::Note, "not tried (--offline)"));
     } else {
-        findings.push(tried(routes).await);
+        findings.push(tried(routes, config).await);
     }
     findings
 }
@@ -149,10 +146,10 @@ fn told(route: &Route, config: &Config) -> String {
 }
 
 /// One cheap call.
-async fn tried(routes: Routes) -> Finding {
+async fn tried(routes: Routes, config: &Config) -> Finding {
     let clock: Clocked = Arc::new(SystemClock);
     let asked = async {
-        let llm = root::llm(routes, &clock, &Rng::from_os()?)?;
+        let llm = root::llm(routes, config, &clock, &Rng::from_os()?)?;
         let prompt = vec![Message::user("Answer with the word ok.")];
         let request = MessagesRequest::new("", TOKENS_MAX, prompt);
         let headers = http::HeaderMap::new();
@@ -162,9 +159,10 @@ async fn tried(routes: Routes) -> Finding {
             headers: &headers,
         };
         let start = clock.now();
+        // One call, which may take as long as the model is granted.
         let allowance = Allowance {
-            until: start + PATIENCE,
             calls_left: 1,
+            ..Allowance::new(start)
         };
         llm.complete(ask, &mut Tally::new(allowance)).await?;
         anyhow::Ok(clock.now().since(start))
