@@ -48,6 +48,10 @@ async fn a_later_yes_to_a_repositorys_file_replaces_the_earlier(
         let kept = kept.map(|trust| (trust.org_id, trust.file_digest));
         assert_eq!(kept, Some((OrgId::LOCAL, digest.to_owned())));
     }
+    // It is nobody else's yes.
+    let somebody: UserId = tx.new_id();
+    let kept = repository_trusts::find(&mut tx, somebody, project).await?;
+    assert_eq!(kept, None);
     // Another project's file is another text.
     let other = omoi_store::projects::ensure(&mut tx, "other", "/other").await?;
     let kept = repository_trusts::find(&mut tx, UserId::LOCAL, other.id).await?;
