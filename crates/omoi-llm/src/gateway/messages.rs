@@ -174,11 +174,15 @@ impl Question {
     ) {
         let mut reply = StreamReply::new(answer);
         let begun = self.begun(&mut reply, tries).await;
-        tries.teller.tell_rest(&mut tries.failures).await;
-        let tally = &mut tries.tally;
+        let Tries {
+            tally,
+            failures,
+            teller,
+        } = tries;
         let events = match begun {
             Some(Ok(events)) => events,
             Some(Err(failure)) => {
+                teller.tell_rest(failures).await;
                 let _ = metered.record(tally, Outcome::Failed).await;
                 self.warn(&failure, tally);
                 if let Some(lines) = reply.refuse(&failure) {
@@ -187,12 +191,15 @@ impl Question {
                 return;
             }
             None => {
+                teller.tell_rest(failures).await;
                 let _ = metered.record(tally, Outcome::Abandoned).await;
                 return;
             }
         };
         let lines = reply.begin();
-        let (outcome, last) = self.forward(events, &lines, tally).await;
+        // The answer does not wait for what failed before it to be written down.
+        let forwarded = self.forward(events, &lines, tally);
+        let ((outcome, last), ()) = futures::join!(forwarded, teller.tell_rest(failures));
         let last = match (metered.record(tally, outcome).await, outcome) {
             (Err(_), Outcome::Complete) => {
                 vec![error_event_of(reply::WITHHELD_KIND, reply::WITHHELD)]

@@ -284,6 +284,31 @@ async fn a_failure_that_is_slow_to_write_down_holds_up_no_call() {
 }
 
 #[tokio::test]
+async fn a_failure_that_is_slow_to_write_down_holds_up_no_answer() {
+    let stub = Stub::start(vec![stub::status(529)], stub::good()).await;
+    let house = house(&stub.url);
+    let held = house.meter.hold_telling();
+    let answer = async {
+        let Body::Events(mut events) = house.ask(true).await.body else {
+            panic!("it streams");
+        };
+        let mut seen = String::new();
+        while !seen.contains("content_block_start") {
+            let bytes = events.next().await.unwrap();
+            seen.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+        assert_eq!(house.failures(), []);
+        held.send_replace(false);
+        events.collect::<Vec<_>>().await
+    };
+    tokio::select! {
+        _ = answer => {}
+        () = house.time_passes() => unreachable!("it never stops"),
+    }
+    assert_eq!(house.failures().len(), 1);
+}
+
+#[tokio::test]
 async fn a_failure_after_the_head_is_an_event_that_means_the_same() {
     for (says, head, kind) in [
         (stub::status(429), 429, "rate_limit_error"),
