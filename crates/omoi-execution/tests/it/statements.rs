@@ -30,9 +30,12 @@ impl Statements {
         heard
     }
 
-    /// Those since the last look.
+    /// Those since the last look, but for what sets up a connection: a pool opens one whenever it likes.
     pub(crate) fn take(&self) -> Vec<Statement> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        let mut heard = std::mem::take(&mut *self.0.lock().unwrap());
+        let sets_up = |sql: &str| ["set ", "pragma "].iter().any(|word| sql.starts_with(word));
+        heard.retain(|statement| !sets_up(&statement.sql.to_lowercase()));
+        heard
     }
 }
 
