@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use omoi_domain::id::MessageId;
+use omoi_domain::message::MessageType;
 use omoi_protocol::worker::{AckMessages, Heartbeat, HeartbeatAck, InboxMessage};
 use omoi_runtime::clock::Clocked;
 
@@ -12,7 +13,6 @@ use crate::platform::{CallError, Platform};
 use crate::stop::{Stop, Stopper};
 
 const POLL_AT_MOST_EVERY: Duration = Duration::from_secs(1);
-const INTERRUPT: &str = "interrupt";
 
 /// Messages that came and were not yet put before the model.
 #[derive(Clone, Debug, Default)]
@@ -85,7 +85,7 @@ pub(crate) async fn poll(platform: Platform, clock: Clocked, inbox: Inbox, stopp
             }
         };
         for message in found.into_iter().filter(|m| seen.insert(m.id)) {
-            if message.message_type == INTERRUPT {
+            if message.message_type == MessageType::Interrupt {
                 inbox.lock().interrupts.push(message.id);
                 stopper.stop(Stop::Interrupt);
             } else {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::Subject;
+use omoi_domain::attempt::{AttemptStopReason, SubjectKind};
 use omoi_domain::retry::ErrorClass;
 use omoi_llm::client::Client;
 use omoi_llm::wire::answer::BrokenCall;
@@ -12,7 +14,6 @@ use omoi_protocol::worker::{
     AttemptContext, COMPLETION_SIGNAL, CommitTurn, InboxMessage, TurnRecord,
 };
 use omoi_runtime::telemetry::chain;
-use serde_json::{Value, json};
 
 use crate::beside::Inbox;
 use crate::model::{NoAnswer, WorkerPace, ask};
@@ -31,12 +32,12 @@ pub(crate) enum End {
     /// The agent says that its goal is reached.
     Done {
         /// How it said so.
-        stop_reason: &'static str,
+        stop_reason: AttemptStopReason,
         /// What it says it did.
         summary: Option<String>,
     },
     /// A limit was reached.
-    Limit(&'static str),
+    Limit(AttemptStopReason),
     /// An error.
     Failed {
         /// Its class.
@@ -101,9 +102,9 @@ impl Pass<'_> {
             Err(TurnError::NoAnswer {
                 class: ErrorClass::QuotaExceeded,
                 message,
-            }) if self.context.subject == Subject::Task => {
+            }) if self.context.subject.kind() == SubjectKind::Task => {
                 self.over_budget(&message).await;
-                End::Limit("max_cost_reached")
+                End::Limit(AttemptStopReason::MaxCostReached)
             }
             Err(TurnError::NoAnswer { class, message }) => End::Failed { class, message },
             Err(error @ TurnError::Call(CallError::Unreachable(_))) => End::Failed {
@@ -139,13 +140,13 @@ impl Pass<'_> {
         }
         while transcript.n < self.context.limits.turns_max {
             if transcript.nudges > NUDGES_MAX {
-                return Ok(End::Limit("no_completion_signal"));
+                return Ok(End::Limit(AttemptStopReason::NoCompletionSignal));
             }
             if let Some(end) = self.turn(&mut transcript).await? {
                 return Ok(end);
             }
         }
-        Ok(End::Limit("max_turns_reached"))
+        Ok(End::Limit(AttemptStopReason::MaxTurnsReached))
     }
 
     async fn turn(&mut self, transcript: &mut Transcript) -> Result<Option<End>, TurnError> {
@@ -201,14 +202,16 @@ impl Pass<'_> {
 
     /// A task ends by its signal, and only when nothing is left to run; a phase ends by its tool.
     fn is_finished(&self, said: &Said) -> bool {
-        self.context.subject != Subject::SpecPhase && said.calls().is_empty() && said.is_signal()
+        self.context.subject.kind() != SubjectKind::SpecPhase
+            && said.calls().is_empty()
+            && said.is_signal()
     }
 
     fn done(&self, said: &Said) -> End {
         End::Done {
-            stop_reason: match self.context.subject {
-                Subject::SpecPhase => "submit_done",
-                _ => "completion_signal",
+            stop_reason: match self.context.subject.kind() {
+                SubjectKind::SpecPhase => AttemptStopReason::SubmitDone,
+                _ => AttemptStopReason::CompletionSignal,
             },
             summary: said.summary(),
         }
@@ -216,8 +219,8 @@ impl Pass<'_> {
 
     /// What an answer without a tool call is answered.
     fn expected(&self, said: &Said) -> String {
-        match self.context.subject {
-            Subject::SpecPhase => {
+        match self.context.subject.kind() {
+            SubjectKind::SpecPhase => {
                 "No tool was called. Hand in what is missing with `submit_item`, then call \
                  `submit_done`; only that ends the phase."
                     .to_owned()

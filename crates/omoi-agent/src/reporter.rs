@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::id::EventId;
 use omoi_protocol::worker::{EVENT_BYTES_MAX, EVENTS_MAX, Received, ReportEvents, WorkerEvent};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::rng::Rng;
-use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use crate::platform::{CallError, Platform};
 
@@ -52,7 +53,7 @@ impl Reporter {
     async fn send(&self, kind: AgentEventKind, data: Value, summary: Option<String>) {
         let event = WorkerEvent {
             event_id: EventId::from_uuid(uuid_v7(self.clock.as_ref(), &self.rng)),
-            event_type: kind.as_str().to_owned(),
+            event_type: kind,
             event_data: fitted(data),
             summary,
         };
@@ -135,14 +136,14 @@ async fn send(platform: &Platform, batch: Vec<WorkerEvent>) -> Result<(), CallEr
         Err(other) => return Err(other),
     }
     for event in report.events {
-        let kind = event.event_type.clone();
+        let kind = event.event_type;
         let report = ReportEvents {
             events: vec![event],
         };
         match platform.post::<Received>("/events", &report).await {
             Ok(_) => {}
             Err(CallError::Refused { message, .. }) => {
-                tracing::warn!(kind, message, "An event was refused");
+                tracing::warn!(kind = %kind, message, "An event was refused");
             }
             Err(other) => return Err(other),
         }

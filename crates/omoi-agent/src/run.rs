@@ -6,8 +6,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::Outcome;
+use omoi_domain::attempt::{AttemptStopReason, Outcome};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
 use omoi_git::process::{Git, LocateError};
@@ -17,9 +21,6 @@ use omoi_protocol::worker::{AttemptContext, Complete, CompleteAck, Started};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::chain;
-use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
 
 use crate::beside::{Inbox, acknowledge, heartbeat, poll};
 use crate::model::WorkerPace;
@@ -278,7 +279,7 @@ impl Line<'_> {
         tokio::select! {
             biased;
             why = self.stopper.stopped() => Ended::Stopped(why),
-            () = self.host.clock.sleep(left) => Ended::By(End::Limit("max_duration_reached")),
+            () = self.host.clock.sleep(left) => Ended::By(End::Limit(AttemptStopReason::MaxDurationReached)),
             end = pass.run() => Ended::By(end),
         }
     }
@@ -303,8 +304,8 @@ impl Line<'_> {
             }
             Err(error) => {
                 complete.outcome = Outcome::Failed;
-                "error".clone_into(&mut complete.stop_reason);
-                complete.error_class = Some(ErrorClass::AgentError.as_str().to_owned());
+                complete.stop_reason = AttemptStopReason::Error;
+                complete.error_class = Some(ErrorClass::AgentError);
                 complete.error_message = Some(chain(&error));
             }
         }
@@ -321,7 +322,7 @@ enum Ended {
 fn report(end: Ended, turns: u32) -> Option<Complete> {
     let mut complete = Complete {
         outcome: Outcome::Succeeded,
-        stop_reason: String::new(),
+        stop_reason: AttemptStopReason::Done,
         summary: None,
         bundle: None,
         error_class: None,
@@ -333,8 +334,8 @@ fn report(end: Ended, turns: u32) -> Option<Complete> {
     };
     let (outcome, stop_reason) = match end {
         Ended::Stopped(Stop::Superseded) | Ended::By(End::Superseded) => return None,
-        Ended::Stopped(Stop::Interrupt) => (Outcome::Interrupted, "interrupt"),
-        Ended::Stopped(Stop::Shutdown) => (Outcome::Interrupted, "shutdown_signal"),
+        Ended::Stopped(Stop::Interrupt) => (Outcome::Interrupted, AttemptStopReason::Interrupt),
+        Ended::Stopped(Stop::Shutdown) => (Outcome::Interrupted, AttemptStopReason::ShutdownSignal),
         Ended::By(End::Limit(reason)) => (Outcome::Incomplete, reason),
         Ended::By(End::Done {
             stop_reason,
@@ -344,12 +345,12 @@ fn report(end: Ended, turns: u32) -> Option<Complete> {
             (Outcome::Succeeded, stop_reason)
         }
         Ended::By(End::Failed { class, message }) => {
-            complete.error_class = Some(class.as_str().to_owned());
+            complete.error_class = Some(class);
             complete.error_message = Some(message);
-            (Outcome::Failed, "error")
+            (Outcome::Failed, AttemptStopReason::Error)
         }
     };
     complete.outcome = outcome;
-    stop_reason.clone_into(&mut complete.stop_reason);
+    complete.stop_reason = stop_reason;
     Some(complete)
 }

@@ -1,9 +1,10 @@
 //! The conversation so far, from the context and the turns taken since.
 
-use omoi_domain::attempt::Subject;
+use sha2::{Digest as _, Sha256};
+
+use omoi_domain::attempt::SubjectKind;
 use omoi_llm::wire::anthropic::{Content, ContentBlock, Message, MessagesRequest, ToolUseBlock};
 use omoi_protocol::worker::{AttemptContext, COMPLETION_SIGNAL, Tool, TurnRecord};
-use sha2::{Digest as _, Sha256};
 
 use crate::tools;
 
@@ -92,8 +93,8 @@ pub(crate) fn ended(context: &AttemptContext) -> Result<Option<Said>, BadTurn> {
         return Ok(None);
     };
     let (said, results) = read(last)?;
-    let done = match context.subject {
-        Subject::SpecPhase => said.calls().iter().any(|call| {
+    let done = match context.subject.kind() {
+        SubjectKind::SpecPhase => said.calls().iter().any(|call| {
             call.name == Tool::SubmitDone.as_str()
                 && results.iter().any(|block| match block {
                     ContentBlock::ToolResult(result) => {

@@ -4,13 +4,16 @@ pub(crate) mod ablation;
 mod reopen;
 
 use futures::future::BoxFuture;
-use omoi_domain::attempt::{AttemptState, Subject};
+use tracing::warn;
+
+use omoi_domain::attempt::{AttemptState, AttemptSubject};
+use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::{AttemptId, HumanRef};
 use omoi_domain::merge::MergeState;
 use omoi_domain::spec::SpecStatus;
-use omoi_domain::task::TaskStatus;
+use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
@@ -26,7 +29,6 @@ use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{ENVIRONMENT_FAULT, Task};
 use omoi_store::{StoreError, Tx, attempts, checks, deliveries, projects, requirements, tasks};
-use tracing::warn;
 
 use self::ablation::Proof;
 use crate::platform_attempt;
@@ -88,14 +90,11 @@ impl Finisher {
 
     async fn prove(&self, spec: Spec) -> Result<(), BoxError> {
         let mut tx = self.platform.store.write().await?;
-        let subject = spec.id.to_string();
-        if attempts::live(&mut tx, Subject::Check, &subject)
-            .await?
-            .is_some()
-        {
+        let subject = AttemptSubject::HeadChecks;
+        if attempts::live(&mut tx, spec.id, subject).await?.is_some() {
             return Ok(());
         }
-        let earlier = attempts::of_subject(&mut tx, &subject).await?;
+        let earlier = attempts::of_subject(&mut tx, spec.id, subject).await?;
         let since = specs::working_since(&mut tx, spec.id).await?;
         // A process that died says nothing about the proof, and a resumed spec has all its tries.
         let failed: Vec<_> = earlier
@@ -113,7 +112,7 @@ impl Finisher {
         }
         let named = HumanRef::spec(spec.number);
         let named = projects::reference(&mut tx, spec.project_id, named).await?;
-        let about = (Subject::Check, subject, 0);
+        let about = (subject, 0);
         let (attempt, held) =
             platform_attempt::begin(&mut tx, &self.platform, &spec, about).await?;
         tx.commit(CrashPoint::ValidationStarted).await?;
@@ -245,7 +244,7 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
     let run = Run {
         spec,
         attempt,
-        stage: "head",
+        stage: CheckStage::Head,
         commit: &head,
         checks,
         task: None,
@@ -295,12 +294,14 @@ async fn waits_for_machine(
 
 /// Hands over what has landed, saying what of the plan it does not prove.
 async fn as_it_stands(proof: Proof<'_>, receipts: &[(Check, Receipt)]) -> Result<(), BoxError> {
-    let others = receipts.iter().filter(|(check, _)| check.kind != "proof");
+    let others = receipts
+        .iter()
+        .filter(|(check, _)| check.kind != CheckKind::Proof);
     let others: Vec<(Check, Receipt)> = others.cloned().collect();
     if waits_for_machine(proof, &others).await? {
         return Ok(());
     }
-    if let Some(unmet) = receipts::unmet("head_red", &others) {
+    if let Some(unmet) = receipts::unmet(UnmetCode::HeadRed, &others) {
         let headline = unmet.feedback.lines().next().unwrap_or_default();
         let reason = format!("what stands is not handed over: at the head {headline}");
         return stop(proof, SpecStatus::Failed, reason).await;
@@ -410,7 +411,7 @@ async fn final_checks(tx: &mut Tx, spec: &Spec) -> Result<Vec<Check>, StoreError
         .filter(|check| receipts::proves(check, &tasks))
         .filter(|check| match check.task_id {
             None => true,
-            Some(task) => landed.contains(&task) && check.kind != "suite",
+            Some(task) => landed.contains(&task) && check.kind != CheckKind::Suite,
         })
         .collect())
 }
@@ -421,7 +422,7 @@ async fn red(
     spec: &Spec,
     receipts: &[(Check, Receipt)],
 ) -> Result<Option<String>, StoreError> {
-    if let Some(unmet) = receipts::unmet("head_red", receipts) {
+    if let Some(unmet) = receipts::unmet(UnmetCode::HeadRed, receipts) {
         let headline = unmet.feedback.lines().next().unwrap_or_default().to_owned();
         return Ok(Some(format!("at the head {headline}")));
     }

@@ -4,7 +4,9 @@
 mod land;
 
 use futures::future::BoxFuture;
-use omoi_domain::attempt::{AttemptState, Subject};
+use tracing::warn;
+
+use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::merge::MergeState;
@@ -20,7 +22,6 @@ use omoi_runtime::telemetry::chain;
 use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx, attempts, tasks};
-use tracing::warn;
 
 use crate::platform_attempt;
 
@@ -59,9 +60,10 @@ impl Merger {
             if !matches!(merge.state, MergeState::InProgress | MergeState::Verifying) {
                 continue;
             }
-            let live = attempts::live(&mut tx, Subject::Merge, &merge.id.to_string()).await?;
+            let subject = AttemptSubject::Merge { merge_id: merge.id };
+            let live = attempts::live(&mut tx, merge.spec_id, subject).await?;
             if live.is_none() {
-                let made = attempts::of_subject(&mut tx, &merge.id.to_string()).await?;
+                let made = attempts::of_subject(&mut tx, merge.spec_id, subject).await?;
                 match made.last().filter(|a| a.state == AttemptState::Failed) {
                     Some(failed) => {
                         let why = failed.error_message.as_deref().unwrap_or("it failed");
@@ -121,7 +123,8 @@ impl Merger {
         let mut task = tasks::get(&mut tx, merge.task_id).await?;
         let step = MergeMove::to(MergeState::InProgress);
         merges::transition(&mut tx, &mut merge, &mut task, step).await?;
-        let about = (Subject::Merge, merge.id.to_string(), task.round);
+        let subject = AttemptSubject::Merge { merge_id: merge.id };
+        let about = (subject, task.round);
         let (attempt, held) = platform_attempt::begin(&mut tx, &self.platform, spec, about).await?;
         tx.commit(CrashPoint::MergeMoved).await?;
         let (platform, spec) = (self.platform.clone(), spec.clone());

@@ -1,10 +1,10 @@
 //! Attempts the platform makes itself: at checks and at merges.
 
-use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
 use omoi_execution::Platform;
-use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_execution::attempt::{NewAttempt, insert};
 use omoi_execution::platform::Held;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::Spec;
@@ -16,17 +16,16 @@ pub(crate) async fn begin(
     tx: &mut Tx,
     platform: &Platform,
     spec: &Spec,
-    about: (Subject, String, u32),
+    about: (AttemptSubject, u32),
 ) -> Result<(Attempt, Held), StoreError> {
-    let (subject, subject_id, round) = about;
-    let fence = attempts::of_subject(tx, &subject_id).await?.len() as i64 + 1;
+    let (subject, round) = about;
+    let fence = attempts::of_subject(tx, spec.id, subject).await?.len() as i64 + 1;
     let new = NewAttempt {
         project_id: spec.project_id,
         spec_id: spec.id,
         subject,
-        subject_id,
         round,
-        role: role::PLATFORM,
+        role: AgentRole::Platform,
         fence,
         base_sha: None,
     };
@@ -48,7 +47,10 @@ pub(crate) async fn end(
         return Ok(false);
     }
     attempt.error_message = failure.map(str::to_owned);
-    attempt.stop_reason = Some(if failure.is_some() { "error" } else { "done" }.to_owned());
+    attempt.stop_reason = Some(match failure {
+        Some(_) => AttemptStopReason::Error,
+        None => AttemptStopReason::Done,
+    });
     let to = if failure.is_some() {
         AttemptState::Failed
     } else {

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::MergeState;
+use omoi_domain::task::UnmetCode;
 use omoi_execution::Platform;
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, Command, CommandError, Ran};
@@ -20,8 +23,7 @@ use omoi_git::survey::is_test_path;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, Tx};
-use omoi_store::{attempts, merges};
+use omoi_store::{Json, StoreError, Tx, attempts, merges};
 
 use crate::suite;
 
@@ -60,7 +62,7 @@ pub struct Run<'a> {
     /// The platform's attempt that runs them.
     pub attempt: AttemptId,
     /// `task`, `merge`, `head` or `ablation`.
-    pub stage: &'static str,
+    pub stage: CheckStage,
     /// The commit.
     pub commit: &'a ObjectId,
     /// The checks.
@@ -107,7 +109,8 @@ pub async fn of_task(
     // A task whose own check is the suite need not run it twice.
     let mut seen = BTreeSet::new();
     own.retain(|check| {
-        check.kind != "suite" || seen.insert((check.command.clone(), check.files.0.clone()))
+        check.kind != CheckKind::Suite
+            || seen.insert((check.command.clone(), check.files.0.clone()))
     });
     Ok(own)
 }
@@ -248,13 +251,13 @@ pub async fn try_proposed(
     let base = ObjectId::parse(base)?;
     let mirror = platform.mirror(spec.project_id).await?;
     let own = checks::of_task(&mut platform.store.read().await?, task.id).await?;
-    let untried = |check: &&Check| check.kind == "proof" && check.base_exit.is_none();
+    let untried = |check: &&Check| check.kind == CheckKind::Proof && check.base_exit.is_none();
     for check in own.iter().filter(untried) {
         let mut ran = exec(platform, spec, check, (&base, timeout(check))).await?;
         let run = Run {
             spec,
             attempt,
-            stage: "base",
+            stage: CheckStage::Base,
             commit: &base,
             checks: Vec::new(),
             task: Some(task.id),
@@ -276,7 +279,9 @@ pub async fn try_proposed(
 /// Whether a check says anything: one proposed for work found on the way must have failed before.
 pub fn proves(check: &Check, tasks: &[Task]) -> bool {
     let found = |t: &&Task| Some(t.id) == check.task_id && t.parent_task_id.is_some();
-    !(check.kind == "proof" && check.base_exit == Some(0) && tasks.iter().any(|t| found(&t)))
+    !(check.kind == CheckKind::Proof
+        && check.base_exit == Some(0)
+        && tasks.iter().any(|t| found(&t)))
 }
 
 /// Whether a test file the check read was changed by the task it proves. Files the check brings
@@ -293,7 +298,7 @@ async fn self_tested(
     let (task, first) = {
         let mut tx = platform.store.read().await?;
         let task = tasks::get(&mut tx, owner).await?;
-        let tries = attempts::of_subject(&mut tx, &owner.to_string()).await?;
+        let tries = attempts::of_task(&mut tx, owner).await?;
         (task, tries.into_iter().find_map(|attempt| attempt.base_sha))
     };
     // A task sent back after it landed has a newer base, but its tests of then are its own as well.
@@ -314,7 +319,7 @@ async fn self_tested(
 }
 
 /// What a task is told when some of its checks failed; none when all passed.
-pub fn unmet(code: &'static str, receipts: &[(Check, Receipt)]) -> Option<Unmet> {
+pub fn unmet(code: UnmetCode, receipts: &[(Check, Receipt)]) -> Option<Unmet> {
     let failed: Vec<_> = receipts
         .iter()
         .filter(|(_, receipt)| !receipt.passed)

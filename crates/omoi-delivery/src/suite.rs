@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use omoi_domain::check::CheckKind;
 use omoi_domain::suite::fault::{is_environment_fault, missing_part};
 use omoi_domain::suite::report::{SuiteReport, read_suite_report};
 use omoi_domain::suite::verdict::{SuiteRun, judge_suite};
@@ -46,7 +47,7 @@ pub(crate) async fn judge(
     (run, check): (&Run<'_>, &Check),
     ran: &mut Ran,
 ) -> Result<JudgedRun, ReceiptError> {
-    if check.kind != "suite" {
+    if check.kind != CheckKind::Suite {
         return Ok(JudgedRun {
             tests: None,
             passed: ran.passed(),

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use omoi_domain::ablation::AblationVerdict;
-use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::attempt::{AttemptState, SubjectKind};
+use omoi_domain::check::CheckStage;
 use omoi_domain::event::{Event, StoredEvent};
+use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{AttemptId, HumanRef, SpecId};
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
@@ -22,7 +25,6 @@ use omoi_store::{
     phases, projects, requirements, tasks, tickets,
 };
 
-use crate::finisher::ablation::STAGE;
 use crate::receipts;
 use crate::suite::outside_plan;
 use crate::trace::TraceError;
@@ -40,7 +42,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, Trac
     let project = projects::get(&mut tx, spec.project_id).await?;
     let hand_over = deliveries::find(&mut tx, id)
         .await?
-        .filter(|h| h.state == "confirmed");
+        .filter(|h| h.state == HandOverState::Confirmed);
     let spend = costs::of_spec(&mut tx, id).await?;
     let log = log(&mut tx, id).await?;
     let head = hand_over.as_ref().map(|h| h.head_sha.clone());
@@ -170,7 +172,7 @@ fn max_parallel(log: &[StoredEvent]) -> u32 {
     let mut most = 0;
     for event in log {
         match &event.event {
-            Event::AgentStarted(change) if change.subject == Subject::Task => {
+            Event::AgentStarted(change) if change.subject.kind() == SubjectKind::Task => {
                 running.insert(change.attempt_id);
                 most = most.max(running.len());
             }
@@ -199,7 +201,7 @@ async fn task_counts(tx: &mut Tx, id: SpecId) -> Result<TaskCounts, StoreError> 
 async fn phase_summaries(
     tx: &mut Tx,
     id: SpecId,
-) -> Result<BTreeMap<String, PhaseSummary>, StoreError> {
+) -> Result<BTreeMap<Phase, PhaseSummary>, StoreError> {
     let runs = phases::of_spec(tx, id).await?;
     Ok(runs
         .into_iter()
@@ -234,7 +236,7 @@ async fn conflicts(tx: &mut Tx, id: SpecId) -> Result<ConflictCounts, StoreError
 async fn receipt_counts(tx: &mut Tx, id: SpecId) -> Result<ReceiptCounts, StoreError> {
     let mut counts = ReceiptCounts::default();
     for receipt in checks::receipts_of_spec(tx, id).await? {
-        if matches!(receipt.stage.as_str(), "base" | STAGE) {
+        if matches!(receipt.stage, CheckStage::Base | CheckStage::Ablation) {
             // It says something of the check, not of the work.
             continue;
         }
@@ -272,7 +274,9 @@ async fn criteria(
         counts.total += 1;
         let proofs: Vec<_> = receipts
             .iter()
-            .filter(|r| r.passed && r.stage == "head" && Some(r.commit_sha.as_str()) == head)
+            .filter(|r| {
+                r.passed && r.stage == CheckStage::Head && Some(r.commit_sha.as_str()) == head
+            })
             .filter(|r| links.contains(&(r.check_id, criterion.id)))
             .collect();
         if !proofs.is_empty() {

@@ -50,13 +50,13 @@ pub fn receipt_view(check: &Check, receipt: &Receipt, tasks: &[Task]) -> Receipt
         .and_then(|id| tasks.iter().find(|task| task.id == id));
     ReceiptView {
         command: check.command.clone(),
-        kind: check.kind.clone(),
-        stage: receipt.stage.clone(),
+        kind: check.kind,
+        stage: receipt.stage,
         commit: receipt.commit_sha.clone(),
         tree: receipt.tree_sha.clone(),
         passed: receipt.passed,
         exit_code: receipt.exit_code,
-        rung: receipt.rung.clone(),
+        rung: receipt.rung,
         held: receipt.conditions.0.held.clone(),
         mounts: receipt.conditions.0.mounts.clone(),
         self_tested: receipt.self_tested,
@@ -84,10 +84,10 @@ fn failed_call(stored: &StoredEvent, tasks: &[Task]) -> Option<String> {
     let Event::ModelCallFailed(failed) = &stored.event else {
         return None;
     };
-    let is_own = |task: &&Task| task.id.to_string() == failed.subject_id;
+    let is_own = |task: &&Task| Some(task.id) == failed.subject.task_id();
     let who = match tasks.iter().find(is_own) {
         Some(task) => HumanRef::task(task.number).to_string(),
-        None => failed.role.clone(),
+        None => failed.role.to_string(),
     };
     let at = stored.occurred_at.time_of_day();
     Some(format!("{at} {who}: {}", failed.line()))

@@ -1,11 +1,14 @@
 //! Runs the checks of tasks whose agents say done; completes them or sends them back.
 
 use futures::future::BoxFuture;
-use omoi_domain::attempt::{AttemptState, Subject};
+use tracing::{info, warn};
+
+use omoi_domain::attempt::{AttemptState, AttemptSubject};
+use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::{AttemptId, TaskId};
-use omoi_domain::task::TaskStatus;
+use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
@@ -20,11 +23,9 @@ use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, ENVIRONMENT_FAULT, Task};
 use omoi_store::{StoreError, Tx, attempts};
-use tracing::{info, warn};
 
-use crate::platform_attempt;
 use crate::receipts::{self, Run};
-use crate::suite;
+use crate::{platform_attempt, suite};
 
 /// Times one round's checks may fail to run at all.
 const SPAWNS_MAX: usize = 3;
@@ -63,7 +64,8 @@ impl Validator {
     async fn take_up_lost(&self, id: TaskId) -> Result<(), StoreError> {
         let mut tx = self.platform.store.write().await?;
         let mut task = tasks::get(&mut tx, id).await?;
-        let live = attempts::live(&mut tx, Subject::Check, &id.to_string()).await?;
+        let subject = AttemptSubject::TaskChecks { task_id: id };
+        let live = attempts::live(&mut tx, task.spec_id, subject).await?;
         if task.status == TaskStatus::Validating && live.is_none() {
             let reason = Some("its checks were cut short".to_owned());
             tasks::transition(&mut tx, &mut task, TaskStatus::PendingValidation, reason).await?;
@@ -89,10 +91,11 @@ impl Validator {
         {
             return Ok(());
         }
-        let spawned = attempts::of_subject(&mut tx, &id.to_string()).await?;
+        let subject = AttemptSubject::TaskChecks { task_id: id };
+        let spawned = attempts::of_subject(&mut tx, task.spec_id, subject).await?;
         let failures = spawned
             .iter()
-            .filter(|a| a.subject == Subject::Check && a.round == task.round)
+            .filter(|a| a.round == task.round)
             // A task a person put back into the queue has all its tries.
             .filter(|a| a.state == AttemptState::Failed && a.created_at >= task.not_before);
         let failures: Vec<_> = failures.collect();
@@ -110,7 +113,7 @@ impl Validator {
             return Ok(());
         }
         tasks::transition(&mut tx, &mut task, TaskStatus::Validating, None).await?;
-        let about = (Subject::Check, id.to_string(), task.round);
+        let about = (subject, task.round);
         let (attempt, held) =
             platform_attempt::begin(&mut tx, &self.platform, &spec, about).await?;
         tx.commit(CrashPoint::ValidationStarted).await?;
@@ -143,7 +146,7 @@ async fn validate(
     let run = Run {
         spec,
         attempt,
-        stage: "task",
+        stage: CheckStage::Task,
         commit: &commit,
         checks,
         task: Some(task.id),
@@ -181,7 +184,7 @@ async fn conclude(
     task: &mut Task,
     receipts: &[(Check, Receipt)],
 ) -> Result<(), StoreError> {
-    if let Some(unmet) = receipts::unmet("checks_failed", receipts) {
+    if let Some(unmet) = receipts::unmet(UnmetCode::ChecksFailed, receipts) {
         info!(task.id = %task.id, "Sending back TSK-{:03}", task.number);
         return send_back(tx, task, unmet).await;
     }

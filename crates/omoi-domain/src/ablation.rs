@@ -10,44 +10,22 @@ mod take_back;
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 pub use budget::CheckBudget;
 pub use take_back::{Landing, MergedWork, Step, landings, ways};
 
 use crate::id::TaskId;
 
-/// What ablation found out about a criterion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AblationVerdict {
-    /// Without the work one of its proofs is red.
-    Needed,
-    /// Without the work all its proofs are green: proven, but not by this work.
-    Weak,
-    /// The work could not be taken back.
-    Unknown,
-    /// The time for it was spent.
-    NotTried,
-}
-
-impl AblationVerdict {
-    /// Every verdict.
-    pub const ALL: [Self; 4] = [Self::Needed, Self::Weak, Self::Unknown, Self::NotTried];
-
-    /// The stored text.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Needed => "needed",
-            Self::Weak => "weak",
-            Self::Unknown => "unknown",
-            Self::NotTried => "not_tried",
-        }
-    }
-
-    /// Reads a stored verdict.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|v| v.as_str() == text)
+crate::closed_set! {
+    /// What ablation found out about a criterion.
+    AblationVerdict {
+        /// Without the work one of its proofs is red.
+        Needed = "needed",
+        /// Without the work all its proofs are green: proven, but not by this work.
+        Weak = "weak",
+        /// The work could not be taken back.
+        Unknown = "unknown",
+        /// The time for it was spent.
+        NotTried = "not_tried",
     }
 }
 
@@ -145,7 +123,7 @@ mod tests {
             assert_eq!(verdict(proofs), expected, "{proofs:?}");
         }
         for verdict in AblationVerdict::ALL {
-            assert_eq!(AblationVerdict::parse(verdict.as_str()), Some(verdict));
+            assert_eq!(AblationVerdict::parse(verdict.as_str()), Some(*verdict));
         }
     }
 

@@ -1,55 +1,33 @@
 //! What a worker may put into the log of its attempt.
 
-macro_rules! agent_events {
-    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
-        /// A kind of event of a worker. The names are its own: none is a name of the platform's
-        /// registry, so that no agent can write what only the platform may say.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum AgentEventKind {
-            $($(#[doc = $doc])+ $name,)+
-        }
-
-        impl AgentEventKind {
-            /// Every kind.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// The name in the log.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $text,)+ }
-            }
-        }
-    };
-}
-
-agent_events! {
-    /// Words of the model.
-    AssistantMessage = "agent.assistant_message",
-    /// A tool is about to run.
-    ToolUse = "agent.tool_use",
-    /// What a tool answered.
-    ToolResult = "agent.tool_result",
-    /// A file was written.
-    FileEdited = "agent.file_edited",
-    /// A part of a phase's output was refused.
-    ItemRefused = "agent.item_refused",
-    /// Something the agent must not do was refused.
-    PolicyViolation = "agent.policy_violation",
-    /// A message of a person reached the model.
-    MessageInjected = "agent.message_injected",
-    /// A budget is spent.
-    BudgetSpent = "agent.budget_spent",
-    /// The attempt cannot go on.
-    AgentFailed = "agent.error",
-    /// A command began.
-    CommandStarted = "command.started",
-    /// A command ended.
-    CommandCompleted = "command.completed",
-}
-
-impl AgentEventKind {
-    /// The kind of that name, if a worker may report it.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
+crate::closed_set! {
+    /// A kind of event of a worker. The names are its own: none is a name of the platform's
+    /// registry, so that no agent can write what only the platform may say.
+    AgentEventKind {
+        /// Words of the model.
+        AssistantMessage = "agent.assistant_message",
+        /// A tool is about to run.
+        ToolUse = "agent.tool_use",
+        /// What a tool answered.
+        ToolResult = "agent.tool_result",
+        /// A file was written.
+        FileEdited = "agent.file_edited",
+        /// A part of a phase's output was refused.
+        ItemRefused = "agent.item_refused",
+        /// Something the agent must not do was refused.
+        PolicyViolation = "agent.policy_violation",
+        /// A message of a person reached the model.
+        MessageInjected = "agent.message_injected",
+        /// A budget is spent.
+        BudgetSpent = "agent.budget_spent",
+        /// The attempt cannot go on.
+        AgentFailed = "agent.error",
+        /// A command began.
+        CommandStarted = "command.started",
+        /// A command ended.
+        CommandCompleted = "command.completed",
+        /// A report that came after the end of its attempt; written by the platform.
+        LateReport = "worker.late_report",
     }
 }
 

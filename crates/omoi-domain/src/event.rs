@@ -13,45 +13,21 @@ pub use payload::*;
 use crate::id::{EventId, OrgId, ProjectId, SpecId};
 use crate::time::Timestamp;
 
-/// A reconciler that acts on events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Consumer {
-    /// Drives the phases of specs.
-    Planner,
-    /// Claims tasks that can start and prepares their attempts.
-    Dispatcher,
-    /// Runs the checks of finished tasks.
-    Validator,
-    /// Lands finished task branches.
-    Merger,
-    /// Proves a spec at its head and hands it over.
-    Finisher,
-    /// Ends what is stale, lost or out of time.
-    Reaper,
-}
-
-impl Consumer {
-    /// Every consumer.
-    pub const ALL: [Self; 6] = [
-        Self::Planner,
-        Self::Dispatcher,
-        Self::Validator,
-        Self::Merger,
-        Self::Finisher,
-        Self::Reaper,
-    ];
-
-    /// The name of its cursor and lease.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Planner => "planner",
-            Self::Dispatcher => "dispatcher",
-            Self::Validator => "validator",
-            Self::Merger => "merger",
-            Self::Finisher => "finisher",
-            Self::Reaper => "reaper",
-        }
+crate::closed_set! {
+    /// A reconciler that acts on events.
+    Consumer {
+        /// Drives the phases of specs.
+        Planner = "planner",
+        /// Claims tasks that can start and prepares their attempts.
+        Dispatcher = "dispatcher",
+        /// Runs the checks of finished tasks.
+        Validator = "validator",
+        /// Lands finished task branches.
+        Merger = "merger",
+        /// Proves a spec at its head and hands it over.
+        Finisher = "finisher",
+        /// Ends what is stale, lost or out of time.
+        Reaper = "reaper",
     }
 }
 
@@ -293,7 +269,7 @@ mod tests {
             assert!(
                 EventKind::ALL
                     .iter()
-                    .any(|k| k.consumers().contains(&consumer)),
+                    .any(|k| k.consumers().contains(consumer)),
                 "{} is woken by nothing",
                 consumer.as_str()
             );

@@ -3,6 +3,7 @@
 //! Every status in the database moves only along a row of its machine's table, and each row names
 //! the event that tells of it. A pair that is not in the table is an error everywhere.
 
+use crate::closed_set::ClosedSet;
 use crate::event::EventKind;
 
 /// One allowed move.
@@ -17,19 +18,11 @@ pub struct Rule<S: 'static> {
 }
 
 /// A closed set of statuses with its table of moves.
-pub trait Machine: Copy + Eq + std::fmt::Debug + 'static {
+pub trait Machine: ClosedSet {
     /// The machine's name, as in errors.
     const NAME: &'static str;
-    /// Every status.
-    const ALL: &'static [Self];
     /// Every allowed move.
     const RULES: &'static [Rule<Self>];
-    /// The stored text of a status.
-    fn as_str(self) -> &'static str;
-    /// Reads a stored status.
-    fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|s| s.as_str() == text)
-    }
 }
 
 /// The move is not in the machine's table.
@@ -70,13 +63,13 @@ macro_rules! machine {
         }
         $($from:ident => $($to:ident : $event:ident),+ ;)*
     ) => {
-        $(#[doc = $doc])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[doc = $vdoc])+ #[serde(rename = $text)] $variant,)+ }
+        $crate::closed_set! {
+            $(#[doc = $doc])+
+            $name { $($(#[doc = $vdoc])+ $variant = $text,)+ }
+        }
 
         impl $crate::machine::Machine for $name {
             const NAME: &'static str = $label;
-            const ALL: &'static [Self] = &[$(Self::$variant,)+];
             const RULES: &'static [$crate::machine::Rule<Self>] = &[
                 $($($crate::machine::Rule {
                     from: Self::$from,
@@ -84,15 +77,6 @@ macro_rules! machine {
                     event: $crate::event::EventKind::$event,
                 },)+)*
             ];
-            fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str($crate::machine::Machine::as_str(*self))
-            }
         }
     };
 }

@@ -1,58 +1,27 @@
 //! Merging: how a task's commits reach the integration branch.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
-/// Where a task's commits stand. Dependents wait for [`IntegrationState::Merged`].
-///
-/// It follows the task's merge and moves with it, so it has no table of its own; the one move
-/// without a merge takes landed work back when the head is red.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IntegrationState {
-    /// Nothing finished yet.
-    None,
-    /// Finished, waiting for its turn.
-    Queued,
-    /// Its merged tree is being made and checked.
-    Merging,
-    /// It conflicts; a resolve task has it.
-    Conflict,
-    /// In the integration branch.
-    Merged,
-    /// A person must look.
-    Manual,
+crate::closed_set! {
+    /// Where a task's commits stand. Dependents wait for [`IntegrationState::Merged`].
+    ///
+    /// It follows the task's merge and moves with it, so it has no table of its own; the one move
+    /// without a merge takes landed work back when the head is red.
+    IntegrationState {
+        /// Nothing finished yet.
+        None = "none",
+        /// Finished, waiting for its turn.
+        Queued = "queued",
+        /// Its merged tree is being made and checked.
+        Merging = "merging",
+        /// It conflicts; a resolve task has it.
+        Conflict = "conflict",
+        /// In the integration branch.
+        Merged = "merged",
+        /// A person must look.
+        Manual = "manual",
+    }
 }
 
 impl IntegrationState {
-    /// Every state.
-    pub const ALL: [Self; 6] = [
-        Self::None,
-        Self::Queued,
-        Self::Merging,
-        Self::Conflict,
-        Self::Merged,
-        Self::Manual,
-    ];
-
-    /// Its stored text.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Queued => "queued",
-            Self::Merging => "merging",
-            Self::Conflict => "conflict",
-            Self::Merged => "merged",
-            Self::Manual => "manual",
-        }
-    }
-
-    /// Reads a stored state.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
-
     /// Where the commits of a task stand whose merge is in `merge`.
     pub const fn of_merge(merge: MergeState) -> Self {
         match merge {
@@ -68,12 +37,6 @@ impl IntegrationState {
     /// Whether dependents may start.
     pub const fn satisfies_dependents(self) -> bool {
         matches!(self, Self::Merged)
-    }
-}
-
-impl fmt::Display for IntegrationState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

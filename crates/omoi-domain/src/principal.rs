@@ -1,7 +1,5 @@
 //! Whose money a model call costs, and what the call is for.
 
-use serde::{Deserialize, Serialize};
-
 use crate::id::{AttemptId, OrgId, ProjectId, SpecId};
 
 /// Who pays for a model call. Budgets belong to specs, so that every call has one.
@@ -44,30 +42,12 @@ impl CallPurpose {
     }
 }
 
-/// A [`CallPurpose`] as it is stored and shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PurposeKind {
-    /// Agents at work.
-    Attempt,
-    /// Second opinions on plans.
-    Judge,
-}
-
-impl PurposeKind {
-    /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Attempt, Self::Judge];
-
-    /// The stored text.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Attempt => "attempt",
-            Self::Judge => "judge",
-        }
-    }
-
-    /// Reads a stored kind.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+crate::closed_set! {
+    /// A [`CallPurpose`] as it is stored and shown.
+    PurposeKind {
+        /// Agents at work.
+        Attempt = "attempt",
+        /// Second opinions on plans.
+        Judge = "judge",
     }
 }

@@ -3,11 +3,11 @@
 //! The class of a failure decides, never its text. Jitter is a parameter, so a delay can be
 //! computed again.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::task::TaskType;
 
 /// Longest delay before a task is tried again.
 pub const TASK_DELAY_MAX: Duration = Duration::from_mins(1);
@@ -20,39 +20,7 @@ pub const REPEAT_SIGNATURE_LIMIT: usize = 3;
 /// Longest delay before a planning phase is tried again.
 pub const PHASE_DELAY_MAX: Duration = Duration::from_mins(1);
 
-macro_rules! classes {
-    ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $vdoc:literal])+ $variant:ident = $text:literal,)+ }) => {
-        $(#[doc = $doc])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name {
-            $($(#[doc = $vdoc])+ #[serde(rename = $text)] $variant,)+
-        }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The stored text.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
-            /// Reads a stored text.
-            pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|c| c.as_str() == text)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-
-classes! {
+crate::closed_set! {
     /// Why an attempt at a task failed.
     ErrorClass {
         /// The sandbox vanished.
@@ -131,9 +99,9 @@ pub fn task_delay(retry_count: u32, jitter: f64) -> Duration {
 
 /// What two failures have in common when they are the same failure: task type, class and message
 /// without case, spacing, numbers and hashes.
-pub fn signature(task_type: &str, class: ErrorClass, message: &str) -> String {
+pub fn signature(task_type: TaskType, class: ErrorClass, message: &str) -> String {
     let mut hash = Sha256::new();
-    for part in [task_type, class.as_str(), &normalised(message)] {
+    for part in [task_type.as_str(), class.as_str(), &normalised(message)] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
@@ -166,7 +134,7 @@ fn normalised(message: &str) -> String {
     masked.join(" ")
 }
 
-classes! {
+crate::closed_set! {
     /// Why an attempt at a planning phase failed.
     PhaseFailure {
         /// The gate refused the output.
@@ -279,7 +247,7 @@ mod tests {
 
     #[test]
     fn three_equal_failures_stop_retries() {
-        let sign = |message| signature("implement_feature", ErrorClass::AgentError, message);
+        let sign = |message| signature(TaskType::ImplementFeature, ErrorClass::AgentError, message);
         let first = sign("Exit code 1 at src/a.py:12 (0x7f3a)");
         let second = sign("exit code 137  at src/a.py:99 (0x11bb)");
         let other = sign("exit code 1 at src/b.py:12 (0x7f3a)");
@@ -288,7 +256,7 @@ mod tests {
         assert_ne!(
             first,
             signature(
-                "write_tests",
+                TaskType::WriteTests,
                 ErrorClass::AgentError,
                 "Exit code 1 at src/a.py:12 (0x7f3a)"
             )

@@ -1,5 +1,15 @@
 //! Sandboxes: where attempts run.
 
+crate::closed_set! {
+    /// A kind of sandbox, best first.
+    SandboxRung {
+        /// Namespaces, seccomp and limits through `bwrap`.
+        Bubblewrap = "bubblewrap",
+        /// A plain process of the platform's own user. Unsafe: no isolation at all.
+        Process = "process",
+    }
+}
+
 crate::machine! {
     /// Where a sandbox stands.
     SandboxState ("sandbox") {

@@ -1,5 +1,6 @@
 //! Tasks: the unit one agent works on.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 crate::machine! {
@@ -63,39 +64,25 @@ impl TaskStatus {
     }
 }
 
-/// How much a task matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Priority {
-    /// 0.25 in the score.
-    Low,
-    /// 0.5
-    Medium,
-    /// 0.75
-    High,
-    /// 1.0
-    Critical,
+crate::closed_set! {
+    /// How much a requirement, ticket or task matters, lowest first.
+    #[derive(JsonSchema)]
+    Priority {
+        /// Nice to have.
+        Low = "LOW",
+        /// Expected, could follow later.
+        Medium = "MEDIUM",
+        /// The feature is incomplete without it.
+        High = "HIGH",
+        /// Nothing works without it.
+        Critical = "CRITICAL",
+    }
 }
 
 impl Priority {
-    /// Every priority, lowest first.
-    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
-
-    /// The stored text.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "LOW",
-            Self::Medium => "MEDIUM",
-            Self::High => "HIGH",
-            Self::Critical => "CRITICAL",
-        }
-    }
-
-    /// Reads a priority in any case; unknown words are refused.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|p| p.as_str().eq_ignore_ascii_case(text))
+    /// Whether gaps in coverage stop the plan: CRITICAL and HIGH.
+    pub const fn is_urgent(self) -> bool {
+        matches!(self, Self::Critical | Self::High)
     }
 
     /// The next higher priority; the highest stays.
@@ -108,21 +95,73 @@ impl Priority {
     }
 }
 
-/// Task types that the platform itself gives meaning to.
-pub mod kind {
-    /// Ordinary work on code.
-    pub const IMPLEMENT_FEATURE: &str = "implement_feature";
-    /// Work whose result is tests.
-    pub const WRITE_TESTS: &str = "write_tests";
-    /// Repair of a fault found on the way.
-    pub const FIX_BUG: &str = "fix_bug";
-    /// A merge begun and left to an agent.
-    pub const RESOLVE_CONFLICT: &str = "resolve_conflict";
+crate::closed_set! {
+    /// The kind of work a task is, as far as the platform treats kinds differently.
+    TaskType {
+        /// Ordinary work on code.
+        ImplementFeature = "implement_feature",
+        /// Work whose result is tests.
+        WriteTests = "write_tests",
+        /// Repair of a fault found on the way.
+        FixBug = "fix_bug",
+        /// A merge begun and left to an agent.
+        ResolveConflict = "resolve_conflict",
+    }
+}
+
+crate::closed_set! {
+    /// The part of its ticket's life a task belongs to.
+    TicketPhase {
+        /// What is wanted.
+        Requirements = "PHASE_REQUIREMENTS",
+        /// How it is built.
+        Design = "PHASE_DESIGN",
+        /// Building it.
+        Implementation = "PHASE_IMPLEMENTATION",
+        /// Showing that it works.
+        Testing = "PHASE_TESTING",
+        /// Bringing it to its users.
+        Deployment = "PHASE_DEPLOYMENT",
+    }
+}
+
+crate::closed_set! {
+    /// Why the platform does not accept a task's result.
+    UnmetCode {
+        /// A check is red on the task's head.
+        ChecksFailed = "checks_failed",
+        /// A check is red on the merged tree.
+        MergeRed = "merge_red",
+        /// A check is red on the integration branch.
+        HeadRed = "head_red",
+        /// The attempt ended before its agent said done.
+        Incomplete = "incomplete",
+        /// It made no commits, or none that changes a file.
+        NoChange = "no_change",
+        /// Its work could not be committed.
+        WorkUnsaved = "work_unsaved",
+        /// What it handed in is no bundle the platform takes.
+        BundleRefused = "bundle_refused",
+        /// Its commits do not descend from where it started.
+        HistoryRewritten = "history_rewritten",
+        /// It changed what no agent may change.
+        ProtectedPath = "protected_path",
+        /// It wrote outside its workspace.
+        OutsideWorkspace = "outside_workspace",
+        /// It changed what decides which tests run, and the plan did not name that.
+        TestWeakened = "test_weakened",
+        /// Marks of an unresolved conflict are left in a file.
+        ConflictMarkers = "conflict_markers",
+        /// A resolution left out what one side of the merge brought.
+        SideDropped = "side_dropped",
+    }
 }
 
 /// Why the platform sends a task back, kept apart from its result.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
+    /// What kind of fault it is.
+    pub code: UnmetCode,
     /// Which round failed, from 1.
     pub iteration: u32,
     /// What failed, in the words of the check's own output.
@@ -137,7 +176,7 @@ pub const ROUNDS_MAX: u32 = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::{Machine, transition};
+    use crate::machine::transition;
 
     /// Every allowed move, written down a second time: a slip in either list shows.
     const ALLOWED: [(TaskStatus, &[TaskStatus]); 11] = {

@@ -1,5 +1,19 @@
 //! Tickets: groups of tasks.
 
+crate::closed_set! {
+    /// Whether people let a ticket's tasks run.
+    ApprovalStatus {
+        /// They do; so does a ticket nobody was asked about.
+        Approved = "approved",
+        /// Somebody must decide.
+        PendingReview = "pending_review",
+        /// Somebody said no.
+        Rejected = "rejected",
+        /// Nobody decided in time.
+        TimedOut = "timed_out",
+    }
+}
+
 crate::machine! {
     /// Where a ticket stands.
     TicketStatus ("ticket") {

@@ -4,9 +4,10 @@
 mod common;
 
 use common::{Plan, codes, todo_tags};
-use omoi_domain::plan::normalise::normalise;
-use omoi_domain::plan::outputs::Phase::{self, Design, Explore, Prd, Requirements, Sync, Tasks};
 use serde_json::{Value, json};
+
+use omoi_domain::phase::Phase::{self, Design, Explore, Prd, Requirements, Sync, Tasks};
+use omoi_domain::plan::normalise::normalise;
 
 /// Judges `output` and expects it refused, with `code` among the blockers.
 #[track_caller]

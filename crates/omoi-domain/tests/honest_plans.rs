@@ -6,14 +6,16 @@ mod common;
 use std::sync::Arc;
 
 use common::{plans, todo_tags};
+use serde_json::{Value, json};
+
+use omoi_domain::phase::Phase;
 use omoi_domain::plan::evaluate::{Facts, criteria, evaluate};
 use omoi_domain::plan::normalise::normalise;
 use omoi_domain::plan::outputs::{
-    Item, Phase, RepoPaths, SectionKind, Submission, assemble, item_schema, section,
-    section_schema, sections, split, submit_item_schema, validate_item,
+    Item, RepoPaths, SectionKind, Submission, assemble, item_schema, section, section_schema,
+    sections, split, submit_item_schema, validate_item,
 };
 use omoi_domain::plan::repository::RepositoryFacts;
-use serde_json::{Value, json};
 
 #[test]
 fn a_small_repository_names_what_it_has() {

@@ -3,8 +3,9 @@
 mod launch;
 mod settle;
 
-use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::id::{ProjectId, SpecId};
+use omoi_domain::retry::ErrorClass;
 use omoi_protocol::worker::TurnRecord;
 use omoi_runtime::rng::Rng;
 use omoi_store::attempts::{self, Attempt};
@@ -14,38 +15,21 @@ use sha2::{Digest as _, Sha256};
 use crate::platform::Platform;
 
 pub use launch::{Brief, Job, WorkPlan, launch};
-pub(crate) use settle::RESOURCE_EXHAUSTED;
 pub(crate) use settle::end_sandbox;
 pub use settle::{Loss, lose};
 
-/// Roles of those who make attempts, as the ledger and the gateway name them.
-pub mod role {
-    /// Works on a phase of a spec.
-    pub const PLANNER: &str = "planner";
-    /// Works on a task.
-    pub const IMPLEMENTER: &str = "implementer";
-    /// Resolves a merge conflict.
-    pub const RESOLVER: &str = "resolver";
-    /// Gives a second opinion on a plan.
-    pub const JUDGE: &str = "judge";
-    /// The platform itself: checks and merges.
-    pub const PLATFORM: &str = "platform";
-}
-
 /// What a new attempt is about.
-pub struct NewAttempt<'a> {
+pub struct NewAttempt {
     /// The repository.
     pub project_id: ProjectId,
     /// The spec.
     pub spec_id: SpecId,
     /// What it tries.
-    pub subject: Subject,
-    /// Row id of what it tries.
-    pub subject_id: String,
+    pub subject: AttemptSubject,
     /// Times the subject was sent back.
     pub round: u32,
-    /// One of [`role`].
-    pub role: &'a str,
+    /// Who makes it.
+    pub role: AgentRole,
     /// Its fence.
     pub fence: i64,
     /// The commit it starts from.
@@ -70,9 +54,13 @@ pub struct Created {
 pub async fn insert(
     tx: &mut Tx,
     platform: &Platform,
-    new: NewAttempt<'_>,
+    new: NewAttempt,
 ) -> Result<Created, StoreError> {
-    let earlier = attempts::of_subject(tx, &new.subject_id).await?;
+    // The attempts at a task and at its checks are counted together.
+    let earlier = match new.subject.task_id() {
+        Some(task) => attempts::of_task(tx, task).await?,
+        None => attempts::of_subject(tx, new.spec_id, new.subject).await?,
+    };
     let resumes = earlier
         .last()
         .filter(|last| last.subject == new.subject && last.round == new.round && resumable(last));
@@ -84,11 +72,10 @@ pub async fn insert(
         spec_id: new.spec_id,
         subject: new.subject,
         attempt_no: earlier.last().map_or(0, |last| last.attempt_no) + 1,
-        subject_id: new.subject_id,
         round: new.round,
         fence: new.fence,
         state: AttemptState::Pending,
-        role: new.role.to_owned(),
+        role: new.role,
         token_hash: Some(token_hash(&token)),
         owner: platform.owner.clone(),
         rung: None,
@@ -131,15 +118,15 @@ fn resumable(attempt: &Attempt) -> bool {
     match attempt.state {
         AttemptState::Lost | AttemptState::Interrupted => true,
         AttemptState::Failed => matches!(
-            attempt.error_class.as_deref(),
+            attempt.error_class,
             Some(
-                "sandbox_lost"
-                    | "provision_failed"
-                    | "network"
-                    | "heartbeat"
-                    | "upstream_5xx"
-                    | "rate_limited"
-                    | "auth_failed"
+                ErrorClass::SandboxLost
+                    | ErrorClass::ProvisionFailed
+                    | ErrorClass::Network
+                    | ErrorClass::Heartbeat
+                    | ErrorClass::Upstream5xx
+                    | ErrorClass::RateLimited
+                    | ErrorClass::AuthFailed
             )
         ),
         _ => false,

@@ -1,5 +1,6 @@
 //! The receipt of one run of a check.
 
+use omoi_domain::check::CheckStage;
 use omoi_domain::id::{AttemptId, CheckId, SpecId, TaskId};
 use omoi_git::object::ObjectId;
 use omoi_store::checks::{Conditions, Receipt};
@@ -19,7 +20,7 @@ pub struct CheckRun<'a> {
     /// The platform's attempt that ran it.
     pub attempt: AttemptId,
     /// `base`, `task`, `merge`, `head` or `ablation`.
-    pub stage: &'static str,
+    pub stage: CheckStage,
     /// The commit it was run on.
     pub commit: &'a ObjectId,
     /// That commit's tree.
@@ -35,7 +36,7 @@ pub fn receipt_of(tx: &Tx, run: CheckRun<'_>, ran: Ran) -> Receipt {
         check_id: run.check,
         task_id: run.task,
         attempt_id: run.attempt,
-        stage: run.stage.to_owned(),
+        stage: run.stage,
         commit_sha: run.commit.as_str().to_owned(),
         tree_sha: run.tree.to_owned(),
         passed: ran.passed(),

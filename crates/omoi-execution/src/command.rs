@@ -5,6 +5,9 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
+use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_git::clone::{CloneError, clean_checkout};
 use omoi_git::mirror::{BaseStoreError, EntryKind, Mirror, MirrorError};
@@ -17,7 +20,6 @@ use omoi_sandbox::{
     WorkspaceError,
 };
 use omoi_store::specs::Spec;
-use sha2::{Digest as _, Sha256};
 
 use crate::platform::Platform;
 use crate::toolbox::{Toolbox, UnreadableToolbox};
@@ -57,7 +59,7 @@ pub struct Ran {
     /// Tracked files it read; none when the file system would not say.
     pub exercised: Option<Vec<String>>,
     /// The sandbox rung.
-    pub rung: String,
+    pub rung: SandboxRung,
     /// Each property of the sandbox, and why it does not hold; none when it does.
     pub held: Vec<(String, Option<String>)>,
     /// Host paths it could read.
@@ -194,12 +196,17 @@ async fn in_checkout(
         ),
         Exercised::Unknown(_) => None,
     };
+    let (exit_code, took) = (exit_code(&exit), exit.took);
+    let output = told(exit, &platform.mask);
     Ok(Ran {
+        exit_code,
+        output_digest: digest(&output),
+        output,
         exercised,
-        rung: provider.rung().to_string(),
+        rung: provider.rung(),
         held: held(provider.as_ref()),
         mounts,
-        ..describe(exit, &platform.mask)
+        took,
     })
 }
 
@@ -228,7 +235,16 @@ pub fn digest(output: &str) -> String {
     hex::encode(Sha256::digest(output.as_bytes()))
 }
 
-fn describe(exit: Exit, mask: &SecretMask) -> Ran {
+/// Its exit code, where it ended by itself.
+const fn exit_code(exit: &Exit) -> Option<i32> {
+    match exit.ended {
+        Ended::Code(code) if !exit.timed_out && exit.exhausted.is_none() => Some(code),
+        Ended::Code(_) | Ended::Signal(_) => None,
+    }
+}
+
+/// What it printed, and why it was stopped, where it was.
+fn told(exit: Exit, mask: &SecretMask) -> String {
     let mut output = exit.stdout.to_text();
     let stderr = exit.stderr.to_text();
     if !output.is_empty() && !stderr.is_empty() && !output.ends_with('\n') {
@@ -245,20 +261,7 @@ fn describe(exit: Exit, mask: &SecretMask) -> Ran {
         output.push_str("\n[stopped: it ran out of memory]\n");
     }
     // PostgreSQL text cannot hold a zero character.
-    let output = mask.mask(&output).replace('\0', "\u{fffd}");
-    Ran {
-        exit_code: match exit.ended {
-            Ended::Code(code) if !exit.timed_out && exit.exhausted.is_none() => Some(code),
-            Ended::Code(_) | Ended::Signal(_) => None,
-        },
-        output_digest: digest(&output),
-        output,
-        exercised: None,
-        rung: String::new(),
-        held: Vec::new(),
-        mounts: Vec::new(),
-        took: exit.took,
-    }
+    mask.mask(&output).replace('\0', "\u{fffd}")
 }
 
 /// Files whose access times tell what the command read: tracked ones and those laid over.

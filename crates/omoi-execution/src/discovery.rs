@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest as _, Sha256};
+
+use omoi_domain::check::CheckKind;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{DiscoveryDone, Event};
 use omoi_domain::id::HumanRef;
 use omoi_domain::plain_title::plain_title;
-use omoi_domain::task::{TaskStatus, kind};
+use omoi_domain::task::{TaskStatus, TicketPhase};
 use omoi_protocol::worker::{DiscoveryAck, ProposedCheck, ReportDiscovery};
 use omoi_store::attempts::Attempt;
 use omoi_store::checks::{self, Check};
@@ -14,35 +17,12 @@ use omoi_store::discoveries::{self, Discovery};
 use omoi_store::projects::{self, Counter, take_numbers};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx, specs};
-use sha2::{Digest as _, Sha256};
 
 use crate::command::stays_inside;
 use crate::intake::{IntakeError, held};
 use crate::integration::task_branch;
 use crate::platform::Platform;
 use crate::tasks::of_attempt;
-
-/// Types an agent may report.
-pub const TYPES: [&str; 9] = [
-    "bug",
-    "optimization",
-    "clarification_needed",
-    "new_component",
-    "security_issue",
-    "performance_issue",
-    "missing_requirement",
-    "integration_issue",
-    "technical_debt",
-];
-
-/// Phases a spawned task may belong to.
-pub const PHASES: [&str; 5] = [
-    "PHASE_REQUIREMENTS",
-    "PHASE_DESIGN",
-    "PHASE_IMPLEMENTATION",
-    "PHASE_TESTING",
-    "PHASE_DEPLOYMENT",
-];
 
 /// Bytes of a proposed check's command.
 const COMMAND_BYTES_MAX: usize = 4 << 10;
@@ -100,7 +80,7 @@ pub async fn report(
     discoveries::insert(&mut tx, &discovery).await?;
     let event = Event::DiscoveryRecorded(DiscoveryDone {
         discovery_id: discovery.id,
-        discovery_type: discovery.discovery_type.clone(),
+        discovery_type: discovery.discovery_type,
         source_task_id: source.id,
         source_number: source.number,
         task_id: discovery.task_id,
@@ -116,23 +96,11 @@ pub async fn report(
 
 fn check(body: &ReportDiscovery) -> Result<(), IntakeError> {
     let refused = |text: String| Err(IntakeError::Refused(text));
-    if !TYPES.contains(&body.discovery_type.as_str()) {
-        return refused(format!(
-            "`{}` is not one of {}",
-            body.discovery_type,
-            TYPES.join(", ")
-        ));
-    }
     if body.title.trim().is_empty() || body.title.chars().count() > 200 {
         return refused("title must have 1 to 200 characters".to_owned());
     }
     if body.description.trim().is_empty() {
         return refused("description must say what was found and how to see it".to_owned());
-    }
-    if let Some(phase) = &body.spawn_phase_id
-        && !PHASES.contains(&phase.as_str())
-    {
-        return refused(format!("`{phase}` is not one of {}", PHASES.join(", ")));
     }
     match &body.check {
         Some(proposed) => check_proposed(proposed),
@@ -216,19 +184,14 @@ async fn spawn(tx: &mut Tx, source: &Task, body: &ReportDiscovery) -> Result<Tas
         true => source.priority.raised(),
         false => source.priority,
     };
-    let task_type = match body.discovery_type.as_str() {
-        "bug" => kind::FIX_BUG,
-        _ => kind::IMPLEMENT_FEATURE,
-    };
-    let phase_id = body.spawn_phase_id.as_deref();
     let fresh = source.fresh(tx);
     let mut task = Task {
         number,
         local_id: format!("DIS-{found:03}"),
         title: body.title.clone(),
         description: body.description.clone(),
-        task_type: task_type.to_owned(),
-        phase_id: phase_id.unwrap_or("PHASE_IMPLEMENTATION").to_owned(),
+        task_type: body.discovery_type.task_type(),
+        phase_id: body.spawn_phase_id.unwrap_or(TicketPhase::Implementation),
         priority,
         ordinal,
         files: Json(body.files.clone()),
@@ -258,14 +221,15 @@ async fn proof(
     proposed: Option<&ProposedCheck>,
 ) -> Result<Option<Check>, StoreError> {
     let (kind, command, files) = match proposed {
-        Some(own) => ("proof", own.command.clone(), own.files.clone()),
+        Some(own) => (CheckKind::Proof, own.command.clone(), own.files.clone()),
         None => {
             let all = checks::of_spec(tx, task.spec_id).await?;
-            let is_suite = |check: &Check| check.task_id.is_none() && check.kind == "suite";
+            let is_suite =
+                |check: &Check| check.task_id.is_none() && check.kind == CheckKind::Suite;
             let Some(suite) = all.into_iter().find(is_suite) else {
                 return Ok(None);
             };
-            ("suite", suite.command, BTreeMap::new())
+            (CheckKind::Suite, suite.command, BTreeMap::new())
         }
     };
     Ok(Some(Check {
@@ -274,7 +238,7 @@ async fn proof(
         spec_id: task.spec_id,
         task_id: Some(task.id),
         ordinal: task.ordinal * 100,
-        kind: kind.to_owned(),
+        kind,
         command,
         files: Json(files),
         timeout_s: CHECK_TIMEOUT_S,

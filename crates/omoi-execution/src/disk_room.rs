@@ -7,6 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use omoi_domain::attempt::{AttemptStopReason, AttemptSubject};
 use omoi_domain::disk_stop::{DiskStopStep, disk_stop_step};
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
@@ -19,9 +20,6 @@ use crate::{outage, tasks as task_moves};
 
 /// Time between two looks at a disk without room.
 pub(crate) const LOOK: Duration = Duration::from_secs(1);
-/// Why an attempt ended whose disk had no room left to save more than what it had.
-pub(crate) const DISK_LOW: &str = "disk_low";
-
 /// What this process saw of the disk below its data folder.
 #[derive(Debug, Default)]
 pub struct DataDisk {
@@ -75,16 +73,16 @@ pub(crate) async fn task_stopped(
     task: &mut Task,
     how: &str,
 ) -> Result<(), StoreError> {
-    let subject = task.id.to_string();
-    let all = attempts::of_subject(tx, &subject).await?;
+    let subject = AttemptSubject::Task { task_id: task.id };
+    let all = attempts::of_subject(tx, task.spec_id, subject).await?;
     let stopped = all
         .iter()
-        .filter(|attempt| attempt.stop_reason.as_deref() == Some(DISK_LOW));
+        .filter(|attempt| attempt.stop_reason == Some(AttemptStopReason::DiskLow));
     let stopped_at: Vec<Timestamp> = stopped.filter_map(|attempt| attempt.ended_at).collect();
-    let resumed_at = outage::resumed_at(tx, (task.spec_id, &subject)).await?;
+    let resumed_at = outage::resumed_at(tx, (task.spec_id, subject)).await?;
     match disk_stop_step(&stopped_at, resumed_at) {
         DiskStopStep::TryAgain => {
-            let reason = Some(format!("interrupted: {DISK_LOW}"));
+            let reason = Some(format!("interrupted: {}", AttemptStopReason::DiskLow));
             tasks::transition(tx, task, TaskStatus::Pending, reason).await
         }
         DiskStopStep::Stop { n_stops } => {

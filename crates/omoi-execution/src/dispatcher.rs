@@ -6,14 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use omoi_domain::attempt::{AttemptState, Subject};
+use tracing::{info, warn};
+
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::{ProjectId, SpecId, TaskId};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::score::{Candidate, Ranked, rank, score};
 use omoi_domain::spec::SpecStatus;
-use omoi_domain::task::{TaskStatus, kind};
+use omoi_domain::task::{TaskStatus, TaskType};
 use omoi_domain::time::Timestamp;
 use omoi_git::mirror::{Mirror, UpdateRefError};
 use omoi_git::object::ObjectId;
@@ -25,9 +27,8 @@ use omoi_sandbox::Access;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Scan, Task};
 use omoi_store::{StoreError, Tx, attempts, merges};
-use tracing::{info, warn};
 
-use crate::attempt::{Created, Job, Loss, NewAttempt, WorkPlan, insert, launch, lose, role};
+use crate::attempt::{Created, Job, Loss, NewAttempt, WorkPlan, insert, launch, lose};
 use crate::consume::Consume;
 use crate::integration;
 use crate::platform::Platform;
@@ -102,7 +103,7 @@ impl Dispatcher {
                 let mut attempt = attempts::get(&mut tx, attempt).await?;
                 let loss = Loss {
                     state: AttemptState::Failed,
-                    stop_reason: "provision_failed",
+                    stop_reason: AttemptStopReason::ProvisionFailed,
                     class,
                     message: why.to_owned(),
                     counts: true,
@@ -269,9 +270,7 @@ impl Dispatcher {
                     .unwrap_or_else(|| head.clone())
             }
         };
-        if let (kind::RESOLVE_CONFLICT, Some(id)) =
-            (task.task_type.as_str(), task.resolves_merge_id)
-        {
+        if let (TaskType::ResolveConflict, Some(id)) = (task.task_type, task.resolves_merge_id) {
             let resolved = {
                 let mut tx = self.platform.store.read().await?;
                 merges::get(&mut tx, id).await?
@@ -314,17 +313,16 @@ impl Dispatcher {
         if task.base_sha.is_none() {
             task.base_sha = Some(plan.commit.as_str().to_owned());
         }
-        let resolves = task.task_type == kind::RESOLVE_CONFLICT;
+        let resolves = task.task_type == TaskType::ResolveConflict;
         let new = NewAttempt {
             project_id: task.project_id,
             spec_id: task.spec_id,
-            subject: Subject::Task,
-            subject_id: task.id.to_string(),
+            subject: AttemptSubject::Task { task_id: task.id },
             round: task.round,
             role: if resolves {
-                role::RESOLVER
+                AgentRole::Resolver
             } else {
-                role::IMPLEMENTER
+                AgentRole::Implementer
             },
             fence: task.fence,
             base_sha: Some(plan.commit.as_str().to_owned()),

@@ -9,7 +9,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::attempt::AttemptState;
+use omoi_domain::attempt::{AttemptSubject, SubjectKind};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Activity;
 use omoi_domain::id::AttemptId;
@@ -102,7 +103,7 @@ pub async fn expect_live(
         org_id: tx.org(),
         seq: 0,
         event_id: tx.new_id(),
-        event_type: "worker.late_report".to_owned(),
+        event_type: AgentEventKind::LateReport,
         data: Json(json!({ "report": report, "fence": attempt.fence })),
         created_at: tx.now(),
     };
@@ -120,7 +121,7 @@ pub(crate) async fn current(
     if !attempt.state.is_live() {
         return Err(IntakeError::Superseded);
     }
-    if attempt.subject == Subject::Task {
+    if attempt.subject.kind() == SubjectKind::Task {
         let task = crate::tasks::of_attempt(tx, &attempt).await?;
         // A task that was called off is no longer in its agent's hands.
         if !task.is_some_and(|task| crate::tasks::is_worked_on(task.status)) {
@@ -205,12 +206,11 @@ pub async fn report_events(
     let mut tx = platform.store.write().await?;
     let mut stored = 0;
     for event in report.events {
-        check_event(&event.event_type, &event.event_data)?;
+        check_event(event.event_type, &event.event_data)?;
         let show = event.summary.as_ref().map(|summary| Activity {
             attempt_id: attempt.id,
             subject: attempt.subject,
-            subject_id: attempt.subject_id.clone(),
-            kind: event.event_type.clone(),
+            kind: event.event_type,
             summary: printable(summary),
             lines_added: count(&event.event_data, "lines_added"),
             lines_removed: count(&event.event_data, "lines_removed"),
@@ -237,11 +237,10 @@ pub async fn report_events(
     }
 }
 
-fn check_event(event_type: &str, data: &serde_json::Value) -> Result<(), IntakeError> {
-    if AgentEventKind::parse(event_type).is_none() {
+fn check_event(event_type: AgentEventKind, data: &serde_json::Value) -> Result<(), IntakeError> {
+    if event_type == AgentEventKind::LateReport {
         return Err(IntakeError::Refused(format!(
-            "`{}` is no event of a worker",
-            printable(&event_type.chars().take(100).collect::<String>())
+            "`{event_type}` is no event of a worker"
         )));
     }
     let bytes = data.to_string().len();
@@ -381,19 +380,15 @@ pub async fn messages(
     attempt: &Attempt,
     wait: Duration,
 ) -> Result<Vec<InboxMessage>, IntakeError> {
-    if attempt.subject != Subject::Task {
+    let AttemptSubject::Task { task_id } = attempt.subject else {
         platform.clock.sleep(wait.min(WAIT_MAX)).await;
         return Ok(Vec::new());
-    }
-    let task = attempt
-        .subject_id
-        .parse()
-        .map_err(|_| IntakeError::Superseded)?;
+    };
     let until = platform.clock.now() + wait.min(WAIT_MAX);
     loop {
         let open = {
             let mut tx = platform.store.read().await?;
-            messages::open(&mut tx, task).await?
+            messages::open(&mut tx, task_id).await?
         };
         if !open.is_empty() || platform.clock.now() >= until {
             return Ok(open.into_iter().map(inbox).collect());

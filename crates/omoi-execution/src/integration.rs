@@ -1,10 +1,13 @@
 //! The integration branch of a spec: where its tasks are cut from and land.
 
+use serde::de::DeserializeOwned;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::TaskId;
+use omoi_domain::phase::Phase;
 use omoi_domain::plan::artifacts::{Files, Meta, RenderError, Sources, render};
 use omoi_domain::plan::outputs::{
-    DesignOutput, Phase, PrdOutput, RequirementsOutput, SyncOutput, TasksOutput,
+    DesignOutput, PrdOutput, RequirementsOutput, SyncOutput, TasksOutput,
 };
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror, MirrorError, UpdateRefError};
 use omoi_git::object::{BadObjectId, BadPath, ObjectId, RepoPath};
@@ -14,7 +17,6 @@ use omoi_git::trailers::Trailer;
 use omoi_store::StoreError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
-use serde::de::DeserializeOwned;
 
 use crate::platform::Platform;
 
@@ -190,7 +192,7 @@ pub fn output<T: DeserializeOwned>(
     runs: &[PhaseRun],
     phase: Phase,
 ) -> Result<Option<T>, StoreError> {
-    let run = runs.iter().find(|run| run.phase == phase.as_str());
+    let run = runs.iter().find(|run| run.phase == phase);
     let Some(stored) = run.and_then(|run| run.output.as_ref()) else {
         return Ok(None);
     };

@@ -8,7 +8,7 @@ mod held_calls;
 mod settle;
 
 use futures::future::BoxFuture;
-use omoi_domain::attempt::Subject;
+use omoi_domain::attempt::{AttemptSubject, SubjectKind};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::{CallPurpose, Principal};
@@ -76,7 +76,7 @@ impl CallCost {
             spec_id: call.spec_id,
             purpose: call.purpose,
             attempt_id: call.attempt_id,
-            role: call.role.clone(),
+            role: call.role,
             route: call.route.clone(),
             model: self.model.clone(),
             simulated: self.simulated,
@@ -167,7 +167,7 @@ async fn grant(
         spec_id: principal.spec,
         purpose: principal.purpose.kind(),
         attempt_id: principal.purpose.attempt(),
-        role: caller.role.clone(),
+        role: caller.role,
         route: projection.route.to_string(),
         model: projection.model.clone(),
         simulated: projection.simulated,
@@ -205,15 +205,15 @@ async fn budgets(
     let part = match principal.purpose {
         CallPurpose::Attempt(id) => {
             let attempt = attempts::get(tx, id).await?;
-            let (what, cap) = match attempt.subject {
-                Subject::SpecPhase => ("phase", settings.phase_budget),
-                Subject::Task | Subject::Check | Subject::Merge => ("task", settings.task_budget),
+            let subject = attempt.subject;
+            let (what, cap) = match subject.kind() {
+                SubjectKind::SpecPhase => ("phase", settings.phase_budget),
+                _ => ("task", settings.task_budget),
             };
-            let subject = &attempt.subject_id;
             Budget {
                 what,
-                spent: costs::of_subject(tx, subject).await?.cost_nanousd,
-                open: open_calls::of_subject(tx, subject).await?,
+                spent: costs::of_subject(tx, spec, subject).await?.cost_nanousd,
+                open: open_calls::of_subject(tx, spec, subject).await?,
                 cap,
             }
         }
@@ -267,28 +267,24 @@ pub async fn caller(tx: &mut Tx, attempt: &Attempt) -> Result<Caller, StoreError
             spec: attempt.spec_id,
             purpose: CallPurpose::Attempt(attempt.id),
         },
-        role: attempt.role.clone(),
+        role: attempt.role,
         phase: "work".to_owned(),
         task: None,
         title: None,
         round: attempt.round + 1,
     };
     match attempt.subject {
-        Subject::SpecPhase => {
-            if let Some((_, phase)) = attempt.subject_id.split_once('/') {
-                caller.phase = phase.to_owned();
-                let run = phases::find(tx, attempt.spec_id, phase).await?;
-                caller.round = run.map_or(1, |run| run.attempts.max(1));
-            }
+        AttemptSubject::SpecPhase { phase } => {
+            phase.as_str().clone_into(&mut caller.phase);
+            let run = phases::find(tx, attempt.spec_id, phase).await?;
+            caller.round = run.map_or(1, |run| run.attempts.max(1));
         }
-        Subject::Task => {
-            if let Ok(id) = attempt.subject_id.parse() {
-                let task = tasks::get(tx, id).await?;
-                caller.task = Some(task.local_id);
-                caller.title = Some(task.title);
-            }
+        AttemptSubject::Task { task_id } => {
+            let task = tasks::get(tx, task_id).await?;
+            caller.task = Some(task.local_id);
+            caller.title = Some(task.title);
         }
-        Subject::Check | Subject::Merge => {}
+        _ => {}
     }
     Ok(caller)
 }

@@ -1,6 +1,6 @@
 //! What becomes of work whose attempt the model provider failed.
 
-use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::id::SpecId;
 use omoi_domain::outage::{
@@ -23,7 +23,7 @@ pub async fn step_of(
     class: ErrorClass,
 ) -> Result<OutageStep, StoreError> {
     let mut tx = platform.store.read().await?;
-    let work = (last.spec_id, last.subject_id.as_str());
+    let work = (last.spec_id, last.subject);
     step(&mut tx, platform, work, class).await
 }
 
@@ -31,15 +31,15 @@ pub async fn step_of(
 pub(crate) async fn step(
     tx: &mut Tx,
     platform: &Platform,
-    (spec, subject_id): (SpecId, &str),
+    (spec, subject): (SpecId, AttemptSubject),
     class: ErrorClass,
 ) -> Result<OutageStep, StoreError> {
-    let all = attempts::of_subject(tx, subject_id).await?;
+    let all = attempts::of_subject(tx, spec, subject).await?;
     let ended: Vec<EndedAttempt> = all.iter().filter_map(ended).collect();
     let record = OutageRecord {
         attempts: &ended,
-        answered_at: attempts::answered_at(tx, subject_id).await?,
-        resumed_at: resumed_at(tx, (spec, subject_id)).await?,
+        answered_at: attempts::answered_at(tx, spec, subject).await?,
+        resumed_at: resumed_at(tx, (spec, subject)).await?,
     };
     let limits = (tx.now(), platform.settings.outage_wait);
     Ok(outage_step(class, record, limits))
@@ -48,10 +48,10 @@ pub(crate) async fn step(
 /// When a person last had the spec or this very subject go on; none when nobody did.
 pub(crate) async fn resumed_at(
     tx: &mut Tx,
-    (spec, subject_id): (SpecId, &str),
+    (spec, subject): (SpecId, AttemptSubject),
 ) -> Result<Option<Timestamp>, StoreError> {
     let resumed_at = specs::resumed_at(tx, spec).await?;
-    Ok(resumed_at.max(freed_at(tx, spec, subject_id).await?))
+    Ok(resumed_at.max(freed_at(tx, spec, subject).await?))
 }
 
 /// When a blocked task last was put back into the queue: whoever tries it again by itself gives it all
@@ -59,11 +59,11 @@ pub(crate) async fn resumed_at(
 async fn freed_at(
     tx: &mut Tx,
     spec: SpecId,
-    subject_id: &str,
+    subject: AttemptSubject,
 ) -> Result<Option<Timestamp>, StoreError> {
     let freed = events::of_kind(tx, spec, EventKind::TaskUnblocked).await?;
     let is_own = |stored: &&StoredEvent| match &stored.event {
-        Event::TaskUnblocked(change) => change.task_id.to_string() == subject_id,
+        Event::TaskUnblocked(change) => Some(change.task_id) == subject.task_id(),
         _ => false,
     };
     let last = freed.iter().filter(is_own).map(|stored| stored.occurred_at);
@@ -77,14 +77,14 @@ fn ended(attempt: &Attempt) -> Option<EndedAttempt> {
         attempt.state,
         AttemptState::Succeeded | AttemptState::Incomplete | AttemptState::Failed
     );
-    if !by_itself || attempt.subject == Subject::Check {
+    if !by_itself || attempt.subject.kind().is_of_platform() {
         return None;
     }
-    let class = attempt.error_class.as_deref().and_then(ErrorClass::parse);
     Some(EndedAttempt {
         began_at: attempt.created_at,
         ended_at: attempt.ended_at?,
-        is_outage: attempt.state == AttemptState::Failed && class.is_some_and(is_provider_failure),
+        is_outage: attempt.state == AttemptState::Failed
+            && attempt.error_class.is_some_and(is_provider_failure),
     })
 }
 

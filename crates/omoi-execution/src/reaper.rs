@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use omoi_domain::attempt::{AttemptState, Subject};
+use tracing::warn;
+
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::AttemptId;
@@ -17,7 +19,6 @@ use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, open_calls, sandboxes, specs, tasks};
-use tracing::warn;
 
 use crate::attempt::{Loss, end_sandbox, lose};
 use crate::consume::Consume;
@@ -138,7 +139,7 @@ impl Reaper {
         let orphaned = attempt.owner != platform.owner;
         let vanished = attempt.owner == platform.owner && !ours && attempt.lease_expires_at <= now;
         let called_off = match attempt.subject {
-            Subject::Task => called_off(&mut tx, &attempt).await?,
+            AttemptSubject::Task { .. } => called_off(&mut tx, &attempt).await?,
             _ => spec_called_off(&mut tx, &attempt).await?,
         };
         let loss = if orphaned || vanished {
@@ -149,7 +150,7 @@ impl Reaper {
             self.silent(&attempt, now)
         };
         let Some(loss) = loss else { return Ok(()) };
-        warn!(attempt.id = %attempt.id, reason = loss.stop_reason, "Ending attempt `{}`", attempt.id);
+        warn!(attempt.id = %attempt.id, reason = %loss.stop_reason, "Ending attempt `{}`", attempt.id);
         let asked = loss.state == AttemptState::Interrupted;
         lose(&mut tx, platform, &mut attempt, loss).await?;
         tx.commit(CrashPoint::AttemptEnded).await?;
@@ -162,7 +163,7 @@ impl Reaper {
     /// A worker that does not come up, went silent, or does nothing.
     fn silent(&self, attempt: &Attempt, now: Timestamp) -> Option<Loss> {
         let settings = &self.platform.settings;
-        if attempt.subject == Subject::Check || attempt.subject == Subject::Merge {
+        if attempt.subject.kind().is_of_platform() {
             return None;
         }
         let (class, stop_reason, since, limit) = match attempt.state {
@@ -172,14 +173,14 @@ impl Reaper {
                 if now.since(beat) > settings.heartbeat_timeout {
                     (
                         ErrorClass::Heartbeat,
-                        "heartbeat_timeout",
+                        AttemptStopReason::HeartbeatTimeout,
                         beat,
                         settings.heartbeat_timeout,
                     )
                 } else {
                     (
                         ErrorClass::Stuck,
-                        "stuck_running",
+                        AttemptStopReason::StuckRunning,
                         work,
                         settings.stuck_timeout,
                     )
@@ -187,7 +188,7 @@ impl Reaper {
             }
             _ => (
                 ErrorClass::ProvisionFailed,
-                "start_timeout",
+                AttemptStopReason::StartTimeout,
                 attempt.created_at,
                 settings.start_timeout,
             ),
@@ -222,7 +223,7 @@ pub fn clear_away(platform: &Platform) -> Result<(), BoxError> {
 }
 
 async fn called_off(tx: &mut omoi_store::Tx, attempt: &Attempt) -> Result<bool, StoreError> {
-    let Ok(id) = attempt.subject_id.parse() else {
+    let Some(id) = attempt.subject.task_id() else {
         return Ok(false);
     };
     let task = tasks::get(tx, id).await?;
@@ -240,7 +241,7 @@ async fn spec_called_off(tx: &mut omoi_store::Tx, attempt: &Attempt) -> Result<b
 fn lost() -> Loss {
     Loss {
         state: AttemptState::Lost,
-        stop_reason: "platform_restarted",
+        stop_reason: AttemptStopReason::PlatformRestarted,
         class: ErrorClass::SandboxLost,
         message: "the process that ran it is gone".to_owned(),
         counts: false,
@@ -250,7 +251,7 @@ fn lost() -> Loss {
 fn interrupted() -> Loss {
     Loss {
         state: AttemptState::Interrupted,
-        stop_reason: "cancelled",
+        stop_reason: AttemptStopReason::Cancelled,
         class: ErrorClass::Unknown,
         message: "it was called off".to_owned(),
         counts: false,

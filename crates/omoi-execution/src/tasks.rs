@@ -1,22 +1,20 @@
 //! How a task moves on: bound, sent back, failed, blocked, called off, tried again.
 
-use omoi_domain::attempt::AttemptState;
-use omoi_domain::attempt::Subject;
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject, SubjectKind};
 use omoi_domain::id::{ProjectId, TaskId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::outage::{OutageStep, is_provider_failure};
 use omoi_domain::retry::{self, ErrorClass};
-use omoi_domain::task::{Priority, ROUNDS_MAX, Revision, TaskStatus};
+use omoi_domain::task::{Priority, ROUNDS_MAX, Revision, TaskStatus, UnmetCode};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx};
 
 use crate::attempt::Loss;
-use crate::disk_room::{self, DISK_LOW};
-use crate::outage;
 use crate::platform::Platform;
+use crate::{disk_room, outage};
 
 /// Why a merge goes back into its queue.
 const MERGE_AGAIN: &str = "its merge is tried again";
@@ -24,9 +22,8 @@ const MERGE_AGAIN: &str = "its merge is tried again";
 /// Why a task's result is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
-    /// A stable word: `no_change`, `checks_failed`, `test_weakened`, `outside_workspace`,
-    /// `conflict_markers`, `incomplete`, `merge_red` …
-    pub code: &'static str,
+    /// What kind of fault it is.
+    pub code: UnmetCode,
     /// What happened, with the failing command's own words.
     pub feedback: String,
     /// One line per thing to mend.
@@ -38,13 +35,10 @@ pub struct Unmet {
 /// # Errors
 /// When the database cannot be read.
 pub async fn of_attempt(tx: &mut Tx, attempt: &Attempt) -> Result<Option<Task>, StoreError> {
-    if attempt.subject != Subject::Task {
-        return Ok(None);
-    }
-    let Ok(id) = attempt.subject_id.parse() else {
+    let AttemptSubject::Task { task_id } = attempt.subject else {
         return Ok(None);
     };
-    let task = tasks::get(tx, id).await?;
+    let task = tasks::get(tx, task_id).await?;
     Ok((task.fence == attempt.fence && task.attempt_id == Some(attempt.id)).then_some(task))
 }
 
@@ -76,6 +70,7 @@ pub async fn send_back(tx: &mut Tx, task: &mut Task, unmet: Unmet) -> Result<(),
     let headline = unmet.feedback.lines().next().unwrap_or_default();
     let problem = format!("{}: {headline}", unmet.code);
     task.revision = Some(Json(Revision {
+        code: unmet.code,
         iteration,
         feedback: format!("{}: {}", unmet.code, unmet.feedback),
         recommendations: unmet.recommendations,
@@ -159,11 +154,11 @@ pub(crate) async fn attempt_lost(
     if !is_worked_on(task.status) {
         return Ok(());
     }
-    if loss.stop_reason == DISK_LOW {
+    if loss.stop_reason == AttemptStopReason::DiskLow {
         return disk_room::task_stopped(tx, &mut task, &loss.message).await;
     }
     if !loss.counts {
-        let reason = Some(loss.stop_reason.to_owned());
+        let reason = Some(loss.stop_reason.to_string());
         return tasks::transition(tx, &mut task, TaskStatus::Pending, reason).await;
     }
     fail(tx, platform, &mut task, loss.class, &loss.message).await
@@ -183,23 +178,22 @@ pub async fn fail(
     if is_provider_failure(class) {
         return provider_failed(tx, platform, task, (class, message)).await;
     }
-    let signature = retry::signature(&task.task_type, class, message);
-    let failures: Vec<String> = attempts::of_subject(tx, &task.id.to_string())
+    let signature = retry::signature(task.task_type, class, message);
+    let failures: Vec<String> = attempts::of_task(tx, task.id)
         .await?
         .iter()
         // An attempt that was lost or stopped says nothing about the task.
         .filter(|a| a.state == AttemptState::Failed)
         .filter_map(|a| {
-            let class = ErrorClass::parse(a.error_class.as_deref()?)?;
             Some(retry::signature(
-                &task.task_type,
-                class,
+                task.task_type,
+                a.error_class?,
                 a.error_message.as_deref()?,
             ))
         })
         .collect();
     let repeats = retry::is_repeating(&signature, failures.iter().map(String::as_str));
-    task.error_class = Some(class.as_str().to_owned());
+    task.error_class = Some(class);
     task.error_message = Some(format!("{}: {message}", class.as_str()));
     let reason = format!("{}: {message}", class.as_str());
     if !class.retryable() || repeats || task.retry_count >= task.max_retries {
@@ -224,10 +218,10 @@ async fn provider_failed(
     (class, message): (ErrorClass, &str),
 ) -> Result<(), StoreError> {
     let reason = outage::reason(class, message);
-    task.error_class = Some(class.as_str().to_owned());
+    task.error_class = Some(class);
     task.error_message = Some(reason.clone());
-    let work = (task.spec_id, task.id.to_string());
-    let step = outage::step(tx, platform, (work.0, &work.1), class).await?;
+    let subject = AttemptSubject::Task { task_id: task.id };
+    let step = outage::step(tx, platform, (task.spec_id, subject), class).await?;
     if let OutageStep::TryAgain { at, until } = step {
         task.not_before = at;
         let (at, until) = (at.time_of_day(), until.time_of_day());
@@ -387,10 +381,10 @@ async fn waits_with_its_checks(tx: &mut Tx, task: &Task) -> Result<bool, StoreEr
     if !task.waits_for_outside() {
         return Ok(false);
     }
-    let all = attempts::of_subject(tx, &task.id.to_string()).await?;
+    let all = attempts::of_task(tx, task.id).await?;
     Ok(all
         .last()
-        .is_some_and(|last| last.subject == Subject::Check))
+        .is_some_and(|last| last.subject.kind() == SubjectKind::TaskChecks))
 }
 
 /// The merge that a resolution which failed or was called off leaves to a person.

@@ -3,9 +3,11 @@
 //! This crate knows no budgets: it asks before a call and reports after it.
 
 use futures::future::BoxFuture;
+use thiserror::Error;
+
+use omoi_domain::attempt::AgentRole;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::Principal;
-use thiserror::Error;
 
 use crate::count::{self, BYTES_PER_TOKEN};
 use crate::failed_try::FailedTry;
@@ -19,7 +21,7 @@ pub struct Caller {
     /// Who pays, and for what.
     pub principal: Principal,
     /// In which role, for example `planner`.
-    pub role: String,
+    pub role: AgentRole,
     /// In which phase, for example `requirements`.
     pub phase: String,
     /// The task's plan-local id, for example `TSK-003`; none while planning.

@@ -5,16 +5,19 @@
 
 use std::time::Duration;
 
-use omoi_domain::attempt::{AttemptState, Subject};
+use tracing::{info, warn};
+
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
-use omoi_domain::plan::outputs::Phase;
+use omoi_domain::phase::Phase;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::suite::fault::base_refusal;
 use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::suite::verdict::{BaseVerdict, judge_base};
 use omoi_execution::Platform;
-use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_execution::attempt::{NewAttempt, insert};
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, Command};
 use omoi_execution::platform::Held;
@@ -24,11 +27,9 @@ use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::telemetry::chain;
-use omoi_store::attempts;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::{self, Spec};
-use omoi_store::{Json, StoreError, Tx};
-use tracing::{info, warn};
+use omoi_store::{Json, StoreError, Tx, attempts};
 
 use crate::planner::end_planning;
 
@@ -61,8 +62,7 @@ pub(crate) async fn hold(
             }
         };
     }
-    let subject = format!("{}/suite/base", spec.id);
-    let tried = attempts::of_subject(&mut tx, &subject).await?;
+    let tried = attempts::of_subject(&mut tx, spec.id, AttemptSubject::BaseSuite).await?;
     if tried.iter().any(|attempt| attempt.state.is_live()) {
         return Ok(Some(Next::Idle));
     }
@@ -80,10 +80,9 @@ pub(crate) async fn hold(
     let new = NewAttempt {
         project_id: spec.project_id,
         spec_id: spec.id,
-        subject: Subject::Check,
-        subject_id: subject,
+        subject: AttemptSubject::BaseSuite,
         round: 0,
-        role: role::PLATFORM,
+        role: AgentRole::Platform,
         fence: tried.len() as i64 + 1,
         base_sha: Some(spec.base_sha.clone()),
     };
@@ -157,7 +156,7 @@ async fn run(
         check: suite.id,
         task: None,
         attempt,
-        stage: "base",
+        stage: CheckStage::Base,
         commit: &base,
         tree: tree.as_str(),
     };
@@ -180,10 +179,10 @@ async fn end(tx: &mut Tx, attempt: AttemptId, why: Option<String>) -> Result<boo
         return Ok(false);
     }
     let (to, stop_reason) = match &why {
-        None => (AttemptState::Succeeded, "done"),
-        Some(_) => (AttemptState::Failed, "error"),
+        None => (AttemptState::Succeeded, AttemptStopReason::Done),
+        Some(_) => (AttemptState::Failed, AttemptStopReason::Error),
     };
-    attempt.stop_reason = Some(stop_reason.to_owned());
+    attempt.stop_reason = Some(stop_reason);
     attempt.error_message = why;
     attempts::transition(tx, &mut attempt, to).await?;
     Ok(true)

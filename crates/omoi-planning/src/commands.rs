@@ -5,7 +5,7 @@ mod edit;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, SpecId};
 use omoi_domain::merge::IntegrationState;
-use omoi_domain::plan::outputs::Phase;
+use omoi_domain::phase::Phase;
 use omoi_domain::retry::PhaseFailure;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::TaskStatus;
@@ -346,13 +346,13 @@ pub async fn retry_task(
 
 /// Whether every phase has passed and sync has written the rows.
 async fn planned(tx: &mut Tx, spec: &Spec) -> Result<bool, StoreError> {
-    if spec.current_phase != Phase::Complete.as_str() {
+    if spec.current_phase != Phase::Complete {
         return Ok(false);
     }
     let runs = phases::of_spec(tx, spec.id).await?;
     Ok(Phase::ALL_WORKING.iter().all(|phase| {
         runs.iter()
-            .any(|run| run.phase == phase.as_str() && run.state == PhaseState::Passed)
+            .any(|run| run.phase == *phase && run.state == PhaseState::Passed)
     }))
 }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde_json::json;
+
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::phase::Phase;
 use omoi_domain::plain_title::plain_title;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::Platform;
@@ -20,7 +23,6 @@ use omoi_runtime::config::{Config, keys};
 use omoi_store::projects::{self, Counter, Project, take_numbers};
 use omoi_store::specs::{self, Spec, SpecOptions};
 use omoi_store::{Json, StoreError, Tx};
-use serde_json::json;
 
 use crate::repository_file::{self, RepositoryFileError};
 use crate::{suite, trust};
@@ -146,7 +148,7 @@ pub async fn create(
             repository,
         }),
         status: SpecStatus::Draft,
-        current_phase: "explore".to_owned(),
+        current_phase: Phase::Explore,
         model: platform.model_label.clone(),
         scenario: platform.scenario.clone(),
         base_sha: repo.head.as_str().to_owned(),

@@ -3,14 +3,13 @@
 //! The planner and the corpus of outputs (`cargo xtask gates`) go through these functions, so that
 //! what is measured there is what a spec meets.
 
+use omoi_domain::phase::Phase;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use omoi_domain::plan::coverage::{Planned, recompute, verdict};
 use omoi_domain::plan::evaluate::{Evaluation, Facts, Finding, VERSION, evaluate};
-use omoi_domain::plan::outputs::{
-    Item, Phase, RepoPaths, SyncOpinion, SyncOutput, TasksOutput, assemble,
-};
+use omoi_domain::plan::outputs::{Item, RepoPaths, SyncOpinion, SyncOutput, TasksOutput, assemble};
 use omoi_domain::plan::repository::{NameIndex, RepositoryFacts};
 use omoi_git::survey::{RepositoryTexts, Survey, ToolchainKind};
 use omoi_runtime::BoxError;

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use omoi_domain::attempt::Subject;
+use serde::Deserialize as _;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
+use omoi_domain::phase::Phase;
 use omoi_domain::plan::outputs::{
-    Accepted, Item, Phase, RepoPaths, Submission, assemble, latest, tasks, validate_item,
+    Accepted, Item, RepoPaths, Submission, assemble, latest, tasks, validate_item,
 };
 use omoi_execution::Platform;
 use omoi_execution::intake::IntakeError;
@@ -16,9 +21,6 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, NewItem, PhaseRun};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tx};
-use serde::Deserialize as _;
-use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::tree;
 
@@ -59,7 +61,7 @@ pub async fn submit(
     if withdraws {
         stands(&journal(&mut tx, spec.id, phase).await?, &accepted.item)?;
     }
-    let run = phases::ensure(&mut tx, spec.id, phase.as_str()).await?;
+    let run = phases::ensure(&mut tx, spec.id, phase).await?;
     let seq = put(&mut tx, &spec, &run, &accepted.item).await?;
     tx.commit(CrashPoint::ItemAccepted).await?;
     let mut notes: Vec<String> = accepted.warnings.into_iter().map(|w| w.message).collect();
@@ -100,7 +102,7 @@ pub(crate) async fn journal(
     spec: SpecId,
     phase: Phase,
 ) -> Result<Vec<Item>, StoreError> {
-    let rows = phases::items(tx, spec, phase.as_str()).await?;
+    let rows = phases::items(tx, spec, phase).await?;
     let items = rows.into_iter().map(|row| Item {
         section: row.section,
         key: row.item_key,
@@ -153,7 +155,7 @@ pub(crate) async fn put(
     let new = NewItem {
         spec_id: spec.id,
         project_id: spec.project_id,
-        phase: &run.phase,
+        phase: run.phase,
         attempt_no: run.attempts,
         section: &item.section,
         key: &item.key,
@@ -179,9 +181,8 @@ fn stands(items: &[Item], withdrawn: &Item) -> Result<(), IntakeError> {
 }
 
 fn phase_of(attempt: &Attempt) -> Result<Phase, IntakeError> {
-    let name = attempt.subject_id.split_once('/').map(|(_, phase)| phase);
-    match (attempt.subject, name.and_then(Phase::parse)) {
-        (Subject::SpecPhase, Some(phase)) => Ok(phase),
+    match attempt.subject {
+        AttemptSubject::SpecPhase { phase } => Ok(phase),
         _ => Err(IntakeError::Refused(
             "this attempt has no phase to hand items in for".to_owned(),
         )),

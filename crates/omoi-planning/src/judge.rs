@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize as _;
+
+use omoi_domain::phase::Phase;
 use omoi_domain::plan::evaluate::Facts;
-use omoi_domain::plan::outputs::{Item, Phase, TasksOutput};
+use omoi_domain::plan::outputs::{Item, TasksOutput};
 use omoi_execution::Platform;
 use omoi_execution::integration::output;
 use omoi_runtime::BoxError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
-use serde::Deserialize as _;
 
 use crate::gate::{Judged, assembled, guidance, judge_output};
 use crate::items::journal;

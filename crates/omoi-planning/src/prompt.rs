@@ -1,11 +1,12 @@
 //! What the agent of a phase is told.
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
+
+use omoi_domain::phase::Phase;
 use omoi_domain::plan::coverage::{Planned, verdict};
 use omoi_domain::plan::evaluate::criteria;
 use omoi_domain::plan::outputs::{
-    DesignOutput, Phase, RequirementsOutput, SyncOpinion, TasksOutput, section_schema,
-    submit_item_schema,
+    DesignOutput, RequirementsOutput, SyncOpinion, TasksOutput, section_schema, submit_item_schema,
 };
 use omoi_execution::Platform;
 use omoi_execution::attempt::Brief;
@@ -93,7 +94,7 @@ async fn prompt(
     for input in phase.inputs() {
         let stored = runs
             .iter()
-            .find(|r| r.phase == input.as_str())
+            .find(|r| r.phase == *input)
             .and_then(|r| r.output.as_ref());
         if let Some(stored) = stored {
             inputs.push(context! {

@@ -8,15 +8,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use omoi_domain::attempt::{AttemptState, Subject};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tracing::warn;
+
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::check::CheckKind;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
-use omoi_domain::plan::outputs::tasks::{Check, CheckKind};
-use omoi_domain::plan::outputs::{Phase, TasksOutput, assemble};
+use omoi_domain::phase::Phase;
+use omoi_domain::plan::outputs::tasks::Check;
+use omoi_domain::plan::outputs::{TasksOutput, assemble};
 use omoi_domain::plan::sync::CHECK_TIMEOUT_S;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
-use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_execution::attempt::{NewAttempt, insert};
 use omoi_execution::command::{self, Command, CommandError};
 use omoi_execution::platform::Held;
 use omoi_execution::toolbox::Toolbox;
@@ -28,10 +35,6 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
 use omoi_store::{Json, StoreError, Tx};
-use serde::Deserialize as _;
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-use tracing::warn;
 
 use crate::items::journal;
 
@@ -62,7 +65,7 @@ pub(crate) fn known(
     runs: &[PhaseRun],
     tasks: &TasksOutput,
 ) -> Result<BaseExits, StoreError> {
-    let run = runs.iter().find(|run| run.phase == Phase::Tasks.as_str());
+    let run = runs.iter().find(|run| run.phase == Phase::Tasks);
     let kept = run.map_or_else(|| Ok(Kept::new()), kept)?;
     let of = |(key, check): ((String, usize), &Check)| {
         kept.get(&digest(spec, check)).map(|exit| (key, *exit))
@@ -105,14 +108,11 @@ pub(crate) async fn run_open(
         return Ok(false);
     }
     let mut tx = platform.store.write().await?;
-    let subject = format!("{}/{}/base", spec.id, Phase::Tasks);
-    if attempts::live(&mut tx, Subject::Check, &subject)
-        .await?
-        .is_some()
-    {
+    let subject = AttemptSubject::PlanProofs;
+    if attempts::live(&mut tx, spec.id, subject).await?.is_some() {
         return Ok(true);
     }
-    let tried = attempts::of_subject(&mut tx, &subject).await?;
+    let tried = attempts::of_subject(&mut tx, spec.id, subject).await?;
     let failed = |a: &&Attempt| a.state == AttemptState::Failed && a.created_at >= since;
     if tried.iter().filter(failed).count() >= SPAWNS_MAX {
         let why = tried.last().and_then(|a| a.error_message.clone());
@@ -122,7 +122,7 @@ pub(crate) async fn run_open(
     let about = CheckAttempt {
         subject,
         round: run.attempts,
-        role: role::PLATFORM,
+        role: AgentRole::Platform,
     };
     let attempt = begin(&mut tx, platform, spec, about).await?.id;
     let held = platform.hold(attempt);
@@ -134,11 +134,11 @@ pub(crate) async fn run_open(
 /// An attempt of the platform beside a phase.
 pub(crate) struct CheckAttempt {
     /// What it is about.
-    pub(crate) subject: String,
+    pub(crate) subject: AttemptSubject,
     /// The attempt of the phase.
     pub(crate) round: u32,
-    /// One of [`role`].
-    pub(crate) role: &'static str,
+    /// Who makes it.
+    pub(crate) role: AgentRole,
 }
 
 /// Begins an attempt of the platform; whoever does its work holds it.
@@ -148,12 +148,14 @@ pub(crate) async fn begin(
     spec: &Spec,
     about: CheckAttempt,
 ) -> Result<Attempt, StoreError> {
-    let fence = attempts::of_subject(tx, &about.subject).await?.len() as i64 + 1;
+    let fence = attempts::of_subject(tx, spec.id, about.subject)
+        .await?
+        .len() as i64
+        + 1;
     let new = NewAttempt {
         project_id: spec.project_id,
         spec_id: spec.id,
-        subject: Subject::Check,
-        subject_id: about.subject,
+        subject: about.subject,
         round: about.round,
         role: about.role,
         fence,
@@ -220,16 +222,16 @@ async fn end(
     }
     let to = match ended {
         Ok(exits) => {
-            let mut run = phases::ensure(&mut tx, spec.id, Phase::Tasks.as_str()).await?;
+            let mut run = phases::ensure(&mut tx, spec.id, Phase::Tasks).await?;
             let mut all = kept(&run)?;
             all.extend(exits);
             run.facts = Some(Json(json!({ "base_exits": all })));
             phases::save(&mut tx, &mut run).await?;
-            attempt.stop_reason = Some("done".to_owned());
+            attempt.stop_reason = Some(AttemptStopReason::Done);
             AttemptState::Succeeded
         }
         Err(why) => {
-            attempt.stop_reason = Some("error".to_owned());
+            attempt.stop_reason = Some(AttemptStopReason::Error);
             attempt.error_message = Some(why);
             AttemptState::Failed
         }

@@ -2,15 +2,16 @@
 //! violated. Whatever keeps it from answering keeps no plan from going on; the run says so.
 
 use minijinja::{Value, context};
-use omoi_domain::attempt::{AttemptState, Subject};
+
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::phase::Phase;
 use omoi_domain::plan::opinion::{OpinionStep, PlanOpinion, opinion_step, proofs};
+use omoi_domain::plan::outputs::RequirementsOutput;
 use omoi_domain::plan::outputs::tasks::{Check, TasksOutput};
-use omoi_domain::plan::outputs::{Phase, RequirementsOutput};
 use omoi_domain::plan::sync::criterion_id;
 use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_execution::Platform;
-use omoi_execution::attempt::role;
 use omoi_execution::integration::output;
 use omoi_execution::platform::Held;
 use omoi_llm::ask::Llm;
@@ -71,14 +72,11 @@ pub(crate) async fn standing(
         });
     }
     let mut tx = platform.store.write().await?;
-    let subject = format!("{}/{}/opinion", spec.id, Phase::Tasks);
-    if attempts::live(&mut tx, Subject::Check, &subject)
-        .await?
-        .is_some()
-    {
+    let subject = AttemptSubject::PlanOpinion;
+    if attempts::live(&mut tx, spec.id, subject).await?.is_some() {
         return Ok(Standing::Open);
     }
-    let tried = attempts::of_subject(&mut tx, &subject).await?;
+    let tried = attempts::of_subject(&mut tx, spec.id, subject).await?;
     let since = run.started_at.unwrap_or(spec.created_at);
     let failed = tried
         .iter()
@@ -98,7 +96,7 @@ pub(crate) async fn standing(
     let about = CheckAttempt {
         subject,
         round: run.attempts,
-        role: role::JUDGE,
+        role: AgentRole::Judge,
     };
     let attempt = begin(&mut tx, platform, spec, about).await?;
     let held = platform.hold(attempt.id);
@@ -174,7 +172,10 @@ fn reason(error: OpinionError) -> String {
         && let Some(UpstreamError::Status { kind, .. }) = asked.upstream()
         && kind == NO_RULE
     {
-        return format!("the scenario has no rule for the role `{}`", role::JUDGE);
+        return format!(
+            "the scenario has no rule for the role `{}`",
+            AgentRole::Judge
+        );
     }
     chain(&error)
 }
@@ -192,7 +193,7 @@ async fn ask(job: &Job, llm: &Llm) -> Result<PlanOpinion, OpinionError> {
             spec: job.spec.id,
             purpose: CallPurpose::Judge,
         },
-        role: role::JUDGE.to_owned(),
+        role: AgentRole::Judge,
         phase: Phase::Tasks.as_str().to_owned(),
         task: None,
         title: None,
@@ -260,7 +261,7 @@ async fn end(job: &Job, said: Result<PlanOpinion, String>) -> Result<(), StoreEr
     if !attempt.state.is_live() {
         return Ok(());
     }
-    attempt.stop_reason = Some("done".to_owned());
+    attempt.stop_reason = Some(AttemptStopReason::Done);
     attempt.error_message = said.as_ref().err().cloned();
     let asked = Asked::of(&job.platform, &job.run);
     keep(&mut tx, &job.spec, &asked, said).await?;

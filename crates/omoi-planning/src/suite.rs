@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use omoi_domain::check::CheckKind;
 use omoi_domain::suite::verdict::{BaseVerdict, judge_base};
 use omoi_execution::Platform;
 use omoi_git::survey::{CommandHint, Survey};
@@ -38,7 +39,7 @@ pub(crate) async fn insert(
         spec_id: spec.id,
         task_id: None,
         ordinal: 0,
-        kind: "suite".to_owned(),
+        kind: CheckKind::Suite,
         command: command.to_owned(),
         files: Json(BTreeMap::new()),
         timeout_s: i64::try_from(platform.settings_of(spec).check_timeout.as_secs())

@@ -4,6 +4,8 @@ mod existing;
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use omoi_domain::event::{Event, SyncDone};
 use omoi_domain::id::{CheckId, CriterionId, RequirementId, TaskId, TicketId};
 use omoi_domain::merge::IntegrationState;
@@ -14,7 +16,7 @@ use omoi_domain::plan::sync::{
     TicketRow, check_id, plan,
 };
 use omoi_domain::retry::TASK_RETRIES_MAX;
-use omoi_domain::task::TaskStatus;
+use omoi_domain::task::{TaskStatus, TicketPhase};
 use omoi_domain::ticket::TicketStatus;
 use omoi_execution::integration::task_branch;
 use omoi_store::checks::{self, Check};
@@ -24,13 +26,9 @@ use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, StoreError, Tx};
-use serde_json::json;
 
 /// Wall time of one attempt at an ordinary task, in seconds.
 const TASK_TIMEOUT_S: i64 = 5_400;
-/// The phase planned tasks belong to.
-const PHASE: &str = "PHASE_IMPLEMENTATION";
-
 /// Why a plan was not applied; nothing is written then.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -214,7 +212,6 @@ async fn requirement(
 ) -> Result<(), ApplyError> {
     let id = tx.new_id();
     known.requirements.insert(row.local_id.clone(), id);
-    let kind = serde_json::to_value(row.kind).map_err(StoreError::Encode)?;
     let requirement = Requirement {
         id,
         org_id: tx.org(),
@@ -222,8 +219,8 @@ async fn requirement(
         local_id: row.local_id.clone(),
         ordinal: i64::from(row.ordinal),
         title: row.title.clone(),
-        r#type: kind.as_str().unwrap_or_default().to_owned(),
-        priority: row.priority.as_str().to_owned(),
+        r#type: row.kind,
+        priority: row.priority,
         body: Json(json!({
             "text": row.body,
             "condition": row.condition,
@@ -313,8 +310,8 @@ async fn task(
         local_id: row.local_id.clone(),
         title: row.title.clone(),
         description: row.description.clone(),
-        task_type: row.task_type.to_owned(),
-        phase_id: PHASE.to_owned(),
+        task_type: row.task_type,
+        phase_id: TicketPhase::Implementation,
         priority: row.priority,
         status: TaskStatus::Pending,
         score: 0.0,
@@ -369,7 +366,7 @@ async fn check(
         spec_id: spec.id,
         task_id: Some(resolve(&known.tasks, &row.task)?),
         ordinal: i64::from(row.ordinal),
-        kind: row.kind.as_str().to_owned(),
+        kind: row.kind,
         command: row.command.clone(),
         files: Json(row.files.clone()),
         timeout_s: i64::from(row.timeout_s),

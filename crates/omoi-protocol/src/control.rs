@@ -4,19 +4,24 @@
 //! file. `{spec}` and `{task}` are row ids or human references: `SPEC-1`, `todo/TSK-003`. What a number
 //! without a project means is decided by the repository named in the header [`HERE`].
 
-use omoi_domain::ablation::AblationVerdict;
-use omoi_domain::attempt::AttemptState;
-use omoi_domain::id::{AttemptId, SpecId, TaskId};
-use omoi_domain::merge::IntegrationState;
-use omoi_domain::money::NanoUsd;
-use omoi_domain::plan::opinion::CheckDoubt;
-use omoi_domain::spec::{PhaseState, SpecStatus};
-use omoi_domain::suite::report::SuiteReport;
-use omoi_domain::task::TaskStatus;
-use omoi_domain::ticket::TicketStatus;
-use omoi_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use omoi_domain::ablation::AblationVerdict;
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason};
+use omoi_domain::check::{CheckKind, CheckStage};
+use omoi_domain::id::{AttemptId, SpecId, TaskId};
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::message::MessageType;
+use omoi_domain::money::NanoUsd;
+use omoi_domain::phase::Phase;
+use omoi_domain::plan::opinion::CheckDoubt;
+use omoi_domain::sandbox::SandboxRung;
+use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::suite::report::SuiteReport;
+use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
+use omoi_domain::ticket::TicketStatus;
+use omoi_domain::time::Timestamp;
 
 /// Header with the path of the repository a command was typed in.
 pub const HERE: &str = "omoi-repository";
@@ -93,7 +98,7 @@ pub struct SpecView {
     /// Why the process that was asked does not go on with it, although it is not over.
     pub waits: Option<SpecWaits>,
     /// The phase it is in.
-    pub current_phase: String,
+    pub current_phase: Phase,
     /// What answers.
     pub model: String,
     /// The file of the scripted answers, when it is simulated.
@@ -199,7 +204,7 @@ pub struct Estimate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhaseView {
     /// Its name.
-    pub phase: String,
+    pub phase: Phase,
     /// Where it stands.
     pub state: PhaseState,
     /// Attempts that counted.
@@ -245,11 +250,11 @@ pub struct TaskView {
     /// Its title.
     pub title: String,
     /// Its type.
-    pub task_type: String,
+    pub task_type: TaskType,
     /// The phase of its ticket that it belongs to, such as `PHASE_IMPLEMENTATION`.
-    pub phase: String,
+    pub phase: TicketPhase,
     /// Its priority.
-    pub priority: String,
+    pub priority: Priority,
     /// Where it stands.
     pub status: TaskStatus,
     /// Where its commits stand.
@@ -298,16 +303,16 @@ pub struct AttemptView {
     pub attempt_no: u32,
     /// Times the task had been sent back.
     pub round: u32,
-    /// Its role.
-    pub role: String,
+    /// Who made it.
+    pub role: AgentRole,
     /// Where it stands.
     pub state: AttemptState,
     /// The sandbox rung.
-    pub rung: Option<String>,
+    pub rung: Option<SandboxRung>,
     /// Read-only mounts beyond the system's.
     pub mounts: Vec<String>,
     /// Why it ended.
-    pub stop_reason: Option<String>,
+    pub stop_reason: Option<AttemptStopReason>,
     /// Its error.
     pub error: Option<String>,
     /// Turns taken.
@@ -323,10 +328,10 @@ pub struct AttemptView {
 pub struct ReceiptView {
     /// The check's command.
     pub command: String,
-    /// `proof`, `regression` or `suite`.
-    pub kind: String,
-    /// `base`, `task`, `merge`, `head` or `ablation`.
-    pub stage: String,
+    /// What the check shows.
+    pub kind: CheckKind,
+    /// Why it was run.
+    pub stage: CheckStage,
     /// The commit it was run on.
     pub commit: String,
     /// That commit's tree: equal trees are equal files, whatever their history.
@@ -336,7 +341,7 @@ pub struct ReceiptView {
     /// Its exit code; none when it was stopped.
     pub exit_code: Option<i32>,
     /// The sandbox rung.
-    pub rung: String,
+    pub rung: SandboxRung,
     /// Each property of the sandbox, and why it did not hold; none when it did.
     #[serde(default)]
     pub held: Vec<(String, Option<String>)>,
@@ -434,8 +439,8 @@ pub struct AblationView {
 pub struct Steer {
     /// Its text.
     pub content: String,
-    /// `user_message` or `interrupt`.
-    pub message_type: String,
+    /// What it is.
+    pub message_type: MessageType,
 }
 
 /// `GET /tasks/{task}/log?after=&after_event=`: what happened to a task since then.

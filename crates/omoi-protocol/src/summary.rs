@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use omoi_domain::money::NanoUsd;
+use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::suite::report::SuiteReport;
-use serde::{Deserialize, Serialize};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +132,7 @@ pub struct RunSummary {
     /// Most task attempts at work at one instant.
     pub max_parallel: u32,
     /// By phase name.
-    pub phases: BTreeMap<String, PhaseSummary>,
+    pub phases: BTreeMap<Phase, PhaseSummary>,
     /// The project's suite on the base commit.
     #[serde(default)]
     pub suite: Option<SuiteSummary>,

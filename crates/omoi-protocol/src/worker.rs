@@ -7,10 +7,16 @@
 
 use std::collections::BTreeMap;
 
-use omoi_domain::attempt::{Outcome, Subject};
-use omoi_domain::id::{AttemptId, DiscoveryId, EventId, MessageId, SandboxId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::attempt::{AttemptStopReason, AttemptSubject, Outcome};
+use omoi_domain::discovery::DiscoveryType;
+use omoi_domain::id::{AttemptId, DiscoveryId, EventId, MessageId, SandboxId};
+use omoi_domain::message::{MessageSender, MessageType};
+use omoi_domain::retry::ErrorClass;
+use omoi_domain::task::TicketPhase;
 
 /// Name of the context file among a sandbox's generated files.
 pub const CONTEXT_FILE: &str = "context.json";
@@ -72,7 +78,8 @@ pub struct AttemptContext {
     /// Its fence.
     pub fence: i64,
     /// What it tries.
-    pub subject: Subject,
+    #[serde(flatten)]
+    pub subject: AttemptSubject,
     /// `TSK-003`, or the phase's name.
     pub subject_ref: String,
     /// Times the subject was sent back.
@@ -184,8 +191,8 @@ pub struct ReportEvents {
 pub struct WorkerEvent {
     /// Made by the worker; the same id again is the same event.
     pub event_id: EventId,
-    /// A name of `omoi_domain::agent_event`; any other is refused.
-    pub event_type: String,
+    /// What happened; any other name is refused.
+    pub event_type: AgentEventKind,
     /// Its data.
     pub event_data: Value,
     /// One line for people, when it is worth showing.
@@ -224,10 +231,10 @@ pub struct InboxMessage {
     pub id: MessageId,
     /// Its text.
     pub content: String,
-    /// `user_message`, `guardian_nudge`, `system`, `interrupt`.
-    pub message_type: String,
+    /// What it is.
+    pub message_type: MessageType,
     /// Who sent it.
-    pub sender: String,
+    pub sender: MessageSender,
 }
 
 /// `POST /messages/ack`
@@ -267,14 +274,14 @@ pub struct DoneAck {
 /// `POST /discoveries`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportDiscovery {
-    /// `bug`, `missing_requirement`, `new_component` …
-    pub discovery_type: String,
+    /// What kind of work it is.
+    pub discovery_type: DiscoveryType,
     /// One line; names the spawned task.
     pub title: String,
     /// What was found, where, and how to see it.
     pub description: String,
     /// Phase of the ticket the task belongs to; `PHASE_IMPLEMENTATION` when absent.
-    pub spawn_phase_id: Option<String>,
+    pub spawn_phase_id: Option<TicketPhase>,
     /// Whether the task goes ahead of its equals.
     #[serde(default)]
     pub priority_boost: bool,
@@ -325,15 +332,14 @@ pub struct Started {
 pub struct Complete {
     /// How it ended.
     pub outcome: Outcome,
-    /// `completion_signal`, `submit_done`, `max_turns_reached`, `max_duration_reached`, `error`,
-    /// `interrupt`, `shutdown_signal`.
-    pub stop_reason: String,
+    /// Why it ended.
+    pub stop_reason: AttemptStopReason,
     /// What the agent says it did.
     pub summary: Option<String>,
     /// The commits, when there are any.
     pub bundle: Option<Bundle>,
     /// Class of the error that ended it.
-    pub error_class: Option<String>,
+    pub error_class: Option<ErrorClass>,
     /// That error.
     pub error_message: Option<String>,
     /// Turns taken, those of a resumed attempt included.

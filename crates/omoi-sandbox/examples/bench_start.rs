@@ -5,7 +5,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use omoi_sandbox::{Floor, Launch, ProbeConfig, Provider, Rung, probe};
+use omoi_domain::sandbox::SandboxRung;
+use omoi_sandbox::{Floor, Launch, ProbeConfig, Provider, probe};
 
 const RUNS: usize = 41;
 const WARM_UP: usize = 5;
@@ -19,7 +20,7 @@ async fn main() -> Fallible<()> {
     let config = ProbeConfig::new(folder.path().join("state"));
     let found = probe(&config).await?;
     let provider = found
-        .select(&Floor::default(), Some(Rung::Bubblewrap))
+        .select(&Floor::default(), Some(SandboxRung::Bubblewrap))
         .map_err(|refused| format!("{refused}; {}", refused.next_step()))?;
     let workspace = folder.path().join("workspace");
     std::fs::create_dir(&workspace)?;

@@ -7,6 +7,7 @@ pub(crate) mod status;
 mod users;
 mod verify;
 
+use omoi_domain::sandbox::SandboxRung;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use crate::child::Step;
 use crate::marker::{self, Marker, Process};
 use crate::policy::Launch;
 use crate::process::{EntryPlan, Order, StartError, Started, start};
-use crate::property::{Held, Property, Rung};
+use crate::property::{Held, Property};
 use crate::provider::{BoxFuture, LaunchError, Provider};
 use crate::running::{Bounds, Control, Remains, Running, Tree};
 use crate::workspace::{self, WorkspaceError};
@@ -51,8 +52,8 @@ struct Inner {
 }
 
 impl Provider for Bubblewrap {
-    fn rung(&self) -> Rung {
-        Rung::Bubblewrap
+    fn rung(&self) -> SandboxRung {
+        SandboxRung::Bubblewrap
     }
 
     fn version(&self) -> &str {

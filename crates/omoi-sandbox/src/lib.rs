@@ -25,7 +25,7 @@ pub use child::Step;
 pub use guard::{GuardRefusal, GuardedPlaces, MountSource};
 pub use policy::{Access, GeneratedFile, Launch, Limits, Mount, Protected, Protection};
 pub use probe::{Lack, Probe, ProbeConfig, RefusedBelowFloor, Tried, Unavailable, probe};
-pub use property::{Floor, Held, Property, Rung};
+pub use property::{Floor, Held, Property};
 pub use provider::{BoxFuture, LaunchError, Provider};
 pub use running::{Control, Ended, Exit, Running, WaitError};
 pub use watch::{Exhausted, LowDisk, low_disk};

@@ -1,17 +1,18 @@
 //! The `process` rung: an ordinary process of the platform's user. Unsafe: it isolates nothing.
 
-use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use std::{fs, io};
+
+use omoi_domain::sandbox::SandboxRung;
 
 use crate::base::{self, Base};
 use crate::marker::{self, Marker, Process};
 use crate::policy::{Launch, inside};
 use crate::process::{EntryPlan, Order, StartError, start};
-use crate::property::{Held, Property, Rung};
+use crate::property::{Held, Property};
 use crate::provider::{BoxFuture, LaunchError, Provider};
 use crate::running::{Bounds, Control, Running, Tree};
 use crate::workspace::{self, WorkspaceError};
@@ -42,8 +43,8 @@ impl Plain {
 }
 
 impl Provider for Plain {
-    fn rung(&self) -> Rung {
-        Rung::Process
+    fn rung(&self) -> SandboxRung {
+        SandboxRung::Process
     }
 
     fn version(&self) -> &str {

@@ -1,14 +1,15 @@
 //! Which rung of the ladder this host offers, found by trying, and which one a floor allows.
 
-use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::{fmt, io};
+
+use omoi_domain::sandbox::SandboxRung;
 
 use crate::base::Base;
 use crate::bubblewrap;
 use crate::plain::Plain;
-use crate::property::{Floor, Held, Property, Rung};
+use crate::property::{Floor, Held, Property};
 use crate::provider::Provider;
 
 /// What the probe needs to know.
@@ -47,7 +48,7 @@ pub struct Unavailable {
 #[derive(Clone, Debug)]
 pub struct Tried {
     /// Which.
-    pub rung: Rung,
+    pub rung: SandboxRung,
     /// What it holds, or why it cannot be used.
     pub outcome: Result<Vec<(Property, Held)>, Unavailable>,
 }
@@ -56,7 +57,7 @@ pub struct Tried {
 #[derive(Debug)]
 pub struct Probe {
     /// The best rung that isolates; `None` leaves only the unsafe `process`.
-    pub active: Option<Rung>,
+    pub active: Option<SandboxRung>,
     /// Every rung, best first.
     pub tried: Vec<Tried>,
     providers: Vec<Arc<dyn Provider>>,
@@ -74,7 +75,7 @@ pub async fn probe(config: &ProbeConfig) -> io::Result<Probe> {
     let mut tried = Vec::new();
     let outcome = bubblewrap::find(&base, &config.bubblewrap).await;
     tried.push(Tried {
-        rung: Rung::Bubblewrap,
+        rung: SandboxRung::Bubblewrap,
         outcome: outcome.map(|found| {
             let properties = found.properties().to_vec();
             providers.push(Arc::new(found));
@@ -84,7 +85,7 @@ pub async fn probe(config: &ProbeConfig) -> io::Result<Probe> {
     let active = providers.first().map(|provider| provider.rung());
     let plain = Plain::new(&base);
     tried.push(Tried {
-        rung: Rung::Process,
+        rung: SandboxRung::Process,
         outcome: Ok(plain.properties().to_vec()),
     });
     providers.push(Arc::new(plain));
@@ -100,7 +101,7 @@ impl Probe {
     pub fn select(
         &self,
         floor: &Floor,
-        wanted: Option<Rung>,
+        wanted: Option<SandboxRung>,
     ) -> Result<Arc<dyn Provider>, RefusedBelowFloor> {
         let mut lacking = Vec::new();
         for tried in &self.tried {
@@ -139,7 +140,7 @@ pub enum Lack {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct RefusedBelowFloor {
     /// Every rung considered, best first.
-    pub lacking: Vec<(Rung, Lack)>,
+    pub lacking: Vec<(SandboxRung, Lack)>,
 }
 
 impl RefusedBelowFloor {
@@ -194,10 +195,10 @@ mod tests {
         assert!(refused.next_step().contains("apt install bubblewrap"));
 
         let allowed = probe.select(&Floor::none(), None).unwrap();
-        assert_eq!(allowed.rung(), Rung::Process);
+        assert_eq!(allowed.rung(), SandboxRung::Process);
         assert!(
             probe
-                .select(&Floor::none(), Some(Rung::Bubblewrap))
+                .select(&Floor::none(), Some(SandboxRung::Bubblewrap))
                 .is_err()
         );
     }

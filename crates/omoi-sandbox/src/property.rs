@@ -5,32 +5,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of sandbox, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rung {
-    /// Namespaces, seccomp and limits through `bwrap`.
-    Bubblewrap,
-    /// A plain process of the platform's own user. Unsafe: no isolation at all.
-    Process,
-}
-
-impl Rung {
-    /// The name used in configuration and receipts.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Bubblewrap => "bubblewrap",
-            Self::Process => "process",
-        }
-    }
-}
-
-impl fmt::Display for Rung {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 macro_rules! properties {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
         /// One thing a sandbox can promise.

@@ -1,15 +1,16 @@
 //! The one trait behind which every rung of the ladder stands.
 
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::{fmt, io};
+
+use omoi_domain::sandbox::SandboxRung;
 
 use crate::bubblewrap::protect::ProtectError;
 use crate::cgroup::GroupError;
 use crate::child::Step;
 use crate::policy::Launch;
-use crate::property::{Held, Property, Rung};
+use crate::property::{Held, Property};
 use crate::running::Running;
 use crate::workspace::WorkspaceError;
 
@@ -21,7 +22,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Everything but [`Provider::launch`] blocks briefly on the file system.
 pub trait Provider: Send + Sync + fmt::Debug {
     /// Which rung this is.
-    fn rung(&self) -> Rung;
+    fn rung(&self) -> SandboxRung;
 
     /// What stands behind it, for receipts: program and kernel versions.
     fn version(&self) -> &str;

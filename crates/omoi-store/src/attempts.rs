@@ -1,11 +1,17 @@
 //! Attempts, their turns and what their workers report.
 
-use omoi_domain::attempt::{AttemptState, Subject};
-use omoi_domain::event::{Activity, AttemptChange, Event};
-use omoi_domain::id::{AttemptId, EventId, OrgId, ProjectId, SpecId};
-use omoi_domain::machine::transition as rule;
-use omoi_domain::time::Timestamp;
+use std::sync::LazyLock;
+
 use serde_json::Value;
+
+use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::event::{Activity, AttemptChange, Event};
+use omoi_domain::id::{AttemptId, EventId, OrgId, ProjectId, SpecId, TaskId};
+use omoi_domain::machine::transition as rule;
+use omoi_domain::retry::ErrorClass;
+use omoi_domain::sandbox::SandboxRung;
+use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::column::{Column, Json};
@@ -26,9 +32,7 @@ row! {
         /// Its spec.
         spec_id: SpecId,
         /// What it tries.
-        subject: Subject,
-        /// Row id of what it tries; for a phase `<spec>/<phase>`.
-        subject_id: String,
+        subject: AttemptSubject,
         /// Counted per subject, from 1.
         attempt_no: u32,
         /// Times the subject was sent back.
@@ -37,14 +41,14 @@ row! {
         fence: i64,
         /// Where it stands.
         state: AttemptState,
-        /// `planner`, `implementer`, `resolver`, `platform`.
-        role: String,
+        /// Who makes it.
+        role: AgentRole,
         /// SHA-256 of its token. An attempt that is over keeps it, so that a late report is known as such.
         token_hash: Option<String>,
         /// The process that runs it.
         owner: String,
         /// The sandbox rung.
-        rung: Option<String>,
+        rung: Option<SandboxRung>,
         /// The commit it started from.
         base_sha: Option<String>,
         /// The commit it ended with.
@@ -54,9 +58,9 @@ row! {
         /// The attempt whose snapshot and transcript it goes on from.
         resumes_id: Option<AttemptId>,
         /// Why it ended.
-        stop_reason: Option<String>,
+        stop_reason: Option<AttemptStopReason>,
         /// Class of its error.
-        error_class: Option<String>,
+        error_class: Option<ErrorClass>,
         /// Its error.
         error_message: Option<String>,
         /// When it was made.
@@ -113,8 +117,8 @@ row! {
         seq: i64,
         /// Given by the worker; the same id again is the same event.
         event_id: EventId,
-        /// `agent.tool_use`, `command.completed` …
-        event_type: String,
+        /// What happened.
+        event_type: AgentEventKind,
         /// Its data.
         data: Json<Value>,
         /// When it arrived.
@@ -143,42 +147,67 @@ pub async fn get(tx: &mut Tx, id: AttemptId) -> Result<Attempt, StoreError> {
 /// # Errors
 /// When the database cannot be read.
 pub async fn by_token(tx: &mut Tx, token_hash: &str) -> Result<Option<Attempt>, StoreError> {
-    let rows = tx
-        .raw(
-            "select id, org_id, project_id, spec_id, subject, subject_id, attempt_no, round, fence,
-                 state, role, token_hash, owner, rung, base_sha, head_sha, wip_sha, resumes_id,
-                 stop_reason, error_class, error_message, created_at, started_at, ended_at,
-                 last_heartbeat_at, last_work_at, lease_expires_at, state_version
-             from attempts where token_hash = $1",
-            args![token_hash],
-        )
-        .await?;
+    static SQL: LazyLock<String> =
+        LazyLock::new(|| format!("{} where token_hash = $1", Attempt::select()));
+    let rows = tx.raw(&SQL, args![token_hash]).await?;
     rows.first().map(Attempt::read).transpose()
 }
 
-/// Attempts at a subject, oldest first.
+/// What holds of the attempts at one subject of a spec; `$2` is the spec, `$3` to `$6` the subject.
+macro_rules! at_subject {
+    ($alias:literal) => {
+        concat!(
+            $alias,
+            "spec_id = $2 and ",
+            $alias,
+            "subject = $3 and ($4 is null or ",
+            $alias,
+            "task_id = $4) and ($5 is null or ",
+            $alias,
+            "merge_id = $5) and ($6 is null or ",
+            $alias,
+            "phase = $6)"
+        )
+    };
+}
+pub(crate) use at_subject;
+
+/// Attempts at a subject of `spec`, oldest first.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn of_subject(tx: &mut Tx, subject_id: &str) -> Result<Vec<Attempt>, StoreError> {
-    tx.all("subject_id = $2 order by attempt_no", args![subject_id])
+pub async fn of_subject(
+    tx: &mut Tx,
+    spec: SpecId,
+    subject: AttemptSubject,
+) -> Result<Vec<Attempt>, StoreError> {
+    const SQL: &str = concat!(at_subject!(""), " order by attempt_no");
+    tx.all(SQL, args![spec, subject]).await
+}
+
+/// Attempts of agents at a task and at its checks, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn of_task(tx: &mut Tx, task: TaskId) -> Result<Vec<Attempt>, StoreError> {
+    tx.all("task_id = $2 order by attempt_no", args![task])
         .await
 }
 
-/// The live attempt at a subject, if any.
+/// The live attempt at a subject of `spec`, if any.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn live(
     tx: &mut Tx,
-    subject: Subject,
-    subject_id: &str,
+    spec: SpecId,
+    subject: AttemptSubject,
 ) -> Result<Option<Attempt>, StoreError> {
-    tx.find(
-        "subject = $2 and subject_id = $3 and state in ('pending', 'starting', 'running')",
-        args![subject, subject_id],
-    )
-    .await
+    const SQL: &str = concat!(
+        at_subject!(""),
+        " and state in ('pending', 'starting', 'running')"
+    );
+    tx.find(SQL, args![spec, subject]).await
 }
 
 /// Every live attempt, oldest first.
@@ -226,13 +255,12 @@ pub async fn transition(
     let change = AttemptChange {
         attempt_id: attempt.id,
         subject: attempt.subject,
-        subject_id: attempt.subject_id.clone(),
         round: attempt.round,
         fence: attempt.fence,
         from,
         to,
-        stop_reason: attempt.stop_reason.clone(),
-        rung: attempt.rung.clone(),
+        stop_reason: attempt.stop_reason,
+        rung: attempt.rung,
     };
     tx.emit_kind(
         (Some(attempt.project_id), Some(attempt.spec_id)),
@@ -390,15 +418,18 @@ pub async fn turns(tx: &mut Tx, attempt: AttemptId) -> Result<Vec<Turn>, StoreEr
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn answered_at(tx: &mut Tx, subject_id: &str) -> Result<Option<Timestamp>, StoreError> {
-    let rows = tx
-        .rows(
-            "select max(turns.created_at) as value from turns
-             join attempts on attempts.id = turns.attempt_id
-             where turns.org_id = $1 and attempts.subject_id = $2",
-            args![subject_id],
-        )
-        .await?;
+pub async fn answered_at(
+    tx: &mut Tx,
+    spec: SpecId,
+    subject: AttemptSubject,
+) -> Result<Option<Timestamp>, StoreError> {
+    const SQL: &str = concat!(
+        "select max(t.created_at) as value from turns t
+         join attempts a on a.id = t.attempt_id
+         where t.org_id = $1 and ",
+        at_subject!("a.")
+    );
+    let rows = tx.rows(SQL, args![spec, subject]).await?;
     rows.first()
         .map_or(Ok(None), |row| Option::<Timestamp>::read(row, "value"))
 }

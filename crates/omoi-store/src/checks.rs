@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
+use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::event::{Event, ReceiptDone};
 use omoi_domain::id::{
     AttemptId, CheckId, CriterionId, OrgId, ProjectId, ReceiptId, SpecId, TaskId,
 };
+use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::suite::report::SuiteReport;
 use omoi_domain::suite::verdict::SuiteRun;
 use omoi_domain::time::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::args;
 use crate::column::{Column, Json};
@@ -30,8 +33,8 @@ row! {
         task_id: Option<TaskId>,
         /// Position in the plan.
         ordinal: i64,
-        /// `proof`, `regression` or `suite`.
-        kind: String,
+        /// What it shows.
+        kind: CheckKind,
         /// Run by `sh -c` at the root of a clean checkout.
         command: String,
         /// Files laid over the checkout before the run.
@@ -67,14 +70,14 @@ row! {
         task_id: Option<TaskId>,
         /// The attempt that ran it.
         attempt_id: AttemptId,
-        /// `base`, `task`, `merge`, `head` or `ablation`: why it was run.
-        stage: String,
+        /// Why it was run.
+        stage: CheckStage,
         /// The commit it was run on.
         commit_sha: String,
         /// That commit's tree.
         tree_sha: String,
         /// The sandbox rung.
-        rung: String,
+        rung: SandboxRung,
         /// What the sandbox held and showed.
         conditions: Json<Conditions>,
         /// Exit code; none when it was stopped.
@@ -251,7 +254,7 @@ pub async fn store_receipt(
     check: &Check,
     receipt: &Receipt,
 ) -> Result<bool, StoreError> {
-    if passing(tx, check.id, &receipt.commit_sha, &receipt.stage)
+    if passing(tx, check.id, &receipt.commit_sha, receipt.stage)
         .await?
         .is_some()
     {
@@ -262,8 +265,8 @@ pub async fn store_receipt(
         receipt_id: receipt.id,
         check_id: check.id,
         task_id: receipt.task_id,
-        kind: check.kind.clone(),
-        stage: receipt.stage.clone(),
+        kind: check.kind,
+        stage: receipt.stage,
         commit: receipt.commit_sha.clone(),
         passed: receipt.passed,
         exit_code: receipt.exit_code,
@@ -282,7 +285,7 @@ pub async fn passing(
     tx: &mut Tx,
     check: CheckId,
     commit: &str,
-    stage: &str,
+    stage: CheckStage,
 ) -> Result<Option<Receipt>, StoreError> {
     tx.find(
         "check_id = $2 and commit_sha = $3 and stage = $4 and passed = 1",
@@ -316,7 +319,7 @@ pub async fn newest(
     tx: &mut Tx,
     check: CheckId,
     commit: &str,
-    stage: &str,
+    stage: CheckStage,
 ) -> Result<Option<Receipt>, StoreError> {
     tx.find(
         "check_id = $2 and commit_sha = $3 and stage = $4 order by started_at desc, id desc limit 1",

@@ -1,29 +1,43 @@
 //! How values become columns and back.
 
-use omoi_domain::ablation::AblationVerdict;
-use omoi_domain::attempt::{AttemptState, Subject};
-use omoi_domain::id::{
-    AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EventId, HandOverId, MergeId, MessageId,
-    OrgId, ProjectId, ReceiptId, RequirementId, SandboxId, SpecId, TaskId, TicketId, UserId,
-};
-use omoi_domain::machine::Machine;
-use omoi_domain::merge::{IntegrationState, MergeState};
-use omoi_domain::money::NanoUsd;
-use omoi_domain::principal::PurposeKind;
-use omoi_domain::sandbox::SandboxState;
-use omoi_domain::spec::{PhaseState, SpecStatus};
-use omoi_domain::task::{Priority, TaskStatus};
-use omoi_domain::ticket::TicketStatus;
-use omoi_domain::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{Arguments as _, Row as _};
 
+use omoi_domain::ablation::AblationVerdict;
+use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::attempt::{
+    AgentRole, AttemptState, AttemptStopReason, AttemptSubject, SubjectKind,
+};
+use omoi_domain::check::{CheckKind, CheckStage};
+use omoi_domain::discovery::DiscoveryType;
+use omoi_domain::hand_over::HandOverState;
+use omoi_domain::id::{
+    AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EventId, HandOverId, MergeId, MessageId,
+    OrgId, ProjectId, ReceiptId, RequirementId, SandboxId, SpecId, TaskId, TicketId, UserId,
+};
+use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::message::{MessageSender, MessageType};
+use omoi_domain::money::NanoUsd;
+use omoi_domain::phase::Phase;
+use omoi_domain::principal::PurposeKind;
+use omoi_domain::requirement::RequirementType;
+use omoi_domain::retry::ErrorClass;
+use omoi_domain::sandbox::{SandboxRung, SandboxState};
+use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
+use omoi_domain::ticket::{ApprovalStatus, TicketStatus};
+use omoi_domain::time::Timestamp;
+
 use crate::error::StoreError;
 
-/// A value that stands in one column.
+/// A value that stands in one column, or split over several.
 pub trait Column: Sized {
+    /// The columns of a field called `field`.
+    fn names(field: &'static str) -> Vec<&'static str> {
+        vec![field]
+    }
     /// Adds it to a statement's arguments.
     fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError>;
     /// Reads it from a row.
@@ -192,25 +206,78 @@ ids!(
     UserId
 );
 
-macro_rules! machines {
+macro_rules! closed_sets {
     ($($ty:ty),+) => {
-        through!(String, "status", $($ty => |v| v.as_str().to_owned(), |s| <$ty>::parse(s);)+);
+        through!(String, "value of its closed set", $($ty => |v| v.as_str().to_owned(), |s| <$ty>::parse(s);)+);
     };
 }
-machines!(
+closed_sets!(
     AblationVerdict,
+    AgentEventKind,
+    AgentRole,
+    ApprovalStatus,
     AttemptState,
+    CheckKind,
+    CheckStage,
+    DiscoveryType,
+    ErrorClass,
+    HandOverState,
     IntegrationState,
     MergeState,
+    MessageSender,
+    MessageType,
+    Phase,
     PhaseState,
     Priority,
     PurposeKind,
+    RequirementType,
+    SandboxRung,
     SandboxState,
     SpecStatus,
-    Subject,
+    AttemptStopReason,
+    SubjectKind,
     TaskStatus,
+    TaskType,
+    TicketPhase,
     TicketStatus
 );
+
+/// The one place where a subject becomes columns and a row becomes a subject.
+impl Column for AttemptSubject {
+    fn names(_: &'static str) -> Vec<&'static str> {
+        vec!["subject", "task_id", "merge_id", "phase"]
+    }
+    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+        let merge_id = match self {
+            Self::Merge { merge_id } => Some(*merge_id),
+            _ => None,
+        };
+        self.kind().bind(args)?;
+        self.task_id().bind(args)?;
+        merge_id.bind(args)?;
+        self.phase().bind(args)
+    }
+    fn read(row: &AnyRow, _: &'static str) -> Result<Self, StoreError> {
+        Ok(match SubjectKind::read(row, "subject")? {
+            SubjectKind::Task => Self::Task {
+                task_id: TaskId::read(row, "task_id")?,
+            },
+            SubjectKind::SpecPhase => Self::SpecPhase {
+                phase: Phase::read(row, "phase")?,
+            },
+            SubjectKind::TaskChecks => Self::TaskChecks {
+                task_id: TaskId::read(row, "task_id")?,
+            },
+            SubjectKind::BaseSuite => Self::BaseSuite,
+            SubjectKind::PlanProofs => Self::PlanProofs,
+            SubjectKind::PlanOpinion => Self::PlanOpinion,
+            SubjectKind::HeadChecks => Self::HeadChecks,
+            SubjectKind::Merge => Self::Merge {
+                merge_id: MergeId::read(row, "merge_id")?,
+            },
+        })
+    }
+}
 
 through!(i64, "number",
     u32 => |v| i64::from(*v), |n| u32::try_from(*n).ok();

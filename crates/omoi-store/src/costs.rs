@@ -1,5 +1,6 @@
 //! The cost ledger: what every model call took.
 
+use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::event::{CostDone, Event};
 use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId};
 use omoi_domain::money::NanoUsd;
@@ -7,6 +8,7 @@ use omoi_domain::principal::PurposeKind;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
+use crate::attempts::at_subject;
 use crate::column::Column;
 use crate::error::StoreError;
 use crate::row::row;
@@ -26,7 +28,7 @@ row! {
         /// The attempt that asked, if one did.
         attempt_id: Option<AttemptId>,
         /// The asker's role.
-        role: String,
+        role: AgentRole,
         /// The route.
         route: String,
         /// The model that answered.
@@ -103,7 +105,7 @@ pub async fn insert(tx: &mut Tx, project: ProjectId, entry: &CostEntry) -> Resul
     let event = Event::CostRecorded(CostDone {
         purpose: entry.purpose,
         attempt_id: entry.attempt_id,
-        role: entry.role.clone(),
+        role: entry.role,
         model: entry.model.clone(),
         tokens: entry.n_tokens(),
         cost_nanousd: entry.cost_nanousd,
@@ -124,14 +126,14 @@ pub async fn get(tx: &mut Tx, id: CostId) -> Result<CostEntry, StoreError> {
 
 /// Figures of the entries that `$tail` selects.
 macro_rules! spend_of {
-    ($tail:literal) => {
+    ($($tail:expr),+) => {
         concat!(
             "select cast(coalesce(sum(c.cost_nanousd), 0) as bigint) as cost,
                  cast(coalesce(sum(c.input_tokens + c.output_tokens + c.cache_read_tokens
                      + c.cache_write_tokens + c.cache_write_1h_tokens), 0) as bigint) as tokens,
                  cast(coalesce(sum(c.latency_ms), 0) as bigint) as ms
              from cost_entries c ",
-            $tail
+            $($tail),+
         )
     };
 }
@@ -150,11 +152,16 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Spend, StoreError> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn of_subject(tx: &mut Tx, subject_id: &str) -> Result<Spend, StoreError> {
+pub async fn of_subject(
+    tx: &mut Tx,
+    spec: SpecId,
+    subject: AttemptSubject,
+) -> Result<Spend, StoreError> {
     const SQL: &str = spend_of!(
-        "join attempts a on a.id = c.attempt_id where c.org_id = $1 and a.subject_id = $2"
+        "join attempts a on a.id = c.attempt_id where c.org_id = $1 and ",
+        at_subject!("a.")
     );
-    let rows = tx.rows(SQL, args![subject_id]).await?;
+    let rows = tx.rows(SQL, args![spec, subject]).await?;
     spend(&rows)
 }
 

@@ -1,6 +1,7 @@
 //! Hand-overs: an integration branch on its way into the user's repository.
 
 use omoi_domain::event::{Event, HandOverDone};
+use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{HandOverId, OrgId, SpecId};
 use omoi_domain::time::Timestamp;
 
@@ -20,7 +21,7 @@ row! {
         /// The spec.
         spec_id: SpecId,
         /// `planned` before the push, `confirmed` after.
-        state: String,
+        state: HandOverState,
         /// The commit handed over.
         head_sha: String,
         /// The branch's name in the user's repository.
@@ -61,7 +62,7 @@ pub async fn plan(
         id: tx.new_id(),
         org_id: tx.org(),
         spec_id: spec,
-        state: "planned".to_owned(),
+        state: HandOverState::Planned,
         head_sha: head.to_owned(),
         branch: branch.to_owned(),
         note: None,
@@ -84,7 +85,7 @@ pub async fn confirm(
     note: Option<String>,
 ) -> Result<(), StoreError> {
     let now = tx.now();
-    hand_over.state = "confirmed".to_owned();
+    hand_over.state = HandOverState::Confirmed;
     hand_over.branch = branch.to_owned();
     hand_over.note = note;
     hand_over.completed_at = Some(now);

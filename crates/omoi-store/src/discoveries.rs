@@ -1,5 +1,6 @@
 //! Work found by agents.
 
+use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::id::{DiscoveryId, OrgId, SpecId, TaskId};
 use omoi_domain::time::Timestamp;
 
@@ -22,7 +23,7 @@ row! {
         /// Digest of kind and title: the same find again is the same row.
         discovery_key: String,
         /// `bug`, `missing_requirement` …
-        discovery_type: String,
+        discovery_type: DiscoveryType,
         /// One line.
         title: String,
         /// What was found.

@@ -2,6 +2,7 @@
 
 use omoi_domain::event::{Event, MessageChange};
 use omoi_domain::id::{AttemptId, MessageId, OrgId, TaskId};
+use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -19,12 +20,12 @@ row! {
         org_id: OrgId,
         /// The task steered.
         task_id: TaskId,
-        /// `user_message`, `guardian_nudge`, `system`, `interrupt`.
-        message_type: String,
+        /// What it is.
+        message_type: MessageType,
         /// Its text.
         content: String,
         /// Who sent it.
-        sender: String,
+        sender: MessageSender,
         /// When it was sent.
         created_at: Timestamp,
         /// When an agent had it.
@@ -34,9 +35,6 @@ row! {
     }
 }
 
-/// The sender of what a person says.
-pub const USER: &str = "user";
-
 /// Queues a message for whoever works on `task`, now or next.
 ///
 /// # Errors
@@ -44,17 +42,17 @@ pub const USER: &str = "user";
 pub async fn queue(
     tx: &mut Tx,
     task: &Task,
-    message_type: &str,
+    message_type: MessageType,
     content: &str,
-    sender: &str,
+    sender: MessageSender,
 ) -> Result<Message, StoreError> {
     let message = Message {
         id: tx.new_id(),
         org_id: tx.org(),
         task_id: task.id,
-        message_type: message_type.to_owned(),
+        message_type,
         content: content.to_owned(),
-        sender: sender.to_owned(),
+        sender,
         created_at: tx.now(),
         acked_at: None,
         acked_by: None,
@@ -63,7 +61,7 @@ pub async fn queue(
     let event = Event::MessageQueued(MessageChange {
         message_id: message.id,
         task_id: task.id,
-        message_type: message.message_type.clone(),
+        message_type: message.message_type,
         content: content.chars().take(100).collect(),
     });
     tx.emit(Some(task.project_id), Some(task.spec_id), event);
@@ -106,7 +104,7 @@ pub async fn interrupted_by(
     tx: &mut Tx,
     task: TaskId,
     attempt: AttemptId,
-) -> Result<Option<String>, StoreError> {
+) -> Result<Option<MessageSender>, StoreError> {
     let found: Option<Message> = tx
         .find(
             "task_id = $2 and message_type = 'interrupt' and (acked_by = $3 or acked_at is null)

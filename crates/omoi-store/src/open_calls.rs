@@ -3,12 +3,14 @@
 //! A row stands from before any upstream hears of the call until the transaction that records its cost.
 //! What a process leaves behind is settled by whoever comes after it.
 
+use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::time::Timestamp;
 
 use crate::args;
+use crate::attempts::at_subject;
 use crate::column::{Args, Column};
 use crate::deployment::fence_holds;
 use crate::error::StoreError;
@@ -31,7 +33,7 @@ row! {
         /// The attempt that asks, if one does.
         attempt_id: Option<AttemptId>,
         /// The caller's role.
-        role: String,
+        role: AgentRole,
         /// The route asked for.
         route: String,
         /// The model asked.
@@ -125,15 +127,18 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<NanoUsd, StoreError> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn of_subject(tx: &mut Tx, subject_id: &str) -> Result<NanoUsd, StoreError> {
-    sum(
-        tx,
+pub async fn of_subject(
+    tx: &mut Tx,
+    spec: SpecId,
+    subject: AttemptSubject,
+) -> Result<NanoUsd, StoreError> {
+    const SQL: &str = concat!(
         "select cast(coalesce(sum(c.cost_nanousd), 0) as bigint) as cost
          from open_calls c join attempts a on a.id = c.attempt_id
-         where c.org_id = $1 and a.subject_id = $2",
-        args![subject_id],
-    )
-    .await
+         where c.org_id = $1 and ",
+        at_subject!("a.")
+    );
+    sum(tx, SQL, args![spec, subject]).await
 }
 
 /// What the calls of a spec for one purpose may cost.

@@ -1,11 +1,13 @@
 //! Phase runs of a spec and the journal of their items.
 
+use serde_json::Value;
+
 use omoi_domain::event::{Event, ItemAccepted, PhaseChange};
 use omoi_domain::id::{OrgId, ProjectId, SpecId};
 use omoi_domain::machine::transition as rule;
+use omoi_domain::phase::Phase;
 use omoi_domain::spec::PhaseState;
 use omoi_domain::time::Timestamp;
-use serde_json::Value;
 
 use crate::args;
 use crate::column::{Column, Json};
@@ -20,8 +22,8 @@ row! {
         spec_id: SpecId,
         /// Its organisation.
         org_id: OrgId,
-        /// The phase's name.
-        phase: String,
+        /// The phase.
+        phase: Phase,
         /// Where it stands.
         state: PhaseState,
         /// Attempts that counted, from 1.
@@ -64,8 +66,8 @@ row! {
         spec_id: SpecId,
         /// Its organisation.
         org_id: OrgId,
-        /// The phase's name.
-        phase: String,
+        /// The phase.
+        phase: Phase,
         /// Position in the journal, from 1.
         seq: i64,
         /// The attempt that submitted it.
@@ -100,7 +102,7 @@ pub struct Verdict {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn ensure(tx: &mut Tx, spec: SpecId, phase: &str) -> Result<PhaseRun, StoreError> {
+pub async fn ensure(tx: &mut Tx, spec: SpecId, phase: Phase) -> Result<PhaseRun, StoreError> {
     tx.execute(
         "insert into spec_phase_runs (org_id, spec_id, phase, state) values ($1, $2, $3, $4)
          on conflict do nothing",
@@ -119,7 +121,7 @@ pub async fn ensure(tx: &mut Tx, spec: SpecId, phase: &str) -> Result<PhaseRun, 
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn find(tx: &mut Tx, spec: SpecId, phase: &str) -> Result<Option<PhaseRun>, StoreError> {
+pub async fn find(tx: &mut Tx, spec: SpecId, phase: Phase) -> Result<Option<PhaseRun>, StoreError> {
     tx.find("spec_id = $2 and phase = $3", args![spec, phase])
         .await
 }
@@ -173,7 +175,7 @@ fn change(run: &PhaseRun, verdict: Verdict) -> PhaseChange {
         .map(|(a, b)| (b.as_micros() - a.as_micros()) / 1000);
     PhaseChange {
         spec_id: run.spec_id,
-        phase: run.phase.clone(),
+        phase: run.phase,
         attempt: run.attempts,
         score: verdict.score,
         passed: verdict.passed,
@@ -199,7 +201,7 @@ pub struct NewItem<'a> {
     /// Its project.
     pub project_id: ProjectId,
     /// The phase's name.
-    pub phase: &'a str,
+    pub phase: Phase,
     /// The attempt that submits.
     pub attempt_no: u32,
     /// The section of the output.
@@ -237,7 +239,7 @@ pub async fn append_item(tx: &mut Tx, new: NewItem<'_>) -> Result<i64, StoreErro
     let item = Item {
         spec_id: new.spec_id,
         org_id: tx.org(),
-        phase: new.phase.to_owned(),
+        phase: new.phase,
         seq,
         attempt_no: new.attempt_no,
         section: new.section.to_owned(),
@@ -266,7 +268,7 @@ pub async fn append_item(tx: &mut Tx, new: NewItem<'_>) -> Result<i64, StoreErro
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn items(tx: &mut Tx, spec: SpecId, phase: &str) -> Result<Vec<Item>, StoreError> {
+pub async fn items(tx: &mut Tx, spec: SpecId, phase: Phase) -> Result<Vec<Item>, StoreError> {
     tx.all(
         "spec_id = $2 and phase = $3 order by seq",
         args![spec, phase],
@@ -278,7 +280,7 @@ pub async fn items(tx: &mut Tx, spec: SpecId, phase: &str) -> Result<Vec<Item>, 
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn clear_items(tx: &mut Tx, spec: SpecId, phase: &str) -> Result<(), StoreError> {
+pub async fn clear_items(tx: &mut Tx, spec: SpecId, phase: Phase) -> Result<(), StoreError> {
     tx.execute(
         "delete from phase_items where org_id = $1 and spec_id = $2 and phase = $3",
         args![spec, phase],

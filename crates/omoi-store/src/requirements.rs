@@ -1,7 +1,10 @@
 //! Requirements and their acceptance criteria.
 
-use omoi_domain::id::{CriterionId, OrgId, RequirementId, SpecId};
 use serde_json::Value;
+
+use omoi_domain::id::{CriterionId, OrgId, RequirementId, SpecId};
+use omoi_domain::requirement::RequirementType;
+use omoi_domain::task::Priority;
 
 use crate::args;
 use crate::column::Json;
@@ -25,9 +28,9 @@ row! {
         /// Its title.
         title: String,
         /// functional, performance …
-        r#type: String,
+        r#type: RequirementType,
         /// CRITICAL … LOW
-        priority: String,
+        priority: Priority,
         /// Text, condition, action and clauses.
         body: Json<Value>,
         /// SHA-256 of its content.

@@ -45,20 +45,26 @@ macro_rules! row {
         #[derive(Clone, Debug, PartialEq)]
         pub struct $name { $($(#[doc = $fdoc])+ pub $field: $ty,)+ }
 
+        impl $name {
+            fn columns() -> Vec<&'static str> {
+                [$(<$ty as $crate::Column>::names(stringify!($field).trim_start_matches("r#"))),+].concat()
+            }
+        }
+
         impl $crate::row::Row for $name {
             const TABLE: &'static str = $table;
             const WHAT: &'static str = $what;
 
             fn select() -> &'static str {
                 static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-                    format!("select {} from {}", [$(stringify!($field).trim_start_matches("r#")),+].join(", "), $table)
+                    format!("select {} from {}", $name::columns().join(", "), $table)
                 });
                 &SQL
             }
 
             fn insert() -> &'static str {
                 static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-                    let columns = [$(stringify!($field).trim_start_matches("r#")),+];
+                    let columns = $name::columns();
                     let marks: Vec<String> = (1..=columns.len()).map(|i| format!("${i}")).collect();
                     format!("insert into {} ({}) values ({})", $table, columns.join(", "), marks.join(", "))
                 });

@@ -1,9 +1,10 @@
 //! Sandboxes: where attempts run.
 
+use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::event::SandboxChange;
 use omoi_domain::id::{AttemptId, OrgId, ProjectId, SandboxId, SpecId};
 use omoi_domain::machine::transition as rule;
-use omoi_domain::sandbox::SandboxState;
+use omoi_domain::sandbox::{SandboxRung, SandboxState};
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -22,7 +23,7 @@ row! {
         /// Its attempt.
         attempt_id: AttemptId,
         /// The rung: `bubblewrap`, `process`.
-        provider: String,
+        provider: SandboxRung,
         /// Where it stands.
         state: SandboxState,
         /// Properties that hold, or why not.
@@ -30,7 +31,7 @@ row! {
         /// Read-only mounts beyond the system's.
         mounts: Json<Vec<String>>,
         /// Why it ended.
-        reason: Option<String>,
+        reason: Option<AttemptStopReason>,
         /// When it was made.
         created_at: Timestamp,
         /// Guards updates.
@@ -91,8 +92,8 @@ pub async fn transition(
         attempt_id: sandbox.attempt_id,
         from,
         to,
-        rung: sandbox.provider.clone(),
-        reason: sandbox.reason.clone(),
+        rung: sandbox.provider,
+        reason: sandbox.reason,
     };
     tx.emit_kind((Some(scope.0), Some(scope.1)), kind, &change)
 }

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use omoi_domain::event::{Event, EventKind, SpecChange};
 use omoi_domain::id::{OrgId, ProjectId, SpecId};
 use omoi_domain::machine::transition as rule;
+use omoi_domain::phase::Phase;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::args;
 use crate::column::{Column as _, Json};
@@ -56,7 +58,7 @@ row! {
         /// Where it stands.
         status: SpecStatus,
         /// The phase it is in, `complete` when planned.
-        current_phase: String,
+        current_phase: Phase,
         /// What answers: `simulated`, or a model's name.
         model: String,
         /// The file of the scripted answers, when it is simulated.

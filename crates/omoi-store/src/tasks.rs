@@ -6,8 +6,8 @@ use omoi_domain::event::{Event, EventKind, TaskChange};
 use omoi_domain::id::{AttemptId, MergeId, OrgId, ProjectId, SpecId, TaskId, TicketId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::IntegrationState;
-use omoi_domain::retry::PhaseFailure;
-use omoi_domain::task::{Priority, Revision, TaskStatus};
+use omoi_domain::retry::{ErrorClass, PhaseFailure};
+use omoi_domain::task::{Priority, Revision, TaskStatus, TaskType, TicketPhase};
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -38,10 +38,10 @@ row! {
         title: String,
         /// What the agent is told.
         description: String,
-        /// `implement_feature`, `write_tests`, `fix_bug`, `resolve_conflict` …
-        task_type: String,
+        /// The kind of work.
+        task_type: TaskType,
         /// The phase of its ticket it belongs to.
-        phase_id: String,
+        phase_id: TicketPhase,
         /// Its priority.
         priority: Priority,
         /// Where it stands.
@@ -89,7 +89,7 @@ row! {
         /// Why it was sent back.
         revision: Option<Json<Revision>>,
         /// Class of the last error.
-        error_class: Option<String>,
+        error_class: Option<ErrorClass>,
         /// The last error.
         error_message: Option<String>,
         /// What it waits for outside.
@@ -181,7 +181,7 @@ impl Task {
             ticket_id: self.ticket_id,
             number: self.number,
             title: self.title.clone(),
-            task_type: self.task_type.clone(),
+            task_type: self.task_type,
             from,
             to: self.status,
             attempt_id: self.attempt_id,

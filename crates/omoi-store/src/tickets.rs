@@ -4,7 +4,7 @@ use omoi_domain::event::{Event, TicketChange};
 use omoi_domain::id::{OrgId, ProjectId, SpecId, TicketId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::task::Priority;
-use omoi_domain::ticket::TicketStatus;
+use omoi_domain::ticket::{ApprovalStatus, TicketStatus};
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -123,31 +123,6 @@ pub async fn transition(
     )
 }
 
-/// Whether people let a ticket's tasks run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Approval {
-    /// They do; so does a ticket nobody was asked about.
-    Approved,
-    /// Somebody must decide.
-    PendingReview,
-    /// Somebody said no.
-    Rejected,
-    /// Nobody decided in time.
-    TimedOut,
-}
-
-impl Approval {
-    /// The stored text.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Approved => "approved",
-            Self::PendingReview => "pending_review",
-            Self::Rejected => "rejected",
-            Self::TimedOut => "timed_out",
-        }
-    }
-}
-
 /// Writes what people decided about a ticket; nothing of it starts unless it is approved.
 ///
 /// # Errors
@@ -155,11 +130,11 @@ impl Approval {
 pub async fn set_approval(
     tx: &mut Tx,
     ticket: TicketId,
-    approval: Approval,
+    approval: ApprovalStatus,
 ) -> Result<(), StoreError> {
     tx.execute(
         "update tickets set approval_status = $3 where org_id = $1 and id = $2",
-        args![ticket, approval.as_str()],
+        args![ticket, approval],
     )
     .await?;
     Ok(())

@@ -1,12 +1,15 @@
 //! Rows as they are right after they were made. A test that needs another value names it and takes
 //! the rest from here.
 
+use serde_json::Value;
+
 use omoi_domain::id::{ProjectId, TaskId};
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::phase::Phase;
 use omoi_domain::repository_settings::RepositorySettings;
-use omoi_domain::sandbox::SandboxState;
+use omoi_domain::sandbox::{SandboxRung, SandboxState};
 use omoi_domain::spec::SpecStatus;
-use omoi_domain::task::{Priority, TaskStatus};
+use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
 use omoi_domain::ticket::TicketStatus;
 use omoi_store::attempts::Attempt;
 use omoi_store::merges::Merge;
@@ -15,7 +18,6 @@ use omoi_store::specs::{Spec, SpecOptions};
 use omoi_store::tasks::Task;
 use omoi_store::tickets::Ticket;
 use omoi_store::{Json, Tx};
-use serde_json::Value;
 
 /// A spec without a plan.
 pub fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
@@ -36,7 +38,7 @@ pub fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
             repository: RepositorySettings::default(),
         }),
         status: SpecStatus::Draft,
-        current_phase: "explore".to_owned(),
+        current_phase: Phase::Explore,
         model: "simulated".to_owned(),
         scenario: None,
         base_sha: "b".repeat(40),
@@ -94,8 +96,8 @@ pub fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
         local_id: format!("TSK-{number:03}"),
         title: format!("Task {number}"),
         description: "Do it".to_owned(),
-        task_type: "implement_feature".to_owned(),
-        phase_id: "PHASE_IMPLEMENTATION".to_owned(),
+        task_type: TaskType::ImplementFeature,
+        phase_id: TicketPhase::Implementation,
         priority: Priority::Medium,
         status: TaskStatus::Pending,
         score: 0.0,
@@ -141,7 +143,7 @@ pub fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
         id: tx.new_id(),
         org_id: tx.org(),
         attempt_id: attempt.id,
-        provider: "process".to_owned(),
+        provider: SandboxRung::Process,
         state: SandboxState::Pending,
         held: Json(Vec::new()),
         mounts: Json(Vec::new()),

@@ -4,6 +4,7 @@ mod listen;
 mod models;
 mod settings;
 
+use omoi_domain::sandbox::SandboxRung;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use omoi_runtime::lifecycle::{Handle, Kind, Lifecycle};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{
-    Floor, GuardedPlaces, Probe, ProbeConfig, Property, Provider, RefusedBelowFloor, Rung, probe,
+    Floor, GuardedPlaces, Probe, ProbeConfig, Property, Provider, RefusedBelowFloor, probe,
 };
 use omoi_server::control::ControlSurface;
 use omoi_server::probes::Probes;
@@ -389,8 +390,8 @@ pub(crate) fn select_sandbox(
     let names = config.get(&keys::SANDBOX_FLOOR);
     let wanted = match config.get(&keys::SANDBOX_PROVIDER) {
         keys::SandboxProvider::Auto => None,
-        keys::SandboxProvider::Bubblewrap => Some(Rung::Bubblewrap),
-        keys::SandboxProvider::Process => Some(Rung::Process),
+        keys::SandboxProvider::Bubblewrap => Some(SandboxRung::Bubblewrap),
+        keys::SandboxProvider::Process => Some(SandboxRung::Process),
     };
     let floor = Property::ALL
         .iter()

@@ -9,19 +9,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use omoi_domain::check::CheckKind;
+use omoi_domain::phase::Phase;
 use omoi_domain::plan::coverage::{Planned, recompute, verdict};
 use omoi_domain::plan::evaluate::{Evaluation, Facts, evaluate};
-use omoi_domain::plan::outputs::tasks::CheckKind;
 use omoi_domain::plan::outputs::{
-    Item, Phase, RepoPaths, Submission, SyncOpinion, SyncOutput, TasksOutput, assemble,
-    validate_item,
+    Item, RepoPaths, Submission, SyncOpinion, SyncOutput, TasksOutput, assemble, validate_item,
 };
 use omoi_domain::plan::repository::RepositoryFacts;
 use omoi_git::survey::{survey_dir, texts_of_dir};
 use omoi_llm::scenario::{Part, RequestKeys, Scenario};
 use omoi_planning::gate::{guidance, repository_facts};
 use omoi_protocol::worker::COMPLETION_SIGNAL;
-use serde_json::Value;
 
 /// Turns after which an attempt must have ended.
 const TURNS_MAX: u32 = 8;

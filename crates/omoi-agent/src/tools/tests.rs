@@ -5,16 +5,17 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 
-use omoi_domain::attempt::Subject;
-use omoi_domain::id::{AttemptId, SandboxId};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use omoi_domain::attempt::AttemptSubject;
+use omoi_domain::id::{AttemptId, SandboxId, TaskId};
 use omoi_domain::time::Timestamp;
 use omoi_llm::wire::anthropic::ToolUseBlock;
 use omoi_protocol::worker::{CommitPlan, WorkerEvent};
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::rng::Rng;
-use tempfile::TempDir;
-use tokio::sync::mpsc;
 
 use super::*;
 use crate::reporter::reporter;
@@ -94,7 +95,9 @@ fn context(workspace: &Path, id: impl Into<AttemptId>) -> AttemptContext {
         attempt_id,
         sandbox_id: SandboxId::from_uuid(attempt_id.as_uuid()),
         fence: 1,
-        subject: Subject::Task,
+        subject: AttemptSubject::Task {
+            task_id: TaskId::from_uuid(attempt_id.as_uuid()),
+        },
         subject_ref: "TSK-001".to_owned(),
         round: 0,
         token: "t".to_owned(),
@@ -189,7 +192,7 @@ async fn writes_that_would_leave_are_refused_and_recorded() {
     let violations = bench.events();
     let violations = violations
         .iter()
-        .filter(|e| e.event_type == "agent.policy_violation");
+        .filter(|e| e.event_type == AgentEventKind::PolicyViolation);
     assert_eq!(
         violations.count(),
         want.len() + 3,
@@ -321,7 +324,7 @@ async fn edits_must_be_unique_and_are_reported() {
     let events = bench.events();
     let edited: Vec<_> = events
         .iter()
-        .filter(|e| e.event_type == "agent.file_edited")
+        .filter(|e| e.event_type == AgentEventKind::FileEdited)
         .collect();
     assert_eq!(edited.len(), 2);
     assert_eq!(edited[0].summary.as_deref(), Some("editing a.py"));

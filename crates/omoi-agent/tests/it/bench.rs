@@ -5,19 +5,24 @@ use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Json;
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::UnixListener;
+use tokio::task::JoinSet;
+
 use omoi_agent::Host;
-use omoi_domain::attempt::Subject;
-use omoi_domain::id::{AttemptId, MessageId, SandboxId};
+use omoi_domain::attempt::AttemptSubject;
+use omoi_domain::id::{AttemptId, MessageId, SandboxId, TaskId};
+use omoi_domain::message::{MessageSender, MessageType};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::Simulated;
 use omoi_protocol::worker::{
@@ -27,10 +32,6 @@ use omoi_protocol::worker::{
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::rng::Rng;
-use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::net::UnixListener;
-use tokio::task::JoinSet;
 
 const TOKEN: &str = "secret-of-one-attempt";
 
@@ -167,13 +168,13 @@ impl Bench {
         panic!("it never came so");
     }
 
-    pub(crate) fn post_message(&self, message_type: &str, content: &str) {
+    pub(crate) fn post_message(&self, message_type: MessageType, content: &str) {
         let id = MessageId::from_uuid(uuid_v7(&SystemClock, &self.host.rng));
         self.seen.lock().unwrap().messages.push(InboxMessage {
             id,
             content: content.to_owned(),
-            message_type: message_type.to_owned(),
-            sender: "ada".to_owned(),
+            message_type,
+            sender: MessageSender::User,
         });
     }
 
@@ -226,7 +227,9 @@ fn context(dir: &Path, host: &Host, base: &str) -> AttemptContext {
         attempt_id: id,
         sandbox_id: SandboxId::from_uuid(id.as_uuid()),
         fence: 1,
-        subject: Subject::Task,
+        subject: AttemptSubject::Task {
+            task_id: TaskId::from_uuid(id.as_uuid()),
+        },
         subject_ref: "TSK-001".to_owned(),
         round: 0,
         token: TOKEN.to_owned(),

@@ -4,9 +4,14 @@
 
 mod bench;
 
-use omoi_domain::attempt::{Outcome, Subject};
-use omoi_protocol::worker::{Tool, TurnRecord};
 use serde_json::{Value, json};
+
+use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::attempt::{AttemptStopReason, AttemptSubject, Outcome};
+use omoi_domain::message::MessageType;
+use omoi_domain::phase::Phase;
+use omoi_domain::retry::ErrorClass;
+use omoi_protocol::worker::{Tool, TurnRecord};
 
 use crate::bench::{Bench, git};
 
@@ -36,7 +41,7 @@ async fn a_task_is_done_committed_and_reported() {
 
     let complete = bench.complete();
     assert_eq!(complete.outcome, Outcome::Succeeded);
-    assert_eq!(complete.stop_reason, "completion_signal");
+    assert_eq!(complete.stop_reason, AttemptStopReason::CompletionSignal);
     assert_eq!(complete.summary.as_deref(), Some("Wrote the file."));
     assert_eq!((complete.turns, complete.refused_paths.len()), (3, 0));
     let head = bench.take_in(complete.bundle.as_ref().unwrap());
@@ -205,9 +210,9 @@ async fn ends_are_named() {
         assert!(bench.run().await);
         let complete = bench.complete();
         assert_eq!(complete.outcome, outcome, "{rules}\n{complete:?}");
-        assert_eq!(complete.stop_reason, stop_reason, "{rules}");
+        assert_eq!(complete.stop_reason.as_str(), stop_reason, "{rules}");
         assert_eq!(
-            complete.error_class.as_deref(),
+            complete.error_class.map(ErrorClass::as_str),
             class,
             "{rules}\n{complete:?}"
         );
@@ -224,12 +229,12 @@ async fn a_spent_budget_a_useless_key_a_superseded_attempt_and_an_abort() {
     assert!(bench.run().await);
     let complete = bench.complete();
     assert_eq!(complete.outcome, Outcome::Incomplete);
-    assert_eq!(complete.stop_reason, "max_cost_reached");
+    assert_eq!(complete.stop_reason, AttemptStopReason::MaxCostReached);
 
     let bench = Bench::new(WRITE_AND_FINISH).await;
     bench.set(|s| s.model_status = Some(403));
     assert!(bench.run().await);
-    assert_eq!(bench.complete().error_class.as_deref(), Some("auth_failed"));
+    assert_eq!(bench.complete().error_class, Some(ErrorClass::AuthFailed));
 
     // What the gateway says after its pings means what it would have meant in the head, at once.
     for (late, class) in [
@@ -242,7 +247,10 @@ async fn a_spent_budget_a_useless_key_a_superseded_attempt_and_an_abort() {
         let bench = Bench::new(WRITE_AND_FINISH).await;
         bench.set(|s| s.late_error = Some(late));
         assert!(bench.run().await);
-        assert_eq!(bench.complete().error_class.as_deref(), Some(class));
+        assert_eq!(
+            bench.complete().error_class.map(ErrorClass::as_str),
+            Some(class)
+        );
         assert_eq!(bench.seen().asked, 1, "{late}");
     }
 
@@ -270,14 +278,14 @@ async fn an_interrupt_stops_a_running_command_at_once() {
     let worker = bench.run();
     let interrupt = async {
         bench.until(|_| bench.work().join("pid").exists()).await;
-        bench.post_message("interrupt", "stop");
+        bench.post_message(MessageType::Interrupt, "stop");
         bench.until(|s| !s.completes.is_empty()).await;
     };
     let (clean, ()) = tokio::join!(worker, interrupt);
     assert!(clean);
     let complete = bench.complete();
     assert_eq!(complete.outcome, Outcome::Interrupted);
-    assert_eq!(complete.stop_reason, "interrupt");
+    assert_eq!(complete.stop_reason, AttemptStopReason::Interrupt);
     assert!(complete.bundle.is_none());
     let seen = bench.seen();
     assert!(seen.turns.is_empty(), "the cut turn did not happen");
@@ -296,11 +304,16 @@ async fn a_message_reaches_the_model_at_the_next_turn() {
     reply: [{text: TASK_COMPLETE}]
 "#;
     let bench = Bench::new(rules).await;
-    bench.post_message("user_message", "Use tabs.");
+    bench.post_message(MessageType::UserMessage, "Use tabs.");
     let worker = bench.run();
     let go = async {
         bench
-            .until(|s| s.polls > 0 && s.events.iter().any(|e| e.event_type == "command.started"))
+            .until(|s| {
+                s.polls > 0
+                    && s.events
+                        .iter()
+                        .any(|e| e.event_type == AgentEventKind::CommandStarted)
+            })
             .await;
         std::fs::write(bench.work().join("go"), "").unwrap();
     };
@@ -316,7 +329,7 @@ async fn a_message_reaches_the_model_at_the_next_turn() {
     assert!(
         seen.events
             .iter()
-            .any(|e| e.event_type == "agent.message_injected")
+            .any(|e| e.event_type == AgentEventKind::MessageInjected)
     );
     assert_eq!(bench.complete().outcome, Outcome::Succeeded);
 }
@@ -329,7 +342,7 @@ async fn the_wall_limit_saves_what_there_is() {
     assert!(bench.run().await);
     let complete = bench.complete();
     assert_eq!(complete.outcome, Outcome::Incomplete);
-    assert_eq!(complete.stop_reason, "max_duration_reached");
+    assert_eq!(complete.stop_reason, AttemptStopReason::MaxDurationReached);
     let head = bench.take_in(complete.bundle.as_ref().unwrap());
     assert_eq!(
         git(&bench.mirror(), &["show", &format!("{head}:half")]),
@@ -361,7 +374,9 @@ async fn a_phase_ends_when_its_output_is_accepted() {
       - done: true
 "#;
     let mut bench = Bench::new(rules).await;
-    bench.context.subject = Subject::SpecPhase;
+    bench.context.subject = AttemptSubject::SpecPhase {
+        phase: Phase::Explore,
+    };
     bench.context.commit = None;
     bench.context.tools = vec![Tool::Read, Tool::SubmitItem, Tool::SubmitDone];
     bench.set(|s| s.items_wanted = 2);
@@ -386,7 +401,9 @@ async fn the_same_refusal_three_times_ends_the_attempt() {
     let rules = "\n  - when: {turn: 0..}\n    reply: [{done: true}]\n";
     let bench = async || {
         let mut bench = Bench::new(rules).await;
-        bench.context.subject = Subject::SpecPhase;
+        bench.context.subject = AttemptSubject::SpecPhase {
+            phase: Phase::Explore,
+        };
         bench.context.commit = None;
         bench.context.tools = vec![Tool::Read, Tool::SubmitItem, Tool::SubmitDone];
         bench.set(|s| s.items_wanted = 2);
@@ -402,7 +419,7 @@ async fn the_same_refusal_three_times_ends_the_attempt() {
     let events = first.seen().events;
     let told = events
         .iter()
-        .filter(|e| e.event_type == "agent.item_refused");
+        .filter(|e| e.event_type == AgentEventKind::ItemRefused);
     let told: Vec<&str> = told.filter_map(|e| e.summary.as_deref()).collect();
     assert_eq!(told, ["the output refused: 0 of 2 items"; 3]);
 

@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+
 use omoi_domain::ablation::{AblationVerdict, CheckBudget, ProofWithout, Step, verdict};
+use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::AblationDone;
 use omoi_domain::id::{AttemptId, CheckId, HumanRef};
@@ -25,7 +27,7 @@ use self::facts::{Facts, Group};
 use crate::receipts::{self, PARALLEL, Run};
 
 /// Why runs of this kind are made.
-pub(crate) const STAGE: &str = "ablation";
+pub(crate) const STAGE: CheckStage = CheckStage::Ablation;
 
 /// A head under proof.
 #[derive(Clone, Copy)]

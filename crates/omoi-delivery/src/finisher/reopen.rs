@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use tracing::info;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
-use omoi_domain::task::TaskStatus;
+use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_domain::ticket::TicketStatus;
 use omoi_execution::Platform;
 use omoi_execution::tasks::{Unmet, send_back};
@@ -16,10 +18,8 @@ use omoi_store::checks::{Check, Receipt};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, merges, tickets};
-use tracing::info;
 
-use crate::platform_attempt;
-use crate::receipts;
+use crate::{platform_attempt, receipts};
 
 /// Sends back every task with a red check of its own, to go on from the head. False when no red
 /// check has an owner: then the spec itself is red.
@@ -40,7 +40,7 @@ pub(super) async fn owners(
     }
     let red: Vec<(TaskId, Unmet)> = own
         .into_iter()
-        .filter_map(|(task, all)| Some((task, receipts::unmet("head_red", &all)?)))
+        .filter_map(|(task, all)| Some((task, receipts::unmet(UnmetCode::HeadRed, &all)?)))
         .collect();
     if red.is_empty() {
         return Ok(false);

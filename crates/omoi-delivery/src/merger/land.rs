@@ -1,9 +1,12 @@
 //! One entry's turn: forecast, merge tree, checks on it, compare-and-set, or a conflict's task.
 
+use tracing::info;
+
+use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, HumanRef, MergeId};
 use omoi_domain::merge::{IntegrationState, MergeState};
-use omoi_domain::task::{Priority, TaskStatus, kind};
+use omoi_domain::task::{Priority, TaskStatus, TaskType, UnmetCode};
 use omoi_domain::ticket::TicketStatus;
 use omoi_execution::Platform;
 use omoi_execution::integration::{branch_ref, ensure_for, task_branch};
@@ -18,7 +21,6 @@ use omoi_store::projects::{Counter, take_numbers};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, ENVIRONMENT_FAULT, Task};
 use omoi_store::{Json, StoreError, Tx, tickets};
-use tracing::info;
 
 use super::restart;
 use crate::platform_attempt;
@@ -68,13 +70,13 @@ pub(super) async fn land(turn: Turn<'_>) -> Result<(), BoxError> {
             let run = Run {
                 spec: turn.spec,
                 attempt: turn.attempt,
-                stage: "merge",
+                stage: CheckStage::Merge,
                 commit: &commit,
                 checks,
                 task: Some(task.id),
             };
             let receipts = receipts::run(platform, run).await?;
-            match receipts::unmet("merge_red", &receipts) {
+            match receipts::unmet(UnmetCode::MergeRed, &receipts) {
                 None => advance(&turn, &mirror, merge, &target, commit).await,
                 Some(unmet) => {
                     let at = (&mirror, &commit);
@@ -360,7 +362,7 @@ async fn resolve_task(tx: &mut Tx, source: &Task, merge: &Merge) -> Result<Task,
             HumanRef::task(source.number),
             source.title
         ),
-        task_type: kind::RESOLVE_CONFLICT.to_owned(),
+        task_type: TaskType::ResolveConflict,
         priority: source.priority.max(Priority::High),
         files: merge.conflicts.clone(),
         branch: task_branch(fresh.id, &title),

@@ -4,10 +4,12 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
 use omoi_domain::ablation::AblationVerdict;
-use omoi_domain::attempt::AttemptState;
+use omoi_domain::attempt::{AttemptState, AttemptSubject};
+use omoi_domain::check::CheckStage;
 use omoi_domain::event::Event;
 use omoi_domain::id::MergeId;
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_git::object::{ObjectId, RepoPath};
@@ -31,7 +33,7 @@ async fn verdicts(it: &TestPlatform) -> Vec<AblationVerdict> {
     found(it).await.iter().map(|a| a.verdict).collect()
 }
 
-async fn receipts(it: &TestPlatform, stage: &str) -> Vec<Receipt> {
+async fn receipts(it: &TestPlatform, stage: CheckStage) -> Vec<Receipt> {
     let all = checks::receipts_of_spec(&mut it.read().await, it.spec.id)
         .await
         .unwrap();
@@ -40,8 +42,8 @@ async fn receipts(it: &TestPlatform, stage: &str) -> Vec<Receipt> {
 
 /// Why the last proof could not hand over: its repository does not exist, so it came that far.
 async fn reached_the_hand_over(it: &TestPlatform) -> bool {
-    let subject = it.spec.id.to_string();
-    let made = attempts::of_subject(&mut it.read().await, &subject)
+    let subject = AttemptSubject::HeadChecks;
+    let made = attempts::of_subject(&mut it.read().await, it.spec.id, subject)
         .await
         .unwrap();
     let last = made.last().unwrap();
@@ -60,11 +62,16 @@ async fn a_proof_that_needs_the_work_is_red_without_it() {
     assert_eq!(verdicts(&it).await, [AblationVerdict::Needed; 2]);
     let without = found(&it).await.into_iter().map(|a| a.without.0);
     assert_eq!(without.collect::<Vec<_>>(), [["TSK-001"], ["TSK-002"]]);
-    assert!(receipts(&it, "ablation").await.iter().all(|r| !r.passed));
+    assert!(
+        receipts(&it, CheckStage::Ablation)
+            .await
+            .iter()
+            .all(|r| !r.passed)
+    );
     assert!(reached_the_hand_over(&it).await);
     // What is known of this head is not tried again.
     pass(&it).await;
-    assert_eq!(receipts(&it, "ablation").await.len(), 2);
+    assert_eq!(receipts(&it, CheckStage::Ablation).await.len(), 2);
 }
 
 #[tokio::test]
@@ -111,7 +118,7 @@ async fn a_check_that_passes_without_the_work_stops_the_hand_over() {
     pass(&it).await;
     assert_eq!(spec_now(&it).await.status, SpecStatus::Working);
     assert!(reached_the_hand_over(&it).await);
-    assert_eq!(receipts(&it, "ablation").await.len(), 2);
+    assert_eq!(receipts(&it, CheckStage::Ablation).await.len(), 2);
 }
 
 #[tokio::test]
@@ -171,7 +178,7 @@ async fn either_side_of_a_resolved_conflict_is_taken_back_alone() {
     let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
     let path = RepoPath::new("file").unwrap();
     let mut left = Vec::new();
-    for receipt in receipts(&it, "ablation").await {
+    for receipt in receipts(&it, CheckStage::Ablation).await {
         let commit = ObjectId::parse(&receipt.commit_sha).unwrap();
         left.push(mirror.read_blob(&commit, &path, 100).await.unwrap());
     }
@@ -211,8 +218,10 @@ async fn what_the_time_is_not_enough_for_is_said() {
     // As if the first had taken a minute at this head, which is more than a quarter of all.
     tried(&it, AttemptState::Lost).await;
     it.commit(async |tx| {
-        let subject = it.spec.id.to_string();
-        let attempt = attempts::of_subject(tx, &subject).await?.remove(0);
+        let subject = AttemptSubject::HeadChecks;
+        let attempt = attempts::of_subject(tx, it.spec.id, subject)
+            .await?
+            .remove(0);
         let receipt = Receipt {
             id: tx.new_id(),
             org_id: tx.org(),
@@ -220,10 +229,10 @@ async fn what_the_time_is_not_enough_for_is_said() {
             check_id: check.id,
             task_id: check.task_id,
             attempt_id: attempt.id,
-            stage: "head".to_owned(),
+            stage: CheckStage::Head,
             commit_sha: head.as_str().to_owned(),
             tree_sha: head.as_str().to_owned(),
-            rung: "process".to_owned(),
+            rung: SandboxRung::Process,
             conditions: Json(Conditions::default()),
             exit_code: Some(0),
             passed: true,

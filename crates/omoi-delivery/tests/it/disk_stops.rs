@@ -1,6 +1,6 @@
 //! Tasks that a full disk interrupts time and again.
 
-use omoi_domain::attempt::{AttemptState, Outcome};
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::disk_stop::DISK_STOPS_MAX;
 use omoi_domain::retry::ErrorClass;
@@ -32,7 +32,7 @@ async fn interrupt(it: &TestPlatform, task: &Task, told_by: ToldBy) {
         ToldBy::Worker => {
             let body = Complete {
                 error_message: Some(HOW.to_owned()),
-                ..support::ended(Outcome::Interrupted, "disk_low")
+                ..support::ended(Outcome::Interrupted, AttemptStopReason::DiskLow)
             };
             complete(&it.platform, &attempt, body).await.unwrap();
         }
@@ -40,7 +40,7 @@ async fn interrupt(it: &TestPlatform, task: &Task, told_by: ToldBy) {
             let mut tx = it.platform.store.write().await.unwrap();
             let loss = Loss {
                 state: AttemptState::Interrupted,
-                stop_reason: "disk_low",
+                stop_reason: AttemptStopReason::DiskLow,
                 class: ErrorClass::ResourceExhausted,
                 message: HOW.to_owned(),
                 counts: false,

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
-use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
+use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::requirement::RequirementType;
+use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::suite::fault::missing_part;
-use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_domain::task::{Priority, TaskStatus};
+use omoi_execution::attempt::{NewAttempt, insert};
 use omoi_execution::intake::complete;
 use omoi_execution::tasks::{cancel, lost_prerequisite, retry};
 use omoi_git::object::ObjectId;
@@ -22,7 +25,7 @@ use omoi_store::requirements::{Criterion, Requirement};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, Tx, attempts, merges};
-use sqlx::Connection as _;
+use omoi_testkit::sqlite::refuse_updates;
 
 use crate::merger::{TODO, TODO_CHECK, passes_alone, queued, renamed};
 use crate::support::{self, TestPlatform};
@@ -44,10 +47,9 @@ pub(crate) async fn tried(it: &TestPlatform, state: AttemptState) {
         let new = NewAttempt {
             project_id: it.spec.project_id,
             spec_id: it.spec.id,
-            subject: Subject::Check,
-            subject_id: it.spec.id.to_string(),
+            subject: AttemptSubject::HeadChecks,
             round: 0,
-            role: role::PLATFORM,
+            role: AgentRole::Platform,
             fence: 1,
             base_sha: None,
         };
@@ -67,7 +69,7 @@ pub(crate) fn check(tx: &Tx, task: &Task) -> Check {
         spec_id: task.spec_id,
         task_id: Some(task.id),
         ordinal: task.ordinal,
-        kind: "proof".to_owned(),
+        kind: CheckKind::Proof,
         command: "true".to_owned(),
         files: Json(BTreeMap::new()),
         timeout_s: 60,
@@ -134,8 +136,8 @@ pub(crate) async fn criterion(it: &TestPlatform, number: i64, command: &str) -> 
             local_id: format!("REQ-{number:03}"),
             ordinal: number,
             title: "Tags".to_owned(),
-            r#type: "functional".to_owned(),
-            priority: "HIGH".to_owned(),
+            r#type: RequirementType::Functional,
+            priority: Priority::High,
             body: Json("{}".parse().unwrap()),
             content_hash: String::new(),
         };
@@ -171,7 +173,7 @@ async fn suite(it: &TestPlatform, command: &str) -> Check {
             spec_id: it.spec.id,
             task_id: None,
             ordinal: 1_000,
-            kind: "suite".to_owned(),
+            kind: CheckKind::Suite,
             command: command.to_owned(),
             files: Json(BTreeMap::new()),
             timeout_s: 60,
@@ -255,7 +257,10 @@ async fn a_resumed_spec_is_proven_anew() {
         [false, true]
     );
     // What passed was not run again.
-    assert_eq!(all.iter().filter(|r| r.stage == "head").count(), 3);
+    assert_eq!(
+        all.iter().filter(|r| r.stage == CheckStage::Head).count(),
+        3
+    );
 }
 
 #[tokio::test]
@@ -318,7 +323,9 @@ async fn optional_work_that_cannot_be_merged_stops_nothing() {
             false => SpecStatus::Working,
         };
         assert_eq!(spec_now(&it).await.status, expected);
-        let proofs = attempts::of_subject(&mut it.read().await, &it.spec.id.to_string()).await;
+        let proofs =
+            attempts::of_subject(&mut it.read().await, it.spec.id, AttemptSubject::HeadChecks)
+                .await;
         assert_eq!(proofs.unwrap().len(), usize::from(!needed), "{needed}");
     }
 }
@@ -367,7 +374,8 @@ async fn what_stands_is_handed_over_only_when_a_person_says_so() {
     resume(&it).await;
     pass(&it).await;
     // It comes as far as the project's repository, which does not exist here.
-    let tried = attempts::of_subject(&mut it.read().await, &it.spec.id.to_string()).await;
+    let tried =
+        attempts::of_subject(&mut it.read().await, it.spec.id, AttemptSubject::HeadChecks).await;
     let why = tried.unwrap().pop().unwrap().error_message.unwrap();
     assert!(why.contains("could not be handed over to `/repo`"), "{why}");
 }
@@ -453,7 +461,7 @@ async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
     let merge = merge.await.unwrap();
     let blocks = async || {
         let created = it.run(resolve.id).await;
-        let body = support::failed("auth_failed", "no such key");
+        let body = support::failed(ErrorClass::AuthFailed, "no such key");
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();
@@ -494,19 +502,6 @@ async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
     assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Pending);
 }
 
-/// Refuses every write to the row of the spec with this number.
-async fn refuse_writes_to(it: &TestPlatform, number: i64) {
-    sqlx::any::install_default_drivers();
-    let mut db = sqlx::AnyConnection::connect(it.url()).await.unwrap();
-    let trigger = format!(
-        "create trigger refused before update on specs when old.number = {number}
-         begin select raise(abort, 'injected'); end"
-    );
-    let trigger = sqlx::AssertSqlSafe(trigger);
-    sqlx::raw_sql(trigger).execute(&mut db).await.unwrap();
-    db.close().await.unwrap();
-}
-
 #[tokio::test]
 async fn a_spec_that_cannot_be_finished_keeps_no_other_from_its_turn() {
     let (mut it, _state) = with_sandbox().await;
@@ -519,7 +514,7 @@ async fn a_spec_that_cannot_be_finished_keeps_no_other_from_its_turn() {
     })
     .await
     .unwrap();
-    refuse_writes_to(&it, 1).await;
+    refuse_updates(it.url(), "specs", "old.number = 1").await;
     // One is ready for its proof, the other is over like the broken one.
     it.next_spec(2).await;
     landed(&it, 2, "false").await;
@@ -542,7 +537,7 @@ async fn a_spec_that_cannot_be_finished_keeps_no_other_from_its_turn() {
     let mut tx = it.read().await;
     let stands = specs::get(&mut tx, broken).await.unwrap();
     assert_eq!(stands.status, SpecStatus::Working);
-    let proofs = attempts::of_subject(&mut tx, &ready.to_string()).await;
+    let proofs = attempts::of_subject(&mut tx, ready, AttemptSubject::HeadChecks).await;
     assert_eq!(proofs.unwrap().len(), 1);
     let over = specs::get(&mut tx, it.spec.id).await.unwrap();
     assert_eq!(over.status, SpecStatus::Failed);

@@ -13,9 +13,10 @@ mod validator;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use omoi_domain::sandbox::SandboxRung;
 use omoi_execution::platform::Parts;
 use omoi_runtime::rng::Rng;
-use omoi_sandbox::{Floor, ProbeConfig, Provider, Rung, probe};
+use omoi_sandbox::{Floor, ProbeConfig, Provider, probe};
 
 /// A platform whose checks run as plain processes.
 async fn with_sandbox() -> (support::TestPlatform, tempfile::TempDir) {
@@ -34,7 +35,7 @@ async fn with_parts(change: impl FnOnce(&mut Parts)) -> (support::TestPlatform, 
     let plain: Arc<dyn Provider> = found
         .select(
             &Floor(std::collections::BTreeSet::new()),
-            Some(Rung::Process),
+            Some(SandboxRung::Process),
         )
         .unwrap();
     // The host's control groups are named by it, and tests run side by side.

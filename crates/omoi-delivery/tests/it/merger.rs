@@ -3,13 +3,14 @@
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::{Merger, RESTARTS_MAX};
 use omoi_delivery::receipts;
-use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
+use omoi_domain::check::CheckStage;
 use omoi_domain::id::TaskId;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::suite::fault::missing_part;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_execution::attempt::{NewAttempt, insert};
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::checks::{self, Check};
@@ -75,7 +76,8 @@ async fn a_merge_that_cannot_be_made_waits_for_a_person() {
     let task = it.task_now(task.id).await;
     assert_eq!(task.integration_state, IntegrationState::Manual);
     assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
-    let tries = attempts::of_subject(&mut it.read().await, &merge.id.to_string())
+    let subject = AttemptSubject::Merge { merge_id: merge.id };
+    let tries = attempts::of_subject(&mut it.read().await, it.spec.id, subject)
         .await
         .unwrap();
     assert_eq!(tries.len() as u32, RESTARTS_MAX + 1);
@@ -95,10 +97,9 @@ async fn a_merge_whose_process_died_is_taken_up_without_counting() {
         let new = NewAttempt {
             project_id: task.project_id,
             spec_id: task.spec_id,
-            subject: Subject::Merge,
-            subject_id: merge.id.to_string(),
+            subject: AttemptSubject::Merge { merge_id: merge.id },
             round: 0,
-            role: role::PLATFORM,
+            role: AgentRole::Platform,
             fence: 1,
             base_sha: None,
         };
@@ -413,15 +414,14 @@ async fn entries_have_their_turn_by_level_and_place_in_the_plan() {
 }
 
 /// A live attempt at something that no row says is at work: whoever begins another is refused.
-pub(crate) async fn blocked_by_an_attempt(it: &TestPlatform, subject: Subject, id: String) {
+pub(crate) async fn blocked_by_an_attempt(it: &TestPlatform, subject: AttemptSubject) {
     it.commit(async |tx| {
         let new = omoi_execution::attempt::NewAttempt {
             project_id: it.spec.project_id,
             spec_id: it.spec.id,
             subject,
-            subject_id: id,
             round: 0,
-            role: omoi_execution::attempt::role::PLATFORM,
+            role: AgentRole::Platform,
             fence: 1,
             base_sha: None,
         };
@@ -436,7 +436,13 @@ pub(crate) async fn blocked_by_an_attempt(it: &TestPlatform, subject: Subject, i
 async fn a_spec_that_cannot_be_merged_keeps_no_other_from_its_turn() {
     let mut it = TestPlatform::new().await;
     let (_, broken) = queued(&it, MergeState::Pending, &"f".repeat(40)).await;
-    blocked_by_an_attempt(&it, Subject::Merge, broken.id.to_string()).await;
+    blocked_by_an_attempt(
+        &it,
+        AttemptSubject::Merge {
+            merge_id: broken.id,
+        },
+    )
+    .await;
     let label = it.spec.label();
     it.next_spec(2).await;
     let task = it.task(2, &[]).await;
@@ -448,7 +454,8 @@ async fn a_spec_that_cannot_be_merged_keeps_no_other_from_its_turn() {
     assert_eq!(failed, [label.as_str()]);
     assert!(failures[0].error.contains("already exists"), "{failures:?}");
     assert_eq!(merge_now(&it, &broken).await.state, MergeState::Pending);
-    let tries = attempts::of_subject(&mut it.read().await, &good.id.to_string()).await;
+    let subject = AttemptSubject::Merge { merge_id: good.id };
+    let tries = attempts::of_subject(&mut it.read().await, it.spec.id, subject).await;
     assert_eq!(tries.unwrap().len(), 1);
 }
 
@@ -463,10 +470,9 @@ pub(crate) async fn passes_alone(it: &TestPlatform, (task, check): (&Task, &Chec
         let new = NewAttempt {
             project_id: task.project_id,
             spec_id: task.spec_id,
-            subject: Subject::Check,
-            subject_id: task.id.to_string(),
+            subject: AttemptSubject::TaskChecks { task_id: task.id },
             round: 0,
-            role: role::PLATFORM,
+            role: AgentRole::Platform,
             fence: 1,
             base_sha: None,
         };
@@ -477,7 +483,7 @@ pub(crate) async fn passes_alone(it: &TestPlatform, (task, check): (&Task, &Chec
     let run = receipts::Run {
         spec: &it.spec,
         attempt: attempt.await.unwrap(),
-        stage: "task",
+        stage: CheckStage::Task,
         commit: at,
         checks: vec![check.clone()],
         task: Some(task.id),

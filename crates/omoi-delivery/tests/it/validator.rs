@@ -1,10 +1,12 @@
 //! Checks that cannot be run at all.
 
 use omoi_delivery::validator::Validator;
-use omoi_domain::attempt::Subject;
+use omoi_domain::attempt::{AgentRole, AttemptSubject};
+use omoi_domain::check::{CheckKind, CheckStage};
+use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_execution::attempt::{NewAttempt, insert};
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::checks::{self, Check, Conditions, Receipt};
@@ -31,7 +33,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
             spec_id: task.spec_id,
             task_id: Some(task.id),
             ordinal: 1,
-            kind: "proof".to_owned(),
+            kind: CheckKind::Proof,
             command: "true".to_owned(),
             files: Json(std::collections::BTreeMap::new()),
             timeout_s: 60,
@@ -150,7 +152,7 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
                     let suite = Check {
                         id: tx.new_id(),
                         task_id: None,
-                        kind: "suite".to_owned(),
+                        kind: CheckKind::Suite,
                         command: "echo suite".to_owned(),
                         ordinal: 10,
                         ..own
@@ -188,7 +190,7 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
         for receipt in receipts {
             assert!(!receipt.conditions.0.held.is_empty());
             let says = receipt.output.contains("check_proves_nothing");
-            assert_eq!(says, receipt.stage == "base");
+            assert_eq!(says, receipt.stage == CheckStage::Base);
         }
     }
 }
@@ -197,8 +199,8 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
 async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
     let it = TestPlatform::new().await;
     let (broken, good) = (it.task(1, &[]).await, it.task(2, &[]).await);
-    let subject = broken.id.to_string();
-    crate::merger::blocked_by_an_attempt(&it, Subject::Check, subject).await;
+    let subject = AttemptSubject::TaskChecks { task_id: broken.id };
+    crate::merger::blocked_by_an_attempt(&it, subject).await;
     for task in [&broken, &good] {
         it.commit(async |tx| {
             let mut task = tasks::get(tx, task.id).await?;
@@ -213,8 +215,7 @@ async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
     it.platform.running.drained().await;
     let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
     assert_eq!(failed, [broken.label()]);
-    let subject = good.id.to_string();
-    let made = omoi_store::attempts::of_subject(&mut it.read().await, &subject).await;
+    let made = omoi_store::attempts::of_task(&mut it.read().await, good.id).await;
     assert_eq!(made.unwrap().len(), 1);
 }
 
@@ -242,7 +243,7 @@ async fn judged(
         let suite = Check {
             id: tx.new_id(),
             task_id: None,
-            kind: "suite".to_owned(),
+            kind: CheckKind::Suite,
             command: suite.to_owned(),
             ..own
         };
@@ -253,10 +254,9 @@ async fn judged(
         let new = NewAttempt {
             project_id: spec.project_id,
             spec_id: spec.id,
-            subject: Subject::Check,
-            subject_id: "base".to_owned(),
+            subject: AttemptSubject::BaseSuite,
             round: 0,
-            role: role::PLATFORM,
+            role: AgentRole::Platform,
             fence: 1,
             base_sha: None,
         };
@@ -268,10 +268,10 @@ async fn judged(
             check_id: suite.id,
             task_id: None,
             attempt_id: attempt.id,
-            stage: "base".to_owned(),
+            stage: CheckStage::Base,
             commit_sha: spec.base_sha.clone(),
             tree_sha: spec.base_sha.clone(),
-            rung: "process".to_owned(),
+            rung: SandboxRung::Process,
             conditions: Json(Conditions::default()),
             exit_code: Some(exit),
             passed: exit == 0,

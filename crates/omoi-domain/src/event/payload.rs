@@ -3,18 +3,23 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ablation::AblationVerdict;
-use crate::attempt::{AttemptState, Subject};
+use crate::agent_event::AgentEventKind;
+use crate::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use crate::check::{CheckKind, CheckStage};
+use crate::discovery::DiscoveryType;
 use crate::id::{
     AttemptId, CheckId, DiscoveryId, HandOverId, MergeId, MessageId, ReceiptId, SandboxId, SpecId,
     TaskId, TicketId,
 };
 use crate::merge::{IntegrationState, MergeState};
+use crate::message::MessageType;
 use crate::money::NanoUsd;
+use crate::phase::Phase;
 use crate::plan::opinion::CheckDoubt;
 use crate::principal::PurposeKind;
-use crate::sandbox::SandboxState;
+use crate::sandbox::{SandboxRung, SandboxState};
 use crate::spec::SpecStatus;
-use crate::task::TaskStatus;
+use crate::task::{TaskStatus, TaskType};
 use crate::ticket::TicketStatus;
 use crate::time::Timestamp;
 
@@ -41,7 +46,7 @@ pub struct PhaseChange {
     /// The spec.
     pub spec_id: SpecId,
     /// The phase.
-    pub phase: String,
+    pub phase: Phase,
     /// Attempts begun, from 1.
     pub attempt: u32,
     /// The evaluator's score, where it spoke.
@@ -79,7 +84,7 @@ pub struct ItemAccepted {
     /// The spec.
     pub spec_id: SpecId,
     /// The phase.
-    pub phase: String,
+    pub phase: Phase,
     /// The section of the output.
     pub section: String,
     /// The item's key.
@@ -115,9 +120,9 @@ pub struct PlanningEnded {
     /// Whether every phase passed.
     pub success: bool,
     /// Phases that passed.
-    pub phases_completed: Vec<String>,
+    pub phases_completed: Vec<Phase>,
     /// The phase that failed, if one did.
-    pub failed_phase: Option<String>,
+    pub failed_phase: Option<Phase>,
 }
 
 /// A ticket was written or moved.
@@ -147,7 +152,7 @@ pub struct TaskChange {
     /// Its title.
     pub title: String,
     /// Its type.
-    pub task_type: String,
+    pub task_type: TaskType,
     /// Status before; none when it was created.
     pub from: Option<TaskStatus>,
     /// Status after.
@@ -166,9 +171,8 @@ pub struct AttemptChange {
     /// The attempt.
     pub attempt_id: AttemptId,
     /// What it tries.
-    pub subject: Subject,
-    /// Row id of what it tries.
-    pub subject_id: String,
+    #[serde(flatten)]
+    pub subject: AttemptSubject,
     /// Times the subject was sent back.
     pub round: u32,
     /// Its fence.
@@ -178,9 +182,9 @@ pub struct AttemptChange {
     /// State after.
     pub to: AttemptState,
     /// Why it ended.
-    pub stop_reason: Option<String>,
+    pub stop_reason: Option<AttemptStopReason>,
     /// The sandbox rung it ran on.
-    pub rung: Option<String>,
+    pub rung: Option<SandboxRung>,
 }
 
 /// An agent did something worth showing.
@@ -189,11 +193,10 @@ pub struct Activity {
     /// The attempt.
     pub attempt_id: AttemptId,
     /// What it tries.
-    pub subject: Subject,
-    /// Row id of what it tries.
-    pub subject_id: String,
-    /// Worker event type, such as `agent.file_edited`.
-    pub kind: String,
+    #[serde(flatten)]
+    pub subject: AttemptSubject,
+    /// The worker's event.
+    pub kind: AgentEventKind,
     /// One line for people.
     pub summary: String,
     /// Lines added so far by this event.
@@ -214,9 +217,9 @@ pub struct SandboxChange {
     /// State after.
     pub to: SandboxState,
     /// The rung it runs on.
-    pub rung: String,
+    pub rung: SandboxRung,
     /// Why it ended.
-    pub reason: Option<String>,
+    pub reason: Option<AttemptStopReason>,
 }
 
 /// A message waits for an agent.
@@ -226,8 +229,8 @@ pub struct MessageChange {
     pub message_id: MessageId,
     /// The task steered.
     pub task_id: TaskId,
-    /// `user_message`, `system`, `interrupt` …
-    pub message_type: String,
+    /// What it is.
+    pub message_type: MessageType,
     /// The first 100 characters.
     pub content: String,
 }
@@ -241,10 +244,10 @@ pub struct ReceiptDone {
     pub check_id: CheckId,
     /// The task it was run for, where it was.
     pub task_id: Option<TaskId>,
-    /// `proof`, `regression` or `suite`.
-    pub kind: String,
-    /// `task`, `merge`, `head`, `ablation` or `base`: why it was run.
-    pub stage: String,
+    /// What the check shows.
+    pub kind: CheckKind,
+    /// Why it was run.
+    pub stage: CheckStage,
     /// The commit it was run on.
     pub commit: String,
     /// Whether it exited 0.
@@ -307,8 +310,8 @@ pub struct MergeChange {
 pub struct DiscoveryDone {
     /// The discovery.
     pub discovery_id: DiscoveryId,
-    /// `bug`, `missing_requirement` …
-    pub discovery_type: String,
+    /// What kind of work it is.
+    pub discovery_type: DiscoveryType,
     /// The task whose agent found it.
     pub source_task_id: TaskId,
     /// `n` of the source's `TSK-n`.
@@ -345,11 +348,10 @@ pub struct CallFailed {
     /// The attempt that asked.
     pub attempt_id: AttemptId,
     /// What it tries.
-    pub subject: Subject,
-    /// Row id of what it tries.
-    pub subject_id: String,
+    #[serde(flatten)]
+    pub subject: AttemptSubject,
     /// Role of the caller.
-    pub role: String,
+    pub role: AgentRole,
     /// Who was asked: a host, or the simulated model.
     pub provider: String,
     /// The model.
@@ -397,7 +399,7 @@ pub struct CostDone {
     /// The attempt that asked, if one did.
     pub attempt_id: Option<AttemptId>,
     /// Role of the asker.
-    pub role: String,
+    pub role: AgentRole,
     /// Model that answered.
     pub model: String,
     /// Tokens in and out.

@@ -8,6 +8,7 @@ mod combined;
 pub(crate) mod fixtures;
 mod readiness;
 
+use crate::check::CheckKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -18,7 +19,7 @@ use crate::plan::outputs::sync::{
     DependencyStats, Orphans, RequirementStats, SpecSummary, TaskStats, TicketStats,
     TraceabilityStats,
 };
-use crate::plan::outputs::tasks::{CheckKind, Task};
+use crate::plan::outputs::tasks::Task;
 use crate::plan::outputs::{
     DesignOutput, RequirementsOutput, SyncOpinion, SyncOutput, TasksOutput,
 };

@@ -20,15 +20,14 @@ pub mod sync;
 pub mod tasks;
 mod text;
 
+use crate::phase::Phase;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::outputs::{
-    DesignOutput, ExploreOutput, Phase, PrdOutput, RequirementsOutput, TasksOutput,
-};
+use super::outputs::{DesignOutput, ExploreOutput, PrdOutput, RequirementsOutput, TasksOutput};
 use super::repository::RepositoryFacts;
 pub use common::empty_texts;
 use sheet::Sheet;

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::outputs::requirements::RequirementType;
 use crate::pattern::compile_constant;
+use crate::requirement::RequirementType;
 
 /// The highest number an id may carry.
 pub const NUMBER_MAX: u16 = 999;

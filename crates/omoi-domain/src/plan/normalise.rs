@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::evaluate::Warning;
 use super::ids::{CriterionId, IdKind, PlanId};
+use super::outputs::RepoPaths;
 use super::outputs::items::{SectionKind, section};
-use super::outputs::{Phase, RepoPaths};
+use crate::phase::Phase;
 
 /// Rewrites a whole phase output in place.
 pub fn normalise(phase: Phase, output: &mut Value, repo: &RepoPaths) -> Vec<Warning> {

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::outputs::TasksOutput;
-use super::outputs::tasks::{Check, CheckKind};
+use super::outputs::tasks::Check;
 use super::sync::check_id;
+use crate::check::CheckKind;
 
 /// Doubts that go back to the planner or to people at most.
 const DOUBTS_MAX: usize = 20;

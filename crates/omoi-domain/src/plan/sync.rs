@@ -17,8 +17,8 @@ use crate::plan::coverage::{PlanFault, Planned, combined, reference_faults};
 use crate::plan::ears;
 use crate::plan::outputs;
 use crate::plan::outputs::requirements::Requirement;
-use crate::plan::outputs::tasks::{Check, Estimate, Task, TaskType};
-use crate::task::{Priority, kind};
+use crate::plan::outputs::tasks::{Check, Estimate, PlannedTaskType, Task};
+use crate::task::TaskType;
 
 pub use rows::{
     CheckCriterionRow, CheckRow, CriterionRow, EdgeRow, RequirementRow, Row, RowKey, RowKind,
@@ -261,15 +261,6 @@ fn content_hash(text: &str) -> String {
     hex::encode(Sha256::digest(words.join(" ")))
 }
 
-fn priority(planned: outputs::Priority) -> Priority {
-    match planned {
-        outputs::Priority::Critical => Priority::Critical,
-        outputs::Priority::High => Priority::High,
-        outputs::Priority::Medium => Priority::Medium,
-        outputs::Priority::Low => Priority::Low,
-    }
-}
-
 fn requirement_row(planned: Planned<'_>, n: usize, requirement: &Requirement) -> RequirementRow {
     let parsed = ears::parse(&requirement.text).ok();
     let action = parsed.as_ref().map_or(&requirement.text, |e| &e.action);
@@ -285,7 +276,7 @@ fn requirement_row(planned: Planned<'_>, n: usize, requirement: &Requirement) ->
         ordinal: n as u32,
         title,
         kind: requirement.kind,
-        priority: priority(requirement.priority),
+        priority: requirement.priority,
         body: requirement.text.clone(),
         condition: parsed
             .as_ref()
@@ -337,7 +328,7 @@ fn ticket_row(n: usize, ticket: &outputs::tasks::Ticket) -> TicketRow {
         ordinal: n as u32,
         title: plain_title(&ticket.title),
         description: ticket.description.clone(),
-        priority: priority(ticket.priority),
+        priority: ticket.priority,
         estimate: ticket.estimate,
         requirements: ticket.requirements.clone(),
         design_components: ticket.design_components.clone(),
@@ -355,12 +346,12 @@ fn task_row(n: usize, task: &Task, order: &Dag<String>) -> TaskRow {
         title: plain_title(&task.title),
         description: task.description.clone(),
         planned_type: task.kind,
-        task_type: if task.kind == TaskType::Test {
-            kind::WRITE_TESTS
+        task_type: if task.kind == PlannedTaskType::Test {
+            TaskType::WriteTests
         } else {
-            kind::IMPLEMENT_FEATURE
+            TaskType::ImplementFeature
         },
-        priority: priority(task.priority),
+        priority: task.priority,
         estimate: task
             .estimate
             .unwrap_or_else(|| Estimate::from_hours(task.estimated_hours)),

@@ -7,11 +7,13 @@ mod features;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
+use omoi_domain::phase::Phase;
 use omoi_domain::plan::coverage::{Planned, verdict};
 use omoi_domain::plan::evaluate::{Evaluation, Facts, evaluate};
-use omoi_domain::plan::outputs::{Phase, SyncOpinion};
+use omoi_domain::plan::outputs::SyncOpinion;
 use omoi_domain::plan::repository::RepositoryFacts;
-use serde_json::{Value, json};
 
 /// An honest output of every phase, and what code knows about the repository.
 #[derive(Clone, Debug)]

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value;
+use tracing::{info, warn};
+
 use omoi_domain::attempt::AttemptState;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SandboxId;
@@ -22,15 +25,12 @@ use omoi_sandbox::{
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
 use omoi_store::{Json, StoreError};
-use serde_json::Value;
-use tracing::{info, warn};
 
 use crate::attempt::settle;
-use crate::command;
 use crate::platform::Platform;
-use crate::protected;
 use crate::start_failure::{class_of, class_of_start};
 use crate::toolbox::Toolbox;
+use crate::{command, protected};
 
 /// Time between the request to save and the kill.
 const GRACE: Duration = Duration::from_secs(10);
@@ -156,12 +156,11 @@ async fn follow(
         let provider = platform.sandbox.as_ref().ok_or(JobError::NoProvider)?;
         // Kept until the sandbox has ended.
         let base = prepare(platform, &job, dir, provider.as_ref()).await?;
-        let mut sandbox = bind(platform, &job, provider.as_ref()).await?;
+        bind(platform, &job, provider.as_ref()).await?;
         let launch = policy(platform, &job, &base, provider.as_ref())?;
         let running = provider.launch(launch).await?;
         platform.running.launched(job.attempt.id, running.control());
         let ended = wait(running).await?;
-        sandbox.reason.clone_from(&ended.said);
         Ok::<_, JobError>(ended)
     };
     match run.await {
@@ -213,21 +212,17 @@ async fn prepare(
 }
 
 /// Writes the sandbox's row and moves attempt and task before anything is asked of the provider.
-async fn bind(
-    platform: &Platform,
-    job: &Job,
-    provider: &dyn Provider,
-) -> Result<Sandbox, JobError> {
+async fn bind(platform: &Platform, job: &Job, provider: &dyn Provider) -> Result<(), JobError> {
     let mut tx = platform.store.write().await?;
     let mut attempt = attempts::get(&mut tx, job.attempt.id).await?;
-    attempt.rung = Some(provider.rung().to_string());
+    attempt.rung = Some(provider.rung());
     attempts::transition(&mut tx, &mut attempt, AttemptState::Starting).await?;
     let mounts = job.work.toolbox.mounts(&platform.settings.read_only);
     let mut sandbox = Sandbox {
         id: SandboxId::from_uuid(attempt.id.as_uuid()),
         org_id: tx.org(),
         attempt_id: attempt.id,
-        provider: provider.rung().to_string(),
+        provider: provider.rung(),
         state: SandboxState::Pending,
         held: Json(command::held(provider)),
         mounts: Json(command::shown(&mounts)),
@@ -241,7 +236,7 @@ async fn bind(
     crate::tasks::assigned(&mut tx, &attempt).await?;
     tx.commit(CrashPoint::AttemptStarting).await?;
     info!(attempt.id = %attempt.id, rung = %sandbox.provider, "Starting attempt `{}`", attempt.id);
-    Ok(sandbox)
+    Ok(())
 }
 
 /// Found again by this name after a crash.

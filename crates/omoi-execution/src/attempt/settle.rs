@@ -1,6 +1,6 @@
 //! What becomes of an attempt whose worker is gone.
 
-use omoi_domain::attempt::{AttemptState, Subject};
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, SubjectKind};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::SandboxState;
@@ -8,12 +8,8 @@ use omoi_sandbox::Exhausted;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx, sandboxes};
 
-use crate::disk_room::DISK_LOW;
 use crate::platform::Platform;
 use crate::tasks;
-
-/// Why an attempt ended whose sandbox went beyond a limit.
-pub(crate) const RESOURCE_EXHAUSTED: &str = "resource_exhausted";
 
 /// How a sandbox ended, as the platform saw it.
 pub(super) struct Ended {
@@ -41,8 +37,8 @@ pub(super) struct NotStarted {
 pub struct Loss {
     /// The state it ends in.
     pub state: AttemptState,
-    /// One word.
-    pub stop_reason: &'static str,
+    /// Why it ended.
+    pub stop_reason: AttemptStopReason,
     /// What kind of error it is.
     pub class: ErrorClass,
     /// What happened.
@@ -54,13 +50,19 @@ pub struct Loss {
 impl Ended {
     fn loss(self) -> Loss {
         let (stop_reason, class) = if self.timed_out {
-            ("max_duration_reached", ErrorClass::Timeout)
+            (AttemptStopReason::MaxDurationReached, ErrorClass::Timeout)
         } else if self.exhausted.is_some() {
-            (RESOURCE_EXHAUSTED, ErrorClass::ResourceExhausted)
+            (
+                AttemptStopReason::ResourceExhausted,
+                ErrorClass::ResourceExhausted,
+            )
         } else if self.out_of_memory {
-            ("out_of_memory", ErrorClass::ResourceExhausted)
+            (
+                AttemptStopReason::OutOfMemory,
+                ErrorClass::ResourceExhausted,
+            )
         } else {
-            ("sandbox_lost", ErrorClass::SandboxLost)
+            (AttemptStopReason::SandboxLost, ErrorClass::SandboxLost)
         };
         let said = self
             .said
@@ -95,7 +97,7 @@ pub(super) async fn after_exit(
             // It was asked to stop before it could say anything.
             Ok(ended) if is_asked && !ended.timed_out => Loss {
                 state: AttemptState::Interrupted,
-                stop_reason: "shutdown_signal",
+                stop_reason: AttemptStopReason::ShutdownSignal,
                 counts: false,
                 ..ended.loss()
             },
@@ -106,7 +108,7 @@ pub(super) async fn after_exit(
             {
                 Loss {
                     state: AttemptState::Interrupted,
-                    stop_reason: DISK_LOW,
+                    stop_reason: AttemptStopReason::DiskLow,
                     counts: false,
                     ..ended.loss()
                 }
@@ -114,7 +116,7 @@ pub(super) async fn after_exit(
             Ok(ended) => ended.loss(),
             Err(failure) => Loss {
                 state: AttemptState::Failed,
-                stop_reason: "provision_failed",
+                stop_reason: AttemptStopReason::ProvisionFailed,
                 class: failure.class,
                 message: failure.message,
                 counts: true,
@@ -137,8 +139,8 @@ pub async fn lose(
     attempt: &mut Attempt,
     loss: Loss,
 ) -> Result<(), StoreError> {
-    attempt.stop_reason = Some(loss.stop_reason.to_owned());
-    attempt.error_class = Some(loss.class.as_str().to_owned());
+    attempt.stop_reason = Some(loss.stop_reason);
+    attempt.error_class = Some(loss.class);
     // It may hold what a worker printed.
     let loss = Loss {
         message: platform.mask.mask(&loss.message).into_owned(),
@@ -153,7 +155,7 @@ pub async fn lose(
         (_, to) => to,
     };
     attempts::transition(tx, attempt, to).await?;
-    if attempt.subject == Subject::Task {
+    if attempt.subject.kind() == SubjectKind::Task {
         tasks::attempt_lost(tx, platform, attempt, &loss).await?;
     }
     Ok(())
@@ -170,7 +172,7 @@ pub(crate) async fn end_sandbox(tx: &mut Tx, attempt: &Attempt) -> Result<(), St
     if sandbox.state == SandboxState::Terminated {
         return Ok(());
     }
-    sandbox.reason.clone_from(&attempt.stop_reason);
+    sandbox.reason = attempt.stop_reason;
     let scope = (attempt.project_id, attempt.spec_id);
     sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Terminated).await
 }

@@ -2,8 +2,11 @@
 
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
+use serde::Serialize;
+
+use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::id::{HumanRef, TaskId};
-use omoi_domain::task::kind;
+use omoi_domain::task::{TaskType, UnmetCode};
 use omoi_git::mirror::Identity;
 use omoi_git::work::BUNDLE_BYTES_MAX;
 use omoi_protocol::worker::{COMPLETION_SIGNAL, CommitPlan, Limits, Tool};
@@ -12,7 +15,6 @@ use omoi_sandbox::policy::inside;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts, checks, merges, requirements, tickets};
-use serde::Serialize;
 
 use crate::attempt::{Brief, Created};
 use crate::integration::{IntegrationError, rendered};
@@ -94,11 +96,11 @@ pub(super) async fn of_task(
 }
 
 fn commit_plan(task: &Task, spec: &Spec, created: &Created, task_ref: &str) -> CommitPlan {
-    let verb = match task.task_type.as_str() {
-        kind::WRITE_TESTS => "test",
-        kind::FIX_BUG => "fix",
-        kind::RESOLVE_CONFLICT => "merge",
-        _ => "feat",
+    let verb = match task.task_type {
+        TaskType::WriteTests => "test",
+        TaskType::FixBug => "fix",
+        TaskType::ResolveConflict => "merge",
+        TaskType::ImplementFeature => "feat",
     };
     let mut trailers = vec![
         ("OmoiOS-Task".to_owned(), task_ref.to_owned()),
@@ -170,7 +172,7 @@ async fn prompt(
             iteration => r.0.iteration,
             feedback => r.0.feedback.clone(),
             recommendations => r.0.recommendations.clone(),
-            has_landed => r.0.feedback.starts_with("head_red:"),
+            has_landed => r.0.code == UnmetCode::HeadRed,
             is_kept => created.attempt.base_sha != task.base_sha,
             branch_at => created.attempt.base_sha.clone(),
         }
@@ -178,7 +180,7 @@ async fn prompt(
     let values = context! {
         task_ref => HumanRef::task(task.number).to_string(),
         title => task.title.clone(),
-        task_type => task.task_type.clone(),
+        task_type => task.task_type.as_str(),
         priority => task.priority.as_str(),
         ticket_title => ticket.title,
         description => task.description.clone(),
@@ -233,14 +235,14 @@ async fn before(tx: &mut Tx, task: &Task, created: &Created) -> Result<Option<St
     if !created.turns.is_empty() {
         return Ok(None);
     }
-    let mut all = attempts::of_subject(tx, &task.id.to_string()).await?;
+    let mut all = attempts::of_task(tx, task.id).await?;
     all.retain(|attempt| attempt.id != created.attempt.id && attempt.round == task.round);
     let Some(last) = all.pop() else {
         return Ok(None);
     };
-    let how = last.stop_reason.unwrap_or_default();
+    let how = last.stop_reason.map_or("", AttemptStopReason::as_str);
     let why = last.error_message.map(|why| format!(": {why}"));
-    Ok(Some(how + &why.unwrap_or_default()))
+    Ok(Some(format!("{how}{}", why.unwrap_or_default())))
 }
 
 async fn served(tx: &mut Tx, task: &Task) -> Result<Vec<RequirementBrief>, StoreError> {

@@ -1,10 +1,11 @@
 //! The end of an attempt, as its worker tells it.
 
-use omoi_domain::attempt::{AttemptState, Outcome, Subject};
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome, SubjectKind};
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::message::MessageSender;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::SandboxState;
-use omoi_domain::task::TaskStatus;
+use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_git::import::ImportError;
 use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
@@ -17,8 +18,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, merges, messages, sandboxes};
 
 use super::{IntakeError, current, take_in, verify};
-use crate::attempt::RESOURCE_EXHAUSTED;
-use crate::disk_room::{self, DISK_LOW};
+use crate::disk_room;
 use crate::platform::Platform;
 use crate::tasks::{Unmet, cancel, fail, of_attempt, send_back};
 
@@ -40,8 +40,8 @@ pub async fn complete(
     if !said.state.is_live() {
         return Err(IntakeError::Superseded);
     }
-    let verdict = match (attempt.subject, body.outcome) {
-        (Subject::Task, Outcome::Succeeded | Outcome::Incomplete) => {
+    let verdict = match (attempt.subject.kind(), body.outcome) {
+        (SubjectKind::Task, Outcome::Succeeded | Outcome::Incomplete) => {
             judge(platform, attempt, &body).await?
         }
         _ => Verdict::default(),
@@ -49,12 +49,12 @@ pub async fn complete(
     let mut tx = platform.store.write().await?;
     let mut now = current(&mut tx, attempt.id).await?;
     let worked = matches!(body.outcome, Outcome::Succeeded | Outcome::Incomplete);
-    if now.subject == Subject::Task && now.state != AttemptState::Running && worked {
+    if now.subject.kind() == SubjectKind::Task && now.state != AttemptState::Running && worked {
         let why = "the worker tells of work but never reported its start";
         return Err(IntakeError::Refused(why.to_owned()));
     }
-    now.stop_reason = Some(body.stop_reason.clone());
-    now.error_class.clone_from(&body.error_class);
+    now.stop_reason = Some(body.stop_reason);
+    now.error_class = body.error_class;
     now.error_message.clone_from(&body.error_message);
     if let Some(head) = &verdict.head {
         now.head_sha = Some(head.as_str().to_owned());
@@ -82,15 +82,15 @@ fn with_limit(body: Complete, limit: Option<Exhausted>) -> Complete {
     match limit {
         Some(limit) if body.outcome == Outcome::Interrupted && limit.is_of_the_machine() => {
             Complete {
-                stop_reason: DISK_LOW.to_owned(),
+                stop_reason: AttemptStopReason::DiskLow,
                 error_message: Some(format!("stopped: {limit}")),
                 ..body
             }
         }
         Some(limit) if body.outcome == Outcome::Interrupted => Complete {
             outcome: Outcome::Failed,
-            stop_reason: RESOURCE_EXHAUSTED.to_owned(),
-            error_class: Some(ErrorClass::ResourceExhausted.as_str().to_owned()),
+            stop_reason: AttemptStopReason::ResourceExhausted,
+            error_class: Some(ErrorClass::ResourceExhausted),
             error_message: Some(format!("stopped: {limit}")),
             ..body
         },
@@ -103,7 +103,7 @@ fn is_repeated(attempt: &Attempt, body: &Complete) -> bool {
     let brought = body.bundle.as_ref().map(|bundle| &bundle.sha);
     !attempt.state.is_live()
         && attempt.state == body.outcome.state()
-        && attempt.stop_reason.as_ref() == Some(&body.stop_reason)
+        && attempt.stop_reason == Some(body.stop_reason)
         && attempt.error_class == body.error_class
         && attempt.error_message == body.error_message
         && (attempt.head_sha.is_none()
@@ -261,7 +261,6 @@ async fn apply(
         },
         Outcome::Incomplete => send_back(tx, &mut task, incomplete(&body, verdict)).await,
         Outcome::Failed => {
-            let class = body.error_class.as_deref().and_then(ErrorClass::parse);
             let message = body
                 .error_message
                 .as_deref()
@@ -270,7 +269,7 @@ async fn apply(
                 tx,
                 platform,
                 &mut task,
-                class.unwrap_or(ErrorClass::Unknown),
+                body.error_class.unwrap_or(ErrorClass::Unknown),
                 message,
             )
             .await
@@ -278,7 +277,7 @@ async fn apply(
         Outcome::Interrupted if is_by_user(tx, &task, &body).await? => {
             cancel(tx, &mut task, "interrupted by a person").await
         }
-        Outcome::Interrupted if body.stop_reason == DISK_LOW => {
+        Outcome::Interrupted if body.stop_reason == AttemptStopReason::DiskLow => {
             let how = body.error_message.as_deref().unwrap_or_default();
             disk_room::task_stopped(tx, &mut task, how).await
         }
@@ -290,11 +289,14 @@ async fn apply(
 }
 
 async fn is_by_user(tx: &mut Tx, task: &Task, body: &Complete) -> Result<bool, StoreError> {
-    let (true, Some(attempt)) = (body.stop_reason == "interrupt", task.attempt_id) else {
+    let (true, Some(attempt)) = (
+        body.stop_reason == AttemptStopReason::Interrupt,
+        task.attempt_id,
+    ) else {
         return Ok(false);
     };
     let sender = messages::interrupted_by(tx, task.id, attempt).await?;
-    Ok(sender.as_deref() == Some(messages::USER))
+    Ok(sender == Some(MessageSender::User))
 }
 
 fn incomplete(body: &Complete, verdict: Verdict) -> Unmet {
@@ -312,7 +314,7 @@ fn incomplete(body: &Complete, verdict: Verdict) -> Unmet {
         recommendations.extend(unmet.recommendations);
     }
     Unmet {
-        code: "incomplete",
+        code: UnmetCode::Incomplete,
         feedback,
         recommendations,
     }
@@ -326,7 +328,7 @@ mod tests {
     fn body(outcome: Outcome) -> Complete {
         Complete {
             outcome,
-            stop_reason: "shutdown_signal".to_owned(),
+            stop_reason: AttemptStopReason::ShutdownSignal,
             summary: None,
             bundle: None,
             error_class: None,
@@ -346,8 +348,8 @@ mod tests {
         };
         let told = with_limit(body(Outcome::Interrupted), Some(limit));
         assert_eq!(told.outcome, Outcome::Failed);
-        assert_eq!(told.stop_reason, RESOURCE_EXHAUSTED);
-        assert_eq!(told.error_class.as_deref(), Some("resource_exhausted"));
+        assert_eq!(told.stop_reason, AttemptStopReason::ResourceExhausted);
+        assert_eq!(told.error_class, Some(ErrorClass::ResourceExhausted));
         let message = told.error_message.unwrap();
         assert!(message.contains("sandbox.workspace_bytes"), "{message}");
         // The disk of the machine is no limit of the agent's.
@@ -358,8 +360,8 @@ mod tests {
         };
         let told = with_limit(body(Outcome::Interrupted), Some(full));
         assert_eq!(
-            (told.outcome, told.stop_reason.as_str(), told.error_class),
-            (Outcome::Interrupted, DISK_LOW, None)
+            (told.outcome, told.stop_reason, told.error_class),
+            (Outcome::Interrupted, AttemptStopReason::DiskLow, None)
         );
         // Work that was handed in before counts, and so does a stop that a person asked for.
         for (outcome, limit) in [

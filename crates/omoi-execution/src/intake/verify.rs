@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use omoi_domain::conflict_marker::unresolved_files;
+use omoi_domain::task::UnmetCode;
 use omoi_git::import::Refusal;
 use omoi_git::mirror::{Change, ChangeKind, MergeTree, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
@@ -38,7 +39,7 @@ pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<Unmet>, bool), Int
     let base = ObjectId::parse(work.task.base_sha.as_deref().unwrap_or(&work.spec.base_sha))?;
     if !work.mirror.is_ancestor(&base, work.head).await? {
         let rewritten = unmet(
-            "history_rewritten",
+            UnmetCode::HistoryRewritten,
             format!("the branch no longer contains the commit it was cut from ({base})"),
             "Put your changes on top of the branch as it was given to you.",
         );
@@ -48,7 +49,7 @@ pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<Unmet>, bool), Int
     let forbidden = |change: &&Change| protected::holds(change.path.as_path());
     if let Some(change) = changes.iter().find(forbidden) {
         let protected = unmet(
-            "protected_path",
+            UnmetCode::ProtectedPath,
             format!("`{}` is not for agents to change", change.path),
             &format!("Leave {} as they are.", protected::PATHS.join(", ")),
         );
@@ -59,7 +60,7 @@ pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<Unmet>, bool), Int
         && !work.mirror.is_ancestor(incoming, work.head).await?
     {
         let dropped = unmet(
-            "side_dropped",
+            UnmetCode::SideDropped,
             format!("the side that comes in ({incoming}) is not part of the result"),
             "Finish the merge that is begun in the workspace; do not abort it.",
         );
@@ -92,7 +93,7 @@ pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<Unmet>, bool), Int
         return Ok((None, true));
     }
     let weakened = unmet(
-        "test_weakened",
+        UnmetCode::TestWeakened,
         format!(
             "tests, or files that decide which tests run, were changed, and the plan does not name \
              them: {}",
@@ -124,7 +125,7 @@ async fn marked(
             let all: Vec<String> = paths.iter().map(ToString::to_string).collect();
             let all: String = all.join(", ").chars().take(REPEATED_CHARS_MAX).collect();
             return Ok(Some(unmet(
-                "conflict_markers",
+                UnmetCode::ConflictMarkers,
                 format!(
                     "lines that start with a conflict marker are more than {limit_bytes} bytes long \
                      together; they are in {all}"
@@ -147,7 +148,7 @@ async fn marked(
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     Ok((!files.is_empty()).then(|| {
         unmet(
-            "conflict_markers",
+            UnmetCode::ConflictMarkers,
             format!("conflict markers are left in {}", files.join(", ")),
             "Resolve every conflict; keep what both sides meant.",
         )
@@ -202,7 +203,7 @@ async fn dropped_tests(
         .collect())
 }
 
-fn unmet(code: &'static str, feedback: String, recommendation: &str) -> Unmet {
+fn unmet(code: UnmetCode, feedback: String, recommendation: &str) -> Unmet {
     Unmet {
         code,
         feedback,
@@ -215,13 +216,13 @@ fn unmet(code: &'static str, feedback: String, recommendation: &str) -> Unmet {
 pub(super) fn no_change(ignored_paths: &[String]) -> Unmet {
     if ignored_paths.is_empty() {
         return unmet(
-            "no_change",
+            UnmetCode::NoChange,
             "the agent reported success but made no commits".to_owned(),
             "Make the change the task asks for, then finish.",
         );
     }
     unmet(
-        "no_change",
+        UnmetCode::NoChange,
         format!(
             "the agent reported success but made no commits; the repository's ignore rules hide the \
              files it wrote: {}",
@@ -235,7 +236,7 @@ pub(super) fn no_change(ignored_paths: &[String]) -> Unmet {
 pub(super) fn unsaved(why: &str) -> Unmet {
     let why: String = why.chars().take(REPEATED_CHARS_MAX).collect();
     unmet(
-        "work_unsaved",
+        UnmetCode::WorkUnsaved,
         format!("the workspace could not be saved: {why}"),
         "Remove or repair what the message names; leave `.git` alone.",
     )
@@ -244,7 +245,7 @@ pub(super) fn unsaved(why: &str) -> Unmet {
 /// The agent tried to write where it must not.
 pub(super) fn outside_workspace(paths: &[String]) -> Unmet {
     unmet(
-        "outside_workspace",
+        UnmetCode::OutsideWorkspace,
         format!(
             "the agent tried to write outside its workspace: {}",
             paths.join(", ")
@@ -256,7 +257,7 @@ pub(super) fn outside_workspace(paths: &[String]) -> Unmet {
 /// The bundle broke a rule.
 pub(super) fn refused(refusal: &Refusal) -> Unmet {
     unmet(
-        "bundle_refused",
+        UnmetCode::BundleRefused,
         refusal.to_string(),
         "Remove what the message names from the branch.",
     )

@@ -5,8 +5,7 @@ use omoi_domain::event::{CallFailed, Event};
 use omoi_domain::principal::CallPurpose;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::Caller;
-use omoi_store::StoreError;
-use omoi_store::attempts;
+use omoi_store::{StoreError, attempts};
 
 use crate::platform::Platform;
 
@@ -33,8 +32,7 @@ pub(super) async fn tell(
     let event = Event::ModelCallFailed(CallFailed {
         attempt_id: attempt.id,
         subject: attempt.subject,
-        subject_id: attempt.subject_id,
-        role: caller.role.clone(),
+        role: caller.role,
         provider: failed.provider.clone(),
         model: failed.model.clone(),
         status: failed.status,

@@ -7,7 +7,10 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::command::{self, Command};
 use omoi_execution::dispatcher::Dispatcher;
@@ -18,10 +21,9 @@ use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::rng::Rng;
-use omoi_sandbox::{Floor, ProbeConfig, Rung, probe};
+use omoi_sandbox::{Floor, ProbeConfig, probe};
 use omoi_store::{attempts, specs};
 use omoi_testkit::blocking::without_blocking_thread;
-use tempfile::TempDir;
 
 use crate::support::{TestPlatform, tick};
 
@@ -41,7 +43,7 @@ async fn with_worker(script: &str) -> (TestPlatform, TempDir) {
         .await
         .unwrap();
     let floor = Floor(std::collections::BTreeSet::new());
-    let provider = found.select(&floor, Some(Rung::Bubblewrap)).unwrap();
+    let provider = found.select(&floor, Some(SandboxRung::Bubblewrap)).unwrap();
     let it = TestPlatform::with(|parts| {
         parts.sandbox = Some(provider);
         parts.worker = worker;
@@ -116,9 +118,8 @@ async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
     let mut dispatcher = Dispatcher::new(it.platform.clone());
     tick(&mut dispatcher, it.clock.now()).await;
     it.platform.running.drained().await;
-    let subject = task.id.to_string();
     let mut tx = it.read().await;
-    let tried = attempts::of_subject(&mut tx, &subject).await.unwrap();
+    let tried = attempts::of_task(&mut tx, task.id).await.unwrap();
     // A worker that ends without a word of its own is told with what it printed.
     let told = tried[0].error_message.clone().unwrap();
     assert!(told.contains("own yes other no log 2"), "{told}");

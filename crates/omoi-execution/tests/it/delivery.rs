@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
 use omoi_domain::event::{Consumer, Event, EventKind};
 use omoi_domain::time::Timestamp;
 use omoi_execution::consume::{Consume, publish_commits, start};
@@ -13,8 +16,6 @@ use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
 use omoi_runtime::clock::SystemClock;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_runtime::rng::Rng;
-use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use crate::support::TestPlatform;
 
@@ -52,11 +53,16 @@ fn event(kind: EventKind) -> Event {
         let mut payload = json!({
             "from": status, "to": status, "subject": "task", "state": "queued", "phase": "explore",
             "success": true, "passed": true, "is_same_model": true, "coverage_percent": 100.0,
-            "purpose": "attempt", "estimated": false,
+            "purpose": "attempt", "estimated": false, "rung": "process", "stage": "base",
+            "role": "planner", "task_type": "fix_bug", "message_type": "interrupt",
+            "discovery_type": "bug",
+            "kind": match kind {
+                EventKind::AgentActivity => "agent.tool_use",
+                _ => "proof",
+            },
         });
-        let words = "title rung section key target_branch kind stage commit command summary \
-            message_type content discovery_type branch head role model task_type requirement \
-            provider message";
+        let words = "title section key target_branch commit command summary content branch head \
+            model requirement provider message";
         let counts = "number round attempt fence seq took_ms lines_added lines_removed \
             source_number latency_ms tickets tasks requirements criteria checks tokens \
             cost_nanousd n_calls calls_max until";
@@ -89,7 +95,11 @@ async fn wakes_exactly_its_consumers(bus: impl FnOnce(&TestPlatform) -> Arc<dyn 
         Box::new(Recorder { consumer, passes }) as Box<dyn Consume>
     };
     publish_commits(&it.platform, &bus);
-    start(&it.platform, &bus, Consumer::ALL.map(recorder).into());
+    start(
+        &it.platform,
+        &bus,
+        Consumer::ALL.iter().copied().map(recorder).collect(),
+    );
     let mut at_start = BTreeSet::new();
     while at_start.len() < Consumer::ALL.len() {
         at_start.extend(seen.recv().await);

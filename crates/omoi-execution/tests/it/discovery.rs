@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use omoi_domain::attempt::{AttemptState, Outcome};
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
+use omoi_domain::check::CheckKind;
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::task::{Priority, TaskStatus};
+use omoi_domain::discovery::DiscoveryType;
+use omoi_domain::task::{Priority, TaskStatus, TaskType};
 use omoi_execution::discovery::report;
 use omoi_execution::intake::{IntakeError, ack, complete};
 use omoi_protocol::worker::{AckMessages, ProposedCheck, ReportDiscovery};
@@ -16,7 +18,7 @@ use crate::support::{TestPlatform, ended};
 
 pub(crate) fn found(title: &str) -> ReportDiscovery {
     ReportDiscovery {
-        discovery_type: "bug".to_owned(),
+        discovery_type: DiscoveryType::Bug,
         title: title.to_owned(),
         description: "Seen in the tests".to_owned(),
         spawn_phase_id: None,
@@ -77,12 +79,12 @@ async fn a_find_becomes_a_task_once() {
         (spawned.discovery_depth, spawned.needed, spawned.fence),
         (1, true, 0)
     );
-    assert_eq!(spawned.task_type, "fix_bug");
+    assert_eq!(spawned.task_type, TaskType::FixBug);
     let own = checks::of_task(&mut it.read().await, spawned.id)
         .await
         .unwrap();
     assert_eq!(own.len(), 1);
-    assert_eq!(own[0].kind, "proof");
+    assert_eq!(own[0].kind, CheckKind::Proof);
 }
 
 #[tokio::test]
@@ -214,7 +216,7 @@ async fn without_a_way_to_prove_it_a_find_is_blocked() {
             spec_id: it.spec.id,
             task_id: None,
             ordinal: 0,
-            kind: "suite".to_owned(),
+            kind: CheckKind::Suite,
             command: "make test".to_owned(),
             files: Json(std::collections::BTreeMap::new()),
             timeout_s: 60,
@@ -258,10 +260,6 @@ async fn reports_that_break_a_rule_write_nothing() {
         proposing("true", ".git/config", String::new()),
         proposing("true", "a.py", "x".repeat(300 << 10)),
         ReportDiscovery {
-            discovery_type: "whim".to_owned(),
-            ..found("a")
-        },
-        ReportDiscovery {
             title: " ".to_owned(),
             ..found("a")
         },
@@ -273,18 +271,18 @@ async fn reports_that_break_a_rule_write_nothing() {
             description: "\n".to_owned(),
             ..found("a")
         },
-        ReportDiscovery {
-            spawn_phase_id: Some("PHASE_X".to_owned()),
-            ..found("a")
-        },
     ];
     for body in bad {
         let result = report(&it.platform, &attempt, body).await;
         assert!(matches!(result, Err(IntakeError::Refused(_))), "{result:?}");
     }
-    complete(&it.platform, &attempt, ended(Outcome::Succeeded, "signal"))
-        .await
-        .unwrap();
+    complete(
+        &it.platform,
+        &attempt,
+        ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal),
+    )
+    .await
+    .unwrap();
     let late = report(&it.platform, &attempt, found("late")).await;
     assert!(matches!(late, Err(IntakeError::Superseded)), "{late:?}");
     let all = tasks::of_spec(&mut it.read().await, it.spec.id)

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use omoi_domain::task::TaskStatus;
+use omoi_domain::retry::ErrorClass;
+use omoi_domain::task::{TaskStatus, TaskType};
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::tasks::{self, Scan};
@@ -41,9 +42,7 @@ async fn race(database: TestDatabase) {
     futures::future::join_all(ticks).await;
     for task in all {
         let mut tx = it.read().await;
-        let made = attempts::of_subject(&mut tx, &task.id.to_string())
-            .await
-            .unwrap();
+        let made = attempts::of_task(&mut tx, task.id).await.unwrap();
         let fences: Vec<i64> = made.iter().map(|a| a.fence).collect();
         assert_eq!(fences, [1], "TSK-{:03}", task.number);
         drop(tx);
@@ -154,7 +153,7 @@ async fn a_start_asks_git_while_no_transaction_is_open() {
         source.status = TaskStatus::Completed;
         tasks::save(tx, &mut source).await?;
         let mut resolve = tasks::get(tx, resolve.id).await?;
-        resolve.task_type = omoi_domain::task::kind::RESOLVE_CONFLICT.to_owned();
+        resolve.task_type = TaskType::ResolveConflict;
         resolve.resolves_merge_id = Some(merge.id);
         tasks::save(tx, &mut resolve).await
     })
@@ -178,6 +177,6 @@ async fn a_start_without_its_commit_is_no_fault_of_the_sandbox() {
     let mut dispatcher = Dispatcher::new(it.platform.clone());
     crate::support::tick(&mut dispatcher, it.clock.now()).await;
     let task = it.task_now(task.id).await;
-    assert_eq!(task.error_class.as_deref(), Some("repo_missing"));
+    assert_eq!(task.error_class, Some(ErrorClass::RepoMissing));
     assert_eq!((task.status, task.retry_count), (TaskStatus::Failed, 0));
 }

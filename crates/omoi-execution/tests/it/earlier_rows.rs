@@ -1,13 +1,15 @@
 //! Adding to an attempt costs the same however much it holds.
 
+use serde_json::json;
+use sqlx::any::{AnyRow, install_default_drivers};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
+
+use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::id::EventId;
 use omoi_execution::intake;
 use omoi_protocol::worker::{EVENTS_MAX, ReportEvents, WorkerEvent};
 use omoi_store::attempts::Attempt;
 use omoi_testkit::database::TestDatabase;
-use serde_json::json;
-use sqlx::any::{AnyRow, install_default_drivers};
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
 use crate::intake::turn;
 use crate::statements::{Statement, Statements};
@@ -19,7 +21,7 @@ const AGGREGATES: [&str; 5] = ["count(", "sum(", "max(", "min(", "avg("];
 async fn report(it: &TestPlatform, attempt: &Attempt, n_events: usize) {
     let event = || WorkerEvent {
         event_id: EventId::from_uuid(omoi_runtime::ids::uuid_v7(&it.clock, &it.platform.rng)),
-        event_type: "agent.tool_use".to_owned(),
+        event_type: AgentEventKind::ToolUse,
         event_data: json!({}),
         summary: Some("reads a file".to_owned()),
     };

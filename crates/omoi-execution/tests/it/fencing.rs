@@ -1,7 +1,8 @@
 //! An attempt that is over or has an old fence never changes the rows of its task, its ticket or
 //! anything else of the spec, however its reports interleave with those of its successors.
 
-use omoi_domain::attempt::{AttemptState, Outcome};
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
+use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::attempt::{Created, Loss, lose};
@@ -55,9 +56,7 @@ async fn rows(it: &TestPlatform, task: &Task) -> Rows {
         merges: merges::of_spec(tx, it.spec.id).await.unwrap(),
         spec: specs::get(tx, it.spec.id).await.unwrap(),
         messages: messages::open(tx, task.id).await.unwrap(),
-        attempts: attempts::of_subject(tx, &task.id.to_string())
-            .await
-            .unwrap(),
+        attempts: attempts::of_task(tx, task.id).await.unwrap(),
     }
 }
 
@@ -78,22 +77,22 @@ async fn report(it: &TestPlatform, rng: &Rng, by: &Created) -> bool {
             .await
             .is_ok(),
         4 => {
-            let task = attempt.subject_id.parse().unwrap();
+            let task = attempt.subject.task_id().unwrap();
             let open = messages::open(&mut it.read().await, task).await.unwrap();
             let ids = open.into_iter().map(|m| m.id).collect();
             let body = omoi_protocol::worker::AckMessages { ids };
             intake::ack(platform, attempt, body).await.is_ok()
         }
         5 => {
-            let body = ended(Outcome::Incomplete, "max_turns_reached");
+            let body = ended(Outcome::Incomplete, AttemptStopReason::MaxTurnsReached);
             intake::complete(platform, attempt, body).await.is_ok()
         }
         6 => {
-            let body = failed("network", &format!("cause {:x}", rng.u64()));
+            let body = failed(ErrorClass::Network, &format!("cause {:x}", rng.u64()));
             intake::complete(platform, attempt, body).await.is_ok()
         }
         _ => {
-            let body = ended(Outcome::Succeeded, "completion_signal");
+            let body = ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal);
             intake::complete(platform, attempt, body).await.is_ok()
         }
     }
@@ -108,7 +107,7 @@ async fn act(it: &TestPlatform, task: &Task, all: &mut Vec<Created>) {
         TaskStatus::Assigned | TaskStatus::Running => {
             let loss = Loss {
                 state: AttemptState::Lost,
-                stop_reason: "platform_restarted",
+                stop_reason: AttemptStopReason::PlatformRestarted,
                 class: ErrorClass::SandboxLost,
                 message: "gone".to_owned(),
                 counts: false,
@@ -133,7 +132,14 @@ async fn interleave(it: &mut TestPlatform, seed: u64) -> (u32, u32) {
     let begin = async |tx: &mut Tx| {
         let task = support::task(tx, &it.ticket, number);
         tasks::insert(tx, &task).await?;
-        messages::queue(tx, &task, "system", "hello", "me").await?;
+        messages::queue(
+            tx,
+            &task,
+            MessageType::UserMessage,
+            "hello",
+            MessageSender::User,
+        )
+        .await?;
         Ok(task)
     };
     let task = it.commit(begin).await.unwrap();

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use omoi_domain::attempt::{AttemptState, Outcome};
+use serde_json::{Value, json};
+
+use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
 use omoi_domain::id::EventId;
+use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::attempt::{Loss, lose, token_hash};
 use omoi_execution::intake::{self, IntakeError};
@@ -11,7 +15,6 @@ use omoi_protocol::worker::{
     AckMessages, CommitTurn, EVENT_BYTES_MAX, EVENTS_MAX, ReportEvents, TurnRecord, WorkerEvent,
 };
 use omoi_store::{StoreError, attempts, messages};
-use serde_json::{Value, json};
 
 use crate::support::{TestPlatform, ended};
 
@@ -28,11 +31,11 @@ pub(crate) fn turn(n: u32) -> CommitTurn {
     }
 }
 
-fn event(it: &TestPlatform, event_type: &str, event_data: Value) -> WorkerEvent {
+fn event(it: &TestPlatform, event_type: AgentEventKind, event_data: Value) -> WorkerEvent {
     let id = EventId::from_uuid(omoi_runtime::ids::uuid_v7(&it.clock, &it.platform.rng));
     WorkerEvent {
         event_id: id,
-        event_type: event_type.to_owned(),
+        event_type,
         event_data,
         summary: None,
     }
@@ -57,7 +60,7 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
     intake::complete(
         &it.platform,
         &one.attempt,
-        ended(Outcome::Interrupted, "interrupt"),
+        ended(Outcome::Interrupted, AttemptStopReason::Interrupt),
     )
     .await
     .unwrap();
@@ -105,24 +108,31 @@ async fn events_have_limits_and_are_stored_once() {
     let attempt = it.run(task.id).await.attempt;
     let report =
         async |events| intake::report_events(&it.platform, &attempt, ReportEvents { events }).await;
-    for bad in [
-        event(&it, "", json!({})),
-        event(&it, "a b", json!({})),
-        event(&it, "ü", json!({})),
-        event(&it, &"x".repeat(101), json!({})),
-        // What only the platform may say, and what nobody says.
-        event(&it, "spec.delivered", json!({})),
-        event(&it, "receipt.stored", json!({})),
-        event(&it, "worker.late_report", json!({})),
-        event(&it, "agent.made_up", json!({})),
-        event(&it, "agent.tool_use", json!("x".repeat(EVENT_BYTES_MAX))),
+    let long = "x".repeat(101);
+    // No names at all, what only the platform may say, and what nobody says.
+    for name in [
+        "",
+        "a b",
+        "ü",
+        &long,
+        "spec.delivered",
+        "receipt.stored",
+        "agent.made_up",
     ] {
-        let good = event(&it, "agent.tool_use", json!({}));
+        let read = serde_json::from_value::<AgentEventKind>(json!(name));
+        assert!(read.is_err(), "{name}");
+    }
+    let huge = json!("x".repeat(EVENT_BYTES_MAX));
+    for bad in [
+        event(&it, AgentEventKind::LateReport, json!({})),
+        event(&it, AgentEventKind::ToolUse, huge),
+    ] {
+        let good = event(&it, AgentEventKind::ToolUse, json!({}));
         let result = report(vec![good, bad]).await;
         assert!(matches!(result, Err(IntakeError::Refused(_))), "{result:?}");
     }
     let many = (0..=EVENTS_MAX)
-        .map(|_| event(&it, "agent.tool_use", json!({})))
+        .map(|_| event(&it, AgentEventKind::ToolUse, json!({})))
         .collect();
     assert!(matches!(report(many).await, Err(IntakeError::Refused(_))));
     let stored = attempts::events(&mut it.read().await, attempt.id, 0, 500).await;
@@ -131,7 +141,7 @@ async fn events_have_limits_and_are_stored_once() {
         "a refused report stores nothing"
     );
     let batch: Vec<_> = (0..EVENTS_MAX)
-        .map(|_| event(&it, "agent.tool_use", json!({})))
+        .map(|_| event(&it, AgentEventKind::ToolUse, json!({})))
         .collect();
     assert_eq!(
         report(batch.clone()).await.unwrap().stored as usize,
@@ -146,12 +156,12 @@ async fn events_have_limits_and_are_stored_once() {
     intake::complete(
         &it.platform,
         &attempt,
-        ended(Outcome::Interrupted, "interrupt"),
+        ended(Outcome::Interrupted, AttemptStopReason::Interrupt),
     )
     .await
     .unwrap();
     let before = it.task_now(task.id).await;
-    let late = vec![event(&it, "agent.tool_use", json!({}))];
+    let late = vec![event(&it, AgentEventKind::ToolUse, json!({}))];
     assert!(matches!(report(late).await, Err(IntakeError::Superseded)));
     let stored = attempts::events(&mut it.read().await, attempt.id, 0, 500).await;
     assert_eq!(stored.unwrap().len(), EVENTS_MAX + 1);
@@ -179,7 +189,7 @@ async fn give_up(it: &TestPlatform, attempt: &attempts::Attempt) {
         let mut attempt = attempts::get(tx, attempt.id).await?;
         let loss = Loss {
             state: AttemptState::Lost,
-            stop_reason: "platform_restarted",
+            stop_reason: AttemptStopReason::PlatformRestarted,
             class: omoi_domain::retry::ErrorClass::SandboxLost,
             message: "gone".to_owned(),
             counts: false,
@@ -222,7 +232,7 @@ async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
     intake::complete(
         &it.platform,
         &second.attempt,
-        ended(Outcome::Succeeded, "signal"),
+        ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal),
     )
     .await
     .unwrap();
@@ -241,7 +251,16 @@ async fn messages_wait_for_whoever_works_on_the_task() {
         .unwrap();
     assert!(none.is_empty());
     let sent = it
-        .commit(async |tx| messages::queue(tx, &task, "user_message", "Use tabs", "me").await)
+        .commit(async |tx| {
+            messages::queue(
+                tx,
+                &task,
+                MessageType::UserMessage,
+                "Use tabs",
+                MessageSender::User,
+            )
+            .await
+        })
         .await
         .unwrap();
     let got = intake::messages(&it.platform, &old, Duration::ZERO)

@@ -4,13 +4,14 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 
-use omoi_domain::attempt::AttemptState;
+use omoi_domain::attempt::{AttemptState, AttemptStopReason};
+use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::keeper;
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::rng::Rng;
-use omoi_sandbox::{Floor, ProbeConfig, Provider, Rung, probe};
+use omoi_sandbox::{Floor, ProbeConfig, Provider, probe};
 use omoi_store::attempts;
 
 use crate::support::TestPlatform;
@@ -31,7 +32,7 @@ async fn a_worker_stopped_before_its_first_word_costs_no_try() {
         .await
         .unwrap();
     let floor = Floor(std::collections::BTreeSet::new());
-    let plain: Arc<dyn Provider> = found.select(&floor, Some(Rung::Process)).unwrap();
+    let plain: Arc<dyn Provider> = found.select(&floor, Some(SandboxRung::Process)).unwrap();
     let it = TestPlatform::with(|parts| {
         parts.sandbox = Some(plain);
         parts.worker = worker;
@@ -54,11 +55,13 @@ async fn a_worker_stopped_before_its_first_word_costs_no_try() {
     }
     let task = it.task_now(task.id).await;
     assert_eq!((task.status, task.retry_count), (TaskStatus::Pending, 0));
-    let subject = task.id.to_string();
-    let tried = attempts::of_subject(&mut it.read().await, &subject)
+    let tried = attempts::of_task(&mut it.read().await, task.id)
         .await
         .unwrap();
     assert_eq!(tried.len(), 1);
     assert_eq!(tried[0].state, AttemptState::Interrupted);
-    assert_eq!(tried[0].stop_reason.as_deref(), Some("shutdown_signal"));
+    assert_eq!(
+        tried[0].stop_reason,
+        Some(AttemptStopReason::ShutdownSignal)
+    );
 }

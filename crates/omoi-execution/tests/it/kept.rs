@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use omoi_domain::attempt::Outcome;
+
+use omoi_domain::attempt::{AttemptStopReason, Outcome};
 use omoi_domain::merge::MergeState;
-use omoi_domain::task::{TaskStatus, kind};
+use omoi_domain::task::{TaskStatus, TaskType};
 use omoi_execution::intake::complete;
 use omoi_git::object::ObjectId;
 use omoi_protocol::worker::{Bundle, Complete};
@@ -21,7 +22,7 @@ fn brings(head: &ObjectId, outcome: Outcome) -> Complete {
             sha: head.as_str().to_owned(),
             data_b64: String::new(),
         }),
-        ..ended(outcome, "max_turns_reached")
+        ..ended(outcome, AttemptStopReason::MaxTurnsReached)
     }
 }
 
@@ -110,7 +111,7 @@ async fn kept_work_is_done_when_the_next_agent_says_so() {
         .await
         .unwrap();
     let created = it.run_from(task.id, &good).await;
-    let says = ended(Outcome::Succeeded, "completion_signal");
+    let says = ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal);
     complete(&it.platform, &created.attempt, says.clone())
         .await
         .unwrap();
@@ -143,7 +144,7 @@ async fn resolver(it: &TestPlatform, number: i64, base: &ObjectId, incoming: &Ob
             };
             merges::insert(tx, &merge).await?;
             let mut task = tasks::get(tx, task.id).await?;
-            task.task_type = kind::RESOLVE_CONFLICT.to_owned();
+            task.task_type = TaskType::ResolveConflict;
             task.resolves_merge_id = Some(merge.id);
             task.base_sha = Some(base.as_str().to_owned());
             tasks::save(tx, &mut task).await?;
@@ -286,7 +287,7 @@ async fn commits_that_are_refused_are_sent_back_with_the_reason() {
             sha: repo.head(),
             data_b64: STANDARD.encode(bundle),
         }),
-        ..ended(Outcome::Succeeded, "completion_signal")
+        ..ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal)
     };
     complete(&it.platform, &created.attempt, body)
         .await
@@ -305,11 +306,11 @@ async fn work_that_could_not_be_saved_is_sent_back_with_the_reason() {
     let it = TestPlatform::new().await;
     let said = |outcome| Complete {
         unsaved: Some("data/big.bin is too long".to_owned()),
-        ..ended(outcome, "completion_signal")
+        ..ended(outcome, AttemptStopReason::CompletionSignal)
     };
     let hidden = Complete {
         ignored_paths: vec!["build/out.py".to_owned()],
-        ..ended(Outcome::Succeeded, "completion_signal")
+        ..ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal)
     };
     let cases = [
         (said(Outcome::Succeeded), "work_unsaved", "data/big.bin"),

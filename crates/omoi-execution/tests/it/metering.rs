@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use omoi_domain::attempt::{AttemptState, Subject};
+use sqlx::any::install_default_drivers;
+use sqlx::{AnyConnection, Connection as _};
+
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::event::{CallFailed, CostDone, Event, EventKind};
 use omoi_domain::money::NanoUsd;
+use omoi_domain::phase::Phase;
 use omoi_domain::principal::{CallPurpose, PurposeKind};
 use omoi_execution::Platform;
-use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_execution::attempt::{NewAttempt, insert};
 use omoi_execution::metering::{HeldCalls, caller};
 use omoi_execution::platform::{GuardedPlaces, Parts, RunningAttempts, WorkScope};
 use omoi_execution::reaper::Reaper;
@@ -21,8 +25,6 @@ use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{costs, events, open_calls};
 use omoi_testkit::database::TestDatabase;
-use sqlx::any::install_default_drivers;
-use sqlx::{AnyConnection, Connection as _};
 
 use crate::support::{TestPlatform, tick};
 
@@ -62,19 +64,18 @@ fn usage(cost: NanoUsd) -> Usage {
 }
 
 /// A new attempt at a phase; an earlier one is ended.
-async fn phase(it: &TestPlatform, phase: &str) -> Attempt {
-    let subject_id = format!("{}/{phase}", it.spec.id);
+async fn phase(it: &TestPlatform, phase: Phase) -> Attempt {
+    let subject = AttemptSubject::SpecPhase { phase };
     it.commit(async |tx| {
-        if let Some(mut live) = attempts::live(tx, Subject::SpecPhase, &subject_id).await? {
+        if let Some(mut live) = attempts::live(tx, it.spec.id, subject).await? {
             attempts::transition(tx, &mut live, AttemptState::Failed).await?;
         }
         let new = NewAttempt {
             project_id: it.spec.project_id,
             spec_id: it.spec.id,
-            subject: Subject::SpecPhase,
-            subject_id,
+            subject,
             round: 0,
-            role: role::PLANNER,
+            role: AgentRole::Planner,
             fence: 1,
             base_sha: None,
         };
@@ -95,7 +96,7 @@ async fn worker(it: &TestPlatform, number: i64) -> Caller {
 fn judge(caller: &Caller) -> Caller {
     let mut judge = caller.clone();
     judge.principal.purpose = CallPurpose::Judge;
-    role::JUDGE.clone_into(&mut judge.role);
+    AgentRole::Judge.clone_into(&mut judge.role);
     judge
 }
 
@@ -111,8 +112,8 @@ async fn spend(it: &TestPlatform, caller: &Caller) -> (u32, String) {
     panic!("no budget holds");
 }
 
-async fn spend_on_phase(it: &TestPlatform, name: &str) -> (u32, String) {
-    let attempt = phase(it, name).await;
+async fn spend_on_phase(it: &TestPlatform, of: Phase) -> (u32, String) {
+    let attempt = phase(it, of).await;
     let caller = caller(&mut it.read().await, &attempt).await.unwrap();
     spend(it, &caller).await
 }
@@ -177,15 +178,15 @@ async fn told(it: &TestPlatform) -> Vec<CostDone> {
 #[tokio::test]
 async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
     let it = TestPlatform::new().await;
-    let (calls, said) = spend_on_phase(&it, "prd").await;
+    let (calls, said) = spend_on_phase(&it, Phase::Prd).await;
     assert_eq!(calls, 2);
     assert!(
         said.contains("phase") && said.contains("10.00 USD"),
         "{said}"
     );
     // A second attempt has no money of its own.
-    assert_eq!(spend_on_phase(&it, "prd").await.0, 0);
-    let third = phase(&it, "prd").await;
+    assert_eq!(spend_on_phase(&it, Phase::Prd).await.0, 0);
+    let third = phase(&it, Phase::Prd).await;
     let caller = caller(&mut it.read().await, &third).await.unwrap();
     assert_eq!(
         (caller.phase.as_str(), caller.role.as_str()),
@@ -199,8 +200,8 @@ async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
 async fn a_spec_stops_within_its_cap_over_phases_and_tasks() {
     let it = TestPlatform::new().await;
     let mut calls = 0;
-    for name in ["explore", "prd", "requirements", "design", "tasks"] {
-        calls += spend_on_phase(&it, name).await.0;
+    for phase in Phase::ALL_WORKING.into_iter().take(5) {
+        calls += spend_on_phase(&it, phase).await.0;
     }
     assert_eq!(calls, 10, "40 USD");
     let (more, said) = spend(&it, &worker(&it, 1).await).await;
@@ -209,7 +210,7 @@ async fn a_spec_stops_within_its_cap_over_phases_and_tasks() {
         said.contains("spec") && said.contains("50.00 USD"),
         "{said}"
     );
-    let (more, said) = spend_on_phase(&it, "design").await;
+    let (more, said) = spend_on_phase(&it, Phase::Design).await;
     assert_eq!(more, 0, "{said}");
     assert_eq!(spent(&it).await, usd(48));
 }
@@ -325,8 +326,8 @@ async fn a_failed_call_is_told_with_whose_it_is() {
     let agent = caller(&mut it.read().await, &attempt).await.unwrap();
     let told = told_failure(&it, &agent).await;
     assert_eq!(
-        (told.attempt_id, told.subject_id.as_str()),
-        (attempt.id, task.id.to_string().as_str())
+        (told.attempt_id, told.subject.task_id()),
+        (attempt.id, Some(task.id))
     );
     let at = it.clock.now();
     let (next, until) = (at + Duration::from_secs(1), at + Duration::from_mins(2));
@@ -340,10 +341,9 @@ async fn a_failed_call_is_told_with_whose_it_is() {
     let new = NewAttempt {
         project_id: it.spec.project_id,
         spec_id: it.spec.id,
-        subject: Subject::Check,
-        subject_id: format!("{}/tasks/opinion", it.spec.id),
+        subject: AttemptSubject::PlanOpinion,
         round: 0,
-        role: role::JUDGE,
+        role: AgentRole::Judge,
         fence: 1,
         base_sha: None,
     };

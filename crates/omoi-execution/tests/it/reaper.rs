@@ -1,12 +1,13 @@
 //! Who is ended, why, and who is left alone.
 
-use omoi_domain::attempt::AttemptState;
+use omoi_domain::attempt::{AttemptState, AttemptStopReason};
 use omoi_domain::task::TaskStatus;
 use omoi_execution::intake;
 use omoi_execution::reaper::Reaper;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::tasks;
+use omoi_testkit::sqlite::refuse_updates;
 
 use crate::support::{TestPlatform, tick, ticked};
 
@@ -19,9 +20,9 @@ async fn reap(it: &TestPlatform) {
 async fn verdict(
     it: &TestPlatform,
     attempt: &Attempt,
-) -> (AttemptState, Option<String>, TaskStatus, u32) {
+) -> (AttemptState, Option<AttemptStopReason>, TaskStatus, u32) {
     let attempt = it.attempt_now(attempt).await;
-    let task = it.task_now(attempt.subject_id.parse().unwrap()).await;
+    let task = it.task_now(attempt.subject.task_id().unwrap()).await;
     (
         attempt.state,
         attempt.stop_reason,
@@ -38,16 +39,11 @@ async fn ours(it: &TestPlatform) -> Attempt {
     attempt
 }
 
-fn failed(reason: &str) -> (AttemptState, Option<String>, TaskStatus, u32) {
-    (
-        AttemptState::Failed,
-        Some(reason.to_owned()),
-        TaskStatus::Pending,
-        1,
-    )
+fn failed(reason: AttemptStopReason) -> (AttemptState, Option<AttemptStopReason>, TaskStatus, u32) {
+    (AttemptState::Failed, Some(reason), TaskStatus::Pending, 1)
 }
 
-fn alone() -> (AttemptState, Option<String>, TaskStatus, u32) {
+fn alone() -> (AttemptState, Option<AttemptStopReason>, TaskStatus, u32) {
     (AttemptState::Running, None, TaskStatus::Running, 0)
 }
 
@@ -64,7 +60,10 @@ async fn a_worker_that_reports_is_left_alone_and_one_that_does_nothing_is_stuck(
     // 900 s without work, and one more.
     it.advance(1);
     reap(&it).await;
-    assert_eq!(verdict(&it, &attempt).await, failed("stuck_running"));
+    assert_eq!(
+        verdict(&it, &attempt).await,
+        failed(AttemptStopReason::StuckRunning)
+    );
     assert_eq!(it.slots().await, 0);
 }
 
@@ -77,7 +76,10 @@ async fn silence_ends_a_running_worker() {
     assert_eq!(verdict(&it, &attempt).await, alone());
     it.advance(1);
     reap(&it).await;
-    assert_eq!(verdict(&it, &attempt).await, failed("heartbeat_timeout"));
+    assert_eq!(
+        verdict(&it, &attempt).await,
+        failed(AttemptStopReason::HeartbeatTimeout)
+    );
 }
 
 #[tokio::test]
@@ -95,7 +97,10 @@ async fn a_worker_that_never_comes_up_is_given_up() {
         assert!(it.attempt_now(&attempt).await.state.is_live());
         it.advance(1);
         reap(&it).await;
-        assert_eq!(verdict(&it, &attempt).await, failed("start_timeout"));
+        assert_eq!(
+            verdict(&it, &attempt).await,
+            failed(AttemptStopReason::StartTimeout)
+        );
         it.platform.running.end(attempt.id);
     }
 }
@@ -118,7 +123,7 @@ async fn what_a_dead_process_left_is_lost_at_once() {
     reap(&it).await;
     let lost = (
         AttemptState::Lost,
-        Some("platform_restarted".to_owned()),
+        Some(AttemptStopReason::PlatformRestarted),
         TaskStatus::Pending,
         0,
     );
@@ -165,7 +170,7 @@ async fn what_is_called_off_is_interrupted() {
     let it = TestPlatform::new().await;
     let attempt = ours(&it).await;
     it.commit(async |tx| {
-        let mut task = tasks::get(tx, attempt.subject_id.parse().unwrap()).await?;
+        let mut task = tasks::get(tx, attempt.subject.task_id().unwrap()).await?;
         omoi_execution::tasks::cancel(tx, &mut task, "no longer wanted").await
     })
     .await
@@ -174,32 +179,17 @@ async fn what_is_called_off_is_interrupted() {
     let (state, reason, status, _) = verdict(&it, &attempt).await;
     assert_eq!(state, AttemptState::Interrupted);
     assert_eq!(
-        (reason.as_deref(), status),
-        (Some("cancelled"), TaskStatus::Cancelled)
+        (reason, status),
+        (Some(AttemptStopReason::Cancelled), TaskStatus::Cancelled)
     );
 }
 
 #[tokio::test]
 async fn an_attempt_that_cannot_be_judged_keeps_no_other_from_its_end() {
     let it = TestPlatform::new().await;
-    let broken = it
-        .commit(async |tx| {
-            let new = omoi_execution::attempt::NewAttempt {
-                project_id: it.spec.project_id,
-                spec_id: it.spec.id,
-                subject: omoi_domain::attempt::Subject::Task,
-                // There is no such task.
-                subject_id: tx.new_id::<omoi_domain::id::TaskId>().to_string(),
-                round: 0,
-                role: omoi_execution::attempt::role::IMPLEMENTER,
-                fence: 1,
-                base_sha: None,
-            };
-            omoi_execution::attempt::insert(tx, &it.platform, new).await
-        })
-        .await
-        .unwrap()
-        .attempt;
+    let broken = ours(&it).await;
+    let own = format!("old.id = '{}'", broken.id);
+    refuse_updates(it.url(), "attempts", &own).await;
     it.advance(1);
     let task = it.task(2, &[]).await;
     let silent = it.run(task.id).await.attempt;
@@ -209,5 +199,8 @@ async fn an_attempt_that_cannot_be_judged_keeps_no_other_from_its_end() {
     let (_, failures) = ticked(&mut reaper, it.clock.now()).await;
     let names: Vec<_> = failures.iter().map(|f| f.entity.clone()).collect();
     assert_eq!(names, [format!("attempt {}", broken.id)]);
-    assert_eq!(verdict(&it, &silent).await, failed("heartbeat_timeout"));
+    assert_eq!(
+        verdict(&it, &silent).await,
+        failed(AttemptStopReason::HeartbeatTimeout)
+    );
 }

@@ -1,8 +1,10 @@
 //! What each way to end leaves behind: the task's state, and no slot held.
 
-use omoi_domain::attempt::Outcome;
+use omoi_domain::attempt::{AttemptStopReason, Outcome};
+use omoi_domain::message::{MessageSender, MessageType};
+use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::SandboxState;
-use omoi_domain::task::TaskStatus;
+use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_execution::intake::{IntakeError, complete};
 use omoi_protocol::worker::{Bundle, Complete};
 use omoi_store::{messages, sandboxes};
@@ -15,16 +17,16 @@ struct Left {
     status: TaskStatus,
     round: u32,
     retries: u32,
-    /// The first word of its revision.
-    unmet: Option<String>,
+    /// What it was sent back for.
+    unmet: Option<UnmetCode>,
 }
 
-fn left(status: TaskStatus, round: u32, retries: u32, unmet: Option<&str>) -> Left {
+fn left(status: TaskStatus, round: u32, retries: u32, unmet: Option<UnmetCode>) -> Left {
     Left {
         status,
         round,
         retries,
-        unmet: unmet.map(str::to_owned),
+        unmet,
     }
 }
 
@@ -34,7 +36,7 @@ fn said_done(sha: &str) -> Complete {
             sha: sha.to_owned(),
             data_b64: String::new(),
         }),
-        ..ended(Outcome::Succeeded, "completion_signal")
+        ..ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal)
     }
 }
 
@@ -51,7 +53,7 @@ async fn every_stop_reason_leads_to_its_state() {
     let incomplete = |why| {
         (
             ended(Outcome::Incomplete, why),
-            left(Pending, 1, 0, Some("incomplete")),
+            left(Pending, 1, 0, Some(UnmetCode::Incomplete)),
         )
     };
     let interrupted = |why| (ended(Outcome::Interrupted, why), left(Pending, 0, 0, None));
@@ -63,49 +65,53 @@ async fn every_stop_reason_leads_to_its_state() {
             left(PendingValidation, 0, 0, None),
         ),
         (
-            ended(Outcome::Succeeded, "completion_signal"),
-            left(Pending, 1, 0, Some("no_change")),
+            ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal),
+            left(Pending, 1, 0, Some(UnmetCode::NoChange)),
         ),
         (
             said_done(it.base.as_str()),
-            left(Pending, 1, 0, Some("no_change")),
+            left(Pending, 1, 0, Some(UnmetCode::NoChange)),
         ),
         (
             said_done(protected.as_str()),
-            left(Pending, 1, 0, Some("protected_path")),
+            left(Pending, 1, 0, Some(UnmetCode::ProtectedPath)),
         ),
-        (outside, left(Pending, 1, 0, Some("outside_workspace"))),
-        incomplete("max_turns_reached"),
-        incomplete("max_cost_reached"),
-        incomplete("max_duration_reached"),
-        interrupted("shutdown_signal"),
-        interrupted("interrupt"),
-        error("agent_error", Pending, 1),
-        error("resource_exhausted", Pending, 1),
-        error("upstream_5xx", Pending, 0),
-        error("rate_limited", Pending, 0),
-        error("no such class", Pending, 1),
-        error("quota_exceeded", Failed, 0),
-        error("policy_violation", Failed, 0),
-        error("auth_failed", Blocked, 0),
-        error("upstream_refused", Blocked, 0),
+        (
+            outside,
+            left(Pending, 1, 0, Some(UnmetCode::OutsideWorkspace)),
+        ),
+        incomplete(AttemptStopReason::MaxTurnsReached),
+        incomplete(AttemptStopReason::MaxCostReached),
+        incomplete(AttemptStopReason::MaxDurationReached),
+        interrupted(AttemptStopReason::ShutdownSignal),
+        interrupted(AttemptStopReason::Interrupt),
+        error(ErrorClass::AgentError, Pending, 1),
+        error(ErrorClass::ResourceExhausted, Pending, 1),
+        error(ErrorClass::Upstream5xx, Pending, 0),
+        error(ErrorClass::RateLimited, Pending, 0),
+        error(ErrorClass::Unknown, Pending, 1),
+        error(ErrorClass::QuotaExceeded, Failed, 0),
+        error(ErrorClass::PolicyViolation, Failed, 0),
+        error(ErrorClass::AuthFailed, Blocked, 0),
+        error(ErrorClass::UpstreamRefused, Blocked, 0),
     ];
     let cases = cases.map(|(body, expected)| (None, body, expected));
     // An interrupt of a person calls the task off, one of the platform does not.
     let by = |sender, status| {
-        let body = ended(Outcome::Interrupted, "interrupt");
+        let body = ended(Outcome::Interrupted, AttemptStopReason::Interrupt);
         (Some(sender), body, left(status, 0, 0, None))
     };
     let cases = cases
         .into_iter()
-        .chain([by("user", Cancelled), by("guardian", Pending)]);
+        .chain([by(MessageSender::User, Cancelled)]);
     for (number, (interrupted_by, body, expected)) in (1..).zip(cases) {
         let task = it.task(number, &[]).await;
         let created = it.run(task.id).await;
         assert_eq!(it.slots().await, 1);
         if let Some(sender) = interrupted_by {
             it.commit(async |tx| {
-                let message = messages::queue(tx, &task, "interrupt", "stop", sender).await?;
+                let message =
+                    messages::queue(tx, &task, MessageType::Interrupt, "stop", sender).await?;
                 messages::ack(tx, message.id, created.attempt.id).await
             })
             .await
@@ -120,10 +126,7 @@ async fn every_stop_reason_leads_to_its_state() {
             status: task.status,
             round: task.round,
             retries: task.retry_count,
-            unmet: task
-                .revision
-                .as_ref()
-                .and_then(|r| r.0.feedback.split(':').next().map(str::to_owned)),
+            unmet: task.revision.as_ref().map(|r| r.0.code),
         };
         assert_eq!(found, expected, "{what}: {:?}", body.error_class);
         assert_eq!(it.slots().await, 0, "{what}");
@@ -135,7 +138,7 @@ async fn every_stop_reason_leads_to_its_state() {
         let again = complete(&it.platform, &created.attempt, body.clone()).await;
         assert!(again.is_ok(), "{what}: {again:?}");
         let other = Complete {
-            stop_reason: "another".to_owned(),
+            stop_reason: AttemptStopReason::Done,
             ..body
         };
         let other = complete(&it.platform, &created.attempt, other).await;
@@ -153,9 +156,15 @@ async fn an_end_before_the_start_changes_nothing_or_waits() {
     let head = it.work("src/new.txt").await;
     let cases = [
         (said_done(head.as_str()), None),
-        (ended(Outcome::Incomplete, "max_turns_reached"), None),
-        (failed("agent_error", "no model"), Some(1)),
-        (ended(Outcome::Interrupted, "shutdown_signal"), Some(0)),
+        (
+            ended(Outcome::Incomplete, AttemptStopReason::MaxTurnsReached),
+            None,
+        ),
+        (failed(ErrorClass::AgentError, "no model"), Some(1)),
+        (
+            ended(Outcome::Interrupted, AttemptStopReason::ShutdownSignal),
+            Some(0),
+        ),
     ];
     for (number, (body, retries)) in (1..).zip(cases) {
         let task = it.task(number, &[]).await;
@@ -196,7 +205,12 @@ async fn a_task_called_off_stays_so_whatever_its_worker_says() {
         .unwrap();
         let ack = omoi_execution::intake::heartbeat(&it.platform, created.attempt.id).await;
         assert_eq!(ack.unwrap().commands, ["abort"]);
-        let result = complete(&it.platform, &created.attempt, ended(outcome, "interrupt")).await;
+        let result = complete(
+            &it.platform,
+            &created.attempt,
+            ended(outcome, AttemptStopReason::Interrupt),
+        )
+        .await;
         assert!(matches!(result, Err(IntakeError::Superseded)), "{result:?}");
         assert_eq!(it.task_now(task.id).await.status, TaskStatus::Cancelled);
     }

@@ -5,10 +5,15 @@ mod test_settings;
 #[path = "watched_git.rs"]
 mod watched_git;
 
+use omoi_domain::attempt::AgentRole;
+use omoi_domain::attempt::AttemptStopReason;
+use omoi_domain::attempt::AttemptSubject;
+use omoi_domain::phase::Phase;
+use omoi_domain::retry::ErrorClass;
 use std::sync::Arc;
 use std::time::Duration;
 
-use omoi_domain::attempt::{AttemptState, Outcome, Subject};
+use omoi_domain::attempt::{AttemptState, Outcome};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
 use omoi_domain::sandbox::SandboxState;
@@ -16,7 +21,7 @@ use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
-use omoi_execution::attempt::{Created, NewAttempt, insert, role};
+use omoi_execution::attempt::{Created, NewAttempt, insert};
 use omoi_execution::consume::Consume;
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::metering::HeldCalls;
@@ -210,10 +215,9 @@ impl TestPlatform {
             let new = NewAttempt {
                 project_id: task.project_id,
                 spec_id: task.spec_id,
-                subject: Subject::Task,
-                subject_id: task.id.to_string(),
+                subject: AttemptSubject::Task { task_id: task.id },
                 round: task.round,
-                role: role::IMPLEMENTER,
+                role: AgentRole::Implementer,
                 fence: task.fence,
                 base_sha: task.base_sha.clone(),
             };
@@ -234,7 +238,7 @@ impl TestPlatform {
             sandboxes::insert(tx, &sandbox).await?;
             let scope = (attempt.project_id, attempt.spec_id);
             sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Creating).await?;
-            if let Ok(id) = attempt.subject_id.parse() {
+            if let Some(id) = attempt.subject.task_id() {
                 let mut task = tasks::get(tx, id).await?;
                 tasks::transition(tx, &mut task, TaskStatus::Assigned, None).await?;
             }
@@ -330,10 +334,10 @@ impl TestPlatform {
 }
 
 /// The end of an attempt, as its worker tells it.
-pub(crate) fn ended(outcome: Outcome, stop_reason: &str) -> Complete {
+pub(crate) fn ended(outcome: Outcome, stop_reason: AttemptStopReason) -> Complete {
     Complete {
         outcome,
-        stop_reason: stop_reason.to_owned(),
+        stop_reason,
         summary: None,
         bundle: None,
         error_class: None,
@@ -346,11 +350,11 @@ pub(crate) fn ended(outcome: Outcome, stop_reason: &str) -> Complete {
 }
 
 /// An end with an error.
-pub(crate) fn failed(class: &str, message: &str) -> Complete {
+pub(crate) fn failed(class: ErrorClass, message: &str) -> Complete {
     Complete {
-        error_class: Some(class.to_owned()),
+        error_class: Some(class),
         error_message: Some(message.to_owned()),
-        ..ended(Outcome::Failed, "error")
+        ..ended(Outcome::Failed, AttemptStopReason::Error)
     }
 }
 
@@ -385,7 +389,7 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
     let spec = Spec {
         title: "Tags".to_owned(),
         status: SpecStatus::Working,
-        current_phase: "complete".to_owned(),
+        current_phase: Phase::Complete,
         base_sha: base.as_str().to_owned(),
         base_branch: Some("main".to_owned()),
         survey: Json(SURVEY.parse().unwrap()),

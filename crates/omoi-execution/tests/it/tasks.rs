@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::retry::{ErrorClass, task_delay};
-use omoi_domain::task::{Priority, TaskStatus};
+use omoi_domain::task::{Priority, TaskStatus, UnmetCode};
 use omoi_execution::intake::complete;
 use omoi_execution::tasks::{Unmet, block_dependents, cancel, retry, send_back};
 use omoi_runtime::clock::Clock as _;
@@ -17,7 +17,7 @@ use crate::support::{TestPlatform, failed, merge};
 
 fn unmet() -> Unmet {
     Unmet {
-        code: "checks_failed",
+        code: UnmetCode::ChecksFailed,
         feedback: "2 of 3 tests fail\nassert 1 == 2".to_owned(),
         recommendations: vec!["Mend test_b".to_owned()],
     }
@@ -97,7 +97,7 @@ async fn retries_wait_longer_each_time_and_end() {
         complete(
             &it.platform,
             &created.attempt,
-            failed("sandbox_lost", cause),
+            failed(ErrorClass::SandboxLost, cause),
         )
         .await
         .unwrap();
@@ -141,7 +141,7 @@ async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
     for n in 1..=3 {
         let created = it.run(task.id).await;
         let message = format!("exit code {n} at line {n}7");
-        let body = failed(ErrorClass::AgentError.as_str(), &message);
+        let body = failed(ErrorClass::AgentError, &message);
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();
@@ -153,7 +153,7 @@ async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
     complete(
         &it.platform,
         &created.attempt,
-        failed("rate_limited", "slow down"),
+        failed(ErrorClass::RateLimited, "slow down"),
     )
     .await
     .unwrap();
@@ -168,7 +168,7 @@ async fn a_worker_that_lost_the_platform_is_told_as_that() {
     let task = it.task(1, &[]).await;
     let created = it.run(task.id).await;
     let words = "could not connect to the platform: connection refused";
-    let body = failed(ErrorClass::Network.as_str(), words);
+    let body = failed(ErrorClass::Network, words);
     complete(&it.platform, &created.attempt, body)
         .await
         .unwrap();
@@ -186,7 +186,7 @@ async fn a_task_waits_for_its_provider_and_then_for_a_person() {
     let waiting = it.task(2, &[task.id]).await;
     let outage = async || {
         let created = it.run(task.id).await;
-        let body = failed("upstream_5xx", "status 529: Overloaded");
+        let body = failed(ErrorClass::Upstream5xx, "status 529: Overloaded");
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();
@@ -269,7 +269,7 @@ async fn what_waits_for_two_lost_tasks_is_freed_by_the_second() {
     };
     let refused = async |lost: &Task| {
         let created = it.run(lost.id).await;
-        let body = failed("auth_failed", "no such key");
+        let body = failed(ErrorClass::AuthFailed, "no such key");
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();

@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::watch;
+use uuid::Uuid;
+
 use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::{CallPurpose, Principal};
@@ -17,10 +22,6 @@ use omoi_llm::pace::Pace;
 use omoi_llm::pricing::ModelPrice;
 use omoi_llm::route::{AnswerMode, Key, Provider, Route, RouteName, Routes};
 use omoi_llm::wire::anthropic::{Message, MessagesRequest};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-use tokio::sync::watch;
-use uuid::Uuid;
 
 /// Pauses pass at once and move the clock; guards wait until the clock has moved far enough.
 pub(crate) struct VirtualPace {
@@ -131,7 +132,7 @@ pub(crate) fn caller() -> Caller {
             spec: SpecId::from_uuid(id(3)),
             purpose: CallPurpose::Attempt(AttemptId::from_uuid(id(4))),
         },
-        role: "implementer".to_owned(),
+        role: omoi_domain::attempt::AgentRole::Implementer,
         phase: "implementation".to_owned(),
         task: Some("TSK-003".to_owned()),
         title: Some("Add CSV – export".to_owned()),

@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use omoi_domain::plan::evaluate::Facts;
-use omoi_domain::plan::outputs::{
-    Item, ItemError, Phase, RepoPaths, Submission, split, validate_item,
-};
-use omoi_domain::plan::repository::RepositoryFacts;
-use omoi_git::survey::{survey_dir, texts_of_dir};
-use omoi_planning::gate::{assembled, guidance, judge_output, repository_facts};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use omoi_domain::phase::Phase;
+use omoi_domain::plan::evaluate::Facts;
+use omoi_domain::plan::outputs::{Item, ItemError, RepoPaths, Submission, split, validate_item};
+use omoi_domain::plan::repository::RepositoryFacts;
+use omoi_git::survey::{survey_dir, texts_of_dir};
+use omoi_planning::gate::{assembled, guidance, judge_output, repository_facts};
 
 /// What reading the corpus may fail with.
 pub(crate) type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;

@@ -8,8 +8,9 @@ mod corpus;
 use std::process::ExitCode;
 
 use corpus::{Corpus, Fallible, Measured, WRITTEN};
-use omoi_domain::plan::outputs::Phase;
 use serde_json::json;
+
+use omoi_domain::phase::Phase;
 
 fn main() -> Fallible<ExitCode> {
     let (mut phases, mut as_json) = (Vec::new(), false);

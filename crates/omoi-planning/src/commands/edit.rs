@@ -1,14 +1,14 @@
 //! Changes a person makes to what a spec is planned from.
 
+use serde_json::Value;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
-use omoi_domain::plan::outputs::Phase;
+use omoi_domain::phase::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_execution::Platform;
-use omoi_store::phases;
 use omoi_store::specs::{self, Spec};
-use omoi_store::{Json, Tx};
-use serde_json::Value;
+use omoi_store::{Json, Tx, phases};
 
 use super::{CommandError, name_of};
 use crate::items::{journal, put, validated};
@@ -38,7 +38,7 @@ pub async fn retitle(platform: &Platform, id: SpecId, title: &str) -> Result<Spe
     let found = specs::get(&mut tx, id).await?;
     let mut spec = changeable(&mut tx, found).await?;
     title.clone_into(&mut spec.title);
-    Phase::Explore.as_str().clone_into(&mut spec.current_phase);
+    spec.current_phase = Phase::Explore;
     specs::save(&mut tx, &mut spec).await?;
     tx.commit(CrashPoint::SpecMoved).await?;
     Ok(spec)
@@ -92,7 +92,7 @@ pub async fn edit(platform: &Platform, id: SpecId, edit: Edit) -> Result<Spec, C
     let mut tx = platform.store.write().await?;
     let found = specs::get(&mut tx, id).await?;
     let mut spec = changeable(&mut tx, found).await?;
-    let mut run = phases::ensure(&mut tx, id, phase.as_str()).await?;
+    let mut run = phases::ensure(&mut tx, id, phase).await?;
     if run.state != PhaseState::Passed {
         let says = format!("{phase} has not passed yet; there is nothing to edit");
         return Err(CommandError::Edit(says));
@@ -102,7 +102,7 @@ pub async fn edit(platform: &Platform, id: SpecId, edit: Edit) -> Result<Spec, C
     run.output = Some(Json(output));
     run.score = Some(judged.evaluation.score);
     phases::save(&mut tx, &mut run).await?;
-    next.as_str().clone_into(&mut spec.current_phase);
+    spec.current_phase = next;
     specs::save(&mut tx, &mut spec).await?;
     tx.commit(CrashPoint::PhaseMoved).await?;
     Ok(spec)

@@ -2,23 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{Event, PlanningEnded};
 use omoi_domain::id::HumanRef;
+use omoi_domain::phase::Phase;
 use omoi_domain::plan::coverage::Planned;
 use omoi_domain::plan::evaluate::{Evaluation, Finding};
-use omoi_domain::plan::outputs::{DesignOutput, Phase, RequirementsOutput, TasksOutput};
+use omoi_domain::plan::outputs::{DesignOutput, RequirementsOutput, TasksOutput};
 use omoi_domain::retry::{PhaseFailure, phase_delay};
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_execution::Platform;
 use omoi_execution::integration::output;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
-use omoi_store::opinions;
 use omoi_store::phases::{self, PhaseRun, Verdict};
 use omoi_store::specs::{self, Spec};
-use omoi_store::{Json, StoreError, Tx, projects};
-use serde_json::Value;
+use omoi_store::{Json, StoreError, Tx, opinions, projects};
 
 use crate::gate::{INVALID_OUTPUT, Judged};
 use crate::planner::output_digest;
@@ -212,7 +213,7 @@ async fn pass(
         CrashPoint::PlanSynced
     } else {
         let next = phase.next().unwrap_or(Phase::Complete);
-        next.as_str().clone_into(&mut spec.current_phase);
+        spec.current_phase = next;
         specs::save(&mut tx, &mut spec).await?;
         CrashPoint::PhaseMoved
     };
@@ -250,7 +251,7 @@ async fn write_plan(tx: &mut Tx, spec: &mut Spec, judged: &Judged) -> Result<(),
         },
     )
     .await?;
-    Phase::Complete.as_str().clone_into(&mut spec.current_phase);
+    spec.current_phase = Phase::Complete;
     end_planning(tx, spec, None).await?;
     specs::transition(tx, spec, SpecStatus::Completed, None).await?;
     if spec.options.0.auto_start {
@@ -266,15 +267,15 @@ pub(crate) async fn end_planning(
     failed: Option<Phase>,
 ) -> Result<(), StoreError> {
     let runs = phases::of_spec(tx, spec.id).await?;
-    let passed = Phase::ALL_WORKING.iter().filter(|p| {
+    let passed = Phase::ALL_WORKING.into_iter().filter(|p| {
         runs.iter()
-            .any(|r| r.phase == p.as_str() && r.state == PhaseState::Passed)
+            .any(|r| r.phase == *p && r.state == PhaseState::Passed)
     });
     let event = Event::AgentCompleted(PlanningEnded {
         spec_id: spec.id,
         success: failed.is_none(),
-        phases_completed: passed.map(|p| p.as_str().to_owned()).collect(),
-        failed_phase: failed.map(|p| p.as_str().to_owned()),
+        phases_completed: passed.collect(),
+        failed_phase: failed,
     });
     tx.emit(Some(spec.project_id), Some(spec.id), event);
     Ok(())
@@ -339,10 +340,10 @@ async fn block(
         told,
     )
     .await?;
-    let mut faulty = phases::ensure(&mut tx, spec.id, phase.as_str()).await?;
+    let mut faulty = phases::ensure(&mut tx, spec.id, phase).await?;
     faulty.feedback = Some(reason.clone());
     phases::save(&mut tx, &mut faulty).await?;
-    phase.as_str().clone_into(&mut spec.current_phase);
+    spec.current_phase = phase;
     end_planning(&mut tx, &spec, Some(phase)).await?;
     specs::transition(&mut tx, &mut spec, SpecStatus::Blocked, Some(reason)).await?;
     tx.commit(CrashPoint::PhaseMoved).await?;

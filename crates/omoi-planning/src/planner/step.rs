@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use omoi_domain::attempt::{AttemptState, Subject};
+use serde::Deserialize as _;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tracing::info;
+
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, SpecId};
 use omoi_domain::outage::OutageStep;
-use omoi_domain::plan::outputs::{Phase, TasksOutput};
+use omoi_domain::phase::Phase;
+use omoi_domain::plan::outputs::TasksOutput;
 use omoi_domain::retry::{ErrorClass, PhaseFailure};
 use omoi_domain::spec::{PhaseState, SpecStatus};
-use omoi_execution::attempt::{self, Brief, Job, Loss, NewAttempt, WorkPlan, role};
+use omoi_execution::attempt::{self, Brief, Job, Loss, NewAttempt, WorkPlan};
 use omoi_execution::toolbox::Toolbox;
 use omoi_execution::{Platform, outage};
 use omoi_git::object::ObjectId;
@@ -20,17 +26,12 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun, Verdict};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tx};
-use serde::Deserialize as _;
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
-use tracing::info;
 
-use crate::base_suite;
 use crate::judge::judge;
 use crate::planner::decide::{Refusal, decide, end_planning, fail_spec, refuse, wait_for_person};
 use crate::prompt::{PROMPT_VERSION, brief};
-use crate::proofs;
 use crate::second_opinion::{self, Standing};
+use crate::{base_suite, proofs};
 
 /// Takes the step the rows ask for.
 pub(super) async fn step(platform: &Platform, mut spec: Spec) -> Result<Next, BoxError> {
@@ -69,7 +70,7 @@ async fn current(
     let mut tx = platform.store.write().await?;
     let mut passed: BTreeMap<&str, String> = BTreeMap::new();
     for phase in Phase::ALL_WORKING {
-        let mut run = phases::ensure(&mut tx, spec.id, phase.as_str()).await?;
+        let mut run = phases::ensure(&mut tx, spec.id, phase).await?;
         let digest = input_digest(spec, phase, &passed);
         let fresh = run.input_digest.as_ref() == Some(&digest);
         if run.state == PhaseState::Passed && fresh {
@@ -83,10 +84,10 @@ async fn current(
         if run.input_digest.is_some() && !fresh {
             ended = make_stale(&mut tx, platform, (spec, phase), &mut run).await?;
         }
-        if spec.current_phase != phase.as_str() || !fresh {
+        if spec.current_phase != phase || !fresh {
             run.input_digest = Some(digest);
             phases::save(&mut tx, &mut run).await?;
-            phase.as_str().clone_into(&mut spec.current_phase);
+            spec.current_phase = phase;
             specs::save(&mut tx, spec).await?;
             tx.commit(CrashPoint::PhaseMoved).await?;
         }
@@ -111,7 +112,7 @@ async fn make_stale(
     run.output_digest = None;
     run.feedback = None;
     run.started_at = None;
-    phases::clear_items(tx, spec.id, phase.as_str()).await?;
+    phases::clear_items(tx, spec.id, phase).await?;
     let ended = end_live(tx, platform, (spec, phase), "its inputs changed").await?;
     if run.state != PhaseState::Pending {
         let reason = Some("its inputs changed".to_owned());
@@ -131,13 +132,13 @@ async fn end_live(
     (spec, phase): (&Spec, Phase),
     why: &str,
 ) -> Result<Option<AttemptId>, StoreError> {
-    let live = attempts::live(tx, Subject::SpecPhase, &subject(spec, phase)).await?;
+    let live = attempts::live(tx, spec.id, AttemptSubject::SpecPhase { phase }).await?;
     let Some(mut attempt) = live else {
         return Ok(None);
     };
     let loss = Loss {
         state: AttemptState::Failed,
-        stop_reason: "superseded",
+        stop_reason: AttemptStopReason::Superseded,
         class: ErrorClass::Unknown,
         message: why.to_owned(),
         counts: false,
@@ -157,11 +158,11 @@ pub(super) async fn give_up(
     if spec.status != SpecStatus::Executing {
         return Ok(());
     }
-    let phase = Phase::parse(&spec.current_phase).filter(|p| Phase::ALL_WORKING.contains(p));
+    let phase = Some(spec.current_phase).filter(|p| Phase::ALL_WORKING.contains(p));
     let phase = phase.unwrap_or(Phase::Explore);
     let reason = format!("execution_error: {reason}");
     let ended = end_live(&mut tx, platform, (&spec, phase), &reason).await?;
-    let mut run = phases::ensure(&mut tx, id, phase.as_str()).await?;
+    let mut run = phases::ensure(&mut tx, id, phase).await?;
     if !matches!(run.state, PhaseState::Failed | PhaseState::Passed) {
         run.feedback = Some(reason.clone());
         let verdict = Verdict {
@@ -204,10 +205,6 @@ fn input_digest(spec: &Spec, phase: Phase, passed: &BTreeMap<&str, String>) -> S
         inputs
     ]);
     hex::encode(Sha256::digest(text.to_string()))
-}
-
-fn subject(spec: &Spec, phase: Phase) -> String {
-    format!("{}/{}", spec.id, phase.as_str())
 }
 
 /// Starts an attempt that counts.
@@ -253,17 +250,17 @@ async fn start(
 ) -> Result<Next, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
     let toolbox = Toolbox::of_spec(spec)?;
-    let earlier = attempts::of_subject(&mut tx, &subject(spec, phase)).await?;
+    let subject = AttemptSubject::SpecPhase { phase };
+    let earlier = attempts::of_subject(&mut tx, spec.id, subject).await?;
     // What was said about other inputs is not gone on with.
     let stale = |last: &Attempt| run.started_at.is_none_or(|at| last.created_at < at);
     let anew = earlier.last().is_some_and(stale);
     let new = NewAttempt {
         project_id: spec.project_id,
         spec_id: spec.id,
-        subject: Subject::SpecPhase,
-        subject_id: subject(spec, phase),
+        subject,
         round: run.attempts.saturating_sub(1),
-        role: role::PLANNER,
+        role: AgentRole::Planner,
         fence: earlier.len() as i64 + 1,
         base_sha: Some(spec.base_sha.clone()),
     };
@@ -306,7 +303,7 @@ async fn follow(
 ) -> Result<Next, BoxError> {
     let last = {
         let mut tx = platform.store.read().await?;
-        attempts::of_subject(&mut tx, &subject(&spec, phase))
+        attempts::of_subject(&mut tx, spec.id, AttemptSubject::SpecPhase { phase })
             .await?
             .pop()
     };
@@ -350,8 +347,7 @@ async fn failed(
     mut run: PhaseRun,
     last: &Attempt,
 ) -> Result<Next, BoxError> {
-    let class = last.error_class.as_deref().and_then(ErrorClass::parse);
-    let class = class.unwrap_or(ErrorClass::Unknown);
+    let class = last.error_class.unwrap_or(ErrorClass::Unknown);
     let kind = PhaseFailure::of(class);
     let message = last.error_message.clone().unwrap_or_default();
     match kind {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use omoi_domain::attempt::AttemptState;
-use omoi_domain::plan::outputs::Phase;
+use omoi_domain::attempt::{AttemptState, AttemptSubject};
+use omoi_domain::check::CheckKind;
+use omoi_domain::phase::Phase;
 use omoi_domain::spec::SpecStatus;
 use omoi_planning::commands::resume;
 use omoi_protocol::control::ResumeSpec;
@@ -31,7 +32,7 @@ async fn with_suite(command: &str, hang: bool) -> Desk {
                 spec_id: id,
                 task_id: None,
                 ordinal: 0,
-                kind: "suite".to_owned(),
+                kind: CheckKind::Suite,
                 command: command.to_owned(),
                 files: Json(BTreeMap::new()),
                 timeout_s: 60,
@@ -48,9 +49,11 @@ async fn with_suite(command: &str, hang: bool) -> Desk {
 async fn tried(desk: &mut Desk) {
     desk.tick().await;
     desk.until(async || {
-        let subject = format!("{}/suite/base", desk.spec.id);
+        let subject = AttemptSubject::BaseSuite;
         let mut tx = desk.it.read().await;
-        let tries = attempts::of_subject(&mut tx, &subject).await.unwrap();
+        let tries = attempts::of_subject(&mut tx, desk.spec.id, subject)
+            .await
+            .unwrap();
         tries.iter().all(|a| !a.state.is_live()).then_some(())
     })
     .await;
@@ -142,11 +145,13 @@ async fn another_suite_or_none_takes_the_place_of_a_red_one() {
 #[tokio::test]
 async fn a_suite_cut_short_on_the_base_is_run_again() {
     let mut desk = with_suite("true", true).await;
-    let subject = format!("{}/suite/base", desk.spec.id);
+    let subject = AttemptSubject::BaseSuite;
     for n in 1..=2 {
         desk.tick().await;
         let mut tx = desk.it.platform.store.write().await.unwrap();
-        let tries = attempts::of_subject(&mut tx, &subject).await.unwrap();
+        let tries = attempts::of_subject(&mut tx, desk.spec.id, subject)
+            .await
+            .unwrap();
         assert_eq!(tries.len(), n);
         let mut last = tries.into_iter().next_back().unwrap();
         attempts::transition(&mut tx, &mut last, AttemptState::Lost)

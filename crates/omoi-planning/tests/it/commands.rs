@@ -1,11 +1,14 @@
 //! What people ask of a spec, and what follows.
 
-use omoi_domain::attempt::{AttemptState, Outcome, Subject};
+use serde_json::json;
+
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject, Outcome};
 use omoi_domain::merge::{IntegrationState, MergeState};
-use omoi_domain::plan::outputs::Phase;
+use omoi_domain::phase::Phase;
+use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::{NewAttempt, insert, role};
+use omoi_execution::attempt::{NewAttempt, insert};
 use omoi_execution::intake::IntakeError;
 use omoi_planning::commands::{self, CommandError, Edit};
 use omoi_protocol::control::ResumeSpec;
@@ -14,7 +17,6 @@ use omoi_runtime::reconcile::Next;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Tx, attempts, phases, specs};
-use serde_json::json;
 
 use crate::desk::Desk;
 use crate::support::{ended, failed, merge};
@@ -68,7 +70,7 @@ async fn only_a_whole_plan_is_released() {
         desk.it
             .commit(async |tx| {
                 let mut spec = specs::get(tx, desk.spec.id).await?;
-                spec.current_phase = Phase::Complete.as_str().to_owned();
+                spec.current_phase = Phase::Complete;
                 specs::save(tx, &mut spec).await
             })
             .await
@@ -90,7 +92,7 @@ async fn a_task_is_not_retried_under_half_a_plan() {
             tasks::save(tx, &mut task).await?;
             let mut spec = specs::get(tx, desk.spec.id).await?;
             spec.status = SpecStatus::Failed;
-            spec.current_phase = current.as_str().to_owned();
+            spec.current_phase = current;
             specs::save(tx, &mut spec).await
         });
         changed.await.unwrap();
@@ -171,14 +173,18 @@ async fn resuming_a_failed_resolution_leaves_the_finished_work_alone() {
 }
 
 /// An attempt at `task` that is over.
-async fn ended_attempt(tx: &mut Tx, desk: &Desk, task: &Task, subject: Subject) {
+async fn ended_attempt(tx: &mut Tx, desk: &Desk, task: &Task, is_of_checks: bool) {
+    let task_id = task.id;
+    let subject = match is_of_checks {
+        true => AttemptSubject::TaskChecks { task_id },
+        false => AttemptSubject::Task { task_id },
+    };
     let new = NewAttempt {
         project_id: task.project_id,
         spec_id: task.spec_id,
         subject,
-        subject_id: task.id.to_string(),
         round: 0,
-        role: role::RESOLVER,
+        role: AgentRole::Resolver,
         fence: 1,
         base_sha: None,
     };
@@ -197,11 +203,11 @@ async fn a_resolution_that_waited_goes_on_with_what_it_waited_for() {
     let full = "environment_fault: a full disk interrupted it 3 times";
     let refused = "provider_unavailable (auth_failed): no such key";
     let cases = [
-        (lacks, Some(Subject::Check), TaskStatus::PendingValidation),
-        (full, None, TaskStatus::Pending),
-        (refused, None, TaskStatus::Pending),
+        (lacks, true, TaskStatus::PendingValidation),
+        (full, false, TaskStatus::Pending),
+        (refused, false, TaskStatus::Pending),
     ];
-    for (number, (reason, then, expected)) in (900..).zip(cases) {
+    for (number, (reason, at_checks, expected)) in (900..).zip(cases) {
         let blocked = desk.it.commit(async |tx| {
             let resolve = Task {
                 number,
@@ -220,8 +226,9 @@ async fn a_resolution_that_waited_goes_on_with_what_it_waited_for() {
             let mut resolve = tasks::get(tx, resolve.id).await?;
             resolve.resolves_merge_id = Some(merge.id);
             tasks::save(tx, &mut resolve).await?;
-            for subject in [Some(Subject::Task), then].into_iter().flatten() {
-                ended_attempt(tx, &desk, &resolve, subject).await;
+            ended_attempt(tx, &desk, &resolve, false).await;
+            if at_checks {
+                ended_attempt(tx, &desk, &resolve, true).await;
             }
             let mut spec = specs::get(tx, desk.spec.id).await?;
             spec.status = SpecStatus::Blocked;
@@ -346,7 +353,7 @@ async fn what_an_attempt_made_under_an_old_title_is_dropped() {
     assert!(told.prompt.contains("Labels for todos"));
     assert!(!told.prompt.contains("Items accepted so far"));
     assert_eq!(told.resume, []);
-    let items = phases::items(&mut desk.it.read().await, desk.spec.id, "explore").await;
+    let items = phases::items(&mut desk.it.read().await, desk.spec.id, Phase::Explore).await;
     assert_eq!(items.unwrap(), []);
 }
 
@@ -357,8 +364,11 @@ async fn a_conversation_under_an_old_title_is_not_gone_on_with() {
         desk.tick().await;
         let (old, _) = desk.agent(Phase::Explore).await;
         desk.answered(&old, 0).await;
-        desk.end(&old, ended(Outcome::Interrupted, "interrupted"))
-            .await;
+        desk.end(
+            &old,
+            ended(Outcome::Interrupted, AttemptStopReason::Interrupt),
+        )
+        .await;
         desk.it.advance(1);
         if let Some(title) = title {
             commands::retitle(&desk.it.platform, desk.spec.id, title)
@@ -408,7 +418,8 @@ async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
     desk.tick().await;
     let (attempt, _) = desk.agent(Phase::Sync).await;
     desk.hand_in(&attempt, Phase::Sync).await;
-    desk.end(&attempt, ended(Outcome::Succeeded, "done")).await;
+    desk.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
+        .await;
     desk.tick().await;
     let spec = desk.spec_now().await;
     assert_eq!(spec.status, SpecStatus::Blocked);
@@ -427,7 +438,8 @@ async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
     desk.submit(&attempt, ("tasks", "TSK-001"), task)
         .await
         .unwrap();
-    desk.end(&attempt, ended(Outcome::Succeeded, "done")).await;
+    desk.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
+        .await;
     desk.tick().await;
     desk.work_through(Phase::Sync).await;
     assert_eq!(desk.spec_now().await.status, SpecStatus::Completed);
@@ -439,7 +451,7 @@ async fn a_failed_phase_begins_anew_when_resumed() {
     for _ in 0..3 {
         desk.tick().await;
         let (attempt, _) = desk.agent(Phase::Explore).await;
-        desk.end(&attempt, failed("agent_error", "it fell over"))
+        desk.end(&attempt, failed(ErrorClass::AgentError, "it fell over"))
             .await;
         desk.tick().await;
         desk.it.advance(60);
@@ -514,7 +526,7 @@ async fn a_cancelled_spec_ends_its_phase_as_cancelled() {
         .await
         .unwrap();
     let mut tx = desk.it.read().await;
-    let run = phases::find(&mut tx, desk.spec.id, "explore").await;
+    let run = phases::find(&mut tx, desk.spec.id, Phase::Explore).await;
     assert_eq!(
         run.unwrap().unwrap().state,
         omoi_domain::spec::PhaseState::Failed

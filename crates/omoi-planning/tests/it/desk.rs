@@ -5,8 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use omoi_domain::attempt::{AttemptState, Outcome};
-use omoi_domain::plan::outputs::{Phase, split};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject, Outcome};
+use omoi_domain::phase::Phase;
+use omoi_domain::plan::outputs::split;
+use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::intake::{self, IntakeError};
 use omoi_execution::platform::Parts;
@@ -19,15 +24,13 @@ use omoi_runtime::clock::Clock as _;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{
-    BoxFuture, Floor, Held, Launch, LaunchError, ProbeConfig, Property, Provider, Rung, Running,
+    BoxFuture, Floor, Held, Launch, LaunchError, ProbeConfig, Property, Provider, Running,
     WorkspaceError, probe,
 };
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::{self, Spec};
 use omoi_testkit::database::TestDatabase;
-use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::plans::{Plan, todo_tags};
 use crate::support::{TestPlatform, ended};
@@ -43,7 +46,7 @@ pub(crate) struct Played {
 }
 
 impl Provider for Played {
-    fn rung(&self) -> Rung {
+    fn rung(&self) -> SandboxRung {
         self.plain.rung()
     }
     fn version(&self) -> &str {
@@ -108,7 +111,9 @@ impl Desk {
         let mut config = ProbeConfig::new(state.path().join("sandboxes"));
         config.bubblewrap = "/nowhere".into();
         let found = probe(&config).await.unwrap();
-        let plain = found.select(&Floor::none(), Some(Rung::Process)).unwrap();
+        let plain = found
+            .select(&Floor::none(), Some(SandboxRung::Process))
+            .unwrap();
         let played = Arc::new(Played {
             plain,
             told: Mutex::new(Vec::new()),
@@ -155,15 +160,17 @@ impl Desk {
 
     pub(crate) async fn run(&self, phase: Phase) -> PhaseRun {
         let mut tx = self.it.read().await;
-        let run = phases::find(&mut tx, self.spec.id, phase.as_str()).await;
+        let run = phases::find(&mut tx, self.spec.id, phase).await;
         run.unwrap().unwrap()
     }
 
     /// Every attempt at a phase, oldest first.
     pub(crate) async fn attempts(&self, phase: Phase) -> Vec<Attempt> {
-        let subject = format!("{}/{phase}", self.spec.id);
+        let subject = AttemptSubject::SpecPhase { phase };
         let mut tx = self.it.read().await;
-        attempts::of_subject(&mut tx, &subject).await.unwrap()
+        attempts::of_subject(&mut tx, self.spec.id, subject)
+            .await
+            .unwrap()
     }
 
     /// How many attempts each phase had.
@@ -245,7 +252,8 @@ impl Desk {
         self.tick().await;
         let (attempt, _) = self.agent(phase).await;
         self.hand_in(&attempt, phase).await;
-        self.end(&attempt, ended(Outcome::Succeeded, "done")).await;
+        self.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
+            .await;
         self.tick().await;
         if phase == Phase::Tasks {
             self.proofs_ended().await;
@@ -262,10 +270,12 @@ impl Desk {
 
     /// Waits for the attempt at the proofs to end, if there is one.
     pub(crate) async fn proofs_ended(&self) -> Vec<Attempt> {
-        let subject = format!("{}/tasks/base", self.spec.id);
+        let subject = AttemptSubject::PlanProofs;
         self.until(async || {
             let mut tx = self.it.read().await;
-            let all = attempts::of_subject(&mut tx, &subject).await.unwrap();
+            let all = attempts::of_subject(&mut tx, self.spec.id, subject)
+                .await
+                .unwrap();
             (!all.iter().any(|a| a.state.is_live())).then_some(all)
         })
         .await
@@ -334,7 +344,7 @@ pub(crate) async fn add_spec(it: &TestPlatform, number: i64, base: &str) -> Spec
         spec.id = tx.new_id();
         spec.number = number;
         spec.status = SpecStatus::Executing;
-        spec.current_phase = Phase::Explore.as_str().to_owned();
+        spec.current_phase = Phase::Explore;
         spec.options.0.auto_start = false;
         spec.base_sha = base.to_owned();
         specs::insert(tx, &spec).await?;

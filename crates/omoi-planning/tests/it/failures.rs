@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use omoi_domain::plan::outputs::Phase;
+use serde_json::json;
+
+use omoi_domain::phase::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_planning::commands::resume;
 use omoi_planning::planner::Planner;
 use omoi_protocol::control::ResumeSpec;
 use omoi_store::{Json, attempts, phases, specs};
-use serde_json::json;
 
 use crate::desk::{Desk, add_spec};
 
@@ -43,14 +44,14 @@ async fn a_broken_spec_fails_alone() {
         "{reason}"
     );
     assert!(reason.contains("no commit"), "{reason}");
-    let run = phases::find(&mut tx, broken.id, "explore").await;
+    let run = phases::find(&mut tx, broken.id, Phase::Explore).await;
     assert_eq!(run.unwrap().unwrap().state, PhaseState::Failed);
     drop(tx);
     // A person mends it and goes on.
     resume(&desk.it.platform, broken.id, ResumeSpec::default())
         .await
         .unwrap();
-    let run = phases::find(&mut desk.it.read().await, broken.id, "explore").await;
+    let run = phases::find(&mut desk.it.read().await, broken.id, Phase::Explore).await;
     assert_eq!(run.unwrap().unwrap().state, PhaseState::Pending);
 }
 
@@ -63,7 +64,7 @@ async fn without_orders_there_is_no_attempt() {
     // What sync's orders are made from cannot be read.
     desk.it
         .commit(async |tx| {
-            let mut run = phases::ensure(tx, desk.spec.id, "tasks").await?;
+            let mut run = phases::ensure(tx, desk.spec.id, Phase::Tasks).await?;
             run.output = Some(Json(json!({ "tasks": 1 })));
             phases::save(tx, &mut run).await
         })

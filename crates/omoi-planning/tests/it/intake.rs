@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use omoi_domain::attempt::{AttemptState, Outcome};
+use serde_json::{Value, json};
+
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::plan::outputs::Phase;
+use omoi_domain::phase::Phase;
+use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
 use omoi_execution::intake::{self, IntakeError};
 use omoi_store::{attempts, phases};
 use omoi_testkit::database::TestDatabase;
-use serde_json::{Value, json};
 
 use crate::desk::Desk;
 use crate::support::{ended, failed};
@@ -26,7 +28,7 @@ async fn stale(database: TestDatabase) {
     // It ends while an item of it is on its way.
     let mut tx = desk.it.platform.store.write().await.unwrap();
     let mut row = attempts::get(&mut tx, old.id).await.unwrap();
-    row.error_class = Some("network".to_owned());
+    row.error_class = Some(ErrorClass::Network);
     attempts::transition(&mut tx, &mut row, AttemptState::Failed)
         .await
         .unwrap();
@@ -52,7 +54,7 @@ async fn stale(database: TestDatabase) {
         .await
         .unwrap();
     let mut tx = desk.it.read().await;
-    let rows = phases::items(&mut tx, desk.spec.id, "explore").await;
+    let rows = phases::items(&mut tx, desk.spec.id, Phase::Explore).await;
     let values: Vec<Value> = rows.unwrap().into_iter().map(|row| row.value.0).collect();
     assert_eq!(values, ["Of the first.", "Of the second."]);
 }
@@ -76,7 +78,7 @@ async fn a_surplus_item_can_be_withdrawn_on_a_retry() {
     let surplus = json!({ "path": "todo/nowhere.py", "purpose": "Is not there" });
     let place = ("key_files", "todo/nowhere.py");
     desk.submit(&attempt, place, surplus).await.unwrap();
-    desk.end(&attempt, failed("agent_error", "it fell over"))
+    desk.end(&attempt, failed(ErrorClass::AgentError, "it fell over"))
         .await;
     desk.tick().await;
     desk.it.advance(2);
@@ -90,13 +92,14 @@ async fn a_surplus_item_can_be_withdrawn_on_a_retry() {
     }
     let ack = desk.submit(&attempt, place, Value::Null).await.unwrap();
     assert_eq!(ack.notes, ["`todo/nowhere.py` is withdrawn"]);
-    desk.end(&attempt, ended(Outcome::Succeeded, "done")).await;
+    desk.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
+        .await;
     desk.tick().await;
     let output = desk.run(EXPLORE).await.output.unwrap().0;
     assert_eq!(output["key_files"], desk.plan.output(EXPLORE)["key_files"]);
     // The journal has both, the item and that it was taken back.
     let mut tx = desk.it.read().await;
-    let rows = phases::items(&mut tx, desk.spec.id, "explore")
+    let rows = phases::items(&mut tx, desk.spec.id, Phase::Explore)
         .await
         .unwrap();
     let kept = rows.iter().filter(|row| row.item_key == "todo/nowhere.py");

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use omoi_domain::attempt::{AttemptState, Outcome};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject, Outcome};
 use omoi_domain::event::{Event, PlanJudged};
-use omoi_domain::plan::outputs::Phase;
+use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::spec::PhaseState;
 use omoi_domain::time::Timestamp;
@@ -19,8 +22,6 @@ use omoi_runtime::lifecycle::Kind;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::{costs, events};
-use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::desk::Desk;
 use crate::support::ended;
@@ -95,7 +96,8 @@ async fn hand_in_tasks(desk: &mut Desk) {
     desk.tick().await;
     let (attempt, _) = desk.agent(Phase::Tasks).await;
     desk.hand_in(&attempt, Phase::Tasks).await;
-    desk.end(&attempt, ended(Outcome::Succeeded, "done")).await;
+    desk.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
+        .await;
     desk.tick().await;
     desk.proofs_ended().await;
     desk.tick().await;
@@ -107,8 +109,8 @@ async fn hand_in_tasks(desk: &mut Desk) {
 }
 
 async fn asked(desk: &Desk) -> Vec<Attempt> {
-    let subject = format!("{}/tasks/opinion", desk.spec.id);
-    attempts::of_subject(&mut desk.it.read().await, &subject)
+    let subject = AttemptSubject::PlanOpinion;
+    attempts::of_subject(&mut desk.it.read().await, desk.spec.id, subject)
         .await
         .unwrap()
 }
@@ -170,7 +172,8 @@ async fn an_objection_goes_back_to_the_planner_once() {
     let (attempt, orders) = desk.agent(Phase::Tasks).await;
     assert!(orders.prompt.contains("An empty file makes it pass."));
     desk.hand_in(&attempt, Phase::Tasks).await;
-    desk.end(&attempt, ended(Outcome::Succeeded, "done")).await;
+    desk.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
+        .await;
     desk.tick().await;
     assert_eq!(desk.run(Phase::Tasks).await.state, PhaseState::Passed);
     let asked = asked(&desk).await;
@@ -235,7 +238,7 @@ async fn the_run_says_which_model_gave_the_second_opinion() {
         // It is the one that was asked.
         let log = events::after(&mut desk.it.read().await, 0).await.unwrap();
         let paid = log.iter().filter_map(|event| match &event.event {
-            Event::CostRecorded(done) if done.role == "judge" => Some(done.model.as_str()),
+            Event::CostRecorded(done) if done.role == AgentRole::Judge => Some(done.model.as_str()),
             _ => None,
         });
         let asked: Vec<_> = paid.collect();

@@ -1,6 +1,8 @@
 //! Two planners on one spec.
 
-use omoi_domain::attempt::AttemptState;
+use omoi_domain::attempt::{AttemptState, AttemptSubject};
+use omoi_domain::phase::Phase;
+use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_planning::planner::Planner;
 use omoi_runtime::clock::Clock as _;
@@ -14,7 +16,7 @@ async fn race(database: TestDatabase) {
     it.commit(async |tx| {
         let mut spec = it.spec.clone();
         spec.status = SpecStatus::Executing;
-        spec.current_phase = "explore".to_owned();
+        spec.current_phase = Phase::Explore;
         specs::save(tx, &mut spec).await
     })
     .await
@@ -34,10 +36,14 @@ async fn race(database: TestDatabase) {
         }
     }
     let mut tx = it.read().await;
-    let subject = format!("{}/explore", it.spec.id);
-    let made = attempts::of_subject(&mut tx, &subject).await.unwrap();
+    let subject = AttemptSubject::SpecPhase {
+        phase: Phase::Explore,
+    };
+    let made = attempts::of_subject(&mut tx, it.spec.id, subject)
+        .await
+        .unwrap();
     assert_eq!(made.len(), 1, "exactly one proceeds");
-    let run = phases::find(&mut tx, it.spec.id, "explore")
+    let run = phases::find(&mut tx, it.spec.id, Phase::Explore)
         .await
         .unwrap()
         .unwrap();
@@ -62,17 +68,22 @@ async fn a_useless_key_ends_planning_at_once() {
     it.commit(async |tx| {
         let mut spec = it.spec.clone();
         spec.status = SpecStatus::Executing;
-        spec.current_phase = "explore".to_owned();
+        spec.current_phase = Phase::Explore;
         specs::save(tx, &mut spec).await
     })
     .await
     .unwrap();
     let mut planner = Planner::new(it.platform.clone());
     crate::support::tick(&mut planner, it.clock.now()).await;
-    let subject = format!("{}/explore", it.spec.id);
+    let subject = AttemptSubject::SpecPhase {
+        phase: Phase::Explore,
+    };
     it.commit(async |tx| {
-        let mut attempt = attempts::of_subject(tx, &subject).await?.pop().unwrap();
-        attempt.error_class = Some("auth_failed".to_owned());
+        let mut attempt = attempts::of_subject(tx, it.spec.id, subject)
+            .await?
+            .pop()
+            .unwrap();
+        attempt.error_class = Some(ErrorClass::AuthFailed);
         attempt.error_message = Some("set SOME_KEY".to_owned());
         match attempt.state.is_live() {
             true => attempts::transition(tx, &mut attempt, AttemptState::Failed).await,
@@ -87,6 +98,8 @@ async fn a_useless_key_ends_planning_at_once() {
     assert_eq!(spec.status, SpecStatus::Blocked);
     let why = spec.last_error.unwrap();
     assert!(why.contains("(auth_failed): set SOME_KEY"), "{why}");
-    let tried = attempts::of_subject(&mut tx, &subject).await.unwrap();
+    let tried = attempts::of_subject(&mut tx, it.spec.id, subject)
+        .await
+        .unwrap();
     assert_eq!(tried.len(), 1);
 }

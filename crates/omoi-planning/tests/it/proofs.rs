@@ -1,11 +1,12 @@
 //! Proof checks on the base commit.
 
-use omoi_domain::attempt::{AttemptState, Outcome};
-use omoi_domain::plan::outputs::Phase;
+use serde_json::json;
+
+use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject, Outcome};
+use omoi_domain::phase::Phase;
 use omoi_domain::spec::PhaseState;
 use omoi_execution::integration::output;
 use omoi_store::{attempts, checks, phases};
-use serde_json::json;
 
 use crate::desk::{Desk, add_spec};
 use crate::support::ended;
@@ -28,7 +29,8 @@ async fn tasks_handed_in(desk: &mut Desk) {
     desk.tick().await;
     let (attempt, _) = desk.agent(Phase::Tasks).await;
     desk.hand_in(&attempt, Phase::Tasks).await;
-    desk.end(&attempt, ended(Outcome::Succeeded, "done")).await;
+    desk.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
+        .await;
     desk.tick().await;
 }
 
@@ -40,12 +42,18 @@ async fn a_proof_that_hangs_holds_up_nobody() {
     desk.tick().await;
     desk.tick().await;
     let mut tx = desk.it.read().await;
-    let subject = format!("{}/explore", other.id);
-    let made = attempts::of_subject(&mut tx, &subject).await.unwrap();
+    let subject = AttemptSubject::SpecPhase {
+        phase: Phase::Explore,
+    };
+    let made = attempts::of_subject(&mut tx, other.id, subject)
+        .await
+        .unwrap();
     assert_eq!(made.len(), 1, "the other spec goes on");
     // And the one with the proof has exactly one attempt at it.
-    let subject = format!("{}/tasks/base", desk.spec.id);
-    let proofs = attempts::of_subject(&mut tx, &subject).await.unwrap();
+    let subject = AttemptSubject::PlanProofs;
+    let proofs = attempts::of_subject(&mut tx, desk.spec.id, subject)
+        .await
+        .unwrap();
     let states: Vec<_> = proofs.iter().map(|a| a.state).collect();
     assert_eq!(states, [AttemptState::Starting]);
     assert_eq!(desk.run(Phase::Tasks).await.state, PhaseState::Running);

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use omoi_domain::attempt::Outcome;
-use omoi_domain::plan::outputs::Phase;
+use serde_json::json;
+
+use omoi_domain::attempt::{AttemptStopReason, Outcome};
+use omoi_domain::phase::Phase;
+use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_execution::intake;
 use omoi_planning::commands::resume;
@@ -12,7 +15,6 @@ use omoi_protocol::worker::{CommitTurn, TurnRecord};
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::reconcile::Next;
 use omoi_store::attempts::Attempt;
-use serde_json::json;
 
 use crate::desk::Desk;
 use crate::support::{ended, failed};
@@ -25,14 +27,16 @@ impl Desk {
         let (attempt, told) = self.agent(EXPLORE).await;
         let place = ("codebase_summary", "");
         self.submit(&attempt, place, json!(summary)).await.unwrap();
-        self.end(&attempt, ended(Outcome::Succeeded, "done")).await;
+        self.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
+            .await;
         told.prompt
     }
 
     /// The provider goes away during the running attempt.
     async fn outage(&mut self) {
         let (attempt, _) = self.agent(EXPLORE).await;
-        self.end(&attempt, failed("upstream_5xx", "503")).await;
+        self.end(&attempt, failed(ErrorClass::Upstream5xx, "503"))
+            .await;
         self.tick().await;
     }
 
@@ -144,7 +148,7 @@ async fn an_attempt_that_ran_out_of_time_leaves_its_items() {
         desk.submit(&attempt, place, value).await.unwrap();
     }
     desk.it.clock.advance(Duration::from_mins(15));
-    desk.end(&attempt, failed("timeout", "no end after 900 s"))
+    desk.end(&attempt, failed(ErrorClass::Timeout, "no end after 900 s"))
         .await;
     desk.tick().await;
     desk.after_pause(Duration::from_secs(2)).await;
@@ -173,7 +177,8 @@ async fn only_waiting_counts_against_a_provider() {
         let (attempt, _) = desk.agent(EXPLORE).await;
         desk.it.clock.advance(Duration::from_mins(14));
         desk.answered(&attempt, n).await;
-        desk.end(&attempt, failed("upstream_5xx", "reset")).await;
+        desk.end(&attempt, failed(ErrorClass::Upstream5xx, "reset"))
+            .await;
         desk.tick().await;
         assert_eq!(desk.run(EXPLORE).await.state, PhaseState::Backoff, "{n}");
     }
@@ -203,11 +208,11 @@ async fn only_waiting_counts_against_a_provider() {
 async fn what_waiting_does_not_mend_stops_the_plan_at_once() {
     for (class, says) in [
         (
-            "auth_failed",
+            ErrorClass::AuthFailed,
             "the provider refused the platform's key with status 401: no such key",
         ),
         (
-            "upstream_refused",
+            ErrorClass::UpstreamRefused,
             "the model answered with status 404 (not_found_error): no such model",
         ),
     ] {

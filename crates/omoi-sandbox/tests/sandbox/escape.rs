@@ -9,7 +9,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
-use omoi_sandbox::{Exit, Floor, GeneratedFile, Held, Mount, Protected, Rung};
+use omoi_domain::sandbox::SandboxRung;
+use omoi_sandbox::{Exit, Floor, GeneratedFile, Held, Mount, Protected};
 
 use crate::support::Platform;
 
@@ -188,7 +189,7 @@ async fn the_table_can_turn_red() {
         "connect to an abstract socket of the host",
         "call personality",
     ];
-    let platform = Platform::with_rung(Rung::Process, &Floor::none()).await;
+    let platform = Platform::with_rung(SandboxRung::Process, &Floor::none()).await;
     fs::create_dir(platform.path("other")).unwrap();
     let bait = bait(&platform);
     let workspace = platform.workspace(fill);

@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use omoi_domain::sandbox::SandboxRung;
 use omoi_sandbox::exercise::{self, Exercised};
 use omoi_sandbox::{
-    Access, Ended, Floor, GeneratedFile, LaunchError, Mount, ProbeConfig, Protected, Rung,
-    WaitError, probe,
+    Access, Ended, Floor, GeneratedFile, LaunchError, Mount, ProbeConfig, Protected, WaitError,
+    probe,
 };
 
 use crate::support::{Platform, until};
@@ -396,10 +397,10 @@ async fn files_read_inside_are_known() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_process_rung_runs_without_a_sandbox_and_says_so() {
-    let platform = Platform::with_rung(Rung::Process, &Floor::none()).await;
+    let platform = Platform::with_rung(SandboxRung::Process, &Floor::none()).await;
     let missing = Floor::default().missing(platform.provider.properties());
     assert_eq!(missing.len(), 4);
-    assert_eq!(platform.probe.active, Some(Rung::Bubblewrap));
+    assert_eq!(platform.probe.active, Some(SandboxRung::Bubblewrap));
 
     let mut launch =
         platform.shell("pwd; echo $ASKED; cat \"$FILE\"; echo x >\"$TMPDIR/x\"; echo $0");

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use omoi_sandbox::{Ended, Exhausted, Exit, Floor, Held, Launch, Limits, Property, Rung};
+use omoi_domain::sandbox::SandboxRung;
+use omoi_sandbox::{Ended, Exhausted, Exit, Floor, Held, Launch, Limits, Property};
 
 use crate::support::Platform;
 
@@ -274,7 +275,7 @@ async fn the_watcher_stops_a_workspace_that_grows() {
 /// A plain process has no limit group where the host offers none, and is watched all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_watcher_counts_the_whole_tree() {
-    let platform = Platform::with_rung(Rung::Process, &Floor([].into())).await;
+    let platform = Platform::with_rung(SandboxRung::Process, &Floor([].into())).await;
     // Far below what the limit group of the same launch would refuse.
     let program = "
 import os, time

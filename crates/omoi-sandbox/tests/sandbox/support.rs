@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use omoi_sandbox::{Exit, Floor, Launch, Probe, ProbeConfig, Provider, Rung, probe};
+use omoi_domain::sandbox::SandboxRung;
+use omoi_sandbox::{Exit, Floor, Launch, Probe, ProbeConfig, Provider, probe};
 
 /// One platform: a state folder, workspaces, the ladder as found here.
 pub(crate) struct Platform {
@@ -19,10 +20,10 @@ pub(crate) struct Platform {
 impl Platform {
     /// A platform whose best rung is bubblewrap; fails where that is missing.
     pub(crate) async fn new() -> Self {
-        Self::with_rung(Rung::Bubblewrap, &Floor::default()).await
+        Self::with_rung(SandboxRung::Bubblewrap, &Floor::default()).await
     }
 
-    pub(crate) async fn with_rung(rung: Rung, floor: &Floor) -> Self {
+    pub(crate) async fn with_rung(rung: SandboxRung, floor: &Floor) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // As private as a home folder, so that nothing works by accident.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();

@@ -2,14 +2,15 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::time::Timestamp;
 use omoi_protocol::control::{LogLine, TaskLog};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx, checks, events};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::find::{Asked, Here};
 use super::{Answer, Surface, find};
@@ -34,7 +35,7 @@ pub(super) async fn log_task(
 ) -> Answer<TaskLog> {
     let mut tx = s.platform.store.read().await?;
     let task = find::task(&mut tx, Asked::to_read(&task, &here)).await?;
-    let tries = attempts::of_subject(&mut tx, &task.id.to_string()).await?;
+    let tries = attempts::of_task(&mut tx, task.id).await?;
     let mut log = TaskLog {
         lines: Vec::new(),
         after: query.after,
@@ -65,7 +66,7 @@ async fn told_by_agents(
             log.lines.extend(page.into_iter().map(|event| LogLine {
                 attempt_no: attempt.attempt_no,
                 at: event.created_at,
-                event_type: event.event_type,
+                event_type: event.event_type.to_string(),
                 data: event.data.0,
             }));
             if is_last {
@@ -120,7 +121,7 @@ fn about(stored: &StoredEvent, task: &Task) -> Option<Value> {
     let id = task.id.to_string();
     let names = |key| payload.get(key).and_then(Value::as_str) == Some(id.as_str());
     let is_about = names("task_id") && payload.get("source_task_id").is_none();
-    (is_about || names("subject_id") || names("source_task_id")).then(|| payload.clone())
+    (is_about || names("source_task_id")).then(|| payload.clone())
 }
 
 /// Adds what rows know and the event does not carry.

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+
 use omoi_delivery::{summary, trace};
 use omoi_domain::graph::{Edge, Graph};
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::merge::IntegrationState;
-use omoi_domain::plan::outputs::{Phase, SyncOutput};
+use omoi_domain::phase::Phase;
+use omoi_domain::plan::outputs::SyncOutput;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::Platform;
@@ -25,7 +28,6 @@ use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, opinions, projects, requirements, tickets};
-use serde::Deserialize;
 
 use super::find::{Asked, Here};
 use super::{Answer, ControlSurface, Surface, find};
@@ -234,9 +236,9 @@ fn waits(platform: &Platform, name: &str, spec: &Spec) -> Option<SpecWaits> {
 fn phase_views(runs: &[PhaseRun]) -> Vec<PhaseView> {
     let in_order = Phase::ALL_WORKING.iter();
     in_order
-        .filter_map(|phase| runs.iter().find(|run| run.phase == phase.as_str()))
+        .filter_map(|phase| runs.iter().find(|run| run.phase == *phase))
         .map(|run| PhaseView {
-            phase: run.phase.clone(),
+            phase: run.phase,
             state: run.state,
             attempts: run.attempts,
             score: run.score,

@@ -3,9 +3,12 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use serde::Deserialize;
+
 use omoi_delivery::trace::receipt_view;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TaskId};
+use omoi_domain::message::MessageSender;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::integration::wip_ref;
 use omoi_planning::commands::{CommandError, retry_task as retry};
@@ -13,7 +16,6 @@ use omoi_protocol::control::{AttemptView, Steer, TaskDetail, TaskView};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts, checks, messages, projects, sandboxes, specs, tickets};
-use serde::Deserialize;
 
 use super::find::{Asked, Here};
 use super::{Answer, Surface, find};
@@ -63,7 +65,7 @@ pub(super) async fn get_task_detail(
     let all = tasks::of_spec(&mut tx, task.spec_id).await?;
     let every = checks::of_spec(&mut tx, task.spec_id).await?;
     let mut views = Vec::new();
-    let tries = attempts::of_subject(&mut tx, &task.id.to_string()).await?;
+    let tries = attempts::of_task(&mut tx, task.id).await?;
     for attempt in &tries {
         let mounts = match sandboxes::of_attempt(&mut tx, attempt.id).await {
             Ok(sandbox) => sandbox.mounts.0,
@@ -75,11 +77,11 @@ pub(super) async fn get_task_detail(
             id: attempt.id,
             attempt_no: attempt.attempt_no,
             round: attempt.round,
-            role: attempt.role.clone(),
+            role: attempt.role,
             state: attempt.state,
-            rung: attempt.rung.clone(),
+            rung: attempt.rung,
             mounts,
-            stop_reason: attempt.stop_reason.clone(),
+            stop_reason: attempt.stop_reason,
             error: attempt.error_message.clone(),
             turns: attempts::turns(&mut tx, attempt.id).await?.len() as u32,
             created_at: attempt.created_at,
@@ -153,11 +155,6 @@ pub(super) async fn steer_task(
     Path(task): Path<String>,
     Given(body): Given<Steer>,
 ) -> Result<StatusCode, ApiError> {
-    let kinds = ["user_message", "interrupt"];
-    if !kinds.contains(&body.message_type.as_str()) {
-        let says = format!("`{}` is not one of {}", body.message_type, kinds.join(", "));
-        return Err(ApiError::bad_request(says));
-    }
     if body.content.trim().is_empty() || body.content.len() > MESSAGE_BYTES_MAX {
         let says = format!("a message has 1 to {MESSAGE_BYTES_MAX} bytes");
         return Err(ApiError::bad_request(says));
@@ -171,9 +168,9 @@ pub(super) async fn steer_task(
     messages::queue(
         &mut tx,
         &task,
-        &body.message_type,
+        body.message_type,
         &body.content,
-        messages::USER,
+        MessageSender::User,
     )
     .await?;
     tx.commit(CrashPoint::MessagesMoved).await?;
@@ -227,9 +224,9 @@ pub(super) async fn task_views(tx: &mut Tx, spec: &Spec) -> Result<Vec<TaskView>
             name: names.reference(task.project_id, HumanRef::task(task.number)),
             spec_name: names.reference(task.project_id, HumanRef::spec(spec.number)),
             title: task.title.clone(),
-            task_type: task.task_type.clone(),
-            phase: task.phase_id.clone(),
-            priority: task.priority.as_str().to_owned(),
+            task_type: task.task_type,
+            phase: task.phase_id,
+            priority: task.priority,
             status: task.status,
             integration_state: task.integration_state,
             round: task.round,

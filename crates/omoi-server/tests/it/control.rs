@@ -4,15 +4,17 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Method;
 use futures::stream;
-use omoi_domain::attempt::AttemptState;
-use omoi_execution::attempt::{NewAttempt, insert, role};
+use serde_json::json;
+
+use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::attempt::{AgentRole, AttemptState};
+use omoi_execution::attempt::{NewAttempt, insert};
 use omoi_git::toolchain::Host;
 use omoi_protocol::control::{Status, TaskLog};
 use omoi_runtime::config::{Config, Sources, keys, load};
 use omoi_server::control::{ControlSurface, router};
 use omoi_store::attempts::{self, AgentEvent, Attempt};
 use omoi_store::{Json, projects, specs, tasks, tickets};
-use serde_json::json;
 
 use crate::ask::{Route, ask, ask_from, assert_lists_every_route, get, post, refusal};
 use crate::support::TestPlatform;
@@ -258,9 +260,8 @@ async fn again(test: &TestPlatform, earlier: &Attempt) -> Attempt {
             project_id: live.project_id,
             spec_id: live.spec_id,
             subject: live.subject,
-            subject_id: live.subject_id,
             round: live.round,
-            role: role::IMPLEMENTER,
+            role: AgentRole::Implementer,
             fence: live.fence + 1,
             base_sha: live.base_sha,
         };
@@ -270,14 +271,14 @@ async fn again(test: &TestPlatform, earlier: &Attempt) -> Attempt {
     .unwrap()
 }
 
-async fn tells(test: &TestPlatform, attempt: &Attempt, what: &str) {
+async fn tells(test: &TestPlatform, attempt: &Attempt, what: AgentEventKind) {
     test.commit(async |tx| {
         let event = AgentEvent {
             attempt_id: attempt.id,
             org_id: tx.org(),
             seq: 0,
             event_id: tx.new_id(),
-            event_type: what.to_owned(),
+            event_type: what,
             data: Json(serde_json::Value::Null),
             created_at: tx.now(),
         };
@@ -292,9 +293,9 @@ async fn a_log_that_is_followed_repeats_no_line() {
     let (test, router) = bench().await;
     let task = test.task(1, &[]).await;
     let first = test.run(task.id).await.attempt;
-    tells(&test, &first, "a").await;
+    tells(&test, &first, AgentEventKind::ToolUse).await;
     let second = again(&test, &first).await;
-    tells(&test, &second, "b").await;
+    tells(&test, &second, AgentEventKind::ToolResult).await;
     let log = async |after: i64| -> TaskLog {
         let path = format!("/api/v1/tasks/TSK-001/log?after={after}");
         let (_, text) = ask(&router, (&Method::GET, &path), Some(TOKEN), Body::empty()).await;
@@ -303,18 +304,18 @@ async fn a_log_that_is_followed_repeats_no_line() {
     // What the agents told, not what the platform says of it.
     let types = |log: &TaskLog| -> Vec<String> {
         let told = log.lines.iter().map(|line| line.event_type.clone());
-        told.filter(|kind| kind.chars().all(|c| c.is_ascii_lowercase()))
+        told.filter(|kind| AgentEventKind::parse(kind).is_some())
             .collect()
     };
     let all = log(0).await;
-    assert_eq!(types(&all), ["a", "b"]);
+    assert_eq!(types(&all), ["agent.tool_use", "agent.tool_result"]);
     assert!(all.lines.len() > 2 && all.after_event > 0, "{all:?}");
     let first_half = 1_i64 << 32 | 1;
-    assert_eq!(types(&log(first_half).await), ["b"]);
+    assert_eq!(types(&log(first_half).await), ["agent.tool_result"]);
     // What the first has to tell comes late.
-    tells(&test, &first, "late").await;
-    tells(&test, &second, "c").await;
-    assert_eq!(types(&log(all.after).await), ["c"]);
+    tells(&test, &first, AgentEventKind::FileEdited).await;
+    tells(&test, &second, AgentEventKind::ItemRefused).await;
+    assert_eq!(types(&log(all.after).await), ["agent.item_refused"]);
     assert_eq!(types(&log(0).await).len(), 4);
     let path = format!(
         "/api/v1/tasks/TSK-001/log?after={}&after_event={}",

@@ -4,13 +4,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use futures::stream;
-use omoi_domain::attempt::Outcome;
+use serde_json::{Value, json};
+
+use omoi_domain::attempt::{AttemptStopReason, Outcome};
 use omoi_execution::attempt::Created;
 use omoi_execution::intake;
 use omoi_server::worker::{WorkerSurface, router};
 use omoi_store::attempts;
 use omoi_testkit::blocking::without_blocking_thread;
-use serde_json::{Value, json};
 
 use crate::ask::{Route, ask, assert_lists_every_route, get, post, refusal};
 use crate::support::{KNOWN_SECRET, TestPlatform, ended};
@@ -79,7 +80,7 @@ async fn every_report_wants_the_token_of_its_own_live_attempt() {
     let over = {
         let task = bench.test.task(3, &[]).await;
         let over = bench.test.run(task.id).await;
-        let end = ended(Outcome::Interrupted, "interrupt");
+        let end = ended(Outcome::Interrupted, AttemptStopReason::Interrupt);
         let attempt = bench.test.attempt_now(&over.attempt).await;
         intake::complete(&bench.test.platform, &attempt, end)
             .await
@@ -115,13 +116,17 @@ async fn every_report_wants_the_token_of_its_own_live_attempt() {
 #[tokio::test]
 async fn what_comes_late_is_answered_and_changes_nothing() {
     let bench = Bench::new().await;
-    let end = ended(Outcome::Interrupted, "interrupt");
+    let end = ended(Outcome::Interrupted, AttemptStopReason::Interrupt);
     let said = serde_json::to_string(&end).unwrap();
-    let other = serde_json::to_string(&ended(Outcome::Succeeded, "completion_signal")).unwrap();
+    let other = serde_json::to_string(&ended(
+        Outcome::Succeeded,
+        AttemptStopReason::CompletionSignal,
+    ))
+    .unwrap();
     let alive = json!({ "sequence_number": 1, "status": "running" }).to_string();
     let (status, _) = bench.post("/complete", said.clone()).await;
     assert_eq!(status, StatusCode::OK);
-    let task = bench.live.attempt.subject_id.parse().unwrap();
+    let task = bench.live.attempt.subject.task_id().unwrap();
     let before = bench.test.task_now(task).await;
     let (status, text) = bench.post("/complete", said).await;
     assert_eq!(

@@ -244,13 +244,41 @@ create table agent_capabilities (
     primary key (org_id, capability)
 );
 
+create table merges (
+    id text primary key,
+    org_id text not null references organisations (id),
+    spec_id text not null references specs (id),
+    task_id text not null references tasks (id),
+    state text not null check (state in ('pending', 'in_progress', 'conflict', 'resolving',
+        'verifying', 'completed', 'failed', 'manual', 'cancelled')),
+    level bigint not null,
+    ordinal bigint not null,
+    target_branch text not null,
+    incoming_sha text not null,
+    merged_sha text,
+    conflicts text not null,
+    forecast text not null,
+    resolve_task_id text references tasks (id),
+    restarts bigint not null default 0,
+    error text,
+    created_at bigint not null,
+    started_at bigint,
+    completed_at bigint,
+    state_version bigint not null default 0
+);
+create index merges_spec on merges (spec_id, state);
+create index merges_task on merges (task_id);
+
 create table attempts (
     id text primary key,
     org_id text not null references organisations (id),
     project_id text not null references projects (id),
     spec_id text not null references specs (id),
-    subject text not null check (subject in ('task', 'spec_phase', 'check', 'merge')),
-    subject_id text not null,
+    subject text not null check (subject in ('task', 'spec_phase', 'task_checks', 'base_suite',
+        'plan_proofs', 'plan_opinion', 'head_checks', 'merge')),
+    task_id text references tasks (id),
+    merge_id text references merges (id),
+    phase text,
     attempt_no bigint not null,
     round bigint not null,
     fence bigint not null,
@@ -273,12 +301,22 @@ create table attempts (
     last_heartbeat_at bigint,
     last_work_at bigint,
     lease_expires_at bigint not null,
-    state_version bigint not null default 0
+    state_version bigint not null default 0,
+    check ((subject in ('task', 'task_checks')) = (task_id is not null)),
+    check ((subject = 'merge') = (merge_id is not null)),
+    check ((subject = 'spec_phase') = (phase is not null))
 );
-create unique index attempts_live on attempts (subject, subject_id)
+create unique index attempts_live_task on attempts (task_id, subject)
     where state in ('pending', 'starting', 'running');
+create unique index attempts_live_merge on attempts (merge_id)
+    where state in ('pending', 'starting', 'running');
+create unique index attempts_live_phase on attempts (spec_id, phase)
+    where state in ('pending', 'starting', 'running');
+create unique index attempts_live_spec on attempts (spec_id, subject)
+    where state in ('pending', 'starting', 'running') and task_id is null and merge_id is null
+        and phase is null;
 create unique index attempts_token on attempts (token_hash);
-create index attempts_subject on attempts (subject_id, attempt_no);
+create index attempts_task on attempts (task_id);
 create index attempts_spec on attempts (spec_id, state);
 
 create table sandboxes (
@@ -399,31 +437,6 @@ create table ablations (
     created_at bigint not null
 );
 create index ablations_spec on ablations (spec_id);
-
-create table merges (
-    id text primary key,
-    org_id text not null references organisations (id),
-    spec_id text not null references specs (id),
-    task_id text not null references tasks (id),
-    state text not null check (state in ('pending', 'in_progress', 'conflict', 'resolving',
-        'verifying', 'completed', 'failed', 'manual', 'cancelled')),
-    level bigint not null,
-    ordinal bigint not null,
-    target_branch text not null,
-    incoming_sha text not null,
-    merged_sha text,
-    conflicts text not null,
-    forecast text not null,
-    resolve_task_id text references tasks (id),
-    restarts bigint not null default 0,
-    error text,
-    created_at bigint not null,
-    started_at bigint,
-    completed_at bigint,
-    state_version bigint not null default 0
-);
-create index merges_spec on merges (spec_id, state);
-create index merges_task on merges (task_id);
 
 create table hand_overs (
     id text primary key,

@@ -4,13 +4,15 @@ use omoi_domain::attempt::AttemptState;
 use omoi_domain::event::EventKind;
 use omoi_domain::machine::{Machine, transition};
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::phase::Phase;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::TaskStatus;
 use omoi_domain::ticket::TicketStatus;
 use omoi_store::merges::MergeMove;
-use omoi_store::{StoreError, Tenant, Tx};
-use omoi_store::{attempts, events, merges, phases, sandboxes, specs, tasks, tickets};
+use omoi_store::{
+    StoreError, Tenant, Tx, attempts, events, merges, phases, sandboxes, specs, tasks, tickets,
+};
 
 use crate::bench::{Bench, POINT};
 use crate::samples::{self, World};
@@ -83,7 +85,7 @@ async fn every_pair_of_every_machine(bench: Bench) -> Result<(), StoreError> {
     attempts::insert(&mut tx, &attempt).await?;
     let mut sandbox = samples::sandbox(&tx, &attempt);
     sandboxes::insert(&mut tx, &sandbox).await?;
-    let mut run = phases::ensure(&mut tx, world.spec.id, "explore").await?;
+    let mut run = phases::ensure(&mut tx, world.spec.id, Phase::Explore).await?;
     let mut merge = samples::merge(&tx, &world.task);
     merges::insert(&mut tx, &merge).await?;
     tx.commit(POINT).await?;

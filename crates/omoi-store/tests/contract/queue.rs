@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{Priority, TaskStatus};
-use omoi_domain::ticket::TicketStatus;
+use omoi_domain::ticket::{ApprovalStatus, TicketStatus};
 use omoi_domain::time::Timestamp;
 use omoi_store::projects::{self, Counter, take_numbers};
 use omoi_store::tasks::{self, Scan, Task};
-use omoi_store::tickets::Approval;
 use omoi_store::{StoreError, Tenant, specs, tickets};
-use tokio::task::JoinSet;
 
 use crate::bench::{Bench, POINT, START, commit};
 use crate::samples::{self, World};
@@ -114,9 +114,9 @@ async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError>
     assert_eq!(eligible(local).await?, [2]);
     // Nobody lets its ticket go on.
     for approval in [
-        Approval::PendingReview,
-        Approval::Rejected,
-        Approval::TimedOut,
+        ApprovalStatus::PendingReview,
+        ApprovalStatus::Rejected,
+        ApprovalStatus::TimedOut,
     ] {
         commit(local, async |tx| {
             tickets::set_approval(tx, world.ticket.id, approval).await
@@ -125,7 +125,7 @@ async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError>
         assert!(eligible(local).await?.is_empty(), "{approval:?}");
     }
     commit(local, async |tx| {
-        tickets::set_approval(tx, world.ticket.id, Approval::Approved).await
+        tickets::set_approval(tx, world.ticket.id, ApprovalStatus::Approved).await
     })
     .await?;
     for (blocked, expected) in [(true, vec![]), (false, vec![2])] {
@@ -250,7 +250,7 @@ async fn slots_are_what_runs(bench: Bench) -> Result<(), StoreError> {
         let ticket = samples::ticket(tx, &spec, 1);
         specs::insert(tx, &spec).await?;
         tickets::insert(tx, &ticket).await?;
-        for (number, status) in (1..).zip(<TaskStatus as omoi_domain::machine::Machine>::ALL) {
+        for (number, status) in (1..).zip(TaskStatus::ALL) {
             let mut task = samples::task(tx, &ticket, number);
             task.status = *status;
             tasks::insert(tx, &task).await?;
@@ -263,7 +263,7 @@ async fn slots_are_what_runs(bench: Bench) -> Result<(), StoreError> {
     })
     .await?;
     let mut tx = bench.local.read().await?;
-    let holding = <TaskStatus as omoi_domain::machine::Machine>::ALL
+    let holding = TaskStatus::ALL
         .iter()
         .filter(|status| status.holds_slot())
         .count() as i64;

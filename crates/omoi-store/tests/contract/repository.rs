@@ -1,7 +1,6 @@
 //! What is kept of a repository: which bases are in use, and what a person trusts its file with.
 
 use omoi_domain::id::{OrgId, UserId};
-use omoi_domain::machine::Machine as _;
 use omoi_domain::spec::SpecStatus;
 use omoi_store::{StoreError, repository_trusts, specs};
 

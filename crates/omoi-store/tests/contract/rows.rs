@@ -1,6 +1,12 @@
 //! Every row comes back as it went in, to its own organisation only.
 
+use serde_json::json;
+
+use omoi_domain::attempt::{AttemptStopReason, AttemptSubject};
+use omoi_domain::check::CheckKind;
 use omoi_domain::id::{CheckId, RequirementId};
+use omoi_domain::message::{MessageSender, MessageType};
+use omoi_domain::phase::Phase;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{self, Attempt};
@@ -17,7 +23,6 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Args, Json, Row, StoreError, Tx, args, costs};
-use serde_json::json;
 
 use crate::bench::{Bench, POINT, START, commit};
 use crate::samples::{self, ODD, World};
@@ -64,7 +69,7 @@ async fn every_row_comes_back(bench: Bench) -> Result<(), StoreError> {
 
         let bare = samples::attempt(tx, &world.task, 1);
         let mut full = samples::attempt(tx, &world.task, 2);
-        full.subject_id = format!("{}/prd", world.spec.id);
+        full.subject = AttemptSubject::SpecPhase { phase: Phase::Prd };
         full.resumes_id = Some(bare.id);
         let full = samples::full_attempt(&full);
         same::<Attempt>(tx, vec![bare.clone(), full]).await?;
@@ -76,7 +81,7 @@ async fn every_row_comes_back(bench: Bench) -> Result<(), StoreError> {
         let mut sandbox = samples::sandbox(tx, &bare);
         same::<Sandbox>(tx, vec![sandbox.clone()]).await?;
         sandbox.id = tx.new_id();
-        sandbox.reason = Some(ODD.to_owned());
+        sandbox.reason = Some(AttemptStopReason::OutOfMemory);
         same::<Sandbox>(tx, vec![sandbox]).await?;
 
         let requirement = samples::requirement(tx, &world.spec, 1);
@@ -87,7 +92,7 @@ async fn every_row_comes_back(bench: Bench) -> Result<(), StoreError> {
         let mut suite = samples::check(tx, &world.task, 2);
         suite.task_id = None;
         suite.base_exit = None;
-        suite.kind = "suite".to_owned();
+        suite.kind = CheckKind::Suite;
         same::<Check>(tx, vec![check.clone(), suite.clone()]).await?;
         let receipt = samples::receipt(tx, &check, &bare);
         let mut red = samples::receipt(tx, &suite, &bare);
@@ -102,7 +107,7 @@ async fn every_row_comes_back(bench: Bench) -> Result<(), StoreError> {
         same::<Merge>(tx, vec![bare_merge, full]).await?;
         let bare_run = samples::phase_run(&world.spec);
         let mut full = samples::full_phase_run(&bare_run);
-        full.phase = "prd".to_owned();
+        full.phase = Phase::Prd;
         same::<PhaseRun>(tx, vec![bare_run, full]).await?;
         same::<Item>(tx, vec![samples::item(&world.spec)]).await?;
         let open = samples::message(tx, &world.task);
@@ -149,20 +154,20 @@ async fn saved_fields_come_back(bench: Bench) -> Result<(), StoreError> {
     merges::save(&mut tx, &mut merge).await?;
     assert_eq!(merges::get(&mut tx, bare.id).await?, merge);
 
-    let bare = phases::ensure(&mut tx, world.spec.id, "explore").await?;
+    let bare = phases::ensure(&mut tx, world.spec.id, Phase::Explore).await?;
     let mut run = samples::full_phase_run(&bare);
     phases::save(&mut tx, &mut run).await?;
-    let read = phases::find(&mut tx, world.spec.id, "explore").await?;
+    let read = phases::find(&mut tx, world.spec.id, Phase::Explore).await?;
     assert_eq!(read.as_ref(), Some(&run));
     assert_eq!(
-        phases::ensure(&mut tx, world.spec.id, "explore").await?,
+        phases::ensure(&mut tx, world.spec.id, Phase::Explore).await?,
         run
     );
 
     let mut spec = samples::full_spec(&world.spec);
     spec.base_branch = None;
     spec.options.0.auto_start = false;
-    spec.current_phase = "complete".to_owned();
+    spec.current_phase = Phase::Complete;
     specs::save(&mut tx, &mut spec).await?;
     assert_eq!(specs::get(&mut tx, spec.id).await?, spec);
 
@@ -183,12 +188,19 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
         attempts::append_turn(tx, &mut attempt, &turn).await?;
         let check = samples::check(tx, &world.task, 1);
         checks::insert(tx, &check, &[]).await?;
-        messages::queue(tx, &world.task, "system", "hello", "local").await?;
+        messages::queue(
+            tx,
+            &world.task,
+            MessageType::UserMessage,
+            "hello",
+            MessageSender::User,
+        )
+        .await?;
         merges::insert(tx, &samples::merge(tx, &world.task)).await?;
         deliveries::plan(tx, world.spec.id, "sha", "branch").await?;
         discoveries::insert(tx, &samples::discovery(tx, &world.task, "k")).await?;
         costs::insert(tx, world.project.id, &samples::cost(tx, &attempt, 5)).await?;
-        phases::ensure(tx, world.spec.id, "explore").await?;
+        phases::ensure(tx, world.spec.id, Phase::Explore).await?;
         Ok((attempt, check, world.ticket.id))
     })
     .await?;
@@ -249,7 +261,7 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
         StoreError::Conflict { .. }
     ));
     attempts::touch(&mut tx, attempt.id, true).await?;
-    phases::clear_items(&mut tx, world.spec.id, "explore").await?;
+    phases::clear_items(&mut tx, world.spec.id, Phase::Explore).await?;
     // The lookup by token is the one that spans organisations.
     let found = attempts::by_token(&mut tx, "secret").await?;
     assert_eq!(found.map(|a| a.org_id), Some(bench.local.org()));
@@ -381,7 +393,7 @@ async fn plan_order_is_by_number_not_by_text(bench: Bench) -> Result<(), StoreEr
             let new = phases::NewItem {
                 spec_id: world.spec.id,
                 project_id: world.project.id,
-                phase: "prd",
+                phase: Phase::Prd,
                 attempt_no: 1,
                 section: "goals",
                 key,
@@ -390,7 +402,7 @@ async fn plan_order_is_by_number_not_by_text(bench: Bench) -> Result<(), StoreEr
             };
             assert_eq!(phases::append_item(tx, new).await?, seq);
         }
-        assert_eq!(phases::items(tx, world.spec.id, "prd").await?.len(), 3);
+        assert_eq!(phases::items(tx, world.spec.id, Phase::Prd).await?.len(), 3);
         Ok(())
     })
     .await

@@ -2,16 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use omoi_domain::attempt::{AttemptState, Subject};
+use serde_json::json;
+
+use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::check::{CheckKind, CheckStage};
+use omoi_domain::discovery::DiscoveryType;
+use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     AttemptId, CheckId, CriterionId, MergeId, OrgId, ProjectId, ReceiptId, RequirementId,
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::money::NanoUsd;
+use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
+use omoi_domain::requirement::RequirementType;
+use omoi_domain::retry::ErrorClass;
+use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::suite::report::read_suite_report;
-use omoi_domain::task::{Priority, Revision, TaskStatus};
+use omoi_domain::task::{Priority, Revision, TaskStatus, TaskType, UnmetCode};
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{AgentEvent, Attempt, Turn};
 use omoi_store::checks::{Check, Conditions, Receipt};
@@ -29,7 +40,6 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, StoreError, Tenant, Tx};
 use omoi_testkit::sample_rows;
-use serde_json::json;
 
 use crate::bench::{START, commit};
 
@@ -119,7 +129,7 @@ pub(crate) fn full_task(tx: &Tx, bare: &Task) -> Task {
     Task {
         title: ODD.to_owned(),
         description: "d".to_owned(),
-        task_type: "fix_bug".to_owned(),
+        task_type: TaskType::FixBug,
         priority: Priority::Critical,
         status: TaskStatus::Blocked,
         score: 0.875,
@@ -143,11 +153,12 @@ pub(crate) fn full_task(tx: &Tx, bare: &Task) -> Task {
         fence: i64::MAX,
         attempt_id: Some(tx.new_id::<AttemptId>()),
         revision: Some(Json(Revision {
+            code: UnmetCode::MergeRed,
             iteration: 2,
             feedback: ODD.to_owned(),
             recommendations: vec![ODD.to_owned()],
         })),
-        error_class: odd(),
+        error_class: Some(ErrorClass::RateLimited),
         error_message: odd(),
         blocked_reason: odd(),
         resolves_merge_id: Some(tx.new_id::<MergeId>()),
@@ -167,13 +178,12 @@ pub(crate) fn attempt(tx: &Tx, task: &Task, no: u32) -> Attempt {
         org_id: tx.org(),
         project_id: task.project_id,
         spec_id: task.spec_id,
-        subject: Subject::Task,
-        subject_id: task.id.to_string(),
+        subject: AttemptSubject::Task { task_id: task.id },
         attempt_no: no,
         round: 0,
         fence: i64::from(no),
         state: AttemptState::Pending,
-        role: "implementer".to_owned(),
+        role: AgentRole::Implementer,
         token_hash: None,
         owner: "one".to_owned(),
         rung: None,
@@ -201,12 +211,12 @@ pub(crate) fn full_attempt(bare: &Attempt) -> Attempt {
         state: AttemptState::Running,
         token_hash: Some("t".repeat(64)),
         owner: ODD.to_owned(),
-        rung: odd(),
+        rung: Some(SandboxRung::Process),
         base_sha: odd(),
         head_sha: odd(),
         wip_sha: odd(),
-        stop_reason: odd(),
-        error_class: odd(),
+        stop_reason: Some(AttemptStopReason::MaxTurnsReached),
+        error_class: Some(ErrorClass::RateLimited),
         error_message: odd(),
         started_at: Some(at(1)),
         ended_at: Some(at(2)),
@@ -236,7 +246,7 @@ pub(crate) fn agent_event(tx: &Tx, attempt: &Attempt) -> AgentEvent {
         org_id: attempt.org_id,
         seq: 1,
         event_id: tx.new_id(),
-        event_type: "agent.tool_use".to_owned(),
+        event_type: AgentEventKind::ToolUse,
         data: Json(json!({"text": ODD, "nothing": null})),
         created_at: attempt.created_at,
     }
@@ -244,7 +254,7 @@ pub(crate) fn agent_event(tx: &Tx, attempt: &Attempt) -> AgentEvent {
 
 pub(crate) fn sandbox(tx: &Tx, attempt: &Attempt) -> Sandbox {
     Sandbox {
-        provider: "bubblewrap".to_owned(),
+        provider: SandboxRung::Bubblewrap,
         held: Json(vec![
             ("network".to_owned(), None),
             ("files".to_owned(), Some(ODD.to_owned())),
@@ -262,8 +272,8 @@ pub(crate) fn requirement(tx: &Tx, spec: &Spec, n: i64) -> Requirement {
         local_id: format!("REQ-TAGS-FUNC-{n:03}"),
         ordinal: n,
         title: ODD.to_owned(),
-        r#type: "functional".to_owned(),
-        priority: "HIGH".to_owned(),
+        r#type: RequirementType::Functional,
+        priority: Priority::High,
         body: Json(json!({"condition": ODD})),
         content_hash: "h".to_owned(),
     }
@@ -289,7 +299,7 @@ pub(crate) fn check(tx: &Tx, task: &Task, ordinal: i64) -> Check {
         spec_id: task.spec_id,
         task_id: Some(task.id),
         ordinal,
-        kind: "proof".to_owned(),
+        kind: CheckKind::Proof,
         command: format!("test {ODD}"),
         files: Json(BTreeMap::from([("tests/ü.py".to_owned(), ODD.to_owned())])),
         timeout_s: 300,
@@ -305,10 +315,10 @@ pub(crate) fn receipt(tx: &Tx, check: &Check, attempt: &Attempt) -> Receipt {
         check_id: check.id,
         task_id: check.task_id,
         attempt_id: attempt.id,
-        stage: "task".to_owned(),
+        stage: CheckStage::Task,
         commit_sha: "c".repeat(40),
         tree_sha: "t".repeat(40),
-        rung: "bubblewrap".to_owned(),
+        rung: SandboxRung::Bubblewrap,
         conditions: Json(Conditions {
             held: vec![("network".to_owned(), Some("not on this host".to_owned()))],
             mounts: vec!["/usr".to_owned()],
@@ -371,7 +381,7 @@ pub(crate) fn phase_run(spec: &Spec) -> PhaseRun {
     PhaseRun {
         spec_id: spec.id,
         org_id: spec.org_id,
-        phase: "explore".to_owned(),
+        phase: Phase::Explore,
         state: PhaseState::Pending,
         attempts: 0,
         score: None,
@@ -415,7 +425,7 @@ pub(crate) fn item(spec: &Spec) -> Item {
     Item {
         spec_id: spec.id,
         org_id: spec.org_id,
-        phase: "prd".to_owned(),
+        phase: Phase::Prd,
         seq: 1,
         attempt_no: 1,
         section: "goals".to_owned(),
@@ -431,9 +441,9 @@ pub(crate) fn message(tx: &Tx, task: &Task) -> Message {
         id: tx.new_id(),
         org_id: tx.org(),
         task_id: task.id,
-        message_type: "user_message".to_owned(),
+        message_type: MessageType::UserMessage,
         content: ODD.to_owned(),
-        sender: "local".to_owned(),
+        sender: MessageSender::User,
         created_at: tx.now(),
         acked_at: None,
         acked_by: None,
@@ -445,7 +455,7 @@ pub(crate) fn hand_over(tx: &Tx, spec: &Spec) -> HandOver {
         id: tx.new_id(),
         org_id: tx.org(),
         spec_id: spec.id,
-        state: "planned".to_owned(),
+        state: HandOverState::Planned,
         head_sha: "h".repeat(40),
         branch: "feature/tags".to_owned(),
         note: None,
@@ -461,7 +471,7 @@ pub(crate) fn discovery(tx: &Tx, source: &Task, key: &str) -> Discovery {
         spec_id: source.spec_id,
         source_task_id: source.id,
         discovery_key: key.to_owned(),
-        discovery_type: "bug".to_owned(),
+        discovery_type: DiscoveryType::Bug,
         title: ODD.to_owned(),
         description: ODD.to_owned(),
         task_id: None,
@@ -477,7 +487,7 @@ pub(crate) fn cost(tx: &Tx, attempt: &Attempt, nanousd: i64) -> CostEntry {
         spec_id: attempt.spec_id,
         purpose: PurposeKind::Attempt,
         attempt_id: Some(attempt.id),
-        role: attempt.role.clone(),
+        role: attempt.role,
         route: "anthropic".to_owned(),
         model: ODD.to_owned(),
         simulated: true,

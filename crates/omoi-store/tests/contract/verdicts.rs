@@ -1,6 +1,7 @@
 //! What was found out about criteria without their work, and second opinions on plans.
 
 use omoi_domain::ablation::AblationVerdict;
+use omoi_domain::check::CheckStage;
 use omoi_domain::event::{AblationDone, Event};
 use omoi_domain::plan::opinion::CheckDoubt;
 use omoi_store::ablations::{self, Ablation};
@@ -121,15 +122,15 @@ async fn the_newest_receipt_is_found_red_or_green(bench: Bench) -> Result<(), St
     let check = samples::check(&tx, &world.task, 1);
     checks::insert(&mut tx, &check, &[]).await?;
     let mut red = samples::receipt(&tx, &check, &attempt);
-    red.stage = "ablation".to_owned();
+    red.stage = CheckStage::Ablation;
     red.passed = false;
     let commit = red.commit_sha.clone();
-    let none = checks::newest(&mut tx, check.id, &commit, "ablation").await?;
+    let none = checks::newest(&mut tx, check.id, &commit, CheckStage::Ablation).await?;
     assert_eq!(none, None);
     assert!(checks::store_receipt(&mut tx, world.project.id, &check, &red).await?);
-    let found = checks::newest(&mut tx, check.id, &commit, "ablation").await?;
+    let found = checks::newest(&mut tx, check.id, &commit, CheckStage::Ablation).await?;
     assert_eq!(found, Some(red));
-    let elsewhere = checks::newest(&mut tx, check.id, &commit, "head").await?;
+    let elsewhere = checks::newest(&mut tx, check.id, &commit, CheckStage::Head).await?;
     assert_eq!(elsewhere, None);
     tx.commit(POINT).await
 }

@@ -1,8 +1,14 @@
 //! Attempts, their turns and events, receipts and costs.
 
-use omoi_domain::attempt::{AttemptState, Subject};
+use tokio::task::JoinSet;
+
+use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::attempt::{AttemptState, AttemptSubject};
+use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::event::{Activity, Event};
+use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::money::NanoUsd;
+use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_store::attempts::{self, Attempt, append_event, append_turn, copy_turns, turns};
 use omoi_store::costs::{CostEntry, PurposeSpend};
@@ -10,7 +16,6 @@ use omoi_store::open_calls::OpenCall;
 use omoi_store::{
     StoreError, Tenant, Tx, checks, costs, deployment, events, messages, open_calls, specs,
 };
-use tokio::task::JoinSet;
 
 use crate::bench::{Bench, POINT, START, commit};
 use crate::samples::{self, World};
@@ -55,11 +60,13 @@ async fn a_subject_has_one_live_attempt(bench: Bench) -> Result<(), StoreError> 
     assert_eq!(won.len(), 1);
     let mut attempt = won.remove(0);
     let mut tx = bench.local.write().await?;
-    let subject = world.task.id.to_string();
-    let live = attempts::live(&mut tx, Subject::Task, &subject).await?;
+    let spec = world.spec.id;
+    let task_id = world.task.id;
+    let subject = AttemptSubject::Task { task_id };
+    let live = attempts::live(&mut tx, spec, subject).await?;
     assert_eq!(live.as_ref(), Some(&attempt));
     assert_eq!(
-        attempts::live(&mut tx, Subject::Check, &subject).await?,
+        attempts::live(&mut tx, spec, AttemptSubject::TaskChecks { task_id }).await?,
         None
     );
     assert!(attempts::renew(&mut tx, "one", attempt.id, bench.now()).await?);
@@ -68,7 +75,7 @@ async fn a_subject_has_one_live_attempt(bench: Bench) -> Result<(), StoreError> 
     assert!(!attempts::renew(&mut tx, "one", attempt.id, START).await?);
     let next = samples::attempt(&tx, &world.task, 100);
     attempts::insert(&mut tx, &next).await?;
-    let all = attempts::of_subject(&mut tx, &subject).await?;
+    let all = attempts::of_subject(&mut tx, spec, subject).await?;
     assert_eq!(
         all.iter().map(|a| a.id).collect::<Vec<_>>(),
         [attempt.id, next.id]
@@ -123,9 +130,8 @@ async fn the_same_event_is_stored_once(bench: Bench) -> Result<(), StoreError> {
     attempts::insert(&mut tx, &attempt).await?;
     let show = Activity {
         attempt_id: attempt.id,
-        subject: Subject::Task,
-        subject_id: attempt.subject_id.clone(),
-        kind: "agent.file_edited".to_owned(),
+        subject: attempt.subject,
+        kind: AgentEventKind::FileEdited,
         summary: "edited".to_owned(),
         lines_added: 1,
         lines_removed: 0,
@@ -166,23 +172,25 @@ async fn a_receipt_is_stored_once(bench: Bench) -> Result<(), StoreError> {
     red.passed = false;
     let mut by_another = samples::receipt(&tx, &check, &attempt);
     let mut other = samples::attempt(&tx, &world.task, 2);
-    other.subject = Subject::Check;
+    other.subject = AttemptSubject::TaskChecks {
+        task_id: world.task.id,
+    };
     other.token_hash = None;
     attempts::insert(&mut tx, &other).await?;
     by_another.attempt_id = other.id;
     let again = samples::receipt(&tx, &check, &attempt);
     let mut head = samples::receipt(&tx, &check, &attempt);
-    head.stage = "head".to_owned();
+    head.stage = CheckStage::Head;
     head.task_id = None;
     let project = world.project.id;
     assert!(checks::store_receipt(&mut tx, project, &check, &red).await?);
     let receipt = by_another;
-    let found = checks::passing(&mut tx, check.id, &receipt.commit_sha, "task").await?;
+    let found = checks::passing(&mut tx, check.id, &receipt.commit_sha, CheckStage::Task).await?;
     assert_eq!(found, None);
     assert!(checks::store_receipt(&mut tx, project, &check, &receipt).await?);
     assert!(!checks::store_receipt(&mut tx, project, &check, &again).await?);
     assert!(checks::store_receipt(&mut tx, project, &check, &head).await?);
-    let found = checks::passing(&mut tx, check.id, &receipt.commit_sha, "task").await?;
+    let found = checks::passing(&mut tx, check.id, &receipt.commit_sha, CheckStage::Task).await?;
     assert_eq!(found, Some(receipt.clone()));
     assert_eq!(
         checks::receipts_of_task(&mut tx, world.task.id).await?,
@@ -211,10 +219,10 @@ async fn only_proofs_are_linked_to_criteria(bench: Bench) -> Result<(), StoreErr
     let criterion = samples::criterion(&tx, &requirement, 1);
     tx.insert(&criterion).await?;
     tx.commit(POINT).await?;
-    for (ordinal, kind) in [(1, "regression"), (2, "suite")] {
+    for (ordinal, kind) in [(1, CheckKind::Regression), (2, CheckKind::Suite)] {
         let mut tx = bench.local.write().await?;
         let mut check = samples::check(&tx, &world.task, ordinal);
-        check.kind = kind.to_owned();
+        check.kind = kind;
         let linked = checks::insert(&mut tx, &check, &[criterion.id]).await;
         assert!(linked.is_err(), "a {kind} check proves {}", criterion.id);
     }
@@ -222,7 +230,7 @@ async fn only_proofs_are_linked_to_criteria(bench: Bench) -> Result<(), StoreErr
     let proof = samples::check(&tx, &world.task, 1);
     checks::insert(&mut tx, &proof, &[criterion.id]).await?;
     let mut regression = samples::check(&tx, &world.task, 2);
-    regression.kind = "regression".to_owned();
+    regression.kind = CheckKind::Regression;
     checks::insert(&mut tx, &regression, &[]).await?;
     let links = checks::criteria_links(&mut tx, world.spec.id).await?;
     assert_eq!(links, [(proof.id, criterion.id)]);
@@ -234,8 +242,7 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
     let mut tx = bench.local.write().await?;
     let task = samples::attempt(&tx, &world.task, 1);
     let mut phase = samples::attempt(&tx, &world.task, 1);
-    phase.subject = Subject::SpecPhase;
-    phase.subject_id = format!("{}/prd", world.spec.id);
+    phase.subject = AttemptSubject::SpecPhase { phase: Phase::Prd };
     attempts::insert(&mut tx, &task).await?;
     attempts::insert(&mut tx, &phase).await?;
     for (attempt, cost) in [(&task, 4_000_000), (&task, 3), (&phase, 10)] {
@@ -260,13 +267,16 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
         costs::of_spec(&mut tx, world.spec.id).await?,
         spend(4_000_113, 4)
     );
-    let own = costs::of_subject(&mut tx, &task.subject_id).await?;
+    let own = costs::of_subject(&mut tx, world.spec.id, task.subject).await?;
     assert_eq!(own, spend(4_000_003, 2));
     assert_eq!(
-        costs::of_subject(&mut tx, &phase.subject_id).await?,
+        costs::of_subject(&mut tx, world.spec.id, phase.subject).await?,
         spend(10, 1)
     );
-    assert_eq!(costs::of_subject(&mut tx, "unknown").await?, spend(0, 0));
+    assert_eq!(
+        costs::of_subject(&mut tx, world.spec.id, AttemptSubject::HeadChecks).await?,
+        spend(0, 0)
+    );
     let of_judge = costs::of_purpose(&mut tx, world.spec.id, judge).await?;
     assert_eq!(of_judge, spend(100, 1));
     let by_purpose = costs::by_purpose(&mut tx, world.spec.id).await?;
@@ -295,7 +305,7 @@ fn open_call(tx: &Tx, attempt: &Attempt, nanousd: i64) -> OpenCall {
         spec_id: attempt.spec_id,
         purpose: PurposeKind::Attempt,
         attempt_id: Some(attempt.id),
-        role: attempt.role.clone(),
+        role: attempt.role,
         route: "agent".to_owned(),
         model: "reader".to_owned(),
         simulated: true,
@@ -329,9 +339,12 @@ async fn open_calls_add_up_and_close_once(bench: Bench) -> Result<(), StoreError
         [one.clone(), judge.clone()]
     );
     let nanos = |cost: NanoUsd| cost.as_nanos();
-    let (spec, subject) = (world.spec.id, attempt.subject_id.as_str());
+    let (spec, subject) = (world.spec.id, attempt.subject);
     assert_eq!(nanos(open_calls::of_spec(&mut tx, spec).await?), 34);
-    assert_eq!(nanos(open_calls::of_subject(&mut tx, subject).await?), 4);
+    assert_eq!(
+        nanos(open_calls::of_subject(&mut tx, spec, subject).await?),
+        4
+    );
     let of_judge = open_calls::of_purpose(&mut tx, spec, PurposeKind::Judge).await?;
     assert_eq!(nanos(of_judge), 30);
     let mut foreign = foreign.read().await?;
@@ -413,8 +426,22 @@ async fn messages_are_had_once(bench: Bench) -> Result<(), StoreError> {
         samples::attempt(&tx, &world.task, 1),
         samples::attempt(&tx, &world.task, 2),
     );
-    let first = messages::queue(&mut tx, &world.task, "system", "one", "me").await?;
-    let second = messages::queue(&mut tx, &world.task, "system", "two", "me").await?;
+    let first = messages::queue(
+        &mut tx,
+        &world.task,
+        MessageType::UserMessage,
+        "one",
+        MessageSender::User,
+    )
+    .await?;
+    let second = messages::queue(
+        &mut tx,
+        &world.task,
+        MessageType::UserMessage,
+        "two",
+        MessageSender::User,
+    )
+    .await?;
     assert_eq!(
         messages::open(&mut tx, world.task.id).await?,
         [first.clone(), second.clone()]

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use omoi_domain::plan::evaluate::PASS_THRESHOLD;
-use omoi_domain::plan::outputs::{Phase, SectionKind, item_schema, sections};
-use omoi_execution::attempt::role;
 use rust_embed::RustEmbed;
 use serde_json::Value;
+
+use omoi_domain::attempt::AgentRole;
+use omoi_domain::phase::Phase;
+use omoi_domain::plan::evaluate::PASS_THRESHOLD;
+use omoi_domain::plan::outputs::{SectionKind, item_schema, sections};
 
 use super::Context;
 use super::fail::Usage;
@@ -102,16 +104,19 @@ fn write(context: &Context, folder: &Path) -> anyhow::Result<()> {
 fn reference() -> String {
     let mut page = String::from("### Roles\n\n| Role | Asks |\n|---|---|\n");
     for (name, asks) in [
-        (role::PLANNER, "for one phase of a plan; `phase` says which"),
         (
-            role::IMPLEMENTER,
+            AgentRole::Planner,
+            "for one phase of a plan; `phase` says which",
+        ),
+        (
+            AgentRole::Implementer,
             "for the work of a task; `task` and `title` say which",
         ),
         (
-            role::RESOLVER,
+            AgentRole::Resolver,
             "for the resolution of a conflict, as a task of its own",
         ),
-        (role::JUDGE, "for a second opinion on a plan"),
+        (AgentRole::Judge, "for a second opinion on a plan"),
     ] {
         // Writing to a string cannot fail.
         let _ = writeln!(page, "| `{name}` | {asks} |");

@@ -411,7 +411,7 @@ fn phase(phase: &PhaseView) -> String {
     let took = phase.took_ms.map_or(String::new(), took);
     let line = format!(
         "  {}  {}  {score}  {}  {tries}",
-        left(&phase.phase, 14),
+        left(phase.phase.as_str(), 14),
         left(&phase.state.to_string(), 9),
         left(&took, 7)
     );

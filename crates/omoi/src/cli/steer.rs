@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use omoi_domain::message::MessageType;
 use omoi_domain::task::TaskStatus;
 use omoi_protocol::control::Steer;
 
@@ -46,14 +47,14 @@ async fn steer(context: &Context, access: &Access, arguments: Arguments) -> anyh
         text,
         interrupt,
     } = arguments;
-    let kind = if interrupt {
-        "interrupt"
+    let message_type = if interrupt {
+        MessageType::Interrupt
     } else {
-        "user_message"
+        MessageType::UserMessage
     };
     let message = Steer {
         content: text,
-        message_type: kind.to_owned(),
+        message_type,
     };
     access.client.steer_task(&task, &message).await?;
     let task = access.client.get_task_detail(&task).await?.task;

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use omoi_domain::attempt::AttemptStopReason;
+use omoi_domain::sandbox::SandboxRung;
 use omoi_protocol::control::{AttemptView, ReceiptView, TaskDetail, TaskView};
 
 use super::access::{Access, Purpose, reach};
@@ -150,7 +152,7 @@ fn shown(detail: &TaskDetail, output: bool, page: Page) -> Vec<String> {
             "status",
             format!("{}  integration {}", task.status, task.integration_state),
         ),
-        ("phase", clean(&task.phase)),
+        ("phase", task.phase.to_string()),
         ("branch", clean(&task.branch)),
         ("serves", task.requirements.join(", ")),
         ("after", task.depends_on.join(", ")),
@@ -186,7 +188,7 @@ fn attempt(attempt: &AttemptView, page: Page) -> Vec<String> {
     let took = attempt.ended_at.map_or("now".to_owned(), |end| {
         took((end.as_micros() - attempt.created_at.as_micros()) / 1000)
     });
-    let rung = attempt.rung.as_deref().unwrap_or("no sandbox");
+    let rung = attempt.rung.map_or("no sandbox", SandboxRung::as_str);
     let mounts = match attempt.mounts.as_slice() {
         [] => String::new(),
         mounts => clean(&format!("reads {}", mounts.join(", "))),
@@ -194,7 +196,7 @@ fn attempt(attempt: &AttemptView, page: Page) -> Vec<String> {
     let why = attempt
         .error
         .as_deref()
-        .or(attempt.stop_reason.as_deref())
+        .or(attempt.stop_reason.map(AttemptStopReason::as_str))
         .unwrap_or("");
     let line = format!(
         "attempt {}  {}  {}  {} turns  {took}  {rung}",
@@ -227,7 +229,7 @@ fn check(receipt: &ReceiptView, output: bool, page: Page) -> Vec<String> {
         ),
         format!(
             "    {result} {facts}  {}  {}",
-            clean(&receipt.rung),
+            receipt.rung,
             took(receipt.took_ms)
         ),
     ];

@@ -1,7 +1,8 @@
 //! One line per event, for a pipe or a log.
 
 use omoi_domain::ablation::AblationVerdict;
-use omoi_domain::attempt::Subject;
+use omoi_domain::attempt::AttemptSubject;
+use omoi_domain::check::CheckStage;
 use omoi_domain::event::{
     AblationDone, Activity, CallFailed, Event, MergeChange, PhaseChange, PlanningEnded,
     ReceiptDone, StoredEvent, TaskChange,
@@ -210,14 +211,11 @@ fn tried_again(change: &PhaseChange) -> String {
 
 /// A model call that failed, with whose it is.
 pub(super) fn call_failed(view: &RunView, failed: &CallFailed) -> String {
-    let task = failed.subject_id.parse().ok();
-    let who = match (failed.subject, task.and_then(|id| view.number_of(id))) {
-        (Subject::Task, Some(number)) => HumanRef::task(number).to_string(),
-        (Subject::SpecPhase, _) => {
-            let phase = failed.subject_id.rsplit('/').next();
-            phase.unwrap_or_default().to_owned()
-        }
-        _ => failed.role.clone(),
+    let number = failed.subject.task_id().and_then(|id| view.number_of(id));
+    let who = match (failed.subject.phase(), number) {
+        (Some(phase), _) => phase.to_string(),
+        (None, Some(number)) => HumanRef::task(number).to_string(),
+        (None, None) => failed.role.to_string(),
     };
     format!("{who}: {}", failed.line())
 }
@@ -241,12 +239,9 @@ fn noted(view: &RunView, about: &str) -> Option<String> {
 
 fn activity_line(view: &RunView, activity: &Activity) -> Option<String> {
     let who = match activity.subject {
-        Subject::Task => {
-            let number = view.number_of(activity.subject_id.parse().ok()?)?;
-            HumanRef::task(number).to_string()
-        }
-        Subject::SpecPhase => view.phases.last()?.name.clone(),
-        Subject::Check | Subject::Merge => return None,
+        AttemptSubject::Task { task_id } => HumanRef::task(view.number_of(task_id)?).to_string(),
+        AttemptSubject::SpecPhase { phase } => phase.to_string(),
+        _ => return None,
     };
     let changes = match (activity.lines_added, activity.lines_removed) {
         (0, 0) => String::new(),
@@ -275,10 +270,12 @@ fn ablated(done: &AblationDone) -> String {
 
 fn check(view: &RunView, receipt: &ReceiptDone) -> String {
     let number = receipt.task_id.and_then(|id| view.number_of(id));
-    let whose = match (receipt.stage.as_str(), number) {
-        ("ablation", _) => "check without its work".to_owned(),
-        ("head", _) | (_, None) => format!("{} check", receipt.stage),
-        ("merge", Some(number)) => format!("{} check on the merged tree", HumanRef::task(number)),
+    let whose = match (receipt.stage, number) {
+        (CheckStage::Ablation, _) => "check without its work".to_owned(),
+        (CheckStage::Head, _) | (_, None) => format!("{} check", receipt.stage),
+        (CheckStage::Merge, Some(number)) => {
+            format!("{} check on the merged tree", HumanRef::task(number))
+        }
         (_, Some(number)) => format!("{} check", HumanRef::task(number)),
     };
     let result = match (receipt.passed, receipt.exit_code) {

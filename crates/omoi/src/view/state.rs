@@ -2,10 +2,13 @@
 
 mod task;
 
+use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::attempt::AttemptSubject;
+use omoi_domain::check::CheckStage;
+use omoi_domain::phase::Phase;
 use std::collections::{BTreeMap, HashMap};
 
 use omoi_domain::ablation::AblationVerdict;
-use omoi_domain::attempt::Subject;
 use omoi_domain::event::{
     AblationDone, AttemptChange, Event, PhaseChange, SpecChange, StoredEvent, SyncDone, TaskChange,
 };
@@ -19,9 +22,6 @@ use super::text::usd;
 use super::{opinion, plain};
 
 pub(crate) use self::task::{Changes, Checks, TaskLine, said};
-
-/// Phases people see, in order.
-const PHASES: [&str; 6] = ["explore", "prd", "requirements", "design", "tasks", "sync"];
 
 /// Begins the note about a model call whose price is an estimate.
 pub(crate) const UNRECORDED: &str = "a model call ended with its process";
@@ -112,7 +112,7 @@ impl RunView {
             | Event::SpecPhaseCompleted(change)
             | Event::SpecPhaseFailed(change)
             | Event::SpecPhaseStale(change) => self.phase(&stored.event, change, at),
-            Event::SpecItemAccepted(item) => self.phase_line(&item.phase).items += 1,
+            Event::SpecItemAccepted(item) => self.phase_line(item.phase).items += 1,
             Event::SpecSyncCompleted(done) => self.plan = Some(done.clone()),
 
             Event::TaskCreated(change)
@@ -132,22 +132,22 @@ impl RunView {
             | Event::TaskCancelled(change) => self.task(change, at),
 
             Event::AgentActivity(activity) => match activity.subject {
-                Subject::Task => {
-                    if let Some(task) = self.task_named(&activity.subject_id) {
+                AttemptSubject::Task { task_id } => {
+                    if let Some(task) = self.task_with(task_id) {
                         task.act(activity);
                     }
                 }
-                Subject::SpecPhase => {
-                    if activity.kind == "agent.item_refused" {
+                AttemptSubject::SpecPhase { .. } => {
+                    if activity.kind == AgentEventKind::ItemRefused {
                         self.note(None, activity.summary.clone());
                     }
                     if let Some(phase) = self.running_phase() {
                         phase.doing.clone_from(&activity.summary);
                     }
                 }
-                Subject::Check | Subject::Merge => {}
+                _ => {}
             },
-            Event::ReceiptStored(receipt) if receipt.stage == "head" => {
+            Event::ReceiptStored(receipt) if receipt.stage == CheckStage::Head => {
                 self.head_checks.count(receipt);
             }
             Event::ReceiptStored(receipt) => {
@@ -278,10 +278,10 @@ impl RunView {
     }
 
     fn phase(&mut self, event: &Event, change: &PhaseChange, at: Timestamp) {
-        if !PHASES.contains(&change.phase.as_str()) {
+        if change.phase == Phase::Complete {
             return;
         }
-        let line = self.phase_line(&change.phase);
+        let line = self.phase_line(change.phase);
         match event {
             Event::SpecPhaseStarted(_) => {
                 line.state = Some(PhaseState::Running);
@@ -316,17 +316,17 @@ impl RunView {
     /// Takes in how far the start of an agent is.
     fn agent(&mut self, change: &AttemptChange, doing: &str) {
         match change.subject {
-            Subject::Task => {
-                if let Some(task) = self.task_named(&change.subject_id) {
+            AttemptSubject::Task { task_id } => {
+                if let Some(task) = self.task_with(task_id) {
                     doing.clone_into(&mut task.doing);
                 }
             }
-            Subject::SpecPhase => {
+            AttemptSubject::SpecPhase { .. } => {
                 if let Some(phase) = self.running_phase() {
                     doing.clone_into(&mut phase.doing);
                 }
             }
-            Subject::Check | Subject::Merge => {}
+            _ => {}
         }
     }
 
@@ -395,17 +395,14 @@ impl RunView {
         self.tasks.get_mut(&number)
     }
 
-    fn task_named(&mut self, id: &str) -> Option<&mut TaskLine> {
-        self.task_with(id.parse().ok()?)
-    }
-
     fn running_phase(&mut self) -> Option<&mut PhaseLine> {
         let mut phases = self.phases.iter_mut();
         phases.find(|phase| phase.state == Some(PhaseState::Running))
     }
 
-    fn phase_line(&mut self, name: &str) -> &mut PhaseLine {
-        let at = match self.phases.iter().position(|phase| phase.name == name) {
+    fn phase_line(&mut self, phase: Phase) -> &mut PhaseLine {
+        let name = phase.as_str();
+        let at = match self.phases.iter().position(|line| line.name == name) {
             Some(at) => at,
             None => {
                 self.phases.push(PhaseLine {

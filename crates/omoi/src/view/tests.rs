@@ -6,12 +6,14 @@ mod rare_events;
 mod trace;
 
 use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use omoi_domain::check::CheckStage;
 use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
 use omoi_protocol::control::{Estimate, SpecView, Status, TaskView};
 use omoi_protocol::summary::RunSummary;
-use serde_json::{Value, json};
 
 use super::ending::{Ending, Stopped};
 use super::opening::Scene;
@@ -100,7 +102,7 @@ impl Log {
             ms,
             "agent.activity",
             json!({ "attempt_id": ATTEMPT, "subject": "task",
-            "subject_id": task_id(number), "kind": "agent.file_edited", "summary": what,
+            "task_id": task_id(number), "kind": "agent.file_edited", "summary": what,
             "lines_added": 38, "lines_removed": 2 }),
         )
     }
@@ -124,7 +126,7 @@ impl Log {
         else {
             panic!("no receipt")
         };
-        "head".clone_into(&mut receipt.stage);
+        receipt.stage = CheckStage::Head;
         self
     }
 

@@ -169,8 +169,8 @@ impl Front {
         let facts = format!(
             "{result} at {} ({})  {}  {}{own}",
             short(&receipt.commit),
-            clean(&receipt.stage),
-            clean(&receipt.rung),
+            receipt.stage,
+            receipt.rung,
             took(receipt.took_ms),
         );
         let counted = receipt.tests.as_ref().map(|tests| match tests.counts {

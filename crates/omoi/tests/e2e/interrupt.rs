@@ -61,7 +61,7 @@ fn an_interrupted_run_keeps_its_turns_and_goes_on_from_them() {
     // The turn that was saved was not asked for again.
     let turns =
         "select cast(count(*) as text) from cost_entries c join attempts a on a.id = c.attempt_id
-        join tasks t on t.id = a.subject_id where t.local_id = 'TSK-001'";
+        join tasks t on t.id = a.task_id where t.local_id = 'TSK-001'";
     let asked: u32 = story::one(&database, turns).unwrap().parse().unwrap();
     assert!(
         (2..=3).contains(&asked),

@@ -80,7 +80,7 @@ pub(crate) fn tool_results(url: &str, phase: &str) -> String {
         let mut db = AnyConnection::connect(url).await.unwrap();
         let query = format!(
             "select t.tool_results from turns t join attempts a on a.id = t.attempt_id
-             where a.subject = 'spec_phase' and a.subject_id like '%/{phase}' order by t.n"
+             where a.subject = 'spec_phase' and a.phase = '{phase}' order by t.n"
         );
         let found = texts(&mut db, &query).await.join("\n");
         db.close().await.unwrap();
@@ -107,7 +107,7 @@ pub(crate) fn attempts(url: &str, name: &str) -> Vec<String> {
     let query = format!(
         "select a.state || ' ' || coalesce(a.stop_reason, '-')
              || case when a.wip_sha is null then ' lost' else ' saved' end as line
-         from attempts a join tasks t on t.id = a.subject_id
+         from attempts a join tasks t on t.id = a.task_id
          where t.local_id = '{name}' and a.subject = 'task' order by a.attempt_no"
     );
     let all = "select coalesce(group_concat(line, '\n'), '') from";
@@ -152,11 +152,6 @@ async fn told(db: &mut AnyConnection) -> Vec<String> {
         .unwrap();
     let names: BTreeMap<String, String> =
         names.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let rounds = sqlx::query("select id, round from attempts")
-        .fetch_all(&mut *db)
-        .await
-        .unwrap();
-    let rounds: BTreeMap<String, i64> = rounds.iter().map(|row| (row.get(0), row.get(1))).collect();
     let mut told = Vec::new();
     for body in texts(db, "select body from events order by seq").await {
         let event: Value = serde_json::from_str(&body).unwrap();
@@ -175,15 +170,6 @@ async fn told(db: &mut AnyConnection) -> Vec<String> {
             "spec.phase_completed" => format!("{kind} {}", text("phase")),
             "TASK_COMPLETED" => format!("{kind} {} in round {}", name("task_id"), payload["round"]),
             "merge.completed" => format!("{kind} {}", name("task_id")),
-            "agent.turn" => {
-                // A phase is named by its spec and its own name.
-                let subject = text("subject_id");
-                let subject = subject
-                    .split_once('/')
-                    .map_or(name("subject_id"), |(_, phase)| phase);
-                let round = rounds[text("attempt_id")];
-                format!("{kind} {subject} round {round} turn {}", payload["n"])
-            }
             _ => continue,
         });
     }

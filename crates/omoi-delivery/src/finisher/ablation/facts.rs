@@ -8,7 +8,6 @@ use omoi_domain::ablation::{
 };
 use omoi_domain::id::{CheckId, CriterionId, HumanRef, TaskId};
 use omoi_domain::merge::MergeState;
-use omoi_domain::task::Priority;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_store::ablations::{self, Ablation};
@@ -97,7 +96,7 @@ impl Facts {
                 })
             })
             .collect();
-        open.sort_by_key(|r| (Reverse(Priority::parse(&r.priority)), r.ordinal));
+        open.sort_by_key(|r| (Reverse(r.priority), r.ordinal));
         let mut groups: Vec<Group<'_>> = Vec::new();
         for requirement in open {
             let (without, ways) = self.taken_back(requirement);

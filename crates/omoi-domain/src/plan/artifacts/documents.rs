@@ -6,11 +6,14 @@ use serde_json::Value;
 
 use super::frontmatter::Front;
 use crate::plan::outputs::design::{Endpoint, Field};
-use crate::plan::outputs::tasks::{Estimate, TaskDependencies, TaskType, TicketDependencies};
-use crate::plan::outputs::{Priority, text_enum};
+use crate::plan::outputs::tasks::{
+    Estimate, PlannedTaskType, TaskDependencies, TicketDependencies,
+};
+use crate::task::Priority;
 
-text_enum! {
+crate::closed_set! {
     /// How far a document has come.
+    #[derive(JsonSchema)]
     DocumentStatus {
         /// Written by a phase.
         Draft = "draft",
@@ -21,8 +24,9 @@ text_enum! {
     }
 }
 
-text_enum! {
+crate::closed_set! {
     /// Where a ticket stands, in the words of its file.
+    #[derive(JsonSchema)]
     TicketFileStatus {
         /// Not released.
         Backlog = "backlog",
@@ -39,8 +43,9 @@ text_enum! {
     }
 }
 
-text_enum! {
+crate::closed_set! {
     /// Where a task stands, in the words of its file.
+    #[derive(JsonSchema)]
     TaskFileStatus {
         /// Not begun.
         Pending = "pending",
@@ -55,8 +60,9 @@ text_enum! {
     }
 }
 
-text_enum! {
+crate::closed_set! {
     /// What a requirements document is mostly about.
+    #[derive(JsonSchema)]
     DocumentCategory {
         /// Behaviour.
         Functional = "functional",
@@ -259,7 +265,7 @@ pub struct TaskFront {
     pub parent_ticket: String,
     /// Kind of work.
     #[serde(rename = "type", default)]
-    pub kind: Option<TaskType>,
+    pub kind: Option<PlannedTaskType>,
     /// How much it matters.
     #[serde(default)]
     pub priority: Option<Priority>,

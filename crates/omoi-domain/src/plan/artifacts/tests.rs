@@ -7,17 +7,19 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::check::CheckKind;
 use crate::plan::coverage::fixtures::{component, planned_sample};
 use crate::plan::coverage::{Planned, verdict};
+use crate::plan::outputs::SyncOpinion;
 use crate::plan::outputs::design::{DataModel, Endpoint, Field};
 use crate::plan::outputs::prd::{
     Constraints, Goals, OpenQuestion, Overview, Persona, Resolution, Risk, Scope, StoryPriority,
     SuccessMetric, UserStory, Users,
 };
 use crate::plan::outputs::tasks::{
-    Check, CheckKind, Estimate, Task, TaskDependencies, TaskType, Ticket, TicketDependencies,
+    Check, Estimate, PlannedTaskType, Task, TaskDependencies, Ticket, TicketDependencies,
 };
-use crate::plan::outputs::{Priority, SyncOpinion};
+use crate::task::Priority;
 
 fn meta(feature: &str) -> Meta {
     Meta {
@@ -205,7 +207,7 @@ prop_compose! {
         id in 50 * n..50 * n + 49, title in text(), description in text(), parent in 1..5usize,
         files in [texts(2), texts(2)], criteria in texts(3), requirements in texts(2),
         edges in [texts(2), texts(2)], command in text(), quarters in 1..17u8,
-        kind in select(TaskType::ALL), estimate in prop::option::of(select(Estimate::ALL)),
+        kind in select(PlannedTaskType::ALL), estimate in prop::option::of(select(Estimate::ALL)),
     ) -> Task {
         let [files_to_create, files_to_modify] = files;
         let [depends_on, blocks] = edges;

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::check::CheckKind;
 use crate::graph::{Cycle, Edge, Graph, Problem};
-use crate::plan::outputs::tasks::CheckKind;
 use crate::plan::outputs::{RequirementsOutput, TasksOutput};
 
 /// Where an edge between two tasks comes from.

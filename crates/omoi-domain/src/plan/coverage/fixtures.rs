@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::Planned;
+use crate::check::CheckKind;
 use crate::plan::outputs::design::{Component, TestingStrategy};
-use crate::plan::outputs::requirements::{Requirement, RequirementType, Traceability};
+use crate::plan::outputs::requirements::{Requirement, Traceability};
 use crate::plan::outputs::tasks::{
-    Check, CheckKind, Estimate, Task, TaskDependencies, TaskType, TasksOutput, Ticket,
+    Check, Estimate, PlannedTaskType, Task, TaskDependencies, TasksOutput, Ticket,
     TicketDependencies,
 };
-use crate::plan::outputs::{DesignOutput, Priority, RequirementsOutput};
+use crate::plan::outputs::{DesignOutput, RequirementsOutput};
+use crate::requirement::RequirementType;
+use crate::task::Priority;
 
 pub(crate) fn s(text: &str) -> String {
     text.to_owned()
@@ -66,7 +69,7 @@ pub(crate) fn task(id: &str, ticket: &str) -> Task {
         title: format!("Task {id}"),
         description: s("What this task builds."),
         parent_ticket: s(ticket),
-        kind: TaskType::Implementation,
+        kind: PlannedTaskType::Implementation,
         priority: Priority::Medium,
         estimate: None,
         estimated_hours: 1.0,

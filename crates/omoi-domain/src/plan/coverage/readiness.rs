@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{COVERAGE_PERCENT_MIN, Combined, HOURS_ADVISED_MAX, PlanFault, Planned};
-use super::{reference_faults, total_hours, unproven_criteria};
+use super::{
+    COVERAGE_PERCENT_MIN, Combined, HOURS_ADVISED_MAX, PlanFault, Planned, reference_faults,
+    total_hours, unproven_criteria,
+};
 use crate::graph::DagError;
+use crate::phase::Phase;
 use crate::plan::ids::{IdKind, PlanId};
-use crate::plan::outputs::Phase;
 use crate::plan::outputs::sync::{
     CoverageRow, CoverageStatus, SyncBlocker, TraceabilityStats, ValidationResults,
 };

@@ -3,8 +3,9 @@
 
 use super::fixtures::{check, planned_sample, s};
 use super::*;
-use crate::plan::outputs::tasks::TaskType;
-use crate::plan::outputs::{Phase, Priority};
+use crate::phase::Phase;
+use crate::plan::outputs::tasks::PlannedTaskType;
+use crate::task::Priority;
 
 fn codes(output: &SyncOutput) -> Vec<(&str, Phase)> {
     output
@@ -43,7 +44,7 @@ fn a_complete_plan_is_ready() {
 fn three_full_and_one_partial_give_87_5() {
     let mut sample = planned_sample();
     // Written down and proven, but nobody builds it.
-    sample.tasks.tasks[3].kind = TaskType::Documentation;
+    sample.tasks.tasks[3].kind = PlannedTaskType::Documentation;
     let output = judged(&sample);
     let stats = &output.traceability_stats.requirements;
     assert_eq!(
@@ -58,24 +59,24 @@ fn three_full_and_one_partial_give_87_5() {
 fn a_requirement_without_proof_or_builder_is_partial() {
     let mut sample = planned_sample();
     for (kind, checks, expected) in [
-        (TaskType::Test, vec![], CoverageStatus::Partially),
+        (PlannedTaskType::Test, vec![], CoverageStatus::Partially),
         (
-            TaskType::Test,
+            PlannedTaskType::Test,
             vec![CheckKind::Proof],
             CoverageStatus::Partially,
         ),
         (
-            TaskType::Documentation,
+            PlannedTaskType::Documentation,
             vec![CheckKind::Proof],
             CoverageStatus::Partially,
         ),
         (
-            TaskType::Bugfix,
+            PlannedTaskType::Bugfix,
             vec![CheckKind::Suite],
             CoverageStatus::Partially,
         ),
         (
-            TaskType::Infrastructure,
+            PlannedTaskType::Infrastructure,
             vec![CheckKind::Proof],
             CoverageStatus::Fully,
         ),
@@ -93,9 +94,9 @@ fn a_requirement_without_proof_or_builder_is_partial() {
         );
     }
     // A test task beside the building one covers nothing by itself; its proof does.
-    sample.tasks.tasks[3].kind = TaskType::Implementation;
+    sample.tasks.tasks[3].kind = PlannedTaskType::Implementation;
     sample.tasks.tasks[3].checks.clear();
-    sample.tasks.tasks[2].kind = TaskType::Test;
+    sample.tasks.tasks[2].kind = PlannedTaskType::Test;
     sample.tasks.tasks[2]
         .requirements_addressed
         .push(s("REQ-TAGS-SEC-001"));
@@ -158,7 +159,7 @@ fn each_gap_names_the_phase_at_fault() {
         ),
         (
             |p| {
-                p.tasks.tasks[3].kind = TaskType::Test;
+                p.tasks.tasks[3].kind = PlannedTaskType::Test;
                 p.requirements.requirements[3].priority = Priority::High;
             },
             &[("urgent_requirement_not_fully_covered", Tasks)],

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::sheet::Sheet;
 use super::text::{fold, is_placeholder};
 use super::{Facts, Finding};
-use crate::plan::outputs::Phase;
+use crate::phase::Phase;
 use crate::plan::outputs::items::misfits;
 use crate::plan::outputs::paths::{Location, RepoPaths};
 

@@ -14,9 +14,9 @@ use super::{Criterion, Facts};
 use crate::graph::{Edge, Graph};
 use crate::plan::ears::{self, EarsKind};
 use crate::plan::ids::{IdKind, PlanId, Series};
-use crate::plan::outputs::Priority;
 use crate::plan::outputs::prd::StoryPriority;
-use crate::plan::outputs::requirements::RequirementType;
+use crate::requirement::RequirementType;
+use crate::task::Priority;
 
 /// What the requirements are judged by.
 pub const CRITERIA: &[Criterion] = &[

@@ -13,8 +13,9 @@ use super::prose::{
 use super::sheet::Sheet;
 use super::text::words;
 use super::{Facts, criteria};
+use crate::phase::Phase;
+use crate::plan::outputs::RequirementsOutput;
 use crate::plan::outputs::items::section_schema;
-use crate::plan::outputs::{Phase, RequirementsOutput};
 
 /// Odd neighbours from which prose is out of order, where they are this share of the function words.
 const ODD_MIN: usize = 3;

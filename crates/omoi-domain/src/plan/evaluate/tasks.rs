@@ -17,10 +17,12 @@ use super::read::{at, list, text, texts};
 use super::sheet::{Sheet, one_if, share};
 use super::text::{label, length, prose, words};
 use super::{Criterion, Facts};
+use crate::check::CheckKind;
 use crate::plan::coverage::{Combined, PlanFault, combined};
 use crate::plan::ids::{IdKind, PlanId};
-use crate::plan::outputs::tasks::{CheckKind, TaskType};
-use crate::plan::outputs::{Priority, TasksOutput};
+use crate::plan::outputs::TasksOutput;
+use crate::plan::outputs::tasks::PlannedTaskType;
+use crate::task::Priority;
 
 /// What the tasks are judged by.
 pub const CRITERIA: &[Criterion] = &[
@@ -205,7 +207,7 @@ fn task_marks(tasks: &[Value], tickets: &[Value], sheet: &mut Sheet) {
             label(text(task, "id"))
                 && titled(task)
                 && prose(text(task, "description"))
-                && TaskType::parse(text(task, "type")).is_some(),
+                && PlannedTaskType::parse(text(task, "type")).is_some(),
             hours > 0.0 && hours <= 4.0,
             PlanId::parse(IdKind::Task, text(task, "id")).is_some(),
             has_file,
@@ -306,7 +308,8 @@ fn checks(tasks: &[Value], facts: &Facts, sheet: &mut Sheet) {
     for (n, task) in tasks.iter().enumerate() {
         let id = text(task, "id");
         let checks = list(task, "checks");
-        let needs = TaskType::parse(text(task, "type")).is_none_or(TaskType::needs_checks);
+        let needs =
+            PlannedTaskType::parse(text(task, "type")).is_none_or(PlannedTaskType::needs_checks);
         if needs && checks.is_empty() {
             let message = format!("`{id}` has no check; name a command that proves it");
             sheet.block("no_checks", format!("tasks[{n}].checks"), message);

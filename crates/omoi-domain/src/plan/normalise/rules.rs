@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Log;
+use crate::phase::Phase;
 use crate::plan::ears;
-use crate::plan::outputs::Phase;
 
 /// Rewrites that concern the output as a whole.
 pub(super) fn whole(phase: Phase, output: &mut Value, log: &mut Log<'_>) {

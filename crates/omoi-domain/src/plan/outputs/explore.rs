@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text_enum;
-
 /// Facts about the codebase, open questions and the summary of the feature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -115,8 +113,9 @@ pub struct Conventions {
     pub patterns: Vec<String>,
 }
 
-text_enum! {
+crate::closed_set! {
     /// What a discovery question is about.
+    #[derive(JsonSchema)]
     QuestionCategory {
         /// Why the feature is wanted.
         ProblemValue = "Problem & Value",

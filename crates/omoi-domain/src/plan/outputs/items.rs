@@ -8,13 +8,14 @@ mod assembly;
 mod schema;
 mod table;
 
+use crate::phase::Phase;
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::paths::RepoPaths;
-use super::{Phase, sync};
+use super::sync;
 use crate::plan::evaluate::{Warning, empty_texts};
 use crate::plan::ids::PlanId;
 use crate::plan::normalise::{id_kind, normalise_item};

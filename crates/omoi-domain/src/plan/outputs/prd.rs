@@ -3,8 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text_enum;
-
 /// Product requirements: why, for whom, what is in and what is out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -99,8 +97,9 @@ pub struct Persona {
     pub needs: Vec<String>,
 }
 
-text_enum! {
+crate::closed_set! {
     /// How much a story matters.
+    #[derive(JsonSchema)]
     StoryPriority {
         /// Must be served by a requirement.
         Must = "must",
@@ -165,8 +164,9 @@ pub struct Risk {
     pub mitigation: String,
 }
 
-text_enum! {
+crate::closed_set! {
     /// What became of a question.
+    #[derive(JsonSchema)]
     Resolution {
         /// A person or the code answered it.
         Answered = "answered",

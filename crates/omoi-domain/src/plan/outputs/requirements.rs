@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Priority, text_enum};
+use crate::requirement::RequirementType;
+use crate::task::Priority;
 
 /// The requirements of the feature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,38 +23,6 @@ pub struct RequirementsOutput {
     pub open_questions: Vec<String>,
     /// Links back to the product requirements and on to the design.
     pub traceability: Traceability,
-}
-
-text_enum! {
-    /// What a requirement is about; the middle part of its id.
-    RequirementType {
-        /// Behaviour (`FUNC`).
-        Functional = "functional",
-        /// Speed and size (`PERF`).
-        Performance = "performance",
-        /// Safety of data and access (`SEC`).
-        Security = "security",
-        /// Ease of use (`USE`).
-        Usability = "usability",
-        /// Keeping on working (`REL`).
-        Reliability = "reliability",
-        /// A limit from outside (`CON`).
-        Constraint = "constraint",
-    }
-}
-
-impl RequirementType {
-    /// The category code inside a requirement id.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Functional => "FUNC",
-            Self::Performance => "PERF",
-            Self::Security => "SEC",
-            Self::Usability => "USE",
-            Self::Reliability => "REL",
-            Self::Constraint => "CON",
-        }
-    }
 }
 
 /// One requirement.

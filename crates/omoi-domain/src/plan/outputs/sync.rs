@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, text_enum};
+use crate::phase::Phase;
 
 /// What the model may say in the sync phase; the sections of that phase.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -84,8 +84,9 @@ pub struct ValidationResults {
     pub warnings: Vec<String>,
 }
 
-text_enum! {
+crate::closed_set! {
     /// How well a requirement is covered.
+    #[derive(JsonSchema)]
     CoverageStatus {
         /// A building task and a proof.
         Fully = "fully_covered",

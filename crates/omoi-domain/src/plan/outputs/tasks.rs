@@ -6,7 +6,8 @@ use std::path::{Component, Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Priority, text_enum};
+use crate::check::CheckKind;
+use crate::task::Priority;
 
 /// Tickets and the tasks agents will carry out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,8 +25,9 @@ pub struct TasksOutput {
     pub critical_path: Vec<String>,
 }
 
-text_enum! {
+crate::closed_set! {
     /// Size of a ticket or task.
+    #[derive(JsonSchema)]
     Estimate {
         /// Tickets only: under a day.
         ExtraSmall = "XS",
@@ -53,9 +55,10 @@ impl Estimate {
     }
 }
 
-text_enum! {
+crate::closed_set! {
     /// What kind of work a task is.
-    TaskType {
+    #[derive(JsonSchema)]
+    PlannedTaskType {
         /// New behaviour.
         Implementation = "implementation",
         /// Same behaviour, better shape.
@@ -75,7 +78,7 @@ text_enum! {
     }
 }
 
-impl TaskType {
+impl PlannedTaskType {
     /// Whether the task builds something that a requirement asks for.
     pub const fn is_building(self) -> bool {
         matches!(
@@ -158,7 +161,7 @@ pub struct Task {
     pub parent_ticket: String,
     /// Kind of work.
     #[serde(rename = "type")]
-    pub kind: TaskType,
+    pub kind: PlannedTaskType,
     /// How much it matters.
     pub priority: Priority,
     /// Size; S under 2 h, M 2 to 4 h, L 4 to 8 h.
@@ -190,18 +193,6 @@ pub struct TaskDependencies {
     /// Tasks that wait for this one.
     #[serde(default)]
     pub blocks: Vec<String>,
-}
-
-text_enum! {
-    /// What a check shows.
-    CheckKind {
-        /// New behaviour: fails before the work, passes after it.
-        Proof = "proof",
-        /// Old behaviour that must go on working.
-        Regression = "regression",
-        /// The project's whole test suite.
-        Suite = "suite",
-    }
 }
 
 /// A command the platform runs itself in a clean checkout.

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::check::CheckKind;
 use crate::plan::ears::Clause;
-use crate::plan::outputs::requirements::RequirementType;
-use crate::plan::outputs::tasks::{CheckKind, Estimate, TaskType};
-use crate::task::Priority;
+use crate::plan::outputs::tasks::{Estimate, PlannedTaskType};
+use crate::requirement::RequirementType;
+use crate::task::{Priority, TaskType};
 
 /// What a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -164,9 +165,9 @@ pub struct TaskRow {
     /// Text for the agent.
     pub description: String,
     /// Kind of work as planned.
-    pub planned_type: TaskType,
+    pub planned_type: PlannedTaskType,
     /// What the queue and the agent know it as.
-    pub task_type: &'static str,
+    pub task_type: TaskType,
     /// How much it matters.
     pub priority: Priority,
     /// Size.

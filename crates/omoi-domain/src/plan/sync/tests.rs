@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::*;
+use crate::check::CheckKind;
 use crate::graph;
 use crate::plan::coverage::fixtures::{
     Sample, check, planned_sample, requirement, s, task, ticket,
 };
-use crate::plan::outputs::tasks::CheckKind;
+use crate::task::Priority;
 
 fn planned(sample: &Sample, existing: &[Existing]) -> SyncPlan {
     plan(sample.planned(), &BTreeMap::new(), existing).unwrap()
@@ -36,7 +37,7 @@ fn large() -> Sample {
     let mut sample = planned_sample();
     let id = |n: usize| format!("REQ-TAGS-FUNC-{:03}", n + 1);
     sample.requirements.requirements = (0..50)
-        .map(|n| requirement(&id(n), outputs::Priority::High))
+        .map(|n| requirement(&id(n), Priority::High))
         .collect();
     sample.tasks.tickets.clear();
     sample.tasks.tasks.clear();
@@ -286,7 +287,7 @@ fn rows_carry_what_the_outputs_say() {
         "WHILE online, WHEN a note is saved, THE SYSTEM SHALL {} at once.",
         "store every tag of the note".repeat(3)
     );
-    sample.tasks.tasks[1].kind = TaskType::Test;
+    sample.tasks.tasks[1].kind = PlannedTaskType::Test;
     sample.tasks.tasks[1].estimated_hours = 3.0;
     sample.tasks.tasks[0].checks[0].timeout_s = Some(9);
     let exits = BTreeMap::from([(check_id("TSK-001", 1), 4)]);

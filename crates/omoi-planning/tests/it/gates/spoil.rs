@@ -1,8 +1,9 @@
 //! Ways to spoil an honest output, each as a program: what is left has the form and not the content.
 
-use omoi_domain::plan::outputs::Phase::{self, Design, Explore, Prd, Requirements, Tasks};
-use omoi_runtime::rng::Rng;
 use serde_json::{Value, json};
+
+use omoi_domain::phase::Phase::{self, Design, Explore, Prd, Requirements, Tasks};
+use omoi_runtime::rng::Rng;
 
 /// A way to spoil an output.
 pub(crate) struct Spoiler {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use omoi_domain::sandbox::SandboxRung;
 use omoi_git::process::{GIT_VERSION_MIN, Git};
 use omoi_git::survey::survey_dir;
 use omoi_git::toolchain::resolve;
@@ -15,12 +16,11 @@ use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::config::{Config, keys};
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::chain;
-use omoi_sandbox::{Held, ProbeConfig, Rung, probe};
+use omoi_sandbox::{Held, ProbeConfig, probe};
 
 use super::{Finding, Mark, model_age};
-use crate::cli::access;
 use crate::cli::context::{Context, Settings, check_scenario};
-use crate::cli::db;
+use crate::cli::{access, db};
 use crate::folder::Folder;
 use crate::root;
 use crate::view::text::{clean, count, took};
@@ -217,7 +217,7 @@ async fn sandbox(settings: &Settings) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     match root::select_sandbox(config, &probe) {
-        Ok(provider) if provider.rung() == Rung::Process => findings.push(Finding::new(
+        Ok(provider) if provider.rung() == SandboxRung::Process => findings.push(Finding::new(
             "sandbox",
             Mark::Note,
             "process: unsafe, nothing is held back; the floor allows it",
@@ -230,7 +230,7 @@ async fn sandbox(settings: &Settings) -> Vec<Finding> {
     }
     for tried in &probe.tried {
         match &tried.outcome {
-            Ok(_) if tried.rung == Rung::Process => {}
+            Ok(_) if tried.rung == SandboxRung::Process => {}
             Ok(properties) => {
                 let held: Vec<&str> = properties
                     .iter()

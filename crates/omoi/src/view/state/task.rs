@@ -1,9 +1,10 @@
 //! One task in the picture of a run.
 
+use omoi_domain::check::CheckStage;
 use omoi_domain::event::{Activity, Event, MergeChange, ReceiptDone, TaskChange};
 use omoi_domain::id::HumanRef;
 use omoi_domain::merge::IntegrationState;
-use omoi_domain::task::{TaskStatus, kind};
+use omoi_domain::task::{TaskStatus, TaskType};
 use omoi_domain::time::Timestamp;
 
 /// A task as far as its events tell.
@@ -57,7 +58,7 @@ impl Checks {
     /// Counts one more.
     pub(crate) fn count(&mut self, receipt: &ReceiptDone) {
         // These say something of the check, not of the work.
-        if matches!(receipt.stage.as_str(), "base" | "ablation") {
+        if matches!(receipt.stage, CheckStage::Base | CheckStage::Ablation) {
             return;
         }
         if receipt.passed {
@@ -104,8 +105,8 @@ impl TaskLine {
     /// Takes in a move; gives the note it is worth.
     pub(super) fn change(&mut self, change: &TaskChange, at: Timestamp) -> Option<String> {
         self.title = super::super::text::clean(&change.title);
-        self.role = match change.task_type.as_str() {
-            kind::RESOLVE_CONFLICT => "resolver",
+        self.role = match change.task_type {
+            TaskType::ResolveConflict => "resolver",
             _ => "implementer",
         };
         self.status = Some(change.to);

@@ -12,8 +12,9 @@ use crate::plan::artifacts::documents::{
 use crate::plan::artifacts::{File, Meta, feature_slug};
 use crate::plan::outputs::design::{Component, DataModel, Endpoint};
 use crate::plan::outputs::prd::{Persona, SuccessMetric, UserStory};
-use crate::plan::outputs::requirements::{Requirement, RequirementType};
+use crate::plan::outputs::requirements::Requirement;
 use crate::plan::outputs::{DesignOutput, PrdOutput, RequirementsOutput};
+use crate::requirement::RequirementType;
 
 const FIRST_VERSION: &str = "1.0";
 
@@ -125,7 +126,7 @@ pub(in crate::plan::artifacts) fn requirements(
         status: DocumentStatus::Approved,
         category: Some(category(&output.requirements)),
         // Critical comes first in the order of priorities.
-        priority: output.requirements.iter().map(|r| r.priority).min(),
+        priority: output.requirements.iter().map(|r| r.priority).max(),
         prd_ref: Some(document_id("PRD", meta)),
         design_ref: Some(document_id("DESIGN", meta)),
     };

@@ -11,8 +11,8 @@ use crate::plan::evaluate::criteria::{Demand, EmptyCriterion, emptiness, said_ag
 use crate::plan::evaluate::prose::{is_english, says_something, specific_stems, stems};
 use crate::plan::evaluate::read::{list, text, texts};
 use crate::plan::evaluate::sheet::Sheet;
-use crate::plan::outputs::Priority;
 use crate::plan::outputs::prd::StoryPriority;
+use crate::task::Priority;
 
 /// Share of criteria that are said of several requirements.
 const REPEATED_SHARE_MAX: f64 = 0.3;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::check::CheckKind;
 use crate::plan::coverage::PlanFault;
 use crate::plan::evaluate::read::{at, list, text, texts};
-use crate::plan::outputs::Priority;
 use crate::plan::outputs::tasks::{
-    Check, CheckKind, Estimate, Task, TaskDependencies, TaskType, TasksOutput, Ticket,
+    Check, Estimate, PlannedTaskType, Task, TaskDependencies, TasksOutput, Ticket,
     TicketDependencies,
 };
+use crate::task::Priority;
 
 /// The plan with ids, references and paths; all else is filler that no rule on order reads.
 ///
@@ -82,7 +83,7 @@ fn task(item: &Value) -> Task {
         title: String::new(),
         description: String::new(),
         parent_ticket: text(item, "parent_ticket").to_owned(),
-        kind: TaskType::Implementation,
+        kind: PlannedTaskType::Implementation,
         priority: Priority::Medium,
         estimate: None,
         estimated_hours: 0.0,

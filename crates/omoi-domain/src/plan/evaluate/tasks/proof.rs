@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use super::command::{CommandBasis, basis_of};
 use super::laid::{LaidFault, ProjectNames, is_code, laid_fault};
+use crate::check::CheckKind;
 use crate::plan::evaluate::Facts;
 use crate::plan::evaluate::read::{at, list, text, texts};
 use crate::plan::evaluate::sheet::Sheet;
-use crate::plan::outputs::Priority;
 use crate::plan::outputs::requirements::Requirement;
-use crate::plan::outputs::tasks::{CheckKind, TaskType};
+use crate::plan::outputs::tasks::PlannedTaskType;
+use crate::task::Priority;
 
 /// Checks every check of `tasks`.
 pub(super) fn check(tasks: &[Value], facts: &Facts, sheet: &mut Sheet) {
@@ -75,10 +76,10 @@ fn command_fault(
     if basis.n_runs > 0 {
         return None;
     }
-    let kind = TaskType::parse(text(task, "type"));
+    let kind = PlannedTaskType::parse(text(task, "type"));
     let is_setup = matches!(
         kind,
-        Some(TaskType::Configuration | TaskType::Infrastructure)
+        Some(PlannedTaskType::Configuration | PlannedTaskType::Infrastructure)
     );
     let looks_suffice = basis.n_looks > 0 && basis.reads_text && is_paperwork(task);
     if looks_suffice || basis.n_builds > 0 && is_setup && basis.n_thrown_away == 0 {
@@ -136,8 +137,8 @@ pub(super) fn builders(tasks: &[Value], facts: &Facts, sheet: &mut Sheet) {
         return;
     };
     let is_building = |task: &&Value| {
-        TaskType::parse(text(task, "type"))
-            .is_none_or(|kind| kind.is_building() || kind == TaskType::Documentation)
+        PlannedTaskType::parse(text(task, "type"))
+            .is_none_or(|kind| kind.is_building() || kind == PlannedTaskType::Documentation)
     };
     let built: BTreeSet<&str> = tasks
         .iter()

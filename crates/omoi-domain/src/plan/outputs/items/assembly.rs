@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Item, SectionKind, section, sections};
-use crate::plan::outputs::Phase;
+use crate::phase::Phase;
 
 /// A section that the phase still needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,8 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{Section, SectionKind, key_hint, sections};
-use crate::plan::outputs::{Phase, design, explore, prd, requirements, sync, tasks};
+use crate::phase::Phase;
+use crate::plan::outputs::{design, explore, prd, requirements, sync, tasks};
 
 /// JSON schema of the whole output of `phase`, as the model sees it.
 pub fn section_schema(phase: Phase) -> Value {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Section;
-use crate::plan::outputs::{Phase, design, explore, prd, requirements, sync, tasks};
+use crate::phase::Phase;
+use crate::plan::outputs::{design, explore, prd, requirements, sync, tasks};
 
 /// The sections of `phase`, in the order of its fields.
 pub const fn sections(phase: Phase) -> &'static [Section] {

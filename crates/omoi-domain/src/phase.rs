@@ -1,0 +1,76 @@
+//! The steps of planning a spec.
+
+use schemars::JsonSchema;
+
+crate::closed_set! {
+    /// A step of the planning pipeline, in working order.
+    #[derive(JsonSchema)]
+    Phase {
+        /// Reads the repository and states the feature.
+        Explore = "explore",
+        /// Product requirements.
+        Prd = "prd",
+        /// EARS requirements with acceptance criteria.
+        Requirements = "requirements",
+        /// Architecture, data models, endpoints.
+        Design = "design",
+        /// Tickets and tasks with their checks.
+        Tasks = "tasks",
+        /// Computed traceability and readiness.
+        Sync = "sync",
+        /// Nothing left to plan.
+        Complete = "complete",
+    }
+}
+
+impl Phase {
+    /// The phases that run work; [`Phase::Complete`] is terminal.
+    pub const ALL_WORKING: [Self; 6] = [
+        Self::Explore,
+        Self::Prd,
+        Self::Requirements,
+        Self::Design,
+        Self::Tasks,
+        Self::Sync,
+    ];
+
+    /// The phase that follows, none after [`Phase::Complete`].
+    pub const fn next(self) -> Option<Self> {
+        match self {
+            Self::Explore => Some(Self::Prd),
+            Self::Prd => Some(Self::Requirements),
+            Self::Requirements => Some(Self::Design),
+            Self::Design => Some(Self::Tasks),
+            Self::Tasks => Some(Self::Sync),
+            Self::Sync => Some(Self::Complete),
+            Self::Complete => None,
+        }
+    }
+
+    /// The earlier phases whose outputs this one reads.
+    ///
+    /// They decide both what its prompt holds and when its stored output is stale.
+    pub const fn inputs(self) -> &'static [Self] {
+        match self {
+            Self::Explore | Self::Complete => &[],
+            Self::Prd => &[Self::Explore],
+            Self::Requirements => &[Self::Explore, Self::Prd],
+            Self::Design => &[Self::Explore, Self::Prd, Self::Requirements],
+            Self::Tasks => &[Self::Explore, Self::Prd, Self::Requirements, Self::Design],
+            Self::Sync => &[Self::Requirements, Self::Design, Self::Tasks],
+        }
+    }
+
+    /// Progress of the whole plan in percent when this phase starts and when it ends.
+    pub const fn progress(self) -> (u8, u8) {
+        match self {
+            Self::Explore => (0, 16),
+            Self::Prd => (16, 32),
+            Self::Requirements => (32, 48),
+            Self::Design => (48, 64),
+            Self::Tasks => (64, 80),
+            Self::Sync => (80, 100),
+            Self::Complete => (100, 100),
+        }
+    }
+}
