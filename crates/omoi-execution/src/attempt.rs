@@ -84,7 +84,6 @@ pub async fn insert(
             .or(new.base_sha),
         head_sha: None,
         wip_sha: resumes.and_then(|last| last.wip_sha.clone()),
-        resumes_id: resumes.map(|last| last.id),
         stop_reason: None,
         error_class: None,
         error_message: None,

@@ -55,8 +55,6 @@ row! {
         head_sha: Option<String>,
         /// The last snapshot of its work tree.
         wip_sha: Option<String>,
-        /// The attempt whose snapshot and transcript it goes on from.
-        resumes_id: Option<AttemptId>,
         /// Why it ended.
         stop_reason: Option<AttemptStopReason>,
         /// Class of its error.

@@ -291,7 +291,6 @@ create table attempts (
     base_sha text,
     head_sha text,
     wip_sha text,
-    resumes_id text references attempts (id),
     stop_reason text,
     error_class text,
     error_message text,

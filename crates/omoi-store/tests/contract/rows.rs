@@ -70,7 +70,6 @@ async fn every_row_comes_back(bench: Bench) -> Result<(), StoreError> {
         let bare = samples::attempt(tx, &world.task, 1);
         let mut full = samples::attempt(tx, &world.task, 2);
         full.subject = AttemptSubject::SpecPhase { phase: Phase::Prd };
-        full.resumes_id = Some(bare.id);
         let full = samples::full_attempt(&full);
         same::<Attempt>(tx, vec![bare.clone(), full]).await?;
         let mut turn = samples::turn(&bare, 1);

@@ -190,7 +190,6 @@ pub(crate) fn attempt(tx: &Tx, task: &Task, no: u32) -> Attempt {
         base_sha: None,
         head_sha: None,
         wip_sha: None,
-        resumes_id: None,
         stop_reason: None,
         error_class: None,
         error_message: None,
