@@ -48,6 +48,11 @@ const PARTS: &[Part] = &[
         measure: parts::survey,
     },
     Part {
+        name: "store",
+        program: ["omoi-store", "--example", "bench_statements"],
+        measure: parts::statements,
+    },
+    Part {
         name: "up",
         program: ["omoi", "--bin", "omoi"],
         measure: up::measure,

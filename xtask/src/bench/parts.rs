@@ -77,6 +77,42 @@ pub(super) fn survey(bench: &Bench, example: &Path) -> Result<Vec<Row>> {
     }])
 }
 
+/// Five hot statements of the store on either database.
+pub(super) fn statements(_: &Bench, example: &Path) -> Result<Vec<Row>> {
+    const STATEMENTS: [(&str, &str); 5] = [
+        (
+            "claim_scan",
+            "`tasks::eligible`, 16 found among 200 tasks, every second one blocked",
+        ),
+        ("of_spec", "`tasks::of_spec`, 200 whole rows"),
+        ("touch", "`attempts::touch`, a sign of life with work"),
+        ("insert", "`costs::insert`, without the event it emits"),
+        (
+            "events",
+            "`events::append`: a transaction with 20 events, by event, commit included",
+        ),
+    ];
+    let figures = Figures::of(example, None)?;
+    let mut rows = Vec::new();
+    for database in ["sqlite", "postgres"] {
+        let baseline = figures.get(&format!("{database}_empty_us"))?;
+        for (statement, measured) in STATEMENTS {
+            let ours = figures.get(&format!("{database}_{statement}_us"))?;
+            rows.push(Row {
+                figure: format!("{statement} on {database}"),
+                ours: Amount(ours, Unit::Microseconds),
+                baseline: Some(Amount(baseline, Unit::Microseconds)),
+                compared: ratio(ours, baseline),
+                target: None,
+                runs: figures.runs()?,
+                baseline_is: "an empty transaction on the same connection".to_owned(),
+                measured: measured.to_owned(),
+            });
+        }
+    }
+    Ok(rows)
+}
+
 /// What an example printed: `key=value`, separated by blanks.
 struct Figures(String);
 

@@ -29,6 +29,7 @@ pub(super) struct Amount(pub(super) f64, pub(super) Unit);
 /// What figures are counted in.
 #[derive(Clone, Copy)]
 pub(super) enum Unit {
+    Microseconds,
     Milliseconds,
     Megabytes,
     Percent,
@@ -48,6 +49,7 @@ impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(value, unit) = *self;
         match unit {
+            Unit::Microseconds => write!(f, "{value:.1} µs"),
             Unit::Milliseconds if value >= 1e3 => write!(f, "{:.2} s", value / 1e3),
             Unit::Milliseconds if value >= 100.0 => write!(f, "{value:.0} ms"),
             Unit::Milliseconds => write!(f, "{value:.1} ms"),
