@@ -7,6 +7,7 @@
 pub mod blocking;
 pub mod database;
 pub mod postgres;
+pub mod raw_connection;
 pub mod redis;
 pub mod repo;
 pub mod sample_rows;

@@ -1,8 +1,6 @@
 //! Adding to an attempt costs the same however much it holds.
 
 use serde_json::json;
-use sqlx::any::{AnyRow, install_default_drivers};
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::id::EventId;
@@ -10,6 +8,7 @@ use omoi_execution::intake;
 use omoi_protocol::worker::{EVENTS_MAX, ReportEvents, WorkerEvent};
 use omoi_store::attempts::Attempt;
 use omoi_testkit::database::TestDatabase;
+use omoi_testkit::raw_connection::RawConnection;
 
 use crate::intake::turn;
 use crate::statements::{Statement, Statements};
@@ -93,17 +92,17 @@ async fn adding_to_an_attempt_reads_nothing_of_what_it_holds_on_sqlite() {
     let (it, asked) = adding_reads_nothing_earlier(omoi_testkit::sqlite::database()).await;
     // Nor does the database go through them by itself: each is found by its whole key, or is the first
     // at the end of an index.
-    install_default_drivers();
-    let mut db = AnyConnection::connect(it.url()).await.unwrap();
+    let mut db = RawConnection::open(it.url()).await.unwrap();
     let mut n_explained = 0;
     for Statement { sql, .. } in &asked {
         let is_own = [" agent_events", " turns"].iter().any(|t| sql.contains(t));
         if !is_own || !sql.starts_with("select") {
             continue;
         }
-        let explain = AssertSqlSafe(format!("explain query plan {sql}"));
-        let rows = sqlx::raw_sql(explain).fetch_all(&mut db).await.unwrap();
-        let steps: Vec<String> = rows.iter().map(|row: &AnyRow| row.get("detail")).collect();
+        let explain = format!("explain query plan {sql}");
+        let rows = db.rows(&explain).await.unwrap();
+        // What a step does is its last column.
+        let steps: Vec<String> = rows.into_iter().filter_map(|mut row| row.pop()?).collect();
         let [step] = steps.as_slice() else {
             panic!("{sql}: {steps:?}");
         };

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use sqlx::any::install_default_drivers;
-use sqlx::{AnyConnection, Connection as _};
-
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::event::{CallFailed, CostDone, Event, EventKind};
 use omoi_domain::money::NanoUsd;
@@ -25,6 +22,7 @@ use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{costs, events, open_calls};
 use omoi_testkit::database::TestDatabase;
+use omoi_testkit::raw_connection::RawConnection;
 
 use crate::support::{TestPlatform, tick};
 
@@ -408,9 +406,8 @@ async fn a_call_that_its_own_process_gave_up_is_settled_too() {
 }
 
 async fn rename_table(url: &str, sql: &'static str) {
-    install_default_drivers();
-    let mut db = AnyConnection::connect(url).await.unwrap();
-    sqlx::raw_sql(sql).execute(&mut db).await.unwrap();
+    let mut db = RawConnection::open(url).await.unwrap();
+    db.execute(sql).await.unwrap();
     db.close().await.unwrap();
 }
 

@@ -9,7 +9,7 @@ use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
 use omoi_store::{Options, Store, StoreError, Tenant, Tx};
 use omoi_testkit::database::TestDatabase;
-use sqlx::{AnyPool, AssertSqlSafe};
+use omoi_testkit::raw_connection::RawConnection;
 use uuid::Uuid;
 
 /// Where the clock of a test begins.
@@ -79,12 +79,9 @@ impl Bench {
 
     /// Runs one statement past the store.
     pub(crate) async fn raw(&self, sql: impl Into<String>) {
-        let pool = AnyPool::connect(self.url()).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(sql.into()))
-            .execute(&pool)
-            .await
-            .unwrap();
-        pool.close().await;
+        let mut conn = RawConnection::open(self.url()).await.unwrap();
+        conn.execute(&sql.into()).await.unwrap();
+        conn.close().await.unwrap();
     }
 
     /// A second organisation.

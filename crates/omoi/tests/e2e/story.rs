@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use omoi_testkit::raw_connection::RawConnection;
 use serde_json::Value;
-use sqlx::any::install_default_drivers;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
 /// What a run did and what it left open.
 #[derive(Debug, PartialEq)]
@@ -44,13 +43,12 @@ const PROVEN: &str = "select distinct k.local_id from criteria k
 
 /// Reads the story of the only spec in the database at `url`.
 pub(crate) fn read(url: &str) -> Story {
-    install_default_drivers();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut db = AnyConnection::connect(url).await.unwrap();
+        let mut db = RawConnection::open(url).await.unwrap();
         let mut done = Vec::new();
         for query in [
             ITEMS, PHASES, TASKS, MERGES, RECEIPTS, ABLATIONS, HAND_OVERS,
@@ -71,13 +69,12 @@ pub(crate) fn read(url: &str) -> Story {
 
 /// What the tools answered the agents of a phase.
 pub(crate) fn tool_results(url: &str, phase: &str) -> String {
-    install_default_drivers();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut db = AnyConnection::connect(url).await.unwrap();
+        let mut db = RawConnection::open(url).await.unwrap();
         let query = format!(
             "select t.tool_results from turns t join attempts a on a.id = t.attempt_id
              where a.subject = 'spec_phase' and a.phase = '{phase}' order by t.n"
@@ -121,37 +118,30 @@ pub(crate) fn attempts(url: &str, name: &str) -> Vec<String> {
 
 /// The first value of the first row.
 pub(crate) fn one(url: &str, query: &str) -> Option<String> {
-    install_default_drivers();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
         // There may be no file and no table yet.
-        let mut db = AnyConnection::connect(url).await.ok()?;
-        let query = AssertSqlSafe(query.to_owned());
-        let found = sqlx::query_scalar(query).fetch_optional(&mut db).await;
+        let mut db = RawConnection::open(url).await.ok()?;
+        let found = db.texts(query).await;
         db.close().await.unwrap();
-        found.ok().flatten()
+        found.ok()?.into_iter().next()
     })
 }
 
-async fn texts(db: &mut AnyConnection, query: &str) -> Vec<String> {
-    let rows = sqlx::query(AssertSqlSafe(query.to_owned()))
-        .fetch_all(db)
-        .await
-        .unwrap();
-    rows.iter().map(|row| row.get::<String, _>(0)).collect()
+async fn texts(db: &mut RawConnection, query: &str) -> Vec<String> {
+    db.texts(query).await.unwrap()
 }
 
 /// What the events say was finished.
-async fn told(db: &mut AnyConnection) -> Vec<String> {
-    let names = sqlx::query("select id, local_id from tasks")
-        .fetch_all(&mut *db)
-        .await
-        .unwrap();
-    let names: BTreeMap<String, String> =
-        names.iter().map(|row| (row.get(0), row.get(1))).collect();
+async fn told(db: &mut RawConnection) -> Vec<String> {
+    let names = db.rows("select id, local_id from tasks").await.unwrap();
+    let names = names.into_iter().map(|row| row.into_iter().flatten());
+    let names: BTreeMap<String, String> = names
+        .filter_map(|mut row| row.next().zip(row.next()))
+        .collect();
     let mut told = Vec::new();
     for body in texts(db, "select body from events order by seq").await {
         let event: Value = serde_json::from_str(&body).unwrap();
