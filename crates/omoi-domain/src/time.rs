@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// An instant in microseconds since 1970-01-01T00:00:00Z.
 ///
-/// Stored as `bigint`, compared and subtracted as a number on every backend; printed as RFC 3339.
+/// Stored as `timestamptz` in PostgreSQL and as an integer in SQLite; printed as RFC 3339.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

@@ -82,8 +82,8 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Ablation>, StoreEr
 /// When the database cannot be written.
 pub async fn accept_weak(tx: &mut Tx, spec: SpecId) -> Result<u64, StoreError> {
     tx.execute(
-        "update ablations set is_accepted = 1
-         where org_id = $1 and spec_id = $2 and verdict = 'weak' and is_accepted = 0",
+        "update ablations set is_accepted = true
+         where org_id = $1 and spec_id = $2 and verdict = 'weak' and not is_accepted",
         args![spec],
     )
     .await

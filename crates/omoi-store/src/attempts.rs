@@ -286,7 +286,7 @@ pub async fn touch(tx: &mut Tx, id: AttemptId, work: bool) -> Result<(), StoreEr
         .execute(
             concat!(
                 "update attempts set last_heartbeat_at = $3,
-                     last_work_at = case when $4 = 1 then $3 else last_work_at end
+                     last_work_at = case when $4 then $3 else last_work_at end
                  where org_id = $1 and id = $2 and ",
                 fence_holds!("$5")
             ),

@@ -288,7 +288,7 @@ pub async fn passing(
     stage: CheckStage,
 ) -> Result<Option<Receipt>, StoreError> {
     tx.find(
-        "check_id = $2 and commit_sha = $3 and stage = $4 and passed = 1",
+        "check_id = $2 and commit_sha = $3 and stage = $4 and passed",
         args![check, commit, stage],
     )
     .await
@@ -304,7 +304,7 @@ pub async fn passed_before_merge(
     check: CheckId,
 ) -> Result<Option<Receipt>, StoreError> {
     tx.find(
-        "check_id = $2 and stage in ('base', 'task') and passed = 1
+        "check_id = $2 and stage in ('base', 'task') and passed
          order by started_at desc, id desc limit 1",
         args![check],
     )

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::{Arguments as _, Row as _};
+use uuid::Uuid;
 
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::agent_event::AgentEventKind;
@@ -30,6 +29,7 @@ use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
 use omoi_domain::ticket::{ApprovalStatus, TicketStatus};
 use omoi_domain::time::Timestamp;
 
+use crate::dialect::{ColumnValue, DatabaseRow};
 use crate::error::StoreError;
 
 /// A value that stands in one column, or split over several.
@@ -39,19 +39,19 @@ pub trait Column: Sized {
         vec![field]
     }
     /// Adds it to a statement's arguments.
-    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError>;
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError>;
     /// Reads it from a row.
-    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError>;
+    fn read(row: &DatabaseRow, column: &'static str) -> Result<Self, StoreError>;
 }
 
-/// Arguments of one statement, in order.
+/// Arguments of one statement, in order. They become those of one database when the statement runs.
 #[derive(Default)]
-pub struct Args(pub(crate) AnyArguments);
+pub struct Args(pub(crate) Vec<ColumnValue>);
 
 impl Args {
     /// Adds one value.
     pub fn push<C: Column>(&mut self, value: &C) -> Result<(), StoreError> {
-        value.bind(&mut self.0)
+        value.bind(self)
     }
 }
 
@@ -66,124 +66,82 @@ macro_rules! args {
     }};
 }
 
-/// A value stored as JSON text.
+/// A value stored as JSON.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Json<T>(pub T);
 
-fn add<'q, T>(args: &mut AnyArguments, value: T) -> Result<(), StoreError>
-where
-    T: sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any>,
-{
-    args.add(value)
-        .map_err(|source| StoreError::Database(sqlx::Error::Encode(source)))
-}
-
-macro_rules! native {
-    ($($ty:ty),+) => {$(
+/// Types with one kind of column: `kind read Raw "expected", Type => to raw, from raw;`. What does not
+/// convert is given back, to be named.
+macro_rules! columns {
+    ($kind:ident $get:ident $raw:ty, $expected:literal, $($ty:ty => $to:expr, $from:expr;)+) => {$(
         impl Column for $ty {
-            fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
-                add(args, self.clone())
+            fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
+                let to: fn(&$ty) -> $raw = $to;
+                args.0.push(ColumnValue::$kind(Some(to(self))));
+                Ok(())
             }
-            fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
-                Ok(row.try_get(column)?)
+            fn read(row: &DatabaseRow, column: &'static str) -> Result<Self, StoreError> {
+                Option::<$ty>::read(row, column)?.ok_or_else(|| absent(column))
             }
         }
         impl Column for Option<$ty> {
-            fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
-                add(args, self.clone())
+            fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
+                let to: fn(&$ty) -> $raw = $to;
+                args.0.push(ColumnValue::$kind(self.as_ref().map(to)));
+                Ok(())
             }
-            fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
-                Ok(row.try_get(column)?)
-            }
-        }
-    )+};
-}
-native!(i64);
-
-impl Column for f64 {
-    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
-        add(args, *self)
-    }
-    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
-        Ok(row.try_get(column)?)
-    }
-}
-
-impl Column for Option<f64> {
-    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
-        match self {
-            Some(value) => add(args, *value),
-            // The driver takes the null of either width for one of the other, and PostgreSQL keeps
-            // the width of a statement's first call for all that follow.
-            None => add(args, None::<f32>),
-        }
-    }
-    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
-        Ok(row.try_get(column)?)
-    }
-}
-
-/// Text as both backends can hold it: PostgreSQL has no NUL in text, and programs print some.
-fn storable(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
-}
-
-impl Column for String {
-    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
-        add(args, storable(self))
-    }
-    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
-        Ok(row.try_get(column)?)
-    }
-}
-
-impl Column for Option<String> {
-    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
-        add(args, self.as_deref().map(storable))
-    }
-    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
-        Ok(row.try_get(column)?)
-    }
-}
-
-/// Columns stored through another stored type.
-macro_rules! through {
-    ($via:ty, $expected:literal, $($ty:ty => $to:expr, $from:expr;)+) => {$(
-        impl Column for $ty {
-            fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
-                let to: fn(&$ty) -> $via = $to;
-                to(self).bind(args)
-            }
-            fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
-                let from: fn(&$via) -> Option<$ty> = $from;
-                let raw = <$via>::read(row, column)?;
-                from(&raw).ok_or_else(|| StoreError::Corrupt {
+            fn read(row: &DatabaseRow, column: &'static str) -> Result<Self, StoreError> {
+                let from: fn($raw) -> Result<$ty, $raw> = $from;
+                let value = row.$get(column)?.map(from).transpose();
+                value.map_err(|raw| StoreError::Corrupt {
                     column, value: raw.to_string(), expected: $expected,
                 })
             }
         }
-        impl Column for Option<$ty> {
-            fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
-                let to: fn(&$ty) -> $via = $to;
-                self.as_ref().map(to).bind(args)
-            }
-            fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
-                let from: fn(&$via) -> Option<$ty> = $from;
-                match Option::<$via>::read(row, column)? {
-                    None => Ok(None),
-                    Some(raw) => from(&raw).map(Some).ok_or_else(|| StoreError::Corrupt {
-                        column, value: raw.to_string(), expected: $expected,
-                    }),
-                }
-            }
-        }
     )+};
 }
 
-through!(i64, "amount", NanoUsd => |v| v.as_nanos(), |n| Some(NanoUsd::from_nanos(*n)););
+fn absent(column: &'static str) -> StoreError {
+    StoreError::Database(sqlx::Error::ColumnDecode {
+        index: column.to_owned(),
+        source: Box::new(sqlx::error::UnexpectedNullError),
+    })
+}
+
+columns!(Integer integer i64, "number",
+    i64 => |n| *n, Ok;
+    u32 => |n| i64::from(*n), |n| u32::try_from(n).map_err(|_| n);
+    i32 => |n| i64::from(*n), |n| i32::try_from(n).map_err(|_| n);
+    NanoUsd => |v| v.as_nanos(), |n| Ok(NanoUsd::from_nanos(n));
+);
+columns!(Float float f64, "number", f64 => |n| *n, Ok;);
+columns!(Flag flag bool, "flag", bool => |is_set| *is_set, Ok;);
+columns!(Instant instant Timestamp, "instant", Timestamp => |at| *at, Ok;);
+columns!(Text text String, "text", String => |text| storable(text), Ok;);
+
+/// Text as both databases can hold it: PostgreSQL has no NUL in text, and programs print some.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+impl Column for &str {
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
+        args.0.push(ColumnValue::Text(Some(storable(self))));
+        Ok(())
+    }
+    fn read(_: &DatabaseRow, column: &'static str) -> Result<Self, StoreError> {
+        Err(StoreError::Corrupt {
+            column,
+            value: String::new(),
+            expected: "owned text",
+        })
+    }
+}
 
 macro_rules! ids {
-    ($($ty:ty),+) => { through!(String, "id", $($ty => |v| v.to_string(), |s| s.parse().ok();)+); };
+    ($($ty:ty),+ $(,)?) => {
+        columns!(Id id Uuid, "id", $($ty => |id| id.as_uuid(), |id| Ok(<$ty>::from_uuid(id));)+);
+    };
 }
 ids!(
     AttemptId,
@@ -207,8 +165,9 @@ ids!(
 );
 
 macro_rules! closed_sets {
-    ($($ty:ty),+) => {
-        through!(String, "value of its closed set", $($ty => |v| v.as_str().to_owned(), |s| <$ty>::parse(s);)+);
+    ($($ty:ty),+ $(,)?) => {
+        columns!(Text text String, "value of its closed set",
+            $($ty => |v| v.as_str().to_owned(), |text| <$ty>::parse(&text).ok_or(text);)+);
     };
 }
 closed_sets!(
@@ -247,7 +206,7 @@ impl Column for AttemptSubject {
     fn names(_: &'static str) -> Vec<&'static str> {
         vec!["subject", "task_id", "merge_id", "phase"]
     }
-    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
         let merge_id = match self {
             Self::Merge { merge_id } => Some(*merge_id),
             _ => None,
@@ -257,7 +216,7 @@ impl Column for AttemptSubject {
         merge_id.bind(args)?;
         self.phase().bind(args)
     }
-    fn read(row: &AnyRow, _: &'static str) -> Result<Self, StoreError> {
+    fn read(row: &DatabaseRow, _: &'static str) -> Result<Self, StoreError> {
         Ok(match SubjectKind::read(row, "subject")? {
             SubjectKind::Task => Self::Task {
                 task_id: TaskId::read(row, "task_id")?,
@@ -279,64 +238,80 @@ impl Column for AttemptSubject {
     }
 }
 
-through!(i64, "number",
-    u32 => |v| i64::from(*v), |n| u32::try_from(*n).ok();
-    i32 => |v| i64::from(*v), |n| i32::try_from(*n).ok();
-    bool => |v| i64::from(*v), |n| match n { 0 => Some(false), 1 => Some(true), _ => None };
-    Timestamp => |v| v.as_micros(), |n| Some(Timestamp::from_micros(*n));
-);
-
-impl Column for &str {
-    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
-        add(args, storable(self))
+impl<T: Serialize + DeserializeOwned> Json<T> {
+    fn to_text(&self) -> Result<String, StoreError> {
+        let text = serde_json::to_string(&self.0).map_err(StoreError::Encode)?;
+        Ok(without_nul(text))
     }
-    fn read(_: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
-        Err(StoreError::Corrupt {
+
+    fn of_text(text: String, column: &'static str) -> Result<Self, StoreError> {
+        let parsed = serde_json::from_str(&text).map(Self);
+        parsed.map_err(|_| StoreError::Corrupt {
             column,
-            value: String::new(),
-            expected: "owned text",
+            value: text,
+            expected: "JSON text",
         })
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Column for Json<T> {
-    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
-        add(
-            args,
-            serde_json::to_string(&self.0).map_err(StoreError::Encode)?,
-        )
+/// The same JSON with the replacement character for every NUL in its strings: `jsonb` refuses the escape.
+fn without_nul(json: String) -> String {
+    const NUL: &str = "\\u0000";
+    if !json.contains(NUL) {
+        return json;
     }
-    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
-        let raw = String::read(row, column)?;
-        serde_json::from_str(&raw)
-            .map(Self)
-            .map_err(|_| StoreError::Corrupt {
-                column,
-                value: raw,
-                expected: "JSON text",
-            })
+    let mut kept = String::with_capacity(json.len());
+    let mut rest = json.as_str();
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        kept.push_str(before);
+        // Of a longer escape the first two characters are enough: none that follows is a backslash.
+        let length = if escape.starts_with(NUL) {
+            NUL.len()
+        } else {
+            2
+        };
+        let (escape, after) = escape.split_at(length);
+        kept.push_str(if escape == NUL { "\u{fffd}" } else { escape });
+        rest = after;
+    }
+    kept + rest
+}
+
+impl<T: Serialize + DeserializeOwned> Column for Json<T> {
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
+        args.0.push(ColumnValue::Json(Some(self.to_text()?)));
+        Ok(())
+    }
+    fn read(row: &DatabaseRow, column: &'static str) -> Result<Self, StoreError> {
+        Option::<Self>::read(row, column)?.ok_or_else(|| absent(column))
     }
 }
 
 impl<T: Serialize + DeserializeOwned> Column for Option<Json<T>> {
-    fn bind(&self, args: &mut AnyArguments) -> Result<(), StoreError> {
-        let text = self
-            .as_ref()
-            .map(|json| serde_json::to_string(&json.0))
-            .transpose()
-            .map_err(StoreError::Encode)?;
-        add(args, text)
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
+        let text = self.as_ref().map(Json::to_text).transpose()?;
+        args.0.push(ColumnValue::Json(text));
+        Ok(())
     }
-    fn read(row: &AnyRow, column: &'static str) -> Result<Self, StoreError> {
-        let Some(raw) = Option::<String>::read(row, column)? else {
-            return Ok(None);
-        };
-        serde_json::from_str(&raw)
-            .map(|value| Some(Json(value)))
-            .map_err(|_| StoreError::Corrupt {
-                column,
-                value: raw,
-                expected: "JSON text",
-            })
+    fn read(row: &DatabaseRow, column: &'static str) -> Result<Self, StoreError> {
+        let text = row.json(column)?;
+        text.map(|text| Json::of_text(text, column)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_nul;
+
+    #[test]
+    fn a_nul_in_json_is_replaced_and_nothing_that_looks_like_one() {
+        for text in ["a\0b", "\0\0", "\\u0000", "\\\0", "\"\n\u{1}\\", "plain"] {
+            let json = serde_json::json!({ text: [text] });
+            let stored: serde_json::Value =
+                serde_json::from_str(&without_nul(json.to_string())).unwrap();
+            let text = text.replace('\0', "\u{fffd}");
+            assert_eq!(stored, serde_json::json!({ &text: [text] }));
+        }
     }
 }

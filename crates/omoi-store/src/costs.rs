@@ -10,6 +10,7 @@ use omoi_domain::time::Timestamp;
 use crate::args;
 use crate::attempts::at_subject;
 use crate::column::Column;
+use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
 use crate::row::row;
 use crate::tx::Tx;
@@ -187,7 +188,7 @@ pub async fn by_purpose(tx: &mut Tx, spec: SpecId) -> Result<Vec<PurposeSpend>, 
     let rows = tx
         .rows(
             "select purpose, cast(sum(calls) as bigint) as calls,
-                 cast(sum(case estimated when 1 then cost_nanousd else 0 end) as bigint)
+                 cast(sum(case when estimated then cost_nanousd else 0 end) as bigint)
                      as estimated,
                  cast(sum(cost_nanousd) as bigint) as cost,
                  cast(sum(input_tokens + output_tokens + cache_read_tokens
@@ -198,7 +199,7 @@ pub async fn by_purpose(tx: &mut Tx, spec: SpecId) -> Result<Vec<PurposeSpend>, 
             args![spec],
         )
         .await?;
-    let of_purpose = |row: &sqlx::any::AnyRow| {
+    let of_purpose = |row: &DatabaseRow| {
         Ok(PurposeSpend {
             purpose: PurposeKind::read(row, "purpose")?,
             calls: i64::read(row, "calls")?,
@@ -209,7 +210,7 @@ pub async fn by_purpose(tx: &mut Tx, spec: SpecId) -> Result<Vec<PurposeSpend>, 
     rows.iter().map(of_purpose).collect()
 }
 
-fn spend(rows: &[sqlx::any::AnyRow]) -> Result<Spend, StoreError> {
+fn spend(rows: &[DatabaseRow]) -> Result<Spend, StoreError> {
     let Some(row) = rows.first() else {
         return Ok(Spend::default());
     };

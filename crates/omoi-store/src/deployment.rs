@@ -4,6 +4,8 @@
 //! one orchestrator at a time; each one that comes raises the fence, so that a commit of an earlier
 //! one that still breathes is refused.
 
+use omoi_domain::time::Timestamp;
+
 use crate::args;
 use crate::column::Column;
 use crate::error::StoreError;
@@ -116,13 +118,11 @@ pub(crate) async fn refuse_earlier(tx: &mut Tx, rows: u64) -> Result<(), StoreEr
 /// When the database cannot be written.
 pub async fn end_waits_of_the_future(tx: &mut Tx) -> Result<Option<i64>, StoreError> {
     let newest = tx
-        .scalars::<i64>(
-            "select coalesce(max(occurred_at), 0) as value from events",
-            args![],
-        )
+        .scalars::<Option<Timestamp>>("select max(occurred_at) as value from events", args![])
         .await?;
     let now = tx.now();
-    let ahead = newest.first().copied().unwrap_or_default() - now.as_micros();
+    let newest = newest.into_iter().flatten().next().unwrap_or_default();
+    let ahead = newest.as_micros() - now.as_micros();
     if ahead <= 0 {
         return Ok(None);
     }

@@ -2,17 +2,17 @@
 
 use omoi_domain::event::{EventKind, NewEvent, StoredEvent};
 use omoi_domain::id::SpecId;
-use sqlx::any::AnyRow;
 
 use crate::args;
-use crate::column::Column;
+use crate::column::{Column, Json};
+use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
 use crate::tx::Tx;
 
 /// Most events read at once.
 pub const BATCH_MAX: i64 = 500;
 
-pub(crate) async fn append(tx: &mut Tx, batch: &[NewEvent]) -> Result<(), StoreError> {
+pub(crate) async fn append(tx: &mut Tx, batch: Vec<NewEvent>) -> Result<(), StoreError> {
     let count = batch.len() as i64;
     let rows = tx
         .rows(
@@ -32,7 +32,6 @@ pub(crate) async fn append(tx: &mut Tx, batch: &[NewEvent]) -> Result<(), StoreE
     };
     let first = i64::read(row, "event_seq")? - count + 1;
     for (seq, event) in (first..).zip(batch) {
-        let body = serde_json::to_string(&event.event).map_err(StoreError::Encode)?;
         tx.execute(
             "insert into events (org_id, seq, event_id, project_id, spec_id, event_type, body, occurred_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -42,7 +41,7 @@ pub(crate) async fn append(tx: &mut Tx, batch: &[NewEvent]) -> Result<(), StoreE
                 event.project,
                 event.spec,
                 event.event.kind().as_str(),
-                body,
+                Json(event.event),
                 event.at
             ],
         )
@@ -112,13 +111,8 @@ pub async fn head(tx: &mut Tx) -> Result<i64, StoreError> {
         .map_or(Ok(0), |row| i64::read(row, "event_seq"))
 }
 
-fn read(row: &AnyRow) -> Result<StoredEvent, StoreError> {
-    let body = String::read(row, "body")?;
-    let event = serde_json::from_str(&body).map_err(|_| StoreError::Corrupt {
-        column: "body",
-        value: body,
-        expected: "event",
-    })?;
+fn read(row: &DatabaseRow) -> Result<StoredEvent, StoreError> {
+    let Json(event) = Json::read(row, "body")?;
     Ok(StoredEvent {
         seq: i64::read(row, "seq")?,
         event_id: Column::read(row, "event_id")?,

@@ -31,6 +31,7 @@ pub mod tasks;
 pub mod tickets;
 
 pub use column::{Args, Column, Json};
+pub use dialect::DatabaseRow;
 pub use error::StoreError;
 pub use open::{Options, Server, Stalled, Store, System, Tenant};
 pub use row::Row;

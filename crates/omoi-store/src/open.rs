@@ -7,12 +7,11 @@ use omoi_domain::crash::{self, CrashPoint, Side};
 use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
 use sqlx::migrate::MigrateError;
-use sqlx::{AnyPool, AssertSqlSafe};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::args;
-use crate::dialect::Backend;
+use crate::dialect::{Backend, DatabasePools};
 use crate::error::StoreError;
 use crate::tx::Tx;
 
@@ -64,8 +63,7 @@ pub struct Store {
 
 pub(crate) struct Inner {
     pub(crate) backend: Backend,
-    read: AnyPool,
-    write: AnyPool,
+    pools: DatabasePools,
     now: TimeSource,
     pub(crate) new_uuid: Arc<dyn Fn() -> Uuid + Send + Sync>,
     committed: watch::Sender<u64>,
@@ -108,26 +106,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Url`], or [`StoreError::Unreachable`] when the first connection fails.
     pub async fn connect(options: Options) -> Result<Self, StoreError> {
-        sqlx::any::install_default_drivers();
-        let backend = Backend::of(&options.url)?;
-        let address = backend.address(&options.url);
-        backend.reach(&address, options.server).await?;
-        let write = backend
-            .pool_options(options.server)
-            .connect(&address)
-            .await?;
-        let read = match backend {
-            Backend::Sqlite => backend
-                .pool_options(options.server)
-                .max_connections(4)
-                .connect_lazy(&address)?,
-            Backend::Postgres => write.clone(),
-        };
+        let pools = DatabasePools::open(&options.url, options.server).await?;
         let (committed, _) = watch::channel(0);
         let inner = Inner {
-            backend,
-            read,
-            write,
+            backend: pools.backend(),
+            pools,
             now: options.now,
             new_uuid: options.new_uuid,
             committed,
@@ -146,17 +129,13 @@ impl Store {
     /// that of another program version.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         crash::pass(CrashPoint::Migrate, Side::Before);
-        self.inner
-            .backend
-            .migrator()
-            .run(&self.inner.write)
-            .await
-            .map_err(|source| match source {
-                MigrateError::VersionMissing(version)
-                | MigrateError::VersionMismatch(version)
-                | MigrateError::VersionTooOld(_, version) => StoreError::OtherVersion { version },
-                other => StoreError::Migrate(Box::new(other)),
-            })?;
+        let migrated = self.inner.pools.migrate().await;
+        migrated.map_err(|source| match source {
+            MigrateError::VersionMissing(version)
+            | MigrateError::VersionMismatch(version)
+            | MigrateError::VersionTooOld(_, version) => StoreError::OtherVersion { version },
+            other => StoreError::Migrate(Box::new(other)),
+        })?;
         crash::pass(CrashPoint::Migrate, Side::After);
         Ok(())
     }
@@ -166,21 +145,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn migrations(&self) -> Result<Vec<(i64, String, bool)>, StoreError> {
-        // The table does not exist before the first migration.
-        let begun: i64 = sqlx::query_scalar(AssertSqlSafe(self.inner.backend.has_migrations()))
-            .fetch_one(&self.inner.read)
-            .await?;
-        let applied: Vec<i64> = match begun {
-            0 => Vec::new(),
-            _ => {
-                sqlx::query_scalar(
-                    "select version from _sqlx_migrations where success order by version",
-                )
-                .fetch_all(&self.inner.read)
-                .await?
-            }
-        };
-        let all = self.inner.backend.migrator().iter();
+        let applied = self.inner.pools.applied().await?;
+        let all = self.inner.pools.migrator().iter();
         Ok(all
             .map(|m| {
                 (
@@ -234,18 +200,13 @@ impl Store {
 
     /// Closes every connection.
     pub async fn close(&self) {
-        self.inner.read.close().await;
-        self.inner.write.close().await;
+        self.inner.pools.close().await;
     }
 
     async fn begin(&self, org: OrgId, write: bool) -> Result<Tx, StoreError> {
-        let conn = if write {
-            self.inner
-                .write
-                .begin_with(self.inner.backend.begin_write())
-                .await?
-        } else {
-            self.inner.read.begin().await?
+        let conn = match write {
+            true => self.inner.pools.begin_write().await?,
+            false => self.inner.pools.begin_read().await?,
         };
         let mut tx = Tx::new(self.inner.clone(), conn, (org, self.fence));
         let now = match &self.inner.now {

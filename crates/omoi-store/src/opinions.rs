@@ -84,7 +84,7 @@ pub async fn find(tx: &mut Tx, spec: SpecId) -> Result<Option<StoredOpinion>, St
 /// When the database cannot be written.
 pub async fn mark_sent_back(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
     tx.execute(
-        "update plan_opinions set was_sent_back = 1 where org_id = $1 and spec_id = $2",
+        "update plan_opinions set was_sent_back = true where org_id = $1 and spec_id = $2",
         args![spec],
     )
     .await?;

@@ -104,9 +104,9 @@ pub struct Verdict {
 /// When the database cannot be written.
 pub async fn ensure(tx: &mut Tx, spec: SpecId, phase: Phase) -> Result<PhaseRun, StoreError> {
     tx.execute(
-        "insert into spec_phase_runs (org_id, spec_id, phase, state) values ($1, $2, $3, $4)
-         on conflict do nothing",
-        args![spec, phase, PhaseState::Pending],
+        "insert into spec_phase_runs (org_id, spec_id, phase, state, not_before)
+         values ($1, $2, $3, $4, $5) on conflict do nothing",
+        args![spec, phase, PhaseState::Pending, Timestamp::default()],
     )
     .await?;
     tx.get(

@@ -55,7 +55,7 @@ pub async fn ensure(tx: &mut Tx, name: &str, repo_path: &str) -> Result<Project,
         .await?
     {
         tx.execute(
-            "update projects set autonomous = 1 where org_id = $1 and id = $2",
+            "update projects set autonomous = true where org_id = $1 and id = $2",
             args![found.id],
         )
         .await?;

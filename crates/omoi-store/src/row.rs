@@ -1,8 +1,7 @@
 //! Rows: structs that mirror a table, with the three statements every table needs.
 
-use sqlx::any::AnyRow;
-
 use crate::column::Args;
+use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
 
 /// A struct that mirrors one table of tenant data.
@@ -16,7 +15,7 @@ pub trait Row: Sized {
     /// `insert` of every column.
     fn insert() -> &'static str;
     /// Reads one row.
-    fn read(row: &AnyRow) -> Result<Self, StoreError>;
+    fn read(row: &DatabaseRow) -> Result<Self, StoreError>;
     /// Binds every column in order.
     fn bind(&self, args: &mut Args) -> Result<(), StoreError>;
 }
@@ -71,7 +70,7 @@ macro_rules! row {
                 &SQL
             }
 
-            fn read(row: &sqlx::any::AnyRow) -> Result<Self, $crate::StoreError> {
+            fn read(row: &$crate::dialect::DatabaseRow) -> Result<Self, $crate::StoreError> {
                 Ok(Self { $($field: <$ty as $crate::Column>::read(row, stringify!($field).trim_start_matches("r#"))?,)+ })
             }
 

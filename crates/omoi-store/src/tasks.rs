@@ -340,13 +340,13 @@ macro_rules! can_start {
     () => {
         "status = 'pending' and not_before <= $2
          and spec_id in (select id from specs where org_id = $1 and status = 'working')
-         and (force_execute = 1 or project_id in
-             (select id from projects where org_id = $1 and autonomous = 1))
+         and (force_execute or project_id in
+             (select id from projects where org_id = $1 and autonomous))
          and project_id not in (select w.project_id from tasks w where w.org_id = $1
              and w.status in ('claiming', 'assigned', 'running', 'validating')
              group by w.project_id having count(*) >= $3)
          and ticket_id in (select id from tickets
-             where org_id = $1 and approval_status = 'approved' and is_blocked = 0)
+             where org_id = $1 and approval_status = 'approved' and not is_blocked)
          and not exists (
              select 1 from task_capabilities r where r.task_id = tasks.id and r.capability not in
                  (select capability from agent_capabilities where org_id = $1))

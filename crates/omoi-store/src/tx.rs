@@ -6,12 +6,12 @@ use omoi_domain::crash::{self, CrashPoint, Side};
 use omoi_domain::event::{Event, EventKind, NewEvent};
 use omoi_domain::id::{EventId, OrgId, ProjectId, SpecId};
 use omoi_domain::time::Timestamp;
-use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Transaction};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::args;
 use crate::column::{Args, Column};
+use crate::dialect::{DatabaseRow, DatabaseTransaction};
 use crate::error::StoreError;
 use crate::events;
 use crate::open::Inner;
@@ -20,7 +20,7 @@ use crate::row::{Row, Versioned};
 /// One transaction of one organisation. Dropping it rolls back.
 pub struct Tx {
     inner: Arc<Inner>,
-    conn: Transaction<'static, Any>,
+    conn: DatabaseTransaction,
     org: OrgId,
     now: Timestamp,
     /// The fence every event of it is written under; 0 for whoever may write without one.
@@ -29,11 +29,7 @@ pub struct Tx {
 }
 
 impl Tx {
-    pub(crate) fn new(
-        inner: Arc<Inner>,
-        conn: Transaction<'static, Any>,
-        scope: (OrgId, i64),
-    ) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>, conn: DatabaseTransaction, scope: (OrgId, i64)) -> Self {
         let (org, fence) = scope;
         Self {
             inner,
@@ -50,11 +46,12 @@ impl Tx {
     }
 
     pub(crate) async fn database_now(&mut self) -> Result<Timestamp, StoreError> {
-        let sql = self.inner.backend.now();
-        let row = sqlx::query(AssertSqlSafe(sql))
-            .fetch_one(&mut *self.conn)
+        let told = self
+            .scalars::<Timestamp>(self.inner.backend.now(), Args::default())
             .await?;
-        Timestamp::read(&row, "now")
+        told.into_iter()
+            .next()
+            .ok_or(StoreError::Database(sqlx::Error::RowNotFound))
     }
 
     /// The instant the transaction began, by the database's clock.
@@ -121,7 +118,7 @@ impl Tx {
         if told {
             // The counter row is locked last, so that numbers become visible in their order.
             let batch = std::mem::take(&mut self.events);
-            events::append(&mut self, &batch).await?;
+            events::append(&mut self, batch).await?;
         }
         crash::pass(point, Side::Before);
         let (inner, now) = (self.inner, self.now);
@@ -195,16 +192,14 @@ impl Tx {
 
     async fn fetch<R: Row>(&mut self, sql: String, args: Args) -> Result<Vec<R>, StoreError> {
         let args = self.scoped(args)?;
-        let rows = sqlx::query_with(AssertSqlSafe(sql), args.0)
-            .fetch_all(&mut *self.conn)
-            .await?;
+        let rows = self.conn.fetch_all(AssertSqlSafe(sql), args.0).await?;
         rows.iter().map(R::read).collect()
     }
 
     /// Puts the organisation in front of the arguments.
     fn scoped(&self, args: Args) -> Result<Args, StoreError> {
         let mut scoped = args![self.org];
-        scoped.0.values.0.extend(args.0.values.0);
+        scoped.0.extend(args.0);
         Ok(scoped)
     }
 
@@ -215,10 +210,8 @@ impl Tx {
     pub async fn insert<R: Row>(&mut self, row: &R) -> Result<(), StoreError> {
         let mut args = Args::default();
         row.bind(&mut args)?;
-        sqlx::query_with(AssertSqlSafe(R::insert()), args.0)
-            .execute(&mut *self.conn)
-            .await
-            .map_err(|error| self.failed(error).or_exists(R::WHAT))?;
+        let done = self.conn.execute(R::insert(), args.0).await;
+        done.map_err(|error| self.failed(error).or_exists(R::WHAT))?;
         Ok(())
     }
 
@@ -230,11 +223,9 @@ impl Tx {
         let version = *row.version();
         let mut args = args![self.org, version];
         row.bind_key(&mut args)?;
-        let done = sqlx::query_with(AssertSqlSafe(R::update()), args.0)
-            .execute(&mut *self.conn)
-            .await
-            .map_err(|error| self.failed(error).or_exists(R::WHAT))?;
-        if done.rows_affected() != 1 {
+        let done = self.conn.execute(R::update(), args.0).await;
+        let n_rows = done.map_err(|error| self.failed(error).or_exists(R::WHAT))?;
+        if n_rows != 1 {
             return Err(StoreError::Conflict {
                 what: R::WHAT,
                 key: row.key(),
@@ -251,11 +242,8 @@ impl Tx {
         args: Args,
     ) -> Result<u64, StoreError> {
         let args = self.scoped(args)?;
-        let done = sqlx::query_with(sql, args.0)
-            .execute(&mut *self.conn)
-            .await
-            .map_err(|error| self.failed(error))?;
-        Ok(done.rows_affected())
+        let done = self.conn.execute(sql, args.0).await;
+        done.map_err(|error| self.failed(error))
     }
 
     /// Runs a query; `$1` is the organisation.
@@ -263,12 +251,10 @@ impl Tx {
         &mut self,
         sql: &'static str,
         args: Args,
-    ) -> Result<Vec<AnyRow>, StoreError> {
+    ) -> Result<Vec<DatabaseRow>, StoreError> {
         let args = self.scoped(args)?;
-        sqlx::query_with(sql, args.0)
-            .fetch_all(&mut *self.conn)
-            .await
-            .map_err(|error| self.failed(error))
+        let rows = self.conn.fetch_all(sql, args.0).await;
+        rows.map_err(|error| self.failed(error))
     }
 
     /// Runs a query without an organisation.
@@ -276,11 +262,9 @@ impl Tx {
         &mut self,
         sql: &'static str,
         args: Args,
-    ) -> Result<Vec<AnyRow>, StoreError> {
-        sqlx::query_with(sql, args.0)
-            .fetch_all(&mut *self.conn)
-            .await
-            .map_err(|error| self.failed(error))
+    ) -> Result<Vec<DatabaseRow>, StoreError> {
+        let rows = self.conn.fetch_all(sql, args.0).await;
+        rows.map_err(|error| self.failed(error))
     }
 
     /// The `value` column of a query without an organisation.

@@ -37,9 +37,10 @@ impl DemoData {
     }
 }
 
-/// The schema of this checkout: its migrations for SQLite, in order.
+/// The schema of this checkout: its migrations in order, and what fills in their types.
 pub(super) fn schema(root: &Path) -> Result<String> {
-    let folder = root.join("crates/omoi-store/migrations/sqlite");
+    let store = root.join("crates/omoi-store");
+    let folder = store.join("migrations");
     let unreadable = || format!("could not read `{}`", folder.display());
     let entries = fs::read_dir(&folder).with_context(unreadable)?;
     let mut files = Vec::new();
@@ -47,6 +48,7 @@ pub(super) fn schema(root: &Path) -> Result<String> {
         files.push(entry.with_context(unreadable)?.path());
     }
     files.sort();
+    files.push(store.join("src/dialect/migrations.rs"));
     let mut schema = String::new();
     for file in files {
         let text = fs::read_to_string(&file);

@@ -12,7 +12,7 @@ use super::files::{is_test, lines_without_tests};
 use super::{Finding, Texts};
 
 /// Where tables are declared.
-const SCHEMA: &str = "crates/omoi-store/migrations/sqlite/0001_init.sql";
+const SCHEMA: &str = "crates/omoi-store/migrations/0001_init.sql";
 /// Where statements are written.
 const STATEMENTS: &str = "crates/omoi-store/src/";
 /// Columns that wait for their reader, with who that will be. `docs/decisions/parts-kept-for-the-api.md`
@@ -75,7 +75,8 @@ fn columns(schema: &str) -> Vec<(usize, &str, &str)> {
             continue;
         };
         let kind = kind.trim_end_matches(',');
-        if matches!(kind, "text" | "bigint" | "double" | "blob") {
+        // A word with that sign is a type of each database's own.
+        if kind.starts_with('@') || matches!(kind, "text" | "bigint" | "double") {
             columns.push((number, table, column));
         }
     }
@@ -185,8 +186,8 @@ fn is_of_name(c: char) -> bool {
 mod tests {
     use super::*;
 
-    const TABLE: &str = "create table tasks (\n    id text primary key,\n    title text not null check (title in ('a',\n        'b')),\n    \
-                         score double precision,\n    lost bigint not null,\n    inserted text,\n    updated text,\n    waits text,\n    \
+    const TABLE: &str = "create table tasks (\n    id @uuid primary key,\n    title text not null check (title in ('a',\n        'b')),\n    \
+                         score double precision,\n    lost @time not null,\n    inserted text,\n    updated text,\n    waits text,\n    \
                          primary key (id)\n);\n";
     const STORE: &str = "const A: &str = \"update tasks set updated = $2, lost = inserted_at where id = $1\";\n\n\
                          const B: &str = \"insert into tasks (id, inserted, title) values ($1, $2, $3)\";\n\n\

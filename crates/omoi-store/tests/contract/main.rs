@@ -20,6 +20,7 @@ macro_rules! both {
 }
 
 mod bench;
+mod columns;
 mod deployment;
 mod events;
 mod machines;

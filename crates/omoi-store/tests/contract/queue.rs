@@ -108,7 +108,7 @@ async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError>
     }
     assert_eq!(eligible(local).await?, [2]);
     // Nobody lets its project run by itself.
-    bench.raw("update projects set autonomous = 0").await;
+    bench.raw("update projects set autonomous = false").await;
     assert!(eligible(local).await?.is_empty());
     change(local, &second, |task| task.force_execute = true).await?;
     assert_eq!(eligible(local).await?, [2]);

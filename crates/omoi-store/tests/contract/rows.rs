@@ -359,8 +359,7 @@ async fn text_with_nul_is_kept_readable(bench: Bench) -> Result<(), StoreError> 
     let read = tasks::get(&mut tx, task.id).await?;
     assert_eq!(read.error_message.as_deref(), Some("before\u{fffd}after"));
     assert_eq!(read.title, "\u{fffd}");
-    // JSON has an escape for it.
-    assert_eq!(read.files, task.files);
+    assert_eq!(read.files, Json(vec!["a\u{fffd}b".to_owned()]));
     Ok(())
 }
 

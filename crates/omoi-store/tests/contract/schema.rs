@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use omoi_store::StoreError;
-use sqlx::{AnyPool, AssertSqlSafe, Row as _};
+use omoi_testkit::raw_connection::RawConnection;
 
 use crate::bench::{Bench, LOCAL};
 
@@ -65,24 +65,49 @@ async fn both_backends_have_the_same_schema() {
     );
 }
 
-async fn lines(pool: &AnyPool, sql: String) -> Vec<Vec<String>> {
-    let rows = sqlx::query(AssertSqlSafe(sql))
-        .fetch_all(pool)
-        .await
-        .unwrap();
-    rows.iter()
-        .map(|row| (0..row.len()).map(|i| row.get::<String, _>(i)).collect())
-        .collect()
+/// Ids, flags and instants are told by their names: none of them hides in a text or a number.
+#[tokio::test]
+async fn postgres_has_native_types() {
+    let bench = Bench::postgres().await;
+    let mut conn = RawConnection::open(bench.url()).await.unwrap();
+    let columns = "select table_name, column_name, data_type from information_schema.columns
+         where table_schema = 'public' and table_name <> '_sqlx_migrations'";
+    let columns = lines(&mut conn, columns).await;
+    let mut n_checked = 0;
+    for column in columns {
+        let [table, name, native]: [String; 3] = column.try_into().unwrap();
+        let expected = match (table.as_str(), name.as_str()) {
+            // The plan's own ids, and what a data folder calls itself.
+            (_, "local_id" | "phase_id" | "folder_id") => "text",
+            ("deployment", "id") => "bigint",
+            (_, id) if id == "id" || id.ends_with("_id") => "uuid",
+            (_, at) if at.ends_with("_at") || at == "not_before" => "timestamp with time zone",
+            (_, is) if is.starts_with("is_") || is.starts_with("was_") => "boolean",
+            // A transcript goes to the model again as it was, to the last byte.
+            ("turns", "response" | "tool_results") => "json",
+            ("events", "body") | ("tasks", "files") => "jsonb",
+            _ => continue,
+        };
+        assert_eq!(native, expected, "{table}.{name}");
+        n_checked += 1;
+    }
+    assert!(n_checked > 120, "only {n_checked} columns were looked at");
+    conn.close().await.unwrap();
+}
+
+async fn lines(conn: &mut RawConnection, sql: &str) -> Vec<Vec<String>> {
+    let rows = conn.rows(sql).await.unwrap();
+    let texts = |row: Vec<Option<String>>| row.into_iter().map(|value| value.unwrap()).collect();
+    rows.into_iter().map(texts).collect()
 }
 
 /// One line per column, and one per index with its columns.
 async fn sqlite_schema(url: &str) -> BTreeSet<String> {
-    let pool = AnyPool::connect(url).await.unwrap();
+    let mut conn = RawConnection::open(url).await.unwrap();
     let tables = lines(
-        &pool,
+        &mut conn,
         "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'
-         and name <> '_sqlx_migrations'"
-            .to_owned(),
+         and name <> '_sqlx_migrations'",
     )
     .await;
     let mut facts = BTreeSet::new();
@@ -91,17 +116,17 @@ async fn sqlite_schema(url: &str) -> BTreeSet<String> {
             "select name, lower(type), case when \"notnull\" = 1 or pk > 0 then 'not null' else 'null' end,
                  coalesce(dflt_value, '-') from pragma_table_info('{table}')"
         );
-        for column in lines(&pool, columns).await {
+        for column in lines(&mut conn, &columns).await {
             facts.insert(format!("{table}.{}", column.join(" ")));
         }
         let indexes = format!(
             "select name, case when \"unique\" = 1 then 'unique' else 'plain' end,
                  case when partial = 1 then 'partial' else 'whole' end from pragma_index_list('{table}')"
         );
-        for index in lines(&pool, indexes).await {
+        for index in lines(&mut conn, &indexes).await {
             let columns = lines(
-                &pool,
-                format!(
+                &mut conn,
+                &format!(
                     "select name from pragma_index_info('{}') order by seqno",
                     index[0]
                 ),
@@ -117,24 +142,35 @@ async fn sqlite_schema(url: &str) -> BTreeSet<String> {
         }
         let references =
             format!("select \"from\", \"table\", \"to\" from pragma_foreign_key_list('{table}')");
-        for key in lines(&pool, references).await {
+        for key in lines(&mut conn, &references).await {
             facts.insert(format!("{table}.{} -> {}.{}", key[0], key[1], key[2]));
         }
     }
-    pool.close().await;
+    conn.close().await.unwrap();
     facts
 }
 
+/// What SQLite has in place of a type of PostgreSQL's own.
+fn in_sqlite(native: &str) -> &str {
+    match native {
+        "uuid" | "json" | "jsonb" => "text",
+        "boolean" | "timestamp with time zone" => "bigint",
+        same => same,
+    }
+}
+
 async fn postgres_schema(url: &str) -> BTreeSet<String> {
-    let pool = AnyPool::connect(url).await.unwrap();
+    let mut conn = RawConnection::open(url).await.unwrap();
     let mut facts = BTreeSet::new();
     let columns = "select table_name::text, column_name::text, data_type::text,
              case when is_nullable = 'NO' then 'not null' else 'null' end,
              replace(coalesce(column_default, '-')::text, '::text', '')
          from information_schema.columns
          where table_schema = 'public' and table_name <> '_sqlx_migrations'";
-    for column in lines(&pool, columns.to_owned()).await {
-        facts.insert(format!("{}.{}", column[0], column[1..].join(" ")));
+    for column in lines(&mut conn, columns).await {
+        let [table, name, native, null, default]: [String; 5] = column.try_into().unwrap();
+        let kind = in_sqlite(&native);
+        facts.insert(format!("{table}.{name} {kind} {null} {default}"));
     }
     let indexes = "select t.relname::text,
              string_agg(a.attname::text, ',' order by k.n),
@@ -146,7 +182,7 @@ async fn postgres_schema(url: &str) -> BTreeSet<String> {
          join pg_attribute a on a.attrelid = t.oid and a.attnum = k.attnum
          where s.nspname = 'public' and t.relname <> '_sqlx_migrations'
          group by i.indexrelid, t.relname, i.indisunique, i.indpred";
-    for index in lines(&pool, indexes.to_owned()).await {
+    for index in lines(&mut conn, indexes).await {
         facts.insert(format!(
             "{}({}) {} {}",
             index[0], index[1], index[2], index[3]
@@ -159,9 +195,9 @@ async fn postgres_schema(url: &str) -> BTreeSet<String> {
          join pg_attribute a on a.attrelid = t.oid and a.attnum = k.own
          join pg_attribute b on b.attrelid = f.oid and b.attnum = k.other
          where c.contype = 'f'";
-    for key in lines(&pool, references.to_owned()).await {
+    for key in lines(&mut conn, references).await {
         facts.insert(format!("{}.{} -> {}.{}", key[0], key[1], key[2], key[3]));
     }
-    pool.close().await;
+    conn.close().await.unwrap();
     facts
 }

@@ -25,7 +25,7 @@ const MERGES: &str = "select 'merge of ' || t.local_id || ' ' || m.state
     from merges m join tasks t on t.id = m.task_id";
 const RECEIPTS: &str =
     "select 'receipt ' || r.stage || ' ' || coalesce(t.local_id, '-') || ' ' || c.command
-    || case r.passed when 1 then ' passed' else ' failed' end
+    || case when r.passed then ' passed' else ' failed' end
     from receipts r join checks c on c.id = r.check_id left join tasks t on t.id = r.task_id";
 const ABLATIONS: &str = "select 'ablation ' || k.local_id || ' ' || a.verdict
     from ablations a join criteria k on k.id = a.criterion_id";
@@ -39,7 +39,7 @@ const LEFT: &[&str] = &[
 const PROVEN: &str = "select distinct k.local_id from criteria k
     join check_criteria x on x.criterion_id = k.id join receipts r on r.check_id = x.check_id
     join hand_overs h on h.spec_id = k.spec_id
-    where r.stage = 'head' and r.passed = 1 and r.commit_sha = h.head_sha";
+    where r.stage = 'head' and r.passed and r.commit_sha = h.head_sha";
 
 /// Reads the story of the only spec in the database at `url`.
 pub(crate) fn read(url: &str) -> Story {

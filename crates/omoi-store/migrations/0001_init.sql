@@ -1,47 +1,47 @@
--- One text serves both backends: flags are bigint 0/1, instants bigint microseconds, ids and json text.
+-- One text serves both databases: each fills in its own type for a word that begins with the at sign.
 
 create table organisations (
-    id text primary key,
+    id @uuid primary key,
     name text not null,
     event_seq bigint not null default 0,
     owner_fence bigint not null default 0
 );
 
 create table users (
-    id text primary key,
-    org_id text not null references organisations (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
     name text not null
 );
 
 create table projects (
-    id text primary key,
-    org_id text not null references organisations (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
     name text not null,
     repo_path text not null,
-    autonomous bigint not null check (autonomous in (0, 1)),
+    autonomous @bool not null check (autonomous in (false, true)),
     next_spec_no bigint not null default 1,
     next_ticket_no bigint not null default 1,
     next_task_no bigint not null default 1,
-    created_at bigint not null,
+    created_at @time not null,
     unique (org_id, repo_path)
 );
 
 create table repository_trusts (
-    org_id text not null references organisations (id),
-    user_id text not null references users (id),
-    project_id text not null references projects (id),
+    org_id @uuid not null references organisations (id),
+    user_id @uuid not null references users (id),
+    project_id @uuid not null references projects (id),
     file_digest text not null,
     primary key (org_id, user_id, project_id)
 );
 
 create table specs (
-    id text primary key,
-    org_id text not null references organisations (id),
-    project_id text not null references projects (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    project_id @uuid not null references projects (id),
     number bigint not null,
     title text not null,
     original_request text not null,
-    options text not null,
+    options @json not null,
     status text not null check (status in ('draft', 'executing', 'completed',
         'working', 'delivered', 'blocked', 'failed', 'cancelled')),
     current_phase text not null,
@@ -51,83 +51,83 @@ create table specs (
     base_branch text,
     slug text not null,
     integration_branch text not null,
-    survey text not null,
+    survey @document not null,
     last_error text,
     state_version bigint not null default 0,
-    created_at bigint not null,
-    updated_at bigint not null,
-    started_at bigint,
-    ended_at bigint,
+    created_at @time not null,
+    updated_at @time not null,
+    started_at @time,
+    ended_at @time,
     unique (project_id, number)
 );
 create index specs_status on specs (org_id, status);
 
 create table spec_phase_runs (
-    spec_id text not null references specs (id),
-    org_id text not null references organisations (id),
+    spec_id @uuid not null references specs (id),
+    org_id @uuid not null references organisations (id),
     phase text not null,
     state text not null check (state in ('pending', 'running', 'backoff', 'passed', 'failed')),
     attempts bigint not null default 0,
     score double precision,
     feedback text,
-    output text,
-    rejected_output text,
+    output @document,
+    rejected_output @document,
     rejected_score double precision,
-    facts text,
+    facts @document,
     input_digest text,
     output_digest text,
-    not_before bigint not null default 0,
-    started_at bigint,
-    ended_at bigint,
+    not_before @time not null,
+    started_at @time,
+    ended_at @time,
     state_version bigint not null default 0,
     primary key (spec_id, phase)
 );
 
 create table phase_items (
-    spec_id text not null references specs (id),
-    org_id text not null references organisations (id),
+    spec_id @uuid not null references specs (id),
+    org_id @uuid not null references organisations (id),
     phase text not null,
     seq bigint not null,
     attempt_no bigint not null,
     section text not null,
     item_key text not null,
-    value text not null,
+    value @document not null,
     digest text not null,
-    created_at bigint not null,
+    created_at @time not null,
     primary key (spec_id, phase, seq)
 );
 
 create table plan_opinions (
-    spec_id text primary key references specs (id),
-    org_id text not null references organisations (id),
+    spec_id @uuid primary key references specs (id),
+    org_id @uuid not null references organisations (id),
     input_digest text,
     model text not null,
-    is_same_model bigint not null check (is_same_model in (0, 1)),
-    doubts text not null,
+    is_same_model @bool not null check (is_same_model in (false, true)),
+    doubts @json not null,
     skipped text,
-    was_sent_back bigint not null default 0 check (was_sent_back in (0, 1)),
-    created_at bigint not null
+    was_sent_back @bool not null default false check (was_sent_back in (false, true)),
+    created_at @time not null
 );
 
 create table requirements (
-    id text primary key,
-    org_id text not null references organisations (id),
-    spec_id text not null references specs (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    spec_id @uuid not null references specs (id),
     local_id text not null,
     ordinal bigint not null,
     title text not null,
     type text not null,
     priority text not null,
-    body text not null,
+    body @document not null,
     content_hash text not null,
     unique (spec_id, local_id)
 );
 
 create table criteria (
-    id text primary key,
-    org_id text not null references organisations (id),
-    spec_id text not null references specs (id),
-    requirement_id text not null references requirements (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    spec_id @uuid not null references specs (id),
+    requirement_id @uuid not null references requirements (id),
     local_id text not null,
     ordinal bigint not null,
     body text not null,
@@ -137,10 +137,10 @@ create table criteria (
 create index criteria_requirement on criteria (requirement_id);
 
 create table tickets (
-    id text primary key,
-    org_id text not null references organisations (id),
-    project_id text not null references projects (id),
-    spec_id text not null references specs (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    project_id @uuid not null references projects (id),
+    spec_id @uuid not null references specs (id),
     number bigint not null,
     local_id text not null,
     ordinal bigint not null,
@@ -151,27 +151,27 @@ create table tickets (
         'testing', 'deploying', 'done')),
     approval_status text not null default 'approved' check (approval_status in ('approved',
         'pending_review', 'rejected', 'timed_out')),
-    is_blocked bigint not null default 0 check (is_blocked in (0, 1)),
+    is_blocked @bool not null default false check (is_blocked in (false, true)),
     state_version bigint not null default 0,
-    created_at bigint not null,
-    updated_at bigint not null,
+    created_at @time not null,
+    updated_at @time not null,
     unique (project_id, number),
     unique (spec_id, local_id)
 );
 
 create table ticket_dependencies (
-    ticket_id text not null references tickets (id),
-    depends_on_id text not null references tickets (id),
+    ticket_id @uuid not null references tickets (id),
+    depends_on_id @uuid not null references tickets (id),
     primary key (ticket_id, depends_on_id)
 );
 create index ticket_dependencies_reverse on ticket_dependencies (depends_on_id);
 
 create table tasks (
-    id text primary key,
-    org_id text not null references organisations (id),
-    project_id text not null references projects (id),
-    spec_id text not null references specs (id),
-    ticket_id text not null references tickets (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    project_id @uuid not null references projects (id),
+    spec_id @uuid not null references specs (id),
+    ticket_id @uuid not null references tickets (id),
     number bigint not null,
     local_id text not null,
     title text not null,
@@ -186,8 +186,8 @@ create table tasks (
     level bigint not null,
     ordinal bigint not null,
     estimated_hours double precision not null default 1,
-    files text not null,
-    requirements text not null,
+    files @json not null,
+    requirements @json not null,
     branch text not null,
     base_sha text,
     head_sha text,
@@ -196,27 +196,27 @@ create table tasks (
     round bigint not null default 0,
     retry_count bigint not null default 0,
     max_retries bigint not null default 3,
-    force_execute bigint not null default 0 check (force_execute in (0, 1)),
-    needed bigint not null default 1 check (needed in (0, 1)),
-    not_before bigint not null default 0,
-    deadline_at bigint,
+    force_execute @bool not null default false check (force_execute in (false, true)),
+    needed @bool not null default true check (needed in (false, true)),
+    not_before @time not null,
+    deadline_at @time,
     timeout_seconds bigint not null,
     fence bigint not null default 0,
-    attempt_id text,
-    revision text,
+    attempt_id @uuid,
+    revision @json,
     error_class text,
     error_message text,
     blocked_reason text,
-    parent_task_id text references tasks (id),
+    parent_task_id @uuid references tasks (id),
     discovery_depth bigint not null default 0,
-    resolves_merge_id text,
+    resolves_merge_id @uuid,
     summary text,
     state_version bigint not null default 0,
-    queued_at bigint not null,
-    started_at bigint,
-    completed_at bigint,
-    created_at bigint not null,
-    updated_at bigint not null,
+    queued_at @time not null,
+    started_at @time,
+    completed_at @time,
+    created_at @time not null,
+    updated_at @time not null,
     unique (project_id, number),
     unique (spec_id, local_id)
 );
@@ -226,29 +226,29 @@ create index tasks_ticket on tasks (ticket_id);
 create index tasks_parent on tasks (parent_task_id);
 
 create table task_dependencies (
-    task_id text not null references tasks (id),
-    depends_on_id text not null references tasks (id),
+    task_id @uuid not null references tasks (id),
+    depends_on_id @uuid not null references tasks (id),
     primary key (task_id, depends_on_id)
 );
 create index task_dependencies_reverse on task_dependencies (depends_on_id);
 
 create table task_capabilities (
-    task_id text not null references tasks (id),
+    task_id @uuid not null references tasks (id),
     capability text not null,
     primary key (task_id, capability)
 );
 
 create table agent_capabilities (
-    org_id text not null references organisations (id),
+    org_id @uuid not null references organisations (id),
     capability text not null,
     primary key (org_id, capability)
 );
 
 create table merges (
-    id text primary key,
-    org_id text not null references organisations (id),
-    spec_id text not null references specs (id),
-    task_id text not null references tasks (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    spec_id @uuid not null references specs (id),
+    task_id @uuid not null references tasks (id),
     state text not null check (state in ('pending', 'in_progress', 'conflict', 'resolving',
         'verifying', 'completed', 'failed', 'manual', 'cancelled')),
     level bigint not null,
@@ -256,28 +256,28 @@ create table merges (
     target_branch text not null,
     incoming_sha text not null,
     merged_sha text,
-    conflicts text not null,
-    forecast text not null,
-    resolve_task_id text references tasks (id),
+    conflicts @json not null,
+    forecast @json not null,
+    resolve_task_id @uuid references tasks (id),
     restarts bigint not null default 0,
     error text,
-    created_at bigint not null,
-    started_at bigint,
-    completed_at bigint,
+    created_at @time not null,
+    started_at @time,
+    completed_at @time,
     state_version bigint not null default 0
 );
 create index merges_spec on merges (spec_id, state);
 create index merges_task on merges (task_id);
 
 create table attempts (
-    id text primary key,
-    org_id text not null references organisations (id),
-    project_id text not null references projects (id),
-    spec_id text not null references specs (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    project_id @uuid not null references projects (id),
+    spec_id @uuid not null references specs (id),
     subject text not null check (subject in ('task', 'spec_phase', 'task_checks', 'base_suite',
         'plan_proofs', 'plan_opinion', 'head_checks', 'merge')),
-    task_id text references tasks (id),
-    merge_id text references merges (id),
+    task_id @uuid references tasks (id),
+    merge_id @uuid references merges (id),
     phase text,
     attempt_no bigint not null,
     round bigint not null,
@@ -294,12 +294,12 @@ create table attempts (
     stop_reason text,
     error_class text,
     error_message text,
-    created_at bigint not null,
-    started_at bigint,
-    ended_at bigint,
-    last_heartbeat_at bigint,
-    last_work_at bigint,
-    lease_expires_at bigint not null,
+    created_at @time not null,
+    started_at @time,
+    ended_at @time,
+    last_heartbeat_at @time,
+    last_work_at @time,
+    lease_expires_at @time not null,
     state_version bigint not null default 0,
     check ((subject in ('task', 'task_checks')) = (task_id is not null)),
     check ((subject = 'merge') = (merge_id is not null)),
@@ -319,66 +319,66 @@ create index attempts_task on attempts (task_id);
 create index attempts_spec on attempts (spec_id, state);
 
 create table sandboxes (
-    id text primary key,
-    org_id text not null references organisations (id),
-    attempt_id text not null references attempts (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    attempt_id @uuid not null references attempts (id),
     provider text not null,
     state text not null check (state in ('pending', 'creating', 'running', 'completing',
         'completed', 'failed', 'terminated')),
-    held text not null,
-    mounts text not null,
+    held @json not null,
+    mounts @json not null,
     reason text,
-    created_at bigint not null,
+    created_at @time not null,
     state_version bigint not null default 0
 );
 create index sandboxes_attempt on sandboxes (attempt_id);
 create index sandboxes_state on sandboxes (org_id, state);
 
 create table turns (
-    attempt_id text not null references attempts (id),
-    org_id text not null references organisations (id),
+    attempt_id @uuid not null references attempts (id),
+    org_id @uuid not null references organisations (id),
     n bigint not null,
     request_digest text not null,
-    response text not null,
-    tool_results text not null,
+    response @document not null,
+    tool_results @document not null,
     wip_sha text,
-    created_at bigint not null,
+    created_at @time not null,
     primary key (attempt_id, n)
 );
 
 create table agent_events (
-    attempt_id text not null references attempts (id),
-    org_id text not null references organisations (id),
+    attempt_id @uuid not null references attempts (id),
+    org_id @uuid not null references organisations (id),
     seq bigint not null,
-    event_id text not null unique,
+    event_id @uuid not null unique,
     event_type text not null,
-    data text not null,
-    created_at bigint not null,
+    data @document not null,
+    created_at @time not null,
     primary key (attempt_id, seq)
 );
 
 create table messages (
-    id text primary key,
-    org_id text not null references organisations (id),
-    task_id text not null references tasks (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    task_id @uuid not null references tasks (id),
     message_type text not null,
     content text not null,
     sender text not null,
-    created_at bigint not null,
-    acked_at bigint,
-    acked_by text
+    created_at @time not null,
+    acked_at @time,
+    acked_by @uuid
 );
 create index messages_open on messages (task_id, acked_at);
 
 create table checks (
-    id text primary key,
-    org_id text not null references organisations (id),
-    spec_id text not null references specs (id),
-    task_id text references tasks (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    spec_id @uuid not null references specs (id),
+    task_id @uuid references tasks (id),
     ordinal bigint not null,
     kind text not null check (kind in ('proof', 'regression', 'suite')),
     command text not null,
-    files text not null,
+    files @json not null,
     timeout_s bigint not null,
     base_exit bigint,
     unique (id, kind)
@@ -388,93 +388,93 @@ create index checks_task on checks (task_id);
 
 -- Only a proof can be linked to a criterion.
 create table check_criteria (
-    check_id text not null,
+    check_id @uuid not null,
     check_kind text not null default 'proof' check (check_kind = 'proof'),
-    criterion_id text not null references criteria (id),
+    criterion_id @uuid not null references criteria (id),
     primary key (check_id, criterion_id),
     foreign key (check_id, check_kind) references checks (id, kind)
 );
 create index check_criteria_reverse on check_criteria (criterion_id);
 
 create table receipts (
-    id text primary key,
-    org_id text not null references organisations (id),
-    spec_id text not null references specs (id),
-    check_id text not null references checks (id),
-    task_id text references tasks (id),
-    attempt_id text not null references attempts (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    spec_id @uuid not null references specs (id),
+    check_id @uuid not null references checks (id),
+    task_id @uuid references tasks (id),
+    attempt_id @uuid not null references attempts (id),
     stage text not null check (stage in ('base', 'task', 'merge', 'head', 'ablation')),
     commit_sha text not null,
     tree_sha text not null,
     rung text not null,
-    conditions text not null,
+    conditions @json not null,
     exit_code bigint,
-    passed bigint not null check (passed in (0, 1)),
+    passed @bool not null check (passed in (false, true)),
     output text not null,
     output_digest text not null,
-    exercised text not null,
-    self_tested bigint not null check (self_tested in (0, 1)),
-    tests text not null,
-    started_at bigint not null,
+    exercised @json not null,
+    self_tested @bool not null check (self_tested in (false, true)),
+    tests @json not null,
+    started_at @time not null,
     took_ms bigint not null,
     unique (check_id, commit_sha, stage, attempt_id)
 );
-create unique index receipts_passed on receipts (check_id, commit_sha, stage) where passed = 1;
+create unique index receipts_passed on receipts (check_id, commit_sha, stage) where passed;
 create index receipts_spec on receipts (spec_id, commit_sha);
 create index receipts_task on receipts (task_id);
 
 create table ablations (
-    criterion_id text primary key references criteria (id),
-    org_id text not null references organisations (id),
-    spec_id text not null references specs (id),
+    criterion_id @uuid primary key references criteria (id),
+    org_id @uuid not null references organisations (id),
+    spec_id @uuid not null references specs (id),
     verdict text not null check (verdict in ('needed', 'weak', 'unknown', 'not_tried')),
     head_sha text not null,
-    without text not null,
+    without @json not null,
     reason text,
-    is_accepted bigint not null default 0 check (is_accepted in (0, 1)),
-    attempt_id text not null references attempts (id),
-    created_at bigint not null
+    is_accepted @bool not null default false check (is_accepted in (false, true)),
+    attempt_id @uuid not null references attempts (id),
+    created_at @time not null
 );
 create index ablations_spec on ablations (spec_id);
 
 create table hand_overs (
-    id text primary key,
-    org_id text not null references organisations (id),
-    spec_id text not null unique references specs (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    spec_id @uuid not null unique references specs (id),
     state text not null check (state in ('planned', 'confirmed')),
     head_sha text not null,
     branch text not null,
     note text,
-    created_at bigint not null,
-    completed_at bigint
+    created_at @time not null,
+    completed_at @time
 );
 
 create table discoveries (
-    id text primary key,
-    org_id text not null references organisations (id),
-    spec_id text not null references specs (id),
-    source_task_id text not null references tasks (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    spec_id @uuid not null references specs (id),
+    source_task_id @uuid not null references tasks (id),
     discovery_key text not null,
     discovery_type text not null,
     title text not null,
     description text not null,
-    task_id text references tasks (id),
+    task_id @uuid references tasks (id),
     refused text,
-    created_at bigint not null,
+    created_at @time not null,
     unique (source_task_id, discovery_key)
 );
 create index discoveries_spec on discoveries (spec_id);
 
 create table cost_entries (
-    id text primary key,
-    org_id text not null references organisations (id),
-    spec_id text not null references specs (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    spec_id @uuid not null references specs (id),
     purpose text not null check (purpose in ('attempt', 'judge')),
-    attempt_id text references attempts (id),
+    attempt_id @uuid references attempts (id),
     role text not null,
     route text not null,
     model text not null,
-    simulated bigint not null check (simulated in (0, 1)),
+    simulated @bool not null check (simulated in (false, true)),
     input_tokens bigint not null,
     output_tokens bigint not null,
     cache_read_tokens bigint not null,
@@ -483,42 +483,42 @@ create table cost_entries (
     cost_nanousd bigint not null,
     latency_ms bigint not null,
     calls bigint not null,
-    estimated bigint not null check (estimated in (0, 1)),
-    created_at bigint not null,
+    estimated @bool not null check (estimated in (false, true)),
+    created_at @time not null,
     check ((purpose = 'attempt') = (attempt_id is not null))
 );
 create index cost_entries_spec on cost_entries (spec_id, purpose);
 create index cost_entries_attempt on cost_entries (attempt_id);
 
 create table open_calls (
-    id text primary key,
-    org_id text not null references organisations (id),
-    project_id text not null references projects (id),
-    spec_id text not null references specs (id),
+    id @uuid primary key,
+    org_id @uuid not null references organisations (id),
+    project_id @uuid not null references projects (id),
+    spec_id @uuid not null references specs (id),
     purpose text not null check (purpose in ('attempt', 'judge')),
-    attempt_id text references attempts (id),
+    attempt_id @uuid references attempts (id),
     role text not null,
     route text not null,
     model text not null,
-    simulated bigint not null check (simulated in (0, 1)),
+    simulated @bool not null check (simulated in (false, true)),
     input_tokens bigint not null,
     output_tokens bigint not null,
     cost_nanousd bigint not null,
     owner text not null,
-    opened_at bigint not null,
+    opened_at @time not null,
     check ((purpose = 'attempt') = (attempt_id is not null))
 );
 create index open_calls_spec on open_calls (spec_id, purpose);
 
 create table events (
-    org_id text not null references organisations (id),
+    org_id @uuid not null references organisations (id),
     seq bigint not null,
-    event_id text not null unique,
-    project_id text,
-    spec_id text,
+    event_id @uuid not null unique,
+    project_id @uuid,
+    spec_id @uuid,
     event_type text not null,
-    body text not null,
-    occurred_at bigint not null,
+    body @json not null,
+    occurred_at @time not null,
     primary key (org_id, seq)
 );
 create index events_spec on events (spec_id, seq);

@@ -1,0 +1,280 @@
+//! Pools and transactions of either database behind one face.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
+use sqlx::sqlite::{
+    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Database, PgConnection, SqlSafeStr, SqliteConnection,
+    Transaction,
+};
+use tokio::time::timeout;
+
+use super::values::{ColumnValue, DatabaseRow, postgres_arguments, sqlite_arguments};
+use super::{Backend, migrations, place};
+use crate::error::StoreError;
+use crate::open::Server;
+
+/// Connections that read a file at the same time. One writes.
+const SQLITE_READERS: u32 = 4;
+
+/// The pools of one database.
+pub(crate) enum DatabasePools {
+    /// SQLite lets in one writer at a time, so that readers have a pool of their own.
+    Sqlite { read: SqlitePool, write: SqlitePool },
+    /// A server.
+    Postgres(PgPool),
+}
+
+impl DatabasePools {
+    /// Connects once, so that a wrong address or an absent server is told as what it is.
+    pub(crate) async fn open(url: &str, server: Server) -> Result<Self, StoreError> {
+        match Backend::of(url)? {
+            Backend::Sqlite => open_file(&with_mode(url), server).await,
+            Backend::Postgres => open_server(url, server).await,
+        }
+    }
+
+    pub(crate) fn backend(&self) -> Backend {
+        match self {
+            Self::Sqlite { .. } => Backend::Sqlite,
+            Self::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    pub(crate) fn migrator(&self) -> &'static Migrator {
+        migrations::migrator(self.backend())
+    }
+
+    pub(crate) async fn migrate(&self) -> Result<(), MigrateError> {
+        match self {
+            Self::Sqlite { write, .. } => self.migrator().run(write).await,
+            Self::Postgres(pool) => self.migrator().run(pool).await,
+        }
+    }
+
+    /// The versions of the migrations that stand in the database.
+    pub(crate) async fn applied(&self) -> Result<Vec<i64>, sqlx::Error> {
+        const APPLIED: &str = "select version from _sqlx_migrations where success order by version";
+        // The table does not exist before the first migration.
+        let tables = self.backend().has_migrations();
+        match self {
+            Self::Sqlite { read, .. } => {
+                let tables: i64 = sqlx::query_scalar(tables).fetch_one(read).await?;
+                match tables {
+                    0 => Ok(Vec::new()),
+                    _ => sqlx::query_scalar(APPLIED).fetch_all(read).await,
+                }
+            }
+            Self::Postgres(pool) => {
+                let tables: i64 = sqlx::query_scalar(tables).fetch_one(pool).await?;
+                match tables {
+                    0 => Ok(Vec::new()),
+                    _ => sqlx::query_scalar(APPLIED).fetch_all(pool).await,
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn begin_read(&self) -> Result<DatabaseTransaction, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite { read, .. } => DatabaseTransaction::Sqlite(read.begin().await?),
+            Self::Postgres(pool) => DatabaseTransaction::Postgres(pool.begin().await?),
+        })
+    }
+
+    pub(crate) async fn begin_write(&self) -> Result<DatabaseTransaction, sqlx::Error> {
+        Ok(match self {
+            // One that began as a reader could not wait for another writer any more.
+            Self::Sqlite { write, .. } => {
+                DatabaseTransaction::Sqlite(write.begin_with("begin immediate").await?)
+            }
+            Self::Postgres(pool) => DatabaseTransaction::Postgres(pool.begin().await?),
+        })
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A transaction on a connection of its own.
+pub(crate) enum DatabaseTransaction {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl DatabaseTransaction {
+    pub(crate) async fn fetch_all(
+        &mut self,
+        sql: impl SqlSafeStr,
+        values: Vec<ColumnValue>,
+    ) -> Result<Vec<DatabaseRow>, sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => {
+                let query = sqlx::query_with(sql, sqlite_arguments(values)?);
+                let rows = query.fetch_all(&mut **tx).await?;
+                Ok(rows.into_iter().map(DatabaseRow::Sqlite).collect())
+            }
+            Self::Postgres(tx) => {
+                let query = sqlx::query_with(sql, postgres_arguments(values)?);
+                let rows = query.fetch_all(&mut **tx).await?;
+                Ok(rows.into_iter().map(DatabaseRow::Postgres).collect())
+            }
+        }
+    }
+
+    /// Returns the number of rows it touched.
+    pub(crate) async fn execute(
+        &mut self,
+        sql: impl SqlSafeStr,
+        values: Vec<ColumnValue>,
+    ) -> Result<u64, sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => {
+                let query = sqlx::query_with(sql, sqlite_arguments(values)?);
+                Ok(query.execute(&mut **tx).await?.rows_affected())
+            }
+            Self::Postgres(tx) => {
+                let query = sqlx::query_with(sql, postgres_arguments(values)?);
+                Ok(query.execute(&mut **tx).await?.rows_affected())
+            }
+        }
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+    }
+
+    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await,
+            Self::Postgres(tx) => tx.rollback().await,
+        }
+    }
+}
+
+/// The address of a file: one that does not exist yet is made, unless the address itself says how it is
+/// to be opened.
+fn with_mode(url: &str) -> String {
+    if url.contains("mode=") || url.contains(":memory:") {
+        return url.to_owned();
+    }
+    let mark = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{mark}mode=rwc")
+}
+
+/// A database file is made for its owner alone: rows hold what agents said and read.
+async fn open_file(address: &str, server: Server) -> Result<DatabasePools, StoreError> {
+    let unreachable = |source| StoreError::Unreachable {
+        at: place(address),
+        source,
+    };
+    let options: SqliteConnectOptions = address.parse().map_err(unreachable)?;
+    make_private(address, &options).map_err(|error| unreachable(sqlx::Error::Io(error)))?;
+    let looked = first_look(&options).await;
+    looked.map_err(|error| match StoreError::from(error) {
+        StoreError::Damaged { source, .. } => StoreError::Damaged {
+            at: format!("the file `{}`", place(address)),
+            source,
+        },
+        StoreError::Database(source) => unreachable(source),
+        other => other,
+    })?;
+    // WAL with full sync survives a power cut; the busy time-out covers a reader's checkpoint.
+    let options = options
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true)
+        .pragma("temp_store", "memory")
+        .pragma("cache_size", "-8000");
+    let pool = |connections| {
+        without_open_transactions(SqlitePoolOptions::new())
+            .max_connections(connections)
+            .acquire_timeout(server.pool_timeout)
+    };
+    Ok(DatabasePools::Sqlite {
+        write: pool(1).connect_with(options.clone()).await?,
+        read: pool(SQLITE_READERS).connect_lazy_with(options),
+    })
+}
+
+async fn open_server(url: &str, server: Server) -> Result<DatabasePools, StoreError> {
+    let unreachable = |source| StoreError::Unreachable {
+        at: place(url),
+        source,
+    };
+    let options: PgConnectOptions = url.parse().map_err(unreachable)?;
+    let connecting = PgConnection::connect_with(&options);
+    let connected = timeout(server.connect_timeout, connecting).await;
+    let connection = connected
+        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+        .map_err(unreachable)?;
+    connection.close().await.map_err(unreachable)?;
+    let setup: Arc<str> = format!(
+        "set statement_timeout = {}; set lock_timeout = '5s';
+         set idle_in_transaction_session_timeout = '30s'",
+        server.command_timeout.as_millis()
+    )
+    .into();
+    let pool = without_open_transactions(PgPoolOptions::new())
+        .max_connections(server.connections)
+        .acquire_timeout(server.pool_timeout)
+        .after_connect(move |conn, _| {
+            let setup = Arc::clone(&setup);
+            Box::pin(async move {
+                let statements = sqlx::raw_sql(AssertSqlSafe(&*setup));
+                statements.execute(&mut *conn).await.map(drop)
+            })
+        });
+    Ok(DatabasePools::Postgres(pool.connect_with(options).await?))
+}
+
+/// A rollback that failed, because the database had rolled back by itself when the disk was full,
+/// leaves a connection that counts one transaction too many for ever.
+fn without_open_transactions<DB: Database>(options: PoolOptions<DB>) -> PoolOptions<DB> {
+    options.before_acquire(|conn, _| {
+        let is_open = conn.is_in_transaction();
+        Box::pin(async move { Ok(!is_open) })
+    })
+}
+
+/// Reads the schema once: a pool would try a damaged file again until its patience ends.
+async fn first_look(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+    let mut conn = SqliteConnection::connect_with(options).await?;
+    let looked = sqlx::query("select count(*) from sqlite_master")
+        .execute(&mut conn)
+        .await;
+    conn.close().await?;
+    looked.map(drop)
+}
+
+/// Makes the database's file with mode 0600 where there is none. SQLite gives its side files the same.
+fn make_private(address: &str, options: &SqliteConnectOptions) -> io::Result<()> {
+    let is_made_by_us = address.contains("mode=rwc");
+    if !is_made_by_us {
+        return Ok(());
+    }
+    let mut file = OpenOptions::new();
+    file.write(true).create(true).truncate(false).mode(0o600);
+    file.open(options.get_filename()).map(drop)
+}
