@@ -9,6 +9,7 @@ mod events;
 pub(crate) mod files;
 mod keys;
 mod sizes;
+mod storeys;
 mod words;
 mod writes;
 
@@ -71,6 +72,7 @@ pub(crate) fn run() -> Result<Outcome> {
     for (file, text) in &texts {
         findings.extend(edges::check(file, text));
         findings.extend(sizes::check(file, text));
+        findings.extend(storeys::check(file, text));
         findings.extend(words::check(file, text, &machine));
     }
     let all: Texts<'_> = texts

@@ -9,12 +9,13 @@ use regex::Regex;
     clippy::disallowed_methods,
     reason = "every constant pattern is compiled by a test next to it"
 )]
-pub(crate) fn compile_constant(pattern: &str) -> Regex {
+pub fn compile_constant(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern")
 }
 
 /// Declares the constant patterns of a module and the test that compiles every one of them.
-macro_rules! patterns {
+#[macro_export]
+macro_rules! constant_patterns {
     ($($(#[$meta:meta])* static $name:ident = $pattern:expr;)+) => {
         $(
             $(#[$meta])*
@@ -29,4 +30,3 @@ macro_rules! patterns {
         }
     };
 }
-pub(crate) use patterns;

@@ -5,20 +5,17 @@ use serde::de::DeserializeOwned;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::TaskId;
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::artifacts::{Files, Meta, RenderError, Sources, render};
-use omoi_domain::plan::outputs::{
-    DesignOutput, PrdOutput, RequirementsOutput, SyncOutput, TasksOutput,
-};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror, MirrorError, UpdateRefError};
 use omoi_git::object::{BadObjectId, BadPath, ObjectId, RepoPath};
 use omoi_git::process::GitError;
 use omoi_git::refname::{BadRefName, RefName};
 use omoi_git::trailers::Trailer;
 use omoi_store::StoreError;
-use omoi_store::phases::{self, PhaseRun};
+use omoi_store::phases::PhaseRun;
 use omoi_store::specs::Spec;
 
 use crate::platform::Platform;
+use crate::spec_files::{SpecFiles, SpecFilesError, rendered_files};
 
 /// The integration branch could not be read or made.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +38,9 @@ pub enum IntegrationError {
     /// The database refused.
     #[error("the database refused")]
     Store(#[from] StoreError),
-    /// A planned id cannot name a file.
-    #[error("the spec's files could not be rendered")]
-    Render(#[from] RenderError),
+    /// There are no files to begin with.
+    #[error("could not get the spec's files")]
+    Files(#[from] SpecFilesError),
     /// The ref moved.
     #[error("could not set the integration branch")]
     Ref(#[from] UpdateRefError),
@@ -87,7 +84,7 @@ pub async fn head(mirror: &Mirror, spec: &Spec) -> Result<Option<ObjectId>, Inte
 pub async fn ensure(
     mirror: &Mirror,
     spec: &Spec,
-    files: Files,
+    files: SpecFiles,
 ) -> Result<ObjectId, IntegrationError> {
     let branch = branch_ref(spec)?;
     if let Some(head) = mirror.read_ref(&branch).await? {
@@ -142,46 +139,11 @@ pub async fn ensure_for(
         return Ok(head);
     }
     let files = if spec.options.0.spec_files {
-        rendered(platform, spec).await?
+        rendered_files(platform, spec).await?
     } else {
-        Files::new()
+        SpecFiles::new()
     };
     ensure(mirror, spec, files).await
-}
-
-/// The markdown of a spec's accepted outputs, by path from the repository's root.
-///
-/// # Errors
-/// When the database cannot be read or an id cannot name a file.
-pub async fn rendered(platform: &Platform, spec: &Spec) -> Result<Files, IntegrationError> {
-    let runs = {
-        let mut tx = platform.store.read().await?;
-        phases::of_spec(&mut tx, spec.id).await?
-    };
-    let prd = output::<PrdOutput>(&runs, Phase::Prd)?;
-    let requirements = output::<RequirementsOutput>(&runs, Phase::Requirements)?;
-    let design = output::<DesignOutput>(&runs, Phase::Design)?;
-    let tasks = output::<TasksOutput>(&runs, Phase::Tasks)?;
-    let sync = output::<SyncOutput>(&runs, Phase::Sync)?;
-    let meta = Meta {
-        spec_id: spec.id,
-        number: spec.number,
-        feature: spec.slug.clone(),
-        created_at: spec.created_at,
-        updated_at: runs
-            .iter()
-            .filter_map(|run| run.ended_at)
-            .max()
-            .unwrap_or(spec.created_at),
-    };
-    let sources = Sources {
-        prd: prd.as_ref(),
-        requirements: requirements.as_ref(),
-        design: design.as_ref(),
-        tasks: tasks.as_ref(),
-        sync: sync.as_ref(),
-    };
-    Ok(render(&meta, sources)?)
 }
 
 /// The accepted output of a phase, if it passed.

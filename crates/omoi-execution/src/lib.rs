@@ -15,6 +15,7 @@ pub mod outage;
 pub mod platform;
 mod protected;
 pub mod reaper;
+pub mod spec_files;
 mod start_failure;
 pub mod tasks;
 pub mod toolbox;

@@ -31,6 +31,7 @@ use tokio::sync::Notify;
 
 use crate::disk_room::DataDisk;
 use crate::metering::HeldCalls;
+use crate::spec_files::RenderSpecFiles;
 use crate::toolbox::Toolbox;
 
 /// Figures and switches of this crate and those above it.
@@ -270,6 +271,8 @@ pub struct Parts {
     pub disk: DataDisk,
     /// Places that are shown to no sandbox.
     pub guarded: GuardedPlaces,
+    /// Renders the files of a spec from its accepted outputs.
+    pub render_spec_files: RenderSpecFiles,
     /// Takes the secrets of this process out of what others wrote, before it is kept or shown.
     pub mask: SecretMask,
 }

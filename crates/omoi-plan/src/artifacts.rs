@@ -6,15 +6,15 @@
 
 mod body;
 mod documents;
+mod file;
 mod frontmatter;
+mod parse_error;
 mod render;
 
 use std::collections::BTreeMap;
 
-use crate::id::SpecId;
-use crate::plan::ids::{IdKind, PlanId};
-use crate::plan::outputs::{DesignOutput, PrdOutput, RequirementsOutput, SyncOutput, TasksOutput};
-use crate::time::Timestamp;
+use crate::ids::{IdKind, PlanId};
+use crate::outputs::{DesignOutput, PrdOutput, RequirementsOutput, SyncOutput, TasksOutput};
 
 pub use documents::{
     DesignFront, DocumentCategory, DocumentStatus, IndexFront, ModelFront, PrdFront,
@@ -22,28 +22,14 @@ pub use documents::{
 };
 pub use frontmatter::Front;
 
+pub use body::Criterion;
+pub use file::{FEATURE_CHARS_MAX, File, Meta, feature_slug};
+pub use parse_error::{ParseError, Problem};
+
 /// The folder that holds all files, at the root of the spec's branch.
 pub const ROOT: &str = ".omoi_os";
-/// Longest name of a feature in file names, in characters.
-pub const FEATURE_CHARS_MAX: usize = 50;
-
 /// Files by path from the root of the repository.
 pub type Files = BTreeMap<String, String>;
-
-/// What every file says about its spec.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Meta {
-    /// The spec's row.
-    pub spec_id: SpecId,
-    /// `n` of `SPEC-n`.
-    pub number: i64,
-    /// Name of the feature; its [`feature_slug`] goes into file names.
-    pub feature: String,
-    /// When the spec was made.
-    pub created_at: Timestamp,
-    /// When the newest output was accepted.
-    pub updated_at: Timestamp,
-}
 
 /// The accepted outputs so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,28 +44,6 @@ pub struct Sources<'a> {
     pub tasks: Option<&'a TasksOutput>,
     /// The verdict.
     pub sync: Option<&'a SyncOutput>,
-}
-
-/// A checkbox line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Criterion {
-    /// The ticket, task or requirement it belongs to.
-    pub owner: String,
-    /// What must hold.
-    pub text: String,
-    /// Whether it is ticked.
-    pub done: bool,
-}
-
-/// One file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct File<F> {
-    /// Its frontmatter.
-    pub front: F,
-    /// The markdown below.
-    pub body: String,
-    /// The checkbox lines of the markdown.
-    pub criteria: Vec<Criterion>,
 }
 
 /// Everything under `.omoi_os/`.
@@ -109,74 +73,6 @@ pub struct RenderError {
     pub id: String,
     /// What it should look like.
     pub form: &'static str,
-}
-
-/// What is wrong with a file, and where.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}:{line}: {}{problem}", self.field.as_ref().map(|f| format!("`{f}`: ")).unwrap_or_default())]
-pub struct ParseError {
-    /// Path of the file.
-    pub file: String,
-    /// Line, from 1.
-    pub line: usize,
-    /// The field of the frontmatter, where one is at fault.
-    pub field: Option<String>,
-    /// What is wrong.
-    #[source]
-    pub problem: Problem,
-}
-
-/// What can be wrong with a file.
-#[derive(Debug, thiserror::Error)]
-pub enum Problem {
-    /// The first line is not `---`.
-    #[error("the file does not open with a `---` line")]
-    NoFrontmatter,
-    /// The second `---` line is missing.
-    #[error("the frontmatter is not closed by a `---` line")]
-    Unclosed,
-    /// The frontmatter is not YAML.
-    #[error("the frontmatter is not valid YAML: {source}")]
-    NotYaml {
-        /// What the reader says.
-        source: Box<serde_saphyr::Error>,
-    },
-    /// The frontmatter holds no fields.
-    #[error("the frontmatter is not a list of fields")]
-    NotAMapping,
-    /// A needed field is not there.
-    #[error("the field is missing")]
-    Missing,
-    /// A field holds something else than it should, or is unknown.
-    #[error("{source}")]
-    Wrong {
-        /// What the reader says.
-        source: serde_json::Error,
-    },
-    /// An id does not have its form.
-    #[error("the id does not have the form {form}")]
-    BadId {
-        /// What it should look like.
-        form: &'static str,
-    },
-    /// The file is named after something else.
-    #[error("the file must be called `{expected}`")]
-    Misnamed {
-        /// The right path.
-        expected: String,
-    },
-}
-
-/// `name` in kebab case: lower-case letters, digits and single hyphens.
-pub fn feature_slug(name: &str) -> String {
-    let lower = name.to_lowercase();
-    let words = lower
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|w| !w.is_empty());
-    let mut slug = words.collect::<Vec<_>>().join("-");
-    slug.truncate(FEATURE_CHARS_MAX);
-    let slug = slug.trim_end_matches('-');
-    if slug.is_empty() { "feature" } else { slug }.to_owned()
 }
 
 /// What the files say, projected from the outputs accepted so far.
@@ -252,26 +148,6 @@ impl Documents {
             put("SPEC_SUMMARY.md".to_owned(), f.write());
         }
         files
-    }
-}
-
-impl<F: Front> File<F> {
-    fn new(front: F, body: String) -> Self {
-        let criteria = body::criteria_in(&body, front.id());
-        Self {
-            front,
-            body,
-            criteria,
-        }
-    }
-
-    fn write(&self) -> String {
-        frontmatter::write(&self.front, &self.body)
-    }
-
-    fn read(path: &str, text: &str) -> Result<Self, ParseError> {
-        let (front, body) = frontmatter::read(path, text)?;
-        Ok(Self::new(front, body))
     }
 }
 

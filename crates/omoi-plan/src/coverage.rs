@@ -3,45 +3,30 @@
 //! Every value here is computed from the accepted outputs. The model's opinion adds remarks and
 //! advice; where it differs from a computed value, the difference is recorded and the value stays.
 
-mod combined;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod plan_order;
+mod planned;
 mod readiness;
 
-use crate::check::CheckKind;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use crate::graph::{CriticalPath, Graph};
-use crate::plan::outputs::requirements::Requirement;
-use crate::plan::outputs::sync::{
+use omoi_domain::graph::{CriticalPath, Graph};
+
+use crate::coverage::planned::total_hours;
+use crate::outputs::requirements::Requirement;
+use crate::outputs::sync::{
     Contradiction, CoverageOpinion, CoverageRow, CoverageStatus, DependencyAnalysis,
     DependencyStats, Orphans, RequirementStats, SpecSummary, TaskStats, TicketStats,
     TraceabilityStats,
 };
-use crate::plan::outputs::tasks::Task;
-use crate::plan::outputs::{
-    DesignOutput, RequirementsOutput, SyncOpinion, SyncOutput, TasksOutput,
+use crate::outputs::tasks::Task;
+use crate::outputs::{SyncOpinion, SyncOutput, TasksOutput};
+
+pub use plan_order::{Combined, EdgeOrigin, PlanFault, combined, reference_faults};
+pub use planned::{
+    COVERAGE_PERCENT_MIN, HOURS_ADVISED_MAX, Planned, UnprovenCriterion, unproven_criteria,
 };
-use crate::plan::sync::criterion_id;
-
-pub use combined::{Combined, EdgeOrigin, PlanFault, combined, reference_faults};
-
-/// Least coverage of a plan that is ready, in percent.
-pub const COVERAGE_PERCENT_MIN: f64 = 80.0;
-/// Hours from which a feature should be split.
-pub const HOURS_ADVISED_MAX: f64 = 80.0;
-
-/// The accepted outputs that decide the verdict.
-#[derive(Clone, Copy, Debug)]
-pub struct Planned<'a> {
-    /// What is asked for.
-    pub requirements: &'a RequirementsOutput,
-    /// How it is built.
-    pub design: &'a DesignOutput,
-    /// What is done, in which order.
-    pub tasks: &'a TasksOutput,
-}
 
 /// Computes the output of the sync phase.
 pub fn verdict(planned: Planned<'_>, opinion: &SyncOpinion) -> SyncOutput {
@@ -80,49 +65,6 @@ pub fn recompute(tasks: &mut TasksOutput) {
     let order = combined(tasks);
     tasks.total_estimated_hours = total_hours(tasks);
     tasks.critical_path = critical_path(tasks, &order).nodes;
-}
-
-/// A criterion that no proof is linked to.
-#[derive(Clone, Copy, Debug)]
-pub struct UnprovenCriterion<'a> {
-    /// The requirement it belongs to.
-    pub requirement: &'a Requirement,
-    /// Its number within the requirement, from 1.
-    pub n: usize,
-    /// What it says.
-    pub text: &'a str,
-}
-
-impl fmt::Display for UnprovenCriterion<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no check of kind `proof` names `{}`: \"{}\"",
-            criterion_id(&self.requirement.id, self.n),
-            self.text
-        )
-    }
-}
-
-/// Every criterion of `requirements` that no proof of `tasks` names. Tasks of type `test`,
-/// regression checks and the suite prove nothing of what is new.
-pub fn unproven_criteria<'a>(
-    requirements: &'a RequirementsOutput,
-    tasks: &TasksOutput,
-) -> Vec<UnprovenCriterion<'a>> {
-    let checks = tasks.tasks.iter().flat_map(|task| &task.checks);
-    let proofs = checks.filter(|check| check.kind == CheckKind::Proof);
-    let proven: BTreeSet<&String> = proofs.flat_map(|proof| &proof.criteria).collect();
-    let all = requirements.requirements.iter().flat_map(|requirement| {
-        let numbered = requirement.acceptance_criteria.iter().zip(1..);
-        numbered.map(move |(text, n)| UnprovenCriterion {
-            requirement,
-            n,
-            text,
-        })
-    });
-    all.filter(|c| !proven.contains(&criterion_id(&c.requirement.id, c.n)))
-        .collect()
 }
 
 /// How well one requirement is covered by the tasks that address it.
@@ -279,10 +221,6 @@ fn critical_path(plan: &TasksOutput, order: &Combined) -> CriticalPath<String> {
         |_| CriticalPath::default(),
         |dag| dag.critical_path(|id| hours.get(id).copied().unwrap_or(0.0)),
     )
-}
-
-fn total_hours(plan: &TasksOutput) -> f64 {
-    plan.tasks.iter().map(|t| t.estimated_hours).sum()
 }
 
 fn summarise(

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::pattern::compile_constant;
-use crate::requirement::RequirementType;
+use omoi_domain::pattern::compile_constant;
+use omoi_domain::requirement::RequirementType;
 
 /// The highest number an id may carry.
 pub const NUMBER_MAX: u16 = 999;
@@ -247,6 +247,16 @@ impl fmt::Display for CriterionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.requirement, self.ordinal)
     }
+}
+
+/// The id of check `n` (from 1) of `task`.
+pub fn check_id(task: &str, n: usize) -> String {
+    format!("{task}/{n}")
+}
+
+/// The id of criterion `n` (from 1) of `requirement`.
+pub fn criterion_id(requirement: &str, n: usize) -> String {
+    format!("{requirement}#{n}")
 }
 
 /// A series has no number left.

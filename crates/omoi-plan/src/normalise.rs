@@ -3,18 +3,21 @@
 //! Every rewrite is reported as a `normalised` warning; nothing is dropped unless its content is
 //! kept elsewhere. A field is renamed only when its new name is free.
 
+mod rewrite_log;
 mod rules;
 
+use crate::normalise::rewrite_log::Log;
 use serde_json::Value;
 
-use super::evaluate::Warning;
-use super::ids::{CriterionId, IdKind, PlanId};
-use super::outputs::RepoPaths;
-use super::outputs::items::{SectionKind, section};
-use crate::phase::Phase;
+use omoi_domain::phase::Phase;
+
+use crate::finding::Finding;
+use crate::ids::{CriterionId, IdKind, PlanId};
+use crate::repository::RepoPaths;
+use crate::sections::{SectionKind, section};
 
 /// Rewrites a whole phase output in place.
-pub fn normalise(phase: Phase, output: &mut Value, repo: &RepoPaths) -> Vec<Warning> {
+pub fn normalise(phase: Phase, output: &mut Value, repo: &RepoPaths) -> Vec<Finding> {
     let mut log = Log::new(repo);
     rules::whole(phase, output, &mut log);
     let Value::Object(fields) = output else {
@@ -44,7 +47,7 @@ pub fn normalise_item(
     section: &str,
     item: &mut Value,
     repo: &RepoPaths,
-) -> Vec<Warning> {
+) -> Vec<Finding> {
     let mut log = Log::new(repo);
     section.clone_into(&mut log.base);
     in_section(phase, section, item, &mut log);
@@ -128,37 +131,6 @@ fn id_fields(phase: Phase, section: &str) -> &'static [IdField] {
         (Phase::Tasks, "critical_path") => PATH_IDS,
         (Phase::Sync, "coverage") => COVERAGE_IDS,
         _ => &[],
-    }
-}
-
-/// What the rewriting knows and collects on its way.
-#[derive(Debug)]
-struct Log<'a> {
-    repo: &'a RepoPaths,
-    base: String,
-    warnings: Vec<Warning>,
-}
-
-impl<'a> Log<'a> {
-    fn new(repo: &'a RepoPaths) -> Self {
-        Self {
-            repo,
-            base: String::new(),
-            warnings: Vec::new(),
-        }
-    }
-
-    fn note(&mut self, field: &str, message: impl Into<String>) {
-        let path = match (self.base.as_str(), field) {
-            ("", field) => field.to_owned(),
-            (base, "") => base.to_owned(),
-            (base, field) => format!("{base}.{field}"),
-        };
-        self.warnings.push(Warning {
-            code: "normalised".to_owned(),
-            message: message.into(),
-            path,
-        });
     }
 }
 

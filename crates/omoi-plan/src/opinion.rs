@@ -1,40 +1,16 @@
 //! A second opinion on a plan: whether its checks could pass while what they prove is violated.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use omoi_domain::check::CheckKind;
+use omoi_domain::opinion::{CheckDoubt, PlanOpinion};
 
-use super::outputs::TasksOutput;
-use super::outputs::tasks::Check;
-use super::sync::check_id;
-use crate::check::CheckKind;
+use crate::ids::check_id;
+use crate::outputs::TasksOutput;
+use crate::outputs::tasks::Check;
 
 /// Doubts that go back to the planner or to people at most.
 const DOUBTS_MAX: usize = 20;
 /// Characters of one doubt that are kept.
 const DOUBT_CHARS_MAX: usize = 1_000;
-
-/// What a model that did not write the plan says about its checks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PlanOpinion {
-    /// One for each check that could pass while a criterion it names is violated; empty when there is none.
-    pub doubts: Vec<CheckDoubt>,
-}
-
-/// How one check could pass while one criterion is violated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CheckDoubt {
-    /// The check, as it is numbered in the question, such as `TSK-003/1`.
-    pub check: String,
-    /// The criterion, such as `REQ-TAGS-FUNC-001#2`.
-    pub criterion: String,
-    /// An implementation that violates the criterion and still passes the check, in one or two sentences.
-    pub how: String,
-    /// True when the check says next to nothing about the criterion and the plan must not be carried
-    /// out with it; false for a gap worth knowing.
-    pub blocking: bool,
-}
 
 /// The proof checks of a plan with their ids, in plan order.
 pub fn proofs(tasks: &TasksOutput) -> impl Iterator<Item = (String, &Check)> {
@@ -45,39 +21,20 @@ pub fn proofs(tasks: &TasksOutput) -> impl Iterator<Item = (String, &Check)> {
     })
 }
 
-impl PlanOpinion {
-    /// The opinion without doubts that name no proof of `tasks` or no criterion of it, and within
-    /// the sizes that are kept. What cites nothing that can be looked at counts for nothing.
-    pub fn grounded(self, tasks: &TasksOutput) -> Self {
-        let is_cited = |doubt: &CheckDoubt| {
-            let mut own = proofs(tasks).filter(|(id, _)| *id == doubt.check);
-            own.any(|(_, check)| check.criteria.contains(&doubt.criterion))
-        };
-        let kept = self.doubts.into_iter().filter(is_cited).take(DOUBTS_MAX);
-        let doubts = kept.map(|doubt| CheckDoubt {
-            how: doubt.how.trim().chars().take(DOUBT_CHARS_MAX).collect(),
-            ..doubt
-        });
-        Self {
-            doubts: doubts.collect(),
-        }
-    }
-
-    /// What the planner is told of doubts that must not stay; none when there is none of these.
-    pub fn objection(&self) -> Option<String> {
-        let blocking: Vec<String> = self
-            .doubts
-            .iter()
-            .filter(|doubt| doubt.blocking)
-            .map(|doubt| format!("- {} for {}: {}", doubt.check, doubt.criterion, doubt.how))
-            .collect();
-        (!blocking.is_empty()).then(|| {
-            format!(
-                "A second opinion on the checks: these could pass while their criterion is violated. \
-                 Make each fail in that case, or say in the task why it cannot happen:\n{}",
-                blocking.join("\n")
-            )
-        })
+/// `opinion` without doubts that name no proof of `tasks` or no criterion of it, and within the
+/// sizes that are kept. What cites nothing that can be looked at counts for nothing.
+pub fn grounded(opinion: PlanOpinion, tasks: &TasksOutput) -> PlanOpinion {
+    let is_cited = |doubt: &CheckDoubt| {
+        let mut own = proofs(tasks).filter(|(id, _)| *id == doubt.check);
+        own.any(|(_, check)| check.criteria.contains(&doubt.criterion))
+    };
+    let kept = opinion.doubts.into_iter().filter(is_cited).take(DOUBTS_MAX);
+    let doubts = kept.map(|doubt| CheckDoubt {
+        how: doubt.how.trim().chars().take(DOUBT_CHARS_MAX).collect(),
+        ..doubt
+    });
+    PlanOpinion {
+        doubts: doubts.collect(),
     }
 }
 
@@ -106,8 +63,8 @@ pub fn opinion_step(
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::coverage::fixtures;
     use super::*;
+    use crate::coverage::fixtures;
 
     fn doubt(check: &str, criterion: &str, blocking: bool) -> CheckDoubt {
         CheckDoubt {
@@ -142,7 +99,7 @@ mod tests {
                 doubt("TSK-001/2", "REQ-A#1", false),
             ],
         };
-        let grounded = opinion.grounded(&tasks);
+        let grounded = grounded(opinion, &tasks);
         assert_eq!(grounded.doubts.len(), 1);
         assert_eq!(grounded.doubts[0].how, "It returns a constant.");
         assert_eq!(grounded.objection(), None);

@@ -3,9 +3,11 @@
 //! A value, gathered outside: the rules that read it open no file. What was not gathered is unknown,
 //! and nothing is called false because it is unknown.
 
+mod paths;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::outputs::RepoPaths;
+pub use paths::{Location, RepoPaths, clean};
 
 /// Longest name that is kept, in bytes; what is longer is data.
 const NAME_BYTES_MAX: usize = 80;

@@ -11,18 +11,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::graph::{Dag, DagError};
-use crate::plain_title::plain_title;
-use crate::plan::coverage::{PlanFault, Planned, combined, reference_faults};
-use crate::plan::ears;
-use crate::plan::outputs;
-use crate::plan::outputs::requirements::Requirement;
-use crate::plan::outputs::tasks::{Check, Estimate, PlannedTaskType, Task};
-use crate::task::TaskType;
+use omoi_domain::graph::{Dag, DagError};
+use omoi_domain::plain_title::plain_title;
+use omoi_domain::task::TaskType;
+
+use crate::coverage::{PlanFault, Planned, combined, reference_faults};
+use crate::ears;
+use crate::ids::{check_id, criterion_id};
+use crate::outputs;
+use crate::outputs::requirements::Requirement;
+use crate::outputs::tasks::{Check, Estimate, PlannedTaskType, Task};
 
 pub use rows::{
     CheckCriterionRow, CheckRow, CriterionRow, EdgeRow, RequirementRow, Row, RowKey, RowKind,
-    TaskFiles, TaskRow, TicketRow, check_id, criterion_id,
+    TaskFiles, TaskRow, TicketRow,
 };
 
 /// Seconds a check may take unless it says otherwise.
@@ -365,7 +367,7 @@ fn task_row(n: usize, task: &Task, order: &Dag<String>) -> TaskRow {
     }
 }
 
-fn edge_row(edge: crate::graph::Edge<String>) -> EdgeRow {
+fn edge_row(edge: omoi_domain::graph::Edge<String>) -> EdgeRow {
     EdgeRow {
         dependent: edge.after,
         prerequisite: edge.before,

@@ -7,7 +7,7 @@ use common::{Plan, codes, todo_tags};
 use serde_json::{Value, json};
 
 use omoi_domain::phase::Phase::{self, Design, Explore, Prd, Requirements, Sync, Tasks};
-use omoi_domain::plan::normalise::normalise;
+use omoi_plan::normalise::normalise;
 
 /// Judges `output` and expects it refused, with `code` among the blockers.
 #[track_caller]

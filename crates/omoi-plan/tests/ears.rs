@@ -1,10 +1,12 @@
 //! EARS sentences: a corpus of all kinds, refusals, and the round trip of generated sentences.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use omoi_domain::plan::ears::{
-    self, Clause, EarsError, EarsKind, Flaw, Modality, Trigger, count_normative, flagged, parse,
-};
 use proptest::prelude::*;
+
+use omoi_plan::ears;
+use omoi_plan::ears::{
+    Clause, EarsError, EarsKind, Flaw, Modality, Trigger, count_normative, flagged, parse,
+};
 
 const CORPUS: &[(EarsKind, &[&str])] = &[
     (

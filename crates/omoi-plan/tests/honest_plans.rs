@@ -9,13 +9,13 @@ use common::{plans, todo_tags};
 use serde_json::{Value, json};
 
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::evaluate::{Facts, criteria, evaluate};
-use omoi_domain::plan::normalise::normalise;
-use omoi_domain::plan::outputs::{
-    Item, RepoPaths, SectionKind, Submission, assemble, item_schema, section, section_schema,
-    sections, split, submit_item_schema, validate_item,
+use omoi_plan::evaluate::{Facts, criteria, evaluate};
+use omoi_plan::items::{Item, Submission, assemble, split, validate_item};
+use omoi_plan::normalise::normalise;
+use omoi_plan::repository::{RepoPaths, RepositoryFacts};
+use omoi_plan::sections::{
+    SectionKind, item_schema, section, section_schema, sections, submit_item_schema,
 };
-use omoi_domain::plan::repository::RepositoryFacts;
 
 #[test]
 fn a_small_repository_names_what_it_has() {
@@ -105,9 +105,7 @@ fn weights_sum_to_one_and_every_criterion_is_marked() {
 fn evaluator_paths_exist_in_the_schema() {
     for phase in Phase::ALL_WORKING {
         let schema = match phase {
-            Phase::Sync => json!(schemars::schema_for!(
-                omoi_domain::plan::outputs::SyncOutput
-            )),
+            Phase::Sync => json!(schemars::schema_for!(omoi_plan::outputs::SyncOutput)),
             _ => section_schema(phase),
         };
         for criterion in criteria(phase) {
@@ -172,9 +170,7 @@ fn removing_a_required_field_blocks() {
     for plan in plans() {
         for phase in Phase::ALL_WORKING {
             let schema = match phase {
-                Phase::Sync => json!(schemars::schema_for!(
-                    omoi_domain::plan::outputs::SyncOutput
-                )),
+                Phase::Sync => json!(schemars::schema_for!(omoi_plan::outputs::SyncOutput)),
                 _ => section_schema(phase),
             };
             for path in required_paths(&schema, &schema, "") {

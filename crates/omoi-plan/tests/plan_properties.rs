@@ -9,9 +9,10 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value};
 
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::evaluate::{Facts, PASS_THRESHOLD, evaluate};
-use omoi_domain::plan::normalise::normalise;
-use omoi_domain::plan::outputs::{RepoPaths, Submission, split, validate_item};
+use omoi_plan::evaluate::{Facts, PASS_THRESHOLD, evaluate};
+use omoi_plan::items::{Submission, split, validate_item};
+use omoi_plan::normalise::normalise;
+use omoi_plan::repository::RepoPaths;
 
 /// Half of the cases are random from the root, half are honest outputs bent at random.
 const CASES_EACH: u32 = 5_000;

@@ -7,11 +7,23 @@ use omoi_domain::phase::Phase;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use omoi_domain::plan::coverage::{Planned, recompute, verdict};
-use omoi_domain::plan::evaluate::{Evaluation, Facts, Finding, VERSION, evaluate};
-use omoi_domain::plan::outputs::{Item, RepoPaths, SyncOpinion, SyncOutput, TasksOutput, assemble};
-use omoi_domain::plan::repository::{NameIndex, RepositoryFacts};
 use omoi_git::survey::{RepositoryTexts, Survey, ToolchainKind};
+use omoi_plan::coverage::Planned;
+use omoi_plan::coverage::recompute;
+use omoi_plan::coverage::verdict;
+use omoi_plan::evaluate::Evaluation;
+use omoi_plan::evaluate::Facts;
+use omoi_plan::evaluate::VERSION;
+use omoi_plan::evaluate::evaluate;
+use omoi_plan::finding::Finding;
+use omoi_plan::items::Item;
+use omoi_plan::items::assemble;
+use omoi_plan::outputs::SyncOpinion;
+use omoi_plan::outputs::SyncOutput;
+use omoi_plan::outputs::TasksOutput;
+use omoi_plan::repository::NameIndex;
+use omoi_plan::repository::RepoPaths;
+use omoi_plan::repository::RepositoryFacts;
 use omoi_runtime::BoxError;
 use serde_json::Value;
 

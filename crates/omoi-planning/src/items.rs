@@ -10,12 +10,12 @@ use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::outputs::{
-    Accepted, Item, RepoPaths, Submission, assemble, latest, tasks, validate_item,
-};
 use omoi_execution::Platform;
 use omoi_execution::intake::IntakeError;
 use omoi_git::object::ObjectId;
+use omoi_plan::items::{Accepted, Item, Submission, assemble, latest, validate_item};
+use omoi_plan::outputs::tasks;
+use omoi_plan::repository::RepoPaths;
 use omoi_protocol::worker::{DoneAck, ItemAck, SubmitItem};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, NewItem, PhaseRun};

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize as _;
 
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::evaluate::Facts;
-use omoi_domain::plan::outputs::{Item, TasksOutput};
 use omoi_execution::Platform;
 use omoi_execution::integration::output;
+use omoi_plan::evaluate::Facts;
+use omoi_plan::items::Item;
+use omoi_plan::outputs::TasksOutput;
 use omoi_runtime::BoxError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;

@@ -11,6 +11,7 @@ mod prompt;
 mod proofs;
 mod repository_file;
 mod second_opinion;
+pub mod spec_files;
 mod suite;
 pub mod sync;
 mod tree;

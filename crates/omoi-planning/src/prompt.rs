@@ -3,14 +3,13 @@
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::coverage::{Planned, verdict};
-use omoi_domain::plan::evaluate::criteria;
-use omoi_domain::plan::outputs::{
-    DesignOutput, RequirementsOutput, SyncOpinion, TasksOutput, section_schema, submit_item_schema,
-};
 use omoi_execution::Platform;
 use omoi_execution::attempt::Brief;
 use omoi_execution::integration::output;
+use omoi_plan::coverage::{Planned, verdict};
+use omoi_plan::evaluate::criteria;
+use omoi_plan::outputs::{DesignOutput, RequirementsOutput, SyncOpinion, TasksOutput};
+use omoi_plan::sections::{section_schema, submit_item_schema};
 use omoi_protocol::worker::{Limits, Tool};
 use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;

@@ -5,11 +5,8 @@ use minijinja::{Value, context};
 
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::opinion::PlanOpinion;
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::opinion::{OpinionStep, PlanOpinion, opinion_step, proofs};
-use omoi_domain::plan::outputs::RequirementsOutput;
-use omoi_domain::plan::outputs::tasks::{Check, TasksOutput};
-use omoi_domain::plan::sync::criterion_id;
 use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_execution::Platform;
 use omoi_execution::integration::output;
@@ -20,6 +17,10 @@ use omoi_llm::route::RouteName;
 use omoi_llm::scenario::NO_RULE;
 use omoi_llm::structured::{Asker, Question, StructuredError, structured};
 use omoi_llm::upstream::UpstreamError;
+use omoi_plan::ids::criterion_id;
+use omoi_plan::opinion::{OpinionStep, grounded, opinion_step, proofs};
+use omoi_plan::outputs::RequirementsOutput;
+use omoi_plan::outputs::tasks::{Check, TasksOutput};
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::telemetry::chain;
@@ -211,7 +212,7 @@ async fn ask(job: &Job, llm: &Llm) -> Result<PlanOpinion, OpinionError> {
         meter: &job.platform,
     };
     let opinion: PlanOpinion = structured(llm, asker, &question).await?;
-    Ok(opinion.grounded(&job.tasks))
+    Ok(grounded(opinion, &job.tasks))
 }
 
 fn prompt(

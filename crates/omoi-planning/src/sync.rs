@@ -9,17 +9,21 @@ use serde_json::json;
 use omoi_domain::event::{Event, SyncDone};
 use omoi_domain::id::{CheckId, CriterionId, RequirementId, TaskId, TicketId};
 use omoi_domain::merge::IntegrationState;
-use omoi_domain::plan::coverage::Planned;
-use omoi_domain::plan::outputs::SyncOutput;
-use omoi_domain::plan::sync::{
-    CheckRow, CriterionRow, RequirementRow, Row, RowKey, RowKind, SyncError, SyncPlan, TaskRow,
-    TicketRow, check_id, plan,
-};
+use omoi_domain::phase::Phase;
 use omoi_domain::retry::TASK_RETRIES_MAX;
 use omoi_domain::task::{TaskStatus, TicketPhase};
 use omoi_domain::ticket::TicketStatus;
-use omoi_execution::integration::task_branch;
+use omoi_execution::integration::{output, task_branch};
+use omoi_plan::coverage::Planned;
+use omoi_plan::ids::check_id;
+use omoi_plan::outputs::SyncOutput;
+use omoi_plan::outputs::sync::SpecSummary;
+use omoi_plan::sync::{
+    CheckRow, CriterionRow, RequirementRow, Row, RowKey, RowKind, SyncError, SyncPlan, TaskRow,
+    TicketRow, plan,
+};
 use omoi_store::checks::{self, Check};
+use omoi_store::phases::PhaseRun;
 use omoi_store::projects::{Counter, take_numbers};
 use omoi_store::requirements::{Criterion, Requirement};
 use omoi_store::specs::Spec;
@@ -44,6 +48,15 @@ pub enum ApplyError {
     /// The database refused.
     #[error("the database refused")]
     Store(#[from] StoreError),
+}
+
+/// The plan of a spec in figures, once sync has computed it.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when what is stored is no output of sync.
+pub fn computed_summary(runs: &[PhaseRun]) -> Result<Option<SpecSummary>, StoreError> {
+    let sync = output::<SyncOutput>(runs, Phase::Sync)?;
+    Ok(sync.map(|sync| sync.spec_summary))
 }
 
 /// Everything sync writes from.

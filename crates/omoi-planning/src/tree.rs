@@ -2,18 +2,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::Deserialize as _;
+use serde_json::Value;
+
 use omoi_domain::id::ProjectId;
-use omoi_domain::plan::outputs::RepoPaths;
-use omoi_domain::plan::repository::RepositoryFacts;
 use omoi_execution::Platform;
 use omoi_execution::intake::IntakeError;
 use omoi_git::object::ObjectId;
 use omoi_git::survey::{Survey, texts_of_commit};
+use omoi_plan::repository::{RepoPaths, RepositoryFacts};
 use omoi_runtime::BoxError;
 use omoi_store::StoreError;
 use omoi_store::specs::Spec;
-use serde::Deserialize as _;
-use serde_json::Value;
 
 use crate::gate::repository_facts;
 

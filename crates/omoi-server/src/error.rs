@@ -6,17 +6,19 @@ use axum::Json;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use tracing::error;
+
 use omoi_delivery::trace::TraceError;
 use omoi_execution::intake::IntakeError;
 use omoi_execution::integration::IntegrationError;
+use omoi_execution::spec_files::SpecFilesError;
 use omoi_planning::commands::CommandError;
 use omoi_planning::create::CreateError;
 use omoi_protocol::error::ErrorBody;
 use omoi_runtime::lifecycle::BlockingPanicked;
 use omoi_runtime::telemetry::chain;
 use omoi_store::StoreError;
-use serde::de::DeserializeOwned;
-use tracing::error;
 
 /// Numbers what went wrong inside, so that an answer can be found in the log.
 static REFERENCE: AtomicU64 = AtomicU64::new(1);
@@ -237,6 +239,15 @@ impl From<TraceError> for ApiError {
         match source {
             TraceError::Store(store) => store.into(),
             other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<SpecFilesError> for ApiError {
+    fn from(source: SpecFilesError) -> Self {
+        match source {
+            SpecFilesError::Store(store) => store.into(),
+            other @ SpecFilesError::Render(_) => Self::internal(&other),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use omoi_domain::event::{Event, PlanJudged};
 use omoi_domain::id::{OrgId, ProjectId, SpecId};
-use omoi_domain::plan::opinion::{CheckDoubt, PlanOpinion};
+use omoi_domain::opinion::{CheckDoubt, PlanOpinion};
 use omoi_domain::time::Timestamp;
 
 use crate::args;

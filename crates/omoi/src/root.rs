@@ -162,6 +162,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         calls: HeldCalls::default(),
         disk: DataDisk::default(),
         guarded: guarded(&start.sources, &folder),
+        render_spec_files: omoi_planning::spec_files::render_spec_files,
         mask: start.config.secret_mask().with(&token),
     });
     let reconcilers: Vec<StatusReader> = match start.roles.orchestrator {

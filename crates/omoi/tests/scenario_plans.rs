@@ -13,14 +13,13 @@ use serde_json::Value;
 
 use omoi_domain::check::CheckKind;
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::coverage::{Planned, recompute, verdict};
-use omoi_domain::plan::evaluate::{Evaluation, Facts, evaluate};
-use omoi_domain::plan::outputs::{
-    Item, RepoPaths, Submission, SyncOpinion, SyncOutput, TasksOutput, assemble, validate_item,
-};
-use omoi_domain::plan::repository::RepositoryFacts;
 use omoi_git::survey::{survey_dir, texts_of_dir};
 use omoi_llm::scenario::{Part, RequestKeys, Scenario};
+use omoi_plan::coverage::{Planned, recompute, verdict};
+use omoi_plan::evaluate::{Evaluation, Facts, evaluate};
+use omoi_plan::items::{Item, Submission, assemble, validate_item};
+use omoi_plan::outputs::{SyncOpinion, SyncOutput, TasksOutput};
+use omoi_plan::repository::{RepoPaths, RepositoryFacts};
 use omoi_planning::gate::{guidance, repository_facts};
 use omoi_protocol::worker::COMPLETION_SIGNAL;
 

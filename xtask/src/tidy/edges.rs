@@ -8,9 +8,11 @@ use super::Finding;
 ///
 /// Arrows point down only, and crates of one layer do not see each other: the parts that talk to the
 /// outside (store, runtime, llm, git, sandbox) meet only in `omoi-execution` and above, and what
-/// runs inside a sandbox cannot reach the database because nothing gives it the store.
+/// runs inside a sandbox cannot reach the database because nothing gives it the store. The rules of
+/// planning are used by planning and the binary alone.
 const EDGES: &[(&str, &[&str])] = &[
     ("omoi-domain", &[]),
+    ("omoi-plan", &["omoi-domain"]),
     ("omoi-protocol", &["omoi-domain"]),
     ("omoi-store", &["omoi-domain"]),
     ("omoi-runtime", &["omoi-domain"]),
@@ -29,8 +31,33 @@ const EDGES: &[(&str, &[&str])] = &[
             "omoi-llm",
         ],
     ),
-    ("omoi-planning", ABOVE_EXECUTION),
-    ("omoi-delivery", ABOVE_EXECUTION),
+    (
+        "omoi-planning",
+        &[
+            "omoi-domain",
+            "omoi-plan",
+            "omoi-protocol",
+            "omoi-store",
+            "omoi-runtime",
+            "omoi-git",
+            "omoi-sandbox",
+            "omoi-llm",
+            "omoi-execution",
+        ],
+    ),
+    (
+        "omoi-delivery",
+        &[
+            "omoi-domain",
+            "omoi-protocol",
+            "omoi-store",
+            "omoi-runtime",
+            "omoi-git",
+            "omoi-sandbox",
+            "omoi-llm",
+            "omoi-execution",
+        ],
+    ),
     (
         "omoi-agent",
         &[
@@ -59,17 +86,6 @@ const EDGES: &[(&str, &[&str])] = &[
     ("omoi", &["*"]),
     (TESTKIT, &["*"]),
     ("xtask", &[]),
-];
-
-const ABOVE_EXECUTION: &[&str] = &[
-    "omoi-domain",
-    "omoi-protocol",
-    "omoi-store",
-    "omoi-runtime",
-    "omoi-git",
-    "omoi-sandbox",
-    "omoi-llm",
-    "omoi-execution",
 ];
 
 /// Support for tests: every crate may use it in its tests and none may ship it.
@@ -204,6 +220,13 @@ mod tests {
             "[dev-dependencies]\nomoi-protocol.workspace = true\n",
             &[2],
         );
+        for outsider in ["omoi-execution", "omoi-delivery", "omoi-server"] {
+            check_manifest(
+                outsider,
+                "[dependencies]\nomoi-plan.workspace = true\n",
+                &[2],
+            );
+        }
     }
 
     #[test]

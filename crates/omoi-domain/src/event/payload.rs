@@ -14,8 +14,8 @@ use crate::id::{
 use crate::merge::{IntegrationState, MergeState};
 use crate::message::MessageType;
 use crate::money::NanoUsd;
+use crate::opinion::CheckDoubt;
 use crate::phase::Phase;
-use crate::plan::opinion::CheckDoubt;
 use crate::principal::PurposeKind;
 use crate::sandbox::{SandboxRung, SandboxState};
 use crate::spec::SpecStatus;

@@ -4,8 +4,6 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::pattern::patterns;
-
 /// Something a sandbox does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MissingPart {
@@ -59,7 +57,7 @@ impl MissingPart {
     }
 }
 
-patterns! {
+crate::constant_patterns! {
     static PYTHON = r"(?m)^(?:E\s+)?ModuleNotFoundError: No module named '([\w.]+)'|^\S*python\S*: No module named ([\w.]+)";
     static NODE = r"Cannot find module '([^'./][^']*)'|Cannot find package '([^'./][^']*)'";
     static RUST = r"no matching package named `([^`]+)` found|failed to (?:get|load source for dependency) `([^`]+)`|failed to download `([^` ]+)[^`]*`";

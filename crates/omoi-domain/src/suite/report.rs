@@ -9,14 +9,12 @@ use std::collections::BTreeSet;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use crate::pattern::patterns;
-
 /// The mark a capture leaves where it dropped the middle of long output.
 const LEFT_OUT: &str = " bytes left out …]";
 /// Failed tests that are remembered by name.
 const FAILURES_MAX: usize = 2_000;
 
-patterns! {
+crate::constant_patterns! {
     /// Colours and cursor movements of a terminal.
     static ESCAPES = "\u{1b}\\[[0-9;?]*[A-Za-z]";
     /// A number and the words after it.

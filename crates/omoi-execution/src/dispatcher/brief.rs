@@ -17,9 +17,9 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts, checks, merges, requirements, tickets};
 
 use crate::attempt::{Brief, Created};
-use crate::integration::{IntegrationError, rendered};
 use crate::platform::Platform;
 use crate::protected;
+use crate::spec_files::{SpecFilesError, rendered_files};
 
 const SYSTEM: &str = include_str!("../../prompts/system.md");
 const TASK: &str = include_str!("../../prompts/task.md");
@@ -130,8 +130,8 @@ fn commit_plan(task: &Task, spec: &Spec, created: &Created, task_ref: &str) -> C
 }
 
 /// The design as it is rendered for people.
-async fn design(platform: &Platform, spec: &Spec) -> Result<String, IntegrationError> {
-    let files = rendered(platform, spec).await?;
+async fn design(platform: &Platform, spec: &Spec) -> Result<String, SpecFilesError> {
+    let files = rendered_files(platform, spec).await?;
     let mut designs = files
         .into_iter()
         .filter(|(path, _)| path.contains("/designs/"));

@@ -160,6 +160,7 @@ fn successor(it: &TestPlatform) -> Platform {
         disk: Default::default(),
         mask: mask.clone(),
         guarded: GuardedPlaces::default(),
+        render_spec_files: it.platform.render_spec_files,
     })
 }
 

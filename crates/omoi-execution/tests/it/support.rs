@@ -26,6 +26,7 @@ use omoi_execution::consume::Consume;
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::metering::HeldCalls;
 use omoi_execution::platform::{DataDir, GuardedPlaces, Parts, RunningAttempts, WorkScope};
+use omoi_execution::spec_files::SpecFiles;
 use omoi_execution::{Platform, intake};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
@@ -118,6 +119,7 @@ impl TestPlatform {
             calls: HeldCalls::default(),
             disk: DataDisk::default(),
             guarded: GuardedPlaces::default(),
+            render_spec_files: |_, _| Ok(SpecFiles::new()),
             mask: SecretMask::new([KNOWN_SECRET]),
         };
         change(&mut parts);

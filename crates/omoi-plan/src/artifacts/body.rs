@@ -1,6 +1,15 @@
 //! Markdown below the frontmatter: building it, and finding the criteria in it.
 
-use super::Criterion;
+/// A checkbox line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Criterion {
+    /// The ticket, task or requirement it belongs to.
+    pub owner: String,
+    /// What must hold.
+    pub text: String,
+    /// Whether it is ticked.
+    pub done: bool,
+}
 
 /// Heads the criteria of a ticket or task; always the last section.
 pub(super) const CRITERIA_HEADING: &str = "Acceptance criteria";

@@ -4,14 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::frontmatter::Front;
-use crate::plan::outputs::design::{Endpoint, Field};
-use crate::plan::outputs::tasks::{
-    Estimate, PlannedTaskType, TaskDependencies, TicketDependencies,
-};
-use crate::task::Priority;
+use omoi_domain::task::Priority;
 
-crate::closed_set! {
+use crate::artifacts::frontmatter::Front;
+use crate::outputs::design::{Endpoint, Field};
+use crate::outputs::tasks::{Estimate, PlannedTaskType, TaskDependencies, TicketDependencies};
+
+omoi_domain::closed_set! {
     /// How far a document has come.
     #[derive(JsonSchema)]
     DocumentStatus {
@@ -24,7 +23,7 @@ crate::closed_set! {
     }
 }
 
-crate::closed_set! {
+omoi_domain::closed_set! {
     /// Where a ticket stands, in the words of its file.
     #[derive(JsonSchema)]
     TicketFileStatus {
@@ -43,7 +42,7 @@ crate::closed_set! {
     }
 }
 
-crate::closed_set! {
+omoi_domain::closed_set! {
     /// Where a task stands, in the words of its file.
     #[derive(JsonSchema)]
     TaskFileStatus {
@@ -60,7 +59,7 @@ crate::closed_set! {
     }
 }
 
-crate::closed_set! {
+omoi_domain::closed_set! {
     /// What a requirements document is mostly about.
     #[derive(JsonSchema)]
     DocumentCategory {

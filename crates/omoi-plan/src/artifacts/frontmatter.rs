@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{ParseError, Problem};
+use crate::artifacts::parse_error::{ParseError, Problem};
 
 const DELIMITER: &str = "---";
 

@@ -6,20 +6,22 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
+use omoi_domain::check::CheckKind;
+use omoi_domain::task::Priority;
+use omoi_domain::time::Timestamp;
+
 use super::*;
-use crate::check::CheckKind;
-use crate::plan::coverage::fixtures::{component, planned_sample};
-use crate::plan::coverage::{Planned, verdict};
-use crate::plan::outputs::SyncOpinion;
-use crate::plan::outputs::design::{DataModel, Endpoint, Field};
-use crate::plan::outputs::prd::{
+use crate::coverage::fixtures::{component, planned_sample};
+use crate::coverage::{Planned, verdict};
+use crate::outputs::SyncOpinion;
+use crate::outputs::design::{DataModel, Endpoint, Field};
+use crate::outputs::prd::{
     Constraints, Goals, OpenQuestion, Overview, Persona, Resolution, Risk, Scope, StoryPriority,
     SuccessMetric, UserStory, Users,
 };
-use crate::plan::outputs::tasks::{
+use crate::outputs::tasks::{
     Check, Estimate, PlannedTaskType, Task, TaskDependencies, Ticket, TicketDependencies,
 };
-use crate::task::Priority;
 
 fn meta(feature: &str) -> Meta {
     Meta {

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::Planned;
-use crate::check::CheckKind;
-use crate::plan::outputs::design::{Component, TestingStrategy};
-use crate::plan::outputs::requirements::{Requirement, Traceability};
-use crate::plan::outputs::tasks::{
+use omoi_domain::check::CheckKind;
+use omoi_domain::requirement::RequirementType;
+use omoi_domain::task::Priority;
+
+use crate::coverage::Planned;
+use crate::outputs::design::{Component, TestingStrategy};
+use crate::outputs::requirements::{Requirement, Traceability};
+use crate::outputs::tasks::{
     Check, Estimate, PlannedTaskType, Task, TaskDependencies, TasksOutput, Ticket,
     TicketDependencies,
 };
-use crate::plan::outputs::{DesignOutput, RequirementsOutput};
-use crate::requirement::RequirementType;
-use crate::task::Priority;
+use crate::outputs::{DesignOutput, RequirementsOutput};
 
 pub(crate) fn s(text: &str) -> String {
     text.to_owned()

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::CheckKind;
-use crate::graph::{Cycle, Edge, Graph, Problem};
-use crate::plan::outputs::{RequirementsOutput, TasksOutput};
+use omoi_domain::check::CheckKind;
+use omoi_domain::graph::{Cycle, Edge, Graph, Problem};
+
+use crate::outputs::{RequirementsOutput, TasksOutput};
 
 /// Where an edge between two tasks comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -304,7 +305,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
-    use crate::plan::coverage::fixtures::{plan, s};
+    use crate::coverage::fixtures::plan;
+    use crate::coverage::fixtures::s;
 
     fn edges(combined: &Combined) -> Vec<String> {
         let arrow = |(e, o): (&Edge<String>, &EdgeOrigin)| {

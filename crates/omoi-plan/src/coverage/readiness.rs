@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    COVERAGE_PERCENT_MIN, Combined, HOURS_ADVISED_MAX, PlanFault, Planned, reference_faults,
-    total_hours, unproven_criteria,
+use omoi_domain::graph::DagError;
+use omoi_domain::phase::Phase;
+
+use crate::coverage::plan_order::{Combined, PlanFault, reference_faults};
+use crate::coverage::planned::{
+    COVERAGE_PERCENT_MIN, HOURS_ADVISED_MAX, Planned, total_hours, unproven_criteria,
 };
-use crate::graph::DagError;
-use crate::phase::Phase;
-use crate::plan::ids::{IdKind, PlanId};
-use crate::plan::outputs::sync::{
+use crate::ids::{IdKind, PlanId};
+use crate::outputs::sync::{
     CoverageRow, CoverageStatus, SyncBlocker, TraceabilityStats, ValidationResults,
 };
 

@@ -1,11 +1,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::float_cmp, reason = "halves and wholes are exact")]
 
-use super::fixtures::{check, planned_sample, s};
+use omoi_domain::check::CheckKind;
+use omoi_domain::phase::Phase;
+use omoi_domain::task::Priority;
+
 use super::*;
-use crate::phase::Phase;
-use crate::plan::outputs::tasks::PlannedTaskType;
-use crate::task::Priority;
+use crate::coverage::fixtures::{check, planned_sample, s};
+use crate::outputs::tasks::PlannedTaskType;
 
 fn codes(output: &SyncOutput) -> Vec<(&str, Phase)> {
     output

@@ -1,6 +1,6 @@
 //! Whether the keywords of a sentence stand where the notation has them.
 
-use super::{Modality, Trigger, parse};
+use crate::ears::sentence::{Modality, Trigger, parse};
 
 /// A keyword where none belongs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,17 +1,8 @@
-//! Requirement sentences in EARS: one tokenising parser and its printer.
-//!
-//! Keywords are whole words in any case, so SHALL is not found in *shallow* nor MAY in *mayor*.
-//! `parse(print(parse(s))) == parse(s)` for every sentence that parses.
-
-mod flaws;
-mod form;
+//! The tokenising parser of EARS sentences and its printer.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
-pub use flaws::{Flagged, Flaw, flagged};
-pub use form::{MisplacedKeyword, misplaced};
 
 /// The kind of a sentence, decided by its clauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,7 +37,7 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    const ALL: [Self; 4] = [Self::When, Self::While, Self::Where, Self::If];
+    pub(super) const ALL: [Self; 4] = [Self::When, Self::While, Self::Where, Self::If];
 
     /// The word, upper case.
     pub const fn as_str(self) -> &'static str {
@@ -74,7 +65,7 @@ pub enum Modality {
 }
 
 impl Modality {
-    const ALL: [Self; 4] = [Self::Shall, Self::Must, Self::Should, Self::May];
+    pub(super) const ALL: [Self; 4] = [Self::Shall, Self::Must, Self::Should, Self::May];
 
     /// The word, upper case.
     pub const fn as_str(self) -> &'static str {

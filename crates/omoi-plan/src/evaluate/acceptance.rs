@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use super::prose::{Quotations, says_something, specific_stems, stems};
-use super::text::{fold, words};
+use crate::evaluate::prose::{Quotations, says_something, specific_stems, stems};
+use crate::wording::{fold, words};
 
 /// Words of criteria that every program meets by being there.
 const TRIVIAL_WORDS: &str = "accept application appear available behave behaviour behavior bug case \

@@ -4,9 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Facts;
-use crate::plan::outputs::paths::Location;
-use crate::plan::repository::{RepositoryFacts, names_in};
+use crate::evaluate::facts::Facts;
+use crate::repository::{Location, RepositoryFacts, names_in};
 
 /// Endings of files that texts name.
 const FILE_ENDINGS: &[&str] = &[
@@ -197,10 +196,10 @@ impl KnownNames {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::plan::outputs::RepoPaths;
-    use crate::plan::repository::NameIndex;
     use std::sync::Arc;
+
+    use super::*;
+    use crate::repository::{NameIndex, RepoPaths};
 
     #[test]
     fn names_and_files_are_told_from_words() {

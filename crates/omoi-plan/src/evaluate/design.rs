@@ -1,20 +1,22 @@
 //! Criteria of the design phase.
 
-mod joints;
+mod existing_code;
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::common::{inside, refuse_repeats};
-use super::read::{at, list, text, texts};
-use super::sheet::{Sheet, share};
-use super::text::{distinct, fold, label, length, phrase, prose};
-use super::{Criterion, Facts, mermaid};
-use crate::plan::outputs::paths::Location;
+use crate::evaluate::common::{inside, refuse_repeats};
+use crate::evaluate::evaluation::Criterion;
+use crate::evaluate::facts::Facts;
+use crate::evaluate::mermaid;
+use crate::evaluate::read::{at, list, text, texts};
+use crate::evaluate::sheet::{Sheet, share};
+use crate::repository::Location;
+use crate::wording::{distinct, fold, label, length, phrase, prose};
 
 /// What the design is judged by.
-pub const CRITERIA: &[Criterion] = &[
+pub(super) const CRITERIA: &[Criterion] = &[
     Criterion {
         name: "feature_name",
         weight: 0.05,
@@ -96,7 +98,7 @@ pub(super) fn judge(output: &Value, facts: &Facts, sheet: &mut Sheet) {
     data_models(output, sheet);
     endpoints(output, sheet);
     quality(output, sheet);
-    joints::check(output, facts, sheet);
+    existing_code::check(output, facts, sheet);
 }
 
 fn architecture(output: &Value, sheet: &mut Sheet) {

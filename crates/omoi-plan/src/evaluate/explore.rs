@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::common::inside;
-use super::read::{at, list, text, texts};
-use super::sheet::{Sheet, one_if, share};
-use super::text::{distinct, label, length, prose, words};
-use super::{Criterion, Facts};
-use crate::plan::outputs::explore::QuestionCategory;
-use crate::plan::outputs::paths::{Location, RepoPaths, clean};
+use crate::evaluate::common::inside;
+use crate::evaluate::evaluation::Criterion;
+use crate::evaluate::facts::Facts;
+use crate::evaluate::read::{at, list, text, texts};
+use crate::evaluate::sheet::{Sheet, one_if, share};
+use crate::outputs::explore::QuestionCategory;
+use crate::repository::{Location, RepoPaths, clean};
+use crate::wording::{distinct, label, length, prose, words};
 
 /// Fewest key files that must exist, where there are as many.
 const KEY_FILES_MIN: usize = 3;
@@ -20,7 +21,7 @@ const KEY_FILES_MIN: usize = 3;
 const CODE_FILES_MIN: usize = 3;
 
 /// What explore is judged by.
-pub const CRITERIA: &[Criterion] = &[
+pub(super) const CRITERIA: &[Criterion] = &[
     Criterion {
         name: "codebase_summary",
         weight: 0.12,

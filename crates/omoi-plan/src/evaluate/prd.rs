@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::common::refuse_repeats;
-use super::read::{at, list, text, texts};
-use super::sheet::{Sheet, share};
-use super::text::{distinct, fold, label, length, phrase, prose};
-use super::{Criterion, Facts};
-use crate::plan::ids::{IdKind, PlanId};
-use crate::plan::outputs::prd::{Resolution, StoryPriority};
+use crate::evaluate::common::refuse_repeats;
+use crate::evaluate::evaluation::Criterion;
+use crate::evaluate::facts::Facts;
+use crate::evaluate::read::{at, list, text, texts};
+use crate::evaluate::sheet::{Sheet, share};
+use crate::ids::{IdKind, PlanId};
+use crate::outputs::prd::{Resolution, StoryPriority};
+use crate::wording::{distinct, fold, label, length, phrase, prose};
 
 /// What the prd is judged by.
-pub const CRITERIA: &[Criterion] = &[
+pub(super) const CRITERIA: &[Criterion] = &[
     Criterion {
         name: "overview",
         weight: 0.15,

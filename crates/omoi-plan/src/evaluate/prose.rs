@@ -4,12 +4,12 @@
 //! The rules know English function words and no other language. A text with few of them is left
 //! alone, except where the request itself is in English.
 
-mod copies;
 mod order;
 mod passages;
+mod quotations;
 mod vocabulary;
 
-pub(super) use copies::Quotations;
 pub(super) use order::{WordOrder, is_english, is_not_english};
 pub(super) use passages::{Passage, passages};
+pub(super) use quotations::Quotations;
 pub(super) use vocabulary::{says_something, specific_stems, stems, unnumbered};

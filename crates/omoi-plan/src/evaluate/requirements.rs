@@ -6,20 +6,22 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::common::refuse_repeats;
-use super::read::{list, text, texts};
-use super::sheet::{Sheet, share};
-use super::text::{distinct, label, prose, words};
-use super::{Criterion, Facts};
-use crate::graph::{Edge, Graph};
-use crate::plan::ears::{self, EarsKind};
-use crate::plan::ids::{IdKind, PlanId, Series};
-use crate::plan::outputs::prd::StoryPriority;
-use crate::requirement::RequirementType;
-use crate::task::Priority;
+use omoi_domain::graph::{Edge, Graph};
+use omoi_domain::requirement::RequirementType;
+use omoi_domain::task::Priority;
+
+use crate::ears::{self, EarsKind};
+use crate::evaluate::common::refuse_repeats;
+use crate::evaluate::evaluation::Criterion;
+use crate::evaluate::facts::Facts;
+use crate::evaluate::read::{list, text, texts};
+use crate::evaluate::sheet::{Sheet, share};
+use crate::ids::{IdKind, PlanId, Series};
+use crate::outputs::prd::StoryPriority;
+use crate::wording::{distinct, label, prose, words};
 
 /// What the requirements are judged by.
-pub const CRITERIA: &[Criterion] = &[
+pub(super) const CRITERIA: &[Criterion] = &[
     Criterion {
         name: "feature_name",
         weight: 0.05,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Criterion, Evaluation, Finding, PASS_THRESHOLD, VERSION};
+use crate::evaluate::evaluation::{Criterion, Evaluation, PASS_THRESHOLD, VERSION};
+use crate::finding::Finding;
 
 /// Most findings of one sort repeated in the feedback; the rest is counted.
 const FEEDBACK_LINES_MAX: usize = 40;

@@ -6,16 +6,18 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::prose::{
+use omoi_domain::phase::Phase;
+
+use crate::evaluate::facts::Facts;
+use crate::evaluate::prose::{
     Passage, Quotations, WordOrder, is_english, is_not_english, passages, says_something,
     specific_stems, unnumbered,
 };
-use super::sheet::Sheet;
-use super::text::words;
-use super::{Facts, criteria};
-use crate::phase::Phase;
-use crate::plan::outputs::RequirementsOutput;
-use crate::plan::outputs::items::section_schema;
+use crate::evaluate::score_criteria::criteria;
+use crate::evaluate::sheet::Sheet;
+use crate::outputs::RequirementsOutput;
+use crate::sections::section_schema;
+use crate::wording::words;
 
 /// Odd neighbours from which prose is out of order, where they are this share of the function words.
 const ODD_MIN: usize = 3;

@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::read::{at, list, text};
-use super::sheet::{Sheet, one_if, share};
-use super::text::{distinct, label};
-use super::{Criterion, Facts};
-use crate::plan::outputs::sync::CoverageStatus;
+use crate::evaluate::evaluation::Criterion;
+use crate::evaluate::facts::Facts;
+use crate::evaluate::read::{at, list, text};
+use crate::evaluate::sheet::{Sheet, one_if, share};
+use crate::outputs::sync::CoverageStatus;
+use crate::wording::{distinct, label};
 
 /// Figures that were rounded on the way may differ by this much.
 const FIGURE_TOLERANCE: f64 = 0.01;
 
 /// What sync is judged by.
-pub const CRITERIA: &[Criterion] = &[
+pub(super) const CRITERIA: &[Criterion] = &[
     Criterion {
         name: "validation_results",
         weight: 0.20,

@@ -1,31 +1,33 @@
 //! Criteria of the tasks phase.
 
 mod command;
-mod laid;
 mod links;
-mod plan;
 mod proof;
 mod purpose;
 mod shell;
+mod skeleton;
+mod test_files;
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::common::{inside, refuse_repeats};
-use super::read::{at, list, text, texts};
-use super::sheet::{Sheet, one_if, share};
-use super::text::{label, length, prose, words};
-use super::{Criterion, Facts};
-use crate::check::CheckKind;
-use crate::plan::coverage::{Combined, PlanFault, combined};
-use crate::plan::ids::{IdKind, PlanId};
-use crate::plan::outputs::TasksOutput;
-use crate::plan::outputs::tasks::PlannedTaskType;
-use crate::task::Priority;
+use omoi_domain::check::CheckKind;
+use omoi_domain::task::Priority;
+
+use crate::coverage::{Combined, PlanFault, combined};
+use crate::evaluate::common::{inside, refuse_repeats};
+use crate::evaluate::evaluation::Criterion;
+use crate::evaluate::facts::Facts;
+use crate::evaluate::read::{at, list, text, texts};
+use crate::evaluate::sheet::{Sheet, one_if, share};
+use crate::ids::{IdKind, PlanId};
+use crate::outputs::TasksOutput;
+use crate::outputs::tasks::PlannedTaskType;
+use crate::wording::{label, length, prose, words};
 
 /// What the tasks are judged by.
-pub const CRITERIA: &[Criterion] = &[
+pub(super) const CRITERIA: &[Criterion] = &[
     Criterion {
         name: "feature_name",
         weight: 0.03,
@@ -127,7 +129,7 @@ pub(super) fn judge(output: &Value, facts: &Facts, sheet: &mut Sheet) {
     task_marks(tasks, tickets, sheet);
     totals(output, tasks, sheet);
     repeats(tickets, tasks, sheet);
-    let plan = plan::skeleton(output);
+    let plan = skeleton::skeleton(output);
     let order = combined(&plan);
     order_marks(&plan, &order, sheet);
     links::tickets_and_tasks(&plan, sheet);
@@ -296,7 +298,7 @@ fn order_marks(plan: &TasksOutput, order: &Combined, sheet: &mut Sheet) {
                 }
             },
         };
-        sheet.block(code, plan::path_of(plan, fault), fault.to_string());
+        sheet.block(code, skeleton::path_of(plan, fault), fault.to_string());
     }
     let value = f64::max(0.0, 1.0 - 0.2 * f64::from(n_dangling));
     sheet.mark("dependencies", value, "");

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Item, SectionKind, section, sections};
-use crate::phase::Phase;
+use omoi_domain::phase::Phase;
+
+use crate::items::submission::Item;
+use crate::sections::{SectionKind, section, sections};
 
 /// A section that the phase still needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +84,7 @@ pub fn assemble(phase: Phase, items: &[Item]) -> Result<Value, Vec<Missing>> {
 
 /// Takes a whole output apart into unchecked items, for answers that came in one piece.
 ///
-/// Fields that are no section become items too, so that [`super::validate_item`] names them.
+/// Fields that are no section become items too, so that [`crate::items::validate_item`] names them.
 pub fn split(phase: Phase, whole: &Value) -> Vec<Item> {
     let Value::Object(fields) = whole else {
         return Vec::new();
@@ -115,8 +117,9 @@ pub fn split(phase: Phase, whole: &Value) -> Vec<Item> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn what_was_replaced_or_withdrawn_does_not_stand() {

@@ -1,28 +1,16 @@
-//! Submission of a phase output item by item.
-//!
-//! Each top-level field of a phase output is a section: either one value or a list of keyed items.
-//! Every item is checked against the type of its section at once; [`assemble`] puts the accepted
-//! ones together.
+//! One submitted item: normalised, checked against the type of its section, accepted or refused.
 
-mod assembly;
-mod schema;
-mod table;
-
-use crate::phase::Phase;
-use schemars::{JsonSchema, Schema};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::paths::RepoPaths;
-use super::sync;
-use crate::plan::evaluate::{Warning, empty_texts};
-use crate::plan::ids::PlanId;
-use crate::plan::normalise::{id_kind, normalise_item};
+use omoi_domain::phase::Phase;
 
-pub use assembly::{Missing, assemble, latest, split};
-pub use schema::{item_schema, section_schema, submit_item_schema};
-pub use table::sections;
+use crate::finding::Finding;
+use crate::ids::PlanId;
+use crate::normalise::{id_kind, normalise_item};
+use crate::repository::RepoPaths;
+use crate::sections::{Section, SectionKind, item_path, key_hint, section, sections};
+use crate::wording::blank_texts::empty_texts;
 
 /// One item as the model submits it.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +51,7 @@ pub struct Accepted {
     /// What to store; the same section and key again replaces it.
     pub item: Item,
     /// One `normalised` warning per rewrite.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<Finding>,
 }
 
 /// Why an item is refused; the text goes back to the model in the same turn.
@@ -105,67 +93,6 @@ pub enum ItemError {
         /// What was expected and what was found.
         expected: String,
     },
-}
-
-/// Whether a section is one value or a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SectionKind {
-    /// One value, submitted whole.
-    Single,
-    /// A list, submitted item by item.
-    List {
-        /// The field of the item that is its key; none where any distinct label will do.
-        key_field: Option<&'static str>,
-        /// Fewest items.
-        min: usize,
-    },
-}
-
-/// A top-level field of a phase output.
-#[derive(Clone, Copy, Debug)]
-pub struct Section {
-    /// Name of the field.
-    pub name: &'static str,
-    /// One value or a list.
-    pub kind: SectionKind,
-    /// Whether the phase output must have it.
-    pub required: bool,
-    check: fn(&Value) -> Result<(), (String, String)>,
-    schema: fn() -> Schema,
-}
-
-impl Section {
-    const fn new<T: DeserializeOwned + JsonSchema>(name: &'static str, kind: SectionKind) -> Self {
-        Self {
-            name,
-            kind,
-            required: true,
-            check: check::<T>,
-            schema: schema::schema::<T>,
-        }
-    }
-
-    const fn single<T: DeserializeOwned + JsonSchema>(name: &'static str) -> Self {
-        Self::new::<T>(name, SectionKind::Single)
-    }
-
-    const fn list<T: DeserializeOwned + JsonSchema>(
-        name: &'static str,
-        key_field: Option<&'static str>,
-        min: usize,
-    ) -> Self {
-        Self::new::<T>(name, SectionKind::List { key_field, min })
-    }
-
-    const fn optional(mut self) -> Self {
-        self.required = false;
-        self
-    }
-}
-
-/// The section of `phase` called `name`.
-pub fn section(phase: Phase, name: &str) -> Option<&'static Section> {
-    sections(phase).iter().find(|s| s.name == name)
 }
 
 /// Normalises one submitted item and checks it against the type of its section.
@@ -219,58 +146,6 @@ fn withdrawal(section: &Section, item: Submission<'_>) -> Result<Accepted, ItemE
         },
         warnings: Vec::new(),
     })
-}
-
-/// Everything in a whole output of `phase` that its type refuses, as path and expectation.
-pub(crate) fn misfits(phase: Phase, output: &Value) -> Vec<(String, String)> {
-    if phase == Phase::Sync {
-        // Judged is what code computed; the sections hold the model's opinion.
-        return check::<sync::SyncOutput>(output)
-            .err()
-            .into_iter()
-            .collect();
-    }
-    let Value::Object(fields) = output else {
-        return vec![(String::new(), "expected an object".to_owned())];
-    };
-    let mut found = Vec::new();
-    for section in sections(phase) {
-        match (section.kind, fields.get(section.name)) {
-            (_, None) if section.required => {
-                found.push((section.name.to_owned(), "missing field".to_owned()));
-            }
-            (_, None) => {}
-            (SectionKind::List { .. }, Some(Value::Array(list))) => {
-                for (n, item) in list.iter().enumerate() {
-                    if let Err((inner, expected)) = (section.check)(item) {
-                        found.push((item_path(section, &n.to_string(), &inner), expected));
-                    }
-                }
-            }
-            (SectionKind::List { .. }, Some(_)) => {
-                found.push((section.name.to_owned(), "expected a list".to_owned()));
-            }
-            (SectionKind::Single, Some(value)) => {
-                if let Err((inner, expected)) = (section.check)(value) {
-                    found.push((item_path(section, "", &inner), expected));
-                }
-            }
-        }
-    }
-    let strangers = fields.keys().filter(|f| section(phase, f).is_none());
-    found.extend(strangers.map(|f| (f.clone(), "unknown field".to_owned())));
-    found
-}
-
-fn check<T: DeserializeOwned>(value: &Value) -> Result<(), (String, String)> {
-    match serde_path_to_error::deserialize::<_, T>(value) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let path = error.path().to_string();
-            let path = if path == "." { String::new() } else { path };
-            Err((path, error.inner().to_string()))
-        }
-    }
 }
 
 /// The key to store: the value's own name where the section has one, else the key given.
@@ -327,28 +202,6 @@ fn check_id(phase: Phase, section: &Section, key: &str) -> Result<(), ItemError>
         }),
         _ => Ok(()),
     }
-}
-
-fn key_hint(section: &Section) -> String {
-    match section.kind {
-        SectionKind::List {
-            key_field: Some(field),
-            ..
-        } => format!("its `{field}`"),
-        _ => "any short label".to_owned(),
-    }
-}
-
-fn item_path(section: &Section, key: &str, inner: &str) -> String {
-    let mut path = section.name.to_owned();
-    if !key.is_empty() {
-        path = format!("{path}[{key}]");
-    }
-    if !inner.is_empty() && !inner.starts_with('[') {
-        path.push('.');
-    }
-    path.push_str(inner);
-    path
 }
 
 fn names(phase: Phase) -> String {

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Log;
-use crate::phase::Phase;
-use crate::plan::ears;
+use omoi_domain::phase::Phase;
+
+use crate::ears;
+use crate::normalise::rewrite_log::Log;
 
 /// Rewrites that concern the output as a whole.
 pub(super) fn whole(phase: Phase, output: &mut Value, log: &mut Log<'_>) {

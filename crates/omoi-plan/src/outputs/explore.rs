@@ -113,7 +113,7 @@ pub struct Conventions {
     pub patterns: Vec<String>,
 }
 
-crate::closed_set! {
+omoi_domain::closed_set! {
     /// What a discovery question is about.
     #[derive(JsonSchema)]
     QuestionCategory {

@@ -97,7 +97,7 @@ pub struct Persona {
     pub needs: Vec<String>,
 }
 
-crate::closed_set! {
+omoi_domain::closed_set! {
     /// How much a story matters.
     #[derive(JsonSchema)]
     StoryPriority {
@@ -164,7 +164,7 @@ pub struct Risk {
     pub mitigation: String,
 }
 
-crate::closed_set! {
+omoi_domain::closed_set! {
     /// What became of a question.
     #[derive(JsonSchema)]
     Resolution {

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::requirement::RequirementType;
-use crate::task::Priority;
+use omoi_domain::requirement::RequirementType;
+use omoi_domain::task::Priority;
 
 /// The requirements of the feature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

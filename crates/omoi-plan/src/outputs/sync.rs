@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::phase::Phase;
+use omoi_domain::phase::Phase;
 
 /// What the model may say in the sync phase; the sections of that phase.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -84,7 +84,7 @@ pub struct ValidationResults {
     pub warnings: Vec<String>,
 }
 
-crate::closed_set! {
+omoi_domain::closed_set! {
     /// How well a requirement is covered.
     #[derive(JsonSchema)]
     CoverageStatus {

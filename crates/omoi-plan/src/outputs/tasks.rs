@@ -6,8 +6,8 @@ use std::path::{Component, Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::check::CheckKind;
-use crate::task::Priority;
+use omoi_domain::check::CheckKind;
+use omoi_domain::task::Priority;
 
 /// Tickets and the tasks agents will carry out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,7 +25,7 @@ pub struct TasksOutput {
     pub critical_path: Vec<String>,
 }
 
-crate::closed_set! {
+omoi_domain::closed_set! {
     /// Size of a ticket or task.
     #[derive(JsonSchema)]
     Estimate {
@@ -55,7 +55,7 @@ impl Estimate {
     }
 }
 
-crate::closed_set! {
+omoi_domain::closed_set! {
     /// What kind of work a task is.
     #[derive(JsonSchema)]
     PlannedTaskType {

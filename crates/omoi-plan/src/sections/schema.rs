@@ -1,11 +1,13 @@
 //! JSON schemas of outputs and items, from the same types that check them.
 
-use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+use schemars::Schema;
 use serde_json::{Map, Value, json};
 
-use super::{Section, SectionKind, key_hint, sections};
-use crate::phase::Phase;
-use crate::plan::outputs::{design, explore, prd, requirements, sync, tasks};
+use omoi_domain::phase::Phase;
+
+use crate::outputs::{design, explore, prd, requirements, sync, tasks};
+use crate::sections::section::{Section, SectionKind, key_hint, schema};
+use crate::sections::table::sections;
 
 /// JSON schema of the whole output of `phase`, as the model sees it.
 pub fn section_schema(phase: Phase) -> Value {
@@ -23,7 +25,7 @@ pub fn section_schema(phase: Phase) -> Value {
 
 /// JSON schema of one item of `section`.
 pub fn item_schema(section: &Section) -> Value {
-    (section.schema)().to_value()
+    section.schema().to_value()
 }
 
 /// JSON schema of the arguments of the `submit_item` tool in `phase`.
@@ -65,12 +67,4 @@ pub fn submit_item_schema(phase: Phase) -> Value {
         "required": ["phase", "section", "key", "value"],
         "additionalProperties": false,
     })
-}
-
-pub(super) fn schema<T: JsonSchema>() -> Schema {
-    let settings = SchemaSettings::draft2020_12().with(|s| {
-        s.meta_schema = None;
-        s.inline_subschemas = true;
-    });
-    settings.into_generator().into_root_schema_for::<T>()
 }

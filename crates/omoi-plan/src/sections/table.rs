@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Section;
-use crate::phase::Phase;
-use crate::plan::outputs::{design, explore, prd, requirements, sync, tasks};
+use omoi_domain::phase::Phase;
+
+use crate::outputs::{design, explore, prd, requirements, sync, tasks};
+use crate::sections::section::Section;
 
 /// The sections of `phase`, in the order of its fields.
 pub const fn sections(phase: Phase) -> &'static [Section] {
@@ -19,6 +20,11 @@ pub const fn sections(phase: Phase) -> &'static [Section] {
         Phase::Sync => SYNC,
         Phase::Complete => &[],
     }
+}
+
+/// The section of `phase` called `name`.
+pub fn section(phase: Phase, name: &str) -> Option<&'static Section> {
+    sections(phase).iter().find(|s| s.name == name)
 }
 
 type Texts = Vec<String>;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::check::CheckKind;
-use crate::plan::ears::Clause;
-use crate::plan::outputs::tasks::{Estimate, PlannedTaskType};
-use crate::requirement::RequirementType;
-use crate::task::{Priority, TaskType};
+use omoi_domain::check::CheckKind;
+use omoi_domain::requirement::RequirementType;
+use omoi_domain::task::{Priority, TaskType};
+
+use crate::ears::Clause;
+use crate::outputs::tasks::{Estimate, PlannedTaskType};
 
 /// What a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -60,16 +61,6 @@ impl std::fmt::Display for RowKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.local_id)
     }
-}
-
-/// The id of check `n` (from 1) of `task`.
-pub fn check_id(task: &str, n: usize) -> String {
-    format!("{task}/{n}")
-}
-
-/// The id of criterion `n` (from 1) of `requirement`.
-pub fn criterion_id(requirement: &str, n: usize) -> String {
-    format!("{requirement}#{n}")
 }
 
 /// A requirement.

@@ -2,13 +2,12 @@
 
 use serde_json::json;
 
+use omoi_domain::check::CheckKind;
+use omoi_domain::graph;
+use omoi_domain::task::Priority;
+
 use super::*;
-use crate::check::CheckKind;
-use crate::graph;
-use crate::plan::coverage::fixtures::{
-    Sample, check, planned_sample, requirement, s, task, ticket,
-};
-use crate::task::Priority;
+use crate::coverage::fixtures::{Sample, check, planned_sample, requirement, s, task, ticket};
 
 fn planned(sample: &Sample, existing: &[Existing]) -> SyncPlan {
     plan(sample.planned(), &BTreeMap::new(), existing).unwrap()

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::coverage::{Planned, verdict};
-use omoi_domain::plan::evaluate::{Evaluation, Facts, evaluate};
-use omoi_domain::plan::outputs::SyncOpinion;
-use omoi_domain::plan::repository::RepositoryFacts;
+use omoi_plan::coverage::{Planned, verdict};
+use omoi_plan::evaluate::{Evaluation, Facts, evaluate};
+use omoi_plan::outputs::SyncOpinion;
+use omoi_plan::repository::RepositoryFacts;
 
 /// An honest output of every phase, and what code knows about the repository.
 #[derive(Clone, Debug)]

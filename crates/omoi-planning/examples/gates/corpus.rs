@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::evaluate::Facts;
-use omoi_domain::plan::outputs::{Item, ItemError, RepoPaths, Submission, split, validate_item};
-use omoi_domain::plan::repository::RepositoryFacts;
 use omoi_git::survey::{survey_dir, texts_of_dir};
+use omoi_plan::evaluate::Facts;
+use omoi_plan::items::{Item, ItemError, Submission, split, validate_item};
+use omoi_plan::repository::{RepoPaths, RepositoryFacts};
 use omoi_planning::gate::{assembled, guidance, judge_output, repository_facts};
 
 /// What reading the corpus may fail with.
@@ -231,9 +231,8 @@ impl Corpus {
             Ok(output) => judge_output(phase, output, &facts)?.evaluation,
             Err(incomplete) => *incomplete,
         };
-        let told = |b: &omoi_domain::plan::evaluate::Blocker| {
-            format!("{} at `{}`: {}", b.code, b.path, b.message)
-        };
+        let told =
+            |b: &omoi_plan::finding::Finding| format!("{} at `{}`: {}", b.code, b.path, b.message);
         let mut reasons: Vec<String> = evaluation.blockers.iter().map(told).collect();
         if !evaluation.passed && reasons.is_empty() {
             reasons.push(evaluation.feedback);

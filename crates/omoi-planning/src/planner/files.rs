@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use tracing::warn;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_execution::Platform;
-use omoi_execution::integration::rendered;
-use omoi_runtime::BoxError;
-use omoi_runtime::files;
+use omoi_execution::spec_files::rendered_files;
 use omoi_runtime::telemetry::chain;
+use omoi_runtime::{BoxError, files};
 use omoi_store::{StoreError, phases, specs};
-use tracing::warn;
 
 /// What this process has rendered. The first refresh looks at every spec, since an earlier process
 /// may have died between a phase's end and its files.
@@ -68,7 +68,7 @@ impl Rendered {
             return Ok(());
         }
         let root: PathBuf = platform.data.spec_files(spec.number, spec.project_id);
-        for (path, text) in rendered(platform, &spec).await? {
+        for (path, text) in rendered_files(platform, &spec).await? {
             let path = root.join(path);
             if std::fs::read(&path).is_ok_and(|stands| stands == text.as_bytes()) {
                 continue;

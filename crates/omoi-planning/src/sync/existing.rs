@@ -1,10 +1,12 @@
 //! The rows of a spec as an earlier sync left them.
 
-use omoi_domain::plan::sync::{Existing, Progress, RowKey, RowKind, check_id};
+use serde_json::{Map, Value, json};
+
 use omoi_domain::task::TaskStatus;
+use omoi_plan::ids::check_id;
+use omoi_plan::sync::{Existing, Progress, RowKey, RowKind};
 use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx, checks, requirements, tasks, tickets};
-use serde_json::{Map, Value, json};
 
 use super::Known;
 

@@ -10,13 +10,13 @@ use tempfile::TempDir;
 
 use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject, Outcome};
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::outputs::split;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::intake::{self, IntakeError};
 use omoi_execution::platform::Parts;
 use omoi_git::mirror::{CommitMeta, FileChange, Identity};
 use omoi_git::object::RepoPath;
+use omoi_plan::items::split;
 use omoi_planning::items;
 use omoi_planning::planner::Planner;
 use omoi_protocol::worker::{AttemptContext, Complete, ItemAck, SubmitItem};
@@ -121,6 +121,7 @@ impl Desk {
         });
         let provider = Arc::clone(&played);
         let it = TestPlatform::on(database, |parts| {
+            parts.render_spec_files = omoi_planning::spec_files::render_spec_files;
             parts.sandbox = Some(provider);
             // The host's control groups are named by it, and tests run side by side.
             parts.rng = Rng::seeded(u64::from(std::process::id()) << 16);

@@ -9,7 +9,7 @@ mod gates;
 mod intake;
 mod opinion;
 mod planners;
-#[path = "../../../omoi-domain/tests/common/mod.rs"]
+#[path = "../../../omoi-plan/tests/common/mod.rs"]
 mod plans;
 mod proofs;
 mod retries;

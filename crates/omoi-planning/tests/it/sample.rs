@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use omoi_domain::plan::coverage::{Planned, verdict};
-use omoi_domain::plan::outputs::{
-    DesignOutput, RequirementsOutput, SyncOpinion, SyncOutput, TasksOutput,
-};
-use omoi_planning::sync::Accepted;
 use serde_json::{Value, json};
+
+use omoi_plan::coverage::{Planned, verdict};
+use omoi_plan::outputs::{DesignOutput, RequirementsOutput, SyncOpinion, SyncOutput, TasksOutput};
+use omoi_planning::sync::Accepted;
 
 /// Accepted outputs of three phases.
 pub(crate) struct Sample {

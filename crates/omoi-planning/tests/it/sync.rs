@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{Event, EventKind};
-use omoi_domain::plan::coverage::{Planned, verdict};
-use omoi_domain::plan::outputs::SyncOpinion;
-use omoi_domain::plan::sync::SyncPlan;
 use omoi_domain::task::TaskStatus;
+use omoi_plan::coverage::{Planned, verdict};
+use omoi_plan::outputs::SyncOpinion;
+use omoi_plan::sync::SyncPlan;
 use omoi_planning::sync::{Accepted, ApplyError, apply};
 use omoi_store::tasks::Task;
 use omoi_store::{Tx, checks, events, projects, requirements, tasks, tickets};
 use omoi_testkit::database::TestDatabase;
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
 use crate::plans::todo_tags;
 use crate::sample::Sample;

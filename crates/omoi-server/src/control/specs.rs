@@ -11,13 +11,13 @@ use omoi_domain::graph::{Edge, Graph};
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::outputs::SyncOutput;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::Platform;
-use omoi_execution::integration::{output, rendered};
 use omoi_execution::platform::WorkScope;
+use omoi_execution::spec_files::rendered_files;
 use omoi_execution::toolbox::Toolbox;
+use omoi_planning::sync::computed_summary;
 use omoi_planning::{commands, create};
 use omoi_protocol::control::{
     CreateSpec, Estimate, ExportedFile, OverlapView, PhaseView, ResumeSpec, SpecDetail, SpecView,
@@ -133,7 +133,7 @@ pub(super) async fn export_spec(
     Path(spec): Path<String>,
 ) -> Answer<Vec<ExportedFile>> {
     let spec = named(&s, Asked::to_read(&spec, &here)).await?;
-    let files = rendered(&s.platform, &spec).await?;
+    let files = rendered_files(&s.platform, &spec).await?;
     Ok(Json(
         files
             .into_iter()
@@ -260,7 +260,7 @@ async fn estimate(
     spec: &Spec,
     runs: &[PhaseRun],
 ) -> Result<Option<Estimate>, StoreError> {
-    let Some(sync) = output::<SyncOutput>(runs, Phase::Sync)? else {
+    let Some(summary) = computed_summary(runs)? else {
         return Ok(None);
     };
     let planned = tasks::of_spec(tx, spec.id).await?;
@@ -274,9 +274,9 @@ async fn estimate(
         criteria: requirements::criteria_of_spec(tx, spec.id).await?.len() as u32,
         longest_chain: per_level.len() as u32,
         width: per_level.values().copied().max().unwrap_or(0),
-        hours: sync.spec_summary.total_estimated_hours,
+        hours: summary.total_estimated_hours,
         cost_cap_nanousd: s.platform.settings_of(spec).spec_budget,
-        coverage_percent: sync.spec_summary.requirement_coverage_percent,
+        coverage_percent: summary.requirement_coverage_percent,
     }))
 }
 

@@ -3,7 +3,7 @@
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{AblationDone, Event};
-use omoi_domain::plan::opinion::CheckDoubt;
+use omoi_domain::opinion::CheckDoubt;
 use omoi_store::ablations::{self, Ablation};
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::{Json, StoreError, attempts, checks, events};

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use omoi_domain::attempt::AgentRole;
 use omoi_domain::phase::Phase;
-use omoi_domain::plan::evaluate::PASS_THRESHOLD;
-use omoi_domain::plan::outputs::{SectionKind, item_schema, sections};
+use omoi_plan::evaluate::PASS_THRESHOLD;
+use omoi_plan::sections::{SectionKind, item_schema, sections};
 
 use super::Context;
 use super::fail::Usage;

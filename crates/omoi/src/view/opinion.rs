@@ -1,7 +1,7 @@
 //! The second opinion on a plan, in words.
 
 use omoi_domain::event::PlanJudged;
-use omoi_domain::plan::opinion::CheckDoubt;
+use omoi_domain::opinion::CheckDoubt;
 use omoi_protocol::control::OpinionView;
 
 use super::text::{Page, clean, count, wrap};

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::document_id;
-use crate::plan::artifacts::body::{Body, flat};
-use crate::plan::artifacts::documents::{
+use omoi_domain::requirement::RequirementType;
+
+use crate::artifacts::body::{Body, flat};
+use crate::artifacts::documents::{
     DesignFront, DocumentCategory, DocumentStatus, ModelFront, PrdFront, RequirementsFront,
 };
-use crate::plan::artifacts::{File, Meta, feature_slug};
-use crate::plan::outputs::design::{Component, DataModel, Endpoint};
-use crate::plan::outputs::prd::{Persona, SuccessMetric, UserStory};
-use crate::plan::outputs::requirements::Requirement;
-use crate::plan::outputs::{DesignOutput, PrdOutput, RequirementsOutput};
-use crate::requirement::RequirementType;
+use crate::artifacts::file::{File, Meta, document_id, feature_slug};
+use crate::outputs::design::{Component, DataModel, Endpoint};
+use crate::outputs::prd::{Persona, SuccessMetric, UserStory};
+use crate::outputs::requirements::Requirement;
+use crate::outputs::{DesignOutput, PrdOutput, RequirementsOutput};
 
 const FIRST_VERSION: &str = "1.0";
 
-pub(in crate::plan::artifacts) fn prd(meta: &Meta, prd: &PrdOutput) -> File<PrdFront> {
+pub(in crate::artifacts) fn prd(meta: &Meta, prd: &PrdOutput) -> File<PrdFront> {
     let overview = &prd.overview;
     let front = prd_front(meta, prd);
     let mut body = Body::default();
@@ -113,7 +113,7 @@ fn user_story(body: &mut Body, story: &UserStory) {
     body.list(&story.acceptance_criteria);
 }
 
-pub(in crate::plan::artifacts) fn requirements(
+pub(in crate::artifacts) fn requirements(
     meta: &Meta,
     output: &RequirementsOutput,
 ) -> File<RequirementsFront> {
@@ -180,7 +180,7 @@ fn requirement_section(body: &mut Body, requirement: &Requirement) {
     body.criteria(&requirement.acceptance_criteria);
 }
 
-pub(in crate::plan::artifacts) fn design(meta: &Meta, output: &DesignOutput) -> File<DesignFront> {
+pub(in crate::artifacts) fn design(meta: &Meta, output: &DesignOutput) -> File<DesignFront> {
     let front = design_front(meta, output);
     let mut body = Body::default();
     body.heading(1, &front.title);

@@ -1,19 +1,19 @@
 //! The documents of tasks and sync: tickets, tasks, their index, the summary.
 
-use super::document_id;
-use crate::graph::Dag;
-use crate::plan::artifacts::body::{Body, CRITERIA_HEADING, flat};
-use crate::plan::artifacts::documents::{
+use omoi_domain::graph::Dag;
+
+use crate::artifacts::body::{Body, CRITERIA_HEADING, flat};
+use crate::artifacts::documents::{
     DocumentStatus, IndexFront, SummaryFront, TaskFileStatus, TaskFront, TicketFileStatus,
     TicketFront,
 };
-use crate::plan::artifacts::{File, Meta, feature_slug};
-use crate::plan::coverage::combined;
-use crate::plan::outputs::sync::ValidationResults;
-use crate::plan::outputs::tasks::{Estimate, Task, Ticket};
-use crate::plan::outputs::{SyncOutput, TasksOutput};
+use crate::artifacts::file::{File, Meta, document_id, feature_slug};
+use crate::coverage::combined;
+use crate::outputs::sync::ValidationResults;
+use crate::outputs::tasks::{Estimate, Task, Ticket};
+use crate::outputs::{SyncOutput, TasksOutput};
 
-pub(in crate::plan::artifacts) fn ticket(
+pub(in crate::artifacts) fn ticket(
     meta: &Meta,
     ticket: &Ticket,
     plan: &TasksOutput,
@@ -56,7 +56,7 @@ pub(in crate::plan::artifacts) fn ticket(
     File::new(front, body.finish())
 }
 
-pub(in crate::plan::artifacts) fn task(meta: &Meta, task: &Task) -> File<TaskFront> {
+pub(in crate::artifacts) fn task(meta: &Meta, task: &Task) -> File<TaskFront> {
     let front = TaskFront {
         id: task.id.clone(),
         title: task.title.clone(),
@@ -109,7 +109,7 @@ pub(in crate::plan::artifacts) fn task(meta: &Meta, task: &Task) -> File<TaskFro
     File::new(front, body.finish())
 }
 
-pub(in crate::plan::artifacts) fn index(meta: &Meta, plan: &TasksOutput) -> File<IndexFront> {
+pub(in crate::artifacts) fn index(meta: &Meta, plan: &TasksOutput) -> File<IndexFront> {
     let front = index_front(meta, plan);
     let mut body = Body::default();
     body.heading(1, &front.title);
@@ -201,7 +201,7 @@ fn mermaid(plan: &TasksOutput) -> String {
     lines.join("\n")
 }
 
-pub(in crate::plan::artifacts) fn summary(meta: &Meta, sync: &SyncOutput) -> File<SummaryFront> {
+pub(in crate::artifacts) fn summary(meta: &Meta, sync: &SyncOutput) -> File<SummaryFront> {
     let figures = &sync.spec_summary;
     let front = summary_front(meta, sync);
     let mut body = Body::default();

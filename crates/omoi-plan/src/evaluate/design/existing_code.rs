@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::plan::evaluate::Facts;
-use crate::plan::evaluate::claims::{KnownNames, Mentions, checked, has_file, has_name};
-use crate::plan::evaluate::read::{list, text, texts};
-use crate::plan::evaluate::sheet::Sheet;
-use crate::plan::evaluate::text::words;
-use crate::plan::outputs::paths::clean;
-use crate::plan::repository::names_in;
+use crate::evaluate::claims::{KnownNames, Mentions, checked, has_file, has_name};
+use crate::evaluate::facts::Facts;
+use crate::evaluate::read::{list, text, texts};
+use crate::evaluate::sheet::Sheet;
+use crate::repository::{clean, names_in};
+use crate::wording::words;
 
 /// Made-up names from which the overview describes something else, where they outnumber the true ones.
 const MADE_UP_MIN: usize = 3;

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::plan::evaluate::Facts;
-use crate::plan::evaluate::claims::{KnownNames, Mentions, checked, has_file, has_name, is_file};
-use crate::plan::evaluate::prose::{passages, specific_stems};
-use crate::plan::evaluate::read::{list, text, texts};
-use crate::plan::evaluate::sheet::Sheet;
-use crate::plan::evaluate::text::words;
-use crate::plan::outputs::paths::{Location, clean};
-use crate::plan::repository::names_in;
+use crate::evaluate::claims::{KnownNames, Mentions, checked, has_file, has_name, is_file};
+use crate::evaluate::facts::Facts;
+use crate::evaluate::prose::{passages, specific_stems};
+use crate::evaluate::read::{list, text, texts};
+use crate::evaluate::sheet::Sheet;
+use crate::repository::{Location, clean, names_in};
+use crate::wording::words;
 
 /// Fewest true names and files beside the key files, where the repository has them.
 const TRUE_CLAIMS_MIN: usize = 2;

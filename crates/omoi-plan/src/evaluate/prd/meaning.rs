@@ -3,15 +3,15 @@
 
 use serde_json::Value;
 
-use crate::plan::evaluate::Facts;
-use crate::plan::evaluate::claims::{KnownNames, Mentions, checked};
-use crate::plan::evaluate::criteria::{
+use crate::evaluate::acceptance::{
     Demand, EmptyCriterion, emptiness, said_again, without_verifying,
 };
-use crate::plan::evaluate::prose::{passages, stems};
-use crate::plan::evaluate::read::{list, text, texts};
-use crate::plan::evaluate::sheet::Sheet;
-use crate::plan::outputs::prd::StoryPriority;
+use crate::evaluate::claims::{KnownNames, Mentions, checked};
+use crate::evaluate::facts::Facts;
+use crate::evaluate::prose::{passages, stems};
+use crate::evaluate::read::{list, text, texts};
+use crate::evaluate::sheet::Sheet;
+use crate::outputs::prd::StoryPriority;
 
 /// Made-up names from which the frame rests on nothing, where they outnumber the true ones.
 const MADE_UP_MIN: usize = 2;

@@ -7,8 +7,6 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use crate::pattern::patterns;
-
 /// Share of function words from which a text counts as English.
 const ENGLISH_MIN: f64 = 0.25;
 /// Share of function words below which a text of some length is no sentence.
@@ -68,27 +66,27 @@ static FUNCTION: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
     classes.into_iter().flatten().copied().collect()
 });
 
-patterns! {
+omoi_domain::constant_patterns! {
     /// Words, code in back ticks or quotation marks, and punctuation.
     static TOKEN = r#"`[^`]*`|"[^"]*"|[\p{L}\p{N}_][\p{L}\p{N}_'’/.#*=:+-]*[\p{L}\p{N}_*]|[\p{L}\p{N}_]|[.;:!?,]"#;
 }
 
 /// How the words of some texts stand.
 #[derive(Clone, Debug, Default)]
-pub(in crate::plan::evaluate) struct WordOrder {
+pub(in crate::evaluate) struct WordOrder {
     /// Words, quoted code as one.
-    pub(in crate::plan::evaluate) n_words: usize,
+    pub(in crate::evaluate) n_words: usize,
     /// Function words among them.
-    pub(in crate::plan::evaluate) n_function: usize,
+    pub(in crate::evaluate) n_function: usize,
     /// Neighbours that no sentence has.
-    pub(in crate::plan::evaluate) odd: Vec<String>,
+    pub(in crate::evaluate) odd: Vec<String>,
     /// Longer texts with hardly a function word.
-    pub(in crate::plan::evaluate) n_heaps: usize,
+    pub(in crate::evaluate) n_heaps: usize,
 }
 
 impl WordOrder {
     /// Adds `text`.
-    pub(in crate::plan::evaluate) fn add(&mut self, text: &str) {
+    pub(in crate::evaluate) fn add(&mut self, text: &str) {
         let tokens = tokenise(text);
         let is_word = |t: &&Folded<'_>| matches!(t.token, Token::Word(_) | Token::Code);
         let n_words = tokens.iter().filter(is_word).count();
@@ -120,20 +118,20 @@ impl WordOrder {
     }
 
     /// Share of odd neighbours among the function words.
-    pub(in crate::plan::evaluate) fn odd_share(&self) -> f64 {
+    pub(in crate::evaluate) fn odd_share(&self) -> f64 {
         self.odd.len() as f64 / self.n_function.max(1) as f64
     }
 }
 
 /// Whether `text` is in English, as far as its function words tell.
-pub(in crate::plan::evaluate) fn is_english(text: &str) -> bool {
+pub(in crate::evaluate) fn is_english(text: &str) -> bool {
     let mut order = WordOrder::default();
     order.add(text);
     order.n_words >= 5 && order.n_function as f64 >= ENGLISH_MIN * order.n_words as f64
 }
 
 /// Whether `text` is in another language. Of a few words nobody can tell.
-pub(in crate::plan::evaluate) fn is_not_english(text: &str) -> bool {
+pub(in crate::evaluate) fn is_not_english(text: &str) -> bool {
     let mut order = WordOrder::default();
     order.add(text);
     order.n_words >= 5 && !is_english(text)

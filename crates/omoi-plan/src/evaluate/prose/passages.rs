@@ -54,16 +54,16 @@ const DEPTH_MAX: usize = 24;
 
 /// A text of an output.
 #[derive(Clone, Debug)]
-pub(in crate::plan::evaluate) struct Passage<'a> {
+pub(in crate::evaluate) struct Passage<'a> {
     /// Where it stands, as in `requirements[0].text`.
-    pub(in crate::plan::evaluate) path: String,
+    pub(in crate::evaluate) path: String,
     /// The same for all items of a list, as in `requirements[].text`.
-    pub(in crate::plan::evaluate) group: String,
-    pub(in crate::plan::evaluate) text: &'a str,
+    pub(in crate::evaluate) group: String,
+    pub(in crate::evaluate) text: &'a str,
 }
 
 /// The prose of `output`, in order.
-pub(in crate::plan::evaluate) fn passages(output: &Value) -> Vec<Passage<'_>> {
+pub(in crate::evaluate) fn passages(output: &Value) -> Vec<Passage<'_>> {
     let mut found = Vec::new();
     let place = Place::default();
     walk(output, &place, 0, &mut found);
@@ -131,8 +131,9 @@ fn walk<'a>(value: &'a Value, place: &Place, depth: usize, found: &mut Vec<Passa
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn only_prose_is_found() {

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::evaluate::text::words;
+use crate::wording::words;
 
 /// Texts that others may have been taken from, as runs of a few words.
 #[derive(Clone, Debug)]
-pub(in crate::plan::evaluate) struct Quotations {
+pub(in crate::evaluate) struct Quotations {
     run: usize,
     runs: BTreeSet<Vec<String>>,
 }
 
 impl Quotations {
     /// Finds what shares runs of `run` words with `sources`.
-    pub(in crate::plan::evaluate) fn new<'a>(
+    pub(in crate::evaluate) fn new<'a>(
         run: usize,
         sources: impl IntoIterator<Item = &'a str>,
     ) -> Self {
@@ -32,7 +32,7 @@ impl Quotations {
 
     /// The words of `text`, and how many of them stand in runs that were taken over; none of either
     /// where there is nothing to take from.
-    pub(in crate::plan::evaluate) fn taken(&self, text: &str) -> (usize, usize) {
+    pub(in crate::evaluate) fn taken(&self, text: &str) -> (usize, usize) {
         if self.runs.is_empty() {
             return (0, 0);
         }

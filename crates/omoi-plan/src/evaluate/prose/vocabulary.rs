@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use crate::plan::evaluate::text::words;
+use crate::wording::words;
 
 /// Longest stem, in characters: enough to tell words apart, short enough to join their forms.
 const STEM_CHARS_MAX: usize = 7;
@@ -77,7 +77,7 @@ static GENERAL: LazyLock<BTreeSet<String>> =
     LazyLock::new(|| GENERAL_WORDS.split_whitespace().map(stem).collect());
 
 /// The stems of the words of `text` that carry content, names taken apart at their joints.
-pub(in crate::plan::evaluate) fn stems(text: &str) -> BTreeSet<String> {
+pub(in crate::evaluate) fn stems(text: &str) -> BTreeSet<String> {
     let plain = without_ids(text);
     let parts = split_joints(&plain);
     let counted = words(&parts).into_iter().filter(|word| {
@@ -89,7 +89,7 @@ pub(in crate::plan::evaluate) fn stems(text: &str) -> BTreeSet<String> {
 }
 
 /// The stems of `text` that do not fit any project whatever.
-pub(in crate::plan::evaluate) fn specific_stems(text: &str) -> BTreeSet<String> {
+pub(in crate::evaluate) fn specific_stems(text: &str) -> BTreeSet<String> {
     let mut found = stems(text);
     found.retain(|stem| !GENERAL.contains(stem));
     found
@@ -97,13 +97,13 @@ pub(in crate::plan::evaluate) fn specific_stems(text: &str) -> BTreeSet<String> 
 
 /// Whether `text` says something that would not fit any project: a word of its own, a figure, or
 /// something quoted.
-pub(in crate::plan::evaluate) fn says_something(text: &str) -> bool {
+pub(in crate::evaluate) fn says_something(text: &str) -> bool {
     let quotes = text.contains('`') || text.matches('"').count() >= 2;
     quotes || has_figure(text) || !specific_stems(text).is_empty()
 }
 
 /// `text` in lower case without numbers, ids and the words that number things.
-pub(in crate::plan::evaluate) fn unnumbered(text: &str) -> String {
+pub(in crate::evaluate) fn unnumbered(text: &str) -> String {
     const LABELS: &[&str] = &[
         "case",
         "criterion",

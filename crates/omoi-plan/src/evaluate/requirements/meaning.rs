@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::plan::ears;
-use crate::plan::evaluate::Facts;
-use crate::plan::evaluate::claims::{KnownNames, Mentions, checked};
-use crate::plan::evaluate::criteria::{Demand, EmptyCriterion, emptiness, said_again};
-use crate::plan::evaluate::prose::{is_english, says_something, specific_stems, stems};
-use crate::plan::evaluate::read::{list, text, texts};
-use crate::plan::evaluate::sheet::Sheet;
-use crate::plan::outputs::prd::StoryPriority;
-use crate::task::Priority;
+use omoi_domain::task::Priority;
+
+use crate::ears;
+use crate::evaluate::acceptance::{Demand, EmptyCriterion, emptiness, said_again};
+use crate::evaluate::claims::{KnownNames, Mentions, checked};
+use crate::evaluate::facts::Facts;
+use crate::evaluate::prose::{is_english, says_something, specific_stems, stems};
+use crate::evaluate::read::{list, text, texts};
+use crate::evaluate::sheet::Sheet;
+use crate::outputs::prd::StoryPriority;
 
 /// Share of criteria that are said of several requirements.
 const REPEATED_SHARE_MAX: f64 = 0.3;
@@ -248,7 +249,7 @@ fn names(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
 
 #[cfg(test)]
 mod tests {
-    use super::begins_with_verb;
+    use crate::evaluate::requirements::meaning::begins_with_verb;
 
     #[test]
     fn verbs_are_told_from_what_follows_them() {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::purpose::{Purpose, purpose, reads_text};
-use super::shell::{Joint, ShellCommand, read_shell};
+use crate::evaluate::tasks::purpose::{Purpose, purpose, reads_text};
+use crate::evaluate::tasks::shell::{Joint, ShellCommand, read_shell};
 
 /// Deepest script that is looked into.
 const DEPTH_MAX: usize = 4;

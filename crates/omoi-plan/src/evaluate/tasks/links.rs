@@ -5,15 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::plan::path_of;
-use crate::plan::coverage::{
-    Combined, PlanFault, Planned, reference_faults, unproven_criteria, verdict,
-};
-use crate::plan::evaluate::Facts;
-use crate::plan::evaluate::common::inside;
-use crate::plan::evaluate::sheet::Sheet;
-use crate::plan::outputs::paths::{Location, clean};
-use crate::plan::outputs::{SyncOpinion, TasksOutput};
+use crate::coverage::{Combined, PlanFault, Planned, reference_faults, unproven_criteria, verdict};
+use crate::evaluate::common::inside;
+use crate::evaluate::facts::Facts;
+use crate::evaluate::sheet::Sheet;
+use crate::evaluate::tasks::skeleton::path_of;
+use crate::outputs::{SyncOpinion, TasksOutput};
+use crate::repository::{Location, clean};
 
 /// A ticket lists its own tasks and no other's.
 pub(super) fn tickets_and_tasks(plan: &TasksOutput, sheet: &mut Sheet) {

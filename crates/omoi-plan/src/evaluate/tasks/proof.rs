@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::command::{CommandBasis, basis_of};
-use super::laid::{LaidFault, ProjectNames, is_code, laid_fault};
-use crate::check::CheckKind;
-use crate::plan::evaluate::Facts;
-use crate::plan::evaluate::read::{at, list, text, texts};
-use crate::plan::evaluate::sheet::Sheet;
-use crate::plan::outputs::requirements::Requirement;
-use crate::plan::outputs::tasks::PlannedTaskType;
-use crate::task::Priority;
+use omoi_domain::check::CheckKind;
+use omoi_domain::task::Priority;
+
+use crate::evaluate::facts::Facts;
+use crate::evaluate::read::{at, list, text, texts};
+use crate::evaluate::sheet::Sheet;
+use crate::evaluate::tasks::command::{CommandBasis, basis_of};
+use crate::evaluate::tasks::test_files::{LaidFault, ProjectNames, is_code, laid_fault};
+use crate::outputs::requirements::Requirement;
+use crate::outputs::tasks::PlannedTaskType;
 
 /// Checks every check of `tasks`.
 pub(super) fn check(tasks: &[Value], facts: &Facts, sheet: &mut Sheet) {

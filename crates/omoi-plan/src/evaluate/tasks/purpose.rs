@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::shell::ShellCommand;
+use crate::evaluate::tasks::shell::ShellCommand;
 
 /// Programs that look at files and texts, and run nothing of the project.
 const UTILITIES: &[&str] = &[

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::check::CheckKind;
-use crate::plan::coverage::PlanFault;
-use crate::plan::evaluate::read::{at, list, text, texts};
-use crate::plan::outputs::tasks::{
+use omoi_domain::check::CheckKind;
+use omoi_domain::task::Priority;
+
+use crate::coverage::PlanFault;
+use crate::evaluate::read::{at, list, text, texts};
+use crate::outputs::tasks::{
     Check, Estimate, PlannedTaskType, Task, TaskDependencies, TasksOutput, Ticket,
     TicketDependencies,
 };
-use crate::task::Priority;
 
 /// The plan with ids, references and paths; all else is filler that no rule on order reads.
 ///

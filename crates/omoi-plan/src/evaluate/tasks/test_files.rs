@@ -3,10 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::pattern::patterns;
-use crate::plan::evaluate::Facts;
-use crate::plan::outputs::paths::{Location, clean};
-use crate::plan::repository::names_in;
+use crate::evaluate::facts::Facts;
+use crate::repository::{Location, clean, names_in};
 
 /// Endings of code that is no shell script.
 const CODE_ENDINGS: &[&str] = &[
@@ -20,7 +18,7 @@ const TEST_NAMES: &[&str] = &[
     "verif",
 ];
 
-patterns! {
+omoi_domain::constant_patterns! {
     static ASSERTS = r"(?ix) (\b|_|XCT)assert | \brefute | \braises\b | \bexpect\w*\s*\( | \.should\b | \bshould\. | \.(to|must)_?(be|eq)\w*
             | \bt\.(error|fatal|fail)\w* | \brequire\.\w+\( | \bfail\w*!?\( | \bpanic!?\( | \bexit\s*\(
             | \braise\b | \bthrow\b | \bverify\w*\( | \bok\( | \bis\( | \breturn\s+[1-9] | \babort\(
@@ -355,9 +353,10 @@ fn without_comments(path: &str, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::plan::repository::RepositoryFacts;
     use std::sync::Arc;
+
+    use super::*;
+    use crate::repository::RepositoryFacts;
 
     fn fault(path: &str, text: &str) -> Option<LaidFault> {
         let facts = Facts {

@@ -2,7 +2,7 @@
 
 /// How a command is joined to the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::plan::evaluate::tasks) enum Joint {
+pub(in crate::evaluate::tasks) enum Joint {
     /// `&&`.
     And,
     /// `||`.
@@ -17,32 +17,32 @@ pub(in crate::plan::evaluate::tasks) enum Joint {
 
 /// A simple command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::plan::evaluate::tasks) struct ShellCommand {
+pub(in crate::evaluate::tasks) struct ShellCommand {
     /// Words without assignments, keywords and redirections.
-    pub(in crate::plan::evaluate::tasks) words: Vec<String>,
+    pub(in crate::evaluate::tasks) words: Vec<String>,
     /// What follows it.
-    pub(in crate::plan::evaluate::tasks) next: Joint,
+    pub(in crate::evaluate::tasks) next: Joint,
     /// Whether its end decides a condition or is turned round.
-    pub(in crate::plan::evaluate::tasks) is_condition: bool,
+    pub(in crate::evaluate::tasks) is_condition: bool,
     /// Whether its output goes to a file or into a text.
-    pub(in crate::plan::evaluate::tasks) is_kept: bool,
+    pub(in crate::evaluate::tasks) is_kept: bool,
     /// Whether it sets a variable and does nothing else.
-    pub(in crate::plan::evaluate::tasks) is_assignment: bool,
+    pub(in crate::evaluate::tasks) is_assignment: bool,
     /// Whether it asks how the command before it ended.
-    pub(in crate::plan::evaluate::tasks) asks_status: bool,
+    pub(in crate::evaluate::tasks) asks_status: bool,
     /// Whether it opens (1) or closes (-1) a group.
-    pub(in crate::plan::evaluate::tasks) group: i8,
+    pub(in crate::evaluate::tasks) group: i8,
 }
 
 /// The commands of a text, and the functions it defines.
 #[derive(Clone, Debug, Default)]
-pub(in crate::plan::evaluate::tasks) struct ShellText {
-    pub(in crate::plan::evaluate::tasks) commands: Vec<ShellCommand>,
-    pub(in crate::plan::evaluate::tasks) functions: Vec<String>,
+pub(in crate::evaluate::tasks) struct ShellText {
+    pub(in crate::evaluate::tasks) commands: Vec<ShellCommand>,
+    pub(in crate::evaluate::tasks) functions: Vec<String>,
 }
 
 /// Reads `text`.
-pub(in crate::plan::evaluate::tasks) fn read_shell(text: &str) -> ShellText {
+pub(in crate::evaluate::tasks) fn read_shell(text: &str) -> ShellText {
     let mut reader = Reader::new(text);
     reader.run();
     reader.found

@@ -1,0 +1,42 @@
+//! The files of a spec, rendered by whoever knows its plan.
+//!
+//! Execution hands them to agents and commits them, and knows nothing of plans: the composition root
+//! gives it the function that renders.
+
+use std::collections::BTreeMap;
+
+use omoi_runtime::BoxError;
+use omoi_store::StoreError;
+use omoi_store::phases::{self, PhaseRun};
+use omoi_store::specs::Spec;
+
+use crate::platform::Platform;
+
+/// Files by path from the root of the repository.
+pub type SpecFiles = BTreeMap<String, String>;
+
+/// Renders the accepted outputs among `runs`; equal outputs give equal files.
+pub type RenderSpecFiles = fn(spec: &Spec, runs: &[PhaseRun]) -> Result<SpecFiles, BoxError>;
+
+/// The files of a spec could not be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecFilesError {
+    /// The outputs could not be read.
+    #[error("the accepted outputs could not be read")]
+    Store(#[from] StoreError),
+    /// An output does not give files.
+    #[error("the spec's files could not be rendered")]
+    Render(#[source] BoxError),
+}
+
+/// The markdown of a spec's accepted outputs, by path from the repository's root.
+///
+/// # Errors
+/// When the database cannot be read or an id cannot name a file.
+pub async fn rendered_files(platform: &Platform, spec: &Spec) -> Result<SpecFiles, SpecFilesError> {
+    let runs = {
+        let mut tx = platform.store.read().await?;
+        phases::of_spec(&mut tx, spec.id).await?
+    };
+    (platform.render_spec_files)(spec, &runs).map_err(SpecFilesError::Render)
+}

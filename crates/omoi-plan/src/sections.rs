@@ -1,0 +1,12 @@
+//! The sections of each phase output, and the types that check and describe them.
+
+mod misfits;
+mod schema;
+mod section;
+mod table;
+
+pub(crate) use misfits::misfits;
+pub use schema::{item_schema, section_schema, submit_item_schema};
+pub use section::{Section, SectionKind};
+pub(crate) use section::{item_path, key_hint};
+pub use table::{section, sections};
