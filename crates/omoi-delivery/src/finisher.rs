@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use tracing::warn;
 
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
+use omoi_domain::block::SpecBlock;
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
@@ -27,7 +28,7 @@ use omoi_runtime::telemetry::chain;
 use omoi_store::checks::{Check, Receipt};
 use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::{ENVIRONMENT_FAULT, Task};
+use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx, attempts, checks, deliveries, projects, requirements, tasks};
 
 use self::ablation::Proof;
@@ -52,7 +53,7 @@ enum Standing {
     /// Something needed failed for good.
     Failed(String),
     /// Something needed waits for a person.
-    Blocked(String),
+    Blocked(SpecBlock, String),
 }
 
 impl Finisher {
@@ -79,11 +80,9 @@ impl Finisher {
         match standing {
             Standing::Open => Ok(()),
             Standing::Ready => self.prove(spec).await,
-            Standing::Failed(reason) => {
-                end(&self.platform, &spec, SpecStatus::Failed, reason).await
-            }
-            Standing::Blocked(reason) => {
-                end(&self.platform, &spec, SpecStatus::Blocked, reason).await
+            Standing::Failed(reason) => end(&self.platform, &spec, None, reason).await,
+            Standing::Blocked(block, reason) => {
+                end(&self.platform, &spec, Some(block), reason).await
             }
         }
     }
@@ -108,7 +107,7 @@ impl Finisher {
                 .and_then(|a| a.error_message.clone())
                 .unwrap_or_else(|| "the last checks could not be run".to_owned());
             drop(tx);
-            return end(&self.platform, &spec, SpecStatus::Failed, why).await;
+            return end(&self.platform, &spec, None, why).await;
         }
         let named = HumanRef::spec(spec.number);
         let named = projects::reference(&mut tx, spec.project_id, named).await?;
@@ -187,9 +186,8 @@ async fn standing(tx: &mut Tx, spec: &Spec) -> Result<Standing, StoreError> {
     let stuck = |m: &&Merge| m.state == MergeState::Manual && needed(m.task_id);
     if let Some(merge) = merges.iter().find(stuck) {
         let why = merge.error.clone().unwrap_or_default();
-        return Ok(Standing::Blocked(format!(
-            "a merge waits for a person: {why}"
-        )));
+        let reason = format!("a merge waits for a person: {why}");
+        return Ok(Standing::Blocked(SpecBlock::Merge, reason));
     }
     let stopped = |status| move |t: &&Task| t.needed && t.status == status;
     // What waits says less than what it waits for.
@@ -209,11 +207,8 @@ async fn standing(tx: &mut Tx, spec: &Spec) -> Result<Standing, StoreError> {
                 )
             }
         };
-        return Ok(Standing::Blocked(format!(
-            "{} is {}: {why}",
-            HumanRef::task(task.number),
-            task.status
-        )));
+        let reason = format!("{} is {}: {why}", HumanRef::task(task.number), task.status);
+        return Ok(Standing::Blocked(SpecBlock::Task, reason));
     }
     Ok(Standing::Ready)
 }
@@ -221,13 +216,13 @@ async fn standing(tx: &mut Tx, spec: &Spec) -> Result<Standing, StoreError> {
 async fn end(
     platform: &Platform,
     spec: &Spec,
-    to: SpecStatus,
+    block: Option<SpecBlock>,
     reason: String,
 ) -> Result<(), BoxError> {
     let mut tx = platform.store.write().await?;
     let mut spec = specs::get(&mut tx, spec.id).await?;
     if spec.status == SpecStatus::Working {
-        specs::transition(&mut tx, &mut spec, to, Some(reason)).await?;
+        stopped(&mut tx, &mut spec, block, reason).await?;
         tx.commit(CrashPoint::SpecMoved).await?;
     }
     Ok(())
@@ -267,11 +262,11 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
         return Ok(());
     }
     if let Some(reason) = red(platform, spec, &receipts).await? {
-        return stop(proof, SpecStatus::Failed, reason).await;
+        return stop(proof, None, reason).await;
     }
     let found = ablation::ablate(proof, &receipts).await?;
     if let Some(reason) = ablation::refusal(proof, &found).await? {
-        return stop(proof, SpecStatus::Blocked, reason).await;
+        return stop(proof, Some(SpecBlock::WeakProof), reason).await;
     }
     let weak = ablation::note(proof, &found).await?;
     hand_over(proof, weak).await
@@ -287,8 +282,9 @@ async fn waits_for_machine(
     let Some(fault) = fault_after_merge(proof.platform, at, receipts).await? else {
         return Ok(false);
     };
-    let reason = format!("{ENVIRONMENT_FAULT}: at the head {fault}");
-    stop(proof, SpecStatus::Blocked, reason).await?;
+    let block = SpecBlock::Environment;
+    let reason = format!("{block}: at the head {fault}");
+    stop(proof, Some(block), reason).await?;
     Ok(true)
 }
 
@@ -304,7 +300,7 @@ async fn as_it_stands(proof: Proof<'_>, receipts: &[(Check, Receipt)]) -> Result
     if let Some(unmet) = receipts::unmet(UnmetCode::HeadRed, &others) {
         let headline = unmet.feedback.lines().next().unwrap_or_default();
         let reason = format!("what stands is not handed over: at the head {headline}");
-        return stop(proof, SpecStatus::Failed, reason).await;
+        return stop(proof, None, reason).await;
     }
     let mut says = vec!["handed over as it stands, because a person said so".to_owned()];
     {
@@ -329,14 +325,27 @@ async fn as_it_stands(proof: Proof<'_>, receipts: &[(Check, Receipt)]) -> Result
 }
 
 /// Ends the attempt, and the spec with it.
-async fn stop(proof: Proof<'_>, to: SpecStatus, reason: String) -> Result<(), BoxError> {
+async fn stop(proof: Proof<'_>, block: Option<SpecBlock>, reason: String) -> Result<(), BoxError> {
     let mut tx = proof.platform.store.write().await?;
     if platform_attempt::end(&mut tx, proof.attempt, None).await? {
         let mut spec = specs::get(&mut tx, proof.spec.id).await?;
-        specs::transition(&mut tx, &mut spec, to, Some(reason)).await?;
+        stopped(&mut tx, &mut spec, block, reason).await?;
         tx.commit(CrashPoint::SpecMoved).await?;
     }
     Ok(())
+}
+
+/// Has a spec wait for `block`, or fails it where nothing can be waited for.
+async fn stopped(
+    tx: &mut Tx,
+    spec: &mut Spec,
+    block: Option<SpecBlock>,
+    reason: String,
+) -> Result<(), StoreError> {
+    match block {
+        Some(block) => specs::block(tx, spec, block, reason).await,
+        None => specs::transition(tx, spec, SpecStatus::Failed, Some(reason)).await,
+    }
 }
 
 /// Writes the proven branch into the user's repository; `known` is what they should know of it.

@@ -51,6 +51,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, Trac
     Ok(RunSummary {
         r#type: "summary".to_owned(),
         outcome: outcome(&spec),
+        blocked_by: spec.blocked_by,
         reason: reason(&spec),
         model: spec.model.clone(),
         spec_id: spec.id.to_string(),

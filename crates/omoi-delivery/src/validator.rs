@@ -4,6 +4,7 @@ use futures::future::BoxFuture;
 use tracing::{info, warn};
 
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
+use omoi_domain::block::TaskBlock;
 use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
@@ -21,7 +22,7 @@ use omoi_runtime::telemetry::chain;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::{self, ENVIRONMENT_FAULT, Task};
+use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts};
 
 use crate::receipts::{self, Run};
@@ -172,8 +173,9 @@ async fn validate(
 /// Has the task wait for what the machine lacks. That is no round: the agent cannot mend it.
 async fn block(tx: &mut Tx, task: &mut Task, fault: &str) -> Result<(), StoreError> {
     info!(task.id = %task.id, "TSK-{:03} waits: {fault}", task.number);
-    let reason = format!("{ENVIRONMENT_FAULT}: {fault}");
-    tasks::transition(tx, task, TaskStatus::Blocked, Some(reason)).await?;
+    let block = TaskBlock::Environment;
+    let reason = format!("{}: {fault}", block.kind());
+    tasks::block(tx, task, block, reason).await?;
     omoi_execution::tasks::block_waiting(tx, task).await
 }
 

@@ -3,6 +3,7 @@
 pub mod ablation;
 pub mod agent_event;
 pub mod attempt;
+pub mod block;
 pub mod check;
 pub mod closed_set;
 pub mod conflict_marker;

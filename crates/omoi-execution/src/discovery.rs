@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
+use omoi_domain::block::TaskBlock;
 use omoi_domain::check::CheckKind;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{DiscoveryDone, Event};
 use omoi_domain::id::HumanRef;
 use omoi_domain::plain_title::plain_title;
-use omoi_domain::task::{TaskStatus, TicketPhase};
+use omoi_domain::task::TicketPhase;
 use omoi_protocol::worker::{DiscoveryAck, ProposedCheck, ReportDiscovery};
 use omoi_store::attempts::Attempt;
 use omoi_store::checks::{self, Check};
@@ -207,8 +208,8 @@ async fn spawn(tx: &mut Tx, source: &Task, body: &ReportDiscovery) -> Result<Tas
     match proof(tx, &task, body.check.as_ref()).await? {
         Some(check) => checks::insert(tx, &check, &[]).await?,
         None => {
-            let reason = Some("needs_check".to_owned());
-            tasks::transition(tx, &mut task, TaskStatus::Blocked, reason).await?;
+            let block = TaskBlock::NoCheck;
+            tasks::block(tx, &mut task, block, block.kind().to_string()).await?;
         }
     }
     Ok(task)

@@ -8,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use omoi_domain::attempt::{AttemptStopReason, AttemptSubject};
+use omoi_domain::block::TaskBlock;
 use omoi_domain::disk_stop::{DiskStopStep, disk_stop_step};
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_sandbox::{LowDisk, low_disk};
-use omoi_store::tasks::{self, ENVIRONMENT_FAULT, Task};
+use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts};
 
 use crate::platform::Platform;
@@ -87,10 +88,11 @@ pub(crate) async fn task_stopped(
         }
         DiskStopStep::Stop { n_stops } => {
             let reason = format!(
-                "{ENVIRONMENT_FAULT}: a full disk interrupted it {n_stops} times ({how}); free some space, or \
-                 have fewer agents at work at once (`limits.max_concurrent_agents`)"
+                "{}: a full disk interrupted it {n_stops} times ({how}); free some space, or \
+                 have fewer agents at work at once (`limits.max_concurrent_agents`)",
+                TaskBlock::Environment.kind()
             );
-            task_moves::wait_for_person(tx, task, reason).await
+            task_moves::wait_for_person(tx, task, TaskBlock::Environment, reason).await
         }
     }
 }

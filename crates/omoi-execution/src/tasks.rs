@@ -1,6 +1,7 @@
 //! How a task moves on: bound, sent back, failed, blocked, called off, tried again.
 
 use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject, SubjectKind};
+use omoi_domain::block::TaskBlock;
 use omoi_domain::id::{ProjectId, TaskId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::{IntegrationState, MergeState};
@@ -232,19 +233,20 @@ async fn provider_failed(
         }
         return tasks::save(tx, task).await;
     }
-    wait_for_person(tx, task, reason).await
+    wait_for_person(tx, task, TaskBlock::Provider, reason).await
 }
 
 /// Blocks a task, and all that waits for it, until a person has it go on.
 pub(crate) async fn wait_for_person(
     tx: &mut Tx,
     task: &mut Task,
+    block: TaskBlock,
     reason: String,
 ) -> Result<(), StoreError> {
     if !matches!(task.status, TaskStatus::Running | TaskStatus::Pending) {
         tasks::transition(tx, task, TaskStatus::Pending, Some(reason.clone())).await?;
     }
-    tasks::transition(tx, task, TaskStatus::Blocked, Some(reason)).await?;
+    tasks::block(tx, task, block, reason).await?;
     block_waiting(tx, task).await
 }
 
@@ -289,8 +291,8 @@ async fn block(tx: &mut Tx, task: &Task, from: Vec<TaskId>) -> Result<(), StoreE
     for id in beyond(from, &dependents) {
         let mut dependent = tasks::get(tx, id).await?;
         if dependent.status == TaskStatus::Pending {
-            let reason = blocked_by(task);
-            tasks::transition(tx, &mut dependent, TaskStatus::Blocked, Some(reason)).await?;
+            let (block, reason) = waits_for(task);
+            tasks::block(tx, &mut dependent, block, reason).await?;
         }
     }
     Ok(())
@@ -312,8 +314,10 @@ fn beyond(from: Vec<TaskId>, arrows: &[(TaskId, TaskId)]) -> Vec<TaskId> {
     reached.split_off(n)
 }
 
-fn blocked_by(task: &Task) -> String {
-    format!("dependency_failed:TSK-{:03}", task.number)
+/// What a task waits for that waits for `task`, and the same in words.
+fn waits_for(task: &Task) -> (TaskBlock, String) {
+    let block = TaskBlock::Prerequisite { task_id: task.id };
+    (block, format!("{}:TSK-{:03}", block.kind(), task.number))
 }
 
 /// Calls a task off. Whatever runs for it is stopped by the reaper.
@@ -432,15 +436,13 @@ async fn drop_resolution(
 
 /// Frees every task that was blocked because of `task`, unless it waits for another lost one too.
 async fn unblock_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
-    let reason = blocked_by(task);
-    for mut other in tasks::of_spec(tx, task.spec_id).await? {
-        if other.status != TaskStatus::Blocked || other.blocked_reason.as_ref() != Some(&reason) {
-            continue;
-        }
+    for mut other in tasks::blocked_by(tx, task.id).await? {
         match lost_prerequisite(tx, &other).await? {
             None => tasks::transition(tx, &mut other, TaskStatus::Pending, None).await?,
             Some(lost) => {
-                other.blocked_reason = Some(blocked_by(&lost));
+                let (block, reason) = waits_for(&lost);
+                other.blocked_by = Some(block);
+                other.blocked_reason = Some(reason);
                 tasks::save(tx, &mut other).await?;
             }
         }

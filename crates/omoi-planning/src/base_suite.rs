@@ -8,11 +8,11 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::block::SpecBlock;
 use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
 use omoi_domain::phase::Phase;
-use omoi_domain::spec::SpecStatus;
 use omoi_domain::suite::fault::base_refusal;
 use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::suite::verdict::{BaseVerdict, judge_base};
@@ -58,7 +58,9 @@ pub(crate) async fn hold(
                     .exit_code
                     .map_or("it was stopped".to_owned(), |code| format!("exit {code}"));
                 let reason = base_refusal(&suite.command, &ending, &base.output, acceptable);
-                block(tx, spec, phase, reason).await.map(Some)
+                block(tx, spec, phase, SpecBlock::SuiteRed, reason)
+                    .await
+                    .map(Some)
             }
         };
     }
@@ -72,10 +74,13 @@ pub(crate) async fn hold(
     if let Some(failed) = failed {
         let why = failed.error_message.clone().unwrap_or_default();
         let reason = format!(
-            "suite_not_run: the sandbox could not run `{}` on the base commit: {why}; see `omoi doctor`",
+            "{}: the sandbox could not run `{}` on the base commit: {why}; see `omoi doctor`",
+            SpecBlock::SuiteNotRun,
             suite.command
         );
-        return block(tx, spec, phase, reason).await.map(Some);
+        return block(tx, spec, phase, SpecBlock::SuiteNotRun, reason)
+            .await
+            .map(Some);
     }
     let new = NewAttempt {
         project_id: spec.project_id,
@@ -99,11 +104,12 @@ async fn block(
     mut tx: Tx,
     spec: &mut Spec,
     phase: Phase,
+    block: SpecBlock,
     reason: String,
 ) -> Result<Next, BoxError> {
     info!(spec.id = %spec.id, "The suite of SPEC-{} does not pass on its base", spec.number);
     end_planning(&mut tx, spec, Some(phase)).await?;
-    specs::transition(&mut tx, spec, SpecStatus::Blocked, Some(reason)).await?;
+    specs::block(&mut tx, spec, block, reason).await?;
     tx.commit(CrashPoint::SpecMoved).await?;
     Ok(Next::Idle)
 }

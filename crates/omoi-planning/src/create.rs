@@ -157,6 +157,7 @@ pub async fn create(
         integration_branch,
         survey: Json(json!({ "survey": found, "toolbox": toolbox })),
         last_error: None,
+        blocked_by: None,
         state_version: 0,
         created_at: tx.now(),
         updated_at: tx.now(),

@@ -350,6 +350,7 @@ async fn task(
         revision: None,
         error_class: None,
         error_message: None,
+        blocked_by: None,
         blocked_reason: None,
         parent_task_id: None,
         discovery_depth: 0,

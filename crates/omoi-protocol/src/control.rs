@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason};
+use omoi_domain::block::TaskBlock;
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::id::{AttemptId, SpecId, TaskId};
 use omoi_domain::merge::IntegrationState;
@@ -273,6 +274,8 @@ pub struct TaskView {
     pub head_sha: Option<String>,
     /// Requirements it serves.
     pub requirements: Vec<String>,
+    /// What it waits for, when it is blocked.
+    pub blocked_by: Option<TaskBlock>,
     /// What the last refusal said, or the last error.
     pub problem: Option<String>,
     /// What the agent says it did.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use omoi_domain::block::SpecBlock;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
@@ -115,6 +116,8 @@ pub struct RunSummary {
     pub r#type: String,
     /// How the run ended.
     pub outcome: RunOutcome,
+    /// What it waits for, when it is blocked.
+    pub blocked_by: Option<SpecBlock>,
     /// Why, when it did not succeed.
     pub reason: Option<String>,
     /// `simulated`, or the model's name.

@@ -53,6 +53,9 @@ create table specs (
     integration_branch text not null,
     survey @document not null,
     last_error text,
+    blocked_by text check (blocked_by in ('suite_red', 'suite_not_run', 'not_ready',
+        'provider_unavailable', 'environment_fault', 'task_stopped', 'merge_stopped',
+        'weak_proof')),
     state_version bigint not null default 0,
     created_at @time not null,
     updated_at @time not null,
@@ -206,6 +209,9 @@ create table tasks (
     revision @json,
     error_class text,
     error_message text,
+    blocked_by text check (blocked_by in ('dependency_failed', 'environment_fault',
+        'provider_unavailable', 'needs_check')),
+    blocked_by_id @uuid references tasks (id),
     blocked_reason text,
     parent_task_id @uuid references tasks (id),
     discovery_depth bigint not null default 0,
@@ -218,12 +224,15 @@ create table tasks (
     created_at @time not null,
     updated_at @time not null,
     unique (project_id, number),
-    unique (spec_id, local_id)
+    unique (spec_id, local_id),
+    check ((status = 'blocked') = (blocked_by is not null)),
+    check ((blocked_by_id is not null) = (blocked_by is not null and blocked_by = 'dependency_failed'))
 );
 create index tasks_status on tasks (org_id, status, priority);
 create index tasks_spec on tasks (spec_id);
 create index tasks_ticket on tasks (ticket_id);
 create index tasks_parent on tasks (parent_task_id);
+create index tasks_blocked_by on tasks (blocked_by_id);
 
 create table task_dependencies (
     task_id @uuid not null references tasks (id),
@@ -261,6 +270,7 @@ create table merges (
     resolve_task_id @uuid references tasks (id),
     restarts bigint not null default 0,
     error text,
+    lacks_environment @bool not null default false check (lacks_environment in (false, true)),
     created_at @time not null,
     started_at @time,
     completed_at @time,

@@ -9,6 +9,7 @@ use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{
     AgentRole, AttemptState, AttemptStopReason, AttemptSubject, SubjectKind,
 };
+use omoi_domain::block::{SpecBlock, TaskBlock, TaskBlockKind};
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::hand_over::HandOverState;
@@ -192,14 +193,38 @@ closed_sets!(
     RequirementType,
     SandboxRung,
     SandboxState,
+    SpecBlock,
     SpecStatus,
     AttemptStopReason,
     SubjectKind,
+    TaskBlockKind,
     TaskStatus,
     TaskType,
     TicketPhase,
     TicketStatus
 );
+
+/// What a task waits for, split over its kind and the task it waits for.
+impl Column for Option<TaskBlock> {
+    fn names(_: &'static str) -> Vec<&'static str> {
+        vec!["blocked_by", "blocked_by_id"]
+    }
+    fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
+        self.map(TaskBlock::kind).bind(args)?;
+        self.and_then(TaskBlock::prerequisite).bind(args)
+    }
+    fn read(row: &DatabaseRow, _: &'static str) -> Result<Self, StoreError> {
+        Ok(match Option::<TaskBlockKind>::read(row, "blocked_by")? {
+            None => None,
+            Some(TaskBlockKind::Prerequisite) => Some(TaskBlock::Prerequisite {
+                task_id: TaskId::read(row, "blocked_by_id")?,
+            }),
+            Some(TaskBlockKind::Environment) => Some(TaskBlock::Environment),
+            Some(TaskBlockKind::Provider) => Some(TaskBlock::Provider),
+            Some(TaskBlockKind::NoCheck) => Some(TaskBlock::NoCheck),
+        })
+    }
+}
 
 /// The one place where a subject becomes columns and a row becomes a subject.
 impl Column for AttemptSubject {

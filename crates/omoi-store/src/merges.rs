@@ -10,7 +10,7 @@ use crate::args;
 use crate::column::Json;
 use crate::error::StoreError;
 use crate::row::{row, versioned};
-use crate::tasks::{self, ENVIRONMENT_FAULT, Task};
+use crate::tasks::{self, Task};
 use crate::tx::Tx;
 
 row! {
@@ -46,6 +46,8 @@ row! {
         restarts: u32,
         /// Why it failed.
         error: Option<String>,
+        /// Whether it waits for something the machine lacks.
+        lacks_environment: bool,
         /// When it was queued.
         created_at: Timestamp,
         /// When it had its turn.
@@ -58,14 +60,13 @@ row! {
 }
 versioned!(Merge by id in "merges" {
     state, incoming_sha, merged_sha, conflicts, forecast, resolve_task_id, restarts,
-    error, started_at, completed_at,
+    error, lacks_environment, started_at, completed_at,
 });
 
 impl Merge {
     /// Whether it waits for something the machine lacks.
     pub fn is_blocked_by_environment(&self) -> bool {
-        let error = self.error.as_deref().unwrap_or_default();
-        self.state == MergeState::Manual && error.starts_with(ENVIRONMENT_FAULT)
+        self.state == MergeState::Manual && self.lacks_environment
     }
 
     /// The merge of `task`, whose head is `incoming`, into `target`, before its first turn.
@@ -86,6 +87,7 @@ impl Merge {
             resolve_task_id: None,
             restarts: 0,
             error: None,
+            lacks_environment: false,
             created_at: tx.now(),
             started_at: None,
             completed_at: None,

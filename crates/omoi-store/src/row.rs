@@ -1,6 +1,6 @@
 //! Rows: structs that mirror a table, with the three statements every table needs.
 
-use crate::column::Args;
+use crate::column::{Args, Column};
 use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
 
@@ -30,6 +30,14 @@ pub(crate) trait Versioned: Row {
     fn version(&mut self) -> &mut i64;
     /// The key in words.
     fn key(&self) -> String;
+}
+
+/// The columns of the field that `field` reads.
+pub(crate) fn columns_of<R, C: Column>(
+    _field: fn(&R) -> &C,
+    name: &'static str,
+) -> Vec<&'static str> {
+    C::names(name)
 }
 
 /// Declares a row struct. Fields stand in the order of the columns and carry their names.
@@ -91,9 +99,9 @@ macro_rules! versioned {
                     let keys = [$(stringify!($key)),+];
                     let mut n = keys.len() + 2;
                     let mut sets = vec!["state_version = state_version + 1".to_owned()];
-                    for field in [$(stringify!($field)),+] {
+                    for column in [$($crate::row::columns_of(|row: &$name| &row.$field, stringify!($field))),+].concat() {
                         n += 1;
-                        sets.push(format!("{field} = ${n}"));
+                        sets.push(format!("{column} = ${n}"));
                     }
                     let wheres: Vec<String> = keys
                         .iter()

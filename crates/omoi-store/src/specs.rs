@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use omoi_domain::block::SpecBlock;
 use omoi_domain::event::{Event, EventKind, SpecChange};
 use omoi_domain::id::{OrgId, ProjectId, SpecId};
 use omoi_domain::machine::transition as rule;
@@ -75,6 +76,8 @@ row! {
         survey: Json<serde_json::Value>,
         /// Why it failed or is blocked.
         last_error: Option<String>,
+        /// What it waits for, when it is blocked.
+        blocked_by: Option<SpecBlock>,
         /// Guards updates.
         state_version: i64,
         /// When it was written down.
@@ -88,7 +91,7 @@ row! {
     }
 }
 versioned!(Spec by id in "specs" {
-    title, status, current_phase, model, scenario, options, last_error, integration_branch, updated_at, started_at,
+    title, status, current_phase, model, scenario, options, last_error, blocked_by, integration_branch, updated_at, started_at,
     ended_at,
 });
 
@@ -110,6 +113,7 @@ impl Spec {
             title: self.title.clone(),
             from,
             to: self.status,
+            blocked_by: self.blocked_by,
             reason,
         }
     }
@@ -270,6 +274,9 @@ pub async fn transition(
     let kind = rule(from, to)?;
     spec.status = to;
     spec.updated_at = tx.now();
+    if to != SpecStatus::Blocked {
+        spec.blocked_by = None;
+    }
     match to {
         SpecStatus::Executing | SpecStatus::Working => {
             spec.started_at = spec.started_at.or(Some(tx.now()));
@@ -290,6 +297,20 @@ pub async fn transition(
     tx.update(spec).await?;
     let change = spec.change(Some(from), reason);
     tx.emit_kind((Some(spec.project_id), Some(spec.id)), kind, &change)
+}
+
+/// Has a spec wait for `block`; `reason` says the same to people.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn block(
+    tx: &mut Tx,
+    spec: &mut Spec,
+    block: SpecBlock,
+    reason: String,
+) -> Result<(), StoreError> {
+    spec.blocked_by = Some(block);
+    transition(tx, spec, SpecStatus::Blocked, Some(reason)).await
 }
 
 /// Writes changed fields other than the status.

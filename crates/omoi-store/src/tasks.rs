@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use omoi_domain::block::TaskBlock;
 use omoi_domain::event::{Event, EventKind, TaskChange};
 use omoi_domain::id::{AttemptId, MergeId, OrgId, ProjectId, SpecId, TaskId, TicketId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::IntegrationState;
-use omoi_domain::retry::{ErrorClass, PhaseFailure};
+use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::{Priority, Revision, TaskStatus, TaskType, TicketPhase};
 use omoi_domain::time::Timestamp;
 
@@ -92,7 +93,9 @@ row! {
         error_class: Option<ErrorClass>,
         /// The last error.
         error_message: Option<String>,
-        /// What it waits for outside.
+        /// What it waits for, when it is blocked.
+        blocked_by: Option<TaskBlock>,
+        /// The same in words for people.
         blocked_reason: Option<String>,
         /// The task whose agent found it.
         parent_task_id: Option<TaskId>,
@@ -120,12 +123,9 @@ versioned!(Task by id in "tasks" {
     title, description, task_type, priority, status, score, level, ordinal, estimated_hours, files,
     requirements, branch, base_sha, head_sha, integration_state, round, retry_count, max_retries,
     force_execute, needed, not_before, deadline_at, timeout_seconds, fence, attempt_id, revision,
-    error_class, error_message, blocked_reason, resolves_merge_id, summary, queued_at,
+    error_class, error_message, blocked_by, blocked_reason, resolves_merge_id, summary, queued_at,
     started_at, completed_at, updated_at,
 });
-
-/// The first word of why a task, a merge or a spec waits for what the machine lacks.
-pub const ENVIRONMENT_FAULT: &str = "environment_fault";
 
 impl Task {
     /// Its number with enough of its id to tell it from one of another project.
@@ -135,12 +135,7 @@ impl Task {
 
     /// Whether it waits for something the machine lacks, or for the model provider.
     pub fn waits_for_outside(&self) -> bool {
-        let reason = self.blocked_reason.as_deref().unwrap_or_default();
-        let outside = [
-            ENVIRONMENT_FAULT,
-            PhaseFailure::ProviderUnavailable.as_str(),
-        ];
-        self.status == TaskStatus::Blocked && outside.iter().any(|word| reason.starts_with(word))
+        self.blocked_by.is_some_and(TaskBlock::is_outside)
     }
 
     /// A task of the same ticket with a new id, otherwise as this one before it ever ran.
@@ -161,6 +156,7 @@ impl Task {
             revision: None,
             error_class: None,
             error_message: None,
+            blocked_by: None,
             blocked_reason: None,
             parent_task_id: None,
             resolves_merge_id: None,
@@ -184,6 +180,7 @@ impl Task {
             task_type: self.task_type,
             from,
             to: self.status,
+            blocked_by: self.blocked_by,
             attempt_id: self.attempt_id,
             round: self.round,
             reason,
@@ -221,6 +218,18 @@ pub async fn get(tx: &mut Tx, id: TaskId) -> Result<Task, StoreError> {
 pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Task>, StoreError> {
     tx.all("spec_id = $2 order by level, ordinal, number", args![spec])
         .await
+}
+
+/// Tasks that are blocked because of `prerequisite`, in plan order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn blocked_by(tx: &mut Tx, prerequisite: TaskId) -> Result<Vec<Task>, StoreError> {
+    tx.all(
+        "blocked_by_id = $2 order by level, ordinal, number",
+        args![prerequisite],
+    )
+    .await
 }
 
 /// Tasks of a ticket in plan order.
@@ -286,6 +295,21 @@ pub async fn transition(
     moved(tx, task, to, (kind, reason)).await
 }
 
+/// Has a task wait for `block`; `reason` says the same to people.
+///
+/// # Errors
+/// [`StoreError::Transition`], [`StoreError::Conflict`].
+pub async fn block(
+    tx: &mut Tx,
+    task: &mut Task,
+    block: TaskBlock,
+    reason: String,
+) -> Result<(), StoreError> {
+    task.blocked_by = Some(block);
+    task.blocked_reason = Some(reason.clone());
+    transition(tx, task, TaskStatus::Blocked, Some(reason)).await
+}
+
 /// Fails a task that no retry follows, which is an event of its own.
 ///
 /// # Errors
@@ -309,12 +333,17 @@ async fn moved(
     let from = task.status;
     task.status = to;
     task.updated_at = tx.now();
+    if to != TaskStatus::Blocked {
+        task.blocked_by = None;
+        task.blocked_reason = None;
+    }
     match to {
         TaskStatus::Running => task.started_at = Some(tx.now()),
         TaskStatus::Completed => task.completed_at = Some(tx.now()),
-        TaskStatus::Blocked => task.blocked_reason.clone_from(&reason),
-        TaskStatus::Pending | TaskStatus::PendingValidation => task.blocked_reason = None,
-        TaskStatus::Claiming
+        TaskStatus::Blocked
+        | TaskStatus::Pending
+        | TaskStatus::PendingValidation
+        | TaskStatus::Claiming
         | TaskStatus::Assigned
         | TaskStatus::Validating
         | TaskStatus::NeedsRevision

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use omoi_domain::ablation::{AblationVerdict, CheckBudget, ProofWithout, Step, verdict};
+use omoi_domain::block::SpecBlock;
 use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::AblationDone;
@@ -297,8 +298,9 @@ pub(super) async fn refusal(
         projects::reference(&mut tx, proof.spec.project_id, number).await?
     };
     Ok(Some(format!(
-        "weak_proof: {names} {is} proven, but not by this work: {}. See `omoi trace {spec}`; to hand \
+        "{}: {names} {is} proven, but not by this work: {}. See `omoi trace {spec}`; to hand \
          it over all the same, resume it with `--accept-weak`",
+        SpecBlock::WeakProof,
         first
             .reason
             .as_deref()

@@ -2,6 +2,7 @@
 
 use tracing::info;
 
+use omoi_domain::block::TaskBlockKind;
 use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, HumanRef, MergeId};
@@ -19,7 +20,7 @@ use omoi_runtime::BoxError;
 use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::projects::{Counter, take_numbers};
 use omoi_store::specs::Spec;
-use omoi_store::tasks::{self, ENVIRONMENT_FAULT, Task};
+use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx, tickets};
 
 use super::restart;
@@ -283,8 +284,9 @@ async fn wait_for_machine(turn: &Turn<'_>, mut merge: Merge, fault: &str) -> Res
     }
     let mut task = tasks::get(&mut tx, merge.task_id).await?;
     info!(task.id = %task.id, "The merge of TSK-{:03} waits: {fault}", task.number);
-    let error = format!("{ENVIRONMENT_FAULT}: {fault}");
+    let error = format!("{}: {fault}", TaskBlockKind::Environment);
     merge.error = Some(error.clone());
+    merge.lacks_environment = true;
     let step = MergeMove::to(MergeState::Manual).because(error);
     merges::transition(&mut tx, &mut merge, &mut task, step).await?;
     block_waiting(&mut tx, &task).await?;

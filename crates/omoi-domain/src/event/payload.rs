@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ablation::AblationVerdict;
 use crate::agent_event::AgentEventKind;
 use crate::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use crate::block::{SpecBlock, TaskBlock};
 use crate::check::{CheckKind, CheckStage};
 use crate::discovery::DiscoveryType;
 use crate::id::{
@@ -36,6 +37,8 @@ pub struct SpecChange {
     pub from: Option<SpecStatus>,
     /// Status after.
     pub to: SpecStatus,
+    /// What it waits for, when it is blocked.
+    pub blocked_by: Option<SpecBlock>,
     /// Why, where that is not plain.
     pub reason: Option<String>,
 }
@@ -157,6 +160,8 @@ pub struct TaskChange {
     pub from: Option<TaskStatus>,
     /// Status after.
     pub to: TaskStatus,
+    /// What it waits for, when it is blocked.
+    pub blocked_by: Option<TaskBlock>,
     /// The attempt at work, where there is one.
     pub attempt_id: Option<AttemptId>,
     /// Times it was sent back.

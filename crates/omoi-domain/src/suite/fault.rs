@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::block::SpecBlock;
+
 /// Something a sandbox does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MissingPart {
@@ -118,7 +120,10 @@ fn normal(name: &str) -> String {
 
 /// What a person is told when the suite does not pass on the base commit.
 pub fn base_refusal(command: &str, ending: &str, output: &str, acceptable: bool) -> String {
-    let mut told = format!("suite_red: `{command}` does not pass on the base commit ({ending})");
+    let mut told = format!(
+        "{}: `{command}` does not pass on the base commit ({ending})",
+        SpecBlock::SuiteRed
+    );
     if let Some(missing) = missing_part(output) {
         told.push_str(&format!(
             "; it lacks {}: {}",

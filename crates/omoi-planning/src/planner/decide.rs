@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use omoi_domain::block::SpecBlock;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{Event, PlanningEnded};
 use omoi_domain::id::HumanRef;
@@ -346,7 +347,7 @@ async fn block(
     phases::save(&mut tx, &mut faulty).await?;
     spec.current_phase = phase;
     end_planning(&mut tx, &spec, Some(phase)).await?;
-    specs::transition(&mut tx, &mut spec, SpecStatus::Blocked, Some(reason)).await?;
+    specs::block(&mut tx, &mut spec, SpecBlock::PlanNotReady, reason).await?;
     tx.commit(CrashPoint::PhaseMoved).await?;
     Ok(Next::Idle)
 }
@@ -373,7 +374,7 @@ pub(super) async fn wait_for_person(
     )
     .await?;
     end_planning(&mut tx, &spec, Some(phase)).await?;
-    specs::transition(&mut tx, &mut spec, SpecStatus::Blocked, Some(reason)).await?;
+    specs::block(&mut tx, &mut spec, SpecBlock::Provider, reason).await?;
     tx.commit(CrashPoint::PhaseMoved).await?;
     Ok(Next::Idle)
 }

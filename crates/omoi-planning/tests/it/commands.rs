@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject, Outcome};
+use omoi_domain::block::TaskBlock;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
@@ -199,21 +200,20 @@ async fn a_resolution_that_waited_goes_on_with_what_it_waited_for() {
     desk.plan_from(Phase::Explore).await;
     let all = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
     let source = all.unwrap().swap_remove(0);
-    let lacks = "environment_fault: the sandbox lacks `iniconfig`";
-    let full = "environment_fault: a full disk interrupted it 3 times";
-    let refused = "provider_unavailable (auth_failed): no such key";
+    let (machine, provider) = (TaskBlock::Environment, TaskBlock::Provider);
     let cases = [
-        (lacks, true, TaskStatus::PendingValidation),
-        (full, false, TaskStatus::Pending),
-        (refused, false, TaskStatus::Pending),
+        (machine, true, TaskStatus::PendingValidation),
+        (machine, false, TaskStatus::Pending),
+        (provider, false, TaskStatus::Pending),
     ];
-    for (number, (reason, at_checks, expected)) in (900..).zip(cases) {
+    for (number, (block, at_checks, expected)) in (900..).zip(cases) {
         let blocked = desk.it.commit(async |tx| {
             let resolve = Task {
                 number,
                 local_id: format!("RES-{number}"),
                 status: TaskStatus::Blocked,
-                blocked_reason: Some(reason.to_owned()),
+                blocked_by: Some(block),
+                blocked_reason: Some(block.kind().to_string()),
                 head_sha: Some("b".repeat(40)),
                 ..source.fresh(tx)
             };
@@ -239,9 +239,9 @@ async fn a_resolution_that_waited_goes_on_with_what_it_waited_for() {
         assert_eq!(desk.resume().await, SpecStatus::Working);
         let resolve = desk.it.task_now(resolve.id).await;
         let seen = (resolve.status, resolve.blocked_reason);
-        assert_eq!(seen, (expected, None), "{reason}");
+        assert_eq!(seen, (expected, None), "{block:?}");
         let merge = merges::get(&mut desk.it.read().await, merge.id).await;
-        assert_eq!(merge.unwrap().state, MergeState::Resolving, "{reason}");
+        assert_eq!(merge.unwrap().state, MergeState::Resolving, "{block:?}");
     }
 }
 

@@ -240,6 +240,7 @@ pub(super) async fn task_views(tx: &mut Tx, spec: &Spec) -> Result<Vec<TaskView>
             branch: task.branch.clone(),
             head_sha: task.head_sha.clone(),
             requirements: task.requirements.0.clone(),
+            blocked_by: task.blocked_by,
             problem: task
                 .error_message
                 .clone()

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use omoi_domain::event::{Event, EventKind, SpecChange};
 use omoi_domain::spec::SpecStatus;
 use omoi_store::{StoreError, Tenant, Tx, events};
-use tokio::task::JoinSet;
 
 use crate::bench::{Bench, POINT, commit};
 use crate::samples::World;
@@ -27,6 +28,7 @@ fn tell(tx: &mut Tx, world: &World, writer: i64, n: usize) {
         title: n.to_string(),
         from: None,
         to: SpecStatus::Draft,
+        blocked_by: None,
         reason: None,
     });
     tx.emit(Some(world.project.id), Some(world.spec.id), event);

@@ -1,6 +1,7 @@
 //! A status moves along its machine's table and tells of it with the event the table names.
 
 use omoi_domain::attempt::AttemptState;
+use omoi_domain::block::TaskBlock;
 use omoi_domain::event::EventKind;
 use omoi_domain::machine::{Machine, transition};
 use omoi_domain::merge::{IntegrationState, MergeState};
@@ -59,8 +60,13 @@ async fn every_pair_of_every_machine(bench: Bench) -> Result<(), StoreError> {
     let mut task = world.task.clone();
     for pair in pairs::<TaskStatus>() {
         task.status = pair.0;
+        task.blocked_by = (pair.0 == TaskStatus::Blocked).then_some(TaskBlock::Provider);
         moves(local, pair, async |tx| {
-            tasks::transition(tx, &mut task, pair.1, Some("why".to_owned())).await
+            let why = "why".to_owned();
+            match pair.1 {
+                TaskStatus::Blocked => tasks::block(tx, &mut task, TaskBlock::Provider, why).await,
+                to => tasks::transition(tx, &mut task, to, Some(why)).await,
+            }
         })
         .await?;
     }
@@ -137,17 +143,12 @@ async fn moves_set_their_instants(bench: Bench) -> Result<(), StoreError> {
     ] {
         tasks::transition(&mut tx, &mut task, to, None).await?;
     }
-    tasks::transition(
-        &mut tx,
-        &mut task,
-        TaskStatus::Blocked,
-        Some("outside".into()),
-    )
-    .await?;
+    tasks::block(&mut tx, &mut task, TaskBlock::Environment, "outside".into()).await?;
     assert_eq!(task.blocked_reason.as_deref(), Some("outside"));
+    assert_eq!(task.blocked_by, Some(TaskBlock::Environment));
     tasks::transition(&mut tx, &mut task, TaskStatus::Pending, None).await?;
     let now = bench.now();
-    let seen = (task.started_at, task.blocked_reason.clone());
+    let seen = (task.started_at, task.blocked_by);
     assert_eq!(seen, (Some(now), None));
     assert_eq!(tasks::get(&mut tx, task.id).await?, task);
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use omoi_domain::block::TaskBlock;
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{Priority, TaskStatus};
@@ -253,6 +254,7 @@ async fn slots_are_what_runs(bench: Bench) -> Result<(), StoreError> {
         for (number, status) in (1..).zip(TaskStatus::ALL) {
             let mut task = samples::task(tx, &ticket, number);
             task.status = *status;
+            task.blocked_by = (*status == TaskStatus::Blocked).then_some(TaskBlock::NoCheck);
             tasks::insert(tx, &task).await?;
         }
         Ok(other)

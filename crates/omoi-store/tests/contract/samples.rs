@@ -6,6 +6,7 @@ use serde_json::json;
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::block::{SpecBlock, TaskBlock};
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::hand_over::HandOverState;
@@ -100,6 +101,7 @@ pub(crate) fn full_spec(bare: &Spec) -> Spec {
     Spec {
         scenario: Some(ODD.to_owned()),
         base_branch: Some("main".to_owned()),
+        blocked_by: Some(SpecBlock::WeakProof),
         last_error: Some(ODD.to_owned()),
         started_at: Some(at(1)),
         ended_at: Some(at(2)),
@@ -160,6 +162,9 @@ pub(crate) fn full_task(tx: &Tx, bare: &Task) -> Task {
         })),
         error_class: Some(ErrorClass::RateLimited),
         error_message: odd(),
+        blocked_by: Some(TaskBlock::Prerequisite {
+            task_id: bare.parent_task_id.unwrap_or(bare.id),
+        }),
         blocked_reason: odd(),
         resolves_merge_id: Some(tx.new_id::<MergeId>()),
         summary: odd(),
@@ -351,6 +356,7 @@ pub(crate) fn merge(tx: &Tx, task: &Task) -> Merge {
         resolve_task_id: None,
         restarts: 0,
         error: None,
+        lacks_environment: false,
         created_at: tx.now(),
         started_at: None,
         completed_at: None,
@@ -369,6 +375,7 @@ pub(crate) fn full_merge(bare: &Merge) -> Merge {
         forecast: Json(vec![(3, 2), (-1, 0)]),
         resolve_task_id: Some(bare.task_id),
         restarts: u32::MAX,
+        lacks_environment: true,
         error: odd(),
         started_at: Some(at(1)),
         completed_at: Some(at(2)),

@@ -9,6 +9,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
+use tokio::signal::unix::{SignalKind, signal};
+
+use omoi_domain::block::SpecBlock;
 use omoi_domain::event::{Event, StoredEvent};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
@@ -16,15 +19,13 @@ use omoi_protocol::control::{ResumeSpec, SpecView, TaskView};
 use omoi_protocol::summary::{RunOutcome, RunSummary};
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::lifecycle::Handle;
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::show::Show;
 use super::Context;
 use super::access::Access;
 use super::trust::is_yes;
 use crate::client::{Client, ClientError};
-use crate::view::ending::red_suite_lines;
-use crate::view::ending::{Ending, Stopped};
+use crate::view::ending::{Ending, Stopped, red_suite_lines};
 use crate::view::state::RunView;
 use crate::view::text::{clean, shell, usd};
 use crate::view::{ending, live};
@@ -462,8 +463,7 @@ impl Run<'_> {
 
 /// Whether all that stops the run is that criteria are proven without the work for them.
 fn is_weak(summary: &RunSummary) -> bool {
-    let reason = summary.reason.as_deref();
-    reason.is_some_and(|reason| reason.starts_with("weak_proof:"))
+    summary.blocked_by == Some(SpecBlock::WeakProof)
 }
 
 /// What can be done with a spec that stopped in `status`; only what would not be refused.

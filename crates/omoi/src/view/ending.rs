@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use omoi_domain::block::{SpecBlock, TaskBlock};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::PurposeKind;
 use omoi_protocol::control::TaskView;
@@ -170,8 +171,8 @@ fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
             shell(&task.name)
         )];
         // What waits for a lost task cannot be tried again before that one.
-        let problem = task.problem.as_deref().unwrap_or_default();
-        if !problem.starts_with("dependency_failed:") {
+        let waits_for = task.blocked_by.and_then(TaskBlock::prerequisite);
+        if waits_for.is_none() {
             commands.push(format!("omoi task retry {}{again}", shell(&task.name)));
         }
         lines.extend(flow(&commands, columns).iter().map(|line| page.bold(line)));
@@ -184,8 +185,7 @@ fn stopped(ending: &Ending<'_>, page: Page) -> Vec<String> {
             columns,
         ));
         let is_red = |suite: &&SuiteSummary| {
-            let reason = summary.reason.as_deref().unwrap_or_default();
-            suite.base_passed == Some(false) && reason.starts_with("suite_red")
+            suite.base_passed == Some(false) && summary.blocked_by == Some(SpecBlock::SuiteRed)
         };
         if let Some(suite) = summary.suite.as_ref().filter(is_red) {
             let shown = red_suite_lines(suite);

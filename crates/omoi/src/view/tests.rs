@@ -8,6 +8,7 @@ mod trace;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
+use omoi_domain::block::{SpecBlock, TaskBlock};
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::money::NanoUsd;
@@ -508,6 +509,9 @@ fn a_run_ends_with_what_to_do_next() {
     }];
     let mut waits = stopped[0].task.clone();
     waits.problem = Some("dependency_failed:TSK-003".to_owned());
+    waits.blocked_by = Some(TaskBlock::Prerequisite {
+        task_id: task_id(3).parse().unwrap(),
+    });
     waits.round = 0;
     let waits = [Stopped {
         task: waits,
@@ -516,6 +520,7 @@ fn a_run_ends_with_what_to_do_next() {
     let mut blocked = summary("blocked");
     blocked.reason = Some("not ready for execution: REQ-X has no task".to_owned());
     let mut refused = summary("blocked");
+    refused.blocked_by = Some(SpecBlock::WeakProof);
     refused.reason = Some("weak_proof: REQ-X#1 is proven, but not by this work".to_owned());
     let mut weak = summary("succeeded");
     (
@@ -532,10 +537,7 @@ fn a_run_ends_with_what_to_do_next() {
         (blocked, &[]),
         (refused, &[]),
     ] {
-        let is_weak = summary
-            .reason
-            .as_deref()
-            .is_some_and(|why| why.starts_with("weak"));
+        let is_weak = summary.blocked_by == Some(SpecBlock::WeakProof);
         let next = match is_weak {
             true => "Accept: omoi spec resume todo/SPEC-1 --data-dir d --accept-weak",
             false => "Resume: omoi spec resume todo/SPEC-1 --data-dir d",

@@ -1,0 +1,92 @@
+//! Blocks: what a task or a spec waits for before it can go on.
+//!
+//! The kind is a column of its own and decides; the reason beside it is for people, and nothing reads it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::TaskId;
+
+crate::closed_set! {
+    /// What kind of thing a blocked task waits for.
+    TaskBlockKind {
+        /// A task before it that failed, was cancelled, or waits itself.
+        Prerequisite = "dependency_failed",
+        /// Something the machine lacks.
+        Environment = "environment_fault",
+        /// The model provider.
+        Provider = "provider_unavailable",
+        /// A check that could prove it.
+        NoCheck = "needs_check",
+    }
+}
+
+/// What a blocked task waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+pub enum TaskBlock {
+    /// A task before it that failed, was cancelled, or waits itself.
+    #[serde(rename = "dependency_failed")]
+    Prerequisite {
+        /// That task.
+        task_id: TaskId,
+    },
+    /// Something the machine lacks.
+    #[serde(rename = "environment_fault")]
+    Environment,
+    /// The model provider.
+    #[serde(rename = "provider_unavailable")]
+    Provider,
+    /// A check that could prove it.
+    #[serde(rename = "needs_check")]
+    NoCheck,
+}
+
+impl TaskBlock {
+    /// The kind of thing it waits for.
+    pub const fn kind(self) -> TaskBlockKind {
+        match self {
+            Self::Prerequisite { .. } => TaskBlockKind::Prerequisite,
+            Self::Environment => TaskBlockKind::Environment,
+            Self::Provider => TaskBlockKind::Provider,
+            Self::NoCheck => TaskBlockKind::NoCheck,
+        }
+    }
+
+    /// The task it waits for, where it waits for one.
+    pub const fn prerequisite(self) -> Option<TaskId> {
+        match self {
+            Self::Prerequisite { task_id } => Some(task_id),
+            Self::Environment | Self::Provider | Self::NoCheck => None,
+        }
+    }
+
+    /// Whether it waits for something outside of the plan: the machine or the model provider.
+    pub const fn is_outside(self) -> bool {
+        match self {
+            Self::Environment | Self::Provider => true,
+            Self::Prerequisite { .. } | Self::NoCheck => false,
+        }
+    }
+}
+
+crate::closed_set! {
+    /// What a blocked spec waits for.
+    SpecBlock {
+        /// The project's suite to pass on the base commit.
+        SuiteRed = "suite_red",
+        /// A sandbox that can run the project's suite at all.
+        SuiteNotRun = "suite_not_run",
+        /// A plan that is ready to be worked on.
+        PlanNotReady = "not_ready",
+        /// The model provider.
+        Provider = "provider_unavailable",
+        /// Something the machine lacks.
+        Environment = "environment_fault",
+        /// A task that was cancelled or is blocked.
+        Task = "task_stopped",
+        /// A merge that only a person can go on with.
+        Merge = "merge_stopped",
+        /// A person's word on criteria that are proven without the work for them.
+        WeakProof = "weak_proof",
+    }
+}
