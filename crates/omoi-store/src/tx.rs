@@ -192,8 +192,8 @@ impl Tx {
 
     async fn fetch<R: Row>(&mut self, sql: String, args: Args) -> Result<Vec<R>, StoreError> {
         let args = self.scoped(args)?;
-        let rows = self.conn.fetch_all(AssertSqlSafe(sql), args.0).await?;
-        rows.iter().map(R::read).collect()
+        let sql = AssertSqlSafe(sql);
+        self.conn.fetch_each(sql, args.0, R::read).await
     }
 
     /// Puts the organisation in front of the arguments.

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
@@ -137,6 +138,36 @@ impl DatabaseTransaction {
                 Ok(rows.into_iter().map(DatabaseRow::Postgres).collect())
             }
         }
+    }
+
+    /// Gives what `read` makes of each row.
+    ///
+    /// A row is read as soon as it comes: SQLite looks for the next one on a thread of its own, and the
+    /// values of rows that wait would all be held at once.
+    pub(crate) async fn fetch_each<T>(
+        &mut self,
+        sql: impl SqlSafeStr,
+        values: Vec<ColumnValue>,
+        read: impl Fn(&DatabaseRow) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut found = Vec::new();
+        match self {
+            Self::Sqlite(tx) => {
+                let query = sqlx::query_with(sql, sqlite_arguments(values)?);
+                let mut rows = query.fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await? {
+                    found.push(read(&DatabaseRow::Sqlite(row))?);
+                }
+            }
+            Self::Postgres(tx) => {
+                let query = sqlx::query_with(sql, postgres_arguments(values)?);
+                let mut rows = query.fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await? {
+                    found.push(read(&DatabaseRow::Postgres(row))?);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Returns the number of rows it touched.
