@@ -1,7 +1,7 @@
 //! The files under `.omoi_os/`: rendered from accepted outputs, and read back.
 //!
-//! Rendering is deterministic. [`documents`] projects outputs onto what the files hold,
-//! [`Documents::render`] writes them, [`parse`] reads them; parsing what was rendered gives the
+//! Rendering is deterministic. [`spec_documents`] projects outputs onto what the files hold,
+//! [`SpecDocuments::render`] writes them, [`parse_files`] reads them; parsing what was rendered gives the
 //! same documents again.
 
 mod body;
@@ -20,20 +20,20 @@ pub use documents::{
     DesignFront, DocumentCategory, DocumentStatus, IndexFront, ModelFront, PrdFront,
     RequirementsFront, SummaryFront, TaskFileStatus, TaskFront, TicketFileStatus, TicketFront,
 };
-pub use frontmatter::Front;
+pub use frontmatter::FrontMatter;
 
-pub use body::Criterion;
-pub use file::{FEATURE_CHARS_MAX, File, Meta, feature_slug};
-pub use parse_error::{ParseError, Problem};
+pub use body::ChecklistItem;
+pub use file::{FEATURE_CHARS_MAX, SpecFile, SpecFileMeta, feature_slug};
+pub use parse_error::{FileProblem, ParseError};
 
 /// The folder that holds all files, at the root of the spec's branch.
-pub const ROOT: &str = ".omoi_os";
+pub const SPEC_FILES_ROOT: &str = ".omoi_os";
 /// Files by path from the root of the repository.
 pub type Files = BTreeMap<String, String>;
 
 /// The accepted outputs so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sources<'a> {
+pub struct DocumentSources<'a> {
     /// Product requirements.
     pub prd: Option<&'a PrdOutput>,
     /// Requirements.
@@ -48,21 +48,21 @@ pub struct Sources<'a> {
 
 /// Everything under `.omoi_os/`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Documents {
+pub struct SpecDocuments {
     /// `docs/prd-<feature>.md`.
-    pub prd: Option<File<PrdFront>>,
+    pub prd: Option<SpecFile<PrdFront>>,
     /// `requirements/<feature>.md`.
-    pub requirements: Option<File<RequirementsFront>>,
+    pub requirements: Option<SpecFile<RequirementsFront>>,
     /// `designs/<feature>.md`.
-    pub design: Option<File<DesignFront>>,
+    pub design: Option<SpecFile<DesignFront>>,
     /// `tickets/TKT-NNN.md`, by id.
-    pub tickets: Vec<File<TicketFront>>,
+    pub tickets: Vec<SpecFile<TicketFront>>,
     /// `tasks/TSK-NNN.md`, by id.
-    pub tasks: Vec<File<TaskFront>>,
+    pub tasks: Vec<SpecFile<TaskFront>>,
     /// `tasks/index.md`.
-    pub index: Option<File<IndexFront>>,
+    pub index: Option<SpecFile<IndexFront>>,
     /// `SPEC_SUMMARY.md`.
-    pub summary: Option<File<SummaryFront>>,
+    pub summary: Option<SpecFile<SummaryFront>>,
 }
 
 /// An id that cannot name a file.
@@ -79,23 +79,32 @@ pub struct RenderError {
 ///
 /// # Errors
 /// [`RenderError`] when a ticket or task has an id that cannot name a file.
-pub fn documents(meta: &Meta, sources: Sources<'_>) -> Result<Documents, RenderError> {
-    let mut documents = Documents {
-        prd: sources.prd.map(|prd| render::prd(meta, prd)),
-        requirements: sources.requirements.map(|r| render::requirements(meta, r)),
-        design: sources.design.map(|design| render::design(meta, design)),
-        index: sources.tasks.map(|tasks| render::index(meta, tasks)),
-        summary: sources.sync.map(|sync| render::summary(meta, sync)),
-        ..Documents::default()
+pub fn spec_documents(
+    meta: &SpecFileMeta,
+    sources: DocumentSources<'_>,
+) -> Result<SpecDocuments, RenderError> {
+    let mut documents = SpecDocuments {
+        prd: sources.prd.map(|prd| render::render_prd(meta, prd)),
+        requirements: sources
+            .requirements
+            .map(|r| render::render_requirements(meta, r)),
+        design: sources
+            .design
+            .map(|design| render::render_design(meta, design)),
+        index: sources.tasks.map(|tasks| render::render_index(meta, tasks)),
+        summary: sources.sync.map(|sync| render::render_summary(meta, sync)),
+        ..SpecDocuments::default()
     };
     if let Some(plan) = sources.tasks {
         for ticket in &plan.tickets {
-            nameable(IdKind::Ticket, &ticket.id)?;
-            documents.tickets.push(render::ticket(meta, ticket, plan));
+            check_nameable(IdKind::Ticket, &ticket.id)?;
+            documents
+                .tickets
+                .push(render::render_ticket(meta, ticket, plan));
         }
         for task in &plan.tasks {
-            nameable(IdKind::Task, &task.id)?;
-            documents.tasks.push(render::task(meta, task));
+            check_nameable(IdKind::Task, &task.id)?;
+            documents.tasks.push(render::render_task(meta, task));
         }
         documents
             .tickets
@@ -105,7 +114,7 @@ pub fn documents(meta: &Meta, sources: Sources<'_>) -> Result<Documents, RenderE
     Ok(documents)
 }
 
-fn nameable(kind: IdKind, id: &str) -> Result<(), RenderError> {
+fn check_nameable(kind: IdKind, id: &str) -> Result<(), RenderError> {
     let error = RenderError {
         id: id.to_owned(),
         form: kind.form(),
@@ -117,15 +126,18 @@ fn nameable(kind: IdKind, id: &str) -> Result<(), RenderError> {
 ///
 /// # Errors
 /// [`RenderError`] when a ticket or task has an id that cannot name a file.
-pub fn render(meta: &Meta, sources: Sources<'_>) -> Result<Files, RenderError> {
-    Ok(documents(meta, sources)?.render())
+pub fn render_files(
+    meta: &SpecFileMeta,
+    sources: DocumentSources<'_>,
+) -> Result<Files, RenderError> {
+    Ok(spec_documents(meta, sources)?.render())
 }
 
-impl Documents {
+impl SpecDocuments {
     /// Writes every document.
     pub fn render(&self) -> Files {
         let mut files = Files::new();
-        let mut put = |path: String, text| files.insert(format!("{ROOT}/{path}"), text);
+        let mut put = |path: String, text| files.insert(format!("{SPEC_FILES_ROOT}/{path}"), text);
         if let Some(f) = &self.prd {
             put(format!("docs/prd-{}.md", f.front.feature), f.write());
         }
@@ -152,9 +164,9 @@ impl Documents {
 }
 
 /// Reads `files` back. Every file that can be read is in the documents, every other one is an
-/// error; files outside [`ROOT`] and those that are not documents are passed over.
-pub fn parse(files: &Files) -> (Documents, Vec<ParseError>) {
-    let mut documents = Documents::default();
+/// error; files outside [`SPEC_FILES_ROOT`] and those that are not documents are passed over.
+pub fn parse_files(files: &Files) -> (SpecDocuments, Vec<ParseError>) {
+    let mut documents = SpecDocuments::default();
     let mut errors = Vec::new();
     for (path, text) in files {
         if let Err(error) = parse_file(path, text, &mut documents) {
@@ -164,36 +176,38 @@ pub fn parse(files: &Files) -> (Documents, Vec<ParseError>) {
     (documents, errors)
 }
 
-fn parse_file(path: &str, text: &str, documents: &mut Documents) -> Result<(), ParseError> {
-    let inside = path.strip_prefix(ROOT).and_then(|p| p.strip_prefix('/'));
+fn parse_file(path: &str, text: &str, documents: &mut SpecDocuments) -> Result<(), ParseError> {
+    let inside = path
+        .strip_prefix(SPEC_FILES_ROOT)
+        .and_then(|p| p.strip_prefix('/'));
     let Some(inside) = inside.and_then(|p| p.strip_suffix(".md")) else {
         return Ok(());
     };
     match inside.split_once('/').unwrap_or(("", inside)) {
         ("docs", name) if name.starts_with("prd-") => {
-            documents.prd = Some(File::read(path, text)?);
+            documents.prd = Some(SpecFile::read(path, text)?);
         }
-        ("requirements", _) => documents.requirements = Some(File::read(path, text)?),
-        ("designs", _) => documents.design = Some(File::read(path, text)?),
+        ("requirements", _) => documents.requirements = Some(SpecFile::read(path, text)?),
+        ("designs", _) => documents.design = Some(SpecFile::read(path, text)?),
         ("tickets", name) => {
-            let file: File<TicketFront> = File::read(path, text)?;
-            named(path, name, IdKind::Ticket, &file.front.id)?;
+            let file: SpecFile<TicketFront> = SpecFile::read(path, text)?;
+            check_file_name(path, name, IdKind::Ticket, &file.front.id)?;
             documents.tickets.push(file);
         }
-        ("tasks", "index") => documents.index = Some(File::read(path, text)?),
+        ("tasks", "index") => documents.index = Some(SpecFile::read(path, text)?),
         ("tasks", name) => {
-            let file: File<TaskFront> = File::read(path, text)?;
-            named(path, name, IdKind::Task, &file.front.id)?;
+            let file: SpecFile<TaskFront> = SpecFile::read(path, text)?;
+            check_file_name(path, name, IdKind::Task, &file.front.id)?;
             documents.tasks.push(file);
         }
-        ("", "SPEC_SUMMARY") => documents.summary = Some(File::read(path, text)?),
+        ("", "SPEC_SUMMARY") => documents.summary = Some(SpecFile::read(path, text)?),
         _ => {}
     }
     Ok(())
 }
 
 /// The id in a file must have its form and give the file its name.
-fn named(path: &str, name: &str, kind: IdKind, id: &str) -> Result<(), ParseError> {
+fn check_file_name(path: &str, name: &str, kind: IdKind, id: &str) -> Result<(), ParseError> {
     let error = |problem| ParseError {
         file: path.to_owned(),
         line: 2,
@@ -202,12 +216,12 @@ fn named(path: &str, name: &str, kind: IdKind, id: &str) -> Result<(), ParseErro
     };
     if PlanId::parse(kind, id).is_none() {
         let form = kind.form();
-        return Err(error(Problem::BadId { form }));
+        return Err(error(FileProblem::BadId { form }));
     }
     if name != id {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let expected = format!("{folder}/{id}.md");
-        return Err(error(Problem::Misnamed { expected }));
+        return Err(error(FileProblem::Misnamed { expected }));
     }
     Ok(())
 }

@@ -14,37 +14,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use omoi_domain::graph::{CriticalPath, Graph};
 
 use crate::coverage::planned::total_hours;
-use crate::outputs::requirements::Requirement;
+use crate::outputs::requirements::PlannedRequirement;
 use crate::outputs::sync::{
-    Contradiction, CoverageOpinion, CoverageRow, CoverageStatus, DependencyAnalysis,
-    DependencyStats, Orphans, RequirementStats, SpecSummary, TaskStats, TicketStats,
+    CoverageOpinion, CoverageRow, CoverageStatus, DependencyAnalysis, DependencyStats,
+    OpinionContradiction, PlanOrphans, RequirementStats, SpecSummary, TaskStats, TicketStats,
     TraceabilityStats,
 };
-use crate::outputs::tasks::Task;
+use crate::outputs::tasks::PlannedTask;
 use crate::outputs::{SyncOpinion, SyncOutput, TasksOutput};
 
-pub use plan_order::{Combined, EdgeOrigin, PlanFault, combined, reference_faults};
+pub use plan_order::{EdgeOrigin, PlanFault, PlanOrder, plan_order, reference_faults};
 pub use planned::{
-    COVERAGE_PERCENT_MIN, HOURS_ADVISED_MAX, Planned, UnprovenCriterion, unproven_criteria,
+    COVERAGE_PERCENT_MIN, HOURS_ADVISED_MAX, PlannedOutputs, UnprovenCriterion, unproven_criteria,
 };
 
 /// Computes the output of the sync phase.
-pub fn verdict(planned: Planned<'_>, opinion: &SyncOpinion) -> SyncOutput {
-    let order = combined(planned.tasks);
+pub fn sync_verdict(planned: PlannedOutputs<'_>, opinion: &SyncOpinion) -> SyncOutput {
+    let order = plan_order(planned.tasks);
     let matrix = coverage_matrix(planned, &opinion.coverage);
-    let stats = statistics(planned, &order, &matrix);
-    let findings = readiness::examine(planned, &order, &stats, &matrix);
+    let stats = traceability_stats(planned, &order, &matrix);
+    let findings = readiness::examine_readiness(planned, &order, &stats, &matrix);
     let mut validation_results = findings.validation_results;
     validation_results
         .warnings
         .extend(opinion.warnings.iter().cloned());
     SyncOutput {
-        dependency_analysis: analyse(planned.tasks, &order),
-        spec_summary: summarise(planned, &stats, opinion.estimated_duration.clone()),
+        dependency_analysis: analyse_dependencies(planned.tasks, &order),
+        spec_summary: summarise_spec(planned, &stats, opinion.estimated_duration.clone()),
         ready_for_execution: findings.blockers.is_empty(),
         blockers: findings.blockers,
         recommendations: opinion.recommendations.clone(),
-        contradictions: contradictions(&matrix, &opinion.coverage),
+        contradictions: find_contradictions(&matrix, &opinion.coverage),
         validation_results,
         coverage_matrix: matrix,
         traceability_stats: stats,
@@ -61,18 +61,17 @@ pub fn coverage_percent(fully: usize, partially: usize, total: usize) -> f64 {
 
 /// Puts the computed sum of hours and critical path in place of what the model wrote. A plan with
 /// a cycle has no critical path.
-pub fn recompute(tasks: &mut TasksOutput) {
-    let order = combined(tasks);
+pub fn recompute_totals(tasks: &mut TasksOutput) {
+    let order = plan_order(tasks);
     tasks.total_estimated_hours = total_hours(tasks);
     tasks.critical_path = critical_path(tasks, &order).nodes;
 }
 
 /// How well one requirement is covered by the tasks that address it.
 ///
-/// Full takes a task that builds it and a proof of each of its criteria, whichever task brings it.
-///
-/// *Fully* takes a task that builds and a proof: a task that writes tests, or a proof check.
-fn status_of(tasks: &[&Task], is_proven: bool) -> CoverageStatus {
+/// Fully covered takes a task that builds it and a proof of each of its criteria, whichever task
+/// brings the proof.
+fn status_of(tasks: &[&PlannedTask], is_proven: bool) -> CoverageStatus {
     if tasks.is_empty() {
         CoverageStatus::Not
     } else if is_proven && tasks.iter().any(|t| t.kind.is_building()) {
@@ -82,8 +81,8 @@ fn status_of(tasks: &[&Task], is_proven: bool) -> CoverageStatus {
     }
 }
 
-fn coverage_matrix(planned: Planned<'_>, opinions: &[CoverageOpinion]) -> Vec<CoverageRow> {
-    let mut by_requirement: BTreeMap<&str, Vec<&Task>> = BTreeMap::new();
+fn coverage_matrix(planned: PlannedOutputs<'_>, opinions: &[CoverageOpinion]) -> Vec<CoverageRow> {
+    let mut by_requirement: BTreeMap<&str, Vec<&PlannedTask>> = BTreeMap::new();
     for task in &planned.tasks.tasks {
         for id in task.requirements_addressed.iter().collect::<BTreeSet<_>>() {
             by_requirement.entry(id).or_default().push(task);
@@ -94,7 +93,7 @@ fn coverage_matrix(planned: Planned<'_>, opinions: &[CoverageOpinion]) -> Vec<Co
         .map(|criterion| criterion.requirement.id.as_str())
         .collect();
     let requirements = planned.requirements.requirements.iter();
-    let row = |requirement: &Requirement| {
+    let row = |requirement: &PlannedRequirement| {
         let id = &requirement.id;
         let tasks = by_requirement
             .get(id.as_str())
@@ -116,13 +115,16 @@ fn coverage_matrix(planned: Planned<'_>, opinions: &[CoverageOpinion]) -> Vec<Co
     requirements.map(row).collect()
 }
 
-fn contradictions(matrix: &[CoverageRow], opinions: &[CoverageOpinion]) -> Vec<Contradiction> {
+fn find_contradictions(
+    matrix: &[CoverageRow],
+    opinions: &[CoverageOpinion],
+) -> Vec<OpinionContradiction> {
     let against = |opinion: &CoverageOpinion| {
         let row = matrix
             .iter()
             .find(|r| r.requirement_id == opinion.requirement_id);
         let computed = row.map_or("unknown requirement", |r| r.status.as_str());
-        (computed != opinion.status.as_str()).then(|| Contradiction {
+        (computed != opinion.status.as_str()).then(|| OpinionContradiction {
             subject: opinion.requirement_id.clone(),
             computed: computed.to_owned(),
             opinion: opinion.status.as_str().to_owned(),
@@ -131,7 +133,11 @@ fn contradictions(matrix: &[CoverageRow], opinions: &[CoverageOpinion]) -> Vec<C
     opinions.iter().filter_map(against).collect()
 }
 
-fn statistics(planned: Planned<'_>, order: &Combined, matrix: &[CoverageRow]) -> TraceabilityStats {
+fn traceability_stats(
+    planned: PlannedOutputs<'_>,
+    order: &PlanOrder,
+    matrix: &[CoverageRow],
+) -> TraceabilityStats {
     let count = |status| matrix.iter().filter(|r| r.status == status).count();
     let (fully, partially) = (
         count(CoverageStatus::Fully),
@@ -165,11 +171,11 @@ fn statistics(planned: Planned<'_>, order: &Combined, matrix: &[CoverageRow]) ->
         tasks: task_stats(plan, order),
         dependencies: DependencyStats {
             total_edges: order.origins.len(),
-            circular_detected: order.cycles().len(),
+            circular_detected: order.all_cycles().len(),
             invalid_references: order.faults.iter().filter(dangling).count()
                 + references.iter().filter(dangling).count(),
         },
-        orphans: Orphans {
+        orphans: PlanOrphans {
             requirements: uncovered.map(|r| r.requirement_id.clone()).collect(),
             designs: readiness::components_without_task(planned),
             tickets: empty_tickets,
@@ -177,8 +183,8 @@ fn statistics(planned: Planned<'_>, order: &Combined, matrix: &[CoverageRow]) ->
     }
 }
 
-fn task_stats(plan: &TasksOutput, order: &Combined) -> TaskStats {
-    let count = |test: &dyn Fn(&Task) -> bool| plan.tasks.iter().filter(|t| test(t)).count();
+fn task_stats(plan: &TasksOutput, order: &PlanOrder) -> TaskStats {
+    let count = |test: &dyn Fn(&PlannedTask) -> bool| plan.tasks.iter().filter(|t| test(t)).count();
     let homed = count(&|t| order.tickets.contains(&t.parent_ticket));
     let mut by_type = BTreeMap::new();
     for task in &plan.tasks {
@@ -194,7 +200,7 @@ fn task_stats(plan: &TasksOutput, order: &Combined) -> TaskStats {
     }
 }
 
-fn analyse(plan: &TasksOutput, order: &Combined) -> DependencyAnalysis {
+fn analyse_dependencies(plan: &TasksOutput, order: &PlanOrder) -> DependencyAnalysis {
     let waits_for = |graph: &Graph<String>| {
         let entry = |id: &String| (id.clone(), graph.prerequisites(id).cloned().collect());
         graph.nodes().iter().map(entry).collect()
@@ -210,7 +216,7 @@ fn analyse(plan: &TasksOutput, order: &Combined) -> DependencyAnalysis {
     }
 }
 
-fn critical_path(plan: &TasksOutput, order: &Combined) -> CriticalPath<String> {
+fn critical_path(plan: &TasksOutput, order: &PlanOrder) -> CriticalPath<String> {
     let hours: BTreeMap<&String, f64> = plan
         .tasks
         .iter()
@@ -223,13 +229,13 @@ fn critical_path(plan: &TasksOutput, order: &Combined) -> CriticalPath<String> {
     )
 }
 
-fn summarise(
-    planned: Planned<'_>,
+fn summarise_spec(
+    planned: PlannedOutputs<'_>,
     stats: &TraceabilityStats,
     estimated_duration: Option<String>,
 ) -> SpecSummary {
     let tasks = &planned.tasks.tasks;
-    let distinct = |files: fn(&Task) -> &Vec<String>| {
+    let distinct = |files: fn(&PlannedTask) -> &Vec<String>| {
         let paths: BTreeSet<&String> = tasks.iter().flat_map(files).collect();
         paths.len()
     };

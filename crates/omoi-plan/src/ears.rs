@@ -7,8 +7,9 @@ mod flaws;
 mod form;
 mod sentence;
 
-pub use flaws::{Flagged, Flaw, flagged};
-pub use form::{MisplacedKeyword, misplaced};
+pub use flaws::{FlaggedWording, WordingFlaw, flagged_wordings};
+pub use form::{MisplacedKeyword, misplaced_keyword};
 pub use sentence::{
-    Clause, Ears, EarsError, EarsKind, Modality, Trigger, compose, count_normative, parse,
+    EarsClause, EarsError, EarsKind, EarsModality, EarsSentence, EarsTrigger, compose_sentence,
+    count_normative, parse_sentence,
 };

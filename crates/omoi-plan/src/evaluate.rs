@@ -22,31 +22,32 @@ mod substance;
 mod sync;
 mod tasks;
 
-use crate::evaluate::sheet::Sheet;
 use serde_json::Value;
 
 use omoi_domain::phase::Phase;
 
-pub use evaluation::{Criterion, Evaluation, PASS_THRESHOLD, VERSION};
-pub use facts::Facts;
-pub use score_criteria::criteria;
+use crate::evaluate::sheet::MarkSheet;
+
+pub use evaluation::{EVALUATOR_VERSION, PASS_THRESHOLD, PhaseEvaluation, ScoreCriterion};
+pub use facts::EvaluationFacts;
+pub use score_criteria::score_criteria;
 
 /// Judges the normalised `output` of `phase`.
 ///
 /// For sync this is the computed output, not the model's opinion. [`Phase::Complete`] has no
 /// output; whatever is handed in for it is refused.
-pub fn evaluate(phase: Phase, output: &Value, facts: &Facts) -> Evaluation {
-    let mut sheet = Sheet::new(criteria(phase));
-    common::check(phase, output, facts, &mut sheet);
-    substance::check(phase, output, facts, &mut sheet);
+pub fn evaluate_output(phase: Phase, output: &Value, facts: &EvaluationFacts) -> PhaseEvaluation {
+    let mut sheet = MarkSheet::new(score_criteria(phase));
+    common::check_common(phase, output, facts, &mut sheet);
+    substance::check_substance(phase, output, facts, &mut sheet);
     match phase {
-        Phase::Explore => explore::judge(output, facts, &mut sheet),
-        Phase::Prd => prd::judge(output, facts, &mut sheet),
-        Phase::Requirements => requirements::judge(output, facts, &mut sheet),
-        Phase::Design => design::judge(output, facts, &mut sheet),
-        Phase::Tasks => tasks::judge(output, facts, &mut sheet),
-        Phase::Sync => sync::judge(output, facts, &mut sheet),
+        Phase::Explore => explore::judge_explore(output, facts, &mut sheet),
+        Phase::Prd => prd::judge_prd(output, facts, &mut sheet),
+        Phase::Requirements => requirements::judge_requirements(output, facts, &mut sheet),
+        Phase::Design => design::judge_design(output, facts, &mut sheet),
+        Phase::Tasks => tasks::judge_tasks(output, facts, &mut sheet),
+        Phase::Sync => sync::judge_sync(output, facts, &mut sheet),
         Phase::Complete => {}
     }
-    sheet.finish()
+    sheet.into_evaluation()
 }

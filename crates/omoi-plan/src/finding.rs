@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something a rule found in an output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
+pub struct RuleFinding {
     /// Stable name, such as `duplicate_id`.
     pub code: String,
     /// What is wrong and what would be right, for the model and for people.

@@ -85,7 +85,7 @@ impl IdKind {
 
 /// An id without its number: the ids that are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Series {
+pub enum IdSeries {
     /// Requirements of one feature and type.
     Requirement {
         /// Short name of the feature, upper case.
@@ -107,7 +107,7 @@ pub enum Series {
     PrdDoc(String),
 }
 
-impl Series {
+impl IdSeries {
     /// The kind of its ids.
     pub const fn kind(&self) -> IdKind {
         match self {
@@ -122,7 +122,7 @@ impl Series {
     }
 }
 
-impl fmt::Display for Series {
+impl fmt::Display for IdSeries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Requirement { feature, category } => {
@@ -141,7 +141,7 @@ impl fmt::Display for Series {
 /// A plan-local id in canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlanId {
-    series: Series,
+    series: IdSeries,
     number: u16,
 }
 
@@ -156,16 +156,16 @@ impl PlanId {
         let part = |n: usize| parts.get(n).copied().unwrap_or_default();
         let feature = || part(1).to_owned();
         let series = match kind {
-            IdKind::Requirement => Series::Requirement {
+            IdKind::Requirement => IdSeries::Requirement {
                 feature: feature(),
-                category: category(part(2))?,
+                category: category_of(part(2))?,
             },
-            IdKind::Ticket => Series::Ticket,
-            IdKind::Task => Series::Task,
-            IdKind::UserStory => Series::UserStory,
-            IdKind::DesignDoc => Series::DesignDoc(feature()),
-            IdKind::RequirementsDoc => Series::RequirementsDoc(feature()),
-            IdKind::PrdDoc => Series::PrdDoc(feature()),
+            IdKind::Ticket => IdSeries::Ticket,
+            IdKind::Task => IdSeries::Task,
+            IdKind::UserStory => IdSeries::UserStory,
+            IdKind::DesignDoc => IdSeries::DesignDoc(feature()),
+            IdKind::RequirementsDoc => IdSeries::RequirementsDoc(feature()),
+            IdKind::PrdDoc => IdSeries::PrdDoc(feature()),
         };
         let number = part(parts.len() - 1).parse().ok()?;
         (number > 0).then_some(Self { series, number })
@@ -186,7 +186,7 @@ impl PlanId {
     }
 
     /// The ids it is counted with.
-    pub const fn series(&self) -> &Series {
+    pub const fn series(&self) -> &IdSeries {
         &self.series
     }
 
@@ -262,18 +262,18 @@ pub fn criterion_id(requirement: &str, n: usize) -> String {
 /// A series has no number left.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{series}-{NUMBER_MAX}` is taken, and numbers do not go beyond {NUMBER_MAX}")]
-pub struct Exhausted {
+pub struct SeriesExhausted {
     /// The full series.
-    pub series: Series,
+    pub series: IdSeries,
 }
 
 /// The next free id of `series`: one above the highest in `used`, gaps stay gaps.
 ///
 /// `used` must hold retired ids too; a number is never given twice.
 pub fn next_id<'a>(
-    series: Series,
+    series: IdSeries,
     used: impl IntoIterator<Item = &'a PlanId>,
-) -> Result<PlanId, Exhausted> {
+) -> Result<PlanId, SeriesExhausted> {
     let highest = used
         .into_iter()
         .filter(|id| id.series == series)
@@ -281,7 +281,7 @@ pub fn next_id<'a>(
         .max()
         .unwrap_or(0);
     if highest >= NUMBER_MAX {
-        return Err(Exhausted { series });
+        return Err(SeriesExhausted { series });
     }
     Ok(PlanId {
         series,
@@ -289,7 +289,7 @@ pub fn next_id<'a>(
     })
 }
 
-fn category(code: &str) -> Option<RequirementType> {
+fn category_of(code: &str) -> Option<RequirementType> {
     RequirementType::ALL
         .iter()
         .copied()
@@ -550,7 +550,7 @@ mod tests {
             let parse = |t: &&str| PlanId::parse(IdKind::Task, t).unwrap();
             texts.iter().map(parse).collect()
         };
-        let next = |texts: &[&str]| next_id(Series::Task, &ids(texts)).map(|id| id.to_string());
+        let next = |texts: &[&str]| next_id(IdSeries::Task, &ids(texts)).map(|id| id.to_string());
         assert_eq!(next(&[]).unwrap(), "TSK-001");
         assert_eq!(next(&["TSK-001", "TSK-005", "TSK-003"]).unwrap(), "TSK-006");
         assert_eq!(next(&["TSK-998"]).unwrap(), "TSK-999");
@@ -559,7 +559,7 @@ mod tests {
         // Other series do not count.
         let ticket = PlanId::parse(IdKind::Ticket, "TKT-040").unwrap();
         assert_eq!(
-            next_id(Series::Task, [&ticket]).unwrap().to_string(),
+            next_id(IdSeries::Task, [&ticket]).unwrap().to_string(),
             "TSK-001"
         );
     }

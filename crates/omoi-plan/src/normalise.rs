@@ -6,25 +6,25 @@
 mod rewrite_log;
 mod rules;
 
-use crate::normalise::rewrite_log::Log;
 use serde_json::Value;
 
 use omoi_domain::phase::Phase;
 
-use crate::finding::Finding;
+use crate::finding::RuleFinding;
 use crate::ids::{CriterionId, IdKind, PlanId};
+use crate::normalise::rewrite_log::RewriteLog;
 use crate::repository::RepoPaths;
-use crate::sections::{SectionKind, section};
+use crate::sections::{SectionKind, find_section};
 
 /// Rewrites a whole phase output in place.
-pub fn normalise(phase: Phase, output: &mut Value, repo: &RepoPaths) -> Vec<Finding> {
-    let mut log = Log::new(repo);
-    rules::whole(phase, output, &mut log);
+pub fn normalise_output(phase: Phase, output: &mut Value, repo: &RepoPaths) -> Vec<RuleFinding> {
+    let mut log = RewriteLog::new(repo);
+    rules::rewrite_output(phase, output, &mut log);
     let Value::Object(fields) = output else {
         return log.warnings;
     };
     for (name, value) in fields.iter_mut() {
-        let kind = section(phase, name).map(|s| s.kind);
+        let kind = find_section(phase, name).map(|s| s.kind);
         match (kind, value) {
             (Some(SectionKind::List { .. }), Value::Array(items)) => {
                 for (n, item) in items.iter_mut().enumerate() {
@@ -47,8 +47,8 @@ pub fn normalise_item(
     section: &str,
     item: &mut Value,
     repo: &RepoPaths,
-) -> Vec<Finding> {
-    let mut log = Log::new(repo);
+) -> Vec<RuleFinding> {
+    let mut log = RewriteLog::new(repo);
     section.clone_into(&mut log.base);
     in_section(phase, section, item, &mut log);
     log.warnings
@@ -58,8 +58,8 @@ pub fn normalise_item(
 pub fn id_kind(phase: Phase, section: &str, field: &str) -> Option<IdKind> {
     let at = id_fields(phase, section).iter().find(|f| f.path == field)?;
     match at.target {
-        Target::Plan(kind) => Some(kind),
-        Target::Criterion => None,
+        IdTarget::Plan(kind) => Some(kind),
+        IdTarget::Criterion => None,
     }
 }
 
@@ -67,16 +67,16 @@ pub fn id_kind(phase: Phase, section: &str, field: &str) -> Option<IdKind> {
 #[derive(Clone, Copy, Debug)]
 struct IdField {
     path: &'static str,
-    target: Target,
+    target: IdTarget,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Target {
+enum IdTarget {
     Plan(IdKind),
     Criterion,
 }
 
-impl Target {
+impl IdTarget {
     fn import(self, text: &str) -> Option<String> {
         match self {
             Self::Plan(kind) => PlanId::import(kind, text).map(|id| id.to_string()),
@@ -85,41 +85,41 @@ impl Target {
     }
 }
 
-const fn at(path: &'static str, kind: IdKind) -> IdField {
+const fn id_field(path: &'static str, kind: IdKind) -> IdField {
     IdField {
         path,
-        target: Target::Plan(kind),
+        target: IdTarget::Plan(kind),
     }
 }
 
-const STORY_IDS: &[IdField] = &[at("id", IdKind::UserStory)];
+const STORY_IDS: &[IdField] = &[id_field("id", IdKind::UserStory)];
 const REQUIREMENT_IDS: &[IdField] = &[
-    at("id", IdKind::Requirement),
-    at("dependencies", IdKind::Requirement),
-    at("user_stories", IdKind::UserStory),
+    id_field("id", IdKind::Requirement),
+    id_field("dependencies", IdKind::Requirement),
+    id_field("user_stories", IdKind::UserStory),
 ];
-const COMPONENT_IDS: &[IdField] = &[at("requirements", IdKind::Requirement)];
+const COMPONENT_IDS: &[IdField] = &[id_field("requirements", IdKind::Requirement)];
 const TICKET_IDS: &[IdField] = &[
-    at("id", IdKind::Ticket),
-    at("requirements", IdKind::Requirement),
-    at("tasks", IdKind::Task),
-    at("dependencies.blocked_by", IdKind::Ticket),
-    at("dependencies.blocks", IdKind::Ticket),
-    at("dependencies.related", IdKind::Ticket),
+    id_field("id", IdKind::Ticket),
+    id_field("requirements", IdKind::Requirement),
+    id_field("tasks", IdKind::Task),
+    id_field("dependencies.blocked_by", IdKind::Ticket),
+    id_field("dependencies.blocks", IdKind::Ticket),
+    id_field("dependencies.related", IdKind::Ticket),
 ];
 const TASK_IDS: &[IdField] = &[
-    at("id", IdKind::Task),
-    at("parent_ticket", IdKind::Ticket),
-    at("requirements_addressed", IdKind::Requirement),
-    at("dependencies.depends_on", IdKind::Task),
-    at("dependencies.blocks", IdKind::Task),
+    id_field("id", IdKind::Task),
+    id_field("parent_ticket", IdKind::Ticket),
+    id_field("requirements_addressed", IdKind::Requirement),
+    id_field("dependencies.depends_on", IdKind::Task),
+    id_field("dependencies.blocks", IdKind::Task),
     IdField {
         path: "checks.criteria",
-        target: Target::Criterion,
+        target: IdTarget::Criterion,
     },
 ];
-const PATH_IDS: &[IdField] = &[at("", IdKind::Task)];
-const COVERAGE_IDS: &[IdField] = &[at("requirement_id", IdKind::Requirement)];
+const PATH_IDS: &[IdField] = &[id_field("", IdKind::Task)];
+const COVERAGE_IDS: &[IdField] = &[id_field("requirement_id", IdKind::Requirement)];
 
 fn id_fields(phase: Phase, section: &str) -> &'static [IdField] {
     match (phase, section) {
@@ -134,25 +134,25 @@ fn id_fields(phase: Phase, section: &str) -> &'static [IdField] {
     }
 }
 
-fn in_section(phase: Phase, section: &str, item: &mut Value, log: &mut Log<'_>) {
-    rules::item(phase, section, item, log);
+fn in_section(phase: Phase, section: &str, item: &mut Value, log: &mut RewriteLog<'_>) {
+    rules::rewrite_item(phase, section, item, log);
     for field in id_fields(phase, section) {
-        canonicalise(item, field.path, *field, log);
+        canonicalise_ids(item, field.path, *field, log);
     }
 }
 
 /// Rewrites every id under `rest` of `value`.
-fn canonicalise(value: &mut Value, rest: &str, field: IdField, log: &mut Log<'_>) {
+fn canonicalise_ids(value: &mut Value, rest: &str, field: IdField, log: &mut RewriteLog<'_>) {
     match value {
         Value::Array(items) => {
             for item in items {
-                canonicalise(item, rest, field, log);
+                canonicalise_ids(item, rest, field, log);
             }
         }
         Value::Object(fields) if !rest.is_empty() => {
             let (head, rest) = rest.split_once('.').unwrap_or((rest, ""));
             if let Some(inner) = fields.get_mut(head) {
-                canonicalise(inner, rest, field, log);
+                canonicalise_ids(inner, rest, field, log);
             }
         }
         Value::String(text) if rest.is_empty() => {
@@ -273,12 +273,12 @@ mod tests {
         ];
         for (phase, before, after, warnings) in rows {
             let mut value = before.clone();
-            let notes = normalise(phase, &mut value, &repo());
+            let notes = normalise_output(phase, &mut value, &repo());
             assert_eq!(value, after, "{phase}: {before}");
             assert_eq!(notes.len(), warnings, "{phase}: {notes:#?}");
             assert!(notes.iter().all(|n| n.code == "normalised"));
             // What is in form already stays untouched.
-            assert_eq!(normalise(phase, &mut value, &repo()), []);
+            assert_eq!(normalise_output(phase, &mut value, &repo()), []);
             assert_eq!(value, after);
         }
     }
@@ -306,7 +306,7 @@ mod tests {
             (Phase::Tasks, json!([1, "x", null])),
         ] {
             let mut after = value.clone();
-            assert_eq!(normalise(phase, &mut after, &repo()), []);
+            assert_eq!(normalise_output(phase, &mut after, &repo()), []);
             assert_eq!(after, value);
         }
     }

@@ -5,7 +5,7 @@ use omoi_domain::opinion::{CheckDoubt, PlanOpinion};
 
 use crate::ids::check_id;
 use crate::outputs::TasksOutput;
-use crate::outputs::tasks::Check;
+use crate::outputs::tasks::PlannedCheck;
 
 /// Doubts that go back to the planner or to people at most.
 const DOUBTS_MAX: usize = 20;
@@ -13,7 +13,7 @@ const DOUBTS_MAX: usize = 20;
 const DOUBT_CHARS_MAX: usize = 1_000;
 
 /// The proof checks of a plan with their ids, in plan order.
-pub fn proofs(tasks: &TasksOutput) -> impl Iterator<Item = (String, &Check)> {
+pub fn plan_proofs(tasks: &TasksOutput) -> impl Iterator<Item = (String, &PlannedCheck)> {
     tasks.tasks.iter().flat_map(|task| {
         let numbered = task.checks.iter().enumerate();
         let proofs = numbered.filter(|(_, check)| check.kind == CheckKind::Proof);
@@ -23,9 +23,9 @@ pub fn proofs(tasks: &TasksOutput) -> impl Iterator<Item = (String, &Check)> {
 
 /// `opinion` without doubts that name no proof of `tasks` or no criterion of it, and within the
 /// sizes that are kept. What cites nothing that can be looked at counts for nothing.
-pub fn grounded(opinion: PlanOpinion, tasks: &TasksOutput) -> PlanOpinion {
+pub fn grounded_opinion(opinion: PlanOpinion, tasks: &TasksOutput) -> PlanOpinion {
     let is_cited = |doubt: &CheckDoubt| {
-        let mut own = proofs(tasks).filter(|(id, _)| *id == doubt.check);
+        let mut own = plan_proofs(tasks).filter(|(id, _)| *id == doubt.check);
         own.any(|(_, check)| check.criteria.contains(&doubt.criterion))
     };
     let kept = opinion.doubts.into_iter().filter(is_cited).take(DOUBTS_MAX);
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_doubt_that_cites_nothing_counts_for_nothing() {
         let mut tasks = fixtures::plan("TKT-001: TSK-001, TSK-002");
-        let check = |kind, criterion: &str| Check {
+        let check = |kind, criterion: &str| PlannedCheck {
             kind,
             command: "true".to_owned(),
             files: BTreeMap::new(),
@@ -89,7 +89,7 @@ mod tests {
             check(CheckKind::Regression, "REQ-A#1"),
             check(CheckKind::Proof, "REQ-A#1"),
         ];
-        let ids: Vec<String> = proofs(&tasks).map(|(id, _)| id).collect();
+        let ids: Vec<String> = plan_proofs(&tasks).map(|(id, _)| id).collect();
         assert_eq!(ids, ["TSK-001/2"]);
         let opinion = PlanOpinion {
             doubts: vec![
@@ -99,7 +99,7 @@ mod tests {
                 doubt("TSK-001/2", "REQ-A#1", false),
             ],
         };
-        let grounded = grounded(opinion, &tasks);
+        let grounded = grounded_opinion(opinion, &tasks);
         assert_eq!(grounded.doubts.len(), 1);
         assert_eq!(grounded.doubts[0].how, "It returns a constant.");
         assert_eq!(grounded.objection(), None);

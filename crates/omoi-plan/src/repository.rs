@@ -7,7 +7,7 @@ mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use paths::{Location, RepoPaths, clean};
+pub use paths::{PathLocation, RepoPaths, clean_path};
 
 /// Longest name that is kept, in bytes; what is longer is data.
 const NAME_BYTES_MAX: usize = 80;

@@ -1,6 +1,6 @@
 //! From accepted outputs to rows: what to create, change, leave, retire, or ask a person about.
 //!
-//! [`plan`] compares the rows the outputs describe with the rows that exist, by kind and local id,
+//! [`plan_sync`] compares the rows the outputs describe with the rows that exist, by kind and local id,
 //! never by title. The same outputs against their own rows give nothing to write. Applying the plan
 //! is one transaction of the store.
 
@@ -15,15 +15,15 @@ use omoi_domain::graph::{Dag, DagError};
 use omoi_domain::plain_title::plain_title;
 use omoi_domain::task::TaskType;
 
-use crate::coverage::{PlanFault, Planned, combined, reference_faults};
+use crate::coverage::{PlanFault, PlannedOutputs, plan_order, reference_faults};
 use crate::ears;
 use crate::ids::{check_id, criterion_id};
 use crate::outputs;
-use crate::outputs::requirements::Requirement;
-use crate::outputs::tasks::{Check, Estimate, PlannedTaskType, Task};
+use crate::outputs::requirements::PlannedRequirement;
+use crate::outputs::tasks::{PlannedCheck, PlannedTask, PlannedTaskType, SizeEstimate};
 
 pub use rows::{
-    CheckCriterionRow, CheckRow, CriterionRow, EdgeRow, RequirementRow, Row, RowKey, RowKind,
+    CheckCriterionRow, CheckRow, CriterionRow, EdgeRow, PlanRow, RequirementRow, RowKey, RowKind,
     TaskFiles, TaskRow, TicketRow,
 };
 
@@ -34,7 +34,7 @@ pub const TITLE_CHARS_MAX: usize = 500;
 
 /// How far a stored row has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Progress {
+pub enum RowProgress {
     /// Nobody has begun; it may still change.
     Open,
     /// Work has begun.
@@ -47,20 +47,20 @@ pub enum Progress {
 
 /// A row as it stands in the database.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Existing {
+pub struct ExistingRow {
     /// What identifies it.
     pub key: RowKey,
-    /// The stored fields by the names of [`Row::fields`]; fields that are not stored are left out
+    /// The stored fields by the names of [`PlanRow::fields`]; fields that are not stored are left out
     /// and not compared.
     pub fields: Map<String, Value>,
     /// How far it has come. Edges, checks and criteria also stop at the progress of what they
-    /// belong to, so [`Progress::Open`] is right for them.
-    pub progress: Progress,
+    /// belong to, so [`RowProgress::Open`] is right for them.
+    pub progress: RowProgress,
 }
 
 /// Old and new value of a field.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Change {
+pub struct FieldChange {
     /// As stored.
     pub old: Value,
     /// As planned.
@@ -69,37 +69,37 @@ pub struct Change {
 
 /// A row to change in place.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Update {
+pub struct RowUpdate {
     /// The whole row as planned.
-    pub row: Row,
+    pub row: PlanRow,
     /// The fields that differ.
-    pub changed: BTreeMap<String, Change>,
+    pub changed: BTreeMap<String, FieldChange>,
 }
 
 /// A difference that only a person can settle; nothing is written for it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Conflict {
+pub struct SyncConflict {
     /// The row.
     pub key: RowKey,
     /// How far the work it belongs to has come.
-    pub progress: Progress,
+    pub progress: RowProgress,
     /// What the plan would change; empty when it would add or drop the whole row.
-    pub changed: BTreeMap<String, Change>,
+    pub changed: BTreeMap<String, FieldChange>,
 }
 
 /// What sync has to do, in an order that creates rows before others refer to them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyncPlan {
     /// Rows to insert.
-    pub create: Vec<Row>,
+    pub create: Vec<PlanRow>,
     /// Rows to change.
-    pub update: Vec<Update>,
+    pub update: Vec<RowUpdate>,
     /// Rows that are as planned.
     pub skip: Vec<RowKey>,
     /// Rows that left the plan before anyone began; marked, never deleted.
     pub retire: Vec<RowKey>,
     /// Rows a person must look at.
-    pub conflict: Vec<Conflict>,
+    pub conflict: Vec<SyncConflict>,
     /// Digest of all planned rows; equal outputs have equal digests.
     pub digest: String,
 }
@@ -124,14 +124,14 @@ impl SyncPlan {
 pub enum SyncError {
     /// Ids used twice, self dependencies, references to nothing and criteria on checks that are no
     /// proofs; all of them.
-    #[error("the plan does not fit together: {}", listed(.0))]
+    #[error("the plan does not fit together: {}", listed_faults(.0))]
     Unresolved(Vec<PlanFault>),
     /// The tasks have no order.
     #[error("the tasks cannot be ordered")]
     Order(#[source] DagError<String>),
 }
 
-fn listed(faults: &[PlanFault]) -> String {
+fn listed_faults(faults: &[PlanFault]) -> String {
     let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }
@@ -142,20 +142,20 @@ fn listed(faults: &[PlanFault]) -> String {
 /// # Errors
 /// [`SyncError`] when a reference does not resolve or the tasks have no order; then nothing may be
 /// written at all.
-pub fn plan(
-    planned: Planned<'_>,
+pub fn plan_sync(
+    planned: PlannedOutputs<'_>,
     base_exits: &BTreeMap<String, i32>,
-    existing: &[Existing],
+    existing: &[ExistingRow],
 ) -> Result<SyncPlan, SyncError> {
-    Ok(compare(rows(planned, base_exits)?, existing))
+    Ok(compare_rows(plan_rows(planned, base_exits)?, existing))
 }
 
 /// Every row that `planned` describes, in an order that creates rows before others refer to them.
-pub fn rows(
-    planned: Planned<'_>,
+pub fn plan_rows(
+    planned: PlannedOutputs<'_>,
     base_exits: &BTreeMap<String, i32>,
-) -> Result<Vec<Row>, SyncError> {
-    let order = combined(planned.tasks);
+) -> Result<Vec<PlanRow>, SyncError> {
+    let order = plan_order(planned.tasks);
     let mut faults = order.faults.clone();
     faults.extend(reference_faults(planned.requirements, planned.tasks));
     if !faults.is_empty() {
@@ -166,15 +166,15 @@ pub fn rows(
     let mut rows = Vec::new();
     for (n, requirement) in planned.requirements.requirements.iter().enumerate() {
         let row = requirement_row(planned, n, requirement);
-        rows.push(Row::Requirement(row));
-        rows.extend(criterion_rows(requirement).map(Row::Criterion));
+        rows.push(PlanRow::Requirement(row));
+        rows.extend(criterion_rows(requirement).map(PlanRow::Criterion));
     }
     let tickets = planned.tasks.tickets.iter().enumerate();
-    rows.extend(tickets.map(|(n, ticket)| Row::Ticket(ticket_row(n, ticket))));
-    rows.extend(order.tickets.edges().map(edge_row).map(Row::TicketEdge));
+    rows.extend(tickets.map(|(n, ticket)| PlanRow::Ticket(ticket_row(n, ticket))));
+    rows.extend(order.tickets.edges().map(edge_row).map(PlanRow::TicketEdge));
     let tasks = planned.tasks.tasks.iter().enumerate();
-    rows.extend(tasks.map(|(n, task)| Row::Task(task_row(n, task, &dag))));
-    rows.extend(order.tasks.edges().map(edge_row).map(Row::TaskEdge));
+    rows.extend(tasks.map(|(n, task)| PlanRow::Task(task_row(n, task, &dag))));
+    rows.extend(order.tasks.edges().map(edge_row).map(PlanRow::TaskEdge));
     for task in &planned.tasks.tasks {
         for (n, check) in task.checks.iter().enumerate() {
             rows.extend(check_rows(task, n + 1, check, base_exits));
@@ -183,31 +183,33 @@ pub fn rows(
     Ok(rows)
 }
 
-fn compare(rows: Vec<Row>, existing: &[Existing]) -> SyncPlan {
-    let stored: BTreeMap<&RowKey, &Existing> = existing.iter().map(|e| (&e.key, e)).collect();
+fn compare_rows(rows: Vec<PlanRow>, existing: &[ExistingRow]) -> SyncPlan {
+    let stored: BTreeMap<&RowKey, &ExistingRow> = existing.iter().map(|e| (&e.key, e)).collect();
     let progress = |key: &RowKey| stored.get(key).map(|e| e.progress);
     // The furthest of a row and what it belongs to.
     let guarded = |guards: &[RowKey]| {
         let mut held = guards.iter().filter_map(progress);
-        held.find(|p| *p != Progress::Open)
+        held.find(|p| *p != RowProgress::Open)
     };
     let mut plan = SyncPlan {
-        digest: digest(&rows),
+        digest: rows_digest(&rows),
         ..SyncPlan::default()
     };
-    let planned: BTreeSet<RowKey> = rows.iter().map(Row::key).collect();
+    let planned: BTreeSet<RowKey> = rows.iter().map(PlanRow::key).collect();
     for row in rows {
         let key = row.key();
         let stored = stored.get(&key);
-        let changed = stored.map(|e| differences(&e.fields, &row.fields()));
+        let changed = stored.map(|e| field_changes(&e.fields, &row.fields()));
         match (changed, guarded(&row.guards())) {
-            (Some(changed), Some(Progress::Started | Progress::Done)) if changed.is_empty() => {
+            (Some(changed), Some(RowProgress::Started | RowProgress::Done))
+                if changed.is_empty() =>
+            {
                 plan.skip.push(key);
             }
             (Some(changed), None) if changed.is_empty() => plan.skip.push(key),
-            (Some(changed), None) => plan.update.push(Update { row, changed }),
+            (Some(changed), None) => plan.update.push(RowUpdate { row, changed }),
             (None, None) => plan.create.push(row),
-            (changed, Some(progress)) => plan.conflict.push(Conflict {
+            (changed, Some(progress)) => plan.conflict.push(SyncConflict {
                 key,
                 progress,
                 changed: changed.unwrap_or_default(),
@@ -220,8 +222,8 @@ fn compare(rows: Vec<Row>, existing: &[Existing]) -> SyncPlan {
         guards.extend(rows::guard_of(&key));
         match guarded(&guards) {
             None => plan.retire.push(key),
-            Some(Progress::Retired) => {}
-            Some(progress) => plan.conflict.push(Conflict {
+            Some(RowProgress::Retired) => {}
+            Some(progress) => plan.conflict.push(SyncConflict {
                 key,
                 progress,
                 changed: BTreeMap::new(),
@@ -231,10 +233,13 @@ fn compare(rows: Vec<Row>, existing: &[Existing]) -> SyncPlan {
     plan
 }
 
-fn differences(old: &Map<String, Value>, new: &Map<String, Value>) -> BTreeMap<String, Change> {
+fn field_changes(
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+) -> BTreeMap<String, FieldChange> {
     let changed = old.iter().filter_map(|(field, old)| {
         let new = new.get(field).unwrap_or(&Value::Null);
-        let change = Change {
+        let change = FieldChange {
             old: old.clone(),
             new: new.clone(),
         };
@@ -243,7 +248,7 @@ fn differences(old: &Map<String, Value>, new: &Map<String, Value>) -> BTreeMap<S
     changed.collect()
 }
 
-fn digest(rows: &[Row]) -> String {
+fn rows_digest(rows: &[PlanRow]) -> String {
     let mut hash = Sha256::new();
     for row in rows {
         let key = row.key();
@@ -263,14 +268,18 @@ fn content_hash(text: &str) -> String {
     hex::encode(Sha256::digest(words.join(" ")))
 }
 
-fn requirement_row(planned: Planned<'_>, n: usize, requirement: &Requirement) -> RequirementRow {
-    let parsed = ears::parse(&requirement.text).ok();
+fn requirement_row(
+    planned: PlannedOutputs<'_>,
+    n: usize,
+    requirement: &PlannedRequirement,
+) -> RequirementRow {
+    let parsed = ears::parse_sentence(&requirement.text).ok();
     let action = parsed.as_ref().map_or(&requirement.text, |e| &e.action);
     let title = plain_title(&requirement.title);
     let title = if title.is_empty() {
-        cut(&plain_title(action), 60)
+        cut_text(&plain_title(action), 60)
     } else {
-        cut(&title, TITLE_CHARS_MAX)
+        cut_text(&title, TITLE_CHARS_MAX)
     };
     let serving = planned.design.components.iter();
     RequirementRow {
@@ -282,7 +291,7 @@ fn requirement_row(planned: Planned<'_>, n: usize, requirement: &Requirement) ->
         body: requirement.text.clone(),
         condition: parsed
             .as_ref()
-            .map(ears::Ears::condition)
+            .map(ears::EarsSentence::condition_text)
             .unwrap_or_default(),
         action: action.clone(),
         clauses: parsed
@@ -298,7 +307,7 @@ fn requirement_row(planned: Planned<'_>, n: usize, requirement: &Requirement) ->
 }
 
 /// At most `chars_max` characters of `text`, ending with a whole word where there is one.
-fn cut(text: &str, chars_max: usize) -> String {
+fn cut_text(text: &str, chars_max: usize) -> String {
     let text = text.trim();
     let Some((end, _)) = text.char_indices().nth(chars_max) else {
         return text.to_owned();
@@ -313,7 +322,7 @@ fn cut(text: &str, chars_max: usize) -> String {
     head[..kept.unwrap_or(end)].trim_end().to_owned()
 }
 
-fn criterion_rows(requirement: &Requirement) -> impl Iterator<Item = CriterionRow> + '_ {
+fn criterion_rows(requirement: &PlannedRequirement) -> impl Iterator<Item = CriterionRow> + '_ {
     let numbered = requirement.acceptance_criteria.iter().zip(1..);
     numbered.map(|(text, n)| CriterionRow {
         local_id: criterion_id(&requirement.id, n),
@@ -324,7 +333,7 @@ fn criterion_rows(requirement: &Requirement) -> impl Iterator<Item = CriterionRo
     })
 }
 
-fn ticket_row(n: usize, ticket: &outputs::tasks::Ticket) -> TicketRow {
+fn ticket_row(n: usize, ticket: &outputs::tasks::PlannedTicket) -> TicketRow {
     TicketRow {
         local_id: ticket.id.clone(),
         ordinal: n as u32,
@@ -339,7 +348,7 @@ fn ticket_row(n: usize, ticket: &outputs::tasks::Ticket) -> TicketRow {
     }
 }
 
-fn task_row(n: usize, task: &Task, order: &Dag<String>) -> TaskRow {
+fn task_row(n: usize, task: &PlannedTask, order: &Dag<String>) -> TaskRow {
     TaskRow {
         local_id: task.id.clone(),
         ticket: task.parent_ticket.clone(),
@@ -356,7 +365,7 @@ fn task_row(n: usize, task: &Task, order: &Dag<String>) -> TaskRow {
         priority: task.priority,
         estimate: task
             .estimate
-            .unwrap_or_else(|| Estimate::from_hours(task.estimated_hours)),
+            .unwrap_or_else(|| SizeEstimate::from_hours(task.estimated_hours)),
         estimated_hours: task.estimated_hours,
         files: TaskFiles {
             create: task.files_to_create.clone(),
@@ -376,20 +385,20 @@ fn edge_row(edge: omoi_domain::graph::Edge<String>) -> EdgeRow {
 
 /// A check and the criteria it proves, each once.
 fn check_rows(
-    task: &Task,
+    task: &PlannedTask,
     n: usize,
-    check: &Check,
+    check: &PlannedCheck,
     base_exits: &BTreeMap<String, i32>,
-) -> Vec<Row> {
+) -> Vec<PlanRow> {
     let local_id = check_id(&task.id, n);
     let criteria: BTreeSet<&String> = check.criteria.iter().collect();
     let link = |criterion: &&String| {
-        Row::CheckCriterion(CheckCriterionRow {
+        PlanRow::CheckCriterion(CheckCriterionRow {
             check: local_id.clone(),
             criterion: (*criterion).clone(),
         })
     };
-    let links: Vec<Row> = criteria.iter().map(link).collect();
+    let links: Vec<PlanRow> = criteria.iter().map(link).collect();
     let row = CheckRow {
         task: task.id.clone(),
         ordinal: n as u32,
@@ -400,7 +409,7 @@ fn check_rows(
         base_exit: base_exits.get(&local_id).copied(),
         local_id,
     };
-    let mut rows = vec![Row::Check(row)];
+    let mut rows = vec![PlanRow::Check(row)];
     rows.extend(links);
     rows
 }

@@ -7,7 +7,7 @@ use common::{Plan, codes, todo_tags};
 use serde_json::{Value, json};
 
 use omoi_domain::phase::Phase::{self, Design, Explore, Prd, Requirements, Sync, Tasks};
-use omoi_plan::normalise::normalise;
+use omoi_plan::normalise::normalise_output;
 
 /// Judges `output` and expects it refused, with `code` among the blockers.
 #[track_caller]
@@ -93,7 +93,7 @@ fn known_gaming_cases_are_refused_by_name() {
     list_form["tasks"][0]["dependencies"] = json!(["TSK-002"]);
     list_form["tasks"][1]["dependencies"] = json!(["TSK-001"]);
     refuse(&plan, Tasks, &list_form, "dependency_cycle");
-    normalise(Tasks, &mut list_form, &plan.facts.repo.paths);
+    normalise_output(Tasks, &mut list_form, &plan.facts.repo.paths);
     refuse(&plan, Tasks, &list_form, "dependency_cycle");
 
     let mut unready = plan.output(Sync).clone();

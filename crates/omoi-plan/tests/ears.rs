@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use omoi_plan::ears;
 use omoi_plan::ears::{
-    Clause, EarsError, EarsKind, Flaw, Modality, Trigger, count_normative, flagged, parse,
+    EarsClause, EarsError, EarsKind, EarsModality, EarsTrigger, WordingFlaw, count_normative,
+    flagged_wordings, parse_sentence,
 };
 
 const CORPUS: &[(EarsKind, &[&str])] = &[
@@ -111,9 +112,13 @@ fn classifies_the_corpus() {
     assert!(sentences >= 60, "{sentences} sentences");
     for (kind, sentences) in CORPUS {
         for sentence in *sentences {
-            let parsed = parse(sentence).unwrap_or_else(|e| panic!("{sentence}: {e}"));
+            let parsed = parse_sentence(sentence).unwrap_or_else(|e| panic!("{sentence}: {e}"));
             assert_eq!(parsed.kind, *kind, "{sentence}");
-            assert_eq!(parse(&parsed.to_string()).unwrap(), parsed, "{sentence}");
+            assert_eq!(
+                parse_sentence(&parsed.to_string()).unwrap(),
+                parsed,
+                "{sentence}"
+            );
         }
     }
 }
@@ -121,29 +126,40 @@ fn classifies_the_corpus() {
 #[test]
 fn takes_sentences_apart() {
     let parsed =
-        parse("while a, b or c hold, IF d happens, then the system MUST NOT do e, f.").unwrap();
-    let clause = |trigger, text: &str| Clause {
+        parse_sentence("while a, b or c hold, IF d happens, then the system MUST NOT do e, f.")
+            .unwrap();
+    let clause = |trigger, text: &str| EarsClause {
         trigger,
         text: text.to_owned(),
     };
     assert_eq!(
         parsed.clauses,
         [
-            clause(Trigger::While, "a, b or c hold"),
-            clause(Trigger::If, "d happens")
+            clause(EarsTrigger::While, "a, b or c hold"),
+            clause(EarsTrigger::If, "d happens")
         ]
     );
-    assert_eq!(parsed.modality, Modality::Must);
+    assert_eq!(parsed.modality, EarsModality::Must);
     assert!(parsed.negated);
     assert_eq!(parsed.action, "do e, f");
-    assert_eq!(parsed.condition(), "WHILE a, b or c hold, IF d happens");
+    assert_eq!(
+        parsed.condition_text(),
+        "WHILE a, b or c hold, IF d happens"
+    );
     assert_eq!(
         parsed.to_string(),
         "WHILE a, b or c hold, IF d happens, THEN THE SYSTEM MUST NOT do e, f."
     );
-    assert_eq!(parse("THE SYSTEM SHALL x.").unwrap().condition(), "");
     assert_eq!(
-        parse("WHEN t, THE SYSTEM SHALL x.").unwrap().condition(),
+        parse_sentence("THE SYSTEM SHALL x.")
+            .unwrap()
+            .condition_text(),
+        ""
+    );
+    assert_eq!(
+        parse_sentence("WHEN t, THE SYSTEM SHALL x.")
+            .unwrap()
+            .condition_text(),
         "t"
     );
 }
@@ -167,13 +183,13 @@ fn refuses_what_is_not_ears() {
         (
             "WHEN, THE SYSTEM SHALL x",
             EarsError::EmptyClause {
-                trigger: Trigger::When,
+                trigger: EarsTrigger::When,
             },
         ),
         (
             "WHILE a, IF, THEN THE SYSTEM SHALL x",
             EarsError::EmptyClause {
-                trigger: Trigger::If,
+                trigger: EarsTrigger::If,
             },
         ),
         ("THE SYSTEM MAY NOT x", EarsError::MayNot),
@@ -194,7 +210,7 @@ fn refuses_what_is_not_ears() {
             },
         ),
     ] {
-        assert_eq!(parse(sentence), Err(expected), "{sentence}");
+        assert_eq!(parse_sentence(sentence), Err(expected), "{sentence}");
     }
 }
 
@@ -210,7 +226,7 @@ fn keywords_are_whole_words() {
         "marshall",
     ] {
         assert_eq!(count_normative(text), 0, "{text}");
-        assert!(flagged(text).is_empty(), "{text}");
+        assert!(flagged_wordings(text).is_empty(), "{text}");
     }
     assert_eq!(
         count_normative("The mayor may fetch what a shallow clone must have."),
@@ -221,22 +237,30 @@ fn keywords_are_whole_words() {
 #[test]
 fn flags_language() {
     for (text, phrase, flaw) in [
-        ("The answer will be cached.", "will be", Flaw::Weak),
-        ("It is going to fail.", "is going to", Flaw::Weak),
-        ("logs, metrics, etc.", "etc", Flaw::Vague),
-        ("a, b and so on", "and so on", Flaw::Vague),
-        ("Fast answers", "fast", Flaw::Unmeasured),
-        ("respond quickly", "quickly", Flaw::Unmeasured),
-        ("a user-friendly form", "user-friendly", Flaw::Unmeasured),
-        ("an appropriate code", "appropriate", Flaw::Unmeasured),
-        ("robust parsing", "robust", Flaw::Unmeasured),
-        ("retry as needed", "as needed", Flaw::Unmeasured),
+        ("The answer will be cached.", "will be", WordingFlaw::Weak),
+        ("It is going to fail.", "is going to", WordingFlaw::Weak),
+        ("logs, metrics, etc.", "etc", WordingFlaw::Vague),
+        ("a, b and so on", "and so on", WordingFlaw::Vague),
+        ("Fast answers", "fast", WordingFlaw::Unmeasured),
+        ("respond quickly", "quickly", WordingFlaw::Unmeasured),
+        (
+            "a user-friendly form",
+            "user-friendly",
+            WordingFlaw::Unmeasured,
+        ),
+        (
+            "an appropriate code",
+            "appropriate",
+            WordingFlaw::Unmeasured,
+        ),
+        ("robust parsing", "robust", WordingFlaw::Unmeasured),
+        ("retry as needed", "as needed", WordingFlaw::Unmeasured),
     ] {
-        let found = flagged(text);
+        let found = flagged_wordings(text);
         assert_eq!(found.len(), 1, "{text}");
         assert_eq!((found[0].phrase, found[0].flaw), (phrase, flaw), "{text}");
     }
-    assert!(flagged("breakfast fetches appropriately the needed will").is_empty());
+    assert!(flagged_wordings("breakfast fetches appropriately the needed will").is_empty());
 }
 
 #[test]
@@ -261,10 +285,10 @@ fn composes_stored_parts() {
         ),
         ("IF c,", "x", "IF c, THEN THE SYSTEM SHALL x."),
     ] {
-        let composed = ears::compose(condition, action).unwrap();
+        let composed = ears::compose_sentence(condition, action).unwrap();
         assert_eq!(composed.to_string(), expected);
     }
-    assert_eq!(ears::compose("x", ""), Err(EarsError::NoAction));
+    assert_eq!(ears::compose_sentence("x", ""), Err(EarsError::NoAction));
 }
 
 /// Words that try to confuse the parser: keywords in every case, commas, marks, look-alikes.
@@ -318,11 +342,17 @@ fn parse_print_parse_is_identity() {
     });
     runner
         .run(&sentence(), |sentence| {
-            let Ok(parsed) = parse(&sentence) else {
+            let Ok(parsed) = parse_sentence(&sentence) else {
                 return Err(TestCaseError::reject("not EARS"));
             };
             let printed = parsed.to_string();
-            prop_assert_eq!(parse(&printed), Ok(parsed), "{} -> {}", sentence, printed);
+            prop_assert_eq!(
+                parse_sentence(&printed),
+                Ok(parsed),
+                "{} -> {}",
+                sentence,
+                printed
+            );
             Ok(())
         })
         .unwrap();

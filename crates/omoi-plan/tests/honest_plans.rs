@@ -9,12 +9,12 @@ use common::{plans, todo_tags};
 use serde_json::{Value, json};
 
 use omoi_domain::phase::Phase;
-use omoi_plan::evaluate::{Facts, criteria, evaluate};
-use omoi_plan::items::{Item, Submission, assemble, split, validate_item};
-use omoi_plan::normalise::normalise;
+use omoi_plan::evaluate::{EvaluationFacts, evaluate_output, score_criteria};
+use omoi_plan::items::{ItemSubmission, OutputItem, assemble_output, split_output, validate_item};
+use omoi_plan::normalise::normalise_output;
 use omoi_plan::repository::{RepoPaths, RepositoryFacts};
 use omoi_plan::sections::{
-    SectionKind, item_schema, section, section_schema, sections, submit_item_schema,
+    SectionKind, find_section, item_schema, phase_sections, section_schema, submit_item_schema,
 };
 
 #[test]
@@ -69,7 +69,7 @@ fn honest_outputs_pass() {
 fn missing_facts_are_named() {
     let plan = todo_tags();
     for phase in Phase::ALL_WORKING {
-        let evaluation = evaluate(phase, plan.output(phase), &Facts::default());
+        let evaluation = evaluate_output(phase, plan.output(phase), &EvaluationFacts::default());
         let named = evaluation
             .warnings
             .iter()
@@ -87,7 +87,7 @@ fn missing_facts_are_named() {
 #[test]
 fn weights_sum_to_one_and_every_criterion_is_marked() {
     for phase in Phase::ALL_WORKING {
-        let table = criteria(phase);
+        let table = score_criteria(phase);
         let sum: f64 = table.iter().map(|c| c.weight).sum();
         assert!((sum - 1.0).abs() <= 1e-9, "{phase}: {sum}");
         let names: std::collections::BTreeSet<_> = table.iter().map(|c| c.name).collect();
@@ -108,7 +108,7 @@ fn evaluator_paths_exist_in_the_schema() {
             Phase::Sync => json!(schemars::schema_for!(omoi_plan::outputs::SyncOutput)),
             _ => section_schema(phase),
         };
-        for criterion in criteria(phase) {
+        for criterion in score_criteria(phase) {
             for path in criterion.paths {
                 assert!(
                     resolves(&schema, &schema, path),
@@ -147,7 +147,7 @@ fn removing_a_judged_field_is_noticed() {
     let mut removed = 0;
     for phase in Phase::ALL_WORKING {
         let whole = plan.judge(phase, plan.output(phase));
-        for criterion in criteria(phase) {
+        for criterion in score_criteria(phase) {
             for path in criterion.paths {
                 let mut output = plan.output(phase).clone();
                 if !remove(&mut output, path) {
@@ -246,10 +246,10 @@ fn sections_equal_the_schema() {
     for phase in Phase::ALL_WORKING {
         let schema = section_schema(phase);
         let fields: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-        let names: Vec<&str> = sections(phase).iter().map(|s| s.name).collect();
+        let names: Vec<&str> = phase_sections(phase).iter().map(|s| s.name).collect();
         assert_eq!(fields, names, "{phase}");
         assert_eq!(schema["additionalProperties"], json!(false), "{phase}");
-        for section in sections(phase) {
+        for section in phase_sections(phase) {
             let required = schema["required"].as_array().unwrap();
             let is_required = required.iter().any(|r| r == section.name);
             assert_eq!(is_required, section.required, "{phase} {}", section.name);
@@ -308,8 +308,8 @@ fn outputs_survive_items_and_assembly() {
             }
             let output = plan.output(phase);
             let mut items = Vec::new();
-            for item in split(phase, output) {
-                let submission = Submission {
+            for item in split_output(phase, output) {
+                let submission = ItemSubmission {
                     phase,
                     section: &item.section,
                     key: &item.key,
@@ -320,13 +320,16 @@ fn outputs_survive_items_and_assembly() {
                 items.push(accepted.item);
             }
             assert_eq!(
-                &assemble(phase, &items).unwrap(),
+                &assemble_output(phase, &items).unwrap(),
                 output,
                 "{} {phase}",
                 plan.name
             );
             let mut normal = output.clone();
-            assert_eq!(normalise(phase, &mut normal, &plan.facts.repo.paths), []);
+            assert_eq!(
+                normalise_output(phase, &mut normal, &plan.facts.repo.paths),
+                []
+            );
             assert_eq!(&normal, output);
         }
     }
@@ -334,7 +337,7 @@ fn outputs_survive_items_and_assembly() {
 
 #[test]
 fn items_replace_in_place_and_missing_ones_are_named() {
-    let item = |section: &str, key: &str, value: Value| Item {
+    let item = |section: &str, key: &str, value: Value| OutputItem {
         section: section.to_owned(),
         key: key.to_owned(),
         value,
@@ -346,7 +349,7 @@ fn items_replace_in_place_and_missing_ones_are_named() {
         item("tasks", "TSK-001", json!({"n": 3})),
         item("feature_name", "", json!("new")),
     ];
-    let missing = assemble(Phase::Tasks, &items).unwrap_err();
+    let missing = assemble_output(Phase::Tasks, &items).unwrap_err();
     let names: Vec<_> = missing
         .iter()
         .map(|m| (m.section.as_str(), m.needed, m.present))
@@ -363,11 +366,11 @@ fn items_replace_in_place_and_missing_ones_are_named() {
     items.push(item("tickets", "TKT-001", json!({})));
     items.push(item("total_estimated_hours", "", json!(2)));
     items.push(item("critical_path", "", json!([])));
-    let whole = assemble(Phase::Tasks, &items).unwrap();
+    let whole = assemble_output(Phase::Tasks, &items).unwrap();
     assert_eq!(whole["tasks"], json!([{"n": 3}, {"n": 2}]));
     assert_eq!(whole["feature_name"], "new");
     // Required lists that may be empty come out empty; optional ones do not appear.
-    let sync = assemble(Phase::Sync, &[item("recommendations", "", json!([]))]).unwrap();
+    let sync = assemble_output(Phase::Sync, &[item("recommendations", "", json!([]))]).unwrap();
     assert_eq!(sync, json!({"coverage": [], "recommendations": []}));
 }
 
@@ -377,7 +380,7 @@ fn refused_items_say_where_and_what() {
                        "priority": "must", "acceptance_criteria": ["c"]});
     let submit = |phase, section: &str, key: &str, value: &Value| {
         validate_item(
-            Submission {
+            ItemSubmission {
                 phase,
                 section,
                 key,
@@ -479,5 +482,5 @@ fn refused_items_say_where_and_what() {
         let error = submit(phase, section, key, value).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}\n{expected}");
     }
-    assert!(section(Phase::Complete, "x").is_none());
+    assert!(find_section(Phase::Complete, "x").is_none());
 }

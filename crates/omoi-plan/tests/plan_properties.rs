@@ -9,9 +9,9 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value};
 
 use omoi_domain::phase::Phase;
-use omoi_plan::evaluate::{Facts, PASS_THRESHOLD, evaluate};
-use omoi_plan::items::{Submission, split, validate_item};
-use omoi_plan::normalise::normalise;
+use omoi_plan::evaluate::{EvaluationFacts, PASS_THRESHOLD, evaluate_output};
+use omoi_plan::items::{ItemSubmission, split_output, validate_item};
+use omoi_plan::normalise::normalise_output;
 use omoi_plan::repository::RepoPaths;
 
 /// Half of the cases are random from the root, half are honest outputs bent at random.
@@ -156,26 +156,26 @@ fn apply(value: &mut Value, way: u64, change: &Change) {
     }
 }
 
-fn check(phase: Phase, output: &Value, facts: &Facts) -> Result<(), TestCaseError> {
-    let first = evaluate(phase, output, facts);
+fn check(phase: Phase, output: &Value, facts: &EvaluationFacts) -> Result<(), TestCaseError> {
+    let first = evaluate_output(phase, output, facts);
     prop_assert!((0.0..=1.0).contains(&first.score), "{}", first.score);
     prop_assert!(first.details.values().all(|s| (0.0..=1.0).contains(s)));
     let due = first.score + 1e-9 >= PASS_THRESHOLD && first.blockers.is_empty();
     prop_assert_eq!(first.passed, due);
-    prop_assert_eq!(&evaluate(phase, output, facts), &first);
+    prop_assert_eq!(&evaluate_output(phase, output, facts), &first);
     let mut normal = output.clone();
-    normalise(phase, &mut normal, &facts.repo.paths);
+    normalise_output(phase, &mut normal, &facts.repo.paths);
     let once = normal.clone();
     prop_assert_eq!(
-        normalise(phase, &mut normal, &facts.repo.paths),
+        normalise_output(phase, &mut normal, &facts.repo.paths),
         vec![],
         "{}",
         once
     );
     prop_assert_eq!(&normal, &once);
-    evaluate(phase, &normal, facts);
-    for item in split(phase, output) {
-        let submission = Submission {
+    evaluate_output(phase, &normal, facts);
+    for item in split_output(phase, output) {
+        let submission = ItemSubmission {
             phase,
             section: &item.section,
             key: &item.key,
@@ -197,10 +197,10 @@ fn run<S: Strategy>(strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCase
 
 #[test]
 fn random_json_is_judged_soundly() {
-    let facts: Vec<Facts> = plans().into_iter().map(|p| p.facts).collect();
+    let facts: Vec<EvaluationFacts> = plans().into_iter().map(|p| p.facts).collect();
     let phases = prop::sample::select(Phase::ALL.to_vec());
     run(&(phases, 0..=facts.len(), json()), |(phase, n, output)| {
-        let none = Facts::default();
+        let none = EvaluationFacts::default();
         check(phase, &output, facts.get(n).unwrap_or(&none))
     });
 }

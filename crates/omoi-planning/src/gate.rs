@@ -3,32 +3,24 @@
 //! The planner and the corpus of outputs (`cargo xtask gates`) go through these functions, so that
 //! what is measured there is what a spec meets.
 
-use omoi_domain::phase::Phase;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use omoi_git::survey::{RepositoryTexts, Survey, ToolchainKind};
-use omoi_plan::coverage::Planned;
-use omoi_plan::coverage::recompute;
-use omoi_plan::coverage::verdict;
-use omoi_plan::evaluate::Evaluation;
-use omoi_plan::evaluate::Facts;
-use omoi_plan::evaluate::VERSION;
-use omoi_plan::evaluate::evaluate;
-use omoi_plan::finding::Finding;
-use omoi_plan::items::Item;
-use omoi_plan::items::assemble;
-use omoi_plan::outputs::SyncOpinion;
-use omoi_plan::outputs::SyncOutput;
-use omoi_plan::outputs::TasksOutput;
-use omoi_plan::repository::NameIndex;
-use omoi_plan::repository::RepoPaths;
-use omoi_plan::repository::RepositoryFacts;
-use omoi_runtime::BoxError;
 use serde_json::Value;
 
-pub use crate::prompt::guidance;
+use omoi_domain::phase::Phase;
+use omoi_git::survey::{RepositoryTexts, Survey, ToolchainKind};
+use omoi_plan::coverage::{PlannedOutputs, recompute_totals, sync_verdict};
+use omoi_plan::evaluate::{EVALUATOR_VERSION, EvaluationFacts, PhaseEvaluation, evaluate_output};
+use omoi_plan::finding::RuleFinding;
+use omoi_plan::items::{OutputItem, assemble_output};
+use omoi_plan::outputs::{SyncOpinion, SyncOutput, TasksOutput};
+use omoi_plan::repository::{NameIndex, RepoPaths, RepositoryFacts};
+use omoi_runtime::BoxError;
+
 use crate::proofs;
+
+pub use crate::prompt::guidance;
 
 /// The code of a blocker that says that an output could not be put together.
 pub(crate) const INVALID_OUTPUT: &str = "invalid_output";
@@ -39,14 +31,14 @@ pub struct Judged {
     /// The output, as far as it could be put together.
     pub output: Option<Value>,
     /// The evaluator's verdict.
-    pub evaluation: Evaluation,
+    pub evaluation: PhaseEvaluation,
     /// The computed verdict on the whole plan, in the sync phase.
     pub sync: Option<SyncOutput>,
 }
 
 impl Judged {
     /// What could not even be put together.
-    pub(crate) const fn incomplete(evaluation: Evaluation) -> Self {
+    pub(crate) const fn incomplete(evaluation: PhaseEvaluation) -> Self {
         Self {
             output: None,
             evaluation,
@@ -61,13 +53,13 @@ impl Judged {
 /// The verdict, when an item that must be there is not.
 pub fn assembled(
     phase: Phase,
-    items: &[Item],
+    items: &[OutputItem],
     check_timeout: Duration,
-) -> Result<Value, Box<Evaluation>> {
-    let output = assemble(phase, items).map_err(|missing| {
-        let blockers: Vec<Finding> = missing
+) -> Result<Value, Box<PhaseEvaluation>> {
+    let output = assemble_output(phase, items).map_err(|missing| {
+        let blockers: Vec<RuleFinding> = missing
             .into_iter()
-            .map(|m| Finding {
+            .map(|m| RuleFinding {
                 code: INVALID_OUTPUT.to_owned(),
                 message: format!(
                     "`{}` needs {} item(s), {} came",
@@ -77,14 +69,14 @@ pub fn assembled(
             })
             .collect();
         let lines: Vec<String> = blockers.iter().map(|b| b.message.clone()).collect();
-        Box::new(Evaluation {
+        Box::new(PhaseEvaluation {
             score: 0.0,
             passed: false,
             feedback: format!("The output is not complete:\n- {}", lines.join("\n- ")),
             details: BTreeMap::new(),
             blockers,
             warnings: Vec::new(),
-            version: VERSION,
+            version: EVALUATOR_VERSION,
         })
     })?;
     if phase != Phase::Tasks {
@@ -94,7 +86,7 @@ pub fn assembled(
     let Ok(mut tasks) = serde_json::from_value::<TasksOutput>(output.clone()) else {
         return Ok(output);
     };
-    recompute(&mut tasks);
+    recompute_totals(&mut tasks);
     proofs::set_times(&mut tasks, check_timeout);
     Ok(serde_json::to_value(&tasks).unwrap_or(output))
 }
@@ -103,7 +95,11 @@ pub fn assembled(
 ///
 /// # Errors
 /// When sync is reached before its inputs passed.
-pub fn judge_output(phase: Phase, output: Value, facts: &Facts) -> Result<Judged, BoxError> {
+pub fn judge_output(
+    phase: Phase,
+    output: Value,
+    facts: &EvaluationFacts,
+) -> Result<Judged, BoxError> {
     let sync = match phase {
         Phase::Sync => Some(computed_sync(&output, facts)?),
         _ => None,
@@ -113,25 +109,25 @@ pub fn judge_output(phase: Phase, output: Value, facts: &Facts) -> Result<Judged
         None => output,
     };
     Ok(Judged {
-        evaluation: evaluate(phase, &output, facts),
+        evaluation: evaluate_output(phase, &output, facts),
         output: Some(output),
         sync,
     })
 }
 
-fn computed_sync(opinion: &Value, facts: &Facts) -> Result<SyncOutput, BoxError> {
+fn computed_sync(opinion: &Value, facts: &EvaluationFacts) -> Result<SyncOutput, BoxError> {
     let opinion: SyncOpinion = serde_json::from_value(opinion.clone())?;
     let (Some(requirements), Some(design), Some(tasks)) =
         (&facts.requirements, &facts.design, &facts.tasks)
     else {
         return Err("sync was reached before its inputs passed".into());
     };
-    let planned = Planned {
+    let planned = PlannedOutputs {
         requirements,
         design,
         tasks,
     };
-    Ok(verdict(planned, &opinion))
+    Ok(sync_verdict(planned, &opinion))
 }
 
 /// What the gates know of a repository: its files, the names in their texts, and its survey.

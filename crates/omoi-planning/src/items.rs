@@ -13,7 +13,9 @@ use omoi_domain::phase::Phase;
 use omoi_execution::Platform;
 use omoi_execution::intake::IntakeError;
 use omoi_git::object::ObjectId;
-use omoi_plan::items::{Accepted, Item, Submission, assemble, latest, validate_item};
+use omoi_plan::items::{
+    AcceptedItem, ItemSubmission, OutputItem, assemble_output, latest_items, validate_item,
+};
 use omoi_plan::outputs::tasks;
 use omoi_plan::repository::RepoPaths;
 use omoi_protocol::worker::{DoneAck, ItemAck, SubmitItem};
@@ -79,7 +81,7 @@ pub async fn done(platform: &Platform, attempt: &Attempt) -> Result<DoneAck, Int
     let phase = phase_of(attempt)?;
     let mut tx = platform.store.read().await?;
     let items = journal(&mut tx, attempt.spec_id, phase).await?;
-    match assemble(phase, &items) {
+    match assemble_output(phase, &items) {
         Ok(_) => Ok(DoneAck {
             items: items.len() as u32,
         }),
@@ -101,14 +103,14 @@ pub(crate) async fn journal(
     tx: &mut Tx,
     spec: SpecId,
     phase: Phase,
-) -> Result<Vec<Item>, StoreError> {
+) -> Result<Vec<OutputItem>, StoreError> {
     let rows = phases::items(tx, spec, phase).await?;
-    let items = rows.into_iter().map(|row| Item {
+    let items = rows.into_iter().map(|row| OutputItem {
         section: row.section,
         key: row.item_key,
         value: row.value.0,
     });
-    Ok(latest(phase, items.collect()))
+    Ok(latest_items(phase, items.collect()))
 }
 
 /// The item as it is stored, or what was expected of it. An item is phase, section, key and value.
@@ -116,8 +118,8 @@ pub(crate) fn validated(
     (phase, section, key, value): (Phase, &str, &str, &Value),
     repo: &RepoPaths,
     check_timeout: Duration,
-) -> Result<Accepted, String> {
-    let submission = Submission {
+) -> Result<AcceptedItem, String> {
+    let submission = ItemSubmission {
         phase,
         section,
         key,
@@ -131,14 +133,14 @@ pub(crate) fn validated(
 }
 
 /// Refuses checks that the platform could not run as they are written.
-fn checks_can_run(item: &Item, timeout_max: Duration) -> Result<(), String> {
+fn checks_can_run(item: &OutputItem, timeout_max: Duration) -> Result<(), String> {
     if item.withdraws(Phase::Tasks) {
         return Ok(());
     }
-    let task = tasks::Task::deserialize(&item.value).map_err(|error| error.to_string())?;
+    let task = tasks::PlannedTask::deserialize(&item.value).map_err(|error| error.to_string())?;
     let max = u32::try_from(timeout_max.as_secs()).unwrap_or(u32::MAX);
     for (n, check) in task.checks.iter().enumerate() {
-        if let Some((field, says)) = check.fault(max) {
+        if let Some((field, says)) = check.find_fault(max) {
             return Err(format!("`tasks[{}].checks[{n}].{field}`: {says}", task.id));
         }
     }
@@ -150,7 +152,7 @@ pub(crate) async fn put(
     tx: &mut Tx,
     spec: &Spec,
     run: &PhaseRun,
-    item: &Item,
+    item: &OutputItem,
 ) -> Result<i64, StoreError> {
     let new = NewItem {
         spec_id: spec.id,
@@ -166,7 +168,7 @@ pub(crate) async fn put(
 }
 
 /// Only what stands can be withdrawn: a wrong key would leave the surplus item where it is.
-fn stands(items: &[Item], withdrawn: &Item) -> Result<(), IntakeError> {
+fn stands(items: &[OutputItem], withdrawn: &OutputItem) -> Result<(), IntakeError> {
     let of_section = items.iter().filter(|i| i.section == withdrawn.section);
     let keys: Vec<&str> = of_section.map(|i| i.key.as_str()).collect();
     if keys.contains(&withdrawn.key.as_str()) {

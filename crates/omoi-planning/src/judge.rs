@@ -7,8 +7,8 @@ use serde::Deserialize as _;
 use omoi_domain::phase::Phase;
 use omoi_execution::Platform;
 use omoi_execution::integration::output;
-use omoi_plan::evaluate::Facts;
-use omoi_plan::items::Item;
+use omoi_plan::evaluate::EvaluationFacts;
+use omoi_plan::items::OutputItem;
 use omoi_plan::outputs::TasksOutput;
 use omoi_runtime::BoxError;
 use omoi_store::phases::{self, PhaseRun};
@@ -39,7 +39,7 @@ pub(crate) async fn judge_items(
     platform: &Platform,
     spec: &Spec,
     phase: Phase,
-    (items, runs): (Vec<Item>, Vec<PhaseRun>),
+    (items, runs): (Vec<OutputItem>, Vec<PhaseRun>),
 ) -> Result<Judged, BoxError> {
     let mut facts = facts(platform, spec, phase, &runs).await?;
     let assembled = match assembled(phase, &items, platform.settings_of(spec).check_timeout) {
@@ -59,8 +59,8 @@ async fn facts(
     spec: &Spec,
     phase: Phase,
     runs: &[PhaseRun],
-) -> Result<Facts, BoxError> {
-    Ok(Facts {
+) -> Result<EvaluationFacts, BoxError> {
+    Ok(EvaluationFacts {
         repo: tree::facts(platform, spec).await?,
         request: spec.original_request.clone(),
         instructions: guidance(phase),

@@ -6,8 +6,8 @@ use omoi_domain::phase::Phase;
 use omoi_execution::Platform;
 use omoi_execution::attempt::Brief;
 use omoi_execution::integration::output;
-use omoi_plan::coverage::{Planned, verdict};
-use omoi_plan::evaluate::criteria;
+use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
+use omoi_plan::evaluate::score_criteria;
 use omoi_plan::outputs::{DesignOutput, RequirementsOutput, SyncOpinion, TasksOutput};
 use omoi_plan::sections::{section_schema, submit_item_schema};
 use omoi_protocol::worker::{Limits, Tool};
@@ -102,7 +102,7 @@ async fn prompt(
             });
         }
     }
-    let criteria: Vec<Value> = criteria(phase)
+    let criteria: Vec<Value> = score_criteria(phase)
         .iter()
         .map(|c| context! { name => c.name, weight => c.weight, asks => c.asks })
         .collect();
@@ -145,11 +145,11 @@ fn computed(phase: Phase, runs: &[PhaseRun]) -> Result<Option<String>, BoxError>
     ) else {
         return Ok(None);
     };
-    let planned = Planned {
+    let planned = PlannedOutputs {
         requirements: &requirements,
         design: &design,
         tasks: &tasks,
     };
-    let verdict = verdict(planned, &SyncOpinion::default());
+    let verdict = sync_verdict(planned, &SyncOpinion::default());
     Ok(Some(serde_json::to_string_pretty(&verdict)?))
 }

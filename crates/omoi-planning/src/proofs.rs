@@ -25,9 +25,9 @@ use omoi_execution::command::{self, Command, CommandError};
 use omoi_execution::platform::Held;
 use omoi_execution::toolbox::Toolbox;
 use omoi_git::object::ObjectId;
-use omoi_plan::items::assemble;
+use omoi_plan::items::assemble_output;
 use omoi_plan::outputs::TasksOutput;
-use omoi_plan::outputs::tasks::Check;
+use omoi_plan::outputs::tasks::PlannedCheck;
 use omoi_plan::sync::CHECK_TIMEOUT_S;
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
@@ -68,7 +68,7 @@ pub(crate) fn known(
 ) -> Result<BaseExits, StoreError> {
     let run = runs.iter().find(|run| run.phase == Phase::Tasks);
     let kept = run.map_or_else(|| Ok(Kept::new()), kept)?;
-    let of = |(key, check): ((String, usize), &Check)| {
+    let of = |(key, check): ((String, usize), &PlannedCheck)| {
         kept.get(&digest(spec, check)).map(|exit| (key, *exit))
     };
     Ok(proofs(tasks).filter_map(of).collect())
@@ -90,7 +90,7 @@ pub(crate) async fn run_open(
         journal(&mut tx, spec.id, Phase::Tasks).await?
     };
     // What cannot be read is refused by the judge.
-    let Some(mut tasks) = assemble(Phase::Tasks, &items)
+    let Some(mut tasks) = assemble_output(Phase::Tasks, &items)
         .ok()
         .and_then(|whole| serde_json::from_value::<TasksOutput>(whole).ok())
     else {
@@ -98,7 +98,7 @@ pub(crate) async fn run_open(
     };
     set_times(&mut tasks, platform.settings_of(spec).check_timeout);
     let kept = kept(run)?;
-    let mut open: BTreeMap<String, Check> = BTreeMap::new();
+    let mut open: BTreeMap<String, PlannedCheck> = BTreeMap::new();
     for (_, check) in proofs(&tasks) {
         let digest = digest(spec, check);
         if !kept.contains_key(&digest) {
@@ -167,7 +167,7 @@ pub(crate) async fn begin(
     Ok(attempt)
 }
 
-fn spawn(platform: &Platform, spec: Spec, held: Held, open: BTreeMap<String, Check>) {
+fn spawn(platform: &Platform, spec: Spec, held: Held, open: BTreeMap<String, PlannedCheck>) {
     let name = format!("proofs of SPEC-{} on its base", spec.number);
     let platform_ = platform.clone();
     platform.lifecycle.spawn(name, Kind::Work, async move {
@@ -188,11 +188,11 @@ fn spawn(platform: &Platform, spec: Spec, held: Held, open: BTreeMap<String, Che
 async fn run(
     platform: &Platform,
     spec: &Spec,
-    open: &BTreeMap<String, Check>,
+    open: &BTreeMap<String, PlannedCheck>,
 ) -> Result<Kept, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
     let toolbox = Toolbox::of_spec(spec)?;
-    let one = async |(digest, check): (&String, &Check)| {
+    let one = async |(digest, check): (&String, &PlannedCheck)| {
         let command = Command {
             spec,
             commit: &base,
@@ -241,7 +241,7 @@ async fn end(
     tx.commit(CrashPoint::AttemptEnded).await
 }
 
-fn proofs(tasks: &TasksOutput) -> impl Iterator<Item = ((String, usize), &Check)> {
+fn proofs(tasks: &TasksOutput) -> impl Iterator<Item = ((String, usize), &PlannedCheck)> {
     tasks.tasks.iter().flat_map(|task| {
         let numbered = task.checks.iter().enumerate();
         let proofs = numbered.filter(|(_, check)| check.kind == CheckKind::Proof);
@@ -262,7 +262,7 @@ fn kept(run: &PhaseRun) -> Result<Kept, StoreError> {
 }
 
 /// Names what is run: the same command over the same files for as long on the same commit.
-fn digest(spec: &Spec, check: &Check) -> String {
+fn digest(spec: &Spec, check: &PlannedCheck) -> String {
     let what: Value = json!([spec.base_sha, check.command, check.files, check.timeout_s]);
     hex::encode(Sha256::digest(what.to_string()))
 }

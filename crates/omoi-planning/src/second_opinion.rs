@@ -18,9 +18,9 @@ use omoi_llm::scenario::NO_RULE;
 use omoi_llm::structured::{Asker, Question, StructuredError, structured};
 use omoi_llm::upstream::UpstreamError;
 use omoi_plan::ids::criterion_id;
-use omoi_plan::opinion::{OpinionStep, grounded, opinion_step, proofs};
+use omoi_plan::opinion::{OpinionStep, grounded_opinion, opinion_step, plan_proofs};
 use omoi_plan::outputs::RequirementsOutput;
-use omoi_plan::outputs::tasks::{Check, TasksOutput};
+use omoi_plan::outputs::tasks::{PlannedCheck, TasksOutput};
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::telemetry::chain;
@@ -212,7 +212,7 @@ async fn ask(job: &Job, llm: &Llm) -> Result<PlanOpinion, OpinionError> {
         meter: &job.platform,
     };
     let opinion: PlanOpinion = structured(llm, asker, &question).await?;
-    Ok(grounded(opinion, &job.tasks))
+    Ok(grounded_opinion(opinion, &job.tasks))
 }
 
 fn prompt(
@@ -229,7 +229,7 @@ fn prompt(
         let task = tasks.tasks.iter().find(|task| id.starts_with(&task.id));
         task.map(|task| task.title.clone()).unwrap_or_default()
     };
-    let checks = proofs(tasks).map(|(id, check)| {
+    let checks = plan_proofs(tasks).map(|(id, check)| {
         context! {
             title => title(&id),
             criteria => check.criteria.join(", "),
@@ -246,7 +246,7 @@ fn prompt(
     strict().render_str(QUESTION, values)
 }
 
-fn files(check: &Check) -> Vec<Value> {
+fn files(check: &PlannedCheck) -> Vec<Value> {
     let shown = |text: &str| text.chars().take(FILE_CHARS_MAX).collect::<String>();
     let files = check.files.iter();
     files

@@ -3,7 +3,7 @@
 use omoi_domain::phase::Phase;
 use omoi_execution::integration::output;
 use omoi_execution::spec_files::SpecFiles;
-use omoi_plan::artifacts::{Meta, Sources, render};
+use omoi_plan::artifacts::{DocumentSources, SpecFileMeta, render_files};
 use omoi_plan::outputs::{DesignOutput, PrdOutput, RequirementsOutput, SyncOutput, TasksOutput};
 use omoi_runtime::BoxError;
 use omoi_store::phases::PhaseRun;
@@ -19,7 +19,7 @@ pub fn render_spec_files(spec: &Spec, runs: &[PhaseRun]) -> Result<SpecFiles, Bo
     let design = output::<DesignOutput>(runs, Phase::Design)?;
     let tasks = output::<TasksOutput>(runs, Phase::Tasks)?;
     let sync = output::<SyncOutput>(runs, Phase::Sync)?;
-    let meta = Meta {
+    let meta = SpecFileMeta {
         spec_id: spec.id,
         number: spec.number,
         feature: spec.slug.clone(),
@@ -30,12 +30,12 @@ pub fn render_spec_files(spec: &Spec, runs: &[PhaseRun]) -> Result<SpecFiles, Bo
             .max()
             .unwrap_or(spec.created_at),
     };
-    let sources = Sources {
+    let sources = DocumentSources {
         prd: prd.as_ref(),
         requirements: requirements.as_ref(),
         design: design.as_ref(),
         tasks: tasks.as_ref(),
         sync: sync.as_ref(),
     };
-    Ok(render(&meta, sources)?)
+    Ok(render_files(&meta, sources)?)
 }

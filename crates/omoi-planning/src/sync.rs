@@ -14,13 +14,13 @@ use omoi_domain::retry::TASK_RETRIES_MAX;
 use omoi_domain::task::{TaskStatus, TicketPhase};
 use omoi_domain::ticket::TicketStatus;
 use omoi_execution::integration::{output, task_branch};
-use omoi_plan::coverage::Planned;
+use omoi_plan::coverage::PlannedOutputs;
 use omoi_plan::ids::check_id;
 use omoi_plan::outputs::SyncOutput;
 use omoi_plan::outputs::sync::SpecSummary;
 use omoi_plan::sync::{
-    CheckRow, CriterionRow, RequirementRow, Row, RowKey, RowKind, SyncError, SyncPlan, TaskRow,
-    TicketRow, plan,
+    CheckRow, CriterionRow, PlanRow, RequirementRow, RowKey, RowKind, SyncError, SyncPlan, TaskRow,
+    TicketRow, plan_sync,
 };
 use omoi_store::checks::{self, Check};
 use omoi_store::phases::PhaseRun;
@@ -62,7 +62,7 @@ pub fn computed_summary(runs: &[PhaseRun]) -> Result<Option<SpecSummary>, StoreE
 /// Everything sync writes from.
 pub struct Accepted<'a> {
     /// The accepted outputs.
-    pub planned: Planned<'a>,
+    pub planned: PlannedOutputs<'a>,
     /// The computed verdict.
     pub verdict: &'a SyncOutput,
     /// How proof checks ended on the base commit, by task and index.
@@ -100,7 +100,7 @@ pub async fn apply(
         .map(|((task, n), exit)| (check_id(task, n + 1), *exit))
         .collect();
     let (existing, mut known) = existing::read(tx, spec).await?;
-    let plan = plan(accepted.planned, &exits, &existing)?;
+    let plan = plan_sync(accepted.planned, &exits, &existing)?;
     if !plan.conflict.is_empty() {
         let keys = plan.conflict.iter().map(|c| c.key.to_string()).collect();
         return Err(ApplyError::Conflicts(keys));
@@ -108,7 +108,7 @@ pub async fn apply(
     let mut numbers = numbers(tx, spec, &plan).await?;
     let mut links: BTreeMap<String, Vec<CriterionId>> = BTreeMap::new();
     for row in &plan.create {
-        if let Row::CheckCriterion(link) = row {
+        if let PlanRow::CheckCriterion(link) = row {
             let criterion = resolve(&known.criteria, &link.criterion)
                 .or_else(|_| planned_criterion(&plan, &mut known, tx, &link.criterion))?;
             links.entry(link.check.clone()).or_default().push(criterion);
@@ -152,7 +152,7 @@ fn planned_criterion(
     let planned = plan
         .create
         .iter()
-        .any(|row| matches!(row, Row::Criterion(criterion) if criterion.local_id == local));
+        .any(|row| matches!(row, PlanRow::Criterion(criterion) if criterion.local_id == local));
     if !planned {
         return Err(ApplyError::Unresolved(local.to_owned()));
     }
@@ -179,41 +179,41 @@ fn resolve<I: Copy>(map: &BTreeMap<String, I>, local: &str) -> Result<I, ApplyEr
 async fn create(
     tx: &mut Tx,
     spec: &Spec,
-    row: &Row,
+    row: &PlanRow,
     known: &mut Known,
     numbers: &mut Numbers,
     links: &BTreeMap<String, Vec<CriterionId>>,
 ) -> Result<(), ApplyError> {
     match row {
-        Row::Requirement(row) => requirement(tx, spec, row, known).await,
-        Row::Criterion(row) => criterion(tx, spec, row, known).await,
-        Row::Ticket(row) => {
+        PlanRow::Requirement(row) => requirement(tx, spec, row, known).await,
+        PlanRow::Criterion(row) => criterion(tx, spec, row, known).await,
+        PlanRow::Ticket(row) => {
             let number = numbers.ticket;
             numbers.ticket += 1;
             ticket(tx, spec, row, number, known).await
         }
-        Row::Task(row) => {
+        PlanRow::Task(row) => {
             let number = numbers.task;
             numbers.task += 1;
             task(tx, spec, row, number, known).await
         }
-        Row::TicketEdge(edge) => {
+        PlanRow::TicketEdge(edge) => {
             let (a, b) = (
                 resolve(&known.tickets, &edge.dependent)?,
                 resolve(&known.tickets, &edge.prerequisite)?,
             );
             Ok(tickets::depend(tx, a, b).await?)
         }
-        Row::TaskEdge(edge) => {
+        PlanRow::TaskEdge(edge) => {
             let (a, b) = (
                 resolve(&known.tasks, &edge.dependent)?,
                 resolve(&known.tasks, &edge.prerequisite)?,
             );
             Ok(tasks::depend(tx, a, b).await?)
         }
-        Row::Check(row) => check(tx, spec, row, known, links).await,
+        PlanRow::Check(row) => check(tx, spec, row, known, links).await,
         // Written with their check.
-        Row::CheckCriterion(_) => Ok(()),
+        PlanRow::CheckCriterion(_) => Ok(()),
     }
 }
 
@@ -392,16 +392,16 @@ async fn check(
 }
 
 /// Changes a row nobody has begun to work on.
-async fn change(tx: &mut Tx, row: &Row, known: &Known) -> Result<(), ApplyError> {
+async fn change(tx: &mut Tx, row: &PlanRow, known: &Known) -> Result<(), ApplyError> {
     match row {
-        Row::Ticket(row) => {
+        PlanRow::Ticket(row) => {
             let mut ticket = tickets::get(tx, resolve(&known.tickets, &row.local_id)?).await?;
             ticket.title.clone_from(&row.title);
             ticket.description.clone_from(&row.description);
             ticket.priority = row.priority;
             Ok(tickets::save(tx, &mut ticket).await?)
         }
-        Row::Task(row) => {
+        PlanRow::Task(row) => {
             let mut task = tasks::get(tx, resolve(&known.tasks, &row.local_id)?).await?;
             task.title.clone_from(&row.title);
             task.description.clone_from(&row.description);

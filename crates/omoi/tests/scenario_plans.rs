@@ -15,9 +15,9 @@ use omoi_domain::check::CheckKind;
 use omoi_domain::phase::Phase;
 use omoi_git::survey::{survey_dir, texts_of_dir};
 use omoi_llm::scenario::{Part, RequestKeys, Scenario};
-use omoi_plan::coverage::{Planned, recompute, verdict};
-use omoi_plan::evaluate::{Evaluation, Facts, evaluate};
-use omoi_plan::items::{Item, Submission, assemble, validate_item};
+use omoi_plan::coverage::{PlannedOutputs, recompute_totals, sync_verdict};
+use omoi_plan::evaluate::{EvaluationFacts, PhaseEvaluation, evaluate_output};
+use omoi_plan::items::{ItemSubmission, OutputItem, assemble_output, validate_item};
 use omoi_plan::outputs::{SyncOpinion, SyncOutput, TasksOutput};
 use omoi_plan::repository::{RepoPaths, RepositoryFacts};
 use omoi_planning::gate::{guidance, repository_facts};
@@ -28,9 +28,9 @@ const TURNS_MAX: u32 = 8;
 
 /// What the planner of a scenario brings about.
 struct Plan {
-    facts: Facts,
+    facts: EvaluationFacts,
     /// Every attempt at every phase, in order.
-    attempts: Vec<(Phase, Evaluation)>,
+    attempts: Vec<(Phase, PhaseEvaluation)>,
     sync: SyncOutput,
 }
 
@@ -82,17 +82,17 @@ fn handed_in(scenario: &Scenario, phase: Phase, round: u32) -> Vec<(String, Stri
 /// Plans as the platform does: items are checked one by one, phases are judged and tried again.
 fn plan(scenario: &str, repo: &str) -> Plan {
     let scenario = load(scenario);
-    let mut facts = Facts {
+    let mut facts = EvaluationFacts {
         repo: repository(&assets(repo)),
-        ..Facts::default()
+        ..EvaluationFacts::default()
     };
     let mut attempts = Vec::new();
     for phase in Phase::ALL_WORKING {
         facts.instructions = guidance(phase);
-        let mut journal: Vec<Item> = Vec::new();
+        let mut journal: Vec<OutputItem> = Vec::new();
         for round in 1..=3 {
             for (section, key, value) in handed_in(&scenario, phase, round) {
-                let submission = Submission {
+                let submission = ItemSubmission {
                     phase,
                     section: &section,
                     key: &key,
@@ -103,9 +103,10 @@ fn plan(scenario: &str, repo: &str) -> Plan {
                 assert_eq!(accepted.warnings, [], "{phase}");
                 journal.push(accepted.item);
             }
-            let whole = assemble(phase, &journal).unwrap_or_else(|m| panic!("{phase}: {m:?}"));
+            let whole =
+                assemble_output(phase, &journal).unwrap_or_else(|m| panic!("{phase}: {m:?}"));
             let output = judged(phase, whole, &mut facts);
-            let evaluation = evaluate(phase, &output, &facts);
+            let evaluation = evaluate_output(phase, &output, &facts);
             let passed = evaluation.passed;
             attempts.push((phase, evaluation));
             if passed {
@@ -123,11 +124,11 @@ fn plan(scenario: &str, repo: &str) -> Plan {
 }
 
 /// The output as the platform judges it: totals and verdict are computed.
-fn judged(phase: Phase, whole: Value, facts: &mut Facts) -> Value {
+fn judged(phase: Phase, whole: Value, facts: &mut EvaluationFacts) -> Value {
     match phase {
         Phase::Tasks => {
             let mut tasks: TasksOutput = serde_json::from_value(whole).unwrap();
-            recompute(&mut tasks);
+            recompute_totals(&mut tasks);
             // That proofs fail on the base commit is seen when the scenario runs.
             for task in &tasks.tasks {
                 let exits = task.checks.iter().enumerate();
@@ -145,8 +146,8 @@ fn judged(phase: Phase, whole: Value, facts: &mut Facts) -> Value {
     }
 }
 
-fn sync(facts: &Facts, opinion: &SyncOpinion) -> SyncOutput {
-    let planned = Planned {
+fn sync(facts: &EvaluationFacts, opinion: &SyncOpinion) -> SyncOutput {
+    let planned = PlannedOutputs {
         requirements: facts
             .requirements
             .as_ref()
@@ -154,10 +155,10 @@ fn sync(facts: &Facts, opinion: &SyncOpinion) -> SyncOutput {
         design: facts.design.as_ref().expect("design did not pass"),
         tasks: facts.tasks.as_ref().expect("tasks did not pass"),
     };
-    verdict(planned, opinion)
+    sync_verdict(planned, opinion)
 }
 
-fn keep(phase: Phase, output: Value, facts: &mut Facts) {
+fn keep(phase: Phase, output: Value, facts: &mut EvaluationFacts) {
     match phase {
         Phase::Explore => facts.explore = serde_json::from_value(output).unwrap(),
         Phase::Prd => facts.prd = serde_json::from_value(output).unwrap(),

@@ -2,7 +2,7 @@
 
 /// A checkbox line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Criterion {
+pub struct ChecklistItem {
     /// The ticket, task or requirement it belongs to.
     pub owner: String,
     /// What must hold.
@@ -17,94 +17,94 @@ const CONTINUED: &str = "      ";
 
 /// Markdown under construction; blocks are parted by empty lines.
 #[derive(Default)]
-pub(super) struct Body(String);
+pub(super) struct MarkdownBody(String);
 
-impl Body {
+impl MarkdownBody {
     /// The finished text.
     pub(super) fn finish(self) -> String {
         self.0
     }
 
     /// A heading; `text` is brought onto one line.
-    pub(super) fn heading(&mut self, level: usize, text: &str) {
-        self.block(&format!("{} {}", "#".repeat(level), flat(text)));
+    pub(super) fn add_heading(&mut self, level: usize, text: &str) {
+        self.add_block(&format!("{} {}", "#".repeat(level), one_line(text)));
     }
 
     /// Text as it is; nothing when blank.
-    pub(super) fn text(&mut self, text: &str) {
+    pub(super) fn add_text(&mut self, text: &str) {
         if !text.trim().is_empty() {
-            self.block(text.trim_end());
+            self.add_block(text.trim_end());
         }
     }
 
     /// A heading with text below it, left out when blank.
-    pub(super) fn section(&mut self, level: usize, heading: &str, text: &str) {
+    pub(super) fn add_section(&mut self, level: usize, heading: &str, text: &str) {
         if !text.trim().is_empty() {
-            self.heading(level, heading);
-            self.text(text);
+            self.add_heading(level, heading);
+            self.add_text(text);
         }
     }
 
-    /// A bullet list, or one that says so
-    pub(super) fn list<T: AsRef<str>>(&mut self, items: impl IntoIterator<Item = T>) {
-        let bullet = |item: T| match flat(item.as_ref()) {
+    /// A bullet list; `- None.` where there are no items.
+    pub(super) fn add_list<T: AsRef<str>>(&mut self, items: impl IntoIterator<Item = T>) {
+        let bullet = |item: T| match one_line(item.as_ref()) {
             // A bullet that only looks like a checkbox must not be read as one.
-            text if checkbox(&format!("- {text}")).is_some() => format!("- \\{text}"),
+            text if parse_checkbox(&format!("- {text}")).is_some() => format!("- \\{text}"),
             text => format!("- {text}"),
         };
         let lines: Vec<String> = items.into_iter().map(bullet).collect();
         if lines.is_empty() {
-            self.block("- None.");
+            self.add_block("- None.");
         }
-        self.lines(&lines);
+        self.add_lines(&lines);
     }
 
     /// A heading with a bullet list below it.
-    pub(super) fn listed<T: AsRef<str>>(
+    pub(super) fn add_listed<T: AsRef<str>>(
         &mut self,
         level: usize,
         heading: &str,
         items: impl IntoIterator<Item = T>,
     ) {
-        self.heading(level, heading);
-        self.list(items);
+        self.add_heading(level, heading);
+        self.add_list(items);
     }
 
     /// A code block whose fence is longer than any run of backticks inside.
-    pub(super) fn code(&mut self, language: &str, text: &str) {
+    pub(super) fn add_code(&mut self, language: &str, text: &str) {
         let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
         let fence = "`".repeat((longest + 1).max(3));
-        self.block(&format!("{fence}{language}\n{}\n{fence}", text.trim_end()));
+        self.add_block(&format!("{fence}{language}\n{}\n{fence}", text.trim_end()));
     }
 
     /// A table.
-    pub(super) fn table<const N: usize>(&mut self, head: [&str; N], rows: Vec<[String; N]>) {
+    pub(super) fn add_table<const N: usize>(&mut self, head: [&str; N], rows: Vec<[String; N]>) {
         let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
         let mut lines = vec![line(head.map(str::to_owned).to_vec())];
         lines.push(line(vec!["---".to_owned(); N]));
-        let cell = |text: String| flat(&text).replace('|', "\\|");
+        let cell = |text: String| one_line(&text).replace('|', "\\|");
         lines.extend(rows.into_iter().map(|row| line(row.map(cell).to_vec())));
-        self.lines(&lines);
+        self.add_lines(&lines);
     }
 
     /// Checkbox lines; the further lines of a criterion are indented.
-    pub(super) fn criteria<'a>(&mut self, texts: impl IntoIterator<Item = &'a String>) {
+    pub(super) fn add_criteria<'a>(&mut self, texts: impl IntoIterator<Item = &'a String>) {
         let tick =
             |text: &String| format!("- [ ] {}", text.replace('\n', &format!("\n{CONTINUED}")));
         let lines: Vec<String> = texts.into_iter().map(tick).collect();
         if lines.is_empty() {
-            self.block("- None.");
+            self.add_block("- None.");
         }
-        self.lines(&lines);
+        self.add_lines(&lines);
     }
 
-    fn lines(&mut self, lines: &[String]) {
+    fn add_lines(&mut self, lines: &[String]) {
         if !lines.is_empty() {
-            self.block(&lines.join("\n"));
+            self.add_block(&lines.join("\n"));
         }
     }
 
-    fn block(&mut self, text: &str) {
+    fn add_block(&mut self, text: &str) {
         if !self.0.is_empty() {
             self.0.push('\n');
         }
@@ -114,23 +114,23 @@ impl Body {
 }
 
 /// `text` on one line.
-pub(super) fn flat(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The criteria of `body`: its checkbox lines. Where a section of that name exists, only the last
 /// one counts, so a description may hold checkboxes of its own. A criterion belongs to the id that
 /// opens the nearest second-level heading above it, else to `owner`.
-pub(super) fn criteria_in(body: &str, owner: &str) -> Vec<Criterion> {
+pub(super) fn criteria_in(body: &str, owner: &str) -> Vec<ChecklistItem> {
     let lines: Vec<&str> = body.split('\n').collect();
     let heading = format!("## {CRITERIA_HEADING}");
     let section = lines.iter().rposition(|line| line.trim_end() == heading);
-    let mut found: Vec<Criterion> = Vec::new();
+    let mut found: Vec<ChecklistItem> = Vec::new();
     let mut owner = owner.to_owned();
     let mut is_open = false;
     for line in &lines[section.map_or(0, |n| n + 1)..] {
-        if let Some((done, text)) = checkbox(line) {
-            found.push(Criterion {
+        if let Some((done, text)) = parse_checkbox(line) {
+            found.push(ChecklistItem {
                 owner: owner.clone(),
                 text: text.to_owned(),
                 done,
@@ -154,7 +154,7 @@ pub(super) fn criteria_in(body: &str, owner: &str) -> Vec<Criterion> {
     found
 }
 
-fn checkbox(line: &str) -> Option<(bool, &str)> {
+fn parse_checkbox(line: &str) -> Option<(bool, &str)> {
     let (done, rest) = if let Some(rest) = line.strip_prefix("- [ ]") {
         (false, rest)
     } else {
@@ -185,10 +185,10 @@ mod tests {
             "a\n\n\nb",
         ]
         .map(str::to_owned);
-        let mut body = Body::default();
-        body.text("- [ ] not one\n\n## Acceptance criteria\n\n- [ ] nor this");
-        body.heading(2, CRITERIA_HEADING);
-        body.criteria(&texts);
+        let mut body = MarkdownBody::default();
+        body.add_text("- [ ] not one\n\n## Acceptance criteria\n\n- [ ] nor this");
+        body.add_heading(2, CRITERIA_HEADING);
+        body.add_criteria(&texts);
         let found = criteria_in(&body.finish(), "TSK-001");
         assert_eq!(
             found.iter().map(|c| &c.text).collect::<Vec<_>>(),
@@ -217,11 +217,11 @@ mod tests {
 
     #[test]
     fn fences_outgrow_their_content_and_tables_keep_their_shape() {
-        let mut body = Body::default();
-        body.code("sh", "echo ```` x");
-        body.table(["A", "B"], vec![["a|b".to_owned(), "c\nd".to_owned()]]);
-        body.list(["[x] no criterion"]);
-        body.list(Vec::<String>::new());
+        let mut body = MarkdownBody::default();
+        body.add_code("sh", "echo ```` x");
+        body.add_table(["A", "B"], vec![["a|b".to_owned(), "c\nd".to_owned()]]);
+        body.add_list(["[x] no criterion"]);
+        body.add_list(Vec::<String>::new());
         assert_eq!(
             body.finish(),
             "`````sh\necho ```` x\n`````\n\n| A | B |\n| --- | --- |\n| a\\|b | c d |\n\n- \\[x] no criterion\n\n- None.\n"

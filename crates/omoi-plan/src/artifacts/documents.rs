@@ -1,4 +1,4 @@
-//! What heads each file.
+//! The front matter of each kind of file.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use omoi_domain::task::Priority;
 
-use crate::artifacts::frontmatter::Front;
-use crate::outputs::design::{Endpoint, Field};
-use crate::outputs::tasks::{Estimate, PlannedTaskType, TaskDependencies, TicketDependencies};
+use crate::artifacts::frontmatter::FrontMatter;
+use crate::outputs::design::{ApiEndpoint, ModelField};
+use crate::outputs::tasks::{PlannedTaskType, SizeEstimate, TaskDependencies, TicketDependencies};
 
 omoi_domain::closed_set! {
     /// How far a document has come.
@@ -94,7 +94,7 @@ pub struct PrdFront {
     pub version: String,
 }
 
-impl Front for PrdFront {
+impl FrontMatter for PrdFront {
     const REQUIRED: &'static [&'static str] = &["id", "title", "status", "created", "updated"];
 
     fn id(&self) -> &str {
@@ -133,7 +133,7 @@ pub struct RequirementsFront {
     pub design_ref: Option<String>,
 }
 
-impl Front for RequirementsFront {
+impl FrontMatter for RequirementsFront {
     const REQUIRED: &'static [&'static str] = &["id", "title", "status", "created", "updated"];
 
     fn id(&self) -> &str {
@@ -163,13 +163,13 @@ pub struct DesignFront {
     pub requirements: Vec<String>,
     /// Every endpoint.
     #[serde(default)]
-    pub api_endpoints: Vec<Endpoint>,
+    pub api_endpoints: Vec<ApiEndpoint>,
     /// Every data model.
     #[serde(default)]
     pub data_models: Vec<ModelFront>,
 }
 
-impl Front for DesignFront {
+impl FrontMatter for DesignFront {
     const REQUIRED: &'static [&'static str] = &["id", "title", "status", "created", "updated"];
 
     fn id(&self) -> &str {
@@ -191,7 +191,7 @@ pub struct ModelFront {
     pub table_name: Option<String>,
     /// Its fields.
     #[serde(default)]
-    pub typed_fields: Vec<Field>,
+    pub typed_fields: Vec<ModelField>,
     /// Text or object each.
     #[serde(default)]
     pub relationships: Vec<Value>,
@@ -214,7 +214,7 @@ pub struct TicketFront {
     /// How much it matters.
     pub priority: Priority,
     /// Size.
-    pub estimate: Estimate,
+    pub estimate: SizeEstimate,
     /// The feature in kebab case.
     #[serde(default)]
     pub feature: String,
@@ -238,7 +238,7 @@ pub struct TicketFront {
     pub dependencies: TicketDependencies,
 }
 
-impl Front for TicketFront {
+impl FrontMatter for TicketFront {
     const REQUIRED: &'static [&'static str] = &[
         "id", "title", "status", "priority", "estimate", "created", "updated",
     ];
@@ -269,7 +269,7 @@ pub struct TaskFront {
     #[serde(default)]
     pub priority: Option<Priority>,
     /// Size.
-    pub estimate: Estimate,
+    pub estimate: SizeEstimate,
     /// Who has it.
     #[serde(default)]
     pub assignee: Option<String>,
@@ -287,7 +287,7 @@ pub struct TaskFront {
     pub dependencies: TaskDependencies,
 }
 
-impl Front for TaskFront {
+impl FrontMatter for TaskFront {
     const REQUIRED: &'static [&'static str] = &[
         "id",
         "title",
@@ -329,7 +329,7 @@ pub struct IndexFront {
     pub critical_path: Vec<String>,
 }
 
-impl Front for IndexFront {
+impl FrontMatter for IndexFront {
     const REQUIRED: &'static [&'static str] = &[
         "id",
         "title",
@@ -371,7 +371,7 @@ pub struct SummaryFront {
     pub total_estimated_hours: f64,
 }
 
-impl Front for SummaryFront {
+impl FrontMatter for SummaryFront {
     const REQUIRED: &'static [&'static str] = &[
         "id",
         "title",

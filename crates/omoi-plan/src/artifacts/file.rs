@@ -3,8 +3,8 @@
 use omoi_domain::id::SpecId;
 use omoi_domain::time::Timestamp;
 
-use super::body::{self, Criterion};
-use super::frontmatter::{self, Front};
+use super::body::{self, ChecklistItem};
+use super::frontmatter::{self, FrontMatter};
 use super::parse_error::ParseError;
 
 /// Longest name of a feature in file names, in characters.
@@ -15,7 +15,7 @@ const FIRST: &str = "001";
 
 /// What every file says about its spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Meta {
+pub struct SpecFileMeta {
     /// The spec's row.
     pub spec_id: SpecId,
     /// `n` of `SPEC-n`.
@@ -30,16 +30,16 @@ pub struct Meta {
 
 /// One file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct File<F> {
+pub struct SpecFile<F> {
     /// Its frontmatter.
     pub front: F,
     /// The markdown below.
     pub body: String,
     /// The checkbox lines of the markdown.
-    pub criteria: Vec<Criterion>,
+    pub criteria: Vec<ChecklistItem>,
 }
 
-impl<F: Front> File<F> {
+impl<F: FrontMatter> SpecFile<F> {
     pub(super) fn new(front: F, body: String) -> Self {
         let criteria = body::criteria_in(&body, front.id());
         Self {
@@ -50,11 +50,11 @@ impl<F: Front> File<F> {
     }
 
     pub(super) fn write(&self) -> String {
-        frontmatter::write(&self.front, &self.body)
+        frontmatter::write_file(&self.front, &self.body)
     }
 
     pub(super) fn read(path: &str, text: &str) -> Result<Self, ParseError> {
-        let (front, body) = frontmatter::read(path, text)?;
+        let (front, body) = frontmatter::read_file(path, text)?;
         Ok(Self::new(front, body))
     }
 }
@@ -72,7 +72,7 @@ pub fn feature_slug(name: &str) -> String {
 }
 
 /// The id of the document of a kind.
-pub(super) fn document_id(prefix: &str, meta: &Meta) -> String {
+pub(super) fn document_id(prefix: &str, meta: &SpecFileMeta) -> String {
     let feature = feature_slug(&meta.feature).replace('-', "").to_uppercase();
     format!("{prefix}-{feature}-{FIRST}")
 }

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::artifacts::parse_error::{ParseError, Problem};
+use crate::artifacts::parse_error::{FileProblem, ParseError};
 
 const DELIMITER: &str = "---";
 
@@ -24,7 +24,7 @@ const RESERVED: [&str; 12] = [
 ];
 
 /// What heads one kind of file.
-pub trait Front: serde::Serialize + DeserializeOwned {
+pub trait FrontMatter: serde::Serialize + DeserializeOwned {
     /// Fields that must be there; the others have defaults.
     const REQUIRED: &'static [&'static str];
 
@@ -33,20 +33,20 @@ pub trait Front: serde::Serialize + DeserializeOwned {
 }
 
 /// A file: frontmatter, an empty line, then `body` as it is.
-pub(super) fn write<F: Front>(front: &F, body: &str) -> String {
+pub(super) fn write_file<F: FrontMatter>(front: &F, body: &str) -> String {
     let fields = match serde_json::to_value(front) {
         Ok(Value::Object(fields)) => Value::Object(fields),
         // Frontmatter is a struct of plain values.
         _ => Value::Object(Map::new()),
     };
-    let yaml = block(&fields).join("\n");
+    let yaml = yaml_block(&fields).join("\n");
     format!("{DELIMITER}\n{yaml}\n{DELIMITER}\n\n{body}")
 }
 
 /// The frontmatter and the body of `text`. Delimiters count only as whole lines, and only the
 /// first two, so a body may hold `---` lines.
-pub(super) fn read<F: Front>(file: &str, text: &str) -> Result<(F, String), ParseError> {
-    let (yaml, body) = split(file, text)?;
+pub(super) fn read_file<F: FrontMatter>(file: &str, text: &str) -> Result<(F, String), ParseError> {
+    let (yaml, body) = split_file(file, text)?;
     let error = |field: &str, problem| ParseError {
         file: file.to_owned(),
         line: line_of(yaml, field),
@@ -59,25 +59,25 @@ pub(super) fn read<F: Front>(file: &str, text: &str) -> Result<(F, String), Pars
         let source = Box::new(source);
         ParseError {
             line,
-            ..error("", Problem::NotYaml { source })
+            ..error("", FileProblem::NotYaml { source })
         }
     })?;
     let Value::Object(fields) = value else {
-        return Err(error("", Problem::NotAMapping));
+        return Err(error("", FileProblem::NotAMapping));
     };
     if let Some(missing) = F::REQUIRED.iter().find(|f| !fields.contains_key(**f)) {
-        return Err(error(missing, Problem::Missing));
+        return Err(error(missing, FileProblem::Missing));
     }
     let front = serde_path_to_error::deserialize(Value::Object(fields)).map_err(|source| {
         let path = source.path().to_string();
         let field = path.split(['.', '[']).next().unwrap_or_default();
         let source = source.into_inner();
-        error(field, Problem::Wrong { source })
+        error(field, FileProblem::Wrong { source })
     })?;
     Ok((front, body.to_owned()))
 }
 
-fn split<'a>(file: &str, text: &'a str) -> Result<(&'a str, &'a str), ParseError> {
+fn split_file<'a>(file: &str, text: &'a str) -> Result<(&'a str, &'a str), ParseError> {
     let error = |line, problem| ParseError {
         file: file.to_owned(),
         line,
@@ -88,7 +88,7 @@ fn split<'a>(file: &str, text: &'a str) -> Result<(&'a str, &'a str), ParseError
     let mut lines = text.split_inclusive('\n');
     let first = lines.next().unwrap_or_default();
     if !is_delimiter(first) {
-        return Err(error(1, Problem::NoFrontmatter));
+        return Err(error(1, FileProblem::NoFrontmatter));
     }
     let mut end = first.len();
     for line in lines {
@@ -102,7 +102,7 @@ fn split<'a>(file: &str, text: &'a str) -> Result<(&'a str, &'a str), ParseError
         }
         end += line.len();
     }
-    Err(error(text.lines().count(), Problem::Unclosed))
+    Err(error(text.lines().count(), FileProblem::Unclosed))
 }
 
 /// The line of the file on which the top-level `field` stands; the opening line if it does not.
@@ -117,17 +117,21 @@ fn line_of(yaml: &str, field: &str) -> usize {
 }
 
 /// A non-empty list or map in block style, line by line.
-fn block(value: &Value) -> Vec<String> {
+fn yaml_block(value: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
-                let key = scalar(&Value::String(key.clone()));
+                let key = yaml_scalar(&Value::String(key.clone()));
                 if is_block(value) {
                     lines.push(format!("{key}:"));
-                    lines.extend(block(value).into_iter().map(|line| format!("  {line}")));
+                    lines.extend(
+                        yaml_block(value)
+                            .into_iter()
+                            .map(|line| format!("  {line}")),
+                    );
                 } else {
-                    lines.push(format!("{key}: {}", scalar(value)));
+                    lines.push(format!("{key}: {}", yaml_scalar(value)));
                 }
             }
         }
@@ -136,15 +140,15 @@ fn block(value: &Value) -> Vec<String> {
                 if is_block(item) {
                     let marks = std::iter::once("- ").chain(std::iter::repeat("  "));
                     let inner = marks
-                        .zip(block(item))
+                        .zip(yaml_block(item))
                         .map(|(mark, line)| format!("{mark}{line}"));
                     lines.extend(inner);
                 } else {
-                    lines.push(format!("- {}", scalar(item)));
+                    lines.push(format!("- {}", yaml_scalar(item)));
                 }
             }
         }
-        _ => lines.push(scalar(value)),
+        _ => lines.push(yaml_scalar(value)),
     }
     lines
 }
@@ -158,10 +162,10 @@ fn is_block(value: &Value) -> bool {
 }
 
 /// A value on one line; lists and maps only when empty.
-fn scalar(value: &Value) -> String {
+fn yaml_scalar(value: &Value) -> String {
     match value {
         Value::String(text) if is_plain(text) => text.clone(),
-        Value::String(text) => quoted(text),
+        Value::String(text) => yaml_quoted(text),
         Value::Object(_) => "{}".to_owned(),
         Value::Array(_) => "[]".to_owned(),
         other => other.to_string(),
@@ -190,7 +194,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// `text` in double quotes, everything escaped that YAML would not take as it is.
-fn quoted(text: &str) -> String {
+fn yaml_quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -253,7 +257,7 @@ mod tests {
             "      - - \"y\"",
             "\"odd key: \": \"line\\n---\\nline\\t\\\"quoted\\\" \\\\ \\u007f\\u2028ü\"",
         ];
-        assert_eq!(block(&value), expected);
+        assert_eq!(yaml_block(&value), expected);
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
@@ -278,7 +282,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(value in any_json()) {
-            let yaml = block(&json!({ "value": value })).join("\n");
+            let yaml = yaml_block(&json!({ "value": value })).join("\n");
             let back: Value = serde_saphyr::from_str(&yaml).map_err(|e| {
                 TestCaseError::fail(format!("{e}\n{yaml}"))
             })?;

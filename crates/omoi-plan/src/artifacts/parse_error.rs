@@ -12,12 +12,12 @@ pub struct ParseError {
     pub field: Option<String>,
     /// What is wrong.
     #[source]
-    pub problem: Problem,
+    pub problem: FileProblem,
 }
 
 /// What can be wrong with a file.
 #[derive(Debug, thiserror::Error)]
-pub enum Problem {
+pub enum FileProblem {
     /// The first line is not `---`.
     #[error("the file does not open with a `---` line")]
     NoFrontmatter,

@@ -12,19 +12,20 @@ use omoi_domain::time::Timestamp;
 
 use super::*;
 use crate::coverage::fixtures::{component, planned_sample};
-use crate::coverage::{Planned, verdict};
+use crate::coverage::{PlannedOutputs, sync_verdict};
 use crate::outputs::SyncOpinion;
-use crate::outputs::design::{DataModel, Endpoint, Field};
+use crate::outputs::design::{ApiEndpoint, DataModel, ModelField};
 use crate::outputs::prd::{
-    Constraints, Goals, OpenQuestion, Overview, Persona, Resolution, Risk, Scope, StoryPriority,
-    SuccessMetric, UserStory, Users,
+    OpenQuestion, PrdConstraints, PrdGoals, PrdOverview, PrdRisk, PrdScope, PrdUsers,
+    QuestionResolution, StoryPriority, SuccessMetric, UserPersona, UserStory,
 };
 use crate::outputs::tasks::{
-    Check, Estimate, PlannedTaskType, Task, TaskDependencies, Ticket, TicketDependencies,
+    PlannedCheck, PlannedTask, PlannedTaskType, PlannedTicket, SizeEstimate, TaskDependencies,
+    TicketDependencies,
 };
 
-fn meta(feature: &str) -> Meta {
-    Meta {
+fn meta(feature: &str) -> SpecFileMeta {
+    SpecFileMeta {
         spec_id: "0190a5c2-7b1e-7cc0-8000-000000000001".parse().unwrap(),
         number: 7,
         feature: feature.to_owned(),
@@ -44,8 +45,8 @@ struct Spec {
 }
 
 impl Spec {
-    fn sources(&self) -> Sources<'_> {
-        Sources {
+    fn sources(&self) -> DocumentSources<'_> {
+        DocumentSources {
             prd: Some(&self.prd),
             requirements: Some(&self.requirements),
             design: Some(&self.design),
@@ -57,19 +58,19 @@ impl Spec {
 
 fn prd(texts: &[String]) -> PrdOutput {
     let text = |n: usize| texts[n % texts.len()].clone();
-    let persona = |n| Persona {
+    let persona = |n| UserPersona {
         role: text(n),
         description: text(n + 1),
         needs: vec![text(n + 2)],
     };
     PrdOutput {
-        overview: Overview {
+        overview: PrdOverview {
             feature_name: text(0),
             one_liner: text(1),
             problem_statement: text(2),
             solution_summary: text(3),
         },
-        goals: Goals {
+        goals: PrdGoals {
             primary: vec![text(4)],
             secondary: vec![text(5)],
             success_metrics: vec![SuccessMetric {
@@ -78,7 +79,7 @@ fn prd(texts: &[String]) -> PrdOutput {
                 measurement: text(8),
             }],
         },
-        users: Users {
+        users: PrdUsers {
             primary: vec![persona(0)],
             secondary: vec![],
         },
@@ -90,17 +91,17 @@ fn prd(texts: &[String]) -> PrdOutput {
             priority: StoryPriority::Must,
             acceptance_criteria: vec![text(4)],
         }],
-        scope: Scope {
+        scope: PrdScope {
             in_scope: vec![text(5)],
             out_of_scope: vec![text(6)],
             dependencies: vec![],
         },
         assumptions: vec![text(7)],
-        constraints: Constraints {
+        constraints: PrdConstraints {
             technical: vec![text(8)],
             business: vec![],
         },
-        risks: vec![Risk {
+        risks: vec![PrdRisk {
             description: text(9),
             impact: text(0),
             likelihood: text(1),
@@ -108,7 +109,7 @@ fn prd(texts: &[String]) -> PrdOutput {
         }],
         open_questions: vec![OpenQuestion {
             question: text(3),
-            resolution: Resolution::Assumed,
+            resolution: QuestionResolution::Assumed,
             answer: Some(text(4)),
         }],
         prd_version: Some(text(5)),
@@ -146,9 +147,9 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn endpoint() -> impl Strategy<Value = Endpoint> {
+fn endpoint() -> impl Strategy<Value = ApiEndpoint> {
     (text(), text(), any::<bool>(), value(), value()).prop_map(
-        |(path, description, auth_required, request_schema, response_schema)| Endpoint {
+        |(path, description, auth_required, request_schema, response_schema)| ApiEndpoint {
             method: "POST".to_owned(),
             path,
             description,
@@ -175,7 +176,7 @@ fn model() -> impl Strategy<Value = DataModel> {
                 name: name.clone(),
                 table_name: description.clone(),
                 description,
-                fields: vec![Field {
+                fields: vec![ModelField {
                     name,
                     kind: "text".to_owned(),
                     description: None,
@@ -193,10 +194,10 @@ prop_compose! {
     fn ticket(n: usize)(
         id in 100 * n..100 * n + 99, title in text(), description in text(), criteria in texts(3),
         requirements in texts(3), names in texts(2), edges in [texts(2), texts(2), texts(2)],
-        priority in select(Priority::ALL), estimate in select(Estimate::ALL),
-    ) -> Ticket {
+        priority in select(Priority::ALL), estimate in select(SizeEstimate::ALL),
+    ) -> PlannedTicket {
         let [blocked_by, blocks, related] = edges;
-        Ticket {
+        PlannedTicket {
             id: format!("TKT-{:03}", id + 1), title, description, priority, estimate, requirements,
             tasks: names.clone(), acceptance_criteria: criteria, design_components: names,
             dependencies: TicketDependencies { blocked_by, blocks, related },
@@ -209,16 +210,16 @@ prop_compose! {
         id in 50 * n..50 * n + 49, title in text(), description in text(), parent in 1..5usize,
         files in [texts(2), texts(2)], criteria in texts(3), requirements in texts(2),
         edges in [texts(2), texts(2)], command in text(), quarters in 1..17u8,
-        kind in select(PlannedTaskType::ALL), estimate in prop::option::of(select(Estimate::ALL)),
-    ) -> Task {
+        kind in select(PlannedTaskType::ALL), estimate in prop::option::of(select(SizeEstimate::ALL)),
+    ) -> PlannedTask {
         let [files_to_create, files_to_modify] = files;
         let [depends_on, blocks] = edges;
-        Task {
+        PlannedTask {
             id: format!("TSK-{:03}", id + 1), title, description, kind, estimate,
             parent_ticket: format!("TKT-{parent:03}"), priority: Priority::High,
             estimated_hours: f64::from(quarters) / 4.0, files_to_create, files_to_modify,
             acceptance_criteria: criteria, requirements_addressed: requirements,
-            checks: vec![Check {
+            checks: vec![PlannedCheck {
                 kind: CheckKind::Proof, files: BTreeMap::from([(command.clone(), command.clone())]),
                 command, criteria: vec![], timeout_s: None,
             }],
@@ -253,8 +254,8 @@ prop_compose! {
             feature_name: some[3].clone(), tickets: tickets.into_iter_vec(), tasks: tasks.into_iter_vec(),
             total_estimated_hours: f64::from(hours) / 4.0, critical_path,
         };
-        let planned = Planned { requirements: &requirements, design: &design, tasks: &tasks };
-        let sync = verdict(planned, &SyncOpinion { recommendations: some[..2].to_vec(), ..SyncOpinion::default() });
+        let planned = PlannedOutputs { requirements: &requirements, design: &design, tasks: &tasks };
+        let sync = sync_verdict(planned, &SyncOpinion { recommendations: some[..2].to_vec(), ..SyncOpinion::default() });
         Spec { prd: prd(&some), requirements, design, tasks, sync }
     }
 }
@@ -273,7 +274,7 @@ impl<T> IntoIterVec<T> for (T, T, T, T) {
     }
 }
 
-fn criteria<F>(file: &File<F>) -> Vec<&String> {
+fn criteria<F>(file: &SpecFile<F>) -> Vec<&String> {
     file.criteria.iter().map(|c| &c.text).collect()
 }
 
@@ -283,10 +284,10 @@ proptest! {
     #[test]
     fn json_to_files_to_json_is_lossless(spec in spec()) {
         let meta = meta(&spec.prd.overview.feature_name);
-        let written = documents(&meta, spec.sources()).unwrap();
+        let written = spec_documents(&meta, spec.sources()).unwrap();
         let files = written.render();
         prop_assert_eq!(files.len(), 3 + 3 + 4 + 2);
-        let (read, errors) = parse(&files);
+        let (read, errors) = parse_files(&files);
         prop_assert!(errors.is_empty(), "{:?}", errors);
         prop_assert_eq!(&read, &written);
         prop_assert_eq!(&read.render(), &files);
@@ -346,15 +347,15 @@ proptest! {
 #[test]
 fn a_sample_plan_reads_well() {
     let sample = planned_sample();
-    let sync = verdict(sample.planned(), &SyncOpinion::default());
-    let sources = Sources {
+    let sync = sync_verdict(sample.planned(), &SyncOpinion::default());
+    let sources = DocumentSources {
         prd: None,
         requirements: Some(&sample.requirements),
         design: Some(&sample.design),
         tasks: Some(&sample.tasks),
         sync: Some(&sync),
     };
-    let files = render(&meta("Note Tags!"), sources).unwrap();
+    let files = render_files(&meta("Note Tags!"), sources).unwrap();
     let paths: Vec<&str> = files.keys().map(String::as_str).collect();
     assert_eq!(
         paths,
@@ -386,7 +387,7 @@ fn parse_errors_name_file_line_and_field() {
             ".omoi_os/tasks/TSK-001.md".to_owned(),
             good.replacen(from, to, 1),
         )]);
-        let (documents, errors) = parse(&files);
+        let (documents, errors) = parse_files(&files);
         let found: Vec<String> = errors.iter().map(ToString::to_string).collect();
         let found = found.join("\n");
         assert!(
@@ -441,7 +442,7 @@ fn parse_errors_name_file_line_and_field() {
         ),
         ("README.md".to_owned(), "not ours".to_owned()),
     ]);
-    let (documents, errors) = parse(&files);
+    let (documents, errors) = parse_files(&files);
     assert!(errors.is_empty(), "{errors:?}");
     assert!(documents.tasks[0].criteria[0].done);
     assert_eq!(documents.tasks[0].front.priority, None);
@@ -451,11 +452,11 @@ fn parse_errors_name_file_line_and_field() {
 fn ids_that_cannot_name_a_file_are_refused() {
     let mut sample = planned_sample();
     sample.tasks.tickets[0].id = "../../etc/passwd".to_owned();
-    let sources = Sources {
+    let sources = DocumentSources {
         tasks: Some(&sample.tasks),
-        ..Sources::default()
+        ..DocumentSources::default()
     };
-    let error = render(&meta("x"), sources).unwrap_err();
+    let error = render_files(&meta("x"), sources).unwrap_err();
     assert!(
         error
             .to_string()

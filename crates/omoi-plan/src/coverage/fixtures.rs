@@ -6,12 +6,12 @@ use omoi_domain::check::CheckKind;
 use omoi_domain::requirement::RequirementType;
 use omoi_domain::task::Priority;
 
-use crate::coverage::Planned;
-use crate::outputs::design::{Component, TestingStrategy};
-use crate::outputs::requirements::{Requirement, Traceability};
+use crate::coverage::PlannedOutputs;
+use crate::outputs::design::{DesignComponent, TestingStrategy};
+use crate::outputs::requirements::{PlannedRequirement, RequirementTraceability};
 use crate::outputs::tasks::{
-    Check, Estimate, PlannedTaskType, Task, TaskDependencies, TasksOutput, Ticket,
-    TicketDependencies,
+    PlannedCheck, PlannedTask, PlannedTaskType, PlannedTicket, SizeEstimate, TaskDependencies,
+    TasksOutput, TicketDependencies,
 };
 use crate::outputs::{DesignOutput, RequirementsOutput};
 
@@ -49,13 +49,13 @@ pub(crate) fn plan(text: &str) -> TasksOutput {
     plan
 }
 
-pub(crate) fn ticket(id: &str) -> Ticket {
-    Ticket {
+pub(crate) fn ticket(id: &str) -> PlannedTicket {
+    PlannedTicket {
         id: s(id),
         title: format!("Ticket {id}"),
         description: s("What this group of tasks builds."),
         priority: Priority::Medium,
-        estimate: Estimate::Small,
+        estimate: SizeEstimate::Small,
         requirements: Vec::new(),
         tasks: Vec::new(),
         acceptance_criteria: vec![s("It works.")],
@@ -64,8 +64,8 @@ pub(crate) fn ticket(id: &str) -> Ticket {
     }
 }
 
-pub(crate) fn task(id: &str, ticket: &str) -> Task {
-    Task {
+pub(crate) fn task(id: &str, ticket: &str) -> PlannedTask {
+    PlannedTask {
         id: s(id),
         title: format!("Task {id}"),
         description: s("What this task builds."),
@@ -83,8 +83,8 @@ pub(crate) fn task(id: &str, ticket: &str) -> Task {
     }
 }
 
-pub(crate) fn check(kind: CheckKind, criteria: &[&str]) -> Check {
-    Check {
+pub(crate) fn check(kind: CheckKind, criteria: &[&str]) -> PlannedCheck {
+    PlannedCheck {
         kind,
         command: s("python -m pytest -q"),
         files: BTreeMap::new(),
@@ -94,15 +94,15 @@ pub(crate) fn check(kind: CheckKind, criteria: &[&str]) -> Check {
 }
 
 /// Outputs of three phases that fit together.
-pub(crate) struct Sample {
+pub(crate) struct PlanSample {
     pub(crate) requirements: RequirementsOutput,
     pub(crate) design: DesignOutput,
     pub(crate) tasks: TasksOutput,
 }
 
-impl Sample {
-    pub(crate) fn planned(&self) -> Planned<'_> {
-        Planned {
+impl PlanSample {
+    pub(crate) fn planned(&self) -> PlannedOutputs<'_> {
+        PlannedOutputs {
             requirements: &self.requirements,
             design: &self.design,
             tasks: &self.tasks,
@@ -110,8 +110,8 @@ impl Sample {
     }
 }
 
-pub(crate) fn requirement(id: &str, priority: Priority) -> Requirement {
-    Requirement {
+pub(crate) fn requirement(id: &str, priority: Priority) -> PlannedRequirement {
+    PlannedRequirement {
         id: s(id),
         title: format!("Keep what {id} asks"),
         kind: RequirementType::Functional,
@@ -125,8 +125,8 @@ pub(crate) fn requirement(id: &str, priority: Priority) -> Requirement {
     }
 }
 
-pub(crate) fn component(name: &str, requirements: &[&str]) -> Component {
-    Component {
+pub(crate) fn component(name: &str, requirements: &[&str]) -> DesignComponent {
+    DesignComponent {
         name: s(name),
         kind: s("module"),
         responsibility: s("Keeps the tags of every note."),
@@ -139,7 +139,7 @@ pub(crate) fn component(name: &str, requirements: &[&str]) -> Component {
 }
 
 /// Four requirements, two tickets of two tasks each, every requirement built and proven.
-pub(crate) fn planned_sample() -> Sample {
+pub(crate) fn planned_sample() -> PlanSample {
     let ids = [
         ("REQ-TAGS-FUNC-001", Priority::Critical),
         ("REQ-TAGS-FUNC-002", Priority::High),
@@ -162,14 +162,14 @@ pub(crate) fn planned_sample() -> Sample {
         ticket.design_components = vec![s(component)];
         ticket.requirements = requirements.iter().map(|(id, _)| s(id)).collect();
     }
-    Sample {
+    PlanSample {
         requirements: RequirementsOutput {
             feature_name: s("note-tags"),
             requirements: ids.iter().map(|(id, p)| requirement(id, *p)).collect(),
             assumptions: Vec::new(),
             out_of_scope: Vec::new(),
             open_questions: Vec::new(),
-            traceability: Traceability {
+            traceability: RequirementTraceability {
                 prd_sections: Vec::new(),
                 design_components: Vec::new(),
             },

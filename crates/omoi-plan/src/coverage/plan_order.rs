@@ -49,7 +49,7 @@ pub enum PlanFault {
     #[error(
         "check {n} of `{task}` is a `{kind}` check and names {}; only a check of kind `proof` can \
          prove a criterion: make it one that fails before the work, or name no criteria",
-        quoted(.criteria)
+        quoted_ids(.criteria)
     )]
     NoProof {
         /// The task.
@@ -63,14 +63,14 @@ pub enum PlanFault {
     },
 }
 
-fn quoted(ids: &[String]) -> String {
+fn quoted_ids(ids: &[String]) -> String {
     let quoted: Vec<String> = ids.iter().map(|id| format!("`{id}`")).collect();
     quoted.join(", ")
 }
 
 /// The order of a plan, with everything wrong about it.
 #[derive(Clone, Debug)]
-pub struct Combined {
+pub struct PlanOrder {
     /// Tasks in plan order with all edges.
     pub tasks: Graph<String>,
     /// Tickets in plan order with the edges between them.
@@ -81,10 +81,10 @@ pub struct Combined {
     pub faults: Vec<PlanFault>,
 }
 
-impl Combined {
+impl PlanOrder {
     /// Every cycle: those among tasks first, then those among tickets. A cycle of tickets that have
     /// tasks shows up as both.
-    pub fn cycles(&self) -> Vec<Cycle<String>> {
+    pub fn all_cycles(&self) -> Vec<Cycle<String>> {
         let mut cycles = self.tasks.cycles();
         cycles.extend(self.tickets.cycles());
         cycles
@@ -92,34 +92,38 @@ impl Combined {
 }
 
 /// Combines all that `plan` says about order. Faulty references are left out and listed.
-pub fn combined(plan: &TasksOutput) -> Combined {
+pub fn plan_order(plan: &TasksOutput) -> PlanOrder {
     let mut faults = BTreeSet::new();
     let (tickets, problems) = Graph::build(
         plan.tickets.iter().map(|t| t.id.clone()),
         ticket_edges(plan),
     );
-    note(problems, "dependencies", &mut faults);
+    note_problems(problems, "dependencies", &mut faults);
     let task_ids: Vec<String> = plan.tasks.iter().map(|t| t.id.clone()).collect();
     let (named, problems) = Graph::build(task_ids.iter().cloned(), task_edges(plan));
-    note(problems, "dependencies", &mut faults);
+    note_problems(problems, "dependencies", &mut faults);
     for task in &plan.tasks {
         if !tickets.contains(&task.parent_ticket) {
-            faults.insert(dangling(&task.id, "parent_ticket", &task.parent_ticket));
+            faults.insert(dangling_fault(
+                &task.id,
+                "parent_ticket",
+                &task.parent_ticket,
+            ));
         }
     }
     for ticket in &plan.tickets {
         for task in ticket.tasks.iter().filter(|t| !named.contains(t)) {
-            faults.insert(dangling(&ticket.id, "tasks", task));
+            faults.insert(dangling_fault(&ticket.id, "tasks", task));
         }
     }
-    let mut origins: BTreeMap<Edge<String>, EdgeOrigin> = lifted(plan, &tickets, &named)
+    let mut origins: BTreeMap<Edge<String>, EdgeOrigin> = lifted_edges(plan, &tickets, &named)
         .map(|edge| (edge, EdgeOrigin::Ticket))
         .collect();
     origins.extend(named.edges().map(|edge| (edge, EdgeOrigin::Task)));
     let selves = task_edges(plan).filter(|e| e.before == e.after);
     let edges: Vec<_> = origins.keys().cloned().chain(selves).collect();
     let (tasks, _) = Graph::build(task_ids, edges);
-    Combined {
+    PlanOrder {
         tasks,
         tickets,
         origins,
@@ -150,16 +154,16 @@ pub fn reference_faults(requirements: &RequirementsOutput, plan: &TasksOutput) -
             .iter()
             .filter(|id| !known.contains_key(id.as_str()))
         {
-            faults.insert(dangling(&ticket.id, "requirements", id));
+            faults.insert(dangling_fault(&ticket.id, "requirements", id));
         }
     }
     for task in &plan.tasks {
         let addressed = task.requirements_addressed.iter();
         for id in addressed.filter(|id| !known.contains_key(id.as_str())) {
-            faults.insert(dangling(&task.id, "requirements_addressed", id));
+            faults.insert(dangling_fault(&task.id, "requirements_addressed", id));
         }
         for (n, check) in task.checks.iter().enumerate() {
-            if check.names_in_vain() {
+            if check.has_criteria_without_proof() {
                 faults.insert(PlanFault::NoProof {
                     task: task.id.clone(),
                     n: n + 1,
@@ -170,13 +174,13 @@ pub fn reference_faults(requirements: &RequirementsOutput, plan: &TasksOutput) -
         }
         let proven = task.checks.iter().flat_map(|check| &check.criteria);
         for id in proven.filter(|id| !is_criterion(id)) {
-            faults.insert(dangling(&task.id, "checks", id));
+            faults.insert(dangling_fault(&task.id, "checks", id));
         }
     }
     faults.into_iter().collect()
 }
 
-fn dangling(owner: &str, field: &'static str, missing: &str) -> PlanFault {
+fn dangling_fault(owner: &str, field: &'static str, missing: &str) -> PlanFault {
     PlanFault::Dangling {
         owner: owner.to_owned(),
         field,
@@ -184,7 +188,11 @@ fn dangling(owner: &str, field: &'static str, missing: &str) -> PlanFault {
     }
 }
 
-fn note(problems: Vec<Problem<String>>, field: &'static str, faults: &mut BTreeSet<PlanFault>) {
+fn note_problems(
+    problems: Vec<Problem<String>>,
+    field: &'static str,
+    faults: &mut BTreeSet<PlanFault>,
+) {
     for problem in problems {
         faults.insert(match problem {
             Problem::DuplicateNode(id) => PlanFault::DuplicateId { id },
@@ -195,7 +203,7 @@ fn note(problems: Vec<Problem<String>>, field: &'static str, faults: &mut BTreeS
                 missing,
             } => {
                 let owner = if missing == before { after } else { before };
-                dangling(&owner, field, &missing)
+                dangling_fault(&owner, field, &missing)
             }
             // Ids end at 999, so a plan of this size has duplicates, which are reported.
             Problem::TooManyNodes { .. } => continue,
@@ -229,7 +237,7 @@ fn both_ways<'a>(
 
 /// Ticket edges as task edges, from the last tasks of the blocking ticket to the first tasks of
 /// the blocked one: the tasks between follow from the edges inside each ticket.
-fn lifted<'a>(
+fn lifted_edges<'a>(
     plan: &'a TasksOutput,
     tickets: &'a Graph<String>,
     named: &'a Graph<String>,
@@ -308,7 +316,7 @@ mod tests {
     use crate::coverage::fixtures::plan;
     use crate::coverage::fixtures::s;
 
-    fn edges(combined: &Combined) -> Vec<String> {
+    fn edges(combined: &PlanOrder) -> Vec<String> {
         let arrow = |(e, o): (&Edge<String>, &EdgeOrigin)| {
             let by = if *o == EdgeOrigin::Ticket { "=>" } else { "->" };
             format!("{}{by}{}", e.before, e.after)
@@ -320,7 +328,7 @@ mod tests {
     fn ticket_edges_reach_every_task_without_repeating_what_follows() {
         // TKT-1: a chain of two. TKT-2 has no task. TKT-3: a chain and a loose task.
         let plan = plan("1: a, b<a | 2<1: | 3<2: c, d<c, e");
-        let combined = combined(&plan);
+        let combined = plan_order(&plan);
         assert_eq!(combined.faults, []);
         assert_eq!(edges(&combined), ["a->b", "b=>c", "b=>e", "c->d"]);
     }
@@ -330,7 +338,7 @@ mod tests {
         let mut plan = plan("1: a, b | 2: c");
         plan.tasks[0].dependencies.blocks = vec![s("b")];
         plan.tickets[0].dependencies.blocks = vec![s("2")];
-        assert_eq!(edges(&combined(&plan)), ["a->b", "b=>c"]);
+        assert_eq!(edges(&plan_order(&plan)), ["a->b", "b=>c"]);
     }
 
     #[test]
@@ -338,7 +346,7 @@ mod tests {
         let mut plan = plan("1<9: a<z, b<b | 1: c");
         plan.tasks[2].parent_ticket = s("7");
         plan.tickets[0].tasks.push(s("q"));
-        let messages: Vec<_> = combined(&plan)
+        let messages: Vec<_> = plan_order(&plan)
             .faults
             .iter()
             .map(ToString::to_string)
@@ -354,20 +362,24 @@ mod tests {
                 "`c` names `7` in `parent_ticket`, which does not exist",
             ]
         );
-        assert_eq!(combined(&plan).cycles()[0].path, ["b", "b"]);
+        assert_eq!(plan_order(&plan).all_cycles()[0].path, ["b", "b"]);
     }
 
     #[test]
     fn cycles_through_tickets_are_found() {
         // b waits for c by ticket, c waits for a, and a comes after b: only lifting closes it.
-        let lifted = combined(&plan("1: a<b, b | 2<1: c | 3: d<c"));
-        assert_eq!(lifted.cycles(), []);
-        let closed = combined(&plan("1: a<c, b<a | 2<1: c"));
-        assert_eq!(closed.cycles()[0].members, ["a", "b", "c"]);
-        let tickets = combined(&plan("1<2: a | 2<1: "));
-        assert_eq!(tickets.cycles()[0].path, ["1", "2", "1"]);
-        let both = combined(&plan("1<2: a | 2<1: b | 3: c<d, d<c"));
-        let paths: Vec<_> = both.cycles().into_iter().map(|c| c.path.concat()).collect();
+        let lifted = plan_order(&plan("1: a<b, b | 2<1: c | 3: d<c"));
+        assert_eq!(lifted.all_cycles(), []);
+        let closed = plan_order(&plan("1: a<c, b<a | 2<1: c"));
+        assert_eq!(closed.all_cycles()[0].members, ["a", "b", "c"]);
+        let tickets = plan_order(&plan("1<2: a | 2<1: "));
+        assert_eq!(tickets.all_cycles()[0].path, ["1", "2", "1"]);
+        let both = plan_order(&plan("1<2: a | 2<1: b | 3: c<d, d<c"));
+        let paths: Vec<_> = both
+            .all_cycles()
+            .into_iter()
+            .map(|c| c.path.concat())
+            .collect();
         assert_eq!(paths, ["aba", "cdc", "121"]);
     }
 }

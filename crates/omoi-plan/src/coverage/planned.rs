@@ -6,7 +6,7 @@ use std::fmt;
 use omoi_domain::check::CheckKind;
 
 use crate::ids::criterion_id;
-use crate::outputs::requirements::Requirement;
+use crate::outputs::requirements::PlannedRequirement;
 use crate::outputs::{DesignOutput, RequirementsOutput, TasksOutput};
 
 /// Least coverage of a plan that is ready, in percent.
@@ -16,7 +16,7 @@ pub const HOURS_ADVISED_MAX: f64 = 80.0;
 
 /// The accepted outputs that decide the verdict.
 #[derive(Clone, Copy, Debug)]
-pub struct Planned<'a> {
+pub struct PlannedOutputs<'a> {
     /// What is asked for.
     pub requirements: &'a RequirementsOutput,
     /// How it is built.
@@ -29,7 +29,7 @@ pub struct Planned<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct UnprovenCriterion<'a> {
     /// The requirement it belongs to.
-    pub requirement: &'a Requirement,
+    pub requirement: &'a PlannedRequirement,
     /// Its number within the requirement, from 1.
     pub n: usize,
     /// What it says.

@@ -17,8 +17,8 @@ fn codes(output: &SyncOutput) -> Vec<(&str, Phase)> {
         .collect()
 }
 
-fn judged(sample: &fixtures::Sample) -> SyncOutput {
-    verdict(sample.planned(), &SyncOpinion::default())
+fn judged(sample: &fixtures::PlanSample) -> SyncOutput {
+    sync_verdict(sample.planned(), &SyncOpinion::default())
 }
 
 #[test]
@@ -150,7 +150,10 @@ fn a_criterion_without_a_proof_keeps_the_plan_from_being_ready() {
 #[test]
 fn each_gap_names_the_phase_at_fault() {
     use Phase::{Design, Requirements, Tasks};
-    type Case = (fn(&mut fixtures::Sample), &'static [(&'static str, Phase)]);
+    type Case = (
+        fn(&mut fixtures::PlanSample),
+        &'static [(&'static str, Phase)],
+    );
     let cases: &[Case] = &[
         (
             |p| p.tasks.tasks[0].requirements_addressed.clear(),
@@ -291,7 +294,7 @@ fn the_opinion_cannot_change_a_value() {
         recommendations: vec![s("start with storage")],
         estimated_duration: Some(s("a day")),
     };
-    let output = verdict(sample.planned(), &opinion);
+    let output = sync_verdict(sample.planned(), &opinion);
     assert_eq!(output.coverage_matrix[0].status, CoverageStatus::Fully);
     assert_eq!(
         output.coverage_matrix[0].coverage_notes.as_deref(),
@@ -308,7 +311,7 @@ fn totals_are_recomputed() {
     let mut sample = planned_sample();
     sample.tasks.total_estimated_hours = 900.0;
     sample.tasks.critical_path = vec![s("nonsense")];
-    recompute(&mut sample.tasks);
+    recompute_totals(&mut sample.tasks);
     assert!((sample.tasks.total_estimated_hours - 4.0).abs() < 1e-9);
     assert_eq!(
         sample.tasks.critical_path,

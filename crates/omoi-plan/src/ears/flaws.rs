@@ -2,7 +2,7 @@
 
 /// Why a wording is flagged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Flaw {
+pub enum WordingFlaw {
     /// Announces instead of demanding.
     Weak,
     /// Leaves the list open.
@@ -13,32 +13,32 @@ pub enum Flaw {
 
 /// A flagged wording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Flagged {
+pub struct FlaggedWording {
     /// The words found, lower case.
     pub phrase: &'static str,
     /// Why it is flagged.
-    pub flaw: Flaw,
+    pub flaw: WordingFlaw,
 }
 
-const FLAGGED: &[Flagged] = &[
-    flag("will be", Flaw::Weak),
-    flag("is going to", Flaw::Weak),
-    flag("etc", Flaw::Vague),
-    flag("and so on", Flaw::Vague),
-    flag("fast", Flaw::Unmeasured),
-    flag("quickly", Flaw::Unmeasured),
-    flag("user-friendly", Flaw::Unmeasured),
-    flag("appropriate", Flaw::Unmeasured),
-    flag("robust", Flaw::Unmeasured),
-    flag("as needed", Flaw::Unmeasured),
+const FLAGGED: &[FlaggedWording] = &[
+    flag("will be", WordingFlaw::Weak),
+    flag("is going to", WordingFlaw::Weak),
+    flag("etc", WordingFlaw::Vague),
+    flag("and so on", WordingFlaw::Vague),
+    flag("fast", WordingFlaw::Unmeasured),
+    flag("quickly", WordingFlaw::Unmeasured),
+    flag("user-friendly", WordingFlaw::Unmeasured),
+    flag("appropriate", WordingFlaw::Unmeasured),
+    flag("robust", WordingFlaw::Unmeasured),
+    flag("as needed", WordingFlaw::Unmeasured),
 ];
 
-const fn flag(phrase: &'static str, flaw: Flaw) -> Flagged {
-    Flagged { phrase, flaw }
+const fn flag(phrase: &'static str, flaw: WordingFlaw) -> FlaggedWording {
+    FlaggedWording { phrase, flaw }
 }
 
 /// The flagged wordings in `text`, each once, as whole words.
-pub fn flagged(text: &str) -> Vec<Flagged> {
+pub fn flagged_wordings(text: &str) -> Vec<FlaggedWording> {
     let lower = text.to_lowercase();
     let words: Vec<&str> = lower
         .split(|c: char| !(c.is_alphanumeric() || c == '-'))

@@ -1,6 +1,6 @@
 //! Whether the keywords of a sentence stand where the notation has them.
 
-use crate::ears::sentence::{Modality, Trigger, parse};
+use crate::ears::sentence::{EarsModality, EarsTrigger, parse_sentence};
 
 /// A keyword where none belongs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,23 +29,23 @@ pub enum MisplacedKeyword {
 
 /// The first keyword in capitals within a condition or within what the system does.
 ///
-/// None for what is no EARS sentence at all, which [`parse`] tells. Quoted words are no keywords.
-pub fn misplaced(sentence: &str) -> Option<MisplacedKeyword> {
-    let parsed = parse(sentence).ok()?;
+/// None for what is no EARS sentence at all, which [`parse_sentence`] tells. Quoted words are no keywords.
+pub fn misplaced_keyword(sentence: &str) -> Option<MisplacedKeyword> {
+    let parsed = parse_sentence(sentence).ok()?;
     for clause in &parsed.clauses {
-        if let Some(word) = keyword(&clause.text) {
+        if let Some(word) = find_keyword(&clause.text) {
             return Some(MisplacedKeyword::InCondition {
                 word,
                 text: clause.text.clone(),
             });
         }
     }
-    keyword(&parsed.action).map(|word| MisplacedKeyword::InAction { word })
+    find_keyword(&parsed.action).map(|word| MisplacedKeyword::InAction { word })
 }
 
-fn keyword(text: &str) -> Option<String> {
-    let triggers = Trigger::ALL.into_iter().map(Trigger::as_str);
-    let modalities = Modality::ALL.into_iter().map(Modality::as_str);
+fn find_keyword(text: &str) -> Option<String> {
+    let triggers = EarsTrigger::ALL.into_iter().map(EarsTrigger::as_str);
+    let modalities = EarsModality::ALL.into_iter().map(EarsModality::as_str);
     let keywords: Vec<&str> = triggers.chain(modalities).collect();
     let plain = text.split('`').step_by(2);
     let mut words = plain.flat_map(|part| part.split(|c: char| !c.is_alphanumeric()));
@@ -65,7 +65,7 @@ mod tests {
             "WHEN SHALL MAY IF warn, THE SYSTEM SHALL print it.",
             "WHEN a tag is added, THE SYSTEM SHALL store it WHERE SHALL 2.",
         ] {
-            assert!(misplaced(sentence).is_some(), "{sentence}");
+            assert!(misplaced_keyword(sentence).is_some(), "{sentence}");
         }
         for sentence in [
             "WHEN a query holds `WHERE`, THE SYSTEM SHALL run `IF`.",
@@ -73,7 +73,7 @@ mod tests {
             "WHILE a, WHEN b, THE SYSTEM SHALL print NULL.",
             "no sentence at all SHALL",
         ] {
-            assert_eq!(misplaced(sentence), None, "{sentence}");
+            assert_eq!(misplaced_keyword(sentence), None, "{sentence}");
         }
     }
 }

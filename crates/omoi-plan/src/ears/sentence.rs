@@ -25,7 +25,7 @@ pub enum EarsKind {
 /// The word that opens a clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Trigger {
+pub enum EarsTrigger {
     /// An event.
     When,
     /// A state that lasts.
@@ -36,7 +36,7 @@ pub enum Trigger {
     If,
 }
 
-impl Trigger {
+impl EarsTrigger {
     pub(super) const ALL: [Self; 4] = [Self::When, Self::While, Self::Where, Self::If];
 
     /// The word, upper case.
@@ -53,7 +53,7 @@ impl Trigger {
 /// How binding a sentence is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Modality {
+pub enum EarsModality {
     /// Mandatory, or forbidden when negated.
     Shall,
     /// Mandatory, or forbidden when negated.
@@ -64,7 +64,7 @@ pub enum Modality {
     May,
 }
 
-impl Modality {
+impl EarsModality {
     pub(super) const ALL: [Self; 4] = [Self::Shall, Self::Must, Self::Should, Self::May];
 
     /// The word, upper case.
@@ -80,22 +80,22 @@ impl Modality {
 
 /// A condition of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Clause {
+pub struct EarsClause {
     /// The word that opens it.
-    pub trigger: Trigger,
+    pub trigger: EarsTrigger,
     /// What follows, without the closing comma.
     pub text: String,
 }
 
 /// A parsed requirement sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Ears {
+pub struct EarsSentence {
     /// Decided by the clauses.
     pub kind: EarsKind,
     /// Conditions in the order written.
-    pub clauses: Vec<Clause>,
+    pub clauses: Vec<EarsClause>,
     /// How binding it is.
-    pub modality: Modality,
+    pub modality: EarsModality,
     /// Whether NOT follows the normative word.
     pub negated: bool,
     /// What the system does, without the closing period.
@@ -118,7 +118,7 @@ pub enum EarsError {
     #[error("nothing follows {}", trigger.as_str())]
     EmptyClause {
         /// The bare trigger.
-        trigger: Trigger,
+        trigger: EarsTrigger,
     },
     /// Nothing follows the normative word.
     #[error("nothing follows the normative word")]
@@ -131,9 +131,9 @@ pub enum EarsError {
     MayNot,
 }
 
-impl Ears {
+impl EarsSentence {
     /// The condition as stored in a row: empty, the one clause's text, or all clauses in order.
-    pub fn condition(&self) -> String {
+    pub fn condition_text(&self) -> String {
         match self.clauses.as_slice() {
             [] => String::new(),
             [only] => only.text.clone(),
@@ -146,7 +146,7 @@ impl Ears {
     }
 }
 
-impl fmt::Display for Ears {
+impl fmt::Display for EarsSentence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for clause in &self.clauses {
             write!(f, "{} {}, ", clause.trigger.as_str(), clause.text)?;
@@ -154,7 +154,7 @@ impl fmt::Display for Ears {
         if self
             .clauses
             .last()
-            .is_some_and(|c| c.trigger == Trigger::If)
+            .is_some_and(|c| c.trigger == EarsTrigger::If)
         {
             f.write_str("THEN ")?;
         }
@@ -167,29 +167,29 @@ impl fmt::Display for Ears {
 }
 
 /// Parses one requirement sentence.
-pub fn parse(sentence: &str) -> Result<Ears, EarsError> {
+pub fn parse_sentence(sentence: &str) -> Result<EarsSentence, EarsError> {
     let end = |c: char| matches!(c, '.' | ',') || c.is_whitespace();
-    let tokens = tokenise(sentence.trim_end_matches(end));
+    let tokens = tokenise_sentence(sentence.trim_end_matches(end));
     let subject = find_response(&tokens).ok_or(EarsError::NoSystemResponse)?;
-    let clauses = clauses(without_then(&tokens[..subject]))?;
+    let clauses = read_clauses(without_then(&tokens[..subject]))?;
     let after = subject + 3;
     let modality = tokens[after - 1]
         .modality()
         .ok_or(EarsError::NoSystemResponse)?;
     let rest = without_commas(&tokens[after..]);
     let negated = rest.first().is_some_and(|t| t.is_word("not"));
-    if negated && modality == Modality::May {
+    if negated && modality == EarsModality::May {
         return Err(EarsError::MayNot);
     }
     let action = without_commas(if negated { &rest[1..] } else { rest });
     if find_response(action).is_some() {
         return Err(EarsError::SecondResponse);
     }
-    let action = render(action);
+    let action = join_tokens(action);
     if action.is_empty() {
         return Err(EarsError::NoAction);
     }
-    Ok(Ears {
+    Ok(EarsSentence {
         kind: kind_of(&clauses),
         clauses,
         modality,
@@ -202,16 +202,16 @@ pub fn parse(sentence: &str) -> Result<Ears, EarsError> {
 ///
 /// The condition may be empty or the word `General` (ubiquitous), may open with a trigger of its
 /// own, or is read as an event.
-pub fn compose(condition: &str, action: &str) -> Result<Ears, EarsError> {
+pub fn compose_sentence(condition: &str, action: &str) -> Result<EarsSentence, EarsError> {
     let condition = condition.trim().trim_end_matches(',');
-    let action = match parse(action) {
+    let action = match parse_sentence(action) {
         Ok(whole) if whole.clauses.is_empty() => whole.to_string(),
         _ => format!("THE SYSTEM SHALL {action}"),
     };
     if condition.is_empty() || condition.eq_ignore_ascii_case("general") {
-        return parse(&action);
+        return parse_sentence(&action);
     }
-    let opens = tokenise(condition)
+    let opens = tokenise_sentence(condition)
         .first()
         .is_some_and(|t| t.trigger().is_some());
     let sentence = if opens {
@@ -219,12 +219,12 @@ pub fn compose(condition: &str, action: &str) -> Result<Ears, EarsError> {
     } else {
         format!("WHEN {condition}, {action}")
     };
-    parse(&sentence)
+    parse_sentence(&sentence)
 }
 
 /// How many normative words (SHALL, MUST, SHOULD, MAY) `text` holds as whole words.
 pub fn count_normative(text: &str) -> usize {
-    tokenise(text)
+    tokenise_sentence(text)
         .iter()
         .filter(|t| t.modality().is_some())
         .count()
@@ -232,12 +232,12 @@ pub fn count_normative(text: &str) -> usize {
 
 /// A piece of a sentence. Commas inside a word, as in `1,000`, belong to the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token<'a> {
+enum EarsToken<'a> {
     Word(&'a str),
     Comma,
 }
 
-impl Token<'_> {
+impl EarsToken<'_> {
     /// Whether this is `word` in any case, bold or italic marks aside.
     fn is_word(self, word: &str) -> bool {
         match self {
@@ -246,12 +246,16 @@ impl Token<'_> {
         }
     }
 
-    fn trigger(self) -> Option<Trigger> {
-        Trigger::ALL.into_iter().find(|t| self.is_word(t.as_str()))
+    fn trigger(self) -> Option<EarsTrigger> {
+        EarsTrigger::ALL
+            .into_iter()
+            .find(|t| self.is_word(t.as_str()))
     }
 
-    fn modality(self) -> Option<Modality> {
-        Modality::ALL.into_iter().find(|m| self.is_word(m.as_str()))
+    fn modality(self) -> Option<EarsModality> {
+        EarsModality::ALL
+            .into_iter()
+            .find(|m| self.is_word(m.as_str()))
     }
 
     fn is_upper(self) -> bool {
@@ -259,29 +263,29 @@ impl Token<'_> {
     }
 }
 
-fn tokenise(text: &str) -> Vec<Token<'_>> {
+fn tokenise_sentence(text: &str) -> Vec<EarsToken<'_>> {
     let mut tokens = Vec::new();
     for chunk in text.split_whitespace() {
         let word = chunk.trim_matches(',');
-        if chunk.starts_with(',') && tokens.last() != Some(&Token::Comma) {
-            tokens.push(Token::Comma);
+        if chunk.starts_with(',') && tokens.last() != Some(&EarsToken::Comma) {
+            tokens.push(EarsToken::Comma);
         }
         if !word.is_empty() {
-            tokens.push(Token::Word(word));
+            tokens.push(EarsToken::Word(word));
             if chunk.ends_with(',') {
-                tokens.push(Token::Comma);
+                tokens.push(EarsToken::Comma);
             }
         }
     }
     tokens
 }
 
-fn render(tokens: &[Token<'_>]) -> String {
+fn join_tokens(tokens: &[EarsToken<'_>]) -> String {
     let mut text = String::new();
     for token in tokens {
         match token {
-            Token::Comma => text.push(','),
-            Token::Word(word) => {
+            EarsToken::Comma => text.push(','),
+            EarsToken::Word(word) => {
                 if !text.is_empty() {
                     text.push(' ');
                 }
@@ -293,21 +297,21 @@ fn render(tokens: &[Token<'_>]) -> String {
 }
 
 /// Where `THE SYSTEM <modality>` starts, if it occurs.
-fn find_response(tokens: &[Token<'_>]) -> Option<usize> {
+fn find_response(tokens: &[EarsToken<'_>]) -> Option<usize> {
     tokens
         .windows(3)
         .position(|w| w[0].is_word("the") && w[1].is_word("system") && w[2].modality().is_some())
 }
 
-fn without_commas<'a, 't>(mut tokens: &'a [Token<'t>]) -> &'a [Token<'t>] {
-    while let [Token::Comma, rest @ ..] | [rest @ .., Token::Comma] = tokens {
+fn without_commas<'a, 't>(mut tokens: &'a [EarsToken<'t>]) -> &'a [EarsToken<'t>] {
+    while let [EarsToken::Comma, rest @ ..] | [rest @ .., EarsToken::Comma] = tokens {
         tokens = rest;
     }
     tokens
 }
 
 /// Drops every THEN right before the subject, and the commas around it.
-fn without_then<'a, 't>(tokens: &'a [Token<'t>]) -> &'a [Token<'t>] {
+fn without_then<'a, 't>(tokens: &'a [EarsToken<'t>]) -> &'a [EarsToken<'t>] {
     let mut tokens = without_commas(tokens);
     while let [rest @ .., last] = tokens
         && last.is_word("then")
@@ -321,41 +325,41 @@ fn without_then<'a, 't>(tokens: &'a [Token<'t>]) -> &'a [Token<'t>] {
 ///
 /// A trigger opens a clause at the start and after a comma in any case; elsewhere only when
 /// written in capitals, so that *asks where the file is* stays one clause.
-fn clauses(tokens: &[Token<'_>]) -> Result<Vec<Clause>, EarsError> {
+fn read_clauses(tokens: &[EarsToken<'_>]) -> Result<Vec<EarsClause>, EarsError> {
     let opens = |at: usize| {
         let trigger = tokens[at].trigger()?;
-        let boundary = at == 0 || tokens[at - 1] == Token::Comma || tokens[at].is_upper();
+        let boundary = at == 0 || tokens[at - 1] == EarsToken::Comma || tokens[at].is_upper();
         boundary.then_some(trigger)
     };
-    let starts: Vec<(usize, Trigger)> = (0..tokens.len())
+    let starts: Vec<(usize, EarsTrigger)> = (0..tokens.len())
         .filter_map(|at| opens(at).map(|trigger| (at, trigger)))
         .collect();
     if !tokens.is_empty() && starts.first().is_none_or(|(at, _)| *at > 0) {
         let end = starts.first().map_or(tokens.len(), |(at, _)| *at);
         return Err(EarsError::NoTrigger {
-            text: render(without_commas(&tokens[..end])),
+            text: join_tokens(without_commas(&tokens[..end])),
         });
     }
     let mut clauses = Vec::with_capacity(starts.len());
     for (n, &(at, trigger)) in starts.iter().enumerate() {
         let end = starts.get(n + 1).map_or(tokens.len(), |(next, _)| *next);
-        let text = render(without_commas(&tokens[at + 1..end]));
+        let text = join_tokens(without_commas(&tokens[at + 1..end]));
         if text.is_empty() {
             return Err(EarsError::EmptyClause { trigger });
         }
-        clauses.push(Clause { trigger, text });
+        clauses.push(EarsClause { trigger, text });
     }
     Ok(clauses)
 }
 
-fn kind_of(clauses: &[Clause]) -> EarsKind {
+fn kind_of(clauses: &[EarsClause]) -> EarsKind {
     match clauses {
         [] => EarsKind::Ubiquitous,
         [only] => match only.trigger {
-            Trigger::When => EarsKind::Event,
-            Trigger::While => EarsKind::State,
-            Trigger::Where => EarsKind::Feature,
-            Trigger::If => EarsKind::Unwanted,
+            EarsTrigger::When => EarsKind::Event,
+            EarsTrigger::While => EarsKind::State,
+            EarsTrigger::Where => EarsKind::Feature,
+            EarsTrigger::If => EarsKind::Unwanted,
         },
         _ => EarsKind::Complex,
     }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use crate::evaluate::prose::{Quotations, says_something, specific_stems, stems};
-use crate::wording::{fold, words};
+use crate::evaluate::prose::{Quotations, content_stems, says_something, specific_stems};
+use crate::wording::{fold_text, split_words};
 
 /// Words of criteria that every program meets by being there.
 const TRIVIAL_WORDS: &str = "accept application appear available behave behaviour behavior bug case \
@@ -20,8 +20,8 @@ const VERIFYING_WORDS: &str = "available check complete confirm demonstrate done
     fulfil function get implement meet met pass possible prove provide satisfy see seen show support test \
     validate verify work";
 
-static TRIVIAL: LazyLock<BTreeSet<String>> = LazyLock::new(|| stems(TRIVIAL_WORDS));
-static VERIFYING: LazyLock<BTreeSet<String>> = LazyLock::new(|| stems(VERIFYING_WORDS));
+static TRIVIAL: LazyLock<BTreeSet<String>> = LazyLock::new(|| content_stems(TRIVIAL_WORDS));
+static VERIFYING: LazyLock<BTreeSet<String>> = LazyLock::new(|| content_stems(VERIFYING_WORDS));
 
 /// Why a criterion asks for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) enum EmptyCriterion {
 
 impl EmptyCriterion {
     /// What is wrong, and what would be right.
-    pub(super) const fn says(self) -> &'static str {
+    pub(super) const fn fault_text(self) -> &'static str {
         match self {
             Self::Trivial => "anything that runs meets it; say what is done, and what is seen then",
             Self::General => {
@@ -52,7 +52,7 @@ impl EmptyCriterion {
 
 /// What a criterion belongs to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Demand<'a> {
+pub(super) struct CriterionDemand<'a> {
     /// A name or a wish.
     pub(super) title: &'a str,
     /// The demand in full.
@@ -60,17 +60,20 @@ pub(super) struct Demand<'a> {
 }
 
 /// Why `criterion` of `demand` asks for nothing; none when it does.
-pub(super) fn emptiness(criterion: &str, demand: Demand<'_>) -> Option<EmptyCriterion> {
+pub(super) fn find_emptiness(
+    criterion: &str,
+    demand: CriterionDemand<'_>,
+) -> Option<EmptyCriterion> {
     if is_always_true(criterion) {
         return Some(EmptyCriterion::AlwaysTrue);
     }
-    if repeats(criterion, demand) {
+    if repeats_demand(criterion, demand) {
         return Some(EmptyCriterion::Repeats);
     }
     if says_something(criterion) {
         return None;
     }
-    Some(if stems(criterion).is_subset(&TRIVIAL) {
+    Some(if content_stems(criterion).is_subset(&TRIVIAL) {
         EmptyCriterion::Trivial
     } else {
         EmptyCriterion::General
@@ -78,10 +81,10 @@ pub(super) fn emptiness(criterion: &str, demand: Demand<'_>) -> Option<EmptyCrit
 }
 
 /// The sentence of the demand again, or its title with words that fit everything.
-fn repeats(criterion: &str, demand: Demand<'_>) -> bool {
-    if words(demand.text).len() >= 4 {
-        let (of, n_taken) = Quotations::new(4, [demand.text]).taken(criterion);
-        let n_demand = words(demand.text).len();
+fn repeats_demand(criterion: &str, demand: CriterionDemand<'_>) -> bool {
+    if split_words(demand.text).len() >= 4 {
+        let (of, n_taken) = Quotations::new(4, [demand.text]).count_taken(criterion);
+        let n_demand = split_words(demand.text).len();
         if n_taken * 10 >= of * 7 && n_taken * 10 >= n_demand * 6 {
             return true;
         }
@@ -90,11 +93,11 @@ fn repeats(criterion: &str, demand: Demand<'_>) -> bool {
     if !quotes && only_says_it_works(criterion, demand) {
         return true;
     }
-    let own = without_verifying(stems(criterion));
+    let own = without_verifying(content_stems(criterion));
     if says_demand_again(&own, criterion, demand) {
         return true;
     }
-    let title = stems(demand.title);
+    let title = content_stems(demand.title);
     // One word in common is no repetition: a criterion has to name its subject.
     own.len() >= 2 && !quotes && own.is_subset(&title) && own.len() + 1 >= title.len()
 }
@@ -107,25 +110,25 @@ pub(super) fn without_verifying(mut stems: BTreeSet<String>) -> BTreeSet<String>
 
 /// `It can be seen that the system does A`, of the demand to do A: no word and no figure is added,
 /// and few are left out.
-fn says_demand_again(own: &BTreeSet<String>, criterion: &str, demand: Demand<'_>) -> bool {
-    let told = stems(demand.text);
+fn says_demand_again(own: &BTreeSet<String>, criterion: &str, demand: CriterionDemand<'_>) -> bool {
+    let told = content_stems(demand.text);
     let figures = |text: &str| -> BTreeSet<String> {
-        let counted = words(text).into_iter();
+        let counted = split_words(text).into_iter();
         counted
             .filter(|word| word.contains(char::is_numeric))
             .collect()
     };
     let adds_figure = !figures(criterion).is_subset(&figures(demand.text));
-    let n_taken = Quotations::new(4, [demand.text]).taken(criterion).1;
+    let n_taken = Quotations::new(4, [demand.text]).count_taken(criterion).1;
     own.len() >= 3
         && own.is_subset(&told)
         && !adds_figure
-        && n_taken * 2 >= words(criterion).len()
+        && n_taken * 2 >= split_words(criterion).len()
         && own.len() * 2 >= told.len()
 }
 
 /// `The search works as expected`: what the demand is about, and that it is met.
-fn only_says_it_works(criterion: &str, demand: Demand<'_>) -> bool {
+fn only_says_it_works(criterion: &str, demand: CriterionDemand<'_>) -> bool {
     const WORKS: &[&str] = &[
         "available",
         "correct",
@@ -145,24 +148,24 @@ fn only_says_it_works(criterion: &str, demand: Demand<'_>) -> bool {
         "working",
         "works",
     ];
-    let says = words(criterion)
+    let says = split_words(criterion)
         .iter()
         .any(|word| WORKS.contains(&word.as_str()));
     let mut about = specific_stems(criterion);
     about.retain(|stem| !VERIFYING.contains(stem));
-    let mut known = stems(demand.title);
-    known.extend(stems(demand.text));
+    let mut known = content_stems(demand.title);
+    known.extend(content_stems(demand.text));
     says && (1..=2).contains(&about.len()) && about.is_subset(&known)
 }
 
 /// `A or not A`, `what is shown is shown`.
 fn is_always_true(criterion: &str) -> bool {
-    let folded = fold(criterion);
+    let folded = fold_text(criterion);
     if let Some((one, other)) = folded.split_once(" or ") {
-        let (one, other) = (stems(one), stems(other));
+        let (one, other) = (content_stems(one), content_stems(other));
         let denies = ["not", "no"]
             .iter()
-            .any(|deny| words(&folded).contains(&(*deny).to_owned()));
+            .any(|deny| split_words(&folded).contains(&(*deny).to_owned()));
         let opposites = [("succ", "fail"), ("pass", "fail"), ("true", "false")];
         let holds = |set: &BTreeSet<String>, start: &str| set.iter().any(|s| s.starts_with(start));
         let is_either = opposites
@@ -174,21 +177,24 @@ fn is_always_true(criterion: &str) -> bool {
             return true;
         }
     }
-    let counted = words(&folded);
-    let content: Vec<String> = counted.iter().flat_map(|word| stems(word)).collect();
+    let counted = split_words(&folded);
+    let content: Vec<String> = counted
+        .iter()
+        .flat_map(|word| content_stems(word))
+        .collect();
     let distinct: BTreeSet<&String> = content.iter().collect();
     distinct.len() == 1 && content.len() >= 2 && !criterion.contains('`')
 }
 
 /// Texts that are said of more than one item, with how often. Takes item and text.
-pub(super) fn said_again<'a>(
+pub(super) fn count_repeated<'a>(
     criteria: impl IntoIterator<Item = (usize, &'a str)>,
 ) -> (usize, usize) {
     let mut items: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
     let mut n_all = 0;
     for (item, criterion) in criteria {
         n_all += 1;
-        items.entry(fold(criterion)).or_default().insert(item);
+        items.entry(fold_text(criterion)).or_default().insert(item);
     }
     let n_again = items
         .values()
@@ -205,7 +211,7 @@ mod tests {
     #[test]
     fn criteria_that_ask_for_nothing_are_told_apart() {
         use EmptyCriterion::{AlwaysTrue, General, Repeats, Trivial};
-        let demand = Demand {
+        let demand = CriterionDemand {
             title: "Skip ignored links",
             text: "WHEN a link matches a pattern, THE SYSTEM SHALL not report it.",
         };
@@ -239,14 +245,14 @@ mod tests {
             ("Standard output is empty or holds one line", None),
             ("The exit code is 2", None),
         ] {
-            assert_eq!(emptiness(criterion, demand), expected, "{criterion}");
+            assert_eq!(find_emptiness(criterion, demand), expected, "{criterion}");
         }
     }
 
     #[test]
     fn what_is_said_of_several_items_is_counted() {
         let criteria = [(0, "Works."), (1, "works"), (1, "Prints 3"), (2, "Works")];
-        assert_eq!(said_again(criteria), (3, 4));
-        assert_eq!(said_again([(0, "a"), (0, "a")]), (0, 2));
+        assert_eq!(count_repeated(criteria), (3, 4));
+        assert_eq!(count_repeated([(0, "a"), (0, "a")]), (0, 2));
     }
 }

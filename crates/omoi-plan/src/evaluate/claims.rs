@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::evaluate::facts::Facts;
-use crate::repository::{Location, RepositoryFacts, names_in};
+use crate::evaluate::facts::EvaluationFacts;
+use crate::repository::{PathLocation, RepositoryFacts, names_in};
 
 /// Endings of files that texts name.
 const FILE_ENDINGS: &[&str] = &[
@@ -31,16 +31,16 @@ const STYLES: &[&str] = &[
 
 /// What a text speaks of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mentions {
+pub(super) struct CodeMentions {
     /// Names of code.
     pub(super) names: BTreeSet<String>,
     /// Paths of files with an ending.
     pub(super) paths: BTreeSet<String>,
 }
 
-impl Mentions {
+impl CodeMentions {
     /// What `texts` speak of.
-    pub(super) fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(super) fn in_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut found = Self::default();
         for text in texts {
             for (n, part) in text.split('`').enumerate() {
@@ -114,7 +114,7 @@ pub(super) fn is_file(word: &str) -> bool {
 
 /// How the mentions of an output stand against the repository.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Checked {
+pub(super) struct CheckedClaims {
     /// Found.
     pub(super) n_true: usize,
     /// Neither in the repository nor known from elsewhere.
@@ -123,8 +123,12 @@ pub(super) struct Checked {
 
 /// Checks `mentions` against the repository and against `known`, names that are known from
 /// elsewhere; nothing is made up where the repository was not read as a whole.
-pub(super) fn checked(mentions: &Mentions, known: &KnownNames, facts: &Facts) -> Checked {
-    let mut found = Checked::default();
+pub(super) fn check_claims(
+    mentions: &CodeMentions,
+    known: &KnownNames,
+    facts: &EvaluationFacts,
+) -> CheckedClaims {
+    let mut found = CheckedClaims::default();
     let can_deny = facts.repo.names.is_complete();
     for name in &mentions.names {
         if has_name(&facts.repo, name) {
@@ -167,7 +171,7 @@ pub(super) fn has_name(repo: &RepositoryFacts, name: &str) -> bool {
 /// Whether a file of the repository is `path` or ends in it.
 pub(super) fn has_file(repo: &RepositoryFacts, path: &str) -> bool {
     let ending = format!("/{path}");
-    repo.paths.locate(path) == Location::File
+    repo.paths.locate(path) == PathLocation::File
         || repo.paths.files().any(|file| file.ends_with(&ending))
 }
 
@@ -180,7 +184,7 @@ pub(super) struct KnownNames {
 
 impl KnownNames {
     /// Takes in every name of `text`.
-    pub(super) fn add(&mut self, text: &str) {
+    pub(super) fn add_text(&mut self, text: &str) {
         self.names.extend(names_in(text).map(str::to_lowercase));
         self.texts.push(text.to_owned());
     }
@@ -203,7 +207,7 @@ mod tests {
 
     #[test]
     fn names_and_files_are_told_from_words() {
-        let found = Mentions::of([
+        let found = CodeMentions::in_texts([
             "`Store::open` reads lines and calls `parse`; see src/store.rs and `tests/store.rs`.",
             "Node.js in camelCase with a JSON file, snake_case, e.g. `python3 -m unittest`, a/b",
             "checkFile and run_add, but not Entry or GitHub",
@@ -224,20 +228,20 @@ mod tests {
             ),
             ..RepositoryFacts::default()
         };
-        let mut facts = Facts {
+        let mut facts = EvaluationFacts {
             repo: Arc::new(repo),
-            ..Facts::default()
+            ..EvaluationFacts::default()
         };
-        let mentions = Mentions::of([
+        let mentions = CodeMentions::in_texts([
             "`Store`, `run_`, `store.rs`, `flush_index`, src/wal.rs, new_name, `add_run`",
             "`ServeMux` answers from links.json",
         ]);
         let mut known = KnownNames::default();
-        known.add("new_name is asked for");
-        let found = checked(&mentions, &known, &facts);
+        known.add_text("new_name is asked for");
+        let found = check_claims(&mentions, &known, &facts);
         assert_eq!(found.n_true, 3);
         assert_eq!(found.made_up, ["add_run", "flush_index", "src/wal.rs"]);
         facts.repo = Arc::new(RepositoryFacts::of_paths(["src/store.rs"]));
-        assert!(checked(&mentions, &known, &facts).made_up.is_empty());
+        assert!(check_claims(&mentions, &known, &facts).made_up.is_empty());
     }
 }

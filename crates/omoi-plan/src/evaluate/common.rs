@@ -6,21 +6,26 @@ use serde_json::Value;
 
 use omoi_domain::phase::Phase;
 
-use crate::evaluate::facts::Facts;
-use crate::evaluate::sheet::Sheet;
-use crate::repository::{Location, RepoPaths};
-use crate::sections::misfits;
-use crate::wording::blank_texts::empty_texts;
-use crate::wording::fold;
+use crate::evaluate::facts::EvaluationFacts;
+use crate::evaluate::sheet::MarkSheet;
+use crate::repository::{PathLocation, RepoPaths};
+use crate::sections::type_misfits;
+use crate::wording::blank_texts::find_blank_texts;
+use crate::wording::fold_text;
 
 /// Checks the type and every text of `output`, and that what it is compared with is there.
-pub(super) fn check(phase: Phase, output: &Value, facts: &Facts, sheet: &mut Sheet) {
+pub(super) fn check_common(
+    phase: Phase,
+    output: &Value,
+    facts: &EvaluationFacts,
+    sheet: &mut MarkSheet,
+) {
     if phase == Phase::Complete {
-        sheet.block("nothing_to_judge", "", "the phase `complete` has no output");
+        sheet.add_blocker("nothing_to_judge", "", "the phase `complete` has no output");
         return;
     }
-    for (path, expected) in misfits(phase, output) {
-        sheet.block("invalid_output", path, expected);
+    for (path, expected) in type_misfits(phase, output) {
+        sheet.add_blocker("invalid_output", path, expected);
     }
     for (earlier, given) in [
         (Phase::Explore, facts.explore.is_some()),
@@ -31,11 +36,11 @@ pub(super) fn check(phase: Phase, output: &Value, facts: &Facts, sheet: &mut She
     ] {
         if !given && phase.inputs().contains(&earlier) {
             let message = format!("the output of `{earlier}` is not at hand to compare with");
-            sheet.warn("not_checked", "", message);
+            sheet.add_warning("not_checked", "", message);
         }
     }
-    for finding in empty_texts(output) {
-        sheet.block(&finding.code, finding.path, finding.message);
+    for finding in find_blank_texts(output) {
+        sheet.add_blocker(&finding.code, finding.path, finding.message);
     }
 }
 
@@ -43,7 +48,7 @@ pub(super) fn check(phase: Phase, output: &Value, facts: &Facts, sheet: &mut She
 pub(super) fn refuse_repeats<'a>(
     code: &str,
     texts: impl IntoIterator<Item = (String, &'a str)>,
-    sheet: &mut Sheet,
+    sheet: &mut MarkSheet,
 ) {
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     for (path, text) in texts {
@@ -53,10 +58,10 @@ pub(super) fn refuse_repeats<'a>(
         let folded = if code == "duplicate_id" {
             text.to_owned()
         } else {
-            fold(text)
+            fold_text(text)
         };
         if let Some(first) = seen.get(&folded) {
-            sheet.block(code, path, format!("the same as `{first}`"));
+            sheet.add_blocker(code, path, format!("the same as `{first}`"));
         } else {
             seen.insert(folded, path);
         }
@@ -64,11 +69,16 @@ pub(super) fn refuse_repeats<'a>(
 }
 
 /// Blocks `path` when it leaves the repository; true when it stays inside.
-pub(super) fn inside(repo: &RepoPaths, path: &str, field: &str, sheet: &mut Sheet) -> bool {
-    let stays = path.trim().is_empty() || repo.locate(path) != Location::Outside;
+pub(super) fn check_inside(
+    repo: &RepoPaths,
+    path: &str,
+    field: &str,
+    sheet: &mut MarkSheet,
+) -> bool {
+    let stays = path.trim().is_empty() || repo.locate(path) != PathLocation::Outside;
     if !stays {
         let message = format!("`{path}` is no path inside the repository, relative to its root");
-        sheet.block("path_outside_repo", field, message);
+        sheet.add_blocker("path_outside_repo", field, message);
     }
     stays
 }

@@ -6,30 +6,30 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::evaluate::common::{inside, refuse_repeats};
-use crate::evaluate::evaluation::Criterion;
-use crate::evaluate::facts::Facts;
+use crate::evaluate::common::{check_inside, refuse_repeats};
+use crate::evaluate::evaluation::ScoreCriterion;
+use crate::evaluate::facts::EvaluationFacts;
 use crate::evaluate::mermaid;
-use crate::evaluate::read::{at, list, text, texts};
-use crate::evaluate::sheet::{Sheet, share};
-use crate::repository::Location;
-use crate::wording::{distinct, fold, label, length, phrase, prose};
+use crate::evaluate::read::{list_at, text_at, texts_at, value_at};
+use crate::evaluate::sheet::{MarkSheet, share_of};
+use crate::repository::PathLocation;
+use crate::wording::{char_count, count_distinct, fold_text, is_label, is_phrase, is_prose};
 
 /// What the design is judged by.
-pub(super) const CRITERIA: &[Criterion] = &[
-    Criterion {
+pub(super) const CRITERIA: &[ScoreCriterion] = &[
+    ScoreCriterion {
         name: "feature_name",
         weight: 0.05,
         paths: &["feature_name"],
         asks: "the name of the feature",
     },
-    Criterion {
+    ScoreCriterion {
         name: "architecture_overview",
         weight: 0.15,
         paths: &["architecture_overview"],
         asks: "an overview of more than 100 characters",
     },
-    Criterion {
+    ScoreCriterion {
         name: "components",
         weight: 0.20,
         paths: &[
@@ -39,13 +39,13 @@ pub(super) const CRITERIA: &[Criterion] = &[
         ],
         asks: "components with name and responsibility",
     },
-    Criterion {
+    ScoreCriterion {
         name: "data_models",
         weight: 0.15,
         paths: &["data_models", "data_models[].name", "data_models[].fields"],
         asks: "data models with name and fields, or `data_models_not_needed` with the reason",
     },
-    Criterion {
+    ScoreCriterion {
         name: "api_endpoints",
         weight: 0.15,
         paths: &[
@@ -57,7 +57,7 @@ pub(super) const CRITERIA: &[Criterion] = &[
         asks: "endpoints with method, path and description, or `api_endpoints_not_needed` with \
                the reason",
     },
-    Criterion {
+    ScoreCriterion {
         name: "testing_strategy",
         weight: 0.10,
         paths: &[
@@ -66,19 +66,19 @@ pub(super) const CRITERIA: &[Criterion] = &[
         ],
         asks: "unit tests and integration tests, each by name",
     },
-    Criterion {
+    ScoreCriterion {
         name: "error_handling",
         weight: 0.08,
         paths: &["error_handling"],
         asks: "failures and how each is handled",
     },
-    Criterion {
+    ScoreCriterion {
         name: "security_considerations",
         weight: 0.07,
         paths: &["security_considerations"],
         asks: "at least 2 considerations",
     },
-    Criterion {
+    ScoreCriterion {
         name: "integration_points",
         weight: 0.05,
         paths: &["integration_points"],
@@ -88,74 +88,74 @@ pub(super) const CRITERIA: &[Criterion] = &[
 
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
-pub(super) fn judge(output: &Value, facts: &Facts, sheet: &mut Sheet) {
-    let named = label(text(output, "feature_name"));
-    sheet.mark("feature_name", if named { 1.0 } else { 0.5 }, "");
-    architecture(output, sheet);
-    components(output, facts, sheet);
-    dependencies(output, facts, sheet);
+pub(super) fn judge_design(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
+    let named = is_label(text_at(output, "feature_name"));
+    sheet.set_mark("feature_name", if named { 1.0 } else { 0.5 }, "");
+    mark_architecture(output, sheet);
+    mark_components(output, facts, sheet);
+    check_dependencies(output, facts, sheet);
     served_requirements(output, facts, sheet);
     data_models(output, sheet);
-    endpoints(output, sheet);
-    quality(output, sheet);
-    existing_code::check(output, facts, sheet);
+    mark_endpoints(output, sheet);
+    mark_quality(output, sheet);
+    existing_code::check_existing_code(output, facts, sheet);
 }
 
-fn architecture(output: &Value, sheet: &mut Sheet) {
-    let overview = text(output, "architecture_overview");
-    let value = match prose(overview) {
-        true if length(overview) > 100 => 1.0,
+fn mark_architecture(output: &Value, sheet: &mut MarkSheet) {
+    let overview = text_at(output, "architecture_overview");
+    let value = match is_prose(overview) {
+        true if char_count(overview) > 100 => 1.0,
         true => 0.5,
         false => 0.0,
     };
-    sheet.mark("architecture_overview", value, "");
-    if let Err(error) = mermaid::check(text(output, "architecture_diagram")) {
-        sheet.block("mermaid_invalid", "architecture_diagram", error.to_string());
+    sheet.set_mark("architecture_overview", value, "");
+    if let Err(error) = mermaid::check_mermaid(text_at(output, "architecture_diagram")) {
+        sheet.add_blocker("mermaid_invalid", "architecture_diagram", error.to_string());
     }
 }
 
-fn components(output: &Value, facts: &Facts, sheet: &mut Sheet) {
-    let components = list(output, "components");
-    let whole = |c: &&Value| label(text(c, "name")) && prose(text(c, "responsibility"));
+fn mark_components(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
+    let components = list_at(output, "components");
+    let whole = |c: &&Value| is_label(text_at(c, "name")) && is_prose(text_at(c, "responsibility"));
     let held = components.iter().filter(whole).count();
     let lost = format!(
         "{held} of {} have name and responsibility",
         components.len()
     );
-    sheet.mark("components", share(held, components.len()), lost);
+    sheet.set_mark("components", share_of(held, components.len()), lost);
     for (code, field) in [
         ("duplicate_name", "name"),
         ("duplicate_text", "responsibility"),
     ] {
         let texts = components.iter().enumerate();
-        let texts = texts.map(|(n, c)| (format!("components[{n}].{field}"), text(c, field)));
+        let texts = texts.map(|(n, c)| (format!("components[{n}].{field}"), text_at(c, field)));
         refuse_repeats(code, texts, sheet);
     }
     for (n, component) in components.iter().enumerate() {
         let path = |field: &str| format!("components[{n}].{field}");
-        let responsibility = text(component, "responsibility");
-        if length(responsibility) < 10 {
+        let responsibility = text_at(component, "responsibility");
+        if char_count(responsibility) < 10 {
             let message = "fewer than 10 characters";
-            sheet.warn("thin_responsibility", path("responsibility"), message);
+            sheet.add_warning("thin_responsibility", path("responsibility"), message);
         }
-        let n_dependencies = list(component, "dependencies").len();
+        let n_dependencies = list_at(component, "dependencies").len();
         if n_dependencies > 5 {
             let message = format!("{n_dependencies} dependencies; more than 5 bind too much");
-            sheet.warn("many_dependencies", path("dependencies"), message);
+            sheet.add_warning("many_dependencies", path("dependencies"), message);
         }
-        if text(component, "type").is_empty() {
-            sheet.warn("type_missing", path("type"), "what kind of part is it?");
+        if text_at(component, "type").is_empty() {
+            sheet.add_warning("type_missing", path("type"), "what kind of part is it?");
         }
-        if list(component, "interfaces").is_empty() {
-            sheet.warn(
+        if list_at(component, "interfaces").is_empty() {
+            sheet.add_warning(
                 "interfaces_missing",
                 path("interfaces"),
                 "what do others call?",
             );
         }
-        inside(
+        check_inside(
             &facts.repo.paths,
-            text(component, "file_path"),
+            text_at(component, "file_path"),
             &path("file_path"),
             sheet,
         );
@@ -163,46 +163,54 @@ fn components(output: &Value, facts: &Facts, sheet: &mut Sheet) {
 }
 
 /// A dependency is a component of this design, something that exists, or something outside.
-fn dependencies(output: &Value, facts: &Facts, sheet: &mut Sheet) {
-    let components = list(output, "components");
-    let mut known: BTreeSet<String> = components.iter().map(|c| fold(text(c, "name"))).collect();
+fn check_dependencies(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
+    let components = list_at(output, "components");
+    let mut known: BTreeSet<String> = components
+        .iter()
+        .map(|c| fold_text(text_at(c, "name")))
+        .collect();
     if let Some(explore) = &facts.explore {
-        known.extend(explore.existing_models.iter().map(|m| fold(&m.name)));
-        known.extend(explore.related_to_feature.iter().map(|r| fold(&r.name)));
-        known.extend(explore.tech_stack.iter().map(|t| fold(t)));
+        known.extend(explore.existing_models.iter().map(|m| fold_text(&m.name)));
+        known.extend(
+            explore
+                .related_to_feature
+                .iter()
+                .map(|r| fold_text(&r.name)),
+        );
+        known.extend(explore.tech_stack.iter().map(|t| fold_text(t)));
     }
     for (n, component) in components.iter().enumerate() {
-        for needed in texts(component, "dependencies") {
+        for needed in texts_at(component, "dependencies") {
             let declared = ["existing:", "external:"]
                 .iter()
                 .filter_map(|prefix| needed.trim().strip_prefix(prefix))
-                .any(label);
+                .any(is_label);
             let location = facts.repo.paths.locate(needed);
-            let exists = location.exists() && location != Location::Outside;
-            if !(declared || exists || known.contains(&fold(needed))) {
+            let exists = location.exists() && location != PathLocation::Outside;
+            if !(declared || exists || known.contains(&fold_text(needed))) {
                 let message = format!(
                     "`{needed}` is no component of this design; if it exists already or comes \
                      from outside, write `existing:{needed}` or `external:{needed}`"
                 );
                 let path = format!("components[{n}].dependencies");
-                sheet.block("undefined_component", path, message);
+                sheet.add_blocker("undefined_component", path, message);
             }
         }
     }
 }
 
 /// Every CRITICAL or HIGH requirement is served by a component, and none is made up.
-fn served_requirements(output: &Value, facts: &Facts, sheet: &mut Sheet) {
+fn served_requirements(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     let Some(requirements) = &facts.requirements else {
         return;
     };
     let mut served = BTreeSet::new();
-    for (n, component) in list(output, "components").iter().enumerate() {
-        for id in texts(component, "requirements") {
+    for (n, component) in list_at(output, "components").iter().enumerate() {
+        for id in texts_at(component, "requirements") {
             served.insert(id);
             if !requirements.requirements.iter().any(|r| r.id == id) {
                 let path = format!("components[{n}].requirements");
-                sheet.block("unknown_requirement", path, format!("there is no `{id}`"));
+                sheet.add_blocker("unknown_requirement", path, format!("there is no `{id}`"));
             }
         }
     }
@@ -215,71 +223,71 @@ fn served_requirements(output: &Value, facts: &Facts, sheet: &mut Sheet) {
             requirement.id, requirement.title
         );
         if requirement.priority.is_urgent() {
-            sheet.block("requirement_unserved", "components", message);
+            sheet.add_blocker("requirement_unserved", "components", message);
         } else {
-            sheet.warn("requirement_unserved", "components", message);
+            sheet.add_warning("requirement_unserved", "components", message);
         }
     }
 }
 
-fn data_models(output: &Value, sheet: &mut Sheet) {
-    let models = list(output, "data_models");
-    let typed = |f: &Value| label(text(f, "name")) && !text(f, "type").trim().is_empty();
-    let whole = |m: &&Value| label(text(m, "name")) && list(m, "fields").iter().any(typed);
+fn data_models(output: &Value, sheet: &mut MarkSheet) {
+    let models = list_at(output, "data_models");
+    let typed = |f: &Value| is_label(text_at(f, "name")) && !text_at(f, "type").trim().is_empty();
+    let whole = |m: &&Value| is_label(text_at(m, "name")) && list_at(m, "fields").iter().any(typed);
     let held = models.iter().filter(whole).count();
-    let excused = prose(text(output, "data_models_not_needed"));
+    let excused = is_prose(text_at(output, "data_models_not_needed"));
     let value = if models.is_empty() {
         if excused { 1.0 } else { 0.0 }
     } else {
-        share(held, models.len())
+        share_of(held, models.len())
     };
-    sheet.mark("data_models", value, "");
+    sheet.set_mark("data_models", value, "");
     for (n, model) in models.iter().enumerate() {
         let path = |field: &str| format!("data_models[{n}].{field}");
-        if text(model, "table_name").is_empty() {
-            sheet.warn(
+        if text_at(model, "table_name").is_empty() {
+            sheet.add_warning(
                 "table_name_missing",
                 path("table_name"),
                 "where is it stored?",
             );
         }
-        if list(model, "indexes").is_empty() {
-            sheet.warn("indexes_missing", path("indexes"), "how is it looked up?");
+        if list_at(model, "indexes").is_empty() {
+            sheet.add_warning("indexes_missing", path("indexes"), "how is it looked up?");
         }
     }
 }
 
-fn endpoints(output: &Value, sheet: &mut Sheet) {
-    let endpoints = list(output, "api_endpoints");
+fn mark_endpoints(output: &Value, sheet: &mut MarkSheet) {
+    let endpoints = list_at(output, "api_endpoints");
     let whole = |e: &&Value| {
-        METHODS.contains(&text(e, "method"))
-            && text(e, "path").starts_with('/')
-            && phrase(text(e, "description"))
+        METHODS.contains(&text_at(e, "method"))
+            && text_at(e, "path").starts_with('/')
+            && is_phrase(text_at(e, "description"))
     };
     let held = endpoints.iter().filter(whole).count();
-    let excused = prose(text(output, "api_endpoints_not_needed"));
+    let excused = is_prose(text_at(output, "api_endpoints_not_needed"));
     let value = if endpoints.is_empty() {
         if excused { 1.0 } else { 0.0 }
     } else {
-        share(held, endpoints.len())
+        share_of(held, endpoints.len())
     };
-    sheet.mark("api_endpoints", value, "");
+    sheet.set_mark("api_endpoints", value, "");
     for (n, endpoint) in endpoints.iter().enumerate() {
         let path = |field: &str| format!("api_endpoints[{n}].{field}");
-        let method = text(endpoint, "method");
+        let method = text_at(endpoint, "method");
         if !METHODS.contains(&method) {
             let message = format!("`{method}` is none of {}", METHODS.join(", "));
-            sheet.block("invalid_method", path("method"), message);
+            sheet.add_blocker("invalid_method", path("method"), message);
         }
-        if !at(endpoint, "auth_required").is_boolean() {
-            sheet.warn(
+        if !value_at(endpoint, "auth_required").is_boolean() {
+            sheet.add_warning(
                 "auth_required_missing",
                 path("auth_required"),
                 "who may call it?",
             );
         }
-        if at(endpoint, "response_schema").is_null() {
-            sheet.warn(
+        if value_at(endpoint, "response_schema").is_null() {
+            sheet.add_warning(
                 "response_schema_missing",
                 path("response_schema"),
                 "what comes back?",
@@ -288,36 +296,36 @@ fn endpoints(output: &Value, sheet: &mut Sheet) {
     }
 }
 
-fn quality(output: &Value, sheet: &mut Sheet) {
-    let listed = |field: &str| distinct(texts(output, field), label) > 0;
+fn mark_quality(output: &Value, sheet: &mut MarkSheet) {
+    let listed = |field: &str| count_distinct(texts_at(output, field), is_label) > 0;
     let lists = [
         listed("testing_strategy.unit_tests"),
         listed("testing_strategy.integration_tests"),
     ];
-    let by_list = share(lists.iter().filter(|l| **l).count(), lists.len());
-    let told = text(output, "testing_strategy.strategy");
-    let by_prose = if prose(told) && length(told) > 20 {
+    let by_list = share_of(lists.iter().filter(|l| **l).count(), lists.len());
+    let told = text_at(output, "testing_strategy.strategy");
+    let by_prose = if is_prose(told) && char_count(told) > 20 {
         0.7
     } else {
         0.0
     };
-    sheet.mark("testing_strategy", f64::max(by_list, by_prose), "");
-    let handled = at(output, "error_handling").as_object();
+    sheet.set_mark("testing_strategy", f64::max(by_list, by_prose), "");
+    let handled = value_at(output, "error_handling").as_object();
     let says = |v: &Value| match v {
-        Value::String(text) => label(text),
+        Value::String(text) => is_label(text),
         Value::Null => false,
         Value::Array(items) => !items.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
         Value::Bool(_) | Value::Number(_) => true,
     };
     let handles = handled.is_some_and(|h| h.values().any(says));
-    sheet.mark("error_handling", if handles { 1.0 } else { 0.3 }, "");
-    let value = match distinct(texts(output, "security_considerations"), label) {
+    sheet.set_mark("error_handling", if handles { 1.0 } else { 0.3 }, "");
+    let value = match count_distinct(texts_at(output, "security_considerations"), is_label) {
         0 => 0.3,
         1 => 0.7,
         _ => 1.0,
     };
-    sheet.mark("security_considerations", value, "");
-    let meets = list(output, "integration_points").iter().any(says);
-    sheet.mark("integration_points", if meets { 1.0 } else { 0.5 }, "");
+    sheet.set_mark("security_considerations", value, "");
+    let meets = list_at(output, "integration_points").iter().any(says);
+    sheet.set_mark("integration_points", if meets { 1.0 } else { 0.5 }, "");
 }

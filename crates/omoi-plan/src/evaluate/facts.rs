@@ -8,7 +8,7 @@ use crate::repository::RepositoryFacts;
 
 /// What code knows beside the output itself.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct EvaluationFacts {
     /// The repository at the spec's base commit.
     pub repo: Arc<RepositoryFacts>,
     /// What the person asked for, word for word.

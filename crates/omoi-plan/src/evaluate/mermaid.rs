@@ -2,34 +2,34 @@
 //! and blocks. Not a parser: labels and styles are not looked into.
 
 /// Diagram kinds and how far their brackets follow one rule.
-const HEADERS: &[(&str, Kind)] = &[
-    ("flowchart", Kind::Flow),
-    ("graph", Kind::Flow),
-    ("sequenceDiagram", Kind::Sequence),
-    ("classDiagram", Kind::Braces),
-    ("classDiagram-v2", Kind::Braces),
-    ("stateDiagram", Kind::Braces),
-    ("stateDiagram-v2", Kind::Braces),
-    ("erDiagram", Kind::Quotes),
-    ("journey", Kind::Quotes),
-    ("gantt", Kind::Quotes),
-    ("pie", Kind::Quotes),
-    ("quadrantChart", Kind::Quotes),
-    ("requirementDiagram", Kind::Braces),
-    ("gitGraph", Kind::Quotes),
-    ("mindmap", Kind::Quotes),
-    ("timeline", Kind::Quotes),
-    ("C4Context", Kind::Quotes),
-    ("C4Container", Kind::Quotes),
-    ("C4Component", Kind::Quotes),
-    ("C4Dynamic", Kind::Quotes),
-    ("C4Deployment", Kind::Quotes),
-    ("block-beta", Kind::Quotes),
-    ("architecture-beta", Kind::Quotes),
-    ("sankey-beta", Kind::Quotes),
-    ("xychart-beta", Kind::Quotes),
-    ("packet-beta", Kind::Quotes),
-    ("kanban", Kind::Quotes),
+const HEADERS: &[(&str, DiagramKind)] = &[
+    ("flowchart", DiagramKind::Flow),
+    ("graph", DiagramKind::Flow),
+    ("sequenceDiagram", DiagramKind::Sequence),
+    ("classDiagram", DiagramKind::Braces),
+    ("classDiagram-v2", DiagramKind::Braces),
+    ("stateDiagram", DiagramKind::Braces),
+    ("stateDiagram-v2", DiagramKind::Braces),
+    ("erDiagram", DiagramKind::Quotes),
+    ("journey", DiagramKind::Quotes),
+    ("gantt", DiagramKind::Quotes),
+    ("pie", DiagramKind::Quotes),
+    ("quadrantChart", DiagramKind::Quotes),
+    ("requirementDiagram", DiagramKind::Braces),
+    ("gitGraph", DiagramKind::Quotes),
+    ("mindmap", DiagramKind::Quotes),
+    ("timeline", DiagramKind::Quotes),
+    ("C4Context", DiagramKind::Quotes),
+    ("C4Container", DiagramKind::Quotes),
+    ("C4Component", DiagramKind::Quotes),
+    ("C4Dynamic", DiagramKind::Quotes),
+    ("C4Deployment", DiagramKind::Quotes),
+    ("block-beta", DiagramKind::Quotes),
+    ("architecture-beta", DiagramKind::Quotes),
+    ("sankey-beta", DiagramKind::Quotes),
+    ("xychart-beta", DiagramKind::Quotes),
+    ("packet-beta", DiagramKind::Quotes),
+    ("kanban", DiagramKind::Quotes),
 ];
 
 /// Words that open a block which `end` closes, in sequence diagrams.
@@ -38,7 +38,7 @@ const SEQUENCE_BLOCKS: &[&str] = &[
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum DiagramKind {
     /// All brackets balance; `subgraph` … `end`.
     Flow,
     /// Only blocks balance; arrows use single brackets.
@@ -67,8 +67,8 @@ pub(super) enum MermaidError {
 }
 
 /// Checks `text`.
-pub(super) fn check(text: &str) -> Result<(), MermaidError> {
-    let mut lines = statements(text);
+pub(super) fn check_mermaid(text: &str) -> Result<(), MermaidError> {
+    let mut lines = diagram_lines(text);
     let (first, header) = lines.next().ok_or(MermaidError::Empty)?;
     // A diagram may start on the line of its header: `graph TD; A-->B`.
     let (header, more) = header.split_once(';').unwrap_or((header, ""));
@@ -87,18 +87,18 @@ pub(super) fn check(text: &str) -> Result<(), MermaidError> {
     }
     let body = without_quotes(&body)?;
     match kind {
-        Kind::Flow => {
-            brackets(&body, |_| true)?;
-            blocks(&body, &["subgraph"])
+        DiagramKind::Flow => {
+            check_brackets(&body, |_| true)?;
+            check_blocks(&body, &["subgraph"])
         }
-        Kind::Sequence => blocks(&body, SEQUENCE_BLOCKS),
-        Kind::Braces => brackets(&body, |c| matches!(c, '{' | '}')),
-        Kind::Quotes => Ok(()),
+        DiagramKind::Sequence => check_blocks(&body, SEQUENCE_BLOCKS),
+        DiagramKind::Braces => check_brackets(&body, |c| matches!(c, '{' | '}')),
+        DiagramKind::Quotes => Ok(()),
     }
 }
 
 /// Numbered lines without fences, front matter, comments, directives and blank ones.
-fn statements(text: &str) -> impl Iterator<Item = (usize, &str)> {
+fn diagram_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let text_lines = || text.lines().map(str::trim);
     let first = text_lines().find(|l| !l.is_empty());
     let mut front_matter = if first == Some("---") { 2 } else { 0 };
@@ -135,7 +135,7 @@ fn without_quotes(body: &[(usize, &str)]) -> Result<Vec<(usize, String)>, Mermai
 }
 
 /// All brackets that `counts` match, over the whole text.
-fn brackets(body: &[(usize, String)], counts: fn(char) -> bool) -> Result<(), MermaidError> {
+fn check_brackets(body: &[(usize, String)], counts: fn(char) -> bool) -> Result<(), MermaidError> {
     let mut open: Vec<(char, usize)> = Vec::new();
     for (line, bare) in body {
         for c in bare.chars().filter(|c| counts(*c)) {
@@ -176,7 +176,7 @@ fn is_flag(bare: &str) -> bool {
 }
 
 /// Every block that one of `openers` opens is closed by `end`, and nothing else is.
-fn blocks(body: &[(usize, String)], openers: &[&str]) -> Result<(), MermaidError> {
+fn check_blocks(body: &[(usize, String)], openers: &[&str]) -> Result<(), MermaidError> {
     let mut open = Vec::new();
     for (line, bare) in body {
         let first = bare.split_whitespace().next().unwrap_or_default();
@@ -213,7 +213,7 @@ mod tests {
             "pie\n  \"a\" : 1",
             "graph LR\n  A[/in/] --> B[[sub]] --> C{{hex}} --> D([round])",
         ] {
-            assert_eq!(check(text), Ok(()), "{text}");
+            assert_eq!(check_mermaid(text), Ok(()), "{text}");
         }
     }
 
@@ -269,7 +269,7 @@ mod tests {
                 },
             ),
         ] {
-            assert_eq!(check(text), Err(error), "{text}");
+            assert_eq!(check_mermaid(text), Err(error), "{text}");
         }
     }
 }

@@ -10,6 +10,6 @@ mod quotations;
 mod vocabulary;
 
 pub(super) use order::{WordOrder, is_english, is_not_english};
-pub(super) use passages::{Passage, passages};
+pub(super) use passages::{ProsePassage, prose_passages};
 pub(super) use quotations::Quotations;
-pub(super) use vocabulary::{says_something, specific_stems, stems, unnumbered};
+pub(super) use vocabulary::{content_stems, says_something, specific_stems, without_numbers};

@@ -12,23 +12,23 @@ use omoi_domain::task::Priority;
 
 use crate::ears::{self, EarsKind};
 use crate::evaluate::common::refuse_repeats;
-use crate::evaluate::evaluation::Criterion;
-use crate::evaluate::facts::Facts;
-use crate::evaluate::read::{list, text, texts};
-use crate::evaluate::sheet::{Sheet, share};
-use crate::ids::{IdKind, PlanId, Series};
+use crate::evaluate::evaluation::ScoreCriterion;
+use crate::evaluate::facts::EvaluationFacts;
+use crate::evaluate::read::{list_at, text_at, texts_at};
+use crate::evaluate::sheet::{MarkSheet, share_of};
+use crate::ids::{IdKind, IdSeries, PlanId};
 use crate::outputs::prd::StoryPriority;
-use crate::wording::{distinct, label, prose, words};
+use crate::wording::{count_distinct, is_label, is_prose, split_words};
 
 /// What the requirements are judged by.
-pub(super) const CRITERIA: &[Criterion] = &[
-    Criterion {
+pub(super) const CRITERIA: &[ScoreCriterion] = &[
+    ScoreCriterion {
         name: "feature_name",
         weight: 0.05,
         paths: &["feature_name"],
         asks: "the name of the feature",
     },
-    Criterion {
+    ScoreCriterion {
         name: "structure",
         weight: 0.20,
         paths: &[
@@ -40,43 +40,43 @@ pub(super) const CRITERIA: &[Criterion] = &[
         ],
         asks: "requirements with id, type, text and priority",
     },
-    Criterion {
+    ScoreCriterion {
         name: "normative_language",
         weight: 0.20,
         paths: &["requirements[].text"],
         asks: "a normative word (SHALL, MUST, SHOULD, MAY) in every text",
     },
-    Criterion {
+    ScoreCriterion {
         name: "ears_format",
         weight: 0.15,
         paths: &["requirements[].text"],
         asks: "EARS sentences: WHEN …, THE SYSTEM SHALL …; functional ones with a trigger",
     },
-    Criterion {
+    ScoreCriterion {
         name: "acceptance_criteria",
         weight: 0.20,
         paths: &["requirements[].acceptance_criteria"],
         asks: "at least 2 different testable criteria for every requirement",
     },
-    Criterion {
+    ScoreCriterion {
         name: "id_format",
         weight: 0.05,
         paths: &["requirements[].id"],
         asks: "ids of the form REQ-<FEATURE>-<FUNC|PERF|SEC|USE|REL|CON>-NNN",
     },
-    Criterion {
+    ScoreCriterion {
         name: "assumptions",
         weight: 0.05,
         paths: &["assumptions"],
         asks: "at least one assumption",
     },
-    Criterion {
+    ScoreCriterion {
         name: "out_of_scope",
         weight: 0.05,
         paths: &["out_of_scope"],
         asks: "at least one thing that is out of scope",
     },
-    Criterion {
+    ScoreCriterion {
         name: "traceability",
         weight: 0.05,
         paths: &["traceability.prd_sections"],
@@ -119,50 +119,50 @@ const BARE_TITLES: &[&str] = &[
     "validation",
 ];
 
-pub(super) fn judge(output: &Value, facts: &Facts, sheet: &mut Sheet) {
-    let requirements = list(output, "requirements");
+pub(super) fn judge_requirements(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
+    let requirements = list_at(output, "requirements");
     if requirements.is_empty() {
         // Without requirements nothing here is worth a point.
-        sheet.block("no_requirements", "requirements", "there is no requirement");
+        sheet.add_blocker("no_requirements", "requirements", "there is no requirement");
         return;
     }
-    let named = label(text(output, "feature_name"));
-    sheet.mark("feature_name", if named { 1.0 } else { 0.5 }, "");
+    let named = is_label(text_at(output, "feature_name"));
+    sheet.set_mark("feature_name", if named { 1.0 } else { 0.5 }, "");
     for (name, path) in [
         ("assumptions", "assumptions"),
         ("out_of_scope", "out_of_scope"),
         ("traceability", "traceability.prd_sections"),
     ] {
-        let given = distinct(texts(output, path), label) > 0;
-        sheet.mark(name, if given { 1.0 } else { 0.5 }, "");
+        let given = count_distinct(texts_at(output, path), is_label) > 0;
+        sheet.set_mark(name, if given { 1.0 } else { 0.5 }, "");
     }
-    shares(requirements, sheet);
+    mark_shares(requirements, sheet);
     for (n, requirement) in requirements.iter().enumerate() {
-        wording(n, requirement, sheet);
+        check_wording(n, requirement, sheet);
     }
-    repeats(requirements, sheet);
-    dependencies(requirements, sheet);
+    check_repeats(requirements, sheet);
+    check_dependencies(requirements, sheet);
     served_stories(requirements, facts, sheet);
-    balance(requirements, sheet);
-    meaning::check(output, facts, sheet);
+    check_balance(requirements, sheet);
+    meaning::check_requirements_meaning(output, facts, sheet);
 }
 
-fn shares(requirements: &[Value], sheet: &mut Sheet) {
+fn mark_shares(requirements: &[Value], sheet: &mut MarkSheet) {
     let of = requirements.len();
     let mut counts = [0_usize; 4];
     let mut ears_sum = 0.0;
     for requirement in requirements {
-        let sentence = text(requirement, "text");
-        let kind = RequirementType::parse(text(requirement, "type"));
-        let id = text(requirement, "id");
-        let whole = label(id)
+        let sentence = text_at(requirement, "text");
+        let kind = RequirementType::parse(text_at(requirement, "type"));
+        let id = text_at(requirement, "id");
+        let whole = is_label(id)
             && kind.is_some()
-            && prose(sentence)
-            && Priority::parse(text(requirement, "priority")).is_some();
+            && is_prose(sentence)
+            && Priority::parse(text_at(requirement, "priority")).is_some();
         let marks = [
             whole,
             ears::count_normative(sentence) > 0,
-            distinct(texts(requirement, "acceptance_criteria"), prose) >= 2,
+            count_distinct(texts_at(requirement, "acceptance_criteria"), is_prose) >= 2,
             PlanId::parse(IdKind::Requirement, id).is_some(),
         ];
         for (count, held) in counts.iter_mut().zip(marks) {
@@ -177,13 +177,13 @@ fn shares(requirements: &[Value], sheet: &mut Sheet) {
         "id_format",
     ];
     for (name, count) in names.into_iter().zip(counts) {
-        sheet.mark(name, share(count, of), format!("{count} of {of}"));
+        sheet.set_mark(name, share_of(count, of), format!("{count} of {of}"));
     }
-    sheet.mark("ears_format", ears_sum / of as f64, "");
+    sheet.set_mark("ears_format", ears_sum / of as f64, "");
 }
 
 fn ears_mark(sentence: &str, kind: Option<RequirementType>) -> f64 {
-    match ears::parse(sentence) {
+    match ears::parse_sentence(sentence) {
         Ok(parsed) if parsed.kind != EarsKind::Ubiquitous => 1.0,
         Ok(_) if kind.is_some_and(|k| k != RequirementType::Functional) => 1.0,
         Ok(_) => 0.5,
@@ -192,81 +192,81 @@ fn ears_mark(sentence: &str, kind: Option<RequirementType>) -> f64 {
 }
 
 /// Blockers and warnings of one requirement.
-fn wording(n: usize, requirement: &Value, sheet: &mut Sheet) {
+fn check_wording(n: usize, requirement: &Value, sheet: &mut MarkSheet) {
     let path = |field: &str| format!("requirements[{n}].{field}");
-    let sentence = text(requirement, "text");
-    let priority = Priority::parse(text(requirement, "priority"));
-    if let Err(error) = ears::parse(sentence) {
+    let sentence = text_at(requirement, "text");
+    let priority = Priority::parse(text_at(requirement, "priority"));
+    if let Err(error) = ears::parse_sentence(sentence) {
         if priority.is_some_and(Priority::is_urgent) {
-            sheet.block("unparsable_ears", path("text"), error.to_string());
+            sheet.add_blocker("unparsable_ears", path("text"), error.to_string());
         } else {
-            sheet.warn("unparsable_ears", path("text"), error.to_string());
+            sheet.add_warning("unparsable_ears", path("text"), error.to_string());
         }
     }
-    if distinct(texts(requirement, "acceptance_criteria"), prose) == 0 {
+    if count_distinct(texts_at(requirement, "acceptance_criteria"), is_prose) == 0 {
         let message = "there is no testable acceptance criterion";
-        sheet.block("no_criterion", path("acceptance_criteria"), message);
+        sheet.add_blocker("no_criterion", path("acceptance_criteria"), message);
     }
     if ears::count_normative(sentence) > 1 {
         let message = "more than one normative word; one demand per requirement";
-        sheet.warn("several_normative_words", path("text"), message);
+        sheet.add_warning("several_normative_words", path("text"), message);
     }
-    for flaw in ears::flagged(sentence) {
+    for flaw in ears::flagged_wordings(sentence) {
         let message = format!(
             "`{}` is {:?}; name a figure or a fact",
             flaw.phrase, flaw.flaw
         );
-        sheet.warn("flagged_language", path("text"), message.to_lowercase());
+        sheet.add_warning("flagged_language", path("text"), message.to_lowercase());
     }
-    title(text(requirement, "title"), &path("title"), sheet);
-    let kind = RequirementType::parse(text(requirement, "type"));
-    let id = PlanId::parse(IdKind::Requirement, text(requirement, "id"));
-    if let (Some(kind), Some(Series::Requirement { category, .. })) =
+    check_title(text_at(requirement, "title"), &path("title"), sheet);
+    let kind = RequirementType::parse(text_at(requirement, "type"));
+    let id = PlanId::parse(IdKind::Requirement, text_at(requirement, "id"));
+    if let (Some(kind), Some(IdSeries::Requirement { category, .. })) =
         (kind, id.as_ref().map(PlanId::series))
         && kind != *category
     {
         let message = format!("type `{kind}` has the code {}", kind.code());
-        sheet.warn("category_mismatch", path("id"), message);
+        sheet.add_warning("category_mismatch", path("id"), message);
     }
 }
 
-fn title(title: &str, path: &str, sheet: &mut Sheet) {
-    let words = words(title);
+fn check_title(title: &str, path: &str, sheet: &mut MarkSheet) {
+    let words = split_words(title);
     let is_id = IdKind::ALL
         .iter()
         .any(|k| PlanId::import(*k, title).is_some());
     let is_bare = BARE_TITLES.contains(&words.concat().as_str());
-    if is_id || is_bare || !label(title) {
+    if is_id || is_bare || !is_label(title) {
         let message =
             format!("`{title}` names no capability; say in 3 to 6 words what is possible");
-        sheet.block("bare_title", path, message);
+        sheet.add_blocker("bare_title", path, message);
     } else if !(3..=6).contains(&words.len()) {
         let message = format!("{} words; 3 to 6 serve best", words.len());
-        sheet.warn("title_length", path, message);
+        sheet.add_warning("title_length", path, message);
     }
 }
 
-fn repeats(requirements: &[Value], sheet: &mut Sheet) {
+fn check_repeats(requirements: &[Value], sheet: &mut MarkSheet) {
     for (code, field) in [("duplicate_id", "id"), ("duplicate_text", "text")] {
         let texts = requirements.iter().enumerate();
-        let texts = texts.map(|(n, r)| (format!("requirements[{n}].{field}"), text(r, field)));
+        let texts = texts.map(|(n, r)| (format!("requirements[{n}].{field}"), text_at(r, field)));
         refuse_repeats(code, texts, sheet);
     }
 }
 
-fn dependencies(requirements: &[Value], sheet: &mut Sheet) {
-    let ids: BTreeSet<&str> = requirements.iter().map(|r| text(r, "id")).collect();
+fn check_dependencies(requirements: &[Value], sheet: &mut MarkSheet) {
+    let ids: BTreeSet<&str> = requirements.iter().map(|r| text_at(r, "id")).collect();
     let mut edges = Vec::new();
     for (n, requirement) in requirements.iter().enumerate() {
-        for needed in texts(requirement, "dependencies") {
+        for needed in texts_at(requirement, "dependencies") {
             if ids.contains(needed) {
                 edges.push(Edge::new(
                     needed.to_owned(),
-                    text(requirement, "id").to_owned(),
+                    text_at(requirement, "id").to_owned(),
                 ));
             } else {
                 let path = format!("requirements[{n}].dependencies");
-                sheet.block(
+                sheet.add_blocker(
                     "unknown_dependency",
                     path,
                     format!("there is no `{needed}`"),
@@ -277,22 +277,22 @@ fn dependencies(requirements: &[Value], sheet: &mut Sheet) {
     let (graph, _) = Graph::build(ids.iter().map(|id| (*id).to_owned()), edges);
     for cycle in graph.cycles() {
         let message = format!("these need each other: {}", cycle.path.join(" → "));
-        sheet.block("dependency_cycle", "requirements", message);
+        sheet.add_blocker("dependency_cycle", "requirements", message);
     }
 }
 
 /// Every `must` story has a requirement, and no requirement names a story that is not there.
-fn served_stories(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
+fn served_stories(requirements: &[Value], facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     let Some(prd) = &facts.prd else {
         return;
     };
     let mut served = BTreeSet::new();
     for (n, requirement) in requirements.iter().enumerate() {
-        for story in texts(requirement, "user_stories") {
+        for story in texts_at(requirement, "user_stories") {
             served.insert(story);
             if !prd.user_stories.iter().any(|s| s.id == story) {
                 let path = format!("requirements[{n}].user_stories");
-                sheet.warn(
+                sheet.add_warning(
                     "unknown_story",
                     path,
                     format!("there is no story `{story}`"),
@@ -306,19 +306,20 @@ fn served_stories(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
         .filter(|s| s.priority == StoryPriority::Must);
     for story in musts.filter(|s| !served.contains(s.id.as_str())) {
         let message = format!("no requirement serves the story `{}`", story.id);
-        sheet.block("story_without_requirement", "requirements", message);
+        sheet.add_blocker("story_without_requirement", "requirements", message);
     }
 }
 
-fn balance(requirements: &[Value], sheet: &mut Sheet) {
+fn check_balance(requirements: &[Value], sheet: &mut MarkSheet) {
     let of = requirements.len();
     if !(5..=50).contains(&of) {
         let message = format!("{of} requirements; 5 to 50 serve best");
-        sheet.warn("requirement_count", "requirements", message);
+        sheet.add_warning("requirement_count", "requirements", message);
     }
-    let is_high = |r: &Value| Priority::parse(text(r, "priority")).is_some_and(Priority::is_urgent);
+    let is_high =
+        |r: &Value| Priority::parse(text_at(r, "priority")).is_some_and(Priority::is_urgent);
     if of > 1 && requirements.iter().all(is_high) {
         let message = "all are CRITICAL or HIGH, so the priorities say nothing";
-        sheet.warn("flat_priorities", "requirements", message);
+        sheet.add_warning("flat_priorities", "requirements", message);
     }
 }

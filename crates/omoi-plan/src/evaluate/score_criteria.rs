@@ -2,11 +2,11 @@
 
 use omoi_domain::phase::Phase;
 
-use super::evaluation::Criterion;
+use super::evaluation::ScoreCriterion;
 use super::{design, explore, prd, requirements, sync, tasks};
 
 /// The criteria of `phase`, in the order they are listed to the model.
-pub const fn criteria(phase: Phase) -> &'static [Criterion] {
+pub const fn score_criteria(phase: Phase) -> &'static [ScoreCriterion] {
     match phase {
         Phase::Explore => explore::CRITERIA,
         Phase::Prd => prd::CRITERIA,

@@ -8,16 +8,16 @@ use serde_json::Value;
 
 use omoi_domain::phase::Phase;
 
-use crate::evaluate::facts::Facts;
+use crate::evaluate::facts::EvaluationFacts;
 use crate::evaluate::prose::{
-    Passage, Quotations, WordOrder, is_english, is_not_english, passages, says_something,
-    specific_stems, unnumbered,
+    ProsePassage, Quotations, WordOrder, is_english, is_not_english, prose_passages,
+    says_something, specific_stems, without_numbers,
 };
-use crate::evaluate::score_criteria::criteria;
-use crate::evaluate::sheet::Sheet;
+use crate::evaluate::score_criteria::score_criteria;
+use crate::evaluate::sheet::MarkSheet;
 use crate::outputs::RequirementsOutput;
 use crate::sections::section_schema;
-use crate::wording::words;
+use crate::wording::split_words;
 
 /// Odd neighbours from which prose is out of order, where they are this share of the function words.
 const ODD_MIN: usize = 3;
@@ -53,11 +53,16 @@ const KNOWN_WORDS_MIN: usize = 8;
 const STRANGE_SHARE_MIN: f64 = 0.6;
 
 /// Checks the prose of `output`.
-pub(super) fn check(phase: Phase, output: &Value, facts: &Facts, sheet: &mut Sheet) {
+pub(super) fn check_substance(
+    phase: Phase,
+    output: &Value,
+    facts: &EvaluationFacts,
+    sheet: &mut MarkSheet,
+) {
     if matches!(phase, Phase::Sync | Phase::Complete) {
         return;
     }
-    let texts = passages(output);
+    let texts = prose_passages(output);
     in_order(&texts, facts, sheet);
     own_words(phase, &texts, facts, sheet);
     says_of_project(phase, &texts, sheet);
@@ -65,8 +70,10 @@ pub(super) fn check(phase: Phase, output: &Value, facts: &Facts, sheet: &mut She
     about_the_request(phase, &texts, facts, sheet);
 }
 
-fn grouped<'p, 't>(texts: &'p [Passage<'t>]) -> BTreeMap<&'p str, Vec<&'p Passage<'t>>> {
-    let mut groups: BTreeMap<&str, Vec<&Passage<'_>>> = BTreeMap::new();
+fn group_passages<'p, 't>(
+    texts: &'p [ProsePassage<'t>],
+) -> BTreeMap<&'p str, Vec<&'p ProsePassage<'t>>> {
+    let mut groups: BTreeMap<&str, Vec<&ProsePassage<'_>>> = BTreeMap::new();
     for passage in texts {
         groups.entry(&passage.group).or_default().push(passage);
     }
@@ -74,17 +81,17 @@ fn grouped<'p, 't>(texts: &'p [Passage<'t>]) -> BTreeMap<&'p str, Vec<&'p Passag
 }
 
 /// The words form sentences. What follows what is known of English alone.
-fn in_order(texts: &[Passage<'_>], facts: &Facts, sheet: &mut Sheet) {
+fn in_order(texts: &[ProsePassage<'_>], facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     if is_not_english(&facts.request) {
         return;
     }
     let mut whole = WordOrder::default();
     let mut worst: Option<(&str, WordOrder)> = None;
-    for (group, passages) in grouped(texts) {
+    for (group, passages) in group_passages(texts) {
         let mut order = WordOrder::default();
         for passage in passages {
-            order.add(passage.text);
-            whole.add(passage.text);
+            order.add_text(passage.text);
+            whole.add_text(passage.text);
         }
         let is_odd = order.odd.len() >= FIELD_ODD_MIN && order.odd_share() >= FIELD_ODD_SHARE_MIN;
         let is_worse = worst
@@ -102,19 +109,24 @@ fn in_order(texts: &[Passage<'_>], facts: &Facts, sheet: &mut Sheet) {
             "the words are out of order ({}); write sentences that can be read",
             shown.join(" · ")
         );
-        sheet.block("words_out_of_order", group, message);
+        sheet.add_blocker("words_out_of_order", group, message);
     }
     if whole.n_heaps > HEAPS_MAX && is_english(&facts.request) {
         let message = format!(
             "{} texts are heaps of words without a sentence; say in sentences what is meant",
             whole.n_heaps
         );
-        sheet.block("words_without_sentence", "", message);
+        sheet.add_blocker("words_without_sentence", "", message);
     }
 }
 
 /// What stands here was written for this phase and not taken over from what was given.
-fn own_words(phase: Phase, texts: &[Passage<'_>], facts: &Facts, sheet: &mut Sheet) {
+fn own_words(
+    phase: Phase,
+    texts: &[ProsePassage<'_>],
+    facts: &EvaluationFacts,
+    sheet: &mut MarkSheet,
+) {
     let request = Quotations::new(4, [facts.request.as_str()]);
     let instructions = Quotations::new(3, [facts.instructions]);
     let earlier = earlier_texts(phase, facts);
@@ -134,14 +146,14 @@ fn own_words(phase: Phase, texts: &[Passage<'_>], facts: &Facts, sheet: &mut She
             "copied_from_earlier_phase",
         ),
     ] {
-        let taken: Vec<&Passage<'_>> = texts
+        let taken: Vec<&ProsePassage<'_>> = texts
             .iter()
             .filter(|passage| {
-                let (of, mut n) = quotations.taken(passage.text);
+                let (of, mut n) = quotations.count_taken(passage.text);
                 if code == ORDERS_COPIED {
                     let asked = ORDERS
                         .get(&phase)
-                        .map_or(0, |asked| asked.taken(passage.text).1);
+                        .map_or(0, |asked| asked.count_taken(passage.text).1);
                     n = n.max(asked);
                 }
                 // Tests may be called what the criteria say.
@@ -152,8 +164,8 @@ fn own_words(phase: Phase, texts: &[Passage<'_>], facts: &Facts, sheet: &mut She
         // A request may be a specification, whose sentences are taken up where they belong.
         let is_much = taken.len() >= TAKEN_TEXTS_MIN || is_whole_core(phase, &taken, texts);
         if code == REQUEST_COPIED && is_much {
-            let n_taken: usize = taken.iter().map(|p| words(p.text).len()).sum();
-            let n_all: usize = texts.iter().map(|p| words(p.text).len()).sum();
+            let n_taken: usize = taken.iter().map(|p| split_words(p.text).len()).sum();
+            let n_all: usize = texts.iter().map(|p| split_words(p.text).len()).sum();
             if (n_taken as f64) < REQUEST_SHARE_MIN * n_all as f64 {
                 continue;
             }
@@ -167,17 +179,17 @@ fn own_words(phase: Phase, texts: &[Passage<'_>], facts: &Facts, sheet: &mut She
                 taken.len(),
                 first.path
             );
-            sheet.block(code, first.path.clone(), message);
+            sheet.add_blocker(code, first.path.clone(), message);
         }
     }
 }
 
 /// Whether every text that a small plan hangs on, and more than one, was taken over.
-fn is_whole_core(phase: Phase, taken: &[&Passage<'_>], texts: &[Passage<'_>]) -> bool {
+fn is_whole_core(phase: Phase, taken: &[&ProsePassage<'_>], texts: &[ProsePassage<'_>]) -> bool {
     if phase != Phase::Tasks {
         return false;
     }
-    let is_core = |p: &&Passage<'_>| core_fields(phase).contains(&p.group.as_str());
+    let is_core = |p: &&ProsePassage<'_>| core_fields(phase).contains(&p.group.as_str());
     let of = texts.iter().filter(is_core).count();
     of >= 2 && taken.iter().copied().filter(is_core).count() == of
 }
@@ -185,8 +197,11 @@ fn is_whole_core(phase: Phase, taken: &[&Passage<'_>], texts: &[Passage<'_>]) ->
 /// What the prompt of each phase tells the model to write, beside its instructions.
 static ORDERS: LazyLock<BTreeMap<Phase, Quotations>> = LazyLock::new(|| {
     let of_phase = |phase: &Phase| {
-        let mut orders: Vec<String> = criteria(*phase).iter().map(|c| c.asks.to_owned()).collect();
-        descriptions(&section_schema(*phase), &mut orders);
+        let mut orders: Vec<String> = score_criteria(*phase)
+            .iter()
+            .map(|c| c.asks.to_owned())
+            .collect();
+        collect_descriptions(&section_schema(*phase), &mut orders);
         (
             *phase,
             Quotations::new(3, orders.iter().map(String::as_str)),
@@ -195,24 +210,26 @@ static ORDERS: LazyLock<BTreeMap<Phase, Quotations>> = LazyLock::new(|| {
     Phase::ALL_WORKING.iter().map(of_phase).collect()
 });
 
-fn descriptions(schema: &Value, found: &mut Vec<String>) {
+fn collect_descriptions(schema: &Value, found: &mut Vec<String>) {
     match schema {
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value {
                     Value::String(text) if name == "description" => found.push(text.clone()),
-                    _ => descriptions(value, found),
+                    _ => collect_descriptions(value, found),
                 }
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| descriptions(item, found)),
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| collect_descriptions(item, found)),
         _ => {}
     }
 }
 
 /// What `phase` must not hand back: the account of the code as requirements of the product, and the
 /// demands as the way to meet them.
-fn earlier_texts(phase: Phase, facts: &Facts) -> Vec<String> {
+fn earlier_texts(phase: Phase, facts: &EvaluationFacts) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(explore) = facts.explore.as_ref().filter(|_| phase == Phase::Prd) {
         found.push(explore.codebase_summary.clone());
@@ -232,7 +249,7 @@ fn earlier_texts(phase: Phase, facts: &Facts) -> Vec<String> {
     }
     if let Some(requirements) = &facts.requirements {
         if phase == Phase::Design {
-            found.extend(demands(requirements));
+            found.extend(demand_texts(requirements));
         }
         if phase == Phase::Tasks {
             found.extend(requirements.requirements.iter().map(|r| r.text.clone()));
@@ -241,7 +258,7 @@ fn earlier_texts(phase: Phase, facts: &Facts) -> Vec<String> {
     found
 }
 
-fn demands(requirements: &RequirementsOutput) -> impl Iterator<Item = String> {
+fn demand_texts(requirements: &RequirementsOutput) -> impl Iterator<Item = String> {
     let each = requirements.requirements.iter();
     each.flat_map(|r| {
         std::iter::once(&r.text)
@@ -274,8 +291,8 @@ const fn core_fields(phase: Phase) -> &'static [&'static str] {
 }
 
 /// The texts that matter could not stand in the plan of any other project.
-fn says_of_project(phase: Phase, texts: &[Passage<'_>], sheet: &mut Sheet) {
-    let groups = grouped(texts);
+fn says_of_project(phase: Phase, texts: &[ProsePassage<'_>], sheet: &mut MarkSheet) {
+    let groups = group_passages(texts);
     for field in core_fields(phase) {
         let passages = groups.get(field).map_or(&[][..], Vec::as_slice);
         let hollow: Vec<_> = passages
@@ -300,13 +317,13 @@ fn says_of_project(phase: Phase, texts: &[Passage<'_>], sheet: &mut Sheet) {
                  here: the part, the value, what is seen",
                 hollow.len()
             );
-            sheet.block("says_nothing", first.path.clone(), message);
+            sheet.add_blocker("says_nothing", first.path.clone(), message);
         }
     }
 }
 
 /// Items that are one item with other numbers.
-fn numbered_copies(phase: Phase, texts: &[Passage<'_>], sheet: &mut Sheet) {
+fn numbered_copies(phase: Phase, texts: &[ProsePassage<'_>], sheet: &mut MarkSheet) {
     let fields: &[&str] = match phase {
         Phase::Prd => &["user_stories[].want"],
         Phase::Requirements => &["requirements[].text", "requirements[].title"],
@@ -315,10 +332,10 @@ fn numbered_copies(phase: Phase, texts: &[Passage<'_>], sheet: &mut Sheet) {
         Phase::Explore => &["discovery_questions[].questions[]", "key_files[].purpose"],
         Phase::Sync | Phase::Complete => &[],
     };
-    let groups = grouped(texts);
+    let groups = group_passages(texts);
     for field in fields {
         let passages = groups.get(field).map_or(&[][..], Vec::as_slice);
-        let bare: Vec<String> = passages.iter().map(|p| unnumbered(p.text)).collect();
+        let bare: Vec<String> = passages.iter().map(|p| without_numbers(p.text)).collect();
         let distinct: BTreeSet<&String> = bare.iter().collect();
         let n_copies = bare.len() - distinct.len();
         if n_copies > 0 && n_copies * 2 + 1 >= bare.len() {
@@ -328,13 +345,18 @@ fn numbered_copies(phase: Phase, texts: &[Passage<'_>], sheet: &mut Sheet) {
                 n_copies + 1,
                 bare.len()
             );
-            sheet.block("numbered_copies", path, message);
+            sheet.add_blocker("numbered_copies", path, message);
         }
     }
 }
 
 /// The words are those of the request and of the phases before.
-fn about_the_request(phase: Phase, texts: &[Passage<'_>], facts: &Facts, sheet: &mut Sheet) {
+fn about_the_request(
+    phase: Phase,
+    texts: &[ProsePassage<'_>],
+    facts: &EvaluationFacts,
+    sheet: &mut MarkSheet,
+) {
     let Some(explore) = facts.explore.as_ref().filter(|_| phase != Phase::Explore) else {
         return;
     };
@@ -344,7 +366,7 @@ fn about_the_request(phase: Phase, texts: &[Passage<'_>], facts: &Facts, sheet: 
     }
     let mut known = specific_stems(&facts.request);
     let mut add = |value: Result<Value, serde_json::Error>| {
-        for passage in value.iter().flat_map(passages) {
+        for passage in value.iter().flat_map(prose_passages) {
             known.extend(specific_stems(passage.text));
         }
     };
@@ -361,7 +383,7 @@ fn about_the_request(phase: Phase, texts: &[Passage<'_>], facts: &Facts, sheet: 
         Phase::Design => "",
         _ => "tasks[].",
     };
-    let about: Vec<&Passage<'_>> = texts
+    let about: Vec<&ProsePassage<'_>> = texts
         .iter()
         .filter(|p| p.group.starts_with(field))
         .collect();
@@ -377,12 +399,16 @@ fn about_the_request(phase: Phase, texts: &[Passage<'_>], facts: &Facts, sheet: 
              and {n_strange} of {of} items share none with them; plan what was asked for",
             mine.len()
         );
-        sheet.block("another_feature", field.trim_end_matches("[]."), message);
+        sheet.add_blocker("another_feature", field.trim_end_matches("[]."), message);
     }
 }
 
 /// The items of `phase` that have no word in common with what is `known`, and all items.
-fn strange_items(phase: Phase, texts: &[Passage<'_>], known: &BTreeSet<String>) -> (usize, usize) {
+fn strange_items(
+    phase: Phase,
+    texts: &[ProsePassage<'_>],
+    known: &BTreeSet<String>,
+) -> (usize, usize) {
     let section = match phase {
         Phase::Prd => "user_stories[",
         Phase::Requirements => "requirements[",
@@ -415,13 +441,13 @@ mod tests {
         let output =
             json!({ "overview": { "problem_statement": german, "solution_summary": german } });
         let is_refused = |request: &str| {
-            let facts = Facts {
+            let facts = EvaluationFacts {
                 request: request.to_owned(),
-                ..Facts::default()
+                ..EvaluationFacts::default()
             };
-            let mut sheet = Sheet::new(&[]);
-            in_order(&passages(&output), &facts, &mut sheet);
-            let evaluation = sheet.finish();
+            let mut sheet = MarkSheet::new(&[]);
+            in_order(&prose_passages(&output), &facts, &mut sheet);
+            let evaluation = sheet.into_evaluation();
             let mut codes = evaluation.blockers.iter().map(|b| b.code.as_str());
             codes.any(|code| code == "words_out_of_order")
         };

@@ -5,16 +5,18 @@ use serde_json::Value;
 
 use omoi_domain::phase::Phase;
 
-use crate::finding::Finding;
+use crate::finding::RuleFinding;
 use crate::ids::PlanId;
 use crate::normalise::{id_kind, normalise_item};
 use crate::repository::RepoPaths;
-use crate::sections::{Section, SectionKind, item_path, key_hint, section, sections};
-use crate::wording::blank_texts::empty_texts;
+use crate::sections::{
+    OutputSection, SectionKind, find_section, item_path, key_hint, phase_sections,
+};
+use crate::wording::blank_texts::find_blank_texts;
 
 /// One item as the model submits it.
 #[derive(Clone, Copy, Debug)]
-pub struct Submission<'a> {
+pub struct ItemSubmission<'a> {
     /// The phase that runs.
     pub phase: Phase,
     /// Top-level field the item belongs to.
@@ -27,7 +29,7 @@ pub struct Submission<'a> {
 
 /// One accepted item; the unit of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Item {
+pub struct OutputItem {
     /// Top-level field.
     pub section: String,
     /// Key within a list; empty for single values.
@@ -36,22 +38,22 @@ pub struct Item {
     pub value: Value,
 }
 
-impl Item {
+impl OutputItem {
     /// Whether it takes an earlier item of a list back rather than adding one.
     pub fn withdraws(&self, phase: Phase) -> bool {
         self.value.is_null()
-            && section(phase, &self.section)
+            && find_section(phase, &self.section)
                 .is_some_and(|section| matches!(section.kind, SectionKind::List { .. }))
     }
 }
 
 /// An accepted item and what was rewritten on the way.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Accepted {
+pub struct AcceptedItem {
     /// What to store; the same section and key again replaces it.
-    pub item: Item,
+    pub item: OutputItem,
     /// One `normalised` warning per rewrite.
-    pub warnings: Vec<Finding>,
+    pub warnings: Vec<RuleFinding>,
 }
 
 /// Why an item is refused; the text goes back to the model in the same turn.
@@ -96,14 +98,18 @@ pub enum ItemError {
 }
 
 /// Normalises one submitted item and checks it against the type of its section.
-pub fn validate_item(item: Submission<'_>, repo: &RepoPaths) -> Result<Accepted, ItemError> {
-    let section = section(item.phase, item.section).ok_or_else(|| ItemError::UnknownSection {
-        phase: item.phase,
-        section: item.section.to_owned(),
-        known: names(item.phase),
-    })?;
+pub fn validate_item(
+    item: ItemSubmission<'_>,
+    repo: &RepoPaths,
+) -> Result<AcceptedItem, ItemError> {
+    let section =
+        find_section(item.phase, item.section).ok_or_else(|| ItemError::UnknownSection {
+            phase: item.phase,
+            section: item.section.to_owned(),
+            known: section_names(item.phase),
+        })?;
     if item.value.is_null() && matches!(section.kind, SectionKind::List { .. }) {
-        return withdrawal(section, item);
+        return accept_withdrawal(section, item);
     }
     let mut value = item.value.clone();
     let warnings = normalise_item(item.phase, section.name, &mut value, repo);
@@ -113,14 +119,14 @@ pub fn validate_item(item: Submission<'_>, repo: &RepoPaths) -> Result<Accepted,
         expected,
     })?;
     check_id(item.phase, section, &key)?;
-    if let Some(empty) = empty_texts(&value).into_iter().next() {
+    if let Some(empty) = find_blank_texts(&value).into_iter().next() {
         return Err(ItemError::Invalid {
             path: item_path(section, &key, &empty.path),
             expected: empty.message,
         });
     }
-    Ok(Accepted {
-        item: Item {
+    Ok(AcceptedItem {
+        item: OutputItem {
             section: section.name.to_owned(),
             key,
             value,
@@ -130,7 +136,10 @@ pub fn validate_item(item: Submission<'_>, repo: &RepoPaths) -> Result<Accepted,
 }
 
 /// An item of a list is taken back by null under its key.
-fn withdrawal(section: &Section, item: Submission<'_>) -> Result<Accepted, ItemError> {
+fn accept_withdrawal(
+    section: &OutputSection,
+    item: ItemSubmission<'_>,
+) -> Result<AcceptedItem, ItemError> {
     let key = item.key.trim().to_owned();
     if key.is_empty() {
         return Err(ItemError::MissingKey {
@@ -138,8 +147,8 @@ fn withdrawal(section: &Section, item: Submission<'_>) -> Result<Accepted, ItemE
             hint: key_hint(section),
         });
     }
-    Ok(Accepted {
-        item: Item {
+    Ok(AcceptedItem {
+        item: OutputItem {
             section: section.name.to_owned(),
             key,
             value: Value::Null,
@@ -150,8 +159,8 @@ fn withdrawal(section: &Section, item: Submission<'_>) -> Result<Accepted, ItemE
 
 /// The key to store: the value's own name where the section has one, else the key given.
 fn effective_key(
-    section: &Section,
-    item: Submission<'_>,
+    section: &OutputSection,
+    item: ItemSubmission<'_>,
     normalised: &Value,
 ) -> Result<String, ItemError> {
     let SectionKind::List { key_field, .. } = section.kind else {
@@ -184,7 +193,7 @@ fn effective_key(
 }
 
 /// Refuses an item whose own id is not canonical; references are left to the evaluators.
-fn check_id(phase: Phase, section: &Section, key: &str) -> Result<(), ItemError> {
+fn check_id(phase: Phase, section: &OutputSection, key: &str) -> Result<(), ItemError> {
     let SectionKind::List {
         key_field: Some(field),
         ..
@@ -204,8 +213,8 @@ fn check_id(phase: Phase, section: &Section, key: &str) -> Result<(), ItemError>
     }
 }
 
-fn names(phase: Phase) -> String {
-    let names: Vec<String> = sections(phase)
+fn section_names(phase: Phase) -> String {
+    let names: Vec<String> = phase_sections(phase)
         .iter()
         .map(|s| format!("`{}`", s.name))
         .collect();

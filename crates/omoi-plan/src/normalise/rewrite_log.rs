@@ -1,17 +1,17 @@
 //! The rewrites of one output, as they are reported.
 
-use crate::finding::Finding;
+use crate::finding::RuleFinding;
 use crate::repository::RepoPaths;
 
-/// What the rewriting knows and collects on its way.
+/// Collects a warning per rewrite, with the place of the item that is rewritten.
 #[derive(Debug)]
-pub(super) struct Log<'a> {
+pub(super) struct RewriteLog<'a> {
     pub(super) repo: &'a RepoPaths,
     pub(super) base: String,
-    pub(super) warnings: Vec<Finding>,
+    pub(super) warnings: Vec<RuleFinding>,
 }
 
-impl<'a> Log<'a> {
+impl<'a> RewriteLog<'a> {
     pub(super) fn new(repo: &'a RepoPaths) -> Self {
         Self {
             repo,
@@ -26,7 +26,7 @@ impl<'a> Log<'a> {
             (base, "") => base.to_owned(),
             (base, field) => format!("{base}.{field}"),
         };
-        self.warnings.push(Finding {
+        self.warnings.push(RuleFinding {
             code: "normalised".to_owned(),
             message: message.into(),
             path,

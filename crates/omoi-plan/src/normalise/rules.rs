@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 use omoi_domain::phase::Phase;
 
 use crate::ears;
-use crate::normalise::rewrite_log::Log;
+use crate::normalise::rewrite_log::RewriteLog;
 
 /// Rewrites that concern the output as a whole.
-pub(super) fn whole(phase: Phase, output: &mut Value, log: &mut Log<'_>) {
+pub(super) fn rewrite_output(phase: Phase, output: &mut Value, log: &mut RewriteLog<'_>) {
     let Value::Object(fields) = output else {
         return;
     };
@@ -22,7 +22,12 @@ pub(super) fn whole(phase: Phase, output: &mut Value, log: &mut Log<'_>) {
 }
 
 /// Rewrites of one item of a section.
-pub(super) fn item(phase: Phase, section: &str, value: &mut Value, log: &mut Log<'_>) {
+pub(super) fn rewrite_item(
+    phase: Phase,
+    section: &str,
+    value: &mut Value,
+    log: &mut RewriteLog<'_>,
+) {
     if let Value::String(text) = value {
         let rewritten = match (phase, section) {
             (Phase::Design, "error_handling" | "testing_strategy") => {
@@ -43,19 +48,19 @@ pub(super) fn item(phase: Phase, section: &str, value: &mut Value, log: &mut Log
         return;
     };
     match (phase, section) {
-        (Phase::Prd, "goals") => listify(fields, "primary", Value::is_string, log),
-        (Phase::Prd, "users") => listify(fields, "primary", Value::is_object, log),
+        (Phase::Prd, "goals") => wrap_in_list(fields, "primary", Value::is_string, log),
+        (Phase::Prd, "users") => wrap_in_list(fields, "primary", Value::is_object, log),
         (Phase::Prd, "risks") => {
-            rename(fields, "risk", "description", log);
-            rename(fields, "probability", "likelihood", log);
+            rename_field(fields, "risk", "description", log);
+            rename_field(fields, "probability", "likelihood", log);
         }
         (Phase::Requirements, "requirements") => compose_text(fields, log),
         (Phase::Design, "data_models") => list_fields(fields, log),
         (Phase::Design, "api_endpoints") => {
-            rename(fields, "purpose", "description", log);
-            rename(fields, "endpoint", "path", log);
-            rename(fields, "request_body", "request_schema", log);
-            rename(fields, "response", "response_schema", log);
+            rename_field(fields, "purpose", "description", log);
+            rename_field(fields, "endpoint", "path", log);
+            rename_field(fields, "request_body", "request_schema", log);
+            rename_field(fields, "response", "response_schema", log);
         }
         (Phase::Tasks, "tickets") => wrap_dependencies(fields, "blocked_by", log),
         (Phase::Tasks, "tasks") => {
@@ -67,7 +72,7 @@ pub(super) fn item(phase: Phase, section: &str, value: &mut Value, log: &mut Log
 }
 
 /// Top-level `feature_name` into `overview.feature_name`.
-fn move_feature_name(fields: &mut Map<String, Value>, log: &mut Log<'_>) {
+fn move_feature_name(fields: &mut Map<String, Value>, log: &mut RewriteLog<'_>) {
     let free = match fields.get("overview") {
         Some(Value::Object(overview)) => !overview.contains_key("feature_name"),
         None => true,
@@ -89,7 +94,7 @@ fn move_feature_name(fields: &mut Map<String, Value>, log: &mut Log<'_>) {
 }
 
 /// `discovery_questions` as a map of category to questions into a list of groups.
-fn group_questions(fields: &mut Map<String, Value>, log: &mut Log<'_>) {
+fn group_questions(fields: &mut Map<String, Value>, log: &mut RewriteLog<'_>) {
     let Some(Value::Object(groups)) = fields.get("discovery_questions") else {
         return;
     };
@@ -101,7 +106,7 @@ fn group_questions(fields: &mut Map<String, Value>, log: &mut Log<'_>) {
     log.note("discovery_questions", "map became a list of groups");
 }
 
-fn rename(fields: &mut Map<String, Value>, from: &str, to: &str, log: &mut Log<'_>) {
+fn rename_field(fields: &mut Map<String, Value>, from: &str, to: &str, log: &mut RewriteLog<'_>) {
     if fields.contains_key(to) {
         return;
     }
@@ -111,11 +116,11 @@ fn rename(fields: &mut Map<String, Value>, from: &str, to: &str, log: &mut Log<'
     }
 }
 
-fn listify(
+fn wrap_in_list(
     fields: &mut Map<String, Value>,
     name: &str,
     is_single: fn(&Value) -> bool,
-    log: &mut Log<'_>,
+    log: &mut RewriteLog<'_>,
 ) {
     if let Some(value) = fields.get_mut(name).filter(|v| is_single(v)) {
         *value = Value::Array(vec![value.take()]);
@@ -124,13 +129,13 @@ fn listify(
 }
 
 /// `condition` and `action` into `text`; where `text` exists they only repeat it and go.
-fn compose_text(fields: &mut Map<String, Value>, log: &mut Log<'_>) {
+fn compose_text(fields: &mut Map<String, Value>, log: &mut RewriteLog<'_>) {
     let part = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     let has_text = fields.contains_key("text");
-    let sentence = ears::compose(part("condition"), part("action"));
+    let sentence = ears::compose_sentence(part("condition"), part("action"));
     let composed = match (has_text, sentence) {
         (true, Ok(sentence)) => {
-            let said = ears::parse(part("text"));
+            let said = ears::parse_sentence(part("text"));
             if said.as_ref() != Ok(&sentence) {
                 return;
             }
@@ -148,7 +153,7 @@ fn compose_text(fields: &mut Map<String, Value>, log: &mut Log<'_>) {
 }
 
 /// `fields` as a map of name to type, or to an object, into a list.
-fn list_fields(fields: &mut Map<String, Value>, log: &mut Log<'_>) {
+fn list_fields(fields: &mut Map<String, Value>, log: &mut RewriteLog<'_>) {
     let Some(Value::Object(map)) = fields.get("fields") else {
         return;
     };
@@ -170,7 +175,7 @@ fn list_fields(fields: &mut Map<String, Value>, log: &mut Log<'_>) {
     log.note("fields", "map became a list of fields");
 }
 
-fn wrap_dependencies(fields: &mut Map<String, Value>, name: &str, log: &mut Log<'_>) {
+fn wrap_dependencies(fields: &mut Map<String, Value>, name: &str, log: &mut RewriteLog<'_>) {
     if let Some(value) = fields.get_mut("dependencies").filter(|v| v.is_array()) {
         *value = json!({ name: value.take() });
         log.note("dependencies", format!("bare list became `{name}`"));
@@ -178,7 +183,7 @@ fn wrap_dependencies(fields: &mut Map<String, Value>, name: &str, log: &mut Log<
 }
 
 /// `deliverables` into `files_to_modify` where the file exists, else `files_to_create`.
-fn sort_deliverables(fields: &mut Map<String, Value>, log: &mut Log<'_>) {
+fn sort_deliverables(fields: &mut Map<String, Value>, log: &mut RewriteLog<'_>) {
     let Some(Value::Array(paths)) = fields.get("deliverables") else {
         return;
     };

@@ -17,14 +17,14 @@ pub struct DesignOutput {
     /// Mermaid text. Quote labels that hold `{ } ( ) / | < >`.
     pub architecture_diagram: String,
     /// The parts; every CRITICAL or HIGH requirement is served by one.
-    pub components: Vec<Component>,
+    pub components: Vec<DesignComponent>,
     /// Stored data; may be empty when `data_models_not_needed` says why.
     pub data_models: Vec<DataModel>,
     /// Why no data model is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_models_not_needed: Option<String>,
     /// HTTP endpoints; may be empty when `api_endpoints_not_needed` says why.
-    pub api_endpoints: Vec<Endpoint>,
+    pub api_endpoints: Vec<ApiEndpoint>,
     /// Why no endpoint is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_endpoints_not_needed: Option<String>,
@@ -44,7 +44,7 @@ pub struct DesignOutput {
 /// A part of the design.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Component {
+pub struct DesignComponent {
     /// Name, unique in the design.
     pub name: String,
     /// Kind of part: module, service, table, command …
@@ -59,7 +59,7 @@ pub struct Component {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// What others call.
-    pub interfaces: Vec<Interface>,
+    pub interfaces: Vec<ComponentInterface>,
     /// Other components by name; existing or outside parts as `existing:…` or `external:…`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependencies: Vec<String>,
@@ -70,7 +70,7 @@ pub struct Component {
 /// Something a component offers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Interface {
+pub struct ComponentInterface {
     /// Name or signature.
     pub method: String,
     /// What goes in: text, list or object.
@@ -97,7 +97,7 @@ pub struct DataModel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// At least one.
-    pub fields: Vec<Field>,
+    pub fields: Vec<ModelField>,
     /// Text or object each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<Value>,
@@ -109,7 +109,7 @@ pub struct DataModel {
 /// A field of a data model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Field {
+pub struct ModelField {
     /// Name.
     pub name: String,
     /// Type as the store names it.
@@ -132,7 +132,7 @@ pub struct Field {
 /// An HTTP endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Endpoint {
+pub struct ApiEndpoint {
     /// GET, POST, PUT, PATCH, DELETE, HEAD or OPTIONS.
     pub method: String,
     /// Path, starting with `/`.

@@ -16,7 +16,7 @@ pub struct ExploreOutput {
     /// Languages, frameworks and stores; at least two.
     pub tech_stack: Vec<String>,
     /// Where things lie: role to path or paths; at least two roles.
-    pub structure: BTreeMap<String, Paths>,
+    pub structure: BTreeMap<String, RolePaths>,
     /// At least three files that matter; every path must exist.
     pub key_files: Vec<KeyFile>,
     /// Patterns in the code that the feature should follow; may be empty.
@@ -25,7 +25,7 @@ pub struct ExploreOutput {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub existing_models: Vec<ExistingModel>,
     /// Naming, testing and other conventions of the code.
-    pub conventions: Conventions,
+    pub conventions: CodeConventions,
     /// Files where execution starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entry_points: Vec<String>,
@@ -48,14 +48,14 @@ pub struct ExploreOutput {
 /// One path or several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Paths {
+pub enum RolePaths {
     /// A single path.
     One(String),
     /// Several paths.
     Many(Vec<String>),
 }
 
-impl Paths {
+impl RolePaths {
     /// The paths, whichever form they came in.
     pub fn as_slice(&self) -> &[String] {
         match self {
@@ -104,7 +104,7 @@ pub struct ExistingModel {
 /// Conventions of the code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Conventions {
+pub struct CodeConventions {
     /// How things are named.
     pub naming: String,
     /// How things are tested.

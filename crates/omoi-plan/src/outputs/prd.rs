@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct PrdOutput {
     /// Problem and solution.
-    pub overview: Overview,
+    pub overview: PrdOverview,
     /// Goals and how success is measured.
-    pub goals: Goals,
+    pub goals: PrdGoals,
     /// Who it is for.
-    pub users: Users,
+    pub users: PrdUsers,
     /// 5 to 15 stories: happy path, errors, edges, administration.
     pub user_stories: Vec<UserStory>,
     /// What is in, what is out, what it depends on.
-    pub scope: Scope,
+    pub scope: PrdScope,
     /// What is taken for granted.
     pub assumptions: Vec<String>,
     /// Limits, technical and of the business.
-    pub constraints: Constraints,
+    pub constraints: PrdConstraints,
     /// What may go wrong and what is done about it.
-    pub risks: Vec<Risk>,
+    pub risks: Vec<PrdRisk>,
     /// Every question explore asked, each exactly once, answered, assumed or still open.
     pub open_questions: Vec<OpenQuestion>,
     /// Version of the document.
@@ -33,13 +33,13 @@ pub struct PrdOutput {
     pub related_features: Vec<RelatedFeature>,
     /// Changes of the document.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub revision_history: Vec<Revision>,
+    pub revision_history: Vec<PrdRevision>,
 }
 
 /// Problem and solution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Overview {
+pub struct PrdOverview {
     /// Name of the feature.
     pub feature_name: String,
     /// One sentence.
@@ -53,7 +53,7 @@ pub struct Overview {
 /// Goals and how success is measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Goals {
+pub struct PrdGoals {
     /// At least one goal that must be met.
     pub primary: Vec<String>,
     /// Goals that would be welcome.
@@ -77,17 +77,17 @@ pub struct SuccessMetric {
 /// Who the feature is for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Users {
+pub struct PrdUsers {
     /// At least one.
-    pub primary: Vec<Persona>,
+    pub primary: Vec<UserPersona>,
     /// Others who are touched by it.
-    pub secondary: Vec<Persona>,
+    pub secondary: Vec<UserPersona>,
 }
 
 /// A kind of user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Persona {
+pub struct UserPersona {
     /// The role.
     pub role: String,
     /// Who that is.
@@ -131,7 +131,7 @@ pub struct UserStory {
 /// What is in, what is out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Scope {
+pub struct PrdScope {
     /// At least one.
     pub in_scope: Vec<String>,
     /// At least one.
@@ -143,7 +143,7 @@ pub struct Scope {
 /// Limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Constraints {
+pub struct PrdConstraints {
     /// Set by code and machines.
     pub technical: Vec<String>,
     /// Set by people and money.
@@ -153,7 +153,7 @@ pub struct Constraints {
 /// What may go wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Risk {
+pub struct PrdRisk {
     /// What may happen.
     pub description: String,
     /// How bad it would be.
@@ -167,7 +167,7 @@ pub struct Risk {
 omoi_domain::closed_set! {
     /// What became of a question.
     #[derive(JsonSchema)]
-    Resolution {
+    QuestionResolution {
         /// A person or the code answered it.
         Answered = "answered",
         /// The answer is an assumption.
@@ -184,7 +184,7 @@ pub struct OpenQuestion {
     /// The question, word for word.
     pub question: String,
     /// What became of it.
-    pub resolution: Resolution,
+    pub resolution: QuestionResolution,
     /// The answer or assumption; left out while open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
@@ -206,7 +206,7 @@ pub struct RelatedFeature {
 /// One change of the document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Revision {
+pub struct PrdRevision {
     /// Version after the change.
     pub version: String,
     /// Date, `YYYY-MM-DD`.

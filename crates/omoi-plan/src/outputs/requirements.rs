@@ -13,7 +13,7 @@ pub struct RequirementsOutput {
     /// Name of the feature.
     pub feature_name: String,
     /// 5 to 50 requirements, not all of one priority.
-    pub requirements: Vec<Requirement>,
+    pub requirements: Vec<PlannedRequirement>,
     /// What is taken for granted.
     pub assumptions: Vec<String>,
     /// What the feature will not do.
@@ -22,13 +22,13 @@ pub struct RequirementsOutput {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open_questions: Vec<String>,
     /// Links back to the product requirements and on to the design.
-    pub traceability: Traceability,
+    pub traceability: RequirementTraceability,
 }
 
 /// One requirement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Requirement {
+pub struct PlannedRequirement {
     /// `REQ-<FEATURE>-<FUNC|PERF|SEC|USE|REL|CON>-NNN`, unique.
     pub id: String,
     /// A capability in 3 to 6 words; not a bare category name, not an id.
@@ -58,7 +58,7 @@ pub struct Requirement {
 /// Links to the documents before and after.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Traceability {
+pub struct RequirementTraceability {
     /// Sections of the product requirements that were used.
     pub prd_sections: Vec<String>,
     /// Components of the design, where already known.

@@ -60,7 +60,7 @@ pub struct SyncOutput {
     pub recommendations: Vec<String>,
     /// Where the model's opinion differs from the computed value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub contradictions: Vec<Contradiction>,
+    pub contradictions: Vec<OpinionContradiction>,
 }
 
 /// Did each check hold.
@@ -129,7 +129,7 @@ pub struct TraceabilityStats {
     /// Edges.
     pub dependencies: DependencyStats,
     /// Things nothing points to.
-    pub orphans: Orphans,
+    pub orphans: PlanOrphans,
 }
 
 /// Requirements by coverage.
@@ -195,7 +195,7 @@ pub struct DependencyStats {
 /// Things nothing points to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Orphans {
+pub struct PlanOrphans {
     /// Requirements without a task.
     pub requirements: Vec<String>,
     /// Components without a task.
@@ -263,7 +263,7 @@ pub struct SyncBlocker {
 /// The model's opinion against a computed value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Contradiction {
+pub struct OpinionContradiction {
     /// What was judged, usually a requirement id.
     pub subject: String,
     /// What code computed.

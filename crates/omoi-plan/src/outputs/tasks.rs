@@ -16,9 +16,9 @@ pub struct TasksOutput {
     /// Name of the feature.
     pub feature_name: String,
     /// One per major component.
-    pub tickets: Vec<Ticket>,
+    pub tickets: Vec<PlannedTicket>,
     /// Pieces of 1 to 4 hours.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<PlannedTask>,
     /// Sum over the tasks; recomputed by code.
     pub total_estimated_hours: f64,
     /// Longest chain of task ids; recomputed by code.
@@ -28,7 +28,7 @@ pub struct TasksOutput {
 omoi_domain::closed_set! {
     /// Size of a ticket or task.
     #[derive(JsonSchema)]
-    Estimate {
+    SizeEstimate {
         /// Tickets only: under a day.
         ExtraSmall = "XS",
         /// Task under 2 h, ticket 1 to 2 days.
@@ -42,7 +42,7 @@ omoi_domain::closed_set! {
     }
 }
 
-impl Estimate {
+impl SizeEstimate {
     /// The size of a task of `hours`: up to 2 small, up to 4 medium, else large.
     pub fn from_hours(hours: f64) -> Self {
         if hours <= 2.0 {
@@ -100,7 +100,7 @@ impl PlannedTaskType {
 /// A group of tasks around one component.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Ticket {
+pub struct PlannedTicket {
     /// `TKT-001` to `TKT-999`, unique.
     pub id: String,
     /// 1 to 200 characters.
@@ -110,7 +110,7 @@ pub struct Ticket {
     /// How much it matters.
     pub priority: Priority,
     /// Size.
-    pub estimate: Estimate,
+    pub estimate: SizeEstimate,
     /// Ids of the requirements it serves.
     pub requirements: Vec<String>,
     /// Ids of its tasks; at least one, 2 to 5 are ideal.
@@ -149,7 +149,7 @@ impl TicketDependencies {
 /// A piece of work for one agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Task {
+pub struct PlannedTask {
     /// `TSK-001` to `TSK-999`, numbered across all tickets.
     pub id: String,
     /// 1 to 200 characters.
@@ -166,7 +166,7 @@ pub struct Task {
     pub priority: Priority,
     /// Size; S under 2 h, M 2 to 4 h, L 4 to 8 h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub estimate: Option<Estimate>,
+    pub estimate: Option<SizeEstimate>,
     /// More than 0, at most 4.
     pub estimated_hours: f64,
     /// Paths that will be new; with `files_to_modify` at least one path.
@@ -179,7 +179,7 @@ pub struct Task {
     pub requirements_addressed: Vec<String>,
     /// Commands that prove it; needed for all but research and documentation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub checks: Vec<Check>,
+    pub checks: Vec<PlannedCheck>,
     /// Other tasks.
     pub dependencies: TaskDependencies,
 }
@@ -198,7 +198,7 @@ pub struct TaskDependencies {
 /// A command the platform runs itself in a clean checkout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Check {
+pub struct PlannedCheck {
     /// What it shows.
     pub kind: CheckKind,
     /// Shell command, run at the repository root; exit code 0 means passed.
@@ -214,21 +214,21 @@ pub struct Check {
     pub timeout_s: Option<u32>,
 }
 
-impl Check {
+impl PlannedCheck {
     /// Whether it names criteria although it is no proof: what passes before the work as well says
     /// nothing about what the work adds.
-    pub fn names_in_vain(&self) -> bool {
+    pub fn has_criteria_without_proof(&self) -> bool {
         self.kind != CheckKind::Proof && !self.criteria.is_empty()
     }
 
     /// Why the platform could not use it as written, by field; none when it could.
     /// `timeout_max_s` is the longest time any check is given.
-    pub fn fault(&self, timeout_max_s: u32) -> Option<(&'static str, String)> {
+    pub fn find_fault(&self, timeout_max_s: u32) -> Option<(&'static str, String)> {
         if let Some(given) = self.timeout_s.filter(|s| !(1..=timeout_max_s).contains(s)) {
             let says = format!("{given} is not within 1 to {timeout_max_s} seconds");
             return Some(("timeout_s", says));
         }
-        if self.names_in_vain() {
+        if self.has_criteria_without_proof() {
             let says = format!(
                 "a `{}` check names {}; only a check of kind `proof` can prove a criterion: make \
                  it one that fails before the work, or name no criteria",
@@ -274,14 +274,14 @@ mod tests {
             (None, "", Some("files")),
             (None, "tests/", Some("files")),
         ] {
-            let check = Check {
+            let check = PlannedCheck {
                 kind: CheckKind::Proof,
                 command: "true".to_owned(),
                 files: BTreeMap::from([(file.to_owned(), String::new())]),
                 criteria: Vec::new(),
                 timeout_s,
             };
-            let found = check.fault(600).map(|(field, _)| field);
+            let found = check.find_fault(600).map(|(field, _)| field);
             assert_eq!(found, fault, "{timeout_s:?} {file}");
         }
     }
@@ -289,14 +289,14 @@ mod tests {
     #[test]
     fn criteria_are_refused_on_any_check_but_a_proof() {
         for kind in CheckKind::ALL {
-            let check = Check {
+            let check = PlannedCheck {
                 kind: *kind,
                 command: "make test".to_owned(),
                 files: BTreeMap::new(),
                 criteria: vec!["REQ-TAGS-FUNC-001#1".to_owned()],
                 timeout_s: None,
             };
-            let Some((field, says)) = check.fault(600) else {
+            let Some((field, says)) = check.find_fault(600) else {
                 assert_eq!(*kind, CheckKind::Proof);
                 continue;
             };

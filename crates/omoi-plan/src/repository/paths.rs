@@ -11,7 +11,7 @@ pub struct RepoPaths {
 
 /// Where a cited path points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Location {
+pub enum PathLocation {
     /// A tracked file.
     File,
     /// A folder with tracked files below it.
@@ -22,7 +22,7 @@ pub enum Location {
     Outside,
 }
 
-impl Location {
+impl PathLocation {
     /// Whether something tracked is there.
     pub const fn exists(self) -> bool {
         matches!(self, Self::File | Self::Folder)
@@ -38,15 +38,15 @@ impl RepoPaths {
     }
 
     /// Where `path` points.
-    pub fn locate(&self, path: &str) -> Location {
-        let Some(clean) = clean(path) else {
-            return Location::Outside;
+    pub fn locate(&self, path: &str) -> PathLocation {
+        let Some(clean) = clean_path(path) else {
+            return PathLocation::Outside;
         };
         if clean.is_empty() {
-            return Location::Folder;
+            return PathLocation::Folder;
         }
         if self.files.contains(&clean) {
-            return Location::File;
+            return PathLocation::File;
         }
         let folder = format!("{clean}/");
         let next = self
@@ -54,8 +54,8 @@ impl RepoPaths {
             .range::<str, _>((Bound::Included(folder.as_str()), Bound::Unbounded))
             .next();
         match next {
-            Some(file) if file.starts_with(&folder) => Location::Folder,
-            _ => Location::Missing,
+            Some(file) if file.starts_with(&folder) => PathLocation::Folder,
+            _ => PathLocation::Missing,
         }
     }
 
@@ -74,7 +74,7 @@ impl RepoPaths {
 /// repository or cannot be a path.
 ///
 /// `..` is refused even where it would stay inside: a citation has no need of it.
-pub fn clean(path: &str) -> Option<String> {
+pub fn clean_path(path: &str) -> Option<String> {
     let path = path.trim();
     let drive = path.as_bytes().get(1) == Some(&b':');
     if path.is_empty() || path.starts_with(['/', '~', '\\']) || drive || path.contains('\0') {
@@ -98,19 +98,19 @@ mod tests {
     fn locates_files_folders_and_strangers() {
         let repo = RepoPaths::new(["src/a.rs", "src-old/b.rs", "README.md"]);
         for (path, expected) in [
-            ("src/a.rs", Location::File),
-            ("./src//a.rs", Location::File),
-            ("src", Location::Folder),
-            ("src/", Location::Folder),
-            (".", Location::Folder),
-            ("sr", Location::Missing),
-            ("src/b.rs", Location::Missing),
-            ("", Location::Outside),
-            ("/etc/passwd", Location::Outside),
-            ("../x", Location::Outside),
-            ("src/../../x", Location::Outside),
-            ("~/x", Location::Outside),
-            ("C:\\x", Location::Outside),
+            ("src/a.rs", PathLocation::File),
+            ("./src//a.rs", PathLocation::File),
+            ("src", PathLocation::Folder),
+            ("src/", PathLocation::Folder),
+            (".", PathLocation::Folder),
+            ("sr", PathLocation::Missing),
+            ("src/b.rs", PathLocation::Missing),
+            ("", PathLocation::Outside),
+            ("/etc/passwd", PathLocation::Outside),
+            ("../x", PathLocation::Outside),
+            ("src/../../x", PathLocation::Outside),
+            ("~/x", PathLocation::Outside),
+            ("C:\\x", PathLocation::Outside),
         ] {
             assert_eq!(repo.locate(path), expected, "{path}");
         }

@@ -4,21 +4,21 @@ use serde_json::Value;
 
 use omoi_domain::phase::Phase;
 
-use super::section::{SectionKind, check, item_path};
-use super::table::{section, sections};
+use super::section::{SectionKind, check_type, item_path};
+use super::table::{find_section, phase_sections};
 use crate::outputs::SyncOutput;
 
 /// Everything in a whole output of `phase` that its type refuses, as path and expectation.
-pub(crate) fn misfits(phase: Phase, output: &Value) -> Vec<(String, String)> {
+pub(crate) fn type_misfits(phase: Phase, output: &Value) -> Vec<(String, String)> {
     if phase == Phase::Sync {
         // Judged is what code computed; the sections hold the model's opinion.
-        return check::<SyncOutput>(output).err().into_iter().collect();
+        return check_type::<SyncOutput>(output).err().into_iter().collect();
     }
     let Value::Object(fields) = output else {
         return vec![(String::new(), "expected an object".to_owned())];
     };
     let mut found = Vec::new();
-    for section in sections(phase) {
+    for section in phase_sections(phase) {
         match (section.kind, fields.get(section.name)) {
             (_, None) if section.required => {
                 found.push((section.name.to_owned(), "missing field".to_owned()));
@@ -41,7 +41,7 @@ pub(crate) fn misfits(phase: Phase, output: &Value) -> Vec<(String, String)> {
             }
         }
     }
-    let strangers = fields.keys().filter(|f| section(phase, f).is_none());
+    let strangers = fields.keys().filter(|f| find_section(phase, f).is_none());
     found.extend(strangers.map(|f| (f.clone(), "unknown field".to_owned())));
     found
 }

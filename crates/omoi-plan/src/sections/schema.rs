@@ -6,32 +6,32 @@ use serde_json::{Map, Value, json};
 use omoi_domain::phase::Phase;
 
 use crate::outputs::{design, explore, prd, requirements, sync, tasks};
-use crate::sections::section::{Section, SectionKind, key_hint, schema};
-use crate::sections::table::sections;
+use crate::sections::section::{OutputSection, SectionKind, key_hint, root_schema};
+use crate::sections::table::phase_sections;
 
 /// JSON schema of the whole output of `phase`, as the model sees it.
 pub fn section_schema(phase: Phase) -> Value {
     match phase {
-        Phase::Explore => schema::<explore::ExploreOutput>(),
-        Phase::Prd => schema::<prd::PrdOutput>(),
-        Phase::Requirements => schema::<requirements::RequirementsOutput>(),
-        Phase::Design => schema::<design::DesignOutput>(),
-        Phase::Tasks => schema::<tasks::TasksOutput>(),
-        Phase::Sync => schema::<sync::SyncOpinion>(),
+        Phase::Explore => root_schema::<explore::ExploreOutput>(),
+        Phase::Prd => root_schema::<prd::PrdOutput>(),
+        Phase::Requirements => root_schema::<requirements::RequirementsOutput>(),
+        Phase::Design => root_schema::<design::DesignOutput>(),
+        Phase::Tasks => root_schema::<tasks::TasksOutput>(),
+        Phase::Sync => root_schema::<sync::SyncOpinion>(),
         Phase::Complete => Schema::from(Map::new()),
     }
     .to_value()
 }
 
 /// JSON schema of one item of `section`.
-pub fn item_schema(section: &Section) -> Value {
+pub fn item_schema(section: &OutputSection) -> Value {
     section.schema().to_value()
 }
 
 /// JSON schema of the arguments of the `submit_item` tool in `phase`.
 pub fn submit_item_schema(phase: Phase) -> Value {
-    let names: Vec<&str> = sections(phase).iter().map(|s| s.name).collect();
-    let values: Vec<Value> = sections(phase)
+    let names: Vec<&str> = phase_sections(phase).iter().map(|s| s.name).collect();
+    let values: Vec<Value> = phase_sections(phase)
         .iter()
         .map(|s| {
             let mut schema = item_schema(s);
@@ -43,7 +43,7 @@ pub fn submit_item_schema(phase: Phase) -> Value {
         .collect();
     let mut values = values;
     values.push(json!({ "type": "null", "title": "withdraws the item of a list under this key" }));
-    let keys = sections(phase)
+    let keys = phase_sections(phase)
         .iter()
         .filter(|s| s.kind != SectionKind::Single)
         .map(|s| format!("{}: {}", s.name, key_hint(s)))

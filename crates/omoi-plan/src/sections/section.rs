@@ -21,7 +21,7 @@ pub enum SectionKind {
 
 /// A top-level field of a phase output.
 #[derive(Clone, Copy, Debug)]
-pub struct Section {
+pub struct OutputSection {
     /// Name of the field.
     pub name: &'static str,
     /// One value or a list.
@@ -32,14 +32,14 @@ pub struct Section {
     schema: fn() -> Schema,
 }
 
-impl Section {
+impl OutputSection {
     const fn new<T: DeserializeOwned + JsonSchema>(name: &'static str, kind: SectionKind) -> Self {
         Self {
             name,
             kind,
             required: true,
-            check: check::<T>,
-            schema: schema::<T>,
+            check: check_type::<T>,
+            schema: root_schema::<T>,
         }
     }
 
@@ -67,7 +67,7 @@ impl Section {
 }
 
 /// Whether `value` is a `T`; where it is not, the path of the fault and what was expected there.
-pub(super) fn check<T: DeserializeOwned>(value: &Value) -> Result<(), (String, String)> {
+pub(super) fn check_type<T: DeserializeOwned>(value: &Value) -> Result<(), (String, String)> {
     match serde_path_to_error::deserialize::<_, T>(value) {
         Ok(_) => Ok(()),
         Err(error) => {
@@ -78,7 +78,7 @@ pub(super) fn check<T: DeserializeOwned>(value: &Value) -> Result<(), (String, S
     }
 }
 
-pub(super) fn schema<T: JsonSchema>() -> Schema {
+pub(super) fn root_schema<T: JsonSchema>() -> Schema {
     let settings = SchemaSettings::draft2020_12().with(|s| {
         s.meta_schema = None;
         s.inline_subschemas = true;
@@ -87,7 +87,7 @@ pub(super) fn schema<T: JsonSchema>() -> Schema {
 }
 
 /// What a good key of an item of `section` is.
-pub(crate) fn key_hint(section: &Section) -> String {
+pub(crate) fn key_hint(section: &OutputSection) -> String {
     match section.kind {
         SectionKind::List {
             key_field: Some(field),
@@ -98,7 +98,7 @@ pub(crate) fn key_hint(section: &Section) -> String {
 }
 
 /// Where in the whole output the field `inner` of an item lies.
-pub(crate) fn item_path(section: &Section, key: &str, inner: &str) -> String {
+pub(crate) fn item_path(section: &OutputSection, key: &str, inner: &str) -> String {
     let mut path = section.name.to_owned();
     if !key.is_empty() {
         path = format!("{path}[{key}]");

@@ -7,10 +7,10 @@ use serde_json::Value;
 use omoi_domain::phase::Phase;
 
 use crate::outputs::{design, explore, prd, requirements, sync, tasks};
-use crate::sections::section::Section;
+use crate::sections::section::OutputSection;
 
 /// The sections of `phase`, in the order of its fields.
-pub const fn sections(phase: Phase) -> &'static [Section] {
+pub const fn phase_sections(phase: Phase) -> &'static [OutputSection] {
     match phase {
         Phase::Explore => EXPLORE,
         Phase::Prd => PRD,
@@ -23,82 +23,82 @@ pub const fn sections(phase: Phase) -> &'static [Section] {
 }
 
 /// The section of `phase` called `name`.
-pub fn section(phase: Phase, name: &str) -> Option<&'static Section> {
-    sections(phase).iter().find(|s| s.name == name)
+pub fn find_section(phase: Phase, name: &str) -> Option<&'static OutputSection> {
+    phase_sections(phase).iter().find(|s| s.name == name)
 }
 
 type Texts = Vec<String>;
 type Object = BTreeMap<String, Value>;
 
-const EXPLORE: &[Section] = &[
-    Section::single::<String>("codebase_summary"),
-    Section::single::<String>("project_type"),
-    Section::single::<Texts>("tech_stack"),
-    Section::single::<BTreeMap<String, explore::Paths>>("structure"),
-    Section::list::<explore::KeyFile>("key_files", Some("path"), 0),
-    Section::list::<explore::CodePattern>("relevant_patterns", Some("pattern"), 0),
-    Section::list::<explore::ExistingModel>("existing_models", None, 0).optional(),
-    Section::single::<explore::Conventions>("conventions"),
-    Section::single::<Texts>("entry_points").optional(),
-    Section::single::<Option<String>>("test_structure").optional(),
-    Section::list::<explore::QuestionGroup>("discovery_questions", Some("category"), 1),
-    Section::single::<explore::FeatureSummary>("feature_summary"),
-    Section::list::<explore::RelatedCode>("related_to_feature", None, 0),
-    Section::single::<bool>("greenfield"),
-    Section::single::<Option<String>>("notes").optional(),
+const EXPLORE: &[OutputSection] = &[
+    OutputSection::single::<String>("codebase_summary"),
+    OutputSection::single::<String>("project_type"),
+    OutputSection::single::<Texts>("tech_stack"),
+    OutputSection::single::<BTreeMap<String, explore::RolePaths>>("structure"),
+    OutputSection::list::<explore::KeyFile>("key_files", Some("path"), 0),
+    OutputSection::list::<explore::CodePattern>("relevant_patterns", Some("pattern"), 0),
+    OutputSection::list::<explore::ExistingModel>("existing_models", None, 0).optional(),
+    OutputSection::single::<explore::CodeConventions>("conventions"),
+    OutputSection::single::<Texts>("entry_points").optional(),
+    OutputSection::single::<Option<String>>("test_structure").optional(),
+    OutputSection::list::<explore::QuestionGroup>("discovery_questions", Some("category"), 1),
+    OutputSection::single::<explore::FeatureSummary>("feature_summary"),
+    OutputSection::list::<explore::RelatedCode>("related_to_feature", None, 0),
+    OutputSection::single::<bool>("greenfield"),
+    OutputSection::single::<Option<String>>("notes").optional(),
 ];
 
-const PRD: &[Section] = &[
-    Section::single::<prd::Overview>("overview"),
-    Section::single::<prd::Goals>("goals"),
-    Section::single::<prd::Users>("users"),
-    Section::list::<prd::UserStory>("user_stories", Some("id"), 1),
-    Section::single::<prd::Scope>("scope"),
-    Section::single::<Texts>("assumptions"),
-    Section::single::<prd::Constraints>("constraints"),
-    Section::list::<prd::Risk>("risks", None, 0),
-    Section::list::<prd::OpenQuestion>("open_questions", None, 0),
-    Section::single::<Option<String>>("prd_version").optional(),
-    Section::list::<prd::RelatedFeature>("related_features", Some("name"), 0).optional(),
-    Section::list::<prd::Revision>("revision_history", Some("version"), 0).optional(),
+const PRD: &[OutputSection] = &[
+    OutputSection::single::<prd::PrdOverview>("overview"),
+    OutputSection::single::<prd::PrdGoals>("goals"),
+    OutputSection::single::<prd::PrdUsers>("users"),
+    OutputSection::list::<prd::UserStory>("user_stories", Some("id"), 1),
+    OutputSection::single::<prd::PrdScope>("scope"),
+    OutputSection::single::<Texts>("assumptions"),
+    OutputSection::single::<prd::PrdConstraints>("constraints"),
+    OutputSection::list::<prd::PrdRisk>("risks", None, 0),
+    OutputSection::list::<prd::OpenQuestion>("open_questions", None, 0),
+    OutputSection::single::<Option<String>>("prd_version").optional(),
+    OutputSection::list::<prd::RelatedFeature>("related_features", Some("name"), 0).optional(),
+    OutputSection::list::<prd::PrdRevision>("revision_history", Some("version"), 0).optional(),
 ];
 
-const REQUIREMENTS: &[Section] = &[
-    Section::single::<String>("feature_name"),
-    Section::list::<requirements::Requirement>("requirements", Some("id"), 1),
-    Section::single::<Texts>("assumptions"),
-    Section::single::<Texts>("out_of_scope"),
-    Section::single::<Texts>("open_questions").optional(),
-    Section::single::<requirements::Traceability>("traceability"),
+const REQUIREMENTS: &[OutputSection] = &[
+    OutputSection::single::<String>("feature_name"),
+    OutputSection::list::<requirements::PlannedRequirement>("requirements", Some("id"), 1),
+    OutputSection::single::<Texts>("assumptions"),
+    OutputSection::single::<Texts>("out_of_scope"),
+    OutputSection::single::<Texts>("open_questions").optional(),
+    OutputSection::single::<requirements::RequirementTraceability>("traceability"),
 ];
 
-const DESIGN: &[Section] = &[
-    Section::single::<String>("feature_name"),
-    Section::single::<String>("architecture_overview"),
-    Section::single::<String>("architecture_diagram"),
-    Section::list::<design::Component>("components", Some("name"), 1),
-    Section::list::<design::DataModel>("data_models", Some("name"), 0),
-    Section::single::<Option<String>>("data_models_not_needed").optional(),
-    Section::list::<design::Endpoint>("api_endpoints", None, 0),
-    Section::single::<Option<String>>("api_endpoints_not_needed").optional(),
-    Section::single::<Vec<Value>>("integration_points"),
-    Section::single::<Object>("error_handling"),
-    Section::single::<design::TestingStrategy>("testing_strategy"),
-    Section::single::<Texts>("security_considerations"),
-    Section::single::<Object>("migration_plan").optional(),
+const DESIGN: &[OutputSection] = &[
+    OutputSection::single::<String>("feature_name"),
+    OutputSection::single::<String>("architecture_overview"),
+    OutputSection::single::<String>("architecture_diagram"),
+    OutputSection::list::<design::DesignComponent>("components", Some("name"), 1),
+    OutputSection::list::<design::DataModel>("data_models", Some("name"), 0),
+    OutputSection::single::<Option<String>>("data_models_not_needed").optional(),
+    OutputSection::list::<design::ApiEndpoint>("api_endpoints", None, 0),
+    OutputSection::single::<Option<String>>("api_endpoints_not_needed").optional(),
+    OutputSection::single::<Vec<Value>>("integration_points"),
+    OutputSection::single::<Object>("error_handling"),
+    OutputSection::single::<design::TestingStrategy>("testing_strategy"),
+    OutputSection::single::<Texts>("security_considerations"),
+    OutputSection::single::<Object>("migration_plan").optional(),
 ];
 
-const TASKS: &[Section] = &[
-    Section::single::<String>("feature_name"),
-    Section::list::<tasks::Ticket>("tickets", Some("id"), 1),
-    Section::list::<tasks::Task>("tasks", Some("id"), 1),
-    Section::single::<f64>("total_estimated_hours"),
-    Section::single::<Texts>("critical_path"),
+const TASKS: &[OutputSection] = &[
+    OutputSection::single::<String>("feature_name"),
+    OutputSection::list::<tasks::PlannedTicket>("tickets", Some("id"), 1),
+    OutputSection::list::<tasks::PlannedTask>("tasks", Some("id"), 1),
+    OutputSection::single::<f64>("total_estimated_hours"),
+    OutputSection::single::<Texts>("critical_path"),
 ];
 
-const SYNC: &[Section] = &[
-    Section::list::<sync::CoverageOpinion>("coverage", Some("requirement_id"), 0),
-    Section::single::<Texts>("warnings").optional(),
-    Section::single::<Texts>("recommendations"),
-    Section::single::<Option<String>>("estimated_duration").optional(),
+const SYNC: &[OutputSection] = &[
+    OutputSection::list::<sync::CoverageOpinion>("coverage", Some("requirement_id"), 0),
+    OutputSection::single::<Texts>("warnings").optional(),
+    OutputSection::single::<Texts>("recommendations"),
+    OutputSection::single::<Option<String>>("estimated_duration").optional(),
 ];

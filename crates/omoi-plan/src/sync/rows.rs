@@ -9,8 +9,8 @@ use omoi_domain::check::CheckKind;
 use omoi_domain::requirement::RequirementType;
 use omoi_domain::task::{Priority, TaskType};
 
-use crate::ears::Clause;
-use crate::outputs::tasks::{Estimate, PlannedTaskType};
+use crate::ears::EarsClause;
+use crate::outputs::tasks::{PlannedTaskType, SizeEstimate};
 
 /// What a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -84,7 +84,7 @@ pub struct RequirementRow {
     /// What the system does; the whole sentence when it is not EARS.
     pub action: String,
     /// The condition clause by clause.
-    pub clauses: Vec<Clause>,
+    pub clauses: Vec<EarsClause>,
     /// Names of the design components that serve it.
     pub linked_design: Vec<String>,
     /// Digest of the normalised sentence.
@@ -120,7 +120,7 @@ pub struct TicketRow {
     /// How much it matters.
     pub priority: Priority,
     /// Size.
-    pub estimate: Estimate,
+    pub estimate: SizeEstimate,
     /// Requirements it serves.
     pub requirements: Vec<String>,
     /// Design components it builds.
@@ -162,7 +162,7 @@ pub struct TaskRow {
     /// How much it matters.
     pub priority: Priority,
     /// Size.
-    pub estimate: Estimate,
+    pub estimate: SizeEstimate,
     /// Weight in the critical path.
     pub estimated_hours: f64,
     /// Files it touches.
@@ -215,7 +215,7 @@ pub struct CheckCriterionRow {
 /// One row of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Row {
+pub enum PlanRow {
     /// A requirement.
     Requirement(RequirementRow),
     /// An acceptance criterion.
@@ -234,7 +234,7 @@ pub enum Row {
     CheckCriterion(CheckCriterionRow),
 }
 
-impl Row {
+impl PlanRow {
     /// What identifies the row.
     pub fn key(&self) -> RowKey {
         let edge = |kind, e: &EdgeRow| RowKey::pair(kind, &e.dependent, &e.prerequisite);

@@ -7,23 +7,23 @@ use omoi_domain::graph;
 use omoi_domain::task::Priority;
 
 use super::*;
-use crate::coverage::fixtures::{Sample, check, planned_sample, requirement, s, task, ticket};
+use crate::coverage::fixtures::{PlanSample, check, planned_sample, requirement, s, task, ticket};
 
-fn planned(sample: &Sample, existing: &[Existing]) -> SyncPlan {
-    plan(sample.planned(), &BTreeMap::new(), existing).unwrap()
+fn planned(sample: &PlanSample, existing: &[ExistingRow]) -> SyncPlan {
+    plan_sync(sample.planned(), &BTreeMap::new(), existing).unwrap()
 }
 
 /// What a store would read back after applying `plan` to an empty database.
-fn stored(plan: &SyncPlan) -> Vec<Existing> {
-    let read_back = |row: &Row| Existing {
+fn stored(plan: &SyncPlan) -> Vec<ExistingRow> {
+    let read_back = |row: &PlanRow| ExistingRow {
         key: row.key(),
         fields: row.fields(),
-        progress: Progress::Open,
+        progress: RowProgress::Open,
     };
     plan.create.iter().map(read_back).collect()
 }
 
-fn progress(existing: &mut [Existing], local_id: &str, progress: Progress) {
+fn progress(existing: &mut [ExistingRow], local_id: &str, progress: RowProgress) {
     existing
         .iter_mut()
         .find(|e| e.key.local_id == local_id)
@@ -32,7 +32,7 @@ fn progress(existing: &mut [Existing], local_id: &str, progress: Progress) {
 }
 
 /// 50 requirements, 20 tickets in four rows of five, 100 tasks in chains of five.
-fn large() -> Sample {
+fn large() -> PlanSample {
     let mut sample = planned_sample();
     let id = |n: usize| format!("REQ-TAGS-FUNC-{:03}", n + 1);
     sample.requirements.requirements = (0..50)
@@ -94,24 +94,24 @@ fn rows_are_ordered_so_that_references_exist_and_the_queue_can_finish() {
     let mut edges = Vec::new();
     for row in &first.create {
         let needs = match row {
-            Row::Criterion(c) => vec![c.requirement.clone()],
-            Row::Task(t) => t
+            PlanRow::Criterion(c) => vec![c.requirement.clone()],
+            PlanRow::Task(t) => t
                 .requirements
                 .iter()
                 .cloned()
                 .chain([t.ticket.clone()])
                 .collect(),
-            Row::TicketEdge(e) => vec![e.dependent.clone(), e.prerequisite.clone()],
-            Row::TaskEdge(e) => {
+            PlanRow::TicketEdge(e) => vec![e.dependent.clone(), e.prerequisite.clone()],
+            PlanRow::TaskEdge(e) => {
                 edges.push(graph::Edge::new(
                     e.prerequisite.clone(),
                     e.dependent.clone(),
                 ));
                 vec![e.dependent.clone(), e.prerequisite.clone()]
             }
-            Row::Check(c) => vec![c.task.clone()],
-            Row::CheckCriterion(l) => vec![l.check.clone(), l.criterion.clone()],
-            Row::Requirement(_) | Row::Ticket(_) => vec![],
+            PlanRow::Check(c) => vec![c.task.clone()],
+            PlanRow::CheckCriterion(l) => vec![l.check.clone(), l.criterion.clone()],
+            PlanRow::Requirement(_) | PlanRow::Ticket(_) => vec![],
         };
         for id in needs {
             assert!(known.contains(&id), "{row:?} comes before {id}");
@@ -119,7 +119,7 @@ fn rows_are_ordered_so_that_references_exist_and_the_queue_can_finish() {
         known.insert(row.key().local_id);
     }
     let tasks = first.create.iter().filter_map(|r| match r {
-        Row::Task(t) => Some(t),
+        PlanRow::Task(t) => Some(t),
         _ => None,
     });
     let levels: BTreeMap<String, u32> = tasks.map(|t| (t.local_id.clone(), t.level)).collect();
@@ -169,7 +169,7 @@ fn a_new_title_changes_one_row() {
         second.update[0].changed,
         BTreeMap::from([(
             s("title"),
-            Change {
+            FieldChange {
                 old: json!("Task TSK-002"),
                 new: json!("A better name")
             }
@@ -181,8 +181,8 @@ fn a_new_title_changes_one_row() {
 fn begun_work_is_never_touched() {
     let mut sample = planned_sample();
     let mut existing = stored(&planned(&sample, &[]));
-    progress(&mut existing, "TSK-001", Progress::Started);
-    progress(&mut existing, "TSK-002", Progress::Done);
+    progress(&mut existing, "TSK-001", RowProgress::Started);
+    progress(&mut existing, "TSK-002", RowProgress::Done);
     assert_eq!(planned(&sample, &existing).skip.len(), existing.len());
     sample.tasks.tasks[0].title = s("Changed under way");
     sample.tasks.tasks[1].checks[0].command = s("true");
@@ -196,10 +196,10 @@ fn begun_work_is_never_touched() {
     assert_eq!(
         found,
         [
-            ("TSK-001", Progress::Started),
-            ("TSK-002", Progress::Done),
-            ("TSK-002/1", Progress::Done),
-            ("TSK-002 TSK-001", Progress::Done),
+            ("TSK-001", RowProgress::Started),
+            ("TSK-002", RowProgress::Done),
+            ("TSK-002/1", RowProgress::Done),
+            ("TSK-002 TSK-001", RowProgress::Done),
         ]
     );
     assert!(changed.conflict[0].changed.contains_key("title"));
@@ -217,7 +217,7 @@ fn begun_work_is_never_touched() {
 fn what_vanishes_is_retired_unless_begun_and_stays_away() {
     let mut sample = planned_sample();
     let mut existing = stored(&planned(&sample, &[]));
-    progress(&mut existing, "TSK-003", Progress::Started);
+    progress(&mut existing, "TSK-003", RowProgress::Started);
     let gone = sample.tasks.tasks.split_off(2);
     sample.tasks.tickets[1].tasks.clear();
     let changed = planned(&sample, &existing);
@@ -249,12 +249,12 @@ fn what_vanishes_is_retired_unless_begun_and_stays_away() {
     );
     assert_eq!(changed.create, []);
     // A retired id is not given again without a person.
-    progress(&mut existing, "TSK-004", Progress::Retired);
+    progress(&mut existing, "TSK-004", RowProgress::Retired);
     assert!(planned(&sample, &existing).retire.is_empty());
     sample.tasks.tickets[1].tasks = vec![s("TSK-003"), s("TSK-004")];
     sample.tasks.tasks.extend(gone);
     let back = planned(&sample, &existing);
-    assert_eq!(back.conflict[0].progress, Progress::Retired);
+    assert_eq!(back.conflict[0].progress, RowProgress::Retired);
     assert_eq!(back.n_writes(), 0);
 }
 
@@ -264,7 +264,7 @@ fn unresolved_references_stop_everything_and_are_all_listed() {
     sample.tasks.tasks[0].dependencies.depends_on = vec![s("TSK-777")];
     sample.tasks.tasks[1].requirements_addressed = vec![s("REQ-NO-FUNC-001")];
     sample.tasks.tasks[2].parent_ticket = s("TKT-009");
-    let error = plan(sample.planned(), &BTreeMap::new(), &[]).unwrap_err();
+    let error = plan_sync(sample.planned(), &BTreeMap::new(), &[]).unwrap_err();
     let SyncError::Unresolved(faults) = &error else {
         panic!("{error}")
     };
@@ -274,7 +274,7 @@ fn unresolved_references_stop_everything_and_are_all_listed() {
     }
     let mut cyclic = planned_sample();
     cyclic.tasks.tickets[0].dependencies.blocked_by = vec![s("TKT-002")];
-    let error = plan(cyclic.planned(), &BTreeMap::new(), &[]).unwrap_err();
+    let error = plan_sync(cyclic.planned(), &BTreeMap::new(), &[]).unwrap_err();
     assert!(matches!(error, SyncError::Order(_)));
 }
 
@@ -290,7 +290,7 @@ fn rows_carry_what_the_outputs_say() {
     sample.tasks.tasks[1].estimated_hours = 3.0;
     sample.tasks.tasks[0].checks[0].timeout_s = Some(9);
     let exits = BTreeMap::from([(check_id("TSK-001", 1), 4)]);
-    let rows = rows(sample.planned(), &exits).unwrap();
+    let rows = plan_rows(sample.planned(), &exits).unwrap();
     let fields = |id: &str| {
         rows.iter()
             .find(|r| r.key().local_id == id)
@@ -335,7 +335,7 @@ fn content_hashes_ignore_case_and_spacing_and_never_cover_nothing() {
     );
     assert_ne!(content_hash("a"), content_hash("b"));
     assert_eq!(content_hash(" \n"), "");
-    assert_eq!(cut("one two three", 7), "one two");
-    assert_eq!(cut("one two three", 9), "one two");
-    assert_eq!(cut("ünïcödé", 3), "ünï");
+    assert_eq!(cut_text("one two three", 7), "one two");
+    assert_eq!(cut_text("one two three", 9), "one two");
+    assert_eq!(cut_text("ünïcödé", 3), "ünï");
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::placeholder::is_placeholder;
-use crate::finding::Finding;
+use crate::finding::RuleFinding;
 
 /// Fields whose content is code, data or a shape rather than text for people.
 const FREE_FORM: &[&str] = &[
@@ -26,34 +26,34 @@ const FREE_FORM: &[&str] = &[
 const DEPTH_MAX: usize = 24;
 
 /// Every text in `value` that is blank or a placeholder. Code, data and shapes are not looked at.
-pub(crate) fn empty_texts(value: &Value) -> Vec<Finding> {
+pub(crate) fn find_blank_texts(value: &Value) -> Vec<RuleFinding> {
     let mut found = Vec::new();
-    walk(value, &mut Vec::new(), &mut found);
+    walk_texts(value, &mut Vec::new(), &mut found);
     found
 }
 
-fn walk(value: &Value, path: &mut Vec<String>, found: &mut Vec<Finding>) {
+fn walk_texts(value: &Value, path: &mut Vec<String>, found: &mut Vec<RuleFinding>) {
     if path.len() > DEPTH_MAX {
         return;
     }
     match value {
-        Value::String(text) if text.trim().is_empty() => found.push(Finding {
+        Value::String(text) if text.trim().is_empty() => found.push(RuleFinding {
             code: "blank_text".to_owned(),
             message: "blank; leave the field out or fill it".to_owned(),
-            path: join(path),
+            path: join_path(path),
         }),
         Value::String(text) if is_placeholder(text) => {
             let shown: String = text.chars().take(40).collect();
-            found.push(Finding {
+            found.push(RuleFinding {
                 code: "placeholder_text".to_owned(),
                 message: format!("`{shown}` is a placeholder; write the content"),
-                path: join(path),
+                path: join_path(path),
             });
         }
         Value::Array(items) => {
             for (n, item) in items.iter().enumerate() {
                 path.push(format!("[{n}]"));
-                walk(item, path, found);
+                walk_texts(item, path, found);
                 path.pop();
             }
         }
@@ -63,7 +63,7 @@ fn walk(value: &Value, path: &mut Vec<String>, found: &mut Vec<Finding>) {
                     continue;
                 }
                 path.push(name.clone());
-                walk(field, path, found);
+                walk_texts(field, path, found);
                 path.pop();
             }
         }
@@ -71,6 +71,6 @@ fn walk(value: &Value, path: &mut Vec<String>, found: &mut Vec<Finding>) {
     }
 }
 
-fn join(path: &[String]) -> String {
+fn join_path(path: &[String]) -> String {
     path.join(".").replace(".[", "[")
 }

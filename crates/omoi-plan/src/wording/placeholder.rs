@@ -1,6 +1,6 @@
 //! Stand-ins for content that was never written.
 
-use super::words::words;
+use super::words::split_words;
 
 /// What stands alone where content was never written.
 const STAND_INS: &[&str] = &[
@@ -33,7 +33,7 @@ pub(crate) fn is_placeholder(text: &str) -> bool {
 fn is_stand_in(text: &str) -> bool {
     const LENGTH_MAX: usize = 40;
     let lower = text.to_lowercase();
-    if lower.contains("lorem") && words(&lower).iter().any(|w| w == "lorem") {
+    if lower.contains("lorem") && split_words(&lower).iter().any(|w| w == "lorem") {
         return true;
     }
     let bare = lower.trim_matches(|c: char| !c.is_alphanumeric());
@@ -49,7 +49,7 @@ fn is_marked(text: &str) -> bool {
         let Some(rest) = text.strip_prefix(marker) else {
             return false;
         };
-        let next = words(rest).into_iter().next().unwrap_or_default();
+        let next = split_words(rest).into_iter().next().unwrap_or_default();
         rest.trim().is_empty()
             || rest.starts_with([':', '-', '.', '(', '!'])
             || rest.starts_with(char::is_whitespace) && verbs.contains(&next.as_str())

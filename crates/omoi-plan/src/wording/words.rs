@@ -2,7 +2,7 @@
 
 /// The words of `text` in lower case. Scripts that are written without blanks give one word per
 /// character.
-pub(crate) fn words(text: &str) -> Vec<String> {
+pub(crate) fn split_words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     for c in text.chars() {

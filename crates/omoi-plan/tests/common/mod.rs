@@ -10,8 +10,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use omoi_domain::phase::Phase;
-use omoi_plan::coverage::{Planned, verdict};
-use omoi_plan::evaluate::{Evaluation, Facts, evaluate};
+use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
+use omoi_plan::evaluate::{EvaluationFacts, PhaseEvaluation, evaluate_output};
 use omoi_plan::outputs::SyncOpinion;
 use omoi_plan::repository::RepositoryFacts;
 
@@ -19,7 +19,7 @@ use omoi_plan::repository::RepositoryFacts;
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub name: &'static str,
-    pub facts: Facts,
+    pub facts: EvaluationFacts,
     pub outputs: BTreeMap<Phase, Value>,
 }
 
@@ -29,12 +29,12 @@ impl Plan {
     }
 
     /// Judges `output` as this plan's `phase`.
-    pub fn judge(&self, phase: Phase, output: &Value) -> Evaluation {
-        evaluate(phase, output, &self.facts)
+    pub fn judge(&self, phase: Phase, output: &Value) -> PhaseEvaluation {
+        evaluate_output(phase, output, &self.facts)
     }
 
     /// Judges this plan's `phase` after `bend`.
-    pub fn judge_bent(&self, phase: Phase, bend: impl FnOnce(&mut Value)) -> Evaluation {
+    pub fn judge_bent(&self, phase: Phase, bend: impl FnOnce(&mut Value)) -> PhaseEvaluation {
         let mut output = self.output(phase).clone();
         bend(&mut output);
         self.judge(phase, &output)
@@ -59,7 +59,7 @@ fn plan(feature: &build::Feature) -> Plan {
         (Phase::Design, build::design(feature)),
         (Phase::Tasks, build::tasks(feature)),
     ]);
-    let mut facts = Facts {
+    let mut facts = EvaluationFacts {
         repo: Arc::new(RepositoryFacts::of_paths(feature.repo.iter().copied())),
         request: String::new(),
         instructions: "",
@@ -74,12 +74,12 @@ fn plan(feature: &build::Feature) -> Plan {
         recommendations: vec!["Merge the storage ticket before the others.".to_owned()],
         ..SyncOpinion::default()
     };
-    let planned = Planned {
+    let planned = PlannedOutputs {
         requirements: facts.requirements.as_ref().unwrap(),
         design: facts.design.as_ref().unwrap(),
         tasks: facts.tasks.as_ref().unwrap(),
     };
-    outputs.insert(Phase::Sync, json!(verdict(planned, &opinion)));
+    outputs.insert(Phase::Sync, json!(sync_verdict(planned, &opinion)));
     for task in &facts.tasks.as_ref().unwrap().tasks {
         for (n, _) in task.checks.iter().enumerate() {
             facts.base_exits.insert((task.id.clone(), n), Some(1));
@@ -97,7 +97,7 @@ fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> T {
 }
 
 /// The codes of the blockers, sorted, each once.
-pub fn codes(evaluation: &Evaluation) -> Vec<&str> {
+pub fn codes(evaluation: &PhaseEvaluation) -> Vec<&str> {
     let mut codes: Vec<&str> = evaluation
         .blockers
         .iter()

@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use omoi_domain::phase::Phase;
 use omoi_git::survey::{survey_dir, texts_of_dir};
-use omoi_plan::evaluate::Facts;
-use omoi_plan::items::{Item, ItemError, Submission, split, validate_item};
+use omoi_plan::evaluate::EvaluationFacts;
+use omoi_plan::items::{ItemError, ItemSubmission, OutputItem, split_output, validate_item};
 use omoi_plan::repository::{RepoPaths, RepositoryFacts};
 use omoi_planning::gate::{assembled, guidance, judge_output, repository_facts};
 
@@ -231,8 +231,9 @@ impl Corpus {
             Ok(output) => judge_output(phase, output, &facts)?.evaluation,
             Err(incomplete) => *incomplete,
         };
-        let told =
-            |b: &omoi_plan::finding::Finding| format!("{} at `{}`: {}", b.code, b.path, b.message);
+        let told = |b: &omoi_plan::finding::RuleFinding| {
+            format!("{} at `{}`: {}", b.code, b.path, b.message)
+        };
         let mut reasons: Vec<String> = evaluation.blockers.iter().map(told).collect();
         if !evaluation.passed && reasons.is_empty() {
             reasons.push(evaluation.feedback);
@@ -247,12 +248,12 @@ impl Corpus {
     }
 
     /// What the planner would know when it judges `case`.
-    fn facts(&mut self, phase: Phase, case: &Case) -> Fallible<Facts> {
-        let mut facts = Facts {
+    fn facts(&mut self, phase: Phase, case: &Case) -> Fallible<EvaluationFacts> {
+        let mut facts = EvaluationFacts {
             repo: self.repository(&case.repository)?,
             request: case.idea.clone(),
             instructions: guidance(phase),
-            ..Facts::default()
+            ..EvaluationFacts::default()
         };
         facts.explore = self.accepted(case, Phase::Explore)?;
         facts.prd = self.accepted(case, Phase::Prd)?;
@@ -299,9 +300,13 @@ impl Corpus {
 }
 
 /// The items that `output` is handed in as, each as the intake accepts it.
-fn accepted_items(phase: Phase, output: &Value, repo: &RepoPaths) -> Result<Vec<Item>, ItemError> {
-    let accepted = split(phase, output).into_iter().map(|item| {
-        let submission = Submission {
+fn accepted_items(
+    phase: Phase,
+    output: &Value,
+    repo: &RepoPaths,
+) -> Result<Vec<OutputItem>, ItemError> {
+    let accepted = split_output(phase, output).into_iter().map(|item| {
+        let submission = ItemSubmission {
             phase,
             section: &item.section,
             key: &item.key,

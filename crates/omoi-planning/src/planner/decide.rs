@@ -13,9 +13,9 @@ use omoi_domain::retry::{PhaseFailure, phase_delay};
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_execution::Platform;
 use omoi_execution::integration::output;
-use omoi_plan::coverage::Planned;
-use omoi_plan::evaluate::Evaluation;
-use omoi_plan::finding::Finding;
+use omoi_plan::coverage::PlannedOutputs;
+use omoi_plan::evaluate::PhaseEvaluation;
+use omoi_plan::finding::RuleFinding;
 use omoi_plan::outputs::{DesignOutput, RequirementsOutput, TasksOutput};
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
@@ -32,7 +32,7 @@ use crate::sync::{Accepted, ApplyError, apply};
 pub(super) struct Refusal {
     kind: PhaseFailure,
     feedback: String,
-    evaluation: Option<(Evaluation, Option<Value>)>,
+    evaluation: Option<(PhaseEvaluation, Option<Value>)>,
     /// No attempt follows.
     last: bool,
     /// It is what a second opinion says of an output that passed its gate.
@@ -87,7 +87,7 @@ pub(super) async fn decide(
             pass(platform, spec, phase, run, judged, output).await
         }
         output => {
-            let is_unreadable = |found: &Finding| found.code == INVALID_OUTPUT;
+            let is_unreadable = |found: &RuleFinding| found.code == INVALID_OUTPUT;
             let refusal = Refusal {
                 kind: match judged.evaluation.blockers.iter().any(is_unreadable) {
                     true => PhaseFailure::InvalidOutput,
@@ -103,7 +103,7 @@ pub(super) async fn decide(
     }
 }
 
-fn verdict(evaluation: &Evaluation) -> Verdict {
+fn verdict(evaluation: &PhaseEvaluation) -> Verdict {
     Verdict {
         score: Some(evaluation.score),
         passed: Some(evaluation.passed),
@@ -233,7 +233,7 @@ async fn write_plan(tx: &mut Tx, spec: &mut Spec, judged: &Judged) -> Result<(),
     ) else {
         return Err(ApplyError::Unresolved("an accepted output".to_owned()));
     };
-    let planned = Planned {
+    let planned = PlannedOutputs {
         requirements: &requirements,
         design: &design,
         tasks: &tasks,
@@ -324,7 +324,7 @@ async fn block(
     platform: &Platform,
     mut spec: Spec,
     mut run: PhaseRun,
-    (evaluation, fault): (Evaluation, Fault),
+    (evaluation, fault): (PhaseEvaluation, Fault),
 ) -> Result<Next, BoxError> {
     let Fault { phase, reason } = fault;
     let mut tx = platform.store.write().await?;

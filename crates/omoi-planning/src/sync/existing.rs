@@ -4,14 +4,17 @@ use serde_json::{Map, Value, json};
 
 use omoi_domain::task::TaskStatus;
 use omoi_plan::ids::check_id;
-use omoi_plan::sync::{Existing, Progress, RowKey, RowKind};
+use omoi_plan::sync::{ExistingRow, RowKey, RowKind, RowProgress};
 use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx, checks, requirements, tasks, tickets};
 
 use super::Known;
 
 /// Every planned row that stands already, and the ids it goes by.
-pub(super) async fn read(tx: &mut Tx, spec: &Spec) -> Result<(Vec<Existing>, Known), StoreError> {
+pub(super) async fn read(
+    tx: &mut Tx,
+    spec: &Spec,
+) -> Result<(Vec<ExistingRow>, Known), StoreError> {
     let mut known = Known::default();
     let mut rows = Vec::new();
     for requirement in requirements::of_spec(tx, spec.id).await? {
@@ -49,7 +52,7 @@ pub(super) async fn read(tx: &mut Tx, spec: &Spec) -> Result<(Vec<Existing>, Kno
             "title": task.title, "description": task.description, "priority": task.priority,
         }));
         let key = RowKey::new(RowKind::Task, &task.local_id);
-        rows.push(Existing {
+        rows.push(ExistingRow {
             key,
             fields,
             progress: progress(task.status),
@@ -64,7 +67,7 @@ pub(super) async fn read(tx: &mut Tx, spec: &Spec) -> Result<(Vec<Existing>, Kno
 async fn edges(
     tx: &mut Tx,
     spec: &Spec,
-    rows: &mut Vec<Existing>,
+    rows: &mut Vec<ExistingRow>,
     known: &Known,
 ) -> Result<(), StoreError> {
     let ticket = |id| {
@@ -97,7 +100,7 @@ async fn edges(
 async fn check_rows(
     tx: &mut Tx,
     spec: &Spec,
-    rows: &mut Vec<Existing>,
+    rows: &mut Vec<ExistingRow>,
     known: &mut Known,
 ) -> Result<(), StoreError> {
     let links = checks::criteria_links(tx, spec.id).await?;
@@ -127,11 +130,11 @@ async fn check_rows(
     Ok(())
 }
 
-fn open(key: RowKey, fields: Map<String, Value>) -> Existing {
-    Existing {
+fn open(key: RowKey, fields: Map<String, Value>) -> ExistingRow {
+    ExistingRow {
         key,
         fields,
-        progress: Progress::Open,
+        progress: RowProgress::Open,
     }
 }
 
@@ -142,17 +145,17 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn progress(status: TaskStatus) -> Progress {
+fn progress(status: TaskStatus) -> RowProgress {
     match status {
-        TaskStatus::Pending | TaskStatus::Blocked => Progress::Open,
-        TaskStatus::Completed => Progress::Done,
-        TaskStatus::Cancelled => Progress::Retired,
+        TaskStatus::Pending | TaskStatus::Blocked => RowProgress::Open,
+        TaskStatus::Completed => RowProgress::Done,
+        TaskStatus::Cancelled => RowProgress::Retired,
         TaskStatus::Claiming
         | TaskStatus::Assigned
         | TaskStatus::Running
         | TaskStatus::PendingValidation
         | TaskStatus::Validating
         | TaskStatus::NeedsRevision
-        | TaskStatus::Failed => Progress::Started,
+        | TaskStatus::Failed => RowProgress::Started,
     }
 }

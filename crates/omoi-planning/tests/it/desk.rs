@@ -16,7 +16,7 @@ use omoi_execution::intake::{self, IntakeError};
 use omoi_execution::platform::Parts;
 use omoi_git::mirror::{CommitMeta, FileChange, Identity};
 use omoi_git::object::RepoPath;
-use omoi_plan::items::split;
+use omoi_plan::items::split_output;
 use omoi_planning::items;
 use omoi_planning::planner::Planner;
 use omoi_protocol::worker::{AttemptContext, Complete, ItemAck, SubmitItem};
@@ -236,7 +236,7 @@ impl Desk {
             Phase::Sync => json!({ "coverage": [], "recommendations": ["Look at the store."] }),
             _ => self.plan.output(phase).clone(),
         };
-        for item in split(phase, &whole) {
+        for item in split_output(phase, &whole) {
             let place = (item.section.as_str(), item.key.as_str());
             self.submit(attempt, place, item.value).await.unwrap();
         }

@@ -141,7 +141,7 @@ async fn an_attempt_that_ran_out_of_time_leaves_its_items() {
     let (attempt, told) = desk.agent(EXPLORE).await;
     assert_eq!(told.limits.wall_s, 900);
     let output = desk.plan.output(EXPLORE).clone();
-    let items = omoi_plan::items::split(EXPLORE, &output);
+    let items = omoi_plan::items::split_output(EXPLORE, &output);
     for item in &items[..7] {
         let place = (item.section.as_str(), item.key.as_str());
         let value = item.value.clone();

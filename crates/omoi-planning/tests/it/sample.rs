@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use omoi_plan::coverage::{Planned, verdict};
+use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
 use omoi_plan::outputs::{DesignOutput, RequirementsOutput, SyncOpinion, SyncOutput, TasksOutput};
 use omoi_planning::sync::Accepted;
 
@@ -53,12 +53,12 @@ impl Sample {
             "critical_path": [],
         }))
         .unwrap();
-        let planned = Planned {
+        let planned = PlannedOutputs {
             requirements: &requirements,
             design: &design,
             tasks: &tasks,
         };
-        let verdict = verdict(planned, &SyncOpinion::default());
+        let verdict = sync_verdict(planned, &SyncOpinion::default());
         let base_exits = (0..100).map(|n| ((task_id(n), 0), 1)).collect();
         Self {
             requirements,
@@ -71,7 +71,7 @@ impl Sample {
 
     pub(crate) fn accepted(&self) -> Accepted<'_> {
         Accepted {
-            planned: Planned {
+            planned: PlannedOutputs {
                 requirements: &self.requirements,
                 design: &self.design,
                 tasks: &self.tasks,

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{Event, EventKind};
 use omoi_domain::task::TaskStatus;
-use omoi_plan::coverage::{Planned, verdict};
+use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
 use omoi_plan::outputs::SyncOpinion;
 use omoi_plan::sync::SyncPlan;
 use omoi_planning::sync::{Accepted, ApplyError, apply};
@@ -223,12 +223,12 @@ async fn a_failure_at_any_statement_leaves_everything_as_it_was() {
     let url = database.url().to_owned();
     let it = emptied(database).await;
     let facts = todo_tags().facts;
-    let planned = Planned {
+    let planned = PlannedOutputs {
         requirements: facts.requirements.as_ref().unwrap(),
         design: facts.design.as_ref().unwrap(),
         tasks: facts.tasks.as_ref().unwrap(),
     };
-    let verdict = verdict(planned, &SyncOpinion::default());
+    let verdict = sync_verdict(planned, &SyncOpinion::default());
     let base_exits = facts.base_exits.iter();
     let base_exits = base_exits.map(|(check, exit)| (check.clone(), exit.unwrap()));
     let base_exits = base_exits.collect();

@@ -13,7 +13,7 @@ use serde_json::Value;
 use omoi_domain::attempt::AgentRole;
 use omoi_domain::phase::Phase;
 use omoi_plan::evaluate::PASS_THRESHOLD;
-use omoi_plan::sections::{SectionKind, item_schema, sections};
+use omoi_plan::sections::{SectionKind, item_schema, phase_sections};
 
 use super::Context;
 use super::fail::Usage;
@@ -133,7 +133,7 @@ fn reference() -> String {
             "\n#### `{phase}`\n\n| Section | Takes | |\n|---|---|---|\n",
             phase = phase.as_str()
         );
-        for section in sections(phase) {
+        for section in phase_sections(phase) {
             let takes = described(&item_schema(section));
             let takes = match section.kind {
                 SectionKind::Single => takes,

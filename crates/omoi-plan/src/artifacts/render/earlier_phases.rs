@@ -6,76 +6,76 @@ use serde_json::Value;
 
 use omoi_domain::requirement::RequirementType;
 
-use crate::artifacts::body::{Body, flat};
+use crate::artifacts::body::{MarkdownBody, one_line};
 use crate::artifacts::documents::{
     DesignFront, DocumentCategory, DocumentStatus, ModelFront, PrdFront, RequirementsFront,
 };
-use crate::artifacts::file::{File, Meta, document_id, feature_slug};
-use crate::outputs::design::{Component, DataModel, Endpoint};
-use crate::outputs::prd::{Persona, SuccessMetric, UserStory};
-use crate::outputs::requirements::Requirement;
+use crate::artifacts::file::{SpecFile, SpecFileMeta, document_id, feature_slug};
+use crate::outputs::design::{ApiEndpoint, DataModel, DesignComponent};
+use crate::outputs::prd::{SuccessMetric, UserPersona, UserStory};
+use crate::outputs::requirements::PlannedRequirement;
 use crate::outputs::{DesignOutput, PrdOutput, RequirementsOutput};
 
 const FIRST_VERSION: &str = "1.0";
 
-pub(in crate::artifacts) fn prd(meta: &Meta, prd: &PrdOutput) -> File<PrdFront> {
+pub(in crate::artifacts) fn render_prd(meta: &SpecFileMeta, prd: &PrdOutput) -> SpecFile<PrdFront> {
     let overview = &prd.overview;
     let front = prd_front(meta, prd);
-    let mut body = Body::default();
-    body.heading(1, &front.title);
-    body.text(&overview.one_liner);
-    body.section(2, "Problem", &overview.problem_statement);
-    body.section(2, "Solution", &overview.solution_summary);
-    body.listed(2, "Goals", &prd.goals.primary);
+    let mut body = MarkdownBody::default();
+    body.add_heading(1, &front.title);
+    body.add_text(&overview.one_liner);
+    body.add_section(2, "Problem", &overview.problem_statement);
+    body.add_section(2, "Solution", &overview.solution_summary);
+    body.add_listed(2, "Goals", &prd.goals.primary);
     if !prd.goals.secondary.is_empty() {
-        body.listed(3, "Also welcome", &prd.goals.secondary);
+        body.add_listed(3, "Also welcome", &prd.goals.secondary);
     }
-    body.heading(3, "Measures of success");
+    body.add_heading(3, "Measures of success");
     let metrics = prd.goals.success_metrics.iter();
     let metric = |m: &SuccessMetric| [m.metric.clone(), m.target.clone(), m.measurement.clone()];
-    body.table(["Measure", "Target", "How"], metrics.map(metric).collect());
-    body.listed(
+    body.add_table(["Measure", "Target", "How"], metrics.map(metric).collect());
+    body.add_listed(
         2,
         "Users",
         prd.users
             .primary
             .iter()
             .chain(&prd.users.secondary)
-            .map(persona),
+            .map(persona_line),
     );
-    body.heading(2, "User stories");
+    body.add_heading(2, "User stories");
     for story in &prd.user_stories {
         user_story(&mut body, story);
     }
-    body.listed(2, "In scope", &prd.scope.in_scope);
-    body.listed(2, "Out of scope", &prd.scope.out_of_scope);
-    body.listed(2, "Depends on", &prd.scope.dependencies);
-    body.listed(2, "Assumptions", &prd.assumptions);
+    body.add_listed(2, "In scope", &prd.scope.in_scope);
+    body.add_listed(2, "Out of scope", &prd.scope.out_of_scope);
+    body.add_listed(2, "Depends on", &prd.scope.dependencies);
+    body.add_listed(2, "Assumptions", &prd.assumptions);
     let constraints = &prd.constraints;
-    body.listed(
+    body.add_listed(
         2,
         "Constraints",
         constraints.technical.iter().chain(&constraints.business),
     );
-    body.heading(2, "Risks");
+    body.add_heading(2, "Risks");
     let risks = prd
         .risks
         .iter()
         .map(|r| [&r.description, &r.impact, &r.likelihood, &r.mitigation].map(String::clone));
-    body.table(
+    body.add_table(
         ["Risk", "Impact", "Likelihood", "Mitigation"],
         risks.collect(),
     );
-    body.heading(2, "Questions");
+    body.add_heading(2, "Questions");
     let questions = prd.open_questions.iter().map(|q| {
         let answer = q.answer.clone().unwrap_or_default();
         [q.question.clone(), q.resolution.to_string(), answer]
     });
-    body.table(["Question", "State", "Answer"], questions.collect());
-    File::new(front, body.finish())
+    body.add_table(["Question", "State", "Answer"], questions.collect());
+    SpecFile::new(front, body.finish())
 }
 
-fn prd_front(meta: &Meta, prd: &PrdOutput) -> PrdFront {
+fn prd_front(meta: &SpecFileMeta, prd: &PrdOutput) -> PrdFront {
     PrdFront {
         id: document_id("PRD", meta),
         title: format!("Product requirements: {}", prd.overview.feature_name),
@@ -90,7 +90,7 @@ fn prd_front(meta: &Meta, prd: &PrdOutput) -> PrdFront {
     }
 }
 
-fn persona(persona: &Persona) -> String {
+fn persona_line(persona: &UserPersona) -> String {
     let needs = if persona.needs.is_empty() {
         String::new()
     } else {
@@ -99,24 +99,24 @@ fn persona(persona: &Persona) -> String {
     format!("**{}**: {}{needs}", persona.role, persona.description)
 }
 
-fn user_story(body: &mut Body, story: &UserStory) {
-    body.heading(3, &format!("{} ({})", story.id, story.priority));
+fn user_story(body: &mut MarkdownBody, story: &UserStory) {
+    body.add_heading(3, &format!("{} ({})", story.id, story.priority));
     let UserStory {
         role,
         want,
         benefit,
         ..
     } = story;
-    body.text(&flat(&format!(
+    body.add_text(&one_line(&format!(
         "As {role}, I want {want}, so that {benefit}."
     )));
-    body.list(&story.acceptance_criteria);
+    body.add_list(&story.acceptance_criteria);
 }
 
-pub(in crate::artifacts) fn requirements(
-    meta: &Meta,
+pub(in crate::artifacts) fn render_requirements(
+    meta: &SpecFileMeta,
     output: &RequirementsOutput,
-) -> File<RequirementsFront> {
+) -> SpecFile<RequirementsFront> {
     let front = RequirementsFront {
         id: document_id("REQ", meta),
         title: format!("Requirements: {}", output.feature_name),
@@ -124,27 +124,27 @@ pub(in crate::artifacts) fn requirements(
         created: meta.created_at.date(),
         updated: meta.updated_at.date(),
         status: DocumentStatus::Approved,
-        category: Some(category(&output.requirements)),
+        category: Some(document_category(&output.requirements)),
         // Critical comes first in the order of priorities.
         priority: output.requirements.iter().map(|r| r.priority).max(),
         prd_ref: Some(document_id("PRD", meta)),
         design_ref: Some(document_id("DESIGN", meta)),
     };
-    let mut body = Body::default();
-    body.heading(1, &front.title);
+    let mut body = MarkdownBody::default();
+    body.add_heading(1, &front.title);
     for requirement in &output.requirements {
         requirement_section(&mut body, requirement);
     }
-    body.listed(2, "Assumptions", &output.assumptions);
-    body.listed(2, "Out of scope", &output.out_of_scope);
+    body.add_listed(2, "Assumptions", &output.assumptions);
+    body.add_listed(2, "Out of scope", &output.out_of_scope);
     if !output.open_questions.is_empty() {
-        body.listed(2, "Open questions", &output.open_questions);
+        body.add_listed(2, "Open questions", &output.open_questions);
     }
-    File::new(front, body.finish())
+    SpecFile::new(front, body.finish())
 }
 
-fn category(requirements: &[Requirement]) -> DocumentCategory {
-    let is = |kind| move |r: &Requirement| r.kind == kind;
+fn document_category(requirements: &[PlannedRequirement]) -> DocumentCategory {
+    let is = |kind| move |r: &PlannedRequirement| r.kind == kind;
     if requirements.iter().any(is(RequirementType::Functional)) {
         DocumentCategory::Functional
     } else if !requirements.is_empty() && requirements.iter().all(is(RequirementType::Constraint)) {
@@ -154,9 +154,9 @@ fn category(requirements: &[Requirement]) -> DocumentCategory {
     }
 }
 
-fn requirement_section(body: &mut Body, requirement: &Requirement) {
-    body.heading(2, &format!("{}: {}", requirement.id, requirement.title));
-    body.text(&format!("> {}", flat(&requirement.text)));
+fn requirement_section(body: &mut MarkdownBody, requirement: &PlannedRequirement) {
+    body.add_heading(2, &format!("{}: {}", requirement.id, requirement.title));
+    body.add_text(&format!("> {}", one_line(&requirement.text)));
     let mut facts = vec![
         format!("Type: {}", requirement.kind),
         format!("Priority: {}", requirement.priority),
@@ -175,34 +175,37 @@ fn requirement_section(body: &mut Body, requirement: &Requirement) {
             .iter()
             .map(|notes| format!("Notes: {notes}")),
     );
-    body.list(&facts);
-    body.text("Accepted when:");
-    body.criteria(&requirement.acceptance_criteria);
+    body.add_list(&facts);
+    body.add_text("Accepted when:");
+    body.add_criteria(&requirement.acceptance_criteria);
 }
 
-pub(in crate::artifacts) fn design(meta: &Meta, output: &DesignOutput) -> File<DesignFront> {
+pub(in crate::artifacts) fn render_design(
+    meta: &SpecFileMeta,
+    output: &DesignOutput,
+) -> SpecFile<DesignFront> {
     let front = design_front(meta, output);
-    let mut body = Body::default();
-    body.heading(1, &front.title);
-    body.section(2, "Architecture", &output.architecture_overview);
-    body.code("mermaid", &output.architecture_diagram);
-    body.heading(2, "Components");
+    let mut body = MarkdownBody::default();
+    body.add_heading(1, &front.title);
+    body.add_section(2, "Architecture", &output.architecture_overview);
+    body.add_code("mermaid", &output.architecture_diagram);
+    body.add_heading(2, "Components");
     for component in &output.components {
         component_section(&mut body, component);
     }
-    body.heading(2, "Data models");
-    body.text(output.data_models_not_needed.as_deref().unwrap_or_default());
+    body.add_heading(2, "Data models");
+    body.add_text(output.data_models_not_needed.as_deref().unwrap_or_default());
     for model in &output.data_models {
         model_section(&mut body, model);
     }
-    body.heading(2, "Endpoints");
-    body.text(
+    body.add_heading(2, "Endpoints");
+    body.add_text(
         output
             .api_endpoints_not_needed
             .as_deref()
             .unwrap_or_default(),
     );
-    let endpoint = |e: &Endpoint| {
+    let endpoint = |e: &ApiEndpoint| {
         let auth = if e.auth_required { "yes" } else { "no" };
         [
             e.method.clone(),
@@ -213,26 +216,26 @@ pub(in crate::artifacts) fn design(meta: &Meta, output: &DesignOutput) -> File<D
     };
     let endpoints: Vec<_> = output.api_endpoints.iter().map(endpoint).collect();
     if !endpoints.is_empty() {
-        body.table(["Method", "Path", "Known caller", "Purpose"], endpoints);
+        body.add_table(["Method", "Path", "Known caller", "Purpose"], endpoints);
     }
-    body.listed(
+    body.add_listed(
         2,
         "Integration points",
-        output.integration_points.iter().map(prose),
+        output.integration_points.iter().map(value_text),
     );
-    body.listed(2, "Error handling", pairs(&output.error_handling));
-    body.heading(2, "Tests");
+    body.add_listed(2, "Error handling", pair_lines(&output.error_handling));
+    body.add_heading(2, "Tests");
     let tests = &output.testing_strategy;
-    body.text(tests.strategy.as_deref().unwrap_or_default());
-    body.list(tests.unit_tests.iter().chain(&tests.integration_tests));
-    body.listed(2, "Security", &output.security_considerations);
+    body.add_text(tests.strategy.as_deref().unwrap_or_default());
+    body.add_list(tests.unit_tests.iter().chain(&tests.integration_tests));
+    body.add_listed(2, "Security", &output.security_considerations);
     if !output.migration_plan.is_empty() {
-        body.listed(2, "Migration", pairs(&output.migration_plan));
+        body.add_listed(2, "Migration", pair_lines(&output.migration_plan));
     }
-    File::new(front, body.finish())
+    SpecFile::new(front, body.finish())
 }
 
-fn design_front(meta: &Meta, output: &DesignOutput) -> DesignFront {
+fn design_front(meta: &SpecFileMeta, output: &DesignOutput) -> DesignFront {
     let mut served: Vec<String> = Vec::new();
     for id in output.components.iter().flat_map(|c| &c.requirements) {
         if !served.contains(id) {
@@ -262,10 +265,10 @@ fn model_front(model: &DataModel) -> ModelFront {
     }
 }
 
-fn component_section(body: &mut Body, component: &Component) {
-    body.heading(3, &format!("{} ({})", component.name, component.kind));
-    body.text(&component.responsibility);
-    body.text(component.description.as_deref().unwrap_or_default());
+fn component_section(body: &mut MarkdownBody, component: &DesignComponent) {
+    body.add_heading(3, &format!("{} ({})", component.name, component.kind));
+    body.add_text(&component.responsibility);
+    body.add_text(component.description.as_deref().unwrap_or_default());
     let mut facts: Vec<String> = component
         .file_path
         .iter()
@@ -284,12 +287,12 @@ fn component_section(body: &mut Body, component: &Component) {
         format!("Offers `{}`: {purpose}", i.method)
     });
     facts.extend(interfaces);
-    body.list(&facts);
+    body.add_list(&facts);
 }
 
-fn model_section(body: &mut Body, model: &DataModel) {
-    body.heading(3, &model.name);
-    body.text(model.description.as_deref().unwrap_or_default());
+fn model_section(body: &mut MarkdownBody, model: &DataModel) {
+    body.add_heading(3, &model.name);
+    body.add_text(model.description.as_deref().unwrap_or_default());
     let fields = model.fields.iter().map(|f| {
         let meaning = f.description.clone().unwrap_or_default();
         [
@@ -299,19 +302,19 @@ fn model_section(body: &mut Body, model: &DataModel) {
             meaning,
         ]
     });
-    body.table(
+    body.add_table(
         ["Field", "Type", "Constraints", "Meaning"],
         fields.collect(),
     );
 }
 
-fn pairs(map: &BTreeMap<String, Value>) -> impl Iterator<Item = String> + '_ {
+fn pair_lines(map: &BTreeMap<String, Value>) -> impl Iterator<Item = String> + '_ {
     map.iter()
-        .map(|(key, value)| format!("{key}: {}", prose(value)))
+        .map(|(key, value)| format!("{key}: {}", value_text(value)))
 }
 
 /// Text as it is, anything else as JSON.
-fn prose(value: &Value) -> String {
+fn value_text(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)

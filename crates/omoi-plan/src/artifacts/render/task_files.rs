@@ -2,22 +2,22 @@
 
 use omoi_domain::graph::Dag;
 
-use crate::artifacts::body::{Body, CRITERIA_HEADING, flat};
+use crate::artifacts::body::{CRITERIA_HEADING, MarkdownBody, one_line};
 use crate::artifacts::documents::{
     DocumentStatus, IndexFront, SummaryFront, TaskFileStatus, TaskFront, TicketFileStatus,
     TicketFront,
 };
-use crate::artifacts::file::{File, Meta, document_id, feature_slug};
-use crate::coverage::combined;
+use crate::artifacts::file::{SpecFile, SpecFileMeta, document_id, feature_slug};
+use crate::coverage::plan_order;
 use crate::outputs::sync::ValidationResults;
-use crate::outputs::tasks::{Estimate, Task, Ticket};
+use crate::outputs::tasks::{PlannedTask, PlannedTicket, SizeEstimate};
 use crate::outputs::{SyncOutput, TasksOutput};
 
-pub(in crate::artifacts) fn ticket(
-    meta: &Meta,
-    ticket: &Ticket,
+pub(in crate::artifacts) fn render_ticket(
+    meta: &SpecFileMeta,
+    ticket: &PlannedTicket,
     plan: &TasksOutput,
-) -> File<TicketFront> {
+) -> SpecFile<TicketFront> {
     let front = TicketFront {
         id: ticket.id.clone(),
         title: ticket.title.clone(),
@@ -34,10 +34,10 @@ pub(in crate::artifacts) fn ticket(
         labels: Vec::new(),
         dependencies: ticket.dependencies.clone(),
     };
-    let mut body = Body::default();
-    body.heading(1, &format!("{}: {}", ticket.id, ticket.title));
-    body.text(&ticket.description);
-    body.listed(
+    let mut body = MarkdownBody::default();
+    body.add_heading(1, &format!("{}: {}", ticket.id, ticket.title));
+    body.add_text(&ticket.description);
+    body.add_listed(
         2,
         "Tasks",
         ticket.tasks.iter().map(|id| {
@@ -49,14 +49,17 @@ pub(in crate::artifacts) fn ticket(
             format!("[{id}](../tasks/{id}.md) {title}")
         }),
     );
-    body.listed(2, "Requirements", &ticket.requirements);
-    body.listed(2, "Design components", &ticket.design_components);
-    body.heading(2, CRITERIA_HEADING);
-    body.criteria(&ticket.acceptance_criteria);
-    File::new(front, body.finish())
+    body.add_listed(2, "Requirements", &ticket.requirements);
+    body.add_listed(2, "Design components", &ticket.design_components);
+    body.add_heading(2, CRITERIA_HEADING);
+    body.add_criteria(&ticket.acceptance_criteria);
+    SpecFile::new(front, body.finish())
 }
 
-pub(in crate::artifacts) fn task(meta: &Meta, task: &Task) -> File<TaskFront> {
+pub(in crate::artifacts) fn render_task(
+    meta: &SpecFileMeta,
+    task: &PlannedTask,
+) -> SpecFile<TaskFront> {
     let front = TaskFront {
         id: task.id.clone(),
         title: task.title.clone(),
@@ -67,16 +70,16 @@ pub(in crate::artifacts) fn task(meta: &Meta, task: &Task) -> File<TaskFront> {
         priority: Some(task.priority),
         estimate: task
             .estimate
-            .unwrap_or_else(|| Estimate::from_hours(task.estimated_hours)),
+            .unwrap_or_else(|| SizeEstimate::from_hours(task.estimated_hours)),
         assignee: None,
         files_to_create: task.files_to_create.clone(),
         files_to_modify: task.files_to_modify.clone(),
         requirements_addressed: task.requirements_addressed.clone(),
         dependencies: task.dependencies.clone(),
     };
-    let mut body = Body::default();
-    body.heading(1, &format!("{}: {}", task.id, task.title));
-    body.text(&task.description);
+    let mut body = MarkdownBody::default();
+    body.add_heading(1, &format!("{}: {}", task.id, task.title));
+    body.add_text(&task.description);
     let created = task
         .files_to_create
         .iter()
@@ -85,11 +88,11 @@ pub(in crate::artifacts) fn task(meta: &Meta, task: &Task) -> File<TaskFront> {
         .files_to_modify
         .iter()
         .map(|path| format!("change `{path}`"));
-    body.listed(2, "Files", created.chain(modified));
-    body.listed(2, "Requirements", &task.requirements_addressed);
-    body.heading(2, "Checks");
+    body.add_listed(2, "Files", created.chain(modified));
+    body.add_listed(2, "Requirements", &task.requirements_addressed);
+    body.add_heading(2, "Checks");
     if task.checks.is_empty() {
-        body.text("The project's own test suite.");
+        body.add_text("The project's own test suite.");
     }
     for check in &task.checks {
         let proves = if check.criteria.is_empty() {
@@ -97,23 +100,26 @@ pub(in crate::artifacts) fn task(meta: &Meta, task: &Task) -> File<TaskFront> {
         } else {
             format!(" of {}", check.criteria.join(", "))
         };
-        body.text(&flat(&format!("A {}{proves}:", check.kind)));
-        body.code("sh", &check.command);
+        body.add_text(&one_line(&format!("A {}{proves}:", check.kind)));
+        body.add_code("sh", &check.command);
         for (path, text) in &check.files {
-            body.text(&format!("with the file `{}`:", flat(path)));
-            body.code("", text);
+            body.add_text(&format!("with the file `{}`:", one_line(path)));
+            body.add_code("", text);
         }
     }
-    body.heading(2, CRITERIA_HEADING);
-    body.criteria(&task.acceptance_criteria);
-    File::new(front, body.finish())
+    body.add_heading(2, CRITERIA_HEADING);
+    body.add_criteria(&task.acceptance_criteria);
+    SpecFile::new(front, body.finish())
 }
 
-pub(in crate::artifacts) fn index(meta: &Meta, plan: &TasksOutput) -> File<IndexFront> {
+pub(in crate::artifacts) fn render_index(
+    meta: &SpecFileMeta,
+    plan: &TasksOutput,
+) -> SpecFile<IndexFront> {
     let front = index_front(meta, plan);
-    let mut body = Body::default();
-    body.heading(1, &front.title);
-    body.text(&format!(
+    let mut body = MarkdownBody::default();
+    body.add_heading(1, &front.title);
+    body.add_text(&format!(
         "{} tasks in {} tickets, {} hours. Longest chain: {}.",
         front.total_tasks,
         front.total_tickets,
@@ -124,14 +130,14 @@ pub(in crate::artifacts) fn index(meta: &Meta, plan: &TasksOutput) -> File<Index
             front.critical_path.join(" → ")
         },
     ));
-    body.heading(2, "Graph");
-    body.code("mermaid", &mermaid(plan));
-    body.heading(2, "Order");
-    match combined(plan).tasks.into_dag() {
-        Ok(dag) => body.list(order(&dag)),
-        Err(error) => body.text(&flat(&error.to_string())),
+    body.add_heading(2, "Graph");
+    body.add_code("mermaid", &task_diagram(plan));
+    body.add_heading(2, "Order");
+    match plan_order(plan).tasks.into_dag() {
+        Ok(dag) => body.add_list(order_lines(&dag)),
+        Err(error) => body.add_text(&one_line(&error.to_string())),
     }
-    body.heading(2, "Tickets");
+    body.add_heading(2, "Tickets");
     let tickets = plan.tickets.iter().map(|t| {
         let link = format!("[{0}](../tickets/{0}.md)", t.id);
         [
@@ -142,11 +148,11 @@ pub(in crate::artifacts) fn index(meta: &Meta, plan: &TasksOutput) -> File<Index
             t.tasks.join(", "),
         ]
     });
-    body.table(
+    body.add_table(
         ["Ticket", "Title", "Priority", "Size", "Tasks"],
         tickets.collect(),
     );
-    body.heading(2, "Tasks");
+    body.add_heading(2, "Tasks");
     let tasks = plan.tasks.iter().map(|t| {
         let link = format!("[{0}]({0}.md)", t.id);
         [
@@ -157,14 +163,14 @@ pub(in crate::artifacts) fn index(meta: &Meta, plan: &TasksOutput) -> File<Index
             t.parent_ticket.clone(),
         ]
     });
-    body.table(
+    body.add_table(
         ["Task", "Title", "Type", "Hours", "Ticket"],
         tasks.collect(),
     );
-    File::new(front, body.finish())
+    SpecFile::new(front, body.finish())
 }
 
-fn index_front(meta: &Meta, plan: &TasksOutput) -> IndexFront {
+fn index_front(meta: &SpecFileMeta, plan: &TasksOutput) -> IndexFront {
     IndexFront {
         id: format!("TASKS-{}", meta.number),
         title: format!("Tasks: {}", plan.feature_name),
@@ -179,20 +185,20 @@ fn index_front(meta: &Meta, plan: &TasksOutput) -> IndexFront {
     }
 }
 
-fn order(dag: &Dag<String>) -> Vec<String> {
+fn order_lines(dag: &Dag<String>) -> Vec<String> {
     let levels = dag.levels();
     let line = |(n, ids): (usize, &Vec<String>)| format!("Step {}: {}", n + 1, ids.join(", "));
     levels.iter().enumerate().map(line).collect()
 }
 
-fn mermaid(plan: &TasksOutput) -> String {
+fn task_diagram(plan: &TasksOutput) -> String {
     let mut lines = vec!["graph LR".to_owned()];
     for task in &plan.tasks {
         // A quote inside a label would end it.
-        let label = flat(&task.title).replace('"', "#quot;");
+        let label = one_line(&task.title).replace('"', "#quot;");
         lines.push(format!("  {0}[\"{0} {label}\"]", task.id));
     }
-    let edges = combined(plan).tasks;
+    let edges = plan_order(plan).tasks;
     lines.extend(
         edges
             .edges()
@@ -201,25 +207,28 @@ fn mermaid(plan: &TasksOutput) -> String {
     lines.join("\n")
 }
 
-pub(in crate::artifacts) fn summary(meta: &Meta, sync: &SyncOutput) -> File<SummaryFront> {
+pub(in crate::artifacts) fn render_summary(
+    meta: &SpecFileMeta,
+    sync: &SyncOutput,
+) -> SpecFile<SummaryFront> {
     let figures = &sync.spec_summary;
     let front = summary_front(meta, sync);
-    let mut body = Body::default();
-    body.heading(1, &front.title);
+    let mut body = MarkdownBody::default();
+    body.add_heading(1, &front.title);
     let state = if sync.ready_for_execution {
         "Ready"
     } else {
         "Not ready"
     };
     let percent = figures.requirement_coverage_percent;
-    body.text(&format!("{state} for execution. Coverage: {percent:.1} %."));
+    body.add_text(&format!("{state} for execution. Coverage: {percent:.1} %."));
     let v = &sync.validation_results;
-    body.heading(2, "Validation");
-    body.table(["Question", "Answer"], answers(v));
+    body.add_heading(2, "Validation");
+    body.add_table(["Question", "Answer"], validation_answers(v));
     if !v.warnings.is_empty() {
-        body.listed(3, "Warnings", &v.warnings);
+        body.add_listed(3, "Warnings", &v.warnings);
     }
-    body.heading(2, "Coverage");
+    body.add_heading(2, "Coverage");
     let rows = sync.coverage_matrix.iter().map(|row| {
         let requirement = format!("{} {}", row.requirement_id, row.requirement_title);
         let tasks = row.covered_by_tasks.join(", ");
@@ -230,7 +239,7 @@ pub(in crate::artifacts) fn summary(meta: &Meta, sync: &SyncOutput) -> File<Summ
             row.covered_by_tickets.join(", "),
         ]
     });
-    body.table(
+    body.add_table(
         ["Requirement", "Status", "Tasks", "Tickets"],
         rows.collect(),
     );
@@ -238,10 +247,10 @@ pub(in crate::artifacts) fn summary(meta: &Meta, sync: &SyncOutput) -> File<Summ
         .blockers
         .iter()
         .map(|b| format!("{} ({}): {}", b.code, b.phase, b.message));
-    body.listed(2, "Blockers", blockers);
-    body.listed(2, "Recommendations", &sync.recommendations);
+    body.add_listed(2, "Blockers", blockers);
+    body.add_listed(2, "Recommendations", &sync.recommendations);
     let feature = feature_slug(&meta.feature);
-    body.listed(
+    body.add_listed(
         2,
         "Files",
         [
@@ -251,10 +260,10 @@ pub(in crate::artifacts) fn summary(meta: &Meta, sync: &SyncOutput) -> File<Summ
             "[Tasks](tasks/index.md)".to_owned(),
         ],
     );
-    File::new(front, body.finish())
+    SpecFile::new(front, body.finish())
 }
 
-fn answers(v: &ValidationResults) -> Vec<[String; 2]> {
+fn validation_answers(v: &ValidationResults) -> Vec<[String; 2]> {
     let answers = [
         ("Every requirement has a task", v.all_requirements_covered),
         (
@@ -269,7 +278,7 @@ fn answers(v: &ValidationResults) -> Vec<[String; 2]> {
     answers.map(row).to_vec()
 }
 
-fn summary_front(meta: &Meta, sync: &SyncOutput) -> SummaryFront {
+fn summary_front(meta: &SpecFileMeta, sync: &SyncOutput) -> SummaryFront {
     let figures = &sync.spec_summary;
     SummaryFront {
         id: format!("SPEC-{}", meta.number),

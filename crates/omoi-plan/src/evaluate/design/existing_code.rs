@@ -4,26 +4,26 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::evaluate::claims::{KnownNames, Mentions, checked, has_file, has_name};
-use crate::evaluate::facts::Facts;
-use crate::evaluate::read::{list, text, texts};
-use crate::evaluate::sheet::Sheet;
-use crate::repository::{clean, names_in};
-use crate::wording::words;
+use crate::evaluate::claims::{CodeMentions, KnownNames, check_claims, has_file, has_name};
+use crate::evaluate::facts::EvaluationFacts;
+use crate::evaluate::read::{list_at, text_at, texts_at};
+use crate::evaluate::sheet::MarkSheet;
+use crate::repository::{clean_path, names_in};
+use crate::wording::split_words;
 
 /// Made-up names from which the overview describes something else, where they outnumber the true ones.
 const MADE_UP_MIN: usize = 3;
 
 /// Checks what `output` calls existing and where it says it joins.
-pub(super) fn check(output: &Value, facts: &Facts, sheet: &mut Sheet) {
+pub(super) fn check_existing_code(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     if !facts.repo.names.is_complete() || facts.repo.names.is_empty() {
         return;
     }
-    let called = list(output, "components")
+    let called = list_at(output, "components")
         .iter()
         .enumerate()
         .flat_map(|(n, component)| {
-            let needed = texts(component, "dependencies").into_iter();
+            let needed = texts_at(component, "dependencies").into_iter();
             let existing = needed.filter_map(|n| n.trim().strip_prefix("existing:"));
             existing.map(move |name| (n, name.trim()))
         });
@@ -40,22 +40,22 @@ pub(super) fn check(output: &Value, facts: &Facts, sheet: &mut Sheet) {
              a component of this design, name what is there, or write `external:{existing}`"
         );
         let path = format!("components[{n}].dependencies");
-        if all || !Mentions::of([*existing]).names.is_empty() {
-            sheet.block("existing_made_up", path, message);
+        if all || !CodeMentions::in_texts([*existing]).names.is_empty() {
+            sheet.add_blocker("existing_made_up", path, message);
         } else {
-            sheet.warn("existing_made_up", path, message);
+            sheet.add_warning("existing_made_up", path, message);
         }
     }
     integration_points(output, facts, sheet);
-    overview(output, facts, sheet);
-    elsewhere(output, facts, sheet);
+    check_overview(output, facts, sheet);
+    check_part_places(output, facts, sheet);
 }
 
 /// Names of the overview are in the repository, were spoken of before, or are those of parts that this
 /// design describes.
-fn overview(output: &Value, facts: &Facts, sheet: &mut Sheet) {
+fn check_overview(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     let mut known = KnownNames::default();
-    known.add(&facts.request);
+    known.add_text(&facts.request);
     let earlier = [
         facts.explore.as_ref().map(serde_json::to_string),
         facts.prd.as_ref().map(serde_json::to_string),
@@ -65,36 +65,36 @@ fn overview(output: &Value, facts: &Facts, sheet: &mut Sheet) {
         .into_iter()
         .flatten()
         .flatten()
-        .for_each(|text| known.add(&text));
+        .for_each(|text| known.add_text(&text));
     let fields = output.as_object().into_iter().flatten();
     for (_, value) in fields.filter(|(name, _)| *name != "architecture_overview") {
-        known.add(&value.to_string());
+        known.add_text(&value.to_string());
     }
-    let mut mentions = Mentions::of([text(output, "architecture_overview")]);
+    let mut mentions = CodeMentions::in_texts([text_at(output, "architecture_overview")]);
     mentions.paths.clear();
-    let found = checked(&mentions, &known, facts);
+    let found = check_claims(&mentions, &known, facts);
     if found.made_up.len() >= MADE_UP_MIN && found.made_up.len() > found.n_true {
         let message = format!(
             "nothing in the repository, the phases before or the parts of this design is called {}; \
              describe how this feature is built on what is there",
             found.made_up.join(", ")
         );
-        sheet.block("made_up_names", "architecture_overview", message);
+        sheet.add_blocker("made_up_names", "architecture_overview", message);
     }
 }
 
 /// Some part lies where the project's code is, or is written in a language that it has or was asked
 /// for.
-fn elsewhere(output: &Value, facts: &Facts, sheet: &mut Sheet) {
-    let files = list(output, "components")
+fn check_part_places(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
+    let files = list_at(output, "components")
         .iter()
-        .filter_map(|c| clean(text(c, "file_path")));
+        .filter_map(|c| clean_path(text_at(c, "file_path")));
     let files: Vec<String> = files.filter(|file| is_code(file)).collect();
     let has_code = facts.repo.paths.files().any(is_code);
     let is_foreign = |file: &String| {
         let folder = file.split('/').next().unwrap_or_default();
-        let ending = ending(file);
-        let is_language = facts.repo.paths.files().any(|f| self::ending(f) == ending);
+        let ending = file_ending(file);
+        let is_language = facts.repo.paths.files().any(|f| file_ending(f) == ending);
         let has_folder = file.contains('/') && facts.repo.paths.locate(folder).exists();
         !is_language && !has_folder && !facts.request.contains(ending)
     };
@@ -107,12 +107,12 @@ fn elsewhere(output: &Value, facts: &Facts, sheet: &mut Sheet) {
             "`{first}` and all other parts are written in a language that the project does not use, \
              in folders that it does not have; place the parts where the project's code is"
         );
-        sheet.block("parts_elsewhere", "components[0].file_path", message);
+        sheet.add_blocker("parts_elsewhere", "components[0].file_path", message);
     }
 }
 
 /// Whether the request speaks of a language or a user interface, so that a new one may come in.
-fn asks_for_language(facts: &Facts) -> bool {
+fn asks_for_language(facts: &EvaluationFacts) -> bool {
     const LANGUAGES: &[&str] = &[
         "bindings",
         "browser",
@@ -136,12 +136,12 @@ fn asks_for_language(facts: &Facts) -> bool {
         "website",
         "wrapper",
     ];
-    words(&facts.request)
+    split_words(&facts.request)
         .iter()
         .any(|word| LANGUAGES.contains(&word.as_str()))
 }
 
-fn ending(path: &str) -> &str {
+fn file_ending(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.rsplit_once('.').map_or("", |(_, ending)| ending)
 }
@@ -151,11 +151,11 @@ fn is_code(path: &str) -> bool {
         "c", "cc", "cpp", "cs", "ex", "go", "java", "js", "jsx", "kt", "mjs", "php", "py", "rb",
         "rs", "scala", "swift", "ts", "tsx", "zig",
     ];
-    CODE.contains(&ending(path))
+    CODE.contains(&file_ending(path))
 }
 
 /// Whether `existing` names something in the repository: a file, or names that occur there.
-fn is_there(existing: &str, facts: &Facts) -> bool {
+fn is_there(existing: &str, facts: &EvaluationFacts) -> bool {
     if existing.contains(['/', '.']) && has_file(&facts.repo, existing) {
         return true;
     }
@@ -163,7 +163,7 @@ fn is_there(existing: &str, facts: &Facts) -> bool {
         return true;
     }
     if existing.contains(' ') {
-        let mentions = Mentions::of([existing]);
+        let mentions = CodeMentions::in_texts([existing]);
         return mentions
             .names
             .iter()
@@ -178,10 +178,10 @@ fn is_there(existing: &str, facts: &Facts) -> bool {
 }
 
 /// Files that a point names are there, or are those of a component.
-fn integration_points(output: &Value, facts: &Facts, sheet: &mut Sheet) {
-    let planned: BTreeSet<String> = list(output, "components")
+fn integration_points(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
+    let planned: BTreeSet<String> = list_at(output, "components")
         .iter()
-        .filter_map(|c| clean(text(c, "file_path")))
+        .filter_map(|c| clean_path(text_at(c, "file_path")))
         .collect();
     let is_known = |path: &String| {
         has_file(&facts.repo, path)
@@ -190,15 +190,15 @@ fn integration_points(output: &Value, facts: &Facts, sheet: &mut Sheet) {
                 .iter()
                 .any(|p| p == path || p.ends_with(&format!("/{path}")))
     };
-    let points = texts(output, "integration_points");
+    let points = texts_at(output, "integration_points");
     let at_nothing: Vec<(usize, String)> = points
         .iter()
         .enumerate()
         .filter_map(|(n, point)| {
-            let mentions = Mentions::of([*point]);
+            let mentions = CodeMentions::in_texts([*point]);
             let called = point.trim().strip_prefix("existing:").map(str::trim_start);
             let called = called.and_then(|rest| rest.split_whitespace().next());
-            let is_code = |name: &&str| !Mentions::of([*name]).names.is_empty();
+            let is_code = |name: &&str| !CodeMentions::in_texts([*name]).names.is_empty();
             let none_there = called
                 .filter(is_code)
                 .is_some_and(|name| !is_there(name.trim_matches(['`', ',', ';']), facts));
@@ -216,6 +216,6 @@ fn integration_points(output: &Value, facts: &Facts, sheet: &mut Sheet) {
             at_nothing.len(),
             points.len()
         );
-        sheet.block("joint_made_up", format!("integration_points[{n}]"), message);
+        sheet.add_blocker("joint_made_up", format!("integration_points[{n}]"), message);
     }
 }

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::evaluate::claims::{KnownNames, Mentions, checked, has_file, has_name, is_file};
-use crate::evaluate::facts::Facts;
-use crate::evaluate::prose::{passages, specific_stems};
-use crate::evaluate::read::{list, text, texts};
-use crate::evaluate::sheet::Sheet;
-use crate::repository::{Location, clean, names_in};
-use crate::wording::words;
+use crate::evaluate::claims::{
+    CodeMentions, KnownNames, check_claims, has_file, has_name, is_file,
+};
+use crate::evaluate::facts::EvaluationFacts;
+use crate::evaluate::prose::{prose_passages, specific_stems};
+use crate::evaluate::read::{list_at, text_at, texts_at};
+use crate::evaluate::sheet::MarkSheet;
+use crate::repository::{PathLocation, clean_path, names_in};
+use crate::wording::split_words;
 
 /// Fewest true names and files beside the key files, where the repository has them.
 const TRUE_CLAIMS_MIN: usize = 2;
@@ -38,31 +40,35 @@ const ACCOUNTS: &[&str] = &[
 ];
 
 /// Holds `output` against a repository that has code.
-pub(super) fn check(output: &Value, facts: &Facts, sheet: &mut Sheet) {
-    places(output, facts, sheet);
-    stack(output, facts, sheet);
+pub(super) fn check_claims_of_code(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
+    check_places(output, facts, sheet);
+    check_stack(output, facts, sheet);
     if !facts.repo.names.is_complete() {
         return;
     }
-    purposes(output, facts, sheet);
-    models(output, facts, sheet);
-    related(output, facts, sheet);
-    account(output, facts, sheet);
+    check_purposes(output, facts, sheet);
+    check_models(output, facts, sheet);
+    check_related(output, facts, sheet);
+    check_account(output, facts, sheet);
 }
 
 /// Names and files in the account of the code.
-fn account(output: &Value, facts: &Facts, sheet: &mut Sheet) {
-    let of_account = passages(output)
+fn check_account(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
+    let of_account = prose_passages(output)
         .into_iter()
         .filter(|p| ACCOUNTS.iter().any(|part| p.path.starts_with(part)));
     let mut told: Vec<&str> = of_account.map(|p| p.text).collect();
     for (section, field) in [("related_to_feature", "name"), ("existing_models", "name")] {
-        told.extend(list(output, section).iter().map(|item| text(item, field)));
+        told.extend(
+            list_at(output, section)
+                .iter()
+                .map(|item| text_at(item, field)),
+        );
     }
-    let mentions = Mentions::of(told.iter().copied());
+    let mentions = CodeMentions::in_texts(told.iter().copied());
     let mut known = KnownNames::default();
-    known.add(&facts.request);
-    let found = checked(&mentions, &known, facts);
+    known.add_text(&facts.request);
+    let found = check_claims(&mentions, &known, facts);
     let of = found.n_true + found.made_up.len();
     let share = found.made_up.len() as f64 / of.max(1) as f64;
     if found.made_up.len() >= MADE_UP_MIN && share >= MADE_UP_SHARE_MIN {
@@ -78,7 +84,7 @@ fn account(output: &Value, facts: &Facts, sheet: &mut Sheet) {
             found.made_up.len(),
             shown.join(", ")
         );
-        sheet.block("made_up_names", "codebase_summary", message);
+        sheet.add_blocker("made_up_names", "codebase_summary", message);
     }
     let whole_words: BTreeSet<&str> = told.iter().flat_map(|t| names_in(t)).collect();
     let n_true = found.n_true
@@ -91,13 +97,13 @@ fn account(output: &Value, facts: &Facts, sheet: &mut Sheet) {
             "{n_true} names of the code or its files are spoken of and found there, {needed} are \
              needed; name the functions, types and files that matter, as they are written"
         );
-        sheet.block("nothing_to_verify", "codebase_summary", message);
+        sheet.add_blocker("nothing_to_verify", "codebase_summary", message);
     }
 }
 
 /// Names that look like words, but are written in `told` as they are in the code: with a capital
 /// inside a sentence, or as what a related part is called.
-fn plain_names(told: &BTreeSet<&str>, mentions: &Mentions, facts: &Facts) -> usize {
+fn plain_names(told: &BTreeSet<&str>, mentions: &CodeMentions, facts: &EvaluationFacts) -> usize {
     let is_plain_name = |name: &&&str| {
         let mut letters = name.chars();
         let capital = letters.next().is_some_and(char::is_uppercase);
@@ -113,15 +119,15 @@ fn plain_names(told: &BTreeSet<&str>, mentions: &Mentions, facts: &Facts) -> usi
 
 /// Words that are names in the very file they are told of, and neither general nor from the request:
 /// who writes tersely names `redirect` without saying that it is code.
-fn told_words(output: &Value, mentions: &Mentions, facts: &Facts) -> usize {
+fn told_words(output: &Value, mentions: &CodeMentions, facts: &EvaluationFacts) -> usize {
     let requested = specific_stems(&facts.request);
     let mut found = BTreeSet::new();
-    let summary = text(output, "codebase_summary");
-    for file in list(output, "key_files") {
-        let Some(path) = clean(text(file, "path")).filter(|path| is_code(path)) else {
+    let summary = text_at(output, "codebase_summary");
+    for file in list_at(output, "key_files") {
+        let Some(path) = clean_path(text_at(file, "path")).filter(|path| is_code(path)) else {
             continue;
         };
-        for word in names_in(summary).chain(names_in(text(file, "purpose"))) {
+        for word in names_in(summary).chain(names_in(text_at(file, "purpose"))) {
             let own = specific_stems(word);
             let is_new = !own.is_empty() && own.is_disjoint(&requested);
             let is_told = word.len() > 3 && is_new && !mentions.names.contains(word);
@@ -134,35 +140,35 @@ fn told_words(output: &Value, mentions: &Mentions, facts: &Facts) -> usize {
 }
 
 /// Parts and models whose names look like words and are in the file they are said to be in.
-fn named_parts(output: &Value, mentions: &Mentions, facts: &Facts) -> usize {
+fn named_parts(output: &Value, mentions: &CodeMentions, facts: &EvaluationFacts) -> usize {
     let sections = ["related_to_feature", "existing_models"].into_iter();
-    let items = sections.flat_map(|section| list(output, section));
+    let items = sections.flat_map(|section| list_at(output, section));
     let is_found = |item: &&Value| {
-        let name = text(item, "name").trim();
-        !mentions.names.contains(name) && facts.repo.names.is_in(text(item, "file"), name)
+        let name = text_at(item, "name").trim();
+        !mentions.names.contains(name) && facts.repo.names.is_in(text_at(item, "file"), name)
     };
     items.filter(is_found).count()
 }
 
 /// How many names the repository has, as far as it matters.
-fn code_names(facts: &Facts) -> usize {
+fn code_names(facts: &EvaluationFacts) -> usize {
     let n_files = facts.repo.paths.files().take(TRUE_CLAIMS_MIN).count();
     n_files.max(usize::from(!facts.repo.names.is_empty()))
 }
 
 /// Cited places that are not there.
-fn places(output: &Value, facts: &Facts, sheet: &mut Sheet) {
+fn check_places(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     let mut cited: Vec<(String, &str)> = Vec::new();
     for (section, field) in [("existing_models", "file"), ("related_to_feature", "file")] {
-        for (n, item) in list(output, section).iter().enumerate() {
-            cited.push((format!("{section}[{n}].{field}"), text(item, field)));
+        for (n, item) in list_at(output, section).iter().enumerate() {
+            cited.push((format!("{section}[{n}].{field}"), text_at(item, field)));
         }
     }
-    for (n, pattern) in list(output, "relevant_patterns").iter().enumerate() {
-        let files = texts(pattern, "files").into_iter();
+    for (n, pattern) in list_at(output, "relevant_patterns").iter().enumerate() {
+        let files = texts_at(pattern, "files").into_iter();
         cited.extend(files.map(|path| (format!("relevant_patterns[{n}].files"), path)));
     }
-    let entries = texts(output, "entry_points").into_iter();
+    let entries = texts_at(output, "entry_points").into_iter();
     cited.extend(
         entries
             .enumerate()
@@ -187,7 +193,7 @@ fn places(output: &Value, facts: &Facts, sheet: &mut Sheet) {
         .collect();
     let missing: Vec<&(String, &str)> = cited
         .iter()
-        .filter(|(_, path)| facts.repo.paths.locate(path) == Location::Missing)
+        .filter(|(_, path)| facts.repo.paths.locate(path) == PathLocation::Missing)
         .collect();
     let is_much = missing.len() >= FALSE_PLACES_MIN
         || missing.len() as f64 >= FALSE_PLACES_SHARE_MIN * cited.len() as f64;
@@ -199,18 +205,19 @@ fn places(output: &Value, facts: &Facts, sheet: &mut Sheet) {
             missing.len(),
             cited.len()
         );
-        sheet.block("places_made_up", field.clone(), message);
+        sheet.add_blocker("places_made_up", field.clone(), message);
     }
 }
 
 /// What a key file is said to hold is in that file and not in another.
-fn purposes(output: &Value, facts: &Facts, sheet: &mut Sheet) {
+fn check_purposes(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     let (mut n_there, mut elsewhere) = (0_usize, Vec::new());
-    for (n, file) in list(output, "key_files").iter().enumerate() {
-        let Some(path) = clean(text(file, "path")).filter(|path| is_in_reach(facts, path)) else {
+    for (n, file) in list_at(output, "key_files").iter().enumerate() {
+        let Some(path) = clean_path(text_at(file, "path")).filter(|path| is_in_reach(facts, path))
+        else {
             continue;
         };
-        for name in Mentions::of([text(file, "purpose")]).names {
+        for name in CodeMentions::in_texts([text_at(file, "purpose")]).names {
             if facts.repo.names.is_in(&path, &name) {
                 n_there += 1;
             } else if facts.repo.names.contains(&name) {
@@ -227,7 +234,7 @@ fn purposes(output: &Value, facts: &Facts, sheet: &mut Sheet) {
              each file what it holds",
             elsewhere.len()
         );
-        sheet.block(
+        sheet.add_blocker(
             "purpose_of_another_file",
             format!("key_files[{n}].purpose"),
             message,
@@ -246,13 +253,13 @@ fn cited_path(cited: &str) -> Option<&str> {
 }
 
 /// The stack is what the survey or the files show.
-fn stack(output: &Value, facts: &Facts, sheet: &mut Sheet) {
+fn check_stack(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     if facts.repo.tech.is_none() || !facts.repo.names.is_complete() {
         return;
     }
-    let stack = texts(output, "tech_stack");
+    let stack = texts_at(output, "tech_stack");
     let shown = |entry: &&&str| {
-        words(entry)
+        split_words(entry)
             .iter()
             .any(|w| facts.repo.knows_word(w) || known_ending(facts, w))
     };
@@ -274,26 +281,26 @@ fn stack(output: &Value, facts: &Facts, sheet: &mut Sheet) {
             unknown.len(),
             stack.len()
         );
-        sheet.block("stack_made_up", "tech_stack", message);
+        sheet.add_blocker("stack_made_up", "tech_stack", message);
     }
 }
 
 /// Whether files with that ending are there: `CSS`, `JSON`, `HTML`.
-fn known_ending(facts: &Facts, word: &str) -> bool {
+fn known_ending(facts: &EvaluationFacts, word: &str) -> bool {
     let ending = format!(".{}", word.to_lowercase());
     facts.repo.paths.files().any(|path| path.ends_with(&ending))
 }
 
 /// An existing model is in the file that is said to define it, with most of its fields.
-fn models(output: &Value, facts: &Facts, sheet: &mut Sheet) {
-    for (n, model) in list(output, "existing_models").iter().enumerate() {
-        let file = text(model, "file");
-        let name = text(model, "name");
+fn check_models(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
+    for (n, model) in list_at(output, "existing_models").iter().enumerate() {
+        let file = text_at(model, "file");
+        let name = text_at(model, "name");
         let Some(name) = names_in(name).next().filter(|_| is_in_reach(facts, file)) else {
             continue;
         };
         let is_there = |name: &str| facts.repo.names.is_in(file, name) || has_file_name(file, name);
-        let fields = texts(model, "fields");
+        let fields = texts_at(model, "fields");
         let fields: Vec<&str> = fields.iter().filter_map(|f| names_in(f).next()).collect();
         let n_fields = fields.iter().filter(|field| is_there(field)).count();
         // A shape may have a name of the author's own, as the records of a data file have, where its
@@ -301,14 +308,14 @@ fn models(output: &Value, facts: &Facts, sheet: &mut Sheet) {
         let is_described = n_fields >= 2 && !facts.repo.names.contains(name) || is_data(file);
         if !is_there(name) && !is_described {
             let message = format!("`{file}` does not hold `{name}`; name the file that defines it");
-            sheet.block(
+            sheet.add_blocker(
                 "model_made_up",
                 format!("existing_models[{n}].name"),
                 message,
             );
         } else if n_fields * 2 < fields.len() {
             let message = format!("{n_fields} of {} fields occur in `{file}`", fields.len());
-            sheet.block(
+            sheet.add_blocker(
                 "model_made_up",
                 format!("existing_models[{n}].fields"),
                 message,
@@ -318,9 +325,9 @@ fn models(output: &Value, facts: &Facts, sheet: &mut Sheet) {
 }
 
 /// Related code is in the file it is said to live in.
-fn related(output: &Value, facts: &Facts, sheet: &mut Sheet) {
-    for (n, item) in list(output, "related_to_feature").iter().enumerate() {
-        let (name, file) = (text(item, "name").trim(), text(item, "file"));
+fn check_related(output: &Value, facts: &EvaluationFacts, sheet: &mut MarkSheet) {
+    for (n, item) in list_at(output, "related_to_feature").iter().enumerate() {
+        let (name, file) = (text_at(item, "name").trim(), text_at(item, "file"));
         let is_name = !name.contains(' ') && name.chars().any(char::is_alphabetic);
         let last = names_in(name.split('(').next().unwrap_or_default()).last();
         let Some(last) = last.filter(|_| is_name && is_in_reach(facts, file)) else {
@@ -332,7 +339,7 @@ fn related(output: &Value, facts: &Facts, sheet: &mut Sheet) {
             || has_file(&facts.repo, name);
         if !is_there {
             let message = format!("`{file}` does not hold `{name}`; name what is there");
-            sheet.block(
+            sheet.add_blocker(
                 "related_made_up",
                 format!("related_to_feature[{n}].name"),
                 message,
@@ -341,7 +348,7 @@ fn related(output: &Value, facts: &Facts, sheet: &mut Sheet) {
     }
 }
 
-fn is_in_reach(facts: &Facts, file: &str) -> bool {
+fn is_in_reach(facts: &EvaluationFacts, file: &str) -> bool {
     facts.repo.names.has_read(file)
 }
 

@@ -86,9 +86,10 @@ pub(in crate::evaluate) struct WordOrder {
 
 impl WordOrder {
     /// Adds `text`.
-    pub(in crate::evaluate) fn add(&mut self, text: &str) {
-        let tokens = tokenise(text);
-        let is_word = |t: &&Folded<'_>| matches!(t.token, Token::Word(_) | Token::Code);
+    pub(in crate::evaluate) fn add_text(&mut self, text: &str) {
+        let tokens = tokenise_prose(text);
+        let is_word =
+            |t: &&FoldedToken<'_>| matches!(t.token, ProseToken::Word(_) | ProseToken::Code);
         let n_words = tokens.iter().filter(is_word).count();
         let n_function = tokens.iter().filter(|t| t.is_function).count();
         for pair in tokens.windows(2) {
@@ -108,7 +109,7 @@ impl WordOrder {
         self.n_words += n_words;
         self.n_function += n_function;
         let share = n_function as f64 / n_words.max(1) as f64;
-        let least = if repeats(&tokens) {
+        let least = if repeats_itself(&tokens) {
             REPEATING_SENTENCE_MIN
         } else {
             SENTENCE_MIN
@@ -126,19 +127,19 @@ impl WordOrder {
 /// Whether `text` is in English, as far as its function words tell.
 pub(in crate::evaluate) fn is_english(text: &str) -> bool {
     let mut order = WordOrder::default();
-    order.add(text);
+    order.add_text(text);
     order.n_words >= 5 && order.n_function as f64 >= ENGLISH_MIN * order.n_words as f64
 }
 
 /// Whether `text` is in another language. Of a few words nobody can tell.
 pub(in crate::evaluate) fn is_not_english(text: &str) -> bool {
     let mut order = WordOrder::default();
-    order.add(text);
+    order.add_text(text);
     order.n_words >= 5 && !is_english(text)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token<'a> {
+enum ProseToken<'a> {
     Word(&'a str),
     /// Something quoted, whatever it is.
     Code,
@@ -149,7 +150,7 @@ enum Token<'a> {
     End,
 }
 
-impl<'a> Token<'a> {
+impl<'a> ProseToken<'a> {
     const fn as_str(self) -> &'a str {
         match self {
             Self::Word(word) => word,
@@ -161,19 +162,19 @@ impl<'a> Token<'a> {
     }
 }
 
-/// A token with what is asked of it again and again.
+/// A token with its lower-case text and word class, computed once.
 #[derive(Debug)]
-struct Folded<'a> {
-    token: Token<'a>,
+struct FoldedToken<'a> {
+    token: ProseToken<'a>,
     /// In lower case; empty for all but words.
     text: String,
     is_function: bool,
 }
 
-impl<'a> Folded<'a> {
-    fn new(token: Token<'a>) -> Self {
+impl<'a> FoldedToken<'a> {
+    fn new(token: ProseToken<'a>) -> Self {
         let text = match token {
-            Token::Word(word) => word.to_lowercase(),
+            ProseToken::Word(word) => word.to_lowercase(),
             _ => String::new(),
         };
         let is_function = FUNCTION.contains(text.as_str());
@@ -217,20 +218,19 @@ fn broken_marks(text: &str) -> Vec<String> {
 }
 
 /// Stops that end no sentence: words out of order carry theirs along.
-fn stray_stops(tokens: &[Folded<'_>], text: &str) -> Vec<String> {
+fn stray_stops(tokens: &[FoldedToken<'_>], text: &str) -> Vec<String> {
     const SHORT: &[&str] = &[
         "approx", "cf", "etc", "incl", "max", "min", "no", "resp", "vs",
     ];
     let mut found = Vec::new();
-    let starts_small =
-        |t: &Folded<'_>| matches!(t.token, Token::Word(w) if w.starts_with(char::is_lowercase));
+    let starts_small = |t: &FoldedToken<'_>| matches!(t.token, ProseToken::Word(w) if w.starts_with(char::is_lowercase));
     let begins_sentences = tokens.iter().any(|t| t.is_function && !starts_small(t));
     let (mut n_inner, last) = (0, tokens.len().saturating_sub(1));
     for three in tokens[..last].windows(3) {
         let [one, stop, next] = three else {
             continue;
         };
-        let ends = stop.token == Token::End && one.text.chars().count() > 1;
+        let ends = stop.token == ProseToken::End && one.text.chars().count() > 1;
         let is_short = SHORT.contains(&one.text.as_str()) || one.text.contains('.');
         if ends && !is_short && starts_small(next) {
             n_inner += 1;
@@ -250,12 +250,12 @@ fn stray_stops(tokens: &[Folded<'_>], text: &str) -> Vec<String> {
     found
 }
 
-fn is(class: &[&str], word: &str) -> bool {
+fn is_one_of(class: &[&str], word: &str) -> bool {
     class.contains(&word)
 }
 
 /// Whether the words that carry content are said again and again.
-fn repeats(tokens: &[Folded<'_>]) -> bool {
+fn repeats_itself(tokens: &[FoldedToken<'_>]) -> bool {
     let content: Vec<&str> = tokens
         .iter()
         .filter(|token| !token.is_function && token.text.chars().count() > 2)
@@ -266,54 +266,55 @@ fn repeats(tokens: &[Folded<'_>]) -> bool {
     n_again >= REPEATS_MIN && n_again as f64 >= REPEATS_SHARE_MIN * content.len() as f64
 }
 
-fn tokenise(text: &str) -> Vec<Folded<'_>> {
-    let mut tokens = vec![Token::End];
+fn tokenise_prose(text: &str) -> Vec<FoldedToken<'_>> {
+    let mut tokens = vec![ProseToken::End];
     // The dot of `.tsv` ends nothing.
     let is_stop = |end: usize| !text[end..].starts_with(char::is_alphanumeric);
     let found = TOKEN.find_iter(text);
     let found = found.filter(|found| found.as_str() != "." || is_stop(found.end()));
     tokens.extend(found.map(|found| match found.as_str() {
-        "," => Token::Comma,
-        ";" | ":" => Token::Pause,
-        "." | "!" | "?" => Token::End,
-        quoted if quoted.starts_with(['`', '"']) => Token::Code,
+        "," => ProseToken::Comma,
+        ";" | ":" => ProseToken::Pause,
+        "." | "!" | "?" => ProseToken::End,
+        quoted if quoted.starts_with(['`', '"']) => ProseToken::Code,
         // What is called is code, `of()` is no preposition; `a)` numbers an item.
-        _ if text[found.end()..].starts_with('(') => Token::Code,
-        letter if letter.len() == 1 && text[found.end()..].starts_with(')') => Token::Code,
-        word => Token::Word(word),
+        _ if text[found.end()..].starts_with('(') => ProseToken::Code,
+        letter if letter.len() == 1 && text[found.end()..].starts_with(')') => ProseToken::Code,
+        word => ProseToken::Word(word),
     }));
-    tokens.push(Token::End);
-    tokens.into_iter().map(Folded::new).collect()
+    tokens.push(ProseToken::End);
+    tokens.into_iter().map(FoldedToken::new).collect()
 }
 
 /// Whether no sentence has `second` right after `first`.
-fn is_odd(one: &Folded<'_>, other: &Folded<'_>) -> bool {
+fn is_odd(one: &FoldedToken<'_>, other: &FoldedToken<'_>) -> bool {
     let (first, second) = (one.token, other.token);
     let (a, b) = (one.text.as_str(), other.text.as_str());
-    let is_content = matches!(first, Token::Word(_)) && !one.is_function;
+    let is_content = matches!(first, ProseToken::Word(_)) && !one.is_function;
     if is_content {
         return is_doubled(a, b) || is_misplaced_start(first, other);
     }
-    let ends = second == Token::End;
-    let breaks = ends || matches!(second, Token::Comma);
-    let by_class = if is(ARTICLES, a) {
+    let ends = second == ProseToken::End;
+    let breaks = ends || matches!(second, ProseToken::Comma);
+    let by_class = if is_one_of(ARTICLES, a) {
         after_article(first, b) || breaks && !is_letter(first)
-    } else if is(CONJUNCTIONS, a) {
-        is(CONJUNCTIONS, b) || ends || second == Token::Pause
-    } else if is(&["of", "into", "than"], a) {
-        is(CONJUNCTIONS, b)
+    } else if is_one_of(CONJUNCTIONS, a) {
+        is_one_of(CONJUNCTIONS, b) || ends || second == ProseToken::Pause
+    } else if is_one_of(&["of", "into", "than"], a) {
+        is_one_of(CONJUNCTIONS, b)
             || breaks
             || is_verb_form(b) && a != "than"
-            || is(&["of", "than", "into"], b)
-            || a != "than" && is(&["with", "at", "to"], b)
-    } else if is(&["from", "at", "with", "by", "for", "to", "in", "on"], a) {
-        is(&["of", "than"], b) || is(&["are", "was", "has", "have", "does", "can", "must"], b)
+            || is_one_of(&["of", "than", "into"], b)
+            || a != "than" && is_one_of(&["with", "at", "to"], b)
+    } else if is_one_of(&["from", "at", "with", "by", "for", "to", "in", "on"], a) {
+        is_one_of(&["of", "than"], b)
+            || is_one_of(&["are", "was", "has", "have", "does", "can", "must"], b)
     } else if is_verb_form(a) && is_verb_form(b) {
         !is_verb_chain(a, b)
-    } else if is(MODALS, a) {
-        is(&["and", "nor", "of", "than", "that", "which"], b)
-    } else if is(&["they", "he", "she", "we"], a) {
-        is(&["a", "an", "the", "of"], b)
+    } else if is_one_of(MODALS, a) {
+        is_one_of(&["and", "nor", "of", "than", "that", "which"], b)
+    } else if is_one_of(&["they", "he", "she", "we"], a) {
+        is_one_of(&["a", "an", "the", "of"], b)
     } else {
         false
     };
@@ -324,71 +325,81 @@ fn is_odd(one: &Folded<'_>, other: &Folded<'_>) -> bool {
 }
 
 /// Pairs of single words, beside those of whole classes.
-fn is_odd_small_pair(a: &str, b: &str, first: Token<'_>, second: Token<'_>) -> bool {
-    let ends = second == Token::End;
+fn is_odd_small_pair(a: &str, b: &str, first: ProseToken<'_>, second: ProseToken<'_>) -> bool {
+    let ends = second == ProseToken::End;
     match a {
         "every" | "no" => {
-            is_verb_form(b) || is(CONJUNCTIONS, b) || is(PREPOSITIONS, b) || ends && a == "every"
+            is_verb_form(b)
+                || is_one_of(CONJUNCTIONS, b)
+                || is_one_of(PREPOSITIONS, b)
+                || ends && a == "every"
         }
         "by" | "from" | "has" if ends => true,
-        "between" => is(CONJUNCTIONS, b) || is(&["of", "into", "from", "with", "to"], b),
-        "which" | "whether" => is(&["and", "nor"], b) || ends && a == "whether",
-        "not" => is(&["of", "and", "is", "are", "has"], b),
+        "between" => {
+            is_one_of(CONJUNCTIONS, b) || is_one_of(&["of", "into", "from", "with", "to"], b)
+        }
+        "which" | "whether" => is_one_of(&["and", "nor"], b) || ends && a == "whether",
+        "not" => is_one_of(&["of", "and", "is", "are", "has"], b),
         "is" | "are" | "was" | "were" => b == "than",
-        "has" | "have" | "had" | "does" => is(&["of", "and"], b),
-        "if" | "when" | "while" => is(&["of", "than", "is", "are", "has", "was"], b),
+        "has" | "have" | "had" | "does" => is_one_of(&["of", "and"], b),
+        "if" | "when" | "while" => is_one_of(&["of", "than", "is", "are", "has", "was"], b),
         // The start of a text.
-        "" => first == Token::End && is(&["of", "than", "been", "nor"], second.as_str()),
+        "" => {
+            first == ProseToken::End && is_one_of(&["of", "than", "been", "nor"], second.as_str())
+        }
         _ => false,
     }
 }
 
-fn after_article(article: Token<'_>, next: &str) -> bool {
+fn after_article(article: ProseToken<'_>, next: &str) -> bool {
     // `A` may be a letter: plan A is …
     if is_letter(article) {
-        return is(ARTICLES, next);
+        return is_one_of(ARTICLES, next);
     }
-    is(ARTICLES, next)
-        || is(PREPOSITIONS, next) && !is(AFTER_ARTICLE, next)
-        || is(CONJUNCTIONS, next)
+    is_one_of(ARTICLES, next)
+        || is_one_of(PREPOSITIONS, next) && !is_one_of(AFTER_ARTICLE, next)
+        || is_one_of(CONJUNCTIONS, next)
         || is_verb_form(next) && next != "being" && next != "will" && next != "do"
-        || is(PRONOUNS, next)
-        || is(
+        || is_one_of(PRONOUNS, next)
+        || is_one_of(
             &["that", "which", "because", "so", "whether", "unless"],
             next,
         )
 }
 
-fn is_letter(token: Token<'_>) -> bool {
-    token == Token::Word("A")
+fn is_letter(token: ProseToken<'_>) -> bool {
+    token == ProseToken::Word("A")
 }
 
 fn is_verb_form(word: &str) -> bool {
-    is(BE, word) || is(HAVE, word) || is(DO, word) || is(MODALS, word) && word != "may"
+    is_one_of(BE, word)
+        || is_one_of(HAVE, word)
+        || is_one_of(DO, word)
+        || is_one_of(MODALS, word) && word != "may"
 }
 
 /// `has been`, `must be`, `is being` and their like.
 fn is_verb_chain(a: &str, b: &str) -> bool {
-    (is(HAVE, a) && is(&["been", "had", "to"], b))
-        || (is(MODALS, a) && is(&["be", "have", "do"], b))
-        || (is(BE, a) && b == "being")
-        || (is(DO, a) && (is(HAVE, b) || is(DO, b) || is(BE, b)))
+    (is_one_of(HAVE, a) && is_one_of(&["been", "had", "to"], b))
+        || (is_one_of(MODALS, a) && is_one_of(&["be", "have", "do"], b))
+        || (is_one_of(BE, a) && b == "being")
+        || (is_one_of(DO, a) && (is_one_of(HAVE, b) || is_one_of(DO, b) || is_one_of(BE, b)))
 }
 
 fn is_doubled(a: &str, b: &str) -> bool {
-    a == b && a.len() > 1 && a.chars().all(char::is_alphabetic) && !is(&["that", "had"], a)
+    a == b && a.len() > 1 && a.chars().all(char::is_alphabetic) && !is_one_of(&["that", "had"], a)
 }
 
 /// A function word with a capital, as sentences begin, after a word that does not end one.
-fn is_misplaced_start(first: Token<'_>, second: &Folded<'_>) -> bool {
-    let Token::Word(word) = second.token else {
+fn is_misplaced_start(first: ProseToken<'_>, second: &FoldedToken<'_>) -> bool {
+    let ProseToken::Word(word) = second.token else {
         return false;
     };
-    let lower_before = matches!(first, Token::Word(w) if w.chars().all(char::is_lowercase));
+    let lower_before = matches!(first, ProseToken::Word(w) if w.chars().all(char::is_lowercase));
     let mut letters = word.chars();
     let starts = letters.next().is_some_and(char::is_uppercase);
     let is_capitalised = starts && word.len() > 1 && letters.all(char::is_lowercase);
-    let is_name = is(&["may", "will", "can", "us"], &second.text);
+    let is_name = is_one_of(&["may", "will", "can", "us"], &second.text);
     lower_before && is_capitalised && !is_name && second.is_function
 }
 
@@ -398,7 +409,7 @@ mod tests {
 
     fn odd(text: &str) -> Vec<String> {
         let mut order = WordOrder::default();
-        order.add(text);
+        order.add_text(text);
         order.odd
     }
 
@@ -445,10 +456,10 @@ mod tests {
     #[test]
     fn heaps_of_words_are_no_sentences() {
         let mut order = WordOrder::default();
-        order.add(
+        order.add_text(
             "arguments walk presentation returns second data change collects format prints checks",
         );
-        order.add("`fold`, `search`, `escapeHtml` and `renderRecipe` take values and return values to callers");
+        order.add_text("`fold`, `search`, `escapeHtml` and `renderRecipe` take values and return values to callers");
         assert_eq!(order.n_heaps, 1);
         assert!(is_english(
             "Let me choose the servings on each recipe and see the amounts change."

@@ -54,7 +54,7 @@ const DEPTH_MAX: usize = 24;
 
 /// A text of an output.
 #[derive(Clone, Debug)]
-pub(in crate::evaluate) struct Passage<'a> {
+pub(in crate::evaluate) struct ProsePassage<'a> {
     /// Where it stands, as in `requirements[0].text`.
     pub(in crate::evaluate) path: String,
     /// The same for all items of a list, as in `requirements[].text`.
@@ -63,22 +63,22 @@ pub(in crate::evaluate) struct Passage<'a> {
 }
 
 /// The prose of `output`, in order.
-pub(in crate::evaluate) fn passages(output: &Value) -> Vec<Passage<'_>> {
+pub(in crate::evaluate) fn prose_passages(output: &Value) -> Vec<ProsePassage<'_>> {
     let mut found = Vec::new();
-    let place = Place::default();
-    walk(output, &place, 0, &mut found);
+    let place = PassagePlace::default();
+    walk_passages(output, &place, 0, &mut found);
     found
 }
 
 #[derive(Clone, Debug, Default)]
-struct Place {
+struct PassagePlace {
     path: String,
     group: String,
     /// The nearest name of a field.
     field: String,
 }
 
-impl Place {
+impl PassagePlace {
     fn field(&self, name: &str) -> Self {
         let joined = |text: &str| match text {
             "" => name.to_owned(),
@@ -100,20 +100,25 @@ impl Place {
     }
 }
 
-fn walk<'a>(value: &'a Value, place: &Place, depth: usize, found: &mut Vec<Passage<'a>>) {
+fn walk_passages<'a>(
+    value: &'a Value,
+    place: &PassagePlace,
+    depth: usize,
+    found: &mut Vec<ProsePassage<'a>>,
+) {
     if depth > DEPTH_MAX {
         return;
     }
     match value {
         Value::String(_) if NAME_LISTS.contains(&place.field.as_str()) => {}
-        Value::String(text) => found.push(Passage {
+        Value::String(text) => found.push(ProsePassage {
             path: place.path.clone(),
             group: place.group.clone(),
             text,
         }),
         Value::Array(items) => {
             for (n, item) in items.iter().enumerate() {
-                walk(item, &place.item(n), depth + 1, found);
+                walk_passages(item, &place.item(n), depth + 1, found);
             }
         }
         Value::Object(fields) => {
@@ -121,7 +126,7 @@ fn walk<'a>(value: &'a Value, place: &Place, depth: usize, found: &mut Vec<Passa
                 // Dependencies are prose in the scope and names everywhere else.
                 let names = name == "dependencies" && place.field != "scope";
                 if !names && !NO_PROSE.contains(&name.as_str()) {
-                    walk(field, &place.field(name), depth + 1, found);
+                    walk_passages(field, &place.field(name), depth + 1, found);
                 }
             }
         }
@@ -146,7 +151,7 @@ mod tests {
             "scope": { "dependencies": ["the csv module"] },
             "error_handling": { "name": "a field like others" },
         });
-        let found: Vec<_> = passages(&output)
+        let found: Vec<_> = prose_passages(&output)
             .into_iter()
             .map(|p| (p.path, p.group))
             .collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::wording::words;
+use crate::wording::split_words;
 
 /// Texts that others may have been taken from, as runs of a few words.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ impl Quotations {
         let runs = sources
             .into_iter()
             .flat_map(|source| {
-                let words = words(source);
+                let words = split_words(source);
                 words
                     .windows(run)
                     .map(<[String]>::to_vec)
@@ -32,11 +32,11 @@ impl Quotations {
 
     /// The words of `text`, and how many of them stand in runs that were taken over; none of either
     /// where there is nothing to take from.
-    pub(in crate::evaluate) fn taken(&self, text: &str) -> (usize, usize) {
+    pub(in crate::evaluate) fn count_taken(&self, text: &str) -> (usize, usize) {
         if self.runs.is_empty() {
             return (0, 0);
         }
-        let words = words(text);
+        let words = split_words(text);
         let mut taken = vec![false; words.len()];
         for (at, run) in words.windows(self.run).enumerate() {
             if self.runs.contains(run) {
@@ -55,8 +55,11 @@ mod tests {
     #[test]
     fn what_was_taken_over_is_counted() {
         let request = Quotations::new(3, ["Add a flag that prints the list as JSON."]);
-        assert_eq!(request.taken("(1) Add a flag that prints the list"), (8, 7));
-        assert_eq!(request.taken("The list is printed as JSON"), (6, 0));
-        assert_eq!(request.taken("as JSON"), (2, 0));
+        assert_eq!(
+            request.count_taken("(1) Add a flag that prints the list"),
+            (8, 7)
+        );
+        assert_eq!(request.count_taken("The list is printed as JSON"), (6, 0));
+        assert_eq!(request.count_taken("as JSON"), (2, 0));
     }
 }

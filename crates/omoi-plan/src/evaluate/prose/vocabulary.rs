@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use crate::wording::words;
+use crate::wording::split_words;
 
 /// Longest stem, in characters: enough to tell words apart, short enough to join their forms.
 const STEM_CHARS_MAX: usize = 7;
@@ -74,23 +74,23 @@ static FUNCTION: LazyLock<BTreeSet<&'static str>> =
     LazyLock::new(|| FUNCTION_WORDS.split_whitespace().collect());
 
 static GENERAL: LazyLock<BTreeSet<String>> =
-    LazyLock::new(|| GENERAL_WORDS.split_whitespace().map(stem).collect());
+    LazyLock::new(|| GENERAL_WORDS.split_whitespace().map(stem_of).collect());
 
 /// The stems of the words of `text` that carry content, names taken apart at their joints.
-pub(in crate::evaluate) fn stems(text: &str) -> BTreeSet<String> {
+pub(in crate::evaluate) fn content_stems(text: &str) -> BTreeSet<String> {
     let plain = without_ids(text);
     let parts = split_joints(&plain);
-    let counted = words(&parts).into_iter().filter(|word| {
+    let counted = split_words(&parts).into_iter().filter(|word| {
         let is_number = word.chars().all(char::is_numeric);
         let is_letter = word.len() == 1;
         !is_number && !is_letter && !FUNCTION.contains(word.as_str())
     });
-    counted.map(|word| stem(&word)).collect()
+    counted.map(|word| stem_of(&word)).collect()
 }
 
 /// The stems of `text` that do not fit any project whatever.
 pub(in crate::evaluate) fn specific_stems(text: &str) -> BTreeSet<String> {
-    let mut found = stems(text);
+    let mut found = content_stems(text);
     found.retain(|stem| !GENERAL.contains(stem));
     found
 }
@@ -103,7 +103,7 @@ pub(in crate::evaluate) fn says_something(text: &str) -> bool {
 }
 
 /// `text` in lower case without numbers, ids and the words that number things.
-pub(in crate::evaluate) fn unnumbered(text: &str) -> String {
+pub(in crate::evaluate) fn without_numbers(text: &str) -> String {
     const LABELS: &[&str] = &[
         "case",
         "criterion",
@@ -120,7 +120,7 @@ pub(in crate::evaluate) fn unnumbered(text: &str) -> String {
         "version",
     ];
     let plain = without_ids(text);
-    let kept = words(&plain)
+    let kept = split_words(&plain)
         .into_iter()
         .filter(|word| !word.chars().all(char::is_numeric) && !LABELS.contains(&word.as_str()));
     kept.collect::<Vec<_>>().join(" ")
@@ -202,7 +202,7 @@ fn split_joints(text: &str) -> String {
 }
 
 /// What the forms of a word have in common, roughly.
-fn stem(word: &str) -> String {
+fn stem_of(word: &str) -> String {
     let mut stem = word.to_lowercase();
     if !stem.is_ascii() {
         return stem.chars().take(STEM_CHARS_MAX).collect();
@@ -240,9 +240,9 @@ mod tests {
             ("runAdd", "run_add"),
             ("Überträge", "überträge"),
         ] {
-            assert_eq!(stems(one), stems(other), "{one} {other}");
+            assert_eq!(content_stems(one), content_stems(other), "{one} {other}");
         }
-        assert!(stems("the 42 of REQ-TAGS-FUNC-001 and US-002").is_empty());
+        assert!(content_stems("the 42 of REQ-TAGS-FUNC-001 and US-002").is_empty());
     }
 
     #[test]
@@ -278,9 +278,12 @@ mod tests {
     #[test]
     fn copies_with_a_number_are_the_same() {
         assert_eq!(
-            unnumbered("to list patterns, case 1"),
-            unnumbered("To list patterns, case 2 (US-003)")
+            without_numbers("to list patterns, case 1"),
+            without_numbers("To list patterns, case 2 (US-003)")
         );
-        assert_ne!(unnumbered("lists tags"), unnumbered("lists dates"));
+        assert_ne!(
+            without_numbers("lists tags"),
+            without_numbers("lists dates")
+        );
     }
 }

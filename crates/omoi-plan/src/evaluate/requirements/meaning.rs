@@ -7,12 +7,14 @@ use serde_json::Value;
 use omoi_domain::task::Priority;
 
 use crate::ears;
-use crate::evaluate::acceptance::{Demand, EmptyCriterion, emptiness, said_again};
-use crate::evaluate::claims::{KnownNames, Mentions, checked};
-use crate::evaluate::facts::Facts;
-use crate::evaluate::prose::{is_english, says_something, specific_stems, stems};
-use crate::evaluate::read::{list, text, texts};
-use crate::evaluate::sheet::Sheet;
+use crate::evaluate::acceptance::{
+    CriterionDemand, EmptyCriterion, count_repeated, find_emptiness,
+};
+use crate::evaluate::claims::{CodeMentions, KnownNames, check_claims};
+use crate::evaluate::facts::EvaluationFacts;
+use crate::evaluate::prose::{content_stems, is_english, says_something, specific_stems};
+use crate::evaluate::read::{list_at, text_at, texts_at};
+use crate::evaluate::sheet::MarkSheet;
 use crate::outputs::prd::StoryPriority;
 
 /// Share of criteria that are said of several requirements.
@@ -37,36 +39,40 @@ const PROMISES: &[&str] = &[
 ];
 
 /// Checks what `output` demands.
-pub(super) fn check(output: &Value, facts: &Facts, sheet: &mut Sheet) {
-    let requirements = list(output, "requirements");
+pub(super) fn check_requirements_meaning(
+    output: &Value,
+    facts: &EvaluationFacts,
+    sheet: &mut MarkSheet,
+) {
+    let requirements = list_at(output, "requirements");
     for (n, requirement) in requirements.iter().enumerate() {
-        form(n, requirement, sheet);
-        criteria(n, requirement, sheet);
+        check_form(n, requirement, sheet);
+        check_criteria(n, requirement, sheet);
     }
-    verbs(requirements, facts, sheet);
-    repeated(requirements, sheet);
-    demands(requirements, sheet);
-    musts(requirements, facts, sheet);
-    names(requirements, facts, sheet);
+    check_verbs(requirements, facts, sheet);
+    check_repeated(requirements, sheet);
+    check_demands(requirements, sheet);
+    check_musts(requirements, facts, sheet);
+    check_names(requirements, facts, sheet);
 }
 
 /// Keywords stand where the notation has them.
-fn form(n: usize, requirement: &Value, sheet: &mut Sheet) {
-    if let Some(fault) = ears::misplaced(text(requirement, "text")) {
+fn check_form(n: usize, requirement: &Value, sheet: &mut MarkSheet) {
+    if let Some(fault) = ears::misplaced_keyword(text_at(requirement, "text")) {
         let path = format!("requirements[{n}].text");
-        sheet.block("ears_keyword_misplaced", path, fault.to_string());
+        sheet.add_blocker("ears_keyword_misplaced", path, fault.to_string());
     }
 }
 
 /// At least one criterion asks for something, and none is met by whatever runs.
-fn criteria(n: usize, requirement: &Value, sheet: &mut Sheet) {
-    let demand = Demand {
-        title: text(requirement, "title"),
-        text: text(requirement, "text"),
+fn check_criteria(n: usize, requirement: &Value, sheet: &mut MarkSheet) {
+    let demand = CriterionDemand {
+        title: text_at(requirement, "title"),
+        text: text_at(requirement, "text"),
     };
-    let criteria = texts(requirement, "acceptance_criteria");
+    let criteria = texts_at(requirement, "acceptance_criteria");
     let found: Vec<Option<EmptyCriterion>> =
-        criteria.iter().map(|c| emptiness(c, demand)).collect();
+        criteria.iter().map(|c| find_emptiness(c, demand)).collect();
     let all_empty = !found.is_empty() && found.iter().all(Option::is_some);
     for (k, (criterion, empty)) in criteria.iter().zip(found).enumerate() {
         let Some(empty) = empty else {
@@ -77,19 +83,20 @@ fn criteria(n: usize, requirement: &Value, sheet: &mut Sheet) {
             continue;
         }
         let shown: String = criterion.chars().take(80).collect();
-        let message = format!("`{shown}`: {}", empty.says());
+        let message = format!("`{shown}`: {}", empty.fault_text());
         let path = format!("requirements[{n}].acceptance_criteria[{k}]");
-        sheet.block("criterion_asks_nothing", path, message);
+        sheet.add_blocker("criterion_asks_nothing", path, message);
     }
 }
 
 /// What the system shall do begins with what can be done.
-fn verbs(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
+fn check_verbs(requirements: &[Value], facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     if !is_english(&facts.request) {
         return;
     }
     let begins_oddly = |requirement: &&Value| {
-        ears::parse(text(requirement, "text")).is_ok_and(|s| !begins_with_verb(&s.action))
+        ears::parse_sentence(text_at(requirement, "text"))
+            .is_ok_and(|s| !begins_with_verb(&s.action))
     };
     let n_odd = requirements.iter().filter(begins_oddly).count();
     if n_odd >= 2 && n_odd as f64 >= EMPTY_SHARE_MIN * requirements.len() as f64 {
@@ -98,7 +105,7 @@ fn verbs(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
              `SHALL print the line`",
             requirements.len()
         );
-        sheet.block("shall_without_verb", "requirements", message);
+        sheet.add_blocker("shall_without_verb", "requirements", message);
     }
 }
 
@@ -125,26 +132,26 @@ fn begins_with_verb(action: &str) -> bool {
     !(is_plural || is_participle || is_figure || NO_VERBS.contains(&word.as_str()))
 }
 
-fn repeated(requirements: &[Value], sheet: &mut Sheet) {
+fn check_repeated(requirements: &[Value], sheet: &mut MarkSheet) {
     let all = requirements
         .iter()
         .enumerate()
         .flat_map(|(n, requirement)| {
-            let criteria = texts(requirement, "acceptance_criteria").into_iter();
+            let criteria = texts_at(requirement, "acceptance_criteria").into_iter();
             criteria.map(move |text| (n, text))
         });
-    let (n_again, of) = said_again(all);
+    let (n_again, of) = count_repeated(all);
     if n_again >= 3 && n_again as f64 > REPEATED_SHARE_MAX * of as f64 {
         let message = format!(
             "{n_again} of {of} criteria are said of several requirements; say for each what shows \
              that it is met"
         );
-        sheet.block("criteria_repeated", "requirements", message);
+        sheet.add_blocker("criteria_repeated", "requirements", message);
     }
 }
 
 /// What the system shall do is neither its condition again nor the promise to do what the title says.
-fn demands(requirements: &[Value], sheet: &mut Sheet) {
+fn check_demands(requirements: &[Value], sheet: &mut MarkSheet) {
     let empty: Vec<usize> = requirements
         .iter()
         .enumerate()
@@ -160,7 +167,7 @@ fn demands(requirements: &[Value], sheet: &mut Sheet) {
             empty.len(),
             requirements.len()
         );
-        sheet.block(
+        sheet.add_blocker(
             "demands_nothing",
             format!("requirements[{first}].text"),
             message,
@@ -169,11 +176,11 @@ fn demands(requirements: &[Value], sheet: &mut Sheet) {
 }
 
 fn demands_nothing(requirement: &Value) -> bool {
-    let Ok(sentence) = ears::parse(text(requirement, "text")) else {
+    let Ok(sentence) = ears::parse_sentence(text_at(requirement, "text")) else {
         return false;
     };
-    let own = stems(&sentence.action);
-    let condition = stems(&sentence.condition());
+    let own = content_stems(&sentence.action);
+    let condition = content_stems(&sentence.condition_text());
     let is_condition = !own.is_empty() && own.is_subset(&condition);
     let first = sentence
         .action
@@ -182,20 +189,20 @@ fn demands_nothing(requirement: &Value) -> bool {
         .unwrap_or_default();
     let promises = PROMISES.contains(&first.to_lowercase().as_str());
     let own = specific_stems(&sentence.action);
-    let title = specific_stems(text(requirement, "title"));
+    let title = specific_stems(text_at(requirement, "title"));
     let says_nothing = !says_something(&sentence.action);
     is_condition || says_nothing || promises && !own.is_empty() && own.is_subset(&title)
 }
 
 /// A story that must be there is not left to requirements that may be dropped.
-fn musts(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
+fn check_musts(requirements: &[Value], facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     let Some(prd) = &facts.prd else {
         return;
     };
     let mut highest: BTreeMap<&str, bool> = BTreeMap::new();
     for requirement in requirements {
-        let low = Priority::parse(text(requirement, "priority")) == Some(Priority::Low);
-        for story in texts(requirement, "user_stories") {
+        let low = Priority::parse(text_at(requirement, "priority")) == Some(Priority::Low);
+        for story in texts_at(requirement, "user_stories") {
             *highest.entry(story).or_default() |= !low;
         }
     }
@@ -209,41 +216,41 @@ fn musts(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
              what has to be there",
             story.id
         );
-        sheet.block("must_served_low", "requirements", message);
+        sheet.add_blocker("must_served_low", "requirements", message);
     }
 }
 
 /// Demands and criteria name what is there or was asked for.
-fn names(requirements: &[Value], facts: &Facts, sheet: &mut Sheet) {
+fn check_names(requirements: &[Value], facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     if !facts.repo.names.is_complete() {
         return;
     }
     let mut known = KnownNames::default();
-    known.add(&facts.request);
+    known.add_text(&facts.request);
     if let Some(Ok(explore)) = facts.explore.as_ref().map(serde_json::to_string) {
-        known.add(&explore);
+        known.add_text(&explore);
     }
     if let Some(Ok(prd)) = facts.prd.as_ref().map(serde_json::to_string) {
-        known.add(&prd);
+        known.add_text(&prd);
     }
     let told = requirements.iter().flat_map(|requirement| {
-        let criteria = texts(requirement, "acceptance_criteria");
-        criteria.into_iter().chain([text(requirement, "text")])
+        let criteria = texts_at(requirement, "acceptance_criteria");
+        criteria.into_iter().chain([text_at(requirement, "text")])
     });
-    let mut mentions = Mentions::of(told);
+    let mut mentions = CodeMentions::in_texts(told);
     // Files of criteria are examples, and so are words in back ticks.
     mentions.paths.clear();
     mentions
         .names
         .retain(|name| name.contains('_') || name.chars().skip(1).any(char::is_uppercase));
-    let found = checked(&mentions, &known, facts);
+    let found = check_claims(&mentions, &known, facts);
     if found.made_up.len() >= MADE_UP_MIN && found.made_up.len() > found.n_true {
         let message = format!(
             "nothing in the repository, the request or the phases before is called {}; demand what \
              can be seen from outside, or name what is there",
             found.made_up.join(", ")
         );
-        sheet.block("made_up_names", "requirements", message);
+        sheet.add_blocker("made_up_names", "requirements", message);
     }
 }
 

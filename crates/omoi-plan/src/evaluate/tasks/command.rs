@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::evaluate::tasks::purpose::{Purpose, purpose, reads_text};
-use crate::evaluate::tasks::shell::{Joint, ShellCommand, read_shell};
+use crate::evaluate::tasks::purpose::{CommandPurpose, purpose_of, reads_text};
+use crate::evaluate::tasks::shell::{CommandJoint, ShellCommand, read_shell};
 
 /// Deepest script that is looked into.
 const DEPTH_MAX: usize = 4;
@@ -38,55 +38,55 @@ pub(super) fn basis_of(command: &str, laid: &BTreeMap<&str, &str>) -> CommandBas
         pipefail: is_set(command) || laid.values().any(|text| is_set(text)),
         ..CommandBasis::default()
     };
-    read(command, laid, 0, &mut basis);
+    read_script(command, laid, 0, &mut basis);
     basis
 }
 
-fn read(script: &str, laid: &BTreeMap<&str, &str>, depth: usize, basis: &mut CommandBasis) {
+fn read_script(script: &str, laid: &BTreeMap<&str, &str>, depth: usize, basis: &mut CommandBasis) {
     let text = read_shell(script);
     let is_strict = text.commands.iter().any(is_errexit);
-    let purposes: Vec<Purpose> = text
+    let purposes: Vec<CommandPurpose> = text
         .commands
         .iter()
         .map(|command| match command.words.first() {
-            Some(name) if text.functions.contains(name) => Purpose::Fails,
-            _ => purpose(command, laid),
+            Some(name) if text.functions.contains(name) => CommandPurpose::Fails,
+            _ => purpose_of(command, laid),
         })
         .collect();
     let last = purposes
         .iter()
-        .rposition(|p| *p != Purpose::Idles || text.commands.len() == 1);
+        .rposition(|p| *p != CommandPurpose::Idles || text.commands.len() == 1);
     for (n, purpose) in purposes.iter().enumerate() {
         let command = &text.commands[n];
         let is_swallowed = !basis.pipefail && ends_in_passer(n, &text.commands);
-        let counts = !is_swallowed && counts(n, &text.commands, &purposes, is_strict, last);
+        let counts = !is_swallowed && decides_end(n, &text.commands, &purposes, is_strict, last);
         match purpose {
-            Purpose::Idles | Purpose::Fails => {}
-            Purpose::Looks => {
+            CommandPurpose::Idles | CommandPurpose::Fails => {}
+            CommandPurpose::Looks => {
                 basis.n_looks += 1;
                 basis.reads_text |= reads_text(command);
             }
-            Purpose::EndsWell => {
+            CommandPurpose::EndsWell => {
                 let is_last = n + 1 == purposes.len();
                 basis.ends_early |= basis.n_runs == 0 && !is_last;
             }
-            Purpose::Builds => basis.n_builds += usize::from(counts),
-            Purpose::Runs => note_run(counts, basis),
-            Purpose::Inline(code) => {
+            CommandPurpose::Builds => basis.n_builds += usize::from(counts),
+            CommandPurpose::Runs => note_run(counts, basis),
+            CommandPurpose::Inline(code) => {
                 note_run(counts, basis);
                 basis.inline.push(code.clone());
             }
-            Purpose::Script(path) if counts && depth < DEPTH_MAX => {
+            CommandPurpose::Script(path) if counts && depth < DEPTH_MAX => {
                 let script = laid.get(path.as_str()).copied().unwrap_or(path);
-                read(script, laid, depth + 1, basis);
+                read_script(script, laid, depth + 1, basis);
             }
-            Purpose::Script(_) => basis.n_thrown_away += 1,
+            CommandPurpose::Script(_) => basis.n_thrown_away += 1,
         }
         let ran = matches!(
             purpose,
-            Purpose::Runs | Purpose::Inline(_) | Purpose::Script(_)
+            CommandPurpose::Runs | CommandPurpose::Inline(_) | CommandPurpose::Script(_)
         );
-        if ran && command.next == Joint::Or && basis.second_arm.is_none() {
+        if ran && command.next == CommandJoint::Or && basis.second_arm.is_none() {
             basis.second_arm = second_arm(n, &text.commands, &purposes);
         }
     }
@@ -110,10 +110,10 @@ fn is_errexit(command: &ShellCommand) -> bool {
 }
 
 /// Whether how command `n` ends, or what it says, has a part in how the script ends.
-fn counts(
+fn decides_end(
     n: usize,
     commands: &[ShellCommand],
-    purposes: &[Purpose],
+    purposes: &[CommandPurpose],
     is_strict: bool,
     last: Option<usize>,
 ) -> bool {
@@ -123,13 +123,13 @@ fn counts(
         return true;
     }
     match command.next {
-        Joint::And => true,
-        Joint::Background => false,
-        Joint::Pipe => !matches!(purposes.get(n + 1), Some(Purpose::Idles)),
-        Joint::Or => arm(n, commands, purposes)
+        CommandJoint::And => true,
+        CommandJoint::Background => false,
+        CommandJoint::Pipe => !matches!(purposes.get(n + 1), Some(CommandPurpose::Idles)),
+        CommandJoint::Or => failure_arm(n, commands, purposes)
             .iter()
-            .any(|p| !matches!(p, Purpose::Idles | Purpose::EndsWell)),
-        Joint::Sequence => {
+            .any(|p| !matches!(p, CommandPurpose::Idles | CommandPurpose::EndsWell)),
+        CommandJoint::Sequence => {
             let decides = last == Some(n) && !follows_idle(n, purposes);
             is_strict || decides || after.is_some_and(|next| next.asks_status)
         }
@@ -142,32 +142,38 @@ fn ends_in_passer(n: usize, commands: &[ShellCommand]) -> bool {
         "cat", "head", "nl", "sort", "tail", "tee", "tr", "uniq", "wc",
     ];
     let command = &commands[n];
-    if command.next != Joint::Pipe || command.is_kept {
+    if command.next != CommandJoint::Pipe || command.is_kept {
         return false;
     }
-    let end = commands[n + 1..].iter().find(|c| c.next != Joint::Pipe);
+    let end = commands[n + 1..]
+        .iter()
+        .find(|c| c.next != CommandJoint::Pipe);
     end.and_then(|c| c.words.first())
         .is_some_and(|name| PASSERS.contains(&name.as_str()))
 }
 
 /// Whether something that cannot fail decides the end in place of command `n`.
-fn follows_idle(n: usize, purposes: &[Purpose]) -> bool {
-    matches!(purposes.get(n + 1..), Some([.., Purpose::Idles]))
+fn follows_idle(n: usize, purposes: &[CommandPurpose]) -> bool {
+    matches!(purposes.get(n + 1..), Some([.., CommandPurpose::Idles]))
 }
 
 /// What is done when command `n` fails, up to the end of the group or of the line.
-fn arm(n: usize, commands: &[ShellCommand], purposes: &[Purpose]) -> Vec<Purpose> {
+fn failure_arm(
+    n: usize,
+    commands: &[ShellCommand],
+    purposes: &[CommandPurpose],
+) -> Vec<CommandPurpose> {
     let mut found = Vec::new();
     let mut depth = 0_i32;
     for (command, purpose) in commands.iter().zip(purposes).skip(n + 1) {
         depth += i32::from(command.group.max(0));
         if command.is_assignment {
-            found.push(Purpose::Fails);
+            found.push(CommandPurpose::Fails);
         } else if !command.words.is_empty() {
             found.push(purpose.clone());
         }
         depth -= i32::from(-command.group.min(0));
-        if depth <= 0 && command.next != Joint::And && command.next != Joint::Or {
+        if depth <= 0 && command.next != CommandJoint::And && command.next != CommandJoint::Or {
             break;
         }
     }
@@ -175,15 +181,18 @@ fn arm(n: usize, commands: &[ShellCommand], purposes: &[Purpose]) -> Vec<Purpose
 }
 
 /// The arm that passes without a program where command `n` failed.
-fn second_arm(n: usize, commands: &[ShellCommand], purposes: &[Purpose]) -> Option<String> {
-    let arm = arm(n, commands, purposes);
+fn second_arm(n: usize, commands: &[ShellCommand], purposes: &[CommandPurpose]) -> Option<String> {
+    let arm = failure_arm(n, commands, purposes);
     let hands_on = arm.iter().any(|p| {
         matches!(
             p,
-            Purpose::Fails | Purpose::Runs | Purpose::Script(_) | Purpose::Inline(_)
+            CommandPurpose::Fails
+                | CommandPurpose::Runs
+                | CommandPurpose::Script(_)
+                | CommandPurpose::Inline(_)
         )
     });
-    let looks = arm.contains(&Purpose::Looks);
+    let looks = arm.contains(&CommandPurpose::Looks);
     let next = commands.get(n + 1)?;
     (looks && !hands_on).then(|| next.words.join(" "))
 }

@@ -8,41 +8,41 @@ use serde_json::Value;
 use omoi_domain::check::CheckKind;
 use omoi_domain::task::Priority;
 
-use crate::evaluate::facts::Facts;
-use crate::evaluate::read::{at, list, text, texts};
-use crate::evaluate::sheet::Sheet;
+use crate::evaluate::facts::EvaluationFacts;
+use crate::evaluate::read::{list_at, text_at, texts_at, value_at};
+use crate::evaluate::sheet::MarkSheet;
 use crate::evaluate::tasks::command::{CommandBasis, basis_of};
-use crate::evaluate::tasks::test_files::{LaidFault, ProjectNames, is_code, laid_fault};
-use crate::outputs::requirements::Requirement;
+use crate::evaluate::tasks::test_files::{ProjectNames, TestFileFault, is_code, test_file_fault};
+use crate::outputs::requirements::PlannedRequirement;
 use crate::outputs::tasks::PlannedTaskType;
 
 /// Checks every check of `tasks`.
-pub(super) fn check(tasks: &[Value], facts: &Facts, sheet: &mut Sheet) {
+pub(super) fn check_proofs(tasks: &[Value], facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     let planned = tasks.iter().flat_map(|task| {
-        let mut files = texts(task, "files_to_create");
-        files.extend(texts(task, "files_to_modify"));
+        let mut files = texts_at(task, "files_to_create");
+        files.extend(texts_at(task, "files_to_modify"));
         files
     });
     let names = ProjectNames::new(facts, planned);
     for (n, task) in tasks.iter().enumerate() {
-        for (k, check) in list(task, "checks").iter().enumerate() {
-            let laid: BTreeMap<&str, &str> = at(check, "files")
+        for (k, check) in list_at(task, "checks").iter().enumerate() {
+            let laid: BTreeMap<&str, &str> = value_at(check, "files")
                 .as_object()
                 .into_iter()
                 .flatten()
                 .map(|(path, text)| (path.as_str(), text.as_str().unwrap_or_default()))
                 .collect();
-            let basis = basis_of(text(check, "command"), &laid);
+            let basis = basis_of(text_at(check, "command"), &laid);
             let path = |field: &str| format!("tasks[{n}].checks[{k}].{field}");
-            let is_proof = CheckKind::parse(text(check, "kind")) == Some(CheckKind::Proof);
+            let is_proof = CheckKind::parse(text_at(check, "kind")) == Some(CheckKind::Proof);
             if let Some((code, message)) = command_fault(&basis, is_proof, task) {
-                sheet.block(code, path("command"), message);
+                sheet.add_blocker(code, path("command"), message);
             }
             if let Some(fault) =
-                laid_fault(&laid, &basis.inline, &names, facts).filter(|_| is_proof)
+                test_file_fault(&laid, &basis.inline, &names, facts).filter(|_| is_proof)
             {
-                let (code, message) = laid_message(&fault);
-                sheet.block(code, path("files"), message);
+                let (code, message) = test_file_message(&fault);
+                sheet.add_blocker(code, path("files"), message);
             }
         }
     }
@@ -77,7 +77,7 @@ fn command_fault(
     if basis.n_runs > 0 {
         return None;
     }
-    let kind = PlannedTaskType::parse(text(task, "type"));
+    let kind = PlannedTaskType::parse(text_at(task, "type"));
     let is_setup = matches!(
         kind,
         Some(PlannedTaskType::Configuration | PlannedTaskType::Infrastructure)
@@ -99,30 +99,30 @@ fn command_fault(
 
 /// Whether the task changes texts and settings only, which are looked at and not run.
 fn is_paperwork(task: &Value) -> bool {
-    let mut files = texts(task, "files_to_create");
-    files.extend(texts(task, "files_to_modify"));
+    let mut files = texts_at(task, "files_to_create");
+    files.extend(texts_at(task, "files_to_modify"));
     !files.is_empty() && !files.iter().any(|file| is_code(file))
 }
 
-fn laid_message(fault: &LaidFault) -> (&'static str, String) {
+fn test_file_message(fault: &TestFileFault) -> (&'static str, String) {
     match fault {
-        LaidFault::AssertsNothing => (
+        TestFileFault::AssertsNothing => (
             "check_asserts_nothing",
             "no line of its test files compares anything, so it is green as soon as the names \
              exist; assert what the criteria ask"
                 .to_owned(),
         ),
-        LaidFault::TouchesNothing => (
+        TestFileFault::TouchesNothing => (
             "check_tests_itself",
             "its test files use nothing of the project and test only what they bring along; take \
              in the part under test, or start the program"
                 .to_owned(),
         ),
-        LaidFault::Skips(found) => (
+        TestFileFault::Skips(found) => (
             "check_steps_aside",
             format!("`{found}` lets the test step aside; a proof must fail where it cannot show"),
         ),
-        LaidFault::BringsWork(path) => (
+        TestFileFault::BringsWork(path) => (
             "check_brings_work",
             format!(
                 "`{path}` is a file of the program and not of a test; the task builds it, and the \
@@ -133,25 +133,25 @@ fn laid_message(fault: &LaidFault) -> (&'static str, String) {
 }
 
 /// Requirements are served by tasks that build something.
-pub(super) fn builders(tasks: &[Value], facts: &Facts, sheet: &mut Sheet) {
+pub(super) fn check_builders(tasks: &[Value], facts: &EvaluationFacts, sheet: &mut MarkSheet) {
     let Some(known) = &facts.requirements else {
         return;
     };
     let is_building = |task: &&Value| {
-        PlannedTaskType::parse(text(task, "type"))
+        PlannedTaskType::parse(text_at(task, "type"))
             .is_none_or(|kind| kind.is_building() || kind == PlannedTaskType::Documentation)
     };
     let built: BTreeSet<&str> = tasks
         .iter()
         .filter(is_building)
-        .flat_map(|task| texts(task, "requirements_addressed"))
+        .flat_map(|task| texts_at(task, "requirements_addressed"))
         .collect();
     let covered: BTreeSet<&str> = tasks
         .iter()
-        .flat_map(|task| texts(task, "requirements_addressed"))
+        .flat_map(|task| texts_at(task, "requirements_addressed"))
         .collect();
     let only_covered =
-        |r: &&Requirement| covered.contains(r.id.as_str()) && !built.contains(r.id.as_str());
+        |r: &&PlannedRequirement| covered.contains(r.id.as_str()) && !built.contains(r.id.as_str());
     let nothing_built = built.is_empty();
     for requirement in known.requirements.iter().filter(only_covered) {
         let urgent = Priority::is_urgent(requirement.priority);
@@ -161,9 +161,9 @@ pub(super) fn builders(tasks: &[Value], facts: &Facts, sheet: &mut Sheet) {
             requirement.id
         );
         if urgent || nothing_built {
-            sheet.block("requirement_not_built", "tasks", message);
+            sheet.add_blocker("requirement_not_built", "tasks", message);
         } else {
-            sheet.warn("requirement_not_built", "tasks", message);
+            sheet.add_warning("requirement_not_built", "tasks", message);
         }
     }
 }

@@ -103,7 +103,7 @@ const TOOLS: &[&str] = &[
 
 /// What a command is there for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum CommandPurpose {
     /// Nothing that could fail.
     Idles,
     /// Fails, or hands a failure on.
@@ -135,7 +135,7 @@ pub(super) fn reads_text(command: &ShellCommand) -> bool {
 }
 
 /// What `command` is there for; `laid` are the files the check brings along.
-pub(super) fn purpose(command: &ShellCommand, laid: &BTreeMap<&str, &str>) -> Purpose {
+pub(super) fn purpose_of(command: &ShellCommand, laid: &BTreeMap<&str, &str>) -> CommandPurpose {
     let mut words: &[String] = &command.words;
     while let [first, rest @ ..] = words
         && STARTERS.contains(&base_name(first))
@@ -150,23 +150,23 @@ pub(super) fn purpose(command: &ShellCommand, laid: &BTreeMap<&str, &str>) -> Pu
         words = &rest[n_own..];
     }
     let [program, arguments @ ..] = words else {
-        return Purpose::Idles;
+        return CommandPurpose::Idles;
     };
     let name = base_name(program);
     let argument = |n: usize| arguments.get(n).map_or("", String::as_str);
     match name {
         "exit" | "return" => match argument(0) {
-            "0" | "" => Purpose::EndsWell,
-            _ => Purpose::Fails,
+            "0" | "" => CommandPurpose::EndsWell,
+            _ => CommandPurpose::Fails,
         },
-        "false" => Purpose::Fails,
+        "false" => CommandPurpose::Fails,
         "sh" | "bash" | "dash" | "zsh" | "ksh" | "." | "source" => shell_run(arguments, laid),
         _ if program.contains('/') && laid_path(program, laid).is_some() => {
             laid_run(laid_path(program, laid).unwrap_or_default(), laid)
         }
-        _ if program.starts_with("./") => Purpose::Runs,
-        _ if IDLE.contains(&name) => Purpose::Idles,
-        _ if UTILITIES.contains(&name) => Purpose::Looks,
+        _ if program.starts_with("./") => CommandPurpose::Runs,
+        _ if IDLE.contains(&name) => CommandPurpose::Idles,
+        _ if UTILITIES.contains(&name) => CommandPurpose::Looks,
         _ => tool_run(name, arguments),
     }
 }
@@ -182,37 +182,38 @@ fn laid_path<'a>(path: &str, laid: &BTreeMap<&'a str, &'a str>) -> Option<&'a st
 }
 
 /// A laid file is looked into where it is a script of the shell.
-fn laid_run(path: &str, laid: &BTreeMap<&str, &str>) -> Purpose {
+fn laid_run(path: &str, laid: &BTreeMap<&str, &str>) -> CommandPurpose {
     let text = laid.get(path).copied().unwrap_or_default();
     let first = text.lines().next().unwrap_or_default();
     let is_other = first.starts_with("#!") && !first.contains("sh");
     if is_other {
-        Purpose::Runs
+        CommandPurpose::Runs
     } else {
-        Purpose::Script(path.to_owned())
+        CommandPurpose::Script(path.to_owned())
     }
 }
 
 /// `sh -c TEXT`, `sh FILE`, `. FILE`.
-fn shell_run(arguments: &[String], laid: &BTreeMap<&str, &str>) -> Purpose {
+fn shell_run(arguments: &[String], laid: &BTreeMap<&str, &str>) -> CommandPurpose {
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         if argument.starts_with('-') {
             if argument.ends_with('c') {
-                return rest
-                    .next()
-                    .map_or(Purpose::Idles, |text| Purpose::Script(text.clone()));
+                return rest.next().map_or(CommandPurpose::Idles, |text| {
+                    CommandPurpose::Script(text.clone())
+                });
             }
             continue;
         }
-        return laid_path(argument, laid)
-            .map_or(Purpose::Runs, |path| Purpose::Script(path.to_owned()));
+        return laid_path(argument, laid).map_or(CommandPurpose::Runs, |path| {
+            CommandPurpose::Script(path.to_owned())
+        });
     }
-    Purpose::Idles
+    CommandPurpose::Idles
 }
 
 /// Test runners, interpreters, build tools and everything else.
-fn tool_run(name: &str, arguments: &[String]) -> Purpose {
+fn tool_run(name: &str, arguments: &[String]) -> CommandPurpose {
     let has = |word: &str| arguments.iter().any(|a| a == word);
     let plain = arguments
         .iter()
@@ -225,7 +226,7 @@ fn tool_run(name: &str, arguments: &[String]) -> Purpose {
             .all(|a| ["--help", "--version", "-V", "version"].contains(&a.as_str()));
     let is_tool = COMPILERS.contains(&name) || TOOLS.contains(&name) || name.starts_with("python");
     if asks_version && is_tool {
-        return Purpose::Looks;
+        return CommandPurpose::Looks;
     }
     // Whatever the runner, no test is run.
     let runs_none = [
@@ -236,7 +237,7 @@ fn tool_run(name: &str, arguments: &[String]) -> Purpose {
         "--passWithNoTests",
     ];
     if runs_none.iter().any(|option| has(option)) {
-        return Purpose::Builds;
+        return CommandPurpose::Builds;
     }
     let builds = match name {
         _ if COMPILERS.contains(&name) => true,
@@ -274,7 +275,7 @@ fn tool_run(name: &str, arguments: &[String]) -> Purpose {
         _ => false,
     };
     if builds {
-        return Purpose::Builds;
+        return CommandPurpose::Builds;
     }
     let takes_code = name.starts_with("python")
         || matches!(name, "node" | "deno" | "bun" | "ruby" | "perl" | "php");
@@ -287,5 +288,5 @@ fn tool_run(name: &str, arguments: &[String]) -> Purpose {
         .windows(2)
         .find(|pair| takes_code && flags.contains(&pair[0].as_str()))
         .map(|pair| pair[1].clone());
-    inline.map_or(Purpose::Runs, Purpose::Inline)
+    inline.map_or(CommandPurpose::Runs, CommandPurpose::Inline)
 }

@@ -5,4 +5,4 @@
 
 mod reader;
 
-pub(super) use reader::{Joint, ShellCommand, read_shell};
+pub(super) use reader::{CommandJoint, ShellCommand, read_shell};

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::evaluate::facts::Facts;
-use crate::repository::{Location, clean, names_in};
+use crate::evaluate::facts::EvaluationFacts;
+use crate::repository::{PathLocation, clean_path, names_in};
 
 /// Endings of code that is no shell script.
 const CODE_ENDINGS: &[&str] = &[
@@ -107,7 +107,7 @@ const RUST_MODULES: &[&str] = &[
 
 /// What is wrong with the files of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum LaidFault {
+pub(super) enum TestFileFault {
     /// No line could fail by what it finds.
     AssertsNothing,
     /// Nothing of the project is used.
@@ -129,10 +129,13 @@ pub(super) struct ProjectNames {
 
 impl ProjectNames {
     /// The names of what is there, and of the files `planned`.
-    pub(super) fn new<'a>(facts: &Facts, planned: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(super) fn new<'a>(
+        facts: &EvaluationFacts,
+        planned: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let mut found = Self::default();
         let there = facts.repo.paths.files().map(str::to_owned);
-        let planned = planned.into_iter().filter_map(clean);
+        let planned = planned.into_iter().filter_map(clean_path);
         for file in there
             .chain(planned)
             .filter(|file| is_code(file) && !is_test(file))
@@ -163,7 +166,7 @@ impl ProjectNames {
                     || self.is_quoted_in(line, &own)
                     || REQUESTS.is_match(line)
                     || finds_by_name(path) && self.is_class_in(line, &own)
-                    || ending(path) == "rs" && uses_crate(line, &own))
+                    || file_ending(path) == "rs" && uses_crate(line, &own))
         })
     }
 
@@ -205,7 +208,10 @@ impl ProjectNames {
 
 /// Whether the language finds a class by its name, without taking its file in.
 fn finds_by_name(path: &str) -> bool {
-    matches!(ending(path), "cs" | "ex" | "exs" | "php" | "rb" | "swift")
+    matches!(
+        file_ending(path),
+        "cs" | "ex" | "exs" | "php" | "rb" | "swift"
+    )
 }
 
 fn uses_crate(line: &str, own: &BTreeSet<&str>) -> bool {
@@ -220,13 +226,14 @@ fn stem_of(path: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
-fn ending(path: &str) -> &str {
+fn file_ending(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.rsplit_once('.').map_or("", |(_, ending)| ending)
 }
 
 pub(super) fn is_code(path: &str) -> bool {
-    CODE_ENDINGS.contains(&ending(path)) || matches!(ending(path), "sh" | "bash" | "h" | "hpp")
+    CODE_ENDINGS.contains(&file_ending(path))
+        || matches!(file_ending(path), "sh" | "bash" | "h" | "hpp")
 }
 
 fn is_test(path: &str) -> bool {
@@ -235,20 +242,20 @@ fn is_test(path: &str) -> bool {
 }
 
 /// What is wrong with `laid`, the files of a check by path, and with code written into its command.
-pub(super) fn laid_fault(
+pub(super) fn test_file_fault(
     laid: &BTreeMap<&str, &str>,
     inline: &[String],
     names: &ProjectNames,
-    facts: &Facts,
-) -> Option<LaidFault> {
-    let paths: BTreeSet<String> = laid.keys().filter_map(|path| clean(path)).collect();
+    facts: &EvaluationFacts,
+) -> Option<TestFileFault> {
+    let paths: BTreeSet<String> = laid.keys().filter_map(|path| clean_path(path)).collect();
     if let Some(path) = paths
         .iter()
         .find(|path| brings_work(path, laid, names, facts))
     {
-        return Some(LaidFault::BringsWork(path.clone()));
+        return Some(TestFileFault::BringsWork(path.clone()));
     }
-    let is_test_code = |path: &str| CODE_ENDINGS.contains(&ending(path));
+    let is_test_code = |path: &str| CODE_ENDINGS.contains(&file_ending(path));
     let code: Vec<(&str, String)> = laid
         .iter()
         .filter(|(path, _)| is_test_code(path))
@@ -263,23 +270,24 @@ pub(super) fn laid_fault(
         Some(found.as_str().trim().to_owned())
     });
     if let Some(skip) = skip {
-        return Some(LaidFault::Skips(skip));
+        return Some(TestFileFault::Skips(skip));
     }
     let asserts = |(path, text): &(&str, String)| {
         let mut lines = text.lines();
         lines.any(|line| {
-            let ends_red = matches!(ending(path), "c" | "cc" | "cpp") && RETURNS.is_match(line);
+            let ends_red =
+                matches!(file_ending(path), "c" | "cc" | "cpp") && RETURNS.is_match(line);
             let asserts = ASSERTS.is_match(line) && !VACUOUS.is_match(line);
             (asserts || ends_red) && !is_plain_import(line)
         })
     };
     if !code.iter().any(asserts) {
-        return Some(LaidFault::AssertsNothing);
+        return Some(TestFileFault::AssertsNothing);
     }
     let touches = |(path, text): &(&str, String)| {
         is_beside_code(path, facts) || names.are_used_in(path, text, &paths)
     };
-    (!code.iter().any(touches)).then_some(LaidFault::TouchesNothing)
+    (!code.iter().any(touches)).then_some(TestFileFault::TouchesNothing)
 }
 
 /// A line that takes something in and does nothing else.
@@ -297,14 +305,14 @@ fn is_plain_import(line: &str) -> bool {
 }
 
 /// A test of a package in the package's own folder, which takes nothing in to use it.
-fn is_beside_code(path: &str, facts: &Facts) -> bool {
-    let of_folder = matches!(ending(path), "go" | "java" | "kt" | "scala" | "swift");
+fn is_beside_code(path: &str, facts: &EvaluationFacts) -> bool {
+    let of_folder = matches!(file_ending(path), "go" | "java" | "kt" | "scala" | "swift");
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let beside = |file: &str| {
         file.rsplit_once('/').map_or("", |(folder, _)| folder) == folder
-            && ending(file) == ending(path)
+            && file_ending(file) == file_ending(path)
     };
-    of_folder && (ending(path) != "go" || facts.repo.paths.files().any(beside))
+    of_folder && (file_ending(path) != "go" || facts.repo.paths.files().any(beside))
 }
 
 /// Whether `path` is a file of the program and not of a test: it is there or planned, or it lies
@@ -313,12 +321,12 @@ fn brings_work(
     path: &str,
     laid: &BTreeMap<&str, &str>,
     names: &ProjectNames,
-    facts: &Facts,
+    facts: &EvaluationFacts,
 ) -> bool {
     if !is_code(path) || is_test(path) {
         return false;
     }
-    if facts.repo.paths.locate(path) == Location::File || names.files.contains(path) {
+    if facts.repo.paths.locate(path) == PathLocation::File || names.files.contains(path) {
         return true;
     }
     let Some((folder, _)) = path.rsplit_once('/') else {
@@ -328,14 +336,14 @@ fn brings_work(
         let other = file.rsplit_once('/').map(|(folder, _)| folder);
         other == Some(folder)
     };
-    let is_taken_in = laid
-        .iter()
-        .any(|(other, text)| clean(other).as_deref() != Some(path) && text.contains(stem_of(path)));
+    let is_taken_in = laid.iter().any(|(other, text)| {
+        clean_path(other).as_deref() != Some(path) && text.contains(stem_of(path))
+    });
     is_taken_in && names.files.iter().any(beside)
 }
 
 fn without_comments(path: &str, text: &str) -> String {
-    let mark = match ending(path) {
+    let mark = match file_ending(path) {
         "py" | "rb" | "pl" | "ex" | "exs" => "#",
         "lua" => "--",
         _ => "//",
@@ -358,8 +366,8 @@ mod tests {
     use super::*;
     use crate::repository::RepositoryFacts;
 
-    fn fault(path: &str, text: &str) -> Option<LaidFault> {
-        let facts = Facts {
+    fn fault(path: &str, text: &str) -> Option<TestFileFault> {
+        let facts = EvaluationFacts {
             repo: Arc::new(RepositoryFacts::of_paths([
                 "ledger/cli.py",
                 "src/store.rs",
@@ -371,10 +379,10 @@ mod tests {
                 "src/Shop/Cart.cs",
                 "tests/test_cli.py",
             ])),
-            ..Facts::default()
+            ..EvaluationFacts::default()
         };
         let names = ProjectNames::new(&facts, ["js/scale.js"]);
-        laid_fault(&BTreeMap::from([(path, text)]), &[], &names, &facts)
+        test_file_fault(&BTreeMap::from([(path, text)]), &[], &names, &facts)
     }
 
     #[test]
@@ -433,7 +441,7 @@ mod tests {
 
     #[test]
     fn tests_that_show_nothing_are_told_apart() {
-        use LaidFault::{AssertsNothing, BringsWork, Skips, TouchesNothing};
+        use TestFileFault::{AssertsNothing, BringsWork, Skips, TouchesNothing};
         for (path, text, expected) in [
             (
                 "tests/proof.py",
@@ -493,23 +501,23 @@ mod tests {
     #[test]
     fn program_code_that_a_laid_test_takes_in_is_the_work() {
         let repo = RepositoryFacts::of_paths(["src/store.rs", "src/lib.rs"]);
-        let facts = Facts {
+        let facts = EvaluationFacts {
             repo: Arc::new(repo),
-            ..Facts::default()
+            ..EvaluationFacts::default()
         };
         let names = ProjectNames::new(&facts, []);
         let test = "#[path = \"../src/compact.rs\"] mod compact;\nassert!(compact::is_done());\n";
         let mut laid = BTreeMap::from([("src/compact.rs", "pub fn is_done() {}")]);
-        let alone = laid_fault(&laid, &[], &names, &facts);
+        let alone = test_file_fault(&laid, &[], &names, &facts);
         assert_ne!(
             alone,
-            Some(LaidFault::BringsWork("src/compact.rs".to_owned()))
+            Some(TestFileFault::BringsWork("src/compact.rs".to_owned()))
         );
         laid.insert("tests/proof.rs", test);
-        let fault = laid_fault(&laid, &[], &names, &facts);
+        let fault = test_file_fault(&laid, &[], &names, &facts);
         assert_eq!(
             fault,
-            Some(LaidFault::BringsWork("src/compact.rs".to_owned()))
+            Some(TestFileFault::BringsWork("src/compact.rs".to_owned()))
         );
     }
 }

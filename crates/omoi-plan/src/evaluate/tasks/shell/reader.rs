@@ -2,7 +2,7 @@
 
 /// How a command is joined to the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::evaluate::tasks) enum Joint {
+pub(in crate::evaluate::tasks) enum CommandJoint {
     /// `&&`.
     And,
     /// `||`.
@@ -21,7 +21,7 @@ pub(in crate::evaluate::tasks) struct ShellCommand {
     /// Words without assignments, keywords and redirections.
     pub(in crate::evaluate::tasks) words: Vec<String>,
     /// What follows it.
-    pub(in crate::evaluate::tasks) next: Joint,
+    pub(in crate::evaluate::tasks) next: CommandJoint,
     /// Whether its end decides a condition or is turned round.
     pub(in crate::evaluate::tasks) is_condition: bool,
     /// Whether its output goes to a file or into a text.
@@ -43,7 +43,7 @@ pub(in crate::evaluate::tasks) struct ShellText {
 
 /// Reads `text`.
 pub(in crate::evaluate::tasks) fn read_shell(text: &str) -> ShellText {
-    let mut reader = Reader::new(text);
+    let mut reader = ShellReader::new(text);
     reader.run();
     reader.found
 }
@@ -53,7 +53,7 @@ const OPENERS: &[&str] = &["if", "elif", "while", "until"];
 const KEYWORDS: &[&str] = &["then", "else", "do", "time"];
 const CLOSERS: &[&str] = &["fi", "done", "esac"];
 
-struct Reader {
+struct ShellReader {
     chars: Vec<char>,
     at: usize,
     words: Vec<String>,
@@ -64,7 +64,7 @@ struct Reader {
     found: ShellText,
 }
 
-impl Reader {
+impl ShellReader {
     fn new(text: &str) -> Self {
         Self {
             chars: text.replace("\\\n", " ").chars().collect(),
@@ -86,28 +86,28 @@ impl Reader {
         while self.at < self.chars.len() {
             match self.peek(0) {
                 '\n' => {
-                    self.end(Joint::Sequence, 1);
+                    self.end(CommandJoint::Sequence, 1);
                     self.skip_heredocs();
                 }
                 c if c.is_whitespace() => self.at += 1,
                 '#' => self.skip_line(),
-                '&' if self.peek(1) == '&' => self.end(Joint::And, 2),
+                '&' if self.peek(1) == '&' => self.end(CommandJoint::And, 2),
                 '&' if self.peek(1) == '>' => {
                     self.at += 1;
                     self.redirect();
                 }
-                '&' => self.end(Joint::Background, 1),
-                '|' if self.peek(1) == '|' => self.end(Joint::Or, 2),
-                '|' => self.end(Joint::Pipe, 1),
-                ';' if self.peek(1) == ';' => self.end(Joint::Sequence, 2),
-                ';' => self.end(Joint::Sequence, 1),
+                '&' => self.end(CommandJoint::Background, 1),
+                '|' if self.peek(1) == '|' => self.end(CommandJoint::Or, 2),
+                '|' => self.end(CommandJoint::Pipe, 1),
+                ';' if self.peek(1) == ';' => self.end(CommandJoint::Sequence, 2),
+                ';' => self.end(CommandJoint::Sequence, 1),
                 '(' => self.parenthesis(),
                 ')' => self.closing_parenthesis(),
                 '>' | '<' => self.redirect(),
                 _ => self.word(),
             }
         }
-        self.end(Joint::Sequence, 0);
+        self.end(CommandJoint::Sequence, 0);
     }
 
     fn skip_line(&mut self) {
@@ -132,7 +132,7 @@ impl Reader {
         if self.group <= 0 && self.words.len() == 1 && self.found.commands.is_empty() {
             self.words.clear();
         }
-        self.end(Joint::Sequence, 1);
+        self.end(CommandJoint::Sequence, 1);
     }
 
     fn word(&mut self) {
@@ -297,7 +297,7 @@ impl Reader {
     }
 
     /// Ends the command that was read so far.
-    fn end(&mut self, next: Joint, n_chars: usize) {
+    fn end(&mut self, next: CommandJoint, n_chars: usize) {
         self.at += n_chars;
         let mut words = std::mem::take(&mut self.words);
         let mut group = std::mem::take(&mut self.group);
@@ -323,9 +323,9 @@ impl Reader {
         let is_assignment = n_before > 0 && words.is_empty();
         if words.is_empty() && !is_assignment && group == 0 {
             // An empty line ends nothing; a joint after a closed group belongs to the group.
-            if next != Joint::Sequence
+            if next != CommandJoint::Sequence
                 && let Some(last) = self.found.commands.last_mut()
-                && last.next == Joint::Sequence
+                && last.next == CommandJoint::Sequence
             {
                 last.next = next;
             }
@@ -402,16 +402,16 @@ mod tests {
         assert_eq!(
             told,
             [
-                plain("p", Joint::Or),
-                plain("true", Joint::Sequence),
-                ("q".to_owned(), Joint::Or, false, true),
-                plain("", Joint::Sequence),
-                ("r".to_owned(), Joint::Sequence, true, false),
-                ("s".to_owned(), Joint::Sequence, true, false),
-                plain("t", Joint::Sequence),
-                plain("u", Joint::Background),
-                plain("v", Joint::Pipe),
-                plain("w", Joint::Sequence),
+                plain("p", CommandJoint::Or),
+                plain("true", CommandJoint::Sequence),
+                ("q".to_owned(), CommandJoint::Or, false, true),
+                plain("", CommandJoint::Sequence),
+                ("r".to_owned(), CommandJoint::Sequence, true, false),
+                ("s".to_owned(), CommandJoint::Sequence, true, false),
+                plain("t", CommandJoint::Sequence),
+                plain("u", CommandJoint::Background),
+                plain("v", CommandJoint::Pipe),
+                plain("w", CommandJoint::Sequence),
             ]
         );
         for broken in ["'", "\"$(", "${", "<<", "a >", "((", "))", "`", "\\"] {
