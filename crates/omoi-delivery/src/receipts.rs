@@ -9,12 +9,13 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
+use omoi_domain::lifecycle::task::UnmetResult;
 use omoi_domain::merge::MergeState;
 use omoi_domain::task::UnmetCode;
 use omoi_execution::Platform;
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, Command, CommandError, Ran};
-use omoi_execution::tasks::{Unmet, resolved_by};
+use omoi_execution::tasks::resolved_by;
 use omoi_execution::toolbox::Toolbox;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
@@ -319,7 +320,7 @@ async fn self_tested(
 }
 
 /// What a task is told when some of its checks failed; none when all passed.
-pub fn unmet(code: UnmetCode, receipts: &[(Check, Receipt)]) -> Option<Unmet> {
+pub fn unmet(code: UnmetCode, receipts: &[(Check, Receipt)]) -> Option<UnmetResult> {
     let failed: Vec<_> = receipts
         .iter()
         .filter(|(_, receipt)| !receipt.passed)
@@ -345,7 +346,7 @@ pub fn unmet(code: UnmetCode, receipts: &[(Check, Receipt)]) -> Option<Unmet> {
             )
         })
         .collect();
-    Some(Unmet {
+    Some(UnmetResult {
         code,
         feedback,
         recommendations,

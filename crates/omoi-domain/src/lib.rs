@@ -14,6 +14,7 @@ pub mod event;
 pub mod graph;
 pub mod hand_over;
 pub mod id;
+pub mod lifecycle;
 pub mod machine;
 pub mod merge;
 pub mod message;

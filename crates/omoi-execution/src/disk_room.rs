@@ -10,6 +10,7 @@ use std::time::Duration;
 use omoi_domain::attempt::{AttemptStopReason, AttemptSubject};
 use omoi_domain::block::TaskBlock;
 use omoi_domain::disk_stop::{DiskStopStep, disk_stop_step};
+use omoi_domain::lifecycle::task::wait_for_person;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_sandbox::{LowDisk, low_disk};
@@ -92,7 +93,8 @@ pub(crate) async fn task_stopped(
                  have fewer agents at work at once (`limits.max_concurrent_agents`)",
                 TaskBlock::Environment.kind()
             );
-            task_moves::wait_for_person(tx, task, TaskBlock::Environment, reason).await
+            let actions = wait_for_person(task.status, TaskBlock::Environment, reason);
+            task_moves::apply(tx, task, actions).await
         }
     }
 }

@@ -3,11 +3,15 @@
 use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject, SubjectKind};
 use omoi_domain::block::TaskBlock;
 use omoi_domain::id::{ProjectId, TaskId};
+use omoi_domain::lifecycle::task::{
+    ProviderFailure, TaskAction, TaskFailure, UnmetResult, fail_task, provider_failed,
+    send_back_task,
+};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::{IntegrationState, MergeState};
-use omoi_domain::outage::{OutageStep, is_provider_failure};
+use omoi_domain::outage::is_provider_failure;
 use omoi_domain::retry::{self, ErrorClass};
-use omoi_domain::task::{Priority, ROUNDS_MAX, Revision, TaskStatus, UnmetCode};
+use omoi_domain::task::{Priority, TaskStatus};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::tasks::{self, Task};
@@ -19,17 +23,6 @@ use crate::{disk_room, outage};
 
 /// Why a merge goes back into its queue.
 const MERGE_AGAIN: &str = "its merge is tried again";
-
-/// Why a task's result is not accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmet {
-    /// What kind of fault it is.
-    pub code: UnmetCode,
-    /// What happened, with the failing command's own words.
-    pub feedback: String,
-    /// One line per thing to mend.
-    pub recommendations: Vec<String>,
-}
 
 /// The task of an attempt that still belongs to it; none when it moved on under a newer fence.
 ///
@@ -66,51 +59,75 @@ pub(crate) async fn assigned(tx: &mut Tx, attempt: &Attempt) -> Result<(), Store
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn send_back(tx: &mut Tx, task: &mut Task, unmet: Unmet) -> Result<(), StoreError> {
-    let iteration = task.round + 1;
-    let headline = unmet.feedback.lines().next().unwrap_or_default();
-    let problem = format!("{}: {headline}", unmet.code);
-    task.revision = Some(Json(Revision {
-        code: unmet.code,
-        iteration,
-        feedback: format!("{}: {}", unmet.code, unmet.feedback),
-        recommendations: unmet.recommendations,
-    }));
-    task.error_message = Some(problem.clone());
-    task.priority = task.priority.max(Priority::High);
-    if task.status == TaskStatus::Completed {
-        // The merge refused what the checks had passed; the task is open again.
-        tasks::transition(tx, task, TaskStatus::Pending, Some(problem.clone())).await?;
-        task.round = iteration;
-        if iteration < ROUNDS_MAX {
-            return tasks::save(tx, task).await;
-        }
-        return fail_open(tx, task, problem).await;
-    }
-    tasks::transition(tx, task, TaskStatus::NeedsRevision, Some(problem.clone())).await?;
-    task.round = iteration;
-    if iteration < ROUNDS_MAX {
-        tasks::transition(
-            tx,
-            task,
-            TaskStatus::Pending,
-            Some("reset_for_revision".to_owned()),
-        )
-        .await
-    } else {
-        let reason = format!("no round left after {iteration}: {problem}");
-        task.error_message = Some(reason.clone());
-        tasks::transition(tx, task, TaskStatus::Failed, Some(reason)).await?;
-        block_dependents(tx, task).await
-    }
+pub async fn send_back(tx: &mut Tx, task: &mut Task, unmet: UnmetResult) -> Result<(), StoreError> {
+    let actions = send_back_task(task.status, task.round, unmet);
+    apply(tx, task, actions).await
 }
 
-/// Fails a task that stands in the queue.
-async fn fail_open(tx: &mut Tx, task: &mut Task, problem: String) -> Result<(), StoreError> {
-    let reason = format!("no round left after {}: {problem}", task.round);
-    task.error_message = Some(reason.clone());
-    tasks::fail_permanently(tx, task, reason).await?;
-    block_dependents(tx, task).await
+/// Applies what a transition decided, in order.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(crate) async fn apply(
+    tx: &mut Tx,
+    task: &mut Task,
+    actions: Vec<TaskAction>,
+) -> Result<(), StoreError> {
+    // A move writes every field; what changes after the last one is saved at the end.
+    let mut is_changed = false;
+    for action in actions {
+        is_changed |= keep(task, &action);
+        match action {
+            TaskAction::Move { to, reason } => tasks::transition(tx, task, to, reason).await?,
+            TaskAction::FailPermanently { reason } => {
+                tasks::fail_permanently(tx, task, reason).await?;
+            }
+            TaskAction::Block { block, reason } => tasks::block(tx, task, block, reason).await?,
+            TaskAction::BlockDependents => {
+                block_dependents(tx, task).await?;
+                continue;
+            }
+            TaskAction::BlockWaiting => {
+                block_waiting(tx, task).await?;
+                continue;
+            }
+            TaskAction::KeepRevision(_)
+            | TaskAction::KeepError { .. }
+            | TaskAction::SetRound(_)
+            | TaskAction::CountRetry
+            | TaskAction::WaitUntil(_) => continue,
+        }
+        is_changed = false;
+    }
+    if is_changed {
+        tasks::save(tx, task).await?;
+    }
+    Ok(())
+}
+
+/// Takes an action that only changes fields into the row; false for any other.
+fn keep(task: &mut Task, action: &TaskAction) -> bool {
+    match action {
+        TaskAction::KeepRevision(revision) => {
+            task.revision = Some(Json(revision.clone()));
+            task.priority = task.priority.max(Priority::High);
+        }
+        TaskAction::KeepError { class, message } => {
+            if class.is_some() {
+                task.error_class = *class;
+            }
+            task.error_message = Some(message.clone());
+        }
+        TaskAction::SetRound(round) => task.round = *round,
+        TaskAction::CountRetry => task.retry_count += 1,
+        TaskAction::WaitUntil(at) => task.not_before = *at,
+        TaskAction::Move { .. }
+        | TaskAction::FailPermanently { .. }
+        | TaskAction::Block { .. }
+        | TaskAction::BlockDependents
+        | TaskAction::BlockWaiting => return false,
+    }
+    true
 }
 
 /// A limit on tasks at work that is reached.
@@ -177,77 +194,45 @@ pub async fn fail(
     message: &str,
 ) -> Result<(), StoreError> {
     if is_provider_failure(class) {
-        return provider_failed(tx, platform, task, (class, message)).await;
+        return fail_of_provider(tx, platform, task, (class, message)).await;
     }
-    let signature = retry::signature(task.task_type, class, message);
-    let failures: Vec<String> = attempts::of_task(tx, task.id)
-        .await?
-        .iter()
-        // An attempt that was lost or stopped says nothing about the task.
-        .filter(|a| a.state == AttemptState::Failed)
-        .filter_map(|a| {
-            Some(retry::signature(
-                task.task_type,
-                a.error_class?,
-                a.error_message.as_deref()?,
-            ))
-        })
+    let attempts = attempts::of_task(tx, task.id).await?;
+    // An attempt that was lost or stopped says nothing about the task.
+    let failed = attempts.iter().filter(|a| a.state == AttemptState::Failed);
+    let failures: Vec<(ErrorClass, String)> = failed
+        .filter_map(|a| Some((a.error_class?, a.error_message.clone()?)))
         .collect();
-    let repeats = retry::is_repeating(&signature, failures.iter().map(String::as_str));
-    task.error_class = Some(class);
-    task.error_message = Some(format!("{}: {message}", class.as_str()));
-    let reason = format!("{}: {message}", class.as_str());
-    if !class.retryable() || repeats || task.retry_count >= task.max_retries {
-        tasks::fail_permanently(tx, task, reason).await?;
-        return block_dependents(tx, task).await;
-    }
-    let reason = Some(reason);
-    tasks::transition(tx, task, TaskStatus::Failed, reason.clone()).await?;
-    task.retry_count += 1;
     let (low, high) = (*retry::JITTER.start(), *retry::JITTER.end());
-    let jitter = low + (high - low) * platform.rng.unit();
-    task.not_before = tx.now() + retry::task_delay(task.retry_count.max(1), jitter);
-    tasks::transition(tx, task, TaskStatus::Pending, reason).await
+    let actions = fail_task(TaskFailure {
+        task_type: task.task_type,
+        retry_count: task.retry_count,
+        max_retries: task.max_retries,
+        class,
+        message,
+        failures: &failures,
+        now: tx.now(),
+        jitter: low + (high - low) * platform.rng.unit(),
+    });
+    apply(tx, task, actions).await
 }
 
-/// Has a task whose attempt the model provider failed wait: for its next try, or for a person. That is
-/// none of its retries.
-async fn provider_failed(
+/// Has a task whose attempt the model provider failed wait: for its next try, or for a person.
+async fn fail_of_provider(
     tx: &mut Tx,
     platform: &Platform,
     task: &mut Task,
-    (class, message): (ErrorClass, &str),
+    failure: (ErrorClass, &str),
 ) -> Result<(), StoreError> {
-    let reason = outage::reason(class, message);
-    task.error_class = Some(class);
-    task.error_message = Some(reason.clone());
+    let (class, message) = failure;
     let subject = AttemptSubject::Task { task_id: task.id };
     let step = outage::step(tx, platform, (task.spec_id, subject), class).await?;
-    if let OutageStep::TryAgain { at, until } = step {
-        task.not_before = at;
-        let (at, until) = (at.time_of_day(), until.time_of_day());
-        let reason = format!("{reason}; tried again at {at}, until {until}");
-        if task.status != TaskStatus::Pending {
-            tasks::transition(tx, task, TaskStatus::Failed, Some(reason.clone())).await?;
-            return tasks::transition(tx, task, TaskStatus::Pending, Some(reason)).await;
-        }
-        return tasks::save(tx, task).await;
-    }
-    wait_for_person(tx, task, TaskBlock::Provider, reason).await
-}
-
-/// Blocks a task, and all that waits for it, until a person has it go on.
-pub(crate) async fn wait_for_person(
-    tx: &mut Tx,
-    task: &mut Task,
-    block: TaskBlock,
-    reason: String,
-) -> Result<(), StoreError> {
-    if !matches!(task.status, TaskStatus::Running | TaskStatus::Pending) {
-        tasks::transition(tx, task, TaskStatus::Pending, Some(reason.clone())).await?;
-    }
-    tasks::block(tx, task, block, reason).await?;
-    block_waiting(tx, task).await
+    let actions = provider_failed(ProviderFailure {
+        status: task.status,
+        class,
+        reason: outage::reason(class, message),
+        step,
+    });
+    apply(tx, task, actions).await
 }
 
 /// The merges that land with `task`: the one it resolves, the one that one's task resolves, and so

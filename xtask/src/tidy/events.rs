@@ -13,8 +13,9 @@ use super::{Finding, Texts};
 const REGISTRY: &str = "crates/omoi-domain/src/event.rs";
 /// Where the registry and the tables of the state machines stand: neither writes an event.
 const DOMAIN: &str = "crates/omoi-domain/";
-/// The crates that write rows and events.
+/// The crates that write rows and events, and the rules of life that decide which.
 const WRITERS: &[&str] = &[
+    "crates/omoi-domain/src/lifecycle/",
     "crates/omoi-store/src/",
     "crates/omoi-execution/src/",
     "crates/omoi-planning/src/",

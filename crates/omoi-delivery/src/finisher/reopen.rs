@@ -6,10 +6,11 @@ use tracing::info;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
+use omoi_domain::lifecycle::task::UnmetResult;
 use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_domain::ticket::TicketStatus;
 use omoi_execution::Platform;
-use omoi_execution::tasks::{Unmet, send_back};
+use omoi_execution::tasks::send_back;
 use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
@@ -38,7 +39,7 @@ pub(super) async fn owners(
             all.push((check.clone(), receipt.clone()));
         }
     }
-    let red: Vec<(TaskId, Unmet)> = own
+    let red: Vec<(TaskId, UnmetResult)> = own
         .into_iter()
         .filter_map(|(task, all)| Some((task, receipts::unmet(UnmetCode::HeadRed, &all)?)))
         .collect();
@@ -74,7 +75,7 @@ async fn reopen(
     tx: &mut Tx,
     task: &mut Task,
     head: &ObjectId,
-    unmet: Unmet,
+    unmet: UnmetResult,
 ) -> Result<(), StoreError> {
     let reason = Some(unmet.feedback.lines().next().unwrap_or_default().to_owned());
     merges::reopen_landed(tx, task, reason).await?;

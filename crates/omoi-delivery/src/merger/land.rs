@@ -300,7 +300,7 @@ async fn refuse(
     mirror: &Mirror,
     mut merge: Merge,
     commits: (&ObjectId, &ObjectId),
-    unmet: omoi_execution::tasks::Unmet,
+    unmet: omoi_domain::lifecycle::task::UnmetResult,
 ) -> Result<(), BoxError> {
     let (target, merged) = commits;
     let task = tasks::get(&mut turn.platform.store.read().await?, merge.task_id).await?;

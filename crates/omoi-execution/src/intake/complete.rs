@@ -2,6 +2,7 @@
 
 use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome, SubjectKind};
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::lifecycle::task::UnmetResult;
 use omoi_domain::message::MessageSender;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::SandboxState;
@@ -20,7 +21,7 @@ use omoi_store::{StoreError, Tx, merges, messages, sandboxes};
 use super::{IntakeError, current, take_in, verify};
 use crate::disk_room;
 use crate::platform::Platform;
-use crate::tasks::{Unmet, cancel, fail, of_attempt, send_back};
+use crate::tasks::{cancel, fail, of_attempt, send_back};
 
 /// Applies the end of an attempt to what it was a try at. Takes effect once; told again in the same
 /// words it is answered as the first time.
@@ -125,7 +126,7 @@ struct Verdict {
     /// What it handed in, if it was taken into the mirror.
     head: Option<ObjectId>,
     /// Why it may not go to its checks.
-    unmet: Option<Unmet>,
+    unmet: Option<UnmetResult>,
 }
 
 /// Imports what a task's agent made, keeps it on the task's branch and says whether it may go to
@@ -299,7 +300,7 @@ async fn is_by_user(tx: &mut Tx, task: &Task, body: &Complete) -> Result<bool, S
     Ok(sender == Some(MessageSender::User))
 }
 
-fn incomplete(body: &Complete, verdict: Verdict) -> Unmet {
+fn incomplete(body: &Complete, verdict: Verdict) -> UnmetResult {
     let mut feedback = format!(
         "the attempt ended before it was done ({})",
         body.stop_reason
@@ -313,7 +314,7 @@ fn incomplete(body: &Complete, verdict: Verdict) -> Unmet {
         );
         recommendations.extend(unmet.recommendations);
     }
-    Unmet {
+    UnmetResult {
         code: UnmetCode::Incomplete,
         feedback,
         recommendations,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use omoi_domain::conflict_marker::unresolved_files;
+use omoi_domain::lifecycle::task::UnmetResult;
 use omoi_domain::task::UnmetCode;
 use omoi_git::import::Refusal;
 use omoi_git::mirror::{Change, ChangeKind, MergeTree, Mirror};
@@ -14,7 +15,6 @@ use omoi_store::tasks::Task;
 
 use super::{IntakeError, suite_control};
 use crate::protected;
-use crate::tasks::Unmet;
 
 /// Characters that feedback repeats of a worker's reason or of a list of files.
 const REPEATED_CHARS_MAX: usize = 2_000;
@@ -35,7 +35,7 @@ pub(super) struct Work<'a> {
 
 /// The first rule the commits break, if any, and whether the work may stay on the branch all the
 /// same, for the next round to mend.
-pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<Unmet>, bool), IntakeError> {
+pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<UnmetResult>, bool), IntakeError> {
     let base = ObjectId::parse(work.task.base_sha.as_deref().unwrap_or(&work.spec.base_sha))?;
     if !work.mirror.is_ancestor(&base, work.head).await? {
         let rewritten = unmet(
@@ -118,7 +118,7 @@ async fn marked(
     base: &ObjectId,
     changes: &[Change],
     resolved: Option<&Resolved<'_>>,
-) -> Result<Option<Unmet>, IntakeError> {
+) -> Result<Option<UnmetResult>, IntakeError> {
     let paths: Vec<&RepoPath> = changes.iter().map(|change| &change.path).collect();
     let head = match work.mirror.conflict_marker_lines(work.head, &paths).await {
         Err(GitError::OutputTooLarge { limit_bytes, .. }) => {
@@ -203,8 +203,8 @@ async fn dropped_tests(
         .collect())
 }
 
-fn unmet(code: UnmetCode, feedback: String, recommendation: &str) -> Unmet {
-    Unmet {
+fn unmet(code: UnmetCode, feedback: String, recommendation: &str) -> UnmetResult {
+    UnmetResult {
         code,
         feedback,
         recommendations: vec![recommendation.to_owned()],
@@ -213,7 +213,7 @@ fn unmet(code: UnmetCode, feedback: String, recommendation: &str) -> Unmet {
 
 /// The agent reported success without a commit. New files that git ignores are named: an agent that
 /// wrote nothing else cannot see why its work did not count.
-pub(super) fn no_change(ignored_paths: &[String]) -> Unmet {
+pub(super) fn no_change(ignored_paths: &[String]) -> UnmetResult {
     if ignored_paths.is_empty() {
         return unmet(
             UnmetCode::NoChange,
@@ -233,7 +233,7 @@ pub(super) fn no_change(ignored_paths: &[String]) -> Unmet {
 }
 
 /// The worker could not save what is in the workspace.
-pub(super) fn unsaved(why: &str) -> Unmet {
+pub(super) fn unsaved(why: &str) -> UnmetResult {
     let why: String = why.chars().take(REPEATED_CHARS_MAX).collect();
     unmet(
         UnmetCode::WorkUnsaved,
@@ -243,7 +243,7 @@ pub(super) fn unsaved(why: &str) -> Unmet {
 }
 
 /// The agent tried to write where it must not.
-pub(super) fn outside_workspace(paths: &[String]) -> Unmet {
+pub(super) fn outside_workspace(paths: &[String]) -> UnmetResult {
     unmet(
         UnmetCode::OutsideWorkspace,
         format!(
@@ -255,7 +255,7 @@ pub(super) fn outside_workspace(paths: &[String]) -> Unmet {
 }
 
 /// The bundle broke a rule.
-pub(super) fn refused(refusal: &Refusal) -> Unmet {
+pub(super) fn refused(refusal: &Refusal) -> UnmetResult {
     unmet(
         UnmetCode::BundleRefused,
         refusal.to_string(),

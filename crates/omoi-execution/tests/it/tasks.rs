@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use omoi_domain::lifecycle::task::UnmetResult;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::retry::{ErrorClass, task_delay};
 use omoi_domain::task::{Priority, TaskStatus, UnmetCode};
 use omoi_execution::intake::complete;
-use omoi_execution::tasks::{Unmet, block_dependents, cancel, retry, send_back};
+use omoi_execution::tasks::{block_dependents, cancel, retry, send_back};
 use omoi_runtime::clock::Clock as _;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::Task;
@@ -15,8 +16,8 @@ use omoi_store::{StoreError, tasks};
 use crate::dispatch::scan;
 use crate::support::{TestPlatform, failed, merge};
 
-fn unmet() -> Unmet {
-    Unmet {
+fn unmet() -> UnmetResult {
+    UnmetResult {
         code: UnmetCode::ChecksFailed,
         feedback: "2 of 3 tests fail\nassert 1 == 2".to_owned(),
         recommendations: vec!["Mend test_b".to_owned()],

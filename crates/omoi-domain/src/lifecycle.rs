@@ -1,0 +1,7 @@
+//! The life of work: what follows when something happens to a task.
+//!
+//! Each transition is a pure function from facts to actions, in a file of its own with its table
+//! test. `omoi-execution` reads the facts, asks, and applies the actions in one transaction; nothing
+//! here reads a row, a clock or a random source.
+
+pub mod task;

@@ -1,0 +1,69 @@
+//! Transitions of tasks, and the actions they decide on.
+
+mod fail;
+mod provider_failed;
+mod send_back;
+mod wait_for_person;
+
+pub use fail::{TaskFailure, fail_task};
+pub use provider_failed::{ProviderFailure, provider_failed};
+pub use send_back::{UnmetResult, send_back_task};
+pub use wait_for_person::wait_for_person;
+
+use crate::block::TaskBlock;
+use crate::retry::ErrorClass;
+use crate::task::{Revision, TaskStatus};
+use crate::time::Timestamp;
+
+/// One change of a task. Actions are applied in order, in one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskAction {
+    /// Moves it along its machine; the event carries `reason`.
+    Move {
+        /// Status after.
+        to: TaskStatus,
+        /// Why, where that is not plain.
+        reason: Option<String>,
+    },
+    /// Fails it for good, which is an event of its own.
+    FailPermanently {
+        /// Why.
+        reason: String,
+    },
+    /// Has it wait for something.
+    Block {
+        /// For what.
+        block: TaskBlock,
+        /// The same in words.
+        reason: String,
+    },
+    /// Keeps what it is sent back for, and raises it above ordinary work.
+    KeepRevision(Revision),
+    /// Keeps what its last attempt failed of.
+    KeepError {
+        /// The class of the error, where an attempt failed.
+        class: Option<ErrorClass>,
+        /// What is shown of it.
+        message: String,
+    },
+    /// Counts a round.
+    SetRound(u32),
+    /// Counts a retry.
+    CountRetry,
+    /// Lets it begin no earlier.
+    WaitUntil(Timestamp),
+    /// Blocks every open task that waits for it, directly or not.
+    BlockDependents,
+    /// As [`TaskAction::BlockDependents`], with those that wait for what would have landed with it.
+    BlockWaiting,
+}
+
+impl TaskAction {
+    /// A move for `reason`.
+    pub(crate) fn moved(to: TaskStatus, reason: impl Into<String>) -> Self {
+        Self::Move {
+            to,
+            reason: Some(reason.into()),
+        }
+    }
+}
