@@ -3,6 +3,7 @@
 //! Each rule is a table with the reason for every exception beside it. A finding says where, what
 //! and what to do.
 
+mod closed_sets;
 mod columns;
 mod edges;
 mod events;
@@ -79,6 +80,7 @@ pub(crate) fn run() -> Result<Outcome> {
         .iter()
         .map(|(file, text)| (file.as_path(), text.as_str()))
         .collect();
+    findings.extend(closed_sets::check(&all));
     findings.extend(columns::check(&all));
     findings.extend(keys::check(&all));
     findings.extend(events::check(&all));
