@@ -1,6 +1,6 @@
 //! Closed sets: enums whose values have one fixed text each, the same in columns, events and JSON.
 
-/// What every enum of [`closed_set!`](crate::closed_set) has, for code that is generic over them.
+/// What every enum of [`closed_set!`](macro@crate::closed_set) has, for code that is generic over them.
 pub trait ClosedSet: Copy + Eq + std::fmt::Debug + 'static {
     /// Every value, in the order of its declaration.
     const ALL: &'static [Self];

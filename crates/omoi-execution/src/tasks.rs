@@ -1,8 +1,9 @@
 //! How a task moves on: bound, sent back, failed, blocked, called off, tried again.
 
+mod prerequisites;
+
 use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject, SubjectKind};
-use omoi_domain::block::TaskBlock;
-use omoi_domain::id::{ProjectId, TaskId};
+use omoi_domain::id::ProjectId;
 use omoi_domain::lifecycle::task::{
     ProviderFailure, TaskAction, TaskFailure, UnmetResult, fail_task, provider_failed,
     send_back_task,
@@ -20,6 +21,10 @@ use omoi_store::{Json, StoreError, Tx};
 use crate::attempt::Loss;
 use crate::platform::Platform;
 use crate::{disk_room, outage};
+
+pub use prerequisites::{block_dependents, block_waiting, lost_prerequisite, resolved_by};
+
+use prerequisites::unblock_dependents;
 
 /// Why a merge goes back into its queue.
 const MERGE_AGAIN: &str = "its merge is tried again";
@@ -235,76 +240,6 @@ async fn fail_of_provider(
     apply(tx, task, actions).await
 }
 
-/// The merges that land with `task`: the one it resolves, the one that one's task resolves, and so
-/// on to the work that first met a conflict.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn resolved_by(tx: &mut Tx, task: &Task) -> Result<Vec<Merge>, StoreError> {
-    let mut found: Vec<Merge> = Vec::new();
-    let mut next = task.resolves_merge_id;
-    while let Some(id) = next {
-        let merge = merges::get(tx, id).await?;
-        next = tasks::get(tx, merge.task_id).await?.resolves_merge_id;
-        found.push(merge);
-    }
-    Ok(found)
-}
-
-/// Blocks every open task that waits, directly or not, for one that failed or was called off.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn block_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
-    block(tx, task, vec![task.id]).await
-}
-
-/// Blocks every open task that waits for one that waits for a person itself or with its merge, or for
-/// what would have landed with it.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn block_waiting(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
-    let mut from = vec![task.id];
-    from.extend(resolved_by(tx, task).await?.iter().map(|m| m.task_id));
-    block(tx, task, from).await
-}
-
-async fn block(tx: &mut Tx, task: &Task, from: Vec<TaskId>) -> Result<(), StoreError> {
-    let edges = tasks::dependencies(tx, task.spec_id).await?;
-    let dependents: Vec<_> = edges.into_iter().map(|(task, on)| (on, task)).collect();
-    for id in beyond(from, &dependents) {
-        let mut dependent = tasks::get(tx, id).await?;
-        if dependent.status == TaskStatus::Pending {
-            let (block, reason) = waits_for(task);
-            tasks::block(tx, &mut dependent, block, reason).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Every task that `arrows` lead to from `from`, directly or not, nearest first.
-fn beyond(from: Vec<TaskId>, arrows: &[(TaskId, TaskId)]) -> Vec<TaskId> {
-    let n = from.len();
-    let mut reached = from;
-    let mut at = 0;
-    while let Some(id) = reached.get(at).copied() {
-        at += 1;
-        for (_, to) in arrows.iter().filter(|(from, _)| *from == id) {
-            if !reached.contains(to) {
-                reached.push(*to);
-            }
-        }
-    }
-    reached.split_off(n)
-}
-
-/// What a task waits for that waits for `task`, and the same in words.
-fn waits_for(task: &Task) -> (TaskBlock, String) {
-    let block = TaskBlock::Prerequisite { task_id: task.id };
-    (block, format!("{}:TSK-{:03}", block.kind(), task.number))
-}
-
 /// Calls a task off. Whatever runs for it is stopped by the reaper.
 ///
 /// # Errors
@@ -417,44 +352,4 @@ async fn drop_resolution(
         TaskStatus::Cancelled | TaskStatus::Completed => tasks::save(tx, resolve).await,
         _ => tasks::transition(tx, resolve, TaskStatus::Cancelled, Some(reason)).await,
     }
-}
-
-/// Frees every task that was blocked because of `task`, unless it waits for another lost one too.
-async fn unblock_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
-    for mut other in tasks::blocked_by(tx, task.id).await? {
-        match lost_prerequisite(tx, &other).await? {
-            None => tasks::transition(tx, &mut other, TaskStatus::Pending, None).await?,
-            Some(lost) => {
-                let (block, reason) = waits_for(&lost);
-                other.blocked_by = Some(block);
-                other.blocked_reason = Some(reason);
-                tasks::save(tx, &mut other).await?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A task that failed, was called off, cannot be merged or waits for the machine or the provider, and
-/// that `task` waits for, directly or not; none when all it waits for can still land.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn lost_prerequisite(tx: &mut Tx, task: &Task) -> Result<Option<Task>, StoreError> {
-    let mut edges = tasks::dependencies(tx, task.spec_id).await?;
-    // What conflicted lands with its resolution.
-    let merges = merges::of_spec(tx, task.spec_id).await?;
-    let conflicted = merges.iter().filter(|m| m.state == MergeState::Resolving);
-    edges.extend(conflicted.filter_map(|m| Some((m.task_id, m.resolve_task_id?))));
-    for id in beyond(vec![task.id], &edges) {
-        let prerequisite = tasks::get(tx, id).await?;
-        let stops = matches!(
-            prerequisite.status,
-            TaskStatus::Failed | TaskStatus::Cancelled
-        ) || prerequisite.waits_for_outside();
-        if stops || prerequisite.integration_state == IntegrationState::Manual {
-            return Ok(Some(prerequisite));
-        }
-    }
-    Ok(None)
 }

@@ -1,5 +1,6 @@
 //! Asking a model, with tries, pauses and circuit breakers.
 
+use omoi_domain::model_route::RouteName;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::circuit::{Circuits, Open, Permit};
 use crate::failed_try::FailedTry;
 use crate::pace::Pace;
 use crate::retry::{self, Class, Spent};
-use crate::route::{Key, Route, RouteName, Routes};
+use crate::route::{Key, Route, Routes};
 pub use crate::tally::Tally;
 use crate::upstream::{Call, EventStream, Http, Limits, UpstreamError, collect};
 use crate::wire::answer::Answer;
@@ -109,8 +110,8 @@ impl Llm {
     /// Returns [`UpstreamError::Unsendable`] when the platform offers no sockets.
     pub fn new(routes: Routes, pace: Arc<dyn Pace>) -> Result<Self, UpstreamError> {
         // A provider that echoes its key is the first who could.
-        let keys = RouteName::ALL.map(|name| routes.get(name).key.clone());
-        let secrets = keys.iter().filter_map(Key::secret);
+        let keys = RouteName::ALL.iter().map(|name| &routes.get(*name).key);
+        let secrets = keys.filter_map(Key::secret);
         let mask = SecretMask::new(secrets.map(ExposeSecret::expose_secret));
         Ok(Self {
             routes,

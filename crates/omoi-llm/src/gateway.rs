@@ -10,6 +10,7 @@ mod messages;
 mod reply;
 mod stream_reply;
 
+use omoi_domain::model_route::RouteName;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -23,7 +24,6 @@ pub use self::reply::{Body, GatewayReply};
 use crate::ask::Llm;
 use crate::count;
 use crate::meter::{Caller, Meter};
-use crate::route::RouteName;
 use crate::wire::anthropic::{
     CountTokensRequest, CountTokensResponse, MessagesRequest, ModelInfo, ModelList,
 };
@@ -111,7 +111,8 @@ impl Gateway {
         let body: MessagesRequest = parse(&request.body)?;
         let routes = &self.shared.llm.routes;
         let Some((route, _)) = routes.by_alias(&body.model) else {
-            let names = RouteName::ALL.map(RouteName::as_str).join(", ");
+            let names: Vec<&str> = RouteName::ALL.iter().map(|name| name.as_str()).collect();
+            let names = names.join(", ");
             let says = format!("no model `{}`; ask for one of: {names}", body.model);
             return Err(reply::error(StatusCode::NOT_FOUND, "not_found_error", &says).into());
         };
@@ -124,9 +125,10 @@ impl Gateway {
     fn models(&self) -> GatewayReply {
         let routes = &self.shared.llm.routes;
         let mut data: Vec<ModelInfo> = Vec::new();
-        let named = RouteName::ALL.map(|n| (n.as_str(), n));
-        let by_model = RouteName::ALL.map(|n| (routes.get(n).model.as_str(), n));
-        for (id, name) in named.into_iter().chain(by_model) {
+        let all = || RouteName::ALL.iter().copied();
+        let named = all().map(|n| (n.as_str(), n));
+        let by_model = all().map(|n| (routes.get(n).model.as_str(), n));
+        for (id, name) in named.chain(by_model) {
             if data.iter().all(|known| known.id != id) {
                 let route = routes.get(name);
                 let label = if route.simulated { " (simulated)" } else { "" };

@@ -6,13 +6,14 @@ use futures::future::BoxFuture;
 use thiserror::Error;
 
 use omoi_domain::attempt::AgentRole;
+use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::Principal;
 
 use crate::count::{self, BYTES_PER_TOKEN};
 use crate::failed_try::FailedTry;
 use crate::pricing::Tokens;
-use crate::route::{Route, RouteName};
+use crate::route::Route;
 use crate::wire::anthropic::{Delta, MessagesRequest, StreamEvent, TokenUsage};
 
 /// Who calls a model: what the server knows from the attempt's token, or the platform of its own question.

@@ -4,20 +4,20 @@ use std::collections::VecDeque;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use omoi_domain::time::Timestamp;
 use tokio::sync::mpsc::Receiver;
+
+use omoi_domain::model_route::RouteName;
+use omoi_domain::time::Timestamp;
 
 use crate::ask::{Llm, Tally};
 use crate::chain::Chain;
-use crate::count;
 use crate::failed_try::FailedTry;
 use crate::meter::{
     Caller, Meter, Outcome, Projection, RecordError, ReserveError, ReservedCall, Usage,
 };
 use crate::pricing::Tokens;
-use crate::retry;
-use crate::route::RouteName;
 use crate::wire::anthropic::MessagesRequest;
+use crate::{count, retry};
 
 /// How often a cost is tried to be recorded again: for about 20 s.
 const RECORD_RETRIES_MAX: u32 = 4;

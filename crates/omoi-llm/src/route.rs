@@ -1,12 +1,13 @@
 //! Which model answers which kind of question, and with whose key.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use omoi_domain::time::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use omoi_domain::model_route::RouteName;
+use omoi_domain::time::Timestamp;
 
 use crate::catalogue::{ModelCatalogue, ModelFeature, provider_at};
 use crate::pricing::ModelPrice;
@@ -36,50 +37,6 @@ pub mod variables {
     pub const LLM_API_KEY: &str = "LLM_API_KEY";
     /// The model to ask, whoever answers.
     pub const LLM_MODEL: &str = "LLM_MODEL";
-}
-
-/// What a question is for. The agents of a run use [`RouteName::Agent`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RouteName {
-    /// Hard thinking: planning and conflict resolution outside an agent.
-    Reasoning,
-    /// Typed answers.
-    Structured,
-    /// Short names for things.
-    Title,
-    /// Verdicts on work.
-    Judge,
-    /// Agents at work.
-    Agent,
-}
-
-impl RouteName {
-    /// Every route.
-    pub const ALL: [Self; 5] = [
-        Self::Reasoning,
-        Self::Structured,
-        Self::Title,
-        Self::Judge,
-        Self::Agent,
-    ];
-
-    /// The name in configuration, on the wire and in the ledger.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Reasoning => "reasoning",
-            Self::Structured => "structured",
-            Self::Title => "title",
-            Self::Judge => "judge",
-            Self::Agent => "agent",
-        }
-    }
-}
-
-impl fmt::Display for RouteName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// Which wire format an upstream speaks.
@@ -266,7 +223,7 @@ impl Routes {
     ) -> Result<Self, RouteError> {
         let upstream = Upstream::of(settings)?;
         let mut table = BTreeMap::new();
-        for name in RouteName::ALL {
+        for name in RouteName::ALL.iter().copied() {
             table.insert(name, upstream.route(name, catalogue, now)?);
         }
         Ok(Self::of(table))
@@ -290,7 +247,8 @@ impl Routes {
             takes_sampling: true,
             simulated: true,
         };
-        Self::of(RouteName::ALL.map(|name| (name, route.clone())).into())
+        let all = RouteName::ALL.iter().copied();
+        Self::of(all.map(|name| (name, route.clone())).collect())
     }
 
     /// Routes as given; a name left out goes where [`RouteName::Agent`] or else the first one goes.
@@ -311,7 +269,7 @@ impl Routes {
     /// What people should know before money is spent: which prices are assumed.
     pub fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = Vec::new();
-        for route in RouteName::ALL.map(|name| self.get(name)) {
+        for route in RouteName::ALL.iter().map(|name| self.get(*name)) {
             let note = format!(
                 "the price of `{}` is not known: it is charged like {}'s dearest model; `llm.prices` sets its own",
                 route.model,
@@ -326,9 +284,9 @@ impl Routes {
 
     /// The route a request means by `model`: a route's name, or the model some route uses.
     pub fn by_alias(&self, model: &str) -> Option<(RouteName, &Route)> {
-        let named = RouteName::ALL.into_iter().find(|n| n.as_str() == model);
+        let named = RouteName::parse(model);
         // Agents first: they are who asks by model name.
-        let mut names = RouteName::ALL.into_iter().rev();
+        let mut names = RouteName::ALL.iter().copied().rev();
         let name = named.or_else(|| names.find(|n| self.get(*n).model == model))?;
         Some((name, self.get(name)))
     }

@@ -7,20 +7,21 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 
+use omoi_domain::model_route::RouteName;
+
 use crate::ask::{Ask, AskError, Llm, Tally};
 use crate::gateway::outgoing;
 use crate::meter::{Caller, Meter, Outcome, RecordError, ReserveError};
 use crate::metered::{FailureTeller, Metered};
 use crate::retry::Allowance;
-use crate::route::{AnswerMode, RouteName};
+use crate::route::AnswerMode;
 use crate::schema::{self, Violation};
-use crate::wire::Extra;
 use crate::wire::answer::Answer;
 use crate::wire::anthropic::{
     Content, ContentBlock, Message, MessagesRequest, OutputConfig, OutputFormat, StopReason, Tool,
     ToolChoice,
 };
-use crate::wire::headers;
+use crate::wire::{Extra, headers};
 
 /// How often a wrong answer is sent back.
 pub const REPAIRS_MAX: u32 = 5;

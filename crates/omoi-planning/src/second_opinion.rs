@@ -5,6 +5,7 @@ use minijinja::{Value, context};
 
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::model_route::RouteName;
 use omoi_domain::opinion::PlanOpinion;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::{CallPurpose, Principal};
@@ -13,7 +14,6 @@ use omoi_execution::integration::output;
 use omoi_execution::platform::Held;
 use omoi_llm::ask::Llm;
 use omoi_llm::meter::Caller;
-use omoi_llm::route::RouteName;
 use omoi_llm::scenario::NO_RULE;
 use omoi_llm::structured::{Asker, Question, StructuredError, structured};
 use omoi_llm::upstream::UpstreamError;

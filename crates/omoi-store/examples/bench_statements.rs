@@ -193,7 +193,7 @@ impl Rows {
             purpose: PurposeKind::Attempt,
             attempt_id: Some(self.attempt.id),
             role: self.attempt.role,
-            route: "anthropic".to_owned(),
+            route: omoi_domain::model_route::RouteName::Agent,
             model: "simulated".to_owned(),
             simulated: true,
             input_tokens: 1_000,

@@ -183,7 +183,7 @@ pub async fn of_subject(
     tx.all(SQL, args![spec, subject]).await
 }
 
-/// Attempts of agents at a task and at its checks, oldest first.
+/// Attempts at a task, of agents and at its checks, oldest first.
 ///
 /// # Errors
 /// When the database cannot be read.

@@ -19,6 +19,7 @@ use omoi_domain::id::{
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
+use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
@@ -191,6 +192,7 @@ closed_sets!(
     Priority,
     PurposeKind,
     RequirementType,
+    RouteName,
     SandboxRung,
     SandboxState,
     SpecBlock,

@@ -3,6 +3,7 @@
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::event::{CostDone, Event};
 use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId};
+use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::time::Timestamp;
@@ -31,7 +32,7 @@ row! {
         /// The asker's role.
         role: AgentRole,
         /// The route.
-        route: String,
+        route: RouteName,
         /// The model that answered.
         model: String,
         /// Whether the simulated model answered.

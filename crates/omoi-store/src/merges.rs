@@ -182,6 +182,7 @@ pub async fn transition(
 ) -> Result<(), StoreError> {
     let kind = rule(merge.state, step.to)?;
     merge.state = step.to;
+    merge.lacks_environment &= step.to == MergeState::Manual;
     match step.to {
         MergeState::InProgress => merge.started_at = Some(tx.now()),
         MergeState::Completed | MergeState::Failed | MergeState::Cancelled => {

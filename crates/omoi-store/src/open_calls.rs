@@ -5,6 +5,7 @@
 
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::id::{AttemptId, CostId, OrgId, ProjectId, SpecId};
+use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::time::Timestamp;
@@ -35,7 +36,7 @@ row! {
         /// The caller's role.
         role: AgentRole,
         /// The route asked for.
-        route: String,
+        route: RouteName,
         /// The model asked.
         model: String,
         /// Whether that is the simulated model.

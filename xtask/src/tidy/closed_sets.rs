@@ -27,6 +27,7 @@ const NAMES: &[&str] = &[
     "provider",
     "purpose",
     "role",
+    "route",
     "rung",
     "sender",
     "stage",

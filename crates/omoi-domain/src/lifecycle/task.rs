@@ -1,11 +1,13 @@
 //! Transitions of tasks, and the actions they decide on.
 
 mod fail;
+mod prerequisites;
 mod provider_failed;
 mod send_back;
 mod wait_for_person;
 
 pub use fail::{TaskFailure, fail_task};
+pub use prerequisites::{TaskGraph, TaskNode};
 pub use provider_failed::{ProviderFailure, provider_failed};
 pub use send_back::{UnmetResult, send_back_task};
 pub use wait_for_person::wait_for_person;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::event::{CallFailed, CostDone, Event, EventKind};
+use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::{CallPurpose, PurposeKind};
@@ -17,7 +18,6 @@ use omoi_llm::meter::{
     Caller, Meter as _, Outcome, Projection, RecordError, ReserveError, ReservedCall, Usage,
 };
 use omoi_llm::pricing::Tokens;
-use omoi_llm::route::RouteName;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{costs, events, open_calls};

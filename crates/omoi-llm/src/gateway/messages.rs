@@ -10,6 +10,8 @@ use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
+use omoi_domain::model_route::RouteName;
+
 use super::reply::{self, GatewayReply};
 use super::stream_reply::StreamReply;
 use super::{Gateway, Shared};
@@ -19,11 +21,10 @@ use crate::failed_try::FailedTry;
 use crate::meter::{Caller, Outcome};
 use crate::metered::{FailureTeller, Metered};
 use crate::retry::Allowance;
-use crate::route::{Provider, Route, RouteName};
+use crate::route::{Provider, Route};
 use crate::upstream::{EventStream, UpstreamError};
 use crate::wire::anthropic::{Bare, ErrorBody, MessagesRequest, StreamEvent};
-use crate::wire::headers;
-use crate::wire::sse;
+use crate::wire::{headers, sse};
 
 /// Passed on to Anthropic: the version of the API that the request was written for.
 const API_VERSION: HeaderName = HeaderName::from_static("anthropic-version");

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use http::HeaderMap;
+use serde_json::json;
+
+use omoi_domain::model_route::RouteName;
 use omoi_llm::ask::{Ask, AskError, Llm, Tally};
 use omoi_llm::retry::{Allowance, CALLS_MAX};
-use omoi_llm::route::{Provider, RouteName};
+use omoi_llm::route::Provider;
 use omoi_llm::upstream::{EventStream, UpstreamError};
 use omoi_llm::wire::answer::Answer;
 use omoi_llm::wire::anthropic::{MessagesRequest, StreamEvent};
-use serde_json::json;
 
 use crate::stub::{self, End, Says, Stub};
 use crate::support::{START, VirtualPace, llm, llm_of, request, route};

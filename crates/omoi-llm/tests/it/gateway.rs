@@ -6,14 +6,16 @@ use std::time::Duration;
 use axum::body::Bytes;
 use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
+
+use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_llm::gateway::{Body, Gateway, GatewayReply, GatewayRequest, REQUEST_BYTES_MAX};
 use omoi_llm::meter::Outcome;
 use omoi_llm::pricing::ModelPrice;
-use omoi_llm::route::{Provider, Route, RouteName};
+use omoi_llm::route::{Provider, Route};
 use omoi_llm::wire::headers;
 use omoi_llm::wire::sse::Decoder;
-use serde_json::{Value, json};
 
 use crate::stub::{self, End, Says, Stub};
 use crate::support::{Logged, TestMeter, VirtualPace, caller, llm_of, route};
@@ -587,12 +589,8 @@ async fn the_smaller_routes() {
     assert!((100..130).contains(&tokens), "{count}");
     let reply = house.send(Method::GET, "/v1/models", "").await;
     let list: Value = serde_json::from_str(&text(reply.body).await).unwrap();
-    let ids: Vec<_> = list["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|m| m["id"].as_str().unwrap())
-        .collect();
+    let data = list["data"].as_array().unwrap().iter();
+    let ids: Vec<_> = data.map(|m| m["id"].as_str().unwrap()).collect();
     let mut want: Vec<_> = RouteName::ALL.iter().map(|n| n.as_str()).collect();
     want.push("claude-sonnet-4-5");
     assert_eq!(ids, want);

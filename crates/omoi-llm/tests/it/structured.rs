@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use omoi_domain::money::NanoUsd;
-use omoi_llm::ask::{AskError, Llm};
-use omoi_llm::meter::{Caller, Meter};
-use omoi_llm::route::{AnswerMode, Provider, Route, RouteName};
-use omoi_llm::structured::{Asker, Question, StructuredError, structured};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
+
+use omoi_domain::model_route::RouteName;
+use omoi_domain::money::NanoUsd;
+use omoi_llm::ask::{AskError, Llm};
+use omoi_llm::meter::{Caller, Meter};
+use omoi_llm::route::{AnswerMode, Provider, Route};
+use omoi_llm::structured::{Asker, Question, StructuredError, structured};
 
 use crate::stub::{self, Says, Stub};
 use crate::support::{Logged, TestMeter, VirtualPace, caller, llm, llm_of, route};

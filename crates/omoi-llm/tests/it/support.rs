@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use omoi_domain::id::{AttemptId, OrgId, ProjectId, SpecId};
+use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_domain::time::Timestamp;
@@ -20,7 +21,7 @@ use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, ReservedCall, Usage};
 use omoi_llm::pace::Pace;
 use omoi_llm::pricing::ModelPrice;
-use omoi_llm::route::{AnswerMode, Key, Provider, Route, RouteName, Routes};
+use omoi_llm::route::{AnswerMode, Key, Provider, Route, Routes};
 use omoi_llm::wire::anthropic::{Message, MessagesRequest};
 
 /// Pauses pass at once and move the clock; guards wait until the clock has moved far enough.

@@ -9,13 +9,14 @@ use tokio::net::TcpListener;
 
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject, Outcome};
 use omoi_domain::event::{Event, PlanJudged};
+use omoi_domain::model_route::RouteName;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::spec::PhaseState;
 use omoi_domain::time::Timestamp;
 use omoi_llm::ask::Llm;
 use omoi_llm::pace::Pace;
-use omoi_llm::route::{Provider, Route, RouteName, Routes};
+use omoi_llm::route::{Provider, Route, Routes};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, Simulated};
 use omoi_runtime::lifecycle::Kind;

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use omoi_domain::money::{NanoUsd, PriceRow};
 use secrecy::SecretString;
+
+use omoi_domain::money::{NanoUsd, PriceRow};
 
 use super::{Config, Items, Key, Kind, LoadError, Section, Spec, Surroundings, Table};
 use crate::choice;

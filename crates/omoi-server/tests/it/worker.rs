@@ -217,6 +217,32 @@ async fn the_model_wants_a_live_attempt_and_says_what_is_missing() {
 }
 
 #[tokio::test]
+async fn words_outside_a_closed_set_are_refused_with_those_there_are() {
+    let bench = Bench::new().await;
+    let found = |kind: &str, phase: &str| {
+        json!({"discovery_type": kind, "title": "t", "description": "d",
+            "spawn_phase_id": phase, "check": null})
+    };
+    let event = |name: &str| {
+        json!({"events": [{"event_id": "01930000-0000-7000-8000-00000000000a",
+            "event_type": name, "event_data": {}, "summary": null}]})
+    };
+    for (route, body, names) in [
+        (
+            "/discoveries",
+            found("whim", "PHASE_TESTING"),
+            "missing_requirement",
+        ),
+        ("/discoveries", found("bug", "PHASE_X"), "PHASE_DEPLOYMENT"),
+        ("/events", event("spec.delivered"), "agent.tool_use"),
+    ] {
+        let (status, text) = bench.post(route, body.to_string()).await;
+        assert!(status.is_client_error(), "{route}: {status} {text}");
+        assert!(text.contains(names), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_an_agent_reports_is_not_kept() {
     let bench = Bench::new().await;
     let attempt = bench.live.attempt.id;

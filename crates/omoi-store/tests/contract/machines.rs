@@ -152,6 +152,21 @@ async fn moves_set_their_instants(bench: Bench) -> Result<(), StoreError> {
     assert_eq!(seen, (Some(now), None));
     assert_eq!(tasks::get(&mut tx, task.id).await?, task);
 
+    // What the machine lacked is no reason of a later stop.
+    let mut merge = samples::merge(&tx, &world.task);
+    merges::insert(&mut tx, &merge).await?;
+    merge.state = MergeState::InProgress;
+    merge.lacks_environment = true;
+    for (to, lacks) in [
+        (MergeState::Manual, true),
+        (MergeState::Pending, false),
+        (MergeState::InProgress, false),
+        (MergeState::Manual, false),
+    ] {
+        merges::transition(&mut tx, &mut merge, &mut task, MergeMove::to(to)).await?;
+        assert_eq!(merge.is_blocked_by_environment(), lacks, "{to}");
+    }
+
     let mut attempt = samples::attempt(&tx, &world.task, 1);
     attempt.token_hash = Some("secret".to_owned());
     attempts::insert(&mut tx, &attempt).await?;

@@ -15,6 +15,7 @@ use omoi_domain::id::{
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
+use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
@@ -494,7 +495,7 @@ pub(crate) fn cost(tx: &Tx, attempt: &Attempt, nanousd: i64) -> CostEntry {
         purpose: PurposeKind::Attempt,
         attempt_id: Some(attempt.id),
         role: attempt.role,
-        route: "anthropic".to_owned(),
+        route: RouteName::Judge,
         model: ODD.to_owned(),
         simulated: true,
         input_tokens: 10,

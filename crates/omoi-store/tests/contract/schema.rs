@@ -83,7 +83,7 @@ async fn postgres_has_native_types() {
             (_, id) if id == "id" || id.ends_with("_id") => "uuid",
             (_, at) if at.ends_with("_at") || at == "not_before" => "timestamp with time zone",
             (_, is) if is.starts_with("is_") || is.starts_with("was_") => "boolean",
-            // A transcript goes to the model again as it was, to the last byte.
+            // A transcript goes to the model again as it was: the order of its keys counts.
             ("turns", "response" | "tool_results") => "json",
             ("events", "body") | ("tasks", "files") => "jsonb",
             _ => continue,

@@ -7,6 +7,7 @@ use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::event::{Activity, Event};
 use omoi_domain::message::{MessageSender, MessageType};
+use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
@@ -306,7 +307,7 @@ fn open_call(tx: &Tx, attempt: &Attempt, nanousd: i64) -> OpenCall {
         purpose: PurposeKind::Attempt,
         attempt_id: Some(attempt.id),
         role: attempt.role,
-        route: "agent".to_owned(),
+        route: RouteName::Agent,
         model: "reader".to_owned(),
         simulated: true,
         input_tokens: 10,

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use futures::future::BoxFuture;
+use tokio::net::TcpListener;
+
+use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_llm::ask::Llm;
 use omoi_llm::catalogue::ModelCatalogue;
 use omoi_llm::gateway::Gateway;
 use omoi_llm::pace::Pace;
-use omoi_llm::route::{self, Provider, RouteError, RouteName, Routes, Server, Settings};
+use omoi_llm::route::{self, Provider, RouteError, Routes, Server, Settings};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, Simulated};
 use omoi_llm::upstream::UpstreamError;
@@ -19,7 +22,6 @@ use omoi_runtime::clock::Clocked;
 use omoi_runtime::config::{Config, Key, Layer, keys};
 use omoi_runtime::lifecycle::{Handle, Kind};
 use omoi_runtime::rng::Rng;
-use tokio::net::TcpListener;
 
 use super::Start;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use omoi_domain::model_route::RouteName;
 use omoi_domain::score::Weights;
 use omoi_execution::Settings;
-use omoi_llm::route::RouteName;
 use omoi_runtime::config::{Config, keys};
 use omoi_sandbox::Limits;
 use omoi_store::Server;

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderName, HeaderValue};
+
+use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 
 use super::*;
@@ -12,7 +14,7 @@ use crate::{
     ask::{Ask, Llm, Tally},
     pace::Pace,
     retry::Allowance,
-    route::{Provider, RouteName, Routes},
+    route::{Provider, Routes},
     wire::{
         anthropic::{Message, MessagesRequest, Tool},
         headers as names,

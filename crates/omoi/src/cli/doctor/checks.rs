@@ -2,14 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use omoi_domain::model_route::RouteName;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_git::process::{GIT_VERSION_MIN, Git};
 use omoi_git::survey::survey_dir;
 use omoi_git::toolchain::resolve;
 use omoi_llm::ask::{Ask, Tally};
 use omoi_llm::retry::Allowance;
-use omoi_llm::route::{Key, Provider, Route, RouteName, Routes};
+use omoi_llm::route::{Key, Provider, Route, Routes};
+use omoi_llm::upstream::FIRST_CONTENT_TIME;
 use omoi_llm::wire::anthropic::{Message, MessagesRequest};
 use omoi_protocol::control::Status;
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
@@ -25,6 +28,8 @@ use crate::folder::Folder;
 use crate::root;
 use crate::view::text::{clean, count, took};
 
+/// How long a person waits for the model to answer one word.
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
 /// Tokens of that answer.
 const TOKENS_MAX: u32 = 16;
 /// Below this a run will soon stop.
@@ -107,7 +112,7 @@ async fn model(config: &Config, offline: bool) -> Vec<Finding> {
         (Err(error), _) | (_, Err(error)) => return missing(format!("{error:#}")),
     };
     let mut findings: Vec<Finding> = Vec::new();
-    for name in RouteName::ALL {
+    for name in RouteName::ALL.iter().copied() {
         let text = told(routes.get(name), config);
         match findings.iter_mut().find(|f| f.text.ends_with(&text)) {
             Some(same) => same.text = format!("{name}, {}", same.text),
@@ -145,11 +150,22 @@ fn told(route: &Route, config: &Config) -> String {
     )
 }
 
+/// How long the model may take to answer one word: a person is waiting, but a model that is granted
+/// more time than usual is known to be slow.
+fn answer_wait(granted: Duration) -> Duration {
+    match granted > FIRST_CONTENT_TIME {
+        true => granted,
+        false => granted.min(ANSWER_WAIT),
+    }
+}
+
 /// One cheap call.
 async fn tried(routes: Routes, config: &Config) -> Finding {
     let clock: Clocked = Arc::new(SystemClock);
     let asked = async {
-        let llm = root::llm(routes, config, &clock, &Rng::from_os()?)?;
+        let mut llm = root::llm(routes, config, &clock, &Rng::from_os()?)?;
+        let granted = config.get(&keys::LLM_FIRST_CONTENT_TIME);
+        llm.limits.first_content = answer_wait(granted);
         let prompt = vec![Message::user("Answer with the word ok.")];
         let request = MessagesRequest::new("", TOKENS_MAX, prompt);
         let headers = http::HeaderMap::new();
@@ -159,7 +175,6 @@ async fn tried(routes: Routes, config: &Config) -> Finding {
             headers: &headers,
         };
         let start = clock.now();
-        // One call, which may take as long as the model is granted.
         let allowance = Allowance {
             calls_left: 1,
             ..Allowance::new(start)

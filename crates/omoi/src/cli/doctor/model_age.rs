@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 use omoi_llm::catalogue::{ModelCatalogue, provider_at};
-use omoi_llm::route::{RouteName, Routes};
+use omoi_llm::route::Routes;
 
 use super::{Finding, Mark};
 use crate::view::text::{clean, count};
@@ -23,7 +24,7 @@ pub(super) fn findings(routes: &Routes, list: &ModelCatalogue, now: Timestamp) -
             findings.push(finding);
         }
     };
-    for route in RouteName::ALL.map(|name| routes.get(name)) {
+    for route in RouteName::ALL.iter().map(|name| routes.get(*name)) {
         let entry = list.lookup(provider_at(&route.base_url), &route.model);
         let Some((entry, end)) = entry.and_then(|entry| Some((entry, entry.ends_on?))) else {
             continue;
