@@ -1,6 +1,6 @@
 //! Blocks: what a task or a spec waits for before it can go on.
 //!
-//! The kind is a column of its own and decides; the reason beside it is for people, and nothing is decided by it.
+//! The kind has a column of its own, by which code decides; the reason beside it is only shown to people.
 
 use serde::{Deserialize, Serialize};
 

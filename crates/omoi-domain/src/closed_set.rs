@@ -38,7 +38,7 @@ macro_rules! closed_set {
 
             /// The value stored as `text`, if it is one of the set.
             pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == text)
+                <Self as $crate::closed_set::ClosedSet>::parse(text)
             }
         }
 

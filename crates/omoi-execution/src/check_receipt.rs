@@ -19,7 +19,7 @@ pub struct CheckRun<'a> {
     pub task: Option<TaskId>,
     /// The platform's attempt that ran it.
     pub attempt: AttemptId,
-    /// `base`, `task`, `merge`, `head` or `ablation`.
+    /// Why it was run.
     pub stage: CheckStage,
     /// The commit it was run on.
     pub commit: &'a ObjectId,

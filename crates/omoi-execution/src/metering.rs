@@ -8,7 +8,7 @@ mod held_calls;
 mod settle;
 
 use futures::future::BoxFuture;
-use omoi_domain::attempt::{AttemptSubject, SubjectKind};
+use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::{CallPurpose, Principal};
@@ -206,9 +206,9 @@ async fn budgets(
         CallPurpose::Attempt(id) => {
             let attempt = attempts::get(tx, id).await?;
             let subject = attempt.subject;
-            let (what, cap) = match subject.kind() {
-                SubjectKind::SpecPhase => ("phase", settings.phase_budget),
-                _ => ("task", settings.task_budget),
+            let (what, cap) = match subject.phase() {
+                Some(_) => ("phase", settings.phase_budget),
+                None => ("task", settings.task_budget),
             };
             Budget {
                 what,
@@ -284,7 +284,12 @@ pub async fn caller(tx: &mut Tx, attempt: &Attempt) -> Result<Caller, StoreError
             caller.task = Some(task.local_id);
             caller.title = Some(task.title);
         }
-        _ => {}
+        AttemptSubject::TaskChecks { .. }
+        | AttemptSubject::BaseSuite
+        | AttemptSubject::PlanProofs
+        | AttemptSubject::PlanOpinion
+        | AttemptSubject::HeadChecks
+        | AttemptSubject::Merge { .. } => {}
     }
     Ok(caller)
 }

@@ -83,7 +83,9 @@ pub(crate) async fn apply(
     for action in actions {
         is_changed |= keep(task, &action);
         match action {
-            TaskAction::Move { to, reason } => tasks::transition(tx, task, to, reason).await?,
+            TaskAction::Move { to, reason } => {
+                tasks::transition(tx, task, to, Some(reason)).await?;
+            }
             TaskAction::FailPermanently { reason } => {
                 tasks::fail_permanently(tx, task, reason).await?;
             }
@@ -199,7 +201,7 @@ pub async fn fail(
     message: &str,
 ) -> Result<(), StoreError> {
     if is_provider_failure(class) {
-        return fail_of_provider(tx, platform, task, (class, message)).await;
+        return fail_of_provider(tx, platform, task, class, message).await;
     }
     let attempts = attempts::of_task(tx, task.id).await?;
     // An attempt that was lost or stopped says nothing about the task.
@@ -226,9 +228,9 @@ async fn fail_of_provider(
     tx: &mut Tx,
     platform: &Platform,
     task: &mut Task,
-    failure: (ErrorClass, &str),
+    class: ErrorClass,
+    message: &str,
 ) -> Result<(), StoreError> {
-    let (class, message) = failure;
     let subject = AttemptSubject::Task { task_id: task.id };
     let step = outage::step(tx, platform, (task.spec_id, subject), class).await?;
     let actions = provider_failed(ProviderFailure {

@@ -1,15 +1,16 @@
 //! Asking a model, with tries, pauses and circuit breakers.
 
-use omoi_domain::model_route::RouteName;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use http::HeaderMap;
-use omoi_domain::secret_mask::SecretMask;
 use secrecy::ExposeSecret;
 use thiserror::Error;
+
+use omoi_domain::model_route::RouteName;
+use omoi_domain::secret_mask::SecretMask;
 
 use crate::chain::Chain;
 use crate::circuit::{Circuits, Open, Permit};
@@ -17,10 +18,11 @@ use crate::failed_try::FailedTry;
 use crate::pace::Pace;
 use crate::retry::{self, Class, Spent};
 use crate::route::{Key, Route, Routes};
-pub use crate::tally::Tally;
 use crate::upstream::{Call, EventStream, Http, Limits, UpstreamError, collect};
 use crate::wire::answer::Answer;
 use crate::wire::anthropic::{MessagesRequest, StreamEvent};
+
+pub use crate::tally::Tally;
 
 /// Everything needed to ask models. Clones share connections and circuits.
 #[derive(Clone)]

@@ -10,7 +10,6 @@ mod messages;
 mod reply;
 mod stream_reply;
 
-use omoi_domain::model_route::RouteName;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -19,14 +18,17 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-pub(crate) use self::messages::outgoing;
-pub use self::reply::{Body, GatewayReply};
+use omoi_domain::model_route::RouteName;
+
 use crate::ask::Llm;
 use crate::count;
 use crate::meter::{Caller, Meter};
 use crate::wire::anthropic::{
     CountTokensRequest, CountTokensResponse, MessagesRequest, ModelInfo, ModelList,
 };
+
+pub(crate) use self::messages::outgoing;
+pub use self::reply::{Body, GatewayReply};
 
 /// Most bytes of a request.
 pub const REQUEST_BYTES_MAX: usize = 10 * 1024 * 1024;

@@ -7,17 +7,21 @@ pub(crate) mod status;
 mod users;
 mod verify;
 
-use omoi_domain::sandbox::SandboxRung;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use args::{Plan, Site};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Uid};
+use status::StatusPipe;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
+use users::Users;
+
+use omoi_domain::sandbox::SandboxRung;
 
 use crate::base::Base;
 use crate::child::Step;
@@ -28,9 +32,7 @@ use crate::property::{Held, Property};
 use crate::provider::{BoxFuture, LaunchError, Provider};
 use crate::running::{Bounds, Control, Remains, Running, Tree};
 use crate::workspace::{self, WorkspaceError};
-use args::{Plan, Site};
-use status::StatusPipe;
-use users::Users;
+
 pub(crate) use verify::find;
 
 /// How long bubblewrap may take to fork.

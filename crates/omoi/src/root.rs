@@ -4,18 +4,20 @@ mod listen;
 mod models;
 mod settings;
 
-use omoi_domain::sandbox::SandboxRung;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use axum::Router;
+use tracing::warn;
+
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
 use omoi_delivery::validator::Validator;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
+use omoi_domain::sandbox::SandboxRung;
 use omoi_execution::consume::{self, Consume};
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::dispatcher::Dispatcher;
@@ -42,12 +44,12 @@ use omoi_server::worker::WorkerSurface;
 use omoi_store::deployment::{self, DataFolder};
 use omoi_store::dialect::Backend;
 use omoi_store::{Options, Store};
-use tracing::warn;
 
 use self::models::Models;
-pub(crate) use self::models::{catalogue, live_routes, llm};
 use crate::client::{Client, Endpoint};
 use crate::folder::{Folder, Ownership};
+
+pub(crate) use self::models::{catalogue, live_routes, llm};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

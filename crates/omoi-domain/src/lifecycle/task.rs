@@ -24,8 +24,8 @@ pub enum TaskAction {
     Move {
         /// Status after.
         to: TaskStatus,
-        /// Why, where that is not plain.
-        reason: Option<String>,
+        /// Why.
+        reason: String,
     },
     /// Fails it for good, which is an event of its own.
     FailPermanently {
@@ -65,7 +65,7 @@ impl TaskAction {
     pub(crate) fn moved(to: TaskStatus, reason: impl Into<String>) -> Self {
         Self::Move {
             to,
-            reason: Some(reason.into()),
+            reason: reason.into(),
         }
     }
 }

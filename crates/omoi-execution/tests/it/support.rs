@@ -5,17 +5,16 @@ mod test_settings;
 #[path = "watched_git.rs"]
 mod watched_git;
 
-use omoi_domain::attempt::AgentRole;
-use omoi_domain::attempt::AttemptStopReason;
-use omoi_domain::attempt::AttemptSubject;
-use omoi_domain::phase::Phase;
-use omoi_domain::retry::ErrorClass;
 use std::sync::Arc;
 use std::time::Duration;
 
-use omoi_domain::attempt::{AttemptState, Outcome};
+use tempfile::TempDir;
+
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject, Outcome};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
+use omoi_domain::phase::Phase;
+use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::spec::SpecStatus;
@@ -39,16 +38,15 @@ use omoi_runtime::reconcile::{Entities, EntityFailure, Next};
 use omoi_runtime::rng::Rng;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::projects::{self, Counter};
-use omoi_store::sandboxes;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{Json, Options, Store, StoreError, Tx};
+use omoi_store::{Json, Options, Store, StoreError, Tx, sandboxes};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::sample_rows::{self, sandbox};
+
 #[allow(unused_imports, reason = "not every crate's tests make rows by hand")]
 pub(crate) use omoi_testkit::sample_rows::{merge, task};
-use tempfile::TempDir;
 
 const START: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);
 /// A secret that the platform of tests knows.

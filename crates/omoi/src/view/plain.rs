@@ -241,7 +241,12 @@ fn activity_line(view: &RunView, activity: &Activity) -> Option<String> {
     let who = match activity.subject {
         AttemptSubject::Task { task_id } => HumanRef::task(view.number_of(task_id)?).to_string(),
         AttemptSubject::SpecPhase { phase } => phase.to_string(),
-        _ => return None,
+        AttemptSubject::TaskChecks { .. }
+        | AttemptSubject::BaseSuite
+        | AttemptSubject::PlanProofs
+        | AttemptSubject::PlanOpinion
+        | AttemptSubject::HeadChecks
+        | AttemptSubject::Merge { .. } => return None,
     };
     let changes = match (activity.lines_added, activity.lines_removed) {
         (0, 0) => String::new(),

@@ -2,18 +2,18 @@
 
 mod task;
 
-use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::AttemptSubject;
-use omoi_domain::check::CheckStage;
-use omoi_domain::phase::Phase;
 use std::collections::{BTreeMap, HashMap};
 
 use omoi_domain::ablation::AblationVerdict;
+use omoi_domain::agent_event::AgentEventKind;
+use omoi_domain::attempt::AttemptSubject;
+use omoi_domain::check::CheckStage;
 use omoi_domain::event::{
     AblationDone, AttemptChange, Event, PhaseChange, SpecChange, StoredEvent, SyncDone, TaskChange,
 };
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::money::NanoUsd;
+use omoi_domain::phase::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::time::Timestamp;
 use omoi_protocol::control::Estimate;
@@ -145,7 +145,12 @@ impl RunView {
                         phase.doing.clone_from(&activity.summary);
                     }
                 }
-                _ => {}
+                AttemptSubject::TaskChecks { .. }
+                | AttemptSubject::BaseSuite
+                | AttemptSubject::PlanProofs
+                | AttemptSubject::PlanOpinion
+                | AttemptSubject::HeadChecks
+                | AttemptSubject::Merge { .. } => {}
             },
             Event::ReceiptStored(receipt) if receipt.stage == CheckStage::Head => {
                 self.head_checks.count(receipt);
@@ -326,7 +331,12 @@ impl RunView {
                     doing.clone_into(&mut phase.doing);
                 }
             }
-            _ => {}
+            AttemptSubject::TaskChecks { .. }
+            | AttemptSubject::BaseSuite
+            | AttemptSubject::PlanProofs
+            | AttemptSubject::PlanOpinion
+            | AttemptSubject::HeadChecks
+            | AttemptSubject::Merge { .. } => {}
         }
     }
 
