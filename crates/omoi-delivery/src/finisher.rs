@@ -74,7 +74,7 @@ impl Finisher {
     /// Proves or ends a spec that has nothing open.
     async fn go_on(&self, spec: Spec) -> Result<(), BoxError> {
         let standing = {
-            let mut tx = self.platform.store.read().await?;
+            let mut tx = self.platform.store.begin_read().await?;
             standing(&mut tx, &spec).await?
         };
         match standing {
@@ -88,7 +88,7 @@ impl Finisher {
     }
 
     async fn prove(&self, spec: Spec) -> Result<(), BoxError> {
-        let mut tx = self.platform.store.write().await?;
+        let mut tx = self.platform.store.begin_write().await?;
         let subject = AttemptSubject::HeadChecks;
         if attempts::live(&mut tx, spec.id, subject).await?.is_some() {
             return Ok(());
@@ -219,7 +219,7 @@ async fn end(
     block: Option<SpecBlock>,
     reason: String,
 ) -> Result<(), BoxError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut spec = specs::get(&mut tx, spec.id).await?;
     if spec.status == SpecStatus::Working {
         stopped(&mut tx, &mut spec, block, reason).await?;
@@ -233,7 +233,7 @@ async fn finish(platform: &Platform, spec: &Spec, attempt: AttemptId) -> Result<
     let mirror = platform.mirror(spec.project_id).await?;
     let head = ensure_for(platform, &mirror, spec).await?;
     let checks = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         final_checks(&mut tx, spec).await?
     };
     let run = Run {
@@ -304,7 +304,7 @@ async fn as_it_stands(proof: Proof<'_>, receipts: &[(Check, Receipt)]) -> Result
     }
     let mut says = vec!["handed over as it stands, because a person said so".to_owned()];
     {
-        let mut tx = proof.platform.store.read().await?;
+        let mut tx = proof.platform.store.begin_read().await?;
         let unproven = unproven(&mut tx, proof.spec, receipts).await?;
         if !unproven.is_empty() {
             says.push(format!("not proven: {}", unproven.join(", ")));
@@ -326,7 +326,7 @@ async fn as_it_stands(proof: Proof<'_>, receipts: &[(Check, Receipt)]) -> Result
 
 /// Ends the attempt, and the spec with it.
 async fn stop(proof: Proof<'_>, block: Option<SpecBlock>, reason: String) -> Result<(), BoxError> {
-    let mut tx = proof.platform.store.write().await?;
+    let mut tx = proof.platform.store.begin_write().await?;
     if platform_attempt::end(&mut tx, proof.attempt, None).await? {
         let mut spec = specs::get(&mut tx, proof.spec.id).await?;
         stopped(&mut tx, &mut spec, block, reason).await?;
@@ -358,7 +358,7 @@ async fn hand_over(proof: Proof<'_>, known: Option<String>) -> Result<(), BoxErr
         head,
     } = proof;
     let (mut hand_over, repo) = {
-        let mut tx = platform.store.write().await?;
+        let mut tx = platform.store.begin_write().await?;
         let project = projects::get(&mut tx, spec.project_id).await?;
         let planned = match deliveries::find(&mut tx, spec.id).await? {
             Some(planned) if planned.head_sha == head.as_str() => planned,
@@ -382,7 +382,7 @@ async fn hand_over(proof: Proof<'_>, known: Option<String>) -> Result<(), BoxErr
     )
     .await
     .map_err(|source| NotHandedOver { repo, source })?;
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     if !platform_attempt::end(&mut tx, attempt, None).await? {
         return Ok(());
     }
@@ -435,7 +435,7 @@ async fn red(
         let headline = unmet.feedback.lines().next().unwrap_or_default().to_owned();
         return Ok(Some(format!("at the head {headline}")));
     }
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     if requirements::criteria_of_spec(&mut tx, spec.id)
         .await?
         .is_empty()

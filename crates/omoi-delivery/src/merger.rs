@@ -54,7 +54,7 @@ impl Merger {
 
     /// Merges whose attempt is gone have their turn again.
     async fn take_up_lost(&self, spec: &Spec) -> Result<(), StoreError> {
-        let mut tx = self.platform.store.write().await?;
+        let mut tx = self.platform.store.begin_write().await?;
         let mut moved = false;
         for mut merge in merges::of_spec(&mut tx, spec.id).await? {
             if !matches!(merge.state, MergeState::InProgress | MergeState::Verifying) {
@@ -84,7 +84,7 @@ impl Merger {
 
     /// A conflict whose resolve task will never land waits for a person.
     async fn watch_resolutions(&self, spec: &Spec) -> Result<(), StoreError> {
-        let mut tx = self.platform.store.write().await?;
+        let mut tx = self.platform.store.begin_write().await?;
         let mut moved = false;
         for mut merge in merges::of_spec(&mut tx, spec.id).await? {
             let (MergeState::Resolving, Some(id)) = (merge.state, merge.resolve_task_id) else {
@@ -111,7 +111,7 @@ impl Merger {
 
     /// Gives the next entry its turn, if none has it.
     async fn start_next(&self, spec: &Spec) -> Result<(), BoxError> {
-        let mut tx = self.platform.store.write().await?;
+        let mut tx = self.platform.store.begin_write().await?;
         let all = merges::of_spec(&mut tx, spec.id).await?;
         let busy = |m: &Merge| matches!(m.state, MergeState::InProgress | MergeState::Verifying);
         if all.iter().any(busy) {

@@ -66,7 +66,7 @@ pub(crate) async fn give_up(
     id: AttemptId,
     failure: &str,
 ) -> Result<(), StoreError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     if end(&mut tx, id, Some(failure)).await? {
         tx.commit(CrashPoint::AttemptEnded).await?;
     }

@@ -86,7 +86,7 @@ pub async fn of_task(
     if task.resolves_merge_id.is_some() {
         let mirror = platform.mirror(task.project_id).await?;
         let (merges, resolved) = {
-            let mut tx = platform.store.read().await?;
+            let mut tx = platform.store.begin_read().await?;
             let all = merges::of_spec(&mut tx, task.spec_id).await?;
             (all, resolved_by(&mut tx, task).await?)
         };
@@ -102,7 +102,7 @@ pub async fn of_task(
             }
         }
     }
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     let mut own = checks::of_spec(&mut tx, task.spec_id).await?;
     own.retain(|check| check.task_id.is_none_or(|task| owners.contains(&task)));
     let all = tasks::of_spec(&mut tx, task.spec_id).await?;
@@ -141,7 +141,7 @@ async fn one(
     tree: &str,
 ) -> Result<(Check, Receipt), ReceiptError> {
     let (known, started_at) = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         let commit = run.commit.as_str();
         (
             checks::passing(&mut tx, check.id, commit, run.stage).await?,
@@ -154,7 +154,7 @@ async fn one(
     let mut ran = exec(platform, run.spec, check, (run.commit, timeout(check))).await?;
     let self_tested = self_tested(platform, mirror, check, &ran).await?;
     let judged = suite::judge(platform, mirror, (run, check), &mut ran).await?;
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let receipt = Receipt {
         self_tested,
         started_at,
@@ -203,12 +203,12 @@ pub(crate) async fn run_within(
 ) -> Result<Option<Receipt>, ReceiptError> {
     let mirror = platform.mirror(run.spec.project_id).await?;
     let tree = mirror.tree_of(run.commit).await?;
-    let started_at = platform.store.read().await?.now();
+    let started_at = platform.store.begin_read().await?.now();
     let ran = exec(platform, run.spec, check, (run.commit, limit)).await?;
     if ran.exit_code.is_none() && ran.took >= limit && limit < timeout(check) {
         return Ok(None);
     }
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let receipt = Receipt {
         started_at,
         // It says nothing of the task, whose work is not there.
@@ -251,7 +251,7 @@ pub async fn try_proposed(
     };
     let base = ObjectId::parse(base)?;
     let mirror = platform.mirror(spec.project_id).await?;
-    let own = checks::of_task(&mut platform.store.read().await?, task.id).await?;
+    let own = checks::of_task(&mut platform.store.begin_read().await?, task.id).await?;
     let untried = |check: &&Check| check.kind == CheckKind::Proof && check.base_exit.is_none();
     for check in own.iter().filter(untried) {
         let mut ran = exec(platform, spec, check, (&base, timeout(check))).await?;
@@ -264,7 +264,7 @@ pub async fn try_proposed(
             task: Some(task.id),
         };
         let tree = mirror.tree_of(&base).await?;
-        let mut tx = platform.store.write().await?;
+        let mut tx = platform.store.begin_write().await?;
         checks::set_base_exit(&mut tx, check.id, ran.exit_code.unwrap_or(-1)).await?;
         if ran.passed() {
             ran.output.push_str(PROVES_NOTHING);
@@ -297,7 +297,7 @@ async fn self_tested(
         return Ok(false);
     };
     let (task, first) = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         let task = tasks::get(&mut tx, owner).await?;
         let tries = attempts::of_task(&mut tx, owner).await?;
         (task, tries.into_iter().find_map(|attempt| attempt.base_sha))

@@ -63,7 +63,7 @@ pub(crate) async fn judge(
         });
     }
     let base = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         match checks::suite_of_spec(&mut tx, run.spec.id).await? {
             Some(suite) => checks::base_receipt(&mut tx, suite.id).await?,
             None => None,
@@ -155,7 +155,7 @@ pub(crate) async fn fault_after_merge(
     receipts: &[(Check, Receipt)],
 ) -> Result<Option<String>, ReceiptError> {
     {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         for (check, receipt) in receipts.iter().filter(|(_, receipt)| !receipt.passed) {
             let before = checks::passed_before_merge(&mut tx, check.id).await?;
             if before.is_some_and(|before| before.conditions.0 == receipt.conditions.0) {

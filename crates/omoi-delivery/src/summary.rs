@@ -37,7 +37,7 @@ const TITLES_MAX: usize = 3;
 /// # Errors
 /// When the database cannot be read.
 pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, TraceError> {
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     let spec = specs::get(&mut tx, id).await?;
     let project = projects::get(&mut tx, spec.project_id).await?;
     let hand_over = deliveries::find(&mut tx, id)

@@ -111,7 +111,7 @@ struct Material {
 /// # Errors
 /// [`TraceError`] when rows or git cannot be read.
 pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceError> {
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     let spec = specs::get(&mut tx, id).await?;
     let landed = merges::of_spec(&mut tx, id)
         .await?

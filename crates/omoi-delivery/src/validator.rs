@@ -44,7 +44,7 @@ impl Validator {
 
     async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let under = {
-            let mut tx = self.platform.store.read().await?;
+            let mut tx = self.platform.store.begin_read().await?;
             tasks::with_status(&mut tx, TaskStatus::Validating).await?
         };
         for task in under {
@@ -52,7 +52,7 @@ impl Validator {
             entities.turn(now, task.label(), turn).await;
         }
         let waiting = {
-            let mut tx = self.platform.store.read().await?;
+            let mut tx = self.platform.store.begin_read().await?;
             tasks::with_status(&mut tx, TaskStatus::PendingValidation).await?
         };
         for task in waiting {
@@ -63,7 +63,7 @@ impl Validator {
 
     /// A task under validation whose check attempt is gone waits again.
     async fn take_up_lost(&self, id: TaskId) -> Result<(), StoreError> {
-        let mut tx = self.platform.store.write().await?;
+        let mut tx = self.platform.store.begin_write().await?;
         let mut task = tasks::get(&mut tx, id).await?;
         let subject = AttemptSubject::TaskChecks { task_id: id };
         let live = attempts::live(&mut tx, task.spec_id, subject).await?;
@@ -76,7 +76,7 @@ impl Validator {
     }
 
     async fn start(&self, id: TaskId) -> Result<(), BoxError> {
-        let mut tx = self.platform.store.write().await?;
+        let mut tx = self.platform.store.begin_write().await?;
         let mut task = tasks::get(&mut tx, id).await?;
         if task.status != TaskStatus::PendingValidation {
             return Ok(());
@@ -155,7 +155,7 @@ async fn validate(
     let receipts = receipts::run(platform, run).await?;
     let mirror = platform.mirror(spec.project_id).await?;
     let fault = suite::environment_fault(&mirror, &commit, &receipts).await?;
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut task = tasks::get(&mut tx, task.id).await?;
     if !platform_attempt::end(&mut tx, attempt, None).await? {
         return Ok(());

@@ -214,6 +214,16 @@ events! {
     CostRecorded = "cost.recorded", CostDone, [], true;
 }
 
+crate::closed_set! {
+    /// Who a change is made for. A change has one actor; so have its events.
+    Actor {
+        /// OmoiOS itself: its loops, and the reports of its workers.
+        System = "system",
+        /// The person at the command line of the machine it runs on.
+        Local = "local",
+    }
+}
+
 /// An event as it goes into the outbox; the store gives it its number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewEvent {
@@ -225,6 +235,8 @@ pub struct NewEvent {
     pub project: Option<ProjectId>,
     /// The spec, where there is one.
     pub spec: Option<SpecId>,
+    /// Who made the change.
+    pub actor: Actor,
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
@@ -240,6 +252,8 @@ pub struct StoredEvent {
     pub event_id: EventId,
     /// The spec, where there is one.
     pub spec_id: Option<SpecId>,
+    /// Who made the change.
+    pub actor: Actor,
     /// When it happened.
     pub occurred_at: Timestamp,
     /// What happened.

@@ -136,7 +136,7 @@ async fn pump(
     let mut hints = bus.subscribe();
     let soft = platform.lifecycle.soft();
     let mut at = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         events::head(&mut tx).await?
     };
     // What was committed between a consumer's first pass and this moment has woken nobody.
@@ -163,7 +163,7 @@ async fn pump(
 
 async fn read_on(platform: &Platform, mut at: i64) -> Result<(i64, Vec<Consumer>), StoreError> {
     let mut woken = Vec::new();
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     loop {
         let batch = events::after(&mut tx, at).await?;
         let Some(last) = batch.last() else { break };

@@ -46,7 +46,7 @@ pub async fn report(
 ) -> Result<DiscoveryAck, IntakeError> {
     body.title = plain_title(&body.title);
     check(&body)?;
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let now = held(&mut tx, attempt.id).await?;
     let Some(source) = of_attempt(&mut tx, &now).await? else {
         return Err(IntakeError::Superseded);

@@ -65,7 +65,7 @@ impl Dispatcher {
                 Some(Claim::Started | Claim::Gone) | None => {}
             }
         }
-        let mut tx = self.platform.store.read().await?;
+        let mut tx = self.platform.store.begin_read().await?;
         Ok(tasks::next_due(&mut tx).await?.map_or(Next::Idle, Next::At))
     }
 
@@ -91,11 +91,11 @@ impl Dispatcher {
         warn!(task.id = %id, error = %why, "Could not start task `{id}`");
         let platform = &self.platform;
         let spec = {
-            let mut tx = platform.store.read().await?;
+            let mut tx = platform.store.begin_read().await?;
             tasks::get(&mut tx, id).await?.spec_id
         };
         let class = class_of_start(platform, spec, class).await;
-        let mut tx = platform.store.write().await?;
+        let mut tx = platform.store.begin_write().await?;
         let mut task = tasks::get(&mut tx, id).await?;
         match (task.status, task.attempt_id) {
             (TaskStatus::Pending, _) => fail(&mut tx, platform, &mut task, class, why).await?,
@@ -118,7 +118,7 @@ impl Dispatcher {
     /// Tasks that could start, best first; their scores are kept for people.
     async fn ranked(&self) -> Result<Vec<(TaskId, ProjectId, String)>, StoreError> {
         let settings = &self.platform.settings;
-        let mut tx = self.platform.store.read().await?;
+        let mut tx = self.platform.store.begin_read().await?;
         let starving = Duration::from_secs_f64(settings.weights.starvation_limit);
         let scan = Scan {
             starving_since: tx.now() - starving,
@@ -201,7 +201,7 @@ impl Dispatcher {
         if moved.is_empty() {
             return Ok(());
         }
-        let mut tx = self.platform.store.write().await?;
+        let mut tx = self.platform.store.begin_write().await?;
         for (task, score) in moved {
             tasks::keep_score(&mut tx, task.id, *score).await?;
         }
@@ -211,7 +211,7 @@ impl Dispatcher {
     async fn start(&self, id: TaskId) -> Result<Claim, BoxError> {
         let platform = &self.platform;
         let (task, spec) = {
-            let mut tx = platform.store.read().await?;
+            let mut tx = platform.store.begin_read().await?;
             let task = tasks::get(&mut tx, id).await?;
             let spec = specs::get(&mut tx, task.spec_id).await?;
             if !platform.works_on(&spec) {
@@ -272,7 +272,7 @@ impl Dispatcher {
         };
         if let (TaskType::ResolveConflict, Some(id)) = (task.task_type, task.resolves_merge_id) {
             let resolved = {
-                let mut tx = self.platform.store.read().await?;
+                let mut tx = self.platform.store.begin_read().await?;
                 merges::get(&mut tx, id).await?
             };
             let theirs = ObjectId::parse(&resolved.incoming_sha)?;
@@ -299,7 +299,7 @@ impl Dispatcher {
         plan: &WorkPlan,
     ) -> Result<Option<(Task, Created)>, StoreError> {
         let platform = &self.platform;
-        let mut tx = platform.store.write().await?;
+        let mut tx = platform.store.begin_write().await?;
         tasks::lock_slots(&mut tx).await?;
         let mut task = tasks::get(&mut tx, seen.id).await?;
         let full = full(&mut tx, platform, task.project_id).await?;

@@ -80,7 +80,7 @@ pub enum IntakeError {
 /// # Errors
 /// [`IntakeError::Unauthorized`].
 pub async fn authenticate(platform: &Platform, token: &str) -> Result<Attempt, IntakeError> {
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     let found = attempts::by_token(&mut tx, &token_hash(token)).await?;
     found.ok_or(IntakeError::Unauthorized)
 }
@@ -97,7 +97,7 @@ pub async fn expect_live(
     if attempt.state.is_live() {
         return Ok(());
     }
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let row = AgentEvent {
         attempt_id: attempt.id,
         org_id: tx.org(),
@@ -144,7 +144,7 @@ pub(crate) async fn held(tx: &mut omoi_store::Tx, id: AttemptId) -> Result<Attem
 /// # Errors
 /// [`IntakeError::Superseded`].
 pub async fn started(platform: &Platform, id: AttemptId) -> Result<(), IntakeError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut attempt = current(&mut tx, id).await?;
     if attempt.state == AttemptState::Running {
         return Ok(());
@@ -165,7 +165,7 @@ pub async fn started(platform: &Platform, id: AttemptId) -> Result<(), IntakeErr
 /// # Errors
 /// When the database cannot be written.
 pub async fn heartbeat(platform: &Platform, id: AttemptId) -> Result<HeartbeatAck, IntakeError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let abort = match current(&mut tx, id).await {
         Ok(_) => false,
         Err(IntakeError::Superseded) => true,
@@ -203,7 +203,7 @@ pub async fn report_events(
             report.events.len()
         )));
     }
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut stored = 0;
     for event in report.events {
         check_event(event.event_type, &event.event_data)?;
@@ -291,7 +291,7 @@ pub async fn commit_turn(
         wip_sha = Some(sha.as_str().to_owned());
         taken.forget(&mirror).await?;
     }
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut now = current(&mut tx, attempt.id).await?;
     let turn = Turn {
         attempt_id: now.id,
@@ -387,7 +387,7 @@ pub async fn messages(
     let until = platform.clock.now() + wait.min(WAIT_MAX);
     loop {
         let open = {
-            let mut tx = platform.store.read().await?;
+            let mut tx = platform.store.begin_read().await?;
             messages::open(&mut tx, task_id).await?
         };
         if !open.is_empty() || platform.clock.now() >= until {
@@ -415,7 +415,7 @@ pub async fn ack(
     attempt: &Attempt,
     body: AckMessages,
 ) -> Result<(), IntakeError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     // What a superseded agent read is still to be told to its successor.
     held(&mut tx, attempt.id).await?;
     for id in body.ids {

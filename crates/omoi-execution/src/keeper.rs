@@ -48,7 +48,7 @@ pub async fn renew(platform: &Platform) -> Result<(), StoreError> {
     if held.is_empty() {
         return Ok(());
     }
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let until = tx.now() + platform.settings.lease;
     for id in held {
         attempts::renew(&mut tx, &platform.owner, id, until).await?;

@@ -153,7 +153,7 @@ async fn grant(
     projection: &Projection,
 ) -> Result<Result<LedgerCall, String>, StoreError> {
     let principal = caller.principal;
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     open_calls::lock_budgets(&mut tx, principal.spec).await?;
     let budgets = budgets(&mut tx, platform, principal).await?;
     let next = projection.cost;
@@ -233,7 +233,7 @@ async fn budgets(
 /// Puts the real cost in the place of the projected one. Recorded twice, as after a commit whose answer
 /// was lost, it is recorded once.
 async fn record(platform: &Platform, call: &OpenCall, usage: &Usage) -> Result<(), StoreError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     if !open_calls::close(&mut tx, call.id).await? {
         let entry = costs::get(&mut tx, call.id).await?;
         return match entry.estimated {

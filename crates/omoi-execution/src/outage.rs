@@ -22,7 +22,7 @@ pub async fn step_of(
     last: &Attempt,
     class: ErrorClass,
 ) -> Result<OutageStep, StoreError> {
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     let work = (last.spec_id, last.subject);
     step(&mut tx, platform, work, class).await
 }

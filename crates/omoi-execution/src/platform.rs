@@ -329,7 +329,7 @@ impl Platform {
     /// # Errors
     /// When the database cannot be read.
     pub async fn own_specs(&self, status: SpecStatus) -> Result<Vec<Spec>, StoreError> {
-        let mut tx = self.store.read().await?;
+        let mut tx = self.store.begin_read().await?;
         let mut found = specs::with_status(&mut tx, status).await?;
         found.retain(|spec| self.works_on(spec));
         Ok(found)

@@ -44,7 +44,7 @@ impl Reaper {
 
     async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let live = {
-            let mut tx = self.platform.store.read().await?;
+            let mut tx = self.platform.store.begin_read().await?;
             attempts::all_live(&mut tx).await?
         };
         for attempt in live {
@@ -52,7 +52,7 @@ impl Reaper {
             entities.turn(now, entity, self.judge(attempt)).await;
         }
         let open = {
-            let mut tx = self.platform.store.read().await?;
+            let mut tx = self.platform.store.begin_read().await?;
             sandboxes::all_live(&mut tx).await?
         };
         for sandbox in open {
@@ -61,7 +61,7 @@ impl Reaper {
             entities.turn(now, entity, turn).await;
         }
         let calls = {
-            let mut tx = self.platform.store.read().await?;
+            let mut tx = self.platform.store.begin_read().await?;
             open_calls::all(&mut tx).await?
         };
         for call in calls {
@@ -88,7 +88,7 @@ impl Reaper {
             return Ok(());
         }
         let open = {
-            let mut tx = self.platform.store.read().await?;
+            let mut tx = self.platform.store.begin_read().await?;
             specs::open_bases(&mut tx).await?
         };
         let mut mirrors = Vec::new();
@@ -109,7 +109,7 @@ impl Reaper {
     /// Ends the sandbox of an attempt that is over and that nobody follows any more.
     async fn end_sandbox(&self, attempt: AttemptId) -> Result<(), StoreError> {
         let platform = &self.platform;
-        let mut tx = platform.store.write().await?;
+        let mut tx = platform.store.begin_write().await?;
         let attempt = attempts::get(&mut tx, attempt).await?;
         let ours = platform.running.contains(attempt.id);
         let over_since = attempt.ended_at.filter(|_| !attempt.state.is_live());
@@ -128,7 +128,7 @@ impl Reaper {
     async fn judge(&self, seen: Attempt) -> Result<(), BoxError> {
         let platform = &self.platform;
         let ours = platform.running.contains(seen.id);
-        let mut tx = platform.store.write().await?;
+        let mut tx = platform.store.begin_write().await?;
         let mut attempt = attempts::get(&mut tx, seen.id).await?;
         if !attempt.state.is_live() {
             return Ok(());

@@ -34,7 +34,7 @@ pub(crate) async fn class_of_start(
 /// Whether the mirror holds the spec's base commit; none when it cannot be asked.
 async fn has_base(platform: &Platform, spec: SpecId) -> Option<bool> {
     let spec = {
-        let mut tx = platform.store.read().await.ok()?;
+        let mut tx = platform.store.begin_read().await.ok()?;
         specs::get(&mut tx, spec).await.ok()?
     };
     let base = ObjectId::parse(&spec.base_sha).ok()?;

@@ -46,7 +46,7 @@ pub(crate) async fn hold(
     if spec.suite_command().is_none() {
         return Ok(None);
     }
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let Some(suite) = checks::suite_of_spec(&mut tx, spec.id).await? else {
         return Ok(None);
     };
@@ -123,7 +123,7 @@ fn spawn(platform: &Platform, spec: Spec, held: Held, suite: Check) {
         if let Err(error) = ended {
             let why = chain(error.as_ref());
             warn!(spec.id = %spec.id, error = %why, "Could not run the suite of SPEC-{}", spec.number);
-            let mut tx = platform_.store.write().await?;
+            let mut tx = platform_.store.begin_write().await?;
             if end(&mut tx, attempt, Some(why)).await? {
                 tx.commit(CrashPoint::AttemptEnded).await?;
             }
@@ -146,7 +146,7 @@ async fn run(
         .await?
         .tree_of(&base)
         .await?;
-    let started_at = platform.store.read().await?.now();
+    let started_at = platform.store.begin_read().await?.now();
     let command = Command {
         spec,
         commit: &base,
@@ -156,7 +156,7 @@ async fn run(
         toolbox: &toolbox,
     };
     let ran = command::run(platform, command).await?;
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let run = CheckRun {
         spec: spec.id,
         check: suite.id,

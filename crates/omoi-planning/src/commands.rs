@@ -137,7 +137,7 @@ async fn name_of(tx: &mut Tx, spec: &Spec) -> Result<String, StoreError> {
 /// # Errors
 /// [`CommandError::NotPlanned`], [`CommandError::OtherModel`].
 pub async fn approve(platform: &Platform, id: SpecId) -> Result<Spec, CommandError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut spec = specs::get(&mut tx, id).await?;
     match spec.status {
         SpecStatus::Working => {
@@ -169,7 +169,7 @@ pub async fn resume(
     id: SpecId,
     asked: ResumeSpec,
 ) -> Result<Spec, CommandError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut spec = specs::get(&mut tx, id).await?;
     // It may have been delivered while the person asked.
     if spec.status == SpecStatus::Delivered {
@@ -242,7 +242,7 @@ fn is_open(task: &Task) -> bool {
 /// [`CommandError::NotPlanned`], [`CommandError::OtherModel`], [`CommandError::NothingLanded`],
 /// [`CommandError::StillOpen`].
 pub async fn deliver(platform: &Platform, id: SpecId) -> Result<Spec, CommandError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut spec = specs::get(&mut tx, id).await?;
     if spec.status == SpecStatus::Delivered {
         return Ok(spec);
@@ -428,7 +428,7 @@ async fn reopen(tx: &mut Tx, spec: &Spec) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Transition`] when it is over already.
 pub async fn cancel(platform: &Platform, id: SpecId) -> Result<Spec, StoreError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut spec = specs::get(&mut tx, id).await?;
     for mut task in tasks::of_spec(&mut tx, id).await? {
         if !task.status.is_final() {

@@ -182,7 +182,7 @@ pub(crate) async fn mirrored(
         name if name.is_empty() => "repository".to_owned(),
         name => name.into_owned(),
     };
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let project = projects::ensure(&mut tx, &name, &repo.toplevel.to_string_lossy()).await?;
     tx.commit(CrashPoint::ProjectCreated).await?;
     let mirror = platform.mirror(project.id).await?;
@@ -245,12 +245,12 @@ async fn with_free_branch(
 ) -> Result<(String, Tx), CreateError> {
     loop {
         let taken = {
-            let mut tx = platform.store.read().await?;
+            let mut tx = platform.store.begin_read().await?;
             specs::branches(&mut tx).await?
         };
         // Git is asked while no transaction is open.
         let name = free_branch(mirror, slug, &taken).await?;
-        let mut tx = platform.store.write().await?;
+        let mut tx = platform.store.begin_write().await?;
         if !specs::branches(&mut tx).await?.contains(&name) {
             return Ok((name, tx));
         }

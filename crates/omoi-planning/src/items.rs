@@ -47,7 +47,7 @@ pub async fn submit(
         return Err(IntakeError::Refused(refusal));
     }
     let spec = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         specs::get(&mut tx, attempt.spec_id).await?
     };
     let base = ObjectId::parse(&spec.base_sha)?;
@@ -55,7 +55,7 @@ pub async fn submit(
     let item = (phase, body.section.as_str(), body.key.as_str(), &body.value);
     let accepted = validated(item, &repo, platform.settings_of(&spec).check_timeout);
     let accepted = accepted.map_err(IntakeError::Refused)?;
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     if !attempts::hold(&mut tx, attempt.id).await? {
         return Err(IntakeError::Superseded);
     }
@@ -79,7 +79,7 @@ pub async fn submit(
 /// [`IntakeError::Refused`] naming what is missing.
 pub async fn done(platform: &Platform, attempt: &Attempt) -> Result<DoneAck, IntakeError> {
     let phase = phase_of(attempt)?;
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     let items = journal(&mut tx, attempt.spec_id, phase).await?;
     match assemble_output(phase, &items) {
         Ok(_) => Ok(DoneAck {

@@ -25,7 +25,7 @@ pub(crate) async fn judge(
     phase: Phase,
 ) -> Result<Judged, BoxError> {
     let read = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         (
             journal(&mut tx, spec.id, phase).await?,
             phases::of_spec(&mut tx, spec.id).await?,

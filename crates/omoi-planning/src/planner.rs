@@ -53,7 +53,7 @@ impl Planner {
 
     async fn pass(&mut self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let executing = {
-            let mut tx = self.platform.store.read().await?;
+            let mut tx = self.platform.store.begin_read().await?;
             specs::with_status(&mut tx, SpecStatus::Executing).await?
         };
         let ids: Vec<SpecId> = executing.iter().map(|spec| spec.id).collect();
@@ -120,7 +120,7 @@ async fn adopted(platform: &Platform, mut spec: Spec) -> Result<Spec, StoreError
     }
     spec.model.clone_from(&platform.model_label);
     spec.scenario.clone_from(&platform.scenario);
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     specs::save(&mut tx, &mut spec).await?;
     tx.commit(CrashPoint::SpecMoved).await?;
     Ok(spec)

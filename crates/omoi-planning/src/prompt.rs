@@ -83,7 +83,7 @@ async fn prompt(
     run: &PhaseRun,
 ) -> Result<String, BoxError> {
     let (runs, items) = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         (
             phases::of_spec(&mut tx, spec.id).await?,
             journal(&mut tx, spec.id, phase).await?,

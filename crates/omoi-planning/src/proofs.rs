@@ -86,7 +86,7 @@ pub(crate) async fn run_open(
     since: Timestamp,
 ) -> Result<bool, BoxError> {
     let items = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         journal(&mut tx, spec.id, Phase::Tasks).await?
     };
     // What cannot be read is refused by the judge.
@@ -108,7 +108,7 @@ pub(crate) async fn run_open(
     if open.is_empty() {
         return Ok(false);
     }
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let subject = AttemptSubject::PlanProofs;
     if attempts::live(&mut tx, spec.id, subject).await?.is_some() {
         return Ok(true);
@@ -216,7 +216,7 @@ async fn end(
     attempt: AttemptId,
     ended: Result<Kept, String>,
 ) -> Result<(), StoreError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut attempt = attempts::get(&mut tx, attempt).await?;
     if !attempt.state.is_live() {
         return Ok(());

@@ -61,7 +61,7 @@ pub(crate) async fn standing(
     tasks: &TasksOutput,
 ) -> Result<Standing, BoxError> {
     let known = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         opinions::find(&mut tx, spec.id).await?
     };
     if let Some(known) = known.filter(|known| known.input_digest == run.input_digest) {
@@ -72,7 +72,7 @@ pub(crate) async fn standing(
             OpinionStep::SendBack(says) => Standing::SendBack(says),
         });
     }
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let subject = AttemptSubject::PlanOpinion;
     if attempts::live(&mut tx, spec.id, subject).await?.is_some() {
         return Ok(Standing::Open);
@@ -183,7 +183,7 @@ fn reason(error: OpinionError) -> String {
 
 async fn ask(job: &Job, llm: &Llm) -> Result<PlanOpinion, OpinionError> {
     let requirements = {
-        let mut tx = job.platform.store.read().await?;
+        let mut tx = job.platform.store.begin_read().await?;
         let runs = phases::of_spec(&mut tx, job.spec.id).await?;
         output::<RequirementsOutput>(&runs, Phase::Requirements)?
     };
@@ -257,7 +257,7 @@ fn files(check: &PlannedCheck) -> Vec<Value> {
 /// Keeps what came of the question and ends its attempt. One that is over already, as after a lost
 /// lease, writes nothing.
 async fn end(job: &Job, said: Result<PlanOpinion, String>) -> Result<(), StoreError> {
-    let mut tx = job.platform.store.write().await?;
+    let mut tx = job.platform.store.begin_write().await?;
     let mut attempt = attempts::get(&mut tx, job.attempt.id).await?;
     if !attempt.state.is_live() {
         return Ok(());

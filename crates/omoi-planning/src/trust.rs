@@ -27,7 +27,7 @@ pub async fn look(
     path: &str,
 ) -> Result<RepositoryTrustView, CreateError> {
     let (project, settings, commit) = read(platform, host, own, path).await?;
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     Ok(RepositoryTrustView {
         commit,
         asks: asks(&settings),
@@ -51,7 +51,7 @@ pub async fn allow(
     if settings.file_digest.as_deref() != Some(request.file_digest.as_str()) {
         return Err(CreateError::TrustOutdated);
     }
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     repository_trusts::keep(&mut tx, UserId::LOCAL, project.id, &request.file_digest).await?;
     tx.commit(CrashPoint::ProjectCreated).await?;
     Ok(RepositoryTrustView {
@@ -72,7 +72,7 @@ pub(crate) async fn expect_trusted(
     project: &Project,
     settings: &RepositorySettings,
 ) -> Result<(), CreateError> {
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     match is_trusted(&mut tx, project, settings).await? {
         true => Ok(()),
         false => Err(CreateError::NotTrusted {

@@ -43,7 +43,7 @@ async fn ready(State(probes): State<Probes>) -> (StatusCode, String) {
 }
 
 async fn head(platform: &Platform) -> Result<i64, StoreError> {
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     events::head(&mut tx).await
 }
 
@@ -62,7 +62,7 @@ async fn metrics(State(probes): State<Probes>, headers: HeaderMap) -> (StatusCod
 
 async fn rendered(probes: &Probes) -> Result<String, StoreError> {
     let mut out = String::new();
-    let mut tx = probes.platform.store.read().await?;
+    let mut tx = probes.platform.store.begin_read().await?;
     let _ = writeln!(out, "# TYPE omoi_events_total counter");
     let _ = writeln!(out, "omoi_events_total {}", events::head(&mut tx).await?);
     let _ = writeln!(out, "# TYPE omoi_tasks gauge");

@@ -247,7 +247,7 @@ async fn model(State(s): Surface, request: Request) -> Result<Response, ApiError
         .await
         .map_err(|_| ApiError::bad_request("the request is larger than 10 MiB"))?;
     let caller = {
-        let mut tx = s.platform.store.read().await?;
+        let mut tx = s.platform.store.begin_read().await?;
         caller(&mut tx, &attempt).await?
     };
     let path = parts.uri.path().to_owned();

@@ -54,7 +54,7 @@ async fn measure(name: &str, database: TestDatabase) -> Fallible<()> {
     store.migrate().await?;
     let tenant = store.tenant(OrgId::LOCAL);
     let rows = Rows::write(&tenant).await?;
-    let mut tx = tenant.write().await?;
+    let mut tx = tenant.begin_write().await?;
     let found = scan(&mut tx).await?;
     let took = timed(async || scan(&mut tx).await).await?;
     print!(" {name}_claim_scan_us={took:.1}");
@@ -78,7 +78,7 @@ async fn measure(name: &str, database: TestDatabase) -> Fallible<()> {
     print!(" {name}_insert_us={took:.1}");
     tx.rollback().await?;
     let took = timed(async || {
-        let mut tx = tenant.write().await?;
+        let mut tx = tenant.begin_write().await?;
         for _ in 0..N_EVENTS {
             tx.emit(Some(rows.project), Some(rows.spec), rows.event());
         }
@@ -86,7 +86,7 @@ async fn measure(name: &str, database: TestDatabase) -> Fallible<()> {
     })
     .await?;
     print!(" {name}_events_us={:.1}", took / f64::from(N_EVENTS));
-    let took = timed(async || Ok(tenant.read().await?.rollback().await?)).await?;
+    let took = timed(async || Ok(tenant.begin_read().await?.rollback().await?)).await?;
     print!(" {name}_empty_us={took:.1}");
     store.close().await;
     Ok(())
@@ -130,7 +130,7 @@ struct Rows {
 
 impl Rows {
     async fn write(tenant: &Tenant) -> Fallible<Self> {
-        let mut tx = tenant.write().await?;
+        let mut tx = tenant.begin_write().await?;
         let project = projects::ensure(&mut tx, "repo", "/repo").await?;
         let mut spec = sample_rows::spec(&tx, project.id, 1);
         spec.status = SpecStatus::Working;

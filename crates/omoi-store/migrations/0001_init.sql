@@ -527,6 +527,7 @@ create table events (
     project_id @uuid,
     spec_id @uuid,
     event_type text not null,
+    actor text not null check (actor in ('system', 'local')),
     body @json not null,
     occurred_at @time not null,
     primary key (org_id, seq)

@@ -12,6 +12,7 @@ use omoi_domain::attempt::{
 use omoi_domain::block::{SpecBlock, TaskBlock, TaskBlockKind};
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::discovery::DiscoveryType;
+use omoi_domain::event::Actor;
 use omoi_domain::hand_over::HandOverState;
 use omoi_domain::id::{
     AttemptId, CheckId, CostId, CriterionId, DiscoveryId, EventId, HandOverId, MergeId, MessageId,
@@ -174,6 +175,7 @@ macro_rules! closed_sets {
 }
 closed_sets!(
     AblationVerdict,
+    Actor,
     AgentEventKind,
     AgentRole,
     ApprovalStatus,

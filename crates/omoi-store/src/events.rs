@@ -33,14 +33,16 @@ pub(crate) async fn append(tx: &mut Tx, batch: Vec<NewEvent>) -> Result<(), Stor
     let first = i64::read(row, "event_seq")? - count + 1;
     for (seq, event) in (first..).zip(batch) {
         tx.execute(
-            "insert into events (org_id, seq, event_id, project_id, spec_id, event_type, body, occurred_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "insert into events (org_id, seq, event_id, project_id, spec_id, event_type, actor,
+                                 body, occurred_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             args![
                 seq,
                 event.id,
                 event.project,
                 event.spec,
                 event.event.kind().as_str(),
+                event.actor,
                 Json(event.event),
                 event.at
             ],
@@ -57,7 +59,7 @@ pub(crate) async fn append(tx: &mut Tx, batch: Vec<NewEvent>) -> Result<(), Stor
 pub async fn after(tx: &mut Tx, seq: i64) -> Result<Vec<StoredEvent>, StoreError> {
     let rows = tx
         .rows(
-            "select seq, event_id, spec_id, body, occurred_at from events
+            "select seq, event_id, spec_id, actor, body, occurred_at from events
              where org_id = $1 and seq > $2 order by seq limit $3",
             args![seq, BATCH_MAX],
         )
@@ -72,7 +74,7 @@ pub async fn after(tx: &mut Tx, seq: i64) -> Result<Vec<StoredEvent>, StoreError
 pub async fn of_spec(tx: &mut Tx, spec: SpecId, seq: i64) -> Result<Vec<StoredEvent>, StoreError> {
     let rows = tx
         .rows(
-            "select seq, event_id, spec_id, body, occurred_at from events
+            "select seq, event_id, spec_id, actor, body, occurred_at from events
              where org_id = $1 and spec_id = $2 and seq > $3 order by seq limit $4",
             args![spec, seq, BATCH_MAX],
         )
@@ -91,7 +93,7 @@ pub async fn of_kind(
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let rows = tx
         .rows(
-            "select seq, event_id, spec_id, body, occurred_at from events
+            "select seq, event_id, spec_id, actor, body, occurred_at from events
              where org_id = $1 and spec_id = $2 and event_type = $3 order by seq desc limit $4",
             args![spec, kind.as_str(), BATCH_MAX],
         )
@@ -117,6 +119,7 @@ fn read(row: &DatabaseRow) -> Result<StoredEvent, StoreError> {
         seq: i64::read(row, "seq")?,
         event_id: Column::read(row, "event_id")?,
         spec_id: Column::read(row, "spec_id")?,
+        actor: Column::read(row, "actor")?,
         occurred_at: Column::read(row, "occurred_at")?,
         event,
     })

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use omoi_domain::crash::{self, CrashPoint, Side};
+use omoi_domain::event::Actor;
 use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
 use sqlx::migrate::MigrateError;
@@ -163,11 +164,14 @@ impl Store {
         self.inner.backend
     }
 
-    /// Acts for one organisation.
+    /// Acts for one organisation, as OmoiOS itself; see [`Tenant::acting_as`].
     pub fn tenant(&self, org: OrgId) -> Tenant {
         Tenant {
             store: self.clone(),
-            org,
+            scope: TenantScope {
+                org,
+                actor: Actor::System,
+            },
         }
     }
 
@@ -203,12 +207,12 @@ impl Store {
         self.inner.pools.close().await;
     }
 
-    async fn begin(&self, org: OrgId, write: bool) -> Result<Tx, StoreError> {
+    async fn begin(&self, scope: TenantScope, write: bool) -> Result<Tx, StoreError> {
         let conn = match write {
             true => self.inner.pools.begin_write().await?,
             false => self.inner.pools.begin_read().await?,
         };
-        let mut tx = Tx::new(self.inner.clone(), conn, (org, self.fence));
+        let mut tx = Tx::new(self.inner.clone(), conn, scope, self.fence);
         let now = match &self.inner.now {
             Some(clock) => clock(),
             None => tx.database_now().await?,
@@ -216,19 +220,70 @@ impl Store {
         tx.set_now(now);
         Ok(tx)
     }
+
+    async fn run_read<T, E: From<StoreError>>(
+        &self,
+        scope: TenantScope,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut tx = self.begin(scope, false).await?;
+        body(&mut tx).await
+    }
+
+    async fn run_write<T, E: From<StoreError>>(
+        &self,
+        scope: TenantScope,
+        point: CrashPoint,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut tx = self.begin(scope, true).await?;
+        let value = body(&mut tx).await?;
+        tx.finish(point).await?;
+        Ok(value)
+    }
 }
 
-/// The store on behalf of one organisation.
+/// Whose rows a transaction sees and changes, and who the change is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TenantScope {
+    /// The organisation every query is bound to.
+    pub org: OrgId,
+    /// Named in the events of the change.
+    pub actor: Actor,
+}
+
+impl TenantScope {
+    /// The platform's own tables, which belong to no organisation.
+    const PLATFORM: Self = Self {
+        org: OrgId::from_uuid(Uuid::nil()),
+        actor: Actor::System,
+    };
+}
+
+/// The store in the scope of one organisation and actor.
 #[derive(Clone)]
 pub struct Tenant {
     store: Store,
-    org: OrgId,
+    scope: TenantScope,
 }
 
 impl Tenant {
     /// The organisation.
     pub fn org(&self) -> OrgId {
-        self.org
+        self.scope.org
+    }
+
+    /// The same organisation for another actor.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        let scope = TenantScope {
+            actor,
+            ..self.scope
+        };
+        Self {
+            store: self.store.clone(),
+            scope,
+        }
     }
 
     /// The store behind it.
@@ -236,20 +291,46 @@ impl Tenant {
         &self.store
     }
 
-    /// Begins a transaction that reads.
+    /// Runs `body` in a transaction that reads. Nothing outside the database is awaited in it.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] when no connection is free in time.
-    pub async fn read(&self) -> Result<Tx, StoreError> {
-        self.store.begin(self.org, false).await
+    /// [`StoreError::Busy`] when no connection is free in time, and those of `body`.
+    pub async fn read<T, E: From<StoreError>>(
+        &self,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.store.run_read(self.scope, body).await
     }
 
-    /// Begins a transaction that writes.
+    /// Runs `body` in a transaction that writes, and commits rows and events when it succeeds; `point`
+    /// names the commit for the kill matrix. An error rolls back. A body that wrote nothing commits
+    /// nothing. Nothing outside the database is awaited in it: git, a model or a sandbox would hold
+    /// the only connection that writes.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when no connection is free in time, and those of `body`.
+    pub async fn write<T, E: From<StoreError>>(
+        &self,
+        point: CrashPoint,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.store.run_write(self.scope, point, body).await
+    }
+
+    /// Begins a transaction that reads, for a caller that ends it by itself.
     ///
     /// # Errors
     /// [`StoreError::Busy`] when no connection is free in time.
-    pub async fn write(&self) -> Result<Tx, StoreError> {
-        self.store.begin(self.org, true).await
+    pub async fn begin_read(&self) -> Result<Tx, StoreError> {
+        self.store.begin(self.scope, false).await
+    }
+
+    /// Begins a transaction that writes, for a caller that ends it by itself.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when no connection is free in time.
+    pub async fn begin_write(&self) -> Result<Tx, StoreError> {
+        self.store.begin(self.scope, true).await
     }
 }
 
@@ -265,26 +346,32 @@ impl System {
     /// # Errors
     /// When the database cannot be read.
     pub async fn organisations(&self) -> Result<Vec<OrgId>, StoreError> {
-        let mut tx = self.read().await?;
-        let ids = tx
-            .scalars::<OrgId>("select id as value from organisations order by id", args![])
-            .await?;
-        Ok(ids)
+        const SQL: &str = "select id as value from organisations order by id";
+        self.read(async |tx| tx.scalars(SQL, args![]).await).await
     }
 
-    /// Begins a transaction that reads platform tables.
+    /// Runs `body` in a transaction that reads platform tables.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] when no connection is free in time.
-    pub async fn read(&self) -> Result<Tx, StoreError> {
-        self.store.begin(OrgId::from_uuid(Uuid::nil()), false).await
+    /// As [`Tenant::read`].
+    pub async fn read<T, E: From<StoreError>>(
+        &self,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.store.run_read(TenantScope::PLATFORM, body).await
     }
 
-    /// Begins a transaction that writes platform tables.
+    /// Runs `body` in a transaction that writes platform tables.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] when no connection is free in time.
-    pub async fn write(&self) -> Result<Tx, StoreError> {
-        self.store.begin(OrgId::from_uuid(Uuid::nil()), true).await
+    /// As [`Tenant::write`].
+    pub async fn write<T, E: From<StoreError>>(
+        &self,
+        point: CrashPoint,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.store
+            .run_write(TenantScope::PLATFORM, point, body)
+            .await
     }
 }

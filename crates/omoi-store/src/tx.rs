@@ -14,30 +14,37 @@ use crate::column::{Args, Column};
 use crate::dialect::{DatabaseRow, DatabaseTransaction};
 use crate::error::StoreError;
 use crate::events;
-use crate::open::Inner;
+use crate::open::{Inner, TenantScope};
 use crate::row::{Row, Versioned};
 
 /// One transaction of one organisation. Dropping it rolls back.
 pub struct Tx {
     inner: Arc<Inner>,
     conn: DatabaseTransaction,
-    org: OrgId,
+    scope: TenantScope,
     now: Timestamp,
     /// The fence every event of it is written under; 0 for whoever may write without one.
     fence: i64,
     events: Vec<NewEvent>,
+    /// Whether a statement that writes was run.
+    is_written: bool,
 }
 
 impl Tx {
-    pub(crate) fn new(inner: Arc<Inner>, conn: DatabaseTransaction, scope: (OrgId, i64)) -> Self {
-        let (org, fence) = scope;
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        conn: DatabaseTransaction,
+        scope: TenantScope,
+        fence: i64,
+    ) -> Self {
         Self {
             inner,
             conn,
-            org,
+            scope,
             fence,
             now: Timestamp::default(),
             events: Vec::new(),
+            is_written: false,
         }
     }
 
@@ -61,7 +68,7 @@ impl Tx {
 
     /// The organisation every query is bound to.
     pub const fn org(&self) -> OrgId {
-        self.org
+        self.scope.org
     }
 
     pub(crate) const fn fence(&self) -> i64 {
@@ -87,9 +94,10 @@ impl Tx {
         let id = self.new_id::<EventId>();
         self.events.push(NewEvent {
             id,
-            org: self.org,
+            org: self.scope.org,
             project,
             spec,
+            actor: self.scope.actor,
             at: self.now,
             event,
         });
@@ -107,6 +115,14 @@ impl Tx {
         })?;
         self.emit(scope.0, scope.1, event);
         Ok(())
+    }
+
+    /// Commits what was written; a transaction that wrote nothing passes no crash point.
+    pub(crate) async fn finish(self, point: CrashPoint) -> Result<(), StoreError> {
+        match self.is_written || !self.events.is_empty() {
+            true => self.commit(point).await,
+            false => self.rollback().await,
+        }
     }
 
     /// Commits rows and events. `point` names the commit for the kill matrix.
@@ -198,7 +214,7 @@ impl Tx {
 
     /// Puts the organisation in front of the arguments.
     fn scoped(&self, args: Args) -> Result<Args, StoreError> {
-        let mut scoped = args![self.org];
+        let mut scoped = args![self.scope.org];
         scoped.0.extend(args.0);
         Ok(scoped)
     }
@@ -210,6 +226,7 @@ impl Tx {
     pub async fn insert<R: Row>(&mut self, row: &R) -> Result<(), StoreError> {
         let mut args = Args::default();
         row.bind(&mut args)?;
+        self.is_written = true;
         let done = self.conn.execute(R::insert(), args.0).await;
         done.map_err(|error| self.failed(error).or_exists(R::WHAT))?;
         Ok(())
@@ -221,8 +238,9 @@ impl Tx {
     /// [`StoreError::Conflict`] when somebody did.
     pub(crate) async fn update<R: Versioned>(&mut self, row: &mut R) -> Result<(), StoreError> {
         let version = *row.version();
-        let mut args = args![self.org, version];
+        let mut args = args![self.scope.org, version];
         row.bind_key(&mut args)?;
+        self.is_written = true;
         let done = self.conn.execute(R::update(), args.0).await;
         let n_rows = done.map_err(|error| self.failed(error).or_exists(R::WHAT))?;
         if n_rows != 1 {
@@ -242,6 +260,7 @@ impl Tx {
         args: Args,
     ) -> Result<u64, StoreError> {
         let args = self.scoped(args)?;
+        self.note_write(sql);
         let done = self.conn.execute(sql, args.0).await;
         done.map_err(|error| self.failed(error))
     }
@@ -253,6 +272,7 @@ impl Tx {
         args: Args,
     ) -> Result<Vec<DatabaseRow>, StoreError> {
         let args = self.scoped(args)?;
+        self.note_write(sql);
         let rows = self.conn.fetch_all(sql, args.0).await;
         rows.map_err(|error| self.failed(error))
     }
@@ -263,8 +283,13 @@ impl Tx {
         sql: &'static str,
         args: Args,
     ) -> Result<Vec<DatabaseRow>, StoreError> {
+        self.note_write(sql);
         let rows = self.conn.fetch_all(sql, args.0).await;
         rows.map_err(|error| self.failed(error))
+    }
+
+    fn note_write(&mut self, sql: &str) {
+        self.is_written |= !sql.trim_start().starts_with("select");
     }
 
     /// The `value` column of a query without an organisation.

@@ -43,7 +43,7 @@ use omoi_server::probes::Probes;
 use omoi_server::worker::WorkerSurface;
 use omoi_store::deployment::{self, DataFolder};
 use omoi_store::dialect::Backend;
-use omoi_store::{Options, Store};
+use omoi_store::{Options, Store, StoreError, Tx};
 
 use self::models::Models;
 use crate::client::{Client, Endpoint};
@@ -206,22 +206,22 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
 async fn join(store: Store, folder: &DataFolder, roles: Roles) -> anyhow::Result<Store> {
     let migrated = store.migrate().await;
     migrated.context("could not bring the database up to date")?;
-    let named = {
-        let mut tx = store.system().read().await?;
-        deployment::is_named(&mut tx, folder).await?
-    };
-    if named && !roles.orchestrator {
-        return Ok(store);
-    }
-    let mut tx = store.system().write().await?;
-    deployment::join(&mut tx, folder).await?;
+    let system = store.system();
     if !roles.orchestrator {
-        tx.commit(CrashPoint::DeploymentTaken).await?;
+        let is_named = system.read(async |tx| deployment::is_named(tx, folder).await);
+        if !is_named.await? {
+            let join = async |tx: &mut Tx| deployment::join(tx, folder).await;
+            system.write(CrashPoint::DeploymentTaken, join).await?;
+        }
         return Ok(store);
     }
-    let fence = deployment::take_over(&mut tx).await?;
-    let set_back = deployment::end_waits_of_the_future(&mut tx).await?;
-    tx.commit(CrashPoint::DeploymentTaken).await?;
+    let take_over = async |tx: &mut Tx| -> Result<_, StoreError> {
+        deployment::join(tx, folder).await?;
+        let fence = deployment::take_over(tx).await?;
+        Ok((fence, deployment::end_waits_of_the_future(tx).await?))
+    };
+    let taken = system.write(CrashPoint::DeploymentTaken, take_over);
+    let (fence, set_back) = taken.await?;
     if let Some(micros) = set_back {
         let seconds = micros / 1_000_000;
         warn!(

@@ -90,7 +90,7 @@ pub(super) async fn ablate(
         let of_group: Vec<_> = of_group.map(|(_, check, ended)| (*check, *ended)).collect();
         conclude(proof, &facts, (group, without), &of_group).await?;
     }
-    let mut tx = proof.platform.store.read().await?;
+    let mut tx = proof.platform.store.begin_read().await?;
     Ok(ablations::of_spec(&mut tx, proof.spec.id).await?)
 }
 
@@ -165,7 +165,7 @@ async fn one(
         false => ProofWithout::Red,
     };
     let known = {
-        let mut tx = proof.platform.store.read().await?;
+        let mut tx = proof.platform.store.begin_read().await?;
         checks::newest(&mut tx, check.id, commit.as_str(), STAGE).await?
     };
     if let Some(receipt) = known {
@@ -198,7 +198,7 @@ async fn conclude(
     (group, without): (&Group<'_>, &Without),
     ended: &[(CheckId, ProofWithout)],
 ) -> Result<(), BoxError> {
-    let mut tx = proof.platform.store.write().await?;
+    let mut tx = proof.platform.store.begin_write().await?;
     if !attempts::get(&mut tx, proof.attempt).await?.state.is_live() {
         return Err("the attempt at the last checks is over already".into());
     }
@@ -293,7 +293,7 @@ pub(super) async fn refusal(
     let names = names(proof, &weak).await?;
     let is = if weak.len() == 1 { "is" } else { "are" };
     let spec = {
-        let mut tx = proof.platform.store.read().await?;
+        let mut tx = proof.platform.store.begin_read().await?;
         let number = HumanRef::spec(proof.spec.number);
         projects::reference(&mut tx, proof.spec.project_id, number).await?
     };
@@ -331,7 +331,7 @@ pub(super) async fn note(proof: Proof<'_>, found: &[Ablation]) -> Result<Option<
 }
 
 async fn names(proof: Proof<'_>, those: &[&Ablation]) -> Result<String, BoxError> {
-    let mut tx = proof.platform.store.read().await?;
+    let mut tx = proof.platform.store.begin_read().await?;
     let criteria = omoi_store::requirements::criteria_of_spec(&mut tx, proof.spec.id).await?;
     let names: Vec<&str> = criteria
         .iter()

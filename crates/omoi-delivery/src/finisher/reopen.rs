@@ -47,7 +47,7 @@ pub(super) async fn owners(
         return Ok(false);
     }
     for (id, _) in &red {
-        let task = tasks::get(&mut platform.store.read().await?, *id).await?;
+        let task = tasks::get(&mut platform.store.begin_read().await?, *id).await?;
         let branch = RefName::branch(&task.branch)?;
         let before = mirror.read_ref(&branch).await?;
         if before.as_ref() != Some(head) {
@@ -56,7 +56,7 @@ pub(super) async fn owners(
                 .await?;
         }
     }
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     if !platform_attempt::end(&mut tx, attempt, None).await? {
         return Ok(true);
     }

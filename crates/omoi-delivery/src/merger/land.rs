@@ -54,7 +54,7 @@ pub(super) async fn land(turn: Turn<'_>) -> Result<(), BoxError> {
     let mirror = platform.mirror(turn.spec.project_id).await?;
     let target = ensure_for(platform, &mirror, turn.spec).await?;
     let (mut merge, task) = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         let merge = merges::get(&mut tx, turn.merge).await?;
         let task = tasks::get(&mut tx, merge.task_id).await?;
         (merge, task)
@@ -136,7 +136,7 @@ async fn forecast(
     target: &ObjectId,
 ) -> Result<Vec<(i64, u32)>, BoxError> {
     let queued = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         let mut queued = Vec::new();
         for merge in merges::of_spec(&mut tx, spec.id).await? {
             if matches!(merge.state, MergeState::Pending | MergeState::InProgress) {
@@ -159,7 +159,7 @@ async fn verifying(
     mut merge: Merge,
     commit: &ObjectId,
 ) -> Result<Merge, BoxError> {
-    let mut tx = turn.platform.store.write().await?;
+    let mut tx = turn.platform.store.begin_write().await?;
     merge.merged_sha = Some(commit.as_str().to_owned());
     let mut task = tasks::get(&mut tx, merge.task_id).await?;
     let step = MergeMove::to(MergeState::Verifying);
@@ -188,7 +188,7 @@ async fn advance(
 }
 
 async fn again(turn: &Turn<'_>, mut merge: Merge) -> Result<(), BoxError> {
-    let mut tx = turn.platform.store.write().await?;
+    let mut tx = turn.platform.store.begin_write().await?;
     if !platform_attempt::end(&mut tx, turn.attempt, Some("the target moved")).await? {
         return Ok(());
     }
@@ -200,7 +200,7 @@ async fn again(turn: &Turn<'_>, mut merge: Merge) -> Result<(), BoxError> {
 /// The commits are in the branch: the task, what it resolves, and their tickets move on.
 async fn complete(turn: &Turn<'_>, mut merge: Merge, commit: ObjectId) -> Result<(), BoxError> {
     let brought = brought(turn, &merge, &commit).await?;
-    let mut tx = turn.platform.store.write().await?;
+    let mut tx = turn.platform.store.begin_write().await?;
     if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
         return Ok(());
     }
@@ -234,7 +234,7 @@ async fn brought(
     commit: &ObjectId,
 ) -> Result<Vec<MergeId>, BoxError> {
     let resolved = {
-        let mut tx = turn.platform.store.read().await?;
+        let mut tx = turn.platform.store.begin_read().await?;
         let task = tasks::get(&mut tx, merge.task_id).await?;
         resolved_by(&mut tx, &task).await?
     };
@@ -278,7 +278,7 @@ async fn close_ticket(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
 
 /// Has the merge wait for what the machine lacks. That is no round: the agent cannot mend it.
 async fn wait_for_machine(turn: &Turn<'_>, mut merge: Merge, fault: &str) -> Result<(), BoxError> {
-    let mut tx = turn.platform.store.write().await?;
+    let mut tx = turn.platform.store.begin_write().await?;
     if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
         return Ok(());
     }
@@ -303,7 +303,7 @@ async fn refuse(
     unmet: omoi_domain::lifecycle::task::UnmetResult,
 ) -> Result<(), BoxError> {
     let (target, merged) = commits;
-    let task = tasks::get(&mut turn.platform.store.read().await?, merge.task_id).await?;
+    let task = tasks::get(&mut turn.platform.store.begin_read().await?, merge.task_id).await?;
     let branch = RefName::branch(&task.branch)?;
     let before = mirror.read_ref(&branch).await?;
     if before.as_ref() != Some(merged) {
@@ -311,7 +311,7 @@ async fn refuse(
             .update_ref_cas(&branch, merged, before.as_ref(), CrashPoint::RefMoved)
             .await?;
     }
-    let mut tx = turn.platform.store.write().await?;
+    let mut tx = turn.platform.store.begin_write().await?;
     if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
         return Ok(());
     }
@@ -329,7 +329,7 @@ async fn refuse(
 
 /// A conflict becomes a task cut from the integration head with the merge begun.
 async fn conflict(turn: &Turn<'_>, mut merge: Merge, paths: Vec<String>) -> Result<(), BoxError> {
-    let mut tx = turn.platform.store.write().await?;
+    let mut tx = turn.platform.store.begin_write().await?;
     if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
         return Ok(());
     }

@@ -37,7 +37,7 @@ async fn interrupt(it: &TestPlatform, task: &Task, told_by: ToldBy) {
             complete(&it.platform, &attempt, body).await.unwrap();
         }
         ToldBy::Platform => {
-            let mut tx = it.platform.store.write().await.unwrap();
+            let mut tx = it.platform.store.begin_write().await.unwrap();
             let loss = Loss {
                 state: AttemptState::Interrupted,
                 stop_reason: AttemptStopReason::DiskLow,

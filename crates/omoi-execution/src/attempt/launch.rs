@@ -213,7 +213,7 @@ async fn prepare(
 
 /// Writes the sandbox's row and moves attempt and task before anything is asked of the provider.
 async fn bind(platform: &Platform, job: &Job, provider: &dyn Provider) -> Result<(), JobError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut attempt = attempts::get(&mut tx, job.attempt.id).await?;
     attempt.rung = Some(provider.rung());
     attempts::transition(&mut tx, &mut attempt, AttemptState::Starting).await?;

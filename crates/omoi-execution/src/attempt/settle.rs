@@ -89,7 +89,7 @@ pub(super) async fn after_exit(
     attempt: &Attempt,
     ended: Result<Ended, NotStarted>,
 ) -> Result<(), StoreError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut now = attempts::get(&mut tx, attempt.id).await?;
     if now.state.is_live() {
         let is_asked = platform.lifecycle.soft().is_cancelled();

@@ -60,7 +60,7 @@ pub(super) async fn of_task(
     created: &Created,
 ) -> Result<Brief, BoxError> {
     let design = design(platform, spec).await?;
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     let prompt = prompt(&mut tx, (task, spec), created, design).await?;
     let settings = platform.settings_of(spec);
     let task_ref = HumanRef::task(task.number).to_string();

@@ -34,7 +34,7 @@ pub async fn complete(
     body: Complete,
 ) -> Result<(), IntakeError> {
     let body = with_limit(body, platform.running.exhausted(attempt.id));
-    let said = attempts::get(&mut platform.store.read().await?, attempt.id).await?;
+    let said = attempts::get(&mut platform.store.begin_read().await?, attempt.id).await?;
     if is_repeated(&said, &body) {
         return Ok(());
     }
@@ -47,7 +47,7 @@ pub async fn complete(
         }
         _ => Verdict::default(),
     };
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut now = current(&mut tx, attempt.id).await?;
     let worked = matches!(body.outcome, Outcome::Succeeded | Outcome::Incomplete);
     if now.subject.kind() == SubjectKind::Task && now.state != AttemptState::Running && worked {
@@ -198,7 +198,7 @@ async fn sides(
     platform: &Platform,
     attempt: &Attempt,
 ) -> Result<(Task, Spec, Option<ObjectId>), IntakeError> {
-    let mut tx = platform.store.read().await?;
+    let mut tx = platform.store.begin_read().await?;
     let Some(task) = of_attempt(&mut tx, attempt).await? else {
         return Err(IntakeError::Superseded);
     };
@@ -237,7 +237,7 @@ async fn keep_on_branch(
         return Ok(());
     }
     // Time passed since its fence was read; a newer attempt may stand on the branch by now.
-    current(&mut platform.store.read().await?, attempt.id).await?;
+    current(&mut platform.store.begin_read().await?, attempt.id).await?;
     mirror
         .update_ref_cas(&branch, head, before.as_ref(), CrashPoint::RefMoved)
         .await?;

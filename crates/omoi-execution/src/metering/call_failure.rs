@@ -15,7 +15,7 @@ pub(super) async fn tell(
     caller: &Caller,
     failed: &FailedTry,
 ) -> Result<(), StoreError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let principal = caller.principal;
     let attempt = match principal.purpose {
         CallPurpose::Attempt(id) => Some(attempts::get(&mut tx, id).await?),

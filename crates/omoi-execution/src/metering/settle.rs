@@ -20,7 +20,7 @@ pub(crate) async fn settle_left_call(
     if is_followed {
         return Ok(());
     }
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     if !open_calls::close(&mut tx, call.id).await? {
         return Ok(());
     }

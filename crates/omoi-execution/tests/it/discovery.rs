@@ -169,7 +169,7 @@ async fn late(database: TestDatabase) {
     let it = TestPlatform::on(database, |_| {}).await;
     let task = it.task(1, &[]).await;
     let attempt = it.run(task.id).await.attempt;
-    let mut tx = it.platform.store.write().await.unwrap();
+    let mut tx = it.platform.store.begin_write().await.unwrap();
     let mut row = attempts::get(&mut tx, attempt.id).await.unwrap();
     let to = AttemptState::Failed;
     attempts::transition(&mut tx, &mut row, to).await.unwrap();

@@ -140,7 +140,7 @@ impl TestPlatform {
         &self,
         change: impl AsyncFnOnce(&mut Tx) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut tx = self.platform.store.write().await?;
+        let mut tx = self.platform.store.begin_write().await?;
         let value = change(&mut tx).await?;
         tx.commit(POINT).await?;
         Ok(value)
@@ -152,7 +152,7 @@ impl TestPlatform {
     }
 
     pub(crate) async fn read(&self) -> Tx {
-        self.platform.store.read().await.unwrap()
+        self.platform.store.begin_read().await.unwrap()
     }
 
     /// Goes on with a spec of its own in the same project.
@@ -378,7 +378,7 @@ pub(crate) async fn start(mirror: &Mirror) -> ObjectId {
 
 /// A working spec with a ticket, and a mirror that holds its base commit.
 async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let project = projects::ensure(&mut tx, "repo", "/repo").await?;
     // Tests number their tasks themselves, from 1.
     for counter in [Counter::Ticket, Counter::Task] {
@@ -457,9 +457,9 @@ impl Guarded {
 /// SQLite has one connection that writes and four that read: all of them are free.
 async fn nobody_holds_a_transaction(store: &omoi_store::Tenant) {
     let all = async {
-        let mut held = vec![store.write().await?];
+        let mut held = vec![store.begin_write().await?];
         for _ in 0..4 {
-            held.push(store.read().await?);
+            held.push(store.begin_read().await?);
         }
         Ok::<_, StoreError>(held.len())
     };

@@ -34,7 +34,7 @@ pub struct Edit {
 /// # Errors
 /// [`CommandError::AtWork`] once its tasks are released.
 pub async fn retitle(platform: &Platform, id: SpecId, title: &str) -> Result<Spec, CommandError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let found = specs::get(&mut tx, id).await?;
     let mut spec = changeable(&mut tx, found).await?;
     title.clone_into(&mut spec.title);
@@ -65,7 +65,7 @@ pub async fn edit(platform: &Platform, id: SpecId, edit: Edit) -> Result<Spec, C
         return Err(CommandError::Edit(says));
     };
     let spec = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         let found = specs::get(&mut tx, id).await?;
         changeable(&mut tx, found).await?
     };
@@ -76,7 +76,7 @@ pub async fn edit(platform: &Platform, id: SpecId, edit: Edit) -> Result<Spec, C
     let item = (phase, edit.section.as_str(), edit.key.as_str(), &edit.value);
     let accepted = validated(item, &repo, check_timeout).map_err(CommandError::Edit)?;
     let (runs, mut items) = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         (
             phases::of_spec(&mut tx, id).await?,
             journal(&mut tx, id, phase).await?,
@@ -89,7 +89,7 @@ pub async fn edit(platform: &Platform, id: SpecId, edit: Edit) -> Result<Spec, C
     let Some(output) = judged.output.filter(|_| judged.evaluation.passed) else {
         return Err(CommandError::Edit(judged.evaluation.feedback));
     };
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let found = specs::get(&mut tx, id).await?;
     let mut spec = changeable(&mut tx, found).await?;
     let mut run = phases::ensure(&mut tx, id, phase).await?;

@@ -120,7 +120,7 @@ pub(super) async fn refuse(
     mut run: PhaseRun,
     refusal: Refusal,
 ) -> Result<Next, BoxError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     run.feedback = Some(refusal.feedback.clone());
     if refusal.is_opinion {
         opinions::mark_sent_back(&mut tx, spec.id).await?;
@@ -175,7 +175,7 @@ pub(super) async fn fail_spec(
     phase: Phase,
     reason: String,
 ) -> Result<(), StoreError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     end_planning(&mut tx, &spec, Some(phase)).await?;
     specs::transition(&mut tx, &mut spec, SpecStatus::Failed, Some(reason)).await?;
     tx.commit(CrashPoint::SpecMoved).await
@@ -191,7 +191,7 @@ async fn pass(
     output: Value,
 ) -> Result<Next, BoxError> {
     let before = run.clone();
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     run.score = Some(judged.evaluation.score);
     run.output_digest = Some(output_digest(&output));
     run.output = Some(Json(output));
@@ -327,7 +327,7 @@ async fn block(
     (evaluation, fault): (PhaseEvaluation, Fault),
 ) -> Result<Next, BoxError> {
     let Fault { phase, reason } = fault;
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     run.score = Some(evaluation.score);
     run.attempts = 0;
     let told = Verdict {
@@ -360,7 +360,7 @@ pub(super) async fn wait_for_person(
     mut run: PhaseRun,
     (phase, reason): (Phase, String),
 ) -> Result<Next, BoxError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let told = Verdict {
         reason: Some(reason.clone()),
         ..Verdict::default()

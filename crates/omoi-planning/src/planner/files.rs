@@ -34,7 +34,7 @@ impl Rendered {
     ) -> Result<(), StoreError> {
         self.due.extend(planning);
         if !self.looked {
-            let mut tx = platform.store.read().await?;
+            let mut tx = platform.store.begin_read().await?;
             let all = specs::list(&mut tx, i64::MAX).await?;
             self.due.extend(all.iter().map(|spec| spec.id));
             self.looked = true;
@@ -55,7 +55,7 @@ impl Rendered {
 
     async fn bring(&mut self, platform: &Platform, id: SpecId) -> Result<(), BoxError> {
         let (spec, runs) = {
-            let mut tx = platform.store.read().await?;
+            let mut tx = platform.store.begin_read().await?;
             (
                 specs::get(&mut tx, id).await?,
                 phases::of_spec(&mut tx, id).await?,

@@ -67,7 +67,7 @@ async fn current(
     platform: &Platform,
     spec: &mut Spec,
 ) -> Result<Option<(Phase, PhaseRun)>, StoreError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut passed: BTreeMap<&str, String> = BTreeMap::new();
     for phase in Phase::ALL_WORKING {
         let mut run = phases::ensure(&mut tx, spec.id, phase).await?;
@@ -153,7 +153,7 @@ pub(super) async fn give_up(
     id: SpecId,
     reason: &str,
 ) -> Result<(), StoreError> {
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     let mut spec = specs::get(&mut tx, id).await?;
     if spec.status != SpecStatus::Executing {
         return Ok(());
@@ -217,7 +217,7 @@ async fn begin(
     run.attempts += 1;
     // Before anything is written: without orders there must be no attempt.
     let brief = brief(platform, spec, phase, &run).await?;
-    let mut tx = platform.store.write().await?;
+    let mut tx = platform.store.begin_write().await?;
     phases::transition(
         &mut tx,
         spec.project_id,
@@ -237,7 +237,7 @@ async fn again(
     run: &PhaseRun,
 ) -> Result<Next, BoxError> {
     let brief = brief(platform, spec, phase, run).await?;
-    let tx = platform.store.write().await?;
+    let tx = platform.store.begin_write().await?;
     start(platform, tx, (spec, phase, run), brief).await
 }
 
@@ -302,7 +302,7 @@ async fn follow(
     run: PhaseRun,
 ) -> Result<Next, BoxError> {
     let last = {
-        let mut tx = platform.store.read().await?;
+        let mut tx = platform.store.begin_read().await?;
         attempts::of_subject(&mut tx, spec.id, AttemptSubject::SpecPhase { phase })
             .await?
             .pop()
@@ -365,7 +365,7 @@ async fn failed(
                 reason: Some(format!("{kind}: {message}; at {at}, until {until}")),
                 ..Verdict::default()
             };
-            let mut tx = platform.store.write().await?;
+            let mut tx = platform.store.begin_write().await?;
             phases::transition(
                 &mut tx,
                 spec.project_id,

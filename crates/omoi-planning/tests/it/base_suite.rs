@@ -148,7 +148,7 @@ async fn a_suite_cut_short_on_the_base_is_run_again() {
     let subject = AttemptSubject::BaseSuite;
     for n in 1..=2 {
         desk.tick().await;
-        let mut tx = desk.it.platform.store.write().await.unwrap();
+        let mut tx = desk.it.platform.store.begin_write().await.unwrap();
         let tries = attempts::of_subject(&mut tx, desk.spec.id, subject)
             .await
             .unwrap();

@@ -97,7 +97,7 @@ async fn a_task_is_not_retried_under_half_a_plan() {
             specs::save(tx, &mut spec).await
         });
         changed.await.unwrap();
-        let mut tx = desk.it.platform.store.write().await.unwrap();
+        let mut tx = desk.it.platform.store.begin_write().await.unwrap();
         let mut task = tasks::get(&mut tx, id).await.unwrap();
         let retried = commands::retry_task(&desk.it.platform, &mut tx, &mut task).await;
         (
@@ -117,7 +117,7 @@ async fn a_task_is_not_retried_under_half_a_plan() {
 async fn a_task_is_not_retried_before_what_it_waits_for() {
     let mut desk = Desk::new().await;
     desk.plan_from(Phase::Explore).await;
-    let mut tx = desk.it.platform.store.write().await.unwrap();
+    let mut tx = desk.it.platform.store.begin_write().await.unwrap();
     let edges = tasks::dependencies(&mut tx, desk.spec.id).await.unwrap();
     let (waiting, lost) = edges[0];
     let mut lost = tasks::get(&mut tx, lost).await.unwrap();

@@ -26,7 +26,7 @@ async fn stale(database: TestDatabase) {
         .await
         .unwrap();
     // It ends while an item of it is on its way.
-    let mut tx = desk.it.platform.store.write().await.unwrap();
+    let mut tx = desk.it.platform.store.begin_write().await.unwrap();
     let mut row = attempts::get(&mut tx, old.id).await.unwrap();
     row.error_class = Some(ErrorClass::Network);
     attempts::transition(&mut tx, &mut row, AttemptState::Failed)

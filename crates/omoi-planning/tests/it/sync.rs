@@ -41,7 +41,7 @@ async fn synced(it: &TestPlatform, sample: &Sample) -> Result<SyncPlan, ApplyErr
 }
 
 async fn written(it: &TestPlatform, accepted: Accepted<'_>) -> Result<SyncPlan, ApplyError> {
-    let mut tx = it.platform.store.write().await?;
+    let mut tx = it.platform.store.begin_write().await?;
     let plan = apply(&mut tx, &it.spec, accepted).await?;
     tx.commit(CrashPoint::PlanSynced).await?;
     Ok(plan)
@@ -76,7 +76,7 @@ async fn a_large_plan(it: TestPlatform) {
     let sample = Sample::large();
     let before = counts(&mut it.read().await, &it).await;
     // A process that dies in between leaves nothing.
-    let mut tx = it.platform.store.write().await.unwrap();
+    let mut tx = it.platform.store.begin_write().await.unwrap();
     apply(&mut tx, &it.spec, sample.accepted()).await.unwrap();
     let inside = counts(&mut tx, &it).await;
     assert_eq!(inside[4], 100);

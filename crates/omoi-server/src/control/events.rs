@@ -54,7 +54,7 @@ pub(super) async fn stream_events(
 ) -> Result<Response, ApiError> {
     let spec = match &query.spec {
         Some(text) => {
-            let mut tx = s.platform.store.read().await?;
+            let mut tx = s.platform.store.begin_read().await?;
             Some(find::spec(&mut tx, Asked::to_read(text, &here)).await?.id)
         }
         None => None,
@@ -116,7 +116,7 @@ impl Reader {
     }
 
     async fn batch(&mut self) -> Result<Vec<StoredEvent>, StoreError> {
-        let mut tx = self.platform.store.read().await?;
+        let mut tx = self.platform.store.begin_read().await?;
         let batch = match self.spec {
             Some(spec) => events::of_spec(&mut tx, spec, self.at).await?,
             None => events::after(&mut tx, self.at).await?,

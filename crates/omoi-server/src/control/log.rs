@@ -33,7 +33,7 @@ pub(super) async fn log_task(
     Path(task): Path<String>,
     Query(query): Query<After>,
 ) -> Answer<TaskLog> {
-    let mut tx = s.platform.store.read().await?;
+    let mut tx = s.platform.store.begin_read().await?;
     let task = find::task(&mut tx, Asked::to_read(&task, &here)).await?;
     let tries = attempts::of_task(&mut tx, task.id).await?;
     let mut log = TaskLog {

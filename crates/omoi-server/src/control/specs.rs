@@ -42,12 +42,12 @@ pub(super) async fn create_spec(
     Given(body): Given<CreateSpec>,
 ) -> Answer<SpecView> {
     let spec = create::create(&s.platform, &s.host, &s.config, body).await?;
-    let mut tx = s.platform.store.read().await?;
+    let mut tx = s.platform.store.begin_read().await?;
     Ok(Json(view(&mut tx, &s.platform, spec).await?))
 }
 
 pub(super) async fn list_specs(State(s): Surface) -> Answer<Vec<SpecView>> {
-    let mut tx = s.platform.store.read().await?;
+    let mut tx = s.platform.store.begin_read().await?;
     let mut views = Vec::new();
     for spec in specs::list(&mut tx, LIST_MAX).await? {
         views.push(view(&mut tx, &s.platform, spec).await?);
@@ -69,7 +69,7 @@ pub(super) async fn get_spec(
     Path(spec): Path<String>,
     Query(query): Query<For>,
 ) -> Answer<SpecView> {
-    let mut tx = s.platform.store.read().await?;
+    let mut tx = s.platform.store.begin_read().await?;
     let asked = match query.act {
         true => Asked::to_act(&spec, &here),
         false => Asked::to_read(&spec, &here),
@@ -83,7 +83,7 @@ pub(super) async fn get_spec_detail(
     here: Here,
     Path(spec): Path<String>,
 ) -> Answer<SpecDetail> {
-    let mut tx = s.platform.store.read().await?;
+    let mut tx = s.platform.store.begin_read().await?;
     let spec = find::spec(&mut tx, Asked::to_read(&spec, &here)).await?;
     let runs = phases::of_spec(&mut tx, spec.id).await?;
     let all = tickets::of_spec(&mut tx, spec.id).await?;
@@ -180,12 +180,12 @@ pub(super) async fn cancel_spec(
 }
 
 async fn named(s: &ControlSurface, asked: Asked<'_>) -> Result<Spec, crate::error::ApiError> {
-    let mut tx = s.platform.store.read().await?;
+    let mut tx = s.platform.store.begin_read().await?;
     find::spec(&mut tx, asked).await
 }
 
 async fn answered(s: &ControlSurface, spec: Spec) -> Answer<SpecView> {
-    let mut tx = s.platform.store.read().await?;
+    let mut tx = s.platform.store.begin_read().await?;
     Ok(Json(view(&mut tx, &s.platform, spec).await?))
 }
 

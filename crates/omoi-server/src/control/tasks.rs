@@ -34,7 +34,7 @@ pub(super) async fn list_tasks(
     here: Here,
     Query(query): Query<OfSpec>,
 ) -> Answer<Vec<TaskView>> {
-    let mut tx = s.platform.store.read().await?;
+    let mut tx = s.platform.store.begin_read().await?;
     let spec = match query.spec {
         Some(text) => find::spec(&mut tx, Asked::to_read(&text, &here)).await?,
         None => match find::newest_spec(&mut tx, &here).await? {
@@ -50,7 +50,7 @@ pub(super) async fn get_task(
     here: Here,
     Path(task): Path<String>,
 ) -> Answer<TaskView> {
-    let mut tx = s.platform.store.read().await?;
+    let mut tx = s.platform.store.begin_read().await?;
     let task = find::task(&mut tx, Asked::to_read(&task, &here)).await?;
     Ok(Json(one(&mut tx, &task).await?))
 }
@@ -60,7 +60,7 @@ pub(super) async fn get_task_detail(
     here: Here,
     Path(task): Path<String>,
 ) -> Answer<TaskDetail> {
-    let mut tx = s.platform.store.read().await?;
+    let mut tx = s.platform.store.begin_read().await?;
     let task = find::task(&mut tx, Asked::to_read(&task, &here)).await?;
     let all = tasks::of_spec(&mut tx, task.spec_id).await?;
     let every = checks::of_spec(&mut tx, task.spec_id).await?;
@@ -119,7 +119,7 @@ pub(super) async fn retry_task(
     here: Here,
     Path(task): Path<String>,
 ) -> Answer<TaskView> {
-    let mut tx = s.platform.store.write().await?;
+    let mut tx = s.platform.store.begin_write().await?;
     let mut task = find::task(&mut tx, Asked::to_act(&task, &here)).await?;
     let before = task.status;
     let why = "only one that failed, was cancelled or waits is tried again";
@@ -138,7 +138,7 @@ pub(super) async fn cancel_task(
     here: Here,
     Path(task): Path<String>,
 ) -> Answer<TaskView> {
-    let mut tx = s.platform.store.write().await?;
+    let mut tx = s.platform.store.begin_write().await?;
     let mut task = find::task(&mut tx, Asked::to_act(&task, &here)).await?;
     let before = task.status;
     let cancelled =
@@ -159,7 +159,7 @@ pub(super) async fn steer_task(
         let says = format!("a message has 1 to {MESSAGE_BYTES_MAX} bytes");
         return Err(ApiError::bad_request(says));
     }
-    let mut tx = s.platform.store.write().await?;
+    let mut tx = s.platform.store.begin_write().await?;
     let task = find::task(&mut tx, Asked::to_act(&task, &here)).await?;
     if task.status.is_final() {
         let says = format!("{} is {}", HumanRef::task(task.number), task.status);

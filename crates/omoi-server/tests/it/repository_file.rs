@@ -39,7 +39,7 @@ async fn a_spec_freezes_what_the_base_commit_says() {
     let said = create(&router, repo.path()).await;
     assert_eq!(said.0, StatusCode::OK, "{said:?}");
 
-    let mut tx = test.platform.store.read().await.unwrap();
+    let mut tx = test.platform.store.begin_read().await.unwrap();
     let all = specs::list(&mut tx, 10).await.unwrap();
     let spec = all.iter().find(|spec| spec.title == "Add tags").unwrap();
     let own = &test.platform.settings;
@@ -130,7 +130,7 @@ async fn a_repository_reads_nothing_of_the_machine_without_a_yes_to_its_very_tex
     assert_eq!(kept, StatusCode::OK);
     let (created, _) = create(&router, repo.path()).await;
     assert_eq!(created, StatusCode::OK);
-    let mut tx = test.platform.store.read().await.unwrap();
+    let mut tx = test.platform.store.begin_read().await.unwrap();
     let all = specs::list(&mut tx, 10).await.unwrap();
     let spec = all.iter().find(|spec| spec.title == "Add tags").unwrap();
     let mounts = Toolbox::of_spec(spec).unwrap().mounts(&[]);

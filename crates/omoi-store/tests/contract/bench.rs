@@ -119,7 +119,7 @@ pub(crate) async fn commit<T>(
     tenant: &Tenant,
     change: impl AsyncFnOnce(&mut Tx) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let mut tx = tenant.write().await?;
+    let mut tx = tenant.begin_write().await?;
     let value = change(&mut tx).await?;
     tx.commit(POINT).await?;
     Ok(value)

@@ -33,7 +33,7 @@ async fn documents_keep_the_order_of_their_keys(bench: Bench) -> Result<(), Stor
             .map(drop)
     })
     .await?;
-    let mut tx = bench.local.read().await?;
+    let mut tx = bench.local.begin_read().await?;
     let turns = attempts::turns(&mut tx, attempt.id).await?;
     // Equality of values says nothing of the order.
     assert_eq!(turns[0].response.0.to_string(), document.to_string());
@@ -51,7 +51,7 @@ async fn instants_come_back_to_the_microsecond(bench: Bench) -> Result<(), Store
             tasks::save(tx, &mut task).await
         })
         .await?;
-        let mut tx = bench.local.read().await?;
+        let mut tx = bench.local.begin_read().await?;
         let read = tasks::get(&mut tx, world.task.id).await?;
         assert_eq!(read.deadline_at, deadline);
     }
@@ -69,7 +69,7 @@ async fn a_flag_is_a_condition(bench: Bench) -> Result<(), StoreError> {
             tasks::save(tx, &mut task).await
         })
         .await?;
-        let mut tx = bench.local.read().await?;
+        let mut tx = bench.local.begin_read().await?;
         let found = tasks::eligible(&mut tx, crate::queue::scan(10)).await?;
         assert_eq!(found.len(), expected, "forced: {is_forced}");
         tx.rollback().await?;

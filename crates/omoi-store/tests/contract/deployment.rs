@@ -24,11 +24,13 @@ fn folder(id: &str, place: &str) -> DataFolder {
 }
 
 async fn joins(store: &Store, folder: &DataFolder) -> Result<bool, StoreError> {
-    let mut tx = store.system().write().await?;
-    join(&mut tx, folder).await?;
-    let named = is_named(&mut tx, folder).await?;
-    tx.commit(POINT).await?;
-    Ok(named)
+    let system = store.system();
+    system
+        .write(POINT, async |tx| {
+            join(tx, folder).await?;
+            is_named(tx, folder).await
+        })
+        .await
 }
 
 async fn another_folder_is_refused(bench: Bench) -> Result<(), StoreError> {
@@ -47,9 +49,8 @@ async fn another_folder_is_refused(bench: Bench) -> Result<(), StoreError> {
 }
 
 async fn took_over(store: &Store) -> Result<Store, StoreError> {
-    let mut tx = store.system().write().await?;
-    let fence = take_over(&mut tx).await?;
-    tx.commit(POINT).await?;
+    let system = store.system();
+    let fence = system.write(POINT, async |tx| take_over(tx).await).await?;
     Ok(store.fenced(fence))
 }
 
@@ -57,13 +58,13 @@ async fn an_earlier_orchestrator_writes_nothing(bench: Bench) -> Result<(), Stor
     let world = World::new(&bench.local).await?;
     let org = bench.local.org();
     let earlier = took_over(&bench.store).await?.tenant(org);
-    let mut under_way = earlier.write().await?;
+    let mut under_way = earlier.begin_write().await?;
     let mut task = tasks::get(&mut under_way, world.task.id).await?;
     if bench.store.backend() == omoi_store::dialect::Backend::Sqlite {
         // One writer at a time: it begins again afterwards.
         under_way.rollback().await?;
         let later = took_over(&bench.another().await).await?.tenant(org);
-        under_way = earlier.write().await?;
+        under_way = earlier.begin_write().await?;
         drop(later);
     } else {
         took_over(&bench.another().await).await?;
@@ -77,7 +78,7 @@ async fn an_earlier_orchestrator_writes_nothing(bench: Bench) -> Result<(), Stor
     .await?;
     let refused = under_way.commit(POINT).await.unwrap_err();
     assert!(matches!(refused, StoreError::TakenOver), "{refused}");
-    let mut tx = bench.local.read().await?;
+    let mut tx = bench.local.begin_read().await?;
     assert_eq!(
         tasks::get(&mut tx, world.task.id).await?.status,
         omoi_domain::task::TaskStatus::Pending
@@ -149,7 +150,7 @@ async fn a_clock_set_back_ends_every_wait(bench: Bench) -> Result<(), StoreError
     .await?;
     let ended = async || commit(&bench.local, async |tx| end_waits_of_the_future(tx).await).await;
     let waits = async || -> Result<bool, StoreError> {
-        let mut tx = bench.local.read().await?;
+        let mut tx = bench.local.begin_read().await?;
         let task = tasks::get(&mut tx, world.task.id).await?;
         Ok(task.not_before > tx.now())
     };

@@ -39,7 +39,7 @@ async fn write(tenant: Tenant, world: Arc<World>, writer: i64) -> Result<Vec<usi
     let mut kept = Vec::new();
     let mut n = 0;
     for turn in 0..60 {
-        let mut tx = tenant.write().await?;
+        let mut tx = tenant.begin_write().await?;
         let mut own = Vec::new();
         for _ in 0..=(turn % 3) {
             tell(&mut tx, &world, writer, n);
@@ -58,7 +58,7 @@ async fn write(tenant: Tenant, world: Arc<World>, writer: i64) -> Result<Vec<usi
 
 async fn writers_and_a_reader_agree(bench: Bench) -> Result<(), StoreError> {
     let world = Arc::new(World::new(&bench.local).await?);
-    let start = events::head(&mut bench.local.read().await?).await?;
+    let start = events::head(&mut bench.local.begin_read().await?).await?;
     let mut writers = JoinSet::new();
     for writer in 0..8 {
         // Half of them live in another process.
@@ -80,7 +80,7 @@ async fn writers_and_a_reader_agree(bench: Bench) -> Result<(), StoreError> {
             let mut at = start;
             loop {
                 let last_look = done.load(Ordering::SeqCst);
-                let batch = events::after(&mut tenant.read().await?, at).await?;
+                let batch = events::after(&mut tenant.begin_read().await?, at).await?;
                 at = batch.last().map_or(at, |e| e.seq);
                 let empty = batch.is_empty();
                 seen.extend(batch);
@@ -116,7 +116,7 @@ async fn writers_and_a_reader_agree(bench: Bench) -> Result<(), StoreError> {
         assert_eq!(&own, kept, "writer {writer} in its own order");
     }
     assert_eq!(
-        events::head(&mut bench.local.read().await?).await?,
+        events::head(&mut bench.local.begin_read().await?).await?,
         *expected.last().unwrap()
     );
     Ok(())
@@ -126,15 +126,18 @@ async fn a_dropped_transaction_tells_nothing(bench: Bench) -> Result<(), StoreEr
     let world = World::new(&bench.local).await?;
     let mut commits = bench.store.commits();
     commits.mark_unchanged();
-    let head = events::head(&mut bench.local.read().await?).await?;
-    let mut tx = bench.local.write().await?;
+    let head = events::head(&mut bench.local.begin_read().await?).await?;
+    let mut tx = bench.local.begin_write().await?;
     tell(&mut tx, &world, 1, 1);
     drop(tx);
     // A transaction without events is no news either.
-    bench.local.write().await?.commit(POINT).await?;
+    bench.local.begin_write().await?.commit(POINT).await?;
     assert!(!commits.has_changed().unwrap());
-    assert_eq!(events::head(&mut bench.local.read().await?).await?, head);
-    let mut tx = bench.local.write().await?;
+    assert_eq!(
+        events::head(&mut bench.local.begin_read().await?).await?,
+        head
+    );
+    let mut tx = bench.local.begin_write().await?;
     tell(&mut tx, &world, 1, 2);
     tx.commit(POINT).await?;
     tokio::time::timeout(Duration::from_secs(5), commits.changed())
@@ -142,7 +145,7 @@ async fn a_dropped_transaction_tells_nothing(bench: Bench) -> Result<(), StoreEr
         .unwrap()
         .unwrap();
     assert_eq!(
-        events::head(&mut bench.local.read().await?).await?,
+        events::head(&mut bench.local.begin_read().await?).await?,
         head + 1
     );
     Ok(())
@@ -157,7 +160,7 @@ async fn logs_are_read_in_batches(bench: Bench) -> Result<(), StoreError> {
         Ok(())
     })
     .await?;
-    let mut tx = bench.local.read().await?;
+    let mut tx = bench.local.begin_read().await?;
     let head = events::head(&mut tx).await?;
     let first = events::of_spec(&mut tx, world.spec.id, 0).await?;
     assert_eq!(first.len() as i64, events::BATCH_MAX);
@@ -177,7 +180,7 @@ async fn the_newest_of_a_kind_are_told(bench: Bench) -> Result<(), StoreError> {
         Ok(())
     })
     .await?;
-    let mut tx = bench.local.read().await?;
+    let mut tx = bench.local.begin_read().await?;
     let told = events::of_kind(&mut tx, world.spec.id, EventKind::SpecCreated).await?;
     let head = events::head(&mut tx).await?;
     let expected: Vec<i64> = (head - events::BATCH_MAX + 1..=head).collect();

@@ -26,7 +26,7 @@ async fn moves<S: Machine>(
     (from, to): (S, S),
     act: impl AsyncFnOnce(&mut Tx) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let mut tx = tenant.write().await?;
+    let mut tx = tenant.begin_write().await?;
     let head = events::head(&mut tx).await?;
     let result = act(&mut tx).await;
     match transition(from, to) {
@@ -38,7 +38,7 @@ async fn moves<S: Machine>(
         Ok(kind) => {
             result?;
             tx.commit(POINT).await?;
-            let mut tx = tenant.read().await?;
+            let mut tx = tenant.begin_read().await?;
             let new = events::after(&mut tx, head).await?;
             let kinds: Vec<EventKind> = new.iter().map(|e| e.event.kind()).collect();
             assert_eq!(kinds, [kind], "{} {from:?} -> {to:?}", S::NAME);
@@ -86,7 +86,7 @@ async fn every_pair_of_every_machine(bench: Bench) -> Result<(), StoreError> {
         })
         .await?;
     }
-    let mut tx = local.write().await?;
+    let mut tx = local.begin_write().await?;
     let mut attempt = samples::attempt(&tx, &world.task, 1);
     attempts::insert(&mut tx, &attempt).await?;
     let mut sandbox = samples::sandbox(&tx, &attempt);
@@ -117,7 +117,7 @@ async fn every_pair_of_every_machine(bench: Bench) -> Result<(), StoreError> {
         })
         .await?;
     }
-    let mut task = tasks::get(&mut local.read().await?, world.task.id).await?;
+    let mut task = tasks::get(&mut local.begin_read().await?, world.task.id).await?;
     for pair in pairs::<MergeState>() {
         merge.state = pair.0;
         moves(local, pair, async |tx| {
@@ -134,7 +134,7 @@ async fn every_pair_of_every_machine(bench: Bench) -> Result<(), StoreError> {
 
 async fn moves_set_their_instants(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let mut task = world.task.clone();
     for to in [
         TaskStatus::Claiming,

@@ -30,5 +30,6 @@ mod repository;
 mod rows;
 mod samples;
 mod schema;
+mod transactions;
 mod verdicts;
 mod work;

@@ -37,7 +37,7 @@ pub(crate) fn scan(limit: i64) -> Scan {
 }
 
 async fn eligible(tenant: &Tenant) -> Result<Vec<i64>, StoreError> {
-    let mut tx = tenant.read().await?;
+    let mut tx = tenant.begin_read().await?;
     let tasks = tasks::eligible(&mut tx, scan(100)).await?;
     // Rows that are looked at for a claim are locked until then.
     tx.rollback().await?;
@@ -89,11 +89,11 @@ async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError>
     let later = bench.now() + Duration::from_secs(30);
     change(local, &second, |task| task.not_before = later).await?;
     assert!(eligible(local).await?.is_empty());
-    let due = tasks::next_due(&mut local.read().await?).await?;
+    let due = tasks::next_due(&mut local.begin_read().await?).await?;
     assert_eq!(due, Some(later));
     bench.advance(Duration::from_secs(30));
     assert_eq!(eligible(local).await?, [2]);
-    assert_eq!(tasks::next_due(&mut local.read().await?).await?, None);
+    assert_eq!(tasks::next_due(&mut local.begin_read().await?).await?, None);
     // Its ticket waits for another.
     commit(local, async |tx| {
         tickets::depend(tx, world.ticket.id, blocker.id).await
@@ -149,7 +149,7 @@ async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError>
     change(local, &first, |task| task.status = TaskStatus::Validating).await?;
     bench.raw("delete from task_dependencies").await;
     for (project_slots, expected) in [(1, vec![]), (2, vec![2])] {
-        let mut tx = local.read().await?;
+        let mut tx = local.begin_read().await?;
         let scan = Scan {
             project_slots,
             ..scan(100)
@@ -194,7 +194,7 @@ async fn the_best_guess_comes_first(bench: Bench) -> Result<(), StoreError> {
     })
     .await?;
     assert_eq!(eligible(&bench.local).await?, [5, 3, 4, 1, 2]);
-    let mut tx = bench.local.read().await?;
+    let mut tx = bench.local.begin_read().await?;
     assert_eq!(tasks::eligible(&mut tx, scan(2)).await?.len(), 2);
     tx.rollback().await?;
     // Who waits too long goes before priority, so that no limit hides it for ever.
@@ -202,7 +202,7 @@ async fn the_best_guess_comes_first(bench: Bench) -> Result<(), StoreError> {
         task.queued_at = START - Duration::from_secs(7_200);
     })
     .await?;
-    let mut tx = bench.local.read().await?;
+    let mut tx = bench.local.begin_read().await?;
     let scan = Scan {
         starving_since: START - Duration::from_secs(7_200),
         ..scan(2)
@@ -215,7 +215,7 @@ async fn the_best_guess_comes_first(bench: Bench) -> Result<(), StoreError> {
 
 async fn edges_are_between_known_rows(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let second = samples::task(&tx, &world.ticket, 2);
     tasks::insert(&mut tx, &second).await?;
     for _ in 0..2 {
@@ -264,7 +264,7 @@ async fn slots_are_what_runs(bench: Bench) -> Result<(), StoreError> {
         task.status = TaskStatus::Running;
     })
     .await?;
-    let mut tx = bench.local.read().await?;
+    let mut tx = bench.local.begin_read().await?;
     let holding = TaskStatus::ALL
         .iter()
         .filter(|status| status.holds_slot())
@@ -290,7 +290,7 @@ async fn numbers_are_taken_once(bench: Bench) -> Result<(), StoreError> {
         race.spawn(async move {
             let mut taken = Vec::new();
             for _ in 0..5 {
-                let mut tx = tenant.write().await?;
+                let mut tx = tenant.begin_write().await?;
                 let first = take_numbers(&mut tx, project, Counter::Task, 3).await?;
                 tx.commit(POINT).await?;
                 taken.extend(first..first + 3);
@@ -305,7 +305,7 @@ async fn numbers_are_taken_once(bench: Bench) -> Result<(), StoreError> {
         }
     }
     assert_eq!(all, (1..=240).collect());
-    let mut tx = bench.local.read().await?;
+    let mut tx = bench.local.begin_read().await?;
     let project = projects::get(&mut tx, world.project.id).await?;
     assert_eq!((project.next_task_no, project.next_spec_no), (241, 1));
     Ok(())

@@ -38,7 +38,7 @@ async fn a_later_yes_to_a_repositorys_file_replaces_the_earlier(
 ) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
     let project = world.project.id;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let kept = repository_trusts::find(&mut tx, UserId::LOCAL, project).await?;
     assert_eq!(kept, None);
     for digest in ["a", "b", "b"] {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use omoi_domain::attempt::{AttemptStopReason, AttemptSubject};
 use omoi_domain::check::CheckKind;
-use omoi_domain::id::{CheckId, RequirementId};
+use omoi_domain::id::{CheckId, OrgId, RequirementId};
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::phase::Phase;
 use omoi_domain::task::TaskStatus;
@@ -133,7 +133,7 @@ async fn every_row_comes_back(bench: Bench) -> Result<(), StoreError> {
 /// What a transition or `save` may change is what `update` writes.
 async fn saved_fields_come_back(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let mut task = samples::full_task(&tx, &world.task);
     // Where a task stands in its plan is written once.
     task.branch.clone_from(&world.task.branch);
@@ -204,7 +204,7 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
     })
     .await?;
     let foreign = bench.foreign().await;
-    let mut tx = foreign.write().await?;
+    let mut tx = foreign.begin_write().await?;
     let gone = |e: StoreError| matches!(e, StoreError::NotFound { .. });
     assert!(gone(specs::get(&mut tx, world.spec.id).await.unwrap_err()));
     assert!(gone(tasks::get(&mut tx, world.task.id).await.unwrap_err()));
@@ -265,7 +265,7 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
     let found = attempts::by_token(&mut tx, "secret").await?;
     assert_eq!(found.map(|a| a.org_id), Some(bench.local.org()));
     tx.commit(POINT).await?;
-    let mut tx = bench.local.read().await?;
+    let mut tx = bench.local.begin_read().await?;
     assert_eq!(tasks::get(&mut tx, world.task.id).await?, world.task);
     let turned = attempts::get(&mut tx, attempt.id).await?;
     assert_eq!(turned.last_work_at, Some(START));
@@ -287,7 +287,7 @@ async fn a_stale_row_is_a_conflict(bench: Bench) -> Result<(), StoreError> {
     })
     .await;
     assert!(matches!(lost.unwrap_err(), StoreError::Conflict { .. }));
-    let mut tx = bench.local.read().await?;
+    let mut tx = bench.local.begin_read().await?;
     let read = tasks::get(&mut tx, world.task.id).await?;
     assert_eq!(
         (read.title.as_str(), read.status),
@@ -355,7 +355,7 @@ async fn text_with_nul_is_kept_readable(bench: Bench) -> Result<(), StoreError> 
     task.title = "\0".to_owned();
     task.files = Json(vec!["a\0b".to_owned()]);
     commit(&bench.local, async |tx| tasks::save(tx, &mut task).await).await?;
-    let mut tx = bench.local.read().await?;
+    let mut tx = bench.local.begin_read().await?;
     let read = tasks::get(&mut tx, task.id).await?;
     assert_eq!(read.error_message.as_deref(), Some("before\u{fffd}after"));
     assert_eq!(read.title, "\u{fffd}");
@@ -365,7 +365,7 @@ async fn text_with_nul_is_kept_readable(bench: Bench) -> Result<(), StoreError> 
 
 async fn plan_order_is_by_number_not_by_text(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let mut expected = Vec::new();
     for (n, local_id) in [
         (1, "REQ-Z-FUNC-001"),
@@ -421,8 +421,9 @@ async fn without_a_clock_the_database_tells_the_time() {
         })
         .await
         .unwrap();
-        let first = store.system().read().await.unwrap().now();
-        let second = store.system().read().await.unwrap().now();
+        let tenant = store.tenant(OrgId::LOCAL);
+        let first = tenant.begin_read().await.unwrap().now();
+        let second = tenant.begin_read().await.unwrap().now();
         assert!(first <= second);
         assert!(
             first > Timestamp::from_micros(1_700_000_000_000_000),
@@ -500,7 +501,7 @@ async fn a_turn_is_added_without_reading_the_earlier_ones() {
         .unwrap();
         bench.raw("update turns set response = 'no json'").await;
     }
-    let mut tx = bench.local.read().await.unwrap();
+    let mut tx = bench.local.begin_read().await.unwrap();
     assert!(attempts::turns(&mut tx, attempt.id).await.is_err());
 }
 
@@ -531,7 +532,7 @@ async fn a_value_that_does_not_read_is_named() {
     let bench = Bench::sqlite().await;
     let world = World::new(&bench.local).await.unwrap();
     bench.raw("update tasks set files = 'no json'").await;
-    let mut tx = bench.local.read().await.unwrap();
+    let mut tx = bench.local.begin_read().await.unwrap();
     let error = tasks::get(&mut tx, world.task.id).await.unwrap_err();
     assert!(
         matches!(

@@ -19,7 +19,7 @@ both!(
 
 async fn an_ablation_takes_the_place_of_the_one_before(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let attempt = samples::attempt(&tx, &world.task, 1);
     attempts::insert(&mut tx, &attempt).await?;
     let requirement = samples::requirement(&tx, &world.spec, 1);
@@ -65,7 +65,7 @@ async fn an_ablation_takes_the_place_of_the_one_before(bench: Bench) -> Result<(
     ablations::store(&mut tx, project, &found, told).await?;
     assert_eq!(ablations::of_spec(&mut tx, world.spec.id).await?, found);
     tx.commit(POINT).await?;
-    let log = events::after(&mut bench.local.read().await?, 0).await?;
+    let log = events::after(&mut bench.local.begin_read().await?, 0).await?;
     let told = log
         .iter()
         .filter(|e| matches!(e.event, Event::RequirementAblated(_)));
@@ -75,7 +75,7 @@ async fn an_ablation_takes_the_place_of_the_one_before(bench: Bench) -> Result<(
 
 async fn an_opinion_takes_the_place_of_the_one_before(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     assert_eq!(opinions::find(&mut tx, world.spec.id).await?, None);
     let mut opinion = StoredOpinion {
         spec_id: world.spec.id,
@@ -106,7 +106,7 @@ async fn an_opinion_takes_the_place_of_the_one_before(bench: Bench) -> Result<()
     let found = opinions::find(&mut tx, world.spec.id).await?;
     assert_eq!(found, Some(opinion));
     tx.commit(POINT).await?;
-    let log = events::after(&mut bench.local.read().await?, 0).await?;
+    let log = events::after(&mut bench.local.begin_read().await?, 0).await?;
     let told = log
         .iter()
         .filter(|e| matches!(e.event, Event::SpecPlanJudged(_)));
@@ -116,7 +116,7 @@ async fn an_opinion_takes_the_place_of_the_one_before(bench: Bench) -> Result<()
 
 async fn the_newest_receipt_is_found_red_or_green(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let attempt = samples::attempt(&tx, &world.task, 1);
     attempts::insert(&mut tx, &attempt).await?;
     let check = samples::check(&tx, &world.task, 1);

@@ -60,7 +60,7 @@ async fn a_subject_has_one_live_attempt(bench: Bench) -> Result<(), StoreError> 
     }
     assert_eq!(won.len(), 1);
     let mut attempt = won.remove(0);
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let spec = world.spec.id;
     let task_id = world.task.id;
     let subject = AttemptSubject::Task { task_id };
@@ -87,7 +87,7 @@ async fn a_subject_has_one_live_attempt(bench: Bench) -> Result<(), StoreError> 
 
 async fn turns_come_in_order(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let mut attempt = samples::attempt(&tx, &world.task, 1);
     attempts::insert(&mut tx, &attempt).await?;
     let before = attempt.clone();
@@ -126,7 +126,7 @@ async fn turns_come_in_order(bench: Bench) -> Result<(), StoreError> {
 
 async fn the_same_event_is_stored_once(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let attempt = samples::attempt(&tx, &world.task, 1);
     attempts::insert(&mut tx, &attempt).await?;
     let show = Activity {
@@ -148,7 +148,7 @@ async fn the_same_event_is_stored_once(bench: Bench) -> Result<(), StoreError> {
     assert_eq!(stored.iter().map(|e| e.seq).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(attempts::events(&mut tx, attempt.id, 1, 10).await?.len(), 1);
     tx.commit(POINT).await?;
-    let log = events::after(&mut bench.local.read().await?, 0).await?;
+    let log = events::after(&mut bench.local.begin_read().await?, 0).await?;
     let shown = log
         .iter()
         .filter(|e| matches!(e.event, Event::AgentActivity(_)));
@@ -158,7 +158,7 @@ async fn the_same_event_is_stored_once(bench: Bench) -> Result<(), StoreError> {
 
 async fn a_receipt_is_stored_once(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let attempt = samples::attempt(&tx, &world.task, 1);
     attempts::insert(&mut tx, &attempt).await?;
     let requirement = samples::requirement(&tx, &world.spec, 1);
@@ -204,7 +204,7 @@ async fn a_receipt_is_stored_once(bench: Bench) -> Result<(), StoreError> {
         3
     );
     tx.commit(POINT).await?;
-    let log = events::after(&mut bench.local.read().await?, 0).await?;
+    let log = events::after(&mut bench.local.begin_read().await?, 0).await?;
     let told = log
         .iter()
         .filter(|e| matches!(e.event, Event::ReceiptStored(_)));
@@ -214,20 +214,20 @@ async fn a_receipt_is_stored_once(bench: Bench) -> Result<(), StoreError> {
 
 async fn only_proofs_are_linked_to_criteria(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let requirement = samples::requirement(&tx, &world.spec, 1);
     tx.insert(&requirement).await?;
     let criterion = samples::criterion(&tx, &requirement, 1);
     tx.insert(&criterion).await?;
     tx.commit(POINT).await?;
     for (ordinal, kind) in [(1, CheckKind::Regression), (2, CheckKind::Suite)] {
-        let mut tx = bench.local.write().await?;
+        let mut tx = bench.local.begin_write().await?;
         let mut check = samples::check(&tx, &world.task, ordinal);
         check.kind = kind;
         let linked = checks::insert(&mut tx, &check, &[criterion.id]).await;
         assert!(linked.is_err(), "a {kind} check proves {}", criterion.id);
     }
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let proof = samples::check(&tx, &world.task, 1);
     checks::insert(&mut tx, &proof, &[criterion.id]).await?;
     let mut regression = samples::check(&tx, &world.task, 2);
@@ -240,7 +240,7 @@ async fn only_proofs_are_linked_to_criteria(bench: Bench) -> Result<(), StoreErr
 
 async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let task = samples::attempt(&tx, &world.task, 1);
     let mut phase = samples::attempt(&tx, &world.task, 1);
     phase.subject = AttemptSubject::SpecPhase { phase: Phase::Prd };
@@ -321,7 +321,7 @@ fn open_call(tx: &Tx, attempt: &Attempt, nanousd: i64) -> OpenCall {
 async fn open_calls_add_up_and_close_once(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
     let foreign = bench.foreign().await;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let attempt = samples::attempt(&tx, &world.task, 1);
     attempts::insert(&mut tx, &attempt).await?;
     let one = open_call(&tx, &attempt, 4);
@@ -334,7 +334,7 @@ async fn open_calls_add_up_and_close_once(bench: Bench) -> Result<(), StoreError
         open_calls::insert(&mut tx, call).await?;
     }
     tx.commit(POINT).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     assert_eq!(
         open_calls::all(&mut tx).await?,
         [one.clone(), judge.clone()]
@@ -348,7 +348,7 @@ async fn open_calls_add_up_and_close_once(bench: Bench) -> Result<(), StoreError
     );
     let of_judge = open_calls::of_purpose(&mut tx, spec, PurposeKind::Judge).await?;
     assert_eq!(nanos(of_judge), 30);
-    let mut foreign = foreign.read().await?;
+    let mut foreign = foreign.begin_read().await?;
     assert!(open_calls::all(&mut foreign).await?.is_empty());
     assert_eq!(nanos(open_calls::of_spec(&mut foreign, spec).await?), 0);
     drop(foreign);
@@ -360,7 +360,7 @@ async fn open_calls_add_up_and_close_once(bench: Bench) -> Result<(), StoreError
 
 /// Opens a call of 4 if the spec has not opened more than 8 yet.
 async fn open_within_a_cap(tenant: &Tenant, attempt: &Attempt) -> Result<bool, StoreError> {
-    let mut tx = tenant.write().await?;
+    let mut tx = tenant.begin_write().await?;
     open_calls::lock_budgets(&mut tx, attempt.spec_id).await?;
     let open = open_calls::of_spec(&mut tx, attempt.spec_id).await?;
     // Long enough for every other to look as well.
@@ -397,7 +397,7 @@ async fn of_two_processes_one_has_its_turn_at_a_budget(bench: Bench) -> Result<(
     }
     assert_eq!(opened, 3, "12 in all");
     // Whoever changes the spec meanwhile is not disturbed.
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let mut spec = specs::get(&mut tx, world.spec.id).await?;
     assert_eq!(spec.state_version, world.spec.state_version);
     specs::save(&mut tx, &mut spec).await?;
@@ -406,13 +406,13 @@ async fn of_two_processes_one_has_its_turn_at_a_budget(bench: Bench) -> Result<(
 
 async fn an_earlier_owner_opens_no_call(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.store.system().write().await?;
-    let earlier = deployment::take_over(&mut tx).await?;
-    let fence = deployment::take_over(&mut tx).await?;
-    tx.commit(POINT).await?;
+    let system = bench.store.system();
+    let take_over = async |tx: &mut Tx| deployment::take_over(tx).await;
+    let earlier = system.write(POINT, take_over).await?;
+    let fence = system.write(POINT, take_over).await?;
     for (fence, is_refused) in [(earlier, true), (fence, false)] {
         let tenant = bench.store.fenced(fence).tenant(bench.local.org());
-        let mut tx = tenant.write().await?;
+        let mut tx = tenant.begin_write().await?;
         let locked = open_calls::lock_budgets(&mut tx, world.spec.id).await;
         let refused = matches!(locked, Err(StoreError::TakenOver));
         assert_eq!(refused, is_refused, "{locked:?}");
@@ -422,7 +422,7 @@ async fn an_earlier_owner_opens_no_call(bench: Bench) -> Result<(), StoreError> 
 
 async fn messages_are_had_once(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
-    let mut tx = bench.local.write().await?;
+    let mut tx = bench.local.begin_write().await?;
     let (one, two) = (
         samples::attempt(&tx, &world.task, 1),
         samples::attempt(&tx, &world.task, 2),

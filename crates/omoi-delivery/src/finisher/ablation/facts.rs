@@ -45,7 +45,7 @@ impl Facts {
         let spec = proof.spec;
         let start = ObjectId::parse(&spec.base_sha)?;
         let chain = proof.mirror.first_parents(&start, proof.head).await?;
-        let mut tx = proof.platform.store.read().await?;
+        let mut tx = proof.platform.store.begin_read().await?;
         let tasks = tasks::of_spec(&mut tx, spec.id).await?;
         let merges = merges::of_spec(&mut tx, spec.id).await?;
         let merged = merged(&merges, &tasks);
