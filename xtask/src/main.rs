@@ -34,6 +34,9 @@ usage: cargo xtask <command>
   models                    make crates/omoi-llm/models.json anew: models, ends and prices
   setup                     install what the tests need and do nothing else
   tidy                      the rules of this code base that no other tool knows
+       --figures            what is counted about names, docs, logs and sizes, with the wanted values
+       --list FIGURE        what stands behind one of them, each with its file and line
+       --shrink             take off the lists of names what is not there any more
 ";
 
 /// How a command ends when it does not fail.
@@ -66,7 +69,10 @@ fn main() -> ExitCode {
         "gates" => gates::run(rest),
         "models" => models::run(),
         "setup" => setup::everything().map(|()| Outcome::Done),
-        "tidy" => tidy::run(),
+        "tidy" => match tidy::TidyMode::parse(rest) {
+            Ok(mode) => tidy::run(&mode),
+            Err(problem) => return misused(&problem),
+        },
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(Outcome::Done)

@@ -82,7 +82,7 @@ fn check(closing: &mut Closing, name: &'static str, run: impl FnOnce() -> Result
 }
 
 fn tidy() -> Result<()> {
-    match tidy::run()? {
+    match tidy::run(&tidy::TidyMode::Check)? {
         Outcome::Done => Ok(()),
         Outcome::Refused => bail!("see above"),
     }

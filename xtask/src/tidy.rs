@@ -7,8 +7,10 @@ mod closed_sets;
 mod columns;
 mod edges;
 mod events;
+mod figures;
 pub(crate) mod files;
 mod keys;
+mod names;
 mod sizes;
 mod storeys;
 mod words;
@@ -59,39 +61,105 @@ impl fmt::Display for Finding {
 /// Every file with its text.
 type Texts<'a> = BTreeMap<&'a Path, &'a str>;
 
-/// Prints every finding.
-pub(crate) fn run() -> Result<Outcome> {
+/// What the command line asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum TidyMode {
+    /// Print what breaks a rule.
+    #[default]
+    Check,
+    /// Print every figure.
+    Figures,
+    /// Print what stands behind one figure.
+    List(String),
+    /// Take off the lists of names what is not there any more.
+    Shrink,
+}
+
+impl TidyMode {
+    /// Reads the arguments after `tidy`.
+    pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match arguments[..] {
+            [] => Ok(Self::Check),
+            ["--figures"] => Ok(Self::Figures),
+            ["--list", figure] => Ok(Self::List(figure.to_owned())),
+            ["--list"] => Err("`tidy --list` needs a figure; `--figures` names them".to_owned()),
+            ["--shrink"] => Ok(Self::Shrink),
+            _ => Err(format!("`tidy` does not know `{}`", arguments.join(" "))),
+        }
+    }
+}
+
+/// Does what is asked for with every file of the clone.
+pub(crate) fn run(mode: &TidyMode) -> Result<Outcome> {
     let root = root();
     let files = files::all(&root)?;
-    let machine = words::machine_paths(&root);
-    let mut findings = Vec::new();
     // A file that is not text has no lines to complain about.
     let texts: Vec<(&PathBuf, String)> = files
         .iter()
         .filter_map(|file| Some((file, std::fs::read_to_string(root.join(file)).ok()?)))
         .collect();
-    for (file, text) in &texts {
+    let all: Texts<'_> = texts
+        .iter()
+        .map(|(file, text)| (file.as_path(), text.as_str()))
+        .collect();
+    match mode {
+        TidyMode::Check => Ok(print_findings(files.len(), &check(&root, &all))),
+        TidyMode::Figures => Ok(figures::print_all(&all)),
+        TidyMode::List(figure) => figures::print_offenders(&all, figure),
+        TidyMode::Shrink => names::shrink(&root, &all).map(|()| Outcome::Done),
+    }
+}
+
+fn check(root: &Path, all: &Texts<'_>) -> Vec<Finding> {
+    let machine = words::machine_paths(root);
+    let mut findings = Vec::new();
+    for (file, text) in all {
         findings.extend(edges::check(file, text));
         findings.extend(sizes::check(file, text));
         findings.extend(storeys::check(file, text));
         findings.extend(words::check(file, text, &machine));
     }
-    let all: Texts<'_> = texts
-        .iter()
-        .map(|(file, text)| (file.as_path(), text.as_str()))
-        .collect();
-    findings.extend(closed_sets::check(&all));
-    findings.extend(columns::check(&all));
-    findings.extend(keys::check(&all));
-    findings.extend(events::check(&all));
-    findings.extend(writes::check(&all));
-    for finding in &findings {
+    findings.extend(closed_sets::check(all));
+    findings.extend(columns::check(all));
+    findings.extend(keys::check(all));
+    findings.extend(names::check(all));
+    findings.extend(events::check(all));
+    findings.extend(writes::check(all));
+    findings
+}
+
+fn print_findings(n_files: usize, findings: &[Finding]) -> Outcome {
+    for finding in findings {
         eprintln!("{finding}");
     }
-    println!("tidy: {} files, {} findings", files.len(), findings.len());
-    Ok(if findings.is_empty() {
+    println!("tidy: {n_files} files, {} findings", findings.len());
+    if findings.is_empty() {
         Outcome::Done
     } else {
         Outcome::Refused
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read() {
+        for (line, expected) in [
+            ("", Ok(TidyMode::Check)),
+            ("--figures", Ok(TidyMode::Figures)),
+            (
+                "--list short-docs",
+                Ok(TidyMode::List("short-docs".to_owned())),
+            ),
+            ("--shrink", Ok(TidyMode::Shrink)),
+        ] {
+            let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(TidyMode::parse(&arguments), expected, "{line}");
+        }
+        assert!(TidyMode::parse(&["--list".to_owned()]).is_err());
+        assert!(TidyMode::parse(&["--fix".to_owned()]).is_err());
+    }
 }
