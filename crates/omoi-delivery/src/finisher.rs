@@ -4,7 +4,6 @@ pub(crate) mod ablation;
 mod reopen;
 
 use futures::future::BoxFuture;
-use tracing::warn;
 
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::block::SpecBlock;
@@ -19,10 +18,10 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
 use omoi_execution::integration::{branch_ref, ensure_for};
+use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
 use omoi_git::object::ObjectId;
 use omoi_git::push::{PushError, Pushed, Renamed, push_branch};
 use omoi_runtime::BoxError;
-use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_runtime::telemetry::chain;
 use omoi_store::checks::{Check, Receipt};
@@ -32,7 +31,6 @@ use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx, attempts, checks, deliveries, projects, requirements, tasks};
 
 use self::ablation::Proof;
-use crate::platform_attempt;
 use crate::receipts::{self, Run};
 use crate::suite::fault_after_merge;
 
@@ -111,20 +109,13 @@ impl Finisher {
         }
         let named = HumanRef::spec(spec.number);
         let named = projects::reference(&mut tx, spec.project_id, named).await?;
-        let about = (subject, 0);
-        let (attempt, held) =
-            platform_attempt::begin(&mut tx, &self.platform, &spec, about).await?;
+        let work = PlatformWork { subject, round: 0 };
+        let run = begin_run(&mut tx, &self.platform, &spec, work).await?;
         tx.commit(CrashPoint::ValidationStarted).await?;
-        let platform = self.platform.clone();
-        let name = format!("proof of SPEC-{}", spec.number);
-        self.platform.lifecycle.spawn(name, Kind::Work, async move {
-            let _held = held;
-            if let Err(error) = finish(&platform, &spec, attempt.id).await {
-                let why = unfinished(&named, &error);
-                warn!(spec.id = %spec.id, error = %why, "Could not finish `{}`", spec.id);
-                platform_attempt::give_up(&platform, attempt.id, &why).await?;
-            }
-            Ok(())
+        let (platform, attempt) = (self.platform.clone(), run.attempt.id);
+        run.spawn(format!("proof of SPEC-{}", spec.number), async move {
+            let finished = finish(&platform, &spec, attempt).await;
+            finished.map_err(|error| unfinished(&named, &error).into())
         });
         Ok(())
     }
@@ -327,7 +318,7 @@ async fn as_it_stands(proof: Proof<'_>, receipts: &[(Check, Receipt)]) -> Result
 /// Ends the attempt, and the spec with it.
 async fn stop(proof: Proof<'_>, block: Option<SpecBlock>, reason: String) -> Result<(), BoxError> {
     let mut tx = proof.platform.store.begin_write().await?;
-    if platform_attempt::end(&mut tx, proof.attempt, None).await? {
+    if end_run(&mut tx, proof.attempt, RunEnding::Done).await? {
         let mut spec = specs::get(&mut tx, proof.spec.id).await?;
         stopped(&mut tx, &mut spec, block, reason).await?;
         tx.commit(CrashPoint::SpecMoved).await?;
@@ -383,7 +374,7 @@ async fn hand_over(proof: Proof<'_>, known: Option<String>) -> Result<(), BoxErr
     .await
     .map_err(|source| NotHandedOver { repo, source })?;
     let mut tx = platform.store.begin_write().await?;
-    if !platform_attempt::end(&mut tx, attempt, None).await? {
+    if !end_run(&mut tx, attempt, RunEnding::Done).await? {
         return Ok(());
     }
     let mut spec = specs::get(&mut tx, spec.id).await?;

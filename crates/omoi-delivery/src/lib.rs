@@ -2,7 +2,6 @@
 
 pub mod finisher;
 pub mod merger;
-mod platform_attempt;
 pub mod receipts;
 mod suite;
 pub mod summary;

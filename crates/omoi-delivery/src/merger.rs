@@ -4,8 +4,6 @@
 mod land;
 
 use futures::future::BoxFuture;
-use tracing::warn;
-
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
@@ -15,15 +13,12 @@ use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
+use omoi_execution::platform_run::{PlatformWork, begin_run};
 use omoi_runtime::BoxError;
-use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::reconcile::{Entities, Next};
-use omoi_runtime::telemetry::chain;
 use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx, attempts, tasks};
-
-use crate::platform_attempt;
 
 /// Times a merge may start over before a person must look.
 pub const RESTARTS_MAX: u32 = 5;
@@ -111,38 +106,39 @@ impl Merger {
 
     /// Gives the next entry its turn, if none has it.
     async fn start_next(&self, spec: &Spec) -> Result<(), BoxError> {
-        let mut tx = self.platform.store.begin_write().await?;
-        let all = merges::of_spec(&mut tx, spec.id).await?;
-        let busy = |m: &Merge| matches!(m.state, MergeState::InProgress | MergeState::Verifying);
-        if all.iter().any(busy) {
-            return Ok(());
-        }
-        let Some(mut merge) = next(&mut tx, spec, all).await? else {
+        let store = &self.platform.store;
+        let begun = store.write(CrashPoint::MergeMoved, async |tx| {
+            let all = merges::of_spec(tx, spec.id).await?;
+            let busy =
+                |m: &Merge| matches!(m.state, MergeState::InProgress | MergeState::Verifying);
+            if all.iter().any(busy) {
+                return Ok(None);
+            }
+            let Some(mut merge) = next(tx, spec, all).await? else {
+                return Ok(None);
+            };
+            let mut task = tasks::get(tx, merge.task_id).await?;
+            let step = MergeMove::to(MergeState::InProgress);
+            merges::transition(tx, &mut merge, &mut task, step).await?;
+            let work = PlatformWork {
+                subject: AttemptSubject::Merge { merge_id: merge.id },
+                round: task.round,
+            };
+            let run = begin_run(tx, &self.platform, spec, work).await?;
+            Ok::<_, StoreError>(Some((run, merge, task)))
+        });
+        let Some((run, merge, task)) = begun.await? else {
             return Ok(());
         };
-        let mut task = tasks::get(&mut tx, merge.task_id).await?;
-        let step = MergeMove::to(MergeState::InProgress);
-        merges::transition(&mut tx, &mut merge, &mut task, step).await?;
-        let subject = AttemptSubject::Merge { merge_id: merge.id };
-        let about = (subject, task.round);
-        let (attempt, held) = platform_attempt::begin(&mut tx, &self.platform, spec, about).await?;
-        tx.commit(CrashPoint::MergeMoved).await?;
-        let (platform, spec) = (self.platform.clone(), spec.clone());
-        let name = format!("merge of TSK-{:03}", task.number);
-        self.platform.lifecycle.spawn(name, Kind::Work, async move {
-            let _held = held;
+        let (platform, spec, attempt) = (self.platform.clone(), spec.clone(), run.attempt.id);
+        run.spawn(format!("merge of TSK-{:03}", task.number), async move {
             let turn = land::Turn {
                 platform: &platform,
                 spec: &spec,
                 merge: merge.id,
-                attempt: attempt.id,
+                attempt,
             };
-            if let Err(error) = land::land(turn).await {
-                let why = chain(error.as_ref());
-                warn!(merge.id = %merge.id, error = %why, "Could not merge `{}`", merge.id);
-                platform_attempt::give_up(&platform, attempt.id, &why).await?;
-            }
-            Ok(())
+            land::land(turn).await
         });
         Ok(())
     }

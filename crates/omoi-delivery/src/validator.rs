@@ -1,7 +1,7 @@
 //! Runs the checks of tasks whose agents say done; completes them or sends them back.
 
 use futures::future::BoxFuture;
-use tracing::{info, warn};
+use tracing::info;
 
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::block::TaskBlock;
@@ -13,12 +13,11 @@ use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
+use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
 use omoi_execution::tasks::{full, send_back};
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
-use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::reconcile::{Entities, Next};
-use omoi_runtime::telemetry::chain;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
@@ -26,7 +25,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts};
 
 use crate::receipts::{self, Run};
-use crate::{platform_attempt, suite};
+use crate::suite;
 
 /// Times one round's checks may fail to run at all.
 const SPAWNS_MAX: usize = 3;
@@ -114,21 +113,15 @@ impl Validator {
             return Ok(());
         }
         tasks::transition(&mut tx, &mut task, TaskStatus::Validating, None).await?;
-        let about = (subject, task.round);
-        let (attempt, held) =
-            platform_attempt::begin(&mut tx, &self.platform, &spec, about).await?;
+        let work = PlatformWork {
+            subject,
+            round: task.round,
+        };
+        let run = begin_run(&mut tx, &self.platform, &spec, work).await?;
         tx.commit(CrashPoint::ValidationStarted).await?;
-        let platform = self.platform.clone();
-        let name = format!("checks of TSK-{:03}", task.number);
-        self.platform.lifecycle.spawn(name, Kind::Work, async move {
-            let _held = held;
-            let done = validate(&platform, &spec, &task, attempt.id).await;
-            if let Err(error) = &done {
-                let why = chain(error.as_ref());
-                warn!(task.id = %task.id, error = %why, "Could not run the checks of `{}`", task.id);
-                platform_attempt::give_up(&platform, attempt.id, &why).await?;
-            }
-            Ok(())
+        let (platform, attempt) = (self.platform.clone(), run.attempt.id);
+        run.spawn(format!("checks of TSK-{:03}", task.number), async move {
+            validate(&platform, &spec, &task, attempt).await
         });
         Ok(())
     }
@@ -157,7 +150,7 @@ async fn validate(
     let fault = suite::environment_fault(&mirror, &commit, &receipts).await?;
     let mut tx = platform.store.begin_write().await?;
     let mut task = tasks::get(&mut tx, task.id).await?;
-    if !platform_attempt::end(&mut tx, attempt, None).await? {
+    if !end_run(&mut tx, attempt, RunEnding::Done).await? {
         return Ok(());
     }
     if task.status == TaskStatus::Validating {

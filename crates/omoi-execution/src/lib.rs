@@ -13,6 +13,7 @@ pub mod keeper;
 pub mod metering;
 pub mod outage;
 pub mod platform;
+pub mod platform_run;
 mod protected;
 pub mod reaper;
 pub mod spec_files;

@@ -183,6 +183,23 @@ pub async fn of_subject(
     tx.all(SQL, args![spec, subject]).await
 }
 
+/// How many attempts were made at a subject of `spec`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn count_of_subject(
+    tx: &mut Tx,
+    spec: SpecId,
+    subject: AttemptSubject,
+) -> Result<i64, StoreError> {
+    const SQL: &str = concat!(
+        "select count(*) as value from attempts where org_id = $1 and ",
+        at_subject!("")
+    );
+    let rows = tx.rows(SQL, args![spec, subject]).await?;
+    rows.first().map_or(Ok(0), |row| i64::read(row, "value"))
+}
+
 /// Attempts at a task, of agents and at its checks, oldest first.
 ///
 /// # Errors

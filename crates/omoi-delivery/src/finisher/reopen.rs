@@ -10,6 +10,7 @@ use omoi_domain::lifecycle::task::UnmetResult;
 use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_domain::ticket::TicketStatus;
 use omoi_execution::Platform;
+use omoi_execution::platform_run::{RunEnding, end_run};
 use omoi_execution::tasks::send_back;
 use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
@@ -20,7 +21,7 @@ use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, merges, tickets};
 
-use crate::{platform_attempt, receipts};
+use crate::receipts;
 
 /// Sends back every task with a red check of its own, to go on from the head. False when no red
 /// check has an owner: then the spec itself is red.
@@ -57,7 +58,7 @@ pub(super) async fn owners(
         }
     }
     let mut tx = platform.store.begin_write().await?;
-    if !platform_attempt::end(&mut tx, attempt, None).await? {
+    if !end_run(&mut tx, attempt, RunEnding::Done).await? {
         return Ok(true);
     }
     for (id, unmet) in red {

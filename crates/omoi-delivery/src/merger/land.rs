@@ -11,6 +11,7 @@ use omoi_domain::task::{Priority, TaskStatus, TaskType, UnmetCode};
 use omoi_domain::ticket::TicketStatus;
 use omoi_execution::Platform;
 use omoi_execution::integration::{branch_ref, ensure_for, task_branch};
+use omoi_execution::platform_run::{RunEnding, end_run};
 use omoi_execution::tasks::{block_waiting, resolved_by, send_back};
 use omoi_git::mirror::{CommitMeta, Identity, MergeTree, Mirror, UpdateRefError, score};
 use omoi_git::object::ObjectId;
@@ -24,7 +25,6 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx, tickets};
 
 use super::restart;
-use crate::platform_attempt;
 use crate::receipts::{self, Run};
 use crate::suite::fault_after_merge;
 
@@ -189,7 +189,7 @@ async fn advance(
 
 async fn again(turn: &Turn<'_>, mut merge: Merge) -> Result<(), BoxError> {
     let mut tx = turn.platform.store.begin_write().await?;
-    if !platform_attempt::end(&mut tx, turn.attempt, Some("the target moved")).await? {
+    if !end_run(&mut tx, turn.attempt, RunEnding::Failed("the target moved")).await? {
         return Ok(());
     }
     restart(&mut tx, &mut merge, "the target moved").await?;
@@ -201,7 +201,7 @@ async fn again(turn: &Turn<'_>, mut merge: Merge) -> Result<(), BoxError> {
 async fn complete(turn: &Turn<'_>, mut merge: Merge, commit: ObjectId) -> Result<(), BoxError> {
     let brought = brought(turn, &merge, &commit).await?;
     let mut tx = turn.platform.store.begin_write().await?;
-    if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
+    if !end_run(&mut tx, turn.attempt, RunEnding::Done).await? {
         return Ok(());
     }
     merge.merged_sha = Some(commit.as_str().to_owned());
@@ -279,7 +279,7 @@ async fn close_ticket(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
 /// Has the merge wait for what the machine lacks. That is no round: the agent cannot mend it.
 async fn wait_for_machine(turn: &Turn<'_>, mut merge: Merge, fault: &str) -> Result<(), BoxError> {
     let mut tx = turn.platform.store.begin_write().await?;
-    if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
+    if !end_run(&mut tx, turn.attempt, RunEnding::Done).await? {
         return Ok(());
     }
     let mut task = tasks::get(&mut tx, merge.task_id).await?;
@@ -312,7 +312,7 @@ async fn refuse(
             .await?;
     }
     let mut tx = turn.platform.store.begin_write().await?;
-    if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
+    if !end_run(&mut tx, turn.attempt, RunEnding::Done).await? {
         return Ok(());
     }
     let mut task = tasks::get(&mut tx, merge.task_id).await?;
@@ -330,7 +330,7 @@ async fn refuse(
 /// A conflict becomes a task cut from the integration head with the merge begun.
 async fn conflict(turn: &Turn<'_>, mut merge: Merge, paths: Vec<String>) -> Result<(), BoxError> {
     let mut tx = turn.platform.store.begin_write().await?;
-    if !platform_attempt::end(&mut tx, turn.attempt, None).await? {
+    if !end_run(&mut tx, turn.attempt, RunEnding::Done).await? {
         return Ok(());
     }
     merge.conflicts = Json(paths);

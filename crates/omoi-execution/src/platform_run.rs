@@ -1,0 +1,154 @@
+//! Work that the platform does itself, as an attempt: checks, proofs, merges, the second opinion.
+//!
+//! A run begins in its caller's transaction, together with what it begins for. Its work then goes on
+//! beside the loop that started it, so that a command which hangs holds up nobody else. It ends in
+//! the transaction that keeps what it found.
+
+use tracing::warn;
+
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::AttemptId;
+use omoi_runtime::BoxError;
+use omoi_runtime::lifecycle::Kind;
+use omoi_runtime::telemetry::chain;
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::specs::Spec;
+use omoi_store::{StoreError, Tx};
+
+use crate::attempt::{NewAttempt, insert};
+use crate::platform::{Held, Platform};
+
+/// What the platform is to do.
+#[derive(Clone, Copy, Debug)]
+pub struct PlatformWork {
+    /// What the attempt is about.
+    pub subject: AttemptSubject,
+    /// Times the subject was sent back.
+    pub round: u32,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug)]
+pub enum RunEnding<'a> {
+    /// It did its work, whatever it found.
+    Done,
+    /// It could not do its work, and why.
+    Failed(&'a str),
+}
+
+/// A run that has begun. Its attempt counts as lost once this is dropped: see [`PlatformRun::spawn`].
+#[must_use = "a run that is dropped is lost"]
+pub struct PlatformRun {
+    /// The attempt, as it began.
+    pub attempt: Attempt,
+    platform: Platform,
+    held: Held,
+}
+
+/// Begins a run inside the caller's transaction; it is live until [`end_run`].
+///
+/// # Errors
+/// [`StoreError::Exists`] when the subject has a live attempt.
+pub async fn begin_run(
+    tx: &mut Tx,
+    platform: &Platform,
+    spec: &Spec,
+    work: PlatformWork,
+) -> Result<PlatformRun, StoreError> {
+    let PlatformWork { subject, round } = work;
+    let (role, base_sha) = match subject {
+        AttemptSubject::PlanOpinion => (AgentRole::Judge, Some(spec.base_sha.clone())),
+        AttemptSubject::BaseSuite | AttemptSubject::PlanProofs => {
+            (AgentRole::Platform, Some(spec.base_sha.clone()))
+        }
+        _ => (AgentRole::Platform, None),
+    };
+    let new = NewAttempt {
+        project_id: spec.project_id,
+        spec_id: spec.id,
+        subject,
+        round,
+        role,
+        fence: attempts::count_of_subject(tx, spec.id, subject).await? + 1,
+        base_sha,
+    };
+    let mut attempt = insert(tx, platform, new).await?.attempt;
+    attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
+    // Before the commit: an attempt that nobody holds is taken for one of a process that died.
+    let held = platform.hold(attempt.id);
+    Ok(PlatformRun {
+        attempt,
+        platform: platform.clone(),
+        held,
+    })
+}
+
+impl PlatformRun {
+    /// Does `work` beside the caller, once the transaction the run began in is committed. An error
+    /// ends the attempt with the whole chain of causes; `name` is for the log.
+    pub fn spawn<W>(self, name: String, work: W)
+    where
+        W: Future<Output = Result<(), BoxError>> + Send + 'static,
+    {
+        let Self {
+            attempt,
+            platform,
+            held,
+        } = self;
+        let lifecycle = platform.lifecycle.clone();
+        let title = name.clone();
+        lifecycle.spawn(name, Kind::Work, async move {
+            let _held = held;
+            if let Err(error) = work.await {
+                let why = chain(error.as_ref());
+                warn!(
+                    spec.id = %attempt.spec_id, attempt.id = %attempt.id, error = %why,
+                    "Could not finish the {title}"
+                );
+                give_up(&platform, attempt.id, &why).await?;
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Ends a run inside the caller's transaction. False when it is over already, as after a lost lease:
+/// then the caller must write nothing.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn end_run(
+    tx: &mut Tx,
+    attempt: AttemptId,
+    ending: RunEnding<'_>,
+) -> Result<bool, StoreError> {
+    let mut attempt = attempts::get(tx, attempt).await?;
+    if !attempt.state.is_live() {
+        return Ok(false);
+    }
+    let to = match ending {
+        RunEnding::Done => {
+            attempt.stop_reason = Some(AttemptStopReason::Done);
+            AttemptState::Succeeded
+        }
+        RunEnding::Failed(why) => {
+            attempt.stop_reason = Some(AttemptStopReason::Error);
+            attempt.error_message = Some(why.to_owned());
+            AttemptState::Failed
+        }
+    };
+    attempts::transition(tx, &mut attempt, to).await?;
+    Ok(true)
+}
+
+/// Ends a run that could not do its work, in a transaction of its own.
+async fn give_up(platform: &Platform, attempt: AttemptId, why: &str) -> Result<(), StoreError> {
+    let store = &platform.store;
+    store
+        .write(CrashPoint::AttemptEnded, async |tx| {
+            end_run(tx, attempt, RunEnding::Failed(why)).await?;
+            Ok(())
+        })
+        .await
+}
