@@ -25,6 +25,7 @@ usage: cargo xtask <command>
   test [--fast] [filter…]   every check and every test, on all backends
                             --fast    format, tidy and tests only
                             filter    run only tests whose name contains one of these
+       -p CRATE [filter…]   only the tests of one crate; compiles nothing that it does not need
   servers <command…>        run a command with PostgreSQL and Redis for its tests
   bench [part…]             what things cost beside a baseline of the same run; a table, never a verdict
                             part      sandbox, checkout, survey, up, run; all when none is named

@@ -9,6 +9,8 @@ use xtask::host::{find_program, is_root, tools_folder};
 use xtask::process::{self, command};
 use xtask::servers::{postgres, redis};
 
+use crate::test_servers::NeededServers;
+
 /// A cargo command from the package registry.
 struct CargoTool {
     /// The crate and the program it installs.
@@ -74,17 +76,27 @@ pub(crate) fn checks() -> Result<()> {
     cargo_tools(&[MACHETE, DENY])
 }
 
-/// What the tests need.
+/// What all tests need.
 pub(crate) fn tests() -> Result<()> {
+    tests_with(NeededServers::ALL)
+}
+
+/// What tests with these servers need.
+pub(crate) fn tests_with(needed: NeededServers) -> Result<()> {
     program()?;
-    servers()?;
+    servers(needed)?;
     cargo_tools(&[NEXTEST])
 }
 
 /// What the servers of the tests need.
-pub(crate) fn servers() -> Result<()> {
-    debian_programs(&[REDIS])?;
-    postgres()
+pub(crate) fn servers(needed: NeededServers) -> Result<()> {
+    if needed.redis {
+        debian_programs(&[REDIS])?;
+    }
+    if needed.postgres {
+        postgres()?;
+    }
+    Ok(())
 }
 
 /// All of it.

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: formats, lints and runs every test on every backend.
 
 mod closing;
+mod one_crate;
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,14 +11,17 @@ use anyhow::{Result, anyhow, bail};
 use xtask::host::temporary_folder;
 use xtask::process::{self, command};
 
-use crate::test_servers::TestServers;
+use crate::test_servers::{NeededServers, TestServers};
 use crate::{Outcome, root, setup, snapshots, tidy};
 use closing::{Closing, Count};
+use one_crate::OneCrate;
 
 /// What the command line asks for.
 pub(crate) struct Options {
     /// Only format, tidy and tests.
     fast: bool,
+    /// Only the tests of this crate, and nothing but tests.
+    package: Option<String>,
     /// Only tests whose name contains one of these; all if empty.
     filters: Vec<String>,
 }
@@ -27,11 +31,17 @@ impl Options {
     pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
         let mut options = Self {
             fast: false,
+            package: None,
             filters: Vec::new(),
         };
-        for argument in arguments {
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--fast" => options.fast = true,
+                "-p" | "--package" => {
+                    let name = arguments.next().ok_or("`test -p` needs a crate")?;
+                    options.package = Some(name.clone());
+                }
                 flag if flag.starts_with('-') => {
                     return Err(format!("`test` has no option `{flag}`"));
                 }
@@ -44,6 +54,9 @@ impl Options {
 
 /// Runs every step, also after one failed, so that one run tells everything.
 pub(crate) fn run(options: &Options) -> Outcome {
+    if let Some(name) = &options.package {
+        return run_one_crate(name, options);
+    }
     let mut closing = Closing::default();
     check(&mut closing, "format", || cargo("fmt --all --check"));
     check(&mut closing, "tidy", tidy);
@@ -66,6 +79,26 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if !options.fast {
         closing.step("doc tests", doc_tests);
     }
+    ended(&closing)
+}
+
+/// Runs the tests of one crate and nothing else.
+fn run_one_crate(name: &str, options: &Options) -> Outcome {
+    let mut closing = Closing::default();
+    closing.step("tests", || {
+        let located = OneCrate::locate(name).and_then(|one_crate| {
+            one_crate.set_up()?;
+            Ok(one_crate)
+        });
+        match located {
+            Ok(one_crate) => counted(|| one_crate.run(options)),
+            Err(error) => (Count::of_check(false), Err(error)),
+        }
+    });
+    ended(&closing)
+}
+
+fn ended(closing: &Closing) -> Outcome {
     println!("{closing}");
     if closing.is_green() {
         Outcome::Done
@@ -89,17 +122,22 @@ fn tidy() -> Result<()> {
 }
 
 fn tests(options: &Options) -> (Count, Result<()>) {
+    counted(|| run_tests(options))
+}
+
+/// Runs the runner of the tests and reads from its report how many there were.
+fn counted(run: impl FnOnce() -> Result<()>) -> (Count, Result<()>) {
     // Where the runner's configuration says that its report goes.
     let report = root().join("target/nextest/default/junit.xml");
     let _ = fs::remove_file(&report);
-    let result = run_tests(options);
+    let result = run();
     let report = fs::read_to_string(&report).unwrap_or_default();
     let count = Count::of_report(&report).unwrap_or_default();
     (count.or_one_failure(result.is_err()), result)
 }
 
 fn run_tests(options: &Options) -> Result<()> {
-    let servers = TestServers::start()?;
+    let servers = TestServers::start(NeededServers::ALL)?;
     let references = Scratch::new("snapshots");
     let mut nextest = cargo_command("nextest run --locked --workspace --all-features");
     nextest.args(&options.filters);
@@ -162,4 +200,32 @@ fn cargo_command(arguments: &str) -> Command {
     let mut cargo = command("cargo");
     cargo.args(arguments.split(' ')).current_dir(root());
     cargo
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read() {
+        let parse = |line: &str| {
+            let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            Options::parse(&arguments)
+        };
+        let read = |line: &str| {
+            let options = parse(line)?;
+            Ok::<_, String>((options.fast, options.package, options.filters))
+        };
+        let store = Some("omoi-store".to_owned());
+        assert_eq!(read(""), Ok((false, None, vec![])));
+        assert_eq!(
+            read("--fast a b"),
+            Ok((true, None, vec!["a".into(), "b".into()]))
+        );
+        assert_eq!(
+            read("-p omoi-store claim"),
+            Ok((false, store, vec!["claim".into()]))
+        );
+        assert!(parse("-p").is_err() && parse("--quick").is_err());
+    }
 }

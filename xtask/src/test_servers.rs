@@ -9,39 +9,58 @@ use xtask::servers::{Server, postgres, redis};
 
 use crate::{Outcome, setup};
 
+/// Which servers a run of tests needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NeededServers {
+    pub(crate) postgres: bool,
+    pub(crate) redis: bool,
+}
+
+impl NeededServers {
+    /// Each of them.
+    pub(crate) const ALL: Self = Self {
+        postgres: true,
+        redis: true,
+    };
+}
+
 /// Runs `program` with the servers that its tests look for.
 pub(crate) fn run(program: &str, arguments: &[String]) -> Result<Outcome> {
-    setup::servers()?;
-    let servers = TestServers::start()?;
+    setup::servers(NeededServers::ALL)?;
+    let servers = TestServers::start(NeededServers::ALL)?;
     process::run(servers.announce_to(command(program).args(arguments)))?;
     Ok(Outcome::Done)
 }
 
-/// One server of each kind; dropping them ends them.
+/// Servers that answer; dropping them ends them.
 pub(crate) struct TestServers {
-    postgres: Server,
-    redis: Server,
+    postgres: Option<Server>,
+    redis: Option<Server>,
 }
 
 impl TestServers {
-    /// Starts them.
-    pub(crate) fn start() -> Result<Self> {
+    /// Starts those that are needed.
+    pub(crate) fn start(needed: NeededServers) -> Result<Self> {
         let began = Instant::now();
         let servers = Self {
-            postgres: postgres::start()?,
-            redis: redis::start()?,
+            postgres: needed.postgres.then(postgres::start).transpose()?,
+            redis: needed.redis.then(redis::start).transpose()?,
         };
-        eprintln!(
-            "PostgreSQL and Redis answer after {:.1} s",
-            began.elapsed().as_secs_f64()
-        );
+        if needed != NeededServers::default() {
+            let seconds = began.elapsed().as_secs_f64();
+            eprintln!("the servers of the tests answer after {seconds:.1} s");
+        }
         Ok(servers)
     }
 
     /// Tells `command` where they are.
     pub(crate) fn announce_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        if let Some(postgres) = &self.postgres {
+            command.env(postgres::URL_VARIABLE, postgres.url());
+        }
+        if let Some(redis) = &self.redis {
+            command.env(redis::URL_VARIABLE, redis.url());
+        }
         command
-            .env(postgres::URL_VARIABLE, self.postgres.url())
-            .env(redis::URL_VARIABLE, self.redis.url())
     }
 }

@@ -45,6 +45,12 @@ pub(crate) fn lines_without_tests(text: &str) -> impl Iterator<Item = (usize, &s
     .fuse()
 }
 
+/// The tests that end a file; nothing when it has none.
+pub(crate) fn tests_of(text: &str) -> &str {
+    let start = text.find("\n#[cfg(test)]\nmod ");
+    &text[start.unwrap_or(text.len())..]
+}
+
 /// Whether the whole file is tests.
 pub(crate) fn is_test(file: &Path) -> bool {
     file.iter()
