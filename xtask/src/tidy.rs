@@ -6,6 +6,7 @@
 mod closed_sets;
 mod columns;
 mod edges;
+mod error_pages;
 mod events;
 mod figures;
 pub(crate) mod files;
@@ -124,6 +125,7 @@ fn check(root: &Path, all: &Texts<'_>) -> Vec<Finding> {
     findings.extend(columns::check(all));
     findings.extend(keys::check(all));
     findings.extend(names::check(all));
+    findings.extend(error_pages::check(all));
     findings.extend(events::check(all));
     findings.extend(writes::check(all));
     findings
