@@ -59,7 +59,8 @@ pub fn is_provider_failure(class: ErrorClass) -> bool {
 pub fn outage_step(
     class: ErrorClass,
     record: OutageRecord<'_>,
-    (now, wait): (Timestamp, Duration),
+    now: Timestamp,
+    wait: Duration,
 ) -> OutageStep {
     if !class.retryable() {
         return OutageStep::Stop;
@@ -165,7 +166,7 @@ mod tests {
                 answered_at: answered.map(at),
                 resumed_at: None,
             };
-            let step = outage_step(class, record, (at(now), WAIT));
+            let step = outage_step(class, record, at(now), WAIT);
             assert_eq!(step, expected, "{name}");
         }
     }
@@ -205,7 +206,7 @@ mod tests {
                     at: now + pause_of(n),
                     until: at(ends(attempts) - 10) + WAIT,
                 });
-                let step = outage_step(ErrorClass::Upstream5xx, record, (now, WAIT));
+                let step = outage_step(ErrorClass::Upstream5xx, record, now, WAIT);
                 assert_eq!(step, expected, "{name}, another ending: {other}");
             }
         }
@@ -220,8 +221,8 @@ mod tests {
                 answered_at: None,
                 resumed_at: None,
             };
-            let limits = (at(101), Duration::from_hours(9));
-            outage_step(ErrorClass::RateLimited, record, limits)
+            let wait = Duration::from_hours(9);
+            outage_step(ErrorClass::RateLimited, record, at(101), wait)
         };
         assert!(
             matches!(step(OUTAGE_ATTEMPTS_MAX - 1), OutageStep::TryAgain { at: next, .. } if next == at(161))

@@ -58,6 +58,11 @@ impl TaskStatus {
         )
     }
 
+    /// Whether its attempt has it: claimed, and not handed in yet.
+    pub const fn is_worked_on(self) -> bool {
+        matches!(self, Self::Claiming | Self::Assigned | Self::Running)
+    }
+
     /// Whether nothing more happens to the task by itself.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)

@@ -16,7 +16,7 @@ use crate::platform::Platform;
 
 pub use launch::{Brief, Job, WorkPlan, launch};
 pub(crate) use settle::end_sandbox;
-pub use settle::{Loss, lose};
+pub use settle::lose;
 
 /// What a new attempt is about.
 pub struct NewAttempt {

@@ -8,6 +8,8 @@ use std::future;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use tracing::warn;
+
 use omoi_domain::event::Consumer;
 use omoi_domain::time::Timestamp;
 use omoi_runtime::BoxError;
@@ -15,7 +17,6 @@ use omoi_runtime::bus::{Bus, Hint};
 use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::reconcile::{Driver, Entities, Next, Nudge, Reconciler, StatusReader};
 use omoi_store::{StoreError, events};
-use tracing::warn;
 
 use crate::disk_room::LOOK;
 use crate::keeper;
@@ -135,10 +136,10 @@ async fn pump(
 ) -> Result<(), BoxError> {
     let mut hints = bus.subscribe();
     let soft = platform.lifecycle.soft();
-    let mut at = {
-        let mut tx = platform.store.begin_read().await?;
-        events::head(&mut tx).await?
-    };
+    let mut at = platform
+        .store
+        .read(async |tx| events::head(tx).await)
+        .await?;
     // What was committed between a consumer's first pass and this moment has woken nobody.
     nudges.values().for_each(Nudge::nudge);
     loop {
@@ -163,16 +164,20 @@ async fn pump(
 
 async fn read_on(platform: &Platform, mut at: i64) -> Result<(i64, Vec<Consumer>), StoreError> {
     let mut woken = Vec::new();
-    let mut tx = platform.store.begin_read().await?;
-    loop {
-        let batch = events::after(&mut tx, at).await?;
-        let Some(last) = batch.last() else { break };
-        at = last.seq;
-        for event in &batch {
-            woken.extend_from_slice(event.event.kind().consumers());
-        }
-    }
-    woken.sort_unstable();
-    woken.dedup();
-    Ok((at, woken))
+    platform
+        .store
+        .read(async |tx| {
+            loop {
+                let batch = events::after(tx, at).await?;
+                let Some(last) = batch.last() else { break };
+                at = last.seq;
+                for event in &batch {
+                    woken.extend_from_slice(event.event.kind().consumers());
+                }
+            }
+            woken.sort_unstable();
+            woken.dedup();
+            Ok((at, woken))
+        })
+        .await
 }

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use omoi_domain::block::TaskBlock;
 use omoi_domain::check::CheckKind;
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::discovery::{DiscoveredWork, DiscoveryCaps, broken_cap};
 use omoi_domain::event::{DiscoveryDone, Event};
 use omoi_domain::id::HumanRef;
 use omoi_domain::plain_title::plain_title;
@@ -46,53 +47,56 @@ pub async fn report(
 ) -> Result<DiscoveryAck, IntakeError> {
     body.title = plain_title(&body.title);
     check(&body)?;
-    let mut tx = platform.store.begin_write().await?;
-    let now = held(&mut tx, attempt.id).await?;
-    let Some(source) = of_attempt(&mut tx, &now).await? else {
-        return Err(IntakeError::Superseded);
-    };
-    let key = hex::encode(Sha256::digest(format!(
-        "{}\n{}",
-        body.discovery_type, body.title
-    )));
-    if let Some(known) = discoveries::find(&mut tx, source.id, &key).await? {
-        return Ok(ack(&mut tx, known).await?);
-    }
-    // Two agents that report at once count one after the other.
-    projects::hold(&mut tx, source.project_id).await?;
-    let refused = over_cap(&mut tx, platform, &source).await?;
-    let task = match refused {
-        None => Some(spawn(&mut tx, &source, &body).await?),
-        Some(_) => None,
-    };
-    let discovery = Discovery {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        spec_id: source.spec_id,
-        source_task_id: source.id,
-        discovery_key: key,
-        discovery_type: body.discovery_type,
-        title: body.title,
-        description: body.description,
-        task_id: task.as_ref().map(|task| task.id),
-        refused,
-        created_at: tx.now(),
-    };
-    discoveries::insert(&mut tx, &discovery).await?;
-    let event = Event::DiscoveryRecorded(DiscoveryDone {
-        discovery_id: discovery.id,
-        discovery_type: discovery.discovery_type,
-        source_task_id: source.id,
-        source_number: source.number,
-        task_id: discovery.task_id,
-        number: task.as_ref().map(|task| task.number),
-        title: discovery.title.clone(),
-        refused: discovery.refused.clone(),
-    });
-    tx.emit(Some(source.project_id), Some(source.spec_id), event);
-    let answer = ack(&mut tx, discovery).await?;
-    tx.commit(CrashPoint::DiscoveryRecorded).await?;
-    Ok(answer)
+    platform
+        .store
+        .write(CrashPoint::DiscoveryRecorded, async |tx| {
+            let now = held(tx, attempt.id).await?;
+            let Some(source) = of_attempt(tx, &now).await? else {
+                return Err(IntakeError::Superseded);
+            };
+            let key = hex::encode(Sha256::digest(format!(
+                "{}\n{}",
+                body.discovery_type, body.title
+            )));
+            if let Some(known) = discoveries::find(tx, source.id, &key).await? {
+                return Ok(ack(tx, known).await?);
+            }
+            // Two agents that report at once count one after the other.
+            projects::hold(tx, source.project_id).await?;
+            let refused = over_cap(tx, platform, &source).await?;
+            let task = match refused {
+                None => Some(spawn(tx, &source, &body).await?),
+                Some(_) => None,
+            };
+            let discovery = Discovery {
+                id: tx.new_id(),
+                org_id: tx.org(),
+                spec_id: source.spec_id,
+                source_task_id: source.id,
+                discovery_key: key,
+                discovery_type: body.discovery_type,
+                title: body.title,
+                description: body.description,
+                task_id: task.as_ref().map(|task| task.id),
+                refused,
+                created_at: tx.now(),
+            };
+            discoveries::insert(tx, &discovery).await?;
+            let event = Event::DiscoveryRecorded(DiscoveryDone {
+                discovery_id: discovery.id,
+                discovery_type: discovery.discovery_type,
+                source_task_id: source.id,
+                source_number: source.number,
+                task_id: discovery.task_id,
+                number: task.as_ref().map(|task| task.number),
+                title: discovery.title.clone(),
+                refused: discovery.refused.clone(),
+            });
+            tx.emit(Some(source.project_id), Some(source.spec_id), event);
+            let answer = ack(tx, discovery).await?;
+            Ok(answer)
+        })
+        .await
 }
 
 fn check(body: &ReportDiscovery) -> Result<(), IntakeError> {
@@ -152,28 +156,20 @@ async fn over_cap(
     source: &Task,
 ) -> Result<Option<String>, StoreError> {
     let settings = platform.settings_of(&specs::get(tx, source.spec_id).await?);
-    if source.discovery_depth >= settings.discovery_depth_max {
-        let depth = settings.discovery_depth_max;
-        return Ok(Some(format!(
-            "depth cap: {depth} discoveries in a row led here"
-        )));
-    }
+    let caps = DiscoveryCaps {
+        depth: settings.discovery_depth_max,
+        per_task: settings.discoveries_per_task,
+        per_spec: settings.discoveries_per_spec,
+    };
     let all = discoveries::of_spec(tx, source.spec_id).await?;
-    let spawned: Vec<_> = all.iter().filter(|d| d.task_id.is_some()).collect();
-    let own = spawned
-        .iter()
-        .filter(|d| d.source_task_id == source.id)
-        .count() as u32;
-    if own >= settings.discoveries_per_task {
-        return Ok(Some(format!("count cap: this task reported {own} already")));
-    }
-    if spawned.len() as u32 >= settings.discoveries_per_spec {
-        return Ok(Some(format!(
-            "count cap: this spec has {} already",
-            spawned.len()
-        )));
-    }
-    Ok(None)
+    let became_tasks = || all.iter().filter(|found| found.task_id.is_some());
+    let of_task = became_tasks().filter(|found| found.source_task_id == source.id);
+    let added = DiscoveredWork {
+        depth: source.discovery_depth,
+        of_task: of_task.count() as u32,
+        of_spec: became_tasks().count() as u32,
+    };
+    Ok(broken_cap(added, caps))
 }
 
 async fn spawn(tx: &mut Tx, source: &Task, body: &ReportDiscovery) -> Result<Task, StoreError> {

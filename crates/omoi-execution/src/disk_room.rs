@@ -81,7 +81,7 @@ pub(crate) async fn task_stopped(
         .iter()
         .filter(|attempt| attempt.stop_reason == Some(AttemptStopReason::DiskLow));
     let stopped_at: Vec<Timestamp> = stopped.filter_map(|attempt| attempt.ended_at).collect();
-    let resumed_at = outage::resumed_at(tx, (task.spec_id, subject)).await?;
+    let resumed_at = outage::resumed_at(tx, task.spec_id, subject).await?;
     match disk_stop_step(&stopped_at, resumed_at) {
         DiskStopStep::TryAgain => {
             let reason = Some(format!("interrupted: {}", AttemptStopReason::DiskLow));

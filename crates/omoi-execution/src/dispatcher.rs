@@ -12,6 +12,7 @@ use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSu
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::{ProjectId, SpecId, TaskId};
+use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::score::{Candidate, Ranked, rank, score};
 use omoi_domain::spec::SpecStatus;
@@ -28,7 +29,7 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Scan, Task};
 use omoi_store::{StoreError, Tx, attempts, merges};
 
-use crate::attempt::{Created, Job, Loss, NewAttempt, WorkPlan, insert, launch, lose};
+use crate::attempt::{Created, Job, NewAttempt, WorkPlan, insert, launch, lose};
 use crate::consume::Consume;
 use crate::integration;
 use crate::platform::Platform;
@@ -101,7 +102,7 @@ impl Dispatcher {
             (TaskStatus::Pending, _) => fail(&mut tx, platform, &mut task, class, why).await?,
             (TaskStatus::Claiming, Some(attempt)) if !platform.running.contains(attempt) => {
                 let mut attempt = attempts::get(&mut tx, attempt).await?;
-                let loss = Loss {
+                let loss = AttemptLoss {
                     state: AttemptState::Failed,
                     stop_reason: AttemptStopReason::ProvisionFailed,
                     class,

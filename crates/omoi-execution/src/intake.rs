@@ -25,7 +25,7 @@ use omoi_protocol::worker::{
     AckMessages, Bundle, CommitTurn, HeartbeatAck, InboxMessage, Received, ReportEvents,
 };
 use omoi_store::attempts::{self, AgentEvent, Attempt, Turn};
-use omoi_store::{Json, StoreError, messages, sandboxes, tasks};
+use omoi_store::{Json, StoreError, Tx, messages, sandboxes, tasks};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -80,9 +80,13 @@ pub enum IntakeError {
 /// # Errors
 /// [`IntakeError::Unauthorized`].
 pub async fn authenticate(platform: &Platform, token: &str) -> Result<Attempt, IntakeError> {
-    let mut tx = platform.store.begin_read().await?;
-    let found = attempts::by_token(&mut tx, &token_hash(token)).await?;
-    found.ok_or(IntakeError::Unauthorized)
+    platform
+        .store
+        .read(async |tx| {
+            let found = attempts::by_token(tx, &token_hash(token)).await?;
+            found.ok_or(IntakeError::Unauthorized)
+        })
+        .await
 }
 
 /// Refuses a report of an attempt that is over; that it came is kept for the record.
@@ -97,26 +101,24 @@ pub async fn expect_live(
     if attempt.state.is_live() {
         return Ok(());
     }
-    let mut tx = platform.store.begin_write().await?;
-    let row = AgentEvent {
-        attempt_id: attempt.id,
-        org_id: tx.org(),
-        seq: 0,
-        event_id: tx.new_id(),
-        event_type: AgentEventKind::LateReport,
-        data: Json(json!({ "report": report, "fence": attempt.fence })),
-        created_at: tx.now(),
+    let keep = async |tx: &mut Tx| {
+        let row = AgentEvent {
+            attempt_id: attempt.id,
+            org_id: tx.org(),
+            seq: 0,
+            event_id: tx.new_id(),
+            event_type: AgentEventKind::LateReport,
+            data: Json(json!({ "report": report, "fence": attempt.fence })),
+            created_at: tx.now(),
+        };
+        attempts::append_event(tx, attempt, row, None).await
     };
-    attempts::append_event(&mut tx, attempt, row, None).await?;
-    tx.commit(CrashPoint::EventsStored).await?;
+    platform.store.write(CrashPoint::EventsStored, keep).await?;
     Err(IntakeError::Superseded)
 }
 
 /// The attempt as it stands in `tx`, if it may still change anything.
-pub(crate) async fn current(
-    tx: &mut omoi_store::Tx,
-    id: AttemptId,
-) -> Result<Attempt, IntakeError> {
+pub(crate) async fn current(tx: &mut Tx, id: AttemptId) -> Result<Attempt, IntakeError> {
     let attempt = attempts::get(tx, id).await?;
     if !attempt.state.is_live() {
         return Err(IntakeError::Superseded);
@@ -124,7 +126,7 @@ pub(crate) async fn current(
     if attempt.subject.kind() == SubjectKind::Task {
         let task = crate::tasks::of_attempt(tx, &attempt).await?;
         // A task that was called off is no longer in its agent's hands.
-        if !task.is_some_and(|task| crate::tasks::is_worked_on(task.status)) {
+        if !task.is_some_and(|task| task.status.is_worked_on()) {
             return Err(IntakeError::Superseded);
         }
     }
@@ -132,7 +134,7 @@ pub(crate) async fn current(
 }
 
 /// As [`current`], and so until `tx` ends: whoever wants to end the attempt waits.
-pub(crate) async fn held(tx: &mut omoi_store::Tx, id: AttemptId) -> Result<Attempt, IntakeError> {
+pub(crate) async fn held(tx: &mut Tx, id: AttemptId) -> Result<Attempt, IntakeError> {
     if !attempts::hold(tx, id).await? {
         return Err(IntakeError::Superseded);
     }
@@ -144,20 +146,23 @@ pub(crate) async fn held(tx: &mut omoi_store::Tx, id: AttemptId) -> Result<Attem
 /// # Errors
 /// [`IntakeError::Superseded`].
 pub async fn started(platform: &Platform, id: AttemptId) -> Result<(), IntakeError> {
-    let mut tx = platform.store.begin_write().await?;
-    let mut attempt = current(&mut tx, id).await?;
-    if attempt.state == AttemptState::Running {
-        return Ok(());
-    }
-    attempts::transition(&mut tx, &mut attempt, AttemptState::Running).await?;
-    let mut sandbox = sandboxes::of_attempt(&mut tx, id).await?;
-    let scope = (attempt.project_id, attempt.spec_id);
-    sandboxes::transition(&mut tx, scope, &mut sandbox, SandboxState::Running).await?;
-    if let Some(mut task) = crate::tasks::of_attempt(&mut tx, &attempt).await? {
-        tasks::transition(&mut tx, &mut task, TaskStatus::Running, None).await?;
-    }
-    tx.commit(CrashPoint::AttemptStarted).await?;
-    Ok(())
+    platform
+        .store
+        .write(CrashPoint::AttemptStarted, async |tx| {
+            let mut attempt = current(tx, id).await?;
+            if attempt.state == AttemptState::Running {
+                return Ok(());
+            }
+            attempts::transition(tx, &mut attempt, AttemptState::Running).await?;
+            let mut sandbox = sandboxes::of_attempt(tx, id).await?;
+            let scope = (attempt.project_id, attempt.spec_id);
+            sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Running).await?;
+            if let Some(mut task) = crate::tasks::of_attempt(tx, &attempt).await? {
+                tasks::transition(tx, &mut task, TaskStatus::Running, None).await?;
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// A sign of life; answers whether the worker is to stop.
@@ -165,20 +170,15 @@ pub async fn started(platform: &Platform, id: AttemptId) -> Result<(), IntakeErr
 /// # Errors
 /// When the database cannot be written.
 pub async fn heartbeat(platform: &Platform, id: AttemptId) -> Result<HeartbeatAck, IntakeError> {
-    let mut tx = platform.store.begin_write().await?;
-    let abort = match current(&mut tx, id).await {
-        Ok(_) => false,
-        Err(IntakeError::Superseded) => true,
-        Err(other) => return Err(other),
+    let touch = async |tx: &mut Tx| -> Result<(), IntakeError> {
+        current(tx, id).await?;
+        Ok(attempts::touch(tx, id, false).await?)
     };
-    if !abort {
-        attempts::touch(&mut tx, id, false).await?;
-        tx.commit(CrashPoint::HeartbeatStored).await?;
-    }
-    let commands = if abort {
-        vec!["abort".to_owned()]
-    } else {
-        Vec::new()
+    let touched = platform.store.write(CrashPoint::HeartbeatStored, touch);
+    let commands = match touched.await {
+        Ok(()) => Vec::new(),
+        Err(IntakeError::Superseded) => vec!["abort".to_owned()],
+        Err(other) => return Err(other),
     };
     Ok(HeartbeatAck {
         received: true,
@@ -203,10 +203,25 @@ pub async fn report_events(
             report.events.len()
         )));
     }
-    let mut tx = platform.store.begin_write().await?;
+    for event in &report.events {
+        check_event(event.event_type, &event.event_data)?;
+    }
+    let keep = async |tx: &mut Tx| append_events(tx, attempt, report).await;
+    let kept = platform.store.write(CrashPoint::EventsStored, keep);
+    match kept.await? {
+        (stored, true) => Ok(Received { stored }),
+        (_, false) => Err(IntakeError::Superseded),
+    }
+}
+
+/// Stores the events; gives how many were new, and whether the attempt lives.
+async fn append_events(
+    tx: &mut Tx,
+    attempt: &Attempt,
+    report: ReportEvents,
+) -> Result<(u32, bool), StoreError> {
     let mut stored = 0;
     for event in report.events {
-        check_event(event.event_type, &event.event_data)?;
         let show = event.summary.as_ref().map(|summary| Activity {
             attempt_id: attempt.id,
             subject: attempt.subject,
@@ -224,17 +239,13 @@ pub async fn report_events(
             data: Json(event.event_data),
             created_at: tx.now(),
         };
-        stored += u32::from(attempts::append_event(&mut tx, attempt, row, show).await?);
+        stored += u32::from(attempts::append_event(tx, attempt, row, show).await?);
     }
-    let is_live = attempts::get(&mut tx, attempt.id).await?.state.is_live();
+    let is_live = attempts::get(tx, attempt.id).await?.state.is_live();
     if is_live {
-        attempts::touch(&mut tx, attempt.id, true).await?;
+        attempts::touch(tx, attempt.id, true).await?;
     }
-    tx.commit(CrashPoint::EventsStored).await?;
-    match is_live {
-        true => Ok(Received { stored }),
-        false => Err(IntakeError::Superseded),
-    }
+    Ok((stored, is_live))
 }
 
 fn check_event(event_type: AgentEventKind, data: &serde_json::Value) -> Result<(), IntakeError> {
@@ -291,24 +302,27 @@ pub async fn commit_turn(
         wip_sha = Some(sha.as_str().to_owned());
         taken.forget(&mirror).await?;
     }
-    let mut tx = platform.store.begin_write().await?;
-    let mut now = current(&mut tx, attempt.id).await?;
-    let turn = Turn {
-        attempt_id: now.id,
-        org_id: tx.org(),
-        n: body.turn.n,
-        request_digest: body.turn.request_digest,
-        response: Json(body.turn.response),
-        tool_results: Json(body.turn.tool_results),
-        wip_sha,
-        created_at: tx.now(),
-    };
-    attempts::append_turn(&mut tx, &mut now, &turn).await?;
-    for message in body.messages {
-        messages::ack(&mut tx, message, now.id).await?;
-    }
-    tx.commit(CrashPoint::TurnCommitted).await?;
-    Ok(())
+    platform
+        .store
+        .write(CrashPoint::TurnCommitted, async |tx| {
+            let mut now = current(tx, attempt.id).await?;
+            let turn = Turn {
+                attempt_id: now.id,
+                org_id: tx.org(),
+                n: body.turn.n,
+                request_digest: body.turn.request_digest,
+                response: Json(body.turn.response),
+                tool_results: Json(body.turn.tool_results),
+                wip_sha,
+                created_at: tx.now(),
+            };
+            attempts::append_turn(tx, &mut now, &turn).await?;
+            for message in body.messages {
+                messages::ack(tx, message, now.id).await?;
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// A commit that is in the mirror, and the import that keeps it there until a ref does.
@@ -386,10 +400,10 @@ pub async fn messages(
     };
     let until = platform.clock.now() + wait.min(WAIT_MAX);
     loop {
-        let open = {
-            let mut tx = platform.store.begin_read().await?;
-            messages::open(&mut tx, task_id).await?
-        };
+        let open = platform
+            .store
+            .read(async |tx| messages::open(tx, task_id).await)
+            .await?;
         if !open.is_empty() || platform.clock.now() >= until {
             return Ok(open.into_iter().map(inbox).collect());
         }
@@ -415,12 +429,15 @@ pub async fn ack(
     attempt: &Attempt,
     body: AckMessages,
 ) -> Result<(), IntakeError> {
-    let mut tx = platform.store.begin_write().await?;
-    // What a superseded agent read is still to be told to its successor.
-    held(&mut tx, attempt.id).await?;
-    for id in body.ids {
-        messages::ack(&mut tx, id, attempt.id).await?;
-    }
-    tx.commit(CrashPoint::MessagesMoved).await?;
-    Ok(())
+    platform
+        .store
+        .write(CrashPoint::MessagesMoved, async |tx| {
+            // What a superseded agent read is still to be told to its successor.
+            held(tx, attempt.id).await?;
+            for id in body.ids {
+                messages::ack(tx, id, attempt.id).await?;
+            }
+            Ok(())
+        })
+        .await
 }

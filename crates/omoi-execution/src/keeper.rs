@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tracing::{info, warn};
+
 use omoi_domain::crash::CrashPoint;
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
 use omoi_store::{StoreError, attempts};
-use tracing::{info, warn};
 
 use crate::platform::Platform;
 
@@ -48,12 +49,16 @@ pub async fn renew(platform: &Platform) -> Result<(), StoreError> {
     if held.is_empty() {
         return Ok(());
     }
-    let mut tx = platform.store.begin_write().await?;
-    let until = tx.now() + platform.settings.lease;
-    for id in held {
-        attempts::renew(&mut tx, &platform.owner, id, until).await?;
-    }
-    tx.commit(CrashPoint::LeaseMoved).await
+    platform
+        .store
+        .write(CrashPoint::LeaseMoved, async |tx| {
+            let until = tx.now() + platform.settings.lease;
+            for id in held {
+                attempts::renew(tx, &platform.owner, id, until).await?;
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// Asks every agent to save and stop when the process is to stop.

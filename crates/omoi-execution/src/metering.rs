@@ -153,39 +153,42 @@ async fn grant(
     projection: &Projection,
 ) -> Result<Result<LedgerCall, String>, StoreError> {
     let principal = caller.principal;
-    let mut tx = platform.store.begin_write().await?;
-    open_calls::lock_budgets(&mut tx, principal.spec).await?;
-    let budgets = budgets(&mut tx, platform, principal).await?;
-    let next = projection.cost;
-    if let Some(reason) = budgets.iter().find_map(|budget| budget.refusal(next)) {
-        return Ok(Err(reason));
-    }
-    let row = OpenCall {
-        id: tx.new_id(),
-        org_id: principal.org,
-        project_id: principal.project,
-        spec_id: principal.spec,
-        purpose: principal.purpose.kind(),
-        attempt_id: principal.purpose.attempt(),
-        role: caller.role,
-        route: projection.route,
-        model: projection.model.clone(),
-        simulated: projection.simulated,
-        input_tokens: signed(projection.tokens.read()),
-        output_tokens: signed(projection.tokens.output),
-        cost_nanousd: next,
-        owner: platform.owner.clone(),
-        opened_at: tx.now(),
-    };
-    open_calls::insert(&mut tx, &row).await?;
-    // Held before it can be seen, so that it is never taken for left behind.
-    let held = platform.calls.hold(row.id);
-    tx.commit(CrashPoint::CallOpened).await?;
-    Ok(Ok(LedgerCall {
-        platform: platform.clone(),
-        row,
-        _held: held,
-    }))
+    platform
+        .store
+        .write(CrashPoint::CallOpened, async |tx| {
+            open_calls::lock_budgets(tx, principal.spec).await?;
+            let budgets = budgets(tx, platform, principal).await?;
+            let next = projection.cost;
+            if let Some(reason) = budgets.iter().find_map(|budget| budget.refusal(next)) {
+                return Ok(Err(reason));
+            }
+            let row = OpenCall {
+                id: tx.new_id(),
+                org_id: principal.org,
+                project_id: principal.project,
+                spec_id: principal.spec,
+                purpose: principal.purpose.kind(),
+                attempt_id: principal.purpose.attempt(),
+                role: caller.role,
+                route: projection.route,
+                model: projection.model.clone(),
+                simulated: projection.simulated,
+                input_tokens: signed(projection.tokens.read()),
+                output_tokens: signed(projection.tokens.output),
+                cost_nanousd: next,
+                owner: platform.owner.clone(),
+                opened_at: tx.now(),
+            };
+            open_calls::insert(tx, &row).await?;
+            // Held before it can be seen, so that it is never taken for left behind.
+            let held = platform.calls.hold(row.id);
+            Ok(Ok(LedgerCall {
+                platform: platform.clone(),
+                row,
+                _held: held,
+            }))
+        })
+        .await
 }
 
 /// The budgets that a call is paid from: the spec's, and that of what it is for.
@@ -233,26 +236,30 @@ async fn budgets(
 /// Puts the real cost in the place of the projected one. Recorded twice, as after a commit whose answer
 /// was lost, it is recorded once.
 async fn record(platform: &Platform, call: &OpenCall, usage: &Usage) -> Result<(), StoreError> {
-    let mut tx = platform.store.begin_write().await?;
-    if !open_calls::close(&mut tx, call.id).await? {
-        let entry = costs::get(&mut tx, call.id).await?;
-        return match entry.estimated {
-            false => Ok(()),
-            true => Err(StoreError::TakenOver),
-        };
-    }
-    let cost = CallCost {
-        model: usage.model.clone(),
-        simulated: usage.simulated,
-        tokens: usage.tokens,
-        cost: usage.cost,
-        latency_ms: usage.latency_ms,
-        calls: usage.calls,
-        estimated: false,
-    };
-    let entry = cost.entry(&tx, call);
-    costs::insert(&mut tx, call.project_id, &entry).await?;
-    tx.commit(CrashPoint::CostRecorded).await
+    platform
+        .store
+        .write(CrashPoint::CostRecorded, async |tx| {
+            if !open_calls::close(tx, call.id).await? {
+                let entry = costs::get(tx, call.id).await?;
+                return match entry.estimated {
+                    false => Ok(()),
+                    true => Err(StoreError::TakenOver),
+                };
+            }
+            let cost = CallCost {
+                model: usage.model.clone(),
+                simulated: usage.simulated,
+                tokens: usage.tokens,
+                cost: usage.cost,
+                latency_ms: usage.latency_ms,
+                calls: usage.calls,
+                estimated: false,
+            };
+            let entry = cost.entry(tx, call);
+            costs::insert(tx, call.project_id, &entry).await?;
+            Ok(())
+        })
+        .await
 }
 
 /// Who calls a model in an attempt, as the gateway wants to know it.

@@ -22,33 +22,53 @@ pub async fn step_of(
     last: &Attempt,
     class: ErrorClass,
 ) -> Result<OutageStep, StoreError> {
-    let mut tx = platform.store.begin_read().await?;
-    let work = (last.spec_id, last.subject);
-    step(&mut tx, platform, work, class).await
+    platform
+        .store
+        .read(async |tx| {
+            let failed = FailedWork {
+                spec_id: last.spec_id,
+                subject: last.subject,
+                class,
+            };
+            step(tx, platform, failed).await
+        })
+        .await
 }
 
-/// As [`step_of`], for the subject of a spec.
+/// Work whose last attempt the provider failed.
+#[derive(Clone, Copy)]
+pub(crate) struct FailedWork {
+    /// The spec it is done for.
+    pub(crate) spec_id: SpecId,
+    /// The work.
+    pub(crate) subject: AttemptSubject,
+    /// The kind of error.
+    pub(crate) class: ErrorClass,
+}
+
+/// As [`step_of`], inside a transaction.
 pub(crate) async fn step(
     tx: &mut Tx,
     platform: &Platform,
-    (spec, subject): (SpecId, AttemptSubject),
-    class: ErrorClass,
+    failed: FailedWork,
 ) -> Result<OutageStep, StoreError> {
+    let (spec, subject) = (failed.spec_id, failed.subject);
     let all = attempts::of_subject(tx, spec, subject).await?;
     let ended: Vec<EndedAttempt> = all.iter().filter_map(ended).collect();
     let record = OutageRecord {
         attempts: &ended,
         answered_at: attempts::answered_at(tx, spec, subject).await?,
-        resumed_at: resumed_at(tx, (spec, subject)).await?,
+        resumed_at: resumed_at(tx, spec, subject).await?,
     };
-    let limits = (tx.now(), platform.settings.outage_wait);
-    Ok(outage_step(class, record, limits))
+    let wait = platform.settings.outage_wait;
+    Ok(outage_step(failed.class, record, tx.now(), wait))
 }
 
 /// When a person last had the spec or this very subject go on; none when nobody did.
 pub(crate) async fn resumed_at(
     tx: &mut Tx,
-    (spec, subject): (SpecId, AttemptSubject),
+    spec: SpecId,
+    subject: AttemptSubject,
 ) -> Result<Option<Timestamp>, StoreError> {
     let resumed_at = specs::resumed_at(tx, spec).await?;
     Ok(resumed_at.max(freed_at(tx, spec, subject).await?))

@@ -329,8 +329,10 @@ impl Platform {
     /// # Errors
     /// When the database cannot be read.
     pub async fn own_specs(&self, status: SpecStatus) -> Result<Vec<Spec>, StoreError> {
-        let mut tx = self.store.begin_read().await?;
-        let mut found = specs::with_status(&mut tx, status).await?;
+        let found = self
+            .store
+            .read(async |tx| specs::with_status(tx, status).await);
+        let mut found = found.await?;
         found.retain(|spec| self.works_on(spec));
         Ok(found)
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tracing::warn;
 
-use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::AttemptId;
-use omoi_domain::retry::ErrorClass;
+use omoi_domain::lifecycle::attempt::{AttemptLiveness, WorkerTimeouts, reap_attempt};
+use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_git::mirror::base_stores;
@@ -18,9 +19,9 @@ use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::{StoreError, open_calls, sandboxes, specs, tasks};
+use omoi_store::{StoreError, Tx, open_calls, sandboxes, specs, tasks};
 
-use crate::attempt::{Loss, end_sandbox, lose};
+use crate::attempt::{end_sandbox, lose};
 use crate::consume::Consume;
 use crate::metering::settle_left_call;
 use crate::platform::Platform;
@@ -43,27 +44,30 @@ impl Reaper {
     }
 
     async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
-        let live = {
-            let mut tx = self.platform.store.begin_read().await?;
-            attempts::all_live(&mut tx).await?
-        };
+        let live = self
+            .platform
+            .store
+            .read(async |tx| attempts::all_live(tx).await)
+            .await?;
         for attempt in live {
             let entity = format!("attempt {}", attempt.id);
-            entities.turn(now, entity, self.judge(attempt)).await;
+            entities.turn(now, entity, self.reap(attempt)).await;
         }
-        let open = {
-            let mut tx = self.platform.store.begin_read().await?;
-            sandboxes::all_live(&mut tx).await?
-        };
+        let open = self
+            .platform
+            .store
+            .read(async |tx| sandboxes::all_live(tx).await)
+            .await?;
         for sandbox in open {
             let entity = format!("sandbox {}", sandbox.id);
             let turn = async { Ok(self.end_sandbox(sandbox.attempt_id).await?) };
             entities.turn(now, entity, turn).await;
         }
-        let calls = {
-            let mut tx = self.platform.store.begin_read().await?;
-            open_calls::all(&mut tx).await?
-        };
+        let calls = self
+            .platform
+            .store
+            .read(async |tx| open_calls::all(tx).await)
+            .await?;
         for call in calls {
             let entity = format!("model call {}", call.id);
             let turn = async { Ok(settle_left_call(&self.platform, &call).await?) };
@@ -87,10 +91,11 @@ impl Reaper {
         if kept.is_empty() {
             return Ok(());
         }
-        let open = {
-            let mut tx = self.platform.store.begin_read().await?;
-            specs::open_bases(&mut tx).await?
-        };
+        let open = self
+            .platform
+            .store
+            .read(async |tx| specs::open_bases(tx).await)
+            .await?;
         let mut mirrors = Vec::new();
         for project in kept {
             mirrors.push((project, self.platform.mirror(project).await?));
@@ -109,97 +114,65 @@ impl Reaper {
     /// Ends the sandbox of an attempt that is over and that nobody follows any more.
     async fn end_sandbox(&self, attempt: AttemptId) -> Result<(), StoreError> {
         let platform = &self.platform;
-        let mut tx = platform.store.begin_write().await?;
-        let attempt = attempts::get(&mut tx, attempt).await?;
-        let ours = platform.running.contains(attempt.id);
-        let over_since = attempt.ended_at.filter(|_| !attempt.state.is_live());
-        if ours && over_since.is_some_and(|at| tx.now().since(at) >= GRACE) {
-            // It was asked, or has told its end, and does not go.
-            platform.running.kill(attempt.id);
-        }
-        if attempt.state.is_live() || ours {
-            return Ok(());
-        }
-        end_sandbox(&mut tx, &attempt).await?;
-        tx.commit(CrashPoint::SandboxEnded).await
+        let end = async |tx: &mut Tx| {
+            let attempt = attempts::get(tx, attempt).await?;
+            let is_followed = platform.running.contains(attempt.id);
+            let over_since = attempt.ended_at.filter(|_| !attempt.state.is_live());
+            if is_followed && over_since.is_some_and(|at| tx.now().since(at) >= GRACE) {
+                // It was asked, or has told its end, and does not go.
+                platform.running.kill(attempt.id);
+            }
+            if attempt.state.is_live() || is_followed {
+                return Ok(());
+            }
+            end_sandbox(tx, &attempt).await
+        };
+        platform.store.write(CrashPoint::SandboxEnded, end).await
     }
 
     /// Ends one attempt if it is over in truth.
-    async fn judge(&self, seen: Attempt) -> Result<(), BoxError> {
+    async fn reap(&self, seen: Attempt) -> Result<(), BoxError> {
         let platform = &self.platform;
-        let ours = platform.running.contains(seen.id);
-        let mut tx = platform.store.begin_write().await?;
-        let mut attempt = attempts::get(&mut tx, seen.id).await?;
-        if !attempt.state.is_live() {
-            return Ok(());
-        }
-        let now = tx.now();
-        // The lock of the data folder says who lives, and this process has it: whoever else began
-        // the attempt is gone, whatever its lease says.
-        let orphaned = attempt.owner != platform.owner;
-        let vanished = attempt.owner == platform.owner && !ours && attempt.lease_expires_at <= now;
-        let called_off = match attempt.subject {
-            AttemptSubject::Task { .. } => called_off(&mut tx, &attempt).await?,
-            _ => spec_called_off(&mut tx, &attempt).await?,
+        let is_followed = platform.running.contains(seen.id);
+        let reap = async |tx: &mut Tx| -> Result<_, StoreError> {
+            let mut attempt = attempts::get(tx, seen.id).await?;
+            if !attempt.state.is_live() {
+                return Ok(None);
+            }
+            let liveness = AttemptLiveness {
+                subject_kind: attempt.subject.kind(),
+                state: attempt.state,
+                created_at: attempt.created_at,
+                last_heartbeat_at: attempt.last_heartbeat_at,
+                last_work_at: attempt.last_work_at,
+                lease_expires_at: attempt.lease_expires_at,
+                is_own: attempt.owner == platform.owner,
+                is_followed,
+                is_cancelled: is_cancelled(tx, &attempt).await?,
+            };
+            let loss = reap_attempt(liveness, self.timeouts(), tx.now());
+            if let Some(loss) = &loss {
+                lose(tx, platform, &mut attempt, loss.clone()).await?;
+            }
+            Ok(loss)
         };
-        let loss = if orphaned || vanished {
-            Some(lost())
-        } else if called_off {
-            Some(interrupted())
-        } else {
-            self.silent(&attempt, now)
-        };
+        let loss = platform.store.write(CrashPoint::AttemptEnded, reap).await?;
         let Some(loss) = loss else { return Ok(()) };
-        warn!(attempt.id = %attempt.id, reason = %loss.stop_reason, "Ending attempt `{}`", attempt.id);
-        let asked = loss.state == AttemptState::Interrupted;
-        lose(&mut tx, platform, &mut attempt, loss).await?;
-        tx.commit(CrashPoint::AttemptEnded).await?;
-        if !(asked && platform.running.interrupt(attempt.id)) {
-            platform.running.kill(attempt.id);
+        warn!(attempt.id = %seen.id, reason = %loss.stop_reason, "Ended attempt `{}`", seen.id);
+        let is_asked = loss.state == AttemptState::Interrupted;
+        if !(is_asked && platform.running.interrupt(seen.id)) {
+            platform.running.kill(seen.id);
         }
         Ok(())
     }
 
-    /// A worker that does not come up, went silent, or does nothing.
-    fn silent(&self, attempt: &Attempt, now: Timestamp) -> Option<Loss> {
+    fn timeouts(&self) -> WorkerTimeouts {
         let settings = &self.platform.settings;
-        if attempt.subject.kind().is_of_platform() {
-            return None;
+        WorkerTimeouts {
+            start: settings.start_timeout,
+            heartbeat: settings.heartbeat_timeout,
+            stuck: settings.stuck_timeout,
         }
-        let (class, stop_reason, since, limit) = match attempt.state {
-            AttemptState::Running => {
-                let beat = attempt.last_heartbeat_at.unwrap_or(attempt.created_at);
-                let work = attempt.last_work_at.unwrap_or(attempt.created_at);
-                if now.since(beat) > settings.heartbeat_timeout {
-                    (
-                        ErrorClass::Heartbeat,
-                        AttemptStopReason::HeartbeatTimeout,
-                        beat,
-                        settings.heartbeat_timeout,
-                    )
-                } else {
-                    (
-                        ErrorClass::Stuck,
-                        AttemptStopReason::StuckRunning,
-                        work,
-                        settings.stuck_timeout,
-                    )
-                }
-            }
-            _ => (
-                ErrorClass::ProvisionFailed,
-                AttemptStopReason::StartTimeout,
-                attempt.created_at,
-                settings.start_timeout,
-            ),
-        };
-        (now.since(since) > limit).then(|| Loss {
-            state: AttemptState::Failed,
-            stop_reason,
-            class,
-            message: format!("no sign of the worker for {} s", limit.as_secs()),
-            counts: true,
-        })
     }
 }
 
@@ -222,40 +195,17 @@ pub fn clear_away(platform: &Platform) -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn called_off(tx: &mut omoi_store::Tx, attempt: &Attempt) -> Result<bool, StoreError> {
-    let Some(id) = attempt.subject.task_id() else {
+/// Whether what an attempt works on was cancelled, or went to a newer attempt.
+async fn is_cancelled(tx: &mut Tx, attempt: &Attempt) -> Result<bool, StoreError> {
+    let spec = specs::get(tx, attempt.spec_id).await?;
+    if spec.status == SpecStatus::Cancelled {
+        return Ok(true);
+    }
+    let AttemptSubject::Task { task_id } = attempt.subject else {
         return Ok(false);
     };
-    let task = tasks::get(tx, id).await?;
-    Ok(task.status == TaskStatus::Cancelled
-        || task.fence != attempt.fence
-        || spec_called_off(tx, attempt).await?)
-}
-
-async fn spec_called_off(tx: &mut omoi_store::Tx, attempt: &Attempt) -> Result<bool, StoreError> {
-    use omoi_domain::spec::SpecStatus;
-    let spec = specs::get(tx, attempt.spec_id).await?;
-    Ok(spec.status == SpecStatus::Cancelled)
-}
-
-fn lost() -> Loss {
-    Loss {
-        state: AttemptState::Lost,
-        stop_reason: AttemptStopReason::PlatformRestarted,
-        class: ErrorClass::SandboxLost,
-        message: "the process that ran it is gone".to_owned(),
-        counts: false,
-    }
-}
-
-fn interrupted() -> Loss {
-    Loss {
-        state: AttemptState::Interrupted,
-        stop_reason: AttemptStopReason::Cancelled,
-        class: ErrorClass::Unknown,
-        message: "it was called off".to_owned(),
-        counts: false,
-    }
+    let task = tasks::get(tx, task_id).await?;
+    Ok(task.status == TaskStatus::Cancelled || task.fence != attempt.fence)
 }
 
 impl Consume for Reaper {

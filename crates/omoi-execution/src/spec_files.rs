@@ -34,9 +34,9 @@ pub enum SpecFilesError {
 /// # Errors
 /// When the database cannot be read or an id cannot name a file.
 pub async fn rendered_files(platform: &Platform, spec: &Spec) -> Result<SpecFiles, SpecFilesError> {
-    let runs = {
-        let mut tx = platform.store.begin_read().await?;
-        phases::of_spec(&mut tx, spec.id).await?
-    };
+    let runs = platform
+        .store
+        .read(async |tx| phases::of_spec(tx, spec.id).await)
+        .await?;
     (platform.render_spec_files)(spec, &runs).map_err(SpecFilesError::Render)
 }

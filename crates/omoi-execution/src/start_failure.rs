@@ -9,8 +9,7 @@ use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_git::refname::BadRefName;
 use omoi_sandbox::{GuardRefusal, LaunchError};
-use omoi_store::StoreError;
-use omoi_store::specs;
+use omoi_store::{StoreError, specs};
 
 use crate::platform::Platform;
 use crate::toolbox::UnreadableToolbox;
@@ -33,10 +32,8 @@ pub(crate) async fn class_of_start(
 
 /// Whether the mirror holds the spec's base commit; none when it cannot be asked.
 async fn has_base(platform: &Platform, spec: SpecId) -> Option<bool> {
-    let spec = {
-        let mut tx = platform.store.begin_read().await.ok()?;
-        specs::get(&mut tx, spec).await.ok()?
-    };
+    let spec = platform.store.read(async |tx| specs::get(tx, spec).await);
+    let spec = spec.await.ok()?;
     let base = ObjectId::parse(&spec.base_sha).ok()?;
     let mirror = platform.mirror(spec.project_id).await.ok()?;
     mirror.has_commit(&base).await.ok()

@@ -3,10 +3,11 @@
 use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::disk_stop::DISK_STOPS_MAX;
+use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::{Loss, lose};
+use omoi_execution::attempt::lose;
 use omoi_execution::intake::complete;
 use omoi_protocol::worker::Complete;
 use omoi_store::tasks::Task;
@@ -38,7 +39,7 @@ async fn interrupt(it: &TestPlatform, task: &Task, told_by: ToldBy) {
         }
         ToldBy::Platform => {
             let mut tx = it.platform.store.begin_write().await.unwrap();
-            let loss = Loss {
+            let loss = AttemptLoss {
                 state: AttemptState::Interrupted,
                 stop_reason: AttemptStopReason::DiskLow,
                 class: ErrorClass::ResourceExhausted,

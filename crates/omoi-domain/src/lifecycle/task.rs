@@ -1,14 +1,18 @@
 //! Transitions of tasks, and the actions they decide on.
 
+mod cancel;
 mod fail;
 mod prerequisites;
 mod provider_failed;
+mod retry;
 mod send_back;
 mod wait_for_person;
 
+pub use cancel::{cancel_task, end_resolution};
 pub use fail::{TaskFailure, fail_task};
-pub use prerequisites::{TaskGraph, TaskNode};
+pub use prerequisites::{KeptTask, TaskGraph, TaskNode};
 pub use provider_failed::{ProviderFailure, provider_failed};
+pub use retry::{RetriedTask, TaskRetry, retry_task};
 pub use send_back::{UnmetResult, send_back_task};
 pub use wait_for_person::wait_for_person;
 
@@ -52,10 +56,16 @@ pub enum TaskAction {
     SetRound(u32),
     /// Counts a retry.
     CountRetry,
+    /// Gives it all its retries again.
+    ResetRetries,
+    /// Lets its spec be done without it.
+    DropNeed,
     /// Lets it begin no earlier.
     WaitUntil(Timestamp),
     /// Blocks every open task that waits for it, directly or not.
     BlockDependents,
+    /// Frees every task that was blocked because of it and that no other lost task keeps.
+    FreeDependents,
     /// As [`TaskAction::BlockDependents`], with those that wait for what would have landed with it.
     BlockWaiting,
 }

@@ -9,6 +9,9 @@ use tracing::{info, warn};
 use omoi_domain::attempt::AttemptState;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SandboxId;
+use omoi_domain::lifecycle::attempt::{
+    AttemptLoss, SandboxExit, StoppingLimit, sandbox_exited, start_failed,
+};
 use omoi_domain::sandbox::SandboxState;
 use omoi_git::clone::{CloneError, CloneSpec, shared_clone};
 use omoi_git::mirror::{BaseStore, BaseStoreError, Identity, MirrorError};
@@ -24,7 +27,7 @@ use omoi_sandbox::{
 };
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
-use omoi_store::{Json, StoreError};
+use omoi_store::{Json, StoreError, Tx};
 
 use crate::attempt::settle;
 use crate::platform::Platform;
@@ -131,8 +134,8 @@ pub fn launch(platform: &Platform, job: Job) {
         .spawn(format!("attempt {}", id.short()), Kind::Work, async move {
             let attempt = job.attempt.clone();
             let dir = platform_.data.workspace(id);
-            let ended = follow(&platform_, job, &dir).await;
-            if let Err(error) = settle::after_exit(&platform_, &attempt, ended).await {
+            let loss = follow(&platform_, job, &dir).await;
+            if let Err(error) = settle::after_exit(&platform_, &attempt, loss).await {
                 // The reaper finds the attempt by its lease.
                 warn!(attempt.id = %id, error = %error, "Could not settle attempt `{id}`");
             }
@@ -146,12 +149,8 @@ pub fn launch(platform: &Platform, job: Job) {
         });
 }
 
-/// Prepares, launches and waits; returns what the platform saw of the end.
-async fn follow(
-    platform: &Platform,
-    job: Job,
-    dir: &Path,
-) -> Result<settle::Ended, settle::NotStarted> {
+/// Prepares, launches and waits; returns how the attempt ends if its worker did not tell.
+async fn follow(platform: &Platform, job: Job, dir: &Path) -> AttemptLoss {
     let run = async {
         let provider = platform.sandbox.as_ref().ok_or(JobError::NoProvider)?;
         // Kept until the sandbox has ended.
@@ -160,15 +159,14 @@ async fn follow(
         let launch = policy(platform, &job, &base, provider.as_ref())?;
         let running = provider.launch(launch).await?;
         platform.running.launched(job.attempt.id, running.control());
-        let ended = wait(running).await?;
-        Ok::<_, JobError>(ended)
+        Ok::<_, JobError>(exit_of(running).await?)
     };
     match run.await {
-        Ok(ended) => Ok(ended),
+        Ok(exit) => sandbox_exited(&exit, platform.lifecycle.soft().is_cancelled()),
         Err(error) => {
             let (class, message) = (class_of(&error), omoi_runtime::telemetry::chain(&error));
             let class = class_of_start(platform, job.attempt.spec_id, class).await;
-            Err(settle::NotStarted { class, message })
+            start_failed(class, message)
         }
     }
 }
@@ -213,29 +211,34 @@ async fn prepare(
 
 /// Writes the sandbox's row and moves attempt and task before anything is asked of the provider.
 async fn bind(platform: &Platform, job: &Job, provider: &dyn Provider) -> Result<(), JobError> {
-    let mut tx = platform.store.begin_write().await?;
-    let mut attempt = attempts::get(&mut tx, job.attempt.id).await?;
-    attempt.rung = Some(provider.rung());
-    attempts::transition(&mut tx, &mut attempt, AttemptState::Starting).await?;
+    let (id, rung) = (job.attempt.id, provider.rung());
     let mounts = job.work.toolbox.mounts(&platform.settings.read_only);
-    let mut sandbox = Sandbox {
-        id: SandboxId::from_uuid(attempt.id.as_uuid()),
-        org_id: tx.org(),
-        attempt_id: attempt.id,
-        provider: provider.rung(),
-        state: SandboxState::Pending,
-        held: Json(command::held(provider)),
-        mounts: Json(command::shown(&mounts)),
-        reason: None,
-        created_at: tx.now(),
-        state_version: 0,
+    let bound = async |tx: &mut Tx| -> Result<(), StoreError> {
+        let mut attempt = attempts::get(tx, id).await?;
+        attempt.rung = Some(rung);
+        attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
+        let mut sandbox = Sandbox {
+            id: SandboxId::from_uuid(id.as_uuid()),
+            org_id: tx.org(),
+            attempt_id: id,
+            provider: rung,
+            state: SandboxState::Pending,
+            held: Json(command::held(provider)),
+            mounts: Json(command::shown(&mounts)),
+            reason: None,
+            created_at: tx.now(),
+            state_version: 0,
+        };
+        sandboxes::insert(tx, &sandbox).await?;
+        let scope = (attempt.project_id, attempt.spec_id);
+        sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Creating).await?;
+        crate::tasks::assigned(tx, &attempt).await
     };
-    sandboxes::insert(&mut tx, &sandbox).await?;
-    let scope = (attempt.project_id, attempt.spec_id);
-    sandboxes::transition(&mut tx, scope, &mut sandbox, SandboxState::Creating).await?;
-    crate::tasks::assigned(&mut tx, &attempt).await?;
-    tx.commit(CrashPoint::AttemptStarting).await?;
-    info!(attempt.id = %attempt.id, rung = %sandbox.provider, "Starting attempt `{}`", attempt.id);
+    platform
+        .store
+        .write(CrashPoint::AttemptStarting, bound)
+        .await?;
+    info!(attempt.id = %id, rung = %rung, "Starting attempt `{id}`");
     Ok(())
 }
 
@@ -305,15 +308,19 @@ fn policy(
     Ok(launch)
 }
 
-async fn wait(running: Running) -> Result<settle::Ended, WaitError> {
+/// Waits for the end of a sandbox.
+async fn exit_of(running: Running) -> Result<SandboxExit, WaitError> {
     let exit = running.wait().await?;
-    let said = exit.stderr.to_text();
-    let said = said.trim();
-    Ok(settle::Ended {
+    let stderr = exit.stderr.to_text();
+    let stderr = stderr.trim();
+    Ok(SandboxExit {
         timed_out: exit.timed_out,
-        exhausted: exit.exhausted,
+        limit: exit.exhausted.map(|limit| StoppingLimit {
+            description: limit.to_string(),
+            is_of_machine: limit.is_of_the_machine(),
+        }),
         out_of_memory: exit.out_of_memory,
-        how: format!("{:?}", exit.ended),
-        said: (!said.is_empty()).then(|| said.to_owned()),
+        status: format!("{:?}", exit.ended),
+        last_output: (!stderr.is_empty()).then(|| stderr.to_owned()),
     })
 }

@@ -2,11 +2,11 @@
 
 use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome, SubjectKind};
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::lifecycle::attempt::{ReportedEnd, TaskFollowUp, after_report, ended_state};
 use omoi_domain::lifecycle::task::UnmetResult;
 use omoi_domain::message::MessageSender;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::SandboxState;
-use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_git::import::ImportError;
 use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
@@ -15,13 +15,12 @@ use omoi_protocol::worker::Complete;
 use omoi_sandbox::Exhausted;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx, merges, messages, sandboxes};
 
 use super::{IntakeError, current, take_in, verify};
-use crate::disk_room;
 use crate::platform::Platform;
-use crate::tasks::{cancel, fail, of_attempt, send_back};
+use crate::tasks::{follow_up, of_attempt};
 
 /// Applies the end of an attempt to what it was a try at. Takes effect once; told again in the same
 /// words it is answered as the first time.
@@ -34,7 +33,10 @@ pub async fn complete(
     body: Complete,
 ) -> Result<(), IntakeError> {
     let body = with_limit(body, platform.running.exhausted(attempt.id));
-    let said = attempts::get(&mut platform.store.begin_read().await?, attempt.id).await?;
+    let said = platform
+        .store
+        .read(async |tx| attempts::get(tx, attempt.id).await)
+        .await?;
     if is_repeated(&said, &body) {
         return Ok(());
     }
@@ -47,33 +49,35 @@ pub async fn complete(
         }
         _ => Verdict::default(),
     };
-    let mut tx = platform.store.begin_write().await?;
-    let mut now = current(&mut tx, attempt.id).await?;
-    let worked = matches!(body.outcome, Outcome::Succeeded | Outcome::Incomplete);
-    if now.subject.kind() == SubjectKind::Task && now.state != AttemptState::Running && worked {
+    let end = async |tx: &mut Tx| {
+        let mut attempt = current(tx, attempt.id).await?;
+        check_started(&attempt, &body)?;
+        attempt.stop_reason = Some(body.stop_reason);
+        attempt.error_class = body.error_class;
+        attempt.error_message.clone_from(&body.error_message);
+        if let Some(head) = &verdict.head {
+            attempt.head_sha = Some(head.as_str().to_owned());
+        }
+        let task = of_attempt(tx, &attempt).await?;
+        let to = ended_state(attempt.state, body.outcome.state());
+        attempts::transition(tx, &mut attempt, to).await?;
+        close_sandbox(tx, &attempt).await?;
+        match task {
+            Some(task) => Ok(move_task(tx, platform, task, body, verdict).await?),
+            None => Ok(()),
+        }
+    };
+    platform.store.write(CrashPoint::AttemptEnded, end).await
+}
+
+/// Refuses work of a worker that never reported its start.
+fn check_started(attempt: &Attempt, body: &Complete) -> Result<(), IntakeError> {
+    let has_work = matches!(body.outcome, Outcome::Succeeded | Outcome::Incomplete);
+    let is_task = attempt.subject.kind() == SubjectKind::Task;
+    if is_task && has_work && attempt.state != AttemptState::Running {
         let why = "the worker tells of work but never reported its start";
         return Err(IntakeError::Refused(why.to_owned()));
     }
-    now.stop_reason = Some(body.stop_reason);
-    now.error_class = body.error_class;
-    now.error_message.clone_from(&body.error_message);
-    if let Some(head) = &verdict.head {
-        now.head_sha = Some(head.as_str().to_owned());
-    }
-    let task = of_attempt(&mut tx, &now).await?;
-    let state = match (now.state, body.outcome.state()) {
-        // A worker that fails before it reported its start never ran.
-        (AttemptState::Pending | AttemptState::Starting, AttemptState::Incomplete) => {
-            AttemptState::Failed
-        }
-        (_, state) => state,
-    };
-    attempts::transition(&mut tx, &mut now, state).await?;
-    close_sandbox(&mut tx, &now).await?;
-    if let Some(task) = task {
-        apply(&mut tx, platform, task, body, verdict).await?;
-    }
-    tx.commit(CrashPoint::AttemptEnded).await?;
     Ok(())
 }
 
@@ -198,18 +202,20 @@ async fn sides(
     platform: &Platform,
     attempt: &Attempt,
 ) -> Result<(Task, Spec, Option<ObjectId>), IntakeError> {
-    let mut tx = platform.store.begin_read().await?;
-    let Some(task) = of_attempt(&mut tx, attempt).await? else {
-        return Err(IntakeError::Superseded);
-    };
-    let spec = specs::get(&mut tx, task.spec_id).await?;
-    let incoming = match task.resolves_merge_id {
-        Some(id) => Some(ObjectId::parse(
-            &merges::get(&mut tx, id).await?.incoming_sha,
-        )?),
-        None => None,
-    };
-    Ok((task, spec, incoming))
+    platform
+        .store
+        .read(async |tx| {
+            let Some(task) = of_attempt(tx, attempt).await? else {
+                return Err(IntakeError::Superseded);
+            };
+            let spec = specs::get(tx, task.spec_id).await?;
+            let incoming = match task.resolves_merge_id {
+                Some(id) => Some(ObjectId::parse(&merges::get(tx, id).await?.incoming_sha)?),
+                None => None,
+            };
+            Ok((task, spec, incoming))
+        })
+        .await
 }
 
 /// What an agent that handed in nothing says is done: work of an earlier round that was kept and
@@ -237,88 +243,49 @@ async fn keep_on_branch(
         return Ok(());
     }
     // Time passed since its fence was read; a newer attempt may stand on the branch by now.
-    current(&mut platform.store.begin_read().await?, attempt.id).await?;
+    platform
+        .store
+        .read(async |tx| current(tx, attempt.id).await)
+        .await?;
     mirror
         .update_ref_cas(&branch, head, before.as_ref(), CrashPoint::RefMoved)
         .await?;
     Ok(())
 }
 
-async fn apply(
+/// Moves the task of an attempt whose worker told how it ended.
+async fn move_task(
     tx: &mut Tx,
     platform: &Platform,
     mut task: Task,
     body: Complete,
     verdict: Verdict,
 ) -> Result<(), StoreError> {
-    task.summary = body.summary.clone().or(task.summary);
-    match body.outcome {
-        Outcome::Succeeded => match verdict.unmet {
-            Some(unmet) => send_back(tx, &mut task, unmet).await,
-            None => {
-                task.head_sha = verdict.head.map(|head| head.as_str().to_owned());
-                tasks::transition(tx, &mut task, TaskStatus::PendingValidation, None).await
-            }
-        },
-        Outcome::Incomplete => send_back(tx, &mut task, incomplete(&body, verdict)).await,
-        Outcome::Failed => {
-            let message = body
-                .error_message
-                .as_deref()
-                .unwrap_or("the agent gave no reason");
-            fail(
-                tx,
-                platform,
-                &mut task,
-                body.error_class.unwrap_or(ErrorClass::Unknown),
-                message,
-            )
-            .await
-        }
-        Outcome::Interrupted if is_by_user(tx, &task, &body).await? => {
-            cancel(tx, &mut task, "interrupted by a person").await
-        }
-        Outcome::Interrupted if body.stop_reason == AttemptStopReason::DiskLow => {
-            let how = body.error_message.as_deref().unwrap_or_default();
-            disk_room::task_stopped(tx, &mut task, how).await
-        }
-        Outcome::Interrupted => {
-            let reason = Some(format!("interrupted: {}", body.stop_reason));
-            tasks::transition(tx, &mut task, TaskStatus::Pending, reason).await
-        }
+    let step = after_report(ReportedEnd {
+        outcome: body.outcome,
+        stop_reason: body.stop_reason,
+        error_class: body.error_class,
+        error_message: body.error_message,
+        unmet: verdict.unmet,
+        is_by_person: is_interrupted_by_person(tx, &task, body.stop_reason).await?,
+    });
+    task.summary = body.summary.or(task.summary);
+    if step == TaskFollowUp::Validate {
+        task.head_sha = verdict.head.map(|head| head.as_str().to_owned());
     }
+    follow_up(tx, platform, &mut task, step).await
 }
 
-async fn is_by_user(tx: &mut Tx, task: &Task, body: &Complete) -> Result<bool, StoreError> {
-    let (true, Some(attempt)) = (
-        body.stop_reason == AttemptStopReason::Interrupt,
-        task.attempt_id,
-    ) else {
+async fn is_interrupted_by_person(
+    tx: &mut Tx,
+    task: &Task,
+    stop_reason: AttemptStopReason,
+) -> Result<bool, StoreError> {
+    let (AttemptStopReason::Interrupt, Some(attempt)) = (stop_reason, task.attempt_id) else {
         return Ok(false);
     };
     let sender = messages::interrupted_by(tx, task.id, attempt).await?;
     Ok(sender == Some(MessageSender::User))
-}
-
-fn incomplete(body: &Complete, verdict: Verdict) -> UnmetResult {
-    let mut feedback = format!(
-        "the attempt ended before it was done ({})",
-        body.stop_reason
-    );
-    let mut recommendations =
-        vec!["Go on from what stands on the branch and finish it.".to_owned()];
-    if let Some(unmet) = verdict.unmet {
-        feedback = format!(
-            "{feedback}\nwhat it handed in was not taken: {}",
-            unmet.feedback
-        );
-        recommendations.extend(unmet.recommendations);
-    }
-    UnmetResult {
-        code: UnmetCode::Incomplete,
-        feedback,
-        recommendations,
-    }
 }
 
 #[cfg(test)]

@@ -15,33 +15,38 @@ pub(super) async fn tell(
     caller: &Caller,
     failed: &FailedTry,
 ) -> Result<(), StoreError> {
-    let mut tx = platform.store.begin_write().await?;
-    let principal = caller.principal;
-    let attempt = match principal.purpose {
-        CallPurpose::Attempt(id) => Some(attempts::get(&mut tx, id).await?),
-        CallPurpose::Judge => {
-            let live = attempts::all_live(&mut tx).await?.into_iter();
-            let mut asks = live.filter(|a| a.spec_id == principal.spec && a.role == caller.role);
-            asks.next()
-        }
-    };
-    let Some(attempt) = attempt else {
-        // It was ended meanwhile.
-        return Ok(());
-    };
-    let event = Event::ModelCallFailed(CallFailed {
-        attempt_id: attempt.id,
-        subject: attempt.subject,
-        role: caller.role,
-        provider: failed.provider.clone(),
-        model: failed.model.clone(),
-        status: failed.status,
-        message: failed.words.clone(),
-        n_calls: failed.n_calls,
-        calls_max: failed.calls_max,
-        next_at: failed.next_at,
-        until: failed.until,
-    });
-    tx.emit(Some(attempt.project_id), Some(attempt.spec_id), event);
-    tx.commit(CrashPoint::EventsStored).await
+    platform
+        .store
+        .write(CrashPoint::EventsStored, async |tx| {
+            let principal = caller.principal;
+            let attempt = match principal.purpose {
+                CallPurpose::Attempt(id) => Some(attempts::get(tx, id).await?),
+                CallPurpose::Judge => {
+                    let live = attempts::all_live(tx).await?.into_iter();
+                    let mut asks =
+                        live.filter(|a| a.spec_id == principal.spec && a.role == caller.role);
+                    asks.next()
+                }
+            };
+            let Some(attempt) = attempt else {
+                // It was ended meanwhile.
+                return Ok(());
+            };
+            let event = Event::ModelCallFailed(CallFailed {
+                attempt_id: attempt.id,
+                subject: attempt.subject,
+                role: caller.role,
+                provider: failed.provider.clone(),
+                model: failed.model.clone(),
+                status: failed.status,
+                message: failed.words.clone(),
+                n_calls: failed.n_calls,
+                calls_max: failed.calls_max,
+                next_at: failed.next_at,
+                until: failed.until,
+            });
+            tx.emit(Some(attempt.project_id), Some(attempt.spec_id), event);
+            Ok(())
+        })
+        .await
 }

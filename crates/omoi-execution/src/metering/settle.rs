@@ -1,10 +1,11 @@
 //! Calls that nobody will record: their process died, or gave up.
 
+use tracing::warn;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_llm::pricing::Tokens;
 use omoi_store::open_calls::OpenCall;
-use omoi_store::{StoreError, costs, open_calls};
-use tracing::warn;
+use omoi_store::{StoreError, Tx, costs, open_calls};
 
 use super::CallCost;
 use crate::platform::Platform;
@@ -20,10 +21,6 @@ pub(crate) async fn settle_left_call(
     if is_followed {
         return Ok(());
     }
-    let mut tx = platform.store.begin_write().await?;
-    if !open_calls::close(&mut tx, call.id).await? {
-        return Ok(());
-    }
     let estimate = CallCost {
         model: call.model.clone(),
         simulated: call.simulated,
@@ -37,9 +34,21 @@ pub(crate) async fn settle_left_call(
         calls: 1,
         estimated: true,
     };
-    let entry = estimate.entry(&tx, call);
-    costs::insert(&mut tx, call.project_id, &entry).await?;
-    tx.commit(CrashPoint::CostRecorded).await?;
+    let charge = async |tx: &mut Tx| -> Result<bool, StoreError> {
+        let is_left = open_calls::close(tx, call.id).await?;
+        if is_left {
+            let entry = estimate.entry(tx, call);
+            costs::insert(tx, call.project_id, &entry).await?;
+        }
+        Ok(is_left)
+    };
+    if !platform
+        .store
+        .write(CrashPoint::CostRecorded, charge)
+        .await?
+    {
+        return Ok(());
+    }
     warn!(
         call.id = %call.id, cost_nanousd = call.cost_nanousd.as_nanos(),
         "Model call `{}` was left without a record; it is charged with what it may have cost", call.id

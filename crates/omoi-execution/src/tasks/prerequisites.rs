@@ -112,15 +112,16 @@ fn waits_for(task: &Task) -> (TaskBlock, String) {
 }
 
 /// Frees every task that was blocked because of `task`, unless it waits for another lost one too.
-pub(super) async fn unblock_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+pub(super) async fn free_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     let blocked = tasks::blocked_by(tx, task.id).await?;
     if blocked.is_empty() {
         return Ok(());
     }
     let rows = TaskRows::read(tx, task.spec_id).await?;
-    for mut dependent in blocked {
-        let lost = rows.graph().lost_prerequisite(dependent.id);
-        match lost.and_then(|id| rows.task(id)) {
+    let ids: Vec<TaskId> = blocked.iter().map(|task| task.id).collect();
+    let kept = rows.graph().kept_by(&ids);
+    for (mut dependent, kept) in blocked.into_iter().zip(kept) {
+        match kept.by.and_then(|id| rows.task(id)) {
             None => tasks::transition(tx, &mut dependent, TaskStatus::Pending, None).await?,
             Some(lost) => {
                 let (block, reason) = waits_for(lost);

@@ -2,10 +2,11 @@
 //! anything else of the spec, however its reports interleave with those of its successors.
 
 use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
+use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::{Created, Loss, lose};
+use omoi_execution::attempt::{Created, lose};
 use omoi_execution::{discovery, intake};
 use omoi_runtime::rng::Rng;
 use omoi_store::attempts::{self, Attempt};
@@ -105,7 +106,7 @@ async fn act(it: &TestPlatform, task: &Task, all: &mut Vec<Created>) {
         TaskStatus::Pending if all.len() < 4 => all.push(it.claim(task.id).await.unwrap()),
         TaskStatus::Claiming => it.bind(&all.last().unwrap().attempt).await.unwrap(),
         TaskStatus::Assigned | TaskStatus::Running => {
-            let loss = Loss {
+            let loss = AttemptLoss {
                 state: AttemptState::Lost,
                 stop_reason: AttemptStopReason::PlatformRestarted,
                 class: ErrorClass::SandboxLost,

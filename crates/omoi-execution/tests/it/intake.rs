@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
 use omoi_domain::id::EventId;
+use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::{Loss, lose, token_hash};
+use omoi_execution::attempt::{lose, token_hash};
 use omoi_execution::intake::{self, IntakeError};
 use omoi_protocol::worker::{
     AckMessages, CommitTurn, EVENT_BYTES_MAX, EVENTS_MAX, ReportEvents, TurnRecord, WorkerEvent,
@@ -187,7 +188,7 @@ async fn a_heartbeat_tells_a_superseded_worker_to_stop() {
 async fn give_up(it: &TestPlatform, attempt: &attempts::Attempt) {
     it.commit(async |tx| {
         let mut attempt = attempts::get(tx, attempt.id).await?;
-        let loss = Loss {
+        let loss = AttemptLoss {
             state: AttemptState::Lost,
             stop_reason: AttemptStopReason::PlatformRestarted,
             class: omoi_domain::retry::ErrorClass::SandboxLost,

@@ -10,11 +10,12 @@ use tracing::info;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, SpecId};
+use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::outage::OutageStep;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::{ErrorClass, PhaseFailure};
 use omoi_domain::spec::{PhaseState, SpecStatus};
-use omoi_execution::attempt::{self, Brief, Job, Loss, NewAttempt, WorkPlan};
+use omoi_execution::attempt::{self, Brief, Job, NewAttempt, WorkPlan};
 use omoi_execution::toolbox::Toolbox;
 use omoi_execution::{Platform, outage};
 use omoi_git::object::ObjectId;
@@ -136,7 +137,7 @@ async fn end_live(
     let Some(mut attempt) = live else {
         return Ok(None);
     };
-    let loss = Loss {
+    let loss = AttemptLoss {
         state: AttemptState::Failed,
         stop_reason: AttemptStopReason::Superseded,
         class: ErrorClass::Unknown,

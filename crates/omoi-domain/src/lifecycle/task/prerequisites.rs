@@ -28,6 +28,15 @@ impl TaskNode {
     }
 }
 
+/// A blocked task, when something it waited for goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptTask {
+    /// The task.
+    pub id: TaskId,
+    /// The lost task that it still waits for, if there is one.
+    pub by: Option<TaskId>,
+}
+
 /// The tasks of a spec and which waits for which: an edge's `after` waits for its `before`.
 #[derive(Clone, Copy, Debug)]
 pub struct TaskGraph<'a> {
@@ -65,6 +74,15 @@ impl TaskGraph<'_> {
         };
         let is_lost = |id: &TaskId| self.node(*id).is_some_and(TaskNode::is_lost);
         reached_from(&[task], next).into_iter().find(is_lost)
+    }
+
+    /// For each of `blocked`, the lost task that still keeps it; none for one that may go on.
+    pub fn kept_by(&self, blocked: &[TaskId]) -> Vec<KeptTask> {
+        let kept = blocked.iter().map(|&id| KeptTask {
+            id,
+            by: self.lost_prerequisite(id),
+        });
+        kept.collect()
     }
 
     fn node(&self, id: TaskId) -> Option<&TaskNode> {
@@ -174,6 +192,11 @@ mod tests {
                 expected.map(id),
                 "{nodes:?}"
             );
+            let kept = KeptTask {
+                id: id(3),
+                by: expected.map(id),
+            };
+            assert_eq!(graph.kept_by(&[id(3)]), [kept]);
         }
     }
 

@@ -1,0 +1,50 @@
+//! A task that is called off.
+
+use super::TaskAction;
+use crate::task::TaskStatus;
+
+/// Cancels a task for `reason`, and blocks what waits for it. Whatever runs for it is stopped by the
+/// reaper.
+pub fn cancel_task(reason: &str) -> Vec<TaskAction> {
+    vec![
+        TaskAction::moved(TaskStatus::Cancelled, reason),
+        TaskAction::BlockDependents,
+    ]
+}
+
+/// Ends a task that resolves a conflict which nobody needs resolved any more. What waits for it is
+/// freed by whoever ends it: it lands without it.
+pub fn end_resolution(status: TaskStatus, reason: &str) -> Vec<TaskAction> {
+    let mut actions = vec![TaskAction::DropNeed];
+    if !matches!(status, TaskStatus::Cancelled | TaskStatus::Completed) {
+        actions.push(TaskAction::moved(TaskStatus::Cancelled, reason));
+    }
+    actions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancelled_task_stops_what_waits_for_it() {
+        let moved = TaskAction::moved(TaskStatus::Cancelled, "by a person");
+        let expected = [moved, TaskAction::BlockDependents];
+        assert_eq!(cancel_task("by a person"), expected);
+    }
+
+    #[test]
+    fn a_resolution_that_is_over_stays_as_it_ended() {
+        for (status, n_moves) in [
+            (TaskStatus::Failed, 1),
+            (TaskStatus::Pending, 1),
+            (TaskStatus::Running, 1),
+            (TaskStatus::Cancelled, 0),
+            (TaskStatus::Completed, 0),
+        ] {
+            let actions = end_resolution(status, "its merge is tried again");
+            assert_eq!(actions[0], TaskAction::DropNeed);
+            assert_eq!(actions.len(), 1 + n_moves, "{status}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Tasks whose attempt is over: what each follow-up has to read before it is decided.
+
+use omoi_domain::attempt::{AttemptState, AttemptSubject};
+use omoi_domain::lifecycle::attempt::{AttemptLoss, TaskFollowUp, after_loss};
+use omoi_domain::lifecycle::task::{ProviderFailure, TaskFailure, fail_task, provider_failed};
+use omoi_domain::outage::is_provider_failure;
+use omoi_domain::retry::{self, ErrorClass};
+use omoi_domain::task::TaskStatus;
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{StoreError, Tx};
+
+use super::{apply, cancel, of_attempt, send_back};
+use crate::platform::Platform;
+use crate::{disk_room, outage};
+
+/// Moves the task of an attempt that the platform ended.
+pub(crate) async fn attempt_lost(
+    tx: &mut Tx,
+    platform: &Platform,
+    attempt: &Attempt,
+    loss: &AttemptLoss,
+) -> Result<(), StoreError> {
+    let Some(mut task) = of_attempt(tx, attempt).await? else {
+        return Ok(());
+    };
+    match after_loss(task.status, loss) {
+        Some(step) => follow_up(tx, platform, &mut task, step).await,
+        None => Ok(()),
+    }
+}
+
+/// Moves a task whose attempt is over. The attempt is over in `tx`.
+pub(crate) async fn follow_up(
+    tx: &mut Tx,
+    platform: &Platform,
+    task: &mut Task,
+    step: TaskFollowUp,
+) -> Result<(), StoreError> {
+    match step {
+        TaskFollowUp::Validate => {
+            tasks::transition(tx, task, TaskStatus::PendingValidation, None).await
+        }
+        TaskFollowUp::SendBack(unmet) => send_back(tx, task, unmet).await,
+        TaskFollowUp::Fail { class, message } => fail(tx, platform, task, class, &message).await,
+        TaskFollowUp::Cancel => cancel(tx, task, "interrupted by a person").await,
+        TaskFollowUp::DiskStopped { description } => {
+            disk_room::task_stopped(tx, task, &description).await
+        }
+        TaskFollowUp::Requeue { reason } => {
+            tasks::transition(tx, task, TaskStatus::Pending, Some(reason)).await
+        }
+    }
+}
+
+/// Fails a task and, where its class and its count allow, puts it back into the queue after a pause.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn fail(
+    tx: &mut Tx,
+    platform: &Platform,
+    task: &mut Task,
+    class: ErrorClass,
+    message: &str,
+) -> Result<(), StoreError> {
+    if is_provider_failure(class) {
+        return fail_of_provider(tx, platform, task, class, message).await;
+    }
+    let attempts = attempts::of_task(tx, task.id).await?;
+    // An attempt that was lost or stopped says nothing about the task.
+    let failed = attempts.iter().filter(|a| a.state == AttemptState::Failed);
+    let failures: Vec<(ErrorClass, String)> = failed
+        .filter_map(|a| Some((a.error_class?, a.error_message.clone()?)))
+        .collect();
+    let (low, high) = (*retry::JITTER.start(), *retry::JITTER.end());
+    let actions = fail_task(TaskFailure {
+        task_type: task.task_type,
+        retry_count: task.retry_count,
+        max_retries: task.max_retries,
+        class,
+        message,
+        failures: &failures,
+        now: tx.now(),
+        jitter: low + (high - low) * platform.rng.unit(),
+    });
+    apply(tx, task, actions).await
+}
+
+/// Has a task whose attempt the model provider failed wait: for its next try, or for a person.
+async fn fail_of_provider(
+    tx: &mut Tx,
+    platform: &Platform,
+    task: &mut Task,
+    class: ErrorClass,
+    message: &str,
+) -> Result<(), StoreError> {
+    let failed = outage::FailedWork {
+        spec_id: task.spec_id,
+        subject: AttemptSubject::Task { task_id: task.id },
+        class,
+    };
+    let step = outage::step(tx, platform, failed).await?;
+    let actions = provider_failed(ProviderFailure {
+        status: task.status,
+        class,
+        reason: outage::reason(class, message),
+        step,
+    });
+    apply(tx, task, actions).await
+}
