@@ -3,6 +3,7 @@
 pub mod attempt;
 pub mod check_receipt;
 pub mod command;
+pub mod commands;
 pub mod consume;
 pub mod discovery;
 pub mod disk_room;

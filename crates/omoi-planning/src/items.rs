@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde::Deserialize as _;
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use omoi_domain::attempt::AttemptSubject;
@@ -46,26 +45,32 @@ pub async fn submit(
         let refusal = format!("the item has {bytes} bytes, at most {ITEM_BYTES_MAX}");
         return Err(IntakeError::Refused(refusal));
     }
-    let spec = {
-        let mut tx = platform.store.begin_read().await?;
-        specs::get(&mut tx, attempt.spec_id).await?
-    };
+    let spec = platform
+        .store
+        .read(async |tx| specs::get(tx, attempt.spec_id).await);
+    let spec = spec.await?;
     let base = ObjectId::parse(&spec.base_sha)?;
     let repo = tree::tracked(platform, spec.project_id, &base).await?;
-    let item = (phase, body.section.as_str(), body.key.as_str(), &body.value);
+    let item = ItemSubmission {
+        phase,
+        section: &body.section,
+        key: &body.key,
+        value: &body.value,
+    };
     let accepted = validated(item, &repo, platform.settings_of(&spec).check_timeout);
     let accepted = accepted.map_err(IntakeError::Refused)?;
-    let mut tx = platform.store.begin_write().await?;
-    if !attempts::hold(&mut tx, attempt.id).await? {
-        return Err(IntakeError::Superseded);
-    }
     let withdraws = accepted.item.withdraws(phase);
-    if withdraws {
-        stands(&journal(&mut tx, spec.id, phase).await?, &accepted.item)?;
-    }
-    let run = phases::ensure(&mut tx, spec.id, phase).await?;
-    let seq = put(&mut tx, &spec, &run, &accepted.item).await?;
-    tx.commit(CrashPoint::ItemAccepted).await?;
+    let stored = platform.store.write(CrashPoint::ItemAccepted, async |tx| {
+        if !attempts::hold(tx, attempt.id).await? {
+            return Err(IntakeError::Superseded);
+        }
+        if withdraws {
+            stands(&journal(tx, spec.id, phase).await?, &accepted.item)?;
+        }
+        let run = phases::ensure(tx, spec.id, phase).await?;
+        Ok(put(tx, &spec, &run, &accepted.item).await?)
+    });
+    let seq = stored.await?;
     let mut notes: Vec<String> = accepted.warnings.into_iter().map(|w| w.message).collect();
     if withdraws {
         notes.push(format!("`{}` is withdrawn", accepted.item.key));
@@ -79,8 +84,10 @@ pub async fn submit(
 /// [`IntakeError::Refused`] naming what is missing.
 pub async fn done(platform: &Platform, attempt: &Attempt) -> Result<DoneAck, IntakeError> {
     let phase = phase_of(attempt)?;
-    let mut tx = platform.store.begin_read().await?;
-    let items = journal(&mut tx, attempt.spec_id, phase).await?;
+    let items = platform
+        .store
+        .read(async |tx| journal(tx, attempt.spec_id, phase).await);
+    let items = items.await?;
     match assemble_output(phase, &items) {
         Ok(_) => Ok(DoneAck {
             items: items.len() as u32,
@@ -113,18 +120,13 @@ pub(crate) async fn journal(
     Ok(latest_items(phase, items.collect()))
 }
 
-/// The item as it is stored, or what was expected of it. An item is phase, section, key and value.
+/// The item as it is stored, or what was expected of it.
 pub(crate) fn validated(
-    (phase, section, key, value): (Phase, &str, &str, &Value),
+    submission: ItemSubmission<'_>,
     repo: &RepoPaths,
     check_timeout: Duration,
 ) -> Result<AcceptedItem, String> {
-    let submission = ItemSubmission {
-        phase,
-        section,
-        key,
-        value,
-    };
+    let phase = submission.phase;
     let accepted = validate_item(submission, repo).map_err(|refusal| refusal.to_string())?;
     if phase == Phase::Tasks && accepted.item.section == "tasks" {
         checks_can_run(&accepted.item, check_timeout)?;

@@ -11,6 +11,7 @@ use omoi_plan::evaluate::EvaluationFacts;
 use omoi_plan::items::OutputItem;
 use omoi_plan::outputs::TasksOutput;
 use omoi_runtime::BoxError;
+use omoi_store::StoreError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
 
@@ -18,29 +19,37 @@ use crate::gate::{Judged, assembled, guidance, judge_output};
 use crate::items::journal;
 use crate::{proofs, tree};
 
+/// What an output is judged from.
+pub(crate) struct PhaseMaterial {
+    /// The accepted items of the phase.
+    pub(crate) items: Vec<OutputItem>,
+    /// Every phase run of the spec.
+    pub(crate) runs: Vec<PhaseRun>,
+}
+
 /// Judges what the items of `phase` make.
 pub(crate) async fn judge(
     platform: &Platform,
     spec: &Spec,
     phase: Phase,
 ) -> Result<Judged, BoxError> {
-    let read = {
-        let mut tx = platform.store.begin_read().await?;
-        (
-            journal(&mut tx, spec.id, phase).await?,
-            phases::of_spec(&mut tx, spec.id).await?,
-        )
-    };
-    judge_items(platform, spec, phase, read).await
+    let material = platform.store.read(async |tx| {
+        Ok::<_, StoreError>(PhaseMaterial {
+            items: journal(tx, spec.id, phase).await?,
+            runs: phases::of_spec(tx, spec.id).await?,
+        })
+    });
+    judge_items(platform, spec, phase, material.await?).await
 }
 
-/// Judges what `items` make, beside the spec's phase runs.
+/// Judges what `material` makes.
 pub(crate) async fn judge_items(
     platform: &Platform,
     spec: &Spec,
     phase: Phase,
-    (items, runs): (Vec<OutputItem>, Vec<PhaseRun>),
+    material: PhaseMaterial,
 ) -> Result<Judged, BoxError> {
+    let PhaseMaterial { items, runs } = material;
     let mut facts = facts(platform, spec, phase, &runs).await?;
     let assembled = match assembled(phase, &items, platform.settings_of(spec).check_timeout) {
         Ok(output) => output,

@@ -2,7 +2,6 @@
 
 mod base_suite;
 pub mod commands;
-pub mod create;
 pub mod gate;
 pub mod items;
 mod judge;
@@ -10,6 +9,7 @@ pub mod planner;
 mod prompt;
 mod proofs;
 mod repository_file;
+pub mod repository_reader;
 mod second_opinion;
 pub mod spec_files;
 mod suite;

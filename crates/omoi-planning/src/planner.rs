@@ -52,10 +52,9 @@ impl Planner {
     }
 
     async fn pass(&mut self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
-        let executing = {
-            let mut tx = self.platform.store.begin_read().await?;
-            specs::with_status(&mut tx, SpecStatus::Executing).await?
-        };
+        let store = &self.platform.store;
+        let executing = store.read(async |tx| specs::with_status(tx, SpecStatus::Executing).await);
+        let executing = executing.await?;
         let ids: Vec<SpecId> = executing.iter().map(|spec| spec.id).collect();
         self.failures.retain(|id, _| ids.contains(id));
         let mut next = Next::Idle;
@@ -120,9 +119,10 @@ async fn adopted(platform: &Platform, mut spec: Spec) -> Result<Spec, StoreError
     }
     spec.model.clone_from(&platform.model_label);
     spec.scenario.clone_from(&platform.scenario);
-    let mut tx = platform.store.begin_write().await?;
-    specs::save(&mut tx, &mut spec).await?;
-    tx.commit(CrashPoint::SpecMoved).await?;
+    let adopted = platform.store.write(CrashPoint::SpecMoved, async |tx| {
+        specs::save(tx, &mut spec).await
+    });
+    adopted.await?;
     Ok(spec)
 }
 

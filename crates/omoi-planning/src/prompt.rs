@@ -13,6 +13,7 @@ use omoi_plan::sections::{section_schema, submit_item_schema};
 use omoi_protocol::worker::{Limits, Tool};
 use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;
+use omoi_store::StoreError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
 
@@ -82,13 +83,11 @@ async fn prompt(
     phase: Phase,
     run: &PhaseRun,
 ) -> Result<String, BoxError> {
-    let (runs, items) = {
-        let mut tx = platform.store.begin_read().await?;
-        (
-            phases::of_spec(&mut tx, spec.id).await?,
-            journal(&mut tx, spec.id, phase).await?,
-        )
-    };
+    let read = platform.store.read(async |tx| {
+        let runs = phases::of_spec(tx, spec.id).await?;
+        Ok::<_, StoreError>((runs, journal(tx, spec.id, phase).await?))
+    });
+    let (runs, items) = read.await?;
     let mut inputs = Vec::new();
     for input in phase.inputs() {
         let stored = runs

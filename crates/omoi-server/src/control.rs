@@ -3,7 +3,9 @@
 mod events;
 mod find;
 mod log;
+mod spec_view;
 mod specs;
+mod task_view;
 mod tasks;
 mod trust;
 
@@ -12,12 +14,16 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+
+use omoi_domain::event::Actor;
 use omoi_execution::Platform;
 use omoi_execution::disk_room::Shortage;
 use omoi_git::toolchain::Host;
+use omoi_planning::repository_reader::RepositoryReader;
 use omoi_protocol::control::{DiskStall, FailingEntity, LoopStatus, Status};
 use omoi_runtime::config::Config;
 use omoi_runtime::reconcile::StatusReader;
+use omoi_store::Tenant;
 
 use crate::auth::{same, token};
 use crate::error::{ApiError, told_in_full};
@@ -68,6 +74,22 @@ pub fn router(surface: ControlSurface) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(surface.clone(), guard));
     Router::new().nest("/api/v1", guarded).with_state(surface)
+}
+
+impl ControlSurface {
+    /// The scope of who asks: whoever holds the token of the data folder.
+    fn tenant(&self) -> Tenant {
+        self.platform.store.acting_as(Actor::Local)
+    }
+
+    /// Reads repositories for who asks.
+    fn repositories(&self) -> RepositoryReader<'_> {
+        RepositoryReader {
+            platform: &self.platform,
+            host: &self.host,
+            config: &self.config,
+        }
+    }
 }
 
 type Surface = State<ControlSurface>;

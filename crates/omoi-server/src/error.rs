@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 use tracing::error;
 
 use omoi_delivery::trace::TraceError;
+use omoi_execution::commands::TaskCommandError;
 use omoi_execution::intake::IntakeError;
 use omoi_execution::integration::IntegrationError;
 use omoi_execution::spec_files::SpecFilesError;
-use omoi_planning::commands::CommandError;
-use omoi_planning::create::CreateError;
+use omoi_planning::commands::{CreateError, SpecCommandError};
 use omoi_protocol::error::ErrorBody;
 use omoi_runtime::lifecycle::BlockingPanicked;
 use omoi_runtime::telemetry::chain;
@@ -75,6 +75,13 @@ impl ApiError {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.body.hint = Some(hint.into());
         self
+    }
+
+    fn with_next_step(self, next: Option<String>) -> Self {
+        match next {
+            Some(next) => self.hint(next),
+            None => self,
+        }
     }
 
     pub(crate) fn unauthorized() -> Self {
@@ -210,27 +217,38 @@ impl From<CreateError> for ApiError {
     }
 }
 
-impl From<CommandError> for ApiError {
-    fn from(source: CommandError) -> Self {
+impl From<SpecCommandError> for ApiError {
+    fn from(source: SpecCommandError) -> Self {
         let code = match source {
-            CommandError::NotPlanned { .. } => "not_planned",
-            CommandError::OtherModel { .. } => "other_model",
-            CommandError::AtWork { .. } => "at_work",
-            CommandError::Waits { .. } => "waits",
-            CommandError::CalledOff { .. } => "called_off",
-            CommandError::NothingLanded { .. } => "nothing_landed",
-            CommandError::StillOpen { .. } => "still_open",
-            CommandError::Edit(says) => {
+            SpecCommandError::NotPlanned { .. } => "not_planned",
+            SpecCommandError::OtherModel { .. } => "other_model",
+            SpecCommandError::AtWork { .. } => "at_work",
+            SpecCommandError::Waits { .. } => "waits",
+            SpecCommandError::TaskCancelled { .. } => "called_off",
+            SpecCommandError::NothingLanded { .. } => "nothing_landed",
+            SpecCommandError::StillOpen { .. } => "still_open",
+            SpecCommandError::InvalidEdit(says) => {
                 return Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", says);
             }
-            CommandError::Store(store) => return store.into(),
-            CommandError::Judge(other) => return Self::internal(other.as_ref()),
+            SpecCommandError::Task(refused) => return refused.into(),
+            SpecCommandError::Store(store) => return store.into(),
+            SpecCommandError::Judge(other) => return Self::internal(other.as_ref()),
         };
         let refused = Self::new(StatusCode::CONFLICT, code, source.to_string());
-        match source.next_step() {
-            Some(next) => refused.hint(next),
-            None => refused,
-        }
+        refused.with_next_step(source.next_step())
+    }
+}
+
+impl From<TaskCommandError> for ApiError {
+    fn from(source: TaskCommandError) -> Self {
+        let code = match source {
+            TaskCommandError::InvalidMove { .. } => "invalid_transition",
+            TaskCommandError::IsOver { .. } => "task_is_over",
+            TaskCommandError::InvalidMessage => return Self::bad_request(source.to_string()),
+            TaskCommandError::Store(store) => return store.into(),
+        };
+        let refused = Self::new(StatusCode::CONFLICT, code, source.to_string());
+        refused.with_next_step(source.next_step())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What load balancers ask without a credential, and metrics collectors with one.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::Router;
@@ -43,8 +44,7 @@ async fn ready(State(probes): State<Probes>) -> (StatusCode, String) {
 }
 
 async fn head(platform: &Platform) -> Result<i64, StoreError> {
-    let mut tx = platform.store.begin_read().await?;
-    events::head(&mut tx).await
+    platform.store.read(async |tx| events::head(tx).await).await
 }
 
 async fn metrics(State(probes): State<Probes>, headers: HeaderMap) -> (StatusCode, String) {
@@ -60,21 +60,33 @@ async fn metrics(State(probes): State<Probes>, headers: HeaderMap) -> (StatusCod
     }
 }
 
+/// What the database counts.
+struct Counts {
+    n_events: i64,
+    tasks: BTreeMap<String, i64>,
+    specs: BTreeMap<String, i64>,
+}
+
 async fn rendered(probes: &Probes) -> Result<String, StoreError> {
+    let counted = probes.platform.store.read(async |tx| {
+        Ok::<_, StoreError>(Counts {
+            n_events: events::head(tx).await?,
+            tasks: tasks::count_by_status(tx).await?,
+            specs: specs::count_by_status(tx).await?,
+        })
+    });
+    let counts = counted.await?;
     let mut out = String::new();
-    let mut tx = probes.platform.store.begin_read().await?;
     let _ = writeln!(out, "# TYPE omoi_events_total counter");
-    let _ = writeln!(out, "omoi_events_total {}", events::head(&mut tx).await?);
+    let _ = writeln!(out, "omoi_events_total {}", counts.n_events);
     let _ = writeln!(out, "# TYPE omoi_tasks gauge");
-    let counts = tasks::count_by_status(&mut tx).await?;
     for status in TaskStatus::ALL {
-        let n = counts.get(status.as_str()).copied().unwrap_or(0);
+        let n = counts.tasks.get(status.as_str()).copied().unwrap_or(0);
         let _ = writeln!(out, "omoi_tasks{{status=\"{status}\"}} {n}");
     }
     let _ = writeln!(out, "# TYPE omoi_specs gauge");
-    let counts = specs::count_by_status(&mut tx).await?;
     for status in SpecStatus::ALL {
-        let n = counts.get(status.as_str()).copied().unwrap_or(0);
+        let n = counts.specs.get(status.as_str()).copied().unwrap_or(0);
         let _ = writeln!(out, "omoi_specs{{status=\"{status}\"}} {n}");
     }
     let _ = writeln!(out, "# TYPE omoi_sandboxes_running gauge");

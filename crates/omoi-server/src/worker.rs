@@ -12,6 +12,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Extension, Json, Router};
 use futures::StreamExt as _;
+use serde::Deserialize;
+use tokio::net::UnixListener;
+use tracing::warn;
+
 use omoi_execution::intake::IntakeError;
 use omoi_execution::metering::caller;
 use omoi_execution::{Platform, discovery, intake};
@@ -25,9 +29,6 @@ use omoi_protocol::worker::{
 };
 use omoi_runtime::clock::timeout;
 use omoi_store::attempts::Attempt;
-use serde::Deserialize;
-use tokio::net::UnixListener;
-use tracing::warn;
 
 use crate::auth::token;
 use crate::error::ApiError;
@@ -246,10 +247,8 @@ async fn model(State(s): Surface, request: Request) -> Result<Response, ApiError
     let body: Bytes = axum::body::to_bytes(body, REQUEST_BYTES_MAX + 1)
         .await
         .map_err(|_| ApiError::bad_request("the request is larger than 10 MiB"))?;
-    let caller = {
-        let mut tx = s.platform.store.begin_read().await?;
-        caller(&mut tx, &attempt).await?
-    };
+    let caller = s.platform.store.read(async |tx| caller(tx, &attempt).await);
+    let caller = caller.await?;
     let path = parts.uri.path().to_owned();
     let request = GatewayRequest {
         method: parts.method,

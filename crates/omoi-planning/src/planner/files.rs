@@ -34,8 +34,10 @@ impl Rendered {
     ) -> Result<(), StoreError> {
         self.due.extend(planning);
         if !self.looked {
-            let mut tx = platform.store.begin_read().await?;
-            let all = specs::list(&mut tx, i64::MAX).await?;
+            let all = platform
+                .store
+                .read(async |tx| specs::list(tx, i64::MAX).await);
+            let all = all.await?;
             self.due.extend(all.iter().map(|spec| spec.id));
             self.looked = true;
         }
@@ -54,13 +56,11 @@ impl Rendered {
     }
 
     async fn bring(&mut self, platform: &Platform, id: SpecId) -> Result<(), BoxError> {
-        let (spec, runs) = {
-            let mut tx = platform.store.begin_read().await?;
-            (
-                specs::get(&mut tx, id).await?,
-                phases::of_spec(&mut tx, id).await?,
-            )
-        };
+        let read = platform.store.read(async |tx| {
+            let spec = specs::get(tx, id).await?;
+            Ok::<_, StoreError>((spec, phases::of_spec(tx, id).await?))
+        });
+        let (spec, runs) = read.await?;
         let outputs = runs.iter().filter(|run| run.output.is_some());
         let outputs = outputs.map(|run| format!("{} {:?}", run.phase, run.output_digest));
         let outputs: Vec<String> = outputs.collect();

@@ -6,7 +6,7 @@ use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::check::CheckKind;
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::SpecStatus;
-use omoi_planning::commands::resume;
+use omoi_planning::commands::resume_spec;
 use omoi_protocol::control::ResumeSpec;
 use omoi_store::checks::{self, Check};
 use omoi_store::{Json, attempts, specs};
@@ -112,9 +112,14 @@ async fn a_red_suite_blocks_the_run_before_any_model_call() {
             accept_red: true,
             ..ResumeSpec::default()
         };
-        resume(&desk.it.platform, desk.spec.id, asked)
-            .await
-            .unwrap();
+        resume_spec(
+            &desk.it.platform,
+            &desk.it.platform.store,
+            desk.spec.id,
+            asked,
+        )
+        .await
+        .unwrap();
         tried(&mut desk).await;
         assert_eq!(explored(&desk).await, usize::from(acceptable), "{command}");
     }
@@ -130,9 +135,14 @@ async fn another_suite_or_none_takes_the_place_of_a_red_one() {
             suite: Some(suite.to_owned()),
             ..ResumeSpec::default()
         };
-        resume(&desk.it.platform, desk.spec.id, asked)
-            .await
-            .unwrap();
+        resume_spec(
+            &desk.it.platform,
+            &desk.it.platform.store,
+            desk.spec.id,
+            asked,
+        )
+        .await
+        .unwrap();
         tried(&mut desk).await;
         assert_eq!(explored(&desk).await, 1, "{suite}");
         let mut tx = desk.it.read().await;

@@ -10,10 +10,10 @@ use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::attempt::{NewAttempt, insert};
+use omoi_execution::commands::cancel_task;
 use omoi_execution::intake::IntakeError;
-use omoi_planning::commands::{self, CommandError, Edit};
+use omoi_planning::commands::{self, ItemEdit, SpecCommandError};
 use omoi_protocol::control::ResumeSpec;
-use omoi_runtime::config::{Sources, keys, load};
 use omoi_runtime::reconcile::Next;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
@@ -24,7 +24,13 @@ use crate::support::{ended, failed, merge};
 
 impl Desk {
     async fn resume(&mut self) -> SpecStatus {
-        let spec = commands::resume(&self.it.platform, self.spec.id, ResumeSpec::default()).await;
+        let spec = commands::resume_spec(
+            &self.it.platform,
+            &self.it.platform.store,
+            self.spec.id,
+            ResumeSpec::default(),
+        )
+        .await;
         self.it.advance(60);
         spec.unwrap().status
     }
@@ -55,8 +61,9 @@ async fn only_a_whole_plan_is_released() {
         SpecStatus::Cancelled,
     ] {
         desk.status(status).await;
-        match commands::approve(&desk.it.platform, desk.spec.id).await {
-            Err(CommandError::NotPlanned { .. }) => {}
+        match commands::approve_spec(&desk.it.platform, &desk.it.platform.store, desk.spec.id).await
+        {
+            Err(SpecCommandError::NotPlanned { .. }) => {}
             other => panic!("{status}: {other:?}"),
         }
         assert_eq!(desk.spec_now().await.status, status);
@@ -97,16 +104,12 @@ async fn a_task_is_not_retried_under_half_a_plan() {
             specs::save(tx, &mut spec).await
         });
         changed.await.unwrap();
-        let mut tx = desk.it.platform.store.begin_write().await.unwrap();
-        let mut task = tasks::get(&mut tx, id).await.unwrap();
-        let retried = commands::retry_task(&desk.it.platform, &mut tx, &mut task).await;
-        (
-            retried,
-            specs::get(&mut tx, desk.spec.id).await.unwrap().status,
-        )
+        let platform = &desk.it.platform;
+        let retried = commands::retry_task(platform, &platform.store, id).await;
+        (retried, desk.spec_now().await.status)
     };
     let (retried, status) = fail(Phase::Tasks).await;
-    assert!(matches!(retried, Err(CommandError::NotPlanned { .. })));
+    assert!(matches!(retried, Err(SpecCommandError::NotPlanned { .. })));
     assert_eq!(status, SpecStatus::Failed);
     let (retried, status) = fail(Phase::Complete).await;
     retried.unwrap();
@@ -117,22 +120,18 @@ async fn a_task_is_not_retried_under_half_a_plan() {
 async fn a_task_is_not_retried_before_what_it_waits_for() {
     let mut desk = Desk::new().await;
     desk.plan_from(Phase::Explore).await;
-    let mut tx = desk.it.platform.store.begin_write().await.unwrap();
-    let edges = tasks::dependencies(&mut tx, desk.spec.id).await.unwrap();
-    let (waiting, lost) = edges[0];
-    let mut lost = tasks::get(&mut tx, lost).await.unwrap();
-    let called_off = omoi_execution::tasks::cancel(&mut tx, &mut lost, "not wanted").await;
-    called_off.unwrap();
-    let mut waiting = tasks::get(&mut tx, waiting).await.unwrap();
-    let retried = commands::retry_task(&desk.it.platform, &mut tx, &mut waiting).await;
-    match retried {
-        Err(refused @ CommandError::Waits { .. }) => {
+    let edges = tasks::dependencies(&mut desk.it.read().await, desk.spec.id).await;
+    let (waiting, lost) = edges.unwrap()[0];
+    let platform = &desk.it.platform;
+    let lost = cancel_task(&platform.store, lost).await.unwrap();
+    match commands::retry_task(platform, &platform.store, waiting).await {
+        Err(refused @ SpecCommandError::Waits { .. }) => {
             let says = format!("waits for repo/TSK-{:03}, which is cancelled", lost.number);
             assert!(refused.to_string().contains(&says), "{refused}");
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(waiting.status, TaskStatus::Blocked);
+    assert_eq!(desk.it.task_now(waiting).await.status, TaskStatus::Blocked);
 }
 
 #[tokio::test]
@@ -265,8 +264,13 @@ async fn a_simulated_run_stays_simulated_and_a_real_one_real() {
             })
             .await
             .unwrap();
-        let resumed =
-            commands::resume(&desk.it.platform, desk.spec.id, ResumeSpec::default()).await;
+        let resumed = commands::resume_spec(
+            &desk.it.platform,
+            &desk.it.platform.store,
+            desk.spec.id,
+            ResumeSpec::default(),
+        )
+        .await;
         let after = desk.spec_now().await;
         match expected {
             Ok(model) => {
@@ -275,7 +279,7 @@ async fn a_simulated_run_stays_simulated_and_a_real_one_real() {
             }
             Err(()) => {
                 let refused = resumed.unwrap_err();
-                assert!(matches!(refused, CommandError::OtherModel { .. }));
+                assert!(matches!(refused, SpecCommandError::OtherModel { .. }));
                 assert!(refused.next_step().unwrap().contains("omoi spec resume"));
                 assert_eq!(
                     (after.model.as_str(), after.status),
@@ -297,21 +301,27 @@ async fn resuming_plans_only_what_an_edit_made_stale() {
     assert_eq!(desk.tick().await, Next::Idle);
     assert_eq!(desk.counted().await, [1; 6]);
 
-    let edit = |value| Edit {
+    let edit = |value| ItemEdit {
         phase: Phase::Design,
         section: "security_considerations".to_owned(),
         key: String::new(),
         value,
     };
     let platform = desk.it.platform.clone();
-    let refused = commands::edit(&platform, desk.spec.id, edit(json!(7))).await;
-    assert!(matches!(refused, Err(CommandError::Edit(_))));
+    let refused =
+        commands::edit_item(&platform, &platform.store, desk.spec.id, edit(json!(7))).await;
+    assert!(matches!(refused, Err(SpecCommandError::InvalidEdit(_))));
     let value = json!(["Tags are shown as text only, never run as a shell command."]);
-    commands::edit(&platform, desk.spec.id, edit(value.clone()))
-        .await
-        .unwrap();
-    let approved = commands::approve(&platform, desk.spec.id).await;
-    assert!(matches!(approved, Err(CommandError::NotPlanned { .. })));
+    commands::edit_item(
+        &platform,
+        &platform.store,
+        desk.spec.id,
+        edit(value.clone()),
+    )
+    .await
+    .unwrap();
+    let approved = commands::approve_spec(&platform, &platform.store, desk.spec.id).await;
+    assert!(matches!(approved, Err(SpecCommandError::NotPlanned { .. })));
     assert_eq!(desk.resume().await, SpecStatus::Executing);
     desk.plan_from(Phase::Tasks).await;
     assert_eq!(desk.counted().await, [1, 1, 1, 1, 2, 2]);
@@ -324,16 +334,18 @@ async fn resuming_plans_only_what_an_edit_made_stale() {
         .len();
     assert_eq!(rows.unwrap().len(), n_tasks, "no row is there twice");
 
-    commands::retitle(&platform, desk.spec.id, "Labels for todos")
+    commands::retitle_spec(&platform.store, desk.spec.id, "Labels for todos")
         .await
         .unwrap();
     assert_eq!(desk.resume().await, SpecStatus::Executing);
     desk.plan_from(Phase::Explore).await;
     assert_eq!(desk.counted().await, [2, 2, 2, 2, 3, 3]);
 
-    commands::approve(&platform, desk.spec.id).await.unwrap();
-    let late = commands::retitle(&platform, desk.spec.id, "Too late").await;
-    assert!(matches!(late, Err(CommandError::AtWork { .. })));
+    commands::approve_spec(&platform, &platform.store, desk.spec.id)
+        .await
+        .unwrap();
+    let late = commands::retitle_spec(&platform.store, desk.spec.id, "Too late").await;
+    assert!(matches!(late, Err(SpecCommandError::AtWork { .. })));
 }
 
 #[tokio::test]
@@ -342,7 +354,7 @@ async fn what_an_attempt_made_under_an_old_title_is_dropped() {
     desk.tick().await;
     let (old, _) = desk.agent(Phase::Explore).await;
     desk.hand_in(&old, Phase::Explore).await;
-    commands::retitle(&desk.it.platform, desk.spec.id, "Labels for todos")
+    commands::retitle_spec(&desk.it.platform.store, desk.spec.id, "Labels for todos")
         .await
         .unwrap();
     desk.tick().await;
@@ -371,7 +383,7 @@ async fn a_conversation_under_an_old_title_is_not_gone_on_with() {
         .await;
         desk.it.advance(1);
         if let Some(title) = title {
-            commands::retitle(&desk.it.platform, desk.spec.id, title)
+            commands::retitle_spec(&desk.it.platform.store, desk.spec.id, title)
                 .await
                 .unwrap();
             desk.tick().await;
@@ -389,8 +401,14 @@ async fn a_planner_leaves_alone_what_another_kind_of_model_began() {
     desk.tick().await;
     assert_eq!(desk.spec_now().await.model, "simulated");
     assert_eq!(desk.attempts(Phase::Explore).await.len(), 0);
-    let resumed = commands::resume(&desk.it.platform, desk.spec.id, ResumeSpec::default()).await;
-    assert!(matches!(resumed, Err(CommandError::OtherModel { .. })));
+    let resumed = commands::resume_spec(
+        &desk.it.platform,
+        &desk.it.platform.store,
+        desk.spec.id,
+        ResumeSpec::default(),
+    )
+    .await;
+    assert!(matches!(resumed, Err(SpecCommandError::OtherModel { .. })));
 }
 
 #[tokio::test]
@@ -400,15 +418,20 @@ async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
     let begun = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
     let begun = begun.unwrap().into_iter().find(|t| t.local_id == "TSK-001");
     desk.it.run(begun.unwrap().id).await;
-    let edit = Edit {
+    let edit = ItemEdit {
         phase: Phase::Design,
         section: "security_considerations".to_owned(),
         key: String::new(),
         value: json!(["Tags are shown as text only, never run as a shell command."]),
     };
-    commands::edit(&desk.it.platform, desk.spec.id, edit)
-        .await
-        .unwrap();
+    commands::edit_item(
+        &desk.it.platform,
+        &desk.it.platform.store,
+        desk.spec.id,
+        edit,
+    )
+    .await
+    .unwrap();
     desk.resume().await;
     let title = desk.plan.output(Phase::Tasks)["tasks"][0]["title"].clone();
     desk.bend(Phase::Tasks, |t| {
@@ -468,7 +491,9 @@ async fn a_spec_that_waits_for_a_cancelled_task_says_what_a_person_can_do() {
     desk.plan_from(Phase::Explore).await;
     let all = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
     let all = all.unwrap();
-    let deliver = async || commands::deliver(&desk.it.platform, desk.spec.id).await;
+    let deliver = async || {
+        commands::deliver_spec(&desk.it.platform, &desk.it.platform.store, desk.spec.id).await
+    };
     let set = async |status: TaskStatus, landed: IntegrationState| {
         desk.it
             .commit(async |tx| {
@@ -486,20 +511,26 @@ async fn a_spec_that_waits_for_a_cancelled_task_says_what_a_person_can_do() {
     desk.status(SpecStatus::Blocked).await;
     let refused = deliver().await.unwrap_err();
     assert!(
-        matches!(refused, CommandError::StillOpen { .. }),
+        matches!(refused, SpecCommandError::StillOpen { .. }),
         "{refused}"
     );
 
     set(TaskStatus::Cancelled, IntegrationState::None).await;
     let refused = deliver().await.unwrap_err();
     assert!(
-        matches!(refused, CommandError::NothingLanded { .. }),
+        matches!(refused, SpecCommandError::NothingLanded { .. }),
         "{refused}"
     );
-    let resumed = commands::resume(&desk.it.platform, desk.spec.id, ResumeSpec::default()).await;
+    let resumed = commands::resume_spec(
+        &desk.it.platform,
+        &desk.it.platform.store,
+        desk.spec.id,
+        ResumeSpec::default(),
+    )
+    .await;
     let refused = resumed.unwrap_err();
     assert!(
-        matches!(refused, CommandError::CalledOff { .. }),
+        matches!(refused, SpecCommandError::TaskCancelled { .. }),
         "{refused}"
     );
     let next = refused.next_step().unwrap();
@@ -522,7 +553,7 @@ async fn a_spec_that_waits_for_a_cancelled_task_says_what_a_person_can_do() {
 async fn a_cancelled_spec_ends_its_phase_as_cancelled() {
     let mut desk = Desk::new().await;
     desk.tick().await;
-    commands::cancel(&desk.it.platform, desk.spec.id)
+    commands::cancel_spec(&desk.it.platform.store, desk.spec.id)
         .await
         .unwrap();
     let mut tx = desk.it.read().await;
@@ -540,30 +571,4 @@ async fn a_cancelled_spec_ends_its_phase_as_cancelled() {
             _ => None,
         });
     assert_eq!(reasons.collect::<Vec<_>>(), ["cancelled"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_spec_is_written_down_while_git_is_not_running() {
-    let guarded = crate::support::Guarded::new().await;
-    let repo = omoi_testkit::repo::TestRepo::with_files(&[("a.py", "x = 1\n")]);
-    guarded.watch();
-    let ask = |idea: &str| omoi_protocol::control::CreateSpec {
-        idea: idea.to_owned(),
-        repo: repo.path().to_string_lossy().into_owned(),
-        auto_start: true,
-        spec_files: false,
-        suite: None,
-        accept_red: false,
-    };
-    let host = omoi_git::toolchain::Host::default();
-    let sources = Sources::default().with_flag("data.dir", "/nowhere");
-    let own = load(&keys::TABLE, &sources).unwrap();
-    let platform = &guarded.it.platform;
-    let mut branches = Vec::new();
-    for _ in 0..2 {
-        let spec = omoi_planning::create::create(platform, &host, &own, ask("Add tags")).await;
-        branches.push(spec.unwrap().integration_branch);
-    }
-    assert_eq!(branches, ["omoi/add-tags", "omoi/add-tags-2"]);
-    assert!(guarded.finish() > 10);
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
-use omoi_planning::commands::resume;
+use omoi_planning::commands::resume_spec;
 use omoi_planning::planner::Planner;
 use omoi_protocol::control::ResumeSpec;
 use omoi_store::{Json, attempts, phases, specs};
@@ -48,9 +48,14 @@ async fn a_broken_spec_fails_alone() {
     assert_eq!(run.unwrap().unwrap().state, PhaseState::Failed);
     drop(tx);
     // A person mends it and goes on.
-    resume(&desk.it.platform, broken.id, ResumeSpec::default())
-        .await
-        .unwrap();
+    resume_spec(
+        &desk.it.platform,
+        &desk.it.platform.store,
+        broken.id,
+        ResumeSpec::default(),
+    )
+    .await
+    .unwrap();
     let run = phases::find(&mut desk.it.read().await, broken.id, Phase::Explore).await;
     assert_eq!(run.unwrap().unwrap().state, PhaseState::Pending);
 }

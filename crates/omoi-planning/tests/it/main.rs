@@ -3,6 +3,7 @@
 
 mod base_suite;
 mod commands;
+mod create;
 mod desk;
 mod failures;
 mod gates;

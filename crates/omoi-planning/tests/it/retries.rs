@@ -9,7 +9,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_execution::intake;
-use omoi_planning::commands::resume;
+use omoi_planning::commands::resume_spec;
 use omoi_protocol::control::ResumeSpec;
 use omoi_protocol::worker::{CommitTurn, TurnRecord};
 use omoi_runtime::clock::Clock as _;
@@ -197,7 +197,9 @@ async fn only_waiting_counts_against_a_provider() {
 
     // Whoever resumes has all the time again.
     let asked = ResumeSpec::default();
-    resume(&desk.it.platform, spec.id, asked).await.unwrap();
+    resume_spec(&desk.it.platform, &desk.it.platform.store, spec.id, asked)
+        .await
+        .unwrap();
     desk.tick().await;
     desk.outage().await;
     assert_eq!(desk.spec_now().await.status, SpecStatus::Executing);

@@ -7,14 +7,15 @@ use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use futures::stream;
+use serde::Deserialize;
+use tokio::sync::watch;
+use tracing::warn;
+
 use omoi_domain::event::StoredEvent;
 use omoi_domain::id::SpecId;
 use omoi_execution::Platform;
 use omoi_runtime::telemetry::chain;
 use omoi_store::{StoreError, events};
-use serde::Deserialize;
-use tokio::sync::watch;
-use tracing::warn;
 
 use super::find::{Asked, Here};
 use super::{Surface, find};
@@ -54,8 +55,12 @@ pub(super) async fn stream_events(
 ) -> Result<Response, ApiError> {
     let spec = match &query.spec {
         Some(text) => {
-            let mut tx = s.platform.store.begin_read().await?;
-            Some(find::spec(&mut tx, Asked::to_read(text, &here)).await?.id)
+            let asked = Asked::to_read(text, &here);
+            let found = s
+                .platform
+                .store
+                .read(async |tx| find::spec(tx, asked).await);
+            Some(found.await?.id)
         }
         None => None,
     };
@@ -116,11 +121,12 @@ impl Reader {
     }
 
     async fn batch(&mut self) -> Result<Vec<StoredEvent>, StoreError> {
-        let mut tx = self.platform.store.begin_read().await?;
-        let batch = match self.spec {
-            Some(spec) => events::of_spec(&mut tx, spec, self.at).await?,
-            None => events::after(&mut tx, self.at).await?,
-        };
+        let (spec, at) = (self.spec, self.at);
+        let batch = self.platform.store.read(async |tx| match spec {
+            Some(spec) => events::of_spec(tx, spec, at).await,
+            None => events::after(tx, at).await,
+        });
+        let batch = batch.await?;
         if let Some(last) = batch.last() {
             self.at = last.seq;
         }

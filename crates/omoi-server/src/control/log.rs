@@ -14,6 +14,7 @@ use omoi_store::{StoreError, Tx, checks, events};
 
 use super::find::{Asked, Here};
 use super::{Answer, Surface, find};
+use crate::error::ApiError;
 
 /// Events of one attempt read at once.
 const LOG_PAGE: usize = 10_000;
@@ -33,18 +34,31 @@ pub(super) async fn log_task(
     Path(task): Path<String>,
     Query(query): Query<After>,
 ) -> Answer<TaskLog> {
-    let mut tx = s.platform.store.begin_read().await?;
-    let task = find::task(&mut tx, Asked::to_read(&task, &here)).await?;
-    let tries = attempts::of_task(&mut tx, task.id).await?;
-    let mut log = TaskLog {
-        lines: Vec::new(),
-        after: query.after,
-        after_event: query.after_event,
-    };
-    told_by_agents(&mut tx, &tries, &mut log).await?;
-    told_by_platform(&mut tx, (&task, &tries), &mut log).await?;
-    log.lines.sort_by_key(|line| line.at);
-    Ok(Json(log))
+    let log = s.platform.store.read(async |tx| {
+        let task = find::task(tx, Asked::to_read(&task, &here)).await?;
+        let tries = attempts::of_task(tx, task.id).await?;
+        let subject = LoggedTask {
+            task: &task,
+            tries: &tries,
+        };
+        let mut log = TaskLog {
+            lines: Vec::new(),
+            after: query.after,
+            after_event: query.after_event,
+        };
+        told_by_agents(tx, &tries, &mut log).await?;
+        told_by_platform(tx, subject, &mut log).await?;
+        log.lines.sort_by_key(|line| line.at);
+        Ok::<_, ApiError>(log)
+    });
+    Ok(Json(log.await?))
+}
+
+/// A task with its attempts.
+#[derive(Clone, Copy)]
+struct LoggedTask<'a> {
+    task: &'a Task,
+    tries: &'a [Attempt],
 }
 
 async fn told_by_agents(
@@ -85,9 +99,10 @@ fn begin_of_log(attempt_no: u32) -> i64 {
 
 async fn told_by_platform(
     tx: &mut Tx,
-    (task, tries): (&Task, &[Attempt]),
+    subject: LoggedTask<'_>,
     log: &mut TaskLog,
 ) -> Result<(), StoreError> {
+    let LoggedTask { task, tries } = subject;
     loop {
         let page = events::of_spec(tx, task.spec_id, log.after_event).await?;
         let Some(last) = page.last() else {
@@ -96,7 +111,7 @@ async fn told_by_platform(
         log.after_event = last.seq;
         for stored in page {
             if let Some(mut data) = about(&stored, task) {
-                complete(tx, (&stored.event, tries), &mut data).await?;
+                complete(tx, tries, &stored.event, &mut data).await?;
                 log.lines.push(LogLine {
                     attempt_no: attempt_at(tries, stored.occurred_at),
                     at: stored.occurred_at,
@@ -127,7 +142,8 @@ fn about(stored: &StoredEvent, task: &Task) -> Option<Value> {
 /// Adds what rows know and the event does not carry.
 async fn complete(
     tx: &mut Tx,
-    (event, tries): (&Event, &[Attempt]),
+    tries: &[Attempt],
+    event: &Event,
     data: &mut Value,
 ) -> Result<(), StoreError> {
     match event {

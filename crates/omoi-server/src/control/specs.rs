@@ -1,38 +1,20 @@
-//! Specs as people see them, and what they may ask of one.
-
-use std::collections::BTreeMap;
+//! Operations on specs.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 
 use omoi_delivery::{summary, trace};
-use omoi_domain::graph::{Edge, Graph};
-use omoi_domain::id::{HumanRef, TaskId};
-use omoi_domain::merge::IntegrationState;
-use omoi_domain::phase::Phase;
-use omoi_domain::spec::SpecStatus;
-use omoi_domain::task::TaskStatus;
-use omoi_execution::Platform;
-use omoi_execution::platform::WorkScope;
 use omoi_execution::spec_files::rendered_files;
-use omoi_execution::toolbox::Toolbox;
-use omoi_planning::sync::computed_summary;
-use omoi_planning::{commands, create};
-use omoi_protocol::control::{
-    CreateSpec, Estimate, ExportedFile, OverlapView, PhaseView, ResumeSpec, SpecDetail, SpecView,
-    SpecWaits, TicketView, Trace,
-};
+use omoi_planning::commands;
+use omoi_protocol::control::{CreateSpec, ExportedFile, ResumeSpec, SpecDetail, SpecView, Trace};
 use omoi_protocol::summary::RunSummary;
-use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, opinions, projects, requirements, tickets};
 
 use super::find::{Asked, Here};
+use super::spec_view::{spec_detail, spec_view};
 use super::{Answer, ControlSurface, Surface, find};
-use crate::control::tasks::task_views;
-use crate::error::Given;
+use crate::error::{ApiError, Given};
 
 /// Most specs listed at once.
 const LIST_MAX: i64 = 200;
@@ -41,18 +23,19 @@ pub(super) async fn create_spec(
     State(s): Surface,
     Given(body): Given<CreateSpec>,
 ) -> Answer<SpecView> {
-    let spec = create::create(&s.platform, &s.host, &s.config, body).await?;
-    let mut tx = s.platform.store.begin_read().await?;
-    Ok(Json(view(&mut tx, &s.platform, spec).await?))
+    let spec = commands::create_spec(s.repositories(), &s.tenant(), body).await?;
+    answered(&s, spec).await
 }
 
 pub(super) async fn list_specs(State(s): Surface) -> Answer<Vec<SpecView>> {
-    let mut tx = s.platform.store.begin_read().await?;
-    let mut views = Vec::new();
-    for spec in specs::list(&mut tx, LIST_MAX).await? {
-        views.push(view(&mut tx, &s.platform, spec).await?);
-    }
-    Ok(Json(views))
+    let views = s.platform.store.read(async |tx| {
+        let mut views = Vec::new();
+        for spec in specs::list(tx, LIST_MAX).await? {
+            views.push(spec_view(tx, &s.platform, spec).await?);
+        }
+        Ok::<_, ApiError>(views)
+    });
+    Ok(Json(views.await?))
 }
 
 /// What a spec is asked for.
@@ -69,13 +52,12 @@ pub(super) async fn get_spec(
     Path(spec): Path<String>,
     Query(query): Query<For>,
 ) -> Answer<SpecView> {
-    let mut tx = s.platform.store.begin_read().await?;
     let asked = match query.act {
         true => Asked::to_act(&spec, &here),
         false => Asked::to_read(&spec, &here),
     };
-    let spec = find::spec(&mut tx, asked).await?;
-    Ok(Json(view(&mut tx, &s.platform, spec).await?))
+    let spec = named(&s, asked).await?;
+    answered(&s, spec).await
 }
 
 pub(super) async fn get_spec_detail(
@@ -83,30 +65,11 @@ pub(super) async fn get_spec_detail(
     here: Here,
     Path(spec): Path<String>,
 ) -> Answer<SpecDetail> {
-    let mut tx = s.platform.store.begin_read().await?;
-    let spec = find::spec(&mut tx, Asked::to_read(&spec, &here)).await?;
-    let runs = phases::of_spec(&mut tx, spec.id).await?;
-    let all = tickets::of_spec(&mut tx, spec.id).await?;
-    let detail = SpecDetail {
-        original_request: spec.original_request.clone(),
-        phases: phase_views(&runs),
-        tickets: all
-            .into_iter()
-            .map(|ticket| TicketView {
-                ticket_ref: HumanRef::ticket(ticket.number).to_string(),
-                title: ticket.title,
-                status: ticket.status,
-            })
-            .collect(),
-        tasks: task_views(&mut tx, &spec).await?,
-        estimate: estimate(&mut tx, &s, &spec, &runs).await?,
-        overlaps: overlaps(&mut tx, &spec).await?,
-        opinion: opinions::find(&mut tx, spec.id)
-            .await?
-            .map(trace::opinion_view),
-        spec: view(&mut tx, &s.platform, spec).await?,
-    };
-    Ok(Json(detail))
+    let detail = s.platform.store.read(async |tx| {
+        let spec = find::spec(tx, Asked::to_read(&spec, &here)).await?;
+        Ok::<_, ApiError>(spec_detail(tx, &s.platform, spec).await?)
+    });
+    Ok(Json(detail.await?))
 }
 
 pub(super) async fn get_spec_summary(
@@ -148,7 +111,8 @@ pub(super) async fn approve_spec(
     Path(spec): Path<String>,
 ) -> Answer<SpecView> {
     let id = named(&s, Asked::to_act(&spec, &here)).await?.id;
-    answered(&s, commands::approve(&s.platform, id).await?).await
+    let spec = commands::approve_spec(&s.platform, &s.tenant(), id).await?;
+    answered(&s, spec).await
 }
 
 pub(super) async fn resume_spec(
@@ -158,7 +122,8 @@ pub(super) async fn resume_spec(
     Given(body): Given<ResumeSpec>,
 ) -> Answer<SpecView> {
     let id = named(&s, Asked::to_act(&spec, &here)).await?.id;
-    answered(&s, commands::resume(&s.platform, id, body).await?).await
+    let spec = commands::resume_spec(&s.platform, &s.tenant(), id, body).await?;
+    answered(&s, spec).await
 }
 
 pub(super) async fn deliver_spec(
@@ -167,7 +132,8 @@ pub(super) async fn deliver_spec(
     Path(spec): Path<String>,
 ) -> Answer<SpecView> {
     let id = named(&s, Asked::to_act(&spec, &here)).await?.id;
-    answered(&s, commands::deliver(&s.platform, id).await?).await
+    let spec = commands::deliver_spec(&s.platform, &s.tenant(), id).await?;
+    answered(&s, spec).await
 }
 
 pub(super) async fn cancel_spec(
@@ -176,132 +142,20 @@ pub(super) async fn cancel_spec(
     Path(spec): Path<String>,
 ) -> Answer<SpecView> {
     let id = named(&s, Asked::to_act(&spec, &here)).await?.id;
-    answered(&s, commands::cancel(&s.platform, id).await?).await
+    let spec = commands::cancel_spec(&s.tenant(), id).await?;
+    answered(&s, spec).await
 }
 
-async fn named(s: &ControlSurface, asked: Asked<'_>) -> Result<Spec, crate::error::ApiError> {
-    let mut tx = s.platform.store.begin_read().await?;
-    find::spec(&mut tx, asked).await
+async fn named(s: &ControlSurface, asked: Asked<'_>) -> Result<Spec, ApiError> {
+    s.tenant()
+        .read(async |tx| find::spec(tx, asked).await)
+        .await
 }
 
 async fn answered(s: &ControlSurface, spec: Spec) -> Answer<SpecView> {
-    let mut tx = s.platform.store.begin_read().await?;
-    Ok(Json(view(&mut tx, &s.platform, spec).await?))
-}
-
-async fn view(tx: &mut Tx, platform: &Platform, spec: Spec) -> Result<SpecView, StoreError> {
-    let names = projects::names(tx).await?;
-    let number = HumanRef::spec(spec.number);
-    let name = names.reference(spec.project_id, number);
-    // Nothing starts with a toolbox that cannot be read, so nothing is shown to it.
-    let mounts = Toolbox::of_spec(&spec)
-        .map(|toolbox| toolbox.mounts(&platform.settings.read_only))
-        .unwrap_or_default();
-    let mounts = mounts.iter().map(|mount| mount.host.display().to_string());
-    let mounts = mounts.collect();
-    Ok(SpecView {
-        waits: waits(platform, &name, &spec),
-        name,
-        scenario: spec.scenario,
-        id: spec.id,
-        spec_ref: number.to_string(),
-        title: spec.title,
-        status: spec.status,
-        current_phase: spec.current_phase,
-        model: spec.model,
-        repo: names.repo(spec.project_id).to_owned(),
-        base_sha: spec.base_sha,
-        base_branch: spec.base_branch,
-        branch: spec.integration_branch,
-        last_error: spec.last_error,
-        created_at: spec.created_at,
-        ended_at: spec.ended_at,
-        mounts,
-        notes: spec.options.0.notes,
-        survey: spec.survey.0,
-    })
-}
-
-/// Why this process does not go on with a spec that is not over.
-fn waits(platform: &Platform, name: &str, spec: &Spec) -> Option<SpecWaits> {
-    let is_under_way = matches!(spec.status, SpecStatus::Executing | SpecStatus::Working);
-    let runs_agents = !matches!(platform.scope, WorkScope::Nothing);
-    let waits = is_under_way && runs_agents && platform.is_of_another_kind(spec);
-    waits.then(|| SpecWaits {
-        begun: spec.model.clone(),
-        resume: commands::resume_command(name, spec),
-    })
-}
-
-fn phase_views(runs: &[PhaseRun]) -> Vec<PhaseView> {
-    let in_order = Phase::ALL_WORKING.iter();
-    in_order
-        .filter_map(|phase| runs.iter().find(|run| run.phase == *phase))
-        .map(|run| PhaseView {
-            phase: run.phase,
-            state: run.state,
-            attempts: run.attempts,
-            score: run.score,
-            feedback: run.feedback.clone(),
-            rejected_output: run.rejected_output.as_ref().map(|output| output.0.clone()),
-            rejected_score: run.rejected_score,
-            took_ms: run
-                .started_at
-                .zip(run.ended_at)
-                .map(|(a, b)| (b.as_micros() - a.as_micros()) / 1000),
-        })
-        .collect()
-}
-
-/// What the plan will take, once sync has computed it.
-async fn estimate(
-    tx: &mut Tx,
-    s: &ControlSurface,
-    spec: &Spec,
-    runs: &[PhaseRun],
-) -> Result<Option<Estimate>, StoreError> {
-    let Some(summary) = computed_summary(runs)? else {
-        return Ok(None);
-    };
-    let planned = tasks::of_spec(tx, spec.id).await?;
-    let mut per_level = std::collections::BTreeMap::new();
-    for task in &planned {
-        *per_level.entry(task.level).or_insert(0_u32) += 1;
-    }
-    Ok(Some(Estimate {
-        tickets: tickets::of_spec(tx, spec.id).await?.len() as u32,
-        tasks: planned.len() as u32,
-        criteria: requirements::criteria_of_spec(tx, spec.id).await?.len() as u32,
-        longest_chain: per_level.len() as u32,
-        width: per_level.values().copied().max().unwrap_or(0),
-        hours: summary.total_estimated_hours,
-        cost_cap_nanousd: s.platform.settings_of(spec).spec_budget,
-        coverage_percent: summary.requirement_coverage_percent,
-    }))
-}
-
-/// Where merges to come may conflict, by the files that unfinished tasks say they change.
-async fn overlaps(tx: &mut Tx, spec: &Spec) -> Result<Vec<OverlapView>, StoreError> {
-    let mut open = tasks::of_spec(tx, spec.id).await?;
-    open.retain(|task| {
-        let is_over = matches!(task.status, TaskStatus::Failed | TaskStatus::Cancelled);
-        let is_done = task.integration_state == IntegrationState::Merged;
-        !is_over && !is_done && task.resolves_merge_id.is_none()
-    });
-    let by_id: BTreeMap<TaskId, &Task> = open.iter().map(|task| (task.id, task)).collect();
-    let edges = tasks::dependencies(tx, spec.id).await?;
-    let edges = edges
-        .into_iter()
-        .map(|(after, before)| Edge::new(before, after));
-    // Edges to tasks that are over name nodes which are not there, and order nothing any more.
-    let (graph, _) = Graph::build(by_id.keys().copied(), edges);
-    let named = |id: TaskId| HumanRef::task(by_id[&id].number).to_string();
-    let found = graph.overlaps(|id| &by_id[id].files.0);
-    Ok(found
-        .into_iter()
-        .map(|overlap| OverlapView {
-            task_refs: [named(overlap.first), named(overlap.second)],
-            files: overlap.files,
-        })
-        .collect())
+    let view = s
+        .platform
+        .store
+        .read(async |tx| spec_view(tx, &s.platform, spec).await);
+    Ok(Json(view.await?))
 }

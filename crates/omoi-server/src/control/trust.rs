@@ -2,9 +2,11 @@
 
 use axum::Json;
 use axum::extract::{Query, State};
+use serde::Deserialize;
+
+use omoi_planning::commands::trust_repository;
 use omoi_planning::trust;
 use omoi_protocol::control::{RepositoryTrustView, TrustRepository};
-use serde::Deserialize;
 
 use super::{Answer, Surface};
 use crate::error::Given;
@@ -18,7 +20,7 @@ pub(super) async fn get_trust(
     State(s): Surface,
     Query(query): Query<OfRepository>,
 ) -> Answer<RepositoryTrustView> {
-    let found = trust::look(&s.platform, &s.host, &s.config, &query.repo).await?;
+    let found = trust::look(s.repositories(), &s.tenant(), &query.repo).await?;
     Ok(Json(found))
 }
 
@@ -26,6 +28,6 @@ pub(super) async fn keep_trust(
     State(s): Surface,
     Given(body): Given<TrustRepository>,
 ) -> Answer<RepositoryTrustView> {
-    let kept = trust::allow(&s.platform, &s.host, &s.config, &body).await?;
+    let kept = trust_repository(s.repositories(), &s.tenant(), &body).await?;
     Ok(Json(kept))
 }

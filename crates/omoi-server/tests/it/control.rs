@@ -8,13 +8,14 @@ use serde_json::json;
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AgentRole, AttemptState};
+use omoi_domain::event::Actor;
 use omoi_execution::attempt::{NewAttempt, insert};
 use omoi_git::toolchain::Host;
 use omoi_protocol::control::{Status, TaskLog};
 use omoi_runtime::config::{Config, Sources, keys, load};
 use omoi_server::control::{ControlSurface, router};
 use omoi_store::attempts::{self, AgentEvent, Attempt};
-use omoi_store::{Json, projects, specs, tasks, tickets};
+use omoi_store::{Json, events, projects, specs, tasks, tickets};
 
 use crate::ask::{Route, ask, ask_from, assert_lists_every_route, get, post, refusal};
 use crate::support::TestPlatform;
@@ -335,4 +336,31 @@ async fn a_stream_whose_database_cannot_be_read_ends() {
     let route = (&Method::GET, "/api/v1/events");
     let (status, text) = ask(&router, route, Some(TOKEN), Body::empty()).await;
     assert_eq!((status.as_u16(), text.as_str()), (200, ""));
+}
+
+#[tokio::test]
+async fn events_name_the_person_whose_request_made_a_change() {
+    let (test, router) = bench().await;
+    let task = test.task(1, &[]).await.id;
+    let spec = test.spec.id;
+    let message = json!({ "content": "be brief", "message_type": "user_message" });
+    for (path, body) in [
+        (format!("/tasks/{task}/messages"), message.to_string()),
+        (format!("/tasks/{task}/cancel"), String::new()),
+        (format!("/tasks/{task}/retry"), String::new()),
+        (format!("/specs/{spec}/cancel"), String::new()),
+    ] {
+        let before = events::of_spec(&mut test.read().await, spec, 0).await;
+        let before = before.unwrap();
+        let at = format!("/api/v1{path}");
+        let what = (&Method::POST, at.as_str());
+        let said = ask(&router, what, Some(TOKEN), Body::from(body)).await;
+        assert!(said.0.is_success(), "{path}: {said:?}");
+        let after = events::of_spec(&mut test.read().await, spec, 0).await;
+        let told = after.unwrap().split_off(before.len());
+        assert!(!told.is_empty(), "{path}");
+        for event in told {
+            assert_eq!(event.actor, Actor::Local, "{path}: {:?}", event.event);
+        }
+    }
 }

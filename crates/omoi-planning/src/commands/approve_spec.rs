@@ -1,0 +1,37 @@
+//! `omoi spec approve`.
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::SpecId;
+use omoi_domain::lifecycle::spec as rules;
+use omoi_execution::Platform;
+use omoi_store::Tenant;
+use omoi_store::specs::{self, Spec};
+
+use super::SpecCommandError;
+use super::spec_changes::{apply_spec_actions, explain_refusal, read_spec_facts};
+use super::spec_model::adopt_model;
+
+/// Releases the tasks of a planned spec. One released already is left alone.
+///
+/// # Errors
+/// [`SpecCommandError::NotPlanned`], [`SpecCommandError::OtherModel`].
+pub async fn approve_spec(
+    platform: &Platform,
+    tenant: &Tenant,
+    id: SpecId,
+) -> Result<Spec, SpecCommandError> {
+    let approved = tenant.write(CrashPoint::SpecMoved, async |tx| {
+        let mut spec = specs::get(tx, id).await?;
+        let facts = read_spec_facts(tx, &spec).await?;
+        let actions = match rules::approve_spec(facts) {
+            Ok(actions) => actions,
+            Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
+        };
+        let is_renamed = adopt_model(platform, tx, &mut spec).await?;
+        apply_spec_actions(tx, &mut spec, actions, is_renamed).await?;
+        Ok(spec)
+    });
+    let spec = approved.await?;
+    platform.scope.ask_for(spec.id);
+    Ok(spec)
+}

@@ -1,0 +1,26 @@
+//! `omoi spec cancel`.
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::SpecId;
+use omoi_domain::lifecycle::spec::{self as rules, CancelFacts};
+use omoi_store::specs::{self, Spec};
+use omoi_store::{StoreError, Tenant};
+
+use super::spec_changes::{apply_spec_actions, read_phase_states, read_spec_tasks};
+
+/// Cancels a spec. What runs for it is stopped; what was done stays where it is.
+///
+/// # Errors
+/// [`StoreError::Transition`] when it is over already.
+pub async fn cancel_spec(tenant: &Tenant, id: SpecId) -> Result<Spec, StoreError> {
+    let cancelled = tenant.write(CrashPoint::SpecMoved, async |tx| {
+        let mut spec = specs::get(tx, id).await?;
+        let actions = rules::cancel_spec(CancelFacts {
+            tasks: &read_spec_tasks(tx, id).await?,
+            phases: &read_phase_states(tx, id).await?,
+        });
+        apply_spec_actions(tx, &mut spec, actions, false).await?;
+        Ok(spec)
+    });
+    cancelled.await
+}

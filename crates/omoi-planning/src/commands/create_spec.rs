@@ -1,0 +1,320 @@
+//! `omoi run`: writes a spec down, with what the person said, about which commit of which repository.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::ProjectId;
+use omoi_domain::phase::Phase;
+use omoi_domain::plain_title::plain_title;
+use omoi_domain::spec::SpecStatus;
+use omoi_execution::Platform;
+use omoi_execution::toolbox::Toolbox;
+use omoi_git::mirror::{Mirror, MirrorError};
+use omoi_git::process::GitError;
+use omoi_git::refname::{BadRefName, RefName};
+use omoi_git::repo::{InspectError, RepoInfo, expect_writable};
+use omoi_git::slug;
+use omoi_git::survey::{Survey, SurveyError, survey_commit};
+use omoi_git::toolchain::resolve;
+use omoi_protocol::control::CreateSpec;
+use omoi_runtime::config::keys;
+use omoi_store::projects::{Counter, take_numbers};
+use omoi_store::specs::{self, Spec, SpecOptions};
+use omoi_store::{Json, StoreError, Tenant, Tx};
+
+use crate::repository_file::{self, RepositoryFileError};
+use crate::repository_reader::{OpenedRepository, RepositoryReader};
+use crate::{suite, trust};
+
+/// Characters of an idea that are read.
+pub const IDEA_CHARS_MAX: usize = 100_000;
+/// Characters of a title cut from an idea.
+const TITLE_CHARS: usize = 97;
+/// A title is cut at a blank from here on.
+const TITLE_BLANK_FROM: usize = 50;
+/// Characters of a branch's slug.
+const SLUG_CHARS: usize = 25;
+
+/// Why a spec was not written down.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// Nothing was asked for.
+    #[error("the idea is empty; say what you want built")]
+    EmptyIdea,
+    /// The idea is too long to be put in front of a model.
+    #[error("the idea has {chars} characters, at most {IDEA_CHARS_MAX} are read")]
+    LongIdea {
+        /// Its length.
+        chars: usize,
+    },
+    /// The repository cannot be used.
+    #[error(transparent)]
+    Repository(#[from] InspectError),
+    /// The mirror could not be filled.
+    #[error("could not copy the repository's history")]
+    Mirror(#[from] MirrorError),
+    /// Git refused.
+    #[error("git refused")]
+    Git(#[from] GitError),
+    /// The branch cannot be named.
+    #[error("the integration branch cannot be named")]
+    RefName(#[from] BadRefName),
+    /// The repository's own configuration cannot be used.
+    #[error(transparent)]
+    RepositoryFile(#[from] RepositoryFileError),
+    /// The repository asks for something that only a person can allow.
+    #[error("`.omoi.yaml` asks for what you did not allow: {}", asks.join("; "))]
+    NotTrusted {
+        /// The repository.
+        repo: String,
+        /// What it asks for, one line each.
+        asks: Vec<String>,
+    },
+    /// The yes was to another text.
+    #[error("`.omoi.yaml` changed since you looked at it; nothing was allowed")]
+    TrustOutdated,
+    /// The repository could not be surveyed.
+    #[error("could not survey the repository")]
+    Survey(#[from] SurveyError),
+    /// Every name the integration branch could have is taken.
+    #[error("no free name for the integration branch; `omoi/{slug}` and its successors are taken")]
+    NoFreeBranch {
+        /// What the name is made of.
+        slug: String,
+    },
+    /// The database refused.
+    #[error("the database refused")]
+    Store(#[from] StoreError),
+}
+
+/// Inspects the repository, brings its HEAD into the mirror, surveys it and starts the spec.
+///
+/// # Errors
+/// [`CreateError`]; nothing is written then.
+pub async fn create_spec(
+    reader: RepositoryReader<'_>,
+    tenant: &Tenant,
+    request: CreateSpec,
+) -> Result<Spec, CreateError> {
+    expect_idea(&request.idea)?;
+    let info = reader.inspect_repository(&request.repo).await?;
+    expect_writable(&info)?;
+    let repository = reader.open(tenant, info).await?;
+    trust::expect_trusted(tenant, &repository).await?;
+    let draft = reader.draft(&repository, request).await?;
+    loop {
+        let taken = tenant.read(async |tx| specs::branches(tx).await).await?;
+        // Git is asked while no transaction is open.
+        let branch = free_branch(&repository.mirror, &draft.slug, &taken).await?;
+        if let Some(spec) = insert_spec(reader.platform, tenant, &draft, branch).await? {
+            reader.platform.scope.ask_for(spec.id);
+            return Ok(spec);
+        }
+    }
+}
+
+/// A spec before its branch is named.
+struct SpecDraft {
+    project: ProjectId,
+    title: String,
+    original_request: String,
+    options: SpecOptions,
+    base_sha: String,
+    base_branch: Option<String>,
+    slug: String,
+    survey: Value,
+}
+
+fn expect_idea(idea: &str) -> Result<(), CreateError> {
+    let chars = idea.chars().count();
+    if idea.trim().is_empty() {
+        return Err(CreateError::EmptyIdea);
+    }
+    match chars > IDEA_CHARS_MAX {
+        true => Err(CreateError::LongIdea { chars }),
+        false => Ok(()),
+    }
+}
+
+impl RepositoryReader<'_> {
+    /// What the person asked for, about HEAD of the repository and what was found there.
+    async fn draft(
+        &self,
+        repository: &OpenedRepository,
+        request: CreateSpec,
+    ) -> Result<SpecDraft, CreateError> {
+        let OpenedRepository { info, settings, .. } = repository;
+        let uncommitted = repository_file::look_at_work_tree(&info.toplevel, settings)?;
+        let survey = survey_commit(&repository.mirror, &info.head).await?;
+        let toolchain = resolve(&survey, self.host).await;
+        let own_suite = self.config.get(&keys::VALIDATION_SUITE);
+        let named = request.suite.as_deref();
+        let named = named.or(settings.suite.as_deref()).or(own_suite.as_deref());
+        let mut notes = notes(NoteFacts {
+            info,
+            survey: &survey,
+            suite: named,
+            missing: &toolchain.missing,
+        });
+        notes.extend(uncommitted);
+        let suite = suite::chosen(named, &survey);
+        let toolbox = Toolbox {
+            roots: toolchain.roots,
+            allowed: Vec::new(),
+            path: toolchain.path_entries,
+            env: toolchain.env,
+        };
+        let title = title(&request.idea);
+        Ok(SpecDraft {
+            project: repository.project.id,
+            slug: slug::slug(&title, SLUG_CHARS),
+            title,
+            original_request: request.idea,
+            options: SpecOptions {
+                auto_start: request.auto_start,
+                spec_files: request.spec_files,
+                as_it_stands: false,
+                notes,
+                suite,
+                accept_red: request.accept_red,
+                repository: settings.clone(),
+            },
+            base_sha: info.head.as_str().to_owned(),
+            base_branch: info.branch.clone(),
+            survey: json!({ "survey": survey, "toolbox": toolbox }),
+        })
+    }
+}
+
+/// Writes the spec down and has it planned; none when another one took the branch in the meantime.
+async fn insert_spec(
+    platform: &Platform,
+    tenant: &Tenant,
+    draft: &SpecDraft,
+    branch: String,
+) -> Result<Option<Spec>, CreateError> {
+    let inserted = tenant.write(CrashPoint::SpecCreated, async |tx| {
+        if specs::branches(tx).await?.contains(&branch) {
+            return Ok(None);
+        }
+        let number = take_numbers(tx, draft.project, Counter::Spec, 1).await?;
+        let mut spec = draft.numbered(tx, platform, number, branch);
+        specs::insert(tx, &spec).await?;
+        suite::insert(tx, platform, &spec).await?;
+        specs::transition(tx, &mut spec, SpecStatus::Executing, None).await?;
+        Ok(Some(spec))
+    });
+    inserted.await
+}
+
+impl SpecDraft {
+    fn numbered(&self, tx: &Tx, platform: &Platform, number: i64, branch: String) -> Spec {
+        Spec {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            project_id: self.project,
+            number,
+            title: self.title.clone(),
+            original_request: self.original_request.clone(),
+            options: Json(self.options.clone()),
+            status: SpecStatus::Draft,
+            current_phase: Phase::Explore,
+            model: platform.model_label.clone(),
+            scenario: platform.scenario.clone(),
+            base_sha: self.base_sha.clone(),
+            base_branch: self.base_branch.clone(),
+            slug: self.slug.clone(),
+            integration_branch: branch,
+            survey: Json(self.survey.clone()),
+            last_error: None,
+            blocked_by: None,
+            state_version: 0,
+            created_at: tx.now(),
+            updated_at: tx.now(),
+            started_at: None,
+            ended_at: None,
+        }
+    }
+}
+
+/// What the notes of a new spec are about.
+struct NoteFacts<'a> {
+    info: &'a RepoInfo,
+    survey: &'a Survey,
+    /// The command that was named as the project's suite.
+    suite: Option<&'a str>,
+    /// Programs the project needs and no sandbox can be shown.
+    missing: &'a [String],
+}
+
+/// Things the person should know before anything runs.
+fn notes(facts: NoteFacts<'_>) -> Vec<String> {
+    let NoteFacts { info, survey, .. } = facts;
+    let mut notes = Vec::new();
+    if info.dirty {
+        notes.push("the work tree has uncommitted changes; HEAD is used without them".to_owned());
+    }
+    if info.branch.is_none() {
+        notes.push("HEAD is detached; its commit is used".to_owned());
+    }
+    if facts.suite.is_none() && survey.test.is_empty() {
+        notes.push(
+            "no test command was found; without a suite only per-criterion checks prove".to_owned(),
+        );
+    }
+    notes.extend(survey.absent_content.iter().cloned());
+    for program in facts.missing {
+        notes.push(format!(
+            "`{program}` is needed by the project and cannot be shown to a sandbox"
+        ));
+    }
+    notes
+}
+
+/// The idea's first words: at most 97 characters, cut at a blank past 50, and an ellipsis.
+fn title(idea: &str) -> String {
+    let flat = plain_title(idea);
+    if flat.chars().count() <= TITLE_CHARS {
+        return flat;
+    }
+    let cut: String = flat.chars().take(TITLE_CHARS).collect();
+    let kept = match cut.rfind(' ') {
+        Some(at) if cut[..at].chars().count() > TITLE_BLANK_FROM => &cut[..at],
+        _ => cut.as_str(),
+    };
+    format!("{}…", kept.trim_end())
+}
+
+/// `omoi/<slug>`, or the first of `-2`, `-3` … that no spec and no ref has.
+async fn free_branch(
+    mirror: &Mirror,
+    slug: &str,
+    taken: &BTreeSet<String>,
+) -> Result<String, CreateError> {
+    let first = format!("omoi/{slug}");
+    for name in slug::candidates(&first).filter(|name| !taken.contains(name)) {
+        if mirror.read_ref(&RefName::branch(&name)?).await?.is_none() {
+            return Ok(name);
+        }
+    }
+    Err(CreateError::NoFreeBranch {
+        slug: slug.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_cut_at_blanks() {
+        assert_eq!(title("  Add\n tags "), "Add tags");
+        let long = "word ".repeat(40);
+        let cut = title(&long);
+        assert!(cut.chars().count() <= 98 && cut.ends_with("word…"), "{cut}");
+        let unbroken = "é".repeat(300);
+        assert_eq!(title(&unbroken).chars().count(), 98);
+    }
+}

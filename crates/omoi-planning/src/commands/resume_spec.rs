@@ -1,0 +1,108 @@
+//! `omoi spec resume`.
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::SpecId;
+use omoi_domain::lifecycle::spec::{ResumeRoute, resume_planning, resume_route, resume_work};
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::task::TaskStatus;
+use omoi_execution::Platform;
+use omoi_protocol::control::ResumeSpec;
+use omoi_store::specs::{self, Spec};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{StoreError, Tenant, Tx, ablations};
+
+use super::SpecCommandError;
+use super::spec_changes::{
+    apply_spec_actions, explain_refusal, read_phase_states, read_spec_facts, read_spec_tasks,
+};
+use super::spec_model::adopt_model;
+use crate::suite;
+
+/// Takes a spec up where it stopped: what is missing of its plan is planned, or its failed tasks go
+/// back into the queue. One that runs, waits for approval with a whole plan or is delivered is left
+/// alone. Who accepts what is weak lets those criteria stand that are weak now, at this head.
+///
+/// # Errors
+/// [`SpecCommandError::OtherModel`], [`SpecCommandError::TaskCancelled`]; [`StoreError::Transition`]
+/// when it is cancelled.
+pub async fn resume_spec(
+    platform: &Platform,
+    tenant: &Tenant,
+    id: SpecId,
+    asked: ResumeSpec,
+) -> Result<Spec, SpecCommandError> {
+    let resumed = tenant.write(CrashPoint::SpecMoved, async |tx| {
+        let mut spec = specs::get(tx, id).await?;
+        let facts = read_spec_facts(tx, &spec).await?;
+        let route = resume_route(facts);
+        // It may have been delivered while the person asked.
+        if route == ResumeRoute::Delivered {
+            return Ok((spec, false));
+        }
+        let is_renamed = adopt_model(platform, tx, &mut spec).await?;
+        match route {
+            ResumeRoute::Delivered | ResumeRoute::WaitsForApproval => return Ok((spec, false)),
+            ResumeRoute::UnderWay if is_renamed => specs::save(tx, &mut spec).await?,
+            ResumeRoute::UnderWay => {}
+            ResumeRoute::Work => work_on(tx, &mut spec, &asked).await?,
+            ResumeRoute::Planning => plan_on(tx, platform, &mut spec, &asked).await?,
+        }
+        Ok::<_, SpecCommandError>((spec, true))
+    });
+    let (spec, is_asked_for) = resumed.await?;
+    if is_asked_for {
+        platform.scope.ask_for(spec.id);
+    }
+    Ok(spec)
+}
+
+/// Has the tasks of a whole plan worked on again.
+async fn work_on(tx: &mut Tx, spec: &mut Spec, asked: &ResumeSpec) -> Result<(), SpecCommandError> {
+    spec.options.0.accept_red |= asked.accept_red;
+    retry_stuck_tasks(tx, spec.id).await?;
+    let n_weak_accepted = match asked.accept_weak {
+        true => Some(ablations::accept_weak(tx, spec.id).await?),
+        false => None,
+    };
+    let tasks = read_spec_tasks(tx, spec.id).await?;
+    match resume_work(&tasks, n_weak_accepted) {
+        Ok(actions) => Ok(apply_spec_actions(tx, spec, actions, true).await?),
+        Err(refusal) => Err(explain_refusal(tx, spec, refusal).await),
+    }
+}
+
+/// Plans what is missing.
+async fn plan_on(
+    tx: &mut Tx,
+    platform: &Platform,
+    spec: &mut Spec,
+    asked: &ResumeSpec,
+) -> Result<(), SpecCommandError> {
+    spec.options.0.accept_red |= asked.accept_red;
+    suite::set_up_again(tx, platform, spec, asked.suite.as_deref()).await?;
+    let phases = read_phase_states(tx, spec.id).await?;
+    let actions = resume_planning(spec.current_phase, &phases);
+    Ok(apply_spec_actions(tx, spec, actions, true).await?)
+}
+
+/// Puts every failed task, and every one whose merge waits for a person, back into the queue.
+async fn retry_stuck_tasks(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
+    let mut stuck = tasks::of_spec(tx, spec).await?;
+    stuck.retain(is_stuck);
+    // A resolution tried again takes the work it resolves along, which is done already.
+    stuck.sort_by_key(|task| task.resolves_merge_id.is_none());
+    for task in stuck {
+        let mut task = tasks::get(tx, task.id).await?;
+        if is_stuck(&task) {
+            omoi_execution::tasks::retry(tx, &mut task).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether nothing but a person has a task go on.
+fn is_stuck(task: &Task) -> bool {
+    task.status == TaskStatus::Failed
+        || task.integration_state == IntegrationState::Manual
+        || task.waits_for_outside()
+}

@@ -1,0 +1,134 @@
+//! Reads what the rules of a spec ask for, and applies what they decide.
+
+use omoi_domain::id::{HumanRef, SpecId, TaskId};
+use omoi_domain::lifecycle::spec::{SpecAction, SpecFacts, SpecRefusal, SpecTask};
+use omoi_domain::phase::Phase;
+use omoi_domain::spec::PhaseState;
+use omoi_domain::task::TaskStatus;
+use omoi_store::phases::{self, Verdict};
+use omoi_store::specs::{self, Spec};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{StoreError, Tx, projects};
+
+use super::SpecCommandError;
+
+/// A spec as every command takes it, wherever it is typed.
+pub(super) async fn spec_name(tx: &mut Tx, spec: &Spec) -> Result<String, StoreError> {
+    projects::reference(tx, spec.project_id, HumanRef::spec(spec.number)).await
+}
+
+pub(super) async fn read_phase_states(
+    tx: &mut Tx,
+    id: SpecId,
+) -> Result<Vec<(Phase, PhaseState)>, StoreError> {
+    let runs = phases::of_spec(tx, id).await?;
+    Ok(runs.iter().map(|run| (run.phase, run.state)).collect())
+}
+
+pub(super) async fn read_spec_facts(tx: &mut Tx, spec: &Spec) -> Result<SpecFacts, StoreError> {
+    let phases = read_phase_states(tx, spec.id).await?;
+    Ok(SpecFacts::new(spec.status, spec.current_phase, &phases))
+}
+
+pub(super) async fn read_spec_tasks(tx: &mut Tx, id: SpecId) -> Result<Vec<SpecTask>, StoreError> {
+    let all = tasks::of_spec(tx, id).await?;
+    let facts = |task: &Task| SpecTask {
+        id: task.id,
+        status: task.status,
+        integration_state: task.integration_state,
+        is_needed: task.needed,
+    };
+    Ok(all.iter().map(facts).collect())
+}
+
+/// A refusal in words for people, who know specs and tasks by their references.
+pub(super) async fn explain_refusal(
+    tx: &mut Tx,
+    spec: &Spec,
+    refusal: SpecRefusal,
+) -> SpecCommandError {
+    match describe_refusal(tx, spec, refusal).await {
+        Ok(refused) => refused,
+        Err(error) => error.into(),
+    }
+}
+
+async fn describe_refusal(
+    tx: &mut Tx,
+    spec: &Spec,
+    refusal: SpecRefusal,
+) -> Result<SpecCommandError, StoreError> {
+    let name = spec_name(tx, spec).await?;
+    Ok(match refusal {
+        SpecRefusal::NotPlanned => SpecCommandError::NotPlanned {
+            spec: name,
+            status: spec.status,
+        },
+        SpecRefusal::NothingLanded => SpecCommandError::NothingLanded { spec: name },
+        SpecRefusal::TaskCancelled(id) => SpecCommandError::TaskCancelled {
+            spec: name,
+            task: task_name(tx, id).await?.0,
+        },
+        SpecRefusal::TaskOpen(id) => {
+            let (task, status) = task_name(tx, id).await?;
+            SpecCommandError::StillOpen { task, status }
+        }
+    })
+}
+
+async fn task_name(tx: &mut Tx, id: TaskId) -> Result<(String, TaskStatus), StoreError> {
+    let task = tasks::get(tx, id).await?;
+    let number = HumanRef::task(task.number);
+    let name = projects::reference(tx, task.project_id, number).await?;
+    Ok((name, task.status))
+}
+
+/// Applies `actions` in order. A move writes every changed field; what changes after the last one is
+/// saved at the end. `is_changed` says that a field of `spec` was changed before.
+pub(super) async fn apply_spec_actions(
+    tx: &mut Tx,
+    spec: &mut Spec,
+    actions: Vec<SpecAction>,
+    mut is_changed: bool,
+) -> Result<(), StoreError> {
+    for action in actions {
+        match action {
+            SpecAction::Move { to, reason } => {
+                specs::transition(tx, spec, to, reason).await?;
+                is_changed = false;
+            }
+            SpecAction::SetAsItStands(wanted) => {
+                is_changed |= spec.options.0.as_it_stands != wanted;
+                spec.options.0.as_it_stands = wanted;
+            }
+            SpecAction::ReopenPhase(phase) => {
+                let mut run = phases::ensure(tx, spec.id, phase).await?;
+                run.attempts = 0;
+                let reason = "resumed by a person";
+                let told = because(reason);
+                phases::transition(tx, spec.project_id, &mut run, PhaseState::Pending, told)
+                    .await?;
+            }
+            SpecAction::FailPhase { phase, failure } => {
+                let mut run = phases::ensure(tx, spec.id, phase).await?;
+                let told = because(failure.as_str());
+                phases::transition(tx, spec.project_id, &mut run, PhaseState::Failed, told).await?;
+            }
+            SpecAction::CancelTask { task, reason } => {
+                let mut task = tasks::get(tx, task).await?;
+                tasks::transition(tx, &mut task, TaskStatus::Cancelled, Some(reason)).await?;
+            }
+        }
+    }
+    if is_changed {
+        specs::save(tx, spec).await?;
+    }
+    Ok(())
+}
+
+fn because(reason: &str) -> Verdict {
+    Verdict {
+        reason: Some(reason.to_owned()),
+        ..Verdict::default()
+    }
+}

@@ -1,0 +1,32 @@
+//! `omoi trust`.
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::UserId;
+use omoi_protocol::control::{RepositoryTrustView, TrustRepository};
+use omoi_store::{Tenant, repository_trusts};
+
+use super::CreateError;
+use crate::repository_reader::RepositoryReader;
+
+/// Keeps a person's yes to the text they saw.
+///
+/// # Errors
+/// [`CreateError::TrustOutdated`] when HEAD has another text by now.
+pub async fn trust_repository(
+    reader: RepositoryReader<'_>,
+    tenant: &Tenant,
+    request: &TrustRepository,
+) -> Result<RepositoryTrustView, CreateError> {
+    let info = reader.inspect_repository(&request.repo).await?;
+    let repository = reader.open(tenant, info).await?;
+    let digest = request.file_digest.as_str();
+    if repository.settings.file_digest.as_deref() != Some(digest) {
+        return Err(CreateError::TrustOutdated);
+    }
+    let project = repository.project.id;
+    let kept = tenant.write(CrashPoint::ProjectCreated, async |tx| {
+        repository_trusts::keep(tx, UserId::LOCAL, project, digest).await
+    });
+    kept.await?;
+    Ok(repository.trust_view(true))
+}

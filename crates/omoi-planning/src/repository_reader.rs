@@ -1,0 +1,85 @@
+//! Reads the repositories that people name.
+
+use std::path::Path;
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::repository_settings::RepositorySettings;
+use omoi_execution::Platform;
+use omoi_git::mirror::{FetchRef, Mirror};
+use omoi_git::refname::RefName;
+use omoi_git::repo::{InspectError, RepoInfo, inspect};
+use omoi_git::toolchain::Host;
+use omoi_runtime::config::Config;
+use omoi_store::Tenant;
+use omoi_store::projects::{self, Project};
+
+use crate::commands::CreateError;
+use crate::repository_file;
+
+/// Reads repositories of this machine under the configuration of this process.
+#[derive(Clone, Copy)]
+pub struct RepositoryReader<'a> {
+    /// The platform.
+    pub platform: &'a Platform,
+    /// The machine, for surveys.
+    pub host: &'a Host,
+    /// The configuration that the repository's own file is limited by.
+    pub config: &'a Config,
+}
+
+/// A repository at its HEAD, with a mirror that has that commit.
+pub(crate) struct OpenedRepository {
+    /// What was found at the place a person named.
+    pub(crate) info: RepoInfo,
+    /// Its project.
+    pub(crate) project: Project,
+    /// Its mirror.
+    pub(crate) mirror: Mirror,
+    /// What its own file says at HEAD.
+    pub(crate) settings: RepositorySettings,
+}
+
+impl RepositoryReader<'_> {
+    /// Looks at the repository at `path`.
+    pub(crate) async fn inspect_repository(&self, path: &str) -> Result<RepoInfo, InspectError> {
+        inspect(&self.platform.git, Path::new(path)).await
+    }
+
+    /// Brings HEAD of a repository into its mirror and reads its own file there.
+    pub(crate) async fn open(
+        &self,
+        tenant: &Tenant,
+        info: RepoInfo,
+    ) -> Result<OpenedRepository, CreateError> {
+        let project = ensure_project(tenant, &info).await?;
+        let mirror = self.platform.mirror(project.id).await?;
+        let fetch = FetchRef {
+            commit: info.head.clone(),
+            target: RefName::parse(&format!("refs/omoios/base/{}", info.head))?,
+        };
+        mirror.fetch_from(&info, &[fetch]).await?;
+        let home = self.host.home.as_deref();
+        let settings = repository_file::read(&mirror, &info.head, self.config, home).await?;
+        repository_file::expect_shown(self.platform, &settings)?;
+        Ok(OpenedRepository {
+            info,
+            project,
+            mirror,
+            settings,
+        })
+    }
+}
+
+/// The project of a repository, made when it is the first time.
+async fn ensure_project(tenant: &Tenant, info: &RepoInfo) -> Result<Project, CreateError> {
+    let name = info.toplevel.file_name().unwrap_or_default();
+    let name = match name.to_string_lossy() {
+        name if name.is_empty() => "repository".to_owned(),
+        name => name.into_owned(),
+    };
+    let path = info.toplevel.to_string_lossy();
+    let ensured = tenant.write(CrashPoint::ProjectCreated, async |tx| {
+        projects::ensure(tx, &name, &path).await
+    });
+    Ok(ensured.await?)
+}

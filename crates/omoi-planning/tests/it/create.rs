@@ -1,0 +1,41 @@
+//! Specs that are written down.
+
+use omoi_git::toolchain::Host;
+use omoi_planning::commands::create_spec;
+use omoi_planning::repository_reader::RepositoryReader;
+use omoi_protocol::control::CreateSpec;
+use omoi_runtime::config::{Sources, keys, load};
+use omoi_testkit::repo::TestRepo;
+
+use crate::support::Guarded;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spec_is_written_down_while_git_is_not_running() {
+    let guarded = Guarded::new().await;
+    let repo = TestRepo::with_files(&[("a.py", "x = 1\n")]);
+    guarded.watch();
+    let ask = |idea: &str| CreateSpec {
+        idea: idea.to_owned(),
+        repo: repo.path().to_string_lossy().into_owned(),
+        auto_start: true,
+        spec_files: false,
+        suite: None,
+        accept_red: false,
+    };
+    let host = Host::default();
+    let sources = Sources::default().with_flag("data.dir", "/nowhere");
+    let own = load(&keys::TABLE, &sources).unwrap();
+    let reader = RepositoryReader {
+        platform: &guarded.it.platform,
+        host: &host,
+        config: &own,
+    };
+    let tenant = &guarded.it.platform.store;
+    let mut branches = Vec::new();
+    for _ in 0..2 {
+        let spec = create_spec(reader, tenant, ask("Add tags")).await;
+        branches.push(spec.unwrap().integration_branch);
+    }
+    assert_eq!(branches, ["omoi/add-tags", "omoi/add-tags-2"]);
+    assert!(guarded.finish() > 10);
+}

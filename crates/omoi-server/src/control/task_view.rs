@@ -1,0 +1,124 @@
+//! Tasks as people see them.
+
+use omoi_delivery::trace::receipt_view;
+use omoi_domain::id::{HumanRef, TaskId};
+use omoi_execution::integration::wip_ref;
+use omoi_protocol::control::{AttemptView, TaskDetail, TaskView};
+use omoi_store::specs::Spec;
+use omoi_store::tasks::{self, Task};
+use omoi_store::{StoreError, Tx, attempts, checks, projects, sandboxes, specs, tickets};
+
+/// A task with its attempts and receipts.
+pub(super) async fn task_detail(tx: &mut Tx, task: &Task) -> Result<TaskDetail, StoreError> {
+    let all = tasks::of_spec(tx, task.spec_id).await?;
+    let every = checks::of_spec(tx, task.spec_id).await?;
+    let mut views = Vec::new();
+    let tries = attempts::of_task(tx, task.id).await?;
+    for attempt in &tries {
+        let mounts = match sandboxes::of_attempt(tx, attempt.id).await {
+            Ok(sandbox) => sandbox.mounts.0,
+            // Attempts of the platform have none of their own.
+            Err(StoreError::NotFound { .. }) => Vec::new(),
+            Err(other) => return Err(other),
+        };
+        views.push(AttemptView {
+            id: attempt.id,
+            attempt_no: attempt.attempt_no,
+            round: attempt.round,
+            role: attempt.role,
+            state: attempt.state,
+            rung: attempt.rung,
+            mounts,
+            stop_reason: attempt.stop_reason,
+            error: attempt.error_message.clone(),
+            turns: attempts::turns(tx, attempt.id).await?.len() as u32,
+            created_at: attempt.created_at,
+            ended_at: attempt.ended_at,
+        });
+    }
+    let receipts = checks::receipts_of_task(tx, task.id)
+        .await?
+        .iter()
+        .filter_map(|r| {
+            Some(receipt_view(
+                every.iter().find(|c| c.id == r.check_id)?,
+                r,
+                &all,
+            ))
+        })
+        .collect();
+    let wip_ref = tries
+        .iter()
+        .rfind(|a| a.wip_sha.is_some())
+        .and_then(|a| wip_ref(a.id).ok())
+        .map(|name| name.as_str().to_owned());
+    Ok(TaskDetail {
+        description: task.description.clone(),
+        attempts: views,
+        receipts,
+        wip_ref,
+        task: task_view(tx, task).await?,
+    })
+}
+
+/// A task as people see it.
+pub(super) async fn task_view(tx: &mut Tx, task: &Task) -> Result<TaskView, StoreError> {
+    let spec = specs::get(tx, task.spec_id).await?;
+    let views = task_views(tx, &spec).await?;
+    let found = views.into_iter().find(|view| view.id == task.id);
+    found.ok_or_else(|| StoreError::NotFound {
+        what: "task",
+        key: task.id.to_string(),
+    })
+}
+
+/// Every task of a spec as people see it.
+pub(super) async fn task_views(tx: &mut Tx, spec: &Spec) -> Result<Vec<TaskView>, StoreError> {
+    let all = tasks::of_spec(tx, spec.id).await?;
+    let groups = tickets::of_spec(tx, spec.id).await?;
+    let edges = tasks::dependencies(tx, spec.id).await?;
+    let names = projects::names(tx).await?;
+    let name = |id: TaskId| {
+        all.iter()
+            .find(|t| t.id == id)
+            .map(|t| HumanRef::task(t.number).to_string())
+    };
+    Ok(all
+        .iter()
+        .map(|task| TaskView {
+            id: task.id,
+            task_ref: HumanRef::task(task.number).to_string(),
+            ticket_ref: groups
+                .iter()
+                .find(|ticket| ticket.id == task.ticket_id)
+                .map(|ticket| HumanRef::ticket(ticket.number).to_string())
+                .unwrap_or_default(),
+            spec_ref: HumanRef::spec(spec.number).to_string(),
+            name: names.reference(task.project_id, HumanRef::task(task.number)),
+            spec_name: names.reference(task.project_id, HumanRef::spec(spec.number)),
+            title: task.title.clone(),
+            task_type: task.task_type,
+            phase: task.phase_id,
+            priority: task.priority,
+            status: task.status,
+            integration_state: task.integration_state,
+            round: task.round,
+            depends_on: edges
+                .iter()
+                .filter(|(dependent, _)| *dependent == task.id)
+                .filter_map(|(_, on)| name(*on))
+                .collect(),
+            found_by: task.parent_task_id.and_then(name),
+            needed: task.needed,
+            branch: task.branch.clone(),
+            head_sha: task.head_sha.clone(),
+            requirements: task.requirements.0.clone(),
+            blocked_by: task.blocked_by,
+            problem: task
+                .error_message
+                .clone()
+                .or_else(|| task.blocked_reason.clone()),
+            summary: task.summary.clone(),
+        })
+        .collect())
+}
