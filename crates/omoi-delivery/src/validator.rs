@@ -14,7 +14,7 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
 use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
-use omoi_execution::tasks::{full, send_back};
+use omoi_execution::tasks::send_back;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
@@ -22,7 +22,7 @@ use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, attempts};
+use omoi_store::{StoreError, Tx, attempts, slots};
 
 use crate::receipts::{self, Run};
 use crate::suite;
@@ -84,11 +84,10 @@ impl Validator {
         if !self.platform.works_on(&spec) {
             return Ok(());
         }
-        tasks::lock_slots(&mut tx).await?;
-        if full(&mut tx, &self.platform, task.project_id)
-            .await?
-            .is_some()
-        {
+        let limits = self.platform.settings.slot_limits();
+        tx.limit_slots(limits);
+        let slots = slots::in_use(&mut tx).await?;
+        if slots.limit_reached(limits, task.project_id).is_some() {
             return Ok(());
         }
         let subject = AttemptSubject::TaskChecks { task_id: id };

@@ -34,6 +34,7 @@ pub mod retry;
 pub mod sandbox;
 pub mod score;
 pub mod secret_mask;
+pub mod slots;
 pub mod spec;
 pub mod suite;
 pub mod task;

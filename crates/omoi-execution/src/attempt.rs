@@ -4,7 +4,7 @@ mod launch;
 mod settle;
 
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
-use omoi_domain::id::{ProjectId, SpecId};
+use omoi_domain::id::{AttemptId, ProjectId, SpecId};
 use omoi_domain::retry::ErrorClass;
 use omoi_protocol::worker::TurnRecord;
 use omoi_runtime::rng::Rng;
@@ -46,21 +46,40 @@ pub struct Created {
     pub turns: Vec<TurnRecord>,
 }
 
-/// Inserts an attempt. One that follows a lost or interrupted attempt of the same round goes on
-/// from its last turn and snapshot.
-///
-/// # Errors
-/// [`StoreError::Exists`] when the subject has a live attempt.
-pub async fn insert(
-    tx: &mut Tx,
+/// An attempt that is not written yet.
+pub(crate) struct UnwrittenAttempt {
+    /// Its row to be.
+    pub(crate) attempt: Attempt,
+    token: String,
+    /// The attempt whose turns it goes on from.
+    resumes: Option<AttemptId>,
+}
+
+impl UnwrittenAttempt {
+    /// Once its row is written: what its worker gets, with the turns of the attempt that it resumes.
+    pub(crate) async fn with_turns(self, tx: &mut Tx) -> Result<Created, StoreError> {
+        let mut turns = Vec::new();
+        if let Some(last) = self.resumes {
+            attempts::copy_turns(tx, last, self.attempt.id).await?;
+            let copied = attempts::turns(tx, self.attempt.id).await?;
+            turns = copied.into_iter().map(record).collect();
+        }
+        Ok(Created {
+            attempt: self.attempt,
+            token: self.token,
+            turns,
+        })
+    }
+}
+
+/// The attempt that follows `earlier` ones at the same subject, oldest first. One that follows a lost or
+/// interrupted attempt of the same round goes on from its last turn and snapshot.
+pub(crate) fn new_attempt(
+    tx: &Tx,
     platform: &Platform,
     new: NewAttempt,
-) -> Result<Created, StoreError> {
-    // The attempts at a task and at its checks are counted together.
-    let earlier = match new.subject.task_id() {
-        Some(task) => attempts::of_task(tx, task).await?,
-        None => attempts::of_subject(tx, new.spec_id, new.subject).await?,
-    };
+    earlier: &[Attempt],
+) -> UnwrittenAttempt {
     let resumes = earlier
         .last()
         .filter(|last| last.subject == new.subject && last.round == new.round && resumable(last));
@@ -95,21 +114,30 @@ pub async fn insert(
         lease_expires_at: tx.now() + platform.settings.lease,
         state_version: 0,
     };
-    attempts::insert(tx, &attempt).await?;
-    let mut turns = Vec::new();
-    if let Some(last) = resumes {
-        attempts::copy_turns(tx, last.id, attempt.id).await?;
-        turns = attempts::turns(tx, attempt.id)
-            .await?
-            .into_iter()
-            .map(record)
-            .collect();
-    }
-    Ok(Created {
+    UnwrittenAttempt {
+        resumes: resumes.map(|last| last.id),
         attempt,
         token,
-        turns,
-    })
+    }
+}
+
+/// Inserts an attempt; see [`new_attempt`].
+///
+/// # Errors
+/// [`StoreError::Exists`] when the subject has a live attempt.
+pub async fn insert(
+    tx: &mut Tx,
+    platform: &Platform,
+    new: NewAttempt,
+) -> Result<Created, StoreError> {
+    // The attempts at a task and at its checks are counted together.
+    let earlier = match new.subject.task_id() {
+        Some(task) => attempts::of_task(tx, task).await?,
+        None => attempts::of_subject(tx, new.spec_id, new.subject).await?,
+    };
+    let unwritten = new_attempt(tx, platform, new, &earlier);
+    attempts::insert(tx, &unwritten.attempt).await?;
+    unwritten.with_turns(tx).await
 }
 
 /// Whether the work of an ended attempt can be taken up where it stopped.

@@ -1,9 +1,9 @@
 //! Claims tasks that can start, best first, within the limits, and starts their attempts.
 
 mod brief;
+mod ranking;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
 
 use futures::future::BoxFuture;
 use tracing::{info, warn};
@@ -11,11 +11,10 @@ use tracing::{info, warn};
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
-use omoi_domain::id::{ProjectId, SpecId, TaskId};
+use omoi_domain::id::TaskId;
 use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::retry::ErrorClass;
-use omoi_domain::score::{Candidate, Ranked, rank, score};
-use omoi_domain::spec::SpecStatus;
+use omoi_domain::slots::SlotLimit;
 use omoi_domain::task::{TaskStatus, TaskType};
 use omoi_domain::time::Timestamp;
 use omoi_git::mirror::{Mirror, UpdateRefError};
@@ -26,23 +25,33 @@ use omoi_runtime::reconcile::{Entities, Next};
 use omoi_runtime::telemetry::chain;
 use omoi_sandbox::Access;
 use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::{self, Scan, Task};
-use omoi_store::{StoreError, Tx, attempts, merges};
+use omoi_store::tasks::{self, NewClaim, Task};
+use omoi_store::{StoreError, Tx, attempts, merges, slots};
 
-use crate::attempt::{Created, Job, NewAttempt, WorkPlan, insert, launch, lose};
+use crate::attempt::{Created, Job, NewAttempt, WorkPlan, launch, lose, new_attempt};
 use crate::consume::Consume;
 use crate::integration;
 use crate::platform::Platform;
 use crate::start_failure::{class_of, class_of_start};
-use crate::tasks::{Full, fail, full};
+use crate::tasks::fail;
 use crate::toolbox::Toolbox;
-
-/// A kept score differs from the true one by less.
-const SCORE_STEP: f64 = 0.01;
 
 /// The dispatcher of one process.
 pub struct Dispatcher {
     platform: Platform,
+}
+
+/// A task that could start, and what its clone will be cut from.
+struct PlannedStart {
+    task: Task,
+    spec: Spec,
+    plan: WorkPlan,
+}
+
+/// A task that is claimed.
+struct ClaimedTask {
+    planned: PlannedStart,
+    created: Created,
 }
 
 impl Dispatcher {
@@ -52,183 +61,111 @@ impl Dispatcher {
     }
 
     async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
-        let mut full = BTreeSet::new();
-        for (id, project, label) in self.ranked().await? {
-            if full.contains(&project) {
-                continue;
+        let mut candidates = VecDeque::from(ranking::ranked_candidates(&self.platform).await?);
+        loop {
+            let batch = self.next_batch(&mut candidates, now, entities).await?;
+            if batch.is_empty() {
+                break;
             }
-            let turn = entities.turn(now, label, self.start_or_fail(id));
-            match turn.await.done() {
-                Some(Claim::Full(Full::Everywhere)) => break,
-                Some(Claim::Full(Full::Project)) => {
-                    full.insert(project);
-                }
-                Some(Claim::Started | Claim::Gone) | None => {}
+            for claimed in self.claim(batch).await? {
+                let label = claimed.planned.task.label();
+                let turn = self.launch_or_fail(claimed);
+                entities.turn(now, label, turn).await;
             }
         }
-        let mut tx = self.platform.store.begin_read().await?;
-        Ok(tasks::next_due(&mut tx).await?.map_or(Next::Idle, Next::At))
+        let store = &self.platform.store;
+        let next_due = store.read(async |tx| tasks::next_due(tx).await).await?;
+        Ok(next_due.map_or(Next::Idle, Next::At))
     }
 
-    /// Starts a task. What is wrong with it counts against it; what passes by itself does not.
-    async fn start_or_fail(&self, id: TaskId) -> Result<Claim, BoxError> {
-        match self.start(id).await {
+    /// Takes the next candidates for which slots are free, as many as one claim takes, and plans their
+    /// work. Those of a full project wait for another pass.
+    async fn next_batch(
+        &self,
+        candidates: &mut VecDeque<Task>,
+        now: Timestamp,
+        entities: &mut Entities,
+    ) -> Result<Vec<PlannedStart>, BoxError> {
+        let limits = self.platform.settings.slot_limits();
+        let store = &self.platform.store;
+        let mut slots = store.read(async |tx| slots::in_use(tx).await).await?;
+        let mut batch = Vec::new();
+        while batch.len() < tasks::CLAIMED_MAX
+            && let Some(task) = candidates.pop_front()
+        {
+            match slots.limit_reached(limits, task.project_id) {
+                Some(SlotLimit::Everywhere) => {
+                    candidates.push_front(task);
+                    break;
+                }
+                Some(SlotLimit::Project) => continue,
+                None => {}
+            }
+            let turn = entities.turn(now, task.label(), self.plan_or_fail(task));
+            if let Some(Some(planned)) = turn.await.done() {
+                slots.take_slot(planned.task.project_id);
+                batch.push(planned);
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Plans a start; none when the task failed or is left alone. What is wrong with a task counts
+    /// against it; what passes by itself does not.
+    async fn plan_or_fail(&self, task: Task) -> Result<Option<PlannedStart>, BoxError> {
+        let id = task.id;
+        match self.plan(task).await {
             Err(error) if !StoreError::is_passing(error.as_ref()) => {
-                let (class, why) = (class_of(error.as_ref()), chain(error.as_ref()));
-                self.could_not_start(id, class, &why).await?;
-                Ok(Claim::Gone)
+                self.could_not_start(id, &error).await?;
+                Ok(None)
             }
             other => other,
         }
     }
 
-    /// Counts a start that failed against its task.
-    async fn could_not_start(
-        &self,
-        id: TaskId,
-        class: ErrorClass,
-        why: &str,
-    ) -> Result<(), StoreError> {
-        warn!(task.id = %id, error = %why, "Could not start task `{id}`");
+    async fn plan(&self, task: Task) -> Result<Option<PlannedStart>, BoxError> {
         let platform = &self.platform;
-        let spec = {
-            let mut tx = platform.store.begin_read().await?;
-            tasks::get(&mut tx, id).await?.spec_id
-        };
-        let class = class_of_start(platform, spec, class).await;
-        let mut tx = platform.store.begin_write().await?;
-        let mut task = tasks::get(&mut tx, id).await?;
-        match (task.status, task.attempt_id) {
-            (TaskStatus::Pending, _) => fail(&mut tx, platform, &mut task, class, why).await?,
-            (TaskStatus::Claiming, Some(attempt)) if !platform.running.contains(attempt) => {
-                let mut attempt = attempts::get(&mut tx, attempt).await?;
-                let loss = AttemptLoss {
-                    state: AttemptState::Failed,
-                    stop_reason: AttemptStopReason::ProvisionFailed,
-                    class,
-                    message: why.to_owned(),
-                    counts: true,
-                };
-                lose(&mut tx, platform, &mut attempt, loss).await?;
-            }
-            _ => return Ok(()),
+        let store = &platform.store;
+        let spec = store
+            .read(async |tx| specs::get(tx, task.spec_id).await)
+            .await?;
+        if !platform.works_on(&spec) {
+            return Ok(None);
         }
-        tx.commit(CrashPoint::TaskMoved).await
-    }
-
-    /// Tasks that could start, best first; their scores are kept for people.
-    async fn ranked(&self) -> Result<Vec<(TaskId, ProjectId, String)>, StoreError> {
-        let settings = &self.platform.settings;
-        let mut tx = self.platform.store.begin_read().await?;
-        let starving = Duration::from_secs_f64(settings.weights.starvation_limit);
-        let scan = Scan {
-            starving_since: tx.now() - starving,
-            project_slots: settings.project_slots,
-            limit: settings.scan_batch,
-            spec: None,
-        };
-        let candidates = self.candidates(&mut tx, scan).await?;
-        let mut dependents = BTreeMap::new();
-        let mut specs_seen: Vec<SpecId> = Vec::new();
-        for task in &candidates {
-            if !specs_seen.contains(&task.spec_id) {
-                specs_seen.push(task.spec_id);
-                dependents.extend(tasks::blocking_counts(&mut tx, task.spec_id).await?);
-            }
-        }
-        let scored = candidates.iter().map(|task| {
-            let candidate = Candidate {
-                priority: task.priority,
-                queued_at: task.queued_at,
-                deadline_at: task.deadline_at,
-                n_dependents: dependents.get(&task.id).copied().unwrap_or(0) as u32,
-                retry_count: task.retry_count,
-                max_retries: task.max_retries,
-            };
-            (task, score(&settings.weights, tx.now(), &candidate))
-        });
-        let scored: Vec<(&Task, f64)> = scored.collect();
-        // What was looked at is locked until here.
-        tx.rollback().await?;
-        self.keep_scores(&scored).await?;
-        let mut ranked: Vec<_> = scored
-            .into_iter()
-            .map(|(task, score)| Ranked {
-                score,
-                queued_at: task.queued_at,
-                id: (
-                    task.level,
-                    task.ordinal,
-                    task.id,
-                    (task.project_id, task.label()),
-                ),
-            })
-            .collect();
-        ranked.sort_by(rank);
-        Ok(ranked
-            .into_iter()
-            .map(|Ranked { id, .. }| (id.2, id.3.0, id.3.1))
-            .collect())
-    }
-
-    /// What `scan` finds of the specs this process goes on with. Where it must leave some alone, each
-    /// other is looked at by itself, so that none is hidden behind their tasks.
-    async fn candidates(&self, tx: &mut Tx, scan: Scan) -> Result<Vec<Task>, StoreError> {
-        let working = specs::with_status(tx, SpecStatus::Working).await?;
-        let n_working = working.len();
-        let own: Vec<SpecId> = working
-            .iter()
-            .filter(|spec| self.platform.works_on(spec))
-            .map(|spec| spec.id)
-            .collect();
-        if own.len() == n_working {
-            return tasks::eligible(tx, scan).await;
-        }
-        let mut found = Vec::new();
-        for spec in own {
-            let scan = Scan {
-                spec: Some(spec),
-                ..scan
-            };
-            found.extend(tasks::eligible(tx, scan).await?);
-        }
-        Ok(found)
-    }
-
-    /// Keeps the scores that changed enough to be told apart.
-    async fn keep_scores(&self, scored: &[(&Task, f64)]) -> Result<(), StoreError> {
-        let moved = |(task, score): &&(&Task, f64)| (task.score - score).abs() >= SCORE_STEP;
-        let moved: Vec<_> = scored.iter().filter(moved).collect();
-        if moved.is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.platform.store.begin_write().await?;
-        for (task, score) in moved {
-            tasks::keep_score(&mut tx, task.id, *score).await?;
-        }
-        tx.commit(CrashPoint::ScoresKept).await
-    }
-
-    async fn start(&self, id: TaskId) -> Result<Claim, BoxError> {
-        let platform = &self.platform;
-        let (task, spec) = {
-            let mut tx = platform.store.begin_read().await?;
-            let task = tasks::get(&mut tx, id).await?;
-            let spec = specs::get(&mut tx, task.spec_id).await?;
-            if !platform.works_on(&spec) {
-                return Ok(Claim::Gone);
-            }
-            if let Some(limit) = full(&mut tx, platform, task.project_id).await? {
-                return Ok(Claim::Full(limit));
-            }
-            (task, spec)
-        };
         let mirror = platform.mirror(spec.project_id).await?;
         let head = integration::ensure_for(platform, &mirror, &spec).await?;
         let plan = self.work_plan(&mirror, &task, &spec, &head).await?;
-        let Some((task, created)) = self.claim(&task, &plan).await? else {
-            return Ok(Claim::Gone);
-        };
+        Ok(Some(PlannedStart { task, spec, plan }))
+    }
+
+    /// Counts a start that failed against its task.
+    async fn could_not_start(&self, id: TaskId, error: &BoxError) -> Result<(), StoreError> {
+        let (class, why) = (class_of(error.as_ref()), chain(error.as_ref()));
+        warn!(task.id = %id, error = %why, "Could not start task `{id}`");
+        let platform = &self.platform;
+        let store = &platform.store;
+        let spec = store
+            .read(async |tx| Ok::<_, StoreError>(tasks::get(tx, id).await?.spec_id))
+            .await?;
+        let class = class_of_start(platform, spec, class).await;
+        let count = async |tx: &mut Tx| count_failed_start(tx, platform, id, class, why).await;
+        store.write(CrashPoint::TaskMoved, count).await
+    }
+
+    async fn launch_or_fail(&self, claimed: ClaimedTask) -> Result<(), BoxError> {
+        let id = claimed.planned.task.id;
+        match self.launch(claimed).await {
+            Err(error) if !StoreError::is_passing(error.as_ref()) => {
+                Ok(self.could_not_start(id, &error).await?)
+            }
+            other => other,
+        }
+    }
+
+    async fn launch(&self, claimed: ClaimedTask) -> Result<(), BoxError> {
+        let platform = &self.platform;
+        let ClaimedTask { planned, created } = claimed;
+        let PlannedStart { task, spec, plan } = planned;
         info!(task.id = %task.id, "Claimed task TSK-{:03}", task.number);
         let brief = brief::of_task(platform, &task, &spec, &created).await?;
         let work = WorkPlan {
@@ -245,7 +182,7 @@ impl Dispatcher {
                 brief,
             },
         );
-        Ok(Claim::Started)
+        Ok(())
     }
 
     /// What the task's clone is cut from. Its branch stands in the mirror before anything is claimed.
@@ -272,10 +209,8 @@ impl Dispatcher {
             }
         };
         if let (TaskType::ResolveConflict, Some(id)) = (task.task_type, task.resolves_merge_id) {
-            let resolved = {
-                let mut tx = self.platform.store.begin_read().await?;
-                merges::get(&mut tx, id).await?
-            };
+            let store = &self.platform.store;
+            let resolved = store.read(async |tx| merges::get(tx, id).await).await?;
             let theirs = ObjectId::parse(&resolved.incoming_sha)?;
             // A later round stands on a resolution that was committed already.
             if !mirror.is_ancestor(&theirs, &commit).await? {
@@ -293,66 +228,92 @@ impl Dispatcher {
         })
     }
 
-    /// Claims the task if it still can start: fence, attempt and status in one transaction.
-    async fn claim(
-        &self,
-        seen: &Task,
-        plan: &WorkPlan,
-    ) -> Result<Option<(Task, Created)>, StoreError> {
+    /// Claims those that still can start. When others took the slots meanwhile, all wait for another pass.
+    async fn claim(&self, batch: Vec<PlannedStart>) -> Result<Vec<ClaimedTask>, StoreError> {
         let platform = &self.platform;
-        let mut tx = platform.store.begin_write().await?;
-        tasks::lock_slots(&mut tx).await?;
-        let mut task = tasks::get(&mut tx, seen.id).await?;
-        let full = full(&mut tx, platform, task.project_id).await?;
-        let own = platform.settings.project_slots;
-        let can_start = tasks::is_eligible(&mut tx, task.id, own).await?;
-        if task.state_version != seen.state_version || full.is_some() || !can_start {
-            return Ok(None);
+        let claim = async |tx: &mut Tx| claim_planned(tx, platform, batch).await;
+        match platform.store.write(CrashPoint::TaskClaimed, claim).await {
+            Err(StoreError::SlotsTaken) => Ok(Vec::new()),
+            done => done,
         }
-        task.fence += 1;
-        // What counts as the task's own work starts where its first attempt did.
-        if task.base_sha.is_none() {
-            task.base_sha = Some(plan.commit.as_str().to_owned());
-        }
-        let resolves = task.task_type == TaskType::ResolveConflict;
-        let new = NewAttempt {
-            project_id: task.project_id,
-            spec_id: task.spec_id,
-            subject: AttemptSubject::Task { task_id: task.id },
-            round: task.round,
-            role: if resolves {
-                AgentRole::Resolver
-            } else {
-                AgentRole::Implementer
-            },
-            fence: task.fence,
-            base_sha: Some(plan.commit.as_str().to_owned()),
-        };
-        let created = match insert(&mut tx, platform, new).await {
-            Ok(created) => created,
-            // Another dispatcher was first.
-            Err(StoreError::Exists { .. }) => return Ok(None),
-            Err(other) => return Err(other),
-        };
-        task.attempt_id = Some(created.attempt.id);
-        match tasks::transition(&mut tx, &mut task, TaskStatus::Claiming, None).await {
-            Ok(()) => {}
-            // Another dispatcher was first.
-            Err(StoreError::Conflict { .. } | StoreError::Transition(_)) => return Ok(None),
-            Err(other) => return Err(other),
-        }
-        tx.commit(CrashPoint::TaskClaimed).await?;
-        Ok(Some((task, created)))
     }
 }
 
-/// What became of one candidate.
-enum Claim {
-    Started,
-    /// No slot is free.
-    Full(Full),
-    /// Somebody else was first.
-    Gone,
+/// Fence, attempt and status of each task in one transaction.
+async fn claim_planned(
+    tx: &mut Tx,
+    platform: &Platform,
+    batch: Vec<PlannedStart>,
+) -> Result<Vec<ClaimedTask>, StoreError> {
+    let (mut wanted, mut started) = (Vec::new(), BTreeMap::new());
+    for planned in batch {
+        let task = &planned.task;
+        // Nobody tried a task whose fence never moved.
+        let earlier = match task.fence {
+            0 => Vec::new(),
+            _ => attempts::of_task(tx, task.id).await?,
+        };
+        let new = new_attempt(tx, platform, attempt_at(&planned), &earlier);
+        wanted.push(NewClaim {
+            task: task.clone(),
+            attempt: new.attempt.clone(),
+        });
+        started.insert(task.id, (planned, new));
+    }
+    let limits = platform.settings.slot_limits();
+    let mut claimed = Vec::new();
+    for NewClaim { task, attempt } in tasks::claim(tx, wanted, limits).await? {
+        let Some((planned, mut new)) = started.remove(&task.id) else {
+            continue;
+        };
+        new.attempt = attempt;
+        claimed.push(ClaimedTask {
+            planned: PlannedStart { task, ..planned },
+            created: new.with_turns(tx).await?,
+        });
+    }
+    Ok(claimed)
+}
+
+fn attempt_at(planned: &PlannedStart) -> NewAttempt {
+    let task = &planned.task;
+    NewAttempt {
+        project_id: task.project_id,
+        spec_id: task.spec_id,
+        subject: AttemptSubject::Task { task_id: task.id },
+        round: task.round,
+        role: match task.task_type {
+            TaskType::ResolveConflict => AgentRole::Resolver,
+            _ => AgentRole::Implementer,
+        },
+        fence: task.fence + 1,
+        base_sha: Some(planned.plan.commit.as_str().to_owned()),
+    }
+}
+
+async fn count_failed_start(
+    tx: &mut Tx,
+    platform: &Platform,
+    id: TaskId,
+    class: ErrorClass,
+    why: String,
+) -> Result<(), StoreError> {
+    let mut task = tasks::get(tx, id).await?;
+    match (task.status, task.attempt_id) {
+        (TaskStatus::Pending, _) => fail(tx, platform, &mut task, class, &why).await,
+        (TaskStatus::Claiming, Some(attempt)) if !platform.running.contains(attempt) => {
+            let mut attempt = attempts::get(tx, attempt).await?;
+            let loss = AttemptLoss {
+                state: AttemptState::Failed,
+                stop_reason: AttemptStopReason::ProvisionFailed,
+                class,
+                message: why,
+                counts: true,
+            };
+            lose(tx, platform, &mut attempt, loss).await
+        }
+        _ => Ok(()),
+    }
 }
 
 fn snapshot(created: &Created) -> Result<Option<ObjectId>, omoi_git::object::BadObjectId> {

@@ -16,6 +16,7 @@ use omoi_domain::money::NanoUsd;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::score::Weights;
 use omoi_domain::secret_mask::SecretMask;
+use omoi_domain::slots::SlotLimits;
 use omoi_domain::spec::SpecStatus;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::process::Git;
@@ -95,6 +96,16 @@ pub struct Settings {
     pub discoveries_per_task: u32,
     /// Discoveries of one spec that become tasks.
     pub discoveries_per_spec: u32,
+}
+
+impl Settings {
+    /// How many tasks may be at work at once.
+    pub const fn slot_limits(&self) -> SlotLimits {
+        SlotLimits {
+            per_project: self.project_slots,
+            in_all: self.global_slots,
+        }
+    }
 }
 
 impl Settings {

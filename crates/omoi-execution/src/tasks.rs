@@ -6,14 +6,11 @@ mod prerequisites;
 mod retry;
 
 use omoi_domain::attempt::AttemptSubject;
-use omoi_domain::id::ProjectId;
 use omoi_domain::lifecycle::task::{TaskAction, UnmetResult, cancel_task, send_back_task};
 use omoi_domain::task::{Priority, TaskStatus};
 use omoi_store::attempts::Attempt;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx};
-
-use crate::platform::Platform;
 
 pub use attempt_end::fail;
 pub(crate) use attempt_end::{attempt_lost, follow_up};
@@ -129,35 +126,6 @@ fn keep(task: &mut Task, action: &TaskAction) -> bool {
         | TaskAction::FreeDependents => return false,
     }
     true
-}
-
-/// A limit on tasks at work that is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Full {
-    /// The project's.
-    Project,
-    /// That of all projects.
-    Everywhere,
-}
-
-/// The limit that keeps another task of `project` from work, if any. Inside a transaction that then
-/// takes the slot nobody else can take it first.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn full(
-    tx: &mut Tx,
-    platform: &Platform,
-    project: ProjectId,
-) -> Result<Option<Full>, StoreError> {
-    let (own, total) = tasks::slots(tx, project).await?;
-    Ok(if total >= platform.settings.global_slots {
-        Some(Full::Everywhere)
-    } else if own >= platform.settings.project_slots {
-        Some(Full::Project)
-    } else {
-        None
-    })
 }
 
 /// Cancels a task. Whatever runs for it is stopped by the reaper.

@@ -4,7 +4,8 @@ create table organisations (
     id @uuid primary key,
     name text not null,
     event_seq bigint not null default 0,
-    owner_fence bigint not null default 0
+    owner_fence bigint not null default 0,
+    slots_used bigint not null default 0 check (slots_used >= 0)
 );
 
 create table users (
@@ -22,6 +23,7 @@ create table projects (
     next_spec_no bigint not null default 1,
     next_ticket_no bigint not null default 1,
     next_task_no bigint not null default 1,
+    slots_used bigint not null default 0 check (slots_used >= 0),
     created_at @time not null,
     unique (org_id, repo_path)
 );
@@ -217,6 +219,7 @@ create table tasks (
     discovery_depth bigint not null default 0,
     resolves_merge_id @uuid,
     summary text,
+    n_open_prerequisites bigint not null default 0 check (n_open_prerequisites >= 0),
     state_version bigint not null default 0,
     queued_at @time not null,
     started_at @time,
@@ -229,6 +232,9 @@ create table tasks (
     check ((blocked_by_id is not null) = (blocked_by is not null and blocked_by = 'dependency_failed'))
 );
 create index tasks_status on tasks (org_id, status, priority);
+-- What a claim looks at. The constant columns make SQLite prefer it to the index above.
+create index tasks_ready on tasks (org_id, status, n_open_prerequisites, not_before)
+    where status = 'pending' and n_open_prerequisites = 0;
 create index tasks_spec on tasks (spec_id);
 create index tasks_ticket on tasks (ticket_id);
 create index tasks_parent on tasks (parent_task_id);

@@ -99,6 +99,9 @@ pub enum StoreError {
         /// The folder the database names.
         named: String,
     },
+    /// Other transactions took the slots that this one was to take; nothing was written.
+    #[error("no slot is free any more")]
+    SlotsTaken,
     /// Another process acts for the data folder now; nothing was written.
     #[error("another process has taken over the data folder")]
     TakenOver,
@@ -159,7 +162,7 @@ impl StoreError {
     pub const fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Busy(_) | Self::Conflict { .. } | Self::NoSpace(_)
+            Self::Busy(_) | Self::Conflict { .. } | Self::NoSpace(_) | Self::SlotsTaken
         )
     }
 

@@ -4,52 +4,87 @@ use omoi_domain::event::{EventKind, NewEvent, StoredEvent};
 use omoi_domain::id::SpecId;
 
 use crate::args;
-use crate::column::{Column, Json};
+use crate::column::{Args, Column, Json};
 use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
-use crate::tx::Tx;
+use crate::slots::{self, SlotMoves};
+use crate::tx::{Tx, row_batches, value_marks};
 
 /// Most events read at once.
 pub const BATCH_MAX: i64 = 500;
 
-pub(crate) async fn append(tx: &mut Tx, batch: Vec<NewEvent>) -> Result<(), StoreError> {
-    let count = batch.len() as i64;
+/// Writes events under the next numbers, and how the slots moved: both are counters of the organisation.
+pub(crate) async fn append(
+    tx: &mut Tx,
+    events: Vec<NewEvent>,
+    moves: &SlotMoves,
+) -> Result<(), StoreError> {
+    slots::write_projects(tx, moves).await?;
+    let (count, slots) = (events.len() as i64, moves.in_all());
+    if (count, slots) == (0, 0) {
+        return Ok(());
+    }
     let rows = tx
         .rows(
-            "update organisations set event_seq = event_seq + $2
-             where id = $1 and ($3 = 0 or owner_fence = $3) returning event_seq",
-            args![count, tx.fence()],
+            "update organisations set event_seq = event_seq + $2, slots_used = slots_used + $4
+             where id = $1 and ($3 = 0 or owner_fence = $3) and slots_used + $4 <= $5
+             returning event_seq",
+            args![count, tx.fence(), slots, moves.most_in_all()],
         )
         .await?;
     let Some(row) = rows.first() else {
-        return Err(match tx.fence() {
-            0 => StoreError::NotFound {
-                what: "organisation",
-                key: tx.org().to_string(),
-            },
-            _ => StoreError::TakenOver,
-        });
+        return Err(refusal(tx).await?);
     };
-    let first = i64::read(row, "event_seq")? - count + 1;
-    for (seq, event) in (first..).zip(batch) {
-        tx.execute(
+    let mut seq = i64::read(row, "event_seq")? - count;
+    for batch in row_batches(&events) {
+        let mut args = Args::default();
+        for event in batch {
+            seq += 1;
+            push_event(&mut args, seq, event)?;
+        }
+        let sql = format!(
             "insert into events (org_id, seq, event_id, project_id, spec_id, event_type, actor,
                                  body, occurred_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            args![
-                seq,
-                event.id,
-                event.project,
-                event.spec,
-                event.event.kind().as_str(),
-                event.actor,
-                Json(event.event),
-                event.at
-            ],
-        )
-        .await?;
+             values {}",
+            value_marks(batch.len(), 9)
+        );
+        tx.built_raw(sql, args).await?;
     }
     Ok(())
+}
+
+fn push_event(args: &mut Args, seq: i64, event: &NewEvent) -> Result<(), StoreError> {
+    args.push(&event.org)?;
+    args.push(&seq)?;
+    args.push(&event.id)?;
+    args.push(&event.project)?;
+    args.push(&event.spec)?;
+    args.push(&event.event.kind().as_str())?;
+    args.push(&event.actor)?;
+    args.push(&Json(event.event.clone()))?;
+    args.push(&event.at)
+}
+
+/// Why the organisation's row was not moved.
+async fn refusal(tx: &mut Tx) -> Result<StoreError, StoreError> {
+    let rows = tx
+        .rows(
+            "select owner_fence from organisations where id = $1",
+            args![],
+        )
+        .await?;
+    let Some(row) = rows.first() else {
+        return Ok(StoreError::NotFound {
+            what: "organisation",
+            key: tx.org().to_string(),
+        });
+    };
+    let is_current = [0, i64::read(row, "owner_fence")?].contains(&tx.fence());
+    Ok(if is_current {
+        StoreError::SlotsTaken
+    } else {
+        StoreError::TakenOver
+    })
 }
 
 /// Events after `seq`, oldest first, at most [`BATCH_MAX`].

@@ -26,6 +26,7 @@ pub mod projects;
 pub mod repository_trusts;
 pub mod requirements;
 pub mod sandboxes;
+pub mod slots;
 pub mod specs;
 pub mod tasks;
 pub mod tickets;

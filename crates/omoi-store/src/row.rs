@@ -10,6 +10,8 @@ pub trait Row: Sized {
     const TABLE: &'static str;
     /// What an error calls such a row.
     const WHAT: &'static str;
+    /// Every column in order.
+    fn columns() -> Vec<&'static str>;
     /// `select` over every column, without `where`.
     fn select() -> &'static str;
     /// `insert` of every column.
@@ -52,26 +54,24 @@ macro_rules! row {
         #[derive(Clone, Debug, PartialEq)]
         pub struct $name { $($(#[doc = $fdoc])+ pub $field: $ty,)+ }
 
-        impl $name {
-            fn columns() -> Vec<&'static str> {
-                [$(<$ty as $crate::Column>::names(stringify!($field).trim_start_matches("r#"))),+].concat()
-            }
-        }
-
         impl $crate::row::Row for $name {
             const TABLE: &'static str = $table;
             const WHAT: &'static str = $what;
 
+            fn columns() -> Vec<&'static str> {
+                [$(<$ty as $crate::Column>::names(stringify!($field).trim_start_matches("r#"))),+].concat()
+            }
+
             fn select() -> &'static str {
                 static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-                    format!("select {} from {}", $name::columns().join(", "), $table)
+                    format!("select {} from {}", <$name as $crate::row::Row>::columns().join(", "), $table)
                 });
                 &SQL
             }
 
             fn insert() -> &'static str {
                 static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-                    let columns = $name::columns();
+                    let columns = <$name as $crate::row::Row>::columns();
                     let marks: Vec<String> = (1..=columns.len()).map(|i| format!("${i}")).collect();
                     format!("insert into {} ({}) values ({})", $table, columns.join(", "), marks.join(", "))
                 });

@@ -1,5 +1,9 @@
 //! Tasks: the unit one agent works on, their edges and the queue.
 
+mod claim;
+mod counters;
+mod dependencies;
+
 use std::collections::BTreeMap;
 
 use omoi_domain::block::TaskBlock;
@@ -13,10 +17,13 @@ use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::column::{Column, Json};
-use crate::deployment::{fence_holds, refuse_earlier};
 use crate::error::StoreError;
 use crate::row::{row, versioned};
 use crate::tx::Tx;
+
+pub use claim::{CLAIMED_MAX, NewClaim, Scan, claim, eligible, keep_score, next_due};
+pub(crate) use counters::{hold_ticket, ticket_moved, ticket_waits};
+pub use dependencies::{blocking_counts, depend, dependencies, require};
 
 row! {
     /// The unit one agent works on.
@@ -193,7 +200,7 @@ impl Task {
 /// # Errors
 /// [`StoreError::Exists`] when its number or local id is taken.
 pub async fn insert(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
-    tx.insert(task).await?;
+    counters::insert(tx, task).await?;
     let change = task.change(None, None);
     tx.emit(
         Some(task.project_id),
@@ -350,7 +357,7 @@ async fn moved(
         | TaskStatus::Failed
         | TaskStatus::Cancelled => {}
     }
-    tx.update(task).await?;
+    counters::write(tx, task).await?;
     let change = task.change(Some(from), reason);
     tx.emit_kind((Some(task.project_id), Some(task.spec_id)), kind, &change)
 }
@@ -361,233 +368,5 @@ async fn moved(
 /// [`StoreError::Conflict`].
 pub async fn save(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
     task.updated_at = tx.now();
-    tx.update(task).await
-}
-
-/// What must hold of a task that starts; `$2` is now, `$3` are the slots of one project.
-macro_rules! can_start {
-    () => {
-        "status = 'pending' and not_before <= $2
-         and spec_id in (select id from specs where org_id = $1 and status = 'working')
-         and (force_execute or project_id in
-             (select id from projects where org_id = $1 and autonomous))
-         and project_id not in (select w.project_id from tasks w where w.org_id = $1
-             and w.status in ('claiming', 'assigned', 'running', 'validating')
-             group by w.project_id having count(*) >= $3)
-         and ticket_id in (select id from tickets
-             where org_id = $1 and approval_status = 'approved' and not is_blocked)
-         and not exists (
-             select 1 from task_capabilities r where r.task_id = tasks.id and r.capability not in
-                 (select capability from agent_capabilities where org_id = $1))
-         and not exists (
-             select 1 from task_dependencies d join tasks p on p.id = d.depends_on_id
-             where d.task_id = tasks.id and (p.status <> 'completed'
-                 or p.integration_state <> 'merged'))
-         and not exists (
-             select 1 from ticket_dependencies d join tickets k on k.id = d.depends_on_id
-             where d.ticket_id = tasks.ticket_id and k.status <> 'done')"
-    };
-}
-
-/// What a scan of the queue looks for.
-#[derive(Clone, Copy, Debug)]
-pub struct Scan {
-    /// A task queued at this instant or before is starving.
-    pub starving_since: Timestamp,
-    /// Slots of one project; the tasks of a full one are not looked at.
-    pub project_slots: i64,
-    /// Most tasks.
-    pub limit: i64,
-    /// Only those of this spec.
-    pub spec: Option<SpecId>,
-}
-
-/// Pending tasks that may be claimed: their time has come, every prerequisite is completed and
-/// merged, every blocking ticket is done, their own ticket is approved and not held up, the agents
-/// can do what they require, and their project runs by itself and has a free slot. Best guess first
-/// (overdue, starving, priority, age), so that none is hidden behind the limit for ever.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn eligible(tx: &mut Tx, scan: Scan) -> Result<Vec<Task>, StoreError> {
-    let now = tx.now();
-    tx.all_for_claim(
-        concat!(
-            can_start!(),
-            " and (spec_id = $6 or $6 is null)
-             order by
-             case when deadline_at is not null and deadline_at <= $2 then 0 else 1 end,
-             case when queued_at <= $4 then 0 else 1 end,
-             case priority when 'CRITICAL' then 0 when 'HIGH' then 1 when 'MEDIUM' then 2 else 3 end,
-             queued_at, id
-             limit $5"
-        ),
-        args![now, scan.project_slots, scan.starving_since, scan.limit, scan.spec],
-    )
-    .await
-}
-
-/// Whether a task may be claimed at this instant, by the same rules as [`eligible`].
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn is_eligible(
-    tx: &mut Tx,
-    task: TaskId,
-    project_slots: i64,
-) -> Result<bool, StoreError> {
-    let now = tx.now();
-    let found: Option<Task> = tx
-        .find(
-            concat!(can_start!(), " and id = $4"),
-            args![now, project_slots, task],
-        )
-        .await?;
-    Ok(found.is_some())
-}
-
-/// Makes `task` wait for agents that have `capability`.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn require(tx: &mut Tx, task: TaskId, capability: &str) -> Result<(), StoreError> {
-    tx.execute(
-        "insert into task_capabilities (task_id, capability)
-         select id, $3 from tasks where org_id = $1 and id = $2
-         on conflict do nothing",
-        args![task, capability],
-    )
-    .await?;
-    Ok(())
-}
-
-/// Keeps the score of a pending task for people. It guards nothing, so the version stays.
-///
-/// # Errors
-/// [`StoreError::TakenOver`] for an earlier orchestrator.
-pub async fn keep_score(tx: &mut Tx, task: TaskId, score: f64) -> Result<(), StoreError> {
-    let fence = tx.fence();
-    let kept = tx
-        .execute(
-            concat!(
-                "update tasks set score = $3
-                 where org_id = $1 and id = $2 and status = 'pending' and ",
-                fence_holds!("$4")
-            ),
-            args![task, score, fence],
-        )
-        .await?;
-    refuse_earlier(tx, kept).await
-}
-
-/// Lets nobody else take a slot until the transaction ends.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn lock_slots(tx: &mut Tx) -> Result<(), StoreError> {
-    tx.execute(
-        "update projects set autonomous = autonomous where org_id = $1",
-        args![],
-    )
-    .await?;
-    Ok(())
-}
-
-/// Earliest `not_before` of pending tasks that still lies ahead.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn next_due(tx: &mut Tx) -> Result<Option<Timestamp>, StoreError> {
-    let now = tx.now();
-    let rows = tx
-        .rows(
-            "select min(not_before) as value from tasks
-             where org_id = $1 and status = 'pending' and not_before > $2",
-            args![now],
-        )
-        .await?;
-    rows.first()
-        .map_or(Ok(None), |row| Option::<Timestamp>::read(row, "value"))
-}
-
-/// Tasks that hold a slot: (in the organisation's `project`, in the organisation).
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn slots(tx: &mut Tx, project: ProjectId) -> Result<(i64, i64), StoreError> {
-    let rows = tx
-        .rows(
-            "select cast(coalesce(sum(case when project_id = $2 then 1 else 0 end), 0) as bigint) as project,
-                    count(*) as total
-             from tasks where org_id = $1
-             and status in ('claiming', 'assigned', 'running', 'validating')",
-            args![project],
-        )
-        .await?;
-    rows.first().map_or(Ok((0, 0)), |row| {
-        Ok((i64::read(row, "project")?, i64::read(row, "total")?))
-    })
-}
-
-/// For each task of `spec`: how many open tasks wait directly for it.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn blocking_counts(tx: &mut Tx, spec: SpecId) -> Result<Vec<(TaskId, i64)>, StoreError> {
-    let rows = tx
-        .rows(
-            "select d.depends_on_id as id, count(*) as n
-             from task_dependencies d join tasks t on t.id = d.task_id
-             where t.org_id = $1 and t.spec_id = $2 and t.status in ('pending', 'blocked')
-             group by d.depends_on_id",
-            args![spec],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| Ok((Column::read(row, "id")?, i64::read(row, "n")?)))
-        .collect()
-}
-
-/// Makes `task` wait for `depends_on`.
-///
-/// # Errors
-/// [`StoreError::NotFound`] when either is not of this organisation.
-pub async fn depend(tx: &mut Tx, task: TaskId, depends_on: TaskId) -> Result<(), StoreError> {
-    let done = tx
-        .execute(
-            "insert into task_dependencies (task_id, depends_on_id)
-             select a.id, b.id from tasks a, tasks b
-             where a.org_id = $1 and b.org_id = $1 and a.id = $2 and b.id = $3
-             on conflict do nothing",
-            args![task, depends_on],
-        )
-        .await?;
-    if done == 0 {
-        get(tx, task).await?;
-        get(tx, depends_on).await?;
-    }
-    Ok(())
-}
-
-/// Task edges of a spec: (task, what it waits for).
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn dependencies(tx: &mut Tx, spec: SpecId) -> Result<Vec<(TaskId, TaskId)>, StoreError> {
-    let rows = tx
-        .rows(
-            "select d.task_id, d.depends_on_id from task_dependencies d
-             join tasks t on t.id = d.task_id
-             where t.org_id = $1 and t.spec_id = $2 order by 1, 2",
-            args![spec],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                Column::read(row, "task_id")?,
-                Column::read(row, "depends_on_id")?,
-            ))
-        })
-        .collect()
+    counters::write(tx, task).await
 }

@@ -11,6 +11,7 @@ use crate::args;
 use crate::column::Column;
 use crate::error::StoreError;
 use crate::row::{row, versioned};
+use crate::tasks;
 use crate::tx::Tx;
 
 row! {
@@ -98,7 +99,7 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Ticket>, StoreErro
 /// [`StoreError::Conflict`].
 pub async fn save(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), StoreError> {
     ticket.updated_at = tx.now();
-    tx.update(ticket).await
+    write(tx, ticket).await
 }
 
 /// Moves a ticket along its machine and writes the event the table names.
@@ -114,7 +115,7 @@ pub async fn transition(
     let kind = rule(from, to)?;
     ticket.status = to;
     ticket.updated_at = tx.now();
-    tx.update(ticket).await?;
+    write(tx, ticket).await?;
     let change = ticket.change(Some(from));
     tx.emit_kind(
         (Some(ticket.project_id), Some(ticket.spec_id)),
@@ -153,11 +154,37 @@ pub async fn set_blocked(tx: &mut Tx, ticket: TicketId, blocked: bool) -> Result
     Ok(())
 }
 
+/// Writes a row back, and with every task whose ticket waits for it whether it is done.
+async fn write(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), StoreError> {
+    let rows = tx
+        .rows(
+            "select status from tickets where org_id = $1 and id = $2",
+            args![ticket.id],
+        )
+        .await?;
+    let before = rows.first().map(|row| TicketStatus::read(row, "status"));
+    let before = before.transpose()?;
+    tx.update(ticket).await?;
+    let (was_open, is_open) = (before.is_some_and(is_open), is_open(ticket.status));
+    if was_open != is_open {
+        tasks::ticket_moved(tx, ticket.id, is_open).await?;
+    }
+    Ok(())
+}
+
+/// Whether tickets that wait for one in `status` go on waiting.
+fn is_open(status: TicketStatus) -> bool {
+    status != TicketStatus::Done
+}
+
 /// Makes `ticket` wait for `depends_on`.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when either is not of this organisation.
 pub async fn depend(tx: &mut Tx, ticket: TicketId, depends_on: TicketId) -> Result<(), StoreError> {
+    // Both are held until the commit: neither gets a task or is done between the count and the edge.
+    tasks::hold_ticket(tx, ticket).await?;
+    tasks::hold_ticket(tx, depends_on).await?;
     let done = tx
         .execute(
             "insert into ticket_dependencies (ticket_id, depends_on_id)
@@ -167,9 +194,13 @@ pub async fn depend(tx: &mut Tx, ticket: TicketId, depends_on: TicketId) -> Resu
             args![ticket, depends_on],
         )
         .await?;
+    let prerequisite = get(tx, depends_on).await?;
     if done == 0 {
         get(tx, ticket).await?;
-        get(tx, depends_on).await?;
+        return Ok(());
+    }
+    if is_open(prerequisite.status) {
+        tasks::ticket_waits(tx, ticket).await?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use omoi_domain::crash::{self, CrashPoint, Side};
 use omoi_domain::event::{Event, EventKind, NewEvent};
 use omoi_domain::id::{EventId, OrgId, ProjectId, SpecId};
+use omoi_domain::slots::SlotLimits;
 use omoi_domain::time::Timestamp;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -16,6 +17,32 @@ use crate::error::StoreError;
 use crate::events;
 use crate::open::{Inner, TenantScope};
 use crate::row::{Row, Versioned};
+use crate::slots::SlotMoves;
+
+/// Most rows of one statement.
+pub(crate) const BATCH_MAX: usize = 16;
+
+/// Rows in batches of few sizes, so that a connection prepares few statements.
+pub(crate) fn row_batches<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = [BATCH_MAX, 4, 2, 1]
+            .into_iter()
+            .find(|n| *n <= rows.len())?;
+        let (batch, rest) = rows.split_at(size);
+        rows = rest;
+        Some(batch)
+    })
+}
+
+/// `($1, $2), ($3, $4)` for two rows of two columns.
+pub(crate) fn value_marks(n_rows: usize, n_columns: usize) -> String {
+    let row = |row: usize| {
+        let first = row * n_columns + 1;
+        let marks = (first..first + n_columns).map(|n| format!("${n}"));
+        format!("({})", marks.collect::<Vec<_>>().join(", "))
+    };
+    (0..n_rows).map(row).collect::<Vec<_>>().join(", ")
+}
 
 /// One transaction of one organisation. Dropping it rolls back.
 pub struct Tx {
@@ -26,6 +53,8 @@ pub struct Tx {
     /// The fence every event of it is written under; 0 for whoever may write without one.
     fence: i64,
     events: Vec<NewEvent>,
+    /// What its moves of tasks do to the slots.
+    slots: SlotMoves,
     /// Whether a statement that writes was run.
     is_written: bool,
 }
@@ -44,6 +73,7 @@ impl Tx {
             fence,
             now: Timestamp::default(),
             events: Vec::new(),
+            slots: SlotMoves::default(),
             is_written: false,
         }
     }
@@ -131,11 +161,10 @@ impl Tx {
     /// [`StoreError::Busy`] when the database would not take it; nothing is written then.
     pub async fn commit(mut self, point: CrashPoint) -> Result<(), StoreError> {
         let told = !self.events.is_empty();
-        if told {
-            // The counter row is locked last, so that numbers become visible in their order.
-            let batch = std::mem::take(&mut self.events);
-            events::append(&mut self, batch).await?;
-        }
+        // The organisation's row is locked last, so that numbers become visible in their order.
+        let batch = std::mem::take(&mut self.events);
+        let moves = std::mem::take(&mut self.slots);
+        events::append(&mut self, batch, &moves).await?;
         crash::pass(point, Side::Before);
         let (inner, now) = (self.inner, self.now);
         if let Err(error) = self.conn.commit().await {
@@ -195,15 +224,19 @@ impl Tx {
             })
     }
 
-    /// As [`Tx::all`], for rows about to be claimed: other claimers skip them.
-    pub async fn all_for_claim<R: Row>(
-        &mut self,
-        tail: &'static str,
-        args: Args,
-    ) -> Result<Vec<R>, StoreError> {
-        let suffix = self.inner.backend.claim_suffix();
-        let sql = format!("{} where org_id = $1 and {tail}{suffix}", R::select());
-        self.fetch(sql, args).await
+    /// Has the commit refuse a move into work beyond `limits`, whoever else takes slots meanwhile.
+    pub fn limit_slots(&mut self, limits: SlotLimits) {
+        self.slots.set_limits(limits);
+    }
+
+    /// Counts tasks of `project` that came to work, or with a negative number left it.
+    pub(crate) fn count_slots(&mut self, project: ProjectId, change: i64) {
+        self.slots.count(project, change);
+    }
+
+    /// Appended to a query that picks rows to claim: other claimers skip them.
+    pub(crate) fn claim_suffix(&self) -> &'static str {
+        self.inner.backend.claim_suffix()
     }
 
     async fn fetch<R: Row>(&mut self, sql: String, args: Args) -> Result<Vec<R>, StoreError> {
@@ -229,6 +262,30 @@ impl Tx {
         self.is_written = true;
         let done = self.conn.execute(R::insert(), args.0).await;
         done.map_err(|error| self.failed(error).or_exists(R::WHAT))?;
+        Ok(())
+    }
+
+    /// Inserts rows, as many in one statement as [`BATCH_MAX`] allows.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when a unique key is taken.
+    pub(crate) async fn insert_all<R: Row>(&mut self, rows: &[&R]) -> Result<(), StoreError> {
+        let columns = R::columns();
+        for batch in row_batches(rows) {
+            let mut args = Args::default();
+            for row in batch {
+                row.bind(&mut args)?;
+            }
+            let sql = format!(
+                "insert into {} ({}) values {}",
+                R::TABLE,
+                columns.join(", "),
+                value_marks(batch.len(), columns.len())
+            );
+            self.is_written = true;
+            let done = self.conn.execute(AssertSqlSafe(sql), args.0).await;
+            done.map_err(|error| self.failed(error).or_exists(R::WHAT))?;
+        }
         Ok(())
     }
 
@@ -277,6 +334,27 @@ impl Tx {
         rows.map_err(|error| self.failed(error))
     }
 
+    /// Runs a query whose text was built for its number of rows; `$1` is the organisation.
+    pub(crate) async fn built_rows(
+        &mut self,
+        sql: String,
+        args: Args,
+    ) -> Result<Vec<DatabaseRow>, StoreError> {
+        let args = self.scoped(args)?;
+        self.built_raw(sql, args).await
+    }
+
+    /// As [`Tx::built_rows`], without an organisation in front.
+    pub(crate) async fn built_raw(
+        &mut self,
+        sql: String,
+        args: Args,
+    ) -> Result<Vec<DatabaseRow>, StoreError> {
+        self.note_write(&sql);
+        let rows = self.conn.fetch_all(AssertSqlSafe(sql), args.0).await;
+        rows.map_err(|error| self.failed(error))
+    }
+
     /// Runs a query without an organisation.
     pub(crate) async fn raw(
         &mut self,
@@ -303,5 +381,24 @@ impl Tx {
             .iter()
             .map(|row| C::read(row, "value"))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_in_batches_of_few_sizes() {
+        let sizes = |n: usize| {
+            row_batches(&vec![0; n])
+                .map(<[i32]>::len)
+                .collect::<Vec<_>>()
+        };
+        assert!(sizes(0).is_empty());
+        assert_eq!(sizes(3), [2, 1]);
+        assert_eq!(sizes(16), [16]);
+        assert_eq!(sizes(39), [16, 16, 4, 2, 1]);
+        assert_eq!(value_marks(2, 3), "($1, $2, $3), ($4, $5, $6)");
     }
 }

@@ -322,10 +322,8 @@ impl TestPlatform {
     }
 
     pub(crate) async fn slots(&self) -> i64 {
-        tasks::slots(&mut self.read().await, self.spec.project_id)
-            .await
-            .unwrap()
-            .1
+        let slots = omoi_store::slots::in_use(&mut self.read().await).await;
+        slots.unwrap().in_all
     }
 
     pub(crate) fn advance(&self, seconds: u64) {

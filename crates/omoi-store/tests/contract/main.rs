@@ -20,7 +20,9 @@ macro_rules! both {
 }
 
 mod bench;
+mod claims;
 mod columns;
+mod counters;
 mod deployment;
 mod events;
 mod machines;

@@ -12,8 +12,9 @@ use omoi_domain::task::{Priority, TaskStatus};
 use omoi_domain::ticket::{ApprovalStatus, TicketStatus};
 use omoi_domain::time::Timestamp;
 use omoi_store::projects::{self, Counter, take_numbers};
+
 use omoi_store::tasks::{self, Scan, Task};
-use omoi_store::{StoreError, Tenant, specs, tickets};
+use omoi_store::{StoreError, Tenant, slots, specs, tickets};
 
 use crate::bench::{Bench, POINT, START, commit};
 use crate::samples::{self, World};
@@ -39,8 +40,6 @@ pub(crate) fn scan(limit: i64) -> Scan {
 async fn eligible(tenant: &Tenant) -> Result<Vec<i64>, StoreError> {
     let mut tx = tenant.begin_read().await?;
     let tasks = tasks::eligible(&mut tx, scan(100)).await?;
-    // Rows that are looked at for a claim are locked until then.
-    tx.rollback().await?;
     Ok(tasks.into_iter().map(|task| task.number).collect())
 }
 
@@ -148,6 +147,7 @@ async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError>
     // Its project has no slot left.
     change(local, &first, |task| task.status = TaskStatus::Validating).await?;
     bench.raw("delete from task_dependencies").await;
+    bench.raw("update tasks set n_open_prerequisites = 0").await;
     for (project_slots, expected) in [(1, vec![]), (2, vec![2])] {
         let mut tx = local.begin_read().await?;
         let scan = Scan {
@@ -223,7 +223,7 @@ async fn edges_are_between_known_rows(bench: Bench) -> Result<(), StoreError> {
     }
     let edges = tasks::dependencies(&mut tx, world.spec.id).await?;
     assert_eq!(edges, [(second.id, world.task.id)]);
-    let counts = tasks::blocking_counts(&mut tx, world.spec.id).await?;
+    let counts = tasks::blocking_counts(&mut tx, world.spec.id, 10).await?;
     assert_eq!(counts, [(world.task.id, 1)]);
     let gone = |e: StoreError| matches!(e, StoreError::NotFound { .. });
     let (task, ticket) = (tx.new_id(), tx.new_id());
@@ -264,19 +264,14 @@ async fn slots_are_what_runs(bench: Bench) -> Result<(), StoreError> {
         task.status = TaskStatus::Running;
     })
     .await?;
-    let mut tx = bench.local.begin_read().await?;
     let holding = TaskStatus::ALL
         .iter()
         .filter(|status| status.holds_slot())
         .count() as i64;
-    assert_eq!(
-        tasks::slots(&mut tx, other.id).await?,
-        (holding, holding + 1)
-    );
-    assert_eq!(
-        tasks::slots(&mut tx, world.project.id).await?,
-        (1, holding + 1)
-    );
+    let slots = slots::in_use(&mut bench.local.begin_read().await?).await?;
+    assert_eq!(slots.of_project(other.id), holding);
+    assert_eq!(slots.of_project(world.project.id), 1);
+    assert_eq!(slots.in_all, holding + 1);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use omoi_domain::check::CheckKind;
 use omoi_domain::id::{CheckId, OrgId, RequirementId};
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::phase::Phase;
+use omoi_domain::slots::SlotsInUse;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{self, Attempt};
@@ -22,7 +23,7 @@ use omoi_store::sandboxes::Sandbox;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{Args, Json, Row, StoreError, Tx, args, costs};
+use omoi_store::{Args, Json, Row, StoreError, Tx, args, costs, slots};
 
 use crate::bench::{Bench, POINT, START, commit};
 use crate::samples::{self, ODD, World};
@@ -233,7 +234,7 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
             .await?
             .is_empty()
     );
-    assert_eq!(tasks::slots(&mut tx, world.project.id).await?, (0, 0));
+    assert_eq!(slots::in_use(&mut tx).await?, SlotsInUse::default());
     assert!(attempts::all_live(&mut tx).await?.is_empty());
     assert!(attempts::turns(&mut tx, attempt.id).await?.is_empty());
     assert!(!attempts::renew(&mut tx, "one", attempt.id, START).await?);

@@ -1,0 +1,154 @@
+//! The one place where a task's row is written, and every counter that follows from it.
+//!
+//! Three counters do: the slots of its project and of the organisation, and for each task that waits for
+//! it the number of open prerequisites. A prerequisite is open until it is completed and merged, a ticket
+//! that a task's ticket waits for until it is done.
+
+use omoi_domain::id::TicketId;
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::task::TaskStatus;
+use omoi_domain::ticket::TicketStatus;
+
+use super::Task;
+use crate::args;
+use crate::column::Column;
+use crate::dialect::DatabaseRow;
+use crate::error::StoreError;
+use crate::tx::Tx;
+
+/// What counters follow from.
+#[derive(Clone, Copy)]
+pub(super) struct CountedFacts {
+    holds_slot: bool,
+    is_open: bool,
+}
+
+impl CountedFacts {
+    const fn new(status: TaskStatus, integration: IntegrationState) -> Self {
+        Self {
+            holds_slot: status.holds_slot(),
+            is_open: !(matches!(status, TaskStatus::Completed)
+                && matches!(integration, IntegrationState::Merged)),
+        }
+    }
+
+    const fn of(task: &Task) -> Self {
+        Self::new(task.status, task.integration_state)
+    }
+
+    /// From the columns `status` and `integration_state`.
+    fn read(row: &DatabaseRow) -> Result<Self, StoreError> {
+        Ok(Self::new(
+            Column::read(row, "status")?,
+            Column::read(row, "integration_state")?,
+        ))
+    }
+
+    /// Whether a task that depends on this one waits.
+    pub(super) fn is_open(row: &DatabaseRow) -> Result<bool, StoreError> {
+        Ok(Self::read(row)?.is_open)
+    }
+}
+
+/// Writes a new row. Its ticket is held until the commit, and so are the tickets that one waits for:
+/// the number of them that are open stays what was counted.
+pub(super) async fn insert(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+    hold_ticket(tx, task.ticket_id).await?;
+    tx.insert(task).await?;
+    let waits_for = tx
+        .rows(
+            "update tickets set is_blocked = is_blocked where org_id = $1 and id in
+                 (select depends_on_id from ticket_dependencies where ticket_id = $2)
+             returning status",
+            args![task.ticket_id],
+        )
+        .await?;
+    let mut open = 0_i64;
+    for row in &waits_for {
+        open += i64::from(TicketStatus::read(row, "status")? != TicketStatus::Done);
+    }
+    if open > 0 {
+        tx.execute(
+            "update tasks set n_open_prerequisites = $3 where org_id = $1 and id = $2",
+            args![task.id, open],
+        )
+        .await?;
+    }
+    if CountedFacts::of(task).holds_slot {
+        tx.count_slots(task.project_id, 1);
+    }
+    Ok(())
+}
+
+/// Writes a row back if nobody changed it since it was read. What stood there is read first: the version
+/// that guards the update also says that it was still there.
+pub(super) async fn write(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
+    let rows = tx
+        .rows(
+            "select status, integration_state from tasks where org_id = $1 and id = $2",
+            args![task.id],
+        )
+        .await?;
+    let before = rows.first().map(CountedFacts::read).transpose()?;
+    tx.update(task).await?;
+    let (after, before) = (CountedFacts::of(task), before);
+    let Some(before) = before else {
+        return Ok(());
+    };
+    match (before.holds_slot, after.holds_slot) {
+        (false, true) => tx.count_slots(task.project_id, 1),
+        (true, false) => tx.count_slots(task.project_id, -1),
+        (false, false) | (true, true) => {}
+    }
+    let change = match (before.is_open, after.is_open) {
+        (false, true) => 1_i64,
+        (true, false) => -1,
+        (false, false) | (true, true) => return Ok(()),
+    };
+    tx.execute(
+        "update tasks set n_open_prerequisites = n_open_prerequisites + $3
+         where org_id = $1 and id in
+             (select task_id from task_dependencies where depends_on_id = $2)",
+        args![task.id, change],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Lets nobody else change what `ticket` waits for, or add tasks to it, until the transaction ends.
+pub(crate) async fn hold_ticket(tx: &mut Tx, ticket: TicketId) -> Result<(), StoreError> {
+    tx.execute(
+        "update tickets set is_blocked = is_blocked where org_id = $1 and id = $2",
+        args![ticket],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Notes that a ticket is done, or open again, with every task whose ticket waits for it.
+pub(crate) async fn ticket_moved(
+    tx: &mut Tx,
+    ticket: TicketId,
+    is_open: bool,
+) -> Result<(), StoreError> {
+    let change: i64 = if is_open { 1 } else { -1 };
+    tx.execute(
+        "update tasks set n_open_prerequisites = n_open_prerequisites + $3
+         where org_id = $1 and ticket_id in
+             (select ticket_id from ticket_dependencies where depends_on_id = $2)",
+        args![ticket, change],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Notes with every task of a ticket that the ticket waits for one more.
+pub(crate) async fn ticket_waits(tx: &mut Tx, ticket: TicketId) -> Result<(), StoreError> {
+    tx.execute(
+        "update tasks set n_open_prerequisites = n_open_prerequisites + 1
+         where org_id = $1 and ticket_id = $2",
+        args![ticket],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! What a task waits for, and what its agent must be able to do.
+
+use omoi_domain::id::{SpecId, TaskId};
+
+use super::{counters, get};
+use crate::args;
+use crate::column::Column;
+use crate::error::StoreError;
+use crate::tx::Tx;
+
+/// Makes `task` wait for `depends_on`.
+///
+/// # Errors
+/// [`StoreError::NotFound`] when either is not of this organisation.
+pub async fn depend(tx: &mut Tx, task: TaskId, depends_on: TaskId) -> Result<(), StoreError> {
+    // Held until the commit: nobody completes it between the count and the edge.
+    let held = tx
+        .rows(
+            "update tasks set n_open_prerequisites = n_open_prerequisites
+             where org_id = $1 and id = $2 returning status, integration_state",
+            args![depends_on],
+        )
+        .await?;
+    let done = tx
+        .execute(
+            "insert into task_dependencies (task_id, depends_on_id)
+             select a.id, b.id from tasks a, tasks b
+             where a.org_id = $1 and b.org_id = $1 and a.id = $2 and b.id = $3
+             on conflict do nothing",
+            args![task, depends_on],
+        )
+        .await?;
+    if done == 0 {
+        get(tx, task).await?;
+        get(tx, depends_on).await?;
+        return Ok(());
+    }
+    let is_open = held.first().map(counters::CountedFacts::is_open);
+    if is_open.transpose()?.unwrap_or(false) {
+        tx.execute(
+            "update tasks set n_open_prerequisites = n_open_prerequisites + 1
+             where org_id = $1 and id = $2",
+            args![task],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Task edges of a spec: (task, what it waits for).
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn dependencies(tx: &mut Tx, spec: SpecId) -> Result<Vec<(TaskId, TaskId)>, StoreError> {
+    let rows = tx
+        .rows(
+            "select d.task_id, d.depends_on_id from task_dependencies d
+             join tasks t on t.id = d.task_id
+             where t.org_id = $1 and t.spec_id = $2 order by 1, 2",
+            args![spec],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                Column::read(row, "task_id")?,
+                Column::read(row, "depends_on_id")?,
+            ))
+        })
+        .collect()
+}
+
+/// For each task of `spec` that waits for nothing and that others wait for: how many open ones do
+/// directly. Counting ends at `most`, where more make no difference.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn blocking_counts(
+    tx: &mut Tx,
+    spec: SpecId,
+    most: i64,
+) -> Result<Vec<(TaskId, i64)>, StoreError> {
+    let rows = tx
+        .rows(
+            "select id, (select count(*) from (
+                 select 1 as waits from task_dependencies d join tasks t on t.id = d.task_id
+                 where d.depends_on_id = tasks.id and t.status in ('pending', 'blocked')
+                 limit $3) waiting) as n
+             from tasks where org_id = $1 and spec_id = $2
+             and status = 'pending' and n_open_prerequisites = 0 order by id",
+            args![spec, most],
+        )
+        .await?;
+    let counts = rows
+        .iter()
+        .map(|row| Ok((Column::read(row, "id")?, i64::read(row, "n")?)));
+    let counts: Vec<(TaskId, i64)> = counts.collect::<Result<_, StoreError>>()?;
+    Ok(counts.into_iter().filter(|(_, n)| *n > 0).collect())
+}
+
+/// Makes `task` wait for agents that have `capability`.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn require(tx: &mut Tx, task: TaskId, capability: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "insert into task_capabilities (task_id, capability)
+         select id, $3 from tasks where org_id = $1 and id = $2
+         on conflict do nothing",
+        args![task, capability],
+    )
+    .await?;
+    Ok(())
+}
