@@ -5,11 +5,15 @@
 
 mod closed_sets;
 mod columns;
+mod confined;
+mod doc_paths;
 mod edges;
 mod error_pages;
 mod events;
 mod figures;
 pub(crate) mod files;
+mod glossary;
+mod invariants;
 mod keys;
 mod names;
 mod sizes;
@@ -123,6 +127,10 @@ fn check(root: &Path, all: &Texts<'_>) -> Vec<Finding> {
     }
     findings.extend(closed_sets::check(all));
     findings.extend(columns::check(all));
+    findings.extend(confined::check(all));
+    findings.extend(doc_paths::check(all));
+    findings.extend(glossary::check(all));
+    findings.extend(invariants::check(all));
     findings.extend(keys::check(all));
     findings.extend(names::check(all));
     findings.extend(error_pages::check(all));

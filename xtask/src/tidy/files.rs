@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::Texts;
+
 /// Lists the files under `root`, relative to it, in a fixed order.
 ///
 /// Hidden folders and build output are left out. Git is not asked: a copy without history is
@@ -49,6 +51,22 @@ pub(crate) fn lines_without_tests(text: &str) -> impl Iterator<Item = (usize, &s
 pub(crate) fn tests_of(text: &str) -> &str {
     let start = text.find("\n#[cfg(test)]\nmod ");
     &text[start.unwrap_or(text.len())..]
+}
+
+/// The pages that tell how things are today. Decisions speak of the day they were made, the list of changes of
+/// the past, prompts to agents.
+pub(super) fn prose<'a, 'b>(
+    texts: &'b Texts<'a>,
+) -> impl Iterator<Item = (&'a Path, &'a str)> + use<'a, 'b> {
+    let files = texts.iter().map(|(file, text)| (*file, *text));
+    files.filter(|(file, _)| {
+        let is_page = file.extension().is_some_and(|ending| ending == "md");
+        let is_dated = file.starts_with("docs/decisions") || *file == Path::new("CHANGELOG.md");
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let is_readme = file.ends_with("README.md") && !folder.ends_with("prompts");
+        let is_place = folder == Path::new("") || folder.starts_with("docs") || is_readme;
+        is_page && is_place && !is_dated
+    })
 }
 
 /// Whether the whole file is tests.

@@ -69,6 +69,78 @@ const BANS: &[Ban] = &[
         remedy: "commit through the store, which names a crash point",
     },
     Ban {
+        word: ["Join", "Set"],
+        in_tests: false,
+        // Each owns its set and waits for all that is in it.
+        allowed: &[
+            "crates/omoi-agent/src/run.rs",
+            "crates/omoi-llm/src/gateway.rs",
+            "crates/omoi-llm/src/simulated/",
+        ],
+        remedy: "spawn through the lifecycle of `omoi-runtime`, which awaits everything before the process ends",
+    },
+    Ban {
+        word: ["thread::", "Builder"],
+        in_tests: false,
+        // The kernel ends a sandbox with the thread that started it.
+        allowed: &["crates/omoi-sandbox/src/process.rs"],
+        remedy: "use `spawn_blocking` of the lifecycle of `omoi-runtime`",
+    },
+    Ban {
+        word: ["Backend", "::Sqlite"],
+        in_tests: false,
+        // An orchestrator on SQLite takes the data folder's lock.
+        allowed: &[
+            "crates/omoi-store/src/dialect.rs",
+            "crates/omoi-store/src/dialect/",
+            "crates/omoi/src/root.rs",
+        ],
+        remedy: "put what differs into `dialect`",
+    },
+    Ban {
+        word: ["Backend", "::Postgres"],
+        in_tests: false,
+        allowed: &[
+            "crates/omoi-store/src/dialect.rs",
+            "crates/omoi-store/src/dialect/",
+        ],
+        remedy: "put what differs into `dialect`",
+    },
+    Ban {
+        word: ["tx.r", "aw("],
+        in_tests: false,
+        // Statements without an organisation.
+        allowed: &[
+            "crates/omoi-store/src/attempts.rs",
+            "crates/omoi-store/src/checks.rs",
+            "crates/omoi-store/src/deployment.rs",
+            "crates/omoi-store/src/open.rs",
+        ],
+        remedy: "use `rows` or `execute`, which bind the organisation",
+    },
+    Ban {
+        word: ["tx.ins", "ert("],
+        in_tests: false,
+        allowed: &[
+            "crates/omoi-store/src/",
+            "crates/omoi-planning/src/sync.rs",
+            "crates/omoi-testkit/src/",
+        ],
+        remedy: "insert through the table's module of the store; requirements and criteria are written by sync alone",
+    },
+    Ban {
+        word: ["parse_", "files("],
+        in_tests: false,
+        allowed: &["crates/omoi-plan/src/artifacts.rs"],
+        remedy: "read rows: the files of a spec are rendered from them and never read back",
+    },
+    Ban {
+        word: ["tx, task, TaskStatus::", "Completed"],
+        in_tests: false,
+        allowed: &["crates/omoi-delivery/src/validator.rs"],
+        remedy: "receipts complete a task, in the validator",
+    },
+    Ban {
         word: ["update", "-ref"],
         in_tests: false,
         allowed: &["crates/omoi-git/src/"],

@@ -10,7 +10,7 @@ use omoi_runtime::rng::Rng;
 
 use super::Context;
 
-/// What the platform hands in.
+/// What the platform starts it with.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
     /// File that says what to do

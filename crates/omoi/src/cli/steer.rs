@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     /// What to say
     #[arg(value_name = "TEXT")]
     text: String,
-    /// Have the agent save its work and stop; its task is called off
+    /// Have the agent save its work and stop, and cancel its task
     #[arg(long)]
     interrupt: bool,
 }

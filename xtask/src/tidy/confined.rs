@@ -1,0 +1,137 @@
+//! Words that a crate may not use: what its README promises and no dependency table can hold.
+
+use std::path::Path;
+
+use super::files::{is_test, lines_without_tests};
+use super::{Finding, Texts};
+
+/// What one group of crates does without.
+struct Confinement {
+    folders: &'static [&'static str],
+    words: &'static [&'static str],
+    /// Files where a word is right, each with its reason.
+    excused: &'static [(&'static str, &'static str)],
+    remedy: &'static str,
+}
+
+const CONFINEMENTS: &[Confinement] = &[
+    // Equal inputs give equal outputs.
+    Confinement {
+        folders: &[
+            "crates/omoi-domain/src/",
+            "crates/omoi-plan/src/",
+            "crates/omoi-protocol/src/",
+        ],
+        words: &[
+            "async fn",
+            ".await",
+            "tokio",
+            "rand::",
+            "Instant::now",
+            "SystemTime",
+            "Utc::now",
+            "std::env",
+            "std::fs",
+            "std::net",
+            "std::process",
+            "std::thread",
+        ],
+        excused: &[],
+        remedy: "take the value as a parameter: rules and types are pure",
+    },
+    // Time and randomness come in as `Pace`, settings as `Settings`.
+    Confinement {
+        folders: &["crates/omoi-llm/src/"],
+        words: &[
+            "sqlx",
+            "rand::",
+            "Instant::now",
+            "SystemTime",
+            "Utc::now",
+            "std::env",
+            "tokio::time",
+        ],
+        excused: &[(
+            "crates/omoi-llm/src/simulated/respond.rs",
+            "a scenario asks for pauses on the wire",
+        )],
+        remedy: "take it from `Pace`, `Settings` or `Meter`",
+    },
+    // What changes a row is a command.
+    Confinement {
+        folders: &["crates/omoi-server/src/"],
+        words: &[".begin_write(", ".write(CrashPoint", "CrashPoint::"],
+        excused: &[(
+            "crates/omoi-server/src/control/tasks.rs",
+            "retry, cancel and steer are no commands yet",
+        )],
+        remedy: "write a command in omoi-execution, omoi-planning or omoi-delivery and call it",
+    },
+];
+
+/// Checks every source file of the confined crates.
+pub(super) fn check(texts: &Texts<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for confinement in CONFINEMENTS {
+        for (file, text) in texts {
+            let is_held = confinement
+                .folders
+                .iter()
+                .any(|folder| file.starts_with(folder));
+            if is_held && !is_test(file) && !confinement.excuses(file) {
+                findings.extend(confinement.check(file, text));
+            }
+        }
+    }
+    findings
+}
+
+impl Confinement {
+    fn excuses(&self, file: &Path) -> bool {
+        self.excused
+            .iter()
+            .any(|(excused, _)| file == Path::new(excused))
+    }
+
+    fn check(&self, file: &Path, text: &str) -> Vec<Finding> {
+        let code =
+            lines_without_tests(text).filter(|(_, line)| !line.trim_start().starts_with("//"));
+        let found = code.filter_map(|(number, line)| {
+            let word = self.words.iter().find(|word| line.contains(**word))?;
+            let what = format!("`{word}` has no place in this crate");
+            Some(Finding::new(file, number, what, self.remedy))
+        });
+        found.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(file: &str, text: &str) -> usize {
+        let texts: Texts<'_> = [(Path::new(file), text)].into();
+        check(&texts).len()
+    }
+
+    #[test]
+    fn each_word_is_refused_in_its_crates_only() {
+        for confinement in CONFINEMENTS {
+            for word in confinement.words {
+                let line = format!("    x{word}y\n");
+                let file = format!("{}a.rs", confinement.folders[0]);
+                assert_eq!(findings(&file, &line), 1, "{line}");
+                assert_eq!(findings(&file, &format!("    // {word}\n")), 0, "{line}");
+                assert_eq!(findings("crates/omoi-git/src/a.rs", &line), 0, "{line}");
+                assert_eq!(
+                    findings("crates/omoi-domain/src/a/tests.rs", &line),
+                    0,
+                    "{line}"
+                );
+                for (excused, _) in confinement.excused {
+                    assert_eq!(findings(excused, &line), 0, "{line}");
+                }
+            }
+        }
+    }
+}
