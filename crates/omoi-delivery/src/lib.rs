@@ -1,8 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+mod branch;
 pub mod finisher;
 pub mod merger;
 pub mod receipts;
+#[cfg(test)]
+mod samples;
 mod suite;
 pub mod summary;
 pub mod trace;

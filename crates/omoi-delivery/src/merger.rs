@@ -1,31 +1,43 @@
 //! One merge queue per integration branch: takes the next entry whose prerequisites landed, in the
 //! order (level, ordinal), never waiting for one that is not queued yet.
 
+mod candidate;
 mod land;
 
 use futures::future::BoxFuture;
-use omoi_domain::attempt::{AttemptState, AttemptSubject};
+
+use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
+use omoi_domain::graph::Edge;
+use omoi_domain::lifecycle::merge::{
+    MergeQueue, MergeTries, QueuedMerge, Resolution, begin_merge, next_merge, resolution_lost,
+    take_up_merge,
+};
 use omoi_domain::merge::MergeState;
 use omoi_domain::spec::SpecStatus;
-use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
-use omoi_execution::platform_run::{PlatformWork, begin_run};
+use omoi_execution::merges::apply_to_merge;
+use omoi_execution::platform_run::{PlatformRun, PlatformWork, begin_run, earlier_runs};
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
-use omoi_store::merges::{self, Merge, MergeMove};
+use omoi_store::merges::{self, Merge};
 use omoi_store::specs::Spec;
-use omoi_store::{StoreError, Tx, attempts, tasks};
-
-/// Times a merge may start over before a person must look.
-pub const RESTARTS_MAX: u32 = 5;
+use omoi_store::tasks::{self, Task};
+use omoi_store::{StoreError, Tx};
 
 /// The merger of one process.
 pub struct Merger {
     platform: Platform,
+}
+
+/// A merge that has its turn.
+struct BegunMerge {
+    run: PlatformRun,
+    merge: Merge,
+    task: Task,
 }
 
 impl Merger {
@@ -38,8 +50,7 @@ impl Merger {
         let working = self.platform.own_specs(SpecStatus::Working).await?;
         for spec in working {
             let turn = async {
-                self.take_up_lost(&spec).await?;
-                self.watch_resolutions(&spec).await?;
+                self.settle(&spec).await?;
                 self.start_next(&spec).await
             };
             entities.turn(now, spec.label(), turn).await;
@@ -47,143 +58,110 @@ impl Merger {
         Ok(Next::Idle)
     }
 
-    /// Merges whose attempt is gone have their turn again.
-    async fn take_up_lost(&self, spec: &Spec) -> Result<(), StoreError> {
-        let mut tx = self.platform.store.begin_write().await?;
-        let mut moved = false;
-        for mut merge in merges::of_spec(&mut tx, spec.id).await? {
-            if !matches!(merge.state, MergeState::InProgress | MergeState::Verifying) {
-                continue;
-            }
-            let subject = AttemptSubject::Merge { merge_id: merge.id };
-            let live = attempts::live(&mut tx, merge.spec_id, subject).await?;
-            if live.is_none() {
-                let made = attempts::of_subject(&mut tx, merge.spec_id, subject).await?;
-                match made.last().filter(|a| a.state == AttemptState::Failed) {
-                    Some(failed) => {
-                        let why = failed.error_message.as_deref().unwrap_or("it failed");
-                        restart(&mut tx, &mut merge, why).await?;
+    /// Gives merges whose attempt is gone another turn, and those whose resolution is lost to a person.
+    async fn settle(&self, spec: &Spec) -> Result<(), StoreError> {
+        let store = &self.platform.store;
+        store
+            .write(CrashPoint::MergeMoved, async |tx| {
+                for mut merge in merges::of_spec(tx, spec.id).await? {
+                    let actions = match merge.resolve_task_id {
+                        Some(id) if merge.state == MergeState::Resolving => {
+                            let task = tasks::get(tx, id).await?;
+                            resolution_lost(merge.state, resolution(&task))
+                        }
+                        _ if merge.state.has_turn() => {
+                            let subject = AttemptSubject::Merge { merge_id: merge.id };
+                            let runs = earlier_runs(tx, spec.id, subject).await?;
+                            let task = tasks::get(tx, merge.task_id).await?;
+                            take_up_merge(merge.state, &runs, tries(&merge, &task))
+                        }
+                        _ => continue,
+                    };
+                    if !actions.is_empty() {
+                        apply_to_merge(tx, &mut merge, actions).await?;
                     }
-                    // A process that died says nothing about the merge.
-                    None => queue_again(&mut tx, &mut merge, "its attempt is gone").await?,
                 }
-                moved = true;
-            }
-        }
-        if moved {
-            tx.commit(CrashPoint::MergeMoved).await
-        } else {
-            Ok(())
-        }
-    }
-
-    /// A conflict whose resolve task will never land waits for a person.
-    async fn watch_resolutions(&self, spec: &Spec) -> Result<(), StoreError> {
-        let mut tx = self.platform.store.begin_write().await?;
-        let mut moved = false;
-        for mut merge in merges::of_spec(&mut tx, spec.id).await? {
-            let (MergeState::Resolving, Some(id)) = (merge.state, merge.resolve_task_id) else {
-                continue;
-            };
-            let resolve = tasks::get(&mut tx, id).await?;
-            if matches!(resolve.status, TaskStatus::Failed | TaskStatus::Cancelled) {
-                let why = resolve.error_message.clone().unwrap_or_default();
-                let error = format!("TSK-{:03} did not resolve it: {why}", resolve.number);
-                merge.error = Some(error.clone());
-                let mut task = tasks::get(&mut tx, merge.task_id).await?;
-                let step = MergeMove::to(MergeState::Manual).because(error);
-                merges::transition(&mut tx, &mut merge, &mut task, step).await?;
-                omoi_execution::tasks::block_waiting(&mut tx, &task).await?;
-                moved = true;
-            }
-        }
-        if moved {
-            tx.commit(CrashPoint::MergeMoved).await
-        } else {
-            Ok(())
-        }
+                Ok(())
+            })
+            .await
     }
 
     /// Gives the next entry its turn, if none has it.
     async fn start_next(&self, spec: &Spec) -> Result<(), BoxError> {
         let store = &self.platform.store;
         let begun = store.write(CrashPoint::MergeMoved, async |tx| {
-            let all = merges::of_spec(tx, spec.id).await?;
-            let busy =
-                |m: &Merge| matches!(m.state, MergeState::InProgress | MergeState::Verifying);
-            if all.iter().any(busy) {
-                return Ok(None);
-            }
-            let Some(mut merge) = next(tx, spec, all).await? else {
-                return Ok(None);
-            };
-            let mut task = tasks::get(tx, merge.task_id).await?;
-            let step = MergeMove::to(MergeState::InProgress);
-            merges::transition(tx, &mut merge, &mut task, step).await?;
-            let work = PlatformWork {
-                subject: AttemptSubject::Merge { merge_id: merge.id },
-                round: task.round,
-            };
-            let run = begin_run(tx, &self.platform, spec, work).await?;
-            Ok::<_, StoreError>(Some((run, merge, task)))
+            begin_next(tx, &self.platform, spec).await
         });
-        let Some((run, merge, task)) = begun.await? else {
+        let Some(BegunMerge { run, merge, task }) = begun.await? else {
             return Ok(());
         };
         let (platform, spec, attempt) = (self.platform.clone(), spec.clone(), run.attempt.id);
         run.spawn(format!("merge of TSK-{:03}", task.number), async move {
-            let turn = land::Turn {
+            let turn = land::MergeTurn {
                 platform: &platform,
                 spec: &spec,
-                merge: merge.id,
                 attempt,
+                task: &task,
             };
-            land::land(turn).await
+            land::land(turn, merge).await
         });
         Ok(())
     }
 }
 
-/// The first pending entry, by level and ordinal, whose task's prerequisites have all landed.
-async fn next(tx: &mut Tx, spec: &Spec, all: Vec<Merge>) -> Result<Option<Merge>, StoreError> {
-    let edges = tasks::dependencies(tx, spec.id).await?;
-    let every = tasks::of_spec(tx, spec.id).await?;
-    let landed = |id| {
-        every
-            .iter()
-            .any(|t| t.id == id && t.integration_state.satisfies_dependents())
+async fn begin_next(
+    tx: &mut Tx,
+    platform: &Platform,
+    spec: &Spec,
+) -> Result<Option<BegunMerge>, StoreError> {
+    let all = merges::of_spec(tx, spec.id).await?;
+    let queued: Vec<QueuedMerge> = all.iter().map(queued).collect();
+    let edges = tasks::dependencies(tx, spec.id).await?.into_iter();
+    let edges: Vec<_> = edges
+        .map(|(task, prerequisite)| Edge::new(prerequisite, task))
+        .collect();
+    let tasks = tasks::of_spec(tx, spec.id).await?;
+    let has_landed = |task: &&Task| task.integration_state.satisfies_dependents();
+    let landed: Vec<_> = tasks.iter().filter(has_landed).map(|t| t.id).collect();
+    let next = next_merge(MergeQueue {
+        merges: &queued,
+        edges: &edges,
+        landed: &landed,
+    });
+    let Some(mut merge) = all.into_iter().find(|merge| Some(merge.id) == next) else {
+        return Ok(None);
     };
-    Ok(all.into_iter().find(|merge| {
-        merge.state == MergeState::Pending
-            && edges
-                .iter()
-                .filter(|(task, _)| *task == merge.task_id)
-                .all(|(_, on)| landed(*on))
-    }))
+    apply_to_merge(tx, &mut merge, begin_merge()).await?;
+    let task = tasks::get(tx, merge.task_id).await?;
+    let work = PlatformWork {
+        subject: AttemptSubject::Merge { merge_id: merge.id },
+        round: task.round,
+    };
+    let run = begin_run(tx, platform, spec, work).await?;
+    Ok(Some(BegunMerge { run, merge, task }))
 }
 
-/// Puts a merge back into the queue; too often, and a person must look.
-pub(crate) async fn restart(tx: &mut Tx, merge: &mut Merge, why: &str) -> Result<(), StoreError> {
-    if merge.restarts < RESTARTS_MAX {
-        merge.restarts += 1;
-        return queue_again(tx, merge, why).await;
+fn queued(merge: &Merge) -> QueuedMerge {
+    QueuedMerge {
+        id: merge.id,
+        task_id: merge.task_id,
+        state: merge.state,
     }
-    let mut task = tasks::get(tx, merge.task_id).await?;
-    let n = merge.restarts;
-    let error = format!(
-        "TSK-{:03} was not merged in {n} more tries: {why}",
-        task.number
-    );
-    merge.error = Some(error.clone());
-    let step = MergeMove::to(MergeState::Manual).because(error);
-    merges::transition(tx, merge, &mut task, step).await?;
-    omoi_execution::tasks::block_waiting(tx, &task).await
 }
 
-async fn queue_again(tx: &mut Tx, merge: &mut Merge, why: &str) -> Result<(), StoreError> {
-    let mut task = tasks::get(tx, merge.task_id).await?;
-    let step = MergeMove::to(MergeState::Pending).because(why);
-    merges::transition(tx, merge, &mut task, step).await
+fn resolution(task: &Task) -> Resolution<'_> {
+    Resolution {
+        number: task.number,
+        status: task.status,
+        error: task.error_message.as_deref(),
+    }
+}
+
+fn tries(merge: &Merge, task: &Task) -> MergeTries {
+    MergeTries {
+        number: task.number,
+        restarts: merge.restarts,
+    }
 }
 
 impl Consume for Merger {

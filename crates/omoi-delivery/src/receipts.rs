@@ -1,5 +1,7 @@
 //! Runs checks on a commit and stores what came of them.
 
+mod feedback;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -9,9 +11,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
-use omoi_domain::lifecycle::task::UnmetResult;
 use omoi_domain::merge::MergeState;
-use omoi_domain::task::UnmetCode;
 use omoi_execution::Platform;
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, Command, CommandError, Ran};
@@ -24,17 +24,18 @@ use omoi_git::survey::is_test_path;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, Tx, attempts, merges};
+use omoi_store::{Json, StoreError, attempts, merges};
 
 use crate::suite;
+
+pub(crate) use feedback::tail;
+pub use feedback::unmet;
 
 /// Checks run at once.
 pub(crate) const PARALLEL: usize = 2;
 /// What a receipt of a proposed check says that passed without the work.
 const PROVES_NOTHING: &str =
     "\n[check_proves_nothing: it passes without the work, so the project's suite decides]\n";
-/// Bytes of a failed check's output that go back to the agent.
-const FEEDBACK_BYTES: usize = 4_000;
 
 /// Checks could not be run; says nothing about what they would have found.
 #[derive(Debug, thiserror::Error)]
@@ -85,11 +86,11 @@ pub async fn of_task(
     let mut owners = BTreeSet::from([task.id]);
     if task.resolves_merge_id.is_some() {
         let mirror = platform.mirror(task.project_id).await?;
-        let (merges, resolved) = {
-            let mut tx = platform.store.begin_read().await?;
-            let all = merges::of_spec(&mut tx, task.spec_id).await?;
-            (all, resolved_by(&mut tx, task).await?)
-        };
+        let read = platform.store.read(async |tx| {
+            let all = merges::of_spec(tx, task.spec_id).await?;
+            Ok::<_, StoreError>((all, resolved_by(tx, task).await?))
+        });
+        let (merges, resolved) = read.await?;
         for merge in merges {
             let landed = match (merge.state, &merge.merged_sha) {
                 (MergeState::Completed, Some(sha)) => {
@@ -102,18 +103,29 @@ pub async fn of_task(
             }
         }
     }
-    let mut tx = platform.store.begin_read().await?;
-    let mut own = checks::of_spec(&mut tx, task.spec_id).await?;
-    own.retain(|check| check.task_id.is_none_or(|task| owners.contains(&task)));
-    let all = tasks::of_spec(&mut tx, task.spec_id).await?;
-    own.retain(|check| proves(check, &all));
+    let read = platform.store.read(async |tx| {
+        let checks = checks::of_spec(tx, task.spec_id).await?;
+        Ok::<_, StoreError>((checks, tasks::of_spec(tx, task.spec_id).await?))
+    });
+    let (checks, tasks) = read.await?;
+    Ok(checks_of_owners(checks, &owners, &tasks))
+}
+
+/// The checks that say something of `owners`, with the project's suite; one suite is run once.
+fn checks_of_owners(
+    mut checks: Vec<Check>,
+    owners: &BTreeSet<TaskId>,
+    tasks: &[Task],
+) -> Vec<Check> {
+    checks.retain(|check| check.task_id.is_none_or(|task| owners.contains(&task)));
+    checks.retain(|check| proves(check, tasks));
     // A task whose own check is the suite need not run it twice.
     let mut seen = BTreeSet::new();
-    own.retain(|check| {
+    checks.retain(|check| {
         check.kind != CheckKind::Suite
             || seen.insert((check.command.clone(), check.files.0.clone()))
     });
-    Ok(own)
+    checks
 }
 
 /// Runs every check that has not passed on this commit at this stage yet, and returns all receipts.
@@ -140,46 +152,55 @@ async fn one(
     check: &Check,
     tree: &str,
 ) -> Result<(Check, Receipt), ReceiptError> {
-    let (known, started_at) = {
-        let mut tx = platform.store.begin_read().await?;
-        let commit = run.commit.as_str();
-        (
-            checks::passing(&mut tx, check.id, commit, run.stage).await?,
-            tx.now(),
-        )
-    };
+    let read = platform.store.read(async |tx| {
+        let known = checks::passing(tx, check.id, run.commit.as_str(), run.stage).await?;
+        Ok::<_, StoreError>((known, tx.now()))
+    });
+    let (known, started_at) = read.await?;
     if let Some(receipt) = known {
         return Ok((check.clone(), receipt));
     }
-    let mut ran = exec(platform, run.spec, check, (run.commit, timeout(check))).await?;
-    let self_tested = self_tested(platform, mirror, check, &ran).await?;
-    let judged = suite::judge(platform, mirror, (run, check), &mut ran).await?;
-    let mut tx = platform.store.begin_write().await?;
-    let receipt = Receipt {
-        self_tested,
-        started_at,
-        tests: Json(judged.tests),
-        passed: judged.passed,
-        ..receipt(&tx, run, (check, tree), ran)
+    let limit = RunLimit {
+        commit: run.commit,
+        timeout: timeout(check),
     };
-    checks::store_receipt(&mut tx, run.spec.project_id, check, &receipt).await?;
-    tx.commit(CrashPoint::ReceiptStored).await?;
-    Ok((check.clone(), receipt))
+    let mut ran = exec(platform, run.spec, check, limit).await?;
+    let self_tested = self_tested(platform, mirror, check, &ran).await?;
+    let judged = suite::judge(platform, run, check, &mut ran).await?;
+    let stored = platform.store.write(CrashPoint::ReceiptStored, async |tx| {
+        let receipt = Receipt {
+            self_tested,
+            started_at,
+            tests: Json(judged.tests),
+            passed: judged.passed,
+            ..receipt_of(tx, check_run(run, check, tree), ran)
+        };
+        checks::store_receipt(tx, run.spec.project_id, check, &receipt).await?;
+        Ok::<_, StoreError>(receipt)
+    });
+    Ok((check.clone(), stored.await?))
+}
+
+/// Where a check is run, and for how long at most.
+#[derive(Clone, Copy)]
+struct RunLimit<'a> {
+    commit: &'a ObjectId,
+    timeout: Duration,
 }
 
 async fn exec(
     platform: &Platform,
     spec: &Spec,
     check: &Check,
-    (commit, timeout): (&ObjectId, Duration),
+    limit: RunLimit<'_>,
 ) -> Result<Ran, CommandError> {
     let toolbox = Toolbox::of_spec(spec)?;
     let command = Command {
         spec,
-        commit,
+        commit: limit.commit,
         command: &check.command,
         files: &check.files.0,
-        timeout,
+        timeout: limit.timeout,
         toolbox: &toolbox,
     };
     command::run(platform, command).await
@@ -203,26 +224,31 @@ pub(crate) async fn run_within(
 ) -> Result<Option<Receipt>, ReceiptError> {
     let mirror = platform.mirror(run.spec.project_id).await?;
     let tree = mirror.tree_of(run.commit).await?;
-    let started_at = platform.store.begin_read().await?.now();
-    let ran = exec(platform, run.spec, check, (run.commit, limit)).await?;
+    let store = &platform.store;
+    let started_at = store.read(async |tx| Ok::<_, StoreError>(tx.now())).await?;
+    let run_limit = RunLimit {
+        commit: run.commit,
+        timeout: limit,
+    };
+    let ran = exec(platform, run.spec, check, run_limit).await?;
     if ran.exit_code.is_none() && ran.took >= limit && limit < timeout(check) {
         return Ok(None);
     }
-    let mut tx = platform.store.begin_write().await?;
-    let receipt = Receipt {
-        started_at,
-        // It says nothing of the task, whose work is not there.
-        task_id: None,
-        ..receipt(&tx, run, (check, tree.as_str()), ran)
-    };
-    checks::store_receipt(&mut tx, run.spec.project_id, check, &receipt).await?;
-    tx.commit(CrashPoint::ReceiptStored).await?;
-    Ok(Some(receipt))
+    let stored = store.write(CrashPoint::ReceiptStored, async |tx| {
+        let receipt = Receipt {
+            started_at,
+            // It says nothing of the task, whose work is not there.
+            task_id: None,
+            ..receipt_of(tx, check_run(run, check, tree.as_str()), ran)
+        };
+        checks::store_receipt(tx, run.spec.project_id, check, &receipt).await?;
+        Ok::<_, StoreError>(receipt)
+    });
+    Ok(Some(stored.await?))
 }
 
-fn receipt(tx: &Tx, run: &Run<'_>, of: (&Check, &str), ran: Ran) -> Receipt {
-    let (check, tree) = of;
-    let run = CheckRun {
+fn check_run<'a>(run: &Run<'a>, check: &Check, tree: &'a str) -> CheckRun<'a> {
+    CheckRun {
         spec: run.spec.id,
         check: check.id,
         task: run.task.or(check.task_id),
@@ -230,8 +256,7 @@ fn receipt(tx: &Tx, run: &Run<'_>, of: (&Check, &str), ran: Ran) -> Receipt {
         stage: run.stage,
         commit: run.commit,
         tree,
-    };
-    receipt_of(tx, run, ran)
+    }
 }
 
 /// Runs the check an agent proposed for work it found on the commit the work was cut from, once. One
@@ -251,10 +276,17 @@ pub async fn try_proposed(
     };
     let base = ObjectId::parse(base)?;
     let mirror = platform.mirror(spec.project_id).await?;
-    let own = checks::of_task(&mut platform.store.begin_read().await?, task.id).await?;
+    let store = &platform.store;
+    let own = store
+        .read(async |tx| checks::of_task(tx, task.id).await)
+        .await?;
     let untried = |check: &&Check| check.kind == CheckKind::Proof && check.base_exit.is_none();
     for check in own.iter().filter(untried) {
-        let mut ran = exec(platform, spec, check, (&base, timeout(check))).await?;
+        let limit = RunLimit {
+            commit: &base,
+            timeout: timeout(check),
+        };
+        let mut ran = exec(platform, spec, check, limit).await?;
         let run = Run {
             spec,
             attempt,
@@ -264,15 +296,18 @@ pub async fn try_proposed(
             task: Some(task.id),
         };
         let tree = mirror.tree_of(&base).await?;
-        let mut tx = platform.store.begin_write().await?;
-        checks::set_base_exit(&mut tx, check.id, ran.exit_code.unwrap_or(-1)).await?;
-        if ran.passed() {
+        let stored = store.write(CrashPoint::ReceiptStored, async |tx| {
+            checks::set_base_exit(tx, check.id, ran.exit_code.unwrap_or(-1)).await?;
+            if !ran.passed() {
+                return Ok(());
+            }
             ran.output.push_str(PROVES_NOTHING);
             ran.output_digest = command::digest(&ran.output);
-            let receipt = receipt(&tx, &run, (check, tree.as_str()), ran);
-            checks::store_receipt(&mut tx, spec.project_id, check, &receipt).await?;
-        }
-        tx.commit(CrashPoint::ReceiptStored).await?;
+            let receipt = receipt_of(tx, check_run(&run, check, tree.as_str()), ran);
+            checks::store_receipt(tx, spec.project_id, check, &receipt).await?;
+            Ok::<_, StoreError>(())
+        });
+        stored.await?;
     }
     Ok(())
 }
@@ -296,12 +331,12 @@ async fn self_tested(
     let Some(owner) = check.task_id else {
         return Ok(false);
     };
-    let (task, first) = {
-        let mut tx = platform.store.begin_read().await?;
-        let task = tasks::get(&mut tx, owner).await?;
-        let tries = attempts::of_task(&mut tx, owner).await?;
-        (task, tries.into_iter().find_map(|attempt| attempt.base_sha))
-    };
+    let read = platform.store.read(async |tx| {
+        let task = tasks::get(tx, owner).await?;
+        let mut tries = attempts::of_task(tx, owner).await?.into_iter();
+        Ok::<_, StoreError>((task, tries.find_map(|attempt| attempt.base_sha)))
+    });
+    let (task, first) = read.await?;
     // A task sent back after it landed has a newer base, but its tests of then are its own as well.
     let (Some(base), Some(head)) = (&first.or(task.base_sha), &task.head_sha) else {
         return Ok(false);
@@ -319,52 +354,37 @@ async fn self_tested(
     }))
 }
 
-/// What a task is told when some of its checks failed; none when all passed.
-pub fn unmet(code: UnmetCode, receipts: &[(Check, Receipt)]) -> Option<UnmetResult> {
-    let failed: Vec<_> = receipts
-        .iter()
-        .filter(|(_, receipt)| !receipt.passed)
-        .collect();
-    let (check, receipt) = failed.first()?;
-    let exit = receipt
-        .exit_code
-        .map_or("was stopped".to_owned(), |code| format!("exit {code}"));
-    let feedback = format!(
-        "{} of {} checks failed; first `{}` ({exit}):\n{}",
-        failed.len(),
-        receipts.len(),
-        check.command,
-        tail(&receipt.output)
-    );
-    let recommendations = failed
-        .iter()
-        .map(|(check, receipt)| {
-            format!(
-                "make `{}` pass: {}",
-                check.command,
-                last_line(&receipt.output)
-            )
-        })
-        .collect();
-    Some(UnmetResult {
-        code,
-        feedback,
-        recommendations,
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{sample_check, task_id};
 
-/// The end of a check's output, as much as an agent or a person is shown.
-pub(crate) fn tail(text: &str) -> &str {
-    let mut from = text.len().saturating_sub(FEEDBACK_BYTES);
-    while !text.is_char_boundary(from) {
-        from += 1;
+    #[test]
+    fn a_task_is_judged_by_its_own_checks_and_one_suite() {
+        let of = |n, owner: Option<u128>, kind, command: &str| Check {
+            task_id: owner.map(task_id),
+            ..sample_check(n, kind, command)
+        };
+        let all = vec![
+            of(1, Some(1), CheckKind::Proof, "own"),
+            of(2, Some(2), CheckKind::Proof, "of another task"),
+            of(3, None, CheckKind::Suite, "make test"),
+            of(4, Some(1), CheckKind::Suite, "make test"),
+            of(5, Some(1), CheckKind::Suite, "make lint"),
+        ];
+        for (owners, expected) in [
+            (vec![1], vec!["own", "make test", "make lint"]),
+            (vec![2], vec!["of another task", "make test"]),
+            (
+                vec![1, 2],
+                vec!["own", "of another task", "make test", "make lint"],
+            ),
+            (vec![], vec!["make test"]),
+        ] {
+            let owners = owners.into_iter().map(task_id).collect();
+            let checks = checks_of_owners(all.clone(), &owners, &[]);
+            let commands: Vec<_> = checks.iter().map(|check| check.command.as_str()).collect();
+            assert_eq!(commands, expected);
+        }
     }
-    &text[from..]
-}
-
-fn last_line(text: &str) -> &str {
-    text.lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("no output")
 }

@@ -12,6 +12,7 @@ use omoi_git::mirror::{ChangeKind, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
 use omoi_git::survey::is_test_path;
+use omoi_store::StoreError;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::tasks::Task;
 
@@ -31,6 +32,22 @@ const MANIFESTS_MAX: usize = 50;
 /// Bytes of one that are read; a longer one is left out.
 const MANIFEST_BYTES_MAX: usize = 1 << 20;
 
+/// A commit in its mirror.
+#[derive(Clone, Copy)]
+pub(crate) struct CommitAt<'a> {
+    pub(crate) mirror: &'a Mirror,
+    pub(crate) commit: &'a ObjectId,
+}
+
+/// The commits of a branch.
+#[derive(Clone, Copy)]
+pub(crate) struct BranchRange<'a> {
+    /// What it was cut from.
+    pub(crate) base: &'a ObjectId,
+    /// Where it is.
+    pub(crate) head: &'a ObjectId,
+}
+
 /// What a run of a check means.
 pub(crate) struct JudgedRun {
     /// What the runner said of its tests, where the check is the suite.
@@ -43,8 +60,8 @@ pub(crate) struct JudgedRun {
 /// exit code does not say is written below the output.
 pub(crate) async fn judge(
     platform: &Platform,
-    mirror: &Mirror,
-    (run, check): (&Run<'_>, &Check),
+    run: &Run<'_>,
+    check: &Check,
     ran: &mut Ran,
 ) -> Result<JudgedRun, ReceiptError> {
     if check.kind != CheckKind::Suite {
@@ -62,19 +79,21 @@ pub(crate) async fn judge(
             passed: ran.passed(),
         });
     }
-    let base = {
-        let mut tx = platform.store.begin_read().await?;
-        match checks::suite_of_spec(&mut tx, run.spec.id).await? {
-            Some(suite) => checks::base_receipt(&mut tx, suite.id).await?,
-            None => None,
-        }
-    };
+    let base =
+        platform.store.read(
+            async |tx| match checks::suite_of_spec(tx, run.spec.id).await? {
+                Some(suite) => checks::base_receipt(tx, suite.id).await,
+                None => Ok(None),
+            },
+        );
+    let base = base.await?;
+    let mirror = platform.mirror(run.spec.project_id).await?;
     let base = base.as_ref().map(Receipt::suite_run);
     let now = SuiteRun {
         exit_code: ran.exit_code,
         report,
     };
-    let may_drop = changes_tests(mirror, run).await?;
+    let may_drop = changes_tests(&mirror, run).await?;
     let verdict = judge_suite(base.as_ref(), &now, may_drop);
     if let Some(note) = verdict.note() {
         ran.output.push_str(&format!("\n{note}\n"));
@@ -101,8 +120,7 @@ async fn changes_tests(mirror: &Mirror, run: &Run<'_>) -> Result<bool, ReceiptEr
 /// # Errors
 /// When git cannot be read.
 pub(crate) async fn environment_fault(
-    mirror: &Mirror,
-    commit: &ObjectId,
+    at: CommitAt<'_>,
     receipts: &[(Check, Receipt)],
 ) -> Result<Option<String>, GitError> {
     let failed = receipts.iter().filter(|(_, receipt)| !receipt.passed);
@@ -112,6 +130,7 @@ pub(crate) async fn environment_fault(
     let Some(missing) = missing.filter(|missing| !missing.is_empty()) else {
         return Ok(None);
     };
+    let CommitAt { mirror, commit } = at;
     let entries = mirror.list_tree(commit).await?;
     let mut manifests = String::new();
     let is_manifest = |path: &str| {
@@ -151,28 +170,31 @@ pub(crate) async fn environment_fault(
 /// When the database or git cannot be read.
 pub(crate) async fn fault_after_merge(
     platform: &Platform,
-    (mirror, commit): (&Mirror, &ObjectId),
+    at: CommitAt<'_>,
     receipts: &[(Check, Receipt)],
 ) -> Result<Option<String>, ReceiptError> {
-    {
-        let mut tx = platform.store.begin_read().await?;
+    let passed_before = platform.store.read(async |tx| {
         for (check, receipt) in receipts.iter().filter(|(_, receipt)| !receipt.passed) {
-            let before = checks::passed_before_merge(&mut tx, check.id).await?;
+            let before = checks::passed_before_merge(tx, check.id).await?;
             if before.is_some_and(|before| before.conditions.0 == receipt.conditions.0) {
-                return Ok(None);
+                return Ok(true);
             }
         }
+        Ok::<_, StoreError>(false)
+    });
+    if passed_before.await? {
+        return Ok(None);
     }
-    Ok(environment_fault(mirror, commit, receipts).await?)
+    Ok(environment_fault(at, receipts).await?)
 }
 
-/// Files that differ between the base and `head` and that no task of the plan names.
+/// Files that differ between the ends of a branch and that no task of the plan names.
 ///
 /// # Errors
 /// When git cannot be read.
 pub(crate) async fn outside_plan(
     mirror: &Mirror,
-    (base, head): (&ObjectId, &ObjectId),
+    range: BranchRange<'_>,
     tasks: &[Task],
 ) -> Result<Vec<String>, GitError> {
     let planned: BTreeSet<&String> = tasks
@@ -180,7 +202,7 @@ pub(crate) async fn outside_plan(
         .filter(|task| task.parent_task_id.is_none() && task.resolves_merge_id.is_none())
         .flat_map(|task| &task.files.0)
         .collect();
-    let changes = mirror.changed_files(base, head).await?;
+    let changes = mirror.changed_files(range.base, range.head).await?;
     let paths = changes.iter().map(|change| change.path.to_string());
     Ok(paths
         .filter(|path| !path.starts_with(".omoi_os/") && !planned.contains(path))

@@ -26,7 +26,7 @@ use omoi_store::{
 };
 
 use crate::receipts;
-use crate::suite::outside_plan;
+use crate::suite::{BranchRange, outside_plan};
 use crate::trace::TraceError;
 
 /// Titles of one note.
@@ -37,51 +37,69 @@ const TITLES_MAX: usize = 3;
 /// # Errors
 /// When the database cannot be read.
 pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, TraceError> {
-    let mut tx = platform.store.begin_read().await?;
-    let spec = specs::get(&mut tx, id).await?;
-    let project = projects::get(&mut tx, spec.project_id).await?;
-    let hand_over = deliveries::find(&mut tx, id)
+    let rows = platform.store.read(async |tx| {
+        let spec = specs::get(tx, id).await?;
+        let summary = of_rows(tx, &spec).await?;
+        let tasks = tasks::of_spec(tx, id).await?;
+        Ok::<_, StoreError>((spec, summary, tasks))
+    });
+    let (spec, mut summary, tasks) = rows.await?;
+    if let Some(head) = &summary.head {
+        let range = BranchRange {
+            base: &ObjectId::parse(&spec.base_sha)?,
+            head: &ObjectId::parse(head)?,
+        };
+        let mirror = platform.mirror(spec.project_id).await?;
+        summary.outside_plan = outside_plan(&mirror, range, &tasks).await?;
+    }
+    Ok(summary)
+}
+
+/// What the rows say; the files outside the plan are known to git alone.
+async fn of_rows(tx: &mut Tx, spec: &Spec) -> Result<RunSummary, StoreError> {
+    let id = spec.id;
+    let project = projects::get(tx, spec.project_id).await?;
+    let hand_over = deliveries::find(tx, id)
         .await?
         .filter(|h| h.state == HandOverState::Confirmed);
-    let spend = costs::of_spec(&mut tx, id).await?;
-    let log = log(&mut tx, id).await?;
+    let spend = costs::of_spec(tx, id).await?;
+    let log = log(tx, id).await?;
     let head = hand_over.as_ref().map(|h| h.head_sha.clone());
-    let outside_plan = outside(platform, &mut tx, (&spec, head.as_deref())).await?;
     let ended_at = spec.ended_at.unwrap_or_else(|| tx.now());
     Ok(RunSummary {
         r#type: "summary".to_owned(),
-        outcome: outcome(&spec),
+        outcome: outcome(spec),
         blocked_by: spec.blocked_by,
-        reason: reason(&spec),
+        reason: reason(spec),
         model: spec.model.clone(),
         spec_id: spec.id.to_string(),
         spec_ref: HumanRef::spec(spec.number).to_string(),
-        spec_name: projects::reference(&mut tx, project.id, HumanRef::spec(spec.number)).await?,
-        tickets: tickets::of_spec(&mut tx, id).await?.len() as u32,
-        tasks: task_counts(&mut tx, id).await?,
+        spec_name: projects::reference(tx, project.id, HumanRef::spec(spec.number)).await?,
+        tickets: tickets::of_spec(tx, id).await?.len() as u32,
+        tasks: task_counts(tx, id).await?,
         max_parallel: max_parallel(&log),
-        phases: phase_summaries(&mut tx, id).await?,
-        suite: suite_summary(&mut tx, &spec).await?,
-        outside_plan,
-        discoveries: discoveries::of_spec(&mut tx, id)
+        phases: phase_summaries(tx, id).await?,
+        suite: suite_summary(tx, spec).await?,
+        outside_plan: Vec::new(),
+        discoveries: discoveries::of_spec(tx, id)
             .await?
             .iter()
             .filter(|d| d.task_id.is_some())
             .count() as u32,
-        conflicts: conflicts(&mut tx, id).await?,
-        receipts: receipt_counts(&mut tx, id).await?,
-        criteria: criteria(&mut tx, id, head.as_deref()).await?,
+        conflicts: conflicts(tx, id).await?,
+        receipts: receipt_counts(tx, id).await?,
+        criteria: criteria(tx, id, head.as_deref()).await?,
         repo: project.repo_path,
         branch: hand_over
             .as_ref()
             .map_or(spec.integration_branch.clone(), |h| h.branch.clone()),
         head,
         cost_nanousd: spend.cost_nanousd,
-        cost_by_purpose: by_purpose(&mut tx, id).await?,
+        cost_by_purpose: by_purpose(tx, id).await?,
         tokens: spend.tokens,
         wall_ms: (ended_at.as_micros() - spec.created_at.as_micros()) / 1000,
         model_ms: spend.model_ms,
-        notes: notes(&mut tx, &spec, hand_over.and_then(|h| h.note)).await?,
+        notes: notes(tx, spec, hand_over.and_then(|h| h.note)).await?,
     })
 }
 
@@ -100,20 +118,6 @@ async fn by_purpose(
         (of.purpose, cost)
     };
     Ok(found.into_iter().map(cost).collect())
-}
-
-async fn outside(
-    platform: &Platform,
-    tx: &mut Tx,
-    (spec, head): (&Spec, Option<&str>),
-) -> Result<Vec<String>, TraceError> {
-    let Some(head) = head else {
-        return Ok(Vec::new());
-    };
-    let tasks = tasks::of_spec(tx, spec.id).await?;
-    let commits = (&ObjectId::parse(&spec.base_sha)?, &ObjectId::parse(head)?);
-    let mirror = platform.mirror(spec.project_id).await?;
-    Ok(outside_plan(&mirror, commits, &tasks).await?)
 }
 
 async fn suite_summary(tx: &mut Tx, spec: &Spec) -> Result<Option<SuiteSummary>, StoreError> {

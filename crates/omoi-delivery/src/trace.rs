@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use omoi_domain::event::{Event, EventKind, StoredEvent};
-use omoi_domain::id::{HumanRef, SpecId, TaskId};
+use omoi_domain::id::{CheckId, CriterionId, HumanRef, SpecId, TaskId};
 use omoi_domain::merge::MergeState;
 use omoi_execution::Platform;
 use omoi_execution::integration::{IntegrationError, head};
@@ -16,12 +16,13 @@ use omoi_protocol::control::{
 use omoi_store::ablations::{self, Ablation};
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::opinions::{self, StoredOpinion};
+use omoi_store::requirements::{self, Criterion, Requirement};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, events, merges, requirements};
+use omoi_store::{StoreError, Tx, events, merges};
 
 use crate::finisher::ablation::STAGE;
-use crate::suite::outside_plan;
+use crate::suite::{BranchRange, outside_plan};
 
 /// The trace could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +104,44 @@ struct Material {
     receipts: Vec<Receipt>,
     ablations: Vec<Ablation>,
     landed: BTreeMap<TaskId, String>,
-    links: Vec<(omoi_domain::id::CheckId, omoi_domain::id::CriterionId)>,
+    links: Vec<(CheckId, CriterionId)>,
+}
+
+/// The rows a trace is made of.
+struct TraceRows {
+    spec: Spec,
+    landed: BTreeMap<TaskId, String>,
+    receipts: Vec<Receipt>,
+    tasks: Vec<Task>,
+    checks: Vec<Check>,
+    ablations: Vec<Ablation>,
+    links: Vec<(CheckId, CriterionId)>,
+    criteria: Vec<Criterion>,
+    requirements: Vec<Requirement>,
+    opinion: Option<OpinionView>,
+    failed: Vec<StoredEvent>,
+}
+
+impl TraceRows {
+    async fn read(tx: &mut Tx, id: SpecId) -> Result<Self, StoreError> {
+        let merges = merges::of_spec(tx, id).await?.into_iter();
+        let landed = merges.filter(|merge| merge.state == MergeState::Completed);
+        Ok(Self {
+            spec: specs::get(tx, id).await?,
+            landed: landed
+                .filter_map(|merge| Some((merge.task_id, merge.merged_sha?)))
+                .collect(),
+            receipts: checks::receipts_of_spec(tx, id).await?,
+            tasks: tasks::of_spec(tx, id).await?,
+            checks: checks::of_spec(tx, id).await?,
+            ablations: ablations::of_spec(tx, id).await?,
+            links: checks::criteria_links(tx, id).await?,
+            criteria: requirements::criteria_of_spec(tx, id).await?,
+            requirements: requirements::of_spec(tx, id).await?,
+            opinion: opinions::find(tx, id).await?.map(opinion_view),
+            failed: events::of_kind(tx, id, EventKind::ModelCallFailed).await?,
+        })
+    }
 }
 
 /// The trace of a spec as it stands.
@@ -111,27 +149,24 @@ struct Material {
 /// # Errors
 /// [`TraceError`] when rows or git cannot be read.
 pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceError> {
-    let mut tx = platform.store.begin_read().await?;
-    let spec = specs::get(&mut tx, id).await?;
-    let landed = merges::of_spec(&mut tx, id)
-        .await?
-        .into_iter()
-        .filter(|m| m.state == MergeState::Completed)
-        .filter_map(|m| Some((m.task_id, m.merged_sha?)))
-        .collect();
-    let receipts = checks::receipts_of_spec(&mut tx, id).await?;
-    let tasks = tasks::of_spec(&mut tx, id).await?;
-    let checks = checks::of_spec(&mut tx, id).await?;
-    let ablations = ablations::of_spec(&mut tx, id).await?;
-    let links = checks::criteria_links(&mut tx, id).await?;
-    let all = requirements::criteria_of_spec(&mut tx, id).await?;
-    let requirements = requirements::of_spec(&mut tx, id).await?;
-    let opinion = opinions::find(&mut tx, id).await?.map(opinion_view);
-    let failed = events::of_kind(&mut tx, id, EventKind::ModelCallFailed).await?;
+    let rows = platform
+        .store
+        .read(async |tx| TraceRows::read(tx, id).await);
+    let TraceRows {
+        spec,
+        landed,
+        receipts,
+        tasks,
+        checks,
+        ablations,
+        links,
+        criteria: all,
+        requirements,
+        opinion,
+        failed,
+    } = rows.await?;
     let failed = failed.iter().filter_map(|event| failed_call(event, &tasks));
     let failed_calls = failed.collect();
-    // Git is asked while no transaction is open.
-    drop(tx);
     let mirror = platform.mirror(spec.project_id).await?;
     let material = Material {
         head: head(&mirror, &spec).await?,
@@ -165,7 +200,8 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceErro
     let outside_plan = match &material.head {
         Some(head) => {
             let base = ObjectId::parse(&material.spec.base_sha)?;
-            outside_plan(&material.mirror, (&base, head), &material.tasks).await?
+            let range = BranchRange { base: &base, head };
+            outside_plan(&material.mirror, range, &material.tasks).await?
         }
         None => Vec::new(),
     };
@@ -182,10 +218,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceErro
 }
 
 impl Material {
-    async fn criterion(
-        &self,
-        criterion: &requirements::Criterion,
-    ) -> Result<TraceCriterion, TraceError> {
+    async fn criterion(&self, criterion: &Criterion) -> Result<TraceCriterion, TraceError> {
         let proving: Vec<&Check> = self
             .checks
             .iter()
@@ -231,7 +264,7 @@ impl Material {
         })
     }
 
-    fn ablation(&self, criterion: &requirements::Criterion) -> Option<AblationView> {
+    fn ablation(&self, criterion: &Criterion) -> Option<AblationView> {
         let found = self
             .ablations
             .iter()

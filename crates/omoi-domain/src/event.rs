@@ -189,10 +189,8 @@ events! {
     MergeStarted = "merge.started", MergeChange, [], true;
     /// A merge's tree is under check.
     MergeVerifying = "merge.verifying", MergeChange, [], true;
-    /// A merge conflicts.
+    /// A merge conflicts, and a task resolves it.
     MergeConflict = "merge.conflict", MergeChange, [Dispatcher], true;
-    /// A task resolves a conflict.
-    MergeResolving = "merge.resolving", MergeChange, [Dispatcher], true;
     /// A merge landed.
     MergeCompleted = "merge.completed", MergeChange, [Dispatcher, Merger, Finisher], true;
     /// A merge was refused; its task goes back.

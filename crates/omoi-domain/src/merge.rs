@@ -27,7 +27,7 @@ impl IntegrationState {
         match merge {
             MergeState::Pending => Self::Queued,
             MergeState::InProgress | MergeState::Verifying => Self::Merging,
-            MergeState::Conflict | MergeState::Resolving => Self::Conflict,
+            MergeState::Resolving => Self::Conflict,
             MergeState::Completed => Self::Merged,
             MergeState::Manual => Self::Manual,
             MergeState::Failed | MergeState::Cancelled => Self::None,
@@ -47,28 +47,31 @@ crate::machine! {
         Pending = "pending",
         /// Its turn; shas are pinned.
         InProgress = "in_progress",
-        /// It conflicts.
-        Conflict = "conflict",
-        /// A task resolves it.
+        /// It conflicts, and a task resolves it.
         Resolving = "resolving",
         /// Its merged tree is under check.
         Verifying = "verifying",
         /// Landed.
         Completed = "completed",
-        /// Its checks are red on the merged tree, or its resolution failed.
+        /// Its checks are red on the merged tree; its task has another round, and then another merge.
         Failed = "failed",
         /// A person must look.
         Manual = "manual",
-        /// Its task was cancelled or went back for a round.
+        /// A person had its task tried again instead.
         Cancelled = "cancelled",
     }
-    Pending => InProgress: MergeStarted, Cancelled: MergeCancelled;
-    InProgress => Verifying: MergeVerifying, Completed: MergeCompleted, Conflict: MergeConflict, Failed: MergeRefused,
-        Pending: MergeRestarted, Manual: MergeManual, Cancelled: MergeCancelled;
-    Conflict => Resolving: MergeResolving, Manual: MergeManual, Cancelled: MergeCancelled;
-    Resolving => Completed: MergeCompleted, Manual: MergeManual, Failed: MergeRefused,
-        Pending: MergeRestarted, Cancelled: MergeCancelled;
+    Pending => InProgress: MergeStarted;
+    InProgress => Verifying: MergeVerifying, Completed: MergeCompleted, Resolving: MergeConflict,
+        Pending: MergeRestarted, Manual: MergeManual;
+    Resolving => Completed: MergeCompleted, Pending: MergeRestarted, Manual: MergeManual;
     Verifying => Completed: MergeCompleted, Failed: MergeRefused, Pending: MergeRestarted,
-        Manual: MergeManual, Cancelled: MergeCancelled;
+        Manual: MergeManual;
     Manual => Pending: MergeRestarted, Cancelled: MergeCancelled;
+}
+
+impl MergeState {
+    /// Whether it has its turn, which only one merge of a spec has at a time.
+    pub const fn has_turn(self) -> bool {
+        matches!(self, Self::InProgress | Self::Verifying)
+    }
 }

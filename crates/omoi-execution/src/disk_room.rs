@@ -94,7 +94,7 @@ pub(crate) async fn task_stopped(
                 TaskBlock::Environment.kind()
             );
             let actions = wait_for_person(task.status, TaskBlock::Environment, reason);
-            task_moves::apply(tx, task, actions).await
+            task_moves::apply_to_task(tx, task, actions).await
         }
     }
 }

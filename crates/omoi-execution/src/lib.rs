@@ -11,6 +11,7 @@ pub mod dispatcher;
 pub mod intake;
 pub mod integration;
 pub mod keeper;
+pub mod merges;
 pub mod metering;
 pub mod outage;
 pub mod platform;

@@ -8,7 +8,8 @@ use tracing::warn;
 
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::AttemptId;
+use omoi_domain::id::{AttemptId, SpecId};
+use omoi_domain::lifecycle::tries::EarlierRun;
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::telemetry::chain;
@@ -44,6 +45,25 @@ pub struct PlatformRun {
     pub attempt: Attempt,
     platform: Platform,
     held: Held,
+}
+
+/// The runs that were made at a subject of `spec`, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn earlier_runs(
+    tx: &mut Tx,
+    spec: SpecId,
+    subject: AttemptSubject,
+) -> Result<Vec<EarlierRun>, StoreError> {
+    let attempts = attempts::of_subject(tx, spec, subject).await?;
+    let runs = attempts.into_iter().map(|attempt| EarlierRun {
+        state: attempt.state,
+        round: attempt.round,
+        begun_at: attempt.created_at,
+        error: attempt.error_message,
+    });
+    Ok(runs.collect())
 }
 
 /// Begins a run inside the caller's transaction; it is live until [`end_run`].

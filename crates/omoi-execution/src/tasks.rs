@@ -9,8 +9,11 @@ use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::lifecycle::task::{TaskAction, UnmetResult, cancel_task, send_back_task};
 use omoi_domain::task::{Priority, TaskStatus};
 use omoi_store::attempts::Attempt;
+use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, Tx};
+use omoi_store::{Json, StoreError, Tx, specs};
+
+use crate::merges::reopen_ticket_of;
 
 pub use attempt_end::fail;
 pub(crate) use attempt_end::{attempt_lost, follow_up};
@@ -48,14 +51,14 @@ pub(crate) async fn assigned(tx: &mut Tx, attempt: &Attempt) -> Result<(), Store
 /// When the database cannot be written.
 pub async fn send_back(tx: &mut Tx, task: &mut Task, unmet: UnmetResult) -> Result<(), StoreError> {
     let actions = send_back_task(task.status, task.round, unmet);
-    apply(tx, task, actions).await
+    apply_to_task(tx, task, actions).await
 }
 
 /// Applies what a transition decided, in order.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(crate) async fn apply(
+pub async fn apply_to_task(
     tx: &mut Tx,
     task: &mut Task,
     actions: Vec<TaskAction>,
@@ -72,6 +75,14 @@ pub(crate) async fn apply(
                 tasks::fail_permanently(tx, task, reason).await?;
             }
             TaskAction::Block { block, reason } => tasks::block(tx, task, block, reason).await?,
+            TaskAction::QueueMerge => queue_merge(tx, task).await?,
+            TaskAction::TakeBackLanded { reason } => {
+                merges::reopen_landed(tx, task, Some(reason)).await?;
+            }
+            TaskAction::ReopenTicket => {
+                reopen_ticket_of(tx, task).await?;
+                continue;
+            }
             TaskAction::BlockDependents => {
                 block_dependents(tx, task).await?;
                 continue;
@@ -86,6 +97,8 @@ pub(crate) async fn apply(
             }
             TaskAction::KeepRevision(_)
             | TaskAction::KeepError { .. }
+            | TaskAction::ClearFaults
+            | TaskAction::KeepBase(_)
             | TaskAction::SetRound(_)
             | TaskAction::CountRetry
             | TaskAction::ResetRetries
@@ -113,6 +126,11 @@ fn keep(task: &mut Task, action: &TaskAction) -> bool {
             }
             task.error_message = Some(message.clone());
         }
+        TaskAction::ClearFaults => {
+            task.revision = None;
+            task.error_message = None;
+        }
+        TaskAction::KeepBase(commit) => task.base_sha = Some(commit.clone()),
         TaskAction::SetRound(round) => task.round = *round,
         TaskAction::CountRetry => task.retry_count += 1,
         TaskAction::ResetRetries => task.retry_count = 0,
@@ -121,6 +139,9 @@ fn keep(task: &mut Task, action: &TaskAction) -> bool {
         TaskAction::Move { .. }
         | TaskAction::FailPermanently { .. }
         | TaskAction::Block { .. }
+        | TaskAction::QueueMerge
+        | TaskAction::TakeBackLanded { .. }
+        | TaskAction::ReopenTicket
         | TaskAction::BlockDependents
         | TaskAction::BlockWaiting
         | TaskAction::FreeDependents => return false,
@@ -128,10 +149,18 @@ fn keep(task: &mut Task, action: &TaskAction) -> bool {
     true
 }
 
+/// Queues the merge of a task's head into the branch of its spec.
+async fn queue_merge(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
+    let spec = specs::get(tx, task.spec_id).await?;
+    let incoming = task.head_sha.clone().unwrap_or_default();
+    let merge = Merge::of(tx, task, &spec.integration_branch, &incoming);
+    merges::queue_merge(tx, &merge, task).await
+}
+
 /// Cancels a task. Whatever runs for it is stopped by the reaper.
 ///
 /// # Errors
 /// [`StoreError::Transition`] when it is over already.
 pub async fn cancel(tx: &mut Tx, task: &mut Task, reason: &str) -> Result<(), StoreError> {
-    apply(tx, task, cancel_task(reason)).await
+    apply_to_task(tx, task, cancel_task(reason)).await
 }

@@ -99,8 +99,10 @@ impl Merge {
 /// A move of a merge and why it is made.
 #[derive(Clone, Debug)]
 pub struct MergeMove {
-    to: MergeState,
-    reason: Option<String>,
+    /// State after.
+    pub to: MergeState,
+    /// Why, where that is not plain.
+    pub reason: Option<String>,
 }
 
 impl MergeMove {
@@ -163,7 +165,7 @@ pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Merge>, StoreError
 /// When the database cannot be read.
 pub async fn open_of_task(tx: &mut Tx, task: TaskId) -> Result<Option<Merge>, StoreError> {
     tx.find(
-        "task_id = $2 and state in ('pending', 'in_progress', 'conflict', 'resolving', 'verifying', 'manual')",
+        "task_id = $2 and state in ('pending', 'in_progress', 'resolving', 'verifying', 'manual')",
         args![task],
     )
     .await

@@ -9,36 +9,25 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use omoi_domain::ablation::{AblationVerdict, CheckBudget, ProofWithout, Step, verdict};
-use omoi_domain::block::SpecBlock;
 use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::AblationDone;
-use omoi_domain::id::{AttemptId, CheckId, HumanRef};
-use omoi_execution::Platform;
-use omoi_git::mirror::{CommitMeta, Identity, Mirror};
+use omoi_domain::id::{CheckId, HumanRef};
+use omoi_domain::lifecycle::spec::finish::AblatedCriterion;
+use omoi_git::mirror::{CommitMeta, Identity};
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_store::ablations::{self, Ablation};
 use omoi_store::checks::{self, Check, Receipt};
-use omoi_store::requirements::Criterion;
-use omoi_store::specs::Spec;
-use omoi_store::{Json, attempts, projects};
+use omoi_store::requirements::{Criterion, Requirement};
+use omoi_store::{Json, StoreError, Tx, attempts, projects};
 
 use self::facts::{Facts, Group};
+use super::head::HeadProof;
 use crate::receipts::{self, PARALLEL, Run};
 
 /// Why runs of this kind are made.
 pub(crate) const STAGE: CheckStage = CheckStage::Ablation;
-
-/// A head under proof.
-#[derive(Clone, Copy)]
-pub(super) struct Proof<'a> {
-    pub(super) platform: &'a Platform,
-    pub(super) spec: &'a Spec,
-    pub(super) attempt: AttemptId,
-    pub(super) mirror: &'a Mirror,
-    pub(super) head: &'a ObjectId,
-}
 
 /// The head without some work.
 enum Without {
@@ -50,13 +39,29 @@ enum Without {
     Conflict(String),
 }
 
+/// Requirements served by the same commits, and the head without these.
+struct GroupTry<'a> {
+    group: Group<'a>,
+    without: Without,
+}
+
+/// One proof to be run without the work.
+#[derive(Clone, Copy)]
+struct ProofTry<'a> {
+    check: &'a Check,
+    /// What it took at the head.
+    expected_ms: i64,
+    /// The head without the work.
+    commit: &'a ObjectId,
+}
+
 /// Finds out of every criterion whether the checks that prove it at the head need the work for its
 /// requirement. What is known of this head is not tried again, so that a process that died here is
 /// gone on from. Returns what is known in the end, in plan order.
 pub(super) async fn ablate(
-    proof: Proof<'_>,
+    proof: HeadProof<'_>,
     proven: &[(Check, Receipt)],
-) -> Result<Vec<Ablation>, BoxError> {
+) -> Result<Vec<AblatedCriterion>, BoxError> {
     let facts = Facts::load(proof).await?;
     let groups = facts.groups(proof.head.as_str());
     let mut reverts = Vec::new();
@@ -65,10 +70,13 @@ pub(super) async fn ablate(
     }
     let reverts = stream::iter(reverts).buffered(PARALLEL);
     let reverts: Vec<Without> = reverts.try_collect().await?;
-    let runs: Vec<(Group<'_>, Without)> = groups.into_iter().zip(reverts).collect();
+    let groups = groups.into_iter().zip(reverts);
+    let tries: Vec<GroupTry<'_>> = groups
+        .map(|(group, without)| GroupTry { group, without })
+        .collect();
     let budget = Mutex::new(facts.budget());
     let mut jobs = Vec::new();
-    for (at, (group, without)) in runs.iter().enumerate() {
+    for (at, GroupTry { group, without }) in tries.iter().enumerate() {
         let Without::Commit(commit) = without else {
             continue;
         };
@@ -76,26 +84,32 @@ pub(super) async fn ablate(
             .iter()
             .filter(|(check, _)| facts.proves(check, group))
         {
-            let (budget, expected_ms) = (&budget, receipt.took_ms);
+            let proof_try = ProofTry {
+                check,
+                expected_ms: receipt.took_ms,
+                commit,
+            };
+            let budget = &budget;
             jobs.push(async move {
-                let ended = one(proof, (check, expected_ms), commit, budget).await?;
+                let ended = try_proof(proof, proof_try, budget).await?;
                 Ok::<_, BoxError>((at, check.id, ended))
             });
         }
     }
     let ended: Vec<(usize, CheckId, ProofWithout)> =
         stream::iter(jobs).buffered(PARALLEL).try_collect().await?;
-    for (at, (group, without)) in runs.iter().enumerate() {
+    for (at, group) in tries.iter().enumerate() {
         let of_group = ended.iter().filter(|(group, _, _)| *group == at);
         let of_group: Vec<_> = of_group.map(|(_, check, ended)| (*check, *ended)).collect();
-        conclude(proof, &facts, (group, without), &of_group).await?;
+        conclude(proof, &facts, group, &of_group).await?;
     }
-    let mut tx = proof.platform.store.begin_read().await?;
-    Ok(ablations::of_spec(&mut tx, proof.spec.id).await?)
+    let store = &proof.platform.store;
+    let known = store.read(async |tx| ablations::of_spec(tx, proof.spec.id).await);
+    Ok(facts.ablated_criteria(known.await?))
 }
 
 /// The head without the commits of a group's tasks.
-async fn without(proof: Proof<'_>, group: &Group<'_>) -> Result<Without, BoxError> {
+async fn without(proof: HeadProof<'_>, group: &Group<'_>) -> Result<Without, BoxError> {
     if group.without.is_empty() {
         return Ok(Without::Nothing);
     }
@@ -126,7 +140,7 @@ async fn without(proof: Proof<'_>, group: &Group<'_>) -> Result<Without, BoxErro
 
 /// The tree a way leads to, or the paths in conflict.
 async fn take_back(
-    proof: Proof<'_>,
+    proof: HeadProof<'_>,
     way: &[Step],
 ) -> Result<Result<ObjectId, Vec<String>>, BoxError> {
     let mirror = proof.mirror;
@@ -153,21 +167,25 @@ async fn take_back(
     Ok(Ok(tree))
 }
 
-/// One proof without the work.
-async fn one(
-    proof: Proof<'_>,
-    (check, expected_ms): (&Check, i64),
-    commit: &ObjectId,
+/// Runs one proof without the work, in what is left of the time for all of them.
+async fn try_proof(
+    proof: HeadProof<'_>,
+    proof_try: ProofTry<'_>,
     budget: &Mutex<CheckBudget>,
 ) -> Result<ProofWithout, BoxError> {
+    let ProofTry {
+        check,
+        expected_ms,
+        commit,
+    } = proof_try;
     let of = |receipt: &Receipt| match receipt.passed {
         true => ProofWithout::Green,
         false => ProofWithout::Red,
     };
-    let known = {
-        let mut tx = proof.platform.store.begin_read().await?;
-        checks::newest(&mut tx, check.id, commit.as_str(), STAGE).await?
-    };
+    let store = &proof.platform.store;
+    let known = store
+        .read(async |tx| checks::newest(tx, check.id, commit.as_str(), STAGE).await)
+        .await?;
     if let Some(receipt) = known {
         return Ok(of(&receipt));
     }
@@ -193,53 +211,76 @@ async fn one(
 
 /// Stores what was found out about a group's requirements, each with its event.
 async fn conclude(
-    proof: Proof<'_>,
+    proof: HeadProof<'_>,
     facts: &Facts,
-    (group, without): (&Group<'_>, &Without),
+    group: &GroupTry<'_>,
     ended: &[(CheckId, ProofWithout)],
 ) -> Result<(), BoxError> {
-    let mut tx = proof.platform.store.begin_write().await?;
-    if !attempts::get(&mut tx, proof.attempt).await?.state.is_live() {
-        return Err("the attempt at the last checks is over already".into());
-    }
-    for requirement in &group.requirements {
-        let mut found = Vec::new();
-        let mut verdicts = Vec::new();
-        for criterion in facts
-            .criteria
-            .iter()
-            .filter(|c| c.requirement_id == requirement.id)
-        {
-            let (verdict, reason) = match without {
-                Without::Conflict(why) => (AblationVerdict::Unknown, Some(why.clone())),
-                Without::Nothing | Without::Commit(_) => judged(facts, group, criterion, ended),
-            };
-            verdicts.push((criterion.local_id.clone(), verdict));
-            found.push(Ablation {
-                criterion_id: criterion.id,
-                org_id: tx.org(),
-                spec_id: proof.spec.id,
-                verdict,
-                head_sha: proof.head.as_str().to_owned(),
-                without: Json(group.without.clone()),
-                reason,
-                is_accepted: false,
-                attempt_id: proof.attempt,
-                created_at: tx.now(),
-            });
-        }
-        let told = AblationDone {
-            spec_id: proof.spec.id,
-            requirement: requirement.local_id.clone(),
-            head: proof.head.as_str().to_owned(),
-            without: group.without.clone(),
-            verdicts,
-            reason: found.iter().find_map(|ablation| ablation.reason.clone()),
+    let store = &proof.platform.store;
+    store
+        .write(CrashPoint::AblationStored, async |tx| {
+            if !attempts::get(tx, proof.attempt).await?.state.is_live() {
+                return Err(BoxError::from(
+                    "the attempt at the last checks is over already",
+                ));
+            }
+            for requirement in &group.group.requirements {
+                let found = found(
+                    tx,
+                    proof,
+                    facts,
+                    FoundBy {
+                        group,
+                        requirement,
+                        ended,
+                    },
+                );
+                let names = facts.criteria_of(requirement).map(|c| c.local_id.clone());
+                let told = AblationDone {
+                    spec_id: proof.spec.id,
+                    requirement: requirement.local_id.clone(),
+                    head: proof.head.as_str().to_owned(),
+                    without: group.group.without.clone(),
+                    verdicts: names.zip(found.iter().map(|a| a.verdict)).collect(),
+                    reason: found.iter().find_map(|ablation| ablation.reason.clone()),
+                };
+                ablations::store(tx, proof.spec.project_id, &found, told).await?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// What the verdicts on a requirement's criteria follow from.
+#[derive(Clone, Copy)]
+struct FoundBy<'a> {
+    group: &'a GroupTry<'a>,
+    requirement: &'a Requirement,
+    ended: &'a [(CheckId, ProofWithout)],
+}
+
+/// The rows of a requirement's criteria, in plan order.
+fn found(tx: &Tx, proof: HeadProof<'_>, facts: &Facts, by: FoundBy<'_>) -> Vec<Ablation> {
+    let GroupTry { group, without } = by.group;
+    let criteria = facts.criteria_of(by.requirement).map(|criterion| {
+        let (verdict, reason) = match without {
+            Without::Conflict(why) => (AblationVerdict::Unknown, Some(why.clone())),
+            Without::Nothing | Without::Commit(_) => judged(facts, group, criterion, by.ended),
         };
-        ablations::store(&mut tx, proof.spec.project_id, &found, told).await?;
-    }
-    tx.commit(CrashPoint::AblationStored).await?;
-    Ok(())
+        Ablation {
+            criterion_id: criterion.id,
+            org_id: tx.org(),
+            spec_id: proof.spec.id,
+            verdict,
+            head_sha: proof.head.as_str().to_owned(),
+            without: Json(group.without.clone()),
+            reason,
+            is_accepted: false,
+            attempt_id: proof.attempt,
+            created_at: tx.now(),
+        }
+    });
+    criteria.collect()
 }
 
 /// The verdict on one criterion, and what a person should know of it.
@@ -278,65 +319,11 @@ fn judged(
     (verdict, reason)
 }
 
-/// Why the branch is not handed over: criteria that are weak and that no person let stand.
-pub(super) async fn refusal(
-    proof: Proof<'_>,
-    found: &[Ablation],
-) -> Result<Option<String>, BoxError> {
-    let weak = found
-        .iter()
-        .filter(|ablation| ablation.verdict == AblationVerdict::Weak && !ablation.is_accepted);
-    let weak: Vec<&Ablation> = weak.collect();
-    let Some(first) = weak.first() else {
-        return Ok(None);
-    };
-    let names = names(proof, &weak).await?;
-    let is = if weak.len() == 1 { "is" } else { "are" };
-    let spec = {
-        let mut tx = proof.platform.store.begin_read().await?;
-        let number = HumanRef::spec(proof.spec.number);
-        projects::reference(&mut tx, proof.spec.project_id, number).await?
-    };
-    Ok(Some(format!(
-        "{}: {names} {is} proven, but not by this work: {}. See `omoi trace {spec}`; to hand \
-         it over all the same, resume it with `--accept-weak`",
-        SpecBlock::WeakProof,
-        first
-            .reason
-            .as_deref()
-            .unwrap_or("its proofs pass without it")
-    )))
-}
-
-/// What whoever gets the branch should know; none when every criterion needs its work.
-pub(super) async fn note(proof: Proof<'_>, found: &[Ablation]) -> Result<Option<String>, BoxError> {
-    let mut parts = Vec::new();
-    for (verdict, says) in [
-        (AblationVerdict::Weak, "proven, but not by this work"),
-        (
-            AblationVerdict::Unknown,
-            "proven, but whether by this work is unknown",
-        ),
-        (
-            AblationVerdict::NotTried,
-            "proven, but not tried without this work for lack of time",
-        ),
-    ] {
-        let those: Vec<&Ablation> = found.iter().filter(|a| a.verdict == verdict).collect();
-        if !those.is_empty() {
-            parts.push(format!("{says}: {}", names(proof, &those).await?));
-        }
-    }
-    Ok((!parts.is_empty()).then(|| parts.join("; ")))
-}
-
-async fn names(proof: Proof<'_>, those: &[&Ablation]) -> Result<String, BoxError> {
-    let mut tx = proof.platform.store.begin_read().await?;
-    let criteria = omoi_store::requirements::criteria_of_spec(&mut tx, proof.spec.id).await?;
-    let names: Vec<&str> = criteria
-        .iter()
-        .filter(|criterion| those.iter().any(|a| a.criterion_id == criterion.id))
-        .map(|criterion| criterion.local_id.as_str())
-        .collect();
-    Ok(names.join(", "))
+/// How a person names the spec.
+pub(super) async fn spec_reference(proof: HeadProof<'_>) -> Result<String, StoreError> {
+    let number = HumanRef::spec(proof.spec.number);
+    let store = &proof.platform.store;
+    store
+        .read(async |tx| projects::reference(tx, proof.spec.project_id, number).await)
+        .await
 }

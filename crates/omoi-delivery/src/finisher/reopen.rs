@@ -5,34 +5,22 @@ use std::collections::BTreeMap;
 use tracing::info;
 
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::id::{AttemptId, TaskId};
-use omoi_domain::lifecycle::task::UnmetResult;
-use omoi_domain::task::{TaskStatus, UnmetCode};
-use omoi_domain::ticket::TicketStatus;
-use omoi_execution::Platform;
+use omoi_domain::id::TaskId;
+use omoi_domain::lifecycle::spec::finish::RedTask;
+use omoi_domain::lifecycle::task::reopen_task;
+use omoi_domain::task::UnmetCode;
 use omoi_execution::platform_run::{RunEnding, end_run};
-use omoi_execution::tasks::send_back;
-use omoi_git::mirror::Mirror;
-use omoi_git::object::ObjectId;
-use omoi_git::refname::RefName;
+use omoi_execution::tasks::apply_to_task;
 use omoi_runtime::BoxError;
 use omoi_store::checks::{Check, Receipt};
-use omoi_store::specs::Spec;
-use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, merges, tickets};
+use omoi_store::{StoreError, tasks};
 
+use super::head::HeadProof;
+use crate::branch::move_task_branch;
 use crate::receipts;
 
-/// Sends back every task with a red check of its own, to go on from the head. False when no red
-/// check has an owner: then the spec itself is red.
-pub(super) async fn owners(
-    platform: &Platform,
-    spec: &Spec,
-    attempt: AttemptId,
-    at: (&Mirror, &ObjectId),
-    receipts: &[(Check, Receipt)],
-) -> Result<bool, BoxError> {
-    let (mirror, head) = at;
+/// Tasks with a red check of their own, with what each is told.
+pub(super) fn red_tasks(receipts: &[(Check, Receipt)]) -> Vec<RedTask> {
     let mut own: BTreeMap<TaskId, Vec<(Check, Receipt)>> = BTreeMap::new();
     for (check, receipt) in receipts {
         if let Some(task) = check.task_id {
@@ -40,54 +28,63 @@ pub(super) async fn owners(
             all.push((check.clone(), receipt.clone()));
         }
     }
-    let red: Vec<(TaskId, UnmetResult)> = own
-        .into_iter()
-        .filter_map(|(task, all)| Some((task, receipts::unmet(UnmetCode::HeadRed, &all)?)))
-        .collect();
-    if red.is_empty() {
-        return Ok(false);
-    }
-    for (id, _) in &red {
-        let task = tasks::get(&mut platform.store.begin_read().await?, *id).await?;
-        let branch = RefName::branch(&task.branch)?;
-        let before = mirror.read_ref(&branch).await?;
-        if before.as_ref() != Some(head) {
-            mirror
-                .update_ref_cas(&branch, head, before.as_ref(), CrashPoint::RefMoved)
-                .await?;
-        }
-    }
-    let mut tx = platform.store.begin_write().await?;
-    if !end_run(&mut tx, attempt, RunEnding::Done).await? {
-        return Ok(true);
-    }
-    for (id, unmet) in red {
-        let mut task = tasks::get(&mut tx, id).await?;
-        if task.status == TaskStatus::Completed {
-            info!(spec.id = %spec.id, task.id = %id, "Sending back TSK-{:03}: red at the head", task.number);
-            reopen(&mut tx, &mut task, head, unmet).await?;
-        }
-    }
-    tx.commit(CrashPoint::SpecMoved).await?;
-    Ok(true)
+    let red = own.into_iter().filter_map(|(id, all)| {
+        let unmet = receipts::unmet(UnmetCode::HeadRed, &all)?;
+        Some(RedTask { id, unmet })
+    });
+    red.collect()
 }
 
-async fn reopen(
-    tx: &mut Tx,
-    task: &mut Task,
-    head: &ObjectId,
-    unmet: UnmetResult,
-) -> Result<(), StoreError> {
-    let reason = Some(unmet.feedback.lines().next().unwrap_or_default().to_owned());
-    merges::reopen_landed(tx, task, reason).await?;
-    // From here on its own work is what stands on top of the head.
-    task.base_sha = Some(head.as_str().to_owned());
-    let mut ticket = tickets::get(tx, task.ticket_id).await?;
-    if matches!(
-        ticket.status,
-        TicketStatus::Done | TicketStatus::BuildingDone
-    ) {
-        tickets::transition(tx, &mut ticket, TicketStatus::Building).await?;
+/// Sends every one of these tasks back, to go on from the head.
+pub(super) async fn reopen_all(proof: HeadProof<'_>, red: Vec<RedTask>) -> Result<(), BoxError> {
+    for task in &red {
+        move_task_branch(proof.platform, task.id, proof.mirror, proof.head).await?;
     }
-    send_back(tx, task, unmet).await
+    let store = &proof.platform.store;
+    let reopened = store.write(CrashPoint::SpecMoved, async |tx| {
+        if !end_run(tx, proof.attempt, RunEnding::Done).await? {
+            return Ok(());
+        }
+        for RedTask { id, unmet } in red {
+            let mut task = tasks::get(tx, id).await?;
+            info!(task.id = %id, "TSK-{:03} is red at the head", task.number);
+            let actions = reopen_task(task.status, task.round, proof.head.as_str(), unmet);
+            apply_to_task(tx, &mut task, actions).await?;
+        }
+        Ok::<_, StoreError>(())
+    });
+    Ok(reopened.await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use omoi_domain::check::CheckKind;
+
+    use super::*;
+    use crate::samples::{sample_check, sample_receipt, task_id};
+
+    #[test]
+    fn only_tasks_with_a_red_check_of_their_own_are_red() {
+        let of = |n, owner: Option<u128>| Check {
+            task_id: owner.map(task_id),
+            ..sample_check(n, CheckKind::Proof, "test")
+        };
+        let run = |check: Check, passed| {
+            let receipt = sample_receipt(&check, passed, "boom");
+            (check, receipt)
+        };
+        let receipts = [
+            run(of(1, Some(1)), true),
+            run(of(2, Some(1)), false),
+            run(of(3, Some(2)), true),
+            run(of(4, None), false),
+            run(of(5, Some(3)), false),
+        ];
+        let red = red_tasks(&receipts);
+        let ids: Vec<_> = red.iter().map(|task| task.id).collect();
+        assert_eq!(ids, [task_id(1), task_id(3)]);
+        // Each is told of its own checks alone.
+        assert!(red[0].unmet.feedback.starts_with("1 of 2 checks failed"));
+        assert!(red[1].unmet.feedback.starts_with("1 of 1 checks failed"));
+    }
 }

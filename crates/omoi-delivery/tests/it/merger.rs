@@ -1,11 +1,12 @@
 //! A merge that fails is tried again a few times, then waits for a person.
 
 use omoi_delivery::finisher::Finisher;
-use omoi_delivery::merger::{Merger, RESTARTS_MAX};
+use omoi_delivery::merger::Merger;
 use omoi_delivery::receipts;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::check::CheckStage;
 use omoi_domain::id::TaskId;
+use omoi_domain::lifecycle::merge::RESTARTS_MAX;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::suite::fault::missing_part;

@@ -3,6 +3,7 @@
 mod approve;
 mod cancel;
 mod deliver;
+pub mod finish;
 mod resume;
 mod task_retried;
 

@@ -1,19 +1,25 @@
 //! Transitions of tasks, and the actions they decide on.
 
 mod cancel;
+mod checked;
 mod fail;
 mod prerequisites;
 mod provider_failed;
+mod reopen;
 mod retry;
 mod send_back;
+mod start_checks;
 mod wait_for_person;
 
 pub use cancel::{cancel_task, end_resolution};
+pub use checked::{ChecksResult, conclude_checks};
 pub use fail::{TaskFailure, fail_task};
 pub use prerequisites::{KeptTask, TaskGraph, TaskNode};
 pub use provider_failed::{ProviderFailure, provider_failed};
+pub use reopen::reopen_task;
 pub use retry::{RetriedTask, TaskRetry, retry_task};
 pub use send_back::{UnmetResult, send_back_task};
+pub use start_checks::{CHECK_TRIES_MAX, ChecksStart, PendingChecks, start_checks, take_up_checks};
 pub use wait_for_person::wait_for_person;
 
 use crate::block::TaskBlock;
@@ -52,6 +58,10 @@ pub enum TaskAction {
         /// What is shown of it.
         message: String,
     },
+    /// Forgets what it was sent back for and what it failed of.
+    ClearFaults,
+    /// Keeps the commit that its own work stands on from here on.
+    KeepBase(String),
     /// Counts a round.
     SetRound(u32),
     /// Counts a retry.
@@ -62,6 +72,15 @@ pub enum TaskAction {
     DropNeed,
     /// Lets it begin no earlier.
     WaitUntil(Timestamp),
+    /// Queues the merge of its head.
+    QueueMerge,
+    /// Takes its landed work back for a round; its commits stay in the branch.
+    TakeBackLanded {
+        /// Why.
+        reason: String,
+    },
+    /// Opens its ticket again, if that is closed.
+    ReopenTicket,
     /// Blocks every open task that waits for it, directly or not.
     BlockDependents,
     /// Frees every task that was blocked because of it and that no other lost task keeps.

@@ -10,7 +10,7 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx};
 
-use super::{apply, cancel, of_attempt, send_back};
+use super::{apply_to_task, cancel, of_attempt, send_back};
 use crate::platform::Platform;
 use crate::{disk_room, outage};
 
@@ -84,7 +84,7 @@ pub async fn fail(
         now: tx.now(),
         jitter: low + (high - low) * platform.rng.unit(),
     });
-    apply(tx, task, actions).await
+    apply_to_task(tx, task, actions).await
 }
 
 /// Has a task whose attempt the model provider failed wait: for its next try, or for a person.
@@ -107,5 +107,5 @@ async fn fail_of_provider(
         reason: outage::reason(class, message),
         step,
     });
-    apply(tx, task, actions).await
+    apply_to_task(tx, task, actions).await
 }

@@ -7,7 +7,7 @@ use omoi_store::merges::{self, Merge, MergeMove};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts};
 
-use super::{apply, free_dependents};
+use super::{apply_to_task, free_dependents};
 
 /// Why a merge goes back into its queue.
 const MERGE_AGAIN: &str = "its merge is tried again";
@@ -57,7 +57,7 @@ pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
             if let Some(merge) = own.filter(|_| manual) {
                 cancel_merge(tx, merge, task).await?;
             }
-            apply(tx, task, actions).await
+            apply_to_task(tx, task, actions).await
         }
     }
 }
@@ -82,7 +82,7 @@ async fn cancel_merge(tx: &mut Tx, mut merge: Merge, task: &mut Task) -> Result<
     let mut resolution = tasks::get(tx, id).await?;
     let reason = format!("TSK-{:03} is tried again", task.number);
     let actions = end_resolution(resolution.status, &reason);
-    apply(tx, &mut resolution, actions).await?;
+    apply_to_task(tx, &mut resolution, actions).await?;
     free_dependents(tx, &resolution).await
 }
 
@@ -93,7 +93,7 @@ async fn queue_resolved(
     merge: Option<Merge>,
 ) -> Result<(), StoreError> {
     let actions = end_resolution(task.status, MERGE_AGAIN);
-    apply(tx, task, actions).await?;
+    apply_to_task(tx, task, actions).await?;
     if let Some(mut merge) = merge {
         let mut source = tasks::get(tx, merge.task_id).await?;
         queue_again(tx, &mut merge, &mut source).await?;

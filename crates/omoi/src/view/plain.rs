@@ -62,12 +62,8 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
         Event::TaskStatusChanged(change) if change.to.to_string() == "needs_revision" => {
             noted(view, &own(change))?
         }
-        Event::MergeResolving(change)
-        | Event::MergeRefused(change)
-        | Event::MergeManual(change) => noted(view, &HumanRef::task(change.number).to_string())?,
-        Event::MergeConflict(change) => {
-            let paths = change.conflicts.join(", ");
-            format!("{} conflicts in {paths}", HumanRef::task(change.number))
+        Event::MergeConflict(change) | Event::MergeRefused(change) | Event::MergeManual(change) => {
+            noted(view, &HumanRef::task(change.number).to_string())?
         }
         Event::MergeVerifying(change) => {
             format!(

@@ -164,7 +164,6 @@ impl RunView {
             | Event::MergeStarted(_)
             | Event::MergeVerifying(_)
             | Event::MergeConflict(_)
-            | Event::MergeResolving(_)
             | Event::MergeCompleted(_)
             | Event::MergeRefused(_)
             | Event::MergeRestarted(_)
@@ -354,7 +353,7 @@ impl RunView {
         let own = HumanRef::task(change.number);
         let paths = change.conflicts.join(", ");
         match event {
-            Event::MergeConflict(_) | Event::MergeResolving(_) => self.note(
+            Event::MergeConflict(_) => self.note(
                 about,
                 format!("{own} and what landed before it both changed {paths}: an agent resolves the conflict"),
             ),

@@ -38,6 +38,7 @@ impl Log {
             "spec_id": SPEC,
             "occurred_at": ms * 1000,
             "event_type": event_type,
+            "actor": "system",
             "payload": payload,
         });
         self.0
@@ -270,8 +271,6 @@ fn log() -> Log {
         .task(12_700, "TASK_CREATED", 5,
             json!({}))
         .merge(12_700, "merge.conflict", 3, json!({ "state": "conflict",
-            "conflicts": ["todo/model.py"] }))
-        .merge(12_700, "merge.resolving", 3, json!({ "state": "conflict",
             "conflicts": ["todo/model.py"], "resolve_task": task_id(5) }))
         .works(13_000, 5, 0)
         .edits(13_500, 4, "running python3 -m unittest\u{1b}[2J");

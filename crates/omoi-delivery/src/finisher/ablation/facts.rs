@@ -7,16 +7,19 @@ use omoi_domain::ablation::{
     CheckBudget, Landing, MergedWork, ServingTask, Step, landings, tasks_serving, ways,
 };
 use omoi_domain::id::{CheckId, CriterionId, HumanRef, TaskId};
+use omoi_domain::lifecycle::spec::finish::AblatedCriterion;
 use omoi_domain::merge::MergeState;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
+use omoi_store::StoreError;
 use omoi_store::ablations::{self, Ablation};
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::merges::{self, Merge};
 use omoi_store::requirements::{self, Criterion, Requirement};
 use omoi_store::tasks::{self, Task};
 
-use super::{Proof, STAGE};
+use super::STAGE;
+use crate::finisher::head::HeadProof;
 
 /// Requirements that the same commits serve.
 pub(super) struct Group<'a> {
@@ -41,31 +44,48 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) async fn load(proof: Proof<'_>) -> Result<Self, BoxError> {
+    pub(super) async fn load(proof: HeadProof<'_>) -> Result<Self, BoxError> {
         let spec = proof.spec;
         let start = ObjectId::parse(&spec.base_sha)?;
         let chain = proof.mirror.first_parents(&start, proof.head).await?;
-        let mut tx = proof.platform.store.begin_read().await?;
-        let tasks = tasks::of_spec(&mut tx, spec.id).await?;
-        let merges = merges::of_spec(&mut tx, spec.id).await?;
-        let merged = merged(&merges, &tasks);
         let chain: Vec<String> = chain.iter().map(|c| c.as_str().to_owned()).collect();
         // Where the plan's files go along, they are the first commit, and no task's.
         let (start, chain) = match chain.split_first() {
             Some((plan, rest)) if spec.options.0.spec_files => (plan.as_str(), rest),
             _ => (spec.base_sha.as_str(), chain.as_slice()),
         };
-        Ok(Self {
-            criteria: requirements::criteria_of_spec(&mut tx, spec.id).await?,
-            checks: checks::of_spec(&mut tx, spec.id).await?,
-            links: checks::criteria_links(&mut tx, spec.id).await?,
-            requirements: requirements::of_spec(&mut tx, spec.id).await?,
-            landings: landings(start, chain, &merged),
-            tasks,
-            merged,
-            receipts: checks::receipts_of_spec(&mut tx, spec.id).await?,
-            known: ablations::of_spec(&mut tx, spec.id).await?,
-        })
+        let store = &proof.platform.store;
+        let facts = store.read(async |tx| {
+            let tasks = tasks::of_spec(tx, spec.id).await?;
+            let merges = merges::of_spec(tx, spec.id).await?;
+            let merged = merged(&merges, &tasks);
+            Ok::<_, StoreError>(Self {
+                criteria: requirements::criteria_of_spec(tx, spec.id).await?,
+                checks: checks::of_spec(tx, spec.id).await?,
+                links: checks::criteria_links(tx, spec.id).await?,
+                requirements: requirements::of_spec(tx, spec.id).await?,
+                landings: landings(start, chain, &merged),
+                tasks,
+                merged,
+                receipts: checks::receipts_of_spec(tx, spec.id).await?,
+                known: ablations::of_spec(tx, spec.id).await?,
+            })
+        });
+        Ok(facts.await?)
+    }
+
+    /// What is `known` of every criterion, in plan order.
+    pub(super) fn ablated_criteria(&self, known: Vec<Ablation>) -> Vec<AblatedCriterion> {
+        let ablated = self.criteria.iter().filter_map(|criterion| {
+            let found = known.iter().find(|a| a.criterion_id == criterion.id)?;
+            Some(AblatedCriterion {
+                local_id: criterion.local_id.clone(),
+                verdict: found.verdict,
+                reason: found.reason.clone(),
+                is_accepted: found.is_accepted,
+            })
+        });
+        ablated.collect()
     }
 
     /// Time left for proofs without the work.
@@ -121,7 +141,11 @@ impl Facts {
         all.any(|criterion| self.links.contains(&(check.id, criterion.id)))
     }
 
-    fn criteria_of<'a>(&'a self, requirement: &Requirement) -> impl Iterator<Item = &'a Criterion> {
+    /// The criteria of a requirement, in plan order.
+    pub(super) fn criteria_of<'a>(
+        &'a self,
+        requirement: &Requirement,
+    ) -> impl Iterator<Item = &'a Criterion> + use<'a> {
         let id = requirement.id;
         self.criteria.iter().filter(move |c| c.requirement_id == id)
     }

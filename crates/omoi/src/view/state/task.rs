@@ -179,7 +179,6 @@ pub(super) fn merge_of(event: &Event) -> Option<&MergeChange> {
         | Event::MergeStarted(change)
         | Event::MergeVerifying(change)
         | Event::MergeConflict(change)
-        | Event::MergeResolving(change)
         | Event::MergeCompleted(change)
         | Event::MergeRefused(change)
         | Event::MergeRestarted(change)

@@ -1,0 +1,117 @@
+//! Writes the proven branch into the user's repository.
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::spec::SpecStatus;
+use omoi_execution::integration::branch_ref;
+use omoi_execution::platform_run::{RunEnding, end_run};
+use omoi_git::object::ObjectId;
+use omoi_git::push::{PushError, Pushed, Renamed, push_branch};
+use omoi_runtime::BoxError;
+use omoi_runtime::telemetry::chain;
+use omoi_store::{StoreError, deliveries, projects, specs};
+
+use super::head::HeadProof;
+
+/// The proven branch is not in the user's repository.
+#[derive(Debug, thiserror::Error)]
+#[error("the branch could not be handed over to `{repo}`")]
+struct NotHandedOver {
+    repo: String,
+    #[source]
+    source: PushError,
+}
+
+/// Why a spec could not be finished, and what to do where a person can help. `spec` is how they name it.
+pub(super) fn why_unfinished(spec: &str, error: &BoxError) -> String {
+    let why = chain(error.as_ref());
+    match error.downcast_ref::<NotHandedOver>() {
+        Some(_) => format!("{why}; once it can be written to, run `omoi spec resume {spec}`"),
+        None => format!("the last checks could not be run: {why}"),
+    }
+}
+
+/// Writes the proven branch into the user's repository; `known` is what they should know of it. What
+/// is to be pushed is written down before, so that a process that dies in between does the same again.
+pub(super) async fn hand_over(proof: HeadProof<'_>, known: Option<String>) -> Result<(), BoxError> {
+    let store = &proof.platform.store;
+    let (head, wanted) = (proof.head.as_str(), branch_ref(proof.spec)?);
+    let wanted = wanted.as_branch();
+    let wanted = wanted.unwrap_or(&proof.spec.integration_branch);
+    let planned = store.write(CrashPoint::HandOverPlanned, async |tx| {
+        let project = projects::get(tx, proof.spec.project_id).await?;
+        let known = deliveries::find(tx, proof.spec.id).await?;
+        let planned = match known.filter(|known| known.head_sha == head) {
+            Some(planned) => planned,
+            None => deliveries::plan(tx, proof.spec.id, head, wanted).await?,
+        };
+        Ok::<_, StoreError>((planned, project.repo_path))
+    });
+    let (mut planned, repo) = planned.await?;
+    let pushed = push_branch(
+        proof.mirror,
+        repo.as_ref(),
+        &ObjectId::parse(&planned.head_sha)?,
+        &planned.branch,
+    )
+    .await
+    .map_err(|source| NotHandedOver { repo, source })?;
+    let notes: Vec<String> = known.into_iter().chain(renamed_note(&pushed)).collect();
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
+    let confirmed = store.write(CrashPoint::HandOverConfirmed, async |tx| {
+        if !end_run(tx, proof.attempt, RunEnding::Done).await? {
+            return Ok(());
+        }
+        let mut spec = specs::get(tx, proof.spec.id).await?;
+        deliveries::confirm(tx, &spec, &mut planned, &pushed.branch, note).await?;
+        specs::transition(tx, &mut spec, SpecStatus::Delivered, None).await
+    });
+    Ok(confirmed.await?)
+}
+
+/// What whoever gets the branch is told when it has another name than it was to have.
+fn renamed_note(pushed: &Pushed) -> Option<String> {
+    let why = match pushed.renamed? {
+        Renamed::Taken => "a branch of the wanted name has other content",
+        Renamed::CheckedOut => "the wanted name is checked out",
+        Renamed::Nested => "a branch stands in the way of the wanted name",
+    };
+    Some(format!("handed over as `{}`: {why}", pushed.branch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_that_was_renamed_says_why() {
+        for (renamed, expected) in [
+            (None, None),
+            (
+                Some(Renamed::Taken),
+                Some("handed over as `omoi/todo-2`: a branch of the wanted name has other content"),
+            ),
+            (
+                Some(Renamed::CheckedOut),
+                Some("handed over as `omoi/todo-2`: the wanted name is checked out"),
+            ),
+            (
+                Some(Renamed::Nested),
+                Some("handed over as `omoi/todo-2`: a branch stands in the way of the wanted name"),
+            ),
+        ] {
+            let pushed = Pushed {
+                branch: "omoi/todo-2".to_owned(),
+                renamed,
+                existed: false,
+            };
+            assert_eq!(renamed_note(&pushed).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn only_a_repository_that_refuses_is_a_persons_to_mend() {
+        let other: BoxError = "no space".into();
+        let expected = "the last checks could not be run: no space";
+        assert_eq!(why_unfinished("SPEC-1", &other), expected);
+    }
+}

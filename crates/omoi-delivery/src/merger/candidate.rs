@@ -1,0 +1,92 @@
+//! What a merge would make of the branch, found out without moving anything.
+
+use omoi_domain::id::HumanRef;
+use omoi_domain::merge::MergeState;
+use omoi_git::mirror::{CommitMeta, Identity, MergeTree, Mirror, score};
+use omoi_git::object::ObjectId;
+use omoi_git::trailers::Trailer;
+use omoi_runtime::BoxError;
+use omoi_store::StoreError;
+use omoi_store::merges::{self, Merge};
+use omoi_store::tasks;
+
+use super::land::MergeTurn;
+
+/// What the merge would be.
+pub(super) enum Candidate {
+    /// The target holds it already.
+    Landed(ObjectId),
+    /// The target is where the task was cut from.
+    FastForward(ObjectId),
+    /// A new commit with both parents.
+    Merged(ObjectId),
+    /// These paths conflict.
+    Conflict(Vec<String>),
+}
+
+/// A mirror and the head of its integration branch.
+#[derive(Clone, Copy)]
+pub(super) struct TargetHead<'a> {
+    pub(super) mirror: &'a Mirror,
+    pub(super) head: &'a ObjectId,
+}
+
+/// Makes the merge of `merge` into `target`, as objects alone.
+pub(super) async fn make_candidate(
+    turn: MergeTurn<'_>,
+    merge: &Merge,
+    target: TargetHead<'_>,
+) -> Result<Candidate, BoxError> {
+    let TargetHead { mirror, head } = target;
+    let incoming = ObjectId::parse(&merge.incoming_sha)?;
+    if mirror.is_ancestor(&incoming, head).await? {
+        return Ok(Candidate::Landed(head.clone()));
+    }
+    if mirror.is_ancestor(head, &incoming).await? {
+        return Ok(Candidate::FastForward(incoming));
+    }
+    let MergeTree { tree, conflicts } = mirror.merge_tree(head, &incoming).await?;
+    if !conflicts.is_empty() {
+        let paths = conflicts.iter().map(|c| c.path.to_string());
+        return Ok(Candidate::Conflict(paths.collect()));
+    }
+    let task_ref = HumanRef::task(turn.task.number).to_string();
+    let meta = CommitMeta {
+        message: format!("Merge {task_ref} {}", turn.task.title),
+        trailers: vec![
+            Trailer::new("OmoiOS-Task", &task_ref),
+            Trailer::new("OmoiOS-Spec", &HumanRef::spec(turn.spec.number).to_string()),
+        ],
+        author: Identity::platform(),
+        // Equal merges are equal commits, so that a repetition makes nothing twice.
+        time: merge.created_at,
+    };
+    let parents = [head.clone(), incoming];
+    let commit = mirror.commit_tree(&tree, &parents, &meta).await?;
+    Ok(Candidate::Merged(commit))
+}
+
+/// How many paths each queued branch would conflict in with the target as it is.
+pub(super) async fn forecast_scores(
+    turn: MergeTurn<'_>,
+    target: TargetHead<'_>,
+) -> Result<Vec<(i64, u32)>, BoxError> {
+    let store = &turn.platform.store;
+    let queued = store.read(async |tx| {
+        let mut queued = Vec::new();
+        for merge in merges::of_spec(tx, turn.spec.id).await? {
+            if matches!(merge.state, MergeState::Pending | MergeState::InProgress) {
+                let task = tasks::get(tx, merge.task_id).await?;
+                queued.push((task.number, merge.incoming_sha));
+            }
+        }
+        Ok::<_, StoreError>(queued)
+    });
+    let mut scores = Vec::new();
+    for (number, incoming) in queued.await? {
+        let incoming = ObjectId::parse(&incoming)?;
+        let merged = target.mirror.merge_tree(target.head, &incoming).await;
+        scores.push((number, score(&merged)));
+    }
+    Ok(scores)
+}

@@ -1,0 +1,90 @@
+//! A merge that conflicts.
+
+use super::MergeAction;
+use crate::id::HumanRef;
+use crate::merge::MergeState;
+use crate::task::Priority;
+
+/// The task whose commits conflict with what landed before it.
+#[derive(Clone, Debug)]
+pub struct ConflictedWork {
+    /// `n` of its `TSK-n`.
+    pub number: i64,
+    /// What it is called.
+    pub title: String,
+    /// How much it matters.
+    pub priority: Priority,
+    /// The paths in conflict.
+    pub paths: Vec<String>,
+    /// Conflicts of its spec that were given to a task before.
+    pub resolutions: usize,
+}
+
+/// The task that resolves a conflict, as far as it differs from the work that met it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewResolution {
+    /// Its name within the plan.
+    pub local_id: String,
+    /// What it is called.
+    pub title: String,
+    /// What its agent is told.
+    pub description: String,
+    /// How much it matters.
+    pub priority: Priority,
+}
+
+/// Hands a conflict to a task of its own, cut from the integration head with the merge begun.
+pub fn resolve_conflict(work: ConflictedWork) -> Vec<MergeAction> {
+    let resolution = NewResolution {
+        local_id: format!("RES-{:03}", work.resolutions + 1),
+        title: format!("resolve: {}", work.title),
+        description: format!(
+            "Merging {} ({}) into the integration branch conflicts in: {}.",
+            HumanRef::task(work.number),
+            work.title,
+            work.paths.join(", ")
+        ),
+        // Whatever waits for the conflicted work waits for this as well.
+        priority: work.priority.max(Priority::High),
+    };
+    vec![
+        MergeAction::KeepConflicts(work.paths),
+        MergeAction::AddResolution(resolution),
+        MergeAction::move_to(MergeState::Resolving),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::walk_moves;
+    use super::*;
+
+    #[test]
+    fn a_conflict_becomes_a_task_before_the_merge_waits_for_it() {
+        for (resolutions, priority, local_id, raised) in [
+            (0, Priority::Low, "RES-001", Priority::High),
+            (2, Priority::Critical, "RES-003", Priority::Critical),
+        ] {
+            let actions = resolve_conflict(ConflictedWork {
+                number: 4,
+                title: "Add items".to_owned(),
+                priority,
+                paths: vec!["a.py".to_owned(), "b.py".to_owned()],
+                resolutions,
+            });
+            let MergeAction::AddResolution(task) = &actions[1] else {
+                unreachable!("{actions:?}")
+            };
+            assert_eq!((task.local_id.as_str(), task.priority), (local_id, raised));
+            assert_eq!(task.title, "resolve: Add items");
+            assert_eq!(
+                task.description,
+                "Merging TSK-004 (Add items) into the integration branch conflicts in: a.py, b.py."
+            );
+            assert_eq!(
+                walk_moves(MergeState::InProgress, &actions),
+                MergeState::Resolving
+            );
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! A conflict whose resolving task will never land.
+
+use super::{MergeAction, wait_for_person};
+use crate::id::HumanRef;
+use crate::merge::MergeState;
+use crate::task::TaskStatus;
+
+/// The task that resolves a conflict.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolution<'a> {
+    /// `n` of its `TSK-n`.
+    pub number: i64,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// What it failed of.
+    pub error: Option<&'a str>,
+}
+
+/// Has a merge wait for a person when the task that resolves its conflict failed or was called off.
+pub fn resolution_lost(state: MergeState, resolution: Resolution<'_>) -> Vec<MergeAction> {
+    let is_lost = matches!(
+        resolution.status,
+        TaskStatus::Failed | TaskStatus::Cancelled
+    );
+    if state != MergeState::Resolving || !is_lost {
+        return Vec::new();
+    }
+    wait_for_person(format!(
+        "{} did not resolve it: {}",
+        HumanRef::task(resolution.number),
+        resolution.error.unwrap_or_default()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::walk_moves;
+    use super::*;
+
+    #[test]
+    fn a_lost_resolution_leaves_the_merge_to_a_person() {
+        use MergeState::{Completed, Manual, Resolving};
+        for (state, status, expected) in [
+            (Resolving, TaskStatus::Failed, Manual),
+            (Resolving, TaskStatus::Cancelled, Manual),
+            (Resolving, TaskStatus::Running, Resolving),
+            (Resolving, TaskStatus::Completed, Resolving),
+            // A person may have it go on: it waits with its resolution.
+            (Resolving, TaskStatus::Blocked, Resolving),
+            (Completed, TaskStatus::Failed, Completed),
+        ] {
+            let resolution = Resolution {
+                number: 9,
+                status,
+                error: Some("no round left"),
+            };
+            let actions = resolution_lost(state, resolution);
+            assert_eq!(walk_moves(state, &actions), expected, "{state} {status}");
+            if expected == Manual {
+                let error = "TSK-009 did not resolve it: no round left";
+                assert_eq!(actions[0], MergeAction::KeepError(error.to_owned()));
+                assert_eq!(actions.last(), Some(&MergeAction::BlockWaiting));
+            }
+        }
+    }
+}

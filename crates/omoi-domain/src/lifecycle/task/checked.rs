@@ -1,0 +1,146 @@
+//! A task whose checks ended.
+
+use super::{TaskAction, UnmetResult, send_back_task};
+use crate::block::TaskBlock;
+use crate::task::TaskStatus;
+
+/// What the checks of a task said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChecksResult {
+    /// All passed.
+    Passed,
+    /// Some failed, and the work is why.
+    Failed(UnmetResult),
+    /// Every failed check failed because the machine lacks something.
+    Untested {
+        /// What it lacks.
+        fault: String,
+    },
+    /// There was nothing to run.
+    NoCheck {
+        /// Whether a check of its own was left out, because it passes without the work.
+        has_own: bool,
+    },
+}
+
+/// Decides what the checks mean for a task under validation that was sent back `round` times: its
+/// merge, another round, a wait for the machine, which is no round, or the end.
+pub fn conclude_checks(round: u32, result: ChecksResult) -> Vec<TaskAction> {
+    match result {
+        ChecksResult::Passed => vec![
+            TaskAction::ClearFaults,
+            TaskAction::moved(TaskStatus::Completed, "its checks passed"),
+            TaskAction::QueueMerge,
+        ],
+        ChecksResult::Failed(unmet) => send_back_task(TaskStatus::Validating, round, unmet),
+        ChecksResult::Untested { fault } => {
+            let block = TaskBlock::Environment;
+            let reason = format!("{}: {fault}", block.kind());
+            vec![
+                TaskAction::Block { block, reason },
+                TaskAction::BlockWaiting,
+            ]
+        }
+        ChecksResult::NoCheck { has_own } => {
+            let reason = match has_own {
+                false => "needs_check: neither a check of its own nor a project suite",
+                true => {
+                    "check_proves_nothing: it passes without the work, and there is no project suite"
+                }
+            };
+            vec![
+                TaskAction::KeepError {
+                    class: None,
+                    message: reason.to_owned(),
+                },
+                TaskAction::FailPermanently {
+                    reason: reason.to_owned(),
+                },
+                TaskAction::BlockDependents,
+            ]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::transition;
+    use crate::task::UnmetCode;
+
+    #[test]
+    fn what_the_checks_say_decides() {
+        use TaskStatus::{Blocked, Completed, Failed, Pending};
+        let unmet = || UnmetResult {
+            code: UnmetCode::ChecksFailed,
+            feedback: "1 of 2 checks failed".to_owned(),
+            recommendations: Vec::new(),
+        };
+        let fault = "the sandbox lacks `iniconfig`".to_owned();
+        for (round, result, ends, last) in [
+            (0, ChecksResult::Passed, Completed, TaskAction::QueueMerge),
+            (
+                0,
+                ChecksResult::Failed(unmet()),
+                Pending,
+                TaskAction::moved(Pending, "reset_for_revision"),
+            ),
+            (
+                2,
+                ChecksResult::Failed(unmet()),
+                Failed,
+                TaskAction::BlockDependents,
+            ),
+            (
+                2,
+                ChecksResult::Untested { fault },
+                Blocked,
+                TaskAction::BlockWaiting,
+            ),
+            (
+                0,
+                ChecksResult::NoCheck { has_own: false },
+                Failed,
+                TaskAction::BlockDependents,
+            ),
+            (
+                0,
+                ChecksResult::NoCheck { has_own: true },
+                Failed,
+                TaskAction::BlockDependents,
+            ),
+        ] {
+            let actions = conclude_checks(round, result.clone());
+            let mut at = TaskStatus::Validating;
+            for action in &actions {
+                let to = match action {
+                    TaskAction::Move { to, .. } => *to,
+                    TaskAction::Block { .. } => Blocked,
+                    TaskAction::FailPermanently { .. } => Failed,
+                    _ => continue,
+                };
+                assert!(transition(at, to).is_ok(), "{at} -> {to}: {result:?}");
+                at = to;
+            }
+            assert_eq!((at, actions.last()), (ends, Some(&last)), "{result:?}");
+        }
+    }
+
+    #[test]
+    fn only_refused_work_costs_a_round() {
+        let fault = "no network".to_owned();
+        let waits = conclude_checks(1, ChecksResult::Untested { fault });
+        let counts = |action: &TaskAction| matches!(action, TaskAction::SetRound(_));
+        assert!(!waits.iter().any(counts));
+        assert_eq!(
+            waits[0],
+            TaskAction::Block {
+                block: TaskBlock::Environment,
+                reason: "environment_fault: no network".to_owned()
+            }
+        );
+        // What an earlier round was told is over.
+        let passed = conclude_checks(1, ChecksResult::Passed);
+        assert_eq!(passed[0], TaskAction::ClearFaults);
+    }
+}

@@ -1,0 +1,104 @@
+//! Tickets follow their tasks.
+
+use crate::merge::IntegrationState;
+use crate::task::TaskStatus;
+use crate::ticket::TicketStatus;
+
+/// A task of a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TicketTask {
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// Where its commits stand.
+    pub integration_state: IntegrationState,
+    /// Whether the spec fails without it.
+    pub is_needed: bool,
+}
+
+impl TicketTask {
+    /// Whether the ticket need not wait for it: it is merged, or given up and not needed.
+    fn is_settled(self) -> bool {
+        let is_given_up = matches!(
+            self.status,
+            TaskStatus::Failed | TaskStatus::Cancelled | TaskStatus::Blocked
+        ) || self.integration_state == IntegrationState::Manual;
+        let has_landed =
+            self.status == TaskStatus::Completed && self.integration_state.satisfies_dependents();
+        has_landed || (is_given_up && !self.is_needed)
+    }
+}
+
+/// The moves of a ticket whose task landed: it is done when all that it needs is merged.
+pub fn close_ticket(status: TicketStatus, tasks: &[TicketTask]) -> Vec<TicketStatus> {
+    if !tasks.iter().all(|task| task.is_settled()) {
+        return Vec::new();
+    }
+    let moves = [TicketStatus::BuildingDone, TicketStatus::Done];
+    match status {
+        TicketStatus::Building => moves.to_vec(),
+        TicketStatus::BuildingDone => moves[1..].to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// The move of a ticket whose task is open again.
+pub fn reopen_ticket(status: TicketStatus) -> Option<TicketStatus> {
+    let is_closed = matches!(status, TicketStatus::Done | TicketStatus::BuildingDone);
+    is_closed.then_some(TicketStatus::Building)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::transition;
+
+    fn task(status: TaskStatus, merged: IntegrationState, is_needed: bool) -> TicketTask {
+        TicketTask {
+            status,
+            integration_state: merged,
+            is_needed,
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_done_when_all_that_it_needs_is_merged() {
+        use IntegrationState::{Manual, Merged, None, Queued};
+        use TaskStatus::{Blocked, Cancelled, Completed, Failed, Running};
+        for (other, is_done) in [
+            (task(Completed, Merged, true), true),
+            (task(Completed, Queued, true), false),
+            (task(Running, None, false), false),
+            (task(Failed, None, true), false),
+            (task(Failed, None, false), true),
+            (task(Cancelled, None, false), true),
+            (task(Blocked, None, false), true),
+            (task(Completed, Manual, true), false),
+            (task(Completed, Manual, false), true),
+        ] {
+            let tasks = [task(Completed, Merged, true), other];
+            let moves = close_ticket(TicketStatus::Building, &tasks);
+            assert_eq!(
+                moves.last() == Some(&TicketStatus::Done),
+                is_done,
+                "{other:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_move_is_in_the_table() {
+        for status in TicketStatus::ALL {
+            let mut at = *status;
+            for to in close_ticket(*status, &[]) {
+                assert!(transition(at, to).is_ok(), "{at} -> {to}");
+                at = to;
+            }
+            if let Some(to) = reopen_ticket(at) {
+                assert!(transition(at, to).is_ok(), "{at} -> {to}");
+            }
+            // Whoever never built has nothing to close or to take up again.
+            let was_built = matches!(status, TicketStatus::Building | TicketStatus::BuildingDone);
+            assert_eq!(at != *status, was_built, "{status}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Applies what the transitions of merges decide.
+
+use omoi_domain::id::TaskId;
+use omoi_domain::lifecycle::merge::{MergeAction, NewResolution};
+use omoi_domain::lifecycle::ticket::{TicketTask, close_ticket, reopen_ticket};
+use omoi_domain::task::TaskType;
+use omoi_store::merges::{self, Merge, MergeMove};
+use omoi_store::projects::{Counter, take_numbers};
+use omoi_store::tasks::{self, Task};
+use omoi_store::{Json, StoreError, Tx, tickets};
+
+use crate::integration::task_branch;
+use crate::tasks::{block_waiting, send_back};
+
+/// Applies what a transition decided about a merge and its task, in order.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn apply_to_merge(
+    tx: &mut Tx,
+    merge: &mut Merge,
+    actions: Vec<MergeAction>,
+) -> Result<(), StoreError> {
+    let mut task = tasks::get(tx, merge.task_id).await?;
+    // A move writes every field of both rows; what changes after the last one is saved at the end.
+    let (mut merge_changed, mut task_changed) = (false, false);
+    for action in actions {
+        merge_changed |= keep_in_merge(merge, &action);
+        match action {
+            MergeAction::Move { to, reason } => {
+                merges::transition(tx, merge, &mut task, MergeMove { to, reason }).await?;
+                (merge_changed, task_changed) = (false, false);
+            }
+            MergeAction::AddResolution(new) => {
+                merge.resolve_task_id = Some(add_resolution(tx, merge, &task, new).await?);
+                merge_changed = true;
+            }
+            MergeAction::KeepTaskBase(base) => {
+                task.base_sha = Some(base);
+                task_changed = true;
+            }
+            MergeAction::SendBack(unmet) => {
+                send_back(tx, &mut task, unmet).await?;
+                task_changed = false;
+            }
+            MergeAction::CloseTicket => close_ticket_of(tx, &task).await?,
+            MergeAction::BlockWaiting => block_waiting(tx, &task).await?,
+            MergeAction::KeepError(_)
+            | MergeAction::WaitForMachine
+            | MergeAction::CountRestart
+            | MergeAction::KeepCommit(_)
+            | MergeAction::KeepConflicts(_) => {}
+        }
+    }
+    if merge_changed {
+        merges::save(tx, merge).await?;
+    }
+    if task_changed {
+        tasks::save(tx, &mut task).await?;
+    }
+    Ok(())
+}
+
+/// Takes an action that only changes fields of the merge into the row; false for any other.
+fn keep_in_merge(merge: &mut Merge, action: &MergeAction) -> bool {
+    match action {
+        MergeAction::KeepError(error) => merge.error = Some(error.clone()),
+        MergeAction::WaitForMachine => merge.lacks_environment = true,
+        MergeAction::CountRestart => merge.restarts += 1,
+        MergeAction::KeepCommit(commit) => merge.merged_sha = Some(commit.clone()),
+        MergeAction::KeepConflicts(paths) => merge.conflicts = Json(paths.clone()),
+        MergeAction::Move { .. }
+        | MergeAction::AddResolution(_)
+        | MergeAction::KeepTaskBase(_)
+        | MergeAction::SendBack(_)
+        | MergeAction::CloseTicket
+        | MergeAction::BlockWaiting => return false,
+    }
+    true
+}
+
+/// Writes the task that resolves the conflict of `merge`, whose commits are those of `source`.
+async fn add_resolution(
+    tx: &mut Tx,
+    merge: &Merge,
+    source: &Task,
+    new: NewResolution,
+) -> Result<TaskId, StoreError> {
+    let number = take_numbers(tx, source.project_id, Counter::Task, 1).await?;
+    let fresh = source.fresh(tx);
+    let task = Task {
+        number,
+        local_id: new.local_id,
+        description: new.description,
+        task_type: TaskType::ResolveConflict,
+        priority: new.priority,
+        files: merge.conflicts.clone(),
+        branch: task_branch(fresh.id, &new.title),
+        title: new.title,
+        resolves_merge_id: Some(merge.id),
+        ..fresh
+    };
+    tasks::insert(tx, &task).await?;
+    Ok(task.id)
+}
+
+/// Closes the ticket of `task` when all that it needs is merged.
+async fn close_ticket_of(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+    let mut ticket = tickets::get(tx, task.ticket_id).await?;
+    let tasks = tasks::of_ticket(tx, task.ticket_id).await?;
+    let facts = tasks.iter().map(|task| TicketTask {
+        status: task.status,
+        integration_state: task.integration_state,
+        is_needed: task.needed,
+    });
+    let facts: Vec<TicketTask> = facts.collect();
+    for to in close_ticket(ticket.status, &facts) {
+        tickets::transition(tx, &mut ticket, to).await?;
+    }
+    Ok(())
+}
+
+/// Opens the ticket of `task` again, if it is closed.
+pub(crate) async fn reopen_ticket_of(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+    let mut ticket = tickets::get(tx, task.ticket_id).await?;
+    match reopen_ticket(ticket.status) {
+        Some(to) => tickets::transition(tx, &mut ticket, to).await,
+        None => Ok(()),
+    }
+}
