@@ -33,6 +33,7 @@ usage: cargo xtask <command>
                             or with `--corpus FOLDER`; fails when one misses its target
                             phase     explore, prd, requirements, design, tasks; all when none is named
   models                    make crates/omoi-llm/models.json anew: models, ends and prices
+  service-map               make docs/service-map.md anew: which role runs which loop
   setup                     install what the tests need and do nothing else
   tidy                      the rules of this code base that no other tool knows
        --figures            what is counted about names, docs, logs and sizes, with the wanted values
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         "gates" => gates::run(rest),
         "models" => models::run(),
         "setup" => setup::everything().map(|()| Outcome::Done),
+        "service-map" => tidy::run(&tidy::TidyMode::ServiceMap),
         "tidy" => match tidy::TidyMode::parse(rest) {
             Ok(mode) => tidy::run(&mode),
             Err(problem) => return misused(&problem),

@@ -206,7 +206,7 @@ fn pause() {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
     use std::path::Path;
 

@@ -32,7 +32,11 @@ pub(crate) fn unreferenced(root: &Path, references: &Path) -> Result<Vec<PathBuf
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::disallowed_methods,
+        reason = "a test fails where it stands"
+    )]
 
     use super::*;
 

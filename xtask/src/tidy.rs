@@ -16,6 +16,7 @@ mod glossary;
 mod invariants;
 mod keys;
 mod names;
+mod service_map;
 mod sizes;
 mod storeys;
 mod words;
@@ -78,6 +79,8 @@ pub(crate) enum TidyMode {
     List(String),
     /// Take off the lists of names what is not there any more.
     Shrink,
+    /// Write the service map again.
+    ServiceMap,
 }
 
 impl TidyMode {
@@ -113,6 +116,7 @@ pub(crate) fn run(mode: &TidyMode) -> Result<Outcome> {
         TidyMode::Figures => Ok(figures::print_all(&all)),
         TidyMode::List(figure) => figures::print_offenders(&all, figure),
         TidyMode::Shrink => names::shrink(&root, &all).map(|()| Outcome::Done),
+        TidyMode::ServiceMap => service_map::write(&root, &all).map(|()| Outcome::Done),
     }
 }
 
@@ -133,6 +137,7 @@ fn check(root: &Path, all: &Texts<'_>) -> Vec<Finding> {
     findings.extend(invariants::check(all));
     findings.extend(keys::check(all));
     findings.extend(names::check(all));
+    findings.extend(service_map::check(all));
     findings.extend(error_pages::check(all));
     findings.extend(events::check(all));
     findings.extend(writes::check(all));

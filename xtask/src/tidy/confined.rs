@@ -61,10 +61,7 @@ const CONFINEMENTS: &[Confinement] = &[
     Confinement {
         folders: &["crates/omoi-server/src/"],
         words: &[".begin_write(", ".write(CrashPoint", "CrashPoint::"],
-        excused: &[(
-            "crates/omoi-server/src/control/tasks.rs",
-            "retry, cancel and steer are no commands yet",
-        )],
+        excused: &[],
         remedy: "write a command in omoi-execution, omoi-planning or omoi-delivery and call it",
     },
 ];
