@@ -109,12 +109,7 @@ async fn attempt(host: &Host, context_path: &Path) -> Result<(), RunError> {
     let until = host.clock.now() + Duration::from_secs(context.limits.wall_s);
     let platform =
         Platform::new(&context, &host.clock, &host.rng, until).map_err(RunError::Http)?;
-    let started = Started {
-        agent: "native".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        is_resuming: !context.resume.is_empty(),
-    };
-    match platform.tell("/started", &started).await {
+    match platform.tell("/started", &first_report(&context)).await {
         Ok(_) => {}
         Err(CallError::Superseded) => return Ok(()),
         Err(error) => return Err(RunError::Start(error)),
@@ -174,6 +169,15 @@ async fn attempt(host: &Host, context_path: &Path) -> Result<(), RunError> {
     match reported {
         Ok(_) | Err(CallError::Superseded) => Ok(()),
         Err(error) => Err(RunError::Complete(error)),
+    }
+}
+
+/// What the worker says when it is up.
+fn first_report(context: &AttemptContext) -> Started {
+    Started {
+        agent: "native".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        is_resuming: !context.resume.is_empty(),
     }
 }
 

@@ -112,17 +112,7 @@ pub(super) fn answer(rule: &Rule, asked: &Asked) -> Result<Answer, Refusal> {
     }
     check_choice(rule, asked, n_calls)?;
     let estimate = bytes.div_ceil(BYTES_PER_TOKEN).max(1);
-    if let Some(max_tokens) = asked.form.max_tokens
-        && estimate > max_tokens
-    {
-        let rule = rule.name.clone();
-        return Err(Reason::AnswerTooLong {
-            rule,
-            tokens: estimate,
-            max_tokens,
-        }
-        .into());
-    }
+    check_length(rule, asked, estimate)?;
     let read = (asked.body_bytes as u64).div_ceil(BYTES_PER_TOKEN);
     Ok(Answer {
         id: asked.digest[..24].to_owned(),
@@ -136,6 +126,22 @@ pub(super) fn answer(rule: &Rule, asked: &Asked) -> Result<Answer, Refusal> {
             None => Stop::EndTurn,
         },
     })
+}
+
+/// Refuses an answer above the limit that the request sets.
+fn check_length(rule: &Rule, asked: &Asked, tokens: u64) -> Result<(), Refusal> {
+    match asked.form.max_tokens {
+        Some(max_tokens) if tokens > max_tokens => {
+            let rule = rule.name.clone();
+            let reason = Reason::AnswerTooLong {
+                rule,
+                tokens,
+                max_tokens,
+            };
+            Err(reason.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn object(value: Json) -> Map<String, Json> {

@@ -9,7 +9,8 @@ use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{
-    AblationDone, AttemptChange, Event, PhaseChange, SpecChange, StoredEvent, SyncDone, TaskChange,
+    AblationDone, Activity, AttemptChange, CostDone, DiscoveryDone, Event, HandOverDone,
+    MessageChange, PhaseChange, ReceiptDone, SpecChange, StoredEvent, SyncDone, TaskChange,
 };
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::money::NanoUsd;
@@ -131,35 +132,8 @@ impl RunView {
             | Event::TaskUnblocked(change)
             | Event::TaskCancelled(change) => self.task(change, at),
 
-            Event::AgentActivity(activity) => match activity.subject {
-                AttemptSubject::Task { task_id } => {
-                    if let Some(task) = self.task_with(task_id) {
-                        task.act(activity);
-                    }
-                }
-                AttemptSubject::SpecPhase { .. } => {
-                    if activity.kind == AgentEventKind::ItemRefused {
-                        self.note(None, activity.summary.clone());
-                    }
-                    if let Some(phase) = self.running_phase() {
-                        phase.doing.clone_from(&activity.summary);
-                    }
-                }
-                AttemptSubject::TaskChecks { .. }
-                | AttemptSubject::BaseSuite
-                | AttemptSubject::PlanProofs
-                | AttemptSubject::PlanOpinion
-                | AttemptSubject::HeadChecks
-                | AttemptSubject::Merge { .. } => {}
-            },
-            Event::ReceiptStored(receipt) if receipt.stage == CheckStage::Head => {
-                self.head_checks.count(receipt);
-            }
-            Event::ReceiptStored(receipt) => {
-                if let Some(task) = receipt.task_id.and_then(|id| self.task_with(id)) {
-                    task.checks.count(receipt);
-                }
-            }
+            Event::AgentActivity(activity) => self.apply_activity(activity),
+            Event::ReceiptStored(receipt) => self.apply_receipt(receipt),
             Event::MergeQueued(_)
             | Event::MergeStarted(_)
             | Event::MergeVerifying(_)
@@ -170,54 +144,18 @@ impl RunView {
             | Event::MergeManual(_)
             | Event::MergeCancelled(_) => self.merge(&stored.event, at),
 
-            Event::DiscoveryRecorded(found) => {
-                let source = HumanRef::task(found.source_number);
-                if let Some(number) = found.number {
-                    self.line(number).found_by = Some(found.source_number);
-                    let task = HumanRef::task(number);
-                    self.note(
-                        None,
-                        format!("{source} found: {}, taken up as {task}", found.title),
-                    );
-                } else {
-                    let why = found.refused.as_deref().unwrap_or("refused");
-                    self.note(
-                        None,
-                        format!("{source} found: {}, not taken up: {why}", found.title),
-                    );
-                }
-            }
-            Event::HandOverCompleted(done) => {
-                self.handed_over = Some((done.branch.clone(), done.head.clone()));
-                if let Some(note) = &done.note {
-                    self.note(None, note.clone());
-                }
-            }
+            Event::DiscoveryRecorded(found) => self.apply_discovery(found),
+            Event::HandOverCompleted(done) => self.apply_hand_over(done),
             Event::SpecPlanJudged(judged) => self.note(None, opinion::headline(&judged.into())),
             Event::RequirementAblated(done) => self.ablation(done),
             Event::ModelCallFailed(failed) => {
                 let text = plain::call_failed(self, failed);
                 self.note(None, text);
             }
-            Event::CostRecorded(cost) => {
-                self.cost_nanousd = self.cost_nanousd.saturating_add(cost.cost_nanousd);
-                self.tokens = self.tokens.saturating_add(cost.tokens);
-                if cost.estimated && cost.cost_nanousd > NanoUsd::ZERO {
-                    let may_cost = usd(cost.cost_nanousd);
-                    self.note(
-                        None,
-                        format!("{UNRECORDED}; it counts with the {may_cost} it may have cost"),
-                    );
-                }
-            }
+            Event::CostRecorded(cost) => self.apply_cost(cost),
             Event::AttemptStarting(change) => self.agent(change, "starting its sandbox"),
             Event::AgentStarted(change) => self.agent(change, "reading its task"),
-            Event::MessageQueued(message) => {
-                if let Some(number) = self.number_of(message.task_id) {
-                    let task = HumanRef::task(number);
-                    self.note(None, format!("{task} has a message: {}", message.content));
-                }
-            }
+            Event::MessageQueued(message) => self.apply_message(message),
             // A line in the log of a run; the picture tells of what follows from them.
             Event::AgentCompleted(_) | Event::TicketCreated(_) => {}
             // For reconcilers only.
@@ -225,6 +163,84 @@ impl RunView {
             | Event::AttemptEnded(_)
             | Event::SandboxStateChanged(_)
             | Event::SandboxTerminated(_) => {}
+        }
+    }
+
+    /// Shows what an agent did last, where its task or phase is shown.
+    fn apply_activity(&mut self, activity: &Activity) {
+        match activity.subject {
+            AttemptSubject::Task { task_id } => {
+                if let Some(task) = self.task_with(task_id) {
+                    task.act(activity);
+                }
+            }
+            AttemptSubject::SpecPhase { .. } => {
+                if activity.kind == AgentEventKind::ItemRefused {
+                    self.note(None, activity.summary.clone());
+                }
+                if let Some(phase) = self.running_phase() {
+                    phase.doing.clone_from(&activity.summary);
+                }
+            }
+            AttemptSubject::TaskChecks { .. }
+            | AttemptSubject::BaseSuite
+            | AttemptSubject::PlanProofs
+            | AttemptSubject::PlanOpinion
+            | AttemptSubject::HeadChecks
+            | AttemptSubject::Merge { .. } => {}
+        }
+    }
+
+    /// Counts a receipt for the head, or for the task that it is about.
+    fn apply_receipt(&mut self, receipt: &ReceiptDone) {
+        if receipt.stage == CheckStage::Head {
+            self.head_checks.count(receipt);
+        } else if let Some(task) = receipt.task_id.and_then(|id| self.task_with(id)) {
+            task.checks.count(receipt);
+        }
+    }
+
+    fn apply_discovery(&mut self, found: &DiscoveryDone) {
+        let source = HumanRef::task(found.source_number);
+        if let Some(number) = found.number {
+            self.line(number).found_by = Some(found.source_number);
+            let task = HumanRef::task(number);
+            self.note(
+                None,
+                format!("{source} found: {}, taken up as {task}", found.title),
+            );
+        } else {
+            let why = found.refused.as_deref().unwrap_or("refused");
+            self.note(
+                None,
+                format!("{source} found: {}, not taken up: {why}", found.title),
+            );
+        }
+    }
+
+    fn apply_hand_over(&mut self, done: &HandOverDone) {
+        self.handed_over = Some((done.branch.clone(), done.head.clone()));
+        if let Some(note) = &done.note {
+            self.note(None, note.clone());
+        }
+    }
+
+    fn apply_cost(&mut self, cost: &CostDone) {
+        self.cost_nanousd = self.cost_nanousd.saturating_add(cost.cost_nanousd);
+        self.tokens = self.tokens.saturating_add(cost.tokens);
+        if cost.estimated && cost.cost_nanousd > NanoUsd::ZERO {
+            let may_cost = usd(cost.cost_nanousd);
+            self.note(
+                None,
+                format!("{UNRECORDED}; it counts with the {may_cost} it may have cost"),
+            );
+        }
+    }
+
+    fn apply_message(&mut self, message: &MessageChange) {
+        if let Some(number) = self.number_of(message.task_id) {
+            let task = HumanRef::task(number);
+            self.note(None, format!("{task} has a message: {}", message.content));
         }
     }
 

@@ -22,23 +22,7 @@ pub(crate) fn render(trace: &Trace, output: bool, page: Page) -> Vec<String> {
     if let Some(first) = lines.first_mut() {
         *first = page.bold(first);
     }
-    let found = |verdict| {
-        let those = all
-            .clone()
-            .filter_map(|criterion| criterion.ablation.as_ref());
-        those.filter(|ablation| ablation.verdict == verdict).count()
-    };
-    let mut open = String::new();
-    for (verdict, says) in [
-        (AblationVerdict::Weak, "weak"),
-        (AblationVerdict::Unknown, "unknown"),
-        (AblationVerdict::NotTried, "not tried"),
-    ] {
-        match found(verdict) {
-            0 => {}
-            n => open.push_str(&format!(", {n} {says}")),
-        }
-    }
+    let open = open_criteria(trace);
     let cells = [
         format!("head {head}"),
         format!("{proven} of {} criteria proven{open}", all.clone().count()),
@@ -82,6 +66,28 @@ pub(crate) fn render(trace: &Trace, output: bool, page: Page) -> Vec<String> {
         }
     }
     lines
+}
+
+/// How many criteria ablation left open, by verdict; empty when it left none.
+fn open_criteria(trace: &Trace) -> String {
+    let criteria = trace.requirements.iter().flat_map(|r| &r.criteria);
+    let ablations = criteria.filter_map(|criterion| criterion.ablation.as_ref());
+    let found = |verdict| {
+        let those = ablations.clone().filter(|it| it.verdict == verdict);
+        those.count()
+    };
+    let mut open = String::new();
+    for (verdict, says) in [
+        (AblationVerdict::Weak, "weak"),
+        (AblationVerdict::Unknown, "unknown"),
+        (AblationVerdict::NotTried, "not tried"),
+    ] {
+        match found(verdict) {
+            0 => {}
+            n => open.push_str(&format!(", {n} {says}")),
+        }
+    }
+    open
 }
 
 /// The drawn part to the left of a criterion.

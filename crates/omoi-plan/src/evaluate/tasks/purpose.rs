@@ -212,34 +212,14 @@ fn shell_run(arguments: &[String], laid: &BTreeMap<&str, &str>) -> CommandPurpos
     CommandPurpose::Idles
 }
 
-/// Test runners, interpreters, build tools and everything else.
-fn tool_run(name: &str, arguments: &[String]) -> CommandPurpose {
+/// Whether a tool only builds, installs or formats with these arguments.
+fn builds_only(name: &str, arguments: &[String]) -> bool {
     let has = |word: &str| arguments.iter().any(|a| a == word);
     let plain = arguments
         .iter()
         .find(|a| !a.starts_with(['-', '+']))
         .map_or("", String::as_str);
-    // Languages and their tools say which they are, whatever the project does.
-    let asks_version = !arguments.is_empty()
-        && arguments
-            .iter()
-            .all(|a| ["--help", "--version", "-V", "version"].contains(&a.as_str()));
-    let is_tool = COMPILERS.contains(&name) || TOOLS.contains(&name) || name.starts_with("python");
-    if asks_version && is_tool {
-        return CommandPurpose::Looks;
-    }
-    // Whatever the runner, no test is run.
-    let runs_none = [
-        "--collect-only",
-        "--dry-run",
-        "--list",
-        "--no-run",
-        "--passWithNoTests",
-    ];
-    if runs_none.iter().any(|option| has(option)) {
-        return CommandPurpose::Builds;
-    }
-    let builds = match name {
+    match name {
         _ if COMPILERS.contains(&name) => true,
         "cargo" => matches!(
             plain,
@@ -273,8 +253,33 @@ fn tool_run(name: &str, arguments: &[String]) -> CommandPurpose {
         "php" => has("-l"),
         "ruby" | "perl" => has("-c"),
         _ => false,
-    };
-    if builds {
+    }
+}
+
+/// Test runners, interpreters, build tools and everything else.
+fn tool_run(name: &str, arguments: &[String]) -> CommandPurpose {
+    let has = |word: &str| arguments.iter().any(|a| a == word);
+    // Languages and their tools say which they are, whatever the project does.
+    let asks_version = !arguments.is_empty()
+        && arguments
+            .iter()
+            .all(|a| ["--help", "--version", "-V", "version"].contains(&a.as_str()));
+    let is_tool = COMPILERS.contains(&name) || TOOLS.contains(&name) || name.starts_with("python");
+    if asks_version && is_tool {
+        return CommandPurpose::Looks;
+    }
+    // Whatever the runner, no test is run.
+    let runs_none = [
+        "--collect-only",
+        "--dry-run",
+        "--list",
+        "--no-run",
+        "--passWithNoTests",
+    ];
+    if runs_none.iter().any(|option| has(option)) {
+        return CommandPurpose::Builds;
+    }
+    if builds_only(name, arguments) {
         return CommandPurpose::Builds;
     }
     let takes_code = name.starts_with("python")
