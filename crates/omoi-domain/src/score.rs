@@ -205,7 +205,11 @@ pub fn rank<Id: Ord>(a: &Ranked<Id>, b: &Ranked<Id>) -> Ordering {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        reason = "a test fails where it stands"
+    )]
 
     use std::time::Duration;
 

@@ -325,7 +325,11 @@ fn lay_over(dir: &Path, path: &str, text: &str) -> Result<(), CommandError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        reason = "a test fails where it stands"
+    )]
     use super::*;
 
     #[test]

@@ -69,7 +69,7 @@ impl Toolbox {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use serde_json::json;
 
     use super::Toolbox;

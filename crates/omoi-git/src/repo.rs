@@ -320,7 +320,7 @@ impl<'a> UserRepo<'a> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     #![allow(clippy::disallowed_methods, reason = "git's own words are read")]
     use super::*;
 

@@ -239,7 +239,7 @@ pub fn provider_at(base_url: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use omoi_domain::money::NanoUsd;
 
     use super::*;

@@ -286,12 +286,17 @@ impl Gauge {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        reason = "a test fails where it stands"
+    )]
     use serde_json::json;
 
     use super::*;
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table of cases")]
     fn what_the_model_does_not_say_is_estimated() {
         let start = |usage| {
             json!({"type": "message_start", "message": {"id": "m", "role": "assistant", "model": "x",

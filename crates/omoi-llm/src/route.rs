@@ -437,7 +437,7 @@ fn trimmed(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
 
     fn list() -> ModelCatalogue {
@@ -499,6 +499,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table of cases")]
     fn each_key_goes_to_its_own_server_and_nothing_is_assumed_without_one() {
         let local = "http://127.0.0.1:8080/v1/";
         let none = Settings::default;

@@ -384,7 +384,11 @@ fn wrong_type(schema: &Value, value: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        reason = "a test fails where it stands"
+    )]
     use serde::Deserialize;
     use serde_json::json;
 

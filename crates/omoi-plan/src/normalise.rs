@@ -167,7 +167,11 @@ fn canonicalise_ids(value: &mut Value, rest: &str, field: IdField, log: &mut Rew
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        reason = "a test fails where it stands"
+    )]
     use super::*;
     use serde_json::json;
 
@@ -176,6 +180,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table of cases")]
     fn rewrites_every_row_of_the_table() {
         use Phase::{Design, Explore, Prd, Requirements, Tasks};
         // phase, before, after, warnings

@@ -1,5 +1,9 @@
 //! EARS sentences: a corpus of all kinds, refusals, and the round trip of generated sentences.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails where it stands"
+)]
 
 use proptest::prelude::*;
 

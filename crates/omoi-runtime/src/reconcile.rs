@@ -253,7 +253,7 @@ pub(crate) fn backoff(failing: u32, unit: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use std::collections::VecDeque;
 
     use tokio::sync::mpsc;

@@ -1,5 +1,9 @@
 //! One contract for both buses, and what only the networked one can suffer.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails where it stands"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

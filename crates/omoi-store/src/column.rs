@@ -62,7 +62,7 @@ impl Args {
 #[macro_export]
 macro_rules! args {
     ($($value:expr),* $(,)?) => {{
-        #[allow(unused_mut)]
+        #[allow(unused_mut, reason = "without arguments nothing is pushed")]
         let mut args = $crate::Args::default();
         $(args.push(&$value)?;)*
         args

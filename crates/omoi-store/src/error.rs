@@ -195,7 +195,7 @@ impl StoreError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use sqlx::{Connection as _, SqliteConnection};
 
     use super::*;

@@ -109,7 +109,7 @@ fn unique_name() -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
     use sqlx::{AssertSqlSafe, Connection, PgConnection};
 

@@ -166,7 +166,7 @@ impl Folder {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
 
     #[test]

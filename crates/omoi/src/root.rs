@@ -120,6 +120,10 @@ pub(crate) struct Process {
 }
 
 /// Builds and starts a process.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the one composition root: every part in the order in which it is made"
+)]
 pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
     let folder = Folder::open(&start.config.get(&keys::DATA_DIR))?;
     let url = database_url(&start.config, &folder);

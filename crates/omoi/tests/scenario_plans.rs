@@ -1,5 +1,9 @@
 //! The bundled scenarios plan what the gates accept, and have an answer for every turn of every task.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails where it stands"
+)]
 #![allow(
     clippy::disallowed_methods,
     reason = "the files of a test need no care"

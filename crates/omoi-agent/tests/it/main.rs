@@ -1,6 +1,11 @@
 //! The worker against a platform and a scripted model on a Unix socket.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test fails where it stands"
+)]
 
 mod bench;
 
@@ -117,6 +122,7 @@ async fn a_resumed_attempt_goes_on_at_the_next_turn() {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn ends_are_named() {
     let chatter = "\n  - when: {turn: 0..}\n    reply: [{text: Hm.}]\n";
     let busy =

@@ -115,6 +115,7 @@ async fn checks_wait_for_a_slot_like_all_work() {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
     for (command, with_suite, status, commands) in [
         (

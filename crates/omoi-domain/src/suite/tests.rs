@@ -1,4 +1,8 @@
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails where it stands"
+)]
 use std::collections::BTreeSet;
 
 use super::control::{SuiteControl, root_modules, shadowed_module, suite_control, suite_part};
@@ -387,6 +391,7 @@ fn files_that_decide_what_a_suite_runs() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn the_part_of_a_manifest_that_tests_changes_with_tests_alone() {
     let node = r#"{"scripts":{"test":"npm run check","check":"node --test","build":"x"},"dependencies":{}}"#;
     let cargo = "[package]\nname = \"a\"\n[lib]\nname = \"a\"\n[dependencies]\n";

@@ -290,7 +290,7 @@ async fn is_interrupted_by_person(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
 
     fn body(outcome: Outcome) -> Complete {

@@ -41,6 +41,7 @@ fn said_done(sha: &str) -> Complete {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn every_stop_reason_leads_to_its_state() {
     use TaskStatus::{Blocked, Cancelled, Failed, Pending, PendingValidation};
     let it = TestPlatform::new().await;

@@ -203,6 +203,7 @@ async fn hostile_trees_are_refused_and_leave_nothing() {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn amounts_above_the_limits_are_refused() {
     let f = Fixture::new(&[("a", "1\n")]).await;
     f.clone_at("agent", &f.base).await;
@@ -429,6 +430,7 @@ async fn names_of_the_base_are_the_users_business() {
 
 /// Programs planted in an agent's repository never run on our side, whatever we do with its work.
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn nothing_an_agent_plants_is_started() {
     let f = Fixture::new(&[("a", "1\n")]).await;
     let work = f.clone_at("agent", &f.base).await;

@@ -1,5 +1,10 @@
 //! The crate against real git in temporary folders.
-#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    unreachable_pub,
+    reason = "a test fails where it stands"
+)]
 #![allow(
     clippy::disallowed_methods,
     reason = "tests make repositories the way people do"

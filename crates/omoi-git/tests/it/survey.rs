@@ -39,6 +39,7 @@ fn commands(survey: &Survey) -> String {
 
 /// One small repository per kind, and what is found in it.
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn every_kind_of_project_tells_how_it_is_built_and_tested() {
     const UNITTEST: &str = "import unittest\n\nclass T(unittest.TestCase):\n    pass\n";
     let projects: &[(&str, &[(&str, &str)])] = &[

@@ -16,6 +16,7 @@ fn program(path: &Path, text: &str) {
 
 /// A host whose tools all live below its home, reached through shims as version managers do.
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn finds_the_narrowest_roots_and_never_the_home() {
     let tmp = TempDir::new().unwrap();
     let home = tmp.path().canonicalize().unwrap().join("people/ann");

@@ -1,4 +1,8 @@
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails where it stands"
+)]
 #![allow(
     clippy::disallowed_methods,
     reason = "the files of a test need no care"
@@ -93,6 +97,7 @@ fn no_match_names_the_keys_and_the_nearest_rules() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn replies_keep_order_and_files_come_in_whole() {
     let scenario = "
 version: 1

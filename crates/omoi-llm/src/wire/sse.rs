@@ -155,7 +155,11 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        reason = "a test fails where it stands"
+    )]
     use super::*;
 
     fn frame(event: Option<&str>, data: &str) -> Frame {

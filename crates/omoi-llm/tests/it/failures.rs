@@ -83,6 +83,7 @@ fn said(status: u16, text: &str) -> Says {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn each_failure_is_told_once_with_the_providers_words() {
     let json = |kind: &str, message: &str| json!({"type": "error", "error": {"type": kind, "message": message}});
     let overloaded = json("overloaded_error", "Overloaded");

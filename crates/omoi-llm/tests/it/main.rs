@@ -1,5 +1,9 @@
 //! Models on loopback, a clock that tests move, and everything between.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails where it stands"
+)]
 
 mod ask;
 mod client;

@@ -310,7 +310,11 @@ fn blockers_with_tasks<'a>(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        reason = "a test fails where it stands"
+    )]
 
     use super::*;
     use crate::coverage::fixtures::plan;

@@ -438,6 +438,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table of cases")]
     fn texts_become_values_or_say_why_not() {
         let int = Kind::Int { min: 1, max: 9 };
         let weight = Kind::Float { min: 0.0, max: 1.0 };

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;

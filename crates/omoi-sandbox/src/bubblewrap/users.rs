@@ -80,7 +80,7 @@ impl Users {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
 
     #[test]

@@ -237,6 +237,7 @@ async fn the_platform_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn bad_launches_are_refused() {
     let platform = Platform::new().await;
     let mount = |path: &str| Mount::same(path);

@@ -53,6 +53,7 @@ fn pairs<S: Machine>() -> Vec<(S, S)> {
         .collect()
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn every_pair_of_every_machine(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
     let local = &bench.local;

@@ -56,6 +56,7 @@ async fn change(
     .await
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
     let local = &bench.local;

@@ -52,6 +52,7 @@ async fn same<R: Row + PartialEq + std::fmt::Debug>(
     Ok(())
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn every_row_comes_back(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
     commit(&bench.local, async |tx| {
@@ -178,6 +179,7 @@ async fn saved_fields_come_back(bench: Bench) -> Result<(), StoreError> {
     tx.commit(POINT).await
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError> {
     let world = World::new(&bench.local).await?;
     let (attempt, check, ticket) = commit(&bench.local, async |tx| {

@@ -238,7 +238,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     #![allow(clippy::disallowed_methods, reason = "the printed command is run")]
     use std::process::Command;
 

@@ -473,7 +473,7 @@ pub(super) fn task_line(task: &TaskView, columns: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use serde_json::json;
 
     use super::*;

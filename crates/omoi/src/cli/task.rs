@@ -246,7 +246,7 @@ fn check(receipt: &ReceiptView, output: bool, page: Page) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use serde_json::json;
 
     use super::*;

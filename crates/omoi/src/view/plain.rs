@@ -22,6 +22,10 @@ pub(crate) fn line(view: &RunView, stored: &StoredEvent) -> Option<String> {
     Some(format!("{at:>7}  {}", clean(&told)))
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table: an arm for each event and none for the rest"
+)]
 fn told(view: &RunView, event: &Event) -> Option<String> {
     Some(match event {
         Event::SpecPhaseStarted(change) if change.attempt > 1 => {

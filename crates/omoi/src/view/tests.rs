@@ -1,4 +1,8 @@
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails where it stands"
+)]
 //! One recorded run, told in every way it can be told.
 
 mod costs;
@@ -191,6 +195,7 @@ fn task_id(number: i64) -> String {
 }
 
 /// A run in which everything happens that a picture tells of.
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn log() -> Log {
     let mut log = Log::default();
     log.spec(0, "spec.created", "draft")

@@ -1,6 +1,10 @@
 //! The program as people run it: its own binary, real repositories, sandboxes, checks and merges.
 //! Only the model's words are scripted.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails where it stands"
+)]
 #![allow(
     clippy::disallowed_methods,
     reason = "tests start programs, wait, and write files that are thrown away"

@@ -93,6 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table of cases")]
     fn each_end_without_an_outcome_has_its_reason() {
         use AttemptState::{Failed, Interrupted};
         use AttemptStopReason::{

@@ -43,6 +43,7 @@ impl Pace for Still {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn our_client_gets_through_faults_and_goes_on() {
     let rules = "
 - when: {role: coder, task: TSK-001, round: 1, turn: 0}

@@ -30,6 +30,7 @@ fn is_json(text: &str) -> bool {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn faults_happen_in_order_and_then_the_reply_comes() {
     for (wire, stream) in [
         (Wire::Anthropic, true),

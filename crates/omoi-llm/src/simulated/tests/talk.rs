@@ -29,6 +29,7 @@ fn wire_json(wire: Wire, request: &MessagesRequest) -> Json {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn every_format_says_the_same_however_it_is_cut() {
     let text = "Ünïcödé 日本語 🦀\nline \"two\" \\ data: {}\n\nevent: x";
     for chunk_bytes in [2, 61, 4096] {
