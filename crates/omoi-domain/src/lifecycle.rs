@@ -1,5 +1,5 @@
-//! The life of work: what follows when something happens to a task, an attempt, a merge, a ticket or a
-//! spec, or when a person asks something of one.
+//! The life of work: what follows when something happens to a task, an attempt, a merge, a planning phase,
+//! a ticket or a spec, or when a person asks something of one.
 //!
 //! Each transition is a pure function from facts to actions, in a file of its own with its table
 //! test. `omoi-execution` reads the facts, asks, and applies the actions in one transaction; nothing
@@ -7,6 +7,7 @@
 
 pub mod attempt;
 pub mod merge;
+pub mod phase;
 pub mod spec;
 pub mod task;
 pub mod ticket;

@@ -74,3 +74,26 @@ impl Phase {
         }
     }
 }
+
+/// What the gate of a phase said, or why the phase moves, as its events tell it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PhaseVerdict {
+    /// The score, where the gate spoke.
+    pub score: Option<f64>,
+    /// Whether the output passed.
+    pub passed: Option<bool>,
+    /// Codes of what keeps it from passing.
+    pub blockers: Vec<String>,
+    /// The kind of failure, or why it moves.
+    pub reason: Option<String>,
+}
+
+impl PhaseVerdict {
+    /// A move for `reason`, of which the gate says nothing.
+    pub fn with_reason(reason: impl Into<String>) -> Self {
+        Self {
+            reason: Some(reason.into()),
+            ..Self::default()
+        }
+    }
+}

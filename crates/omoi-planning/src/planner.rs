@@ -1,7 +1,10 @@
 //! Drives the phases of specs: start, judge, repair, pass or fail, until sync has written the plan.
 
-mod decide;
+mod conclude;
 mod files;
+mod phase_change;
+mod plan_rows;
+mod start;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +27,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
-pub(crate) use self::decide::end_planning;
 use self::files::Rendered;
+pub(crate) use self::phase_change::end_planning;
 
 /// Steps of one spec that may fail in a row.
 const FAILURES_MAX: u32 = 3;

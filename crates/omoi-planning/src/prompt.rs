@@ -38,19 +38,20 @@ pub const fn guidance(phase: Phase) -> &'static str {
     }
 }
 
-/// The orders of one attempt at `phase`.
+/// The orders of the `attempt`th attempt at a phase.
 pub(crate) async fn brief(
     platform: &Platform,
     spec: &Spec,
-    phase: Phase,
     run: &PhaseRun,
+    attempt: u32,
 ) -> Result<Brief, BoxError> {
+    let phase = run.phase;
     let settings = platform.settings_of(spec);
     let system = strict().render_str(SYSTEM, context! { workspace => inside::WORK })?;
     Ok(Brief {
         subject_ref: phase.as_str().to_owned(),
         system,
-        prompt: prompt(platform, spec, phase, run).await?,
+        prompt: prompt(platform, spec, run, attempt).await?,
         tools: vec![
             Tool::Read,
             Tool::Glob,
@@ -80,9 +81,10 @@ pub(crate) fn strict() -> Environment<'static> {
 async fn prompt(
     platform: &Platform,
     spec: &Spec,
-    phase: Phase,
     run: &PhaseRun,
+    attempt: u32,
 ) -> Result<String, BoxError> {
+    let phase = run.phase;
     let read = platform.store.read(async |tx| {
         let runs = phases::of_spec(tx, spec.id).await?;
         Ok::<_, StoreError>((runs, journal(tx, spec.id, phase).await?))
@@ -124,7 +126,7 @@ async fn prompt(
         inputs,
         computed => computed(phase, &runs)?,
         present,
-        attempt => run.attempts,
+        attempt,
         feedback => run.feedback.clone(),
         version => PROMPT_VERSION,
         schema => serde_json::to_string(&section_schema(phase))?,

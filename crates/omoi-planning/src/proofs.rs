@@ -11,31 +11,27 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tracing::warn;
 
-use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::check::CheckKind;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
 use omoi_domain::phase::Phase;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
-use omoi_execution::attempt::{NewAttempt, insert};
-use omoi_execution::command::{self, Command, CommandError};
-use omoi_execution::platform::Held;
+use omoi_execution::command::{self, Command, CommandError as RunError};
+use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
 use omoi_execution::toolbox::Toolbox;
 use omoi_git::object::ObjectId;
-use omoi_plan::items::assemble_output;
+use omoi_plan::items::{OutputItem, assemble_output};
 use omoi_plan::outputs::TasksOutput;
 use omoi_plan::outputs::tasks::PlannedCheck;
 use omoi_plan::sync::CHECK_TIMEOUT_S;
 use omoi_runtime::BoxError;
-use omoi_runtime::lifecycle::Kind;
-use omoi_runtime::telemetry::chain;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
-use omoi_store::{Json, StoreError, Tx};
+use omoi_store::{Json, StoreError};
 
 use crate::items::journal;
 
@@ -85,111 +81,92 @@ pub(crate) async fn run_open(
     run: &PhaseRun,
     since: Timestamp,
 ) -> Result<bool, BoxError> {
-    let items = {
-        let mut tx = platform.store.begin_read().await?;
-        journal(&mut tx, spec.id, Phase::Tasks).await?
-    };
-    // What cannot be read is refused by the judge.
-    let Some(mut tasks) = assemble_output(Phase::Tasks, &items)
-        .ok()
-        .and_then(|whole| serde_json::from_value::<TasksOutput>(whole).ok())
-    else {
-        return Ok(false);
-    };
-    set_times(&mut tasks, platform.settings_of(spec).check_timeout);
-    let kept = kept(run)?;
-    let mut open: BTreeMap<String, PlannedCheck> = BTreeMap::new();
-    for (_, check) in proofs(&tasks) {
-        let digest = digest(spec, check);
-        if !kept.contains_key(&digest) {
-            open.insert(digest, check.clone());
+    let read = platform.store.read(async |tx| {
+        let items = journal(tx, spec.id, Phase::Tasks).await?;
+        let subject = AttemptSubject::PlanProofs;
+        Ok::<_, StoreError>((items, attempts::of_subject(tx, spec.id, subject).await?))
+    });
+    let (items, tried) = read.await?;
+    let longest = platform.settings_of(spec).check_timeout;
+    let open = open_proofs(spec, &items, &kept(run)?, longest);
+    match proof_step(&open, &tried, since) {
+        ProofStep::GoOn => Ok(false),
+        ProofStep::Await => Ok(true),
+        ProofStep::GiveUp(why) => Err(format!("the proof checks could not be run: {why}").into()),
+        ProofStep::Run => {
+            start(platform, spec, run.attempts, open).await?;
+            Ok(true)
         }
     }
+}
+
+/// Proofs that have not been tried, by the digest of what is run.
+type OpenProofs = BTreeMap<String, PlannedCheck>;
+
+/// The proofs among `items` whose end on the base commit is not in `kept`. What cannot be read has none:
+/// the judge refuses it.
+fn open_proofs(spec: &Spec, items: &[OutputItem], kept: &Kept, longest: Duration) -> OpenProofs {
+    let whole = assemble_output(Phase::Tasks, items).ok();
+    let Some(mut tasks) = whole.and_then(|whole| TasksOutput::deserialize(&whole).ok()) else {
+        return OpenProofs::new();
+    };
+    set_times(&mut tasks, longest);
+    let all = proofs(&tasks).map(|(_, check)| (digest(spec, check), check));
+    let open = all.filter(|(digest, _)| !kept.contains_key(digest));
+    open.map(|(digest, check)| (digest, check.clone()))
+        .collect()
+}
+
+/// What is next for the proofs of a plan.
+enum ProofStep {
+    /// All are known.
+    GoOn,
+    /// They are on their way.
+    Await,
+    /// They are run.
+    Run,
+    /// They failed to run too often, the last time for this reason.
+    GiveUp(String),
+}
+
+fn proof_step(open: &OpenProofs, tried: &[Attempt], since: Timestamp) -> ProofStep {
     if open.is_empty() {
-        return Ok(false);
+        return ProofStep::GoOn;
     }
-    let mut tx = platform.store.begin_write().await?;
-    let subject = AttemptSubject::PlanProofs;
-    if attempts::live(&mut tx, spec.id, subject).await?.is_some() {
-        return Ok(true);
+    if tried.iter().any(|attempt| attempt.state.is_live()) {
+        return ProofStep::Await;
     }
-    let tried = attempts::of_subject(&mut tx, spec.id, subject).await?;
     let failed = |a: &&Attempt| a.state == AttemptState::Failed && a.created_at >= since;
-    if tried.iter().filter(failed).count() >= SPAWNS_MAX {
-        let why = tried.last().and_then(|a| a.error_message.clone());
-        let why = why.unwrap_or_default();
-        return Err(format!("the proof checks could not be run: {why}").into());
+    if tried.iter().filter(failed).count() < SPAWNS_MAX {
+        return ProofStep::Run;
     }
-    let about = CheckAttempt {
-        subject,
-        round: run.attempts,
-        role: AgentRole::Platform,
-    };
-    let attempt = begin(&mut tx, platform, spec, about).await?.id;
-    let held = platform.hold(attempt);
-    tx.commit(CrashPoint::AttemptCreated).await?;
-    spawn(platform, spec.clone(), held, open);
-    Ok(true)
+    let why = tried.last().and_then(|last| last.error_message.clone());
+    ProofStep::GiveUp(why.unwrap_or_default())
 }
 
-/// An attempt of the platform beside a phase.
-pub(crate) struct CheckAttempt {
-    /// What it is about.
-    pub(crate) subject: AttemptSubject,
-    /// The attempt of the phase.
-    pub(crate) round: u32,
-    /// Who makes it.
-    pub(crate) role: AgentRole,
-}
-
-/// Begins an attempt of the platform; whoever does its work holds it.
-pub(crate) async fn begin(
-    tx: &mut Tx,
+async fn start(
     platform: &Platform,
     spec: &Spec,
-    about: CheckAttempt,
-) -> Result<Attempt, StoreError> {
-    let fence = attempts::of_subject(tx, spec.id, about.subject)
-        .await?
-        .len() as i64
-        + 1;
-    let new = NewAttempt {
-        project_id: spec.project_id,
-        spec_id: spec.id,
-        subject: about.subject,
-        round: about.round,
-        role: about.role,
-        fence,
-        base_sha: Some(spec.base_sha.clone()),
-    };
-    let mut attempt = insert(tx, platform, new).await?.attempt;
-    attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
-    Ok(attempt)
-}
-
-fn spawn(platform: &Platform, spec: Spec, held: Held, open: BTreeMap<String, PlannedCheck>) {
+    round: u32,
+    open: OpenProofs,
+) -> Result<(), StoreError> {
+    let begun = platform
+        .store
+        .write(CrashPoint::AttemptCreated, async |tx| {
+            let subject = AttemptSubject::PlanProofs;
+            begin_run(tx, platform, spec, PlatformWork { subject, round }).await
+        });
+    let run = begun.await?;
     let name = format!("proofs of SPEC-{} on its base", spec.number);
-    let platform_ = platform.clone();
-    platform.lifecycle.spawn(name, Kind::Work, async move {
-        let attempt = held.attempt();
-        let ended = match run(&platform_, &spec, &open).await {
-            Ok(exits) => end(&platform_, &spec, attempt, Ok(exits)).await,
-            Err(error) => {
-                let why = chain(error.as_ref());
-                warn!(spec.id = %spec.id, error = %why, "Could not run the proofs of SPEC-{}", spec.number);
-                end(&platform_, &spec, attempt, Err(why)).await
-            }
-        };
-        drop(held);
-        Ok(ended?)
+    let (platform, spec, attempt) = (platform.clone(), spec.clone(), run.attempt.id);
+    run.spawn(name, async move {
+        let exits = run_proofs(&platform, &spec, &open).await?;
+        Ok(keep_exits(&platform, &spec, attempt, exits).await?)
     });
+    Ok(())
 }
 
-async fn run(
-    platform: &Platform,
-    spec: &Spec,
-    open: &BTreeMap<String, PlannedCheck>,
-) -> Result<Kept, BoxError> {
+async fn run_proofs(platform: &Platform, spec: &Spec, open: &OpenProofs) -> Result<Kept, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
     let toolbox = Toolbox::of_spec(spec)?;
     let one = async |(digest, check): (&String, &PlannedCheck)| {
@@ -202,43 +179,32 @@ async fn run(
             toolbox: &toolbox,
         };
         let ran = command::run(platform, command).await?;
-        Ok::<_, CommandError>((digest.clone(), ran.exit_code))
+        Ok::<_, RunError>((digest.clone(), ran.exit_code))
     };
     let exits = stream::iter(open).map(one).buffer_unordered(AT_ONCE);
     Ok(exits.try_collect().await?)
 }
 
-/// Keeps what came of the proofs and ends their attempt. One that is over already, as after a lost
-/// lease, writes nothing.
-async fn end(
+/// Keeps how the proofs ended, and ends their attempt. One that is over already, as after a lost lease,
+/// writes nothing.
+async fn keep_exits(
     platform: &Platform,
     spec: &Spec,
     attempt: AttemptId,
-    ended: Result<Kept, String>,
+    exits: Kept,
 ) -> Result<(), StoreError> {
-    let mut tx = platform.store.begin_write().await?;
-    let mut attempt = attempts::get(&mut tx, attempt).await?;
-    if !attempt.state.is_live() {
-        return Ok(());
-    }
-    let to = match ended {
-        Ok(exits) => {
-            let mut run = phases::ensure(&mut tx, spec.id, Phase::Tasks).await?;
-            let mut all = kept(&run)?;
-            all.extend(exits);
-            run.facts = Some(Json(json!({ "base_exits": all })));
-            phases::save(&mut tx, &mut run).await?;
-            attempt.stop_reason = Some(AttemptStopReason::Done);
-            AttemptState::Succeeded
+    let store = &platform.store;
+    let ended = store.write(CrashPoint::AttemptEnded, async |tx| {
+        if !end_run(tx, attempt, RunEnding::Done).await? {
+            return Ok(());
         }
-        Err(why) => {
-            attempt.stop_reason = Some(AttemptStopReason::Error);
-            attempt.error_message = Some(why);
-            AttemptState::Failed
-        }
-    };
-    attempts::transition(&mut tx, &mut attempt, to).await?;
-    tx.commit(CrashPoint::AttemptEnded).await
+        let mut run = phases::ensure(tx, spec.id, Phase::Tasks).await?;
+        let mut all = kept(&run)?;
+        all.extend(exits);
+        run.facts = Some(Json(json!({ "base_exits": all })));
+        phases::save(tx, &mut run).await
+    });
+    ended.await
 }
 
 fn proofs(tasks: &TasksOutput) -> impl Iterator<Item = ((String, usize), &PlannedCheck)> {

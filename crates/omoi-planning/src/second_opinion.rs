@@ -3,15 +3,17 @@
 
 use minijinja::{Value, context};
 
-use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::AttemptId;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::opinion::PlanOpinion;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::{CallPurpose, Principal};
+use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::integration::output;
-use omoi_execution::platform::Held;
+use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
 use omoi_llm::ask::Llm;
 use omoi_llm::meter::Caller;
 use omoi_llm::scenario::NO_RULE;
@@ -22,7 +24,6 @@ use omoi_plan::opinion::{OpinionStep, grounded_opinion, opinion_step, plan_proof
 use omoi_plan::outputs::RequirementsOutput;
 use omoi_plan::outputs::tasks::{PlannedCheck, TasksOutput};
 use omoi_runtime::BoxError;
-use omoi_runtime::lifecycle::Kind;
 use omoi_runtime::telemetry::chain;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::opinions::{self, StoredOpinion};
@@ -31,7 +32,6 @@ use omoi_store::specs::Spec;
 use omoi_store::{Json, StoreError, Tx};
 
 use crate::prompt::strict;
-use crate::proofs::{CheckAttempt, begin};
 
 /// Most tokens of the answer.
 const ANSWER_TOKENS: u32 = 8_000;
@@ -60,10 +60,12 @@ pub(crate) async fn standing(
     run: &PhaseRun,
     tasks: &TasksOutput,
 ) -> Result<Standing, BoxError> {
-    let known = {
-        let mut tx = platform.store.begin_read().await?;
-        opinions::find(&mut tx, spec.id).await?
-    };
+    let read = platform.store.read(async |tx| {
+        let known = opinions::find(tx, spec.id).await?;
+        let subject = AttemptSubject::PlanOpinion;
+        Ok::<_, StoreError>((known, attempts::of_subject(tx, spec.id, subject).await?))
+    });
+    let (known, tried) = read.await?;
     if let Some(known) = known.filter(|known| known.input_digest == run.input_digest) {
         let has_attempts_left = run.attempts < platform.settings_of(spec).phase_attempts_max;
         let step = opinion_step(&known.opinion(), known.was_sent_back, has_attempts_left);
@@ -72,54 +74,91 @@ pub(crate) async fn standing(
             OpinionStep::SendBack(says) => Standing::SendBack(says),
         });
     }
-    let mut tx = platform.store.begin_write().await?;
-    let subject = AttemptSubject::PlanOpinion;
-    if attempts::live(&mut tx, spec.id, subject).await?.is_some() {
-        return Ok(Standing::Open);
-    }
-    let tried = attempts::of_subject(&mut tx, spec.id, subject).await?;
     let since = run.started_at.unwrap_or(spec.created_at);
-    let failed = tried
-        .iter()
-        .filter(|a| a.state == AttemptState::Failed && a.created_at >= since);
-    let skipped = match (&platform.llm, failed.count()) {
-        (None, _) => Some("this process asks no model"),
-        (Some(_), TRIES_MAX..) => Some("the question could not be asked"),
-        (Some(_), _) => None,
-    };
-    let (Some(llm), None) = (platform.llm.clone(), skipped) else {
-        let skipped = skipped.unwrap_or_default().to_owned();
-        let asked = Asked::of(platform, run);
-        keep(&mut tx, spec, &asked, Err(skipped)).await?;
-        tx.commit(CrashPoint::AttemptEnded).await?;
-        return Ok(Standing::GoOn);
-    };
-    let about = CheckAttempt {
-        subject,
-        round: run.attempts,
-        role: AgentRole::Judge,
-    };
-    let attempt = begin(&mut tx, platform, spec, about).await?;
-    let held = platform.hold(attempt.id);
-    tx.commit(CrashPoint::AttemptCreated).await?;
-    let job = Job {
-        platform: platform.clone(),
-        spec: spec.clone(),
-        run: run.clone(),
-        tasks: tasks.clone(),
-        attempt,
-    };
-    spawn(job, llm, held);
-    Ok(Standing::Open)
+    match question_step(platform.llm.as_ref(), &tried, since) {
+        QuestionStep::Await => Ok(Standing::Open),
+        QuestionStep::Skip(why) => {
+            let asked = Asked::of(platform, run);
+            let skipped = platform.store.write(CrashPoint::AttemptEnded, async |tx| {
+                keep(tx, spec, &asked, Err(why.to_owned())).await
+            });
+            skipped.await?;
+            Ok(Standing::GoOn)
+        }
+        QuestionStep::Ask(llm) => {
+            let question = PlanQuestion {
+                platform: platform.clone(),
+                spec: spec.clone(),
+                run: run.clone(),
+                tasks: tasks.clone(),
+            };
+            start(question, llm.clone()).await?;
+            Ok(Standing::Open)
+        }
+    }
+}
+
+/// What is next for a plan that nobody has an opinion on.
+enum QuestionStep<'a> {
+    /// The question is on its way.
+    Await,
+    /// It is asked.
+    Ask(&'a Llm),
+    /// Nobody is asked, for this reason.
+    Skip(&'static str),
+}
+
+fn question_step<'a>(
+    llm: Option<&'a Llm>,
+    tried: &[Attempt],
+    since: Timestamp,
+) -> QuestionStep<'a> {
+    if tried.iter().any(|attempt| attempt.state.is_live()) {
+        return QuestionStep::Await;
+    }
+    let failed = |a: &&Attempt| a.state == AttemptState::Failed && a.created_at >= since;
+    match (llm, tried.iter().filter(failed).count()) {
+        (None, _) => QuestionStep::Skip("this process asks no model"),
+        (Some(_), TRIES_MAX..) => QuestionStep::Skip("the question could not be asked"),
+        (Some(llm), _) => QuestionStep::Ask(llm),
+    }
 }
 
 /// One question on its way.
-struct Job {
+struct PlanQuestion {
     platform: Platform,
     spec: Spec,
     run: PhaseRun,
     tasks: TasksOutput,
-    attempt: Attempt,
+}
+
+/// Begins the attempt that asks `question`.
+async fn start(question: PlanQuestion, llm: Llm) -> Result<(), StoreError> {
+    let PlanQuestion {
+        platform,
+        spec,
+        run,
+        ..
+    } = &question;
+    let begun = platform
+        .store
+        .write(CrashPoint::AttemptCreated, async |tx| {
+            let work = PlatformWork {
+                subject: AttemptSubject::PlanOpinion,
+                round: run.attempts,
+            };
+            begin_run(tx, platform, spec, work).await
+        });
+    let attempt = begun.await?;
+    let (id, name) = (
+        attempt.attempt.id,
+        format!("second opinion on SPEC-{}", spec.number),
+    );
+    attempt.spawn(name, async move {
+        let said = ask(&question, &llm).await.map_err(reason);
+        Ok(end(&question, id, said).await?)
+    });
+    Ok(())
 }
 
 /// Who is asked about what.
@@ -140,20 +179,6 @@ impl Asked {
             model: judge.unwrap_or_else(|| platform.model_label.clone()),
         }
     }
-}
-
-fn spawn(job: Job, llm: Llm, held: Held) {
-    let name = format!("second opinion on SPEC-{}", job.spec.number);
-    let lifecycle = job.platform.lifecycle.clone();
-    lifecycle.spawn(name, Kind::Work, async move {
-        let said = match ask(&job, &llm).await {
-            Ok(opinion) => Ok(opinion),
-            Err(error) => Err(reason(error)),
-        };
-        end(&job, said).await?;
-        drop(held);
-        Ok(())
-    });
 }
 
 /// Why nobody answered.
@@ -181,38 +206,43 @@ fn reason(error: OpinionError) -> String {
     chain(&error)
 }
 
-async fn ask(job: &Job, llm: &Llm) -> Result<PlanOpinion, OpinionError> {
-    let requirements = {
-        let mut tx = job.platform.store.begin_read().await?;
-        let runs = phases::of_spec(&mut tx, job.spec.id).await?;
-        output::<RequirementsOutput>(&runs, Phase::Requirements)?
-    };
+async fn ask(question: &PlanQuestion, llm: &Llm) -> Result<PlanOpinion, OpinionError> {
+    let PlanQuestion {
+        platform,
+        spec,
+        run,
+        tasks,
+    } = question;
+    let runs = platform
+        .store
+        .read(async |tx| phases::of_spec(tx, spec.id).await);
+    let requirements = output::<RequirementsOutput>(&runs.await?, Phase::Requirements)?;
     let caller = Caller {
         principal: Principal {
-            org: job.spec.org_id,
-            project: job.spec.project_id,
-            spec: job.spec.id,
+            org: spec.org_id,
+            project: spec.project_id,
+            spec: spec.id,
             purpose: CallPurpose::Judge,
         },
         role: AgentRole::Judge,
         phase: Phase::Tasks.as_str().to_owned(),
         task: None,
         title: None,
-        round: job.run.attempts.max(1),
+        round: run.attempts.max(1),
     };
-    let question = Question {
+    let asked = Question {
         route: RouteName::Judge,
         system: Some(SYSTEM.to_owned()),
-        prompt: prompt(&job.spec, requirements.as_ref(), &job.tasks)?,
+        prompt: prompt(spec, requirements.as_ref(), tasks)?,
         max_tokens: ANSWER_TOKENS,
         temperature: Some(0.0),
     };
     let asker = Asker {
         caller: &caller,
-        meter: &job.platform,
+        meter: platform,
     };
-    let opinion: PlanOpinion = structured(llm, asker, &question).await?;
-    Ok(grounded_opinion(opinion, &job.tasks))
+    let opinion: PlanOpinion = structured(llm, asker, &asked).await?;
+    Ok(grounded_opinion(opinion, tasks))
 }
 
 fn prompt(
@@ -256,18 +286,20 @@ fn files(check: &PlannedCheck) -> Vec<Value> {
 
 /// Keeps what came of the question and ends its attempt. One that is over already, as after a lost
 /// lease, writes nothing.
-async fn end(job: &Job, said: Result<PlanOpinion, String>) -> Result<(), StoreError> {
-    let mut tx = job.platform.store.begin_write().await?;
-    let mut attempt = attempts::get(&mut tx, job.attempt.id).await?;
-    if !attempt.state.is_live() {
-        return Ok(());
-    }
-    attempt.stop_reason = Some(AttemptStopReason::Done);
-    attempt.error_message = said.as_ref().err().cloned();
-    let asked = Asked::of(&job.platform, &job.run);
-    keep(&mut tx, &job.spec, &asked, said).await?;
-    attempts::transition(&mut tx, &mut attempt, AttemptState::Succeeded).await?;
-    tx.commit(CrashPoint::AttemptEnded).await
+async fn end(
+    question: &PlanQuestion,
+    attempt: AttemptId,
+    said: Result<PlanOpinion, String>,
+) -> Result<(), StoreError> {
+    let PlanQuestion { platform, spec, .. } = question;
+    let asked = Asked::of(platform, &question.run);
+    let ended = platform.store.write(CrashPoint::AttemptEnded, async |tx| {
+        if !end_run(tx, attempt, RunEnding::Done).await? {
+            return Ok(());
+        }
+        keep(tx, spec, &asked, said).await
+    });
+    ended.await
 }
 
 async fn keep(

@@ -5,7 +5,7 @@ use serde_json::Value;
 use omoi_domain::event::{Event, ItemAccepted, PhaseChange};
 use omoi_domain::id::{OrgId, ProjectId, SpecId};
 use omoi_domain::machine::transition as rule;
-use omoi_domain::phase::Phase;
+use omoi_domain::phase::{Phase, PhaseVerdict};
 use omoi_domain::spec::PhaseState;
 use omoi_domain::time::Timestamp;
 
@@ -85,19 +85,6 @@ row! {
     }
 }
 
-/// What the evaluator said, for the event of a phase's move.
-#[derive(Clone, Debug, Default)]
-pub struct Verdict {
-    /// The score, where it spoke.
-    pub score: Option<f64>,
-    /// Whether the output passed.
-    pub passed: Option<bool>,
-    /// Codes of its blockers.
-    pub blockers: Vec<String>,
-    /// Failure kind or reason.
-    pub reason: Option<String>,
-}
-
 /// The phase run, made pending when there is none.
 ///
 /// # Errors
@@ -143,7 +130,7 @@ pub async fn transition(
     project: ProjectId,
     run: &mut PhaseRun,
     to: PhaseState,
-    verdict: Verdict,
+    verdict: PhaseVerdict,
 ) -> Result<(), StoreError> {
     let kind = rule(run.state, to)?;
     run.state = to;
@@ -159,7 +146,7 @@ pub async fn transition(
 }
 
 /// Tells of an evaluator's verdict.
-pub fn emit_verdict(tx: &mut Tx, project: ProjectId, run: &PhaseRun, verdict: Verdict) {
+pub fn emit_verdict(tx: &mut Tx, project: ProjectId, run: &PhaseRun, verdict: PhaseVerdict) {
     let payload = change(run, verdict);
     tx.emit(
         Some(project),
@@ -168,7 +155,7 @@ pub fn emit_verdict(tx: &mut Tx, project: ProjectId, run: &PhaseRun, verdict: Ve
     );
 }
 
-fn change(run: &PhaseRun, verdict: Verdict) -> PhaseChange {
+fn change(run: &PhaseRun, verdict: PhaseVerdict) -> PhaseChange {
     let took_ms = run
         .started_at
         .zip(run.ended_at)

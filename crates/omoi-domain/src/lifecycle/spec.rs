@@ -1,6 +1,7 @@
 //! Transitions of specs, and the actions they decide on.
 
 mod approve;
+mod base_suite;
 mod cancel;
 mod deliver;
 pub mod finish;
@@ -8,6 +9,7 @@ mod resume;
 mod task_retried;
 
 pub use approve::approve_spec;
+pub use base_suite::{BaseRun, BaseSuiteFacts, BaseSuiteStep, base_suite_step};
 pub use cancel::{CancelFacts, cancel_spec};
 pub use deliver::deliver_as_it_stands;
 pub use resume::{ResumeRoute, resume_planning, resume_route, resume_work};

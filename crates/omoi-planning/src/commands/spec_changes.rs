@@ -2,13 +2,12 @@
 
 use omoi_domain::id::{HumanRef, SpecId, TaskId};
 use omoi_domain::lifecycle::spec::{SpecAction, SpecFacts, SpecRefusal, SpecTask};
-use omoi_domain::phase::Phase;
+use omoi_domain::phase::{Phase, PhaseVerdict};
 use omoi_domain::spec::PhaseState;
 use omoi_domain::task::TaskStatus;
-use omoi_store::phases::{self, Verdict};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, projects};
+use omoi_store::{StoreError, Tx, phases, projects};
 
 use super::SpecCommandError;
 
@@ -105,13 +104,13 @@ pub(super) async fn apply_spec_actions(
                 let mut run = phases::ensure(tx, spec.id, phase).await?;
                 run.attempts = 0;
                 let reason = "resumed by a person";
-                let told = because(reason);
+                let told = PhaseVerdict::with_reason(reason);
                 phases::transition(tx, spec.project_id, &mut run, PhaseState::Pending, told)
                     .await?;
             }
             SpecAction::FailPhase { phase, failure } => {
                 let mut run = phases::ensure(tx, spec.id, phase).await?;
-                let told = because(failure.as_str());
+                let told = PhaseVerdict::with_reason(failure.as_str());
                 phases::transition(tx, spec.project_id, &mut run, PhaseState::Failed, told).await?;
             }
             SpecAction::CancelTask { task, reason } => {
@@ -124,11 +123,4 @@ pub(super) async fn apply_spec_actions(
         specs::save(tx, spec).await?;
     }
     Ok(())
-}
-
-fn because(reason: &str) -> Verdict {
-    Verdict {
-        reason: Some(reason.to_owned()),
-        ..Verdict::default()
-    }
 }

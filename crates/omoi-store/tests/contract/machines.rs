@@ -5,7 +5,7 @@ use omoi_domain::block::TaskBlock;
 use omoi_domain::event::EventKind;
 use omoi_domain::machine::{Machine, transition};
 use omoi_domain::merge::{IntegrationState, MergeState};
-use omoi_domain::phase::Phase;
+use omoi_domain::phase::{Phase, PhaseVerdict};
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::task::TaskStatus;
@@ -113,7 +113,7 @@ async fn every_pair_of_every_machine(bench: Bench) -> Result<(), StoreError> {
     for pair in pairs::<PhaseState>() {
         run.state = pair.0;
         moves(local, pair, async |tx| {
-            let verdict = phases::Verdict::default();
+            let verdict = PhaseVerdict::default();
             phases::transition(tx, world.project.id, &mut run, pair.1, verdict).await
         })
         .await?;

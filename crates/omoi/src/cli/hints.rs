@@ -5,7 +5,7 @@ use clap::Parser as _;
 use super::Cli;
 
 /// The sources that messages and help texts come from.
-const SOURCES: [&str; 23] = [
+const SOURCES: [&str; 24] = [
     include_str!("access.rs"),
     include_str!("context.rs"),
     include_str!("doctor.rs"),
@@ -24,8 +24,9 @@ const SOURCES: [&str; 23] = [
     include_str!("up.rs"),
     include_str!("../cli.rs"),
     include_str!("../view/ending.rs"),
-    include_str!("../../../omoi-planning/src/commands.rs"),
-    include_str!("../../../omoi-planning/src/planner/decide.rs"),
+    include_str!("../../../omoi-planning/src/commands/error.rs"),
+    include_str!("../../../omoi-planning/src/commands/spec_model.rs"),
+    include_str!("../../../omoi-planning/src/planner/conclude.rs"),
     include_str!("../../../omoi-delivery/src/finisher.rs"),
     include_str!("../../../omoi-delivery/src/finisher/ablation.rs"),
     include_str!("../../../omoi-server/src/control/find.rs"),

@@ -1,0 +1,239 @@
+//! What follows when an attempt at a phase ended: passed, refused, or the plan is not ready.
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::id::HumanRef;
+use omoi_domain::lifecycle::phase::{
+    FailedPhaseAttempt, PassedOutput, PhaseOutage, PhaseRefusal, PlanBlocker, RefusalFacts,
+    RefusedOutput, block_not_ready, judge_failed_attempt, pass_phase, provider_failed_phase,
+    refuse_phase,
+};
+use omoi_domain::phase::{Phase, PhaseVerdict};
+use omoi_domain::retry::{ErrorClass, PhaseFailure};
+use omoi_execution::{Platform, outage};
+use omoi_plan::evaluate::PhaseEvaluation;
+use omoi_plan::finding::RuleFinding;
+use omoi_plan::outputs::TasksOutput;
+use omoi_runtime::BoxError;
+use omoi_runtime::reconcile::Next;
+use omoi_store::attempts::Attempt;
+use omoi_store::projects;
+
+use super::phase_change::{PhaseDecision, SpecPhase, change_phase};
+use crate::gate::{INVALID_OUTPUT, Judged};
+use crate::judge::judge;
+use crate::planner::output_digest;
+use crate::proofs;
+use crate::second_opinion::{self, Standing};
+use crate::sync::ApplyError;
+
+/// What the gate's verdict means for a phase.
+enum Conclusion {
+    /// The whole plan cannot be worked on.
+    NotReady(PlanBlocker),
+    /// The output is accepted.
+    Passed(Value),
+    /// It is not.
+    Refused(PhaseRefusal),
+}
+
+/// Judges what an attempt handed in, once its proofs ran and a second opinion on it is known.
+pub(super) async fn conclude_attempt(
+    platform: &Platform,
+    at: SpecPhase<'_>,
+    attempt: &Attempt,
+) -> Result<Next, BoxError> {
+    let SpecPhase { spec, run } = at;
+    let is_of_tasks = run.phase == Phase::Tasks;
+    if is_of_tasks && proofs::run_open(platform, spec, run, attempt.created_at).await? {
+        return Ok(Next::Idle);
+    }
+    let judged = judge(platform, spec, run.phase).await?;
+    if let (true, true, Some(output)) = (is_of_tasks, judged.evaluation.passed, &judged.output) {
+        let tasks = TasksOutput::deserialize(output)?;
+        match second_opinion::standing(platform, spec, run, &tasks).await? {
+            Standing::Open => return Ok(Next::Idle),
+            Standing::GoOn => {}
+            Standing::SendBack(says) => return refuse(platform, at, doubt(says, judged)).await,
+        }
+    }
+    match conclude(&judged) {
+        Conclusion::NotReady(fault) => block(platform, at, &judged.evaluation, fault).await,
+        Conclusion::Passed(output) => pass(platform, at, &judged, output).await,
+        Conclusion::Refused(refusal) => refuse(platform, at, refusal).await,
+    }
+}
+
+/// Handles an attempt that ended in an error rather than an output.
+pub(super) async fn handle_failure(
+    platform: &Platform,
+    at: SpecPhase<'_>,
+    attempt: &Attempt,
+) -> Result<Next, BoxError> {
+    let class = attempt.error_class.unwrap_or(ErrorClass::Unknown);
+    let message = attempt.error_message.clone().unwrap_or_default();
+    match judge_failed_attempt(class, &message) {
+        FailedPhaseAttempt::Refused(refusal) => refuse(platform, at, refusal).await,
+        FailedPhaseAttempt::Provider => {
+            let outage = PhaseOutage {
+                phase: at.run.phase,
+                attempts: at.run.attempts,
+                reason: outage::reason(class, &message),
+                step: outage::step_of(platform, attempt, class).await?,
+                message,
+            };
+            let decision = PhaseDecision::new(|_| provider_failed_phase(outage));
+            Ok(change_phase(platform, at, decision).await?)
+        }
+    }
+}
+
+/// Decides what the gate's verdict means.
+fn conclude(judged: &Judged) -> Conclusion {
+    if let Some(fault) = not_ready(judged) {
+        return Conclusion::NotReady(fault);
+    }
+    match judged.output.clone() {
+        Some(output) if judged.evaluation.passed => Conclusion::Passed(output),
+        output => {
+            let is_unreadable = |found: &RuleFinding| found.code == INVALID_OUTPUT;
+            let kind = match judged.evaluation.blockers.iter().any(is_unreadable) {
+                true => PhaseFailure::InvalidOutput,
+                false => PhaseFailure::EvaluationFailed,
+            };
+            Conclusion::Refused(PhaseRefusal {
+                kind,
+                feedback: judged.evaluation.feedback.clone(),
+                output: Some(refused_output(&judged.evaluation, output)),
+                is_last: false,
+                is_doubt: false,
+            })
+        }
+    }
+}
+
+/// What a second opinion says against an output that passed its gate.
+fn doubt(says: String, judged: Judged) -> PhaseRefusal {
+    PhaseRefusal {
+        kind: PhaseFailure::EvaluationFailed,
+        feedback: says,
+        output: Some(refused_output(&judged.evaluation, judged.output)),
+        is_last: false,
+        is_doubt: true,
+    }
+}
+
+fn refused_output(evaluation: &PhaseEvaluation, output: Option<Value>) -> RefusedOutput {
+    RefusedOutput {
+        verdict: verdict(evaluation),
+        score: evaluation.score,
+        output,
+    }
+}
+
+fn verdict(evaluation: &PhaseEvaluation) -> PhaseVerdict {
+    PhaseVerdict {
+        score: Some(evaluation.score),
+        passed: Some(evaluation.passed),
+        blockers: evaluation.blockers.iter().map(|b| b.code.clone()).collect(),
+        reason: None,
+    }
+}
+
+/// What sync found missing.
+fn not_ready(judged: &Judged) -> Option<PlanBlocker> {
+    let sync = judged.sync.as_ref().filter(|s| !s.ready_for_execution)?;
+    let lines: Vec<&str> = sync.blockers.iter().map(|b| b.message.as_str()).collect();
+    Some(PlanBlocker {
+        phase: sync.blockers.first().map_or(Phase::Tasks, |b| b.phase),
+        reason: format!("not ready for execution: {}", lines.join("; ")),
+    })
+}
+
+/// What stopped the rows from being written. Only other tasks can change that, so resuming plans
+/// them again with the reason in view, and then syncs.
+fn not_applied(spec: &str, refused: &ApplyError) -> PlanBlocker {
+    let reason = match refused {
+        ApplyError::Conflicts(keys) => format!(
+            "the new plan changes what work has begun on: {}. It must leave these as they are. \
+             `omoi spec resume {spec}` plans the tasks again with this in view; cancel first \
+             (`omoi task cancel`) what the plan dropped and nobody needs",
+            keys.join(", ")
+        ),
+        other => {
+            format!("{other}; `omoi spec resume {spec}` plans the tasks again with this in view")
+        }
+    };
+    PlanBlocker {
+        phase: Phase::Tasks,
+        reason,
+    }
+}
+
+async fn refuse(
+    platform: &Platform,
+    at: SpecPhase<'_>,
+    refusal: PhaseRefusal,
+) -> Result<Next, BoxError> {
+    let attempts_max = platform.settings_of(at.spec).phase_attempts_max;
+    let decide = |now| {
+        let facts = RefusalFacts {
+            phase: at.run.phase,
+            attempts: at.run.attempts,
+            attempts_max,
+            rejected_score: at.run.rejected_score,
+            now,
+        };
+        refuse_phase(facts, refusal)
+    };
+    Ok(change_phase(platform, at, PhaseDecision::new(decide)).await?)
+}
+
+/// Accepts the output; where the plan cannot be written, the spec waits for a person.
+async fn pass(
+    platform: &Platform,
+    at: SpecPhase<'_>,
+    judged: &Judged,
+    output: Value,
+) -> Result<Next, BoxError> {
+    let phase = at.run.phase;
+    let passed = PassedOutput {
+        phase,
+        verdict: verdict(&judged.evaluation),
+        score: judged.evaluation.score,
+        digest: output_digest(&output),
+        output,
+        is_auto_start: at.spec.options.0.auto_start,
+    };
+    let decision = PhaseDecision {
+        point: match phase {
+            Phase::Sync => CrashPoint::PlanSynced,
+            _ => CrashPoint::PhaseMoved,
+        },
+        plan: Some(judged),
+        decide: |_| pass_phase(passed),
+    };
+    match change_phase(platform, at, decision).await {
+        Ok(next) => Ok(next),
+        Err(ApplyError::Store(error)) => Err(error.into()),
+        Err(refused) => {
+            let (project, number) = (at.spec.project_id, HumanRef::spec(at.spec.number));
+            let store = &platform.store;
+            let name = store.read(async |tx| projects::reference(tx, project, number).await);
+            let fault = not_applied(&name.await?, &refused);
+            block(platform, at, &judged.evaluation, fault).await
+        }
+    }
+}
+
+async fn block(
+    platform: &Platform,
+    at: SpecPhase<'_>,
+    evaluation: &PhaseEvaluation,
+    fault: PlanBlocker,
+) -> Result<Next, BoxError> {
+    let decide = |_| block_not_ready(evaluation.score, verdict(evaluation), fault);
+    Ok(change_phase(platform, at, PhaseDecision::new(decide)).await?)
+}

@@ -1,0 +1,101 @@
+//! Starts an attempt at a phase.
+
+use tracing::info;
+
+use omoi_domain::attempt::{AgentRole, AttemptSubject};
+use omoi_domain::crash::CrashPoint;
+use omoi_domain::lifecycle::phase::PhaseAction;
+use omoi_execution::Platform;
+use omoi_execution::attempt::{self, Created, Job, NewAttempt, WorkPlan};
+use omoi_execution::toolbox::Toolbox;
+use omoi_git::object::ObjectId;
+use omoi_runtime::BoxError;
+use omoi_runtime::reconcile::Next;
+use omoi_sandbox::Access;
+use omoi_store::attempts::{self, Attempt};
+use omoi_store::phases::PhaseRun;
+use omoi_store::specs::Spec;
+use omoi_store::{StoreError, Tx};
+
+use super::phase_change::{PhaseChangeset, SpecPhase};
+use crate::prompt::brief;
+use crate::sync::ApplyError;
+
+/// An attempt that is to be made at a phase.
+pub(super) struct AttemptOrder {
+    /// Which one it is of those that count, from 1.
+    pub(super) attempt: u32,
+    /// What changes with it.
+    pub(super) actions: Vec<PhaseAction>,
+}
+
+/// Inserts and launches an attempt at a phase, which runs from then on.
+pub(super) async fn start_attempt(
+    platform: &Platform,
+    at: SpecPhase<'_>,
+    order: AttemptOrder,
+) -> Result<Next, BoxError> {
+    let SpecPhase { spec, run } = at;
+    // Before anything is written: without orders there must be no attempt.
+    let brief = brief(platform, spec, run, order.attempt).await?;
+    let base = ObjectId::parse(&spec.base_sha)?;
+    let toolbox = Toolbox::of_spec(spec)?;
+    let created = platform
+        .store
+        .write(CrashPoint::AttemptCreated, async |tx| {
+            let mut change = PhaseChangeset::new(at);
+            change.apply(tx, platform, order.actions).await?;
+            Ok::<_, ApplyError>(insert_attempt(tx, platform, spec, &change.run).await?)
+        });
+    let created = created.await?;
+    let (phase, number) = (run.phase, spec.number);
+    info!(
+        spec.id = %spec.id, attempt.id = %created.attempt.id,
+        "Phase {phase} of SPEC-{number}, attempt {}", order.attempt
+    );
+    let work = WorkPlan {
+        base: base.clone(),
+        commit: base,
+        branch: format!("plan/{phase}"),
+        snapshot: None,
+        merge: None,
+        access: Access::ReadOnly,
+        toolbox,
+    };
+    let job = Job {
+        attempt: created.attempt,
+        token: created.token,
+        turns: created.turns,
+        work,
+        brief,
+    };
+    attempt::launch(platform, job);
+    Ok(Next::Idle)
+}
+
+async fn insert_attempt(
+    tx: &mut Tx,
+    platform: &Platform,
+    spec: &Spec,
+    run: &PhaseRun,
+) -> Result<Created, StoreError> {
+    let subject = AttemptSubject::SpecPhase { phase: run.phase };
+    let earlier = attempts::of_subject(tx, spec.id, subject).await?;
+    let new = NewAttempt {
+        project_id: spec.project_id,
+        spec_id: spec.id,
+        subject,
+        round: run.attempts.saturating_sub(1),
+        role: AgentRole::Planner,
+        fence: earlier.len() as i64 + 1,
+        base_sha: Some(spec.base_sha.clone()),
+    };
+    let mut created = attempt::insert(tx, platform, new).await?;
+    // What was said about other inputs is not gone on with.
+    let is_stale = |last: &Attempt| run.started_at.is_none_or(|at| last.created_at < at);
+    if earlier.last().is_some_and(is_stale) && !created.turns.is_empty() {
+        attempts::drop_turns(tx, created.attempt.id).await?;
+        created.turns.clear();
+    }
+    Ok(created)
+}
