@@ -13,7 +13,7 @@ use omoi_llm::wire::answer::Answer;
 use omoi_llm::wire::anthropic::{MessagesRequest, StreamEvent};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
-use omoi_runtime::telemetry::chain;
+use omoi_runtime::telemetry::error_chain;
 
 /// Times a turn is asked again after an answer that began and did not end well.
 const AGAIN_MAX: u32 = 3;
@@ -60,7 +60,7 @@ impl Pace for WorkerPace {
     }
 
     fn jitter(&self) -> f64 {
-        self.rng.unit()
+        self.rng.unit_fraction()
     }
 }
 
@@ -94,10 +94,10 @@ pub(crate) async fn ask(
             }
             (Next::Again(_), error) => {
                 again += 1;
-                tracing::info!(again, error = %chain(&error), "Asking for the turn again");
+                tracing::info!(again, error = %error_chain(&error), "Asking for the turn again");
             }
             (Next::Wait, error) => {
-                tracing::info!(error = %chain(&error), "Waiting for the gateway");
+                tracing::info!(error = %error_chain(&error), "Waiting for the gateway");
             }
         }
         pace.sleep(pause.mul_f64(0.75 + pace.jitter() / 2.0)).await;
@@ -124,7 +124,7 @@ fn without_answer(error: &UpstreamError) -> Next {
     };
     Next::Give(NoAnswer::Final {
         class,
-        message: chain(error),
+        message: error_chain(error),
     })
 }
 
@@ -133,10 +133,13 @@ fn without_answer(error: &UpstreamError) -> Next {
 fn own_failure(error: &UpstreamError) -> Option<String> {
     Some(match error {
         UpstreamError::Connect(source) => {
-            format!("could not connect to the platform: {}", chain(source))
+            format!("could not connect to the platform: {}", error_chain(source))
         }
         UpstreamError::Broken(source) => {
-            format!("the connection to the platform broke: {}", chain(source))
+            format!(
+                "the connection to the platform broke: {}",
+                error_chain(source)
+            )
         }
         UpstreamError::Cut => "the platform ended an answer before it was whole".to_owned(),
         UpstreamError::Silent { limit_s } | UpstreamError::NoContent { limit_s } => {
@@ -151,7 +154,7 @@ fn own_failure(error: &UpstreamError) -> Option<String> {
 
 /// What people are told of a failure.
 fn message_of(error: &UpstreamError) -> String {
-    own_failure(error).unwrap_or_else(|| chain(error))
+    own_failure(error).unwrap_or_else(|| error_chain(error))
 }
 
 /// The answer began and did not end well.

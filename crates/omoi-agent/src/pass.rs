@@ -13,7 +13,7 @@ use omoi_llm::wire::anthropic::{ContentBlock, StopReason};
 use omoi_protocol::worker::{
     AttemptContext, COMPLETION_SIGNAL, CommitTurn, InboxMessage, TurnRecord,
 };
-use omoi_runtime::telemetry::chain;
+use omoi_runtime::telemetry::error_chain;
 
 use crate::beside::Inbox;
 use crate::model::{NoAnswer, WorkerPace, ask};
@@ -109,11 +109,11 @@ impl Pass<'_> {
             Err(TurnError::NoAnswer { class, message }) => End::Failed { class, message },
             Err(error @ TurnError::Call(CallError::Unreachable(_))) => End::Failed {
                 class: ErrorClass::Network,
-                message: chain(&error),
+                message: error_chain(&error),
             },
             Err(error) => End::Failed {
                 class: ErrorClass::AgentError,
-                message: chain(&error),
+                message: error_chain(&error),
             },
         };
         if let End::Failed { class, message } = &end {
@@ -300,7 +300,7 @@ impl Pass<'_> {
             Some(work) if touched => match work.snapshot().await {
                 Err(error) if error.is_mendable() => {
                     work.not_taken();
-                    let why = shortened(&chain(&error), TEXT_CHARS_MAX);
+                    let why = shortened(&error_chain(&error), TEXT_CHARS_MAX);
                     body.turn.tool_results = tell_unsaved(&mut results, &why)?;
                     None
                 }

@@ -141,7 +141,8 @@ impl Platform {
                 Once::Again(trouble, after) => (trouble, after),
             };
             // Workers that lost one platform together do not come back to it together.
-            let wait = after.unwrap_or_else(|| pause.mul_f64(0.75 + self.rng.unit() / 2.0));
+            let wait =
+                after.unwrap_or_else(|| pause.mul_f64(0.75 + self.rng.unit_fraction() / 2.0));
             if self.clock.now() + wait >= self.deadline {
                 return Err(CallError::Unreachable(trouble));
             }

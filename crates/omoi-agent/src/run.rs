@@ -20,7 +20,7 @@ use omoi_llm::upstream::UpstreamError;
 use omoi_protocol::worker::{AttemptContext, Complete, CompleteAck, Started};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
-use omoi_runtime::telemetry::chain;
+use omoi_runtime::telemetry::error_chain;
 
 use crate::beside::{Inbox, acknowledge, heartbeat, poll};
 use crate::model::WorkerPace;
@@ -98,7 +98,7 @@ pub async fn run(host: Host, context_path: &Path) -> ExitCode {
     match attempt(&host, context_path).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("omoi agent: {}", chain(&error));
+            eprintln!("omoi agent: {}", error_chain(&error));
             ExitCode::FAILURE
         }
     }
@@ -215,7 +215,7 @@ impl Line<'_> {
             },
             Err(error) => Ended::By(End::Failed {
                 class: ErrorClass::AgentError,
-                message: chain(&error),
+                message: error_chain(&error),
             }),
         };
         let mut complete = report(end, turns)?;
@@ -244,7 +244,7 @@ impl Line<'_> {
         tools.recall(self.context)?;
         *toolbox = Some(tools);
         if self.context.commit.is_some() {
-            let git = Git::locate(&host.path).await?;
+            let git = Git::find_on_path(&host.path).await?;
             *work = Work::new(&git, self.context, &host.clock)?;
         }
         let endpoint = Endpoint::Unix(PathBuf::from(&self.context.socket));
@@ -304,13 +304,13 @@ impl Line<'_> {
                 }
             }
             Err(error) if error.is_mendable() => {
-                complete.unsaved = Some(shortened(&chain(&error), TEXT_CHARS_MAX));
+                complete.unsaved = Some(shortened(&error_chain(&error), TEXT_CHARS_MAX));
             }
             Err(error) => {
                 complete.outcome = Outcome::Failed;
                 complete.stop_reason = AttemptStopReason::Error;
                 complete.error_class = Some(ErrorClass::AgentError);
-                complete.error_message = Some(chain(&error));
+                complete.error_message = Some(error_chain(&error));
             }
         }
     }

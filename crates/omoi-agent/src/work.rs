@@ -8,7 +8,7 @@ use omoi_git::mirror::{CommitMeta, Identity};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::Git;
 use omoi_git::trailers::Trailer;
-use omoi_git::work::{Snapshot, WorkDir, WorkError};
+use omoi_git::work::{WorkDir, WorkError, WorkSnapshot};
 use omoi_protocol::worker::{AttemptContext, Bundle, CommitPlan};
 use omoi_runtime::clock::Clocked;
 
@@ -91,14 +91,14 @@ impl Work {
     /// A snapshot, when the work tree is not what the platform has of it.
     pub(crate) async fn snapshot(&mut self) -> Result<Option<Bundle>, SaveError> {
         let now = self.clock.now();
-        let snapshot = match (&self.saved, self.dir.snapshot(&self.base, now).await?) {
+        let snapshot = match (&self.saved, self.dir.take_snapshot(&self.base, now).await?) {
             (_, Some(snapshot)) => snapshot,
             (Saved::Nothing, None) => return Ok(None),
             // The work was undone; the platform must not go on from what was there before.
             (_, None) => self.dir.snapshot_always(&self.base, now).await?,
         };
-        let head = self.dir.head().await?;
-        let Snapshot {
+        let head = self.dir.head_commit().await?;
+        let WorkSnapshot {
             commit,
             tree,
             bundle,
@@ -121,7 +121,10 @@ impl Work {
 
     /// Commits everything and packs what the platform lacks. `body` goes below the subject.
     pub(crate) async fn finish(&self, body: Option<&str>) -> Result<Finished, SaveError> {
-        let put_back = self.dir.put_back(&self.base, &self.plan.protected).await?;
+        let put_back = self
+            .dir
+            .restore_paths(&self.base, &self.plan.protected)
+            .await?;
         let message = match body {
             Some(body) => format!("{}\n\n{body}", self.plan.subject),
             None => self.plan.subject.clone(),
@@ -138,7 +141,7 @@ impl Work {
             .await?;
         let head = committed.head;
         let known = [self.base.clone()];
-        let bundle = self.dir.bundle(&head, &known).await?;
+        let bundle = self.dir.make_bundle(&head, &known).await?;
         let ignored = match &bundle {
             Some(_) => Vec::new(),
             None => self.dir.ignored_files(IGNORED_PATHS_MAX).await?,

@@ -18,7 +18,7 @@ pub(crate) async fn move_task_branch(
 ) -> Result<(), BoxError> {
     let store = &platform.store;
     let task = store.read(async |tx| tasks::get(tx, task).await).await?;
-    let branch = RefName::branch(&task.branch)?;
+    let branch = RefName::from_branch(&task.branch)?;
     let before = mirror.read_ref(&branch).await?;
     if before.as_ref() != Some(commit) {
         let point = CrashPoint::RefMoved;

@@ -48,7 +48,7 @@ impl Finisher {
         let working = self.platform.own_specs(SpecStatus::Working).await?;
         for spec in working {
             let entity = spec.label();
-            entities.turn(now, entity, self.go_on(spec)).await;
+            entities.give_turn(now, entity, self.go_on(spec)).await;
         }
         Ok(Next::Idle)
     }

@@ -53,7 +53,7 @@ impl Merger {
                 self.settle(&spec).await?;
                 self.start_next(&spec).await
             };
-            entities.turn(now, spec.label(), turn).await;
+            entities.give_turn(now, spec.label(), turn).await;
         }
         Ok(Next::Idle)
     }

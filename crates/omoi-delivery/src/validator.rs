@@ -51,10 +51,12 @@ impl Validator {
     async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         for task in self.with_status(TaskStatus::Validating).await? {
             let turn = async { Ok(self.take_up_lost(task.id).await?) };
-            entities.turn(now, task.label(), turn).await;
+            entities.give_turn(now, task.label(), turn).await;
         }
         for task in self.with_status(TaskStatus::PendingValidation).await? {
-            entities.turn(now, task.label(), self.start(task.id)).await;
+            entities
+                .give_turn(now, task.label(), self.start(task.id))
+                .await;
         }
         Ok(Next::Idle)
     }

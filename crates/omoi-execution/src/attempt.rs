@@ -171,7 +171,7 @@ fn record(turn: attempts::Turn) -> TurnRecord {
 
 fn token(rng: &Rng) -> String {
     let mut bytes = [0_u8; 32];
-    rng.fill(&mut bytes);
+    rng.fill_bytes(&mut bytes);
     hex::encode(bytes)
 }
 

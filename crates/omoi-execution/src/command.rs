@@ -14,10 +14,10 @@ use omoi_git::mirror::{BaseStoreError, EntryKind, Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_runtime::ids::uuid_v7;
-use omoi_sandbox::exercise::{self, Exercised};
+use omoi_sandbox::files_read::{self, FilesRead};
 use omoi_sandbox::{
-    Access, Ended, Exit, GuardRefusal, Held, Launch, LaunchError, Mount, Provider, WaitError,
-    WorkspaceError,
+    GuardRefusal, LaunchError, ProgramEnd, PropertyStatus, Provider, ReadOnlyMount, SandboxEnd,
+    SandboxLaunch, WaitError, WorkspaceAccess, WorkspaceError,
 };
 use omoi_store::specs::Spec;
 
@@ -172,29 +172,31 @@ async fn in_checkout(
     }
     let tracked = tracked(&mirror, command).await?;
     provider.prepare_workspace(dir)?;
-    let reset = exercise::reset(dir, &tracked);
+    let reset = files_read::reset_access_times(dir, &tracked);
     reset.map_err(|source| CommandError::Io {
         path: dir.to_path_buf(),
         source,
     })?;
-    let mut launch = Launch::new(name, dir, ["/bin/sh", "-c", command.command]);
-    launch.access = Access::ReadWrite;
+    let mut launch = SandboxLaunch::new(name, dir, ["/bin/sh", "-c", command.command]);
+    launch.access = WorkspaceAccess::ReadWrite;
     launch.env = command.toolbox.environment();
     launch.read_only = platform.mounts(command.toolbox)?;
-    launch.read_only.push(Mount::same(base.objects_dir()));
+    launch
+        .read_only
+        .push(ReadOnlyMount::at_same_path(base.objects_dir()));
     launch.limits = platform.settings.limits;
     launch.wall_timeout = command.timeout;
     launch.output_bytes_max = OUTPUT_BYTES;
     let mounts = shown(&launch.read_only);
     let exit = provider.launch(launch).await?.wait().await?;
-    let exercised = match exercise::read(dir, &tracked) {
-        Exercised::Known(paths) => Some(
+    let exercised = match files_read::list_files_read(dir, &tracked) {
+        FilesRead::Known(paths) => Some(
             paths
                 .iter()
                 .map(|p| p.to_string_lossy().into_owned())
                 .collect(),
         ),
-        Exercised::Unknown(_) => None,
+        FilesRead::Unknown(_) => None,
     };
     let (exit_code, took) = (exit_code(&exit), exit.took);
     let output = told(exit, &platform.mask);
@@ -212,18 +214,18 @@ async fn in_checkout(
 
 /// What a provider holds, for the record.
 pub(crate) fn held(provider: &dyn Provider) -> Vec<(String, Option<String>)> {
-    let reason = |held: &Held| match held {
-        Held::Yes => None,
-        Held::ByWatcher => Some("held by the watcher".to_owned()),
-        Held::No(why) => Some(why.clone()),
+    let reason = |held: &PropertyStatus| match held {
+        PropertyStatus::Yes => None,
+        PropertyStatus::ByWatcher => Some("held by the watcher".to_owned()),
+        PropertyStatus::No(why) => Some(why.clone()),
     };
-    let all = provider.properties().iter();
+    let all = provider.held_properties().iter();
     all.map(|(property, held)| (property.to_string(), reason(held)))
         .collect()
 }
 
 /// The host paths of `mounts`, for the record.
-pub(crate) fn shown(mounts: &[Mount]) -> Vec<String> {
+pub(crate) fn shown(mounts: &[ReadOnlyMount]) -> Vec<String> {
     mounts
         .iter()
         .map(|m| m.host.display().to_string())
@@ -236,15 +238,15 @@ pub fn digest(output: &str) -> String {
 }
 
 /// Its exit code, where it ended by itself.
-const fn exit_code(exit: &Exit) -> Option<i32> {
+const fn exit_code(exit: &SandboxEnd) -> Option<i32> {
     match exit.ended {
-        Ended::Code(code) if !exit.timed_out && exit.exhausted.is_none() => Some(code),
-        Ended::Code(_) | Ended::Signal(_) => None,
+        ProgramEnd::Code(code) if !exit.timed_out && exit.exhausted.is_none() => Some(code),
+        ProgramEnd::Code(_) | ProgramEnd::Signal(_) => None,
     }
 }
 
 /// What it printed, and why it was stopped, where it was.
-fn told(exit: Exit, mask: &SecretMask) -> String {
+fn told(exit: SandboxEnd, mask: &SecretMask) -> String {
     let mut output = exit.stdout.to_text();
     let stderr = exit.stderr.to_text();
     if !output.is_empty() && !stderr.is_empty() && !output.ends_with('\n') {

@@ -13,9 +13,9 @@ use tracing::warn;
 use omoi_domain::event::Consumer;
 use omoi_domain::time::Timestamp;
 use omoi_runtime::BoxError;
-use omoi_runtime::bus::{Bus, Hint};
-use omoi_runtime::lifecycle::Kind;
-use omoi_runtime::reconcile::{Driver, Entities, Next, Nudge, Reconciler, StatusReader};
+use omoi_runtime::bus::{Bus, BusHint};
+use omoi_runtime::lifecycle::SpawnKind;
+use omoi_runtime::reconcile::{Entities, Next, Nudge, ReconcileDriver, Reconciler, StatusReader};
 use omoi_store::{StoreError, events};
 
 use crate::disk_room::LOOK;
@@ -77,7 +77,7 @@ pub fn start(
     let mut readers = Vec::new();
     for inner in consumers {
         let consumer = inner.consumer();
-        let driver = Driver::new(
+        let driver = ReconcileDriver::new(
             Box::new(Consumed {
                 inner,
                 platform: platform.clone(),
@@ -86,15 +86,15 @@ pub fn start(
             platform.clock.clone(),
             platform.rng.fork(),
         );
-        nudges.insert(consumer, driver.nudge());
-        readers.push(driver.status());
+        nudges.insert(consumer, driver.nudge_handle());
+        readers.push(driver.status_reader());
         driver.spawn(&platform.lifecycle);
     }
     keeper::start(platform);
     let pump = pump(platform.clone(), Arc::clone(bus), nudges);
     platform
         .lifecycle
-        .spawn("outbox pump", Kind::Critical, pump);
+        .spawn("outbox pump", SpawnKind::Critical, pump);
     readers
 }
 
@@ -103,9 +103,9 @@ pub fn publish_commits(platform: &Platform, bus: &Arc<dyn Bus>) {
     let (platform_, bus) = (platform.clone(), Arc::clone(bus));
     platform
         .lifecycle
-        .spawn("outbox publisher", Kind::Critical, async move {
+        .spawn("outbox publisher", SpawnKind::Critical, async move {
             let mut commits = platform_.store.store().commits();
-            let soft = platform_.lifecycle.soft();
+            let soft = platform_.lifecycle.soft_token();
             loop {
                 // Both futures are cancel-safe: a watch and a token.
                 tokio::select! {
@@ -114,7 +114,7 @@ pub fn publish_commits(platform: &Platform, bus: &Arc<dyn Bus>) {
                 }
                 let seq = i64::try_from(*commits.borrow_and_update()).unwrap_or(i64::MAX);
                 if let Err(error) = bus
-                    .publish(Hint::Appended {
+                    .publish_hint(BusHint::Appended {
                         topic: TOPIC.to_owned(),
                         seq,
                     })
@@ -134,8 +134,8 @@ async fn pump(
     bus: Arc<dyn Bus>,
     nudges: BTreeMap<Consumer, Nudge>,
 ) -> Result<(), BoxError> {
-    let mut hints = bus.subscribe();
-    let soft = platform.lifecycle.soft();
+    let mut hints = bus.subscribe_hints();
+    let soft = platform.lifecycle.soft_token();
     let mut at = platform
         .store
         .read(async |tx| events::head(tx).await)
@@ -154,7 +154,7 @@ async fn pump(
         }
         // Cancel-safe: a broadcast receiver, a token and a timer.
         tokio::select! {
-            hint = hints.recv() => if hint.is_none() { break },
+            hint = hints.next_hint() => if hint.is_none() { break },
             () = soft.cancelled() => break,
             () = platform.clock.sleep(platform.settings.poll) => {}
         }

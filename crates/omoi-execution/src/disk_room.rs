@@ -56,7 +56,7 @@ impl Platform {
 
     /// Waits until the disk has room. False when the process is asked to stop first.
     pub(crate) async fn has_disk_room(&self) -> bool {
-        let soft = self.lifecycle.soft();
+        let soft = self.lifecycle.soft_token();
         while self.disk_shortage().is_some() {
             // Both are cancel-safe: a token and a timer.
             tokio::select! {

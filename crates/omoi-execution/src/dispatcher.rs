@@ -22,8 +22,8 @@ use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
-use omoi_runtime::telemetry::chain;
-use omoi_sandbox::Access;
+use omoi_runtime::telemetry::error_chain;
+use omoi_sandbox::WorkspaceAccess;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, NewClaim, Task};
 use omoi_store::{StoreError, Tx, attempts, merges, slots};
@@ -70,7 +70,7 @@ impl Dispatcher {
             for claimed in self.claim(batch).await? {
                 let label = claimed.planned.task.label();
                 let turn = self.launch_or_fail(claimed);
-                entities.turn(now, label, turn).await;
+                entities.give_turn(now, label, turn).await;
             }
         }
         let store = &self.platform.store;
@@ -101,8 +101,8 @@ impl Dispatcher {
                 Some(SlotLimit::Project) => continue,
                 None => {}
             }
-            let turn = entities.turn(now, task.label(), self.plan_or_fail(task));
-            if let Some(Some(planned)) = turn.await.done() {
+            let turn = entities.give_turn(now, task.label(), self.plan_or_fail(task));
+            if let Some(Some(planned)) = turn.await.done_value() {
                 slots.take_slot(planned.task.project_id);
                 batch.push(planned);
             }
@@ -140,7 +140,7 @@ impl Dispatcher {
 
     /// Counts a start that failed against its task.
     async fn could_not_start(&self, id: TaskId, error: &BoxError) -> Result<(), StoreError> {
-        let (class, why) = (class_of(error.as_ref()), chain(error.as_ref()));
+        let (class, why) = (class_of(error.as_ref()), error_chain(error.as_ref()));
         warn!(task.id = %id, error = %why, "Could not start task `{id}`");
         let platform = &self.platform;
         let store = &platform.store;
@@ -193,7 +193,7 @@ impl Dispatcher {
         spec: &Spec,
         head: &ObjectId,
     ) -> Result<WorkPlan, BoxError> {
-        let branch = RefName::branch(&task.branch)?;
+        let branch = RefName::from_branch(&task.branch)?;
         let mut merge = None;
         let commit = match mirror.read_ref(&branch).await? {
             Some(own) => own,
@@ -223,7 +223,7 @@ impl Dispatcher {
             branch: task.branch.clone(),
             snapshot: None,
             merge,
-            access: Access::ReadWrite,
+            access: WorkspaceAccess::ReadWrite,
             toolbox: Toolbox::of_spec(spec)?,
         })
     }

@@ -51,12 +51,16 @@ pub enum IntegrationError {
 /// # Errors
 /// [`IntegrationError::Name`].
 pub fn branch_ref(spec: &Spec) -> Result<RefName, IntegrationError> {
-    Ok(RefName::branch(&spec.integration_branch)?)
+    Ok(RefName::from_branch(&spec.integration_branch)?)
 }
 
 /// The name of a task's branch in the mirror.
 pub fn task_branch(task: TaskId, title: &str) -> String {
-    format!("task/{}/{}", task.short(), omoi_git::slug::slug(title, 25))
+    format!(
+        "task/{}/{}",
+        task.short(),
+        omoi_git::slug::title_slug(title, 25)
+    )
 }
 
 /// The ref that keeps the last snapshot of an attempt.

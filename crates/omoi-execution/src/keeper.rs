@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use omoi_domain::crash::CrashPoint;
 use omoi_runtime::BoxError;
-use omoi_runtime::lifecycle::Kind;
+use omoi_runtime::lifecycle::SpawnKind;
 use omoi_store::{StoreError, attempts};
 
 use crate::platform::Platform;
@@ -22,8 +22,8 @@ const LOOK: Duration = Duration::from_millis(200);
 pub fn start(platform: &Platform) {
     let (leases, stop) = (platform.clone(), platform.clone());
     let lifecycle = &platform.lifecycle;
-    lifecycle.spawn("lease keeper", Kind::Critical, keep(leases));
-    lifecycle.spawn("agents' stop", Kind::Critical, stop_agents(stop));
+    lifecycle.spawn("lease keeper", SpawnKind::Critical, keep(leases));
+    lifecycle.spawn("agents' stop", SpawnKind::Critical, stop_agents(stop));
 }
 
 async fn keep(platform: Platform) -> Result<(), BoxError> {
@@ -63,7 +63,7 @@ pub async fn renew(platform: &Platform) -> Result<(), StoreError> {
 
 /// Asks every agent to save and stop when the process is to stop.
 async fn stop_agents(platform: Platform) -> Result<(), BoxError> {
-    platform.lifecycle.soft().cancelled().await;
+    platform.lifecycle.soft_token().cancelled().await;
     let mut asked = BTreeSet::new();
     loop {
         for id in platform.running.ids() {

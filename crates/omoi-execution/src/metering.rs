@@ -15,7 +15,7 @@ use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, ReservedCall, Usage};
 use omoi_llm::pricing::Tokens;
-use omoi_runtime::telemetry::chain;
+use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
 use omoi_store::open_calls::{self, OpenCall};
@@ -128,7 +128,7 @@ impl Meter for Platform {
         Box::pin(async move {
             if let Err(error) = call_failure::tell(self, caller, failed).await {
                 let spec = caller.principal.spec;
-                warn!(spec.id = %spec, error = %chain(&error), "Could not tell of a failed model call");
+                warn!(spec.id = %spec, error = %error_chain(&error), "Could not tell of a failed model call");
             }
         })
     }

@@ -22,10 +22,13 @@ use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::process::Git;
 use omoi_llm::ask::Llm;
 use omoi_runtime::clock::Clocked;
-use omoi_runtime::lifecycle::Handle;
+use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_runtime::rng::Rng;
 pub use omoi_sandbox::GuardedPlaces;
-use omoi_sandbox::{Control, Exhausted, GuardRefusal, Limits, Mount, MountSource, Provider};
+use omoi_sandbox::{
+    ExhaustedLimit, GuardRefusal, MountSource, Provider, ReadOnlyMount, SandboxControl,
+    SandboxLimits,
+};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tenant};
 use tokio::sync::Notify;
@@ -87,7 +90,7 @@ pub struct Settings {
     /// How long an attempt lives without its owner's renewal.
     pub lease: Duration,
     /// Amounts of one sandbox.
-    pub limits: Limits,
+    pub limits: SandboxLimits,
     /// Paths every sandbox of this deployment may read.
     pub read_only: Vec<PathBuf>,
     /// Discoveries in a row that may lead to a task.
@@ -253,7 +256,7 @@ pub struct Parts {
     /// Randomness.
     pub rng: Rng,
     /// Starts tasks.
-    pub lifecycle: Handle,
+    pub lifecycle: LifecycleHandle,
     /// Where attempts run; none in a process that runs none.
     pub sandbox: Option<Arc<dyn Provider>>,
     /// Git.
@@ -307,12 +310,12 @@ impl Platform {
     ///
     /// # Errors
     /// [`GuardRefusal`] for a listed place that must not be shown.
-    pub fn mounts(&self, toolbox: &Toolbox) -> Result<Vec<Mount>, GuardRefusal> {
+    pub fn mounts(&self, toolbox: &Toolbox) -> Result<Vec<ReadOnlyMount>, GuardRefusal> {
         for path in &self.settings.read_only {
-            self.guarded.check(path, MountSource::Person)?;
+            self.guarded.check_mount(path, MountSource::Person)?;
         }
         for path in &toolbox.allowed {
-            self.guarded.check(path, MountSource::Repository)?;
+            self.guarded.check_mount(path, MountSource::Repository)?;
         }
         Ok(toolbox.mounts(&self.settings.read_only))
     }
@@ -359,7 +362,7 @@ impl Deref for Platform {
 /// Stop handles of the sandboxes this process runs. Never authoritative: the rows are.
 #[derive(Debug, Default)]
 pub struct RunningAttempts {
-    all: Mutex<BTreeMap<AttemptId, Option<Control>>>,
+    all: Mutex<BTreeMap<AttemptId, Option<SandboxControl>>>,
     ended: Notify,
 }
 
@@ -375,7 +378,7 @@ impl Platform {
     /// Ends when the process is to stop and its attempts have ended. What attempts need to end well
     /// must last as long.
     pub async fn work_ended(self) {
-        self.lifecycle.soft().cancelled().await;
+        self.lifecycle.soft_token().cancelled().await;
         self.running.drained().await;
     }
 
@@ -409,7 +412,7 @@ impl RunningAttempts {
     }
 
     /// Notes how its sandbox can be stopped.
-    pub(crate) fn launched(&self, attempt: AttemptId, control: Control) {
+    pub(crate) fn launched(&self, attempt: AttemptId, control: SandboxControl) {
         self.lock().insert(attempt, Some(control));
     }
 
@@ -425,15 +428,15 @@ impl RunningAttempts {
     }
 
     /// The limit that the watcher stopped the sandbox of an attempt for.
-    pub fn exhausted(&self, attempt: AttemptId) -> Option<Exhausted> {
+    pub fn exhausted(&self, attempt: AttemptId) -> Option<ExhaustedLimit> {
         let all = self.lock();
-        all.get(&attempt)?.as_ref()?.exhausted()
+        all.get(&attempt)?.as_ref()?.exhausted_limit()
     }
 
     /// Kills the sandbox of an attempt, if this process runs it.
     pub fn kill(&self, attempt: AttemptId) {
         if let Some(Some(control)) = self.lock().get(&attempt) {
-            control.kill();
+            control.kill_tree();
         }
     }
 
@@ -443,7 +446,7 @@ impl RunningAttempts {
         let Some(Some(control)) = all.get(&attempt) else {
             return false;
         };
-        control.interrupt();
+        control.interrupt_program();
         true
     }
 
@@ -470,7 +473,7 @@ impl RunningAttempts {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, Option<Control>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, Option<SandboxControl>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,8 +11,8 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, SpecId};
 use omoi_domain::lifecycle::tries::EarlierRun;
 use omoi_runtime::BoxError;
-use omoi_runtime::lifecycle::Kind;
-use omoi_runtime::telemetry::chain;
+use omoi_runtime::lifecycle::SpawnKind;
+use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx};
@@ -118,10 +118,10 @@ impl PlatformRun {
         } = self;
         let lifecycle = platform.lifecycle.clone();
         let title = name.clone();
-        lifecycle.spawn(name, Kind::Work, async move {
+        lifecycle.spawn(name, SpawnKind::Work, async move {
             let _held = held;
             if let Err(error) = work.await {
-                let why = chain(error.as_ref());
+                let why = error_chain(error.as_ref());
                 warn!(
                     spec.id = %attempt.spec_id, attempt.id = %attempt.id, error = %why,
                     "Could not finish the {title}"

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use omoi_sandbox::Protected;
+use omoi_sandbox::ProtectedPath;
 
 /// What the platform keeps there, and the settings of agent programs: whoever starts such a program
 /// in the repository runs what they say.
@@ -17,12 +17,14 @@ pub(crate) fn holds(path: &Path) -> bool {
 ///
 /// Settings that are a link in the repository stay what they are: a mount would have to remove the
 /// link. What an agent makes of it is put back before its work is committed.
-pub(crate) fn in_sandbox(checkout: &Path) -> Vec<Protected> {
+pub(crate) fn in_sandbox(checkout: &Path) -> Vec<ProtectedPath> {
     let is_link = |path: &&str| checkout.join(path).is_symlink();
     let settings = PATHS.iter().filter(|path| !is_link(path));
-    let mut all: Vec<_> = settings.map(|path| Protected::read_only(*path)).collect();
-    all.push(Protected::read_only(".git/config"));
-    all.push(Protected::masked(".git/hooks"));
+    let mut all: Vec<_> = settings
+        .map(|path| ProtectedPath::read_only(*path))
+        .collect();
+    all.push(ProtectedPath::read_only(".git/config"));
+    all.push(ProtectedPath::masked(".git/hooks"));
     all
 }
 
@@ -46,10 +48,10 @@ mod tests {
     #[test]
     fn a_sandbox_protects_all_but_links() {
         let checkout = tempfile::tempdir().unwrap();
-        let read_only = |paths: &[&str]| -> Vec<Protected> {
+        let read_only = |paths: &[&str]| -> Vec<ProtectedPath> {
             let paths = paths.iter().chain(&[".git/config"]);
-            let mut all: Vec<_> = paths.map(|path| Protected::read_only(*path)).collect();
-            all.push(Protected::masked(".git/hooks"));
+            let mut all: Vec<_> = paths.map(|path| ProtectedPath::read_only(*path)).collect();
+            all.push(ProtectedPath::masked(".git/hooks"));
             all
         };
         assert_eq!(in_sandbox(checkout.path()), read_only(&PATHS));

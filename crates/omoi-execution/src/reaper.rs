@@ -51,7 +51,7 @@ impl Reaper {
             .await?;
         for attempt in live {
             let entity = format!("attempt {}", attempt.id);
-            entities.turn(now, entity, self.reap(attempt)).await;
+            entities.give_turn(now, entity, self.reap(attempt)).await;
         }
         let open = self
             .platform
@@ -61,7 +61,7 @@ impl Reaper {
         for sandbox in open {
             let entity = format!("sandbox {}", sandbox.id);
             let turn = async { Ok(self.end_sandbox(sandbox.attempt_id).await?) };
-            entities.turn(now, entity, turn).await;
+            entities.give_turn(now, entity, turn).await;
         }
         let calls = self
             .platform
@@ -71,10 +71,10 @@ impl Reaper {
         for call in calls {
             let entity = format!("model call {}", call.id);
             let turn = async { Ok(settle_left_call(&self.platform, &call).await?) };
-            entities.turn(now, entity, turn).await;
+            entities.give_turn(now, entity, turn).await;
         }
         entities
-            .turn(now, "base stores".to_owned(), self.remove_base_stores())
+            .give_turn(now, "base stores".to_owned(), self.remove_base_stores())
             .await;
         Ok(Next::At(now + PERIOD))
     }
@@ -102,7 +102,7 @@ impl Reaper {
         }
         // The packs of a large history take the disk a while to forget.
         let lifecycle = &self.platform.lifecycle;
-        let removed = lifecycle.blocking("remove base stores", move || {
+        let removed = lifecycle.run_blocking("remove base stores", move || {
             mirrors.iter().try_for_each(|(project, mirror)| {
                 let needed = |base: &ObjectId| open.contains(&(*project, base.as_str().to_owned()));
                 mirror.remove_base_stores(needed)
@@ -185,9 +185,9 @@ pub fn clear_away(platform: &Platform) -> Result<(), BoxError> {
     let Some(provider) = &platform.sandbox else {
         return Ok(());
     };
-    for name in provider.orphans()? {
+    for name in provider.list_orphans()? {
         warn!(sandbox = %name, "Destroying orphan `{name}`");
-        provider.destroy(&name)?;
+        provider.destroy_sandbox(&name)?;
     }
     for entry in std::fs::read_dir(platform.data.work())? {
         provider.remove_workspace(&entry?.path())?;

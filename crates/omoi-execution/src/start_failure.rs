@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(class_of(&command), ErrorClass::PolicyViolation);
         let malformed: [Option<Box<dyn Error>>; 2] = [
             ObjectId::parse("no commit").err().map(Into::into),
-            RefName::branch("..").err().map(Into::into),
+            RefName::from_branch("..").err().map(Into::into),
         ];
         for error in malformed.into_iter().flatten() {
             assert_eq!(class_of(error.as_ref()), ErrorClass::InvalidTask, "{error}");

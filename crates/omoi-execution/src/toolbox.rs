@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use omoi_sandbox::Mount;
+use omoi_sandbox::ReadOnlyMount;
 use omoi_store::specs::Spec;
 use serde::{Deserialize, Serialize};
 
@@ -48,9 +48,9 @@ impl Toolbox {
     }
 
     /// The mounts, with the deployment's own list.
-    pub fn mounts(&self, extra: &[PathBuf]) -> Vec<Mount> {
+    pub fn mounts(&self, extra: &[PathBuf]) -> Vec<ReadOnlyMount> {
         let all = self.roots.iter().chain(extra).chain(&self.allowed);
-        all.map(Mount::same).collect()
+        all.map(ReadOnlyMount::at_same_path).collect()
     }
 
     /// The environment of a sandbox.

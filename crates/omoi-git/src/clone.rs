@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::mirror::{BaseStore, Identity, PACK_ARGUMENTS};
 use crate::object::ObjectId;
-use crate::process::{GitError, Place, write_private};
+use crate::process::{CallTarget, GitError, write_private};
 use crate::refname::RefName;
 
 const CHECKOUT_SECONDS_MAX: u64 = 900;
@@ -38,36 +38,36 @@ pub enum CloneError {
     /// The destination holds something already.
     #[error("`{dest}` is not an empty folder")]
     NotEmpty {
-        /// The destination.
+        /// Folder in which the clone was to be made.
         dest: PathBuf,
     },
     /// The branch is not a branch.
     #[error("`{name}` is not a branch")]
     NotABranch {
-        /// The ref.
+        /// Ref name that was given as the branch.
         name: RefName,
     },
-    /// The file system refused.
+    /// A file system operation failed.
     #[error("could not prepare `{dest}`")]
     Io {
-        /// The destination.
+        /// Folder in which the clone was to be made.
         dest: PathBuf,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
-    /// Git refused.
+    /// A git command failed in the new clone.
     #[error("could not check out into `{dest}`")]
     Git {
-        /// The destination.
+        /// Folder in which the clone was to be made.
         dest: PathBuf,
-        /// What git said.
+        /// The failure of that git command.
         #[source]
         source: GitError,
     },
 }
 
-/// What an attempt's clone is cut from.
+/// Branch, commits and identity of an attempt's clone.
 #[derive(Clone, Debug)]
 pub struct CloneSpec {
     /// The branch it is on; made in the clone only.
@@ -96,10 +96,10 @@ pub async fn shared_clone(
     };
     let user = format!(
         "[user]\n\tname = {}\n\temail = {}\n",
-        quoted(spec.identity.name()),
-        quoted(spec.identity.email())
+        quote_setting(spec.identity.name()),
+        quote_setting(spec.identity.email())
     );
-    init(base, dest, branch, &user).await?;
+    init_repository(base, dest, branch, &user).await?;
     let mut tips = vec![&spec.commit];
     tips.extend(&spec.readable);
     copy_history(base, dest, &tips).await?;
@@ -112,13 +112,13 @@ pub async fn clean_checkout(
     dest: &Path,
     commit: &ObjectId,
 ) -> Result<(), CloneError> {
-    init(base, dest, "none", "").await?;
+    init_repository(base, dest, "none", "").await?;
     copy_history(base, dest, &[commit]).await?;
     check_out(base, dest, "HEAD", commit).await
 }
 
 /// An empty repository that borrows the objects of `base`.
-async fn init(
+async fn init_repository(
     base: &BaseStore,
     dest: &Path,
     branch: &str,
@@ -137,7 +137,7 @@ async fn init(
     }
     mirror
         .git()
-        .call("init", Place::Nowhere)
+        .call("init", CallTarget::Nowhere)
         .args(["--quiet", "--template=", "--object-format=sha1"])
         .arg(format!("--initial-branch={branch}"))
         .arg("--")
@@ -178,15 +178,15 @@ async fn copy_history(base: &BaseStore, dest: &Path, tips: &[&ObjectId]) -> Resu
     let mirror = base.mirror();
     mirror
         .git()
-        .call("pack-objects", Place::Work(dest))
+        .call("pack-objects", CallTarget::Work(dest))
         .env(
             "GIT_ALTERNATE_OBJECT_DIRECTORIES",
             mirror.objects_as_alternate(),
         )
         .args(PACK_ARGUMENTS)
         .arg(dest.join(".git/objects/pack/pack"))
-        .input(request.as_bytes())
-        .deadline(CHECKOUT_SECONDS_MAX)
+        .stdin_bytes(request.as_bytes())
+        .deadline_seconds(CHECKOUT_SECONDS_MAX)
         .run()
         .await
         .map_err(|source| CloneError::Git {
@@ -206,7 +206,7 @@ async fn check_out(
         dest: dest.to_path_buf(),
         source,
     };
-    let call = |command| base.mirror().git().call(command, Place::Work(dest));
+    let call = |command| base.mirror().git().call(command, CallTarget::Work(dest));
     call("update-ref")
         .args(["--no-deref", "--", name, commit.as_str()])
         .run()
@@ -216,13 +216,13 @@ async fn check_out(
         .args(["--reset", "-u", commit.as_str()])
         // As many workers as processors.
         .config("checkout.workers", "0")
-        .deadline(CHECKOUT_SECONDS_MAX)
+        .deadline_seconds(CHECKOUT_SECONDS_MAX)
         .run()
         .await
         .map_err(failed)?;
     Ok(())
 }
 
-fn quoted(value: &str) -> String {
+fn quote_setting(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -19,14 +19,14 @@ use tempfile::TempDir;
 
 pub(crate) use base_store::PACK_ARGUMENTS;
 pub use base_store::{BaseStore, BaseStoreError, base_stores};
-pub use merge::{ConflictedPath, MergeTree, SCORE_ERROR, score};
-pub use read::{Change, ChangeKind, Diff, Entry, EntryKind, LogEntry};
+pub use merge::{ConflictedPath, MergeTree, SCORE_ERROR, conflict_score};
+pub use read::{ChangeKind, DiffText, EntryKind, FileEntry, LogEntry, PathChange};
 pub(crate) use read::{LIST_BYTES_MAX, take_object};
 pub use refs::UpdateRefError;
 pub use write::{CommitMeta, FileChange, Identity};
 
 use crate::object::ObjectId;
-use crate::process::{Call, Git, GitError, Place, write_private};
+use crate::process::{CallTarget, Git, GitCall, GitError, write_private};
 use crate::refname::RefName;
 use crate::repo::{RepoInfo, UserRepo};
 
@@ -78,16 +78,16 @@ pub struct Mirror {
 /// Why a mirror could not be opened, made or filled.
 #[derive(Debug, thiserror::Error)]
 pub enum MirrorError {
-    /// The file system refused.
+    /// A file system operation failed.
     #[error("could not prepare the mirror at `{dir}`")]
     Io {
-        /// The mirror's folder.
+        /// Folder of the bare repository.
         dir: PathBuf,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
-    /// Git refused.
+    /// A git command in the mirror failed.
     #[error("could not bring the mirror up to date")]
     Git(#[from] GitError),
     /// A ref of the mirror could not be pointed at what arrived.
@@ -118,7 +118,7 @@ impl Mirror {
             let parent = dir.parent().unwrap_or(Path::new("/"));
             std::fs::create_dir_all(parent).map_err(io)?;
             let fresh = TempDir::with_prefix_in(".mirror-", parent).map_err(io)?;
-            git.call("init", Place::Nowhere)
+            git.call("init", CallTarget::Nowhere)
                 .args(["--bare", "--quiet", "--shared=0644", "--template="])
                 .args(["--object-format=sha1", "--initial-branch=main", "--"])
                 .arg(fresh.path())
@@ -145,11 +145,11 @@ impl Mirror {
             git: git.clone(),
             dir,
         };
-        mirror.sweep();
+        mirror.remove_leftovers();
         Ok(mirror)
     }
 
-    /// The mirror's folder.
+    /// Folder of the bare repository, as an absolute path.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -161,7 +161,7 @@ impl Mirror {
 
     /// The object store as git takes it in `GIT_ALTERNATE_OBJECT_DIRECTORIES`.
     pub(crate) fn objects_as_alternate(&self) -> OsString {
-        OsString::from_vec(quoted(&self.objects_dir()))
+        OsString::from_vec(quote_path(&self.objects_dir()))
     }
 
     /// The git program this mirror works with.
@@ -211,28 +211,28 @@ impl Mirror {
             .args(["--no-auto-maintenance", "--recurse-submodules=no", "--"])
             .arg(&repo.git_dir)
             .args(commits)
-            .deadline(FETCH_SECONDS_MAX);
+            .deadline_seconds(FETCH_SECONDS_MAX);
         for flaw in OLD_FLAWS {
             call = call.config(flaw, "ignore");
         }
         // The far side of a local fetch gets no configuration but from files.
-        let scratch = self.scratch().map_err(io)?;
+        let scratch = self.scratch_folder().map_err(io)?;
         let user = UserRepo::open(&self.git, &repo.git_dir).map_err(io)?;
         if user.is_foreign() {
             let file = scratch.path().join("gitconfig");
-            write_private(&file, &trusting(&[&repo.git_dir, &repo.toplevel])).map_err(io)?;
+            write_private(&file, &trust_config(&[&repo.git_dir, &repo.toplevel])).map_err(io)?;
             call = call.env("GIT_CONFIG_GLOBAL", &file);
         }
         call.run().await?;
         Ok(())
     }
 
-    pub(crate) fn call<'a>(&'a self, command: &'static str) -> Call<'a> {
-        self.git.call(command, Place::Bare(&self.dir))
+    pub(crate) fn call<'a>(&'a self, command: &'static str) -> GitCall<'a> {
+        self.git.call(command, CallTarget::Bare(&self.dir))
     }
 
     /// A private folder for one operation, on the mirror's own file system.
-    pub(crate) fn scratch(&self) -> io::Result<TempDir> {
+    pub(crate) fn scratch_folder(&self) -> io::Result<TempDir> {
         let place = self.dir.join(SCRATCH);
         std::fs::create_dir_all(&place)?;
         TempDir::new_in(place)
@@ -240,10 +240,12 @@ impl Mirror {
 
     /// Removes what processes that died more than a day ago left behind: scratch folders and packs
     /// half received. What is new tells the time: file systems keep their own.
-    fn sweep(&self) {
+    fn remove_leftovers(&self) {
         const DAY: Duration = Duration::from_hours(24);
         let modified = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified());
-        let Ok(fresh) = self.scratch() else { return };
+        let Ok(fresh) = self.scratch_folder() else {
+            return;
+        };
         let Ok(now) = modified(fresh.path()) else {
             return;
         };
@@ -264,11 +266,11 @@ impl Mirror {
 const SCRATCH: &str = "omoi-scratch";
 
 /// A configuration file that lets git read exactly these folders though others own them.
-fn trusting(dirs: &[&Path]) -> Vec<u8> {
+fn trust_config(dirs: &[&Path]) -> Vec<u8> {
     let mut text = b"[safe]\n".to_vec();
     for dir in dirs {
         text.extend_from_slice(b"\tdirectory = ");
-        text.extend_from_slice(&quoted(dir));
+        text.extend_from_slice(&quote_path(dir));
         text.push(b'\n');
     }
     text
@@ -276,7 +278,7 @@ fn trusting(dirs: &[&Path]) -> Vec<u8> {
 
 /// `path` between quotation marks, as git reads it in a configuration file and in the list of
 /// alternate object stores.
-fn quoted(path: &Path) -> Vec<u8> {
+fn quote_path(path: &Path) -> Vec<u8> {
     let mut text = b"\"".to_vec();
     for b in path.as_os_str().as_bytes() {
         match b {
@@ -301,10 +303,10 @@ mod tests {
             ("/srv/a\nb", r#""/srv/a\nb""#),
             ("/srv/a:b", r#""/srv/a:b""#),
         ] {
-            assert_eq!(quoted(Path::new(path)), expected.as_bytes());
+            assert_eq!(quote_path(Path::new(path)), expected.as_bytes());
         }
         assert_eq!(
-            trusting(&[Path::new("/a\"b"), Path::new("/c")]),
+            trust_config(&[Path::new("/a\"b"), Path::new("/c")]),
             b"[safe]\n\tdirectory = \"/a\\\"b\"\n\tdirectory = \"/c\"\n"
         );
     }

@@ -48,7 +48,7 @@ impl ObjectId {
         Self::parse(&digits.collect::<Option<String>>()?).ok()
     }
 
-    /// The digits.
+    /// The 40 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-pub(crate) use call::{Call, Output};
-pub(crate) use run::probe;
+pub(crate) use call::{GitCall, GitOutput};
+pub(crate) use run::probe_program;
 
 /// The oldest git that has `merge-tree --write-tree` and NUL-separated object lookups.
 pub const GIT_VERSION_MIN: (u32, u32) = (2, 38);
@@ -55,51 +55,51 @@ pub enum GitError {
     /// The program could not be started.
     #[error("could not start `git {command}`")]
     Start {
-        /// The subcommand.
+        /// Git subcommand that was called, such as `fetch`.
         command: &'static str,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
-    /// Talking to the running program, or to a file beside it, failed.
+    /// Reading from the running program, or writing to it, failed.
     #[error("could not read or write for `git {command}`")]
     Io {
-        /// The subcommand.
+        /// Git subcommand that was called, such as `fetch`.
         command: &'static str,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
     /// It ran too long and was stopped.
     #[error("`git {command}` was stopped after {seconds} s")]
     Deadline {
-        /// The subcommand.
+        /// Git subcommand that was called, such as `fetch`.
         command: &'static str,
         /// How long it was given.
         seconds: u64,
     },
-    /// It said more than the caller takes.
+    /// It wrote more to standard output than the caller takes.
     #[error("`git {command}` put out more than {limit_bytes} bytes")]
     OutputTooLarge {
-        /// The subcommand.
+        /// Git subcommand that was called, such as `fetch`.
         command: &'static str,
-        /// The cap.
+        /// Longest standard output that the caller takes.
         limit_bytes: usize,
     },
     /// It ended with an exit code that means failure.
     #[error("`git {command}` failed ({}): {message}", exit_text(*code))]
     Failed {
-        /// The subcommand.
+        /// Git subcommand that was called, such as `fetch`.
         command: &'static str,
         /// Exit code, or none when a signal ended it.
         code: Option<i32>,
         /// The end of what it wrote to standard error.
         message: String,
     },
-    /// It succeeded but its answer has not the documented form.
+    /// It succeeded, but its output does not have the documented form.
     #[error("`git {command}` answered something not understood: {what}")]
     Unexpected {
-        /// The subcommand.
+        /// Git subcommand that was called, such as `fetch`.
         command: &'static str,
         /// What was wrong with the answer.
         what: &'static str,
@@ -137,7 +137,7 @@ pub struct Git {
 
 impl Git {
     /// Finds git on `path` (the value of `PATH`) and checks its version.
-    pub async fn locate(path: &OsStr) -> Result<Self, LocateError> {
+    pub async fn find_on_path(path: &OsStr) -> Result<Self, LocateError> {
         let program = find_program(path, "git").ok_or(LocateError::Missing)?;
         let mut git = Self {
             program,
@@ -145,11 +145,11 @@ impl Git {
             version: String::new(),
         };
         let out = git
-            .call("version", Place::Nowhere)
+            .call("version", CallTarget::Nowhere)
             .run()
             .await
             .map_err(LocateError::Broken)?;
-        let text = out.text();
+        let text = out.stdout_text();
         git.version = text.trim_start_matches("git version ").to_owned();
         let mut parts = git
             .version
@@ -163,18 +163,18 @@ impl Git {
     }
 
     /// What `git version` printed, without its first words.
-    pub fn version(&self) -> &str {
+    pub fn version_text(&self) -> &str {
         &self.version
     }
 
-    pub(crate) fn call<'a>(&'a self, command: &'static str, place: Place<'a>) -> Call<'a> {
-        Call::new(self, command, place)
+    pub(crate) fn call<'a>(&'a self, command: &'static str, place: CallTarget<'a>) -> GitCall<'a> {
+        GitCall::new(self, command, place)
     }
 }
 
 /// Which repository a call is about.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
+pub(crate) enum CallTarget<'a> {
     /// None: the call needs no repository.
     Nowhere,
     /// A git directory without work tree: a mirror.
@@ -187,12 +187,12 @@ pub(crate) enum Place<'a> {
 
 /// The account a call runs as, when it is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
+pub(crate) struct RepoOwner {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
 }
 
-impl Owner {
+impl RepoOwner {
     /// The owner of `path` when we are root and the path is not root's.
     ///
     /// Git refuses other people's repositories, and what root writes there its owner could no
@@ -207,23 +207,23 @@ impl Owner {
     }
 }
 
-impl Place<'_> {
-    fn args(self) -> Vec<OsString> {
+impl CallTarget<'_> {
+    fn location_args(self) -> Vec<OsString> {
         let joined = |option: &str, path: &Path| {
             let mut text = OsString::from(option);
             text.push(path);
             text
         };
         match self {
-            Place::Nowhere => Vec::new(),
-            Place::Bare(dir) => vec![joined("--git-dir=", dir)],
-            Place::Work(dir) => vec![
+            CallTarget::Nowhere => Vec::new(),
+            CallTarget::Bare(dir) => vec![joined("--git-dir=", dir)],
+            CallTarget::Work(dir) => vec![
                 "-C".into(),
                 dir.into(),
                 joined("--git-dir=", &dir.join(".git")),
                 joined("--work-tree=", dir),
             ],
-            Place::Inside(dir) => vec!["-C".into(), dir.into()],
+            CallTarget::Inside(dir) => vec!["-C".into(), dir.into()],
         }
     }
 }
@@ -249,6 +249,6 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     clippy::disallowed_methods,
     reason = "the one place of this crate that starts programs"
 )]
-fn start(program: &Path) -> Command {
+fn start_program(program: &Path) -> Command {
     Command::new(program)
 }

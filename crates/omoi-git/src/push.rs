@@ -1,4 +1,4 @@
-//! The hand-over: a finished branch arrives in the user's repository.
+//! The hand-over: creates the finished branch in the user's repository.
 //!
 //! Objects travel as one pack through a pipe and the branch is created, never moved: no hook runs,
 //! no work tree, index or existing ref is touched.
@@ -15,14 +15,14 @@ use crate::object::ObjectId;
 use crate::process::GitError;
 use crate::refname::{BadRefName, RefName};
 use crate::repo::UserRepo;
-use crate::slug::candidates;
+use crate::slug::numbered_names;
 
 const PUSH_SECONDS_MAX: u64 = 1_800;
 const NAMES_TRIED_MAX: usize = 100;
 
-/// Why a wanted name was not used.
+/// Why the branch did not get the wanted name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Renamed {
+pub enum RenameReason {
     /// A branch of that name has other content.
     Taken,
     /// A work tree has it checked out.
@@ -31,13 +31,13 @@ pub enum Renamed {
     Nested,
 }
 
-/// Where the branch ended up.
+/// Name under which the branch was created.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pushed {
+pub struct PushedBranch {
     /// The branch's name in the user's repository.
     pub branch: String,
     /// Why it is not the wanted one, when it is not.
-    pub renamed: Option<Renamed>,
+    pub renamed: Option<RenameReason>,
     /// Whether it was there already, pointing at the same commit.
     pub existed: bool,
 }
@@ -51,19 +51,19 @@ pub enum PushError {
     /// Every name tried is taken.
     #[error("`{branch}` and its {NAMES_TRIED_MAX} next names are all taken")]
     NoName {
-        /// The wanted name.
+        /// Branch name that was asked for.
         branch: String,
     },
-    /// The file system refused.
+    /// A file system operation failed.
     #[error("could not reach `{path}`")]
     Io {
         /// What could not be reached.
         path: PathBuf,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
-    /// Git refused.
+    /// A git command failed in the mirror or in the user's repository.
     #[error("git could not put the branch into the user's repository")]
     Git(#[from] GitError),
 }
@@ -76,8 +76,8 @@ pub async fn push_branch(
     repo: &Path,
     commit: &ObjectId,
     wanted: &str,
-) -> Result<Pushed, PushError> {
-    RefName::branch(wanted)?;
+) -> Result<PushedBranch, PushError> {
+    RefName::from_branch(wanted)?;
     let io = |source| PushError::Io {
         path: repo.to_path_buf(),
         source,
@@ -87,10 +87,10 @@ pub async fn push_branch(
     send_objects(mirror, &user, commit).await?;
     // Somebody may take the chosen name at the same moment; then the next one is chosen.
     for last in (0..3).rev() {
-        let refs = UserRefs::read(&user).await?;
-        let pushed = refs.choose(wanted, commit)?;
+        let refs = UserRefs::read_refs(&user).await?;
+        let pushed = refs.choose_name(wanted, commit)?;
         if !pushed.existed {
-            let name = RefName::branch(&pushed.branch)?;
+            let name = RefName::from_branch(&pushed.branch)?;
             let created = user
                 .call("update-ref")
                 .args(["--no-deref", "-m", "omoi: hand over", "--", name.as_str()])
@@ -130,29 +130,29 @@ async fn send_objects(
     let known = mirror
         .call("cat-file")
         .arg("--batch-check=%(objecttype) %(objectname)")
-        .input(&tips.stdout)
+        .stdin_bytes(&tips.stdout)
         .run()
         .await?;
     let mut revisions = format!("{commit}\n");
-    for line in known.text().lines() {
+    for line in known.stdout_text().lines() {
         if let Some(id) = line.strip_prefix("commit ") {
             revisions.extend(["^", id, "\n"]);
         }
     }
-    let scratch = mirror.scratch().map_err(io)?;
+    let scratch = mirror.scratch_folder().map_err(io)?;
     let path = scratch.path().join("pack");
     mirror
         .call("pack-objects")
         .args(["--revs", "--stdout", "--thin", "--delta-base-offset", "-q"])
-        .input(revisions.as_bytes())
+        .stdin_bytes(revisions.as_bytes())
         .stdout_file(File::create(&path).map_err(io)?)
-        .deadline(PUSH_SECONDS_MAX)
+        .deadline_seconds(PUSH_SECONDS_MAX)
         .run()
         .await?;
     user.call("index-pack")
         .args(["--stdin", "--fix-thin"])
-        .input_file(File::open(&path).map_err(io)?)
-        .deadline(PUSH_SECONDS_MAX)
+        .stdin_file(File::open(&path).map_err(io)?)
+        .deadline_seconds(PUSH_SECONDS_MAX)
         .run()
         .await?;
     Ok(())
@@ -164,14 +164,14 @@ struct UserRefs {
 }
 
 impl UserRefs {
-    async fn read(user: &UserRepo<'_>) -> Result<Self, GitError> {
+    async fn read_refs(user: &UserRepo<'_>) -> Result<Self, GitError> {
         let refs = user
             .call("for-each-ref")
             .args(["--format=%(objectname) %(refname)", "refs/heads/"])
             .run()
             .await?;
         let branches = refs
-            .text()
+            .stdout_text()
             .lines()
             .filter_map(|line| {
                 let (id, name) = line.split_once(" refs/heads/")?;
@@ -184,7 +184,7 @@ impl UserRefs {
             .run()
             .await?;
         let checked_out = worktrees
-            .records()
+            .nul_records()
             .filter_map(|r| r.strip_prefix(b"branch refs/heads/"))
             .map(|name| String::from_utf8_lossy(name).into_owned())
             .collect();
@@ -194,7 +194,7 @@ impl UserRefs {
         })
     }
 
-    fn choose(&self, wanted: &str, commit: &ObjectId) -> Result<Pushed, PushError> {
+    fn choose_name(&self, wanted: &str, commit: &ObjectId) -> Result<PushedBranch, PushError> {
         let mut renamed = None;
         // `a/b` cannot stand beside `a`, whatever number follows it: take it out of the folder.
         let under_a_branch = |name: &str| {
@@ -205,27 +205,27 @@ impl UserRefs {
         };
         let mut base = wanted.to_owned();
         if under_a_branch(&base) {
-            renamed = Some(Renamed::Nested);
+            renamed = Some(RenameReason::Nested);
             base = base.replace('/', "-");
         }
-        for name in candidates(&base).take(NAMES_TRIED_MAX) {
+        for name in numbered_names(&base).take(NAMES_TRIED_MAX) {
             let there = self.branches.iter().find(|(b, _)| *b == name);
             let folder = format!("{name}/");
             let why = match there {
                 Some((_, id)) if id == commit => {
-                    return Ok(Pushed {
+                    return Ok(PushedBranch {
                         branch: name,
                         renamed,
                         existed: true,
                     });
                 }
-                _ if self.checked_out.contains(&name) => Renamed::CheckedOut,
-                Some(_) => Renamed::Taken,
+                _ if self.checked_out.contains(&name) => RenameReason::CheckedOut,
+                Some(_) => RenameReason::Taken,
                 None if self.branches.iter().any(|(b, _)| b.starts_with(&folder)) => {
-                    Renamed::Nested
+                    RenameReason::Nested
                 }
                 None => {
-                    return Ok(Pushed {
+                    return Ok(PushedBranch {
                         branch: name,
                         renamed,
                         existed: false,

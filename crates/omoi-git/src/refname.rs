@@ -33,14 +33,14 @@ impl RefName {
     }
 
     /// The branch called `name`, without `refs/heads/`.
-    pub fn branch(name: &str) -> Result<Self, BadRefName> {
+    pub fn from_branch(name: &str) -> Result<Self, BadRefName> {
         if name == "HEAD" {
             return Err(BadRefName { text: name.into() });
         }
         Self::parse(&format!("refs/heads/{name}"))
     }
 
-    /// The whole name.
+    /// The full name, with `refs/` in front.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -103,7 +103,7 @@ mod tests {
             "a@b",
             "v1.0",
         ] {
-            assert!(RefName::branch(good).is_ok(), "{good}");
+            assert!(RefName::from_branch(good).is_ok(), "{good}");
         }
         let bad = [
             "",
@@ -135,7 +135,7 @@ mod tests {
             &"x".repeat(300),
         ];
         for name in bad {
-            assert!(RefName::branch(name).is_err(), "{name:?}");
+            assert!(RefName::from_branch(name).is_err(), "{name:?}");
         }
         for bad in ["main", "refs/heads", "refs/", "HEAD", "heads/x"] {
             assert!(RefName::parse(bad).is_err(), "{bad}");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::AtFlags;
 
 use crate::object::ObjectId;
-use crate::process::{Call, Git, GitError, Owner, Place};
+use crate::process::{CallTarget, Git, GitCall, GitError, RepoOwner};
 
 /// What a user's repository looks like at this moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub enum InspectError {
     Unreadable {
         /// The path as given.
         path: PathBuf,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
@@ -82,7 +82,7 @@ pub enum InspectError {
          over; make `{folder}` writable or run on a clone of it"
     )]
     ReadOnly {
-        /// The repository.
+        /// Top folder of the repository.
         path: PathBuf,
         /// The folder that refuses.
         folder: PathBuf,
@@ -92,16 +92,16 @@ pub enum InspectError {
     Broken {
         /// The path as given.
         path: PathBuf,
-        /// What git said.
+        /// The failure of the git command.
         #[source]
         source: GitError,
     },
 }
 
 /// Looks at the repository that holds `path`; any folder inside it will do.
-pub async fn inspect(git: &Git, path: &Path) -> Result<RepoInfo, InspectError> {
+pub async fn inspect_repository(git: &Git, path: &Path) -> Result<RepoInfo, InspectError> {
     let given = || path.to_path_buf();
-    let real = reachable(path)?;
+    let real = reachable_folder(path)?;
     let user = UserRepo::open(git, &real).map_err(|source| InspectError::Unreadable {
         path: given(),
         source,
@@ -117,8 +117,8 @@ pub async fn inspect(git: &Git, path: &Path) -> Result<RepoInfo, InspectError> {
         .arg("--git-common-dir")
         .run()
         .await
-        .map_err(|e| first_contact(path, e))?;
-    let text = layout.text();
+        .map_err(|e| first_call_error(path, e))?;
+    let text = layout.stdout_text();
     let mut lines = text.splitn(4, '\n');
     let mut line = || lines.next().unwrap_or("").to_owned();
     let (bare, shallow, format, git_dir) = (line(), line(), line(), line());
@@ -133,9 +133,9 @@ pub async fn inspect(git: &Git, path: &Path) -> Result<RepoInfo, InspectError> {
     let toplevel = if bare {
         git_dir.clone()
     } else {
-        user.toplevel().await.map_err(broken)?
+        user.read_toplevel().await.map_err(broken)?
     };
-    let head = user.head().await.map_err(broken)?;
+    let head = user.read_head().await.map_err(broken)?;
     let head = head.ok_or_else(|| InspectError::Empty { path: given() })?;
     let branch = user
         .symbolic_ref("HEAD", "refs/heads/")
@@ -143,7 +143,7 @@ pub async fn inspect(git: &Git, path: &Path) -> Result<RepoInfo, InspectError> {
         .map_err(broken)?;
     let default_branch = user.default_branch().await.map_err(broken)?;
     Ok(RepoInfo {
-        dirty: !bare && user.dirty().await.map_err(broken)?,
+        dirty: !bare && user.has_changes().await.map_err(broken)?,
         default_branch: default_branch.or_else(|| branch.clone()),
         shallow: shallow == "true",
         toplevel,
@@ -176,7 +176,7 @@ pub fn expect_writable(repo: &RepoInfo) -> Result<(), InspectError> {
 fn is_writable(folder: &Path) -> bool {
     let asked = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
     let allowed = rustix::fs::accessat(rustix::fs::CWD, folder, asked, AtFlags::EACCESS);
-    let owner_may = match Owner::other_than_root(folder) {
+    let owner_may = match RepoOwner::other_than_root(folder) {
         Ok(None) => true,
         Ok(Some(_)) => std::fs::metadata(folder).is_ok_and(|meta| meta.mode() & 0o300 == 0o300),
         Err(_) => false,
@@ -185,7 +185,7 @@ fn is_writable(folder: &Path) -> bool {
 }
 
 /// `path` without symbolic links, if it is a folder we may enter.
-fn reachable(path: &Path) -> Result<PathBuf, InspectError> {
+fn reachable_folder(path: &Path) -> Result<PathBuf, InspectError> {
     let path_buf = || path.to_path_buf();
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
@@ -205,7 +205,7 @@ fn reachable(path: &Path) -> Result<PathBuf, InspectError> {
 }
 
 /// Git tells these apart only in words; the environment fixes their language.
-fn first_contact(path: &Path, error: GitError) -> InspectError {
+fn first_call_error(path: &Path, error: GitError) -> InspectError {
     let path = path.to_path_buf();
     match &error {
         GitError::Failed { message, .. } if message.contains("not a git repository") => {
@@ -225,19 +225,19 @@ fn first_contact(path: &Path, error: GitError) -> InspectError {
 pub(crate) struct UserRepo<'a> {
     git: &'a Git,
     path: &'a Path,
-    owner: Option<Owner>,
+    owner: Option<RepoOwner>,
 }
 
 impl<'a> UserRepo<'a> {
     pub(crate) fn open(git: &'a Git, path: &'a Path) -> io::Result<Self> {
-        let owner = Owner::other_than_root(path)?;
+        let owner = RepoOwner::other_than_root(path)?;
         Ok(Self { git, path, owner })
     }
 
-    pub(crate) fn call(&self, command: &'static str) -> Call<'a> {
+    pub(crate) fn call(&self, command: &'static str) -> GitCall<'a> {
         self.git
-            .call(command, Place::Inside(self.path))
-            .owner(self.owner)
+            .call(command, CallTarget::Inside(self.path))
+            .run_as(self.owner)
     }
 
     /// Whether root acts here as somebody else.
@@ -245,19 +245,19 @@ impl<'a> UserRepo<'a> {
         self.owner.is_some()
     }
 
-    async fn toplevel(&self) -> Result<PathBuf, GitError> {
+    async fn read_toplevel(&self) -> Result<PathBuf, GitError> {
         let out = self.call("rev-parse").arg("--show-toplevel").run().await?;
-        Ok(PathBuf::from(out.text()))
+        Ok(PathBuf::from(out.stdout_text()))
     }
 
-    async fn head(&self) -> Result<Option<ObjectId>, GitError> {
+    async fn read_head(&self) -> Result<Option<ObjectId>, GitError> {
         let out = self
             .call("rev-parse")
             .args(["--verify", "--quiet", "--end-of-options", "HEAD^{commit}"])
-            .accept(&[0, 1])
+            .accept_codes(&[0, 1])
             .run()
             .await?;
-        Ok(ObjectId::parse(&out.text()).ok())
+        Ok(ObjectId::parse(&out.stdout_text()).ok())
     }
 
     /// What `name` points at, without `prefix`; none when it is no symbolic ref or points elsewhere.
@@ -269,10 +269,10 @@ impl<'a> UserRepo<'a> {
         let out = self
             .call("symbolic-ref")
             .args(["--quiet", name])
-            .accept(&[0, 1])
+            .accept_codes(&[0, 1])
             .run()
             .await?;
-        Ok(out.text().strip_prefix(prefix).map(str::to_owned))
+        Ok(out.stdout_text().strip_prefix(prefix).map(str::to_owned))
     }
 
     async fn default_branch(&self) -> Result<Option<String>, GitError> {
@@ -289,7 +289,7 @@ impl<'a> UserRepo<'a> {
             .args(USUAL.map(|name| format!("refs/heads/{name}")))
             .run()
             .await?;
-        let text = out.text();
+        let text = out.stdout_text();
         let found = USUAL.into_iter().find(|name| {
             text.lines()
                 .any(|l| l.strip_prefix("refs/heads/") == Some(name))
@@ -298,7 +298,7 @@ impl<'a> UserRepo<'a> {
     }
 
     /// One byte of status is enough to know.
-    async fn dirty(&self) -> Result<bool, GitError> {
+    async fn has_changes(&self) -> Result<bool, GitError> {
         let status = self
             .call("status")
             .args([
@@ -346,7 +346,7 @@ mod tests {
             code: refused.status.code(),
             message: String::from_utf8(refused.stderr).unwrap(),
         };
-        let told = first_contact(folder.path(), error);
+        let told = first_call_error(folder.path(), error);
         assert!(
             matches!(&told, InspectError::OtherOwner { path } if path == folder.path()),
             "{told:?}"

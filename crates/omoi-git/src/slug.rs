@@ -6,7 +6,7 @@ pub const SLUG_CHARS: usize = 25;
 /// `title` in lower case with letters, digits and hyphens only, at most `chars_max` long.
 ///
 /// Blanks become hyphens, everything else is dropped; what is left of nothing is `work`.
-pub fn slug(title: &str, chars_max: usize) -> String {
+pub fn title_slug(title: &str, chars_max: usize) -> String {
     let mut out = String::new();
     for c in title.to_lowercase().chars() {
         match c {
@@ -23,7 +23,7 @@ pub fn slug(title: &str, chars_max: usize) -> String {
 }
 
 /// `name`, then `name-2`, `name-3` and so on: what to try when names are taken.
-pub fn candidates(name: &str) -> impl Iterator<Item = String> {
+pub fn numbered_names(name: &str) -> impl Iterator<Item = String> {
     let first = std::iter::once(name.to_owned());
     first.chain((2_u32..).map(move |n| format!("{name}-{n}")))
 }
@@ -48,9 +48,9 @@ mod tests {
             ("", "work"),
         ];
         for (title, want) in cases {
-            assert_eq!(slug(title, SLUG_CHARS), want, "{title}");
+            assert_eq!(title_slug(title, SLUG_CHARS), want, "{title}");
         }
-        let names: Vec<_> = candidates("a").take(3).collect();
+        let names: Vec<_> = numbered_names("a").take(3).collect();
         assert_eq!(names, ["a", "a-2", "a-3"]);
     }
 }

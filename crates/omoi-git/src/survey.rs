@@ -1,21 +1,22 @@
-//! What a repository is made of, found without running or asking anything.
+//! Languages, toolchains and commands of a repository, found by reading its files only.
 //!
 //! A survey lists the tracked files, reads a bounded number of small manifests, and applies fixed
 //! rules to them: equal content gives an equal survey. It works on a commit of a mirror or on a
 //! folder, whatever is in it: unknown languages, no manifest, odd names, huge or unreadable files.
 
+mod finding;
 mod go;
 mod jvm;
-mod landmarks;
 mod languages;
 mod listing;
 mod native;
 mod node;
+mod notable_files;
 mod other;
 mod python;
 mod ruby;
 mod rust;
-mod tests_where;
+mod test_paths;
 mod text;
 mod texts;
 mod view;
@@ -24,26 +25,27 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use tests_where::is_test_path;
+pub use test_paths::is_test_path;
 pub use texts::{RepositoryTexts, texts_of_commit, texts_of_dir};
 
 use crate::mirror::Mirror;
 use crate::object::ObjectId;
 use crate::process::GitError;
-use listing::Listing;
-use view::View;
+use finding::ToolchainFinding;
+use listing::FileListing;
+use view::SurveyView;
 
-/// What was found in a repository.
+/// Languages, toolchains, commands and notable files of a repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
     /// Tracked files, links included.
     pub files: u64,
-    /// Their length together.
+    /// Length of all these files in bytes.
     pub bytes: u64,
     /// Languages by length of their files, largest first; vendored code is left out.
-    pub languages: Vec<Language>,
+    pub languages: Vec<LanguageShare>,
     /// What the project is built with, main language first.
-    pub toolchains: Vec<Toolchain>,
+    pub toolchains: Vec<ProjectToolchain>,
     /// Commands that build it, best first.
     pub build: Vec<CommandHint>,
     /// Commands that test it, best first.
@@ -51,35 +53,35 @@ pub struct Survey {
     /// Where its tests are.
     pub test_paths: Vec<TestPaths>,
     /// Where programs and libraries begin.
-    pub entry_points: Vec<Landmark>,
+    pub entry_points: Vec<NotableFile>,
     /// Files worth reading first.
-    pub key_files: Vec<Landmark>,
-    /// Habits the project shows.
-    pub conventions: Vec<Landmark>,
+    pub key_files: Vec<NotableFile>,
+    /// Conventions that the project follows.
+    pub conventions: Vec<NotableFile>,
     /// Content that belongs to the project but is in no checkout of it: submodules, Git LFS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent_content: Vec<String>,
-    /// What a reader should know about the survey itself.
+    /// Remarks about the survey itself, such as files that could not be read.
     pub notes: Vec<String>,
 }
 
 /// A language and how much of it there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Language {
-    /// Its usual name.
+pub struct LanguageShare {
+    /// Usual name of the language, such as `Python`.
     pub name: String,
-    /// Files.
+    /// Number of files in this language.
     pub files: u64,
-    /// Length of them together.
+    /// Length of these files in bytes.
     pub bytes: u64,
     /// Lines, estimated from the length.
     pub lines_approx: u64,
 }
 
-/// One thing the project needs to be built and run.
+/// A toolchain that the project needs to be built and run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Toolchain {
-    /// Which.
+pub struct ProjectToolchain {
+    /// Which toolchain it is.
     pub kind: ToolchainKind,
     /// The manifest that says so; none when only source files do.
     pub manifest: Option<String>,
@@ -93,9 +95,9 @@ pub struct Toolchain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolchainKind {
-    /// CPython or compatible.
+    /// CPython or a compatible interpreter.
     Python,
-    /// Rust with cargo.
+    /// Rust, built with cargo.
     Rust,
     /// JavaScript and TypeScript on Node.js.
     Node,
@@ -105,7 +107,7 @@ pub enum ToolchainKind {
     Go,
     /// Java, Kotlin, Scala on a Java virtual machine.
     Jvm,
-    /// C and C++.
+    /// C and C++ with CMake, Meson, autotools or make.
     Native,
     /// Ruby.
     Ruby,
@@ -128,20 +130,20 @@ pub enum ToolchainKind {
 pub struct VersionHint {
     /// The text, such as `>=3.10` or `1.82.0`.
     pub value: String,
-    /// The file that says so.
+    /// File that states the version.
     pub found_in: String,
 }
 
-/// A command and why we think it is one.
+/// A build or test command, with the evidence for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandHint {
-    /// For a POSIX shell.
+    /// The command line, for a POSIX shell.
     pub command: String,
     /// Where to run it, relative to the root; `.` is the root.
     pub directory: String,
-    /// The file that made us think so.
+    /// File that suggests the command.
     pub found_in: String,
-    /// The rule that applied.
+    /// Reason in words, such as `a Go module`.
     pub because: String,
     /// Which toolchain runs it.
     pub toolchain: ToolchainKind,
@@ -161,22 +163,22 @@ impl CommandHint {
 /// A pattern that test files match here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestPaths {
-    /// A glob.
+    /// Glob that the paths match, such as `tests/**`.
     pub pattern: String,
     /// How many files match it.
     pub files: u64,
 }
 
-/// A file and what it is.
+/// A file worth knowing, with a remark on what it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Landmark {
-    /// Where.
+pub struct NotableFile {
+    /// Path relative to the repository root.
     pub path: String,
-    /// What it is or shows.
+    /// What the file is, or the convention it shows.
     pub what: String,
 }
 
-/// Why a survey could not be made.
+/// Why the survey of a commit or folder failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SurveyError {
     /// The commit cannot be read.
@@ -185,22 +187,22 @@ pub enum SurveyError {
     /// The folder cannot be read at all.
     #[error("could not read `{dir}`")]
     Unreadable {
-        /// The folder.
+        /// Folder that was to be surveyed.
         dir: PathBuf,
     },
 }
 
-/// Surveys `commit`.
+/// Surveys the files of `commit`, read from the mirror without a checkout.
 pub async fn survey_commit(mirror: &Mirror, commit: &ObjectId) -> Result<Survey, SurveyError> {
     let entries = mirror.list_tree(commit).await?;
-    let listing = Listing::of_commit(&entries);
+    let listing = FileListing::of_commit(&entries);
     let chosen = listing.worth_reading();
     let ids: Vec<&ObjectId> = chosen
         .iter()
         .map(|n| &entries[listing.files[*n].source].id)
         .collect();
     let contents = mirror.read_blobs(&ids, listing::READ_BYTES_MAX).await?;
-    Ok(conclude(&listing, chosen, contents))
+    Ok(apply_rules(&listing, chosen, contents))
 }
 
 /// Surveys the files under `dir` that its ignore files do not exclude.
@@ -209,48 +211,48 @@ pub fn survey_dir(dir: &Path) -> Result<Survey, SurveyError> {
         dir: dir.to_path_buf(),
     };
     std::fs::read_dir(dir).map_err(|_| unreadable())?;
-    let mut listing = Listing::of_dir(dir);
+    let mut listing = FileListing::of_dir(dir);
     let chosen = listing.worth_reading();
     let contents = listing.read_files(dir, &chosen);
-    Ok(conclude(&listing, chosen, contents))
+    Ok(apply_rules(&listing, chosen, contents))
 }
 
 /// Applies every rule. Pure.
-fn conclude(listing: &Listing, chosen: Vec<usize>, contents: Vec<Vec<u8>>) -> Survey {
-    let view = View::new(listing, chosen, contents);
+fn apply_rules(listing: &FileListing, chosen: Vec<usize>, contents: Vec<Vec<u8>>) -> Survey {
+    let view = SurveyView::new(listing, chosen, contents);
     let mut survey = Survey {
         files: listing.files_count,
         bytes: listing.bytes,
-        languages: languages::shares(listing),
-        test_paths: tests_where::patterns(listing),
-        entry_points: landmarks::entry_points(&view),
-        key_files: landmarks::key_files(&view),
-        conventions: landmarks::conventions(&view),
+        languages: languages::language_shares(listing),
+        test_paths: test_paths::test_patterns(listing),
+        entry_points: notable_files::entry_points(&view),
+        key_files: notable_files::key_files(&view),
+        conventions: notable_files::find_conventions(&view),
         absent_content: listing.unfetched_submodules().into_iter().collect(),
-        notes: listing.notes(),
+        notes: listing.listing_notes(),
         ..Survey::default()
     };
-    let mut found: Vec<Finding> = Vec::new();
+    let mut found: Vec<ToolchainFinding> = Vec::new();
     for detect in [
-        python::detect,
-        rust::detect,
-        node::detect,
-        go::detect,
-        jvm::detect,
-        native::detect,
-        ruby::detect,
-        other::detect,
+        python::detect_python,
+        rust::detect_rust,
+        node::detect_node,
+        go::detect_go,
+        jvm::detect_jvm,
+        native::detect_native,
+        ruby::detect_ruby,
+        other::detect_other,
     ] {
         found.extend(detect(&view));
     }
     // The language with the most code speaks first; helpers such as `make` keep their place after.
     found.sort_by_key(|f| {
         (
-            std::cmp::Reverse(languages::bytes_of(&survey, f.kind)),
+            std::cmp::Reverse(languages::toolchain_bytes(&survey, f.kind)),
             f.kind,
         )
     });
-    let generic = other::generic(&view, &found);
+    let generic = other::detect_generic(&view, &found);
     for finding in found.into_iter().chain(generic) {
         survey.toolchains.extend(finding.toolchain);
         survey.build.extend(finding.build);
@@ -259,7 +261,7 @@ fn conclude(listing: &Listing, chosen: Vec<usize>, contents: Vec<Vec<u8>>) -> Su
     // A command at the root speaks for all below it.
     survey.test.sort_by_key(|hint| hint.directory != ".");
     survey.absent_content.extend(view.unfetched_lfs());
-    survey.notes.extend(view.notes());
+    survey.notes.extend(view.binary_notes());
     match survey.test.len() {
         0 => survey.notes.push(
             "No test command was found: without a suite only the checks of each criterion prove."
@@ -276,58 +278,7 @@ fn conclude(listing: &Listing, chosen: Vec<usize>, contents: Vec<Vec<u8>>) -> Su
 
 impl Survey {
     /// The command that runs the project's own tests, when one was found.
-    pub fn suite(&self) -> Option<&CommandHint> {
+    pub fn suite_command(&self) -> Option<&CommandHint> {
         self.test.first()
-    }
-}
-
-/// What the rules of one toolchain found.
-struct Finding {
-    kind: ToolchainKind,
-    toolchain: Vec<Toolchain>,
-    build: Vec<CommandHint>,
-    test: Vec<CommandHint>,
-}
-
-impl Finding {
-    fn new(kind: ToolchainKind) -> Self {
-        Self {
-            kind,
-            toolchain: Vec::new(),
-            build: Vec::new(),
-            test: Vec::new(),
-        }
-    }
-
-    fn toolchain(
-        &mut self,
-        manifest: Option<&str>,
-        version: Option<VersionHint>,
-        programs: &[&str],
-    ) {
-        self.toolchain.push(Toolchain {
-            kind: self.kind,
-            manifest: manifest.map(str::to_owned),
-            version,
-            programs: programs.iter().map(|p| (*p).to_owned()).collect(),
-        });
-    }
-
-    fn hint(&self, (dir, found_in): (&str, &str), command: &str, because: &str) -> CommandHint {
-        CommandHint {
-            command: command.to_owned(),
-            directory: if dir.is_empty() { "." } else { dir }.to_owned(),
-            found_in: found_in.to_owned(),
-            because: because.to_owned(),
-            toolchain: self.kind,
-        }
-    }
-
-    fn build(&mut self, at: (&str, &str), command: &str, because: &str) {
-        self.build.push(self.hint(at, command, because));
-    }
-
-    fn test(&mut self, at: (&str, &str), command: &str, because: &str) {
-        self.test.push(self.hint(at, command, because));
     }
 }

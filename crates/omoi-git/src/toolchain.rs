@@ -11,18 +11,18 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use root::{is_system, root_refusal};
 use serde::Serialize;
 
 use crate::process::find_program;
 use crate::survey::{Survey, ToolchainKind};
-use root::{is_system, refusal};
 
 /// Where programs are found without help inside a sandbox.
 const DEFAULT_PATH: [&str; 2] = ["/usr/bin", "/bin"];
 
-/// What is known of the machine; read once by whoever reads the environment.
+/// Environment of the host in which toolchains are looked for.
 #[derive(Clone, Debug, Default)]
-pub struct Host {
+pub struct HostEnvironment {
     /// The value of `PATH`.
     pub path: OsString,
     /// The home folder of the account we run as.
@@ -45,50 +45,50 @@ pub const VARIABLES: &[&str] = &[
     "RUSTUP_HOME",
 ];
 
-/// What a sandbox must show and set so that the project's commands run.
+/// Mounts and environment variables that a sandbox needs so that the project's commands run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HostToolchain {
     /// The programs that were found.
-    pub programs: Vec<Program>,
+    pub programs: Vec<HostProgram>,
     /// Folders outside the system folders, to be shown read-only at the same path.
     pub roots: Vec<PathBuf>,
     /// Folders to put in front of `/usr/bin:/bin`.
     pub path_entries: Vec<PathBuf>,
-    /// Variables to set.
+    /// Environment variables to set, by name and value.
     pub env: Vec<(String, String)>,
     /// Programs the project needs and the host lacks, or cannot show.
     pub missing: Vec<String>,
-    /// What a person should know.
+    /// Remarks for people, such as a version that is not installed.
     pub notes: Vec<String>,
 }
 
 /// A program of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Program {
-    /// What commands call it.
+pub struct HostProgram {
+    /// Name under which commands call it.
     pub name: String,
-    /// Where it really is.
+    /// Its path without symbolic links.
     pub path: PathBuf,
-    /// What it says its version is, where that was asked.
+    /// Version that the program reports; none when it was not asked.
     pub version: Option<String>,
 }
 
 /// Finds what `survey`'s toolchains need on `host`.
-pub async fn resolve(survey: &Survey, host: &Host) -> HostToolchain {
-    let mut found = HostToolchain::default();
+pub async fn resolve_toolchain(survey: &Survey, host: &HostEnvironment) -> HostToolchain {
+    let mut toolchain = HostToolchain::default();
     let mut kinds = BTreeSet::new();
     for need in &survey.toolchains {
         if kinds.insert(need.kind) {
             let mut same_kind = survey.toolchains.iter().filter(|t| t.kind == need.kind);
             let version = same_kind.find_map(|t| t.version.as_ref());
             let version = version.map(|v| v.value.as_str());
-            probe::add(&mut found, host, need.kind, version).await;
+            probe::add_toolchain(&mut toolchain, host, need.kind, version).await;
         }
         for program in &need.programs {
-            found.add_program(host, program);
+            toolchain.add_program(host, program);
         }
     }
-    found.finish(host)
+    toolchain.finish(host)
 }
 
 /// Programs a kind cannot do without, besides those its probe finds.
@@ -112,7 +112,7 @@ fn plain_programs(kind: ToolchainKind) -> &'static [&'static str] {
 
 impl HostToolchain {
     /// Adds a program by its place alone: the folder above its `bin`, or the folder it is in.
-    fn add_program(&mut self, host: &Host, name: &str) {
+    fn add_program(&mut self, host: &HostEnvironment, name: &str) {
         if self.programs.iter().any(|p| p.name == name) || self.missing.iter().any(|m| m == name) {
             return;
         }
@@ -142,7 +142,7 @@ impl HostToolchain {
             }
             self.add_path(&dir(&real));
         }
-        self.programs.push(Program {
+        self.programs.push(HostProgram {
             name: name.to_owned(),
             path: real,
             version: None,
@@ -150,14 +150,14 @@ impl HostToolchain {
     }
 
     /// Adds a folder that must be seen; false when it may not be shown.
-    fn add_root(&mut self, host: &Host, root: &Path) -> bool {
+    fn add_root(&mut self, host: &HostEnvironment, root: &Path) -> bool {
         let Ok(root) = root.canonicalize() else {
             return false;
         };
         if is_system(&root) {
             return true;
         }
-        if let Some(why) = refusal(&root, host.home.as_deref()) {
+        if let Some(why) = root_refusal(&root, host.home.as_deref()) {
             self.notes
                 .push(format!("`{}` is not shown: {why}.", root.display()));
             return false;
@@ -175,14 +175,14 @@ impl HostToolchain {
         }
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    fn set_variable(&mut self, name: &str, value: &str) {
         if !self.env.iter().any(|(n, _)| n == name) {
             self.env.push((name.to_owned(), value.to_owned()));
         }
     }
 
     /// Leaves out roots inside other roots and says once what cannot be had.
-    fn finish(mut self, host: &Host) -> Self {
+    fn finish(mut self, host: &HostEnvironment) -> Self {
         let all = self.roots.clone();
         let inside = |root: &PathBuf| all.iter().any(|o| o != root && root.starts_with(o));
         self.roots.retain(|root| !inside(root));

@@ -11,12 +11,12 @@ pub const REQUIREMENT: &str = "OmoiOS-Requirement";
 /// The attempt that made the commit.
 pub const ATTEMPT: &str = "OmoiOS-Attempt";
 
-/// One trailer.
+/// A key and a value in the last paragraph of a commit message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trailer {
     /// Letters, digits and hyphens.
     pub key: String,
-    /// One line.
+    /// Text without line ends.
     pub value: String,
 }
 
@@ -32,7 +32,7 @@ impl Trailer {
 }
 
 /// A whole message: `text`, a blank line, the trailers.
-pub fn message(text: &str, trailers: &[Trailer]) -> String {
+pub fn message_with_trailers(text: &str, trailers: &[Trailer]) -> String {
     let mut out = text.trim_end().to_owned();
     out.push('\n');
     if !trailers.is_empty() {
@@ -47,7 +47,7 @@ pub fn message(text: &str, trailers: &[Trailer]) -> String {
 /// Splits a message into its text and the trailers of its last paragraph.
 ///
 /// The paragraph counts only when each of its lines is a trailer or continues one.
-pub fn split(message: &str) -> (&str, Vec<Trailer>) {
+pub fn split_trailers(message: &str) -> (&str, Vec<Trailer>) {
     let message = message.trim_end();
     let start = message.rfind("\n\n").map_or(0, |at| at + 2);
     let mut trailers: Vec<Trailer> = Vec::new();
@@ -80,12 +80,12 @@ mod tests {
             Trailer::new(REQUIREMENT, "REQ-1\nx: y"),
         ];
         assert_eq!(trailers[1].value, "REQ-1 x: y");
-        let text = message("Add tags\n\nBecause.\n\n", &trailers);
+        let text = message_with_trailers("Add tags\n\nBecause.\n\n", &trailers);
         assert_eq!(
             text,
             "Add tags\n\nBecause.\n\nOmoiOS-Task: TSK-4\nOmoiOS-Requirement: REQ-1 x: y\n"
         );
-        assert_eq!(split(&text), ("Add tags\n\nBecause.", trailers));
+        assert_eq!(split_trailers(&text), ("Add tags\n\nBecause.", trailers));
 
         let plain = [
             "Subject only",
@@ -93,9 +93,9 @@ mod tests {
             "Subject\n\nTwo words: value",
         ];
         for text in plain {
-            assert_eq!(split(text), (text, vec![]), "{text}");
+            assert_eq!(split_trailers(text), (text, vec![]), "{text}");
         }
-        let folded = split("S\n\nKey: one\n  two");
+        let folded = split_trailers("S\n\nKey: one\n  two");
         assert_eq!(folded, ("S", vec![Trailer::new("Key", "one two")]));
     }
 }

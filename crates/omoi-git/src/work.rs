@@ -1,44 +1,45 @@
-//! What the worker does to its own clone, inside the sandbox.
+//! Operations of the worker on its own clone, inside the sandbox.
 //!
 //! These calls run git inside a folder an agent can write. Only the worker may make them, under the
 //! agent's own confinement; the platform sees nothing but the bundles they yield. The exceptions
 //! are [`WorkDir::begin_merge`] and [`WorkDir::restore_snapshot`] on a clone no agent has seen yet.
 
+mod bundle;
+mod snapshot;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
-use omoi_domain::time::Timestamp;
+pub use snapshot::WorkSnapshot;
 
-use crate::mirror::{CommitMeta, Identity};
+use crate::mirror::CommitMeta;
 use crate::object::{ObjectId, RepoPath};
-use crate::process::{Call, Git, GitError, Place, write_private};
+use crate::process::{CallTarget, Git, GitCall, GitError, write_private};
 
 /// The longest bundle made or taken.
 pub const BUNDLE_BYTES_MAX: usize = 256 << 20;
 
 const ADD_SECONDS_MAX: u64 = 300;
-/// Largest files that an error names.
-const LARGEST_FILES_NAMED: usize = 5;
+
 /// What the system says when a disk is full.
 const NO_SPACE: &str = "No space left on device";
-const OUT_REF: &str = "refs/omoios/out/tip";
 
 /// Why an operation on a work tree failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
-    /// The file system refused.
+    /// A file system operation failed.
     #[error("could not use `{path}`")]
     Io {
-        /// The file.
+        /// File that could not be used.
         path: PathBuf,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
     /// There is nothing to merge.
     #[error("`{theirs}` is merged already")]
     NothingToMerge {
-        /// The commit.
+        /// Commit that was to be merged.
         theirs: ObjectId,
     },
     /// The changes are longer than one bundle may be.
@@ -49,7 +50,7 @@ pub enum WorkError {
         /// The largest changed files with their sizes, for people.
         files: String,
     },
-    /// Git refused.
+    /// A git command failed in the clone.
     #[error("git failed in the work tree")]
     Git(#[from] GitError),
 }
@@ -67,27 +68,14 @@ impl WorkError {
     }
 }
 
-/// The state of a work tree as a commit that no branch knows.
+/// The commit that [`WorkDir::commit_all`] made, if any.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
-    /// The commit: parent is `HEAD`, second parent the commit being merged, if any.
-    pub commit: ObjectId,
-    /// Its tree.
-    pub tree: ObjectId,
-    /// The objects the mirror lacks.
-    pub bundle: Vec<u8>,
-    /// What git could not take along, such as unreadable files; empty when all went in.
-    pub left_out: String,
-}
-
-/// What [`WorkDir::commit_all`] did.
-#[derive(Clone, Debug)]
-pub struct Committed {
-    /// `HEAD` afterwards.
+pub struct CommitOutcome {
+    /// Commit that `HEAD` names afterwards.
     pub head: ObjectId,
     /// Whether a commit was made; false when there was nothing to commit.
     pub made: bool,
-    /// What git could not take along; empty when all went in.
+    /// Message of git about files it left out; empty when none was.
     pub left_out: String,
 }
 
@@ -117,71 +105,24 @@ impl WorkDir {
 
     /// Brings the index in line with files that have not changed but look it, as all do after the
     /// clone was given to another account. Saves every later call from reading each file.
-    pub async fn refresh(&self) -> Result<(), WorkError> {
+    pub async fn refresh_index(&self) -> Result<(), WorkError> {
         self.call("update-index")
             .args(["-q", "--refresh"])
-            .accept(&[0, 1])
-            .deadline(ADD_SECONDS_MAX)
+            .accept_codes(&[0, 1])
+            .deadline_seconds(ADD_SECONDS_MAX)
             .run()
             .await?;
         Ok(())
     }
 
     /// The commit that is checked out; none on a branch without commits.
-    pub async fn head(&self) -> Result<Option<ObjectId>, WorkError> {
+    pub async fn head_commit(&self) -> Result<Option<ObjectId>, WorkError> {
         Ok(self.commit_named("HEAD").await?)
-    }
-
-    /// Saves everything that differs from `base`, committed or not, leaving branch, index and files
-    /// alone; none when nothing differs. Ignored files are not part of it.
-    pub async fn snapshot(
-        &self,
-        base: &ObjectId,
-        time: Timestamp,
-    ) -> Result<Option<Snapshot>, WorkError> {
-        let head = self.commit_named("HEAD").await?;
-        let merging = self.commit_named("MERGE_HEAD").await?;
-        let snapshot = self.snapshot_always(base, time).await?;
-        let clean = head.is_none_or(|head| head == *base) && merging.is_none();
-        let clean = clean && snapshot.tree == self.tree_of(base).await?;
-        Ok((!clean).then_some(snapshot))
-    }
-
-    /// As [`snapshot`](Self::snapshot), but also when nothing differs: the state after work was undone.
-    pub async fn snapshot_always(
-        &self,
-        base: &ObjectId,
-        time: Timestamp,
-    ) -> Result<Snapshot, WorkError> {
-        let (tree, left_out) = self.tree_of_files().await?;
-        let head = self.commit_named("HEAD").await?;
-        let merging = self.commit_named("MERGE_HEAD").await?;
-        let head = head.unwrap_or_else(|| base.clone());
-        let call = self
-            .call("commit-tree")
-            .args(["-p", head.as_str(), "-F", "-"])
-            .input(b"Snapshot of unfinished work\n");
-        let call = merging.iter().fold(call, |call, p| call.arg("-p").arg(p));
-        let out = Identity::platform()
-            .sign(call.arg(&tree), time)
-            .run()
-            .await?;
-        let commit =
-            ObjectId::parse(&out.text()).map_err(|_| out.unexpected("not an object name"))?;
-        let mut known = vec![base.clone()];
-        known.extend(merging);
-        let bundle = self.bundle(&commit, &known).await?.unwrap_or_default();
-        Ok(Snapshot {
-            commit,
-            tree,
-            bundle,
-            left_out,
-        })
     }
 
     /// Makes everything below `paths` what it is in `base` again, in index and files; returns what
     /// differed. Ignored files are left alone.
-    pub async fn put_back(
+    pub async fn restore_paths(
         &self,
         base: &ObjectId,
         paths: &[String],
@@ -198,7 +139,7 @@ impl WorkDir {
             .args(&specs)
             .run()
             .await?;
-        let changed: Vec<RepoPath> = out.records().map(RepoPath::from_git).collect();
+        let changed: Vec<RepoPath> = out.nul_records().map(RepoPath::from_git).collect();
         if changed.is_empty() {
             return Ok(changed);
         }
@@ -227,70 +168,32 @@ impl WorkDir {
     /// Commits every change on the current branch; concludes a merge that was begun.
     ///
     /// The agent has stopped by then, so a lock on the index belongs to a command that was killed.
-    pub async fn commit_all(&self, meta: &CommitMeta) -> Result<Committed, WorkError> {
+    pub async fn commit_all(&self, meta: &CommitMeta) -> Result<CommitOutcome, WorkError> {
         let _ = std::fs::remove_file(self.dir.join(".git/index.lock"));
         let added = self.add_all(None).await?;
         let merging = self.commit_named("MERGE_HEAD").await?;
         let staged = self
             .call("diff")
             .args(["--cached", "--quiet", "--no-ext-diff", "--no-textconv"])
-            .accept(&[0, 1])
+            .accept_codes(&[0, 1])
             .run()
             .await?;
         let made = merging.is_some() || staged.code == 1;
         if made {
-            let text = meta.text();
+            let text = meta.full_message();
             let call = self
                 .call("commit")
                 .args(["--quiet", "--no-verify", "--cleanup=verbatim", "-F", "-"])
-                .input(text.as_bytes());
-            meta.author.sign(call, meta.time).run().await?;
+                .stdin_bytes(text.as_bytes());
+            meta.author.sign_call(call, meta.time).run().await?;
         }
         let head = self.commit_named("HEAD").await?;
-        let head = head.ok_or_else(|| staged.unexpected("no commit afterwards"))?;
-        Ok(Committed {
+        let head = head.ok_or_else(|| staged.unexpected_output("no commit afterwards"))?;
+        Ok(CommitOutcome {
             head,
             made,
             left_out: added,
         })
-    }
-
-    /// Everything `tip` has and `exclude` has not, as one file; none when that is nothing.
-    pub async fn bundle(
-        &self,
-        tip: &ObjectId,
-        exclude: &[ObjectId],
-    ) -> Result<Option<Vec<u8>>, WorkError> {
-        let not = exclude.iter().map(|id| format!("^{id}"));
-        let count = self
-            .call("rev-list")
-            .args(["--count", "--max-count=1", "--end-of-options", tip.as_str()])
-            .args(not.clone())
-            .run()
-            .await?;
-        if count.text() == "0" {
-            return Ok(None);
-        }
-        self.call("update-ref")
-            .args(["--no-deref", "--", OUT_REF, tip.as_str()])
-            .run()
-            .await?;
-        let out = self
-            .call("bundle")
-            .args(["create", "--quiet", "--version=2", "-", OUT_REF])
-            .args(not)
-            .stdout_max(self.bundle_bytes_max)
-            .deadline(ADD_SECONDS_MAX)
-            .run()
-            .await;
-        match out {
-            Ok(out) => Ok(Some(out.stdout)),
-            Err(GitError::OutputTooLarge { .. }) => Err(WorkError::TooLarge {
-                bytes_max: self.bundle_bytes_max,
-                files: self.largest_files(tip, exclude).await?,
-            }),
-            Err(other) => Err(other.into()),
-        }
     }
 
     /// New files that the ignore rules hide, `count_max` at most; a folder of nothing else is named
@@ -303,76 +206,10 @@ impl WorkDir {
             .run()
             .await?;
         Ok(out
-            .records()
+            .nul_records()
             .take(count_max)
             .map(RepoPath::from_git)
             .collect())
-    }
-
-    /// Names the largest files of `tip` that differ from the first of `exclude`, with their sizes.
-    async fn largest_files(
-        &self,
-        tip: &ObjectId,
-        exclude: &[ObjectId],
-    ) -> Result<String, WorkError> {
-        let changed = match exclude.first() {
-            Some(base) => {
-                self.call("diff-tree")
-                    .args(["-r", "--name-only", "--no-renames", "--diff-filter=d", "-z"])
-                    .args([base.as_str(), tip.as_str()])
-                    .run()
-                    .await?
-            }
-            None => {
-                self.call("ls-tree")
-                    .args(["-r", "--name-only", "--full-tree", "-z", tip.as_str()])
-                    .run()
-                    .await?
-            }
-        };
-        let size_of = |path: RepoPath| {
-            let bytes = std::fs::symlink_metadata(self.dir.join(path.as_path()));
-            (bytes.map_or(0, |meta| meta.len()), path)
-        };
-        let mut files: Vec<_> = changed
-            .records()
-            .map(|path| size_of(RepoPath::from_git(path)))
-            .collect();
-        files.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-        let named = files.iter().take(LARGEST_FILES_NAMED);
-        let named: Vec<String> = named
-            .map(|(bytes, path)| format!("{path} ({bytes} bytes)"))
-            .collect();
-        Ok(named.join(", "))
-    }
-
-    /// Puts a fresh clone where the snapshot was taken: its commits on the branch, the rest as
-    /// uncommitted changes, a begun merge begun again.
-    pub async fn restore_snapshot(&self, snapshot: &ObjectId) -> Result<(), WorkError> {
-        let out = self
-            .call("rev-list")
-            .args(["--parents", "--max-count=1", "--end-of-options"])
-            .arg(snapshot)
-            .run()
-            .await?;
-        let text = out.text();
-        let parents: Result<Vec<_>, _> = text.split(' ').skip(1).map(ObjectId::parse).collect();
-        let parents = parents.map_err(|_| out.unexpected("not an object name"))?;
-        let head = parents.first();
-        let head = head.ok_or_else(|| out.unexpected("a snapshot without parent"))?;
-        for (mode, commit) in [("--hard", snapshot), ("--mixed", head)] {
-            self.call("reset")
-                .args(["--quiet", mode, commit.as_str(), "--"])
-                .deadline(ADD_SECONDS_MAX)
-                .run()
-                .await?;
-        }
-        if let Some(theirs) = parents.get(1) {
-            self.write_git_file("MERGE_HEAD", &format!("{theirs}\n"))?;
-            self.write_git_file("MERGE_MODE", "")?;
-            self.write_git_file("MERGE_MSG", &format!("Merge {theirs}\n"))?;
-        }
-        Ok(())
     }
 
     /// Begins merging `theirs` and stops before the commit; returns the paths in conflict, whose
@@ -386,8 +223,8 @@ impl WorkDir {
                 "--no-stat",
                 theirs.as_str(),
             ])
-            .accept(&[0, 1])
-            .deadline(ADD_SECONDS_MAX)
+            .accept_codes(&[0, 1])
+            .deadline_seconds(ADD_SECONDS_MAX)
             .run()
             .await?;
         if self.commit_named("MERGE_HEAD").await?.is_none() {
@@ -400,7 +237,7 @@ impl WorkDir {
             .args(["--name-only", "--diff-filter=U", "-z", "--no-ext-diff"])
             .run()
             .await?;
-        Ok(out.records().map(RepoPath::from_git).collect())
+        Ok(out.nul_records().map(RepoPath::from_git).collect())
     }
 
     /// Writes the files as a tree through an index of our own, seeded from the clone's so that
@@ -421,8 +258,8 @@ impl WorkDir {
             .env("GIT_INDEX_FILE", &index)
             .run()
             .await?;
-        let tree =
-            ObjectId::parse(&out.text()).map_err(|_| out.unexpected("not an object name"))?;
+        let tree = ObjectId::parse(&out.stdout_text())
+            .map_err(|_| out.unexpected_output("not an object name"))?;
         Ok((tree, left_out))
     }
 
@@ -432,8 +269,8 @@ impl WorkDir {
             .call("add")
             .args(["--all", "--ignore-errors", "--", "."])
             .config("advice.addEmbeddedRepo", "false")
-            .accept(&[0, 1])
-            .deadline(ADD_SECONDS_MAX);
+            .accept_codes(&[0, 1])
+            .deadline_seconds(ADD_SECONDS_MAX);
         if let Some(index) = index {
             call = call.env("GIT_INDEX_FILE", index);
         }
@@ -457,7 +294,7 @@ impl WorkDir {
             ])
             .run()
             .await?;
-        ObjectId::parse(&out.text()).map_err(|_| out.unexpected("not an object name"))
+        ObjectId::parse(&out.stdout_text()).map_err(|_| out.unexpected_output("not an object name"))
     }
 
     async fn commit_named(&self, name: &str) -> Result<Option<ObjectId>, GitError> {
@@ -465,10 +302,10 @@ impl WorkDir {
             .call("rev-parse")
             .args(["--verify", "--quiet", "--end-of-options"])
             .arg(format!("{name}^{{commit}}"))
-            .accept(&[0, 1])
+            .accept_codes(&[0, 1])
             .run()
             .await?;
-        Ok(ObjectId::parse(&out.text()).ok())
+        Ok(ObjectId::parse(&out.stdout_text()).ok())
     }
 
     fn write_git_file(&self, name: &str, text: &str) -> Result<(), WorkError> {
@@ -476,7 +313,7 @@ impl WorkDir {
         write_private(&path, text.as_bytes()).map_err(|source| WorkError::Io { path, source })
     }
 
-    fn call<'a>(&'a self, command: &'static str) -> Call<'a> {
-        self.git.call(command, Place::Work(&self.dir))
+    fn call<'a>(&'a self, command: &'static str) -> GitCall<'a> {
+        self.git.call(command, CallTarget::Work(&self.dir))
     }
 }

@@ -19,8 +19,8 @@ use omoi_execution::Platform;
 use omoi_execution::consume::Consume;
 use omoi_execution::platform::NO_MODEL;
 use omoi_runtime::BoxError;
-use omoi_runtime::reconcile::{Entities, Next, Turn};
-use omoi_runtime::telemetry::chain;
+use omoi_runtime::reconcile::{Entities, EntityTurn, Next};
+use omoi_runtime::telemetry::error_chain;
 use omoi_store::StoreError;
 use omoi_store::specs::{self, Spec};
 use serde_json::Value;
@@ -69,13 +69,13 @@ impl Planner {
             let (id, entity) = (spec.id, spec.label());
             let platform = &self.platform;
             let step = async { step::step(platform, adopted(platform, spec).await?).await };
-            match entities.turn(now, entity, step).await {
-                Turn::Done(found) => {
+            match entities.give_turn(now, entity, step).await {
+                EntityTurn::Done(found) => {
                     self.failures.remove(&id);
                     next = next.sooner(found);
                 }
-                Turn::Waits => {}
-                Turn::Failed(error) => self.failed(id, &error).await,
+                EntityTurn::Waits => {}
+                EntityTurn::Failed(error) => self.failed(id, &error).await,
             }
         }
         self.rendered.refresh(&self.platform, ids).await?;
@@ -100,7 +100,7 @@ impl Planner {
         if StoreError::is_passing(error.as_ref()) {
             return;
         }
-        let why = chain(error.as_ref());
+        let why = error_chain(error.as_ref());
         let failures = self.failures.entry(id).or_default();
         *failures += 1;
         if *failures < FAILURES_MAX {
@@ -109,7 +109,7 @@ impl Planner {
         match step::give_up(&self.platform, id, &why).await {
             Ok(()) => drop(self.failures.remove(&id)),
             Err(error) => {
-                warn!(spec.id = %id, error = %chain(&error), "Could not fail `{id}`");
+                warn!(spec.id = %id, error = %error_chain(&error), "Could not fail `{id}`");
             }
         }
     }

@@ -109,7 +109,9 @@ pub(crate) fn expect_shown(
     settings: &RepositorySettings,
 ) -> Result<(), RepositoryFileError> {
     for path in &settings.read_only {
-        platform.guarded.check(path, MountSource::Repository)?;
+        platform
+            .guarded
+            .check_mount(path, MountSource::Repository)?;
     }
     Ok(())
 }

@@ -7,8 +7,8 @@ use omoi_domain::repository_settings::RepositorySettings;
 use omoi_execution::Platform;
 use omoi_git::mirror::{FetchRef, Mirror};
 use omoi_git::refname::RefName;
-use omoi_git::repo::{InspectError, RepoInfo, inspect};
-use omoi_git::toolchain::Host;
+use omoi_git::repo::{InspectError, RepoInfo, inspect_repository};
+use omoi_git::toolchain::HostEnvironment;
 use omoi_runtime::config::Config;
 use omoi_store::Tenant;
 use omoi_store::projects::{self, Project};
@@ -22,7 +22,7 @@ pub struct RepositoryReader<'a> {
     /// The platform.
     pub platform: &'a Platform,
     /// The machine, for surveys.
-    pub host: &'a Host,
+    pub host: &'a HostEnvironment,
     /// The configuration that the repository's own file is limited by.
     pub config: &'a Config,
 }
@@ -42,7 +42,7 @@ pub(crate) struct OpenedRepository {
 impl RepositoryReader<'_> {
     /// Looks at the repository at `path`.
     pub(crate) async fn inspect_repository(&self, path: &str) -> Result<RepoInfo, InspectError> {
-        inspect(&self.platform.git, Path::new(path)).await
+        inspect_repository(&self.platform.git, Path::new(path)).await
     }
 
     /// Brings HEAD of a repository into its mirror and reads its own file there.

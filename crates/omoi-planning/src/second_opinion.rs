@@ -24,7 +24,7 @@ use omoi_plan::opinion::{OpinionStep, grounded_opinion, opinion_step, plan_proof
 use omoi_plan::outputs::RequirementsOutput;
 use omoi_plan::outputs::tasks::{PlannedCheck, TasksOutput};
 use omoi_runtime::BoxError;
-use omoi_runtime::telemetry::chain;
+use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::phases::{self, PhaseRun};
@@ -203,7 +203,7 @@ fn reason(error: OpinionError) -> String {
             AgentRole::Judge
         );
     }
-    chain(&error)
+    error_chain(&error)
 }
 
 async fn ask(question: &PlanQuestion, llm: &Llm) -> Result<PlanOpinion, OpinionError> {

@@ -18,7 +18,7 @@ const NO_SUITE: &str = "none";
 /// The command a person or the repository's file `named`, or the one that was found in the tree.
 pub(crate) fn chosen(named: Option<&str>, survey: &Survey) -> Option<String> {
     match named.map(str::trim) {
-        None | Some("") => survey.suite().map(CommandHint::at_root),
+        None | Some("") => survey.suite_command().map(CommandHint::at_root),
         Some(NO_SUITE) => None,
         Some(command) => Some(command.to_owned()),
     }

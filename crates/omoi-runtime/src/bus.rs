@@ -1,8 +1,8 @@
-//! Hints between parts of the platform that something new can be read.
+//! Hints that something new can be read, sent between parts of the platform.
 //!
 //! Hints may be lost, doubled or late, and no state rides on them: the outbox table is the truth.
 //! A hint only shortens the wait of a reader who would poll anyway. When a bus cannot say what was
-//! missed, the subscriber gets [`Hint::Resync`] and reads again from its own cursor.
+//! missed, the subscriber gets [`BusHint::Resync`] and reads again from its own cursor.
 
 mod local;
 mod redis;
@@ -15,14 +15,14 @@ use tokio::sync::broadcast;
 pub use self::local::LocalBus;
 pub use self::redis::{RedisBus, RedisOptions};
 
-/// Hints a slow subscriber may fall behind before it gets [`Hint::Resync`] instead.
+/// Hints a slow subscriber may fall behind before it gets [`BusHint::Resync`] instead.
 pub const BACKLOG_MAX: usize = 256;
 /// Length of a topic.
 pub const TOPIC_BYTES_MAX: usize = 100;
 
-/// Something can be read.
+/// A hint that something can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hint {
+pub enum BusHint {
     /// `topic` now reaches up to `seq`.
     Appended {
         /// What grew: lower-case letters, digits and `_ . : -`.
@@ -42,44 +42,44 @@ pub enum BusError {
     Topic(String),
     /// The address cannot be used; the text of the address is left out as it may hold a password.
     #[error("the bus address cannot be used")]
-    Address(#[source] Unusable),
+    Address(#[source] BusFailure),
     /// The server did not take the hint.
     #[error("the bus server did not answer")]
-    Unreachable(#[source] Unusable),
+    Unreachable(#[source] BusFailure),
 }
 
-/// The bus server's or its client's own words.
+/// Error text of the bus server or its client, without the address.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Unusable(String);
+pub struct BusFailure(String);
 
 /// Carries hints to every subscriber of this deployment.
 pub trait Bus: fmt::Debug + Send + Sync {
     /// Tells every subscriber, this process's own included.
-    fn publish(&self, hint: Hint) -> BoxFuture<'_, Result<(), BusError>>;
+    fn publish_hint(&self, hint: BusHint) -> BoxFuture<'_, Result<(), BusError>>;
 
     /// Receives every hint from now on. Subscribe first, then read, then wait: nothing falls
     /// between.
-    fn subscribe(&self) -> Subscription;
+    fn subscribe_hints(&self) -> HintSubscription;
 }
 
-/// Receives hints.
+/// Receives the hints that were published after it was made.
 #[derive(Debug)]
-pub struct Subscription(broadcast::Receiver<Hint>);
+pub struct HintSubscription(broadcast::Receiver<BusHint>);
 
-impl Subscription {
+impl HintSubscription {
     /// The next hint, or `None` once the bus is gone. May be dropped while waiting.
-    pub async fn recv(&mut self) -> Option<Hint> {
+    pub async fn next_hint(&mut self) -> Option<BusHint> {
         match self.0.recv().await {
             Ok(hint) => Some(hint),
-            Err(broadcast::error::RecvError::Lagged(_)) => Some(Hint::Resync),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(BusHint::Resync),
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
 }
 
-fn check(hint: &Hint) -> Result<(), BusError> {
-    let Hint::Appended { topic, .. } = hint else {
+fn check_topic(hint: &BusHint) -> Result<(), BusError> {
+    let BusHint::Appended { topic, .. } = hint else {
         return Ok(());
     };
     let allowed =

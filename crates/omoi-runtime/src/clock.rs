@@ -18,7 +18,7 @@ pub type Clocked = Arc<dyn Clock>;
 
 /// Tells the time and waits for it to pass.
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// The instant now.
+    /// The current instant of this clock, with microseconds.
     fn now(&self) -> Timestamp;
 
     /// Ends once `duration` has passed, counted from this call rather than from the first poll.
@@ -28,27 +28,27 @@ pub trait Clock: fmt::Debug + Send + Sync {
 /// The deadline passed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no answer within {0:?}")]
-pub struct Elapsed(pub Duration);
+pub struct DeadlinePassed(pub Duration);
 
 /// Runs `work` for at most `limit`, then drops it.
 ///
 /// # Errors
-/// Returns [`Elapsed`] when `limit` passed first.
-pub async fn timeout<T>(
+/// Returns [`DeadlinePassed`] when `limit` passed first.
+pub async fn with_deadline<T>(
     clock: &dyn Clock,
     limit: Duration,
     work: impl Future<Output = T>,
-) -> Result<T, Elapsed> {
+) -> Result<T, DeadlinePassed> {
     let sleep = clock.sleep(limit);
     // Dropping `work` at the deadline is what the caller asked for.
     tokio::select! {
         biased;
         out = work => Ok(out),
-        () = sleep => Err(Elapsed(limit)),
+        () = sleep => Err(DeadlinePassed(limit)),
     }
 }
 
-/// The machine's clock.
+/// The wall clock of the machine, for production.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -72,17 +72,17 @@ impl Clock for SystemClock {
 
 /// A clock that stands still until [`advance`](Self::advance) moves it; clones share the time.
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<Manual>);
+pub struct ManualClock(Arc<ManualInner>);
 
 #[derive(Debug)]
-struct Manual {
-    state: Mutex<State>,
+struct ManualInner {
+    state: Mutex<ManualState>,
     /// Told whenever a sleeper comes.
     arrived: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct ManualState {
     now: Timestamp,
     ids: u64,
     /// By deadline, then by order of arrival.
@@ -92,8 +92,8 @@ struct State {
 impl ManualClock {
     /// A clock standing at `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self(Arc::new(Manual {
-            state: Mutex::new(State {
+        Self(Arc::new(ManualInner {
+            state: Mutex::new(ManualState {
                 now,
                 ids: 0,
                 sleepers: BTreeMap::new(),
@@ -138,7 +138,7 @@ impl ManualClock {
 }
 
 impl Default for ManualClock {
-    /// Stands at 2026-01-01T00:00:00Z.
+    /// A clock that stands at 2026-01-01T00:00:00Z.
     fn default() -> Self {
         Self::new(Timestamp::from_micros(1_767_225_600_000_000))
     }
@@ -160,7 +160,7 @@ impl Clock for ManualClock {
         state.sleepers.insert(key, wake);
         drop(state);
         self.0.arrived.notify_waiters();
-        let registered = Registered {
+        let registered = SleeperEntry {
             clock: self.clone(),
             key,
         };
@@ -173,12 +173,12 @@ impl Clock for ManualClock {
 }
 
 /// Takes a dropped sleeper off the list.
-struct Registered {
+struct SleeperEntry {
     clock: ManualClock,
     key: (Timestamp, u64),
 }
 
-impl Drop for Registered {
+impl Drop for SleeperEntry {
     fn drop(&mut self) {
         lock(&self.clock.0.state).sleepers.remove(&self.key);
     }
@@ -214,13 +214,13 @@ mod tests {
     #[tokio::test]
     async fn a_deadline_cuts_work_short() {
         let clock = ManualClock::default();
-        let stuck = timeout(&clock, SECOND, std::future::pending::<()>());
+        let stuck = with_deadline(&clock, SECOND, std::future::pending::<()>());
         let (cut, ()) = tokio::join!(stuck, async {
             clock.wait_for_sleepers(1).await;
             clock.advance(SECOND);
         });
-        assert_eq!(cut, Err(Elapsed(SECOND)));
-        assert_eq!(timeout(&clock, SECOND, async { 7 }).await, Ok(7));
+        assert_eq!(cut, Err(DeadlinePassed(SECOND)));
+        assert_eq!(with_deadline(&clock, SECOND, async { 7 }).await, Ok(7));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Layered configuration: read once, checked whole, then never changed.
 //!
-//! A [`Table`] declares the keys; [`load`] reads every layer of [`Sources`] against it. Later
+//! A [`KeyTable`] declares the keys; [`load_config`] reads every layer of [`ConfigSources`] against it. Later
 //! layers win: default < `config/base.yaml` < user file < `config/<env>.yaml` < secret
 //! files < `.env` < `.env.local` < process environment < command line. Anything unknown,
 //! contradictory or out of range refuses the start, with the place it stands at.
@@ -11,10 +11,12 @@ mod error;
 mod key;
 mod load;
 mod nearest;
-mod project;
+mod parse_value;
 mod repository;
+mod repository_rules;
 mod show;
 mod sources;
+mod url_secrets;
 mod value;
 mod yaml;
 
@@ -23,32 +25,35 @@ use std::collections::HashMap;
 use omoi_domain::secret_mask::SecretMask;
 use secrecy::ExposeSecret as _;
 
-pub use self::error::{Layer, LoadError, Origin, Place};
-pub use self::key::{DefaultValue, ForProject, Key, Section, Setting, Shape, Spec, Surroundings};
-pub use self::load::load;
+pub use self::error::{ConfigLayer, LoadError, ValueOrigin, ValuePlace};
+pub use self::key::{
+    ConfigKey, DefaultContext, DefaultValue, KeySection, KeySpec, RepositoryRule, SettingShape,
+    SettingValue,
+};
+pub use self::load::load_config;
 pub use self::repository::read_repository_settings;
-pub use self::show::{page, reference};
-pub use self::sources::{FILE_BYTES_MAX, OMOI_ROOT, OMOI_SECRETS_DIR, OMOIOS_ENV, Sources};
-pub use self::value::{BadValue, Items, Kind, Value};
+pub use self::show::{config_page, key_reference};
+pub use self::sources::{ConfigSources, FILE_BYTES_MAX, OMOI_ROOT, OMOI_SECRETS_DIR, OMOIOS_ENV};
+pub use self::value::{BadValue, ConfigValue, ListItems, ValueKind};
 
-use self::nearest::nearest;
+use self::nearest::nearest_name;
 
 /// The kind of deployment, which picks `config/<name>.yaml`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Environment {
-    /// A laptop.
+pub enum DeploymentEnvironment {
+    /// A single machine of one person.
     #[default]
     Local,
-    /// The rehearsal.
+    /// A deployment for trying out releases.
     Staging,
-    /// The real thing.
+    /// The deployment that people work with.
     Production,
-    /// Tests.
+    /// A run of the test suite.
     Test,
 }
 
-impl Environment {
-    /// Every environment.
+impl DeploymentEnvironment {
+    /// All environments, in the order of the documentation.
     pub const ALL: [Self; 4] = [Self::Local, Self::Staging, Self::Production, Self::Test];
 
     /// The name in `OMOIOS_ENV` and of the file.
@@ -63,29 +68,29 @@ impl Environment {
 }
 
 /// The declared keys and the rules between them.
-pub struct Table {
+pub struct KeyTable {
     /// In the order they are shown; a derived default sees only keys before it.
-    pub keys: &'static [&'static Spec],
-    /// What must hold between keys.
-    pub rules: &'static [Rule],
+    pub keys: &'static [&'static KeySpec],
+    /// Rules between keys, checked after all layers are read.
+    pub rules: &'static [TableRule],
 }
 
 /// Refuses keys that are right alone and wrong together.
-pub type Rule = fn(&Config) -> Result<(), LoadError>;
+pub type TableRule = fn(&Config) -> Result<(), LoadError>;
 
-impl Table {
-    fn section(&self, name: &str) -> Option<&'static str> {
+impl KeyTable {
+    fn find_section(&self, name: &str) -> Option<&'static str> {
         let mut names = self.keys.iter().map(|spec| spec.section.name);
         names.find(|known| *known == name)
     }
 
-    fn key(&self, section: &str, name: &str) -> Option<&'static Spec> {
+    fn find_key(&self, section: &str, name: &str) -> Option<&'static KeySpec> {
         let mut keys = self.keys.iter().copied();
         keys.find(|spec| spec.section.name == section && spec.name == name)
     }
 
-    fn unknown_section(&self, origin: Origin, name: String) -> LoadError {
-        let nearest = nearest(&name, self.keys.iter().map(|spec| spec.section.name));
+    fn unknown_section(&self, origin: ValueOrigin, name: String) -> LoadError {
+        let nearest = nearest_name(&name, self.keys.iter().map(|spec| spec.section.name));
         LoadError::Unknown {
             origin,
             what: "section",
@@ -94,14 +99,14 @@ impl Table {
         }
     }
 
-    fn unknown_key(&self, origin: Origin, section: &str, name: &str) -> LoadError {
+    fn unknown_key(&self, origin: ValueOrigin, section: &str, name: &str) -> LoadError {
         let in_section = self.keys.iter().filter(|spec| spec.section.name == section);
-        let found = nearest(name, in_section.map(|spec| spec.name));
+        let found = nearest_name(name, in_section.map(|spec| spec.name));
         // The right key under the wrong section is as likely as a slip of the pen.
         let elsewhere = || self.keys.iter().find(|spec| spec.name == name);
         let nearest = match found {
             Some(near) => Some(format!("{section}.{near}")),
-            None => elsewhere().map(|spec| spec.path()),
+            None => elsewhere().map(|spec| spec.dotted_path()),
         };
         LoadError::Unknown {
             origin,
@@ -115,28 +120,28 @@ impl Table {
 /// Every key with its value and where that came from.
 #[derive(Clone)]
 pub struct Config {
-    environment: Environment,
-    entries: Vec<Entry>,
+    environment: DeploymentEnvironment,
+    entries: Vec<ConfigEntry>,
     by_key: HashMap<(&'static str, &'static str), usize>,
     warnings: Vec<String>,
 }
 
 /// One key of a [`Config`].
 #[derive(Clone, Debug)]
-pub struct Entry {
-    /// The declaration.
-    pub spec: &'static Spec,
-    /// The value.
-    pub value: Value,
+pub struct ConfigEntry {
+    /// Declaration of the key.
+    pub spec: &'static KeySpec,
+    /// Value of the highest layer that sets the key.
+    pub value: ConfigValue,
     /// Where it was written.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
 }
 
-impl Entry {
-    fn secrets(&self) -> Vec<String> {
+impl ConfigEntry {
+    fn entry_secrets(&self) -> Vec<String> {
         match (&self.value, self.spec.kind) {
-            (Value::Secret(secret), _) => vec![secret.expose_secret().to_owned()],
-            (Value::Text(url), Kind::Url(_)) => value::url_secrets(url),
+            (ConfigValue::Secret(secret), _) => vec![secret.expose_secret().to_owned()],
+            (ConfigValue::Text(url), ValueKind::Url(_)) => url_secrets::url_secrets(url),
             _ => Vec::new(),
         }
     }
@@ -148,13 +153,13 @@ impl Config {
         clippy::expect_used,
         reason = "a key is declared in the table this was loaded from, with a type that fits its kind"
     )]
-    pub fn get<T: Setting>(&self, key: &'static Key<T>) -> T {
+    pub fn get<T: SettingValue>(&self, key: &'static ConfigKey<T>) -> T {
         let entry = self.entry(&key.spec).expect("a key of the loaded table");
-        T::read(&entry.value).expect("a kind checked when the key was declared")
+        T::from_value(&entry.value).expect("a kind checked when the key was declared")
     }
 
     /// The value of `spec` with its origin, if the table has it.
-    pub fn entry(&self, spec: &Spec) -> Option<&Entry> {
+    pub fn entry(&self, spec: &KeySpec) -> Option<&ConfigEntry> {
         let at = self.by_key.get(&(spec.section.name, spec.name))?;
         self.entries.get(*at)
     }
@@ -162,17 +167,17 @@ impl Config {
     /// What takes the secrets of this configuration out of other texts: keys, tokens and the passwords
     /// of addresses.
     pub fn secret_mask(&self) -> SecretMask {
-        let secrets = self.entries.iter().flat_map(Entry::secrets);
+        let secrets = self.entries.iter().flat_map(ConfigEntry::entry_secrets);
         SecretMask::new(secrets)
     }
 
     /// Every key, in the table's order.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[ConfigEntry] {
         &self.entries
     }
 
     /// The kind of deployment.
-    pub fn environment(&self) -> Environment {
+    pub fn environment(&self) -> DeploymentEnvironment {
         self.environment
     }
 
@@ -182,7 +187,7 @@ impl Config {
         &self.warnings
     }
 
-    fn push(&mut self, entry: Entry) {
+    fn push_entry(&mut self, entry: ConfigEntry) {
         let key = (entry.spec.section.name, entry.spec.name);
         self.by_key.insert(key, self.entries.len());
         self.entries.push(entry);

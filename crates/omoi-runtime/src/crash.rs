@@ -26,9 +26,9 @@ pub enum InstallError {
     /// The trace file cannot be opened.
     #[error("could not open the crash trace `{}`", path.display())]
     Trace {
-        /// The file.
+        /// Path of the trace file.
         path: PathBuf,
-        /// The system's reason.
+        /// Why the system could not open it.
         #[source]
         source: io::Error,
     },
@@ -49,7 +49,7 @@ pub fn install_from_env() -> Result<(), InstallError> {
         return Ok(());
     }
     let target = match at {
-        Some(text) => Some(parse(&text).ok_or(InstallError::At(text))?),
+        Some(text) => Some(parse_target(&text).ok_or(InstallError::At(text))?),
         None => None,
     };
     let trace = match trace {
@@ -63,16 +63,16 @@ pub fn install_from_env() -> Result<(), InstallError> {
         None => None,
     };
     // The first call wins, as it does for the hook.
-    let _ = PLAN.set(Plan {
+    let _ = PLAN.set(CrashPlan {
         target,
         trace,
         passed: AtomicU64::new(0),
     });
-    crash::install(pass);
+    crash::install(pass_point);
     Ok(())
 }
 
-struct Plan {
+struct CrashPlan {
     target: Option<(CrashPoint, Side, u64)>,
     trace: Option<File>,
     /// Passes of the target so far.
@@ -80,9 +80,9 @@ struct Plan {
 }
 
 /// A hook is a plain function, so its state lives here.
-static PLAN: OnceLock<Plan> = OnceLock::new();
+static PLAN: OnceLock<CrashPlan> = OnceLock::new();
 
-fn pass(point: CrashPoint, side: Side) {
+fn pass_point(point: CrashPoint, side: Side) {
     let Some(plan) = PLAN.get() else { return };
     if let Some(mut trace) = plan.trace.as_ref() {
         let line = format!("{} {}\n", point.as_str(), side_name(side));
@@ -100,7 +100,7 @@ fn pass(point: CrashPoint, side: Side) {
     }
 }
 
-fn parse(text: &str) -> Option<(CrashPoint, Side, u64)> {
+fn parse_target(text: &str) -> Option<(CrashPoint, Side, u64)> {
     let mut parts = text.split(':');
     let point = CrashPoint::parse(parts.next()?)?;
     let side = match parts.next()? {
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn only_whole_targets_parse() {
         let found = Some((CrashPoint::FileReplaced, Side::After, 3));
-        assert_eq!(parse("file_replaced:after:3"), found);
+        assert_eq!(parse_target("file_replaced:after:3"), found);
         for bad in [
             "",
             "file_replaced",
@@ -137,7 +137,7 @@ mod tests {
             "file_replaced:after:x",
             "file_replaced:after:1:2",
         ] {
-            assert_eq!(parse(bad), None, "{bad}");
+            assert_eq!(parse_target(bad), None, "{bad}");
         }
     }
 }

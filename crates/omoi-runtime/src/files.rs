@@ -12,11 +12,11 @@ use omoi_domain::crash::{self, CrashPoint, Side};
 #[derive(Debug, thiserror::Error)]
 #[error("could not {step} `{}`", path.display())]
 pub struct ReplaceError {
-    /// What failed.
+    /// Step that failed: `write`, `replace` or `sync the folder`.
     pub step: &'static str,
     /// The file or folder it failed on.
     pub path: PathBuf,
-    /// The system's reason.
+    /// Why the system refused that step.
     #[source]
     pub source: io::Error,
 }
@@ -27,7 +27,7 @@ pub struct ReplaceError {
 ///
 /// # Errors
 /// Returns [`ReplaceError`] naming the step that failed.
-pub fn replace(
+pub fn replace_file(
     point: CrashPoint,
     path: &Path,
     bytes: &[u8],
@@ -53,7 +53,7 @@ pub fn replace(
     ));
     let temporary = folder.join(name);
 
-    let replaced = write(&temporary, bytes, mode)
+    let replaced = write_synced(&temporary, bytes, mode)
         .map_err(failed("write", &temporary))
         .and_then(|()| fs::rename(&temporary, path).map_err(failed("replace", path)));
     if replaced.is_err() {
@@ -68,7 +68,7 @@ pub fn replace(
     Ok(())
 }
 
-fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // A leftover of a killed process with this process's id may be in the way.
     let mut file = OpenOptions::new()
         .write(true)
@@ -92,7 +92,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         for (text, mode) in [("first", 0o600), ("second", 0o666), ("", 0o400)] {
-            replace(CrashPoint::FileReplaced, &path, text.as_bytes(), mode).unwrap();
+            replace_file(CrashPoint::FileReplaced, &path, text.as_bytes(), mode).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
             assert_eq!(
                 fs::metadata(&path).unwrap().permissions().mode() & 0o777,
@@ -107,13 +107,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("taken");
         fs::create_dir(&path).unwrap();
-        let error = replace(CrashPoint::FileReplaced, &path, b"x", 0o600).unwrap_err();
+        let error = replace_file(CrashPoint::FileReplaced, &path, b"x", 0o600).unwrap_err();
         assert_eq!(error.step, "replace");
         assert!(error.to_string().ends_with("/taken`"), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 
         let missing = folder.path().join("no/such/folder/file");
-        let error = replace(CrashPoint::FileReplaced, &missing, b"x", 0o600).unwrap_err();
+        let error = replace_file(CrashPoint::FileReplaced, &missing, b"x", 0o600).unwrap_err();
         assert_eq!(error.step, "write");
     }
 }

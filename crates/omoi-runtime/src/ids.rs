@@ -13,7 +13,7 @@ pub fn uuid_v7(clock: &dyn Clock, rng: &Rng) -> Uuid {
     let micros = u64::try_from(clock.now().as_micros()).unwrap_or(0);
     let fraction = (micros % 1000) * 4096 / 1000;
     let mut tail = [0; 10];
-    rng.fill(&mut tail);
+    rng.fill_bytes(&mut tail);
     tail[0] = (fraction >> 8) as u8;
     tail[1] = fraction as u8;
     Builder::from_unix_timestamp_millis(micros / 1000, &tail).into_uuid()

@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info, info_span, warn};
 
-pub use self::task::{BlockingPanicked, Outcome, Task};
-use self::task::{Entry, Running, ended};
+pub use self::task::{BlockingPanicked, SpawnOutcome, SpawnedTask};
+use self::task::{RunningEntry, RunningNames, log_outcome};
 use crate::BoxError;
 use crate::clock::Clocked;
 use crate::sync::lock;
@@ -32,12 +32,12 @@ pub const GRACE: Duration = Duration::from_secs(30);
 /// How long blocking work may hold up the exit after a hard stop.
 pub const HARD_GRACE: Duration = Duration::from_secs(5);
 
-/// What a task is called in logs and in the list of what is still running.
-pub type Name = Cow<'static, str>;
+/// Name of a task in logs and in the list of running tasks.
+pub type SpawnName = Cow<'static, str>;
 
-/// What the failure of a task means.
+/// What the failure of a task does to the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SpawnKind {
     /// The process cannot do its job without it: an error or a panic stops the process softly.
     Critical,
     /// One unit of work: an error or a panic is logged and ends only itself.
@@ -46,15 +46,15 @@ pub enum Kind {
 
 /// Why the process stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum StopCause {
     /// The operating system asked for it.
     Signal(&'static str),
     /// The program came to its end.
     Requested,
     /// A critical task returned an error or panicked.
     Failed {
-        /// The task.
-        name: Name,
+        /// Name the task was started with.
+        name: SpawnName,
         /// Its error with every cause, or the panic's message.
         error: String,
     },
@@ -62,34 +62,34 @@ pub enum Cause {
 
 /// How the process stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exit {
+pub struct LifecycleExit {
     /// Why it began to stop.
-    pub cause: Cause,
+    pub cause: StopCause,
     /// Whether tasks had to be dropped.
     pub forced: bool,
     /// Blocking work that did not end in time.
-    pub left: Vec<Name>,
+    pub left: Vec<SpawnName>,
 }
 
 /// Owns every task of the process; ends when they have all ended.
 #[derive(Debug)]
 pub struct Lifecycle {
-    handle: Handle,
+    handle: LifecycleHandle,
 }
 
 /// Starts tasks and tells them when to stop; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Handle(Arc<Inner>);
+pub struct LifecycleHandle(Arc<LifecycleInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct LifecycleInner {
     clock: Clocked,
     tracker: TaskTracker,
     soft: CancellationToken,
     hard: CancellationToken,
     /// The first one wins.
-    cause: Mutex<Option<Cause>>,
-    running: Running,
+    cause: Mutex<Option<StopCause>>,
+    running: RunningNames,
 }
 
 impl Lifecycle {
@@ -97,7 +97,7 @@ impl Lifecycle {
     pub fn new(clock: Clocked) -> Self {
         let soft = CancellationToken::new();
         Self {
-            handle: Handle(Arc::new(Inner {
+            handle: LifecycleHandle(Arc::new(LifecycleInner {
                 clock,
                 tracker: TaskTracker::new(),
                 soft,
@@ -109,16 +109,16 @@ impl Lifecycle {
     }
 
     /// The handle to start tasks with.
-    pub fn handle(&self) -> Handle {
+    pub fn handle(&self) -> LifecycleHandle {
         self.handle.clone()
     }
 
-    /// Runs until SIGTERM, SIGINT, [`Handle::stop`] or the failure of a critical task, then until
+    /// Runs until SIGTERM, SIGINT, [`LifecycleHandle::stop`] or the failure of a critical task, then until
     /// everything started has ended.
     ///
     /// # Errors
     /// Returns the system's error when the signal handlers cannot be installed.
-    pub async fn run_until_signal(self) -> std::io::Result<Exit> {
+    pub async fn run_until_signal(self) -> std::io::Result<LifecycleExit> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let signals = stream::poll_fn(move |cx| {
@@ -130,12 +130,15 @@ impl Lifecycle {
                 Poll::Pending
             }
         });
-        Ok(self.run(signals).await)
+        Ok(self.run_with_signals(signals).await)
     }
 
     /// As [`run_until_signal`](Self::run_until_signal), with signals from anywhere.
-    pub async fn run(self, signals: impl Stream<Item = &'static str> + Send) -> Exit {
-        let Inner {
+    pub async fn run_with_signals(
+        self,
+        signals: impl Stream<Item = &'static str> + Send,
+    ) -> LifecycleExit {
+        let LifecycleInner {
             clock,
             tracker,
             soft,
@@ -147,7 +150,7 @@ impl Lifecycle {
 
         // Both branches may be dropped: a stream keeps its place, a token its state.
         tokio::select! {
-            Some(name) = signals.next() => self.handle.begin_stop(Cause::Signal(name)),
+            Some(name) = signals.next() => self.handle.begin_stop(StopCause::Signal(name)),
             () = soft.cancelled() => {}
         }
         tracker.close();
@@ -167,7 +170,7 @@ impl Lifecycle {
         };
         hard.cancel();
         if forced {
-            warn!(tasks = ?self.handle.running(), "Stopping hard");
+            warn!(tasks = ?self.handle.running_names(), "Stopping hard");
             tokio::select! {
                 biased;
                 () = tracker.wait() => {}
@@ -175,24 +178,24 @@ impl Lifecycle {
             }
         }
         let cause = lock(&self.handle.0.cause).take();
-        Exit {
-            cause: cause.unwrap_or(Cause::Requested),
+        LifecycleExit {
+            cause: cause.unwrap_or(StopCause::Requested),
             forced,
-            left: self.handle.running(),
+            left: self.handle.running_names(),
         }
     }
 }
 
-impl Handle {
-    /// Starts `future`. The returned [`Task`] may be dropped; the task goes on and is awaited at
+impl LifecycleHandle {
+    /// Starts `future`. The returned [`SpawnedTask`] may be dropped; the task goes on and is awaited at
     /// the end of the process.
-    pub fn spawn<F>(&self, name: impl Into<Name>, kind: Kind, future: F) -> Task
+    pub fn spawn<F>(&self, name: impl Into<SpawnName>, kind: SpawnKind, future: F) -> SpawnedTask
     where
         F: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
         let name = name.into();
         let span = info_span!(parent: None, "task", name = %name);
-        let entry = Entry::add(&self.0.running, name.clone());
+        let entry = RunningEntry::add(&self.0.running, name.clone());
         let (done, outcome) = oneshot::channel();
         let handle = self.clone();
         let work = async move {
@@ -200,11 +203,11 @@ impl Handle {
             // Dropping the future is what a hard stop means.
             let outcome = tokio::select! {
                 biased;
-                () = handle.0.hard.cancelled() => Outcome::Cancelled,
+                () = handle.0.hard.cancelled() => SpawnOutcome::Cancelled,
                 result = AssertUnwindSafe(future).catch_unwind() => {
-                    let (outcome, error) = ended(&name, result);
-                    if let (Kind::Critical, Some(error)) = (kind, error) {
-                        handle.begin_stop(Cause::Failed { name, error });
+                    let (outcome, error) = log_outcome(&name, result);
+                    if let (SpawnKind::Critical, Some(error)) = (kind, error) {
+                        handle.begin_stop(StopCause::Failed { name, error });
                     }
                     outcome
                 }
@@ -213,7 +216,7 @@ impl Handle {
             let _ = done.send(outcome);
         };
         self.0.tracker.spawn(work.instrument(span));
-        Task::new(outcome)
+        SpawnedTask::new(outcome)
     }
 
     /// Runs blocking or CPU-heavy `work` off the async threads.
@@ -223,13 +226,13 @@ impl Handle {
     ///
     /// # Errors
     /// Returns [`BlockingPanicked`] when `work` panicked.
-    pub async fn blocking<T: Send + 'static>(
+    pub async fn run_blocking<T: Send + 'static>(
         &self,
-        name: impl Into<Name>,
+        name: impl Into<SpawnName>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, BlockingPanicked> {
         let name = name.into();
-        let entry = Entry::add(&self.0.running, name.clone());
+        let entry = RunningEntry::add(&self.0.running, name.clone());
         let joined = self.0.tracker.spawn_blocking(move || {
             let _entry = entry;
             work()
@@ -238,33 +241,33 @@ impl Handle {
     }
 
     /// Ends when a soft stop begins: claim nothing new, finish what you hold, return.
-    pub fn soft(&self) -> CancellationToken {
+    pub fn soft_token(&self) -> CancellationToken {
         self.0.soft.clone()
     }
 
     /// Ends when a hard stop begins; tasks are dropped then, so only what outlives its task
     /// (a child process) needs it.
-    pub fn hard(&self) -> CancellationToken {
+    pub fn hard_token(&self) -> CancellationToken {
         self.0.hard.clone()
     }
 
     /// Begins a soft stop because the program's work is done.
     pub fn stop(&self) {
-        self.begin_stop(Cause::Requested);
+        self.begin_stop(StopCause::Requested);
     }
 
     /// Begins a hard stop.
     pub fn stop_now(&self) {
-        self.begin_stop(Cause::Requested);
+        self.begin_stop(StopCause::Requested);
         self.0.hard.cancel();
     }
 
     /// The names of what runs now, oldest first.
-    pub fn running(&self) -> Vec<Name> {
+    pub fn running_names(&self) -> Vec<SpawnName> {
         lock(&self.0.running).values().cloned().collect()
     }
 
-    fn begin_stop(&self, cause: Cause) {
+    fn begin_stop(&self, cause: StopCause) {
         lock(&self.0.cause).get_or_insert(cause);
         self.0.soft.cancel();
     }

@@ -38,27 +38,27 @@ impl Rng {
     /// stream must not depend on how the parts interleave.
     pub fn fork(&self) -> Self {
         let mut seed = [0; 32];
-        self.fill(&mut seed);
+        self.fill_bytes(&mut seed);
         Self(Arc::new(Mutex::new(StdRng::from_seed(seed))))
     }
 
-    /// Fills `bytes`.
-    pub fn fill(&self, bytes: &mut [u8]) {
+    /// Fills `bytes` with random ones.
+    pub fn fill_bytes(&self, bytes: &mut [u8]) {
         lock(&self.0).fill_bytes(bytes);
     }
 
-    /// Any 64-bit number.
-    pub fn u64(&self) -> u64 {
+    /// A number of the whole 64-bit range.
+    pub fn next_u64(&self) -> u64 {
         lock(&self.0).next_u64()
     }
 
     /// A number in `[0, 1)`.
-    pub fn unit(&self) -> f64 {
+    pub fn unit_fraction(&self) -> f64 {
         lock(&self.0).random()
     }
 
     /// A number in `0..bound`, or 0 when `bound` is 0.
-    pub fn below(&self, bound: u64) -> u64 {
+    pub fn number_below(&self, bound: u64) -> u64 {
         if bound == 0 {
             return 0;
         }
@@ -80,7 +80,13 @@ mod tests {
 
     #[test]
     fn a_seed_fixes_the_stream() {
-        let draw = |rng: &Rng| [rng.u64(), rng.below(10), rng.unit().to_bits()];
+        let draw = |rng: &Rng| {
+            [
+                rng.next_u64(),
+                rng.number_below(10),
+                rng.unit_fraction().to_bits(),
+            ]
+        };
         assert_eq!(draw(&Rng::seeded(7)), draw(&Rng::seeded(7)));
         assert_eq!(draw(&Rng::seeded(7).fork()), draw(&Rng::seeded(7).fork()));
         assert_ne!(draw(&Rng::seeded(7)), draw(&Rng::seeded(8)));
@@ -92,6 +98,6 @@ mod tests {
         );
         let (a, b) = (Rng::from_os().unwrap(), Rng::from_os().unwrap());
         assert_ne!(draw(&a), draw(&b));
-        assert!((0..1000).all(|_| shared.below(3) < 3 && (0.0..1.0).contains(&shared.unit())));
+        assert!((0..1000).all(|_| shared.number_below(3) < 3 && (0.0..1.0).contains(&shared.unit_fraction())));
     }
 }

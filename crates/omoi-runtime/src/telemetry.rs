@@ -4,22 +4,23 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use omoi_domain::secret_mask::SecretMask;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
+use omoi_domain::secret_mask::SecretMask;
+
 use crate::config::keys::LogFormat;
 
-/// What to log and how.
+/// Filter and format of the process log.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct LogOptions {
     /// Directives as in `warn,omoi=info`.
     pub filter: String,
     /// Plain text or one JSON object per line.
     pub format: LogFormat,
-    /// What no line holds.
+    /// Secrets that are masked in every line.
     pub mask: SecretMask,
 }
 
@@ -29,7 +30,7 @@ pub enum InitError {
     /// The filter's text is wrong.
     #[error("`{filter}` is not a log filter; write for example `warn,omoi=debug`")]
     Filter {
-        /// The text.
+        /// Filter text that was given.
         filter: String,
         /// What is wrong with it.
         #[source]
@@ -44,15 +45,15 @@ pub enum InitError {
 ///
 /// # Errors
 /// Returns [`InitError`] for a bad filter or a second call.
-pub fn init(options: &Options) -> Result<(), InitError> {
-    subscriber(options, io::stderr)?
+pub fn init_logging(options: &LogOptions) -> Result<(), InitError> {
+    log_subscriber(options, io::stderr)?
         .try_init()
         .map_err(InitError::Twice)
 }
 
 /// An error with all its causes on one line, `outer: inner: innermost`. A cause that the error
 /// above it quotes already, as those of some libraries do, is not said twice.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
+pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
         let cause = cause.to_string();
@@ -63,8 +64,8 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-fn subscriber<W>(
-    options: &Options,
+fn log_subscriber<W>(
+    options: &LogOptions,
     out: W,
 ) -> Result<Box<dyn tracing::Subscriber + Send + Sync>, InitError>
 where
@@ -116,7 +117,7 @@ impl<W: Write> Write for PlainLine<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         self.out
-            .write_all(escape(&self.mask.mask(&text)).as_bytes())?;
+            .write_all(escape_controls(&self.mask.mask(&text)).as_bytes())?;
         Ok(event.len())
     }
 
@@ -126,7 +127,7 @@ impl<W: Write> Write for PlainLine<W> {
 }
 
 /// `\u001b` for each control character but the line's end; valid inside a JSON string too.
-fn escape(line: &str) -> String {
+fn escape_controls(line: &str) -> String {
     let body = line.strip_suffix('\n').unwrap_or(line);
     let mut out = String::with_capacity(line.len());
     for character in body.chars() {
@@ -166,12 +167,12 @@ mod tests {
     fn logged(format: LogFormat, filter: &str) -> String {
         let buffer = Buffer::default();
         let out = buffer.clone();
-        let options = Options {
+        let options = LogOptions {
             filter: filter.to_owned(),
             format,
             mask: SecretMask::new(["sk-0123456789abcdef"]),
         };
-        let subscriber = subscriber(&options, move || out.clone()).unwrap();
+        let subscriber = log_subscriber(&options, move || out.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             let evil = "a\u{1b}[2J\u{9b}31m\r\nERROR forged \u{7f}é";
             tracing::info!(title = evil, "Saw {evil}");
@@ -211,18 +212,20 @@ mod tests {
         }
         let gone = || io::Error::other("disk gone");
         for error in [Told::Well(gone()), Told::Twice(gone())] {
-            assert_eq!(chain(&error), "could not read: disk gone");
+            assert_eq!(error_chain(&error), "could not read: disk gone");
         }
     }
 
     #[test]
     fn a_bad_filter_is_named() {
-        let options = Options {
+        let options = LogOptions {
             filter: "omoi=loud".to_owned(),
             format: LogFormat::Text,
             mask: SecretMask::default(),
         };
-        let error = subscriber(&options, io::stderr).map(|_| ()).unwrap_err();
+        let error = log_subscriber(&options, io::stderr)
+            .map(|_| ())
+            .unwrap_err();
         assert!(error.to_string().contains("`omoi=loud`"));
     }
 }

@@ -8,73 +8,74 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
 use omoi_runtime::bus::{
-    BACKLOG_MAX, Bus, BusError, Hint, LocalBus, RedisBus, RedisOptions, Subscription,
+    BACKLOG_MAX, Bus, BusError, BusHint, HintSubscription, LocalBus, RedisBus, RedisOptions,
 };
 use omoi_runtime::clock::{Clocked, ManualClock, SystemClock};
 use omoi_runtime::lifecycle::Lifecycle;
 use omoi_runtime::rng::Rng;
 use omoi_testkit::redis;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 const SOON: Duration = Duration::from_secs(20);
 
-fn hint(topic: &str, seq: i64) -> Hint {
+fn hint(topic: &str, seq: i64) -> BusHint {
     let topic = topic.to_owned();
-    Hint::Appended { topic, seq }
+    BusHint::Appended { topic, seq }
 }
 
-async fn next(subscription: &mut Subscription) -> Hint {
-    let received = tokio::time::timeout(SOON, subscription.recv()).await;
+async fn next(subscription: &mut HintSubscription) -> BusHint {
+    let received = tokio::time::timeout(SOON, subscription.next_hint()).await;
     received
         .expect("a hint should come")
         .expect("the bus should live")
 }
 
 /// Publishes until `subscription` hears it: a networked subscriber may not be connected yet.
-async fn connected(bus: &dyn Bus, subscription: &mut Subscription) {
+async fn connected(bus: &dyn Bus, subscription: &mut HintSubscription) {
     let deadline = tokio::time::Instant::now() + SOON;
     loop {
         assert!(tokio::time::Instant::now() < deadline, "never connected");
-        let _ = bus.publish(hint("probe", 0)).await;
+        let _ = bus.publish_hint(hint("probe", 0)).await;
         let answer = tokio::time::timeout(Duration::from_millis(50), async {
-            while subscription.recv().await.unwrap() != hint("probe", 0) {}
+            while subscription.next_hint().await.unwrap() != hint("probe", 0) {}
         });
         if answer.await.is_ok() {
             break;
         }
     }
     // Probes still under way are followed by this mark.
-    bus.publish(hint("mark", 0)).await.unwrap();
+    bus.publish_hint(hint("mark", 0)).await.unwrap();
     while next(subscription).await != hint("mark", 0) {}
 }
 
 /// What every bus promises; `one` and `two` are two ends of the same bus.
 async fn contract(one: &dyn Bus, two: &dyn Bus) {
-    let mut near = one.subscribe();
-    let mut far = two.subscribe();
+    let mut near = one.subscribe_hints();
+    let mut far = two.subscribe_hints();
     connected(one, &mut far).await;
     connected(one, &mut near).await;
     connected(two, &mut near).await;
-    one.publish(hint("drained", 0)).await.unwrap();
+    one.publish_hint(hint("drained", 0)).await.unwrap();
     for subscription in [&mut near, &mut far] {
         while next(subscription).await != hint("drained", 0) {}
     }
 
     // In order, to every end, the publisher's own included.
     for seq in 1..=20 {
-        one.publish(hint("outbox:acme", seq)).await.unwrap();
+        one.publish_hint(hint("outbox:acme", seq)).await.unwrap();
     }
-    two.publish(Hint::Resync).await.unwrap();
+    two.publish_hint(BusHint::Resync).await.unwrap();
     for subscription in [&mut near, &mut far] {
         let mut seen = Vec::new();
         for _ in 0..21 {
             seen.push(next(subscription).await);
         }
         let (resyncs, appended): (Vec<_>, Vec<_>) =
-            seen.into_iter().partition(|hint| *hint == Hint::Resync);
+            seen.into_iter().partition(|hint| *hint == BusHint::Resync);
         assert_eq!(resyncs.len(), 1);
         assert_eq!(
             appended,
@@ -86,23 +87,23 @@ async fn contract(one: &dyn Bus, two: &dyn Bus) {
 
     // A subscriber who falls behind is told to read again, then goes on with the newest.
     let n = i64::try_from(BACKLOG_MAX).unwrap() * 2;
-    let mut watcher = two.subscribe();
+    let mut watcher = two.subscribe_hints();
     for seq in 1..=n {
-        one.publish(hint("flood", seq)).await.unwrap();
+        one.publish_hint(hint("flood", seq)).await.unwrap();
     }
     while next(&mut watcher).await != hint("flood", n) {}
-    assert_eq!(next(&mut far).await, Hint::Resync);
+    assert_eq!(next(&mut far).await, BusHint::Resync);
     while next(&mut far).await != hint("flood", n) {}
     while next(&mut near).await != hint("flood", n) {}
 
     // A late subscriber hears nothing old.
-    let mut late = one.subscribe();
-    one.publish(hint("fresh", 1)).await.unwrap();
+    let mut late = one.subscribe_hints();
+    one.publish_hint(hint("fresh", 1)).await.unwrap();
     assert_eq!(next(&mut late).await, hint("fresh", 1));
 
     let long = "x".repeat(101);
     for bad in ["", "Upper", "with space", "é", &long] {
-        let refused = one.publish(hint(bad, 1)).await;
+        let refused = one.publish_hint(hint(bad, 1)).await;
         assert!(matches!(refused, Err(BusError::Topic(_))), "{bad}");
     }
 }
@@ -126,9 +127,9 @@ fn redis_bus(url: &str, key_prefix: &str, clock: Clocked) -> (RedisBus, Lifecycl
 async fn the_local_bus_keeps_the_contract() {
     let bus = LocalBus::new();
     contract(&bus, &bus.clone()).await;
-    let mut subscription = bus.subscribe();
+    let mut subscription = bus.subscribe_hints();
     drop(bus);
-    assert_eq!(subscription.recv().await, None);
+    assert_eq!(subscription.next_hint().await, None);
 }
 
 #[tokio::test]
@@ -136,11 +137,11 @@ async fn the_redis_bus_keeps_the_contract() {
     let prefix = redis::key_prefix();
     let (one, first) = redis_bus(redis::url(), &prefix, Arc::new(SystemClock));
     let (two, second) = redis_bus(redis::url(), &prefix, Arc::new(SystemClock));
-    one.ping().await.unwrap();
+    one.ping_server().await.unwrap();
     contract(&one, &two).await;
     for lifecycle in [first, second] {
         lifecycle.handle().stop();
-        let exit = lifecycle.run(futures::stream::pending()).await;
+        let exit = lifecycle.run_with_signals(futures::stream::pending()).await;
         assert!(!exit.forced && exit.left.is_empty(), "{exit:?}");
     }
 }
@@ -150,11 +151,11 @@ async fn deployments_on_one_server_do_not_hear_each_other() {
     let prefixes = [redis::key_prefix(), redis::key_prefix()];
     let (one, _first) = redis_bus(redis::url(), &prefixes[0], Arc::new(SystemClock));
     let (two, _second) = redis_bus(redis::url(), &prefixes[1], Arc::new(SystemClock));
-    let (mut near, mut far) = (one.subscribe(), two.subscribe());
+    let (mut near, mut far) = (one.subscribe_hints(), two.subscribe_hints());
     connected(&one, &mut near).await;
     connected(&two, &mut far).await;
-    one.publish(hint("one", 1)).await.unwrap();
-    two.publish(hint("two", 1)).await.unwrap();
+    one.publish_hint(hint("one", 1)).await.unwrap();
+    two.publish_hint(hint("two", 1)).await.unwrap();
     assert_eq!(next(&mut near).await, hint("one", 1));
     assert_eq!(next(&mut far).await, hint("two", 1));
 }
@@ -208,17 +209,17 @@ async fn a_cut_line_ends_in_a_resync() {
     let (state, watched) = watch::channel(Line::Up);
     let url = line(watched, &mut tasks).await;
     let (bus, _lifecycle) = redis_bus(&url, &redis::key_prefix(), Arc::new(SystemClock));
-    let mut subscription = bus.subscribe();
+    let mut subscription = bus.subscribe_hints();
     connected(&bus, &mut subscription).await;
 
     state.send(Line::Cut).unwrap();
-    let refused = bus.publish(hint("lost", 1)).await;
+    let refused = bus.publish_hint(hint("lost", 1)).await;
     assert!(
         matches!(refused, Err(BusError::Unreachable(_))),
         "{refused:?}"
     );
     state.send(Line::Up).unwrap();
-    assert_eq!(next(&mut subscription).await, Hint::Resync);
+    assert_eq!(next(&mut subscription).await, BusHint::Resync);
     connected(&bus, &mut subscription).await;
 }
 
@@ -229,11 +230,11 @@ async fn a_silent_line_is_noticed() {
     let url = line(watched, &mut tasks).await;
     let clock = ManualClock::default();
     let (bus, _lifecycle) = redis_bus(&url, &redis::key_prefix(), Arc::new(clock.clone()));
-    let mut subscription = bus.subscribe();
+    let mut subscription = bus.subscribe_hints();
     connected(&bus, &mut subscription).await;
 
     state.send(Line::Silent).unwrap();
-    let (refused, ()) = tokio::join!(bus.publish(hint("lost", 1)), async {
+    let (refused, ()) = tokio::join!(bus.publish_hint(hint("lost", 1)), async {
         // The listener's wait for news and the publisher's for an answer.
         clock.wait_for_sleepers(2).await;
         clock.advance(Duration::from_secs(1));
@@ -251,7 +252,7 @@ async fn a_silent_line_is_noticed() {
     clock.wait_for_sleepers(1).await;
     state.send(Line::Up).unwrap();
     clock.advance(Duration::from_secs(1));
-    assert_eq!(next(&mut subscription).await, Hint::Resync);
+    assert_eq!(next(&mut subscription).await, BusHint::Resync);
 }
 
 #[tokio::test]

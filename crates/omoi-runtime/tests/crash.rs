@@ -22,7 +22,7 @@ fn child(folder: &Path) {
     install_from_env().unwrap();
     for text in ["one", "two", "three"] {
         let path = folder.join("file");
-        files::replace(CrashPoint::FileReplaced, &path, text.as_bytes(), 0o600).unwrap();
+        files::replace_file(CrashPoint::FileReplaced, &path, text.as_bytes(), 0o600).unwrap();
     }
 }
 

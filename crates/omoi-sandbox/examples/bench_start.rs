@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_sandbox::{Floor, Launch, ProbeConfig, Provider, probe};
+use omoi_sandbox::{ProbeConfig, Provider, SandboxFloor, SandboxLaunch, probe_host};
 
 const RUNS: usize = 41;
 const WARM_UP: usize = 5;
@@ -18,9 +18,9 @@ type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 async fn main() -> Fallible<()> {
     let folder = tempfile::tempdir()?;
     let config = ProbeConfig::new(folder.path().join("state"));
-    let found = probe(&config).await?;
+    let found = probe_host(&config).await?;
     let provider = found
-        .select(&Floor::default(), Some(SandboxRung::Bubblewrap))
+        .select_provider(&SandboxFloor::default(), Some(SandboxRung::Bubblewrap))
         .map_err(|refused| format!("{refused}; {}", refused.next_step()))?;
     let workspace = folder.path().join("workspace");
     std::fs::create_dir(&workspace)?;
@@ -62,11 +62,11 @@ fn start_bare(bubblewrap: &Path) -> Fallible<Duration> {
 
 async fn start_ours(provider: &dyn Provider, workspace: &Path, round: usize) -> Fallible<Duration> {
     let name = format!("omoi-bench-{}-{round}", std::process::id());
-    let launch = Launch::new(name, workspace, [PROGRAM]);
+    let launch = SandboxLaunch::new(name, workspace, [PROGRAM]);
     let began = Instant::now();
     let exit = provider.launch(launch).await?.wait().await?;
     let took = began.elapsed();
-    if exit.succeeded() {
+    if exit.has_succeeded() {
         Ok(took)
     } else {
         Err(format!("{PROGRAM} did not succeed: {:?}", exit.ended).into())

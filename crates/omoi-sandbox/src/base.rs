@@ -1,34 +1,33 @@
-//! What every rung shares: names, threads, limit groups, process limits, the default environment.
+//! State that all rungs share: sandbox names, threads, limit groups, process limits, the default environment.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::{fs, io};
 
 use rustix::process::Resource;
 
-use crate::cgroup::{Cgroups, Controller, Group};
-use crate::marker;
-use crate::policy::{Launch, Limits};
-use crate::process::Worker;
+use crate::cgroup::{CgroupController, HostCgroups, LimitGroup};
+use crate::pidfile;
+use crate::policy::{SandboxLaunch, SandboxLimits};
+use crate::process::JobThread;
 use crate::provider::LaunchError;
-use crate::running::{Live, Remains};
+use crate::remains::{LiveNames, SandboxRemains};
 
 /// Shared state of the rungs of one platform process.
 #[derive(Clone, Debug)]
-pub(crate) struct Base {
+pub(crate) struct RungBase {
     pub(crate) state_dir: PathBuf,
     pub(crate) hidden: Arc<Vec<PathBuf>>,
-    pub(crate) cgroups: Arc<Cgroups>,
-    pub(crate) spawner: Worker,
-    reaper: Worker,
-    live: Live,
+    pub(crate) cgroups: Arc<HostCgroups>,
+    pub(crate) spawner: JobThread,
+    reaper: JobThread,
+    live: LiveNames,
 }
 
-impl Base {
+impl RungBase {
     /// Opens the private folder `state_dir`, making it where missing.
     pub(crate) fn open(state_dir: &Path, hidden: &[PathBuf]) -> io::Result<Self> {
         fs::DirBuilder::new()
@@ -43,15 +42,15 @@ impl Base {
         Ok(Self {
             state_dir,
             hidden: Arc::new(hidden),
-            cgroups: Arc::new(Cgroups::discover()),
-            spawner: Worker::start("sandbox-spawn")?,
-            reaper: Worker::start("sandbox-reap")?,
+            cgroups: Arc::new(HostCgroups::discover_parents()),
+            spawner: JobThread::start_thread("sandbox-spawn")?,
+            reaper: JobThread::start_thread("sandbox-reap")?,
             live: Arc::new(Mutex::new(BTreeSet::new())),
         })
     }
 
     /// Claims the launch's name and makes its limit groups.
-    pub(crate) fn claim(&self, launch: &Launch) -> Result<Remains, LaunchError> {
+    pub(crate) fn claim_name(&self, launch: &SandboxLaunch) -> Result<SandboxRemains, LaunchError> {
         let name = launch.name.clone();
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
@@ -60,7 +59,7 @@ impl Base {
         if launch.argv.is_empty() {
             return Err(LaunchError::NoProgram);
         }
-        marker::claim(&self.state_dir, &name).map_err(|source| match source.kind() {
+        pidfile::claim_name(&self.state_dir, &name).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => LaunchError::NameTaken { name: name.clone() },
             _ => LaunchError::Record {
                 name: name.clone(),
@@ -71,10 +70,10 @@ impl Base {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.clone());
-        let mut remains = Remains {
+        let mut remains = SandboxRemains {
             name,
             state_dir: self.state_dir.clone(),
-            group: Group::from_dirs([]),
+            group: LimitGroup::from_dirs([]),
             control: None,
             live: Arc::clone(&self.live),
             reaper: self.reaper.clone(),
@@ -83,21 +82,25 @@ impl Base {
         };
         remains.group = self
             .cgroups
-            .create(&launch.name, &launch.limits)
+            .create_group(&launch.name, &launch.limits)
             .map_err(LaunchError::Limits)?;
         Ok(remains)
     }
 
     /// Recorded names that this process does not run.
-    pub(crate) fn orphans(&self) -> io::Result<Vec<String>> {
-        let mut names = marker::names(&self.state_dir)?;
+    pub(crate) fn orphan_names(&self) -> io::Result<Vec<String>> {
+        let mut names = pidfile::recorded_names(&self.state_dir)?;
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         names.retain(|name| !live.contains(name));
         Ok(names)
     }
 
     /// Limits of each process; they also stand in for limit groups the host does not offer.
-    pub(crate) fn rlimits(&self, limits: &Limits, own_user: bool) -> Vec<(Resource, u64)> {
+    pub(crate) fn process_limits(
+        &self,
+        limits: &SandboxLimits,
+        own_user: bool,
+    ) -> Vec<(Resource, u64)> {
         let mut wanted = vec![
             // Nothing fits in one byte, and unlike zero it also keeps the host's crash handler from being
             // started for a program of the sandbox.
@@ -105,11 +108,11 @@ impl Base {
             (Resource::Fsize, limits.file_bytes_max),
             (Resource::Nofile, limits.open_files_max),
         ];
-        if !self.cgroups.has(Controller::Memory) {
+        if !self.cgroups.has_controller(CgroupController::Memory) {
             // Written memory only: runtimes reserve far more address space than they ever use.
             wanted.push((Resource::Data, limits.memory_bytes));
         }
-        if !self.cgroups.has(Controller::Pids) {
+        if !self.cgroups.has_controller(CgroupController::Pids) {
             // Counted for the whole user, so others' threads must be left room.
             let others = if own_user { 0 } else { threads_on_host() };
             wanted.push((Resource::Nproc, limits.processes_max + others));
@@ -123,7 +126,10 @@ impl Base {
 }
 
 /// The launch's environment with what no program can do without.
-pub(crate) fn environment(launch: &Launch, home: &OsStr) -> Vec<(OsString, OsString)> {
+pub(crate) fn launch_environment(
+    launch: &SandboxLaunch,
+    home: &OsStr,
+) -> Vec<(OsString, OsString)> {
     let mut env = launch.env.clone();
     for (key, value) in [
         ("HOME", home),
@@ -147,7 +153,7 @@ fn threads_on_host() -> u64 {
     all.and_then(|(_, n)| n.parse().ok()).unwrap_or(4_096)
 }
 
-/// The kernel's release.
+/// Release of the running kernel, such as `6.1.0-18-amd64`.
 pub(crate) fn kernel_release() -> String {
     let text = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     text.trim().to_owned()

@@ -13,103 +13,108 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use args::{Plan, Site};
+use args::{LaunchPlan, LaunchSite};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Uid};
 use status::StatusPipe;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
-use users::Users;
+use users::WorkspaceUsers;
 
 use omoi_domain::sandbox::SandboxRung;
 
-use crate::base::Base;
-use crate::child::Step;
-use crate::marker::{self, Marker, Process};
-use crate::policy::Launch;
-use crate::process::{EntryPlan, Order, StartError, Started, start};
-use crate::property::{Held, Property};
+use crate::base::RungBase;
+use crate::child::EntryStep;
+use crate::control::{ProcessTree, SandboxControl};
+use crate::pidfile::{self, ProcessIdentity, SandboxPidfile};
+use crate::policy::SandboxLaunch;
+use crate::process::{EntryPlan, StartError, StartRequest, StartedProgram, start_program};
+use crate::property::{Property, PropertyStatus};
 use crate::provider::{BoxFuture, LaunchError, Provider};
-use crate::running::{Bounds, Control, Remains, Running, Tree};
+use crate::remains::SandboxRemains;
+use crate::running::{RunBounds, RunningSandbox};
 use crate::workspace::{self, WorkspaceError};
 
-pub(crate) use verify::find;
+pub(crate) use verify::find_bubblewrap;
 
 /// How long bubblewrap may take to fork.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A verified bubblewrap.
+/// The `bubblewrap` rung, every property of which was tested on this host.
 #[derive(Debug)]
-pub(crate) struct Bubblewrap {
-    inner: Arc<Inner>,
+pub(crate) struct BubblewrapRung {
+    inner: Arc<BubblewrapInner>,
     version: String,
-    properties: Vec<(Property, Held)>,
+    properties: Vec<(Property, PropertyStatus)>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    base: Base,
+struct BubblewrapInner {
+    base: RungBase,
     program: PathBuf,
-    users: Users,
+    users: WorkspaceUsers,
 }
 
-impl Provider for Bubblewrap {
+impl Provider for BubblewrapRung {
     fn rung(&self) -> SandboxRung {
         SandboxRung::Bubblewrap
     }
 
-    fn version(&self) -> &str {
+    fn rung_version(&self) -> &str {
         &self.version
     }
 
-    fn properties(&self) -> &[(Property, Held)] {
+    fn held_properties(&self) -> &[(Property, PropertyStatus)] {
         &self.properties
     }
 
-    fn launch(&self, launch: Launch) -> BoxFuture<'_, Result<Running, LaunchError>> {
+    fn launch(&self, launch: SandboxLaunch) -> BoxFuture<'_, Result<RunningSandbox, LaunchError>> {
         Box::pin(launch_inside(Arc::clone(&self.inner), launch))
     }
 
-    fn path_inside(&self, _launch: &Launch, path: &Path) -> PathBuf {
+    fn path_inside(&self, _launch: &SandboxLaunch, path: &Path) -> PathBuf {
         path.into()
     }
 
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        self.inner.users.prepare(dir)
+        self.inner.users.prepare_workspace(dir)
     }
 
     fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        self.inner.users.reclaim(dir)
+        self.inner.users.reclaim_workspace(dir)
     }
 
     fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        workspace::remove(dir)?;
-        self.inner.users.forget(dir);
+        workspace::remove_tree(dir)?;
+        self.inner.users.free_user(dir);
         Ok(())
     }
 
-    fn orphans(&self) -> io::Result<Vec<String>> {
-        self.inner.base.orphans()
+    fn list_orphans(&self) -> io::Result<Vec<String>> {
+        self.inner.base.orphan_names()
     }
 
-    fn destroy(&self, name: &str) -> io::Result<bool> {
-        marker::destroy(&self.inner.base.state_dir, name)
+    fn destroy_sandbox(&self, name: &str) -> io::Result<bool> {
+        pidfile::destroy_leftovers(&self.inner.base.state_dir, name)
     }
 }
 
-/// A started bubblewrap that has not yet said what it started.
-struct Begun {
-    started: Started,
+/// A started bubblewrap whose first process inside is not known yet.
+struct BegunLaunch {
+    started: StartedProgram,
     status: OwnedFd,
-    remains: Remains,
+    remains: SandboxRemains,
     at: Instant,
-    bounds: Bounds,
+    bounds: RunBounds,
 }
 
-async fn launch_inside(inner: Arc<Inner>, launch: Launch) -> Result<Running, LaunchError> {
+async fn launch_inside(
+    inner: Arc<BubblewrapInner>,
+    launch: SandboxLaunch,
+) -> Result<RunningSandbox, LaunchError> {
     let spawner = inner.base.spawner.clone();
-    let begun = spawner.run(move || inner.begin(&launch)).await;
-    let Begun {
+    let begun = spawner.run_job(move || inner.begin_launch(&launch)).await;
+    let BegunLaunch {
         mut started,
         status,
         mut remains,
@@ -126,20 +131,20 @@ async fn launch_inside(inner: Arc<Inner>, launch: Launch) -> Result<Running, Lau
         return Err(setup_error(&mut started).await);
     };
     let (name, dir) = (remains.name.clone(), remains.state_dir.clone());
-    let groups = remains.group.dirs().map(Path::to_path_buf).collect();
-    let leader_pid = started.pid;
-    let identify = move || identify(&dir, &name, groups, (leader_pid, init));
-    let found = spawner.run(identify).await;
+    let groups = remains.group.group_dirs().map(Path::to_path_buf).collect();
+    let leader = started.pid;
+    let identify = move || record_init(&dir, &name, groups, SandboxPids { leader, init });
+    let found = spawner.run_job(identify).await;
     let (init, init_process) = found
         .ok_or(LaunchError::ThreadDied)?
         .map_err(record_error(&remains.name))?;
-    let control = Control::new(Tree::Space {
+    let control = SandboxControl::new(ProcessTree::Space {
         leader: started.pidfd,
         init,
         init_process,
     });
     remains.control = Some(control.clone());
-    Ok(Running {
+    Ok(RunningSandbox {
         child: started.child,
         control,
         status: Some(status),
@@ -149,28 +154,35 @@ async fn launch_inside(inner: Arc<Inner>, launch: Launch) -> Result<Running, Lau
     })
 }
 
+/// Pids of bubblewrap itself and of the first process inside, as the host counts them.
+#[derive(Clone, Copy)]
+struct SandboxPids {
+    leader: Pid,
+    init: Pid,
+}
+
 /// Takes hold of the first process inside and records it, unless it ended already.
-fn identify(
+fn record_init(
     dir: &Path,
     name: &str,
     groups: Vec<PathBuf>,
-    (leader, init): (Pid, Pid),
-) -> io::Result<(Option<OwnedFd>, Option<Process>)> {
+    SandboxPids { leader, init }: SandboxPids,
+) -> io::Result<(Option<OwnedFd>, Option<ProcessIdentity>)> {
     let fd = match rustix::process::pidfd_open(init, PidfdFlags::empty()) {
         Err(rustix::io::Errno::SRCH) => None,
         other => Some(other?),
     };
-    let marker = Marker {
-        leader: Process::live(leader),
-        init: fd.as_ref().and_then(|_| Process::live(init)),
+    let pidfile = SandboxPidfile {
+        leader: ProcessIdentity::of_live(leader),
+        init: fd.as_ref().and_then(|_| ProcessIdentity::of_live(init)),
         groups,
     };
-    marker::record(dir, name, &marker)?;
-    Ok((fd, marker.init))
+    pidfile::write_pidfile(dir, name, &pidfile)?;
+    Ok((fd, pidfile.init))
 }
 
-/// What bubblewrap complained about before it forked.
-async fn setup_error(started: &mut Started) -> LaunchError {
+/// The error message that bubblewrap wrote before it forked.
+async fn setup_error(started: &mut StartedProgram) -> LaunchError {
     let _ = started.child.start_kill();
     let mut message = String::new();
     if let Some(stderr) = &mut started.child.stderr {
@@ -184,33 +196,33 @@ async fn setup_error(started: &mut Started) -> LaunchError {
     LaunchError::Setup { message }
 }
 
-impl Inner {
+impl BubblewrapInner {
     /// Everything that blocks, on the spawning thread.
-    fn begin(&self, launch: &Launch) -> Result<Begun, LaunchError> {
+    fn begin_launch(&self, launch: &SandboxLaunch) -> Result<BegunLaunch, LaunchError> {
         let at = Instant::now();
-        let remains = self.base.claim(launch)?;
+        let remains = self.base.claim_name(launch)?;
         let uid = self.user_of(&launch.workspace)?;
-        let shields = protect::prepare(&launch.workspace, &launch.protected, launch.access)
+        let shields = protect::prepare_paths(&launch.workspace, &launch.protected, launch.access)
             .map_err(|(path, source)| LaunchError::Protect { path, source })?;
         let record = |source: rustix::io::Errno| LaunchError::Record {
             name: launch.name.clone(),
             source: source.into(),
         };
         let (status, status_out) = pipe_with(PipeFlags::CLOEXEC).map_err(record)?;
-        let site = Site {
+        let site = LaunchSite {
             uid,
             hidden: &self.base.hidden,
             status: status_out,
         };
-        let plan = args::plan(launch, &shields, site)?;
+        let plan = args::plan_launch(launch, &shields, site)?;
         let groups = remains.group.join_files().map_err(LaunchError::Limits)?;
-        let Plan {
+        let LaunchPlan {
             args,
             keep,
             stage,
             sources,
         } = plan;
-        let started = start(Order {
+        let started = start_program(StartRequest {
             program: self.program.clone(),
             args,
             // What bubblewrap itself is started with shows inside as the environment of process 1.
@@ -218,19 +230,19 @@ impl Inner {
             entry: EntryPlan {
                 groups,
                 stage,
-                rlimits: self.base.rlimits(&launch.limits, uid.is_some()),
+                rlimits: self.base.process_limits(&launch.limits, uid.is_some()),
                 uid,
                 directory: c"/".to_owned(),
                 keep,
             },
         })
         .map_err(|error| self.start_error(error, &sources))?;
-        Ok(Begun {
+        Ok(BegunLaunch {
             started,
             status,
             remains,
             at,
-            bounds: Bounds::of(launch),
+            bounds: RunBounds::for_launch(launch),
         })
     }
 
@@ -239,11 +251,11 @@ impl Inner {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
-        let (uid, _) = workspace::owner(workspace).map_err(|source| LaunchError::Source {
+        let (uid, _) = workspace::path_owner(workspace).map_err(|source| LaunchError::Source {
             path: workspace.into(),
             source,
         })?;
-        if !self.users.adopt(workspace, uid) {
+        if !self.users.adopt_user(workspace, uid) {
             return Err(LaunchError::NotPrepared {
                 path: workspace.into(),
             });
@@ -260,7 +272,9 @@ impl Inner {
             };
         };
         let path = match step {
-            Step::OpenSource(n) | Step::BindSource(n) => sources.get(usize::from(n)).cloned(),
+            EntryStep::OpenSource(n) | EntryStep::BindSource(n) => {
+                sources.get(usize::from(n)).cloned()
+            }
             _ => None,
         };
         LaunchError::Entry { step, path, source }

@@ -6,8 +6,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// What a stream printed, or its two ends where it printed more than was kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Captured {
-    /// The first bytes.
+pub struct CapturedOutput {
+    /// The first bytes of the stream.
     pub head: Vec<u8>,
     /// The last bytes, empty when the head holds everything.
     pub tail: Vec<u8>,
@@ -15,7 +15,7 @@ pub struct Captured {
     pub dropped_bytes: u64,
 }
 
-impl Captured {
+impl CapturedOutput {
     /// The text for people, with a line in place of what was dropped.
     pub fn to_text(&self) -> String {
         let head = String::from_utf8_lossy(&self.head);
@@ -34,14 +34,14 @@ impl Captured {
 
 /// Collects a stream of any length.
 #[derive(Debug)]
-pub(crate) struct Capture {
+pub(crate) struct OutputCapture {
     half_bytes: usize,
     head: Vec<u8>,
     tail: VecDeque<u8>,
     dropped_bytes: u64,
 }
 
-impl Capture {
+impl OutputCapture {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
             half_bytes: bytes_max / 2,
@@ -51,7 +51,7 @@ impl Capture {
         }
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    fn push_bytes(&mut self, bytes: &[u8]) {
         let room = self.half_bytes - self.head.len();
         let (first, rest) = bytes.split_at(room.min(bytes.len()));
         self.head.extend_from_slice(first);
@@ -62,15 +62,15 @@ impl Capture {
     }
 
     /// Reads `stream` to its end, or to the first error, which for a pipe means its end too.
-    pub(crate) async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) {
+    pub(crate) async fn read_stream(&mut self, stream: &mut (impl AsyncRead + Unpin)) {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(n @ 1..) = stream.read(&mut buffer).await {
-            self.push(&buffer[..n]);
+            self.push_bytes(&buffer[..n]);
         }
     }
 
-    pub(crate) fn finish(self) -> Captured {
-        Captured {
+    pub(crate) fn finish(self) -> CapturedOutput {
+        CapturedOutput {
             head: self.head,
             tail: self.tail.into(),
             dropped_bytes: self.dropped_bytes,
@@ -85,9 +85,9 @@ mod tests {
     #[test]
     fn keeps_both_ends() {
         let keep = |chunks: &[&str]| {
-            let mut capture = Capture::new(8);
+            let mut capture = OutputCapture::new(8);
             for chunk in chunks {
-                capture.push(chunk.as_bytes());
+                capture.push_bytes(chunk.as_bytes());
             }
             capture.finish()
         };

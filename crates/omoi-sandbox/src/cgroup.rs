@@ -2,32 +2,31 @@
 
 mod hierarchy;
 
-use std::fs;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
+use hierarchy::{CgroupParent, CgroupVersion};
 use rustix::process::{Pid, Signal};
 
-use crate::policy::Limits;
-use crate::property::{Held, Property};
-use hierarchy::{Parent, Version};
+use crate::policy::SandboxLimits;
+use crate::property::{Property, PropertyStatus};
 
 /// A kind of limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Controller {
-    /// Memory.
+pub(crate) enum CgroupController {
+    /// Memory of all member processes.
     Memory,
-    /// Processes and threads.
+    /// Number of processes and threads.
     Pids,
-    /// Processor time.
+    /// Processor time per period.
     Cpu,
 }
 
-impl Controller {
+impl CgroupController {
     const ALL: [Self; 3] = [Self::Memory, Self::Pids, Self::Cpu];
 
-    fn name(self) -> &'static str {
+    fn kernel_name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Pids => "pids",
@@ -38,58 +37,72 @@ impl Controller {
 
 /// Where groups can be made on this host, found once.
 #[derive(Debug)]
-pub(crate) struct Cgroups {
-    parents: Vec<(Controller, Result<Parent, String>)>,
+pub(crate) struct HostCgroups {
+    parents: Vec<(CgroupController, Result<CgroupParent, String>)>,
 }
 
-impl Cgroups {
+impl HostCgroups {
     /// Looks for a writable parent of each controller, by making and removing a group there.
-    pub(crate) fn discover() -> Self {
+    pub(crate) fn discover_parents() -> Self {
         let (mounts, own) = (
             fs::read_to_string("/proc/self/mountinfo").unwrap_or_default(),
             fs::read_to_string("/proc/self/cgroup").unwrap_or_default(),
         );
-        let parents = Controller::ALL
-            .map(|controller| (controller, hierarchy::find(controller, &mounts, &own)))
+        let parents = CgroupController::ALL
+            .map(|controller| {
+                (
+                    controller,
+                    hierarchy::find_parent(controller, &mounts, &own),
+                )
+            })
             .into();
         Self { parents }
     }
 
     /// Whether groups can enforce `controller`.
-    pub(crate) fn has(&self, controller: Controller) -> bool {
+    pub(crate) fn has_controller(&self, controller: CgroupController) -> bool {
         self.parents
             .iter()
             .any(|(c, parent)| *c == controller && parent.is_ok())
     }
 
     /// Whether the property a controller stands for holds.
-    pub(crate) fn held(&self, property: Property) -> Option<Held> {
+    pub(crate) fn property_status(&self, property: Property) -> Option<PropertyStatus> {
         let wanted = match property {
-            Property::Memory => Controller::Memory,
-            Property::ProcessCount => Controller::Pids,
-            Property::Cpu => Controller::Cpu,
+            Property::Memory => CgroupController::Memory,
+            Property::ProcessCount => CgroupController::Pids,
+            Property::Cpu => CgroupController::Cpu,
             _ => return None,
         };
         let (_, parent) = self.parents.iter().find(|(c, _)| *c == wanted)?;
         Some(match parent {
-            Ok(_) => Held::Yes,
-            Err(reason) => Held::no(reason),
+            Ok(_) => PropertyStatus::Yes,
+            Err(reason) => PropertyStatus::not_held(reason),
         })
     }
 
     /// Makes the groups of sandbox `name` with `limits` set.
-    pub(crate) fn create(&self, name: &str, limits: &Limits) -> Result<Group, GroupError> {
-        let mut group = Group { dirs: Vec::new() };
-        match self.fill(&mut group, name, limits) {
+    pub(crate) fn create_group(
+        &self,
+        name: &str,
+        limits: &SandboxLimits,
+    ) -> Result<LimitGroup, GroupError> {
+        let mut group = LimitGroup { dirs: Vec::new() };
+        match self.make_groups(&mut group, name, limits) {
             Ok(()) => Ok(group),
             Err(error) => {
-                group.remove();
+                group.remove_groups();
                 Err(error)
             }
         }
     }
 
-    fn fill(&self, group: &mut Group, name: &str, limits: &Limits) -> Result<(), GroupError> {
+    fn make_groups(
+        &self,
+        group: &mut LimitGroup,
+        name: &str,
+        limits: &SandboxLimits,
+    ) -> Result<(), GroupError> {
         for (controller, parent) in &self.parents {
             let Ok(parent) = parent else { continue };
             let dir = parent.dir.join(name);
@@ -120,18 +133,18 @@ pub struct GroupError {
 
 fn set_limits(
     dir: &Path,
-    controller: Controller,
-    version: Version,
-    limits: &Limits,
+    controller: CgroupController,
+    version: CgroupVersion,
+    limits: &SandboxLimits,
 ) -> Result<(), GroupError> {
     let write = |file: &str, value: String| {
         let path = dir.join(file);
-        write(&path, value.as_bytes()).map_err(|source| GroupError { path, source })
+        write_kernel_file(&path, value.as_bytes()).map_err(|source| GroupError { path, source })
     };
     const PERIOD_US: u64 = 100_000;
     let quota_us = (limits.cpu_millicores * PERIOD_US / 1_000).max(1_000);
     match (controller, version) {
-        (Controller::Memory, Version::V1) => {
+        (CgroupController::Memory, CgroupVersion::V1) => {
             write("memory.limit_in_bytes", limits.memory_bytes.to_string())?;
             // Absent where the kernel does not count swap.
             if dir.join("memory.memsw.limit_in_bytes").exists() {
@@ -142,36 +155,38 @@ fn set_limits(
             }
             Ok(())
         }
-        (Controller::Memory, Version::V2) => {
+        (CgroupController::Memory, CgroupVersion::V2) => {
             write("memory.max", limits.memory_bytes.to_string())?;
             if dir.join("memory.swap.max").exists() {
                 write("memory.swap.max", "0".into())?;
             }
             Ok(())
         }
-        (Controller::Pids, _) => write("pids.max", limits.processes_max.to_string()),
-        (Controller::Cpu, Version::V1) => {
+        (CgroupController::Pids, _) => write("pids.max", limits.processes_max.to_string()),
+        (CgroupController::Cpu, CgroupVersion::V1) => {
             write("cpu.cfs_period_us", PERIOD_US.to_string())?;
             write("cpu.cfs_quota_us", quota_us.to_string())
         }
-        (Controller::Cpu, Version::V2) => write("cpu.max", format!("{quota_us} {PERIOD_US}")),
+        (CgroupController::Cpu, CgroupVersion::V2) => {
+            write("cpu.max", format!("{quota_us} {PERIOD_US}"))
+        }
     }
 }
 
 /// The groups of one sandbox.
 #[derive(Debug)]
-pub(crate) struct Group {
-    dirs: Vec<(PathBuf, Version)>,
+pub(crate) struct LimitGroup {
+    dirs: Vec<(PathBuf, CgroupVersion)>,
 }
 
-impl Group {
-    /// The groups a marker recorded; whatever still exists of them.
+impl LimitGroup {
+    /// The groups that a pidfile lists, whether or not they still exist.
     pub(crate) fn from_dirs(dirs: impl IntoIterator<Item = PathBuf>) -> Self {
         let with_version = |dir: PathBuf| {
             let version = if dir.join("tasks").exists() {
-                Version::V1
+                CgroupVersion::V1
             } else {
-                Version::V2
+                CgroupVersion::V2
             };
             (dir, version)
         };
@@ -180,8 +195,8 @@ impl Group {
         }
     }
 
-    /// The folders, for the marker.
-    pub(crate) fn dirs(&self) -> impl Iterator<Item = &Path> {
+    /// Folders of the groups, as the pidfile lists them.
+    pub(crate) fn group_dirs(&self) -> impl Iterator<Item = &Path> {
         self.dirs.iter().map(|(dir, _)| dir.as_path())
     }
 
@@ -202,8 +217,8 @@ impl Group {
     pub(crate) fn out_of_memory(&self) -> bool {
         self.dirs.iter().any(|(dir, version)| {
             let file = match version {
-                Version::V1 => "memory.oom_control",
-                Version::V2 => "memory.events",
+                CgroupVersion::V1 => "memory.oom_control",
+                CgroupVersion::V2 => "memory.events",
             };
             let text = fs::read_to_string(dir.join(file)).unwrap_or_default();
             text.lines().any(|line| {
@@ -213,10 +228,12 @@ impl Group {
         })
     }
 
-    /// Kills every member.
-    pub(crate) fn kill(&self) {
+    /// Kills every process in the groups.
+    pub(crate) fn kill_members(&self) {
         for (dir, version) in &self.dirs {
-            if *version == Version::V2 && write(&dir.join("cgroup.kill"), b"1").is_ok() {
+            if *version == CgroupVersion::V2
+                && write_kernel_file(&dir.join("cgroup.kill"), b"1").is_ok()
+            {
                 continue;
             }
             let members = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
@@ -229,7 +246,7 @@ impl Group {
     }
 
     /// Removes the groups; true when none is left.
-    pub(crate) fn remove(&self) -> bool {
+    pub(crate) fn remove_groups(&self) -> bool {
         self.dirs
             .iter()
             .map(|(dir, _)| fs::remove_dir(dir))
@@ -241,7 +258,7 @@ impl Group {
 }
 
 /// Writes to a file of the kernel, which must exist and take the value in one piece.
-fn write(path: &Path, value: &[u8]) -> io::Result<()> {
+fn write_kernel_file(path: &Path, value: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).open(path)?;
     io::Write::write_all(&mut file, value)
 }
@@ -269,17 +286,17 @@ mod tests {
             return;
         }
         let mut member = Command::new("sleep").arg("60").spawn().unwrap();
-        write(
+        write_kernel_file(
             &dir.join("cgroup.procs"),
             member.id().to_string().as_bytes(),
         )
         .unwrap();
-        let group = Group::from_dirs([dir.clone()]);
-        assert_eq!(group.dirs[0].1, Version::V2);
+        let group = LimitGroup::from_dirs([dir.clone()]);
+        assert_eq!(group.dirs[0].1, CgroupVersion::V2);
         assert_eq!(group.join_files().unwrap().len(), 1);
-        assert!(!group.remove(), "it has a member");
-        group.kill();
+        assert!(!group.remove_groups(), "it has a member");
+        group.kill_members();
         assert!(!member.wait().unwrap().success());
-        assert!(group.remove() && !dir.exists());
+        assert!(group.remove_groups() && !dir.exists());
     }
 }

@@ -1,7 +1,7 @@
 //! What a new process does between fork and exec (limits, private mounts, identity, descriptors), and
 //! how its end is noticed.
 //!
-//! An [`Entry`] runs in a copy of a threaded process, so it only makes system calls on values prepared
+//! An [`EntrySteps`] runs in a copy of a threaded process, so it only makes system calls on values prepared
 //! beforehand: no allocation, no lock, no environment.
 #![expect(
     unsafe_code,
@@ -9,9 +9,8 @@
 )]
 
 use std::ffi::{CStr, CString};
-use std::fmt;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::{fmt, io};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, FdFlags};
@@ -21,14 +20,14 @@ use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags};
 use tokio::io::unix::AsyncFd;
 
 /// The steps, prepared by the parent.
-pub(crate) struct Entry {
+pub(crate) struct EntrySteps {
     /// The platform's pid: a child that finds another parent was orphaned before it could ask to
     /// die with it.
     pub(crate) parent: Pid,
     /// Open `tasks` or `cgroup.procs` files of the limit groups to join.
     pub(crate) groups: Vec<OwnedFd>,
     /// Mounts to gather where an unprivileged user can reach them; only when started as root.
-    pub(crate) stage: Option<Stage>,
+    pub(crate) stage: Option<MountStage>,
     /// Limits of each process.
     pub(crate) rlimits: Vec<(Resource, u64)>,
     /// User and group to become; only when started as root.
@@ -45,13 +44,13 @@ pub(crate) struct Entry {
 ///
 /// An unprivileged user can neither walk into nor bind what lies below a folder of mode 0700, such
 /// as root's home, so root binds each source first.
-pub(crate) struct Stage {
+pub(crate) struct MountStage {
     root: CString,
     sources: Vec<(CString, CString, bool)>,
     trees: Vec<OwnedFd>,
 }
 
-impl Stage {
+impl MountStage {
     /// An empty stage over the folder `root`.
     pub(crate) fn new(root: CString) -> Self {
         Self {
@@ -62,7 +61,7 @@ impl Stage {
     }
 
     /// Adds `host`, to be found at `at` (below the root) afterwards.
-    pub(crate) fn add(&mut self, host: CString, at: CString, is_dir: bool) {
+    pub(crate) fn add_source(&mut self, host: CString, at: CString, is_dir: bool) {
         self.sources.push((host, at, is_dir));
         // Grown here so that the child never allocates.
         self.trees.reserve(self.sources.len());
@@ -71,7 +70,7 @@ impl Stage {
 
 /// A step that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum EntryStep {
     /// Leaving the platform's session.
     Session,
     /// Joining the limit groups.
@@ -90,11 +89,11 @@ pub enum Step {
     Directory,
     /// Tying its life to the platform's.
     Parent,
-    /// Closing inherited descriptors.
+    /// Closing file descriptors inherited from the platform.
     Descriptors,
 }
 
-impl Step {
+impl EntryStep {
     fn to_bytes(self) -> [u8; 2] {
         match self {
             Self::Session => [0, 0],
@@ -128,7 +127,7 @@ impl Step {
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for EntryStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Session => "start a session",
@@ -146,12 +145,12 @@ impl fmt::Display for Step {
 }
 
 /// Makes `command` pass through `entry` before it runs its program.
-pub(crate) fn attach(command: &mut tokio::process::Command, mut entry: Entry) {
-    // SAFETY: `Entry::run` makes system calls only; it neither allocates nor locks, and the values it
+pub(crate) fn attach_entry(command: &mut tokio::process::Command, mut entry: EntrySteps) {
+    // SAFETY: `EntrySteps::run_steps` makes system calls only; it neither allocates nor locks, and the values it
     // reads were complete before the fork.
     unsafe {
         command.pre_exec(move || {
-            entry.run().map_err(|(step, errno)| {
+            entry.run_steps().map_err(|(step, errno)| {
                 let _ = rustix::io::write(&entry.report, &step.to_bytes());
                 io::Error::from(errno)
             })
@@ -160,51 +159,52 @@ pub(crate) fn attach(command: &mut tokio::process::Command, mut entry: Entry) {
 }
 
 /// A process descriptor that becomes readable when its process ends.
-pub(crate) fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn watch_exit(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the `OwnedFd` is owned by what is returned, and never replaced or closed before that.
     Ok(unsafe { AsyncFd::register(pidfd)? })
 }
 
-impl Entry {
-    fn run(&mut self) -> Result<(), (Step, Errno)> {
+impl EntrySteps {
+    fn run_steps(&mut self) -> Result<(), (EntryStep, Errno)> {
         // Away from the terminal: its signals are for the platform, which decides what follows.
-        rustix::process::setsid().map_err(|e| (Step::Session, e))?;
+        rustix::process::setsid().map_err(|e| (EntryStep::Session, e))?;
         for group in &self.groups {
             // `0` moves the writer; a lone thread moving itself needs no machine-wide lock.
-            rustix::io::write(group, b"0").map_err(|e| (Step::Groups, e))?;
+            rustix::io::write(group, b"0").map_err(|e| (EntryStep::Groups, e))?;
         }
         if let Some(stage) = &mut self.stage {
-            stage.build()?;
+            stage.build_mounts()?;
         }
         for (resource, value) in &self.rlimits {
             let limit = Rlimit {
                 current: Some(*value),
                 maximum: Some(*value),
             };
-            rustix::process::setrlimit(*resource, limit).map_err(|e| (Step::Limits, e))?;
+            rustix::process::setrlimit(*resource, limit).map_err(|e| (EntryStep::Limits, e))?;
         }
         rustix::process::umask(Mode::WGRP | Mode::WOTH);
         if let Some(uid) = self.uid {
-            become_user(uid).map_err(|e| (Step::Identity, e))?;
+            become_user(uid).map_err(|e| (EntryStep::Identity, e))?;
         }
-        rustix::process::chdir(self.directory.as_c_str()).map_err(|e| (Step::Directory, e))?;
+        rustix::process::chdir(self.directory.as_c_str()).map_err(|e| (EntryStep::Directory, e))?;
         // After the change of user, which clears it.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-            .map_err(|e| (Step::Parent, e))?;
+            .map_err(|e| (EntryStep::Parent, e))?;
         if rustix::process::getppid() != Some(self.parent) {
-            return Err((Step::Parent, Errno::CHILD));
+            return Err((EntryStep::Parent, Errno::CHILD));
         }
-        close_from_three().map_err(|e| (Step::Descriptors, e))?;
+        close_from_three().map_err(|e| (EntryStep::Descriptors, e))?;
         for fd in &self.keep {
-            rustix::io::fcntl_setfd(fd, FdFlags::empty()).map_err(|e| (Step::Descriptors, e))?;
+            rustix::io::fcntl_setfd(fd, FdFlags::empty())
+                .map_err(|e| (EntryStep::Descriptors, e))?;
         }
         Ok(())
     }
 }
 
-impl Stage {
-    fn build(&mut self) -> Result<(), (Step, Errno)> {
-        let space = |e| (Step::MountSpace, e);
+impl MountStage {
+    fn build_mounts(&mut self) -> Result<(), (EntryStep, Errno)> {
+        let space = |e| (EntryStep::MountSpace, e);
         // SAFETY: only the mount space is split off; the descriptor table stays shared with nobody,
         // since this process has a single thread.
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.map_err(space)?;
@@ -219,7 +219,7 @@ impl Stage {
                 flags |= OpenTreeFlags::AT_RECURSIVE;
             }
             let tree = rustix::mount::open_tree(CWD, host.as_c_str(), flags)
-                .map_err(|e| (Step::OpenSource(n as u8), e))?;
+                .map_err(|e| (EntryStep::OpenSource(n as u8), e))?;
             self.trees.push(tree);
         }
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
@@ -227,13 +227,13 @@ impl Stage {
         rustix::mount::mount(c"tmpfs", self.root.as_c_str(), c"tmpfs", flags, options)
             .map_err(space)?;
         for (n, ((_, at, is_dir), tree)) in self.sources.iter().zip(&self.trees).enumerate() {
-            bind(tree, at, *is_dir).map_err(|e| (Step::BindSource(n as u8), e))?;
+            bind_tree(tree, at, *is_dir).map_err(|e| (EntryStep::BindSource(n as u8), e))?;
         }
         Ok(())
     }
 }
 
-fn bind(tree: &OwnedFd, at: &CStr, is_dir: bool) -> Result<(), Errno> {
+fn bind_tree(tree: &OwnedFd, at: &CStr, is_dir: bool) -> Result<(), Errno> {
     if is_dir {
         rustix::fs::mkdir(at, Mode::from_raw_mode(0o755))?;
     } else {

@@ -63,7 +63,7 @@ const PRIVATE: [&str; 26] = [
     ".zsh_history",
 ];
 
-/// Who wants a folder shown.
+/// Who asked for a folder to be mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MountSource {
     /// The person, in their own configuration.
@@ -78,16 +78,16 @@ pub enum MountSource {
 pub struct GuardRefusal {
     /// The path as it was listed.
     pub path: PathBuf,
-    /// Why.
+    /// Rule that the path breaks, for people.
     pub reason: String,
 }
 
-/// What is guarded on this machine. All paths are without symbolic links.
+/// Places of this machine that no mount may show. All paths are without symbolic links.
 #[derive(Clone, Debug, Default)]
 pub struct GuardedPlaces {
     /// Home of the person this process works for.
     own_homes: Vec<PathBuf>,
-    /// Every other home.
+    /// Homes of all other accounts.
     homes: Vec<PathBuf>,
     /// What nobody may show.
     places: Vec<PathBuf>,
@@ -100,29 +100,29 @@ impl GuardedPlaces {
         let uid = rustix::process::getuid().as_raw();
         let mut guarded = Self::default();
         if let Some(home) = own_home {
-            guarded.own_homes.push(resolved(home));
+            guarded.own_homes.push(resolve_links(home));
         }
-        for (owner, home) in homes(&accounts) {
+        for (owner, home) in account_homes(&accounts) {
             match owner == uid {
-                true => guarded.own_homes.push(resolved(&home)),
-                false => guarded.homes.push(resolved(&home)),
+                true => guarded.own_homes.push(resolve_links(&home)),
+                false => guarded.homes.push(resolve_links(&home)),
             }
         }
-        guarded.homes.push(resolved(Path::new("/root")));
+        guarded.homes.push(resolve_links(Path::new("/root")));
         for folder in ["/home", "/Users"] {
             let listed = fs::read_dir(folder).into_iter().flatten().flatten();
             guarded
                 .homes
-                .extend(listed.map(|entry| resolved(&entry.path())));
+                .extend(listed.map(|entry| resolve_links(&entry.path())));
         }
         let own = guarded.own_homes.clone();
         guarded.homes.retain(|home| !own.contains(home));
         let places = PLACES.iter().map(Path::new);
-        guarded.places = places.map(resolved).collect();
+        guarded.places = places.map(resolve_links).collect();
         guarded.places.extend(PLACES.iter().map(PathBuf::from));
         guarded
             .places
-            .extend(private.iter().map(|path| resolved(path)));
+            .extend(private.iter().map(|path| resolve_links(path)));
         guarded
     }
 
@@ -131,13 +131,13 @@ impl GuardedPlaces {
     ///
     /// # Errors
     /// [`GuardRefusal`].
-    pub fn check(&self, path: &Path, source: MountSource) -> Result<(), GuardRefusal> {
+    pub fn check_mount(&self, path: &Path, source: MountSource) -> Result<(), GuardRefusal> {
         let refused = |reason: String| GuardRefusal {
             path: path.to_owned(),
             reason,
         };
         let real = fs::canonicalize(path).map_err(|error| refused(error.to_string()))?;
-        if let Some(reason) = self.refusal(&real, source) {
+        if let Some(reason) = self.refusal_reason(&real, source) {
             return Err(refused(reason));
         }
         let kind = fs::metadata(&real).map_err(|error| refused(error.to_string()))?;
@@ -156,7 +156,7 @@ impl GuardedPlaces {
     }
 
     /// The rule: `real` has no symbolic links in it.
-    fn refusal(&self, real: &Path, source: MountSource) -> Option<String> {
+    fn refusal_reason(&self, real: &Path, source: MountSource) -> Option<String> {
         let touches = |place: &Path| place.starts_with(real) || real.starts_with(place);
         if let Some(place) = self.places.iter().find(|place| touches(place)) {
             return Some(format!("it is, holds or lies in `{}`", place.display()));
@@ -186,7 +186,7 @@ impl GuardedPlaces {
 }
 
 /// Uid and home of every account whose home is a person's or a service's own folder.
-fn homes(accounts: &str) -> Vec<(u32, PathBuf)> {
+fn account_homes(accounts: &str) -> Vec<(u32, PathBuf)> {
     let parse = |line: &str| {
         let fields: Vec<&str> = line.split(':').collect();
         let (uid, home) = (fields.get(2)?.parse().ok()?, PathBuf::from(fields.get(5)?));
@@ -199,7 +199,7 @@ fn homes(accounts: &str) -> Vec<(u32, PathBuf)> {
     accounts.lines().filter_map(parse).collect()
 }
 
-fn resolved(path: &Path) -> PathBuf {
+fn resolve_links(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
@@ -251,7 +251,10 @@ mod tests {
 
     #[test]
     fn accounts_have_homes() {
-        let homes: Vec<_> = homes(ACCOUNTS).into_iter().map(|(_, home)| home).collect();
+        let homes: Vec<_> = account_homes(ACCOUNTS)
+            .into_iter()
+            .map(|(_, home)| home)
+            .collect();
         let expected = ["/root", "/var/lib/postgresql", "/srv/people/ada"];
         assert_eq!(homes, expected.map(PathBuf::from));
     }
@@ -272,7 +275,8 @@ mod tests {
     #[test]
     fn homes_and_secrets_are_shown_to_nobody() {
         use MountSource::{Person, Repository};
-        let refused = |path: &str, source| guarded().refusal(Path::new(path), source).is_some();
+        let refused =
+            |path: &str, source| guarded().refusal_reason(Path::new(path), source).is_some();
         for path in [
             "/",
             "/home",
@@ -321,7 +325,7 @@ mod tests {
         }
         symlink(real.join("secret"), real.join("link")).unwrap();
         let _socket = UnixListener::bind(real.join("listens/deep/s")).unwrap();
-        let check = |name: &str| guarded.check(&real.join(name), MountSource::Person);
+        let check = |name: &str| guarded.check_mount(&real.join(name), MountSource::Person);
         check("plain").unwrap();
         for (name, reason) in [
             ("link", "lies in"),

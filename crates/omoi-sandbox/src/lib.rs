@@ -5,28 +5,36 @@ mod bubblewrap;
 mod capture;
 mod cgroup;
 mod child;
-pub mod exercise;
+mod control;
+pub mod files_read;
 mod guard;
-mod marker;
-mod plain;
+mod pidfile;
 pub mod policy;
 mod probe;
 mod process;
+mod process_rung;
 mod property;
 mod provider;
+mod remains;
 mod running;
 mod watch;
 mod workspace;
 
 pub use bubblewrap::protect::ProtectError;
-pub use capture::Captured;
+pub use capture::CapturedOutput;
 pub use cgroup::GroupError;
-pub use child::Step;
+pub use child::EntryStep;
+pub use control::SandboxControl;
 pub use guard::{GuardRefusal, GuardedPlaces, MountSource};
-pub use policy::{Access, GeneratedFile, Launch, Limits, Mount, Protected, Protection};
-pub use probe::{Lack, Probe, ProbeConfig, RefusedBelowFloor, Tried, Unavailable, probe};
-pub use property::{Floor, Held, Property};
+pub use policy::{
+    GeneratedFile, PathProtection, ProtectedPath, ReadOnlyMount, SandboxLaunch, SandboxLimits,
+    WorkspaceAccess,
+};
+pub use probe::{
+    FloorLack, ProbeConfig, RefusedBelowFloor, RungUnavailable, SandboxProbe, TriedRung, probe_host,
+};
+pub use property::{Property, PropertyStatus, SandboxFloor};
 pub use provider::{BoxFuture, LaunchError, Provider};
-pub use running::{Control, Ended, Exit, Running, WaitError};
-pub use watch::{Exhausted, LowDisk, low_disk};
+pub use running::{ProgramEnd, RunningSandbox, SandboxEnd, WaitError};
+pub use watch::{ExhaustedLimit, LowDisk, low_disk};
 pub use workspace::WorkspaceError;

@@ -1,4 +1,4 @@
-//! What a sandbox is asked to be: one [`Launch`] per attempt.
+//! The policy of a sandbox, one [`SandboxLaunch`] per attempt: mounts, limits, environment.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,11 +7,11 @@ use std::time::Duration;
 /// Paths as a program inside sees them; see [`crate::Provider::path_inside`] for rungs without a
 /// file system of their own.
 pub mod inside {
-    /// The workspace.
+    /// Where the workspace is mounted.
     pub const WORK: &str = "/sandbox";
     /// The gateway's Unix socket.
     pub const SOCKET: &str = "/run/omoi.sock";
-    /// The worker binary.
+    /// Where the worker binary is mounted.
     pub const WORKER: &str = "/run/omoi";
     /// The home folder: empty, in memory, gone afterwards.
     pub const HOME: &str = "/home/agent";
@@ -23,31 +23,31 @@ pub mod inside {
 
 /// Everything one sandbox gets. What is not listed here does not exist inside.
 #[derive(Clone, Debug)]
-pub struct Launch {
+pub struct SandboxLaunch {
     /// `omoi-<attempt>`: found again by this name after a crash.
     pub name: String,
     /// Program and arguments, started without a shell.
     pub argv: Vec<OsString>,
     /// The whole environment; `HOME`, `PATH` and `LANG` are added where missing, nothing is inherited.
     pub env: Vec<(OsString, OsString)>,
-    /// Working directory inside.
+    /// Working directory of the program, as a path inside.
     pub cwd: PathBuf,
     /// Host directory shown at [`inside::WORK`]; [`crate::Provider::prepare_workspace`] comes first.
     pub workspace: PathBuf,
     /// Whether the workspace can be written.
-    pub access: Access,
+    pub access: WorkspaceAccess,
     /// Host paths shown read-only: object store, toolchain roots, the project's list.
-    pub read_only: Vec<Mount>,
+    pub read_only: Vec<ReadOnlyMount>,
     /// Workspace paths the program may not change.
-    pub protected: Vec<Protected>,
+    pub protected: Vec<ProtectedPath>,
     /// Host socket shown at [`inside::SOCKET`]: the only way out.
     pub socket: Option<PathBuf>,
     /// Host path of the worker binary shown at [`inside::WORKER`].
     pub worker: Option<PathBuf>,
     /// Small files written into the sandbox, never onto the host's disk by `bubblewrap`.
     pub files: Vec<GeneratedFile>,
-    /// Amounts.
-    pub limits: Limits,
+    /// Memory, processes, processor time and sizes it may use.
+    pub limits: SandboxLimits,
     /// Time after which the program is interrupted.
     pub wall_timeout: Duration,
     /// Time between the interrupt and the kill.
@@ -56,7 +56,7 @@ pub struct Launch {
     pub output_bytes_max: usize,
 }
 
-impl Launch {
+impl SandboxLaunch {
     /// A launch of `argv` over `workspace` with default limits and nothing else mounted.
     pub fn new(
         name: impl Into<String>,
@@ -69,13 +69,13 @@ impl Launch {
             env: Vec::new(),
             cwd: inside::WORK.into(),
             workspace: workspace.into(),
-            access: Access::ReadWrite,
+            access: WorkspaceAccess::ReadWrite,
             read_only: Vec::new(),
             protected: Vec::new(),
             socket: None,
             worker: None,
             files: Vec::new(),
-            limits: Limits::default(),
+            limits: SandboxLimits::default(),
             wall_timeout: Duration::from_mins(10),
             grace: Duration::from_secs(2),
             output_bytes_max: 10 << 20,
@@ -85,7 +85,7 @@ impl Launch {
 
 /// How the workspace is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum WorkspaceAccess {
     /// Agents that change code, and checks.
     ReadWrite,
     /// Exploration. Access times do not move, so nothing counts as exercised.
@@ -94,16 +94,16 @@ pub enum Access {
 
 /// A host path shown read-only inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mount {
+pub struct ReadOnlyMount {
     /// Where it lies on the host.
     pub host: PathBuf,
     /// Where it shows inside.
     pub inside: PathBuf,
 }
 
-impl Mount {
+impl ReadOnlyMount {
     /// `path`, shown at the same place inside.
-    pub fn same(path: impl Into<PathBuf>) -> Self {
+    pub fn at_same_path(path: impl Into<PathBuf>) -> Self {
         let host = path.into();
         Self {
             inside: host.clone(),
@@ -114,19 +114,19 @@ impl Mount {
 
 /// A path in the workspace that the program may not change, create or replace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Protected {
+pub struct ProtectedPath {
     /// Relative to the workspace.
     pub path: PathBuf,
     /// What is shown in its place.
-    pub how: Protection,
+    pub how: PathProtection,
 }
 
-impl Protected {
+impl ProtectedPath {
     /// Readable but not writable.
     pub fn read_only(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            how: Protection::ReadOnly,
+            how: PathProtection::ReadOnly,
         }
     }
 
@@ -134,17 +134,17 @@ impl Protected {
     pub fn masked(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            how: Protection::Masked,
+            how: PathProtection::Masked,
         }
     }
 }
 
 /// What is shown in place of a protected path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protection {
-    /// Its own contents.
+pub enum PathProtection {
+    /// Its own contents, which cannot be changed.
     ReadOnly,
-    /// Nothing.
+    /// An empty file or folder in its place.
     Masked,
 }
 
@@ -153,7 +153,7 @@ pub enum Protection {
 pub struct GeneratedFile {
     /// Absolute path inside, best under [`inside::FILES`].
     pub path: PathBuf,
-    /// What it holds.
+    /// Bytes of the file; they may carry a secret.
     pub contents: Vec<u8>,
     /// Permission bits, `0o600` for anything private.
     pub mode: u32,
@@ -171,10 +171,10 @@ impl std::fmt::Debug for GeneratedFile {
 
 /// Amounts one sandbox may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct SandboxLimits {
     /// Memory of the whole tree, files in memory included.
     pub memory_bytes: u64,
-    /// Processes and threads.
+    /// Number of processes and threads at once.
     pub processes_max: u64,
     /// Processor time in thousandths of a core.
     pub cpu_millicores: u64,
@@ -188,7 +188,7 @@ pub struct Limits {
     pub workspace_bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for SandboxLimits {
     fn default() -> Self {
         Self {
             memory_bytes: 4 << 30,

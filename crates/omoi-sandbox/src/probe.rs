@@ -6,13 +6,13 @@ use std::{fmt, io};
 
 use omoi_domain::sandbox::SandboxRung;
 
-use crate::base::Base;
+use crate::base::RungBase;
 use crate::bubblewrap;
-use crate::plain::Plain;
-use crate::property::{Floor, Held, Property};
+use crate::process_rung::ProcessRung;
+use crate::property::{Property, PropertyStatus, SandboxFloor};
 use crate::provider::Provider;
 
-/// What the probe needs to know.
+/// Folders and programs that the probe uses.
 #[derive(Clone, Debug)]
 pub struct ProbeConfig {
     /// Private folder for what must be found again after a crash; made with mode 0700. Not shared
@@ -20,7 +20,7 @@ pub struct ProbeConfig {
     pub state_dir: PathBuf,
     /// Host paths that no sandbox may show: the home, the data folder.
     pub hidden: Vec<PathBuf>,
-    /// Where bubblewrap is.
+    /// Path of the bubblewrap program.
     pub bubblewrap: PathBuf,
 }
 
@@ -37,29 +37,29 @@ impl ProbeConfig {
 
 /// Why a rung cannot be used, and what would change that.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unavailable {
-    /// What was seen.
+pub struct RungUnavailable {
+    /// What was observed, for people.
     pub reason: String,
-    /// What to do.
+    /// What a person can do about it.
     pub remedy: String,
 }
 
 /// One rung that was tried.
 #[derive(Clone, Debug)]
-pub struct Tried {
-    /// Which.
+pub struct TriedRung {
+    /// Which rung was tried.
     pub rung: SandboxRung,
     /// What it holds, or why it cannot be used.
-    pub outcome: Result<Vec<(Property, Held)>, Unavailable>,
+    pub outcome: Result<Vec<(Property, PropertyStatus)>, RungUnavailable>,
 }
 
 /// The ladder as found on this host.
 #[derive(Debug)]
-pub struct Probe {
+pub struct SandboxProbe {
     /// The best rung that isolates; `None` leaves only the unsafe `process`.
     pub active: Option<SandboxRung>,
     /// Every rung, best first.
-    pub tried: Vec<Tried>,
+    pub tried: Vec<TriedRung>,
     providers: Vec<Arc<dyn Provider>>,
 }
 
@@ -67,40 +67,40 @@ pub struct Probe {
 ///
 /// # Errors
 /// Only when the state folder cannot be used; a missing rung is a result.
-pub async fn probe(config: &ProbeConfig) -> io::Result<Probe> {
+pub async fn probe_host(config: &ProbeConfig) -> io::Result<SandboxProbe> {
     let (dir, hidden) = (config.state_dir.clone(), config.hidden.clone());
-    let opened = tokio::task::spawn_blocking(move || Base::open(&dir, &hidden)).await;
+    let opened = tokio::task::spawn_blocking(move || RungBase::open(&dir, &hidden)).await;
     let base = opened.map_err(io::Error::other)??;
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     let mut tried = Vec::new();
-    let outcome = bubblewrap::find(&base, &config.bubblewrap).await;
-    tried.push(Tried {
+    let outcome = bubblewrap::find_bubblewrap(&base, &config.bubblewrap).await;
+    tried.push(TriedRung {
         rung: SandboxRung::Bubblewrap,
         outcome: outcome.map(|found| {
-            let properties = found.properties().to_vec();
+            let properties = found.held_properties().to_vec();
             providers.push(Arc::new(found));
             properties
         }),
     });
     let active = providers.first().map(|provider| provider.rung());
-    let plain = Plain::new(&base);
-    tried.push(Tried {
+    let plain = ProcessRung::new(&base);
+    tried.push(TriedRung {
         rung: SandboxRung::Process,
-        outcome: Ok(plain.properties().to_vec()),
+        outcome: Ok(plain.held_properties().to_vec()),
     });
     providers.push(Arc::new(plain));
-    Ok(Probe {
+    Ok(SandboxProbe {
         active,
         tried,
         providers,
     })
 }
 
-impl Probe {
+impl SandboxProbe {
     /// The best provider that holds everything `floor` demands; with `wanted`, that rung or none.
-    pub fn select(
+    pub fn select_provider(
         &self,
-        floor: &Floor,
+        floor: &SandboxFloor,
         wanted: Option<SandboxRung>,
     ) -> Result<Arc<dyn Provider>, RefusedBelowFloor> {
         let mut lacking = Vec::new();
@@ -111,14 +111,14 @@ impl Probe {
             let provider = self.providers.iter().find(|p| p.rung() == tried.rung);
             match (&tried.outcome, provider) {
                 (Ok(held), Some(provider)) => {
-                    let missing = floor.missing(held);
+                    let missing = floor.missing_properties(held);
                     if missing.is_empty() {
                         return Ok(Arc::clone(provider));
                     }
-                    lacking.push((tried.rung, Lack::Properties(missing)));
+                    lacking.push((tried.rung, FloorLack::Properties(missing)));
                 }
                 (Err(unavailable), _) => {
-                    lacking.push((tried.rung, Lack::Rung(unavailable.clone())));
+                    lacking.push((tried.rung, FloorLack::Rung(unavailable.clone())));
                 }
                 (Ok(_), None) => {}
             }
@@ -127,11 +127,11 @@ impl Probe {
     }
 }
 
-/// What keeps a rung from meeting a floor.
+/// Why a rung does not meet a floor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum FloorLack {
     /// The rung itself is not there.
-    Rung(Unavailable),
+    Rung(RungUnavailable),
     /// It is, but these properties are not, each with its reason.
     Properties(Vec<(Property, String)>),
 }
@@ -140,15 +140,15 @@ pub enum Lack {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct RefusedBelowFloor {
     /// Every rung considered, best first.
-    pub lacking: Vec<(SandboxRung, Lack)>,
+    pub lacking: Vec<(SandboxRung, FloorLack)>,
 }
 
 impl RefusedBelowFloor {
     /// What to do about it.
     pub fn next_step(&self) -> String {
         let remedy = self.lacking.iter().find_map(|(_, lack)| match lack {
-            Lack::Rung(unavailable) => Some(unavailable.remedy.clone()),
-            Lack::Properties(_) => None,
+            FloorLack::Rung(unavailable) => Some(unavailable.remedy.clone()),
+            FloorLack::Properties(_) => None,
         });
         remedy.unwrap_or_else(|| {
             "run on a host that offers them, or lower the floor, sandbox.floor".into()
@@ -161,8 +161,8 @@ impl fmt::Display for RefusedBelowFloor {
         f.write_str("no sandbox here meets the floor")?;
         for (rung, lack) in &self.lacking {
             match lack {
-                Lack::Rung(unavailable) => write!(f, "; {rung}: {}", unavailable.reason)?,
-                Lack::Properties(missing) => {
+                FloorLack::Rung(unavailable) => write!(f, "; {rung}: {}", unavailable.reason)?,
+                FloorLack::Properties(missing) => {
                     let missing: Vec<String> = missing
                         .iter()
                         .map(|(property, reason)| format!("{property} ({reason})"))
@@ -189,20 +189,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut config = ProbeConfig::new(dir.path());
         config.bubblewrap = "/nonexistent/bwrap".into();
-        let probe = probe(&config).await.unwrap();
+        let probe = probe_host(&config).await.unwrap();
         assert_eq!(probe.active, None);
 
-        let refused = probe.select(&Floor::default(), None).unwrap_err();
+        let refused = probe
+            .select_provider(&SandboxFloor::default(), None)
+            .unwrap_err();
         let text = refused.to_string();
         assert!(text.contains("bubblewrap is not installed"), "{text}");
         assert!(text.contains("process lacks files"), "{text}");
         assert!(refused.next_step().contains("apt install bubblewrap"));
 
-        let allowed = probe.select(&Floor::none(), None).unwrap();
+        let allowed = probe.select_provider(&SandboxFloor::none(), None).unwrap();
         assert_eq!(allowed.rung(), SandboxRung::Process);
         assert!(
             probe
-                .select(&Floor::none(), Some(SandboxRung::Bubblewrap))
+                .select_provider(&SandboxFloor::none(), Some(SandboxRung::Bubblewrap))
                 .is_err()
         );
     }

@@ -15,18 +15,18 @@ use rustix::process::{Pid, PidfdFlags};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
-use crate::child::{self, Entry, Step};
+use crate::child::{self, EntryStep, EntrySteps};
 
-type Job = Box<dyn FnOnce() + Send>;
+type ThreadJob = Box<dyn FnOnce() + Send>;
 
 /// A thread that runs jobs in order until its last handle is dropped.
 #[derive(Clone, Debug)]
-pub(crate) struct Worker(Arc<mpsc::Sender<Job>>);
+pub(crate) struct JobThread(Arc<mpsc::Sender<ThreadJob>>);
 
-impl Worker {
+impl JobThread {
     /// Starts the thread called `name`.
-    pub(crate) fn start(name: &str) -> io::Result<Self> {
-        let (sender, jobs) = mpsc::channel::<Job>();
+    pub(crate) fn start_thread(name: &str) -> io::Result<Self> {
+        let (sender, jobs) = mpsc::channel::<ThreadJob>();
         std::thread::Builder::new()
             .name(name.into())
             .spawn(move || {
@@ -38,8 +38,8 @@ impl Worker {
     }
 
     /// Runs `job` on the thread without waiting for it.
-    pub(crate) fn send(&self, job: impl FnOnce() + Send + 'static) {
-        // Fails only when the thread died of a panic in an earlier job; the marker files then hand the
+    pub(crate) fn send_job(&self, job: impl FnOnce() + Send + 'static) {
+        // Fails only when the thread died of a panic in an earlier job; the pidfiles then hand the
         // clean-up to the next start.
         if self.0.send(Box::new(job)).is_err() {
             tracing::error!("A sandbox thread has died");
@@ -47,13 +47,13 @@ impl Worker {
     }
 
     /// Runs `job` on the thread, within the caller's runtime; `None` when the thread has died.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub(crate) async fn run_job<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let runtime = tokio::runtime::Handle::current();
         let (answer, wait) = oneshot::channel();
-        self.send(move || {
+        self.send_job(move || {
             let _within = runtime.enter();
             // A caller that went away drops the result, and with it any process just started.
             let _ = answer.send(job());
@@ -63,17 +63,17 @@ impl Worker {
 }
 
 /// A program to start.
-pub(crate) struct Order {
+pub(crate) struct StartRequest {
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) entry: EntryPlan,
 }
 
-/// [`Entry`] without what [`start`] adds.
+/// [`EntrySteps`] without what [`start_program`] adds.
 pub(crate) struct EntryPlan {
     pub(crate) groups: Vec<OwnedFd>,
-    pub(crate) stage: Option<child::Stage>,
+    pub(crate) stage: Option<child::MountStage>,
     pub(crate) rlimits: Vec<(rustix::process::Resource, u64)>,
     pub(crate) uid: Option<rustix::process::Uid>,
     pub(crate) directory: std::ffi::CString,
@@ -82,7 +82,7 @@ pub(crate) struct EntryPlan {
 
 /// A program that was started.
 #[derive(Debug)]
-pub(crate) struct Started {
+pub(crate) struct StartedProgram {
     pub(crate) child: Child,
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
@@ -92,7 +92,7 @@ pub(crate) struct Started {
 #[derive(Debug)]
 pub(crate) struct StartError {
     /// The step that failed, or `None` when the program itself could not be run.
-    pub(crate) step: Option<Step>,
+    pub(crate) step: Option<EntryStep>,
     pub(crate) source: io::Error,
 }
 
@@ -107,7 +107,7 @@ impl From<io::Error> for StartError {
     reason = "this is the crate's one place that starts programs"
 )]
 /// Starts `order`. The caller's thread becomes the one whose end kills the program.
-pub(crate) fn start(order: Order) -> Result<Started, StartError> {
+pub(crate) fn start_program(order: StartRequest) -> Result<StartedProgram, StartError> {
     let (report_in, report_out) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
     let mut command = Command::new(&order.program);
     command
@@ -119,9 +119,9 @@ pub(crate) fn start(order: Order) -> Result<Started, StartError> {
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     let plan = order.entry;
-    child::attach(
+    child::attach_entry(
         &mut command,
-        Entry {
+        EntrySteps {
             parent: rustix::process::getpid(),
             groups: plan.groups,
             stage: plan.stage,
@@ -138,7 +138,7 @@ pub(crate) fn start(order: Order) -> Result<Started, StartError> {
     let child = spawned.map_err(|source| {
         let mut bytes = [0; 2];
         let step = match rustix::io::read(&report_in, &mut bytes) {
-            Ok(2) => Step::from_bytes(bytes),
+            Ok(2) => EntryStep::from_bytes(bytes),
             _ => None,
         };
         StartError { step, source }
@@ -148,7 +148,7 @@ pub(crate) fn start(order: Order) -> Result<Started, StartError> {
         .and_then(|id| Pid::from_raw(id as i32))
         .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(io::Error::from)?;
-    Ok(Started { child, pid, pidfd })
+    Ok(StartedProgram { child, pid, pidfd })
 }
 
 #[expect(
@@ -156,7 +156,7 @@ pub(crate) fn start(order: Order) -> Result<Started, StartError> {
     reason = "this is the crate's one place that starts programs"
 )]
 /// Runs a program to its end and returns what it printed, for a question such as `--version`.
-pub(crate) async fn ask(program: &std::path::Path, args: &[&str]) -> io::Result<String> {
+pub(crate) async fn program_output(program: &std::path::Path, args: &[&str]) -> io::Result<String> {
     let output = Command::new(program)
         .args(args)
         .env_clear()
@@ -168,6 +168,6 @@ pub(crate) async fn ask(program: &std::path::Path, args: &[&str]) -> io::Result<
 }
 
 /// The number a descriptor will have in the child too.
-pub(crate) fn number(fd: &OwnedFd) -> RawFd {
+pub(crate) fn fd_number(fd: &OwnedFd) -> RawFd {
     fd.as_raw_fd()
 }

@@ -33,7 +33,7 @@ properties! {
     Identity = "identity",
     /// Own process space; the whole tree dies with the attempt.
     Processes = "processes",
-    /// No network but the handed-in socket.
+    /// No network but the socket of the gateway.
     Network = "network",
     /// Only the harmless devices.
     Devices = "devices",
@@ -62,7 +62,7 @@ impl fmt::Display for Property {
 /// Whether a property was seen to hold, and if not, why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Held {
+pub enum PropertyStatus {
     /// Verified on this host.
     Yes,
     /// Nothing refuses it; the watcher stops a sandbox soon after it goes beyond.
@@ -71,7 +71,7 @@ pub enum Held {
     No(String),
 }
 
-impl Held {
+impl PropertyStatus {
     /// True unless it is missing.
     pub const fn is_yes(&self) -> bool {
         matches!(self, Self::Yes | Self::ByWatcher)
@@ -85,7 +85,7 @@ impl Held {
         }
     }
 
-    pub(crate) fn no(reason: impl Into<String>) -> Self {
+    pub(crate) fn not_held(reason: impl Into<String>) -> Self {
         Self::No(reason.into())
     }
 }
@@ -93,28 +93,31 @@ impl Held {
 /// The properties below which no work runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Floor(pub BTreeSet<Property>);
+pub struct SandboxFloor(pub BTreeSet<Property>);
 
-impl Default for Floor {
+impl Default for SandboxFloor {
     fn default() -> Self {
         use Property::{Files, Identity, Network, Processes};
         Self([Files, Identity, Processes, Network].into())
     }
 }
 
-impl Floor {
+impl SandboxFloor {
     /// Nothing is demanded: the only floor the `process` rung meets.
     pub const fn none() -> Self {
         Self(BTreeSet::new())
     }
 
     /// The demanded properties that `held` lacks, with the reason.
-    pub fn missing(&self, held: &[(Property, Held)]) -> Vec<(Property, String)> {
+    pub fn missing_properties(
+        &self,
+        held: &[(Property, PropertyStatus)],
+    ) -> Vec<(Property, String)> {
         self.0
             .iter()
             .filter_map(|wanted| match held.iter().find(|(p, _)| p == wanted) {
-                Some((_, Held::Yes | Held::ByWatcher)) => None,
-                Some((_, Held::No(reason))) => Some((*wanted, reason.clone())),
+                Some((_, PropertyStatus::Yes | PropertyStatus::ByWatcher)) => None,
+                Some((_, PropertyStatus::No(reason))) => Some((*wanted, reason.clone())),
                 None => Some((*wanted, "not offered".into())),
             })
             .collect()

@@ -8,36 +8,36 @@ use omoi_domain::sandbox::SandboxRung;
 
 use crate::bubblewrap::protect::ProtectError;
 use crate::cgroup::GroupError;
-use crate::child::Step;
-use crate::policy::Launch;
-use crate::property::{Held, Property};
-use crate::running::Running;
+use crate::child::EntryStep;
+use crate::policy::SandboxLaunch;
+use crate::property::{Property, PropertyStatus};
+use crate::running::RunningSandbox;
 use crate::workspace::WorkspaceError;
 
 /// A future that can stand behind a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A way to run programs apart from the platform, as found by [`crate::probe`].
+/// A way to run programs apart from the platform, as found by [`crate::probe_host`].
 ///
 /// Everything but [`Provider::launch`] blocks briefly on the file system.
 pub trait Provider: Send + Sync + fmt::Debug {
     /// Which rung this is.
     fn rung(&self) -> SandboxRung;
 
-    /// What stands behind it, for receipts: program and kernel versions.
-    fn version(&self) -> &str;
+    /// Versions of the program and the kernel, for receipts.
+    fn rung_version(&self) -> &str;
 
     /// Every property, verified when this provider was found.
-    fn properties(&self) -> &[(Property, Held)];
+    fn held_properties(&self) -> &[(Property, PropertyStatus)];
 
     /// Starts a sandbox. It lives until it ends, is killed, or what this returns is dropped.
-    fn launch(&self, launch: Launch) -> BoxFuture<'_, Result<Running, LaunchError>>;
+    fn launch(&self, launch: SandboxLaunch) -> BoxFuture<'_, Result<RunningSandbox, LaunchError>>;
 
     /// What `path`, a place of [`crate::policy::inside`] or below one, is called within `launch`.
     ///
     /// The same on rungs with a file system of their own. Arguments and values of the environment
     /// that name such a place must be passed through this; `cwd` and the program need not.
-    fn path_inside(&self, launch: &Launch, path: &Path) -> PathBuf;
+    fn path_inside(&self, launch: &SandboxLaunch, path: &Path) -> PathBuf;
 
     /// Hands `dir` and all below to the user that sandboxes over it will have.
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError>;
@@ -49,10 +49,10 @@ pub trait Provider: Send + Sync + fmt::Debug {
     fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError>;
 
     /// Names of sandboxes that an earlier life of the platform left behind.
-    fn orphans(&self) -> io::Result<Vec<String>>;
+    fn list_orphans(&self) -> io::Result<Vec<String>>;
 
     /// Kills what is left of the sandbox called `name`; false when it is not known.
-    fn destroy(&self, name: &str) -> io::Result<bool>;
+    fn destroy_sandbox(&self, name: &str) -> io::Result<bool>;
 }
 
 /// A sandbox could not be started.
@@ -61,16 +61,16 @@ pub enum LaunchError {
     /// The name cannot be a file name.
     #[error("`{name}` is not a sandbox name: use up to 100 of a-z, 0-9 and `-`")]
     Name {
-        /// The name given.
+        /// Sandbox name that was given.
         name: String,
     },
-    /// Nothing to run.
+    /// The argument list is empty.
     #[error("no program was given")]
     NoProgram,
     /// Another sandbox has this name, or an earlier one was not destroyed.
     #[error("a sandbox called `{name}` exists already")]
     NameTaken {
-        /// The name given.
+        /// Sandbox name that was given.
         name: String,
     },
     /// A path that the policy does not allow.
@@ -97,14 +97,14 @@ pub enum LaunchError {
     Source {
         /// The path on the host.
         path: PathBuf,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
     /// The workspace still belongs to the platform's user.
     #[error("the workspace `{path}` was not handed to a sandbox user")]
     NotPrepared {
-        /// The workspace.
+        /// Workspace folder on the host.
         path: PathBuf,
     },
     /// A mount the sandbox's user cannot read.
@@ -124,7 +124,7 @@ pub enum LaunchError {
     Protect {
         /// The path, relative to the workspace.
         path: PathBuf,
-        /// Why.
+        /// Why the path could not be protected.
         #[source]
         source: ProtectError,
     },
@@ -134,23 +134,23 @@ pub enum LaunchError {
     /// Limits could not be set.
     #[error("could not set the sandbox's limits")]
     Limits(#[source] GroupError),
-    /// The marker file could not be written.
+    /// The pidfile could not be written.
     #[error("could not record the sandbox `{name}`")]
     Record {
-        /// The sandbox.
+        /// Name of the sandbox.
         name: String,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
     /// The new process failed on its way into the sandbox.
     #[error("could not {step}{}", path.as_ref().map(|p| format!(" (`{}`)", p.display())).unwrap_or_default())]
     Entry {
-        /// Where.
-        step: Step,
+        /// The step between fork and exec that failed.
+        step: EntryStep,
         /// The mount source concerned.
         path: Option<PathBuf>,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
@@ -159,14 +159,14 @@ pub enum LaunchError {
     Program {
         /// What was to run.
         program: PathBuf,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
-    /// Bubblewrap gave up.
+    /// Bubblewrap ended before it started the program.
     #[error("bubblewrap could not build the sandbox: {message}")]
     Setup {
-        /// Its own words.
+        /// What bubblewrap wrote to standard error.
         message: String,
     },
     /// The thread that starts sandboxes died.

@@ -9,7 +9,7 @@ pub(crate) mod sample;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::policy::Limits;
+use crate::policy::SandboxLimits;
 
 /// How often processes are looked at.
 pub(crate) const TREE_EVERY: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ const SAVE_PART: u64 = 5;
 pub(crate) struct TreeSample {
     /// Memory that is theirs alone or shared among them.
     pub(crate) memory_bytes: u64,
-    /// Processes and threads.
+    /// Number of processes and threads.
     pub(crate) processes: u64,
 }
 
@@ -43,39 +43,39 @@ pub(crate) struct DiskSample {
 /// A disk with too little room for work to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LowDisk {
-    /// Seen.
+    /// Bytes that were free on the disk.
     pub free_bytes: u64,
-    /// From where on work begins.
+    /// Bytes that must be free before work begins.
     pub floor_bytes: u64,
 }
 
 /// The limit that stopped a sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exhausted {
+pub enum ExhaustedLimit {
     /// Memory of the whole tree.
     Memory {
-        /// Seen.
+        /// Bytes in use when it was stopped.
         used_bytes: u64,
-        /// Allowed.
+        /// Bytes that the limit allows.
         limit_bytes: u64,
     },
     /// Processes and threads of the whole tree.
     Processes {
-        /// Seen.
+        /// Processes and threads when it was stopped.
         used: u64,
-        /// Allowed.
+        /// Processes and threads that the limit allows.
         limit: u64,
     },
     /// Size of the workspace.
     Workspace {
-        /// Seen.
+        /// Bytes in use when it was stopped.
         used_bytes: u64,
-        /// Allowed.
+        /// Bytes that the limit allows.
         limit_bytes: u64,
     },
     /// Free space of the disk below the workspace.
     FreeDisk {
-        /// Seen.
+        /// Bytes that were free on the disk.
         free_bytes: u64,
         /// What must stay free.
         floor_bytes: u64,
@@ -84,7 +84,7 @@ pub enum Exhausted {
     },
 }
 
-impl Exhausted {
+impl ExhaustedLimit {
     /// Whether the disk would have too little room even without the workspace: then what runs in it is
     /// not at fault, and nothing begins there until others make room.
     pub const fn is_of_the_machine(&self) -> bool {
@@ -102,7 +102,7 @@ impl Exhausted {
     }
 }
 
-impl std::fmt::Display for Exhausted {
+impl std::fmt::Display for ExhaustedLimit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Memory {
@@ -138,17 +138,20 @@ impl std::fmt::Display for Exhausted {
     }
 }
 
-/// Judges the processes.
-pub(crate) const fn judge_tree(limits: &Limits, now: TreeSample) -> Option<Exhausted> {
-    if now.memory_bytes > limits.memory_bytes {
-        return Some(Exhausted::Memory {
-            used_bytes: now.memory_bytes,
+/// Compares the use of the process tree with its limits; none when it is within them.
+pub(crate) const fn exceeded_tree_limit(
+    limits: &SandboxLimits,
+    sample: TreeSample,
+) -> Option<ExhaustedLimit> {
+    if sample.memory_bytes > limits.memory_bytes {
+        return Some(ExhaustedLimit::Memory {
+            used_bytes: sample.memory_bytes,
             limit_bytes: limits.memory_bytes,
         });
     }
-    if now.processes > limits.processes_max {
-        return Some(Exhausted::Processes {
-            used: now.processes,
+    if sample.processes > limits.processes_max {
+        return Some(ExhaustedLimit::Processes {
+            used: sample.processes,
             limit: limits.processes_max,
         });
     }
@@ -156,7 +159,7 @@ pub(crate) const fn judge_tree(limits: &Limits, now: TreeSample) -> Option<Exhau
 }
 
 /// Looks at the disk below `dir`: none when work may begin there, or when the disk cannot be asked.
-pub fn low_disk(dir: &Path, limits: &Limits) -> Option<LowDisk> {
+pub fn low_disk(dir: &Path, limits: &SandboxLimits) -> Option<LowDisk> {
     let (free_bytes, disk_size) = sample::free_disk(dir)?;
     let floor_bytes = begin_floor(limits, disk_size);
     (free_bytes < floor_bytes).then_some(LowDisk {
@@ -166,23 +169,26 @@ pub fn low_disk(dir: &Path, limits: &Limits) -> Option<LowDisk> {
 }
 
 /// What must be free for work to begin: 5 % of the disk, and never more than one workspace may take.
-fn begin_floor(limits: &Limits, disk_size: u64) -> u64 {
+fn begin_floor(limits: &SandboxLimits, disk_size: u64) -> u64 {
     (disk_size / BEGIN_SHARE).min(limits.workspace_bytes)
 }
 
 /// Judges the workspace and what is left below it.
-pub(crate) fn judge_disk(limits: &Limits, now: DiskSample) -> Option<Exhausted> {
-    if now.workspace_bytes > limits.workspace_bytes {
-        return Some(Exhausted::Workspace {
-            used_bytes: now.workspace_bytes,
+pub(crate) fn exceeded_disk_limit(
+    limits: &SandboxLimits,
+    sample: DiskSample,
+) -> Option<ExhaustedLimit> {
+    if sample.workspace_bytes > limits.workspace_bytes {
+        return Some(ExhaustedLimit::Workspace {
+            used_bytes: sample.workspace_bytes,
             limit_bytes: limits.workspace_bytes,
         });
     }
-    let floor_bytes = begin_floor(limits, now.disk_size) / SAVE_PART;
-    (now.free_bytes < floor_bytes).then_some(Exhausted::FreeDisk {
-        free_bytes: now.free_bytes,
+    let floor_bytes = begin_floor(limits, sample.disk_size) / SAVE_PART;
+    (sample.free_bytes < floor_bytes).then_some(ExhaustedLimit::FreeDisk {
+        free_bytes: sample.free_bytes,
         floor_bytes,
-        workspace_bytes: now.workspace_bytes,
+        workspace_bytes: sample.workspace_bytes,
     })
 }
 
@@ -190,12 +196,12 @@ pub(crate) fn judge_disk(limits: &Limits, now: DiskSample) -> Option<Exhausted> 
 mod tests {
     use super::*;
 
-    fn limits() -> Limits {
-        Limits {
+    fn limits() -> SandboxLimits {
+        SandboxLimits {
             memory_bytes: 1_000,
             processes_max: 8,
             workspace_bytes: 5_000,
-            ..Limits::default()
+            ..SandboxLimits::default()
         }
     }
 
@@ -205,7 +211,7 @@ mod tests {
             memory_bytes: 1_000,
             processes: 8,
         };
-        assert_eq!(judge_tree(&limits(), at_limit), None);
+        assert_eq!(exceeded_tree_limit(&limits(), at_limit), None);
         let more_memory = TreeSample {
             memory_bytes: 1_001,
             ..at_limit
@@ -218,8 +224,8 @@ mod tests {
             (more_memory, "sandbox.memory_bytes"),
             (more_processes, "sandbox.processes"),
         ] {
-            let found = judge_tree(&limits(), sample);
-            assert!(found.is_some_and(|it| it.to_string().contains(expected)));
+            let found = exceeded_tree_limit(&limits(), sample);
+            assert!(found.is_some_and(|limit| limit.to_string().contains(expected)));
         }
     }
 
@@ -230,28 +236,35 @@ mod tests {
             free_bytes,
             disk_size,
         };
-        assert_eq!(judge_disk(&limits(), sample(5_000, 5_000, 100_000)), None);
-        let full = judge_disk(&limits(), sample(5_001, 5_000, 100_000));
-        assert!(full.is_some_and(|it| it.to_string().contains("sandbox.workspace_bytes")));
+        assert_eq!(
+            exceeded_disk_limit(&limits(), sample(5_000, 5_000, 100_000)),
+            None
+        );
+        let full = exceeded_disk_limit(&limits(), sample(5_001, 5_000, 100_000));
+        assert!(full.is_some_and(|limit| limit.to_string().contains("sandbox.workspace_bytes")));
         let floor = |free_bytes, floor_bytes| {
-            Some(Exhausted::FreeDisk {
+            Some(ExhaustedLimit::FreeDisk {
                 free_bytes,
                 floor_bytes,
                 workspace_bytes: 0,
             })
         };
         assert_eq!(
-            judge_disk(&limits(), sample(0, 399, 40_000)),
+            exceeded_disk_limit(&limits(), sample(0, 399, 40_000)),
             floor(399, 400)
         );
         // On a large disk no more is kept free than work of that size needs.
-        assert_eq!(judge_disk(&limits(), sample(0, 1_000, 1 << 40)), None);
         assert_eq!(
-            judge_disk(&limits(), sample(0, 999, 1 << 40)),
+            exceeded_disk_limit(&limits(), sample(0, 1_000, 1 << 40)),
+            None
+        );
+        assert_eq!(
+            exceeded_disk_limit(&limits(), sample(0, 999, 1 << 40)),
             floor(999, 1_000)
         );
         for (workspace_bytes, is_of_the_machine) in [(0, true), (1_600, true), (1_601, false)] {
-            let full = judge_disk(&limits(), sample(workspace_bytes, 399, 40_000)).unwrap();
+            let full =
+                exceeded_disk_limit(&limits(), sample(workspace_bytes, 399, 40_000)).unwrap();
             assert_eq!(full.is_of_the_machine(), is_of_the_machine);
         }
         assert_eq!(begin_floor(&limits(), 40_000), 2_000);

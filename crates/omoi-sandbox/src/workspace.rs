@@ -19,30 +19,30 @@ pub enum WorkspaceError {
     /// A path in it could not be handled.
     #[error("could not {action} `{path}`")]
     Path {
-        /// What was tried.
+        /// Operation that failed, for people: `remove`.
         action: &'static str,
         /// The folder it was tried in.
         path: PathBuf,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
     /// Folders are nested beyond reason.
     #[error("folders below `{path}` are nested more than {DEPTH_MAX} deep")]
     TooDeep {
-        /// The tree.
+        /// Top folder of the tree.
         path: PathBuf,
     },
     /// Every user id set aside for sandboxes is taken.
     #[error("no user id is free for the workspace `{path}`")]
     NoFreeUser {
-        /// The workspace.
+        /// Workspace folder on the host.
         path: PathBuf,
     },
 }
 
 impl WorkspaceError {
-    fn at(action: &'static str, path: &Path) -> impl Fn(Errno) -> Self {
+    fn failed_to(action: &'static str, path: &Path) -> impl Fn(Errno) -> Self {
         let path = path.to_path_buf();
         move |errno| Self::Path {
             action,
@@ -53,35 +53,42 @@ impl WorkspaceError {
 }
 
 /// Gives everything in the tree at `root`, itself included, to `uid` and `gid`.
-pub(crate) fn give(root: &Path, uid: Uid, gid: Gid) -> Result<(), WorkspaceError> {
-    let fail = WorkspaceError::at("change the owner of", root);
+pub(crate) fn give_tree(root: &Path, uid: Uid, gid: Gid) -> Result<(), WorkspaceError> {
+    let fail = WorkspaceError::failed_to("change the owner of", root);
     let top = open_dir(CWD, root).map_err(&fail)?;
     // The top last: it is how a half-finished hand-over is told from a finished one.
-    give_below(&top, (uid, gid), DEPTH_MAX).map_err(|e| match e {
+    give_below(&top, TreeOwner { uid, gid }, DEPTH_MAX).map_err(|e| match e {
         Errno::NAMETOOLONG => WorkspaceError::TooDeep { path: root.into() },
         other => fail(other),
     })?;
     rustix::fs::fchown(&top, Some(uid), Some(gid)).map_err(&fail)
 }
 
-fn give_below(dir: &OwnedFd, owner: (Uid, Gid), depth: usize) -> Result<(), Errno> {
+/// The user and group that a tree is given to.
+#[derive(Clone, Copy)]
+struct TreeOwner {
+    uid: Uid,
+    gid: Gid,
+}
+
+fn give_below(dir: &OwnedFd, owner: TreeOwner, depth: usize) -> Result<(), Errno> {
     if depth == 0 {
         return Err(Errno::NAMETOOLONG);
     }
-    for entry in entries(dir)? {
+    for entry in list_entries(dir)? {
         let (name, kind) = entry;
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         if kind == FileType::Directory {
             match open_dir(dir, &name) {
                 Ok(below) => {
                     give_below(&below, owner, depth - 1)?;
-                    rustix::fs::fchown(&below, Some(owner.0), Some(owner.1))?;
+                    rustix::fs::fchown(&below, Some(owner.uid), Some(owner.gid))?;
                 }
                 Err(Errno::NOENT) => {}
                 Err(e) => return Err(e),
             }
         } else {
-            match rustix::fs::chownat(dir, &name, Some(owner.0), Some(owner.1), flags) {
+            match rustix::fs::chownat(dir, &name, Some(owner.uid), Some(owner.gid), flags) {
                 Err(Errno::NOENT) => {}
                 other => other?,
             }
@@ -91,8 +98,8 @@ fn give_below(dir: &OwnedFd, owner: (Uid, Gid), depth: usize) -> Result<(), Errn
 }
 
 /// Removes the tree at `root`, whatever permissions and depth it was left with.
-pub(crate) fn remove(root: &Path) -> Result<(), WorkspaceError> {
-    let fail = WorkspaceError::at("remove", root);
+pub(crate) fn remove_tree(root: &Path) -> Result<(), WorkspaceError> {
+    let fail = WorkspaceError::failed_to("remove", root);
     let top = match open_dir(CWD, root) {
         Ok(top) => top,
         Err(Errno::NOENT) => return Ok(()),
@@ -102,7 +109,7 @@ pub(crate) fn remove(root: &Path) -> Result<(), WorkspaceError> {
     // Folders at the depth limit are moved up to the top, so each round ends and the last finds nothing.
     loop {
         remove_below(&top, &top, DEPTH_MAX, &mut flattened).map_err(&fail)?;
-        if entries(&top).map_err(&fail)?.is_empty() {
+        if list_entries(&top).map_err(&fail)?.is_empty() {
             break;
         }
     }
@@ -119,7 +126,7 @@ fn remove_below(
     depth: usize,
     flattened: &mut u32,
 ) -> Result<(), Errno> {
-    for (name, kind) in entries(dir)? {
+    for (name, kind) in list_entries(dir)? {
         if kind != FileType::Directory {
             rustix::fs::unlinkat(dir, &name, AtFlags::empty())?;
         } else if depth == 0 {
@@ -136,7 +143,7 @@ fn remove_below(
 }
 
 /// Names and kinds in `dir`, without `.` and `..`.
-fn entries(dir: &OwnedFd) -> Result<Vec<(CString, FileType)>, Errno> {
+fn list_entries(dir: &OwnedFd) -> Result<Vec<(CString, FileType)>, Errno> {
     let mut found = Vec::new();
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
@@ -169,14 +176,17 @@ fn open_dir<Fd: std::os::fd::AsFd, P: rustix::path::Arg + Copy>(
         Err(e) => return Err(e),
     }
     let handle = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let held = rustix::fs::openat(&at, path, handle, Mode::empty())?;
-    let by_handle = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held));
+    let handle_fd = rustix::fs::openat(&at, path, handle, Mode::empty())?;
+    let by_handle = format!(
+        "/proc/self/fd/{}",
+        std::os::fd::AsRawFd::as_raw_fd(&handle_fd)
+    );
     rustix::fs::chmod(by_handle.as_str(), Mode::RWXU)?;
     rustix::fs::openat(&at, path, flags, Mode::empty())
 }
 
 /// The user and group that own `path`, not following a link.
-pub(crate) fn owner(path: &Path) -> io::Result<(Uid, Gid)> {
+pub(crate) fn path_owner(path: &Path) -> io::Result<(Uid, Gid)> {
     let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok((Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid)))
 }
@@ -212,10 +222,10 @@ mod tests {
         fs::set_permissions(&deep, fs::Permissions::from_mode(0o0)).unwrap();
         symlink(outside.path(), root.join("link")).unwrap();
 
-        remove(&root).unwrap();
+        remove_tree(&root).unwrap();
         assert!(!root.exists());
         assert!(outside.path().join("kept").exists());
-        remove(&root).unwrap();
+        remove_tree(&root).unwrap();
     }
 
     #[test]
@@ -229,7 +239,7 @@ mod tests {
         fs::write(root.path().join("a/file"), "x").unwrap();
         symlink(outside.path(), root.path().join("a/link")).unwrap();
         let (uid, gid) = (Uid::from_raw(64_999), Gid::from_raw(64_999));
-        give(root.path(), uid, gid).unwrap();
+        give_tree(root.path(), uid, gid).unwrap();
         for path in ["", "a", "a/file", "a/link"] {
             let meta = fs::symlink_metadata(root.path().join(path)).unwrap();
             assert_eq!((meta.uid(), meta.gid()), (64_999, 64_999), "{path}");

@@ -18,7 +18,7 @@ use axum::{Json, Router};
 use omoi_domain::event::Actor;
 use omoi_execution::Platform;
 use omoi_execution::disk_room::Shortage;
-use omoi_git::toolchain::Host;
+use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::repository_reader::RepositoryReader;
 use omoi_protocol::control::{DiskStall, FailingEntity, LoopStatus, Status};
 use omoi_runtime::config::Config;
@@ -37,7 +37,7 @@ pub struct ControlSurface {
     /// The platform.
     pub platform: Platform,
     /// The machine, for surveys.
-    pub host: Host,
+    pub host: HostEnvironment,
     /// The configuration of this process.
     pub config: Config,
     /// The token of the data folder.

@@ -17,7 +17,7 @@ use omoi_execution::spec_files::SpecFilesError;
 use omoi_planning::commands::{CreateError, SpecCommandError};
 use omoi_protocol::error::ErrorBody;
 use omoi_runtime::lifecycle::BlockingPanicked;
-use omoi_runtime::telemetry::chain;
+use omoi_runtime::telemetry::error_chain;
 use omoi_store::StoreError;
 
 /// Numbers what went wrong inside, so that an answer can be found in the log.
@@ -98,7 +98,7 @@ impl ApiError {
 
     /// What we did wrong, told in full to the log and by its number to the caller.
     fn internal(source: &(dyn std::error::Error + 'static)) -> Self {
-        let text = chain(source);
+        let text = error_chain(source);
         let reference = REFERENCE.fetch_add(1, Ordering::Relaxed);
         error!(error = %text, error.reference = reference, "A request failed");
         let says = format!("something failed on our side; the log has it as reference {reference}");
@@ -187,12 +187,12 @@ impl From<CreateError> for ApiError {
                 Self::bad_request(source.to_string())
             }
             CreateError::Repository(refused) => {
-                Self::new(StatusCode::BAD_REQUEST, "bad_repository", chain(&refused))
+                Self::new(StatusCode::BAD_REQUEST, "bad_repository", error_chain(&refused))
             }
             CreateError::RepositoryFile(refused) => Self::new(
                 StatusCode::BAD_REQUEST,
                 "bad_repository_file",
-                chain(&refused),
+                error_chain(&refused),
             )
             .hint("correct the repository's `.omoi.yaml` and commit it; docs/configuration.md says what it may set"),
             CreateError::NotTrusted { ref repo, .. } => {

@@ -31,7 +31,7 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
         };
         // A report can be large enough to hold up all others of its thread.
         let lifecycle = &state.platform.lifecycle;
-        let masked = lifecycle.blocking("mask a report", move || masked(bytes, &mask));
+        let masked = lifecycle.run_blocking("mask a report", move || masked(bytes, &mask));
         let body = Body::from(masked.await?);
         let Given(report) = Given::from_request(Request::from_parts(parts, body), state).await?;
         Ok(Self(report))

@@ -27,7 +27,7 @@ use omoi_protocol::worker::{
     AckMessages, CommitTurn, Complete, CompleteAck, DiscoveryAck, DoneAck, Heartbeat, HeartbeatAck,
     InboxMessage, ItemAck, Received, ReportDiscovery, ReportEvents, Started, SubmitItem,
 };
-use omoi_runtime::clock::timeout;
+use omoi_runtime::clock::with_deadline;
 use omoi_store::attempts::Attempt;
 
 use crate::auth::token;
@@ -65,7 +65,10 @@ pub async fn serve(
     let served = served.await;
     if let Ok(gateway) = &surface.gateway {
         let clock = surface.platform.clock.as_ref();
-        if timeout(clock, DRAIN_MAX, gateway.drain()).await.is_err() {
+        if with_deadline(clock, DRAIN_MAX, gateway.drain())
+            .await
+            .is_err()
+        {
             warn!(
                 "Model calls are not recorded after {} s; the next start settles them",
                 DRAIN_MAX.as_secs()

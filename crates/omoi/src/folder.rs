@@ -129,10 +129,10 @@ impl Folder {
             return Ok(word);
         }
         let mut bytes = [0_u8; 32];
-        rng.fill(&mut bytes);
+        rng.fill_bytes(&mut bytes);
         let word: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let path = self.path.join(name);
-        files::replace(CrashPoint::FileReplaced, &path, word.as_bytes(), 0o600)?;
+        files::replace_file(CrashPoint::FileReplaced, &path, word.as_bytes(), 0o600)?;
         Ok(word)
     }
 

@@ -25,18 +25,19 @@ use omoi_execution::metering::HeldCalls;
 use omoi_execution::platform::{DataDir, Parts, Platform, RunningAttempts, WorkScope};
 use omoi_execution::reaper::{Reaper, clear_away};
 use omoi_git::process::Git;
-use omoi_git::toolchain::{Host, VARIABLES};
+use omoi_git::toolchain::{HostEnvironment, VARIABLES};
 use omoi_planning::planner::Planner;
 use omoi_protocol::control::Status;
 use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
-use omoi_runtime::config::{Config, Sources, keys};
+use omoi_runtime::config::{Config, ConfigSources, keys};
 use omoi_runtime::ids::uuid_v7;
-use omoi_runtime::lifecycle::{Handle, Kind, Lifecycle};
+use omoi_runtime::lifecycle::{Lifecycle, LifecycleHandle, SpawnKind};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{
-    Floor, GuardedPlaces, Probe, ProbeConfig, Property, Provider, RefusedBelowFloor, probe,
+    GuardedPlaces, ProbeConfig, Property, Provider, RefusedBelowFloor, SandboxFloor, SandboxProbe,
+    probe_host,
 };
 use omoi_server::control::ControlSurface;
 use omoi_server::probes::Probes;
@@ -92,7 +93,7 @@ pub(crate) struct Start {
     /// Configuration.
     pub(crate) config: Config,
     /// Where the machine's variables were read from.
-    pub(crate) sources: Sources,
+    pub(crate) sources: ConfigSources,
     /// What it does.
     pub(crate) roles: Roles,
     /// Where people find it, when it answers them.
@@ -155,7 +156,7 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         rng: rng.fork(),
         lifecycle: handle.clone(),
         sandbox: sandbox.clone(),
-        git: Git::locate(&path_variable).await?,
+        git: Git::find_on_path(&path_variable).await?,
         data: DataDir::new(folder.path().to_path_buf()),
         settings: settings::of_config(&start.config, models.max_tokens),
         owner,
@@ -251,7 +252,7 @@ fn work(
     let served = async move { Ok(served.await?) };
     platform
         .lifecycle
-        .spawn("worker socket", Kind::Critical, served);
+        .spawn("worker socket", SpawnKind::Critical, served);
     clear_away(platform).map_err(|error| anyhow!(error))?;
     Ok(consume::start(platform, bus, consumers(platform)))
 }
@@ -286,7 +287,7 @@ fn status(
 async fn open_doors(
     start: &Start,
     folder: &Folder,
-    handle: &Handle,
+    handle: &LifecycleHandle,
     router: Router,
 ) -> anyhow::Result<(Endpoint, Option<String>)> {
     let socket = folder.socket();
@@ -364,7 +365,7 @@ fn bus(
     config: &Config,
     clock: &Clocked,
     rng: &Rng,
-    handle: &Handle,
+    handle: &LifecycleHandle,
 ) -> anyhow::Result<Arc<dyn Bus>> {
     let Some(url) = config.get(&keys::REDIS_URL) else {
         return Ok(Arc::new(LocalBus::new()));
@@ -382,7 +383,9 @@ fn bus(
 async fn sandbox(config: &Config, folder: &Folder) -> anyhow::Result<Arc<dyn Provider>> {
     let mut ask = ProbeConfig::new(folder.path().join("run"));
     ask.hidden = vec![folder.path().to_path_buf()];
-    let found = probe(&ask).await.context("could not look for a sandbox")?;
+    let found = probe_host(&ask)
+        .await
+        .context("could not look for a sandbox")?;
     select_sandbox(config, &found).map_err(|refused| {
         let next = refused.next_step();
         anyhow::Error::new(refused).context(crate::Hint(next))
@@ -392,7 +395,7 @@ async fn sandbox(config: &Config, folder: &Folder) -> anyhow::Result<Arc<dyn Pro
 /// The best sandbox of those found that meets the configured floor.
 pub(crate) fn select_sandbox(
     config: &Config,
-    found: &Probe,
+    found: &SandboxProbe,
 ) -> Result<Arc<dyn Provider>, RefusedBelowFloor> {
     let names = config.get(&keys::SANDBOX_FLOOR);
     let wanted = match config.get(&keys::SANDBOX_PROVIDER) {
@@ -404,17 +407,17 @@ pub(crate) fn select_sandbox(
         .iter()
         .copied()
         .filter(|p| names.iter().any(|n| n == p.as_str()));
-    found.select(&Floor(floor.collect()), wanted)
+    found.select_provider(&SandboxFloor(floor.collect()), wanted)
 }
 
 /// The places of this machine that no sandbox sees.
-fn guarded(sources: &Sources, folder: &Folder) -> GuardedPlaces {
+fn guarded(sources: &ConfigSources, folder: &Folder) -> GuardedPlaces {
     let home = variable(sources, "HOME");
     let home = (!home.is_empty()).then(|| PathBuf::from(home));
     GuardedPlaces::of_machine(home.as_deref(), &[folder.path().to_path_buf()])
 }
 
-pub(crate) fn variable(sources: &Sources, name: &str) -> OsString {
+pub(crate) fn variable(sources: &ConfigSources, name: &str) -> OsString {
     sources
         .process
         .get(std::ffi::OsStr::new(name))
@@ -423,9 +426,9 @@ pub(crate) fn variable(sources: &Sources, name: &str) -> OsString {
 }
 
 /// What a survey needs to know of the machine.
-pub(crate) fn host(sources: &Sources) -> Host {
+pub(crate) fn host(sources: &ConfigSources) -> HostEnvironment {
     let home = variable(sources, "HOME");
-    Host {
+    HostEnvironment {
         path: variable(sources, "PATH"),
         home: (!home.is_empty()).then(|| PathBuf::from(home)),
         variables: VARIABLES

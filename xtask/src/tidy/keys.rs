@@ -41,12 +41,12 @@ pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// Lines such as `    LLM_MODEL: Option<String> = Key::new(…`.
+/// Lines such as `    LLM_MODEL: Option<String> = ConfigKey::new(…`.
 fn declared(table: &str) -> impl Iterator<Item = (usize, &str)> {
     lines_without_tests(table).filter_map(|(number, line)| {
         let (front, rest) = line.split_once(':')?;
         let key = front.trim_start();
-        let is_key = !key.is_empty() && name(key) == key && rest.contains("= Key::");
+        let is_key = !key.is_empty() && name(key) == key && rest.contains("= ConfigKey::");
         is_key.then_some((number, key))
     })
 }
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_key_that_only_the_configuration_knows_is_found() {
-        let table = "keys! {\n    /// Doc.\n    A_KEY: u32 = Key::new(\n    B: bool = Key::new(\n    C: bool = Key::choice(\n    D: u8 = Key::new(\n}\n";
+        let table = "keys! {\n    /// Doc.\n    A_KEY: u32 = ConfigKey::new(\n    B: bool = ConfigKey::new(\n    C: bool = ConfigKey::choice(\n    D: u8 = ConfigKey::new(\n}\n";
         let files = Texts::from([
             (Path::new(DECLARED), table),
             (

@@ -214,11 +214,11 @@ fn tasks<'a>(texts: &Texts<'a>) -> Vec<Task<'a>> {
             else {
                 continue;
             };
-            if after.starts_with(", Kind::Critical")
+            if after.starts_with(", SpawnKind::Critical")
                 || after
                     .trim_start_matches(',')
                     .trim_start()
-                    .starts_with("Kind::Critical")
+                    .starts_with("SpawnKind::Critical")
             {
                 let line = text[..at].matches('\n').count() + 1;
                 tasks.push(Task { file, line, name });
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_page_is_what_the_code_says() {
-        let main = "lifecycle\n    .spawn(\n        \"http\",\n        Kind::Critical, x);\n";
+        let main = "lifecycle\n    .spawn(\n        \"http\",\n        SpawnKind::Critical, x);\n";
         let page = render(&texts(main, ""));
         let row = "| planner | Drives the phases. | `crates/omoi-planning/src/planner.rs` | database, git | spec.made |";
         assert!(page.contains(row), "{page}");
@@ -268,8 +268,7 @@ mod tests {
 
     #[test]
     fn a_task_without_a_role_is_refused() {
-        let main =
-            "handle.spawn(\"new\", Kind::Critical, x);\nhandle.spawn(\"work\", Kind::Work, x);\n";
+        let main = "handle.spawn(\"new\", SpawnKind::Critical, x);\nhandle.spawn(\"work\", SpawnKind::Work, x);\n";
         let page = render(&texts(main, ""));
         assert_eq!(check(&texts(main, &page)).len(), 1);
     }

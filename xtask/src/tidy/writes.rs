@@ -57,13 +57,13 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "fills a clone that goes away with its attempt",
     ),
     (
-        "crates/omoi-git/src/import.rs",
-        "fill",
+        "crates/omoi-git/src/import/quarantine.rs",
+        "unpack_pack",
         "fills a quarantine that goes away with the call",
     ),
     (
-        "crates/omoi-git/src/import.rs",
-        "release",
+        "crates/omoi-git/src/import/quarantine.rs",
+        "move_to_mirror",
         "called between the two passes of the import",
     ),
     (
@@ -73,7 +73,7 @@ const EXCUSED: &[(&str, &str, &str)] = &[
     ),
     (
         "crates/omoi-git/src/mirror.rs",
-        "sweep",
+        "remove_leftovers",
         "removes what dead processes left, which nobody reads",
     ),
     (
@@ -97,13 +97,18 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "writes in a clone that goes away with its attempt",
     ),
     (
+        "crates/omoi-git/src/work/bundle.rs",
+        "make_bundle",
+        "moves a ref of a clone that goes away with its attempt",
+    ),
+    (
         "crates/omoi-runtime/src/crash.rs",
         "",
         "writes the trace of crash points",
     ),
     (
         "crates/omoi-runtime/src/files.rs",
-        "write",
+        "write_synced",
         "called between the two passes of a replacement",
     ),
     (
@@ -117,12 +122,12 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "writes to the kernel",
     ),
     (
-        "crates/omoi-sandbox/src/marker.rs",
-        "release",
-        "removes the marker of a sandbox that is gone; the next sweep does it again",
+        "crates/omoi-sandbox/src/pidfile.rs",
+        "release_name",
+        "removes the pidfile of a sandbox that is gone; the next sweep does it again",
     ),
     (
-        "crates/omoi-sandbox/src/plain.rs",
+        "crates/omoi-sandbox/src/process_rung.rs",
         "write_files",
         "fills a folder that goes away with its attempt",
     ),

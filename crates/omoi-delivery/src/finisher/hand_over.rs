@@ -5,9 +5,9 @@ use omoi_domain::spec::SpecStatus;
 use omoi_execution::integration::branch_ref;
 use omoi_execution::platform_run::{RunEnding, end_run};
 use omoi_git::object::ObjectId;
-use omoi_git::push::{PushError, Pushed, Renamed, push_branch};
+use omoi_git::push::{PushError, PushedBranch, RenameReason, push_branch};
 use omoi_runtime::BoxError;
-use omoi_runtime::telemetry::chain;
+use omoi_runtime::telemetry::error_chain;
 use omoi_store::{StoreError, deliveries, projects, specs};
 
 use super::head::HeadProof;
@@ -23,7 +23,7 @@ struct NotHandedOver {
 
 /// Why a spec could not be finished, and what to do where a person can help. `spec` is how they name it.
 pub(super) fn why_unfinished(spec: &str, error: &BoxError) -> String {
-    let why = chain(error.as_ref());
+    let why = error_chain(error.as_ref());
     match error.downcast_ref::<NotHandedOver>() {
         Some(_) => format!("{why}; once it can be written to, run `omoi spec resume {spec}`"),
         None => format!("the last checks could not be run: {why}"),
@@ -69,11 +69,11 @@ pub(super) async fn hand_over(proof: HeadProof<'_>, known: Option<String>) -> Re
 }
 
 /// What whoever gets the branch is told when it has another name than it was to have.
-fn renamed_note(pushed: &Pushed) -> Option<String> {
+fn renamed_note(pushed: &PushedBranch) -> Option<String> {
     let why = match pushed.renamed? {
-        Renamed::Taken => "a branch of the wanted name has other content",
-        Renamed::CheckedOut => "the wanted name is checked out",
-        Renamed::Nested => "a branch stands in the way of the wanted name",
+        RenameReason::Taken => "a branch of the wanted name has other content",
+        RenameReason::CheckedOut => "the wanted name is checked out",
+        RenameReason::Nested => "a branch stands in the way of the wanted name",
     };
     Some(format!("handed over as `{}`: {why}", pushed.branch))
 }
@@ -87,19 +87,19 @@ mod tests {
         for (renamed, expected) in [
             (None, None),
             (
-                Some(Renamed::Taken),
+                Some(RenameReason::Taken),
                 Some("handed over as `omoi/todo-2`: a branch of the wanted name has other content"),
             ),
             (
-                Some(Renamed::CheckedOut),
+                Some(RenameReason::CheckedOut),
                 Some("handed over as `omoi/todo-2`: the wanted name is checked out"),
             ),
             (
-                Some(Renamed::Nested),
+                Some(RenameReason::Nested),
                 Some("handed over as `omoi/todo-2`: a branch stands in the way of the wanted name"),
             ),
         ] {
-            let pushed = Pushed {
+            let pushed = PushedBranch {
                 branch: "omoi/todo-2".to_owned(),
                 renamed,
                 existed: false,

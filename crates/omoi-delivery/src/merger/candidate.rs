@@ -2,7 +2,7 @@
 
 use omoi_domain::id::HumanRef;
 use omoi_domain::merge::MergeState;
-use omoi_git::mirror::{CommitMeta, Identity, MergeTree, Mirror, score};
+use omoi_git::mirror::{CommitMeta, Identity, MergeTree, Mirror, conflict_score};
 use omoi_git::object::ObjectId;
 use omoi_git::trailers::Trailer;
 use omoi_runtime::BoxError;
@@ -86,7 +86,7 @@ pub(super) async fn forecast_scores(
     for (number, incoming) in queued.await? {
         let incoming = ObjectId::parse(&incoming)?;
         let merged = target.mirror.merge_tree(target.head, &incoming).await;
-        scores.push((number, score(&merged)));
+        scores.push((number, conflict_score(&merged)));
     }
     Ok(scores)
 }

@@ -296,7 +296,7 @@ async fn work_is_taken_back_side_by_side() {
     std::io::Write::write_all(&mut file, MEETING_GIT.as_bytes()).unwrap();
     drop(file);
     std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-    let git = Git::locate(folder.path().as_os_str()).await.unwrap();
+    let git = Git::find_on_path(folder.path().as_os_str()).await.unwrap();
     let (it, _state) = with_parts(|parts| parts.git = git).await;
     let (one, _) = criterion(&it, 1, "test -e one").await;
     let (two, _) = criterion(&it, 2, "test -e two").await;

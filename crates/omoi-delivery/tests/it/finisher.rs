@@ -102,7 +102,7 @@ pub(crate) async fn landed_by(
     commit: &ObjectId,
 ) {
     let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
-    let name = RefName::branch(&it.spec.integration_branch).unwrap();
+    let name = RefName::from_branch(&it.spec.integration_branch).unwrap();
     let before = mirror.read_ref(&name).await.unwrap();
     mirror
         .update_ref_cas(&name, commit, before.as_ref(), CrashPoint::RefMoved)

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use omoi_domain::sandbox::SandboxRung;
 use omoi_execution::platform::Parts;
 use omoi_runtime::rng::Rng;
-use omoi_sandbox::{Floor, ProbeConfig, Provider, probe};
+use omoi_sandbox::{ProbeConfig, Provider, SandboxFloor, probe_host};
 
 /// A platform whose checks run as plain processes.
 async fn with_sandbox() -> (support::TestPlatform, tempfile::TempDir) {
@@ -35,10 +35,10 @@ async fn with_slots(slots: i64) -> (support::TestPlatform, tempfile::TempDir) {
 /// As [`with_sandbox`], with something changed.
 async fn with_parts(change: impl FnOnce(&mut Parts)) -> (support::TestPlatform, tempfile::TempDir) {
     let state = tempfile::tempdir().unwrap();
-    let found = probe(&ProbeConfig::new(state.path())).await.unwrap();
+    let found = probe_host(&ProbeConfig::new(state.path())).await.unwrap();
     let plain: Arc<dyn Provider> = found
-        .select(
-            &Floor(std::collections::BTreeSet::new()),
+        .select_provider(
+            &SandboxFloor(std::collections::BTreeSet::new()),
             Some(SandboxRung::Process),
         )
         .unwrap();

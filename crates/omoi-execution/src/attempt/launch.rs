@@ -19,11 +19,11 @@ use omoi_git::object::ObjectId;
 use omoi_git::refname::{BadRefName, RefName};
 use omoi_git::work::{WorkDir, WorkError};
 use omoi_protocol::worker::{AttemptContext, CONTEXT_FILE, CommitPlan, Limits, Tool, TurnRecord};
-use omoi_runtime::lifecycle::Kind;
+use omoi_runtime::lifecycle::SpawnKind;
 use omoi_sandbox::policy::inside;
 use omoi_sandbox::{
-    Access, GeneratedFile, GuardRefusal, Launch, LaunchError, Mount, Provider, Running, WaitError,
-    WorkspaceError,
+    GeneratedFile, GuardRefusal, LaunchError, Provider, ReadOnlyMount, RunningSandbox,
+    SandboxLaunch, WaitError, WorkspaceAccess, WorkspaceError,
 };
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
@@ -54,7 +54,7 @@ pub struct WorkPlan {
     /// A merge begun with this commit.
     pub merge: Option<ObjectId>,
     /// Whether the workspace can be written.
-    pub access: Access,
+    pub access: WorkspaceAccess,
     /// What else the sandbox may read.
     pub toolbox: Toolbox,
 }
@@ -129,9 +129,10 @@ pub fn launch(platform: &Platform, job: Job) {
     let id = job.attempt.id;
     let held = platform.hold(id);
     let platform_ = platform.clone();
-    platform
-        .lifecycle
-        .spawn(format!("attempt {}", id.short()), Kind::Work, async move {
+    platform.lifecycle.spawn(
+        format!("attempt {}", id.short()),
+        SpawnKind::Work,
+        async move {
             let attempt = job.attempt.clone();
             let dir = platform_.data.workspace(id);
             let loss = follow(&platform_, job, &dir).await;
@@ -146,7 +147,8 @@ pub fn launch(platform: &Platform, job: Job) {
                 warn!(attempt.id = %id, error = %error, "Could not remove the workspace of `{id}`");
             }
             Ok(())
-        });
+        },
+    );
 }
 
 /// Prepares, launches and waits; returns how the attempt ends if its worker did not tell.
@@ -162,9 +164,12 @@ async fn follow(platform: &Platform, job: Job, dir: &Path) -> AttemptLoss {
         Ok::<_, JobError>(exit_of(running).await?)
     };
     match run.await {
-        Ok(exit) => sandbox_exited(&exit, platform.lifecycle.soft().is_cancelled()),
+        Ok(exit) => sandbox_exited(&exit, platform.lifecycle.soft_token().is_cancelled()),
         Err(error) => {
-            let (class, message) = (class_of(&error), omoi_runtime::telemetry::chain(&error));
+            let (class, message) = (
+                class_of(&error),
+                omoi_runtime::telemetry::error_chain(&error),
+            );
             let class = class_of_start(platform, job.attempt.spec_id, class).await;
             start_failed(class, message)
         }
@@ -185,7 +190,7 @@ async fn prepare(
         None => Identity::platform(),
     };
     let spec = CloneSpec {
-        branch: RefName::branch(&job.work.branch)?,
+        branch: RefName::from_branch(&job.work.branch)?,
         commit: job.work.commit.clone(),
         readable: job
             .work
@@ -253,10 +258,10 @@ fn policy(
     job: &Job,
     base: &BaseStore,
     provider: &dyn Provider,
-) -> Result<Launch, JobError> {
+) -> Result<SandboxLaunch, JobError> {
     let dir = &platform.data.workspace(job.attempt.id);
     let context_path = Path::new(inside::FILES).join(CONTEXT_FILE);
-    let mut launch = Launch::new(
+    let mut launch = SandboxLaunch::new(
         name(&job.attempt),
         dir,
         [inside::WORKER, "agent", "--context"],
@@ -264,7 +269,9 @@ fn policy(
     launch.access = job.work.access;
     launch.env = job.work.toolbox.environment();
     launch.read_only = platform.mounts(&job.work.toolbox)?;
-    launch.read_only.push(Mount::same(base.objects_dir()));
+    launch
+        .read_only
+        .push(ReadOnlyMount::at_same_path(base.objects_dir()));
     launch.protected = protected::in_sandbox(dir);
     launch.socket = Some(platform.data.worker_socket());
     launch.worker = Some(platform.worker.clone());
@@ -272,7 +279,7 @@ fn policy(
     launch.wall_timeout = Duration::from_secs(job.brief.limits.wall_s) + GRACE;
     launch.grace = GRACE;
     launch.output_bytes_max = OUTPUT_BYTES;
-    let shown = |launch: &Launch, path: &Path| {
+    let shown = |launch: &SandboxLaunch, path: &Path| {
         provider
             .path_inside(launch, path)
             .to_string_lossy()
@@ -309,7 +316,7 @@ fn policy(
 }
 
 /// Waits for the end of a sandbox.
-async fn exit_of(running: Running) -> Result<SandboxExit, WaitError> {
+async fn exit_of(running: RunningSandbox) -> Result<SandboxExit, WaitError> {
     let exit = running.wait().await?;
     let stderr = exit.stderr.to_text();
     let stderr = stderr.trim();

@@ -12,7 +12,7 @@ use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_protocol::worker::Complete;
-use omoi_sandbox::Exhausted;
+use omoi_sandbox::ExhaustedLimit;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::Task;
@@ -83,7 +83,7 @@ fn check_started(attempt: &Attempt, body: &Complete) -> Result<(), IntakeError> 
 
 /// A worker that was stopped for breaking a limit saved its work and knows of nothing but a stop;
 /// the limit is what ended it. A full disk is no fault of the agent's: its work goes on later.
-fn with_limit(body: Complete, limit: Option<Exhausted>) -> Complete {
+fn with_limit(body: Complete, limit: Option<ExhaustedLimit>) -> Complete {
     match limit {
         Some(limit) if body.outcome == Outcome::Interrupted && limit.is_of_the_machine() => {
             Complete {
@@ -237,7 +237,7 @@ async fn keep_on_branch(
     head: &ObjectId,
 ) -> Result<(), IntakeError> {
     let (mirror, task) = of;
-    let branch = RefName::branch(&task.branch)?;
+    let branch = RefName::from_branch(&task.branch)?;
     let before = mirror.read_ref(&branch).await?;
     if before.as_ref() == Some(head) {
         return Ok(());
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_broken_limit_is_named_as_what_ended_the_attempt() {
-        let limit = Exhausted::Workspace {
+        let limit = ExhaustedLimit::Workspace {
             used_bytes: 9,
             limit_bytes: 4,
         };
@@ -321,7 +321,7 @@ mod tests {
         let message = told.error_message.unwrap();
         assert!(message.contains("sandbox.workspace_bytes"), "{message}");
         // The disk of the machine is no limit of the agent's.
-        let full = Exhausted::FreeDisk {
+        let full = ExhaustedLimit::FreeDisk {
             free_bytes: 1,
             floor_bytes: 2,
             workspace_bytes: 3,

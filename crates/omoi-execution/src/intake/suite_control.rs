@@ -3,7 +3,7 @@
 use omoi_domain::suite::control::{
     SuiteControl, root_modules, shadowed_module, suite_control, suite_part,
 };
-use omoi_git::mirror::{Change, ChangeKind};
+use omoi_git::mirror::{ChangeKind, PathChange};
 use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
 
@@ -46,7 +46,7 @@ pub(super) async fn changed(
 
 async fn has_other_part(
     work: &Work<'_>,
-    (measure, change): (&ObjectId, &Change),
+    (measure, change): (&ObjectId, &PathChange),
     path: &str,
 ) -> Result<bool, IntakeError> {
     let (Some(before), Some(after)) = (
@@ -61,7 +61,7 @@ async fn has_other_part(
 /// What the file says about tests; none when it is too long to be compared.
 async fn part(
     work: &Work<'_>,
-    (at, change): (&ObjectId, &Change),
+    (at, change): (&ObjectId, &PathChange),
     path: &str,
 ) -> Result<Option<String>, IntakeError> {
     let read = work.mirror.read_blob(at, &change.path, MANIFEST_BYTES_MAX);

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use omoi_domain::conflict_marker::unresolved_files;
 use omoi_domain::lifecycle::task::UnmetResult;
 use omoi_domain::task::UnmetCode;
-use omoi_git::import::Refusal;
-use omoi_git::mirror::{Change, ChangeKind, MergeTree, Mirror};
+use omoi_git::import::ImportRefusal;
+use omoi_git::mirror::{ChangeKind, MergeTree, Mirror, PathChange};
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::GitError;
 use omoi_git::survey::is_test_path;
@@ -46,7 +46,7 @@ pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<UnmetResult>, bool
         return Ok((Some(rewritten), false));
     }
     let changes = work.mirror.changed_files(&base, work.head).await?;
-    let forbidden = |change: &&Change| protected::holds(change.path.as_path());
+    let forbidden = |change: &&PathChange| protected::holds(change.path.as_path());
     if let Some(change) = changes.iter().find(forbidden) {
         let protected = unmet(
             UnmetCode::ProtectedPath,
@@ -116,7 +116,7 @@ struct Resolved<'a> {
 async fn marked(
     work: &Work<'_>,
     base: &ObjectId,
-    changes: &[Change],
+    changes: &[PathChange],
     resolved: Option<&Resolved<'_>>,
 ) -> Result<Option<UnmetResult>, IntakeError> {
     let paths: Vec<&RepoPath> = changes.iter().map(|change| &change.path).collect();
@@ -157,7 +157,7 @@ async fn marked(
 
 /// Tests that stood at the base and changed. The plan may name a test's file; an agent that found
 /// work may not: what it proposes is no licence.
-fn changed_tests(changes: &[Change], task: &Task) -> Vec<String> {
+fn changed_tests(changes: &[PathChange], task: &Task) -> Vec<String> {
     let planned = |path: &String| is_planned(task, path);
     changes
         .iter()
@@ -184,7 +184,7 @@ async fn dropped_tests(
 ) -> Result<Vec<String>, IntakeError> {
     let between = work.mirror.changed_files(base, incoming).await?;
     let on_both_sides = |path: &RepoPath| {
-        let removed = |c: &&Change| matches!(c.kind, ChangeKind::Added | ChangeKind::Deleted);
+        let removed = |c: &&PathChange| matches!(c.kind, ChangeKind::Added | ChangeKind::Deleted);
         !between.iter().filter(removed).any(|c| c.path == *path)
     };
     let changes = work.mirror.changed_files(&union.tree, work.head).await?;
@@ -255,7 +255,7 @@ pub(super) fn outside_workspace(paths: &[String]) -> UnmetResult {
 }
 
 /// The bundle broke a rule.
-pub(super) fn refused(refusal: &Refusal) -> UnmetResult {
+pub(super) fn refused(refusal: &ImportRefusal) -> UnmetResult {
     unmet(
         UnmetCode::BundleRefused,
         refusal.to_string(),

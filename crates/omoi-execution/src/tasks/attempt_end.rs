@@ -82,7 +82,7 @@ pub async fn fail(
         message,
         failures: &failures,
         now: tx.now(),
-        jitter: low + (high - low) * platform.rng.unit(),
+        jitter: low + (high - low) * platform.rng.unit_fraction(),
     });
     apply_to_task(tx, task, actions).await
 }

@@ -21,7 +21,7 @@ use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::rng::Rng;
-use omoi_sandbox::{Floor, ProbeConfig, probe};
+use omoi_sandbox::{ProbeConfig, SandboxFloor, probe_host};
 use omoi_store::{attempts, specs};
 use omoi_testkit::blocking::without_blocking_thread;
 
@@ -39,11 +39,13 @@ async fn with_worker(script: &str) -> (TestPlatform, TempDir) {
         .unwrap();
     write!(file, "#!/bin/sh\n{script}\n").unwrap();
     drop(file);
-    let found = probe(&ProbeConfig::new(state.path().join("run")))
+    let found = probe_host(&ProbeConfig::new(state.path().join("run")))
         .await
         .unwrap();
-    let floor = Floor(std::collections::BTreeSet::new());
-    let provider = found.select(&floor, Some(SandboxRung::Bubblewrap)).unwrap();
+    let floor = SandboxFloor(std::collections::BTreeSet::new());
+    let provider = found
+        .select_provider(&floor, Some(SandboxRung::Bubblewrap))
+        .unwrap();
     let it = TestPlatform::with(|parts| {
         parts.sandbox = Some(provider);
         parts.worker = worker;
@@ -110,7 +112,7 @@ async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
         .commit_on(&it.base, "look", Some(&look(&it.base, &other)))
         .await;
     let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
-    let branch = RefName::branch(&task.branch).unwrap();
+    let branch = RefName::from_branch(&task.branch).unwrap();
     mirror
         .create_ref(&branch, &own, CrashPoint::RefMoved)
         .await
@@ -163,7 +165,7 @@ fn a_base_store_is_removed_off_the_threads_that_serve_others() {
             while !it
                 .platform
                 .lifecycle
-                .running()
+                .running_names()
                 .iter()
                 .any(|name| name == "remove base stores")
             {

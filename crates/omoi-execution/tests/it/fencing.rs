@@ -64,7 +64,7 @@ async fn rows(it: &TestPlatform, task: &Task) -> Rows {
 /// One report of a worker. True when it was taken.
 async fn report(it: &TestPlatform, rng: &Rng, by: &Created) -> bool {
     let (platform, attempt) = (&it.platform, &by.attempt);
-    match rng.u64() % 8 {
+    match rng.next_u64() % 8 {
         0 => intake::started(platform, attempt.id).await.is_ok(),
         1 => intake::heartbeat(platform, attempt.id)
             .await
@@ -74,7 +74,7 @@ async fn report(it: &TestPlatform, rng: &Rng, by: &Created) -> bool {
             let next = turn(turns.unwrap().len() as u32);
             intake::commit_turn(platform, attempt, next).await.is_ok()
         }
-        3 => discovery::report(platform, attempt, found(&rng.u64().to_string()))
+        3 => discovery::report(platform, attempt, found(&rng.next_u64().to_string()))
             .await
             .is_ok(),
         4 => {
@@ -89,7 +89,7 @@ async fn report(it: &TestPlatform, rng: &Rng, by: &Created) -> bool {
             intake::complete(platform, attempt, body).await.is_ok()
         }
         6 => {
-            let body = failed(ErrorClass::Network, &format!("cause {:x}", rng.u64()));
+            let body = failed(ErrorClass::Network, &format!("cause {:x}", rng.next_u64()));
             intake::complete(platform, attempt, body).await.is_ok()
         }
         _ => {
@@ -148,12 +148,12 @@ async fn interleave(it: &mut TestPlatform, seed: u64) -> (u32, u32) {
     let (mut refused, mut taken) = (0, 0);
     let mut before = rows(it, &task).await;
     for step in 0..STEPS {
-        if rng.u64() % 3 == 0 {
+        if rng.next_u64() % 3 == 0 {
             act(it, &task, &mut all).await;
             before = rows(it, &task).await;
             continue;
         }
-        let by = &all[usize::try_from(rng.u64()).unwrap() % all.len()];
+        let by = &all[usize::try_from(rng.next_u64()).unwrap() % all.len()];
         let attempt = before.attempt(by);
         let (is_live, fence) = (attempt.state.is_live(), before.task(&task).fence);
         // Its own end told again in the same words is answered as before.

@@ -11,7 +11,7 @@ use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::keeper;
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::rng::Rng;
-use omoi_sandbox::{Floor, ProbeConfig, Provider, probe};
+use omoi_sandbox::{ProbeConfig, Provider, SandboxFloor, probe_host};
 use omoi_store::attempts;
 
 use crate::support::TestPlatform;
@@ -28,11 +28,13 @@ async fn a_worker_stopped_before_its_first_word_costs_no_try() {
         .unwrap();
     file.write_all(b"#!/bin/sh\nexec sleep 600\n").unwrap();
     drop(file);
-    let found = probe(&ProbeConfig::new(state.path().join("run")))
+    let found = probe_host(&ProbeConfig::new(state.path().join("run")))
         .await
         .unwrap();
-    let floor = Floor(std::collections::BTreeSet::new());
-    let plain: Arc<dyn Provider> = found.select(&floor, Some(SandboxRung::Process)).unwrap();
+    let floor = SandboxFloor(std::collections::BTreeSet::new());
+    let plain: Arc<dyn Provider> = found
+        .select_provider(&floor, Some(SandboxRung::Process))
+        .unwrap();
     let it = TestPlatform::with(|parts| {
         parts.sandbox = Some(plain);
         parts.worker = worker;

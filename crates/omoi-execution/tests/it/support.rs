@@ -102,7 +102,7 @@ impl TestPlatform {
             rng,
             lifecycle: lifecycle.handle(),
             sandbox: None,
-            git: Git::locate(&std::env::var_os("PATH").unwrap_or_default())
+            git: Git::find_on_path(&std::env::var_os("PATH").unwrap_or_default())
                 .await
                 .unwrap(),
             data: DataDir::new(folder.path().to_owned()),
@@ -317,7 +317,7 @@ impl TestPlatform {
     /// Where a branch of the mirror stands.
     pub(crate) async fn branch(&self, name: &str) -> Option<ObjectId> {
         let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
-        let name = omoi_git::refname::RefName::branch(name).unwrap();
+        let name = omoi_git::refname::RefName::from_branch(name).unwrap();
         mirror.read_ref(&name).await.unwrap()
     }
 
@@ -436,7 +436,7 @@ impl Guarded {
                 runtime.block_on(nobody_holds_a_transaction(store));
             }
         });
-        let located = Git::locate(&git.path()).await.unwrap();
+        let located = Git::find_on_path(&git.path()).await.unwrap();
         let it = TestPlatform::with(|parts| parts.git = located).await;
         Self { it, git, store }
     }

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use omoi_git::mirror::{FetchRef, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::process::Git;
 use omoi_git::refname::RefName;
 use omoi_git::repo;
-use tempfile::TempDir;
 
 const RUNS: usize = 11;
 const WARM_UP: usize = 2;
@@ -26,9 +27,9 @@ pub(crate) struct Fetched {
 pub(crate) async fn fetch() -> Fallible<Fetched> {
     let repository = PathBuf::from(std::env::args_os().nth(1).ok_or("which repository?")?);
     let folder = tempfile::tempdir()?;
-    let git = Git::locate(&search_path()).await?;
+    let git = Git::find_on_path(&search_path()).await?;
     let mirror = Mirror::open_or_create(&git, &folder.path().join("mirror.git")).await?;
-    let info = repo::inspect(&git, &repository).await?;
+    let info = repo::inspect_repository(&git, &repository).await?;
     let base = FetchRef {
         commit: info.head.clone(),
         target: RefName::parse("refs/omoios/base/bench")?,

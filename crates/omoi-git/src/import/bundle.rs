@@ -1,15 +1,15 @@
 //! The head of a bundle file: text lines, then a pack.
 
-use super::{ImportLimits, Refusal};
+use super::{ImportLimits, ImportRefusal};
 use crate::object::ObjectId;
 use crate::refname::RefName;
 
-/// What a bundle announces.
+/// Header of a bundle file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct BundleHeader {
     /// Commits the receiver must have.
     pub(super) prerequisites: Vec<ObjectId>,
-    /// What it brings.
+    /// Commits that the pack brings, each with the ref name the sender gave it.
     pub(super) tips: Vec<(ObjectId, RefName)>,
     /// Where the pack begins.
     pub(super) pack_at: usize,
@@ -22,13 +22,16 @@ const PREREQUISITES_MAX: u64 = 1_000;
 const LINE_BYTES_MAX: usize = 4_096;
 
 /// Reads the header. Version 3 is refused: it can announce partial packs.
-pub(super) fn parse(bundle: &[u8], limits: &ImportLimits) -> Result<Header, Refusal> {
+pub(super) fn parse_header(
+    bundle: &[u8],
+    limits: &ImportLimits,
+) -> Result<BundleHeader, ImportRefusal> {
     let size_max = limits.bundle_bytes_max as u64;
-    Refusal::above("bytes of the bundle", bundle.len() as u64, size_max)?;
+    ImportRefusal::check_limit("bytes of the bundle", bundle.len() as u64, size_max)?;
     let mut rest = bundle
         .strip_prefix(SIGNATURE)
-        .ok_or(Refusal::Malformed("no signature"))?;
-    let mut header = Header {
+        .ok_or(ImportRefusal::Malformed("no signature"))?;
+    let mut header = BundleHeader {
         prerequisites: Vec::new(),
         tips: Vec::new(),
         pack_at: 0,
@@ -37,9 +40,9 @@ pub(super) fn parse(bundle: &[u8], limits: &ImportLimits) -> Result<Header, Refu
     loop {
         let window = &rest[..rest.len().min(LINE_BYTES_MAX)];
         let end = window.iter().position(|b| *b == b'\n');
-        let end = end.ok_or(Refusal::Malformed("an endless header line"))?;
+        let end = end.ok_or(ImportRefusal::Malformed("an endless header line"))?;
         let line = std::str::from_utf8(&rest[..end])
-            .map_err(|_| Refusal::Malformed("a header line that is not text"))?;
+            .map_err(|_| ImportRefusal::Malformed("a header line that is not text"))?;
         rest = &rest[end + 1..];
         if line.is_empty() {
             break;
@@ -50,32 +53,32 @@ pub(super) fn parse(bundle: &[u8], limits: &ImportLimits) -> Result<Header, Refu
         } else {
             let (id, name) = line
                 .split_once(' ')
-                .ok_or(Refusal::Malformed("a ref without name"))?;
+                .ok_or(ImportRefusal::Malformed("a ref without name"))?;
             let name = RefName::parse(name)
-                .map_err(|_| Refusal::Malformed("a ref name that is not allowed"))?;
+                .map_err(|_| ImportRefusal::Malformed("a ref name that is not allowed"))?;
             header.tips.push((object_id(id)?, name));
         }
         let (needed, brought) = (header.prerequisites.len(), header.tips.len());
-        Refusal::above("prerequisites", needed as u64, PREREQUISITES_MAX)?;
-        Refusal::above("refs", brought as u64, limits.refs_max as u64)?;
+        ImportRefusal::check_limit("prerequisites", needed as u64, PREREQUISITES_MAX)?;
+        ImportRefusal::check_limit("refs", brought as u64, limits.refs_max as u64)?;
     }
     if header.tips.is_empty() {
-        return Err(Refusal::Malformed("no ref"));
+        return Err(ImportRefusal::Malformed("no ref"));
     }
     header.pack_at = bundle.len() - rest.len();
     header.objects = match rest {
         [b'P', b'A', b'C', b'K', 0, 0, 0, 2, a, b, c, d, ..] => {
             u32::from_be_bytes([*a, *b, *c, *d])
         }
-        _ => return Err(Refusal::Malformed("no pack")),
+        _ => return Err(ImportRefusal::Malformed("no pack")),
     };
     let (objects, max) = (header.objects, limits.objects_max);
-    Refusal::above("objects", u64::from(objects), u64::from(max))?;
+    ImportRefusal::check_limit("objects", u64::from(objects), u64::from(max))?;
     Ok(header)
 }
 
-fn object_id(text: &str) -> Result<ObjectId, Refusal> {
-    ObjectId::parse(text).map_err(|_| Refusal::Malformed("not an object name"))
+fn object_id(text: &str) -> Result<ObjectId, ImportRefusal> {
+    ObjectId::parse(text).map_err(|_| ImportRefusal::Malformed("not an object name"))
 }
 
 #[cfg(test)]
@@ -94,7 +97,7 @@ mod tests {
     #[test]
     fn reads_headers() {
         let text = format!("-{ID} base commit\n{ID} refs/omoios/out/tip\n\n");
-        let header = parse(&bundle(&text), &ImportLimits::default()).unwrap();
+        let header = parse_header(&bundle(&text), &ImportLimits::default()).unwrap();
         assert_eq!(header.prerequisites.len(), 1);
         assert_eq!(header.tips[0].1.as_str(), "refs/omoios/out/tip");
         assert_eq!(header.objects, 7);
@@ -124,7 +127,7 @@ mod tests {
         ];
         for case in cases {
             let text = String::from_utf8_lossy(&case).into_owned();
-            assert!(parse(&case, &small).is_err(), "{text}");
+            assert!(parse_header(&case, &small).is_err(), "{text}");
         }
     }
 }

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{ImportError, ImportLimits, ImportRequest, Quarantine, Refusal, Tip};
+use super::{ImportError, ImportLimits, ImportRefusal, ImportRequest, ImportedTip, Quarantine};
 use crate::mirror::take_object;
 use crate::object::{ObjectId, RepoPath};
 use crate::process::GitError;
 
 /// Checks every new object of `quarantine` against the request's limits.
-pub(super) async fn check(
+pub(super) async fn check_objects(
     quarantine: &Quarantine<'_>,
     request: &ImportRequest<'_>,
-    tips: &[Tip],
+    tips: &[ImportedTip],
 ) -> Result<(), ImportError> {
     let limits = request.limits;
     let objects = quarantine.new_objects().await?;
@@ -19,7 +19,7 @@ pub(super) async fn check(
     for object in objects {
         match object.kind.as_str() {
             "blob" if object.bytes > limits.blob_bytes_max => {
-                return Err(Refusal::FileTooLarge {
+                return Err(ImportRefusal::FileTooLarge {
                     path: quarantine.path_of(&object.id, tips).await?,
                     bytes: object.bytes,
                     bytes_max: limits.blob_bytes_max,
@@ -36,30 +36,31 @@ pub(super) async fn check(
                 trees.push(object.id);
             }
             _ => {
-                return Err(
-                    Refusal::Malformed("an object that is no file, folder or commit").into(),
-                );
+                return Err(ImportRefusal::Malformed(
+                    "an object that is no file, folder or commit",
+                )
+                .into());
             }
         }
     }
     let commits_max = limits.commits_max as u64;
-    Refusal::above("new commits", commits.len() as u64, commits_max)?;
+    ImportRefusal::check_limit("new commits", commits.len() as u64, commits_max)?;
     let structure_max = limits.structure_bytes_max as u64;
-    Refusal::above("bytes of folders and commits", structure, structure_max)?;
+    ImportRefusal::check_limit("bytes of folders and commits", structure, structure_max)?;
 
-    let mut forest = Forest::default();
-    forest.load(quarantine, &trees, limits).await?;
+    let mut forest = LoadedTrees::default();
+    forest.load_trees(quarantine, &trees, limits).await?;
     check_names(quarantine, &forest, request.base).await?;
     let roots = root_trees(quarantine, &commits, limits).await?;
     let base_root = quarantine.mirror.tree_of(request.base).await?;
     forest
         .load_below(quarantine, &roots, &base_root, limits)
         .await?;
-    let base_files = forest.measure(&base_root, usize::MAX)?.files;
+    let base_files = forest.measure_tree(&base_root, usize::MAX)?.files;
     for root in roots {
-        let files = forest.measure(&root, limits.depth_max)?.files;
+        let files = forest.measure_tree(&root, limits.depth_max)?.files;
         let files_max = limits.files_max.saturating_add(base_files);
-        Refusal::above("files of one commit", files, files_max)?;
+        ImportRefusal::check_limit("files of one commit", files, files_max)?;
     }
     Ok(())
 }
@@ -67,30 +68,30 @@ pub(super) async fn check(
 /// One line of a tree object.
 struct TreeEntry {
     name: Vec<u8>,
-    kind: Kind,
+    kind: TreeEntryKind,
 }
 
-enum Kind {
+enum TreeEntryKind {
     Folder(ObjectId),
     Symlink,
     Other,
 }
 
 #[derive(Clone, Copy)]
-struct Size {
+struct TreeSize {
     files: u64,
     height: usize,
 }
 
 /// Trees by name, and what was found out about them.
 #[derive(Default)]
-struct Forest {
+struct LoadedTrees {
     trees: HashMap<ObjectId, Vec<TreeEntry>>,
-    sizes: HashMap<ObjectId, Size>,
+    sizes: HashMap<ObjectId, TreeSize>,
 }
 
-impl Forest {
-    async fn load(
+impl LoadedTrees {
+    async fn load_trees(
         &mut self,
         quarantine: &Quarantine<'_>,
         ids: &[ObjectId],
@@ -98,7 +99,8 @@ impl Forest {
     ) -> Result<(), ImportError> {
         let contents = read_all(quarantine, ids, "tree", limits).await?;
         for (id, content) in ids.iter().zip(contents) {
-            let entries = parse_tree(&content).ok_or(Refusal::Malformed("a broken folder"))?;
+            let entries =
+                parse_tree(&content).ok_or(ImportRefusal::Malformed("a broken folder"))?;
             self.trees.insert(id.clone(), entries);
         }
         Ok(())
@@ -121,10 +123,10 @@ impl Forest {
                 .filter(|id| !self.trees.contains_key(*id))
                 .cloned()
                 .collect();
-            self.load(quarantine, &absent, limits).await?;
+            self.load_trees(quarantine, &absent, limits).await?;
             let mut next = Vec::new();
             for entry in layer.iter().filter_map(|id| self.trees.get(id)).flatten() {
-                if let Kind::Folder(id) = &entry.kind
+                if let TreeEntryKind::Folder(id) = &entry.kind
                     && seen.insert(id.clone())
                 {
                     next.push(id.clone());
@@ -137,28 +139,34 @@ impl Forest {
 
     /// Files in `tree` and the folders below it; each tree is looked at once however often it
     /// occurs, so a tree that unfolds to billions of files costs nothing.
-    fn measure(&mut self, tree: &ObjectId, depth_max: usize) -> Result<Size, Refusal> {
+    fn measure_tree(
+        &mut self,
+        tree: &ObjectId,
+        depth_max: usize,
+    ) -> Result<TreeSize, ImportRefusal> {
         let too_deep = |height: usize| {
-            Refusal::above("folders within folders", height as u64, depth_max as u64)
+            ImportRefusal::check_limit("folders within folders", height as u64, depth_max as u64)
         };
         if let Some(size) = self.sizes.get(tree) {
             too_deep(size.height)?;
             return Ok(*size);
         }
         too_deep(1)?;
-        let mut size = Size {
+        let mut size = TreeSize {
             files: 0,
             height: 1,
         };
         let entries = self.trees.remove(tree).unwrap_or_default();
         for entry in &entries {
             match &entry.kind {
-                Kind::Folder(id) => {
-                    let below = self.measure(id, depth_max - 1)?;
+                TreeEntryKind::Folder(id) => {
+                    let below = self.measure_tree(id, depth_max - 1)?;
                     size.files = size.files.saturating_add(below.files);
                     size.height = size.height.max(below.height + 1);
                 }
-                Kind::Symlink | Kind::Other => size.files = size.files.saturating_add(1),
+                TreeEntryKind::Symlink | TreeEntryKind::Other => {
+                    size.files = size.files.saturating_add(1);
+                }
             }
         }
         self.sizes.insert(tree.clone(), size);
@@ -169,12 +177,14 @@ impl Forest {
 /// Refuses names that are harmful, unless the base has them: those are the user's.
 async fn check_names(
     quarantine: &Quarantine<'_>,
-    forest: &Forest,
+    forest: &LoadedTrees,
     base: &ObjectId,
 ) -> Result<(), ImportError> {
     let mut tolerated: Option<BTreeSet<Vec<u8>>> = None;
     for entry in forest.trees.values().flatten() {
-        let Some(why) = fault(entry) else { continue };
+        let Some(why) = name_fault(entry) else {
+            continue;
+        };
         if tolerated.is_none() {
             let mut names = BTreeSet::new();
             for entry in quarantine.mirror.list_tree(base).await? {
@@ -184,7 +194,7 @@ async fn check_names(
             tolerated = Some(names);
         }
         if !tolerated.iter().any(|names| names.contains(&entry.name)) {
-            return Err(Refusal::BadName {
+            return Err(ImportRefusal::BadName {
                 name: RepoPath::from_git(&entry.name),
                 why,
             }
@@ -195,7 +205,7 @@ async fn check_names(
 }
 
 /// What is wrong with an entry. Git's own checks catch most of this; these do not depend on them.
-fn fault(entry: &TreeEntry) -> Option<&'static str> {
+fn name_fault(entry: &TreeEntry) -> Option<&'static str> {
     let name = entry.name.as_slice();
     let trimmed = name.trim_ascii_end();
     let trimmed = trimmed.strip_suffix(b".").unwrap_or(trimmed);
@@ -203,7 +213,9 @@ fn fault(entry: &TreeEntry) -> Option<&'static str> {
         Some("leaves its folder")
     } else if trimmed.eq_ignore_ascii_case(b".git") || trimmed.eq_ignore_ascii_case(b"git~1") {
         Some("poses as a git directory")
-    } else if name.eq_ignore_ascii_case(b".gitmodules") && matches!(entry.kind, Kind::Symlink) {
+    } else if name.eq_ignore_ascii_case(b".gitmodules")
+        && matches!(entry.kind, TreeEntryKind::Symlink)
+    {
         Some("is a symbolic link")
     } else if has_control(name) {
         Some("holds a control character")
@@ -225,9 +237,9 @@ fn parse_tree(mut bytes: &[u8]) -> Option<Vec<TreeEntry>> {
         let name = bytes.get(space + 1..end)?.to_vec();
         let raw = bytes.get(end + 1..end + 21)?;
         let kind = match bytes[..space].trim_ascii() {
-            b"40000" | b"040000" => Kind::Folder(ObjectId::from_raw(raw)?),
-            b"120000" => Kind::Symlink,
-            _ => Kind::Other,
+            b"40000" | b"040000" => TreeEntryKind::Folder(ObjectId::from_raw(raw)?),
+            b"120000" => TreeEntryKind::Symlink,
+            _ => TreeEntryKind::Other,
         };
         entries.push(TreeEntry { name, kind });
         bytes = &bytes[end + 21..];
@@ -245,7 +257,7 @@ async fn root_trees(
         .iter()
         .map(|content| ObjectId::from_bytes(content.strip_prefix(b"tree ")?.get(..40)?))
         .collect();
-    Ok(roots.ok_or(Refusal::Malformed("a broken commit"))?)
+    Ok(roots.ok_or(ImportRefusal::Malformed("a broken commit"))?)
 }
 
 /// The contents of objects of one kind.
@@ -263,13 +275,13 @@ async fn read_all(
     let out = quarantine
         .call("cat-file")
         .arg("--batch")
-        .input(request.as_bytes())
+        .stdin_bytes(request.as_bytes())
         .stdout_max(max)
         .run()
         .await;
     let out = match out {
         Err(GitError::OutputTooLarge { .. }) => {
-            Refusal::above("bytes of folders", max as u64 + 1, max as u64)?;
+            ImportRefusal::check_limit("bytes of folders", max as u64 + 1, max as u64)?;
             return Ok(Vec::new());
         }
         other => other?,
@@ -282,7 +294,7 @@ async fn read_all(
                 contents.push(content.to_vec());
                 rest = after;
             }
-            _ => return Err(out.unexpected("an object of another kind").into()),
+            _ => return Err(out.unexpected_output("an object of another kind").into()),
         }
     }
     Ok(contents)

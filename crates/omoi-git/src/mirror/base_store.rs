@@ -42,28 +42,28 @@ pub(crate) const PACK_ARGUMENTS: [&str; 5] = [
 /// Why the history of a commit could not be set apart.
 #[derive(Debug, thiserror::Error)]
 pub enum BaseStoreError {
-    /// The file system refused.
+    /// A file system operation failed.
     #[error("could not use the object store at `{dir}`")]
     Io {
-        /// The store's folder.
+        /// Folder of the object store.
         dir: PathBuf,
-        /// What the system said.
+        /// Error that the system returned.
         #[source]
         source: io::Error,
     },
-    /// Git refused.
+    /// The call of `git pack-objects` failed.
     #[error("could not write the history of {commit}")]
     Git {
-        /// The commit.
+        /// Commit whose history was to be packed.
         commit: ObjectId,
-        /// What git said.
+        /// The failure of the git command.
         #[source]
         source: GitError,
     },
     /// Every store that was built was gone or damaged before it could be used.
     #[error("the object store at `{dir}` is damaged or removed as often as it is built")]
     Unstable {
-        /// The store's folder.
+        /// Folder of the object store.
         dir: PathBuf,
     },
 }
@@ -117,7 +117,7 @@ impl Mirror {
                     _in_use: in_use,
                 });
             }
-            self.build(commit, &dir).await?;
+            self.build_base_store(commit, &dir).await?;
         }
         Err(BaseStoreError::Unstable { dir })
     }
@@ -179,7 +179,7 @@ impl Mirror {
 
     /// Removes the store at `dir`. It goes by a rename: half a store is never seen under its name.
     fn set_aside(&self, dir: &Path) -> io::Result<()> {
-        let scratch = self.scratch()?;
+        let scratch = self.scratch_folder()?;
         crash::pass(CrashPoint::FileReplaced, Side::Before);
         match std::fs::rename(dir, scratch.path().join("base")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -190,12 +190,12 @@ impl Mirror {
     }
 
     /// Builds the store of `commit`; when another process was faster, theirs stands.
-    async fn build(&self, commit: &ObjectId, dir: &Path) -> Result<(), BaseStoreError> {
+    async fn build_base_store(&self, commit: &ObjectId, dir: &Path) -> Result<(), BaseStoreError> {
         let io = |source| BaseStoreError::Io {
             dir: dir.to_path_buf(),
             source,
         };
-        let scratch = self.scratch().map_err(io)?;
+        let scratch = self.scratch_folder().map_err(io)?;
         let fresh = scratch.path().join("base");
         let packs = fresh.join(OBJECTS).join("pack");
         std::fs::create_dir_all(&packs).map_err(io)?;
@@ -203,8 +203,8 @@ impl Mirror {
         self.call("pack-objects")
             .args(PACK_ARGUMENTS)
             .arg(packs.join("pack"))
-            .input(request.as_bytes())
-            .deadline(PACK_SECONDS_MAX)
+            .stdin_bytes(request.as_bytes())
+            .deadline_seconds(PACK_SECONDS_MAX)
             .run()
             .await
             .map_err(|source| BaseStoreError::Git {
@@ -212,7 +212,9 @@ impl Mirror {
                 source,
             })?;
         let place = fresh.clone();
-        off_thread(move || complete(&place)).await.map_err(io)?;
+        off_thread(move || write_manifest(&place))
+            .await
+            .map_err(io)?;
         std::fs::create_dir_all(self.dir.join(PLACE)).map_err(io)?;
         crash::pass(CrashPoint::FileReplaced, Side::Before);
         match std::fs::rename(&fresh, dir) {
@@ -251,7 +253,7 @@ async fn off_thread<T: Send + 'static>(
 
 /// Writes the manifest of the store at `dir` and lets every account read it: a sandbox's program is
 /// not of ours.
-fn complete(dir: &Path) -> io::Result<()> {
+fn write_manifest(dir: &Path) -> io::Result<()> {
     let objects = dir.join(OBJECTS);
     let packs = objects.join("pack");
     let mut listed = String::new();

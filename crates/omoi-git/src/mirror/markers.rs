@@ -37,7 +37,7 @@ impl Mirror {
                 .args(["--extended-regexp", "-e", MARKER_PATTERN, commit.as_str()])
                 .arg("--")
                 .args(specs)
-                .accept(&[0, 1])
+                .accept_codes(&[0, 1])
                 .run()
                 .await?;
             for record in out.stdout.split(|byte| *byte == b'\n') {
@@ -51,7 +51,7 @@ impl Mirror {
     }
 }
 
-/// `<commit>:<path> NUL <line>`.
+/// Parses one record of `git grep --null`: `<commit>:<path> NUL <line>`.
 fn parse_match(record: &[u8], commit: &ObjectId) -> Option<MarkerLine> {
     let rest = record.strip_prefix(commit.as_str().as_bytes())?;
     let rest = rest.strip_prefix(b":")?;

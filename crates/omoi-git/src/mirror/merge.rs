@@ -1,11 +1,12 @@
 //! Merging without a work tree: forecast and result are the same computation.
 
-use omoi_domain::time::Timestamp;
 use serde::Serialize;
+
+use omoi_domain::time::Timestamp;
 
 use super::{CommitMeta, Identity, Mirror};
 use crate::object::{ObjectId, RepoPath};
-use crate::process::{GitError, Output};
+use crate::process::{GitError, GitOutput};
 
 /// The forecast score that stands for "could not be computed".
 pub const SCORE_ERROR: u32 = 999;
@@ -22,14 +23,14 @@ pub struct MergeTree {
 /// One path that could not be merged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConflictedPath {
-    /// Where.
+    /// Path relative to the repository root.
     pub path: RepoPath,
     /// Git's words about it, one per kind of conflict; empty when it said nothing of its own.
     pub messages: Vec<String>,
 }
 
 /// The number of paths in conflict, or [`SCORE_ERROR`].
-pub fn score(forecast: &Result<MergeTree, GitError>) -> u32 {
+pub fn conflict_score(forecast: &Result<MergeTree, GitError>) -> u32 {
     forecast.as_ref().map_or(SCORE_ERROR, |merge| {
         u32::try_from(merge.conflicts.len()).map_or(SCORE_ERROR - 1, |n| n.min(SCORE_ERROR - 1))
     })
@@ -52,10 +53,10 @@ impl Mirror {
                 "--end-of-options",
             ])
             .args([ours, theirs])
-            .accept(&[0, 1])
+            .accept_codes(&[0, 1])
             .run()
             .await?;
-        parse(&out).ok_or_else(|| out.unexpected("a malformed merge"))
+        parse_merge(&out).ok_or_else(|| out.unexpected_output("a malformed merge"))
     }
 
     /// Merges the trees of `ours` and `theirs` as if both were made from that of `base`, whatever
@@ -97,14 +98,14 @@ impl Mirror {
             .args([tip.as_str().to_owned(), format!("^{start}")])
             .run()
             .await?;
-        let text = out.text();
+        let text = out.stdout_text();
         let commits: Result<Vec<_>, _> = text.lines().map(ObjectId::parse).collect();
-        commits.map_err(|_| out.unexpected("not an object name"))
+        commits.map_err(|_| out.unexpected_output("not an object name"))
     }
 }
 
 /// `tree NUL (path NUL)* NUL (count NUL path{count} NUL type NUL message NUL)*`.
-fn parse(out: &Output) -> Option<MergeTree> {
+fn parse_merge(out: &GitOutput) -> Option<MergeTree> {
     let mut fields = out.stdout.split(|b| *b == 0);
     let tree = ObjectId::from_bytes(fields.next()?)?;
     let mut conflicts: Vec<ConflictedPath> = Vec::new();

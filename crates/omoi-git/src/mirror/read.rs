@@ -1,7 +1,8 @@
-//! What a mirror holds: commits, trees, files, differences, history.
+//! Reading a mirror: commits, trees, files, differences, history.
+
+use serde::Serialize;
 
 use omoi_domain::time::Timestamp;
-use serde::Serialize;
 
 use super::{Identity, Mirror};
 use crate::object::{ObjectId, RepoPath};
@@ -11,11 +12,11 @@ use crate::trailers::{self, Trailer};
 /// Listings of very large trees are still bounded.
 pub(crate) const LIST_BYTES_MAX: usize = 512 << 20;
 
-/// What a tree entry is.
+/// Type of a file in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EntryKind {
-    /// An ordinary file.
+    /// An ordinary file, not executable.
     File,
     /// A file that may be run.
     Executable,
@@ -27,12 +28,12 @@ pub enum EntryKind {
 
 /// One file of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Where it is.
+pub struct FileEntry {
+    /// Path relative to the repository root.
     pub path: RepoPath,
-    /// What it is.
+    /// File, executable, symbolic link or submodule.
     pub kind: EntryKind,
-    /// Its content.
+    /// Blob with the content; for a submodule, the commit it names.
     pub id: ObjectId,
     /// Its length; zero for a submodule.
     pub bytes: u64,
@@ -54,16 +55,16 @@ pub enum ChangeKind {
 
 /// One path that differs; a rename is a deletion and an addition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
-    /// Where.
+pub struct PathChange {
+    /// Path relative to the repository root.
     pub path: RepoPath,
-    /// How.
+    /// Added, modified, deleted or of another type.
     pub kind: ChangeKind,
 }
 
 /// A difference as text for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diff {
+pub struct DiffText {
     /// Unified diff; bytes that are not UTF-8 are replaced.
     pub text: String,
     /// Whether the cap cut it.
@@ -73,7 +74,7 @@ pub struct Diff {
 /// One commit of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
-    /// The commit.
+    /// Object name of the commit.
     pub id: ObjectId,
     /// Its parents, in order.
     pub parents: Vec<ObjectId>,
@@ -95,7 +96,7 @@ impl Mirror {
         let out = self
             .call("cat-file")
             .args(["-e".to_owned(), format!("{id}^{{commit}}")])
-            .accept(&[0, 1, 128])
+            .accept_codes(&[0, 1, 128])
             .run()
             .await?;
         Ok(out.code == 0)
@@ -112,7 +113,7 @@ impl Mirror {
             ])
             .run()
             .await?;
-        ObjectId::parse(&out.text()).map_err(|_| out.unexpected("not an object name"))
+        ObjectId::parse(&out.stdout_text()).map_err(|_| out.unexpected_output("not an object name"))
     }
 
     /// Whether `ancestor` is `descendant` or in its history.
@@ -124,7 +125,7 @@ impl Mirror {
         let out = self
             .call("merge-base")
             .args(["--is-ancestor", ancestor.as_str(), descendant.as_str()])
-            .accept(&[0, 1])
+            .accept_codes(&[0, 1])
             .run()
             .await?;
         Ok(out.code == 0)
@@ -139,22 +140,22 @@ impl Mirror {
         let out = self
             .call("merge-base")
             .args([a, b])
-            .accept(&[0, 1])
+            .accept_codes(&[0, 1])
             .run()
             .await?;
-        Ok(ObjectId::parse(&out.text()).ok())
+        Ok(ObjectId::parse(&out.stdout_text()).ok())
     }
 
     /// Every file of `commit` (or tree), in order of path.
-    pub async fn list_tree(&self, commit: &ObjectId) -> Result<Vec<Entry>, GitError> {
+    pub async fn list_tree(&self, commit: &ObjectId) -> Result<Vec<FileEntry>, GitError> {
         let out = self
             .call("ls-tree")
             .args(["-r", "-l", "-z", "--full-tree", commit.as_str()])
             .stdout_max(LIST_BYTES_MAX)
             .run()
             .await?;
-        let entries: Option<Vec<Entry>> = out.records().map(parse_entry).collect();
-        entries.ok_or_else(|| out.unexpected("a malformed entry"))
+        let entries: Option<Vec<FileEntry>> = out.nul_records().map(parse_entry).collect();
+        entries.ok_or_else(|| out.unexpected_output("a malformed entry"))
     }
 
     /// The content of `path` at `commit`; none when there is no such file.
@@ -172,7 +173,7 @@ impl Mirror {
         let out = self
             .call("cat-file")
             .args(["--batch", "-z"])
-            .input(&request)
+            .stdin_bytes(&request)
             .stdout_max(bytes_max.saturating_add(256))
             .run()
             .await?;
@@ -186,7 +187,7 @@ impl Mirror {
             }),
             Some(_) => Ok(None),
             None if out.stdout.ends_with(b" missing\n") => Ok(None),
-            None => Err(out.unexpected("a malformed object")),
+            None => Err(out.unexpected_output("a malformed object")),
         }
     }
 
@@ -204,7 +205,7 @@ impl Mirror {
         let out = self
             .call("cat-file")
             .arg("--batch")
-            .input(request.as_bytes())
+            .stdin_bytes(request.as_bytes())
             .stdout_max(bytes_max)
             .run()
             .await?;
@@ -212,7 +213,7 @@ impl Mirror {
         let mut contents = Vec::with_capacity(ids.len());
         for _ in ids {
             let Some((_, content, after)) = take_object(rest) else {
-                return Err(out.unexpected("a malformed or missing object"));
+                return Err(out.unexpected_output("a malformed or missing object"));
             };
             contents.push(content.to_vec());
             rest = after;
@@ -221,7 +222,11 @@ impl Mirror {
     }
 
     /// The paths that differ between two commits (or trees), in order.
-    pub async fn changed_files(&self, a: &ObjectId, b: &ObjectId) -> Result<Vec<Change>, GitError> {
+    pub async fn changed_files(
+        &self,
+        a: &ObjectId,
+        b: &ObjectId,
+    ) -> Result<Vec<PathChange>, GitError> {
         let out = self
             .call("diff-tree")
             .args([
@@ -235,7 +240,7 @@ impl Mirror {
             .stdout_max(LIST_BYTES_MAX)
             .run()
             .await?;
-        let mut records = out.records();
+        let mut records = out.nul_records();
         let mut changes = Vec::new();
         while let Some(status) = records.next() {
             let kind = match status {
@@ -243,12 +248,12 @@ impl Mirror {
                 b"M" => ChangeKind::Modified,
                 b"D" => ChangeKind::Deleted,
                 b"T" => ChangeKind::TypeChanged,
-                _ => return Err(out.unexpected("an unknown status letter")),
+                _ => return Err(out.unexpected_output("an unknown status letter")),
             };
             let Some(path) = records.next() else {
-                return Err(out.unexpected("a status without a path"));
+                return Err(out.unexpected_output("a status without a path"));
             };
-            changes.push(Change {
+            changes.push(PathChange {
                 path: RepoPath::from_git(path),
                 kind,
             });
@@ -257,12 +262,12 @@ impl Mirror {
     }
 
     /// The difference between two commits as text, cut at `bytes_max`.
-    pub async fn diff(
+    pub async fn diff_commits(
         &self,
         a: &ObjectId,
         b: &ObjectId,
         bytes_max: usize,
-    ) -> Result<Diff, GitError> {
+    ) -> Result<DiffText, GitError> {
         let out = self
             .call("diff-tree")
             .args([
@@ -277,14 +282,14 @@ impl Mirror {
             .truncate_at(bytes_max)
             .run()
             .await?;
-        Ok(Diff {
+        Ok(DiffText {
             text: String::from_utf8_lossy(&out.stdout).into_owned(),
             truncated: out.truncated,
         })
     }
 
     /// The newest `count_max` commits of `tip` that `exclude` does not have, children first.
-    pub async fn log(
+    pub async fn list_commits(
         &self,
         tip: &ObjectId,
         exclude: Option<&ObjectId>,
@@ -300,13 +305,13 @@ impl Mirror {
             call = call.arg(format!("^{exclude}"));
         }
         let out = call.arg("--").run().await?;
-        let entries: Option<Vec<LogEntry>> = out.records().map(parse_log_entry).collect();
-        entries.ok_or_else(|| out.unexpected("a malformed commit"))
+        let entries: Option<Vec<LogEntry>> = out.nul_records().map(parse_log_entry).collect();
+        entries.ok_or_else(|| out.unexpected_output("a malformed commit"))
     }
 }
 
 /// `<mode> <type> <id> <size>\t<path>`.
-fn parse_entry(record: &[u8]) -> Option<Entry> {
+fn parse_entry(record: &[u8]) -> Option<FileEntry> {
     let tab = record.iter().position(|b| *b == b'\t')?;
     let mut fields = std::str::from_utf8(&record[..tab])
         .ok()?
@@ -323,7 +328,7 @@ fn parse_entry(record: &[u8]) -> Option<Entry> {
         "160000" => EntryKind::Submodule,
         _ => EntryKind::File,
     };
-    Some(Entry {
+    Some(FileEntry {
         path: RepoPath::from_git(&record[tab + 1..]),
         kind,
         id: ObjectId::parse(id).ok()?,
@@ -356,7 +361,7 @@ fn parse_log_entry(record: &[u8]) -> Option<LogEntry> {
     let (name, email) = (lines.next()?, lines.next()?);
     let message = lines.next()?;
     let (subject, rest) = message.split_once('\n').unwrap_or((message, ""));
-    let (body, trailers) = trailers::split(rest);
+    let (body, trailers) = trailers::split_trailers(rest);
     Some(LogEntry {
         id,
         parents: parents.ok()?,

@@ -16,35 +16,35 @@ pub enum UpdateRefError {
     /// It is not, or no longer, where the caller expected it.
     #[error(
         "ref `{name}` moved: expected {}, found {}",
-        text(expected.as_ref()),
-        text(actual.as_ref())
+        id_text(expected.as_ref()),
+        id_text(actual.as_ref())
     )]
     Moved {
-        /// The ref.
+        /// Ref that was to be moved.
         name: RefName,
         /// Where the caller thought it was; none for "does not exist".
         expected: Option<ObjectId>,
-        /// Where it is.
+        /// Where the ref points now; none when it does not exist.
         actual: Option<ObjectId>,
     },
-    /// Git itself failed.
+    /// `git update-ref` failed for another reason.
     #[error("could not move ref `{name}`")]
     Git {
-        /// The ref.
+        /// Ref that was to be moved.
         name: RefName,
-        /// What git said.
+        /// The failure of the git command.
         #[source]
         source: GitError,
     },
 }
 
-fn text(id: Option<&ObjectId>) -> &str {
+fn id_text(id: Option<&ObjectId>) -> &str {
     id.map_or("none", ObjectId::as_str)
 }
 
 /// Where a ref must be for a change to happen.
 #[derive(Clone, Copy)]
-enum Expect<'a> {
+enum ExpectedRef<'a> {
     Anywhere,
     At(Option<&'a ObjectId>),
 }
@@ -56,10 +56,10 @@ impl Mirror {
             .call("rev-parse")
             .args(["--verify", "--quiet", "--end-of-options"])
             .arg(name)
-            .accept(&[0, 1])
+            .accept_codes(&[0, 1])
             .run()
             .await?;
-        Ok(ObjectId::parse(&out.text()).ok())
+        Ok(ObjectId::parse(&out.stdout_text()).ok())
     }
 
     /// Makes `name`, which must not exist yet.
@@ -88,7 +88,7 @@ impl Mirror {
         self.change_ref(
             name,
             &["--no-deref", "--", name.as_str(), new.as_str(), old],
-            Expect::At(expected),
+            ExpectedRef::At(expected),
         )
         .await?;
         crash::pass(point, Side::After);
@@ -104,7 +104,7 @@ impl Mirror {
     ) -> Result<(), UpdateRefError> {
         crash::pass(point, Side::Before);
         let args = ["--no-deref", "-d", "--", name.as_str(), expected.as_str()];
-        self.change_ref(name, &args, Expect::At(Some(expected)))
+        self.change_ref(name, &args, ExpectedRef::At(Some(expected)))
             .await?;
         crash::pass(point, Side::After);
         Ok(())
@@ -118,13 +118,13 @@ impl Mirror {
             .arg(prefix)
             .run()
             .await?;
-        let text = out.text();
+        let text = out.stdout_text();
         let parse = |line: &str| {
             let (id, name) = line.split_once(' ')?;
             Some((RefName::parse(name).ok()?, ObjectId::parse(id).ok()?))
         };
         let refs: Option<Vec<_>> = text.lines().map(parse).collect();
-        refs.ok_or_else(|| out.unexpected("a ref that is not of ours"))
+        refs.ok_or_else(|| out.unexpected_output("a ref that is not of ours"))
     }
 
     /// Points `name` at `new` wherever it was. For refs with a single writer, not for branches.
@@ -134,7 +134,7 @@ impl Mirror {
         new: &ObjectId,
     ) -> Result<(), UpdateRefError> {
         let args = ["--no-deref", "--", name.as_str(), new.as_str()];
-        self.change_ref(name, &args, Expect::Anywhere).await
+        self.change_ref(name, &args, ExpectedRef::Anywhere).await
     }
 
     /// Runs `update-ref`. A lock file that is still the same after git waited for it once more
@@ -143,7 +143,7 @@ impl Mirror {
         &self,
         name: &RefName,
         args: &[&str],
-        expect: Expect<'_>,
+        expect: ExpectedRef<'_>,
     ) -> Result<(), UpdateRefError> {
         const TRIES: usize = 4;
         let git_failed = |source| UpdateRefError::Git {
@@ -156,7 +156,7 @@ impl Mirror {
             let Err(error @ GitError::Failed { .. }) = ran else {
                 return ran.map(drop).map_err(git_failed);
             };
-            if let Expect::At(expected) = expect {
+            if let ExpectedRef::At(expected) = expect {
                 let actual = self.read_ref(name).await.map_err(git_failed)?;
                 if actual.as_ref() != expected {
                     return Err(UpdateRefError::Moved {

@@ -4,7 +4,7 @@ use omoi_domain::time::Timestamp;
 
 use super::{Mirror, MirrorError};
 use crate::object::{ObjectId, RepoPath};
-use crate::process::{Call, GitError, write_private};
+use crate::process::{GitCall, GitError, write_private};
 use crate::trailers::{self, Trailer};
 
 /// Who a commit is by.
@@ -32,23 +32,23 @@ impl Identity {
         }
     }
 
-    /// The platform itself.
+    /// The identity of commits that the platform itself makes.
     pub fn platform() -> Self {
         Self::new("OmoiOS", "omoios@localhost")
     }
 
-    /// The name.
+    /// Name of the person or program, never empty.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The address.
+    /// Mail address, never empty.
     pub fn email(&self) -> &str {
         &self.email
     }
 
     /// Sets author and committer of `call`, at `time`.
-    pub(crate) fn sign<'a>(&self, call: Call<'a>, time: Timestamp) -> Call<'a> {
+    pub(crate) fn sign_call<'a>(&self, call: GitCall<'a>, time: Timestamp) -> GitCall<'a> {
         let date = format!("@{} +0000", time.as_micros().div_euclid(1_000_000));
         call.env("GIT_AUTHOR_NAME", &self.name)
             .env("GIT_AUTHOR_EMAIL", &self.email)
@@ -62,11 +62,11 @@ impl Identity {
 /// What a commit says besides its content; equal input gives an equal commit.
 #[derive(Clone, Debug)]
 pub struct CommitMeta {
-    /// Subject and body.
+    /// Subject and body of the message, without trailers.
     pub message: String,
     /// The lines that tie it to its task.
     pub trailers: Vec<Trailer>,
-    /// Author and committer.
+    /// Author and committer of the commit alike.
     pub author: Identity,
     /// When; whole seconds are kept.
     pub time: Timestamp,
@@ -75,17 +75,17 @@ pub struct CommitMeta {
 impl CommitMeta {
     /// The whole message, without control characters: what an agent writes about its work reaches
     /// the terminals of everybody who reads the history.
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn full_message(&self) -> String {
         let is_kept = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
         let message: String = self.message.chars().filter(is_kept).collect();
-        trailers::message(&message, &self.trailers)
+        trailers::message_with_trailers(&message, &self.trailers)
     }
 }
 
 /// One file to put into a commit, or to take out of it.
 #[derive(Clone, Debug)]
 pub struct FileChange {
-    /// Where.
+    /// Path relative to the repository root.
     pub path: RepoPath,
     /// The new content; none removes the file.
     pub content: Option<Vec<u8>>,
@@ -99,25 +99,29 @@ impl Mirror {
         parents: &[ObjectId],
         meta: &CommitMeta,
     ) -> Result<ObjectId, GitError> {
-        let text = meta.text();
+        let text = meta.full_message();
         let call = self
             .call("commit-tree")
             .args(["-F", "-"])
-            .input(text.as_bytes());
+            .stdin_bytes(text.as_bytes());
         let call = parents.iter().fold(call, |call, p| call.arg("-p").arg(p));
-        let out = meta.author.sign(call.arg(tree), meta.time).run().await?;
-        ObjectId::parse(&out.text()).map_err(|_| out.unexpected("not an object name"))
+        let out = meta
+            .author
+            .sign_call(call.arg(tree), meta.time)
+            .run()
+            .await?;
+        ObjectId::parse(&out.stdout_text()).map_err(|_| out.unexpected_output("not an object name"))
     }
 
-    /// Stores `content`.
+    /// Stores `content` as a blob and returns its object name.
     pub async fn write_blob(&self, content: &[u8]) -> Result<ObjectId, GitError> {
         let out = self
             .call("hash-object")
             .args(["-w", "-t", "blob", "--no-filters", "--stdin"])
-            .input(content)
+            .stdin_bytes(content)
             .run()
             .await?;
-        ObjectId::parse(&out.text()).map_err(|_| out.unexpected("not an object name"))
+        ObjectId::parse(&out.stdout_text()).map_err(|_| out.unexpected_output("not an object name"))
     }
 
     /// Makes a commit on `base` that differs from it by `files` only.
@@ -131,7 +135,7 @@ impl Mirror {
             dir: self.dir.clone(),
             source,
         };
-        let scratch = self.scratch().map_err(io)?;
+        let scratch = self.scratch_folder().map_err(io)?;
         let mut listed = Vec::new();
         for (n, content) in files.iter().filter_map(|f| f.content.as_ref()).enumerate() {
             let path = scratch.path().join(n.to_string());
@@ -142,16 +146,16 @@ impl Mirror {
         let written = self
             .call("hash-object")
             .args(["-w", "-t", "blob", "--no-filters", "--stdin-paths"])
-            .input(&listed)
+            .stdin_bytes(&listed)
             .run()
             .await?;
-        let blobs = written.text();
+        let blobs = written.stdout_text();
         let mut blobs = blobs.lines();
         let mut changes = Vec::new();
         for file in files {
             let line = match &file.content {
                 Some(_) => {
-                    let missing = || written.unexpected("fewer names than files");
+                    let missing = || written.unexpected_output("fewer names than files");
                     format!("100644 {}\t", blobs.next().ok_or_else(missing)?)
                 }
                 None => format!("0 {}\t", "0".repeat(40)),
@@ -165,12 +169,12 @@ impl Mirror {
         indexed("read-tree").arg(base).run().await?;
         indexed("update-index")
             .args(["-z", "--add", "--remove", "--replace", "--index-info"])
-            .input(&changes)
+            .stdin_bytes(&changes)
             .run()
             .await?;
         let out = indexed("write-tree").run().await?;
-        let tree =
-            ObjectId::parse(&out.text()).map_err(|_| out.unexpected("not an object name"))?;
+        let tree = ObjectId::parse(&out.stdout_text())
+            .map_err(|_| out.unexpected_output("not an object name"))?;
         let parents = std::slice::from_ref(base);
         Ok(self.commit_tree(&tree, parents, meta).await?)
     }
@@ -188,6 +192,9 @@ mod tests {
             author: Identity::platform(),
             time: Timestamp::from_micros(0),
         };
-        assert_eq!(meta.text().trim_end(), "feat: Red[31m\n\n\tSaid so.");
+        assert_eq!(
+            meta.full_message().trim_end(),
+            "feat: Red[31m\n\n\tSaid so."
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! One call of git: what it is told, what it may take, what it answered.
+//! One call of git: its arguments and input, its limits, its output.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -7,41 +7,41 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::run::{Limits, run_limited};
-use super::{CONFIG, Git, GitError, Owner, Place, start};
+use super::run::{RunLimits, run_limited};
+use super::{CONFIG, CallTarget, Git, GitError, RepoOwner, start_program};
 
-/// What an ordinary call may take; fetches and checkouts name their own.
+/// Time limit of an ordinary call; fetches and checkouts set their own.
 const DEADLINE: Duration = Duration::from_mins(2);
 const STDOUT_BYTES_MAX: usize = 64 << 20;
 const MESSAGE_CHARS_MAX: usize = 2_000;
 
 /// What a call reads on its standard input.
 #[derive(Debug)]
-pub(super) enum Input<'a> {
+pub(super) enum CallInput<'a> {
     Nothing,
     Bytes(&'a [u8]),
     File(File),
 }
 
 /// One call of git, built up and run once.
-pub(crate) struct Call<'a> {
+pub(crate) struct GitCall<'a> {
     git: &'a Git,
     command: &'static str,
-    place: Place<'a>,
+    place: CallTarget<'a>,
     args: Vec<OsString>,
     env: Vec<(&'static str, OsString)>,
     config: Vec<(&'static str, &'a str)>,
-    input: Input<'a>,
+    input: CallInput<'a>,
     accept: &'static [i32],
     deadline: Duration,
     stdout_max: usize,
     truncate: bool,
-    owner: Option<Owner>,
+    owner: Option<RepoOwner>,
     stdout_file: Option<File>,
 }
 
-impl<'a> Call<'a> {
-    pub(super) fn new(git: &'a Git, command: &'static str, place: Place<'a>) -> Self {
+impl<'a> GitCall<'a> {
+    pub(super) fn new(git: &'a Git, command: &'static str, place: CallTarget<'a>) -> Self {
         Self {
             git,
             command,
@@ -49,7 +49,7 @@ impl<'a> Call<'a> {
             args: Vec::new(),
             env: Vec::new(),
             config: Vec::new(),
-            input: Input::Nothing,
+            input: CallInput::Nothing,
             accept: &[0],
             deadline: DEADLINE,
             stdout_max: STDOUT_BYTES_MAX,
@@ -80,23 +80,23 @@ impl<'a> Call<'a> {
         self
     }
 
-    pub(crate) fn input(mut self, bytes: &'a [u8]) -> Self {
-        self.input = Input::Bytes(bytes);
+    pub(crate) fn stdin_bytes(mut self, bytes: &'a [u8]) -> Self {
+        self.input = CallInput::Bytes(bytes);
         self
     }
 
-    pub(crate) fn input_file(mut self, file: File) -> Self {
-        self.input = Input::File(file);
+    pub(crate) fn stdin_file(mut self, file: File) -> Self {
+        self.input = CallInput::File(file);
         self
     }
 
     /// Exit codes that are answers; others are failures.
-    pub(crate) fn accept(mut self, codes: &'static [i32]) -> Self {
+    pub(crate) fn accept_codes(mut self, codes: &'static [i32]) -> Self {
         self.accept = codes;
         self
     }
 
-    pub(crate) fn deadline(mut self, seconds: u64) -> Self {
+    pub(crate) fn deadline_seconds(mut self, seconds: u64) -> Self {
         self.deadline = Duration::from_secs(seconds);
         self
     }
@@ -106,14 +106,14 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Cuts the output at `bytes` instead of failing; [`Output::truncated`] tells.
+    /// Cuts the output at `bytes` instead of failing; [`GitOutput::truncated`] tells.
     pub(crate) fn truncate_at(mut self, bytes: usize) -> Self {
         self.stdout_max = bytes;
         self.truncate = true;
         self
     }
 
-    pub(crate) fn owner(mut self, owner: Option<Owner>) -> Self {
+    pub(crate) fn run_as(mut self, owner: Option<RepoOwner>) -> Self {
         self.owner = owner;
         self
     }
@@ -124,12 +124,15 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Runs it to its end, or stops it and everything it started.
-    pub(crate) async fn run(mut self) -> Result<Output, GitError> {
+    /// Runs the call to its end; past its limits, the whole process group is killed.
+    ///
+    /// # Errors
+    /// [`GitError`] when it cannot start, exceeds a limit or exits with a code that is not accepted.
+    pub(crate) async fn run(mut self) -> Result<GitOutput, GitError> {
         let command = self.command;
-        let mut program = start(&self.git.program);
+        let mut program = start_program(&self.git.program);
         program
-            .args(self.place.args())
+            .args(self.place.location_args())
             .arg(command)
             .args(&self.args);
         self.set_environment(&mut program);
@@ -141,7 +144,7 @@ impl<'a> Call<'a> {
         } else {
             program.stdout(Stdio::piped());
         }
-        let limits = Limits {
+        let limits = RunLimits {
             deadline: self.deadline,
             stdout_max: self.stdout_max,
         };
@@ -161,15 +164,15 @@ impl<'a> Call<'a> {
                 return Err(GitError::Failed {
                     command,
                     code,
-                    message: message(&out.stderr),
+                    message: stderr_message(&out.stderr),
                 });
             }
         };
-        Ok(Output {
+        Ok(GitOutput {
             command,
             code,
             stdout: out.stdout,
-            stderr: message(&out.stderr),
+            stderr: stderr_message(&out.stderr),
             truncated: out.exceeded,
         })
     }
@@ -199,9 +202,9 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What a call answered.
+/// Exit code and output of a git call that succeeded.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub(crate) struct GitOutput {
     command: &'static str,
     pub(crate) code: i32,
     pub(crate) stdout: Vec<u8>,
@@ -209,20 +212,20 @@ pub(crate) struct Output {
     pub(crate) truncated: bool,
 }
 
-impl Output {
+impl GitOutput {
     /// Standard output as text without the last line end.
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn stdout_text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
     }
 
     /// Standard output split at NUL, without the empty piece at the end.
-    pub(crate) fn records(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn nul_records(&self) -> impl Iterator<Item = &[u8]> {
         let body = self.stdout.strip_suffix(b"\0").unwrap_or(&self.stdout);
         body.split(|b| *b == 0).filter(|_| !body.is_empty())
     }
 
-    /// The complaint that this answer has not the documented form.
-    pub(crate) fn unexpected(&self, what: &'static str) -> GitError {
+    /// The error for output that does not have the documented form.
+    pub(crate) fn unexpected_output(&self, what: &'static str) -> GitError {
         GitError::Unexpected {
             command: self.command,
             what,
@@ -231,7 +234,7 @@ impl Output {
 }
 
 /// The end of `stderr` as text fit for people: no control characters, bounded.
-fn message(stderr: &[u8]) -> String {
+fn stderr_message(stderr: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(stderr)
         .trim()
         .chars()

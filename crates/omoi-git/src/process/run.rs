@@ -1,4 +1,4 @@
-//! Running a program to its end within limits, or ending it and all it started.
+//! Running a program within a time limit and an output limit; past either, its process group is killed.
 
 use std::ffi::OsString;
 use std::io;
@@ -10,57 +10,59 @@ use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-use super::call::Input;
-use super::{GitError, start};
+use super::call::CallInput;
+use super::{GitError, start_program};
 
 const STDERR_BYTES_MAX: usize = 64 << 10;
 
 /// Runs `program` with `args` and `env` alone, for probing the host; standard output as text.
 ///
 /// None when it cannot be run, fails, or takes longer than ten seconds.
-pub(crate) async fn probe(
+pub(crate) async fn probe_program(
     program: &Path,
     args: &[&str],
     env: &[(OsString, OsString)],
 ) -> Option<String> {
-    let mut command = start(program);
+    let mut command = start_program(program);
     command.args(args).env_clear();
     command.envs(env.iter().map(|(k, v)| (k, v)));
     command.stdout(Stdio::piped());
-    let limits = Limits {
+    let limits = RunLimits {
         deadline: Duration::from_secs(10),
         stdout_max: 64 << 10,
     };
-    let out = run_limited(command, Input::Nothing, limits).await.ok()?;
+    let out = run_limited(command, CallInput::Nothing, limits)
+        .await
+        .ok()?;
     (out.code == Some(0)).then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct RunLimits {
     pub(super) deadline: Duration,
     pub(super) stdout_max: usize,
 }
 
-pub(super) struct Ended {
+pub(super) struct RunOutput {
     pub(super) code: Option<i32>,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
-    /// Whether it said more than it may and was stopped for it.
+    /// Whether standard output exceeded its limit, so that the program was killed.
     pub(super) exceeded: bool,
 }
 
-pub(super) enum RunError {
+pub(super) enum RunFailure {
     Start(io::Error),
     Io(io::Error),
     Deadline,
 }
 
-impl RunError {
-    pub(super) fn of_git(self, command: &'static str, limits: Limits) -> GitError {
+impl RunFailure {
+    pub(super) fn of_git(self, command: &'static str, limits: RunLimits) -> GitError {
         match self {
-            RunError::Start(source) => GitError::Start { command, source },
-            RunError::Io(source) => GitError::Io { command, source },
-            RunError::Deadline => GitError::Deadline {
+            RunFailure::Start(source) => GitError::Start { command, source },
+            RunFailure::Io(source) => GitError::Io { command, source },
+            RunFailure::Deadline => GitError::Deadline {
                 command,
                 seconds: limits.deadline.as_secs(),
             },
@@ -69,9 +71,9 @@ impl RunError {
 }
 
 /// Ends a whole process group when dropped, so that a cancelled call leaves nothing running.
-struct Group(Option<Pid>);
+struct ProcessGroup(Option<Pid>);
 
-impl Group {
+impl ProcessGroup {
     fn kill(&self) {
         if let Some(pid) = self.0 {
             let _ = rustix::process::kill_process_group(pid, Signal::KILL);
@@ -79,7 +81,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.kill();
     }
@@ -88,30 +90,30 @@ impl Drop for Group {
 /// Runs `program` in a group of its own, from the root folder: no call inherits a place.
 pub(super) async fn run_limited(
     mut program: Command,
-    input: Input<'_>,
-    limits: Limits,
-) -> Result<Ended, RunError> {
+    input: CallInput<'_>,
+    limits: RunLimits,
+) -> Result<RunOutput, RunFailure> {
     program.current_dir("/").process_group(0).kill_on_drop(true);
     program.stderr(Stdio::piped());
     let bytes = match input {
-        Input::Nothing => {
+        CallInput::Nothing => {
             program.stdin(Stdio::null());
             None
         }
-        Input::Bytes(bytes) => {
+        CallInput::Bytes(bytes) => {
             program.stdin(Stdio::piped());
             Some(bytes)
         }
-        Input::File(file) => {
+        CallInput::File(file) => {
             program.stdin(file);
             None
         }
     };
-    let mut child = program.spawn().map_err(RunError::Start)?;
+    let mut child = program.spawn().map_err(RunFailure::Start)?;
     // The command holds our copies of handed-in files; keep none open.
     drop(program);
     let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-    let mut group = Group(pid);
+    let mut group = ProcessGroup(pid);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let work = async {
         let feed = async {
@@ -135,7 +137,7 @@ pub(super) async fn run_limited(
         fed?;
         let (stdout, exceeded) = taken?;
         let status = child.wait().await?;
-        Ok(Ended {
+        Ok(RunOutput {
             code: status.code(),
             stdout,
             stderr: said?,
@@ -143,8 +145,8 @@ pub(super) async fn run_limited(
         })
     };
     let ended = match tokio::time::timeout(limits.deadline, work).await {
-        Err(_) => Err(RunError::Deadline),
-        Ok(Err(e)) => Err(RunError::Io(e)),
+        Err(_) => Err(RunFailure::Deadline),
+        Ok(Err(e)) => Err(RunFailure::Io(e)),
         Ok(Ok(ended)) => Ok(ended),
     };
     if ended.is_ok() {

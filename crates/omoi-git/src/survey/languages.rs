@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::listing::Listing;
-use super::{Language, Survey, ToolchainKind};
+use super::listing::FileListing;
+use super::{LanguageShare, Survey, ToolchainKind};
 
 /// What a line of source takes on average.
 const BYTES_PER_LINE: u64 = 32;
@@ -67,7 +67,7 @@ const EXTENSIONS: &[(&str, &str)] = &[
 ];
 
 /// The language of a file, by its name.
-pub(super) fn of_path(path: &str) -> Option<&'static str> {
+pub(super) fn language_of_path(path: &str) -> Option<&'static str> {
     let (stem, extension) = path.rsplit('/').next()?.rsplit_once('.')?;
     if stem.is_empty() || path.ends_with(".min.js") || path.ends_with(".min.css") {
         return None;
@@ -79,7 +79,7 @@ pub(super) fn of_path(path: &str) -> Option<&'static str> {
     Some(EXTENSIONS[found].1)
 }
 
-pub(super) fn shares(listing: &Listing) -> Vec<Language> {
+pub(super) fn language_shares(listing: &FileListing) -> Vec<LanguageShare> {
     let mut sums: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for file in listing.files.iter().filter(|f| !f.vendored) {
         if let Some(language) = file.language {
@@ -88,9 +88,9 @@ pub(super) fn shares(listing: &Listing) -> Vec<Language> {
             sum.1 += file.bytes;
         }
     }
-    let mut shares: Vec<Language> = sums
+    let mut shares: Vec<LanguageShare> = sums
         .into_iter()
-        .map(|(name, (files, bytes))| Language {
+        .map(|(name, (files, bytes))| LanguageShare {
             name: name.to_owned(),
             files,
             bytes,
@@ -102,7 +102,7 @@ pub(super) fn shares(listing: &Listing) -> Vec<Language> {
 }
 
 /// How much of the code a toolchain is for.
-pub(super) fn bytes_of(survey: &Survey, kind: ToolchainKind) -> u64 {
+pub(super) fn toolchain_bytes(survey: &Survey, kind: ToolchainKind) -> u64 {
     let names: &[&str] = match kind {
         ToolchainKind::Python => &["Python"],
         ToolchainKind::Rust => &["Rust"],
@@ -140,7 +140,7 @@ mod tests {
             ("Makefile", None),
             ("a.b/c", None),
         ] {
-            assert_eq!(of_path(path), want, "{path}");
+            assert_eq!(language_of_path(path), want, "{path}");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use ignore::WalkBuilder;
 
-use crate::mirror::{Entry, EntryKind};
+use crate::mirror::{EntryKind, FileEntry};
 use crate::object::RepoPath;
 
 /// The contents read for one survey, together.
@@ -102,7 +102,7 @@ pub(super) struct FileInfo {
     pub(super) source: usize,
     /// How many folders it lies in.
     pub(super) depth: usize,
-    /// Other people's code.
+    /// Whether the file lies in a folder of other people's code.
     pub(super) vendored: bool,
     /// Not part of the project proper: vendored, an example, a fixture.
     pub(super) aside: bool,
@@ -123,8 +123,8 @@ impl FileInfo {
             depth: folders().count(),
             vendored,
             aside: vendored || folders().any(|part| ASIDE.contains(&part)),
-            test_rule: super::tests_where::first_rule(path),
-            language: super::languages::of_path(path),
+            test_rule: super::test_paths::first_rule(path),
+            language: super::languages::language_of_path(path),
         }
     }
 
@@ -133,20 +133,20 @@ impl FileInfo {
     }
 
     /// What follows the last dot of the name; empty without one.
-    pub(super) fn extension(&self) -> &str {
-        self.name()
+    pub(super) fn file_extension(&self) -> &str {
+        self.file_name()
             .rsplit_once('.')
             .map_or("", |(_, extension)| extension)
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(super) fn file_name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
 }
 
 /// Every file, in order of path, and counts of what is not an ordinary file.
 #[derive(Default)]
-pub(super) struct Listing {
+pub(super) struct FileListing {
     pub(super) files: Vec<FileInfo>,
     pub(super) files_count: u64,
     pub(super) bytes: u64,
@@ -157,13 +157,13 @@ pub(super) struct Listing {
     unreadable: Vec<String>,
 }
 
-impl Listing {
-    pub(super) fn of_commit(entries: &[Entry]) -> Self {
+impl FileListing {
+    pub(super) fn of_commit(entries: &[FileEntry]) -> Self {
         let mut listing = Self::default();
         for (source, entry) in entries.iter().enumerate() {
-            listing.add(&entry.path, entry.kind, (entry.bytes, source));
+            listing.add_file(&entry.path, entry.kind, entry.bytes, source);
         }
-        listing.sorted()
+        listing.into_sorted()
     }
 
     pub(super) fn of_dir(dir: &Path) -> Self {
@@ -197,15 +197,15 @@ impl Listing {
                     use std::os::unix::fs::PermissionsExt as _;
                     let runs = kind == EntryKind::File && meta.permissions().mode() & 0o111 != 0;
                     let kind = if runs { EntryKind::Executable } else { kind };
-                    listing.add(&path, kind, (meta.len(), 0));
+                    listing.add_file(&path, kind, meta.len(), 0);
                 }
                 Err(_) => listing.unreadable.push(path.to_string()),
             }
         }
-        listing.sorted()
+        listing.into_sorted()
     }
 
-    fn add(&mut self, path: &RepoPath, kind: EntryKind, (bytes, source): (u64, usize)) {
+    fn add_file(&mut self, path: &RepoPath, kind: EntryKind, bytes: u64, source: usize) {
         if kind == EntryKind::Submodule {
             self.submodules.push(path.to_string());
             return;
@@ -230,7 +230,7 @@ impl Listing {
         }
     }
 
-    fn sorted(mut self) -> Self {
+    fn into_sorted(mut self) -> Self {
         self.files.sort_by(|a, b| a.path.cmp(&b.path));
         self.huge
             .sort_by_key(|(bytes, path)| (Reverse(*bytes), path.clone()));
@@ -248,7 +248,7 @@ impl Listing {
             if file.bytes == 0 || file.aside {
                 continue;
             }
-            let name = file.name();
+            let name = file.file_name();
             let known = MANIFESTS.binary_search(&name).is_ok() || name.ends_with(".gemspec");
             if known && file.bytes <= MANIFEST_BYTES_MAX && file.depth <= MANIFEST_DEPTH_MAX {
                 manifests.push(n);
@@ -293,7 +293,7 @@ impl Listing {
             .then(|| format!("submodules are not fetched, their folders stay empty: {names}"))
     }
 
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(super) fn listing_notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         for (bytes, path) in self.huge.iter().take(5) {
             notes.push(format!("Large file: {path} ({} MiB).", bytes >> 20));

@@ -2,40 +2,54 @@
 
 use serde_json::Value;
 
+use super::finding::{HintSource, ToolchainFinding};
 use super::listing::FileInfo;
-use super::text::{hint, tool_version, version_file};
-use super::view::{View, join};
-use super::{Finding, ToolchainKind, VersionHint};
+use super::text::{tool_version, version_file, version_hint};
+use super::view::{SurveyView, join_path};
+use super::{ToolchainKind, VersionHint};
 
-pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
-    let dirs = view.projects(&["package.json"]);
+pub(super) fn detect_node(view: &SurveyView<'_>) -> Option<ToolchainFinding> {
+    let dirs = view.project_dirs(&["package.json"]);
     if dirs.is_empty() {
-        return deno(view);
+        return detect_deno(view);
     }
-    let mut finding = Finding::new(ToolchainKind::Node);
+    let mut finding = ToolchainFinding::new(ToolchainKind::Node);
     for dir in dirs {
-        let manifest = join(dir, "package.json");
+        let manifest = join_path(dir, "package.json");
         let package: Value = view
-            .text(&manifest)
+            .file_text(&manifest)
             .and_then(|text| serde_json::from_str(text).ok())
             .unwrap_or(Value::Null);
         let program = package_program(view, dir, &package);
-        let at = (dir, manifest.as_str());
+        let source = HintSource::new(dir, &manifest);
+        let node_package = NodePackage {
+            source,
+            json: &package,
+            program,
+        };
         if package["scripts"]["build"].is_string() {
-            finding.build(at, &format!("{program} run build"), "its `build` script");
+            finding.add_build(
+                source,
+                &format!("{program} run build"),
+                "its `build` script",
+            );
         }
-        add_tests(view, at, (&package, program), &mut finding);
+        add_node_tests(view, &node_package, &mut finding);
         let hints = finding.build.iter().chain(&finding.test);
         let called: Vec<&str> = hints.filter_map(|h| h.command.split(' ').next()).collect();
         let programs = [program, "npx"].into_iter().filter(|p| called.contains(p));
         let programs: Vec<&str> = programs.collect();
-        finding.toolchain(Some(&manifest), version(view, dir, &package), &programs);
+        finding.add_toolchain(
+            Some(&manifest),
+            node_version(view, dir, &package),
+            &programs,
+        );
     }
     Some(finding)
 }
 
 /// What runs scripts here: the one the package names, else the one whose lock file is here.
-fn package_program(view: &View<'_>, dir: &str, package: &Value) -> &'static str {
+fn package_program(view: &SurveyView<'_>, dir: &str, package: &Value) -> &'static str {
     let named = package["packageManager"].as_str().unwrap_or("");
     let known = [
         ("pnpm", "pnpm-lock.yaml"),
@@ -47,18 +61,33 @@ fn package_program(view: &View<'_>, dir: &str, package: &Value) -> &'static str 
     let by_name = known
         .iter()
         .find(|(program, _)| named.split('@').next() == Some(*program));
-    let by_lock = || known.iter().find(|(_, lock)| view.has(&join(dir, lock)));
+    let by_lock = || {
+        known
+            .iter()
+            .find(|(_, lock)| view.has_file(&join_path(dir, lock)))
+    };
     by_name
         .or_else(by_lock)
         .map_or("npm", |(program, _)| program)
 }
 
-fn add_tests(
-    view: &View<'_>,
-    at: (&str, &str),
-    (package, program): (&Value, &str),
-    finding: &mut Finding,
+/// One `package.json` and the program that runs its scripts.
+struct NodePackage<'a> {
+    source: HintSource<'a>,
+    json: &'a Value,
+    program: &'static str,
+}
+
+fn add_node_tests(
+    view: &SurveyView<'_>,
+    node_package: &NodePackage<'_>,
+    finding: &mut ToolchainFinding,
 ) {
+    let NodePackage {
+        source,
+        json: package,
+        program,
+    } = *node_package;
     let script = package["scripts"]["test"].as_str().unwrap_or("");
     // What `npm init` writes is no test.
     if !script.is_empty() && !script.contains("no test specified") {
@@ -67,7 +96,7 @@ fn add_tests(
         } else {
             format!("{program} test")
         };
-        finding.test(at, &run, "its `test` script");
+        finding.add_test(source, &run, "its `test` script");
         return;
     }
     let depends = |name: &str| {
@@ -82,27 +111,31 @@ fn add_tests(
         ("ava", "npx ava"),
     ];
     if let Some((name, command)) = runners.iter().find(|(name, _)| depends(name)) {
-        finding.test(at, command, &format!("{name} is among the dependencies"));
+        finding.add_test(
+            source,
+            command,
+            &format!("{name} is among the dependencies"),
+        );
         return;
     }
-    let built_in = view.below(at.0).find(|f| {
+    let built_in = view.files_below(source.dir).find(|f| {
         let imports = |t: &str| t.contains("'node:test'") || t.contains("\"node:test\"");
-        f.is_test() && view.text(&f.path).is_some_and(imports)
+        f.is_test() && view.file_text(&f.path).is_some_and(imports)
     });
     if let Some(file) = built_in {
-        finding.test(
-            (at.0, &file.path),
+        finding.add_test(
+            HintSource::new(source.dir, &file.path),
             "node --test",
             "a test imports node:test",
         );
     }
 }
 
-fn version(view: &View<'_>, dir: &str, package: &Value) -> Option<VersionHint> {
+fn node_version(view: &SurveyView<'_>, dir: &str, package: &Value) -> Option<VersionHint> {
     let engines = || {
-        hint(
+        version_hint(
             package["engines"]["node"].as_str()?,
-            &join(dir, "package.json"),
+            &join_path(dir, "package.json"),
         )
     };
     version_file(view, dir, ".nvmrc")
@@ -111,17 +144,17 @@ fn version(view: &View<'_>, dir: &str, package: &Value) -> Option<VersionHint> {
         .or_else(engines)
 }
 
-fn deno(view: &View<'_>) -> Option<Finding> {
-    let dirs = view.projects(&["deno.json", "deno.jsonc"]);
-    let mut finding = Finding::new(ToolchainKind::Deno);
+fn detect_deno(view: &SurveyView<'_>) -> Option<ToolchainFinding> {
+    let dirs = view.project_dirs(&["deno.json", "deno.jsonc"]);
+    let mut finding = ToolchainFinding::new(ToolchainKind::Deno);
     for dir in &dirs {
         let manifest = view
             .first_in(dir, &["deno.json", "deno.jsonc"])
             .unwrap_or_default();
-        finding.toolchain(Some(&manifest), None, &[]);
-        if view.below(dir).any(FileInfo::is_test) {
-            finding.test(
-                (dir, &manifest),
+        finding.add_toolchain(Some(&manifest), None, &[]);
+        if view.files_below(dir).any(FileInfo::is_test) {
+            finding.add_test(
+                HintSource::new(dir, &manifest),
                 "deno test --allow-all",
                 "a Deno project with tests",
             );

@@ -1,8 +1,9 @@
 //! Python: pytest, unittest, Django.
 
-use super::text::{has_section, hint, setting, tool_version, version_file};
-use super::view::{View, join};
-use super::{Finding, ToolchainKind, VersionHint};
+use super::finding::{HintSource, ToolchainFinding};
+use super::text::{has_section, read_setting, tool_version, version_file, version_hint};
+use super::view::{SurveyView, join_path};
+use super::{ToolchainKind, VersionHint};
 
 const MANIFESTS: &[&str] = &[
     "pyproject.toml",
@@ -15,12 +16,12 @@ const MANIFESTS: &[&str] = &[
     "manage.py",
 ];
 
-pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
-    let mut dirs = view.projects(MANIFESTS);
+pub(super) fn detect_python(view: &SurveyView<'_>) -> Option<ToolchainFinding> {
+    let mut dirs = view.project_dirs(MANIFESTS);
     let sources = || {
         view.files()
             .iter()
-            .filter(|f| f.extension() == "py" && !f.vendored)
+            .filter(|f| f.file_extension() == "py" && !f.vendored)
     };
     sources().next()?;
     if dirs.is_empty() {
@@ -33,19 +34,19 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
         }
         dirs.push("");
     }
-    let mut finding = Finding::new(ToolchainKind::Python);
+    let mut finding = ToolchainFinding::new(ToolchainKind::Python);
     for dir in dirs {
         let manifest = view.first_in(dir, MANIFESTS);
-        finding.toolchain(manifest.as_deref(), version(view, dir), &[]);
-        add_tests(view, dir, &mut finding);
+        finding.add_toolchain(manifest.as_deref(), python_version(view, dir), &[]);
+        add_python_tests(view, dir, &mut finding);
     }
     Some(finding)
 }
 
-fn version(view: &View<'_>, dir: &str) -> Option<VersionHint> {
+fn python_version(view: &SurveyView<'_>, dir: &str) -> Option<VersionHint> {
     let from = |name: &str, section: &str, key: &str| {
-        let path = join(dir, name);
-        hint(setting(view.text(&path)?, section, key)?, &path)
+        let path = join_path(dir, name);
+        version_hint(read_setting(view.file_text(&path)?, section, key)?, &path)
     };
     version_file(view, dir, ".python-version")
         .or_else(|| tool_version(view, dir, "python"))
@@ -55,50 +56,68 @@ fn version(view: &View<'_>, dir: &str) -> Option<VersionHint> {
         .or_else(|| from("Pipfile", "requires", "python_version"))
 }
 
-fn add_tests(view: &View<'_>, dir: &str, finding: &mut Finding) {
+fn add_python_tests(view: &SurveyView<'_>, dir: &str, finding: &mut ToolchainFinding) {
     let tests: Vec<&str> = view
-        .below(dir)
-        .filter(|f| f.extension() == "py" && !f.vendored && f.is_test())
-        .filter(|f| !matches!(f.name(), "__init__.py" | "conftest.py"))
+        .files_below(dir)
+        .filter(|f| f.file_extension() == "py" && !f.vendored && f.is_test())
+        .filter(|f| !matches!(f.file_name(), "__init__.py" | "conftest.py"))
         .map(|f| f.path.as_str())
         .collect();
     let Some(first) = tests.first() else { return };
-    let path = if view.has_dir(&join(dir, "src")) && !view.has(&join(dir, "src/__init__.py")) {
+    let path = if view.has_dir(&join_path(dir, "src"))
+        && !view.has_file(&join_path(dir, "src/__init__.py"))
+    {
         "PYTHONPATH=src "
     } else {
         ""
     };
     if let Some((found_in, because)) = pytest_evidence(view, dir) {
         let command = format!("{path}python3 -m pytest -q");
-        finding.test((dir, &found_in), &command, because);
+        finding.add_test(HintSource::new(dir, &found_in), &command, because);
         return;
     }
-    let django = join(dir, "manage.py");
-    if view.has(&django) {
-        finding.test((dir, &django), "python3 manage.py test", "a Django project");
+    let django = join_path(dir, "manage.py");
+    if view.has_file(&django) {
+        finding.add_test(
+            HintSource::new(dir, &django),
+            "python3 manage.py test",
+            "a Django project",
+        );
         return;
     }
     let in_tests = |words: &[&str]| {
         let mut samples = tests
             .iter()
-            .filter_map(|path| Some((*path, view.text(path)?)));
+            .filter_map(|path| Some((*path, view.file_text(path)?)));
         samples.find_map(|(path, text)| words.iter().any(|w| text.contains(w)).then_some(path))
     };
     if let Some(path_of) = in_tests(&["import pytest", "from pytest"]) {
         let command = format!("{path}python3 -m pytest -q");
-        finding.test((dir, path_of), &command, "a test imports pytest");
+        finding.add_test(
+            HintSource::new(dir, path_of),
+            &command,
+            "a test imports pytest",
+        );
     } else if let Some(found_in) = in_tests(&["unittest"]) {
         let command = format!("{path}{}", unittest_command(view, dir, &tests));
-        finding.test((dir, found_in), &command, "a test imports unittest");
+        finding.add_test(
+            HintSource::new(dir, found_in),
+            &command,
+            "a test imports unittest",
+        );
     } else {
         let command = format!("{path}python3 -m pytest -q");
-        finding.test((dir, first), &command, "tests that need a test runner");
+        finding.add_test(
+            HintSource::new(dir, first),
+            &command,
+            "tests that need a test runner",
+        );
     }
 }
 
-fn pytest_evidence(view: &View<'_>, dir: &str) -> Option<(String, &'static str)> {
-    let ini = join(dir, "pytest.ini");
-    if view.has(&ini) {
+fn pytest_evidence(view: &SurveyView<'_>, dir: &str) -> Option<(String, &'static str)> {
+    let ini = join_path(dir, "pytest.ini");
+    if view.has_file(&ini) {
         return Some((ini, "pytest is configured here"));
     }
     let sections = [
@@ -107,12 +126,15 @@ fn pytest_evidence(view: &View<'_>, dir: &str) -> Option<(String, &'static str)>
         ("tox.ini", "pytest"),
     ];
     for (name, section) in sections {
-        let path = join(dir, name);
-        if view.text(&path).is_some_and(|t| has_section(t, section)) {
+        let path = join_path(dir, name);
+        if view
+            .file_text(&path)
+            .is_some_and(|t| has_section(t, section))
+        {
             return Some((path, "pytest is configured here"));
         }
     }
-    let requirements = view.texts().map(|(path, _)| path).filter(|path| {
+    let requirements = view.all_texts().map(|(path, _)| path).filter(|path| {
         let name = path
             .strip_prefix(dir)
             .unwrap_or(path)
@@ -126,14 +148,14 @@ fn pytest_evidence(view: &View<'_>, dir: &str) -> Option<(String, &'static str)>
         "Pipfile",
         "tox.ini",
     ];
-    let manifests = manifests.map(|name| join(dir, name));
+    let manifests = manifests.map(|name| join_path(dir, name));
     let mut all = manifests.into_iter().chain(requirements.map(str::to_owned));
-    let path = all.find(|path| view.text(path).is_some_and(|t| t.contains("pytest")))?;
+    let path = all.find(|path| view.file_text(path).is_some_and(|t| t.contains("pytest")))?;
     Some((path, "pytest is among the dependencies"))
 }
 
 /// `unittest discover` with the start folder its rules need.
-fn unittest_command(view: &View<'_>, dir: &str, tests: &[&str]) -> String {
+fn unittest_command(view: &SurveyView<'_>, dir: &str, tests: &[&str]) -> String {
     let prefixed = |path: &&str| {
         path.rsplit('/')
             .next()
@@ -158,7 +180,7 @@ fn unittest_command(view: &View<'_>, dir: &str, tests: &[&str]) -> String {
     let usual = ["tests", "test"].map(str::to_owned);
     let start = usual.iter().find(|u| folders.contains(u)).or(shallowest);
     let start = start.map_or("", String::as_str);
-    let is_package = |part: &str| view.has(&join(dir, &format!("{part}/__init__.py")));
+    let is_package = |part: &str| view.has_file(&join_path(dir, &format!("{part}/__init__.py")));
     let mut ancestors = start
         .match_indices('/')
         .map(|(at, _)| &start[..at])

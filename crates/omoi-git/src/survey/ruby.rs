@@ -1,11 +1,12 @@
 //! Ruby: RSpec, minitest, rake.
 
+use super::ToolchainKind;
+use super::finding::{HintSource, ToolchainFinding};
 use super::text::{tool_version, version_file};
-use super::view::{View, join};
-use super::{Finding, ToolchainKind};
+use super::view::{SurveyView, join_path};
 
-pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
-    let mut dirs = view.projects(&["Gemfile", "Rakefile"]);
+pub(super) fn detect_ruby(view: &SurveyView<'_>) -> Option<ToolchainFinding> {
+    let mut dirs = view.project_dirs(&["Gemfile", "Rakefile"]);
     if dirs.is_empty()
         && view
             .files()
@@ -14,34 +15,34 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
     {
         dirs.push("");
     }
-    let mut finding = Finding::new(ToolchainKind::Ruby);
+    let mut finding = ToolchainFinding::new(ToolchainKind::Ruby);
     for dir in &dirs {
-        let gems = join(dir, "Gemfile");
-        let bundled = view.has(&gems);
+        let gems = join_path(dir, "Gemfile");
+        let bundled = view.has_file(&gems);
         let manifest = view.first_in(dir, &["Gemfile", "Rakefile"]);
         let version =
             version_file(view, dir, ".ruby-version").or_else(|| tool_version(view, dir, "ruby"));
         let programs: &[&str] = if bundled { &["bundle"] } else { &[] };
-        finding.toolchain(manifest.as_deref(), version, programs);
+        finding.add_toolchain(manifest.as_deref(), version, programs);
         let exec = if bundled { "bundle exec " } else { "" };
-        let at = (*dir, manifest.as_deref().unwrap_or(""));
+        let source = HintSource::new(dir, manifest.as_deref().unwrap_or(""));
         let specs = view
-            .below(&join(dir, "spec"))
+            .files_below(&join_path(dir, "spec"))
             .any(|f| f.path.ends_with("_spec.rb"));
-        let rake = view.text(&join(dir, "Rakefile")).unwrap_or("");
+        let rake = view.file_text(&join_path(dir, "Rakefile")).unwrap_or("");
         if specs {
-            finding.test(at, &format!("{exec}rspec"), "specs under spec/");
+            finding.add_test(source, &format!("{exec}rspec"), "specs under spec/");
         } else if rake.contains("TestTask") || rake.contains("task :test") {
-            finding.test(
-                at,
+            finding.add_test(
+                source,
                 &format!("{exec}rake test"),
                 "a test task in the Rakefile",
             );
-        } else if view.has_dir(&join(dir, "test")) {
+        } else if view.has_dir(&join_path(dir, "test")) {
             let command = format!(
                 "{exec}ruby -Ilib -Itest -e 'Dir[\"test/**/*_test.rb\", \"test/**/test_*.rb\"].each {{ |f| require \"./#{{f}}\" }}'"
             );
-            finding.test(at, &command, "tests under test/");
+            finding.add_test(source, &command, "tests under test/");
         }
     }
     (!dirs.is_empty()).then_some(finding)

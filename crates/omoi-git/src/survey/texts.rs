@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::SurveyError;
-use super::listing::Listing;
+use super::listing::FileListing;
 use crate::mirror::Mirror;
 use crate::object::ObjectId;
 
@@ -11,7 +11,7 @@ use crate::object::ObjectId;
 const FILES_MAX: usize = 4_000;
 /// Longest file that is read; what is longer is mostly data.
 const FILE_BYTES_MAX: u64 = 256 << 10;
-/// Bytes read together.
+/// Bytes read from all files together.
 const TOTAL_BYTES_MAX: u64 = 32 << 20;
 /// Bytes of `git cat-file` around each content.
 const HEADER_BYTES: usize = 128;
@@ -34,7 +34,7 @@ pub async fn texts_of_commit(
     commit: &ObjectId,
 ) -> Result<RepositoryTexts, SurveyError> {
     let entries = mirror.list_tree(commit).await?;
-    let listing = Listing::of_commit(&entries);
+    let listing = FileListing::of_commit(&entries);
     let (chosen, is_complete) = own_texts(&listing);
     let ids: Vec<&ObjectId> = chosen
         .iter()
@@ -43,7 +43,7 @@ pub async fn texts_of_commit(
     let bytes_max = usize::try_from(TOTAL_BYTES_MAX).unwrap_or(usize::MAX);
     let bytes_max = bytes_max.saturating_add(ids.len().saturating_mul(HEADER_BYTES));
     let contents = mirror.read_blobs(&ids, bytes_max).await?;
-    Ok(collect(&listing, &chosen, contents, is_complete))
+    Ok(collect_texts(&listing, &chosen, contents, is_complete))
 }
 
 /// The texts of the files under `dir` that its ignore files do not exclude.
@@ -54,15 +54,15 @@ pub fn texts_of_dir(dir: &Path) -> Result<RepositoryTexts, SurveyError> {
     std::fs::read_dir(dir).map_err(|_| SurveyError::Unreadable {
         dir: dir.to_path_buf(),
     })?;
-    let mut listing = Listing::of_dir(dir);
+    let mut listing = FileListing::of_dir(dir);
     let (chosen, is_complete) = own_texts(&listing);
     let contents = listing.read_files(dir, &chosen);
-    Ok(collect(&listing, &chosen, contents, is_complete))
+    Ok(collect_texts(&listing, &chosen, contents, is_complete))
 }
 
 /// The files to read, in order of path, and whether all of the project's own code is among them.
 /// Other people's code and long data files are left out.
-fn own_texts(listing: &Listing) -> (Vec<usize>, bool) {
+fn own_texts(listing: &FileListing) -> (Vec<usize>, bool) {
     let own = listing
         .files
         .iter()
@@ -84,8 +84,8 @@ fn own_texts(listing: &Listing) -> (Vec<usize>, bool) {
     (chosen, is_complete)
 }
 
-fn collect(
-    listing: &Listing,
+fn collect_texts(
+    listing: &FileListing,
     chosen: &[usize],
     contents: Vec<Vec<u8>>,
     is_complete: bool,

@@ -1,22 +1,26 @@
-//! What the rules see: files by path and the texts that were read.
+//! The files of a repository by path, with the texts that were read: the input of every rule.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::listing::{FileInfo, Listing};
+use super::listing::{FileInfo, FileListing};
 
 /// At most this many projects of one kind get commands of their own.
 const PROJECTS_MAX: usize = 5;
 
-pub(super) struct View<'a> {
-    listing: &'a Listing,
+pub(super) struct SurveyView<'a> {
+    listing: &'a FileListing,
     texts: BTreeMap<&'a str, String>,
     /// The project's own files by name, as places in the listing.
     by_name: HashMap<&'a str, Vec<usize>>,
     binary: u64,
 }
 
-impl<'a> View<'a> {
-    pub(super) fn new(listing: &'a Listing, chosen: Vec<usize>, contents: Vec<Vec<u8>>) -> Self {
+impl<'a> SurveyView<'a> {
+    pub(super) fn new(
+        listing: &'a FileListing,
+        chosen: Vec<usize>,
+        contents: Vec<Vec<u8>>,
+    ) -> Self {
         let mut view = Self {
             listing,
             texts: BTreeMap::new(),
@@ -25,7 +29,7 @@ impl<'a> View<'a> {
         };
         let own = |f: &FileInfo| !f.aside && !f.is_test();
         for (n, file) in listing.files.iter().enumerate().filter(|(_, f)| own(f)) {
-            view.by_name.entry(file.name()).or_default().push(n);
+            view.by_name.entry(file.file_name()).or_default().push(n);
         }
         for (n, content) in chosen.into_iter().zip(contents) {
             if content.contains(&0) {
@@ -42,28 +46,28 @@ impl<'a> View<'a> {
         &self.listing.files
     }
 
-    pub(super) fn has(&self, path: &str) -> bool {
-        self.file(path).is_some()
+    pub(super) fn has_file(&self, path: &str) -> bool {
+        self.find_file(path).is_some()
     }
 
-    pub(super) fn file(&self, path: &str) -> Option<&'a FileInfo> {
+    pub(super) fn find_file(&self, path: &str) -> Option<&'a FileInfo> {
         let files = self.files();
         let found = files.binary_search_by(|f| f.path.as_str().cmp(path)).ok()?;
         files.get(found)
     }
 
     /// The text of a file that was read.
-    pub(super) fn text(&self, path: &str) -> Option<&str> {
+    pub(super) fn file_text(&self, path: &str) -> Option<&str> {
         self.texts.get(path).map(String::as_str)
     }
 
     /// Every text that was read, by path.
-    pub(super) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(super) fn all_texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.texts.iter().map(|(path, text)| (*path, text.as_str()))
     }
 
     /// The files below folder `dir`; the empty name is the root.
-    pub(super) fn below(&self, dir: &str) -> impl Iterator<Item = &'a FileInfo> {
+    pub(super) fn files_below(&self, dir: &str) -> impl Iterator<Item = &'a FileInfo> {
         let prefix = if dir.is_empty() {
             String::new()
         } else {
@@ -78,12 +82,12 @@ impl<'a> View<'a> {
 
     /// Whether folder `dir` has any file.
     pub(super) fn has_dir(&self, dir: &str) -> bool {
-        self.below(dir).next().is_some()
+        self.files_below(dir).next().is_some()
     }
 
     /// Where projects with one of these manifests are: the root if it has one, for it speaks for
     /// what is below; else the shallowest few folders.
-    pub(super) fn projects(&self, manifests: &[&str]) -> Vec<&'a str> {
+    pub(super) fn project_dirs(&self, manifests: &[&str]) -> Vec<&'a str> {
         let mut dirs: BTreeSet<(usize, &str)> = BTreeSet::new();
         for n in manifests
             .iter()
@@ -109,11 +113,11 @@ impl<'a> View<'a> {
     pub(super) fn first_in(&self, dir: &str, names: &[&str]) -> Option<String> {
         names
             .iter()
-            .map(|name| join(dir, name))
-            .find(|path| self.has(path))
+            .map(|name| join_path(dir, name))
+            .find(|path| self.has_file(path))
     }
 
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(super) fn binary_notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.binary > 0 {
             notes.push(format!(
@@ -126,7 +130,7 @@ impl<'a> View<'a> {
 
     /// Says when files are kept in Git LFS, where a checkout has pointers only.
     pub(super) fn unfetched_lfs(&self) -> Option<String> {
-        let mut texts = self.texts();
+        let mut texts = self.all_texts();
         let (path, _) = texts
             .find(|(path, text)| path.ends_with(".gitattributes") && text.contains("filter=lfs"))?;
         Some(format!(
@@ -136,7 +140,7 @@ impl<'a> View<'a> {
 }
 
 /// `name` in folder `dir`.
-pub(super) fn join(dir: &str, name: &str) -> String {
+pub(super) fn join_path(dir: &str, name: &str) -> String {
     if dir.is_empty() {
         name.to_owned()
     } else {

@@ -3,24 +3,24 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::{Host, HostToolchain, Program, plain_programs};
-use crate::process::{find_program, probe};
+use super::{HostEnvironment, HostProgram, HostToolchain, plain_programs};
+use crate::process::{find_program, probe_program};
 use crate::survey::ToolchainKind;
 
 /// Adds everything `kind` needs; `version` is what the project asks for.
-pub(super) async fn add(
-    found: &mut HostToolchain,
-    host: &Host,
+pub(super) async fn add_toolchain(
+    toolchain: &mut HostToolchain,
+    host: &HostEnvironment,
     kind: ToolchainKind,
     version: Option<&str>,
 ) {
     match kind {
-        ToolchainKind::Python => python(found, host, version).await,
-        ToolchainKind::Rust => rust(found, host, version).await,
-        ToolchainKind::Node => node(found, host).await,
-        ToolchainKind::Go => go(found, host).await,
-        ToolchainKind::Jvm => jvm(found, host),
-        ToolchainKind::Ruby => ruby(found, host).await,
+        ToolchainKind::Python => probe_python(toolchain, host, version).await,
+        ToolchainKind::Rust => probe_rust(toolchain, host, version).await,
+        ToolchainKind::Node => probe_node(toolchain, host).await,
+        ToolchainKind::Go => probe_go(toolchain, host).await,
+        ToolchainKind::Jvm => probe_jvm(toolchain, host),
+        ToolchainKind::Ruby => probe_ruby(toolchain, host).await,
         ToolchainKind::Native
         | ToolchainKind::Deno
         | ToolchainKind::Php
@@ -31,12 +31,12 @@ pub(super) async fn add(
         | ToolchainKind::Shell => {}
     }
     for program in plain_programs(kind) {
-        found.add_program(host, program);
+        toolchain.add_program(host, program);
     }
 }
 
 /// The environment a probe runs in. No version manager may install anything.
-fn environment(host: &Host, extra: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+fn probe_environment(host: &HostEnvironment, extra: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     let mut env = vec![
         ("PATH".into(), host.path.clone()),
         ("LANG".into(), "C.UTF-8".into()),
@@ -54,102 +54,111 @@ fn environment(host: &Host, extra: &[(&str, &str)]) -> Vec<(OsString, OsString)>
 }
 
 /// Runs `name` of the host's path; its answer's lines.
-async fn ask(
-    host: &Host,
+async fn ask_program(
+    host: &HostEnvironment,
     name: &str,
     args: &[&str],
     extra: &[(&str, &str)],
 ) -> Option<Vec<String>> {
     let program = find_program(&host.path, name)?;
-    let answer = probe(&program, args, &environment(host, extra)).await?;
+    let answer = probe_program(&program, args, &probe_environment(host, extra)).await?;
     Some(answer.lines().map(str::to_owned).collect())
 }
 
-fn record(found: &mut HostToolchain, name: &str, path: &Path, version: Option<&str>) {
-    found.add_path(path.parent().unwrap_or(Path::new("/")));
-    found.programs.push(Program {
+fn record_program(toolchain: &mut HostToolchain, name: &str, path: &Path, version: Option<&str>) {
+    toolchain.add_path(path.parent().unwrap_or(Path::new("/")));
+    toolchain.programs.push(HostProgram {
         name: name.to_owned(),
         path: path.to_path_buf(),
         version: version.map(|v| v.trim().to_owned()),
     });
 }
 
-async fn python(found: &mut HostToolchain, host: &Host, version: Option<&str>) {
+async fn probe_python(
+    toolchain: &mut HostToolchain,
+    host: &HostEnvironment,
+    version: Option<&str>,
+) {
     const ASK: &str = "import platform, sys; print(sys.prefix); print(sys.base_prefix); print(platform.python_version())";
     let exact = version.filter(|v| v.starts_with(|c: char| c.is_ascii_digit()));
     let mut answer = None;
     if let Some(version) = exact {
-        answer = ask(host, "python3", &["-c", ASK], &[("PYENV_VERSION", version)]).await;
+        answer = ask_program(host, "python3", &["-c", ASK], &[("PYENV_VERSION", version)]).await;
         if answer.is_none() {
-            found.notes.push(format!(
+            toolchain.notes.push(format!(
                 "Python {version} is asked for and not installed; the default is used."
             ));
         }
     }
     if answer.is_none() {
-        answer = ask(host, "python3", &["-c", ASK], &[]).await;
+        answer = ask_program(host, "python3", &["-c", ASK], &[]).await;
     }
     let lines = answer.unwrap_or_default();
-    let [prefix, base, said] = lines.as_slice() else {
-        found.missing.push("python3".to_owned());
+    let [prefix, base, reported] = lines.as_slice() else {
+        toolchain.missing.push("python3".to_owned());
         return;
     };
     // A virtual environment needs the installation it was made from.
-    if !(found.add_root(host, Path::new(base)) && found.add_root(host, Path::new(prefix))) {
-        found.missing.push("python3".to_owned());
+    if !(toolchain.add_root(host, Path::new(base)) && toolchain.add_root(host, Path::new(prefix))) {
+        toolchain.missing.push("python3".to_owned());
         return;
     }
-    record(
-        found,
+    record_program(
+        toolchain,
         "python3",
         &Path::new(prefix).join("bin/python3"),
-        Some(said),
+        Some(reported),
     );
     // Tests that ran must not leave files behind that look like work.
-    found.set("PYTHONDONTWRITEBYTECODE", "1");
+    toolchain.set_variable("PYTHONDONTWRITEBYTECODE", "1");
 }
 
-async fn rust(found: &mut HostToolchain, host: &Host, version: Option<&str>) {
+async fn probe_rust(toolchain: &mut HostToolchain, host: &HostEnvironment, version: Option<&str>) {
     let asked = version.filter(|v| !v.starts_with('>'));
     let pinned = asked.filter(|v| installed_toolchain(host, v));
     if let (Some(version), None) = (asked, pinned) {
-        found.notes.push(format!(
+        toolchain.notes.push(format!(
             "Rust {version} is asked for; the default toolchain is used."
         ));
     }
     let extra: Vec<(&str, &str)> = pinned.iter().map(|v| ("RUSTUP_TOOLCHAIN", *v)).collect();
-    let sysroot = ask(host, "rustc", &["--print", "sysroot"], &extra).await;
+    let sysroot = ask_program(host, "rustc", &["--print", "sysroot"], &extra).await;
     let Some(sysroot) = sysroot.and_then(|lines| lines.into_iter().next()) else {
-        found
+        toolchain
             .missing
             .extend(["cargo".to_owned(), "rustc".to_owned()]);
         return;
     };
     let sysroot = PathBuf::from(sysroot);
-    if !found.add_root(host, &sysroot) {
-        found
+    if !toolchain.add_root(host, &sysroot) {
+        toolchain
             .missing
             .extend(["cargo".to_owned(), "rustc".to_owned()]);
         return;
     }
     let bin = sysroot.join("bin");
-    let said = probe(&bin.join("rustc"), &["--version"], &environment(host, &[])).await;
-    record(found, "rustc", &bin.join("rustc"), said.as_deref());
+    let reported = probe_program(
+        &bin.join("rustc"),
+        &["--version"],
+        &probe_environment(host, &[]),
+    )
+    .await;
+    record_program(toolchain, "rustc", &bin.join("rustc"), reported.as_deref());
     if bin.join("cargo").is_file() {
-        record(found, "cargo", &bin.join("cargo"), None);
+        record_program(toolchain, "cargo", &bin.join("cargo"), None);
     } else {
-        found.add_program(host, "cargo");
+        toolchain.add_program(host, "cargo");
     }
-    found.set("CARGO_HOME", "/tmp/cargo");
-    found.set("CARGO_NET_OFFLINE", "true");
-    found.notes.push(
+    toolchain.set_variable("CARGO_HOME", "/tmp/cargo");
+    toolchain.set_variable("CARGO_NET_OFFLINE", "true");
+    toolchain.notes.push(
         "Crates come from the repository itself (vendored or by path); no registry is shown."
             .to_owned(),
     );
 }
 
 /// Whether rustup has toolchain `channel`; asking rustup itself could download it.
-fn installed_toolchain(host: &Host, channel: &str) -> bool {
+fn installed_toolchain(host: &HostEnvironment, channel: &str) -> bool {
     let set = host
         .variables
         .iter()
@@ -168,16 +177,16 @@ fn installed_toolchain(host: &Host, channel: &str) -> bool {
     })
 }
 
-async fn node(found: &mut HostToolchain, host: &Host) {
-    let ask = ask(
+async fn probe_node(toolchain: &mut HostToolchain, host: &HostEnvironment) {
+    let ask = ask_program(
         host,
         "node",
         &["-p", "process.execPath + '\\n' + process.version"],
         &[],
     );
     let lines = ask.await.unwrap_or_default();
-    let [program, said] = lines.as_slice() else {
-        found.missing.push("node".to_owned());
+    let [program, reported] = lines.as_slice() else {
+        toolchain.missing.push("node".to_owned());
         return;
     };
     let program = Path::new(program);
@@ -185,17 +194,17 @@ async fn node(found: &mut HostToolchain, host: &Host) {
         .parent()
         .and_then(Path::parent)
         .unwrap_or(Path::new("/"));
-    if !found.add_root(host, prefix) {
-        found.missing.push("node".to_owned());
+    if !toolchain.add_root(host, prefix) {
+        toolchain.missing.push("node".to_owned());
         return;
     }
-    record(found, "node", program, Some(said));
-    found.set("npm_config_cache", "/tmp/npm");
-    found.set("npm_config_update_notifier", "false");
+    record_program(toolchain, "node", program, Some(reported));
+    toolchain.set_variable("npm_config_cache", "/tmp/npm");
+    toolchain.set_variable("npm_config_update_notifier", "false");
 }
 
-async fn go(found: &mut HostToolchain, host: &Host) {
-    let lines = ask(
+async fn probe_go(toolchain: &mut HostToolchain, host: &HostEnvironment) {
+    let lines = ask_program(
         host,
         "go",
         &["env", "GOROOT", "GOVERSION"],
@@ -203,15 +212,20 @@ async fn go(found: &mut HostToolchain, host: &Host) {
     )
     .await;
     let lines = lines.unwrap_or_default();
-    let [root, said] = lines.as_slice() else {
-        found.missing.push("go".to_owned());
+    let [root, reported] = lines.as_slice() else {
+        toolchain.missing.push("go".to_owned());
         return;
     };
-    if !found.add_root(host, Path::new(root)) {
-        found.missing.push("go".to_owned());
+    if !toolchain.add_root(host, Path::new(root)) {
+        toolchain.missing.push("go".to_owned());
         return;
     }
-    record(found, "go", &Path::new(root).join("bin/go"), Some(said));
+    record_program(
+        toolchain,
+        "go",
+        &Path::new(root).join("bin/go"),
+        Some(reported),
+    );
     for (name, value) in [
         ("GOROOT", root.as_str()),
         ("GOPATH", "/tmp/go"),
@@ -219,35 +233,35 @@ async fn go(found: &mut HostToolchain, host: &Host) {
         ("GOTOOLCHAIN", "local"),
         ("GOPROXY", "off"),
     ] {
-        found.set(name, value);
+        toolchain.set_variable(name, value);
     }
-    found.notes.push(
+    toolchain.notes.push(
         "Go modules come from the repository itself (vendored); no module cache is shown."
             .to_owned(),
     );
 }
 
 /// A Java home is where the real `java` is; its configuration may be linked from `/etc`.
-fn jvm(found: &mut HostToolchain, host: &Host) {
+fn probe_jvm(toolchain: &mut HostToolchain, host: &HostEnvironment) {
     let real = find_program(&host.path, "java").and_then(|p| p.canonicalize().ok());
     let home = real
         .as_deref()
         .and_then(Path::parent)
         .and_then(Path::parent);
     let (Some(java), Some(home)) = (&real, home) else {
-        found.missing.push("java".to_owned());
+        toolchain.missing.push("java".to_owned());
         return;
     };
-    if !found.add_root(host, home) {
-        found.missing.push("java".to_owned());
+    if !toolchain.add_root(host, home) {
+        toolchain.missing.push("java".to_owned());
         return;
     }
     for dir in linked_from_etc(home) {
-        found.add_root(host, &dir);
+        toolchain.add_root(host, &dir);
     }
-    record(found, "java", java, None);
-    found.set("JAVA_HOME", &home.to_string_lossy());
-    found.notes.push(
+    record_program(toolchain, "java", java, None);
+    toolchain.set_variable("JAVA_HOME", &home.to_string_lossy());
+    toolchain.notes.push(
         "Java libraries come from the repository itself; no Maven or Gradle cache is shown."
             .to_owned(),
     );
@@ -275,21 +289,21 @@ fn linked_from_etc(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-async fn ruby(found: &mut HostToolchain, host: &Host) {
+async fn probe_ruby(toolchain: &mut HostToolchain, host: &HostEnvironment) {
     const ASK: &str = "puts RbConfig.ruby, RUBY_VERSION, RbConfig::CONFIG['prefix'], *Gem.path";
-    let lines = ask(host, "ruby", &["-e", ASK], &[])
+    let lines = ask_program(host, "ruby", &["-e", ASK], &[])
         .await
         .unwrap_or_default();
-    let [program, said, prefix, gems @ ..] = lines.as_slice() else {
-        found.missing.push("ruby".to_owned());
+    let [program, reported, prefix, gems @ ..] = lines.as_slice() else {
+        toolchain.missing.push("ruby".to_owned());
         return;
     };
-    if !found.add_root(host, Path::new(prefix)) {
-        found.missing.push("ruby".to_owned());
+    if !toolchain.add_root(host, Path::new(prefix)) {
+        toolchain.missing.push("ruby".to_owned());
         return;
     }
     for dir in gems.iter().filter(|dir| Path::new(dir).is_dir()) {
-        found.add_root(host, Path::new(dir));
+        toolchain.add_root(host, Path::new(dir));
     }
-    record(found, "ruby", Path::new(program), Some(said));
+    record_program(toolchain, "ruby", Path::new(program), Some(reported));
 }

@@ -36,7 +36,7 @@ pub(super) fn is_system(path: &Path) -> bool {
 }
 
 /// Why `root`, which has no symbolic links in it, may not be shown; none when it may.
-pub(super) fn refusal(root: &Path, home: Option<&Path>) -> Option<&'static str> {
+pub(super) fn root_refusal(root: &Path, home: Option<&Path>) -> Option<&'static str> {
     let parts = root.components().count();
     let under = |dir: &str| root.parent() == Some(Path::new(dir));
     if parts < 3 {
@@ -81,7 +81,7 @@ mod tests {
             "/srv/people/ann/.nvm/versions/node/v20",
             "/srv/people/ann/.local/share/uv/python/cpython-3.12",
         ] {
-            assert_eq!(refusal(Path::new(yes), home), None, "{yes}");
+            assert_eq!(root_refusal(Path::new(yes), home), None, "{yes}");
         }
         for no in [
             "/",
@@ -99,7 +99,7 @@ mod tests {
             "/proc/self",
             "/run/user/1000",
         ] {
-            assert!(refusal(Path::new(no), home).is_some(), "{no}");
+            assert!(root_refusal(Path::new(no), home).is_some(), "{no}");
         }
         assert!(is_system(Path::new("/usr/local/bin/x")) && !is_system(Path::new("/usrx")));
     }

@@ -34,7 +34,7 @@ async fn clones_share_the_base_and_nothing_else() {
     );
 
     let spec = CloneSpec {
-        branch: RefName::branch("x").unwrap(),
+        branch: RefName::from_branch("x").unwrap(),
         commit: f.base.clone(),
         readable: Vec::new(),
         identity: Identity::platform(),
@@ -96,7 +96,7 @@ async fn a_clone_reads_its_own_history_and_no_other_work() {
     let snapshot = f.commit_on(&merged, &[("unfinished.txt", "own\n")]).await;
     let theirs = f.commit_on(&base, &[("theirs.txt", "to merge\n")]).await;
     let spec = CloneSpec {
-        branch: RefName::branch("task/own").unwrap(),
+        branch: RefName::from_branch("task/own").unwrap(),
         commit: merged.clone(),
         readable: vec![snapshot.clone(), theirs.clone()],
         identity: Identity::platform(),

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tempfile::TempDir;
+
 use omoi_domain::time::Timestamp;
 use omoi_git::clone::{CloneSpec, shared_clone};
 use omoi_git::mirror::{CommitMeta, FetchRef, Identity, Mirror};
@@ -13,7 +15,6 @@ use omoi_git::process::Git;
 use omoi_git::refname::RefName;
 use omoi_git::repo;
 use omoi_git::work::WorkDir;
-use tempfile::TempDir;
 
 /// An instant after which nothing in these tests happens.
 pub const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
@@ -63,7 +64,7 @@ impl Fixture {
     /// An agent's clone at `commit` that can read `others` too.
     pub async fn clone_with(&self, name: &str, commit: &ObjectId, others: &[&ObjectId]) -> WorkDir {
         let spec = CloneSpec {
-            branch: RefName::branch(&format!("task/{name}")).unwrap(),
+            branch: RefName::from_branch(&format!("task/{name}")).unwrap(),
             commit: commit.clone(),
             readable: others.iter().map(|other| (*other).clone()).collect(),
             identity: Identity::new("Agent", "agent@localhost"),
@@ -95,14 +96,14 @@ impl Fixture {
 }
 
 pub async fn locate() -> Git {
-    Git::locate(&std::env::var_os("PATH").unwrap())
+    Git::find_on_path(&std::env::var_os("PATH").unwrap())
         .await
         .unwrap()
 }
 
 /// Brings the repository's `HEAD` into the mirror.
 pub async fn fetch(git: &Git, mirror: &Mirror, user: &Path) -> ObjectId {
-    let info = repo::inspect(git, user).await.unwrap();
+    let info = repo::inspect_repository(git, user).await.unwrap();
     let want = FetchRef {
         commit: info.head.clone(),
         target: RefName::parse("refs/omoios/base/one").unwrap(),

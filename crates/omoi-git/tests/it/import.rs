@@ -1,10 +1,13 @@
+mod limits;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use omoi_domain::crash::CrashPoint::RefMoved;
 use omoi_git::clone::clean_checkout;
 use omoi_git::import::{
-    ImportError, ImportLimits, ImportRequest, Imported, Refusal, forget_import, import_bundle,
+    ImportError, ImportLimits, ImportRefusal, ImportRequest, ImportedBundle, forget_import,
+    import_bundle,
 };
 use omoi_git::object::ObjectId;
 use omoi_git::push::push_branch;
@@ -16,7 +19,7 @@ async fn import(
     f: &Fixture,
     bundle: &[u8],
     limits: &ImportLimits,
-) -> Result<Imported, ImportError> {
+) -> Result<ImportedBundle, ImportError> {
     let request = ImportRequest {
         id: "a1",
         bundle,
@@ -203,139 +206,6 @@ async fn hostile_trees_are_refused_and_leave_nothing() {
 }
 
 #[tokio::test]
-#[allow(clippy::too_many_lines, reason = "a table of cases")]
-async fn amounts_above_the_limits_are_refused() {
-    let f = Fixture::new(&[("a", "1\n")]).await;
-    f.clone_at("agent", &f.base).await;
-    let dir = f.path("agent");
-    let deep = format!("{}x", "d/".repeat(12));
-    write(
-        &dir,
-        &[
-            ("b", &"long ".repeat(1_000)),
-            ("c", "c"),
-            ("e", "e"),
-            (&deep, "x"),
-        ],
-    );
-    commit(&dir, "One");
-    commit(&dir, "Two");
-    commit(&dir, "Three");
-    let refs = ["refs/heads/r1", "refs/heads/r2", "refs/heads/r3"];
-    for name in refs {
-        git(&dir, &["update-ref", name, "HEAD"]);
-    }
-    let file = bundle(&dir, &refs, &f.base);
-    let all = ImportLimits::default();
-    assert!(import(&f, &file, &all).await.is_ok());
-    // Known objects are not counted, so each case starts from a mirror without them.
-    let cases: Vec<(&str, ImportLimits)> = vec![
-        (
-            "bytes of the bundle",
-            ImportLimits {
-                bundle_bytes_max: 500,
-                ..all.clone()
-            },
-        ),
-        (
-            "refs",
-            ImportLimits {
-                refs_max: 2,
-                ..all.clone()
-            },
-        ),
-        (
-            "objects",
-            ImportLimits {
-                objects_max: 5,
-                ..all.clone()
-            },
-        ),
-        (
-            "new commits",
-            ImportLimits {
-                commits_max: 2,
-                ..all.clone()
-            },
-        ),
-        (
-            "bytes of one file",
-            ImportLimits {
-                blob_bytes_max: 4_999,
-                ..all.clone()
-            },
-        ),
-        (
-            "files of one commit",
-            ImportLimits {
-                files_max: 3,
-                ..all.clone()
-            },
-        ),
-        (
-            "folders within folders",
-            ImportLimits {
-                depth_max: 12,
-                ..all.clone()
-            },
-        ),
-        (
-            "bytes of folders and commits",
-            ImportLimits {
-                structure_bytes_max: 1_000,
-                ..all.clone()
-            },
-        ),
-    ];
-    for (want, limits) in cases {
-        let f2 = Fixture::new(&[("z", "z")]).await;
-        let base = fixture::fetch(&f2.git, &f2.mirror, &f.user).await;
-        let f2 = Fixture { base, ..f2 };
-        match import(&f2, &file, &limits).await {
-            Err(ImportError::Refused(Refusal::TooMuch { what, value, limit })) => {
-                assert_eq!(what, want);
-                assert!(value > limit);
-            }
-            Err(ImportError::Refused(Refusal::FileTooLarge { path, bytes, .. })) => {
-                assert_eq!((want, bytes), ("bytes of one file", 5_000));
-                assert!(dir.join(path.as_path()).is_file(), "{path}");
-            }
-            other => panic!("{want}: {other:?}"),
-        }
-    }
-}
-
-/// Ten folders within ten folders, twelve times: more files than there are atoms in a cell.
-#[tokio::test]
-async fn a_tree_that_unfolds_without_end_is_counted_not_walked() {
-    let f = Fixture::new(&[("a", "1\n")]).await;
-    f.clone_at("agent", &f.base).await;
-    let dir = f.path("agent");
-    let blob = object(&dir, "blob", b"x");
-    let mut below = object(&dir, "tree", &tree_entry("100644", b"x", &blob));
-    for _ in 0..12 {
-        let entries: Vec<_> = (0..10)
-            .map(|n| tree_entry("40000", format!("{n}").as_bytes(), &below))
-            .collect();
-        below = object(&dir, "tree", &entries.concat());
-    }
-    let file = planted(&f, &dir, &[tree_entry("40000", b"all", &below)]);
-    let refused = import(&f, &file, &ImportLimits::default())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            refused,
-            ImportError::Refused(Refusal::TooMuch {
-                what: "files of one commit",
-                ..
-            })
-        ),
-        "{refused:?}"
-    );
-}
-
-#[tokio::test]
 async fn broken_and_dishonest_bundles_are_refused() {
     let f = Fixture::new(&[("a", "1\n")]).await;
     f.clone_at("agent", &f.base).await;
@@ -351,11 +221,11 @@ async fn broken_and_dishonest_bundles_are_refused() {
     let before = objects_of(&f);
 
     let cut = &whole[..whole.len() - 30];
-    assert!(matches!(refused(cut).await, Refusal::Fsck(_)));
+    assert!(matches!(refused(cut).await, ImportRefusal::Fsck(_)));
     let mut flipped = whole.clone();
     let middle = whole.len() - 60;
     flipped[middle] ^= 0xff;
-    assert!(matches!(refused(&flipped).await, Refusal::Fsck(_)));
+    assert!(matches!(refused(&flipped).await, ImportRefusal::Fsck(_)));
     // A tip the pack does not have, and a tip that is no commit.
     let swap = |with: &str| {
         let at = whole.windows(40).position(|w| w == tip.as_bytes()).unwrap();
@@ -365,12 +235,12 @@ async fn broken_and_dishonest_bundles_are_refused() {
     };
     assert!(matches!(
         refused(&swap(&"1".repeat(40))).await,
-        Refusal::NotACommit(_)
+        ImportRefusal::NotACommit(_)
     ));
     let tree = git(&dir, &["rev-parse", "HEAD^{tree}"]);
     assert!(matches!(
         refused(&swap(&tree)).await,
-        Refusal::NotACommit(_)
+        ImportRefusal::NotACommit(_)
     ));
     // A pack that leaves out an object its commit needs.
     let missing = object(&dir, "blob", b"never sent");
@@ -393,7 +263,7 @@ async fn broken_and_dishonest_bundles_are_refused() {
         .stdout;
     let mut partial = format!("# v2 git bundle\n{commit} refs/heads/evil\n\n").into_bytes();
     partial.extend_from_slice(&pack);
-    assert!(matches!(refused(&partial).await, Refusal::Fsck(_)));
+    assert!(matches!(refused(&partial).await, ImportRefusal::Fsck(_)));
     // It builds on work this mirror never had.
     let stranger = f.path("stranger");
     init(&stranger);
@@ -403,7 +273,7 @@ async fn broken_and_dishonest_bundles_are_refused() {
     let foreign = bundle(&stranger, &["refs/heads/main"], &unknown);
     assert_eq!(
         refused(&foreign).await,
-        Refusal::MissingPrerequisite(unknown)
+        ImportRefusal::MissingPrerequisite(unknown)
     );
     assert_eq!(objects_of(&f), before);
 }
@@ -424,7 +294,7 @@ async fn names_of_the_base_are_the_users_business() {
     let refused = import(&f, &file, &ImportLimits::default()).await;
     assert!(matches!(
         refused,
-        Err(ImportError::Refused(Refusal::BadName { .. }))
+        Err(ImportError::Refused(ImportRefusal::BadName { .. }))
     ));
 }
 
@@ -448,10 +318,10 @@ async fn nothing_an_agent_plants_is_started() {
             ),
         ],
     );
-    let snapshot = work.snapshot(&f.base, NOW).await.unwrap().unwrap();
+    let snapshot = work.take_snapshot(&f.base, NOW).await.unwrap().unwrap();
     let done = work.commit_all(&meta("Work")).await.unwrap();
     let file = work
-        .bundle(&done.head, std::slice::from_ref(&f.base))
+        .make_bundle(&done.head, std::slice::from_ref(&f.base))
         .await
         .unwrap()
         .unwrap();
@@ -492,11 +362,11 @@ async fn nothing_an_agent_plants_is_started() {
         .unwrap_or_else(|e| panic!("{e:?}"));
     import(&f, &file, &limits).await.unwrap();
     let m = &f.mirror;
-    let branch = RefName::branch("task/one").unwrap();
+    let branch = RefName::from_branch("task/one").unwrap();
     m.create_ref(&branch, &done.head, RefMoved).await.unwrap();
     let ours = f.commit_on(&f.base, &[("a", "3\n")]).await;
     m.merge_tree(&ours, &done.head).await.unwrap();
-    m.diff(&ours, &done.head, 10_000).await.unwrap();
+    m.diff_commits(&ours, &done.head, 10_000).await.unwrap();
     m.changed_files(&ours, &done.head).await.unwrap();
     let base = m.base_store(&f.base).await.unwrap();
     clean_checkout(&base, &f.path("check"), &done.head)

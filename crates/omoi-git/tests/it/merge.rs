@@ -1,4 +1,4 @@
-use omoi_git::mirror::{ChangeKind, FileChange, SCORE_ERROR, score};
+use omoi_git::mirror::{ChangeKind, FileChange, SCORE_ERROR, conflict_score};
 use omoi_git::object::RepoPath;
 use omoi_git::trailers::{self, Trailer};
 
@@ -25,7 +25,7 @@ async fn forecasts_and_merges_without_a_work_tree() {
         .await;
 
     let forecast = m.merge_tree(&ours, &clean).await;
-    assert_eq!(score(&forecast), 0);
+    assert_eq!(conflict_score(&forecast), 0);
     let merged = forecast.unwrap();
     let parents = [ours.clone(), clean.clone()];
     let meta = omoi_git::mirror::CommitMeta {
@@ -56,7 +56,7 @@ async fn forecasts_and_merges_without_a_work_tree() {
     assert_eq!(m.read_blob(&result, &absent, 100).await.unwrap(), None);
 
     let forecast = m.merge_tree(&ours, &clash).await;
-    assert_eq!(score(&forecast), 1);
+    assert_eq!(conflict_score(&forecast), 1);
     let conflict = forecast.unwrap().conflicts.remove(0);
     assert_eq!(conflict.path.to_string(), "b");
     assert!(
@@ -65,7 +65,10 @@ async fn forecasts_and_merges_without_a_work_tree() {
     );
 
     let missing = id(&"1".repeat(40));
-    assert_eq!(score(&m.merge_tree(&ours, &missing).await), SCORE_ERROR);
+    assert_eq!(
+        conflict_score(&m.merge_tree(&ours, &missing).await),
+        SCORE_ERROR
+    );
 }
 
 #[tokio::test]
@@ -122,9 +125,9 @@ async fn conflicts_of_every_kind_name_their_paths() {
             ("spot".to_owned(), ChangeKind::Added),
         ]
     );
-    let diff = m.diff(&f.base, &one, 10_000).await.unwrap();
+    let diff = m.diff_commits(&f.base, &one, 10_000).await.unwrap();
     assert!(diff.text.contains("+one") && !diff.truncated);
-    let diff = m.diff(&f.base, &one, 40).await.unwrap();
+    let diff = m.diff_commits(&f.base, &one, 40).await.unwrap();
     assert!(diff.text.len() <= 40 && diff.truncated);
 }
 
@@ -171,7 +174,11 @@ async fn files_are_committed_without_touching_others() {
         listed[0].id
     );
     assert_eq!(
-        f.mirror.log(&made, Some(&f.base), 9).await.unwrap().len(),
+        f.mirror
+            .list_commits(&made, Some(&f.base), 9)
+            .await
+            .unwrap()
+            .len(),
         1
     );
 }

@@ -1,11 +1,11 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 
-use omoi_git::push::{PushError, Pushed, Renamed, push_branch};
+use omoi_git::push::{PushError, PushedBranch, RenameReason, push_branch};
 
 use crate::fixture::{Fixture, chown, commit, fingerprint, git, is_root, write};
 
-fn made(branch: &str, renamed: Option<Renamed>) -> Pushed {
-    Pushed {
+fn made(branch: &str, renamed: Option<RenameReason>) -> PushedBranch {
+    PushedBranch {
         branch: branch.to_owned(),
         renamed,
         existed: false,
@@ -23,7 +23,7 @@ async fn the_branch_arrives_under_a_free_name() {
     };
 
     assert_eq!(push("omoi/tags").await, made("omoi/tags", None));
-    let again = Pushed {
+    let again = PushedBranch {
         existed: true,
         ..made("omoi/tags", None)
     };
@@ -33,31 +33,37 @@ async fn the_branch_arrives_under_a_free_name() {
     // Taken by other content, twice.
     git(&f.user, &["branch", "busy", "main"]);
     git(&f.user, &["branch", "busy-2", "main"]);
-    assert_eq!(push("busy").await, made("busy-3", Some(Renamed::Taken)));
+    assert_eq!(
+        push("busy").await,
+        made("busy-3", Some(RenameReason::Taken))
+    );
     assert!(push("busy").await.existed);
     // Checked out here, and in another work tree, and on a branch that has no commit yet.
     assert_eq!(
         push("main").await,
-        made("main-2", Some(Renamed::CheckedOut))
+        made("main-2", Some(RenameReason::CheckedOut))
     );
     git(&f.user, &["worktree", "add", "-q", "-b", "side", "../side"]);
     assert_eq!(
         push("side").await,
-        made("side-2", Some(Renamed::CheckedOut))
+        made("side-2", Some(RenameReason::CheckedOut))
     );
     git(&f.path("side"), &["checkout", "-q", "--orphan", "unborn"]);
     assert_eq!(
         push("unborn").await,
-        made("unborn-2", Some(Renamed::CheckedOut))
+        made("unborn-2", Some(RenameReason::CheckedOut))
     );
     // A branch where a folder would have to be, and the other way round.
     git(&f.user, &["branch", "team", "main"]);
     assert_eq!(
         push("team/tags").await,
-        made("team-tags", Some(Renamed::Nested))
+        made("team-tags", Some(RenameReason::Nested))
     );
     git(&f.user, &["branch", "deep/er", "main"]);
-    assert_eq!(push("deep").await, made("deep-2", Some(Renamed::Nested)));
+    assert_eq!(
+        push("deep").await,
+        made("deep-2", Some(RenameReason::Nested))
+    );
 
     let bad = push_branch(&f.mirror, &f.user, &done, "-x").await;
     assert!(matches!(bad, Err(PushError::Name(_))));

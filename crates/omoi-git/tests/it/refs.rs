@@ -9,7 +9,7 @@ async fn refs_move_only_from_where_they_are_expected() {
     let f = Fixture::new(&[("a", "1\n")]).await;
     let m = &f.mirror;
     let next = f.commit_on(&f.base, &[("a", "2\n")]).await;
-    let name = RefName::branch("omoi/x").unwrap();
+    let name = RefName::from_branch("omoi/x").unwrap();
 
     assert_eq!(m.read_ref(&name).await.unwrap(), None);
     m.create_ref(&name, &f.base, RefMoved).await.unwrap();
@@ -35,7 +35,7 @@ async fn refs_move_only_from_where_they_are_expected() {
 
     // A name that cannot exist beside another is git's failure, not a moved ref.
     m.create_ref(&name, &next, RefMoved).await.unwrap();
-    let nested = RefName::branch("omoi/x/y").unwrap();
+    let nested = RefName::from_branch("omoi/x/y").unwrap();
     let error = m.create_ref(&nested, &next, RefMoved).await.unwrap_err();
     assert!(matches!(error, UpdateRefError::Git { .. }));
 }
@@ -43,7 +43,7 @@ async fn refs_move_only_from_where_they_are_expected() {
 #[tokio::test]
 async fn of_sixteen_racers_exactly_one_wins() {
     let f = Fixture::new(&[("a", "1\n")]).await;
-    let name = RefName::branch("integration").unwrap();
+    let name = RefName::from_branch("integration").unwrap();
     f.mirror.create_ref(&name, &f.base, RefMoved).await.unwrap();
     for round in 0..3 {
         let start = f.mirror.read_ref(&name).await.unwrap().unwrap();
@@ -85,7 +85,7 @@ async fn of_sixteen_racers_exactly_one_wins() {
 #[tokio::test]
 async fn locks_of_the_dead_are_removed() {
     let f = Fixture::new(&[("a", "1\n")]).await;
-    let name = RefName::branch("x").unwrap();
+    let name = RefName::from_branch("x").unwrap();
     std::fs::create_dir_all(f.mirror.dir().join("refs/heads")).unwrap();
     let lock = f.mirror.dir().join("refs/heads/x.lock");
     std::fs::write(&lock, "").unwrap();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use omoi_git::mirror::Mirror;
 use omoi_git::process::{Git, LocateError};
-use omoi_git::repo::{InspectError, expect_writable, inspect};
+use omoi_git::repo::{InspectError, expect_writable, inspect_repository};
 
 use crate::fixture::{self, Fixture, chown, commit, git, init, is_root, write};
 
@@ -13,7 +13,7 @@ async fn refuses_what_is_no_usable_repository() {
     let tmp = tempfile::TempDir::new().unwrap();
     let git_program = fixture::locate().await;
     let at = |name: &str| tmp.path().join(name);
-    let look = async |path: &Path| inspect(&git_program, path).await.unwrap_err();
+    let look = async |path: &Path| inspect_repository(&git_program, path).await.unwrap_err();
 
     std::fs::create_dir(at("plain")).unwrap();
     std::fs::write(at("file"), "x").unwrap();
@@ -50,7 +50,7 @@ async fn refuses_what_is_no_usable_repository() {
         InspectError::Empty { .. } | InspectError::Broken { .. }
     ));
 
-    let none = Git::locate(tmp.path().as_os_str()).await;
+    let none = Git::find_on_path(tmp.path().as_os_str()).await;
     assert!(matches!(none, Err(LocateError::Missing)));
 }
 
@@ -59,7 +59,9 @@ async fn describes_a_repository_without_touching_it() {
     let f = Fixture::new(&[("src/a.txt", "one\n")]).await;
     let before = fixture::fingerprint(&f.user);
 
-    let info = inspect(&f.git, &f.user.join("src")).await.unwrap();
+    let info = inspect_repository(&f.git, &f.user.join("src"))
+        .await
+        .unwrap();
     assert_eq!(info.toplevel, f.user.canonicalize().unwrap());
     assert_eq!(info.head, f.base);
     assert_eq!(info.branch.as_deref(), Some("main"));
@@ -68,10 +70,10 @@ async fn describes_a_repository_without_touching_it() {
     assert_eq!(fixture::fingerprint(&f.user), before);
 
     write(&f.user, &[("untracked", "x")]);
-    assert!(inspect(&f.git, &f.user).await.unwrap().dirty);
+    assert!(inspect_repository(&f.git, &f.user).await.unwrap().dirty);
 
     git(&f.user, &["checkout", "-q", "--detach"]);
-    let info = inspect(&f.git, &f.user).await.unwrap();
+    let info = inspect_repository(&f.git, &f.user).await.unwrap();
     assert_eq!(
         (info.branch, info.default_branch.as_deref()),
         (None, Some("main"))
@@ -82,7 +84,7 @@ async fn describes_a_repository_without_touching_it() {
     git(f.tmp.path(), &["clone", "-q", "--depth=1", &url, "clone"]);
     git(&clone, &["checkout", "-q", "-b", "feature"]);
     git(&clone, &["remote", "set-head", "origin", "main"]);
-    let info = inspect(&f.git, &clone).await.unwrap();
+    let info = inspect_repository(&f.git, &clone).await.unwrap();
     assert_eq!(info.default_branch.as_deref(), Some("main"));
     assert_eq!(info.branch.as_deref(), Some("feature"));
     assert!(info.shallow);
@@ -91,12 +93,14 @@ async fn describes_a_repository_without_touching_it() {
         &f.user,
         &["worktree", "add", "-q", "-b", "linked", "../linked"],
     );
-    let linked = inspect(&f.git, &f.path("linked")).await.unwrap();
+    let linked = inspect_repository(&f.git, &f.path("linked")).await.unwrap();
     assert_eq!(linked.git_dir, f.user.join(".git").canonicalize().unwrap());
     assert_eq!(linked.branch.as_deref(), Some("linked"));
 
     git(f.tmp.path(), &["clone", "-q", "--bare", "user", "bare.git"]);
-    let bare = inspect(&f.git, &f.path("bare.git")).await.unwrap();
+    let bare = inspect_repository(&f.git, &f.path("bare.git"))
+        .await
+        .unwrap();
     assert!(bare.bare && !bare.dirty && bare.toplevel == bare.git_dir);
 }
 
@@ -113,7 +117,7 @@ async fn looking_runs_no_monitor_and_no_hook() {
     ] {
         git(&f.user, &["config", key, value]);
     }
-    inspect(&f.git, &f.user).await.unwrap();
+    inspect_repository(&f.git, &f.user).await.unwrap();
     assert!(!canary.exists());
 }
 
@@ -139,9 +143,12 @@ async fn fetches_whole_shallow_and_foreign_histories_repeatedly() {
         .await
         .unwrap();
     let head = fixture::fetch(&f.git, &mirror, &f.path("cut")).await;
-    assert_eq!(mirror.log(&head, None, 100).await.unwrap().len(), 2);
+    assert_eq!(
+        mirror.list_commits(&head, None, 100).await.unwrap().len(),
+        2
+    );
     let spec = omoi_git::clone::CloneSpec {
-        branch: omoi_git::refname::RefName::branch("task").unwrap(),
+        branch: omoi_git::refname::RefName::from_branch("task").unwrap(),
         commit: head.clone(),
         readable: Vec::new(),
         identity: omoi_git::mirror::Identity::platform(),
@@ -197,7 +204,7 @@ async fn takes_old_flaws_from_the_user() {
 #[tokio::test]
 async fn a_repository_that_no_branch_can_be_put_into_is_refused() {
     let f = Fixture::new(&[("a", "1\n")]).await;
-    let info = inspect(&f.git, &f.user).await.unwrap();
+    let info = inspect_repository(&f.git, &f.user).await.unwrap();
     expect_writable(&info).unwrap();
     if is_root() {
         // Root may write everywhere; git runs as the owner, who may not.

@@ -396,7 +396,7 @@ async fn odd_repositories_are_surveyed_too() {
 
     let empty = Fixture::new(&[]).await;
     let survey = survey_commit(&empty.mirror, &empty.base).await.unwrap();
-    assert_eq!((survey.files, survey.suite()), (0, None));
+    assert_eq!((survey.files, survey.suite_command()), (0, None));
 }
 
 #[tokio::test]
@@ -427,7 +427,10 @@ async fn fifty_thousand_files() {
     println!("survey of 50,000 files: {:?}", start.elapsed());
     assert_eq!(survey.files, 50_002);
     assert_eq!(survey.languages[0].files, 50_001);
-    assert_eq!(survey.suite().unwrap().command, "python3 -m pytest -q");
+    assert_eq!(
+        survey.suite_command().unwrap().command,
+        "python3 -m pytest -q"
+    );
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use omoi_git::survey::survey_dir;
-use omoi_git::toolchain::{Host, resolve};
 use tempfile::TempDir;
+
+use omoi_git::survey::survey_dir;
+use omoi_git::toolchain::{HostEnvironment, resolve_toolchain};
 
 use crate::fixture::write;
 
@@ -68,12 +69,12 @@ async fn finds_the_narrowest_roots_and_never_the_home() {
     let paths = [".cargo/bin", ".pyenv/shims", ".nvm/v20/bin", "go/bin"]
         .map(text)
         .join(":");
-    let host = Host {
+    let host = HostEnvironment {
         path: format!("{paths}:/usr/bin:/bin").into(),
         home: Some(home.clone()),
         variables: Vec::new(),
     };
-    let found = resolve(&survey, &host).await;
+    let found = resolve_toolchain(&survey, &host).await;
     let roots: Vec<_> = found
         .roots
         .iter()
@@ -128,12 +129,12 @@ async fn finds_the_narrowest_roots_and_never_the_home() {
         &at(".pyenv/shims/python3"),
         &format!("{0}\n{0}\n3.12.1", home.display()),
     );
-    let found = resolve(&survey, &host).await;
+    let found = resolve_toolchain(&survey, &host).await;
     assert!(found.missing.contains(&"python3".to_owned()));
     assert!(!found.roots.contains(&home));
 
-    let nothing = Host::default();
-    let found = resolve(&survey, &nothing).await;
+    let nothing = HostEnvironment::default();
+    let found = resolve_toolchain(&survey, &nothing).await;
     assert!(found.roots.is_empty() && found.programs.is_empty());
     for name in [
         "cargo", "rustc", "python3", "node", "npm", "go", "cc", "just",

@@ -26,7 +26,7 @@ async fn unfinished_work_moves_to_a_fresh_clone() {
     let f = Fixture::new(&[("a", "1\n"), ("b", "1\n"), (".gitignore", "*.log\n")]).await;
     let work = f.clone_at("one", &f.base).await;
     let dir = f.path("one");
-    assert!(work.snapshot(&f.base, NOW).await.unwrap().is_none());
+    assert!(work.take_snapshot(&f.base, NOW).await.unwrap().is_none());
 
     write(&dir, &[("a", "committed\n")]);
     git(&dir, &["commit", "-qam", "by hand"]);
@@ -45,7 +45,7 @@ async fn unfinished_work_moves_to_a_fresh_clone() {
     git(&dir, &["add", "a"]);
     let before = git(&dir, &["status", "--porcelain"]);
 
-    let snapshot = work.snapshot(&f.base, NOW).await.unwrap().unwrap();
+    let snapshot = work.take_snapshot(&f.base, NOW).await.unwrap().unwrap();
     assert_eq!(snapshot.left_out, "");
     assert_eq!(
         git(&dir, &["status", "--porcelain"]),
@@ -53,7 +53,7 @@ async fn unfinished_work_moves_to_a_fresh_clone() {
         "branch and index stay as they were"
     );
     assert_eq!(git(&dir, &["rev-parse", "HEAD"]), own);
-    let again = work.snapshot(&f.base, NOW).await.unwrap().unwrap();
+    let again = work.take_snapshot(&f.base, NOW).await.unwrap().unwrap();
     assert_eq!(
         again.commit, snapshot.commit,
         "equal work gives an equal snapshot"
@@ -79,7 +79,7 @@ async fn unfinished_work_moves_to_a_fresh_clone() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o111, 0o111);
-    let resumed = fresh.snapshot(&f.base, NOW).await.unwrap().unwrap();
+    let resumed = fresh.take_snapshot(&f.base, NOW).await.unwrap().unwrap();
     assert_eq!(resumed.tree, snapshot.tree);
 }
 
@@ -90,7 +90,7 @@ async fn commits_carry_trailers_and_bundles_carry_commits() {
     let idle = work.commit_all(&meta("Nothing")).await.unwrap();
     assert!(!idle.made && idle.head == f.base);
     assert!(
-        work.bundle(&f.base, std::slice::from_ref(&f.base))
+        work.make_bundle(&f.base, std::slice::from_ref(&f.base))
             .await
             .unwrap()
             .is_none()
@@ -109,13 +109,17 @@ async fn commits_carry_trailers_and_bundles_carry_commits() {
     let done = work.commit_all(&meta).await.unwrap();
     assert!(done.made);
     let bundle = work
-        .bundle(&done.head, std::slice::from_ref(&f.base))
+        .make_bundle(&done.head, std::slice::from_ref(&f.base))
         .await
         .unwrap()
         .unwrap();
     assert_eq!(take(&f.mirror, &f.base, &bundle).await, done.head);
 
-    let log = f.mirror.log(&done.head, Some(&f.base), 10).await.unwrap();
+    let log = f
+        .mirror
+        .list_commits(&done.head, Some(&f.base), 10)
+        .await
+        .unwrap();
     assert_eq!(log.len(), 1);
     assert_eq!(
         (log[0].subject.as_str(), log[0].body.as_str()),
@@ -158,7 +162,7 @@ async fn a_begun_merge_survives_snapshots_and_ends_with_two_parents() {
         assert!(text.contains(part), "{text}");
     }
 
-    let snapshot = work.snapshot(&ours, NOW).await.unwrap().unwrap();
+    let snapshot = work.take_snapshot(&ours, NOW).await.unwrap().unwrap();
     take(&f.mirror, &ours, &snapshot.bundle).await;
     let fresh = f.clone_with("two", &ours, &[&snapshot.commit]).await;
     fresh.restore_snapshot(&snapshot.commit).await.unwrap();
@@ -166,12 +170,12 @@ async fn a_begun_merge_survives_snapshots_and_ends_with_two_parents() {
     write(&f.path("two"), &[("a", "both\n")]);
     let done = fresh.commit_all(&meta("Resolve")).await.unwrap();
     let bundle = fresh
-        .bundle(&done.head, &[ours.clone(), theirs.clone()])
+        .make_bundle(&done.head, &[ours.clone(), theirs.clone()])
         .await
         .unwrap()
         .unwrap();
     take(&f.mirror, &ours, &bundle).await;
-    let log = f.mirror.log(&done.head, None, 1).await.unwrap();
+    let log = f.mirror.list_commits(&done.head, None, 1).await.unwrap();
     assert_eq!(log[0].parents, [ours, theirs]);
     assert_eq!(git(&f.path("two"), &["show", "HEAD:b"]), "theirs");
 }
@@ -184,7 +188,7 @@ async fn repositories_inside_the_work_tree_are_named() {
     let dir = f.path("one");
     crate::fixture::init(&dir.join("unborn"));
     write(&dir, &[("b", "2\n"), ("unborn/x", "x")]);
-    let snapshot = work.snapshot(&f.base, NOW).await.unwrap().unwrap();
+    let snapshot = work.take_snapshot(&f.base, NOW).await.unwrap().unwrap();
     assert!(
         snapshot.left_out.contains("unborn"),
         "{}",
@@ -197,6 +201,6 @@ async fn repositories_inside_the_work_tree_are_named() {
     assert_eq!(git(&dir, &["show", "HEAD:b"]), "2");
     std::fs::remove_dir_all(dir.join("unborn")).unwrap();
     git(&dir, &["rm", "-q", "--cached", "inner"]);
-    let snapshot = work.snapshot(&f.base, NOW).await.unwrap().unwrap();
+    let snapshot = work.take_snapshot(&f.base, NOW).await.unwrap().unwrap();
     assert!(snapshot.left_out.contains("inner"), "{}", snapshot.left_out);
 }

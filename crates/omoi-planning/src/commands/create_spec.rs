@@ -17,7 +17,7 @@ use omoi_git::refname::{BadRefName, RefName};
 use omoi_git::repo::{InspectError, RepoInfo, expect_writable};
 use omoi_git::slug;
 use omoi_git::survey::{Survey, SurveyError, survey_commit};
-use omoi_git::toolchain::resolve;
+use omoi_git::toolchain::resolve_toolchain;
 use omoi_protocol::control::CreateSpec;
 use omoi_runtime::config::keys;
 use omoi_store::projects::{Counter, take_numbers};
@@ -148,7 +148,7 @@ impl RepositoryReader<'_> {
         let OpenedRepository { info, settings, .. } = repository;
         let uncommitted = repository_file::look_at_work_tree(&info.toplevel, settings)?;
         let survey = survey_commit(&repository.mirror, &info.head).await?;
-        let toolchain = resolve(&survey, self.host).await;
+        let toolchain = resolve_toolchain(&survey, self.host).await;
         let own_suite = self.config.get(&keys::VALIDATION_SUITE);
         let named = request.suite.as_deref();
         let named = named.or(settings.suite.as_deref()).or(own_suite.as_deref());
@@ -169,7 +169,7 @@ impl RepositoryReader<'_> {
         let title = title(&request.idea);
         Ok(SpecDraft {
             project: repository.project.id,
-            slug: slug::slug(&title, SLUG_CHARS),
+            slug: slug::title_slug(&title, SLUG_CHARS),
             title,
             original_request: request.idea,
             options: SpecOptions {
@@ -294,8 +294,12 @@ async fn free_branch(
     taken: &BTreeSet<String>,
 ) -> Result<String, CreateError> {
     let first = format!("omoi/{slug}");
-    for name in slug::candidates(&first).filter(|name| !taken.contains(name)) {
-        if mirror.read_ref(&RefName::branch(&name)?).await?.is_none() {
+    for name in slug::numbered_names(&first).filter(|name| !taken.contains(name)) {
+        if mirror
+            .read_ref(&RefName::from_branch(&name)?)
+            .await?
+            .is_none()
+        {
             return Ok(name);
         }
     }

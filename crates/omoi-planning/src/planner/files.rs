@@ -9,7 +9,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_execution::Platform;
 use omoi_execution::spec_files::rendered_files;
-use omoi_runtime::telemetry::chain;
+use omoi_runtime::telemetry::error_chain;
 use omoi_runtime::{BoxError, files};
 use omoi_store::{StoreError, phases, specs};
 
@@ -47,7 +47,7 @@ impl Rendered {
                     self.due.remove(&id);
                 }
                 Err(error) => {
-                    let why = chain(error.as_ref());
+                    let why = error_chain(error.as_ref());
                     warn!(spec.id = %id, error = %why, "Could not render the files of `{id}`");
                 }
             }
@@ -76,7 +76,7 @@ impl Rendered {
             if let Some(dir) = path.parent() {
                 std::fs::create_dir_all(dir)?;
             }
-            files::replace(CrashPoint::FileReplaced, &path, text.as_bytes(), 0o644)?;
+            files::replace_file(CrashPoint::FileReplaced, &path, text.as_bytes(), 0o644)?;
         }
         self.done.insert(id, outputs);
         Ok(())

@@ -11,7 +11,7 @@ use omoi_execution::toolbox::Toolbox;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
-use omoi_sandbox::Access;
+use omoi_sandbox::WorkspaceAccess;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::PhaseRun;
 use omoi_store::specs::Spec;
@@ -59,7 +59,7 @@ pub(super) async fn start_attempt(
         branch: format!("plan/{phase}"),
         snapshot: None,
         merge: None,
-        access: Access::ReadOnly,
+        access: WorkspaceAccess::ReadOnly,
         toolbox,
     };
     let job = Job {

@@ -1,10 +1,10 @@
 //! Specs that are written down.
 
-use omoi_git::toolchain::Host;
+use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::commands::create_spec;
 use omoi_planning::repository_reader::RepositoryReader;
 use omoi_protocol::control::CreateSpec;
-use omoi_runtime::config::{Sources, keys, load};
+use omoi_runtime::config::{ConfigSources, keys, load_config};
 use omoi_testkit::repo::TestRepo;
 
 use crate::support::Guarded;
@@ -22,9 +22,9 @@ async fn a_spec_is_written_down_while_git_is_not_running() {
         suite: None,
         accept_red: false,
     };
-    let host = Host::default();
-    let sources = Sources::default().with_flag("data.dir", "/nowhere");
-    let own = load(&keys::TABLE, &sources).unwrap();
+    let host = HostEnvironment::default();
+    let sources = ConfigSources::default().with_flag("data.dir", "/nowhere");
+    let own = load_config(&keys::TABLE, &sources).unwrap();
     let reader = RepositoryReader {
         platform: &guarded.it.platform,
         host: &host,

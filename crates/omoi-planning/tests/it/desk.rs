@@ -24,8 +24,8 @@ use omoi_runtime::clock::Clock as _;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{
-    BoxFuture, Floor, Held, Launch, LaunchError, ProbeConfig, Property, Provider, Running,
-    WorkspaceError, probe,
+    BoxFuture, LaunchError, ProbeConfig, Property, PropertyStatus, Provider, RunningSandbox,
+    SandboxFloor, SandboxLaunch, WorkspaceError, probe_host,
 };
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun};
@@ -49,13 +49,13 @@ impl Provider for Played {
     fn rung(&self) -> SandboxRung {
         self.plain.rung()
     }
-    fn version(&self) -> &str {
-        self.plain.version()
+    fn rung_version(&self) -> &str {
+        self.plain.rung_version()
     }
-    fn properties(&self) -> &[(Property, Held)] {
-        self.plain.properties()
+    fn held_properties(&self) -> &[(Property, PropertyStatus)] {
+        self.plain.held_properties()
     }
-    fn launch(&self, launch: Launch) -> BoxFuture<'_, Result<Running, LaunchError>> {
+    fn launch(&self, launch: SandboxLaunch) -> BoxFuture<'_, Result<RunningSandbox, LaunchError>> {
         if launch.worker.is_some() {
             let context = serde_json::from_slice(&launch.files[0].contents).unwrap();
             self.told.lock().unwrap().push(context);
@@ -64,7 +64,7 @@ impl Provider for Played {
         }
         Box::pin(futures::future::pending())
     }
-    fn path_inside(&self, launch: &Launch, path: &Path) -> PathBuf {
+    fn path_inside(&self, launch: &SandboxLaunch, path: &Path) -> PathBuf {
         self.plain.path_inside(launch, path)
     }
     fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
@@ -76,11 +76,11 @@ impl Provider for Played {
     fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
         self.plain.remove_workspace(dir)
     }
-    fn orphans(&self) -> io::Result<Vec<String>> {
-        self.plain.orphans()
+    fn list_orphans(&self) -> io::Result<Vec<String>> {
+        self.plain.list_orphans()
     }
-    fn destroy(&self, name: &str) -> io::Result<bool> {
-        self.plain.destroy(name)
+    fn destroy_sandbox(&self, name: &str) -> io::Result<bool> {
+        self.plain.destroy_sandbox(name)
     }
 }
 
@@ -110,9 +110,9 @@ impl Desk {
         let state = tempfile::tempdir().unwrap();
         let mut config = ProbeConfig::new(state.path().join("sandboxes"));
         config.bubblewrap = "/nowhere".into();
-        let found = probe(&config).await.unwrap();
+        let found = probe_host(&config).await.unwrap();
         let plain = found
-            .select(&Floor::none(), Some(SandboxRung::Process))
+            .select_provider(&SandboxFloor::none(), Some(SandboxRung::Process))
             .unwrap();
         let played = Arc::new(Played {
             plain,

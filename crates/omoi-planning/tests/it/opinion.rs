@@ -19,7 +19,7 @@ use omoi_llm::pace::Pace;
 use omoi_llm::route::{Provider, Route, Routes};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, Simulated};
-use omoi_runtime::lifecycle::Kind;
+use omoi_runtime::lifecycle::SpawnKind;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::{costs, events};
@@ -68,8 +68,8 @@ async fn desk(rules: &str, model: &str) -> Desk {
     let llm = Llm::new(judged_by(&base, model), Arc::new(Standing)).unwrap();
     let desk = Desk::with(false, |parts| parts.llm = Some(llm)).await;
     let lifecycle = desk.it.platform.lifecycle.clone();
-    let soft = lifecycle.soft().cancelled_owned();
-    lifecycle.spawn("model", Kind::Critical, async move {
+    let soft = lifecycle.soft_token().cancelled_owned();
+    lifecycle.spawn("model", SpawnKind::Critical, async move {
         let model = Simulated::new(scenario, None);
         Ok(simulated::serve(listener, &model, soft).await?)
     });

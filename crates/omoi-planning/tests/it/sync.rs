@@ -255,7 +255,7 @@ async fn a_failure_at_any_statement_leaves_everything_as_it_was() {
         match written(&it, accepted()).await {
             Ok(plan) => break plan,
             Err(ApplyError::Store(error)) => {
-                let why = omoi_runtime::telemetry::chain(&error);
+                let why = omoi_runtime::telemetry::error_chain(&error);
                 assert!(why.contains("injected"), "{why}");
             }
             Err(other) => panic!("{other}"),

@@ -3,11 +3,11 @@
 use futures::future::BoxFuture;
 use tokio::sync::broadcast;
 
-use super::{BACKLOG_MAX, Bus, BusError, Hint, Subscription, check};
+use super::{BACKLOG_MAX, Bus, BusError, BusHint, HintSubscription, check_topic};
 
 /// Hints among the tasks of one process; clones are the same bus.
 #[derive(Clone, Debug)]
-pub struct LocalBus(broadcast::Sender<Hint>);
+pub struct LocalBus(broadcast::Sender<BusHint>);
 
 impl LocalBus {
     /// A bus without subscribers.
@@ -23,16 +23,16 @@ impl Default for LocalBus {
 }
 
 impl Bus for LocalBus {
-    fn publish(&self, hint: Hint) -> BoxFuture<'_, Result<(), BusError>> {
+    fn publish_hint(&self, hint: BusHint) -> BoxFuture<'_, Result<(), BusError>> {
         Box::pin(async move {
-            check(&hint)?;
+            check_topic(&hint)?;
             // Without a subscriber there is nobody to tell.
             let _ = self.0.send(hint);
             Ok(())
         })
     }
 
-    fn subscribe(&self) -> Subscription {
-        Subscription(self.0.subscribe())
+    fn subscribe_hints(&self) -> HintSubscription {
+        HintSubscription(self.0.subscribe())
     }
 }

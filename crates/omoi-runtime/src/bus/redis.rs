@@ -1,7 +1,7 @@
 //! The bus between processes: Redis publish/subscribe.
 //!
 //! One connection publishes, one listens; both come back by themselves. Every time the listener
-//! (re)connects it hands [`Hint::Resync`] to its subscribers, since Redis keeps nothing for those
+//! (re)connects it hands [`BusHint::Resync`] to its subscribers, since Redis keeps nothing for those
 //! who were away.
 
 use std::time::Duration;
@@ -14,13 +14,13 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{BACKLOG_MAX, Bus, BusError, Hint, Subscription, Unusable, check};
+use super::{BACKLOG_MAX, Bus, BusError, BusFailure, BusHint, HintSubscription, check_topic};
 use crate::BoxError;
-use crate::clock::{Clocked, timeout};
-use crate::lifecycle::{Handle, Kind};
-use crate::reconcile::backoff;
+use crate::clock::{Clocked, with_deadline};
+use crate::lifecycle::{LifecycleHandle, SpawnKind};
+use crate::reconcile::backoff_pause;
 use crate::rng::Rng;
-use crate::telemetry::chain;
+use crate::telemetry::error_chain;
 
 /// How long a publisher waits for the server.
 const PUBLISH_LIMIT: Duration = Duration::from_secs(1);
@@ -37,14 +37,14 @@ pub struct RedisOptions {
     pub key_prefix: String,
     /// Time for limits and pauses.
     pub clock: Clocked,
-    /// Spreads the pauses.
+    /// Spreads the pauses between attempts to reconnect.
     pub rng: Rng,
 }
 
 /// Hints among all processes that share a Redis server and a key prefix.
 #[derive(Clone)]
 pub struct RedisBus {
-    hints: broadcast::Sender<Hint>,
+    hints: broadcast::Sender<BusHint>,
     publisher: ConnectionManager,
     channel: String,
     clock: Clocked,
@@ -56,19 +56,19 @@ impl RedisBus {
     ///
     /// # Errors
     /// Returns [`BusError::Address`] when the address is malformed.
-    pub fn new(options: RedisOptions, handle: &Handle) -> Result<Self, BusError> {
+    pub fn new(options: RedisOptions, handle: &LifecycleHandle) -> Result<Self, BusError> {
         if options.url.starts_with("rediss:") || options.url.starts_with("valkeys:") {
             // Fails only when a provider is installed already, which is as good.
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         }
-        let client = Client::open(options.url.as_str()).map_err(address)?;
+        let client = Client::open(options.url.as_str()).map_err(address_error)?;
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
             .set_connection_timeout(Some(PUBLISH_LIMIT))
             .set_response_timeout(Some(PUBLISH_LIMIT));
         let publisher = client
             .get_connection_manager_lazy(config)
-            .map_err(address)?;
+            .map_err(address_error)?;
         let hints = broadcast::channel(BACKLOG_MAX).0;
         let bus = Self {
             hints: hints.clone(),
@@ -76,16 +76,16 @@ impl RedisBus {
             channel: format!("{}:hints", options.key_prefix),
             clock: options.clock.clone(),
         };
-        let listener = Listener {
+        let listener = RedisListener {
             client,
             channel: bus.channel.clone(),
             hints,
             clock: options.clock,
             rng: options.rng,
-            stop: handle.soft(),
+            stop: handle.soft_token(),
         };
-        handle.spawn("bus-listener", Kind::Critical, async move {
-            listener.run().await;
+        handle.spawn("bus-listener", SpawnKind::Critical, async move {
+            listener.run_until_stop().await;
             Ok(())
         });
         Ok(bus)
@@ -95,17 +95,17 @@ impl RedisBus {
     ///
     /// # Errors
     /// Returns [`BusError::Unreachable`] when it does not answer in time.
-    pub async fn ping(&self) -> Result<(), BusError> {
-        self.ask(redis::cmd("PING")).await
+    pub async fn ping_server(&self) -> Result<(), BusError> {
+        self.send_command(redis::cmd("PING")).await
     }
 
-    async fn ask(&self, command: redis::Cmd) -> Result<(), BusError> {
+    async fn send_command(&self, command: redis::Cmd) -> Result<(), BusError> {
         let mut connection = self.publisher.clone();
         let answer = command.query_async::<redis::Value>(&mut connection);
-        match timeout(&*self.clock, PUBLISH_LIMIT, answer).await {
+        match with_deadline(&*self.clock, PUBLISH_LIMIT, answer).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(BusError::Unreachable(Unusable(chain(&error)))),
-            Err(elapsed) => Err(BusError::Unreachable(Unusable(elapsed.to_string()))),
+            Ok(Err(error)) => Err(BusError::Unreachable(BusFailure(error_chain(&error)))),
+            Err(elapsed) => Err(BusError::Unreachable(BusFailure(elapsed.to_string()))),
         }
     }
 }
@@ -118,31 +118,31 @@ impl std::fmt::Debug for RedisBus {
 }
 
 impl Bus for RedisBus {
-    fn publish(&self, hint: Hint) -> BoxFuture<'_, Result<(), BusError>> {
+    fn publish_hint(&self, hint: BusHint) -> BoxFuture<'_, Result<(), BusError>> {
         Box::pin(async move {
-            check(&hint)?;
+            check_topic(&hint)?;
             let mut command = redis::cmd("PUBLISH");
-            command.arg(&self.channel).arg(encode(&hint));
-            self.ask(command).await
+            command.arg(&self.channel).arg(encode_hint(&hint));
+            self.send_command(command).await
         })
     }
 
-    fn subscribe(&self) -> Subscription {
-        Subscription(self.hints.subscribe())
+    fn subscribe_hints(&self) -> HintSubscription {
+        HintSubscription(self.hints.subscribe())
     }
 }
 
-struct Listener {
+struct RedisListener {
     client: Client,
     channel: String,
-    hints: broadcast::Sender<Hint>,
+    hints: broadcast::Sender<BusHint>,
     clock: Clocked,
     rng: Rng,
     stop: CancellationToken,
 }
 
-impl Listener {
-    async fn run(self) {
+impl RedisListener {
+    async fn run_until_stop(self) {
         // Dropping a half-made connection is safe.
         tokio::select! {
             () = self.stop.cancelled() => {}
@@ -153,29 +153,31 @@ impl Listener {
     async fn listen_for_ever(&self) {
         let mut failing = 0_u32;
         loop {
-            let lost = match self.connect().await {
+            let lost = match self.connect_listener().await {
                 Ok((sink, stream)) => {
                     if failing > 1 {
                         info!(failing, "Event bus is back");
                     }
                     failing = 0;
                     // Without a subscriber there is nobody to tell.
-                    let _ = self.hints.send(Hint::Resync);
-                    self.forward(sink, stream).await
+                    let _ = self.hints.send(BusHint::Resync);
+                    self.forward_hints(sink, stream).await
                 }
                 Err(error) => error,
             };
             failing = failing.saturating_add(1);
             // Once per outage; the polls behind every hint keep things going meanwhile.
             if failing == 1 {
-                warn!(error = %chain(&*lost), "Event bus lost its server; readers poll until it is back");
+                warn!(error = %error_chain(&*lost), "Event bus lost its server; readers poll until it is back");
             }
-            self.clock.sleep(backoff(failing, self.rng.unit())).await;
+            self.clock
+                .sleep(backoff_pause(failing, self.rng.unit_fraction()))
+                .await;
         }
     }
 
-    async fn connect(&self) -> Result<(PubSubSink, PubSubStream), BoxError> {
-        let connected = timeout(&*self.clock, CONNECT_LIMIT, async {
+    async fn connect_listener(&self) -> Result<(PubSubSink, PubSubStream), BoxError> {
+        let connected = with_deadline(&*self.clock, CONNECT_LIMIT, async {
             let (mut sink, stream) = self.client.get_async_pubsub().await?.split();
             sink.subscribe(&self.channel).await?;
             Ok::<_, RedisError>((sink, stream))
@@ -184,19 +186,19 @@ impl Listener {
     }
 
     /// Hands on what arrives until the connection is lost.
-    async fn forward(&self, mut sink: PubSubSink, mut stream: PubSubStream) -> BoxError {
+    async fn forward_hints(&self, mut sink: PubSubSink, mut stream: PubSubStream) -> BoxError {
         loop {
             // A stream keeps its place when the wait for it is dropped.
             tokio::select! {
                 biased;
                 message = stream.next() => match message {
                     Some(message) => {
-                        let _ = self.hints.send(decode(&message));
+                        let _ = self.hints.send(decode_message(&message));
                     }
                     None => return "the server closed the connection".into(),
                 },
                 () = self.clock.sleep(PING_PERIOD) => {
-                    let alive = timeout(&*self.clock, CONNECT_LIMIT, sink.ping::<redis::Value>());
+                    let alive = with_deadline(&*self.clock, CONNECT_LIMIT, sink.ping::<redis::Value>());
                     match alive.await {
                         Ok(Ok(_)) => {}
                         Ok(Err(error)) => return error.into(),
@@ -209,26 +211,26 @@ impl Listener {
 }
 
 /// `<seq> <topic>`, or `resync`.
-fn encode(hint: &Hint) -> String {
+fn encode_hint(hint: &BusHint) -> String {
     match hint {
-        Hint::Appended { topic, seq } => format!("{seq} {topic}"),
-        Hint::Resync => "resync".to_owned(),
+        BusHint::Appended { topic, seq } => format!("{seq} {topic}"),
+        BusHint::Resync => "resync".to_owned(),
     }
 }
 
-/// What cannot be read is still a sign of news.
-fn decode(message: &Msg) -> Hint {
+/// Decodes a message; one that cannot be decoded still means that something is new.
+fn decode_message(message: &Msg) -> BusHint {
     let text = std::str::from_utf8(message.get_payload_bytes()).unwrap_or_default();
     let appended = text.split_once(' ').and_then(|(seq, topic)| {
-        let hint = Hint::Appended {
+        let hint = BusHint::Appended {
             topic: topic.to_owned(),
             seq: seq.parse().ok()?,
         };
-        check(&hint).ok().map(|()| hint)
+        check_topic(&hint).ok().map(|()| hint)
     });
-    appended.unwrap_or(Hint::Resync)
+    appended.unwrap_or(BusHint::Resync)
 }
 
-fn address(error: RedisError) -> BusError {
-    BusError::Address(Unusable(chain(&error)))
+fn address_error(error: RedisError) -> BusError {
+    BusError::Address(BusFailure(error_chain(&error)))
 }

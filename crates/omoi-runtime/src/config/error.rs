@@ -1,22 +1,21 @@
 //! Why the configuration was refused.
 
-use std::fmt;
-use std::io;
 use std::path::PathBuf;
+use std::{fmt, io};
 
 use super::value::BadValue;
 
 /// Where a layer's values come from, lowest first: a later layer wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Layer {
-    /// The program itself.
+pub enum ConfigLayer {
+    /// The default that the program declares.
     Default,
     /// `config/base.yaml` of the deployment.
     Base,
     /// The person's own file.
     User,
     /// `.omoi.yaml` of the repository under work.
-    Project,
+    Repository,
     /// `config/<environment>.yaml` of the deployment.
     Environment,
     /// A file per key in the folder of secrets.
@@ -25,20 +24,20 @@ pub enum Layer {
     DotEnv,
     /// `.env.local` of the deployment.
     DotEnvLocal,
-    /// The process environment.
+    /// Environment variables of the process.
     Process,
-    /// The command line.
+    /// A flag of the command line.
     Flag,
 }
 
-impl Layer {
+impl ConfigLayer {
     /// The name in `config show`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Default => "default",
             Self::Base => "base",
             Self::User => "user",
-            Self::Project => "project",
+            Self::Repository => "project",
             Self::Environment => "environment",
             Self::SecretFile => "secret file",
             Self::DotEnv => ".env",
@@ -49,36 +48,36 @@ impl Layer {
     }
 }
 
-/// Where exactly a value was written.
+/// Layer and place in which a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The layer.
-    pub layer: Layer,
+pub struct ValueOrigin {
+    /// Layer that the value comes from.
+    pub layer: ConfigLayer,
     /// The place within it.
-    pub place: Place,
+    pub place: ValuePlace,
 }
 
 /// A place within a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ValuePlace {
     /// The program's own default.
     Code,
     /// A line of a file, from 1; a secret file as a whole is line 0.
     Line(PathBuf, u64),
-    /// An environment variable.
+    /// The environment variable of this name.
     Variable(String),
     /// A command-line flag for this key.
     Flag,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Code => f.write_str("default"),
-            Place::Line(path, 0) => write!(f, "{}", path.display()),
-            Place::Line(path, line) => write!(f, "{}:{line}", path.display()),
-            Place::Variable(name) => write!(f, "environment variable {name}"),
-            Place::Flag => f.write_str("command line"),
+            ValuePlace::Code => f.write_str("default"),
+            ValuePlace::Line(path, 0) => write!(f, "{}", path.display()),
+            ValuePlace::Line(path, line) => write!(f, "{}:{line}", path.display()),
+            ValuePlace::Variable(name) => write!(f, "environment variable {name}"),
+            ValuePlace::Flag => f.write_str("command line"),
         }
     }
 }
@@ -89,47 +88,47 @@ pub enum LoadError {
     /// A file or folder is there but cannot be read.
     #[error("could not read `{}`", path.display())]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The system's reason.
+        /// Why the system could not read it.
         #[source]
         source: io::Error,
     },
     /// A file is too large to be a configuration.
     #[error("`{}` is larger than {limit} bytes", path.display())]
     TooLarge {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The limit.
+        /// Largest size that is read, in bytes.
         limit: u64,
     },
     /// The YAML itself is wrong, or a value has the wrong shape.
     #[error("`{}` line {line} is not valid", path.display())]
     Yaml {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// The parser's words.
+        /// Error of the YAML parser.
         #[source]
         source: Box<serde_saphyr::Error>,
     },
     /// A line of an env file is wrong.
     #[error("`{}` line {line}: {reason}", path.display())]
     DotEnv {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// What is wrong.
+        /// What is wrong with the line.
         reason: &'static str,
     },
     /// Nobody reads this section or key.
     #[error("{origin}: unknown {what} `{name}`{}", did_you_mean(nearest.as_deref()))]
     Unknown {
-        /// Where it stands.
-        origin: Origin,
-        /// `section` or `key`.
+        /// Layer and place where it is written.
+        origin: ValueOrigin,
+        /// The word `section` or `key`.
         what: &'static str,
         /// Its name, with the section in front for keys.
         name: String,
@@ -141,9 +140,9 @@ pub enum LoadError {
         "{origin}: `{key}` is a secret; set {variable} in the environment or use a secret file"
     )]
     SecretInYaml {
-        /// Where it stands.
-        origin: Origin,
-        /// The key.
+        /// Layer and place where it is written.
+        origin: ValueOrigin,
+        /// The key as `section.name`.
         key: String,
         /// The variable to use.
         variable: String,
@@ -152,10 +151,10 @@ pub enum LoadError {
     #[error(
         "{origin}: `{key}` cannot be set by a repository; set {variable}, or use your own file"
     )]
-    ClosedToProject {
-        /// Where it stands.
-        origin: Origin,
-        /// The key.
+    ClosedToRepository {
+        /// Layer and place where it is written.
+        origin: ValueOrigin,
+        /// The key as `section.name`.
         key: String,
         /// The variable to use.
         variable: String,
@@ -164,37 +163,37 @@ pub enum LoadError {
     #[error(
         "{origin}: a repository can lower `{key}`, not raise it to {value}; it is {limit} ({limit_origin})"
     )]
-    RaisedByProject {
-        /// Where it stands.
-        origin: Origin,
-        /// The key.
+    RaisedByRepository {
+        /// Layer and place where it is written.
+        origin: ValueOrigin,
+        /// The key as `section.name`.
         key: String,
         /// The value asked for.
         value: String,
         /// The value without the repository's file.
         limit: String,
         /// Where that was written.
-        limit_origin: Box<Origin>,
+        limit_origin: Box<ValueOrigin>,
     },
     /// The repository's file names a place of the home folder.
     #[error("{origin}: `{key}` of a repository cannot name `{path}`, a place of your home folder")]
-    HomeForProject {
-        /// Where it stands.
-        origin: Origin,
-        /// The key.
+    HomeForRepository {
+        /// Layer and place where it is written.
+        origin: ValueOrigin,
+        /// The key as `section.name`.
         key: String,
-        /// The path.
+        /// Path as the file names it.
         path: String,
     },
     /// The two names of one key say different things in one layer.
     #[error("`{key}` is set by {first} and, differently, by {second}; remove one")]
     Conflict {
-        /// The key.
+        /// The key as `section.name`.
         key: String,
-        /// One place.
-        first: Origin,
-        /// The other.
-        second: Origin,
+        /// Place of the first value.
+        first: ValueOrigin,
+        /// Place of the value that differs.
+        second: ValueOrigin,
     },
     /// A variable of ours is not text.
     #[error("environment variable {0} is not UTF-8")]
@@ -202,9 +201,9 @@ pub enum LoadError {
     /// A value does not fit its key.
     #[error("{origin}: `{value}` cannot be the value of `{key}`")]
     Value {
-        /// Where it stands.
-        origin: Origin,
-        /// The key.
+        /// Layer and place where it is written.
+        origin: ValueOrigin,
+        /// The key as `section.name`.
         key: String,
         /// The value, masked if secret.
         value: String,
@@ -215,7 +214,7 @@ pub enum LoadError {
     /// Keys that are right alone are wrong together.
     #[error("{rule}, but {found}")]
     Rule {
-        /// What must hold.
+        /// Rule that must hold, for people.
         rule: String,
         /// The keys with their values and places.
         found: String,
@@ -223,7 +222,7 @@ pub enum LoadError {
     /// A default depends on surroundings that are not there.
     #[error("`{key}` has no default here; set {variable}")]
     NoDefault {
-        /// The key.
+        /// The key as `section.name`.
         key: String,
         /// The variable to set.
         variable: String,
@@ -231,9 +230,9 @@ pub enum LoadError {
     /// `OMOIOS_ENV` names no environment.
     #[error("{origin}: no environment is called `{name}`; use local, staging, production or test")]
     NoSuchEnvironment {
-        /// Where it stands.
-        origin: Origin,
-        /// The name.
+        /// Layer and place where it is written.
+        origin: ValueOrigin,
+        /// Name that was given.
         name: String,
     },
 }

@@ -4,15 +4,16 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use omoi_domain::money::{NanoUsd, PriceRow};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use omoi_domain::money::{NanoUsd, PriceRow};
+
 use super::Config;
-use super::value::{Items, Kind, Value};
+use super::value::{ConfigValue, ListItems, ValueKind};
 
 /// A group of keys: one mapping in YAML, one prefix in the environment.
 #[derive(Clone, Copy, Debug)]
-pub struct Section {
+pub struct KeySection {
     /// The name in YAML.
     pub name: &'static str,
     /// The environment prefix, `LLM_`; may be empty.
@@ -24,58 +25,58 @@ pub struct Section {
 pub enum DefaultValue {
     /// Written as in the environment.
     Text(&'static str),
-    /// Worked out from the surroundings and from keys declared earlier.
+    /// Derived from the context and from keys declared earlier.
     Derived {
-        /// What it will be, for the reference page.
+        /// Description of the value, for the reference page.
         says: &'static str,
-        /// Works it out; `None` when the surroundings do not tell.
-        from: fn(&Surroundings<'_>) -> Option<String>,
+        /// Computes it; `None` when the context does not suffice.
+        from: fn(&DefaultContext<'_>) -> Option<String>,
     },
 }
 
-/// What a derived default may look at.
-pub struct Surroundings<'a> {
+/// Folders and keys from which a derived default is computed.
+pub struct DefaultContext<'a> {
     /// The folder for data files of the user, from `XDG_DATA_HOME` or `HOME`.
     pub data_home: Option<PathBuf>,
     /// The keys resolved so far.
     pub config: &'a Config,
 }
 
-/// What the file of a repository may do with a key. Repositories are not trusted.
+/// How far the file of a repository may set a key. Repositories are not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForProject {
-    /// Set it.
+pub enum RepositoryRule {
+    /// Set it to any value.
     Open,
     /// Make it less than the layers below say: budgets and limits are the person's.
     Lower,
     /// Name paths that neither are, hold nor lie in the home folder.
     OutsideHome,
-    /// Nothing: it says where credentials travel or which walls stand.
+    /// Nothing: the key decides where credentials are sent or how work is isolated.
     Closed,
 }
 
 /// A key without the type of its value.
 #[derive(Clone, Copy, Debug)]
-pub struct Spec {
-    /// Its section.
-    pub section: &'static Section,
+pub struct KeySpec {
+    /// Section that the key belongs to.
+    pub section: &'static KeySection,
     /// Its name within the section, in lower case.
     pub name: &'static str,
-    /// What it holds.
-    pub kind: Kind,
+    /// Kind of value it holds, with its bounds.
+    pub kind: ValueKind,
     /// Its value when no layer sets it.
     pub default: DefaultValue,
     /// Its environment name when that is not prefix and name.
     pub env: Option<&'static str>,
-    /// What the file of a repository may do with it.
-    pub project: ForProject,
+    /// How far the file of a repository may set it.
+    pub repository: RepositoryRule,
     /// One line about it.
     pub doc: &'static str,
 }
 
-impl Spec {
-    /// `llm.model`.
-    pub fn path(&self) -> String {
+impl KeySpec {
+    /// The key as `section.name`, such as `llm.model`.
+    pub fn dotted_path(&self) -> String {
         format!("{}.{}", self.section.name, self.name)
     }
 
@@ -94,35 +95,35 @@ impl Spec {
 
 /// A key whose value has type `T`.
 #[derive(Debug)]
-pub struct Key<T> {
-    /// The declaration.
-    pub spec: Spec,
+pub struct ConfigKey<T> {
+    /// Declaration without the type.
+    pub spec: KeySpec,
     value: PhantomData<fn() -> T>,
 }
 
-impl<T: Setting> Key<T> {
+impl<T: SettingValue> ConfigKey<T> {
     /// Declares a key. Does not compile when `kind` can hold what `T` cannot.
     ///
     /// # Panics
     /// At compile time, in the `static` that declares it.
     pub const fn new(
-        section: &'static Section,
+        section: &'static KeySection,
         name: &'static str,
-        kind: Kind,
+        kind: ValueKind,
         default: &'static str,
     ) -> Self {
         assert!(
-            fits::<T>(&kind),
+            kind_fits::<T>(&kind),
             "the type cannot hold every value of the kind"
         );
         Self {
-            spec: Spec {
+            spec: KeySpec {
                 section,
                 name,
                 kind,
                 default: DefaultValue::Text(default),
                 env: None,
-                project: ForProject::Open,
+                repository: RepositoryRule::Open,
                 doc: "",
             },
             value: PhantomData,
@@ -131,19 +132,19 @@ impl<T: Setting> Key<T> {
 
     /// Declares a key whose words are those of `T`.
     pub const fn choice(
-        section: &'static Section,
+        section: &'static KeySection,
         name: &'static str,
         default: &'static str,
     ) -> Self {
-        Self::new(section, name, Kind::Choice(T::WORDS), default)
+        Self::new(section, name, ValueKind::Choice(T::WORDS), default)
     }
 
-    /// Works the default out instead.
+    /// Derives the default from the context instead.
     #[must_use]
-    pub const fn derived(
+    pub const fn derived_default(
         mut self,
         says: &'static str,
-        from: fn(&Surroundings<'_>) -> Option<String>,
+        from: fn(&DefaultContext<'_>) -> Option<String>,
     ) -> Self {
         self.spec.default = DefaultValue::Derived { says, from };
         self
@@ -151,15 +152,15 @@ impl<T: Setting> Key<T> {
 
     /// Sets the environment name.
     #[must_use]
-    pub const fn env(mut self, name: &'static str) -> Self {
+    pub const fn env_name(mut self, name: &'static str) -> Self {
         self.spec.env = Some(name);
         self
     }
 
     /// Closes the key to the file of a repository.
     #[must_use]
-    pub const fn closed_to_project(mut self) -> Self {
-        self.spec.project = ForProject::Closed;
+    pub const fn closed_to_repository(mut self) -> Self {
+        self.spec.repository = RepositoryRule::Closed;
         self
     }
 
@@ -168,30 +169,30 @@ impl<T: Setting> Key<T> {
     /// # Panics
     /// At compile time, for a kind without an order.
     #[must_use]
-    pub const fn lowered_by_project(mut self) -> Self {
+    pub const fn lowered_by_repository(mut self) -> Self {
         assert!(
             matches!(
                 self.spec.kind,
-                Kind::Int { .. }
-                    | Kind::Float { .. }
-                    | Kind::Usd { .. }
-                    | Kind::Seconds { .. }
-                    | Kind::Bytes { .. }
+                ValueKind::Int { .. }
+                    | ValueKind::Float { .. }
+                    | ValueKind::Usd { .. }
+                    | ValueKind::Seconds { .. }
+                    | ValueKind::Bytes { .. }
             ),
             "only what has an order can be lowered"
         );
-        self.spec.project = ForProject::Lower;
+        self.spec.repository = RepositoryRule::Lower;
         self
     }
 
     /// Keeps the file of a repository from naming places of the home folder.
     #[must_use]
-    pub const fn outside_home_for_project(mut self) -> Self {
-        self.spec.project = ForProject::OutsideHome;
+    pub const fn outside_home_for_repository(mut self) -> Self {
+        self.spec.repository = RepositoryRule::OutsideHome;
         self
     }
 
-    /// Documents the key.
+    /// Sets the sentence that the reference page shows.
     #[must_use]
     pub const fn doc(mut self, doc: &'static str) -> Self {
         self.spec.doc = doc;
@@ -200,77 +201,79 @@ impl<T: Setting> Key<T> {
 }
 
 /// A type a key can have.
-pub trait Setting: Sized {
+pub trait SettingValue: Sized {
     /// The kinds it takes.
-    const SHAPE: Shape;
+    const SHAPE: SettingShape;
     /// The range of a whole number type.
     const RANGE: (i64, i64) = (0, 0);
     /// The words of a choice.
     const WORDS: &'static [&'static str] = &[];
 
     /// Reads a value of that shape; `None` for any other.
-    fn read(value: &Value) -> Option<Self>;
+    fn from_value(value: &ConfigValue) -> Option<Self>;
 }
 
 /// The kinds a type takes.
 #[derive(Clone, Copy, Debug)]
-pub enum Shape {
-    /// [`Kind::Bool`].
+pub enum SettingShape {
+    /// Takes [`ValueKind::Bool`] keys.
     Bool,
-    /// [`Kind::Int`] within the type's range.
+    /// Takes [`ValueKind::Int`] keys within the type's range.
     Int,
-    /// [`Kind::Bytes`].
+    /// Takes [`ValueKind::Bytes`] keys, sizes in bytes.
     Bytes,
-    /// [`Kind::Float`].
+    /// Takes [`ValueKind::Float`] keys within their bounds.
     Float,
-    /// [`Kind::Usd`].
+    /// Takes [`ValueKind::Usd`] keys, amounts of money.
     Usd,
-    /// [`Kind::Seconds`].
+    /// Takes [`ValueKind::Seconds`] keys, lengths of time.
     Seconds,
-    /// [`Kind::Text`] and [`Kind::Url`].
+    /// Takes [`ValueKind::Text`] and [`ValueKind::Url`] keys.
     Text,
-    /// [`Kind::Path`].
+    /// Takes [`ValueKind::Path`] keys, empty when not set.
     Path,
-    /// [`Kind::Choice`] of the type's words.
+    /// Takes [`ValueKind::Choice`] keys with the type's words.
     Choice,
-    /// [`Kind::List`] of words.
+    /// Takes [`ValueKind::List`] keys of words.
     Words,
-    /// [`Kind::List`] of paths.
+    /// Takes [`ValueKind::List`] keys of paths.
     Paths,
-    /// [`Kind::List`] of prices.
+    /// Takes [`ValueKind::List`] keys of prices.
     Prices,
-    /// [`Kind::Secret`].
+    /// Takes [`ValueKind::Secret`] keys, never shown.
     Secret,
 }
 
-const fn fits<T: Setting>(kind: &Kind) -> bool {
+const fn kind_fits<T: SettingValue>(kind: &ValueKind) -> bool {
     match (kind, T::SHAPE) {
-        (Kind::Int { min, max }, Shape::Int) => *min >= T::RANGE.0 && *max <= T::RANGE.1,
+        (ValueKind::Int { min, max }, SettingShape::Int) => {
+            *min >= T::RANGE.0 && *max <= T::RANGE.1
+        }
         // `Key::choice` takes the words from the type; the length catches a list written by hand.
-        (Kind::Choice(words), Shape::Choice) => words.len() == T::WORDS.len(),
-        (Kind::Bool, Shape::Bool)
-        | (Kind::Bytes { .. }, Shape::Bytes)
-        | (Kind::Float { .. }, Shape::Float)
-        | (Kind::Usd { .. }, Shape::Usd)
-        | (Kind::Seconds { .. }, Shape::Seconds)
-        | (Kind::Text | Kind::Url(_), Shape::Text)
-        | (Kind::Path, Shape::Path)
-        | (Kind::List(Items::Words(_)), Shape::Words)
-        | (Kind::List(Items::Paths), Shape::Paths)
-        | (Kind::List(Items::Prices), Shape::Prices)
-        | (Kind::Secret, Shape::Secret) => true,
+        (ValueKind::Choice(words), SettingShape::Choice) => words.len() == T::WORDS.len(),
+        (ValueKind::Bool, SettingShape::Bool)
+        | (ValueKind::Bytes { .. }, SettingShape::Bytes)
+        | (ValueKind::Float { .. }, SettingShape::Float)
+        | (ValueKind::Usd { .. }, SettingShape::Usd)
+        | (ValueKind::Seconds { .. }, SettingShape::Seconds)
+        | (ValueKind::Text | ValueKind::Url(_), SettingShape::Text)
+        | (ValueKind::Path, SettingShape::Path)
+        | (ValueKind::List(ListItems::Words(_)), SettingShape::Words)
+        | (ValueKind::List(ListItems::Paths), SettingShape::Paths)
+        | (ValueKind::List(ListItems::Prices), SettingShape::Prices)
+        | (ValueKind::Secret, SettingShape::Secret) => true,
         _ => false,
     }
 }
 
 macro_rules! int_setting {
     ($($int:ty),+) => {$(
-        impl Setting for $int {
-            const SHAPE: Shape = Shape::Int;
+        impl SettingValue for $int {
+            const SHAPE: SettingShape = SettingShape::Int;
             const RANGE: (i64, i64) = (<$int>::MIN as i64, <$int>::MAX as i64);
-            fn read(value: &Value) -> Option<Self> {
+            fn from_value(value: &ConfigValue) -> Option<Self> {
                 match value {
-                    Value::Int(value) => (*value).try_into().ok(),
+                    ConfigValue::Int(value) => (*value).try_into().ok(),
                     _ => None,
                 }
             }
@@ -281,9 +284,9 @@ int_setting!(i64, u32, u16);
 
 macro_rules! setting {
     ($($type:ty, $shape:ident, $pattern:pat => $read:expr;)+) => {$(
-        impl Setting for $type {
-            const SHAPE: Shape = Shape::$shape;
-            fn read(value: &Value) -> Option<Self> {
+        impl SettingValue for $type {
+            const SHAPE: SettingShape = SettingShape::$shape;
+            fn from_value(value: &ConfigValue) -> Option<Self> {
                 match value {
                     $pattern => $read,
                     _ => None,
@@ -293,22 +296,22 @@ macro_rules! setting {
     )+};
 }
 setting! {
-    bool, Bool, Value::Bool(value) => Some(*value);
-    u64, Bytes, Value::Bytes(value) => Some(*value);
-    f64, Float, Value::Float(value) => Some(*value);
-    NanoUsd, Usd, Value::Usd(value) => Some(*value);
-    Duration, Seconds, Value::Seconds(value) => Some(*value);
-    String, Text, Value::Text(value) => Some(value.clone());
-    Option<String>, Text, Value::Text(value) =>
+    bool, Bool, ConfigValue::Bool(value) => Some(*value);
+    u64, Bytes, ConfigValue::Bytes(value) => Some(*value);
+    f64, Float, ConfigValue::Float(value) => Some(*value);
+    NanoUsd, Usd, ConfigValue::Usd(value) => Some(*value);
+    Duration, Seconds, ConfigValue::Seconds(value) => Some(*value);
+    String, Text, ConfigValue::Text(value) => Some(value.clone());
+    Option<String>, Text, ConfigValue::Text(value) =>
         Some(Some(value.clone()).filter(|value| !value.is_empty()));
-    PathBuf, Path, Value::Text(value) => Some(value.into());
-    Option<PathBuf>, Path, Value::Text(value) =>
+    PathBuf, Path, ConfigValue::Text(value) => Some(value.into());
+    Option<PathBuf>, Path, ConfigValue::Text(value) =>
         Some(Some(PathBuf::from(value)).filter(|value| !value.as_os_str().is_empty()));
-    Vec<String>, Words, Value::List(values) => Some(values.clone());
-    Vec<PathBuf>, Paths, Value::List(values) => Some(values.iter().map(PathBuf::from).collect());
-    Vec<PriceRow>, Prices, Value::List(values) =>
+    Vec<String>, Words, ConfigValue::List(values) => Some(values.clone());
+    Vec<PathBuf>, Paths, ConfigValue::List(values) => Some(values.iter().map(PathBuf::from).collect());
+    Vec<PriceRow>, Prices, ConfigValue::List(values) =>
         values.iter().map(|value| value.parse().ok()).collect();
-    Option<SecretString>, Secret, Value::Secret(value) =>
+    Option<SecretString>, Secret, ConfigValue::Secret(value) =>
         Some(Some(value.clone()).filter(|value| !value.expose_secret().is_empty()));
 }
 
@@ -327,12 +330,12 @@ macro_rules! choice {
             }
         }
 
-        impl $crate::config::Setting for $name {
-            const SHAPE: $crate::config::Shape = $crate::config::Shape::Choice;
+        impl $crate::config::SettingValue for $name {
+            const SHAPE: $crate::config::SettingShape = $crate::config::SettingShape::Choice;
             const WORDS: &'static [&'static str] = &[$($word,)+];
-            fn read(value: &$crate::config::Value) -> Option<Self> {
+            fn from_value(value: &$crate::config::ConfigValue) -> Option<Self> {
                 match value {
-                    $crate::config::Value::Text(word) => match word.as_str() {
+                    $crate::config::ConfigValue::Text(word) => match word.as_str() {
                         $($word => Some(Self::$variant),)+
                         _ => None,
                     },

@@ -5,27 +5,26 @@ use std::path::Path;
 
 use omoi_domain::repository_settings::REPOSITORY_FILE;
 
-use super::error::{Layer, LoadError, Origin, Place};
-use super::key::{DefaultValue, ForProject, Spec, Surroundings};
-use super::nearest::nearest;
-use super::project;
-use super::sources::{self, OMOIOS_ENV, Sources, Variables};
-use super::value::{Raw, Value};
-use super::yaml::{self, Found};
-use super::{Config, Entry, Environment, Table};
+use super::error::{ConfigLayer, LoadError, ValueOrigin, ValuePlace};
+use super::key::{DefaultContext, DefaultValue, KeySpec, RepositoryRule};
+use super::nearest::nearest_name;
+use super::sources::{self, ConfigSources, LayerVariables, OMOIOS_ENV};
+use super::value::{ConfigValue, RawValue};
+use super::yaml::{self, YamlItem};
+use super::{Config, ConfigEntry, DeploymentEnvironment, KeyTable, repository_rules};
 
 /// Reads every layer of `sources`, checks it against `table`, and keeps the winning values.
 ///
 /// # Errors
 /// Returns the first [`LoadError`] met, in the order of the layers. Values that a later layer
 /// overrides are checked too: a mistake is told when it is made.
-pub fn load(table: &'static Table, sources: &Sources) -> Result<Config, LoadError> {
+pub fn load_config(table: &'static KeyTable, sources: &ConfigSources) -> Result<Config, LoadError> {
     let variables = read_variables(table, sources)?;
     let environment = find_environment(&variables)?;
-    let mut loading = Loading {
+    let mut loading = ConfigLoader {
         table,
         home: sources
-            .home()
+            .home_dir()
             .and_then(|home| Some(home.to_str()?.to_owned())),
         values: BTreeMap::new(),
         warnings: Vec::new(),
@@ -34,10 +33,10 @@ pub fn load(table: &'static Table, sources: &Sources) -> Result<Config, LoadErro
     let folder = sources.deployment.as_ref().map(|root| root.join("config"));
     let in_folder = |name: &str| folder.as_ref().map(|folder| folder.join(name));
     for (layer, path) in [
-        (Layer::Base, in_folder("base.yaml")),
-        (Layer::User, sources.user_file.clone()),
+        (ConfigLayer::Base, in_folder("base.yaml")),
+        (ConfigLayer::User, sources.user_file.clone()),
         (
-            Layer::Environment,
+            ConfigLayer::Environment,
             in_folder(&format!("{}.yaml", environment.as_str())),
         ),
     ] {
@@ -58,115 +57,146 @@ pub fn load(table: &'static Table, sources: &Sources) -> Result<Config, LoadErro
 }
 
 /// Reads the `text` of a repository's file over `own`, the configuration of this process. Values of
-/// the file carry [`Layer::Project`]; a limit is less than the own one, or the file is refused.
+/// the file carry [`ConfigLayer::Repository`]; a limit is less than the own one, or the file is refused.
 ///
 /// # Errors
 /// The first [`LoadError`] met.
 pub(super) fn load_over(
-    table: &'static Table,
+    table: &'static KeyTable,
     own: &Config,
     home: Option<&str>,
     text: &str,
 ) -> Result<Config, LoadError> {
     let written = own.entries.iter().map(|entry| {
         let key = (entry.spec.section.name, entry.spec.name);
-        (key, (entry.value.clone(), entry.origin.clone()))
+        let written = WrittenValue {
+            value: entry.value.clone(),
+            origin: entry.origin.clone(),
+        };
+        (key, written)
     });
-    let mut loading = Loading {
+    let mut loading = ConfigLoader {
         table,
         home: home.map(ToOwned::to_owned),
         values: written.collect(),
         warnings: Vec::new(),
     };
-    loading.read_text(Layer::Project, Path::new(REPOSITORY_FILE), text)?;
-    loading.finish(own.environment, &Sources::default())
+    loading.read_text(ConfigLayer::Repository, Path::new(REPOSITORY_FILE), text)?;
+    loading.finish(own.environment, &ConfigSources::default())
 }
 
 /// The layers made of variables, lowest first.
-fn read_variables(table: &Table, sources: &Sources) -> Result<Vec<Variables>, LoadError> {
+fn read_variables(
+    table: &KeyTable,
+    sources: &ConfigSources,
+) -> Result<Vec<LayerVariables>, LoadError> {
     let mut layers = Vec::new();
     if let Some(folder) = &sources.secrets {
         let names = table.keys.iter().flat_map(|spec| spec.env_names());
-        layers.push(Variables::secret_files(folder, names)?);
+        layers.push(LayerVariables::of_secret_files(folder, names)?);
     }
     if let Some(root) = &sources.deployment {
-        layers.push(Variables::dotenv(Layer::DotEnv, &root.join(".env"))?);
-        layers.push(Variables::dotenv(
-            Layer::DotEnvLocal,
+        layers.push(LayerVariables::of_dotenv(
+            ConfigLayer::DotEnv,
+            &root.join(".env"),
+        )?);
+        layers.push(LayerVariables::of_dotenv(
+            ConfigLayer::DotEnvLocal,
             &root.join(".env.local"),
         )?);
     }
-    layers.push(Variables::process(sources));
+    layers.push(LayerVariables::of_process(sources));
     Ok(layers)
 }
 
-fn find_environment(layers: &[Variables]) -> Result<Environment, LoadError> {
+fn find_environment(layers: &[LayerVariables]) -> Result<DeploymentEnvironment, LoadError> {
     for layer in layers.iter().rev() {
         if let Some((name, origin)) = layer.get(OMOIOS_ENV)? {
-            let known = Environment::ALL.into_iter().find(|e| e.as_str() == name);
+            let known = DeploymentEnvironment::ALL
+                .into_iter()
+                .find(|e| e.as_str() == name);
             return known.ok_or_else(|| LoadError::NoSuchEnvironment {
                 origin,
                 name: name.to_owned(),
             });
         }
     }
-    Ok(Environment::default())
+    Ok(DeploymentEnvironment::default())
+}
+
+/// A checked value and the place it was written in.
+#[derive(Clone)]
+pub(super) struct WrittenValue {
+    pub(super) value: ConfigValue,
+    pub(super) origin: ValueOrigin,
 }
 
 /// The layers read so far.
-struct Loading {
-    table: &'static Table,
+struct ConfigLoader {
+    table: &'static KeyTable,
     home: Option<String>,
     /// The winning value of each key, by section and name.
-    values: BTreeMap<(&'static str, &'static str), (Value, Origin)>,
+    values: BTreeMap<(&'static str, &'static str), WrittenValue>,
     warnings: Vec<String>,
 }
 
-impl Loading {
-    fn set(&mut self, spec: &'static Spec, raw: &Raw, origin: Origin) -> Result<(), LoadError> {
-        let value = self.parse(spec, raw, &origin)?;
-        self.values
-            .insert((spec.section.name, spec.name), (value, origin));
+impl ConfigLoader {
+    fn set_value(
+        &mut self,
+        spec: &'static KeySpec,
+        raw: &RawValue,
+        origin: ValueOrigin,
+    ) -> Result<(), LoadError> {
+        let value = self.parse_raw(spec, raw, &origin)?;
+        self.values.insert(
+            (spec.section.name, spec.name),
+            WrittenValue { value, origin },
+        );
         Ok(())
     }
 
-    fn parse(&self, spec: &Spec, raw: &Raw, origin: &Origin) -> Result<Value, LoadError> {
+    fn parse_raw(
+        &self,
+        spec: &KeySpec,
+        raw: &RawValue,
+        origin: &ValueOrigin,
+    ) -> Result<ConfigValue, LoadError> {
         spec.kind
-            .parse(raw, self.home.as_deref())
+            .parse_value(raw, self.home.as_deref())
             .map_err(|source| LoadError::Value {
                 origin: origin.clone(),
-                key: spec.path(),
-                value: spec.kind.show(raw),
+                key: spec.dotted_path(),
+                value: spec.kind.masked_text(raw),
                 source: Box::new(source),
             })
     }
 
-    fn read_yaml(&mut self, layer: Layer, path: &Path) -> Result<(), LoadError> {
-        match sources::read(path)? {
+    fn read_yaml(&mut self, layer: ConfigLayer, path: &Path) -> Result<(), LoadError> {
+        match sources::read_file(path)? {
             Some(text) => self.read_text(layer, path, &text),
             None => Ok(()),
         }
     }
 
-    fn read_text(&mut self, layer: Layer, path: &Path, text: &str) -> Result<(), LoadError> {
-        let origin = |line| Origin {
+    fn read_text(&mut self, layer: ConfigLayer, path: &Path, text: &str) -> Result<(), LoadError> {
+        let origin = |line| ValueOrigin {
             layer,
-            place: Place::Line(path.to_owned(), line),
+            place: ValuePlace::Line(path.to_owned(), line),
         };
-        for found in yaml::parse(self.table, path, text)? {
+        for found in yaml::parse_yaml(self.table, path, text)? {
             match found {
-                Found::Section { name, line } => {
+                YamlItem::Section { name, line } => {
                     return Err(self.table.unknown_section(origin(line), name));
                 }
-                Found::Key {
+                YamlItem::Key {
                     section,
                     name,
                     line,
                 } => return Err(self.table.unknown_key(origin(line), section, &name)),
-                Found::Value { spec, raw, line } => {
+                YamlItem::Value { spec, raw, line } => {
                     let origin = origin(line);
                     let [variable, _] = spec.env_names();
-                    let key = spec.path();
+                    let key = spec.dotted_path();
                     if spec.kind.holds_secret(&raw) {
                         return Err(LoadError::SecretInYaml {
                             origin,
@@ -174,71 +204,77 @@ impl Loading {
                             variable,
                         });
                     }
-                    if layer == Layer::Project {
-                        self.check_project(spec, &raw, &origin)?;
+                    if layer == ConfigLayer::Repository {
+                        self.check_repository_key(spec, &raw, &origin)?;
                     }
-                    self.set(spec, &raw, origin)?;
+                    self.set_value(spec, &raw, origin)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Refuses what the file of a repository must not say.
-    fn check_project(
+    /// Refuses a key that the file of a repository must not set.
+    fn check_repository_key(
         &self,
-        spec: &'static Spec,
-        raw: &Raw,
-        origin: &Origin,
+        spec: &'static KeySpec,
+        raw: &RawValue,
+        origin: &ValueOrigin,
     ) -> Result<(), LoadError> {
-        if spec.project == ForProject::Closed {
+        if spec.repository == RepositoryRule::Closed {
             let [variable, _] = spec.env_names();
-            return Err(LoadError::ClosedToProject {
+            return Err(LoadError::ClosedToRepository {
                 origin: origin.clone(),
-                key: spec.path(),
+                key: spec.dotted_path(),
                 variable,
             });
         }
-        let value = self.parse(spec, raw, origin)?;
+        let written = WrittenValue {
+            value: self.parse_raw(spec, raw, origin)?,
+            origin: origin.clone(),
+        };
         let below = match self.values.get(&(spec.section.name, spec.name)) {
-            Some(written) => Some(written.clone()),
+            Some(lower) => Some(lower.clone()),
             None => self.written_default(spec)?,
         };
-        project::check(spec, (&value, origin), below, self.home.as_deref())
+        repository_rules::check_repository_value(spec, &written, below, self.home.as_deref())
     }
 
-    fn read_variables(&mut self, variables: &Variables) -> Result<(), LoadError> {
+    fn read_variables(&mut self, variables: &LayerVariables) -> Result<(), LoadError> {
         for spec in self.table.keys {
             let [usual, alias] = spec.env_names();
             let (raw, origin) = match (variables.get(&usual)?, variables.get(&alias)?) {
                 (None, None) => continue,
                 (Some((first, at)), Some((second, also_at))) if first != second => {
                     return Err(LoadError::Conflict {
-                        key: spec.path(),
+                        key: spec.dotted_path(),
                         first: at,
                         second: also_at,
                     });
                 }
                 (Some((value, origin)), _) | (None, Some((value, origin))) => {
-                    (Raw::Scalar(value.to_owned()), origin)
+                    (RawValue::Scalar(value.to_owned()), origin)
                 }
             };
-            self.set(spec, &raw, origin)?;
+            self.set_value(spec, &raw, origin)?;
         }
         self.warn_of_unread(variables);
         Ok(())
     }
 
     /// `OMOI_<SECTION>_…` without such a key is most likely a slip.
-    fn warn_of_unread(&mut self, variables: &Variables) {
+    fn warn_of_unread(&mut self, variables: &LayerVariables) {
         let known: Vec<_> = self.table.keys.iter().flat_map(|s| s.env_names()).collect();
-        for name in variables.names().filter(|name| name.starts_with("OMOI_")) {
+        for name in variables
+            .variable_names()
+            .filter(|name| name.starts_with("OMOI_"))
+        {
             let of_section = self.table.keys.iter().any(|spec| {
                 let section = spec.section.name.to_ascii_uppercase();
                 name["OMOI_".len()..].starts_with(&format!("{section}_"))
             });
             if of_section && !known.iter().any(|known| known == name) {
-                let hint = match nearest(name, known.iter().map(String::as_str)) {
+                let hint = match nearest_name(name, known.iter().map(String::as_str)) {
                     Some(near) => format!("; did you mean {near}?"),
                     None => String::new(),
                 };
@@ -249,23 +285,27 @@ impl Loading {
 
     fn read_flags(&mut self, flags: &[(String, String)]) -> Result<(), LoadError> {
         for (path, value) in flags {
-            let origin = Origin {
-                layer: Layer::Flag,
-                place: Place::Flag,
+            let origin = ValueOrigin {
+                layer: ConfigLayer::Flag,
+                place: ValuePlace::Flag,
             };
             let (section, name) = path.split_once('.').unwrap_or((path, ""));
-            let Some(section) = self.table.section(section) else {
+            let Some(section) = self.table.find_section(section) else {
                 return Err(self.table.unknown_section(origin, section.to_owned()));
             };
-            let Some(spec) = self.table.key(section, name) else {
+            let Some(spec) = self.table.find_key(section, name) else {
                 return Err(self.table.unknown_key(origin, section, name));
             };
-            self.set(spec, &Raw::Scalar(value.clone()), origin)?;
+            self.set_value(spec, &RawValue::Scalar(value.clone()), origin)?;
         }
         Ok(())
     }
 
-    fn finish(mut self, environment: Environment, sources: &Sources) -> Result<Config, LoadError> {
+    fn finish(
+        mut self,
+        environment: DeploymentEnvironment,
+        sources: &ConfigSources,
+    ) -> Result<Config, LoadError> {
         let mut config = Config {
             environment,
             entries: Vec::with_capacity(self.table.keys.len()),
@@ -274,11 +314,11 @@ impl Loading {
         };
         for spec in self.table.keys {
             let key = (spec.section.name, spec.name);
-            let (value, origin) = match self.values.remove(&key) {
+            let WrittenValue { value, origin } = match self.values.remove(&key) {
                 Some(written) => written,
-                None => self.default(spec, &config, sources)?,
+                None => self.default_value(spec, &config, sources)?,
             };
-            config.push(Entry {
+            config.push_entry(ConfigEntry {
                 spec,
                 value,
                 origin,
@@ -287,42 +327,42 @@ impl Loading {
         Ok(config)
     }
 
-    fn default(
+    fn default_value(
         &self,
-        spec: &Spec,
+        spec: &KeySpec,
         config: &Config,
-        sources: &Sources,
-    ) -> Result<(Value, Origin), LoadError> {
+        sources: &ConfigSources,
+    ) -> Result<WrittenValue, LoadError> {
         let text = match spec.default {
             DefaultValue::Text(text) => text.to_owned(),
             DefaultValue::Derived { from, .. } => {
-                let surroundings = Surroundings {
+                let surroundings = DefaultContext {
                     data_home: sources.data_home(),
                     config,
                 };
                 from(&surroundings).ok_or_else(|| LoadError::NoDefault {
-                    key: spec.path(),
+                    key: spec.dotted_path(),
                     variable: spec.env_names()[0].clone(),
                 })?
             }
         };
-        self.of_code(spec, text)
+        self.parse_default(spec, text)
     }
 
     /// The default of a key that has one without looking around.
-    fn written_default(&self, spec: &Spec) -> Result<Option<(Value, Origin)>, LoadError> {
+    fn written_default(&self, spec: &KeySpec) -> Result<Option<WrittenValue>, LoadError> {
         match spec.default {
-            DefaultValue::Text(text) => self.of_code(spec, text.to_owned()).map(Some),
+            DefaultValue::Text(text) => self.parse_default(spec, text.to_owned()).map(Some),
             DefaultValue::Derived { .. } => Ok(None),
         }
     }
 
-    fn of_code(&self, spec: &Spec, text: String) -> Result<(Value, Origin), LoadError> {
-        let origin = Origin {
-            layer: Layer::Default,
-            place: Place::Code,
+    fn parse_default(&self, spec: &KeySpec, text: String) -> Result<WrittenValue, LoadError> {
+        let origin = ValueOrigin {
+            layer: ConfigLayer::Default,
+            place: ValuePlace::Code,
         };
-        let value = self.parse(spec, &Raw::Scalar(text), &origin)?;
-        Ok((value, origin))
+        let value = self.parse_raw(spec, &RawValue::Scalar(text), &origin)?;
+        Ok(WrittenValue { value, origin })
     }
 }

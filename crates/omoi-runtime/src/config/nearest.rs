@@ -1,21 +1,27 @@
 //! The known name most like a mistyped one.
 
 /// The candidate within a third of `name`'s length in edits, or `None`.
-pub(super) fn nearest<'a>(
+pub(super) fn nearest_name<'a>(
     name: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1);
     candidates
         // Swapped letters are likelier than missing ones, so equal lengths go first.
-        .map(|word| (distance(name, word), word.len().abs_diff(name.len()), word))
+        .map(|word| {
+            (
+                edit_distance(name, word),
+                word.len().abs_diff(name.len()),
+                word,
+            )
+        })
         .filter(|(edits, _, _)| *edits <= limit)
         .min()
         .map(|(_, _, word)| word)
 }
 
 /// Single-character edits between two words; swapped neighbours count as one.
-fn distance(from: &str, to: &str) -> usize {
+fn edit_distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<_>, Vec<_>) = (from.chars().collect(), to.chars().collect());
     let mut rows = vec![(0..=to.len()).collect::<Vec<_>>()];
     for i in 1..=from.len() {
@@ -50,7 +56,7 @@ mod tests {
             ("x", None),
             ("temperature", None),
         ] {
-            assert_eq!(nearest(name, known.into_iter()), expected, "{name}");
+            assert_eq!(nearest_name(name, known.into_iter()), expected, "{name}");
         }
     }
 }

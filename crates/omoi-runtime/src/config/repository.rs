@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use omoi_domain::repository_settings::{RepositorySettings, file_digest};
 
-use super::error::{Layer, LoadError};
-use super::key::{Key, Setting};
+use super::error::{ConfigLayer, LoadError};
+use super::key::{ConfigKey, SettingValue};
 use super::load::load_over;
 use super::{Config, keys};
 
@@ -22,38 +22,40 @@ pub fn read_repository_settings(
 ) -> Result<RepositorySettings, LoadError> {
     let home = home.and_then(Path::to_str);
     let config = load_over(&keys::TABLE, own, home, text)?;
-    let told = Told(&config);
+    let settings = FileSettings(&config);
     Ok(RepositorySettings {
         file_digest: Some(file_digest(text)),
-        phase_turns_max: told.by_file(&keys::SPEC_MAX_TURNS),
-        phase_timeout_s: told.seconds(&keys::SPEC_PHASE_TIMEOUT),
-        phase_attempts_max: told.by_file(&keys::SPEC_MAX_ATTEMPTS),
-        phase_budget: told.by_file(&keys::SPEC_PHASE_BUDGET_USD),
-        spec_budget: told.by_file(&keys::SPEC_TOTAL_BUDGET_USD),
-        task_timeout_s: told.seconds(&keys::AGENT_TASK_TIMEOUT),
-        task_turns_max: told.by_file(&keys::AGENT_MAX_TURNS),
-        task_budget: told.by_file(&keys::AGENT_MAX_BUDGET_USD),
-        command_timeout_s: told.seconds(&keys::AGENT_TOOL_TIMEOUT),
-        suite: told.by_file(&keys::VALIDATION_SUITE).flatten(),
-        check_timeout_s: told.seconds(&keys::VALIDATION_CHECK_TIMEOUT),
-        read_only: told.by_file(&keys::SANDBOX_READ_ONLY).unwrap_or_default(),
-        discovery_depth_max: told.by_file(&keys::DISCOVERY_DEPTH_CAP),
-        discoveries_per_task: told.by_file(&keys::DISCOVERY_PER_TASK_CAP),
-        discoveries_per_spec: told.by_file(&keys::DISCOVERY_PER_SPEC_CAP),
+        phase_turns_max: settings.by_file(&keys::SPEC_MAX_TURNS),
+        phase_timeout_s: settings.seconds_by_file(&keys::SPEC_PHASE_TIMEOUT),
+        phase_attempts_max: settings.by_file(&keys::SPEC_MAX_ATTEMPTS),
+        phase_budget: settings.by_file(&keys::SPEC_PHASE_BUDGET_USD),
+        spec_budget: settings.by_file(&keys::SPEC_TOTAL_BUDGET_USD),
+        task_timeout_s: settings.seconds_by_file(&keys::AGENT_TASK_TIMEOUT),
+        task_turns_max: settings.by_file(&keys::AGENT_MAX_TURNS),
+        task_budget: settings.by_file(&keys::AGENT_MAX_BUDGET_USD),
+        command_timeout_s: settings.seconds_by_file(&keys::AGENT_TOOL_TIMEOUT),
+        suite: settings.by_file(&keys::VALIDATION_SUITE).flatten(),
+        check_timeout_s: settings.seconds_by_file(&keys::VALIDATION_CHECK_TIMEOUT),
+        read_only: settings
+            .by_file(&keys::SANDBOX_READ_ONLY)
+            .unwrap_or_default(),
+        discovery_depth_max: settings.by_file(&keys::DISCOVERY_DEPTH_CAP),
+        discoveries_per_task: settings.by_file(&keys::DISCOVERY_PER_TASK_CAP),
+        discoveries_per_spec: settings.by_file(&keys::DISCOVERY_PER_SPEC_CAP),
     })
 }
 
 /// A configuration that a repository's file was read over.
-struct Told<'a>(&'a Config);
+struct FileSettings<'a>(&'a Config);
 
-impl Told<'_> {
+impl FileSettings<'_> {
     /// The value of `key`, if the file sets it.
-    fn by_file<T: Setting>(&self, key: &'static Key<T>) -> Option<T> {
+    fn by_file<T: SettingValue>(&self, key: &'static ConfigKey<T>) -> Option<T> {
         let entry = self.0.entry(&key.spec)?;
-        (entry.origin.layer == Layer::Project).then(|| self.0.get(key))
+        (entry.origin.layer == ConfigLayer::Repository).then(|| self.0.get(key))
     }
 
-    fn seconds(&self, key: &'static Key<Duration>) -> Option<u64> {
+    fn seconds_by_file(&self, key: &'static ConfigKey<Duration>) -> Option<u64> {
         self.by_file(key).map(|time| time.as_secs())
     }
 }

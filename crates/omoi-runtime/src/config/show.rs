@@ -2,12 +2,13 @@
 
 use std::fmt::{self, Write as _};
 
-use omoi_domain::money::PriceRow;
 use serde_json::json;
 
-use super::key::{DefaultValue, ForProject};
-use super::value::{Items, Kind};
-use super::{Config, Table};
+use omoi_domain::money::PriceRow;
+
+use super::key::{DefaultValue, RepositoryRule};
+use super::value::{ListItems, ValueKind};
+use super::{Config, KeyTable};
 
 /// Every key with its value and place on one line, secrets masked.
 impl fmt::Display for Config {
@@ -15,9 +16,15 @@ impl fmt::Display for Config {
         let rows: Vec<_> = self
             .entries
             .iter()
-            .map(|entry| (entry.spec.path(), entry.value.to_string(), &entry.origin))
+            .map(|entry| {
+                (
+                    entry.spec.dotted_path(),
+                    entry.value.to_string(),
+                    &entry.origin,
+                )
+            })
             .collect();
-        let width = |column: fn(&(String, String, &super::Origin)) -> usize| {
+        let width = |column: fn(&(String, String, &super::ValueOrigin)) -> usize| {
             rows.iter().map(column).max().unwrap_or(0)
         };
         let key_width = width(|row| row.0.chars().count());
@@ -42,7 +49,7 @@ impl Config {
     pub fn to_json(&self) -> serde_json::Value {
         let keys = self.entries.iter().map(|entry| {
             json!({
-                "key": entry.spec.path(),
+                "key": entry.spec.dotted_path(),
                 "value": entry.value.to_json(),
                 "layer": entry.origin.layer.as_str(),
                 "origin": entry.origin.to_string(),
@@ -56,12 +63,12 @@ impl Config {
 }
 
 /// The page about configuration in the documentation.
-pub fn page(table: &Table) -> String {
-    format!("{}\n{}", include_str!("page.md"), reference(table))
+pub fn config_page(table: &KeyTable) -> String {
+    format!("{}\n{}", include_str!("page.md"), key_reference(table))
 }
 
 /// The reference of every key of `table`, as Markdown.
-pub fn reference(table: &Table) -> String {
+pub fn key_reference(table: &KeyTable) -> String {
     let mut page = String::new();
     let mut section = "";
     for spec in table.keys {
@@ -84,13 +91,13 @@ pub fn reference(table: &Table) -> String {
         } else {
             format!("`{usual}`, `{alias}`")
         };
-        let closed = match spec.project {
-            ForProject::Open => "",
-            ForProject::Lower => " A repository can only lower it.",
-            ForProject::OutsideHome => " A repository can name no place of your home folder.",
-            ForProject::Closed => " Not in the file of a repository.",
+        let closed = match spec.repository {
+            RepositoryRule::Open => "",
+            RepositoryRule::Lower => " A repository can only lower it.",
+            RepositoryRule::OutsideHome => " A repository can name no place of your home folder.",
+            RepositoryRule::Closed => " Not in the file of a repository.",
         };
-        let takes = takes(&spec.kind);
+        let takes = kind_text(&spec.kind);
         let _ = writeln!(
             page,
             "| `{}` | {default} | {takes} | {names} | {}{closed} |",
@@ -100,21 +107,21 @@ pub fn reference(table: &Table) -> String {
     page.trim_start().to_owned()
 }
 
-fn takes(kind: &Kind) -> String {
+fn kind_text(kind: &ValueKind) -> String {
     match kind {
-        Kind::Bool => "true or false".to_owned(),
-        Kind::Int { min, max } => format!("{min} to {max}"),
-        Kind::Float { min, max } => format!("{min} to {max}"),
-        Kind::Usd { max } => format!("0 to {max} US dollars"),
-        Kind::Seconds { min, max } => format!("{min} s to {max} s"),
-        Kind::Bytes { min, max } => format!("{min} to {max} bytes"),
-        Kind::Text => "text".to_owned(),
-        Kind::Choice(words) => words.join(", "),
-        Kind::List(Items::Words(words)) => format!("list of {}", words.join(", ")),
-        Kind::List(Items::Prices) => format!("list of {}", PriceRow::SHAPE),
-        Kind::List(Items::Paths) => "list of absolute paths".to_owned(),
-        Kind::Path => "path".to_owned(),
-        Kind::Url(schemes) => format!("address ({})", schemes.join(", ")),
-        Kind::Secret => "secret".to_owned(),
+        ValueKind::Bool => "true or false".to_owned(),
+        ValueKind::Int { min, max } => format!("{min} to {max}"),
+        ValueKind::Float { min, max } => format!("{min} to {max}"),
+        ValueKind::Usd { max } => format!("0 to {max} US dollars"),
+        ValueKind::Seconds { min, max } => format!("{min} s to {max} s"),
+        ValueKind::Bytes { min, max } => format!("{min} to {max} bytes"),
+        ValueKind::Text => "text".to_owned(),
+        ValueKind::Choice(words) => words.join(", "),
+        ValueKind::List(ListItems::Words(words)) => format!("list of {}", words.join(", ")),
+        ValueKind::List(ListItems::Prices) => format!("list of {}", PriceRow::SHAPE),
+        ValueKind::List(ListItems::Paths) => "list of absolute paths".to_owned(),
+        ValueKind::Path => "path".to_owned(),
+        ValueKind::Url(schemes) => format!("address ({})", schemes.join(", ")),
+        ValueKind::Secret => "secret".to_owned(),
     }
 }

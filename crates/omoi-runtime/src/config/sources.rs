@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::error::{Layer, LoadError, Origin, Place};
+use super::error::{ConfigLayer, LoadError, ValueOrigin, ValuePlace};
 
 /// Names the environment: `local` (default), `staging`, `production` or `test`.
 pub const OMOIOS_ENV: &str = "OMOIOS_ENV";
@@ -20,8 +20,8 @@ pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Everything the configuration is read from. What is `None` or missing on disk is skipped.
 #[derive(Clone, Debug, Default)]
-pub struct Sources {
-    /// The process environment.
+pub struct ConfigSources {
+    /// Environment variables of the process.
     pub process: BTreeMap<OsString, OsString>,
     /// The deployment's folder. Never the repository under work nor simply the current folder:
     /// whoever wrote the files there could redirect our credentials.
@@ -34,7 +34,7 @@ pub struct Sources {
     pub flags: Vec<(String, String)>,
 }
 
-impl Sources {
+impl ConfigSources {
     /// The process environment and the files it points to.
     pub fn from_process() -> Self {
         Self::from_variables(std::env::vars_os().collect())
@@ -46,11 +46,11 @@ impl Sources {
             process,
             ..Self::default()
         };
-        let own = sources.folder("XDG_CONFIG_HOME", ".config");
+        let own = sources.xdg_folder("XDG_CONFIG_HOME", ".config");
         let own = own.map(|folder| folder.join("omoios"));
-        sources.deployment = sources.path(OMOI_ROOT);
+        sources.deployment = sources.variable_path(OMOI_ROOT);
         sources.secrets = sources
-            .path(OMOI_SECRETS_DIR)
+            .variable_path(OMOI_SECRETS_DIR)
             .or_else(|| own.as_ref().map(|own| own.join("secrets")));
         sources.user_file = own.map(|own| own.join("config.yaml"));
         sources
@@ -65,22 +65,22 @@ impl Sources {
 
     /// The user's folder for data.
     pub(super) fn data_home(&self) -> Option<PathBuf> {
-        self.folder("XDG_DATA_HOME", ".local/share")
+        self.xdg_folder("XDG_DATA_HOME", ".local/share")
     }
 
     /// The user's home folder.
-    pub(super) fn home(&self) -> Option<PathBuf> {
-        self.path("HOME")
+    pub(super) fn home_dir(&self) -> Option<PathBuf> {
+        self.variable_path("HOME")
     }
 
     /// A folder of the XDG convention, which says to ignore relative ones.
-    fn folder(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
-        self.path(variable)
+    fn xdg_folder(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
+        self.variable_path(variable)
             .filter(|path| path.is_absolute())
-            .or_else(|| Some(self.home()?.join(below_home)))
+            .or_else(|| Some(self.home_dir()?.join(below_home)))
     }
 
-    fn path(&self, variable: &str) -> Option<PathBuf> {
+    fn variable_path(&self, variable: &str) -> Option<PathBuf> {
         let value = self.process.get(std::ffi::OsStr::new(variable))?;
         (!value.is_empty()).then(|| value.into())
     }
@@ -88,21 +88,21 @@ impl Sources {
 
 /// Variables by name, with where each stands.
 #[derive(Debug)]
-pub(super) struct Variables {
-    pub(super) layer: Layer,
-    values: BTreeMap<String, (String, Place)>,
+pub(super) struct LayerVariables {
+    pub(super) layer: ConfigLayer,
+    values: BTreeMap<String, (String, ValuePlace)>,
     /// Names whose value is not UTF-8.
     not_text: Vec<String>,
 }
 
-impl Variables {
+impl LayerVariables {
     /// The value of `name` and where it stands.
-    pub(super) fn get(&self, name: &str) -> Result<Option<(&str, Origin)>, LoadError> {
+    pub(super) fn get(&self, name: &str) -> Result<Option<(&str, ValueOrigin)>, LoadError> {
         if self.not_text.iter().any(|bad| bad == name) {
             return Err(LoadError::NotText(name.to_owned()));
         }
         Ok(self.values.get(name).map(|(value, place)| {
-            let origin = Origin {
+            let origin = ValueOrigin {
                 layer: self.layer,
                 place: place.clone(),
             };
@@ -110,19 +110,19 @@ impl Variables {
         }))
     }
 
-    /// Every name.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    /// Names of all variables of the layer.
+    pub(super) fn variable_names(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
     }
 
-    /// The process environment.
-    pub(super) fn process(sources: &Sources) -> Self {
-        let mut variables = Self::empty(Layer::Process);
+    /// The layer of the process environment.
+    pub(super) fn of_process(sources: &ConfigSources) -> Self {
+        let mut variables = Self::empty_layer(ConfigLayer::Process);
         for (name, value) in &sources.process {
             let Some(name) = name.to_str() else { continue };
             match value.to_str() {
                 Some(value) => {
-                    let place = Place::Variable(name.to_owned());
+                    let place = ValuePlace::Variable(name.to_owned());
                     variables
                         .values
                         .insert(name.to_owned(), (value.to_owned(), place));
@@ -133,10 +133,10 @@ impl Variables {
         variables
     }
 
-    /// An env file.
-    pub(super) fn dotenv(layer: Layer, path: &Path) -> Result<Self, LoadError> {
-        let mut variables = Self::empty(layer);
-        let text = read(path)?.unwrap_or_default();
+    /// Reads the env file at `path`; empty when there is none.
+    pub(super) fn of_dotenv(layer: ConfigLayer, path: &Path) -> Result<Self, LoadError> {
+        let mut variables = Self::empty_layer(layer);
+        let text = read_file(path)?.unwrap_or_default();
         for (line, number) in text.lines().zip(1..) {
             let entry = parse_line(line).map_err(|reason| LoadError::DotEnv {
                 path: path.to_owned(),
@@ -144,7 +144,7 @@ impl Variables {
                 reason,
             })?;
             if let Some((name, value)) = entry {
-                let place = Place::Line(path.to_owned(), number);
+                let place = ValuePlace::Line(path.to_owned(), number);
                 variables.values.insert(name, (value, place));
             }
         }
@@ -152,26 +152,28 @@ impl Variables {
     }
 
     /// The files of `folder` that are called like one of `names`.
-    pub(super) fn secret_files(
+    pub(super) fn of_secret_files(
         folder: &Path,
         names: impl Iterator<Item = String>,
     ) -> Result<Self, LoadError> {
-        let mut variables = Self::empty(Layer::SecretFile);
+        let mut variables = Self::empty_layer(ConfigLayer::SecretFile);
         if !folder.exists() {
             return Ok(variables);
         }
         for name in names {
             let path = folder.join(&name);
-            if let Some(text) = read(&path)? {
+            if let Some(text) = read_file(&path)? {
                 // Editors and `echo` end a file with a newline that is no part of the secret.
                 let value = text.trim_end_matches(['\r', '\n']).to_owned();
-                variables.values.insert(name, (value, Place::Line(path, 0)));
+                variables
+                    .values
+                    .insert(name, (value, ValuePlace::Line(path, 0)));
             }
         }
         Ok(variables)
     }
 
-    fn empty(layer: Layer) -> Self {
+    fn empty_layer(layer: ConfigLayer) -> Self {
         Self {
             layer,
             values: BTreeMap::new(),
@@ -181,7 +183,7 @@ impl Variables {
 }
 
 /// The text of the file, or `None` when there is none.
-pub(super) fn read(path: &Path) -> Result<Option<String>, LoadError> {
+pub(super) fn read_file(path: &Path) -> Result<Option<String>, LoadError> {
     let failed = |source| LoadError::Read {
         path: path.to_owned(),
         source,
@@ -221,14 +223,14 @@ fn parse_line(line: &str) -> Result<Option<(String, String)>, &'static str> {
     }
     let value = value.trim_start();
     let value = match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => quoted(&value[1..], quote)?,
-        _ => bare(value).to_owned(),
+        Some(quote @ ('"' | '\'')) => quoted_value(&value[1..], quote)?,
+        _ => bare_value(value).to_owned(),
     };
     Ok(Some((name.to_owned(), value)))
 }
 
 /// Up to a comment, which needs a space in front.
-fn bare(value: &str) -> &str {
+fn bare_value(value: &str) -> &str {
     if value.starts_with('#') {
         return "";
     }
@@ -236,7 +238,7 @@ fn bare(value: &str) -> &str {
     value[..end].trim_end()
 }
 
-fn quoted(rest: &str, quote: char) -> Result<String, &'static str> {
+fn quoted_value(rest: &str, quote: char) -> Result<String, &'static str> {
     let mut value = String::new();
     let mut characters = rest.chars();
     while let Some(character) = characters.next() {
@@ -300,7 +302,7 @@ mod tests {
             let pairs = pairs
                 .iter()
                 .map(|(name, value)| (name.into(), value.into()));
-            Sources::from_variables(pairs.collect())
+            ConfigSources::from_variables(pairs.collect())
         };
         let laptop = sources(&[("HOME", "/home/ada"), ("XDG_DATA_HOME", "relative")]);
         assert_eq!(

@@ -6,17 +6,17 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::Table;
+use super::KeyTable;
 use super::error::LoadError;
-use super::key::Spec;
-use super::value::{Kind, Raw};
+use super::key::KeySpec;
+use super::value::{RawValue, ValueKind};
 
 /// One thing found in a file.
-pub(super) enum Found {
+pub(super) enum YamlItem {
     /// A value of a known key.
     Value {
-        spec: &'static Spec,
-        raw: Raw,
+        spec: &'static KeySpec,
+        raw: RawValue,
         line: u64,
     },
     /// A section nobody reads.
@@ -33,14 +33,14 @@ pub(super) enum Found {
 const ALONE: &[(&str, &str)] = &[("suite", "validation")];
 
 /// Reads `text`; keys set to null count as not written.
-pub(super) fn parse(
-    table: &'static Table,
+pub(super) fn parse_yaml(
+    table: &'static KeyTable,
     path: &Path,
     text: &str,
-) -> Result<Vec<Found>, LoadError> {
+) -> Result<Vec<YamlItem>, LoadError> {
     let mut found = Vec::new();
     let options = serde_saphyr::options! { with_snippet: false };
-    let root = Root {
+    let root = DocumentVisitor {
         table,
         found: &mut found,
     };
@@ -56,12 +56,12 @@ pub(super) fn parse(
 }
 
 /// The whole document: sections by name.
-struct Root<'a> {
-    table: &'static Table,
-    found: &'a mut Vec<Found>,
+struct DocumentVisitor<'a> {
+    table: &'static KeyTable,
+    found: &'a mut Vec<YamlItem>,
 }
 
-impl<'de> DeserializeSeed<'de> for Root<'_> {
+impl<'de> DeserializeSeed<'de> for DocumentVisitor<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, yaml: D) -> Result<(), D::Error> {
@@ -69,7 +69,7 @@ impl<'de> DeserializeSeed<'de> for Root<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Root<'_> {
+impl<'de> Visitor<'de> for DocumentVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,22 +87,22 @@ impl<'de> Visitor<'de> for Root<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<Spanned<String>>()? {
             let alone = ALONE.iter().find(|(alone, _)| *alone == name.value);
-            if let Some(spec) = alone.and_then(|(key, section)| self.table.key(section, key)) {
+            if let Some(spec) = alone.and_then(|(key, section)| self.table.find_key(section, key)) {
                 let line = name.referenced.line();
-                if let Some(raw) = map.next_value::<Option<String>>()?.map(Raw::Scalar) {
-                    self.found.push(Found::Value { spec, raw, line });
+                if let Some(raw) = map.next_value::<Option<String>>()?.map(RawValue::Scalar) {
+                    self.found.push(YamlItem::Value { spec, raw, line });
                 }
                 continue;
             }
-            match self.table.section(&name.value) {
-                Some(section) => map.next_value_seed(InSection {
+            match self.table.find_section(&name.value) {
+                Some(section) => map.next_value_seed(SectionVisitor {
                     table: self.table,
                     section,
                     found: &mut *self.found,
                 })?,
                 None => {
                     map.next_value::<IgnoredAny>()?;
-                    self.found.push(Found::Section {
+                    self.found.push(YamlItem::Section {
                         line: name.referenced.line(),
                         name: name.value,
                     });
@@ -114,13 +114,13 @@ impl<'de> Visitor<'de> for Root<'_> {
 }
 
 /// One section: keys by name.
-struct InSection<'a> {
-    table: &'static Table,
+struct SectionVisitor<'a> {
+    table: &'static KeyTable,
     section: &'static str,
-    found: &'a mut Vec<Found>,
+    found: &'a mut Vec<YamlItem>,
 }
 
-impl<'de> DeserializeSeed<'de> for InSection<'_> {
+impl<'de> DeserializeSeed<'de> for SectionVisitor<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, yaml: D) -> Result<(), D::Error> {
@@ -128,7 +128,7 @@ impl<'de> DeserializeSeed<'de> for InSection<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for InSection<'_> {
+impl<'de> Visitor<'de> for SectionVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,9 +146,9 @@ impl<'de> Visitor<'de> for InSection<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<Spanned<String>>()? {
             let line = name.referenced.line();
-            let Some(spec) = self.table.key(self.section, &name.value) else {
+            let Some(spec) = self.table.find_key(self.section, &name.value) else {
                 map.next_value::<IgnoredAny>()?;
-                self.found.push(Found::Key {
+                self.found.push(YamlItem::Key {
                     section: self.section,
                     name: name.value,
                     line,
@@ -157,11 +157,11 @@ impl<'de> Visitor<'de> for InSection<'_> {
             };
             // Asking for strings keeps `1.20` or `no` as written; the key's kind reads them.
             let raw = match spec.kind {
-                Kind::List(_) => map.next_value::<Option<Vec<String>>>()?.map(Raw::List),
-                _ => map.next_value::<Option<String>>()?.map(Raw::Scalar),
+                ValueKind::List(_) => map.next_value::<Option<Vec<String>>>()?.map(RawValue::List),
+                _ => map.next_value::<Option<String>>()?.map(RawValue::Scalar),
             };
             if let Some(raw) = raw {
-                self.found.push(Found::Value { spec, raw, line });
+                self.found.push(YamlItem::Value { spec, raw, line });
             }
         }
         Ok(())

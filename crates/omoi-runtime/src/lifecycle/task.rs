@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 use tracing::error;
 
-use super::Name;
+use super::SpawnName;
 use crate::BoxError;
 use crate::sync::lock;
-use crate::telemetry::chain;
+use crate::telemetry::error_chain;
 
 /// How a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It returned.
+pub enum SpawnOutcome {
+    /// It returned without an error.
     Done,
     /// It returned an error, which was logged.
     Failed,
@@ -27,17 +27,17 @@ pub enum Outcome {
 
 /// A started task, for a caller who wants to know how it ends.
 #[derive(Debug)]
-pub struct Task(oneshot::Receiver<Outcome>);
+pub struct SpawnedTask(oneshot::Receiver<SpawnOutcome>);
 
-impl Task {
-    pub(super) fn new(outcome: oneshot::Receiver<Outcome>) -> Self {
+impl SpawnedTask {
+    pub(super) fn new(outcome: oneshot::Receiver<SpawnOutcome>) -> Self {
         Self(outcome)
     }
 
     /// Waits for the end of the task.
-    pub async fn ended(self) -> Outcome {
+    pub async fn wait_outcome(self) -> SpawnOutcome {
         // The sender goes away unsent only when the runtime itself is torn down.
-        self.0.await.unwrap_or(Outcome::Cancelled)
+        self.0.await.unwrap_or(SpawnOutcome::Cancelled)
     }
 }
 
@@ -45,21 +45,21 @@ impl Task {
 #[derive(Debug, thiserror::Error)]
 #[error("blocking work `{name}` panicked")]
 pub struct BlockingPanicked {
-    /// The work.
-    pub name: Name,
+    /// Name the work was started with.
+    pub name: SpawnName,
 }
 
-/// What runs, by order of start.
-pub(super) type Running = Arc<Mutex<BTreeMap<u64, Name>>>;
+/// Names of running tasks, in order of start.
+pub(super) type RunningNames = Arc<Mutex<BTreeMap<u64, SpawnName>>>;
 
-/// A task's place in [`Running`], given up on drop.
-pub(super) struct Entry {
-    running: Running,
+/// A task's place in [`RunningNames`], given up on drop.
+pub(super) struct RunningEntry {
+    running: RunningNames,
     id: u64,
 }
 
-impl Entry {
-    pub(super) fn add(running: &Running, name: Name) -> Self {
+impl RunningEntry {
+    pub(super) fn add(running: &RunningNames, name: SpawnName) -> Self {
         let mut names = lock(running);
         let id = names.last_key_value().map_or(0, |(id, _)| id + 1);
         names.insert(id, name);
@@ -70,23 +70,23 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for RunningEntry {
     fn drop(&mut self) {
         lock(&self.running).remove(&self.id);
     }
 }
 
 /// Logs how `name` ended; the text is there when it ended badly.
-pub(super) fn ended(
-    name: &Name,
+pub(super) fn log_outcome(
+    name: &SpawnName,
     result: Result<Result<(), BoxError>, Box<dyn Any + Send>>,
-) -> (Outcome, Option<String>) {
+) -> (SpawnOutcome, Option<String>) {
     match result {
-        Ok(Ok(())) => (Outcome::Done, None),
+        Ok(Ok(())) => (SpawnOutcome::Done, None),
         Ok(Err(failure)) => {
-            let text = chain(&*failure);
+            let text = error_chain(&*failure);
             error!(task.name = %name, error = %text, "Task `{name}` failed");
-            (Outcome::Failed, Some(text))
+            (SpawnOutcome::Failed, Some(text))
         }
         Err(panic) => {
             let text = panic
@@ -95,7 +95,7 @@ pub(super) fn ended(
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "panic without a message".to_owned());
             error!(task.name = %name, panic = %text, "Task `{name}` panicked");
-            (Outcome::Panicked, Some(text))
+            (SpawnOutcome::Panicked, Some(text))
         }
     }
 }

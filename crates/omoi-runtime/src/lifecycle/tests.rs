@@ -9,9 +9,9 @@ use crate::clock::{Clock as _, ManualClock};
 /// A lifecycle on a manual clock, with signals sent by hand.
 struct World {
     clock: ManualClock,
-    handle: Handle,
+    handle: LifecycleHandle,
     signals: mpsc::UnboundedSender<&'static str>,
-    exit: std::pin::Pin<Box<dyn Future<Output = Exit> + Send>>,
+    exit: std::pin::Pin<Box<dyn Future<Output = LifecycleExit> + Send>>,
 }
 
 fn world() -> World {
@@ -22,15 +22,17 @@ fn world() -> World {
         clock,
         handle: lifecycle.handle(),
         signals,
-        exit: Box::pin(lifecycle.run(stream::poll_fn(move |cx| received.poll_recv(cx)))),
+        exit: Box::pin(
+            lifecycle.run_with_signals(stream::poll_fn(move |cx| received.poll_recv(cx))),
+        ),
     }
 }
 
 /// Ends at a soft stop, then says so.
-fn polite(handle: &Handle) -> (Task, Arc<AtomicBool>) {
-    let (finished, soft) = (Arc::new(AtomicBool::new(false)), handle.soft());
+fn polite(handle: &LifecycleHandle) -> (SpawnedTask, Arc<AtomicBool>) {
+    let (finished, soft) = (Arc::new(AtomicBool::new(false)), handle.soft_token());
     let flag = Arc::clone(&finished);
-    let task = handle.spawn("polite", Kind::Critical, async move {
+    let task = handle.spawn("polite", SpawnKind::Critical, async move {
         soft.cancelled().await;
         tokio::task::yield_now().await;
         flag.store(true, Ordering::SeqCst);
@@ -39,21 +41,21 @@ fn polite(handle: &Handle) -> (Task, Arc<AtomicBool>) {
     (task, finished)
 }
 
-fn stubborn(handle: &Handle) -> Task {
-    handle.spawn("stubborn", Kind::Work, std::future::pending())
+fn stubborn(handle: &LifecycleHandle) -> SpawnedTask {
+    handle.spawn("stubborn", SpawnKind::Work, std::future::pending())
 }
 
 #[tokio::test]
 async fn the_first_signal_lets_tasks_finish() {
     let world = world();
     let (task, finished) = polite(&world.handle);
-    assert_eq!(world.handle.running(), ["polite"]);
+    assert_eq!(world.handle.running_names(), ["polite"]);
     world.signals.send("SIGTERM").unwrap();
     let exit = world.exit.await;
-    assert_eq!(exit.cause, Cause::Signal("SIGTERM"));
+    assert_eq!(exit.cause, StopCause::Signal("SIGTERM"));
     assert!(!exit.forced && exit.left.is_empty());
     assert!(finished.load(Ordering::SeqCst));
-    assert_eq!(task.ended().await, Outcome::Done);
+    assert_eq!(task.wait_outcome().await, SpawnOutcome::Done);
 }
 
 #[tokio::test]
@@ -64,9 +66,9 @@ async fn a_second_signal_drops_what_is_left() {
     world.signals.send("SIGINT").unwrap();
     world.signals.send("SIGINT").unwrap();
     let exit = world.exit.await;
-    assert_eq!(exit.cause, Cause::Signal("SIGINT"));
+    assert_eq!(exit.cause, StopCause::Signal("SIGINT"));
     assert!(exit.forced && exit.left.is_empty());
-    assert_eq!(task.ended().await, Outcome::Cancelled);
+    assert_eq!(task.wait_outcome().await, SpawnOutcome::Cancelled);
     let _ = finished;
 }
 
@@ -81,14 +83,18 @@ async fn the_grace_time_turns_soft_into_hard() {
         assert_eq!(clock.next_deadline(), Some(clock.now() + GRACE));
         clock.advance(GRACE);
     });
-    assert_eq!(exit.cause, Cause::Requested);
+    assert_eq!(exit.cause, StopCause::Requested);
     assert!(exit.forced && exit.left.is_empty());
-    assert_eq!(task.ended().await, Outcome::Cancelled);
+    assert_eq!(task.wait_outcome().await, SpawnOutcome::Cancelled);
     let late = world
         .handle
-        .spawn("late", Kind::Work, async { Ok(()) })
-        .ended();
-    assert_eq!(late.await, Outcome::Cancelled, "nothing starts any more");
+        .spawn("late", SpawnKind::Work, async { Ok(()) })
+        .wait_outcome();
+    assert_eq!(
+        late.await,
+        SpawnOutcome::Cancelled,
+        "nothing starts any more"
+    );
 }
 
 #[tokio::test]
@@ -102,18 +108,18 @@ async fn only_critical_failures_end_the_process() {
             Err(BoxError::from(Layered { source }))
         };
         let outcome = if panics {
-            Outcome::Panicked
+            SpawnOutcome::Panicked
         } else {
-            Outcome::Failed
+            SpawnOutcome::Failed
         };
 
-        let work = world.handle.spawn("unit", Kind::Work, fail());
-        assert_eq!(work.ended().await, outcome);
-        assert!(!world.handle.soft().is_cancelled());
+        let work = world.handle.spawn("unit", SpawnKind::Work, fail());
+        assert_eq!(work.wait_outcome().await, outcome);
+        assert!(!world.handle.soft_token().is_cancelled());
 
-        world.handle.spawn("loop", Kind::Critical, fail());
+        world.handle.spawn("loop", SpawnKind::Critical, fail());
         let exit = world.exit.await;
-        let cause = Cause::Failed {
+        let cause = StopCause::Failed {
             name: "loop".into(),
             error: expected.to_owned(),
         };
@@ -135,7 +141,9 @@ async fn blocking_work_is_awaited_then_named() {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let held = tokio::time::timeout(
         Duration::from_millis(20),
-        world.handle.blocking("hash", move || wait.recv().is_ok()),
+        world
+            .handle
+            .run_blocking("hash", move || wait.recv().is_ok()),
     );
     assert!(held.await.is_err(), "the caller left, the work goes on");
     world.handle.stop_now();
@@ -148,8 +156,8 @@ async fn blocking_work_is_awaited_then_named() {
     go.send(()).unwrap();
 
     let calm = Lifecycle::new(Arc::new(ManualClock::default())).handle();
-    assert_eq!(calm.blocking("sum", || 1 + 1).await.unwrap(), 2);
-    let panicked = calm.blocking("bad", || panic!("no")).await;
+    assert_eq!(calm.run_blocking("sum", || 1 + 1).await.unwrap(), 2);
+    let panicked = calm.run_blocking("bad", || panic!("no")).await;
     let error: BlockingPanicked = panicked.map(|(): ()| ()).unwrap_err();
     assert_eq!(error.to_string(), "blocking work `bad` panicked");
 }
@@ -164,6 +172,6 @@ async fn real_signals_arrive() {
         let me = rustix::process::getpid();
         rustix::process::kill_process(me, rustix::process::Signal::TERM).unwrap();
     });
-    assert_eq!(exit.unwrap().cause, Cause::Signal("SIGTERM"));
+    assert_eq!(exit.unwrap().cause, StopCause::Signal("SIGTERM"));
     assert!(finished.load(Ordering::SeqCst));
 }

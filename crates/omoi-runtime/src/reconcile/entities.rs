@@ -6,15 +6,15 @@ use tracing::warn;
 
 use omoi_domain::time::Timestamp;
 
-use super::{Next, backoff};
+use super::{Next, backoff_pause};
 use crate::BoxError;
 use crate::rng::Rng;
-use crate::telemetry::chain;
+use crate::telemetry::error_chain;
 
 /// An entity whose last turn failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntityFailure {
-    /// What it is, as its loop names it.
+    /// Label of the entity, as its loop names it.
     pub entity: String,
     /// Turns that failed in a row.
     pub failing: u32,
@@ -24,20 +24,20 @@ pub struct EntityFailure {
     pub error: String,
 }
 
-/// What became of an entity's turn.
+/// Outcome of an entity's turn.
 #[derive(Debug)]
-pub enum Turn<T> {
-    /// It went well.
+pub enum EntityTurn<T> {
+    /// The step succeeded, with its value.
     Done(T),
     /// Its pause is not over.
     Waits,
-    /// It failed, was told, and waits now.
+    /// It failed; the failure was logged, and the entity waits now.
     Failed(BoxError),
 }
 
-impl<T> Turn<T> {
+impl<T> EntityTurn<T> {
     /// What a good turn brought.
-    pub fn done(self) -> Option<T> {
+    pub fn done_value(self) -> Option<T> {
         match self {
             Self::Done(value) => Some(value),
             Self::Waits | Self::Failed(_) => None,
@@ -51,11 +51,11 @@ impl<T> Turn<T> {
 pub struct Entities {
     loop_name: &'static str,
     rng: Rng,
-    failed: BTreeMap<String, Tracked>,
+    failed: BTreeMap<String, TrackedEntity>,
 }
 
 #[derive(Debug)]
-struct Tracked {
+struct TrackedEntity {
     failure: EntityFailure,
     /// Whether it was named in the pass under way.
     is_open: bool,
@@ -72,34 +72,34 @@ impl Entities {
     }
 
     /// Gives `entity` its turn, unless its pause lasts.
-    pub async fn turn<T>(
+    pub async fn give_turn<T>(
         &mut self,
         now: Timestamp,
         entity: String,
         step: impl Future<Output = Result<T, BoxError>>,
-    ) -> Turn<T> {
+    ) -> EntityTurn<T> {
         if let Some(tracked) = self.failed.get_mut(&entity) {
             tracked.is_open = true;
             if tracked.failure.retry_at > now {
-                return Turn::Waits;
+                return EntityTurn::Waits;
             }
         }
         match step.await {
             Ok(value) => {
                 self.failed.remove(&entity);
-                Turn::Done(value)
+                EntityTurn::Done(value)
             }
             Err(error) => {
-                self.note(now, entity, chain(error.as_ref()));
-                Turn::Failed(error)
+                self.note_failure(now, entity, error_chain(error.as_ref()));
+                EntityTurn::Failed(error)
             }
         }
     }
 
-    fn note(&mut self, now: Timestamp, entity: String, error: String) {
+    fn note_failure(&mut self, now: Timestamp, entity: String, error: String) {
         let before = self.failed.get(&entity).map_or(0, |t| t.failure.failing);
         let failing = before.saturating_add(1);
-        let pause = backoff(failing, self.rng.unit());
+        let pause = backoff_pause(failing, self.rng.unit_fraction());
         let loop_name = self.loop_name;
         warn!(
             reconciler = loop_name,
@@ -116,7 +116,8 @@ impl Entities {
             error,
         };
         let is_open = true;
-        self.failed.insert(entity, Tracked { failure, is_open });
+        self.failed
+            .insert(entity, TrackedEntity { failure, is_open });
     }
 
     /// Ends a whole pass: forgets what was not named in it, and says when the first of those that
@@ -147,14 +148,14 @@ mod tests {
     async fn fails(entities: &mut Entities, now: Timestamp, entity: &str) -> bool {
         let step = async { Err::<(), _>(BoxError::from("broken")) };
         matches!(
-            entities.turn(now, entity.to_owned(), step).await,
-            Turn::Failed(_)
+            entities.give_turn(now, entity.to_owned(), step).await,
+            EntityTurn::Failed(_)
         )
     }
 
     async fn works(entities: &mut Entities, now: Timestamp, entity: &str) -> bool {
-        let turn = entities.turn(now, entity.to_owned(), async { Ok(()) });
-        turn.await.done().is_some()
+        let turn = entities.give_turn(now, entity.to_owned(), async { Ok(()) });
+        turn.await.done_value().is_some()
     }
 
     #[tokio::test]

@@ -1,21 +1,20 @@
-//! Turns a [`Launch`] into bubblewrap's options, the files it reads them from, and the mounts root
+//! Turns a [`SandboxLaunch`] into bubblewrap's options, the files it reads them from, and the mounts root
 //! prepares for it.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::fs;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
 
 use rustix::fs::{MemfdFlags, SeekFrom};
 use rustix::process::Uid;
 
-use super::protect::{Shield, Shields};
+use super::protect::{PathShield, PathShields};
 use super::seccomp;
-use crate::child::{Stage, is_dir};
-use crate::policy::{Access, Launch, Mount, inside};
-use crate::process::number;
+use crate::child::{MountStage, is_dir};
+use crate::policy::{ReadOnlyMount, SandboxLaunch, WorkspaceAccess, inside};
+use crate::process::fd_number;
 use crate::provider::LaunchError;
 
 /// World-traversable on every host, and hidden behind the stage only in the sandbox's private mounts.
@@ -55,8 +54,8 @@ const GENERATED: &[(&str, &str)] = &[
     ),
 ];
 
-/// What the surroundings decide about a launch.
-pub(crate) struct Site<'a> {
+/// Facts about the host that a launch depends on.
+pub(crate) struct LaunchSite<'a> {
     /// The user to become; set exactly when started as root.
     pub(crate) uid: Option<Uid>,
     /// Host paths that no mount may show.
@@ -66,110 +65,114 @@ pub(crate) struct Site<'a> {
 }
 
 /// Everything needed to start bubblewrap.
-pub(crate) struct Plan {
+pub(crate) struct LaunchPlan {
     pub(crate) args: Vec<OsString>,
     pub(crate) keep: Vec<OwnedFd>,
-    pub(crate) stage: Option<Stage>,
+    pub(crate) stage: Option<MountStage>,
     /// Sources in the order of the stage, to name one that failed.
     pub(crate) sources: Vec<PathBuf>,
 }
 
 /// Plans `launch`, with `shields` over its workspace.
-pub(crate) fn plan(
-    launch: &Launch,
-    shields: &Shields,
-    site: Site<'_>,
-) -> Result<Plan, LaunchError> {
-    let stage = site.uid.map(|_| Stage::new(STAGE.to_owned()));
-    let mut builder = Builder {
+pub(crate) fn plan_launch(
+    launch: &SandboxLaunch,
+    shields: &PathShields,
+    site: LaunchSite<'_>,
+) -> Result<LaunchPlan, LaunchError> {
+    let stage = site.uid.map(|_| MountStage::new(STAGE.to_owned()));
+    let mut builder = OptionsBuilder {
         options: Vec::new(),
         keep: Vec::new(),
         stage,
         sources: Vec::new(),
         uid: site.uid,
     };
-    builder.namespaces();
-    builder.environment(launch);
-    builder.system(launch)?;
-    let mut mounts: Vec<&Mount> = launch.read_only.iter().collect();
+    builder.add_namespaces();
+    builder.add_environment(launch);
+    builder.add_system(launch)?;
+    let mut mounts: Vec<&ReadOnlyMount> = launch.read_only.iter().collect();
     // Outer folders first, or they would cover the inner ones.
     mounts.sort_by(|a, b| a.inside.cmp(&b.inside));
     mounts.dedup();
     for mount in mounts {
-        builder.read_only(mount, site.hidden)?;
+        builder.add_read_only(mount, site.hidden)?;
     }
-    builder.workspace(launch, shields)?;
-    builder.handed_in(launch)?;
+    builder.add_workspace(launch, shields)?;
+    builder.add_socket_and_files(launch)?;
     builder.finish(launch, site.status)
 }
 
-struct Builder {
+struct OptionsBuilder {
     options: Vec<OsString>,
     keep: Vec<OwnedFd>,
-    stage: Option<Stage>,
+    stage: Option<MountStage>,
     sources: Vec<PathBuf>,
     uid: Option<Uid>,
 }
 
-impl Builder {
-    fn add<const N: usize>(&mut self, words: [&dyn AsRef<OsStr>; N]) {
+impl OptionsBuilder {
+    fn add_options<const N: usize>(&mut self, words: [&dyn AsRef<OsStr>; N]) {
         self.options
             .extend(words.iter().map(|word| word.as_ref().to_owned()));
     }
 
     /// Words that hold neither paths nor values.
-    fn words(&mut self, words: &str) {
+    fn add_words(&mut self, words: &str) {
         self.options
             .extend(words.split_whitespace().map(OsString::from));
     }
 
-    fn namespaces(&mut self) {
-        self.words(
+    fn add_namespaces(&mut self) {
+        self.add_words(
             "--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts \
              --unshare-cgroup --disable-userns --uid 1000 --gid 1000 --cap-drop ALL \
              --die-with-parent --new-session --hostname sandbox --clearenv",
         );
     }
 
-    fn environment(&mut self, launch: &Launch) {
-        for (key, value) in crate::base::environment(launch, inside::HOME.as_ref()) {
-            self.add([&"--setenv", &key, &value]);
+    fn add_environment(&mut self, launch: &SandboxLaunch) {
+        for (key, value) in crate::base::launch_environment(launch, inside::HOME.as_ref()) {
+            self.add_options([&"--setenv", &key, &value]);
         }
     }
 
-    fn system(&mut self, launch: &Launch) -> Result<(), LaunchError> {
-        self.words("--perms 0755 --dir /etc --perms 0755 --dir /run --perms 0755 --dir /var");
-        self.words("--ro-bind /usr /usr --symlink ../tmp /var/tmp");
+    fn add_system(&mut self, launch: &SandboxLaunch) -> Result<(), LaunchError> {
+        self.add_words("--perms 0755 --dir /etc --perms 0755 --dir /run --perms 0755 --dir /var");
+        self.add_words("--ro-bind /usr /usr --symlink ../tmp /var/tmp");
         for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
             let path = Path::new("/").join(name);
             match fs::read_link(&path) {
-                Ok(target) => self.add([&"--symlink", &target, &path]),
-                Err(_) if path.is_dir() => self.add([&"--ro-bind", &path, &path]),
+                Ok(target) => self.add_options([&"--symlink", &target, &path]),
+                Err(_) if path.is_dir() => self.add_options([&"--ro-bind", &path, &path]),
                 Err(_) => {}
             }
         }
         for path in ETC.iter().filter(|path| Path::new(path).exists()) {
-            self.add([&"--ro-bind", path, path]);
+            self.add_options([&"--ro-bind", path, path]);
         }
         if Path::new("/etc/ssl/private").is_dir() {
-            self.words("--tmpfs /etc/ssl/private --remount-ro /etc/ssl/private");
+            self.add_words("--tmpfs /etc/ssl/private --remount-ro /etc/ssl/private");
         }
         for (path, text) in GENERATED {
-            self.file(Path::new(path), text.as_bytes(), 0o644)?;
+            self.add_file(Path::new(path), text.as_bytes(), 0o644)?;
         }
         // The host's kernel settings could be opened for writing inside without the second mount.
-        self.words("--proc /proc --ro-bind /proc/sys /proc/sys");
-        self.words(&format!(
+        self.add_words("--proc /proc --ro-bind /proc/sys /proc/sys");
+        self.add_words(&format!(
             "--dev /dev --perms 1777 --size {SHM_BYTES} --tmpfs /dev/shm --remount-ro /dev"
         ));
         let size = launch.limits.temp_bytes;
-        self.words(&format!(
+        self.add_words(&format!(
             "--perms 1777 --size {size} --tmpfs /tmp --perms 0700 --size {size} --tmpfs /home/agent"
         ));
         Ok(())
     }
 
-    fn read_only(&mut self, mount: &Mount, hidden: &[PathBuf]) -> Result<(), LaunchError> {
+    fn add_read_only(
+        &mut self,
+        mount: &ReadOnlyMount,
+        hidden: &[PathBuf],
+    ) -> Result<(), LaunchError> {
         let at = &mount.inside;
         let refuse = |why| LaunchError::Path {
             path: at.clone(),
@@ -185,7 +188,7 @@ impl Builder {
         {
             return Err(refuse("it would cover a place of the sandbox itself"));
         }
-        let host = canonical(&mount.host)?;
+        let host = canonical_source(&mount.host)?;
         if NEVER_SHOWN.iter().any(|never| host.starts_with(never)) {
             return Err(refuse("sockets, devices and kernel state are never shown"));
         }
@@ -196,57 +199,61 @@ impl Builder {
             });
         }
         let needed = if host.is_dir() { 0o005 } else { 0o004 };
-        if !self.permits(&host, needed) {
+        if !self.user_has_bits(&host, needed) {
             return Err(LaunchError::Unreadable { path: host });
         }
-        let source = self.source(&host)?;
-        self.add([&"--ro-bind", &source, at]);
+        let source = self.stage_source(&host)?;
+        self.add_options([&"--ro-bind", &source, at]);
         Ok(())
     }
 
-    fn workspace(&mut self, launch: &Launch, shields: &Shields) -> Result<(), LaunchError> {
-        let host = canonical(&launch.workspace)?;
-        let source = self.source(&host)?;
+    fn add_workspace(
+        &mut self,
+        launch: &SandboxLaunch,
+        shields: &PathShields,
+    ) -> Result<(), LaunchError> {
+        let host = canonical_source(&launch.workspace)?;
+        let source = self.stage_source(&host)?;
         let bind = match launch.access {
-            Access::ReadWrite => "--bind",
-            Access::ReadOnly => "--ro-bind",
+            WorkspaceAccess::ReadWrite => "--bind",
+            WorkspaceAccess::ReadOnly => "--ro-bind",
         };
-        self.add([&bind, &source, &inside::WORK]);
+        self.add_options([&bind, &source, &inside::WORK]);
         for (path, shield) in shields {
             let (from, at) = (source.join(path), Path::new(inside::WORK).join(path));
             match shield {
-                Shield::Hold => self.add([&"--bind", &from, &at]),
-                Shield::ReadOnly => self.add([&"--ro-bind", &from, &at]),
-                Shield::EmptyDir => {
-                    self.add([&"--perms", &"0555", &"--tmpfs", &at, &"--remount-ro", &at]);
+                PathShield::Hold => self.add_options([&"--bind", &from, &at]),
+                PathShield::ReadOnly => self.add_options([&"--ro-bind", &from, &at]),
+                PathShield::EmptyDir => {
+                    self.add_options([&"--perms", &"0555", &"--tmpfs", &at, &"--remount-ro", &at]);
                 }
-                Shield::EmptyFile => {
-                    let fd = self.data(&at, b"")?;
-                    self.add([&"--perms", &"0444", &"--ro-bind-data", &fd, &at]);
+                PathShield::EmptyFile => {
+                    let fd = self.data_fd(&at, b"")?;
+                    self.add_options([&"--perms", &"0444", &"--ro-bind-data", &fd, &at]);
                 }
             }
         }
         Ok(())
     }
 
-    fn handed_in(&mut self, launch: &Launch) -> Result<(), LaunchError> {
+    fn add_socket_and_files(&mut self, launch: &SandboxLaunch) -> Result<(), LaunchError> {
         if let Some(socket) = &launch.socket {
-            let host = canonical(socket)?;
-            if !self.permits(&host, 0o002) {
+            let host = canonical_source(socket)?;
+            if !self.user_has_bits(&host, 0o002) {
                 return Err(LaunchError::Socket {
                     path: socket.clone(),
                 });
             }
-            let source = self.source(&host)?;
-            self.add([&"--bind", &source, &inside::SOCKET]);
+            let source = self.stage_source(&host)?;
+            self.add_options([&"--bind", &source, &inside::SOCKET]);
         }
         if let Some(worker) = &launch.worker {
-            let host = canonical(worker)?;
-            if !self.permits(&host, 0o005) {
+            let host = canonical_source(worker)?;
+            if !self.user_has_bits(&host, 0o005) {
                 return Err(LaunchError::Unreadable { path: host });
             }
-            let source = self.source(&host)?;
-            self.add([&"--ro-bind", &source, &inside::WORKER]);
+            let source = self.stage_source(&host)?;
+            self.add_options([&"--ro-bind", &source, &inside::WORKER]);
         }
         for file in &launch.files {
             let plain = file.path.is_absolute()
@@ -258,29 +265,33 @@ impl Builder {
                     why: "generated files belong under /run, /home/agent or /tmp",
                 });
             }
-            self.file(&file.path, &file.contents, file.mode)?;
+            self.add_file(&file.path, &file.contents, file.mode)?;
         }
         Ok(())
     }
 
-    fn finish(mut self, launch: &Launch, status: OwnedFd) -> Result<Plan, LaunchError> {
-        let filter = seccomp::program().map_err(LaunchError::Filter)?;
-        let filter = self.data(Path::new("the system-call filter"), filter)?;
-        let status_fd = number(&status).to_string();
+    fn finish(
+        mut self,
+        launch: &SandboxLaunch,
+        status: OwnedFd,
+    ) -> Result<LaunchPlan, LaunchError> {
+        let filter = seccomp::filter_program().map_err(LaunchError::Filter)?;
+        let filter = self.data_fd(Path::new("the system-call filter"), filter)?;
+        let status_fd = fd_number(&status).to_string();
         self.keep.push(status);
         // Last, so that nothing but workspace and scratch space can be written.
-        self.words("--remount-ro /");
-        self.add([&"--chdir", &launch.cwd]);
-        self.add([&"--seccomp", &filter, &"--json-status-fd", &status_fd]);
+        self.add_words("--remount-ro /");
+        self.add_options([&"--chdir", &launch.cwd]);
+        self.add_options([&"--seccomp", &filter, &"--json-status-fd", &status_fd]);
         // One zero byte inside a value would start an option of somebody else's choice.
         if self.options.iter().any(|o| o.as_bytes().contains(&0)) {
             return Err(LaunchError::ZeroByte);
         }
         let text = self.options.join(OsStr::new("\0"));
-        let options = self.data(Path::new("the options"), text.as_bytes())?;
+        let options = self.data_fd(Path::new("the options"), text.as_bytes())?;
         let mut args: Vec<OsString> = vec!["--args".into(), options.into(), "--".into()];
         args.extend(launch.argv.iter().cloned());
-        Ok(Plan {
+        Ok(LaunchPlan {
             args,
             keep: self.keep,
             stage: self.stage,
@@ -288,26 +299,26 @@ impl Builder {
         })
     }
 
-    fn file(&mut self, path: &Path, contents: &[u8], mode: u32) -> Result<(), LaunchError> {
-        let fd = self.data(path, contents)?;
+    fn add_file(&mut self, path: &Path, contents: &[u8], mode: u32) -> Result<(), LaunchError> {
+        let fd = self.data_fd(path, contents)?;
         let mode = format!("{:04o}", mode & 0o777);
-        self.add([&"--perms", &mode, &"--file", &fd, &path]);
+        self.add_options([&"--perms", &mode, &"--file", &fd, &path]);
         Ok(())
     }
 
     /// A descriptor, by number, from which bubblewrap reads `contents`.
-    fn data(&mut self, what: &Path, contents: &[u8]) -> Result<String, LaunchError> {
+    fn data_fd(&mut self, what: &Path, contents: &[u8]) -> Result<String, LaunchError> {
         let fd = memory_file(contents).map_err(|source| LaunchError::Source {
             path: what.into(),
             source,
         })?;
-        let name = number(&fd).to_string();
+        let name = fd_number(&fd).to_string();
         self.keep.push(fd);
         Ok(name)
     }
 
     /// Where bubblewrap finds `host`, which must be canonical.
-    fn source(&mut self, host: &Path) -> Result<PathBuf, LaunchError> {
+    fn stage_source(&mut self, host: &Path) -> Result<PathBuf, LaunchError> {
         let Some(stage) = &mut self.stage else {
             return Ok(host.to_path_buf());
         };
@@ -319,13 +330,13 @@ impl Builder {
             Path::new(OsStr::from_bytes(STAGE.to_bytes())).join(self.sources.len().to_string());
         let directory = is_dir(host).map_err(fail)?;
         let c = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
-        stage.add(c(host).map_err(fail)?, c(&at).map_err(fail)?, directory);
+        stage.add_source(c(host).map_err(fail)?, c(&at).map_err(fail)?, directory);
         self.sources.push(host.into());
         Ok(at)
     }
 
     /// Whether the sandbox's user has `bits` on `host` itself, as its owner or as one of the others.
-    fn permits(&self, host: &Path, bits: u32) -> bool {
+    fn user_has_bits(&self, host: &Path, bits: u32) -> bool {
         let Some(uid) = self.uid else { return true };
         let Ok(stat) = rustix::fs::stat(host) else {
             return false;
@@ -335,7 +346,7 @@ impl Builder {
     }
 }
 
-fn canonical(path: &Path) -> Result<PathBuf, LaunchError> {
+fn canonical_source(path: &Path) -> Result<PathBuf, LaunchError> {
     fs::canonicalize(path).map_err(|source| LaunchError::Source {
         path: path.into(),
         source,

@@ -13,18 +13,18 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::policy::{Access, Protected, Protection};
+use crate::policy::{PathProtection, ProtectedPath, WorkspaceAccess};
 
-/// What is mounted at a path of the workspace.
+/// What is mounted over a path of the workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shield {
+pub(crate) enum PathShield {
     /// Itself, so that it cannot be renamed.
     Hold,
-    /// Itself, read-only.
+    /// Itself, mounted read-only.
     ReadOnly,
-    /// An empty folder.
+    /// An empty folder in its place.
     EmptyDir,
-    /// An empty file.
+    /// An empty file in its place.
     EmptyFile,
 }
 
@@ -40,7 +40,7 @@ pub enum ProtectError {
         /// The offending part, relative to the workspace.
         parent: PathBuf,
     },
-    /// The system refused.
+    /// A system call on the workspace failed.
     #[error("the workspace could not be changed")]
     System(#[source] io::Error),
 }
@@ -52,39 +52,39 @@ impl From<Errno> for ProtectError {
 }
 
 /// Shields by path relative to the workspace, parents first.
-pub(crate) type Shields = BTreeMap<PathBuf, Shield>;
+pub(crate) type PathShields = BTreeMap<PathBuf, PathShield>;
 
 /// Prepares every path of `protected` in `workspace`.
 ///
 /// A link at a protected path is removed for good: nothing can be mounted over a link itself, and one
 /// that stays could be replaced.
-pub(crate) fn prepare(
+pub(crate) fn prepare_paths(
     workspace: &Path,
-    protected: &[Protected],
-    access: Access,
-) -> Result<Shields, (PathBuf, ProtectError)> {
-    let mut shields = Shields::new();
+    protected: &[ProtectedPath],
+    access: WorkspaceAccess,
+) -> Result<PathShields, (PathBuf, ProtectError)> {
+    let mut shields = PathShields::new();
     for one in protected {
-        shield(workspace, one, &mut shields).map_err(|e| (one.path.clone(), e))?;
+        shield_path(workspace, one, &mut shields).map_err(|e| (one.path.clone(), e))?;
     }
-    if access == Access::ReadOnly {
+    if access == WorkspaceAccess::ReadOnly {
         // Nothing can be renamed, and a mount of itself would be writable.
-        shields.retain(|_, shield| *shield != Shield::Hold);
+        shields.retain(|_, shield| *shield != PathShield::Hold);
     }
     // Below a masked folder there is nothing left to mount on.
     let masked: Vec<PathBuf> = shields
         .iter()
-        .filter(|(_, shield)| **shield == Shield::EmptyDir)
+        .filter(|(_, shield)| **shield == PathShield::EmptyDir)
         .map(|(path, _)| path.clone())
         .collect();
     shields.retain(|path, _| !masked.iter().any(|m| path != m && path.starts_with(m)));
     Ok(shields)
 }
 
-fn shield(
+fn shield_path(
     workspace: &Path,
-    protected: &Protected,
-    shields: &mut Shields,
+    protected: &ProtectedPath,
+    shields: &mut PathShields,
 ) -> Result<(), ProtectError> {
     let mut parts = Vec::new();
     for part in protected.path.components() {
@@ -108,7 +108,7 @@ fn shield(
             }
             other => other?,
         };
-        shields.entry(walked.clone()).or_insert(Shield::Hold);
+        shields.entry(walked.clone()).or_insert(PathShield::Hold);
     }
     let kind = match rustix::fs::statat(&dir, *last, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Some(FileType::from_raw_mode(stat.st_mode)),
@@ -116,10 +116,10 @@ fn shield(
         Err(e) => return Err(e.into()),
     };
     let shield = match (kind, protected.how) {
-        (Some(FileType::Directory), Protection::Masked) => Shield::EmptyDir,
-        (Some(FileType::RegularFile), Protection::Masked) => Shield::EmptyFile,
-        (Some(FileType::Directory | FileType::RegularFile), Protection::ReadOnly) => {
-            Shield::ReadOnly
+        (Some(FileType::Directory), PathProtection::Masked) => PathShield::EmptyDir,
+        (Some(FileType::RegularFile), PathProtection::Masked) => PathShield::EmptyFile,
+        (Some(FileType::Directory | FileType::RegularFile), PathProtection::ReadOnly) => {
+            PathShield::ReadOnly
         }
         (other, _) => {
             if other.is_some() {
@@ -128,7 +128,7 @@ fn shield(
                 rustix::fs::unlinkat(&dir, *last, AtFlags::empty())?;
             }
             make_dir(&dir, last, &owner)?;
-            Shield::ReadOnly
+            PathShield::ReadOnly
         }
     };
     shields.insert(walked.join(last), shield);
@@ -172,27 +172,27 @@ mod tests {
         fs::create_dir(ws.join("src")).unwrap();
         symlink("src", ws.join(".claude")).unwrap();
         let protected = [
-            Protected::read_only(".git/hooks"),
-            Protected::masked(".git/config"),
-            Protected::read_only(".omoi_os"),
-            Protected::masked(".claude"),
-            Protected::masked("src"),
-            Protected::read_only("src/below"),
+            ProtectedPath::read_only(".git/hooks"),
+            ProtectedPath::masked(".git/config"),
+            ProtectedPath::read_only(".omoi_os"),
+            ProtectedPath::masked(".claude"),
+            ProtectedPath::masked("src"),
+            ProtectedPath::read_only("src/below"),
         ];
-        let shields = prepare(ws, &protected, Access::ReadWrite).unwrap();
+        let shields = prepare_paths(ws, &protected, WorkspaceAccess::ReadWrite).unwrap();
         let expected = [
-            (".claude", Shield::ReadOnly),
-            (".git", Shield::Hold),
-            (".git/config", Shield::EmptyFile),
-            (".git/hooks", Shield::ReadOnly),
-            (".omoi_os", Shield::ReadOnly),
-            ("src", Shield::EmptyDir),
+            (".claude", PathShield::ReadOnly),
+            (".git", PathShield::Hold),
+            (".git/config", PathShield::EmptyFile),
+            (".git/hooks", PathShield::ReadOnly),
+            (".omoi_os", PathShield::ReadOnly),
+            ("src", PathShield::EmptyDir),
         ];
         assert_eq!(shields, expected.map(|(p, s)| (p.into(), s)).into());
         assert!(ws.join(".omoi_os").is_dir());
         assert!(fs::symlink_metadata(ws.join(".claude")).unwrap().is_dir());
 
-        let again = prepare(ws, &protected, Access::ReadOnly).unwrap();
+        let again = prepare_paths(ws, &protected, WorkspaceAccess::ReadOnly).unwrap();
         assert!(!again.contains_key(Path::new(".git")));
     }
 
@@ -202,9 +202,9 @@ mod tests {
         symlink("/etc", dir.path().join("link")).unwrap();
         fs::write(dir.path().join("file"), "x").unwrap();
         for path in ["../x", "/etc/x", "", ".", "link/x", "file/x"] {
-            let protected = [Protected::masked(path)];
+            let protected = [ProtectedPath::masked(path)];
             assert!(
-                prepare(dir.path(), &protected, Access::ReadWrite).is_err(),
+                prepare_paths(dir.path(), &protected, WorkspaceAccess::ReadWrite).is_err(),
                 "{path}"
             );
         }

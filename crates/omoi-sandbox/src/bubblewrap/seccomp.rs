@@ -14,20 +14,20 @@ const SYS_OPEN_TREE_ATTR: i64 = 467;
 const X32_FIRST: u32 = 0x4000_0000;
 
 /// The compiled filter as the kernel and `bwrap --seccomp` want it, compiled once per process.
-pub(crate) fn program() -> Result<&'static [u8], seccompiler::BackendError> {
+pub(crate) fn filter_program() -> Result<&'static [u8], seccompiler::BackendError> {
     static PROGRAM: OnceLock<Vec<u8>> = OnceLock::new();
     if let Some(bytes) = PROGRAM.get() {
         return Ok(bytes);
     }
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
     let deny = SeccompFilter::new(
-        rules()?,
+        deny_rules()?,
         SeccompAction::Allow,
         SeccompAction::Errno(libc::EPERM as u32),
         arch,
     )?;
     let deny: BpfProgram = deny.try_into()?;
-    let bytes = prelude()
+    let bytes = filter_prelude()
         .iter()
         .chain(&deny)
         .flat_map(instruction_bytes)
@@ -38,7 +38,7 @@ pub(crate) fn program() -> Result<&'static [u8], seccompiler::BackendError> {
 /// What the rule tables of [`seccompiler`] cannot say: `clone3` hides its flags behind a pointer, so
 /// it must look absent (`ENOSYS`) for libraries to fall back to `clone`; and x32 numbers would slip
 /// past a list of 64-bit ones. Falls through to the deny-list, which kills foreign architectures.
-fn prelude() -> [sock_filter; 4] {
+fn filter_prelude() -> [sock_filter; 4] {
     const LOAD_WORD: u16 = 0x20;
     const JUMP_EQUAL: u16 = 0x15;
     const JUMP_GREATER_EQUAL: u16 = 0x35;
@@ -60,16 +60,16 @@ fn instruction_bytes(op: &sock_filter) -> [u8; 8] {
     [c0, c1, op.jt, op.jf, k0, k1, k2, k3]
 }
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+type SyscallRules = BTreeMap<i64, Vec<SeccompRule>>;
 
-fn rules() -> Result<Rules, seccompiler::BackendError> {
-    let mut rules: Rules = ALWAYS.iter().map(|call| (*call, Vec::new())).collect();
+fn deny_rules() -> Result<SyscallRules, seccompiler::BackendError> {
+    let mut rules: SyscallRules = ALWAYS.iter().map(|call| (*call, Vec::new())).collect();
     rules.extend(ONLY_X86_64.iter().map(|call| (*call, Vec::new())));
 
     let user_namespace = libc::CLONE_NEWUSER as u64;
     rules.insert(
         libc::SYS_clone,
-        vec![when(&[(
+        vec![rule_when(&[(
             0,
             SeccompCmpOp::MaskedEq(user_namespace),
             user_namespace,
@@ -78,19 +78,21 @@ fn rules() -> Result<Rules, seccompiler::BackendError> {
     rules.insert(
         libc::SYS_ioctl,
         vec![
-            when(&[(1, SeccompCmpOp::Eq, libc::TIOCSTI)])?,
-            when(&[(1, SeccompCmpOp::Eq, libc::TIOCLINUX)])?,
+            rule_when(&[(1, SeccompCmpOp::Eq, libc::TIOCSTI)])?,
+            rule_when(&[(1, SeccompCmpOp::Eq, libc::TIOCLINUX)])?,
         ],
     );
     let foreign_family = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6]
         .map(|family| (0, SeccompCmpOp::Ne, family as u64));
-    rules.insert(libc::SYS_socket, vec![when(&foreign_family)?]);
-    rules.insert(libc::SYS_socketpair, vec![when(&foreign_family)?]);
+    rules.insert(libc::SYS_socket, vec![rule_when(&foreign_family)?]);
+    rules.insert(libc::SYS_socketpair, vec![rule_when(&foreign_family)?]);
     Ok(rules)
 }
 
 /// A rule that holds when every condition on the low words of the arguments does.
-fn when(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompiler::BackendError> {
+fn rule_when(
+    conditions: &[(u8, SeccompCmpOp, u64)],
+) -> Result<SeccompRule, seccompiler::BackendError> {
     let conditions = conditions
         .iter()
         .map(|(arg, op, value)| {
@@ -164,7 +166,7 @@ mod tests {
 
     /// Runs the filter as the kernel would on call `nr` and returns its verdict.
     fn verdict(nr: u32, args: [u64; 6]) -> u32 {
-        let bytes = program().unwrap();
+        let bytes = filter_program().unwrap();
         let mut data = Vec::new();
         data.extend(nr.to_ne_bytes());
         let arch: u32 = if cfg!(target_arch = "x86_64") {

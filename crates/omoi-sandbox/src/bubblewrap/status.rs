@@ -32,17 +32,17 @@ impl StatusPipe {
             if let Some(pid) = number_after(&self.text, "\"child-pid\":") {
                 return Pid::from_raw(pid);
             }
-            self.more().await?;
+            self.read_more().await?;
         }
     }
 
     /// The program's exit code, reported only when it was started and ended by itself.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
-        while self.more().await.is_some() {}
+        while self.read_more().await.is_some() {}
         number_after(&self.text, "\"exit-code\":")
     }
 
-    async fn more(&mut self) -> Option<()> {
+    async fn read_more(&mut self) -> Option<()> {
         let mut buffer = [0; 512];
         let n = self.pipe.read(&mut buffer).await.ok()?;
         let fits = n > 0 && self.text.len() + n <= TEXT_BYTES_MAX;

@@ -21,31 +21,31 @@ fn is_sandbox_user(uid: Uid) -> bool {
 
 /// Users in use, by workspace.
 #[derive(Debug, Default)]
-pub(crate) struct Users(Mutex<BTreeMap<PathBuf, u32>>);
+pub(crate) struct WorkspaceUsers(Mutex<BTreeMap<PathBuf, u32>>);
 
-impl Users {
+impl WorkspaceUsers {
     /// Gives the tree at `dir` to a user no other workspace has; does nothing unless root.
-    pub(crate) fn prepare(&self, dir: &Path) -> Result<(), WorkspaceError> {
+    pub(crate) fn prepare_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
         if !rustix::process::geteuid().is_root() {
             return Ok(());
         }
-        let uid = self.choose(dir)?;
-        workspace::give(dir, Uid::from_raw(uid), Gid::from_raw(uid))
+        let uid = self.choose_user(dir)?;
+        workspace::give_tree(dir, Uid::from_raw(uid), Gid::from_raw(uid))
     }
 
     /// Gives the tree at `dir` back to the platform's user; does nothing unless root.
-    pub(crate) fn reclaim(&self, dir: &Path) -> Result<(), WorkspaceError> {
+    pub(crate) fn reclaim_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
         if !rustix::process::geteuid().is_root() {
             return Ok(());
         }
-        workspace::give(dir, rustix::process::geteuid(), rustix::process::getegid())?;
-        self.forget(dir);
+        workspace::give_tree(dir, rustix::process::geteuid(), rustix::process::getegid())?;
+        self.free_user(dir);
         Ok(())
     }
 
     /// Notes that `dir`, perhaps kept from an earlier life, belongs to `uid`; false when that is not
     /// one of the users set aside.
-    pub(crate) fn adopt(&self, dir: &Path, uid: Uid) -> bool {
+    pub(crate) fn adopt_user(&self, dir: &Path, uid: Uid) -> bool {
         let ours = is_sandbox_user(uid);
         if ours {
             let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,12 +55,12 @@ impl Users {
     }
 
     /// Frees the user of `dir`.
-    pub(crate) fn forget(&self, dir: &Path) {
+    pub(crate) fn free_user(&self, dir: &Path) {
         let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         users.remove(dir);
     }
 
-    fn choose(&self, dir: &Path) -> Result<u32, WorkspaceError> {
+    fn choose_user(&self, dir: &Path) -> Result<u32, WorkspaceError> {
         let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(uid) = users.get(dir) {
             return Ok(*uid);
@@ -85,15 +85,15 @@ mod tests {
 
     #[test]
     fn each_workspace_has_its_own_user_until_all_are_taken() {
-        let users = Users::default();
+        let users = WorkspaceUsers::default();
         let mut seen = std::collections::BTreeSet::new();
         for n in 0..COUNT {
-            let uid = users.choose(Path::new(&format!("/w/{n}"))).unwrap();
+            let uid = users.choose_user(Path::new(&format!("/w/{n}"))).unwrap();
             assert!(is_sandbox_user(Uid::from_raw(uid)) && seen.insert(uid));
         }
-        let again = users.choose(Path::new("/w/7")).unwrap();
-        assert!(users.choose(Path::new("/w/more")).is_err());
-        users.forget(Path::new("/w/7"));
-        assert_eq!(users.choose(Path::new("/w/more")).unwrap(), again);
+        let again = users.choose_user(Path::new("/w/7")).unwrap();
+        assert!(users.choose_user(Path::new("/w/more")).is_err());
+        users.free_user(Path::new("/w/7"));
+        assert_eq!(users.choose_user(Path::new("/w/more")).unwrap(), again);
     }
 }

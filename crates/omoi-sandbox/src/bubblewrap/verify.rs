@@ -1,23 +1,22 @@
-//! Finds bubblewrap and believes only what a program inside has seen.
+//! Finds bubblewrap and verifies each property by a program that runs inside.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use std::{fs, io};
 
-use super::users::Users;
-use super::{Bubblewrap, Inner, launch_inside};
-use crate::base::{Base, kernel_release};
-use crate::policy::{Launch, Protected, inside};
-use crate::probe::Unavailable;
-use crate::process::ask;
-use crate::property::{Held, Property};
+use super::users::WorkspaceUsers;
+use super::{BubblewrapInner, BubblewrapRung, launch_inside};
+use crate::base::{RungBase, kernel_release};
+use crate::policy::{ProtectedPath, SandboxLaunch, inside};
+use crate::probe::RungUnavailable;
+use crate::process::program_output;
+use crate::property::{Property, PropertyStatus};
 use crate::provider::LaunchError;
-use crate::running::Exit;
+use crate::running::SandboxEnd;
 use crate::workspace;
 
 /// `--disable-userns` came with it.
@@ -57,33 +56,36 @@ echo "end"
 "#;
 
 /// Finds bubblewrap at `program` and verifies each property by running a program inside.
-pub(crate) async fn find(base: &Base, program: &Path) -> Result<Bubblewrap, Unavailable> {
-    let version = match ask(program, &["--version"]).await {
+pub(crate) async fn find_bubblewrap(
+    base: &RungBase,
+    program: &Path,
+) -> Result<BubblewrapRung, RungUnavailable> {
+    let version = match program_output(program, &["--version"]).await {
         Ok(version) => version,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let reason = format!("bubblewrap is not installed at `{}`", program.display());
-            return Err(unavailable(reason, INSTALL));
+            return Err(rung_unavailable(reason, INSTALL));
         }
         Err(e) => {
             let reason = format!("`{}` does not run: {e}", program.display());
-            return Err(unavailable(reason, INSTALL));
+            return Err(rung_unavailable(reason, INSTALL));
         }
     };
-    if number(&version).is_none_or(|found| found < VERSION_MIN) {
+    if parse_version(&version).is_none_or(|found| found < VERSION_MIN) {
         let reason = format!("`{version}` is too old, 0.8.0 is needed");
-        return Err(unavailable(reason, "install a newer bubblewrap"));
+        return Err(rung_unavailable(reason, "install a newer bubblewrap"));
     }
-    let inner = Arc::new(Inner {
+    let inner = Arc::new(BubblewrapInner {
         base: base.clone(),
         program: program.into(),
-        users: Users::default(),
+        users: WorkspaceUsers::default(),
     });
-    let seen = try_out(&inner).await?;
+    let facts = run_probe(&inner).await?;
     let properties = Property::ALL
         .iter()
-        .map(|property| (*property, judge(*property, &seen, base)))
+        .map(|property| (*property, verify_property(*property, &facts, base)))
         .collect();
-    Ok(Bubblewrap {
+    Ok(BubblewrapRung {
         inner,
         version: format!("{version}, Linux {}", kernel_release()),
         properties,
@@ -91,7 +93,7 @@ pub(crate) async fn find(base: &Base, program: &Path) -> Result<Bubblewrap, Unav
 }
 
 /// The three parts of `bubblewrap 0.8.0`.
-fn number(version: &str) -> Option<[u32; 3]> {
+fn parse_version(version: &str) -> Option<[u32; 3]> {
     let mut parts = version
         .split_whitespace()
         .nth(1)?
@@ -102,36 +104,43 @@ fn number(version: &str) -> Option<[u32; 3]> {
 }
 
 /// Runs the script in a throw-away workspace.
-async fn try_out(inner: &Arc<Inner>) -> Result<Seen, Unavailable> {
+async fn run_probe(inner: &Arc<BubblewrapInner>) -> Result<ProbeFacts, RungUnavailable> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("omoi-probe-{}-{n}", std::process::id());
     let dir = inner.base.state_dir.join(format!("{name}.work"));
     let prepared = fs::create_dir_all(&dir)
         .and_then(|()| symlink("nowhere", dir.join("link")))
-        .map_err(|e| unavailable(format!("could not make `{}`: {e}", dir.display()), REASON))
+        .map_err(|e| rung_unavailable(format!("could not make `{}`: {e}", dir.display()), REASON))
         .and_then(|()| {
-            let prepared = inner.users.prepare(&dir);
-            prepared.map_err(|e| unavailable(chain(&e), REASON))
+            let prepared = inner.users.prepare_workspace(&dir);
+            prepared.map_err(|e| rung_unavailable(error_chain(&e), REASON))
         });
     let result = match prepared {
         Ok(()) => run_script(inner, name, &dir).await,
         Err(reason) => Err(reason),
     };
-    if let Err(error) = workspace::remove(&dir) {
+    if let Err(error) = workspace::remove_tree(&dir) {
         tracing::warn!(%error, "Could not remove the probe's workspace");
     }
-    inner.users.forget(&dir);
+    inner.users.free_user(&dir);
     result
 }
 
-async fn run_script(inner: &Arc<Inner>, name: String, dir: &Path) -> Result<Seen, Unavailable> {
+async fn run_script(
+    inner: &Arc<BubblewrapInner>,
+    name: String,
+    dir: &Path,
+) -> Result<ProbeFacts, RungUnavailable> {
     let mut argv: Vec<OsString> = ["/bin/sh", "-c", SCRIPT, "sh"].map(Into::into).into();
     // Places inside that happen to share a name with a hidden one are ours.
     let foreign = |path: &&PathBuf| !Path::new(inside::HOME).starts_with(path);
     argv.extend(inner.base.hidden.iter().filter(foreign).map(Into::into));
-    let mut launch = Launch::new(name, dir, argv);
-    launch.protected = vec![Protected::read_only("missing"), Protected::masked("link")];
+    let mut launch = SandboxLaunch::new(name, dir, argv);
+    launch.protected = vec![
+        ProtectedPath::read_only("missing"),
+        ProtectedPath::masked("link"),
+    ];
     launch.wall_timeout = Duration::from_secs(10);
     launch.output_bytes_max = 1 << 20;
     let running = launch_inside(Arc::clone(inner), launch).await;
@@ -140,28 +149,28 @@ async fn run_script(inner: &Arc<Inner>, name: String, dir: &Path) -> Result<Seen
             LaunchError::Setup { .. } => NAMESPACES,
             _ => REASON,
         };
-        unavailable(chain(&error), remedy)
+        rung_unavailable(error_chain(&error), remedy)
     })?;
     // A sandbox that falls apart here could not make its namespaces or mounts.
     let exit = running.wait().await;
-    let exit = exit.map_err(|e| unavailable(chain(&e), NAMESPACES))?;
-    Seen::read(&exit).map_err(|reason| unavailable(reason, REASON))
+    let exit = exit.map_err(|e| rung_unavailable(error_chain(&e), NAMESPACES))?;
+    ProbeFacts::from_exit(&exit).map_err(|reason| rung_unavailable(reason, REASON))
 }
 
-fn unavailable(reason: String, remedy: &str) -> Unavailable {
-    Unavailable {
+fn rung_unavailable(reason: String, remedy: &str) -> RungUnavailable {
+    RungUnavailable {
         reason,
         remedy: remedy.into(),
     }
 }
 
-/// What the script reported.
-struct Seen {
+/// Lines that the probe script printed, one fact each.
+struct ProbeFacts {
     lines: Vec<String>,
 }
 
-impl Seen {
-    fn read(exit: &Exit) -> Result<Self, String> {
+impl ProbeFacts {
+    fn from_exit(exit: &SandboxEnd) -> Result<Self, String> {
         let text = exit.stdout.to_text();
         if !text.ends_with("end\n") {
             let complaint = exit.stderr.to_text();
@@ -176,118 +185,139 @@ impl Seen {
         })
     }
 
-    fn facts<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
+    fn facts_of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
         self.lines
             .iter()
             .filter_map(move |line| line.strip_prefix(kind)?.strip_prefix(' '))
     }
 
-    fn status(&self, key: &str) -> Option<&str> {
-        self.facts("status")
+    fn status_field(&self, key: &str) -> Option<&str> {
+        self.facts_of_kind("status")
             .find_map(|fact| Some(fact.strip_prefix(key)?.trim()))
     }
 }
 
-fn judge(property: Property, seen: &Seen, base: &Base) -> Held {
-    let none_of = |kind: &str| match seen.facts(kind).next() {
-        None => Held::Yes,
-        Some(fact) => Held::no(format!("{kind} {fact}")),
+fn verify_property(property: Property, facts: &ProbeFacts, base: &RungBase) -> PropertyStatus {
+    let none_of = |kind: &str| match facts.facts_of_kind(kind).next() {
+        None => PropertyStatus::Yes,
+        Some(fact) => PropertyStatus::not_held(format!("{kind} {fact}")),
     };
-    let when = |holds: bool, reason: &str| if holds { Held::Yes } else { Held::no(reason) };
     match property {
         Property::Files => match none_of("seen") {
-            Held::Yes => none_of("wrote"),
-            other @ (Held::ByWatcher | Held::No(_)) => other,
+            PropertyStatus::Yes => none_of("wrote"),
+            other @ (PropertyStatus::ByWatcher | PropertyStatus::No(_)) => other,
         },
         Property::ProtectedPaths => none_of("unprotected"),
-        Property::Identity => when(
-            is_powerless(seen),
+        Property::Identity => held_when(
+            is_powerless(facts),
             "the program kept an identity or capabilities",
         ),
         Property::Processes => {
-            let own = seen.facts("self").next();
-            let stranger = seen
-                .facts("pid")
+            let own = facts.facts_of_kind("self").next();
+            let stranger = facts
+                .facts_of_kind("pid")
                 .find(|pid| *pid != "1" && Some(*pid) != own);
             match stranger {
-                Some(pid) => Held::no(format!("process {pid} is visible")),
+                Some(pid) => PropertyStatus::not_held(format!("process {pid} is visible")),
                 None => none_of("environ"),
             }
         }
-        Property::Network => match seen.facts("interface").find(|name| *name != "lo") {
-            Some(name) => Held::no(format!("interface {name} is visible")),
-            None => Held::Yes,
+        Property::Network => match facts.facts_of_kind("interface").find(|name| *name != "lo") {
+            Some(name) => PropertyStatus::not_held(format!("interface {name} is visible")),
+            None => PropertyStatus::Yes,
         },
-        Property::Devices => match seen.facts("device").find(|d| !DEVICES.contains(d)) {
-            Some(name) => Held::no(format!("device {name} is visible")),
-            None => Held::Yes,
+        Property::Devices => match facts.facts_of_kind("device").find(|d| !DEVICES.contains(d)) {
+            Some(name) => PropertyStatus::not_held(format!("device {name} is visible")),
+            None => PropertyStatus::Yes,
         },
-        Property::Kernel => when(
-            seen.status("Seccomp:") == Some("2"),
+        Property::Kernel => held_when(
+            facts.status_field("Seccomp:") == Some("2"),
             "no system-call filter",
         ),
         Property::Memory => base
             .cgroups
-            .held(property)
-            .map_or(Held::ByWatcher, Held::or_watched),
+            .property_status(property)
+            .map_or(PropertyStatus::ByWatcher, PropertyStatus::or_watched),
         Property::Cpu => base
             .cgroups
-            .held(property)
-            .unwrap_or_else(|| Held::no("no limit group")),
-        Property::ProcessCount => process_count(seen, base).or_watched(),
-        Property::FileSize => {
-            let limit = Launch::new("", "", [""]).limits.file_bytes_max.to_string();
-            let line = seen.facts("limit").find(|l| l.starts_with("Max file size"));
-            when(
-                line.is_some_and(|l| l.contains(&limit)),
-                "the limit was not set",
-            )
-        }
-        Property::TempSize => {
-            let sized = |at: &str| {
-                seen.facts("mount")
-                    .any(|line| line.contains(&format!(" {at} ")) && line.contains("size="))
-            };
-            when(
-                sized(inside::TEMP) && sized(inside::HOME),
-                "the limit was not set",
-            )
-        }
-        Property::WorkspaceSize => Held::ByWatcher,
+            .property_status(property)
+            .unwrap_or_else(|| PropertyStatus::not_held("no limit group")),
+        Property::ProcessCount => process_count(facts, base).or_watched(),
+        Property::FileSize => file_size_status(facts),
+        Property::TempSize => temp_size_status(facts),
+        Property::WorkspaceSize => PropertyStatus::ByWatcher,
     }
 }
 
-fn is_powerless(seen: &Seen) -> bool {
+fn held_when(holds: bool, reason: &str) -> PropertyStatus {
+    if holds {
+        PropertyStatus::Yes
+    } else {
+        PropertyStatus::not_held(reason)
+    }
+}
+
+/// Whether the kernel limits a file to the size that a launch sets by default.
+fn file_size_status(facts: &ProbeFacts) -> PropertyStatus {
+    let limits = SandboxLaunch::new("", "", [""]).limits;
+    let limit = limits.file_bytes_max.to_string();
+    let mut lines = facts.facts_of_kind("limit");
+    let line = lines.find(|line| line.starts_with("Max file size"));
+    held_when(
+        line.is_some_and(|line| line.contains(&limit)),
+        "the limit was not set",
+    )
+}
+
+/// Whether the scratch folder and the home folder are mounts of a limited size.
+fn temp_size_status(facts: &ProbeFacts) -> PropertyStatus {
+    let sized = |at: &str| {
+        let mut mounts = facts.facts_of_kind("mount");
+        mounts.any(|line| line.contains(&format!(" {at} ")) && line.contains("size="))
+    };
+    held_when(
+        sized(inside::TEMP) && sized(inside::HOME),
+        "the limit was not set",
+    )
+}
+
+fn is_powerless(facts: &ProbeFacts) -> bool {
     let caps = ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"];
-    let users = seen.status("Uid:").unwrap_or_default();
+    let users = facts.status_field("Uid:").unwrap_or_default();
     users.split_whitespace().eq(["1000"; 4])
-        && seen.status("NoNewPrivs:") == Some("1")
+        && facts.status_field("NoNewPrivs:") == Some("1")
         && caps.iter().all(|cap| {
-            seen.status(cap)
+            facts
+                .status_field(cap)
                 .is_some_and(|set| set.chars().all(|c| c == '0'))
         })
 }
 
 /// A limit group counts the tree; without one the kernel counts the user, which is the same thing
 /// only where the sandbox has a user of its own.
-fn process_count(seen: &Seen, base: &Base) -> Held {
-    match base.cgroups.held(Property::ProcessCount) {
-        Some(Held::No(_)) if rustix::process::geteuid().is_root() => {
-            let limit = Launch::new("", "", [""]).limits.processes_max.to_string();
-            let line = seen.facts("limit").find(|l| l.starts_with("Max processes"));
+fn process_count(facts: &ProbeFacts, base: &RungBase) -> PropertyStatus {
+    match base.cgroups.property_status(Property::ProcessCount) {
+        Some(PropertyStatus::No(_)) if rustix::process::geteuid().is_root() => {
+            let limit = SandboxLaunch::new("", "", [""])
+                .limits
+                .processes_max
+                .to_string();
+            let line = facts
+                .facts_of_kind("limit")
+                .find(|l| l.starts_with("Max processes"));
             if line.is_some_and(|l| l.contains(&limit)) {
-                Held::Yes
+                PropertyStatus::Yes
             } else {
-                Held::no("the limit was not set")
+                PropertyStatus::not_held("the limit was not set")
             }
         }
         Some(held) => held,
-        None => Held::no("no limit group"),
+        None => PropertyStatus::not_held("no limit group"),
     }
 }
 
 /// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+fn error_chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.join(": ")
@@ -299,10 +329,10 @@ mod tests {
 
     #[test]
     fn compares_versions_as_numbers() {
-        assert_eq!(number("bubblewrap 0.8.0"), Some([0, 8, 0]));
-        assert!(number("bubblewrap 0.11.0") > Some(VERSION_MIN));
-        assert!(number("bubblewrap 0.6.1") < Some(VERSION_MIN));
-        assert_eq!(number("bubblewrap 1.2"), Some([1, 2, 0]));
-        assert_eq!(number("nonsense"), None);
+        assert_eq!(parse_version("bubblewrap 0.8.0"), Some([0, 8, 0]));
+        assert!(parse_version("bubblewrap 0.11.0") > Some(VERSION_MIN));
+        assert!(parse_version("bubblewrap 0.6.1") < Some(VERSION_MIN));
+        assert_eq!(parse_version("bubblewrap 1.2"), Some([1, 2, 0]));
+        assert_eq!(parse_version("nonsense"), None);
     }
 }

@@ -1,22 +1,21 @@
 //! Finds where a limit group may be made.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::{fs, io};
 
-use super::Controller;
+use super::CgroupController;
 
 /// The two generations of the kernel's interface; hosts mix them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Version {
+pub(crate) enum CgroupVersion {
     /// One tree per controller.
     V1,
     /// One tree for all.
     V2,
 }
 
-impl Version {
+impl CgroupVersion {
     /// The file a lone thread writes `0` to in order to join.
     pub(crate) fn join_file(self) -> &'static str {
         match self {
@@ -29,14 +28,18 @@ impl Version {
 
 /// A folder that takes groups limiting one controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Parent {
-    pub(crate) version: Version,
+pub(crate) struct CgroupParent {
+    pub(crate) version: CgroupVersion,
     pub(crate) dir: PathBuf,
 }
 
 /// Finds a writable parent for `controller`, or says why there is none.
-pub(crate) fn find(controller: Controller, mounts: &str, own: &str) -> Result<Parent, String> {
-    let candidates = candidates(controller, mounts, own);
+pub(crate) fn find_parent(
+    controller: CgroupController,
+    mounts: &str,
+    own: &str,
+) -> Result<CgroupParent, String> {
+    let candidates = candidate_parents(controller, mounts, own);
     let mut reason = None;
     for parent in candidates {
         match try_parent(controller, &parent) {
@@ -48,12 +51,13 @@ pub(crate) fn find(controller: Controller, mounts: &str, own: &str) -> Result<Pa
             }
         }
     }
-    Err(reason.unwrap_or_else(|| format!("no cgroup hierarchy offers `{}`", controller.name())))
+    Err(reason
+        .unwrap_or_else(|| format!("no cgroup hierarchy offers `{}`", controller.kernel_name())))
 }
 
 /// Candidates in order: below our own group, so that the platform's own limits go on holding, then
 /// at the top of the hierarchy.
-fn candidates(controller: Controller, mounts: &str, own: &str) -> Vec<Parent> {
+fn candidate_parents(controller: CgroupController, mounts: &str, own: &str) -> Vec<CgroupParent> {
     let mut found = Vec::new();
     for line in mounts.lines() {
         let Some((mount, rest)) = line.split_once(" - ") else {
@@ -67,8 +71,10 @@ fn candidates(controller: Controller, mounts: &str, own: &str) -> Vec<Parent> {
             continue;
         };
         let version = match *kind {
-            "cgroup" if options.split(',').any(|o| o == controller.name()) => Version::V1,
-            "cgroup2" => Version::V2,
+            "cgroup" if options.split(',').any(|o| o == controller.kernel_name()) => {
+                CgroupVersion::V1
+            }
+            "cgroup2" => CgroupVersion::V2,
             _ => continue,
         };
         let top = PathBuf::from(point);
@@ -78,35 +84,37 @@ fn candidates(controller: Controller, mounts: &str, own: &str) -> Vec<Parent> {
                 .unwrap_or("")
                 .trim_start_matches('/');
             if !below.is_empty() && top.join(below).is_dir() {
-                found.push(Parent {
+                found.push(CgroupParent {
                     version,
                     dir: top.join(below),
                 });
             }
         }
-        found.push(Parent { version, dir: top });
+        found.push(CgroupParent { version, dir: top });
     }
     // A controller sits on one generation only; where it is on version 1, version 2 lacks it.
-    found.sort_by_key(|parent| parent.version == Version::V2);
+    found.sort_by_key(|parent| parent.version == CgroupVersion::V2);
     found
 }
 
 /// Our own path in a hierarchy, from lines `id:controllers:path`.
-fn own_path(controller: Controller, version: Version, own: &str) -> Option<&str> {
+fn own_path(controller: CgroupController, version: CgroupVersion, own: &str) -> Option<&str> {
     own.lines().find_map(|line| {
         let mut fields = line.splitn(3, ':');
         let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
         let matches = match version {
-            Version::V1 => controllers.split(',').any(|c| c == controller.name()),
-            Version::V2 => controllers.is_empty(),
+            CgroupVersion::V1 => controllers
+                .split(',')
+                .any(|c| c == controller.kernel_name()),
+            CgroupVersion::V2 => controllers.is_empty(),
         };
         matches.then_some(path)
     })
 }
 
-fn try_parent(controller: Controller, parent: &Parent) -> io::Result<()> {
-    if parent.version == Version::V2 {
-        enable(controller, &parent.dir)?;
+fn try_parent(controller: CgroupController, parent: &CgroupParent) -> io::Result<()> {
+    if parent.version == CgroupVersion::V2 {
+        enable_controller(controller, &parent.dir)?;
     }
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -124,8 +132,8 @@ fn try_parent(controller: Controller, parent: &Parent) -> io::Result<()> {
 ///
 /// A group that holds processes cannot do that, so where our own group is ours to arrange (a delegated
 /// one), the platform moves itself into a leaf of it first.
-fn enable(controller: Controller, dir: &Path) -> io::Result<()> {
-    let name = controller.name();
+fn enable_controller(controller: CgroupController, dir: &Path) -> io::Result<()> {
+    let name = controller.kernel_name();
     let lists = |file: &str| -> io::Result<bool> {
         Ok(fs::read_to_string(dir.join(file))?
             .split_whitespace()
@@ -140,7 +148,7 @@ fn enable(controller: Controller, dir: &Path) -> io::Result<()> {
     if lists("cgroup.subtree_control")? {
         return Ok(());
     }
-    let hand_down = || write(dir.join("cgroup.subtree_control"), format!("+{name}"));
+    let hand_down = || write_value(dir.join("cgroup.subtree_control"), format!("+{name}"));
     let Err(busy) = hand_down() else {
         return Ok(());
     };
@@ -159,12 +167,12 @@ fn enable(controller: Controller, dir: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         other => other?,
     }
-    write(leaf.join("cgroup.procs"), members.trim())?;
+    write_value(leaf.join("cgroup.procs"), members.trim())?;
     hand_down()
 }
 
-fn write(path: impl AsRef<Path>, value: impl AsRef<[u8]>) -> io::Result<()> {
-    super::write(path.as_ref(), value.as_ref())
+fn write_value(path: impl AsRef<Path>, value: impl AsRef<[u8]>) -> io::Result<()> {
+    super::write_kernel_file(path.as_ref(), value.as_ref())
 }
 
 #[cfg(test)]
@@ -181,19 +189,19 @@ mod tests {
 
     #[test]
     fn finds_candidates_on_every_layout() {
-        let check = |controller, mounts, own, expected: &[(Version, &str)]| {
-            let got: Vec<_> = candidates(controller, mounts, own)
+        let check = |controller, mounts, own, expected: &[(CgroupVersion, &str)]| {
+            let got: Vec<_> = candidate_parents(controller, mounts, own)
                 .into_iter()
                 .map(|p| (p.version, p.dir.display().to_string()))
                 .collect();
             let expected: Vec<_> = expected.iter().map(|(v, d)| (*v, (*d).into())).collect();
             assert_eq!(got, expected, "{controller:?}");
         };
-        let v1 = Version::V1;
-        let v2 = Version::V2;
+        let v1 = CgroupVersion::V1;
+        let v2 = CgroupVersion::V2;
         let own = "4:memory:/\n2:cpu,cpuacct:/\n0::/\n";
         check(
-            Controller::Memory,
+            CgroupController::Memory,
             HYBRID,
             own,
             &[
@@ -202,7 +210,7 @@ mod tests {
             ],
         );
         check(
-            Controller::Cpu,
+            CgroupController::Cpu,
             HYBRID,
             own,
             &[
@@ -211,22 +219,22 @@ mod tests {
             ],
         );
         check(
-            Controller::Pids,
+            CgroupController::Pids,
             HYBRID,
             own,
             &[(v2, "/sys/fs/cgroup/unified")],
         );
         check(
-            Controller::Pids,
+            CgroupController::Pids,
             UNIFIED,
             "0::/gone",
             &[(v2, "/sys/fs/cgroup")],
         );
-        check(Controller::Pids, "", "", &[]);
+        check(CgroupController::Pids, "", "", &[]);
         // Our own group comes first; `/proc` stands in for a hierarchy that has it.
         let mounts = "1 1 0:1 /docker/x /proc rw - cgroup cgroup rw,pids\n";
         check(
-            Controller::Pids,
+            CgroupController::Pids,
             mounts,
             "8:pids:/docker/x/self\n",
             &[(v1, "/proc/self"), (v1, "/proc")],

@@ -8,12 +8,12 @@ use std::path::Path;
 use rustix::process::Pid;
 
 use super::{DiskSample, TreeSample};
-use crate::marker::all_pids;
+use crate::pidfile::all_pids;
 
 /// The unit of `st_blocks`.
 const BLOCK_BYTES: u64 = 512;
 
-/// What one process says of itself.
+/// Parent, session and thread count of one process.
 struct ProcessStat {
     parent: i32,
     session: i32,
@@ -21,16 +21,16 @@ struct ProcessStat {
 }
 
 /// The tree below `leader`, it and its session included.
-pub(crate) fn tree(leader: Pid) -> TreeSample {
+pub(crate) fn sample_tree(leader: Pid) -> TreeSample {
     let leader = leader.as_raw_nonzero().get();
     let all: BTreeMap<i32, ProcessStat> = all_pids()
         .into_iter()
         .filter_map(|pid| {
             let pid = pid.as_raw_nonzero().get();
-            Some((pid, stat(pid)?))
+            Some((pid, read_stat(pid)?))
         })
         .collect();
-    let members = members(&all, leader);
+    let members = tree_members(&all, leader);
     let mut sample = TreeSample::default();
     for pid in members {
         if let Some(process) = all.get(&pid) {
@@ -41,7 +41,7 @@ pub(crate) fn tree(leader: Pid) -> TreeSample {
     sample
 }
 
-fn members(all: &BTreeMap<i32, ProcessStat>, leader: i32) -> BTreeSet<i32> {
+fn tree_members(all: &BTreeMap<i32, ProcessStat>, leader: i32) -> BTreeSet<i32> {
     let in_session = all.iter().filter(|(_, p)| p.session == leader);
     let mut members: BTreeSet<i32> = in_session.map(|(pid, _)| *pid).collect();
     members.insert(leader);
@@ -56,7 +56,7 @@ fn members(all: &BTreeMap<i32, ProcessStat>, leader: i32) -> BTreeSet<i32> {
     }
 }
 
-fn stat(pid: i32) -> Option<ProcessStat> {
+fn read_stat(pid: i32) -> Option<ProcessStat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in brackets may hold anything, brackets too; fields are counted after its end.
     let (_, fields) = text.rsplit_once(')')?;
@@ -88,10 +88,10 @@ fn memory_bytes(pid: i32) -> u64 {
 }
 
 /// The workspace at `dir`; what cannot be read counts nothing.
-pub(crate) fn disk(dir: &Path) -> Option<DiskSample> {
+pub(crate) fn sample_disk(dir: &Path) -> Option<DiskSample> {
     let (free_bytes, disk_size) = free_disk(dir)?;
     Some(DiskSample {
-        workspace_bytes: size(dir),
+        workspace_bytes: disk_usage(dir),
         free_bytes,
         disk_size,
     })
@@ -105,7 +105,7 @@ pub(crate) fn free_disk(dir: &Path) -> Option<(u64, u64)> {
 }
 
 /// Bytes on disk below `dir`; a file with two names counts once.
-fn size(dir: &Path) -> u64 {
+fn disk_usage(dir: &Path) -> u64 {
     let mut open = vec![dir.to_owned()];
     let (mut bytes, mut seen) = (0, BTreeSet::new());
     while let Some(folder) = open.pop() {
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn this_process_is_seen() {
-        let own = tree(rustix::process::getpid());
+        let own = sample_tree(rustix::process::getpid());
         assert!(own.processes >= 1, "{own:?}");
         assert!(own.memory_bytes > 100_000, "{own:?}");
     }
@@ -146,7 +146,7 @@ mod tests {
         fs::create_dir(dir.path().join("deep")).unwrap();
         fs::write(dir.path().join("deep/a"), vec![1; 300_000]).unwrap();
         fs::hard_link(dir.path().join("deep/a"), dir.path().join("b")).unwrap();
-        let seen = disk(dir.path()).unwrap();
+        let seen = sample_disk(dir.path()).unwrap();
         assert!(
             (300_000..500_000).contains(&seen.workspace_bytes),
             "{seen:?}"

@@ -10,7 +10,9 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_sandbox::{Exit, Floor, GeneratedFile, Held, Mount, Protected};
+use omoi_sandbox::{
+    GeneratedFile, PropertyStatus, ProtectedPath, ReadOnlyMount, SandboxEnd, SandboxFloor,
+};
 
 use crate::support::Platform;
 
@@ -120,17 +122,17 @@ async fn escape_table() {
     let mut launch = platform.launch(["/usr/bin/python3", "/sandbox/probes.py", &bait.facts]);
     launch.workspace = workspace;
     launch.env = vec![("ASKED".into(), "for".into())];
-    launch.read_only = vec![Mount {
+    launch.read_only = vec![ReadOnlyMount {
         host: tools,
         inside: "/opt/tools".into(),
     }];
     launch.protected = vec![
-        Protected::read_only(".git/hooks"),
-        Protected::read_only(".git/config"),
-        Protected::read_only(".omoi_os"),
-        Protected::masked(".claude"),
-        Protected::masked("masked"),
-        Protected::masked("masked-dir"),
+        ProtectedPath::read_only(".git/hooks"),
+        ProtectedPath::read_only(".git/config"),
+        ProtectedPath::read_only(".omoi_os"),
+        ProtectedPath::masked(".claude"),
+        ProtectedPath::masked("masked"),
+        ProtectedPath::masked("masked-dir"),
     ];
     launch.socket = Some(platform.path("gateway.sock"));
     launch.worker = Some(platform.path("worker"));
@@ -143,7 +145,7 @@ async fn escape_table() {
     judge(&platform, &exit);
 }
 
-fn judge(platform: &Platform, exit: &Exit) {
+fn judge(platform: &Platform, exit: &SandboxEnd) {
     let table = exit.stdout.to_text();
     let held = table.lines().filter(|l| l.starts_with("held\t")).count();
     let escaped: Vec<_> = table.lines().filter(|l| !l.starts_with("held\t")).collect();
@@ -154,18 +156,18 @@ fn judge(platform: &Platform, exit: &Exit) {
     };
     println!(
         "{} started as {user}: {held} held",
-        platform.provider.version()
+        platform.provider.rung_version()
     );
-    for (property, held) in platform.provider.properties() {
+    for (property, held) in platform.provider.held_properties() {
         match held {
-            Held::Yes => println!("  {property}: held"),
-            Held::ByWatcher => println!("  {property}: held by the watcher"),
-            Held::No(reason) => println!("  {property}: missing, {reason}"),
+            PropertyStatus::Yes => println!("  {property}: held"),
+            PropertyStatus::ByWatcher => println!("  {property}: held by the watcher"),
+            PropertyStatus::No(reason) => println!("  {property}: missing, {reason}"),
         }
     }
     println!("{table}");
     assert!(
-        exit.succeeded(),
+        exit.has_succeeded(),
         "{:?}: {}",
         exit.ended,
         exit.stderr.to_text()
@@ -189,7 +191,7 @@ async fn the_table_can_turn_red() {
         "connect to an abstract socket of the host",
         "call personality",
     ];
-    let platform = Platform::with_rung(SandboxRung::Process, &Floor::none()).await;
+    let platform = Platform::with_rung(SandboxRung::Process, &SandboxFloor::none()).await;
     fs::create_dir(platform.path("other")).unwrap();
     let bait = bait(&platform);
     let workspace = platform.workspace(fill);

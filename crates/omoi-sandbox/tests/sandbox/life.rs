@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_sandbox::exercise::{self, Exercised};
+use omoi_sandbox::files_read::{self, FilesRead};
 use omoi_sandbox::{
-    Access, Ended, Floor, GeneratedFile, LaunchError, Mount, ProbeConfig, Protected, WaitError,
-    probe,
+    GeneratedFile, LaunchError, ProbeConfig, ProgramEnd, ProtectedPath, ReadOnlyMount,
+    SandboxFloor, WaitError, WorkspaceAccess, probe_host,
 };
 
 use crate::support::{Platform, until};
@@ -62,10 +62,13 @@ async fn everything_ends_with_the_program() {
     let beat = launch.workspace.join("beat");
     let name = launch.name.clone();
     let exit = platform.run(launch).await;
-    assert!(exit.succeeded(), "{}", exit.stderr.to_text());
+    assert!(exit.has_succeeded(), "{}", exit.stderr.to_text());
     assert!(size(&beat) > 0 && is_still(&beat).await);
     assert_eq!(limit_groups(&name), Vec::<PathBuf>::new());
-    assert_eq!(platform.provider.orphans().unwrap(), Vec::<String>::new());
+    assert_eq!(
+        platform.provider.list_orphans().unwrap(),
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,16 +80,19 @@ async fn kill_and_drop_end_the_whole_tree() {
         let name = launch.name.clone();
         let running = platform.provider.launch(launch).await.unwrap();
         until("the daemon beats", || size(&beat) > 3).await;
-        assert_eq!(platform.provider.orphans().unwrap(), Vec::<String>::new());
+        assert_eq!(
+            platform.provider.list_orphans().unwrap(),
+            Vec::<String>::new()
+        );
         if dropped {
             drop(running);
         } else {
             let control = running.control();
-            let (exit, ()) = tokio::join!(running.wait(), async { control.kill() });
-            assert_eq!(exit.unwrap().ended, Ended::Signal(libc::SIGKILL));
+            let (exit, ()) = tokio::join!(running.wait(), async { control.kill_tree() });
+            assert_eq!(exit.unwrap().ended, ProgramEnd::Signal(libc::SIGKILL));
             // Harmless when there is nothing left.
-            control.kill();
-            control.interrupt();
+            control.kill_tree();
+            control.interrupt_program();
         }
         let state = platform.path("state");
         until("all traces are gone", || {
@@ -117,10 +123,10 @@ time.sleep(60)
     let control = running.control();
     let (exit, ()) = tokio::join!(running.wait(), async {
         until("it is ready", || workspace.join("ready").exists()).await;
-        control.interrupt();
+        control.interrupt_program();
     });
     let exit = exit.unwrap();
-    assert_eq!((exit.ended, exit.timed_out), (Ended::Code(7), false));
+    assert_eq!((exit.ended, exit.timed_out), (ProgramEnd::Code(7), false));
     assert_eq!(
         fs::read_to_string(workspace.join("saved")).unwrap(),
         "all of it"
@@ -142,9 +148,12 @@ time.sleep(60)
 async fn endings_are_told_apart() {
     let platform = Platform::new().await;
     let ended = async |script: &str| platform.run(platform.shell(script)).await.ended;
-    assert_eq!(ended("exit 0").await, Ended::Code(0));
-    assert_eq!(ended("exit 1").await, Ended::Code(1));
-    assert_eq!(ended("kill -SEGV $$").await, Ended::Signal(libc::SIGSEGV));
+    assert_eq!(ended("exit 0").await, ProgramEnd::Code(0));
+    assert_eq!(ended("exit 1").await, ProgramEnd::Code(1));
+    assert_eq!(
+        ended("kill -SEGV $$").await,
+        ProgramEnd::Signal(libc::SIGSEGV)
+    );
     let missing = platform.launch(["/usr/bin/no-such-program"]);
     let running = platform.provider.launch(missing).await.unwrap();
     let error = running.wait().await.unwrap_err();
@@ -178,15 +187,19 @@ async fn victim() {
         return;
     };
     let dir = Path::new(dir);
-    let found = probe(&ProbeConfig::new(dir.join("state"))).await.unwrap();
-    let provider = found.select(&Floor::default(), None).unwrap();
+    let found = probe_host(&ProbeConfig::new(dir.join("state")))
+        .await
+        .unwrap();
+    let provider = found
+        .select_provider(&SandboxFloor::default(), None)
+        .unwrap();
     let workspace = dir.join("work");
     fs::create_dir(&workspace).unwrap();
     provider.prepare_workspace(&workspace).unwrap();
     let program = format!("{DAEMON}\ntime.sleep(60)");
     let argv = ["/usr/bin/python3", "-c", &program];
     let name = format!("omoi-victim-{}", std::process::id());
-    let launch = omoi_sandbox::Launch::new(name, workspace, argv);
+    let launch = omoi_sandbox::SandboxLaunch::new(name, workspace, argv);
     provider.launch(launch).await.unwrap().wait().await.unwrap();
 }
 
@@ -224,15 +237,17 @@ async fn the_platform_is_killed() {
     assert!(is_still(&beat).await);
 
     // The next life finds the name and clears up.
-    let found = probe(&ProbeConfig::new(dir.path().join("state")))
+    let found = probe_host(&ProbeConfig::new(dir.path().join("state")))
         .await
         .unwrap();
-    let provider = found.select(&Floor::default(), None).unwrap();
+    let provider = found
+        .select_provider(&SandboxFloor::default(), None)
+        .unwrap();
     let name = format!("omoi-victim-{}", victim.id());
-    assert_eq!(provider.orphans().unwrap(), [name.as_str()]);
-    assert!(provider.destroy(&name).unwrap());
-    assert!(!provider.destroy(&name).unwrap());
-    assert_eq!(provider.orphans().unwrap(), Vec::<String>::new());
+    assert_eq!(provider.list_orphans().unwrap(), [name.as_str()]);
+    assert!(provider.destroy_sandbox(&name).unwrap());
+    assert!(!provider.destroy_sandbox(&name).unwrap());
+    assert_eq!(provider.list_orphans().unwrap(), Vec::<String>::new());
     assert_eq!(limit_groups(&name), Vec::<PathBuf>::new());
 }
 
@@ -240,8 +255,8 @@ async fn the_platform_is_killed() {
 #[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn bad_launches_are_refused() {
     let platform = Platform::new().await;
-    let mount = |path: &str| Mount::same(path);
-    let refused = async |change: &dyn Fn(&mut omoi_sandbox::Launch)| {
+    let mount = |path: &str| ReadOnlyMount::at_same_path(path);
+    let refused = async |change: &dyn Fn(&mut omoi_sandbox::SandboxLaunch)| {
         let mut launch = platform.launch(["/bin/true"]);
         change(&mut launch);
         platform
@@ -252,7 +267,7 @@ async fn bad_launches_are_refused() {
             .map(|e| e.to_string())
     };
     let dir = platform.dir.path().to_path_buf();
-    type Change = Box<dyn Fn(&mut omoi_sandbox::Launch)>;
+    type Change = Box<dyn Fn(&mut omoi_sandbox::SandboxLaunch)>;
     let cases: Vec<(&str, Change)> = vec![
         (
             "is not a sandbox name",
@@ -270,7 +285,7 @@ async fn bad_launches_are_refused() {
         (
             "never shown",
             Box::new(move |l| {
-                l.read_only = vec![Mount {
+                l.read_only = vec![ReadOnlyMount {
                     host: "/run".into(),
                     inside: "/opt/x".into(),
                 }];
@@ -278,7 +293,7 @@ async fn bad_launches_are_refused() {
         ),
         (
             "would show",
-            Box::new(move |l| l.read_only = vec![Mount::same(&dir)]),
+            Box::new(move |l| l.read_only = vec![ReadOnlyMount::at_same_path(&dir)]),
         ),
         (
             "could not use `/no/such`",
@@ -304,7 +319,7 @@ async fn bad_launches_are_refused() {
         ),
         (
             "could not protect",
-            Box::new(|l| l.protected = vec![Protected::masked("../x")]),
+            Box::new(|l| l.protected = vec![ProtectedPath::masked("../x")]),
         ),
     ];
     for (expected, change) in cases {
@@ -328,7 +343,7 @@ async fn bad_launches_are_refused() {
             .prepare_workspace(&launch.workspace)
             .unwrap();
         launch.name += "-again";
-        assert!(platform.run(launch).await.succeeded());
+        assert!(platform.run(launch).await.has_succeeded());
     }
 }
 
@@ -341,10 +356,10 @@ async fn names_are_taken_while_they_run() {
     let error = platform.provider.launch(second.clone()).await.unwrap_err();
     assert!(matches!(error, LaunchError::NameTaken { .. }), "{error}");
     let control = running.control();
-    let _ = tokio::join!(running.wait(), async { control.kill() });
+    let _ = tokio::join!(running.wait(), async { control.kill_tree() });
     let mut again = second;
     again.argv = vec!["/bin/true".into()];
-    assert!(platform.run(again).await.succeeded());
+    assert!(platform.run(again).await.has_succeeded());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -357,8 +372,8 @@ async fn a_read_only_workspace_stays_as_it_is() {
         fs::write(dir.join("file"), "text\n").unwrap();
         fs::create_dir(dir.join(".git")).unwrap();
     });
-    launch.protected = vec![Protected::read_only(".git/hooks")];
-    launch.access = Access::ReadOnly;
+    launch.protected = vec![ProtectedPath::read_only(".git/hooks")];
+    launch.access = WorkspaceAccess::ReadOnly;
     let workspace = launch.workspace.clone();
     let exit = platform.run(launch).await;
     assert_eq!(exit.stdout.to_text(), "text\n");
@@ -390,16 +405,16 @@ async fn files_read_inside_are_known() {
     });
     let workspace = launch.workspace.clone();
     let paths = ["src/read", "src/unread"].map(PathBuf::from);
-    exercise::reset(&workspace, &paths).unwrap();
-    assert!(platform.run(launch).await.succeeded());
-    let read = exercise::read(&workspace, &paths);
-    assert_eq!(read, Exercised::Known(vec!["src/read".into()]));
+    files_read::reset_access_times(&workspace, &paths).unwrap();
+    assert!(platform.run(launch).await.has_succeeded());
+    let read = files_read::list_files_read(&workspace, &paths);
+    assert_eq!(read, FilesRead::Known(vec!["src/read".into()]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_process_rung_runs_without_a_sandbox_and_says_so() {
-    let platform = Platform::with_rung(SandboxRung::Process, &Floor::none()).await;
-    let missing = Floor::default().missing(platform.provider.properties());
+    let platform = Platform::with_rung(SandboxRung::Process, &SandboxFloor::none()).await;
+    let missing = SandboxFloor::default().missing_properties(platform.provider.held_properties());
     assert_eq!(missing.len(), 4);
     assert_eq!(platform.probe.active, Some(SandboxRung::Bubblewrap));
 

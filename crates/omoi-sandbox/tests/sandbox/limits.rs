@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_sandbox::{Ended, Exhausted, Exit, Floor, Held, Launch, Limits, Property};
+use omoi_sandbox::{
+    ExhaustedLimit, ProgramEnd, Property, PropertyStatus, SandboxEnd, SandboxFloor, SandboxLaunch,
+    SandboxLimits,
+};
 
 use crate::support::Platform;
 
@@ -13,27 +16,27 @@ const MIB: u64 = 1 << 20;
 fn held(platform: &Platform, property: Property) -> bool {
     let held = declared(platform, property);
     println!("{property} is declared: {held:?}");
-    *held == Held::Yes
+    *held == PropertyStatus::Yes
 }
 
-fn declared(platform: &Platform, property: Property) -> &Held {
-    let mut all = platform.provider.properties().iter();
+fn declared(platform: &Platform, property: Property) -> &PropertyStatus {
+    let mut all = platform.provider.held_properties().iter();
     let (_, held) = all.find(|(p, _)| *p == property).unwrap();
     held
 }
 
-async fn under(platform: &Platform, limits: Limits, program: &str) -> Exit {
+async fn under(platform: &Platform, limits: SandboxLimits, program: &str) -> SandboxEnd {
     let launch = platform.python(program);
-    platform.run(Launch { limits, ..launch }).await
+    platform.run(SandboxLaunch { limits, ..launch }).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_file_open_files_and_core_dumps() {
     let platform = Platform::new().await;
-    let limits = Limits {
+    let limits = SandboxLimits {
         file_bytes_max: 8 * MIB,
         open_files_max: 100,
-        ..Limits::default()
+        ..SandboxLimits::default()
     };
     let exit = under(
         &platform,
@@ -70,9 +73,9 @@ for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFIL
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scratch_space() {
     let platform = Platform::new().await;
-    let limits = Limits {
+    let limits = SandboxLimits {
         temp_bytes: 4 * MIB,
-        ..Limits::default()
+        ..SandboxLimits::default()
     };
     let exit = under(
         &platform,
@@ -102,9 +105,9 @@ with open('/dev/shm/x', 'wb', buffering=0) as f:
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes() {
     let platform = Platform::new().await;
-    let limits = Limits {
+    let limits = SandboxLimits {
         processes_max: 40,
-        ..Limits::default()
+        ..SandboxLimits::default()
     };
     let program = r"
 import os, time
@@ -132,9 +135,9 @@ except OSError as e: print('stopped', e.errno, count)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory() {
     let platform = Platform::new().await;
-    let limits = Limits {
+    let limits = SandboxLimits {
         memory_bytes: 192 * MIB,
-        ..Limits::default()
+        ..SandboxLimits::default()
     };
     let one = under(
         &platform,
@@ -142,9 +145,9 @@ async fn memory() {
         "x = bytearray(600 << 20); print('kept', len(x))",
     )
     .await;
-    assert!(!one.succeeded(), "{}", one.stdout.to_text());
+    assert!(!one.has_succeeded(), "{}", one.stdout.to_text());
     if held(&platform, Property::Memory) {
-        assert_eq!(one.ended, Ended::Signal(libc::SIGKILL));
+        assert_eq!(one.ended, ProgramEnd::Signal(libc::SIGKILL));
         assert!(one.out_of_memory);
         // Together, though each for itself is below the limit; and files in memory count.
         let program = r"
@@ -179,9 +182,9 @@ async fn processor_time() {
     if !held(&platform, Property::Cpu) {
         return;
     }
-    let limits = Limits {
+    let limits = SandboxLimits {
         cpu_millicores: 200,
-        ..Limits::default()
+        ..SandboxLimits::default()
     };
     let program = r"
 import os, time
@@ -210,19 +213,19 @@ async fn wall_time() {
         // Asked first, and answering.
         (
             "trap 'echo saved; exit 7' TERM; while :; do sleep 0.01; done",
-            Ended::Code(7),
+            ProgramEnd::Code(7),
         ),
         // Asked first, and deaf.
         (
             "trap '' TERM; echo saved; while :; do sleep 0.01; done",
-            Ended::Signal(libc::SIGKILL),
+            ProgramEnd::Signal(libc::SIGKILL),
         ),
     ] {
         let mut launch = platform.shell(script);
         launch.wall_timeout = Duration::from_millis(700);
         launch.grace = Duration::from_millis(700);
         let exit = platform.run(launch).await;
-        assert!(exit.timed_out && !exit.succeeded());
+        assert!(exit.timed_out && !exit.has_succeeded());
         assert_eq!(
             (exit.ended, exit.stdout.to_text().as_str()),
             (ended, "saved\n")
@@ -237,7 +240,7 @@ async fn output() {
     let mut launch = platform.shell("seq 1 2000000; seq 1 100 >&2");
     launch.output_bytes_max = 1 << 20;
     let exit = platform.run(launch).await;
-    assert!(exit.succeeded());
+    assert!(exit.has_succeeded());
     let out = &exit.stdout;
     assert!(out.head.starts_with(b"1\n2\n") && out.tail.ends_with(b"\n2000000\n"));
     assert_eq!((out.head.len(), out.tail.len()), (512 << 10, 512 << 10));
@@ -248,34 +251,34 @@ async fn output() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_watcher_stops_a_workspace_that_grows() {
     let platform = Platform::new().await;
-    let limits = Limits {
+    let limits = SandboxLimits {
         workspace_bytes: 4 * MIB,
-        ..Limits::default()
+        ..SandboxLimits::default()
     };
     let script = "trap 'echo saved; exit 7' TERM; head -c 9000000 /dev/zero >/sandbox/big; \
                   while :; do sleep 0.01; done";
     let launch = platform.shell(script);
-    let exit = platform.run(Launch { limits, ..launch }).await;
-    let Some(Exhausted::Workspace { limit_bytes, .. }) = exit.exhausted else {
+    let exit = platform.run(SandboxLaunch { limits, ..launch }).await;
+    let Some(ExhaustedLimit::Workspace { limit_bytes, .. }) = exit.exhausted else {
         panic!("{exit:?}");
     };
     assert_eq!(limit_bytes, 4 * MIB);
     assert_eq!(
         (exit.ended, exit.stdout.to_text().as_str()),
-        (Ended::Code(7), "saved\n"),
+        (ProgramEnd::Code(7), "saved\n"),
         "it could save its work"
     );
-    assert!(!exit.succeeded() && !exit.timed_out);
+    assert!(!exit.has_succeeded() && !exit.timed_out);
     assert_eq!(
         declared(&platform, Property::WorkspaceSize),
-        &Held::ByWatcher
+        &PropertyStatus::ByWatcher
     );
 }
 
 /// A plain process has no limit group where the host offers none, and is watched all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_watcher_counts_the_whole_tree() {
-    let platform = Platform::with_rung(SandboxRung::Process, &Floor([].into())).await;
+    let platform = Platform::with_rung(SandboxRung::Process, &SandboxFloor([].into())).await;
     // Far below what the limit group of the same launch would refuse.
     let program = "
 import os, time
@@ -290,13 +293,13 @@ for n in range(3):
     pids.append(pid)
 os.wait()
 ";
-    let limits = Limits {
+    let limits = SandboxLimits {
         memory_bytes: 150 * MIB,
-        ..Limits::default()
+        ..SandboxLimits::default()
     };
     let exit = under(&platform, limits, program).await;
     // Where the host has limit groups the kernel is faster.
-    let watched = matches!(exit.exhausted, Some(Exhausted::Memory { .. }));
+    let watched = matches!(exit.exhausted, Some(ExhaustedLimit::Memory { .. }));
     assert!(watched || exit.out_of_memory, "{exit:?}");
     assert!(exit.took < Duration::from_secs(30), "{:?}", exit.took);
 }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_sandbox::{Exit, Floor, Launch, Probe, ProbeConfig, Provider, probe};
+use omoi_sandbox::{
+    ProbeConfig, Provider, SandboxEnd, SandboxFloor, SandboxLaunch, SandboxProbe, probe_host,
+};
 
 /// One platform: a state folder, workspaces, the ladder as found here.
 pub(crate) struct Platform {
     pub(crate) dir: tempfile::TempDir,
-    pub(crate) probe: Probe,
+    pub(crate) probe: SandboxProbe,
     pub(crate) provider: Arc<dyn Provider>,
     workspaces: AtomicU32,
 }
@@ -20,10 +22,10 @@ pub(crate) struct Platform {
 impl Platform {
     /// A platform whose best rung is bubblewrap; fails where that is missing.
     pub(crate) async fn new() -> Self {
-        Self::with_rung(SandboxRung::Bubblewrap, &Floor::default()).await
+        Self::with_rung(SandboxRung::Bubblewrap, &SandboxFloor::default()).await
     }
 
-    pub(crate) async fn with_rung(rung: SandboxRung, floor: &Floor) -> Self {
+    pub(crate) async fn with_rung(rung: SandboxRung, floor: &SandboxFloor) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // As private as a home folder, so that nothing works by accident.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
@@ -31,9 +33,9 @@ impl Platform {
         config.hidden = vec![dir.path().join("secret")];
         fs::create_dir(dir.path().join("secret")).unwrap();
         fs::write(dir.path().join("secret/key"), "sesame").unwrap();
-        let probe = probe(&config).await.unwrap();
+        let probe = probe_host(&config).await.unwrap();
         let provider = probe
-            .select(floor, Some(rung))
+            .select_provider(floor, Some(rung))
             .unwrap_or_else(|e| panic!("{e}; {}", e.next_step()));
         Self {
             dir,
@@ -58,26 +60,26 @@ impl Platform {
     }
 
     /// A launch of `argv` over an empty workspace of its own.
-    pub(crate) fn launch<const N: usize>(&self, argv: [&str; N]) -> Launch {
+    pub(crate) fn launch<const N: usize>(&self, argv: [&str; N]) -> SandboxLaunch {
         // Limit groups are named alike for every platform on the host, so names must differ between
         // tests, as attempts' ids do.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("omoi-{}-{n}", std::process::id());
-        Launch::new(name, self.workspace(|_| {}), argv)
+        SandboxLaunch::new(name, self.workspace(|_| {}), argv)
     }
 
     /// A launch of a shell script.
-    pub(crate) fn shell(&self, script: &str) -> Launch {
+    pub(crate) fn shell(&self, script: &str) -> SandboxLaunch {
         self.launch(["/bin/sh", "-c", script])
     }
 
     /// A launch of a Python program, the one interpreter the tests need.
-    pub(crate) fn python(&self, program: &str) -> Launch {
+    pub(crate) fn python(&self, program: &str) -> SandboxLaunch {
         self.launch(["/usr/bin/python3", "-c", program])
     }
 
-    pub(crate) async fn run(&self, launch: Launch) -> Exit {
+    pub(crate) async fn run(&self, launch: SandboxLaunch) -> SandboxEnd {
         let running = self.provider.launch(launch).await;
         let running =
             running.unwrap_or_else(|e| panic!("{e}: {:?}", std::error::Error::source(&e)));

@@ -14,7 +14,7 @@ use tracing::warn;
 use omoi_domain::event::StoredEvent;
 use omoi_domain::id::SpecId;
 use omoi_execution::Platform;
-use omoi_runtime::telemetry::chain;
+use omoi_runtime::telemetry::error_chain;
 use omoi_store::{StoreError, events};
 
 use super::find::{Asked, Here};
@@ -87,7 +87,7 @@ pub(super) async fn stream_events(
 impl Reader {
     /// The next lines; none when the stream ends.
     async fn next(&mut self) -> Option<Bytes> {
-        let soft = self.platform.lifecycle.soft();
+        let soft = self.platform.lifecycle.soft_token();
         while !self.ended {
             self.commits.mark_unchanged();
             let batch = self.batch().await;
@@ -109,7 +109,7 @@ impl Reader {
                     self.failing += 1;
                     if !error.is_retryable() || self.failing >= FAILURES_MAX {
                         // The reader sees the stream break off; why is told here.
-                        let text = chain(&error);
+                        let text = error_chain(&error);
                         warn!(error = %text, "Could not read the events of a stream: it ends");
                         return None;
                     }

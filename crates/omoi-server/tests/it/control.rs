@@ -10,9 +10,9 @@ use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AgentRole, AttemptState};
 use omoi_domain::event::Actor;
 use omoi_execution::attempt::{NewAttempt, insert};
-use omoi_git::toolchain::Host;
+use omoi_git::toolchain::HostEnvironment;
 use omoi_protocol::control::{Status, TaskLog};
-use omoi_runtime::config::{Config, Sources, keys, load};
+use omoi_runtime::config::{Config, ConfigSources, keys, load_config};
 use omoi_server::control::{ControlSurface, router};
 use omoi_store::attempts::{self, AgentEvent, Attempt};
 use omoi_store::{Json, events, projects, specs, tasks, tickets};
@@ -51,7 +51,7 @@ pub(crate) async fn bench() -> (TestPlatform, Router) {
     let test = TestPlatform::new().await;
     let surface = ControlSurface {
         platform: test.platform.clone(),
-        host: Host::default(),
+        host: HostEnvironment::default(),
         config: own_configuration(),
         token: TOKEN.to_owned(),
         status: Status {
@@ -74,8 +74,8 @@ pub(crate) async fn bench() -> (TestPlatform, Router) {
 
 /// Every key at its default.
 fn own_configuration() -> Config {
-    let sources = Sources::default().with_flag("data.dir", "/nowhere");
-    load(&keys::TABLE, &sources).unwrap()
+    let sources = ConfigSources::default().with_flag("data.dir", "/nowhere");
+    load_config(&keys::TABLE, &sources).unwrap()
 }
 
 fn path(route: &str, spec: &str, task: &str) -> String {

@@ -300,7 +300,7 @@ fn a_report_is_masked_off_the_threads_that_serve_others() {
         let lifecycle = &bench.test.platform.lifecycle;
         let released = async {
             while !lifecycle
-                .running()
+                .running_names()
                 .iter()
                 .any(|name| name == "mask a report")
             {

@@ -9,7 +9,7 @@ use omoi_execution::platform::WorkScope;
 use omoi_protocol::control::Status;
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::config::{Config, keys};
-use omoi_runtime::lifecycle::{Cause, Handle};
+use omoi_runtime::lifecycle::{LifecycleHandle, StopCause};
 
 use super::context::{Settings, check_scenario};
 use super::fail::Usage;
@@ -159,7 +159,7 @@ impl Access {
     }
 
     /// Stops this process, when it is the one that answers.
-    pub(crate) fn handle(&self) -> Option<Handle> {
+    pub(crate) fn handle(&self) -> Option<LifecycleHandle> {
         self.own.as_ref().map(|process| process.lifecycle.handle())
     }
 
@@ -209,8 +209,8 @@ impl Access {
             return Ok(());
         };
         process.lifecycle.handle().stop();
-        match process.lifecycle.run(signals).await.cause {
-            Cause::Failed { name, error } => Err(anyhow!("{name} failed: {error}")),
+        match process.lifecycle.run_with_signals(signals).await.cause {
+            StopCause::Failed { name, error } => Err(anyhow!("{name} failed: {error}")),
             _ => Ok(()),
         }
     }

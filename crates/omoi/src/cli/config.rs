@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use omoi_runtime::config::{keys, page};
+use omoi_runtime::config::{config_page, keys};
 
 use super::Context;
 use super::context::Overrides;
@@ -29,7 +29,7 @@ pub(crate) enum Command {
 /// Prints the configuration.
 pub(crate) fn run(context: &Context, command: &Command) -> anyhow::Result<ExitCode> {
     if matches!(command, Command::Reference) {
-        context.print(&[page(&keys::TABLE).trim_end().to_owned()])?;
+        context.print(&[config_page(&keys::TABLE).trim_end().to_owned()])?;
         return Ok(ExitCode::SUCCESS);
     }
     let config = context.settings(&Overrides::default())?.config;

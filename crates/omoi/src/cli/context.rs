@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use omoi_llm::scenario::Scenario;
-use omoi_runtime::config::{Config, Layer, Sources, keys, load};
+use omoi_runtime::config::{Config, ConfigLayer, ConfigSources, keys, load_config};
 use omoi_runtime::telemetry;
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ const QUIET: &str = "error";
 /// Flags of every command and what follows from them.
 pub(crate) struct Context {
     global: Global,
-    sources: Sources,
+    sources: ConfigSources,
 }
 
 /// What one command adds to the configuration.
@@ -39,7 +39,7 @@ pub(crate) struct Settings {
     /// The configuration.
     pub(crate) config: Config,
     /// What it was read from.
-    pub(crate) sources: Sources,
+    pub(crate) sources: ConfigSources,
 }
 
 impl Context {
@@ -47,7 +47,7 @@ impl Context {
     pub(crate) fn new(global: Global) -> Self {
         Self {
             global,
-            sources: Sources::from_process(),
+            sources: ConfigSources::from_process(),
         }
     }
 
@@ -124,7 +124,7 @@ impl Context {
             let path = std::path::absolute(scenario).context("could not name the scenario")?;
             sources = sources.with_flag("llm.scenario", text(&path)?);
         }
-        let config = load(&keys::TABLE, &sources)?;
+        let config = load_config(&keys::TABLE, &sources)?;
         let simulated = config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated;
         if model.scenario.is_some() && !simulated {
             let what = Usage("--scenario scripts the simulated model only".to_owned());
@@ -169,18 +169,18 @@ impl Context {
     /// Starts logging; quietly where a run's own lines tell people what goes on.
     pub(crate) fn log(&self, config: &Config, quietly: bool) {
         let entry = config.entry(&keys::LOG_FILTER.spec);
-        let untouched = entry.is_some_and(|entry| entry.origin.layer == Layer::Default);
+        let untouched = entry.is_some_and(|entry| entry.origin.layer == ConfigLayer::Default);
         let filter = if quietly && untouched {
             QUIET.to_owned()
         } else {
             config.get(&keys::LOG_FILTER)
         };
-        let options = telemetry::Options {
+        let options = telemetry::LogOptions {
             filter,
             format: config.get(&keys::LOG_FORMAT),
             mask: config.secret_mask(),
         };
-        if let Err(error) = telemetry::init(&options) {
+        if let Err(error) = telemetry::init_logging(&options) {
             eprintln!("warning: no log: {error}");
         }
     }

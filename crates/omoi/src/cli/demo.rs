@@ -82,7 +82,7 @@ fn fresh(cache: &Path) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(cache).with_context(|| format!("could not make `{}`", cache.display()))?;
     let rng = Rng::from_os()?;
     for _ in 0..64 {
-        let folder = cache.join(format!("demo-{:04x}", rng.below(1 << 16)));
+        let folder = cache.join(format!("demo-{:04x}", rng.number_below(1 << 16)));
         match fs::create_dir(&folder) {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

@@ -18,7 +18,7 @@ use omoi_domain::task::TaskStatus;
 use omoi_protocol::control::{ResumeSpec, SpecView, TaskView};
 use omoi_protocol::summary::{RunOutcome, RunSummary};
 use omoi_runtime::clock::{Clock as _, SystemClock};
-use omoi_runtime::lifecycle::Handle;
+use omoi_runtime::lifecycle::LifecycleHandle;
 
 use self::show::Show;
 use super::Context;
@@ -162,7 +162,7 @@ pub(crate) async fn follow(
 struct Stops {
     signals: Signals,
     /// This process's own life, where it does the work.
-    own: Option<Handle>,
+    own: Option<LifecycleHandle>,
 }
 
 impl Stops {
@@ -170,7 +170,7 @@ impl Stops {
     async fn next(&mut self) -> End {
         let stopping = async {
             match &self.own {
-                Some(own) => own.soft().cancelled_owned().await,
+                Some(own) => own.soft_token().cancelled_owned().await,
                 None => std::future::pending().await,
             }
         };

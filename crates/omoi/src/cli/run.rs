@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use omoi_git::process::Git;
-use omoi_git::repo::inspect;
+use omoi_git::repo::inspect_repository;
 use omoi_protocol::control::{CreateSpec, SpecView};
 use omoi_runtime::config::keys;
 
@@ -63,8 +63,8 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
     let idea = idea(&arguments)?;
     // Everything that can be refused is refused before anything is made.
     let repo = std::path::absolute(&arguments.repo).context("could not name the repository")?;
-    let git = Git::locate(&context.variable("PATH").unwrap_or_default()).await?;
-    let found = inspect(&git, &repo).await?;
+    let git = Git::find_on_path(&context.variable("PATH").unwrap_or_default()).await?;
+    let found = inspect_repository(&git, &repo).await?;
     let overrides = Overrides {
         model: arguments.model.clone(),
         port: None,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use omoi_git::process::Git;
-use omoi_git::repo::inspect;
+use omoi_git::repo::inspect_repository;
 use omoi_protocol::control::{RepositoryTrustView, TrustRepository};
 
 use super::access::{Purpose, reach};
@@ -39,8 +39,8 @@ pub(crate) struct Arguments {
 /// Shows what the repository asks for, and asks.
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let repo = std::path::absolute(&arguments.repo).context("could not name the repository")?;
-    let git = Git::locate(&context.variable("PATH").unwrap_or_default()).await?;
-    let found = inspect(&git, &repo).await?;
+    let git = Git::find_on_path(&context.variable("PATH").unwrap_or_default()).await?;
+    let found = inspect_repository(&git, &repo).await?;
     let repo = found.toplevel.to_str().map(ToOwned::to_owned);
     let repo = repo.ok_or_else(|| Usage("the repository's path is not UTF-8".to_owned()))?;
     let settings = context.settings(&Overrides::default())?;

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::platform::WorkScope;
 use omoi_runtime::config::keys;
-use omoi_runtime::lifecycle::Cause;
+use omoi_runtime::lifecycle::StopCause;
 use serde::Serialize;
 use serde_json::json;
 
@@ -109,8 +109,8 @@ pub(super) async fn work(
     }
     let exit = process.lifecycle.run_until_signal().await?;
     match exit.cause {
-        Cause::Failed { name, error } => Err(anyhow!("{name} failed: {error}")),
-        Cause::Signal(_) | Cause::Requested => Ok(ExitCode::SUCCESS),
+        StopCause::Failed { name, error } => Err(anyhow!("{name} failed: {error}")),
+        StopCause::Signal(_) | StopCause::Requested => Ok(ExitCode::SUCCESS),
     }
 }
 

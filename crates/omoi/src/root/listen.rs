@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use axum::Router;
 use omoi_runtime::config::{Config, keys};
-use omoi_runtime::lifecycle::{Handle, Kind};
+use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::Hint;
@@ -35,9 +35,9 @@ pub(super) fn bind_socket(path: &Path, mode: u32) -> anyhow::Result<UnixListener
 }
 
 /// Answers people on `listener` until the process stops.
-pub(super) fn on_socket(handle: &Handle, listener: UnixListener, router: Router) {
-    let soft = handle.soft();
-    handle.spawn("control socket", Kind::Critical, async move {
+pub(super) fn on_socket(handle: &LifecycleHandle, listener: UnixListener, router: Router) {
+    let soft = handle.soft_token();
+    handle.spawn("control socket", SpawnKind::Critical, async move {
         let served = axum::serve(listener, router);
         Ok(served
             .with_graceful_shutdown(soft.cancelled_owned())
@@ -47,7 +47,7 @@ pub(super) fn on_socket(handle: &Handle, listener: UnixListener, router: Router)
 
 /// Listens at the configured address; returns it.
 pub(super) async fn on_http(
-    handle: &Handle,
+    handle: &LifecycleHandle,
     config: &Config,
     router: Router,
 ) -> anyhow::Result<String> {
@@ -75,7 +75,10 @@ pub(super) async fn on_http(
 }
 
 /// Listens on a free port of loopback that nobody is told of.
-pub(super) async fn privately(handle: &Handle, router: Router) -> anyhow::Result<SocketAddr> {
+pub(super) async fn privately(
+    handle: &LifecycleHandle,
+    router: Router,
+) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .context("could not listen on loopback")?;
@@ -84,9 +87,9 @@ pub(super) async fn privately(handle: &Handle, router: Router) -> anyhow::Result
     Ok(address)
 }
 
-fn answer(handle: &Handle, listener: TcpListener, router: Router) {
-    let soft = handle.soft();
-    handle.spawn("http", Kind::Critical, async move {
+fn answer(handle: &LifecycleHandle, listener: TcpListener, router: Router) {
+    let soft = handle.soft_token();
+    handle.spawn("http", SpawnKind::Critical, async move {
         let served = axum::serve(listener, router);
         Ok(served
             .with_graceful_shutdown(soft.cancelled_owned())

@@ -19,8 +19,8 @@ use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, Simulated};
 use omoi_llm::upstream::UpstreamError;
 use omoi_runtime::clock::Clocked;
-use omoi_runtime::config::{Config, Key, Layer, keys};
-use omoi_runtime::lifecycle::{Handle, Kind};
+use omoi_runtime::config::{Config, ConfigKey, ConfigLayer, keys};
+use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_runtime::rng::Rng;
 
 use super::Start;
@@ -73,7 +73,7 @@ impl Pace for RuntimePace {
     }
 
     fn jitter(&self) -> f64 {
-        self.rng.unit()
+        self.rng.unit_fraction()
     }
 }
 
@@ -83,7 +83,7 @@ impl Pace for RuntimePace {
 /// exactly what to set.
 pub(super) async fn start(
     start: &Start,
-    handle: &Handle,
+    handle: &LifecycleHandle,
     clock: &Clocked,
     rng: &Rng,
 ) -> anyhow::Result<Models> {
@@ -162,9 +162,9 @@ pub(crate) fn live_routes(
 
 /// What configuration says about models.
 fn route_settings(config: &Config) -> Settings {
-    let explicit = |key: &'static Key<String>| {
+    let explicit = |key: &'static ConfigKey<String>| {
         let entry = config.entry(&key.spec);
-        let set = entry.is_some_and(|e| e.origin.layer != Layer::Default);
+        let set = entry.is_some_and(|e| e.origin.layer != ConfigLayer::Default);
         set.then(|| config.get(key))
     };
     let token = config
@@ -208,14 +208,14 @@ fn scenario(config: &Config) -> anyhow::Result<Scenario> {
     Ok(Scenario::load(&path)?)
 }
 
-async fn simulate(scenario: &Scenario, handle: &Handle) -> anyhow::Result<Routes> {
+async fn simulate(scenario: &Scenario, handle: &LifecycleHandle) -> anyhow::Result<Routes> {
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
         .context("could not start the simulated model")?;
     let base = format!("http://{}", listener.local_addr()?);
     let model = Simulated::new(scenario.clone(), None);
-    let soft = handle.soft();
-    handle.spawn("simulated model", Kind::Critical, async move {
+    let soft = handle.soft_token();
+    handle.spawn("simulated model", SpawnKind::Critical, async move {
         Ok(simulated::serve(listener, &model, soft.cancelled_owned()).await?)
     });
     Ok(Routes::simulated(Provider::Anthropic, &base))
@@ -224,7 +224,7 @@ async fn simulate(scenario: &Scenario, handle: &Handle) -> anyhow::Result<Routes
 #[cfg(test)]
 mod tests {
     use omoi_runtime::clock::SystemClock;
-    use omoi_runtime::config::{Sources, load};
+    use omoi_runtime::config::{ConfigSources, load_config};
     use secrecy::ExposeSecret as _;
 
     use super::*;
@@ -234,8 +234,8 @@ mod tests {
         let home = [("HOME", "/nowhere")];
         let variables = home.iter().chain(variables);
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
-        let sources = Sources::from_variables(variables.collect());
-        let config = load(&keys::TABLE, &sources).unwrap();
+        let sources = ConfigSources::from_variables(variables.collect());
+        let config = load_config(&keys::TABLE, &sources).unwrap();
         // At a fixed date: models end.
         let now = Timestamp::of_date("2026-11-28").unwrap();
         let routes = match live_routes(&config, now).unwrap() {
@@ -266,8 +266,8 @@ mod tests {
             ("LLM_RETRY_TIME", "5"),
         ];
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
-        let sources = Sources::from_variables(variables.into_iter().collect());
-        let config = load(&keys::TABLE, &sources).unwrap();
+        let sources = ConfigSources::from_variables(variables.into_iter().collect());
+        let config = load_config(&keys::TABLE, &sources).unwrap();
         let now = Timestamp::of_date("2026-11-28").unwrap();
         let routes = live_routes(&config, now).unwrap().unwrap();
         let clock: Clocked = Arc::new(SystemClock);

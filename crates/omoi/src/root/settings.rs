@@ -6,7 +6,7 @@ use omoi_domain::model_route::RouteName;
 use omoi_domain::score::Weights;
 use omoi_execution::Settings;
 use omoi_runtime::config::{Config, keys};
-use omoi_sandbox::Limits;
+use omoi_sandbox::SandboxLimits;
 use omoi_store::Server;
 
 /// Bytes of one tool result that reach the model.
@@ -77,8 +77,8 @@ fn weights(config: &Config) -> Weights {
     }
 }
 
-fn limits(config: &Config) -> Limits {
-    Limits {
+fn limits(config: &Config) -> SandboxLimits {
+    SandboxLimits {
         memory_bytes: config.get(&keys::SANDBOX_MEMORY),
         processes_max: config.get(&keys::SANDBOX_PROCESSES).into(),
         cpu_millicores: (config.get(&keys::SANDBOX_CPUS) * 1_000.0) as u64,

@@ -64,7 +64,7 @@ pub(crate) const SPOILERS: &[Spoiler] = &[
                 "No error occurs",
             ];
             let requirements = list(output, "requirements");
-            let n = rng.below(requirements.len() as u64) as usize;
+            let n = rng.number_below(requirements.len() as u64) as usize;
             requirements[n]["acceptance_criteria"][0] = json!(picked(rng, EMPTY));
             true
         },
@@ -95,7 +95,11 @@ pub(crate) const SPOILERS: &[Spoiler] = &[
                     .split('`')
                     .enumerate()
                     .map(|(n, part)| match n % 2 {
-                        1 => format!("{}Engine{}", picked(rng, &["Flow", "Batch"]), rng.below(90)),
+                        1 => format!(
+                            "{}Engine{}",
+                            picked(rng, &["Flow", "Batch"]),
+                            rng.number_below(90)
+                        ),
                         _ => part.to_owned(),
                     })
                     .collect();
@@ -185,7 +189,7 @@ pub(crate) const SPOILERS: &[Spoiler] = &[
                     "true".to_owned(),
                     format!("ls {file} | wc -l | grep -q 1"),
                 ];
-                let n = rng.below(commands.len() as u64) as usize;
+                let n = rng.number_below(commands.len() as u64) as usize;
                 check["command"] = json!(commands[n]);
                 if let Some(check) = check.as_object_mut() {
                     check.remove("files");
@@ -346,13 +350,13 @@ fn shuffled(rng: &Rng, text: &str) -> String {
     let end = text.ends_with('.');
     let mut words: Vec<&str> = text.trim_end_matches('.').split_whitespace().collect();
     for n in (1..words.len()).rev() {
-        words.swap(n, rng.below(n as u64 + 1) as usize);
+        words.swap(n, rng.number_below(n as u64 + 1) as usize);
     }
     words.join(" ") + if end { "." } else { "" }
 }
 
 fn picked<'a>(rng: &Rng, from: &[&'a str]) -> &'a str {
-    from[rng.below(from.len() as u64) as usize]
+    from[rng.number_below(from.len() as u64) as usize]
 }
 
 fn list<'a>(output: &'a mut Value, section: &str) -> &'a mut Vec<Value> {

@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn a_repository_cannot_move_walls_or_credentials() {
-    let is_closed = |spec: &Spec| spec.project == ForProject::Closed;
+    let is_closed = |spec: &KeySpec| spec.repository == RepositoryRule::Closed;
     let open: Vec<_> = TABLE.keys.iter().filter(|spec| !is_closed(spec)).collect();
     for spec in TABLE.keys {
         let told = World::new()
@@ -15,9 +15,9 @@ fn a_repository_cannot_move_walls_or_credentials() {
                 &format!("{}:\n  {}: ''\n", spec.section.name, spec.name),
             )
             .load();
-        let closed = matches!(told, Err(LoadError::ClosedToProject { .. }));
-        let list = matches!(spec.kind, Kind::List(_));
-        assert_eq!(closed, is_closed(spec) && !list, "{}", spec.path());
+        let closed = matches!(told, Err(LoadError::ClosedToRepository { .. }));
+        let list = matches!(spec.kind, ValueKind::List(_));
+        assert_eq!(closed, is_closed(spec) && !list, "{}", spec.dotted_path());
     }
     for name in ["base_url", "provider", "floor", "url", "dir", "host"] {
         assert!(
@@ -37,11 +37,11 @@ fn a_repository_cannot_move_walls_or_credentials() {
 fn a_spec_keeps_each_key_that_a_repository_may_set() {
     let own = World::new().load().unwrap();
     for spec in TABLE.keys {
-        if spec.project == ForProject::Closed {
+        if spec.repository == RepositoryRule::Closed {
             continue;
         }
         let value = match spec.kind {
-            Kind::List(_) => "['/opt/kept']",
+            ValueKind::List(_) => "['/opt/kept']",
             _ => "1",
         };
         let text = format!("{}: {{{}: {value}}}\n", spec.section.name, spec.name);
@@ -50,7 +50,7 @@ fn a_spec_keeps_each_key_that_a_repository_may_set() {
             file_digest: kept.file_digest.clone(),
             ..RepositorySettings::default()
         };
-        assert_ne!(kept, nothing, "{} is read and not kept", spec.path());
+        assert_ne!(kept, nothing, "{} is read and not kept", spec.dotted_path());
     }
 }
 
@@ -78,9 +78,13 @@ fn a_repository_lowers_limits_and_raises_none() {
         let is_budget = spec.name.contains("budget") || spec.name.contains("max_");
         let is_limit = is_budget || spec.name.ends_with("_cap");
         assert!(
-            !is_limit || matches!(spec.project, ForProject::Lower | ForProject::Closed),
+            !is_limit
+                || matches!(
+                    spec.repository,
+                    RepositoryRule::Lower | RepositoryRule::Closed
+                ),
             "{}",
-            spec.path()
+            spec.dotted_path()
         );
     }
 }
@@ -104,7 +108,7 @@ fn a_repository_mounts_no_place_of_the_home() {
     ] {
         let refused = world.load();
         assert!(
-            matches!(refused, Err(LoadError::HomeForProject { .. })),
+            matches!(refused, Err(LoadError::HomeForRepository { .. })),
             "{refused:?}"
         );
     }

@@ -8,7 +8,7 @@ use omoi_domain::model_route::RouteName;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_git::process::{GIT_VERSION_MIN, Git};
 use omoi_git::survey::survey_dir;
-use omoi_git::toolchain::resolve;
+use omoi_git::toolchain::resolve_toolchain;
 use omoi_llm::ask::{Ask, Tally};
 use omoi_llm::retry::Allowance;
 use omoi_llm::route::{Key, Provider, Route, Routes};
@@ -18,8 +18,8 @@ use omoi_protocol::control::Status;
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::config::{Config, keys};
 use omoi_runtime::rng::Rng;
-use omoi_runtime::telemetry::chain;
-use omoi_sandbox::{Held, ProbeConfig, probe};
+use omoi_runtime::telemetry::error_chain;
+use omoi_sandbox::{ProbeConfig, PropertyStatus, probe_host};
 
 use super::{Finding, Mark, model_age};
 use crate::cli::context::{Context, Settings, check_scenario};
@@ -191,7 +191,7 @@ async fn tried(routes: Routes, config: &Config) -> Finding {
         Err(error) => Finding::new(
             "model",
             Mark::Missing,
-            format!("does not answer: {}", clean(&chain(error.as_ref()))),
+            format!("does not answer: {}", clean(&error_chain(error.as_ref()))),
         )
         .next("check the key, the address and the network; --offline skips this"),
     }
@@ -221,14 +221,14 @@ async fn sandbox(settings: &Settings) -> Vec<Finding> {
     let missing = |text: String| vec![Finding::new("sandbox", Mark::Missing, text)];
     let folder = match Folder::open(&config.get(&keys::DATA_DIR)) {
         Ok(folder) => folder,
-        Err(error) => return missing(clean(&chain(&error))),
+        Err(error) => return missing(clean(&error_chain(&error))),
     };
     // A folder of its own: a running process keeps its sandboxes in another.
     let mut ask = ProbeConfig::new(folder.path().join("doctor"));
     ask.hidden = vec![folder.path().to_path_buf()];
-    let probe = match probe(&ask).await {
+    let probe = match probe_host(&ask).await {
         Ok(probe) => probe,
-        Err(error) => return missing(clean(&chain(&error))),
+        Err(error) => return missing(clean(&error_chain(&error))),
     };
     let mut findings = Vec::new();
     match root::select_sandbox(config, &probe) {
@@ -255,7 +255,7 @@ async fn sandbox(settings: &Settings) -> Vec<Finding> {
                 let text = format!("{} holds {}", tried.rung, held.join(", "));
                 findings.push(Finding::new("sandbox", Mark::Ok, text));
                 for (property, held) in properties {
-                    if let Held::No(why) = held {
+                    if let PropertyStatus::No(why) = held {
                         let text = format!("{} does not hold {property}: {why}", tried.rung);
                         findings.push(Finding::new("sandbox", Mark::Note, text));
                     }
@@ -280,7 +280,11 @@ async fn mounts(settings: &Settings) -> Finding {
     if here.join(".git").exists()
         && let Ok(survey) = survey_dir(&here)
     {
-        paths.extend(resolve(&survey, &root::host(&settings.sources)).await.roots);
+        paths.extend(
+            resolve_toolchain(&survey, &root::host(&settings.sources))
+                .await
+                .roots,
+        );
     }
     let shown: Vec<String> = paths
         .iter()
@@ -316,9 +320,9 @@ async fn database(config: &Config) -> Finding {
 
 async fn git(context: &Context) -> Finding {
     let path = context.variable("PATH").unwrap_or_default();
-    match Git::locate(&path).await {
-        Ok(git) => Finding::new("git", Mark::Ok, git.version()),
-        Err(error) => Finding::new("git", Mark::Missing, chain(&error)).next(format!(
+    match Git::find_on_path(&path).await {
+        Ok(git) => Finding::new("git", Mark::Ok, git.version_text()),
+        Err(error) => Finding::new("git", Mark::Missing, error_chain(&error)).next(format!(
             "install git {}.{} or newer",
             GIT_VERSION_MIN.0, GIT_VERSION_MIN.1
         )),

@@ -1,10 +1,10 @@
-//! Which files are tests.
+//! Which files are tests, told by the naming conventions of each language.
 
 use super::TestPaths;
-use super::listing::Listing;
+use super::listing::FileListing;
 
-/// One naming habit.
-enum Rule {
+/// One naming convention of test files.
+enum TestPathRule {
     /// Everything below a folder of this name at the root.
     Top(&'static str),
     /// Everything below a folder of this name anywhere.
@@ -17,42 +17,42 @@ const SCRIPTS: &[&str] = &["js", "jsx", "mjs", "cjs", "ts", "tsx", "mts"];
 const NATIVE: &[&str] = &["c", "cc", "cpp", "cxx"];
 const CLASSES: &[&str] = &["java", "kt", "scala", "cs"];
 
-const RULES: &[Rule] = &[
-    Rule::Top("tests"),
-    Rule::Top("test"),
-    Rule::Top("spec"),
-    Rule::Folder("tests"),
-    Rule::Folder("test"),
-    Rule::Folder("__tests__"),
-    Rule::Name("test_", "", &["py", "rb"]),
-    Rule::Name("test_", "", NATIVE),
-    Rule::Name("", "_test", &["py", "rs", "go", "rb", "exs"]),
-    Rule::Name("", "_test", NATIVE),
-    Rule::Name("conftest", "", &["py"]),
-    Rule::Name("tests", "", &["py", "rs"]),
-    Rule::Name("", ".test", SCRIPTS),
-    Rule::Name("", ".spec", SCRIPTS),
-    Rule::Name("", "_spec", &["rb"]),
-    Rule::Name("", "Test", CLASSES),
-    Rule::Name("", "Tests", CLASSES),
-    Rule::Name("", "IT", &["java"]),
-    Rule::Name("", "Test", &["php"]),
-    Rule::Name("", "Tests", &["swift"]),
+const RULES: &[TestPathRule] = &[
+    TestPathRule::Top("tests"),
+    TestPathRule::Top("test"),
+    TestPathRule::Top("spec"),
+    TestPathRule::Folder("tests"),
+    TestPathRule::Folder("test"),
+    TestPathRule::Folder("__tests__"),
+    TestPathRule::Name("test_", "", &["py", "rb"]),
+    TestPathRule::Name("test_", "", NATIVE),
+    TestPathRule::Name("", "_test", &["py", "rs", "go", "rb", "exs"]),
+    TestPathRule::Name("", "_test", NATIVE),
+    TestPathRule::Name("conftest", "", &["py"]),
+    TestPathRule::Name("tests", "", &["py", "rs"]),
+    TestPathRule::Name("", ".test", SCRIPTS),
+    TestPathRule::Name("", ".spec", SCRIPTS),
+    TestPathRule::Name("", "_spec", &["rb"]),
+    TestPathRule::Name("", "Test", CLASSES),
+    TestPathRule::Name("", "Tests", CLASSES),
+    TestPathRule::Name("", "IT", &["java"]),
+    TestPathRule::Name("", "Test", &["php"]),
+    TestPathRule::Name("", "Tests", &["swift"]),
 ];
 
 /// A path taken apart once for all rules.
-struct Parts<'a> {
+struct PathParts<'a> {
     folders: &'a str,
     stem: &'a str,
     extension: &'a str,
 }
 
-impl Rule {
-    fn matches(&self, parts: &Parts<'_>) -> bool {
+impl TestPathRule {
+    fn matches_path(&self, parts: &PathParts<'_>) -> bool {
         match self {
-            Rule::Top(name) => parts.folders.split('/').next() == Some(name),
-            Rule::Folder(name) => parts.folders.split('/').any(|part| part == *name),
-            Rule::Name(start, end, extensions) => {
+            TestPathRule::Top(name) => parts.folders.split('/').next() == Some(name),
+            TestPathRule::Folder(name) => parts.folders.split('/').any(|part| part == *name),
+            TestPathRule::Name(start, end, extensions) => {
                 // A bare name such as `conftest` must be the whole of it.
                 let whole = end.is_empty() && !start.ends_with('_');
                 parts.stem.starts_with(start)
@@ -63,11 +63,11 @@ impl Rule {
         }
     }
 
-    fn pattern(&self) -> String {
+    fn glob_pattern(&self) -> String {
         match self {
-            Rule::Top(name) => format!("{name}/**"),
-            Rule::Folder(name) => format!("**/{name}/**"),
-            Rule::Name(start, end, extensions) => {
+            TestPathRule::Top(name) => format!("{name}/**"),
+            TestPathRule::Folder(name) => format!("**/{name}/**"),
+            TestPathRule::Name(start, end, extensions) => {
                 let star = if end.is_empty() && !start.ends_with('_') {
                     ""
                 } else {
@@ -91,18 +91,18 @@ pub fn is_test_path(path: &str) -> bool {
 pub(super) fn first_rule(path: &str) -> Option<usize> {
     let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
     let (stem, extension) = file.rsplit_once('.').unwrap_or((file, ""));
-    let parts = Parts {
+    let parts = PathParts {
         folders,
         stem,
         extension,
     };
-    RULES.iter().position(|rule| rule.matches(&parts))
+    RULES.iter().position(|rule| rule.matches_path(&parts))
 }
 
 /// The patterns that match here, most files first.
 ///
 /// A file counts for the first rule only: `tests/x` is not also `**/tests/x`.
-pub(super) fn patterns(listing: &Listing) -> Vec<TestPaths> {
+pub(super) fn test_patterns(listing: &FileListing) -> Vec<TestPaths> {
     let mut counts = vec![0_u64; RULES.len()];
     for file in listing.files.iter().filter(|f| !f.vendored) {
         if let Some(first) = file.test_rule {
@@ -114,7 +114,7 @@ pub(super) fn patterns(listing: &Listing) -> Vec<TestPaths> {
         .zip(counts)
         .filter(|(_, files)| *files > 0)
         .map(|(rule, files)| TestPaths {
-            pattern: rule.pattern(),
+            pattern: rule.glob_pattern(),
             files,
         })
         .collect();
@@ -161,7 +161,7 @@ mod tests {
         ] {
             assert!(!is_test_path(no), "{no}");
         }
-        let patterns: Vec<String> = RULES.iter().map(Rule::pattern).collect();
+        let patterns: Vec<String> = RULES.iter().map(TestPathRule::glob_pattern).collect();
         assert!(patterns.contains(&"**/test_*.{py,rb}".to_owned()));
         assert!(patterns.contains(&"**/conftest.py".to_owned()));
         assert!(patterns.contains(&"**/*Test.php".to_owned()));

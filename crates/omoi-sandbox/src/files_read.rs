@@ -15,7 +15,7 @@ const PROBE: &str = ".omoi-access-probe";
 
 /// The files a command read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Exercised {
+pub enum FilesRead {
     /// Those whose access time moved, in the order given.
     Known(Vec<PathBuf>),
     /// Access times say nothing here; treat every file as read.
@@ -26,7 +26,7 @@ pub enum Exercised {
 ///
 /// Links are not followed and paths that are gone are skipped. The file's *inode* change time moves, so
 /// version control should not trust that one (`core.trustctime=false`).
-pub fn reset(dir: &Path, paths: &[PathBuf]) -> io::Result<()> {
+pub fn reset_access_times(dir: &Path, paths: &[PathBuf]) -> io::Result<()> {
     let root = open_root(dir)?;
     for path in paths {
         match open_beneath(&root, path) {
@@ -37,11 +37,11 @@ pub fn reset(dir: &Path, paths: &[PathBuf]) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells which of `paths` were read since [`reset`].
-pub fn read(dir: &Path, paths: &[PathBuf]) -> Exercised {
+/// Tells which of `paths` were read since [`reset_access_times`].
+pub fn list_files_read(dir: &Path, paths: &[PathBuf]) -> FilesRead {
     let result = open_root(dir).and_then(|root| {
         if !times_move(&root)? {
-            return Ok(Exercised::Unknown(
+            return Ok(FilesRead::Unknown(
                 "access times do not move on this file system (mounted with `noatime`?)".into(),
             ));
         }
@@ -58,10 +58,10 @@ pub fn read(dir: &Path, paths: &[PathBuf]) -> Exercised {
                 }
             }
         }
-        Ok(Exercised::Known(moved))
+        Ok(FilesRead::Known(moved))
     });
     result
-        .unwrap_or_else(|error| Exercised::Unknown(format!("could not read access times: {error}")))
+        .unwrap_or_else(|error| FilesRead::Unknown(format!("could not read access times: {error}")))
 }
 
 fn open_root(dir: &Path) -> io::Result<OwnedFd> {
@@ -151,7 +151,7 @@ mod tests {
         .into();
         let before = fs::metadata(at("read")).unwrap();
         let outside_before = fs::metadata(outside.path()).unwrap();
-        reset(dir.path(), &paths).unwrap();
+        reset_access_times(dir.path(), &paths).unwrap();
         let after = fs::metadata(at("read")).unwrap();
         assert_eq!(after.atime(), 0);
         assert_eq!(
@@ -168,7 +168,10 @@ mod tests {
         let known = ["read", "src/deep/read", "gone"]
             .map(PathBuf::from)
             .to_vec();
-        assert_eq!(read(dir.path(), &tracked), Exercised::Known(known));
+        assert_eq!(
+            list_files_read(dir.path(), &tracked),
+            FilesRead::Known(known)
+        );
         assert!(!at(PROBE).exists());
     }
 
@@ -177,8 +180,8 @@ mod tests {
         // The kernel's own files have no stored access time and take no new files.
         let paths = [PathBuf::from("version")];
         assert!(matches!(
-            read(Path::new("/proc"), &paths),
-            Exercised::Unknown(_)
+            list_files_read(Path::new("/proc"), &paths),
+            FilesRead::Unknown(_)
         ));
     }
 }

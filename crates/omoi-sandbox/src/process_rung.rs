@@ -8,31 +8,32 @@ use std::{fs, io};
 
 use omoi_domain::sandbox::SandboxRung;
 
-use crate::base::{self, Base};
-use crate::marker::{self, Marker, Process};
-use crate::policy::{Launch, inside};
-use crate::process::{EntryPlan, Order, StartError, start};
-use crate::property::{Held, Property};
+use crate::base::{self, RungBase};
+use crate::control::{ProcessTree, SandboxControl};
+use crate::pidfile::{self, ProcessIdentity, SandboxPidfile};
+use crate::policy::{SandboxLaunch, inside};
+use crate::process::{EntryPlan, StartError, StartRequest, start_program};
+use crate::property::{Property, PropertyStatus};
 use crate::provider::{BoxFuture, LaunchError, Provider};
-use crate::running::{Bounds, Control, Running, Tree};
+use crate::running::{RunBounds, RunningSandbox};
 use crate::workspace::{self, WorkspaceError};
 
 /// Runs programs without a sandbox, for projects whose floor allows it.
 #[derive(Debug)]
-pub(crate) struct Plain {
-    base: Base,
+pub(crate) struct ProcessRung {
+    base: RungBase,
     version: String,
-    properties: Vec<(Property, Held)>,
+    properties: Vec<(Property, PropertyStatus)>,
 }
 
-impl Plain {
-    pub(crate) fn new(base: &Base) -> Self {
-        let held = |property: Property| match base.cgroups.held(property) {
+impl ProcessRung {
+    pub(crate) fn new(base: &RungBase) -> Self {
+        let held = |property: Property| match base.cgroups.property_status(property) {
             Some(held) if property == Property::Cpu => held,
             Some(held) => held.or_watched(),
-            None if property == Property::FileSize => Held::Yes,
-            None if property == Property::WorkspaceSize => Held::ByWatcher,
-            None => Held::no("a plain process is not isolated"),
+            None if property == Property::FileSize => PropertyStatus::Yes,
+            None if property == Property::WorkspaceSize => PropertyStatus::ByWatcher,
+            None => PropertyStatus::not_held("a plain process is not isolated"),
         };
         Self {
             base: base.clone(),
@@ -42,30 +43,30 @@ impl Plain {
     }
 }
 
-impl Provider for Plain {
+impl Provider for ProcessRung {
     fn rung(&self) -> SandboxRung {
         SandboxRung::Process
     }
 
-    fn version(&self) -> &str {
+    fn rung_version(&self) -> &str {
         &self.version
     }
 
-    fn properties(&self) -> &[(Property, Held)] {
+    fn held_properties(&self) -> &[(Property, PropertyStatus)] {
         &self.properties
     }
 
-    fn launch(&self, launch: Launch) -> BoxFuture<'_, Result<Running, LaunchError>> {
+    fn launch(&self, launch: SandboxLaunch) -> BoxFuture<'_, Result<RunningSandbox, LaunchError>> {
         let base = self.base.clone();
         Box::pin(async move {
             let spawner = base.spawner.clone();
-            let begun = spawner.run(move || begin(&base, &launch)).await;
+            let begun = spawner.run_job(move || begin_process(&base, &launch)).await;
             begun.ok_or(LaunchError::ThreadDied)?
         })
     }
 
-    fn path_inside(&self, launch: &Launch, path: &Path) -> PathBuf {
-        on_host(&self.base, launch, path)
+    fn path_inside(&self, launch: &SandboxLaunch, path: &Path) -> PathBuf {
+        host_path(&self.base, launch, path)
     }
 
     fn prepare_workspace(&self, _dir: &Path) -> Result<(), WorkspaceError> {
@@ -77,22 +78,22 @@ impl Provider for Plain {
     }
 
     fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
-        workspace::remove(dir)
+        workspace::remove_tree(dir)
     }
 
-    fn orphans(&self) -> io::Result<Vec<String>> {
-        self.base.orphans()
+    fn list_orphans(&self) -> io::Result<Vec<String>> {
+        self.base.orphan_names()
     }
 
-    fn destroy(&self, name: &str) -> io::Result<bool> {
-        marker::destroy(&self.base.state_dir, name)
+    fn destroy_sandbox(&self, name: &str) -> io::Result<bool> {
+        pidfile::destroy_leftovers(&self.base.state_dir, name)
     }
 }
 
 /// Where a path of the policy lies on the host.
-fn on_host(base: &Base, launch: &Launch, path: &Path) -> PathBuf {
-    let scratch = marker::scratch(&base.state_dir, &launch.name);
-    let handed_in = [
+fn host_path(base: &RungBase, launch: &SandboxLaunch, path: &Path) -> PathBuf {
+    let scratch = pidfile::scratch_dir(&base.state_dir, &launch.name);
+    let places = [
         (inside::SOCKET, launch.socket.clone()),
         (inside::WORKER, launch.worker.clone()),
         (inside::WORK, Some(launch.workspace.clone())),
@@ -100,11 +101,11 @@ fn on_host(base: &Base, launch: &Launch, path: &Path) -> PathBuf {
         (inside::TEMP, Some(scratch.join("tmp"))),
         ("/run", Some(scratch.join("run"))),
     ];
-    let handed_in = handed_in
+    let places = places
         .into_iter()
         .filter_map(|(at, host)| Some((PathBuf::from(at), host?)));
     let mounts = launch.read_only.iter();
-    handed_in
+    places
         .chain(mounts.map(|m| (m.inside.clone(), m.host.clone())))
         .find_map(|(at, host)| {
             let rest = path.strip_prefix(at).ok()?;
@@ -118,39 +119,39 @@ fn on_host(base: &Base, launch: &Launch, path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.into())
 }
 
-fn begin(base: &Base, launch: &Launch) -> Result<Running, LaunchError> {
+fn begin_process(base: &RungBase, launch: &SandboxLaunch) -> Result<RunningSandbox, LaunchError> {
     let at = Instant::now();
-    let mut remains = base.claim(launch)?;
+    let mut remains = base.claim_name(launch)?;
     let name = launch.name.clone();
     let record = |source: io::Error| LaunchError::Record {
         name: name.clone(),
         source,
     };
     write_files(base, launch).map_err(record)?;
-    let mut marker = Marker {
-        groups: remains.group.dirs().map(Path::to_path_buf).collect(),
-        ..Marker::default()
+    let mut pidfile = SandboxPidfile {
+        groups: remains.group.group_dirs().map(Path::to_path_buf).collect(),
+        ..SandboxPidfile::default()
     };
-    marker::record(&base.state_dir, &name, &marker).map_err(record)?;
+    pidfile::write_pidfile(&base.state_dir, &name, &pidfile).map_err(record)?;
 
-    let home = on_host(base, launch, inside::HOME.as_ref());
-    let mut env = base::environment(launch, home.as_os_str());
+    let home = host_path(base, launch, inside::HOME.as_ref());
+    let mut env = base::launch_environment(launch, home.as_os_str());
     if !env.iter().any(|(key, _)| key == "TMPDIR") {
-        let temp = on_host(base, launch, inside::TEMP.as_ref());
+        let temp = host_path(base, launch, inside::TEMP.as_ref());
         env.push(("TMPDIR".into(), temp.into()));
     }
-    let cwd = on_host(base, launch, &launch.cwd);
+    let cwd = host_path(base, launch, &launch.cwd);
     let directory =
         std::ffi::CString::new(cwd.as_os_str().as_bytes()).map_err(|_| LaunchError::ZeroByte)?;
-    let program = on_host(base, launch, Path::new(&launch.argv[0]));
-    let started = start(Order {
+    let program = host_path(base, launch, Path::new(&launch.argv[0]));
+    let started = start_program(StartRequest {
         program: program.clone(),
         args: launch.argv[1..].to_vec(),
         env,
         entry: EntryPlan {
             groups: remains.group.join_files().map_err(LaunchError::Limits)?,
             stage: None,
-            rlimits: base.rlimits(&launch.limits, false),
+            rlimits: base.process_limits(&launch.limits, false),
             uid: None,
             directory,
             keep: Vec::new(),
@@ -164,27 +165,27 @@ fn begin(base: &Base, launch: &Launch) -> Result<Running, LaunchError> {
         },
         None => LaunchError::Program { program, source },
     })?;
-    let leader_process = Process::live(started.pid)
+    let leader_process = ProcessIdentity::of_live(started.pid)
         .ok_or_else(|| record(io::Error::from(io::ErrorKind::NotFound)))?;
-    marker.leader = Some(leader_process);
-    marker::record(&base.state_dir, &name, &marker).map_err(record)?;
-    let control = Control::new(Tree::Session {
+    pidfile.leader = Some(leader_process);
+    pidfile::write_pidfile(&base.state_dir, &name, &pidfile).map_err(record)?;
+    let control = SandboxControl::new(ProcessTree::Session {
         leader: started.pidfd,
         leader_process,
     });
     remains.control = Some(control.clone());
-    Ok(Running {
+    Ok(RunningSandbox {
         child: started.child,
         control,
         status: None,
         started: at,
-        bounds: Bounds::of(launch),
+        bounds: RunBounds::for_launch(launch),
         remains,
     })
 }
 
 /// Makes the scratch folders and writes the generated files below them.
-fn write_files(base: &Base, launch: &Launch) -> io::Result<()> {
+fn write_files(base: &RungBase, launch: &SandboxLaunch) -> io::Result<()> {
     let private = |dir: &Path| {
         fs::DirBuilder::new()
             .recursive(true)
@@ -192,10 +193,10 @@ fn write_files(base: &Base, launch: &Launch) -> io::Result<()> {
             .create(dir)
     };
     for place in [inside::HOME, inside::TEMP, "/run"] {
-        private(&on_host(base, launch, place.as_ref()))?;
+        private(&host_path(base, launch, place.as_ref()))?;
     }
     for file in &launch.files {
-        let path = on_host(base, launch, &file.path);
+        let path = host_path(base, launch, &file.path);
         if let Some(parent) = path.parent() {
             private(parent)?;
         }

@@ -1,11 +1,11 @@
-//! Where to look first: entry points, key files, signs of habits.
+//! Notable files: entry points, key files, and files that show a convention.
 
 use std::cmp::Reverse;
 
-use super::Landmark;
+use super::NotableFile;
 use super::listing::FileInfo;
-use super::text::{has_section, setting};
-use super::view::View;
+use super::text::{has_section, read_setting};
+use super::view::SurveyView;
 
 const ENTRY_POINTS_MAX: usize = 30;
 const KEY_FILES_MAX: usize = 60;
@@ -92,16 +92,16 @@ const HABIT_FILES: &[(&str, &str)] = &[
     (".clang-tidy", "linted by clang-tidy"),
 ];
 
-fn landmark(path: &str, what: &str) -> Landmark {
-    Landmark {
+fn notable_file(path: &str, what: &str) -> NotableFile {
+    NotableFile {
         path: path.to_owned(),
         what: what.to_owned(),
     }
 }
 
-pub(super) fn entry_points(view: &View<'_>) -> Vec<Landmark> {
+pub(super) fn entry_points(view: &SurveyView<'_>) -> Vec<NotableFile> {
     let own = |f: &&FileInfo| !f.aside && !f.is_test() && f.depth <= 5;
-    let mut found: Vec<(usize, Landmark)> = Vec::new();
+    let mut found: Vec<(usize, NotableFile)> = Vec::new();
     for file in view.files().iter().filter(own) {
         let rust = match file.path.strip_suffix(".rs").map(|p| p.rsplit_once("src/")) {
             Some(Some((_, "main"))) => Some("Rust program"),
@@ -112,11 +112,11 @@ pub(super) fn entry_points(view: &View<'_>) -> Vec<Landmark> {
         let named = || {
             ENTRY_NAMES
                 .iter()
-                .find(|(name, _)| *name == file.name())
+                .find(|(name, _)| *name == file.file_name())
                 .map(|(_, what)| *what)
         };
         let spring = || {
-            file.name()
+            file.file_name()
                 .ends_with("Application.java")
                 .then_some("Java application")
         };
@@ -126,20 +126,20 @@ pub(super) fn entry_points(view: &View<'_>) -> Vec<Landmark> {
             (in_bin && file.executable).then_some("command")
         };
         if let Some(what) = rust.or_else(named).or_else(spring).or_else(script) {
-            found.push((file.depth, landmark(&file.path, what)));
+            found.push((file.depth, notable_file(&file.path, what)));
         }
     }
     found.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.path.cmp(&b.1.path)));
-    let mut points: Vec<Landmark> = declared(view);
+    let mut points: Vec<NotableFile> = declared_entry_points(view);
     points.extend(found.into_iter().map(|(_, point)| point));
     points.truncate(ENTRY_POINTS_MAX);
     points
 }
 
 /// Entry points that a root manifest names.
-fn declared(view: &View<'_>) -> Vec<Landmark> {
+fn declared_entry_points(view: &SurveyView<'_>) -> Vec<NotableFile> {
     let mut points = Vec::new();
-    if let Some(text) = view.text("pyproject.toml") {
+    if let Some(text) = view.file_text("pyproject.toml") {
         let section = text.split("[project.scripts]").nth(1).unwrap_or("");
         for line in section
             .lines()
@@ -153,15 +153,15 @@ fn declared(view: &View<'_>) -> Vec<Landmark> {
                     name.trim(),
                     target.trim().trim_matches('"')
                 );
-                points.push(landmark("pyproject.toml", &what));
+                points.push(notable_file("pyproject.toml", &what));
             }
         }
     }
-    if let Some(text) = view.text("package.json") {
+    if let Some(text) = view.file_text("package.json") {
         let package: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
         for key in ["main", "module", "types"] {
             if let Some(target) = package[key].as_str() {
-                points.push(landmark("package.json", &format!("`{key}` → {target}")));
+                points.push(notable_file("package.json", &format!("`{key}` → {target}")));
             }
         }
         let commands = match &package["bin"] {
@@ -170,20 +170,20 @@ fn declared(view: &View<'_>) -> Vec<Landmark> {
             _ => Vec::new(),
         };
         for target in commands.into_iter().take(10) {
-            points.push(landmark("package.json", &format!("command → {target}")));
+            points.push(notable_file("package.json", &format!("command → {target}")));
         }
     }
     points
 }
 
-pub(super) fn key_files(view: &View<'_>) -> Vec<Landmark> {
-    let mut found: Vec<(usize, Landmark)> = Vec::new();
+pub(super) fn key_files(view: &SurveyView<'_>) -> Vec<NotableFile> {
+    let mut found: Vec<(usize, NotableFile)> = Vec::new();
     for file in view.files().iter().filter(|f| f.depth <= 4 && !f.aside) {
         let hit = KEY_PATTERNS
             .iter()
-            .position(|(pattern, _)| matches(pattern, &file.path));
+            .position(|(pattern, _)| matches_pattern(pattern, &file.path));
         if let Some(rank) = hit {
-            found.push((rank, landmark(&file.path, KEY_PATTERNS[rank].1)));
+            found.push((rank, notable_file(&file.path, KEY_PATTERNS[rank].1)));
         }
     }
     found.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.path.cmp(&b.1.path)));
@@ -199,7 +199,7 @@ pub(super) fn key_files(view: &View<'_>) -> Vec<Landmark> {
     let large = sources
         .iter()
         .take(LARGE_SOURCES)
-        .map(|f| landmark(&f.path, "one of the largest sources"));
+        .map(|f| notable_file(&f.path, "one of the largest sources"));
     found
         .into_iter()
         .map(|(_, file)| file)
@@ -207,7 +207,7 @@ pub(super) fn key_files(view: &View<'_>) -> Vec<Landmark> {
         .collect()
 }
 
-fn matches(pattern: &str, path: &str) -> bool {
+fn matches_pattern(pattern: &str, path: &str) -> bool {
     let (path, pattern) = match pattern.strip_prefix("**/") {
         Some(rest) => (path.rsplit('/').next().unwrap_or(path), rest),
         None => (path, pattern),
@@ -220,13 +220,13 @@ fn matches(pattern: &str, path: &str) -> bool {
     }
 }
 
-pub(super) fn conventions(view: &View<'_>) -> Vec<Landmark> {
-    let mut found: Vec<Landmark> = HABIT_FILES
+pub(super) fn find_conventions(view: &SurveyView<'_>) -> Vec<NotableFile> {
+    let mut found: Vec<NotableFile> = HABIT_FILES
         .iter()
-        .filter(|(path, _)| view.has(path))
-        .map(|(path, what)| landmark(path, what))
+        .filter(|(path, _)| view.has_file(path))
+        .map(|(path, what)| notable_file(path, what))
         .collect();
-    if let Some(text) = view.text("pyproject.toml") {
+    if let Some(text) = view.file_text("pyproject.toml") {
         let tools = [
             ("tool.ruff", "linted by ruff"),
             ("tool.black", "formatted by Black"),
@@ -238,35 +238,38 @@ pub(super) fn conventions(view: &View<'_>) -> Vec<Landmark> {
             .iter()
             .filter(|(section, _)| has_section(text, section))
         {
-            let length = setting(text, section, "line-length");
+            let length = read_setting(text, section, "line-length");
             let what = length.map_or_else(
                 || (*what).to_owned(),
                 |n| format!("{what}, lines up to {n}"),
             );
-            found.push(landmark("pyproject.toml", &what));
+            found.push(notable_file("pyproject.toml", &what));
         }
     }
-    if let Some(text) = view.text("Cargo.toml") {
+    if let Some(text) = view.file_text("Cargo.toml") {
         let lints = ["lints", "workspace.lints"]
             .iter()
             .any(|section| has_section(text, section));
         if lints {
-            found.push(landmark("Cargo.toml", "lints are declared in the manifest"));
+            found.push(notable_file(
+                "Cargo.toml",
+                "lints are declared in the manifest",
+            ));
         }
-        let edition = setting(text, "package", "edition")
-            .or_else(|| setting(text, "workspace.package", "edition"));
-        found.extend(edition.map(|e| landmark("Cargo.toml", &format!("Rust edition {e}"))));
+        let edition = read_setting(text, "package", "edition")
+            .or_else(|| read_setting(text, "workspace.package", "edition"));
+        found.extend(edition.map(|e| notable_file("Cargo.toml", &format!("Rust edition {e}"))));
     }
     if view
         .files()
         .iter()
         .any(|f| f.path.starts_with("src/") && f.path.ends_with("/__init__.py"))
     {
-        found.push(landmark("src", "Python packages live under src/"));
+        found.push(notable_file("src", "Python packages live under src/"));
     }
     for dir in ["tests", "test", "spec"] {
         if view.has_dir(dir) {
-            found.push(landmark(dir, "tests live apart from the code"));
+            found.push(notable_file(dir, "tests live apart from the code"));
         }
     }
     found

@@ -1,0 +1,261 @@
+//! From the text of any layer to a checked value.
+
+use std::time::Duration;
+
+use omoi_domain::money::{NanoUsd, PriceRow};
+
+use super::value::{BadValue, ConfigValue, ListItems, RawValue, ValueKind};
+
+impl ValueKind {
+    /// Reads `raw` as a value of this kind. `home` is what `~` stands for.
+    pub(super) fn parse_value(
+        &self,
+        raw: &RawValue,
+        home: Option<&str>,
+    ) -> Result<ConfigValue, BadValue> {
+        if let Self::List(items) = self {
+            return parse_list(*items, raw, home).map(ConfigValue::List);
+        }
+        let RawValue::Scalar(text) = raw else {
+            return Err(BadValue::NotA("a single value, not a list"));
+        };
+        match *self {
+            Self::Text => Ok(ConfigValue::Text(text.clone())),
+            Self::Secret => Ok(ConfigValue::Secret(text.clone().into())),
+            Self::Path => expand_home(text, home).map(ConfigValue::Text),
+            Self::Choice(allowed) => one_of(text, allowed).map(ConfigValue::Text),
+            Self::Url(schemes) => parse_url(text, schemes).map(ConfigValue::Text),
+            Self::Bool => match text.to_ascii_lowercase().as_str() {
+                "true" | "yes" | "on" | "1" => Ok(ConfigValue::Bool(true)),
+                "false" | "no" | "off" | "0" => Ok(ConfigValue::Bool(false)),
+                _ => Err(BadValue::NotA("true or false")),
+            },
+            Self::Int { min, max } => {
+                let number = text.parse().map_err(|_| BadValue::NotA("a whole number"))?;
+                check_bounds(number, min, max, |n| n.to_string())?;
+                Ok(ConfigValue::Int(number))
+            }
+            Self::Float { min, max } => {
+                let number: f64 = text.parse().map_err(|_| BadValue::NotA("a number"))?;
+                check_bounds(number, min, max, |n| n.to_string())?;
+                Ok(ConfigValue::Float(number))
+            }
+            Self::Usd { max } => {
+                let usd: f64 = text.parse().map_err(|_| BadValue::NotA("US dollars"))?;
+                check_bounds(usd, 0.0, max as f64, |n| format!("{n} USD"))?;
+                Ok(ConfigValue::Usd(NanoUsd::from_usd(usd)))
+            }
+            Self::Seconds { min, max } => {
+                let time = parse_seconds(text)
+                    .ok_or(BadValue::NotA("seconds, or a number with ms, s, m, h or d"))?;
+                let bounds = (Duration::from_secs(min), Duration::from_secs(max));
+                check_bounds(time, bounds.0, bounds.1, |t| format!("{} s", t.as_secs()))?;
+                Ok(ConfigValue::Seconds(time))
+            }
+            Self::Bytes { min, max } => {
+                let size = parse_bytes(text).ok_or(BadValue::NotA(
+                    "bytes, or a number with KiB, MiB, GiB or TiB",
+                ))?;
+                check_bounds(size, min, max, |n| format!("{n} bytes"))?;
+                Ok(ConfigValue::Bytes(size))
+            }
+            Self::List(_) => Err(BadValue::NotA("a list")),
+        }
+    }
+}
+
+fn parse_list(
+    items: ListItems,
+    raw: &RawValue,
+    home: Option<&str>,
+) -> Result<Vec<String>, BadValue> {
+    let texts = match raw {
+        RawValue::List(texts) => texts.clone(),
+        RawValue::Scalar(text) => text
+            .split(',')
+            .map(|item| item.trim().to_owned())
+            .filter(|item| !item.is_empty())
+            .collect(),
+    };
+    let check = |text: String| match items {
+        ListItems::Words(allowed) => one_of(&text, allowed),
+        ListItems::Paths => match expand_home(&text, home)? {
+            path if path.starts_with('/') => Ok(path),
+            path => Err(BadValue::Relative(path)),
+        },
+        ListItems::Prices => match text.parse::<PriceRow>() {
+            Ok(_) => Ok(text),
+            Err(_) => Err(BadValue::NotA(PriceRow::SHAPE)),
+        },
+    };
+    texts.into_iter().map(check).collect()
+}
+
+fn one_of(text: &str, allowed: &'static [&'static str]) -> Result<String, BadValue> {
+    if allowed.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    let word = text.to_owned();
+    Err(BadValue::NotOneOf { word, allowed })
+}
+
+fn check_bounds<T: PartialOrd>(
+    value: T,
+    min: T,
+    max: T,
+    show: impl Fn(T) -> String,
+) -> Result<(), BadValue> {
+    // Written so that NaN, which compares with nothing, is out of bounds.
+    if value >= min && value <= max {
+        return Ok(());
+    }
+    let (min, max) = (show(min), show(max));
+    Err(BadValue::Range { min, max })
+}
+
+fn parse_seconds(text: &str) -> Option<Duration> {
+    let unit_at = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let factor = match unit {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3_600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    };
+    let number: f64 = number.trim_end().parse().ok()?;
+    Duration::try_from_secs_f64(number * factor).ok()
+}
+
+fn parse_bytes(text: &str) -> Option<u64> {
+    let unit_at = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let shift = match unit {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return None,
+    };
+    let number: u64 = number.trim_end().parse().ok()?;
+    number.checked_mul(1 << shift)
+}
+
+fn parse_url(text: &str, schemes: &'static [&'static str]) -> Result<String, BadValue> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(BadValue::NotA("an address like scheme://host"));
+    };
+    if rest.is_empty() {
+        return Err(BadValue::NotA("an address with something after `://`"));
+    }
+    one_of(scheme, schemes).map(|_| text.to_owned())
+}
+
+fn expand_home(text: &str, home: Option<&str>) -> Result<String, BadValue> {
+    match (text.strip_prefix("~/"), home) {
+        (None, _) => Ok(text.to_owned()),
+        (Some(rest), Some(home)) => Ok(format!("{home}/{rest}")),
+        (Some(_), None) => Err(BadValue::NoHome),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use omoi_domain::secret_mask::MASK;
+
+    use super::*;
+
+    fn parsed(kind: ValueKind, text: &str) -> String {
+        match kind.parse_value(&RawValue::Scalar(text.to_owned()), Some("/home/ada")) {
+            Ok(value) => value.to_string(),
+            Err(error) => format!("! {error}"),
+        }
+    }
+
+    #[test]
+    #[allow(clippy::too_many_lines, reason = "a table of cases")]
+    fn texts_become_values_or_say_why_not() {
+        let int = ValueKind::Int { min: 1, max: 9 };
+        let weight = ValueKind::Float { min: 0.0, max: 1.0 };
+        let time = ValueKind::Seconds { min: 1, max: 7200 };
+        let size = ValueKind::Bytes {
+            min: 1024,
+            max: 1 << 40,
+        };
+        let word = ValueKind::Choice(&["live", "simulated"]);
+        let words = ValueKind::List(ListItems::Words(&["files", "network"]));
+        let paths = ValueKind::List(ListItems::Paths);
+        let url = ValueKind::Url(&["http", "https"]);
+        for (kind, text, expected) in [
+            (ValueKind::Bool, "Yes", "true"),
+            (ValueKind::Bool, "0", "false"),
+            (ValueKind::Bool, "", "! it must be true or false"),
+            (int, "9", "9"),
+            (int, "0", "! it must be between 1 and 9"),
+            (int, "1.0", "! it must be a whole number"),
+            (weight, "1e-1", "0.1"),
+            (weight, "NaN", "! it must be between 0 and 1"),
+            (time, "90", "90"),
+            (time, "1500ms", "1.5"),
+            (time, "1.5 h", "5400"),
+            (time, "0", "! it must be between 1 s and 7200 s"),
+            (
+                time,
+                "-1",
+                "! it must be seconds, or a number with ms, s, m, h or d",
+            ),
+            (
+                time,
+                "1w",
+                "! it must be seconds, or a number with ms, s, m, h or d",
+            ),
+            (size, "4 GiB", "4294967296"),
+            (size, "2048", "2048"),
+            (
+                size,
+                "1",
+                "! it must be between 1024 bytes and 1099511627776 bytes",
+            ),
+            (
+                size,
+                "4GB",
+                "! it must be bytes, or a number with KiB, MiB, GiB or TiB",
+            ),
+            (
+                size,
+                "99999999999 TiB",
+                "! it must be bytes, or a number with KiB, MiB, GiB or TiB",
+            ),
+            (word, "live", "live"),
+            (word, "Live", "! `Live` must be one of: live, simulated"),
+            (words, " files, network,", "files,network"),
+            (
+                words,
+                "files,nets",
+                "! `nets` must be one of: files, network",
+            ),
+            (words, "", ""),
+            (paths, "~/go,/opt/node", "/home/ada/go,/opt/node"),
+            (paths, "go", "! `go` must be an absolute path"),
+            (ValueKind::Path, "~/x", "/home/ada/x"),
+            (ValueKind::Path, "~ada/x", "~ada/x"),
+            (url, "", ""),
+            (url, "https://host/v1", "https://host/v1"),
+            (url, "ftp://host", "! `ftp` must be one of: http, https"),
+            (url, "host", "! it must be an address like scheme://host"),
+            (ValueKind::Secret, "hunter2", MASK),
+            (ValueKind::Secret, "", ""),
+        ] {
+            assert_eq!(parsed(kind, text), expected, "{kind:?} {text:?}");
+        }
+    }
+}
