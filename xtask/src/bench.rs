@@ -4,6 +4,7 @@
 //! that fails on a slow day teaches people to ignore it. Only a figure that could not be taken fails.
 
 mod account;
+mod claim;
 mod overhead;
 mod parts;
 mod repository;
@@ -51,6 +52,11 @@ const PARTS: &[Part] = &[
         name: "store",
         program: ["omoi-store", "--example", "bench_statements"],
         measure: parts::statements,
+    },
+    Part {
+        name: "claim",
+        program: ["omoi-store", "--example", "bench_claims"],
+        measure: claim::measure,
     },
     Part {
         name: "up",

@@ -220,6 +220,7 @@ create table tasks (
     resolves_merge_id @uuid,
     summary text,
     n_open_prerequisites bigint not null default 0 check (n_open_prerequisites >= 0),
+    n_dependents bigint not null default 0,
     state_version bigint not null default 0,
     queued_at @time not null,
     started_at @time,
@@ -285,10 +286,11 @@ create table merges (
 create index merges_spec on merges (spec_id, state);
 create index merges_task on merges (task_id);
 
+-- The spec says which organisation and project. To check them as well locks rows that every claim moves.
 create table attempts (
     id @uuid primary key,
-    org_id @uuid not null references organisations (id),
-    project_id @uuid not null references projects (id),
+    org_id @uuid not null,
+    project_id @uuid not null,
     spec_id @uuid not null references specs (id),
     subject text not null check (subject in ('task', 'spec_phase', 'task_checks', 'base_suite',
         'plan_proofs', 'plan_opinion', 'head_checks', 'merge')),
@@ -526,8 +528,9 @@ create table open_calls (
 );
 create index open_calls_spec on open_calls (spec_id, purpose);
 
+-- An event is written by the statement that moves its organisation's numbers.
 create table events (
-    org_id @uuid not null references organisations (id),
+    org_id @uuid not null,
     seq bigint not null,
     event_id @uuid not null unique,
     project_id @uuid,

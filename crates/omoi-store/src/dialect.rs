@@ -61,6 +61,14 @@ impl Backend {
         }
     }
 
+    /// Whether one statement can change several tables: a server is asked less often then.
+    pub(crate) const fn changes_many_tables(self) -> bool {
+        match self {
+            Self::Sqlite => false,
+            Self::Postgres => true,
+        }
+    }
+
     /// Appended to a query that picks rows to claim.
     pub(crate) const fn claim_suffix(self) -> &'static str {
         match self {

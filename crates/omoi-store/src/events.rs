@@ -1,14 +1,14 @@
 //! The outbox: the organisation's log of events, gap-free and in commit order.
 
 use omoi_domain::event::{EventKind, NewEvent, StoredEvent};
-use omoi_domain::id::SpecId;
+use omoi_domain::id::{ProjectId, SpecId};
 
 use crate::args;
 use crate::column::{Args, Column, Json};
 use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
 use crate::slots::{self, SlotMoves};
-use crate::tx::{Tx, row_batches, value_marks};
+use crate::tx::{BATCH_MAX as ROWS_MAX, Tx, row_batches, value_marks};
 
 /// Most events read at once.
 pub const BATCH_MAX: i64 = 500;
@@ -19,6 +19,11 @@ pub(crate) async fn append(
     events: Vec<NewEvent>,
     moves: &SlotMoves,
 ) -> Result<(), StoreError> {
+    let projects: Vec<(ProjectId, i64)> = moves.moved_projects().collect();
+    let is_small = projects.len() <= 1 && (1..=ROWS_MAX).contains(&events.len());
+    if is_small && tx.changes_many_tables() {
+        return append_at_once(tx, &events, moves).await;
+    }
     slots::write_projects(tx, moves).await?;
     let (count, slots) = (events.len() as i64, moves.in_all());
     if (count, slots) == (0, 0) {
@@ -40,12 +45,12 @@ pub(crate) async fn append(
         let mut args = Args::default();
         for event in batch {
             seq += 1;
-            push_event(&mut args, seq, event)?;
+            args.push(&event.org)?;
+            args.push(&seq)?;
+            push_event(&mut args, event)?;
         }
         let sql = format!(
-            "insert into events (org_id, seq, event_id, project_id, spec_id, event_type, actor,
-                                 body, occurred_at)
-             values {}",
+            "insert into events (org_id, seq, {EVENT_COLUMNS}) values {}",
             value_marks(batch.len(), 9)
         );
         tx.built_raw(sql, args).await?;
@@ -53,9 +58,64 @@ pub(crate) async fn append(
     Ok(())
 }
 
-fn push_event(args: &mut Args, seq: i64, event: &NewEvent) -> Result<(), StoreError> {
-    args.push(&event.org)?;
-    args.push(&seq)?;
+/// What an event has beside its organisation and number.
+const EVENT_COLUMNS: &str = "event_id, project_id, spec_id, event_type, actor, body, occurred_at";
+
+/// The same in one statement: of a project, the organisation and the events.
+async fn append_at_once(
+    tx: &mut Tx,
+    events: &[NewEvent],
+    moves: &SlotMoves,
+) -> Result<(), StoreError> {
+    let count = events.len() as i64;
+    let fence = tx.fence();
+    let mut args = args![tx.org(), count, fence, moves.in_all(), moves.most_in_all()];
+    let project = moves.moved_projects().next();
+    if let Some((project, change)) = project {
+        args.push(&project)?;
+        args.push(&change)?;
+        args.push(&moves.most_of_project(change))?;
+    }
+    for event in events {
+        push_event(&mut args, event)?;
+    }
+    let sql = append_sql(events.len(), project.is_some());
+    let written = tx.built_raw(sql, args).await?;
+    if written.len() == events.len() {
+        Ok(())
+    } else {
+        Err(refusal(tx).await?)
+    }
+}
+
+/// The project's row is locked before the organisation's, which asks whether the project's was moved.
+fn append_sql(n_events: usize, has_project: bool) -> String {
+    let (taken, is_taken, first) = if has_project {
+        let taken = "taken as (
+                 update projects set slots_used = slots_used + $7
+                 where org_id = $1 and id = $6 and slots_used + $7 <= $8 returning id), ";
+        (taken, " and exists (select 1 from taken)", 9)
+    } else {
+        ("", "", 6)
+    };
+    let rows = (0..n_events).map(|n| {
+        let marks = (0..7).map(|column| format!("${}", first + 7 * n + column));
+        format!("({}, {})", n + 1, marks.collect::<Vec<_>>().join(", "))
+    });
+    let rows = rows.collect::<Vec<_>>().join(", ");
+    format!(
+        "with {taken}counted as (
+             update organisations set event_seq = event_seq + $2, slots_used = slots_used + $4
+             where id = $1 and ($3 = 0 or owner_fence = $3) and slots_used + $4 <= $5{is_taken}
+             returning event_seq)
+         insert into events (org_id, seq, {EVENT_COLUMNS})
+         select $1, counted.event_seq - $2 + v.n, {EVENT_COLUMNS}
+         from counted, (values {rows}) as v (n, {EVENT_COLUMNS})
+         returning seq"
+    )
+}
+
+fn push_event(args: &mut Args, event: &NewEvent) -> Result<(), StoreError> {
     args.push(&event.id)?;
     args.push(&event.project)?;
     args.push(&event.spec)?;

@@ -23,7 +23,7 @@ use crate::tx::Tx;
 
 pub use claim::{CLAIMED_MAX, NewClaim, Scan, claim, eligible, keep_score, next_due};
 pub(crate) use counters::{hold_ticket, ticket_moved, ticket_waits};
-pub use dependencies::{blocking_counts, depend, dependencies, require};
+pub use dependencies::{depend, dependencies, dependent_counts, require};
 
 row! {
     /// The unit one agent works on.

@@ -239,6 +239,11 @@ impl Tx {
         self.inner.backend.claim_suffix()
     }
 
+    /// Whether one statement can change several tables.
+    pub(crate) fn changes_many_tables(&self) -> bool {
+        self.inner.backend.changes_many_tables()
+    }
+
     async fn fetch<R: Row>(&mut self, sql: String, args: Args) -> Result<Vec<R>, StoreError> {
         let args = self.scoped(args)?;
         let sql = AssertSqlSafe(sql);

@@ -10,7 +10,7 @@ use xtask::process::{self, command};
 
 use super::Bench;
 use super::account::{self, Account, Span};
-use super::row::{Amount, Row, Target, Unit};
+use super::row::{Amount, Limit, Row, Target, Unit};
 use crate::root;
 
 const RUNS: usize = 5;
@@ -64,7 +64,7 @@ fn row(run: &Measured) -> Row {
         baseline: Some(ms(account.checks + account.commands)),
         compared: share.to_string(),
         target: Some(Target {
-            most: 2.0,
+            limit: Limit::Most(2.0),
             reached: share,
             of: "of wall, model excluded",
         }),

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use xtask::process::{self, command};
 
-use super::row::{Amount, Row, Target, Unit, ratio};
+use super::row::{Amount, Limit, Row, Target, Unit, ratio};
 use super::{Bench, repository};
 
 const CHECKOUT_FILES: usize = 2_000;
@@ -22,7 +22,7 @@ pub(super) fn sandbox_start(_: &Bench, example: &Path) -> Result<Vec<Row>> {
         baseline: Some(Amount(baseline, Unit::Milliseconds)),
         compared: format!("+{added}"),
         target: Some(Target {
-            most: 20.0,
+            limit: Limit::Most(20.0),
             reached: added,
             of: "added",
         }),
@@ -44,7 +44,7 @@ pub(super) fn checkout(bench: &Bench, example: &Path) -> Result<Vec<Row>> {
         baseline: Some(Amount(baseline, Unit::Milliseconds)),
         compared: ratio(ours, baseline),
         target: Some(Target {
-            most: 150.0,
+            limit: Limit::Most(150.0),
             reached: Amount(ours, Unit::Milliseconds),
             of: "",
         }),
@@ -114,15 +114,15 @@ pub(super) fn statements(_: &Bench, example: &Path) -> Result<Vec<Row>> {
 }
 
 /// What an example printed: `key=value`, separated by blanks.
-struct Figures(String);
+pub(super) struct Figures(String);
 
 impl Figures {
-    fn of(example: &Path, repository: Option<&Path>) -> Result<Self> {
+    pub(super) fn of(example: &Path, repository: Option<&Path>) -> Result<Self> {
         let output = process::output(command(example).args(repository))?;
         Ok(Self(String::from_utf8_lossy(&output.stdout).into_owned()))
     }
 
-    fn get(&self, key: &str) -> Result<f64> {
+    pub(super) fn get(&self, key: &str) -> Result<f64> {
         let values = self
             .0
             .split_whitespace()
@@ -137,7 +137,7 @@ impl Figures {
         Ok((self.get("ours_ms")?, self.get("baseline_ms")?))
     }
 
-    fn runs(&self) -> Result<String> {
+    pub(super) fn runs(&self) -> Result<String> {
         Ok(format!(
             "{} after {}",
             self.get("runs")?,

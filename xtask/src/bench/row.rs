@@ -33,16 +33,27 @@ pub(super) enum Unit {
     Milliseconds,
     Megabytes,
     Percent,
+    PerSecond,
+    Times,
 }
 
 /// A limit that a figure should not pass.
 pub(super) struct Target {
     /// The limit.
-    pub(super) most: f64,
+    pub(super) limit: Limit,
     /// The figure it is for, which need not be the one the row begins with.
     pub(super) reached: Amount,
     /// What it limits, such as `added`; may be empty.
     pub(super) of: &'static str,
+}
+
+/// Which side of a figure is good.
+#[derive(Clone, Copy)]
+pub(super) enum Limit {
+    /// It should not be more.
+    Most(f64),
+    /// It should not be less.
+    Least(f64),
 }
 
 impl fmt::Display for Amount {
@@ -55,6 +66,8 @@ impl fmt::Display for Amount {
             Unit::Milliseconds => write!(f, "{value:.1} ms"),
             Unit::Megabytes => write!(f, "{value:.1} MB"),
             Unit::Percent => write!(f, "{value:.1} %"),
+            Unit::PerSecond => write!(f, "{value:.0} /s"),
+            Unit::Times => write!(f, "{value:.2} ×"),
         }
     }
 }
@@ -62,15 +75,23 @@ impl fmt::Display for Amount {
 impl Target {
     fn limit(&self) -> String {
         // Limits are round numbers: `20 ms`, not `20.0 ms`.
-        let limit = Amount(self.most, self.reached.1).to_string();
-        let text = format!("≤ {} {}", limit.replace(".0 ", " "), self.of);
+        let (sign, limit) = match self.limit {
+            Limit::Most(limit) => ("≤", limit),
+            Limit::Least(limit) => ("≥", limit),
+        };
+        let limit = Amount(limit, self.reached.1).to_string();
+        let text = format!("{sign} {} {}", limit.replace(".0 ", " "), self.of);
         text.trim_end().to_owned()
     }
 
     fn verdict(&self) -> String {
         let Amount(reached, unit) = self.reached;
-        let by = Amount((reached - self.most).abs(), unit);
-        if reached <= self.most {
+        let (is_met, limit) = match self.limit {
+            Limit::Most(limit) => (reached <= limit, limit),
+            Limit::Least(limit) => (reached >= limit, limit),
+        };
+        let by = Amount((reached - limit).abs(), unit);
+        if is_met {
             format!("met by {by}")
         } else {
             format!("missed by {by}")
@@ -156,7 +177,7 @@ mod tests {
     fn a_table_lines_up_and_says_by_how_much() {
         let target = |reached| {
             Some(Target {
-                most: 20.0,
+                limit: Limit::Most(20.0),
                 reached: Amount(reached, Unit::Milliseconds),
                 of: "added",
             })
@@ -183,5 +204,17 @@ start    120 ms     4.0 ms   30.10 ×    none set        –                  11
 
 ";
         assert_eq!(table(&rows), expected);
+    }
+
+    #[test]
+    fn a_target_may_be_the_least() {
+        let target = |reached| Target {
+            limit: Limit::Least(0.6),
+            reached: Amount(reached, Unit::Times),
+            of: "of the bare queue",
+        };
+        assert_eq!(target(0.7).limit(), "≥ 0.60 × of the bare queue");
+        assert_eq!(target(0.7).verdict(), "met by 0.10 ×");
+        assert_eq!(target(0.5).verdict(), "missed by 0.10 ×");
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use xtask::process::{self, command};
 
-use super::row::{Amount, Row, Target, Unit, ratio};
+use super::row::{Amount, Limit, Row, Target, Unit, ratio};
 use super::{Bench, median_ms, timed};
 
 const RUNS: usize = 11;
@@ -47,7 +47,7 @@ pub(super) fn measure(bench: &Bench, program: &Path) -> Result<Vec<Row>> {
             baseline: Some(Amount(version, Unit::Milliseconds)),
             compared: ratio(start.0, version),
             target: Some(Target {
-                most: 300.0,
+                limit: Limit::Most(300.0),
                 reached: start,
                 of: "",
             }),
@@ -64,7 +64,7 @@ pub(super) fn measure(bench: &Bench, program: &Path) -> Result<Vec<Row>> {
             baseline: None,
             compared: "–".to_owned(),
             target: Some(Target {
-                most: 60.0,
+                limit: Limit::Most(60.0),
                 reached: resident,
                 of: "",
             }),

@@ -61,10 +61,9 @@ async fn scored(tx: &mut Tx, platform: &Platform) -> Result<Vec<ScoredTask>, Sto
     };
     let candidates = candidates(tx, platform, scan).await?;
     let specs: BTreeSet<SpecId> = candidates.iter().map(|task| task.spec_id).collect();
-    let most = settings.weights.blocker_ceiling.ceil() as i64;
     let mut dependents = BTreeMap::new();
     for spec in specs {
-        dependents.extend(tasks::blocking_counts(tx, spec, most).await?);
+        dependents.extend(tasks::dependent_counts(tx, spec).await?);
     }
     let now = tx.now();
     let scored = candidates.into_iter().map(|task| {

@@ -28,6 +28,12 @@ use crate::open::Server;
 /// Connections that read a file at the same time. One writes.
 const SQLITE_READERS: u32 = 4;
 
+/// How long a connection to a server may lie idle before it is tried. To try each would cost every
+/// transaction an answer of the server.
+const IDLE_UNTRIED: Duration = Duration::from_secs(1);
+/// Statements that a connection to a server keeps prepared: all there are, with those for so many rows.
+const STATEMENTS_KEPT: usize = 400;
+
 /// The pools of one database.
 pub(crate) enum DatabasePools {
     /// SQLite lets in one writer at a time, so that readers have a pool of their own.
@@ -255,6 +261,7 @@ async fn open_server(url: &str, server: Server) -> Result<DatabasePools, StoreEr
         source,
     };
     let options: PgConnectOptions = url.parse().map_err(unreachable)?;
+    let options = options.statement_cache_capacity(STATEMENTS_KEPT);
     let connecting = PgConnection::connect_with(&options);
     let connected = timeout(server.connect_timeout, connecting).await;
     let connection = connected
@@ -267,7 +274,17 @@ async fn open_server(url: &str, server: Server) -> Result<DatabasePools, StoreEr
         server.command_timeout.as_millis()
     )
     .into();
-    let pool = without_open_transactions(PgPoolOptions::new())
+    let pool = PgPoolOptions::new()
+        .test_before_acquire(false)
+        .before_acquire(|conn, about| {
+            Box::pin(async move {
+                if about.idle_for > IDLE_UNTRIED {
+                    conn.ping().await?;
+                }
+                // As of a file, below.
+                Ok(!conn.is_in_transaction())
+            })
+        })
         .max_connections(server.connections)
         .acquire_timeout(server.pool_timeout)
         .after_connect(move |conn, _| {

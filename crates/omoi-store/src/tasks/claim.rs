@@ -14,6 +14,7 @@ use crate::attempts::Attempt;
 use crate::column::Column;
 use crate::deployment::{fence_holds, refuse_earlier};
 use crate::error::StoreError;
+use crate::row::Row as _;
 use crate::tx::{Tx, row_batches};
 
 /// Most tasks that one statement claims.
@@ -97,6 +98,7 @@ pub async fn claim(
 ) -> Result<Vec<NewClaim>, StoreError> {
     tx.limit_slots(limits);
     let mut claimed = Vec::new();
+    let wanted: Vec<NewClaim> = wanted.into_iter().map(with_next_fence).collect();
     for batch in row_batches(&wanted) {
         let won = claim_batch(tx, batch, limits).await?;
         claimed.extend(batch.iter().filter_map(|claim| {
@@ -104,8 +106,10 @@ pub async fn claim(
             Some(claimed_now(tx.now(), claim, base_sha.clone()))
         }));
     }
-    let attempts: Vec<&Attempt> = claimed.iter().map(|claim| &claim.attempt).collect();
-    tx.insert_all(&attempts).await?;
+    if !tx.changes_many_tables() {
+        let attempts: Vec<&Attempt> = claimed.iter().map(|claim| &claim.attempt).collect();
+        tx.insert_all(&attempts).await?;
+    }
     let kind = rule(TaskStatus::Pending, TaskStatus::Claiming)?;
     for NewClaim { task, .. } in &claimed {
         tx.count_slots(task.project_id, 1);
@@ -123,61 +127,78 @@ async fn claim_batch(
 ) -> Result<BTreeMap<TaskId, Option<String>>, StoreError> {
     let mut args = args![tx.now(), limits.per_project];
     for NewClaim { task, attempt } in batch {
-        args.push(&task.id)?;
         args.push(&task.state_version)?;
-        args.push(&attempt.id)?;
-        args.push(&attempt.base_sha)?;
+        attempt.bind(&mut args)?;
     }
-    let sql = claim_sql(batch.len(), tx.claim_suffix());
+    let sql = claim_sql(batch.len(), tx);
     let rows = tx.built_rows(sql, args).await?;
     rows.iter()
         .map(|row| Ok((Column::read(row, "id")?, Column::read(row, "base_sha")?)))
         .collect()
 }
 
-/// The statement that claims `n` tasks: `$4` and on are, for each, its id, version, attempt and base.
-/// Rows are picked in the order of their ids, past those that others claim.
-fn claim_sql(n: usize, suffix: &str) -> String {
-    let wanted = (0..n).map(|i| {
-        let at = 4 + 4 * i;
-        format!("(${at}, ${}, ${}, ${})", at + 1, at + 2, at + 3)
+/// The statement that claims `n` tasks: `$4` and on are, for each, its version and the columns of its
+/// attempt. Rows are picked in the order of their ids, past those that others claim. Where one statement
+/// can, it writes the attempts too.
+fn claim_sql(n: usize, tx: &Tx) -> String {
+    let columns = Attempt::columns();
+    let wanted = (0..n).map(|row| {
+        let first = 4 + row * (columns.len() + 1);
+        let marks = (first..=first + columns.len()).map(|n| format!("${n}"));
+        format!("({})", marks.collect::<Vec<_>>().join(", "))
     });
     let wanted = wanted.collect::<Vec<_>>().join(", ");
-    let can_start = can_start!();
-    format!(
-        "with wanted (id, version, attempt_id, base_sha) as (values {wanted}),
+    let (columns, can_start, suffix) = (columns.join(", "), can_start!(), tx.claim_suffix());
+    let picked = format!(
+        "with wanted (version, {columns}) as (values {wanted}),
          free as (
-             select tasks.id from tasks join wanted w on w.id = tasks.id
+             select tasks.id from tasks join wanted w on w.task_id = tasks.id
              where tasks.org_id = $1 and tasks.state_version = w.version and {can_start}
              and not exists (select 1 from attempts a where a.task_id = tasks.id
                  and a.subject = 'task' and a.state in ('pending', 'starting', 'running'))
-             order by tasks.id{suffix})
-         update tasks set status = 'claiming', fence = fence + 1, attempt_id = w.attempt_id,
+             order by tasks.id{suffix})"
+    );
+    let moved = "update tasks set status = 'claiming', fence = w.fence, attempt_id = w.id,
              base_sha = coalesce(tasks.base_sha, w.base_sha), updated_at = $2,
-             state_version = state_version + 1
-         from wanted w where tasks.org_id = $1 and tasks.id = w.id
+             state_version = tasks.state_version + 1
+         from wanted w where tasks.org_id = $1 and tasks.id = w.task_id
          and tasks.id in (select id from free)
-         returning tasks.id as id, tasks.base_sha as base_sha"
-    )
+         returning tasks.id as id, tasks.base_sha as base_sha";
+    if tx.changes_many_tables() {
+        format!(
+            "{picked}, claimed as ({moved}),
+             written as (insert into attempts ({columns})
+                 select {columns} from wanted where task_id in (select id from claimed))
+             select id, base_sha from claimed"
+        )
+    } else {
+        format!("{picked} {moved}")
+    }
+}
+
+/// The fence of an attempt is the next one of its task.
+fn with_next_fence(claim: NewClaim) -> NewClaim {
+    let NewClaim { task, attempt } = claim;
+    let fence = task.fence + 1;
+    NewClaim {
+        attempt: Attempt { fence, ..attempt },
+        task,
+    }
 }
 
 fn claimed_now(now: Timestamp, claim: &NewClaim, base_sha: Option<String>) -> NewClaim {
     let NewClaim { task, attempt } = claim;
-    let fence = task.fence + 1;
     NewClaim {
         task: Task {
             status: TaskStatus::Claiming,
-            fence,
+            fence: attempt.fence,
             attempt_id: Some(attempt.id),
             base_sha,
             updated_at: now,
             state_version: task.state_version + 1,
             ..task.clone()
         },
-        attempt: Attempt {
-            fence,
-            ..attempt.clone()
-        },
+        attempt: attempt.clone(),
     }
 }
 

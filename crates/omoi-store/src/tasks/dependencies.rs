@@ -35,6 +35,11 @@ pub async fn depend(tx: &mut Tx, task: TaskId, depends_on: TaskId) -> Result<(),
         get(tx, depends_on).await?;
         return Ok(());
     }
+    tx.execute(
+        "update tasks set n_dependents = n_dependents + 1 where org_id = $1 and id = $2",
+        args![depends_on],
+    )
+    .await?;
     let is_open = held.first().map(counters::CountedFacts::is_open);
     if is_open.transpose()?.unwrap_or(false) {
         tx.execute(
@@ -70,32 +75,24 @@ pub async fn dependencies(tx: &mut Tx, spec: SpecId) -> Result<Vec<(TaskId, Task
         .collect()
 }
 
-/// For each task of `spec` that waits for nothing and that others wait for: how many open ones do
-/// directly. Counting ends at `most`, where more make no difference.
+/// How many tasks depend directly on each task of `spec` that waits for nothing itself; one that nothing
+/// depends on is left out. Those that were cancelled meanwhile count too: it is a weight of the score.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn blocking_counts(
-    tx: &mut Tx,
-    spec: SpecId,
-    most: i64,
-) -> Result<Vec<(TaskId, i64)>, StoreError> {
+pub async fn dependent_counts(tx: &mut Tx, spec: SpecId) -> Result<Vec<(TaskId, i64)>, StoreError> {
     let rows = tx
         .rows(
-            "select id, (select count(*) from (
-                 select 1 as waits from task_dependencies d join tasks t on t.id = d.task_id
-                 where d.depends_on_id = tasks.id and t.status in ('pending', 'blocked')
-                 limit $3) waiting) as n
-             from tasks where org_id = $1 and spec_id = $2
-             and status = 'pending' and n_open_prerequisites = 0 order by id",
-            args![spec, most],
+            "select id, n_dependents from tasks
+             where org_id = $1 and spec_id = $2 and status = 'pending'
+             and n_open_prerequisites = 0 and n_dependents > 0 order by id",
+            args![spec],
         )
         .await?;
     let counts = rows
         .iter()
-        .map(|row| Ok((Column::read(row, "id")?, i64::read(row, "n")?)));
-    let counts: Vec<(TaskId, i64)> = counts.collect::<Result<_, StoreError>>()?;
-    Ok(counts.into_iter().filter(|(_, n)| *n > 0).collect())
+        .map(|row| Ok((Column::read(row, "id")?, i64::read(row, "n_dependents")?)));
+    counts.collect()
 }
 
 /// Makes `task` wait for agents that have `capability`.

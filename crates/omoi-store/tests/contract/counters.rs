@@ -33,7 +33,7 @@ const WRONG_SLOTS: &str = "
         select count(*) from tasks t where t.org_id = o.id
         and t.status in ('claiming', 'assigned', 'running', 'validating'))";
 
-/// Tasks whose counter is not what a count of what they wait for says.
+/// Tasks whose counters are not what a count of what they wait for, and of what depends on them, says.
 const WRONG_PREREQUISITES: &str = "
     select cast(t.number as text) from tasks t where t.n_open_prerequisites <> (
         select count(*) from task_dependencies d join tasks p on p.id = d.depends_on_id
@@ -41,7 +41,9 @@ const WRONG_PREREQUISITES: &str = "
         and (p.status <> 'completed' or p.integration_state <> 'merged')
     ) + (
         select count(*) from ticket_dependencies d join tickets k on k.id = d.depends_on_id
-        where d.ticket_id = t.ticket_id and k.status <> 'done')";
+        where d.ticket_id = t.ticket_id and k.status <> 'done')
+    or t.n_dependents <> (
+        select count(*) from task_dependencies d where d.depends_on_id = t.id)";
 
 /// What can start, as a scan of everything finds it.
 const CAN_START: &str = "

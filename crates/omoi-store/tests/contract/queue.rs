@@ -224,7 +224,7 @@ async fn edges_are_between_known_rows(bench: Bench) -> Result<(), StoreError> {
     }
     let edges = tasks::dependencies(&mut tx, world.spec.id).await?;
     assert_eq!(edges, [(second.id, world.task.id)]);
-    let counts = tasks::blocking_counts(&mut tx, world.spec.id, 10).await?;
+    let counts = tasks::dependent_counts(&mut tx, world.spec.id).await?;
     assert_eq!(counts, [(world.task.id, 1)]);
     let gone = |e: StoreError| matches!(e, StoreError::NotFound { .. });
     let (task, ticket) = (tx.new_id(), tx.new_id());
