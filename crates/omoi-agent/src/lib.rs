@@ -1,19 +1,20 @@
 #![doc = include_str!("../README.md")]
 
-mod run;
+mod worker;
 
-mod pass;
+mod agent_loop;
 mod transcript;
 
-mod model;
+mod attempt_work;
+mod model_call;
 mod tools;
-mod work;
 
-mod beside;
-mod platform;
-mod reporter;
-mod stop;
+mod event_reporter;
+mod heartbeat;
+mod inbox;
+mod platform_client;
+mod stop_signal;
 
 mod process;
 
-pub use run::{Host, run};
+pub use worker::{WorkerHost, run_worker};

@@ -9,20 +9,21 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use omoi_runtime::clock::Clock;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
 
+use omoi_runtime::clock::Clock;
+
 /// How long output is awaited after the command itself has ended.
-const DRAIN: Duration = Duration::from_millis(500);
+const DRAIN_TIME: Duration = Duration::from_millis(500);
 
 /// A command to run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Command<'a> {
-    /// For `sh -c`.
+pub(crate) struct ToolCommand<'a> {
+    /// Command line for `sh -c`.
     pub(crate) line: &'a str,
-    /// Where it runs.
+    /// Folder that it runs in.
     pub(crate) folder: &'a Path,
     /// How long it may take.
     pub(crate) timeout: Duration,
@@ -32,21 +33,21 @@ pub(crate) struct Command<'a> {
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
-    /// With this code.
+pub(crate) enum CommandEnd {
+    /// It exited with this code.
     Exited(i32),
-    /// By this signal.
+    /// It was ended by this signal.
     Signalled(i32),
     /// It took too long and was killed.
     TimedOut,
 }
 
-/// What a command did.
+/// Exit status and output of a command.
 #[derive(Clone, Debug)]
-pub(crate) struct Ran {
-    /// How it ended.
-    pub(crate) how: How,
-    /// Both of its streams as they came, ending with a line end unless empty.
+pub(crate) struct CommandResult {
+    /// How the command ended.
+    pub(crate) end: CommandEnd,
+    /// Standard output and error in the order written; ends with a newline unless empty.
     pub(crate) output: String,
 }
 
@@ -59,16 +60,19 @@ pub(crate) enum ShellError {
     /// It took too long.
     #[error("{output}[killed after {seconds} s, with everything it started]")]
     TimedOut {
-        /// The limit.
+        /// The time limit in seconds.
         seconds: u64,
-        /// What it had said.
+        /// Output until it was killed.
         output: String,
     },
 }
 
 /// Runs `command` to its end. Dropping the future kills it and everything it started.
 #[expect(clippy::disallowed_methods, reason = "this is the process module")]
-pub(crate) async fn run(command: Command<'_>, clock: &dyn Clock) -> Result<Ran, ShellError> {
+pub(crate) async fn run_command(
+    command: ToolCommand<'_>,
+    clock: &dyn Clock,
+) -> Result<CommandResult, ShellError> {
     let (from, to) = io::pipe()?;
     let mut program = tokio::process::Command::new("sh");
     program
@@ -82,8 +86,8 @@ pub(crate) async fn run(command: Command<'_>, clock: &dyn Clock) -> Result<Ran, 
     let mut child = program.spawn()?;
     // Our ends of the pipe close with it, so that reading ends when the last writer is gone.
     drop(program);
-    let group = Group::of(child.id());
-    let mut output = Kept::new(command.output_bytes_max);
+    let group = AgentProcessGroup::of_child(child.id());
+    let mut output = OutputBuffer::new(command.output_bytes_max);
     let mut from = Receiver::from_owned_fd(OwnedFd::from(from))?;
     let ended = {
         let follow = async {
@@ -92,7 +96,7 @@ pub(crate) async fn run(command: Command<'_>, clock: &dyn Clock) -> Result<Ran, 
                 // Both are cancel-safe: bytes not read stay in the pipe, a status is kept.
                 tokio::select! {
                     status = child.wait() => break status,
-                    more = output.read(&mut from), if open => open = more?,
+                    more = output.read_once(&mut from), if open => open = more?,
                 }
             }
         };
@@ -102,55 +106,55 @@ pub(crate) async fn run(command: Command<'_>, clock: &dyn Clock) -> Result<Ran, 
         }
     };
     // What it left running ends with it; only then is the pipe sure to close.
-    group.kill();
-    let rest = async { while output.read(&mut from).await.unwrap_or(false) {} };
+    group.kill_group();
+    let rest = async { while output.read_once(&mut from).await.unwrap_or(false) {} };
     tokio::select! {
         () = rest => {}
-        () = clock.sleep(DRAIN) => {}
+        () = clock.sleep(DRAIN_TIME) => {}
     }
-    let how = match ended {
-        None => How::TimedOut,
+    let end = match ended {
+        None => CommandEnd::TimedOut,
         Some(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => How::Exited(code),
-            (None, signal) => How::Signalled(signal.unwrap_or(0)),
+            (Some(code), _) => CommandEnd::Exited(code),
+            (None, signal) => CommandEnd::Signalled(signal.unwrap_or(0)),
         },
     };
-    Ok(Ran {
-        how,
-        output: output.text(),
+    Ok(CommandResult {
+        end,
+        output: output.into_text(),
     })
 }
 
 /// A process group that does not outlive this value.
-struct Group(Option<Pid>);
+struct AgentProcessGroup(Option<Pid>);
 
-impl Group {
-    fn of(pid: Option<u32>) -> Self {
+impl AgentProcessGroup {
+    fn of_child(pid: Option<u32>) -> Self {
         Self(pid.and_then(|pid| Pid::from_raw(pid as i32)))
     }
 
-    fn kill(&self) {
+    fn kill_group(&self) {
         if let Some(pid) = self.0 {
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }
 }
 
-impl Drop for Group {
+impl Drop for AgentProcessGroup {
     fn drop(&mut self) {
-        self.kill();
+        self.kill_group();
     }
 }
 
-/// The head and the tail of what came.
-struct Kept {
+/// Output of a command within a bound: its head and its tail.
+struct OutputBuffer {
     half: usize,
     head: Vec<u8>,
     tail: VecDeque<u8>,
     left_out: usize,
 }
 
-impl Kept {
+impl OutputBuffer {
     fn new(bytes_max: usize) -> Self {
         Self {
             half: bytes_max / 2,
@@ -161,15 +165,15 @@ impl Kept {
     }
 
     /// Reads once; false at the end.
-    async fn read(&mut self, from: &mut Receiver) -> io::Result<bool> {
+    async fn read_once(&mut self, from: &mut Receiver) -> io::Result<bool> {
         // On the heap: an array would be part of every future that waits for this one.
         let mut buffer = vec![0; 16 << 10];
         let n = from.read(&mut buffer).await?;
-        self.push(&buffer[..n]);
+        self.push_bytes(&buffer[..n]);
         Ok(n > 0)
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    fn push_bytes(&mut self, bytes: &[u8]) {
         let room = self.half - self.head.len();
         let (head, rest) = bytes.split_at(bytes.len().min(room));
         self.head.extend_from_slice(head);
@@ -179,7 +183,7 @@ impl Kept {
         self.left_out += over;
     }
 
-    fn text(mut self) -> String {
+    fn into_text(mut self) -> String {
         let mut text = if self.left_out == 0 {
             self.head.extend(self.tail);
             String::from_utf8_lossy(&self.head).into_owned()

@@ -1,8 +1,8 @@
-//! What a model may do: one file per tool, and the box that offers, runs and reports them.
+//! The agent's tools: one file per tool; this one offers, runs and reports them.
 
-mod change;
-mod paths;
-mod text;
+mod allowed_paths;
+mod file_change;
+mod text_limits;
 
 mod edit;
 mod glob;
@@ -22,18 +22,18 @@ use std::time::Duration;
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_llm::wire::answer::BrokenCall;
-use omoi_llm::wire::anthropic::{self, Content, ContentBlock, ToolUseBlock};
+use omoi_llm::wire::anthropic::{self, ContentBlock, MessageContent, ToolUseBlock};
 use omoi_protocol::worker::{AttemptContext, Limits, Tool};
 use omoi_runtime::clock::Clocked;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use self::paths::{PathError, Places};
-pub(crate) use self::text::shortened;
-use crate::platform::{CallError, Platform};
+use self::allowed_paths::{AllowedPaths, PathError};
+pub(crate) use self::text_limits::shorten_text;
+use crate::event_reporter::EventReporter;
+use crate::platform_client::{CallError, PlatformClient};
 use crate::process::ShellError;
-use crate::reporter::Reporter;
-use crate::transcript::{BadTurn, read as read_turn};
+use crate::transcript::{BadTurn, read_turn};
 
 /// Characters of a tool's input or result that an event carries.
 const SHOWN_CHARS_MAX: usize = 5_000;
@@ -108,9 +108,9 @@ enum ToolError {
     Panicked(#[from] tokio::task::JoinError),
 }
 
-/// What a call gave.
-pub(crate) struct Outcome {
-    /// The words for the model.
+/// Result of one tool call.
+pub(crate) struct ToolOutcome {
+    /// Result text for the model.
     pub(crate) text: String,
     /// Whether the tool failed.
     pub(crate) is_error: bool,
@@ -121,24 +121,24 @@ pub(crate) struct Outcome {
 }
 
 /// The tools of one attempt.
-pub(crate) struct Toolbox {
+pub(crate) struct AgentTools {
     offered: Vec<Tool>,
-    places: Places,
+    paths: AllowedPaths,
     limits: Limits,
-    platform: Platform,
-    reporter: Reporter,
+    platform: PlatformClient,
+    reporter: EventReporter,
     clock: Clocked,
-    refused: Mutex<Vec<String>>,
+    refused_paths: Mutex<Vec<String>>,
     refusals: Mutex<BTreeMap<String, u32>>,
 }
 
-/// What a toolbox needs beside the context.
-pub(crate) struct Means {
-    /// The line to the platform.
-    pub(crate) platform: Platform,
-    /// Where events go.
-    pub(crate) reporter: Reporter,
-    /// The time.
+/// Services that the tools use, beside the context.
+pub(crate) struct ToolServices {
+    /// Client of the platform's routes.
+    pub(crate) platform: PlatformClient,
+    /// Queue that tool events go to.
+    pub(crate) reporter: EventReporter,
+    /// Clock that times commands.
     pub(crate) clock: Clocked,
     /// Folders beside the workspace that may be written.
     pub(crate) scratch: Vec<PathBuf>,
@@ -152,72 +152,76 @@ pub(crate) fn may_change_files(name: &str) -> bool {
 }
 
 /// Whether tool `name` hands in a phase's output.
-fn hands_in(name: &str) -> bool {
+fn is_submission(name: &str) -> bool {
     [Tool::SubmitItem, Tool::SubmitDone]
         .iter()
         .any(|tool| tool.as_str() == name)
 }
 
-/// What the call `id` was refused with, among the results of its turn.
+/// The reason that call `id` was refused with, from the results of its turn.
 fn refusal_of(id: &str, results: &[ContentBlock]) -> Option<String> {
     results.iter().find_map(|block| match block {
         ContentBlock::ToolResult(result)
             if result.tool_use_id == id && result.is_error == Some(true) =>
         {
-            result.content.as_ref().map(Content::text)
+            result.content.as_ref().map(MessageContent::joined_text)
         }
         _ => None,
     })
 }
 
 /// The tools that requests of this attempt offer.
-pub(crate) fn offered(context: &AttemptContext) -> Vec<anthropic::Tool> {
+pub(crate) fn offered_tools(context: &AttemptContext) -> Vec<anthropic::MessagesTool> {
     let item_schema = context.item_schema.as_ref();
     let tools = context.tools.iter();
     tools
         .map(|tool| {
-            anthropic::Tool::new(tool.as_str(), describe(*tool), schema(*tool, item_schema))
+            anthropic::MessagesTool::new(
+                tool.as_str(),
+                describe_tool(*tool),
+                tool_schema(*tool, item_schema),
+            )
         })
         .collect()
 }
 
-impl Toolbox {
+impl AgentTools {
     /// The tools that `context` offers.
-    pub(crate) fn new(context: &AttemptContext, means: Means) -> io::Result<Self> {
+    pub(crate) fn new(context: &AttemptContext, services: ToolServices) -> io::Result<Self> {
         let protected = context.commit.as_ref().map(|plan| plan.protected.clone());
-        let places = Places::new(
+        let places = AllowedPaths::new(
             context.workspace.as_ref(),
-            means.scratch,
+            services.scratch,
             protected.unwrap_or_default(),
         )?;
         Ok(Self {
             offered: context.tools.clone(),
-            places,
+            paths: places,
             limits: context.limits.clone(),
-            platform: means.platform,
-            reporter: means.reporter,
-            clock: means.clock,
-            refused: Mutex::default(),
+            platform: services.platform,
+            reporter: services.reporter,
+            clock: services.clock,
+            refused_paths: Mutex::default(),
             refusals: Mutex::default(),
         })
     }
 
     /// Notes the refused writes and items of a resumed transcript; nobody else remembers them.
-    pub(crate) fn recall(&self, context: &AttemptContext) -> Result<(), BadTurn> {
+    pub(crate) fn recall_refusals(&self, context: &AttemptContext) -> Result<(), BadTurn> {
         for turn in &context.resume {
-            let (said, results) = read_turn(turn)?;
-            for call in said.calls() {
+            let (reply, results) = read_turn(turn)?;
+            for call in reply.tool_calls() {
                 if let Some(says) = refusal_of(&call.id, &results)
-                    && hands_in(&call.name)
+                    && is_submission(&call.name)
                 {
-                    self.counted(&call.name, &says);
+                    self.count_refusal(&call.name, &says);
                 }
                 let writes = [Tool::Write.as_str(), Tool::Edit.as_str()].contains(&&*call.name);
                 let path = call.input.get("path").and_then(Value::as_str);
                 if let (true, Some(path)) = (writes, path)
-                    && let Err(PathError::Outside { path }) = self.places.writable(path)
+                    && let Err(PathError::Outside { path }) = self.paths.resolve_writable(path)
                 {
-                    self.refuse(path);
+                    self.note_refused_path(path);
                 }
             }
         }
@@ -226,25 +230,36 @@ impl Toolbox {
 
     /// Paths outside what may be written that were asked for.
     pub(crate) fn refused_paths(&self) -> Vec<String> {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self
+            .refused_paths
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         refused.clone()
     }
 
     /// Runs one call. Never fails: what went wrong is the result.
-    pub(crate) async fn call(&self, call: &ToolUseBlock, broken: Option<&BrokenCall>) -> Outcome {
+    pub(crate) async fn run_call(
+        &self,
+        call: &ToolUseBlock,
+        broken: Option<&BrokenCall>,
+    ) -> ToolOutcome {
         let input = shown_input(&call.input);
         let data = json!({ "tool": call.name, "tool_use_id": call.id, "input": input });
-        match summary(call) {
+        match call_summary(call) {
             Some(summary) => {
                 self.reporter
-                    .show(AgentEventKind::ToolUse, data, &summary)
+                    .show_event(AgentEventKind::ToolUse, data, &summary)
                     .await;
             }
-            None => self.reporter.event(AgentEventKind::ToolUse, data).await,
+            None => {
+                self.reporter
+                    .report_event(AgentEventKind::ToolUse, data)
+                    .await;
+            }
         }
-        let result = match (broken, self.tool(&call.name)) {
+        let result = match (broken, self.find_tool(&call.name)) {
             (Some(broken), _) => Err(ToolError::Broken(broken.clone())),
-            (None, Some(tool)) => self.dispatch(tool, &call.input).await,
+            (None, Some(tool)) => self.dispatch_call(tool, &call.input).await,
             (None, None) => Err(self.not_offered(call.name.clone())),
         };
         let is_error = result.is_err();
@@ -253,23 +268,25 @@ impl Toolbox {
         let text = match result {
             Ok(text) => text,
             Err(error) => {
-                self.violation(call, &error).await;
+                self.report_violation(call, &error).await;
                 let says = error.to_string();
-                if hands_in(&call.name) {
-                    gives_up = self.refusal(call, &says).await;
+                if is_submission(&call.name) {
+                    gives_up = self.report_refusal(call, &says).await;
                 }
                 says
             }
         };
-        let text = text::capped(&text, self.limits.result_bytes);
-        let shown = shortened(&text, SHOWN_CHARS_MAX);
+        let text = text_limits::cap_text(&text, self.limits.result_bytes);
+        let shown = shorten_text(&text, SHOWN_CHARS_MAX);
         let data = json!({
             "tool": call.name, "tool_use_id": call.id, "is_error": is_error,
             "result_truncated": shown.len() < text.len(), "result_full_length": text.len(),
             "result": shown,
         });
-        self.reporter.event(AgentEventKind::ToolResult, data).await;
-        Outcome {
+        self.reporter
+            .report_event(AgentEventKind::ToolResult, data)
+            .await;
+        ToolOutcome {
             text,
             is_error,
             ends_phase,
@@ -277,9 +294,9 @@ impl Toolbox {
         }
     }
 
-    /// Tells people at once why a part of a phase's output was refused; the reason to give up when
-    /// the model was told the same too often.
-    async fn refusal(&self, call: &ToolUseBlock, says: &str) -> Option<String> {
+    /// Reports at once why a part of a phase's output was refused; gives the reason to end the attempt
+    /// when the same refusal came too often.
+    async fn report_refusal(&self, call: &ToolUseBlock, says: &str) -> Option<String> {
         let field = |name| call.input.get(name).and_then(Value::as_str).unwrap_or("");
         let (section, key) = (field("section"), field("key"));
         let what = match (section, key) {
@@ -287,17 +304,17 @@ impl Toolbox {
             (section, "") => section.to_owned(),
             (section, key) => format!("{section} {key}"),
         };
-        let message = shortened(says, SHOWN_CHARS_MAX);
+        let message = shorten_text(says, SHOWN_CHARS_MAX);
         let data = json!({ "tool": call.name, "section": section, "key": key, "message": message });
         let summary = format!("{what} refused: {says}");
         self.reporter
-            .show(AgentEventKind::ItemRefused, data, &summary)
+            .show_event(AgentEventKind::ItemRefused, data, &summary)
             .await;
-        let times = self.counted(&call.name, says);
+        let times = self.count_refusal(&call.name, says);
         (times >= EQUAL_REFUSALS_MAX).then(|| format!("{what} was refused {times} times: {says}"))
     }
 
-    fn counted(&self, tool: &str, says: &str) -> u32 {
+    fn count_refusal(&self, tool: &str, says: &str) -> u32 {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         let times = refusals.entry(format!("{tool} {says}")).or_default();
         *times += 1;
@@ -314,34 +331,34 @@ impl Toolbox {
         ToolError::Unknown { name, offered }
     }
 
-    fn tool(&self, name: &str) -> Option<Tool> {
+    fn find_tool(&self, name: &str) -> Option<Tool> {
         self.offered.iter().copied().find(|t| t.as_str() == name)
     }
 
-    async fn dispatch(&self, tool: Tool, input: &Value) -> Result<String, ToolError> {
+    async fn dispatch_call(&self, tool: Tool, input: &Value) -> Result<String, ToolError> {
         match tool {
-            Tool::Read => read::run(self, parsed(tool, input)?),
-            Tool::Glob => glob::run(self, parsed(tool, input)?).await,
-            Tool::Grep => grep::run(self, parsed(tool, input)?).await,
-            Tool::Write => write::run(self, parsed(tool, input)?).await,
-            Tool::Edit => edit::run(self, parsed(tool, input)?).await,
-            Tool::Shell => shell::run(self, parsed(tool, input)?).await,
-            Tool::ReportDiscovery => report_discovery::run(self, parsed(tool, input)?).await,
-            Tool::SubmitItem => submit_item::run(self, parsed(tool, input)?).await,
-            Tool::SubmitDone => submit_done::run(self, parsed(tool, input)?).await,
+            Tool::Read => read::run(self, parse_input(tool, input)?),
+            Tool::Glob => glob::run(self, parse_input(tool, input)?).await,
+            Tool::Grep => grep::run(self, parse_input(tool, input)?).await,
+            Tool::Write => write::run(self, parse_input(tool, input)?).await,
+            Tool::Edit => edit::run(self, parse_input(tool, input)?).await,
+            Tool::Shell => shell::run(self, parse_input(tool, input)?).await,
+            Tool::ReportDiscovery => report_discovery::run(self, parse_input(tool, input)?).await,
+            Tool::SubmitItem => submit_item::run(self, parse_input(tool, input)?).await,
+            Tool::SubmitDone => submit_done::run(self, parse_input(tool, input)?).await,
         }
     }
 
     /// Reports a call that went against the rules of the workspace.
-    async fn violation(&self, call: &ToolUseBlock, error: &ToolError) {
+    async fn report_violation(&self, call: &ToolUseBlock, error: &ToolError) {
         let (ToolError::Path(error), Some(Tool::Write | Tool::Edit)) =
-            (error, self.tool(&call.name))
+            (error, self.find_tool(&call.name))
         else {
             return;
         };
         let path = match error {
             PathError::Outside { path } => {
-                self.refuse(path.clone());
+                self.note_refused_path(path.clone());
                 path
             }
             PathError::Protected { path } | PathError::GitData { path } => path,
@@ -350,12 +367,15 @@ impl Toolbox {
         let data = json!({ "tool": call.name, "tool_use_id": call.id, "path": path, "message": error.to_string() });
         let summary = format!("refused to {} {path}", call.name);
         self.reporter
-            .show(AgentEventKind::PolicyViolation, data, &summary)
+            .show_event(AgentEventKind::PolicyViolation, data, &summary)
             .await;
     }
 
-    fn refuse(&self, path: String) {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+    fn note_refused_path(&self, path: String) {
+        let mut refused = self
+            .refused_paths
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if !refused.contains(&path) {
             refused.push(path);
         }
@@ -368,19 +388,19 @@ impl Toolbox {
 }
 
 /// A tool's input, or what was expected of it.
-fn parsed<T: DeserializeOwned>(tool: Tool, input: &Value) -> Result<T, ToolError> {
+fn parse_input<T: DeserializeOwned>(tool: Tool, input: &Value) -> Result<T, ToolError> {
     T::deserialize(input).map_err(|source| ToolError::Input {
         tool: tool.as_str(),
         source,
         // The schema of items is long and the model has it.
         expected: match tool {
             Tool::SubmitItem => json!({"phase": "…", "section": "…", "key": "…", "value": "…"}),
-            _ => schema(tool, None),
+            _ => tool_schema(tool, None),
         },
     })
 }
 
-fn describe(tool: Tool) -> &'static str {
+fn describe_tool(tool: Tool) -> &'static str {
     match tool {
         Tool::Read => read::DESCRIPTION,
         Tool::Glob => glob::DESCRIPTION,
@@ -394,22 +414,22 @@ fn describe(tool: Tool) -> &'static str {
     }
 }
 
-fn schema(tool: Tool, item_schema: Option<&Value>) -> Value {
+fn tool_schema(tool: Tool, item_schema: Option<&Value>) -> Value {
     match tool {
-        Tool::Read => read::schema(),
-        Tool::Glob => glob::schema(),
-        Tool::Grep => grep::schema(),
-        Tool::Write => write::schema(),
-        Tool::Edit => edit::schema(),
-        Tool::Shell => shell::schema(),
-        Tool::ReportDiscovery => report_discovery::schema(),
-        Tool::SubmitItem => submit_item::schema(item_schema),
-        Tool::SubmitDone => submit_done::schema(),
+        Tool::Read => read::input_schema(),
+        Tool::Glob => glob::input_schema(),
+        Tool::Grep => grep::input_schema(),
+        Tool::Write => write::input_schema(),
+        Tool::Edit => edit::input_schema(),
+        Tool::Shell => shell::input_schema(),
+        Tool::ReportDiscovery => report_discovery::input_schema(),
+        Tool::SubmitItem => submit_item::input_schema(item_schema),
+        Tool::SubmitDone => submit_done::input_schema(),
     }
 }
 
 /// The schema of an object with these properties and nothing else.
-fn object(properties: Value, required: &[&str]) -> Value {
+fn object_schema(properties: Value, required: &[&str]) -> Value {
     json!({
         "type": "object", "properties": properties, "required": required,
         "additionalProperties": false,
@@ -417,7 +437,7 @@ fn object(properties: Value, required: &[&str]) -> Value {
 }
 
 /// The one line for people about a call, for calls that no other event tells of.
-fn summary(call: &ToolUseBlock) -> Option<String> {
+fn call_summary(call: &ToolUseBlock) -> Option<String> {
     let field = |name| call.input.get(name).and_then(Value::as_str).unwrap_or("");
     if call.name == Tool::ReportDiscovery.as_str() {
         Some(format!("found: {}", field("title")))
@@ -433,7 +453,7 @@ fn shown_input(input: &Value) -> Value {
     if text.len() <= SHOWN_CHARS_MAX {
         return input.clone();
     }
-    json!({ "shortened": shortened(&text, SHOWN_CHARS_MAX), "full_length": text.len() })
+    json!({ "shortened": shorten_text(&text, SHOWN_CHARS_MAX), "full_length": text.len() })
 }
 
 #[cfg(test)]

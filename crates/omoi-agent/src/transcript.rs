@@ -3,12 +3,14 @@
 use sha2::{Digest as _, Sha256};
 
 use omoi_domain::attempt::SubjectKind;
-use omoi_llm::wire::anthropic::{Content, ContentBlock, Message, MessagesRequest, ToolUseBlock};
+use omoi_llm::wire::anthropic::{
+    ContentBlock, ConversationMessage, MessageContent, MessagesRequest, ToolUseBlock,
+};
 use omoi_protocol::worker::{AttemptContext, COMPLETION_SIGNAL, Tool, TurnRecord};
 
 use crate::tools;
 
-/// Answers without a tool call that are borne in a row.
+/// Most answers in a row without a tool call.
 pub(crate) const NUDGES_MAX: u32 = 3;
 
 /// A recorded turn cannot be read.
@@ -20,48 +22,49 @@ pub(crate) struct BadTurn {
     source: serde_json::Error,
 }
 
-/// The conversation.
+/// The conversation so far: messages, turns and nudges.
 #[derive(Clone, Debug)]
 pub(crate) struct Transcript {
-    messages: Vec<Message>,
+    messages: Vec<ConversationMessage>,
     /// The number of the next turn.
-    pub(crate) n: u32,
+    pub(crate) next_turn: u32,
     /// How many answers in a row came without a tool call.
     pub(crate) nudges: u32,
 }
 
-/// One answer of the model, as it is kept.
+/// One answer of the model, in the shape that is stored and sent back.
 #[derive(Clone, Debug)]
-pub(crate) struct Said(pub(crate) Vec<ContentBlock>);
+pub(crate) struct AgentReply(pub(crate) Vec<ContentBlock>);
 
 impl Transcript {
     /// The first user message and every turn recorded.
     pub(crate) fn new(context: &AttemptContext) -> Result<Self, BadTurn> {
         let mut transcript = Self {
-            messages: vec![Message::user(context.prompt.as_str())],
-            n: 0,
+            messages: vec![ConversationMessage::from_user(context.prompt.as_str())],
+            next_turn: 0,
             nudges: 0,
         };
         for turn in &context.resume {
-            let (said, results) = read(turn)?;
-            transcript.push(said, results);
+            let (reply, results) = read_turn(turn)?;
+            transcript.push_turn(reply, results);
         }
         Ok(transcript)
     }
 
     /// Adds a turn that is committed.
-    pub(crate) fn push(&mut self, said: Said, results: Vec<ContentBlock>) {
-        let called = !said.calls().is_empty();
+    pub(crate) fn push_turn(&mut self, reply: AgentReply, results: Vec<ContentBlock>) {
+        let called = !reply.tool_calls().is_empty();
         self.nudges = if called { 0 } else { self.nudges + 1 };
-        self.messages.push(Message::assistant(said.0));
+        self.messages
+            .push(ConversationMessage::from_assistant(reply.0));
         if !results.is_empty() {
-            self.messages.push(Message::user(results));
+            self.messages.push(ConversationMessage::from_user(results));
         }
-        self.n += 1;
+        self.next_turn += 1;
     }
 
     /// The request of the next turn and the digest of its bytes.
-    pub(crate) fn request(
+    pub(crate) fn next_request(
         &self,
         context: &AttemptContext,
     ) -> Result<(MessagesRequest, String), serde_json::Error> {
@@ -69,9 +72,9 @@ impl Transcript {
             MessagesRequest::new(&context.model, context.max_tokens, self.messages.clone());
         request.stream = true;
         if !context.system.is_empty() {
-            request.system = Some(Content::Text(context.system.clone()));
+            request.system = Some(MessageContent::Text(context.system.clone()));
         }
-        request.tools = tools::offered(context);
+        request.tools = tools::offered_tools(context);
         let bytes = serde_json::to_vec(&request)?;
         let digest = hex::encode(Sha256::digest(&bytes));
         Ok((request, digest))
@@ -79,22 +82,25 @@ impl Transcript {
 }
 
 /// A recorded turn as blocks.
-pub(crate) fn read(turn: &TurnRecord) -> Result<(Said, Vec<ContentBlock>), BadTurn> {
+pub(crate) fn read_turn(turn: &TurnRecord) -> Result<(AgentReply, Vec<ContentBlock>), BadTurn> {
     let blocks = |value: &serde_json::Value| {
         serde_json::from_value::<Vec<ContentBlock>>(value.clone())
             .map_err(|source| BadTurn { n: turn.n, source })
     };
-    Ok((Said(blocks(&turn.response)?), blocks(&turn.tool_results)?))
+    Ok((
+        AgentReply(blocks(&turn.response)?),
+        blocks(&turn.tool_results)?,
+    ))
 }
 
-/// How the attempt had ended already, when the worker was lost between its last turn and its report.
-pub(crate) fn ended(context: &AttemptContext) -> Result<Option<Said>, BadTurn> {
+/// The reply that had ended the attempt already, when the worker was lost before its report.
+pub(crate) fn final_reply(context: &AttemptContext) -> Result<Option<AgentReply>, BadTurn> {
     let Some(last) = context.resume.last() else {
         return Ok(None);
     };
-    let (said, results) = read(last)?;
+    let (reply, results) = read_turn(last)?;
     let done = match context.subject.kind() {
-        SubjectKind::SpecPhase => said.calls().iter().any(|call| {
+        SubjectKind::SpecPhase => reply.tool_calls().iter().any(|call| {
             call.name == Tool::SubmitDone.as_str()
                 && results.iter().any(|block| match block {
                     ContentBlock::ToolResult(result) => {
@@ -105,10 +111,10 @@ pub(crate) fn ended(context: &AttemptContext) -> Result<Option<Said>, BadTurn> {
         }),
         _ => results.is_empty(),
     };
-    Ok(done.then_some(said))
+    Ok(done.then_some(reply))
 }
 
-impl Said {
+impl AgentReply {
     /// The blocks of an answer in a shape that can be sent back: never empty, no empty words.
     pub(crate) fn new(blocks: Vec<ContentBlock>) -> Self {
         let mut kept: Vec<_> = blocks
@@ -123,7 +129,7 @@ impl Said {
     }
 
     /// The tool calls, in order.
-    pub(crate) fn calls(&self) -> Vec<&ToolUseBlock> {
+    pub(crate) fn tool_calls(&self) -> Vec<&ToolUseBlock> {
         let calls = self.0.iter().filter_map(|block| match block {
             ContentBlock::ToolUse(call) => Some(call),
             _ => None,
@@ -138,9 +144,9 @@ impl Said {
         line == Some(COMPLETION_SIGNAL)
     }
 
-    /// The words, without the completion signal.
-    pub(crate) fn summary(&self) -> Option<String> {
-        let text = Content::Blocks(self.0.clone()).text();
+    /// Text of the reply without the completion signal; none when that leaves nothing.
+    pub(crate) fn summary_text(&self) -> Option<String> {
+        let text = MessageContent::Blocks(self.0.clone()).joined_text();
         let text = text.trim_end();
         let text = match text.strip_suffix(COMPLETION_SIGNAL) {
             Some(before) if self.is_signal() => before,
@@ -175,9 +181,9 @@ mod tests {
             ("", false, Some("(no answer)")),
         ];
         for (text, signal, summary) in cases {
-            let said = Said::new(vec![ContentBlock::text(text)]);
-            assert_eq!(said.is_signal(), signal, "{text}");
-            assert_eq!(said.summary().as_deref(), summary, "{text}");
+            let reply = AgentReply::new(vec![ContentBlock::text(text)]);
+            assert_eq!(reply.is_signal(), signal, "{text}");
+            assert_eq!(reply.summary_text().as_deref(), summary, "{text}");
         }
     }
 }

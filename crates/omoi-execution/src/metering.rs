@@ -13,8 +13,10 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_llm::failed_try::FailedTry;
-use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, ReservedCall, Usage};
-use omoi_llm::pricing::Tokens;
+use omoi_llm::meter::{
+    CallMeter, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError, ReservedCall,
+};
+use omoi_llm::pricing::TokenCounts;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
@@ -61,7 +63,7 @@ impl Budget {
 struct CallCost {
     model: String,
     simulated: bool,
-    tokens: Tokens,
+    tokens: TokenCounts,
     cost: NanoUsd,
     latency_ms: u64,
     calls: u32,
@@ -106,11 +108,11 @@ struct LedgerCall {
 }
 
 /// One ledger for all that a process asks.
-impl Meter for Platform {
-    fn reserve<'a>(
+impl CallMeter for Platform {
+    fn reserve_call<'a>(
         &'a self,
-        caller: &'a Caller,
-        projection: &'a Projection,
+        caller: &'a ModelCaller,
+        projection: &'a CostProjection,
     ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
         Box::pin(async move {
             let granted = match grant(self, caller, projection).await {
@@ -124,7 +126,11 @@ impl Meter for Platform {
         })
     }
 
-    fn tell_failure<'a>(&'a self, caller: &'a Caller, failed: &'a FailedTry) -> BoxFuture<'a, ()> {
+    fn report_failure<'a>(
+        &'a self,
+        caller: &'a ModelCaller,
+        failed: &'a FailedTry,
+    ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             if let Err(error) = call_failure::tell(self, caller, failed).await {
                 let spec = caller.principal.spec;
@@ -135,7 +141,7 @@ impl Meter for Platform {
 }
 
 impl ReservedCall for LedgerCall {
-    fn record<'a>(&'a self, usage: &'a Usage) -> BoxFuture<'a, Result<(), RecordError>> {
+    fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(async move {
             let written = record(&self.platform, &self.row, usage).await;
             written.map_err(|error| match error.is_retryable() {
@@ -149,8 +155,8 @@ impl ReservedCall for LedgerCall {
 /// Counts the call as open if every budget has room for it; else says why not.
 async fn grant(
     platform: &Platform,
-    caller: &Caller,
-    projection: &Projection,
+    caller: &ModelCaller,
+    projection: &CostProjection,
 ) -> Result<Result<LedgerCall, String>, StoreError> {
     let principal = caller.principal;
     platform
@@ -173,7 +179,7 @@ async fn grant(
                 route: projection.route,
                 model: projection.model.clone(),
                 simulated: projection.simulated,
-                input_tokens: signed(projection.tokens.read()),
+                input_tokens: signed(projection.tokens.read_tokens()),
                 output_tokens: signed(projection.tokens.output),
                 cost_nanousd: next,
                 owner: platform.owner.clone(),
@@ -235,7 +241,7 @@ async fn budgets(
 
 /// Puts the real cost in the place of the projected one. Recorded twice, as after a commit whose answer
 /// was lost, it is recorded once.
-async fn record(platform: &Platform, call: &OpenCall, usage: &Usage) -> Result<(), StoreError> {
+async fn record(platform: &Platform, call: &OpenCall, usage: &CallUsage) -> Result<(), StoreError> {
     platform
         .store
         .write(CrashPoint::CostRecorded, async |tx| {
@@ -266,8 +272,8 @@ async fn record(platform: &Platform, call: &OpenCall, usage: &Usage) -> Result<(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn caller(tx: &mut Tx, attempt: &Attempt) -> Result<Caller, StoreError> {
-    let mut caller = Caller {
+pub async fn caller(tx: &mut Tx, attempt: &Attempt) -> Result<ModelCaller, StoreError> {
+    let mut caller = ModelCaller {
         principal: Principal {
             org: attempt.org_id,
             project: attempt.project_id,

@@ -20,7 +20,7 @@ use omoi_domain::slots::SlotLimits;
 use omoi_domain::spec::SpecStatus;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::process::Git;
-use omoi_llm::ask::Llm;
+use omoi_llm::llm_client::LlmClient;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_runtime::rng::Rng;
@@ -272,7 +272,7 @@ pub struct Parts {
     /// What answers agents: `simulated`, or a model's name.
     pub model_label: String,
     /// What answers questions of the platform itself; none where there is no model.
-    pub llm: Option<Llm>,
+    pub llm: Option<LlmClient>,
     /// The file of the scripted answers, when it is simulated.
     pub scenario: Option<String>,
     /// Which specs this process works on.

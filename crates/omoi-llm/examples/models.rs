@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
+use serde_json::{Map, Value};
+
 use omoi_llm::catalogue::{
     CalendarDay, ModelCatalogue, ModelEntry, ModelFeature, ModelKind, ModelWindow,
 };
 use omoi_llm::pricing::PriceTier;
-use serde_json::{Map, Value};
 
 /// Whose models are kept: the two vendors whose formats we speak, and servers that speak OpenAI's.
 const PROVIDERS: [&str; 11] = [
@@ -36,13 +37,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let table: BTreeMap<String, Value> = serde_json::from_slice(&std::fs::read(table)?)?;
     let generated_on = CalendarDay::try_from(day.clone())?;
     let source = format!("litellm {version}, model_prices_and_context_window.json, MIT");
-    let list = ModelCatalogue::new(source, generated_on, entries(&table)?);
-    std::io::stdout().write_all(text(&list)?.as_bytes())?;
+    let list = ModelCatalogue::new(source, generated_on, read_entries(&table)?);
+    std::io::stdout().write_all(list_text(&list)?.as_bytes())?;
     Ok(())
 }
 
 /// One model a line, so that a new table shows as a readable difference.
-fn text(list: &ModelCatalogue) -> Result<String, serde_json::Error> {
+fn list_text(list: &ModelCatalogue) -> Result<String, serde_json::Error> {
     let models: Result<Vec<_>, _> = list.models.iter().map(serde_json::to_string).collect();
     Ok(format!(
         "{{\n\"source\": {},\n\"generated_on\": {},\n\"models\": [\n{}\n]\n}}\n",
@@ -52,7 +53,7 @@ fn text(list: &ModelCatalogue) -> Result<String, serde_json::Error> {
     ))
 }
 
-fn entries(table: &BTreeMap<String, Value>) -> Result<Vec<ModelEntry>, String> {
+fn read_entries(table: &BTreeMap<String, Value>) -> Result<Vec<ModelEntry>, String> {
     let mut entries: BTreeMap<(String, String), ModelEntry> = BTreeMap::new();
     // Shorter names first: a dated one joins the entry of the name it dates.
     let mut names: Vec<&String> = table.keys().collect();
@@ -61,10 +62,10 @@ fn entries(table: &BTreeMap<String, Value>) -> Result<Vec<ModelEntry>, String> {
         let Some(row) = table[name].as_object() else {
             continue;
         };
-        let Some(entry) = entry(name, row)? else {
+        let Some(entry) = read_entry(name, row)? else {
             continue;
         };
-        let base = (entry.provider.clone(), undated(&entry.id).to_owned());
+        let base = (entry.provider.clone(), undated_name(&entry.id).to_owned());
         match entries.get_mut(&base) {
             Some(known) if same_model(known, &entry) => {
                 if known.id != entry.id {
@@ -84,7 +85,7 @@ fn same_model(one: &ModelEntry, other: &ModelEntry) -> bool {
     one.prices == other.prices && one.ends_on == other.ends_on && one.window == other.window
 }
 
-fn entry(name: &str, row: &Row) -> Result<Option<ModelEntry>, String> {
+fn read_entry(name: &str, row: &Row) -> Result<Option<ModelEntry>, String> {
     let word = |key: &str| row.get(key).and_then(Value::as_str);
     let Some(provider) = word("litellm_provider").filter(|p| PROVIDERS.contains(p)) else {
         return Ok(None);
@@ -94,12 +95,12 @@ fn entry(name: &str, row: &Row) -> Result<Option<ModelEntry>, String> {
         Some("embedding") => ModelKind::Embedding,
         _ => return Ok(None),
     };
-    let prices = tiers(row);
+    let prices = read_tiers(row);
     if prices.is_empty() {
         return Ok(None);
     }
     let id = name.strip_prefix(&format!("{provider}/")).unwrap_or(name);
-    let (family, version) = family(undated(id));
+    let (family, version) = split_family(undated_name(id));
     let ends_on = word("deprecation_date").map(|day| CalendarDay::try_from(day.to_owned()));
     let count = |key: &str| row.get(key).and_then(Value::as_u64);
     Ok(Some(ModelEntry {
@@ -113,13 +114,13 @@ fn entry(name: &str, row: &Row) -> Result<Option<ModelEntry>, String> {
             input: count("max_input_tokens"),
             output: count("max_output_tokens"),
         },
-        features: features(row),
+        features: read_features(row),
         ends_on: ends_on.transpose().map_err(|e| format!("{name}: {e}"))?,
         prices,
     }))
 }
 
-fn features(row: &Row) -> Vec<ModelFeature> {
+fn read_features(row: &Row) -> Vec<ModelFeature> {
     let says = |key: &str| row.get(key).and_then(Value::as_bool);
     let all = [
         (
@@ -145,25 +146,25 @@ fn features(row: &Row) -> Vec<ModelFeature> {
 }
 
 /// The tiers of a row: the plain figures, and those of `…_above_200k_tokens`.
-fn tiers(row: &Row) -> Vec<PriceTier> {
+fn read_tiers(row: &Row) -> Vec<PriceTier> {
     let mut limits: Vec<u64> = row
         .keys()
         .filter_map(|key| key.strip_prefix("input_cost_per_token_above_"))
         .filter_map(|rest| rest.strip_suffix("k_tokens")?.parse::<u64>().ok())
         .collect();
     limits.sort_unstable();
-    let first = tier(row, 0, PriceTier::default());
+    let first = read_tier(row, 0, PriceTier::default());
     let Some(first) = first else {
         return Vec::new();
     };
     let mut tiers = vec![first];
     for limit in limits {
-        tiers.extend(tier(row, limit, first));
+        tiers.extend(read_tier(row, limit, first));
     }
     tiers
 }
 
-fn tier(row: &Row, limit_k: u64, first: PriceTier) -> Option<PriceTier> {
+fn read_tier(row: &Row, limit_k: u64, first: PriceTier) -> Option<PriceTier> {
     let suffix = match limit_k {
         0 => String::new(),
         limit => format!("_above_{limit}k_tokens"),
@@ -192,7 +193,7 @@ fn nanos_per_mtok(price: &Value) -> Option<u64> {
 }
 
 /// The name without the date behind it: `-20250929` or `-2025-04-14`.
-fn undated(id: &str) -> &str {
+fn undated_name(id: &str) -> &str {
     let shapes = ["-dddddddd", "-dddd-dd-dd"];
     let fits = |shape: &&&str| {
         id.len() > shape.len()
@@ -209,7 +210,7 @@ fn undated(id: &str) -> &str {
 }
 
 /// `claude-sonnet-4-5` is version 4.5 of `sonnet`, `gpt-4.1-mini` version 4.1 of `gpt-mini`.
-fn family(id: &str) -> (String, Vec<u32>) {
+fn split_family(id: &str) -> (String, Vec<u32>) {
     let mut words = Vec::new();
     let mut version = Vec::new();
     for part in id.split('-') {

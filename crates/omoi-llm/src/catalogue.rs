@@ -3,14 +3,15 @@
 //! The file is part of the program. Whoever resolves a family or asks for ends passes the time, so
 //! that tests read it at a fixed date.
 
-use omoi_domain::money::PriceRow;
-use omoi_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use omoi_domain::money::PriceRow;
+use omoi_domain::time::Timestamp;
+
 use crate::pricing::{ModelPrice, PriceTier};
 
-/// The committed list.
+/// The committed list of models, as JSON.
 const EMBEDDED: &str = include_str!("../models.json");
 
 /// A list of models at one date.
@@ -23,28 +24,28 @@ pub struct ModelCatalogue {
     pub generated_on: CalendarDay,
     /// The models, sorted by provider and id.
     pub models: Vec<ModelEntry>,
-    /// What people say models cost; it wins over the list.
+    /// Prices from configuration; they win over the list.
     #[serde(skip)]
     own_prices: Vec<PriceRow>,
 }
 
-/// One model.
+/// One model of one provider: its names, limits, features and prices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelEntry {
-    /// Who offers it.
+    /// Provider that offers it, by the names of the list: `anthropic`.
     pub provider: String,
     /// The name to ask for.
     pub id: String,
     /// Further names of the same model: dated ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
-    /// What stays the same from version to version: `sonnet`.
+    /// The name without its version: `sonnet`.
     pub family: String,
     /// Its version; a higher one is newer. Empty where the name holds none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub version: Vec<u32>,
-    /// What it does.
+    /// What the model does: chat or embedding.
     pub kind: ModelKind,
     /// What it reads and answers at most.
     #[serde(default)]
@@ -63,7 +64,7 @@ pub struct ModelEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelKind {
-    /// Answers conversations.
+    /// Answers conversations of text and tool calls.
     Chat,
     /// Turns text into vectors.
     Embedding,
@@ -73,10 +74,10 @@ pub enum ModelKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelWindow {
-    /// Read.
+    /// Most tokens of a request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<u64>,
-    /// Answered.
+    /// Most tokens of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<u64>,
 }
@@ -85,13 +86,13 @@ pub struct ModelWindow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelFeature {
-    /// Calls tools.
+    /// Calls the tools that a request offers.
     Tools,
     /// Can be told which tool to call.
     ForcedTool,
     /// Keeps to a JSON schema.
     StructuredOutput,
-    /// Takes a temperature.
+    /// Takes `temperature`, `top_p` and `top_k`.
     Sampling,
 }
 
@@ -101,7 +102,7 @@ pub enum ModelFeature {
 pub struct CalendarDay(Timestamp);
 
 impl CalendarDay {
-    /// When it begins.
+    /// Midnight UTC at the start of the day.
     pub const fn begins_at(self) -> Timestamp {
         self.0
     }
@@ -147,7 +148,7 @@ impl ModelCatalogue {
     ///
     /// # Errors
     /// Returns [`CatalogueError`] when the program was built with a broken one.
-    pub fn embedded() -> Result<Self, CatalogueError> {
+    pub fn load_embedded() -> Result<Self, CatalogueError> {
         serde_json::from_str(EMBEDDED).map_err(CatalogueError)
     }
 
@@ -160,7 +161,7 @@ impl ModelCatalogue {
 
     /// The entry of `model` at `provider`, by id or alias. Without a provider, the first one that has
     /// such a model. A vendor prefix (`anthropic/…`) is looked past.
-    pub fn lookup(&self, provider: Option<&str>, model: &str) -> Option<&ModelEntry> {
+    pub fn find_entry(&self, provider: Option<&str>, model: &str) -> Option<&ModelEntry> {
         let bare = model.rsplit('/').next().unwrap_or(model);
         let named = |entry: &&ModelEntry, name: &str| {
             entry.id == name || entry.aliases.iter().any(|alias| alias == name)
@@ -174,7 +175,12 @@ impl ModelCatalogue {
     }
 
     /// The newest model of `family` at `provider`: the highest version whose end has not come at `now`.
-    pub fn newest(&self, provider: &str, family: &str, now: Timestamp) -> Option<&ModelEntry> {
+    pub fn newest_model(
+        &self,
+        provider: &str,
+        family: &str,
+        now: Timestamp,
+    ) -> Option<&ModelEntry> {
         let chats = self.models.iter().filter(|entry| {
             entry.provider == provider && entry.family == family && entry.kind == ModelKind::Chat
         });
@@ -184,28 +190,28 @@ impl ModelCatalogue {
 
     /// What `model` costs at `provider`: a person's own price, else the list's, else as much as the
     /// provider's dearest; where the provider is not in the list, as the dearest of `vendor`.
-    pub fn price(&self, (provider, vendor): (Option<&str>, &str), model: &str) -> ModelPrice {
+    pub fn price_of(&self, (provider, vendor): (Option<&str>, &str), model: &str) -> ModelPrice {
         let own = self
             .own_prices
             .iter()
             .filter(|row| model.starts_with(&row.model));
         if let Some(row) = own.max_by_key(|row| row.model.len()) {
-            return ModelPrice::of_row(row);
+            return ModelPrice::from_row(row);
         }
-        match self.lookup(provider, model) {
+        match self.find_entry(provider, model) {
             Some(entry) => ModelPrice {
                 tiers: entry.prices.clone(),
                 is_assumed: false,
             },
-            None => self.dearest(provider.unwrap_or(vendor)),
+            None => self.dearest_price(provider.unwrap_or(vendor)),
         }
     }
 
     /// The most any of `provider`'s models costs, figure by figure.
-    fn dearest(&self, provider: &str) -> ModelPrice {
+    fn dearest_price(&self, provider: &str) -> ModelPrice {
         let entries = self.models.iter().filter(|e| e.provider == provider);
         let tiers = entries.flat_map(|entry| entry.prices.iter().copied());
-        let dearest = tiers.fold(PriceTier::default(), PriceTier::dearer);
+        let dearest = tiers.fold(PriceTier::default(), PriceTier::dearer_of);
         ModelPrice {
             tiers: vec![PriceTier {
                 above_tokens: 0,
@@ -216,7 +222,7 @@ impl ModelCatalogue {
     }
 }
 
-/// Who listens at an address, by the names of `models.json`.
+/// The provider behind a base URL, by the names of `models.json`; `None` for an unknown host.
 pub fn provider_at(base_url: &str) -> Option<&'static str> {
     const HOSTS: [(&str, &str); 11] = [
         ("api.anthropic.com", "anthropic"),
@@ -243,17 +249,17 @@ mod tests {
     use omoi_domain::money::NanoUsd;
 
     use super::*;
-    use crate::pricing::Tokens;
+    use crate::pricing::TokenCounts;
 
     fn at(date: &str) -> Timestamp {
         Timestamp::of_date(date).unwrap()
     }
 
     fn cost(price: &ModelPrice, input: u64, output: u64) -> NanoUsd {
-        price.cost(Tokens {
+        price.cost_of(TokenCounts {
             input,
             output,
-            ..Tokens::default()
+            ..TokenCounts::default()
         })
     }
 
@@ -293,30 +299,36 @@ mod tests {
             ("2026-12-14", Some("claude-sonnet-4-10")),
             ("2026-12-15", Some("claude-sonnet-3")),
         ] {
-            let newest = list.newest("anthropic", "sonnet", at(date));
+            let newest = list.newest_model("anthropic", "sonnet", at(date));
             assert_eq!(newest.map(|e| e.id.as_str()), id, "{date}");
         }
-        assert_eq!(list.newest("anthropic", "opus", at("2026-11-28")), None);
-        assert_eq!(list.newest("openai", "sonnet", at("2026-11-28")), None);
+        assert_eq!(
+            list.newest_model("anthropic", "opus", at("2026-11-28")),
+            None
+        );
+        assert_eq!(
+            list.newest_model("openai", "sonnet", at("2026-11-28")),
+            None
+        );
     }
 
     #[test]
     fn an_unknown_model_costs_as_much_as_its_providers_dearest() {
         let list = small();
-        let unknown = list.price((Some("anthropic"), "anthropic"), "claude-novel-9");
+        let unknown = list.price_of((Some("anthropic"), "anthropic"), "claude-novel-9");
         assert!(unknown.is_assumed);
         assert_eq!(
             cost(&unknown, 1_000_000, 1_000_000),
             NanoUsd::from_dollars(14)
         );
-        let elsewhere = list.price((None, "anthropic"), "my-own-model");
+        let elsewhere = list.price_of((None, "anthropic"), "my-own-model");
         assert!(elsewhere.is_assumed);
         for name in [
             "claude-sonnet-3",
             "claude-sonnet-3-20250929",
             "anthropic/claude-sonnet-3",
         ] {
-            let known = list.price((None, "anthropic"), name);
+            let known = list.price_of((None, "anthropic"), name);
             assert_eq!(
                 cost(&known, 1_000_000, 0),
                 NanoUsd::from_dollars(3),
@@ -336,7 +348,7 @@ mod tests {
             ("claude-sonnet-4-5", 3),
             ("local-7b", 0),
         ] {
-            let price = list.price((None, "anthropic"), model);
+            let price = list.price_of((None, "anthropic"), model);
             let cost = cost(&price, 1_000_000, 1_000_000);
             assert_eq!(cost, NanoUsd::from_dollars(dollars), "{model}");
             assert!(!price.is_assumed, "{model}");
@@ -345,7 +357,7 @@ mod tests {
 
     #[test]
     fn the_embedded_list_knows_current_models_at_a_fixed_date() {
-        let list = ModelCatalogue::embedded().unwrap();
+        let list = ModelCatalogue::load_embedded().unwrap();
         let now = at("2026-11-28");
         for (provider, family) in [
             ("anthropic", "sonnet"),
@@ -354,7 +366,7 @@ mod tests {
             ("openai", "gpt-sol"),
             ("openai", "gpt-luna"),
         ] {
-            let newest = list.newest(provider, family, now).unwrap();
+            let newest = list.newest_model(provider, family, now).unwrap();
             assert!(
                 newest.features.contains(&ModelFeature::Tools),
                 "{}",
@@ -362,24 +374,24 @@ mod tests {
             );
         }
         let old = list
-            .lookup(Some("anthropic"), "claude-sonnet-4-5-20250929")
+            .find_entry(Some("anthropic"), "claude-sonnet-4-5-20250929")
             .unwrap();
         assert_eq!(old.ends_on.unwrap().to_string(), "2026-11-30");
         assert_ne!(
-            list.newest("anthropic", "sonnet", now).unwrap().id,
+            list.newest_model("anthropic", "sonnet", now).unwrap().id,
             old.id,
             "a newer one exists"
         );
         assert_eq!(old.prices[0].input, 3_000_000_000);
-        let small = list.lookup(None, "text-embedding-3-small").unwrap();
+        let small = list.find_entry(None, "text-embedding-3-small").unwrap();
         assert_eq!(
             (small.kind, small.prices[0].input),
             (ModelKind::Embedding, 20_000_000)
         );
         // Opus was taken to cost three times as much as it does, the newest Haiku a tenth as much.
-        let opus = list.lookup(None, "claude-opus-4-5").unwrap();
+        let opus = list.find_entry(None, "claude-opus-4-5").unwrap();
         assert_eq!(opus.prices[0].output, 25_000_000_000);
-        let tiered = list.lookup(None, "claude-haiku-5-5").unwrap();
+        let tiered = list.find_entry(None, "claude-haiku-5-5").unwrap();
         assert_eq!(
             tiered
                 .prices
@@ -392,12 +404,12 @@ mod tests {
 
     #[test]
     fn the_embedded_list_is_sorted_and_names_are_unique() {
-        let list = ModelCatalogue::embedded().unwrap();
+        let list = ModelCatalogue::load_embedded().unwrap();
         let ids: Vec<_> = list.models.iter().map(|e| (&e.provider, &e.id)).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
         for entry in &list.models {
             assert!(!entry.prices.is_empty(), "{}", entry.id);
-            let found = list.lookup(Some(&entry.provider), &entry.id).unwrap();
+            let found = list.find_entry(Some(&entry.provider), &entry.id).unwrap();
             assert_eq!(found.id, entry.id);
         }
     }

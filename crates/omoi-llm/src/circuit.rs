@@ -18,10 +18,10 @@ const PROBE_POLL: Duration = Duration::from_secs(1);
 
 /// The circuits of every target. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Circuits(Arc<Mutex<HashMap<String, State>>>);
+pub struct CircuitBreakers(Arc<Mutex<HashMap<String, CircuitState>>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct CircuitState {
     failures: u32,
     open_until: Option<Timestamp>,
     probing: bool,
@@ -29,79 +29,79 @@ struct State {
 
 /// The circuit is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Open {
+pub struct CircuitOpen {
     /// When to ask again.
     pub until: Timestamp,
 }
 
-/// The right to make one call. Dropped without a verdict, it counts neither way.
+/// Permission for one call. Dropped without a result, it counts neither way.
 #[derive(Debug)]
-pub struct Permit {
-    circuits: Circuits,
+pub struct CallPermit {
+    circuits: CircuitBreakers,
     target: String,
     probe: bool,
 }
 
-impl Circuits {
+impl CircuitBreakers {
     /// Asks for the right to call `target`.
     ///
     /// # Errors
     /// Returns [`Open`] while the circuit is open or another call probes it.
-    pub fn admit(&self, target: &str, now: Timestamp) -> Result<Permit, Open> {
-        let mut states = self.lock();
+    pub fn request_permit(&self, target: &str, now: Timestamp) -> Result<CallPermit, CircuitOpen> {
+        let mut states = self.lock_states();
         let state = states.entry(target.to_owned()).or_default();
         let probe = match state.open_until {
             None => false,
-            Some(until) if now < until => return Err(Open { until }),
+            Some(until) if now < until => return Err(CircuitOpen { until }),
             Some(_) if state.probing => {
-                return Err(Open {
+                return Err(CircuitOpen {
                     until: now + PROBE_POLL,
                 });
             }
             Some(_) => true,
         };
         state.probing |= probe;
-        Ok(Permit {
+        Ok(CallPermit {
             circuits: self.clone(),
             target: target.to_owned(),
             probe,
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, State>> {
+    fn lock_states(&self) -> MutexGuard<'_, HashMap<String, CircuitState>> {
         // The map is whole between any two statements here, so a panic elsewhere did not harm it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Permit {
-    /// The target answers: a probe lets the others in.
-    pub fn alive(&mut self) {
+impl CallPermit {
+    /// Records that the target answers, after which a probe lets the other calls in.
+    pub fn note_alive(&mut self) {
         if std::mem::take(&mut self.probe) {
-            self.with(|state| {
-                *state = State {
+            self.update_state(|state| {
+                *state = CircuitState {
                     failures: FAILURES_MAX - 1,
-                    ..State::default()
+                    ..CircuitState::default()
                 };
             });
         }
     }
 
-    /// The call came to its good end, or failed by the caller's own fault.
-    pub fn succeed(mut self) {
+    /// Records that the call succeeded, or failed through the caller's own fault.
+    pub fn record_success(mut self) {
         let probe = std::mem::take(&mut self.probe);
-        self.with(|state| {
+        self.update_state(|state| {
             // A call begun before the circuit opened says nothing about the target now.
             if probe || state.open_until.is_none() {
-                *state = State::default();
+                *state = CircuitState::default();
             }
         });
     }
 
-    /// The target failed.
-    pub fn fail(mut self, now: Timestamp) {
+    /// Records a failure of the target, which may open its circuit.
+    pub fn record_failure(mut self, now: Timestamp) {
         let probe = std::mem::take(&mut self.probe);
-        self.with(|state| {
+        self.update_state(|state| {
             state.failures = state.failures.saturating_add(1);
             if probe || (state.open_until.is_none() && state.failures >= FAILURES_MAX) {
                 state.open_until = Some(now + OPEN_FOR);
@@ -110,17 +110,17 @@ impl Permit {
         });
     }
 
-    fn with(&self, change: impl FnOnce(&mut State)) {
-        if let Some(state) = self.circuits.lock().get_mut(&self.target) {
+    fn update_state(&self, change: impl FnOnce(&mut CircuitState)) {
+        if let Some(state) = self.circuits.lock_states().get_mut(&self.target) {
             change(state);
         }
     }
 }
 
-impl Drop for Permit {
+impl Drop for CallPermit {
     fn drop(&mut self) {
         if self.probe {
-            self.with(|state| state.probing = false);
+            self.update_state(|state| state.probing = false);
         }
     }
 }
@@ -138,70 +138,97 @@ mod tests {
         Timestamp::from_micros(seconds * 1_000_000)
     }
 
-    fn opened() -> Circuits {
-        let circuits = Circuits::default();
+    fn opened() -> CircuitBreakers {
+        let circuits = CircuitBreakers::default();
         for n in 0..5 {
-            circuits.admit("a", at(n)).unwrap().fail(at(n));
+            circuits
+                .request_permit("a", at(n))
+                .unwrap()
+                .record_failure(at(n));
         }
         circuits
     }
 
     #[test]
     fn five_straight_failures_open_one_target() {
-        let circuits = Circuits::default();
+        let circuits = CircuitBreakers::default();
         for n in 0..4 {
-            circuits.admit("a", at(n)).unwrap().fail(at(n));
+            circuits
+                .request_permit("a", at(n))
+                .unwrap()
+                .record_failure(at(n));
         }
-        circuits.admit("a", at(4)).unwrap().succeed();
+        circuits
+            .request_permit("a", at(4))
+            .unwrap()
+            .record_success();
         for n in 5..9 {
-            circuits.admit("a", at(n)).unwrap().fail(at(n));
+            circuits
+                .request_permit("a", at(n))
+                .unwrap()
+                .record_failure(at(n));
         }
-        drop(circuits.admit("a", at(9)).unwrap());
-        circuits.admit("a", at(9)).unwrap().fail(at(9));
-        let open = circuits.admit("a", at(10)).unwrap_err();
-        assert_eq!(open, Open { until: at(39) });
-        assert!(circuits.admit("b", at(10)).is_ok());
+        drop(circuits.request_permit("a", at(9)).unwrap());
+        circuits
+            .request_permit("a", at(9))
+            .unwrap()
+            .record_failure(at(9));
+        let open = circuits.request_permit("a", at(10)).unwrap_err();
+        assert_eq!(open, CircuitOpen { until: at(39) });
+        assert!(circuits.request_permit("b", at(10)).is_ok());
     }
 
     #[test]
     fn one_probe_at_a_time_decides() {
         let circuits = opened();
-        assert!(circuits.admit("a", at(33)).is_err());
-        let probe = circuits.admit("a", at(34)).unwrap();
+        assert!(circuits.request_permit("a", at(33)).is_err());
+        let probe = circuits.request_permit("a", at(34)).unwrap();
         assert_eq!(
-            circuits.admit("a", at(34)).unwrap_err(),
-            Open { until: at(35) }
+            circuits.request_permit("a", at(34)).unwrap_err(),
+            CircuitOpen { until: at(35) }
         );
-        probe.fail(at(36));
+        probe.record_failure(at(36));
         assert_eq!(
-            circuits.admit("a", at(37)).unwrap_err(),
-            Open { until: at(66) }
+            circuits.request_permit("a", at(37)).unwrap_err(),
+            CircuitOpen { until: at(66) }
         );
 
-        drop(circuits.admit("a", at(66)).unwrap());
-        let mut probe = circuits.admit("a", at(66)).unwrap();
-        probe.alive();
-        let other = circuits.admit("a", at(67)).unwrap();
-        other.fail(at(68));
-        assert!(circuits.admit("a", at(69)).is_err(), "not yet trusted");
-        probe.succeed();
+        drop(circuits.request_permit("a", at(66)).unwrap());
+        let mut probe = circuits.request_permit("a", at(66)).unwrap();
+        probe.note_alive();
+        let other = circuits.request_permit("a", at(67)).unwrap();
+        other.record_failure(at(68));
         assert!(
-            circuits.admit("a", at(69)).is_err(),
+            circuits.request_permit("a", at(69)).is_err(),
+            "not yet trusted"
+        );
+        probe.record_success();
+        assert!(
+            circuits.request_permit("a", at(69)).is_err(),
             "an older call decides nothing"
         );
-        circuits.admit("a", at(98)).unwrap().succeed();
-        circuits.admit("a", at(98)).unwrap().fail(at(98));
-        assert!(circuits.admit("a", at(98)).is_ok());
+        circuits
+            .request_permit("a", at(98))
+            .unwrap()
+            .record_success();
+        circuits
+            .request_permit("a", at(98))
+            .unwrap()
+            .record_failure(at(98));
+        assert!(circuits.request_permit("a", at(98)).is_ok());
     }
 
     #[test]
     fn late_failures_do_not_lengthen_the_pause() {
-        let circuits = Circuits::default();
-        let late = circuits.admit("a", at(0)).unwrap();
+        let circuits = CircuitBreakers::default();
+        let late = circuits.request_permit("a", at(0)).unwrap();
         for n in 0..5 {
-            circuits.admit("a", at(n)).unwrap().fail(at(n));
+            circuits
+                .request_permit("a", at(n))
+                .unwrap()
+                .record_failure(at(n));
         }
-        late.fail(at(20));
-        assert!(circuits.admit("a", at(34)).is_ok());
+        late.record_failure(at(20));
+        assert!(circuits.request_permit("a", at(34)).is_ok());
     }
 }

@@ -1,23 +1,23 @@
-//! A try of a model call that failed: what the caller's people are told of it.
+//! A failed try of a model call, as it is reported to users.
 
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::time::Timestamp;
 
-use crate::route::Route;
+use crate::route::ModelRoute;
 use crate::upstream::UpstreamError;
 
 /// One failed try, with what follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedTry {
-    /// Who was asked: a host, or the simulated model.
+    /// Host of the provider, or `the simulated model`.
     pub provider: String,
-    /// The model.
+    /// Name of the model that was asked.
     pub model: String,
     /// The status it answered with, where it answered.
     pub status: Option<u16>,
-    /// The provider's own words, or what kept it from having any; without secrets, on one line.
+    /// The provider's error message, or why there is none; without secrets, on one line.
     pub words: String,
-    /// Tries so far.
+    /// Tries so far, this one included.
     pub n_calls: u32,
     /// The most there are.
     pub calls_max: u32,
@@ -28,14 +28,14 @@ pub struct FailedTry {
 }
 
 impl FailedTry {
-    /// A try on `route` that failed with `error`; when and how often it is tried again is for the
-    /// caller to fill in. The words are told without the secrets of `mask`.
-    pub(crate) fn of(route: &Route, error: &UpstreamError, mask: &SecretMask) -> Self {
+    /// A try on `route` that failed with `error`; the caller fills in when and how often it is tried
+    /// again. The secrets of `mask` are taken out of the words.
+    pub(crate) fn from_error(route: &ModelRoute, error: &UpstreamError, mask: &SecretMask) -> Self {
         Self {
             provider: route.provider_name(),
             model: route.model.clone(),
-            status: error.status(),
-            words: mask.mask(&error.words()).into_owned(),
+            status: error.http_status(),
+            words: mask.mask(&error.provider_words()).into_owned(),
             n_calls: 0,
             calls_max: 0,
             next_at: None,
@@ -43,7 +43,7 @@ impl FailedTry {
         }
     }
 
-    /// Whether somebody who knows `earlier` learns nothing from this.
+    /// Whether it repeats `earlier`: the same status and the same words.
     pub fn is_like(&self, earlier: &Self) -> bool {
         self.status == earlier.status && self.words == earlier.words
     }

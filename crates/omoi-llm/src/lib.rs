@@ -8,20 +8,20 @@ pub mod pricing;
 pub mod route;
 
 pub mod circuit;
-pub mod count;
 pub mod retry;
 pub mod schema;
+pub mod token_count;
 pub mod upstream;
 
-pub mod ask;
-mod chain;
+mod error_chain;
 pub mod failed_try;
+pub mod llm_client;
 pub mod meter;
-mod metered;
-mod tally;
+mod metered_call;
+mod question_tally;
 
-pub mod client;
 pub mod gateway;
+pub mod gateway_client;
 pub mod structured;
 
 pub mod scenario;

@@ -1,4 +1,4 @@
-//! Who calls, what it cost, and the hook that allows and records it.
+//! The hook that allows and records model calls, and what it is told: caller, projected cost, usage.
 //!
 //! This crate knows no budgets: it asks before a call and reports after it.
 
@@ -10,88 +10,88 @@ use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::Principal;
 
-use crate::count::{self, BYTES_PER_TOKEN};
 use crate::failed_try::FailedTry;
-use crate::pricing::Tokens;
-use crate::route::Route;
-use crate::wire::anthropic::{Delta, MessagesRequest, StreamEvent, TokenUsage};
+use crate::pricing::TokenCounts;
+use crate::route::ModelRoute;
+use crate::token_count::{self, BYTES_PER_TOKEN};
+use crate::wire::anthropic::{BlockDelta, MessagesRequest, StreamEvent, TokenUsage};
 
 /// Who calls a model: what the server knows from the attempt's token, or the platform of its own question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub struct ModelCaller {
     /// Who pays, and for what.
     pub principal: Principal,
-    /// In which role, for example `planner`.
+    /// Role of the agent, for example `planner`.
     pub role: AgentRole,
-    /// In which phase, for example `requirements`.
+    /// Planning phase, for example `requirements`.
     pub phase: String,
     /// The task's plan-local id, for example `TSK-003`; none while planning.
     pub task: Option<String>,
-    /// The task's title.
+    /// The task's title; none while planning.
     pub title: Option<String>,
-    /// How often the subject was begun, from 1.
+    /// Round of the subject, counted from 1.
     pub round: u32,
 }
 
-/// What a call may cost at most, as far as can be told before it.
+/// The highest cost of a call, estimated before it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Projection {
+pub struct CostProjection {
     /// The route asked for.
     pub route: RouteName,
-    /// Its model.
+    /// Name of the model on that route.
     pub model: String,
     /// Its answers are scripted and cost nothing.
     pub simulated: bool,
     /// Estimated tokens read, and the limit of tokens answered.
-    pub tokens: Tokens,
-    /// What those cost.
+    pub tokens: TokenCounts,
+    /// Price of those tokens in nano-dollars.
     pub cost: NanoUsd,
 }
 
-/// What a call did cost.
+/// Tokens and cost of a finished call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Usage {
+pub struct CallUsage {
     /// The route asked for.
     pub route: RouteName,
     /// The model that answered.
     pub model: String,
     /// Tokens of all tries, failed ones included; estimated where the model did not say.
-    pub tokens: Tokens,
-    /// What those cost.
+    pub tokens: TokenCounts,
+    /// Price of those tokens in nano-dollars.
     pub cost: NanoUsd,
     /// From the question to the end of the answer.
     pub latency_ms: u64,
-    /// Tries.
+    /// Calls made to the provider, retries included.
     pub calls: u32,
     /// The answers were scripted and cost nothing.
     pub simulated: bool,
-    /// How it ended.
-    pub outcome: Outcome,
+    /// How the question ended.
+    pub outcome: CallOutcome,
 }
 
 /// How a question ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CallOutcome {
     /// With a whole answer.
     Complete,
     /// With part of an answer: the model's stream was cut.
     Cut,
-    /// With part of an answer or none: the asker went away.
+    /// With part of an answer or none: the caller went away.
     Abandoned,
-    /// With no answer.
+    /// With no answer at all.
     Failed,
 }
 
 /// Why a call may not be made.
 #[derive(Debug, Error)]
 pub enum ReserveError {
-    /// There is no money for it.
+    /// The budget does not cover the call.
     #[error("{reason}")]
     Refused {
         /// Which budget, its size and what to do.
         reason: String,
     },
-    /// Nobody can tell: the budgets cannot be read.
+    /// The budgets cannot be read.
     #[error("the budget cannot be checked")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -99,45 +99,49 @@ pub enum ReserveError {
 /// Why the cost of a call was not written down; nothing was.
 #[derive(Debug, Error)]
 pub enum RecordError {
-    /// It may pass: the database is busy, or its disk is full.
+    /// A retry may help: the database is busy, or its disk is full.
     #[error("the cost of a model call could not be recorded for now")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It does not pass: the call is no longer this process's to record.
+    /// A retry does not help: the call no longer belongs to this process.
     #[error("the cost of a model call could not be recorded")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// The hook around every call.
-pub trait Meter: Send + Sync + 'static {
+pub trait CallMeter: Send + Sync + 'static {
     /// Asks whether `caller` may make a call, before any upstream hears of it. Until it is recorded, a
     /// granted call counts against the budgets of all others with what it may cost.
-    fn reserve<'a>(
+    fn reserve_call<'a>(
         &'a self,
-        caller: &'a Caller,
-        projection: &'a Projection,
+        caller: &'a ModelCaller,
+        projection: &'a CostProjection,
     ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>>;
 
-    /// Tells of a try that failed, while the caller waits for the next or is told that there is none.
-    fn tell_failure<'a>(&'a self, caller: &'a Caller, failed: &'a FailedTry) -> BoxFuture<'a, ()>;
+    /// Reports a failed try, while the caller waits for the next one or for the error.
+    fn report_failure<'a>(
+        &'a self,
+        caller: &'a ModelCaller,
+        failed: &'a FailedTry,
+    ) -> BoxFuture<'a, ()>;
 }
 
 /// A granted call. Dropped without a record, the meter has to settle it by itself.
 #[must_use = "a reserved call counts against the budgets until it is recorded"]
 pub trait ReservedCall: Send + Sync {
     /// Reports what the call cost, in place of what it might have. Every granted call is recorded, also
-    /// when it failed or its asker went away, before the asker learns of the end; again after a
+    /// when it failed or its caller went away, before the caller learns of the end; again after a
     /// failure that may pass.
-    fn record<'a>(&'a self, usage: &'a Usage) -> BoxFuture<'a, Result<(), RecordError>>;
+    fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>>;
 }
 
-/// What one try can have cost: what a provider reports beyond it is not believed.
+/// The most tokens that one try can have used; what a provider reports beyond is capped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenCeiling {
-    /// What it will read, by rule of thumb.
+    /// Estimated tokens of the request.
     read_estimate: u64,
-    /// The most it can have read.
+    /// The most tokens that the model can have read.
     read_max: u64,
-    /// The most it was allowed to answer.
+    /// The most tokens that the answer was allowed.
     answered_max: u64,
 }
 
@@ -147,24 +151,25 @@ const WINDOW_TOKENS_MAX: u64 = 4_000_000;
 impl TokenCeiling {
     /// The ceiling of `request` on `route`: no token is shorter than a byte, and none is read beyond the
     /// model's window.
-    pub(crate) fn of(route: &Route, request: &MessagesRequest) -> Self {
+    pub(crate) fn of_request(route: &ModelRoute, request: &MessagesRequest) -> Self {
         let window = route.window_tokens.unwrap_or(WINDOW_TOKENS_MAX);
         Self {
-            read_estimate: count::of_request(request),
-            read_max: count::most_of_request(request).map_or(window, |most| most.min(window)),
+            read_estimate: token_count::estimate_request(request),
+            read_max: token_count::request_tokens_max(request)
+                .map_or(window, |most| most.min(window)),
             answered_max: u64::from(request.max_tokens.min(route.max_tokens)),
         }
     }
 
     /// `told` within the ceiling.
-    fn cap(&self, told: Tokens) -> Tokens {
+    fn cap_tokens(&self, told: TokenCounts) -> TokenCounts {
         let mut left = self.read_max;
         let mut take = |tokens: u64| {
             let taken = tokens.min(left);
             left -= taken;
             taken
         };
-        Tokens {
+        TokenCounts {
             input: take(told.input),
             cache_write: take(told.cache_write),
             cache_write_1h: take(told.cache_write_1h),
@@ -176,7 +181,7 @@ impl TokenCeiling {
 
 /// Counts the tokens of one try from its events.
 #[derive(Clone, Debug)]
-pub(crate) struct Gauge {
+pub(crate) struct TokenGauge {
     ceiling: TokenCeiling,
     usage: TokenUsage,
     answered_bytes: u64,
@@ -185,7 +190,7 @@ pub(crate) struct Gauge {
     summed_up: bool,
 }
 
-impl Gauge {
+impl TokenGauge {
     /// A gauge for a request with this ceiling.
     pub(crate) fn new(ceiling: TokenCeiling) -> Self {
         Self {
@@ -215,10 +220,10 @@ impl Gauge {
             StreamEvent::MessageStart(start) => self.usage.merge(&start.message.usage),
             StreamEvent::ContentBlockDelta(delta) => {
                 let text = match &delta.delta {
-                    Delta::Text(d) => &d.text,
-                    Delta::InputJson(d) => &d.partial_json,
-                    Delta::Thinking(d) => &d.thinking,
-                    Delta::Signature(_) | Delta::Other(_) => return,
+                    BlockDelta::Text(d) => &d.text,
+                    BlockDelta::InputJson(d) => &d.partial_json,
+                    BlockDelta::Thinking(d) => &d.thinking,
+                    BlockDelta::Signature(_) | BlockDelta::Other(_) => return,
                 };
                 self.answered_bytes = self.answered_bytes.saturating_add(text.len() as u64);
             }
@@ -232,26 +237,26 @@ impl Gauge {
 
     /// The tokens so far. A model reports what it answered only at the end, and some never do: what is
     /// missing is estimated, so that an interrupted answer is not free; what is impossible is capped.
-    pub(crate) fn tokens(&self) -> Tokens {
-        self.ceiling.cap(self.told())
+    pub(crate) fn token_counts(&self) -> TokenCounts {
+        self.ceiling.cap_tokens(self.reported_tokens())
     }
 
     /// Whether the provider reports what cannot be.
     pub(crate) fn is_overstated(&self) -> bool {
-        let told = self.told();
-        self.ceiling.cap(told) != told
+        let told = self.reported_tokens();
+        self.ceiling.cap_tokens(told) != told
     }
 
-    fn told(&self) -> Tokens {
+    fn reported_tokens(&self) -> TokenCounts {
         if !self.started {
             let input = if self.is_sent {
                 self.ceiling.read_estimate
             } else {
                 0
             };
-            return Tokens {
+            return TokenCounts {
                 input,
-                ..Tokens::default()
+                ..TokenCounts::default()
             };
         }
         let usage = &self.usage;
@@ -263,14 +268,14 @@ impl Gauge {
             let young = by_age.map_or(0, |c| of_age(c.ephemeral_5m_input_tokens));
             young.saturating_add(cache_write_1h)
         });
-        let mut tokens = Tokens {
+        let mut tokens = TokenCounts {
             input: usage.input_tokens.unwrap_or(0),
             output: 0,
             cache_read,
             cache_write: written.saturating_sub(cache_write_1h),
             cache_write_1h,
         };
-        if tokens.read() == 0 {
+        if tokens.read_tokens() == 0 {
             tokens.input = self.ceiling.read_estimate;
         }
         let told = usage.output_tokens.unwrap_or(0);
@@ -355,7 +360,7 @@ mod tests {
                 (100, 11, 0, 0),
             ),
         ] {
-            let mut gauge = Gauge::new(TokenCeiling {
+            let mut gauge = TokenGauge::new(TokenCeiling {
                 read_estimate: 100,
                 read_max: 1_000,
                 answered_max: 50,
@@ -364,7 +369,7 @@ mod tests {
             for event in events {
                 gauge.push(&serde_json::from_value(event).unwrap());
             }
-            let t = gauge.tokens();
+            let t = gauge.token_counts();
             assert_eq!(
                 (t.input, t.output, t.cache_read, t.cache_write),
                 want,
@@ -381,13 +386,13 @@ mod tests {
             read_max: 1_000,
             answered_max: 50,
         };
-        let mut gauge = Gauge::new(ceiling);
+        let mut gauge = TokenGauge::new(ceiling);
         let usage = json!({"input_tokens": 1, "cache_creation_input_tokens": 30, "cache_creation":
             {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}});
         let start = json!({"type": "message_start", "message": {"id": "m", "role": "assistant", "model": "x",
             "content": [], "stop_reason": null, "stop_sequence": null, "usage": usage}});
         gauge.push(&serde_json::from_value(start).unwrap());
-        let t = gauge.tokens();
+        let t = gauge.token_counts();
         assert_eq!((t.input, t.cache_write, t.cache_write_1h), (1, 10, 20));
     }
 }

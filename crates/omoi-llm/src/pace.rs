@@ -1,24 +1,25 @@
-//! Time and chance, as parameters.
+//! Clock and randomness of model calls, as parameters.
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+
 use omoi_domain::time::Timestamp;
 
-/// The clock and the dice of every call to a model.
+/// The clock and the jitter of model calls.
 ///
 /// The composition root adapts the process's own clock; tests bring one they move themselves.
-pub trait Pace: Send + Sync + 'static {
-    /// The present.
+pub trait CallPace: Send + Sync + 'static {
+    /// The current time of the clock.
     fn now(&self) -> Timestamp;
 
     /// Waits on purpose, between two tries.
     fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()>;
 
-    /// Ends when `limit` is over: the guard beside something that should end sooner.
+    /// Waits for the time limit of something that should end sooner.
     ///
-    /// Apart from [`Pace::sleep`] so that a test can let pauses fly by without also cutting off the
-    /// real connection that a guard watches.
+    /// Apart from [`CallPace::sleep`] so that a test can skip pauses without also ending the real
+    /// connection that the limit guards.
     fn expire(&self, limit: Duration) -> BoxFuture<'static, ()> {
         self.sleep(limit)
     }

@@ -1,14 +1,15 @@
 //! What a call costs, in whole billionths of a US dollar.
 
-use omoi_domain::money::{NanoUsd, PriceRow};
 use serde::{Deserialize, Serialize};
+
+use omoi_domain::money::{NanoUsd, PriceRow};
 
 /// Tokens of one or several calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tokens {
+pub struct TokenCounts {
     /// Read at full price.
     pub input: u64,
-    /// Answered.
+    /// Tokens of the answer.
     pub output: u64,
     /// Read from the prompt cache.
     pub cache_read: u64,
@@ -18,9 +19,9 @@ pub struct Tokens {
     pub cache_write_1h: u64,
 }
 
-impl Tokens {
+impl TokenCounts {
     /// Everything read, at whatever price.
-    pub const fn read(&self) -> u64 {
+    pub const fn read_tokens(&self) -> u64 {
         self.input
             .saturating_add(self.cache_read)
             .saturating_add(self.cache_write)
@@ -28,7 +29,7 @@ impl Tokens {
     }
 }
 
-impl std::ops::AddAssign for Tokens {
+impl std::ops::AddAssign for TokenCounts {
     fn add_assign(&mut self, more: Self) {
         self.input = self.input.saturating_add(more.input);
         self.output = self.output.saturating_add(more.output);
@@ -45,9 +46,9 @@ pub struct PriceTier {
     /// The tier holds for calls that read more than these; 0 for the first.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub above_tokens: u64,
-    /// For tokens read.
+    /// For a million tokens read.
     pub input: u64,
-    /// For tokens answered.
+    /// For a million tokens answered.
     pub output: u64,
     /// For tokens read from the prompt cache.
     pub cache_read: u64,
@@ -65,7 +66,7 @@ const fn is_zero(n: &u64) -> bool {
 impl PriceTier {
     /// The dearer of both in every figure.
     #[must_use]
-    pub fn dearer(self, other: Self) -> Self {
+    pub fn dearer_of(self, other: Self) -> Self {
         Self {
             above_tokens: self.above_tokens.max(other.above_tokens),
             input: self.input.max(other.input),
@@ -76,7 +77,7 @@ impl PriceTier {
         }
     }
 
-    fn cost(&self, tokens: Tokens) -> NanoUsd {
+    fn tier_cost(&self, tokens: TokenCounts) -> NanoUsd {
         let parts = [
             (self.input, tokens.input),
             (self.output, tokens.output),
@@ -110,7 +111,7 @@ impl ModelPrice {
     };
 
     /// What a person says; caches cost as much as what they hold.
-    pub fn of_row(row: &PriceRow) -> Self {
+    pub fn from_row(row: &PriceRow) -> Self {
         let of = |amount: NanoUsd| u64::try_from(amount.as_nanos()).unwrap_or(0);
         let input = of(row.input_per_mtok);
         Self {
@@ -129,10 +130,11 @@ impl ModelPrice {
     /// What the tokens of one call cost, rounded up, so that many small calls never add up to nothing.
     ///
     /// What the call read decides about the tier, for all its tokens; so calls are priced one by one.
-    pub fn cost(&self, tokens: Tokens) -> NanoUsd {
+    pub fn cost_of(&self, tokens: TokenCounts) -> NanoUsd {
         let mut tiers = self.tiers.iter().rev();
-        let tier = tiers.find(|tier| tier.above_tokens == 0 || tokens.read() > tier.above_tokens);
-        tier.map_or(NanoUsd::ZERO, |tier| tier.cost(tokens))
+        let tier =
+            tiers.find(|tier| tier.above_tokens == 0 || tokens.read_tokens() > tier.above_tokens);
+        tier.map_or(NanoUsd::ZERO, |tier| tier.tier_cost(tokens))
     }
 }
 
@@ -163,8 +165,8 @@ mod tests {
 
     #[test]
     fn costs_are_exact_and_follow_caches_and_tiers() {
-        let none = Tokens::default();
-        let all = Tokens {
+        let none = TokenCounts::default();
+        let all = TokenCounts {
             input: u64::MAX,
             output: u64::MAX,
             cache_read: u64::MAX,
@@ -173,9 +175,9 @@ mod tests {
         };
         for (tokens, nanos) in [
             (none, 0),
-            (Tokens { input: 1, ..none }, 3_000),
+            (TokenCounts { input: 1, ..none }, 3_000),
             (
-                Tokens {
+                TokenCounts {
                     input: 1_000,
                     output: 1_000,
                     ..none
@@ -183,21 +185,21 @@ mod tests {
                 18_000_000,
             ),
             (
-                Tokens {
+                TokenCounts {
                     cache_read: 1_000,
                     ..none
                 },
                 300_000,
             ),
             (
-                Tokens {
+                TokenCounts {
                     cache_write: 1_000,
                     ..none
                 },
                 3_750_000,
             ),
             (
-                Tokens {
+                TokenCounts {
                     cache_write_1h: 1_000,
                     ..none
                 },
@@ -205,7 +207,7 @@ mod tests {
             ),
             // The tier begins above its figure, counts cached tokens, and holds for the answer too.
             (
-                Tokens {
+                TokenCounts {
                     input: 200_000,
                     output: 1,
                     ..none
@@ -213,7 +215,7 @@ mod tests {
                 600_015_000,
             ),
             (
-                Tokens {
+                TokenCounts {
                     input: 200_000,
                     cache_read: 1,
                     output: 1,
@@ -223,14 +225,17 @@ mod tests {
             ),
             (all, i64::MAX),
         ] {
-            assert_eq!(sonnet().cost(tokens).as_nanos(), nanos, "{tokens:?}");
+            assert_eq!(sonnet().cost_of(tokens).as_nanos(), nanos, "{tokens:?}");
         }
-        assert_eq!(ModelPrice::FREE.cost(all), NanoUsd::ZERO);
+        assert_eq!(ModelPrice::FREE.cost_of(all), NanoUsd::ZERO);
         // Less than a billionth is not nothing.
         let cheap = PriceTier {
             input: 1,
             ..PriceTier::default()
         };
-        assert_eq!(cheap.cost(Tokens { input: 1, ..none }).as_nanos(), 1);
+        assert_eq!(
+            cheap.tier_cost(TokenCounts { input: 1, ..none }).as_nanos(),
+            1
+        );
     }
 }

@@ -7,20 +7,20 @@ use std::time::Duration;
 use omoi_domain::time::Timestamp;
 
 /// Statuses that may pass by themselves.
-pub const RETRIED: [u16; 7] = [408, 429, 500, 502, 503, 504, 529];
+pub const RETRIED_STATUSES: [u16; 7] = [408, 429, 500, 502, 503, 504, 529];
 /// Longest wait between two tries, whatever the server asks for.
 pub const DELAY_MAX: Duration = Duration::from_mins(1);
 /// How long one question is tried again, unless configured.
-pub const DEADLINE: Duration = Duration::from_mins(2);
+pub const RETRY_TIME: Duration = Duration::from_mins(2);
 /// Most calls one question may make.
 pub const CALLS_MAX: u32 = 12;
 
 /// What a failure means for trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum RetryClass {
     /// It may pass; the server may have said when.
     Retry {
-        /// The server's `Retry-After`.
+        /// Least pause, from the server's `Retry-After`.
         after: Option<Duration>,
     },
     /// It will not pass.
@@ -28,17 +28,17 @@ pub enum Class {
 }
 
 /// The class of an answer with `status`.
-pub fn class_of_status(status: u16, after: Option<Duration>) -> Class {
-    if RETRIED.contains(&status) {
-        Class::Retry { after }
+pub fn class_of_status(status: u16, after: Option<Duration>) -> RetryClass {
+    if RETRIED_STATUSES.contains(&status) {
+        RetryClass::Retry { after }
     } else {
-        Class::Final
+        RetryClass::Final
     }
 }
 
 /// The pause after failure number `n`, counted from 0: 2ⁿ s and up to half as much again, at least
 /// what the server asked for, at most [`DELAY_MAX`]. `jitter` is in `0.0..1.0`.
-pub fn delay(n: u32, jitter: f64, after: Option<Duration>) -> Duration {
+pub fn retry_delay(n: u32, jitter: f64, after: Option<Duration>) -> Duration {
     let base_s = f64::from(1_u32 << n.min(6));
     let backoff = Duration::from_secs_f64(base_s * (1.0 + jitter.clamp(0.0, 1.0) / 2.0));
     backoff.max(after.unwrap_or_default()).min(DELAY_MAX)
@@ -58,21 +58,21 @@ pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
 
 /// What is left of the limits of one question. Several calls for one question share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
+pub struct CallAllowance {
     /// No call begins after this.
     pub until: Timestamp,
-    /// Calls still free.
+    /// Calls that may still be made.
     pub calls_left: u32,
 }
 
-impl Allowance {
+impl CallAllowance {
     /// The ordinary limits, from `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self::within(now, DEADLINE)
+        Self::within_time(now, RETRY_TIME)
     }
 
     /// [`CALLS_MAX`] calls that all begin within `time` from `now`.
-    pub fn within(now: Timestamp, time: Duration) -> Self {
+    pub fn within_time(now: Timestamp, time: Duration) -> Self {
         Self {
             until: now + time,
             calls_left: CALLS_MAX,
@@ -81,7 +81,7 @@ impl Allowance {
 
     /// These limits with `time` from `now`: whoever was answered has all of it for what it asks next.
     #[must_use]
-    pub fn renewed(self, now: Timestamp, time: Duration) -> Self {
+    pub fn renew_time(self, now: Timestamp, time: Duration) -> Self {
         Self {
             until: now + time,
             ..self
@@ -91,13 +91,13 @@ impl Allowance {
     /// Whether a call may begin after `pause`.
     ///
     /// # Errors
-    /// Returns [`Spent`] naming the limit in the way.
-    pub fn check(&self, now: Timestamp, pause: Duration) -> Result<(), Spent> {
+    /// Returns [`AllowanceSpent`] naming the limit in the way.
+    pub fn check_pause(&self, now: Timestamp, pause: Duration) -> Result<(), AllowanceSpent> {
         if self.calls_left == 0 {
-            return Err(Spent::Calls);
+            return Err(AllowanceSpent::Calls);
         }
         if now + pause >= self.until {
-            return Err(Spent::Time);
+            return Err(AllowanceSpent::Time);
         }
         Ok(())
     }
@@ -105,7 +105,7 @@ impl Allowance {
 
 /// Why a failure that might pass was not tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spent {
+pub enum AllowanceSpent {
     /// The next try would begin after the deadline.
     Time,
     /// No calls are left.
@@ -119,9 +119,9 @@ mod tests {
     #[test]
     fn status_alone_decides() {
         let retried: Vec<u16> = (100..600)
-            .filter(|s| class_of_status(*s, None) != Class::Final)
+            .filter(|s| class_of_status(*s, None) != RetryClass::Final)
             .collect();
-        assert_eq!(retried, RETRIED);
+        assert_eq!(retried, RETRIED_STATUSES);
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
             (0, 0.0, Some(3600.0), 60.0),
         ] {
             assert_eq!(
-                delay(n, jitter, after.map(s)),
+                retry_delay(n, jitter, after.map(s)),
                 s(want),
                 "{n} {jitter} {after:?}"
             );

@@ -12,20 +12,20 @@ use omoi_domain::time::Timestamp;
 use crate::catalogue::{ModelCatalogue, ModelFeature, provider_at};
 use crate::pricing::ModelPrice;
 
-/// Where Anthropic listens.
+/// Base URL of Anthropic's own API.
 pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
-/// Where OpenAI listens.
+/// Base URL of OpenAI's own API.
 pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 
 /// The environment variables that messages of this module tell people to set.
 pub mod variables {
     /// Key for Anthropic, sent as `x-api-key`.
     pub const ANTHROPIC_API_KEY: &str = "ANTHROPIC_API_KEY";
-    /// Another Anthropic-compatible server.
+    /// Base URL of another Anthropic-compatible server.
     pub const ANTHROPIC_BASE_URL: &str = "ANTHROPIC_BASE_URL";
     /// The model to ask there.
     pub const ANTHROPIC_MODEL: &str = "ANTHROPIC_MODEL";
-    /// Key for OpenAI.
+    /// API key for OpenAI or its compatible server.
     pub const OPENAI_API_KEY: &str = "OPENAI_API_KEY";
     /// Another server that speaks OpenAI's format, up to and including `/v1`.
     pub const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
@@ -33,7 +33,7 @@ pub mod variables {
     pub const OPENAI_MODEL: &str = "OPENAI_MODEL";
     /// The one server to ask, whatever else is set.
     pub const LLM_BASE_URL: &str = "LLM_BASE_URL";
-    /// Its key.
+    /// API key of the server at `LLM_BASE_URL`.
     pub const LLM_API_KEY: &str = "LLM_API_KEY";
     /// The model to ask, whoever answers.
     pub const LLM_MODEL: &str = "LLM_MODEL";
@@ -42,10 +42,10 @@ pub mod variables {
 /// Which wire format an upstream speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Provider {
-    /// Anthropic Messages.
+pub enum ModelProvider {
+    /// Anthropic Messages, `POST /v1/messages`.
     Anthropic,
-    /// OpenAI chat completions.
+    /// OpenAI chat completions, `POST /chat/completions`.
     Openai,
 }
 
@@ -63,24 +63,24 @@ pub enum AnswerMode {
 
 /// A provider's key and how it is sent.
 #[derive(Clone, Debug, Default)]
-pub enum Key {
+pub enum ProviderKey {
     /// No key: local servers.
     #[default]
     None,
-    /// `x-api-key`.
+    /// Sent as the header `x-api-key`.
     Header(SecretString),
-    /// `authorization: Bearer`.
+    /// Sent as `authorization: Bearer …`.
     Bearer(SecretString),
 }
 
-impl Key {
+impl ProviderKey {
     /// Whether there is no key.
     pub const fn is_none(&self) -> bool {
         matches!(self, Self::None)
     }
 
     /// The secret, where there is one.
-    pub const fn secret(&self) -> Option<&SecretString> {
+    pub const fn secret_key(&self) -> Option<&SecretString> {
         match self {
             Self::None => None,
             Self::Header(key) | Self::Bearer(key) => Some(key),
@@ -88,22 +88,22 @@ impl Key {
     }
 }
 
-/// Where one kind of question goes.
+/// Where questions of one kind go: server, model, key and price.
 #[derive(Clone, Debug)]
-pub struct Route {
+pub struct ModelRoute {
     /// The wire format there.
-    pub provider: Provider,
+    pub provider: ModelProvider,
     /// Its address, without the last path segments (`/v1/messages`, `/chat/completions`).
     pub base_url: String,
     /// The model asked for.
     pub model: String,
-    /// Its key.
-    pub key: Key,
+    /// API key sent with every call.
+    pub key: ProviderKey,
     /// How typed answers are asked for.
     pub answer_mode: AnswerMode,
     /// The most tokens one answer may have there; a request that asks for more asks for these.
     pub max_tokens: u32,
-    /// What it costs.
+    /// Price per token, for metering.
     pub price: ModelPrice,
     /// The most tokens the model reads, where that is known.
     pub window_tokens: Option<u64>,
@@ -113,13 +113,13 @@ pub struct Route {
     pub simulated: bool,
 }
 
-impl Route {
+impl ModelRoute {
     /// What a circuit breaker counts by: calls to one address fail together.
-    pub fn target(&self) -> &str {
+    pub fn circuit_target(&self) -> &str {
         &self.base_url
     }
 
-    /// Who answers there, for people: the host, or that nobody does.
+    /// The provider for people to read: the host, or `the simulated model`.
     pub fn provider_name(&self) -> String {
         if self.simulated {
             return "the simulated model".to_owned();
@@ -134,30 +134,30 @@ impl Route {
     }
 }
 
-/// What configuration says about one server.
+/// Configuration of one model server.
 #[derive(Clone, Debug, Default)]
-pub struct Server {
+pub struct ModelServer {
     /// Its address; the vendor's own when empty.
     pub base_url: Option<String>,
-    /// Its key.
-    pub key: Key,
+    /// API key of that server.
+    pub key: ProviderKey,
     /// The model to ask there.
     pub model: Option<String>,
     /// The most tokens of one answer there.
     pub max_tokens: u32,
 }
 
-/// What configuration says about models.
+/// Configuration of models and their servers.
 ///
 /// Each key stays with its address: a key is never sent to the server of another.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct LlmSettings {
     /// The one server to ask, in OpenAI's format; the vendors are not asked where it has an address.
-    pub own: Server,
+    pub own: ModelServer,
     /// Anthropic or a server that speaks its format.
-    pub anthropic: Server,
+    pub anthropic: ModelServer,
     /// OpenAI or a server that speaks its format; an address without a key means one that wants none.
-    pub openai: Server,
+    pub openai: ModelServer,
     /// The model to ask, whoever answers; wins over a server's own.
     pub model: Option<String>,
     /// The model that gives second opinions; the one of all other questions where none is named.
@@ -188,9 +188,9 @@ pub enum RouteError {
     /// Only the vendors' own servers have a model we may assume.
     #[error("no model is named for `{base_url}`: set {variable}")]
     NoModel {
-        /// The server.
+        /// Base URL of the server without a model.
         base_url: String,
-        /// What to set.
+        /// Environment variable that names a model.
         variable: &'static str,
     },
     /// An address is not an `http` or `https` URL.
@@ -198,47 +198,47 @@ pub enum RouteError {
     BadUrl {
         /// Where it was set.
         variable: &'static str,
-        /// What it says.
+        /// The text that is no URL.
         value: String,
     },
 }
 
 /// A route for every name.
 #[derive(Clone, Debug)]
-pub struct Routes {
-    table: BTreeMap<RouteName, Route>,
-    fallback: Route,
+pub struct RouteTable {
+    table: BTreeMap<RouteName, ModelRoute>,
+    fallback: ModelRoute,
 }
 
-impl Routes {
+impl RouteTable {
     /// Works out every route: the server of our own, else the first vendor with a key, Anthropic before
     /// OpenAI. Where no model is named, it is the newest of a family that `catalogue` knows at `now`.
     ///
     /// # Errors
     /// Returns [`RouteError`] saying exactly what to set; nothing is assumed without a key.
-    pub fn resolve(
-        settings: &Settings,
+    pub fn resolve_all(
+        settings: &LlmSettings,
         catalogue: &ModelCatalogue,
         now: Timestamp,
     ) -> Result<Self, RouteError> {
-        let upstream = Upstream::of(settings)?;
+        let upstream = UpstreamServer::from_settings(settings)?;
         let mut table = BTreeMap::new();
         for name in RouteName::ALL.iter().copied() {
-            table.insert(name, upstream.route(name, catalogue, now)?);
+            table.insert(name, upstream.resolve_route(name, catalogue, now)?);
         }
-        Ok(Self::of(table))
+        Ok(Self::from_full_table(table))
     }
 
     /// Every route to the simulated model at `base_url`, which speaks either format.
-    pub fn simulated(provider: Provider, base_url: &str) -> Self {
-        let route = Route {
+    pub fn all_simulated(provider: ModelProvider, base_url: &str) -> Self {
+        let route = ModelRoute {
             provider,
-            base_url: trimmed(base_url),
+            base_url: trim_url(base_url),
             model: "simulated".to_owned(),
             // Any key will do there, but that one is sent is checked.
             key: match provider {
-                Provider::Anthropic => Key::Header("simulated".into()),
-                Provider::Openai => Key::Bearer("simulated".into()),
+                ModelProvider::Anthropic => ProviderKey::Header("simulated".into()),
+                ModelProvider::Openai => ProviderKey::Bearer("simulated".into()),
             },
             answer_mode: default_mode(provider),
             max_tokens: u32::MAX,
@@ -248,12 +248,12 @@ impl Routes {
             simulated: true,
         };
         let all = RouteName::ALL.iter().copied();
-        Self::of(all.map(|name| (name, route.clone())).collect())
+        Self::from_full_table(all.map(|name| (name, route.clone())).collect())
     }
 
     /// Routes as given; a name left out goes where [`RouteName::Agent`] or else the first one goes.
     /// `None` when `table` is empty.
-    pub fn from_table(table: BTreeMap<RouteName, Route>) -> Option<Self> {
+    pub fn from_table(table: BTreeMap<RouteName, ModelRoute>) -> Option<Self> {
         let fallback = table
             .get(&RouteName::Agent)
             .or_else(|| table.values().next())?;
@@ -262,18 +262,18 @@ impl Routes {
     }
 
     /// The route called `name`.
-    pub fn get(&self, name: RouteName) -> &Route {
+    pub fn route_named(&self, name: RouteName) -> &ModelRoute {
         self.table.get(&name).unwrap_or(&self.fallback)
     }
 
     /// What people should know before money is spent: which prices are assumed.
-    pub fn notes(&self) -> Vec<String> {
+    pub fn price_notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = Vec::new();
-        for route in RouteName::ALL.iter().map(|name| self.get(*name)) {
+        for route in RouteName::ALL.iter().map(|name| self.route_named(*name)) {
             let note = format!(
                 "the price of `{}` is not known: it is charged like {}'s dearest model; `llm.prices` sets its own",
                 route.model,
-                provider_at(&route.base_url).unwrap_or(vendor(route.provider)),
+                provider_at(&route.base_url).unwrap_or(vendor_name(route.provider)),
             );
             if route.price.is_assumed && !notes.contains(&note) {
                 notes.push(note);
@@ -283,25 +283,25 @@ impl Routes {
     }
 
     /// The route a request means by `model`: a route's name, or the model some route uses.
-    pub fn by_alias(&self, model: &str) -> Option<(RouteName, &Route)> {
+    pub fn by_alias(&self, model: &str) -> Option<(RouteName, &ModelRoute)> {
         let named = RouteName::parse(model);
         // Agents first: they are who asks by model name.
         let mut names = RouteName::ALL.iter().copied().rev();
-        let name = named.or_else(|| names.find(|n| self.get(*n).model == model))?;
-        Some((name, self.get(name)))
+        let name = named.or_else(|| names.find(|n| self.route_named(*n).model == model))?;
+        Some((name, self.route_named(name)))
     }
 
-    fn of(table: BTreeMap<RouteName, Route>) -> Self {
+    fn from_full_table(table: BTreeMap<RouteName, ModelRoute>) -> Self {
         #[expect(clippy::expect_used, reason = "both callers fill in every name")]
         Self::from_table(table).expect("a full table")
     }
 }
 
 /// The server that answers, with everything its routes have in common.
-struct Upstream {
-    provider: Provider,
+struct UpstreamServer {
+    provider: ModelProvider,
     base_url: String,
-    key: Key,
+    key: ProviderKey,
     /// The model of every route.
     model: Option<String>,
     /// The model of the judge's route, where it is another.
@@ -313,9 +313,9 @@ struct Upstream {
     is_vendor: bool,
 }
 
-impl Upstream {
-    fn of(settings: &Settings) -> Result<Self, RouteError> {
-        let Settings {
+impl UpstreamServer {
+    fn from_settings(settings: &LlmSettings) -> Result<Self, RouteError> {
+        let LlmSettings {
             own,
             anthropic,
             openai,
@@ -324,21 +324,21 @@ impl Upstream {
         } = settings;
         let (provider, server, vendor, [at, named_by]) = if own.base_url.is_some() {
             let names = [variables::LLM_BASE_URL, variables::LLM_MODEL];
-            (Provider::Openai, own, None, names)
+            (ModelProvider::Openai, own, None, names)
         } else if !anthropic.key.is_none() {
             let names = [variables::ANTHROPIC_BASE_URL, variables::ANTHROPIC_MODEL];
             let vendor = Some(ANTHROPIC_BASE_URL);
-            (Provider::Anthropic, anthropic, vendor, names)
+            (ModelProvider::Anthropic, anthropic, vendor, names)
         } else if !openai.key.is_none() || openai.base_url.is_some() {
             let names = [variables::OPENAI_BASE_URL, variables::OPENAI_MODEL];
-            (Provider::Openai, openai, Some(OPENAI_BASE_URL), names)
+            (ModelProvider::Openai, openai, Some(OPENAI_BASE_URL), names)
         } else if own.key.is_none() {
             return Err(RouteError::NoProvider);
         } else {
             return Err(RouteError::KeyWithoutServer);
         };
         let written = server.base_url.as_deref().or(vendor).unwrap_or_default();
-        let base_url = address(written, at)?;
+        let base_url = parse_address(written, at)?;
         Ok(Self {
             provider,
             is_vendor: vendor == Some(base_url.as_str()),
@@ -351,21 +351,21 @@ impl Upstream {
         })
     }
 
-    fn route(
+    fn resolve_route(
         &self,
         name: RouteName,
         catalogue: &ModelCatalogue,
         now: Timestamp,
-    ) -> Result<Route, RouteError> {
+    ) -> Result<ModelRoute, RouteError> {
         let assumed = || {
             let small = name == RouteName::Title;
             let family = match (self.provider, small) {
-                (Provider::Anthropic, false) => "sonnet",
-                (Provider::Anthropic, true) => "haiku",
-                (Provider::Openai, false) => "gpt-sol",
-                (Provider::Openai, true) => "gpt-luna",
+                (ModelProvider::Anthropic, false) => "sonnet",
+                (ModelProvider::Anthropic, true) => "haiku",
+                (ModelProvider::Openai, false) => "gpt-sol",
+                (ModelProvider::Openai, true) => "gpt-luna",
             };
-            let newest = catalogue.newest(vendor(self.provider), family, now);
+            let newest = catalogue.newest_model(vendor_name(self.provider), family, now);
             newest
                 .filter(|_| self.is_vendor)
                 .map(|entry| entry.id.clone())
@@ -381,13 +381,13 @@ impl Upstream {
         let model = own.or_else(|| self.model.clone()).or_else(assumed);
         let model = model.ok_or_else(no_model)?;
         let provider = provider_at(&self.base_url);
-        let known = catalogue.lookup(provider, &model);
+        let known = catalogue.find_entry(provider, &model);
         let can = |feature| known.is_none_or(|entry| entry.features.contains(&feature));
         let answered_max = known.and_then(|entry| u32::try_from(entry.window.output?).ok());
-        Ok(Route {
+        Ok(ModelRoute {
             provider: self.provider,
             base_url: self.base_url.clone(),
-            price: catalogue.price((provider, vendor(self.provider)), &model),
+            price: catalogue.price_of((provider, vendor_name(self.provider)), &model),
             answer_mode: match default_mode(self.provider) {
                 AnswerMode::ToolCall if can(ModelFeature::ForcedTool) => AnswerMode::ToolCall,
                 _ if can(ModelFeature::StructuredOutput) => AnswerMode::JsonSchema,
@@ -404,22 +404,22 @@ impl Upstream {
 }
 
 /// The name in `models.json` of the vendor whose format it is.
-const fn vendor(provider: Provider) -> &'static str {
+const fn vendor_name(provider: ModelProvider) -> &'static str {
     match provider {
-        Provider::Anthropic => "anthropic",
-        Provider::Openai => "openai",
+        ModelProvider::Anthropic => "anthropic",
+        ModelProvider::Openai => "openai",
     }
 }
 
-const fn default_mode(provider: Provider) -> AnswerMode {
+const fn default_mode(provider: ModelProvider) -> AnswerMode {
     match provider {
-        Provider::Anthropic => AnswerMode::ToolCall,
-        Provider::Openai => AnswerMode::JsonSchema,
+        ModelProvider::Anthropic => AnswerMode::ToolCall,
+        ModelProvider::Openai => AnswerMode::JsonSchema,
     }
 }
 
-fn address(written: &str, variable: &'static str) -> Result<String, RouteError> {
-    let url = trimmed(written);
+fn parse_address(written: &str, variable: &'static str) -> Result<String, RouteError> {
+    let url = trim_url(written);
     let is_http = reqwest::Url::parse(&url)
         .is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
     if is_http {
@@ -431,7 +431,7 @@ fn address(written: &str, variable: &'static str) -> Result<String, RouteError> 
     })
 }
 
-fn trimmed(url: &str) -> String {
+fn trim_url(url: &str) -> String {
     url.trim().trim_end_matches('/').to_owned()
 }
 
@@ -441,7 +441,7 @@ mod tests {
     use super::*;
 
     fn list() -> ModelCatalogue {
-        ModelCatalogue::embedded().unwrap()
+        ModelCatalogue::load_embedded().unwrap()
     }
 
     /// Fixed, so that no model of the list ends while tests run.
@@ -449,31 +449,33 @@ mod tests {
         Timestamp::of_date("2026-11-28").unwrap()
     }
 
-    fn server(base_url: Option<&str>, key: Key) -> Server {
-        Server {
+    fn server(base_url: Option<&str>, key: ProviderKey) -> ModelServer {
+        ModelServer {
             base_url: base_url.map(Into::into),
             key,
             max_tokens: 64_000,
-            ..Server::default()
+            ..ModelServer::default()
         }
     }
 
-    fn header(text: &str) -> Key {
-        Key::Header(text.into())
+    fn header(text: &str) -> ProviderKey {
+        ProviderKey::Header(text.into())
     }
 
-    fn bearer(text: &str) -> Key {
-        Key::Bearer(text.into())
+    fn bearer(text: &str) -> ProviderKey {
+        ProviderKey::Bearer(text.into())
     }
 
     /// `base model key` of the agent route; the title route's model where it differs.
-    fn shape(settings: &Settings) -> Result<String, String> {
+    fn shape(settings: &LlmSettings) -> Result<String, String> {
         use secrecy::ExposeSecret as _;
-        let routes = Routes::resolve(settings, &list(), now()).map_err(|e| e.to_string())?;
-        let [agent, title] = [RouteName::Agent, RouteName::Title].map(|name| routes.get(name));
+        let routes =
+            RouteTable::resolve_all(settings, &list(), now()).map_err(|e| e.to_string())?;
+        let [agent, title] =
+            [RouteName::Agent, RouteName::Title].map(|name| routes.route_named(name));
         let key = match &agent.key {
-            Key::None => "no key",
-            Key::Header(key) | Key::Bearer(key) => key.expose_secret(),
+            ProviderKey::None => "no key",
+            ProviderKey::Header(key) | ProviderKey::Bearer(key) => key.expose_secret(),
         };
         let mut shape = format!("{} {} {key}", agent.base_url, agent.model);
         if title.model != agent.model {
@@ -484,14 +486,14 @@ mod tests {
 
     #[test]
     fn second_opinions_come_from_another_model_where_one_is_named() {
-        let mut settings = Settings {
+        let mut settings = LlmSettings {
             anthropic: server(None, header("k")),
             model: Some("author".to_owned()),
-            ..Settings::default()
+            ..LlmSettings::default()
         };
-        let models = |settings: &Settings| {
-            let routes = Routes::resolve(settings, &list(), now()).unwrap();
-            [RouteName::Agent, RouteName::Judge].map(|name| routes.get(name).model.clone())
+        let models = |settings: &LlmSettings| {
+            let routes = RouteTable::resolve_all(settings, &list(), now()).unwrap();
+            [RouteName::Agent, RouteName::Judge].map(|name| routes.route_named(name).model.clone())
         };
         assert_eq!(models(&settings), ["author", "author"]);
         settings.judge_model = Some("reader".to_owned());
@@ -502,46 +504,46 @@ mod tests {
     #[allow(clippy::too_many_lines, reason = "a table of cases")]
     fn each_key_goes_to_its_own_server_and_nothing_is_assumed_without_one() {
         let local = "http://127.0.0.1:8080/v1/";
-        let none = Settings::default;
-        let anthropic = Settings {
+        let none = LlmSettings::default;
+        let anthropic = LlmSettings {
             anthropic: server(None, header("anthropic's")),
             ..none()
         };
-        let openai = Settings {
+        let openai = LlmSettings {
             openai: server(None, bearer("openai's")),
             ..none()
         };
-        let all = Settings {
+        let all = LlmSettings {
             own: server(Some(local), bearer("own")),
             anthropic: anthropic.anthropic.clone(),
             openai: openai.openai.clone(),
             model: None,
             judge_model: None,
         };
-        let named = |settings: &Settings, model: &str| Settings {
+        let named = |settings: &LlmSettings, model: &str| LlmSettings {
             model: Some(model.into()),
             ..settings.clone()
         };
-        let with_models = |settings: &Settings| {
+        let with_models = |settings: &LlmSettings| {
             let mut settings = settings.clone();
             settings.own.model = Some("own-model".into());
             settings.anthropic.model = Some("claude-x".into());
             settings.openai.model = Some("gpt-x".into());
             settings
         };
-        let both = Settings {
-            own: Server::default(),
+        let both = LlmSettings {
+            own: ModelServer::default(),
             ..all.clone()
         };
-        let at = |base: &str, key: Key| Settings {
+        let at = |base: &str, key: ProviderKey| LlmSettings {
             openai: server(Some(base), key),
             ..none()
         };
-        let keyless_own = Settings {
-            own: server(Some(local), Key::None),
+        let keyless_own = LlmSettings {
+            own: server(Some(local), ProviderKey::None),
             ..all.clone()
         };
-        let compatible = Settings {
+        let compatible = LlmSettings {
             anthropic: server(Some("http://proxy"), bearer("token")),
             ..none()
         };
@@ -574,7 +576,7 @@ mod tests {
                 "http://127.0.0.1:8080/v1 m no key",
             ),
             (
-                named(&at(local, Key::None), "qwen"),
+                named(&at(local, ProviderKey::None), "qwen"),
                 "http://127.0.0.1:8080/v1 qwen no key",
             ),
             (
@@ -585,7 +587,7 @@ mod tests {
         ] {
             assert_eq!(shape(&settings).as_deref(), Ok(expected), "{settings:?}");
         }
-        let own_key = Settings {
+        let own_key = LlmSettings {
             own: server(None, bearer("own")),
             ..none()
         };
@@ -604,7 +606,7 @@ mod tests {
                 "no model is named for `http://127.0.0.1:8080/v1`: set LLM_MODEL",
             ),
             (
-                at(local, Key::None),
+                at(local, ProviderKey::None),
                 "no model is named for `http://127.0.0.1:8080/v1`: set OPENAI_MODEL",
             ),
             (
@@ -612,7 +614,7 @@ mod tests {
                 "no model is named for `http://proxy`: set ANTHROPIC_MODEL",
             ),
             (
-                at("localhost:1", Key::None),
+                at("localhost:1", ProviderKey::None),
                 "`OPENAI_BASE_URL` is not an http or https URL: `localhost:1`",
             ),
         ] {
@@ -622,11 +624,11 @@ mod tests {
 
     #[test]
     fn routes_are_found_by_name_or_model_and_show_no_key() {
-        let settings = Settings {
+        let settings = LlmSettings {
             anthropic: server(None, header("sk-hidden")),
-            ..Settings::default()
+            ..LlmSettings::default()
         };
-        let routes = Routes::resolve(&settings, &list(), now()).unwrap();
+        let routes = RouteTable::resolve_all(&settings, &list(), now()).unwrap();
         let by = |alias| routes.by_alias(alias).map(|(name, _)| name);
         assert_eq!(by("title"), Some(RouteName::Title));
         assert_eq!(by("claude-haiku-5-5"), Some(RouteName::Title));
@@ -638,12 +640,12 @@ mod tests {
     #[test]
     fn what_a_model_can_do_decides_how_it_is_asked_and_unknown_ones_are_told() {
         let at = |model: &str| {
-            let settings = Settings {
+            let settings = LlmSettings {
                 anthropic: server(None, header("k")),
                 model: Some(model.into()),
-                ..Settings::default()
+                ..LlmSettings::default()
             };
-            Routes::resolve(&settings, &list(), now()).unwrap()
+            RouteTable::resolve_all(&settings, &list(), now()).unwrap()
         };
         for (model, mode, takes_sampling, window) in [
             (
@@ -661,13 +663,13 @@ mod tests {
             ("claude-novel-9", AnswerMode::ToolCall, true, None),
         ] {
             let routes = at(model);
-            let agent = routes.get(RouteName::Agent);
+            let agent = routes.route_named(RouteName::Agent);
             let found = (agent.answer_mode, agent.takes_sampling, agent.window_tokens);
             assert_eq!(found, (mode, takes_sampling, window), "{model}");
         }
-        assert_eq!(at("claude-sonnet-4-5").notes(), [""; 0]);
+        assert_eq!(at("claude-sonnet-4-5").price_notes(), [""; 0]);
         assert_eq!(
-            at("claude-novel-9").notes(),
+            at("claude-novel-9").price_notes(),
             [
                 "the price of `claude-novel-9` is not known: it is charged like anthropic's dearest model; \
               `llm.prices` sets its own"
@@ -677,13 +679,13 @@ mod tests {
 
     #[test]
     fn no_default_is_named_when_every_model_of_its_family_has_ended() {
-        let settings = Settings {
+        let settings = LlmSettings {
             anthropic: server(None, header("k")),
-            ..Settings::default()
+            ..LlmSettings::default()
         };
         let mut list = list();
         list.models.retain(|entry| entry.family != "sonnet");
-        let error = Routes::resolve(&settings, &list, now()).unwrap_err();
+        let error = RouteTable::resolve_all(&settings, &list, now()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "no model is named for `https://api.anthropic.com`: set ANTHROPIC_MODEL"

@@ -5,25 +5,25 @@
 //! each rule's faults have happened, so a run can be killed and gone on with at any point.
 //! The format is described in `docs/scenario-format.md`.
 
-mod check;
+mod checker;
+mod conditions;
 mod error;
 mod fault;
 mod files;
 mod node;
 mod reply;
 mod rule;
-mod top;
-mod when;
+mod scenario_file;
 
 use std::{fmt, path::Path};
 
 use serde_json::{Map, Value as Json};
 
-use self::{check::Checker, files::Files};
+use self::{checker::ScenarioChecker, files::ScenarioFiles};
 pub use self::{
-    error::{Place, Problem, ScenarioError, ScenarioErrors},
+    conditions::{RequestKeys, RuleConditions},
+    error::{ScenarioError, ScenarioErrors, ScenarioProblem, SourcePlace},
     files::{FILE_BYTES_MAX, ReadFile, SCENARIO_BYTES_MAX},
-    when::{RequestKeys, When},
 };
 
 /// A scenario that has passed every check.
@@ -34,21 +34,21 @@ pub struct Scenario {
     /// What the scenario shows.
     pub description: String,
     /// How answers are cut into pieces unless a rule says otherwise.
-    pub defaults: Defaults,
+    pub defaults: ScenarioDefaults,
     /// The rules, first match first.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<ScenarioRule>,
 }
 
 /// How answers are sent unless a rule says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Defaults {
+pub struct ScenarioDefaults {
     /// Bytes of a stream sent at once.
     pub chunk_bytes: u64,
     /// Pause before each chunk.
     pub chunk_delay_ms: u64,
 }
 
-impl Default for Defaults {
+impl Default for ScenarioDefaults {
     fn default() -> Self {
         Self {
             chunk_bytes: 512,
@@ -59,31 +59,31 @@ impl Default for Defaults {
 
 /// One rule: which requests it answers, and how.
 #[derive(Clone, Debug)]
-pub struct Rule {
+pub struct ScenarioRule {
     /// Its name, or `rule 3` for the third of the list.
     pub name: String,
     is_named: bool,
-    /// Where it stands.
-    pub at: Place,
-    /// Its conditions.
-    pub when: When,
+    /// Place of the rule in its file.
+    pub at: SourcePlace,
+    /// Conditions on the keys of a request.
+    pub when: RuleConditions,
     /// Faults that happen before the reply, in order.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<RuleFault>,
     /// The reply; empty where a fault never ends.
-    pub reply: Vec<Part>,
+    pub reply: Vec<ReplyPart>,
     /// Token counts that replace the estimate.
-    pub usage: Usage,
+    pub usage: RuleUsage,
     /// A reason to stop that replaces the usual one: `max_tokens` or `refusal`.
     pub stop: Option<&'static str>,
-    /// Replaces [`Defaults::chunk_bytes`].
+    /// Bytes of a stream sent at once; replaces [`ScenarioDefaults::chunk_bytes`].
     pub chunk_bytes: Option<u64>,
-    /// Replaces [`Defaults::chunk_delay_ms`].
+    /// Pause before each chunk; replaces [`ScenarioDefaults::chunk_delay_ms`].
     pub chunk_delay_ms: Option<u64>,
 }
 
 /// Token counts a rule sets itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct RuleUsage {
     /// Tokens of the request.
     pub input: Option<u64>,
     /// Tokens of the answer.
@@ -92,14 +92,14 @@ pub struct Usage {
 
 /// A piece of a reply.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Part {
-    /// Words.
+pub enum ReplyPart {
+    /// Text of the answer.
     Text(String),
     /// A call of any tool.
     Tool {
-        /// The tool.
+        /// Name of the tool.
         name: String,
-        /// Its arguments.
+        /// Arguments of the call.
         input: Map<String, Json>,
         /// Whether it is called although the request does not offer it.
         unoffered: bool,
@@ -110,40 +110,40 @@ pub enum Part {
         section: String,
         /// Key of the item in its section; empty for a section of one value.
         key: String,
-        /// The item.
+        /// The item's content as JSON.
         value: Json,
     },
     /// A call of `submit_done` for the phase of the request.
     Done,
     /// A pause at this point of the answer.
     Delay {
-        /// How long.
+        /// Length of the pause.
         ms: u64,
     },
 }
 
-impl Part {
+impl ReplyPart {
     fn is_tool_call(&self) -> bool {
         matches!(self, Self::Tool { .. } | Self::Item { .. } | Self::Done)
     }
 }
 
-/// Something going wrong on purpose.
+/// A fault that is injected before the reply.
 #[derive(Clone, Debug)]
-pub struct Fault {
-    at: Place,
-    /// What goes wrong.
+pub struct RuleFault {
+    at: SourcePlace,
+    /// The way the answer goes wrong.
     pub kind: FaultKind,
-    /// How often.
-    pub times: Times,
+    /// How often it happens before the reply comes.
+    pub times: FaultTimes,
 }
 
 /// How often a fault happens before what comes after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Times {
-    /// This many times.
+pub enum FaultTimes {
+    /// It happens this many times.
     Count(u32),
-    /// Every time.
+    /// It happens every time.
     Always,
 }
 
@@ -152,7 +152,7 @@ pub enum Times {
 pub enum FaultKind {
     /// An error status in place of an answer.
     Status {
-        /// The HTTP status.
+        /// HTTP status of the answer.
         status: u16,
         /// Value of the `retry-after` header.
         retry_after_s: Option<u64>,
@@ -166,12 +166,12 @@ pub enum FaultKind {
     },
     /// The connection breaks after this many bytes of the body.
     CutAfterBytes {
-        /// Bytes sent before.
+        /// Bytes of the body sent before the cut.
         bytes: usize,
     },
     /// Silence, then the connection breaks.
     Hang {
-        /// How long.
+        /// Length of the silence.
         s: u64,
     },
 }
@@ -204,19 +204,19 @@ impl Scenario {
     ///
     /// # Errors
     /// Gives every error found in the file and in the files it names.
-    pub fn load(path: &Path) -> Result<Self, ScenarioErrors> {
+    pub fn load_file(path: &Path) -> Result<Self, ScenarioErrors> {
         let root = path.parent().unwrap_or(Path::new(""));
         let Some(entry) = path.file_name().and_then(|name| name.to_str()) else {
             let shown = path.display().to_string();
-            let place = Place {
+            let place = SourcePlace {
                 file: shown.as_str().into(),
                 line: 0,
                 column: 0,
             };
-            let problem = Problem::PathOutside { path: shown };
+            let problem = ScenarioProblem::PathOutside { path: shown };
             return Err(ScenarioErrors(vec![ScenarioError { place, problem }]));
         };
-        Self::read(entry, &|path| files::read_on_disk(root, path))
+        Self::read_from(entry, &|path| files::read_on_disk(root, path))
     }
 
     /// Reads a scenario from any tree of files, for example one that is part of the program.
@@ -225,9 +225,9 @@ impl Scenario {
     ///
     /// # Errors
     /// As [`Scenario::load`].
-    pub fn read(entry: &str, read: ReadFile<'_>) -> Result<Self, ScenarioErrors> {
-        let mut checker = Checker::new(Files::new(read));
-        let scenario = top::scenario(&mut checker, entry);
+    pub fn read_from(entry: &str, read: ReadFile<'_>) -> Result<Self, ScenarioErrors> {
+        let mut checker = ScenarioChecker::new(ScenarioFiles::new(read));
+        let scenario = scenario_file::read_scenario(&mut checker, entry);
         let errors = checker.into_errors();
         match scenario {
             Some(scenario) if errors.is_empty() => Ok(scenario),
@@ -239,10 +239,10 @@ impl Scenario {
     ///
     /// # Errors
     /// When no rule matches, names the nearest ones and what keeps them from matching.
-    pub fn find(&self, keys: &RequestKeys) -> Result<(usize, &Rule), Box<NoMatch>> {
+    pub fn find_rule(&self, keys: &RequestKeys) -> Result<(usize, &ScenarioRule), Box<NoMatch>> {
         let mut rules = self.rules.iter().enumerate();
         rules
-            .find(|(_, rule)| rule.when.matches(keys))
+            .find(|(_, rule)| rule.when.matches_keys(keys))
             .ok_or_else(|| self.no_match(keys))
     }
 
@@ -253,7 +253,7 @@ impl Scenario {
             .map(|rule| NearMiss {
                 rule: rule.name.clone(),
                 at: rule.at.clone(),
-                differences: rule.when.differences(keys),
+                differences: rule.when.unmet_conditions(keys),
             })
             .collect();
         // A stable sort: among equals the order of the file stays.
@@ -285,8 +285,8 @@ pub struct NoMatch {
 pub struct NearMiss {
     /// Name of the rule.
     pub rule: String,
-    /// Where it stands.
-    pub at: Place,
+    /// Place of the rule in its file.
+    pub at: SourcePlace,
     /// The conditions that do not hold.
     pub differences: Vec<String>,
 }

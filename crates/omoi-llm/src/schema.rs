@@ -20,16 +20,16 @@ const DEPTH_MAX: usize = 128;
 
 /// One thing wrong with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub struct SchemaViolation {
     /// Where: a JSON pointer, empty for the whole value.
     pub path: String,
-    /// What is wrong.
+    /// What is wrong there, for the model to read.
     pub problem: String,
     /// The offending value as JSON, shortened.
     pub value: String,
 }
 
-impl Violation {
+impl SchemaViolation {
     /// Something wrong with `value` at `path`.
     pub fn new(path: impl Into<String>, problem: impl Into<String>, value: &Value) -> Self {
         let text = value.to_string();
@@ -45,7 +45,7 @@ impl Violation {
     }
 }
 
-impl fmt::Display for Violation {
+impl fmt::Display for SchemaViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = if self.path.is_empty() {
             "the answer"
@@ -57,7 +57,7 @@ impl fmt::Display for Violation {
 }
 
 /// The schema of `T`.
-pub fn of<T: JsonSchema>() -> Value {
+pub fn schema_for<T: JsonSchema>() -> Value {
     SchemaGenerator::default()
         .into_root_schema_for::<T>()
         .to_value()
@@ -67,12 +67,15 @@ pub fn of<T: JsonSchema>() -> Value {
 ///
 /// # Errors
 /// Returns what is wrong, never an empty list.
-pub fn read<T: DeserializeOwned>(schema: &Value, value: &Value) -> Result<T, Vec<Violation>> {
-    check(schema, value)?;
+pub fn read_typed<T: DeserializeOwned>(
+    schema: &Value,
+    value: &Value,
+) -> Result<T, Vec<SchemaViolation>> {
+    check_value(schema, value)?;
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path: String = error.path().iter().map(pointer_segment).collect();
         let at = value.pointer(&path).unwrap_or(value);
-        vec![Violation::new(path, error.inner().to_string(), at)]
+        vec![SchemaViolation::new(path, error.inner().to_string(), at)]
     })
 }
 
@@ -80,13 +83,13 @@ pub fn read<T: DeserializeOwned>(schema: &Value, value: &Value) -> Result<T, Vec
 ///
 /// # Errors
 /// Returns what is wrong, never an empty list.
-pub fn check(schema: &Value, value: &Value) -> Result<(), Vec<Violation>> {
-    let mut checker = Checker {
+pub fn check_value(schema: &Value, value: &Value) -> Result<(), Vec<SchemaViolation>> {
+    let mut checker = SchemaChecker {
         root: schema,
         found: Vec::new(),
         depth: 0,
     };
-    checker.check(schema, value, "");
+    checker.check_node(schema, value, "");
     if checker.found.is_empty() {
         return Ok(());
     }
@@ -97,30 +100,30 @@ fn pointer_segment(segment: &serde_path_to_error::Segment) -> String {
     use serde_path_to_error::Segment;
     match segment {
         Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } => format!("/{}", escaped(key)),
+        Segment::Map { key } => format!("/{}", escape_pointer(key)),
         Segment::Enum { .. } | Segment::Unknown => String::new(),
     }
 }
 
-fn escaped(key: &str) -> String {
+fn escape_pointer(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-struct Checker<'a> {
+struct SchemaChecker<'a> {
     root: &'a Value,
-    found: Vec<Violation>,
+    found: Vec<SchemaViolation>,
     depth: usize,
 }
 
-impl<'a> Checker<'a> {
-    fn check(&mut self, schema: &'a Value, value: &Value, path: &str) {
+impl<'a> SchemaChecker<'a> {
+    fn check_node(&mut self, schema: &'a Value, value: &Value, path: &str) {
         if self.depth >= DEPTH_MAX {
-            self.report(path, "nested too deeply", value);
+            self.report_violation(path, "nested too deeply", value);
             return;
         }
         self.depth += 1;
         match schema {
-            Value::Bool(false) => self.report(path, "must not be there", value),
+            Value::Bool(false) => self.report_violation(path, "must not be there", value),
             Value::Object(_) => self.check_object_schema(schema, value, path),
             _ => {}
         }
@@ -130,8 +133,8 @@ impl<'a> Checker<'a> {
     fn check_object_schema(&mut self, schema: &'a Value, value: &Value, path: &str) {
         if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
             match target.strip_prefix('#').and_then(|p| self.root.pointer(p)) {
-                Some(definition) => self.check(definition, value, path),
-                None => self.report(
+                Some(definition) => self.check_node(definition, value, path),
+                None => self.report_violation(
                     path,
                     &format!("the schema names `{target}`, which is not in it"),
                     value,
@@ -140,19 +143,19 @@ impl<'a> Checker<'a> {
         }
         if let Some(problem) = wrong_type(schema, value) {
             // Everything else would only repeat this.
-            self.report(path, &problem, value);
+            self.report_violation(path, &problem, value);
             return;
         }
         if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
             && !allowed.contains(value)
         {
             let allowed = Value::Array(allowed.clone());
-            self.report(path, &format!("must be one of {allowed}"), value);
+            self.report_violation(path, &format!("must be one of {allowed}"), value);
         }
         if let Some(only) = schema.get("const")
             && only != value
         {
-            self.report(path, &format!("must be {only}"), value);
+            self.report_violation(path, &format!("must be {only}"), value);
         }
         self.check_branches(schema, value, path);
         match value {
@@ -165,46 +168,51 @@ impl<'a> Checker<'a> {
     }
 
     fn check_branches(&mut self, schema: &'a Value, value: &Value, path: &str) {
-        for all in list(schema, "allOf") {
-            self.check(all, value, path);
+        for all in list_at(schema, "allOf") {
+            self.check_node(all, value, path);
         }
         for word in ["anyOf", "oneOf"] {
-            let branches = list(schema, word);
+            let branches = list_at(schema, word);
             if branches.is_empty() {
                 continue;
             }
             let tries: Vec<_> = branches
                 .iter()
-                .map(|b| self.tried(b, value, path))
+                .map(|b| self.branch_violations(b, value, path))
                 .collect();
             let fits = tries.iter().filter(|found| found.is_empty()).count();
             match fits {
                 1 => {}
                 0 => self.report_nearest(tries, value, path),
                 _ if word == "anyOf" => {}
-                _ => self.report(path, "fits more than one of the allowed forms", value),
+                _ => self.report_violation(path, "fits more than one of the allowed forms", value),
             }
         }
         if let Some(not) = schema.get("not")
-            && self.tried(not, value, path).is_empty()
+            && self.branch_violations(not, value, path).is_empty()
         {
-            self.report(path, "has a form that is not allowed", value);
+            self.report_violation(path, "has a form that is not allowed", value);
         }
     }
 
-    fn tried(&self, branch: &'a Value, value: &Value, path: &str) -> Vec<Violation> {
-        let mut fork = Checker {
+    fn branch_violations(
+        &self,
+        branch: &'a Value,
+        value: &Value,
+        path: &str,
+    ) -> Vec<SchemaViolation> {
+        let mut fork = SchemaChecker {
             root: self.root,
             found: Vec::new(),
             depth: self.depth,
         };
-        fork.check(branch, value, path);
+        fork.check_node(branch, value, path);
         fork.found
     }
 
     /// Of several forms, none fits: what is wrong with the one that fits best, unless that one is of
     /// another type altogether.
-    fn report_nearest(&mut self, tries: Vec<Vec<Violation>>, value: &Value, path: &str) {
+    fn report_nearest(&mut self, tries: Vec<Vec<SchemaViolation>>, value: &Value, path: &str) {
         let nearest = tries
             .into_iter()
             .filter(|found| found.iter().any(|v| v.path != path) || is_missing(found))
@@ -212,10 +220,10 @@ impl<'a> Checker<'a> {
         match nearest {
             Some(found) => {
                 for violation in found {
-                    self.push(violation);
+                    self.push_violation(violation);
                 }
             }
-            None => self.report(path, "fits none of the allowed forms", value),
+            None => self.report_violation(path, "fits none of the allowed forms", value),
         }
     }
 
@@ -223,19 +231,21 @@ impl<'a> Checker<'a> {
         let Value::Object(members) = value else {
             return;
         };
-        for required in list(schema, "required").iter().filter_map(Value::as_str) {
+        for required in list_at(schema, "required").iter().filter_map(Value::as_str) {
             if !members.contains_key(required) {
-                self.report(path, &format!("{MISSING} `{required}`"), value);
+                self.report_violation(path, &format!("{LACKS_FIELD} `{required}`"), value);
             }
         }
         let properties = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties");
         for (key, member) in members {
-            let at = format!("{path}/{}", escaped(key));
+            let at = format!("{path}/{}", escape_pointer(key));
             match (properties.and_then(|p| p.get(key)), others) {
-                (Some(property), _) => self.check(property, member, &at),
-                (None, Some(Value::Bool(false))) => self.report(&at, "unknown field", member),
-                (None, Some(other)) => self.check(other, member, &at),
+                (Some(property), _) => self.check_node(property, member, &at),
+                (None, Some(Value::Bool(false))) => {
+                    self.report_violation(&at, "unknown field", member);
+                }
+                (None, Some(other)) => self.check_node(other, member, &at),
                 (None, None) => {}
             }
         }
@@ -249,11 +259,11 @@ impl<'a> Checker<'a> {
     }
 
     fn check_items(&mut self, schema: &'a Value, items: &[Value], value: &Value, path: &str) {
-        let first = list(schema, "prefixItems");
+        let first = list_at(schema, "prefixItems");
         for (n, item) in items.iter().enumerate() {
             let schema = first.get(n).or_else(|| schema.get("items"));
             if let Some(schema) = schema {
-                self.check(schema, item, &format!("{path}/{n}"));
+                self.check_node(schema, item, &format!("{path}/{n}"));
             }
         }
         self.check_size(
@@ -268,7 +278,7 @@ impl<'a> Checker<'a> {
                 .enumerate()
                 .find(|(n, item)| items[..*n].contains(item));
             if let Some((n, item)) = double {
-                self.report(&format!("{path}/{n}"), "is there twice", item);
+                self.report_violation(&format!("{path}/{n}"), "is there twice", item);
             }
         }
     }
@@ -291,10 +301,10 @@ impl<'a> Checker<'a> {
         let regex = Regex::new(pattern);
         match regex {
             Ok(regex) if regex.is_match(text) => {}
-            Ok(_) => self.report(path, &format!("must match `{pattern}`"), value),
+            Ok(_) => self.report_violation(path, &format!("must match `{pattern}`"), value),
             Err(_) => {
                 let problem = format!("cannot be checked: `{pattern}` is no regular expression");
-                self.report(path, &problem, value);
+                self.report_violation(path, &problem, value);
             }
         }
     }
@@ -315,7 +325,7 @@ impl<'a> Checker<'a> {
             let order = bound.and_then(|bound| number.partial_cmp(&bound));
             if order.is_some_and(|order| !right.contains(&order)) {
                 let bound = &schema[word];
-                self.report(path, &format!("must be {says} {bound}"), value);
+                self.report_violation(path, &format!("must be {says} {bound}"), value);
             }
         }
     }
@@ -330,31 +340,31 @@ impl<'a> Checker<'a> {
         let bound = |word| schema.get(word).and_then(Value::as_u64);
         let n = n as u64;
         if let Some(least) = bound(least).filter(|least| n < *least) {
-            self.report(path, &format!("must have at least {least} {what}"), value);
+            self.report_violation(path, &format!("must have at least {least} {what}"), value);
         }
         if let Some(most) = bound(most).filter(|most| n > *most) {
-            self.report(path, &format!("must have at most {most} {what}"), value);
+            self.report_violation(path, &format!("must have at most {most} {what}"), value);
         }
     }
 
-    fn report(&mut self, path: &str, problem: &str, value: &Value) {
-        self.push(Violation::new(path, problem, value));
+    fn report_violation(&mut self, path: &str, problem: &str, value: &Value) {
+        self.push_violation(SchemaViolation::new(path, problem, value));
     }
 
-    fn push(&mut self, violation: Violation) {
+    fn push_violation(&mut self, violation: SchemaViolation) {
         if self.found.len() < VIOLATIONS_MAX {
             self.found.push(violation);
         }
     }
 }
 
-const MISSING: &str = "lacks the field";
+const LACKS_FIELD: &str = "lacks the field";
 
-fn is_missing(found: &[Violation]) -> bool {
-    found.iter().any(|v| v.problem.starts_with(MISSING))
+fn is_missing(found: &[SchemaViolation]) -> bool {
+    found.iter().any(|v| v.problem.starts_with(LACKS_FIELD))
 }
 
-fn list<'a>(schema: &'a Value, word: &str) -> &'a [Value] {
+fn list_at<'a>(schema: &'a Value, word: &str) -> &'a [Value] {
     schema
         .get(word)
         .and_then(Value::as_array)
@@ -424,7 +434,9 @@ mod tests {
     }
 
     fn problems(value: Value) -> String {
-        let found = read::<Plan>(&of::<Plan>(), &value).map(|_| ()).unwrap_err();
+        let found = read_typed::<Plan>(&schema_for::<Plan>(), &value)
+            .map(|_| ())
+            .unwrap_err();
         let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
         lines.join("\n")
     }
@@ -434,7 +446,7 @@ mod tests {
         let value = json!({"title": "a", "size": 1.0_f32 as u32, "note": null,
             "steps": [{"kind": "run", "command": "x"}, {"kind": "wait", "seconds": 3, "why": "rest"}],
             "parent": {"title": "b", "size": 2, "steps": [{"kind": "run", "command": "y"}]}});
-        let plan: Plan = read(&of::<Plan>(), &value).unwrap();
+        let plan: Plan = read_typed(&schema_for::<Plan>(), &value).unwrap();
         assert_eq!(plan.steps.len(), 2);
         assert_eq!(plan.parent.unwrap().title, "b");
     }
@@ -503,18 +515,18 @@ mod tests {
     fn schemas_that_go_in_circles_end() {
         let schema = json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}});
         assert_eq!(
-            check(&schema, &json!(1)).unwrap_err()[0].problem,
+            check_value(&schema, &json!(1)).unwrap_err()[0].problem,
             "nested too deeply"
         );
         let schema = json!({"type": "object", "patternProperties": {}, "properties": {"a": {"pattern": "^x+$"}}});
-        assert!(check(&schema, &json!({"a": "xx", "b": 1})).is_ok());
-        assert!(check(&schema, &json!({"a": "xy"})).is_err());
+        assert!(check_value(&schema, &json!({"a": "xx", "b": 1})).is_ok());
+        assert!(check_value(&schema, &json!({"a": "xy"})).is_err());
     }
 
     #[test]
     fn a_broken_pattern_is_told() {
         let schema = json!({"properties": {"a": {"pattern": "^(x+$"}}});
-        let violations = check(&schema, &json!({"a": "xx"})).unwrap_err();
+        let violations = check_value(&schema, &json!({"a": "xx"})).unwrap_err();
         assert_eq!(
             violations[0].to_string(),
             "/a: cannot be checked: `^(x+$` is no regular expression; found \"xx\""

@@ -9,18 +9,18 @@
 mod answer;
 mod anthropic_answer;
 mod anthropic_request;
-mod asked;
-mod decided;
-mod events;
+mod checked_request;
+mod foreign_request;
+mod located_value;
 mod openai_answer;
 mod openai_request;
+mod planned_response;
 mod receive;
 mod recorder;
 mod refusal;
 mod respond;
 mod schema;
-mod tolerance;
-mod walk;
+mod wire_output;
 
 use std::{
     io,
@@ -41,62 +41,62 @@ use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
 
 use self::{
-    decided::Decided,
-    refusal::{Reason, Refusal},
+    planned_response::PlannedResponse,
+    refusal::{RefusalReason, RequestRefusal},
 };
 pub use self::{
-    recorder::{Outcome, Recorded, Recorder},
+    recorder::{RecordedRequest, RequestOutcome, RequestRecorder},
     respond::SIMULATED,
 };
-use crate::scenario::{FaultKind, Rule, Scenario, Times};
+use crate::scenario::{FaultKind, FaultTimes, Scenario, ScenarioRule};
 
 /// The one model this server has.
 pub const MODEL: &str = "simulated";
 
 /// The format a request came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wire {
-    /// Anthropic Messages.
+pub enum WireFormat {
+    /// Anthropic Messages, `POST /v1/messages`.
     Anthropic,
-    /// OpenAI chat completions.
+    /// OpenAI chat completions, `POST /v1/chat/completions`.
     OpenAi,
 }
 
 /// A scenario ready to be served, with its fault counts.
 #[derive(Clone, Debug)]
-pub struct Simulated {
-    shared: Arc<Shared>,
+pub struct SimulatedModel {
+    shared: Arc<SimulatedShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SimulatedShared {
     scenario: Scenario,
     /// How often each rule was asked, up to the point where its faults are over.
-    asked: Vec<AtomicU64>,
-    recorder: Option<Recorder>,
+    ask_counts: Vec<AtomicU64>,
+    recorder: Option<RequestRecorder>,
 }
 
-impl Simulated {
+impl SimulatedModel {
     /// Serves `scenario` with all faults still to come; requests go to `recorder` too.
-    pub fn new(scenario: Scenario, recorder: Option<Recorder>) -> Self {
-        let asked = scenario.rules.iter().map(|_| AtomicU64::new(0)).collect();
+    pub fn new(scenario: Scenario, recorder: Option<RequestRecorder>) -> Self {
+        let ask_counts = scenario.rules.iter().map(|_| AtomicU64::new(0)).collect();
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(SimulatedShared {
                 scenario,
-                asked,
+                ask_counts,
                 recorder,
             }),
         }
     }
 
     /// The routes, to be served by whoever has a listener.
-    pub fn router(&self) -> Router {
-        let anthropic = |state, request| answer(Wire::Anthropic, state, request);
-        let openai = |state, request| answer(Wire::OpenAi, state, request);
+    pub fn build_router(&self) -> Router {
+        let anthropic = |state, request| answer_request(WireFormat::Anthropic, state, request);
+        let openai = |state, request| answer_request(WireFormat::OpenAi, state, request);
         Router::new()
             .route("/v1/messages", post(anthropic))
             .route("/v1/chat/completions", post(openai))
-            .route("/v1/models", get(models))
+            .route("/v1/models", get(list_models))
             .method_not_allowed_fallback(no_such_route)
             .fallback(no_such_route)
             .with_state(Arc::clone(&self.shared))
@@ -107,12 +107,12 @@ impl Simulated {
 ///
 /// # Errors
 /// Gives the listener's error.
-pub async fn serve(
+pub async fn serve_scenario(
     listener: TcpListener,
-    simulated: &Simulated,
+    simulated: &SimulatedModel,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, simulated.router())
+    axum::serve(listener, simulated.build_router())
         .with_graceful_shutdown(stop)
         .await
 }
@@ -120,7 +120,7 @@ pub async fn serve(
 async fn no_such_route(method: Method, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     let wire = wire_of(request.headers());
-    Refusal::from(Reason::NoSuchRoute {
+    RequestRefusal::from(RefusalReason::NoSuchRoute {
         method: method.to_string(),
         path,
     })
@@ -128,23 +128,23 @@ async fn no_such_route(method: Method, request: Request) -> Response {
 }
 
 /// The format in which to answer where the path does not say.
-fn wire_of(headers: &HeaderMap) -> Wire {
+fn wire_of(headers: &HeaderMap) -> WireFormat {
     let is_anthropic =
         headers.contains_key("anthropic-version") || headers.contains_key("x-api-key");
     if is_anthropic {
-        Wire::Anthropic
+        WireFormat::Anthropic
     } else {
-        Wire::OpenAi
+        WireFormat::OpenAi
     }
 }
 
-async fn models(headers: HeaderMap) -> Response {
+async fn list_models(headers: HeaderMap) -> Response {
     let wire = wire_of(&headers);
     if let Err(refusal) = receive::check_headers(wire, &headers) {
         return refusal.into_response(wire);
     }
     let body = match wire {
-        Wire::Anthropic => json!({
+        WireFormat::Anthropic => json!({
             "data": [{
                 "type": "model",
                 "id": MODEL,
@@ -155,79 +155,84 @@ async fn models(headers: HeaderMap) -> Response {
             "first_id": MODEL,
             "last_id": MODEL,
         }),
-        Wire::OpenAi => json!({
+        WireFormat::OpenAi => json!({
             "object": "list",
             "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "omoi"}],
         }),
     };
-    respond::json(StatusCode::OK, &body)
+    respond::json_response(StatusCode::OK, &body)
 }
 
-async fn answer(wire: Wire, State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn answer_request(
+    wire: WireFormat,
+    State(shared): State<Arc<SimulatedShared>>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
-    let mut seen = Recorded {
+    let mut recorded = RecordedRequest {
         wire,
         keys: None,
         body: Json::Null,
         unknown: Vec::new(),
-        outcome: Outcome::Refused {
+        outcome: RequestOutcome::Refused {
             status: 0,
             message: String::new(),
         },
     };
     let decided = match axum::body::to_bytes(body, receive::BODY_BYTES_MAX).await {
-        Ok(bytes) => shared.decide(&mut seen, &parts.headers, &bytes),
-        Err(_) => Err(Reason::TooLarge {
+        Ok(bytes) => shared.decide_response(&mut recorded, &parts.headers, &bytes),
+        Err(_) => Err(RefusalReason::TooLarge {
             max_bytes: receive::BODY_BYTES_MAX,
         }
         .into()),
     };
     if let Err(refusal) = &decided {
-        let (status, message) = (refusal.status().as_u16(), refusal.message());
+        let (status, message) = (refusal.http_status().as_u16(), refusal.full_message());
         tracing::debug!(status, message, "The simulated model refused a request");
-        seen.outcome = Outcome::Refused { status, message };
+        recorded.outcome = RequestOutcome::Refused { status, message };
     }
     if let Some(recorder) = &shared.recorder {
-        recorder.record(seen);
+        recorder.record_request(recorded);
     }
     match decided {
-        Ok(decided) => decided.send().await,
+        Ok(decided) => decided.send_response().await,
         Err(refusal) => refusal.into_response(wire),
     }
 }
 
-impl Shared {
-    fn decide(
+impl SimulatedShared {
+    fn decide_response(
         &self,
-        seen: &mut Recorded,
+        recorded: &mut RecordedRequest,
         headers: &HeaderMap,
         bytes: &[u8],
-    ) -> Result<Decided, Refusal> {
-        receive::check_headers(seen.wire, headers)?;
-        seen.body = receive::parse(headers, bytes)?;
-        let asked = receive::check(seen, headers, bytes)?;
-        seen.keys = Some(asked.keys.clone());
-        let (index, rule) = self.scenario.find(&asked.keys)?;
+    ) -> Result<PlannedResponse, RequestRefusal> {
+        receive::check_headers(recorded.wire, headers)?;
+        recorded.body = receive::parse_body(headers, bytes)?;
+        let checked = receive::check_request(recorded, headers, bytes)?;
+        recorded.keys = Some(checked.keys.clone());
+        let (index, rule) = self.scenario.find_rule(&checked.keys)?;
         let fault = self.next_fault(index, rule);
         let rule_name = rule.name.clone();
         let outcome = match fault {
-            Some(_) => Outcome::Faulted { rule: rule_name },
-            None => Outcome::Replied { rule: rule_name },
+            Some(_) => RequestOutcome::Faulted { rule: rule_name },
+            None => RequestOutcome::Replied { rule: rule_name },
         };
-        let decided = decided::decide(asked, rule, fault, self.scenario.defaults)?;
-        seen.outcome = outcome;
+        let decided =
+            planned_response::plan_response(checked, rule, fault, self.scenario.defaults)?;
+        recorded.outcome = outcome;
         Ok(decided)
     }
 
     /// The fault that comes next for a rule, counting it.
-    fn next_fault(&self, index: usize, rule: &Rule) -> Option<FaultKind> {
+    fn next_fault(&self, index: usize, rule: &ScenarioRule) -> Option<FaultKind> {
         if rule.faults.is_empty() {
             return None;
         }
-        let mut past = self.asked[index].fetch_add(1, Ordering::Relaxed);
+        let mut past = self.ask_counts[index].fetch_add(1, Ordering::Relaxed);
         for fault in &rule.faults {
             match fault.times {
-                Times::Count(times) if past >= u64::from(times) => past -= u64::from(times),
+                FaultTimes::Count(times) if past >= u64::from(times) => past -= u64::from(times),
                 _ => return Some(fault.kind.clone()),
             }
         }

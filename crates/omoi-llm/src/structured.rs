@@ -9,47 +9,47 @@ use thiserror::Error;
 
 use omoi_domain::model_route::RouteName;
 
-use crate::ask::{Ask, AskError, Llm, Tally};
-use crate::gateway::outgoing;
-use crate::meter::{Caller, Meter, Outcome, RecordError, ReserveError};
-use crate::metered::{FailureTeller, Metered};
-use crate::retry::Allowance;
+use crate::gateway::outgoing_headers;
+use crate::llm_client::{AskError, LlmClient, QuestionTally, RoutedRequest};
+use crate::meter::{CallMeter, CallOutcome, ModelCaller, RecordError, ReserveError};
+use crate::metered_call::{FailureWriter, MeteredCall};
+use crate::retry::CallAllowance;
 use crate::route::AnswerMode;
-use crate::schema::{self, Violation};
-use crate::wire::answer::Answer;
+use crate::schema::{self, SchemaViolation};
+use crate::wire::answer::ModelAnswer;
 use crate::wire::anthropic::{
-    Content, ContentBlock, Message, MessagesRequest, OutputConfig, OutputFormat, StopReason, Tool,
-    ToolChoice,
+    ContentBlock, ConversationMessage, MessageContent, MessagesRequest, MessagesTool, OutputConfig,
+    OutputFormat, StopReason, ToolChoice,
 };
 use crate::wire::{Extra, headers};
 
 /// How often a wrong answer is sent back.
 pub const REPAIRS_MAX: u32 = 5;
 /// The tool by which a typed answer is given.
-const TOOL: &str = "answer";
+const ANSWER_TOOL: &str = "answer";
 
 /// A question with a typed answer.
 #[derive(Clone, Debug)]
-pub struct Question {
-    /// To whom.
+pub struct TypedQuestion {
+    /// Route that the question takes.
     pub route: RouteName,
-    /// Instructions.
+    /// Instructions ahead of the question.
     pub system: Option<String>,
-    /// The question.
+    /// The question itself, as the user message.
     pub prompt: String,
-    /// Most tokens of the answer.
+    /// Most tokens of one answer.
     pub max_tokens: u32,
     /// Randomness of the answer.
     pub temperature: Option<f64>,
 }
 
-/// Who asks, and who pays attention to the cost.
+/// The caller of a structured question and the meter of its calls.
 #[derive(Clone, Copy)]
-pub struct Asker<'a> {
-    /// Who asks.
-    pub caller: &'a Caller,
+pub struct MeteredCaller<'a> {
+    /// Who is charged for the calls.
+    pub caller: &'a ModelCaller,
     /// Allows and records each call.
-    pub meter: &'a dyn Meter,
+    pub meter: &'a dyn CallMeter,
 }
 
 /// Why there is no typed answer.
@@ -64,45 +64,45 @@ pub enum StructuredError {
     /// The model could not be asked.
     #[error("the model gave no answer")]
     Ask(#[source] AskError),
-    /// The model declined.
+    /// The model declined to answer the question.
     #[error("the model declined to answer")]
     Declined,
     /// The answer stayed wrong.
     #[error("{answers} answers did not fit the schema; the last: {last}")]
     Malformed {
-        /// Answers given.
+        /// Answers the model gave, all of them wrong.
         answers: u32,
         /// What was wrong with the last.
-        last: Violation,
+        last: SchemaViolation,
     },
 }
 
 /// Asks `question` and gives its answer as a `T`.
 ///
 /// A wrong answer goes back with the exact error and the offending value, up to [`REPAIRS_MAX`] times.
-/// All calls together keep within the number of one [`Allowance`], and each question within its time.
+/// All calls together keep within the number of one [`CallAllowance`], and each question within its time.
 ///
 /// # Errors
 /// Returns [`StructuredError`], in the end with the last violation.
-pub async fn structured<T: JsonSchema + DeserializeOwned>(
-    llm: &Llm,
-    asker: Asker<'_>,
-    question: &Question,
+pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
+    llm: &LlmClient,
+    caller: MeteredCaller<'_>,
+    question: &TypedQuestion,
 ) -> Result<T, StructuredError> {
-    let schema = schema::of::<T>();
-    let mode = llm.routes.get(question.route).answer_mode;
+    let schema = schema::schema_for::<T>();
+    let mode = llm.routes.route_named(question.route).answer_mode;
     let mut request = first_request(question, &schema, mode);
-    let mut allowance = Allowance::within(llm.pace.now(), llm.retry_time);
+    let mut allowance = CallAllowance::within_time(llm.pace.now(), llm.retry_time);
     let mut answers = 0;
     loop {
-        let answer = ask(llm, asker, (question.route, &request), &mut allowance).await?;
-        allowance = allowance.renewed(llm.pace.now(), llm.retry_time);
+        let answer = ask_metered(llm, caller, (question.route, &request), &mut allowance).await?;
+        allowance = allowance.renew_time(llm.pace.now(), llm.retry_time);
         answers += 1;
         if answer.response.stop_reason == Some(StopReason::Refusal) {
             return Err(StructuredError::Declined);
         }
-        let mut violations = match value_of(&answer) {
-            Ok(value) => match schema::read(&schema, &value) {
+        let mut violations = match answer_value(&answer) {
+            Ok(value) => match schema::read_typed(&schema, &value) {
                 Ok(typed) => return Ok(typed),
                 Err(violations) => violations,
             },
@@ -112,63 +112,63 @@ pub async fn structured<T: JsonSchema + DeserializeOwned>(
             let last = violations.swap_remove(0);
             return Err(StructuredError::Malformed { answers, last });
         }
-        send_back(&mut request, answer, &violations);
+        return_answer(&mut request, answer, &violations);
     }
 }
 
-/// One metered question.
-async fn ask(
-    llm: &Llm,
-    asker: Asker<'_>,
+/// Asks once: reserves the cost, calls the model, records what it cost.
+async fn ask_metered(
+    llm: &LlmClient,
+    caller: MeteredCaller<'_>,
     (route, request): (RouteName, &MessagesRequest),
-    allowance: &mut Allowance,
-) -> Result<Answer, StructuredError> {
-    let metered = Metered::reserve(llm, asker.caller, asker.meter, (route, request));
+    allowance: &mut CallAllowance,
+) -> Result<ModelAnswer, StructuredError> {
+    let metered = MeteredCall::reserve_call(llm, caller.caller, caller.meter, (route, request));
     let metered = metered.await.map_err(StructuredError::Reserve)?;
-    let (mut tally, mut failures) = Tally::new(*allowance).with_failures();
-    let mut teller = FailureTeller::new(asker.caller, asker.meter);
-    let target = llm.routes.get(route);
-    let headers = outgoing(asker.caller, request, (target, &headers::own()));
-    let ask = Ask {
+    let (mut tally, mut failures) = QuestionTally::new(*allowance).with_failures();
+    let mut failure_writer = FailureWriter::new(caller.caller, caller.meter);
+    let target = llm.routes.route_named(route);
+    let headers = outgoing_headers(caller.caller, request, (target, &headers::own_headers()));
+    let ask = RoutedRequest {
         route,
         request,
         headers: &headers,
     };
     let answer = {
-        let mut answer = pin!(llm.complete(ask, &mut tally));
+        let mut answer = pin!(llm.complete_answer(ask, &mut tally));
         loop {
             tokio::select! {
                 answer = &mut answer => break answer,
                 // Why there is no answer at all, who asks tells.
                 Some(failed) = failures.recv() => if failed.next_at.is_some() {
-                    teller.note(failed);
+                    failure_writer.note_failure(failed);
                 },
-                () = teller.write_next() => {}
+                () = failure_writer.write_next_failure() => {}
             }
         }
     };
-    teller.write_all().await;
+    failure_writer.write_noted_failures().await;
     *allowance = tally.allowance;
     let outcome = match &answer {
-        Ok(_) => Outcome::Complete,
-        Err(_) => Outcome::Failed,
+        Ok(_) => CallOutcome::Complete,
+        Err(_) => CallOutcome::Failed,
     };
-    let recorded = metered.record(&tally, outcome).await;
+    let recorded = metered.record_outcome(&tally, outcome).await;
     recorded.map_err(StructuredError::Record)?;
     answer.map_err(StructuredError::Ask)
 }
 
-fn first_request(question: &Question, schema: &Value, mode: AnswerMode) -> MessagesRequest {
-    let prompt = Message::user(question.prompt.as_str());
+fn first_request(question: &TypedQuestion, schema: &Value, mode: AnswerMode) -> MessagesRequest {
+    let prompt = ConversationMessage::from_user(question.prompt.as_str());
     let mut request = MessagesRequest::new("", question.max_tokens, vec![prompt]);
-    request.system = question.system.clone().map(Content::Text);
+    request.system = question.system.clone().map(MessageContent::Text);
     request.temperature = question.temperature;
     match mode {
         AnswerMode::ToolCall => {
             let says = "Give the answer. Call this exactly once.";
-            request.tools = vec![Tool::new(TOOL, says, schema.clone())];
+            request.tools = vec![MessagesTool::new(ANSWER_TOOL, says, schema.clone())];
             request.tool_choice = Some(ToolChoice::Tool {
-                name: TOOL.to_owned(),
+                name: ANSWER_TOOL.to_owned(),
                 disable_parallel_tool_use: Some(true),
             });
         }
@@ -188,17 +188,17 @@ fn first_request(question: &Question, schema: &Value, mode: AnswerMode) -> Messa
                 Some(system) => format!("{system}\n\n{rule}"),
                 None => rule,
             };
-            request.system = Some(Content::Text(system));
+            request.system = Some(MessageContent::Text(system));
         }
     }
     request
 }
 
 /// The JSON in an answer: the input of the tool call, else the text, fenced or bare.
-fn value_of(answer: &Answer) -> Result<Value, Violation> {
+fn answer_value(answer: &ModelAnswer) -> Result<Value, SchemaViolation> {
     if let Some(broken) = answer.broken_calls.first() {
         let raw = Value::String(broken.raw.clone());
-        return Err(Violation::new(
+        return Err(SchemaViolation::new(
             "",
             format!("is not a JSON object: {}", broken.problem),
             &raw,
@@ -209,7 +209,7 @@ fn value_of(answer: &Answer) -> Result<Value, Violation> {
         .content
         .iter()
         .find_map(|block| match block {
-            ContentBlock::ToolUse(call) if call.name == TOOL => Some(call.input.clone()),
+            ContentBlock::ToolUse(call) if call.name == ANSWER_TOOL => Some(call.input.clone()),
             _ => None,
         });
     if let Some(input) = call {
@@ -221,7 +221,7 @@ fn value_of(answer: &Answer) -> Result<Value, Violation> {
         .iter()
         .filter_map(ContentBlock::as_text);
     let text = texts.collect::<Vec<_>>().join("\n");
-    let json = fenced(&text).unwrap_or(&text).trim();
+    let json = fenced_block(&text).unwrap_or(&text).trim();
     serde_json::from_str(json).map_err(|error| {
         let cut = answer.response.stop_reason == Some(StopReason::MaxTokens);
         let why = if cut {
@@ -229,7 +229,7 @@ fn value_of(answer: &Answer) -> Result<Value, Violation> {
         } else {
             ""
         };
-        Violation::new(
+        SchemaViolation::new(
             "",
             format!("is not JSON: {error}{why}"),
             &Value::from(text.as_str()),
@@ -238,15 +238,19 @@ fn value_of(answer: &Answer) -> Result<Value, Violation> {
 }
 
 /// The inside of the first fenced block.
-fn fenced(text: &str) -> Option<&str> {
+fn fenced_block(text: &str) -> Option<&str> {
     let (_, after) = text.split_once("```")?;
     let (_, body) = after.split_once('\n')?;
     // A string in the JSON may hold a fence of its own, so the last one closes.
     body.rfind("```").map(|end| &body[..end])
 }
 
-/// Puts the wrong answer and what is wrong with it at the end of the conversation.
-fn send_back(request: &mut MessagesRequest, answer: Answer, violations: &[Violation]) {
+/// Appends the wrong answer and its violations to the conversation.
+fn return_answer(
+    request: &mut MessagesRequest,
+    answer: ModelAnswer,
+    violations: &[SchemaViolation],
+) {
     let problems: Vec<String> = violations.iter().map(|v| format!("- {v}")).collect();
     let says = format!(
         "The answer does not fit the schema:\n{}\nGive the whole answer again, corrected.",
@@ -267,10 +271,12 @@ fn send_back(request: &mut MessagesRequest, answer: Answer, violations: &[Violat
     if content.is_empty() {
         content.push(ContentBlock::text("(empty answer)"));
     }
-    request.messages.push(Message::assistant(content));
+    request
+        .messages
+        .push(ConversationMessage::from_assistant(content));
     request.messages.push(if results.is_empty() {
-        Message::user(says)
+        ConversationMessage::from_user(says)
     } else {
-        Message::user(results)
+        ConversationMessage::from_user(results)
     });
 }

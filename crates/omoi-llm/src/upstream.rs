@@ -4,8 +4,8 @@
 //! from a whole one. Trying again is [`crate::ask`]'s business, not this module's.
 
 mod http;
+mod plain_words;
 mod reader;
-mod words;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,10 +15,10 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use thiserror::Error;
 
-pub use self::http::{Call, Http};
-use crate::chain::Chain;
-use crate::retry::{self, Class};
-use crate::wire::answer::{Accumulator, Answer, AnswerError};
+pub use self::http::{ModelConnections, UpstreamCall};
+use crate::error_chain::ErrorChain;
+use crate::retry::{self, RetryClass};
+use crate::wire::answer::{AnswerAccumulator, AnswerError, ModelAnswer};
 use crate::wire::anthropic::StreamEvent;
 use crate::wire::convert::ConvertError;
 use crate::wire::sse::{STREAM_BYTES_MAX, SseError};
@@ -29,9 +29,9 @@ pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long one call may take until the answer shows its first content, unless configured.
 pub const FIRST_CONTENT_TIME: Duration = Duration::from_mins(1);
 
-/// What one answer may take.
+/// Limits of time and size of one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct AnswerLimits {
     /// Until its first content.
     pub first_content: Duration,
     /// Between two pieces of it, from then on.
@@ -42,7 +42,7 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for AnswerLimits {
     fn default() -> Self {
         Self {
             first_content: FIRST_CONTENT_TIME,
@@ -56,22 +56,22 @@ impl Default for Limits {
 /// Why a call gave no whole answer.
 #[derive(Debug, Error)]
 pub enum UpstreamError {
-    /// The model said no, in the head of its answer or inside the stream.
+    /// The model answered with an error status, or with an error event inside the stream.
     #[error("the model answered with status {status} ({kind}): {message}")]
     Status {
         /// The status, or the one that stands for the error kind reported inside a stream.
         status: u16,
         /// The error's stable word.
         kind: String,
-        /// What the model said about it.
+        /// The provider's message, without secrets.
         message: String,
         /// When it may be tried again.
         retry_after: Option<Duration>,
     },
-    /// No connection.
+    /// No connection could be made.
     #[error("could not connect to the model")]
     Connect(#[source] reqwest::Error),
-    /// The connection broke.
+    /// The connection broke during the call.
     #[error("the connection to the model broke")]
     Broken(#[source] reqwest::Error),
     /// The stream ended before the answer did.
@@ -80,7 +80,7 @@ pub enum UpstreamError {
     /// Nothing came for too long.
     #[error("the model sent nothing for {limit_s} s")]
     Silent {
-        /// The limit.
+        /// The limit in seconds.
         limit_s: u64,
     },
     /// No content came for too long, though openings and pings may have.
@@ -88,33 +88,33 @@ pub enum UpstreamError {
         "the model showed no content for {limit_s} s, the most that `llm.first_content_time` allows"
     )]
     NoContent {
-        /// The limit.
+        /// The limit in seconds.
         limit_s: u64,
     },
     /// The answer took too long as a whole.
     #[error("the answer took longer than {limit_s} s")]
     TooLong {
-        /// The limit.
+        /// The limit in seconds.
         limit_s: u64,
     },
     /// The answer is too large.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
-        /// The limit.
+        /// The limit in bytes.
         limit: usize,
     },
     /// The answer has another type than was asked for: what answered is not a model.
     #[error("the answer is `{content_type}`, not an event stream: {words}")]
     NotAStream {
-        /// Its type.
+        /// The answer's `content-type`.
         content_type: String,
-        /// What it says.
+        /// Its text in short, without secrets.
         words: String,
     },
-    /// The bytes make no sense.
+    /// The answer is not in the format of its provider.
     #[error("the model's answer cannot be read")]
-    Malformed(#[source] Malformed),
-    /// The request or answer cannot be put into the other vendor's words.
+    Malformed(#[source] MalformedAnswer),
+    /// The request or answer has no form in the other vendor's format.
     #[error("the request does not fit this model")]
     Convert(#[source] ConvertError),
     /// The key holds characters that a header cannot carry.
@@ -125,13 +125,13 @@ pub enum UpstreamError {
     Unsendable(#[source] reqwest::Error),
 }
 
-/// What makes no sense in an answer.
+/// Which part of an answer cannot be read.
 #[derive(Debug, Error)]
-pub enum Malformed {
-    /// The event framing.
+pub enum MalformedAnswer {
+    /// The framing of server-sent events.
     #[error(transparent)]
     Sse(SseError),
-    /// One event.
+    /// The JSON of one event.
     #[error("an event is not what the format says")]
     Event(#[source] serde_json::Error),
     /// The order of events.
@@ -140,7 +140,7 @@ pub enum Malformed {
 }
 
 impl UpstreamError {
-    /// Whether the provider may have read the request, and perhaps answered it, all the same.
+    /// Whether the provider may have read the request despite the failure, and so may bill it.
     pub(crate) const fn may_be_billed(&self) -> bool {
         match self {
             Self::Broken(_)
@@ -160,7 +160,7 @@ impl UpstreamError {
     }
 
     /// Whether trying again can help.
-    pub fn class(&self) -> Class {
+    pub fn retry_class(&self) -> RetryClass {
         match self {
             Self::Status {
                 status,
@@ -174,31 +174,31 @@ impl UpstreamError {
             | Self::NoContent { .. }
             // A page of whatever stands in front of the model, as at an outage.
             | Self::NotAStream { .. }
-            | Self::Malformed(_) => Class::Retry { after: None },
+            | Self::Malformed(_) => RetryClass::Retry { after: None },
             Self::TooLong { .. }
             | Self::TooLarge { .. }
             | Self::Convert(_)
             | Self::BadKey
-            | Self::Unsendable(_) => Class::Final,
+            | Self::Unsendable(_) => RetryClass::Final,
         }
     }
 }
 
 impl UpstreamError {
     /// The status that was answered, where one was.
-    pub fn status(&self) -> Option<u16> {
+    pub fn http_status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(*status),
             _ => None,
         }
     }
 
-    /// The provider's own words, or what kept it from having any.
-    pub fn words(&self) -> String {
+    /// The provider's error message, or why there is none.
+    pub fn provider_words(&self) -> String {
         match self {
             Self::Status { message, kind, .. } if message.is_empty() => kind.clone(),
             Self::Status { message, .. } => message.clone(),
-            other => words::plain_words(&Chain(other).to_string()),
+            other => plain_words::plain_words(&ErrorChain(other).to_string()),
         }
     }
 }
@@ -209,7 +209,7 @@ impl From<SseError> for UpstreamError {
             SseError::FrameTooLarge { limit } | SseError::StreamTooLarge { limit } => {
                 Self::TooLarge { limit }
             }
-            SseError::NotUtf8 => Self::Malformed(Malformed::Sse(error)),
+            SseError::NotUtf8 => Self::Malformed(MalformedAnswer::Sse(error)),
         }
     }
 }
@@ -236,12 +236,12 @@ impl Stream for EventStream {
 ///
 /// # Errors
 /// Returns [`UpstreamError`] when it was cut or makes no answer. Broken calls are not an error here.
-pub async fn collect(
+pub async fn collect_answer(
     mut events: EventStream,
     mut seen: impl FnMut(&StreamEvent),
-) -> Result<Answer, UpstreamError> {
-    let malformed = |error| UpstreamError::Malformed(Malformed::Answer(error));
-    let mut answer = Accumulator::default();
+) -> Result<ModelAnswer, UpstreamError> {
+    let malformed = |error| UpstreamError::Malformed(MalformedAnswer::Answer(error));
+    let mut answer = AnswerAccumulator::default();
     while let Some(event) = events.next().await {
         let event = event?;
         seen(&event);

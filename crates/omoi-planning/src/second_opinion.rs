@@ -14,10 +14,10 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
 use omoi_execution::integration::output;
 use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
-use omoi_llm::ask::Llm;
-use omoi_llm::meter::Caller;
+use omoi_llm::llm_client::LlmClient;
+use omoi_llm::meter::ModelCaller;
 use omoi_llm::scenario::NO_RULE;
-use omoi_llm::structured::{Asker, Question, StructuredError, structured};
+use omoi_llm::structured::{MeteredCaller, StructuredError, TypedQuestion, ask_structured};
 use omoi_llm::upstream::UpstreamError;
 use omoi_plan::ids::criterion_id;
 use omoi_plan::opinion::{OpinionStep, grounded_opinion, opinion_step, plan_proofs};
@@ -103,13 +103,13 @@ enum QuestionStep<'a> {
     /// The question is on its way.
     Await,
     /// It is asked.
-    Ask(&'a Llm),
+    Ask(&'a LlmClient),
     /// Nobody is asked, for this reason.
     Skip(&'static str),
 }
 
 fn question_step<'a>(
-    llm: Option<&'a Llm>,
+    llm: Option<&'a LlmClient>,
     tried: &[Attempt],
     since: Timestamp,
 ) -> QuestionStep<'a> {
@@ -133,7 +133,7 @@ struct PlanQuestion {
 }
 
 /// Begins the attempt that asks `question`.
-async fn start(question: PlanQuestion, llm: Llm) -> Result<(), StoreError> {
+async fn start(question: PlanQuestion, llm: LlmClient) -> Result<(), StoreError> {
     let PlanQuestion {
         platform,
         spec,
@@ -171,7 +171,7 @@ struct Asked {
 impl Asked {
     fn of(platform: &Platform, run: &PhaseRun) -> Self {
         let routes = platform.llm.as_ref().map(|llm| &llm.routes);
-        let named = |name| routes.map(|routes| routes.get(name).model.clone());
+        let named = |name| routes.map(|routes| routes.route_named(name).model.clone());
         let judge = named(RouteName::Judge);
         Self {
             input_digest: run.input_digest.clone(),
@@ -195,7 +195,7 @@ enum OpinionError {
 /// What people are told of it.
 fn reason(error: OpinionError) -> String {
     if let OpinionError::Model(StructuredError::Ask(asked)) = &error
-        && let Some(UpstreamError::Status { kind, .. }) = asked.upstream()
+        && let Some(UpstreamError::Status { kind, .. }) = asked.upstream_error()
         && kind == NO_RULE
     {
         return format!(
@@ -206,7 +206,7 @@ fn reason(error: OpinionError) -> String {
     error_chain(&error)
 }
 
-async fn ask(question: &PlanQuestion, llm: &Llm) -> Result<PlanOpinion, OpinionError> {
+async fn ask(question: &PlanQuestion, llm: &LlmClient) -> Result<PlanOpinion, OpinionError> {
     let PlanQuestion {
         platform,
         spec,
@@ -217,7 +217,7 @@ async fn ask(question: &PlanQuestion, llm: &Llm) -> Result<PlanOpinion, OpinionE
         .store
         .read(async |tx| phases::of_spec(tx, spec.id).await);
     let requirements = output::<RequirementsOutput>(&runs.await?, Phase::Requirements)?;
-    let caller = Caller {
+    let caller = ModelCaller {
         principal: Principal {
             org: spec.org_id,
             project: spec.project_id,
@@ -230,18 +230,18 @@ async fn ask(question: &PlanQuestion, llm: &Llm) -> Result<PlanOpinion, OpinionE
         title: None,
         round: run.attempts.max(1),
     };
-    let asked = Question {
+    let asked = TypedQuestion {
         route: RouteName::Judge,
         system: Some(SYSTEM.to_owned()),
         prompt: prompt(spec, requirements.as_ref(), tasks)?,
         max_tokens: ANSWER_TOKENS,
         temperature: Some(0.0),
     };
-    let asker = Asker {
+    let caller = MeteredCaller {
         caller: &caller,
         meter: platform,
     };
-    let opinion: PlanOpinion = structured(llm, asker, &asked).await?;
+    let opinion: PlanOpinion = ask_structured(llm, caller, &asked).await?;
     Ok(grounded_opinion(opinion, tasks))
 }
 

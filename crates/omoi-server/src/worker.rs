@@ -20,7 +20,7 @@ use omoi_execution::intake::IntakeError;
 use omoi_execution::metering::caller;
 use omoi_execution::{Platform, discovery, intake};
 use omoi_llm::gateway::{
-    Body as GatewayBody, Gateway, GatewayReply, GatewayRequest, REQUEST_BYTES_MAX,
+    GatewayReply, GatewayRequest, ModelGateway, REQUEST_BYTES_MAX, ReplyBody as GatewayBody,
 };
 use omoi_planning::items;
 use omoi_protocol::worker::{
@@ -47,7 +47,7 @@ pub struct WorkerSurface {
     /// The platform.
     pub platform: Platform,
     /// The model gateway, or why there is none.
-    pub gateway: Result<Gateway, String>,
+    pub gateway: Result<ModelGateway, String>,
 }
 
 /// Answers sandboxes on `listener` until `stop`, then until the cost of every model call is recorded:
@@ -65,7 +65,7 @@ pub async fn serve(
     let served = served.await;
     if let Ok(gateway) = &surface.gateway {
         let clock = surface.platform.clock.as_ref();
-        if with_deadline(clock, DRAIN_MAX, gateway.drain())
+        if with_deadline(clock, DRAIN_MAX, gateway.drain_questions())
             .await
             .is_err()
         {
@@ -259,7 +259,7 @@ async fn model(State(s): Surface, request: Request) -> Result<Response, ApiError
         headers: parts.headers,
         body,
     };
-    Ok(response(gateway.handle(&caller, request).await))
+    Ok(response(gateway.handle_request(&caller, request).await))
 }
 
 fn response(reply: GatewayReply) -> Response {

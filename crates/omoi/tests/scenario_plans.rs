@@ -18,7 +18,7 @@ use serde_json::Value;
 use omoi_domain::check::CheckKind;
 use omoi_domain::phase::Phase;
 use omoi_git::survey::{survey_dir, texts_of_dir};
-use omoi_llm::scenario::{Part, RequestKeys, Scenario};
+use omoi_llm::scenario::{ReplyPart, RequestKeys, Scenario};
 use omoi_plan::coverage::{PlannedOutputs, recompute_totals, sync_verdict};
 use omoi_plan::evaluate::{EvaluationFacts, PhaseEvaluation, evaluate_output};
 use omoi_plan::items::{ItemSubmission, OutputItem, assemble_output, validate_item};
@@ -43,7 +43,7 @@ fn assets(path: &str) -> PathBuf {
 }
 
 fn load(path: &str) -> Scenario {
-    Scenario::load(&assets(path)).unwrap_or_else(|errors| panic!("{path}\n{errors}"))
+    Scenario::load_file(&assets(path)).unwrap_or_else(|errors| panic!("{path}\n{errors}"))
 }
 
 /// What the platform knows of the repository at `path`.
@@ -65,17 +65,19 @@ fn handed_in(scenario: &Scenario, phase: Phase, round: u32) -> Vec<(String, Stri
             turn,
             ..RequestKeys::default()
         };
-        let (_, rule) = scenario.find(&keys).unwrap_or_else(|no| panic!("{no}"));
+        let (_, rule) = scenario
+            .find_rule(&keys)
+            .unwrap_or_else(|no| panic!("{no}"));
         for part in &rule.reply {
             match part {
-                Part::Item {
+                ReplyPart::Item {
                     section,
                     key,
                     value,
                 } => {
                     items.push((section.clone(), key.clone(), value.clone()));
                 }
-                Part::Done => return items,
+                ReplyPart::Done => return items,
                 _ => {}
             }
         }
@@ -187,10 +189,10 @@ fn every_task_ends(scenario: &str, tasks: &[(&str, String)]) {
                     ..RequestKeys::default()
                 };
                 let (_, rule) = rules
-                    .find(&keys)
+                    .find_rule(&keys)
                     .unwrap_or_else(|no| panic!("{scenario}: {no}"));
                 match rule.reply.as_slice() {
-                    [Part::Text(text)] => text.lines().last() == Some(COMPLETION_SIGNAL),
+                    [ReplyPart::Text(text)] => text.lines().last() == Some(COMPLETION_SIGNAL),
                     _ => false,
                 }
             });

@@ -39,7 +39,7 @@ const CONFINEMENTS: &[Confinement] = &[
         excused: &[],
         remedy: "take the value as a parameter: rules and types are pure",
     },
-    // Time and randomness come in as `Pace`, settings as `Settings`.
+    // Time and randomness come in as `CallPace`, settings as `LlmSettings`.
     Confinement {
         folders: &["crates/omoi-llm/src/"],
         words: &[
@@ -55,7 +55,7 @@ const CONFINEMENTS: &[Confinement] = &[
             "crates/omoi-llm/src/simulated/respond.rs",
             "a scenario asks for pauses on the wire",
         )],
-        remedy: "take it from `Pace`, `Settings` or `Meter`",
+        remedy: "take it from `CallPace`, `LlmSettings` or `CallMeter`",
     },
     // What changes a row is a command.
     Confinement {

@@ -77,7 +77,7 @@ const BANS: &[Ban] = &[
         in_tests: false,
         // Each owns its set and waits for all that is in it.
         allowed: &[
-            "crates/omoi-agent/src/run.rs",
+            "crates/omoi-agent/src/worker.rs",
             "crates/omoi-llm/src/gateway.rs",
             "crates/omoi-llm/src/simulated/",
             "crates/omoi-store/examples/bench_claims.rs",

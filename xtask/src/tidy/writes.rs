@@ -42,8 +42,8 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "writes an example for a person; no run knows of it",
     ),
     (
-        "crates/omoi-agent/src/tools/change.rs",
-        "store",
+        "crates/omoi-agent/src/tools/file_change.rs",
+        "store_text",
         "writes in the agent's own workspace, which the next snapshot makes durable",
     ),
     (

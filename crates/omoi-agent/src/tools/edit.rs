@@ -3,16 +3,16 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::read::text_file;
-use super::{ToolError, Toolbox, change, object};
+use super::read::read_text_file;
+use super::{AgentTools, ToolError, file_change, object_schema};
 
 pub(super) const DESCRIPTION: &str = "Replaces `old` by `new` in a text file of the workspace. `old` must be the \
     exact text, blanks included, and occur once, unless `replace_all` is set.";
 
-/// Its input.
+/// Input of the tool `edit`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Input {
+pub(super) struct EditInput {
     path: String,
     old: String,
     new: String,
@@ -20,8 +20,8 @@ pub(super) struct Input {
     replace_all: bool,
 }
 
-pub(super) fn schema() -> Value {
-    object(
+pub(super) fn input_schema() -> Value {
+    object_schema(
         json!({
             "path": {"type": "string", "description": "Relative to the workspace, or absolute inside it."},
             "old": {"type": "string", "description": "The text to replace."},
@@ -32,16 +32,16 @@ pub(super) fn schema() -> Value {
     )
 }
 
-pub(super) async fn run(toolbox: &Toolbox, input: Input) -> Result<String, ToolError> {
+pub(super) async fn run(tools: &AgentTools, input: EditInput) -> Result<String, ToolError> {
     if input.old.is_empty() {
         return Err(ToolError::EmptyOld);
     }
     if input.old == input.new {
         return Err(ToolError::Equal);
     }
-    let place = toolbox.places.writable(&input.path)?;
-    let bytes = text_file(&place)?;
-    let path = || place.shown.clone();
+    let target = tools.paths.resolve_writable(&input.path)?;
+    let bytes = read_text_file(&target)?;
+    let path = || target.display_path.clone();
     // Bytes that are no text would be lost on the way back.
     let text = std::str::from_utf8(&bytes).map_err(|_| ToolError::Binary {
         path: path(),
@@ -59,10 +59,10 @@ pub(super) async fn run(toolbox: &Toolbox, input: Input) -> Result<String, ToolE
         _ => {}
     }
     let new = text.replace(&input.old, &input.new);
-    let lines = change::put(toolbox, &place, Some(&bytes), &new).await?;
+    let lines = file_change::write_change(tools, &target, Some(&bytes), &new).await?;
     Ok(format!(
         "edited `{}` in {count} place{} (+{} −{} lines)",
-        place.shown,
+        target.display_path,
         if count == 1 { "" } else { "s" },
         lines.added,
         lines.removed

@@ -8,7 +8,7 @@ use ignore::{DirEntry, Walk, WalkBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ToolError, Toolbox, object};
+use super::{AgentTools, ToolError, object_schema};
 
 pub(super) const DESCRIPTION: &str = "Lists files of the workspace by pattern, such as `src/**/*.rs`. Ignored files \
     and git's own are left out. `*` stays within a folder, `**` does not.";
@@ -17,16 +17,16 @@ const FOUND_MAX: usize = 1_000;
 /// Entries looked at; a repository has fewer.
 const WALKED_MAX: usize = 500_000;
 
-/// Its input.
+/// Input of the tool `glob`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Input {
+pub(super) struct GlobInput {
     pattern: String,
     path: Option<String>,
 }
 
-pub(super) fn schema() -> Value {
-    object(
+pub(super) fn input_schema() -> Value {
+    object_schema(
         json!({
             "pattern": {"type": "string", "description": "Matched against the path below `path`."},
             "path": {"type": "string", "description": "Folder to look in; the workspace when absent."},
@@ -35,20 +35,20 @@ pub(super) fn schema() -> Value {
     )
 }
 
-pub(super) async fn run(toolbox: &Toolbox, input: Input) -> Result<String, ToolError> {
-    let root = toolbox
-        .places
-        .readable(input.path.as_deref().unwrap_or("."))?;
+pub(super) async fn run(tools: &AgentTools, input: GlobInput) -> Result<String, ToolError> {
+    let root = tools
+        .paths
+        .resolve_readable(input.path.as_deref().unwrap_or("."))?;
     let glob = GlobBuilder::new(&input.pattern)
         .literal_separator(true)
         .build()
         .map_err(ToolError::Glob)?
         .compile_matcher();
-    let workspace = toolbox.places.workspace().to_path_buf();
+    let workspace = tools.paths.workspace_root().to_path_buf();
     let found = tokio::task::spawn_blocking(move || {
-        let mut found: Vec<String> = files(&root.full)
+        let mut found: Vec<String> = walk_files(&root.real_path)
             .filter(|entry| {
-                let below = entry.path().strip_prefix(&root.full);
+                let below = entry.path().strip_prefix(&root.real_path);
                 below.is_ok_and(|below| glob.is_match(below))
             })
             .map(|entry| {
@@ -73,7 +73,7 @@ pub(super) async fn run(toolbox: &Toolbox, input: Input) -> Result<String, ToolE
 }
 
 /// The regular files below `root`, without ignored ones and git's own; links are not followed.
-pub(super) fn files(root: &Path) -> impl Iterator<Item = DirEntry> {
+pub(super) fn walk_files(root: &Path) -> impl Iterator<Item = DirEntry> {
     let walk: Walk = WalkBuilder::new(root)
         .hidden(false)
         .require_git(false)

@@ -8,10 +8,10 @@ use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::glob::files;
-use super::paths::Places;
+use super::allowed_paths::AllowedPaths;
+use super::glob::walk_files;
 use super::read::is_binary;
-use super::{ToolError, Toolbox, object, shortened};
+use super::{AgentTools, ToolError, object_schema, shorten_text};
 
 pub(super) const DESCRIPTION: &str = "Searches the files of the workspace for a regular expression and gives \
     `path:line: text`. Ignored, binary and very large files are left out.";
@@ -21,17 +21,17 @@ const FOUND_MAX: usize = 500;
 const LINE_CHARS_MAX: usize = 300;
 const REGEX_BYTES_MAX: usize = 4 << 20;
 
-/// Its input.
+/// Input of the tool `grep`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Input {
+pub(super) struct GrepInput {
     pattern: String,
     path: Option<String>,
     glob: Option<String>,
 }
 
-pub(super) fn schema() -> Value {
-    object(
+pub(super) fn input_schema() -> Value {
+    object_schema(
         json!({
             "pattern": {"type": "string", "description": "Regular expression; `(?i)` ignores case."},
             "path": {"type": "string", "description": "File or folder to look in; the workspace when absent."},
@@ -41,13 +41,13 @@ pub(super) fn schema() -> Value {
     )
 }
 
-pub(super) async fn run(toolbox: &Toolbox, input: Input) -> Result<String, ToolError> {
-    let root = toolbox
-        .places
-        .readable(input.path.as_deref().unwrap_or("."))?;
-    fs::metadata(&root.full).map_err(|source| ToolError::Io {
+pub(super) async fn run(tools: &AgentTools, input: GrepInput) -> Result<String, ToolError> {
+    let root = tools
+        .paths
+        .resolve_readable(input.path.as_deref().unwrap_or("."))?;
+    fs::metadata(&root.real_path).map_err(|source| ToolError::Io {
         step: "search",
-        path: root.shown.clone(),
+        path: root.display_path.clone(),
         source,
     })?;
     let regex = RegexBuilder::new(&input.pattern)
@@ -63,29 +63,29 @@ pub(super) async fn run(toolbox: &Toolbox, input: Input) -> Result<String, ToolE
         ),
         None => None,
     };
-    let places = toolbox.places.clone();
-    let room = toolbox.limits.result_bytes.saturating_sub(200);
-    let search = Search {
+    let places = tools.paths.clone();
+    let room = tools.limits.result_bytes.saturating_sub(200);
+    let search = GrepSearch {
         regex,
         only,
         places,
         room,
     };
-    Ok(tokio::task::spawn_blocking(move || search.run(&root.full)).await?)
+    Ok(tokio::task::spawn_blocking(move || search.search_files(&root.real_path)).await?)
 }
 
-struct Search {
+struct GrepSearch {
     regex: Regex,
     only: Option<GlobMatcher>,
-    places: Places,
+    places: AllowedPaths,
     room: usize,
 }
 
-impl Search {
-    fn run(&self, root: &std::path::Path) -> String {
+impl GrepSearch {
+    fn search_files(&self, root: &std::path::Path) -> String {
         let mut out = String::new();
         let (mut found, mut too_large) = (0, 0);
-        'files: for entry in files(root) {
+        'files: for entry in walk_files(root) {
             let path = entry.path();
             let below = path.strip_prefix(root).unwrap_or(path);
             let named =
@@ -102,7 +102,7 @@ impl Search {
             if is_binary(&bytes) || !self.regex.is_match(&bytes) {
                 continue;
             }
-            let shown = self.places.shown(path);
+            let shown = self.places.display_path(path);
             for (n, line) in bytes.split(|b| *b == b'\n').enumerate() {
                 if !self.regex.is_match(line) {
                     continue;
@@ -116,7 +116,7 @@ impl Search {
                 }
                 found += 1;
                 let line = String::from_utf8_lossy(line);
-                let line = shortened(line.trim_end(), LINE_CHARS_MAX);
+                let line = shorten_text(line.trim_end(), LINE_CHARS_MAX);
                 let _ = writeln!(out, "{shown}:{}: {line}", n + 1);
             }
         }

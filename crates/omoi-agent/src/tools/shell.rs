@@ -2,28 +2,29 @@
 
 use std::time::Duration;
 
-use omoi_domain::agent_event::AgentEventKind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ToolError, Toolbox, object, shortened};
-use crate::process::{Command, How, ShellError, run as run_command};
+use omoi_domain::agent_event::AgentEventKind;
+
+use super::{AgentTools, ToolError, object_schema, shorten_text};
+use crate::process::{CommandEnd, ShellError, ToolCommand, run_command};
 
 pub(super) const DESCRIPTION: &str = "Runs a command with `sh -c` in the workspace, without input and without network, \
     and gives its output and exit code. Everything it leaves running is ended with it.";
 
 const SHOWN_CHARS_MAX: usize = 2_000;
 
-/// Its input.
+/// Input of the tool `shell`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Input {
+pub(super) struct ShellInput {
     command: String,
     timeout_s: Option<u64>,
 }
 
-pub(super) fn schema() -> Value {
-    object(
+pub(super) fn input_schema() -> Value {
+    object_schema(
         json!({
             "command": {"type": "string", "description": "For `sh -c`."},
             "timeout_s": {"type": "integer", "minimum": 1, "description": "Seconds it may take; at most the limit of the attempt."},
@@ -32,54 +33,54 @@ pub(super) fn schema() -> Value {
     )
 }
 
-pub(super) async fn run(toolbox: &Toolbox, input: Input) -> Result<String, ToolError> {
-    let max = toolbox.command_max();
+pub(super) async fn run(tools: &AgentTools, input: ShellInput) -> Result<String, ToolError> {
+    let max = tools.command_max();
     let timeout = input.timeout_s.map_or(max, Duration::from_secs).min(max);
-    let shown = shortened(&input.command, SHOWN_CHARS_MAX);
+    let shown = shorten_text(&input.command, SHOWN_CHARS_MAX);
     let summary = format!("running {shown}");
     let data = json!({ "command": shown });
-    toolbox
+    tools
         .reporter
-        .show(AgentEventKind::CommandStarted, data, &summary)
+        .show_event(AgentEventKind::CommandStarted, data, &summary)
         .await;
-    let began = toolbox.clock.now();
-    let command = Command {
+    let began = tools.clock.now();
+    let command = ToolCommand {
         line: &input.command,
-        folder: toolbox.places.workspace(),
+        folder: tools.paths.workspace_root(),
         timeout,
-        output_bytes_max: toolbox.limits.result_bytes.saturating_sub(200),
+        output_bytes_max: tools.limits.result_bytes.saturating_sub(200),
     };
-    let ran = run_command(command, toolbox.clock.as_ref()).await;
-    let took_ms = toolbox.clock.now().since(began).as_millis() as u64;
-    let how = ran.as_ref().ok().map(|ran| ran.how);
-    let (exit_code, signal) = match how {
-        Some(How::Exited(code)) => (Some(code), None),
-        Some(How::Signalled(signal)) => (None, Some(signal)),
-        Some(How::TimedOut) | None => (None, None),
+    let result = run_command(command, tools.clock.as_ref()).await;
+    let took_ms = tools.clock.now().since(began).as_millis() as u64;
+    let end = result.as_ref().ok().map(|result| result.end);
+    let (exit_code, signal) = match end {
+        Some(CommandEnd::Exited(code)) => (Some(code), None),
+        Some(CommandEnd::Signalled(signal)) => (None, Some(signal)),
+        Some(CommandEnd::TimedOut) | None => (None, None),
     };
     let data = json!({
         "command": shown, "exit_code": exit_code, "signal": signal,
-        "timed_out": how == Some(How::TimedOut), "took_ms": took_ms,
+        "timed_out": end == Some(CommandEnd::TimedOut), "took_ms": took_ms,
     });
-    if how == Some(How::Exited(0)) {
-        toolbox
+    if end == Some(CommandEnd::Exited(0)) {
+        tools
             .reporter
-            .event(AgentEventKind::CommandCompleted, data)
+            .report_event(AgentEventKind::CommandCompleted, data)
             .await;
     } else {
         let summary = format!("failed: {shown}");
-        toolbox
+        tools
             .reporter
-            .show(AgentEventKind::CommandCompleted, data, &summary)
+            .show_event(AgentEventKind::CommandCompleted, data, &summary)
             .await;
     }
-    let ran = ran?;
-    match ran.how {
-        How::Exited(code) => Ok(format!("{}[exit code {code}]", ran.output)),
-        How::Signalled(signal) => Ok(format!("{}[ended by signal {signal}]", ran.output)),
-        How::TimedOut => Err(ShellError::TimedOut {
+    let result = result?;
+    match result.end {
+        CommandEnd::Exited(code) => Ok(format!("{}[exit code {code}]", result.output)),
+        CommandEnd::Signalled(signal) => Ok(format!("{}[ended by signal {signal}]", result.output)),
+        CommandEnd::TimedOut => Err(ShellError::TimedOut {
             seconds: timeout.as_secs(),
-            output: ran.output,
+            output: result.output,
         }
         .into()),
     }

@@ -1,30 +1,31 @@
 //! `submit_done`: a phase's output is complete.
 
-use omoi_protocol::worker::DoneAck;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ToolError, Toolbox, object};
+use omoi_protocol::worker::DoneAck;
+
+use super::{AgentTools, ToolError, object_schema};
 
 pub(super) const DESCRIPTION: &str = "Says that this phase's output is complete. When something is missing, it is named; \
     hand that in and call this again.";
 
-/// Its input.
+/// Input of the tool `submit_done`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Input {
+pub(super) struct SubmitDoneInput {
     #[serde(rename = "phase")]
     _phase: Option<String>,
 }
 
-pub(super) fn schema() -> Value {
-    object(
+pub(super) fn input_schema() -> Value {
+    object_schema(
         json!({"phase": {"type": "string", "description": "This phase."}}),
         &[],
     )
 }
 
-pub(super) async fn run(toolbox: &Toolbox, _input: Input) -> Result<String, ToolError> {
-    let ack: DoneAck = toolbox.platform.post("/done", &json!({})).await?;
+pub(super) async fn run(tools: &AgentTools, _input: SubmitDoneInput) -> Result<String, ToolError> {
+    let ack: DoneAck = tools.platform.post_json("/done", &json!({})).await?;
     Ok(format!("complete, with {} items", ack.items))
 }

@@ -23,11 +23,11 @@ use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::rng::Rng;
 
 use super::*;
-use crate::reporter::reporter;
+use crate::event_reporter::event_queue;
 
 struct Bench {
     dir: TempDir,
-    toolbox: Toolbox,
+    tools: AgentTools,
     events: mpsc::Receiver<WorkerEvent>,
 }
 
@@ -46,22 +46,19 @@ impl Bench {
         let clock: Clocked = Arc::new(SystemClock);
         let rng = Rng::seeded(1);
         let context = context(&dir.path().join("work"), uuid_v7(clock.as_ref(), &rng));
-        let (reporter, events) = reporter(&clock, &rng);
-        let toolbox = Toolbox::new(
+        let (reporter, events) = event_queue(&clock, &rng);
+        let tools = AgentTools::new(
             &context,
-            Means {
-                platform: Platform::new(&context, &clock, &rng, Timestamp::default()).unwrap(),
+            ToolServices {
+                platform: PlatformClient::new(&context, &clock, &rng, Timestamp::default())
+                    .unwrap(),
                 reporter,
                 clock,
                 scratch: vec![dir.path().join("scratch"), dir.path().to_path_buf()],
             },
         )
         .unwrap();
-        Self {
-            dir,
-            toolbox,
-            events,
-        }
+        Self { dir, tools, events }
     }
 
     fn put(&self, path: &str, text: impl AsRef<[u8]>) {
@@ -76,7 +73,7 @@ impl Bench {
         let Value::Object(_) = &input else {
             panic!("not an object")
         };
-        let outcome = self.toolbox.call(&call(name, input), None).await;
+        let outcome = self.tools.run_call(&call(name, input), None).await;
         (outcome.text, outcome.is_error)
     }
 
@@ -191,7 +188,7 @@ async fn writes_that_would_leave_are_refused_and_recorded() {
         .filter(|(_, wrong)| *wrong == Some(outside))
         .map(|(path, _)| path.clone())
         .collect();
-    assert_eq!(bench.toolbox.refused_paths(), want);
+    assert_eq!(bench.tools.refused_paths(), want);
     assert_eq!(fs::read_dir(root.join("outside")).unwrap().count(), 0);
     assert!(!root.join("g.txt").exists());
     let violations = bench.events();
@@ -206,7 +203,7 @@ async fn writes_that_would_leave_are_refused_and_recorded() {
 
     let (text, is_error) = bench.call("read", json!({"path": "out/../x"})).await;
     assert!(is_error && text.contains(outside), "{text}");
-    let read_outside = bench.toolbox.refused_paths();
+    let read_outside = bench.tools.refused_paths();
     assert_eq!(read_outside, want, "reading is refused, not recorded");
 }
 
@@ -223,8 +220,8 @@ async fn a_resumed_worker_recalls_refused_writes() {
         response: json!([{"type": "tool_use", "id": "t", "name": "edit", "input": {"path": "../x"}}]),
         tool_results: json!([{"type": "tool_result", "tool_use_id": "t", "is_error": true, "content": "no"}]),
     }];
-    bench.toolbox.recall(&context).unwrap();
-    assert_eq!(bench.toolbox.refused_paths(), ["../x"]);
+    bench.tools.recall_refusals(&context).unwrap();
+    assert_eq!(bench.tools.refused_paths(), ["../x"]);
 }
 
 #[tokio::test]

@@ -19,12 +19,12 @@ use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
-use omoi_agent::Host;
+use omoi_agent::WorkerHost;
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::id::{AttemptId, MessageId, SandboxId, TaskId};
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_llm::scenario::Scenario;
-use omoi_llm::simulated::Simulated;
+use omoi_llm::simulated::SimulatedModel;
 use omoi_protocol::worker::{
     AckMessages, AttemptContext, Bundle, CommitPlan, CommitTurn, Complete, InboxMessage, Limits,
     ReportEvents, Started, SubmitItem, Tool, WorkerEvent,
@@ -62,7 +62,7 @@ pub(crate) struct Bench {
     dir: TempDir,
     base: String,
     seen: Shared,
-    host: Host,
+    host: WorkerHost,
     pub(crate) context: AttemptContext,
     _serving: JoinSet<()>,
 }
@@ -107,7 +107,7 @@ impl Bench {
 
         let clock: Clocked = Arc::new(SystemClock);
         let rng = Rng::seeded(1);
-        let host = Host {
+        let host = WorkerHost {
             clock,
             rng,
             path: "/usr/local/bin:/usr/bin:/bin".into(),
@@ -136,7 +136,8 @@ impl Bench {
         let path = self.dir.path().join("context.json");
         std::fs::write(&path, serde_json::to_vec(&self.context).unwrap()).unwrap();
         let limit = Duration::from_secs(30);
-        let code = tokio::time::timeout(limit, omoi_agent::run(self.host.clone(), &path)).await;
+        let code =
+            tokio::time::timeout(limit, omoi_agent::run_worker(self.host.clone(), &path)).await;
         let code = code.expect("the worker ends");
         format!("{code:?}") == format!("{:?}", ExitCode::SUCCESS)
     }
@@ -221,7 +222,7 @@ impl Bench {
     }
 }
 
-fn context(dir: &Path, host: &Host, base: &str) -> AttemptContext {
+fn context(dir: &Path, host: &WorkerHost, base: &str) -> AttemptContext {
     let id = AttemptId::from_uuid(uuid_v7(&SystemClock, &host.rng));
     AttemptContext {
         attempt_id: id,
@@ -272,10 +273,10 @@ fn context(dir: &Path, host: &Host, base: &str) -> AttemptContext {
 
 fn app(rules: &str, seen: &Shared) -> Router {
     let text = format!("version: 1\nname: t\nrules:{rules}");
-    let scenario = Scenario::read("s.yaml", &|_| Ok(text.clone().into_bytes()));
+    let scenario = Scenario::read_from("s.yaml", &|_| Ok(text.clone().into_bytes()));
     let scenario = scenario.unwrap_or_else(|errors| panic!("{errors}"));
-    let model = Simulated::new(scenario, None)
-        .router()
+    let model = SimulatedModel::new(scenario, None)
+        .build_router()
         .layer(from_fn_with_state(seen.clone(), gateway));
     let worker = Router::new()
         .route("/started", post(started))

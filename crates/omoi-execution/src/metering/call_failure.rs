@@ -4,7 +4,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{CallFailed, Event};
 use omoi_domain::principal::CallPurpose;
 use omoi_llm::failed_try::FailedTry;
-use omoi_llm::meter::Caller;
+use omoi_llm::meter::ModelCaller;
 use omoi_store::{StoreError, attempts};
 
 use crate::platform::Platform;
@@ -12,7 +12,7 @@ use crate::platform::Platform;
 /// Writes the event of a failed try of the attempt that asks, or for which the platform asks.
 pub(super) async fn tell(
     platform: &Platform,
-    caller: &Caller,
+    caller: &ModelCaller,
     failed: &FailedTry,
 ) -> Result<(), StoreError> {
     platform

@@ -3,7 +3,7 @@
 use tracing::warn;
 
 use omoi_domain::crash::CrashPoint;
-use omoi_llm::pricing::Tokens;
+use omoi_llm::pricing::TokenCounts;
 use omoi_store::open_calls::OpenCall;
 use omoi_store::{StoreError, Tx, costs, open_calls};
 
@@ -24,10 +24,10 @@ pub(crate) async fn settle_left_call(
     let estimate = CallCost {
         model: call.model.clone(),
         simulated: call.simulated,
-        tokens: Tokens {
+        tokens: TokenCounts {
             input: unsigned(call.input_tokens),
             output: unsigned(call.output_tokens),
-            ..Tokens::default()
+            ..TokenCounts::default()
         },
         cost: call.cost_nanousd,
         latency_ms: 0,

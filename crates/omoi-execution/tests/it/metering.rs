@@ -15,9 +15,10 @@ use omoi_execution::platform::{GuardedPlaces, Parts, RunningAttempts, WorkScope}
 use omoi_execution::reaper::Reaper;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{
-    Caller, Meter as _, Outcome, Projection, RecordError, ReserveError, ReservedCall, Usage,
+    CallMeter as _, CallOutcome, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError,
+    ReservedCall,
 };
-use omoi_llm::pricing::Tokens;
+use omoi_llm::pricing::TokenCounts;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{costs, events, open_calls};
@@ -30,34 +31,34 @@ const fn usd(dollars: i64) -> NanoUsd {
     NanoUsd::from_dollars(dollars)
 }
 
-fn projection(cost: NanoUsd) -> Projection {
-    Projection {
+fn projection(cost: NanoUsd) -> CostProjection {
+    CostProjection {
         route: RouteName::Agent,
         model: "simulated".to_owned(),
         simulated: true,
-        tokens: Tokens {
+        tokens: TokenCounts {
             input: 100,
             output: 1_000,
-            ..Tokens::default()
+            ..TokenCounts::default()
         },
         cost,
     }
 }
 
-fn usage(cost: NanoUsd) -> Usage {
-    Usage {
+fn usage(cost: NanoUsd) -> CallUsage {
+    CallUsage {
         route: RouteName::Agent,
         model: "simulated".to_owned(),
-        tokens: Tokens {
+        tokens: TokenCounts {
             input: 10,
             output: 5,
-            ..Tokens::default()
+            ..TokenCounts::default()
         },
         cost,
         latency_ms: 3,
         calls: 1,
         simulated: true,
-        outcome: Outcome::Complete,
+        outcome: CallOutcome::Complete,
     }
 }
 
@@ -84,14 +85,14 @@ async fn phase(it: &TestPlatform, phase: Phase) -> Attempt {
 }
 
 /// Who calls for the attempt at a new task.
-async fn worker(it: &TestPlatform, number: i64) -> Caller {
+async fn worker(it: &TestPlatform, number: i64) -> ModelCaller {
     let task = it.task(number, &[]).await;
     let attempt = it.run(task.id).await.attempt;
     caller(&mut it.read().await, &attempt).await.unwrap()
 }
 
 /// Who asks for a second opinion on the plan of `caller`'s spec.
-fn judge(caller: &Caller) -> Caller {
+fn judge(caller: &ModelCaller) -> ModelCaller {
     let mut judge = caller.clone();
     judge.principal.purpose = CallPurpose::Judge;
     AgentRole::Judge.clone_into(&mut judge.role);
@@ -99,10 +100,10 @@ fn judge(caller: &Caller) -> Caller {
 }
 
 /// Calls of 4 USD that the ledger lets through; and what it says to the first it does not.
-async fn spend(it: &TestPlatform, caller: &Caller) -> (u32, String) {
+async fn spend(it: &TestPlatform, caller: &ModelCaller) -> (u32, String) {
     for n in 0..100 {
-        match it.platform.reserve(caller, &projection(usd(4))).await {
-            Ok(call) => call.record(&usage(usd(4))).await.unwrap(),
+        match it.platform.reserve_call(caller, &projection(usd(4))).await {
+            Ok(call) => call.record_usage(&usage(usd(4))).await.unwrap(),
             Err(ReserveError::Refused { reason }) => return (n, reason),
             Err(other) => panic!("{other}"),
         }
@@ -191,7 +192,7 @@ async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
         (caller.phase.as_str(), caller.role.as_str()),
         ("prd", "planner")
     );
-    let reserved = it.platform.reserve(&caller, &projection(usd(2))).await;
+    let reserved = it.platform.reserve_call(&caller, &projection(usd(2))).await;
     assert!(reserved.is_ok());
 }
 
@@ -224,7 +225,7 @@ async fn a_call_without_an_attempt_counts_like_any_other() {
     .await;
     let agent = worker(&it, 1).await;
     let judge = judge(&agent);
-    let agents_call = it.platform.reserve(&agent, &projection(usd(4))).await;
+    let agents_call = it.platform.reserve_call(&agent, &projection(usd(4))).await;
     let (calls, said) = spend(&it, &judge).await;
     assert_eq!(calls, 2, "8 of its 9 USD");
     assert!(said.contains("the second opinion has spent 8"), "{said}");
@@ -232,7 +233,11 @@ async fn a_call_without_an_attempt_counts_like_any_other() {
     let (calls, said) = spend(&it, &other).await;
     assert_eq!(calls, 1, "12 spent, 4 open of 19 USD");
     assert!(said.contains("calls under way may cost 4"), "{said}");
-    agents_call.unwrap().record(&usage(usd(1))).await.unwrap();
+    agents_call
+        .unwrap()
+        .record_usage(&usage(usd(1)))
+        .await
+        .unwrap();
     let told = told(&it).await;
     let purposes: Vec<_> = told.iter().map(|c| (c.purpose, c.attempt_id)).collect();
     let of_agent = (PurposeKind::Attempt, agent.principal.purpose.attempt());
@@ -243,13 +248,13 @@ async fn a_call_without_an_attempt_counts_like_any_other() {
 }
 
 /// Tries to open a call of 4 USD for each of `callers` at once; what was granted.
-async fn open(it: &TestPlatform, callers: &[Caller]) -> Vec<Box<dyn ReservedCall>> {
+async fn open(it: &TestPlatform, callers: &[ModelCaller]) -> Vec<Box<dyn ReservedCall>> {
     // Two processes, where the database lets in more than one.
     let (one, two) = (it.platform.clone(), successor(it));
     let four = projection(usd(4));
     let processes = [&one, &two].into_iter().cycle();
     let asked = callers.iter().zip(processes);
-    let asked = asked.map(|(caller, process)| process.reserve(caller, &four));
+    let asked = asked.map(|(caller, process)| process.reserve_call(caller, &four));
     let answers = futures::future::join_all(asked).await;
     let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
     for error in refused {
@@ -273,12 +278,12 @@ async fn side_by_side(database: TestDatabase) {
     assert!(open(&it, &callers).await.is_empty());
     // The real cost takes the place of the projected one.
     for held in held {
-        held.record(&usage(usd(1))).await.unwrap();
+        held.record_usage(&usage(usd(1))).await.unwrap();
     }
     let more = open(&it, &callers).await;
     assert_eq!(more.len(), 2, "3 spent, 8 open");
     for held in more {
-        held.record(&usage(usd(0))).await.unwrap();
+        held.record_usage(&usage(usd(0))).await.unwrap();
     }
     // A subject has a cap of its own.
     let one = vec![callers[5].clone(); 3];
@@ -296,7 +301,7 @@ async fn calls_side_by_side_keep_to_a_cap_on_postgres() {
 }
 
 /// What was told of a first try that failed at `at`.
-async fn told_failure(it: &TestPlatform, caller: &Caller) -> CallFailed {
+async fn told_failure(it: &TestPlatform, caller: &ModelCaller) -> CallFailed {
     let at = it.clock.now();
     let failed = FailedTry {
         provider: "api.example".to_owned(),
@@ -308,7 +313,7 @@ async fn told_failure(it: &TestPlatform, caller: &Caller) -> CallFailed {
         next_at: Some(at + Duration::from_secs(1)),
         until: at + Duration::from_mins(2),
     };
-    it.platform.tell_failure(caller, &failed).await;
+    it.platform.report_failure(caller, &failed).await;
     let kind = EventKind::ModelCallFailed;
     let told = events::of_kind(&mut it.read().await, it.spec.id, kind).await;
     match told.unwrap().pop().map(|stored| stored.event) {
@@ -362,14 +367,14 @@ async fn reap(platform: &Platform, it: &TestPlatform) {
 async fn a_process_dies_in_a_call(database: TestDatabase) {
     let it = TestPlatform::on(database, |parts| parts.settings.task_budget = usd(9)).await;
     let agent = worker(&it, 1).await;
-    let call = it.platform.reserve(&agent, &projection(usd(4))).await;
+    let call = it.platform.reserve_call(&agent, &projection(usd(4))).await;
     let call = call.unwrap();
     // Who follows its call settles it itself.
     reap(&it.platform, &it).await;
     assert_eq!((open_calls_of(&it).await, spent(&it).await), (1, usd(0)));
 
     let next = successor(&it);
-    let refused = next.reserve(&agent, &projection(usd(6))).await;
+    let refused = next.reserve_call(&agent, &projection(usd(6))).await;
     assert!(refused.is_err(), "a call of a dead process still counts");
     for _ in 0..2 {
         reap(&next, &it).await;
@@ -379,11 +384,11 @@ async fn a_process_dies_in_a_call(database: TestDatabase) {
     assert_eq!((told.len(), told[0].estimated), (1, true));
     assert_eq!(told[0].tokens, 1_100);
     // The one that was taken for dead may not charge it again.
-    let late = call.record(&usage(usd(1))).await;
+    let late = call.record_usage(&usage(usd(1))).await;
     assert!(matches!(late, Err(RecordError::Refused(_))), "{late:?}");
     assert_eq!(spent(&it).await, usd(4));
     // Nothing blocks the rest of the budget.
-    assert!(next.reserve(&agent, &projection(usd(5))).await.is_ok());
+    assert!(next.reserve_call(&agent, &projection(usd(5))).await.is_ok());
 }
 
 #[tokio::test]
@@ -400,7 +405,7 @@ async fn a_call_of_a_dead_process_is_settled_once_on_postgres() {
 async fn a_call_that_its_own_process_gave_up_is_settled_too() {
     let it = TestPlatform::new().await;
     let agent = worker(&it, 1).await;
-    drop(it.platform.reserve(&agent, &projection(usd(4))).await);
+    drop(it.platform.reserve_call(&agent, &projection(usd(4))).await);
     assert_eq!(open_calls_of(&it).await, 1, "it stays counted");
     reap(&it.platform, &it).await;
     assert_eq!((open_calls_of(&it).await, spent(&it).await), (0, usd(4)));
@@ -416,15 +421,15 @@ async fn rename_table(url: &str, sql: &'static str) {
 async fn the_ledger_refuses(database: TestDatabase) {
     let it = TestPlatform::on(database, |_| {}).await;
     let agent = worker(&it, 1).await;
-    let call = it.platform.reserve(&agent, &projection(usd(4))).await;
+    let call = it.platform.reserve_call(&agent, &projection(usd(4))).await;
     let call = call.unwrap();
     rename_table(it.url(), "alter table cost_entries rename to away").await;
-    assert!(call.record(&usage(usd(1))).await.is_err());
+    assert!(call.record_usage(&usage(usd(1))).await.is_err());
     assert_eq!(open_calls_of(&it).await, 1);
     rename_table(it.url(), "alter table away rename to cost_entries").await;
     // Told twice, as after a commit whose answer was lost, it is charged once.
     for _ in 0..2 {
-        call.record(&usage(usd(1))).await.unwrap();
+        call.record_usage(&usage(usd(1))).await.unwrap();
         assert_eq!((open_calls_of(&it).await, spent(&it).await), (0, usd(1)));
     }
     assert_eq!(told(&it).await.len(), 1);

@@ -14,16 +14,16 @@ use omoi_domain::model_route::RouteName;
 
 use super::reply::{self, GatewayReply};
 use super::stream_reply::StreamReply;
-use super::{Gateway, Shared};
-use crate::ask::{Ask, AskError, Tally};
-use crate::chain::Chain;
+use super::{GatewayShared, ModelGateway};
+use crate::error_chain::ErrorChain;
 use crate::failed_try::FailedTry;
-use crate::meter::{Caller, Outcome};
-use crate::metered::{FailureTeller, Metered};
-use crate::retry::Allowance;
-use crate::route::{Provider, Route};
+use crate::llm_client::{AskError, QuestionTally, RoutedRequest};
+use crate::meter::{CallOutcome, ModelCaller};
+use crate::metered_call::{FailureWriter, MeteredCall};
+use crate::retry::CallAllowance;
+use crate::route::{ModelProvider, ModelRoute};
 use crate::upstream::{EventStream, UpstreamError};
-use crate::wire::anthropic::{Bare, ErrorBody, MessagesRequest, StreamEvent};
+use crate::wire::anthropic::{BareEvent, MessagesErrorBody, MessagesRequest, StreamEvent};
 use crate::wire::{headers, sse};
 
 /// Passed on to Anthropic: the version of the API that the request was written for.
@@ -35,131 +35,139 @@ const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const FIRST_PING_AFTER: Duration = Duration::from_secs(90);
 /// Time between two pings to a caller that waits.
 const PING_EVERY: Duration = Duration::from_secs(10);
-/// How long an asker may take in nothing before it counts as gone.
-const ASKER_STALL_MAX: Duration = Duration::from_mins(1);
+/// How long a caller may take in nothing before it counts as gone.
+const CALLER_STALL_MAX: Duration = Duration::from_mins(1);
 
-impl Gateway {
-    pub(super) async fn messages(
+impl ModelGateway {
+    pub(super) async fn answer_messages(
         &self,
-        caller: &Caller,
+        caller: &ModelCaller,
         request_headers: &HeaderMap,
         (route, request): (RouteName, MessagesRequest),
     ) -> GatewayReply {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let Ok(place) = Arc::clone(&self.question_slots).try_acquire_owned() else {
             let says = format!(
                 "{} questions are under way, the most that are allowed",
                 super::QUESTIONS_MAX
             );
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            return reply::error(status, "overloaded_error", &says);
+            return reply::error_reply(status, "overloaded_error", &says);
         };
         let (answer, answered) = oneshot::channel();
-        let target = self.shared.llm.routes.get(route);
-        let headers = outgoing(caller, &request, (target, request_headers));
+        let target = self.shared.llm.routes.route_named(route);
+        let headers = outgoing_headers(caller, &request, (target, request_headers));
         let simulated = target.simulated;
-        let question = Question {
+        let question = GatewayQuestion {
             shared: Arc::clone(&self.shared),
             caller: caller.clone(),
             route,
             headers,
             request,
-            _place: place,
+            _slot: place,
         };
-        self.start(question.run(answer));
+        self.spawn_question(question.run_question(answer));
         let reply = answered.await.unwrap_or_else(|_| {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            reply::error(status, "api_error", "the question ended without an answer")
+            reply::error_reply(status, "api_error", "the question ended without an answer")
         });
-        reply.labelled(simulated)
+        reply.mark_simulated(simulated)
     }
 }
 
 /// The tries of one question.
-struct Tries<'a> {
-    tally: Tally,
+struct QuestionTries<'a> {
+    tally: QuestionTally,
     failures: mpsc::Receiver<FailedTry>,
-    teller: FailureTeller<'a>,
+    failure_writer: FailureWriter<'a>,
 }
 
-struct Question {
-    shared: Arc<Shared>,
-    caller: Caller,
+struct GatewayQuestion {
+    shared: Arc<GatewayShared>,
+    caller: ModelCaller,
     route: RouteName,
     headers: HeaderMap,
     request: MessagesRequest,
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
 }
 
-impl Question {
-    async fn run(self, answer: oneshot::Sender<GatewayReply>) {
-        let Shared { llm, meter } = &*self.shared;
+impl GatewayQuestion {
+    async fn run_question(self, answer: oneshot::Sender<GatewayReply>) {
+        let GatewayShared { llm, meter } = &*self.shared;
         let about = (self.route, &self.request);
-        let metered = match Metered::reserve(llm, &self.caller, meter.as_ref(), about).await {
-            Ok(metered) => metered,
-            Err(refusal) => {
-                let _ = answer.send(reply::refused(&refusal));
-                return;
-            }
-        };
-        let allowance = Allowance::within(llm.pace.now(), llm.retry_time);
-        let (tally, failures) = Tally::new(allowance).with_failures();
-        let mut tries = Tries {
+        let metered =
+            match MeteredCall::reserve_call(llm, &self.caller, meter.as_ref(), about).await {
+                Ok(metered) => metered,
+                Err(refusal) => {
+                    let _ = answer.send(reply::refusal_reply(&refusal));
+                    return;
+                }
+            };
+        let allowance = CallAllowance::within_time(llm.pace.now(), llm.retry_time);
+        let (tally, failures) = QuestionTally::new(allowance).with_failures();
+        let mut tries = QuestionTries {
             tally,
             failures,
-            teller: FailureTeller::new(&self.caller, meter.as_ref()),
+            failure_writer: FailureWriter::new(&self.caller, meter.as_ref()),
         };
         if self.request.stream {
-            self.stream(answer, metered, &mut tries).await;
+            self.answer_streamed(answer, metered, &mut tries).await;
         } else {
-            self.whole(answer, metered, &mut tries).await;
+            self.answer_whole(answer, metered, &mut tries).await;
         }
     }
 
-    async fn whole(
+    async fn answer_whole(
         &self,
         mut answer: oneshot::Sender<GatewayReply>,
-        metered: Metered<'_>,
-        tries: &mut Tries<'_>,
+        metered: MeteredCall<'_>,
+        tries: &mut QuestionTries<'_>,
     ) {
-        let Tries {
+        let QuestionTries {
             tally,
             failures,
-            teller,
+            failure_writer,
         } = tries;
         let whole = {
-            let mut whole = pin!(self.shared.llm.complete(self.ask(), tally));
+            let mut whole = pin!(
+                self.shared
+                    .llm
+                    .complete_answer(self.routed_request(), tally)
+            );
             // Dropping the question abandons the call; its tokens so far stay in the tally.
             loop {
                 tokio::select! {
                     whole = &mut whole => break Some(whole),
-                    Some(failed) = failures.recv() => teller.note(failed),
-                    () = teller.write_next() => {}
+                    Some(failed) = failures.recv() => failure_writer.note_failure(failed),
+                    () = failure_writer.write_next_failure() => {}
                     () = answer.closed() => break None,
                 }
             }
         };
-        teller.tell_rest(failures).await;
+        failure_writer.write_remaining(failures).await;
         let (reply, outcome) = match whole {
-            None => (None, Outcome::Abandoned),
-            Some(Err(failure)) => (Some(self.failed(&failure, tally)), Outcome::Failed),
+            None => (None, CallOutcome::Abandoned),
+            Some(Err(failure)) => (
+                Some(self.failure_reply(&failure, tally)),
+                CallOutcome::Failed,
+            ),
             Some(Ok(whole)) => match whole.broken_calls.first() {
                 None => {
-                    let reply = GatewayReply::json(StatusCode::OK, &whole.response);
-                    (Some(reply), Outcome::Complete)
+                    let reply = GatewayReply::json_body(StatusCode::OK, &whole.response);
+                    (Some(reply), CallOutcome::Complete)
                 }
                 // A whole answer has no room for input that is not JSON; a stream has.
                 Some(broken) => {
                     let (status, says) = (StatusCode::BAD_GATEWAY, broken.to_string());
                     (
-                        Some(reply::error(status, "api_error", &says)),
-                        Outcome::Failed,
+                        Some(reply::error_reply(status, "api_error", &says)),
+                        CallOutcome::Failed,
                     )
                 }
             },
         };
-        let recorded = metered.record(tally, outcome).await;
+        let recorded = metered.record_outcome(tally, outcome).await;
         let reply = match (recorded, outcome) {
-            (Err(_), Outcome::Complete) => Some(reply::withheld()),
+            (Err(_), CallOutcome::Complete) => Some(reply::withheld_reply()),
             _ => reply,
         };
         if let Some(reply) = reply {
@@ -167,48 +175,50 @@ impl Question {
         }
     }
 
-    async fn stream(
+    async fn answer_streamed(
         &self,
         answer: oneshot::Sender<GatewayReply>,
-        metered: Metered<'_>,
-        tries: &mut Tries<'_>,
+        metered: MeteredCall<'_>,
+        tries: &mut QuestionTries<'_>,
     ) {
         let mut reply = StreamReply::new(answer);
-        let begun = self.begun(&mut reply, tries).await;
-        let Tries {
+        let begun = self.await_begin(&mut reply, tries).await;
+        let QuestionTries {
             tally,
             failures,
-            teller,
+            failure_writer,
         } = tries;
         let events = match begun {
             Some(Ok(events)) => events,
             Some(Err(failure)) => {
-                teller.tell_rest(failures).await;
-                let _ = metered.record(tally, Outcome::Failed).await;
-                self.warn(&failure, tally);
-                if let Some(lines) = reply.refuse(&failure) {
-                    self.pass(&lines, &reply::late(&failure)).await;
+                failure_writer.write_remaining(failures).await;
+                let _ = metered.record_outcome(tally, CallOutcome::Failed).await;
+                self.warn_failure(&failure, tally);
+                if let Some(lines) = reply.refuse_answer(&failure) {
+                    self.send_event(&lines, &reply::late_error_event(&failure))
+                        .await;
                 }
                 return;
             }
             None => {
-                teller.tell_rest(failures).await;
-                let _ = metered.record(tally, Outcome::Abandoned).await;
+                failure_writer.write_remaining(failures).await;
+                let _ = metered.record_outcome(tally, CallOutcome::Abandoned).await;
                 return;
             }
         };
-        let lines = reply.begin();
+        let lines = reply.begin_events();
         // The answer does not wait for what failed before it to be written down.
-        let forwarded = self.forward(events, &lines, tally);
-        let ((outcome, last), ()) = futures::join!(forwarded, teller.tell_rest(failures));
-        let last = match (metered.record(tally, outcome).await, outcome) {
-            (Err(_), Outcome::Complete) => {
+        let forwarded = self.forward_events(events, &lines, tally);
+        let ((outcome, last), ()) =
+            futures::join!(forwarded, failure_writer.write_remaining(failures));
+        let last = match (metered.record_outcome(tally, outcome).await, outcome) {
+            (Err(_), CallOutcome::Complete) => {
                 vec![error_event_of(reply::WITHHELD_KIND, reply::WITHHELD)]
             }
             _ => last,
         };
         for event in &last {
-            if !self.pass(&lines, event).await {
+            if !self.send_event(&lines, event).await {
                 return;
             }
         }
@@ -216,14 +226,14 @@ impl Question {
 
     /// Waits for the answer to begin; none when the caller goes away. From the first failed try on, or
     /// when the model is slow, it hears a ping now and then, so that waiting is no silence.
-    async fn begun(
+    async fn await_begin(
         &self,
         reply: &mut StreamReply,
-        tries: &mut Tries<'_>,
+        tries: &mut QuestionTries<'_>,
     ) -> Option<Result<EventStream, AskError>> {
         let llm = &self.shared.llm;
-        let mut begun = pin!(llm.stream(self.ask(), &mut tries.tally));
-        let ping = StreamEvent::Ping(Bare::default());
+        let mut begun = pin!(llm.stream_answer(self.routed_request(), &mut tries.tally));
+        let ping = StreamEvent::Ping(BareEvent::default());
         let mut next_ping = llm.pace.expire(FIRST_PING_AFTER);
         loop {
             // Dropping the question abandons the call; its tokens so far stay in the tally.
@@ -231,18 +241,18 @@ impl Question {
                 begun = &mut begun => return Some(begun),
                 Some(failed) = tries.failures.recv() => {
                     let is_last = failed.next_at.is_none();
-                    tries.teller.note(failed);
+                    tries.failure_writer.note_failure(failed);
                     if is_last {
                         continue;
                     }
                 }
-                () = tries.teller.write_next() => continue,
+                () = tries.failure_writer.write_next_failure() => continue,
                 () = &mut next_ping => {}
-                () = reply.closed() => return None,
+                () = reply.caller_gone() => return None,
             }
             next_ping = llm.pace.expire(PING_EVERY);
-            let lines = reply.begin();
-            if !self.pass(&lines, &ping).await {
+            let lines = reply.begin_events();
+            if !self.send_event(&lines, &ping).await {
                 return None;
             }
         }
@@ -250,60 +260,60 @@ impl Question {
 
     /// Passes events on until the answer ends; gives how it ended and the events that say so, held back
     /// until the cost is recorded.
-    async fn forward(
+    async fn forward_events(
         &self,
         mut events: EventStream,
         lines: &mpsc::Sender<Bytes>,
-        tally: &mut Tally,
-    ) -> (Outcome, Vec<StreamEvent>) {
+        tally: &mut QuestionTally,
+    ) -> (CallOutcome, Vec<StreamEvent>) {
         let mut last = Vec::new();
         loop {
             // Cancel-safe: an event that was not taken stays in the stream, which is dropped with us.
             let event = tokio::select! {
                 event = events.next() => event,
-                () = lines.closed() => return (Outcome::Abandoned, Vec::new()),
+                () = lines.closed() => return (CallOutcome::Abandoned, Vec::new()),
             };
             match event {
                 Some(Ok(event)) => {
-                    tally.see(&event);
+                    tally.count_event(&event);
                     let is_whole = matches!(event, StreamEvent::MessageStop(_));
                     let says_the_end = is_whole || matches!(event, StreamEvent::MessageDelta(_));
                     if says_the_end || !last.is_empty() {
                         last.push(event);
-                    } else if !self.pass(lines, &event).await {
-                        return (Outcome::Abandoned, Vec::new());
+                    } else if !self.send_event(lines, &event).await {
+                        return (CallOutcome::Abandoned, Vec::new());
                     }
                     if is_whole {
-                        return (Outcome::Complete, last);
+                        return (CallOutcome::Complete, last);
                     }
                 }
                 Some(Err(error)) => {
-                    self.warn(&error, tally);
-                    return (Outcome::Cut, vec![error_event(&error)]);
+                    self.warn_failure(&error, tally);
+                    return (CallOutcome::Cut, vec![error_event(&error)]);
                 }
-                None => return (Outcome::Cut, vec![error_event(&UpstreamError::Cut)]),
+                None => return (CallOutcome::Cut, vec![error_event(&UpstreamError::Cut)]),
             }
         }
     }
 
-    /// Hands one event to the asker; false when it is gone.
-    async fn pass(&self, lines: &mpsc::Sender<Bytes>, event: &StreamEvent) -> bool {
+    /// Hands one event to the caller; false when it is gone.
+    async fn send_event(&self, lines: &mpsc::Sender<Bytes>, event: &StreamEvent) -> bool {
         let data = serde_json::to_string(event).unwrap_or_default();
-        let line = Bytes::from(sse::encode(Some(event.kind()), &data));
-        // An event that is not handed over belongs to an asker that is gone.
+        let line = Bytes::from(sse::encode_frame(Some(event.kind()), &data));
+        // An event that is not handed over belongs to a caller that is gone.
         tokio::select! {
             sent = lines.send(line) => sent.is_ok(),
-            () = self.shared.llm.pace.expire(ASKER_STALL_MAX) => false,
+            () = self.shared.llm.pace.expire(CALLER_STALL_MAX) => false,
         }
     }
 
-    fn failed(&self, failure: &AskError, tally: &Tally) -> GatewayReply {
-        self.warn(failure, tally);
-        reply::failed(failure)
+    fn failure_reply(&self, failure: &AskError, tally: &QuestionTally) -> GatewayReply {
+        self.warn_failure(failure, tally);
+        reply::failure_reply(failure)
     }
 
-    /// The asker hears less than the operator: what lies under a failure can name addresses.
-    fn warn(&self, error: &dyn std::error::Error, tally: &Tally) {
+    /// The caller hears less than the operator: what lies under a failure can name addresses.
+    fn warn_failure(&self, error: &dyn std::error::Error, tally: &QuestionTally) {
         let attempt = self
             .caller
             .principal
@@ -311,13 +321,13 @@ impl Question {
             .attempt()
             .map(|id| id.to_string());
         tracing::warn!(
-            error = %Chain(error), attempt.id = attempt, route = %self.route, calls = tally.calls,
+            error = %ErrorChain(error), attempt.id = attempt, route = %self.route, calls = tally.calls,
             "A model call failed"
         );
     }
 
-    fn ask(&self) -> Ask<'_> {
-        Ask {
+    fn routed_request(&self) -> RoutedRequest<'_> {
+        RoutedRequest {
             route: self.route,
             request: &self.request,
             headers: &self.headers,
@@ -326,23 +336,23 @@ impl Question {
 }
 
 fn error_event(error: &UpstreamError) -> StreamEvent {
-    let seen = reply::seen_by_asker(error);
+    let seen = reply::failure_for_caller(error);
     error_event_of(&seen.kind, &seen.message)
 }
 
 fn error_event_of(kind: &str, message: &str) -> StreamEvent {
-    let ErrorBody { error, extra, .. } = ErrorBody::new(kind, message);
+    let MessagesErrorBody { error, extra, .. } = MessagesErrorBody::new(kind, message);
     StreamEvent::Error(crate::wire::anthropic::StreamError { error, extra })
 }
 
-/// Headers for the upstream: who asks, for the simulated model alone, and what the asker switched on.
-pub(crate) fn outgoing(
-    caller: &Caller,
+/// Headers for the upstream: who asks, for the simulated model alone, and what the caller switched on.
+pub(crate) fn outgoing_headers(
+    caller: &ModelCaller,
     request: &MessagesRequest,
-    (target, incoming): (&Route, &HeaderMap),
+    (target, incoming): (&ModelRoute, &HeaderMap),
 ) -> HeaderMap {
     let mut out = HeaderMap::new();
-    if target.provider == Provider::Anthropic {
+    if target.provider == ModelProvider::Anthropic {
         for name in [API_VERSION, BETA] {
             for value in incoming.get_all(&name) {
                 out.append(&name, value.clone());
@@ -355,7 +365,7 @@ pub(crate) fn outgoing(
     if let Some(own) = incoming.get(headers::CLIENT) {
         out.insert(HeaderName::from_static(headers::CLIENT), own.clone());
     }
-    let (round, turn) = (caller.round.to_string(), request.turn().to_string());
+    let (round, turn) = (caller.round.to_string(), request.turn_number().to_string());
     let title = caller.title.as_deref().map(headers::percent_encode);
     for (name, value) in [
         (headers::ROLE, Some(caller.role.as_str())),

@@ -8,11 +8,11 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_A
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
-use crate::ask::AskError;
+use crate::llm_client::AskError;
 use crate::meter::ReserveError;
 use crate::upstream::UpstreamError;
 use crate::wire::anthropic::{
-    ErrorBody, StreamError, StreamEvent, error_of_status, status_of_error,
+    MessagesErrorBody, StreamError, StreamEvent, error_of_status, status_of_error,
 };
 
 /// What a person can do about a key that does not work.
@@ -24,23 +24,23 @@ pub(super) const SIMULATED: HeaderName = HeaderName::from_static("x-omoi-simulat
 /// An answer for the transport to send.
 #[derive(Debug)]
 pub struct GatewayReply {
-    /// Its status.
+    /// HTTP status of the reply.
     pub status: StatusCode,
-    /// Its headers.
+    /// Headers, `content-type` among them.
     pub headers: HeaderMap,
-    /// Its body.
-    pub body: Body,
+    /// Body: whole, or a stream of events.
+    pub body: ReplyBody,
 }
 
 /// The body of an answer.
-pub enum Body {
-    /// All at once.
+pub enum ReplyBody {
+    /// The whole body at once.
     Full(Bytes),
     /// Server-sent events as they come. Dropping it abandons the question.
     Events(BoxStream<'static, Bytes>),
 }
 
-impl std::fmt::Debug for Body {
+impl std::fmt::Debug for ReplyBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Full(bytes) => f.debug_tuple("Full").field(bytes).finish(),
@@ -53,29 +53,29 @@ impl GatewayReply {
     /// The answer to every question where no model is configured; `why` says what to set.
     pub fn no_model(why: &str) -> Self {
         let says = format!("there is no model to ask: {why}");
-        error(StatusCode::FORBIDDEN, "permission_error", &says)
+        error_reply(StatusCode::FORBIDDEN, "permission_error", &says)
     }
 
-    pub(super) fn empty(status: StatusCode) -> Self {
+    pub(super) fn without_body(status: StatusCode) -> Self {
         Self {
             status,
             headers: HeaderMap::new(),
-            body: Body::Full(Bytes::new()),
+            body: ReplyBody::Full(Bytes::new()),
         }
     }
 
-    pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Self {
+    pub(super) fn json_body(status: StatusCode, body: &impl Serialize) -> Self {
         // Wire types hold only strings, numbers and maps with string keys: they can always be written.
         let text = serde_json::to_vec(body).unwrap_or_default();
         let json = HeaderValue::from_static("application/json");
         Self {
             status,
             headers: HeaderMap::from_iter([(CONTENT_TYPE, json)]),
-            body: Body::Full(text.into()),
+            body: ReplyBody::Full(text.into()),
         }
     }
 
-    pub(super) fn events(events: BoxStream<'static, Bytes>) -> Self {
+    pub(super) fn event_stream(events: BoxStream<'static, Bytes>) -> Self {
         let headers = [
             (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -83,11 +83,11 @@ impl GatewayReply {
         Self {
             status: StatusCode::OK,
             headers: HeaderMap::from_iter(headers),
-            body: Body::Events(events),
+            body: ReplyBody::Events(events),
         }
     }
 
-    pub(super) fn labelled(mut self, simulated: bool) -> Self {
+    pub(super) fn mark_simulated(mut self, simulated: bool) -> Self {
         if simulated {
             self.headers
                 .insert(SIMULATED, HeaderValue::from_static("true"));
@@ -95,7 +95,7 @@ impl GatewayReply {
         self
     }
 
-    fn retry_after(mut self, pause: Option<Duration>) -> Self {
+    fn with_retry_after(mut self, pause: Option<Duration>) -> Self {
         if let Some(pause) = pause {
             let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
             self.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -105,22 +105,22 @@ impl GatewayReply {
 }
 
 /// An error of `kind`.
-pub(super) fn error(status: StatusCode, kind: &str, message: &str) -> GatewayReply {
-    GatewayReply::json(status, &ErrorBody::new(kind, message))
+pub(super) fn error_reply(status: StatusCode, kind: &str, message: &str) -> GatewayReply {
+    GatewayReply::json_body(status, &MessagesErrorBody::new(kind, message))
 }
 
-/// The asker's request is wrong.
-pub(super) fn invalid(message: String) -> GatewayReply {
-    error(StatusCode::BAD_REQUEST, "invalid_request_error", &message)
+/// The caller's request is wrong.
+pub(super) fn invalid_request(message: String) -> GatewayReply {
+    error_reply(StatusCode::BAD_REQUEST, "invalid_request_error", &message)
 }
 
-/// There is no money, or nobody can tell.
-pub(super) fn refused(refusal: &ReserveError) -> GatewayReply {
+/// The reply when the budget is spent or cannot be checked.
+pub(super) fn refusal_reply(refusal: &ReserveError) -> GatewayReply {
     let (status, kind) = match refusal {
         ReserveError::Refused { .. } => (StatusCode::PAYMENT_REQUIRED, "budget_exhausted"),
         ReserveError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "api_error"),
     };
-    error(status, kind, &refusal.to_string())
+    error_reply(status, kind, &refusal.to_string())
 }
 
 /// Why a whole answer is not handed over.
@@ -129,27 +129,29 @@ pub(super) const WITHHELD: &str =
 /// Of a kind that clients try again.
 pub(super) const WITHHELD_KIND: &str = "api_error";
 
-/// The answer is there, and its cost is not recorded: what keeps a database from writing mostly passes.
-pub(super) fn withheld() -> GatewayReply {
-    error(StatusCode::SERVICE_UNAVAILABLE, WITHHELD_KIND, WITHHELD)
+/// The reply when the cost of an answer could not be recorded. A client may retry: what keeps a
+/// database from writing mostly passes.
+pub(super) fn withheld_reply() -> GatewayReply {
+    error_reply(StatusCode::SERVICE_UNAVAILABLE, WITHHELD_KIND, WITHHELD)
 }
 
-/// The question has no answer.
-pub(super) fn failed(failure: &AskError) -> GatewayReply {
-    match (failure, failure.upstream()) {
+/// The reply to a question whose call failed.
+pub(super) fn failure_reply(failure: &AskError) -> GatewayReply {
+    match (failure, failure.upstream_error()) {
         (AskError::CircuitOpen { retry_after, .. }, _) => {
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            error(status, "overloaded_error", &failure.to_string()).retry_after(Some(*retry_after))
+            error_reply(status, "overloaded_error", &failure.to_string())
+                .with_retry_after(Some(*retry_after))
         }
         (_, Some(upstream)) => {
-            let seen = seen_by_asker(upstream);
+            let seen = failure_for_caller(upstream);
             let after = match upstream {
                 UpstreamError::Status { retry_after, .. } => *retry_after,
                 _ => None,
             };
-            error(seen.status, &seen.kind, &seen.message).retry_after(after)
+            error_reply(seen.status, &seen.kind, &seen.message).with_retry_after(after)
         }
-        (_, None) => error(
+        (_, None) => error_reply(
             StatusCode::GATEWAY_TIMEOUT,
             "timeout_error",
             &failure.to_string(),
@@ -157,16 +159,16 @@ pub(super) fn failed(failure: &AskError) -> GatewayReply {
     }
 }
 
-/// An upstream failure in the asker's terms.
-pub(super) struct Seen {
+/// An upstream failure in the caller's terms.
+pub(super) struct CallerFailure {
     pub(super) status: StatusCode,
     pub(super) kind: String,
     pub(super) message: String,
 }
 
-pub(super) fn seen_by_asker(error: &UpstreamError) -> Seen {
+pub(super) fn failure_for_caller(error: &UpstreamError) -> CallerFailure {
     let (status, kind, message) = match error {
-        // The asker's own token is fine; it is the platform's key that the provider refuses.
+        // The caller's own token is fine; it is the platform's key that the provider refuses.
         UpstreamError::Status {
             status: status @ (401 | 403),
             message,
@@ -204,21 +206,21 @@ pub(super) fn seen_by_asker(error: &UpstreamError) -> Seen {
         "" => error_of_status(status.as_u16()),
         kind => kind,
     };
-    Seen {
+    CallerFailure {
         status,
         kind: kind.to_owned(),
         message,
     }
 }
 
-/// The failure of a question whose reply has begun: the event that says it. Its kind stands for the
-/// status that the reply would have had.
-pub(super) fn late(failure: &AskError) -> StreamEvent {
+/// The error event for a question whose reply has begun. Its kind stands for the status that the reply
+/// would have had.
+pub(super) fn late_error_event(failure: &AskError) -> StreamEvent {
     let kind_of = |status: StatusCode| error_of_status(status.as_u16()).to_owned();
-    let (kind, message) = match (failure, failure.upstream()) {
+    let (kind, message) = match (failure, failure.upstream_error()) {
         (AskError::CircuitOpen { .. }, _) => ("overloaded_error".to_owned(), failure.to_string()),
         (_, Some(upstream)) => {
-            let seen = seen_by_asker(upstream);
+            let seen = failure_for_caller(upstream);
             let is_known = status_of_error(&seen.kind) == Some(seen.status.as_u16());
             let kind = if is_known {
                 seen.kind
@@ -229,6 +231,6 @@ pub(super) fn late(failure: &AskError) -> StreamEvent {
         }
         (_, None) => (kind_of(StatusCode::GATEWAY_TIMEOUT), failure.to_string()),
     };
-    let ErrorBody { error, extra, .. } = ErrorBody::new(kind, message);
+    let MessagesErrorBody { error, extra, .. } = MessagesErrorBody::new(kind, message);
     StreamEvent::Error(StreamError { error, extra })
 }

@@ -6,12 +6,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::reply::{self, GatewayReply};
-use crate::ask::AskError;
+use crate::llm_client::AskError;
 
-/// Events that may wait for a slow asker.
+/// Events that may wait for a slow caller.
 const WAITING_EVENTS_MAX: usize = 64;
 
-/// A streamed reply, whose head goes out when there is something to say.
+/// A streamed reply, whose head is sent with its first event.
 pub(super) struct StreamReply {
     head: Option<oneshot::Sender<GatewayReply>>,
     lines: mpsc::Sender<Bytes>,
@@ -28,21 +28,21 @@ impl StreamReply {
         }
     }
 
-    /// Sends the head, unless it is sent; gives what takes the events.
-    pub(super) fn begin(&mut self) -> mpsc::Sender<Bytes> {
+    /// Sends the head, unless it is sent; gives the sender of events.
+    pub(super) fn begin_events(&mut self) -> mpsc::Sender<Bytes> {
         if let (Some(head), Some(waiting)) = (self.head.take(), self.waiting.take()) {
             let events = ReceiverStream::new(waiting).boxed();
-            let _ = head.send(GatewayReply::events(events));
+            let _ = head.send(GatewayReply::event_stream(events));
         }
         self.lines.clone()
     }
 
-    /// Says that there is no answer, by the status while that can be; else gives what takes the event
-    /// that says so.
-    pub(super) fn refuse(mut self, failure: &AskError) -> Option<mpsc::Sender<Bytes>> {
+    /// Sends the failure as a status while the head is not sent; else gives the sender for an error
+    /// event.
+    pub(super) fn refuse_answer(mut self, failure: &AskError) -> Option<mpsc::Sender<Bytes>> {
         match self.head.take() {
             Some(head) => {
-                let _ = head.send(reply::failed(failure));
+                let _ = head.send(reply::failure_reply(failure));
                 None
             }
             None => Some(self.lines),
@@ -50,7 +50,7 @@ impl StreamReply {
     }
 
     /// Ends when the caller is gone. Cancel-safe: both sides keep their state.
-    pub(super) async fn closed(&mut self) {
+    pub(super) async fn caller_gone(&mut self) {
         match &mut self.head {
             Some(head) => head.closed().await,
             None => self.lines.closed().await,

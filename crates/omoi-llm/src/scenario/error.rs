@@ -4,7 +4,7 @@ use std::{fmt, io, sync::Arc};
 
 /// A position in one of the files of a scenario; lines and columns count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SourcePlace {
     /// The file as the scenario names it.
     pub file: Arc<str>,
     /// Line, or 0 when the whole file is meant.
@@ -13,9 +13,9 @@ pub struct Place {
     pub column: u32,
 }
 
-impl Place {
+impl SourcePlace {
     /// The file as a whole.
-    pub(super) fn whole(file: &Arc<str>) -> Self {
+    pub(super) fn whole_file(file: &Arc<str>) -> Self {
         Self {
             file: Arc::clone(file),
             line: 0,
@@ -24,7 +24,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourcePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => write!(f, "{}", self.file),
@@ -50,7 +50,7 @@ impl fmt::Display for ScenarioErrors {
             if let Some(source) = std::error::Error::source(&error.problem) {
                 write!(f, ": {source}")?;
             }
-            if let Some(hint) = error.problem.hint() {
+            if let Some(hint) = error.problem.remedy_hint() {
                 write!(f, "\n  hint: {hint}")?;
             }
         }
@@ -67,21 +67,21 @@ impl std::error::Error for ScenarioErrors {}
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct ScenarioError {
-    /// Where it is.
-    pub place: Place,
-    /// What it is.
-    pub problem: Problem,
+    /// Place of the error: file, line, column.
+    pub place: SourcePlace,
+    /// What is wrong at that place.
+    pub problem: ScenarioProblem,
 }
 
 /// What is wrong at one place of a scenario.
 #[derive(Debug, thiserror::Error)]
-pub enum Problem {
+pub enum ScenarioProblem {
     /// A named file cannot be read.
     #[error("could not read `{path}`")]
     Unreadable {
         /// The path as written.
         path: String,
-        /// Why.
+        /// Why the file cannot be read.
         #[source]
         source: io::Error,
     },
@@ -90,13 +90,13 @@ pub enum Problem {
     FileTooLarge {
         /// The path as written.
         path: String,
-        /// The limit.
+        /// Most bytes that are allowed.
         max_bytes: usize,
     },
     /// All files together are over their limit.
     #[error("the scenario and the files it names have more than {max_bytes} bytes together")]
     ScenarioTooLarge {
-        /// The limit.
+        /// Most bytes that are allowed.
         max_bytes: usize,
     },
     /// A file holds bytes that are not text.
@@ -114,31 +114,31 @@ pub enum Problem {
     /// Included lists name each other too deeply, or in a circle.
     #[error("`include` goes deeper than {max} files")]
     IncludeTooDeep {
-        /// The limit.
+        /// Most that are allowed.
         max: usize,
     },
     /// Scenarios extend each other too deeply, or in a circle.
     #[error("`extends` goes deeper than {max} scenarios")]
     ExtendsTooDeep {
-        /// The limit.
+        /// Most that are allowed.
         max: usize,
     },
     /// The file is not YAML.
     #[error("not valid YAML: {message}")]
     Syntax {
-        /// The parser's words.
+        /// Message of the YAML parser.
         message: String,
     },
     /// The format version is not one this program knows.
     #[error("`version` is {found}, this program reads version 1")]
     Version {
-        /// The version found.
+        /// The text or value found there.
         found: String,
     },
     /// A key that means nothing here.
     #[error("unknown key `{key}` in {object}")]
     UnknownKey {
-        /// The key.
+        /// Key of the mapping concerned.
         key: String,
         /// What has the key.
         object: &'static str,
@@ -150,7 +150,7 @@ pub enum Problem {
     MissingKey {
         /// What lacks the key.
         object: &'static str,
-        /// The key.
+        /// Key of the mapping concerned.
         key: &'static str,
     },
     /// A value of the wrong kind.
@@ -160,7 +160,7 @@ pub enum Problem {
         key: &'static str,
         /// What would be right.
         expected: &'static str,
-        /// What is there.
+        /// The text or value found there.
         found: String,
     },
     /// Something that must have keys has none.
@@ -168,7 +168,7 @@ pub enum Problem {
     NotAMapping {
         /// What should be a mapping.
         object: &'static str,
-        /// What is there.
+        /// The text or value found there.
         found: String,
     },
     /// A number outside its bounds.
@@ -176,11 +176,11 @@ pub enum Problem {
     OutOfRange {
         /// The key whose value it is.
         key: &'static str,
-        /// Smallest allowed.
+        /// Smallest number that is allowed.
         min: u64,
-        /// Largest allowed.
+        /// Largest number that is allowed.
         max: u64,
-        /// What is there.
+        /// The text or value found there.
         found: String,
     },
     /// A value that is not one of a closed set.
@@ -188,30 +188,30 @@ pub enum Problem {
     NotOneOf {
         /// The key whose value it is.
         key: &'static str,
-        /// What is there.
+        /// The text or value found there.
         found: String,
-        /// The words allowed.
+        /// The words that are allowed.
         allowed: &'static [&'static str],
     },
     /// A range of rounds or turns that cannot be read.
     #[error("`{key}` has a range `{text}` that cannot be read")]
     BadRange {
-        /// `round` or `turn`.
+        /// Key concerned: `round` or `turn`.
         key: &'static str,
-        /// The text found.
+        /// Text that is no range.
         text: String,
     },
     /// A title pattern that cannot be read.
     #[error("`title` is not a valid pattern")]
     BadGlob {
-        /// Why.
+        /// Why the pattern cannot be compiled.
         #[source]
         source: globset::Error,
     },
     /// A tool name that no model API accepts.
     #[error("`{name}` cannot be the name of a tool")]
     BadToolName {
-        /// The name found.
+        /// The refused name, as written.
         name: String,
     },
     /// Text with nothing in it.
@@ -223,13 +223,13 @@ pub enum Problem {
     /// `$file` or `include` among other keys.
     #[error("`{key}` must be the only key of its mapping")]
     NotAlone {
-        /// The key.
+        /// Key of the mapping concerned.
         key: &'static str,
     },
     /// More rules than a scenario may have.
     #[error("more than {max} rules")]
     TooManyRules {
-        /// The limit.
+        /// Most that are allowed.
         max: usize,
     },
     /// An entry that says nothing, or more than one thing.
@@ -237,7 +237,7 @@ pub enum Problem {
     NotExactlyOne {
         /// What the entry is.
         object: &'static str,
-        /// The kinds found.
+        /// The text or value found there.
         found: String,
         /// The kinds there are.
         kinds: &'static [&'static str],
@@ -245,31 +245,31 @@ pub enum Problem {
     /// Two rules of one name.
     #[error("a rule named `{name}` is already at {first}")]
     DuplicateName {
-        /// The name.
+        /// The name that two rules share.
         name: String,
         /// The first of the two.
-        first: Place,
+        first: SourcePlace,
     },
     /// A rule that can never match.
     #[error("rule `{rule}` is never reached: `{by}` at {at} matches everything it matches")]
     Unreachable {
         /// The rule that cannot match.
         rule: String,
-        /// The earlier rule.
+        /// Name of the earlier rule that answers first.
         by: String,
         /// Where the earlier rule is.
-        at: Place,
+        at: SourcePlace,
     },
     /// A fault or reply behind a fault that never ends.
     #[error("this is never reached: the fault at {at} has `times: always`")]
     BehindEndlessFault {
         /// Where the endless fault is.
-        at: Place,
+        at: SourcePlace,
     },
     /// A rule without an answer.
     #[error("rule `{rule}` has no `reply`")]
     NoReply {
-        /// The rule.
+        /// Name of the rule without a reply.
         rule: String,
     },
     /// A tool input is broken, but the reply calls no tool.
@@ -277,9 +277,9 @@ pub enum Problem {
     NoToolToBreak,
 }
 
-impl Problem {
+impl ScenarioProblem {
     /// What to do about it, where that is more than undoing what the message names.
-    pub fn hint(&self) -> Option<String> {
+    pub fn remedy_hint(&self) -> Option<String> {
         Some(match self {
             Self::Unreadable { .. } => {
                 "paths are relative to the folder of the scenario file".to_owned()
@@ -299,7 +299,7 @@ impl Problem {
                     .to_owned()
             }
             Self::BadToolName { .. } => "use 1 to 64 letters, digits, `_` and `-`".to_owned(),
-            Self::NotExactlyOne { kinds, .. } => format!("write one of {}", listed(kinds)),
+            Self::NotExactlyOne { kinds, .. } => format!("write one of {}", list_words(kinds)),
             Self::Unreachable { .. } => {
                 "the first match wins: move the narrower rule up, or narrow the earlier one"
                     .to_owned()
@@ -335,16 +335,16 @@ impl Problem {
 fn did_you_mean(found: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()
-        .map(|word| (distance(found, word), word))
+        .map(|word| (edit_distance(found, word), word))
         .filter(|(distance, word)| *distance <= 1 + word.len() / 3)
         .min_by_key(|(distance, _)| *distance);
     match nearest {
-        Some((_, word)) => format!("did you mean `{word}`? One of {}", listed(known)),
-        None => format!("one of {}", listed(known)),
+        Some((_, word)) => format!("did you mean `{word}`? One of {}", list_words(known)),
+        None => format!("one of {}", list_words(known)),
     }
 }
 
-fn listed(words: &[&str]) -> String {
+fn list_words(words: &[&str]) -> String {
     words
         .iter()
         .map(|word| format!("`{word}`"))
@@ -353,7 +353,7 @@ fn listed(words: &[&str]) -> String {
 }
 
 /// Edit distance by the usual two rows.
-fn distance(a: &str, b: &str) -> usize {
+fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.chars().enumerate() {

@@ -1,11 +1,11 @@
 //! Reading the faults of a rule.
 
 use super::{
-    BrokenJson, Fault, FaultKind, Times,
-    check::{Checker, Fields},
-    error::Problem,
-    node::{Node, Value},
-    rule::number,
+    BrokenJson, FaultKind, FaultTimes, RuleFault,
+    checker::{MappingFields, ScenarioChecker},
+    error::ScenarioProblem,
+    node::{YamlNode, YamlValue},
+    rule::read_number,
 };
 
 const KEYS: &[&str] = &[
@@ -35,26 +35,26 @@ const SECONDS: (u64, u64) = (0, 3600);
 const TIMES: (u64, u64) = (1, 1_000_000);
 
 /// Reads one fault or a list of faults.
-pub(super) fn faults(checker: &mut Checker<'_>, node: Node) -> Vec<Fault> {
+pub(super) fn read_faults(checker: &mut ScenarioChecker<'_>, node: YamlNode) -> Vec<RuleFault> {
     let entries = match node.value {
-        Value::List(_) => checker.list("fault", node).unwrap_or_default(),
+        YamlValue::List(_) => checker.read_list("fault", node).unwrap_or_default(),
         _ => vec![node],
     };
     entries
         .into_iter()
-        .filter_map(|entry| fault(checker, entry))
+        .filter_map(|entry| read_fault(checker, entry))
         .collect()
 }
 
-fn fault(checker: &mut Checker<'_>, node: Node) -> Option<Fault> {
-    let mut fields = checker.fields("`fault`", node, KEYS)?;
+fn read_fault(checker: &mut ScenarioChecker<'_>, node: YamlNode) -> Option<RuleFault> {
+    let mut fields = checker.open_fields("`fault`", node, KEYS)?;
     let at = fields.at.clone();
     if !checker.one_kind(&fields, KINDS) {
         return None;
     }
-    let times = times(checker, &mut fields);
-    let kind = kind(checker, &mut fields)?;
-    if let Some(node) = fields.take("retry_after_s") {
+    let times = read_times(checker, &mut fields);
+    let kind = read_kind(checker, &mut fields)?;
+    if let Some(node) = fields.take_field("retry_after_s") {
         let known = &[
             "broken_json",
             "stream_error",
@@ -64,9 +64,9 @@ fn fault(checker: &mut Checker<'_>, node: Node) -> Option<Fault> {
         ];
         let key = "retry_after_s".to_owned();
         let object = "a fault without `status`";
-        checker.report(&node.at, Problem::UnknownKey { key, object, known });
+        checker.report_problem(&node.at, ScenarioProblem::UnknownKey { key, object, known });
     }
-    Some(Fault {
+    Some(RuleFault {
         at,
         kind,
         times: times?,
@@ -74,21 +74,21 @@ fn fault(checker: &mut Checker<'_>, node: Node) -> Option<Fault> {
 }
 
 /// Once unless said otherwise.
-fn times(checker: &mut Checker<'_>, fields: &mut Fields) -> Option<Times> {
-    match fields.take("times") {
-        None => Some(Times::Count(1)),
-        Some(Node {
-            value: Value::Text(text),
+fn read_times(checker: &mut ScenarioChecker<'_>, fields: &mut MappingFields) -> Option<FaultTimes> {
+    match fields.take_field("times") {
+        None => Some(FaultTimes::Count(1)),
+        Some(YamlNode {
+            value: YamlValue::Text(text),
             ..
-        }) if text == "always" => Some(Times::Always),
+        }) if text == "always" => Some(FaultTimes::Always),
         Some(
-            node @ Node {
-                value: Value::Number(_),
+            node @ YamlNode {
+                value: YamlValue::Number(_),
                 ..
             },
         ) => {
-            let times = checker.number("times", &node, TIMES)?;
-            Some(Times::Count(times as u32))
+            let times = checker.read_number("times", &node, TIMES)?;
+            Some(FaultTimes::Count(times as u32))
         }
         Some(node) => {
             checker.wrong_type("times", "a number or `always`", &node);
@@ -97,43 +97,43 @@ fn times(checker: &mut Checker<'_>, fields: &mut Fields) -> Option<Times> {
     }
 }
 
-fn kind(checker: &mut Checker<'_>, fields: &mut Fields) -> Option<FaultKind> {
-    if let Some(node) = fields.take("status") {
-        let retry_after_s = number(checker, fields, "retry_after_s", SECONDS);
-        let status = checker.number("status", &node, (400, 599))?;
+fn read_kind(checker: &mut ScenarioChecker<'_>, fields: &mut MappingFields) -> Option<FaultKind> {
+    if let Some(node) = fields.take_field("status") {
+        let retry_after_s = read_number(checker, fields, "retry_after_s", SECONDS);
+        let status = checker.read_number("status", &node, (400, 599))?;
         let found = status.to_string();
         if !STATUSES.contains(&found.as_str()) {
-            let problem = Problem::NotOneOf {
+            let problem = ScenarioProblem::NotOneOf {
                 key: "status",
                 found,
                 allowed: STATUSES,
             };
-            checker.report(&node.at, problem);
+            checker.report_problem(&node.at, problem);
         }
         return Some(FaultKind::Status {
             status: status as u16,
             retry_after_s,
         });
     }
-    if let Some(node) = fields.take("broken_json") {
-        let word = checker.word("broken_json", node, BROKEN_JSON)?;
+    if let Some(node) = fields.take_field("broken_json") {
+        let word = checker.read_word("broken_json", node, BROKEN_JSON)?;
         return Some(FaultKind::BrokenJson(match word {
             "tool_input" => BrokenJson::ToolInput,
             _ => BrokenJson::Body,
         }));
     }
-    if let Some(node) = fields.take("stream_error") {
-        let error = checker.word("stream_error", node, STREAM_ERRORS)?;
+    if let Some(node) = fields.take_field("stream_error") {
+        let error = checker.read_word("stream_error", node, STREAM_ERRORS)?;
         return Some(FaultKind::StreamError { error });
     }
-    if let Some(node) = fields.take("cut_after_bytes") {
-        let bytes = checker.number("cut_after_bytes", &node, (0, u64::from(u32::MAX)))?;
+    if let Some(node) = fields.take_field("cut_after_bytes") {
+        let bytes = checker.read_number("cut_after_bytes", &node, (0, u64::from(u32::MAX)))?;
         return Some(FaultKind::CutAfterBytes {
             bytes: bytes as usize,
         });
     }
-    let node = fields.take("hang_s")?;
+    let node = fields.take_field("hang_s")?;
     Some(FaultKind::Hang {
-        s: checker.number("hang_s", &node, SECONDS)?,
+        s: checker.read_number("hang_s", &node, SECONDS)?,
     })
 }

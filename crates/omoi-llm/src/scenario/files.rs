@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::error::Problem;
+use super::error::ScenarioProblem;
 
 /// Most bytes in one file.
 pub const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -22,13 +22,13 @@ pub const SCENARIO_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub type ReadFile<'a> = &'a dyn Fn(&str) -> io::Result<Vec<u8>>;
 
 /// The files of one scenario, each read once and counted once.
-pub(super) struct Files<'a> {
+pub(super) struct ScenarioFiles<'a> {
     read: ReadFile<'a>,
     seen: HashMap<String, Arc<str>>,
     bytes: usize,
 }
 
-impl<'a> Files<'a> {
+impl<'a> ScenarioFiles<'a> {
     pub(super) fn new(read: ReadFile<'a>) -> Self {
         Self {
             read,
@@ -38,32 +38,37 @@ impl<'a> Files<'a> {
     }
 
     /// The text of the file `path` below `folder`, which is empty or ends with `/`.
-    pub(super) fn text(&mut self, folder: &str, path: &str) -> Result<Arc<str>, Problem> {
+    pub(super) fn load_text(
+        &mut self,
+        folder: &str,
+        path: &str,
+    ) -> Result<Arc<str>, ScenarioProblem> {
         let owned = || path.to_owned();
         if !is_inside(path) {
-            return Err(Problem::PathOutside { path: owned() });
+            return Err(ScenarioProblem::PathOutside { path: owned() });
         }
         let full = format!("{folder}{path}");
         if let Some(text) = self.seen.get(&full) {
             return Ok(Arc::clone(text));
         }
-        let bytes = (self.read)(&full).map_err(|source| Problem::Unreadable {
+        let bytes = (self.read)(&full).map_err(|source| ScenarioProblem::Unreadable {
             path: owned(),
             source,
         })?;
         if bytes.len() > FILE_BYTES_MAX {
-            return Err(Problem::FileTooLarge {
+            return Err(ScenarioProblem::FileTooLarge {
                 path: owned(),
                 max_bytes: FILE_BYTES_MAX,
             });
         }
         let total = self.bytes + bytes.len();
         if total > SCENARIO_BYTES_MAX {
-            return Err(Problem::ScenarioTooLarge {
+            return Err(ScenarioProblem::ScenarioTooLarge {
                 max_bytes: SCENARIO_BYTES_MAX,
             });
         }
-        let text = String::from_utf8(bytes).map_err(|_| Problem::NotUtf8 { path: owned() })?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| ScenarioProblem::NotUtf8 { path: owned() })?;
         let text: Arc<str> = text.into();
         self.bytes = total;
         self.seen.insert(full, Arc::clone(&text));
@@ -87,11 +92,11 @@ pub(super) fn read_on_disk(root: &Path, path: &str) -> io::Result<Vec<u8>> {
 }
 
 /// Takes the path of another scenario apart into its folder and its name; steps up come first.
-pub(super) fn elsewhere(path: &str) -> Result<(&str, &str), Problem> {
+pub(super) fn split_folder(path: &str) -> Result<(&str, &str), ScenarioProblem> {
     let below = path.trim_start_matches("../");
     if !is_inside(below) {
         let path = path.to_owned();
-        return Err(Problem::PathOutside { path });
+        return Err(ScenarioProblem::PathOutside { path });
     }
     let name_at = path.rfind('/').map_or(0, |slash| slash + 1);
     Ok(path.split_at(name_at))

@@ -1,13 +1,13 @@
 //! Reading one rule and its conditions.
 
 use super::{
-    Rule, Times, Usage,
-    check::{Checker, Fields},
-    error::{Place, Problem},
+    FaultTimes, RuleUsage, ScenarioRule,
+    checker::{MappingFields, ScenarioChecker},
+    conditions::{NumberSet, RuleConditions, TitlePattern, parse_range},
+    error::{ScenarioProblem, SourcePlace},
     fault,
-    node::{Node, Value},
+    node::{YamlNode, YamlValue},
     reply,
-    when::{Numbers, TitlePattern, When, parse_range},
 };
 
 const RULE_KEYS: &[&str] = &[
@@ -30,33 +30,37 @@ pub(super) const CHUNK_DELAY_MS: (u64, u64) = (0, 10_000);
 const TOKENS: (u64, u64) = (0, 1_000_000_000);
 
 /// Reads a rule; `index` counts from 1 and names a rule without a name.
-pub(super) fn rule(checker: &mut Checker<'_>, node: Node, index: usize) -> Option<Rule> {
-    let mut fields = checker.fields("a rule", node, RULE_KEYS)?;
+pub(super) fn read_rule(
+    checker: &mut ScenarioChecker<'_>,
+    node: YamlNode,
+    index: usize,
+) -> Option<ScenarioRule> {
+    let mut fields = checker.open_fields("a rule", node, RULE_KEYS)?;
     let at = fields.at.clone();
     let name = fields
-        .take("name")
-        .and_then(|node| checker.text("name", node));
-    let when = match checker.required(&mut fields, "when") {
-        Some(node) => when(checker, node),
+        .take_field("name")
+        .and_then(|node| checker.read_text("name", node));
+    let when = match checker.required_field(&mut fields, "when") {
+        Some(node) => read_when(checker, node),
         None => None,
     };
     let faults = fields
-        .take("fault")
-        .map(|node| fault::faults(checker, node))
+        .take_field("fault")
+        .map(|node| fault::read_faults(checker, node))
         .unwrap_or_default();
-    let reply_node = fields.take("reply");
+    let reply_node = fields.take_field("reply");
     let reply_at = reply_node.as_ref().map(|node| node.at.clone());
-    let reply = reply_node.and_then(|node| reply::reply(checker, node));
-    let rule = Rule {
+    let reply = reply_node.and_then(|node| reply::read_reply(checker, node));
+    let rule = ScenarioRule {
         is_named: name.is_some(),
         name: name.unwrap_or_else(|| format!("rule {index}")),
         at,
-        usage: usage(checker, &mut fields),
+        usage: read_usage(checker, &mut fields),
         stop: fields
-            .take("stop")
-            .and_then(|node| checker.word("stop", node, STOPS)),
-        chunk_bytes: number(checker, &mut fields, "chunk_bytes", CHUNK_BYTES),
-        chunk_delay_ms: number(checker, &mut fields, "chunk_delay_ms", CHUNK_DELAY_MS),
+            .take_field("stop")
+            .and_then(|node| checker.read_word("stop", node, STOPS)),
+        chunk_bytes: read_number(checker, &mut fields, "chunk_bytes", CHUNK_BYTES),
+        chunk_delay_ms: read_number(checker, &mut fields, "chunk_delay_ms", CHUNK_DELAY_MS),
         when: when?,
         faults,
         reply: reply.unwrap_or_default(),
@@ -66,42 +70,49 @@ pub(super) fn rule(checker: &mut Checker<'_>, node: Node, index: usize) -> Optio
 }
 
 /// Reads an optional number of a mapping.
-pub(super) fn number(
-    checker: &mut Checker<'_>,
-    fields: &mut Fields,
+pub(super) fn read_number(
+    checker: &mut ScenarioChecker<'_>,
+    fields: &mut MappingFields,
     key: &'static str,
     bounds: (u64, u64),
 ) -> Option<u64> {
-    let node = fields.take(key)?;
-    checker.number(key, &node, bounds)
+    let node = fields.take_field(key)?;
+    checker.read_number(key, &node, bounds)
 }
 
 /// Every fault and reply must be reachable, and something must be sent in the end.
-fn check_answers(checker: &mut Checker<'_>, rule: &Rule, reply_at: Option<Place>) {
+fn check_answers(
+    checker: &mut ScenarioChecker<'_>,
+    rule: &ScenarioRule,
+    reply_at: Option<SourcePlace>,
+) {
     let endless = rule
         .faults
         .iter()
-        .position(|fault| fault.times == Times::Always);
+        .position(|fault| fault.times == FaultTimes::Always);
     if let Some(endless) = endless {
         let at = rule.faults[endless].at.clone();
         for hidden in &rule.faults[endless + 1..] {
-            checker.report(&hidden.at, Problem::BehindEndlessFault { at: at.clone() });
+            checker.report_problem(
+                &hidden.at,
+                ScenarioProblem::BehindEndlessFault { at: at.clone() },
+            );
         }
     }
     let reply_is_sent =
         endless.is_none() || rule.faults.iter().any(|fault| fault.kind.spoils_a_reply());
     match (reply_at, endless) {
         (None, _) if reply_is_sent => {
-            checker.report(
+            checker.report_problem(
                 &rule.at,
-                Problem::NoReply {
+                ScenarioProblem::NoReply {
                     rule: rule.name.clone(),
                 },
             );
         }
         (Some(reply), Some(endless)) if !reply_is_sent => {
             let at = rule.faults[endless].at.clone();
-            checker.report(&reply, Problem::BehindEndlessFault { at });
+            checker.report_problem(&reply, ScenarioProblem::BehindEndlessFault { at });
         }
         (Some(_), _) => {
             for fault in rule
@@ -109,8 +120,8 @@ fn check_answers(checker: &mut Checker<'_>, rule: &Rule, reply_at: Option<Place>
                 .iter()
                 .filter(|fault| fault.kind.breaks_a_tool_input())
             {
-                if !rule.reply.iter().any(super::Part::is_tool_call) {
-                    checker.report(&fault.at, Problem::NoToolToBreak);
+                if !rule.reply.iter().any(super::ReplyPart::is_tool_call) {
+                    checker.report_problem(&fault.at, ScenarioProblem::NoToolToBreak);
                 }
             }
         }
@@ -118,35 +129,39 @@ fn check_answers(checker: &mut Checker<'_>, rule: &Rule, reply_at: Option<Place>
     }
 }
 
-fn usage(checker: &mut Checker<'_>, fields: &mut Fields) -> Usage {
-    let Some(node) = fields.take("usage") else {
-        return Usage::default();
+fn read_usage(checker: &mut ScenarioChecker<'_>, fields: &mut MappingFields) -> RuleUsage {
+    let Some(node) = fields.take_field("usage") else {
+        return RuleUsage::default();
     };
-    let Some(mut fields) = checker.fields("`usage`", node, &["input", "output"]) else {
-        return Usage::default();
+    let Some(mut fields) = checker.open_fields("`usage`", node, &["input", "output"]) else {
+        return RuleUsage::default();
     };
-    Usage {
-        input: number(checker, &mut fields, "input", TOKENS),
-        output: number(checker, &mut fields, "output", TOKENS),
+    RuleUsage {
+        input: read_number(checker, &mut fields, "input", TOKENS),
+        output: read_number(checker, &mut fields, "output", TOKENS),
     }
 }
 
-fn when(checker: &mut Checker<'_>, node: Node) -> Option<When> {
-    let mut fields = checker.fields("`when`", node, WHEN_KEYS)?;
-    let text = |checker: &mut Checker<'_>, fields: &mut Fields, key| {
-        fields.take(key).and_then(|node| checker.text(key, node))
+fn read_when(checker: &mut ScenarioChecker<'_>, node: YamlNode) -> Option<RuleConditions> {
+    let mut fields = checker.open_fields("`when`", node, WHEN_KEYS)?;
+    let text = |checker: &mut ScenarioChecker<'_>, fields: &mut MappingFields, key| {
+        fields
+            .take_field(key)
+            .and_then(|node| checker.read_text(key, node))
     };
     let role = text(checker, &mut fields, "role");
     let phase = text(checker, &mut fields, "phase");
     let task = text(checker, &mut fields, "task");
-    let title = fields.take("title").and_then(|node| title(checker, node));
+    let title = fields
+        .take_field("title")
+        .and_then(|node| read_title(checker, node));
     let round = fields
-        .take("round")
-        .and_then(|node| numbers(checker, "round", node));
+        .take_field("round")
+        .and_then(|node| read_numbers(checker, "round", node));
     let turn = fields
-        .take("turn")
-        .and_then(|node| numbers(checker, "turn", node));
-    Some(When {
+        .take_field("turn")
+        .and_then(|node| read_numbers(checker, "turn", node));
+    Some(RuleConditions {
         role,
         phase,
         task,
@@ -156,23 +171,27 @@ fn when(checker: &mut Checker<'_>, node: Node) -> Option<When> {
     })
 }
 
-fn title(checker: &mut Checker<'_>, node: Node) -> Option<TitlePattern> {
+fn read_title(checker: &mut ScenarioChecker<'_>, node: YamlNode) -> Option<TitlePattern> {
     let at = node.at.clone();
-    let text = checker.text("title", node)?;
+    let text = checker.read_text("title", node)?;
     let pattern = TitlePattern::new(&text);
     pattern
-        .map_err(|source| checker.report(&at, Problem::BadGlob { source }))
+        .map_err(|source| checker.report_problem(&at, ScenarioProblem::BadGlob { source }))
         .ok()
 }
 
-fn numbers(checker: &mut Checker<'_>, key: &'static str, node: Node) -> Option<Numbers> {
+fn read_numbers(
+    checker: &mut ScenarioChecker<'_>,
+    key: &'static str,
+    node: YamlNode,
+) -> Option<NumberSet> {
     let entries = match node.value {
-        Value::List(ref entries) if entries.is_empty() => {
-            checker.report(&node.at, Problem::Empty { key });
+        YamlValue::List(ref entries) if entries.is_empty() => {
+            checker.report_problem(&node.at, ScenarioProblem::Empty { key });
             return None;
         }
-        Value::List(entries) => entries,
-        Value::Number(_) | Value::Text(_) => vec![node],
+        YamlValue::List(entries) => entries,
+        YamlValue::Number(_) | YamlValue::Text(_) => vec![node],
         _ => {
             checker.wrong_type(key, "a number, a range or a list of these", &node);
             return None;
@@ -180,21 +199,25 @@ fn numbers(checker: &mut Checker<'_>, key: &'static str, node: Node) -> Option<N
     };
     let ranges: Option<Vec<_>> = entries
         .iter()
-        .map(|entry| range(checker, key, entry))
+        .map(|entry| read_range(checker, key, entry))
         .collect();
-    ranges.map(Numbers::union)
+    ranges.map(NumberSet::union_of)
 }
 
-fn range(checker: &mut Checker<'_>, key: &'static str, node: &Node) -> Option<(u32, u32)> {
-    let Value::Text(text) = &node.value else {
-        let number = checker.number(key, node, (0, u64::from(u32::MAX - 1)))?;
+fn read_range(
+    checker: &mut ScenarioChecker<'_>,
+    key: &'static str,
+    node: &YamlNode,
+) -> Option<(u32, u32)> {
+    let YamlValue::Text(text) = &node.value else {
+        let number = checker.read_number(key, node, (0, u64::from(u32::MAX - 1)))?;
         return Some((number as u32, number as u32));
     };
     let range = parse_range(text);
     if range.is_none() {
-        checker.report(
+        checker.report_problem(
             &node.at,
-            Problem::BadRange {
+            ScenarioProblem::BadRange {
                 key,
                 text: text.clone(),
             },

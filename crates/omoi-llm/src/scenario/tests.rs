@@ -19,7 +19,7 @@ fn read(files: &[(&str, &str)]) -> Result<Scenario, ScenarioErrors> {
 
 fn read_from(entry: &str, files: &[(&str, &str)]) -> Result<Scenario, ScenarioErrors> {
     let files: HashMap<_, _> = files.iter().copied().collect();
-    Scenario::read(entry, &|path| match files.get(path) {
+    Scenario::read_from(entry, &|path| match files.get(path) {
         Some(text) => Ok(text.as_bytes().to_vec()),
         None => Err(io::ErrorKind::NotFound.into()),
     })
@@ -77,7 +77,7 @@ fn the_first_rule_whose_conditions_all_hold_answers() {
         ("role=coder turn=2", None),
         ("", None),
     ] {
-        let found = scenario.find(&keys(request)).ok();
+        let found = scenario.find_rule(&keys(request)).ok();
         assert_eq!(found.map(|(_, rule)| rule.name.as_str()), want, "{request}");
     }
 }
@@ -91,7 +91,7 @@ fn no_match_names_the_keys_and_the_nearest_rules() {
 ";
     let scenario = read(&[("scenario.yaml", &with_rules(rules))]).unwrap();
     let no_match = scenario
-        .find(&keys("task=TSK-002 title=B round=2 turn=4"))
+        .find_rule(&keys("task=TSK-002 title=B round=2 turn=4"))
         .unwrap_err();
     insta::assert_snapshot!(no_match, @"no rule of the scenario answers this request: no role, no phase, task `TSK-002`, title `B`, round 2, turn 4; the nearest rules are `near` at scenario.yaml:6:5 (role is missing, the rule wants `coder`); `nearer` at scenario.yaml:7:5 (title is `B`, the rule wants `A*`, round is 2, the rule wants 1 or 3); `rule 1` at scenario.yaml:5:5 (role is missing, the rule wants `planner`, phase is missing, the rule wants `prd`, task is `TSK-002`, the rule wants `x`, turn is 4, the rule wants 9)");
 }
@@ -132,12 +132,12 @@ rules:
         ("a/text.txt", text),
     ])
     .unwrap();
-    let call = |name: &str, input: Json| Part::Tool {
+    let call = |name: &str, input: Json| ReplyPart::Tool {
         name: name.to_owned(),
         input: input.as_object().unwrap().clone(),
         unoffered: false,
     };
-    let item = |key: &str, value: Json| Part::Item {
+    let item = |key: &str, value: Json| ReplyPart::Item {
         section: "s".to_owned(),
         key: key.to_owned(),
         value,
@@ -146,7 +146,7 @@ rules:
     assert_eq!(
         scenario.rules[0].reply,
         [
-            Part::Text(text.to_owned()),
+            ReplyPart::Text(text.to_owned()),
             call("look", json!({})),
             call(
                 "write",
@@ -160,15 +160,15 @@ rules:
         [
             item("k", json!({"a": [true]})),
             item("l", json!(2.5)),
-            Part::Delay { ms: 5 },
-            Part::Done,
+            ReplyPart::Delay { ms: 5 },
+            ReplyPart::Done,
         ]
     );
     assert_eq!(
         (second.stop, second.usage.output),
         (Some("max_tokens"), Some(7))
     );
-    assert_eq!(second.faults[0].times, Times::Count(2));
+    assert_eq!(second.faults[0].times, FaultTimes::Count(2));
     assert_eq!(second.faults[1].kind, FaultKind::Hang { s: 1 });
     assert_eq!(second.at.to_string(), "scenario.yaml:6:5");
     assert_eq!(scenario.rules[0].at.to_string(), "rules.yaml:2:3");
@@ -312,8 +312,8 @@ rules:
     let names: Vec<_> = scenario.rules.iter().map(|r| r.name.as_str()).collect();
     assert_eq!(names, ["b", "rule 2", "a", "c"]);
     let told = |n: usize| scenario.rules[n].reply.clone();
-    assert_eq!(told(0), [Part::Text("from beside".to_owned())]);
-    assert_eq!(told(2), [Part::Text("from the base".to_owned())]);
+    assert_eq!(told(0), [ReplyPart::Text("from beside".to_owned())]);
+    assert_eq!(told(2), [ReplyPart::Text("from the base".to_owned())]);
     assert_eq!(scenario.name, "own");
     assert_eq!(scenario.description, "the base");
     assert_eq!(scenario.defaults.chunk_bytes, 7);
@@ -360,7 +360,7 @@ fn files_have_limits() {
     assert!(matches!(
         errors.0[..],
         [ScenarioError {
-            problem: Problem::ScenarioTooLarge { .. },
+            problem: ScenarioProblem::ScenarioTooLarge { .. },
             ..
         }]
     ));
@@ -368,7 +368,7 @@ fn files_have_limits() {
     assert!(matches!(
         errors.0[..],
         [ScenarioError {
-            problem: Problem::FileTooLarge { .. },
+            problem: ScenarioProblem::FileTooLarge { .. },
             ..
         }]
     ));
@@ -383,7 +383,7 @@ fn files_have_limits() {
     assert!(matches!(
         errors.0[..],
         [ScenarioError {
-            problem: Problem::Syntax { .. },
+            problem: ScenarioProblem::Syntax { .. },
             ..
         }]
     ));
@@ -396,19 +396,19 @@ fn disk_and_memory_give_the_same_scenario() {
     let path = folder.path().join("my.yaml");
     std::fs::create_dir(folder.path().join("sub")).unwrap();
     std::fs::write(&path, &text).unwrap();
-    let errors = Scenario::load(&path).unwrap_err().to_string();
+    let errors = Scenario::load_file(&path).unwrap_err().to_string();
     assert!(
         errors.starts_with("my.yaml:4:29: could not read `sub/a.txt`: No such file"),
         "{errors}"
     );
     std::fs::write(folder.path().join("sub/a.txt"), "hello").unwrap();
-    let disk = Scenario::load(&path).unwrap();
+    let disk = Scenario::load_file(&path).unwrap();
     let memory = read(&[("scenario.yaml", &text), ("sub/a.txt", "hello")]).unwrap();
     assert_eq!(disk.rules[0].reply, memory.rules[0].reply);
     std::fs::write(folder.path().join("sub/a.txt"), b"\xff").unwrap();
-    let errors = Scenario::load(&path).unwrap_err().to_string();
+    let errors = Scenario::load_file(&path).unwrap_err().to_string();
     assert!(errors.contains("`sub/a.txt` is not UTF-8 text"), "{errors}");
-    let errors = Scenario::load(folder.path()).unwrap_err().to_string();
+    let errors = Scenario::load_file(folder.path()).unwrap_err().to_string();
     assert!(errors.contains("not a regular file"), "{errors}");
 }
 
@@ -436,12 +436,12 @@ fn the_page_shows_what_is_true() {
     let scenario = read(&Vec::from_iter(files.clone())).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(scenario.rules.len(), 4);
     let request = keys("role=implementer task=TSK-001 turn=0");
-    let (_, rule) = scenario.find(&request).unwrap();
+    let (_, rule) = scenario.find_rule(&request).unwrap();
     assert_eq!(rule.name, "write the code");
     let varied = read_from("gives-up.yaml", &Vec::from_iter(files.clone())).unwrap();
-    assert_eq!(varied.find(&request).unwrap().1.name, "rule 1");
+    assert_eq!(varied.find_rule(&request).unwrap().1.name, "rule 1");
     assert_eq!(varied.rules.len(), 3);
-    let Part::Tool { input, .. } = &rule.reply[1] else {
+    let ReplyPart::Tool { input, .. } = &rule.reply[1] else {
         panic!()
     };
     assert_eq!(input["content"].as_str().unwrap().lines().count(), 2);
@@ -453,7 +453,7 @@ fn the_page_shows_what_is_true() {
         assert!(words.contains(&text), "the page lacks: {text}");
     };
     let no_match = scenario
-        .find(&keys("role=implementer task=TSK-002 round=1 turn=3"))
+        .find_rule(&keys("role=implementer task=TSK-002 round=1 turn=3"))
         .unwrap_err();
     page_lines(no_match.to_string().rsplit_once("; `").unwrap().0);
     let broken =

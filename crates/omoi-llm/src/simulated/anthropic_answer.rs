@@ -6,25 +6,25 @@
 use serde_json::{Value as Json, json};
 
 use super::{
-    MODEL, Wire,
-    answer::{Answer, Piece, Stop},
-    events::{Out, cut},
+    MODEL, WireFormat,
+    answer::{AnswerPiece, AnswerStop, ScriptedAnswer},
     refusal::error_body,
+    wire_output::{WireOutput, cut_pieces},
 };
 
 /// The whole answer as one JSON body.
-pub(super) fn body(answer: &Answer) -> Json {
+pub(super) fn answer_body(answer: &ScriptedAnswer) -> Json {
     let blocks = answer.pieces.iter().filter_map(|piece| match piece {
-        Piece::Delay { .. } => None,
-        Piece::Text(text) => Some(json!({"type": "text", "text": text})),
-        Piece::Call(call) => {
+        AnswerPiece::Delay { .. } => None,
+        AnswerPiece::Text(text) => Some(json!({"type": "text", "text": text})),
+        AnswerPiece::Call(call) => {
             // Arguments that are broken on purpose cannot stand here: then the whole body is cut.
             let input: Json = serde_json::from_str(&call.input).unwrap_or_default();
             Some(json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input}))
         }
     });
     let content = Json::Array(blocks.collect());
-    message(
+    message_json(
         answer,
         content,
         json!(stop_reason(answer.stop)),
@@ -33,66 +33,71 @@ pub(super) fn body(answer: &Answer) -> Json {
 }
 
 /// The answer as a stream of events.
-pub(super) fn events(answer: &Answer) -> Vec<Out> {
-    let start = message(answer, json!([]), Json::Null, 1);
-    let mut out = vec![event("message_start", json!({"message": start}))];
-    out.push(event("ping", json!({})));
+pub(super) fn answer_events(answer: &ScriptedAnswer) -> Vec<WireOutput> {
+    let start = message_json(answer, json!([]), Json::Null, 1);
+    let mut out = vec![named_event("message_start", json!({"message": start}))];
+    out.push(named_event("ping", json!({})));
     let mut index = 0;
     for piece in &answer.pieces {
         let (block, deltas) = match piece {
-            Piece::Delay { ms } => {
-                out.push(Out::wait_ms(*ms));
+            AnswerPiece::Delay { ms } => {
+                out.push(WireOutput::wait_ms(*ms));
                 continue;
             }
-            Piece::Text(text) => {
+            AnswerPiece::Text(text) => {
                 let delta = |piece: &str| json!({"type": "text_delta", "text": piece});
                 (
                     json!({"type": "text", "text": ""}),
-                    cut(text).into_iter().map(delta).collect(),
+                    cut_pieces(text).into_iter().map(delta).collect(),
                 )
             }
-            Piece::Call(call) => {
+            AnswerPiece::Call(call) => {
                 let delta =
                     |piece: &str| json!({"type": "input_json_delta", "partial_json": piece});
                 let mut deltas: Vec<Json> = vec![delta("")];
-                deltas.extend(cut(&call.input).into_iter().map(delta));
+                deltas.extend(cut_pieces(&call.input).into_iter().map(delta));
                 let block = json!({
                     "type": "tool_use", "id": call.id, "name": call.name, "input": {},
                 });
                 (block, deltas)
             }
         };
-        out.push(event(
+        out.push(named_event(
             "content_block_start",
             json!({"index": index, "content_block": block}),
         ));
         for delta in deltas {
-            out.push(event(
+            out.push(named_event(
                 "content_block_delta",
                 json!({"index": index, "delta": delta}),
             ));
         }
-        out.push(event("content_block_stop", json!({"index": index})));
+        out.push(named_event("content_block_stop", json!({"index": index})));
         index += 1;
     }
-    out.push(event(
+    out.push(named_event(
         "message_delta",
         json!({
             "delta": {"stop_reason": stop_reason(answer.stop), "stop_sequence": null},
             "usage": {"output_tokens": answer.output_tokens},
         }),
     ));
-    out.push(event("message_stop", json!({})));
+    out.push(named_event("message_stop", json!({})));
     out
 }
 
 /// A failure inside a stream.
-pub(super) fn error_event(kind: &str, message: &str) -> Out {
-    let body = error_body(Wire::Anthropic, kind, message);
-    event("error", json!({"error": body["error"]}))
+pub(super) fn error_event(kind: &str, message: &str) -> WireOutput {
+    let body = error_body(WireFormat::Anthropic, kind, message);
+    named_event("error", json!({"error": body["error"]}))
 }
 
-fn message(answer: &Answer, content: Json, stop_reason: Json, output_tokens: u64) -> Json {
+fn message_json(
+    answer: &ScriptedAnswer,
+    content: Json,
+    stop_reason: Json,
+    output_tokens: u64,
+) -> Json {
     json!({
         "id": format!("msg_{}", answer.id),
         "type": "message",
@@ -110,16 +115,16 @@ fn message(answer: &Answer, content: Json, stop_reason: Json, output_tokens: u64
     })
 }
 
-fn event(name: &'static str, mut data: Json) -> Out {
+fn named_event(name: &'static str, mut data: Json) -> WireOutput {
     data["type"] = json!(name);
-    Out::json(Some(name), &data)
+    WireOutput::json_event(Some(name), &data)
 }
 
-fn stop_reason(stop: Stop) -> &'static str {
+fn stop_reason(stop: AnswerStop) -> &'static str {
     match stop {
-        Stop::EndTurn => "end_turn",
-        Stop::ToolUse => "tool_use",
-        Stop::MaxTokens => "max_tokens",
-        Stop::Refusal => "refusal",
+        AnswerStop::EndTurn => "end_turn",
+        AnswerStop::ToolUse => "tool_use",
+        AnswerStop::MaxTokens => "max_tokens",
+        AnswerStop::Refusal => "refusal",
     }
 }

@@ -3,10 +3,12 @@
 use serde_json::Value as Json;
 
 use super::{
-    asked::{Calls, Choice, Form, Offered, named, offer},
-    refusal::{Reason, Refusal},
+    checked_request::{
+        OfferedTool, RequestForm, RequestedChoice, ToolCallLedger, named_choice, offer_tool,
+    },
+    located_value::{LocatedObject, LocatedValue},
+    refusal::{RefusalReason, RequestRefusal},
     schema,
-    walk::{At, Fields},
 };
 
 const REQUEST: &[&str] = &[
@@ -37,37 +39,40 @@ const TOOL: &[&str] = &[
 const CACHE_POINTS_MAX: usize = 4;
 
 /// Checks the body, model name apart.
-pub(super) fn check(body: &Json) -> Result<Form, Refusal> {
-    let request = At::root(body).object(REQUEST)?;
-    let max_tokens = request.required("max_tokens")?.count()?;
-    let stream = request.optional("stream").map(|at| at.flag()).transpose()?;
+pub(super) fn check_body(body: &Json) -> Result<RequestForm, RequestRefusal> {
+    let request = LocatedValue::at_root(body).strict_object(REQUEST)?;
+    let max_tokens = request.required_field("max_tokens")?.positive_count()?;
+    let stream = request
+        .optional_field("stream")
+        .map(|at| at.as_flag())
+        .transpose()?;
     check_settings(&request)?;
-    if let Some(system) = request.optional("system") {
-        check_content(&system, "system", &mut Calls::default())?;
+    if let Some(system) = request.optional_field("system") {
+        check_content(&system, "system", &mut ToolCallLedger::default())?;
     }
     let tools = request
-        .optional("tools")
-        .map(|at| tools(&at))
+        .optional_field("tools")
+        .map(|at| read_tools(&at))
         .transpose()?
         .unwrap_or_default();
-    let (choice, parallel) = match request.optional("tool_choice") {
-        Some(at) => choice(&at, &tools)?,
-        None => (Choice::Auto, true),
+    let (choice, parallel) = match request.optional_field("tool_choice") {
+        Some(at) => read_choice(&at, &tools)?,
+        None => (RequestedChoice::Auto, true),
     };
-    let messages = request.required("messages")?;
-    let (turn, has_calls) = conversation(&messages)?;
+    let messages = request.required_field("messages")?;
+    let (turn, has_calls) = check_conversation(&messages)?;
     if has_calls && tools.is_empty() {
-        return Err(Refusal::new("tools", Reason::ToolsMissing));
+        return Err(RequestRefusal::new("tools", RefusalReason::ToolsMissing));
     }
     if cache_points(body) > CACHE_POINTS_MAX {
-        return Err(Reason::TooManyCachePoints {
+        return Err(RefusalReason::TooManyCachePoints {
             max: CACHE_POINTS_MAX,
         }
         .into());
     }
     let stream = stream.unwrap_or(false);
     let max_tokens = Some(max_tokens);
-    Ok(Form {
+    Ok(RequestForm {
         stream,
         usage_chunk: true,
         turn,
@@ -78,95 +83,105 @@ pub(super) fn check(body: &Json) -> Result<Form, Refusal> {
     })
 }
 
-fn check_settings(request: &Fields<'_>) -> Result<(), Refusal> {
+fn check_settings(request: &LocatedObject<'_>) -> Result<(), RequestRefusal> {
     for key in ["temperature", "top_p"] {
         request
-            .optional(key)
-            .map(|at| at.within(0.0, 1.0))
+            .optional_field(key)
+            .map(|at| at.number_within(0.0, 1.0))
             .transpose()?;
     }
-    request.optional("top_k").map(|at| at.count()).transpose()?;
-    if let Some(stops) = request.optional("stop_sequences") {
-        for stop in stops.list()? {
-            stop.words()?;
+    request
+        .optional_field("top_k")
+        .map(|at| at.positive_count())
+        .transpose()?;
+    if let Some(stops) = request.optional_field("stop_sequences") {
+        for stop in stops.non_empty_list()? {
+            stop.non_blank_text()?;
         }
     }
-    if let Some(metadata) = request.optional("metadata") {
+    if let Some(metadata) = request.optional_field("metadata") {
         metadata
-            .object(&["user_id"])?
-            .optional("user_id")
-            .map(|at| at.text())
+            .strict_object(&["user_id"])?
+            .optional_field("user_id")
+            .map(|at| at.as_text())
             .transpose()?;
     }
     for key in ["thinking", "output_config"] {
         request
-            .optional(key)
+            .optional_field(key)
             .map(|at| at.open_object())
             .transpose()?;
     }
     Ok(())
 }
 
-fn tools(at: &At<'_>) -> Result<Vec<Offered>, Refusal> {
+fn read_tools(at: &LocatedValue<'_>) -> Result<Vec<OfferedTool>, RequestRefusal> {
     let mut offered = Vec::new();
-    for tool in at.list()? {
-        let tool = tool.object(TOOL)?;
-        if let Some(kind) = tool.optional("type") {
+    for tool in at.non_empty_list()? {
+        let tool = tool.strict_object(TOOL)?;
+        if let Some(kind) = tool.optional_field("type") {
             kind.one_of(&["custom"], "`custom`")?;
         }
-        tool.optional("description")
-            .map(|at| at.text())
+        tool.optional_field("description")
+            .map(|at| at.as_text())
             .transpose()?;
-        let schema = tool.required("input_schema")?;
+        let schema = tool.required_field("input_schema")?;
         schema::check_arguments_schema(&schema)?;
-        offer(&mut offered, &tool.required("name")?, schema.value.clone())?;
+        offer_tool(
+            &mut offered,
+            &tool.required_field("name")?,
+            schema.value.clone(),
+        )?;
     }
     Ok(offered)
 }
 
 /// The choice, and whether several calls may come at once.
-fn choice(at: &At<'_>, tools: &[Offered]) -> Result<(Choice, bool), Refusal> {
-    let choice = at.object(&["type", "name", "disable_parallel_tool_use"])?;
+fn read_choice(
+    at: &LocatedValue<'_>,
+    tools: &[OfferedTool],
+) -> Result<(RequestedChoice, bool), RequestRefusal> {
+    let choice = at.strict_object(&["type", "name", "disable_parallel_tool_use"])?;
     let kinds = ["auto", "any", "tool", "none"];
-    let kind = choice.required("type")?;
+    let kind = choice.required_field("type")?;
     let word = kind.one_of(&kinds, "`auto`, `any`, `tool`, `none`")?;
     let single = choice
-        .optional("disable_parallel_tool_use")
-        .map(|at| at.flag())
+        .optional_field("disable_parallel_tool_use")
+        .map(|at| at.as_flag())
         .transpose()?;
     if tools.is_empty() {
-        return Err(Refusal::new("tools", Reason::Missing));
+        return Err(RequestRefusal::new("tools", RefusalReason::Missing));
     }
     let choice = match word {
-        "auto" => Choice::Auto,
-        "any" => Choice::Any,
-        "none" => Choice::None,
-        _ => named(tools, &choice.required("name")?)?,
+        "auto" => RequestedChoice::Auto,
+        "any" => RequestedChoice::Any,
+        "none" => RequestedChoice::None,
+        _ => named_choice(tools, &choice.required_field("name")?)?,
     };
     Ok((choice, !single.unwrap_or(false)))
 }
 
 /// Counts the assistant messages, and says whether there are tool calls.
-fn conversation(messages: &At<'_>) -> Result<(u32, bool), Refusal> {
-    let mut calls = Calls::default();
+fn check_conversation(messages: &LocatedValue<'_>) -> Result<(u32, bool), RequestRefusal> {
+    let mut calls = ToolCallLedger::default();
     let mut turn = 0;
     let mut before = None;
-    for at in messages.list()? {
-        let message = at.object(&["role", "content"])?;
+    for at in messages.non_empty_list()? {
+        let message = at.strict_object(&["role", "content"])?;
         let role = message
-            .required("role")?
+            .required_field("role")?
             .one_of(&["user", "assistant"], "`user`, `assistant`")?;
         if before.is_none() && role != "user" {
-            return Err(at.refuse(Reason::FirstRole {
+            return Err(at.refuse_with(RefusalReason::FirstRole {
                 found: role.to_owned(),
             }));
         }
         if before == Some(role) {
-            return Err(at.refuse(Reason::RolesAlternate {
+            return Err(at.refuse_with(RefusalReason::RolesAlternate {
                 role: role.to_owned(),
             }));
         }
-        check_content(&message.required("content")?, role, &mut calls)?;
+        check_content(&message.required_field("content")?, role, &mut calls)?;
         if role == "user" {
             calls.all_answered(&at)?;
         } else {
@@ -175,20 +190,24 @@ fn conversation(messages: &At<'_>) -> Result<(u32, bool), Refusal> {
         before = Some(role);
     }
     if before == Some("assistant") {
-        return Err(messages.refuse(Reason::LastRole));
+        return Err(messages.refuse_with(RefusalReason::LastRole));
     }
-    Ok((turn, calls.any()))
+    Ok((turn, calls.has_calls()))
 }
 
 /// Checks the content of a message, a tool result or the system prompt.
-fn check_content(at: &At<'_>, role: &str, calls: &mut Calls) -> Result<(), Refusal> {
+fn check_content(
+    at: &LocatedValue<'_>,
+    role: &str,
+    calls: &mut ToolCallLedger,
+) -> Result<(), RequestRefusal> {
     if at.value.is_string() {
-        return at.words().map(drop);
+        return at.non_blank_text().map(drop);
     }
     let mut results_over = false;
-    for block_at in at.list()? {
+    for block_at in at.non_empty_list()? {
         let block = block_at.open_object()?;
-        let kind = block.required("type")?.text()?;
+        let kind = block.required_field("type")?.as_text()?;
         let allowed: &[&str] = match role {
             "user" => &["text", "image", "tool_result"],
             "assistant" => &["text", "tool_use", "thinking", "redacted_thinking"],
@@ -197,49 +216,56 @@ fn check_content(at: &At<'_>, role: &str, calls: &mut Calls) -> Result<(), Refus
         };
         if !allowed.contains(&kind) {
             let (kind, role) = (kind.to_owned(), role.to_owned());
-            return Err(block_at.refuse(Reason::BlockNotAllowed { kind, role }));
+            return Err(block_at.refuse_with(RefusalReason::BlockNotAllowed { kind, role }));
         }
         if kind != "tool_result" {
             results_over = true;
         } else if results_over {
-            return Err(block_at.refuse(Reason::ToolResultNotFirst));
+            return Err(block_at.refuse_with(RefusalReason::ToolResultNotFirst));
         }
         check_block(kind, &block, calls)?;
-        if let Some(cache) = block.optional("cache_control") {
-            let cache = cache.object(&["type", "ttl"])?;
+        if let Some(cache) = block.optional_field("cache_control") {
+            let cache = cache.strict_object(&["type", "ttl"])?;
             cache
-                .required("type")?
+                .required_field("type")?
                 .one_of(&["ephemeral"], "`ephemeral`")?;
         }
     }
     Ok(())
 }
 
-fn check_block(kind: &str, block: &Fields<'_>, calls: &mut Calls) -> Result<(), Refusal> {
+fn check_block(
+    kind: &str,
+    block: &LocatedObject<'_>,
+    calls: &mut ToolCallLedger,
+) -> Result<(), RequestRefusal> {
     match kind {
         "text" => {
-            block.only(&["type", "text", "cache_control", "citations"])?;
-            block.required("text")?.words()?;
+            block.allow_only(&["type", "text", "cache_control", "citations"])?;
+            block.required_field("text")?.non_blank_text()?;
         }
         "tool_use" => {
-            block.only(&["type", "id", "name", "input", "cache_control"])?;
-            calls.call(&block.required("id")?)?;
+            block.allow_only(&["type", "id", "name", "input", "cache_control"])?;
+            calls.add_call(&block.required_field("id")?)?;
             block
-                .required("name")?
-                .name(super::asked::TOOL_NAME_CHARS_MAX)?;
-            block.required("input")?.open_object()?;
+                .required_field("name")?
+                .valid_name(super::checked_request::TOOL_NAME_CHARS_MAX)?;
+            block.required_field("input")?.open_object()?;
         }
         "tool_result" => {
-            block.only(&[
+            block.allow_only(&[
                 "type",
                 "tool_use_id",
                 "content",
                 "is_error",
                 "cache_control",
             ])?;
-            calls.result(&block.required("tool_use_id")?)?;
-            block.optional("is_error").map(|at| at.flag()).transpose()?;
-            match block.optional("content") {
+            calls.add_result(&block.required_field("tool_use_id")?)?;
+            block
+                .optional_field("is_error")
+                .map(|at| at.as_flag())
+                .transpose()?;
+            match block.optional_field("content") {
                 // A tool may say nothing.
                 None => {}
                 Some(at) if at.value.as_str() == Some("") => {}
@@ -247,32 +273,32 @@ fn check_block(kind: &str, block: &Fields<'_>, calls: &mut Calls) -> Result<(), 
             }
         }
         "thinking" => {
-            block.only(&["type", "thinking", "signature"])?;
-            block.required("thinking")?.text()?;
-            block.required("signature")?.words()?;
+            block.allow_only(&["type", "thinking", "signature"])?;
+            block.required_field("thinking")?.as_text()?;
+            block.required_field("signature")?.non_blank_text()?;
         }
         "redacted_thinking" => {
-            block.only(&["type", "data"])?;
-            block.required("data")?.words()?;
+            block.allow_only(&["type", "data"])?;
+            block.required_field("data")?.non_blank_text()?;
         }
         _ => {
-            block.only(&["type", "source", "cache_control"])?;
-            check_image(&block.required("source")?)?;
+            block.allow_only(&["type", "source", "cache_control"])?;
+            check_image(&block.required_field("source")?)?;
         }
     }
     Ok(())
 }
 
-fn check_image(at: &At<'_>) -> Result<(), Refusal> {
-    let source = at.object(&["type", "media_type", "data", "url"])?;
-    let kind = source.required("type")?;
+fn check_image(at: &LocatedValue<'_>) -> Result<(), RequestRefusal> {
+    let source = at.strict_object(&["type", "media_type", "data", "url"])?;
+    let kind = source.required_field("type")?;
     match kind.one_of(&["base64", "url"], "`base64`, `url`")? {
         "base64" => {
-            source.required("media_type")?.words()?;
-            source.required("data")?.words()?;
+            source.required_field("media_type")?.non_blank_text()?;
+            source.required_field("data")?.non_blank_text()?;
         }
         _ => {
-            source.required("url")?.words()?;
+            source.required_field("url")?.non_blank_text()?;
         }
     }
     Ok(())

@@ -4,24 +4,24 @@
 use serde_json::{Value as Json, json};
 
 use super::{
-    MODEL, Wire,
-    answer::{Answer, Piece, Stop},
-    events::{Out, cut},
+    MODEL, WireFormat,
+    answer::{AnswerPiece, AnswerStop, ScriptedAnswer},
     refusal::error_body,
+    wire_output::{WireOutput, cut_pieces},
 };
 
 /// Texts of one answer are one message here.
 const BETWEEN_TEXTS: &str = "\n\n";
 
 /// The whole answer as one JSON body.
-pub(super) fn body(answer: &Answer) -> Json {
+pub(super) fn answer_body(answer: &ScriptedAnswer) -> Json {
     let mut texts = Vec::new();
     let mut calls = Vec::new();
     for piece in &answer.pieces {
         match piece {
-            Piece::Delay { .. } => {}
-            Piece::Text(text) => texts.push(text.as_str()),
-            Piece::Call(call) => calls.push(json!({
+            AnswerPiece::Delay { .. } => {}
+            AnswerPiece::Text(text) => texts.push(text.as_str()),
+            AnswerPiece::Call(call) => calls.push(json!({
                 "id": call.id,
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.input},
@@ -33,28 +33,28 @@ pub(super) fn body(answer: &Answer) -> Json {
     if !calls.is_empty() {
         message["tool_calls"] = Json::Array(calls);
     }
-    let mut body = envelope(answer, "chat.completion");
+    let mut body = answer_envelope(answer, "chat.completion");
     body["choices"] = json!([{
         "index": 0,
         "message": message,
         "logprobs": null,
         "finish_reason": finish_reason(answer.stop),
     }]);
-    body["usage"] = usage(answer);
+    body["usage"] = usage_json(answer);
     body
 }
 
 /// The answer as a stream of events; `usage_chunk` adds the token counts.
-pub(super) fn events(answer: &Answer, usage_chunk: bool) -> Vec<Out> {
+pub(super) fn answer_events(answer: &ScriptedAnswer, usage_chunk: bool) -> Vec<WireOutput> {
     let chunk = |delta: Json, finish_reason: Json| {
-        let mut chunk = envelope(answer, "chat.completion.chunk");
+        let mut chunk = answer_envelope(answer, "chat.completion.chunk");
         chunk["choices"] = json!([{
             "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason,
         }]);
         if usage_chunk {
             chunk["usage"] = Json::Null;
         }
-        Out::json(None, &chunk)
+        WireOutput::json_event(None, &chunk)
     };
     let grow = |delta: Json| chunk(delta, Json::Null);
     let mut out = vec![grow(
@@ -64,25 +64,25 @@ pub(super) fn events(answer: &Answer, usage_chunk: bool) -> Vec<Out> {
     let mut has_text = false;
     for piece in &answer.pieces {
         match piece {
-            Piece::Delay { ms } => out.push(Out::wait_ms(*ms)),
-            Piece::Text(text) => {
+            AnswerPiece::Delay { ms } => out.push(WireOutput::wait_ms(*ms)),
+            AnswerPiece::Text(text) => {
                 if has_text {
                     out.push(grow(json!({"content": BETWEEN_TEXTS})));
                 }
                 has_text = true;
                 out.extend(
-                    cut(text)
+                    cut_pieces(text)
                         .into_iter()
                         .map(|piece| grow(json!({"content": piece}))),
                 );
             }
-            Piece::Call(call) => {
+            AnswerPiece::Call(call) => {
                 let first = json!({
                     "index": call_index, "id": call.id, "type": "function",
                     "function": {"name": call.name, "arguments": ""},
                 });
                 out.push(grow(json!({"tool_calls": [first]})));
-                for piece in cut(&call.input) {
+                for piece in cut_pieces(&call.input) {
                     let more = json!({"index": call_index, "function": {"arguments": piece}});
                     out.push(grow(json!({"tool_calls": [more]})));
                 }
@@ -92,12 +92,12 @@ pub(super) fn events(answer: &Answer, usage_chunk: bool) -> Vec<Out> {
     }
     out.push(chunk(json!({}), json!(finish_reason(answer.stop))));
     if usage_chunk {
-        let mut last = envelope(answer, "chat.completion.chunk");
+        let mut last = answer_envelope(answer, "chat.completion.chunk");
         last["choices"] = json!([]);
-        last["usage"] = usage(answer);
-        out.push(Out::json(None, &last));
+        last["usage"] = usage_json(answer);
+        out.push(WireOutput::json_event(None, &last));
     }
-    out.push(Out::Event {
+    out.push(WireOutput::Event {
         name: None,
         data: "[DONE]".to_owned(),
     });
@@ -105,11 +105,11 @@ pub(super) fn events(answer: &Answer, usage_chunk: bool) -> Vec<Out> {
 }
 
 /// A failure inside a stream.
-pub(super) fn error_event(kind: &str, message: &str) -> Out {
-    Out::json(None, &error_body(Wire::OpenAi, kind, message))
+pub(super) fn error_event(kind: &str, message: &str) -> WireOutput {
+    WireOutput::json_event(None, &error_body(WireFormat::OpenAi, kind, message))
 }
 
-fn envelope(answer: &Answer, object: &str) -> Json {
+fn answer_envelope(answer: &ScriptedAnswer, object: &str) -> Json {
     json!({
         "id": format!("chatcmpl-{}", answer.id),
         "object": object,
@@ -119,7 +119,7 @@ fn envelope(answer: &Answer, object: &str) -> Json {
     })
 }
 
-fn usage(answer: &Answer) -> Json {
+fn usage_json(answer: &ScriptedAnswer) -> Json {
     json!({
         "prompt_tokens": answer.input_tokens,
         "completion_tokens": answer.output_tokens,
@@ -127,11 +127,11 @@ fn usage(answer: &Answer) -> Json {
     })
 }
 
-fn finish_reason(stop: Stop) -> &'static str {
+fn finish_reason(stop: AnswerStop) -> &'static str {
     match stop {
-        Stop::EndTurn => "stop",
-        Stop::ToolUse => "tool_calls",
-        Stop::MaxTokens => "length",
-        Stop::Refusal => "content_filter",
+        AnswerStop::EndTurn => "stop",
+        AnswerStop::ToolUse => "tool_calls",
+        AnswerStop::MaxTokens => "length",
+        AnswerStop::Refusal => "content_filter",
     }
 }

@@ -3,10 +3,13 @@
 use serde_json::Value as Json;
 
 use super::{
-    asked::{Calls, Choice, Form, Offered, TOOL_NAME_CHARS_MAX, named, offer},
-    refusal::{Reason, Refusal},
+    checked_request::{
+        OfferedTool, RequestForm, RequestedChoice, TOOL_NAME_CHARS_MAX, ToolCallLedger,
+        named_choice, offer_tool,
+    },
+    located_value::{LocatedObject, LocatedValue},
+    refusal::{RefusalReason, RequestRefusal},
     schema,
-    walk::{At, Fields},
 };
 
 const REQUEST: &[&str] = &[
@@ -32,43 +35,43 @@ const REQUEST: &[&str] = &[
 ];
 
 /// Checks the body, model name apart.
-pub(super) fn check(body: &Json) -> Result<Form, Refusal> {
-    let request = At::root(body).object(REQUEST)?;
+pub(super) fn check_body(body: &Json) -> Result<RequestForm, RequestRefusal> {
+    let request = LocatedValue::at_root(body).strict_object(REQUEST)?;
     let stream = request
-        .optional("stream")
-        .map(|at| at.flag())
+        .optional_field("stream")
+        .map(|at| at.as_flag())
         .transpose()?
         .unwrap_or(false);
     let max_tokens = max_tokens(&request)?;
     check_settings(&request)?;
-    let usage_chunk = match request.optional("stream_options") {
-        Some(at) if !stream => return Err(at.refuse(Reason::UnknownField)),
+    let usage_chunk = match request.optional_field("stream_options") {
+        Some(at) if !stream => return Err(at.refuse_with(RefusalReason::UnknownField)),
         Some(at) => {
-            let options = at.object(&["include_usage"])?;
-            options.required("include_usage")?.flag()?
+            let options = at.strict_object(&["include_usage"])?;
+            options.required_field("include_usage")?.as_flag()?
         }
         None => false,
     };
     let tools = request
-        .optional("tools")
-        .map(|at| tools(&at))
+        .optional_field("tools")
+        .map(|at| read_tools(&at))
         .transpose()?
         .unwrap_or_default();
-    let choice = match request.optional("tool_choice") {
-        Some(at) if tools.is_empty() => return Err(at.refuse(Reason::ToolsMissing)),
-        Some(at) => choice(&at, &tools)?,
-        None => Choice::Auto,
+    let choice = match request.optional_field("tool_choice") {
+        Some(at) if tools.is_empty() => return Err(at.refuse_with(RefusalReason::ToolsMissing)),
+        Some(at) => read_choice(&at, &tools)?,
+        None => RequestedChoice::Auto,
     };
-    let parallel = match request.optional("parallel_tool_calls") {
-        Some(at) if tools.is_empty() => return Err(at.refuse(Reason::ToolsMissing)),
-        Some(at) => at.flag()?,
+    let parallel = match request.optional_field("parallel_tool_calls") {
+        Some(at) if tools.is_empty() => return Err(at.refuse_with(RefusalReason::ToolsMissing)),
+        Some(at) => at.as_flag()?,
         None => true,
     };
-    let (turn, has_calls) = conversation(&request.required("messages")?)?;
+    let (turn, has_calls) = check_conversation(&request.required_field("messages")?)?;
     if has_calls && tools.is_empty() {
-        return Err(Refusal::new("tools", Reason::ToolsMissing));
+        return Err(RequestRefusal::new("tools", RefusalReason::ToolsMissing));
     }
-    Ok(Form {
+    Ok(RequestForm {
         stream,
         usage_chunk,
         turn,
@@ -79,16 +82,16 @@ pub(super) fn check(body: &Json) -> Result<Form, Refusal> {
     })
 }
 
-fn max_tokens(request: &Fields<'_>) -> Result<Option<u64>, Refusal> {
+fn max_tokens(request: &LocatedObject<'_>) -> Result<Option<u64>, RequestRefusal> {
     let (one, other) = ("max_tokens", "max_completion_tokens");
-    match (request.optional(one), request.optional(other)) {
-        (Some(_), Some(_)) => Err(request.refuse(Reason::Both { one, other })),
-        (Some(at), None) | (None, Some(at)) => at.count().map(Some),
+    match (request.optional_field(one), request.optional_field(other)) {
+        (Some(_), Some(_)) => Err(request.refuse_with(RefusalReason::Both { one, other })),
+        (Some(at), None) | (None, Some(at)) => at.positive_count().map(Some),
         (None, None) => Ok(None),
     }
 }
 
-fn check_settings(request: &Fields<'_>) -> Result<(), Refusal> {
+fn check_settings(request: &LocatedObject<'_>) -> Result<(), RequestRefusal> {
     for (key, min, max) in [
         ("temperature", 0.0, 2.0),
         ("top_p", 0.0, 1.0),
@@ -97,93 +100,97 @@ fn check_settings(request: &Fields<'_>) -> Result<(), Refusal> {
         ("n", 1.0, 1.0),
     ] {
         request
-            .optional(key)
-            .map(|at| at.within(min, max))
+            .optional_field(key)
+            .map(|at| at.number_within(min, max))
             .transpose()?;
     }
-    match request.optional("stop") {
+    match request.optional_field("stop") {
         Some(at) if at.value.is_array() => at
-            .list()?
+            .non_empty_list()?
             .iter()
-            .try_for_each(|stop| stop.words().map(drop)),
-        Some(at) => at.words().map(drop),
+            .try_for_each(|stop| stop.non_blank_text().map(drop)),
+        Some(at) => at.non_blank_text().map(drop),
         None => Ok(()),
     }
 }
 
-fn tools(at: &At<'_>) -> Result<Vec<Offered>, Refusal> {
+fn read_tools(at: &LocatedValue<'_>) -> Result<Vec<OfferedTool>, RequestRefusal> {
     let mut offered = Vec::new();
-    for tool in at.list()? {
-        let tool = tool.object(&["type", "function"])?;
-        tool.required("type")?.one_of(&["function"], "`function`")?;
+    for tool in at.non_empty_list()? {
+        let tool = tool.strict_object(&["type", "function"])?;
+        tool.required_field("type")?
+            .one_of(&["function"], "`function`")?;
         let known = ["name", "description", "parameters", "strict"];
-        let function = tool.required("function")?.object(&known)?;
+        let function = tool.required_field("function")?.strict_object(&known)?;
         function
-            .optional("description")
-            .map(|at| at.text())
+            .optional_field("description")
+            .map(|at| at.as_text())
             .transpose()?;
-        let schema = function.required("parameters")?;
+        let schema = function.required_field("parameters")?;
         schema::check_arguments_schema(&schema)?;
-        offer(
+        offer_tool(
             &mut offered,
-            &function.required("name")?,
+            &function.required_field("name")?,
             schema.value.clone(),
         )?;
     }
     Ok(offered)
 }
 
-fn choice(at: &At<'_>, tools: &[Offered]) -> Result<Choice, Refusal> {
+fn read_choice(
+    at: &LocatedValue<'_>,
+    tools: &[OfferedTool],
+) -> Result<RequestedChoice, RequestRefusal> {
     if at.value.is_string() {
         let word = at.one_of(&["auto", "required", "none"], "`auto`, `required`, `none`")?;
         return Ok(match word {
-            "auto" => Choice::Auto,
-            "required" => Choice::Any,
-            _ => Choice::None,
+            "auto" => RequestedChoice::Auto,
+            "required" => RequestedChoice::Any,
+            _ => RequestedChoice::None,
         });
     }
-    let choice = at.object(&["type", "function"])?;
+    let choice = at.strict_object(&["type", "function"])?;
     choice
-        .required("type")?
+        .required_field("type")?
         .one_of(&["function"], "`function`")?;
-    named(
+    named_choice(
         tools,
         &choice
-            .required("function")?
-            .object(&["name"])?
-            .required("name")?,
+            .required_field("function")?
+            .strict_object(&["name"])?
+            .required_field("name")?,
     )
 }
 
 const ROLES: &[&str] = &["system", "developer", "user", "assistant", "tool"];
 
 /// Counts the assistant messages, and says whether there are tool calls.
-fn conversation(messages: &At<'_>) -> Result<(u32, bool), Refusal> {
-    let mut calls = Calls::default();
+fn check_conversation(messages: &LocatedValue<'_>) -> Result<(u32, bool), RequestRefusal> {
+    let mut calls = ToolCallLedger::default();
     let mut turn = 0;
     let mut before: Option<&str> = None;
-    for at in messages.list()? {
+    for at in messages.non_empty_list()? {
         let message = at.open_object()?;
         let allowed = "`system`, `developer`, `user`, `assistant`, `tool`";
-        let role = message.required("role")?.one_of(ROLES, allowed)?;
+        let role = message.required_field("role")?.one_of(ROLES, allowed)?;
         if matches!(role, "system" | "developer") {
             if before.is_some() {
-                return Err(at.refuse(Reason::SystemNotFirst));
+                return Err(at.refuse_with(RefusalReason::SystemNotFirst));
             }
-            message.only(&["role", "content", "name"])?;
-            check_content(&message.required("content")?, role)?;
+            message.allow_only(&["role", "content", "name"])?;
+            check_content(&message.required_field("content")?, role)?;
             continue;
         }
         if role != "tool" {
             calls.all_answered(&at)?;
         }
         if before.is_none() && role != "user" {
-            return Err(at.refuse(Reason::FirstRole {
+            return Err(at.refuse_with(RefusalReason::FirstRole {
                 found: role.to_owned(),
             }));
         }
         if before == Some(role) && role != "tool" {
-            return Err(at.refuse(Reason::RolesAlternate {
+            return Err(at.refuse_with(RefusalReason::RolesAlternate {
                 role: role.to_owned(),
             }));
         }
@@ -192,25 +199,29 @@ fn conversation(messages: &At<'_>) -> Result<(u32, bool), Refusal> {
         before = Some(role);
     }
     match before {
-        None => Err(messages.refuse(Reason::Empty)),
-        Some("assistant") => Err(messages.refuse(Reason::LastRole)),
+        None => Err(messages.refuse_with(RefusalReason::Empty)),
+        Some("assistant") => Err(messages.refuse_with(RefusalReason::LastRole)),
         Some(_) => {
             calls.all_answered(messages)?;
-            Ok((turn, calls.any()))
+            Ok((turn, calls.has_calls()))
         }
     }
 }
 
-fn check_message(role: &str, message: &Fields<'_>, calls: &mut Calls) -> Result<(), Refusal> {
+fn check_message(
+    role: &str,
+    message: &LocatedObject<'_>,
+    calls: &mut ToolCallLedger,
+) -> Result<(), RequestRefusal> {
     match role {
         "user" => {
-            message.only(&["role", "content", "name"])?;
-            check_content(&message.required("content")?, role)
+            message.allow_only(&["role", "content", "name"])?;
+            check_content(&message.required_field("content")?, role)
         }
         "tool" => {
-            message.only(&["role", "content", "tool_call_id"])?;
-            calls.result(&message.required("tool_call_id")?)?;
-            let content = message.required("content")?;
+            message.allow_only(&["role", "content", "tool_call_id"])?;
+            calls.add_result(&message.required_field("tool_call_id")?)?;
+            let content = message.required_field("content")?;
             // A tool may say nothing.
             if content.value.as_str() == Some("") {
                 Ok(())
@@ -219,20 +230,20 @@ fn check_message(role: &str, message: &Fields<'_>, calls: &mut Calls) -> Result<
             }
         }
         _ => {
-            message.only(&["role", "content", "tool_calls", "refusal", "name"])?;
-            let tool_calls = message.optional("tool_calls");
+            message.allow_only(&["role", "content", "tool_calls", "refusal", "name"])?;
+            let tool_calls = message.optional_field("tool_calls");
             match message
-                .optional("content")
+                .optional_field("content")
                 .filter(|content| !content.value.is_null())
             {
                 Some(content) => check_content(&content, role)?,
                 None if tool_calls.is_none() => {
-                    return Err(message.refuse(Reason::Empty));
+                    return Err(message.refuse_with(RefusalReason::Empty));
                 }
                 None => {}
             }
             let tool_calls = tool_calls
-                .map(|at| at.list())
+                .map(|at| at.non_empty_list())
                 .transpose()?
                 .unwrap_or_default();
             tool_calls
@@ -242,38 +253,45 @@ fn check_message(role: &str, message: &Fields<'_>, calls: &mut Calls) -> Result<
     }
 }
 
-fn check_call(at: &At<'_>, calls: &mut Calls) -> Result<(), Refusal> {
-    let call = at.object(&["id", "type", "function"])?;
-    calls.call(&call.required("id")?)?;
-    call.required("type")?.one_of(&["function"], "`function`")?;
-    let function = call.required("function")?.object(&["name", "arguments"])?;
-    function.required("name")?.name(TOOL_NAME_CHARS_MAX)?;
-    let arguments = function.required("arguments")?;
-    match serde_json::from_str::<Json>(arguments.text()?) {
+fn check_call(at: &LocatedValue<'_>, calls: &mut ToolCallLedger) -> Result<(), RequestRefusal> {
+    let call = at.strict_object(&["id", "type", "function"])?;
+    calls.add_call(&call.required_field("id")?)?;
+    call.required_field("type")?
+        .one_of(&["function"], "`function`")?;
+    let function = call
+        .required_field("function")?
+        .strict_object(&["name", "arguments"])?;
+    function
+        .required_field("name")?
+        .valid_name(TOOL_NAME_CHARS_MAX)?;
+    let arguments = function.required_field("arguments")?;
+    match serde_json::from_str::<Json>(arguments.as_text()?) {
         Ok(Json::Object(_)) => Ok(()),
-        _ => Err(arguments.refuse(Reason::ArgumentsNotJson)),
+        _ => Err(arguments.refuse_with(RefusalReason::ArgumentsNotJson)),
     }
 }
 
-fn check_content(at: &At<'_>, role: &str) -> Result<(), Refusal> {
+fn check_content(at: &LocatedValue<'_>, role: &str) -> Result<(), RequestRefusal> {
     if at.value.is_string() {
-        return at.words().map(drop);
+        return at.non_blank_text().map(drop);
     }
-    for part_at in at.list()? {
+    for part_at in at.non_empty_list()? {
         let part = part_at.open_object()?;
-        match part.required("type")?.text()? {
+        match part.required_field("type")?.as_text()? {
             "text" => {
-                part.only(&["type", "text"])?;
-                part.required("text")?.words()?;
+                part.allow_only(&["type", "text"])?;
+                part.required_field("text")?.non_blank_text()?;
             }
             "image_url" if role == "user" => {
-                part.only(&["type", "image_url"])?;
-                let image = part.required("image_url")?.object(&["url", "detail"])?;
-                image.required("url")?.words()?;
+                part.allow_only(&["type", "image_url"])?;
+                let image = part
+                    .required_field("image_url")?
+                    .strict_object(&["url", "detail"])?;
+                image.required_field("url")?.non_blank_text()?;
             }
             kind => {
                 let (kind, role) = (kind.to_owned(), role.to_owned());
-                return Err(part_at.refuse(Reason::BlockNotAllowed { kind, role }));
+                return Err(part_at.refuse_with(RefusalReason::BlockNotAllowed { kind, role }));
             }
         }
     }

@@ -1,16 +1,16 @@
-//! Taking a request in: headers, keys, body, and the checks of its wire format.
+//! Checks a request: headers, keys, body and wire format.
 
 use http::HeaderMap;
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    MODEL, Recorded, Wire, anthropic_request,
-    asked::Asked,
+    MODEL, RecordedRequest, WireFormat, anthropic_request,
+    checked_request::CheckedRequest,
+    foreign_request,
+    located_value::LocatedValue,
     openai_request,
-    refusal::{Reason, Refusal},
-    tolerance,
-    walk::At,
+    refusal::{RefusalReason, RequestRefusal},
 };
 use crate::{
     scenario::RequestKeys,
@@ -18,29 +18,31 @@ use crate::{
 };
 
 /// Checks a whole request; the digest of its body goes into every id of the answer.
-pub(super) fn check(
-    seen: &mut Recorded,
+pub(super) fn check_request(
+    recorded: &mut RecordedRequest,
     headers: &HeaderMap,
     bytes: &[u8],
-) -> Result<Asked, Refusal> {
-    let Recorded {
+) -> Result<CheckedRequest, RequestRefusal> {
+    let RecordedRequest {
         wire,
         body,
         unknown,
         ..
-    } = seen;
+    } = recorded;
     let wire = *wire;
-    let model = At::root(body).open_object()?.required("model")?;
-    if model.words()? != MODEL {
-        let model = model.words()?.to_owned();
-        return Err(Reason::UnknownModel { model }.into());
+    let model = LocatedValue::at_root(body)
+        .open_object()?
+        .required_field("model")?;
+    if model.non_blank_text()? != MODEL {
+        let model = model.non_blank_text()?.to_owned();
+        return Err(RefusalReason::UnknownModel { model }.into());
     }
-    let form = match (tolerance::is_own(headers), wire) {
-        (true, Wire::Anthropic) => anthropic_request::check(body)?,
-        (true, Wire::OpenAi) => openai_request::check(body)?,
+    let form = match (foreign_request::is_own(headers), wire) {
+        (true, WireFormat::Anthropic) => anthropic_request::check_body(body)?,
+        (true, WireFormat::OpenAi) => openai_request::check_body(body)?,
         (false, _) => {
-            *unknown = tolerance::unknown_headers(headers);
-            tolerance::check(wire, body, unknown)?
+            *unknown = foreign_request::unknown_headers(headers);
+            foreign_request::check_known(wire, body, unknown)?
         }
     };
     if !unknown.is_empty() {
@@ -49,9 +51,9 @@ pub(super) fn check(
             "A client that is not ours sent what the simulated model does not know: {fields}"
         );
     }
-    let keys = keys(headers, form.turn)?;
+    let keys = read_keys(headers, form.turn)?;
     let digest = hex::encode(Sha256::digest(bytes));
-    Ok(Asked {
+    Ok(CheckedRequest {
         wire,
         keys,
         body_bytes: bytes.len(),
@@ -61,9 +63,9 @@ pub(super) fn check(
 }
 
 /// Every request must name a key, and for one vendor the version it speaks.
-pub(super) fn check_headers(wire: Wire, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn check_headers(wire: WireFormat, headers: &HeaderMap) -> Result<(), RequestRefusal> {
     let given = |name| {
-        text(headers, name)
+        text_header(headers, name)
             .ok()
             .flatten()
             .filter(|text| !text.trim().is_empty())
@@ -72,12 +74,12 @@ pub(super) fn check_headers(wire: Wire, headers: &HeaderMap) -> Result<(), Refus
         .and_then(|text| text.strip_prefix("Bearer "))
         .is_some_and(|token| !token.trim().is_empty());
     match wire {
-        Wire::Anthropic if bearer || given("x-api-key").is_some() => {
+        WireFormat::Anthropic if bearer || given("x-api-key").is_some() => {
             let name = "anthropic-version";
-            let found = text(headers, name)?.ok_or(Reason::MissingHeader { name })?;
-            if found != VERSION && tolerance::is_own(headers) {
+            let found = text_header(headers, name)?.ok_or(RefusalReason::MissingHeader { name })?;
+            if found != VERSION && foreign_request::is_own(headers) {
                 let (expected, found) = ("`2023-06-01`", found.to_owned());
-                return Err(Reason::BadHeader {
+                return Err(RefusalReason::BadHeader {
                     name,
                     expected,
                     found,
@@ -86,41 +88,41 @@ pub(super) fn check_headers(wire: Wire, headers: &HeaderMap) -> Result<(), Refus
             }
             Ok(())
         }
-        Wire::OpenAi if bearer => Ok(()),
-        Wire::Anthropic | Wire::OpenAi => Err(Reason::NoKey.into()),
+        WireFormat::OpenAi if bearer => Ok(()),
+        WireFormat::Anthropic | WireFormat::OpenAi => Err(RefusalReason::NoKey.into()),
     }
 }
 
 /// The body must be said to be JSON, and be it.
-pub(super) fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Json, Refusal> {
+pub(super) fn parse_body(headers: &HeaderMap, bytes: &[u8]) -> Result<Json, RequestRefusal> {
     let name = "content-type";
-    let found = text(headers, name)?.ok_or(Reason::MissingHeader { name })?;
+    let found = text_header(headers, name)?.ok_or(RefusalReason::MissingHeader { name })?;
     let media_type = found.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
         let (expected, found) = ("`application/json`", found.to_owned());
-        return Err(Reason::BadHeader {
+        return Err(RefusalReason::BadHeader {
             name,
             expected,
             found,
         }
         .into());
     }
-    serde_json::from_slice(bytes).map_err(|error| Reason::NotJson(error).into())
+    serde_json::from_slice(bytes).map_err(|error| RefusalReason::NotJson(error).into())
 }
 
 /// The keys of the request; `counted` is the turn that its messages show.
-fn keys(headers: &HeaderMap, counted: u32) -> Result<RequestKeys, Refusal> {
-    let owned = |name| text(headers, name).map(|text| text.map(str::to_owned));
-    if let Some(said) = number(headers, headers::TURN)?
+fn read_keys(headers: &HeaderMap, counted: u32) -> Result<RequestKeys, RequestRefusal> {
+    let owned = |name| text_header(headers, name).map(|text| text.map(str::to_owned));
+    if let Some(said) = number_header(headers, headers::TURN)?
         && said != counted
     {
-        return Err(Reason::TurnMismatch { said, counted }.into());
+        return Err(RefusalReason::TurnMismatch { said, counted }.into());
     }
-    let title = match text(headers, headers::TITLE)? {
+    let title = match text_header(headers, headers::TITLE)? {
         None => None,
         Some(encoded) => Some(headers::percent_decode(encoded).ok_or_else(|| {
             let (name, expected) = (headers::TITLE, "percent-encoded UTF-8");
-            Reason::BadHeader {
+            RefusalReason::BadHeader {
                 name,
                 expected,
                 found: encoded.to_owned(),
@@ -132,18 +134,18 @@ fn keys(headers: &HeaderMap, counted: u32) -> Result<RequestKeys, Refusal> {
         phase: owned(headers::PHASE)?,
         task: owned(headers::TASK)?,
         title,
-        round: number(headers, headers::ROUND)?,
+        round: number_header(headers, headers::ROUND)?,
         turn: counted,
     })
 }
 
-fn number(headers: &HeaderMap, name: &'static str) -> Result<Option<u32>, Refusal> {
-    let Some(found) = text(headers, name)? else {
+fn number_header(headers: &HeaderMap, name: &'static str) -> Result<Option<u32>, RequestRefusal> {
+    let Some(found) = text_header(headers, name)? else {
         return Ok(None);
     };
     let wrong = |_| {
         let (expected, found) = ("a whole number", found.to_owned());
-        Refusal::from(Reason::BadHeader {
+        RequestRefusal::from(RefusalReason::BadHeader {
             name,
             expected,
             found,
@@ -152,13 +154,16 @@ fn number(headers: &HeaderMap, name: &'static str) -> Result<Option<u32>, Refusa
     found.parse().map(Some).map_err(wrong)
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Refusal> {
+fn text_header<'a>(
+    headers: &'a HeaderMap,
+    name: &'static str,
+) -> Result<Option<&'a str>, RequestRefusal> {
     let Some(value) = headers.get(name) else {
         return Ok(None);
     };
     value.to_str().map(Some).map_err(|_| {
         let found = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        Reason::BadHeader {
+        RefusalReason::BadHeader {
             name,
             expected: "visible ASCII",
             found,

@@ -1,4 +1,4 @@
-//! Looking back at the requests that came in.
+//! Keeps the latest requests and how each was answered.
 
 use std::{
     collections::VecDeque,
@@ -7,35 +7,35 @@ use std::{
 
 use serde_json::Value as Json;
 
-use super::Wire;
+use super::WireFormat;
 use crate::scenario::RequestKeys;
 
-/// The latest requests, shared between the server and whoever looks.
+/// The latest requests; clones share them.
 #[derive(Clone, Debug)]
-pub struct Recorder {
-    requests: Arc<Mutex<VecDeque<Recorded>>>,
+pub struct RequestRecorder {
+    requests: Arc<Mutex<VecDeque<RecordedRequest>>>,
     requests_max: usize,
 }
 
 /// One request and what became of it.
 #[derive(Clone, Debug)]
-pub struct Recorded {
+pub struct RecordedRequest {
     /// The format it came in.
-    pub wire: Wire,
+    pub wire: WireFormat,
     /// Its keys; `None` when it was refused before they were read.
     pub keys: Option<RequestKeys>,
     /// Its body; null when it was no JSON.
     pub body: Json,
     /// What a client that is not ours sent and this server does not know: paths of fields, headers.
     pub unknown: Vec<String>,
-    /// What became of it.
-    pub outcome: Outcome,
+    /// How the request was answered or refused.
+    pub outcome: RequestOutcome,
 }
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// A rule answered.
+pub enum RequestOutcome {
+    /// A rule answered with its reply.
     Replied {
         /// Name of the rule.
         rule: String,
@@ -47,14 +47,14 @@ pub enum Outcome {
     },
     /// The request, or the scenario's answer to it, was refused.
     Refused {
-        /// The HTTP status.
+        /// HTTP status of the refusal.
         status: u16,
         /// The reason as sent.
         message: String,
     },
 }
 
-impl Recorder {
+impl RequestRecorder {
     /// A recorder that forgets the oldest request when it holds `requests_max`.
     pub fn new(requests_max: usize) -> Self {
         Self {
@@ -64,19 +64,19 @@ impl Recorder {
     }
 
     /// The requests it holds, oldest first.
-    pub fn requests(&self) -> Vec<Recorded> {
-        self.lock().iter().cloned().collect()
+    pub fn list_requests(&self) -> Vec<RecordedRequest> {
+        self.lock_requests().iter().cloned().collect()
     }
 
-    pub(super) fn record(&self, recorded: Recorded) {
-        let mut requests = self.lock();
+    pub(super) fn record_request(&self, recorded: RecordedRequest) {
+        let mut requests = self.lock_requests();
         requests.push_back(recorded);
         while requests.len() > self.requests_max {
             requests.pop_front();
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Recorded>> {
+    fn lock_requests(&self) -> std::sync::MutexGuard<'_, VecDeque<RecordedRequest>> {
         // A list of finished records is whole even if a holder of the lock panicked.
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,7 +4,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value as Json, json};
 
-use super::{Wire, respond};
+use super::{WireFormat, respond};
 use crate::{
     scenario::{NO_RULE, NoMatch},
     wire::anthropic::error_of_status,
@@ -12,67 +12,69 @@ use crate::{
 
 /// A refused request: the reason and the place in the request.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct RequestRefusal {
     /// Where in the body, such as `messages.2.content.0`; empty for the request as a whole.
     pub(super) at: String,
-    pub(super) reason: Reason,
+    pub(super) reason: RefusalReason,
 }
 
-impl Refusal {
-    pub(super) fn new(at: impl Into<String>, reason: Reason) -> Self {
+impl RequestRefusal {
+    pub(super) fn new(at: impl Into<String>, reason: RefusalReason) -> Self {
         Self {
             at: at.into(),
             reason,
         }
     }
 
-    pub(super) fn status(&self) -> StatusCode {
+    pub(super) fn http_status(&self) -> StatusCode {
         match self.reason {
-            Reason::NoKey => StatusCode::UNAUTHORIZED,
-            Reason::UnknownModel { .. } | Reason::NoSuchRoute { .. } => StatusCode::NOT_FOUND,
-            Reason::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            RefusalReason::NoKey => StatusCode::UNAUTHORIZED,
+            RefusalReason::UnknownModel { .. } | RefusalReason::NoSuchRoute { .. } => {
+                StatusCode::NOT_FOUND
+            }
+            RefusalReason::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         }
     }
 
-    pub(super) fn message(&self) -> String {
+    pub(super) fn full_message(&self) -> String {
         match self.at.as_str() {
             "" => self.reason.to_string(),
             at => format!("{at}: {}", self.reason),
         }
     }
 
-    pub(super) fn into_response(self, wire: Wire) -> Response {
-        let status = self.status();
+    pub(super) fn into_response(self, wire: WireFormat) -> Response {
+        let status = self.http_status();
         let kind = match self.reason {
-            Reason::NoMatch(_) => NO_RULE,
+            RefusalReason::NoMatch(_) => NO_RULE,
             _ => error_of_status(status.as_u16()),
         };
-        respond::json(status, &error_body(wire, kind, &self.message()))
+        respond::json_response(status, &error_body(wire, kind, &self.full_message()))
     }
 }
 
-impl From<Reason> for Refusal {
-    fn from(reason: Reason) -> Self {
+impl From<RefusalReason> for RequestRefusal {
+    fn from(reason: RefusalReason) -> Self {
         Self::new("", reason)
     }
 }
 
-impl From<Box<NoMatch>> for Refusal {
+impl From<Box<NoMatch>> for RequestRefusal {
     fn from(no_match: Box<NoMatch>) -> Self {
-        Reason::NoMatch(no_match).into()
+        RefusalReason::NoMatch(no_match).into()
     }
 }
 
 /// The body of an error in the format of `wire`.
-pub(super) fn error_body(wire: Wire, kind: &str, message: &str) -> Json {
+pub(super) fn error_body(wire: WireFormat, kind: &str, message: &str) -> Json {
     match wire {
-        Wire::Anthropic => json!({
+        WireFormat::Anthropic => json!({
             "type": "error",
             "error": {"type": kind, "message": message},
             "request_id": "req_simulated",
         }),
-        Wire::OpenAi => json!({
+        WireFormat::OpenAi => json!({
             "error": {"message": message, "type": kind, "param": null, "code": null},
         }),
     }
@@ -80,7 +82,7 @@ pub(super) fn error_body(wire: Wire, kind: &str, message: &str) -> Json {
 
 /// What is wrong with a request, or with the scenario's answer to it.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Reason {
+pub(super) enum RefusalReason {
     #[error("no API key: send `x-api-key`, or `authorization: Bearer …`")]
     NoKey,
     #[error("the header `{name}` is missing")]

@@ -3,8 +3,8 @@
 use serde_json::Value as Json;
 
 use super::{
-    refusal::{Reason, Refusal},
-    walk::At,
+    located_value::LocatedValue,
+    refusal::{RefusalReason, RequestRefusal},
 };
 
 const TYPES: &[&str] = &[
@@ -12,8 +12,8 @@ const TYPES: &[&str] = &[
 ];
 
 /// Refuses a schema that cannot describe the arguments of a tool.
-pub(super) fn check_arguments_schema(at: &At<'_>) -> Result<(), Refusal> {
-    let bad = |why: String| at.refuse(Reason::BadSchema { why });
+pub(super) fn check_arguments_schema(at: &LocatedValue<'_>) -> Result<(), RequestRefusal> {
+    let bad = |why: String| at.refuse_with(RefusalReason::BadSchema { why });
     if at.value.get("type").and_then(Json::as_str) != Some("object") {
         return Err(bad("its `type` must be `object`".to_owned()));
     }
@@ -32,7 +32,7 @@ fn check_sound(root: &Json, schema: &Json, path: &str) -> Result<(), String> {
         return Err(here("type") + "names no JSON type");
     }
     if let Some(reference) = map.get("$ref")
-        && resolve(root, reference).is_none()
+        && resolve_reference(root, reference).is_none()
     {
         return Err(here("$ref") + "leads nowhere");
     }
@@ -89,6 +89,6 @@ fn type_words(types: Option<&Json>) -> Vec<&str> {
     }
 }
 
-fn resolve<'a>(root: &'a Json, reference: &Json) -> Option<&'a Json> {
+fn resolve_reference<'a>(root: &'a Json, reference: &Json) -> Option<&'a Json> {
     root.pointer(reference.as_str()?.strip_prefix('#')?)
 }

@@ -18,15 +18,15 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use super::*;
 use crate::wire::{
-    anthropic::{self, ContentBlock, Delta, StreamEvent},
+    anthropic::{self, BlockDelta, ContentBlock, StreamEvent},
     openai,
-    sse::Decoder,
+    sse::SseDecoder,
 };
 
 /// A server of its own for one test; it ends with the test.
 struct Server {
     base: String,
-    recorder: Recorder,
+    recorder: RequestRecorder,
     client: reqwest::Client,
     _serving: JoinSet<io::Result<()>>,
 }
@@ -52,14 +52,15 @@ impl Got {
 
 async fn start(rules: &str) -> Server {
     let scenario = format!("version: 1\nname: t\nrules:\n{rules}");
-    let scenario = Scenario::read("s.yaml", &|_| Ok(scenario.clone().into_bytes()))
+    let scenario = Scenario::read_from("s.yaml", &|_| Ok(scenario.clone().into_bytes()))
         .unwrap_or_else(|errors| panic!("{errors}"));
-    let recorder = Recorder::new(100);
-    let simulated = Simulated::new(scenario, Some(recorder.clone()));
+    let recorder = RequestRecorder::new(100);
+    let simulated = SimulatedModel::new(scenario, Some(recorder.clone()));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let mut serving = JoinSet::new();
-    serving.spawn(async move { serve(listener, &simulated, std::future::pending()).await });
+    serving
+        .spawn(async move { serve_scenario(listener, &simulated, std::future::pending()).await });
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     Server {
         base,
@@ -69,24 +70,24 @@ async fn start(rules: &str) -> Server {
     }
 }
 
-fn path(wire: Wire) -> &'static str {
+fn path(wire: WireFormat) -> &'static str {
     match wire {
-        Wire::Anthropic => "/v1/messages",
-        Wire::OpenAi => "/v1/chat/completions",
+        WireFormat::Anthropic => "/v1/messages",
+        WireFormat::OpenAi => "/v1/chat/completions",
     }
 }
 
 /// The headers of a good request, with more of them or others.
-fn headers(wire: Wire, others: &[(&'static str, &str)]) -> HeaderMap {
+fn headers(wire: WireFormat, others: &[(&'static str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", "application/json".parse().unwrap());
     headers.insert(crate::wire::headers::CLIENT, "test".parse().unwrap());
     match wire {
-        Wire::Anthropic => {
+        WireFormat::Anthropic => {
             headers.insert("x-api-key", "k".parse().unwrap());
             headers.insert("anthropic-version", anthropic::VERSION.parse().unwrap());
         }
-        Wire::OpenAi => {
+        WireFormat::OpenAi => {
             headers.insert("authorization", "Bearer k".parse().unwrap());
         }
     }
@@ -100,13 +101,13 @@ fn headers(wire: Wire, others: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 impl Server {
-    async fn post(&self, wire: Wire, headers: HeaderMap, body: impl Into<String>) -> Got {
+    async fn post(&self, wire: WireFormat, headers: HeaderMap, body: impl Into<String>) -> Got {
         let url = format!("{}{}", self.base, path(wire));
         let request = self.client.post(url).headers(headers).body(body.into());
         Self::receive(request).await
     }
 
-    async fn ask(&self, wire: Wire, others: &[(&'static str, &str)], body: &Json) -> Got {
+    async fn ask(&self, wire: WireFormat, others: &[(&'static str, &str)], body: &Json) -> Got {
         self.post(wire, headers(wire, others), body.to_string())
             .await
     }
@@ -143,15 +144,15 @@ fn tool_schema() -> Json {
 }
 
 /// A good request with one question and one tool.
-fn request(wire: Wire) -> Json {
+fn request(wire: WireFormat) -> Json {
     match wire {
-        Wire::Anthropic => json!({
+        WireFormat::Anthropic => json!({
             "model": "simulated",
             "max_tokens": 1000,
             "messages": [{"role": "user", "content": "hello"}],
             "tools": [{"name": "write", "description": "w", "input_schema": tool_schema()}],
         }),
-        Wire::OpenAi => json!({
+        WireFormat::OpenAi => json!({
             "model": "simulated",
             "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "hello"}],
             "tools": [{"type": "function", "function": {"name": "write", "parameters": tool_schema()}}],
@@ -160,11 +161,11 @@ fn request(wire: Wire) -> Json {
 }
 
 /// A good request in the middle of a conversation, the last message being a tool's result.
-fn conversation(wire: Wire) -> Json {
+fn conversation(wire: WireFormat) -> Json {
     let mut request = request(wire);
     let messages = request["messages"].as_array_mut().unwrap();
     match wire {
-        Wire::Anthropic => messages.extend([
+        WireFormat::Anthropic => messages.extend([
             json!({"role": "assistant", "content": [
                 {"type": "text", "text": "I write."},
                 {"type": "tool_use", "id": "t1", "name": "write", "input": {"path": "a"}},
@@ -176,7 +177,7 @@ fn conversation(wire: Wire) -> Json {
                 {"type": "text", "text": "go on"},
             ]}),
         ]),
-        Wire::OpenAi => messages.extend([
+        WireFormat::OpenAi => messages.extend([
             json!({"role": "assistant", "content": null, "tool_calls": [
                 {"id": "t1", "type": "function", "function": {"name": "write", "arguments": "{\"path\":\"a\"}"}},
                 {"id": "t2", "type": "function", "function": {"name": "write", "arguments": "{}"}},
@@ -190,10 +191,10 @@ fn conversation(wire: Wire) -> Json {
 
 /// The events of an Anthropic stream, which must be known in all their parts.
 fn anthropic_events(body: &[u8]) -> Vec<StreamEvent> {
-    let mut decoder = Decoder::default();
+    let mut decoder = SseDecoder::default();
     let frames = decoder.push(body).unwrap();
     assert!(decoder.is_clean());
-    let read = |frame: crate::wire::sse::Frame| {
+    let read = |frame: crate::wire::sse::SseFrame| {
         let event: StreamEvent = serde_json::from_str(&frame.data).unwrap();
         assert!(!matches!(event, StreamEvent::Other(_)), "{}", frame.data);
         assert_eq!(frame.event.as_deref(), Some(event.kind()));
@@ -243,8 +244,8 @@ fn said_by_anthropic_stream(got: &Got) -> Said {
             StreamEvent::ContentBlockDelta(delta) => {
                 let text = &mut blocks[delta.index].1;
                 match delta.delta {
-                    Delta::Text(more) => text.push_str(&more.text),
-                    Delta::InputJson(more) => text.push_str(&more.partial_json),
+                    BlockDelta::Text(more) => text.push_str(&more.text),
+                    BlockDelta::InputJson(more) => text.push_str(&more.partial_json),
                     other => panic!("{other:?}"),
                 }
             }
@@ -273,7 +274,7 @@ fn said_by_openai(got: &Got) -> Said {
         panic!("{choice:?}");
     };
     let text = message.content.as_ref();
-    let text = text.map(|content| format!("text {}", content.text()));
+    let text = text.map(|content| format!("text {}", content.joined_text()));
     let calls = message.tool_calls.iter();
     let calls = calls.map(|call| format!("{} {}", call.function.name, call.function.arguments));
     let usage = answer.usage.unwrap();
@@ -286,7 +287,7 @@ fn said_by_openai(got: &Got) -> Said {
 }
 
 fn said_by_openai_stream(got: &Got) -> Said {
-    let mut decoder = Decoder::default();
+    let mut decoder = SseDecoder::default();
     let mut frames = decoder.push(&got.body).unwrap();
     assert!(decoder.is_clean());
     assert_eq!(frames.pop().unwrap().data, "[DONE]");

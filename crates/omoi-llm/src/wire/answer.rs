@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::anthropic::{ContentBlock, Delta, MessageDeltaBody, MessagesResponse, StreamEvent};
+use super::anthropic::{BlockDelta, ContentBlock, MessageDeltaBody, MessagesResponse, StreamEvent};
 
-/// A whole answer.
+/// A whole answer, with the tool calls whose input is broken.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct ModelAnswer {
     /// The answer. The input of a broken call is `{}` in it, so that it can be sent back.
     pub response: MessagesResponse,
     /// Calls whose input the model did not write as a JSON object; they cannot be run.
@@ -20,9 +20,9 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the input of tool call `{name}` ({id}) is not a JSON object: {problem}")]
 pub struct BrokenCall {
-    /// The call.
+    /// Id of the tool call.
     pub id: String,
-    /// The tool.
+    /// Name of the tool called.
     pub name: String,
     /// What the model wrote.
     pub raw: String,
@@ -36,50 +36,50 @@ pub enum AnswerError {
     /// Something came before `message_start`.
     #[error("`{event}` came before `message_start`")]
     NotStarted {
-        /// The event.
+        /// Kind of the event.
         event: String,
     },
-    /// A second `message_start`.
+    /// A second `message_start` came.
     #[error("`message_start` came twice")]
     StartedTwice,
     /// A block index that was not begun, or begun twice.
     #[error("`{event}` names block {index}, which is not open")]
     NoSuchBlock {
-        /// The event.
+        /// Kind of the event.
         event: String,
-        /// The index.
+        /// Index of the content block.
         index: usize,
     },
     /// A delta that does not fit its block.
     #[error("a `{delta}` came for a `{block}` block")]
     WrongDelta {
-        /// The delta's kind.
+        /// Kind of the delta.
         delta: String,
-        /// The block's kind.
+        /// Kind of the block it was for.
         block: String,
     },
-    /// `message_stop` never came.
+    /// The events ended without `message_stop`.
     #[error("`message_stop` is missing")]
     NotFinished,
 }
 
 /// Puts an answer together, event by event.
 #[derive(Debug, Default)]
-pub struct Accumulator {
+pub struct AnswerAccumulator {
     message: Option<MessagesResponse>,
-    open: BTreeMap<usize, Open>,
+    open: BTreeMap<usize, OpenBlock>,
     done: BTreeMap<usize, ContentBlock>,
     broken: Vec<BrokenCall>,
     stopped: bool,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenBlock {
     block: ContentBlock,
     input_json: String,
 }
 
-impl Accumulator {
+impl AnswerAccumulator {
     /// Takes the next event.
     ///
     /// # Errors
@@ -110,17 +110,18 @@ impl Accumulator {
                 }
                 let block = start.content_block.clone();
                 let input_json = String::new();
-                self.open.insert(index, Open { block, input_json });
+                self.open.insert(index, OpenBlock { block, input_json });
             }
             StreamEvent::ContentBlockDelta(delta) => {
                 let open = self.open.get_mut(&delta.index);
                 open.ok_or_else(|| no_block(delta.index))?
-                    .append(&delta.delta)?;
+                    .append_delta(&delta.delta)?;
             }
             StreamEvent::ContentBlockStop(stop) => {
                 let open = self.open.remove(&stop.index);
                 let open = open.ok_or_else(|| no_block(stop.index))?;
-                self.done.insert(stop.index, open.close(&mut self.broken));
+                self.done
+                    .insert(stop.index, open.close_block(&mut self.broken));
             }
             StreamEvent::MessageDelta(delta) => {
                 message.usage.merge(&delta.usage);
@@ -142,38 +143,40 @@ impl Accumulator {
     ///
     /// # Errors
     /// Returns [`AnswerError::NotFinished`] before that.
-    pub fn finish(mut self) -> Result<Answer, AnswerError> {
+    pub fn finish(mut self) -> Result<ModelAnswer, AnswerError> {
         let mut response = match self.message {
             Some(message) if self.stopped => message,
             _ => return Err(AnswerError::NotFinished),
         };
         // A block that was never closed was still said.
         for (index, open) in std::mem::take(&mut self.open) {
-            self.done.insert(index, open.close(&mut self.broken));
+            self.done.insert(index, open.close_block(&mut self.broken));
         }
         response.content.extend(self.done.into_values());
-        Ok(Answer {
+        Ok(ModelAnswer {
             response,
             broken_calls: self.broken,
         })
     }
 }
 
-impl Open {
-    fn append(&mut self, delta: &Delta) -> Result<(), AnswerError> {
+impl OpenBlock {
+    fn append_delta(&mut self, delta: &BlockDelta) -> Result<(), AnswerError> {
         match (&mut self.block, delta) {
-            (ContentBlock::Text(block), Delta::Text(delta)) => block.text.push_str(&delta.text),
-            (ContentBlock::Thinking(block), Delta::Thinking(delta)) => {
+            (ContentBlock::Text(block), BlockDelta::Text(delta)) => {
+                block.text.push_str(&delta.text);
+            }
+            (ContentBlock::Thinking(block), BlockDelta::Thinking(delta)) => {
                 block.thinking.push_str(&delta.thinking);
             }
-            (ContentBlock::Thinking(block), Delta::Signature(delta)) => {
+            (ContentBlock::Thinking(block), BlockDelta::Signature(delta)) => {
                 block.signature.push_str(&delta.signature);
             }
-            (ContentBlock::ToolUse(_) | ContentBlock::Other(_), Delta::InputJson(delta)) => {
+            (ContentBlock::ToolUse(_) | ContentBlock::Other(_), BlockDelta::InputJson(delta)) => {
                 self.input_json.push_str(&delta.partial_json);
             }
             // Kinds that are new to us change nothing we understand.
-            (_, Delta::Other(_)) | (ContentBlock::Other(_), _) => {}
+            (_, BlockDelta::Other(_)) | (ContentBlock::Other(_), _) => {}
             (block, delta) => {
                 return Err(AnswerError::WrongDelta {
                     delta: delta.kind().to_owned(),
@@ -184,7 +187,7 @@ impl Open {
         Ok(())
     }
 
-    fn close(mut self, broken: &mut Vec<BrokenCall>) -> ContentBlock {
+    fn close_block(mut self, broken: &mut Vec<BrokenCall>) -> ContentBlock {
         let raw = self.input_json;
         if raw.trim().is_empty() {
             return self.block;

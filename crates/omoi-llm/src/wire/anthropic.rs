@@ -4,7 +4,7 @@ mod block;
 mod error;
 mod event;
 mod response;
-mod side;
+mod side_routes;
 mod system;
 mod tool;
 
@@ -18,7 +18,7 @@ pub use self::block::*;
 pub use self::error::*;
 pub use self::event::*;
 pub use self::response::*;
-pub use self::side::*;
+pub use self::side_routes::*;
 pub use self::tool::*;
 use super::Extra;
 
@@ -34,12 +34,12 @@ pub struct MessagesRequest {
     pub max_tokens: u32,
     /// Instructions ahead of the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub system: Option<Content>,
+    pub system: Option<MessageContent>,
     /// The conversation, oldest first.
-    pub messages: Vec<Message>,
+    pub messages: Vec<ConversationMessage>,
     /// Tools the model may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tools: Vec<Tool>,
+    pub tools: Vec<MessagesTool>,
     /// Whether and which tool must be called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice>,
@@ -49,7 +49,7 @@ pub struct MessagesRequest {
     /// Randomness of the answer, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// Nucleus sampling.
+    /// Nucleus sampling: share of probability considered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
     /// Sampling among the k best.
@@ -60,7 +60,7 @@ pub struct MessagesRequest {
     pub stop_sequences: Vec<String>,
     /// Who asks, for the vendor's abuse detection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Metadata>,
+    pub metadata: Option<RequestMetadata>,
     /// Shape of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_config: Option<OutputConfig>,
@@ -71,7 +71,11 @@ pub struct MessagesRequest {
 
 impl MessagesRequest {
     /// A request with only what the API demands.
-    pub fn new(model: impl Into<String>, max_tokens: u32, messages: Vec<Message>) -> Self {
+    pub fn new(
+        model: impl Into<String>,
+        max_tokens: u32,
+        messages: Vec<ConversationMessage>,
+    ) -> Self {
         Self {
             model: model.into(),
             max_tokens,
@@ -91,10 +95,10 @@ impl MessagesRequest {
     }
 
     /// How many answers the conversation already holds: the number of its assistant messages.
-    pub fn turn(&self) -> usize {
+    pub fn turn_number(&self) -> usize {
         self.messages
             .iter()
-            .filter(|m| m.role == Role::Assistant)
+            .filter(|m| m.role == MessageRole::Assistant)
             .count()
     }
 }
@@ -102,10 +106,10 @@ impl MessagesRequest {
 /// Who said a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum MessageRole {
     /// The person or program that asks.
     User,
-    /// The model.
+    /// The model's own message.
     Assistant,
     /// Instructions in the midst of the conversation, which some agent programs send.
     System,
@@ -113,28 +117,28 @@ pub enum Role {
 
 /// One message of the conversation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Message {
-    /// Who said it.
-    pub role: Role,
-    /// What was said.
-    pub content: Content,
+pub struct ConversationMessage {
+    /// Role of the sender.
+    pub role: MessageRole,
+    /// Text or content blocks.
+    pub content: MessageContent,
     /// Everything else, passed through.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-impl Message {
+impl ConversationMessage {
     /// A message from the user.
-    pub fn user(content: impl Into<Content>) -> Self {
-        Self::of(Role::User, content)
+    pub fn from_user(content: impl Into<MessageContent>) -> Self {
+        Self::with_role(MessageRole::User, content)
     }
 
     /// A message from the model.
-    pub fn assistant(content: impl Into<Content>) -> Self {
-        Self::of(Role::Assistant, content)
+    pub fn from_assistant(content: impl Into<MessageContent>) -> Self {
+        Self::with_role(MessageRole::Assistant, content)
     }
 
-    fn of(role: Role, content: impl Into<Content>) -> Self {
+    fn with_role(role: MessageRole, content: impl Into<MessageContent>) -> Self {
         Self {
             role,
             content: content.into(),
@@ -146,16 +150,16 @@ impl Message {
 /// Plain text, or a list of blocks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Content {
+pub enum MessageContent {
     /// Short for one text block.
     Text(String),
     /// The blocks in order.
     Blocks(Vec<ContentBlock>),
 }
 
-impl Content {
+impl MessageContent {
     /// The text of all text blocks, joined by blank lines.
-    pub fn text(&self) -> String {
+    pub fn joined_text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
             Self::Blocks(blocks) => blocks
@@ -167,49 +171,49 @@ impl Content {
     }
 }
 
-impl From<&str> for Content {
+impl From<&str> for MessageContent {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
 }
 
-impl From<String> for Content {
+impl From<String> for MessageContent {
     fn from(text: String) -> Self {
         Self::Text(text)
     }
 }
 
-impl From<Vec<ContentBlock>> for Content {
+impl From<Vec<ContentBlock>> for MessageContent {
     fn from(blocks: Vec<ContentBlock>) -> Self {
         Self::Blocks(blocks)
     }
 }
 
-impl<'de> Deserialize<'de> for Content {
+impl<'de> Deserialize<'de> for MessageContent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct StringOrBlocks;
         impl<'de> Visitor<'de> for StringOrBlocks {
-            type Value = Content;
+            type Value = MessageContent;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string or a list of content blocks")
             }
-            fn visit_str<E>(self, text: &str) -> Result<Content, E> {
-                Ok(Content::from(text))
+            fn visit_str<E>(self, text: &str) -> Result<MessageContent, E> {
+                Ok(MessageContent::from(text))
             }
-            fn visit_string<E>(self, text: String) -> Result<Content, E> {
-                Ok(Content::from(text))
+            fn visit_string<E>(self, text: String) -> Result<MessageContent, E> {
+                Ok(MessageContent::from(text))
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Content, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Content::Blocks)
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<MessageContent, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(MessageContent::Blocks)
             }
         }
         deserializer.deserialize_any(StringOrBlocks)
     }
 }
 
-/// Who asks.
+/// Who asks, as the vendor's abuse detection reads it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Metadata {
+pub struct RequestMetadata {
     /// An opaque name of the end user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
@@ -235,7 +239,7 @@ pub struct OutputConfig {
 pub enum OutputFormat {
     /// JSON that fits a schema.
     JsonSchema {
-        /// The schema.
+        /// JSON schema of the answer.
         schema: Value,
     },
 }
@@ -319,7 +323,8 @@ mod tests {
             assert_eq!(error.to_string(), says);
         }
         let error =
-            serde_json::from_value::<Message>(json!({"role": "user", "content": 3})).unwrap_err();
+            serde_json::from_value::<ConversationMessage>(json!({"role": "user", "content": 3}))
+                .unwrap_err();
         assert!(
             error
                 .to_string()

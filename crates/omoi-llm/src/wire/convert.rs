@@ -17,13 +17,13 @@ pub enum ConvertError {
     /// A block of this kind has no counterpart.
     #[error("a `{kind}` block cannot be sent to an OpenAI-compatible model")]
     Block {
-        /// The block's kind.
+        /// Kind of the block, such as `thinking`.
         kind: String,
     },
     /// Tools that the vendor runs exist only there.
     #[error("tool `{name}` is run by Anthropic and has no OpenAI counterpart")]
     VendorTool {
-        /// The tool's name.
+        /// Name of the vendor's own tool.
         name: String,
     },
 }

@@ -14,13 +14,13 @@ pub const PHASE: &str = "x-omoi-phase";
 pub const TASK: &str = "x-omoi-task";
 /// Title of the task, percent-encoded.
 pub const TITLE: &str = "x-omoi-title";
-/// How often the subject was begun, from 1.
+/// Round of the subject, counted from 1.
 pub const ROUND: &str = "x-omoi-round";
 /// Assistant messages in the request: which answer of the conversation this will be, from 0.
 pub const TURN: &str = "x-omoi-turn";
 
 /// The headers of every request of a client of our own.
-pub fn own() -> HeaderMap {
+pub fn own_headers() -> HeaderMap {
     let name = HeaderName::from_static(CLIENT);
     HeaderMap::from_iter([(name, HeaderValue::from_static("omoi"))])
 }

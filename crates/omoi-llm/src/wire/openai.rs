@@ -14,13 +14,13 @@ pub const DONE: &str = "[DONE]";
 /// A request to `POST /chat/completions`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChatRequest {
-    /// Model name.
+    /// Model to ask, by name.
     pub model: String,
     /// The conversation, oldest first.
     pub messages: Vec<ChatMessage>,
     /// Functions the model may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tools: Vec<ToolDef>,
+    pub tools: Vec<ChatTool>,
     /// Whether and which function must be called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ChatToolChoice>,
@@ -36,12 +36,12 @@ pub struct ChatRequest {
     /// Randomness of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// Nucleus sampling.
+    /// Nucleus sampling: share of probability considered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
     /// Texts that end the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stop: Option<Stop>,
+    pub stop: Option<StopTexts>,
     /// Answer as server-sent events.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
@@ -62,10 +62,10 @@ pub struct ChatRequest {
 /// One text or several that end the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Stop {
-    /// One text.
+pub enum StopTexts {
+    /// A single text that ends the answer.
     One(String),
-    /// Several.
+    /// Several texts, each of which ends the answer.
     Many(Vec<String>),
 }
 
@@ -84,13 +84,13 @@ pub struct StreamOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "lowercase")]
 pub enum ChatMessage {
-    /// Instructions.
+    /// Instructions ahead of the conversation.
     System(TextMessage),
-    /// Instructions, newer name.
+    /// Instructions under the role's newer name.
     Developer(TextMessage),
     /// The person or program that asks.
     User(TextMessage),
-    /// The model.
+    /// An answer of the model.
     Assistant(AssistantMessage),
     /// What a function gave.
     Tool(ToolMessage),
@@ -99,7 +99,7 @@ pub enum ChatMessage {
 /// A message that only says something.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextMessage {
-    /// What is said.
+    /// Text of the message, or its parts.
     pub content: ChatContent,
     /// Everything else, passed through.
     #[serde(flatten)]
@@ -122,13 +122,13 @@ pub struct AssistantMessage {
     /// Words; null when it only calls functions.
     #[serde(default)]
     pub content: Option<ChatContent>,
-    /// Why it declined.
+    /// Why the model declined to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
     /// Reasoning, as several compatible servers report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
-    /// Functions it calls.
+    /// Calls of functions that the model asks for.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
@@ -143,7 +143,7 @@ pub struct AssistantMessage {
 /// What a function gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolMessage {
-    /// The outcome.
+    /// Result of the function call, as text.
     pub content: ChatContent,
     /// The call this answers.
     pub tool_call_id: String,
@@ -156,7 +156,7 @@ pub struct ToolMessage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a string or a list of content parts")]
 pub enum ChatContent {
-    /// Words.
+    /// Plain text of a message.
     Text(String),
     /// The parts in order.
     Parts(Vec<ChatPart>),
@@ -164,7 +164,7 @@ pub enum ChatContent {
 
 impl ChatContent {
     /// All words of it.
-    pub fn text(&self) -> String {
+    pub fn joined_text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
             Self::Parts(parts) => parts
@@ -194,24 +194,24 @@ impl From<&str> for ChatContent {
 open_enum! {
     /// One part of a message.
     pub enum ChatPart {
-        /// Words.
+        /// A piece of text.
         Text(TextPart) = "text",
-        /// A picture.
+        /// A picture, by its URL.
         ImageUrl(ImageUrlPart) = "image_url",
     }
 }
 
-/// Words.
+/// A part of a message that is text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextPart {
-    /// The words.
+    /// Text of the part.
     pub text: String,
 }
 
-/// A picture.
+/// A part of a message that is a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageUrlPart {
-    /// Where it is.
+    /// URL of the picture.
     pub image_url: ImageUrl,
 }
 
@@ -225,22 +225,22 @@ pub struct ImageUrl {
     pub detail: Option<String>,
 }
 
-/// The constant `"function"`.
+/// The constant `"function"` in the field `type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FunctionTag {
-    /// The only value.
+    /// The only value of the tag.
     #[default]
     Function,
 }
 
 /// A function the model may call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ToolDef {
-    /// Always `function`.
+pub struct ChatTool {
+    /// Constant tag, always `function`.
     #[serde(rename = "type")]
     pub kind: FunctionTag,
-    /// The function.
+    /// Definition of the function: name, parameters.
     pub function: FunctionDef,
 }
 
@@ -266,12 +266,12 @@ pub struct FunctionDef {
 pub enum ChatToolChoice {
     /// `none`, `auto` or `required`.
     Mode(ToolMode),
-    /// This function.
+    /// One function, by its name.
     Function {
-        /// Always `function`.
+        /// Constant tag, always `function`.
         #[serde(rename = "type")]
         kind: FunctionTag,
-        /// Its name.
+        /// Name of the function to call.
         function: FunctionName,
     },
 }
@@ -280,9 +280,9 @@ pub enum ChatToolChoice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolMode {
-    /// It may not.
+    /// No function may be called.
     None,
-    /// It decides.
+    /// The model decides whether to call one.
     Auto,
     /// It must call one.
     Required,
@@ -291,7 +291,7 @@ pub enum ToolMode {
 /// A function's name alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionName {
-    /// The name.
+    /// Name of the function.
     pub name: String,
 }
 
@@ -300,17 +300,17 @@ pub struct FunctionName {
 pub struct ToolCall {
     /// Names the call; the result refers to it.
     pub id: String,
-    /// Always `function`.
+    /// Constant tag, always `function`.
     #[serde(rename = "type", default)]
     pub kind: FunctionTag,
-    /// The call.
+    /// Function called, with its arguments.
     pub function: FunctionCall,
 }
 
 /// A function with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionCall {
-    /// The name.
+    /// Name of the function.
     pub name: String,
     /// The arguments as JSON text, as the model wrote it: it may not parse.
     pub arguments: String,
@@ -320,9 +320,9 @@ pub struct FunctionCall {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ResponseFormat {
-    /// Free text.
+    /// Free text, the default.
     Text,
-    /// Some JSON object.
+    /// A JSON object of any shape.
     JsonObject,
     /// JSON that fits a schema.
     JsonSchema {
@@ -331,12 +331,12 @@ pub enum ResponseFormat {
     },
 }
 
-/// A named schema.
+/// A JSON schema with a name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JsonSchemaFormat {
     /// Letters, digits, `_` and `-`.
     pub name: String,
-    /// The schema.
+    /// JSON schema of the answer.
     pub schema: Value,
     /// The vendor enforces it, which bars parts of the schema language.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,9 +7,9 @@ pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most bytes of one stream.
 pub const STREAM_BYTES_MAX: usize = 10 * 1024 * 1024;
 
-/// One event.
+/// One server-sent event: its name and data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub struct SseFrame {
     /// Its name, when it has one.
     pub event: Option<String>,
     /// Its data; the lines of a multi-line event joined by newlines.
@@ -22,13 +22,13 @@ pub enum SseError {
     /// One event is larger than it may be.
     #[error("a stream event is larger than {limit} bytes")]
     FrameTooLarge {
-        /// The limit.
+        /// Most bytes that are allowed.
         limit: usize,
     },
     /// The stream as a whole is larger than it may be.
     #[error("the stream is larger than {limit} bytes")]
     StreamTooLarge {
-        /// The limit.
+        /// Most bytes that are allowed.
         limit: usize,
     },
     /// The bytes are not text.
@@ -37,7 +37,7 @@ pub enum SseError {
 }
 
 /// Writes one event. Newlines inside `data` become further `data:` lines.
-pub fn encode(event: Option<&str>, data: &str) -> String {
+pub fn encode_frame(event: Option<&str>, data: &str) -> String {
     let mut out = String::with_capacity(data.len() + 32);
     if let Some(event) = event {
         out.push_str("event: ");
@@ -55,9 +55,9 @@ pub fn encode(event: Option<&str>, data: &str) -> String {
 
 /// Reads events from bytes, however they are cut.
 ///
-/// An event that its empty line never ended is not an event: see [`Decoder::is_clean`].
+/// An event that its empty line never ended is not an event: see [`SseDecoder::is_clean`].
 #[derive(Debug)]
-pub struct Decoder {
+pub struct SseDecoder {
     frame_bytes_max: usize,
     stream_bytes_max: usize,
     seen_bytes: usize,
@@ -68,13 +68,13 @@ pub struct Decoder {
     data: Option<String>,
 }
 
-impl Default for Decoder {
+impl Default for SseDecoder {
     fn default() -> Self {
         Self::with_limits(FRAME_BYTES_MAX, STREAM_BYTES_MAX)
     }
 }
 
-impl Decoder {
+impl SseDecoder {
     /// A decoder that refuses larger events and streams.
     pub fn with_limits(frame_bytes_max: usize, stream_bytes_max: usize) -> Self {
         Self {
@@ -93,7 +93,7 @@ impl Decoder {
     ///
     /// # Errors
     /// Returns [`SseError`] when a limit is passed or a line is not UTF-8; the decoder is then spent.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Frame>, SseError> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<SseFrame>, SseError> {
         self.seen_bytes += bytes.len();
         if self.seen_bytes > self.stream_bytes_max {
             let limit = self.stream_bytes_max;
@@ -125,7 +125,7 @@ impl Decoder {
         self.line.is_empty() && self.event.is_none() && self.data.is_none()
     }
 
-    fn end_line(&mut self) -> Result<Option<Frame>, SseError> {
+    fn end_line(&mut self) -> Result<Option<SseFrame>, SseError> {
         let bytes = std::mem::take(&mut self.line);
         let mut line = std::str::from_utf8(&bytes).map_err(|_| SseError::NotUtf8)?;
         if std::mem::take(&mut self.first_line) {
@@ -133,7 +133,7 @@ impl Decoder {
         }
         if line.is_empty() {
             let event = self.event.take();
-            return Ok(self.data.take().map(|data| Frame { event, data }));
+            return Ok(self.data.take().map(|data| SseFrame { event, data }));
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -162,8 +162,8 @@ mod tests {
     )]
     use super::*;
 
-    fn frame(event: Option<&str>, data: &str) -> Frame {
-        Frame {
+    fn frame(event: Option<&str>, data: &str) -> SseFrame {
+        SseFrame {
             event: event.map(str::to_owned),
             data: data.to_owned(),
         }
@@ -181,13 +181,13 @@ mod tests {
         ];
         let bytes = text.as_bytes();
         for cut in 0..=bytes.len() {
-            let mut decoder = Decoder::default();
+            let mut decoder = SseDecoder::default();
             let mut got = decoder.push(&bytes[..cut]).unwrap();
             got.extend(decoder.push(&bytes[cut..]).unwrap());
             assert_eq!(got, want, "cut at byte {cut}");
             assert!(decoder.is_clean());
         }
-        let mut decoder = Decoder::default();
+        let mut decoder = SseDecoder::default();
         let got: Vec<_> = bytes
             .iter()
             .flat_map(|b| decoder.push(&[*b]).unwrap())
@@ -198,9 +198,9 @@ mod tests {
     #[test]
     fn written_events_read_back() {
         for (event, data) in [(Some("ping"), "{}"), (None, "a\nb"), (None, "")] {
-            let mut decoder = Decoder::default();
+            let mut decoder = SseDecoder::default();
             assert_eq!(
-                decoder.push(encode(event, data).as_bytes()).unwrap(),
+                decoder.push(encode_frame(event, data).as_bytes()).unwrap(),
                 [frame(event, data)]
             );
         }
@@ -208,19 +208,19 @@ mod tests {
 
     #[test]
     fn limits_and_open_ends() {
-        let mut decoder = Decoder::with_limits(8, 100);
+        let mut decoder = SseDecoder::with_limits(8, 100);
         assert_eq!(
             decoder.push(b"data: 12345"),
             Err(SseError::FrameTooLarge { limit: 8 })
         );
-        let mut decoder = Decoder::with_limits(1000, 10);
+        let mut decoder = SseDecoder::with_limits(1000, 10);
         assert_eq!(
             decoder.push(b"data: 12345"),
             Err(SseError::StreamTooLarge { limit: 10 })
         );
-        let mut decoder = Decoder::default();
+        let mut decoder = SseDecoder::default();
         assert_eq!(decoder.push(b"data: \xff\n"), Err(SseError::NotUtf8));
-        let mut decoder = Decoder::default();
+        let mut decoder = SseDecoder::default();
         assert_eq!(decoder.push(b"data: half\n").unwrap(), []);
         assert!(!decoder.is_clean());
     }

@@ -7,40 +7,42 @@ use http::HeaderMap;
 use serde_json::json;
 
 use omoi_domain::model_route::RouteName;
-use omoi_llm::ask::{Ask, AskError, Llm, Tally};
-use omoi_llm::retry::{Allowance, CALLS_MAX};
-use omoi_llm::route::Provider;
+use omoi_llm::llm_client::{AskError, LlmClient, QuestionTally, RoutedRequest};
+use omoi_llm::retry::{CALLS_MAX, CallAllowance};
+use omoi_llm::route::ModelProvider;
 use omoi_llm::upstream::{EventStream, UpstreamError};
-use omoi_llm::wire::answer::Answer;
+use omoi_llm::wire::answer::ModelAnswer;
 use omoi_llm::wire::anthropic::{MessagesRequest, StreamEvent};
 
 use crate::stub::{self, End, Says, Stub};
 use crate::support::{START, VirtualPace, llm, llm_of, request, route};
 
 struct Asked {
-    result: Result<Answer, AskError>,
-    tally: Tally,
+    result: Result<ModelAnswer, AskError>,
+    tally: QuestionTally,
 }
 
-async fn complete_within(llm: &Llm, allowance: Allowance) -> Asked {
-    let mut tally = Tally::new(allowance);
+async fn complete_within(llm: &LlmClient, allowance: CallAllowance) -> Asked {
+    let mut tally = QuestionTally::new(allowance);
     let (request, headers) = (request(), HeaderMap::new());
-    let result = llm.complete(ask(&request, &headers), &mut tally).await;
+    let result = llm
+        .complete_answer(ask(&request, &headers), &mut tally)
+        .await;
     Asked { result, tally }
 }
 
-async fn complete(llm: &Llm) -> Asked {
-    complete_within(llm, Allowance::new(llm.pace.now())).await
+async fn complete(llm: &LlmClient) -> Asked {
+    complete_within(llm, CallAllowance::new(llm.pace.now())).await
 }
 
-async fn open(llm: &Llm) -> Result<EventStream, AskError> {
-    let mut tally = Tally::new(Allowance::new(llm.pace.now()));
+async fn open(llm: &LlmClient) -> Result<EventStream, AskError> {
+    let mut tally = QuestionTally::new(CallAllowance::new(llm.pace.now()));
     let (request, headers) = (request(), HeaderMap::new());
-    llm.stream(ask(&request, &headers), &mut tally).await
+    llm.stream_answer(ask(&request, &headers), &mut tally).await
 }
 
-fn ask<'a>(request: &'a MessagesRequest, headers: &'a HeaderMap) -> Ask<'a> {
-    Ask {
+fn ask<'a>(request: &'a MessagesRequest, headers: &'a HeaderMap) -> RoutedRequest<'a> {
+    RoutedRequest {
         route: RouteName::Agent,
         request,
         headers,
@@ -89,7 +91,7 @@ async fn pauses_double_with_jitter() {
     let mut seen = Vec::new();
     for seed in 0..20 {
         let pace = VirtualPace::seeded(seed);
-        let mut allowance = Allowance::new(START);
+        let mut allowance = CallAllowance::new(START);
         allowance.calls_left = 4;
         let asked = complete_within(&llm(&stub.url, &pace), allowance).await;
         assert!(matches!(
@@ -152,7 +154,7 @@ async fn deadline_and_calls_are_bounded() {
 
     let stub = Stub::always(stub::status(500)).await;
     let pace = VirtualPace::new();
-    let mut allowance = Allowance::new(START);
+    let mut allowance = CallAllowance::new(START);
     allowance.until = START + Duration::from_hours(100);
     let asked = complete_within(&llm(&stub.url, &pace), allowance).await;
     let error = asked.result.unwrap_err();
@@ -172,7 +174,7 @@ async fn deadline_and_calls_are_bounded() {
 async fn a_pause_that_would_pass_the_deadline_is_not_taken() {
     let stub = Stub::always(stub::status_after(503, 30)).await;
     let pace = VirtualPace::new();
-    let mut allowance = Allowance::new(START);
+    let mut allowance = CallAllowance::new(START);
     allowance.until = START + Duration::from_secs(70);
     let asked = complete_within(&llm(&stub.url, &pace), allowance).await;
     assert!(matches!(
@@ -238,7 +240,7 @@ async fn unreachable_and_resetting_servers_are_tried_until_the_calls_are_spent()
     let (resetting, _server) = stub::resetting().await;
     for url in [resetting, stub::nobody().await] {
         let pace = VirtualPace::new();
-        let mut allowance = Allowance::new(START);
+        let mut allowance = CallAllowance::new(START);
         allowance.calls_left = 3;
         let asked = complete_within(&llm(&url, &pace), allowance).await;
         let error = asked.result.unwrap_err();
@@ -261,7 +263,7 @@ async fn every_try_is_paid_for() {
     let stub = Stub::start(vec![stub::first(6, End::Clean)], stub::good()).await;
     let pace = VirtualPace::new();
     let asked = complete(&llm(&stub.url, &pace)).await;
-    let tokens = asked.tally.tokens();
+    let tokens = asked.tally.total_tokens();
     assert_eq!(
         (tokens.input, tokens.cache_read, tokens.output),
         (200, 40, 32)
@@ -311,7 +313,7 @@ async fn silence_before_content_is_tried_again() {
         let stub = Stub::start(vec![says], stub::good()).await;
         let pace = VirtualPace::new();
         let llm = llm(&stub.url, &pace);
-        let mut allowance = Allowance::new(START);
+        let mut allowance = CallAllowance::new(START);
         allowance.until = START + Duration::from_hours(10);
         let asking = complete_within(&llm, allowance);
         let clock = time_passes(&stub, &pace, || stub.calls() < 2);
@@ -352,7 +354,10 @@ async fn a_slow_model_outlasts_the_time_for_tries() {
     let stub = Stub::start(vec![held], stub::status(500)).await;
     let pace = VirtualPace::new();
     let llm = llm(&stub.url, &pace);
-    let asking = complete_within(&llm, Allowance::within(START, Duration::from_secs(5)));
+    let asking = complete_within(
+        &llm,
+        CallAllowance::within_time(START, Duration::from_secs(5)),
+    );
     let clock = async {
         time_passes(&stub, &pace, || pace.elapsed_s() < 30.0).await;
         let_go.send_replace(true);
@@ -421,7 +426,7 @@ async fn a_failing_target_is_left_alone_and_probed_once() {
     let stub = Stub::start(vec![stub::status(500); 5], stub::good()).await;
     let pace = VirtualPace::new();
     let llm = llm(&stub.url, &pace);
-    let short = |calls_left| Allowance {
+    let short = |calls_left| CallAllowance {
         until: llm.pace.now() + Duration::from_secs(5),
         calls_left,
     };
@@ -462,8 +467,8 @@ async fn a_question_with_time_waits_for_the_circuit() {
 async fn requests_go_out_as_each_vendor_wants_them() {
     let stub = Stub::start(vec![stub::good()], stub::chat(&["Hel", "lo"], "stop")).await;
     for (provider, path) in [
-        (Provider::Anthropic, "/v1/messages"),
-        (Provider::Openai, "/chat/completions"),
+        (ModelProvider::Anthropic, "/v1/messages"),
+        (ModelProvider::Openai, "/chat/completions"),
     ] {
         let pace = VirtualPace::new();
         let asked = complete(&llm_of(route(provider, &stub.url), &pace)).await;
@@ -476,7 +481,7 @@ async fn requests_go_out_as_each_vendor_wants_them() {
                 .map(|v| v.to_str().unwrap().to_owned())
         };
         match provider {
-            Provider::Anthropic => {
+            ModelProvider::Anthropic => {
                 assert_eq!(header("x-api-key").as_deref(), Some("sk-hidden"));
                 assert_eq!(header("anthropic-version").as_deref(), Some("2023-06-01"));
                 assert_eq!(
@@ -485,7 +490,7 @@ async fn requests_go_out_as_each_vendor_wants_them() {
                     "messages": [{"role": "user", "content": "Say hello."}]})
                 );
             }
-            Provider::Openai => {
+            ModelProvider::Openai => {
                 assert_eq!(header("authorization").as_deref(), Some("Bearer sk-hidden"));
                 assert_eq!(
                     seen.body,
@@ -493,7 +498,7 @@ async fn requests_go_out_as_each_vendor_wants_them() {
                     "stream_options": {"include_usage": true},
                     "messages": [{"role": "user", "content": "Say hello."}]})
                 );
-                let tokens = asked.tally.tokens();
+                let tokens = asked.tally.total_tokens();
                 assert_eq!(
                     (tokens.input, tokens.cache_read, tokens.output),
                     (40, 10, 7)
@@ -507,7 +512,7 @@ async fn requests_go_out_as_each_vendor_wants_them() {
 async fn an_openai_server_may_leave_out_the_closing_line_or_not_stream_at_all() {
     let chunk = |finish| {
         let data = json!({"id": "c", "model": "m", "choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": finish}]});
-        omoi_llm::wire::sse::encode(None, &data.to_string())
+        omoi_llm::wire::sse::encode_frame(None, &data.to_string())
     };
     let whole = json!({"id": "c", "model": "m", "choices": [{"index": 0, "finish_reason": "tool_calls", "message":
         {"role": "assistant", "content": null, "tool_calls": [{"id": "t", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}}]}}]});
@@ -520,7 +525,7 @@ async fn an_openai_server_may_leave_out_the_closing_line_or_not_stream_at_all() 
     )
     .await;
     let pace = VirtualPace::new();
-    let llm = llm_of(route(Provider::Openai, &stub.url), &pace);
+    let llm = llm_of(route(ModelProvider::Openai, &stub.url), &pace);
     let first = complete(&llm).await.result.unwrap();
     assert_eq!(
         stub.calls(),

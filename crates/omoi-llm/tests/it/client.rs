@@ -7,18 +7,19 @@ use axum::body::Body as HttpBody;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use futures::StreamExt;
-use omoi_llm::client::{Client, Endpoint};
-use omoi_llm::gateway::{Body, Gateway, GatewayRequest};
-use omoi_llm::pace::Pace;
-use omoi_llm::upstream::UpstreamError;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
+
+use omoi_llm::gateway::{GatewayRequest, ModelGateway, ReplyBody};
+use omoi_llm::gateway_client::{GatewayClient, GatewayEndpoint};
+use omoi_llm::pace::CallPace;
+use omoi_llm::upstream::UpstreamError;
 
 use crate::stub::{self, End, Stub};
 use crate::support::{TestMeter, VirtualPace, caller, llm, request};
 
 /// The transport that the server puts around the gateway.
-async fn serve(State(gateway): State<Gateway>, request: Request) -> Response {
+async fn serve(State(gateway): State<ModelGateway>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     assert_eq!(parts.headers["authorization"], "Bearer attempt-token");
     let request = GatewayRequest {
@@ -27,10 +28,10 @@ async fn serve(State(gateway): State<Gateway>, request: Request) -> Response {
         headers: parts.headers,
         body: axum::body::to_bytes(body, usize::MAX).await.unwrap(),
     };
-    let reply = gateway.handle(&caller(), request).await;
+    let reply = gateway.handle_request(&caller(), request).await;
     let body = match reply.body {
-        Body::Full(bytes) => HttpBody::from(bytes),
-        Body::Events(events) => HttpBody::from_stream(events.map(Ok::<_, std::io::Error>)),
+        ReplyBody::Full(bytes) => HttpBody::from(bytes),
+        ReplyBody::Events(events) => HttpBody::from_stream(events.map(Ok::<_, std::io::Error>)),
     };
     let mut response = Response::new(body);
     *response.status_mut() = reply.status;
@@ -47,7 +48,7 @@ async fn answers_and_refusals_arrive_over_both_ways() {
     .await;
     let pace = VirtualPace::new();
     let meter = TestMeter::rich();
-    let gateway = Gateway::new(llm(&stub.url, &pace), Arc::clone(&meter) as _);
+    let gateway = ModelGateway::new(llm(&stub.url, &pace), Arc::clone(&meter) as _);
     let router = Router::new().fallback(serve).with_state(gateway.clone());
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("gateway.sock");
@@ -60,27 +61,30 @@ async fn answers_and_refusals_arrive_over_both_ways() {
     servers.spawn(async move { axum::serve(tcp, router).await.unwrap() });
 
     let client = |endpoint| {
-        let pace = Arc::clone(&pace) as Arc<dyn Pace>;
-        Client::new(endpoint, "attempt-token".into(), pace).unwrap()
+        let pace = Arc::clone(&pace) as Arc<dyn CallPace>;
+        GatewayClient::new(endpoint, "attempt-token".into(), pace).unwrap()
     };
-    let over_unix = client(Endpoint::Unix(socket));
-    for client in [&over_unix, &client(Endpoint::Http(address))] {
+    let over_unix = client(GatewayEndpoint::Unix(socket));
+    for client in [&over_unix, &client(GatewayEndpoint::Http(address))] {
         let mut kinds = Vec::new();
         let answer = client
-            .messages(&request(), |event| kinds.push(event.kind().to_owned()))
+            .create_message(&request(), |event| kinds.push(event.kind().to_owned()))
             .await
             .unwrap();
         assert_eq!(answer.response.content.len(), 2);
         assert_eq!(kinds.len(), 12);
     }
 
-    let cut = over_unix.messages(&request(), |_| {}).await.unwrap_err();
+    let cut = over_unix
+        .create_message(&request(), |_| {})
+        .await
+        .unwrap_err();
     assert!(
         matches!(&cut, UpstreamError::Status { status: 500, .. }),
         "{cut:?}"
     );
 
-    let answer = over_unix.messages(&request(), |_| {}).await.unwrap();
+    let answer = over_unix.create_message(&request(), |_| {}).await.unwrap();
     let broken = &answer.broken_calls[0];
     assert_eq!(
         (broken.id.as_str(), broken.raw.as_str()),
@@ -95,10 +99,10 @@ async fn answers_and_refusals_arrive_over_both_ways() {
 
     let mut wrong = request();
     wrong.model = "nothing".to_owned();
-    let refused = over_unix.messages(&wrong, |_| {}).await.unwrap_err();
+    let refused = over_unix.create_message(&wrong, |_| {}).await.unwrap_err();
     assert!(
         matches!(&refused, UpstreamError::Status { status: 404, kind, .. } if kind == "not_found_error")
     );
     assert_eq!(meter.usages().len(), 4);
-    gateway.drain().await;
+    gateway.drain_questions().await;
 }

@@ -1,12 +1,13 @@
 //! Golden conversions between the vendors.
 
-use omoi_llm::wire::answer::Accumulator;
+use serde_json::{Value, json};
+
+use omoi_llm::wire::answer::AnswerAccumulator;
 use omoi_llm::wire::anthropic::MessagesRequest;
 use omoi_llm::wire::convert::{
     ChunkConverter, ConvertError, MaxTokensField, events_of_chat, to_chat,
 };
 use omoi_llm::wire::openai::{ChatChunk, ChatResponse};
-use serde_json::{Value, json};
 
 fn request(patch: Value) -> MessagesRequest {
     let mut wire =
@@ -78,7 +79,7 @@ fn chunks(list: Vec<Value>) -> (Vec<Value>, Value) {
         events.extend(converter.push(&chunk));
     }
     events.extend(converter.finish().expect("not cut"));
-    let mut answer = Accumulator::default();
+    let mut answer = AnswerAccumulator::default();
     for event in &events {
         answer.push(event).unwrap();
     }
@@ -158,7 +159,7 @@ fn a_whole_chat_answer_becomes_an_answer() {
         .unwrap()
     };
     let answer = |response: &ChatResponse| {
-        let mut answer = Accumulator::default();
+        let mut answer = AnswerAccumulator::default();
         for event in events_of_chat(response).unwrap() {
             answer.push(&event).unwrap();
         }

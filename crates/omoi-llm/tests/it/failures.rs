@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use http::{HeaderMap, Method};
-use omoi_llm::failed_try::FailedTry;
-use omoi_llm::gateway::{Body, Gateway, GatewayReply, GatewayRequest};
-use omoi_llm::retry::DEADLINE;
-use omoi_llm::route::{Key, Provider, Route};
-use omoi_llm::wire::anthropic::{ErrorBody, StreamEvent, status_of_error};
-use omoi_llm::wire::sse::Decoder;
 use serde_json::{Value, json};
+
+use omoi_llm::failed_try::FailedTry;
+use omoi_llm::gateway::{GatewayReply, GatewayRequest, ModelGateway, ReplyBody};
+use omoi_llm::retry::RETRY_TIME;
+use omoi_llm::route::{ModelProvider, ModelRoute, ProviderKey};
+use omoi_llm::wire::anthropic::{MessagesErrorBody, StreamEvent, status_of_error};
+use omoi_llm::wire::sse::SseDecoder;
 
 use crate::stub::{self, End, Says, Stub};
 use crate::support::{START, TestMeter, VirtualPace, caller, llm, llm_of, route};
@@ -20,7 +21,7 @@ const PAGE: &str = "<!DOCTYPE html><html><head><title>502 Bad\nGateway</title></
 const KEY: &str = "sk-test-0123456789abcdef";
 
 struct House {
-    gateway: Gateway,
+    gateway: ModelGateway,
     meter: Arc<TestMeter>,
     pace: Arc<VirtualPace>,
 }
@@ -28,7 +29,7 @@ struct House {
 fn house(url: &str) -> House {
     let (pace, meter) = (VirtualPace::new(), TestMeter::rich());
     House {
-        gateway: Gateway::new(llm(url, &pace), Arc::clone(&meter) as _),
+        gateway: ModelGateway::new(llm(url, &pace), Arc::clone(&meter) as _),
         meter,
         pace,
     }
@@ -44,7 +45,7 @@ impl House {
             headers: HeaderMap::new(),
             body: body.to_string().into(),
         };
-        self.gateway.handle(&caller(), request).await
+        self.gateway.handle_request(&caller(), request).await
     }
 
     /// Asks and reads the answer to its end, while time passes.
@@ -52,8 +53,8 @@ impl House {
         let answer = async {
             let reply = self.ask(stream).await;
             let bytes = match reply.body {
-                Body::Full(bytes) => bytes.to_vec(),
-                Body::Events(events) => events.collect::<Vec<_>>().await.concat(),
+                ReplyBody::Full(bytes) => bytes.to_vec(),
+                ReplyBody::Events(events) => events.collect::<Vec<_>>().await.concat(),
             };
             (reply.status.as_u16(), String::from_utf8(bytes).unwrap())
         };
@@ -171,7 +172,7 @@ async fn each_failure_is_told_once_with_the_providers_words() {
             assert!(failed.words.contains(words), "{name}: {failed:?}");
             assert!(stub.url.ends_with(&failed.provider), "{name}: {failed:?}");
             assert_eq!((failed.n_calls, failed.calls_max), (1, 12), "{name}");
-            assert_eq!(failed.until, START + DEADLINE, "{name}");
+            assert_eq!(failed.until, START + RETRY_TIME, "{name}");
             assert_eq!(failed.next_at.is_some(), is_retried, "{name}");
             assert_eq!(got == 200, is_retried, "{name}: {body}");
         }
@@ -209,7 +210,7 @@ async fn another_failure_of_the_same_question_is_news() {
 
 /// The kinds of the events of a stream, and the data of the last one.
 fn events(body: &str) -> (Vec<String>, Value) {
-    let frames = Decoder::default().push(body.as_bytes()).unwrap();
+    let frames = SseDecoder::default().push(body.as_bytes()).unwrap();
     let kinds = frames.iter().map(|frame| frame.event.clone().unwrap());
     let last = frames
         .last()
@@ -246,7 +247,7 @@ async fn a_caller_of_a_slow_model_hears_pings() {
     let mut llm = llm(&stub.url, &pace);
     llm.limits.first_content = Duration::from_hours(1);
     let house = House {
-        gateway: Gateway::new(llm, Arc::clone(&meter) as _),
+        gateway: ModelGateway::new(llm, Arc::clone(&meter) as _),
         meter,
         pace,
     };
@@ -290,7 +291,7 @@ async fn a_failure_that_is_slow_to_write_down_holds_up_no_answer() {
     let house = house(&stub.url);
     let held = house.meter.hold_telling();
     let answer = async {
-        let Body::Events(mut events) = house.ask(true).await.body else {
+        let ReplyBody::Events(mut events) = house.ask(true).await.body else {
             panic!("it streams");
         };
         let mut seen = String::new();
@@ -325,7 +326,7 @@ async fn a_failure_after_the_head_is_an_event_that_means_the_same() {
         let (kinds, last) = events(&body);
         assert_eq!((status, kinds[0].as_str()), (200, "ping"), "{head}");
         assert_eq!(kinds.last().unwrap(), "error", "{head}");
-        let told: ErrorBody = serde_json::from_value(last.clone()).unwrap();
+        let told: MessagesErrorBody = serde_json::from_value(last.clone()).unwrap();
         assert_eq!(told.error.kind, kind, "{head}");
         assert_eq!(status_of_error(kind).unwrap() >= 500, head >= 500);
         assert!(matches!(
@@ -351,12 +352,12 @@ async fn a_key_that_the_provider_echoes_is_told_to_nobody() {
     ] {
         let stub = Stub::always(says).await;
         for stream in [true, false] {
-            let route = Route {
-                key: Key::Header(KEY.into()),
-                ..route(Provider::Anthropic, &stub.url)
+            let route = ModelRoute {
+                key: ProviderKey::Header(KEY.into()),
+                ..route(ModelProvider::Anthropic, &stub.url)
             };
             let (pace, meter) = (VirtualPace::new(), TestMeter::rich());
-            let gateway = Gateway::new(llm_of(route, &pace), Arc::clone(&meter) as _);
+            let gateway = ModelGateway::new(llm_of(route, &pace), Arc::clone(&meter) as _);
             let house = House {
                 gateway,
                 meter,

@@ -1,5 +1,7 @@
 //! The gateway's surface: what agents see, what upstreams see, what the meter sees.
 
+mod interrupted;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,33 +12,36 @@ use serde_json::{Value, json};
 
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
-use omoi_llm::gateway::{Body, Gateway, GatewayReply, GatewayRequest, REQUEST_BYTES_MAX};
-use omoi_llm::meter::Outcome;
+use omoi_llm::gateway::{GatewayReply, GatewayRequest, ModelGateway, REQUEST_BYTES_MAX, ReplyBody};
+use omoi_llm::meter::CallOutcome;
 use omoi_llm::pricing::ModelPrice;
-use omoi_llm::route::{Provider, Route};
+use omoi_llm::route::{ModelProvider, ModelRoute};
 use omoi_llm::wire::headers;
-use omoi_llm::wire::sse::Decoder;
+use omoi_llm::wire::sse::SseDecoder;
 
 use crate::stub::{self, End, Says, Stub};
 use crate::support::{Logged, TestMeter, VirtualPace, caller, llm_of, route};
 
 struct House {
-    gateway: Gateway,
+    gateway: ModelGateway,
     meter: Arc<TestMeter>,
     pace: Arc<VirtualPace>,
 }
 
-fn house_of(route: Route, meter: Arc<TestMeter>) -> House {
+fn house_of(route: ModelRoute, meter: Arc<TestMeter>) -> House {
     let pace = VirtualPace::new();
     House {
-        gateway: Gateway::new(llm_of(route, &pace), Arc::clone(&meter) as _),
+        gateway: ModelGateway::new(llm_of(route, &pace), Arc::clone(&meter) as _),
         meter,
         pace,
     }
 }
 
 fn house(stub: &Stub) -> House {
-    house_of(route(Provider::Anthropic, &stub.url), TestMeter::rich())
+    house_of(
+        route(ModelProvider::Anthropic, &stub.url),
+        TestMeter::rich(),
+    )
 }
 
 impl House {
@@ -54,7 +59,7 @@ impl House {
             headers,
             body: body.into(),
         };
-        self.gateway.handle(&caller(), request).await
+        self.gateway.handle_request(&caller(), request).await
     }
 
     async fn post(&self, body: Value) -> GatewayReply {
@@ -68,10 +73,10 @@ fn question(stream: bool) -> Value {
         {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]})
 }
 
-async fn text(body: Body) -> String {
+async fn text(body: ReplyBody) -> String {
     let bytes = match body {
-        Body::Full(bytes) => bytes.to_vec(),
-        Body::Events(events) => events.collect::<Vec<_>>().await.concat(),
+        ReplyBody::Full(bytes) => bytes.to_vec(),
+        ReplyBody::Events(events) => events.collect::<Vec<_>>().await.concat(),
     };
     String::from_utf8(bytes).unwrap()
 }
@@ -92,7 +97,7 @@ async fn a_streamed_answer_passes_through_and_is_paid_before_it_ends() {
     assert_eq!(reply.status, StatusCode::OK);
     assert_eq!(reply.headers["content-type"], "text/event-stream");
     assert!(!reply.headers.contains_key("x-omoi-simulated"));
-    let Body::Events(mut events) = reply.body else {
+    let ReplyBody::Events(mut events) = reply.body else {
         panic!("not a stream");
     };
     let mut seen = String::new();
@@ -113,13 +118,13 @@ async fn a_streamed_answer_passes_through_and_is_paid_before_it_ends() {
     assert!(
         matches!(&house.meter.log()[0], Logged::Granted(p) if p.tokens.output == 1000 && p.cost > NanoUsd::from_nanos(15_000_000))
     );
-    house.gateway.drain().await;
+    house.gateway.drain_questions().await;
 }
 
 #[tokio::test]
 async fn an_openai_upstream_looks_the_same_to_the_agent() {
     let stub = Stub::always(stub::chat(&["Hel", "lo"], "stop")).await;
-    let house = house_of(route(Provider::Openai, &stub.url), TestMeter::rich());
+    let house = house_of(route(ModelProvider::Openai, &stub.url), TestMeter::rich());
     let reply = house.post(question(true)).await;
     insta::assert_snapshot!("streamed_answer_from_openai", text(reply.body).await);
     let seen = stub.seen();
@@ -153,7 +158,7 @@ async fn a_whole_answer_is_put_together_here() {
     assert_eq!(stub.calls(), 2, "a cut answer is asked for again");
     assert!(stub.seen().iter().all(|seen| seen.body["stream"] == true));
     let usage = house.meter.usages().pop().unwrap();
-    assert_eq!((usage.calls, usage.outcome), (2, Outcome::Complete));
+    assert_eq!((usage.calls, usage.outcome), (2, CallOutcome::Complete));
 }
 
 #[tokio::test]
@@ -161,10 +166,10 @@ async fn only_a_simulated_model_learns_who_asks() {
     let stub = Stub::always(stub::good()).await;
     let real = house(&stub);
     let simulated = house_of(
-        Route {
+        ModelRoute {
             simulated: true,
             price: ModelPrice::FREE,
-            ..route(Provider::Anthropic, &stub.url)
+            ..route(ModelProvider::Anthropic, &stub.url)
         },
         TestMeter::with_cap(NanoUsd::ZERO),
     );
@@ -218,8 +223,8 @@ async fn instructions_in_the_midst_reach_every_model_ahead_of_the_conversation()
     let messages = body["messages"].as_array_mut().unwrap();
     messages.insert(2, json!({"role": "system", "content": "second"}));
     for (provider, says) in [
-        (Provider::Anthropic, stub::good()),
-        (Provider::Openai, stub::chat(&["Hello"], "stop")),
+        (ModelProvider::Anthropic, stub::good()),
+        (ModelProvider::Openai, stub::chat(&["Hello"], "stop")),
     ] {
         let stub = Stub::always(says).await;
         let house = house_of(route(provider, &stub.url), TestMeter::rich());
@@ -233,12 +238,12 @@ async fn instructions_in_the_midst_reach_every_model_ahead_of_the_conversation()
             .map(|m| m["role"].as_str().unwrap())
             .collect();
         match provider {
-            Provider::Anthropic => {
+            ModelProvider::Anthropic => {
                 assert_eq!(sent["system"][0]["text"], "first");
                 assert_eq!(sent["system"][1]["text"], "second");
                 assert_eq!(roles, ["user", "assistant", "user"]);
             }
-            Provider::Openai => {
+            ModelProvider::Openai => {
                 let system = messages[0]["content"].to_string();
                 assert!(
                     system.contains("first") && system.contains("second"),
@@ -254,7 +259,7 @@ async fn instructions_in_the_midst_reach_every_model_ahead_of_the_conversation()
 async fn a_spent_budget_is_a_402_before_any_upstream_call() {
     let stub = Stub::always(stub::good()).await;
     let house = house_of(
-        route(Provider::Anthropic, &stub.url),
+        route(ModelProvider::Anthropic, &stub.url),
         TestMeter::with_cap(NanoUsd::from_nanos(10)),
     );
     for stream in [true, false] {
@@ -276,7 +281,7 @@ async fn four_dollar_answers_stop_within_a_ten_dollar_cap() {
     ]))
     .await;
     let house = house_of(
-        route(Provider::Anthropic, &stub.url),
+        route(ModelProvider::Anthropic, &stub.url),
         TestMeter::with_cap(NanoUsd::from_dollars(10)),
     );
     let mut body = question(false);
@@ -364,9 +369,9 @@ async fn an_answer_is_as_long_as_the_route_allows() {
     for (asked, sent) in [(1_000, 800), (800, 800), (20, 20)] {
         let stub = Stub::always(stub::good()).await;
         let house = house_of(
-            Route {
+            ModelRoute {
                 max_tokens: 800,
-                ..route(Provider::Anthropic, &stub.url)
+                ..route(ModelProvider::Anthropic, &stub.url)
             },
             TestMeter::rich(),
         );
@@ -378,7 +383,7 @@ async fn an_answer_is_as_long_as_the_route_allows() {
 }
 
 #[tokio::test]
-async fn upstream_failures_are_told_in_the_askers_terms() {
+async fn upstream_failures_are_told_in_the_callers_terms() {
     let after = Says::Plain(
         429,
         Some(("retry-after", "500".into())),
@@ -407,7 +412,7 @@ async fn upstream_failures_are_told_in_the_askers_terms() {
         for stream in [true, false] {
             let house = house(&stub);
             let reply = house.post(question(stream)).await;
-            if matches!(reply.body, Body::Events(_)) {
+            if matches!(reply.body, ReplyBody::Events(_)) {
                 // It waited for a retry, and was told so; the tests of failures look at the rest.
                 assert!([429, 502, 503].contains(&want.0), "{want:?}");
                 text(reply.body).await;
@@ -427,152 +432,12 @@ async fn upstream_failures_are_told_in_the_askers_terms() {
                 "{message}"
             );
             let usage = house.meter.usages().pop().unwrap();
-            assert_eq!(usage.outcome, Outcome::Failed);
+            assert_eq!(usage.outcome, CallOutcome::Failed);
             // What was cut may be billed; what was refused is not.
             assert_eq!(usage.tokens.input > 0, want.2.starts_with("cut"));
             assert!(house.pace.elapsed_s() <= 120.0);
         }
     }
-}
-
-#[tokio::test]
-async fn a_cut_that_the_asker_has_seen_begin_becomes_an_error_event() {
-    let stub = Stub::always(stub::first(5, End::Reset)).await;
-    let house = house(&stub);
-    let body = text(house.post(question(true)).await.body).await;
-    let frames = Decoder::default().push(body.as_bytes()).unwrap();
-    let last = frames.last().unwrap();
-    assert_eq!(last.event.as_deref(), Some("error"));
-    let error: Value = serde_json::from_str(&last.data).unwrap();
-    assert_eq!(error["error"]["type"], "api_error");
-    assert!(!body.contains("message_stop"));
-    assert_eq!(stub.calls(), 1);
-    let usage = house.meter.usages().pop().unwrap();
-    // "Hello" is five bytes.
-    assert_eq!(
-        (usage.outcome, usage.tokens.input, usage.tokens.output),
-        (Outcome::Cut, 100, 2)
-    );
-}
-
-/// What an asker gets of a good answer, streamed or whole, when the first `refusals` records fail.
-async fn asked_while_records_fail(refusals: u32, stream: bool) -> (House, GatewayReply) {
-    let stub = Stub::always(stub::good()).await;
-    let meter = TestMeter::failing(refusals);
-    let house = house_of(route(Provider::Anthropic, &stub.url), meter);
-    let reply = house.post(question(stream)).await;
-    (house, reply)
-}
-
-#[tokio::test]
-async fn a_whole_answer_whose_cost_is_not_recorded_is_withheld() {
-    let (house, reply) = asked_while_records_fail(u32::MAX, false).await;
-    let (status, kind, message) = error(reply).await;
-    assert_eq!((status, kind.as_str()), (503, "api_error"));
-    assert!(message.contains("could not be recorded"), "{message}");
-    assert!(house.meter.usages().is_empty());
-    let tries = house.meter.log();
-    assert_eq!(tries[1..], vec![Logged::NotTaken; 5], "bounded");
-    assert!((15.0..30.0).contains(&house.pace.elapsed_s()));
-}
-
-#[tokio::test]
-async fn a_stream_whose_cost_is_not_recorded_ends_with_an_error() {
-    let (_house, reply) = asked_while_records_fail(u32::MAX, true).await;
-    let body = text(reply.body).await;
-    let frames = Decoder::default().push(body.as_bytes()).unwrap();
-    let kinds: Vec<_> = frames.iter().filter_map(|f| f.event.as_deref()).collect();
-    assert!(kinds.contains(&"content_block_stop"), "{kinds:?}");
-    for withheld in ["message_delta", "message_stop"] {
-        assert!(!kinds.contains(&withheld), "{kinds:?}");
-    }
-    let last = frames.last().unwrap();
-    assert_eq!(last.event.as_deref(), Some("error"));
-    let error: Value = serde_json::from_str(&last.data).unwrap();
-    assert_eq!(error["error"]["type"], "api_error");
-    let says = error["error"]["message"].as_str().unwrap();
-    assert!(says.contains("could not be recorded"), "{says}");
-}
-
-#[tokio::test]
-async fn a_cost_that_is_recorded_in_the_end_withholds_nothing() {
-    for stream in [true, false] {
-        let (house, reply) = asked_while_records_fail(4, stream).await;
-        assert_eq!(reply.status, StatusCode::OK);
-        let body = text(reply.body).await;
-        assert!(body.contains("tool_use") && !body.contains("withheld"));
-        assert_eq!(house.meter.usages().len(), 1);
-        assert_eq!(house.pace.pauses().len(), 4);
-    }
-}
-
-#[tokio::test]
-async fn an_asker_that_goes_away_is_still_paid_for_and_the_upstream_is_let_go() {
-    let stub = Stub::always(stub::first(5, End::Hang)).await;
-    let house = house(&stub);
-    let Body::Events(mut events) = house.post(question(true)).await.body else {
-        panic!("not a stream");
-    };
-    for _ in 0..5 {
-        events.next().await.unwrap();
-    }
-    drop(events);
-    house.gateway.drain().await;
-    stub.left_alone().await;
-    let usage = house.meter.usages().pop().unwrap();
-    assert_eq!(
-        (usage.outcome, usage.tokens.input, usage.tokens.output),
-        (Outcome::Abandoned, 100, 2)
-    );
-    assert!(usage.cost.as_nanos() > 300_000);
-}
-
-#[tokio::test]
-async fn an_asker_that_goes_away_before_the_head_is_recorded_too() {
-    for stream in [true, false] {
-        let stub = Stub::always(Says::Nothing).await;
-        let house = house(&stub);
-        let gone = async {
-            while stub.calls() == 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::select! {
-            _ = house.post(question(stream)) => panic!("answered"),
-            () = gone => {}
-        }
-        house.gateway.drain().await;
-        stub.left_alone().await;
-        let usage = house.meter.usages().pop().unwrap();
-        // The provider has the request, and bills it.
-        assert_eq!((usage.outcome, usage.calls), (Outcome::Abandoned, 1));
-        assert!(usage.tokens.input > 0 && usage.cost > NanoUsd::ZERO);
-    }
-}
-
-#[tokio::test]
-async fn an_asker_that_reads_nothing_counts_as_gone() {
-    let many: Vec<Value> = std::iter::once(stub::anthropic_start())
-        .chain(std::iter::once(stub::anthropic_events()[1].clone()))
-        .chain(std::iter::repeat_n(
-            stub::anthropic_events()[3].clone(),
-            5_000,
-        ))
-        .collect();
-    let stub = Stub::always(stub::says(&many)).await;
-    let mut house = house(&stub);
-    // The clock runs faster than loopback here, so only the asker's guard may fire.
-    let mut llm = llm_of(route(Provider::Anthropic, &stub.url), &house.pace);
-    llm.limits.silence = Duration::from_hours(10);
-    llm.limits.total = Duration::from_hours(10);
-    house.gateway = Gateway::new(llm, Arc::clone(&house.meter) as _);
-    let reply = house.post(question(true)).await;
-    while house.meter.usages().is_empty() {
-        tokio::task::yield_now().await;
-        house.pace.advance(Duration::from_secs(1));
-    }
-    assert_eq!(house.meter.usages()[0].outcome, Outcome::Abandoned);
-    drop(reply);
 }
 
 #[tokio::test]

@@ -9,10 +9,10 @@ use serde_json::json;
 
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
-use omoi_llm::ask::{AskError, Llm};
-use omoi_llm::meter::{Caller, Meter};
-use omoi_llm::route::{AnswerMode, Provider, Route};
-use omoi_llm::structured::{Asker, Question, StructuredError, structured};
+use omoi_llm::llm_client::{AskError, LlmClient};
+use omoi_llm::meter::{CallMeter, ModelCaller};
+use omoi_llm::route::{AnswerMode, ModelProvider, ModelRoute};
+use omoi_llm::structured::{MeteredCaller, StructuredError, TypedQuestion, ask_structured};
 
 use crate::stub::{self, Says, Stub};
 use crate::support::{Logged, TestMeter, VirtualPace, caller, llm, llm_of, route};
@@ -26,8 +26,8 @@ struct Verdict {
     reasons: Vec<String>,
 }
 
-fn question() -> Question {
-    Question {
+fn question() -> TypedQuestion {
+    TypedQuestion {
         route: RouteName::Judge,
         system: Some("You judge.".to_owned()),
         prompt: "Is it done?".to_owned(),
@@ -36,11 +36,11 @@ fn question() -> Question {
     }
 }
 
-async fn ask(llm: &Llm, meter: &Arc<TestMeter>) -> Result<Verdict, StructuredError> {
-    let caller: Caller = caller();
-    let meter: &dyn Meter = meter.as_ref();
+async fn ask(llm: &LlmClient, meter: &Arc<TestMeter>) -> Result<Verdict, StructuredError> {
+    let caller: ModelCaller = caller();
+    let meter: &dyn CallMeter = meter.as_ref();
     let caller = &caller;
-    structured(llm, Asker { caller, meter }, &question()).await
+    ask_structured(llm, MeteredCaller { caller, meter }, &question()).await
 }
 
 fn good() -> Verdict {
@@ -147,9 +147,9 @@ async fn schema_mode_and_fenced_mode() {
             stub::chat(&[texts[0]], "stop"),
         )
         .await;
-        let route = Route {
+        let route = ModelRoute {
             answer_mode: mode,
-            ..route(Provider::Openai, &stub.url)
+            ..route(ModelProvider::Openai, &stub.url)
         };
         let verdict = ask(&llm_of(route, &VirtualPace::new()), &TestMeter::rich())
             .await

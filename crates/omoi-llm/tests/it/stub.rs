@@ -11,11 +11,12 @@ use axum::response::Response;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use http::HeaderMap;
-use omoi_llm::wire::sse;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use omoi_llm::wire::sse;
 
 /// One scripted answer.
 #[derive(Clone)]
@@ -201,7 +202,7 @@ pub(crate) fn status_after(status: u16, retry_after: impl ToString) -> Says {
 }
 
 fn events(events: &[Value]) -> Vec<Bytes> {
-    let line = |e: &Value| sse::encode(e["type"].as_str(), &e.to_string()).into();
+    let line = |e: &Value| sse::encode_frame(e["type"].as_str(), &e.to_string()).into();
     events.iter().map(line).collect()
 }
 
@@ -269,14 +270,14 @@ pub(crate) fn chat(texts: &[&str], finish: &str) -> Says {
     let mut out = String::new();
     for text in texts {
         let choices = json!([{"index": 0, "delta": {"content": text}, "finish_reason": null}]);
-        out += &sse::encode(None, &chunk(choices).to_string());
+        out += &sse::encode_frame(None, &chunk(choices).to_string());
     }
     let choices = json!([{"index": 0, "delta": {}, "finish_reason": finish}]);
-    out += &sse::encode(None, &chunk(choices).to_string());
+    out += &sse::encode_frame(None, &chunk(choices).to_string());
     let mut usage = chunk(json!([]));
     usage["usage"] = json!({"prompt_tokens": 50, "completion_tokens": 7, "total_tokens": 57,
         "prompt_tokens_details": {"cached_tokens": 10}});
-    out += &sse::encode(None, &usage.to_string());
-    out += &sse::encode(None, "[DONE]");
+    out += &sse::encode_frame(None, &usage.to_string());
+    out += &sse::encode_frame(None, "[DONE]");
     raw(out)
 }

@@ -15,14 +15,16 @@ use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_domain::time::Timestamp;
-use omoi_llm::ask::Llm;
 use omoi_llm::catalogue::ModelCatalogue;
 use omoi_llm::failed_try::FailedTry;
-use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, ReservedCall, Usage};
-use omoi_llm::pace::Pace;
+use omoi_llm::llm_client::LlmClient;
+use omoi_llm::meter::{
+    CallMeter, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError, ReservedCall,
+};
+use omoi_llm::pace::CallPace;
 use omoi_llm::pricing::ModelPrice;
-use omoi_llm::route::{AnswerMode, Key, Provider, Route, Routes};
-use omoi_llm::wire::anthropic::{Message, MessagesRequest};
+use omoi_llm::route::{AnswerMode, ModelProvider, ModelRoute, ProviderKey, RouteTable};
+use omoi_llm::wire::anthropic::{ConversationMessage, MessagesRequest};
 
 /// Pauses pass at once and move the clock; guards wait until the clock has moved far enough.
 pub(crate) struct VirtualPace {
@@ -60,7 +62,7 @@ impl VirtualPace {
 
 pub(crate) const START: Timestamp = Timestamp::from_micros(1_445_412_473_000_000);
 
-impl Pace for VirtualPace {
+impl CallPace for VirtualPace {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(*self.now.borrow())
     }
@@ -89,18 +91,18 @@ impl Pace for VirtualPace {
 
 /// What `claude-sonnet-4-5` costs by the list: 3, 15, 0.3 and 3.75 USD for a million tokens.
 fn price() -> ModelPrice {
-    let list = ModelCatalogue::embedded().unwrap();
-    list.price((Some("anthropic"), "anthropic"), "claude-sonnet-4-5")
+    let list = ModelCatalogue::load_embedded().unwrap();
+    list.price_of((Some("anthropic"), "anthropic"), "claude-sonnet-4-5")
 }
 
-pub(crate) fn route(provider: Provider, url: &str) -> Route {
-    Route {
+pub(crate) fn route(provider: ModelProvider, url: &str) -> ModelRoute {
+    ModelRoute {
         provider,
         base_url: url.to_owned(),
         model: "claude-sonnet-4-5".to_owned(),
         key: match provider {
-            Provider::Anthropic => Key::Header("sk-hidden".into()),
-            Provider::Openai => Key::Bearer("sk-hidden".into()),
+            ModelProvider::Anthropic => ProviderKey::Header("sk-hidden".into()),
+            ModelProvider::Openai => ProviderKey::Bearer("sk-hidden".into()),
         },
         answer_mode: AnswerMode::ToolCall,
         max_tokens: u32::MAX,
@@ -111,22 +113,26 @@ pub(crate) fn route(provider: Provider, url: &str) -> Route {
     }
 }
 
-pub(crate) fn llm_of(route: Route, pace: &Arc<VirtualPace>) -> Llm {
-    let routes = Routes::from_table([(RouteName::Agent, route)].into()).unwrap();
-    Llm::new(routes, Arc::clone(pace) as Arc<dyn Pace>).unwrap()
+pub(crate) fn llm_of(route: ModelRoute, pace: &Arc<VirtualPace>) -> LlmClient {
+    let routes = RouteTable::from_table([(RouteName::Agent, route)].into()).unwrap();
+    LlmClient::new(routes, Arc::clone(pace) as Arc<dyn CallPace>).unwrap()
 }
 
-pub(crate) fn llm(url: &str, pace: &Arc<VirtualPace>) -> Llm {
-    llm_of(route(Provider::Anthropic, url), pace)
+pub(crate) fn llm(url: &str, pace: &Arc<VirtualPace>) -> LlmClient {
+    llm_of(route(ModelProvider::Anthropic, url), pace)
 }
 
 pub(crate) fn request() -> MessagesRequest {
-    MessagesRequest::new("agent", 1_000, vec![Message::user("Say hello.")])
+    MessagesRequest::new(
+        "agent",
+        1_000,
+        vec![ConversationMessage::from_user("Say hello.")],
+    )
 }
 
-pub(crate) fn caller() -> Caller {
+pub(crate) fn caller() -> ModelCaller {
     let id = |n| Uuid::from_u128(n);
-    Caller {
+    ModelCaller {
         principal: Principal {
             org: OrgId::from_uuid(id(1)),
             project: ProjectId::from_uuid(id(2)),
@@ -159,10 +165,10 @@ struct Book {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Logged {
-    Granted(Projection),
+    Granted(CostProjection),
     Refused,
     NotTaken,
-    Recorded(Usage),
+    Recorded(CallUsage),
 }
 
 impl TestMeter {
@@ -196,7 +202,7 @@ impl TestMeter {
         self.book.log.lock().unwrap().clone()
     }
 
-    pub(crate) fn usages(&self) -> Vec<Usage> {
+    pub(crate) fn usages(&self) -> Vec<CallUsage> {
         let log = self.log();
         let usages = log.into_iter().filter_map(|l| match l {
             Logged::Recorded(usage) => Some(usage),
@@ -210,11 +216,11 @@ impl TestMeter {
     }
 }
 
-impl Meter for TestMeter {
-    fn reserve<'a>(
+impl CallMeter for TestMeter {
+    fn reserve_call<'a>(
         &'a self,
-        _caller: &'a Caller,
-        projection: &'a Projection,
+        _caller: &'a ModelCaller,
+        projection: &'a CostProjection,
     ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
         let fits = self.spent().saturating_add(projection.cost) <= self.cap;
         let mut log = self.book.log.lock().unwrap();
@@ -228,7 +234,11 @@ impl Meter for TestMeter {
         futures::future::ready(Err(ReserveError::Refused { reason })).boxed()
     }
 
-    fn tell_failure<'a>(&'a self, _caller: &'a Caller, failed: &'a FailedTry) -> BoxFuture<'a, ()> {
+    fn report_failure<'a>(
+        &'a self,
+        _caller: &'a ModelCaller,
+        failed: &'a FailedTry,
+    ) -> BoxFuture<'a, ()> {
         let mut holds = self.holds_telling.subscribe();
         async move {
             // The meter outlives every call.
@@ -242,7 +252,7 @@ impl Meter for TestMeter {
 struct TestCall(Arc<Book>);
 
 impl ReservedCall for TestCall {
-    fn record<'a>(&'a self, usage: &'a Usage) -> BoxFuture<'a, Result<(), RecordError>> {
+    fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
         let Book { log, refusals } = &*self.0;
         let (mut log, mut left) = (log.lock().unwrap(), refusals.lock().unwrap());
         let done = match left.checked_sub(1) {

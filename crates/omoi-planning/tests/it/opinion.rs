@@ -14,11 +14,11 @@ use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::spec::PhaseState;
 use omoi_domain::time::Timestamp;
-use omoi_llm::ask::Llm;
-use omoi_llm::pace::Pace;
-use omoi_llm::route::{Provider, Route, Routes};
+use omoi_llm::llm_client::LlmClient;
+use omoi_llm::pace::CallPace;
+use omoi_llm::route::{ModelProvider, ModelRoute, RouteTable};
 use omoi_llm::scenario::Scenario;
-use omoi_llm::simulated::{self, Simulated};
+use omoi_llm::simulated::{self, SimulatedModel};
 use omoi_runtime::lifecycle::SpawnKind;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::opinions::{self, StoredOpinion};
@@ -30,7 +30,7 @@ use crate::support::ended;
 /// A clock that stands still, and never ends anything.
 struct Standing;
 
-impl Pace for Standing {
+impl CallPace for Standing {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(0)
     }
@@ -43,15 +43,15 @@ impl Pace for Standing {
 }
 
 /// Routes on which second opinions come from `model`.
-fn judged_by(base: &str, model: &str) -> Routes {
-    let routes = Routes::simulated(Provider::Anthropic, base);
-    let agent = routes.get(RouteName::Agent).clone();
-    let judge = Route {
+fn judged_by(base: &str, model: &str) -> RouteTable {
+    let routes = RouteTable::all_simulated(ModelProvider::Anthropic, base);
+    let agent = routes.route_named(RouteName::Agent).clone();
+    let judge = ModelRoute {
         model: model.to_owned(),
         ..agent.clone()
     };
     let table = [(RouteName::Agent, agent), (RouteName::Judge, judge)];
-    Routes::from_table(table.into()).unwrap()
+    RouteTable::from_table(table.into()).unwrap()
 }
 
 /// A desk whose judge is `model` and answers by these rules.
@@ -62,16 +62,16 @@ async fn desk(rules: &str, model: &str) -> Desk {
     std::fs::File::create(&file)
         .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
         .unwrap();
-    let scenario = Scenario::load(&file).unwrap();
+    let scenario = Scenario::load_file(&file).unwrap();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let llm = Llm::new(judged_by(&base, model), Arc::new(Standing)).unwrap();
+    let llm = LlmClient::new(judged_by(&base, model), Arc::new(Standing)).unwrap();
     let desk = Desk::with(false, |parts| parts.llm = Some(llm)).await;
     let lifecycle = desk.it.platform.lifecycle.clone();
     let soft = lifecycle.soft_token().cancelled_owned();
     lifecycle.spawn("model", SpawnKind::Critical, async move {
-        let model = Simulated::new(scenario, None);
-        Ok(simulated::serve(listener, &model, soft).await?)
+        let model = SimulatedModel::new(scenario, None);
+        Ok(simulated::serve_scenario(listener, &model, soft).await?)
     });
     desk
 }

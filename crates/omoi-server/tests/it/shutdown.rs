@@ -5,28 +5,31 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use omoi_domain::time::Timestamp;
-use omoi_execution::Platform;
-use omoi_llm::ask::Llm;
-use omoi_llm::failed_try::FailedTry;
-use omoi_llm::gateway::Gateway;
-use omoi_llm::meter::{Caller, Meter, Projection, RecordError, ReserveError, ReservedCall, Usage};
-use omoi_llm::pace::Pace;
-use omoi_llm::route::{Provider, Routes};
-use omoi_server::worker::{DRAIN_MAX, WorkerSurface, serve};
-use omoi_store::costs::{self, PurposeSpend};
-use omoi_store::open_calls;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, oneshot};
+
+use omoi_domain::time::Timestamp;
+use omoi_execution::Platform;
+use omoi_llm::failed_try::FailedTry;
+use omoi_llm::gateway::ModelGateway;
+use omoi_llm::llm_client::LlmClient;
+use omoi_llm::meter::{
+    CallMeter, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError, ReservedCall,
+};
+use omoi_llm::pace::CallPace;
+use omoi_llm::route::{ModelProvider, RouteTable};
+use omoi_server::worker::{DRAIN_MAX, WorkerSurface, serve};
+use omoi_store::costs::{self, PurposeSpend};
+use omoi_store::open_calls;
 
 use crate::support::TestPlatform;
 
 /// A clock that stands still, and never ends anything.
 struct StandingPace;
 
-impl Pace for StandingPace {
+impl CallPace for StandingPace {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(0)
     }
@@ -43,7 +46,7 @@ struct Bench {
     test: TestPlatform,
     token: String,
     provider: TcpListener,
-    llm: Llm,
+    llm: LlmClient,
     folder: TempDir,
     /// What ended, in order.
     ended: Arc<Mutex<Vec<&'static str>>>,
@@ -56,25 +59,25 @@ impl Bench {
         let token = test.run(task.id).await.token;
         let provider = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base = format!("http://{}", provider.local_addr().unwrap());
-        let routes = Routes::simulated(Provider::Anthropic, &base);
+        let routes = RouteTable::all_simulated(ModelProvider::Anthropic, &base);
         Self {
             test,
             token,
             provider,
-            llm: Llm::new(routes, Arc::new(StandingPace)).unwrap(),
+            llm: LlmClient::new(routes, Arc::new(StandingPace)).unwrap(),
             folder: tempfile::tempdir().unwrap(),
             ended: Arc::default(),
         }
     }
 
     /// Serves until the agent has asked and gone away and the stop has come.
-    async fn serve(&self, meter: Arc<dyn Meter>, after_stop: impl Future<Output = ()>) {
+    async fn serve(&self, meter: Arc<dyn CallMeter>, after_stop: impl Future<Output = ()>) {
         let path = self.folder.path().join("worker.sock");
         let listener = UnixListener::bind(&path).unwrap();
         let (stop, stopped) = oneshot::channel();
         let surface = WorkerSurface {
             platform: self.test.platform.clone(),
-            gateway: Ok(Gateway::new(self.llm.clone(), meter)),
+            gateway: Ok(ModelGateway::new(self.llm.clone(), meter)),
         };
         let serving = async {
             let served = serve(listener, surface, async { stopped.await.unwrap() }).await;
@@ -121,15 +124,15 @@ struct SlowCall {
     ended: Arc<Mutex<Vec<&'static str>>>,
 }
 
-impl Meter for SlowLedger {
-    fn reserve<'a>(
+impl CallMeter for SlowLedger {
+    fn reserve_call<'a>(
         &'a self,
-        caller: &'a Caller,
-        projection: &'a Projection,
+        caller: &'a ModelCaller,
+        projection: &'a CostProjection,
     ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
         Box::pin(async move {
             let call = SlowCall {
-                call: self.ledger.reserve(caller, projection).await?,
+                call: self.ledger.reserve_call(caller, projection).await?,
                 may_record: Arc::clone(&self.may_record),
                 ended: Arc::clone(&self.ended),
             };
@@ -137,16 +140,20 @@ impl Meter for SlowLedger {
         })
     }
 
-    fn tell_failure<'a>(&'a self, caller: &'a Caller, failed: &'a FailedTry) -> BoxFuture<'a, ()> {
-        self.ledger.tell_failure(caller, failed)
+    fn report_failure<'a>(
+        &'a self,
+        caller: &'a ModelCaller,
+        failed: &'a FailedTry,
+    ) -> BoxFuture<'a, ()> {
+        self.ledger.report_failure(caller, failed)
     }
 }
 
 impl ReservedCall for SlowCall {
-    fn record<'a>(&'a self, usage: &'a Usage) -> BoxFuture<'a, Result<(), RecordError>> {
+    fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(async move {
             self.may_record.notified().await;
-            let recorded = self.call.record(usage).await;
+            let recorded = self.call.record_usage(usage).await;
             self.ended.lock().unwrap().push("the record");
             recorded
         })
@@ -183,22 +190,22 @@ async fn a_call_under_way_at_the_stop_is_recorded_before_the_surface_lets_go() {
 /// A ledger that grants everything and never takes a record.
 struct StuckMeter;
 
-impl Meter for StuckMeter {
-    fn reserve<'a>(
+impl CallMeter for StuckMeter {
+    fn reserve_call<'a>(
         &'a self,
-        _: &'a Caller,
-        _: &'a Projection,
+        _: &'a ModelCaller,
+        _: &'a CostProjection,
     ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
         Box::pin(async { Ok(Box::new(Self) as Box<dyn ReservedCall>) })
     }
 
-    fn tell_failure<'a>(&'a self, _: &'a Caller, _: &'a FailedTry) -> BoxFuture<'a, ()> {
+    fn report_failure<'a>(&'a self, _: &'a ModelCaller, _: &'a FailedTry) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
 }
 
 impl ReservedCall for StuckMeter {
-    fn record<'a>(&'a self, _: &'a Usage) -> BoxFuture<'a, Result<(), RecordError>> {
+    fn record_usage<'a>(&'a self, _: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(pending())
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use omoi_agent::Host;
+use omoi_agent::WorkerHost;
 use omoi_runtime::clock::SystemClock;
 use omoi_runtime::rng::Rng;
 
@@ -22,11 +22,11 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut scratch = vec![PathBuf::from("/tmp")];
     scratch.extend(context.home());
-    let host = Host {
+    let host = WorkerHost {
         clock: Arc::new(SystemClock),
         rng: Rng::from_os()?,
         path: context.variable("PATH").unwrap_or_default(),
         scratch,
     };
-    Ok(omoi_agent::run(host, &arguments.context).await)
+    Ok(omoi_agent::run_worker(host, &arguments.context).await)
 }

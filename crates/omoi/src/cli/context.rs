@@ -4,10 +4,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use serde::Serialize;
+
 use omoi_llm::scenario::Scenario;
 use omoi_runtime::config::{Config, ConfigLayer, ConfigSources, keys, load_config};
 use omoi_runtime::telemetry;
-use serde::Serialize;
 
 use super::fail::Usage;
 use super::{Colour, Global, ModelArgs};
@@ -241,7 +242,7 @@ pub(crate) fn check_scenario(config: &Config) -> anyhow::Result<()> {
             Hint("name one with --scenario FILE; docs/scenario-format.md says how".to_owned());
         return Err(anyhow::Error::new(what).context(hint));
     };
-    Scenario::load(&path)
+    Scenario::load_file(&path)
         .map(drop)
         .with_context(|| format!("the scenario `{}` cannot be used", path.display()))
 }

@@ -10,13 +10,13 @@ use tokio::net::TcpListener;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Platform;
-use omoi_llm::ask::Llm;
 use omoi_llm::catalogue::ModelCatalogue;
-use omoi_llm::gateway::Gateway;
-use omoi_llm::pace::Pace;
-use omoi_llm::route::{self, Provider, RouteError, Routes, Server, Settings};
+use omoi_llm::gateway::ModelGateway;
+use omoi_llm::llm_client::LlmClient;
+use omoi_llm::pace::CallPace;
+use omoi_llm::route::{self, LlmSettings, ModelProvider, ModelServer, RouteError, RouteTable};
 use omoi_llm::scenario::Scenario;
-use omoi_llm::simulated::{self, Simulated};
+use omoi_llm::simulated::{self, SimulatedModel};
 use omoi_llm::upstream::UpstreamError;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::config::{Config, ConfigKey, ConfigLayer, keys};
@@ -35,18 +35,18 @@ pub(super) struct Models {
     pub(super) max_tokens: u32,
     /// What people should know about them.
     pub(super) notes: Vec<String>,
-    llm: Result<Llm, String>,
+    llm: Result<LlmClient, String>,
 }
 
 impl Models {
     /// The gateway of this process, or why it has no model.
-    pub(super) fn gateway(&self, platform: &Platform) -> Result<Gateway, String> {
+    pub(super) fn gateway(&self, platform: &Platform) -> Result<ModelGateway, String> {
         let llm = self.llm.clone()?;
-        Ok(Gateway::new(llm, Arc::new(platform.clone())))
+        Ok(ModelGateway::new(llm, Arc::new(platform.clone())))
     }
 
     /// What answers questions of the platform itself.
-    pub(super) fn llm(&self) -> Option<Llm> {
+    pub(super) fn llm(&self) -> Option<LlmClient> {
         self.llm.as_ref().ok().cloned()
     }
 
@@ -62,7 +62,7 @@ struct RuntimePace {
     rng: Rng,
 }
 
-impl Pace for RuntimePace {
+impl CallPace for RuntimePace {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -108,7 +108,7 @@ pub(super) async fn start(
         },
     };
     let llm = llm(routes, &start.config, clock, rng)?;
-    let agent = llm.routes.get(RouteName::Agent);
+    let agent = llm.routes.route_named(RouteName::Agent);
     Ok(Models {
         label: agent.model.clone(),
         scenario: match simulated {
@@ -116,7 +116,7 @@ pub(super) async fn start(
             false => None,
         }
         .map(|path| path.display().to_string()),
-        notes: llm.routes.notes(),
+        notes: llm.routes.price_notes(),
         max_tokens: match simulated {
             true => max_tokens,
             false => agent.max_tokens,
@@ -127,16 +127,16 @@ pub(super) async fn start(
 
 /// The models behind `routes`, by the process's clock and dice, asked for as long as is configured.
 pub(crate) fn llm(
-    routes: Routes,
+    routes: RouteTable,
     config: &Config,
     clock: &Clocked,
     rng: &Rng,
-) -> Result<Llm, UpstreamError> {
+) -> Result<LlmClient, UpstreamError> {
     let pace = Arc::new(RuntimePace {
         clock: clock.clone(),
         rng: rng.fork(),
     });
-    let mut llm = Llm::new(routes, pace)?;
+    let mut llm = LlmClient::new(routes, pace)?;
     llm.limits.first_content = config.get(&keys::LLM_FIRST_CONTENT_TIME);
     llm.retry_time = config.get(&keys::LLM_RETRY_TIME);
     Ok(llm)
@@ -147,7 +147,7 @@ pub(crate) fn llm(
 /// # Errors
 /// When the program was built with a broken list.
 pub(crate) fn catalogue(config: &Config) -> anyhow::Result<ModelCatalogue> {
-    let list = ModelCatalogue::embedded()?;
+    let list = ModelCatalogue::load_embedded()?;
     Ok(list.with_own_prices(config.get(&keys::LLM_PRICES)))
 }
 
@@ -155,13 +155,13 @@ pub(crate) fn catalogue(config: &Config) -> anyhow::Result<ModelCatalogue> {
 pub(crate) fn live_routes(
     config: &Config,
     now: Timestamp,
-) -> anyhow::Result<Result<Routes, RouteError>> {
+) -> anyhow::Result<Result<RouteTable, RouteError>> {
     let list = catalogue(config)?;
-    Ok(Routes::resolve(&route_settings(config), &list, now))
+    Ok(RouteTable::resolve_all(&route_settings(config), &list, now))
 }
 
 /// What configuration says about models.
-fn route_settings(config: &Config) -> Settings {
+fn route_settings(config: &Config) -> LlmSettings {
     let explicit = |key: &'static ConfigKey<String>| {
         let entry = config.entry(&key.spec);
         let set = entry.is_some_and(|e| e.origin.layer != ConfigLayer::Default);
@@ -169,24 +169,26 @@ fn route_settings(config: &Config) -> Settings {
     };
     let token = config
         .get(&keys::ANTHROPIC_AUTH_TOKEN)
-        .map(route::Key::Bearer);
-    let key = config.get(&keys::ANTHROPIC_API_KEY).map(route::Key::Header);
-    let bearer = |key: Option<_>| key.map(route::Key::Bearer).unwrap_or_default();
+        .map(route::ProviderKey::Bearer);
+    let key = config
+        .get(&keys::ANTHROPIC_API_KEY)
+        .map(route::ProviderKey::Header);
+    let bearer = |key: Option<_>| key.map(route::ProviderKey::Bearer).unwrap_or_default();
     let openai_tokens = config.get(&keys::OPENAI_MAX_TOKENS);
-    Settings {
-        own: Server {
+    LlmSettings {
+        own: ModelServer {
             base_url: config.get(&keys::LLM_BASE_URL),
             key: bearer(config.get(&keys::LLM_API_KEY)),
             model: None,
             max_tokens: openai_tokens,
         },
-        anthropic: Server {
+        anthropic: ModelServer {
             base_url: Some(config.get(&keys::ANTHROPIC_BASE_URL)),
             key: token.or(key).unwrap_or_default(),
             model: config.get(&keys::ANTHROPIC_MODEL),
             max_tokens: config.get(&keys::ANTHROPIC_MAX_TOKENS),
         },
-        openai: Server {
+        openai: ModelServer {
             base_url: explicit(&keys::OPENAI_BASE_URL),
             key: bearer(config.get(&keys::OPENAI_API_KEY)),
             model: config.get(&keys::OPENAI_MODEL),
@@ -205,20 +207,20 @@ fn scenario(config: &Config) -> anyhow::Result<Scenario> {
             "name one with --scenario FILE; see docs/scenario-format.md".to_owned(),
         ))
     })?;
-    Ok(Scenario::load(&path)?)
+    Ok(Scenario::load_file(&path)?)
 }
 
-async fn simulate(scenario: &Scenario, handle: &LifecycleHandle) -> anyhow::Result<Routes> {
+async fn simulate(scenario: &Scenario, handle: &LifecycleHandle) -> anyhow::Result<RouteTable> {
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
         .context("could not start the simulated model")?;
     let base = format!("http://{}", listener.local_addr()?);
-    let model = Simulated::new(scenario.clone(), None);
+    let model = SimulatedModel::new(scenario.clone(), None);
     let soft = handle.soft_token();
     handle.spawn("simulated model", SpawnKind::Critical, async move {
-        Ok(simulated::serve(listener, &model, soft.cancelled_owned()).await?)
+        Ok(simulated::serve_scenario(listener, &model, soft.cancelled_owned()).await?)
     });
-    Ok(Routes::simulated(Provider::Anthropic, &base))
+    Ok(RouteTable::all_simulated(ModelProvider::Anthropic, &base))
 }
 
 #[cfg(test)]
@@ -242,13 +244,13 @@ mod tests {
             Ok(routes) => routes,
             Err(error) => return error.to_string(),
         };
-        let agent = routes.get(RouteName::Agent);
+        let agent = routes.route_named(RouteName::Agent);
         let key = match &agent.key {
-            route::Key::None => "no key".to_owned(),
-            route::Key::Header(key) => format!("key {}", key.expose_secret()),
-            route::Key::Bearer(key) => format!("token {}", key.expose_secret()),
+            route::ProviderKey::None => "no key".to_owned(),
+            route::ProviderKey::Header(key) => format!("key {}", key.expose_secret()),
+            route::ProviderKey::Bearer(key) => format!("token {}", key.expose_secret()),
         };
-        let route::Route {
+        let route::ModelRoute {
             base_url,
             model,
             max_tokens,

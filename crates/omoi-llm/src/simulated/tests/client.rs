@@ -11,12 +11,12 @@ use omoi_domain::time::Timestamp;
 
 use super::*;
 use crate::{
-    ask::{Ask, Llm, Tally},
-    pace::Pace,
-    retry::Allowance,
-    route::{Provider, Routes},
+    llm_client::{LlmClient, QuestionTally, RoutedRequest},
+    pace::CallPace,
+    retry::CallAllowance,
+    route::{ModelProvider, RouteTable},
     wire::{
-        anthropic::{Message, MessagesRequest, Tool},
+        anthropic::{ConversationMessage, MessagesRequest, MessagesTool},
         headers as names,
     },
 };
@@ -24,7 +24,7 @@ use crate::{
 /// A clock that stands still, pauses that are over at once, guards that never strike.
 struct Still;
 
-impl Pace for Still {
+impl CallPace for Still {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(0)
     }
@@ -59,12 +59,13 @@ async fn our_client_gets_through_faults_and_goes_on() {
 - when: {task: TSK-001, turn: 1}
   reply: [{text: Done.}]
 ";
-    for provider in [Provider::Anthropic, Provider::Openai] {
+    for provider in [ModelProvider::Anthropic, ModelProvider::Openai] {
         let server = start(rules).await;
         let llm = client(provider, &server.base);
-        let mut request = MessagesRequest::new("agent", 500, vec![Message::user("Go.")]);
+        let mut request =
+            MessagesRequest::new("agent", 500, vec![ConversationMessage::from_user("Go.")]);
         request.system = Some("You write.".into());
-        request.tools = vec![Tool::new("write", "Writes.", tool_schema())];
+        request.tools = vec![MessagesTool::new("write", "Writes.", tool_schema())];
         let mut words = Vec::new();
         for turn in ["0", "1"] {
             let keys = [
@@ -80,18 +81,22 @@ async fn our_client_gets_through_faults_and_goes_on() {
                 )
             });
             let headers = HeaderMap::from_iter(headers);
-            let ask = Ask {
+            let ask = RoutedRequest {
                 route: RouteName::Agent,
                 request: &request,
                 headers: &headers,
             };
-            let mut tally = Tally::new(Allowance::new(Still.now()));
-            let answer = llm.complete(ask, &mut tally).await.unwrap();
+            let mut tally = QuestionTally::new(CallAllowance::new(Still.now()));
+            let answer = llm.complete_answer(ask, &mut tally).await.unwrap();
             let answer = answer.response;
             words.push(answer.content.iter().map(said_block).collect::<Vec<_>>());
             let results: Vec<_> = answer.content.iter().filter_map(result_of).collect();
-            request.messages.push(Message::assistant(answer.content));
-            request.messages.push(Message::user(results));
+            request
+                .messages
+                .push(ConversationMessage::from_assistant(answer.content));
+            request
+                .messages
+                .push(ConversationMessage::from_user(results));
         }
         let want = [
             "text Zuerst lese ich — dann schreibe ich.",
@@ -99,15 +104,15 @@ async fn our_client_gets_through_faults_and_goes_on() {
             "write {\"path\":\"b.py\"}",
         ];
         assert_eq!(words, [want.as_slice(), &["text Done."]]);
-        let faulted = Outcome::Faulted {
+        let faulted = RequestOutcome::Faulted {
             rule: "rule 1".to_owned(),
         };
-        let replied = |rule: &str| Outcome::Replied {
+        let replied = |rule: &str| RequestOutcome::Replied {
             rule: rule.to_owned(),
         };
         let outcomes: Vec<_> = server
             .recorder
-            .requests()
+            .list_requests()
             .into_iter()
             .map(|r| r.outcome)
             .collect();
@@ -122,13 +127,13 @@ async fn our_client_gets_through_faults_and_goes_on() {
     }
 }
 
-fn client(provider: Provider, base: &str) -> Llm {
+fn client(provider: ModelProvider, base: &str) -> LlmClient {
     let base = match provider {
-        Provider::Anthropic => base.to_owned(),
-        Provider::Openai => format!("{base}/v1"),
+        ModelProvider::Anthropic => base.to_owned(),
+        ModelProvider::Openai => format!("{base}/v1"),
     };
-    let routes = Routes::simulated(provider, &base);
-    Llm::new(routes, Arc::new(Still)).unwrap()
+    let routes = RouteTable::all_simulated(provider, &base);
+    LlmClient::new(routes, Arc::new(Still)).unwrap()
 }
 
 fn result_of(block: &ContentBlock) -> Option<ContentBlock> {

@@ -21,7 +21,7 @@ const RULES: &str = "
 ";
 
 fn data(got: &Got) -> Vec<String> {
-    let frames = Decoder::default().push(&got.body).unwrap();
+    let frames = SseDecoder::default().push(&got.body).unwrap();
     frames.into_iter().map(|frame| frame.data).collect()
 }
 
@@ -33,17 +33,17 @@ fn is_json(text: &str) -> bool {
 #[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn faults_happen_in_order_and_then_the_reply_comes() {
     for (wire, stream) in [
-        (Wire::Anthropic, true),
-        (Wire::Anthropic, false),
-        (Wire::OpenAi, true),
-        (Wire::OpenAi, false),
+        (WireFormat::Anthropic, true),
+        (WireFormat::Anthropic, false),
+        (WireFormat::OpenAi, true),
+        (WireFormat::OpenAi, false),
     ] {
         let server = start(RULES).await;
         let mut body = request(wire);
         if stream {
             body["stream"] = json!(true);
         }
-        if stream && wire == Wire::OpenAi {
+        if stream && wire == WireFormat::OpenAi {
             body["stream_options"] = json!({"include_usage": true});
         }
         let ask = || server.ask(wire, &[], &body);
@@ -84,7 +84,7 @@ async fn faults_happen_in_order_and_then_the_reply_comes() {
                 .into_iter()
                 .filter(|data| !is_json(data))
                 .collect();
-            let done = usize::from(wire == Wire::OpenAi);
+            let done = usize::from(wire == WireFormat::OpenAi);
             assert_eq!(broken.len(), 1 + done, "{broken:?}");
         } else {
             assert!(!is_json(std::str::from_utf8(&got.body).unwrap()));
@@ -103,22 +103,22 @@ async fn faults_happen_in_order_and_then_the_reply_comes() {
         assert_eq!((got.status, got.is_whole), (200, true));
         assert_eq!(got.body, cut_at_the_end);
         let said = match (wire, stream) {
-            (Wire::Anthropic, true) => said_by_anthropic_stream(&got),
-            (Wire::Anthropic, false) => said_by_anthropic(&got),
-            (Wire::OpenAi, true) => said_by_openai_stream(&got),
-            (Wire::OpenAi, false) => said_by_openai(&got),
+            (WireFormat::Anthropic, true) => said_by_anthropic_stream(&got),
+            (WireFormat::Anthropic, false) => said_by_anthropic(&got),
+            (WireFormat::OpenAi, true) => said_by_openai_stream(&got),
+            (WireFormat::OpenAi, false) => said_by_openai(&got),
         };
         assert_eq!(said.0.len(), 2);
     }
 }
 
 /// The broken arguments, in an answer that is otherwise as it should be.
-fn broken_tool_input(wire: Wire, stream: bool, got: &Got) -> String {
+fn broken_tool_input(wire: WireFormat, stream: bool, got: &Got) -> String {
     let input = match (wire, stream) {
-        (Wire::Anthropic, true) => said_by_anthropic_stream(got).0[1].clone(),
-        (Wire::OpenAi, true) => said_by_openai_stream(got).0[1].clone(),
-        (Wire::OpenAi, false) => said_by_openai(got).0[1].clone(),
-        (Wire::Anthropic, false) => {
+        (WireFormat::Anthropic, true) => said_by_anthropic_stream(got).0[1].clone(),
+        (WireFormat::OpenAi, true) => said_by_openai_stream(got).0[1].clone(),
+        (WireFormat::OpenAi, false) => said_by_openai(got).0[1].clone(),
+        (WireFormat::Anthropic, false) => {
             assert!(!is_json(std::str::from_utf8(&got.body).unwrap()));
             return "{\"path\":\"a/long/pat".to_owned();
         }
@@ -135,15 +135,15 @@ async fn some_faults_never_end_and_need_no_reply() {
     let server = start(rules).await;
     let mut statuses = Vec::new();
     for _ in 0..4 {
-        let body = request(Wire::OpenAi);
+        let body = request(WireFormat::OpenAi);
         statuses.push(
             server
-                .ask(Wire::OpenAi, &[("x-omoi-role", "a")], &body)
+                .ask(WireFormat::OpenAi, &[("x-omoi-role", "a")], &body)
                 .await
                 .status,
         );
         let got = server
-            .ask(Wire::OpenAi, &[("x-omoi-role", "b")], &body)
+            .ask(WireFormat::OpenAi, &[("x-omoi-role", "b")], &body)
             .await;
         assert_eq!((got.is_whole, got.body.len()), (false, 3));
     }
@@ -154,6 +154,8 @@ async fn some_faults_never_end_and_need_no_reply() {
 async fn a_hang_lasts_as_long_as_it_says() {
     let server = start("- {when: {}, fault: {hang_s: 1}, reply: []}").await;
     let before = std::time::Instant::now();
-    let got = server.ask(Wire::OpenAi, &[], &request(Wire::OpenAi)).await;
+    let got = server
+        .ask(WireFormat::OpenAi, &[], &request(WireFormat::OpenAi))
+        .await;
     assert!(!got.is_whole && before.elapsed() >= Duration::from_secs(1));
 }

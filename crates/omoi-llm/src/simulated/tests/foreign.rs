@@ -32,9 +32,9 @@ async fn what_a_foreign_client_sends_beyond_the_known_is_recorded() {
         ("anthropic-version", "2030-01-01"),
         ("anthropic-beta", "context-management-2025-06-27"),
     ];
-    let got = server.ask(Wire::Anthropic, &others, &modern()).await;
+    let got = server.ask(WireFormat::Anthropic, &others, &modern()).await;
     assert_eq!(got.status, 200, "{:?}", String::from_utf8_lossy(&got.body));
-    let seen = server.recorder.requests().pop().unwrap();
+    let seen = server.recorder.list_requests().pop().unwrap();
     let mut unknown = seen.unknown;
     unknown.sort();
     assert_eq!(
@@ -54,31 +54,42 @@ async fn what_a_foreign_client_sends_beyond_the_known_is_recorded() {
     // It is recorded as it came.
     assert_eq!(seen.body, modern());
 
-    let mut chat = request(Wire::OpenAi);
+    let mut chat = request(WireFormat::OpenAi);
     chat["store"] = json!(false);
     let got = server
-        .ask(Wire::OpenAi, &[(names::CLIENT, "")], &chat)
+        .ask(WireFormat::OpenAi, &[(names::CLIENT, "")], &chat)
         .await;
     assert_eq!(got.status, 200);
-    assert_eq!(server.recorder.requests().pop().unwrap().unknown, ["store"]);
+    assert_eq!(
+        server.recorder.list_requests().pop().unwrap().unknown,
+        ["store"]
+    );
 }
 
 #[tokio::test]
 async fn our_own_clients_are_held_to_the_format() {
     let server = start(RULES).await;
-    let got = server.ask(Wire::Anthropic, &[], &modern()).await;
+    let got = server.ask(WireFormat::Anthropic, &[], &modern()).await;
     assert_eq!(got.status, 400);
     assert!(
         got.message().contains("is not a known field here"),
         "{}",
         got.message()
     );
-    assert!(server.recorder.requests().pop().unwrap().unknown.is_empty());
+    assert!(
+        server
+            .recorder
+            .list_requests()
+            .pop()
+            .unwrap()
+            .unknown
+            .is_empty()
+    );
     // What is wrong, and not merely unknown, is refused from anybody.
     let mut wrong = modern();
     wrong["max_tokens"] = json!(0);
     let got = server
-        .ask(Wire::Anthropic, &[(names::CLIENT, "")], &wrong)
+        .ask(WireFormat::Anthropic, &[(names::CLIENT, "")], &wrong)
         .await;
     assert_eq!(
         (got.status, got.message().as_str()),

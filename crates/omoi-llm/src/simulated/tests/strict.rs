@@ -5,7 +5,7 @@ use super::*;
 /// What is done to a good request, and what the refusal must say.
 type Case = (&'static str, fn(&mut Json), &'static str);
 
-async fn check(wire: Wire, rules: &str, good: fn(Wire) -> Json, cases: &[Case]) {
+async fn check(wire: WireFormat, rules: &str, good: fn(WireFormat) -> Json, cases: &[Case]) {
     let server = start(rules).await;
     let got = server.ask(wire, &[], &good(wire)).await;
     assert_eq!(got.status, 200, "{}", String::from_utf8_lossy(&got.body));
@@ -16,12 +16,13 @@ async fn check(wire: Wire, rules: &str, good: fn(Wire) -> Json, cases: &[Case]) 
         let text = String::from_utf8_lossy(&got.body);
         assert_eq!(got.status, 400, "{name}: {text}");
         let message = match wire {
-            Wire::Anthropic => {
-                let error: anthropic::ErrorBody = serde_json::from_slice(&got.body).unwrap();
+            WireFormat::Anthropic => {
+                let error: anthropic::MessagesErrorBody =
+                    serde_json::from_slice(&got.body).unwrap();
                 assert_eq!(error.error.kind, "invalid_request_error");
                 error.error.message
             }
-            Wire::OpenAi => {
+            WireFormat::OpenAi => {
                 let error: openai::ChatErrorBody = serde_json::from_slice(&got.body).unwrap();
                 assert_eq!(error.error.kind.as_deref(), Some("invalid_request_error"));
                 error.error.message
@@ -87,7 +88,7 @@ async fn malformed_messages_requests_are_refused() {
         ("cache points", |r| { r["system"] = Json::Array(vec![json!({"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}); 5]); }, "`cache_control` may stand in at most 4 places"),
         ("thinking unsigned", |r| r["messages"][1]["content"][0] = json!({"type": "thinking", "thinking": "…"}), "messages.1.content.0.signature: is required"),
     ];
-    check(Wire::Anthropic, ANY, conversation, cases).await;
+    check(WireFormat::Anthropic, ANY, conversation, cases).await;
 }
 
 #[tokio::test]
@@ -123,7 +124,7 @@ async fn malformed_chat_requests_are_refused() {
         ("choice", |r| r["tool_choice"] = json!("any"), "tool_choice: must be one of `auto`, `required`, `none`, found `any`"),
         ("choice name", |r| r["tool_choice"] = json!({"type": "function", "function": {"name": "read"}}), "tool_choice.function.name: names the tool `read`, which is not among `tools`"),
     ];
-    check(Wire::OpenAi, ANY, conversation, cases).await;
+    check(WireFormat::OpenAi, ANY, conversation, cases).await;
 }
 
 #[tokio::test]
@@ -141,35 +142,35 @@ async fn answers_that_the_request_does_not_allow_are_refused() {
         ("none", |r| r["tool_choice"] = json!({"type": "none"}), "rule `rule 1` does not do what `tool_choice` demands: that no tool is called"),
         ("too long", |r| r["max_tokens"] = json!(3), "rule `rule 1` answers with about 8 tokens, but the request allows 3"),
     ];
-    check(Wire::Anthropic, &write("{path: a, lines: [1]}"), good, one).await;
+    check(WireFormat::Anthropic, &write("{path: a, lines: [1]}"), good, one).await;
 
     let two = "- {when: {}, reply: [{tool: {name: write, input: {path: a}}}, {tool: {name: write, input: {path: b}}}]}";
     let cases: &[Case] = &[
         ("parallel", |r| r["tool_choice"] = json!({"type": "any", "disable_parallel_tool_use": true}), "rule `rule 1` calls more than one tool, but the request forbids parallel calls"),
     ];
-    check(Wire::Anthropic, two, good, cases).await;
+    check(WireFormat::Anthropic, two, good, cases).await;
     let cases: &[Case] = &[
         ("parallel", |r| r["parallel_tool_calls"] = json!(false), "rule `rule 1` calls more than one tool, but the request forbids parallel calls"),
     ];
-    check(Wire::OpenAi, two, good, cases).await;
+    check(WireFormat::OpenAi, two, good, cases).await;
 
     let cases: &[Case] = &[
         ("any", |r| r["tool_choice"] = json!({"type": "any"}), "rule `rule 1` does not do what `tool_choice` demands: a tool call"),
         ("named", |r| r["tool_choice"] = json!({"type": "tool", "name": "write"}), "rule `rule 1` does not do what `tool_choice` demands: a call of `write`"),
     ];
-    check(Wire::Anthropic, ANY, good, cases).await;
+    check(WireFormat::Anthropic, ANY, good, cases).await;
 
     for (input, want) in [
         ("{path: a, mode: w}", "input/mode unknown field"),
         ("{path: 7}", "input/path must be of type string"),
     ] {
         let server = start(&write(input)).await;
-        let got = server.ask(Wire::OpenAi, &[], &request(Wire::OpenAi)).await;
+        let got = server.ask(WireFormat::OpenAi, &[], &request(WireFormat::OpenAi)).await;
         assert!(got.message().ends_with(want), "{}", got.message());
     }
     let server = start("- {when: {}, reply: [{done: true}]}").await;
     let got = server
-        .ask(Wire::Anthropic, &[], &request(Wire::Anthropic))
+        .ask(WireFormat::Anthropic, &[], &request(WireFormat::Anthropic))
         .await;
     assert_eq!(
         got.message(),
@@ -182,33 +183,33 @@ async fn answers_that_the_request_does_not_allow_are_refused() {
 async fn headers_are_checked() {
     let server = start("- {name: only, when: {role: a, turn: 0}, reply: []}").await;
     for (wire, others, status, want) in [
-        (Wire::Anthropic, [("x-api-key", "")], 401, "no API key: send `x-api-key`, or `authorization: Bearer …`"),
-        (Wire::OpenAi, [("authorization", "k")], 401, "no API key: send `x-api-key`, or `authorization: Bearer …`"),
-        (Wire::Anthropic, [("anthropic-version", "")], 400, "the header `anthropic-version` is missing"),
-        (Wire::Anthropic, [("anthropic-version", "2030-01-01")], 400, "the header `anthropic-version` must be `2023-06-01`, found `2030-01-01`"),
-        (Wire::OpenAi, [("content-type", "text/plain")], 400, "the header `content-type` must be `application/json`, found `text/plain`"),
-        (Wire::OpenAi, [("x-omoi-turn", "1")], 400, "the header `x-omoi-turn` says 1, but the request holds 0 assistant messages"),
-        (Wire::OpenAi, [("x-omoi-round", "one")], 400, "the header `x-omoi-round` must be a whole number, found `one`"),
-        (Wire::OpenAi, [("x-omoi-title", "100%")], 400, "the header `x-omoi-title` must be percent-encoded UTF-8, found `100%`"),
-        (Wire::Anthropic, [("x-omoi-role", "b")], 400, "no rule of the scenario answers this request: role `b`, no phase, no task, no title, no round, turn 0; the nearest rules are `only` at s.yaml:4:3 (role is `b`, the rule wants `a`)"),
+        (WireFormat::Anthropic, [("x-api-key", "")], 401, "no API key: send `x-api-key`, or `authorization: Bearer …`"),
+        (WireFormat::OpenAi, [("authorization", "k")], 401, "no API key: send `x-api-key`, or `authorization: Bearer …`"),
+        (WireFormat::Anthropic, [("anthropic-version", "")], 400, "the header `anthropic-version` is missing"),
+        (WireFormat::Anthropic, [("anthropic-version", "2030-01-01")], 400, "the header `anthropic-version` must be `2023-06-01`, found `2030-01-01`"),
+        (WireFormat::OpenAi, [("content-type", "text/plain")], 400, "the header `content-type` must be `application/json`, found `text/plain`"),
+        (WireFormat::OpenAi, [("x-omoi-turn", "1")], 400, "the header `x-omoi-turn` says 1, but the request holds 0 assistant messages"),
+        (WireFormat::OpenAi, [("x-omoi-round", "one")], 400, "the header `x-omoi-round` must be a whole number, found `one`"),
+        (WireFormat::OpenAi, [("x-omoi-title", "100%")], 400, "the header `x-omoi-title` must be percent-encoded UTF-8, found `100%`"),
+        (WireFormat::Anthropic, [("x-omoi-role", "b")], 400, "no rule of the scenario answers this request: role `b`, no phase, no task, no title, no round, turn 0; the nearest rules are `only` at s.yaml:4:3 (role is `b`, the rule wants `a`)"),
     ] {
         let got = server.ask(wire, &others, &request(wire)).await;
         assert_eq!((got.status, got.message().as_str()), (status, want));
     }
-    let mut body = request(Wire::Anthropic);
+    let mut body = request(WireFormat::Anthropic);
     body["model"] = json!("claude");
-    let got = server.ask(Wire::Anthropic, &[], &body).await;
+    let got = server.ask(WireFormat::Anthropic, &[], &body).await;
     assert_eq!(
         (got.status, got.message().as_str()),
         (404, "no model `claude`: this server has only `simulated`")
     );
     let got = server
-        .post(Wire::OpenAi, headers(Wire::OpenAi, &[]), "{\"model\":")
+        .post(WireFormat::OpenAi, headers(WireFormat::OpenAi, &[]), "{\"model\":")
         .await;
     assert!(got.status == 400 && got.message().starts_with("the body is not JSON: EOF"));
     let huge = " ".repeat(receive::BODY_BYTES_MAX + 1);
     let got = server
-        .post(Wire::OpenAi, headers(Wire::OpenAi, &[]), huge)
+        .post(WireFormat::OpenAi, headers(WireFormat::OpenAi, &[]), huge)
         .await;
     assert_eq!(got.status, 413);
     // A bearer token will do for both.
@@ -219,7 +220,7 @@ async fn headers_are_checked() {
     ];
     assert_eq!(
         server
-            .ask(Wire::Anthropic, &others, &request(Wire::Anthropic))
+            .ask(WireFormat::Anthropic, &others, &request(WireFormat::Anthropic))
             .await
             .status,
         200
@@ -239,7 +240,7 @@ fn schemas_must_make_sense() {
         "additionalProperties": {"type": "number"},
         "$defs": {"node": {"type": "array", "items": {"$ref": "#/$defs/node"}}},
     });
-    schema::check_arguments_schema(&walk::At::root(&sound)).unwrap();
+    schema::check_arguments_schema(&located_value::LocatedValue::at_root(&sound)).unwrap();
     for (properties, want) in [
         (json!([]), "`/properties` must be an object"),
         (
@@ -276,9 +277,10 @@ fn schemas_must_make_sense() {
         ),
     ] {
         let bad = json!({"type": "object", "properties": properties});
-        let refusal = schema::check_arguments_schema(&walk::At::root(&bad)).unwrap_err();
+        let refusal = schema::check_arguments_schema(&located_value::LocatedValue::at_root(&bad))
+            .unwrap_err();
         assert_eq!(
-            refusal.message(),
+            refusal.full_message(),
             format!("is not a usable JSON schema: {want}")
         );
     }

@@ -2,27 +2,27 @@
 
 use super::*;
 use crate::wire::{
-    anthropic::{Content, Message, MessagesRequest, Tool},
+    anthropic::{ConversationMessage, MessageContent, MessagesRequest, MessagesTool},
     convert::{MaxTokensField, to_chat},
     headers as names,
 };
 
 /// A conversation as our client writes it.
 fn planning_request() -> MessagesRequest {
-    let message = Message::user("Plan “this” — now.");
+    let message = ConversationMessage::from_user("Plan “this” — now.");
     let mut request = MessagesRequest::new("simulated", 4000, vec![message]);
     request.system = Some("You plan.".into());
     let any = json!({"type": "object", "properties": {"phase": {"type": "string"}}});
     request.tools = ["submit_item", "submit_done", "write"]
-        .map(|name| Tool::new(name, "…", any.clone()))
+        .map(|name| MessagesTool::new(name, "…", any.clone()))
         .to_vec();
     request
 }
 
-fn wire_json(wire: Wire, request: &MessagesRequest) -> Json {
+fn wire_json(wire: WireFormat, request: &MessagesRequest) -> Json {
     match wire {
-        Wire::Anthropic => serde_json::to_value(request).unwrap(),
-        Wire::OpenAi => {
+        WireFormat::Anthropic => serde_json::to_value(request).unwrap(),
+        WireFormat::OpenAi => {
             serde_json::to_value(to_chat(request, MaxTokensField::MaxTokens).unwrap()).unwrap()
         }
     }
@@ -62,7 +62,7 @@ async fn every_format_says_the_same_however_it_is_cut() {
             "submit_item {\"phase\":\"explore\",\"section\":\"s\",\"key\":\"k\",\"value\":{\"deep\":[true]}}".to_owned(),
             "submit_done {\"phase\":\"explore\"}".to_owned(),
         ];
-        for wire in [Wire::Anthropic, Wire::OpenAi] {
+        for wire in [WireFormat::Anthropic, WireFormat::OpenAi] {
             for stream in [false, true] {
                 let mut request = planning_request();
                 request.stream = stream;
@@ -75,18 +75,18 @@ async fn every_format_says_the_same_however_it_is_cut() {
                     String::from_utf8_lossy(&got.body)
                 );
                 let (said, want_stop, kind) = match (wire, stream) {
-                    (Wire::Anthropic, false) => {
+                    (WireFormat::Anthropic, false) => {
                         (said_by_anthropic(&got), "tool_use", "application/json")
                     }
-                    (Wire::Anthropic, true) => (
+                    (WireFormat::Anthropic, true) => (
                         said_by_anthropic_stream(&got),
                         "tool_use",
                         "text/event-stream",
                     ),
-                    (Wire::OpenAi, false) => {
+                    (WireFormat::OpenAi, false) => {
                         (said_by_openai(&got), "tool_calls", "application/json")
                     }
-                    (Wire::OpenAi, true) => (
+                    (WireFormat::OpenAi, true) => (
                         said_by_openai_stream(&got),
                         "tool_calls",
                         "text/event-stream",
@@ -115,7 +115,7 @@ async fn a_conversation_goes_on_by_turns() {
 - {when: {turn: 1}, usage: {input: 11, output: 22}, stop: max_tokens, reply: [{text: one}, {text: two}]}
 - {when: {turn: '2..'}, stop: refusal, reply: []}
 ";
-    for wire in [Wire::Anthropic, Wire::OpenAi] {
+    for wire in [WireFormat::Anthropic, WireFormat::OpenAi] {
         let server = start(rules).await;
         let mut request = planning_request();
         let mut said = Vec::new();
@@ -124,8 +124,8 @@ async fn a_conversation_goes_on_by_turns() {
             let got = server.ask(wire, &others, &wire_json(wire, &request)).await;
             assert_eq!(got.status, 200, "{}", String::from_utf8_lossy(&got.body));
             let of_turn = match wire {
-                Wire::Anthropic => said_by_anthropic(&got),
-                Wire::OpenAi => said_by_openai(&got),
+                WireFormat::Anthropic => said_by_anthropic(&got),
+                WireFormat::OpenAi => said_by_openai(&got),
             };
             let answer = answer_blocks(wire, &got);
             let results: Vec<_> = answer
@@ -137,13 +137,15 @@ async fn a_conversation_goes_on_by_turns() {
                     _ => None,
                 })
                 .collect();
-            request.messages.push(Message::assistant(answer));
+            request
+                .messages
+                .push(ConversationMessage::from_assistant(answer));
             let next = if results.is_empty() {
                 "go on".into()
             } else {
-                Content::from(results)
+                MessageContent::from(results)
             };
-            request.messages.push(Message::user(next));
+            request.messages.push(ConversationMessage::from_user(next));
             said.push(of_turn);
         }
         let stops: Vec<_> = said.iter().map(|(_, stop, _)| stop.as_str()).collect();
@@ -151,11 +153,11 @@ async fn a_conversation_goes_on_by_turns() {
         assert_eq!(said[1].2, (11, 22));
         assert_eq!(said[2].0, [""; 0]);
         match wire {
-            Wire::Anthropic => {
+            WireFormat::Anthropic => {
                 assert_eq!(said[1].0, ["text one", "text two"]);
                 assert_eq!(stops, ["tool_use", "max_tokens", "refusal"]);
             }
-            Wire::OpenAi => {
+            WireFormat::OpenAi => {
                 assert_eq!(said[1].0, ["text one\n\ntwo"]);
                 assert_eq!(stops, ["tool_calls", "length", "content_filter"]);
             }
@@ -164,8 +166,8 @@ async fn a_conversation_goes_on_by_turns() {
 }
 
 /// An answer as it goes back into the conversation.
-fn answer_blocks(wire: Wire, got: &Got) -> Vec<ContentBlock> {
-    if wire == Wire::Anthropic {
+fn answer_blocks(wire: WireFormat, got: &Got) -> Vec<ContentBlock> {
+    if wire == WireFormat::Anthropic {
         return serde_json::from_value(got.json()["content"].clone()).unwrap();
     }
     let message = &got.json()["choices"][0]["message"];
@@ -189,9 +191,9 @@ fn answer_blocks(wire: Wire, got: &Got) -> Vec<ContentBlock> {
 #[tokio::test]
 async fn usage_comes_in_a_stream_only_when_it_is_asked_for() {
     let server = start("- {when: {}, reply: [{text: hi}]}").await;
-    let mut body = request(Wire::OpenAi);
+    let mut body = request(WireFormat::OpenAi);
     body["stream"] = json!(true);
-    let got = server.ask(Wire::OpenAi, &[], &body).await;
+    let got = server.ask(WireFormat::OpenAi, &[], &body).await;
     let text = String::from_utf8(got.body).unwrap();
     assert!(
         text.ends_with("data: [DONE]\n\n") && !text.contains("usage"),
@@ -206,15 +208,15 @@ async fn models_are_listed_and_other_paths_refused() {
         let url = format!("{}{path}", server.base);
         Server::receive(server.client.get(url).headers(headers)).await
     };
-    let got = get("/v1/models", headers(Wire::Anthropic, &[])).await;
+    let got = get("/v1/models", headers(WireFormat::Anthropic, &[])).await;
     let list: anthropic::ModelList = serde_json::from_slice(&got.body).unwrap();
     assert_eq!(list.data[0].id, MODEL);
-    let got = get("/v1/models", headers(Wire::OpenAi, &[])).await;
+    let got = get("/v1/models", headers(WireFormat::OpenAi, &[])).await;
     assert_eq!(got.json()["data"][0]["id"], MODEL);
     assert_eq!(get("/v1/models", HeaderMap::new()).await.status, 401);
     for path in ["/v1/messages", "/", "/v1/embeddings"] {
-        let got = get(path, headers(Wire::Anthropic, &[])).await;
-        let error: anthropic::ErrorBody = serde_json::from_slice(&got.body).unwrap();
+        let got = get(path, headers(WireFormat::Anthropic, &[])).await;
+        let error: anthropic::MessagesErrorBody = serde_json::from_slice(&got.body).unwrap();
         assert_eq!(
             (got.status, error.error.kind.as_str()),
             (404, "not_found_error")
@@ -230,16 +232,16 @@ async fn models_are_listed_and_other_paths_refused() {
 async fn the_recorder_keeps_the_latest_requests() {
     let rules = "- {when: {turn: 0}, fault: {status: 500}, reply: [{text: hi}]}";
     let server = start(rules).await;
-    let body = request(Wire::Anthropic);
+    let body = request(WireFormat::Anthropic);
     for _ in 0..2 {
         server
-            .ask(Wire::Anthropic, &[(names::TASK, "T1")], &body)
+            .ask(WireFormat::Anthropic, &[(names::TASK, "T1")], &body)
             .await;
     }
     server
-        .ask(Wire::OpenAi, &[], &conversation(Wire::OpenAi))
+        .ask(WireFormat::OpenAi, &[], &conversation(WireFormat::OpenAi))
         .await;
-    let requests = server.recorder.requests();
+    let requests = server.recorder.list_requests();
     assert_eq!(requests[0].body, body);
     assert_eq!(
         requests[0].keys.as_ref().unwrap().task.as_deref(),
@@ -247,21 +249,24 @@ async fn the_recorder_keeps_the_latest_requests() {
     );
     assert_eq!(requests[2].keys.as_ref().unwrap().turn, 1);
     let rule = "rule 1".to_owned();
-    assert_eq!(requests[0].outcome, Outcome::Faulted { rule: rule.clone() });
-    assert_eq!(requests[1].outcome, Outcome::Replied { rule });
+    assert_eq!(
+        requests[0].outcome,
+        RequestOutcome::Faulted { rule: rule.clone() }
+    );
+    assert_eq!(requests[1].outcome, RequestOutcome::Replied { rule });
     assert!(matches!(
         requests[2].outcome,
-        Outcome::Refused { status: 400, .. }
+        RequestOutcome::Refused { status: 400, .. }
     ));
 
-    let recorder = Recorder::new(2);
+    let recorder = RequestRecorder::new(2);
     for request in requests {
-        recorder.record(request);
+        recorder.record_request(request);
     }
     let kept: Vec<_> = recorder
-        .requests()
+        .list_requests()
         .iter()
         .map(|request| request.wire)
         .collect();
-    assert_eq!(kept, [Wire::Anthropic, Wire::OpenAi]);
+    assert_eq!(kept, [WireFormat::Anthropic, WireFormat::OpenAi]);
 }

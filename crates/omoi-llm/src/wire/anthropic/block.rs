@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Content;
+use super::MessageContent;
 use crate::wire::Extra;
 
 open_enum! {
     /// One piece of a message.
     pub enum ContentBlock {
-        /// Words.
+        /// Text of a message.
         Text(TextBlock) = "text",
         /// The model asks for a tool to be run.
         ToolUse(ToolUseBlock) = "tool_use",
@@ -19,7 +19,7 @@ open_enum! {
         Thinking(ThinkingBlock) = "thinking",
         /// Reasoning that only the vendor can read.
         RedactedThinking(RedactedThinkingBlock) = "redacted_thinking",
-        /// A picture.
+        /// A picture: base64 bytes or a URL.
         Image(ImageBlock) = "image",
     }
 }
@@ -46,7 +46,7 @@ impl ContentBlock {
     /// What the tool call `tool_use_id` gave.
     pub fn tool_result(
         tool_use_id: impl Into<String>,
-        content: impl Into<Content>,
+        content: impl Into<MessageContent>,
         is_error: bool,
     ) -> Self {
         Self::ToolResult(ToolResultBlock {
@@ -66,10 +66,10 @@ impl ContentBlock {
     }
 }
 
-/// Words.
+/// A content block of text.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TextBlock {
-    /// The words.
+    /// Text of the block.
     pub text: String,
     /// `cache_control`, `citations` and whatever comes.
     #[serde(flatten)]
@@ -81,7 +81,7 @@ pub struct TextBlock {
 pub struct ToolUseBlock {
     /// Names the call; the result refers to it.
     pub id: String,
-    /// Which tool.
+    /// Name of the tool to call.
     pub name: String,
     /// Its arguments; an object, as the tool's schema says.
     pub input: Value,
@@ -97,8 +97,8 @@ pub struct ToolResultBlock {
     pub tool_use_id: String,
     /// The outcome; absent when the tool says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<Content>,
-    /// The tool failed.
+    pub content: Option<MessageContent>,
+    /// Whether the tool failed; absent means no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_error: Option<bool>,
     /// Everything else, passed through.
@@ -106,10 +106,10 @@ pub struct ToolResultBlock {
     pub extra: Extra,
 }
 
-/// The model's reasoning.
+/// The model's reasoning, with the vendor's signature.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ThinkingBlock {
-    /// The reasoning.
+    /// Text of the reasoning.
     pub thinking: String,
     /// The vendor's proof that it was not changed; must go back as it came.
     #[serde(default)]
@@ -122,14 +122,14 @@ pub struct ThinkingBlock {
 /// Reasoning that only the vendor can read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RedactedThinkingBlock {
-    /// The sealed reasoning.
+    /// Reasoning encrypted by the vendor.
     pub data: String,
     /// Everything else, passed through.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-/// A picture.
+/// A content block that is a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageBlock {
     /// Where its bytes are.
@@ -144,7 +144,7 @@ open_enum! {
     pub enum ImageSource {
         /// In the request itself.
         Base64(Base64Source) = "base64",
-        /// Behind a URL.
+        /// A picture behind a URL.
         Url(UrlSource) = "url",
     }
 }
@@ -152,15 +152,15 @@ open_enum! {
 /// Bytes inside the request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Base64Source {
-    /// For example `image/png`.
+    /// Media type, for example `image/png`.
     pub media_type: String,
-    /// The bytes, base64.
+    /// Bytes of the picture in base64.
     pub data: String,
 }
 
 /// Bytes behind a URL.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UrlSource {
-    /// The address.
+    /// Address of the picture.
     pub url: String,
 }

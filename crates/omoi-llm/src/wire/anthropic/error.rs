@@ -6,18 +6,18 @@ use crate::wire::Extra;
 
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ErrorBody {
-    /// Always `error`.
+pub struct MessagesErrorBody {
+    /// Constant tag, always `error`.
     #[serde(rename = "type", default)]
     pub kind: ErrorTag,
-    /// What failed.
+    /// Kind and message of the failure.
     pub error: ErrorDetail,
     /// Everything else, passed through.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-impl ErrorBody {
+impl MessagesErrorBody {
     /// An error of `kind` with a message for people.
     pub fn new(kind: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
@@ -32,22 +32,22 @@ impl ErrorBody {
     }
 }
 
-/// The constant `"error"`.
+/// The constant `"error"` in the field `type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ErrorTag {
-    /// The only value.
+    /// The only value of the tag.
     #[default]
     Error,
 }
 
-/// What failed.
+/// Kind and message of a failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErrorDetail {
     /// A stable word such as `overloaded_error`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// For people.
+    /// Message for people to read.
     pub message: String,
     /// Everything else, passed through.
     #[serde(flatten)]

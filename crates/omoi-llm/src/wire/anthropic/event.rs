@@ -10,18 +10,18 @@ open_enum! {
     pub enum StreamEvent {
         /// The answer begins; its content is still empty.
         MessageStart(MessageStart) = "message_start",
-        /// A block begins.
+        /// A content block begins.
         ContentBlockStart(ContentBlockStart) = "content_block_start",
-        /// A block grows.
+        /// A content block grows.
         ContentBlockDelta(ContentBlockDelta) = "content_block_delta",
         /// A block is whole.
         ContentBlockStop(ContentBlockStop) = "content_block_stop",
         /// Why the answer ends, and what it cost.
         MessageDelta(MessageDelta) = "message_delta",
         /// The answer is whole; a stream without it was cut.
-        MessageStop(Bare) = "message_stop",
+        MessageStop(BareEvent) = "message_stop",
         /// Keeps the connection alive.
-        Ping(Bare) = "ping",
+        Ping(BareEvent) = "ping",
         /// The answer failed on the way.
         Error(StreamError) = "error",
     }
@@ -35,7 +35,7 @@ impl StreamEvent {
     }
 }
 
-/// The answer begins.
+/// The answer begins: id, model, tokens read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MessageStart {
     /// The answer so far: no content, opening token counts.
@@ -45,7 +45,7 @@ pub struct MessageStart {
     pub extra: Extra,
 }
 
-/// A block begins.
+/// A content block begins; its deltas and its end follow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContentBlockStart {
     /// Position of the block in the answer.
@@ -57,13 +57,13 @@ pub struct ContentBlockStart {
     pub extra: Extra,
 }
 
-/// A block grows.
+/// A content block grows by a piece.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContentBlockDelta {
     /// Position of the block in the answer.
     pub index: usize,
-    /// What to append.
-    pub delta: Delta,
+    /// Piece to append to the block.
+    pub delta: BlockDelta,
     /// Everything else, passed through.
     #[serde(flatten)]
     pub extra: Extra,
@@ -71,7 +71,7 @@ pub struct ContentBlockDelta {
 
 open_enum! {
     /// What to append to a block.
-    pub enum Delta {
+    pub enum BlockDelta {
         /// To a text block.
         Text(TextDelta) = "text_delta",
         /// To the JSON text of a tool call's input.
@@ -83,10 +83,10 @@ open_enum! {
     }
 }
 
-/// More words.
+/// More text of a text block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextDelta {
-    /// The words.
+    /// Text to append.
     pub text: String,
 }
 
@@ -97,17 +97,17 @@ pub struct InputJsonDelta {
     pub partial_json: String,
 }
 
-/// More reasoning.
+/// More reasoning of a thinking block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ThinkingDelta {
-    /// The reasoning.
+    /// Reasoning text to append.
     pub thinking: String,
 }
 
 /// More of a signature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignatureDelta {
-    /// The piece.
+    /// Piece of the signature to append.
     pub signature: String,
 }
 
@@ -137,7 +137,7 @@ pub struct MessageDelta {
 /// Changes to the answer's own fields.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MessageDeltaBody {
-    /// Why it ended.
+    /// Why the answer ended; known in the last delta.
     #[serde(default)]
     pub stop_reason: Option<StopReason>,
     /// The text that ended it.
@@ -150,7 +150,7 @@ pub struct MessageDeltaBody {
 
 /// An event that says all by its name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Bare {
+pub struct BareEvent {
     /// Everything else, passed through.
     #[serde(flatten)]
     pub extra: Extra,
@@ -159,7 +159,7 @@ pub struct Bare {
 /// The answer failed on the way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamError {
-    /// What failed.
+    /// Kind and message of the failure.
     pub error: ErrorDetail,
     /// Everything else, passed through.
     #[serde(flatten)]

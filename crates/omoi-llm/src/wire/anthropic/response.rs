@@ -2,22 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContentBlock, Role};
+use super::{ContentBlock, MessageRole};
 use crate::wire::Extra;
 
-/// A whole answer.
+/// A whole answer of `POST /v1/messages`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MessagesResponse {
     /// The vendor's name for this answer.
     pub id: String,
-    /// Always `message`.
+    /// Constant tag, always `message`.
     #[serde(rename = "type", default)]
     pub kind: MessageTag,
-    /// Always the assistant.
-    pub role: Role,
+    /// Role of the answer, always the assistant.
+    pub role: MessageRole,
     /// The model that answered.
     pub model: String,
-    /// The answer.
+    /// Content blocks of the answer, in order.
     pub content: Vec<ContentBlock>,
     /// Why it ended; absent while a stream runs.
     pub stop_reason: Option<StopReason>,
@@ -30,11 +30,11 @@ pub struct MessagesResponse {
     pub extra: Extra,
 }
 
-/// The constant `"message"`.
+/// The constant `"message"` in the field `type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageTag {
-    /// The only value.
+    /// The only value of the tag.
     #[default]
     Message,
 }
@@ -44,7 +44,7 @@ open_words! {
     pub enum StopReason {
         /// The model was done.
         EndTurn = "end_turn",
-        /// `max_tokens` was reached.
+        /// The limit `max_tokens` was reached.
         MaxTokens = "max_tokens",
         /// One of `stop_sequences` came up.
         StopSequence = "stop_sequence",
@@ -52,7 +52,7 @@ open_words! {
         ToolUse = "tool_use",
         /// The vendor paused a long turn; send it back to go on.
         PauseTurn = "pause_turn",
-        /// The model declined.
+        /// The model declined to answer.
         Refusal = "refusal",
     }
 }
@@ -72,7 +72,7 @@ pub struct TokenUsage {
     /// Tokens read from the prompt cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_read_input_tokens: Option<u64>,
-    /// Tokens answered.
+    /// Tokens of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
     /// Everything else, passed through.
@@ -83,10 +83,10 @@ pub struct TokenUsage {
 /// Tokens written to the prompt cache, by how long it keeps them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CacheCreation {
-    /// For five minutes.
+    /// Tokens written to the cache for five minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ephemeral_5m_input_tokens: Option<u64>,
-    /// For an hour.
+    /// Tokens written to the cache for an hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ephemeral_1h_input_tokens: Option<u64>,
     /// Everything else, passed through.

@@ -1,6 +1,6 @@
 //! Instructions in the midst of a conversation.
 
-use super::{Content, ContentBlock, Message, MessagesRequest, Role};
+use super::{ContentBlock, ConversationMessage, MessageContent, MessageRole, MessagesRequest};
 
 impl MessagesRequest {
     /// Moves what messages of role `system` say to the end of `system`, in order.
@@ -8,19 +8,20 @@ impl MessagesRequest {
     /// Not every model takes such messages, and each takes `system`. Neighbours that then have the same
     /// role become one message, as vendors want roles to alternate.
     pub fn fold_system_messages(&mut self) {
-        if self.messages.iter().all(|m| m.role != Role::System) {
+        if self.messages.iter().all(|m| m.role != MessageRole::System) {
             return;
         }
-        let mut folded: Vec<Message> = Vec::with_capacity(self.messages.len());
+        let mut folded: Vec<ConversationMessage> = Vec::with_capacity(self.messages.len());
         for message in std::mem::take(&mut self.messages) {
             match folded.last_mut() {
-                _ if message.role == Role::System => {
+                _ if message.role == MessageRole::System => {
                     let before = self.system.take();
-                    self.system = Some(joined(before, message.content));
+                    self.system = Some(join_contents(before, message.content));
                 }
                 Some(last) if last.role == message.role => {
-                    let before = std::mem::replace(&mut last.content, Content::Blocks(Vec::new()));
-                    last.content = joined(Some(before), message.content);
+                    let before =
+                        std::mem::replace(&mut last.content, MessageContent::Blocks(Vec::new()));
+                    last.content = join_contents(Some(before), message.content);
                 }
                 _ => folded.push(message),
             }
@@ -29,19 +30,19 @@ impl MessagesRequest {
     }
 }
 
-fn joined(before: Option<Content>, after: Content) -> Content {
+fn join_contents(before: Option<MessageContent>, after: MessageContent) -> MessageContent {
     let Some(before) = before else {
         return after;
     };
-    let mut blocks = blocks(before);
-    blocks.extend(self::blocks(after));
-    Content::Blocks(blocks)
+    let mut blocks = into_blocks(before);
+    blocks.extend(self::into_blocks(after));
+    MessageContent::Blocks(blocks)
 }
 
-fn blocks(content: Content) -> Vec<ContentBlock> {
+fn into_blocks(content: MessageContent) -> Vec<ContentBlock> {
     match content {
-        Content::Text(text) => vec![ContentBlock::text(text)],
-        Content::Blocks(blocks) => blocks,
+        MessageContent::Text(text) => vec![ContentBlock::text(text)],
+        MessageContent::Blocks(blocks) => blocks,
     }
 }
 

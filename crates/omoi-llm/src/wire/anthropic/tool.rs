@@ -7,7 +7,7 @@ use crate::wire::Extra;
 
 /// A tool the model may call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Tool {
+pub struct MessagesTool {
     /// Absent or `custom` for tools the caller runs; other kinds are run by the vendor.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
@@ -24,7 +24,7 @@ pub struct Tool {
     pub extra: Extra,
 }
 
-impl Tool {
+impl MessagesTool {
     /// Whether the caller runs it, not the vendor.
     pub fn is_custom(&self) -> bool {
         self.kind.as_deref().is_none_or(|kind| kind == "custom")
@@ -50,26 +50,26 @@ impl Tool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToolChoice {
-    /// The model decides.
+    /// The model decides whether to call a tool.
     Auto {
         /// At most one call in an answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         disable_parallel_tool_use: Option<bool>,
     },
-    /// Some tool.
+    /// Some tool must be called.
     Any {
         /// At most one call in an answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         disable_parallel_tool_use: Option<bool>,
     },
-    /// This tool.
+    /// The named tool must be called.
     Tool {
-        /// Its name.
+        /// Name of the tool to call.
         name: String,
         /// At most one call in an answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         disable_parallel_tool_use: Option<bool>,
     },
-    /// No tool.
+    /// No tool may be called.
     None {},
 }

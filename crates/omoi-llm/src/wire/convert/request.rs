@@ -5,22 +5,22 @@ use serde_json::Value;
 use super::ConvertError;
 use crate::wire::Extra;
 use crate::wire::anthropic::{
-    Content, ContentBlock, ImageSource, Message, MessagesRequest, OutputFormat, Role, Tool,
-    ToolChoice, ToolResultBlock,
+    ContentBlock, ConversationMessage, ImageSource, MessageContent, MessageRole, MessagesRequest,
+    MessagesTool, OutputFormat, ToolChoice, ToolResultBlock,
 };
 use crate::wire::openai::{
-    AssistantMessage, ChatContent, ChatMessage, ChatPart, ChatRequest, ChatToolChoice,
+    AssistantMessage, ChatContent, ChatMessage, ChatPart, ChatRequest, ChatTool, ChatToolChoice,
     FunctionCall, FunctionDef, FunctionName, FunctionTag, ImageUrl, ImageUrlPart, JsonSchemaFormat,
-    ResponseFormat, Stop, StreamOptions, TextMessage, TextPart, ToolCall, ToolDef, ToolMessage,
+    ResponseFormat, StopTexts, StreamOptions, TextMessage, TextPart, ToolCall, ToolMessage,
     ToolMode,
 };
 
 /// Which field carries the token limit: OpenAI reads the newer, most compatible servers the older.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxTokensField {
-    /// `max_tokens`.
+    /// Field `max_tokens`, read by most compatible servers.
     MaxTokens,
-    /// `max_completion_tokens`.
+    /// Field `max_completion_tokens`, read by OpenAI itself.
     MaxCompletionTokens,
 }
 
@@ -38,19 +38,23 @@ pub fn to_chat(
 ) -> Result<ChatRequest, ConvertError> {
     let mut messages = Vec::with_capacity(request.messages.len() + 1);
     if let Some(system) = &request.system {
-        messages.push(ChatMessage::System(TextMessage::new(system.text())));
+        messages.push(ChatMessage::System(TextMessage::new(system.joined_text())));
     }
     for message in &request.messages {
         match message.role {
-            Role::User => push_user(&mut messages, message)?,
-            Role::System => {
-                let text = TextMessage::new(message.content.text());
+            MessageRole::User => push_user(&mut messages, message)?,
+            MessageRole::System => {
+                let text = TextMessage::new(message.content.joined_text());
                 messages.push(ChatMessage::System(text));
             }
-            Role::Assistant => messages.push(assistant(message)?),
+            MessageRole::Assistant => messages.push(assistant_message(message)?),
         }
     }
-    let tools = request.tools.iter().map(tool).collect::<Result<_, _>>()?;
+    let tools = request
+        .tools
+        .iter()
+        .map(chat_tool)
+        .collect::<Result<_, _>>()?;
     let max = Some(request.max_tokens);
     let older = limit == MaxTokensField::MaxTokens;
     Ok(ChatRequest {
@@ -58,14 +62,14 @@ pub fn to_chat(
         messages,
         tools,
         tool_choice: request.tool_choice.as_ref().map(tool_choice),
-        parallel_tool_calls: request.tool_choice.as_ref().and_then(parallel),
+        parallel_tool_calls: request.tool_choice.as_ref().and_then(parallel_calls),
         max_tokens: max.filter(|_| older),
         max_completion_tokens: max.filter(|_| !older),
         temperature: request.temperature,
         top_p: request.top_p,
         stop: match request.stop_sequences.as_slice() {
             [] => None,
-            texts => Some(Stop::Many(texts.to_vec())),
+            texts => Some(StopTexts::Many(texts.to_vec())),
         },
         stream: request.stream,
         stream_options: request.stream.then(|| StreamOptions {
@@ -79,23 +83,26 @@ pub fn to_chat(
 }
 
 /// Tool results come first: OpenAI wants them right behind the calls they answer.
-fn push_user(out: &mut Vec<ChatMessage>, message: &Message) -> Result<(), ConvertError> {
+fn push_user(
+    out: &mut Vec<ChatMessage>,
+    message: &ConversationMessage,
+) -> Result<(), ConvertError> {
     let blocks = match &message.content {
-        Content::Text(text) => {
+        MessageContent::Text(text) => {
             out.push(ChatMessage::User(TextMessage::new(text.as_str())));
             return Ok(());
         }
-        Content::Blocks(blocks) => blocks,
+        MessageContent::Blocks(blocks) => blocks,
     };
     let mut parts = Vec::new();
     for block in blocks {
         match block {
             ContentBlock::ToolResult(result) => out.push(tool_result(result, &mut parts)?),
-            other => parts.push(part(other)?),
+            other => parts.push(chat_part(other)?),
         }
     }
     if !parts.is_empty() {
-        out.push(ChatMessage::User(TextMessage::new(content(parts))));
+        out.push(ChatMessage::User(TextMessage::new(chat_content(parts))));
     }
     Ok(())
 }
@@ -107,10 +114,10 @@ fn tool_result(
     let mut texts = Vec::new();
     match &result.content {
         None => {}
-        Some(Content::Text(text)) => texts.push(text.clone()),
-        Some(Content::Blocks(blocks)) => {
+        Some(MessageContent::Text(text)) => texts.push(text.clone()),
+        Some(MessageContent::Blocks(blocks)) => {
             for block in blocks {
-                match part(block)? {
+                match chat_part(block)? {
                     ChatPart::Text(text) => texts.push(text.text),
                     picture => {
                         texts.push("(the picture is in the next message)".to_owned());
@@ -131,7 +138,7 @@ fn tool_result(
     }))
 }
 
-fn part(block: &ContentBlock) -> Result<ChatPart, ConvertError> {
+fn chat_part(block: &ContentBlock) -> Result<ChatPart, ConvertError> {
     match block {
         ContentBlock::Text(block) => Ok(ChatPart::Text(TextPart {
             text: block.text.clone(),
@@ -140,40 +147,40 @@ fn part(block: &ContentBlock) -> Result<ChatPart, ConvertError> {
             let url = match &image.source {
                 ImageSource::Base64(s) => format!("data:{};base64,{}", s.media_type, s.data),
                 ImageSource::Url(s) => s.url.clone(),
-                ImageSource::Other(_) => return Err(unsupported(block)),
+                ImageSource::Other(_) => return Err(unsupported_block(block)),
             };
             let image_url = ImageUrl { url, detail: None };
             Ok(ChatPart::ImageUrl(ImageUrlPart { image_url }))
         }
-        other => Err(unsupported(other)),
+        other => Err(unsupported_block(other)),
     }
 }
 
-fn unsupported(block: &ContentBlock) -> ConvertError {
+fn unsupported_block(block: &ContentBlock) -> ConvertError {
     ConvertError::Block {
         kind: block.kind().to_owned(),
     }
 }
 
 /// Words alone go as a plain string, which every compatible server reads.
-fn content(parts: Vec<ChatPart>) -> ChatContent {
+fn chat_content(parts: Vec<ChatPart>) -> ChatContent {
     let only_words = parts.iter().all(|p| matches!(p, ChatPart::Text(_)));
     let parts = ChatContent::Parts(parts);
     if only_words {
-        return ChatContent::Text(parts.text());
+        return ChatContent::Text(parts.joined_text());
     }
     parts
 }
 
-fn assistant(message: &Message) -> Result<ChatMessage, ConvertError> {
+fn assistant_message(message: &ConversationMessage) -> Result<ChatMessage, ConvertError> {
     let mut texts = Vec::new();
     let mut tool_calls = Vec::new();
     let blocks = match &message.content {
-        Content::Text(text) => {
+        MessageContent::Text(text) => {
             texts.push(text.as_str());
             &[][..]
         }
-        Content::Blocks(blocks) => blocks,
+        MessageContent::Blocks(blocks) => blocks,
     };
     for block in blocks {
         match block {
@@ -188,7 +195,7 @@ fn assistant(message: &Message) -> Result<ChatMessage, ConvertError> {
             }),
             // Signed for another vendor; no one else can read it.
             ContentBlock::Thinking(_) | ContentBlock::RedactedThinking(_) => {}
-            other => return Err(unsupported(other)),
+            other => return Err(unsupported_block(other)),
         }
     }
     Ok(ChatMessage::Assistant(AssistantMessage {
@@ -198,10 +205,10 @@ fn assistant(message: &Message) -> Result<ChatMessage, ConvertError> {
     }))
 }
 
-fn tool(tool: &Tool) -> Result<ToolDef, ConvertError> {
+fn chat_tool(tool: &MessagesTool) -> Result<ChatTool, ConvertError> {
     let ours = matches!(tool.kind.as_deref(), None | Some("custom"));
     match &tool.input_schema {
-        Some(schema) if ours => Ok(ToolDef {
+        Some(schema) if ours => Ok(ChatTool {
             kind: FunctionTag::Function,
             function: FunctionDef {
                 name: tool.name.clone(),
@@ -228,7 +235,7 @@ fn tool_choice(choice: &ToolChoice) -> ChatToolChoice {
     }
 }
 
-fn parallel(choice: &ToolChoice) -> Option<bool> {
+fn parallel_calls(choice: &ToolChoice) -> Option<bool> {
     match choice {
         ToolChoice::Auto {
             disable_parallel_tool_use,

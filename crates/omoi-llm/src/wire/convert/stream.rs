@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::wire::Extra;
 use crate::wire::anthropic::{
-    Bare, ContentBlock, ContentBlockDelta, ContentBlockStart, ContentBlockStop, Delta, ErrorDetail,
-    InputJsonDelta, MessageDelta, MessageDeltaBody, MessageStart, MessageTag, MessagesResponse,
-    Role, StopReason, StreamError, StreamEvent, TextDelta, ThinkingBlock, ThinkingDelta,
-    TokenUsage, error_of_status,
+    BareEvent, BlockDelta, ContentBlock, ContentBlockDelta, ContentBlockStart, ContentBlockStop,
+    ErrorDetail, InputJsonDelta, MessageDelta, MessageDeltaBody, MessageRole, MessageStart,
+    MessageTag, MessagesResponse, StopReason, StreamError, StreamEvent, TextDelta, ThinkingBlock,
+    ThinkingDelta, TokenUsage, error_of_status,
 };
 use crate::wire::openai::{
     ChatChunk, ChatContent, ChatDelta, ChatError, ChatMessage, ChatResponse, ChatUsage,
@@ -22,21 +22,21 @@ use crate::wire::openai::{
 pub struct ChunkConverter {
     id: Option<String>,
     blocks: usize,
-    prose: Option<(Prose, usize)>,
-    calls: BTreeMap<usize, Call>,
+    prose: Option<(ProseKind, usize)>,
+    calls: BTreeMap<usize, PendingCall>,
     finish: Option<FinishReason>,
     usage: TokenUsage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Prose {
+enum ProseKind {
     Words,
     Reasoning,
 }
 
 /// A call under way; its block begins once the name is known.
 #[derive(Debug, Default)]
-struct Call {
+struct PendingCall {
     block: Option<usize>,
     id: Option<String>,
     name: String,
@@ -84,24 +84,24 @@ impl ChunkConverter {
             usage: self.usage,
             extra: Extra::new(),
         }));
-        out.push(StreamEvent::MessageStop(Bare::default()));
+        out.push(StreamEvent::MessageStop(BareEvent::default()));
         Some(out)
     }
 
     fn push_delta(&mut self, delta: &ChatDelta, out: &mut Vec<StreamEvent>) {
         if let Some(text) = non_empty(delta.reasoning_content.as_deref()) {
-            let index = self.open_prose(Prose::Reasoning, out);
+            let index = self.open_prose(ProseKind::Reasoning, out);
             let thinking = text.to_owned();
             out.push(block_delta(
                 index,
-                Delta::Thinking(ThinkingDelta { thinking }),
+                BlockDelta::Thinking(ThinkingDelta { thinking }),
             ));
         }
         for text in [&delta.content, &delta.refusal] {
             if let Some(text) = non_empty(text.as_deref()) {
-                let index = self.open_prose(Prose::Words, out);
+                let index = self.open_prose(ProseKind::Words, out);
                 let text = text.to_owned();
-                out.push(block_delta(index, Delta::Text(TextDelta { text })));
+                out.push(block_delta(index, BlockDelta::Text(TextDelta { text })));
             }
         }
         for piece in &delta.tool_calls {
@@ -141,12 +141,12 @@ impl ChunkConverter {
             let partial_json = std::mem::take(&mut call.held_arguments);
             out.push(block_delta(
                 index,
-                Delta::InputJson(InputJsonDelta { partial_json }),
+                BlockDelta::InputJson(InputJsonDelta { partial_json }),
             ));
         }
     }
 
-    fn open_prose(&mut self, kind: Prose, out: &mut Vec<StreamEvent>) -> usize {
+    fn open_prose(&mut self, kind: ProseKind, out: &mut Vec<StreamEvent>) -> usize {
         match self.prose {
             Some((open, index)) if open == kind => return index,
             _ => self.close_prose(out),
@@ -155,8 +155,8 @@ impl ChunkConverter {
         self.blocks += 1;
         self.prose = Some((kind, index));
         let block = match kind {
-            Prose::Words => ContentBlock::text(""),
-            Prose::Reasoning => ContentBlock::Thinking(ThinkingBlock::default()),
+            ProseKind::Words => ContentBlock::text(""),
+            ProseKind::Reasoning => ContentBlock::Thinking(ThinkingBlock::default()),
         };
         out.push(block_start(index, block));
         index
@@ -188,7 +188,7 @@ pub fn events_of_chat(response: &ChatResponse) -> Option<Vec<StreamEvent>> {
         Some(ChunkChoice {
             index: choice.index,
             delta: ChatDelta {
-                content: message.content.as_ref().map(ChatContent::text),
+                content: message.content.as_ref().map(ChatContent::joined_text),
                 refusal: message.refusal.clone(),
                 reasoning_content: message.reasoning_content.clone(),
                 tool_calls: tool_calls.collect(),
@@ -252,7 +252,7 @@ fn message_start(chunk: &ChatChunk) -> StreamEvent {
         message: MessagesResponse {
             id: chunk.id.clone(),
             kind: MessageTag::Message,
-            role: Role::Assistant,
+            role: MessageRole::Assistant,
             model: chunk.model.clone(),
             content: Vec::new(),
             stop_reason: None,
@@ -277,7 +277,7 @@ fn block_start(index: usize, content_block: ContentBlock) -> StreamEvent {
     })
 }
 
-fn block_delta(index: usize, delta: Delta) -> StreamEvent {
+fn block_delta(index: usize, delta: BlockDelta) -> StreamEvent {
     StreamEvent::ContentBlockDelta(ContentBlockDelta {
         index,
         delta,

@@ -6,12 +6,12 @@ use serde_json::Value;
 use super::{ChatMessage, FunctionTag, null_as_empty};
 use crate::wire::Extra;
 
-/// A whole answer.
+/// A whole answer of `POST /chat/completions`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChatResponse {
     /// The vendor's name for this answer.
     pub id: String,
-    /// Always `chat.completion`.
+    /// Constant tag, always `chat.completion`.
     #[serde(default = "completion")]
     pub object: String,
     /// Seconds since the epoch.
@@ -20,8 +20,8 @@ pub struct ChatResponse {
     /// The model that answered.
     pub model: String,
     /// The answers; we ask for one.
-    pub choices: Vec<Choice>,
-    /// Token counts.
+    pub choices: Vec<ChatChoice>,
+    /// Token counts of the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<ChatUsage>,
     /// Everything else, passed through.
@@ -29,15 +29,15 @@ pub struct ChatResponse {
     pub extra: Extra,
 }
 
-/// One answer.
+/// One answer of possibly several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Choice {
-    /// Which answer.
+pub struct ChatChoice {
+    /// Number of the answer, from 0.
     #[serde(default)]
     pub index: usize,
     /// What was said. Its `role` is `assistant`.
     pub message: ChatMessage,
-    /// Why it ended.
+    /// Why the answer ended.
     pub finish_reason: Option<FinishReason>,
     /// Everything else, passed through.
     #[serde(flatten)]
@@ -66,7 +66,7 @@ pub struct ChatChunk {
     /// The vendor's name for this answer.
     #[serde(default)]
     pub id: String,
-    /// Always `chat.completion.chunk`.
+    /// Constant tag, always `chat.completion.chunk`.
     #[serde(default = "chunk")]
     pub object: String,
     /// Seconds since the epoch.
@@ -92,13 +92,13 @@ pub struct ChatChunk {
 /// What is new in one answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChunkChoice {
-    /// Which answer.
+    /// Number of the answer, from 0.
     #[serde(default)]
     pub index: usize,
-    /// What to append.
+    /// Piece to append to the answer.
     #[serde(default)]
     pub delta: ChatDelta,
-    /// Why it ended.
+    /// Why the answer ended.
     #[serde(default)]
     pub finish_reason: Option<FinishReason>,
     /// Everything else, passed through.
@@ -106,16 +106,16 @@ pub struct ChunkChoice {
     pub extra: Extra,
 }
 
-/// What to append.
+/// A piece to append to an answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChatDelta {
     /// `assistant`, in the first chunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// Words.
+    /// Text to append.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-    /// Why it declines.
+    /// Text by which the model declines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
     /// Reasoning, as several compatible servers report it.
@@ -145,7 +145,7 @@ pub struct ToolCallDelta {
     /// Always `function`, in its first piece.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<FunctionTag>,
-    /// The piece.
+    /// Piece of the function's name or arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<FunctionDelta>,
 }
@@ -161,16 +161,16 @@ pub struct FunctionDelta {
     pub arguments: Option<String>,
 }
 
-/// Token counts.
+/// Token counts of one call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChatUsage {
     /// Tokens read, cached ones included.
     #[serde(default)]
     pub prompt_tokens: u64,
-    /// Tokens answered.
+    /// Tokens of the answer.
     #[serde(default)]
     pub completion_tokens: u64,
-    /// Both.
+    /// Tokens read and answered together.
     #[serde(default)]
     pub total_tokens: u64,
     /// Of those read, which were special.
@@ -195,16 +195,16 @@ pub struct PromptTokensDetails {
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChatErrorBody {
-    /// What failed.
+    /// Message and kind of the failure.
     pub error: ChatError,
 }
 
-/// What failed.
+/// Message and kind of a failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChatError {
-    /// For people.
+    /// Message for people to read.
     pub message: String,
-    /// A stable word.
+    /// Stable word for the kind of failure.
     #[serde(rename = "type", default)]
     pub kind: Option<String>,
     /// The parameter at fault.

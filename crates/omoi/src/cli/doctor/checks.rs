@@ -9,11 +9,11 @@ use omoi_domain::sandbox::SandboxRung;
 use omoi_git::process::{GIT_VERSION_MIN, Git};
 use omoi_git::survey::survey_dir;
 use omoi_git::toolchain::resolve_toolchain;
-use omoi_llm::ask::{Ask, Tally};
-use omoi_llm::retry::Allowance;
-use omoi_llm::route::{Key, Provider, Route, Routes};
+use omoi_llm::llm_client::{QuestionTally, RoutedRequest};
+use omoi_llm::retry::CallAllowance;
+use omoi_llm::route::{ModelProvider, ModelRoute, ProviderKey, RouteTable};
 use omoi_llm::upstream::FIRST_CONTENT_TIME;
-use omoi_llm::wire::anthropic::{Message, MessagesRequest};
+use omoi_llm::wire::anthropic::{ConversationMessage, MessagesRequest};
 use omoi_protocol::control::Status;
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::config::{Config, keys};
@@ -113,7 +113,7 @@ async fn model(config: &Config, offline: bool) -> Vec<Finding> {
     };
     let mut findings: Vec<Finding> = Vec::new();
     for name in RouteName::ALL.iter().copied() {
-        let text = told(routes.get(name), config);
+        let text = told(routes.route_named(name), config);
         match findings.iter_mut().find(|f| f.text.ends_with(&text)) {
             Some(same) => same.text = format!("{name}, {}", same.text),
             None => findings.push(Finding::new("model", Mark::Ok, format!("{name}: {text}"))),
@@ -129,15 +129,17 @@ async fn model(config: &Config, offline: bool) -> Vec<Finding> {
 }
 
 /// `claude-… at https://… with ANTHROPIC_API_KEY (environment variable)`.
-fn told(route: &Route, config: &Config) -> String {
+fn told(route: &ModelRoute, config: &Config) -> String {
     let key = match (route.provider, &route.key) {
-        (_, Key::None) => None,
-        (Provider::Anthropic, Key::Bearer(_)) => Some(&keys::ANTHROPIC_AUTH_TOKEN.spec),
-        (Provider::Anthropic, Key::Header(_)) => Some(&keys::ANTHROPIC_API_KEY.spec),
-        (Provider::Openai, _) if config.get(&keys::LLM_BASE_URL).is_some() => {
+        (_, ProviderKey::None) => None,
+        (ModelProvider::Anthropic, ProviderKey::Bearer(_)) => {
+            Some(&keys::ANTHROPIC_AUTH_TOKEN.spec)
+        }
+        (ModelProvider::Anthropic, ProviderKey::Header(_)) => Some(&keys::ANTHROPIC_API_KEY.spec),
+        (ModelProvider::Openai, _) if config.get(&keys::LLM_BASE_URL).is_some() => {
             Some(&keys::LLM_API_KEY.spec)
         }
-        (Provider::Openai, _) => Some(&keys::OPENAI_API_KEY.spec),
+        (ModelProvider::Openai, _) => Some(&keys::OPENAI_API_KEY.spec),
     };
     let key = key.and_then(|spec| config.entry(spec));
     let key = key.map_or("without a key".to_owned(), |entry| {
@@ -160,26 +162,27 @@ fn answer_wait(granted: Duration) -> Duration {
 }
 
 /// One cheap call.
-async fn tried(routes: Routes, config: &Config) -> Finding {
+async fn tried(routes: RouteTable, config: &Config) -> Finding {
     let clock: Clocked = Arc::new(SystemClock);
     let asked = async {
         let mut llm = root::llm(routes, config, &clock, &Rng::from_os()?)?;
         let granted = config.get(&keys::LLM_FIRST_CONTENT_TIME);
         llm.limits.first_content = answer_wait(granted);
-        let prompt = vec![Message::user("Answer with the word ok.")];
+        let prompt = vec![ConversationMessage::from_user("Answer with the word ok.")];
         let request = MessagesRequest::new("", TOKENS_MAX, prompt);
         let headers = http::HeaderMap::new();
-        let ask = Ask {
+        let ask = RoutedRequest {
             route: RouteName::Agent,
             request: &request,
             headers: &headers,
         };
         let start = clock.now();
-        let allowance = Allowance {
+        let allowance = CallAllowance {
             calls_left: 1,
-            ..Allowance::new(start)
+            ..CallAllowance::new(start)
         };
-        llm.complete(ask, &mut Tally::new(allowance)).await?;
+        llm.complete_answer(ask, &mut QuestionTally::new(allowance))
+            .await?;
         anyhow::Ok(clock.now().since(start))
     };
     match asked.await {

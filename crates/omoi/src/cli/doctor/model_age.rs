@@ -5,7 +5,7 @@ use std::time::Duration;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 use omoi_llm::catalogue::{ModelCatalogue, provider_at};
-use omoi_llm::route::Routes;
+use omoi_llm::route::RouteTable;
 
 use super::{Finding, Mark};
 use crate::view::text::{clean, count};
@@ -17,15 +17,15 @@ const LIST_AGE_MAX: Duration = Duration::from_hours(60 * 24);
 const DAY: u64 = 86_400;
 
 /// What is to be said about the models of `routes` at `now`.
-pub(super) fn findings(routes: &Routes, list: &ModelCatalogue, now: Timestamp) -> Vec<Finding> {
+pub(super) fn findings(routes: &RouteTable, list: &ModelCatalogue, now: Timestamp) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let mut add = |finding: Finding| {
         if !findings.contains(&finding) {
             findings.push(finding);
         }
     };
-    for route in RouteName::ALL.iter().map(|name| routes.get(*name)) {
-        let entry = list.lookup(provider_at(&route.base_url), &route.model);
+    for route in RouteName::ALL.iter().map(|name| routes.route_named(*name)) {
+        let entry = list.find_entry(provider_at(&route.base_url), &route.model);
         let Some((entry, end)) = entry.and_then(|entry| Some((entry, entry.ends_on?))) else {
             continue;
         };
@@ -38,14 +38,14 @@ pub(super) fn findings(routes: &Routes, list: &ModelCatalogue, now: Timestamp) -
         } else {
             continue;
         };
-        let newest = list.newest(&entry.provider, &entry.family, now);
+        let newest = list.newest_model(&entry.provider, &entry.family, now);
         let next = match newest.filter(|newest| newest.id != entry.id) {
             Some(newest) => format!("name another one, for example {}", newest.id),
             None => "name another one".to_owned(),
         };
         add(Finding::new("model", Mark::Note, text).next(next));
     }
-    for note in routes.notes() {
+    for note in routes.price_notes() {
         add(Finding::new("model", Mark::Note, clean(&note)));
     }
     if now.since(list.generated_on.begins_at()) > LIST_AGE_MAX {
@@ -58,25 +58,25 @@ pub(super) fn findings(routes: &Routes, list: &ModelCatalogue, now: Timestamp) -
 
 #[cfg(test)]
 mod tests {
-    use omoi_llm::route::{Key, Server, Settings};
+    use omoi_llm::route::{LlmSettings, ModelServer, ProviderKey};
 
     use super::*;
 
     /// What is said about `model` on `date`.
     fn told(model: &str, date: &str) -> Vec<String> {
-        let mut list = ModelCatalogue::embedded().unwrap();
+        let mut list = ModelCatalogue::load_embedded().unwrap();
         list.generated_on = "2026-11-01".to_owned().try_into().unwrap();
         let now = Timestamp::of_date(date).unwrap();
-        let settings = Settings {
-            anthropic: Server {
+        let settings = LlmSettings {
+            anthropic: ModelServer {
                 base_url: None,
-                key: Key::Header("k".into()),
+                key: ProviderKey::Header("k".into()),
                 model: Some(model.to_owned()),
                 max_tokens: 1,
             },
-            ..Settings::default()
+            ..LlmSettings::default()
         };
-        let routes = Routes::resolve(&settings, &list, now).unwrap();
+        let routes = RouteTable::resolve_all(&settings, &list, now).unwrap();
         let findings = findings(&routes, &list, now);
         assert!(findings.iter().all(|f| f.mark == Mark::Note));
         let lines = findings.into_iter().map(|f| match f.next {

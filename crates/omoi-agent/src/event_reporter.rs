@@ -12,26 +12,29 @@ use omoi_runtime::clock::Clocked;
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::rng::Rng;
 
-use crate::platform::{CallError, Platform};
+use crate::platform_client::{CallError, PlatformClient};
 
 const QUEUE_MAX: usize = 1_000;
-const FLUSH: Duration = Duration::from_millis(200);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 /// Bytes of one report.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 const SUMMARY_CHARS_MAX: usize = 160;
 
-/// Takes events; clones feed the same queue.
+/// Queues events for the platform; clones share the queue.
 #[derive(Clone, Debug)]
-pub(crate) struct Reporter {
+pub(crate) struct EventReporter {
     queue: mpsc::Sender<WorkerEvent>,
     clock: Clocked,
     rng: Rng,
 }
 
-/// A reporter and the queue that [`deliver`] empties.
-pub(crate) fn reporter(clock: &Clocked, rng: &Rng) -> (Reporter, mpsc::Receiver<WorkerEvent>) {
+/// A reporter and the queue that [`deliver_events`] sends.
+pub(crate) fn event_queue(
+    clock: &Clocked,
+    rng: &Rng,
+) -> (EventReporter, mpsc::Receiver<WorkerEvent>) {
     let (queue, events) = mpsc::channel(QUEUE_MAX);
-    let reporter = Reporter {
+    let reporter = EventReporter {
         queue,
         clock: clock.clone(),
         rng: rng.clone(),
@@ -39,22 +42,22 @@ pub(crate) fn reporter(clock: &Clocked, rng: &Rng) -> (Reporter, mpsc::Receiver<
     (reporter, events)
 }
 
-impl Reporter {
+impl EventReporter {
     /// Reports an event that is kept but not shown as it comes.
-    pub(crate) async fn event(&self, kind: AgentEventKind, data: Value) {
-        self.send(kind, data, None).await;
+    pub(crate) async fn report_event(&self, kind: AgentEventKind, data: Value) {
+        self.queue_event(kind, data, None).await;
     }
 
     /// Reports an event with one line for people.
-    pub(crate) async fn show(&self, kind: AgentEventKind, data: Value, summary: &str) {
-        self.send(kind, data, Some(one_line(summary))).await;
+    pub(crate) async fn show_event(&self, kind: AgentEventKind, data: Value, summary: &str) {
+        self.queue_event(kind, data, Some(one_line(summary))).await;
     }
 
-    async fn send(&self, kind: AgentEventKind, data: Value, summary: Option<String>) {
+    async fn queue_event(&self, kind: AgentEventKind, data: Value, summary: Option<String>) {
         let event = WorkerEvent {
             event_id: EventId::from_uuid(uuid_v7(self.clock.as_ref(), &self.rng)),
             event_type: kind,
-            event_data: fitted(data),
+            event_data: fit_event(data),
             summary,
         };
         // The queue is closed only when nobody will ever read it again.
@@ -73,7 +76,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Leaves out the longest texts of an event that is larger than the platform takes.
-fn fitted(mut data: Value) -> Value {
+fn fit_event(mut data: Value) -> Value {
     while data.to_string().len() > EVENT_BYTES_MAX {
         let longest = data.as_object_mut().and_then(|fields| {
             let longest = fields.iter().max_by_key(|(_, v)| v.to_string().len());
@@ -87,9 +90,10 @@ fn fitted(mut data: Value) -> Value {
     data
 }
 
-/// Sends what comes until every [`Reporter`] is gone and the queue is empty, or nobody listens.
-pub(crate) async fn deliver(
-    platform: Platform,
+/// Sends queued events in batches until every [`EventReporter`] is gone and the queue is empty, or the
+/// platform takes no more.
+pub(crate) async fn deliver_events(
+    platform: PlatformClient,
     mut events: mpsc::Receiver<WorkerEvent>,
     clock: Clocked,
 ) {
@@ -98,9 +102,9 @@ pub(crate) async fn deliver(
         Some(event) => Some(event),
         None => events.recv().await,
     } {
-        let mut bytes = size(&first);
+        let mut bytes = event_bytes(&first);
         let mut batch = vec![first];
-        let flush = clock.sleep(FLUSH);
+        let flush = clock.sleep(FLUSH_INTERVAL);
         tokio::pin!(flush);
         while batch.len() < EVENTS_MAX {
             // Both are cancel-safe: an event not yet received stays in the queue.
@@ -110,27 +114,27 @@ pub(crate) async fn deliver(
                 () = &mut flush => None,
             };
             let Some(next) = next else { break };
-            bytes += size(&next);
+            bytes += event_bytes(&next);
             if bytes > BATCH_BYTES_MAX {
                 held = Some(next);
                 break;
             }
             batch.push(next);
         }
-        if send(&platform, batch).await.is_err() {
+        if send_batch(&platform, batch).await.is_err() {
             return;
         }
     }
 }
 
-fn size(event: &WorkerEvent) -> usize {
+fn event_bytes(event: &WorkerEvent) -> usize {
     event.event_data.to_string().len() + 300
 }
 
 /// A refused batch is sent one by one, so that one bad event costs only itself.
-async fn send(platform: &Platform, batch: Vec<WorkerEvent>) -> Result<(), CallError> {
+async fn send_batch(platform: &PlatformClient, batch: Vec<WorkerEvent>) -> Result<(), CallError> {
     let report = ReportEvents { events: batch };
-    match platform.post::<Received>("/events", &report).await {
+    match platform.post_json::<Received>("/events", &report).await {
         Ok(_) => return Ok(()),
         Err(CallError::Refused { .. }) => {}
         Err(other) => return Err(other),
@@ -140,7 +144,7 @@ async fn send(platform: &Platform, batch: Vec<WorkerEvent>) -> Result<(), CallEr
         let report = ReportEvents {
             events: vec![event],
         };
-        match platform.post::<Received>("/events", &report).await {
+        match platform.post_json::<Received>("/events", &report).await {
             Ok(_) => {}
             Err(CallError::Refused { message, .. }) => {
                 tracing::warn!(kind = %kind, message, "An event was refused");
@@ -158,9 +162,9 @@ mod tests {
     #[test]
     fn events_are_made_to_fit() {
         let long = "é\"".repeat(EVENT_BYTES_MAX / 3);
-        let data = fitted(json!({"file": "a", "diff": long, "lines": 3}));
+        let data = fit_event(json!({"file": "a", "diff": long, "lines": 3}));
         assert_eq!(data, json!({"file": "a", "diff": null, "lines": 3}));
-        assert_eq!(fitted(json!([long])), json!({"left_out": true}));
+        assert_eq!(fit_event(json!([long])), json!({"left_out": true}));
         assert_eq!(one_line("a\n  b"), "a b");
         assert_eq!(one_line(&"ä".repeat(500)).chars().count(), 160);
     }

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::wire::anthropic::{Content, CountTokensRequest, Message, MessagesRequest, Tool};
+use crate::wire::anthropic::{
+    ConversationMessage, CountTokensRequest, MessageContent, MessagesRequest, MessagesTool,
+};
 
 /// Bytes of English or code that make a token, on average and rather too few than too many.
 pub const BYTES_PER_TOKEN: u64 = 4;
@@ -15,15 +17,15 @@ const PREAMBLE_TOKENS: u64 = 4_096;
 const MESSAGE_TOKENS: u64 = 4;
 
 /// Estimates what `request` will read.
-pub fn of_request(request: &MessagesRequest) -> u64 {
-    estimate(request.system.as_ref(), &request.messages, &request.tools)
+pub fn estimate_request(request: &MessagesRequest) -> u64 {
+    estimate_tokens(request.system.as_ref(), &request.messages, &request.tools)
 }
 
 /// The most tokens `request` can be read as: no token is shorter than a byte. `None` where it names
 /// something that the provider fetches or adds by itself.
-pub fn most_of_request(request: &MessagesRequest) -> Option<u64> {
+pub fn request_tokens_max(request: &MessagesRequest) -> Option<u64> {
     let wire = serde_json::to_value(request).ok()?;
-    if request.tools.iter().any(|tool| !tool.is_custom()) || fetches(&wire["messages"]) {
+    if request.tools.iter().any(|tool| !tool.is_custom()) || has_remote_source(&wire["messages"]) {
         return None;
     }
     let bytes = wire.to_string().len() as u64;
@@ -31,59 +33,63 @@ pub fn most_of_request(request: &MessagesRequest) -> Option<u64> {
 }
 
 /// Whether a block leaves to the provider what stands in it.
-fn fetches(value: &Value) -> bool {
+fn has_remote_source(value: &Value) -> bool {
     match value {
-        Value::Array(items) => items.iter().any(fetches),
+        Value::Array(items) => items.iter().any(has_remote_source),
         Value::Object(map) => {
             let remote = ["url", "file"]
                 .iter()
                 .any(|kind| map.get("type").is_some_and(|found| found == kind));
-            remote || map.values().any(fetches)
+            remote || map.values().any(has_remote_source)
         }
         _ => false,
     }
 }
 
 /// Estimates what the request behind `request` would read.
-pub fn of_count(request: &CountTokensRequest) -> u64 {
-    estimate(request.system.as_ref(), &request.messages, &request.tools)
+pub fn estimate_count_request(request: &CountTokensRequest) -> u64 {
+    estimate_tokens(request.system.as_ref(), &request.messages, &request.tools)
 }
 
-fn estimate(system: Option<&Content>, messages: &[Message], tools: &[Tool]) -> u64 {
-    let mut count = Count::default();
-    count.add(&system);
-    count.add(&messages);
-    count.add(&tools);
+fn estimate_tokens(
+    system: Option<&MessageContent>,
+    messages: &[ConversationMessage],
+    tools: &[MessagesTool],
+) -> u64 {
+    let mut count = ContentCount::default();
+    count.add_part(&system);
+    count.add_part(&messages);
+    count.add_part(&tools);
     count.bytes.div_ceil(BYTES_PER_TOKEN)
         + count.images * IMAGE_TOKENS
         + messages.len() as u64 * MESSAGE_TOKENS
 }
 
 #[derive(Default)]
-struct Count {
+struct ContentCount {
     bytes: u64,
     images: u64,
 }
 
-impl Count {
-    fn add(&mut self, part: &impl Serialize) {
+impl ContentCount {
+    fn add_part(&mut self, part: &impl Serialize) {
         // What was read from JSON or built from text can be written as JSON.
-        self.walk(&serde_json::to_value(part).unwrap_or_default());
+        self.add_value(&serde_json::to_value(part).unwrap_or_default());
     }
 
-    fn walk(&mut self, value: &Value) {
+    fn add_value(&mut self, value: &Value) {
         match value {
             Value::Null => {}
             Value::Bool(_) | Value::Number(_) => self.bytes += BYTES_PER_TOKEN,
             Value::String(text) => self.bytes += text.len() as u64,
-            Value::Array(items) => items.iter().for_each(|item| self.walk(item)),
+            Value::Array(items) => items.iter().for_each(|item| self.add_value(item)),
             Value::Object(map) if map.get("type").is_some_and(|t| t == "base64") => {
                 self.images += 1;
             }
             Value::Object(map) => {
                 for (key, value) in map {
                     self.bytes += key.len() as u64;
-                    self.walk(value);
+                    self.add_value(value);
                 }
             }
         }
@@ -108,7 +114,7 @@ mod tests {
                 json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": content}]}),
             )
             .unwrap();
-            of_request(&request)
+            estimate_request(&request)
         };
         let picture = |bytes: usize| {
             json!([{"type": "image", "source":

@@ -1,4 +1,4 @@
-//! The bracket around a question: reserve before, record after.
+//! A metered model call: reserves its cost before, records it after.
 
 use std::collections::VecDeque;
 
@@ -9,44 +9,45 @@ use tokio::sync::mpsc::Receiver;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 
-use crate::ask::{Llm, Tally};
-use crate::chain::Chain;
+use crate::error_chain::ErrorChain;
 use crate::failed_try::FailedTry;
+use crate::llm_client::{LlmClient, QuestionTally};
 use crate::meter::{
-    Caller, Meter, Outcome, Projection, RecordError, ReserveError, ReservedCall, Usage,
+    CallMeter, CallOutcome, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError,
+    ReservedCall,
 };
-use crate::pricing::Tokens;
+use crate::pricing::TokenCounts;
 use crate::wire::anthropic::MessagesRequest;
-use crate::{count, retry};
+use crate::{retry, token_count};
 
 /// How often a cost is tried to be recorded again: for about 20 s.
 const RECORD_RETRIES_MAX: u32 = 4;
 
-/// Tells of the failed tries of one question, each failure once. Noting one takes no time; writing it
-/// down may take as long as the meter likes, beside the call.
-pub(crate) struct FailureTeller<'a> {
-    pub(crate) caller: &'a Caller,
-    pub(crate) meter: &'a dyn Meter,
-    noted: Option<FailedTry>,
+/// Reports the failed tries of one question to the meter, each distinct failure once. Noting one takes
+/// no time; writing it down runs beside the call.
+pub(crate) struct FailureWriter<'a> {
+    pub(crate) caller: &'a ModelCaller,
+    pub(crate) meter: &'a dyn CallMeter,
+    last_noted: Option<FailedTry>,
     unwritten: VecDeque<FailedTry>,
     writing: Option<BoxFuture<'a, ()>>,
 }
 
-impl<'a> FailureTeller<'a> {
-    pub(crate) fn new(caller: &'a Caller, meter: &'a dyn Meter) -> Self {
+impl<'a> FailureWriter<'a> {
+    pub(crate) fn new(caller: &'a ModelCaller, meter: &'a dyn CallMeter) -> Self {
         Self {
             caller,
             meter,
-            noted: None,
+            last_noted: None,
             unwritten: VecDeque::new(),
             writing: None,
         }
     }
 
-    /// Takes `failed` for telling unless the last one was like it.
-    pub(crate) fn note(&mut self, failed: FailedTry) {
+    /// Queues `failed` for the meter unless the last one was like it.
+    pub(crate) fn note_failure(&mut self, failed: FailedTry) {
         if self
-            .noted
+            .last_noted
             .as_ref()
             .is_some_and(|noted| failed.is_like(noted))
         {
@@ -60,12 +61,12 @@ impl<'a> FailureTeller<'a> {
             failed.words
         );
         self.unwritten.push_back(failed.clone());
-        self.noted = Some(failed);
+        self.last_noted = Some(failed);
     }
 
     /// Writes down one failure that was noted; waits while there is none. Cancel-safe: what was begun
     /// goes on with the next call.
-    pub(crate) async fn write_next(&mut self) {
+    pub(crate) async fn write_next_failure(&mut self) {
         if !self.begin_writing() {
             return std::future::pending().await;
         }
@@ -76,18 +77,18 @@ impl<'a> FailureTeller<'a> {
     }
 
     /// Writes down all failures that were noted.
-    pub(crate) async fn write_all(&mut self) {
+    pub(crate) async fn write_noted_failures(&mut self) {
         while self.begin_writing() {
-            self.write_next().await;
+            self.write_next_failure().await;
         }
     }
 
-    /// Tells of the failures that nobody has taken out of `failures` yet, and of all noted before.
-    pub(crate) async fn tell_rest(&mut self, failures: &mut Receiver<FailedTry>) {
+    /// Writes down what is left in `failures` and all failures noted before.
+    pub(crate) async fn write_remaining(&mut self, failures: &mut Receiver<FailedTry>) {
         while let Ok(failed) = failures.try_recv() {
-            self.note(failed);
+            self.note_failure(failed);
         }
-        self.write_all().await;
+        self.write_noted_failures().await;
     }
 
     /// False when nothing is left to write.
@@ -96,46 +97,46 @@ impl<'a> FailureTeller<'a> {
             && let Some(failed) = self.unwritten.pop_front()
         {
             let (caller, meter) = (self.caller, self.meter);
-            let writing = async move { meter.tell_failure(caller, &failed).await };
+            let writing = async move { meter.report_failure(caller, &failed).await };
             self.writing = Some(writing.boxed());
         }
         self.writing.is_some()
     }
 }
 
-/// A granted call, to be closed by [`Metered::record`].
+/// A granted call, to be closed by [`MeteredCall::record_outcome`].
 #[must_use = "a granted call stays open until it is recorded"]
-pub(crate) struct Metered<'a> {
-    llm: &'a Llm,
-    caller: &'a Caller,
+pub(crate) struct MeteredCall<'a> {
+    llm: &'a LlmClient,
+    caller: &'a ModelCaller,
     route: RouteName,
     asked_at: Timestamp,
     call: Box<dyn ReservedCall>,
 }
 
-impl<'a> Metered<'a> {
+impl<'a> MeteredCall<'a> {
     /// Asks whether the call may be made.
-    pub(crate) async fn reserve(
-        llm: &'a Llm,
-        caller: &'a Caller,
-        meter: &'a dyn Meter,
+    pub(crate) async fn reserve_call(
+        llm: &'a LlmClient,
+        caller: &'a ModelCaller,
+        meter: &'a dyn CallMeter,
         (name, request): (RouteName, &MessagesRequest),
     ) -> Result<Self, ReserveError> {
         let asked_at = llm.pace.now();
-        let route = llm.routes.get(name);
-        let tokens = Tokens {
-            input: count::of_request(request),
+        let route = llm.routes.route_named(name);
+        let tokens = TokenCounts {
+            input: token_count::estimate_request(request),
             output: u64::from(request.max_tokens.min(route.max_tokens)),
-            ..Tokens::default()
+            ..TokenCounts::default()
         };
-        let projection = Projection {
+        let projection = CostProjection {
             route: name,
             model: route.model.clone(),
             simulated: route.simulated,
             tokens,
-            cost: route.price.cost(tokens),
+            cost: route.price.cost_of(tokens),
         };
-        let call = meter.reserve(caller, &projection).await?;
+        let call = meter.reserve_call(caller, &projection).await?;
         Ok(Self {
             llm,
             caller,
@@ -147,26 +148,30 @@ impl<'a> Metered<'a> {
 
     /// Reports what the call cost. Whoever gets an error withholds the answer, so that spending stops
     /// where nobody can count it.
-    pub(crate) async fn record(self, tally: &Tally, outcome: Outcome) -> Result<(), RecordError> {
-        let route = self.llm.routes.get(self.route);
-        let tokens = tally.tokens();
+    pub(crate) async fn record_outcome(
+        self,
+        tally: &QuestionTally,
+        outcome: CallOutcome,
+    ) -> Result<(), RecordError> {
+        let route = self.llm.routes.route_named(self.route);
+        let tokens = tally.total_tokens();
         if tally.is_overstated() {
-            self.llm.tell_overstated(route);
+            self.llm.warn_overstated(route);
         }
-        let usage = Usage {
+        let usage = CallUsage {
             route: self.route,
             model: route.model.clone(),
             tokens,
-            cost: tally.cost(&route.price),
+            cost: tally.total_cost(&route.price),
             latency_ms: self.llm.pace.now().since(self.asked_at).as_millis() as u64,
             calls: tally.calls,
             simulated: route.simulated,
             outcome,
         };
-        let recorded = self.write(&usage).await;
+        let recorded = self.write_usage(&usage).await;
         if let Err(error) = &recorded {
             tracing::error!(
-                error = %Chain(error), org.id = %self.caller.principal.org, cost_nanousd = usage.cost.as_nanos(),
+                error = %ErrorChain(error), org.id = %self.caller.principal.org, cost_nanousd = usage.cost.as_nanos(),
                 tokens.input = usage.tokens.input, tokens.output = usage.tokens.output,
                 "Could not record the cost of a model call"
             );
@@ -175,18 +180,18 @@ impl<'a> Metered<'a> {
     }
 
     /// Writes it down, several times where the failure may pass.
-    async fn write(&self, usage: &Usage) -> Result<(), RecordError> {
+    async fn write_usage(&self, usage: &CallUsage) -> Result<(), RecordError> {
         let mut failures = 0;
         loop {
-            let error = match self.call.record(usage).await {
+            let error = match self.call.record_usage(usage).await {
                 Err(RecordError::Unavailable(error)) if failures < RECORD_RETRIES_MAX => error,
                 done => return done,
             };
-            let pause = retry::delay(failures, self.llm.pace.jitter(), None);
+            let pause = retry::retry_delay(failures, self.llm.pace.jitter(), None);
             failures += 1;
             let pause_ms = pause.as_millis() as u64;
             tracing::warn!(
-                error = %Chain(error.as_ref()), failures, pause_ms,
+                error = %ErrorChain(error.as_ref()), failures, pause_ms,
                 "Will try again to record the cost of a model call"
             );
             self.llm.pace.sleep(pause).await;

@@ -1,14 +1,14 @@
-//! Writing a file of the workspace, and telling what changed.
+//! Writes a file of the workspace and reports the difference.
 
-use std::fs;
-use std::io;
+use std::{fs, io};
 
-use omoi_domain::agent_event::AgentEventKind;
 use serde_json::{Value, json};
 use similar::{ChangeTag, TextDiff};
 
-use super::paths::Place;
-use super::{ToolError, Toolbox, shortened};
+use omoi_domain::agent_event::AgentEventKind;
+
+use super::allowed_paths::ToolPath;
+use super::{AgentTools, ToolError, shorten_text};
 
 const PREVIEW_LINES_MAX: usize = 100;
 const PREVIEW_CHARS_MAX: usize = 5_000;
@@ -16,31 +16,31 @@ const DIFF_CHARS_MAX: usize = 50_000;
 /// Longer texts are compared by their line counts only.
 const COMPARED_BYTES_MAX: usize = 2 << 20;
 
-/// What a change came to.
+/// Lines that a change added and removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lines {
+pub(super) struct LineCounts {
     pub(super) added: usize,
     pub(super) removed: usize,
 }
 
-/// Puts `new` at `place` and reports the difference to `old`.
-pub(super) async fn put(
-    toolbox: &Toolbox,
-    place: &Place,
+/// Puts `new` at `target` and reports the difference to `old`.
+pub(super) async fn write_change(
+    tools: &AgentTools,
+    target: &ToolPath,
     old: Option<&[u8]>,
     new: &str,
-) -> Result<Lines, ToolError> {
-    store(place, new).map_err(|source| ToolError::Io {
+) -> Result<LineCounts, ToolError> {
+    store_text(target, new).map_err(|source| ToolError::Io {
         step: "write",
-        path: place.shown.clone(),
+        path: target.display_path.clone(),
         source,
     })?;
-    let (lines, data) = event(&place.shown, old, new);
+    let (lines, data) = change_event(&target.display_path, old, new);
     let verb = if old.is_some() { "editing" } else { "creating" };
-    let summary = format!("{verb} {}", place.shown);
-    toolbox
+    let summary = format!("{verb} {}", target.display_path);
+    tools
         .reporter
-        .show(AgentEventKind::FileEdited, data, &summary)
+        .show_event(AgentEventKind::FileEdited, data, &summary)
         .await;
     Ok(lines)
 }
@@ -49,22 +49,22 @@ pub(super) async fn put(
     clippy::disallowed_methods,
     reason = "the agent's own files; they become durable with the turn's snapshot"
 )]
-fn store(place: &Place, text: &str) -> io::Result<()> {
-    if let Some(folder) = place.full.parent() {
+fn store_text(target: &ToolPath, text: &str) -> io::Result<()> {
+    if let Some(folder) = target.real_path.parent() {
         fs::create_dir_all(folder)?;
     }
-    fs::write(&place.full, text)
+    fs::write(&target.real_path, text)
 }
 
-fn event(path: &str, old: Option<&[u8]>, new: &str) -> (Lines, Value) {
+fn change_event(path: &str, old: Option<&[u8]>, new: &str) -> (LineCounts, Value) {
     let before = String::from_utf8_lossy(old.unwrap_or_default());
     let change_type = if old.is_some() { "modified" } else { "created" };
     let mut data = json!({ "file_path": path, "change_type": change_type });
     let comparable = before.len() + new.len() <= COMPARED_BYTES_MAX;
     let (lines, diff) = if comparable {
-        compared(path, &before, new)
+        compare_texts(path, &before, new)
     } else {
-        let lines = Lines {
+        let lines = LineCounts {
             added: new.lines().count(),
             removed: before.lines().count(),
         };
@@ -72,16 +72,16 @@ fn event(path: &str, old: Option<&[u8]>, new: &str) -> (Lines, Value) {
     };
     data["lines_added"] = json!(lines.added);
     data["lines_removed"] = json!(lines.removed);
-    data["diff_preview"] = json!(diff.as_deref().map(preview));
+    data["diff_preview"] = json!(diff.as_deref().map(diff_preview));
     data["full_diff_size"] = json!(diff.as_ref().map(|d| d.chars().count()));
     data["full_diff"] = json!(diff.filter(|d| d.chars().count() <= DIFF_CHARS_MAX));
     (lines, data)
 }
 
-fn compared(path: &str, before: &str, after: &str) -> (Lines, Option<String>) {
+fn compare_texts(path: &str, before: &str, after: &str) -> (LineCounts, Option<String>) {
     let diff = TextDiff::from_lines(before, after);
     let count = |tag| diff.iter_all_changes().filter(|c| c.tag() == tag).count();
-    let lines = Lines {
+    let lines = LineCounts {
         added: count(ChangeTag::Insert),
         removed: count(ChangeTag::Delete),
     };
@@ -92,9 +92,9 @@ fn compared(path: &str, before: &str, after: &str) -> (Lines, Option<String>) {
     (lines, Some(text))
 }
 
-fn preview(diff: &str) -> String {
+fn diff_preview(diff: &str) -> String {
     let lines: Vec<&str> = diff.lines().take(PREVIEW_LINES_MAX).collect();
-    shortened(&lines.join("\n"), PREVIEW_CHARS_MAX)
+    shorten_text(&lines.join("\n"), PREVIEW_CHARS_MAX)
 }
 
 #[cfg(test)]
@@ -103,13 +103,13 @@ mod tests {
 
     #[test]
     fn changes_are_counted_and_bounded() {
-        let (lines, data) = event("a.py", Some(b"one\ntwo\n"), "one\n2\nthree\n");
+        let (lines, data) = change_event("a.py", Some(b"one\ntwo\n"), "one\n2\nthree\n");
         assert_eq!((lines.added, lines.removed), (2, 1));
         assert_eq!(data["change_type"], "modified");
         let want = "--- a/a.py\n+++ b/a.py\n@@ -1,2 +1,3 @@\n one\n-two\n+2\n+three\n";
         assert_eq!(data["full_diff"], want);
 
-        let (lines, data) = event("b.py", None, &"x\n".repeat(30_000));
+        let (lines, data) = change_event("b.py", None, &"x\n".repeat(30_000));
         assert_eq!((lines.added, lines.removed), (30_000, 0));
         assert_eq!(data["full_diff"], Value::Null);
         let shown = data["diff_preview"].as_str().unwrap_or_default();

@@ -20,19 +20,19 @@ fn is_page(text: &str) -> bool {
 }
 
 fn page_words(page: &str) -> String {
-    let title = inside(page, "title").map(|title| unescaped(&without_tags(title)));
+    let title = element_text(page, "title").map(|title| unescape_entities(&without_tags(title)));
     let title = title.map(|title| one_line(&title, PAGE_CHARS_MAX));
     match title.filter(|title| !title.is_empty()) {
         Some(title) => format!("an HTML page: {title}"),
         None => {
-            let words = unescaped(&without_tags(page));
+            let words = unescape_entities(&without_tags(page));
             format!("an HTML page: {}", one_line(&words, PAGE_CHARS_MAX))
         }
     }
 }
 
-/// What stands in the first element `name`.
-fn inside<'a>(page: &'a str, name: &str) -> Option<&'a str> {
+/// The content of the first element `name`.
+fn element_text<'a>(page: &'a str, name: &str) -> Option<&'a str> {
     let lower = page.to_ascii_lowercase();
     let open = lower.find(&format!("<{name}"))?;
     let from = open + page[open..].find('>')? + 1;
@@ -64,7 +64,7 @@ fn without_tags(page: &str) -> String {
     out
 }
 
-fn unescaped(text: &str) -> String {
+fn unescape_entities(text: &str) -> String {
     let names = [
         ("&nbsp;", " "),
         ("&lt;", "<"),

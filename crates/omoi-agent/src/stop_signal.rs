@@ -4,9 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
-/// Why to stop.
+/// Why the worker stops before the agent is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum AgentStopCause {
     /// Another attempt took over; nothing this one says counts any more.
     Superseded,
     /// Somebody sent an interrupt.
@@ -15,24 +15,24 @@ pub(crate) enum Stop {
     Shutdown,
 }
 
-/// Tells everybody to stop; clones share the state.
+/// Stops the tasks of the worker; clones share the state.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stopper {
-    why: Arc<OnceLock<Stop>>,
+pub(crate) struct StopSignal {
+    why: Arc<OnceLock<AgentStopCause>>,
     token: CancellationToken,
 }
 
-impl Stopper {
-    /// Asks for a stop.
-    pub(crate) fn stop(&self, why: Stop) {
+impl StopSignal {
+    /// Requests a stop; the first cause is kept.
+    pub(crate) fn request_stop(&self, why: AgentStopCause) {
         let _ = self.why.set(why);
         self.token.cancel();
     }
 
-    /// Ends when somebody asked for a stop.
-    pub(crate) async fn stopped(&self) -> Stop {
+    /// Waits until a stop is requested; gives its cause.
+    pub(crate) async fn wait_stopped(&self) -> AgentStopCause {
         self.token.cancelled().await;
         // Set before the token is cancelled.
-        self.why.get().copied().unwrap_or(Stop::Shutdown)
+        self.why.get().copied().unwrap_or(AgentStopCause::Shutdown)
     }
 }

@@ -1,4 +1,4 @@
-//! The work tree on its way out: snapshots after turns, one commit at the end.
+//! Packs the work tree for the platform: snapshots after turns, one commit at the end.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(crate) enum SaveError {
     /// The plan names something that is no commit.
     #[error("the commit plan is broken")]
     Plan(#[from] BadObjectId),
-    /// Git refused.
+    /// A git command failed on the work tree.
     #[error("the work could not be saved")]
     Git(#[from] WorkError),
 }
@@ -34,37 +34,37 @@ impl SaveError {
 const IGNORED_PATHS_MAX: usize = 10;
 
 /// The work tree of an attempt that may change it.
-pub(crate) struct Work {
+pub(crate) struct AttemptWork {
     dir: WorkDir,
     base: ObjectId,
     plan: CommitPlan,
     clock: Clocked,
-    saved: Saved,
+    saved: SavedState,
 }
 
-/// What the platform has of the work tree.
-enum Saved {
-    /// Nothing: it is as it was handed out.
+/// State of the work tree that the platform holds.
+enum SavedState {
+    /// Nothing beyond the checkout that the attempt began with.
     Nothing,
-    /// Something that an earlier attempt handed in.
+    /// A snapshot of an earlier worker, of unknown content.
     Unknown,
     /// This tree on top of this commit.
     State(ObjectId, Option<ObjectId>),
 }
 
-/// What leaves at the end.
-pub(crate) struct Finished {
+/// What the attempt delivers at its end.
+pub(crate) struct FinishedWork {
     /// The commits; none when nothing changed.
     pub(crate) bundle: Option<Bundle>,
-    /// Protected paths that had been changed and are as before again.
-    pub(crate) put_back: Vec<String>,
-    /// What git could not take along; empty when all went in.
-    pub(crate) left_out: String,
+    /// Protected paths that the agent changed and that were restored.
+    pub(crate) restored_paths: Vec<String>,
+    /// Files that git could not commit; empty when there are none.
+    pub(crate) unsaved: String,
     /// New files that the ignore rules hide, when nothing else changed.
-    pub(crate) ignored: Vec<String>,
+    pub(crate) ignored_paths: Vec<String>,
 }
 
-impl Work {
+impl AttemptWork {
     /// The workspace of `context`, when its work is to be committed.
     pub(crate) fn new(
         git: &Git,
@@ -81,19 +81,19 @@ impl Work {
             plan,
             clock: clock.clone(),
             saved: if context.resume.is_empty() {
-                Saved::Nothing
+                SavedState::Nothing
             } else {
-                Saved::Unknown
+                SavedState::Unknown
             },
         }))
     }
 
     /// A snapshot, when the work tree is not what the platform has of it.
-    pub(crate) async fn snapshot(&mut self) -> Result<Option<Bundle>, SaveError> {
+    pub(crate) async fn take_snapshot(&mut self) -> Result<Option<Bundle>, SaveError> {
         let now = self.clock.now();
         let snapshot = match (&self.saved, self.dir.take_snapshot(&self.base, now).await?) {
             (_, Some(snapshot)) => snapshot,
-            (Saved::Nothing, None) => return Ok(None),
+            (SavedState::Nothing, None) => return Ok(None),
             // The work was undone; the platform must not go on from what was there before.
             (_, None) => self.dir.snapshot_always(&self.base, now).await?,
         };
@@ -104,23 +104,23 @@ impl Work {
             bundle,
             ..
         } = snapshot;
-        if let Saved::State(saved_tree, saved_head) = &self.saved
+        if let SavedState::State(saved_tree, saved_head) = &self.saved
             && *saved_tree == tree
             && *saved_head == head
         {
             return Ok(None);
         }
-        self.saved = Saved::State(tree, head);
-        Ok(Some(packed(&commit, &bundle)))
+        self.saved = SavedState::State(tree, head);
+        Ok(Some(pack_bundle(&commit, &bundle)))
     }
 
-    /// The platform did not take the last snapshot.
-    pub(crate) fn not_taken(&mut self) {
-        self.saved = Saved::Unknown;
+    /// Forgets the saved state, because the platform refused the last snapshot.
+    pub(crate) fn forget_saved(&mut self) {
+        self.saved = SavedState::Unknown;
     }
 
     /// Commits everything and packs what the platform lacks. `body` goes below the subject.
-    pub(crate) async fn finish(&self, body: Option<&str>) -> Result<Finished, SaveError> {
+    pub(crate) async fn commit_work(&self, body: Option<&str>) -> Result<FinishedWork, SaveError> {
         let put_back = self
             .dir
             .restore_paths(&self.base, &self.plan.protected)
@@ -146,16 +146,16 @@ impl Work {
             Some(_) => Vec::new(),
             None => self.dir.ignored_files(IGNORED_PATHS_MAX).await?,
         };
-        Ok(Finished {
-            bundle: bundle.map(|bytes| packed(&head, &bytes)),
-            put_back: put_back.iter().map(ToString::to_string).collect(),
-            left_out: committed.left_out,
-            ignored: ignored.iter().map(ToString::to_string).collect(),
+        Ok(FinishedWork {
+            bundle: bundle.map(|bytes| pack_bundle(&head, &bytes)),
+            restored_paths: put_back.iter().map(ToString::to_string).collect(),
+            unsaved: committed.left_out,
+            ignored_paths: ignored.iter().map(ToString::to_string).collect(),
         })
     }
 }
 
-fn packed(commit: &ObjectId, bundle: &[u8]) -> Bundle {
+fn pack_bundle(commit: &ObjectId, bundle: &[u8]) -> Bundle {
     Bundle {
         sha: commit.as_str().to_owned(),
         data_b64: STANDARD.encode(bundle),

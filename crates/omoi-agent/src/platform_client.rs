@@ -1,18 +1,19 @@
-//! The worker's side of its conversation with the platform.
+//! HTTP client of the platform's worker routes, with retries.
 
 use std::path::Path;
 use std::time::Duration;
+
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, Method, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use omoi_domain::time::Timestamp;
 use omoi_protocol::error::ErrorBody;
 use omoi_protocol::worker::AttemptContext;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
-use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Method, StatusCode};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// A turn may carry a large snapshot that the platform checks before it answers.
@@ -20,7 +21,7 @@ const REQUEST_MAX: Duration = Duration::from_mins(3);
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Why the platform did not do what it was asked.
+/// Why a call to the platform failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
     /// The attempt is over for the platform.
@@ -29,33 +30,33 @@ pub(crate) enum CallError {
     /// The request breaks a rule.
     #[error("{message}")]
     Refused {
-        /// The answer's status.
+        /// HTTP status of the answer.
         status: u16,
-        /// The platform's reason.
+        /// Reason that the platform gave.
         message: String,
     },
     /// It did not answer in time, or answered that it cannot just now.
     #[error("the platform could not be reached before the time was up")]
-    Unreachable(#[source] Trouble),
+    Unreachable(#[source] TransportError),
     /// Its answer makes no sense.
     #[error("the platform's answer cannot be read")]
     Unreadable(#[source] serde_json::Error),
 }
 
-/// What stood in the way of one try.
+/// Why one try failed, in a way that a retry may mend.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
-    /// The connection.
+pub(crate) enum TransportError {
+    /// The connection could not be made or broke.
     #[error("the connection failed")]
     Connection(#[source] reqwest::Error),
-    /// The platform itself.
+    /// The platform answered with a status that may pass.
     #[error("it answered with status {0}")]
     Status(u16),
 }
 
-/// One attempt's line to the platform; clones share the connections.
+/// Calls the platform with the attempt's token; clones share the connections.
 #[derive(Clone, Debug)]
-pub(crate) struct Platform {
+pub(crate) struct PlatformClient {
     http: Client,
     base: String,
     token: SecretString,
@@ -64,14 +65,14 @@ pub(crate) struct Platform {
     deadline: Timestamp,
 }
 
-enum Once {
+enum TryResult {
     Done(Vec<u8>),
     Final(CallError),
-    Again(Trouble, Option<Duration>),
+    Again(TransportError, Option<Duration>),
 }
 
-impl Platform {
-    /// A line for `context` on which calls are tried again until `deadline`.
+impl PlatformClient {
+    /// A client for `context` that retries calls until `deadline`.
     pub(crate) fn new(
         context: &AttemptContext,
         clock: &Clocked,
@@ -93,8 +94,8 @@ impl Platform {
         })
     }
 
-    /// The same line with another deadline.
-    pub(crate) fn until(&self, deadline: Timestamp) -> Self {
+    /// The same client with another deadline.
+    pub(crate) fn with_deadline(&self, deadline: Timestamp) -> Self {
         Self {
             deadline,
             ..self.clone()
@@ -102,32 +103,33 @@ impl Platform {
     }
 
     /// Posts `body` and reads the answer.
-    pub(crate) async fn post<A: DeserializeOwned>(
+    pub(crate) async fn post_json<A: DeserializeOwned>(
         &self,
         path: &str,
         body: &impl Serialize,
     ) -> Result<A, CallError> {
-        let answer = self.tell(path, body).await?;
+        let answer = self.post_only(path, body).await?;
         serde_json::from_slice(&answer).map_err(CallError::Unreadable)
     }
 
-    /// Posts `body`; what the answer says beside its status does not matter.
-    pub(crate) async fn tell(
+    /// Posts `body`; gives the answer's bytes unparsed.
+    pub(crate) async fn post_only(
         &self,
         path: &str,
         body: &impl Serialize,
     ) -> Result<Vec<u8>, CallError> {
         let bytes = serde_json::to_vec(body).map_err(CallError::Unreadable)?;
-        self.call(Method::POST, path, Some(bytes)).await
+        self.call_with_retries(Method::POST, path, Some(bytes))
+            .await
     }
 
     /// Gets what is at `path`.
-    pub(crate) async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, CallError> {
-        let answer = self.call(Method::GET, path, None).await?;
+    pub(crate) async fn get_json<A: DeserializeOwned>(&self, path: &str) -> Result<A, CallError> {
+        let answer = self.call_with_retries(Method::GET, path, None).await?;
         serde_json::from_slice(&answer).map_err(CallError::Unreadable)
     }
 
-    async fn call(
+    async fn call_with_retries(
         &self,
         method: Method,
         path: &str,
@@ -135,10 +137,10 @@ impl Platform {
     ) -> Result<Vec<u8>, CallError> {
         let mut pause = PAUSE_MIN;
         loop {
-            let (trouble, after) = match self.once(&method, path, body.clone()).await {
-                Once::Done(answer) => return Ok(answer),
-                Once::Final(error) => return Err(error),
-                Once::Again(trouble, after) => (trouble, after),
+            let (trouble, after) = match self.call_once(&method, path, body.clone()).await {
+                TryResult::Done(answer) => return Ok(answer),
+                TryResult::Final(error) => return Err(error),
+                TryResult::Again(trouble, after) => (trouble, after),
             };
             // Workers that lost one platform together do not come back to it together.
             let wait =
@@ -152,7 +154,7 @@ impl Platform {
         }
     }
 
-    async fn once(&self, method: &Method, path: &str, body: Option<Vec<u8>>) -> Once {
+    async fn call_once(&self, method: &Method, path: &str, body: Option<Vec<u8>>) -> TryResult {
         let mut request = self
             .http
             .request(method.clone(), format!("{}{path}", self.base))
@@ -165,33 +167,33 @@ impl Platform {
         }
         let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return Once::Again(Trouble::Connection(error), None),
+            Err(error) => return TryResult::Again(TransportError::Connection(error), None),
         };
         let status = response.status();
         let after = response.headers().get(RETRY_AFTER);
         let after = after.and_then(|v| v.to_str().ok()?.parse().ok());
         let answer = match response.bytes().await {
             Ok(answer) => answer.to_vec(),
-            Err(error) => return Once::Again(Trouble::Connection(error), None),
+            Err(error) => return TryResult::Again(TransportError::Connection(error), None),
         };
         if status.is_success() {
-            return Once::Done(answer);
+            return TryResult::Done(answer);
         }
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-            return Once::Again(
-                Trouble::Status(status.as_u16()),
+            return TryResult::Again(
+                TransportError::Status(status.as_u16()),
                 after.map(Duration::from_secs),
             );
         }
-        Once::Final(refusal(status, &answer))
+        TryResult::Final(read_refusal(status, &answer))
     }
 }
 
-fn refusal(status: StatusCode, answer: &[u8]) -> CallError {
-    let said = serde_json::from_slice::<ErrorBody>(answer).ok();
+fn read_refusal(status: StatusCode, answer: &[u8]) -> CallError {
+    let error_body = serde_json::from_slice::<ErrorBody>(answer).ok();
     let superseded = match status {
         StatusCode::UNAUTHORIZED => true,
-        StatusCode::CONFLICT => said
+        StatusCode::CONFLICT => error_body
             .as_ref()
             .is_none_or(|body| body.error == "superseded_attempt"),
         _ => false,
@@ -199,7 +201,7 @@ fn refusal(status: StatusCode, answer: &[u8]) -> CallError {
     if superseded {
         return CallError::Superseded;
     }
-    let message = said.map_or_else(
+    let message = error_body.map_or_else(
         || format!("the platform answered with status {status}"),
         |body| match body.hint {
             Some(hint) => format!("{} ({hint})", body.message),

@@ -1,13 +1,13 @@
-//! Taking a YAML tree apart while collecting every error.
+//! Reads a YAML tree and collects every error in it.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
 use super::{
-    error::{Place, Problem, ScenarioError},
-    files::{Files, SCENARIO_BYTES_MAX},
-    node::{self, Key, Node, Value},
+    error::{ScenarioError, ScenarioProblem, SourcePlace},
+    files::{SCENARIO_BYTES_MAX, ScenarioFiles},
+    node::{self, YamlKey, YamlNode, YamlValue},
 };
 
 /// `include` may nest this deep; a circle ends here too.
@@ -16,8 +16,8 @@ const INCLUDE_DEPTH_MAX: usize = 4;
 /// The files being read and the errors found so far.
 ///
 /// Methods that give an `Option` have reported the reason of a `None`.
-pub(super) struct Checker<'a> {
-    files: Files<'a>,
+pub(super) struct ScenarioChecker<'a> {
+    files: ScenarioFiles<'a>,
     /// Folder of the scenario file being read; empty, or ends with `/`.
     folder: String,
     parsed: Vec<Arc<str>>,
@@ -25,15 +25,15 @@ pub(super) struct Checker<'a> {
 }
 
 /// The keys of one mapping, each known and taken at most once.
-pub(super) struct Fields {
-    pub(super) at: Place,
+pub(super) struct MappingFields {
+    pub(super) at: SourcePlace,
     object: &'static str,
-    entries: Vec<(Key, Node)>,
+    entries: Vec<(YamlKey, YamlNode)>,
     has_unknown: bool,
 }
 
-impl Fields {
-    pub(super) fn take(&mut self, key: &str) -> Option<Node> {
+impl MappingFields {
+    pub(super) fn take_field(&mut self, key: &str) -> Option<YamlNode> {
         let index = self
             .entries
             .iter()
@@ -42,8 +42,8 @@ impl Fields {
     }
 }
 
-impl<'a> Checker<'a> {
-    pub(super) fn new(files: Files<'a>) -> Self {
+impl<'a> ScenarioChecker<'a> {
+    pub(super) fn new(files: ScenarioFiles<'a>) -> Self {
         Self {
             files,
             folder: String::new(),
@@ -52,7 +52,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub(super) fn report(&mut self, place: &Place, problem: Problem) {
+    pub(super) fn report_problem(&mut self, place: &SourcePlace, problem: ScenarioProblem) {
         self.errors.push(ScenarioError {
             place: place.clone(),
             problem,
@@ -65,7 +65,7 @@ impl<'a> Checker<'a> {
 
     /// The errors in reading order, the first file first.
     pub(super) fn into_errors(mut self) -> Vec<ScenarioError> {
-        let order = |place: &Place| {
+        let order = |place: &SourcePlace| {
             let file = self.parsed.iter().position(|file| *file == place.file);
             (file, place.line, place.column)
         };
@@ -74,13 +74,13 @@ impl<'a> Checker<'a> {
     }
 
     /// Reads and parses a file; `at` is where it is named.
-    pub(super) fn yaml(&mut self, path: &str, at: &Place) -> Option<Node> {
-        let text = self.file(path, at)?;
+    pub(super) fn read_yaml(&mut self, path: &str, at: &SourcePlace) -> Option<YamlNode> {
+        let text = self.read_text_file(path, at)?;
         let file: Arc<str> = format!("{}{path}", self.folder).into();
         if !self.parsed.contains(&file) {
             self.parsed.push(Arc::clone(&file));
         }
-        match node::parse(&file, &text, SCENARIO_BYTES_MAX) {
+        match node::parse_yaml(&file, &text, SCENARIO_BYTES_MAX) {
             Ok(node) => Some(node),
             Err(error) => {
                 self.errors.push(error);
@@ -90,7 +90,11 @@ impl<'a> Checker<'a> {
     }
 
     /// Lets `read` read with paths relative to `folder`, itself relative to the folder of now.
-    pub(super) fn below<T>(&mut self, folder: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+    pub(super) fn read_in_folder<T>(
+        &mut self,
+        folder: &str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         let outer = self.folder.clone();
         self.folder.push_str(folder);
         let done = read(self);
@@ -98,21 +102,22 @@ impl<'a> Checker<'a> {
         done
     }
 
-    fn file(&mut self, path: &str, at: &Place) -> Option<Arc<str>> {
-        let text = self.files.text(&self.folder, path);
-        text.map_err(|problem| self.report(at, problem)).ok()
+    fn read_text_file(&mut self, path: &str, at: &SourcePlace) -> Option<Arc<str>> {
+        let text = self.files.load_text(&self.folder, path);
+        text.map_err(|problem| self.report_problem(at, problem))
+            .ok()
     }
 
     /// Opens a mapping; keys that are not `known` are reported and dropped.
-    pub(super) fn fields(
+    pub(super) fn open_fields(
         &mut self,
         object: &'static str,
-        node: Node,
+        node: YamlNode,
         known: &'static [&'static str],
-    ) -> Option<Fields> {
-        let Value::Map(mut entries) = node.value else {
-            let found = node.value.described();
-            self.report(&node.at, Problem::NotAMapping { object, found });
+    ) -> Option<MappingFields> {
+        let YamlValue::Map(mut entries) = node.value else {
+            let found = node.value.describe_kind();
+            self.report_problem(&node.at, ScenarioProblem::NotAMapping { object, found });
             return None;
         };
         let n_entries = entries.len();
@@ -120,9 +125,9 @@ impl<'a> Checker<'a> {
             let is_known = known.contains(&key.text.as_str());
             if !is_known {
                 let key_text = key.text.clone();
-                self.report(
+                self.report_problem(
                     &key.at,
-                    Problem::UnknownKey {
+                    ScenarioProblem::UnknownKey {
                         key: key_text,
                         object,
                         known,
@@ -132,7 +137,7 @@ impl<'a> Checker<'a> {
             is_known
         });
         let has_unknown = entries.len() < n_entries;
-        Some(Fields {
+        Some(MappingFields {
             at: node.at,
             object,
             entries,
@@ -141,12 +146,16 @@ impl<'a> Checker<'a> {
     }
 
     /// A key that must be there.
-    pub(super) fn required(&mut self, fields: &mut Fields, key: &'static str) -> Option<Node> {
-        let node = fields.take(key);
+    pub(super) fn required_field(
+        &mut self,
+        fields: &mut MappingFields,
+        key: &'static str,
+    ) -> Option<YamlNode> {
+        let node = fields.take_field(key);
         if node.is_none() {
-            self.report(
+            self.report_problem(
                 &fields.at,
-                Problem::MissingKey {
+                ScenarioProblem::MissingKey {
                     object: fields.object,
                     key,
                 },
@@ -156,7 +165,11 @@ impl<'a> Checker<'a> {
     }
 
     /// Exactly one of `kinds` must be there.
-    pub(super) fn one_kind(&mut self, fields: &Fields, kinds: &'static [&'static str]) -> bool {
+    pub(super) fn one_kind(
+        &mut self,
+        fields: &MappingFields,
+        kinds: &'static [&'static str],
+    ) -> bool {
         let keys = fields.entries.iter().map(|(key, _)| key.text.as_str());
         let found: Vec<_> = keys.filter(|key| kinds.contains(key)).collect();
         let object = fields.object;
@@ -167,9 +180,9 @@ impl<'a> Checker<'a> {
             [] => "none".to_owned(),
             several => format!("`{}`", several.join("` and `")),
         };
-        self.report(
+        self.report_problem(
             &fields.at,
-            Problem::NotExactlyOne {
+            ScenarioProblem::NotExactlyOne {
                 object,
                 found,
                 kinds,
@@ -178,11 +191,16 @@ impl<'a> Checker<'a> {
         false
     }
 
-    pub(super) fn wrong_type(&mut self, key: &'static str, expected: &'static str, node: &Node) {
-        let found = node.value.described();
-        self.report(
+    pub(super) fn wrong_type(
+        &mut self,
+        key: &'static str,
+        expected: &'static str,
+        node: &YamlNode,
+    ) {
+        let found = node.value.describe_kind();
+        self.report_problem(
             &node.at,
-            Problem::WrongType {
+            ScenarioProblem::WrongType {
                 key,
                 expected,
                 found,
@@ -191,11 +209,11 @@ impl<'a> Checker<'a> {
     }
 
     /// Text with something in it.
-    pub(super) fn text(&mut self, key: &'static str, node: Node) -> Option<String> {
+    pub(super) fn read_text(&mut self, key: &'static str, node: YamlNode) -> Option<String> {
         match node.value {
-            Value::Text(text) if !text.trim().is_empty() => Some(text),
-            Value::Text(_) => {
-                self.report(&node.at, Problem::Empty { key });
+            YamlValue::Text(text) if !text.trim().is_empty() => Some(text),
+            YamlValue::Text(_) => {
+                self.report_problem(&node.at, ScenarioProblem::Empty { key });
                 None
             }
             _ => {
@@ -206,19 +224,23 @@ impl<'a> Checker<'a> {
     }
 
     /// Text written in place or as `{$file: path}`.
-    pub(super) fn text_or_file(&mut self, key: &'static str, node: Node) -> Option<String> {
-        if !matches!(node.value, Value::Map(_)) {
-            return self.text(key, node);
+    pub(super) fn read_text_or_file(
+        &mut self,
+        key: &'static str,
+        node: YamlNode,
+    ) -> Option<String> {
+        if !matches!(node.value, YamlValue::Map(_)) {
+            return self.read_text(key, node);
         }
         let at = node.at.clone();
-        match self.json(node)? {
+        match self.read_json(node)? {
             Json::String(text) => Some(text),
             _ => {
                 let found = "a mapping".to_owned();
                 let expected = "text or `{$file: path}`";
-                self.report(
+                self.report_problem(
                     &at,
-                    Problem::WrongType {
+                    ScenarioProblem::WrongType {
                         key,
                         expected,
                         found,
@@ -230,22 +252,22 @@ impl<'a> Checker<'a> {
     }
 
     /// A whole number within bounds.
-    pub(super) fn number(
+    pub(super) fn read_number(
         &mut self,
         key: &'static str,
-        node: &Node,
+        node: &YamlNode,
         (min, max): (u64, u64),
     ) -> Option<u64> {
-        let Value::Number(number) = &node.value else {
+        let YamlValue::Number(number) = &node.value else {
             self.wrong_type(key, "a whole number", node);
             return None;
         };
         let value = number.as_u64().filter(|value| (min..=max).contains(value));
         if value.is_none() {
             let found = number.to_string();
-            self.report(
+            self.report_problem(
                 &node.at,
-                Problem::OutOfRange {
+                ScenarioProblem::OutOfRange {
                     key,
                     min,
                     max,
@@ -257,19 +279,19 @@ impl<'a> Checker<'a> {
     }
 
     /// One word of a closed set.
-    pub(super) fn word(
+    pub(super) fn read_word(
         &mut self,
         key: &'static str,
-        node: Node,
+        node: YamlNode,
         allowed: &'static [&'static str],
     ) -> Option<&'static str> {
         let at = node.at.clone();
-        let found = self.text(key, node)?;
+        let found = self.read_text(key, node)?;
         let word = allowed.iter().find(|word| **word == found);
         if word.is_none() {
-            self.report(
+            self.report_problem(
                 &at,
-                Problem::NotOneOf {
+                ScenarioProblem::NotOneOf {
                     key,
                     found,
                     allowed,
@@ -280,20 +302,20 @@ impl<'a> Checker<'a> {
     }
 
     /// A list in which an entry `include: path` stands for the entries of that file.
-    pub(super) fn list(&mut self, key: &'static str, node: Node) -> Option<Vec<Node>> {
+    pub(super) fn read_list(&mut self, key: &'static str, node: YamlNode) -> Option<Vec<YamlNode>> {
         let mut spliced = Vec::new();
-        self.splice(key, node, INCLUDE_DEPTH_MAX, &mut spliced)?;
+        self.splice_included(key, node, INCLUDE_DEPTH_MAX, &mut spliced)?;
         Some(spliced)
     }
 
-    fn splice(
+    fn splice_included(
         &mut self,
         key: &'static str,
-        node: Node,
+        node: YamlNode,
         depth: usize,
-        spliced: &mut Vec<Node>,
+        spliced: &mut Vec<YamlNode>,
     ) -> Option<()> {
-        let Value::List(entries) = node.value else {
+        let YamlValue::List(entries) = node.value else {
             self.wrong_type(key, "a list", &node);
             return None;
         };
@@ -303,31 +325,31 @@ impl<'a> Checker<'a> {
                 continue;
             };
             if depth == 0 {
-                self.report(
+                self.report_problem(
                     &entry.at,
-                    Problem::IncludeTooDeep {
+                    ScenarioProblem::IncludeTooDeep {
                         max: INCLUDE_DEPTH_MAX,
                     },
                 );
-            } else if let Some(included) = self.yaml(&path, &entry.at) {
+            } else if let Some(included) = self.read_yaml(&path, &entry.at) {
                 // An error inside is reported there; the rest of the list is still worth checking.
-                let _ = self.splice(key, included, depth - 1, spliced);
+                let _ = self.splice_included(key, included, depth - 1, spliced);
             }
         }
         Some(())
     }
 
     /// The text of a mapping that consists of `key` alone.
-    fn sole_path(&mut self, key: &'static str, node: &Node) -> Option<String> {
-        let Value::Map(entries) = &node.value else {
+    fn sole_path(&mut self, key: &'static str, node: &YamlNode) -> Option<String> {
+        let YamlValue::Map(entries) = &node.value else {
             return None;
         };
         let (found, value) = entries.iter().find(|(found, _)| found.text == key)?;
         if entries.len() > 1 {
-            self.report(&found.at, Problem::NotAlone { key });
+            self.report_problem(&found.at, ScenarioProblem::NotAlone { key });
             return None;
         }
-        let Value::Text(path) = &value.value else {
+        let YamlValue::Text(path) = &value.value else {
             self.wrong_type(key, "text", value);
             return None;
         };
@@ -335,30 +357,33 @@ impl<'a> Checker<'a> {
     }
 
     /// A value for a model's answer, with every `{$file: path}` replaced by the text of that file.
-    pub(super) fn json(&mut self, node: Node) -> Option<Json> {
-        let has_file = |entries: &[(Key, Node)]| entries.iter().any(|(key, _)| key.text == "$file");
+    pub(super) fn read_json(&mut self, node: YamlNode) -> Option<Json> {
+        let has_file =
+            |entries: &[(YamlKey, YamlNode)]| entries.iter().any(|(key, _)| key.text == "$file");
         Some(match node.value {
-            Value::Null => Json::Null,
-            Value::Bool(value) => Json::Bool(value),
-            Value::Number(value) => Json::Number(value),
-            Value::Text(value) => Json::String(value),
-            Value::List(entries) => {
-                let entries = entries.into_iter().filter_map(|entry| self.json(entry));
+            YamlValue::Null => Json::Null,
+            YamlValue::Bool(value) => Json::Bool(value),
+            YamlValue::Number(value) => Json::Number(value),
+            YamlValue::Text(value) => Json::String(value),
+            YamlValue::List(entries) => {
+                let entries = entries
+                    .into_iter()
+                    .filter_map(|entry| self.read_json(entry));
                 Json::Array(entries.collect())
             }
-            Value::Map(ref entries) if has_file(entries) => {
+            YamlValue::Map(ref entries) if has_file(entries) => {
                 let path = self.sole_path("$file", &node)?;
-                Json::String(self.file(&path, &node.at)?.as_ref().to_owned())
+                Json::String(self.read_text_file(&path, &node.at)?.as_ref().to_owned())
             }
-            Value::Map(entries) => Json::Object(self.object(entries)),
+            YamlValue::Map(entries) => Json::Object(self.read_object(entries)),
         })
     }
 
     /// The entries of a mapping as JSON.
-    pub(super) fn object(&mut self, entries: Vec<(Key, Node)>) -> Map<String, Json> {
+    pub(super) fn read_object(&mut self, entries: Vec<(YamlKey, YamlNode)>) -> Map<String, Json> {
         let pairs = entries.into_iter();
         pairs
-            .filter_map(|(key, value)| Some((key.text, self.json(value)?)))
+            .filter_map(|(key, value)| Some((key.text, self.read_json(value)?)))
             .collect()
     }
 }

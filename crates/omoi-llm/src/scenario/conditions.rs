@@ -9,7 +9,7 @@ use globset::{GlobBuilder, GlobMatcher};
 pub struct RequestKeys {
     /// Role of the caller.
     pub role: Option<String>,
-    /// Planning phase.
+    /// Planning phase of the attempt.
     pub phase: Option<String>,
     /// Plan-local id of the task.
     pub task: Option<String>,
@@ -22,7 +22,7 @@ pub struct RequestKeys {
 }
 
 impl RequestKeys {
-    fn text(&self, key: TextKey) -> Option<&str> {
+    fn key_text(&self, key: TextKey) -> Option<&str> {
         match key {
             TextKey::Role => self.role.as_deref(),
             TextKey::Phase => self.phase.as_deref(),
@@ -55,13 +55,13 @@ impl fmt::Display for RequestKeys {
 
 /// The conditions of a rule; a condition that is not given always holds.
 #[derive(Clone, Debug, Default)]
-pub struct When {
+pub struct RuleConditions {
     pub(super) role: Option<String>,
     pub(super) phase: Option<String>,
     pub(super) task: Option<String>,
     pub(super) title: Option<TitlePattern>,
-    pub(super) round: Option<Numbers>,
-    pub(super) turn: Option<Numbers>,
+    pub(super) round: Option<NumberSet>,
+    pub(super) turn: Option<NumberSet>,
 }
 
 #[derive(Clone, Copy)]
@@ -77,22 +77,22 @@ const TEXT_KEYS: [(&str, TextKey); 3] = [
     ("task", TextKey::Task),
 ];
 
-impl When {
+impl RuleConditions {
     /// Whether the rule answers a request with these keys.
-    pub fn matches(&self, keys: &RequestKeys) -> bool {
-        self.differences(keys).is_empty()
+    pub fn matches_keys(&self, keys: &RequestKeys) -> bool {
+        self.unmet_conditions(keys).is_empty()
     }
 
     /// Says of each condition that does not hold what was found and what was wanted.
-    pub fn differences(&self, keys: &RequestKeys) -> Vec<String> {
+    pub fn unmet_conditions(&self, keys: &RequestKeys) -> Vec<String> {
         let mut differences = Vec::new();
         let mut differ = |key: &str, found: Option<String>, wanted: String| {
             let found = found.unwrap_or_else(|| "missing".to_owned());
             differences.push(format!("{key} is {found}, the rule wants {wanted}"));
         };
         for (name, key) in TEXT_KEYS {
-            let found = keys.text(key);
-            if let Some(wanted) = self.text(key)
+            let found = keys.key_text(key);
+            if let Some(wanted) = self.wanted_text(key)
                 && found != Some(wanted)
             {
                 differ(
@@ -130,10 +130,10 @@ impl When {
     }
 
     /// Whether every request that `other` matches is matched here too.
-    pub(super) fn covers(&self, other: &Self) -> bool {
+    pub(super) fn covers_conditions(&self, other: &Self) -> bool {
         let texts = TEXT_KEYS.iter().all(|(_, key)| {
-            self.text(*key)
-                .is_none_or(|mine| other.text(*key).is_some_and(|its| its == mine))
+            self.wanted_text(*key)
+                .is_none_or(|mine| other.wanted_text(*key).is_some_and(|its| its == mine))
         });
         let titles = self.title.as_ref().is_none_or(|mine| {
             other.title.as_ref().is_some_and(|its| {
@@ -142,10 +142,10 @@ impl When {
                     || mine.text == "*"
             })
         });
-        let numbers = |mine: &Option<Numbers>, its: &Option<Numbers>| {
+        let numbers = |mine: &Option<NumberSet>, its: &Option<NumberSet>| {
             mine.as_ref().is_none_or(|mine| {
                 its.as_ref()
-                    .map_or_else(|| mine.is_everything(), |its| mine.covers(its))
+                    .map_or_else(|| mine.is_everything(), |its| mine.contains_set(its))
             })
         };
         // Every request has a turn, so the range of all turns hides a rule that names none; a round may be missing.
@@ -156,7 +156,7 @@ impl When {
             && numbers(&self.round, &other.round)
     }
 
-    fn text(&self, key: TextKey) -> Option<&str> {
+    fn wanted_text(&self, key: TextKey) -> Option<&str> {
         match key {
             TextKey::Role => self.role.as_deref(),
             TextKey::Phase => self.phase.as_deref(),
@@ -188,11 +188,11 @@ impl TitlePattern {
 
 /// A set of rounds or turns: sorted ranges that neither touch nor overlap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Numbers(Vec<(u32, u32)>);
+pub(super) struct NumberSet(Vec<(u32, u32)>);
 
-impl Numbers {
+impl NumberSet {
     /// The union of inclusive ranges.
-    pub(super) fn union(mut ranges: Vec<(u32, u32)>) -> Self {
+    pub(super) fn union_of(mut ranges: Vec<(u32, u32)>) -> Self {
         ranges.sort_unstable();
         let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
         for (from, to) in ranges {
@@ -210,7 +210,7 @@ impl Numbers {
             .any(|(from, to)| (*from..=*to).contains(&number))
     }
 
-    fn covers(&self, other: &Self) -> bool {
+    fn contains_set(&self, other: &Self) -> bool {
         other
             .0
             .iter()
@@ -222,7 +222,7 @@ impl Numbers {
     }
 }
 
-impl fmt::Display for Numbers {
+impl fmt::Display for NumberSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (from, to)) in self.0.iter().enumerate() {
             if index > 0 {

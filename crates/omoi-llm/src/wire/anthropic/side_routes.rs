@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Message, Tool};
+use super::{ConversationMessage, MessageContent, MessagesTool};
 use crate::wire::Extra;
 
 /// A request to `POST /v1/messages/count_tokens`: a message request that asks for no answer.
@@ -12,13 +12,13 @@ pub struct CountTokensRequest {
     pub model: String,
     /// Instructions ahead of the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub system: Option<Content>,
+    pub system: Option<MessageContent>,
     /// The conversation, oldest first.
-    pub messages: Vec<Message>,
+    pub messages: Vec<ConversationMessage>,
     /// Tools the model may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tools: Vec<Tool>,
-    /// Everything else.
+    pub tools: Vec<MessagesTool>,
+    /// Everything else, passed through.
     #[serde(flatten)]
     pub extra: Extra,
 }
@@ -33,9 +33,9 @@ pub struct CountTokensResponse {
 /// The answer to `GET /v1/models`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelList {
-    /// The models.
+    /// Models of this page.
     pub data: Vec<ModelInfo>,
-    /// More pages follow.
+    /// Whether more pages follow.
     pub has_more: bool,
     /// First id of this page.
     pub first_id: Option<String>,
@@ -43,16 +43,16 @@ pub struct ModelList {
     pub last_id: Option<String>,
 }
 
-/// One model.
+/// One model of the list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
-    /// Always `model`.
+    /// Constant tag, always `model`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The name to ask for.
     pub id: String,
-    /// For people.
+    /// Name for people to read.
     pub display_name: String,
-    /// RFC 3339.
+    /// Date of release, RFC 3339.
     pub created_at: String,
 }

@@ -5,10 +5,10 @@ use http::HeaderMap;
 use serde_json::Value as Json;
 
 use super::{
-    Wire, anthropic_request,
-    asked::Form,
+    WireFormat, anthropic_request,
+    checked_request::RequestForm,
     openai_request,
-    refusal::{Reason, Refusal},
+    refusal::{RefusalReason, RequestRefusal},
 };
 use crate::wire::{
     anthropic::{MessagesRequest, VERSION},
@@ -24,21 +24,25 @@ pub(super) fn is_own(headers: &HeaderMap) -> bool {
 }
 
 /// Checks `body` without the fields that are not known, whose places are added to `unknown`.
-pub(super) fn check(wire: Wire, body: &Json, unknown: &mut Vec<String>) -> Result<Form, Refusal> {
+pub(super) fn check_known(
+    wire: WireFormat,
+    body: &Json,
+    unknown: &mut Vec<String>,
+) -> Result<RequestForm, RequestRefusal> {
     let mut body = body.clone();
-    if wire == Wire::Anthropic {
+    if wire == WireFormat::Anthropic {
         fold_instructions(&mut body, unknown);
     }
     loop {
         let checked = match wire {
-            Wire::Anthropic => anthropic_request::check(&body),
-            Wire::OpenAi => openai_request::check(&body),
+            WireFormat::Anthropic => anthropic_request::check_body(&body),
+            WireFormat::OpenAi => openai_request::check_body(&body),
         };
         let refusal = match checked {
-            Err(refusal) if matches!(refusal.reason, Reason::UnknownField) => refusal,
+            Err(refusal) if matches!(refusal.reason, RefusalReason::UnknownField) => refusal,
             other => return other,
         };
-        if unknown.len() >= UNKNOWN_MAX || !remove(&mut body, &refusal.at) {
+        if unknown.len() >= UNKNOWN_MAX || !remove_field(&mut body, &refusal.at) {
             return Err(refusal);
         }
         unknown.push(refusal.at);
@@ -83,7 +87,7 @@ fn fold_instructions(body: &mut Json, unknown: &mut Vec<String>) {
 
 /// Takes the field at `path`, as refusals name it, out of `body`; false where there is none. A name
 /// that holds a dot is found too.
-fn remove(body: &mut Json, path: &str) -> bool {
+fn remove_field(body: &mut Json, path: &str) -> bool {
     if let Some(fields) = body.as_object_mut()
         && fields.remove(path).is_some()
     {
@@ -96,6 +100,6 @@ fn remove(body: &mut Json, path: &str) -> bool {
             Json::Object(fields) => fields.get_mut(first),
             _ => None,
         };
-        inner.is_some_and(|inner| remove(inner, rest))
+        inner.is_some_and(|inner| remove_field(inner, rest))
     })
 }

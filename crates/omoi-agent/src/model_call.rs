@@ -1,4 +1,4 @@
-//! One turn's question to the model, asked again when the answer was cut or made no sense.
+//! One turn's model call, retried when the answer was cut or could not be read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
-use omoi_llm::client::Client;
-use omoi_llm::pace::Pace;
-use omoi_llm::upstream::{UpstreamError, collect};
-use omoi_llm::wire::answer::Answer;
+use omoi_llm::gateway_client::GatewayClient;
+use omoi_llm::pace::CallPace;
+use omoi_llm::upstream::{UpstreamError, collect_answer};
+use omoi_llm::wire::answer::ModelAnswer;
 use omoi_llm::wire::anthropic::{MessagesRequest, StreamEvent};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
 
-/// Times a turn is asked again after an answer that began and did not end well.
-const AGAIN_MAX: u32 = 3;
+/// Retries of a turn after an answer that began and then failed.
+const RETRIES_MAX: u32 = 3;
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -25,17 +25,17 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 pub(crate) enum NoAnswer {
     /// The gateway does not know this attempt any more.
     Superseded,
-    /// Nothing this attempt can do about it.
+    /// A failure that a retry by this attempt does not mend.
     Final {
-        /// Its class.
+        /// Error class that decides about a retry.
         class: ErrorClass,
-        /// For people.
+        /// Reason for people to read.
         message: String,
     },
 }
 
-/// What is to be done about one failure.
-enum Next {
+/// How to go on after one failure.
+enum FailureStep {
     /// Ask again, as often as it takes: the gateway is away for a moment.
     Wait,
     /// Ask again a few times.
@@ -43,14 +43,14 @@ enum Next {
     Give(NoAnswer),
 }
 
-/// The worker's clock and dice, as the model client wants them.
+/// The worker's clock and randomness, as the model client takes them.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerPace {
     pub(crate) clock: Clocked,
     pub(crate) rng: Rng,
 }
 
-impl Pace for WorkerPace {
+impl CallPace for WorkerPace {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -65,38 +65,38 @@ impl Pace for WorkerPace {
 }
 
 /// Asks for the answer to `request`. The caller's wall limit ends the waiting.
-pub(crate) async fn ask(
-    client: &Client,
+pub(crate) async fn ask_model(
+    client: &GatewayClient,
     pace: &Arc<WorkerPace>,
     request: &MessagesRequest,
-) -> Result<Answer, NoAnswer> {
+) -> Result<ModelAnswer, NoAnswer> {
     let mut again = 0;
     let mut pause = PAUSE_MIN;
     loop {
-        let next = match client.messages_stream(request).await {
+        let next = match client.stream_message(request).await {
             Ok(events) => {
                 let mut is_begun = false;
                 let seen = |event: &StreamEvent| is_begun |= !matches!(event, StreamEvent::Ping(_));
-                match collect(events, seen).await {
+                match collect_answer(events, seen).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) if is_begun => (after_cut(&error), error),
                     // The gateway says after its pings what it could have said in the head.
-                    Err(error) => (without_answer(&error), error),
+                    Err(error) => (after_refusal(&error), error),
                 }
             }
-            Err(error) => (without_answer(&error), error),
+            Err(error) => (after_refusal(&error), error),
         };
         match next {
-            (Next::Give(no_answer), _) => return Err(no_answer),
-            (Next::Again(class), error) if again == AGAIN_MAX => {
+            (FailureStep::Give(no_answer), _) => return Err(no_answer),
+            (FailureStep::Again(class), error) if again == RETRIES_MAX => {
                 let message = message_of(&error);
                 return Err(NoAnswer::Final { class, message });
             }
-            (Next::Again(_), error) => {
+            (FailureStep::Again(_), error) => {
                 again += 1;
                 tracing::info!(again, error = %error_chain(&error), "Asking for the turn again");
             }
-            (Next::Wait, error) => {
+            (FailureStep::Wait, error) => {
                 tracing::info!(error = %error_chain(&error), "Waiting for the gateway");
             }
         }
@@ -105,16 +105,16 @@ pub(crate) async fn ask(
     }
 }
 
-/// The gateway said no. It has tried everything that can be tried, so its word is final.
-fn without_answer(error: &UpstreamError) -> Next {
+/// Decides after a refusal of the gateway. It has made every retry already, so a refusal is final.
+fn after_refusal(error: &UpstreamError) -> FailureStep {
     let UpstreamError::Status { status, .. } = error else {
         return match error {
-            UpstreamError::Connect(_) => Next::Wait,
+            UpstreamError::Connect(_) => FailureStep::Wait,
             other => after_cut(other),
         };
     };
     let class = match status {
-        401 | 409 => return Next::Give(NoAnswer::Superseded),
+        401 | 409 => return FailureStep::Give(NoAnswer::Superseded),
         402 => ErrorClass::QuotaExceeded,
         // The platform has no key, or one the provider refuses: the same tomorrow.
         403 => ErrorClass::AuthFailed,
@@ -122,14 +122,14 @@ fn without_answer(error: &UpstreamError) -> Next {
         500.. => ErrorClass::Upstream5xx,
         _ => ErrorClass::UpstreamRefused,
     };
-    Next::Give(NoAnswer::Final {
+    FailureStep::Give(NoAnswer::Final {
         class,
         message: error_chain(error),
     })
 }
 
-/// What happened to the worker's own connection, in words that do not take it for the provider's. The
-/// gateway tells what the provider did by a status or an event.
+/// The message of a failure of the worker's own connection, which must not be taken for the provider's:
+/// the gateway reports those by a status or an event.
 fn own_failure(error: &UpstreamError) -> Option<String> {
     Some(match error {
         UpstreamError::Connect(source) => {
@@ -152,15 +152,15 @@ fn own_failure(error: &UpstreamError) -> Option<String> {
     })
 }
 
-/// What people are told of a failure.
+/// The message of a failure for people.
 fn message_of(error: &UpstreamError) -> String {
     own_failure(error).unwrap_or_else(|| error_chain(error))
 }
 
-/// The answer began and did not end well.
-fn after_cut(error: &UpstreamError) -> Next {
+/// Decides after an answer that began and then failed.
+fn after_cut(error: &UpstreamError) -> FailureStep {
     let final_as = |class| {
-        Next::Give(NoAnswer::Final {
+        FailureStep::Give(NoAnswer::Final {
             class,
             message: message_of(error),
         })
@@ -168,14 +168,14 @@ fn after_cut(error: &UpstreamError) -> Next {
     match error {
         UpstreamError::Status { status: 402, .. } => final_as(ErrorClass::QuotaExceeded),
         UpstreamError::Status { status: 403, .. } => final_as(ErrorClass::AuthFailed),
-        UpstreamError::Status { status: 429, .. } => Next::Again(ErrorClass::RateLimited),
-        UpstreamError::Status { status: 500.., .. } => Next::Again(ErrorClass::Upstream5xx),
+        UpstreamError::Status { status: 429, .. } => FailureStep::Again(ErrorClass::RateLimited),
+        UpstreamError::Status { status: 500.., .. } => FailureStep::Again(ErrorClass::Upstream5xx),
         UpstreamError::Connect(_)
         | UpstreamError::Broken(_)
         | UpstreamError::Cut
         | UpstreamError::Silent { .. }
-        | UpstreamError::NoContent { .. } => Next::Again(ErrorClass::Network),
-        UpstreamError::Malformed(_) => Next::Again(ErrorClass::AgentError),
+        | UpstreamError::NoContent { .. } => FailureStep::Again(ErrorClass::Network),
+        UpstreamError::Malformed(_) => FailureStep::Again(ErrorClass::AgentError),
         UpstreamError::TooLong { .. } => final_as(ErrorClass::Network),
         UpstreamError::Status { .. }
         | UpstreamError::TooLarge { .. }
@@ -192,10 +192,10 @@ mod tests {
 
     /// Class and words of a failure that lasts.
     fn told(error: &UpstreamError) -> (ErrorClass, String) {
-        match without_answer(error) {
-            Next::Again(class) => (class, message_of(error)),
-            Next::Give(NoAnswer::Final { class, message }) => (class, message),
-            Next::Wait | Next::Give(NoAnswer::Superseded) => panic!("{error}"),
+        match after_refusal(error) {
+            FailureStep::Again(class) => (class, message_of(error)),
+            FailureStep::Give(NoAnswer::Final { class, message }) => (class, message),
+            FailureStep::Wait | FailureStep::Give(NoAnswer::Superseded) => panic!("{error}"),
         }
     }
 

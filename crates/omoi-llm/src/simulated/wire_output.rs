@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::answer::{Answer, Piece};
+use super::answer::{AnswerPiece, ScriptedAnswer};
 use crate::scenario::{BrokenJson, FaultKind};
 
-/// One thing to send, or a time to wait.
+/// Something to send on the wire, or a pause.
 #[derive(Debug, PartialEq)]
-pub(super) enum Out {
+pub(super) enum WireOutput {
     Event {
         name: Option<&'static str>,
         data: String,
@@ -19,8 +19,8 @@ pub(super) enum Out {
     Wait(Duration),
 }
 
-impl Out {
-    pub(super) fn json(name: Option<&'static str>, data: &Json) -> Self {
+impl WireOutput {
+    pub(super) fn json_event(name: Option<&'static str>, data: &Json) -> Self {
         Self::Event {
             name,
             data: data.to_string(),
@@ -37,7 +37,7 @@ impl Out {
 const PIECE_CHARS: [usize; 7] = [1, 5, 2, 13, 3, 89, 34];
 
 /// Cuts `text` into pieces whose lengths vary but are the same each time.
-pub(super) fn cut(text: &str) -> Vec<&str> {
+pub(super) fn cut_pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     for length in PIECE_CHARS.iter().cycle() {
@@ -56,10 +56,10 @@ pub(super) fn cut(text: &str) -> Vec<&str> {
 }
 
 /// Cuts the arguments of the first tool call in the middle.
-pub(super) fn break_tool_input(answer: &mut Answer) {
+pub(super) fn break_tool_input(answer: &mut ScriptedAnswer) {
     let calls = answer.pieces.iter_mut().filter_map(|piece| match piece {
-        Piece::Call(call) => Some(call),
-        Piece::Text(_) | Piece::Delay { .. } => None,
+        AnswerPiece::Call(call) => Some(call),
+        AnswerPiece::Text(_) | AnswerPiece::Delay { .. } => None,
     });
     if let Some(call) = calls.into_iter().next() {
         call.input = first_half(&call.input).to_owned();
@@ -67,13 +67,17 @@ pub(super) fn break_tool_input(answer: &mut Answer) {
 }
 
 /// Spoils a stream of events as `fault` says; faults of other kinds leave it as it is.
-pub(super) fn spoil(events: &mut Vec<Out>, fault: Option<&FaultKind>, error: impl Fn(&str) -> Out) {
+pub(super) fn spoil_events(
+    events: &mut Vec<WireOutput>,
+    fault: Option<&FaultKind>,
+    error: impl Fn(&str) -> WireOutput,
+) {
     let Some(middle) = middle_event(events) else {
         return;
     };
     match fault {
         Some(FaultKind::BrokenJson(BrokenJson::Body)) => {
-            if let Out::Event { data, .. } = &mut events[middle] {
+            if let WireOutput::Event { data, .. } = &mut events[middle] {
                 *data = first_half(data).to_owned();
             }
         }
@@ -85,9 +89,9 @@ pub(super) fn spoil(events: &mut Vec<Out>, fault: Option<&FaultKind>, error: imp
     }
 }
 
-fn middle_event(events: &[Out]) -> Option<usize> {
+fn middle_event(events: &[WireOutput]) -> Option<usize> {
     let of_events =
-        || (0..events.len()).filter(|index| matches!(events[*index], Out::Event { .. }));
+        || (0..events.len()).filter(|index| matches!(events[*index], WireOutput::Event { .. }));
     of_events().nth(of_events().count() / 2)
 }
 

@@ -1,4 +1,4 @@
-//! The loop: ask, run the tools, save, commit the turn.
+//! The agent loop: ask the model, run its tools, take a snapshot, commit the turn.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AttemptStopReason, SubjectKind};
 use omoi_domain::retry::ErrorClass;
-use omoi_llm::client::Client;
+use omoi_llm::gateway_client::GatewayClient;
 use omoi_llm::wire::answer::BrokenCall;
 use omoi_llm::wire::anthropic::{ContentBlock, StopReason};
 use omoi_protocol::worker::{
@@ -15,41 +15,41 @@ use omoi_protocol::worker::{
 };
 use omoi_runtime::telemetry::error_chain;
 
-use crate::beside::Inbox;
-use crate::model::{NoAnswer, WorkerPace, ask};
-use crate::platform::{CallError, Platform};
-use crate::reporter::Reporter;
-use crate::tools::{Toolbox, may_change_files, shortened};
-use crate::transcript::{BadTurn, NUDGES_MAX, Said, Transcript, ended};
-use crate::work::{SaveError, Work};
+use crate::attempt_work::{AttemptWork, SaveError};
+use crate::event_reporter::EventReporter;
+use crate::inbox::MessageInbox;
+use crate::model_call::{NoAnswer, WorkerPace, ask_model};
+use crate::platform_client::{CallError, PlatformClient};
+use crate::tools::{AgentTools, may_change_files, shorten_text};
+use crate::transcript::{AgentReply, BadTurn, NUDGES_MAX, Transcript, final_reply};
 
 /// Characters of a message that an event or a report carries.
 pub(crate) const TEXT_CHARS_MAX: usize = 5_000;
 
-/// How a pass came to its end by itself.
+/// How the loop ended by itself, without a stop from outside.
 #[derive(Debug)]
-pub(crate) enum End {
-    /// The agent says that its goal is reached.
+pub(crate) enum LoopEnd {
+    /// The agent reported that its goal is reached.
     Done {
-        /// How it said so.
+        /// How it reply so.
         stop_reason: AttemptStopReason,
-        /// What it says it did.
+        /// The agent's summary of its work.
         summary: Option<String>,
     },
     /// A limit was reached.
     Limit(AttemptStopReason),
-    /// An error.
+    /// An error that ends the attempt.
     Failed {
-        /// Its class.
+        /// Error class that decides about a retry.
         class: ErrorClass,
-        /// For people.
+        /// Reason for people to read.
         message: String,
     },
     /// Another attempt took over.
     Superseded,
 }
 
-/// Why a turn did not come to its end.
+/// Why a turn could not be completed.
 #[derive(Debug, thiserror::Error)]
 enum TurnError {
     #[error("the platform did not take the turn")]
@@ -66,118 +66,130 @@ enum TurnError {
     Superseded,
 }
 
-/// What the tool calls of one turn gave.
+/// Results of the tool calls of one turn.
 struct ToolsRun {
-    /// One per call.
+    /// Tool results, one per call in order.
     results: Vec<ContentBlock>,
     /// Whether the phase's output was accepted as complete.
     accepted: bool,
-    /// Why no further turn is of use.
+    /// Why the attempt ends now: the same refusal came too often.
     gives_up: Option<String>,
 }
 
-/// What a pass works with.
-pub(crate) struct Pass<'a> {
+/// The agent loop of one attempt, with everything that it uses.
+pub(crate) struct AgentLoop<'a> {
     pub(crate) context: &'a AttemptContext,
-    pub(crate) client: Client,
+    pub(crate) client: GatewayClient,
     pub(crate) pace: Arc<WorkerPace>,
-    pub(crate) platform: Platform,
-    pub(crate) reporter: Reporter,
-    pub(crate) inbox: Inbox,
-    pub(crate) toolbox: &'a Toolbox,
-    pub(crate) work: Option<&'a mut Work>,
+    pub(crate) platform: PlatformClient,
+    pub(crate) reporter: EventReporter,
+    pub(crate) inbox: MessageInbox,
+    pub(crate) tools: &'a AgentTools,
+    pub(crate) work: Option<&'a mut AttemptWork>,
     /// Turns committed, those of a resumed attempt included.
     pub(crate) turns: &'a mut u32,
 }
 
-impl Pass<'_> {
-    /// Takes turns until one of them is the last.
+impl AgentLoop<'_> {
+    /// Takes turns until the agent is done, a limit is reached or an error ends the attempt.
     ///
     /// May be dropped at any await: a turn that is not committed yet did not happen.
-    pub(crate) async fn run(&mut self) -> End {
-        let end = match self.turns().await {
+    pub(crate) async fn run_turns(&mut self) -> LoopEnd {
+        let end = match self.take_turns().await {
             Ok(end) => end,
-            Err(TurnError::Superseded | TurnError::Call(CallError::Superseded)) => End::Superseded,
+            Err(TurnError::Superseded | TurnError::Call(CallError::Superseded)) => {
+                LoopEnd::Superseded
+            }
             // A task may go on when it is sent back; a phase has no more rounds than its attempts.
             Err(TurnError::NoAnswer {
                 class: ErrorClass::QuotaExceeded,
                 message,
             }) if self.context.subject.kind() == SubjectKind::Task => {
-                self.over_budget(&message).await;
-                End::Limit(AttemptStopReason::MaxCostReached)
+                self.report_over_budget(&message).await;
+                LoopEnd::Limit(AttemptStopReason::MaxCostReached)
             }
-            Err(TurnError::NoAnswer { class, message }) => End::Failed { class, message },
-            Err(error @ TurnError::Call(CallError::Unreachable(_))) => End::Failed {
+            Err(TurnError::NoAnswer { class, message }) => LoopEnd::Failed { class, message },
+            Err(error @ TurnError::Call(CallError::Unreachable(_))) => LoopEnd::Failed {
                 class: ErrorClass::Network,
                 message: error_chain(&error),
             },
-            Err(error) => End::Failed {
+            Err(error) => LoopEnd::Failed {
                 class: ErrorClass::AgentError,
                 message: error_chain(&error),
             },
         };
-        if let End::Failed { class, message } = &end {
-            let data = json!({ "error_class": class, "error_message": shortened(message, TEXT_CHARS_MAX) });
+        if let LoopEnd::Failed { class, message } = &end {
+            let data = json!({ "error_class": class, "error_message": shorten_text(message, TEXT_CHARS_MAX) });
             self.reporter
-                .show(AgentEventKind::AgentFailed, data, message)
+                .show_event(AgentEventKind::AgentFailed, data, message)
                 .await;
         }
         end
     }
 
-    async fn over_budget(&self, message: &str) {
-        let data = json!({ "message": shortened(message, TEXT_CHARS_MAX) });
+    async fn report_over_budget(&self, message: &str) {
+        let data = json!({ "message": shorten_text(message, TEXT_CHARS_MAX) });
         self.reporter
-            .show(AgentEventKind::BudgetSpent, data, message)
+            .show_event(AgentEventKind::BudgetSpent, data, message)
             .await;
     }
 
-    async fn turns(&mut self) -> Result<End, TurnError> {
+    async fn take_turns(&mut self) -> Result<LoopEnd, TurnError> {
         let mut transcript = Transcript::new(self.context)?;
-        *self.turns = transcript.n;
-        if let Some(said) = ended(self.context)? {
-            return Ok(self.done(&said));
+        *self.turns = transcript.next_turn;
+        if let Some(reply) = final_reply(self.context)? {
+            return Ok(self.done_end(&reply));
         }
-        while transcript.n < self.context.limits.turns_max {
+        while transcript.next_turn < self.context.limits.turns_max {
             if transcript.nudges > NUDGES_MAX {
-                return Ok(End::Limit(AttemptStopReason::NoCompletionSignal));
+                return Ok(LoopEnd::Limit(AttemptStopReason::NoCompletionSignal));
             }
-            if let Some(end) = self.turn(&mut transcript).await? {
+            if let Some(end) = self.take_turn(&mut transcript).await? {
                 return Ok(end);
             }
         }
-        Ok(End::Limit(AttemptStopReason::MaxTurnsReached))
+        Ok(LoopEnd::Limit(AttemptStopReason::MaxTurnsReached))
     }
 
-    async fn turn(&mut self, transcript: &mut Transcript) -> Result<Option<End>, TurnError> {
-        let (request, digest) = transcript.request(self.context)?;
-        let answer = ask(&self.client, &self.pace, &request).await;
-        let answer = answer.map_err(|no| match no {
+    async fn take_turn(
+        &mut self,
+        transcript: &mut Transcript,
+    ) -> Result<Option<LoopEnd>, TurnError> {
+        let (request, digest) = transcript.next_request(self.context)?;
+        let answer = ask_model(&self.client, &self.pace, &request).await;
+        let answer = answer.map_err(|failure| match failure {
             NoAnswer::Superseded => TurnError::Superseded,
             NoAnswer::Final { class, message } => TurnError::NoAnswer { class, message },
         })?;
-        let said = Said::new(answer.response.content);
-        self.report(transcript.n, &said, answer.response.stop_reason.as_ref())
-            .await;
+        let reply = AgentReply::new(answer.response.content);
+        self.report_reply(
+            transcript.next_turn,
+            &reply,
+            answer.response.stop_reason.as_ref(),
+        )
+        .await;
         let ToolsRun {
             mut results,
             accepted,
             gives_up,
-        } = self.run_tools(&said, &answer.broken_calls).await;
-        let is_last = accepted || (self.is_finished(&said) && self.inbox.is_empty());
+        } = self.run_tools(&reply, &answer.broken_calls).await;
+        let is_last = accepted || (self.is_finished(&reply) && self.inbox.is_empty());
         if results.is_empty() && !is_last {
-            results.push(ContentBlock::text(self.expected(&said)));
+            results.push(ContentBlock::text(self.nudge_text(&reply)));
         }
         let injected = if is_last {
             Vec::new()
         } else {
-            self.inject(&mut results)
+            self.inject_messages(&mut results)
         };
-        let touched = said.calls().iter().any(|call| may_change_files(&call.name));
+        let touched = reply
+            .tool_calls()
+            .iter()
+            .any(|call| may_change_files(&call.name));
         let turn = TurnRecord {
-            n: transcript.n,
+            n: transcript.next_turn,
             request_digest: digest,
-            response: serde_json::to_value(&said.0)?,
+            response: serde_json::to_value(&reply.0)?,
             tool_results: serde_json::to_value(&results)?,
         };
         let messages = injected.iter().map(|message| message.id).collect();
@@ -186,46 +198,46 @@ impl Pass<'_> {
             snapshot: None,
             messages,
         };
-        let results = self.commit(body, results, touched).await?;
-        self.tell(injected).await;
+        let results = self.commit_turn(body, results, touched).await?;
+        self.show_messages(injected).await;
         let end = match gives_up {
-            Some(message) if !is_last => Some(End::Failed {
+            Some(message) if !is_last => Some(LoopEnd::Failed {
                 class: ErrorClass::AgentError,
                 message,
             }),
-            _ => is_last.then(|| self.done(&said)),
+            _ => is_last.then(|| self.done_end(&reply)),
         };
-        transcript.push(said, results);
-        *self.turns = transcript.n;
+        transcript.push_turn(reply, results);
+        *self.turns = transcript.next_turn;
         Ok(end)
     }
 
     /// A task ends by its signal, and only when nothing is left to run; a phase ends by its tool.
-    fn is_finished(&self, said: &Said) -> bool {
+    fn is_finished(&self, reply: &AgentReply) -> bool {
         self.context.subject.kind() != SubjectKind::SpecPhase
-            && said.calls().is_empty()
-            && said.is_signal()
+            && reply.tool_calls().is_empty()
+            && reply.is_signal()
     }
 
-    fn done(&self, said: &Said) -> End {
-        End::Done {
+    fn done_end(&self, reply: &AgentReply) -> LoopEnd {
+        LoopEnd::Done {
             stop_reason: match self.context.subject.kind() {
                 SubjectKind::SpecPhase => AttemptStopReason::SubmitDone,
                 _ => AttemptStopReason::CompletionSignal,
             },
-            summary: said.summary(),
+            summary: reply.summary_text(),
         }
     }
 
-    /// What an answer without a tool call is answered.
-    fn expected(&self, said: &Said) -> String {
+    /// The user message that follows an answer without a tool call.
+    fn nudge_text(&self, reply: &AgentReply) -> String {
         match self.context.subject.kind() {
             SubjectKind::SpecPhase => {
                 "No tool was called. Hand in what is missing with `submit_item`, then call \
                  `submit_done`; only that ends the phase."
                     .to_owned()
             }
-            _ if self.is_finished(said) => {
+            _ if self.is_finished(reply) => {
                 "Before you finish, consider the message below. Then answer again, with the \
                  completion signal when the task is done."
                     .to_owned()
@@ -238,13 +250,13 @@ impl Pass<'_> {
     }
 
     /// Runs the calls in order.
-    async fn run_tools(&self, said: &Said, broken: &[BrokenCall]) -> ToolsRun {
+    async fn run_tools(&self, reply: &AgentReply, broken: &[BrokenCall]) -> ToolsRun {
         let mut results = Vec::new();
         let mut accepted = false;
         let mut gives_up = None;
-        for call in said.calls() {
+        for call in reply.tool_calls() {
             let broken = broken.iter().find(|b| b.id == call.id);
-            let outcome = self.toolbox.call(call, broken).await;
+            let outcome = self.tools.run_call(call, broken).await;
             accepted |= outcome.ends_phase;
             gives_up = gives_up.or(outcome.gives_up);
             results.push(ContentBlock::tool_result(
@@ -260,9 +272,9 @@ impl Pass<'_> {
         }
     }
 
-    /// Puts the messages that came into the next user message.
-    fn inject(&self, results: &mut Vec<ContentBlock>) -> Vec<InboxMessage> {
-        let messages = self.inbox.take();
+    /// Appends received messages to the next user message.
+    fn inject_messages(&self, results: &mut Vec<ContentBlock>) -> Vec<InboxMessage> {
+        let messages = self.inbox.take_messages();
         for message in &messages {
             let InboxMessage {
                 sender, content, ..
@@ -275,32 +287,32 @@ impl Pass<'_> {
         messages
     }
 
-    /// Shows people the messages that a turn took in.
-    async fn tell(&self, messages: Vec<InboxMessage>) {
+    /// Reports the messages that a turn passed to the model.
+    async fn show_messages(&self, messages: Vec<InboxMessage>) {
         for message in messages {
             let data = json!({
                 "message_id": message.id, "message_type": message.message_type,
-                "sender": message.sender, "content": shortened(&message.content, TEXT_CHARS_MAX),
+                "sender": message.sender, "content": shorten_text(&message.content, TEXT_CHARS_MAX),
             });
             let summary = format!("message from {}: {}", message.sender, message.content);
             self.reporter
-                .show(AgentEventKind::MessageInjected, data, &summary)
+                .show_event(AgentEventKind::MessageInjected, data, &summary)
                 .await;
         }
     }
 
-    /// Hands the turn in; returns the results as they were committed.
-    async fn commit(
+    /// Commits the turn; returns the tool results as they were committed.
+    async fn commit_turn(
         &mut self,
         mut body: CommitTurn,
         mut results: Vec<ContentBlock>,
         touched: bool,
     ) -> Result<Vec<ContentBlock>, TurnError> {
         body.snapshot = match &mut self.work {
-            Some(work) if touched => match work.snapshot().await {
+            Some(work) if touched => match work.take_snapshot().await {
                 Err(error) if error.is_mendable() => {
-                    work.not_taken();
-                    let why = shortened(&error_chain(&error), TEXT_CHARS_MAX);
+                    work.forget_saved();
+                    let why = shorten_text(&error_chain(&error), TEXT_CHARS_MAX);
                     body.turn.tool_results = tell_unsaved(&mut results, &why)?;
                     None
                 }
@@ -309,11 +321,11 @@ impl Pass<'_> {
             _ => None,
         };
         let has_snapshot = body.snapshot.is_some();
-        match self.platform.tell("/turns", &body).await {
+        match self.platform.post_only("/turns", &body).await {
             Ok(_) => return Ok(results),
             Err(CallError::Refused { message, .. }) if has_snapshot => {
                 if let Some(work) = &mut self.work {
-                    work.not_taken();
+                    work.forget_saved();
                 }
                 // The agent can mend it: a file too large, a name that is not allowed.
                 body.turn.tool_results = tell_unsaved(&mut results, &message)?;
@@ -321,25 +333,25 @@ impl Pass<'_> {
             Err(other) => return Err(other.into()),
         }
         body.snapshot = None;
-        self.platform.tell("/turns", &body).await?;
+        self.platform.post_only("/turns", &body).await?;
         Ok(results)
     }
 
-    async fn report(&self, turn: u32, said: &Said, stop_reason: Option<&StopReason>) {
-        let text = said.summary().unwrap_or_default();
+    async fn report_reply(&self, turn: u32, reply: &AgentReply, stop_reason: Option<&StopReason>) {
+        let text = reply.summary_text().unwrap_or_default();
         let stop_reason = serde_json::to_value(stop_reason).unwrap_or(Value::Null);
         let data = json!({
-            "turn": turn, "stop_reason": stop_reason, "tool_calls": said.calls().len(),
-            "text": shortened(&text, TEXT_CHARS_MAX),
+            "turn": turn, "stop_reason": stop_reason, "tool_calls": reply.tool_calls().len(),
+            "text": shorten_text(&text, TEXT_CHARS_MAX),
         });
         self.reporter
-            .event(AgentEventKind::AssistantMessage, data)
+            .report_event(AgentEventKind::AssistantMessage, data)
             .await;
     }
 }
 
-/// Tells the model with the results of its calls why the workspace could not be saved; gives the
-/// results as they are stored.
+/// Appends to the tool results why the workspace could not be saved; gives the results as they are
+/// stored.
 fn tell_unsaved(results: &mut Vec<ContentBlock>, why: &str) -> Result<Value, serde_json::Error> {
     if !results.is_empty() {
         results.push(ContentBlock::text(format!(

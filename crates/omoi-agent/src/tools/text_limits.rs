@@ -1,7 +1,7 @@
 //! Cutting texts to size, always saying so.
 
 /// The head and tail of `text` when it is longer than `bytes_max`, with a line that says what is missing.
-pub(crate) fn capped(text: &str, bytes_max: usize) -> String {
+pub(crate) fn cap_text(text: &str, bytes_max: usize) -> String {
     if text.len() <= bytes_max {
         return text.to_owned();
     }
@@ -18,7 +18,7 @@ pub(crate) fn capped(text: &str, bytes_max: usize) -> String {
 }
 
 /// The first `chars_max` characters, with a mark when there are more.
-pub(crate) fn shortened(text: &str, chars_max: usize) -> String {
+pub(crate) fn shorten_text(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),

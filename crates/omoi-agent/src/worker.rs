@@ -1,4 +1,4 @@
-//! From the context file to the last report.
+//! Runs one attempt: from the context file to the final report.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -15,34 +15,35 @@ use omoi_domain::attempt::{AttemptStopReason, Outcome};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
 use omoi_git::process::{Git, LocateError};
-use omoi_llm::client::{Client, Endpoint};
+use omoi_llm::gateway_client::{GatewayClient, GatewayEndpoint};
 use omoi_llm::upstream::UpstreamError;
 use omoi_protocol::worker::{AttemptContext, Complete, CompleteAck, Started};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
 
-use crate::beside::{Inbox, acknowledge, heartbeat, poll};
-use crate::model::WorkerPace;
-use crate::pass::{End, Pass, TEXT_CHARS_MAX};
-use crate::platform::{CallError, Platform};
-use crate::reporter::{Reporter, deliver, reporter};
-use crate::stop::{Stop, Stopper};
-use crate::tools::{Means, Toolbox, shortened};
+use crate::agent_loop::{AgentLoop, LoopEnd, TEXT_CHARS_MAX};
+use crate::attempt_work::{AttemptWork, SaveError};
+use crate::event_reporter::{EventReporter, deliver_events, event_queue};
+use crate::heartbeat::send_heartbeats;
+use crate::inbox::{MessageInbox, acknowledge_messages, poll_inbox};
+use crate::model_call::WorkerPace;
+use crate::platform_client::{CallError, PlatformClient};
+use crate::stop_signal::{AgentStopCause, StopSignal};
+use crate::tools::{AgentTools, ToolServices, shorten_text};
 use crate::transcript::BadTurn;
-use crate::work::{SaveError, Work};
 
 /// Time after the wall limit in which the end may still be reported.
-const LATE: Duration = Duration::from_secs(30);
+const REPORT_TIME: Duration = Duration::from_secs(30);
 /// Time in which the last events must go out; the end is more important.
-const EVENTS_MAX: Duration = Duration::from_secs(5);
+const LAST_EVENTS_TIME: Duration = Duration::from_secs(5);
 
-/// What a worker is given beside its context.
+/// What the worker takes from its host, beside the context file.
 #[derive(Clone, Debug)]
-pub struct Host {
-    /// The time.
+pub struct WorkerHost {
+    /// Clock for limits, pauses and timestamps.
     pub clock: Clocked,
-    /// The dice.
+    /// Randomness for ids and jitter.
     pub rng: Rng,
     /// The program path, to find git on.
     pub path: OsString,
@@ -52,7 +53,7 @@ pub struct Host {
 
 /// Why the worker could not do or report its work.
 #[derive(Debug, thiserror::Error)]
-enum RunError {
+enum WorkerError {
     #[error("could not read the context `{path}`")]
     Context {
         path: PathBuf,
@@ -75,7 +76,7 @@ enum RunError {
     Complete(#[source] CallError),
 }
 
-/// Why there is nothing to work with.
+/// Why the attempt could not be set up.
 #[derive(Debug, thiserror::Error)]
 enum SetUpError {
     #[error("git cannot be used")]
@@ -94,8 +95,8 @@ enum SetUpError {
 ///
 /// Succeeds when the platform took the report of the end, whatever that end was, or does not want it
 /// any more because a newer attempt took over; fails with the reason on standard error otherwise.
-pub async fn run(host: Host, context_path: &Path) -> ExitCode {
-    match attempt(&host, context_path).await {
+pub async fn run_worker(host: WorkerHost, context_path: &Path) -> ExitCode {
+    match run_attempt(&host, context_path).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("omoi agent: {}", error_chain(&error));
@@ -104,75 +105,78 @@ pub async fn run(host: Host, context_path: &Path) -> ExitCode {
     }
 }
 
-async fn attempt(host: &Host, context_path: &Path) -> Result<(), RunError> {
-    let context = load(context_path)?;
+async fn run_attempt(host: &WorkerHost, context_path: &Path) -> Result<(), WorkerError> {
+    let context = load_context(context_path)?;
     let until = host.clock.now() + Duration::from_secs(context.limits.wall_s);
     let platform =
-        Platform::new(&context, &host.clock, &host.rng, until).map_err(RunError::Http)?;
-    match platform.tell("/started", &first_report(&context)).await {
+        PlatformClient::new(&context, &host.clock, &host.rng, until).map_err(WorkerError::Http)?;
+    match platform
+        .post_only("/started", &first_report(&context))
+        .await
+    {
         Ok(_) => {}
         Err(CallError::Superseded) => return Ok(()),
-        Err(error) => return Err(RunError::Start(error)),
+        Err(error) => return Err(WorkerError::Start(error)),
     }
 
-    let stopper = Stopper::default();
-    let inbox = Inbox::default();
-    let mut beside = JoinSet::new();
-    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
-    let on_signal = stopper.clone();
-    beside.spawn(async move {
+    let stop_signal = StopSignal::default();
+    let inbox = MessageInbox::default();
+    let mut background = JoinSet::new();
+    let mut terminate = signal(SignalKind::terminate()).map_err(WorkerError::Signals)?;
+    let on_signal = stop_signal.clone();
+    background.spawn(async move {
         terminate.recv().await;
-        on_signal.stop(Stop::Shutdown);
+        on_signal.request_stop(AgentStopCause::Shutdown);
     });
     let every = Duration::from_secs(context.limits.heartbeat_s.max(1));
-    beside.spawn(heartbeat(
+    background.spawn(send_heartbeats(
         platform.clone(),
         host.clock.clone(),
         every,
-        stopper.clone(),
+        stop_signal.clone(),
     ));
-    beside.spawn(poll(
+    background.spawn(poll_inbox(
         platform.clone(),
         host.clock.clone(),
         inbox.clone(),
-        stopper.clone(),
+        stop_signal.clone(),
     ));
-    let (reporter, events) = reporter(&host.clock, &host.rng);
+    let (reporter, events) = event_queue(&host.clock, &host.rng);
     let mut delivery = JoinSet::new();
-    delivery.spawn(deliver(platform.clone(), events, host.clock.clone()));
+    delivery.spawn(deliver_events(platform.clone(), events, host.clock.clone()));
 
-    let line = Line {
+    let line = AttemptRun {
         host,
         context: &context,
         platform: platform.clone(),
         reporter,
         inbox: inbox.clone(),
-        stopper,
-        until,
+        stop_signal,
+        deadline: until,
     };
-    let Some(complete) = line.work().await else {
+    let Some(complete) = line.work_to_end().await else {
         return Ok(());
     };
     // Reporters are gone by now: what is queued goes out, then the queue ends.
     tokio::select! {
         _ = delivery.join_next() => {}
-        () = host.clock.sleep(EVENTS_MAX) => tracing::warn!("The last events were not delivered"),
+        () = host.clock.sleep(LAST_EVENTS_TIME) => tracing::warn!("The last events were not delivered"),
     }
-    let late = platform.until(until + LATE);
+    let late = platform.with_deadline(until + REPORT_TIME);
     let interrupts = inbox.take_interrupts();
     if !interrupts.is_empty() {
-        acknowledge(&late, interrupts).await;
+        acknowledge_messages(&late, interrupts).await;
     }
     // Heartbeats go on until the end is taken.
-    let reported = late.post::<CompleteAck>("/complete", &complete).await;
-    beside.shutdown().await;
+    let reported = late.post_json::<CompleteAck>("/complete", &complete).await;
+    background.shutdown().await;
     match reported {
         Ok(_) | Err(CallError::Superseded) => Ok(()),
-        Err(error) => Err(RunError::Complete(error)),
+        Err(error) => Err(WorkerError::Complete(error)),
     }
 }
 
-/// What the worker says when it is up.
+/// The first report: which agent program runs, and whether it resumes.
 fn first_report(context: &AttemptContext) -> Started {
     Started {
         agent: "native".to_owned(),
@@ -181,130 +185,133 @@ fn first_report(context: &AttemptContext) -> Started {
     }
 }
 
-fn load(path: &Path) -> Result<AttemptContext, RunError> {
-    let bytes = std::fs::read(path).map_err(|source| RunError::Context {
+fn load_context(path: &Path) -> Result<AttemptContext, WorkerError> {
+    let bytes = std::fs::read(path).map_err(|source| WorkerError::Context {
         path: path.to_path_buf(),
         source,
     })?;
-    serde_json::from_slice(&bytes).map_err(|source| RunError::BadContext {
+    serde_json::from_slice(&bytes).map_err(|source| WorkerError::BadContext {
         path: path.to_path_buf(),
         source,
     })
 }
 
-/// Everything that one pass through the work needs; ends with the report to make.
-struct Line<'a> {
-    host: &'a Host,
+/// One attempt under way, with the handles that its steps share.
+struct AttemptRun<'a> {
+    host: &'a WorkerHost,
     context: &'a AttemptContext,
-    platform: Platform,
-    reporter: Reporter,
-    inbox: Inbox,
-    stopper: Stopper,
-    until: Timestamp,
+    platform: PlatformClient,
+    reporter: EventReporter,
+    inbox: MessageInbox,
+    stop_signal: StopSignal,
+    deadline: Timestamp,
 }
 
-impl Line<'_> {
-    /// Works to the end; none when a newer attempt took over.
-    async fn work(self) -> Option<Complete> {
+impl AttemptRun<'_> {
+    /// Runs the agent and packs its work; none when a newer attempt took over.
+    async fn work_to_end(self) -> Option<Complete> {
         let mut turns = self.context.resume.len() as u32;
-        let (mut toolbox, mut work) = (None, None);
-        let end = match self.set_up(&mut toolbox, &mut work).await {
-            Ok(client) => match &toolbox {
-                Some(toolbox) => self.pass(client, toolbox, work.as_mut(), &mut turns).await,
+        let (mut tools, mut work) = (None, None);
+        let end = match self.set_up(&mut tools, &mut work).await {
+            Ok(client) => match &tools {
+                Some(tools) => {
+                    self.run_agent(client, tools, work.as_mut(), &mut turns)
+                        .await
+                }
                 None => return None,
             },
-            Err(error) => Ended::By(End::Failed {
+            Err(error) => AttemptEnd::By(LoopEnd::Failed {
                 class: ErrorClass::AgentError,
                 message: error_chain(&error),
             }),
         };
-        let mut complete = report(end, turns)?;
-        complete.refused_paths = toolbox.map(|t| t.refused_paths()).unwrap_or_default();
+        let mut complete = end_report(end, turns)?;
+        complete.refused_paths = tools.map(|t| t.refused_paths()).unwrap_or_default();
         if matches!(complete.outcome, Outcome::Succeeded | Outcome::Incomplete)
             && let Some(work) = &work
         {
-            self.finish(work, &mut complete).await;
+            self.pack_work(work, &mut complete).await;
         }
         Some(complete)
     }
 
     async fn set_up(
         &self,
-        toolbox: &mut Option<Toolbox>,
-        work: &mut Option<Work>,
-    ) -> Result<Client, SetUpError> {
+        tools: &mut Option<AgentTools>,
+        work: &mut Option<AttemptWork>,
+    ) -> Result<GatewayClient, SetUpError> {
         let host = self.host;
-        let means = Means {
+        let services = ToolServices {
             platform: self.platform.clone(),
             reporter: self.reporter.clone(),
             clock: host.clock.clone(),
             scratch: host.scratch.clone(),
         };
-        let tools = Toolbox::new(self.context, means).map_err(SetUpError::Workspace)?;
-        tools.recall(self.context)?;
-        *toolbox = Some(tools);
+        let agent_tools = AgentTools::new(self.context, services).map_err(SetUpError::Workspace)?;
+        agent_tools.recall_refusals(self.context)?;
+        *tools = Some(agent_tools);
         if self.context.commit.is_some() {
             let git = Git::find_on_path(&host.path).await?;
-            *work = Work::new(&git, self.context, &host.clock)?;
+            *work = AttemptWork::new(&git, self.context, &host.clock)?;
         }
-        let endpoint = Endpoint::Unix(PathBuf::from(&self.context.socket));
+        let endpoint = GatewayEndpoint::Unix(PathBuf::from(&self.context.socket));
         let token = self.context.token.clone().into();
-        Ok(Client::new(endpoint, token, self.pace())?)
+        Ok(GatewayClient::new(endpoint, token, self.model_pace())?)
     }
 
-    fn pace(&self) -> Arc<WorkerPace> {
+    fn model_pace(&self) -> Arc<WorkerPace> {
         Arc::new(WorkerPace {
             clock: self.host.clock.clone(),
             rng: self.host.rng.clone(),
         })
     }
 
-    async fn pass(
+    async fn run_agent(
         &self,
-        client: Client,
-        toolbox: &Toolbox,
-        work: Option<&mut Work>,
+        client: GatewayClient,
+        tools: &AgentTools,
+        work: Option<&mut AttemptWork>,
         turns: &mut u32,
-    ) -> Ended {
-        let mut pass = Pass {
+    ) -> AttemptEnd {
+        let mut pass = AgentLoop {
             context: self.context,
             client,
-            pace: self.pace(),
+            pace: self.model_pace(),
             platform: self.platform.clone(),
             reporter: self.reporter.clone(),
             inbox: self.inbox.clone(),
-            toolbox,
+            tools,
             work,
             turns,
         };
-        let left = self.until.since(self.host.clock.now());
+        let left = self.deadline.since(self.host.clock.now());
         // Dropping the pass is the point: the model call is abandoned, the command is killed, and the
         // turn in flight did not happen.
         tokio::select! {
             biased;
-            why = self.stopper.stopped() => Ended::Stopped(why),
-            () = self.host.clock.sleep(left) => Ended::By(End::Limit(AttemptStopReason::MaxDurationReached)),
-            end = pass.run() => Ended::By(end),
+            why = self.stop_signal.wait_stopped() => AttemptEnd::Stopped(why),
+            () = self.host.clock.sleep(left) => AttemptEnd::By(LoopEnd::Limit(AttemptStopReason::MaxDurationReached)),
+            end = pass.run_turns() => AttemptEnd::By(end),
         }
     }
 
-    async fn finish(&self, work: &Work, complete: &mut Complete) {
-        match work.finish(complete.summary.as_deref()).await {
+    async fn pack_work(&self, work: &AttemptWork, complete: &mut Complete) {
+        match work.commit_work(complete.summary.as_deref()).await {
             Ok(finished) => {
                 complete.bundle = finished.bundle;
-                complete.ignored_paths = finished.ignored;
-                complete.unsaved = (!finished.left_out.is_empty()).then_some(finished.left_out);
-                if !finished.put_back.is_empty() {
-                    let data = json!({ "paths": finished.put_back });
-                    let summary = format!("put back {}", finished.put_back.join(", "));
+                complete.ignored_paths = finished.ignored_paths;
+                complete.unsaved = (!finished.unsaved.is_empty()).then_some(finished.unsaved);
+                if !finished.restored_paths.is_empty() {
+                    let data = json!({ "paths": finished.restored_paths });
+                    let summary = format!("put back {}", finished.restored_paths.join(", "));
                     self.reporter
-                        .show(AgentEventKind::PolicyViolation, data, &summary)
+                        .show_event(AgentEventKind::PolicyViolation, data, &summary)
                         .await;
-                    complete.refused_paths.extend(finished.put_back);
+                    complete.refused_paths.extend(finished.restored_paths);
                 }
             }
             Err(error) if error.is_mendable() => {
-                complete.unsaved = Some(shortened(&error_chain(&error), TEXT_CHARS_MAX));
+                complete.unsaved = Some(shorten_text(&error_chain(&error), TEXT_CHARS_MAX));
             }
             Err(error) => {
                 complete.outcome = Outcome::Failed;
@@ -316,14 +323,14 @@ impl Line<'_> {
     }
 }
 
-/// How the work ended.
-enum Ended {
-    By(End),
-    Stopped(Stop),
+/// How the attempt ended: by its loop or by a stop.
+enum AttemptEnd {
+    By(LoopEnd),
+    Stopped(AgentStopCause),
 }
 
 /// The report of `end`, before the work is packed; none when nobody wants it.
-fn report(end: Ended, turns: u32) -> Option<Complete> {
+fn end_report(end: AttemptEnd, turns: u32) -> Option<Complete> {
     let mut complete = Complete {
         outcome: Outcome::Succeeded,
         stop_reason: AttemptStopReason::Done,
@@ -337,18 +344,24 @@ fn report(end: Ended, turns: u32) -> Option<Complete> {
         ignored_paths: Vec::new(),
     };
     let (outcome, stop_reason) = match end {
-        Ended::Stopped(Stop::Superseded) | Ended::By(End::Superseded) => return None,
-        Ended::Stopped(Stop::Interrupt) => (Outcome::Interrupted, AttemptStopReason::Interrupt),
-        Ended::Stopped(Stop::Shutdown) => (Outcome::Interrupted, AttemptStopReason::ShutdownSignal),
-        Ended::By(End::Limit(reason)) => (Outcome::Incomplete, reason),
-        Ended::By(End::Done {
+        AttemptEnd::Stopped(AgentStopCause::Superseded) | AttemptEnd::By(LoopEnd::Superseded) => {
+            return None;
+        }
+        AttemptEnd::Stopped(AgentStopCause::Interrupt) => {
+            (Outcome::Interrupted, AttemptStopReason::Interrupt)
+        }
+        AttemptEnd::Stopped(AgentStopCause::Shutdown) => {
+            (Outcome::Interrupted, AttemptStopReason::ShutdownSignal)
+        }
+        AttemptEnd::By(LoopEnd::Limit(reason)) => (Outcome::Incomplete, reason),
+        AttemptEnd::By(LoopEnd::Done {
             stop_reason,
             summary,
         }) => {
             complete.summary = summary;
             (Outcome::Succeeded, stop_reason)
         }
-        Ended::By(End::Failed { class, message }) => {
+        AttemptEnd::By(LoopEnd::Failed { class, message }) => {
             complete.error_class = Some(class);
             complete.error_message = Some(message);
             (Outcome::Failed, AttemptStopReason::Error)

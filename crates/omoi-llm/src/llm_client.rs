@@ -1,0 +1,365 @@
+//! Asking a model, with tries, pauses and circuit breakers.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use http::HeaderMap;
+use secrecy::ExposeSecret;
+use thiserror::Error;
+
+use omoi_domain::model_route::RouteName;
+use omoi_domain::secret_mask::SecretMask;
+
+use crate::circuit::{CallPermit, CircuitBreakers, CircuitOpen};
+use crate::error_chain::ErrorChain;
+use crate::failed_try::FailedTry;
+use crate::pace::CallPace;
+use crate::retry::{self, AllowanceSpent, RetryClass};
+use crate::route::{ModelRoute, ProviderKey, RouteTable};
+use crate::upstream::{
+    AnswerLimits, EventStream, ModelConnections, UpstreamCall, UpstreamError, collect_answer,
+};
+use crate::wire::answer::ModelAnswer;
+use crate::wire::anthropic::{MessagesRequest, StreamEvent};
+
+pub use crate::question_tally::QuestionTally;
+
+/// Calls models by route, with retries and circuit breakers. Clones share connections and circuits.
+#[derive(Clone)]
+pub struct LlmClient {
+    /// The route of each kind of question.
+    pub routes: RouteTable,
+    /// Clock and jitter of pauses and deadlines.
+    pub pace: Arc<dyn CallPace>,
+    /// Limits of time and size of one answer.
+    pub limits: AnswerLimits,
+    /// How long one question is tried again; a call under way may take longer.
+    pub retry_time: Duration,
+    connections: ModelConnections,
+    mask: SecretMask,
+    circuits: CircuitBreakers,
+    /// Addresses for which a warning about wrong usage figures was logged.
+    overstated_targets: Arc<Mutex<BTreeSet<String>>>,
+}
+
+/// A request to a model with the route that it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct RoutedRequest<'a> {
+    /// Route that decides the model and its provider.
+    pub route: RouteName,
+    /// Request to send; its `model` and `stream` are replaced.
+    pub request: &'a MessagesRequest,
+    /// Additional headers of the request.
+    pub headers: &'a HeaderMap,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// A failure that trying again does not mend.
+    #[error("the model call failed")]
+    Failed(#[source] UpstreamError),
+    /// The next try would begin after the deadline.
+    #[error("gave up on the model after {calls} calls: no time is left")]
+    OutOfTime {
+        /// Calls made until then.
+        calls: u32,
+        /// The failure of the last call.
+        #[source]
+        last: Option<UpstreamError>,
+    },
+    /// No calls are left.
+    #[error("gave up on the model after {calls} calls, the most that are allowed")]
+    OutOfCalls {
+        /// Calls made until then.
+        calls: u32,
+        /// The failure of the last call.
+        #[source]
+        last: Option<UpstreamError>,
+    },
+    /// The circuit of the target is open for longer than this question may wait.
+    #[error("the model at {target} keeps failing and is left alone for {} s", .retry_after.as_secs())]
+    CircuitOpen {
+        /// Base URL that the circuit belongs to.
+        target: String,
+        /// Time until the circuit lets a call through again.
+        retry_after: Duration,
+    },
+}
+
+impl AskError {
+    /// The failure underneath, when a call was made at all.
+    pub fn upstream_error(&self) -> Option<&UpstreamError> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::OutOfTime { last, .. } | Self::OutOfCalls { last, .. } => last.as_ref(),
+            Self::CircuitOpen { .. } => None,
+        }
+    }
+
+    fn from_spent(spent: AllowanceSpent, calls: u32, last: Option<UpstreamError>) -> Self {
+        match spent {
+            AllowanceSpent::Time => Self::OutOfTime { calls, last },
+            AllowanceSpent::Calls => Self::OutOfCalls { calls, last },
+        }
+    }
+}
+
+impl LlmClient {
+    /// Models reached by `routes`.
+    ///
+    /// # Errors
+    /// Returns [`UpstreamError::Unsendable`] when the platform offers no sockets.
+    pub fn new(routes: RouteTable, pace: Arc<dyn CallPace>) -> Result<Self, UpstreamError> {
+        // A provider that echoes its key is the first who could.
+        let keys = RouteName::ALL
+            .iter()
+            .map(|name| &routes.route_named(*name).key);
+        let secrets = keys.filter_map(ProviderKey::secret_key);
+        let mask = SecretMask::new(secrets.map(ExposeSecret::expose_secret));
+        Ok(Self {
+            routes,
+            pace,
+            limits: AnswerLimits::default(),
+            retry_time: retry::RETRY_TIME,
+            connections: ModelConnections::new(mask.clone())?,
+            mask,
+            circuits: CircuitBreakers::default(),
+            overstated_targets: Arc::default(),
+        })
+    }
+
+    /// Warns once for each address that it reports more tokens than the request allowed.
+    pub(crate) fn warn_overstated(&self, route: &ModelRoute) {
+        let mut told = self
+            .overstated_targets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if told.insert(route.circuit_target().to_owned()) {
+            tracing::warn!(
+                model = route.model,
+                address = route.circuit_target(),
+                "The provider reports more tokens than the request allowed; they are counted up to that limit"
+            );
+        }
+    }
+
+    /// Calls the model and streams the answer.
+    ///
+    /// Failures are tried again until the answer shows its first content; a failure after that ends the
+    /// stream with an error. The allowance bounds when calls begin, the limits how long each of them
+    /// takes. The reader passes every event to [`QuestionTally::count_event`].
+    ///
+    /// # Errors
+    /// Returns [`AskError`] when no answer began.
+    pub async fn stream_answer(
+        &self,
+        ask: RoutedRequest<'_>,
+        tally: &mut QuestionTally,
+    ) -> Result<EventStream, AskError> {
+        self.begin_answer(ask, tally, &mut 0).await
+    }
+
+    /// Calls the model and collects the whole answer; a cut answer is asked for again.
+    ///
+    /// # Errors
+    /// Returns [`AskError`] when there is no whole answer.
+    pub async fn complete_answer(
+        &self,
+        ask: RoutedRequest<'_>,
+        tally: &mut QuestionTally,
+    ) -> Result<ModelAnswer, AskError> {
+        let route = self.routes.route_named(ask.route);
+        let mut failures = 0;
+        loop {
+            let events = self.begin_answer(ask, tally, &mut failures).await?;
+            match collect_answer(events, |event| tally.count_event(event)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    self.pause_before_retry(error, (tally, route), &mut failures)
+                        .await?;
+                }
+            }
+        }
+    }
+
+    async fn begin_answer(
+        &self,
+        ask: RoutedRequest<'_>,
+        tally: &mut QuestionTally,
+        failures: &mut u32,
+    ) -> Result<EventStream, AskError> {
+        let route = self.routes.route_named(ask.route);
+        loop {
+            let permit = self.admit_call(route, tally).await?;
+            match self.attempt_call(ask, tally, permit).await {
+                Ok(events) => return Ok(events),
+                Err(error) => {
+                    self.pause_before_retry(error, (tally, route), failures)
+                        .await?;
+                }
+            }
+        }
+    }
+
+    /// Waits for the circuit to let a call through.
+    async fn admit_call(
+        &self,
+        route: &ModelRoute,
+        tally: &QuestionTally,
+    ) -> Result<CallPermit, AskError> {
+        loop {
+            let now = self.pace.now();
+            let spent = |s| AskError::from_spent(s, tally.calls, None);
+            tally
+                .allowance
+                .check_pause(now, Duration::ZERO)
+                .map_err(spent)?;
+            let CircuitOpen { until } =
+                match self.circuits.request_permit(route.circuit_target(), now) {
+                    Ok(permit) => return Ok(permit),
+                    Err(open) => open,
+                };
+            let retry_after = until.since(now);
+            if tally.allowance.check_pause(now, retry_after).is_err() {
+                return Err(AskError::CircuitOpen {
+                    target: route.circuit_target().to_owned(),
+                    retry_after,
+                });
+            }
+            self.pace.sleep(retry_after).await;
+        }
+    }
+
+    /// One call, until it shows content.
+    async fn attempt_call(
+        &self,
+        ask: RoutedRequest<'_>,
+        tally: &mut QuestionTally,
+        mut permit: CallPermit,
+    ) -> Result<EventStream, UpstreamError> {
+        tally.begin_call(self.routes.route_named(ask.route), ask.request);
+        let limit = self.limits.first_content;
+        let no_content = UpstreamError::NoContent {
+            limit_s: limit.as_secs(),
+        };
+        // Dropping the losing side abandons the call as a whole.
+        let begun = tokio::select! {
+            begun = self.first_content(ask, tally, &mut permit) => begun,
+            () = self.pace.expire(limit) => Err(no_content),
+        };
+        // The same limit, noticed further below.
+        let begun = begun.map_err(|error| match error {
+            UpstreamError::Silent { limit_s } => UpstreamError::NoContent { limit_s },
+            other => other,
+        });
+        match begun {
+            Ok((first, rest)) => {
+                tally.rewind_call();
+                Ok(settling_stream(first, rest, permit, Arc::clone(&self.pace)))
+            }
+            Err(error) => {
+                if !error.may_be_billed() {
+                    tally.set_not_billed();
+                }
+                settle_permit(&error, permit, self.pace.as_ref());
+                Err(error)
+            }
+        }
+    }
+
+    /// Opening events prove little: vendors send them before they find out that they are overloaded.
+    async fn first_content(
+        &self,
+        ask: RoutedRequest<'_>,
+        tally: &mut QuestionTally,
+        permit: &mut CallPermit,
+    ) -> Result<(Vec<StreamEvent>, EventStream), UpstreamError> {
+        let call = UpstreamCall {
+            route: self.routes.route_named(ask.route),
+            request: ask.request,
+            headers: ask.headers,
+        };
+        let mut events = self
+            .connections
+            .send_call(call, self.limits, &self.pace)
+            .await?;
+        let mut first = Vec::new();
+        while let Some(event) = events.next().await {
+            let event = event?;
+            permit.note_alive();
+            tally.count_event(&event);
+            let opening = event.is_opening();
+            first.push(event);
+            if !opening {
+                break;
+            }
+        }
+        Ok((first, events))
+    }
+
+    /// Waits for the next try, or gives up.
+    async fn pause_before_retry(
+        &self,
+        error: UpstreamError,
+        (tally, route): (&QuestionTally, &ModelRoute),
+        failures: &mut u32,
+    ) -> Result<(), AskError> {
+        let RetryClass::Retry { after } = error.retry_class() else {
+            tally.report_failure(FailedTry::from_error(route, &error, &self.mask), None);
+            return Err(AskError::Failed(error));
+        };
+        let pause = retry::retry_delay(*failures, self.pace.jitter(), after);
+        *failures += 1;
+        let now = self.pace.now();
+        if let Err(spent) = tally.allowance.check_pause(now, pause) {
+            tally.report_failure(FailedTry::from_error(route, &error, &self.mask), None);
+            return Err(AskError::from_spent(spent, tally.calls, Some(error)));
+        }
+        tally.report_failure(
+            FailedTry::from_error(route, &error, &self.mask),
+            Some(now + pause),
+        );
+        let pause_ms = pause.as_millis() as u64;
+        tracing::info!(error = %ErrorChain(&error), calls = tally.calls, pause_ms, "Will try a model call again");
+        self.pace.sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// The stream from its first event on; its end settles `permit`.
+fn settling_stream(
+    first: Vec<StreamEvent>,
+    rest: EventStream,
+    permit: CallPermit,
+    pace: Arc<dyn CallPace>,
+) -> EventStream {
+    let mut permit = Some(permit);
+    let events = stream::iter(first.into_iter().map(Ok)).chain(rest);
+    EventStream::new(events.inspect(move |event| match event {
+        Ok(StreamEvent::MessageStop(_)) => {
+            if let Some(permit) = permit.take() {
+                permit.record_success();
+            }
+        }
+        Ok(_) => {}
+        Err(error) => {
+            if let Some(permit) = permit.take() {
+                settle_permit(error, permit, pace.as_ref());
+            }
+        }
+    }))
+}
+
+fn settle_permit(error: &UpstreamError, permit: CallPermit, pace: &dyn CallPace) {
+    match error.retry_class() {
+        RetryClass::Retry { .. } => permit.record_failure(pace.now()),
+        // Whoever refuses a request is there.
+        RetryClass::Final if matches!(error, UpstreamError::Status { .. }) => {
+            permit.record_success();
+        }
+        RetryClass::Final => drop(permit),
+    }
+}

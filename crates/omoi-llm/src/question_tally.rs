@@ -1,0 +1,122 @@
+//! Tokens and cost of one question so far, over all its tries, and a channel of those that failed.
+
+use tokio::sync::mpsc;
+
+use omoi_domain::money::NanoUsd;
+use omoi_domain::time::Timestamp;
+
+use crate::failed_try::FailedTry;
+use crate::meter::{TokenCeiling, TokenGauge};
+use crate::pricing::{ModelPrice, TokenCounts};
+use crate::retry::{self, CallAllowance};
+use crate::route::ModelRoute;
+use crate::wire::anthropic::{MessagesRequest, StreamEvent};
+
+/// Allowance and usage of one question.
+#[derive(Clone, Debug)]
+pub struct QuestionTally {
+    /// Calls and time that are left.
+    pub allowance: CallAllowance,
+    /// Calls made so far.
+    pub calls: u32,
+    finished_tries: Vec<TokenCounts>,
+    current: Option<TokenGauge>,
+    is_overstated: bool,
+    /// Receives failed tries, where somebody asked for them.
+    failure_sender: Option<mpsc::Sender<FailedTry>>,
+}
+
+impl QuestionTally {
+    /// An empty tally within `allowance`.
+    pub fn new(allowance: CallAllowance) -> Self {
+        Self {
+            allowance,
+            calls: 0,
+            finished_tries: Vec::new(),
+            current: None,
+            is_overstated: false,
+            failure_sender: None,
+        }
+    }
+
+    /// This tally and a receiver of the failed tries of its question, as they happen.
+    pub fn with_failures(mut self) -> (Self, mpsc::Receiver<FailedTry>) {
+        // Room for every try that one question may make.
+        let (told, failures) = mpsc::channel(retry::CALLS_MAX as usize);
+        self.failure_sender = Some(told);
+        (self, failures)
+    }
+
+    /// Counts an event of the current answer; the reader of a stream calls it for each event.
+    pub fn count_event(&mut self, event: &StreamEvent) {
+        if let Some(gauge) = &mut self.current {
+            gauge.push(event);
+        }
+    }
+
+    /// Tokens of all tries so far, the one under way included.
+    pub fn total_tokens(&self) -> TokenCounts {
+        let mut tokens = TokenCounts::default();
+        self.tokens_by_try().for_each(|one| tokens += one);
+        tokens
+    }
+
+    /// What all tries so far cost.
+    pub fn total_cost(&self, price: &ModelPrice) -> NanoUsd {
+        self.tokens_by_try()
+            .map(|tokens| price.cost_of(tokens))
+            .sum()
+    }
+
+    /// Whether a try reported more tokens than its request allowed.
+    pub fn is_overstated(&self) -> bool {
+        self.is_overstated || self.current.as_ref().is_some_and(TokenGauge::is_overstated)
+    }
+
+    fn tokens_by_try(&self) -> impl Iterator<Item = TokenCounts> {
+        let current = self.current.as_ref().map(TokenGauge::token_counts);
+        self.finished_tries.iter().copied().chain(current)
+    }
+
+    pub(crate) fn begin_call(&mut self, route: &ModelRoute, request: &MessagesRequest) {
+        self.is_overstated = self.is_overstated();
+        self.finished_tries
+            .extend(self.current.as_ref().map(TokenGauge::token_counts));
+        let mut gauge = TokenGauge::new(TokenCeiling::of_request(route, request));
+        // Whoever gives up before the answer begins does not know better.
+        gauge.set_sent(true);
+        self.current = Some(gauge);
+        self.calls += 1;
+        self.allowance.calls_left = self.allowance.calls_left.saturating_sub(1);
+    }
+
+    /// Notes that the provider refused the call under way or never had it, and so does not bill it.
+    pub(crate) fn set_not_billed(&mut self) {
+        if let Some(gauge) = &mut self.current {
+            gauge.set_sent(false);
+        }
+    }
+
+    /// Reports a failed try to the receiver of [`QuestionTally::with_failures`].
+    pub(crate) fn report_failure(&self, failed: FailedTry, next_at: Option<Timestamp>) {
+        let Some(told) = &self.failure_sender else {
+            return;
+        };
+        let failed = FailedTry {
+            n_calls: self.calls,
+            calls_max: self.calls + self.allowance.calls_left,
+            next_at,
+            until: self.allowance.until,
+            ..failed
+        };
+        // Who does not listen any more is gone, and the question with it.
+        let _ = told.try_send(failed);
+    }
+
+    /// Forgets the events counted in this try: the reader of the stream counts them again.
+    pub(crate) fn rewind_call(&mut self) {
+        if let Some(gauge) = &mut self.current {
+            gauge.reset();
+        }
+    }
+}
