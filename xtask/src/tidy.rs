@@ -19,6 +19,7 @@ mod names;
 mod service_map;
 mod sizes;
 mod storeys;
+mod transactions;
 mod words;
 mod writes;
 
@@ -140,6 +141,7 @@ fn check(root: &Path, all: &Texts<'_>) -> Vec<Finding> {
     findings.extend(service_map::check(all));
     findings.extend(error_pages::check(all));
     findings.extend(events::check(all));
+    findings.extend(transactions::check(all));
     findings.extend(writes::check(all));
     findings
 }

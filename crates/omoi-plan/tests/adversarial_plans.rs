@@ -5,17 +5,15 @@
     reason = "a test fails where it stands"
 )]
 
-mod common;
-
-use common::{Plan, codes, todo_tags};
 use serde_json::{Value, json};
 
 use omoi_domain::phase::Phase::{self, Design, Explore, Prd, Requirements, Sync, Tasks};
 use omoi_plan::normalise::normalise_output;
+use omoi_testkit::plans::{HonestPlan, codes, todo_tags};
 
 /// Judges `output` and expects it refused, with `code` among the blockers.
 #[track_caller]
-fn refuse(plan: &Plan, phase: Phase, output: &Value, code: &str) {
+fn refuse(plan: &HonestPlan, phase: Phase, output: &Value, code: &str) {
     let evaluation = plan.judge(phase, output);
     assert!(
         !evaluation.passed,

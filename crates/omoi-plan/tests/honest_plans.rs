@@ -5,11 +5,8 @@
     reason = "a test fails where it stands"
 )]
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{plans, todo_tags};
 use serde_json::{Value, json};
 
 use omoi_domain::phase::Phase;
@@ -20,6 +17,7 @@ use omoi_plan::repository::{RepoPaths, RepositoryFacts};
 use omoi_plan::sections::{
     SectionKind, find_section, item_schema, phase_sections, section_schema, submit_item_schema,
 };
+use omoi_testkit::plans::{plans, todo_tags};
 
 #[test]
 fn a_small_repository_names_what_it_has() {
@@ -39,7 +37,7 @@ fn a_small_repository_names_what_it_has() {
                 named.map(|(n, path)| json!({"path": path, "purpose": format!("Part {n}")}));
             output["key_files"] = named.collect();
         });
-        let missing = common::codes(&evaluation).contains(&"key_files_missing");
+        let missing = omoi_testkit::plans::codes(&evaluation).contains(&"key_files_missing");
         assert_eq!(!missing, passes, "{files:?} {named}");
         assert_eq!(evaluation.details["key_files"] >= 1.0, passes, "{files:?}");
     }

@@ -5,9 +5,6 @@
     reason = "a test fails where it stands"
 )]
 
-mod common;
-
-use common::{Plan, plans};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value};
@@ -17,6 +14,7 @@ use omoi_plan::evaluate::{EvaluationFacts, PASS_THRESHOLD, evaluate_output};
 use omoi_plan::items::{ItemSubmission, split_output, validate_item};
 use omoi_plan::normalise::normalise_output;
 use omoi_plan::repository::RepoPaths;
+use omoi_testkit::plans::{HonestPlan, plans};
 
 /// Half of the cases are random from the root, half are honest outputs bent at random.
 const CASES_EACH: u32 = 5_000;
@@ -211,7 +209,7 @@ fn random_json_is_judged_soundly() {
 
 #[test]
 fn bent_honest_outputs_are_judged_soundly() {
-    let plans: Vec<Plan> = plans();
+    let plans: Vec<HonestPlan> = plans();
     let phases = prop::sample::select(Phase::ALL_WORKING.to_vec());
     run(
         &(phases, 0..plans.len(), changes()),

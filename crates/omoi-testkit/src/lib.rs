@@ -3,9 +3,19 @@
 //! Every function here either gives what was asked for or panics with the package to install: a
 //! test that needs a server fails without it and never skips itself. Under `cargo xtask test` one
 //! PostgreSQL and one Redis serve the whole run; a test started alone starts its own.
+//!
+//! What needs more of the workspace than the store is behind a feature, so that a crate's own tests
+//! compile no more than they use: `deployment` ([`deployment::TestDeployment`]), `plans` (honest outputs
+//! of every planning phase) and `planning-corpus` (the cases the gates are measured with).
 
 pub mod blocking;
 pub mod database;
+#[cfg(feature = "deployment")]
+pub mod deployment;
+#[cfg(feature = "planning-corpus")]
+pub mod planning_corpus;
+#[cfg(feature = "plans")]
+pub mod plans;
 pub mod postgres;
 pub mod raw_connection;
 pub mod redis;
@@ -13,3 +23,5 @@ pub mod repo;
 pub mod sample_rows;
 mod server;
 pub mod sqlite;
+#[cfg(feature = "deployment")]
+pub mod watched_git;

@@ -18,22 +18,23 @@ use omoi_store::ablations::{self, Ablation};
 use omoi_store::checks::{self, Conditions, Receipt};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, attempts, events, merges};
+use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::sample_rows;
 
 use crate::finisher::{criterion, land, landed_by, pass, resume, spec_now, tried};
-use crate::support::{self, TestPlatform};
 use crate::{with_parts, with_sandbox};
 
-async fn found(it: &TestPlatform) -> Vec<Ablation> {
+async fn found(it: &TestDeployment) -> Vec<Ablation> {
     ablations::of_spec(&mut it.read().await, it.spec.id)
         .await
         .unwrap()
 }
 
-async fn verdicts(it: &TestPlatform) -> Vec<AblationVerdict> {
+async fn verdicts(it: &TestDeployment) -> Vec<AblationVerdict> {
     found(it).await.iter().map(|a| a.verdict).collect()
 }
 
-async fn receipts(it: &TestPlatform, stage: CheckStage) -> Vec<Receipt> {
+async fn receipts(it: &TestDeployment, stage: CheckStage) -> Vec<Receipt> {
     let all = checks::receipts_of_spec(&mut it.read().await, it.spec.id)
         .await
         .unwrap();
@@ -41,7 +42,7 @@ async fn receipts(it: &TestPlatform, stage: CheckStage) -> Vec<Receipt> {
 }
 
 /// Why the last proof could not hand over: its repository does not exist, so it came that far.
-async fn reached_the_hand_over(it: &TestPlatform) -> bool {
+async fn reached_the_hand_over(it: &TestDeployment) -> bool {
     let subject = AttemptSubject::HeadChecks;
     let made = attempts::of_subject(&mut it.read().await, it.spec.id, subject)
         .await
@@ -137,7 +138,7 @@ async fn work_that_was_built_upon_cannot_be_taken_back() {
 }
 
 /// Makes `task` the resolution of `source`'s conflict.
-async fn resolves(it: &TestPlatform, task: &Task) {
+async fn resolves(it: &TestDeployment, task: &Task) {
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
         task.resolves_merge_id = Some(tx.new_id::<MergeId>());
@@ -166,7 +167,7 @@ async fn either_side_of_a_resolved_conflict_is_taken_back_alone() {
         task.head_sha = Some(second.as_str().to_owned());
         tasks::save(tx, &mut task).await?;
         let state = MergeState::Completed;
-        let mut merge = support::merge(tx, &task, state, second.as_str());
+        let mut merge = sample_rows::merge(tx, &task, state, second.as_str());
         merge.merged_sha = Some(both.as_str().to_owned());
         merges::insert(tx, &merge).await
     })
@@ -192,7 +193,7 @@ async fn work_found_on_the_way_is_taken_back_with_what_found_it() {
     let (one, _) = criterion(&it, 1, "test -e one || test -e found").await;
     let by_the_way = it
         .commit(async |tx| {
-            let mut task = support::task(tx, &it.ticket, 2);
+            let mut task = sample_rows::task(tx, &it.ticket, 2);
             task.parent_task_id = Some(one.id);
             task.status = TaskStatus::Completed;
             task.integration_state = IntegrationState::Merged;

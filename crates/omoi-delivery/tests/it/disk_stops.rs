@@ -11,9 +11,9 @@ use omoi_execution::attempt::lose;
 use omoi_execution::intake::complete;
 use omoi_protocol::worker::Complete;
 use omoi_store::tasks::Task;
+use omoi_testkit::deployment::{self, TestDeployment};
 
 use crate::finisher::{pass, resume, spec_now, tried_again};
-use crate::support::{self, TestPlatform};
 
 /// Who tells of the end of an attempt that a full disk interrupted.
 #[derive(Clone, Copy, Debug)]
@@ -26,14 +26,14 @@ enum ToldBy {
 const HOW: &str = "the disk had 1 bytes left";
 
 /// Begins an attempt at `task` and has a full disk interrupt it.
-async fn interrupt(it: &TestPlatform, task: &Task, told_by: ToldBy) {
+async fn interrupt(it: &TestDeployment, task: &Task, told_by: ToldBy) {
     it.advance(1);
     let mut attempt = it.run(task.id).await.attempt;
     match told_by {
         ToldBy::Worker => {
             let body = Complete {
                 error_message: Some(HOW.to_owned()),
-                ..support::ended(Outcome::Interrupted, AttemptStopReason::DiskLow)
+                ..deployment::ended(Outcome::Interrupted, AttemptStopReason::DiskLow)
             };
             complete(&it.platform, &attempt, body).await.unwrap();
         }
@@ -60,7 +60,7 @@ async fn interrupt(it: &TestPlatform, task: &Task, told_by: ToldBy) {
 #[tokio::test]
 async fn a_task_that_a_full_disk_interrupts_time_and_again_waits_for_a_person() {
     for told_by in [ToldBy::Worker, ToldBy::Platform] {
-        let it = TestPlatform::new().await;
+        let it = TestDeployment::new().await;
         let task = it.task(1, &[]).await;
         let waiting = it.task(2, &[task.id]).await;
         let stops = async |expected: &[TaskStatus]| {

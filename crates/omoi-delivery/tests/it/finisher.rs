@@ -25,24 +25,25 @@ use omoi_store::requirements::{Criterion, Requirement};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, Tx, attempts, merges};
+use omoi_testkit::deployment::{self, TestDeployment};
+use omoi_testkit::sample_rows;
 use omoi_testkit::sqlite::refuse_updates;
 
 use crate::merger::{TODO, TODO_CHECK, passes_alone, queued, renamed};
-use crate::support::{self, TestPlatform};
 use crate::{settle, with_sandbox};
 
-pub(crate) async fn spec_now(it: &TestPlatform) -> Spec {
+pub(crate) async fn spec_now(it: &TestDeployment) -> Spec {
     specs::get(&mut it.read().await, it.spec.id).await.unwrap()
 }
 
-pub(crate) async fn pass(it: &TestPlatform) {
+pub(crate) async fn pass(it: &TestDeployment) {
     let mut finisher = Finisher::new(it.platform.clone());
-    crate::support::tick(&mut finisher, it.clock.now()).await;
+    omoi_testkit::deployment::tick(&mut finisher, it.clock.now()).await;
     settle(it).await;
 }
 
 /// An attempt at the last proof that ended in `state`.
-pub(crate) async fn tried(it: &TestPlatform, state: AttemptState) {
+pub(crate) async fn tried(it: &TestDeployment, state: AttemptState) {
     it.commit(async |tx| {
         let new = NewAttempt {
             project_id: it.spec.project_id,
@@ -78,7 +79,7 @@ pub(crate) fn check(tx: &Tx, task: &Task) -> Check {
 }
 
 /// A landed task with a check that needs its work, and a criterion the check proves.
-async fn landed(it: &TestPlatform, number: i64, command: &str) -> (Task, Check) {
+async fn landed(it: &TestDeployment, number: i64, command: &str) -> (Task, Check) {
     let command = format!("test -e done-{number} && ( {command} )");
     let (task, check) = criterion(it, number, &command).await;
     land(it, &task, &format!("done-{number}"), "done\n").await;
@@ -86,7 +87,7 @@ async fn landed(it: &TestPlatform, number: i64, command: &str) -> (Task, Check) 
 }
 
 /// Lands a commit of `task` that writes one file.
-pub(crate) async fn land(it: &TestPlatform, task: &Task, path: &str, text: &str) -> ObjectId {
+pub(crate) async fn land(it: &TestDeployment, task: &Task, path: &str, text: &str) -> ObjectId {
     let name = &it.spec.integration_branch;
     let head = it.branch(name).await.unwrap_or_else(|| it.base.clone());
     let commit = it.commit_on(&head, path, Some(text)).await;
@@ -96,7 +97,7 @@ pub(crate) async fn land(it: &TestPlatform, task: &Task, path: &str, text: &str)
 
 /// Moves the integration branch to `commit`, by which the work of `task` at `incoming` landed.
 pub(crate) async fn landed_by(
-    it: &TestPlatform,
+    it: &TestDeployment,
     task: &Task,
     incoming: &ObjectId,
     commit: &ObjectId,
@@ -112,7 +113,7 @@ pub(crate) async fn landed_by(
         let mut task = tasks::get(tx, task.id).await?;
         task.head_sha = Some(incoming.as_str().to_owned());
         tasks::save(tx, &mut task).await?;
-        let mut merge = support::merge(tx, &task, MergeState::Completed, incoming.as_str());
+        let mut merge = sample_rows::merge(tx, &task, MergeState::Completed, incoming.as_str());
         merge.merged_sha = Some(commit.as_str().to_owned());
         merges::insert(tx, &merge).await
     })
@@ -121,7 +122,7 @@ pub(crate) async fn landed_by(
 }
 
 /// A completed task with a check, and a criterion the check proves.
-pub(crate) async fn criterion(it: &TestPlatform, number: i64, command: &str) -> (Task, Check) {
+pub(crate) async fn criterion(it: &TestDeployment, number: i64, command: &str) -> (Task, Check) {
     let task = it.task(number, &[]).await;
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
@@ -165,7 +166,7 @@ pub(crate) async fn criterion(it: &TestPlatform, number: i64, command: &str) -> 
 }
 
 /// The project's own suite.
-async fn suite(it: &TestPlatform, command: &str) -> Check {
+async fn suite(it: &TestDeployment, command: &str) -> Check {
     it.commit(async |tx| {
         let check = Check {
             id: tx.new_id(),
@@ -186,7 +187,7 @@ async fn suite(it: &TestPlatform, command: &str) -> Check {
     .unwrap()
 }
 
-pub(crate) async fn resume(it: &TestPlatform) {
+pub(crate) async fn resume(it: &TestDeployment) {
     it.commit(async |tx| {
         let mut spec = specs::get(tx, it.spec.id).await?;
         specs::transition(tx, &mut spec, SpecStatus::Working, None).await
@@ -198,7 +199,7 @@ pub(crate) async fn resume(it: &TestPlatform) {
 #[tokio::test]
 async fn only_proofs_that_failed_since_the_work_began_count() {
     // There is no sandbox here, so every proof fails.
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     landed(&it, 1, "true").await;
     for _ in 0..5 {
         tried(&it, AttemptState::Lost).await;
@@ -306,7 +307,7 @@ async fn a_red_check_at_the_head_sends_its_task_back_within_its_rounds() {
 #[tokio::test]
 async fn optional_work_that_cannot_be_merged_stops_nothing() {
     for needed in [false, true] {
-        let it = TestPlatform::new().await;
+        let it = TestDeployment::new().await;
         landed(&it, 2, "true").await;
         let (task, _) = queued(&it, MergeState::Manual, &"f".repeat(40)).await;
         it.commit(async |tx| {
@@ -382,7 +383,7 @@ async fn what_stands_is_handed_over_only_when_a_person_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_asks_git_while_no_transaction_is_open() {
-    let guarded = support::Guarded::new().await;
+    let guarded = deployment::WatchedDeployment::new().await;
     guarded.watch();
     let trace = omoi_delivery::trace::of_spec(&guarded.it.platform, guarded.it.spec.id).await;
     assert_eq!(trace.unwrap().spec_ref, "SPEC-1");
@@ -429,7 +430,7 @@ async fn a_program_renamed_by_what_landed_later_is_a_round_of_the_agent() {
 }
 
 /// Puts a task back into the queue as a person does.
-pub(crate) async fn tried_again(it: &TestPlatform, task: &Task) {
+pub(crate) async fn tried_again(it: &TestDeployment, task: &Task) {
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
         retry(tx, &mut task).await
@@ -440,13 +441,13 @@ pub(crate) async fn tried_again(it: &TestPlatform, task: &Task) {
 
 #[tokio::test]
 async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let (source, resolve) = (it.task(1, &[]).await, it.task(3, &[]).await);
     let waiting = it.task(2, &[source.id]).await;
     let merge = it.commit(async |tx| {
         let merge = Merge {
             resolve_task_id: Some(resolve.id),
-            ..support::merge(tx, &source, MergeState::Resolving, &"f".repeat(40))
+            ..sample_rows::merge(tx, &source, MergeState::Resolving, &"f".repeat(40))
         };
         merges::insert(tx, &merge).await?;
         let mut source = tasks::get(tx, source.id).await?;
@@ -461,11 +462,11 @@ async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
     let merge = merge.await.unwrap();
     let blocks = async || {
         let created = it.run(resolve.id).await;
-        let body = support::failed(ErrorClass::AuthFailed, "no such key");
+        let body = deployment::failed(ErrorClass::AuthFailed, "no such key");
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();
-        support::tick(&mut Merger::new(it.platform.clone()), it.clock.now()).await;
+        deployment::tick(&mut Merger::new(it.platform.clone()), it.clock.now()).await;
         pass(&it).await;
         let spec = spec_now(&it).await;
         assert_eq!(spec.status, SpecStatus::Blocked);
@@ -529,7 +530,7 @@ async fn a_spec_that_cannot_be_finished_keeps_no_other_from_its_turn() {
     .await
     .unwrap();
     let mut finisher = Finisher::new(it.platform.clone());
-    let (_, failures) = support::ticked(&mut finisher, it.clock.now()).await;
+    let (_, failures) = deployment::ticked(&mut finisher, it.clock.now()).await;
     settle(&it).await;
     let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
     assert_eq!(failed, [label.as_str()]);

@@ -18,18 +18,19 @@ use omoi_store::checks::{self, Check};
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{attempts, specs};
+use omoi_testkit::deployment::{self, TestDeployment};
+use omoi_testkit::sample_rows;
 
-use crate::support::{self, TestPlatform};
 use crate::{finisher, with_sandbox};
 
 /// A completed task in the queue whose head is `sha`.
-pub(crate) async fn queued(it: &TestPlatform, state: MergeState, sha: &str) -> (Task, Merge) {
+pub(crate) async fn queued(it: &TestDeployment, state: MergeState, sha: &str) -> (Task, Merge) {
     let task = it.task(1, &[]).await;
     enqueue(it, task.id, state, sha).await
 }
 
 /// Puts a task into the queue as its validator does.
-async fn enqueue(it: &TestPlatform, task: TaskId, state: MergeState, sha: &str) -> (Task, Merge) {
+async fn enqueue(it: &TestDeployment, task: TaskId, state: MergeState, sha: &str) -> (Task, Merge) {
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task).await?;
         task.status = TaskStatus::Completed;
@@ -39,7 +40,7 @@ async fn enqueue(it: &TestPlatform, task: TaskId, state: MergeState, sha: &str) 
             _ => IntegrationState::Merging,
         };
         tasks::save(tx, &mut task).await?;
-        let merge = support::merge(tx, &task, state, sha);
+        let merge = sample_rows::merge(tx, &task, state, sha);
         merges::insert(tx, &merge).await?;
         Ok((task, merge))
     })
@@ -48,20 +49,20 @@ async fn enqueue(it: &TestPlatform, task: TaskId, state: MergeState, sha: &str) 
 }
 
 /// One pass, and all the work it began.
-async fn pass(it: &TestPlatform, merger: &mut Merger) {
-    crate::support::tick(merger, it.clock.now()).await;
+async fn pass(it: &TestDeployment, merger: &mut Merger) {
+    omoi_testkit::deployment::tick(merger, it.clock.now()).await;
     while !it.platform.running.ids().is_empty() {
         tokio::task::yield_now().await;
     }
 }
 
-async fn merge_now(it: &TestPlatform, merge: &Merge) -> Merge {
+async fn merge_now(it: &TestDeployment, merge: &Merge) -> Merge {
     merges::get(&mut it.read().await, merge.id).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_merge_that_cannot_be_made_waits_for_a_person() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let (task, merge) = queued(&it, MergeState::Pending, &"f".repeat(40)).await;
     let waiting = it.task(2, &[task.id]).await;
     let mut merger = Merger::new(it.platform.clone());
@@ -83,7 +84,7 @@ async fn a_merge_that_cannot_be_made_waits_for_a_person() {
         .unwrap();
     assert_eq!(tries.len() as u32, RESTARTS_MAX + 1);
     // The spec says so.
-    crate::support::tick(&mut Finisher::new(it.platform.clone()), it.clock.now()).await;
+    omoi_testkit::deployment::tick(&mut Finisher::new(it.platform.clone()), it.clock.now()).await;
     let spec = specs::get(&mut it.read().await, it.spec.id).await.unwrap();
     assert_eq!(spec.status, SpecStatus::Blocked);
     assert!(spec.last_error.unwrap().contains("waits for a person"));
@@ -91,7 +92,7 @@ async fn a_merge_that_cannot_be_made_waits_for_a_person() {
 
 #[tokio::test]
 async fn a_merge_whose_process_died_is_taken_up_without_counting() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let head = it.work("src/new.txt").await;
     let (task, merge) = queued(&it, MergeState::Verifying, head.as_str()).await;
     it.commit(async |tx| {
@@ -173,7 +174,7 @@ async fn what_the_machine_lacks_at_the_merge_is_no_round_of_the_agent() {
 }
 
 /// The task that resolves the conflict of `merge`.
-async fn resolution(it: &TestPlatform, merge: &Merge) -> Task {
+async fn resolution(it: &TestDeployment, merge: &Merge) -> Task {
     let merge = merge_now(it, merge).await;
     assert_eq!(merge.state, MergeState::Resolving);
     it.task_now(merge.resolve_task_id.unwrap()).await
@@ -181,7 +182,7 @@ async fn resolution(it: &TestPlatform, merge: &Merge) -> Task {
 
 #[tokio::test]
 async fn a_resolution_that_conflicts_itself_lands_with_all_it_resolves() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let mut merger = Merger::new(it.platform.clone());
     let (one, two, three) = (
         it.task(1, &[]).await,
@@ -236,7 +237,7 @@ async fn a_resolution_that_conflicts_itself_lands_with_all_it_resolves() {
 
 #[tokio::test]
 async fn what_waits_behind_a_stuck_resolution_is_blocked_and_freed() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let mut merger = Merger::new(it.platform.clone());
     let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
     let waiting = it.task(3, &[two.id]).await;
@@ -257,7 +258,7 @@ async fn what_waits_behind_a_stuck_resolution_is_blocked_and_freed() {
     }
     assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
     let mut finisher = Finisher::new(it.platform.clone());
-    crate::support::tick(&mut finisher, it.clock.now()).await;
+    omoi_testkit::deployment::tick(&mut finisher, it.clock.now()).await;
     let spec = specs::get(&mut it.read().await, it.spec.id).await.unwrap();
     assert_eq!(spec.status, SpecStatus::Blocked);
     it.commit(async |tx| {
@@ -271,7 +272,7 @@ async fn what_waits_behind_a_stuck_resolution_is_blocked_and_freed() {
 
 #[tokio::test]
 async fn a_resolution_without_the_other_side_lands_alone() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let mut merger = Merger::new(it.platform.clone());
     let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
     let (first, second) = (
@@ -293,7 +294,7 @@ async fn a_resolution_without_the_other_side_lands_alone() {
 }
 
 /// A completed task whose one change adds `path`, in the queue; its check runs `command`.
-async fn adding(it: &TestPlatform, number: i64, path: &str, command: &str) -> (Task, Merge) {
+async fn adding(it: &TestDeployment, number: i64, path: &str, command: &str) -> (Task, Merge) {
     let head = it.commit_on(&it.base, path, Some("new\n")).await;
     let task = it.task(number, &[]).await;
     let prepared = it.commit(async |tx| {
@@ -364,7 +365,7 @@ async fn a_branch_that_moved_meanwhile_is_merged_with_anew() {
 
 #[tokio::test]
 async fn entries_have_their_turn_by_level_and_place_in_the_plan() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let mut merger = Merger::new(it.platform.clone());
     // Level, place in the plan, and what comes first; the third is not queued, and nobody waits for it.
     let places = [(1, 1), (0, 4), (0, 2), (0, 3)];
@@ -415,7 +416,7 @@ async fn entries_have_their_turn_by_level_and_place_in_the_plan() {
 }
 
 /// A live attempt at something that no row says is at work: whoever begins another is refused.
-pub(crate) async fn blocked_by_an_attempt(it: &TestPlatform, subject: AttemptSubject) {
+pub(crate) async fn blocked_by_an_attempt(it: &TestDeployment, subject: AttemptSubject) {
     it.commit(async |tx| {
         let new = omoi_execution::attempt::NewAttempt {
             project_id: it.spec.project_id,
@@ -435,7 +436,8 @@ pub(crate) async fn blocked_by_an_attempt(it: &TestPlatform, subject: AttemptSub
 
 #[tokio::test]
 async fn a_spec_that_cannot_be_merged_keeps_no_other_from_its_turn() {
-    let mut it = TestPlatform::new().await;
+    let mut it = TestDeployment::new().await;
+    it.leaves_open_attempts();
     let (_, broken) = queued(&it, MergeState::Pending, &"f".repeat(40)).await;
     blocked_by_an_attempt(
         &it,
@@ -449,7 +451,7 @@ async fn a_spec_that_cannot_be_merged_keeps_no_other_from_its_turn() {
     let task = it.task(2, &[]).await;
     let (_, good) = enqueue(&it, task.id, MergeState::Pending, &"e".repeat(40)).await;
     let mut merger = Merger::new(it.platform.clone());
-    let (_, failures) = support::ticked(&mut merger, it.clock.now()).await;
+    let (_, failures) = deployment::ticked(&mut merger, it.clock.now()).await;
     it.platform.running.drained().await;
     let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
     assert_eq!(failed, [label.as_str()]);
@@ -466,7 +468,11 @@ pub(crate) const TODO_CHECK: &str = "chmod +x bin/* && PATH=bin:$PATH todo list"
 pub(crate) const TODO: &str = "#!/bin/sh\necho nothing to do\n";
 
 /// Has the check of `task` pass on its own branch at `commit`, as its validator does.
-pub(crate) async fn passes_alone(it: &TestPlatform, (task, check): (&Task, &Check), at: &ObjectId) {
+pub(crate) async fn passes_alone(
+    it: &TestDeployment,
+    (task, check): (&Task, &Check),
+    at: &ObjectId,
+) {
     let attempt = it.commit(async |tx| {
         let new = NewAttempt {
             project_id: task.project_id,
@@ -496,7 +502,7 @@ pub(crate) async fn passes_alone(it: &TestPlatform, (task, check): (&Task, &Chec
 }
 
 /// A commit on top of `on` that gives `todo` another name.
-pub(crate) async fn renamed(it: &TestPlatform, on: &ObjectId) -> ObjectId {
+pub(crate) async fn renamed(it: &TestDeployment, on: &ObjectId) -> ObjectId {
     let removed = it.commit_on(on, "bin/todo", None).await;
     it.commit_on(&removed, "bin/tasks", Some(TODO)).await
 }

@@ -11,14 +11,15 @@ use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::checks::{self, Check, Conditions, Receipt};
 use omoi_store::{Json, specs, tasks};
+use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment};
+use omoi_testkit::sample_rows;
 
-use crate::support::{KNOWN_SECRET, TestPlatform};
 use crate::with_slots;
 
 #[tokio::test]
 async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     // There is no sandbox here.
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let waiting = it.task(2, &[task.id]).await;
     let head = it.work("src/new.txt").await;
@@ -45,7 +46,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     .unwrap();
     let mut validator = Validator::new(it.platform.clone());
     for _ in 0..8 {
-        crate::support::tick(&mut validator, it.clock.now()).await;
+        omoi_testkit::deployment::tick(&mut validator, it.clock.now()).await;
         while !it.platform.running.ids().is_empty() {
             tokio::task::yield_now().await;
         }
@@ -67,7 +68,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     .await
     .unwrap();
     for _ in 0..3 {
-        crate::support::tick(&mut validator, it.clock.now()).await;
+        omoi_testkit::deployment::tick(&mut validator, it.clock.now()).await;
         it.platform.running.drained().await;
     }
     let status = it.task_now(task.id).await.status;
@@ -102,7 +103,7 @@ async fn checks_wait_for_a_slot_like_all_work() {
     it.run(busy.id).await;
     let mut validator = Validator::new(it.platform.clone());
     for done in 1..=4 {
-        crate::support::tick(&mut validator, it.clock.now()).await;
+        omoi_testkit::deployment::tick(&mut validator, it.clock.now()).await;
         assert!(it.slots().await <= 2);
         it.platform.running.drained().await;
         let mut completed = 0;
@@ -137,7 +138,7 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
         let head = it.work("src/new.txt").await;
         let found = it
             .commit(async |tx| {
-                let mut task = crate::support::task(tx, &it.ticket, 2);
+                let mut task = sample_rows::task(tx, &it.ticket, 2);
                 task.parent_task_id = Some(source.id);
                 task.status = TaskStatus::PendingValidation;
                 task.base_sha = Some(it.base.as_str().to_owned());
@@ -165,7 +166,7 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
             .await
             .unwrap();
         let mut validator = Validator::new(it.platform.clone());
-        crate::support::tick(&mut validator, it.clock.now()).await;
+        omoi_testkit::deployment::tick(&mut validator, it.clock.now()).await;
         it.platform.running.drained().await;
         let task = it.task_now(found.id).await;
         assert_eq!(task.status, status, "{command} {with_suite}");
@@ -198,7 +199,8 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
 
 #[tokio::test]
 async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
+    it.leaves_open_attempts();
     let (broken, good) = (it.task(1, &[]).await, it.task(2, &[]).await);
     let subject = AttemptSubject::TaskChecks { task_id: broken.id };
     crate::merger::blocked_by_an_attempt(&it, subject).await;
@@ -212,7 +214,7 @@ async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
         .unwrap();
     }
     let mut validator = Validator::new(it.platform.clone());
-    let (_, failures) = crate::support::ticked(&mut validator, it.clock.now()).await;
+    let (_, failures) = omoi_testkit::deployment::ticked(&mut validator, it.clock.now()).await;
     it.platform.running.drained().await;
     let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
     assert_eq!(failed, [broken.label()]);
@@ -223,10 +225,12 @@ async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
 /// A task under validation at `head`, proven by `check`, in a spec whose suite is `suite`, which
 /// printed `base` on the base commit.
 async fn judged(
-    it: &TestPlatform,
+    it: &TestDeployment,
     head: &ObjectId,
     (check, suite, base): (&str, &str, Option<(i32, &str)>),
 ) -> omoi_store::tasks::Task {
+    // The run of the suite on the base commit is written as a receipt alone.
+    it.leaves_open_attempts();
     let task = it.task(1, &[]).await;
     it.commit(async |tx| {
         let mut spec = specs::get(tx, it.spec.id).await?;
@@ -290,7 +294,7 @@ async fn judged(
     .await
     .unwrap();
     let mut validator = Validator::new(it.platform.clone());
-    let (_, failures) = crate::support::ticked(&mut validator, it.clock.now()).await;
+    let (_, failures) = omoi_testkit::deployment::ticked(&mut validator, it.clock.now()).await;
     assert!(failures.is_empty());
     it.platform.running.drained().await;
     it.task_now(task.id).await

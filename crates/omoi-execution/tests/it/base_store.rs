@@ -24,11 +24,10 @@ use omoi_runtime::rng::Rng;
 use omoi_sandbox::{ProbeConfig, SandboxFloor, probe_host};
 use omoi_store::{attempts, specs};
 use omoi_testkit::blocking::without_blocking_thread;
-
-use crate::support::{TestPlatform, tick};
+use omoi_testkit::deployment::{TestDeployment, tick};
 
 /// A platform whose sandboxes are real, and whose worker runs `script` in its workspace.
-async fn with_worker(script: &str) -> (TestPlatform, TempDir) {
+async fn with_worker(script: &str) -> (TestDeployment, TempDir) {
     let state = tempfile::tempdir().unwrap();
     let worker = state.path().join("worker");
     let mut file = std::fs::OpenOptions::new()
@@ -46,7 +45,7 @@ async fn with_worker(script: &str) -> (TestPlatform, TempDir) {
     let provider = found
         .select_provider(&floor, Some(SandboxRung::Bubblewrap))
         .unwrap();
-    let it = TestPlatform::with(|parts| {
+    let it = TestDeployment::with(|parts| {
         parts.sandbox = Some(provider);
         parts.worker = worker;
         // The host's control groups are named by it.
@@ -61,7 +60,7 @@ async fn with_worker(script: &str) -> (TestPlatform, TempDir) {
 }
 
 /// A commit that another attempt handed in, held as its snapshot.
-async fn snapshot_of_another(it: &TestPlatform) -> ObjectId {
+async fn snapshot_of_another(it: &TestDeployment) -> ObjectId {
     let snapshot = it.work("secret.txt").await;
     let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
     let held_by = RefName::parse("refs/omoios/wip/another").unwrap();
@@ -155,7 +154,7 @@ async fn the_history_set_apart_for_a_spec_goes_with_it() {
 fn a_base_store_is_removed_off_the_threads_that_serve_others() {
     let (runtime, thread) = without_blocking_thread();
     runtime.block_on(async {
-        let it = TestPlatform::new().await;
+        let it = TestDeployment::new().await;
         let dir = it.platform.data.mirror(it.spec.project_id);
         let store = dir.join("omoi-bases").join("a".repeat(40));
         std::fs::create_dir_all(&store).unwrap();

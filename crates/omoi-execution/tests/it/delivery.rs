@@ -16,8 +16,7 @@ use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
 use omoi_runtime::clock::SystemClock;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_runtime::rng::Rng;
-
-use crate::support::TestPlatform;
+use omoi_testkit::deployment::TestDeployment;
 
 const ID: &str = "01930000-0000-7000-8000-000000000009";
 /// The drivers of the six consumers, the pump and the renewal of leases.
@@ -86,8 +85,8 @@ fn event(kind: EventKind) -> Event {
 }
 
 /// Commits one event of every kind and compares who was woken with the registry.
-async fn wakes_exactly_its_consumers(bus: impl FnOnce(&TestPlatform) -> Arc<dyn Bus>) {
-    let it = TestPlatform::new().await;
+async fn wakes_exactly_its_consumers(bus: impl FnOnce(&TestDeployment) -> Arc<dyn Bus>) {
+    let it = TestDeployment::new().await;
     let bus = bus(&it);
     let (sender, mut seen) = mpsc::unbounded_channel();
     let recorder = |consumer| {

@@ -13,8 +13,7 @@ use omoi_protocol::worker::{AckMessages, ProposedCheck, ReportDiscovery};
 use omoi_store::checks::{self, Check};
 use omoi_store::{Json, attempts, tasks};
 use omoi_testkit::database::TestDatabase;
-
-use crate::support::{TestPlatform, ended};
+use omoi_testkit::deployment::{TestDeployment, ended};
 
 pub(crate) fn found(title: &str) -> ReportDiscovery {
     ReportDiscovery {
@@ -34,7 +33,7 @@ pub(crate) fn found(title: &str) -> ReportDiscovery {
 
 #[tokio::test]
 async fn a_title_is_one_line_of_plain_text() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let attempt = it.run(task.id).await.attempt;
     let ack = report(
@@ -51,7 +50,7 @@ async fn a_title_is_one_line_of_plain_text() {
 
 #[tokio::test]
 async fn a_find_becomes_a_task_once() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let attempt = it.run(task.id).await.attempt;
     let body = ReportDiscovery {
@@ -89,7 +88,7 @@ async fn a_find_becomes_a_task_once() {
 
 #[tokio::test]
 async fn caps_refuse_and_say_so() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let first = it.task(1, &[]).await;
     let attempt = it.run(first.id).await.attempt;
     // 3 per task.
@@ -135,7 +134,7 @@ async fn caps_refuse_and_say_so() {
 
 /// Agents that report at once, three finds each; 5 are left to the spec and 3 to a task.
 async fn crowd(database: TestDatabase) {
-    let it = TestPlatform::on(database, |_| {}).await;
+    let it = TestDeployment::on(database, |_| {}).await;
     let mut running = Vec::new();
     for number in 1..=4 {
         let task = it.task(number, &[]).await;
@@ -166,7 +165,7 @@ async fn a_crowd_keeps_to_the_caps_on_postgres() {
 
 /// An attempt ends while a report of it is on its way.
 async fn late(database: TestDatabase) {
-    let it = TestPlatform::on(database, |_| {}).await;
+    let it = TestDeployment::on(database, |_| {}).await;
     let task = it.task(1, &[]).await;
     let attempt = it.run(task.id).await.attempt;
     let mut tx = it.platform.store.begin_write().await.unwrap();
@@ -201,7 +200,7 @@ async fn a_late_report_changes_nothing_on_postgres() {
 
 #[tokio::test]
 async fn without_a_way_to_prove_it_a_find_is_blocked() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let attempt = it.run(task.id).await.attempt;
     let bare = |title| ReportDiscovery {
@@ -242,7 +241,7 @@ async fn without_a_way_to_prove_it_a_find_is_blocked() {
 
 #[tokio::test]
 async fn reports_that_break_a_rule_write_nothing() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let attempt = it.run(task.id).await.attempt;
     let proposing = |command: &str, path: &str, text: String| ReportDiscovery {

@@ -9,10 +9,10 @@ use omoi_runtime::clock::Clock as _;
 use omoi_store::tasks::{self, Scan};
 use omoi_store::{attempts, projects, specs, tickets};
 use omoi_testkit::database::TestDatabase;
+use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::sample_rows;
 
-use crate::support::TestPlatform;
-
-pub(crate) fn scan(it: &TestPlatform) -> Scan {
+pub(crate) fn scan(it: &TestDeployment) -> Scan {
     Scan {
         starving_since: it.clock.now() - Duration::from_hours(2),
         project_slots: it.platform.settings.project_slots,
@@ -22,11 +22,12 @@ pub(crate) fn scan(it: &TestPlatform) -> Scan {
 }
 
 async fn race(database: TestDatabase) {
-    let it = TestPlatform::on(database, |parts| {
+    let it = TestDeployment::on(database, |parts| {
         parts.settings.project_slots = 100;
         parts.settings.global_slots = 100;
     })
     .await;
+    it.leaves_open_attempts();
     let mut all = Vec::new();
     for number in 1..=6 {
         all.push(it.task(number, &[]).await);
@@ -38,7 +39,7 @@ async fn race(database: TestDatabase) {
         .collect();
     let ticks = dispatchers
         .iter_mut()
-        .map(|one| crate::support::tick(one, now));
+        .map(|one| omoi_testkit::deployment::tick(one, now));
     futures::future::join_all(ticks).await;
     for task in all {
         let mut tx = it.read().await;
@@ -64,18 +65,20 @@ async fn each_task_is_claimed_once_on_postgres() {
 #[tokio::test]
 async fn what_a_simulated_model_began_no_real_one_goes_on_with() {
     for (label, fence) in [("a-model", 0), ("simulated", 1)] {
-        let it = TestPlatform::with(|parts| parts.model_label = label.to_owned()).await;
+        let it = TestDeployment::with(|parts| parts.model_label = label.to_owned()).await;
+        it.leaves_open_attempts();
         let task = it.task(1, &[]).await;
         let now = it.clock.now();
         let mut dispatcher = Dispatcher::new(it.platform.clone());
-        crate::support::tick(&mut dispatcher, now).await;
+        omoi_testkit::deployment::tick(&mut dispatcher, now).await;
         assert_eq!(it.task_now(task.id).await.fence, fence, "{label}");
     }
 }
 
 #[tokio::test]
 async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
-    let it = TestPlatform::with(|parts| parts.settings.project_slots = 1).await;
+    let it = TestDeployment::with(|parts| parts.settings.project_slots = 1).await;
+    it.leaves_open_attempts();
     let bad = it.task(1, &[]).await;
     let full = it.task(2, &[]).await;
     let (busy, other) = it
@@ -100,13 +103,13 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
             tickets::insert(tx, &ticket).await?;
             let mirror = it.platform.mirror(project.id).await.unwrap();
             // The same commit in another repository.
-            let base = crate::support::start(&mirror).await;
+            let base = omoi_testkit::deployment::start(&mirror).await;
             assert_eq!(base, it.base);
             let mut made = Vec::new();
             for number in [1, 2] {
                 let task = tasks::Task {
                     project_id: project.id,
-                    ..crate::support::task(tx, &ticket, number)
+                    ..sample_rows::task(tx, &ticket, number)
                 };
                 tasks::insert(tx, &task).await?;
                 made.push(task);
@@ -117,7 +120,7 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
         .unwrap();
     it.run(busy.id).await;
     let mut dispatcher = Dispatcher::new(it.platform.clone());
-    crate::support::tick(&mut dispatcher, it.clock.now()).await;
+    omoi_testkit::deployment::tick(&mut dispatcher, it.clock.now()).await;
     // The bad one fails, since no retry mends it; where a slot is free, the next one has it.
     let bad = it.task_now(bad.id).await;
     assert_eq!((bad.status, bad.retry_count), (TaskStatus::Failed, 0));
@@ -136,13 +139,13 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
 /// A start asks git for its branch, its base and the merge it is to begin.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_asks_git_while_no_transaction_is_open() {
-    let guarded = crate::support::Guarded::new().await;
+    let guarded = omoi_testkit::deployment::WatchedDeployment::new().await;
     let it = &guarded.it;
     let source = it.task(1, &[]).await;
     let theirs = it.work("src/new.txt").await;
     let resolve = it.task(2, &[]).await;
     it.commit(async |tx| {
-        let merge = crate::support::merge(
+        let merge = sample_rows::merge(
             tx,
             &source,
             omoi_domain::merge::MergeState::Resolving,
@@ -161,7 +164,7 @@ async fn a_start_asks_git_while_no_transaction_is_open() {
     .unwrap();
     guarded.watch();
     let mut dispatcher = Dispatcher::new(it.platform.clone());
-    crate::support::tick(&mut dispatcher, it.clock.now()).await;
+    omoi_testkit::deployment::tick(&mut dispatcher, it.clock.now()).await;
     it.platform.running.drained().await;
     assert_eq!(it.task_now(resolve.id).await.fence, 1);
     assert!(guarded.finish() > 5);
@@ -170,12 +173,12 @@ async fn a_start_asks_git_while_no_transaction_is_open() {
 /// A mirror that lost the commit everything starts from helps no retry.
 #[tokio::test]
 async fn a_start_without_its_commit_is_no_fault_of_the_sandbox() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let mirror = it.platform.data.mirror(it.spec.project_id);
     std::fs::remove_dir_all(mirror).unwrap();
     let mut dispatcher = Dispatcher::new(it.platform.clone());
-    crate::support::tick(&mut dispatcher, it.clock.now()).await;
+    omoi_testkit::deployment::tick(&mut dispatcher, it.clock.now()).await;
     let task = it.task_now(task.id).await;
     assert_eq!(task.error_class, Some(ErrorClass::RepoMissing));
     assert_eq!((task.status, task.retry_count), (TaskStatus::Failed, 0));

@@ -8,16 +8,16 @@ use omoi_execution::intake;
 use omoi_protocol::worker::{EVENTS_MAX, ReportEvents, WorkerEvent};
 use omoi_store::attempts::Attempt;
 use omoi_testkit::database::TestDatabase;
+use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::raw_connection::RawConnection;
 
 use crate::intake::turn;
 use crate::statements::{Statement, Statements};
-use crate::support::TestPlatform;
 
 /// What takes a look at many rows to give back one.
 const AGGREGATES: [&str; 5] = ["count(", "sum(", "max(", "min(", "avg("];
 
-async fn report(it: &TestPlatform, attempt: &Attempt, n_events: usize) {
+async fn report(it: &TestDeployment, attempt: &Attempt, n_events: usize) {
     let event = || WorkerEvent {
         event_id: EventId::from_uuid(omoi_runtime::ids::uuid_v7(&it.clock, &it.platform.rng)),
         event_type: AgentEventKind::ToolUse,
@@ -51,9 +51,9 @@ fn asks_the_same(few: &[Statement], many: &[Statement], table: &str) {
     }
 }
 
-async fn adding_reads_nothing_earlier(database: TestDatabase) -> (TestPlatform, Vec<Statement>) {
+async fn adding_reads_nothing_earlier(database: TestDatabase) -> (TestDeployment, Vec<Statement>) {
     let heard = Statements::listen();
-    let it = TestPlatform::on(database, |_| {}).await;
+    let it = TestDeployment::on(database, |_| {}).await;
     let task = it.task(1, &[]).await;
     let attempt = it.run(task.id).await.attempt;
     let report_one = async || {

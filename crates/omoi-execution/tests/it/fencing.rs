@@ -16,10 +16,11 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Tx, specs};
 use omoi_testkit::database::TestDatabase;
+use omoi_testkit::deployment::{TestDeployment, ended, failed};
+use omoi_testkit::sample_rows;
 
 use crate::discovery::found;
 use crate::intake::turn;
-use crate::support::{self, TestPlatform, ended, failed};
 
 /// Reports and acts of the platform in one case.
 const STEPS: u32 = 8;
@@ -48,7 +49,7 @@ impl Rows {
     }
 }
 
-async fn rows(it: &TestPlatform, task: &Task) -> Rows {
+async fn rows(it: &TestDeployment, task: &Task) -> Rows {
     let mut tx = it.read().await;
     let tx = &mut tx;
     Rows {
@@ -62,7 +63,7 @@ async fn rows(it: &TestPlatform, task: &Task) -> Rows {
 }
 
 /// One report of a worker. True when it was taken.
-async fn report(it: &TestPlatform, rng: &Rng, by: &Created) -> bool {
+async fn report(it: &TestDeployment, rng: &Rng, by: &Created) -> bool {
     let (platform, attempt) = (&it.platform, &by.attempt);
     match rng.next_u64() % 8 {
         0 => intake::started(platform, attempt.id).await.is_ok(),
@@ -100,7 +101,7 @@ async fn report(it: &TestPlatform, rng: &Rng, by: &Created) -> bool {
 }
 
 /// What the platform itself does: claims, launches, loses.
-async fn act(it: &TestPlatform, task: &Task, all: &mut Vec<Created>) {
+async fn act(it: &TestDeployment, task: &Task, all: &mut Vec<Created>) {
     let now = it.task_now(task.id).await;
     match now.status {
         TaskStatus::Pending if all.len() < 4 => all.push(it.claim(task.id).await.unwrap()),
@@ -125,13 +126,13 @@ async fn act(it: &TestPlatform, task: &Task, all: &mut Vec<Created>) {
 }
 
 /// Returns how many reports were refused to old attempts and taken from current ones.
-async fn interleave(it: &mut TestPlatform, seed: u64) -> (u32, u32) {
+async fn interleave(it: &mut TestDeployment, seed: u64) -> (u32, u32) {
     let rng = Rng::seeded(seed);
     let number = 1_000_000 + i64::try_from(seed).unwrap();
     it.next_spec(number).await;
     let it = &*it;
     let begin = async |tx: &mut Tx| {
-        let task = support::task(tx, &it.ticket, number);
+        let task = sample_rows::task(tx, &it.ticket, number);
         tasks::insert(tx, &task).await?;
         messages::queue(
             tx,
@@ -196,7 +197,7 @@ fn cases(n: u64, database: impl Fn() -> TestDatabase + Sync) {
             .build();
         runtime.unwrap().block_on(async {
             for first in (0..n).step_by(PART as usize).skip(first).step_by(lanes) {
-                let it = TestPlatform::on(database(), open_caps).await;
+                let it = TestDeployment::on(database(), open_caps).await;
                 part(it, first..first + PART).await;
             }
         });
@@ -209,7 +210,7 @@ fn cases(n: u64, database: impl Fn() -> TestDatabase + Sync) {
     });
 }
 
-async fn part(mut it: TestPlatform, seeds: std::ops::Range<u64>) {
+async fn part(mut it: TestDeployment, seeds: std::ops::Range<u64>) {
     let (mut refused, mut taken) = (0, 0);
     let n = seeds.end - seeds.start;
     for seed in seeds {

@@ -6,14 +6,13 @@ use omoi_execution::consume::{Consume, publish_commits, start};
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::reaper::Reaper;
 use omoi_runtime::bus::{Bus, LocalBus};
-
-use crate::support::TestPlatform;
+use omoi_testkit::deployment::TestDeployment;
 
 /// The drivers of the two consumers, the pump and the renewal of leases.
 const SLEEPERS: usize = 4;
 
 /// The bytes of the database and of its log.
-fn files(it: &TestPlatform) -> Vec<Vec<u8>> {
+fn files(it: &TestDeployment) -> Vec<Vec<u8>> {
     let path = it.url().split_once("://").unwrap().1;
     let path = path.split('?').next().unwrap();
     let read = |name: String| std::fs::read(name).unwrap();
@@ -22,7 +21,7 @@ fn files(it: &TestPlatform) -> Vec<Vec<u8>> {
 
 #[tokio::test]
 async fn idle_loops_write_nothing() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
     publish_commits(&it.platform, &bus);
     let consumers: Vec<Box<dyn Consume>> = vec![

@@ -16,8 +16,7 @@ use omoi_protocol::worker::{
     AckMessages, CommitTurn, EVENT_BYTES_MAX, EVENTS_MAX, ReportEvents, TurnRecord, WorkerEvent,
 };
 use omoi_store::{StoreError, attempts, messages};
-
-use crate::support::{TestPlatform, ended};
+use omoi_testkit::deployment::{TestDeployment, ended};
 
 pub(crate) fn turn(n: u32) -> CommitTurn {
     CommitTurn {
@@ -32,7 +31,7 @@ pub(crate) fn turn(n: u32) -> CommitTurn {
     }
 }
 
-fn event(it: &TestPlatform, event_type: AgentEventKind, event_data: Value) -> WorkerEvent {
+fn event(it: &TestDeployment, event_type: AgentEventKind, event_data: Value) -> WorkerEvent {
     let id = EventId::from_uuid(omoi_runtime::ids::uuid_v7(&it.clock, &it.platform.rng));
     WorkerEvent {
         event_id: id,
@@ -44,7 +43,7 @@ fn event(it: &TestPlatform, event_type: AgentEventKind, event_data: Value) -> Wo
 
 #[tokio::test]
 async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
     let (one, two) = (it.run(one.id).await, it.run(two.id).await);
     for created in [&one, &two] {
@@ -89,7 +88,7 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
 
 #[tokio::test]
 async fn a_start_moves_attempt_sandbox_and_task_once() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let created = it.run(task.id).await;
     let seen = it.task_now(task.id).await;
@@ -104,7 +103,7 @@ async fn a_start_moves_attempt_sandbox_and_task_once() {
 
 #[tokio::test]
 async fn events_have_limits_and_are_stored_once() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let attempt = it.run(task.id).await.attempt;
     let report =
@@ -171,7 +170,7 @@ async fn events_have_limits_and_are_stored_once() {
 
 #[tokio::test]
 async fn a_heartbeat_tells_a_superseded_worker_to_stop() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let old = it.run(task.id).await.attempt;
     it.advance(5);
@@ -185,7 +184,7 @@ async fn a_heartbeat_tells_a_superseded_worker_to_stop() {
     assert_eq!(ack.commands, ["abort"]);
 }
 
-async fn give_up(it: &TestPlatform, attempt: &attempts::Attempt) {
+async fn give_up(it: &TestDeployment, attempt: &attempts::Attempt) {
     it.commit(async |tx| {
         let mut attempt = attempts::get(tx, attempt.id).await?;
         let loss = AttemptLoss {
@@ -203,7 +202,7 @@ async fn give_up(it: &TestPlatform, attempt: &attempts::Attempt) {
 
 #[tokio::test]
 async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let first = it.run(task.id).await;
     for n in 0..2 {
@@ -243,7 +242,7 @@ async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
 
 #[tokio::test]
 async fn messages_wait_for_whoever_works_on_the_task() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let old = it.run(task.id).await.attempt;
     let none = intake::messages(&it.platform, &old, Duration::ZERO)

@@ -13,8 +13,7 @@ use omoi_runtime::clock::Clock as _;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{ProbeConfig, Provider, SandboxFloor, probe_host};
 use omoi_store::attempts;
-
-use crate::support::TestPlatform;
+use omoi_testkit::deployment::TestDeployment;
 
 #[tokio::test]
 async fn a_worker_stopped_before_its_first_word_costs_no_try() {
@@ -35,7 +34,7 @@ async fn a_worker_stopped_before_its_first_word_costs_no_try() {
     let plain: Arc<dyn Provider> = found
         .select_provider(&floor, Some(SandboxRung::Process))
         .unwrap();
-    let it = TestPlatform::with(|parts| {
+    let it = TestDeployment::with(|parts| {
         parts.sandbox = Some(plain);
         parts.worker = worker;
         // The host's control groups are named by it.
@@ -46,7 +45,7 @@ async fn a_worker_stopped_before_its_first_word_costs_no_try() {
     keeper::start(&it.platform);
     let task = it.task(1, &[]).await;
     let mut dispatcher = Dispatcher::new(it.platform.clone());
-    crate::support::tick(&mut dispatcher, it.clock.now()).await;
+    omoi_testkit::deployment::tick(&mut dispatcher, it.clock.now()).await;
     while it.task_now(task.id).await.status != TaskStatus::Assigned {
         tokio::task::yield_now().await;
     }

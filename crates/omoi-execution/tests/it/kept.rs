@@ -12,9 +12,9 @@ use omoi_protocol::worker::{Bundle, Complete};
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError};
+use omoi_testkit::deployment::{TestDeployment, ended};
 use omoi_testkit::repo::TestRepo;
-
-use crate::support::{TestPlatform, ended, merge};
+use omoi_testkit::sample_rows::merge;
 
 fn brings(head: &ObjectId, outcome: Outcome) -> Complete {
     Complete {
@@ -34,7 +34,7 @@ fn unmet(task: &Task) -> Option<&str> {
 
 #[tokio::test]
 async fn work_that_is_sent_back_stays_on_the_branch() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let with_test = it.commit_on(&it.base, "tests/test_a.py", Some("a")).await;
     let good = it.commit_on(&with_test, "src/a.py", Some("a")).await;
     let weakened = it.commit_on(&with_test, "tests/test_a.py", None).await;
@@ -102,7 +102,7 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
 
 #[tokio::test]
 async fn kept_work_is_done_when_the_next_agent_says_so() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let good = it.work("src/a.py").await;
     let created = it.run(task.id).await;
@@ -134,7 +134,7 @@ async fn kept_work_is_done_when_the_next_agent_says_so() {
 }
 
 /// A task cut from `base` that resolves the merge of `incoming`.
-async fn resolver(it: &TestPlatform, number: i64, base: &ObjectId, incoming: &ObjectId) -> Task {
+async fn resolver(it: &TestDeployment, number: i64, base: &ObjectId, incoming: &ObjectId) -> Task {
     let (source, task) = (it.task(number, &[]).await, it.task(number + 1, &[]).await);
     let made: Result<Task, StoreError> = it
         .commit(async |tx| {
@@ -156,7 +156,7 @@ async fn resolver(it: &TestPlatform, number: i64, base: &ObjectId, incoming: &Ob
 
 #[tokio::test]
 async fn a_resolution_holds_both_sides_and_their_tests() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let start = it
         .commit_on(&it.base, "tests/test_both.py", Some("0"))
         .await;
@@ -213,7 +213,7 @@ async fn a_resolution_holds_both_sides_and_their_tests() {
 
 #[tokio::test]
 async fn what_an_agent_found_is_no_licence_to_change_tests() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let with_test = it.commit_on(&it.base, "tests/test_a.py", Some("a")).await;
     let changed = it.commit_on(&with_test, "tests/test_a.py", Some("b")).await;
     let source = it.task(9, &[]).await;
@@ -246,7 +246,7 @@ async fn what_an_agent_found_is_no_licence_to_change_tests() {
 
 #[tokio::test]
 async fn markers_that_stood_in_the_base_are_no_conflict() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let quoted = "How a conflict looks\n<<<<<<< ours\n=======\n>>>>>>> theirs\n";
     let base = it.commit_on(&it.base, "doc.md", Some(quoted)).await;
     let more = format!("{quoted}Resolve it.\n\nSummary\n=======\n");
@@ -273,7 +273,7 @@ async fn markers_that_stood_in_the_base_are_no_conflict() {
 
 #[tokio::test]
 async fn commits_that_are_refused_are_sent_back_with_the_reason() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let repo = TestRepo::with_files(&[(
         ".gitmodules",
         "[submodule \"s\"]\n\tpath = s\n\turl = ./s\n\tupdate = !touch x\n",
@@ -303,7 +303,7 @@ async fn commits_that_are_refused_are_sent_back_with_the_reason() {
 
 #[tokio::test]
 async fn work_that_could_not_be_saved_is_sent_back_with_the_reason() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let said = |outcome| Complete {
         unsaved: Some("data/big.bin is too long".to_owned()),
         ..ended(outcome, AttemptStopReason::CompletionSignal)
@@ -334,7 +334,7 @@ async fn work_that_could_not_be_saved_is_sent_back_with_the_reason() {
 
 #[tokio::test]
 async fn files_that_decide_what_the_suite_runs_count_as_tests() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let manifest = "{\"scripts\": {\"test\": \"node --test\"}}";
     let base = it.commit_on(&it.base, "package.json", Some(manifest)).await;
     let off = manifest.replace("node --test", "true");

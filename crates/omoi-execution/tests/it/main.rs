@@ -19,5 +19,4 @@ mod metering;
 mod reaper;
 mod statements;
 mod stops;
-mod support;
 mod tasks;

@@ -23,9 +23,8 @@ use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{costs, events, open_calls};
 use omoi_testkit::database::TestDatabase;
+use omoi_testkit::deployment::{TestDeployment, tick};
 use omoi_testkit::raw_connection::RawConnection;
-
-use crate::support::{TestPlatform, tick};
 
 const fn usd(dollars: i64) -> NanoUsd {
     NanoUsd::from_dollars(dollars)
@@ -63,7 +62,7 @@ fn usage(cost: NanoUsd) -> CallUsage {
 }
 
 /// A new attempt at a phase; an earlier one is ended.
-async fn phase(it: &TestPlatform, phase: Phase) -> Attempt {
+async fn phase(it: &TestDeployment, phase: Phase) -> Attempt {
     let subject = AttemptSubject::SpecPhase { phase };
     it.commit(async |tx| {
         if let Some(mut live) = attempts::live(tx, it.spec.id, subject).await? {
@@ -85,7 +84,7 @@ async fn phase(it: &TestPlatform, phase: Phase) -> Attempt {
 }
 
 /// Who calls for the attempt at a new task.
-async fn worker(it: &TestPlatform, number: i64) -> ModelCaller {
+async fn worker(it: &TestDeployment, number: i64) -> ModelCaller {
     let task = it.task(number, &[]).await;
     let attempt = it.run(task.id).await.attempt;
     caller(&mut it.read().await, &attempt).await.unwrap()
@@ -100,7 +99,7 @@ fn judge(caller: &ModelCaller) -> ModelCaller {
 }
 
 /// Calls of 4 USD that the ledger lets through; and what it says to the first it does not.
-async fn spend(it: &TestPlatform, caller: &ModelCaller) -> (u32, String) {
+async fn spend(it: &TestDeployment, caller: &ModelCaller) -> (u32, String) {
     for n in 0..100 {
         match it.platform.reserve_call(caller, &projection(usd(4))).await {
             Ok(call) => call.record_usage(&usage(usd(4))).await.unwrap(),
@@ -111,23 +110,23 @@ async fn spend(it: &TestPlatform, caller: &ModelCaller) -> (u32, String) {
     panic!("no budget holds");
 }
 
-async fn spend_on_phase(it: &TestPlatform, of: Phase) -> (u32, String) {
+async fn spend_on_phase(it: &TestDeployment, of: Phase) -> (u32, String) {
     let attempt = phase(it, of).await;
     let caller = caller(&mut it.read().await, &attempt).await.unwrap();
     spend(it, &caller).await
 }
 
-async fn spent(it: &TestPlatform) -> NanoUsd {
+async fn spent(it: &TestDeployment) -> NanoUsd {
     let spend = costs::of_spec(&mut it.read().await, it.spec.id).await;
     spend.unwrap().cost_nanousd
 }
 
-async fn open_calls_of(it: &TestPlatform) -> usize {
+async fn open_calls_of(it: &TestDeployment) -> usize {
     open_calls::all(&mut it.read().await).await.unwrap().len()
 }
 
 /// The process that acts for the data folder after this one.
-fn successor(it: &TestPlatform) -> Platform {
+fn successor(it: &TestDeployment) -> Platform {
     let Parts {
         store,
         clock,
@@ -166,7 +165,7 @@ fn successor(it: &TestPlatform) -> Platform {
 }
 
 /// What the events tell of costs.
-async fn told(it: &TestPlatform) -> Vec<CostDone> {
+async fn told(it: &TestDeployment) -> Vec<CostDone> {
     let log = events::after(&mut it.read().await, 0).await.unwrap();
     let costs = log.into_iter().filter_map(|stored| match stored.event {
         Event::CostRecorded(done) => Some(done),
@@ -177,7 +176,8 @@ async fn told(it: &TestPlatform) -> Vec<CostDone> {
 
 #[tokio::test]
 async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
+    it.leaves_open_attempts();
     let (calls, said) = spend_on_phase(&it, Phase::Prd).await;
     assert_eq!(calls, 2);
     assert!(
@@ -198,7 +198,8 @@ async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
 
 #[tokio::test]
 async fn a_spec_stops_within_its_cap_over_phases_and_tasks() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
+    it.leaves_open_attempts();
     let mut calls = 0;
     for phase in Phase::ALL_WORKING.into_iter().take(5) {
         calls += spend_on_phase(&it, phase).await.0;
@@ -218,7 +219,7 @@ async fn a_spec_stops_within_its_cap_over_phases_and_tasks() {
 /// The budgets see calls of agents and of the judge alike, open ones and recorded ones.
 #[tokio::test]
 async fn a_call_without_an_attempt_counts_like_any_other() {
-    let it = TestPlatform::with(|parts| {
+    let it = TestDeployment::with(|parts| {
         parts.settings.spec_budget = usd(19);
         parts.settings.task_budget = usd(9);
     })
@@ -248,7 +249,7 @@ async fn a_call_without_an_attempt_counts_like_any_other() {
 }
 
 /// Tries to open a call of 4 USD for each of `callers` at once; what was granted.
-async fn open(it: &TestPlatform, callers: &[ModelCaller]) -> Vec<Box<dyn ReservedCall>> {
+async fn open(it: &TestDeployment, callers: &[ModelCaller]) -> Vec<Box<dyn ReservedCall>> {
     // Two processes, where the database lets in more than one.
     let (one, two) = (it.platform.clone(), successor(it));
     let four = projection(usd(4));
@@ -264,7 +265,7 @@ async fn open(it: &TestPlatform, callers: &[ModelCaller]) -> Vec<Box<dyn Reserve
 }
 
 async fn side_by_side(database: TestDatabase) {
-    let it = TestPlatform::on(database, |parts| {
+    let it = TestDeployment::on(database, |parts| {
         parts.settings.spec_budget = usd(14);
         parts.settings.task_budget = usd(9);
     })
@@ -301,7 +302,7 @@ async fn calls_side_by_side_keep_to_a_cap_on_postgres() {
 }
 
 /// What was told of a first try that failed at `at`.
-async fn told_failure(it: &TestPlatform, caller: &ModelCaller) -> CallFailed {
+async fn told_failure(it: &TestDeployment, caller: &ModelCaller) -> CallFailed {
     let at = it.clock.now();
     let failed = FailedTry {
         provider: "api.example".to_owned(),
@@ -324,7 +325,8 @@ async fn told_failure(it: &TestPlatform, caller: &ModelCaller) -> CallFailed {
 
 #[tokio::test]
 async fn a_failed_call_is_told_with_whose_it_is() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
+    it.leaves_open_attempts();
     let task = it.task(1, &[]).await;
     let attempt = it.run(task.id).await.attempt;
     let agent = caller(&mut it.read().await, &attempt).await.unwrap();
@@ -357,7 +359,7 @@ async fn a_failed_call_is_told_with_whose_it_is() {
     assert_eq!((told.attempt_id, told.role.as_str()), (asks.id, "judge"));
 }
 
-async fn reap(platform: &Platform, it: &TestPlatform) {
+async fn reap(platform: &Platform, it: &TestDeployment) {
     let mut reaper = Reaper::new(platform.clone());
     tick(&mut reaper, it.clock.now()).await;
 }
@@ -365,7 +367,7 @@ async fn reap(platform: &Platform, it: &TestPlatform) {
 /// A process dies between the question and the record: whoever comes next charges the call once, with
 /// what it may have cost.
 async fn a_process_dies_in_a_call(database: TestDatabase) {
-    let it = TestPlatform::on(database, |parts| parts.settings.task_budget = usd(9)).await;
+    let it = TestDeployment::on(database, |parts| parts.settings.task_budget = usd(9)).await;
     let agent = worker(&it, 1).await;
     let call = it.platform.reserve_call(&agent, &projection(usd(4))).await;
     let call = call.unwrap();
@@ -403,7 +405,7 @@ async fn a_call_of_a_dead_process_is_settled_once_on_postgres() {
 
 #[tokio::test]
 async fn a_call_that_its_own_process_gave_up_is_settled_too() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let agent = worker(&it, 1).await;
     drop(it.platform.reserve_call(&agent, &projection(usd(4))).await);
     assert_eq!(open_calls_of(&it).await, 1, "it stays counted");
@@ -419,7 +421,7 @@ async fn rename_table(url: &str, sql: &'static str) {
 
 /// What the ledger does not take stays counted, and is taken once the ledger can.
 async fn the_ledger_refuses(database: TestDatabase) {
-    let it = TestPlatform::on(database, |_| {}).await;
+    let it = TestDeployment::on(database, |_| {}).await;
     let agent = worker(&it, 1).await;
     let call = it.platform.reserve_call(&agent, &projection(usd(4))).await;
     let call = call.unwrap();

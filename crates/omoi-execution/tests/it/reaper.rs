@@ -7,18 +7,17 @@ use omoi_execution::reaper::Reaper;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::tasks;
+use omoi_testkit::deployment::{TestDeployment, tick, ticked};
 use omoi_testkit::sqlite::refuse_updates;
 
-use crate::support::{TestPlatform, tick, ticked};
-
-async fn reap(it: &TestPlatform) {
+async fn reap(it: &TestDeployment) {
     let mut reaper = Reaper::new(it.platform.clone());
     tick(&mut reaper, it.clock.now()).await;
 }
 
 /// How an attempt and its task stand: state, stop reason, class, task status, retries.
 async fn verdict(
-    it: &TestPlatform,
+    it: &TestDeployment,
     attempt: &Attempt,
 ) -> (AttemptState, Option<AttemptStopReason>, TaskStatus, u32) {
     let attempt = it.attempt_now(attempt).await;
@@ -32,7 +31,7 @@ async fn verdict(
 }
 
 /// A running attempt of this process.
-async fn ours(it: &TestPlatform) -> Attempt {
+async fn ours(it: &TestDeployment) -> Attempt {
     let task = it.task(1, &[]).await;
     let attempt = it.run(task.id).await.attempt;
     it.platform.running.begin(attempt.id);
@@ -49,7 +48,7 @@ fn alone() -> (AttemptState, Option<AttemptStopReason>, TaskStatus, u32) {
 
 #[tokio::test]
 async fn a_worker_that_reports_is_left_alone_and_one_that_does_nothing_is_stuck() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let attempt = ours(&it).await;
     for _ in 0..60 {
         it.advance(15);
@@ -69,7 +68,7 @@ async fn a_worker_that_reports_is_left_alone_and_one_that_does_nothing_is_stuck(
 
 #[tokio::test]
 async fn silence_ends_a_running_worker() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let attempt = ours(&it).await;
     it.advance(90);
     reap(&it).await;
@@ -84,7 +83,7 @@ async fn silence_ends_a_running_worker() {
 
 #[tokio::test]
 async fn a_worker_that_never_comes_up_is_given_up() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     for (number, bound) in [(1, false), (2, true)] {
         let task = it.task(number, &[]).await;
         let attempt = it.claim(task.id).await.unwrap().attempt;
@@ -109,7 +108,7 @@ async fn a_worker_that_never_comes_up_is_given_up() {
 /// far off its end is, as it is after the clock was set back.
 #[tokio::test]
 async fn what_a_dead_process_left_is_lost_at_once() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let attempt = it.run(task.id).await.attempt;
     it.commit(async |tx| {
@@ -133,7 +132,7 @@ async fn what_a_dead_process_left_is_lost_at_once() {
 
 #[tokio::test]
 async fn an_attempt_this_process_forgot_is_lost_when_its_lease_ends() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let attempt = ours(&it).await;
     it.platform.running.end(attempt.id);
     it.advance(14);
@@ -146,7 +145,7 @@ async fn an_attempt_this_process_forgot_is_lost_when_its_lease_ends() {
 
 #[tokio::test]
 async fn only_what_this_process_works_on_keeps_its_lease() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let (one, two) = (ours(&it).await, it.task(2, &[]).await);
     let two = it.run(two.id).await.attempt;
     // Work that panics gives its attempt up all the same.
@@ -167,7 +166,7 @@ async fn only_what_this_process_works_on_keeps_its_lease() {
 
 #[tokio::test]
 async fn what_is_called_off_is_interrupted() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let attempt = ours(&it).await;
     it.commit(async |tx| {
         let mut task = tasks::get(tx, attempt.subject.task_id().unwrap()).await?;
@@ -186,7 +185,7 @@ async fn what_is_called_off_is_interrupted() {
 
 #[tokio::test]
 async fn an_attempt_that_cannot_be_judged_keeps_no_other_from_its_end() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let broken = ours(&it).await;
     let own = format!("old.id = '{}'", broken.id);
     refuse_updates(it.url(), "attempts", &own).await;

@@ -8,8 +8,7 @@ use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_execution::intake::{IntakeError, complete};
 use omoi_protocol::worker::{Bundle, Complete};
 use omoi_store::{messages, sandboxes};
-
-use crate::support::{TestPlatform, ended, failed};
+use omoi_testkit::deployment::{TestDeployment, ended, failed};
 
 /// What is left of a task.
 #[derive(Debug, PartialEq)]
@@ -44,7 +43,7 @@ fn said_done(sha: &str) -> Complete {
 #[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn every_stop_reason_leads_to_its_state() {
     use TaskStatus::{Blocked, Cancelled, Failed, Pending, PendingValidation};
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let head = it.work("src/new.txt").await;
     let protected = it.work(".omoi_os/tasks.md").await;
     let outside = Complete {
@@ -153,7 +152,7 @@ async fn every_stop_reason_leads_to_its_state() {
 
 #[tokio::test]
 async fn an_end_before_the_start_changes_nothing_or_waits() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let head = it.work("src/new.txt").await;
     let cases = [
         (said_done(head.as_str()), None),
@@ -193,7 +192,7 @@ async fn an_end_before_the_start_changes_nothing_or_waits() {
 
 #[tokio::test]
 async fn a_task_called_off_stays_so_whatever_its_worker_says() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     for (number, outcome) in (1..).zip([Outcome::Interrupted, Outcome::Failed, Outcome::Incomplete])
     {
         let task = it.task(number, &[]).await;

@@ -12,9 +12,10 @@ use omoi_runtime::clock::Clock as _;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::Task;
 use omoi_store::{StoreError, tasks};
+use omoi_testkit::deployment::{TestDeployment, failed};
+use omoi_testkit::sample_rows::merge;
 
 use crate::dispatch::scan;
-use crate::support::{TestPlatform, failed, merge};
 
 fn unmet() -> UnmetResult {
     UnmetResult {
@@ -24,7 +25,7 @@ fn unmet() -> UnmetResult {
     }
 }
 
-async fn sent_back(it: &TestPlatform, task: &Task) -> Task {
+async fn sent_back(it: &TestDeployment, task: &Task) -> Task {
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
         send_back(tx, &mut task, unmet()).await?;
@@ -36,7 +37,7 @@ async fn sent_back(it: &TestPlatform, task: &Task) -> Task {
 
 #[tokio::test]
 async fn three_rounds_then_failed_and_dependents_blocked() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let first = it.task(1, &[]).await;
     let second = it.task(2, &[first.id]).await;
     let third = it.task(3, &[second.id]).await;
@@ -89,7 +90,7 @@ async fn three_rounds_then_failed_and_dependents_blocked() {
 
 #[tokio::test]
 async fn retries_wait_longer_each_time_and_end() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let second = it.task(2, &[task.id]).await;
     let causes = ["first cause", "second cause", "third cause", "fourth cause"];
@@ -137,7 +138,7 @@ async fn retries_wait_longer_each_time_and_end() {
 
 #[tokio::test]
 async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     for n in 1..=3 {
         let created = it.run(task.id).await;
@@ -165,7 +166,7 @@ async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
 
 #[tokio::test]
 async fn a_worker_that_lost_the_platform_is_told_as_that() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let created = it.run(task.id).await;
     let words = "could not connect to the platform: connection refused";
@@ -182,7 +183,7 @@ async fn a_worker_that_lost_the_platform_is_told_as_that() {
 
 #[tokio::test]
 async fn a_task_waits_for_its_provider_and_then_for_a_person() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     let waiting = it.task(2, &[task.id]).await;
     let outage = async || {
@@ -223,7 +224,7 @@ async fn a_task_waits_for_its_provider_and_then_for_a_person() {
 
 #[tokio::test]
 async fn only_open_dependents_of_a_cancelled_task_are_blocked() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let first = it.task(1, &[]).await;
     let waiting = it.task(2, &[first.id]).await;
     let working = it.task(3, &[first.id]).await;
@@ -247,7 +248,7 @@ async fn only_open_dependents_of_a_cancelled_task_are_blocked() {
 
 #[tokio::test]
 async fn what_waits_for_two_lost_tasks_is_freed_by_the_second() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
     let between = it.task(3, &[two.id]).await;
     let waiting = it.task(4, &[one.id, between.id]).await;
@@ -292,7 +293,7 @@ async fn what_waits_for_two_lost_tasks_is_freed_by_the_second() {
 }
 
 /// A completed task whose conflict `resolve` could not resolve.
-async fn unresolved(it: &TestPlatform) -> (Task, Task, Merge) {
+async fn unresolved(it: &TestDeployment) -> (Task, Task, Merge) {
     let (source, resolve) = (it.task(1, &[]).await, it.task(2, &[]).await);
     let unresolved = it.commit(async |tx| {
         let merge = Merge {
@@ -317,7 +318,7 @@ async fn unresolved(it: &TestPlatform) -> (Task, Task, Merge) {
 
 #[tokio::test]
 async fn trying_a_failed_resolution_again_merges_again() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let (source, resolve, merge) = unresolved(&it).await;
     let waiting = it.task(3, &[source.id]).await;
     it.commit(async |tx| {
@@ -343,7 +344,7 @@ async fn trying_a_failed_resolution_again_merges_again() {
 
 #[tokio::test]
 async fn trying_a_task_again_ends_the_merge_that_waits_for_a_person() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let (source, resolve, merge) = unresolved(&it).await;
     it.commit(async |tx| {
         let mut source = tasks::get(tx, source.id).await?;
@@ -364,7 +365,7 @@ async fn trying_a_task_again_ends_the_merge_that_waits_for_a_person() {
 
 #[tokio::test]
 async fn trying_a_task_again_leaves_a_resolution_that_is_done_alone() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let (source, resolve, _) = unresolved(&it).await;
     // It landed without the other side, too often.
     let again = it.commit(async |tx| {
@@ -382,7 +383,7 @@ async fn trying_a_task_again_leaves_a_resolution_that_is_done_alone() {
 
 #[tokio::test]
 async fn what_landed_is_not_tried_again() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let task = it.task(1, &[]).await;
     for integration in [IntegrationState::Merged, IntegrationState::Queued] {
         let result = it
@@ -402,7 +403,7 @@ async fn what_landed_is_not_tried_again() {
 
 #[tokio::test]
 async fn a_cancelled_task_is_tried_again_with_what_waits_for_it() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let first = it.task(1, &[]).await;
     let second = it.task(2, &[first.id]).await;
     let moved = it.commit(async |tx| {
@@ -419,7 +420,7 @@ async fn a_cancelled_task_is_tried_again_with_what_waits_for_it() {
 
 #[tokio::test]
 async fn a_resolution_that_nothing_needs_stays_cancelled() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let source = it.task(1, &[]).await;
     let resolve = it.task(2, &[]).await;
     for (state, expected) in [(MergeState::Completed, false), (MergeState::Manual, true)] {
@@ -439,7 +440,7 @@ async fn a_resolution_that_nothing_needs_stays_cancelled() {
 #[tokio::test]
 async fn the_last_failure_is_told_as_the_last() {
     use omoi_domain::event::EventKind;
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     let kinds = async |id| {
         let mut tx = it.read().await;
         let all = omoi_store::events::after(&mut tx, 0).await.unwrap();

@@ -3,18 +3,16 @@
 //! Takes the phases to measure, all when none is named, `--json`, and `--corpus FOLDER` for cases kept
 //! elsewhere. Ends with 1 when a gate misses its target; `cargo xtask gates` runs it.
 
-mod corpus;
-
 use std::process::ExitCode;
 
-use corpus::{Corpus, Fallible, Measured, WRITTEN};
 use serde_json::json;
 
 use omoi_domain::phase::Phase;
+use omoi_testkit::planning_corpus::{Fallible, PhaseMeasure, PlanningCorpus, WRITTEN};
 
 fn main() -> Fallible<ExitCode> {
     let (mut phases, mut as_json) = (Vec::new(), false);
-    let mut corpus = Corpus::of_clone();
+    let mut corpus = PlanningCorpus::of_clone();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match Phase::parse(&argument).filter(|phase| WRITTEN.contains(phase)) {
@@ -22,7 +20,7 @@ fn main() -> Fallible<ExitCode> {
             None if argument == "--json" => as_json = true,
             None if argument == "--corpus" => {
                 let folder = arguments.next().ok_or("`--corpus` needs a folder")?;
-                corpus = Corpus::in_folder(folder.into());
+                corpus = PlanningCorpus::in_folder(folder.into());
             }
             None => {
                 let known = WRITTEN.map(Phase::as_str).join(", ");
@@ -43,14 +41,14 @@ fn main() -> Fallible<ExitCode> {
     } else {
         print!("{}", table(&measured));
     }
-    Ok(if measured.iter().all(Measured::meets_target) {
+    Ok(if measured.iter().all(PhaseMeasure::meets_target) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-fn as_objects(measured: &[Measured]) -> serde_json::Value {
+fn as_objects(measured: &[PhaseMeasure]) -> serde_json::Value {
     let objects = measured.iter().map(|m| {
         json!({
             "phase": m.phase,
@@ -65,7 +63,7 @@ fn as_objects(measured: &[Measured]) -> serde_json::Value {
 }
 
 /// One line per phase; below it each honest output that was refused and each gamed one that passed.
-fn table(measured: &[Measured]) -> String {
+fn table(measured: &[PhaseMeasure]) -> String {
     let mut lines = vec![format!(
         "{:<14}{:>8}{:>18}{:>8}{:>16}",
         "phase", "honest", "wrongly refused", "gamed", "caught"

@@ -18,9 +18,10 @@ use omoi_runtime::reconcile::Next;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Tx, attempts, phases, specs};
+use omoi_testkit::deployment::{ended, failed};
+use omoi_testkit::sample_rows::merge;
 
 use crate::desk::Desk;
-use crate::support::{ended, failed, merge};
 
 impl Desk {
     async fn resume(&mut self) -> SpecStatus {

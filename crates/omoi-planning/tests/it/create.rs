@@ -5,13 +5,12 @@ use omoi_planning::commands::create_spec;
 use omoi_planning::repository_reader::RepositoryReader;
 use omoi_protocol::control::CreateSpec;
 use omoi_runtime::config::{ConfigSources, keys, load_config};
+use omoi_testkit::deployment::WatchedDeployment;
 use omoi_testkit::repo::TestRepo;
-
-use crate::support::Guarded;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spec_is_written_down_while_git_is_not_running() {
-    let guarded = Guarded::new().await;
+    let guarded = WatchedDeployment::new().await;
     let repo = TestRepo::with_files(&[("a.py", "x = 1\n")]);
     guarded.watch();
     let ask = |idea: &str| CreateSpec {

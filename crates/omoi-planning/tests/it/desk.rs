@@ -31,9 +31,8 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::{self, Spec};
 use omoi_testkit::database::TestDatabase;
-
-use crate::plans::{Plan, todo_tags};
-use crate::support::{TestPlatform, ended};
+use omoi_testkit::deployment::{TestDeployment, ended};
+use omoi_testkit::plans::{HonestPlan, todo_tags};
 
 /// Starts checks as plain processes; workers are played by the test, so they never come to an end.
 #[derive(Debug)]
@@ -85,9 +84,9 @@ impl Provider for Played {
 }
 
 pub(crate) struct Desk {
-    pub(crate) it: TestPlatform,
+    pub(crate) it: TestDeployment,
     pub(crate) planner: Planner,
-    pub(crate) plan: Plan,
+    pub(crate) plan: HonestPlan,
     pub(crate) spec: Spec,
     played: Arc<Played>,
     _state: TempDir,
@@ -120,7 +119,7 @@ impl Desk {
             hang,
         });
         let provider = Arc::clone(&played);
-        let it = TestPlatform::on(database, |parts| {
+        let it = TestDeployment::on(database, |parts| {
             parts.render_spec_files = omoi_planning::spec_files::render_spec_files;
             parts.sandbox = Some(provider);
             // The host's control groups are named by it, and tests run side by side.
@@ -128,6 +127,8 @@ impl Desk {
             change(parts);
         })
         .await;
+        // The test plays the agents, and may stop in the midst of one.
+        it.leaves_open_attempts();
         std::fs::create_dir_all(it.platform.data.work()).unwrap();
         let mut plan = todo_tags();
         let tasks = plan.outputs.get_mut(&Phase::Tasks).unwrap();
@@ -151,7 +152,9 @@ impl Desk {
 
     pub(crate) async fn tick(&mut self) -> Next {
         let now = self.it.clock.now();
-        crate::support::ticked(&mut self.planner, now).await.0
+        omoi_testkit::deployment::ticked(&mut self.planner, now)
+            .await
+            .0
     }
 
     pub(crate) async fn spec_now(&self) -> Spec {
@@ -297,7 +300,7 @@ impl Desk {
 }
 
 /// A commit with the files the plan speaks of.
-async fn commit(it: &TestPlatform, plan: &Plan) -> String {
+async fn commit(it: &TestDeployment, plan: &HonestPlan) -> String {
     let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
     let files: BTreeMap<_, _> = plan
         .facts
@@ -339,7 +342,7 @@ fn text_of(path: &str) -> &'static str {
 }
 
 /// A spec that waits to be planned.
-pub(crate) async fn add_spec(it: &TestPlatform, number: i64, base: &str) -> Spec {
+pub(crate) async fn add_spec(it: &TestDeployment, number: i64, base: &str) -> Spec {
     it.commit(async |tx| {
         let mut spec = it.spec.clone();
         spec.id = tx.new_id();

@@ -1,13 +1,11 @@
 //! The gates of planning, measured with the outputs under `corpus/planning`.
 
-#[path = "../../examples/gates/corpus.rs"]
-#[allow(dead_code, reason = "shared with the program that prints the figures")]
-mod corpus;
 mod spoil;
 
-use corpus::{Corpus, WRITTEN};
-use omoi_runtime::rng::Rng;
 use spoil::{SPOILERS, Spoiler};
+
+use omoi_runtime::rng::Rng;
+use omoi_testkit::planning_corpus::{PlanningCorpus, WRITTEN};
 
 /// Fewest cases of a kind that say something about a phase.
 const CASES_MIN: usize = 20;
@@ -16,7 +14,7 @@ const CAUGHT_MIN: f64 = 0.95;
 
 #[test]
 fn every_gate_meets_its_target() {
-    let mut corpus = Corpus::of_clone();
+    let mut corpus = PlanningCorpus::of_clone();
     for phase in WRITTEN {
         let measured = corpus.measure(phase).unwrap();
         assert!(measured.honest.len() >= CASES_MIN, "{phase}");
@@ -29,7 +27,7 @@ fn every_gate_meets_its_target() {
 /// Honest outputs that a program spoils, each in one way, are caught as those of the corpus are.
 #[test]
 fn honest_outputs_that_are_spoilt_are_caught() {
-    let mut corpus = Corpus::of_clone();
+    let mut corpus = PlanningCorpus::of_clone();
     let rng = Rng::seeded(1);
     for phase in WRITTEN {
         let (mut n_caught, mut passed) = (0, Vec::new());

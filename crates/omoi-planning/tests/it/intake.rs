@@ -12,9 +12,9 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::intake::{self, IntakeError};
 use omoi_store::{attempts, phases};
 use omoi_testkit::database::TestDatabase;
+use omoi_testkit::deployment::{ended, failed};
 
 use crate::desk::Desk;
-use crate::support::{ended, failed};
 
 const EXPLORE: Phase = Phase::Explore;
 

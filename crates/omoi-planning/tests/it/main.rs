@@ -14,12 +14,7 @@ mod gates;
 mod intake;
 mod opinion;
 mod planners;
-#[path = "../../../omoi-plan/tests/common/mod.rs"]
-mod plans;
 mod proofs;
 mod retries;
 mod sample;
-#[path = "../../../omoi-execution/tests/it/support.rs"]
-#[allow(dead_code, reason = "shared with tests that need all of it")]
-mod support;
 mod sync;

@@ -23,9 +23,9 @@ use omoi_runtime::lifecycle::SpawnKind;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::{costs, events};
+use omoi_testkit::deployment::ended;
 
 use crate::desk::Desk;
-use crate::support::ended;
 
 /// A clock that stands still, and never ends anything.
 struct Standing;

@@ -8,11 +8,11 @@ use omoi_planning::planner::Planner;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::{attempts, phases, specs};
 use omoi_testkit::database::TestDatabase;
-
-use crate::support::TestPlatform;
+use omoi_testkit::deployment::TestDeployment;
 
 async fn race(database: TestDatabase) {
-    let it = TestPlatform::on(database, |_| {}).await;
+    let it = TestDeployment::on(database, |_| {}).await;
+    it.leaves_open_attempts();
     it.commit(async |tx| {
         let mut spec = it.spec.clone();
         spec.status = SpecStatus::Executing;
@@ -25,7 +25,7 @@ async fn race(database: TestDatabase) {
     let now = it.clock.now();
     let ticks = planners
         .iter_mut()
-        .map(|planner| crate::support::ticked(planner, now));
+        .map(|planner| omoi_testkit::deployment::ticked(planner, now));
     // The losers may say that somebody else was first, and nothing else.
     for (_, failures) in futures::future::join_all(ticks).await {
         for failure in failures {
@@ -64,7 +64,7 @@ async fn one_of_four_proceeds_on_postgres() {
 /// Nobody mends a missing key by trying again.
 #[tokio::test]
 async fn a_useless_key_ends_planning_at_once() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     it.commit(async |tx| {
         let mut spec = it.spec.clone();
         spec.status = SpecStatus::Executing;
@@ -74,7 +74,7 @@ async fn a_useless_key_ends_planning_at_once() {
     .await
     .unwrap();
     let mut planner = Planner::new(it.platform.clone());
-    crate::support::tick(&mut planner, it.clock.now()).await;
+    omoi_testkit::deployment::tick(&mut planner, it.clock.now()).await;
     let subject = AttemptSubject::SpecPhase {
         phase: Phase::Explore,
     };
@@ -92,7 +92,7 @@ async fn a_useless_key_ends_planning_at_once() {
     })
     .await
     .unwrap();
-    crate::support::tick(&mut planner, it.clock.now()).await;
+    omoi_testkit::deployment::tick(&mut planner, it.clock.now()).await;
     let mut tx = it.read().await;
     let spec = specs::get(&mut tx, it.spec.id).await.unwrap();
     assert_eq!(spec.status, SpecStatus::Blocked);

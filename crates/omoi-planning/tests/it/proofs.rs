@@ -7,9 +7,9 @@ use omoi_domain::phase::Phase;
 use omoi_domain::spec::PhaseState;
 use omoi_execution::integration::output;
 use omoi_store::{attempts, checks, phases};
+use omoi_testkit::deployment::ended;
 
 use crate::desk::{Desk, add_spec};
-use crate::support::ended;
 
 /// A desk whose next phase is tasks.
 async fn before_tasks(hang: bool) -> Desk {

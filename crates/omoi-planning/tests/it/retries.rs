@@ -15,9 +15,9 @@ use omoi_protocol::worker::{CommitTurn, TurnRecord};
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::reconcile::Next;
 use omoi_store::attempts::Attempt;
+use omoi_testkit::deployment::{ended, failed};
 
 use crate::desk::Desk;
-use crate::support::{ended, failed};
 
 const EXPLORE: Phase = Phase::Explore;
 

@@ -15,14 +15,14 @@ use omoi_planning::sync::{Accepted, ApplyError, apply};
 use omoi_store::tasks::Task;
 use omoi_store::{Tx, checks, events, projects, requirements, tasks, tickets};
 use omoi_testkit::database::TestDatabase;
+use omoi_testkit::deployment::TestDeployment;
+use omoi_testkit::plans::todo_tags;
 
-use crate::plans::todo_tags;
 use crate::sample::Sample;
-use crate::support::TestPlatform;
 
 /// A platform with a spec that has no rows yet.
-async fn emptied(database: TestDatabase) -> TestPlatform {
-    let mut it = TestPlatform::on(database, |_| {}).await;
+async fn emptied(database: TestDatabase) -> TestDeployment {
+    let mut it = TestDeployment::on(database, |_| {}).await;
     let spec = it
         .commit(async |tx| {
             let mut spec = it.spec.clone();
@@ -36,11 +36,11 @@ async fn emptied(database: TestDatabase) -> TestPlatform {
     it
 }
 
-async fn synced(it: &TestPlatform, sample: &Sample) -> Result<SyncPlan, ApplyError> {
+async fn synced(it: &TestDeployment, sample: &Sample) -> Result<SyncPlan, ApplyError> {
     written(it, sample.accepted()).await
 }
 
-async fn written(it: &TestPlatform, accepted: Accepted<'_>) -> Result<SyncPlan, ApplyError> {
+async fn written(it: &TestDeployment, accepted: Accepted<'_>) -> Result<SyncPlan, ApplyError> {
     let mut tx = it.platform.store.begin_write().await?;
     let plan = apply(&mut tx, &it.spec, accepted).await?;
     tx.commit(CrashPoint::PlanSynced).await?;
@@ -48,7 +48,7 @@ async fn written(it: &TestPlatform, accepted: Accepted<'_>) -> Result<SyncPlan, 
 }
 
 /// How many rows of each kind the spec has, and the newest event.
-async fn counts(tx: &mut Tx, it: &TestPlatform) -> [usize; 9] {
+async fn counts(tx: &mut Tx, it: &TestDeployment) -> [usize; 9] {
     let spec = it.spec.id;
     [
         requirements::of_spec(tx, spec).await.unwrap().len(),
@@ -66,13 +66,13 @@ async fn counts(tx: &mut Tx, it: &TestPlatform) -> [usize; 9] {
     ]
 }
 
-async fn all(it: &TestPlatform) -> Vec<Task> {
+async fn all(it: &TestDeployment) -> Vec<Task> {
     tasks::of_spec(&mut it.read().await, it.spec.id)
         .await
         .unwrap()
 }
 
-async fn a_large_plan(it: TestPlatform) {
+async fn a_large_plan(it: TestDeployment) {
     let sample = Sample::large();
     let before = counts(&mut it.read().await, &it).await;
     // A process that dies in between leaves nothing.
@@ -120,7 +120,7 @@ async fn a_large_plan_is_written_once_on_postgres() {
     a_large_plan(emptied(omoi_testkit::postgres::database()).await).await;
 }
 
-async fn sqlite() -> TestPlatform {
+async fn sqlite() -> TestDeployment {
     emptied(omoi_testkit::sqlite::database()).await
 }
 

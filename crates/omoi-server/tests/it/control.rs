@@ -16,9 +16,9 @@ use omoi_runtime::config::{Config, ConfigSources, keys, load_config};
 use omoi_server::control::{ControlSurface, router};
 use omoi_store::attempts::{self, AgentEvent, Attempt};
 use omoi_store::{Json, events, projects, specs, tasks, tickets};
+use omoi_testkit::deployment::TestDeployment;
 
 use crate::ask::{Route, ask, ask_from, assert_lists_every_route, get, post, refusal};
-use crate::support::TestPlatform;
 
 pub(crate) const TOKEN: &str = "the token of the data folder";
 
@@ -47,8 +47,8 @@ const ROUTES: [Route; 22] = [
     get("/events"),
 ];
 
-pub(crate) async fn bench() -> (TestPlatform, Router) {
-    let test = TestPlatform::new().await;
+pub(crate) async fn bench() -> (TestDeployment, Router) {
+    let test = TestDeployment::new().await;
     let surface = ControlSurface {
         platform: test.platform.clone(),
         host: HostEnvironment::default(),
@@ -153,7 +153,7 @@ async fn what_is_not_there_and_what_makes_no_sense_is_told_apart() {
 }
 
 /// A second project with a SPEC-1 and a TSK-001 of its own.
-async fn second_project(test: &TestPlatform) -> (specs::Spec, tasks::Task) {
+async fn second_project(test: &TestDeployment) -> (specs::Spec, tasks::Task) {
     let task = test.task(1, &[]).await;
     test.commit(async |tx| {
         let project = projects::ensure(tx, "shop", "/src/shop").await?;
@@ -253,7 +253,8 @@ async fn the_only_one_there_is_may_be_read_but_not_changed_from_elsewhere() {
 }
 
 /// The next attempt at the same task.
-async fn again(test: &TestPlatform, earlier: &Attempt) -> Attempt {
+async fn again(test: &TestDeployment, earlier: &Attempt) -> Attempt {
+    test.leaves_open_attempts();
     test.commit(async |tx| {
         let mut live = attempts::get(tx, earlier.id).await?;
         attempts::transition(tx, &mut live, AttemptState::Failed).await?;
@@ -272,7 +273,7 @@ async fn again(test: &TestPlatform, earlier: &Attempt) -> Attempt {
     .unwrap()
 }
 
-async fn tells(test: &TestPlatform, attempt: &Attempt, what: AgentEventKind) {
+async fn tells(test: &TestDeployment, attempt: &Attempt, what: AgentEventKind) {
     test.commit(async |tx| {
         let event = AgentEvent {
             attempt_id: attempt.id,

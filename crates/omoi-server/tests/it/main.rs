@@ -10,7 +10,4 @@ mod control;
 mod probes;
 mod repository_file;
 mod shutdown;
-#[path = "../../../omoi-execution/tests/it/support.rs"]
-#[allow(dead_code, reason = "shared with tests that need all of it")]
-mod support;
 mod worker;

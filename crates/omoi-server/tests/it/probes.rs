@@ -2,16 +2,17 @@
 
 use axum::body::Body;
 use axum::http::Method;
+
 use omoi_server::probes::{Probes, router};
+use omoi_testkit::deployment::TestDeployment;
 
 use crate::ask::ask;
-use crate::support::TestPlatform;
 
 const TOKEN: &str = "the token of the data folder";
 
 #[tokio::test]
 async fn metrics_want_the_folders_token_and_count_in_the_database() {
-    let it = TestPlatform::new().await;
+    let it = TestDeployment::new().await;
     for number in 1..=3 {
         it.task(number, &[]).await;
     }

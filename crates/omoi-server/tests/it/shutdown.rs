@@ -24,7 +24,7 @@ use omoi_server::worker::{DRAIN_MAX, WorkerSurface, serve};
 use omoi_store::costs::{self, PurposeSpend};
 use omoi_store::open_calls;
 
-use crate::support::TestPlatform;
+use omoi_testkit::deployment::TestDeployment;
 
 /// A clock that stands still, and never ends anything.
 struct StandingPace;
@@ -43,7 +43,7 @@ impl CallPace for StandingPace {
 
 /// A surface whose provider takes questions and never answers.
 struct Bench {
-    test: TestPlatform,
+    test: TestDeployment,
     token: String,
     provider: TcpListener,
     llm: LlmClient,
@@ -54,7 +54,7 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        let test = TestPlatform::new().await;
+        let test = TestDeployment::new().await;
         let task = test.task(1, &[]).await;
         let token = test.run(task.id).await.token;
         let provider = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

@@ -12,9 +12,9 @@ use omoi_execution::intake;
 use omoi_server::worker::{WorkerSurface, router};
 use omoi_store::attempts;
 use omoi_testkit::blocking::without_blocking_thread;
+use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment, ended};
 
 use crate::ask::{Route, ask, assert_lists_every_route, get, post, refusal};
-use crate::support::{KNOWN_SECRET, TestPlatform, ended};
 
 /// How a report of an attempt that is over is answered.
 const ENDED: (u16, &str) = (409, "superseded_attempt");
@@ -39,14 +39,14 @@ const MODEL: [&str; 3] = ["/", "/v1", "/v1/{*rest}"];
 const REPORT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 
 struct Bench {
-    test: TestPlatform,
+    test: TestDeployment,
     router: Router,
     live: Created,
 }
 
 impl Bench {
     async fn new() -> Self {
-        let test = TestPlatform::new().await;
+        let test = TestDeployment::new().await;
         let task = test.task(1, &[]).await;
         let live = test.run(task.id).await;
         let router = router(WorkerSurface {

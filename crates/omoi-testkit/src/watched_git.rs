@@ -1,6 +1,7 @@
 //! A git whose every start waits until the test has looked around.
 #![allow(
     clippy::disallowed_methods,
+    clippy::expect_used,
     reason = "it stands in for the git that a test finds"
 )]
 

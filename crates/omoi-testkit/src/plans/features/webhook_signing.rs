@@ -1,8 +1,11 @@
 //! A web service signs its webhooks.
 
-use super::super::build::{Component, Feature, Model, Requirement, Story, Task, Ticket};
+use super::super::build::{
+    PlanFeature, SampleComponent, SampleModel, SampleRequirement, SampleStory, SampleTask,
+    SampleTicket,
+};
 
-pub const FEATURE: Feature = Feature {
+pub(crate) const FEATURE: PlanFeature = PlanFeature {
     slug: "webhook-signing",
     code: "WEBHOOK",
     one_liner: "Sign every outgoing webhook so that receivers can trust it.",
@@ -48,35 +51,35 @@ pub const FEATURE: Feature = Feature {
         ),
     ],
     stories: &[
-        Story {
+        SampleStory {
             role: "receiver",
             want: "to verify each delivery",
             benefit: "forged calls are refused",
             priority: "must",
             criterion: "A delivery with a changed body fails verification.",
         },
-        Story {
+        SampleStory {
             role: "receiver",
             want: "to rotate my key",
             benefit: "a leaked key stops working",
             priority: "must",
             criterion: "The old key stops working after 24 hours.",
         },
-        Story {
+        SampleStory {
             role: "operator",
             want: "to see unsigned deliveries",
             benefit: "gaps are found early",
             priority: "should",
             criterion: "The metrics count unsigned deliveries.",
         },
-        Story {
+        SampleStory {
             role: "operator",
             want: "to revoke a key at once",
             benefit: "an incident ends quickly",
             priority: "should",
             criterion: "A revoked key signs nothing any more.",
         },
-        Story {
+        SampleStory {
             role: "developer",
             want: "a sample verifier",
             benefit: "integration takes minutes",
@@ -85,7 +88,7 @@ pub const FEATURE: Feature = Feature {
         },
     ],
     requirements: &[
-        Requirement {
+        SampleRequirement {
             kind: "security",
             category: "SEC",
             priority: "CRITICAL",
@@ -97,7 +100,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 1,
         },
-        Requirement {
+        SampleRequirement {
             kind: "functional",
             category: "FUNC",
             priority: "HIGH",
@@ -109,7 +112,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 2,
         },
-        Requirement {
+        SampleRequirement {
             kind: "functional",
             category: "FUNC",
             priority: "MEDIUM",
@@ -121,7 +124,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 3,
         },
-        Requirement {
+        SampleRequirement {
             kind: "security",
             category: "SEC",
             priority: "HIGH",
@@ -133,7 +136,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 4,
         },
-        Requirement {
+        SampleRequirement {
             kind: "performance",
             category: "PERF",
             priority: "LOW",
@@ -147,21 +150,21 @@ pub const FEATURE: Feature = Feature {
         },
     ],
     components: &[
-        Component {
+        SampleComponent {
             name: "signer",
             responsibility: "Computes signatures over timestamp and body.",
             method: "sign(key, body, at)",
             dependencies: &["external:node crypto"],
             requirements: &[1, 5],
         },
-        Component {
+        SampleComponent {
             name: "key-store",
             responsibility: "Keeps keys per receiver with their validity.",
             method: "keysFor(receiver)",
             dependencies: &["src/db.ts", "PostgreSQL"],
             requirements: &[2, 4],
         },
-        Component {
+        SampleComponent {
             name: "delivery-metrics",
             responsibility: "Counts signed and unsigned deliveries.",
             method: "count(delivery)",
@@ -169,7 +172,7 @@ pub const FEATURE: Feature = Feature {
             requirements: &[3],
         },
     ],
-    models: &[Model {
+    models: &[SampleModel {
         name: "SigningKey",
         table: "signing_keys",
         fields: &[
@@ -193,12 +196,12 @@ pub const FEATURE: Feature = Feature {
     ],
     diagram: "sequenceDiagram\n  participant D as Delivery\n  D->>KeyStore: keys for receiver\n  loop each key\n    D->>Signer: sign\n  end\n  D-)Receiver: POST",
     tickets: &[
-        Ticket {
+        SampleTicket {
             title: "Signatures on deliveries",
             description: "Every delivery carries a signature made with the keys of its receiver.",
             component: 0,
             blocked_by: &[2],
-            tasks: &[Task {
+            tasks: &[SampleTask {
                 title: "Compute the signature",
                 description: "Write the function that signs timestamp and body with HMAC-SHA256.",
                 kind: "implementation",
@@ -210,13 +213,13 @@ pub const FEATURE: Feature = Feature {
                 after: &[],
             }],
         },
-        Ticket {
+        SampleTicket {
             title: "Keys with rotation",
             description: "Receivers have keys that can be rotated and revoked.",
             component: 1,
             blocked_by: &[],
             tasks: &[
-                Task {
+                SampleTask {
                     title: "Store signing keys",
                     description: "Add the table, its migration and the functions that read and write keys.",
                     kind: "infrastructure",
@@ -227,7 +230,7 @@ pub const FEATURE: Feature = Feature {
                     command: "npm test -- keys",
                     after: &[],
                 },
-                Task {
+                SampleTask {
                     title: "Offer key routes",
                     description: "Add the routes that create and revoke keys of a receiver.",
                     kind: "implementation",
@@ -240,12 +243,12 @@ pub const FEATURE: Feature = Feature {
                 },
             ],
         },
-        Ticket {
+        SampleTicket {
             title: "Metrics of signing",
             description: "Operators see how many deliveries leave without a signature.",
             component: 2,
             blocked_by: &[1],
-            tasks: &[Task {
+            tasks: &[SampleTask {
                 title: "Count unsigned deliveries",
                 description: "Add a counter and raise it whenever no key could sign.",
                 kind: "implementation",

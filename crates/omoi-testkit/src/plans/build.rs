@@ -3,91 +3,91 @@
 use serde_json::{Value, json};
 
 /// What an honest author would know about a feature.
-pub struct Feature {
-    pub slug: &'static str,
+pub(crate) struct PlanFeature {
+    pub(crate) slug: &'static str,
     /// The feature part of requirement ids.
-    pub code: &'static str,
-    pub one_liner: &'static str,
-    pub problem: &'static str,
-    pub solution: &'static str,
-    pub summary: &'static str,
-    pub project_type: &'static str,
-    pub stack: &'static [&'static str],
-    pub greenfield: bool,
-    pub repo: &'static [&'static str],
+    pub(crate) code: &'static str,
+    pub(crate) one_liner: &'static str,
+    pub(crate) problem: &'static str,
+    pub(crate) solution: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) project_type: &'static str,
+    pub(crate) stack: &'static [&'static str],
+    pub(crate) greenfield: bool,
+    pub(crate) repo: &'static [&'static str],
     /// Path and purpose.
-    pub key_files: &'static [(&'static str, &'static str)],
+    pub(crate) key_files: &'static [(&'static str, &'static str)],
     /// Category and questions.
-    pub questions: &'static [(&'static str, &'static [&'static str])],
-    pub stories: &'static [Story],
-    pub requirements: &'static [Requirement],
-    pub components: &'static [Component],
-    pub models: &'static [Model],
+    pub(crate) questions: &'static [(&'static str, &'static [&'static str])],
+    pub(crate) stories: &'static [SampleStory],
+    pub(crate) requirements: &'static [SampleRequirement],
+    pub(crate) components: &'static [SampleComponent],
+    pub(crate) models: &'static [SampleModel],
     /// Method, path, description.
-    pub endpoints: &'static [(&'static str, &'static str, &'static str)],
-    pub diagram: &'static str,
-    pub tickets: &'static [Ticket],
+    pub(crate) endpoints: &'static [(&'static str, &'static str, &'static str)],
+    pub(crate) diagram: &'static str,
+    pub(crate) tickets: &'static [SampleTicket],
 }
 
-pub struct Story {
-    pub role: &'static str,
-    pub want: &'static str,
-    pub benefit: &'static str,
-    pub priority: &'static str,
-    pub criterion: &'static str,
+pub(crate) struct SampleStory {
+    pub(crate) role: &'static str,
+    pub(crate) want: &'static str,
+    pub(crate) benefit: &'static str,
+    pub(crate) priority: &'static str,
+    pub(crate) criterion: &'static str,
 }
 
-pub struct Requirement {
-    pub kind: &'static str,
-    pub category: &'static str,
-    pub priority: &'static str,
-    pub title: &'static str,
-    pub text: &'static str,
-    pub criteria: &'static [&'static str],
+pub(crate) struct SampleRequirement {
+    pub(crate) kind: &'static str,
+    pub(crate) category: &'static str,
+    pub(crate) priority: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) criteria: &'static [&'static str],
     /// Number of the story it serves, from 1.
-    pub story: usize,
+    pub(crate) story: usize,
 }
 
-pub struct Model {
-    pub name: &'static str,
-    pub table: &'static str,
+pub(crate) struct SampleModel {
+    pub(crate) name: &'static str,
+    pub(crate) table: &'static str,
     /// Name and type.
-    pub fields: &'static [(&'static str, &'static str)],
+    pub(crate) fields: &'static [(&'static str, &'static str)],
 }
 
-pub struct Component {
-    pub name: &'static str,
-    pub responsibility: &'static str,
-    pub method: &'static str,
-    pub dependencies: &'static [&'static str],
+pub(crate) struct SampleComponent {
+    pub(crate) name: &'static str,
+    pub(crate) responsibility: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) dependencies: &'static [&'static str],
     /// Numbers of the requirements it serves, from 1.
-    pub requirements: &'static [usize],
+    pub(crate) requirements: &'static [usize],
 }
 
-pub struct Ticket {
-    pub title: &'static str,
-    pub description: &'static str,
-    pub component: usize,
+pub(crate) struct SampleTicket {
+    pub(crate) title: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) component: usize,
     /// Numbers of the tickets that come first, from 1.
-    pub blocked_by: &'static [usize],
-    pub tasks: &'static [Task],
+    pub(crate) blocked_by: &'static [usize],
+    pub(crate) tasks: &'static [SampleTask],
 }
 
-pub struct Task {
-    pub title: &'static str,
-    pub description: &'static str,
-    pub kind: &'static str,
-    pub hours: f64,
-    pub create: &'static [&'static str],
-    pub modify: &'static [&'static str],
+pub(crate) struct SampleTask {
+    pub(crate) title: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) hours: f64,
+    pub(crate) create: &'static [&'static str],
+    pub(crate) modify: &'static [&'static str],
     /// Numbers of the requirements, from 1.
-    pub requirements: &'static [usize],
-    pub command: &'static str,
+    pub(crate) requirements: &'static [usize],
+    pub(crate) command: &'static str,
     /// Numbers of the tasks over all tickets that come first, from 1.
-    pub after: &'static [usize],
+    pub(crate) after: &'static [usize],
 }
 
-pub fn explore(f: &Feature) -> Value {
+pub(crate) fn explore(f: &PlanFeature) -> Value {
     let questions: Vec<Value> = f
         .questions
         .iter()
@@ -136,7 +136,7 @@ pub fn explore(f: &Feature) -> Value {
     })
 }
 
-pub fn prd(f: &Feature) -> Value {
+pub(crate) fn prd(f: &PlanFeature) -> Value {
     let stories: Vec<Value> = f
         .stories
         .iter()
@@ -207,11 +207,11 @@ pub fn prd(f: &Feature) -> Value {
 }
 
 /// The id of requirement `n`, from 1.
-pub fn requirement_id(f: &Feature, n: usize) -> String {
+pub(crate) fn requirement_id(f: &PlanFeature, n: usize) -> String {
     format!("REQ-{}-{}-{n:03}", f.code, f.requirements[n - 1].category)
 }
 
-pub fn requirements(f: &Feature) -> Value {
+pub(crate) fn requirements(f: &PlanFeature) -> Value {
     let requirements: Vec<Value> = f
         .requirements
         .iter()
@@ -238,7 +238,7 @@ pub fn requirements(f: &Feature) -> Value {
     })
 }
 
-pub fn design(f: &Feature) -> Value {
+pub(crate) fn design(f: &PlanFeature) -> Value {
     let components: Vec<Value> = f
         .components
         .iter()
@@ -306,7 +306,7 @@ pub fn design(f: &Feature) -> Value {
     design
 }
 
-pub fn tasks(f: &Feature) -> Value {
+pub(crate) fn tasks(f: &PlanFeature) -> Value {
     let mut tickets = Vec::new();
     let mut tasks: Vec<Value> = Vec::new();
     let mut total = 0.0;
@@ -356,7 +356,7 @@ pub fn tasks(f: &Feature) -> Value {
     })
 }
 
-fn build_task(f: &Feature, task: &Task, (n, ticket): (usize, &str)) -> Value {
+fn build_task(f: &PlanFeature, task: &SampleTask, (n, ticket): (usize, &str)) -> Value {
     let addressed: Vec<String> = task
         .requirements
         .iter()

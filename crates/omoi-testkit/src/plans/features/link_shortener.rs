@@ -1,8 +1,11 @@
 //! A new project on empty ground.
 
-use super::super::build::{Component, Feature, Model, Requirement, Story, Task, Ticket};
+use super::super::build::{
+    PlanFeature, SampleComponent, SampleModel, SampleRequirement, SampleStory, SampleTask,
+    SampleTicket,
+};
 
-pub const FEATURE: Feature = Feature {
+pub(crate) const FEATURE: PlanFeature = PlanFeature {
     slug: "link-shortener",
     code: "LINKS",
     one_liner: "Short links that lead to long addresses and count visits.",
@@ -32,35 +35,35 @@ pub const FEATURE: Feature = Feature {
         ),
     ],
     stories: &[
-        Story {
+        SampleStory {
             role: "editor",
             want: "to shorten an address",
             benefit: "it fits on a letter",
             priority: "must",
             criterion: "The short code has at most 7 characters.",
         },
-        Story {
+        SampleStory {
             role: "reader",
             want: "to be sent to the page",
             benefit: "typing is enough",
             priority: "must",
             criterion: "The answer is a redirect with status 302.",
         },
-        Story {
+        SampleStory {
             role: "editor",
             want: "to see the visits",
             benefit: "effect can be measured",
             priority: "should",
             criterion: "Two visits are counted as two.",
         },
-        Story {
+        SampleStory {
             role: "reader",
             want: "a clear answer for unknown codes",
             benefit: "typing errors are noticed",
             priority: "should",
             criterion: "An unknown code answers with status 404.",
         },
-        Story {
+        SampleStory {
             role: "administrator",
             want: "to block a link",
             benefit: "harmful pages are cut off",
@@ -69,7 +72,7 @@ pub const FEATURE: Feature = Feature {
         },
     ],
     requirements: &[
-        Requirement {
+        SampleRequirement {
             kind: "functional",
             category: "FUNC",
             priority: "CRITICAL",
@@ -81,7 +84,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 1,
         },
-        Requirement {
+        SampleRequirement {
             kind: "functional",
             category: "FUNC",
             priority: "CRITICAL",
@@ -93,7 +96,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 2,
         },
-        Requirement {
+        SampleRequirement {
             kind: "functional",
             category: "FUNC",
             priority: "MEDIUM",
@@ -102,7 +105,7 @@ pub const FEATURE: Feature = Feature {
             criteria: &["A new link has no visits.", "Two visits are counted."],
             story: 3,
         },
-        Requirement {
+        SampleRequirement {
             kind: "reliability",
             category: "REL",
             priority: "MEDIUM",
@@ -111,7 +114,7 @@ pub const FEATURE: Feature = Feature {
             criteria: &["The answer names the code.", "No visit is counted."],
             story: 4,
         },
-        Requirement {
+        SampleRequirement {
             kind: "security",
             category: "SEC",
             priority: "HIGH",
@@ -125,14 +128,14 @@ pub const FEATURE: Feature = Feature {
         },
     ],
     components: &[
-        Component {
+        SampleComponent {
             name: "link-store",
             responsibility: "Keeps codes, addresses and visits in SQLite.",
             method: "insert(address)",
             dependencies: &["SQLite"],
             requirements: &[1, 3],
         },
-        Component {
+        SampleComponent {
             name: "link-routes",
             responsibility: "Answers HTTP requests for codes.",
             method: "open(code)",
@@ -140,7 +143,7 @@ pub const FEATURE: Feature = Feature {
             requirements: &[2, 4, 5],
         },
     ],
-    models: &[Model {
+    models: &[SampleModel {
         name: "Link",
         table: "links",
         fields: &[
@@ -156,13 +159,13 @@ pub const FEATURE: Feature = Feature {
     ],
     diagram: "erDiagram\n  LINK ||--o{ VISIT : has\n  LINK {\n    text code\n    text address\n  }",
     tickets: &[
-        Ticket {
+        SampleTicket {
             title: "Store of links",
             description: "Links live in a SQLite file with their visits.",
             component: 0,
             blocked_by: &[],
             tasks: &[
-                Task {
+                SampleTask {
                     title: "Set up the project",
                     description: "Create the crate with its manifest, an empty main and the test command.",
                     kind: "configuration",
@@ -173,7 +176,7 @@ pub const FEATURE: Feature = Feature {
                     command: "cargo test --locked store",
                     after: &[],
                 },
-                Task {
+                SampleTask {
                     title: "Keep links in SQLite",
                     description: "Create the table and the functions that insert, find and count.",
                     kind: "implementation",
@@ -186,13 +189,13 @@ pub const FEATURE: Feature = Feature {
                 },
             ],
         },
-        Ticket {
+        SampleTicket {
             title: "Routes of links",
             description: "Codes can be created, opened and blocked over HTTP.",
             component: 1,
             blocked_by: &[1],
             tasks: &[
-                Task {
+                SampleTask {
                     title: "Redirect known codes",
                     description: "Answer a known code with a redirect and an unknown one with 404.",
                     kind: "implementation",
@@ -203,7 +206,7 @@ pub const FEATURE: Feature = Feature {
                     command: "cargo test --locked redirect",
                     after: &[],
                 },
-                Task {
+                SampleTask {
                     title: "Block links",
                     description: "Add the blocked flag to the answer and the command that sets it.",
                     kind: "implementation",
@@ -214,7 +217,7 @@ pub const FEATURE: Feature = Feature {
                     command: "cargo test --locked block",
                     after: &[3],
                 },
-                Task {
+                SampleTask {
                     title: "Compare hosting offers",
                     description: "Read three hosting offers and write down price, limits and region.",
                     kind: "research",

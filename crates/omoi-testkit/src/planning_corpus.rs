@@ -22,10 +22,10 @@ use omoi_plan::repository::{RepoPaths, RepositoryFacts};
 use omoi_planning::gate::{assembled, guidance, judge_output, repository_facts};
 
 /// What reading the corpus may fail with.
-pub(crate) type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
+pub type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The phases that a model writes.
-pub(crate) const WRITTEN: [Phase; 5] = [
+pub const WRITTEN: [Phase; 5] = [
     Phase::Explore,
     Phase::Prd,
     Phase::Requirements,
@@ -44,7 +44,7 @@ const REFUSED_MAX: f64 = 0.05;
 /// One file of the corpus.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Case {
+struct CorpusCase {
     /// A folder of `repositories`.
     repository: String,
     /// What the person asked for.
@@ -57,7 +57,7 @@ struct Case {
     #[serde(default)]
     base_exits: BTreeMap<String, Option<i32>>,
     /// Of a gamed output: how it tries to pass.
-    trick: Option<Trick>,
+    trick: Option<GamingTrick>,
     /// Of a gamed output: what exactly is wrong with it.
     #[serde(rename = "how")]
     _how: Option<String>,
@@ -67,7 +67,7 @@ struct Case {
 /// How a gamed output tries to pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Trick {
+pub enum GamingTrick {
     /// Names and kinds are swapped so that a rule does not apply.
     Relabelled,
     /// Real words in an order that means nothing.
@@ -88,47 +88,47 @@ pub(crate) enum Trick {
 
 /// One judged case.
 #[derive(Debug, Serialize)]
-pub(crate) struct Verdict {
+pub struct CaseVerdict {
     /// File, relative to the corpus.
-    pub(crate) file: String,
+    pub file: String,
     /// Of a gamed output.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) trick: Option<Trick>,
-    pub(crate) passed: bool,
-    pub(crate) score: f64,
+    pub trick: Option<GamingTrick>,
+    pub passed: bool,
+    pub score: f64,
     /// Why it did not pass: code and message of each blocker, or what the intake said.
-    pub(crate) reasons: Vec<String>,
+    pub reasons: Vec<String>,
 }
 
 /// All cases of one phase.
 #[derive(Debug, Serialize)]
-pub(crate) struct Measured {
-    pub(crate) phase: Phase,
-    pub(crate) honest: Vec<Verdict>,
-    pub(crate) gamed: Vec<Verdict>,
+pub struct PhaseMeasure {
+    pub phase: Phase,
+    pub honest: Vec<CaseVerdict>,
+    pub gamed: Vec<CaseVerdict>,
 }
 
-impl Measured {
+impl PhaseMeasure {
     /// Honest outputs that the gate refuses.
-    pub(crate) fn refused(&self) -> impl Iterator<Item = &Verdict> {
+    pub fn refused(&self) -> impl Iterator<Item = &CaseVerdict> {
         self.honest.iter().filter(|verdict| !verdict.passed)
     }
 
     /// Gamed outputs that the gate lets through.
-    pub(crate) fn missed(&self) -> impl Iterator<Item = &Verdict> {
+    pub fn missed(&self) -> impl Iterator<Item = &CaseVerdict> {
         self.gamed.iter().filter(|verdict| verdict.passed)
     }
 
-    pub(crate) fn refused_share(&self) -> f64 {
+    pub fn refused_share(&self) -> f64 {
         share(self.refused().count(), self.honest.len())
     }
 
-    pub(crate) fn caught_share(&self) -> f64 {
+    pub fn caught_share(&self) -> f64 {
         1.0 - share(self.missed().count(), self.gamed.len())
     }
 
     /// Whether the gate does what is asked of it.
-    pub(crate) fn meets_target(&self) -> bool {
+    pub fn meets_target(&self) -> bool {
         self.caught_share() >= CAUGHT_MIN && self.refused_share() <= REFUSED_MAX
     }
 }
@@ -138,19 +138,19 @@ fn share(n: usize, of: usize) -> f64 {
 }
 
 /// The corpus with the repositories read so far.
-pub(crate) struct Corpus {
+pub struct PlanningCorpus {
     root: PathBuf,
     repositories: BTreeMap<String, Arc<RepositoryFacts>>,
 }
 
-impl Corpus {
+impl PlanningCorpus {
     /// The corpus of this clone.
-    pub(crate) fn of_clone() -> Self {
+    pub fn of_clone() -> Self {
         Self::in_folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/planning"))
     }
 
     /// A corpus of the same form that is kept in `root`.
-    pub(crate) fn in_folder(root: PathBuf) -> Self {
+    pub fn in_folder(root: PathBuf) -> Self {
         Self {
             root,
             repositories: BTreeMap::new(),
@@ -158,15 +158,15 @@ impl Corpus {
     }
 
     /// Judges every case of `phase`.
-    pub(crate) fn measure(&mut self, phase: Phase) -> Fallible<Measured> {
-        Ok(Measured {
+    pub fn measure(&mut self, phase: Phase) -> Fallible<PhaseMeasure> {
+        Ok(PhaseMeasure {
             phase,
             honest: self.judged(phase, "honest")?,
             gamed: self.judged(phase, "gamed")?,
         })
     }
 
-    fn judged(&mut self, phase: Phase, kind: &str) -> Fallible<Vec<Verdict>> {
+    fn judged(&mut self, phase: Phase, kind: &str) -> Fallible<Vec<CaseVerdict>> {
         let files = self.files(phase, kind)?.into_iter();
         files.map(|file| self.verdict(phase, file)).collect()
     }
@@ -183,7 +183,7 @@ impl Corpus {
         Ok(files.collect())
     }
 
-    fn verdict(&mut self, phase: Phase, file: String) -> Fallible<Verdict> {
+    fn verdict(&mut self, phase: Phase, file: String) -> Fallible<CaseVerdict> {
         let case = self.case(&file)?;
         let of_kind = file.contains("/gamed/") == case.trick.is_some();
         if !of_kind {
@@ -197,11 +197,11 @@ impl Corpus {
     /// What the gate of `phase` says of each honest output after `spoil`, which gets the request and
     /// the output, and says whether it found anything to spoil.
     #[allow(dead_code, reason = "for the tests that share this file")]
-    pub(crate) fn spoilt(
+    pub fn spoilt(
         &mut self,
         phase: Phase,
         mut spoil: impl FnMut(&str, &mut Value) -> bool,
-    ) -> Fallible<Vec<Verdict>> {
+    ) -> Fallible<Vec<CaseVerdict>> {
         let mut found = Vec::new();
         for file in self.files(phase, "honest")? {
             let mut case = self.case(&file)?;
@@ -212,11 +212,16 @@ impl Corpus {
         Ok(found)
     }
 
-    fn verdict_on(&mut self, phase: Phase, file: String, case: &Case) -> Fallible<Verdict> {
+    fn verdict_on(
+        &mut self,
+        phase: Phase,
+        file: String,
+        case: &CorpusCase,
+    ) -> Fallible<CaseVerdict> {
         let facts = self
             .facts(phase, case)
             .map_err(|e| format!("{file}: {e}"))?;
-        let verdict = |passed, score, reasons| Verdict {
+        let verdict = |passed, score, reasons| CaseVerdict {
             file,
             trick: case.trick,
             passed,
@@ -241,14 +246,14 @@ impl Corpus {
         Ok(verdict(evaluation.passed, evaluation.score, reasons))
     }
 
-    fn case(&self, file: &str) -> Fallible<Case> {
+    fn case(&self, file: &str) -> Fallible<CorpusCase> {
         let path = self.root.join(file);
         let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()).into())
     }
 
     /// What the planner would know when it judges `case`.
-    fn facts(&mut self, phase: Phase, case: &Case) -> Fallible<EvaluationFacts> {
+    fn facts(&mut self, phase: Phase, case: &CorpusCase) -> Fallible<EvaluationFacts> {
         let mut facts = EvaluationFacts {
             repo: self.repository(&case.repository)?,
             request: case.idea.clone(),
@@ -286,7 +291,11 @@ impl Corpus {
     }
 
     /// The output of an earlier phase that `case` builds on.
-    fn accepted<T: DeserializeOwned>(&self, case: &Case, phase: Phase) -> Fallible<Option<T>> {
+    fn accepted<T: DeserializeOwned>(
+        &self,
+        case: &CorpusCase,
+        phase: Phase,
+    ) -> Fallible<Option<T>> {
         let Some(file) = case.builds_on.get(&phase) else {
             return Ok(None);
         };

@@ -1,8 +1,11 @@
 //! An app works without a connection.
 
-use super::super::build::{Component, Feature, Model, Requirement, Story, Task, Ticket};
+use super::super::build::{
+    PlanFeature, SampleComponent, SampleModel, SampleRequirement, SampleStory, SampleTask,
+    SampleTicket,
+};
 
-pub const FEATURE: Feature = Feature {
+pub(crate) const FEATURE: PlanFeature = PlanFeature {
     slug: "offline-notes",
     code: "OFFLINE",
     one_liner: "Write notes without a connection and sync them later.",
@@ -41,35 +44,35 @@ pub const FEATURE: Feature = Feature {
         ("Trade-offs & Risks", &["Who wins when two edits collide?"]),
     ],
     stories: &[
-        Story {
+        SampleStory {
             role: "commuter",
             want: "to write without a connection",
             benefit: "no thought is lost",
             priority: "must",
             criterion: "A note saved in flight mode is there after restart.",
         },
-        Story {
+        SampleStory {
             role: "commuter",
             want: "changes to be sent later",
             benefit: "all devices agree again",
             priority: "must",
             criterion: "Queued changes arrive in order.",
         },
-        Story {
+        SampleStory {
             role: "editor",
             want: "to see both versions of a conflict",
             benefit: "nothing is overwritten silently",
             priority: "must",
             criterion: "Both versions are shown side by side.",
         },
-        Story {
+        SampleStory {
             role: "commuter",
             want: "to see what is not sent yet",
             benefit: "the state is no mystery",
             priority: "should",
             criterion: "Unsent notes carry a mark.",
         },
-        Story {
+        SampleStory {
             role: "support agent",
             want: "to read the queue length",
             benefit: "problems can be told apart",
@@ -78,7 +81,7 @@ pub const FEATURE: Feature = Feature {
         },
     ],
     requirements: &[
-        Requirement {
+        SampleRequirement {
             kind: "functional",
             category: "FUNC",
             priority: "CRITICAL",
@@ -90,7 +93,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 1,
         },
-        Requirement {
+        SampleRequirement {
             kind: "reliability",
             category: "REL",
             priority: "HIGH",
@@ -102,7 +105,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 2,
         },
-        Requirement {
+        SampleRequirement {
             kind: "functional",
             category: "FUNC",
             priority: "HIGH",
@@ -114,7 +117,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 3,
         },
-        Requirement {
+        SampleRequirement {
             kind: "usability",
             category: "USE",
             priority: "MEDIUM",
@@ -126,7 +129,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 4,
         },
-        Requirement {
+        SampleRequirement {
             kind: "constraint",
             category: "CON",
             priority: "LOW",
@@ -137,21 +140,21 @@ pub const FEATURE: Feature = Feature {
         },
     ],
     components: &[
-        Component {
+        SampleComponent {
             name: "change-queue",
             responsibility: "Stores unsent changes on the device.",
             method: "enqueue(change)",
             dependencies: &["SQLite"],
             requirements: &[1, 5],
         },
-        Component {
+        SampleComponent {
             name: "sync-engine",
             responsibility: "Sends queued changes and detects conflicts.",
             method: "sync()",
             dependencies: &["change-queue", "existing:Api"],
             requirements: &[2, 3],
         },
-        Component {
+        SampleComponent {
             name: "note-list",
             responsibility: "Shows notes with their state.",
             method: "NoteList(notes)",
@@ -159,7 +162,7 @@ pub const FEATURE: Feature = Feature {
             requirements: &[4],
         },
     ],
-    models: &[Model {
+    models: &[SampleModel {
         name: "Change",
         table: "changes",
         fields: &[("seq", "integer"), ("note_id", "text"), ("body", "text")],
@@ -171,12 +174,12 @@ pub const FEATURE: Feature = Feature {
     )],
     diagram: "stateDiagram-v2\n  [*] --> online\n  online --> offline : connection lost\n  offline --> online : connection back\n  online --> [*]",
     tickets: &[
-        Ticket {
+        SampleTicket {
             title: "Queue of changes",
             description: "Changes made without a connection are kept on the device.",
             component: 0,
             blocked_by: &[],
-            tasks: &[Task {
+            tasks: &[SampleTask {
                 title: "Store changes locally",
                 description: "Add the table of changes and write every save into it first.",
                 kind: "implementation",
@@ -188,13 +191,13 @@ pub const FEATURE: Feature = Feature {
                 after: &[],
             }],
         },
-        Ticket {
+        SampleTicket {
             title: "Sync with conflicts",
             description: "Queued changes are sent and conflicts are kept for the user.",
             component: 1,
             blocked_by: &[1],
             tasks: &[
-                Task {
+                SampleTask {
                     title: "Send changes in order",
                     description: "Write the loop that sends queued changes when the connection is back.",
                     kind: "implementation",
@@ -205,7 +208,7 @@ pub const FEATURE: Feature = Feature {
                     command: "./gradlew test --tests '*SyncEngine*'",
                     after: &[],
                 },
-                Task {
+                SampleTask {
                     title: "Keep both versions",
                     description: "Detect a newer server version and store it beside the local one.",
                     kind: "implementation",
@@ -216,7 +219,7 @@ pub const FEATURE: Feature = Feature {
                     command: "./gradlew test --tests '*Conflict*'",
                     after: &[2],
                 },
-                Task {
+                SampleTask {
                     title: "Test sync end to end",
                     description: "Drive the engine against a scripted server with lost connections.",
                     kind: "test",
@@ -229,12 +232,12 @@ pub const FEATURE: Feature = Feature {
                 },
             ],
         },
-        Ticket {
+        SampleTicket {
             title: "State in the list",
             description: "Users see which notes are not sent yet.",
             component: 2,
             blocked_by: &[1],
-            tasks: &[Task {
+            tasks: &[SampleTask {
                 title: "Mark unsent notes",
                 description: "Read the queue in the view model and show a mark in the list.",
                 kind: "implementation",

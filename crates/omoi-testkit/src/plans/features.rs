@@ -6,9 +6,9 @@ mod offline_notes;
 mod todo_tags;
 mod webhook_signing;
 
-use super::build::Feature;
+use super::build::PlanFeature;
 
-pub const ALL: &[Feature] = &[
+pub(crate) const ALL: &[PlanFeature] = &[
     todo_tags::FEATURE,
     webhook_signing::FEATURE,
     offline_notes::FEATURE,

@@ -6,7 +6,7 @@ use omoi_domain::money::NanoUsd;
 use omoi_domain::score::Weights;
 use omoi_execution::Settings;
 
-pub(crate) fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         weights: Weights::default(),
         project_slots: 5,

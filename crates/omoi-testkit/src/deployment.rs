@@ -1,9 +1,16 @@
-//! A platform on an empty database with a clock that stands still, and a spec to work on.
+//! A deployment on an empty database with a clock that stands still, and a spec to work on.
 
-#[path = "test_settings.rs"]
-mod test_settings;
-#[path = "watched_git.rs"]
-mod watched_git;
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test fails here"
+)]
+
+mod default_settings;
+mod leftovers;
+mod sandboxed;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,15 +49,17 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, Options, Store, StoreError, Tx, sandboxes};
-use omoi_testkit::database::TestDatabase;
-use omoi_testkit::sample_rows::{self, sandbox};
 
-#[allow(unused_imports, reason = "not every crate's tests make rows by hand")]
-pub(crate) use omoi_testkit::sample_rows::{merge, task};
+use crate::database::TestDatabase;
+use crate::sample_rows::{self, sandbox, task};
+use crate::sqlite;
+
+use leftovers::Leftovers;
+pub use watched::WatchedDeployment;
 
 const START: Timestamp = Timestamp::from_micros(1_760_000_000_000_000);
 /// A secret that the platform of tests knows.
-pub(crate) const KNOWN_SECRET: &str = "sk-known-0123456789";
+pub const KNOWN_SECRET: &str = "sk-known-0123456789";
 
 /// The tree without files; git knows it without being given it.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
@@ -60,28 +69,42 @@ const SURVEY: &str = r#"{"survey": {"files": 0, "bytes": 0, "languages": [], "to
     "conventions": [], "notes": []}}"#;
 const POINT: CrashPoint = CrashPoint::TaskMoved;
 
-pub(crate) struct TestPlatform {
-    pub(crate) platform: Platform,
-    pub(crate) clock: ManualClock,
-    pub(crate) spec: Spec,
-    pub(crate) ticket: Ticket,
-    pub(crate) base: ObjectId,
+/// A deployment of one test: its database, its folder and its time.
+///
+/// Dropped at the end of a test that did not fail, it refuses what a test should not leave behind: live
+/// attempts that the code under test began, unless [`leaves_open_attempts`](Self::leaves_open_attempts)
+/// says that they are meant, and an outbox that a reader could not follow to its end.
+pub struct TestDeployment {
+    /// What reconcilers are given.
+    pub platform: Platform,
+    /// Its time, which the test moves.
+    pub clock: ManualClock,
+    /// The spec to work on, `working` with its planning behind it.
+    pub spec: Spec,
+    /// The ticket of its tasks.
+    pub ticket: Ticket,
+    /// The commit everything starts from: an empty tree.
+    pub base: ObjectId,
     _lifecycle: Lifecycle,
     _folder: TempDir,
     database: TestDatabase,
+    leftovers: Leftovers,
 }
 
-impl TestPlatform {
-    pub(crate) async fn new() -> Self {
-        Self::on(omoi_testkit::sqlite::database(), |_| {}).await
+impl TestDeployment {
+    /// One on SQLite.
+    pub async fn new() -> Self {
+        Self::on(sqlite::database(), |_| {}).await
     }
 
-    pub(crate) async fn with(change: impl FnOnce(&mut Parts)) -> Self {
-        Self::on(omoi_testkit::sqlite::database(), change).await
+    /// One on SQLite, with some parts changed.
+    pub async fn with(change: impl FnOnce(&mut Parts)) -> Self {
+        Self::on(sqlite::database(), change).await
     }
 
+    /// One on `database`, with some parts changed.
     #[expect(clippy::disallowed_methods, reason = "a test runs the git it finds")]
-    pub(crate) async fn on(database: TestDatabase, change: impl FnOnce(&mut Parts)) -> Self {
+    pub async fn on(database: TestDatabase, change: impl FnOnce(&mut Parts)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(START);
         let (rng, told) = (Rng::seeded(7), clock.clone());
@@ -106,7 +129,7 @@ impl TestPlatform {
                 .await
                 .unwrap(),
             data: DataDir::new(folder.path().to_owned()),
-            settings: test_settings::settings(),
+            settings: default_settings::settings(),
             owner: "this process".to_owned(),
             worker: "/nowhere".into(),
             model_label: "simulated".to_owned(),
@@ -132,11 +155,17 @@ impl TestPlatform {
             _lifecycle: lifecycle,
             _folder: folder,
             database,
+            leftovers: Leftovers::default(),
         }
     }
 
+    /// Lets the test end while attempts are live: it is about how they stand.
+    pub fn leaves_open_attempts(&self) {
+        self.leftovers.allow_open_attempts();
+    }
+
     /// Begins, changes and commits.
-    pub(crate) async fn commit<T>(
+    pub async fn commit<T>(
         &self,
         change: impl AsyncFnOnce(&mut Tx) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -147,16 +176,17 @@ impl TestPlatform {
     }
 
     /// Where the database is.
-    pub(crate) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         self.database.url()
     }
 
-    pub(crate) async fn read(&self) -> Tx {
+    /// A transaction that reads.
+    pub async fn read(&self) -> Tx {
         self.platform.store.begin_read().await.unwrap()
     }
 
     /// Goes on with a spec of its own in the same project.
-    pub(crate) async fn next_spec(&mut self, number: i64) {
+    pub async fn next_spec(&mut self, number: i64) {
         let (spec, ticket) = self
             .commit(async |tx| {
                 let spec = Spec {
@@ -181,7 +211,7 @@ impl TestPlatform {
     }
 
     /// A new pending task that waits for `after`.
-    pub(crate) async fn task(&self, number: i64, after: &[TaskId]) -> Task {
+    pub async fn task(&self, number: i64, after: &[TaskId]) -> Task {
         self.commit(async |tx| {
             let task = task(tx, &self.ticket, number);
             tasks::insert(tx, &task).await?;
@@ -194,19 +224,21 @@ impl TestPlatform {
         .unwrap()
     }
 
-    pub(crate) async fn task_now(&self, id: TaskId) -> Task {
+    /// The row of a task as it is.
+    pub async fn task_now(&self, id: TaskId) -> Task {
         tasks::get(&mut self.read().await, id).await.unwrap()
     }
 
-    pub(crate) async fn attempt_now(&self, attempt: &Attempt) -> Attempt {
+    /// The row of an attempt as it is.
+    pub async fn attempt_now(&self, attempt: &Attempt) -> Attempt {
         attempts::get(&mut self.read().await, attempt.id)
             .await
             .unwrap()
     }
 
-    /// What the dispatcher writes when it claims a task.
-    pub(crate) async fn claim(&self, id: TaskId) -> Result<Created, StoreError> {
-        self.commit(async |tx| {
+    /// What the dispatcher writes when it claims a task. How the attempt ends is the test's own affair.
+    pub async fn claim(&self, id: TaskId) -> Result<Created, StoreError> {
+        let claimed = self.commit(async |tx| {
             let mut task = tasks::get(tx, id).await?;
             task.fence += 1;
             task.base_sha = task
@@ -225,12 +257,14 @@ impl TestPlatform {
             task.attempt_id = Some(created.attempt.id);
             tasks::transition(tx, &mut task, TaskStatus::Claiming, None).await?;
             Ok(created)
-        })
-        .await
+        });
+        let created = claimed.await?;
+        self.leftovers.allow_claimed(created.attempt.id);
+        Ok(created)
     }
 
     /// What a launch writes before it asks for a sandbox.
-    pub(crate) async fn bind(&self, attempt: &Attempt) -> Result<(), StoreError> {
+    pub async fn bind(&self, attempt: &Attempt) -> Result<(), StoreError> {
         self.commit(async |tx| {
             let mut attempt = attempts::get(tx, attempt.id).await?;
             attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
@@ -248,7 +282,7 @@ impl TestPlatform {
     }
 
     /// Claims a task and brings its worker up.
-    pub(crate) async fn run(&self, id: TaskId) -> Created {
+    pub async fn run(&self, id: TaskId) -> Created {
         let created = self.claim(id).await.unwrap();
         self.bind(&created.attempt).await.unwrap();
         intake::started(&self.platform, created.attempt.id)
@@ -258,7 +292,7 @@ impl TestPlatform {
     }
 
     /// As [`run`](Self::run), with a clone cut from `commit`.
-    pub(crate) async fn run_from(&self, id: TaskId, commit: &ObjectId) -> Created {
+    pub async fn run_from(&self, id: TaskId, commit: &ObjectId) -> Created {
         let mut created = self.run(id).await;
         self.commit(async |tx| {
             let mut attempt = attempts::get(tx, created.attempt.id).await?;
@@ -273,7 +307,7 @@ impl TestPlatform {
     }
 
     /// A commit on top of the task's base that changes one file.
-    pub(crate) async fn work(&self, path: &str) -> ObjectId {
+    pub async fn work(&self, path: &str) -> ObjectId {
         let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
         let change = FileChange {
             path: RepoPath::new(path).unwrap(),
@@ -286,12 +320,7 @@ impl TestPlatform {
     }
 
     /// A commit on top of `parent` where `path` holds `text`; none removes it.
-    pub(crate) async fn commit_on(
-        &self,
-        parent: &ObjectId,
-        path: &str,
-        text: Option<&str>,
-    ) -> ObjectId {
+    pub async fn commit_on(&self, parent: &ObjectId, path: &str, text: Option<&str>) -> ObjectId {
         let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
         let change = FileChange {
             path: RepoPath::new(path).unwrap(),
@@ -304,7 +333,7 @@ impl TestPlatform {
     }
 
     /// A merge commit of `parents` with the tree of `like`.
-    pub(crate) async fn merge_commit(&self, parents: &[&ObjectId], like: &ObjectId) -> ObjectId {
+    pub async fn merge_commit(&self, parents: &[&ObjectId], like: &ObjectId) -> ObjectId {
         let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
         let tree = mirror.tree_of(like).await.unwrap();
         let parents: Vec<_> = parents.iter().map(|p| (*p).clone()).collect();
@@ -315,24 +344,34 @@ impl TestPlatform {
     }
 
     /// Where a branch of the mirror stands.
-    pub(crate) async fn branch(&self, name: &str) -> Option<ObjectId> {
+    pub async fn branch(&self, name: &str) -> Option<ObjectId> {
         let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
         let name = omoi_git::refname::RefName::from_branch(name).unwrap();
         mirror.read_ref(&name).await.unwrap()
     }
 
-    pub(crate) async fn slots(&self) -> i64 {
+    /// Slots of all projects that are taken.
+    pub async fn slots(&self) -> i64 {
         let slots = omoi_store::slots::in_use(&mut self.read().await).await;
         slots.unwrap().in_all
     }
 
-    pub(crate) fn advance(&self, seconds: u64) {
+    /// Moves time on.
+    pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 }
 
+impl Drop for TestDeployment {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.leftovers.refuse(self.database.url());
+        }
+    }
+}
+
 /// The end of an attempt, as its worker tells it.
-pub(crate) fn ended(outcome: Outcome, stop_reason: AttemptStopReason) -> Complete {
+pub fn ended(outcome: Outcome, stop_reason: AttemptStopReason) -> Complete {
     Complete {
         outcome,
         stop_reason,
@@ -348,7 +387,7 @@ pub(crate) fn ended(outcome: Outcome, stop_reason: AttemptStopReason) -> Complet
 }
 
 /// An end with an error.
-pub(crate) fn failed(class: ErrorClass, message: &str) -> Complete {
+pub fn failed(class: ErrorClass, message: &str) -> Complete {
     Complete {
         error_class: Some(class),
         error_message: Some(message.to_owned()),
@@ -366,7 +405,7 @@ fn meta(message: &str) -> CommitMeta {
 }
 
 /// The commit everything starts from.
-pub(crate) async fn start(mirror: &Mirror) -> ObjectId {
+pub async fn start(mirror: &Mirror) -> ObjectId {
     let empty = ObjectId::parse(EMPTY_TREE).unwrap();
     mirror
         .commit_tree(&empty, &[], &meta("Start"))
@@ -404,62 +443,15 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
 }
 
 /// One pass in which every entity has its turn: what the consumer says, and which failed.
-pub(crate) async fn ticked(
-    consumer: &mut dyn Consume,
-    now: Timestamp,
-) -> (Next, Vec<EntityFailure>) {
+pub async fn ticked(consumer: &mut dyn Consume, now: Timestamp) -> (Next, Vec<EntityFailure>) {
     let mut entities = Entities::new("test", Rng::seeded(1));
     let next = consumer.tick(now, &mut entities).await.unwrap();
     (next, entities.failures())
 }
 
 /// As [`ticked`], where nothing may fail.
-pub(crate) async fn tick(consumer: &mut dyn Consume, now: Timestamp) -> Next {
+pub async fn tick(consumer: &mut dyn Consume, now: Timestamp) -> Next {
     let (next, failures) = ticked(consumer, now).await;
     assert_eq!(failures, []);
     next
-}
-
-/// A platform that may not start git while a transaction is open.
-pub(crate) struct Guarded {
-    pub(crate) it: TestPlatform,
-    git: watched_git::WatchedGit,
-    store: Arc<std::sync::OnceLock<omoi_store::Tenant>>,
-}
-
-impl Guarded {
-    pub(crate) async fn new() -> Self {
-        let store = Arc::new(std::sync::OnceLock::<omoi_store::Tenant>::new());
-        let (watched, runtime) = (store.clone(), tokio::runtime::Handle::current());
-        let git = watched_git::WatchedGit::new(move || {
-            if let Some(store) = watched.get() {
-                runtime.block_on(nobody_holds_a_transaction(store));
-            }
-        });
-        let located = Git::find_on_path(&git.path()).await.unwrap();
-        let it = TestPlatform::with(|parts| parts.git = located).await;
-        Self { it, git, store }
-    }
-
-    /// From now on each start of git is looked at.
-    pub(crate) fn watch(&self) {
-        self.store.set(self.it.platform.store.clone()).ok().unwrap();
-    }
-
-    /// Says how often git was started.
-    pub(crate) fn finish(self) -> u32 {
-        self.git.finish()
-    }
-}
-
-/// SQLite has one connection that writes and four that read: all of them are free.
-async fn nobody_holds_a_transaction(store: &omoi_store::Tenant) {
-    let all = async {
-        let mut held = vec![store.begin_write().await?];
-        for _ in 0..4 {
-            held.push(store.begin_read().await?);
-        }
-        Ok::<_, StoreError>(held.len())
-    };
-    assert_eq!(all.await.expect("git was started inside a transaction"), 5);
 }

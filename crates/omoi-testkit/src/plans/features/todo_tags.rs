@@ -1,8 +1,11 @@
 //! A command line tool gets tags and due dates.
 
-use super::super::build::{Component, Feature, Model, Requirement, Story, Task, Ticket};
+use super::super::build::{
+    PlanFeature, SampleComponent, SampleModel, SampleRequirement, SampleStory, SampleTask,
+    SampleTicket,
+};
 
-pub const FEATURE: Feature = Feature {
+pub(crate) const FEATURE: PlanFeature = PlanFeature {
     slug: "todo-tags",
     code: "TODOTAGS",
     one_liner: "Give every todo tags and a due date, list what is overdue.",
@@ -53,35 +56,35 @@ pub const FEATURE: Feature = Feature {
         ),
     ],
     stories: &[
-        Story {
+        SampleStory {
             role: "user",
             want: "to add tags to a todo",
             benefit: "related todos can be listed together",
             priority: "must",
             criterion: "A todo added with two tags shows both.",
         },
-        Story {
+        SampleStory {
             role: "user",
             want: "to set a due date",
             benefit: "nothing is forgotten",
             priority: "must",
             criterion: "A due date given as 2026-02-01 is stored.",
         },
-        Story {
+        SampleStory {
             role: "user",
             want: "to list what is overdue",
             benefit: "late work comes first",
             priority: "must",
             criterion: "Only todos due before today are listed.",
         },
-        Story {
+        SampleStory {
             role: "user",
             want: "a clear refusal of wrong dates",
             benefit: "typing errors do no harm",
             priority: "should",
             criterion: "The date 2026-2-1 is refused with exit code 2.",
         },
-        Story {
+        SampleStory {
             role: "team lead",
             want: "to export todos as CSV",
             benefit: "they can be opened in a spreadsheet",
@@ -90,7 +93,7 @@ pub const FEATURE: Feature = Feature {
         },
     ],
     requirements: &[
-        Requirement {
+        SampleRequirement {
             kind: "functional",
             category: "FUNC",
             priority: "CRITICAL",
@@ -102,7 +105,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 1,
         },
-        Requirement {
+        SampleRequirement {
             kind: "functional",
             category: "FUNC",
             priority: "HIGH",
@@ -114,7 +117,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 2,
         },
-        Requirement {
+        SampleRequirement {
             kind: "functional",
             category: "FUNC",
             priority: "HIGH",
@@ -126,7 +129,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 3,
         },
-        Requirement {
+        SampleRequirement {
             kind: "reliability",
             category: "REL",
             priority: "MEDIUM",
@@ -138,7 +141,7 @@ pub const FEATURE: Feature = Feature {
             ],
             story: 4,
         },
-        Requirement {
+        SampleRequirement {
             kind: "constraint",
             category: "CON",
             priority: "LOW",
@@ -152,21 +155,21 @@ pub const FEATURE: Feature = Feature {
         },
     ],
     components: &[
-        Component {
+        SampleComponent {
             name: "todo-model",
             responsibility: "Holds tags and due dates and decides what is overdue.",
             method: "is_overdue(todo, today)",
             dependencies: &["existing:todo/store.py"],
             requirements: &[1, 2, 3],
         },
-        Component {
+        SampleComponent {
             name: "todo-commands",
             responsibility: "Parses arguments and prints lists.",
             method: "main(argv)",
             dependencies: &["todo-model", "todo/cli.py"],
             requirements: &[3, 4],
         },
-        Component {
+        SampleComponent {
             name: "csv-export",
             responsibility: "Writes todos as CSV rows.",
             method: "export(todos, out)",
@@ -174,7 +177,7 @@ pub const FEATURE: Feature = Feature {
             requirements: &[5],
         },
     ],
-    models: &[Model {
+    models: &[SampleModel {
         name: "Todo",
         table: "todos.json",
         fields: &[("id", "int"), ("tags", "list of text"), ("due", "date")],
@@ -182,13 +185,13 @@ pub const FEATURE: Feature = Feature {
     endpoints: &[],
     diagram: "flowchart LR\n  cli[\"todo/cli.py\"] --> model[todo-model]\n  model --> store[(todos.json)]\n  cli --> csv[csv-export]",
     tickets: &[
-        Ticket {
+        SampleTicket {
             title: "Tags and dates in the model",
             description: "The model learns tags and due dates and keeps old files readable.",
             component: 0,
             blocked_by: &[],
             tasks: &[
-                Task {
+                SampleTask {
                     title: "Store tags with every todo",
                     description: "Extend the todo record by a list of tags and keep them in lower case.",
                     kind: "implementation",
@@ -199,7 +202,7 @@ pub const FEATURE: Feature = Feature {
                     command: "python3 -m unittest tests.test_tags",
                     after: &[],
                 },
-                Task {
+                SampleTask {
                     title: "Store due dates",
                     description: "Extend the todo record by an optional date and decide what is overdue.",
                     kind: "implementation",
@@ -212,13 +215,13 @@ pub const FEATURE: Feature = Feature {
                 },
             ],
         },
-        Ticket {
+        SampleTicket {
             title: "Commands for tags and dates",
             description: "The command line offers the new fields and the overdue list.",
             component: 1,
             blocked_by: &[1],
             tasks: &[
-                Task {
+                SampleTask {
                     title: "List overdue todos",
                     description: "Add a command that prints every open todo due before today.",
                     kind: "implementation",
@@ -229,7 +232,7 @@ pub const FEATURE: Feature = Feature {
                     command: "python3 -m unittest tests.test_overdue",
                     after: &[2],
                 },
-                Task {
+                SampleTask {
                     title: "Refuse wrong dates",
                     description: "Exit with code 2 and name the date when it is no calendar date.",
                     kind: "bugfix",
@@ -242,13 +245,13 @@ pub const FEATURE: Feature = Feature {
                 },
             ],
         },
-        Ticket {
+        SampleTicket {
             title: "Export to CSV",
             description: "Todos can be written as CSV for a spreadsheet.",
             component: 2,
             blocked_by: &[],
             tasks: &[
-                Task {
+                SampleTask {
                     title: "Write todos as CSV",
                     description: "Add an export command that writes one row per todo with a header.",
                     kind: "implementation",
@@ -259,7 +262,7 @@ pub const FEATURE: Feature = Feature {
                     command: "python3 -m unittest tests.test_export",
                     after: &[1, 2],
                 },
-                Task {
+                SampleTask {
                     title: "Describe the new commands",
                     description: "Document tags, due dates, the overdue list and the export in the readme.",
                     kind: "documentation",
