@@ -9,7 +9,7 @@ use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::Git;
 use omoi_git::trailers::Trailer;
 use omoi_git::work::{WorkDir, WorkError, WorkSnapshot};
-use omoi_protocol::worker::{AttemptContext, Bundle, CommitPlan};
+use omoi_protocol::worker::{AttemptContext, CommitPlan, GitBundle};
 use omoi_runtime::clock::Clocked;
 
 /// Why work could not be saved.
@@ -55,7 +55,7 @@ enum SavedState {
 /// What the attempt delivers at its end.
 pub(crate) struct FinishedWork {
     /// The commits; none when nothing changed.
-    pub(crate) bundle: Option<Bundle>,
+    pub(crate) bundle: Option<GitBundle>,
     /// Protected paths that the agent changed and that were restored.
     pub(crate) restored_paths: Vec<String>,
     /// Files that git could not commit; empty when there are none.
@@ -89,7 +89,7 @@ impl AttemptWork {
     }
 
     /// A snapshot, when the work tree is not what the platform has of it.
-    pub(crate) async fn take_snapshot(&mut self) -> Result<Option<Bundle>, SaveError> {
+    pub(crate) async fn take_snapshot(&mut self) -> Result<Option<GitBundle>, SaveError> {
         let now = self.clock.now();
         let snapshot = match (&self.saved, self.dir.take_snapshot(&self.base, now).await?) {
             (_, Some(snapshot)) => snapshot,
@@ -155,8 +155,8 @@ impl AttemptWork {
     }
 }
 
-fn pack_bundle(commit: &ObjectId, bundle: &[u8]) -> Bundle {
-    Bundle {
+fn pack_bundle(commit: &ObjectId, bundle: &[u8]) -> GitBundle {
+    GitBundle {
         sha: commit.as_str().to_owned(),
         data_b64: STANDARD.encode(bundle),
     }

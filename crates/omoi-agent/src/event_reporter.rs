@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::id::EventId;
-use omoi_protocol::worker::{EVENT_BYTES_MAX, EVENTS_MAX, Received, ReportEvents, WorkerEvent};
+use omoi_protocol::worker::{EVENT_BYTES_MAX, EVENTS_MAX, EventsAck, ReportEvents, WorkerEvent};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::rng::Rng;
@@ -134,7 +134,7 @@ fn event_bytes(event: &WorkerEvent) -> usize {
 /// A refused batch is sent one by one, so that one bad event costs only itself.
 async fn send_batch(platform: &PlatformClient, batch: Vec<WorkerEvent>) -> Result<(), CallError> {
     let report = ReportEvents { events: batch };
-    match platform.post_json::<Received>("/events", &report).await {
+    match platform.post_json::<EventsAck>("/events", &report).await {
         Ok(_) => return Ok(()),
         Err(CallError::Refused { .. }) => {}
         Err(other) => return Err(other),
@@ -144,7 +144,7 @@ async fn send_batch(platform: &PlatformClient, batch: Vec<WorkerEvent>) -> Resul
         let report = ReportEvents {
             events: vec![event],
         };
-        match platform.post_json::<Received>("/events", &report).await {
+        match platform.post_json::<EventsAck>("/events", &report).await {
             Ok(_) => {}
             Err(CallError::Refused { message, .. }) => {
                 tracing::warn!(kind = %kind, message, "An event was refused");

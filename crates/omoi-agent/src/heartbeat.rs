@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use omoi_protocol::worker::{Heartbeat, HeartbeatAck};
+use omoi_protocol::worker::{HeartbeatAck, ReportHeartbeat};
 use omoi_runtime::clock::Clocked;
 
 use crate::platform_client::{CallError, PlatformClient};
@@ -16,7 +16,7 @@ pub(crate) async fn send_heartbeats(
     stop_signal: StopSignal,
 ) {
     for sequence_number in 1.. {
-        let body = Heartbeat {
+        let body = ReportHeartbeat {
             sequence_number,
             status: "running".to_owned(),
         };

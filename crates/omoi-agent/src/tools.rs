@@ -23,7 +23,7 @@ use std::time::Duration;
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_llm::wire::answer::BrokenCall;
 use omoi_llm::wire::anthropic::{self, ContentBlock, MessageContent, ToolUseBlock};
-use omoi_protocol::worker::{AttemptContext, Limits, Tool};
+use omoi_protocol::worker::{AgentTool, AttemptContext, AttemptLimits};
 use omoi_runtime::clock::Clocked;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -122,9 +122,9 @@ pub(crate) struct ToolOutcome {
 
 /// The tools of one attempt.
 pub(crate) struct AgentTools {
-    offered: Vec<Tool>,
+    offered: Vec<AgentTool>,
     paths: AllowedPaths,
-    limits: Limits,
+    limits: AttemptLimits,
     platform: PlatformClient,
     reporter: EventReporter,
     clock: Clocked,
@@ -146,14 +146,14 @@ pub(crate) struct ToolServices {
 
 /// Whether a call of tool `name` may leave the work tree changed.
 pub(crate) fn may_change_files(name: &str) -> bool {
-    [Tool::Write, Tool::Edit, Tool::Shell]
+    [AgentTool::Write, AgentTool::Edit, AgentTool::Shell]
         .iter()
         .any(|tool| tool.as_str() == name)
 }
 
 /// Whether tool `name` hands in a phase's output.
 fn is_submission(name: &str) -> bool {
-    [Tool::SubmitItem, Tool::SubmitDone]
+    [AgentTool::SubmitItem, AgentTool::SubmitDone]
         .iter()
         .any(|tool| tool.as_str() == name)
 }
@@ -216,7 +216,8 @@ impl AgentTools {
                 {
                     self.count_refusal(&call.name, &says);
                 }
-                let writes = [Tool::Write.as_str(), Tool::Edit.as_str()].contains(&&*call.name);
+                let writes =
+                    [AgentTool::Write.as_str(), AgentTool::Edit.as_str()].contains(&&*call.name);
                 let path = call.input.get("path").and_then(Value::as_str);
                 if let (true, Some(path)) = (writes, path)
                     && let Err(PathError::Outside { path }) = self.paths.resolve_writable(path)
@@ -263,7 +264,7 @@ impl AgentTools {
             (None, None) => Err(self.not_offered(call.name.clone())),
         };
         let is_error = result.is_err();
-        let ends_phase = !is_error && call.name == Tool::SubmitDone.as_str();
+        let ends_phase = !is_error && call.name == AgentTool::SubmitDone.as_str();
         let mut gives_up = None;
         let text = match result {
             Ok(text) => text,
@@ -324,34 +325,36 @@ impl AgentTools {
     /// Why a tool cannot be called. One that writes exists elsewhere, and is withheld here.
     fn not_offered(&self, name: String) -> ToolError {
         let offered = self.offered.iter().map(|tool| tool.as_str()).collect();
-        let writes = [Tool::Write, Tool::Edit, Tool::Shell];
+        let writes = [AgentTool::Write, AgentTool::Edit, AgentTool::Shell];
         if writes.iter().any(|tool| tool.as_str() == name) {
             return ToolError::ReadOnly { name, offered };
         }
         ToolError::Unknown { name, offered }
     }
 
-    fn find_tool(&self, name: &str) -> Option<Tool> {
+    fn find_tool(&self, name: &str) -> Option<AgentTool> {
         self.offered.iter().copied().find(|t| t.as_str() == name)
     }
 
-    async fn dispatch_call(&self, tool: Tool, input: &Value) -> Result<String, ToolError> {
+    async fn dispatch_call(&self, tool: AgentTool, input: &Value) -> Result<String, ToolError> {
         match tool {
-            Tool::Read => read::run(self, parse_input(tool, input)?),
-            Tool::Glob => glob::run(self, parse_input(tool, input)?).await,
-            Tool::Grep => grep::run(self, parse_input(tool, input)?).await,
-            Tool::Write => write::run(self, parse_input(tool, input)?).await,
-            Tool::Edit => edit::run(self, parse_input(tool, input)?).await,
-            Tool::Shell => shell::run(self, parse_input(tool, input)?).await,
-            Tool::ReportDiscovery => report_discovery::run(self, parse_input(tool, input)?).await,
-            Tool::SubmitItem => submit_item::run(self, parse_input(tool, input)?).await,
-            Tool::SubmitDone => submit_done::run(self, parse_input(tool, input)?).await,
+            AgentTool::Read => read::run(self, parse_input(tool, input)?),
+            AgentTool::Glob => glob::run(self, parse_input(tool, input)?).await,
+            AgentTool::Grep => grep::run(self, parse_input(tool, input)?).await,
+            AgentTool::Write => write::run(self, parse_input(tool, input)?).await,
+            AgentTool::Edit => edit::run(self, parse_input(tool, input)?).await,
+            AgentTool::Shell => shell::run(self, parse_input(tool, input)?).await,
+            AgentTool::ReportDiscovery => {
+                report_discovery::run(self, parse_input(tool, input)?).await
+            }
+            AgentTool::SubmitItem => submit_item::run(self, parse_input(tool, input)?).await,
+            AgentTool::SubmitDone => submit_done::run(self, parse_input(tool, input)?).await,
         }
     }
 
     /// Reports a call that went against the rules of the workspace.
     async fn report_violation(&self, call: &ToolUseBlock, error: &ToolError) {
-        let (ToolError::Path(error), Some(Tool::Write | Tool::Edit)) =
+        let (ToolError::Path(error), Some(AgentTool::Write | AgentTool::Edit)) =
             (error, self.find_tool(&call.name))
         else {
             return;
@@ -388,43 +391,45 @@ impl AgentTools {
 }
 
 /// A tool's input, or what was expected of it.
-fn parse_input<T: DeserializeOwned>(tool: Tool, input: &Value) -> Result<T, ToolError> {
+fn parse_input<T: DeserializeOwned>(tool: AgentTool, input: &Value) -> Result<T, ToolError> {
     T::deserialize(input).map_err(|source| ToolError::Input {
         tool: tool.as_str(),
         source,
         // The schema of items is long and the model has it.
         expected: match tool {
-            Tool::SubmitItem => json!({"phase": "…", "section": "…", "key": "…", "value": "…"}),
+            AgentTool::SubmitItem => {
+                json!({"phase": "…", "section": "…", "key": "…", "value": "…"})
+            }
             _ => tool_schema(tool, None),
         },
     })
 }
 
-fn describe_tool(tool: Tool) -> &'static str {
+fn describe_tool(tool: AgentTool) -> &'static str {
     match tool {
-        Tool::Read => read::DESCRIPTION,
-        Tool::Glob => glob::DESCRIPTION,
-        Tool::Grep => grep::DESCRIPTION,
-        Tool::Write => write::DESCRIPTION,
-        Tool::Edit => edit::DESCRIPTION,
-        Tool::Shell => shell::DESCRIPTION,
-        Tool::ReportDiscovery => report_discovery::DESCRIPTION,
-        Tool::SubmitItem => submit_item::DESCRIPTION,
-        Tool::SubmitDone => submit_done::DESCRIPTION,
+        AgentTool::Read => read::DESCRIPTION,
+        AgentTool::Glob => glob::DESCRIPTION,
+        AgentTool::Grep => grep::DESCRIPTION,
+        AgentTool::Write => write::DESCRIPTION,
+        AgentTool::Edit => edit::DESCRIPTION,
+        AgentTool::Shell => shell::DESCRIPTION,
+        AgentTool::ReportDiscovery => report_discovery::DESCRIPTION,
+        AgentTool::SubmitItem => submit_item::DESCRIPTION,
+        AgentTool::SubmitDone => submit_done::DESCRIPTION,
     }
 }
 
-fn tool_schema(tool: Tool, item_schema: Option<&Value>) -> Value {
+fn tool_schema(tool: AgentTool, item_schema: Option<&Value>) -> Value {
     match tool {
-        Tool::Read => read::input_schema(),
-        Tool::Glob => glob::input_schema(),
-        Tool::Grep => grep::input_schema(),
-        Tool::Write => write::input_schema(),
-        Tool::Edit => edit::input_schema(),
-        Tool::Shell => shell::input_schema(),
-        Tool::ReportDiscovery => report_discovery::input_schema(),
-        Tool::SubmitItem => submit_item::input_schema(item_schema),
-        Tool::SubmitDone => submit_done::input_schema(),
+        AgentTool::Read => read::input_schema(),
+        AgentTool::Glob => glob::input_schema(),
+        AgentTool::Grep => grep::input_schema(),
+        AgentTool::Write => write::input_schema(),
+        AgentTool::Edit => edit::input_schema(),
+        AgentTool::Shell => shell::input_schema(),
+        AgentTool::ReportDiscovery => report_discovery::input_schema(),
+        AgentTool::SubmitItem => submit_item::input_schema(item_schema),
+        AgentTool::SubmitDone => submit_done::input_schema(),
     }
 }
 
@@ -439,9 +444,9 @@ fn object_schema(properties: Value, required: &[&str]) -> Value {
 /// The one line for people about a call, for calls that no other event tells of.
 fn call_summary(call: &ToolUseBlock) -> Option<String> {
     let field = |name| call.input.get(name).and_then(Value::as_str).unwrap_or("");
-    if call.name == Tool::ReportDiscovery.as_str() {
+    if call.name == AgentTool::ReportDiscovery.as_str() {
         Some(format!("found: {}", field("title")))
-    } else if call.name == Tool::SubmitItem.as_str() {
+    } else if call.name == AgentTool::SubmitItem.as_str() {
         Some(format!("writing {} {}", field("section"), field("key")))
     } else {
         None

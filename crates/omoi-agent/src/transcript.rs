@@ -6,7 +6,7 @@ use omoi_domain::attempt::SubjectKind;
 use omoi_llm::wire::anthropic::{
     ContentBlock, ConversationMessage, MessageContent, MessagesRequest, ToolUseBlock,
 };
-use omoi_protocol::worker::{AttemptContext, COMPLETION_SIGNAL, Tool, TurnRecord};
+use omoi_protocol::worker::{AgentTool, AttemptContext, COMPLETION_SIGNAL, TurnRecord};
 
 use crate::tools;
 
@@ -101,7 +101,7 @@ pub(crate) fn final_reply(context: &AttemptContext) -> Result<Option<AgentReply>
     let (reply, results) = read_turn(last)?;
     let done = match context.subject.kind() {
         SubjectKind::SpecPhase => reply.tool_calls().iter().any(|call| {
-            call.name == Tool::SubmitDone.as_str()
+            call.name == AgentTool::SubmitDone.as_str()
                 && results.iter().any(|block| match block {
                     ContentBlock::ToolResult(result) => {
                         result.tool_use_id == call.id && result.is_error != Some(true)

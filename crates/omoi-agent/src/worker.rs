@@ -11,13 +11,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::{AttemptStopReason, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::time::Timestamp;
 use omoi_git::process::{Git, LocateError};
 use omoi_llm::gateway_client::{GatewayClient, GatewayEndpoint};
 use omoi_llm::upstream::UpstreamError;
-use omoi_protocol::worker::{AttemptContext, Complete, CompleteAck, Started};
+use omoi_protocol::worker::{AttemptContext, CompleteAck, ReportComplete, ReportStarted};
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
@@ -177,8 +177,8 @@ async fn run_attempt(host: &WorkerHost, context_path: &Path) -> Result<(), Worke
 }
 
 /// The first report: which agent program runs, and whether it resumes.
-fn first_report(context: &AttemptContext) -> Started {
-    Started {
+fn first_report(context: &AttemptContext) -> ReportStarted {
+    ReportStarted {
         agent: "native".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         is_resuming: !context.resume.is_empty(),
@@ -209,7 +209,7 @@ struct AttemptRun<'a> {
 
 impl AttemptRun<'_> {
     /// Runs the agent and packs its work; none when a newer attempt took over.
-    async fn work_to_end(self) -> Option<Complete> {
+    async fn work_to_end(self) -> Option<ReportComplete> {
         let mut turns = self.context.resume.len() as u32;
         let (mut tools, mut work) = (None, None);
         let end = match self.set_up(&mut tools, &mut work).await {
@@ -227,8 +227,10 @@ impl AttemptRun<'_> {
         };
         let mut complete = end_report(end, turns)?;
         complete.refused_paths = tools.map(|t| t.refused_paths()).unwrap_or_default();
-        if matches!(complete.outcome, Outcome::Succeeded | Outcome::Incomplete)
-            && let Some(work) = &work
+        if matches!(
+            complete.outcome,
+            AttemptOutcome::Succeeded | AttemptOutcome::Incomplete
+        ) && let Some(work) = &work
         {
             self.pack_work(work, &mut complete).await;
         }
@@ -295,7 +297,7 @@ impl AttemptRun<'_> {
         }
     }
 
-    async fn pack_work(&self, work: &AttemptWork, complete: &mut Complete) {
+    async fn pack_work(&self, work: &AttemptWork, complete: &mut ReportComplete) {
         match work.commit_work(complete.summary.as_deref()).await {
             Ok(finished) => {
                 complete.bundle = finished.bundle;
@@ -314,7 +316,7 @@ impl AttemptRun<'_> {
                 complete.unsaved = Some(shorten_text(&error_chain(&error), TEXT_CHARS_MAX));
             }
             Err(error) => {
-                complete.outcome = Outcome::Failed;
+                complete.outcome = AttemptOutcome::Failed;
                 complete.stop_reason = AttemptStopReason::Error;
                 complete.error_class = Some(ErrorClass::AgentError);
                 complete.error_message = Some(error_chain(&error));
@@ -330,9 +332,9 @@ enum AttemptEnd {
 }
 
 /// The report of `end`, before the work is packed; none when nobody wants it.
-fn end_report(end: AttemptEnd, turns: u32) -> Option<Complete> {
-    let mut complete = Complete {
-        outcome: Outcome::Succeeded,
+fn end_report(end: AttemptEnd, turns: u32) -> Option<ReportComplete> {
+    let mut complete = ReportComplete {
+        outcome: AttemptOutcome::Succeeded,
         stop_reason: AttemptStopReason::Done,
         summary: None,
         bundle: None,
@@ -348,23 +350,24 @@ fn end_report(end: AttemptEnd, turns: u32) -> Option<Complete> {
             return None;
         }
         AttemptEnd::Stopped(AgentStopCause::Interrupt) => {
-            (Outcome::Interrupted, AttemptStopReason::Interrupt)
+            (AttemptOutcome::Interrupted, AttemptStopReason::Interrupt)
         }
-        AttemptEnd::Stopped(AgentStopCause::Shutdown) => {
-            (Outcome::Interrupted, AttemptStopReason::ShutdownSignal)
-        }
-        AttemptEnd::By(LoopEnd::Limit(reason)) => (Outcome::Incomplete, reason),
+        AttemptEnd::Stopped(AgentStopCause::Shutdown) => (
+            AttemptOutcome::Interrupted,
+            AttemptStopReason::ShutdownSignal,
+        ),
+        AttemptEnd::By(LoopEnd::Limit(reason)) => (AttemptOutcome::Incomplete, reason),
         AttemptEnd::By(LoopEnd::Done {
             stop_reason,
             summary,
         }) => {
             complete.summary = summary;
-            (Outcome::Succeeded, stop_reason)
+            (AttemptOutcome::Succeeded, stop_reason)
         }
         AttemptEnd::By(LoopEnd::Failed { class, message }) => {
             complete.error_class = Some(class);
             complete.error_message = Some(message);
-            (Outcome::Failed, AttemptStopReason::Error)
+            (AttemptOutcome::Failed, AttemptStopReason::Error)
         }
     };
     complete.outcome = outcome;

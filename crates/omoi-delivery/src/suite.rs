@@ -95,12 +95,12 @@ pub(crate) async fn judge(
     };
     let may_drop = changes_tests(&mirror, run).await?;
     let verdict = judge_suite(base.as_ref(), &now, may_drop);
-    if let Some(note) = verdict.note() {
+    if let Some(note) = verdict.receipt_note() {
         ran.output.push_str(&format!("\n{note}\n"));
         ran.output_digest = command::digest(&ran.output);
     }
     Ok(JudgedRun {
-        passed: verdict.passes(),
+        passed: verdict.is_passing(),
         tests: Some(now.report),
     })
 }

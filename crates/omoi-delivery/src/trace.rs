@@ -11,7 +11,7 @@ use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_protocol::control::{
-    AblationView, OpinionView, ReceiptView, Trace, TraceCriterion, TraceRequirement,
+    AblationView, OpinionView, ReceiptView, SpecTrace, TraceCriterion, TraceRequirement,
 };
 use omoi_store::ablations::{self, Ablation};
 use omoi_store::checks::{self, Check, Receipt};
@@ -91,7 +91,7 @@ fn failed_call(stored: &StoredEvent, tasks: &[Task]) -> Option<String> {
         None => failed.role.to_string(),
     };
     let at = stored.occurred_at.time_of_day();
-    Some(format!("{at} {who}: {}", failed.line()))
+    Some(format!("{at} {who}: {}", failed.one_line()))
 }
 
 /// Everything a trace is made of.
@@ -148,7 +148,7 @@ impl TraceRows {
 ///
 /// # Errors
 /// [`TraceError`] when rows or git cannot be read.
-pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceError> {
+pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<SpecTrace, TraceError> {
     let rows = platform
         .store
         .read(async |tx| TraceRows::read(tx, id).await);
@@ -205,7 +205,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<Trace, TraceErro
         }
         None => Vec::new(),
     };
-    Ok(Trace {
+    Ok(SpecTrace {
         outside_plan,
         failed_calls,
         spec_ref: HumanRef::spec(material.spec.number).to_string(),

@@ -11,7 +11,7 @@ mod take_back;
 use std::collections::BTreeSet;
 
 pub use budget::CheckBudget;
-pub use take_back::{Landing, MergedWork, Step, landings, ways};
+pub use take_back::{BranchLanding, MergedWork, TakeBackStep, branch_landings, take_back_ways};
 
 use crate::id::TaskId;
 
@@ -32,16 +32,16 @@ crate::closed_set! {
 /// How a proof ended without the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProofWithout {
-    /// It failed.
+    /// It failed: the proof needs the work.
     Red,
-    /// It passed.
+    /// It passed: the proof does not need the work.
     Green,
     /// It was not run, or not to its end, because the time for it was spent.
     Cut,
 }
 
 /// The verdict on a criterion from all its proofs.
-pub fn verdict(proofs: &[ProofWithout]) -> AblationVerdict {
+pub fn ablation_verdict(proofs: &[ProofWithout]) -> AblationVerdict {
     if proofs.contains(&ProofWithout::Red) {
         AblationVerdict::Needed
     } else if proofs.contains(&ProofWithout::Cut) {
@@ -54,7 +54,7 @@ pub fn verdict(proofs: &[ProofWithout]) -> AblationVerdict {
 /// What a task has to do with requirements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServingTask {
-    /// The task.
+    /// Row id of the task.
     pub id: TaskId,
     /// Requirements the plan has it serve, `REQ-…`.
     pub requirements: BTreeSet<String>,
@@ -120,7 +120,7 @@ mod tests {
             // Nothing was taken back, since nothing of its tasks landed.
             (&[], Weak),
         ] {
-            assert_eq!(verdict(proofs), expected, "{proofs:?}");
+            assert_eq!(ablation_verdict(proofs), expected, "{proofs:?}");
         }
         for verdict in AblationVerdict::ALL {
             assert_eq!(AblationVerdict::parse(verdict.as_str()), Some(*verdict));

@@ -22,9 +22,9 @@ crate::closed_set! {
         BudgetSpent = "agent.budget_spent",
         /// The attempt cannot go on.
         AgentFailed = "agent.error",
-        /// A command began.
+        /// The agent started a command.
         CommandStarted = "command.started",
-        /// A command ended.
+        /// A command of the agent ended.
         CommandCompleted = "command.completed",
         /// A report that came after the end of its attempt; written by the platform.
         LateReport = "worker.late_report",

@@ -64,17 +64,17 @@ impl SubjectKind {
 pub enum AttemptSubject {
     /// A task, worked on by an agent.
     Task {
-        /// The task.
+        /// Row id of the task.
         task_id: TaskId,
     },
     /// A phase of a spec, worked on by an agent that may only read.
     SpecPhase {
-        /// The phase.
+        /// The planning phase that runs.
         phase: Phase,
     },
     /// The checks of a task on its own branch.
     TaskChecks {
-        /// The task.
+        /// Row id of the task.
         task_id: TaskId,
     },
     /// The project's suite on the base commit.
@@ -85,9 +85,9 @@ pub enum AttemptSubject {
     PlanOpinion,
     /// Every check on the integration branch.
     HeadChecks,
-    /// A merge.
+    /// A merge into the integration branch.
     Merge {
-        /// The merge.
+        /// Row id of the merge.
         merge_id: MergeId,
     },
 }
@@ -190,7 +190,7 @@ crate::machine! {
         Pending = "pending",
         /// A sandbox is being made.
         Starting = "starting",
-        /// The worker reported.
+        /// Its worker has reported that it started.
         Running = "running",
         /// It ended with a result.
         Succeeded = "succeeded",
@@ -221,7 +221,7 @@ impl AttemptState {
 /// How a worker says its attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// The agent says its goal is reached.
     Succeeded,
     /// Turns, time or money ran out first.
@@ -232,9 +232,9 @@ pub enum Outcome {
     Interrupted,
 }
 
-impl Outcome {
+impl AttemptOutcome {
     /// The attempt state the outcome leads to.
-    pub const fn state(self) -> AttemptState {
+    pub const fn attempt_state(self) -> AttemptState {
         match self {
             Self::Succeeded => AttemptState::Succeeded,
             Self::Incomplete => AttemptState::Incomplete,

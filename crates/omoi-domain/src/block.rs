@@ -13,7 +13,7 @@ crate::closed_set! {
         Prerequisite = "dependency_failed",
         /// Something the machine lacks.
         Environment = "environment_fault",
-        /// The model provider.
+        /// The model provider to answer again.
         Provider = "provider_unavailable",
         /// A check that could prove it.
         NoCheck = "needs_check",
@@ -27,13 +27,13 @@ pub enum TaskBlock {
     /// A task before it that failed, was cancelled, or waits itself.
     #[serde(rename = "dependency_failed")]
     Prerequisite {
-        /// That task.
+        /// Row id of that task.
         task_id: TaskId,
     },
     /// Something the machine lacks.
     #[serde(rename = "environment_fault")]
     Environment,
-    /// The model provider.
+    /// The model provider to answer again.
     #[serde(rename = "provider_unavailable")]
     Provider,
     /// A check that could prove it.
@@ -53,7 +53,7 @@ impl TaskBlock {
     }
 
     /// The task it waits for, where it waits for one.
-    pub const fn prerequisite(self) -> Option<TaskId> {
+    pub const fn prerequisite_task(self) -> Option<TaskId> {
         match self {
             Self::Prerequisite { task_id } => Some(task_id),
             Self::Environment | Self::Provider | Self::NoCheck => None,
@@ -78,7 +78,7 @@ crate::closed_set! {
         SuiteNotRun = "suite_not_run",
         /// A plan that is ready to be worked on.
         PlanNotReady = "not_ready",
-        /// The model provider.
+        /// The model provider to answer again.
         Provider = "provider_unavailable",
         /// Something the machine lacks.
         Environment = "environment_fault",

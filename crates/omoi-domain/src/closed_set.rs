@@ -4,7 +4,7 @@
 pub trait ClosedSet: Copy + Eq + std::fmt::Debug + 'static {
     /// Every value, in the order of its declaration.
     const ALL: &'static [Self];
-    /// The stored text.
+    /// The text that columns, events and JSON hold for this value.
     fn as_str(self) -> &'static str;
     /// The value stored as `text`, if it is one of the set.
     fn parse(text: &str) -> Option<Self> {
@@ -31,7 +31,7 @@ macro_rules! closed_set {
             /// Every value, in the order of its declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The stored text.
+            /// The text that columns, events and JSON hold for this value.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A line of a file that starts with a conflict marker.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MarkerLine {
-    /// The file.
+    /// Path of the file below the repository's root.
     pub path: String,
     /// The whole line, without its end.
     pub text: String,

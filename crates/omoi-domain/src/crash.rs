@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// Whether the process dies just before or just after the write became durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum CrashSide {
     /// The write has not happened.
     Before,
     /// The write is durable, nothing after it ran.
@@ -16,17 +16,17 @@ pub enum Side {
 }
 
 /// Called at every crash point; may end the process.
-pub type Hook = fn(CrashPoint, Side);
+pub type CrashHook = fn(CrashPoint, CrashSide);
 
-static HOOK: OnceLock<Hook> = OnceLock::new();
+static HOOK: OnceLock<CrashHook> = OnceLock::new();
 
 /// Installs `hook`; the first one wins.
-pub fn install(hook: Hook) {
+pub fn install_hook(hook: CrashHook) {
     let _ = HOOK.set(hook);
 }
 
 /// Passes crash point `point` on `side`.
-pub fn pass(point: CrashPoint, side: Side) {
+pub fn pass_point(point: CrashPoint, side: CrashSide) {
     if let Some(hook) = HOOK.get() {
         hook(point, side);
     }
@@ -39,7 +39,7 @@ macro_rules! crash_points {
         pub enum CrashPoint { $($(#[doc = $doc])+ $name,)+ }
 
         impl CrashPoint {
-            /// Every registered point.
+            /// Every registered point, in the order of its declaration.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
             /// The name used on the command line and in reports.
@@ -56,7 +56,7 @@ macro_rules! crash_points {
 }
 
 crash_points! {
-    /// Schema migrations.
+    /// Pending schema migrations were applied.
     Migrate = "migrate",
     /// A project row for a repository, or a person's yes to its file.
     ProjectCreated = "project_created",
@@ -72,7 +72,7 @@ crash_points! {
     AttemptStarted = "attempt_started",
     /// An attempt of the platform or of a phase begun.
     AttemptCreated = "attempt_created",
-    /// A turn committed.
+    /// A turn of an agent was committed.
     TurnCommitted = "turn_committed",
     /// Events of a worker stored.
     EventsStored = "events_stored",
@@ -102,7 +102,7 @@ crash_points! {
     SpecMoved = "spec_moved",
     /// A task's checks begun.
     ValidationStarted = "validation_started",
-    /// A receipt stored.
+    /// The receipt of one check was stored.
     ReceiptStored = "receipt_stored",
     /// A task completed or sent back by its checks.
     ValidationEnded = "validation_ended",
@@ -112,7 +112,7 @@ crash_points! {
     MergeEnded = "merge_ended",
     /// What ablation found out about criteria stored.
     AblationStored = "ablation_stored",
-    /// A hand-over planned.
+    /// The row of a hand-over was written, before the push.
     HandOverPlanned = "hand_over_planned",
     /// A hand-over confirmed and its spec delivered.
     HandOverConfirmed = "hand_over_confirmed",

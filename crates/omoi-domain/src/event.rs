@@ -43,7 +43,7 @@ macro_rules! events {
         pub enum EventKind { $($(#[doc = $doc])+ $name,)+ }
 
         impl Event {
-            /// Its kind.
+            /// The kind of this event, without its payload.
             pub const fn kind(&self) -> EventKind {
                 match self { $(Self::$name(_) => EventKind::$name,)+ }
             }
@@ -60,10 +60,10 @@ macro_rules! events {
         }
 
         impl EventKind {
-            /// Every kind.
+            /// Every kind, in the order of its declaration.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
-            /// The wire name.
+            /// The name that outbox rows and JSON hold.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $wire,)+ }
             }
@@ -109,9 +109,9 @@ events! {
     SpecPhaseStale = "spec.phase_stale", PhaseChange, [Planner], true;
     /// Sync wrote the tickets and tasks.
     SpecSyncCompleted = "spec.sync_completed", SyncDone, [], true;
-    /// Planning ended well.
+    /// Planning ended with a complete plan.
     SpecExecutionCompleted = "spec.execution_completed", SpecChange, [], true;
-    /// Planning failed.
+    /// A phase failed for good and the plan with it.
     SpecExecutionFailed = "spec.execution_failed", SpecChange, [], true;
     /// A planning run ended; exactly one per run.
     AgentCompleted = "agent.completed", PlanningEnded, [], true;
@@ -130,7 +130,7 @@ events! {
 
     /// A ticket was written.
     TicketCreated = "TICKET_CREATED", TicketChange, [], true;
-    /// A ticket moved.
+    /// A ticket moved to another status.
     TicketStatusChanged = "TICKET_STATUS_CHANGED", TicketChange, [Dispatcher], true;
 
     /// A task was written.
@@ -139,7 +139,7 @@ events! {
     TaskClaimed = "TASK_CLAIMED", TaskChange, [], true;
     /// A sandbox is bound to a task.
     TaskAssigned = "TASK_ASSIGNED", TaskChange, [], true;
-    /// An agent began.
+    /// An agent began to work on a task.
     TaskStarted = "TASK_STARTED", TaskChange, [], true;
     /// An agent says done.
     TaskValidationRequested = "TASK_VALIDATION_REQUESTED", TaskChange, [Validator], true;
@@ -151,7 +151,7 @@ events! {
     TaskCompleted = "TASK_COMPLETED", TaskChange, [Dispatcher, Merger, Finisher], true;
     /// A task moved for the named reason.
     TaskStatusChanged = "TASK_STATUS_CHANGED", TaskChange, [Dispatcher, Validator, Merger], true;
-    /// A task failed.
+    /// A task moved to `failed`; a retry may follow.
     TaskFailed = "TASK_FAILED", TaskChange, [Dispatcher, Finisher], true;
     /// A failed task waits for its next try.
     TaskRetryScheduled = "TASK_RETRY_SCHEDULED", TaskChange, [Dispatcher], true;
@@ -168,11 +168,11 @@ events! {
     AttemptStarting = "attempt.starting", AttemptChange, [], true;
     /// A worker reported for the first time.
     AgentStarted = "agent.started", AttemptChange, [], true;
-    /// An attempt ended.
+    /// An attempt reached one of its final states.
     AttemptEnded = "attempt.ended", AttemptChange, [Planner, Dispatcher, Validator, Merger], true;
     /// An agent did something worth showing.
-    AgentActivity = "agent.activity", Activity, [], true;
-    /// A sandbox moved.
+    AgentActivity = "agent.activity", AgentActivity, [], true;
+    /// A sandbox moved to another state.
     SandboxStateChanged = "sandbox.state_changed", SandboxChange, [Reaper], false;
     /// A sandbox is gone.
     SandboxTerminated = "SANDBOX_TERMINATED", SandboxChange, [Dispatcher], true;
@@ -191,7 +191,7 @@ events! {
     MergeVerifying = "merge.verifying", MergeChange, [], true;
     /// A merge conflicts, and a task resolves it.
     MergeConflict = "merge.conflict", MergeChange, [Dispatcher], true;
-    /// A merge landed.
+    /// A merge moved the integration branch.
     MergeCompleted = "merge.completed", MergeChange, [Dispatcher, Merger, Finisher], true;
     /// A merge was refused; its task goes back.
     MergeRefused = "merge.refused", MergeChange, [Dispatcher, Merger], true;
@@ -225,9 +225,9 @@ crate::closed_set! {
 /// An event as it goes into the outbox; the store gives it its number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewEvent {
-    /// Globally unique.
+    /// Globally unique id of the event.
     pub id: EventId,
-    /// The tenant.
+    /// Organisation that the event belongs to.
     pub org: OrgId,
     /// The project, where there is one.
     pub project: Option<ProjectId>,
@@ -235,9 +235,9 @@ pub struct NewEvent {
     pub spec: Option<SpecId>,
     /// Who made the change.
     pub actor: Actor,
-    /// When it happened.
+    /// Time of the transaction that wrote it.
     pub at: Timestamp,
-    /// What happened.
+    /// The event with its typed payload.
     pub event: Event,
 }
 
@@ -246,15 +246,15 @@ pub struct NewEvent {
 pub struct StoredEvent {
     /// Position in the organisation's log, gap-free from 1.
     pub seq: i64,
-    /// Globally unique.
+    /// Globally unique id of the event.
     pub event_id: EventId,
     /// The spec, where there is one.
     pub spec_id: Option<SpecId>,
     /// Who made the change.
     pub actor: Actor,
-    /// When it happened.
+    /// Time of the transaction that wrote it.
     pub occurred_at: Timestamp,
-    /// What happened.
+    /// The event with its typed payload.
     #[serde(flatten)]
     pub event: Event,
 }

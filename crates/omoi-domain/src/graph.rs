@@ -16,8 +16,8 @@ use std::hash::Hash;
 
 pub use cycles::Cycle;
 pub use dag::{CriticalPath, Dag, DagError};
-pub use overlaps::Overlap;
-pub use progress::{Progress, UnknownNode};
+pub use overlaps::FileOverlap;
+pub use progress::{DagProgress, UnknownNode};
 
 /// Most nodes one graph may have.
 pub const NODES_MAX: usize = 100_000;
@@ -25,15 +25,15 @@ pub const NODES_MAX: usize = 100_000;
 pub const DEPTH_MAX: u32 = 1_000;
 
 /// What can name a node: a row id, or a `String` for identifiers local to a plan.
-pub trait Key: Clone + Ord + Hash + Debug {}
-impl<K: Clone + Ord + Hash + Debug> Key for K {}
+pub trait NodeKey: Clone + Ord + Hash + Debug {}
+impl<K: Clone + Ord + Hash + Debug> NodeKey for K {}
 
 /// `before` must be satisfied before `after` may start.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Edge<K> {
-    /// The prerequisite.
+    /// The node that must be satisfied first.
     pub before: K,
-    /// The dependent.
+    /// The node that waits for `before`.
     pub after: K,
 }
 
@@ -46,7 +46,7 @@ impl<K> Edge<K> {
 
 /// A fault found while building a graph; the faulty part is left out, the rest is kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem<K: Debug> {
+pub enum GraphProblem<K: Debug> {
     /// More than [`NODES_MAX`] nodes; the surplus is dropped.
     #[error("the graph has {count} nodes, at most {NODES_MAX} are allowed")]
     TooManyNodes {
@@ -62,9 +62,9 @@ pub enum Problem<K: Debug> {
     /// An edge names a node that does not exist.
     #[error("{after:?} depends on {before:?}, but {missing:?} does not exist")]
     Dangling {
-        /// The prerequisite named.
+        /// The prerequisite that the edge names.
         before: K,
-        /// The dependent named.
+        /// The dependent that the edge names.
         after: K,
         /// The one of the two that does not exist.
         missing: K,
@@ -83,16 +83,16 @@ pub struct Graph<K> {
     self_edges: Vec<u32>,
 }
 
-impl<K: Key> Graph<K> {
+impl<K: NodeKey> Graph<K> {
     /// Builds a graph and lists every fault met on the way, in the order of the input.
     pub fn build(
         nodes: impl IntoIterator<Item = K>,
         edges: impl IntoIterator<Item = Edge<K>>,
-    ) -> (Self, Vec<Problem<K>>) {
+    ) -> (Self, Vec<GraphProblem<K>>) {
         let mut problems = Vec::new();
-        let mut graph = Self::of_nodes(nodes, &mut problems);
+        let mut graph = Self::from_nodes(nodes, &mut problems);
         for edge in edges {
-            graph.insert(edge, &mut problems);
+            graph.insert_edge(edge, &mut problems);
         }
         for list in graph.dependents.iter_mut().chain(&mut graph.prerequisites) {
             list.sort_unstable();
@@ -103,7 +103,7 @@ impl<K: Key> Graph<K> {
         (graph, problems)
     }
 
-    /// Number of nodes.
+    /// Number of nodes in the graph.
     pub fn len(&self) -> usize {
         self.keys.len()
     }
@@ -130,31 +130,31 @@ impl<K: Key> Graph<K> {
             .enumerate()
             .flat_map(move |(from, tos)| {
                 tos.iter()
-                    .map(move |&to| Edge::new(self.keys[from].clone(), self.key(to).clone()))
+                    .map(move |&to| Edge::new(self.keys[from].clone(), self.node_key(to).clone()))
             })
     }
 
     /// Direct prerequisites of `node`; empty for an unknown node.
     pub fn prerequisites<'a>(&'a self, node: &K) -> impl Iterator<Item = &'a K> + use<'a, K> {
-        self.neighbours(&self.prerequisites, node)
+        self.node_neighbours(&self.prerequisites, node)
     }
 
     /// Direct dependents of `node`; empty for an unknown node.
     pub fn dependents<'a>(&'a self, node: &K) -> impl Iterator<Item = &'a K> + use<'a, K> {
-        self.neighbours(&self.dependents, node)
+        self.node_neighbours(&self.dependents, node)
     }
 
     /// A shortest chain of dependents that leads from `from` to `to`, both included.
     ///
     /// A new edge `before → after` closes a cycle exactly when this finds `after … before`.
-    pub fn path(&self, from: &K, to: &K) -> Option<Vec<K>> {
+    pub fn shortest_path(&self, from: &K, to: &K) -> Option<Vec<K>> {
         let (from, to) = (*self.index.get(from)?, *self.index.get(to)?);
-        self.shortest(from, to, |_| true)
-            .map(|path| path.into_iter().map(|i| self.key(i).clone()).collect())
+        self.search_path(from, to, |_| true)
+            .map(|path| path.into_iter().map(|i| self.node_key(i).clone()).collect())
     }
 
     /// The nodes that are not satisfied although all their prerequisites are, in the order given.
-    pub fn ready(&self, is_satisfied: impl Fn(&K) -> bool) -> Vec<K> {
+    pub fn ready_nodes(&self, is_satisfied: impl Fn(&K) -> bool) -> Vec<K> {
         let done: Vec<bool> = self.keys.iter().map(is_satisfied).collect();
         let free =
             |i: &usize| !done[*i] && self.prerequisites[*i].iter().all(|p| done[*p as usize]);
@@ -164,13 +164,13 @@ impl<K: Key> Graph<K> {
             .collect()
     }
 
-    fn of_nodes(nodes: impl IntoIterator<Item = K>, problems: &mut Vec<Problem<K>>) -> Self {
+    fn from_nodes(nodes: impl IntoIterator<Item = K>, problems: &mut Vec<GraphProblem<K>>) -> Self {
         let mut keys: Vec<K> = Vec::new();
         let mut index = HashMap::new();
         let mut surplus = 0;
         for key in nodes {
             if index.contains_key(&key) {
-                problems.push(Problem::DuplicateNode(key));
+                problems.push(GraphProblem::DuplicateNode(key));
             } else if keys.len() == NODES_MAX {
                 surplus += 1;
             } else {
@@ -180,7 +180,7 @@ impl<K: Key> Graph<K> {
         }
         if surplus > 0 {
             let count = NODES_MAX + surplus;
-            problems.push(Problem::TooManyNodes { count });
+            problems.push(GraphProblem::TooManyNodes { count });
         }
         let n = keys.len();
         Self {
@@ -192,12 +192,12 @@ impl<K: Key> Graph<K> {
         }
     }
 
-    fn insert(&mut self, edge: Edge<K>, problems: &mut Vec<Problem<K>>) {
+    fn insert_edge(&mut self, edge: Edge<K>, problems: &mut Vec<GraphProblem<K>>) {
         let Edge { before, after } = edge;
         match (self.index.get(&before), self.index.get(&after)) {
             (Some(&from), Some(&to)) if from == to => {
                 self.self_edges.push(from);
-                problems.push(Problem::SelfEdge(before));
+                problems.push(GraphProblem::SelfEdge(before));
             }
             (Some(&from), Some(&to)) => {
                 self.dependents[from as usize].push(to);
@@ -205,7 +205,7 @@ impl<K: Key> Graph<K> {
             }
             (found, _) => {
                 let missing = if found.is_none() { &before } else { &after }.clone();
-                problems.push(Problem::Dangling {
+                problems.push(GraphProblem::Dangling {
                     before,
                     after,
                     missing,
@@ -214,22 +214,22 @@ impl<K: Key> Graph<K> {
         }
     }
 
-    fn key(&self, i: u32) -> &K {
+    fn node_key(&self, i: u32) -> &K {
         &self.keys[i as usize]
     }
 
-    fn neighbours<'a>(
+    fn node_neighbours<'a>(
         &'a self,
         lists: &'a [Vec<u32>],
         node: &K,
     ) -> impl Iterator<Item = &'a K> + use<'a, K> {
         let list = self.index.get(node).map(|i| lists[*i as usize].as_slice());
-        list.unwrap_or_default().iter().map(|i| self.key(*i))
+        list.unwrap_or_default().iter().map(|i| self.node_key(*i))
     }
 
     /// Breadth-first search along dependents through nodes that pass `inside`; when `from == to`
     /// the way back to it is sought, so at least one edge is walked.
-    fn shortest(&self, from: u32, to: u32, inside: impl Fn(u32) -> bool) -> Option<Vec<u32>> {
+    fn search_path(&self, from: u32, to: u32, inside: impl Fn(u32) -> bool) -> Option<Vec<u32>> {
         let mut came_from: HashMap<u32, u32> = HashMap::new();
         let mut queue = std::collections::VecDeque::from([from]);
         while let Some(at) = queue.pop_front() {

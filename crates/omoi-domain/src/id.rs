@@ -19,7 +19,7 @@ macro_rules! ids {
                 Self(uuid)
             }
 
-            /// The UUID itself.
+            /// The wrapped UUID, for columns and JSON.
             pub const fn as_uuid(self) -> Uuid {
                 self.0
             }
@@ -61,7 +61,7 @@ macro_rules! ids {
 ids! {
     /// An organisation, the unit of tenancy.
     OrgId,
-    /// A person.
+    /// A person who uses the platform.
     UserId,
     /// A repository under work.
     ProjectId,
@@ -79,7 +79,7 @@ ids! {
     AttemptId,
     /// A place where an attempt runs.
     SandboxId,
-    /// An acceptance check.
+    /// An acceptance check of a task.
     CheckId,
     /// The record of one run of a check.
     ReceiptId,
@@ -110,11 +110,11 @@ impl UserId {
 /// What a human reference points at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefKind {
-    /// `SPEC-7`
+    /// A spec, written `SPEC-7`.
     Spec,
-    /// `TKT-007`
+    /// A ticket, written `TKT-007`.
     Ticket,
-    /// `TSK-007`
+    /// A task, written `TSK-007`.
     Task,
 }
 

@@ -6,34 +6,34 @@
 use crate::closed_set::ClosedSet;
 use crate::event::EventKind;
 
-/// One allowed move.
+/// One row of a machine's table: an allowed move.
 #[derive(Clone, Copy, Debug)]
-pub struct Rule<S: 'static> {
-    /// Status before.
+pub struct TransitionRule<S: 'static> {
+    /// Status before the move.
     pub from: S,
-    /// Status after.
+    /// Status after the move.
     pub to: S,
     /// The event written with the move.
     pub event: EventKind,
 }
 
 /// A closed set of statuses with its table of moves.
-pub trait Machine: ClosedSet {
+pub trait StateMachine: ClosedSet {
     /// The machine's name, as in errors.
     const NAME: &'static str;
-    /// Every allowed move.
-    const RULES: &'static [Rule<Self>];
+    /// The machine's table: every allowed move.
+    const RULES: &'static [TransitionRule<Self>];
 }
 
 /// The move is not in the machine's table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a {machine} cannot go from `{from}` to `{to}`")]
 pub struct InvalidTransition {
-    /// The machine asked.
+    /// Name of the machine whose table was asked.
     pub machine: &'static str,
-    /// Status before.
+    /// Status that the row has.
     pub from: &'static str,
-    /// Status wanted.
+    /// Status that the caller wanted.
     pub to: &'static str,
 }
 
@@ -41,7 +41,7 @@ pub struct InvalidTransition {
 ///
 /// # Errors
 /// [`InvalidTransition`] when the table has no such row.
-pub fn transition<S: Machine>(from: S, to: S) -> Result<EventKind, InvalidTransition> {
+pub fn transition<S: StateMachine>(from: S, to: S) -> Result<EventKind, InvalidTransition> {
     S::RULES
         .iter()
         .find(|rule| rule.from == from && rule.to == to)
@@ -68,10 +68,10 @@ macro_rules! machine {
             $name { $($(#[doc = $vdoc])+ $variant = $text,)+ }
         }
 
-        impl $crate::machine::Machine for $name {
+        impl $crate::machine::StateMachine for $name {
             const NAME: &'static str = $label;
-            const RULES: &'static [$crate::machine::Rule<Self>] = &[
-                $($($crate::machine::Rule {
+            const RULES: &'static [$crate::machine::TransitionRule<Self>] = &[
+                $($($crate::machine::TransitionRule {
                     from: Self::$from,
                     to: Self::$to,
                     event: $crate::event::EventKind::$event,
@@ -91,7 +91,7 @@ mod tests {
     use crate::task::TaskStatus;
     use crate::ticket::TicketStatus;
 
-    fn check<S: Machine>() {
+    fn check<S: StateMachine>() {
         for (i, rule) in S::RULES.iter().enumerate() {
             assert_ne!(rule.from, rule.to, "{}: self move {rule:?}", S::NAME);
             let twin = S::RULES[i + 1..]

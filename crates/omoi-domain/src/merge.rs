@@ -6,7 +6,7 @@ crate::closed_set! {
     /// It follows the task's merge and moves with it, so it has no table of its own; the one move
     /// without a merge takes landed work back when the head is red.
     IntegrationState {
-        /// Nothing finished yet.
+        /// The task has no finished commits to merge.
         None = "none",
         /// Finished, waiting for its turn.
         Queued = "queued",
@@ -43,7 +43,7 @@ impl IntegrationState {
 crate::machine! {
     /// Where one merge of one task branch stands.
     MergeState ("merge") {
-        /// In the queue.
+        /// It waits in the merge queue.
         Pending = "pending",
         /// Its turn; shas are pinned.
         InProgress = "in_progress",
@@ -51,7 +51,7 @@ crate::machine! {
         Resolving = "resolving",
         /// Its merged tree is under check.
         Verifying = "verifying",
-        /// Landed.
+        /// Its commits are in the integration branch.
         Completed = "completed",
         /// Its checks are red on the merged tree; its task has another round, and then another merge.
         Failed = "failed",

@@ -13,7 +13,7 @@ crate::closed_set! {
 crate::closed_set! {
     /// Who sends messages to running agents.
     MessageSender {
-        /// A person.
+        /// A person, through the command line.
         User = "user",
     }
 }

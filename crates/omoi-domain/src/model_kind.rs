@@ -8,7 +8,7 @@ pub const NO_MODEL: &str = "none";
 /// The kind of model that began a spec, or that a process works with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModelKind<'a> {
-    /// None yet.
+    /// No model was chosen yet.
     Missing,
     /// One that is asked over the network.
     Live,
@@ -18,7 +18,7 @@ pub enum ModelKind<'a> {
 
 impl<'a> ModelKind<'a> {
     /// The kind of `model`, whose answers come from `scenario` when it is simulated.
-    pub fn of(model: &str, scenario: Option<&'a str>) -> Self {
+    pub fn from_name(model: &str, scenario: Option<&'a str>) -> Self {
         match model {
             NO_MODEL => Self::Missing,
             SIMULATED => Self::Simulated(scenario),
@@ -47,12 +47,12 @@ mod tests {
 
     #[test]
     fn a_spec_keeps_the_kind_of_model_it_began_with() {
-        let a = ModelKind::of(SIMULATED, Some("/a.yaml"));
-        let b = ModelKind::of(SIMULATED, Some("/b.yaml"));
-        let unknown = ModelKind::of(SIMULATED, None);
-        let live = ModelKind::of("a-model", Some("/a.yaml"));
-        let other = ModelKind::of("another-model", None);
-        let none = ModelKind::of(NO_MODEL, None);
+        let a = ModelKind::from_name(SIMULATED, Some("/a.yaml"));
+        let b = ModelKind::from_name(SIMULATED, Some("/b.yaml"));
+        let unknown = ModelKind::from_name(SIMULATED, None);
+        let live = ModelKind::from_name("a-model", Some("/a.yaml"));
+        let other = ModelKind::from_name("another-model", None);
+        let none = ModelKind::from_name(NO_MODEL, None);
         for (begun, now, may) in [
             (a, a, true),
             (a, b, false),

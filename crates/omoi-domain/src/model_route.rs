@@ -5,13 +5,13 @@ crate::closed_set! {
     RouteName {
         /// Hard thinking: planning and conflict resolution outside an agent.
         Reasoning = "reasoning",
-        /// Typed answers.
+        /// Answers that must fit a JSON schema.
         Structured = "structured",
         /// Short names for things.
         Title = "title",
-        /// Verdicts on work.
+        /// Verdicts on the work of another model.
         Judge = "judge",
-        /// Agents at work.
+        /// Turns of agents at work.
         Agent = "agent",
     }
 }

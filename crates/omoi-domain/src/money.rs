@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 pub struct NanoUsd(i64);
 
 impl NanoUsd {
-    /// Nothing.
+    /// No money at all.
     pub const ZERO: Self = Self(0);
-    /// The largest amount.
+    /// The largest amount that can be stored.
     pub const MAX: Self = Self(i64::MAX);
 
     /// `nanos` billionths of a dollar.
@@ -27,7 +27,7 @@ impl NanoUsd {
         Self(nanos)
     }
 
-    /// `usd` whole dollars.
+    /// The amount of `usd` whole dollars.
     pub const fn from_dollars(usd: i64) -> Self {
         Self(usd.saturating_mul(1_000_000_000))
     }
@@ -42,7 +42,7 @@ impl NanoUsd {
         self.0
     }
 
-    /// Dollars, for people.
+    /// The amount in dollars, for people.
     pub fn as_usd(self) -> f64 {
         self.0 as f64 / 1e9
     }

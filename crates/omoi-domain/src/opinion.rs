@@ -28,7 +28,7 @@ pub struct CheckDoubt {
 
 impl PlanOpinion {
     /// What the planner is told of doubts that must not stay; none when there is none of these.
-    pub fn objection(&self) -> Option<String> {
+    pub fn planner_objection(&self) -> Option<String> {
         let blocking: Vec<String> = self
             .doubts
             .iter()

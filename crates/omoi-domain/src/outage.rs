@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 
 /// Pause after the first attempt that the provider failed; each further one doubles it.
 const PAUSE_MIN: Duration = Duration::from_secs(5);
-/// Longest pause.
+/// Longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// Attempts in a row that the provider may fail, however short they are.
 pub const OUTAGE_ATTEMPTS_MAX: usize = 20;
@@ -17,7 +17,7 @@ pub const OUTAGE_ATTEMPTS_MAX: usize = 20;
 pub struct EndedAttempt {
     /// When it was made.
     pub began_at: Timestamp,
-    /// When it ended.
+    /// When it reached a final state.
     pub ended_at: Timestamp,
     /// Whether the provider failed it.
     pub is_outage: bool,
@@ -39,7 +39,7 @@ pub struct OutageRecord<'a> {
 pub enum OutageStep {
     /// It is tried again.
     TryAgain {
-        /// When.
+        /// Earliest time of the next attempt.
         at: Timestamp,
         /// Until when it goes on being tried.
         until: Timestamp,
@@ -50,7 +50,7 @@ pub enum OutageStep {
 
 /// Whether `class` is a failure of the model provider, which says nothing about the work.
 pub fn is_provider_failure(class: ErrorClass) -> bool {
-    PhaseFailure::of(class) == PhaseFailure::ProviderUnavailable
+    PhaseFailure::of_class(class) == PhaseFailure::ProviderUnavailable
 }
 
 /// What follows at `now` when a provider failed the last attempt with `class`. The attempts that it
@@ -62,7 +62,7 @@ pub fn outage_step(
     now: Timestamp,
     wait: Duration,
 ) -> OutageStep {
-    if !class.retryable() {
+    if !class.is_retryable() {
         return OutageStep::Stop;
     }
     let resumed_at = record.resumed_at.unwrap_or_default();

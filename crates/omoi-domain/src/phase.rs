@@ -8,7 +8,7 @@ crate::closed_set! {
     Phase {
         /// Reads the repository and states the feature.
         Explore = "explore",
-        /// Product requirements.
+        /// States goals, users and scope of the product.
         Prd = "prd",
         /// EARS requirements with acceptance criteria.
         Requirements = "requirements",
@@ -62,7 +62,7 @@ impl Phase {
     }
 
     /// Progress of the whole plan in percent when this phase starts and when it ends.
-    pub const fn progress(self) -> (u8, u8) {
+    pub const fn progress_percent(self) -> (u8, u8) {
         match self {
             Self::Explore => (0, 16),
             Self::Prd => (16, 32),

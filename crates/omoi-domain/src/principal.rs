@@ -5,13 +5,13 @@ use crate::id::{AttemptId, OrgId, ProjectId, SpecId};
 /// Who pays for a model call. Budgets belong to specs, so that every call has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// Whose money.
+    /// Organisation whose money is spent.
     pub org: OrgId,
-    /// In which project.
+    /// Project that the call belongs to.
     pub project: ProjectId,
-    /// For which spec.
+    /// Spec whose budget pays for the call.
     pub spec: SpecId,
-    /// For what.
+    /// What the model is asked for.
     pub purpose: CallPurpose,
 }
 
@@ -45,7 +45,7 @@ impl CallPurpose {
 crate::closed_set! {
     /// A [`CallPurpose`] as it is stored and shown.
     PurposeKind {
-        /// Agents at work.
+        /// Turns of agents at work.
         Attempt = "attempt",
         /// Second opinions on plans.
         Judge = "judge",

@@ -12,7 +12,7 @@ use crate::id::{BadRef, HumanRef};
 pub struct ProjectRef {
     /// What stands before the last slash.
     pub project: Option<String>,
-    /// What was numbered.
+    /// Kind and number of the row that is meant.
     pub item: HumanRef,
 }
 
@@ -42,9 +42,9 @@ pub enum LookupUse {
 /// What a reference turned out to be; places in the list that was looked through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookupResult {
-    /// Just this one.
+    /// Exactly one row is meant, at this place.
     One(usize),
-    /// None.
+    /// No row has that number.
     Missing,
     /// It could be any of these.
     Unclear(Vec<usize>),
@@ -62,7 +62,7 @@ pub fn look_up(
     let kept: Vec<usize> = match (project, here) {
         (Some(project), _) => all()
             .into_iter()
-            .filter(|at| means(project, of[*at]))
+            .filter(|at| names_repository(project, of[*at]))
             .collect(),
         (None, Some(here)) => all().into_iter().filter(|at| of[*at] == here).collect(),
         (None, None) => all(),
@@ -77,7 +77,7 @@ pub fn look_up(
 }
 
 /// Whether `project` is the repository at `path`: its name, or more of the end of its path.
-fn means(project: &str, path: &str) -> bool {
+fn names_repository(project: &str, path: &str) -> bool {
     path == project
         || path
             .strip_suffix(project)
@@ -89,7 +89,7 @@ pub fn project_name<'a>(path: &'a str, paths: &[&str]) -> &'a str {
     let starts = path.rmatch_indices('/').map(|(at, _)| &path[at + 1..]);
     let is_free = |name: &&str| {
         let others = paths.iter().filter(|other| **other != path);
-        !name.is_empty() && !others.clone().any(|other| means(name, other))
+        !name.is_empty() && !others.clone().any(|other| names_repository(name, other))
     };
     starts.into_iter().find(is_free).unwrap_or(path)
 }

@@ -17,54 +17,54 @@ pub const REPOSITORY_FILE: &str = ".omoi.yaml";
 pub struct RepositorySettings {
     /// Digest of the file's text; none when the commit has no such file.
     pub file_digest: Option<String>,
-    /// `spec.max_turns`.
+    /// Key `spec.max_turns`: turns of a phase's agent.
     pub phase_turns_max: Option<u32>,
-    /// `spec.phase_timeout_seconds`.
+    /// Key `spec.phase_timeout_seconds`: wall time of a phase's attempt.
     pub phase_timeout_s: Option<u64>,
-    /// `spec.max_attempts`.
+    /// Key `spec.max_attempts`: attempts at one phase.
     pub phase_attempts_max: Option<u32>,
-    /// `spec.phase_budget_usd`.
+    /// Key `spec.phase_budget_usd`: money that one phase may cost.
     pub phase_budget: Option<NanoUsd>,
-    /// `spec.total_budget_usd`.
+    /// Key `spec.total_budget_usd`: money that the whole spec may cost.
     pub spec_budget: Option<NanoUsd>,
-    /// `agent.task_timeout_seconds`.
+    /// Key `agent.task_timeout_seconds`: wall time of an attempt at a task.
     pub task_timeout_s: Option<u64>,
-    /// `agent.max_turns`.
+    /// Key `agent.max_turns`: turns of an attempt at a task.
     pub task_turns_max: Option<u32>,
-    /// `agent.max_budget_usd`.
+    /// Key `agent.max_budget_usd`: money that one task may cost.
     pub task_budget: Option<NanoUsd>,
-    /// `agent.tool_timeout_seconds`.
+    /// Key `agent.tool_timeout_seconds`: wall time of one command of an agent.
     pub command_timeout_s: Option<u64>,
     /// `validation.suite`: a command, or `none`.
     pub suite: Option<String>,
-    /// `validation.check_timeout_seconds`.
+    /// Key `validation.check_timeout_seconds`: wall time of one check.
     pub check_timeout_s: Option<u64>,
     /// `sandbox.read_only`: folders a person has allowed.
     pub read_only: Vec<PathBuf>,
-    /// `discovery.depth_cap`.
+    /// Key `discovery.depth_cap`: discoveries in a row that lead to a task.
     pub discovery_depth_max: Option<u32>,
-    /// `discovery.per_task_cap`.
+    /// Key `discovery.per_task_cap`: discoveries of one task that become tasks.
     pub discoveries_per_task: Option<u32>,
-    /// `discovery.per_spec_cap`.
+    /// Key `discovery.per_spec_cap`: discoveries of one spec that become tasks.
     pub discoveries_per_spec: Option<u32>,
 }
 
 /// Something a repository asks for that needs the yes of a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Privilege {
+pub enum RepositoryPrivilege {
     /// Sandboxes read this folder of the machine.
     ReadFolder(PathBuf),
 }
 
 impl RepositorySettings {
     /// What a person has to allow, in the file's order.
-    pub fn privileges(&self) -> Vec<Privilege> {
+    pub fn requested_privileges(&self) -> Vec<RepositoryPrivilege> {
         let folders = self.read_only.iter().cloned();
-        folders.map(Privilege::ReadFolder).collect()
+        folders.map(RepositoryPrivilege::ReadFolder).collect()
     }
 }
 
-impl std::fmt::Display for Privilege {
+impl std::fmt::Display for RepositoryPrivilege {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::ReadFolder(path) => write!(f, "let sandboxes read `{}`", path.display()),
@@ -87,12 +87,15 @@ mod tests {
             task_turns_max: Some(3),
             ..RepositorySettings::default()
         };
-        assert_eq!(plain.privileges(), []);
+        assert_eq!(plain.requested_privileges(), []);
         let reads = RepositorySettings {
             read_only: vec!["/srv/x".into()],
             ..plain
         };
-        assert_eq!(reads.privileges(), [Privilege::ReadFolder("/srv/x".into())]);
+        assert_eq!(
+            reads.requested_privileges(),
+            [RepositoryPrivilege::ReadFolder("/srv/x".into())]
+        );
     }
 
     #[test]

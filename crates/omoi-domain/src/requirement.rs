@@ -6,7 +6,7 @@ crate::closed_set! {
     /// What a requirement is about; the middle part of its id.
     #[derive(JsonSchema)]
     RequirementType {
-        /// Behaviour (`FUNC`).
+        /// What the product does (`FUNC`).
         Functional = "functional",
         /// Speed and size (`PERF`).
         Performance = "performance",
@@ -23,7 +23,7 @@ crate::closed_set! {
 
 impl RequirementType {
     /// The category code inside a requirement id.
-    pub const fn code(self) -> &'static str {
+    pub const fn category_code(self) -> &'static str {
         match self {
             Self::Functional => "FUNC",
             Self::Performance => "PERF",

@@ -23,7 +23,7 @@ pub const PHASE_DELAY_MAX: Duration = Duration::from_mins(1);
 crate::closed_set! {
     /// Why an attempt at a task failed.
     ErrorClass {
-        /// The sandbox vanished.
+        /// The sandbox vanished while the attempt ran.
         SandboxLost = "sandbox_lost",
         /// No sandbox could be made.
         ProvisionFailed = "provision_failed",
@@ -65,7 +65,7 @@ crate::closed_set! {
 
 impl ErrorClass {
     /// Whether another attempt can help.
-    pub const fn retryable(self) -> bool {
+    pub const fn is_retryable(self) -> bool {
         match self {
             Self::SandboxLost
             | Self::ProvisionFailed
@@ -99,9 +99,13 @@ pub fn task_delay(retry_count: u32, jitter: f64) -> Duration {
 
 /// What two failures have in common when they are the same failure: task type, class and message
 /// without case, spacing, numbers and hashes.
-pub fn signature(task_type: TaskType, class: ErrorClass, message: &str) -> String {
+pub fn failure_signature(task_type: TaskType, class: ErrorClass, message: &str) -> String {
     let mut hash = Sha256::new();
-    for part in [task_type.as_str(), class.as_str(), &normalised(message)] {
+    for part in [
+        task_type.as_str(),
+        class.as_str(),
+        &normalise_message(message),
+    ] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
@@ -117,7 +121,7 @@ pub fn is_repeating<'a>(signature: &str, failures: impl IntoIterator<Item = &'a 
 
 /// Words with a digit in them become `#`: line numbers, times, ids and hashes differ between
 /// occurrences of one fault.
-fn normalised(message: &str) -> String {
+fn normalise_message(message: &str) -> String {
     let lower = message.to_lowercase();
     let words = lower
         .split(|c: char| !c.is_alphanumeric())
@@ -156,7 +160,7 @@ crate::closed_set! {
 
 impl PhaseFailure {
     /// What an attempt that ended with `class` means for its phase.
-    pub const fn of(class: ErrorClass) -> Self {
+    pub const fn of_class(class: ErrorClass) -> Self {
         match class {
             ErrorClass::QuotaExceeded => Self::BudgetExhausted,
             ErrorClass::Timeout => Self::Timeout,
@@ -180,7 +184,7 @@ impl PhaseFailure {
     }
 
     /// Whether another attempt can help.
-    pub const fn retryable(self) -> bool {
+    pub const fn is_retryable(self) -> bool {
         !matches!(self, Self::BudgetExhausted | Self::Cancelled)
     }
 }
@@ -212,7 +216,7 @@ mod tests {
         assert_eq!(ErrorClass::parse("rate limit"), None);
         let final_classes: Vec<_> = ErrorClass::ALL
             .iter()
-            .filter(|c| !c.retryable())
+            .filter(|c| !c.is_retryable())
             .map(|c| c.as_str())
             .collect();
         assert_eq!(
@@ -251,7 +255,9 @@ mod tests {
 
     #[test]
     fn three_equal_failures_stop_retries() {
-        let sign = |message| signature(TaskType::ImplementFeature, ErrorClass::AgentError, message);
+        let sign = |message| {
+            failure_signature(TaskType::ImplementFeature, ErrorClass::AgentError, message)
+        };
         let first = sign("Exit code 1 at src/a.py:12 (0x7f3a)");
         let second = sign("exit code 137  at src/a.py:99 (0x11bb)");
         let other = sign("exit code 1 at src/b.py:12 (0x7f3a)");
@@ -259,7 +265,7 @@ mod tests {
         assert_ne!(first, other);
         assert_ne!(
             first,
-            signature(
+            failure_signature(
                 TaskType::WriteTests,
                 ErrorClass::AgentError,
                 "Exit code 1 at src/a.py:12 (0x7f3a)"
@@ -274,7 +280,7 @@ mod tests {
         let waits: Vec<_> = (1..=7).map(|n| phase_delay(n).as_secs()).collect();
         assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(phase_delay(u32::MAX), PHASE_DELAY_MAX);
-        assert!(!PhaseFailure::BudgetExhausted.retryable());
+        assert!(!PhaseFailure::BudgetExhausted.is_retryable());
     }
 
     #[test]
@@ -289,7 +295,7 @@ mod tests {
             (ErrorClass::PermissionDenied, PhaseFailure::ExecutionError),
             (ErrorClass::Stuck, PhaseFailure::ExecutionError),
         ] {
-            assert_eq!(PhaseFailure::of(class), expected, "{class}");
+            assert_eq!(PhaseFailure::of_class(class), expected, "{class}");
         }
     }
 }

@@ -17,7 +17,7 @@ crate::machine! {
         Pending = "pending",
         /// The provider was asked.
         Creating = "creating",
-        /// It runs.
+        /// Its processes run.
         Running = "running",
         /// Its worker reported an outcome.
         Completing = "completing",
@@ -25,7 +25,7 @@ crate::machine! {
         Completed = "completed",
         /// It died or never came up.
         Failed = "failed",
-        /// It is gone.
+        /// Its processes are gone.
         Terminated = "terminated",
     }
     Pending => Creating: SandboxStateChanged, Terminated: SandboxTerminated;

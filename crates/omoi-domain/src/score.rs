@@ -21,7 +21,7 @@ pub const STARVATION_FLOOR_MAX: f64 = 1.30;
 /// Weights, ceilings and factors of the score; the `task_queue` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Weights {
+pub struct ScoreWeights {
     /// Weight of the priority.
     pub w_p: f64,
     /// Weight of the age.
@@ -46,7 +46,7 @@ pub struct Weights {
     pub blocker_ceiling: f64,
 }
 
-impl Default for Weights {
+impl Default for ScoreWeights {
     fn default() -> Self {
         Self {
             w_p: 0.45,
@@ -72,7 +72,7 @@ pub enum WeightsError {
     OutOfRange {
         /// The key in the configuration.
         key: &'static str,
-        /// What was given.
+        /// The value that the configuration gave.
         value: f64,
     },
     /// A ceiling, window, limit or factor is not above zero.
@@ -80,7 +80,7 @@ pub enum WeightsError {
     NotPositive {
         /// The key in the configuration.
         key: &'static str,
-        /// What was given.
+        /// The value that the configuration gave.
         value: f64,
     },
     /// The five weights do not share out the whole.
@@ -91,7 +91,7 @@ pub enum WeightsError {
     },
 }
 
-impl Weights {
+impl ScoreWeights {
     /// Checks every value that came from a configuration.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ impl Weights {
 
 /// What the score of one task depends on.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Candidate {
+pub struct ScoreFacts {
     /// How much it matters.
     pub priority: Priority,
     /// When it was first queued; retries do not move it.
@@ -140,14 +140,14 @@ pub struct Candidate {
     pub deadline_at: Option<Timestamp>,
     /// Pending or blocked tasks that depend directly on it.
     pub n_dependents: u32,
-    /// Retries used.
+    /// Retries that the task has used.
     pub retry_count: u32,
-    /// Retries allowed.
+    /// Retries that the task is allowed.
     pub max_retries: u32,
 }
 
 /// The score of `task` at `now`; greater starts earlier.
-pub fn score(weights: &Weights, now: Timestamp, task: &Candidate) -> f64 {
+pub fn task_score(weights: &ScoreWeights, now: Timestamp, task: &ScoreFacts) -> f64 {
     let waited_s = now.seconds_since(task.queued_at).max(0.0);
     let slack_s = task.deadline_at.map(|at| at.seconds_since(now));
     let priority = match task.priority {
@@ -175,7 +175,7 @@ pub fn score(weights: &Weights, now: Timestamp, task: &Candidate) -> f64 {
 }
 
 /// The least score of a task that has waited `waited_s` seconds; zero before it starves.
-fn starvation_floor(weights: &Weights, waited_s: f64) -> f64 {
+fn starvation_floor(weights: &ScoreWeights, waited_s: f64) -> f64 {
     let starving_s = waited_s - weights.starvation_limit;
     if starving_s < 0.0 {
         return 0.0;
@@ -184,19 +184,19 @@ fn starvation_floor(weights: &Weights, waited_s: f64) -> f64 {
     (weights.starvation_floor_score + STARVATION_STEP * steps).min(STARVATION_FLOOR_MAX)
 }
 
-/// A scored task, for [`rank`].
+/// A scored task, for [`compare_ranked`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ranked<Id> {
-    /// Its [`score`].
+pub struct RankedTask<Id> {
+    /// The task's score, from [`task_score`].
     pub score: f64,
     /// When it was first queued.
     pub queued_at: Timestamp,
-    /// The task.
+    /// Row id of the task.
     pub id: Id,
 }
 
 /// Which of two tasks starts first: greater score, then queued earlier, then smaller id.
-pub fn rank<Id: Ord>(a: &Ranked<Id>, b: &Ranked<Id>) -> Ordering {
+pub fn compare_ranked<Id: Ord>(a: &RankedTask<Id>, b: &RankedTask<Id>) -> Ordering {
     b.score
         .total_cmp(&a.score)
         .then(a.queued_at.cmp(&b.queued_at))
@@ -239,7 +239,7 @@ mod tests {
             (Low, 12_600, None, 0, 0, 0.75),
             (Low, 32_400, None, 0, 0, 1.3),
         ] {
-            let task = Candidate {
+            let task = ScoreFacts {
                 priority,
                 queued_at: at(NOW_S - age),
                 deadline_at: slack.map(|s| at(NOW_S + s)),
@@ -247,7 +247,7 @@ mod tests {
                 retry_count,
                 max_retries: 3,
             };
-            let got = score(&Weights::default(), at(NOW_S), &task);
+            let got = task_score(&ScoreWeights::default(), at(NOW_S), &task);
             assert!(
                 (got - expected).abs() < 1e-6,
                 "{task:?}: {got}, not {expected}"
@@ -257,10 +257,10 @@ mod tests {
 
     #[test]
     fn weights_from_a_configuration_are_checked() {
-        let sound = Weights::default();
+        let sound = ScoreWeights::default();
         assert_eq!(sound.validate(), Ok(()));
-        let bad = |change: fn(&mut Weights)| {
-            let mut weights = Weights::default();
+        let bad = |change: fn(&mut ScoreWeights)| {
+            let mut weights = ScoreWeights::default();
             change(&mut weights);
             weights.validate().unwrap_err().to_string()
         };
@@ -270,11 +270,11 @@ mod tests {
         assert!(bad(|w| w.age_ceiling = 0.0).contains("`age_ceiling` is 0"));
     }
 
-    fn newcomer() -> impl Strategy<Value = Candidate> {
+    fn newcomer() -> impl Strategy<Value = ScoreFacts> {
         let priority = prop::sample::select(Priority::ALL.to_vec());
         let slack = prop::option::of(-600i64..3_600);
         (priority, slack, 0u32..20, 0u32..4).prop_map(|(priority, slack, n_dependents, retries)| {
-            Candidate {
+            ScoreFacts {
                 priority,
                 queued_at: at(0),
                 deadline_at: slack.map(at),
@@ -296,8 +296,8 @@ mod tests {
             arrival_s in 60i64..600,
             service_s in 300i64..1_800,
         ) {
-            let weights = Weights::default();
-            let mut waiting: Vec<(Candidate, u32)> = Vec::new();
+            let weights = ScoreWeights::default();
+            let mut waiting: Vec<(ScoreFacts, u32)> = Vec::new();
             let (mut arrived, mut served_starving) = (0u32, 0);
             for now_s in (0..40 * 3_600).step_by(service_s as usize) {
                 while i64::from(arrived) * arrival_s <= now_s {
@@ -310,13 +310,13 @@ mod tests {
                     arrived += 1;
                 }
                 let now = at(now_s);
-                let ranked = |(task, id): &(Candidate, u32)| Ranked {
-                    score: score(&weights, now, task),
+                let ranked = |(task, id): &(ScoreFacts, u32)| RankedTask {
+                    score: task_score(&weights, now, task),
                     queued_at: task.queued_at,
                     id: *id,
                 };
                 let best = (0..waiting.len())
-                    .min_by(|a, b| rank(&ranked(&waiting[*a]), &ranked(&waiting[*b])));
+                    .min_by(|a, b| compare_ranked(&ranked(&waiting[*a]), &ranked(&waiting[*b])));
                 let Some(best) = best else { continue };
                 let (picked, _) = waiting.remove(best);
                 for (left, _) in &waiting {

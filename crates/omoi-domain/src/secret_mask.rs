@@ -28,26 +28,26 @@ impl SecretMask {
         for secret in secrets {
             add_patterns(&mut patterns, secret.as_ref());
         }
-        Self::of(patterns)
+        Self::from_patterns(patterns)
     }
 
     /// This mask over one more secret.
     #[must_use]
-    pub fn with(&self, secret: &str) -> Self {
+    pub fn with_secret(&self, secret: &str) -> Self {
         let mut patterns = self.0.to_vec();
         add_patterns(&mut patterns, secret);
-        Self::of(patterns)
+        Self::from_patterns(patterns)
     }
 
-    fn of(mut patterns: Vec<String>) -> Self {
+    fn from_patterns(mut patterns: Vec<String>) -> Self {
         // A secret within another one must not leave the rest of the longer one behind.
         patterns.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         patterns.dedup();
         Self(patterns.into())
     }
 
-    /// `text` without secrets.
-    pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    /// `text` with [`MASK`] in place of every known secret.
+    pub fn mask_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut masked = Cow::Borrowed(text);
         for pattern in self.0.iter() {
             if masked.contains(pattern.as_str()) {
@@ -68,7 +68,7 @@ impl SecretMask {
         }
         match value {
             Value::String(text) => {
-                if let Cow::Owned(masked) = self.mask(text) {
+                if let Cow::Owned(masked) = self.mask_text(text) {
                     *text = masked;
                 }
             }
@@ -76,7 +76,7 @@ impl SecretMask {
             Value::Object(fields) => {
                 for (name, mut value) in std::mem::take(fields) {
                     self.mask_json(&mut value);
-                    fields.insert(self.mask(&name).into_owned(), value);
+                    fields.insert(self.mask_text(&name).into_owned(), value);
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -167,20 +167,20 @@ mod tests {
             (r#"{"p": "ends-in-9\""}"#, r#"{"p": "****"}"#),
             ("abc", "abc"),
         ] {
-            assert_eq!(mask.mask(text), expected);
+            assert_eq!(mask.mask_text(text), expected);
         }
         assert!(!format!("{mask:?}").contains("sk-ant"));
     }
 
     #[test]
     fn every_text_of_a_report_is_masked() {
-        let mask = SecretMask::default().with(KEY);
+        let mask = SecretMask::default().with_secret(KEY);
         let mut report = json!({"a": [KEY, {"b": format!("x{KEY}y")}], KEY: 3, "n": null});
         mask.mask_json(&mut report);
         assert_eq!(
             report,
             json!({"a": ["****", {"b": "x****y"}], "****": 3, "n": null})
         );
-        assert_eq!(SecretMask::default().mask(KEY), KEY);
+        assert_eq!(SecretMask::default().mask_text(KEY), KEY);
     }
 }

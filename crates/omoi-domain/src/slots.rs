@@ -7,27 +7,27 @@ use crate::id::ProjectId;
 /// Most tasks at work at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotLimits {
-    /// Of one project.
+    /// Most tasks of one project.
     pub per_project: i64,
-    /// Of all projects together.
+    /// Most tasks of all projects together.
     pub in_all: i64,
 }
 
 /// A limit that keeps another task from work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotLimit {
-    /// The project's.
+    /// The limit of the task's own project.
     Project,
-    /// That of all projects.
+    /// The limit of all projects together.
     Everywhere,
 }
 
 /// Slots that tasks hold. A project that holds none need not be named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SlotsInUse {
-    /// Of all projects together.
+    /// Slots of all projects together.
     pub in_all: i64,
-    /// Of each project.
+    /// Slots of each project that holds any.
     pub by_project: BTreeMap<ProjectId, i64>,
 }
 

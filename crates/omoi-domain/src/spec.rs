@@ -5,11 +5,11 @@ crate::machine! {
     SpecStatus ("spec") {
         /// Written down, not started.
         Draft = "draft",
-        /// A phase runs.
+        /// One of its planning phases runs.
         Executing = "executing",
         /// Planned: tickets and tasks exist, nobody has released them.
         Completed = "completed",
-        /// Its tasks run.
+        /// Its tasks are released and run.
         Working = "working",
         /// Proven and handed over.
         Delivered = "delivered",
@@ -36,7 +36,7 @@ crate::machine! {
     PhaseState ("spec phase") {
         /// Not begun, or stale.
         Pending = "pending",
-        /// An attempt runs.
+        /// An attempt at the phase runs.
         Running = "running",
         /// An attempt was refused; the next waits for its time.
         Backoff = "backoff",

@@ -12,7 +12,7 @@ crate::machine! {
         Claiming = "claiming",
         /// A sandbox is bound, its worker has not reported yet.
         Assigned = "assigned",
-        /// An agent works.
+        /// An agent works on it.
         Running = "running",
         /// The agent says done; the platform has not looked yet.
         PendingValidation = "pending_validation",
@@ -73,7 +73,7 @@ crate::closed_set! {
     /// How much a requirement, ticket or task matters, lowest first.
     #[derive(JsonSchema)]
     Priority {
-        /// Nice to have.
+        /// The feature is useful without it.
         Low = "LOW",
         /// Expected, could follow later.
         Medium = "MEDIUM",
@@ -91,7 +91,7 @@ impl Priority {
     }
 
     /// The next higher priority; the highest stays.
-    pub const fn raised(self) -> Self {
+    pub const fn one_higher(self) -> Self {
         match self {
             Self::Low => Self::Medium,
             Self::Medium => Self::High,
@@ -117,11 +117,11 @@ crate::closed_set! {
 crate::closed_set! {
     /// The part of its ticket's life a task belongs to.
     TicketPhase {
-        /// What is wanted.
+        /// Writing down what is wanted.
         Requirements = "PHASE_REQUIREMENTS",
         /// How it is built.
         Design = "PHASE_DESIGN",
-        /// Building it.
+        /// Building what was designed.
         Implementation = "PHASE_IMPLEMENTATION",
         /// Showing that it works.
         Testing = "PHASE_TESTING",
@@ -164,7 +164,7 @@ crate::closed_set! {
 
 /// Why the platform sends a task back, kept apart from its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Revision {
+pub struct TaskRevision {
     /// What kind of fault it is.
     pub code: UnmetCode,
     /// Which round failed, from 1.

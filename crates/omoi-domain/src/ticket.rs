@@ -5,9 +5,9 @@ crate::closed_set! {
     ApprovalStatus {
         /// They do; so does a ticket nobody was asked about.
         Approved = "approved",
-        /// Somebody must decide.
+        /// A person has to decide before they may run.
         PendingReview = "pending_review",
-        /// Somebody said no.
+        /// A person said that they may not run.
         Rejected = "rejected",
         /// Nobody decided in time.
         TimedOut = "timed_out",
@@ -17,17 +17,17 @@ crate::closed_set! {
 crate::machine! {
     /// Where a ticket stands.
     TicketStatus ("ticket") {
-        /// Planned, not released.
+        /// It is planned and its tasks are not released.
         Backlog = "backlog",
-        /// Being looked into.
+        /// It is being looked into.
         Analyzing = "analyzing",
         /// Its tasks may run.
         Building = "building",
-        /// Its tasks ended.
+        /// All of its tasks ended.
         BuildingDone = "building-done",
-        /// Under test.
+        /// Its result is under test.
         Testing = "testing",
-        /// Being deployed.
+        /// Its result is being deployed.
         Deploying = "deploying",
         /// All its work is merged.
         Done = "done",

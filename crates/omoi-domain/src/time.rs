@@ -37,7 +37,7 @@ impl Timestamp {
     }
 
     /// The calendar date in UTC, `YYYY-MM-DD`.
-    pub fn date(self) -> String {
+    pub fn calendar_date(self) -> String {
         self.to_chrono().format("%Y-%m-%d").to_string()
     }
 
@@ -93,7 +93,7 @@ mod tests {
     fn prints_rfc3339_and_saturates() {
         let t = Timestamp::from_micros(1_700_000_000_123_456);
         assert_eq!(t.to_string(), "2023-11-14T22:13:20.123456Z");
-        assert_eq!(t.date(), "2023-11-14");
+        assert_eq!(t.calendar_date(), "2023-11-14");
         assert_eq!(t.time_of_day(), "22:13:20");
         let day = Timestamp::of_date("2023-11-14").unwrap();
         assert_eq!(day.to_string(), "2023-11-14T00:00:00.000000Z");

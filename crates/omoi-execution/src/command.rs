@@ -263,7 +263,7 @@ fn told(exit: SandboxEnd, mask: &SecretMask) -> String {
         output.push_str("\n[stopped: it ran out of memory]\n");
     }
     // PostgreSQL text cannot hold a zero character.
-    mask.mask(&output).replace('\0', "\u{fffd}")
+    mask.mask_text(&output).replace('\0', "\u{fffd}")
 }
 
 /// Files whose access times tell what the command read: tracked ones and those laid over.

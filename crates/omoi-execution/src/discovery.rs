@@ -178,7 +178,7 @@ async fn spawn(tx: &mut Tx, source: &Task, body: &ReportDiscovery) -> Result<Tas
     let found = all.iter().filter(|t| t.parent_task_id.is_some()).count() + 1;
     let ordinal = all.iter().map(|task| task.ordinal).max().unwrap_or(0) + 1;
     let priority = match body.priority_boost {
-        true => source.priority.raised(),
+        true => source.priority.one_higher(),
         false => source.priority,
     };
     let fresh = source.fresh(tx);

@@ -12,7 +12,7 @@ use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::AttemptState;
 use omoi_domain::attempt::{AttemptSubject, SubjectKind};
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::event::Activity;
+use omoi_domain::event::AgentActivity;
 use omoi_domain::id::AttemptId;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::task::TaskStatus;
@@ -22,7 +22,7 @@ use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_git::refname::BadRefName;
 use omoi_protocol::worker::{
-    AckMessages, Bundle, CommitTurn, HeartbeatAck, InboxMessage, Received, ReportEvents,
+    AckMessages, CommitTurn, EventsAck, GitBundle, HeartbeatAck, InboxMessage, ReportEvents,
 };
 use omoi_store::attempts::{self, AgentEvent, Attempt, Turn};
 use omoi_store::{Json, StoreError, Tx, messages, sandboxes, tasks};
@@ -195,7 +195,7 @@ pub async fn report_events(
     platform: &Platform,
     attempt: &Attempt,
     report: ReportEvents,
-) -> Result<Received, IntakeError> {
+) -> Result<EventsAck, IntakeError> {
     if report.events.len() > omoi_protocol::worker::EVENTS_MAX {
         let max = omoi_protocol::worker::EVENTS_MAX;
         return Err(IntakeError::Refused(format!(
@@ -209,7 +209,7 @@ pub async fn report_events(
     let keep = async |tx: &mut Tx| append_events(tx, attempt, report).await;
     let kept = platform.store.write(CrashPoint::EventsStored, keep);
     match kept.await? {
-        (stored, true) => Ok(Received { stored }),
+        (stored, true) => Ok(EventsAck { stored }),
         (_, false) => Err(IntakeError::Superseded),
     }
 }
@@ -222,7 +222,7 @@ async fn append_events(
 ) -> Result<(u32, bool), StoreError> {
     let mut stored = 0;
     for event in report.events {
-        let show = event.summary.as_ref().map(|summary| Activity {
+        let show = event.summary.as_ref().map(|summary| AgentActivity {
             attempt_id: attempt.id,
             subject: attempt.subject,
             kind: event.event_type,
@@ -345,7 +345,7 @@ impl Taken {
 async fn take_in(
     mirror: &Mirror,
     attempt: &Attempt,
-    bundle: &Bundle,
+    bundle: &GitBundle,
 ) -> Result<Taken, IntakeError> {
     let refused = |what: &str| IntakeError::Refused(what.to_owned());
     let bytes = STANDARD

@@ -14,7 +14,7 @@ use omoi_domain::model_kind::ModelKind;
 pub use omoi_domain::model_kind::{NO_MODEL, SIMULATED};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::repository_settings::RepositorySettings;
-use omoi_domain::score::Weights;
+use omoi_domain::score::ScoreWeights;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::slots::SlotLimits;
 use omoi_domain::spec::SpecStatus;
@@ -42,7 +42,7 @@ use crate::toolbox::Toolbox;
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Weights of the task score.
-    pub weights: Weights,
+    pub weights: ScoreWeights,
     /// Slots of one project.
     pub project_slots: i64,
     /// Slots of all projects.
@@ -328,8 +328,8 @@ impl Platform {
     /// Whether `spec` was begun with another kind of model than this process works with: then nothing
     /// here may go on with it, or its label would not be true.
     pub fn is_of_another_kind(&self, spec: &Spec) -> bool {
-        let begun = ModelKind::of(&spec.model, spec.scenario.as_deref());
-        let now = ModelKind::of(&self.model_label, self.scenario.as_deref());
+        let begun = ModelKind::from_name(&spec.model, spec.scenario.as_deref());
+        let now = ModelKind::from_name(&self.model_label, self.scenario.as_deref());
         !now.may_go_on_with(begun)
     }
 

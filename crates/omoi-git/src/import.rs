@@ -11,7 +11,7 @@ use std::io;
 
 use quarantine::{Quarantine, batch_check};
 
-use omoi_domain::crash::{self, CrashPoint, Side};
+use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
 use crate::mirror::{Mirror, UpdateRefError};
 use crate::object::{ObjectId, RepoPath};
@@ -187,7 +187,7 @@ pub async fn import_bundle(
             return Err(ImportRefusal::NotACommit(tip.commit.clone()).into());
         }
     }
-    crash::pass(CrashPoint::BundleImported, Side::Before);
+    crash::pass_point(CrashPoint::BundleImported, CrashSide::Before);
     if keep {
         quarantine.move_to_mirror()?;
     } else {
@@ -197,7 +197,7 @@ pub async fn import_bundle(
     for tip in &tips {
         mirror.point_ref(&tip.held_by, &tip.commit).await?;
     }
-    crash::pass(CrashPoint::BundleImported, Side::After);
+    crash::pass_point(CrashPoint::BundleImported, CrashSide::After);
     Ok(ImportedBundle { tips })
 }
 

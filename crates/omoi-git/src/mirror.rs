@@ -14,7 +14,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use omoi_domain::crash::{self, CrashPoint, Side};
+use omoi_domain::crash::{self, CrashPoint, CrashSide};
 use tempfile::TempDir;
 
 pub(crate) use base_store::PACK_ARGUMENTS;
@@ -131,7 +131,7 @@ impl Mirror {
                 .map_err(io)?;
             config.write_all(SETTINGS.as_bytes()).map_err(io)?;
             config.sync_all().map_err(io)?;
-            crash::pass(CrashPoint::FileReplaced, Side::Before);
+            crash::pass_point(CrashPoint::FileReplaced, CrashSide::Before);
             match std::fs::rename(fresh.path(), &dir) {
                 // It has a new name, so there is nothing to clean up under the old one.
                 Ok(()) => drop(fresh.keep()),
@@ -139,7 +139,7 @@ impl Mirror {
                 Err(_) if dir.join("HEAD").is_file() => {}
                 Err(e) => return Err(io(e)),
             }
-            crash::pass(CrashPoint::FileReplaced, Side::After);
+            crash::pass_point(CrashPoint::FileReplaced, CrashSide::After);
         }
         let mirror = Self {
             git: git.clone(),
@@ -174,7 +174,7 @@ impl Mirror {
     /// Nothing is copied twice and nothing is written there; run again after a crash it does what
     /// is left.
     pub async fn fetch_from(&self, repo: &RepoInfo, wants: &[FetchRef]) -> Result<(), MirrorError> {
-        crash::pass(CrashPoint::MirrorFetched, Side::Before);
+        crash::pass_point(CrashPoint::MirrorFetched, CrashSide::Before);
         let mut missing = Vec::new();
         for want in wants {
             if !self.has_commit(&want.commit).await? {
@@ -187,7 +187,7 @@ impl Mirror {
         for want in wants {
             self.point_ref(&want.target, &want.commit).await?;
         }
-        crash::pass(CrashPoint::MirrorFetched, Side::After);
+        crash::pass_point(CrashPoint::MirrorFetched, CrashSide::After);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use omoi_domain::crash::{self, CrashPoint, Side};
+use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
 use crate::mirror::Mirror;
 use crate::object::ObjectId;
@@ -83,7 +83,7 @@ pub async fn push_branch(
         source,
     };
     let user = UserRepo::open(mirror.git(), repo).map_err(io)?;
-    crash::pass(CrashPoint::BranchPushed, Side::Before);
+    crash::pass_point(CrashPoint::BranchPushed, CrashSide::Before);
     send_objects(mirror, &user, commit).await?;
     // Somebody may take the chosen name at the same moment; then the next one is chosen.
     for last in (0..3).rev() {
@@ -104,7 +104,7 @@ pub async fn push_branch(
                 created => created?,
             };
         }
-        crash::pass(CrashPoint::BranchPushed, Side::After);
+        crash::pass_point(CrashPoint::BranchPushed, CrashSide::After);
         return Ok(pushed);
     }
     Err(PushError::NoName {

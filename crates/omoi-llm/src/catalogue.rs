@@ -118,13 +118,13 @@ impl TryFrom<String> for CalendarDay {
 
 impl From<CalendarDay> for String {
     fn from(day: CalendarDay) -> Self {
-        day.0.date()
+        day.0.calendar_date()
     }
 }
 
 impl std::fmt::Display for CalendarDay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.date())
+        f.write_str(&self.0.calendar_date())
     }
 }
 

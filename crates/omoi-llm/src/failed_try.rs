@@ -35,7 +35,7 @@ impl FailedTry {
             provider: route.provider_name(),
             model: route.model.clone(),
             status: error.http_status(),
-            words: mask.mask(&error.provider_words()).into_owned(),
+            words: mask.mask_text(&error.provider_words()).into_owned(),
             n_calls: 0,
             calls_max: 0,
             next_at: None,

@@ -126,7 +126,7 @@ impl fmt::Display for IdSeries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Requirement { feature, category } => {
-                write!(f, "REQ-{feature}-{}", category.code())
+                write!(f, "REQ-{feature}-{}", category.category_code())
             }
             Self::Ticket => f.write_str("TKT"),
             Self::Task => f.write_str("TSK"),
@@ -293,7 +293,7 @@ fn category_of(code: &str) -> Option<RequirementType> {
     RequirementType::ALL
         .iter()
         .copied()
-        .find(|c| c.code() == code)
+        .find(|c| c.category_code() == code)
 }
 
 /// `TKT-COLLAB-001` as `TKT-001`.

@@ -53,7 +53,7 @@ pub fn opinion_step(
     was_sent_back: bool,
     has_attempts_left: bool,
 ) -> OpinionStep {
-    match opinion.objection() {
+    match opinion.planner_objection() {
         Some(says) if !was_sent_back && has_attempts_left => OpinionStep::SendBack(says),
         _ => OpinionStep::GoOn,
     }
@@ -102,7 +102,7 @@ mod tests {
         let grounded = grounded_opinion(opinion, &tasks);
         assert_eq!(grounded.doubts.len(), 1);
         assert_eq!(grounded.doubts[0].how, "It returns a constant.");
-        assert_eq!(grounded.objection(), None);
+        assert_eq!(grounded.planner_objection(), None);
     }
 
     #[test]

@@ -353,7 +353,7 @@ fn task_row(n: usize, task: &PlannedTask, order: &Dag<String>) -> TaskRow {
         local_id: task.id.clone(),
         ticket: task.parent_ticket.clone(),
         ordinal: n as u32,
-        level: order.level(&task.id).unwrap_or(0),
+        level: order.node_level(&task.id).unwrap_or(0),
         title: plain_title(&task.title),
         description: task.description.clone(),
         planned_type: task.kind,

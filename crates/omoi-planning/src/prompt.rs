@@ -10,7 +10,7 @@ use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
 use omoi_plan::evaluate::score_criteria;
 use omoi_plan::outputs::{DesignOutput, RequirementsOutput, SyncOpinion, TasksOutput};
 use omoi_plan::sections::{section_schema, submit_item_schema};
-use omoi_protocol::worker::{Limits, Tool};
+use omoi_protocol::worker::{AgentTool, AttemptLimits};
 use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;
 use omoi_store::StoreError;
@@ -53,14 +53,14 @@ pub(crate) async fn brief(
         system,
         prompt: prompt(platform, spec, run, attempt).await?,
         tools: vec![
-            Tool::Read,
-            Tool::Glob,
-            Tool::Grep,
-            Tool::SubmitItem,
-            Tool::SubmitDone,
+            AgentTool::Read,
+            AgentTool::Glob,
+            AgentTool::Grep,
+            AgentTool::SubmitItem,
+            AgentTool::SubmitDone,
         ],
         item_schema: Some(submit_item_schema(phase)),
-        limits: Limits {
+        limits: AttemptLimits {
             turns_max: settings.phase_turns_max,
             wall_s: settings.phase_timeout.as_secs(),
             command_s: 0,

@@ -63,7 +63,7 @@ pub(crate) async fn expect_trusted(
 }
 
 fn asks(settings: &RepositorySettings) -> Vec<String> {
-    let privileges = settings.privileges();
+    let privileges = settings.requested_privileges();
     privileges.iter().map(ToString::to_string).collect()
 }
 
@@ -73,7 +73,7 @@ async fn is_trusted(
     project: &Project,
     settings: &RepositorySettings,
 ) -> Result<bool, StoreError> {
-    if settings.privileges().is_empty() {
+    if settings.requested_privileges().is_empty() {
         return Ok(true);
     }
     let kept = repository_trusts::find(tx, UserId::LOCAL, project.id).await?;

@@ -16,56 +16,56 @@ use omoi_domain::suite::report::SuiteReport;
 pub enum RunOutcome {
     /// Every criterion proven at `head`, the suite green, the branch handed over. Exit 0.
     Succeeded,
-    /// Exit 1.
+    /// A phase or a needed task failed for good. Exit 1.
     Failed,
     /// Waits for a change or a person. Exit 3.
     Blocked,
 }
 
-/// Tasks by end.
+/// Number of tasks by how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskCounts {
     /// Checks passed and merged.
     pub completed: u32,
-    /// Failed for good.
+    /// Failed with no retry left.
     pub failed: u32,
-    /// Called off.
+    /// Cancelled by a person or a rule.
     pub cancelled: u32,
 }
 
-/// One phase's attempts.
+/// Attempts at one phase and their last score.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PhaseSummary {
-    /// Attempts that counted.
+    /// Attempts that count against the limit.
     pub attempts: u32,
     /// The evaluator's last score.
     pub score: Option<f64>,
 }
 
-/// Conflicts by end.
+/// Number of merge conflicts by how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConflictCounts {
-    /// Merges that conflicted.
+    /// Number of merges that conflicted.
     pub found: u32,
-    /// Of those, landed.
+    /// Of those, the merges that landed.
     pub resolved: u32,
 }
 
-/// Receipts by result.
+/// Number of receipts by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptCounts {
-    /// Exit code 0.
+    /// Receipts with exit code 0.
     pub passed: u32,
-    /// Anything else.
+    /// Receipts with any other result.
     pub failed: u32,
 }
 
-/// Criteria by proof.
+/// Number of acceptance criteria by proof.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CriterionCounts {
     /// With a passing receipt at `head`.
     pub proven: u32,
-    /// All.
+    /// All criteria of the spec.
     pub total: u32,
     /// Of the proven, those proven only by checks whose tests the proving task changed itself.
     pub self_tested: u32,
@@ -80,7 +80,7 @@ pub struct CriterionCounts {
 /// The project's suite, and how it ended on the base commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SuiteSummary {
-    /// Its command.
+    /// Command line that runs the suite.
     pub command: String,
     /// Whether it exited 0 there; none before it was run.
     pub base_passed: Option<bool>,
@@ -112,7 +112,7 @@ pub struct PurposeCost {
 /// The last line of `omoi run --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
-    /// Always `summary`.
+    /// Always `summary`, to tell it from events.
     pub r#type: String,
     /// How the run ended.
     pub outcome: RunOutcome,
@@ -124,17 +124,17 @@ pub struct RunSummary {
     pub model: String,
     /// Row id of the spec.
     pub spec_id: String,
-    /// `SPEC-n`.
+    /// Reference of the spec, `SPEC-n`.
     pub spec_ref: String,
     /// `project/SPEC-n`: what every command takes from anywhere.
     pub spec_name: String,
-    /// Tickets planned.
+    /// Number of tickets planned.
     pub tickets: u32,
-    /// Tasks by end.
+    /// Number of tasks by how they ended.
     pub tasks: TaskCounts,
     /// Most task attempts at work at one instant.
     pub max_parallel: u32,
-    /// By phase name.
+    /// Attempts and last score of each phase.
     pub phases: BTreeMap<Phase, PhaseSummary>,
     /// The project's suite on the base commit.
     #[serde(default)]
@@ -144,17 +144,17 @@ pub struct RunSummary {
     pub outside_plan: Vec<String>,
     /// Discoveries that became tasks.
     pub discoveries: u32,
-    /// Conflicts by end.
+    /// Number of merge conflicts by how they ended.
     pub conflicts: ConflictCounts,
-    /// Receipts by result.
+    /// Number of receipts by result.
     pub receipts: ReceiptCounts,
-    /// Criteria by proof.
+    /// Number of acceptance criteria by proof.
     pub criteria: CriterionCounts,
-    /// The user's repository.
+    /// Path of the user's repository.
     pub repo: String,
     /// The branch handed over, or the one that would be.
     pub branch: String,
-    /// Its head.
+    /// Commit that the branch points at.
     pub head: Option<String>,
     /// Billionths of a dollar spent.
     pub cost_nanousd: NanoUsd,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::{AttemptStopReason, AttemptSubject, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason, AttemptSubject};
 use omoi_domain::discovery::DiscoveryType;
 use omoi_domain::id::{AttemptId, DiscoveryId, EventId, MessageId, SandboxId};
 use omoi_domain::message::{MessageSender, MessageType};
@@ -30,18 +30,18 @@ pub const EVENTS_MAX: usize = 100;
 /// A tool an attempt may offer its model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Tool {
-    /// Read a file.
+pub enum AgentTool {
+    /// Read a file of the workspace.
     Read,
     /// List files by pattern.
     Glob,
-    /// Search file contents.
+    /// Search file contents by regular expression.
     Grep,
     /// Write a whole file.
     Write,
     /// Replace text in a file.
     Edit,
-    /// Run a command.
+    /// Run a command in the sandbox.
     Shell,
     /// Report a bug or missing piece.
     ReportDiscovery,
@@ -51,7 +51,7 @@ pub enum Tool {
     SubmitDone,
 }
 
-impl Tool {
+impl AgentTool {
     /// The name models call it by.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -71,13 +71,13 @@ impl Tool {
 /// Everything a worker is told, in a file of mode 0600 named as its first argument.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptContext {
-    /// The attempt.
+    /// Row id of the attempt.
     pub attempt_id: AttemptId,
     /// Its sandbox; part of every path.
     pub sandbox_id: SandboxId,
-    /// Its fence.
+    /// Fence that every report carries.
     pub fence: i64,
-    /// What it tries.
+    /// The kind of work this attempt performs, and the row it is for.
     #[serde(flatten)]
     pub subject: AttemptSubject,
     /// `TSK-003`, or the phase's name.
@@ -94,16 +94,16 @@ pub struct AttemptContext {
     pub model: String,
     /// Most tokens of one answer.
     pub max_tokens: u32,
-    /// The system prompt.
+    /// System prompt of the agent.
     pub system: String,
     /// The first user message.
     pub prompt: String,
     /// Tools the model is offered.
-    pub tools: Vec<Tool>,
+    pub tools: Vec<AgentTool>,
     /// JSON schema of `submit_item`'s input, when it is offered.
     pub item_schema: Option<Value>,
     /// What it may use.
-    pub limits: Limits,
+    pub limits: AttemptLimits,
     /// How its work is committed; none for attempts that only read.
     pub commit: Option<CommitPlan>,
     /// Turns of the attempt it goes on from; the work tree stands as after the last of them.
@@ -112,7 +112,7 @@ pub struct AttemptContext {
 
 /// What one attempt may use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Limits {
+pub struct AttemptLimits {
     /// Turns, those of a resumed attempt included.
     pub turns_max: u32,
     /// Wall time of the attempt in seconds.
@@ -121,7 +121,7 @@ pub struct Limits {
     pub command_s: u64,
     /// Bytes of one tool result that reach the model.
     pub result_bytes: usize,
-    /// Seconds between heartbeats.
+    /// Seconds between two heartbeats.
     pub heartbeat_s: u64,
 }
 
@@ -149,7 +149,7 @@ pub struct CommitPlan {
 /// One turn as it is stored and replayed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TurnRecord {
-    /// Position, from 0.
+    /// Position within the attempt, from 0.
     pub n: u32,
     /// SHA-256 of the request's bytes.
     pub request_digest: String,
@@ -161,25 +161,25 @@ pub struct TurnRecord {
 
 /// Git objects on their way out of a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bundle {
+pub struct GitBundle {
     /// The commit it brings.
     pub sha: String,
     /// A git bundle, base64.
     pub data_b64: String,
 }
 
-/// `POST /turns`
+/// A finished turn to be stored. `POST /turns`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CommitTurn {
-    /// The turn.
+    /// The turn as it is replayed.
     pub turn: TurnRecord,
     /// Snapshot of the work tree, when it changed since the last one.
-    pub snapshot: Option<Bundle>,
+    pub snapshot: Option<GitBundle>,
     /// Messages in its tool results; with the turn they count as read.
     pub messages: Vec<MessageId>,
 }
 
-/// `POST /events`
+/// Events of a worker to be stored. `POST /events`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReportEvents {
     /// Oldest first, at most [`EVENTS_MAX`].
@@ -193,7 +193,7 @@ pub struct WorkerEvent {
     pub event_id: EventId,
     /// What happened; any other name is refused.
     pub event_type: AgentEventKind,
-    /// Its data.
+    /// Fields of the event, by its type.
     pub event_data: Value,
     /// One line for people, when it is worth showing.
     pub summary: Option<String>,
@@ -201,15 +201,15 @@ pub struct WorkerEvent {
 
 /// Answer to a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Received {
+pub struct EventsAck {
     /// Events that were new.
     pub stored: u32,
 }
 
-/// `POST /heartbeat`
+/// A sign of life of a worker. `POST /heartbeat`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heartbeat {
-    /// Grows by one.
+pub struct ReportHeartbeat {
+    /// Grows by one with each heartbeat.
     pub sequence_number: u64,
     /// `starting`, `running`, `waiting`, `degraded`.
     pub status: String,
@@ -218,7 +218,7 @@ pub struct Heartbeat {
 /// Answer to a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeartbeatAck {
-    /// Always true.
+    /// Always true: the platform has stored it.
     pub received: bool,
     /// `abort` when the attempt is to stop.
     pub commands: Vec<String>,
@@ -229,18 +229,18 @@ pub struct HeartbeatAck {
 pub struct InboxMessage {
     /// Its id, for the acknowledgement.
     pub id: MessageId,
-    /// Its text.
+    /// Words that the agent reads.
     pub content: String,
-    /// What it is.
+    /// Whether it is read as words or as an order to stop.
     pub message_type: MessageType,
-    /// Who sent it.
+    /// Kind of sender the message has.
     pub sender: MessageSender,
 }
 
-/// `POST /messages/ack`
+/// Messages that reached the agent. `POST /messages/ack`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AckMessages {
-    /// What arrived.
+    /// Row ids of the messages that arrived.
     pub ids: Vec<MessageId>,
 }
 
@@ -251,7 +251,7 @@ pub struct SubmitItem {
     pub section: String,
     /// The item's key; the same key again replaces.
     pub key: String,
-    /// Its value.
+    /// The item, by the schema of its section.
     pub value: Value,
 }
 
@@ -271,7 +271,7 @@ pub struct DoneAck {
     pub items: u32,
 }
 
-/// `POST /discoveries`
+/// Work that an agent found on its way. `POST /discoveries`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportDiscovery {
     /// What kind of work it is.
@@ -308,20 +308,20 @@ pub struct ProposedCheck {
 /// Answer to a discovery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiscoveryAck {
-    /// The discovery.
+    /// Row id of the discovery.
     pub discovery_id: DiscoveryId,
     /// `TSK-n` of the task that carries it.
     pub task_ref: Option<String>,
-    /// Why none does.
+    /// Why no task carries it, where none does.
     pub refused: Option<String>,
 }
 
 /// `POST /started`: the worker is up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Started {
+pub struct ReportStarted {
     /// The agent program, `native`.
     pub agent: String,
-    /// Its version.
+    /// Version of the agent program.
     pub version: String,
     /// Whether it goes on from an earlier attempt.
     pub is_resuming: bool,
@@ -329,18 +329,18 @@ pub struct Started {
 
 /// `POST /complete`: the attempt is over. Idempotent per fence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Complete {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why it ended.
+pub struct ReportComplete {
+    /// How the worker says it ended.
+    pub outcome: AttemptOutcome,
+    /// Reason for which it ended.
     pub stop_reason: AttemptStopReason,
     /// What the agent says it did.
     pub summary: Option<String>,
     /// The commits, when there are any.
-    pub bundle: Option<Bundle>,
+    pub bundle: Option<GitBundle>,
     /// Class of the error that ended it.
     pub error_class: Option<ErrorClass>,
-    /// That error.
+    /// Message of the error that ended it.
     pub error_message: Option<String>,
     /// Turns taken, those of a resumed attempt included.
     pub turns: u32,
@@ -359,6 +359,6 @@ pub struct Complete {
 /// Answer to the end of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompleteAck {
-    /// Always `accepted`.
+    /// Always `accepted`: the end was applied.
     pub status: String,
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use omoi_domain::crash::{self, CrashPoint, Side};
+use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
 /// Names the point to die at.
 pub const CRASH_AT: &str = "OMOI_CRASH_AT";
@@ -68,12 +68,12 @@ pub fn install_from_env() -> Result<(), InstallError> {
         trace,
         passed: AtomicU64::new(0),
     });
-    crash::install(pass_point);
+    crash::install_hook(pass_point);
     Ok(())
 }
 
 struct CrashPlan {
-    target: Option<(CrashPoint, Side, u64)>,
+    target: Option<(CrashPoint, CrashSide, u64)>,
     trace: Option<File>,
     /// Passes of the target so far.
     passed: AtomicU64,
@@ -82,7 +82,7 @@ struct CrashPlan {
 /// A hook is a plain function, so its state lives here.
 static PLAN: OnceLock<CrashPlan> = OnceLock::new();
 
-fn pass_point(point: CrashPoint, side: Side) {
+fn pass_point(point: CrashPoint, side: CrashSide) {
     let Some(plan) = PLAN.get() else { return };
     if let Some(mut trace) = plan.trace.as_ref() {
         let line = format!("{} {}\n", point.as_str(), side_name(side));
@@ -100,22 +100,22 @@ fn pass_point(point: CrashPoint, side: Side) {
     }
 }
 
-fn parse_target(text: &str) -> Option<(CrashPoint, Side, u64)> {
+fn parse_target(text: &str) -> Option<(CrashPoint, CrashSide, u64)> {
     let mut parts = text.split(':');
     let point = CrashPoint::parse(parts.next()?)?;
     let side = match parts.next()? {
-        "before" => Side::Before,
-        "after" => Side::After,
+        "before" => CrashSide::Before,
+        "after" => CrashSide::After,
         _ => return None,
     };
     let nth = parts.next()?.parse().ok().filter(|nth| *nth > 0)?;
     parts.next().is_none().then_some((point, side, nth))
 }
 
-fn side_name(side: Side) -> &'static str {
+fn side_name(side: CrashSide) -> &'static str {
     match side {
-        Side::Before => "before",
-        Side::After => "after",
+        CrashSide::Before => "before",
+        CrashSide::After => "after",
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn only_whole_targets_parse() {
-        let found = Some((CrashPoint::FileReplaced, Side::After, 3));
+        let found = Some((CrashPoint::FileReplaced, CrashSide::After, 3));
         assert_eq!(parse_target("file_replaced:after:3"), found);
         for bad in [
             "",

@@ -6,7 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use omoi_domain::crash::{self, CrashPoint, Side};
+use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
 /// A file could not be replaced; the old version is untouched unless `step` is the last.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ pub fn replace_file(
         move |source| ReplaceError { step, path, source }
     };
 
-    crash::pass(point, Side::Before);
+    crash::pass_point(point, CrashSide::Before);
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -64,7 +64,7 @@ pub fn replace_file(
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(failed("sync the folder", folder))?;
-    crash::pass(point, Side::After);
+    crash::pass_point(point, CrashSide::After);
     Ok(())
 }
 

@@ -117,7 +117,7 @@ impl<W: Write> Write for PlainLine<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         self.out
-            .write_all(escape_controls(&self.mask.mask(&text)).as_bytes())?;
+            .write_all(escape_controls(&self.mask.mask_text(&text)).as_bytes())?;
         Ok(event.len())
     }
 

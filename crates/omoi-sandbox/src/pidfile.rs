@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-use omoi_domain::crash::{CrashPoint, Side, pass};
+use omoi_domain::crash::{CrashPoint, CrashSide, pass_point};
 
 use crate::cgroup::LimitGroup;
 
@@ -80,12 +80,12 @@ impl SandboxPidfile {
 
 /// Claims `name`; fails with `AlreadyExists` while another sandbox has it.
 pub(crate) fn claim_name(dir: &Path, name: &str) -> io::Result<()> {
-    pass(CrashPoint::FileReplaced, Side::Before);
+    pass_point(CrashPoint::FileReplaced, CrashSide::Before);
     fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .open(pidfile_path(dir, name))?;
-    pass(CrashPoint::FileReplaced, Side::After);
+    pass_point(CrashPoint::FileReplaced, CrashSide::After);
     Ok(())
 }
 
@@ -93,11 +93,11 @@ pub(crate) fn claim_name(dir: &Path, name: &str) -> io::Result<()> {
 pub(crate) fn write_pidfile(dir: &Path, name: &str, pidfile: &SandboxPidfile) -> io::Result<()> {
     let path = pidfile_path(dir, name);
     let fresh = path.with_extension("new");
-    pass(CrashPoint::FileReplaced, Side::Before);
+    pass_point(CrashPoint::FileReplaced, CrashSide::Before);
     let mut file = fs::File::create(&fresh)?;
     file.write_all(pidfile.to_text().as_bytes())?;
     fs::rename(&fresh, &path)?;
-    pass(CrashPoint::FileReplaced, Side::After);
+    pass_point(CrashPoint::FileReplaced, CrashSide::After);
     Ok(())
 }
 

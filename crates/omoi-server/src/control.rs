@@ -20,7 +20,7 @@ use omoi_execution::Platform;
 use omoi_execution::disk_room::Shortage;
 use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::repository_reader::RepositoryReader;
-use omoi_protocol::control::{DiskStall, FailingEntity, LoopStatus, Status};
+use omoi_protocol::control::{DiskStall, FailingEntity, LoopStatus, ProcessStatus};
 use omoi_runtime::config::Config;
 use omoi_runtime::reconcile::StatusReader;
 use omoi_store::Tenant;
@@ -43,7 +43,7 @@ pub struct ControlSurface {
     /// The token of the data folder.
     pub token: String,
     /// What of `GET /status` stays the same.
-    pub status: Status,
+    pub status: ProcessStatus,
     /// The reconcilers of this process.
     pub reconcilers: Vec<StatusReader>,
 }
@@ -106,8 +106,8 @@ async fn guard(
     }
 }
 
-async fn status(State(surface): Surface) -> Json<Status> {
-    Json(Status {
+async fn status(State(surface): Surface) -> Json<ProcessStatus> {
+    Json(ProcessStatus {
         loops: surface.reconcilers.iter().map(loop_status).collect(),
         stall: disk_stall(&surface.platform),
         ..surface.status

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
-use omoi_domain::secret_mask::SecretMask;
 use serde::de::DeserializeOwned;
+
+use omoi_domain::secret_mask::SecretMask;
 
 use crate::auth::token;
 use crate::error::{ApiError, Given};
@@ -21,7 +22,7 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
     async fn from_request(request: Request, state: &WorkerSurface) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let own = token(&parts.headers).unwrap_or_default();
-        let mask = state.platform.mask.with(own);
+        let mask = state.platform.mask.with_secret(own);
         let request = Request::from_parts(parts.clone(), body);
         let bytes = match Bytes::from_request(request, state).await {
             Ok(bytes) => bytes,
@@ -39,7 +40,7 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
 }
 
 fn masked(bytes: Bytes, mask: &SecretMask) -> Bytes {
-    match std::str::from_utf8(&bytes).map(|text| mask.mask(text)) {
+    match std::str::from_utf8(&bytes).map(|text| mask.mask_text(text)) {
         Ok(Cow::Owned(masked)) => masked.into(),
         // No secret is in it; or it is no text, and so no JSON either.
         Ok(Cow::Borrowed(_)) | Err(_) => bytes,

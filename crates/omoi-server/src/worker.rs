@@ -24,8 +24,9 @@ use omoi_llm::gateway::{
 };
 use omoi_planning::items;
 use omoi_protocol::worker::{
-    AckMessages, CommitTurn, Complete, CompleteAck, DiscoveryAck, DoneAck, Heartbeat, HeartbeatAck,
-    InboxMessage, ItemAck, Received, ReportDiscovery, ReportEvents, Started, SubmitItem,
+    AckMessages, CommitTurn, CompleteAck, DiscoveryAck, DoneAck, EventsAck, HeartbeatAck,
+    InboxMessage, ItemAck, ReportComplete, ReportDiscovery, ReportEvents, ReportHeartbeat,
+    ReportStarted, SubmitItem,
 };
 use omoi_runtime::clock::with_deadline;
 use omoi_store::attempts::Attempt;
@@ -144,7 +145,7 @@ type Answer<T> = Result<Json<T>, ApiError>;
 async fn started(
     State(s): Surface,
     Extension(attempt): Caller,
-    Reported(_): Reported<Started>,
+    Reported(_): Reported<ReportStarted>,
 ) -> Result<StatusCode, ApiError> {
     intake::started(&s.platform, attempt.id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -154,7 +155,7 @@ async fn events(
     State(s): Surface,
     Extension(attempt): Caller,
     Reported(body): Reported<ReportEvents>,
-) -> Answer<Received> {
+) -> Answer<EventsAck> {
     Ok(Json(
         intake::report_events(&s.platform, &attempt, body).await?,
     ))
@@ -163,7 +164,7 @@ async fn events(
 async fn heartbeat(
     State(s): Surface,
     Extension(attempt): Caller,
-    Reported(_): Reported<Heartbeat>,
+    Reported(_): Reported<ReportHeartbeat>,
 ) -> Answer<HeartbeatAck> {
     Ok(Json(intake::heartbeat(&s.platform, attempt.id).await?))
 }
@@ -224,7 +225,7 @@ async fn discover(
 async fn complete(
     State(s): Surface,
     Extension(attempt): Caller,
-    Reported(body): Reported<Complete>,
+    Reported(body): Reported<ReportComplete>,
 ) -> Answer<CompleteAck> {
     match intake::complete(&s.platform, &attempt, body).await {
         Err(IntakeError::Superseded) => {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
-use omoi_domain::event::{Activity, AttemptChange, Event};
+use omoi_domain::event::{AgentActivity, AttemptChange, Event};
 use omoi_domain::id::{AttemptId, EventId, OrgId, ProjectId, SpecId, TaskId};
 use omoi_domain::machine::transition as rule;
 use omoi_domain::retry::ErrorClass;
@@ -457,7 +457,7 @@ pub async fn append_event(
     tx: &mut Tx,
     attempt: &Attempt,
     mut event: AgentEvent,
-    show: Option<Activity>,
+    show: Option<AgentActivity>,
 ) -> Result<bool, StoreError> {
     let twin = tx
         .rows(

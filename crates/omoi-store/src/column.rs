@@ -215,7 +215,7 @@ impl Column for Option<TaskBlock> {
     }
     fn bind(&self, args: &mut Args) -> Result<(), StoreError> {
         self.map(TaskBlock::kind).bind(args)?;
-        self.and_then(TaskBlock::prerequisite).bind(args)
+        self.and_then(TaskBlock::prerequisite_task).bind(args)
     }
     fn read(row: &DatabaseRow, _: &'static str) -> Result<Self, StoreError> {
         Ok(match Option::<TaskBlockKind>::read(row, "blocked_by")? {

@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use omoi_domain::crash::{self, CrashPoint, Side};
-use omoi_domain::event::Actor;
-use omoi_domain::id::OrgId;
-use omoi_domain::time::Timestamp;
 use sqlx::migrate::MigrateError;
 use tokio::sync::watch;
 use uuid::Uuid;
+
+use omoi_domain::crash::{self, CrashPoint, CrashSide};
+use omoi_domain::event::Actor;
+use omoi_domain::id::OrgId;
+use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::dialect::{Backend, DatabasePools};
@@ -129,7 +130,7 @@ impl Store {
     /// [`StoreError::Migrate`] when a migration fails; [`StoreError::OtherVersion`] when the schema is
     /// that of another program version.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        crash::pass(CrashPoint::Migrate, Side::Before);
+        crash::pass_point(CrashPoint::Migrate, CrashSide::Before);
         let migrated = self.inner.pools.migrate().await;
         migrated.map_err(|source| match source {
             MigrateError::VersionMissing(version)
@@ -137,7 +138,7 @@ impl Store {
             | MigrateError::VersionTooOld(_, version) => StoreError::OtherVersion { version },
             other => StoreError::Migrate(Box::new(other)),
         })?;
-        crash::pass(CrashPoint::Migrate, Side::After);
+        crash::pass_point(CrashPoint::Migrate, CrashSide::After);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use omoi_domain::id::{AttemptId, MergeId, OrgId, ProjectId, SpecId, TaskId, Tick
 use omoi_domain::machine::transition as rule;
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::retry::ErrorClass;
-use omoi_domain::task::{Priority, Revision, TaskStatus, TaskType, TicketPhase};
+use omoi_domain::task::{Priority, TaskRevision, TaskStatus, TaskType, TicketPhase};
 use omoi_domain::time::Timestamp;
 
 use crate::args;
@@ -95,7 +95,7 @@ row! {
         /// The attempt at work, or the last one.
         attempt_id: Option<AttemptId>,
         /// Why it was sent back.
-        revision: Option<Json<Revision>>,
+        revision: Option<Json<TaskRevision>>,
         /// Class of the last error.
         error_class: Option<ErrorClass>,
         /// The last error.

@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use omoi_domain::crash::{self, CrashPoint, Side};
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use omoi_domain::crash::{self, CrashPoint, CrashSide};
 use omoi_domain::event::{Event, EventKind, NewEvent};
 use omoi_domain::id::{EventId, OrgId, ProjectId, SpecId};
 use omoi_domain::slots::SlotLimits;
 use omoi_domain::time::Timestamp;
-use sqlx::AssertSqlSafe;
-use uuid::Uuid;
 
-use crate::args;
 use crate::column::{Args, Column};
 use crate::dialect::{DatabaseRow, DatabaseTransaction};
 use crate::error::StoreError;
-use crate::events;
 use crate::open::{Inner, TenantScope};
 use crate::row::{Row, Versioned};
 use crate::slots::SlotMoves;
+use crate::{args, events};
 
 /// Most rows of one statement.
 pub(crate) const BATCH_MAX: usize = 16;
@@ -165,7 +165,7 @@ impl Tx {
         let batch = std::mem::take(&mut self.events);
         let moves = std::mem::take(&mut self.slots);
         events::append(&mut self, batch, &moves).await?;
-        crash::pass(point, Side::Before);
+        crash::pass_point(point, CrashSide::Before);
         let (inner, now) = (self.inner, self.now);
         if let Err(error) = self.conn.commit().await {
             let error = StoreError::from(error);
@@ -174,7 +174,7 @@ impl Tx {
             }
             return Err(error);
         }
-        crash::pass(point, Side::After);
+        crash::pass_point(point, CrashSide::After);
         inner.recovered();
         if told {
             inner.committed();

@@ -6,7 +6,6 @@
     clippy::missing_panics_doc,
     reason = "a test fails here"
 )]
-
 mod default_settings;
 mod leftovers;
 mod sandboxed;
@@ -17,7 +16,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject, Outcome};
+use crate::database::TestDatabase;
+use crate::sample_rows::{self, sandbox, task};
+use crate::sqlite;
+use omoi_domain::attempt::{
+    AgentRole, AttemptOutcome, AttemptState, AttemptStopReason, AttemptSubject,
+};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
 use omoi_domain::phase::Phase;
@@ -37,7 +41,7 @@ use omoi_execution::{Platform, intake};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::Git;
-use omoi_protocol::worker::Complete;
+use omoi_protocol::worker::ReportComplete;
 use omoi_runtime::clock::{Clock as _, ManualClock};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::Lifecycle;
@@ -49,10 +53,6 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, Options, Store, StoreError, Tx, sandboxes};
-
-use crate::database::TestDatabase;
-use crate::sample_rows::{self, sandbox, task};
-use crate::sqlite;
 
 use leftovers::Leftovers;
 pub use watched::WatchedDeployment;
@@ -371,8 +371,8 @@ impl Drop for TestDeployment {
 }
 
 /// The end of an attempt, as its worker tells it.
-pub fn ended(outcome: Outcome, stop_reason: AttemptStopReason) -> Complete {
-    Complete {
+pub fn ended(outcome: AttemptOutcome, stop_reason: AttemptStopReason) -> ReportComplete {
+    ReportComplete {
         outcome,
         stop_reason,
         summary: None,
@@ -387,11 +387,11 @@ pub fn ended(outcome: Outcome, stop_reason: AttemptStopReason) -> Complete {
 }
 
 /// An end with an error.
-pub fn failed(class: ErrorClass, message: &str) -> Complete {
-    Complete {
+pub fn failed(class: ErrorClass, message: &str) -> ReportComplete {
+    ReportComplete {
         error_class: Some(class),
         error_message: Some(message.to_owned()),
-        ..ended(Outcome::Failed, AttemptStopReason::Error)
+        ..ended(AttemptOutcome::Failed, AttemptStopReason::Error)
     }
 }
 

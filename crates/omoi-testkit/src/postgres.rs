@@ -8,9 +8,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use xtask::servers::postgres;
 
 use crate::database::TestDatabase;
-use crate::server::Shared;
+use crate::server::SharedServer;
 
-static SERVER: Shared = Shared::new(postgres::URL_VARIABLE, postgres::start);
+static SERVER: SharedServer = SharedServer::new(postgres::URL_VARIABLE, postgres::start);
 
 /// A database of its own on the server of this run.
 ///
@@ -18,8 +18,8 @@ static SERVER: Shared = Shared::new(postgres::URL_VARIABLE, postgres::start);
 /// When there is no server, with the package to install.
 pub fn database() -> TestDatabase {
     let name = unique_name();
-    execute(format!("create database {name} template template0"));
-    TestDatabase::new(address(&name), Database { name })
+    execute_statement(format!("create database {name} template template0"));
+    TestDatabase::new(database_address(&name), DatabaseGuard { name })
 }
 
 /// A database with everything in `original`, which nothing may be connected to.
@@ -28,8 +28,8 @@ pub fn database() -> TestDatabase {
 /// When there is no server, or something is connected to `original`.
 pub fn copy_of(original: &TestDatabase) -> TestDatabase {
     let (name, template) = (unique_name(), name_of(original.url()));
-    execute(format!("create database {name} template {template}"));
-    TestDatabase::new(address(&name), Database { name })
+    execute_statement(format!("create database {name} template {template}"));
+    TestDatabase::new(database_address(&name), DatabaseGuard { name })
 }
 
 /// The database in an address.
@@ -38,14 +38,14 @@ fn name_of(url: &str) -> &str {
     server.rsplit_once('/').map_or(server, |(_, name)| name)
 }
 
-struct Database {
+struct DatabaseGuard {
     name: String,
 }
 
-impl Drop for Database {
+impl Drop for DatabaseGuard {
     fn drop(&mut self) {
         // A pool that the test forgot to close would otherwise keep the database alive.
-        execute(format!(
+        execute_statement(format!(
             "drop database if exists {} with (force)",
             self.name
         ));
@@ -53,7 +53,7 @@ impl Drop for Database {
 }
 
 /// The address of database `name` on the server of this run.
-fn address(name: &str) -> String {
+fn database_address(name: &str) -> String {
     let url = SERVER.url();
     let (server, parameters) = url
         .split_once('?')
@@ -72,7 +72,7 @@ fn address(name: &str) -> String {
     clippy::panic,
     reason = "a test that needs the server fails without it"
 )]
-fn execute(statement: String) {
+fn execute_statement(statement: String) {
     let url = SERVER.url();
     let ran = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()

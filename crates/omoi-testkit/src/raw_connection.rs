@@ -6,9 +6,9 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnect
 
 /// A connection of a test's own, which knows nothing of rows and types.
 pub enum RawConnection {
-    /// To a file.
+    /// A connection to a SQLite file.
     Sqlite(SqliteConnection),
-    /// To a server.
+    /// A connection to a PostgreSQL server.
     Postgres(PgConnection),
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use xtask::servers::redis;
 
-use crate::server::Shared;
+use crate::server::SharedServer;
 
 /// The address of the server of this run, password included; all tests share it, so each takes a
 /// [`key_prefix`] of its own.
@@ -12,7 +12,7 @@ use crate::server::Shared;
 /// # Panics
 /// When there is no server, with the package to install.
 pub fn url() -> &'static str {
-    static SERVER: Shared = Shared::new(redis::URL_VARIABLE, redis::start);
+    static SERVER: SharedServer = SharedServer::new(redis::URL_VARIABLE, redis::start);
     SERVER.url()
 }
 

@@ -7,14 +7,14 @@ use xtask::host;
 use xtask::servers::Server;
 
 /// A server that is given by a variable, or else started once and ended with this process.
-pub(crate) struct Shared {
+pub(crate) struct SharedServer {
     variable: &'static str,
     start: fn() -> Result<Server>,
     given: OnceLock<Option<String>>,
     started: OnceLock<Server>,
 }
 
-impl Shared {
+impl SharedServer {
     pub(crate) const fn new(variable: &'static str, start: fn() -> Result<Server>) -> Self {
         Self {
             variable,

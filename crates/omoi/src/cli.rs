@@ -1,24 +1,25 @@
 //! The command line: what can be typed, and which file answers it.
 
-mod access;
 mod agent;
+mod command_context;
 mod completions;
 mod config;
-mod context;
 mod db;
 mod demo;
 mod doctor;
-mod fail;
+mod error_report;
 mod follow;
-#[cfg(test)]
-mod hints;
 mod logs;
+mod owner_access;
+#[cfg(test)]
+mod printed_commands;
 mod run;
 mod scenario;
 mod serve;
 mod spec;
 mod steer;
 mod task;
+mod terminal;
 mod trace;
 mod trust;
 mod up;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 use clap::builder::styling::Styles;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::context::Context;
+pub(crate) use self::command_context::CommandContext;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,14 +55,14 @@ Exit codes: 0 succeeded, 1 failed, 2 bad usage or configuration, 3 blocked or wa
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
-    global: Global,
+    global: GlobalArgs,
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 /// Flags of every command.
 #[derive(Args, Debug)]
-pub(crate) struct Global {
+pub(crate) struct GlobalArgs {
     /// Folder for the database, mirrors and workspaces
     #[arg(long, value_name = "DIR", global = true, help_heading = "Everywhere")]
     data_dir: Option<PathBuf>,
@@ -86,7 +87,7 @@ pub(crate) struct Global {
         global = true,
         help_heading = "Everywhere"
     )]
-    color: Colour,
+    color: ColourMode,
     /// Ask the `api` process at this address instead of the data folder's owner
     #[arg(long, value_name = "URL", global = true, help_heading = "Everywhere")]
     api: Option<String>,
@@ -94,7 +95,7 @@ pub(crate) struct Global {
 
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Colour {
+enum ColourMode {
     // On a terminal, unless NO_COLOR is set.
     Auto,
     Always,
@@ -124,45 +125,45 @@ pub(crate) struct SuiteArgs {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Plan, build, check and merge one idea
-    Run(run::Arguments),
+    Run(run::RunArgs),
     /// Watch a small bundled example, start to end, without a key
-    Demo(demo::Arguments),
+    Demo(demo::DemoArgs),
     /// Own the data folder and work until stopped
-    Up(up::Arguments),
+    Up(up::UpArgs),
     /// Play single roles against a shared database
-    Serve(serve::Arguments),
+    Serve(serve::ServeArgs),
     /// Specs: an idea with its plan and its tasks
     #[command(subcommand)]
-    Spec(spec::Command),
+    Spec(spec::SpecCommand),
     /// Tasks: the unit one agent works on
     #[command(subcommand)]
-    Task(task::Command),
+    Task(task::TaskCommand),
     /// Show what the agent of a task did
-    Logs(logs::Arguments),
+    Logs(logs::LogsArgs),
     /// Tell the agent of a task something
-    Steer(steer::Arguments),
+    Steer(steer::SteerArgs),
     /// Show what proves each criterion
-    Trace(trace::Arguments),
+    Trace(trace::TraceArgs),
     /// Show what a repository asks for beyond the work, and allow it
-    Trust(trust::Arguments),
+    Trust(trust::TrustArgs),
     /// Check what this machine offers and what a run would need
-    Doctor(doctor::Arguments),
+    Doctor(doctor::DoctorArgs),
     /// Scripts of the simulated model
     #[command(subcommand)]
-    Scenario(scenario::Command),
+    Scenario(scenario::ScenarioCommand),
     /// The database's schema
     #[command(subcommand)]
-    Db(db::Command),
+    Db(db::DbCommand),
     /// The configuration in force
     #[command(subcommand)]
-    Config(config::Command),
+    Config(config::ConfigCommand),
     /// Print completions for a shell
-    Completions(completions::Arguments),
+    Completions(completions::CompletionsArgs),
     /// Work on one attempt inside a sandbox
     #[command(hide = true)]
-    Agent(agent::Arguments),
+    Agent(agent::AgentArgs),
 }
 
 /// Does what the command line says.
@@ -171,7 +172,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let as_json = std::env::args_os().any(|word| word == "--json");
-            return fail::report_usage(&error, as_json);
+            return error_report::report_usage(&error, as_json);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -181,43 +182,45 @@ pub(crate) fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             let error = anyhow::Error::new(error).context("could not start");
-            let told = fail::Told {
+            let style = error_report::ReportStyle {
                 as_json: cli.global.json,
                 colour: false,
             };
-            return fail::report(&error, told);
+            return error_report::report_error(&error, style);
         }
     };
-    let context = Context::new(cli.global);
-    let done = runtime.block_on(dispatch(&context, cli.command));
+    let context = CommandContext::new(cli.global);
+    let done = runtime.block_on(run_command(&context, cli.command));
     // Somebody may still be asked a question on a terminal; nobody waits for the answer.
     runtime.shutdown_background();
     done.unwrap_or_else(|error| {
-        let told = fail::Told {
-            as_json: context.json(),
+        let style = error_report::ReportStyle {
+            as_json: context.is_json(),
             colour: context.colour_on_stderr(),
         };
-        fail::report(&error, told)
+        error_report::report_error(&error, style)
     })
 }
 
-async fn dispatch(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
+async fn run_command(context: &CommandContext, command: CliCommand) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run(arguments) => run::run(context, arguments).await,
-        Command::Demo(arguments) => demo::run(context, arguments).await,
-        Command::Up(arguments) => up::run(context, arguments).await,
-        Command::Serve(arguments) => serve::run(context, arguments).await,
-        Command::Spec(command) => spec::run(context, command).await,
-        Command::Task(command) => task::run(context, command).await,
-        Command::Logs(arguments) => logs::run(context, arguments).await,
-        Command::Steer(arguments) => steer::run(context, arguments).await,
-        Command::Trace(arguments) => trace::run(context, arguments).await,
-        Command::Trust(arguments) => trust::run(context, arguments).await,
-        Command::Doctor(arguments) => doctor::run(context, arguments).await,
-        Command::Scenario(command) => scenario::run(context, command),
-        Command::Db(command) => db::run(context, command).await,
-        Command::Config(command) => config::run(context, &command),
-        Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
-        Command::Agent(arguments) => agent::run(context, &arguments).await,
+        CliCommand::Run(arguments) => run::run_idea(context, arguments).await,
+        CliCommand::Demo(arguments) => demo::run_demo(context, arguments).await,
+        CliCommand::Up(arguments) => up::run_up(context, arguments).await,
+        CliCommand::Serve(arguments) => serve::serve_roles(context, arguments).await,
+        CliCommand::Spec(command) => spec::run_spec_command(context, command).await,
+        CliCommand::Task(command) => task::run_task_command(context, command).await,
+        CliCommand::Logs(arguments) => logs::run_logs(context, arguments).await,
+        CliCommand::Steer(arguments) => steer::run_steer(context, arguments).await,
+        CliCommand::Trace(arguments) => trace::print_trace(context, arguments).await,
+        CliCommand::Trust(arguments) => trust::run_trust(context, arguments).await,
+        CliCommand::Doctor(arguments) => doctor::run_doctor(context, arguments).await,
+        CliCommand::Scenario(command) => scenario::run_scenario_command(context, command),
+        CliCommand::Db(command) => db::run_db_command(context, command).await,
+        CliCommand::Config(command) => config::run_config_command(context, &command),
+        CliCommand::Completions(arguments) => {
+            completions::print_completions(&arguments, &mut Cli::command())
+        }
+        CliCommand::Agent(arguments) => agent::run_agent(context, &arguments).await,
     }
 }

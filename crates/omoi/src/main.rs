@@ -1,19 +1,19 @@
 //! The `omoi` binary: from a feature idea to proven, merged code.
 
 mod cli;
-mod client;
-mod folder;
+mod composition;
+mod data_folder;
+mod platform_client;
 mod process;
-mod root;
 mod view;
 
 use std::process::ExitCode;
 
 /// Context of an error that tells the next step.
 #[derive(Debug)]
-pub(crate) struct Hint(pub(crate) String);
+pub(crate) struct ErrorHint(pub(crate) String);
 
-impl std::fmt::Display for Hint {
+impl std::fmt::Display for ErrorHint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }

@@ -10,7 +10,7 @@ pub(crate) enum ProgramError {
     /// It could not be started.
     #[error("could not start `{program}`")]
     Start {
-        /// Its name.
+        /// Name of the program.
         program: &'static str,
         /// What the system said.
         #[source]
@@ -19,9 +19,9 @@ pub(crate) enum ProgramError {
     /// It ended with a failure.
     #[error("`{program} {call}` failed: {said}")]
     Failed {
-        /// Its name.
+        /// Name of the program.
         program: &'static str,
-        /// Its arguments.
+        /// Arguments that it was called with.
         call: String,
         /// What it printed about it.
         said: String,
@@ -43,7 +43,7 @@ const IDENTITY: [(&str, &str); 6] = [
     clippy::disallowed_methods,
     reason = "this is the module that starts programs"
 )]
-pub(crate) fn git(path: &OsStr, folder: &Path, arguments: &[&str]) -> Result<(), ProgramError> {
+pub(crate) fn run_git(path: &OsStr, folder: &Path, arguments: &[&str]) -> Result<(), ProgramError> {
     let program = "git";
     let output = Command::new(program)
         .args(arguments)

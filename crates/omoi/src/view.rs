@@ -1,18 +1,18 @@
 //! What people and scripts see of a run.
 //!
-//! [`state`] folds events into a picture; [`block`], [`plain`], [`opening`] and [`ending`] turn the
-//! picture into lines without touching a terminal; [`live`] puts lines onto one.
+//! [`run_view`] folds events into the state of a run; [`header`], [`progress`], [`log_line`] and
+//! [`summary`] turn that state into lines without touching a terminal; [`live_screen`] draws lines on one.
 
-pub(crate) mod block;
-pub(crate) mod ending;
-pub(crate) mod live;
-pub(crate) mod log;
-pub(crate) mod opening;
-pub(crate) mod opinion;
-pub(crate) mod plain;
-pub(crate) mod state;
-pub(crate) mod text;
-pub(crate) mod tree;
+pub(crate) mod header;
+pub(crate) mod live_screen;
+pub(crate) mod log_line;
+pub(crate) mod plan_opinion;
+pub(crate) mod progress;
+pub(crate) mod run_view;
+pub(crate) mod summary;
+pub(crate) mod task_log;
+pub(crate) mod text_layout;
+pub(crate) mod trace_tree;
 
 #[cfg(test)]
 mod tests;

@@ -280,7 +280,7 @@ mod tests {
             (Path::new("crates/omoi-domain/src/task.rs"), TABLE),
             (Path::new("crates/omoi-store/src/tasks.rs"), CODE),
             (
-                Path::new("crates/omoi/src/view/state.rs"),
+                Path::new("crates/omoi/src/view/run_view.rs"),
                 "match event {\n    Event::Made(x) => 1,\n    Event::Moved(_)\n    | Event::Unseen(_) => return None,\n}",
             ),
         ]);

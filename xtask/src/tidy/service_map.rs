@@ -14,7 +14,7 @@ const PAGE: &str = "docs/service-map.md";
 /// The registry of events and their consumers.
 const REGISTRY: &str = "crates/omoi-domain/src/event.rs";
 /// Where the roles of a process are told apart.
-const ROOT: &str = "crates/omoi/src/root.rs";
+const ROOT: &str = "crates/omoi/src/composition.rs";
 
 /// Which roles start a task that lives as long as the process. Reconcilers are the orchestrator's alone.
 const ROLES: &[(&str, &str)] = &[
@@ -44,7 +44,7 @@ const HEAD: &str = "\
 Which role of a process runs which loop, what wakes it and what it reaches. Generated from the code by
 `cargo xtask service-map`; `cargo xtask tidy` refuses a page that is not current.
 
-`omoi up` and `omoi run` play both roles; `omoi serve --roles …` plays those it names (`crates/omoi/src/root.rs`).
+`omoi up` and `omoi run` play both roles; `omoi serve --roles …` plays those it names (`crates/omoi/src/composition.rs`).
 
 ## Reconcilers
 
@@ -259,7 +259,7 @@ mod tests {
         let row = "| planner | Drives the phases. | `crates/omoi-planning/src/planner.rs` | database, git | spec.made |";
         assert!(page.contains(row), "{page}");
         assert!(
-            page.contains("| http | api, orchestrator | `crates/omoi/src/root.rs` |"),
+            page.contains("| http | api, orchestrator | `crates/omoi/src/composition.rs` |"),
             "{page}"
         );
         assert_eq!(check(&texts(main, &page)), []);

@@ -98,7 +98,7 @@ const BANS: &[Ban] = &[
         allowed: &[
             "crates/omoi-store/src/dialect.rs",
             "crates/omoi-store/src/dialect/",
-            "crates/omoi/src/root.rs",
+            "crates/omoi/src/composition.rs",
         ],
         remedy: "put what differs into `dialect`",
     },
@@ -164,7 +164,7 @@ const DEMO_PLACES: &[&str] = &[
 ];
 /// The one file that lists all commands; it may name the command and nothing more.
 const COMMAND_TABLE: &str = "crates/omoi/src/cli.rs";
-const COMMAND_TABLE_NAMES: &[&str] = &["mod demo;", "demo::", "Demo("];
+const COMMAND_TABLE_NAMES: &[&str] = &["mod demo;", "demo::DemoArgs", "demo::run_demo", "Demo("];
 
 /// Paths that exist on this machine only and would make no sense to a reader.
 pub(crate) fn machine_paths(root: &Path) -> Vec<String> {
@@ -340,11 +340,7 @@ mod tests {
             check_line("crates/omoi/src/cli/run.rs", line, false);
         }
         check_line("crates/omoi/src/cli.rs", "mod demo;", false);
-        check_line(
-            "crates/omoi/src/cli.rs",
-            "    Demo(demo::Arguments),",
-            false,
-        );
+        check_line("crates/omoi/src/cli.rs", "    Demo(demo::DemoArgs),", false);
         check_line("crates/omoi/src/cli.rs", "if demo {", true);
     }
 

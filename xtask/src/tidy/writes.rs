@@ -27,18 +27,18 @@ const WRITES: &[&str] = &[
     "\"index-pack\"",
 ];
 /// What names a point.
-const POINTS: &[&str] = &["crash::pass", "CrashPoint"];
+const POINTS: &[&str] = &["crash::pass_point", "CrashPoint"];
 
 /// Functions, or whole files, that change something without a point, and why none is needed.
 const EXCUSED: &[(&str, &str, &str)] = &[
     (
         "crates/omoi/src/cli/demo.rs",
-        "unpack",
+        "unpack_assets",
         "unpacks the example before the run begins",
     ),
     (
         "crates/omoi/src/cli/scenario.rs",
-        "write",
+        "write_skeleton",
         "writes an example for a person; no run knows of it",
     ),
     (
@@ -147,12 +147,12 @@ const EXCUSED: &[(&str, &str, &str)] = &[
         "writes copies for people",
     ),
     (
-        "crates/omoi/src/folder.rs",
-        "own",
+        "crates/omoi/src/data_folder.rs",
+        "take_ownership",
         "makes the empty file that is locked",
     ),
     (
-        "crates/omoi/src/root/listen.rs",
+        "crates/omoi/src/composition/listeners.rs",
         "bind_socket",
         "replaces the socket of a dead owner",
     ),

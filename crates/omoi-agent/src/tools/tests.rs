@@ -110,15 +110,15 @@ fn context(workspace: &Path, id: impl Into<AttemptId>) -> AttemptContext {
         system: String::new(),
         prompt: "p".to_owned(),
         tools: vec![
-            Tool::Read,
-            Tool::Glob,
-            Tool::Grep,
-            Tool::Write,
-            Tool::Edit,
-            Tool::Shell,
+            AgentTool::Read,
+            AgentTool::Glob,
+            AgentTool::Grep,
+            AgentTool::Write,
+            AgentTool::Edit,
+            AgentTool::Shell,
         ],
         item_schema: None,
-        limits: Limits {
+        limits: AttemptLimits {
             turns_max: 5,
             wall_s: 10,
             command_s: 5,

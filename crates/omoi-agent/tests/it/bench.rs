@@ -26,8 +26,8 @@ use omoi_domain::message::{MessageSender, MessageType};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::SimulatedModel;
 use omoi_protocol::worker::{
-    AckMessages, AttemptContext, Bundle, CommitPlan, CommitTurn, Complete, InboxMessage, Limits,
-    ReportEvents, Started, SubmitItem, Tool, WorkerEvent,
+    AckMessages, AgentTool, AttemptContext, AttemptLimits, CommitPlan, CommitTurn, GitBundle,
+    InboxMessage, ReportComplete, ReportEvents, ReportStarted, SubmitItem, WorkerEvent,
 };
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::ids::uuid_v7;
@@ -38,10 +38,10 @@ const TOKEN: &str = "secret-of-one-attempt";
 /// What the platform was told, and how it behaves.
 #[derive(Clone, Default)]
 pub(crate) struct Seen {
-    pub(crate) started: Vec<Started>,
+    pub(crate) started: Vec<ReportStarted>,
     pub(crate) turns: Vec<CommitTurn>,
     pub(crate) events: Vec<WorkerEvent>,
-    pub(crate) completes: Vec<Complete>,
+    pub(crate) completes: Vec<ReportComplete>,
     pub(crate) items: Vec<SubmitItem>,
     pub(crate) acked: Vec<MessageId>,
     pub(crate) heartbeats: u32,
@@ -152,7 +152,7 @@ impl Bench {
     }
 
     /// The one report of the end.
-    pub(crate) fn complete(&self) -> Complete {
+    pub(crate) fn complete(&self) -> ReportComplete {
         let seen = self.seen();
         assert_eq!(seen.completes.len(), 1);
         seen.completes[0].clone()
@@ -192,7 +192,7 @@ impl Bench {
     }
 
     /// Fetches a bundle into the mirror; gives the commit it brings.
-    pub(crate) fn take_in(&self, bundle: &Bundle) -> String {
+    pub(crate) fn take_in(&self, bundle: &GitBundle) -> String {
         let file = self.dir.path().join("in.bundle");
         std::fs::write(&file, STANDARD.decode(&bundle.data_b64).unwrap()).unwrap();
         let file = file.display().to_string();
@@ -241,16 +241,16 @@ fn context(dir: &Path, host: &WorkerHost, base: &str) -> AttemptContext {
         system: "You are an agent.".to_owned(),
         prompt: "Do it.".to_owned(),
         tools: vec![
-            Tool::Read,
-            Tool::Glob,
-            Tool::Grep,
-            Tool::Write,
-            Tool::Edit,
-            Tool::Shell,
-            Tool::ReportDiscovery,
+            AgentTool::Read,
+            AgentTool::Glob,
+            AgentTool::Grep,
+            AgentTool::Write,
+            AgentTool::Edit,
+            AgentTool::Shell,
+            AgentTool::ReportDiscovery,
         ],
         item_schema: None,
-        limits: Limits {
+        limits: AttemptLimits {
             turns_max: 6,
             wall_s: 30,
             command_s: 20,
@@ -338,7 +338,7 @@ async fn guard(State(seen): State<Shared>, request: Request, next: Next) -> Resp
     next.run(request).await
 }
 
-async fn started(State(seen): State<Shared>, Json(body): Json<Started>) -> StatusCode {
+async fn started(State(seen): State<Shared>, Json(body): Json<ReportStarted>) -> StatusCode {
     seen.lock().unwrap().started.push(body);
     StatusCode::NO_CONTENT
 }
@@ -411,7 +411,7 @@ async fn done(State(seen): State<Shared>) -> Response {
     Json(json!({ "items": have })).into_response()
 }
 
-async fn complete(State(seen): State<Shared>, Json(body): Json<Complete>) -> Json<Value> {
+async fn complete(State(seen): State<Shared>, Json(body): Json<ReportComplete>) -> Json<Value> {
     seen.lock().unwrap().completes.push(body);
     Json(json!({ "status": "accepted" }))
 }

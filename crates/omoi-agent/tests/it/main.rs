@@ -12,11 +12,11 @@ mod bench;
 use serde_json::{Value, json};
 
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::{AttemptStopReason, AttemptSubject, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason, AttemptSubject};
 use omoi_domain::message::MessageType;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
-use omoi_protocol::worker::{Tool, TurnRecord};
+use omoi_protocol::worker::{AgentTool, TurnRecord};
 
 use crate::bench::{Bench, git};
 
@@ -45,7 +45,7 @@ async fn a_task_is_done_committed_and_reported() {
     assert_eq!(seen.turns[0].turn.request_digest.len(), 64);
 
     let complete = bench.complete();
-    assert_eq!(complete.outcome, Outcome::Succeeded);
+    assert_eq!(complete.outcome, AttemptOutcome::Succeeded);
     assert_eq!(complete.stop_reason, AttemptStopReason::CompletionSignal);
     assert_eq!(complete.summary.as_deref(), Some("Wrote the file."));
     assert_eq!((complete.turns, complete.refused_paths.len()), (3, 0));
@@ -117,7 +117,7 @@ async fn a_resumed_attempt_goes_on_at_the_next_turn() {
     bench.context.resume = all;
     assert!(bench.run().await);
     assert!(bench.seen().turns.is_empty());
-    assert_eq!(bench.complete().outcome, Outcome::Succeeded);
+    assert_eq!(bench.complete().outcome, AttemptOutcome::Succeeded);
     assert_eq!(bench.complete().summary.as_deref(), Some("Wrote the file."));
 }
 
@@ -139,73 +139,73 @@ async fn ends_are_named() {
         )
     };
     // The rules, and outcome, stop reason, error class, turns.
-    let cases: [(String, Outcome, &str, Option<&str>, usize); 10] = [
+    let cases: [(String, AttemptOutcome, &str, Option<&str>, usize); 10] = [
         (
             chatter.to_owned(),
-            Outcome::Incomplete,
+            AttemptOutcome::Incomplete,
             "no_completion_signal",
             None,
             4,
         ),
         (
             busy.to_owned(),
-            Outcome::Incomplete,
+            AttemptOutcome::Incomplete,
             "max_turns_reached",
             None,
             6,
         ),
         (
             fault("{cut_after_bytes: 40, times: 2}"),
-            Outcome::Succeeded,
+            AttemptOutcome::Succeeded,
             "completion_signal",
             None,
             1,
         ),
         (
             fault("{cut_after_bytes: 40, times: always}"),
-            Outcome::Failed,
+            AttemptOutcome::Failed,
             "error",
             Some("network"),
             0,
         ),
         (
             fault("{broken_json: body, times: 2}"),
-            Outcome::Succeeded,
+            AttemptOutcome::Succeeded,
             "completion_signal",
             None,
             1,
         ),
         (
             fault("{broken_json: body, times: always}"),
-            Outcome::Failed,
+            AttemptOutcome::Failed,
             "error",
             Some("agent_error"),
             0,
         ),
         (
             fault("{stream_error: overloaded_error, times: 3}"),
-            Outcome::Succeeded,
+            AttemptOutcome::Succeeded,
             "completion_signal",
             None,
             1,
         ),
         (
             fault("{status: 529, times: always}"),
-            Outcome::Failed,
+            AttemptOutcome::Failed,
             "error",
             Some("upstream_5xx"),
             0,
         ),
         (
             fault("{status: 429, times: always}"),
-            Outcome::Failed,
+            AttemptOutcome::Failed,
             "error",
             Some("rate_limited"),
             0,
         ),
         (
             "\n  - when: {turn: 7}\n    reply: []\n".to_owned(),
-            Outcome::Failed,
+            AttemptOutcome::Failed,
             "error",
             Some("upstream_refused"),
             0,
@@ -234,7 +234,7 @@ async fn a_spent_budget_a_useless_key_a_superseded_attempt_and_an_abort() {
     bench.set(|s| s.model_status = Some(402));
     assert!(bench.run().await);
     let complete = bench.complete();
-    assert_eq!(complete.outcome, Outcome::Incomplete);
+    assert_eq!(complete.outcome, AttemptOutcome::Incomplete);
     assert_eq!(complete.stop_reason, AttemptStopReason::MaxCostReached);
 
     let bench = Bench::new(WRITE_AND_FINISH).await;
@@ -290,7 +290,7 @@ async fn an_interrupt_stops_a_running_command_at_once() {
     let (clean, ()) = tokio::join!(worker, interrupt);
     assert!(clean);
     let complete = bench.complete();
-    assert_eq!(complete.outcome, Outcome::Interrupted);
+    assert_eq!(complete.outcome, AttemptOutcome::Interrupted);
     assert_eq!(complete.stop_reason, AttemptStopReason::Interrupt);
     assert!(complete.bundle.is_none());
     let seen = bench.seen();
@@ -337,7 +337,7 @@ async fn a_message_reaches_the_model_at_the_next_turn() {
             .iter()
             .any(|e| e.event_type == AgentEventKind::MessageInjected)
     );
-    assert_eq!(bench.complete().outcome, Outcome::Succeeded);
+    assert_eq!(bench.complete().outcome, AttemptOutcome::Succeeded);
 }
 
 #[tokio::test]
@@ -347,7 +347,7 @@ async fn the_wall_limit_saves_what_there_is() {
     bench.context.limits.wall_s = 2;
     assert!(bench.run().await);
     let complete = bench.complete();
-    assert_eq!(complete.outcome, Outcome::Incomplete);
+    assert_eq!(complete.outcome, AttemptOutcome::Incomplete);
     assert_eq!(complete.stop_reason, AttemptStopReason::MaxDurationReached);
     let head = bench.take_in(complete.bundle.as_ref().unwrap());
     assert_eq!(
@@ -361,7 +361,7 @@ async fn the_platform_may_be_away_for_a_moment() {
     let bench = Bench::new(WRITE_AND_FINISH).await;
     bench.set(|s| s.failures_left = 6);
     assert!(bench.run().await);
-    assert_eq!(bench.complete().outcome, Outcome::Succeeded);
+    assert_eq!(bench.complete().outcome, AttemptOutcome::Succeeded);
     assert_eq!(bench.seen().turns.len(), 3);
 }
 
@@ -384,7 +384,11 @@ async fn a_phase_ends_when_its_output_is_accepted() {
         phase: Phase::Explore,
     };
     bench.context.commit = None;
-    bench.context.tools = vec![Tool::Read, Tool::SubmitItem, Tool::SubmitDone];
+    bench.context.tools = vec![
+        AgentTool::Read,
+        AgentTool::SubmitItem,
+        AgentTool::SubmitDone,
+    ];
     bench.set(|s| s.items_wanted = 2);
     assert!(bench.run().await);
     let seen = bench.seen();
@@ -397,7 +401,7 @@ async fn a_phase_ends_when_its_output_is_accepted() {
     let complete = bench.complete();
     assert_eq!(
         (complete.outcome, complete.stop_reason.as_str()),
-        (Outcome::Succeeded, "submit_done")
+        (AttemptOutcome::Succeeded, "submit_done")
     );
     assert!(complete.bundle.is_none());
 }
@@ -411,14 +415,21 @@ async fn the_same_refusal_three_times_ends_the_attempt() {
             phase: Phase::Explore,
         };
         bench.context.commit = None;
-        bench.context.tools = vec![Tool::Read, Tool::SubmitItem, Tool::SubmitDone];
+        bench.context.tools = vec![
+            AgentTool::Read,
+            AgentTool::SubmitItem,
+            AgentTool::SubmitDone,
+        ];
         bench.set(|s| s.items_wanted = 2);
         bench
     };
     let first = bench().await;
     assert!(first.run().await);
     let complete = first.complete();
-    assert_eq!((complete.outcome, complete.turns), (Outcome::Failed, 3));
+    assert_eq!(
+        (complete.outcome, complete.turns),
+        (AttemptOutcome::Failed, 3)
+    );
     let says = "the output was refused 3 times: 0 of 2 items";
     assert_eq!(complete.error_message.as_deref(), Some(says));
     // People are told each time, at once.
@@ -435,7 +446,7 @@ async fn the_same_refusal_three_times_ends_the_attempt() {
     second.context.resume = turns[..2].iter().map(|t| t.turn.clone()).collect();
     assert!(second.run().await);
     assert_eq!(second.seen().turns.len(), 1);
-    assert_eq!(second.complete().outcome, Outcome::Failed);
+    assert_eq!(second.complete().outcome, AttemptOutcome::Failed);
 }
 
 #[tokio::test]
@@ -526,7 +537,7 @@ async fn work_that_cannot_be_saved_is_told_to_the_model_and_reported() {
         );
         assert!(results.contains(told), "{command}: {results}");
         let complete = bench.complete();
-        assert_eq!(complete.outcome, Outcome::Succeeded, "{complete:?}");
+        assert_eq!(complete.outcome, AttemptOutcome::Succeeded, "{complete:?}");
         let unsaved = complete.unsaved.unwrap_or_default();
         assert!(unsaved.contains(told), "{command}: {unsaved}");
         assert!(complete.bundle.is_none());

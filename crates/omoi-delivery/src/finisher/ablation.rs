@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use omoi_domain::ablation::{AblationVerdict, CheckBudget, ProofWithout, Step, verdict};
+use omoi_domain::ablation::{
+    AblationVerdict, CheckBudget, ProofWithout, TakeBackStep, ablation_verdict,
+};
 use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::AblationDone;
@@ -141,16 +143,16 @@ async fn without(proof: HeadProof<'_>, group: &Group<'_>) -> Result<Without, Box
 /// The tree a way leads to, or the paths in conflict.
 async fn take_back(
     proof: HeadProof<'_>,
-    way: &[Step],
+    way: &[TakeBackStep],
 ) -> Result<Result<ObjectId, Vec<String>>, BoxError> {
     let mirror = proof.mirror;
     let mut tree = mirror.tree_of(proof.head).await?;
     for step in way {
         let (base, theirs) = match step {
-            Step::TakeBack { commit, before } => {
+            TakeBackStep::TakeBack { commit, before } => {
                 (ObjectId::parse(commit)?, ObjectId::parse(before)?)
             }
-            Step::MergeAgain { incoming, before } => {
+            TakeBackStep::MergeAgain { incoming, before } => {
                 let incoming = ObjectId::parse(incoming)?;
                 let before = ObjectId::parse(before)?;
                 let fork = mirror.merge_base(&before, &incoming).await?;
@@ -191,7 +193,7 @@ async fn try_proof(
     }
     let lock = || budget.lock().unwrap_or_else(PoisonError::into_inner);
     let timeout_ms = check.timeout_s.saturating_mul(1000);
-    let reserved = lock().reserve(expected_ms, timeout_ms, PARALLEL as i64);
+    let reserved = lock().reserve_time(expected_ms, timeout_ms, PARALLEL as i64);
     let Some(limit_ms) = reserved else {
         return Ok(ProofWithout::Cut);
     };
@@ -205,7 +207,7 @@ async fn try_proof(
     };
     let limit = Duration::from_millis(u64::try_from(limit_ms).unwrap_or(0));
     let receipt = receipts::run_within(proof.platform, &run, check, limit).await?;
-    lock().settle(limit_ms, receipt.as_ref().map_or(limit_ms, |r| r.took_ms));
+    lock().settle_time(limit_ms, receipt.as_ref().map_or(limit_ms, |r| r.took_ms));
     Ok(receipt.as_ref().map_or(ProofWithout::Cut, of))
 }
 
@@ -294,7 +296,7 @@ fn judged(
         .iter()
         .filter(|(check, _)| facts.links.contains(&(*check, criterion.id)));
     let proofs: Vec<ProofWithout> = own.map(|(_, ended)| *ended).collect();
-    let verdict = verdict(&proofs);
+    let verdict = ablation_verdict(&proofs);
     let reason = match verdict {
         AblationVerdict::Needed | AblationVerdict::Unknown => None,
         AblationVerdict::Weak if group.without.is_empty() => {

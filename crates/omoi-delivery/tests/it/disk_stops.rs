@@ -1,6 +1,6 @@
 //! Tasks that a full disk interrupts time and again.
 
-use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::disk_stop::DISK_STOPS_MAX;
 use omoi_domain::lifecycle::attempt::AttemptLoss;
@@ -9,8 +9,9 @@ use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::attempt::lose;
 use omoi_execution::intake::complete;
-use omoi_protocol::worker::Complete;
+use omoi_protocol::worker::ReportComplete;
 use omoi_store::tasks::Task;
+
 use omoi_testkit::deployment::{self, TestDeployment};
 
 use crate::finisher::{pass, resume, spec_now, tried_again};
@@ -31,9 +32,9 @@ async fn interrupt(it: &TestDeployment, task: &Task, told_by: ToldBy) {
     let mut attempt = it.run(task.id).await.attempt;
     match told_by {
         ToldBy::Worker => {
-            let body = Complete {
+            let body = ReportComplete {
                 error_message: Some(HOW.to_owned()),
-                ..deployment::ended(Outcome::Interrupted, AttemptStopReason::DiskLow)
+                ..deployment::ended(AttemptOutcome::Interrupted, AttemptStopReason::DiskLow)
             };
             complete(&it.platform, &attempt, body).await.unwrap();
         }

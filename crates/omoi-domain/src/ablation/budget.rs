@@ -23,7 +23,7 @@ impl CheckBudget {
 
     /// Sets time aside for one proof of `at_once` that may run beside each other: at most
     /// `timeout_ms`. None when not even the `expected_ms` it took at the head are left.
-    pub fn reserve(&mut self, expected_ms: i64, timeout_ms: i64, at_once: i64) -> Option<i64> {
+    pub fn reserve_time(&mut self, expected_ms: i64, timeout_ms: i64, at_once: i64) -> Option<i64> {
         if self.free_ms < expected_ms.max(1) {
             return None;
         }
@@ -34,7 +34,7 @@ impl CheckBudget {
     }
 
     /// Gives back what a proof did not use of its `reserved_ms`.
-    pub fn settle(&mut self, reserved_ms: i64, took_ms: i64) {
+    pub fn settle_time(&mut self, reserved_ms: i64, took_ms: i64) {
         self.free_ms += reserved_ms.saturating_sub(took_ms).max(0);
     }
 }
@@ -57,15 +57,15 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_left_out_and_what_ends_early_makes_room() {
         let mut budget = CheckBudget::of_run(48_000, 0);
-        assert_eq!(budget.reserve(13_000, 60_000, 2), None);
-        let first = budget.reserve(2_000, 60_000, 2).unwrap();
+        assert_eq!(budget.reserve_time(13_000, 60_000, 2), None);
+        let first = budget.reserve_time(2_000, 60_000, 2).unwrap();
         assert_eq!(first, 6_000);
         // More than half of what is left, but it took that long at the head.
-        let second = budget.reserve(5_000, 60_000, 2).unwrap();
+        let second = budget.reserve_time(5_000, 60_000, 2).unwrap();
         assert_eq!(second, 5_000);
-        assert_eq!(budget.reserve(2_000, 60_000, 2), None);
-        budget.settle(first, 1_500);
-        assert_eq!(budget.reserve(2_000, 1_000, 2), Some(1_000));
+        assert_eq!(budget.reserve_time(2_000, 60_000, 2), None);
+        budget.settle_time(first, 1_500);
+        assert_eq!(budget.reserve_time(2_000, 1_000, 2), Some(1_000));
     }
 
     proptest! {
@@ -80,9 +80,9 @@ mod tests {
             for (expected, timeout, takes) in runs {
                 if open.len() == 2 {
                     let (limit, took): (i64, i64) = open.remove(0);
-                    budget.settle(limit, took);
+                    budget.settle_time(limit, took);
                 }
-                let Some(limit) = budget.reserve(expected, timeout, 2) else { continue };
+                let Some(limit) = budget.reserve_time(expected, timeout, 2) else { continue };
                 let took = takes.min(limit);
                 spent += took;
                 open.push((limit, took));

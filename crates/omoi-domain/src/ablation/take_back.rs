@@ -9,7 +9,7 @@ use crate::id::TaskId;
 pub struct MergedWork {
     /// The task whose commits it brought.
     pub task: TaskId,
-    /// That task's head.
+    /// The head commit of that task's branch.
     pub incoming: String,
     /// The commit of the integration branch by which it landed.
     pub commit: String,
@@ -19,7 +19,7 @@ pub struct MergedWork {
 
 /// A step of the integration branch: everything that landed by one commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Landing {
+pub struct BranchLanding {
     /// The branch after it.
     pub commit: String,
     /// The branch before it.
@@ -34,7 +34,7 @@ pub struct Landing {
 
 /// One three-way merge on the way to a tree without some work.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum TakeBackStep {
     /// What landed between `before` and `commit` is taken back.
     TakeBack {
         /// The branch after it.
@@ -44,7 +44,7 @@ pub enum Step {
     },
     /// The branch `incoming` is merged again, from where it left `before`.
     MergeAgain {
-        /// Its head.
+        /// The head commit of that branch.
         incoming: String,
         /// The integration branch before it was merged first.
         before: String,
@@ -53,7 +53,7 @@ pub enum Step {
 
 /// The landings among `chain`, oldest first: the commits of the integration branch after `start`,
 /// along first parents. Work whose commit is not among them is in none.
-pub fn landings(start: &str, chain: &[String], merges: &[MergedWork]) -> Vec<Landing> {
+pub fn branch_landings(start: &str, chain: &[String], merges: &[MergedWork]) -> Vec<BranchLanding> {
     let mut before = start.to_owned();
     let mut found = Vec::new();
     for commit in chain {
@@ -62,7 +62,7 @@ pub fn landings(start: &str, chain: &[String], merges: &[MergedWork]) -> Vec<Lan
             continue;
         }
         let merged = here.iter().filter(|m| m.incoming != *commit);
-        found.push(Landing {
+        found.push(BranchLanding {
             commit: commit.clone(),
             before: std::mem::replace(&mut before, commit.clone()),
             tasks: here.iter().map(|m| m.task).collect(),
@@ -82,27 +82,30 @@ pub fn landings(start: &str, chain: &[String], merges: &[MergedWork]) -> Vec<Lan
 /// The plain way takes back, newest first, every landing of that work. A resolution that came after
 /// it rewrote lines of both sides, so that taking back the first side alone conflicts there. The
 /// other way puts such resolutions aside first, and then merges what they brought again.
-pub fn ways(landings: &[Landing], serving: &BTreeSet<TaskId>) -> Vec<Vec<Step>> {
-    let is_wanted = |landing: &&Landing| !landing.tasks.is_disjoint(serving);
+pub fn take_back_ways(
+    landings: &[BranchLanding],
+    serving: &BTreeSet<TaskId>,
+) -> Vec<Vec<TakeBackStep>> {
+    let is_wanted = |landing: &&BranchLanding| !landing.tasks.is_disjoint(serving);
     let Some(oldest) = landings.iter().position(|landing| is_wanted(&landing)) else {
         return Vec::new();
     };
     let later = &landings[oldest..];
-    let wanted: Vec<&Landing> = later.iter().filter(is_wanted).collect();
-    let with_resolutions: Vec<&Landing> = later
+    let wanted: Vec<&BranchLanding> = later.iter().filter(is_wanted).collect();
+    let with_resolutions: Vec<&BranchLanding> = later
         .iter()
         .filter(|landing| is_wanted(landing) || landing.is_resolution)
         .collect();
-    let mut ways = vec![without(&wanted, serving)];
+    let mut ways = vec![steps_without(&wanted, serving)];
     if with_resolutions.len() > wanted.len() {
-        ways.push(without(&with_resolutions, serving));
+        ways.push(steps_without(&with_resolutions, serving));
     }
     ways
 }
 
 /// Takes back `landings` and merges again what others had in them.
-fn without(landings: &[&Landing], serving: &BTreeSet<TaskId>) -> Vec<Step> {
-    let back = landings.iter().rev().map(|landing| Step::TakeBack {
+fn steps_without(landings: &[&BranchLanding], serving: &BTreeSet<TaskId>) -> Vec<TakeBackStep> {
+    let back = landings.iter().rev().map(|landing| TakeBackStep::TakeBack {
         commit: landing.commit.clone(),
         before: landing.before.clone(),
     });
@@ -111,7 +114,7 @@ fn without(landings: &[&Landing], serving: &BTreeSet<TaskId>) -> Vec<Step> {
             .brought
             .iter()
             .filter(|(task, _)| !serving.contains(task));
-        others.map(|(_, incoming)| Step::MergeAgain {
+        others.map(|(_, incoming)| TakeBackStep::MergeAgain {
             incoming: incoming.clone(),
             before: landing.before.clone(),
         })
@@ -135,9 +138,9 @@ mod tests {
 
     /// 1 is fast-forwarded to a, 2 conflicts with it and lands by resolution 91 as r, 3 is merged
     /// as m, 4 is fast-forwarded in two commits, and its second round lands as e.
-    fn history() -> Vec<Landing> {
+    fn history() -> Vec<BranchLanding> {
         let chain = ["a", "r", "m", "d", "d2", "e"].map(str::to_owned);
-        landings(
+        branch_landings(
             "plan",
             &chain,
             &[
@@ -154,16 +157,16 @@ mod tests {
 
     fn told(tasks: &[u128]) -> Vec<String> {
         let serving = tasks.iter().map(|n| task(*n)).collect();
-        ways(&history(), &serving)
+        take_back_ways(&history(), &serving)
             .iter()
             .map(|way| in_words(way))
             .collect()
     }
 
-    fn in_words(way: &[Step]) -> String {
+    fn in_words(way: &[TakeBackStep]) -> String {
         let steps = way.iter().map(|step| match step {
-            Step::TakeBack { commit, before } => format!("-{commit} to {before}"),
-            Step::MergeAgain { incoming, before } => format!("+{incoming} from {before}"),
+            TakeBackStep::TakeBack { commit, before } => format!("-{commit} to {before}"),
+            TakeBackStep::MergeAgain { incoming, before } => format!("+{incoming} from {before}"),
         });
         steps.collect::<Vec<_>>().join(", ")
     }
@@ -218,8 +221,8 @@ mod tests {
             merged(2, "b", "r"),
             merged(3, "c", "r"),
         ];
-        let found = landings("plan", &chain, &all);
-        let ways = ways(&found, &BTreeSet::from([task(2)]));
+        let found = branch_landings("plan", &chain, &all);
+        let ways = take_back_ways(&found, &BTreeSet::from([task(2)]));
         assert_eq!(in_words(&ways[0]), "-r to plan, +c from plan");
     }
 }

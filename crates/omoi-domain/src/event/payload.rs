@@ -24,18 +24,18 @@ use crate::task::{TaskStatus, TaskType};
 use crate::ticket::TicketStatus;
 use crate::time::Timestamp;
 
-/// A spec moved.
+/// A spec was written or moved to another status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SpecChange {
-    /// The spec.
+    /// Row id of the spec.
     pub spec_id: SpecId,
-    /// `n` of `SPEC-n`.
+    /// The number `n` of its reference `SPEC-n`.
     pub number: i64,
-    /// Its title.
+    /// Title shown to people.
     pub title: String,
     /// Status before; none when it was created.
     pub from: Option<SpecStatus>,
-    /// Status after.
+    /// Status after the change.
     pub to: SpecStatus,
     /// What it waits for, when it is blocked.
     pub blocked_by: Option<SpecBlock>,
@@ -46,9 +46,9 @@ pub struct SpecChange {
 /// A phase moved or was judged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhaseChange {
-    /// The spec.
+    /// Row id of the spec.
     pub spec_id: SpecId,
-    /// The phase.
+    /// The phase that moved or was judged.
     pub phase: Phase,
     /// Attempts begun, from 1.
     pub attempt: u32,
@@ -69,13 +69,13 @@ pub struct PhaseChange {
 /// A second opinion on the checks of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanJudged {
-    /// The spec.
+    /// Row id of the spec.
     pub spec_id: SpecId,
     /// The model that was asked.
     pub model: String,
     /// Whether it is the model that wrote the plan, asked afresh.
     pub is_same_model: bool,
-    /// What it doubts.
+    /// How checks could pass while their criteria are violated.
     pub doubts: Vec<CheckDoubt>,
     /// Why there is no opinion, where there is none.
     pub skipped: Option<String>,
@@ -84,32 +84,32 @@ pub struct PlanJudged {
 /// An item of a phase was accepted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ItemAccepted {
-    /// The spec.
+    /// Row id of the spec.
     pub spec_id: SpecId,
-    /// The phase.
+    /// The phase whose output holds the item.
     pub phase: Phase,
     /// The section of the output.
     pub section: String,
-    /// The item's key.
+    /// Key of the item within its section.
     pub key: String,
     /// Position in the phase's journal.
     pub seq: i64,
 }
 
-/// What sync wrote.
+/// How many rows of each kind sync wrote.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SyncDone {
-    /// The spec.
+    /// Row id of the spec.
     pub spec_id: SpecId,
-    /// Tickets written.
+    /// Number of tickets written.
     pub tickets: u32,
-    /// Tasks written.
+    /// Number of tasks written.
     pub tasks: u32,
-    /// Requirements written.
+    /// Number of requirements written.
     pub requirements: u32,
-    /// Criteria written.
+    /// Number of acceptance criteria written.
     pub criteria: u32,
-    /// Checks written.
+    /// Number of checks written.
     pub checks: u32,
     /// Share of requirements covered, 0 to 100.
     pub coverage_percent: f64,
@@ -118,11 +118,11 @@ pub struct SyncDone {
 /// A planning run ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanningEnded {
-    /// The spec.
+    /// Row id of the spec.
     pub spec_id: SpecId,
     /// Whether every phase passed.
     pub success: bool,
-    /// Phases that passed.
+    /// Phases that passed, in working order.
     pub phases_completed: Vec<Phase>,
     /// The phase that failed, if one did.
     pub failed_phase: Option<Phase>,
@@ -131,34 +131,34 @@ pub struct PlanningEnded {
 /// A ticket was written or moved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TicketChange {
-    /// The ticket.
+    /// Row id of the ticket.
     pub ticket_id: TicketId,
-    /// `n` of `TKT-n`.
+    /// The number `n` of its reference `TKT-n`.
     pub number: i64,
-    /// Its title.
+    /// Title shown to people.
     pub title: String,
     /// Status before; none when it was created.
     pub from: Option<TicketStatus>,
-    /// Status after.
+    /// Status after the change.
     pub to: TicketStatus,
 }
 
 /// A task was written or moved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskChange {
-    /// The task.
+    /// Row id of the task.
     pub task_id: TaskId,
-    /// Its ticket.
+    /// Row id of the ticket it belongs to.
     pub ticket_id: TicketId,
-    /// `n` of `TSK-n`.
+    /// The number `n` of its reference `TSK-n`.
     pub number: i64,
-    /// Its title.
+    /// Title shown to people.
     pub title: String,
-    /// Its type.
+    /// Kind of work the task is.
     pub task_type: TaskType,
     /// Status before; none when it was created.
     pub from: Option<TaskStatus>,
-    /// Status after.
+    /// Status after the change.
     pub to: TaskStatus,
     /// What it waits for, when it is blocked.
     pub blocked_by: Option<TaskBlock>,
@@ -170,23 +170,23 @@ pub struct TaskChange {
     pub reason: Option<String>,
 }
 
-/// An attempt moved.
+/// An attempt moved to another state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptChange {
-    /// The attempt.
+    /// Row id of the attempt.
     pub attempt_id: AttemptId,
-    /// What it tries.
+    /// The kind of work this attempt performs, and the row it is for.
     #[serde(flatten)]
     pub subject: AttemptSubject,
     /// Times the subject was sent back.
     pub round: u32,
-    /// Its fence.
+    /// Fence that the attempt holds; a lower one is stale.
     pub fence: i64,
-    /// State before.
+    /// State before the change.
     pub from: AttemptState,
-    /// State after.
+    /// State after the change.
     pub to: AttemptState,
-    /// Why it ended.
+    /// Reason for its end; none while it runs.
     pub stop_reason: Option<AttemptStopReason>,
     /// The sandbox rung it ran on.
     pub rung: Option<SandboxRung>,
@@ -194,13 +194,13 @@ pub struct AttemptChange {
 
 /// An agent did something worth showing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Activity {
-    /// The attempt.
+pub struct AgentActivity {
+    /// Row id of the attempt.
     pub attempt_id: AttemptId,
-    /// What it tries.
+    /// The kind of work this attempt performs, and the row it is for.
     #[serde(flatten)]
     pub subject: AttemptSubject,
-    /// The worker's event.
+    /// Kind of the worker's event that is shown.
     pub kind: AgentEventKind,
     /// One line for people.
     pub summary: String,
@@ -210,31 +210,31 @@ pub struct Activity {
     pub lines_removed: u32,
 }
 
-/// A sandbox moved.
+/// A sandbox moved to another state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SandboxChange {
-    /// The sandbox.
+    /// Row id of the sandbox.
     pub sandbox_id: SandboxId,
-    /// Its attempt.
+    /// Row id of the attempt that runs in it.
     pub attempt_id: AttemptId,
-    /// State before.
+    /// State before the change.
     pub from: SandboxState,
-    /// State after.
+    /// State after the change.
     pub to: SandboxState,
     /// The rung it runs on.
     pub rung: SandboxRung,
-    /// Why it ended.
+    /// Reason for its end; none while it runs.
     pub reason: Option<AttemptStopReason>,
 }
 
 /// A message waits for an agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MessageChange {
-    /// The message.
+    /// Row id of the message.
     pub message_id: MessageId,
-    /// The task steered.
+    /// Task whose agent is to read it.
     pub task_id: TaskId,
-    /// What it is.
+    /// Whether it is read as words or as an order to stop.
     pub message_type: MessageType,
     /// The first 100 characters.
     pub content: String,
@@ -243,9 +243,9 @@ pub struct MessageChange {
 /// A check was run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReceiptDone {
-    /// The receipt.
+    /// Row id of the receipt.
     pub receipt_id: ReceiptId,
-    /// The check.
+    /// Row id of the check.
     pub check_id: CheckId,
     /// The task it was run for, where it was.
     pub task_id: Option<TaskId>,
@@ -259,18 +259,18 @@ pub struct ReceiptDone {
     pub passed: bool,
     /// Its exit code; none when it was stopped.
     pub exit_code: Option<i32>,
-    /// The command.
+    /// Command line of the check.
     pub command: String,
-    /// Wall time.
+    /// Wall time of the command in milliseconds.
     pub took_ms: i64,
 }
 
 /// A requirement's proofs were run without the work that serves it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AblationDone {
-    /// The spec.
+    /// Row id of the spec.
     pub spec_id: SpecId,
-    /// `REQ-…`
+    /// Id of the requirement, `REQ-…`.
     pub requirement: String,
     /// The head the work was taken back from.
     pub head: String,
@@ -282,7 +282,7 @@ pub struct AblationDone {
     pub reason: Option<String>,
 }
 
-/// A merge moved.
+/// A merge moved to another state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MergeChange {
     /// The merge, where a row exists.
@@ -291,15 +291,15 @@ pub struct MergeChange {
     pub task_id: TaskId,
     /// `n` of its `TSK-n`.
     pub number: i64,
-    /// The integration branch.
+    /// Integration branch that the merge moves.
     pub target_branch: String,
     /// The merge's state after, where a row exists.
     pub merge_state: Option<MergeState>,
     /// The task's integration state after.
     pub state: IntegrationState,
-    /// Paths in conflict.
+    /// Paths that both sides changed.
     pub conflicts: Vec<String>,
-    /// The landed commit.
+    /// Commit of the target branch by which it landed.
     pub result_sha: Option<String>,
     /// The task that resolves the conflict.
     pub resolve_task: Option<TaskId>,
@@ -313,7 +313,7 @@ pub struct MergeChange {
 /// Work found on the way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DiscoveryDone {
-    /// The discovery.
+    /// Row id of the discovery.
     pub discovery_id: DiscoveryId,
     /// What kind of work it is.
     pub discovery_type: DiscoveryType,
@@ -325,7 +325,7 @@ pub struct DiscoveryDone {
     pub task_id: Option<TaskId>,
     /// `n` of the spawned `TSK-n`.
     pub number: Option<i64>,
-    /// One line.
+    /// What was found, on one line.
     pub title: String,
     /// Why nothing was spawned.
     pub refused: Option<String>,
@@ -334,13 +334,13 @@ pub struct DiscoveryDone {
 /// A branch was handed over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HandOverDone {
-    /// The hand-over.
+    /// Row id of the hand-over.
     pub hand_over_id: HandOverId,
-    /// The spec.
+    /// Row id of the spec.
     pub spec_id: SpecId,
     /// The branch in the user's repository.
     pub branch: String,
-    /// Its head.
+    /// Commit that the branch points at.
     pub head: String,
     /// Something the user should know, such as a name that was taken.
     pub note: Option<String>,
@@ -352,20 +352,20 @@ pub struct HandOverDone {
 pub struct CallFailed {
     /// The attempt that asked.
     pub attempt_id: AttemptId,
-    /// What it tries.
+    /// The kind of work this attempt performs, and the row it is for.
     #[serde(flatten)]
     pub subject: AttemptSubject,
     /// Role of the caller.
     pub role: AgentRole,
     /// Who was asked: a host, or the simulated model.
     pub provider: String,
-    /// The model.
+    /// Name of the model that was asked.
     pub model: String,
     /// The status it answered with, where it answered.
     pub status: Option<u16>,
     /// The provider's own words, or what kept it from having any.
     pub message: String,
-    /// Tries so far.
+    /// Number of calls made so far.
     pub n_calls: u32,
     /// The most there are.
     pub calls_max: u32,
@@ -377,8 +377,8 @@ pub struct CallFailed {
 
 impl CallFailed {
     /// The failure and what follows, on one line.
-    pub fn line(&self) -> String {
-        let said = match self.status {
+    pub fn one_line(&self) -> String {
+        let answer = match self.status {
             Some(status) => format!("answered {status}"),
             None => "gave no answer".to_owned(),
         };
@@ -392,7 +392,7 @@ impl CallFailed {
             ),
             None => "not tried again by this call".to_owned(),
         };
-        format!("{} {said}: {}; {next}", self.provider, self.message)
+        format!("{} {answer}: {}; {next}", self.provider, self.message)
     }
 }
 
@@ -405,7 +405,7 @@ pub struct CostDone {
     pub attempt_id: Option<AttemptId>,
     /// Role of the asker.
     pub role: AgentRole,
-    /// Model that answered.
+    /// Name of the model that answered.
     pub model: String,
     /// Tokens in and out.
     pub tokens: i64,

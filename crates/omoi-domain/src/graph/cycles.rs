@@ -1,6 +1,6 @@
 //! Strongly connected components: every cycle of a graph, each with one path through it.
 
-use super::{Graph, Key};
+use super::{Graph, NodeKey};
 
 /// Nodes that all wait for each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,11 +11,11 @@ pub struct Cycle<K> {
     pub path: Vec<K>,
 }
 
-impl<K: Key> Graph<K> {
+impl<K: NodeKey> Graph<K> {
     /// Every strongly connected component that is a cycle, self edges included, in the order of
     /// its first node.
     pub fn cycles(&self) -> Vec<Cycle<K>> {
-        let component = self.components();
+        let component = self.component_roots();
         let mut members: Vec<Vec<u32>> = vec![Vec::new(); self.len()];
         for (node, root) in component.iter().enumerate() {
             members[*root as usize].push(node as u32);
@@ -24,16 +24,19 @@ impl<K: Key> Graph<K> {
         let mut found: Vec<Vec<u32>> = members.into_iter().filter(|m| !m.is_empty()).collect();
         found.retain(loops);
         found.sort_by_key(|m| m[0]);
-        found.iter().map(|m| self.describe(m, &component)).collect()
+        found
+            .iter()
+            .map(|m| self.describe_cycle(m, &component))
+            .collect()
     }
 
-    fn describe(&self, members: &[u32], component: &[u32]) -> Cycle<K> {
+    fn describe_cycle(&self, members: &[u32], component: &[u32]) -> Cycle<K> {
         let first = members[0];
         let root = component[first as usize];
         let path = self
-            .shortest(first, first, |n| component[n as usize] == root)
+            .search_path(first, first, |n| component[n as usize] == root)
             .unwrap_or_else(|| vec![first, first]);
-        let keys = |ids: &[u32]| ids.iter().map(|i| self.key(*i).clone()).collect();
+        let keys = |ids: &[u32]| ids.iter().map(|i| self.node_key(*i).clone()).collect();
         Cycle {
             members: keys(members),
             path: keys(&path),
@@ -41,7 +44,7 @@ impl<K: Key> Graph<K> {
     }
 
     /// Tarjan's algorithm with its own stack: for each node the root of its component.
-    fn components(&self) -> Vec<u32> {
+    fn component_roots(&self) -> Vec<u32> {
         const UNSEEN: u32 = u32::MAX;
         let n = self.len();
         let (mut order, mut low) = (vec![UNSEEN; n], vec![0u32; n]);

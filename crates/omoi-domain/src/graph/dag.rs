@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt::Debug;
 
-use super::{Cycle, DEPTH_MAX, Graph, Key};
+use super::{Cycle, DEPTH_MAX, Graph, NodeKey};
 
 /// Why a graph gives no order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +38,7 @@ pub struct Dag<K> {
     order: Vec<u32>,
 }
 
-impl<K: Key> Graph<K> {
+impl<K: NodeKey> Graph<K> {
     /// Proves that the graph has no cycle.
     pub fn into_dag(self) -> Result<Dag<K>, DagError<K>> {
         let mut waiting: Vec<u32> = self.prerequisites.iter().map(|p| p.len() as u32).collect();
@@ -74,7 +74,7 @@ impl<K: Key> Graph<K> {
     }
 }
 
-impl<K: Key> Dag<K> {
+impl<K: NodeKey> Dag<K> {
     /// The graph itself, for questions about neighbours.
     pub fn graph(&self) -> &Graph<K> {
         &self.graph
@@ -82,11 +82,11 @@ impl<K: Key> Dag<K> {
 
     /// All nodes so that each stands after its prerequisites: by level, then in the order given.
     pub fn topological_order(&self) -> impl Iterator<Item = &K> + '_ {
-        self.order.iter().map(|i| self.graph.key(*i))
+        self.order.iter().map(|i| self.graph.node_key(*i))
     }
 
     /// The longest distance of `node` from a node without prerequisites.
-    pub fn level(&self, node: &K) -> Option<u32> {
+    pub fn node_level(&self, node: &K) -> Option<u32> {
         let i = self.graph.index.get(node)?;
         Some(self.levels[*i as usize])
     }
@@ -100,7 +100,7 @@ impl<K: Key> Dag<K> {
     pub fn levels(&self) -> Vec<Vec<K>> {
         let mut levels = vec![Vec::new(); self.depth() as usize];
         for &i in &self.order {
-            levels[self.levels[i as usize] as usize].push(self.graph.key(i).clone());
+            levels[self.levels[i as usize] as usize].push(self.graph.node_key(i).clone());
         }
         levels
     }
@@ -120,7 +120,7 @@ impl<K: Key> Dag<K> {
         let n = self.graph.len();
         let (mut best, mut previous) = (vec![0.0f64; n], vec![None; n]);
         for &at in &self.order {
-            let own = Some(weight(self.graph.key(at)))
+            let own = Some(weight(self.graph.node_key(at)))
                 .filter(|w| w.is_finite())
                 .map_or(0.0, |w| w.max(0.0));
             let mut longest: Option<u32> = None;
@@ -140,7 +140,7 @@ impl<K: Key> Dag<K> {
         }
         let hours = end.map_or(0.0, |e| best[e as usize]);
         let mut nodes: Vec<K> = std::iter::successors(end, |at| previous[*at as usize])
-            .map(|i| self.graph.key(i).clone())
+            .map(|i| self.graph.node_key(i).clone())
             .collect();
         nodes.reverse();
         CriticalPath { nodes, hours }

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use super::{Graph, Key};
+use super::{Graph, NodeKey};
 
 /// Two nodes, neither of which waits for the other, that name the same files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Overlap<K> {
+pub struct FileOverlap<K> {
     /// The one given first.
     pub first: K,
-    /// The other.
+    /// The one given later.
     pub second: K,
     /// What both name, in order.
     pub files: Vec<String>,
 }
 
-impl<K: Key> Graph<K> {
+impl<K: NodeKey> Graph<K> {
     /// Every overlap, in the order the nodes were given. `files` are paths from the repository's
     /// root; two paths overlap when they are equal.
-    pub fn overlaps<'a>(&self, files: impl Fn(&K) -> &'a [String]) -> Vec<Overlap<K>> {
+    pub fn file_overlaps<'a>(&self, files: impl Fn(&K) -> &'a [String]) -> Vec<FileOverlap<K>> {
         let named: Vec<BTreeSet<&String>> = self
             .keys
             .iter()
@@ -31,7 +31,7 @@ impl<K: Key> Graph<K> {
                 if both.peek().is_none() || self.is_ordered(first, second) {
                     continue;
                 }
-                found.push(Overlap {
+                found.push(FileOverlap {
                     first: first.clone(),
                     second: second.clone(),
                     files: both.map(|file| (*file).clone()).collect(),
@@ -42,6 +42,6 @@ impl<K: Key> Graph<K> {
     }
 
     fn is_ordered(&self, one: &K, other: &K) -> bool {
-        self.path(one, other).is_some() || self.path(other, one).is_some()
+        self.shortest_path(one, other).is_some() || self.shortest_path(other, one).is_some()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use super::{Dag, Key};
+use super::{Dag, NodeKey};
 
 /// A completion named a node that is not in the graph.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ pub struct UnknownNode<K: Debug>(pub K);
 ///
 /// A completion costs its number of dependents, not the size of the graph.
 #[derive(Clone, Debug)]
-pub struct Progress<K> {
+pub struct DagProgress<K> {
     dag: Dag<K>,
     satisfied: Vec<bool>,
     /// Unsatisfied prerequisites of each node.
@@ -22,7 +22,7 @@ pub struct Progress<K> {
     ready: BTreeSet<u32>,
 }
 
-impl<K: Key> Progress<K> {
+impl<K: NodeKey> DagProgress<K> {
     /// Starts from the nodes that are satisfied already.
     pub fn new(dag: Dag<K>, is_satisfied: impl Fn(&K) -> bool) -> Self {
         let graph = dag.graph();
@@ -39,7 +39,7 @@ impl<K: Key> Progress<K> {
         }
     }
 
-    /// The graph followed.
+    /// The graph whose nodes are completed.
     pub fn dag(&self) -> &Dag<K> {
         &self.dag
     }
@@ -61,15 +61,15 @@ impl<K: Key> Progress<K> {
             *waiting -= 1;
             if *waiting == 0 && !self.satisfied[next as usize] {
                 self.ready.insert(next);
-                released.push(graph.key(next).clone());
+                released.push(graph.node_key(next).clone());
             }
         }
         Ok(released)
     }
 
     /// Every ready node in the order given.
-    pub fn ready(&self) -> impl Iterator<Item = &K> + '_ {
-        self.ready.iter().map(|i| self.dag.graph().key(*i))
+    pub fn ready_nodes(&self) -> impl Iterator<Item = &K> + '_ {
+        self.ready.iter().map(|i| self.dag.graph().node_key(*i))
     }
 
     /// Whether every node is satisfied.

@@ -33,14 +33,14 @@ fn faults_are_listed_and_left_out() {
     assert_eq!(
         problems,
         vec![
-            Problem::DuplicateNode(s("A")),
-            Problem::SelfEdge(s("A")),
-            Problem::Dangling {
+            GraphProblem::DuplicateNode(s("A")),
+            GraphProblem::SelfEdge(s("A")),
+            GraphProblem::Dangling {
                 before: s("X"),
                 after: s("B"),
                 missing: s("X")
             },
-            Problem::Dangling {
+            GraphProblem::Dangling {
                 before: s("B"),
                 after: s("Y"),
                 missing: s("Y")
@@ -58,7 +58,7 @@ fn faults_are_listed_and_left_out() {
     assert_eq!(graph.len(), NODES_MAX);
     assert_eq!(
         problems,
-        [Problem::TooManyNodes {
+        [GraphProblem::TooManyNodes {
             count: NODES_MAX + 2
         }]
     );
@@ -90,7 +90,7 @@ fn ten_thousand_nodes_need_no_stack() {
     let chain: Vec<_> = (0..9_999).map(|i| (i, i + 1)).collect();
     let long = graph(10_000, &chain);
     assert_eq!(long.cycles(), []);
-    assert_eq!(long.path(&0, &9_999).unwrap().len(), 10_000);
+    assert_eq!(long.shortest_path(&0, &9_999).unwrap().len(), 10_000);
     assert_eq!(
         long.into_dag().unwrap_err(),
         DagError::TooDeep { depth: 10_000 }
@@ -108,9 +108,12 @@ fn ten_thousand_nodes_need_no_stack() {
 fn order_levels_groups_and_paths_of_a_diamond() {
     // 0 → {1, 2} → 3, and 4 alone.
     let g = graph(5, &[(0, 1), (0, 2), (1, 3), (2, 3)]);
-    assert_eq!(g.ready(|n| *n == 0), [1, 2, 4]);
-    assert_eq!(g.path(&0, &3).unwrap(), [0, 1, 3]);
-    assert_eq!((g.path(&3, &0), g.path(&4, &4)), (None, None));
+    assert_eq!(g.ready_nodes(|n| *n == 0), [1, 2, 4]);
+    assert_eq!(g.shortest_path(&0, &3).unwrap(), [0, 1, 3]);
+    assert_eq!(
+        (g.shortest_path(&3, &0), g.shortest_path(&4, &4)),
+        (None, None)
+    );
     assert_eq!(g.prerequisites(&3).collect::<Vec<_>>(), [&1, &2]);
     let dag = g.into_dag().unwrap();
     assert_eq!(
@@ -118,7 +121,7 @@ fn order_levels_groups_and_paths_of_a_diamond() {
         [0, 4, 1, 2, 3]
     );
     assert_eq!(
-        (dag.level(&4), dag.level(&3), dag.level(&9)),
+        (dag.node_level(&4), dag.node_level(&3), dag.node_level(&9)),
         (Some(0), Some(2), None)
     );
     assert_eq!(dag.parallel_groups(), [vec![0, 4], vec![1, 2]]);
@@ -141,11 +144,11 @@ fn order_levels_groups_and_paths_of_a_diamond() {
 #[test]
 fn completion_is_idempotent_and_refuses_strangers() {
     let dag = graph(3, &[(0, 1), (1, 2)]).into_dag().unwrap();
-    let mut progress = Progress::new(dag, |_| false);
+    let mut progress = DagProgress::new(dag, |_| false);
     assert_eq!(progress.complete(&7), Err(UnknownNode(7)));
     assert_eq!(progress.complete(&0).unwrap(), [1]);
     assert_eq!(progress.complete(&0).unwrap(), Vec::<u32>::new());
-    assert_eq!(progress.ready().collect::<Vec<_>>(), [&1]);
+    assert_eq!(progress.ready_nodes().collect::<Vec<_>>(), [&1]);
     assert!(!progress.is_complete());
 }
 
@@ -187,15 +190,15 @@ proptest! {
     #[test]
     fn incremental_equals_recomputation((n, edges, _) in acyclic(30), picks in prop::collection::vec(any::<prop::sample::Index>(), 30)) {
         let g = graph(n, &edges);
-        let mut progress = Progress::new(g.clone().into_dag().unwrap(), |_| false);
+        let mut progress = DagProgress::new(g.clone().into_dag().unwrap(), |_| false);
         let mut done = std::collections::HashSet::new();
         for pick in picks {
-            let before = g.ready(|k| done.contains(k));
-            prop_assert_eq!(progress.ready().copied().collect::<Vec<_>>(), before.clone());
+            let before = g.ready_nodes(|k| done.contains(k));
+            prop_assert_eq!(progress.ready_nodes().copied().collect::<Vec<_>>(), before.clone());
             let Some(next) = before.get(pick.index(before.len().max(1))) else { break };
             done.insert(*next);
             let released = progress.complete(next).unwrap();
-            let after = g.ready(|k| done.contains(k));
+            let after = g.ready_nodes(|k| done.contains(k));
             let expected: Vec<u32> = after.into_iter().filter(|k| !before.contains(k)).collect();
             prop_assert_eq!(released, expected);
         }
@@ -210,7 +213,7 @@ proptest! {
         prop_assert_eq!(order.len(), n as usize);
         for (a, b) in edges {
             prop_assert!(place(a) < place(b));
-            prop_assert!(dag.level(&a) < dag.level(&b));
+            prop_assert!(dag.node_level(&a) < dag.node_level(&b));
         }
     }
 }
@@ -225,8 +228,8 @@ fn tasks_overlap_in_files_both_name_unless_one_waits_for_the_other() {
         vec!["a.py", "d/c.py"],
     ]
     .map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>());
-    let overlaps = graph(4, &[(0, 1), (1, 3)]).overlaps(|n| &files[*n as usize]);
-    let overlap = |first, second, files: &[&str]| Overlap {
+    let overlaps = graph(4, &[(0, 1), (1, 3)]).file_overlaps(|n| &files[*n as usize]);
+    let overlap = |first, second, files: &[&str]| FileOverlap {
         first,
         second,
         files: files.iter().map(|name| (*name).to_owned()).collect(),

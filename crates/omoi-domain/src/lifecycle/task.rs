@@ -24,7 +24,7 @@ pub use wait_for_person::wait_for_person;
 
 use crate::block::TaskBlock;
 use crate::retry::ErrorClass;
-use crate::task::{Revision, TaskStatus};
+use crate::task::{TaskRevision, TaskStatus};
 use crate::time::Timestamp;
 
 /// One change of a task. Actions are applied in order, in one transaction.
@@ -50,7 +50,7 @@ pub enum TaskAction {
         reason: String,
     },
     /// Keeps what it is sent back for, and raises it above ordinary work.
-    KeepRevision(Revision),
+    KeepRevision(TaskRevision),
     /// Keeps what its last attempt failed of.
     KeepError {
         /// The class of the error, where an attempt failed.

@@ -64,7 +64,7 @@ const PYTHON_MODULES: &str = "abc argparse array ast asynchat asyncio asyncore a
 /// How much of a file decides what the suite runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SuiteControl {
-    /// Nothing in it.
+    /// No part of it.
     None,
     /// All of it, wherever it appears.
     Whole,
@@ -122,13 +122,13 @@ pub fn shadowed_module<'p>(path: &'p str, stood: &BTreeSet<&str>) -> Option<&'p 
 /// The names that tracked files at the root have as modules.
 pub fn root_modules<'p>(paths: impl Iterator<Item = &'p str>) -> BTreeSet<&'p str> {
     let module = |path: &'p str| match path.split_once('/') {
-        Some((folder, below)) => (extension(below) == Some("py")).then_some(folder),
+        Some((folder, below)) => (file_extension(below) == Some("py")).then_some(folder),
         None => path.strip_suffix(".py"),
     };
     paths.filter_map(module).collect()
 }
 
-fn extension(path: &str) -> Option<&str> {
+fn file_extension(path: &str) -> Option<&str> {
     let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
     name.rsplit_once('.').map(|(_, extension)| extension)
 }
@@ -137,7 +137,7 @@ fn extension(path: &str) -> Option<&str> {
 pub fn suite_part(path: &str, text: &str) -> String {
     match path.rsplit('/').next().unwrap_or(path) {
         "package.json" => node_part(text),
-        "pyproject.toml" => sections(text, &|section, _| {
+        "pyproject.toml" => kept_sections(text, &|section, _| {
             let tools = [
                 "pytest",
                 "tox",
@@ -156,10 +156,10 @@ pub fn suite_part(path: &str, text: &str) -> String {
             };
             section.is_empty() || tools.iter().any(of)
         }),
-        "setup.cfg" => sections(text, &|section, _| {
+        "setup.cfg" => kept_sections(text, &|section, _| {
             ["tool:pytest", "pytest", "aliases", "nosetests", "test"].contains(&section)
         }),
-        _ => sections(text, &|section, key| match section {
+        _ => kept_sections(text, &|section, key| match section {
             "" | "test" => true,
             "lib" => ["test", "doctest", "harness", "path"].contains(&key),
             "bin" | "example" | "bench" => ["test", "doctest", "harness"].contains(&key),
@@ -225,7 +225,7 @@ fn node_part(text: &str) -> String {
 }
 
 /// The lines of a sectioned file that `keep` wants, by section and key, without comments and blanks.
-fn sections(text: &str, keep: &dyn Fn(&str, &str) -> bool) -> String {
+fn kept_sections(text: &str, keep: &dyn Fn(&str, &str) -> bool) -> String {
     let (mut section, mut key) = (String::new(), String::new());
     let mut kept: Vec<String> = Vec::new();
     for line in text.lines() {

@@ -9,7 +9,7 @@ use crate::block::SpecBlock;
 /// Something a sandbox does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MissingPart {
-    /// A program.
+    /// A program that is not on the program path.
     Program(String),
     /// A package of a language.
     Package {
@@ -21,7 +21,7 @@ pub enum MissingPart {
 }
 
 impl MissingPart {
-    /// Its name.
+    /// Name of the program or package.
     pub fn name(&self) -> &str {
         match self {
             Self::Program(name) | Self::Package { name, .. } => name,
@@ -99,33 +99,33 @@ pub fn is_environment_fault(missing: &MissingPart, tracked: &[String], manifests
             !name.contains('/') && !tracked.iter().any(|path| path.ends_with(name.as_str()))
         }
         MissingPart::Package { name, .. } => {
-            let wanted = normal(&top(name));
+            let wanted = normalise_package(&top(name));
             let own = |path: &String| {
                 let mut parts = path.split('/');
                 let first = parts.next().unwrap_or_default();
-                normal(first.trim_end_matches(".py")) == wanted
+                normalise_package(first.trim_end_matches(".py")) == wanted
             };
             !tracked.iter().any(own)
                 && manifests
                     .split(|c: char| !(c.is_alphanumeric() || "-_@/.".contains(c)))
-                    .any(|word| normal(word) == wanted)
+                    .any(|word| normalise_package(word) == wanted)
         }
     }
 }
 
 /// Package names ignore case and take `-`, `_` and `.` for one another.
-fn normal(name: &str) -> String {
+fn normalise_package(name: &str) -> String {
     name.to_lowercase().replace(['_', '.'], "-")
 }
 
 /// What a person is told when the suite does not pass on the base commit.
 pub fn base_refusal(command: &str, ending: &str, output: &str, acceptable: bool) -> String {
-    let mut told = format!(
+    let mut refusal = format!(
         "{}: `{command}` does not pass on the base commit ({ending})",
         SpecBlock::SuiteRed
     );
     if let Some(missing) = missing_part(output) {
-        told.push_str(&format!(
+        refusal.push_str(&format!(
             "; it lacks {}: {}",
             missing.describe(),
             missing.remedy()
@@ -136,7 +136,7 @@ pub fn base_refusal(command: &str, ending: &str, output: &str, acceptable: bool)
     } else {
         "; its failures cannot be told apart by name, so --accept-red cannot help"
     };
-    told.push_str("; --suite CMD runs another command, --suite none none");
-    told.push_str(accept);
-    told
+    refusal.push_str("; --suite CMD runs another command, --suite none none");
+    refusal.push_str(accept);
+    refusal
 }

@@ -60,7 +60,7 @@ pub struct TestCounts {
 }
 
 impl TestCounts {
-    fn plus(self, other: Self) -> Self {
+    fn add_counts(self, other: Self) -> Self {
         Self {
             ran: self.ran.saturating_add(other.ran),
             failed: self.failed.saturating_add(other.failed),
@@ -86,20 +86,20 @@ struct RunnerReport {
     failures: Vec<String>,
 }
 
-type Reader = fn(&str) -> Option<RunnerReport>;
+type ReportReader = fn(&str) -> Option<RunnerReport>;
 
 /// The runners, each with what reads it.
-const READERS: &[(&str, Reader)] = &[
-    ("unittest", unittest),
-    ("pytest", pytest),
-    ("node --test", node_test),
-    ("jest", jest),
-    ("vitest", vitest),
-    ("mocha", mocha),
-    ("cargo test", cargo_test),
-    ("cargo nextest", nextest),
-    ("go test", go_test),
-    ("TAP", tap),
+const READERS: &[(&str, ReportReader)] = &[
+    ("unittest", read_unittest),
+    ("pytest", read_pytest),
+    ("node --test", read_node_test),
+    ("jest", read_jest),
+    ("vitest", read_vitest),
+    ("mocha", read_mocha),
+    ("cargo test", read_cargo_test),
+    ("cargo nextest", read_nextest),
+    ("go test", read_go_test),
+    ("TAP", read_tap),
 ];
 
 /// Reads what a run of a suite printed.
@@ -116,7 +116,7 @@ pub fn read_suite_report(output: &str) -> SuiteReport {
         let Some(found) = read(&plain) else { continue };
         report.runners.push((*runner).to_owned());
         if let Some(counts) = found.counts {
-            report.counts = Some(report.counts.unwrap_or_default().plus(counts));
+            report.counts = Some(report.counts.unwrap_or_default().add_counts(counts));
             // Fewer names than failures: some cannot be read, so none can be relied on.
             if counts.failed != found.failures.len() as u64 {
                 names = None;
@@ -133,7 +133,7 @@ pub fn read_suite_report(output: &str) -> SuiteReport {
 }
 
 /// Every match of `pattern`, as its groups.
-fn matches<'t>(pattern: &Regex, text: &'t str) -> Vec<Vec<&'t str>> {
+fn match_groups<'t>(pattern: &Regex, text: &'t str) -> Vec<Vec<&'t str>> {
     let groups = |found: regex::Captures<'t>| {
         let groups = found.iter().skip(1);
         groups.map(|g| g.map_or("", |g| g.as_str())).collect()
@@ -141,39 +141,42 @@ fn matches<'t>(pattern: &Regex, text: &'t str) -> Vec<Vec<&'t str>> {
     pattern.captures_iter(text).map(groups).collect()
 }
 
-fn number(text: &str) -> u64 {
+fn parse_number(text: &str) -> u64 {
     text.parse().unwrap_or(0)
 }
 
 /// `3 failed, 1 passed` and the like: the number before the first of `words` that is there.
-fn amount(line: &str, words: &[&str]) -> u64 {
-    let amounts = matches(&AMOUNT, line);
+fn word_amount(line: &str, words: &[&str]) -> u64 {
+    let amounts = match_groups(&AMOUNT, line);
     let of = |word: &&str| {
         let is_of = |groups: &&Vec<&str>| {
             let after = groups[1].strip_prefix(word);
             after.is_some_and(|after| after.is_empty() || after.starts_with(' '))
         };
-        amounts.iter().find(is_of).map(|groups| number(groups[0]))
+        amounts
+            .iter()
+            .find(is_of)
+            .map(|groups| parse_number(groups[0]))
     };
     words.iter().find_map(of).unwrap_or(0)
 }
 
-fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
+fn unique_names(names: impl Iterator<Item = String>) -> Vec<String> {
     names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn unittest(text: &str) -> Option<RunnerReport> {
-    let total = number(matches(&UNITTEST_TOTAL, text).last()?[0]);
-    let verdict = matches(&UNITTEST_VERDICT, text);
+fn read_unittest(text: &str) -> Option<RunnerReport> {
+    let total = parse_number(match_groups(&UNITTEST_TOTAL, text).last()?[0]);
+    let verdict = match_groups(&UNITTEST_VERDICT, text);
     let verdict = verdict.last().map_or("", |groups| groups[0]);
     let part = |word: &str| {
         let values = verdict.split(", ").filter_map(|part| part.split_once('='));
         let mut values = values.filter(|(name, _)| *name == word);
-        values.next().map_or(0, |(_, value)| number(value))
+        values.next().map_or(0, |(_, value)| parse_number(value))
     };
     let skipped = part("skipped");
     let failed = part("failures") + part("errors") + part("unexpected successes");
-    let names = matches(&UNITTEST_NAMES, text);
+    let names = match_groups(&UNITTEST_NAMES, text);
     let failures: Vec<String> = names.iter().map(|groups| groups[0].to_owned()).collect();
     Some(RunnerReport {
         counts: Some(TestCounts {
@@ -185,37 +188,38 @@ fn unittest(text: &str) -> Option<RunnerReport> {
     })
 }
 
-fn pytest(text: &str) -> Option<RunnerReport> {
-    let found = matches(&PYTEST_TOTALS, text);
+fn read_pytest(text: &str) -> Option<RunnerReport> {
+    let found = match_groups(&PYTEST_TOTALS, text);
     let line = found.last()?[0];
-    let failed = amount(line, &["failed"]);
-    let errors = amount(line, &["errors", "error"]);
-    let passed =
-        amount(line, &["passed"]) + amount(line, &["xfailed"]) + amount(line, &["xpassed"]);
-    let names = matches(&PYTEST_NAMES, text);
+    let failed = word_amount(line, &["failed"]);
+    let errors = word_amount(line, &["errors", "error"]);
+    let passed = word_amount(line, &["passed"])
+        + word_amount(line, &["xfailed"])
+        + word_amount(line, &["xpassed"]);
+    let names = match_groups(&PYTEST_NAMES, text);
     Some(RunnerReport {
         counts: Some(TestCounts {
             ran: passed + failed + errors,
             failed: failed + errors,
-            skipped: amount(line, &["skipped"]) + amount(line, &["deselected"]),
+            skipped: word_amount(line, &["skipped"]) + word_amount(line, &["deselected"]),
         }),
-        failures: unique(names.iter().map(|groups| groups[0].to_owned())),
+        failures: unique_names(names.iter().map(|groups| groups[0].to_owned())),
     })
 }
 
 /// The spec reporter and the TAP reporter of `node --test`.
-fn node_test(text: &str) -> Option<RunnerReport> {
-    let totals = matches(&NODE_TOTALS, text);
+fn read_node_test(text: &str) -> Option<RunnerReport> {
+    let totals = match_groups(&NODE_TOTALS, text);
     let total = |word: &str| {
         let mut found = totals.iter().filter(|groups| groups[0] == word);
-        found.next_back().map(|groups| number(groups[1]))
+        found.next_back().map(|groups| parse_number(groups[1]))
     };
     let (tests, passed) = (total("tests")?, total("pass")?);
     let skipped = total("skipped").unwrap_or(0) + total("todo").unwrap_or(0);
     let failed = total("fail").unwrap_or(0) + total("cancelled").unwrap_or(0);
-    let of_spec = matches(&NODE_SPEC_NAMES, text);
+    let of_spec = match_groups(&NODE_SPEC_NAMES, text);
     let of_spec = of_spec.iter().map(|g| format!("{}: {}", g[0], g[1]));
-    let of_tap = matches(&NODE_TAP_NAMES, text);
+    let of_tap = match_groups(&NODE_TAP_NAMES, text);
     let of_tap = of_tap.iter().filter(|g| !g[0].contains("# TODO"));
     Some(RunnerReport {
         counts: Some(TestCounts {
@@ -227,53 +231,59 @@ fn node_test(text: &str) -> Option<RunnerReport> {
     })
 }
 
-fn jest(text: &str) -> Option<RunnerReport> {
-    let found = matches(&JEST_TOTALS, text);
+fn read_jest(text: &str) -> Option<RunnerReport> {
+    let found = match_groups(&JEST_TOTALS, text);
     let line = found.last()?[0];
-    let (failed, passed) = (amount(line, &["failed"]), amount(line, &["passed"]));
-    let names = matches(&JEST_NAMES, text);
+    let (failed, passed) = (
+        word_amount(line, &["failed"]),
+        word_amount(line, &["passed"]),
+    );
+    let names = match_groups(&JEST_NAMES, text);
     let suite = names.iter().filter(|g| g[0] != "Console");
-    let unloadable = matches(&JEST_UNLOADABLE, text).len() as u64;
+    let unloadable = match_groups(&JEST_UNLOADABLE, text).len() as u64;
     Some(RunnerReport {
         counts: Some(TestCounts {
             ran: failed + passed,
             failed: failed + unloadable,
-            skipped: amount(line, &["skipped"]) + amount(line, &["todo"]),
+            skipped: word_amount(line, &["skipped"]) + word_amount(line, &["todo"]),
         }),
-        failures: unique(suite.map(|groups| groups[0].to_owned())),
+        failures: unique_names(suite.map(|groups| groups[0].to_owned())),
     })
 }
 
-fn vitest(text: &str) -> Option<RunnerReport> {
-    let found = matches(&VITEST_TOTALS, text);
-    let files = matches(&VITEST_FILES, text);
+fn read_vitest(text: &str) -> Option<RunnerReport> {
+    let found = match_groups(&VITEST_TOTALS, text);
+    let files = match_groups(&VITEST_FILES, text);
     files.last()?;
     let line = found.last().map_or("", |groups| groups[0]);
-    let (failed, passed) = (amount(line, &["failed"]), amount(line, &["passed"]));
-    let names = matches(&VITEST_NAMES, text);
-    let names = unique(names.iter().map(|groups| groups[0].to_owned()));
+    let (failed, passed) = (
+        word_amount(line, &["failed"]),
+        word_amount(line, &["passed"]),
+    );
+    let names = match_groups(&VITEST_NAMES, text);
+    let names = unique_names(names.iter().map(|groups| groups[0].to_owned()));
     // A file that does not load fails without a test of its own.
     let unloadable = names.iter().filter(|name| !name.contains(" > ")).count() as u64;
     Some(RunnerReport {
         counts: Some(TestCounts {
             ran: failed + passed,
             failed: failed + unloadable,
-            skipped: amount(line, &["skipped"]) + amount(line, &["todo"]),
+            skipped: word_amount(line, &["skipped"]) + word_amount(line, &["todo"]),
         }),
         failures: names,
     })
 }
 
-fn mocha(text: &str) -> Option<RunnerReport> {
-    let passing = number(matches(&MOCHA_PASSING, text).last()?[0]);
-    let failing = matches(&MOCHA_FAILING, text);
-    let failed = failing.last().map_or(0, |groups| number(groups[0]));
-    let pending = matches(&MOCHA_PENDING, text);
+fn read_mocha(text: &str) -> Option<RunnerReport> {
+    let passing = parse_number(match_groups(&MOCHA_PASSING, text).last()?[0]);
+    let failing = match_groups(&MOCHA_FAILING, text);
+    let failed = failing.last().map_or(0, |groups| parse_number(groups[0]));
+    let pending = match_groups(&MOCHA_PENDING, text);
     Some(RunnerReport {
         counts: Some(TestCounts {
             ran: passing + failed,
             failed,
-            skipped: pending.last().map_or(0, |groups| number(groups[0])),
+            skipped: pending.last().map_or(0, |groups| parse_number(groups[0])),
         }),
         failures: mocha_failures(text),
     })
@@ -306,49 +316,52 @@ fn mocha_failures(text: &str) -> Vec<String> {
     failures
 }
 
-fn cargo_test(text: &str) -> Option<RunnerReport> {
-    let totals = matches(&CARGO_TOTALS, text);
+fn read_cargo_test(text: &str) -> Option<RunnerReport> {
+    let totals = match_groups(&CARGO_TOTALS, text);
     totals.first()?;
     let counts = totals.iter().fold(TestCounts::default(), |sum, groups| {
-        let (passed, failed) = (number(groups[0]), number(groups[1]));
-        sum.plus(TestCounts {
+        let (passed, failed) = (parse_number(groups[0]), parse_number(groups[1]));
+        sum.add_counts(TestCounts {
             ran: passed + failed,
             failed,
-            skipped: number(groups[2]),
+            skipped: parse_number(groups[2]),
         })
     });
-    let names = matches(&CARGO_NAMES, text);
+    let names = match_groups(&CARGO_NAMES, text);
     Some(RunnerReport {
         counts: Some(counts),
         failures: names.iter().map(|groups| groups[0].to_owned()).collect(),
     })
 }
 
-fn nextest(text: &str) -> Option<RunnerReport> {
-    let found = matches(&NEXTEST_TOTALS, text);
+fn read_nextest(text: &str) -> Option<RunnerReport> {
+    let found = match_groups(&NEXTEST_TOTALS, text);
     let groups = found.last()?;
     let failed = ["failed", "timed out", "exec failed"];
-    let names = matches(&NEXTEST_NAMES, text);
+    let names = match_groups(&NEXTEST_NAMES, text);
     Some(RunnerReport {
         counts: Some(TestCounts {
-            ran: number(groups[0]),
-            failed: failed.iter().map(|word| amount(groups[1], &[word])).sum(),
-            skipped: amount(groups[1], &["skipped"]),
+            ran: parse_number(groups[0]),
+            failed: failed
+                .iter()
+                .map(|word| word_amount(groups[1], &[word]))
+                .sum(),
+            skipped: word_amount(groups[1], &["skipped"]),
         }),
-        failures: unique(names.iter().map(|groups| groups[0].to_owned())),
+        failures: unique_names(names.iter().map(|groups| groups[0].to_owned())),
     })
 }
 
 /// Only `go test -v` prints its tests; without it there are names of failures and no count.
-fn go_test(text: &str) -> Option<RunnerReport> {
-    let packages = matches(&GO_PACKAGES, text);
-    let results = matches(&GO_RESULTS, text);
+fn read_go_test(text: &str) -> Option<RunnerReport> {
+    let packages = match_groups(&GO_PACKAGES, text);
+    let results = match_groups(&GO_RESULTS, text);
     if packages.is_empty() && results.is_empty() {
         return None;
     }
-    let unbuilt = !matches(&GO_UNBUILT, text).is_empty();
+    let unbuilt = !match_groups(&GO_UNBUILT, text).is_empty();
     let of = |word: &str| results.iter().filter(|groups| groups[0] == word).count() as u64;
-    let is_verbose = !matches(&GO_RUNS, text).is_empty();
+    let is_verbose = !match_groups(&GO_RUNS, text).is_empty();
     let counts = is_verbose.then(|| TestCounts {
         ran: of("PASS") + of("FAIL"),
         failed: of("FAIL") + u64::from(unbuilt),
@@ -363,9 +376,9 @@ fn go_test(text: &str) -> Option<RunnerReport> {
     })
 }
 
-fn tap(text: &str) -> Option<RunnerReport> {
-    matches(&TAP_HEADER, text).first()?;
-    let lines = matches(&TAP_LINES, text);
+fn read_tap(text: &str) -> Option<RunnerReport> {
+    match_groups(&TAP_HEADER, text).first()?;
+    let lines = match_groups(&TAP_LINES, text);
     lines.first()?;
     let mut counts = TestCounts::default();
     let mut failures = Vec::new();

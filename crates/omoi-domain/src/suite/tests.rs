@@ -232,8 +232,11 @@ fn a_suite_is_judged_by_its_run_on_the_base() {
         let verdict = judge_suite(base, &now, may_drop);
         assert_eq!(verdict, expected, "{base:?} {now:?}");
         let is_known = matches!(expected, Green | KnownRed(_));
-        assert_eq!(verdict.passes(), is_known);
-        assert_eq!(verdict.note().is_none(), matches!(expected, Green | Red));
+        assert_eq!(verdict.is_passing(), is_known);
+        assert_eq!(
+            verdict.receipt_note().is_none(),
+            matches!(expected, Green | Red)
+        );
     }
 }
 

@@ -25,11 +25,11 @@ impl SuiteRun {
 /// What a run after the base means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SuiteVerdict {
-    /// It passes.
+    /// It passes, with no fewer tests.
     Green,
     /// It fails, with nothing that did not fail at the base already, which a person accepted.
     KnownRed(BTreeSet<String>),
-    /// It fails.
+    /// It fails, with failures that nobody accepted.
     Red,
     /// It fails, and these tests did not fail at the base.
     NewFailures(BTreeSet<String>),
@@ -44,12 +44,12 @@ pub enum SuiteVerdict {
 
 impl SuiteVerdict {
     /// Whether the work may go on.
-    pub fn passes(&self) -> bool {
+    pub fn is_passing(&self) -> bool {
         matches!(self, Self::Green | Self::KnownRed(_))
     }
 
     /// A line for the receipt, where the exit code alone does not say it.
-    pub fn note(&self) -> Option<String> {
+    pub fn receipt_note(&self) -> Option<String> {
         let list = |names: &BTreeSet<String>| {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             names.join(", ")
@@ -96,13 +96,13 @@ pub fn judge_suite(base: Option<&SuiteRun>, now: &SuiteRun, may_drop: bool) -> S
         }
         (false, _, _) => SuiteVerdict::Red,
     };
-    match fewer(base, now, may_drop) {
-        Some(fewer) if verdict.passes() => fewer,
+    match fewer_tests(base, now, may_drop) {
+        Some(fewer) if verdict.is_passing() => fewer,
         _ => verdict,
     }
 }
 
-fn fewer(base: &SuiteRun, now: &SuiteRun, may_drop: bool) -> Option<SuiteVerdict> {
+fn fewer_tests(base: &SuiteRun, now: &SuiteRun, may_drop: bool) -> Option<SuiteVerdict> {
     let before = base.report.counts?.ran;
     let after = now.report.counts.map(|counts| counts.ran);
     let enough = match after {

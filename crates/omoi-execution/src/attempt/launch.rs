@@ -18,7 +18,9 @@ use omoi_git::mirror::{BaseStore, BaseStoreError, Identity, MirrorError};
 use omoi_git::object::ObjectId;
 use omoi_git::refname::{BadRefName, RefName};
 use omoi_git::work::{WorkDir, WorkError};
-use omoi_protocol::worker::{AttemptContext, CONTEXT_FILE, CommitPlan, Limits, Tool, TurnRecord};
+use omoi_protocol::worker::{
+    AgentTool, AttemptContext, AttemptLimits, CONTEXT_FILE, CommitPlan, TurnRecord,
+};
 use omoi_runtime::lifecycle::SpawnKind;
 use omoi_sandbox::policy::inside;
 use omoi_sandbox::{
@@ -69,11 +71,11 @@ pub struct Brief {
     /// The first user message.
     pub prompt: String,
     /// Tools its model is offered.
-    pub tools: Vec<Tool>,
+    pub tools: Vec<AgentTool>,
     /// Schema of `submit_item`, when it is offered.
     pub item_schema: Option<Value>,
     /// What it may use.
-    pub limits: Limits,
+    pub limits: AttemptLimits,
     /// How its work is committed; none for attempts that only read.
     pub commit: Option<CommitPlan>,
 }

@@ -39,7 +39,7 @@ pub async fn lose(
 ) -> Result<(), StoreError> {
     let loss = AttemptLoss {
         // It may hold what a worker printed.
-        message: platform.mask.mask(&loss.message).into_owned(),
+        message: platform.mask.mask_text(&loss.message).into_owned(),
         ..loss
     };
     attempt.stop_reason = Some(loss.stop_reason);

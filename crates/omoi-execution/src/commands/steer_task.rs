@@ -3,7 +3,7 @@
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::message::MessageSender;
-use omoi_protocol::control::Steer;
+use omoi_protocol::control::SteerTask;
 use omoi_store::{Tenant, messages, tasks};
 
 use super::TaskCommandError;
@@ -18,9 +18,9 @@ pub const MESSAGE_BYTES_MAX: usize = 10 << 10;
 pub async fn steer_task(
     tenant: &Tenant,
     id: TaskId,
-    message: &Steer,
+    message: &SteerTask,
 ) -> Result<(), TaskCommandError> {
-    let Steer {
+    let SteerTask {
         message_type,
         content,
     } = message;

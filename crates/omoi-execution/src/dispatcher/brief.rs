@@ -9,7 +9,7 @@ use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::{TaskType, UnmetCode};
 use omoi_git::mirror::Identity;
 use omoi_git::work::BUNDLE_BYTES_MAX;
-use omoi_protocol::worker::{COMPLETION_SIGNAL, CommitPlan, Limits, Tool};
+use omoi_protocol::worker::{AgentTool, AttemptLimits, COMPLETION_SIGNAL, CommitPlan};
 use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;
 use omoi_store::specs::Spec;
@@ -73,16 +73,16 @@ pub(super) async fn of_task(
         system,
         prompt,
         tools: vec![
-            Tool::Read,
-            Tool::Glob,
-            Tool::Grep,
-            Tool::Write,
-            Tool::Edit,
-            Tool::Shell,
-            Tool::ReportDiscovery,
+            AgentTool::Read,
+            AgentTool::Glob,
+            AgentTool::Grep,
+            AgentTool::Write,
+            AgentTool::Edit,
+            AgentTool::Shell,
+            AgentTool::ReportDiscovery,
         ],
         item_schema: None,
-        limits: Limits {
+        limits: AttemptLimits {
             turns_max: settings.task_turns_max,
             wall_s: u64::try_from(task.timeout_seconds)
                 .unwrap_or(0)

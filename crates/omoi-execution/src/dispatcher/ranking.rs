@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{SpecId, TaskId};
-use omoi_domain::score::{Candidate, Ranked, rank, score};
+use omoi_domain::score::{RankedTask, ScoreFacts, compare_ranked, task_score};
 use omoi_domain::spec::SpecStatus;
 use omoi_store::tasks::{self, Scan, Task};
 use omoi_store::{StoreError, Tx, specs};
@@ -23,9 +23,9 @@ struct ScoredTask {
 
 impl ScoredTask {
     /// Tasks of one score and age start in plan order.
-    fn rank(&self) -> Ranked<(i64, i64, TaskId)> {
+    fn rank(&self) -> RankedTask<(i64, i64, TaskId)> {
         let task = &self.task;
-        Ranked {
+        RankedTask {
             score: self.score,
             queued_at: task.queued_at,
             id: (task.level, task.ordinal, task.id),
@@ -41,12 +41,12 @@ pub(super) async fn ranked_candidates(platform: &Platform) -> Result<Vec<Task>, 
         .await?;
     keep_scores(platform, &scored).await?;
     let mut ranked: Vec<_> = scored.iter().map(ScoredTask::rank).collect();
-    ranked.sort_by(rank);
+    ranked.sort_by(compare_ranked);
     let mut tasks: BTreeMap<TaskId, Task> = scored
         .into_iter()
         .map(|one| (one.task.id, one.task))
         .collect();
-    let in_order = ranked.into_iter().map(|Ranked { id, .. }| id.2);
+    let in_order = ranked.into_iter().map(|RankedTask { id, .. }| id.2);
     Ok(in_order.filter_map(|id| tasks.remove(&id)).collect())
 }
 
@@ -67,7 +67,7 @@ async fn scored(tx: &mut Tx, platform: &Platform) -> Result<Vec<ScoredTask>, Sto
     }
     let now = tx.now();
     let scored = candidates.into_iter().map(|task| {
-        let candidate = Candidate {
+        let candidate = ScoreFacts {
             priority: task.priority,
             queued_at: task.queued_at,
             deadline_at: task.deadline_at,
@@ -75,7 +75,7 @@ async fn scored(tx: &mut Tx, platform: &Platform) -> Result<Vec<ScoredTask>, Sto
             retry_count: task.retry_count,
             max_retries: task.max_retries,
         };
-        let score = score(&settings.weights, now, &candidate);
+        let score = task_score(&settings.weights, now, &candidate);
         ScoredTask { task, score }
     });
     Ok(scored.collect())

@@ -1,6 +1,6 @@
 //! The end of an attempt, as its worker tells it.
 
-use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome, SubjectKind};
+use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason, SubjectKind};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::lifecycle::attempt::{ReportedEnd, TaskFollowUp, after_report, ended_state};
 use omoi_domain::lifecycle::task::UnmetResult;
@@ -11,7 +11,7 @@ use omoi_git::import::ImportError;
 use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
-use omoi_protocol::worker::Complete;
+use omoi_protocol::worker::ReportComplete;
 use omoi_sandbox::ExhaustedLimit;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::{self, Spec};
@@ -30,7 +30,7 @@ use crate::tasks::{follow_up, of_attempt};
 pub async fn complete(
     platform: &Platform,
     attempt: &Attempt,
-    body: Complete,
+    body: ReportComplete,
 ) -> Result<(), IntakeError> {
     let body = with_limit(body, platform.running.exhausted(attempt.id));
     let said = platform
@@ -44,7 +44,7 @@ pub async fn complete(
         return Err(IntakeError::Superseded);
     }
     let verdict = match (attempt.subject.kind(), body.outcome) {
-        (SubjectKind::Task, Outcome::Succeeded | Outcome::Incomplete) => {
+        (SubjectKind::Task, AttemptOutcome::Succeeded | AttemptOutcome::Incomplete) => {
             judge(platform, attempt, &body).await?
         }
         _ => Verdict::default(),
@@ -59,7 +59,7 @@ pub async fn complete(
             attempt.head_sha = Some(head.as_str().to_owned());
         }
         let task = of_attempt(tx, &attempt).await?;
-        let to = ended_state(attempt.state, body.outcome.state());
+        let to = ended_state(attempt.state, body.outcome.attempt_state());
         attempts::transition(tx, &mut attempt, to).await?;
         close_sandbox(tx, &attempt).await?;
         match task {
@@ -71,8 +71,11 @@ pub async fn complete(
 }
 
 /// Refuses work of a worker that never reported its start.
-fn check_started(attempt: &Attempt, body: &Complete) -> Result<(), IntakeError> {
-    let has_work = matches!(body.outcome, Outcome::Succeeded | Outcome::Incomplete);
+fn check_started(attempt: &Attempt, body: &ReportComplete) -> Result<(), IntakeError> {
+    let has_work = matches!(
+        body.outcome,
+        AttemptOutcome::Succeeded | AttemptOutcome::Incomplete
+    );
     let is_task = attempt.subject.kind() == SubjectKind::Task;
     if is_task && has_work && attempt.state != AttemptState::Running {
         let why = "the worker tells of work but never reported its start";
@@ -83,17 +86,17 @@ fn check_started(attempt: &Attempt, body: &Complete) -> Result<(), IntakeError> 
 
 /// A worker that was stopped for breaking a limit saved its work and knows of nothing but a stop;
 /// the limit is what ended it. A full disk is no fault of the agent's: its work goes on later.
-fn with_limit(body: Complete, limit: Option<ExhaustedLimit>) -> Complete {
+fn with_limit(body: ReportComplete, limit: Option<ExhaustedLimit>) -> ReportComplete {
     match limit {
-        Some(limit) if body.outcome == Outcome::Interrupted && limit.is_of_the_machine() => {
-            Complete {
+        Some(limit) if body.outcome == AttemptOutcome::Interrupted && limit.is_of_the_machine() => {
+            ReportComplete {
                 stop_reason: AttemptStopReason::DiskLow,
                 error_message: Some(format!("stopped: {limit}")),
                 ..body
             }
         }
-        Some(limit) if body.outcome == Outcome::Interrupted => Complete {
-            outcome: Outcome::Failed,
+        Some(limit) if body.outcome == AttemptOutcome::Interrupted => ReportComplete {
+            outcome: AttemptOutcome::Failed,
             stop_reason: AttemptStopReason::ResourceExhausted,
             error_class: Some(ErrorClass::ResourceExhausted),
             error_message: Some(format!("stopped: {limit}")),
@@ -104,10 +107,10 @@ fn with_limit(body: Complete, limit: Option<ExhaustedLimit>) -> Complete {
 }
 
 /// Whether the attempt ended just as `body` tells.
-fn is_repeated(attempt: &Attempt, body: &Complete) -> bool {
+fn is_repeated(attempt: &Attempt, body: &ReportComplete) -> bool {
     let brought = body.bundle.as_ref().map(|bundle| &bundle.sha);
     !attempt.state.is_live()
-        && attempt.state == body.outcome.state()
+        && attempt.state == body.outcome.attempt_state()
         && attempt.stop_reason == Some(body.stop_reason)
         && attempt.error_class == body.error_class
         && attempt.error_message == body.error_message
@@ -138,7 +141,7 @@ struct Verdict {
 async fn judge(
     platform: &Platform,
     attempt: &Attempt,
-    body: &Complete,
+    body: &ReportComplete,
 ) -> Result<Verdict, IntakeError> {
     let mirror = platform.mirror(attempt.project_id).await?;
     let (task, spec, incoming) = sides(platform, attempt).await?;
@@ -155,7 +158,7 @@ async fn judge(
             Err(other) => return Err(other),
         },
     };
-    let is_done = body.outcome == Outcome::Succeeded;
+    let is_done = body.outcome == AttemptOutcome::Succeeded;
     let head = match &handed_in {
         Some(taken) => Some(taken.commit.clone()),
         None if is_done => standing(&task, attempt)?,
@@ -258,7 +261,7 @@ async fn move_task(
     tx: &mut Tx,
     platform: &Platform,
     mut task: Task,
-    body: Complete,
+    body: ReportComplete,
     verdict: Verdict,
 ) -> Result<(), StoreError> {
     let step = after_report(ReportedEnd {
@@ -293,8 +296,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
     use super::*;
 
-    fn body(outcome: Outcome) -> Complete {
-        Complete {
+    fn body(outcome: AttemptOutcome) -> ReportComplete {
+        ReportComplete {
             outcome,
             stop_reason: AttemptStopReason::ShutdownSignal,
             summary: None,
@@ -314,8 +317,8 @@ mod tests {
             used_bytes: 9,
             limit_bytes: 4,
         };
-        let told = with_limit(body(Outcome::Interrupted), Some(limit));
-        assert_eq!(told.outcome, Outcome::Failed);
+        let told = with_limit(body(AttemptOutcome::Interrupted), Some(limit));
+        assert_eq!(told.outcome, AttemptOutcome::Failed);
         assert_eq!(told.stop_reason, AttemptStopReason::ResourceExhausted);
         assert_eq!(told.error_class, Some(ErrorClass::ResourceExhausted));
         let message = told.error_message.unwrap();
@@ -326,15 +329,19 @@ mod tests {
             floor_bytes: 2,
             workspace_bytes: 3,
         };
-        let told = with_limit(body(Outcome::Interrupted), Some(full));
+        let told = with_limit(body(AttemptOutcome::Interrupted), Some(full));
         assert_eq!(
             (told.outcome, told.stop_reason, told.error_class),
-            (Outcome::Interrupted, AttemptStopReason::DiskLow, None)
+            (
+                AttemptOutcome::Interrupted,
+                AttemptStopReason::DiskLow,
+                None
+            )
         );
         // Work that was handed in before counts, and so does a stop that a person asked for.
         for (outcome, limit) in [
-            (Outcome::Succeeded, Some(limit)),
-            (Outcome::Interrupted, None),
+            (AttemptOutcome::Succeeded, Some(limit)),
+            (AttemptOutcome::Interrupted, None),
         ] {
             assert_eq!(with_limit(body(outcome), limit), body(outcome));
         }

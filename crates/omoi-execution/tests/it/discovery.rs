@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason};
 use omoi_domain::check::CheckKind;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::discovery::DiscoveryType;
@@ -278,7 +278,10 @@ async fn reports_that_break_a_rule_write_nothing() {
     complete(
         &it.platform,
         &attempt,
-        ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal),
+        ended(
+            AttemptOutcome::Succeeded,
+            AttemptStopReason::CompletionSignal,
+        ),
     )
     .await
     .unwrap();

@@ -1,7 +1,7 @@
 //! An attempt that is over or has an old fence never changes the rows of its task, its ticket or
 //! anything else of the spec, however its reports interleave with those of its successors.
 
-use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason};
 use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::retry::ErrorClass;
@@ -86,7 +86,10 @@ async fn report(it: &TestDeployment, rng: &Rng, by: &Created) -> bool {
             intake::ack(platform, attempt, body).await.is_ok()
         }
         5 => {
-            let body = ended(Outcome::Incomplete, AttemptStopReason::MaxTurnsReached);
+            let body = ended(
+                AttemptOutcome::Incomplete,
+                AttemptStopReason::MaxTurnsReached,
+            );
             intake::complete(platform, attempt, body).await.is_ok()
         }
         6 => {
@@ -94,7 +97,10 @@ async fn report(it: &TestDeployment, rng: &Rng, by: &Created) -> bool {
             intake::complete(platform, attempt, body).await.is_ok()
         }
         _ => {
-            let body = ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal);
+            let body = ended(
+                AttemptOutcome::Succeeded,
+                AttemptStopReason::CompletionSignal,
+            );
             intake::complete(platform, attempt, body).await.is_ok()
         }
     }

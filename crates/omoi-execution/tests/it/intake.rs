@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason};
 use omoi_domain::id::EventId;
 use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::message::{MessageSender, MessageType};
@@ -60,7 +60,7 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
     intake::complete(
         &it.platform,
         &one.attempt,
-        ended(Outcome::Interrupted, AttemptStopReason::Interrupt),
+        ended(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
     )
     .await
     .unwrap();
@@ -156,7 +156,7 @@ async fn events_have_limits_and_are_stored_once() {
     intake::complete(
         &it.platform,
         &attempt,
-        ended(Outcome::Interrupted, AttemptStopReason::Interrupt),
+        ended(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
     )
     .await
     .unwrap();
@@ -231,7 +231,10 @@ async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
     intake::complete(
         &it.platform,
         &second.attempt,
-        ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal),
+        ended(
+            AttemptOutcome::Succeeded,
+            AttemptStopReason::CompletionSignal,
+        ),
     )
     .await
     .unwrap();

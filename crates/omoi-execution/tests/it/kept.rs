@@ -3,22 +3,23 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use omoi_domain::attempt::{AttemptStopReason, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
 use omoi_domain::merge::MergeState;
 use omoi_domain::task::{TaskStatus, TaskType};
 use omoi_execution::intake::complete;
 use omoi_git::object::ObjectId;
-use omoi_protocol::worker::{Bundle, Complete};
+use omoi_protocol::worker::{GitBundle, ReportComplete};
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError};
 use omoi_testkit::deployment::{TestDeployment, ended};
 use omoi_testkit::repo::TestRepo;
+
 use omoi_testkit::sample_rows::merge;
 
-fn brings(head: &ObjectId, outcome: Outcome) -> Complete {
-    Complete {
-        bundle: Some(Bundle {
+fn brings(head: &ObjectId, outcome: AttemptOutcome) -> ReportComplete {
+    ReportComplete {
+        bundle: Some(GitBundle {
             sha: head.as_str().to_owned(),
             data_b64: String::new(),
         }),
@@ -50,23 +51,27 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
     let huge = it.commit_on(&with_test, "src/a.py", Some(&huge)).await;
     let protected = it.commit_on(&with_test, ".omoi_os/a.md", Some("a")).await;
     let settings = it.commit_on(&with_test, ".mcp.json", Some("{}")).await;
-    let outside = Complete {
+    let outside = ReportComplete {
         refused_paths: vec!["../etc".to_owned()],
-        ..brings(&good, Outcome::Succeeded)
+        ..brings(&good, AttemptOutcome::Succeeded)
     };
-    let done = |head| brings(head, Outcome::Succeeded);
+    let done = |head| brings(head, AttemptOutcome::Succeeded);
     let cases = [
         (
-            brings(&good, Outcome::Incomplete),
+            brings(&good, AttemptOutcome::Incomplete),
             "incomplete",
             Some(&good),
         ),
         (
-            brings(&weakened, Outcome::Incomplete),
+            brings(&weakened, AttemptOutcome::Incomplete),
             "incomplete",
             Some(&weakened),
         ),
-        (brings(&protected, Outcome::Incomplete), "incomplete", None),
+        (
+            brings(&protected, AttemptOutcome::Incomplete),
+            "incomplete",
+            None,
+        ),
         (done(&weakened), "test_weakened", Some(&weakened)),
         (done(&ours), "conflict_markers", Some(&ours)),
         (done(&ancestor), "conflict_markers", Some(&ancestor)),
@@ -106,12 +111,15 @@ async fn kept_work_is_done_when_the_next_agent_says_so() {
     let task = it.task(1, &[]).await;
     let good = it.work("src/a.py").await;
     let created = it.run(task.id).await;
-    let body = brings(&good, Outcome::Incomplete);
+    let body = brings(&good, AttemptOutcome::Incomplete);
     complete(&it.platform, &created.attempt, body)
         .await
         .unwrap();
     let created = it.run_from(task.id, &good).await;
-    let says = ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal);
+    let says = ended(
+        AttemptOutcome::Succeeded,
+        AttemptStopReason::CompletionSignal,
+    );
     complete(&it.platform, &created.attempt, says.clone())
         .await
         .unwrap();
@@ -203,7 +211,7 @@ async fn a_resolution_holds_both_sides_and_their_tests() {
     for (n, (head, code)) in (0..).zip(cases) {
         let task = resolver(&it, 10 * n + 1, &ours, &theirs).await;
         let created = it.run(task.id).await;
-        let body = brings(&head, Outcome::Succeeded);
+        let body = brings(&head, AttemptOutcome::Succeeded);
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();
@@ -236,7 +244,7 @@ async fn what_an_agent_found_is_no_licence_to_change_tests() {
             .unwrap()
             .remove(0);
         let created = it.run(task.id).await;
-        let body = brings(&changed, Outcome::Succeeded);
+        let body = brings(&changed, AttemptOutcome::Succeeded);
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();
@@ -263,7 +271,7 @@ async fn markers_that_stood_in_the_base_are_no_conflict() {
     complete(
         &it.platform,
         &created.attempt,
-        brings(&head, Outcome::Succeeded),
+        brings(&head, AttemptOutcome::Succeeded),
     )
     .await
     .unwrap();
@@ -282,12 +290,15 @@ async fn commits_that_are_refused_are_sent_back_with_the_reason() {
     let task = it.task(1, &[]).await;
     let created = it.run(task.id).await;
     let bundle = std::fs::read(repo.path().join("out")).unwrap();
-    let body = Complete {
-        bundle: Some(Bundle {
+    let body = ReportComplete {
+        bundle: Some(GitBundle {
             sha: repo.head(),
             data_b64: STANDARD.encode(bundle),
         }),
-        ..ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal)
+        ..ended(
+            AttemptOutcome::Succeeded,
+            AttemptStopReason::CompletionSignal,
+        )
     };
     complete(&it.platform, &created.attempt, body)
         .await
@@ -304,17 +315,28 @@ async fn commits_that_are_refused_are_sent_back_with_the_reason() {
 #[tokio::test]
 async fn work_that_could_not_be_saved_is_sent_back_with_the_reason() {
     let it = TestDeployment::new().await;
-    let said = |outcome| Complete {
+    let said = |outcome| ReportComplete {
         unsaved: Some("data/big.bin is too long".to_owned()),
         ..ended(outcome, AttemptStopReason::CompletionSignal)
     };
-    let hidden = Complete {
+    let hidden = ReportComplete {
         ignored_paths: vec!["build/out.py".to_owned()],
-        ..ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal)
+        ..ended(
+            AttemptOutcome::Succeeded,
+            AttemptStopReason::CompletionSignal,
+        )
     };
     let cases = [
-        (said(Outcome::Succeeded), "work_unsaved", "data/big.bin"),
-        (said(Outcome::Incomplete), "incomplete", "data/big.bin"),
+        (
+            said(AttemptOutcome::Succeeded),
+            "work_unsaved",
+            "data/big.bin",
+        ),
+        (
+            said(AttemptOutcome::Incomplete),
+            "incomplete",
+            "data/big.bin",
+        ),
         (hidden, "no_change", "build/out.py"),
     ];
     for (number, (body, code, named)) in (1..).zip(cases) {
@@ -372,7 +394,7 @@ async fn files_that_decide_what_the_suite_runs_count_as_tests() {
             .remove(0);
         let created = it.run(task.id).await;
         let head = it.commit_on(&base, path, Some(text)).await;
-        let body = brings(&head, Outcome::Succeeded);
+        let body = brings(&head, AttemptOutcome::Succeeded);
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();

@@ -342,7 +342,7 @@ async fn a_failed_call_is_told_with_whose_it_is() {
         next.time_of_day(),
         until.time_of_day()
     );
-    assert_eq!(told.line(), expected);
+    assert_eq!(told.one_line(), expected);
     // The judge's call has no attempt of an agent; the platform's own is named.
     let new = NewAttempt {
         project_id: it.spec.project_id,

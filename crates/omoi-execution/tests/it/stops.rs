@@ -1,13 +1,14 @@
 //! What each way to end leaves behind: the task's state, and no slot held.
 
-use omoi_domain::attempt::{AttemptStopReason, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::SandboxState;
 use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_execution::intake::{IntakeError, complete};
-use omoi_protocol::worker::{Bundle, Complete};
+use omoi_protocol::worker::{GitBundle, ReportComplete};
 use omoi_store::{messages, sandboxes};
+
 use omoi_testkit::deployment::{TestDeployment, ended, failed};
 
 /// What is left of a task.
@@ -29,13 +30,16 @@ fn left(status: TaskStatus, round: u32, retries: u32, unmet: Option<UnmetCode>) 
     }
 }
 
-fn said_done(sha: &str) -> Complete {
-    Complete {
-        bundle: Some(Bundle {
+fn said_done(sha: &str) -> ReportComplete {
+    ReportComplete {
+        bundle: Some(GitBundle {
             sha: sha.to_owned(),
             data_b64: String::new(),
         }),
-        ..ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal)
+        ..ended(
+            AttemptOutcome::Succeeded,
+            AttemptStopReason::CompletionSignal,
+        )
     }
 }
 
@@ -46,17 +50,22 @@ async fn every_stop_reason_leads_to_its_state() {
     let it = TestDeployment::new().await;
     let head = it.work("src/new.txt").await;
     let protected = it.work(".omoi_os/tasks.md").await;
-    let outside = Complete {
+    let outside = ReportComplete {
         refused_paths: vec!["../etc".to_owned()],
         ..said_done(head.as_str())
     };
     let incomplete = |why| {
         (
-            ended(Outcome::Incomplete, why),
+            ended(AttemptOutcome::Incomplete, why),
             left(Pending, 1, 0, Some(UnmetCode::Incomplete)),
         )
     };
-    let interrupted = |why| (ended(Outcome::Interrupted, why), left(Pending, 0, 0, None));
+    let interrupted = |why| {
+        (
+            ended(AttemptOutcome::Interrupted, why),
+            left(Pending, 0, 0, None),
+        )
+    };
     let error =
         |class, status, retries| (failed(class, "it broke"), left(status, 0, retries, None));
     let cases = [
@@ -65,7 +74,10 @@ async fn every_stop_reason_leads_to_its_state() {
             left(PendingValidation, 0, 0, None),
         ),
         (
-            ended(Outcome::Succeeded, AttemptStopReason::CompletionSignal),
+            ended(
+                AttemptOutcome::Succeeded,
+                AttemptStopReason::CompletionSignal,
+            ),
             left(Pending, 1, 0, Some(UnmetCode::NoChange)),
         ),
         (
@@ -98,7 +110,7 @@ async fn every_stop_reason_leads_to_its_state() {
     let cases = cases.map(|(body, expected)| (None, body, expected));
     // An interrupt of a person calls the task off, one of the platform does not.
     let by = |sender, status| {
-        let body = ended(Outcome::Interrupted, AttemptStopReason::Interrupt);
+        let body = ended(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
         (Some(sender), body, left(status, 0, 0, None))
     };
     let cases = cases
@@ -137,7 +149,7 @@ async fn every_stop_reason_leads_to_its_state() {
         // It takes effect once: the same again is answered as before, anything else is too late.
         let again = complete(&it.platform, &created.attempt, body.clone()).await;
         assert!(again.is_ok(), "{what}: {again:?}");
-        let other = Complete {
+        let other = ReportComplete {
             stop_reason: AttemptStopReason::Done,
             ..body
         };
@@ -157,12 +169,18 @@ async fn an_end_before_the_start_changes_nothing_or_waits() {
     let cases = [
         (said_done(head.as_str()), None),
         (
-            ended(Outcome::Incomplete, AttemptStopReason::MaxTurnsReached),
+            ended(
+                AttemptOutcome::Incomplete,
+                AttemptStopReason::MaxTurnsReached,
+            ),
             None,
         ),
         (failed(ErrorClass::AgentError, "no model"), Some(1)),
         (
-            ended(Outcome::Interrupted, AttemptStopReason::ShutdownSignal),
+            ended(
+                AttemptOutcome::Interrupted,
+                AttemptStopReason::ShutdownSignal,
+            ),
             Some(0),
         ),
     ];
@@ -193,8 +211,11 @@ async fn an_end_before_the_start_changes_nothing_or_waits() {
 #[tokio::test]
 async fn a_task_called_off_stays_so_whatever_its_worker_says() {
     let it = TestDeployment::new().await;
-    for (number, outcome) in (1..).zip([Outcome::Interrupted, Outcome::Failed, Outcome::Incomplete])
-    {
+    for (number, outcome) in (1..).zip([
+        AttemptOutcome::Interrupted,
+        AttemptOutcome::Failed,
+        AttemptOutcome::Incomplete,
+    ]) {
         let task = it.task(number, &[]).await;
         let created = it.run(task.id).await;
         it.commit(async |tx| {

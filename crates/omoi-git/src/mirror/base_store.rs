@@ -11,7 +11,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use omoi_domain::crash::{self, CrashPoint, Side};
+use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
 use super::Mirror;
 use crate::object::ObjectId;
@@ -180,12 +180,12 @@ impl Mirror {
     /// Removes the store at `dir`. It goes by a rename: half a store is never seen under its name.
     fn set_aside(&self, dir: &Path) -> io::Result<()> {
         let scratch = self.scratch_folder()?;
-        crash::pass(CrashPoint::FileReplaced, Side::Before);
+        crash::pass_point(CrashPoint::FileReplaced, CrashSide::Before);
         match std::fs::rename(dir, scratch.path().join("base")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        crash::pass(CrashPoint::FileReplaced, Side::After);
+        crash::pass_point(CrashPoint::FileReplaced, CrashSide::After);
         scratch.close()
     }
 
@@ -216,12 +216,12 @@ impl Mirror {
             .await
             .map_err(io)?;
         std::fs::create_dir_all(self.dir.join(PLACE)).map_err(io)?;
-        crash::pass(CrashPoint::FileReplaced, Side::Before);
+        crash::pass_point(CrashPoint::FileReplaced, CrashSide::Before);
         match std::fs::rename(&fresh, dir) {
             Err(error) if !dir.join(MANIFEST).is_file() => return Err(io(error)),
             Ok(()) | Err(_) => {}
         }
-        crash::pass(CrashPoint::FileReplaced, Side::After);
+        crash::pass_point(CrashPoint::FileReplaced, CrashSide::After);
         Ok(())
     }
 }

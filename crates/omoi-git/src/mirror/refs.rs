@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use omoi_domain::crash::{self, CrashPoint, Side};
+use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
 use super::Mirror;
 use crate::object::ObjectId;
@@ -83,7 +83,7 @@ impl Mirror {
         expected: Option<&ObjectId>,
         point: CrashPoint,
     ) -> Result<(), UpdateRefError> {
-        crash::pass(point, Side::Before);
+        crash::pass_point(point, CrashSide::Before);
         let old = expected.map_or("", ObjectId::as_str);
         self.change_ref(
             name,
@@ -91,7 +91,7 @@ impl Mirror {
             ExpectedRef::At(expected),
         )
         .await?;
-        crash::pass(point, Side::After);
+        crash::pass_point(point, CrashSide::After);
         Ok(())
     }
 
@@ -102,11 +102,11 @@ impl Mirror {
         expected: &ObjectId,
         point: CrashPoint,
     ) -> Result<(), UpdateRefError> {
-        crash::pass(point, Side::Before);
+        crash::pass_point(point, CrashSide::Before);
         let args = ["--no-deref", "-d", "--", name.as_str(), expected.as_str()];
         self.change_ref(name, &args, ExpectedRef::At(Some(expected)))
             .await?;
-        crash::pass(point, Side::After);
+        crash::pass_point(point, CrashSide::After);
         Ok(())
     }
 

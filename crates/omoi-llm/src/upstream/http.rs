@@ -225,7 +225,7 @@ struct ErrorReadLimits<'a> {
 /// A provider's text with secrets masked, on one line.
 pub(super) fn masked_line(text: &str, mask: &SecretMask) -> String {
     // First the secrets: a line that is cut could hold the beginning of one.
-    plain_words(&mask.mask(text))
+    plain_words(&mask.mask_text(text))
 }
 
 /// Reads what the model says about its refusal; a body that cannot be read takes nothing away from the

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use omoi_domain::check::CheckKind;
-use omoi_domain::graph::{Cycle, Edge, Graph, Problem};
+use omoi_domain::graph::{Cycle, Edge, Graph, GraphProblem};
 
 use crate::outputs::{RequirementsOutput, TasksOutput};
 
@@ -189,15 +189,15 @@ fn dangling_fault(owner: &str, field: &'static str, missing: &str) -> PlanFault 
 }
 
 fn note_problems(
-    problems: Vec<Problem<String>>,
+    problems: Vec<GraphProblem<String>>,
     field: &'static str,
     faults: &mut BTreeSet<PlanFault>,
 ) {
     for problem in problems {
         faults.insert(match problem {
-            Problem::DuplicateNode(id) => PlanFault::DuplicateId { id },
-            Problem::SelfEdge(id) => PlanFault::SelfDependency { id },
-            Problem::Dangling {
+            GraphProblem::DuplicateNode(id) => PlanFault::DuplicateId { id },
+            GraphProblem::SelfEdge(id) => PlanFault::SelfDependency { id },
+            GraphProblem::Dangling {
                 before,
                 after,
                 missing,
@@ -206,7 +206,7 @@ fn note_problems(
                 dangling_fault(&owner, field, &missing)
             }
             // Ids end at 999, so a plan of this size has duplicates, which are reported.
-            Problem::TooManyNodes { .. } => continue,
+            GraphProblem::TooManyNodes { .. } => continue,
         });
     }
 }

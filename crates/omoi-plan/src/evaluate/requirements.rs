@@ -225,7 +225,7 @@ fn check_wording(n: usize, requirement: &Value, sheet: &mut MarkSheet) {
         (kind, id.as_ref().map(PlanId::series))
         && kind != *category
     {
-        let message = format!("type `{kind}` has the code {}", kind.code());
+        let message = format!("type `{kind}` has the code {}", kind.category_code());
         sheet.add_warning("category_mismatch", path("id"), message);
     }
 }

@@ -129,13 +129,13 @@ fn rows_are_ordered_so_that_references_exist_and_the_queue_can_finish() {
     let levels: BTreeMap<String, u32> = tasks.map(|t| (t.local_id.clone(), t.level)).collect();
     let (graph, problems) = graph::Graph::build(levels.keys().cloned(), edges);
     assert_eq!(problems, []);
-    let mut run = graph::Progress::new(graph.into_dag().unwrap(), |_| false);
+    let mut run = graph::DagProgress::new(graph.into_dag().unwrap(), |_| false);
     let mut finished = 0;
     loop {
-        let Some(next) = run.ready().next().cloned() else {
+        let Some(next) = run.ready_nodes().next().cloned() else {
             break;
         };
-        assert_eq!(run.dag().level(&next), Some(levels[&next]));
+        assert_eq!(run.dag().node_level(&next), Some(levels[&next]));
         run.complete(&next).unwrap();
         finished += 1;
     }

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject, Outcome};
+use omoi_domain::attempt::{
+    AgentRole, AttemptOutcome, AttemptState, AttemptStopReason, AttemptSubject,
+};
 use omoi_domain::block::TaskBlock;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::phase::Phase;
@@ -379,7 +381,7 @@ async fn a_conversation_under_an_old_title_is_not_gone_on_with() {
         desk.answered(&old, 0).await;
         desk.end(
             &old,
-            ended(Outcome::Interrupted, AttemptStopReason::Interrupt),
+            ended(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
         )
         .await;
         desk.it.advance(1);
@@ -442,8 +444,11 @@ async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
     desk.tick().await;
     let (attempt, _) = desk.agent(Phase::Sync).await;
     desk.hand_in(&attempt, Phase::Sync).await;
-    desk.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
-        .await;
+    desk.end(
+        &attempt,
+        ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+    )
+    .await;
     desk.tick().await;
     let spec = desk.spec_now().await;
     assert_eq!(spec.status, SpecStatus::Blocked);
@@ -462,8 +467,11 @@ async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
     desk.submit(&attempt, ("tasks", "TSK-001"), task)
         .await
         .unwrap();
-    desk.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
-        .await;
+    desk.end(
+        &attempt,
+        ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+    )
+    .await;
     desk.tick().await;
     desk.work_through(Phase::Sync).await;
     assert_eq!(desk.spec_now().await.status, SpecStatus::Completed);

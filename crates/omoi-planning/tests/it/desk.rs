@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::phase::Phase;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
@@ -19,7 +19,7 @@ use omoi_git::object::RepoPath;
 use omoi_plan::items::split_output;
 use omoi_planning::items;
 use omoi_planning::planner::Planner;
-use omoi_protocol::worker::{AttemptContext, Complete, ItemAck, SubmitItem};
+use omoi_protocol::worker::{AttemptContext, ItemAck, ReportComplete, SubmitItem};
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::reconcile::Next;
 use omoi_runtime::rng::Rng;
@@ -245,7 +245,7 @@ impl Desk {
         }
     }
 
-    pub(crate) async fn end(&self, attempt: &Attempt, how: Complete) {
+    pub(crate) async fn end(&self, attempt: &Attempt, how: ReportComplete) {
         intake::complete(&self.it.platform, attempt, how)
             .await
             .unwrap();
@@ -256,8 +256,11 @@ impl Desk {
         self.tick().await;
         let (attempt, _) = self.agent(phase).await;
         self.hand_in(&attempt, phase).await;
-        self.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
-            .await;
+        self.end(
+            &attempt,
+            ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+        )
+        .await;
         self.tick().await;
         if phase == Phase::Tasks {
             self.proofs_ended().await;

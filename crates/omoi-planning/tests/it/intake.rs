@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use omoi_domain::attempt::{AttemptState, AttemptStopReason, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
@@ -92,8 +92,11 @@ async fn a_surplus_item_can_be_withdrawn_on_a_retry() {
     }
     let ack = desk.submit(&attempt, place, Value::Null).await.unwrap();
     assert_eq!(ack.notes, ["`todo/nowhere.py` is withdrawn"]);
-    desk.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
-        .await;
+    desk.end(
+        &attempt,
+        ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+    )
+    .await;
     desk.tick().await;
     let output = desk.run(EXPLORE).await.output.unwrap().0;
     assert_eq!(output["key_files"], desk.plan.output(EXPLORE)["key_files"]);

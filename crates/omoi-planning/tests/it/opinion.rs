@@ -7,7 +7,9 @@ use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject, Outcome};
+use omoi_domain::attempt::{
+    AgentRole, AttemptOutcome, AttemptState, AttemptStopReason, AttemptSubject,
+};
 use omoi_domain::event::{Event, PlanJudged};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::phase::Phase;
@@ -97,8 +99,11 @@ async fn hand_in_tasks(desk: &mut Desk) {
     desk.tick().await;
     let (attempt, _) = desk.agent(Phase::Tasks).await;
     desk.hand_in(&attempt, Phase::Tasks).await;
-    desk.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
-        .await;
+    desk.end(
+        &attempt,
+        ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+    )
+    .await;
     desk.tick().await;
     desk.proofs_ended().await;
     desk.tick().await;
@@ -173,8 +178,11 @@ async fn an_objection_goes_back_to_the_planner_once() {
     let (attempt, orders) = desk.agent(Phase::Tasks).await;
     assert!(orders.prompt.contains("An empty file makes it pass."));
     desk.hand_in(&attempt, Phase::Tasks).await;
-    desk.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
-        .await;
+    desk.end(
+        &attempt,
+        ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+    )
+    .await;
     desk.tick().await;
     assert_eq!(desk.run(Phase::Tasks).await.state, PhaseState::Passed);
     let asked = asked(&desk).await;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::PhaseState;
 use omoi_execution::integration::output;
@@ -29,8 +29,11 @@ async fn tasks_handed_in(desk: &mut Desk) {
     desk.tick().await;
     let (attempt, _) = desk.agent(Phase::Tasks).await;
     desk.hand_in(&attempt, Phase::Tasks).await;
-    desk.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
-        .await;
+    desk.end(
+        &attempt,
+        ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+    )
+    .await;
     desk.tick().await;
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use omoi_domain::attempt::{AttemptStopReason, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::{PhaseState, SpecStatus};
@@ -27,8 +27,11 @@ impl Desk {
         let (attempt, told) = self.agent(EXPLORE).await;
         let place = ("codebase_summary", "");
         self.submit(&attempt, place, json!(summary)).await.unwrap();
-        self.end(&attempt, ended(Outcome::Succeeded, AttemptStopReason::Done))
-            .await;
+        self.end(
+            &attempt,
+            ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+        )
+        .await;
         told.prompt
     }
 

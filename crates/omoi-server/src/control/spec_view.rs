@@ -15,7 +15,7 @@ use omoi_execution::toolbox::Toolbox;
 use omoi_planning::commands;
 use omoi_planning::sync::computed_summary;
 use omoi_protocol::control::{
-    Estimate, OverlapView, PhaseView, SpecDetail, SpecView, SpecWaits, TicketView,
+    OverlapView, PhaseView, PlanEstimate, SpecDetail, SpecView, SpecWaits, TicketView,
 };
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
@@ -125,7 +125,7 @@ async fn estimate(
     platform: &Platform,
     spec: &Spec,
     runs: &[PhaseRun],
-) -> Result<Option<Estimate>, StoreError> {
+) -> Result<Option<PlanEstimate>, StoreError> {
     let Some(summary) = computed_summary(runs)? else {
         return Ok(None);
     };
@@ -134,7 +134,7 @@ async fn estimate(
     for task in &planned {
         *per_level.entry(task.level).or_insert(0_u32) += 1;
     }
-    Ok(Some(Estimate {
+    Ok(Some(PlanEstimate {
         tickets: tickets::of_spec(tx, spec.id).await?.len() as u32,
         tasks: planned.len() as u32,
         criteria: requirements::criteria_of_spec(tx, spec.id).await?.len() as u32,
@@ -162,7 +162,7 @@ async fn overlaps(tx: &mut Tx, spec: &Spec) -> Result<Vec<OverlapView>, StoreErr
     // Edges to tasks that are over name nodes which are not there, and order nothing any more.
     let (graph, _) = Graph::build(by_id.keys().copied(), edges);
     let named = |id: TaskId| HumanRef::task(by_id[&id].number).to_string();
-    let found = graph.overlaps(|id| &by_id[id].files.0);
+    let found = graph.file_overlaps(|id| &by_id[id].files.0);
     Ok(found
         .into_iter()
         .map(|overlap| OverlapView {

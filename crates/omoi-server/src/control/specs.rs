@@ -7,7 +7,9 @@ use serde::Deserialize;
 use omoi_delivery::{summary, trace};
 use omoi_execution::spec_files::rendered_files;
 use omoi_planning::commands;
-use omoi_protocol::control::{CreateSpec, ExportedFile, ResumeSpec, SpecDetail, SpecView, Trace};
+use omoi_protocol::control::{
+    CreateSpec, ExportedFile, ResumeSpec, SpecDetail, SpecTrace, SpecView,
+};
 use omoi_protocol::summary::RunSummary;
 use omoi_store::specs::{self, Spec};
 
@@ -85,7 +87,7 @@ pub(super) async fn trace_spec(
     State(s): Surface,
     here: Here,
     Path(spec): Path<String>,
-) -> Answer<Trace> {
+) -> Answer<SpecTrace> {
     let id = named(&s, Asked::to_read(&spec, &here)).await?.id;
     Ok(Json(trace::of_spec(&s.platform, id).await?))
 }

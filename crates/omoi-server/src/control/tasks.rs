@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use omoi_execution::commands::{cancel_task as cancel, steer_task as steer};
 use omoi_planning::commands::retry_task as retry;
-use omoi_protocol::control::{Steer, TaskDetail, TaskView};
+use omoi_protocol::control::{SteerTask, TaskDetail, TaskView};
 use omoi_store::tasks::Task;
 
 use super::find::{Asked, Here};
@@ -83,7 +83,7 @@ pub(super) async fn steer_task(
     State(s): Surface,
     here: Here,
     Path(task): Path<String>,
-    Given(body): Given<Steer>,
+    Given(body): Given<SteerTask>,
 ) -> Result<StatusCode, ApiError> {
     let id = named(&s, Asked::to_act(&task, &here)).await?.id;
     steer(&s.tenant(), id, &body).await?;

@@ -11,7 +11,7 @@ use omoi_domain::attempt::{AgentRole, AttemptState};
 use omoi_domain::event::Actor;
 use omoi_execution::attempt::{NewAttempt, insert};
 use omoi_git::toolchain::HostEnvironment;
-use omoi_protocol::control::{Status, TaskLog};
+use omoi_protocol::control::{ProcessStatus, TaskLog};
 use omoi_runtime::config::{Config, ConfigSources, keys, load_config};
 use omoi_server::control::{ControlSurface, router};
 use omoi_store::attempts::{self, AgentEvent, Attempt};
@@ -54,7 +54,7 @@ pub(crate) async fn bench() -> (TestDeployment, Router) {
         host: HostEnvironment::default(),
         config: own_configuration(),
         token: TOKEN.to_owned(),
-        status: Status {
+        status: ProcessStatus {
             version: "0".to_owned(),
             pid: 1,
             roles: Vec::new(),

@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode};
 use futures::stream;
 use serde_json::{Value, json};
 
-use omoi_domain::attempt::{AttemptStopReason, Outcome};
+use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
 use omoi_execution::attempt::Created;
 use omoi_execution::intake;
 use omoi_server::worker::{WorkerSurface, router};
@@ -80,7 +80,7 @@ async fn every_report_wants_the_token_of_its_own_live_attempt() {
     let over = {
         let task = bench.test.task(3, &[]).await;
         let over = bench.test.run(task.id).await;
-        let end = ended(Outcome::Interrupted, AttemptStopReason::Interrupt);
+        let end = ended(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
         let attempt = bench.test.attempt_now(&over.attempt).await;
         intake::complete(&bench.test.platform, &attempt, end)
             .await
@@ -116,10 +116,10 @@ async fn every_report_wants_the_token_of_its_own_live_attempt() {
 #[tokio::test]
 async fn what_comes_late_is_answered_and_changes_nothing() {
     let bench = Bench::new().await;
-    let end = ended(Outcome::Interrupted, AttemptStopReason::Interrupt);
+    let end = ended(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
     let said = serde_json::to_string(&end).unwrap();
     let other = serde_json::to_string(&ended(
-        Outcome::Succeeded,
+        AttemptOutcome::Succeeded,
         AttemptStopReason::CompletionSignal,
     ))
     .unwrap();

@@ -3,7 +3,7 @@
 use omoi_domain::attempt::AttemptState;
 use omoi_domain::block::TaskBlock;
 use omoi_domain::event::EventKind;
-use omoi_domain::machine::{Machine, transition};
+use omoi_domain::machine::{StateMachine, transition};
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::phase::{Phase, PhaseVerdict};
 use omoi_domain::sandbox::SandboxState;
@@ -21,7 +21,7 @@ use crate::samples::{self, World};
 both!(every_pair_of_every_machine, moves_set_their_instants);
 
 /// Runs one move; afterwards the log holds exactly the events it should.
-async fn moves<S: Machine>(
+async fn moves<S: StateMachine>(
     tenant: &Tenant,
     (from, to): (S, S),
     act: impl AsyncFnOnce(&mut Tx) -> Result<(), StoreError>,
@@ -47,7 +47,7 @@ async fn moves<S: Machine>(
     }
 }
 
-fn pairs<S: Machine>() -> Vec<(S, S)> {
+fn pairs<S: StateMachine>() -> Vec<(S, S)> {
     let all = S::ALL.iter();
     all.flat_map(|from| S::ALL.iter().map(move |to| (*from, *to)))
         .collect()

@@ -24,7 +24,7 @@ use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::suite::report::read_suite_report;
-use omoi_domain::task::{Priority, Revision, TaskStatus, TaskType, UnmetCode};
+use omoi_domain::task::{Priority, TaskRevision, TaskStatus, TaskType, UnmetCode};
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{AgentEvent, Attempt, Turn};
 use omoi_store::checks::{Check, Conditions, Receipt};
@@ -155,7 +155,7 @@ pub(crate) fn full_task(tx: &Tx, bare: &Task) -> Task {
         timeout_seconds: i64::MAX,
         fence: i64::MAX,
         attempt_id: Some(tx.new_id::<AttemptId>()),
-        revision: Some(Json(Revision {
+        revision: Some(Json(TaskRevision {
             code: UnmetCode::MergeRed,
             iteration: 2,
             feedback: ODD.to_owned(),

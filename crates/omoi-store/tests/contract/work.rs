@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::check::{CheckKind, CheckStage};
-use omoi_domain::event::{Activity, Event};
+use omoi_domain::event::{AgentActivity, Event};
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
@@ -129,7 +129,7 @@ async fn the_same_event_is_stored_once(bench: Bench) -> Result<(), StoreError> {
     let mut tx = bench.local.begin_write().await?;
     let attempt = samples::attempt(&tx, &world.task, 1);
     attempts::insert(&mut tx, &attempt).await?;
-    let show = Activity {
+    let show = AgentActivity {
         attempt_id: attempt.id,
         subject: attempt.subject,
         kind: AgentEventKind::FileEdited,

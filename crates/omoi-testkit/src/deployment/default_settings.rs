@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use omoi_domain::money::NanoUsd;
-use omoi_domain::score::Weights;
+use omoi_domain::score::ScoreWeights;
 use omoi_execution::Settings;
 
 pub(super) fn settings() -> Settings {
     Settings {
-        weights: Weights::default(),
+        weights: ScoreWeights::default(),
         project_slots: 5,
         global_slots: 10,
         scan_batch: 100,

@@ -8,24 +8,27 @@ use omoi_agent::WorkerHost;
 use omoi_runtime::clock::SystemClock;
 use omoi_runtime::rng::Rng;
 
-use super::Context;
+use super::CommandContext;
 
 /// What the platform starts it with.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct AgentArgs {
     /// File that says what to do
     #[arg(long, value_name = "FILE")]
     context: PathBuf,
 }
 
 /// Works on one attempt.
-pub(crate) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run_agent(
+    context: &CommandContext,
+    arguments: &AgentArgs,
+) -> anyhow::Result<ExitCode> {
     let mut scratch = vec![PathBuf::from("/tmp")];
-    scratch.extend(context.home());
+    scratch.extend(context.home_folder());
     let host = WorkerHost {
         clock: Arc::new(SystemClock),
         rng: Rng::from_os()?,
-        path: context.variable("PATH").unwrap_or_default(),
+        path: context.environment_variable("PATH").unwrap_or_default(),
         scratch,
     };
     Ok(omoi_agent::run_worker(host, &arguments.context).await)

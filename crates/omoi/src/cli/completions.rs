@@ -11,17 +11,20 @@ Examples:
   omoi completions bash > ~/.local/share/bash-completion/completions/omoi
   omoi completions fish > ~/.config/fish/completions/omoi.fish";
 
-/// Which shell.
+/// Which shell the script is for.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Arguments {
+pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     shell: Shell,
 }
 
-/// Prints the script.
-pub(crate) fn run(arguments: &Arguments, command: &mut clap::Command) -> anyhow::Result<ExitCode> {
+/// Prints the completion script of a shell.
+pub(crate) fn print_completions(
+    arguments: &CompletionsArgs,
+    command: &mut clap::Command,
+) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, command, "omoi", &mut script);
     let mut out = std::io::stdout().lock();

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use omoi_runtime::config::{config_page, keys};
 
-use super::Context;
-use super::context::Overrides;
-use crate::view::text::{Page, width, wrap};
+use super::CommandContext;
+use super::command_context::ConfigOverrides;
+use crate::view::text_layout::{OutputPage, display_width, wrap_text};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,7 +17,7 @@ Later places win: default, your file, secret files, the environment, the command
 
 /// What to do with the configuration.
 #[derive(clap::Subcommand, Debug)]
-pub(crate) enum Command {
+pub(crate) enum ConfigCommand {
     /// Print every key with its value and its place
     #[command(after_help = EXAMPLES)]
     Show,
@@ -26,35 +26,38 @@ pub(crate) enum Command {
     Reference,
 }
 
-/// Prints the configuration.
-pub(crate) fn run(context: &Context, command: &Command) -> anyhow::Result<ExitCode> {
-    if matches!(command, Command::Reference) {
-        context.print(&[config_page(&keys::TABLE).trim_end().to_owned()])?;
+/// Prints the configuration in force, or the page about its keys.
+pub(crate) fn run_config_command(
+    context: &CommandContext,
+    command: &ConfigCommand,
+) -> anyhow::Result<ExitCode> {
+    if matches!(command, ConfigCommand::Reference) {
+        context.print_lines(&[config_page(&keys::TABLE).trim_end().to_owned()])?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = context.settings(&Overrides::default())?.config;
+    let config = context.load_settings(&ConfigOverrides::default())?.config;
     for warning in config.warnings() {
         eprintln!("warning: {warning}");
     }
-    if context.json() {
+    if context.is_json() {
         context.print_json(&config.to_json())?;
     } else {
-        let page = context.page();
+        let page = context.stdout_page();
         for line in config.to_string().lines() {
-            context.print(&within(line.trim_end(), page))?;
+            context.print_lines(&wrap_key(line.trim_end(), page))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// One key on as many lines as the page is wide: what is behind its name goes below it.
-fn within(line: &str, page: Page) -> Vec<String> {
-    if width(line) <= page.width {
+fn wrap_key(line: &str, page: OutputPage) -> Vec<String> {
+    if display_width(line) <= page.width {
         return vec![line.to_owned()];
     }
     let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
     let mut lines = vec![name.to_owned()];
-    let below = wrap(rest, page.width - 4);
+    let below = wrap_text(rest, page.width - 4);
     lines.extend(below.iter().map(|line| format!("    {line}")));
     lines
 }

@@ -4,21 +4,22 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use serde_json::json;
+
 use omoi_runtime::clock::{Clocked, SystemClock};
 use omoi_runtime::config::{Config, keys};
 use omoi_runtime::rng::Rng;
 use omoi_store::Store;
-use serde_json::json;
 
-use super::context::{Context, Overrides};
-use super::follow::tell_done;
-use crate::folder::Folder;
-use crate::root;
-use crate::view::text::count;
+use super::command_context::{CommandContext, ConfigOverrides};
+use super::terminal::print_done;
+use crate::composition;
+use crate::data_folder::OpenedFolder;
+use crate::view::text_layout::count_noun;
 
 /// What to do with the schema.
 #[derive(clap::Subcommand, Debug)]
-pub(crate) enum Command {
+pub(crate) enum DbCommand {
     /// Bring the schema up to date
     #[command(
         after_help = "Examples:\n  omoi db migrate\n  omoi db migrate --database postgres://…"
@@ -29,12 +30,15 @@ pub(crate) enum Command {
     Status,
 }
 
-/// Does it.
-pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
-    let settings = context.settings(&Overrides::default())?;
-    context.log(&settings.config, true);
-    let store = open(&settings.config).await?;
-    if matches!(command, Command::Migrate) {
+/// Applies or lists the schema's migrations.
+pub(crate) async fn run_db_command(
+    context: &CommandContext,
+    command: DbCommand,
+) -> anyhow::Result<ExitCode> {
+    let settings = context.load_settings(&ConfigOverrides::default())?;
+    context.start_log(&settings.config, true);
+    let store = open_database(&settings.config).await?;
+    if matches!(command, DbCommand::Migrate) {
         store
             .migrate()
             .await
@@ -46,12 +50,12 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
         .context("could not read the database")?;
     store.close().await;
     let applied = migrations.iter().filter(|(_, _, applied)| *applied).count();
-    if context.json() {
+    if context.is_json() {
         let all = migrations.iter().map(|(version, name, applied)| {
             json!({ "version": version, "name": name, "applied": applied })
         });
         context.print_json(&all.collect::<Vec<_>>())?;
-    } else if matches!(command, Command::Status) {
+    } else if matches!(command, DbCommand::Status) {
         let lines: Vec<String> = migrations
             .iter()
             .map(|(version, name, applied)| {
@@ -59,10 +63,10 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
                 format!("{state}  {version:04}  {name}")
             })
             .collect();
-        context.print(&lines)?;
+        context.print_lines(&lines)?;
     } else {
-        let all = count(migrations.len() as u64, "migration");
-        tell_done(&format!(
+        let all = count_noun(migrations.len() as u64, "migration");
+        print_done(&format!(
             "The schema is up to date: {applied} of {all} applied"
         ));
     }
@@ -70,9 +74,9 @@ pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<E
 }
 
 /// Opens the database of a configuration, without touching its schema.
-pub(super) async fn open(config: &Config) -> anyhow::Result<Store> {
-    let folder = Folder::open(&config.get(&keys::DATA_DIR))?;
-    let url = root::database_url(config, &folder);
+pub(super) async fn open_database(config: &Config) -> anyhow::Result<Store> {
+    let folder = OpenedFolder::open(&config.get(&keys::DATA_DIR))?;
+    let url = composition::database_url(config, &folder);
     let clock: Clocked = Arc::new(SystemClock);
-    root::open_store(config, &url, (&clock, &Rng::from_os()?)).await
+    composition::open_store(config, &url, &clock, &Rng::from_os()?).await
 }

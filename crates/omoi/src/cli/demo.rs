@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use omoi_runtime::rng::Rng;
 use rust_embed::RustEmbed;
 
-use super::context::Context;
-use super::fail::Usage;
+use omoi_runtime::rng::Rng;
+
+use super::command_context::CommandContext;
+use super::error_report::UsageError;
 use super::{ModelArgs, SuiteArgs, run};
-use crate::Hint;
-use crate::process::git;
+use crate::ErrorHint;
+use crate::process::run_git;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,31 +27,31 @@ Examples:
 Every answer of the model is scripted, so it needs no key and costs nothing. Everything else is
 real: the agents, their sandboxes, the checks, the merges and the branch at the end.";
 
-/// Nothing to choose.
+/// The demo takes no arguments of its own.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Arguments {}
+pub(crate) struct DemoArgs {}
 
 /// What is bundled: the idea, the repository, and the script with its parts.
 #[derive(RustEmbed)]
 #[folder = "assets/demo"]
-struct Assets;
+struct DemoAssets;
 
 /// Unpacks the example and runs it.
-pub(crate) async fn run(context: &Context, _: Arguments) -> anyhow::Result<ExitCode> {
-    let cache = cache(context)?;
-    let repo = fresh(&cache)?;
+pub(crate) async fn run_demo(context: &CommandContext, _: DemoArgs) -> anyhow::Result<ExitCode> {
+    let cache = cache_folder(context)?;
+    let repo = make_run_folder(&cache)?;
     let script = repo.with_extension("script");
-    unpack(&repo, &script).context("could not unpack the example")?;
-    let path = context.variable("PATH").unwrap_or_default();
+    unpack_assets(&repo, &script).context("could not unpack the example")?;
+    let path = context.environment_variable("PATH").unwrap_or_default();
     for arguments in [
         &["init", "--quiet", "--initial-branch=main"][..],
         &["add", "--all"],
         &["commit", "--quiet", "--message=Start"],
     ] {
-        git(&path, &repo, arguments)?;
+        run_git(&path, &repo, arguments)?;
     }
-    let arguments = run::Arguments {
+    let arguments = run::RunArgs {
         idea: None,
         idea_file: Some(script.join("idea.txt")),
         repo,
@@ -62,23 +63,25 @@ pub(crate) async fn run(context: &Context, _: Arguments) -> anyhow::Result<ExitC
         yes: true,
         no_spec_files: false,
     };
-    run::run(context, arguments).await
+    run::run_idea(context, arguments).await
 }
 
 /// The person's folder for what can be made again.
-fn cache(context: &Context) -> anyhow::Result<PathBuf> {
-    let named = context.variable("XDG_CACHE_HOME").map(PathBuf::from);
+fn cache_folder(context: &CommandContext) -> anyhow::Result<PathBuf> {
+    let named = context
+        .environment_variable("XDG_CACHE_HOME")
+        .map(PathBuf::from);
     let named = named.filter(|path| path.is_absolute());
-    let cache = named.or_else(|| Some(context.home()?.join(".cache")));
+    let cache = named.or_else(|| Some(context.home_folder()?.join(".cache")));
     let cache = cache.ok_or_else(|| {
-        let what = Usage("there is no folder to unpack the example in".to_owned());
-        anyhow::Error::new(what).context(Hint("set HOME or XDG_CACHE_HOME".to_owned()))
+        let error = UsageError("there is no folder to unpack the example in".to_owned());
+        anyhow::Error::new(error).context(ErrorHint("set HOME or XDG_CACHE_HOME".to_owned()))
     })?;
     Ok(cache.join("omoios"))
 }
 
 /// A folder of its own for this run.
-fn fresh(cache: &Path) -> anyhow::Result<PathBuf> {
+fn make_run_folder(cache: &Path) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(cache).with_context(|| format!("could not make `{}`", cache.display()))?;
     let rng = Rng::from_os()?;
     for _ in 0..64 {
@@ -93,16 +96,16 @@ fn fresh(cache: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     let full = anyhow!("`{}` is full of earlier examples", cache.display());
-    Err(full.context(Hint(format!(
+    Err(full.context(ErrorHint(format!(
         "remove them: rm -r {}/demo-*",
         cache.display()
     ))))
 }
 
 /// The repository into one folder, everything else into another: agents see only the first.
-fn unpack(repo: &Path, script: &Path) -> anyhow::Result<()> {
-    for name in Assets::iter() {
-        let Some(file) = Assets::get(&name) else {
+fn unpack_assets(repo: &Path, script: &Path) -> anyhow::Result<()> {
+    for name in DemoAssets::iter() {
+        let Some(file) = DemoAssets::get(&name) else {
             continue;
         };
         let path = match name.strip_prefix("repo/") {

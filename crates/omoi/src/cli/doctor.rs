@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::ModelArgs;
-use super::context::{Context, Overrides};
-use crate::view::text::{Page, left, wrap};
+use super::command_context::{CommandContext, ConfigOverrides};
+use crate::view::text_layout::{OutputPage, align_left, wrap_text};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,10 +19,10 @@ Examples:
 
 Exits 0 only if a run could start.";
 
-/// How to look.
+/// What to check, and with which model.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Arguments {
+pub(crate) struct DoctorArgs {
     /// Ask no model
     #[arg(long)]
     offline: bool,
@@ -32,21 +32,20 @@ pub(crate) struct Arguments {
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Finding {
+pub(crate) struct DoctorFinding {
     /// `model`, `agents`, `sandbox`, `database`, `git`, `disk`, `loops`.
     pub(crate) area: &'static str,
-    /// How it is.
-    pub(crate) mark: Mark,
-    /// What was seen.
+    /// Whether a run could start.
+    pub(crate) mark: FindingMark,
     pub(crate) text: String,
     /// What to do about it.
     pub(crate) next: Option<String>,
 }
 
-/// How something is.
+/// How a finding bears on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Mark {
+pub(crate) enum FindingMark {
     /// As it should be.
     Ok,
     /// Could be better; a run can start.
@@ -55,8 +54,8 @@ pub(crate) enum Mark {
     Missing,
 }
 
-impl Finding {
-    fn new(area: &'static str, mark: Mark, text: impl Into<String>) -> Self {
+impl DoctorFinding {
+    fn new(area: &'static str, mark: FindingMark, text: impl Into<String>) -> Self {
         Self {
             area,
             mark,
@@ -65,24 +64,29 @@ impl Finding {
         }
     }
 
-    fn next(mut self, next: impl Into<String>) -> Self {
+    fn with_next_step(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
         self
     }
 }
 
-/// Looks at everything.
-pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { offline, model } = arguments;
-    let overrides = Overrides { model, port: None };
-    let settings = context.settings(&overrides)?;
-    context.log(&settings.config, true);
-    let findings = checks::all(context, &settings, offline).await;
-    let ready = findings.iter().all(|finding| finding.mark != Mark::Missing);
-    if context.json() {
+/// Checks everything that a run needs and prints the findings.
+pub(crate) async fn run_doctor(
+    context: &CommandContext,
+    arguments: DoctorArgs,
+) -> anyhow::Result<ExitCode> {
+    let DoctorArgs { offline, model } = arguments;
+    let overrides = ConfigOverrides { model, port: None };
+    let settings = context.load_settings(&overrides)?;
+    context.start_log(&settings.config, true);
+    let findings = checks::check_all(context, &settings, offline).await;
+    let ready = findings
+        .iter()
+        .all(|finding| finding.mark != FindingMark::Missing);
+    if context.is_json() {
         context.print_json(&serde_json::json!({ "ready": ready, "findings": findings }))?;
     } else {
-        context.print(&render(&findings, ready, context.page()))?;
+        context.print_lines(&render_findings(&findings, ready, context.stdout_page()))?;
     }
     Ok(if ready {
         ExitCode::SUCCESS
@@ -91,7 +95,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
     })
 }
 
-fn render(findings: &[Finding], ready: bool, page: Page) -> Vec<String> {
+fn render_findings(findings: &[DoctorFinding], ready: bool, page: OutputPage) -> Vec<String> {
     let mut lines = Vec::new();
     let mut area = "";
     for finding in findings {
@@ -102,20 +106,23 @@ fn render(findings: &[Finding], ready: bool, page: Page) -> Vec<String> {
         };
         area = finding.area;
         let mark = match finding.mark {
-            Mark::Ok => page.green("ok     "),
-            Mark::Note => "-      ".to_owned(),
-            Mark::Missing => page.red("missing"),
+            FindingMark::Ok => page.green("ok     "),
+            FindingMark::Note => "-      ".to_owned(),
+            FindingMark::Missing => page.red("missing"),
         };
-        for (index, line) in wrap(&finding.text, page.width - 21).into_iter().enumerate() {
+        for (index, line) in wrap_text(&finding.text, page.width - 21)
+            .into_iter()
+            .enumerate()
+        {
             lines.push(match index {
-                0 => format!("  {}{mark}  {line}", left(name, 10)),
+                0 => format!("  {}{mark}  {line}", align_left(name, 10)),
                 _ => format!("{}{line}", " ".repeat(21)),
             });
         }
         for line in finding
             .next
             .iter()
-            .flat_map(|next| wrap(next, page.width - 24))
+            .flat_map(|next| wrap_text(next, page.width - 24))
         {
             lines.push(format!("{}→ {line}", " ".repeat(21)));
         }

@@ -7,10 +7,11 @@ use omoi_domain::time::Timestamp;
 use omoi_protocol::control::LogLine;
 use omoi_runtime::clock::{Clock as _, SystemClock};
 
-use super::access::{Access, Purpose, reach};
-use super::context::{Context, Overrides};
-use crate::view::log;
-use crate::view::text::Page;
+use super::command_context::{CommandContext, ConfigOverrides};
+use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
+use crate::platform_client::LogPosition;
+use crate::view::task_log;
+use crate::view::text_layout::OutputPage;
 
 /// Time between two looks while following.
 const BETWEEN: Duration = Duration::from_millis(500);
@@ -23,10 +24,10 @@ Examples:
   omoi logs TSK-003 --raw            every event with all that it carries
   omoi logs TSK-003 --json";
 
-/// Whose log.
+/// The task whose log is printed, and how.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Arguments {
+pub(crate) struct LogsArgs {
     /// Such as TSK-003, or todo/TSK-003 from outside of the repository
     #[arg(value_name = "TASK")]
     task: String,
@@ -34,43 +35,53 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     follow: bool,
     /// Only what happened since then: 90s, 10m, 2h or 1d ago
-    #[arg(long, value_name = "AGO", value_parser = ago)]
+    #[arg(long, value_name = "AGO", value_parser = parse_ago)]
     since: Option<Duration>,
     /// Print events as they came instead of what they say
     #[arg(long)]
     raw: bool,
 }
 
-/// Prints the log.
-pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let settings = context.settings(&Overrides::default())?;
-    context.log(&settings.config, true);
-    let access = reach(context, settings, Purpose::Ask).await?;
-    let done = tail(context, &access, arguments).await;
+/// Prints the log of a task, to its end with `--follow`.
+pub(crate) async fn run_logs(
+    context: &CommandContext,
+    arguments: LogsArgs,
+) -> anyhow::Result<ExitCode> {
+    let settings = context.load_settings(&ConfigOverrides::default())?;
+    context.start_log(&settings.config, true);
+    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
+    let done = print_log(context, &access, arguments).await;
     access.close(futures::stream::pending()).await?;
     done?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn tail(context: &Context, access: &Access, arguments: Arguments) -> anyhow::Result<()> {
+async fn print_log(
+    context: &CommandContext,
+    access: &OwnerAccess,
+    arguments: LogsArgs,
+) -> anyhow::Result<()> {
     let client = &access.client;
     let id = client.get_task_detail(&arguments.task).await?.task.id;
     let id = id.to_string();
     let since = arguments.since.map(|ago| SystemClock.now() - ago);
-    let mut seen = (0, 0);
+    let mut seen = LogPosition::default();
     loop {
         // Asked first: what is written before the end is read after it.
         let is_over = client.get_task_detail(&id).await?.task.status.is_final();
         let mut found = client.log_task(&id, seen).await?;
-        seen = (found.after, found.after_event);
+        seen = LogPosition {
+            after: found.after,
+            after_event: found.after_event,
+        };
         found.lines.retain(|line| is_since(line, since));
         for line in &found.lines {
-            if context.json() {
+            if context.is_json() {
                 context.print_json(line)?;
             } else if arguments.raw {
-                context.print(&[log::raw(line)])?;
+                context.print_lines(&[task_log::raw_entry(line)])?;
             } else {
-                context.print(&log::render(line, context.page()))?;
+                context.print_lines(&task_log::render_entry(line, context.stdout_page()))?;
             }
         }
         // Nothing new comes where nobody works.
@@ -86,15 +97,15 @@ fn is_since(line: &LogLine, since: Option<Timestamp>) -> bool {
 }
 
 /// The log in words.
-pub(super) fn log_lines(lines: &[LogLine], page: Page) -> Vec<String> {
+pub(super) fn render_log_lines(lines: &[LogLine], page: OutputPage) -> Vec<String> {
     lines
         .iter()
-        .flat_map(|line| log::render(line, page))
+        .flat_map(|line| task_log::render_entry(line, page))
         .collect()
 }
 
 /// How long ago: a whole number with its unit.
-fn ago(text: &str) -> Result<Duration, String> {
+fn parse_ago(text: &str) -> Result<Duration, String> {
     let bad = || format!("`{text}` is not a time such as 90s, 10m, 2h or 1d");
     let (number, unit) = text
         .split_at_checked(text.len().saturating_sub(1))
@@ -117,10 +128,10 @@ mod tests {
     #[test]
     fn times_have_a_number_and_a_unit() {
         for (text, seconds) in [("90s", 90), ("10m", 600), ("2h", 7_200), ("1d", 86_400)] {
-            assert_eq!(ago(text), Ok(Duration::from_secs(seconds)), "{text}");
+            assert_eq!(parse_ago(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for bad in ["", "s", "10", "-1m", "1.5h", "10x", "ü"] {
-            assert!(ago(bad).is_err(), "{bad}");
+            assert!(parse_ago(bad).is_err(), "{bad}");
         }
     }
 }

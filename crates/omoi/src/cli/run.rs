@@ -1,7 +1,7 @@
 //! `omoi run`: one idea, from words to a proven branch.
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -10,15 +10,16 @@ use omoi_git::repo::inspect_repository;
 use omoi_protocol::control::{CreateSpec, SpecView};
 use omoi_runtime::config::keys;
 
-use super::access::{Purpose, reach};
-use super::context::{Context, Overrides, check_scenario};
-use super::fail::Usage;
-use super::follow::{Subject, follow, tell};
+use super::command_context::{CommandContext, ConfigOverrides, check_scenario, utf8_path};
+use super::error_report::UsageError;
+use super::follow::{FollowedRun, follow_run};
+use super::owner_access::{AccessPurpose, reach_owner};
+use super::terminal::print_for_people;
 use super::{ModelArgs, SuiteArgs, trust};
-use crate::Hint;
-use crate::client::{Client, ClientError};
-use crate::view::opening::{self, Scene};
-use crate::view::state::RunView;
+use crate::ErrorHint;
+use crate::platform_client::{ClientError, PlatformClient};
+use crate::view::header::{self, HeaderFacts};
+use crate::view::run_view::RunView;
 
 /// Bytes of an idea that are read; the platform refuses long ideas with its own words.
 const IDEA_BYTES_MAX: u64 = 1 << 20;
@@ -36,7 +37,7 @@ The result is a branch in your repository; your checkout is never touched.";
 /// What to build, and where.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Arguments {
+pub(crate) struct RunArgs {
     /// What you want, in your words; `-` reads it from standard input
     #[arg(value_name = "IDEA", required_unless_present = "idea_file")]
     pub(super) idea: Option<String>,
@@ -59,43 +60,46 @@ pub(crate) struct Arguments {
 }
 
 /// Plans, builds, checks, merges and proves one idea.
-pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let idea = idea(&arguments)?;
+pub(crate) async fn run_idea(
+    context: &CommandContext,
+    arguments: RunArgs,
+) -> anyhow::Result<ExitCode> {
+    let idea = read_idea(&arguments)?;
     // Everything that can be refused is refused before anything is made.
     let repo = std::path::absolute(&arguments.repo).context("could not name the repository")?;
-    let git = Git::find_on_path(&context.variable("PATH").unwrap_or_default()).await?;
-    let found = inspect_repository(&git, &repo).await?;
-    let overrides = Overrides {
+    let git = Git::find_on_path(&context.environment_variable("PATH").unwrap_or_default()).await?;
+    let repository = inspect_repository(&git, &repo).await?;
+    let overrides = ConfigOverrides {
         model: arguments.model.clone(),
         port: None,
     };
-    let settings = context.settings(&overrides)?;
-    context.log(&settings.config, true);
+    let settings = context.load_settings(&overrides)?;
+    context.start_log(&settings.config, true);
     if arguments.model.scenario.is_some() {
         check_scenario(&settings.config)?;
     }
     let config = settings.config.clone();
-    let access = reach(context, settings, Purpose::Work).await?;
+    let access = reach_owner(context, settings, AccessPurpose::Work).await?;
     access.check_model(&arguments.model, &config)?;
-    let home = context.home();
+    let home = context.home_folder();
     let data = config.get(&keys::DATA_DIR);
-    let scene = Scene {
+    let scene = HeaderFacts {
         status: &access.status,
         data: &data,
         home: home.as_deref(),
     };
     let page = context.stderr_page();
-    tell(context, &opening::header(&scene, page));
-    tell(context, &[String::new()]);
+    print_for_people(context, &header::render_header(&scene, page));
+    print_for_people(context, &[String::new()]);
     let request = CreateSpec {
         idea: idea.clone(),
-        repo: text(&found.toplevel)?,
+        repo: utf8_path(&repository.toplevel)?,
         auto_start: arguments.yes,
         spec_files: !arguments.no_spec_files,
         suite: arguments.suite.suite,
         accept_red: arguments.suite.accept_red,
     };
-    let created = created(context, &access.client, &request).await;
+    let created = create_spec(context, &access.client, &request).await;
     let spec = match created {
         Ok(spec) => spec,
         Err(error) => {
@@ -103,29 +107,29 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Resu
             return Err(error);
         }
     };
-    tell(
+    print_for_people(
         context,
-        &opening::subject(&spec, &idea, home.as_deref(), page),
+        &header::render_subject(&spec, &idea, home.as_deref(), page),
     );
-    tell(context, &[String::new()]);
-    let subject = Subject {
+    print_for_people(context, &[String::new()]);
+    let subject = FollowedRun {
         spec,
         view: RunView::default(),
         after: 0,
         disk_wait: config.get(&keys::DATA_DISK_WAIT),
     };
-    follow(context, access, subject).await
+    follow_run(context, access, subject).await
 }
 
 /// Creates the spec; what its repository asks for beyond the work is first put to a person.
-async fn created(
-    context: &Context,
-    client: &Client,
+async fn create_spec(
+    context: &CommandContext,
+    client: &PlatformClient,
     request: &CreateSpec,
 ) -> anyhow::Result<SpecView> {
     match client.create_spec(request).await {
         Err(ClientError::Refused { code, .. })
-            if code == "repository_not_trusted" && !context.json() && trust::can_ask() =>
+            if code == "repository_not_trusted" && !context.is_json() && trust::can_ask() =>
         {
             trust::ask_in_run(client, &request.repo).await?;
             Ok(client.create_spec(request).await?)
@@ -134,7 +138,7 @@ async fn created(
     }
 }
 
-fn idea(arguments: &Arguments) -> anyhow::Result<String> {
+fn read_idea(arguments: &RunArgs) -> anyhow::Result<String> {
     let mut text = String::new();
     match (&arguments.idea, &arguments.idea_file) {
         (Some(dash), _) if dash == "-" => {
@@ -148,24 +152,19 @@ fn idea(arguments: &Arguments) -> anyhow::Result<String> {
             let open = std::fs::File::open(file);
             let read = open.and_then(|file| file.take(IDEA_BYTES_MAX).read_to_string(&mut text));
             if let Err(error) = read {
-                let what = Usage(format!(
+                let error = UsageError(format!(
                     "could not read the idea in `{}`: {error}",
                     file.display()
                 ));
-                return Err(what.into());
+                return Err(error.into());
             }
         }
         (None, None) => {}
     }
     if text.trim().is_empty() {
-        let what = Usage("the idea is empty".to_owned());
-        let hint = Hint("say what you want built: omoi run \"…\"".to_owned());
-        return Err(anyhow::Error::new(what).context(hint));
+        let error = UsageError("the idea is empty".to_owned());
+        let hint = ErrorHint("say what you want built: omoi run \"…\"".to_owned());
+        return Err(anyhow::Error::new(error).context(hint));
     }
     Ok(text)
-}
-
-fn text(path: &Path) -> anyhow::Result<String> {
-    let text = path.to_str().map(ToOwned::to_owned);
-    text.ok_or_else(|| Usage(format!("`{}` is not UTF-8", path.display())).into())
 }

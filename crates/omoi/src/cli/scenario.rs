@@ -14,17 +14,17 @@ use omoi_domain::attempt::AgentRole;
 use omoi_domain::phase::Phase;
 use omoi_plan::evaluate::PASS_THRESHOLD;
 use omoi_plan::sections::{SectionKind, item_schema, phase_sections};
+use omoi_protocol::shell_word::shell_word;
 
-use super::Context;
-use super::fail::Usage;
-use super::follow::tell_done;
-use crate::Hint;
-use crate::process::git;
-use crate::view::text::shell;
+use super::CommandContext;
+use super::error_report::UsageError;
+use super::terminal::print_done;
+use crate::ErrorHint;
+use crate::process::run_git;
 
 /// What to do with scripts.
 #[derive(clap::Subcommand, Debug)]
-pub(crate) enum Command {
+pub(crate) enum ScenarioCommand {
     /// Write a small repository and a script that plans and builds it, to change into your own
     #[command(
         after_help = "Examples:\n  omoi scenario new trial\n  omoi run \"say goodbye\" --repo trial/repo --model simulated --scenario trial/scenario.yaml --yes"
@@ -46,27 +46,32 @@ pub(crate) struct NewScenario {
 /// The same files that the end-to-end tests run.
 #[derive(RustEmbed)]
 #[folder = "tests/assets/two-tasks"]
-struct Skeleton;
+struct ScenarioSkeleton;
 
-/// Does it.
-pub(crate) fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
+/// Writes an example scenario, or prints the reference page.
+pub(crate) fn run_scenario_command(
+    context: &CommandContext,
+    command: ScenarioCommand,
+) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Reference => context.print(&[reference().trim_end().to_owned()])?,
-        Command::New(NewScenario { folder }) => write(context, &folder)?,
+        ScenarioCommand::Reference => {
+            context.print_lines(&[scenario_reference().trim_end().to_owned()])?;
+        }
+        ScenarioCommand::New(NewScenario { folder }) => write_skeleton(context, &folder)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(context: &Context, folder: &Path) -> anyhow::Result<()> {
+fn write_skeleton(context: &CommandContext, folder: &Path) -> anyhow::Result<()> {
     if folder.exists() {
-        let what = Usage(format!("`{}` is there already", folder.display()));
-        let hint = Hint("name a folder that does not exist yet".to_owned());
-        return Err(anyhow::Error::new(what).context(hint));
+        let error = UsageError(format!("`{}` is there already", folder.display()));
+        let hint = ErrorHint("name a folder that does not exist yet".to_owned());
+        return Err(anyhow::Error::new(error).context(hint));
     }
     // The other files there are variations of the tests.
     let is_part = |name: &str| name == "scenario.yaml" || name.starts_with("repo/");
-    for name in Skeleton::iter().filter(|name| is_part(name)) {
-        let Some(file) = Skeleton::get(&name) else {
+    for name in ScenarioSkeleton::iter().filter(|name| is_part(name)) {
+        let Some(file) = ScenarioSkeleton::get(&name) else {
             continue;
         };
         let path = folder.join(name.as_ref());
@@ -76,32 +81,32 @@ fn write(context: &Context, folder: &Path) -> anyhow::Result<()> {
             .with_context(|| format!("could not write `{}`", path.display()))?;
     }
     let repo = folder.join("repo");
-    let search = context.variable("PATH").unwrap_or_default();
+    let search = context.environment_variable("PATH").unwrap_or_default();
     for arguments in [
         &["init", "--quiet", "--initial-branch=main"][..],
         &["add", "--all"],
         &["commit", "--quiet", "--message=Start"],
     ] {
-        git(&search, &repo, arguments)?;
+        run_git(&search, &repo, arguments)?;
     }
     let script = folder.join("scenario.yaml");
-    if context.json() {
+    if context.is_json() {
         let made = serde_json::json!({ "scenario": script, "repo": repo });
         return Ok(context.print_json(&made)?);
     }
-    tell_done(&format!(
+    print_done(&format!(
         "Wrote {} for {}. Run it: omoi run \"say goodbye\" --repo {} --model simulated --scenario {} --yes{}",
         script.display(),
         repo.display(),
-        shell(&repo.display().to_string()),
-        shell(&script.display().to_string()),
-        context.again()
+        shell_word(&repo.display().to_string()),
+        shell_word(&script.display().to_string()),
+        context.data_flags()
     ));
     Ok(())
 }
 
 /// Roles, phases, their sections and the fields of these, from the types that take them in.
-fn reference() -> String {
+fn scenario_reference() -> String {
     let mut page = String::from("### Roles\n\n| Role | Asks |\n|---|---|\n");
     for (name, asks) in [
         (
@@ -134,7 +139,7 @@ fn reference() -> String {
             phase = phase.as_str()
         );
         for section in phase_sections(phase) {
-            let takes = described(&item_schema(section));
+            let takes = describe_schema(&item_schema(section));
             let takes = match section.kind {
                 SectionKind::Single => takes,
                 SectionKind::List { .. } => format!("items with {takes}"),
@@ -150,7 +155,7 @@ fn reference() -> String {
 }
 
 /// What a value must be, in a few words.
-fn described(schema: &Value) -> String {
+fn describe_schema(schema: &Value) -> String {
     let of = schema.get("properties").and_then(Value::as_object);
     match (of, schema.get("type").and_then(Value::as_str)) {
         (Some(fields), _) => {

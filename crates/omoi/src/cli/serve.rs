@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+
 use omoi_runtime::config::keys;
 
 use super::ModelArgs;
-use super::context::{Context, Overrides};
-use super::fail::Usage;
-use super::up::work;
-use crate::Hint;
-use crate::root::Roles;
+use super::command_context::{CommandContext, ConfigOverrides};
+use super::error_report::UsageError;
+use super::up::run_roles;
+use crate::ErrorHint;
+use crate::composition::ProcessRoles;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +22,7 @@ Examples:
 /// What this process does.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Arguments {
+pub(crate) struct ServeArgs {
     /// Roles to play: `api` answers people, `orchestrator` does the work
     #[arg(
         long,
@@ -30,7 +31,7 @@ pub(crate) struct Arguments {
         value_delimiter = ',',
         required = true
     )]
-    roles: Vec<Role>,
+    roles: Vec<RoleArg>,
     #[command(flatten)]
     model: ModelArgs,
     /// Port of the `api` role; 0 takes a free one
@@ -38,33 +39,36 @@ pub(crate) struct Arguments {
     port: Option<u16>,
 }
 
-/// One role.
+/// One role as it is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Role {
+enum RoleArg {
     // Answers people.
     Api,
     // Plans, dispatches, validates and merges, and runs sandboxes.
     Orchestrator,
 }
 
-/// Plays the roles.
-pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { roles, model, port } = arguments;
-    let roles = Roles {
-        api: roles.contains(&Role::Api),
-        orchestrator: roles.contains(&Role::Orchestrator),
+/// Starts a process with the named roles and runs it until stopped.
+pub(crate) async fn serve_roles(
+    context: &CommandContext,
+    arguments: ServeArgs,
+) -> anyhow::Result<ExitCode> {
+    let ServeArgs { roles, model, port } = arguments;
+    let roles = ProcessRoles {
+        api: roles.contains(&RoleArg::Api),
+        orchestrator: roles.contains(&RoleArg::Orchestrator),
     };
-    let settings = context.settings(&Overrides { model, port })?;
+    let settings = context.load_settings(&ConfigOverrides { model, port })?;
     let is_shared = settings
         .config
         .get(&keys::DATABASE_URL)
         .starts_with("postgres");
-    if roles != Roles::ALL && !is_shared {
-        let what = Usage(
+    if roles != ProcessRoles::ALL && !is_shared {
+        let error = UsageError(
             "processes with single roles share a database, which SQLite cannot be".to_owned(),
         );
         let hint = "name one with --database postgres://…, or play all roles: omoi up";
-        return Err(anyhow::Error::new(what).context(Hint(hint.to_owned())));
+        return Err(anyhow::Error::new(error).context(ErrorHint(hint.to_owned())));
     }
-    work(context, settings, roles).await
+    run_roles(context, settings, roles).await
 }

@@ -4,21 +4,21 @@ use std::process::ExitCode;
 
 use omoi_domain::message::MessageType;
 use omoi_domain::task::TaskStatus;
-use omoi_protocol::control::Steer;
+use omoi_protocol::control::SteerTask;
 
-use super::access::{Access, Purpose, reach};
-use super::context::{Context, Overrides};
-use super::task::told;
+use super::command_context::{CommandContext, ConfigOverrides};
+use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
+use super::task::print_outcome;
 
 const EXAMPLES: &str = "\
 Examples:
   omoi steer TSK-003 \"dates are inclusive on both ends\"
   omoi steer TSK-003 \"stop and hand in what you have\" --interrupt";
 
-/// Whom, and what.
+/// The task, and the message to its agent.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Arguments {
+pub(crate) struct SteerArgs {
     /// Such as TSK-003, or todo/TSK-003 from outside of the repository
     #[arg(value_name = "TASK")]
     task: String,
@@ -30,19 +30,26 @@ pub(crate) struct Arguments {
     interrupt: bool,
 }
 
-/// Queues the message.
-pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let settings = context.settings(&Overrides::default())?;
-    context.log(&settings.config, true);
-    let access = reach(context, settings, Purpose::Ask).await?;
-    let done = steer(context, &access, arguments).await;
+/// Queues the message and says when the agent reads it.
+pub(crate) async fn run_steer(
+    context: &CommandContext,
+    arguments: SteerArgs,
+) -> anyhow::Result<ExitCode> {
+    let settings = context.load_settings(&ConfigOverrides::default())?;
+    context.start_log(&settings.config, true);
+    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
+    let done = send_message(context, &access, arguments).await;
     access.close(futures::stream::pending()).await?;
     done?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn steer(context: &Context, access: &Access, arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments {
+async fn send_message(
+    context: &CommandContext,
+    access: &OwnerAccess,
+    arguments: SteerArgs,
+) -> anyhow::Result<()> {
+    let SteerArgs {
         task,
         text,
         interrupt,
@@ -52,7 +59,7 @@ async fn steer(context: &Context, access: &Access, arguments: Arguments) -> anyh
     } else {
         MessageType::UserMessage
     };
-    let message = Steer {
+    let message = SteerTask {
         content: text,
         message_type,
     };
@@ -63,7 +70,7 @@ async fn steer(context: &Context, access: &Access, arguments: Arguments) -> anyh
             task.status,
             TaskStatus::Claiming | TaskStatus::Assigned | TaskStatus::Running
         );
-    told(context, access, &task, what_follows(has_agent, interrupt))
+    print_outcome(context, access, &task, what_follows(has_agent, interrupt))
 }
 
 /// What becomes of a message, said of its task.

@@ -5,44 +5,48 @@ use std::process::ExitCode;
 use omoi_domain::attempt::AttemptStopReason;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_protocol::control::{AttemptView, ReceiptView, TaskDetail, TaskView};
+use omoi_protocol::shell_word::shell_word;
 
-use super::access::{Access, Purpose, reach};
-use super::context::{Context, Overrides};
-use super::follow::tell_done;
-use super::logs::log_lines;
+use super::command_context::{CommandContext, ConfigOverrides};
+use super::logs::render_log_lines;
+use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
 use super::spec::task_line;
-use crate::view::text::{Page, clean, clean_lines, fit, shell, short, took, wrap};
+use super::terminal::print_done;
+use crate::platform_client::LogPosition;
+use crate::view::text_layout::{
+    OutputPage, clean_line, clean_lines, fit_columns, format_duration, short_sha, wrap_text,
+};
 
 /// What to do with tasks.
 #[derive(clap::Subcommand, Debug)]
-pub(crate) enum Command {
+pub(crate) enum TaskCommand {
     /// List the tasks of a spec
     #[command(
         after_help = "Examples:\n  omoi task list                 of the newest spec here\n  omoi task list --spec SPEC-1"
     )]
-    List(List),
+    List(ListTasksArgs),
     /// Show a task with its attempts and receipts
     #[command(after_help = "Examples:\n  omoi task show TSK-003\n  omoi task show TSK-003 --logs")]
-    Show(Show),
+    Show(ShowTaskArgs),
     /// Give a failed task another try
     #[command(after_help = "Examples:\n  omoi task retry TSK-003")]
-    Retry(Named),
+    Retry(TaskArgs),
     /// Call a task off
     #[command(after_help = "Examples:\n  omoi task cancel TSK-003")]
-    Cancel(Named),
+    Cancel(TaskArgs),
 }
 
 /// Tasks of which spec.
 #[derive(clap::Args, Debug)]
-pub(crate) struct List {
+pub(crate) struct ListTasksArgs {
     /// Such as SPEC-1; the newest of the repository when absent
     #[arg(long, value_name = "SPEC")]
     spec: Option<String>,
 }
 
-/// One task.
+/// The task that a command is about.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Named {
+pub(crate) struct TaskArgs {
     /// Such as TSK-003, or todo/TSK-003 from outside of the repository
     #[arg(value_name = "TASK")]
     task: String,
@@ -50,97 +54,104 @@ pub(crate) struct Named {
 
 /// One task, with or without its log.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Show {
+pub(crate) struct ShowTaskArgs {
     #[command(flatten)]
-    named: Named,
+    named: TaskArgs,
     /// What its agent did, and what its checks printed
     #[arg(long)]
     logs: bool,
 }
 
-/// Does it.
-pub(crate) async fn run(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
-    let settings = context.settings(&Overrides::default())?;
-    context.log(&settings.config, true);
-    let access = reach(context, settings, Purpose::Ask).await?;
-    let done = ask(context, &access, command).await;
+/// Runs one `omoi task` command.
+pub(crate) async fn run_task_command(
+    context: &CommandContext,
+    command: TaskCommand,
+) -> anyhow::Result<ExitCode> {
+    let settings = context.load_settings(&ConfigOverrides::default())?;
+    context.start_log(&settings.config, true);
+    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
+    let done = answer_command(context, &access, command).await;
     access.close(futures::stream::pending()).await?;
     done?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn ask(context: &Context, access: &Access, command: Command) -> anyhow::Result<()> {
-    let page = context.page();
+async fn answer_command(
+    context: &CommandContext,
+    access: &OwnerAccess,
+    command: TaskCommand,
+) -> anyhow::Result<()> {
+    let page = context.stdout_page();
     match command {
-        Command::List(List { spec }) => {
+        TaskCommand::List(ListTasksArgs { spec }) => {
             let tasks = access.client.list_tasks(spec.as_deref()).await?;
-            if context.json() {
+            if context.is_json() {
                 return Ok(context.print_json(&tasks)?);
             }
             if tasks.is_empty() {
-                tell_done("No task yet: a spec has tasks once it is planned");
+                print_done("No task yet: a spec has tasks once it is planned");
             }
             let lines: Vec<String> = tasks
                 .iter()
                 .map(|task| task_line(task, page.width))
                 .collect();
-            Ok(context.print(&lines)?)
+            Ok(context.print_lines(&lines)?)
         }
-        Command::Show(Show {
-            named: Named { task },
+        TaskCommand::Show(ShowTaskArgs {
+            named: TaskArgs { task },
             logs,
         }) => {
             let detail = access.client.get_task_detail(&task).await?;
-            if context.json() {
+            if context.is_json() {
                 return Ok(context.print_json(&detail)?);
             }
-            let mut lines = shown(&detail, logs, page);
+            let mut lines = task_lines(&detail, logs, page);
             if logs {
                 let log = access
                     .client
-                    .log_task(&detail.task.id.to_string(), (0, 0))
+                    .log_task(&detail.task.id.to_string(), LogPosition::default())
                     .await?;
                 lines.push(String::new());
-                lines.extend(log_lines(&log.lines, page));
+                lines.extend(render_log_lines(&log.lines, page));
             }
-            Ok(context.print(&lines)?)
+            Ok(context.print_lines(&lines)?)
         }
-        Command::Retry(Named { task }) => {
+        TaskCommand::Retry(TaskArgs { task }) => {
             let task = access.client.retry_task(&task).await?;
-            told(context, access, &task, "is tried again")
+            print_outcome(context, access, &task, "is tried again")
         }
-        Command::Cancel(Named { task }) => {
+        TaskCommand::Cancel(TaskArgs { task }) => {
             let task = access.client.cancel_task(&task).await?;
-            told(context, access, &task, "is cancelled")
+            print_outcome(context, access, &task, "is cancelled")
         }
     }
 }
 
 /// Says what became of a task, or prints it for scripts.
-pub(super) fn told(
-    context: &Context,
-    access: &Access,
+pub(super) fn print_outcome(
+    context: &CommandContext,
+    access: &OwnerAccess,
     task: &TaskView,
     what: &str,
 ) -> anyhow::Result<()> {
-    if context.json() {
+    if context.is_json() {
         return Ok(context.print_json(task)?);
     }
-    tell_done(&format!("{} {what}", task.task_ref));
+    print_done(&format!("{} {what}", task.task_ref));
     if access.is_own() {
-        tell_done(&format!(
+        print_done(&format!(
             "hint: nobody works now: omoi spec resume {}{}",
-            shell(&task.spec_name),
-            context.again()
+            shell_word(&task.spec_name),
+            context.data_flags()
         ));
     }
     Ok(())
 }
 
-fn shown(detail: &TaskDetail, output: bool, page: Page) -> Vec<String> {
+fn task_lines(detail: &TaskDetail, output: bool, page: OutputPage) -> Vec<String> {
     let task = &detail.task;
-    let mut lines = wrap(
-        &format!("{}  {}", task.task_ref, clean(&task.title)),
+    let mut lines = wrap_text(
+        &format!("{}  {}", task.task_ref, clean_line(&task.title)),
         page.width,
     );
     if let Some(first) = lines.first_mut() {
@@ -153,7 +164,7 @@ fn shown(detail: &TaskDetail, output: bool, page: Page) -> Vec<String> {
             format!("{}  integration {}", task.status, task.integration_state),
         ),
         ("phase", task.phase.to_string()),
-        ("branch", clean(&task.branch)),
+        ("branch", clean_line(&task.branch)),
         ("serves", task.requirements.join(", ")),
         ("after", task.depends_on.join(", ")),
     ];
@@ -161,12 +172,21 @@ fn shown(detail: &TaskDetail, output: bool, page: Page) -> Vec<String> {
     facts.extend(
         task.problem
             .iter()
-            .map(|problem| ("problem", clean(problem))),
+            .map(|problem| ("problem", clean_line(problem))),
     );
-    facts.extend(task.summary.iter().map(|summary| ("says", clean(summary))));
-    facts.extend(detail.wip_ref.iter().map(|name| ("kept at", clean(name))));
+    facts.extend(
+        task.summary
+            .iter()
+            .map(|summary| ("says", clean_line(summary))),
+    );
+    facts.extend(
+        detail
+            .wip_ref
+            .iter()
+            .map(|name| ("kept at", clean_line(name))),
+    );
     for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
-        for (index, line) in wrap(value, page.width - 12).into_iter().enumerate() {
+        for (index, line) in wrap_text(value, page.width - 12).into_iter().enumerate() {
             let name = if index == 0 { name } else { "" };
             lines.push(format!("  {name:8}  {line}"));
         }
@@ -174,24 +194,29 @@ fn shown(detail: &TaskDetail, output: bool, page: Page) -> Vec<String> {
     if !detail.attempts.is_empty() {
         lines.push(String::new());
     }
-    lines.extend(detail.attempts.iter().flat_map(|one| attempt(one, page)));
+    lines.extend(
+        detail
+            .attempts
+            .iter()
+            .flat_map(|one| attempt_lines(one, page)),
+    );
     if !detail.receipts.is_empty() {
         lines.push(String::new());
     }
     for receipt in &detail.receipts {
-        lines.extend(check(receipt, output, page));
+        lines.extend(receipt_lines(receipt, output, page));
     }
     lines
 }
 
-fn attempt(attempt: &AttemptView, page: Page) -> Vec<String> {
+fn attempt_lines(attempt: &AttemptView, page: OutputPage) -> Vec<String> {
     let took = attempt.ended_at.map_or("now".to_owned(), |end| {
-        took((end.as_micros() - attempt.created_at.as_micros()) / 1000)
+        format_duration((end.as_micros() - attempt.created_at.as_micros()) / 1000)
     });
     let rung = attempt.rung.map_or("no sandbox", SandboxRung::as_str);
     let mounts = match attempt.mounts.as_slice() {
         [] => String::new(),
-        mounts => clean(&format!("reads {}", mounts.join(", "))),
+        mounts => clean_line(&format!("reads {}", mounts.join(", "))),
     };
     let why = attempt
         .error
@@ -203,14 +228,14 @@ fn attempt(attempt: &AttemptView, page: Page) -> Vec<String> {
         attempt.attempt_no, attempt.role, attempt.state, attempt.turns,
     );
     let mut lines = vec![format!("  {line}")];
-    for text in [mounts, clean(why)] {
-        let shown = wrap(&text, page.width - 6);
+    for text in [mounts, clean_line(why)] {
+        let shown = wrap_text(&text, page.width - 6);
         lines.extend(shown.iter().map(|line| format!("      {line}")));
     }
     lines
 }
 
-fn check(receipt: &ReceiptView, output: bool, page: Page) -> Vec<String> {
+fn receipt_lines(receipt: &ReceiptView, output: bool, page: OutputPage) -> Vec<String> {
     let result = match (receipt.passed, receipt.exit_code) {
         (true, _) => page.green("passed"),
         (false, Some(code)) => page.red(&format!("failed (exit {code})")),
@@ -218,19 +243,22 @@ fn check(receipt: &ReceiptView, output: bool, page: Page) -> Vec<String> {
     };
     let facts = format!(
         "at {} ({}, {})",
-        short(&receipt.commit),
+        short_sha(&receipt.commit),
         receipt.stage,
         receipt.kind
     );
     let mut lines = vec![
         format!(
             "  {}",
-            fit(&format!("$ {}", clean(&receipt.command)), page.width - 2)
+            fit_columns(
+                &format!("$ {}", clean_line(&receipt.command)),
+                page.width - 2
+            )
         ),
         format!(
             "    {result} {facts}  {}  {}",
             receipt.rung,
-            took(receipt.took_ms)
+            format_duration(receipt.took_ms)
         ),
     ];
     if output {
@@ -250,7 +278,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::view::text::width;
+    use crate::view::text_layout::display_width;
 
     #[test]
     fn an_attempt_fits_the_page_whatever_it_reads_and_says() {
@@ -262,10 +290,10 @@ mod tests {
             "turns": 48, "created_at": 0, "ended_at": 61_000_000,
         }))
         .unwrap();
-        let lines = super::attempt(&attempt, Page::new(80, false));
+        let lines = super::attempt_lines(&attempt, OutputPage::new(80, false));
         assert!(lines.len() > 4, "{lines:#?}");
         for line in &lines {
-            assert!(width(line) <= 80, "{line}");
+            assert!(display_width(line) <= 80, "{line}");
         }
         let told = lines.join(" ");
         assert!(told.contains("/opt/another/with-a-long-name/lib"), "{told}");

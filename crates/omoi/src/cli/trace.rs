@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::access::{Purpose, reach};
-use super::context::{Context, Overrides};
-use crate::view::tree;
+use super::command_context::{CommandContext, ConfigOverrides};
+use super::owner_access::{AccessPurpose, reach_owner};
+use crate::view::trace_tree;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -12,10 +12,10 @@ Examples:
   omoi trace SPEC-1 --output     with what every check printed
   omoi trace SPEC-1 --json";
 
-/// Of which spec.
+/// The spec whose trace is printed.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Arguments {
+pub(crate) struct TraceArgs {
     /// Such as SPEC-1, or todo/SPEC-1 from outside of the repository
     #[arg(value_name = "SPEC")]
     spec: String,
@@ -24,18 +24,25 @@ pub(crate) struct Arguments {
     output: bool,
 }
 
-/// Prints the trace.
-pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let settings = context.settings(&Overrides::default())?;
-    context.log(&settings.config, true);
-    let access = reach(context, settings, Purpose::Ask).await?;
+/// Prints what proves each criterion of a spec.
+pub(crate) async fn print_trace(
+    context: &CommandContext,
+    arguments: TraceArgs,
+) -> anyhow::Result<ExitCode> {
+    let settings = context.load_settings(&ConfigOverrides::default())?;
+    context.start_log(&settings.config, true);
+    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
     let trace = access.client.trace_spec(&arguments.spec).await;
     access.close(futures::stream::pending()).await?;
     let trace = trace?;
-    if context.json() {
+    if context.is_json() {
         context.print_json(&trace)?;
     } else {
-        context.print(&tree::render(&trace, arguments.output, context.page()))?;
+        context.print_lines(&trace_tree::render_trace(
+            &trace,
+            arguments.output,
+            context.stdout_page(),
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

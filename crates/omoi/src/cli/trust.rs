@@ -10,14 +10,16 @@ use omoi_git::process::Git;
 use omoi_git::repo::inspect_repository;
 use omoi_protocol::control::{RepositoryTrustView, TrustRepository};
 
-use super::access::{Purpose, reach};
-use super::context::{Context, Overrides};
-use super::fail::Usage;
-use super::follow::typed;
-use crate::Hint;
-use crate::client::Client;
-use crate::view::live;
-use crate::view::text::{clean, shell, short};
+use omoi_protocol::shell_word::shell_word;
+
+use super::command_context::{CommandContext, ConfigOverrides};
+use super::error_report::UsageError;
+use super::owner_access::{AccessPurpose, reach_owner};
+use super::terminal::read_typed_line;
+use crate::ErrorHint;
+use crate::platform_client::PlatformClient;
+use crate::view::live_screen;
+use crate::view::text_layout::{clean_line, short_sha};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,55 +32,67 @@ terminal can give it; what you allow for all repositories belongs into your own 
 /// What to look at.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Arguments {
+pub(crate) struct TrustArgs {
     /// The repository
     #[arg(long, value_name = "PATH", default_value = ".")]
     repo: PathBuf,
 }
 
 /// Shows what the repository asks for, and asks.
-pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run_trust(
+    context: &CommandContext,
+    arguments: TrustArgs,
+) -> anyhow::Result<ExitCode> {
     let repo = std::path::absolute(&arguments.repo).context("could not name the repository")?;
-    let git = Git::find_on_path(&context.variable("PATH").unwrap_or_default()).await?;
-    let found = inspect_repository(&git, &repo).await?;
-    let repo = found.toplevel.to_str().map(ToOwned::to_owned);
-    let repo = repo.ok_or_else(|| Usage("the repository's path is not UTF-8".to_owned()))?;
-    let settings = context.settings(&Overrides::default())?;
-    context.log(&settings.config, true);
-    let access = reach(context, settings, Purpose::Ask).await?;
-    let answered = answered(context, &access.client, &repo).await;
+    let git = Git::find_on_path(&context.environment_variable("PATH").unwrap_or_default()).await?;
+    let repository = inspect_repository(&git, &repo).await?;
+    let repo = repository.toplevel.to_str().map(ToOwned::to_owned);
+    let repo = repo.ok_or_else(|| UsageError("the repository's path is not UTF-8".to_owned()))?;
+    let settings = context.load_settings(&ConfigOverrides::default())?;
+    context.start_log(&settings.config, true);
+    let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
+    let answered = ask_trust(context, &access.client, &repo).await;
     access.close(futures::stream::pending()).await?;
     answered?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn answered(context: &Context, client: &Client, repo: &str) -> anyhow::Result<()> {
-    let asked = client.get_trust(repo).await?;
-    if context.json() {
-        return Ok(context.print_json(&asked)?);
+async fn ask_trust(
+    context: &CommandContext,
+    client: &PlatformClient,
+    repo: &str,
+) -> anyhow::Result<()> {
+    let trust = client.get_trust(repo).await?;
+    if context.is_json() {
+        return Ok(context.print_json(&trust)?);
     }
-    context.print(&lines(&asked))?;
-    match asked.is_trusted {
+    context.print_lines(&request_lines(&trust))?;
+    match trust.is_trusted {
         true => Ok(()),
-        false => allow(client, &asked).await,
+        false => ask_and_allow(client, &trust).await,
     }
 }
 
 /// What the file asks for, and whether it is allowed.
-fn lines(asked: &RepositoryTrustView) -> Vec<String> {
-    let at = short(&asked.commit);
-    if asked.asks.is_empty() {
+fn request_lines(trust: &RepositoryTrustView) -> Vec<String> {
+    let at = short_sha(&trust.commit);
+    if trust.asks.is_empty() {
         return vec![format!(
             "{} asks for nothing that needs your yes (HEAD {at})",
-            clean(&asked.repo)
+            clean_line(&trust.repo)
         )];
     }
     let mut lines = vec![format!(
         ".omoi.yaml of {} (HEAD {at}) asks to:",
-        clean(&asked.repo)
+        clean_line(&trust.repo)
     )];
-    lines.extend(asked.asks.iter().map(|ask| format!("  {}", clean(ask))));
-    if asked.is_trusted {
+    lines.extend(
+        trust
+            .asks
+            .iter()
+            .map(|ask| format!("  {}", clean_line(ask))),
+    );
+    if trust.is_trusted {
         lines.push("You allowed this text.".to_owned());
     }
     lines
@@ -88,23 +102,26 @@ fn lines(asked: &RepositoryTrustView) -> Vec<String> {
 ///
 /// # Errors
 /// When nobody can be asked, or the person did not say yes.
-pub(crate) async fn allow(client: &Client, asked: &RepositoryTrustView) -> anyhow::Result<()> {
-    let again = Hint(format!(
+pub(crate) async fn ask_and_allow(
+    client: &PlatformClient,
+    trust: &RepositoryTrustView,
+) -> anyhow::Result<()> {
+    let again = ErrorHint(format!(
         "answer on a terminal: omoi trust --repo {}",
-        shell(&asked.repo)
+        shell_word(&trust.repo)
     ));
     if !can_ask() {
-        let what = Usage("only a person at a terminal can allow this".to_owned());
-        return Err(anyhow::Error::new(what).context(again));
+        let error = UsageError("only a person at a terminal can allow this".to_owned());
+        return Err(anyhow::Error::new(error).context(again));
     }
     eprint!("Allow this, for this text of the file? [y/N] ");
     io::stderr().flush()?;
-    if !is_yes(&typed().await?) {
-        let what = Usage("nothing was allowed".to_owned());
-        return Err(anyhow::Error::new(what).context(again));
+    if !is_yes(&read_typed_line().await?) {
+        let error = UsageError("nothing was allowed".to_owned());
+        return Err(anyhow::Error::new(error).context(again));
     }
-    let file_digest = asked.file_digest.clone().unwrap_or_default();
-    let repo = asked.repo.clone();
+    let file_digest = trust.file_digest.clone().unwrap_or_default();
+    let repo = trust.repo.clone();
     client
         .trust_repository(&TrustRepository { repo, file_digest })
         .await?;
@@ -112,17 +129,17 @@ pub(crate) async fn allow(client: &Client, asked: &RepositoryTrustView) -> anyho
 }
 
 /// Shows what `repo` asks for and asks a person, in a run.
-pub(crate) async fn ask_in_run(client: &Client, repo: &str) -> anyhow::Result<()> {
-    let asked = client.get_trust(repo).await?;
-    for line in lines(&asked) {
+pub(crate) async fn ask_in_run(client: &PlatformClient, repo: &str) -> anyhow::Result<()> {
+    let trust = client.get_trust(repo).await?;
+    for line in request_lines(&trust) {
         eprintln!("{line}");
     }
-    allow(client, &asked).await
+    ask_and_allow(client, &trust).await
 }
 
 /// Whether a person can be asked.
 pub(crate) fn can_ask() -> bool {
-    io::stdin().is_terminal() && live::is_watched()
+    io::stdin().is_terminal() && live_screen::is_watched()
 }
 
 /// Whether a typed answer is a yes.
@@ -134,7 +151,7 @@ pub(crate) fn is_yes(answer: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn asked(asks: &[&str], is_trusted: bool) -> RepositoryTrustView {
+    fn trust_view(asks: &[&str], is_trusted: bool) -> RepositoryTrustView {
         RepositoryTrustView {
             repo: "/src/x".to_owned(),
             commit: "0123456789abcdef".to_owned(),
@@ -146,7 +163,10 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_shown_without_escape_codes() {
-        let lines = lines(&asked(&["let sandboxes read `/srv/\u{1b}[2Jx`"], false));
+        let lines = request_lines(&trust_view(
+            &["let sandboxes read `/srv/\u{1b}[2Jx`"],
+            false,
+        ));
         assert_eq!(lines.len(), 2);
         assert!(
             lines.iter().all(|line| !line.contains('\u{1b}')),

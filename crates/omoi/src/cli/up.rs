@@ -2,6 +2,14 @@
 
 use std::process::ExitCode;
 
+use super::ModelArgs;
+use super::command_context::{CommandContext, CommandSettings, ConfigOverrides, check_scenario};
+use super::error_report::UsageError;
+use crate::ErrorHint;
+use crate::composition::{self, ListenMode, ProcessRoles, RunningProcess, StartOptions};
+use crate::data_folder::OpenedFolder;
+use crate::view::header::model_label;
+use crate::view::text_layout::{clean_line, tilde_path};
 use anyhow::anyhow;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::platform::WorkScope;
@@ -10,25 +18,16 @@ use omoi_runtime::lifecycle::StopCause;
 use serde::Serialize;
 use serde_json::json;
 
-use super::ModelArgs;
-use super::context::{Context, Overrides, Settings, check_scenario};
-use super::fail::Usage;
-use crate::Hint;
-use crate::folder::Folder;
-use crate::root::{self, Door, Process, Roles, Start};
-use crate::view::opening::model;
-use crate::view::text::{clean, tilde};
-
 const EXAMPLES: &str = "\
 Examples:
   omoi up                   stay, go on with what was interrupted, answer other commands
   omoi up --port 0          on any free port
   omoi up --data-dir /srv/omoi";
 
-/// How to start.
+/// The model, and the port to listen at.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Arguments {
+pub(crate) struct UpArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// Port to listen at on loopback; 0 takes a free one
@@ -36,39 +35,42 @@ pub(crate) struct Arguments {
     port: Option<u16>,
 }
 
-/// Runs every role.
-pub(crate) async fn run(context: &Context, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { model, port } = arguments;
-    let settings = context.settings(&Overrides { model, port })?;
-    work(context, settings, Roles::ALL).await
+/// Starts a process with every role and runs it until stopped.
+pub(crate) async fn run_up(
+    context: &CommandContext,
+    arguments: UpArgs,
+) -> anyhow::Result<ExitCode> {
+    let UpArgs { model, port } = arguments;
+    let settings = context.load_settings(&ConfigOverrides { model, port })?;
+    run_roles(context, settings, ProcessRoles::ALL).await
 }
 
 /// Plays `roles` until stopped.
-pub(super) async fn work(
-    context: &Context,
-    settings: Settings,
-    roles: Roles,
+pub(super) async fn run_roles(
+    context: &CommandContext,
+    settings: CommandSettings,
+    roles: ProcessRoles,
 ) -> anyhow::Result<ExitCode> {
-    let Settings { config, sources } = settings;
-    context.log(&config, false);
+    let CommandSettings { config, sources } = settings;
+    context.start_log(&config, false);
     if config.get(&keys::LLM_SCENARIO).is_some() && roles.orchestrator {
         check_scenario(&config)?;
     }
-    let folder = Folder::open(&config.get(&keys::DATA_DIR))?;
+    let folder = OpenedFolder::open(&config.get(&keys::DATA_DIR))?;
     let is_shared = config.get(&keys::DATABASE_URL).starts_with("postgres");
-    if (!is_shared || roles.orchestrator) && folder.own()?.is_none() {
-        let what = Usage(format!(
+    if (!is_shared || roles.orchestrator) && folder.take_ownership()?.is_none() {
+        let error = UsageError(format!(
             "another process owns the data folder `{}` already",
-            folder.path().display()
+            folder.folder_path().display()
         ));
         let hint = "stop it, or name another folder with --data-dir DIR";
-        return Err(anyhow::Error::new(what).context(Hint(hint.to_owned())));
+        return Err(anyhow::Error::new(error).context(ErrorHint(hint.to_owned())));
     }
     let door = match roles.api {
-        true => Door::FolderAndHttp,
-        false => Door::Folder,
+        true => ListenMode::FolderAndHttp,
+        false => ListenMode::Folder,
     };
-    let process = root::start(Start {
+    let process = composition::start_process(StartOptions {
         config,
         sources,
         roles,
@@ -82,7 +84,7 @@ pub(super) async fn work(
     .await?;
     let open = open_specs(&process, roles).await?;
     let address = process.address.as_deref().unwrap_or("no address");
-    if context.json() {
+    if context.is_json() {
         context.print_json(&json!({
             "type": "started",
             "address": process.address,
@@ -92,8 +94,8 @@ pub(super) async fn work(
             "waits": open.waits,
         }))?;
     } else {
-        let data = tilde(&process.folder, context.home().as_deref());
-        let name = model(process.status.model.as_deref().unwrap_or("none"));
+        let data = tilde_path(&process.folder, context.home_folder().as_deref());
+        let name = model_label(process.status.model.as_deref().unwrap_or("none"));
         eprintln!("{address}   model: {name}   data: {data}");
         if let Some(why) = process
             .status
@@ -103,7 +105,7 @@ pub(super) async fn work(
         {
             eprintln!("warning: agents have no model to ask: {why}");
         }
-        for line in open.lines(&context.again()) {
+        for line in open.spec_lines(&context.data_flags()) {
             eprintln!("{line}");
         }
     }
@@ -132,7 +134,7 @@ struct WaitingSpec {
 }
 
 /// What of the work under way this process goes on with.
-async fn open_specs(process: &Process, roles: Roles) -> anyhow::Result<OpenSpecs> {
+async fn open_specs(process: &RunningProcess, roles: ProcessRoles) -> anyhow::Result<OpenSpecs> {
     let mut open = OpenSpecs::default();
     if !(roles.api && roles.orchestrator) {
         return Ok(open);
@@ -153,8 +155,8 @@ async fn open_specs(process: &Process, roles: Roles) -> anyhow::Result<OpenSpecs
 
 impl OpenSpecs {
     /// One line per spec.
-    fn lines(&self, again: &str) -> Vec<String> {
-        let goes_on = self.goes_on.iter().map(|name| clean(name));
+    fn spec_lines(&self, again: &str) -> Vec<String> {
+        let goes_on = self.goes_on.iter().map(|name| clean_line(name));
         let mut lines: Vec<String> = goes_on.map(|name| format!("goes on with {name}")).collect();
         for WaitingSpec {
             name,
@@ -164,9 +166,9 @@ impl OpenSpecs {
         {
             lines.push(format!(
                 "{} waits: it was begun with the model `{}`; stop this process, then: {}{again}",
-                clean(name),
-                clean(begun),
-                clean(resume)
+                clean_line(name),
+                clean_line(begun),
+                clean_line(resume)
             ));
         }
         lines

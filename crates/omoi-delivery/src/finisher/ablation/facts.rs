@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use omoi_domain::ablation::{
-    CheckBudget, Landing, MergedWork, ServingTask, Step, landings, tasks_serving, ways,
+    BranchLanding, CheckBudget, MergedWork, ServingTask, TakeBackStep, branch_landings,
+    take_back_ways, tasks_serving,
 };
 use omoi_domain::id::{CheckId, CriterionId, HumanRef, TaskId};
 use omoi_domain::lifecycle::spec::finish::AblatedCriterion;
@@ -27,7 +28,7 @@ pub(super) struct Group<'a> {
     /// `TSK-n` of the tasks taken back; empty when nothing of them is in the branch.
     pub(super) without: Vec<String>,
     /// Empty where a commit of them was not found.
-    pub(super) ways: Vec<Vec<Step>>,
+    pub(super) ways: Vec<Vec<TakeBackStep>>,
 }
 
 /// Everything read before anything is run.
@@ -38,7 +39,7 @@ pub(super) struct Facts {
     requirements: Vec<Requirement>,
     tasks: Vec<Task>,
     merged: Vec<MergedWork>,
-    landings: Vec<Landing>,
+    landings: Vec<BranchLanding>,
     receipts: Vec<Receipt>,
     known: Vec<Ablation>,
 }
@@ -64,7 +65,7 @@ impl Facts {
                 checks: checks::of_spec(tx, spec.id).await?,
                 links: checks::criteria_links(tx, spec.id).await?,
                 requirements: requirements::of_spec(tx, spec.id).await?,
-                landings: landings(start, chain, &merged),
+                landings: branch_landings(start, chain, &merged),
                 tasks,
                 merged,
                 receipts: checks::receipts_of_spec(tx, spec.id).await?,
@@ -151,7 +152,7 @@ impl Facts {
     }
 
     /// The tasks whose commits serve a requirement, and the ways to take these back.
-    fn taken_back(&self, requirement: &Requirement) -> (Vec<String>, Vec<Vec<Step>>) {
+    fn taken_back(&self, requirement: &Requirement) -> (Vec<String>, Vec<Vec<TakeBackStep>>) {
         let own: Vec<CriterionId> = self.criteria_of(requirement).map(|c| c.id).collect();
         let provers: BTreeSet<TaskId> = self
             .checks
@@ -171,7 +172,7 @@ impl Facts {
             .collect();
         let is_found = |task: &TaskId| self.landings.iter().any(|l| l.tasks.contains(task));
         let ways = match serving.iter().all(is_found) {
-            true => ways(&self.landings, &serving),
+            true => take_back_ways(&self.landings, &serving),
             false => Vec::new(),
         };
         (without, ways)

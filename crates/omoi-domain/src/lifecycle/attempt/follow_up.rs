@@ -1,7 +1,7 @@
 //! What the end of an attempt means for its task.
 
 use super::AttemptLoss;
-use crate::attempt::{AttemptStopReason, Outcome};
+use crate::attempt::{AttemptOutcome, AttemptStopReason};
 use crate::lifecycle::task::UnmetResult;
 use crate::retry::ErrorClass;
 use crate::task::{TaskStatus, UnmetCode};
@@ -38,7 +38,7 @@ pub enum TaskFollowUp {
 #[derive(Clone, Debug)]
 pub struct ReportedEnd {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: AttemptOutcome,
     /// Why it ended.
     pub stop_reason: AttemptStopReason,
     /// The kind of error, where one ended it.
@@ -54,26 +54,26 @@ pub struct ReportedEnd {
 /// Decides what a task does when the worker of its attempt told how it ended.
 pub fn after_report(end: ReportedEnd) -> TaskFollowUp {
     match end.outcome {
-        Outcome::Succeeded => match end.unmet {
+        AttemptOutcome::Succeeded => match end.unmet {
             Some(unmet) => TaskFollowUp::SendBack(unmet),
             None => TaskFollowUp::Validate,
         },
-        Outcome::Incomplete => {
+        AttemptOutcome::Incomplete => {
             TaskFollowUp::SendBack(incomplete_result(end.stop_reason, end.unmet))
         }
-        Outcome::Failed => TaskFollowUp::Fail {
+        AttemptOutcome::Failed => TaskFollowUp::Fail {
             class: end.error_class.unwrap_or(ErrorClass::Unknown),
             message: end
                 .error_message
                 .unwrap_or_else(|| "the agent gave no reason".to_owned()),
         },
-        Outcome::Interrupted if end.is_by_person => TaskFollowUp::Cancel,
-        Outcome::Interrupted if end.stop_reason == AttemptStopReason::DiskLow => {
+        AttemptOutcome::Interrupted if end.is_by_person => TaskFollowUp::Cancel,
+        AttemptOutcome::Interrupted if end.stop_reason == AttemptStopReason::DiskLow => {
             TaskFollowUp::DiskStopped {
                 description: end.error_message.unwrap_or_default(),
             }
         }
-        Outcome::Interrupted => TaskFollowUp::Requeue {
+        AttemptOutcome::Interrupted => TaskFollowUp::Requeue {
             reason: format!("interrupted: {}", end.stop_reason),
         },
     }
@@ -133,7 +133,7 @@ mod tests {
         }
     }
 
-    fn end(outcome: Outcome, stop_reason: AttemptStopReason) -> ReportedEnd {
+    fn end(outcome: AttemptOutcome, stop_reason: AttemptStopReason) -> ReportedEnd {
         ReportedEnd {
             outcome,
             stop_reason,
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn the_outcome_and_what_was_found_decide() {
         use AttemptStopReason::{CompletionSignal, DiskLow, Error, Interrupt, ShutdownSignal};
-        let done = end(Outcome::Succeeded, CompletionSignal);
+        let done = end(AttemptOutcome::Succeeded, CompletionSignal);
         let refused = ReportedEnd {
             unmet: Some(unmet()),
             ..done.clone()
@@ -155,15 +155,15 @@ mod tests {
         let failed = ReportedEnd {
             error_class: Some(ErrorClass::AuthFailed),
             error_message: Some("401".to_owned()),
-            ..end(Outcome::Failed, Error)
+            ..end(AttemptOutcome::Failed, Error)
         };
         let by_person = ReportedEnd {
             is_by_person: true,
-            ..end(Outcome::Interrupted, Interrupt)
+            ..end(AttemptOutcome::Interrupted, Interrupt)
         };
         let full_disk = ReportedEnd {
             error_message: Some("stopped: 1 byte free".to_owned()),
-            ..end(Outcome::Interrupted, DiskLow)
+            ..end(AttemptOutcome::Interrupted, DiskLow)
         };
         for (end, expected) in [
             (done, TaskFollowUp::Validate),
@@ -176,7 +176,7 @@ mod tests {
                 },
             ),
             (
-                end(Outcome::Failed, Error),
+                end(AttemptOutcome::Failed, Error),
                 TaskFollowUp::Fail {
                     class: ErrorClass::Unknown,
                     message: "the agent gave no reason".to_owned(),
@@ -190,7 +190,7 @@ mod tests {
                 },
             ),
             (
-                end(Outcome::Interrupted, ShutdownSignal),
+                end(AttemptOutcome::Interrupted, ShutdownSignal),
                 TaskFollowUp::Requeue {
                     reason: "interrupted: shutdown_signal".to_owned(),
                 },
@@ -205,7 +205,10 @@ mod tests {
     fn an_attempt_cut_short_goes_back_with_what_was_not_taken() {
         let cut = ReportedEnd {
             unmet: Some(unmet()),
-            ..end(Outcome::Incomplete, AttemptStopReason::MaxTurnsReached)
+            ..end(
+                AttemptOutcome::Incomplete,
+                AttemptStopReason::MaxTurnsReached,
+            )
         };
         let TaskFollowUp::SendBack(result) = after_report(cut) else {
             unreachable!("it is sent back")

@@ -14,11 +14,11 @@ pub enum FailedPhaseAttempt {
 
 /// Decides what an attempt that failed with `class` means for its phase.
 pub fn judge_failed_attempt(class: ErrorClass, message: &str) -> FailedPhaseAttempt {
-    let kind = PhaseFailure::of(class);
+    let kind = PhaseFailure::of_class(class);
     if kind == PhaseFailure::ProviderUnavailable {
         return FailedPhaseAttempt::Provider;
     }
-    let (is_last, feedback) = match (kind.retryable(), class.retryable()) {
+    let (is_last, feedback) = match (kind.is_retryable(), class.is_retryable()) {
         (false, _) => (true, format!("{kind}: {message}")),
         // As a platform's key that is missing or refused, which no attempt mends.
         (true, false) => (true, format!("{class}: {message}")),

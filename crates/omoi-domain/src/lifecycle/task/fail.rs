@@ -35,7 +35,7 @@ pub fn fail_task(failure: TaskFailure<'_>) -> Vec<TaskAction> {
         class: Some(class),
         message: reason.clone(),
     }];
-    if !class.retryable() || repeats(&failure) || failure.retry_count >= failure.max_retries {
+    if !class.is_retryable() || repeats(&failure) || failure.retry_count >= failure.max_retries {
         actions.push(TaskAction::FailPermanently { reason });
         actions.push(TaskAction::BlockDependents);
         return actions;
@@ -53,7 +53,7 @@ pub fn fail_task(failure: TaskFailure<'_>) -> Vec<TaskAction> {
 
 /// Whether this failure stands among the others often enough to stop retries.
 fn repeats(failure: &TaskFailure<'_>) -> bool {
-    let sign = |class, message: &str| retry::signature(failure.task_type, class, message);
+    let sign = |class, message: &str| retry::failure_signature(failure.task_type, class, message);
     let own = sign(failure.class, failure.message);
     let all = failure.failures.iter();
     let all: Vec<String> = all.map(|(class, message)| sign(*class, message)).collect();

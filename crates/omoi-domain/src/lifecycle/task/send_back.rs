@@ -1,7 +1,7 @@
 //! A task whose result is not accepted.
 
 use super::TaskAction;
-use crate::task::{ROUNDS_MAX, Revision, TaskStatus, UnmetCode};
+use crate::task::{ROUNDS_MAX, TaskRevision, TaskStatus, UnmetCode};
 
 /// Why a task's result is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub fn send_back_task(status: TaskStatus, round: u32, unmet: UnmetResult) -> Vec
     let iteration = round + 1;
     let headline = unmet.feedback.lines().next().unwrap_or_default();
     let problem = format!("{}: {headline}", unmet.code);
-    let revision = Revision {
+    let revision = TaskRevision {
         code: unmet.code,
         iteration,
         feedback: format!("{}: {}", unmet.code, unmet.feedback),

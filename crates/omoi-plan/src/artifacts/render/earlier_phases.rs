@@ -80,8 +80,8 @@ fn prd_front(meta: &SpecFileMeta, prd: &PrdOutput) -> PrdFront {
         id: document_id("PRD", meta),
         title: format!("Product requirements: {}", prd.overview.feature_name),
         feature: feature_slug(&meta.feature),
-        created: meta.created_at.date(),
-        updated: meta.updated_at.date(),
+        created: meta.created_at.calendar_date(),
+        updated: meta.updated_at.calendar_date(),
         status: DocumentStatus::Approved,
         version: prd
             .prd_version
@@ -121,8 +121,8 @@ pub(in crate::artifacts) fn render_requirements(
         id: document_id("REQ", meta),
         title: format!("Requirements: {}", output.feature_name),
         feature: feature_slug(&meta.feature),
-        created: meta.created_at.date(),
-        updated: meta.updated_at.date(),
+        created: meta.created_at.calendar_date(),
+        updated: meta.updated_at.calendar_date(),
         status: DocumentStatus::Approved,
         category: Some(document_category(&output.requirements)),
         // Critical comes first in the order of priorities.
@@ -246,8 +246,8 @@ fn design_front(meta: &SpecFileMeta, output: &DesignOutput) -> DesignFront {
         id: document_id("DESIGN", meta),
         title: format!("Design: {}", output.feature_name),
         feature: feature_slug(&meta.feature),
-        created: meta.created_at.date(),
-        updated: meta.updated_at.date(),
+        created: meta.created_at.calendar_date(),
+        updated: meta.updated_at.calendar_date(),
         status: DocumentStatus::Approved,
         requirements: served,
         api_endpoints: output.api_endpoints.clone(),

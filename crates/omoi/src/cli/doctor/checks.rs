@@ -14,19 +14,19 @@ use omoi_llm::retry::CallAllowance;
 use omoi_llm::route::{ModelProvider, ModelRoute, ProviderKey, RouteTable};
 use omoi_llm::upstream::FIRST_CONTENT_TIME;
 use omoi_llm::wire::anthropic::{ConversationMessage, MessagesRequest};
-use omoi_protocol::control::Status;
+use omoi_protocol::control::ProcessStatus;
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::config::{Config, keys};
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::{ProbeConfig, PropertyStatus, probe_host};
 
-use super::{Finding, Mark, model_age};
-use crate::cli::context::{Context, Settings, check_scenario};
-use crate::cli::{access, db};
-use crate::folder::Folder;
-use crate::root;
-use crate::view::text::{clean, count, took};
+use super::{DoctorFinding, FindingMark, model_age};
+use crate::cli::command_context::{CommandContext, CommandSettings, check_scenario};
+use crate::cli::{db, owner_access};
+use crate::composition;
+use crate::data_folder::OpenedFolder;
+use crate::view::text_layout::{clean_line, count_noun, format_duration};
 
 /// How long a person waits for the model to answer one word.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
@@ -36,100 +36,137 @@ const TOKENS_MAX: u32 = 16;
 const DISK_LOW: u64 = 1 << 30;
 
 /// Looks at everything, in the order people read it.
-pub(super) async fn all(context: &Context, settings: &Settings, offline: bool) -> Vec<Finding> {
+pub(super) async fn check_all(
+    context: &CommandContext,
+    settings: &CommandSettings,
+    offline: bool,
+) -> Vec<DoctorFinding> {
     let config = &settings.config;
-    let mut findings = model(config, offline).await;
-    findings.extend(agents(context));
-    findings.extend(sandbox(settings).await);
-    findings.push(database(config).await);
-    findings.push(git(context).await);
-    findings.push(disk(&config.get(&keys::DATA_DIR)));
-    findings.extend(loops(context, config).await);
+    let mut findings = check_model(config, offline).await;
+    findings.extend(check_agents(context));
+    findings.extend(check_sandbox(settings).await);
+    findings.push(check_database(config).await);
+    findings.push(check_git(context).await);
+    findings.push(check_disk(&config.get(&keys::DATA_DIR)));
+    findings.extend(check_loops(context, config).await);
     findings
 }
 
 /// What the loops of the process that owns the data folder cannot go on with, if there is one.
-async fn loops(context: &Context, config: &Config) -> Vec<Finding> {
-    let Ok(folder) = Folder::open(&config.get(&keys::DATA_DIR)) else {
+async fn check_loops(context: &CommandContext, config: &Config) -> Vec<DoctorFinding> {
+    let Ok(folder) = OpenedFolder::open(&config.get(&keys::DATA_DIR)) else {
         // The database's finding says so.
         return Vec::new();
     };
-    match access::owner(&folder, context).await {
-        Ok(Some(owner)) => of_status(&owner.status),
+    match owner_access::find_owner(&folder, context).await {
+        Ok(Some(owner)) => loop_findings(&owner.status),
         Ok(None) => Vec::new(),
-        Err(error) => vec![Finding::new("loops", Mark::Note, format!("{error:#}"))],
+        Err(error) => vec![DoctorFinding::new(
+            "loops",
+            FindingMark::Note,
+            format!("{error:#}"),
+        )],
     }
 }
 
-fn of_status(status: &Status) -> Vec<Finding> {
+fn loop_findings(status: &ProcessStatus) -> Vec<DoctorFinding> {
     let mut findings = Vec::new();
     if let Some(stall) = &status.stall {
         let text = format!(
             "process {}: {}, for {}",
             status.pid,
-            clean(&stall.reason),
-            took(stall.ms as i64)
+            clean_line(&stall.reason),
+            format_duration(stall.ms as i64)
         );
-        findings.push(Finding::new("loops", Mark::Note, text).next("free some space"));
+        findings.push(
+            DoctorFinding::new("loops", FindingMark::Note, text).with_next_step("free some space"),
+        );
     }
     for one in &status.loops {
         if let Some(error) = &one.error {
             let text = format!("{}: failed {} times: {error}", one.name, one.failing);
-            findings.push(Finding::new("loops", Mark::Note, clean(&text)));
+            findings.push(DoctorFinding::new(
+                "loops",
+                FindingMark::Note,
+                clean_line(&text),
+            ));
         }
         for failing in &one.entities {
             let text = format!(
                 "{}: {} failed {} times: {}",
                 one.name, failing.entity, failing.failing, failing.error
             );
-            findings.push(Finding::new("loops", Mark::Note, clean(&text)));
+            findings.push(DoctorFinding::new(
+                "loops",
+                FindingMark::Note,
+                clean_line(&text),
+            ));
         }
     }
     if findings.is_empty() && !status.loops.is_empty() {
         let text = format!("process {}: all {} go on", status.pid, status.loops.len());
-        findings.push(Finding::new("loops", Mark::Ok, text));
+        findings.push(DoctorFinding::new("loops", FindingMark::Ok, text));
     }
     findings
 }
 
-async fn model(config: &Config, offline: bool) -> Vec<Finding> {
+async fn check_model(config: &Config, offline: bool) -> Vec<DoctorFinding> {
     if config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated {
         return vec![match check_scenario(config) {
-            Ok(()) => Finding::new(
+            Ok(()) => DoctorFinding::new(
                 "model",
-                Mark::Ok,
+                FindingMark::Ok,
                 "simulated: scripted answers, no key, no cost",
             ),
-            Err(error) => Finding::new("model", Mark::Missing, format!("simulated: {error:#}")),
+            Err(error) => DoctorFinding::new(
+                "model",
+                FindingMark::Missing,
+                format!("simulated: {error:#}"),
+            ),
         }];
     }
     let now = SystemClock.now();
-    let missing =
-        |next: String| vec![Finding::new("model", Mark::Missing, "no model to ask").next(next)];
-    let (list, routes) = match (root::catalogue(config), root::live_routes(config, now)) {
+    let missing = |next: String| {
+        vec![
+            DoctorFinding::new("model", FindingMark::Missing, "no model to ask")
+                .with_next_step(next),
+        ]
+    };
+    let (list, routes) = match (
+        composition::model_catalogue(config),
+        composition::live_routes(config, now),
+    ) {
         (Ok(list), Ok(Ok(routes))) => (list, routes),
         (_, Ok(Err(error))) => return missing(error.to_string()),
         (Err(error), _) | (_, Err(error)) => return missing(format!("{error:#}")),
     };
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut findings: Vec<DoctorFinding> = Vec::new();
     for name in RouteName::ALL.iter().copied() {
-        let text = told(routes.route_named(name), config);
+        let text = describe_route(routes.route_named(name), config);
         match findings.iter_mut().find(|f| f.text.ends_with(&text)) {
             Some(same) => same.text = format!("{name}, {}", same.text),
-            None => findings.push(Finding::new("model", Mark::Ok, format!("{name}: {text}"))),
+            None => findings.push(DoctorFinding::new(
+                "model",
+                FindingMark::Ok,
+                format!("{name}: {text}"),
+            )),
         }
     }
-    findings.extend(model_age::findings(&routes, &list, now));
+    findings.extend(model_age::age_findings(&routes, &list, now));
     if offline {
-        findings.push(Finding::new("model", Mark::Note, "not tried (--offline)"));
+        findings.push(DoctorFinding::new(
+            "model",
+            FindingMark::Note,
+            "not tried (--offline)",
+        ));
     } else {
-        findings.push(tried(routes, config).await);
+        findings.push(try_model(routes, config).await);
     }
     findings
 }
 
 /// `claude-… at https://… with ANTHROPIC_API_KEY (environment variable)`.
-fn told(route: &ModelRoute, config: &Config) -> String {
+fn describe_route(route: &ModelRoute, config: &Config) -> String {
     let key = match (route.provider, &route.key) {
         (_, ProviderKey::None) => None,
         (ModelProvider::Anthropic, ProviderKey::Bearer(_)) => {
@@ -147,8 +184,8 @@ fn told(route: &ModelRoute, config: &Config) -> String {
     });
     format!(
         "{} at {} {key}",
-        clean(&route.model),
-        clean(&route.base_url)
+        clean_line(&route.model),
+        clean_line(&route.base_url)
     )
 }
 
@@ -161,11 +198,11 @@ fn answer_wait(granted: Duration) -> Duration {
     }
 }
 
-/// One cheap call.
-async fn tried(routes: RouteTable, config: &Config) -> Finding {
+/// Makes one cheap call and says how it went.
+async fn try_model(routes: RouteTable, config: &Config) -> DoctorFinding {
     let clock: Clocked = Arc::new(SystemClock);
     let asked = async {
-        let mut llm = root::llm(routes, config, &clock, &Rng::from_os()?)?;
+        let mut llm = composition::build_llm(routes, config, &clock, &Rng::from_os()?)?;
         let granted = config.get(&keys::LLM_FIRST_CONTENT_TIME);
         llm.limits.first_content = answer_wait(granted);
         let prompt = vec![ConversationMessage::from_user("Answer with the word ok.")];
@@ -186,64 +223,80 @@ async fn tried(routes: RouteTable, config: &Config) -> Finding {
         anyhow::Ok(clock.now().since(start))
     };
     match asked.await {
-        Ok(time) => Finding::new(
+        Ok(time) => DoctorFinding::new(
             "model",
-            Mark::Ok,
-            format!("answered in {}", took(time.as_millis() as i64)),
+            FindingMark::Ok,
+            format!("answered in {}", format_duration(time.as_millis() as i64)),
         ),
-        Err(error) => Finding::new(
+        Err(error) => DoctorFinding::new(
             "model",
-            Mark::Missing,
-            format!("does not answer: {}", clean(&error_chain(error.as_ref()))),
+            FindingMark::Missing,
+            format!(
+                "does not answer: {}",
+                clean_line(&error_chain(error.as_ref()))
+            ),
         )
-        .next("check the key, the address and the network; --offline skips this"),
+        .with_next_step("check the key, the address and the network; --offline skips this"),
     }
 }
 
-fn agents(context: &Context) -> Vec<Finding> {
-    let path = context.variable("PATH").unwrap_or_default();
+fn check_agents(context: &CommandContext) -> Vec<DoctorFinding> {
+    let path = context.environment_variable("PATH").unwrap_or_default();
     let claude = std::env::split_paths(&path)
         .map(|folder| folder.join("claude"))
         .find(|file| file.is_file());
     let claude = match claude {
-        Some(file) => Finding::new(
+        Some(file) => DoctorFinding::new(
             "agents",
-            Mark::Note,
+            FindingMark::Note,
             format!("claude found at {}", file.display()),
         ),
-        None => Finding::new("agents", Mark::Note, "claude is not on the program path"),
+        None => DoctorFinding::new(
+            "agents",
+            FindingMark::Note,
+            "claude is not on the program path",
+        ),
     };
     vec![
-        Finding::new("agents", Mark::Ok, "native (built in)"),
+        DoctorFinding::new("agents", FindingMark::Ok, "native (built in)"),
         claude,
     ]
 }
 
-async fn sandbox(settings: &Settings) -> Vec<Finding> {
+async fn check_sandbox(settings: &CommandSettings) -> Vec<DoctorFinding> {
     let config = &settings.config;
-    let missing = |text: String| vec![Finding::new("sandbox", Mark::Missing, text)];
-    let folder = match Folder::open(&config.get(&keys::DATA_DIR)) {
+    let missing = |text: String| vec![DoctorFinding::new("sandbox", FindingMark::Missing, text)];
+    let folder = match OpenedFolder::open(&config.get(&keys::DATA_DIR)) {
         Ok(folder) => folder,
-        Err(error) => return missing(clean(&error_chain(&error))),
+        Err(error) => return missing(clean_line(&error_chain(&error))),
     };
     // A folder of its own: a running process keeps its sandboxes in another.
-    let mut ask = ProbeConfig::new(folder.path().join("doctor"));
-    ask.hidden = vec![folder.path().to_path_buf()];
+    let mut ask = ProbeConfig::new(folder.folder_path().join("doctor"));
+    ask.hidden = vec![folder.folder_path().to_path_buf()];
     let probe = match probe_host(&ask).await {
         Ok(probe) => probe,
-        Err(error) => return missing(clean(&error_chain(&error))),
+        Err(error) => return missing(clean_line(&error_chain(&error))),
     };
     let mut findings = Vec::new();
-    match root::select_sandbox(config, &probe) {
-        Ok(provider) if provider.rung() == SandboxRung::Process => findings.push(Finding::new(
+    match composition::select_sandbox(config, &probe) {
+        Ok(provider) if provider.rung() == SandboxRung::Process => {
+            findings.push(DoctorFinding::new(
+                "sandbox",
+                FindingMark::Note,
+                "process: unsafe, nothing is held back; the floor allows it",
+            ));
+        }
+        Ok(provider) => findings.push(DoctorFinding::new(
             "sandbox",
-            Mark::Note,
-            "process: unsafe, nothing is held back; the floor allows it",
+            FindingMark::Ok,
+            provider.rung().as_str(),
         )),
-        Ok(provider) => findings.push(Finding::new("sandbox", Mark::Ok, provider.rung().as_str())),
         Err(refused) => {
             let next = refused.next_step();
-            findings.push(Finding::new("sandbox", Mark::Missing, refused.to_string()).next(next));
+            findings.push(
+                DoctorFinding::new("sandbox", FindingMark::Missing, refused.to_string())
+                    .with_next_step(next),
+            );
         }
     }
     for tried in &probe.tried {
@@ -256,35 +309,35 @@ async fn sandbox(settings: &Settings) -> Vec<Finding> {
                     .map(|(property, _)| property.as_str())
                     .collect();
                 let text = format!("{} holds {}", tried.rung, held.join(", "));
-                findings.push(Finding::new("sandbox", Mark::Ok, text));
+                findings.push(DoctorFinding::new("sandbox", FindingMark::Ok, text));
                 for (property, held) in properties {
                     if let PropertyStatus::No(why) = held {
                         let text = format!("{} does not hold {property}: {why}", tried.rung);
-                        findings.push(Finding::new("sandbox", Mark::Note, text));
+                        findings.push(DoctorFinding::new("sandbox", FindingMark::Note, text));
                     }
                 }
             }
             Err(unavailable) => {
                 let text = format!("{} cannot be used: {}", tried.rung, unavailable.reason);
-                let finding = Finding::new("sandbox", Mark::Note, text);
-                findings.push(finding.next(unavailable.remedy.clone()));
+                let finding = DoctorFinding::new("sandbox", FindingMark::Note, text);
+                findings.push(finding.with_next_step(unavailable.remedy.clone()));
             }
         }
     }
-    findings.push(mounts(settings).await);
+    findings.push(check_mounts(settings).await);
     findings
 }
 
 /// What sandboxes may read beyond the system: the configured folders, and the toolchain of the
 /// repository the doctor was called in.
-async fn mounts(settings: &Settings) -> Finding {
+async fn check_mounts(settings: &CommandSettings) -> DoctorFinding {
     let mut paths = settings.config.get(&keys::SANDBOX_READ_ONLY);
     let here = std::env::current_dir().unwrap_or_default();
     if here.join(".git").exists()
         && let Ok(survey) = survey_dir(&here)
     {
         paths.extend(
-            resolve_toolchain(&survey, &root::host(&settings.sources))
+            resolve_toolchain(&survey, &composition::host_toolchain(&settings.sources))
                 .await
                 .roots,
         );
@@ -297,12 +350,12 @@ async fn mounts(settings: &Settings) -> Finding {
         [] => "sandboxes read the system's folders and nothing else".to_owned(),
         shown => format!("sandboxes also read {}", shown.join(", ")),
     };
-    Finding::new("sandbox", Mark::Ok, text)
+    DoctorFinding::new("sandbox", FindingMark::Ok, text)
 }
 
-async fn database(config: &Config) -> Finding {
+async fn check_database(config: &Config) -> DoctorFinding {
     let looked = async {
-        let store = db::open(config).await?;
+        let store = db::open_database(config).await?;
         let migrations = store.migrations().await?;
         let pending = migrations.iter().filter(|(_, _, applied)| !applied).count();
         let backend = store.backend().as_str();
@@ -310,33 +363,42 @@ async fn database(config: &Config) -> Finding {
         anyhow::Ok((backend, pending))
     };
     match looked.await {
-        Ok((backend, 0)) => Finding::new("database", Mark::Ok, format!("{backend}, up to date")),
+        Ok((backend, 0)) => DoctorFinding::new(
+            "database",
+            FindingMark::Ok,
+            format!("{backend}, up to date"),
+        ),
         Ok((backend, pending)) => {
-            let pending = count(pending as u64, "migration");
+            let pending = count_noun(pending as u64, "migration");
             let text = format!("{backend}, {pending} to apply, which the next start does");
-            Finding::new("database", Mark::Ok, text)
+            DoctorFinding::new("database", FindingMark::Ok, text)
         }
-        Err(error) => Finding::new("database", Mark::Missing, clean(&format!("{error:#}")))
-            .next("check --data-dir and --database"),
+        Err(error) => DoctorFinding::new(
+            "database",
+            FindingMark::Missing,
+            clean_line(&format!("{error:#}")),
+        )
+        .with_next_step("check --data-dir and --database"),
     }
 }
 
-async fn git(context: &Context) -> Finding {
-    let path = context.variable("PATH").unwrap_or_default();
+async fn check_git(context: &CommandContext) -> DoctorFinding {
+    let path = context.environment_variable("PATH").unwrap_or_default();
     match Git::find_on_path(&path).await {
-        Ok(git) => Finding::new("git", Mark::Ok, git.version_text()),
-        Err(error) => Finding::new("git", Mark::Missing, error_chain(&error)).next(format!(
-            "install git {}.{} or newer",
-            GIT_VERSION_MIN.0, GIT_VERSION_MIN.1
-        )),
+        Ok(git) => DoctorFinding::new("git", FindingMark::Ok, git.version_text()),
+        Err(error) => DoctorFinding::new("git", FindingMark::Missing, error_chain(&error))
+            .with_next_step(format!(
+                "install git {}.{} or newer",
+                GIT_VERSION_MIN.0, GIT_VERSION_MIN.1
+            )),
     }
 }
 
-fn disk(data: &Path) -> Finding {
+fn check_disk(data: &Path) -> DoctorFinding {
     let Ok(found) = rustix::fs::statvfs(data) else {
-        return Finding::new(
+        return DoctorFinding::new(
             "disk",
-            Mark::Note,
+            FindingMark::Note,
             "the file system does not say what is free",
         );
     };
@@ -347,9 +409,9 @@ fn disk(data: &Path) -> Finding {
         data.display()
     );
     if free < DISK_LOW {
-        Finding::new("disk", Mark::Missing, text)
-            .next("free at least 1 GiB, or use another --data-dir")
+        DoctorFinding::new("disk", FindingMark::Missing, text)
+            .with_next_step("free at least 1 GiB, or use another --data-dir")
     } else {
-        Finding::new("disk", Mark::Ok, text)
+        DoctorFinding::new("disk", FindingMark::Ok, text)
     }
 }

@@ -7,8 +7,8 @@ use omoi_domain::time::Timestamp;
 use omoi_llm::catalogue::{ModelCatalogue, provider_at};
 use omoi_llm::route::RouteTable;
 
-use super::{Finding, Mark};
-use crate::view::text::{clean, count};
+use super::{DoctorFinding, FindingMark};
+use crate::view::text_layout::{clean_line, count_noun};
 
 /// A model that ends within this is worth a word.
 const ENDS_SOON: Duration = Duration::from_hours(30 * 24);
@@ -17,9 +17,13 @@ const LIST_AGE_MAX: Duration = Duration::from_hours(60 * 24);
 const DAY: u64 = 86_400;
 
 /// What is to be said about the models of `routes` at `now`.
-pub(super) fn findings(routes: &RouteTable, list: &ModelCatalogue, now: Timestamp) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
-    let mut add = |finding: Finding| {
+pub(super) fn age_findings(
+    routes: &RouteTable,
+    list: &ModelCatalogue,
+    now: Timestamp,
+) -> Vec<DoctorFinding> {
+    let mut findings: Vec<DoctorFinding> = Vec::new();
+    let mut add = |finding: DoctorFinding| {
         if !findings.contains(&finding) {
             findings.push(finding);
         }
@@ -29,12 +33,12 @@ pub(super) fn findings(routes: &RouteTable, list: &ModelCatalogue, now: Timestam
         let Some((entry, end)) = entry.and_then(|entry| Some((entry, entry.ends_on?))) else {
             continue;
         };
-        let name = clean(&route.model);
+        let name = clean_line(&route.model);
         let text = if end.begins_at() <= now {
             format!("{name} ended on {end}")
         } else if end.begins_at() <= now + ENDS_SOON {
             let days = end.begins_at().since(now).as_secs().div_ceil(DAY);
-            format!("{name} ends on {end}, in {}", count(days, "day"))
+            format!("{name} ends on {end}, in {}", count_noun(days, "day"))
         } else {
             continue;
         };
@@ -43,15 +47,19 @@ pub(super) fn findings(routes: &RouteTable, list: &ModelCatalogue, now: Timestam
             Some(newest) => format!("name another one, for example {}", newest.id),
             None => "name another one".to_owned(),
         };
-        add(Finding::new("model", Mark::Note, text).next(next));
+        add(DoctorFinding::new("model", FindingMark::Note, text).with_next_step(next));
     }
     for note in routes.price_notes() {
-        add(Finding::new("model", Mark::Note, clean(&note)));
+        add(DoctorFinding::new(
+            "model",
+            FindingMark::Note,
+            clean_line(&note),
+        ));
     }
     if now.since(list.generated_on.begins_at()) > LIST_AGE_MAX {
         let text = format!("the list of models and prices is of {}", list.generated_on);
         let next = "update omoi; from a clone: cargo xtask models";
-        add(Finding::new("model", Mark::Note, text).next(next));
+        add(DoctorFinding::new("model", FindingMark::Note, text).with_next_step(next));
     }
     findings
 }
@@ -63,7 +71,7 @@ mod tests {
     use super::*;
 
     /// What is said about `model` on `date`.
-    fn told(model: &str, date: &str) -> Vec<String> {
+    fn age_lines(model: &str, date: &str) -> Vec<String> {
         let mut list = ModelCatalogue::load_embedded().unwrap();
         list.generated_on = "2026-11-01".to_owned().try_into().unwrap();
         let now = Timestamp::of_date(date).unwrap();
@@ -77,8 +85,8 @@ mod tests {
             ..LlmSettings::default()
         };
         let routes = RouteTable::resolve_all(&settings, &list, now).unwrap();
-        let findings = findings(&routes, &list, now);
-        assert!(findings.iter().all(|f| f.mark == Mark::Note));
+        let findings = age_findings(&routes, &list, now);
+        assert!(findings.iter().all(|f| f.mark == FindingMark::Note));
         let lines = findings.into_iter().map(|f| match f.next {
             Some(next) => format!("{} → {next}", f.text),
             None => f.text,
@@ -90,31 +98,31 @@ mod tests {
     fn models_that_end_within_thirty_days_and_old_lists_are_told() {
         const OLD: &str = "claude-sonnet-4-5";
         const NEXT: &str = "name another one, for example claude-sonnet-5-5";
-        assert_eq!(told(OLD, "2026-10-30"), [""; 0]);
+        assert_eq!(age_lines(OLD, "2026-10-30"), [""; 0]);
         assert_eq!(
-            told(OLD, "2026-10-31"),
+            age_lines(OLD, "2026-10-31"),
             [format!(
                 "claude-sonnet-4-5 ends on 2026-11-30, in 30 days → {NEXT}"
             )]
         );
         assert_eq!(
-            told(OLD, "2026-11-29"),
+            age_lines(OLD, "2026-11-29"),
             [format!(
                 "claude-sonnet-4-5 ends on 2026-11-30, in 1 day → {NEXT}"
             )]
         );
         assert_eq!(
-            told(OLD, "2026-11-30"),
+            age_lines(OLD, "2026-11-30"),
             [format!("claude-sonnet-4-5 ended on 2026-11-30 → {NEXT}")]
         );
-        assert_eq!(told("claude-sonnet-5-5", "2026-12-31"), [""; 0]);
+        assert_eq!(age_lines("claude-sonnet-5-5", "2026-12-31"), [""; 0]);
         assert_eq!(
-            told("claude-sonnet-5-5", "2027-01-01"),
+            age_lines("claude-sonnet-5-5", "2027-01-01"),
             [
                 "the list of models and prices is of 2026-11-01 → update omoi; from a clone: cargo xtask models"
             ]
         );
-        let unknown = told("claude-novel-9", "2026-11-02");
+        let unknown = age_lines("claude-novel-9", "2026-11-02");
         assert!(
             unknown[0].contains("the price of `claude-novel-9` is not known"),
             "{unknown:?}"

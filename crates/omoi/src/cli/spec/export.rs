@@ -7,15 +7,15 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::json;
 
-use crate::cli::Context;
-use crate::cli::access::Access;
-use crate::cli::fail::Usage;
-use crate::cli::follow::tell_done;
-use crate::view::text::{clean_lines, count};
+use crate::cli::CommandContext;
+use crate::cli::error_report::UsageError;
+use crate::cli::owner_access::OwnerAccess;
+use crate::cli::terminal::print_done;
+use crate::view::text_layout::{clean_lines, count_noun};
 
 /// What to export, and where to.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Arguments {
+pub(crate) struct ExportArgs {
     /// Such as SPEC-1, or todo/SPEC-1 from outside of the repository
     #[arg(value_name = "SPEC")]
     spec: String,
@@ -25,24 +25,24 @@ pub(crate) struct Arguments {
 }
 
 /// Prints the files or writes them.
-pub(super) async fn run(
-    context: &Context,
-    access: &Access,
-    arguments: Arguments,
+pub(super) async fn export_plan(
+    context: &CommandContext,
+    access: &OwnerAccess,
+    arguments: ExportArgs,
 ) -> anyhow::Result<()> {
     let files = access.client.export_spec(&arguments.spec).await?;
     let Some(folder) = arguments.output else {
-        if context.json() {
+        if context.is_json() {
             return Ok(context.print_json(&files)?);
         }
         for file in &files {
-            context.print(&[format!("==> {} <==", file.path)])?;
-            context.print(&clean_lines(&file.text))?;
+            context.print_lines(&[format!("==> {} <==", file.path)])?;
+            context.print_lines(&clean_lines(&file.text))?;
         }
         return Ok(());
     };
     for file in &files {
-        let path = folder.join(inside(&file.path)?);
+        let path = folder.join(path_inside(&file.path)?);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)
                 .with_context(|| format!("could not make `{}`", parent.display()))?;
@@ -51,28 +51,28 @@ pub(super) async fn run(
             File::create(&path).with_context(|| format!("could not write `{}`", path.display()))?;
         out.write_all(file.text.as_bytes())?;
     }
-    if context.json() {
+    if context.is_json() {
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         let written = json!({ "folder": folder, "files": paths });
         return Ok(context.print_json(&written)?);
     }
-    tell_done(&format!(
+    print_done(&format!(
         "Wrote {} below {}",
-        count(files.len() as u64, "file"),
+        count_noun(files.len() as u64, "file"),
         folder.display()
     ));
     Ok(())
 }
 
 /// A path that cannot leave the folder it is joined to.
-fn inside(path: &str) -> anyhow::Result<&Path> {
+fn path_inside(path: &str) -> anyhow::Result<&Path> {
     let path = Path::new(path);
     let stays = path
         .components()
         .all(|part| matches!(part, Component::Normal(_)));
     match stays {
         true => Ok(path),
-        false => Err(Usage(format!(
+        false => Err(UsageError(format!(
             "the server named a file outside: {}",
             path.display()
         ))

@@ -31,14 +31,14 @@ fn the_cost_of_a_run_says_what_it_was_for() {
     ] {
         summary.cost_by_purpose =
             [(PurposeKind::Judge, judge), (PurposeKind::Attempt, agents)].into();
-        let told = Ending {
+        let told = SummaryFacts {
             summary: &summary,
             stopped: &[],
             home: None,
             again: "",
             next: &[],
         };
-        let shown = shown(&ending::render(&told, Page::new(200, false)));
+        let shown = shown(&summary::render_summary(&told, OutputPage::new(200, false)));
         assert!(shown.contains(expected), "{shown}");
     }
 }

@@ -40,7 +40,7 @@ fn rare_events_have_a_line_of_their_own() {
     let lines: Vec<String> = log
         .0
         .iter()
-        .filter_map(|stored| plain::line(&view, stored))
+        .filter_map(|stored| log_line::event_line(&view, stored))
         .collect();
     let want = [
         "planning ended, 2 phases passed",
@@ -111,10 +111,7 @@ fn a_failed_model_call_is_told_with_what_follows() {
             json!({ "reason": "evaluation_failed" }),
         );
     let view = view(&log);
-    let lines = log.0.iter().filter_map(|stored| plain::line(&view, stored));
-    let lines: Vec<String> = lines
-        .map(|line| line.trim_start()[6..].to_owned())
-        .collect();
+    let lines: Vec<String> = lines_without_time(&view, &log);
     let told = "api.example answered 529: Overloaded;";
     assert_eq!(
         lines,
@@ -139,9 +136,18 @@ fn a_failed_model_call_is_told_with_what_follows() {
         event_type: "model.call_failed".to_owned(),
         data: failed(task(), json!(null)),
     };
-    let shown = crate::view::log::render(&entry, Page::new(80, false)).join("\n");
+    let shown = crate::view::task_log::render_entry(&entry, OutputPage::new(80, false)).join("\n");
     assert!(
         shown.contains("api.example answered 529: Overloaded"),
         "{shown}"
     );
+}
+
+/// The line of each event that has one, without the time in front.
+fn lines_without_time(view: &RunView, log: &Log) -> Vec<String> {
+    let events = log.0.iter();
+    let lines = events.filter_map(|stored| log_line::event_line(view, stored));
+    lines
+        .map(|line| line.trim_start()[6..].to_owned())
+        .collect()
 }

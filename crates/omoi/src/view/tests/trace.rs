@@ -1,12 +1,13 @@
 //! What proves what, as a tree.
 
 use insta::assert_snapshot;
-use omoi_protocol::control::Trace;
 use serde_json::json;
 
+use omoi_protocol::control::SpecTrace;
+
 use super::shown;
-use crate::view::text::{Page, width};
-use crate::view::tree;
+use crate::view::text_layout::{OutputPage, display_width};
+use crate::view::trace_tree;
 
 #[test]
 fn a_trace_names_what_proves_what() {
@@ -22,7 +23,7 @@ fn a_trace_names_what_proves_what() {
         receipt["tests"] = json!({ "runners": [runner], "counts": counts, "failures": [] });
         receipt
     });
-    let trace: Trace = serde_json::from_value(json!({
+    let trace: SpecTrace = serde_json::from_value(json!({
         "spec_ref": "SPEC-1", "title": "Tags", "head": "9a9a9a9bbbb", "model": "simulated",
         "outside_plan": ["docs/notes.md", "tests/conftest.py"],
         "opinion": { "model": "reader", "is_same_model": false, "skipped": null,
@@ -51,12 +52,12 @@ fn a_trace_names_what_proves_what() {
         }],
     }))
     .unwrap();
-    let page = Page::new(100, false);
-    let without = shown(&tree::render(&trace, false, page));
-    let with = shown(&tree::render(&trace, true, page));
+    let page = OutputPage::new(100, false);
+    let without = shown(&trace_tree::render_trace(&trace, false, page));
+    let with = shown(&trace_tree::render_trace(&trace, true, page));
     assert_snapshot!(format!("{without}\n----\n{with}"));
-    let narrow = Page::new(80, false);
-    for line in tree::render(&trace, false, narrow) {
-        assert!(width(&line) <= narrow.width, "{line}");
+    let narrow = OutputPage::new(80, false);
+    for line in trace_tree::render_trace(&trace, false, narrow) {
+        assert!(display_width(&line) <= narrow.width, "{line}");
     }
 }

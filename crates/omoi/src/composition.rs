@@ -1,10 +1,9 @@
 //! The one composition root: from configuration to a running process of any role.
 
-mod listen;
-mod models;
-mod settings;
-
-use std::ffi::OsString;
+mod listeners;
+mod loop_settings;
+mod machine;
+mod model_setup;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +16,6 @@ use omoi_delivery::merger::Merger;
 use omoi_delivery::validator::Validator;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
-use omoi_domain::sandbox::SandboxRung;
 use omoi_execution::consume::{self, Consume};
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::dispatcher::Dispatcher;
@@ -25,9 +23,8 @@ use omoi_execution::metering::HeldCalls;
 use omoi_execution::platform::{DataDir, Parts, Platform, RunningAttempts, WorkScope};
 use omoi_execution::reaper::{Reaper, clear_away};
 use omoi_git::process::Git;
-use omoi_git::toolchain::{HostEnvironment, VARIABLES};
 use omoi_planning::planner::Planner;
-use omoi_protocol::control::Status;
+use omoi_protocol::control::ProcessStatus;
 use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
 use omoi_runtime::config::{Config, ConfigSources, keys};
@@ -35,10 +32,7 @@ use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::{Lifecycle, LifecycleHandle, SpawnKind};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_runtime::rng::Rng;
-use omoi_sandbox::{
-    GuardedPlaces, ProbeConfig, Property, Provider, RefusedBelowFloor, SandboxFloor, SandboxProbe,
-    probe_host,
-};
+use omoi_sandbox::Provider;
 use omoi_server::control::ControlSurface;
 use omoi_server::probes::Probes;
 use omoi_server::worker::WorkerSurface;
@@ -46,29 +40,31 @@ use omoi_store::deployment::{self, DataFolder};
 use omoi_store::dialect::Backend;
 use omoi_store::{Options, Store, StoreError, Tx};
 
-use self::models::Models;
-use crate::client::{Client, Endpoint};
-use crate::folder::{Folder, Ownership};
+use self::machine::{choose_sandbox, environment_variable, guarded_places};
+use self::model_setup::ModelSetup;
+use crate::data_folder::{FolderOwnership, OpenedFolder};
+use crate::platform_client::{ClientEndpoint, PlatformClient};
 
-pub(crate) use self::models::{catalogue, live_routes, llm};
+pub(crate) use self::machine::{host_toolchain, select_sandbox};
+pub(crate) use self::model_setup::{build_llm, live_routes, model_catalogue};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Roles {
-    /// Answers people.
+pub(crate) struct ProcessRoles {
+    /// Serves the control API that commands use.
     pub(crate) api: bool,
     /// Plans, dispatches, validates, merges, and runs sandboxes.
     pub(crate) orchestrator: bool,
 }
 
-impl Roles {
+impl ProcessRoles {
     /// Everything in one process.
     pub(crate) const ALL: Self = Self {
         api: true,
         orchestrator: true,
     };
 
-    fn names(self) -> Vec<String> {
+    fn role_names(self) -> Vec<String> {
         let all = [(self.api, "api"), (self.orchestrator, "orchestrator")];
         all.iter()
             .filter(|(plays, _)| *plays)
@@ -79,7 +75,7 @@ impl Roles {
 
 /// Where a process that answers people is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum ListenMode {
     /// By every command on the data folder.
     Folder,
     /// There, and at the configured address.
@@ -89,67 +85,59 @@ pub(crate) enum Door {
 }
 
 /// How a process is to start.
-pub(crate) struct Start {
-    /// Configuration.
+pub(crate) struct StartOptions {
     pub(crate) config: Config,
     /// Where the machine's variables were read from.
     pub(crate) sources: ConfigSources,
-    /// What it does.
-    pub(crate) roles: Roles,
+    /// Roles that it plays.
+    pub(crate) roles: ProcessRoles,
     /// Where people find it, when it answers them.
-    pub(crate) door: Door,
+    pub(crate) door: ListenMode,
     /// Which specs it works on.
     pub(crate) scope: WorkScope,
     /// The data folder, when the caller has taken it already.
-    pub(crate) ownership: Option<Ownership>,
+    pub(crate) ownership: Option<FolderOwnership>,
 }
 
-/// A running process.
-pub(crate) struct Process {
+/// A started process with its lifecycle and a client of itself.
+pub(crate) struct RunningProcess {
     /// Awaits the end of everything.
     pub(crate) lifecycle: Lifecycle,
     /// Asks this very process.
-    pub(crate) client: Client,
+    pub(crate) client: PlatformClient,
     /// What `GET /status` says.
-    pub(crate) status: Status,
+    pub(crate) status: ProcessStatus,
     /// The HTTP address, when it listens on one.
     pub(crate) address: Option<String>,
-    /// The data folder.
+    /// Path of the data folder.
     pub(crate) folder: PathBuf,
     /// Lets go of the data folder when dropped.
-    _ownership: Option<Ownership>,
+    _ownership: Option<FolderOwnership>,
 }
 
 /// Builds and starts a process.
-#[expect(
-    clippy::too_many_lines,
-    reason = "the one composition root: every part in the order in which it is made"
-)]
-pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
-    let folder = Folder::open(&start.config.get(&keys::DATA_DIR))?;
+pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<RunningProcess> {
+    let folder = OpenedFolder::open(&start.config.get(&keys::DATA_DIR))?;
     let url = database_url(&start.config, &folder);
     let backend = Backend::of(&url)?;
     // Rows of SQLite have one user; so have the socket and the workspaces of an orchestrator.
     let owns_rows = backend == Backend::Sqlite;
-    let mut ownership = start.ownership.take();
-    if ownership.is_none() && (owns_rows || start.roles.orchestrator) {
-        ownership = Some(folder.own()?.ok_or_else(|| taken(&folder))?);
-    }
+    let ownership = claim_folder(&mut start, &folder, owns_rows)?;
     let clock: Clocked = Arc::new(SystemClock);
     let rng = Rng::from_os()?;
     let lifecycle = Lifecycle::new(clock.clone());
     let handle = lifecycle.handle();
     let owner = uuid_v7(clock.as_ref(), &rng).to_string();
-    let store = open_store(&start.config, &url, (&clock, &rng)).await?;
-    let store = join(store, &folder.identity(&rng)?, start.roles).await?;
-    let bus = bus(&start.config, &clock, &rng, &handle)?;
+    let store = open_store(&start.config, &url, &clock, &rng).await?;
+    let store = join_deployment(store, &folder.store_identity(&rng)?, start.roles).await?;
+    let bus = open_bus(&start.config, &clock, &rng, &handle)?;
     let sandbox = match start.roles.orchestrator {
-        true => Some(sandbox(&start.config, &folder).await?),
+        true => Some(choose_sandbox(&start.config, &folder).await?),
         false => None,
     };
-    let models = models::start(&start, &handle, &clock, &rng).await?;
-    let token = folder.token(&rng)?;
-    let path_variable = variable(&start.sources, "PATH");
+    let models = model_setup::start_models(&start, &handle, &clock, &rng).await?;
+    let token = folder.control_token(&rng)?;
+    let path_variable = environment_variable(&start.sources, "PATH");
     let platform = Platform::new(Parts {
         store: store.tenant(OrgId::LOCAL),
         clock: clock.clone(),
@@ -157,58 +145,84 @@ pub(crate) async fn start(mut start: Start) -> anyhow::Result<Process> {
         lifecycle: handle.clone(),
         sandbox: sandbox.clone(),
         git: Git::find_on_path(&path_variable).await?,
-        data: DataDir::new(folder.path().to_path_buf()),
-        settings: settings::of_config(&start.config, models.max_tokens),
+        data: DataDir::new(folder.folder_path().to_path_buf()),
+        settings: loop_settings::loop_settings(&start.config, models.max_tokens),
         owner,
         worker: std::env::current_exe().context("could not find this program's own file")?,
         scenario: models.scenario.clone(),
         scope: std::mem::replace(&mut start.scope, WorkScope::Nothing),
         model_label: models.label.clone(),
-        llm: models.llm(),
+        llm: models.platform_llm(),
         running: RunningAttempts::default(),
         calls: HeldCalls::default(),
         disk: DataDisk::default(),
-        guarded: guarded(&start.sources, &folder),
+        guarded: guarded_places(&start.sources, &folder),
         render_spec_files: omoi_planning::spec_files::render_spec_files,
-        mask: start.config.secret_mask().with(&token),
+        mask: start.config.secret_mask().with_secret(&token),
     });
     let reconcilers: Vec<StatusReader> = match start.roles.orchestrator {
-        true => work(&platform, &models, &bus)?,
+        true => start_loops(&platform, &models, &bus)?,
         false => Vec::new(),
     };
     consume::publish_commits(&platform, &bus);
-    let status = status(&start, backend, sandbox.as_deref(), &models);
-    let probes = Probes {
+    let status = process_status(&start, backend, sandbox.as_deref(), &models);
+    let surface = ControlSurface {
         platform: platform.clone(),
-        reconcilers: reconcilers.clone(),
+        host: host_toolchain(&start.sources),
+        config: start.config.clone(),
         token: token.clone(),
+        status: status.clone(),
+        reconcilers,
     };
-    let mut router = omoi_server::probes::router(probes);
-    if start.roles.api {
-        router = router.merge(omoi_server::control::router(ControlSurface {
-            platform: platform.clone(),
-            host: host(&start.sources),
-            config: start.config.clone(),
-            token: token.clone(),
-            status: status.clone(),
-            reconcilers,
-        }));
-    }
-    let (endpoint, address) = open_doors(&start, &folder, &handle, router).await?;
-    let client = Client::new(&endpoint, token)?;
-    Ok(Process {
+    let router = process_router(start.roles, surface);
+    let (endpoint, address) = open_listeners(&start, &folder, &handle, router).await?;
+    let client = PlatformClient::new(&endpoint, token)?;
+    Ok(RunningProcess {
         lifecycle,
         client,
         status,
         address,
-        folder: folder.path().to_path_buf(),
+        folder: folder.folder_path().to_path_buf(),
         _ownership: ownership,
     })
 }
 
+/// Takes the data folder where nobody else may hold it; one that the caller took stays taken.
+fn claim_folder(
+    start: &mut StartOptions,
+    folder: &OpenedFolder,
+    owns_rows: bool,
+) -> anyhow::Result<Option<FolderOwnership>> {
+    match start.ownership.take() {
+        Some(ownership) => Ok(Some(ownership)),
+        None if owns_rows || start.roles.orchestrator => {
+            let ownership = folder.take_ownership()?;
+            Ok(Some(ownership.ok_or_else(|| folder_taken(folder))?))
+        }
+        None => Ok(None),
+    }
+}
+
+/// The routes of a process: probes in every role, the control surface where it answers people.
+fn process_router(roles: ProcessRoles, surface: ControlSurface) -> Router {
+    let probes = omoi_server::probes::router(Probes {
+        platform: surface.platform.clone(),
+        reconcilers: surface.reconcilers.clone(),
+        token: surface.token.clone(),
+    });
+    match roles.api {
+        true => probes.merge(omoi_server::control::router(surface)),
+        false => probes,
+    }
+}
+
 /// Brings the schema up to date and joins the data folder to the database; an orchestrator, which
 /// holds the lock of the folder, takes over from whoever had it before.
-async fn join(store: Store, folder: &DataFolder, roles: Roles) -> anyhow::Result<Store> {
+async fn join_deployment(
+    store: Store,
+    folder: &DataFolder,
+    roles: ProcessRoles,
+) -> anyhow::Result<Store> {
     let migrated = store.migrate().await;
     migrated.context("could not bring the database up to date")?;
     let system = store.system();
@@ -237,16 +251,16 @@ async fn join(store: Store, folder: &DataFolder, roles: Roles) -> anyhow::Result
 }
 
 /// Answers workers and starts the reconcilers; returns what tells how they are.
-fn work(
+fn start_loops(
     platform: &Platform,
-    models: &Models,
+    models: &ModelSetup,
     bus: &Arc<dyn Bus>,
 ) -> anyhow::Result<Vec<StatusReader>> {
     let surface = WorkerSurface {
         platform: platform.clone(),
-        gateway: models.gateway(platform),
+        gateway: models.open_gateway(platform),
     };
-    let listener = listen::bind_socket(&platform.data.worker_socket(), 0o666)?;
+    let listener = listeners::bind_socket(&platform.data.worker_socket(), 0o666)?;
     // Agents hand in what they have when the process is to stop.
     let served = omoi_server::worker::serve(listener, surface, platform.clone().work_ended());
     let served = async move { Ok(served.await?) };
@@ -254,29 +268,29 @@ fn work(
         .lifecycle
         .spawn("worker socket", SpawnKind::Critical, served);
     clear_away(platform).map_err(|error| anyhow!(error))?;
-    Ok(consume::start(platform, bus, consumers(platform)))
+    Ok(consume::start(platform, bus, loop_consumers(platform)))
 }
 
 /// What `GET /status` says.
-fn status(
-    start: &Start,
+fn process_status(
+    start: &StartOptions,
     backend: Backend,
     sandbox: Option<&dyn Provider>,
-    models: &Models,
-) -> Status {
+    models: &ModelSetup,
+) -> ProcessStatus {
     let bus = match start.config.get(&keys::REDIS_URL) {
         Some(_) => "redis",
         None => "in-process",
     };
-    Status {
+    ProcessStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
-        roles: start.roles.names(),
+        roles: start.roles.role_names(),
         database: backend.as_str().to_owned(),
         bus: bus.to_owned(),
         sandbox: sandbox.map(|provider| provider.rung().to_string()),
         model: Some(models.label.clone()),
-        model_missing: models.missing().map(ToOwned::to_owned),
+        model_missing: models.missing_reason().map(ToOwned::to_owned),
         loops: Vec::new(),
         stall: None,
         model_notes: models.notes.clone(),
@@ -284,40 +298,42 @@ fn status(
 }
 
 /// Answers where people look for it; says where this command asks, and the HTTP address.
-async fn open_doors(
-    start: &Start,
-    folder: &Folder,
+async fn open_listeners(
+    start: &StartOptions,
+    folder: &OpenedFolder,
     handle: &LifecycleHandle,
     router: Router,
-) -> anyhow::Result<(Endpoint, Option<String>)> {
-    let socket = folder.socket();
-    if start.roles.api && start.door == Door::Private {
-        let address = listen::privately(handle, router).await?;
-        return Ok((Endpoint::Loopback(address), None));
+) -> anyhow::Result<(ClientEndpoint, Option<String>)> {
+    let socket = folder.socket_path();
+    if start.roles.api && start.door == ListenMode::Private {
+        let address = listeners::serve_privately(handle, router).await?;
+        return Ok((ClientEndpoint::Loopback(address), None));
     }
     // First the address, which nobody can take from another.
     let address = match start.door {
-        Door::FolderAndHttp => Some(listen::on_http(handle, &start.config, router.clone()).await?),
-        Door::Folder | Door::Private => None,
+        ListenMode::FolderAndHttp => {
+            Some(listeners::serve_http(handle, &start.config, router.clone()).await?)
+        }
+        ListenMode::Folder | ListenMode::Private => None,
     };
     if start.roles.api {
-        listen::on_socket(handle, listen::bind_socket(&socket, 0o600)?, router);
+        listeners::serve_socket(handle, listeners::bind_socket(&socket, 0o600)?, router);
     }
-    Ok((Endpoint::Socket(socket), address))
+    Ok((ClientEndpoint::Socket(socket), address))
 }
 
-fn taken(folder: &Folder) -> anyhow::Error {
-    let what = anyhow!(
+fn folder_taken(folder: &OpenedFolder) -> anyhow::Error {
+    let error = anyhow!(
         "another process owns the data folder `{}`",
-        folder.path().display()
+        folder.folder_path().display()
     );
-    what.context(crate::Hint(
+    error.context(crate::ErrorHint(
         "stop it, or name another folder with --data-dir DIR".to_owned(),
     ))
 }
 
 /// Every reconciler of an orchestrator; the registry in `omoi-domain` says what wakes each.
-fn consumers(platform: &Platform) -> Vec<Box<dyn Consume>> {
+fn loop_consumers(platform: &Platform) -> Vec<Box<dyn Consume>> {
     vec![
         Box::new(Reaper::new(platform.clone())),
         Box::new(Planner::new(platform.clone())),
@@ -329,12 +345,15 @@ fn consumers(platform: &Platform) -> Vec<Box<dyn Consume>> {
 }
 
 /// The database's address; a new SQLite file is made.
-pub(crate) fn database_url(config: &Config, folder: &Folder) -> String {
+pub(crate) fn database_url(config: &Config, folder: &OpenedFolder) -> String {
     let url = config.get(&keys::DATABASE_URL);
     let entry = config.entry(&keys::DATABASE_URL.spec);
     let derived = entry.is_some_and(|e| e.value.to_string().is_empty());
     let url = match (url.is_empty() || derived, url.starts_with("sqlite:")) {
-        (true, _) => format!("sqlite://{}", folder.path().join("omoios.db").display()),
+        (true, _) => format!(
+            "sqlite://{}",
+            folder.folder_path().join("omoios.db").display()
+        ),
         (false, _) => url,
     };
     match url.starts_with("sqlite:") && !url.contains('?') {
@@ -347,21 +366,22 @@ pub(crate) fn database_url(config: &Config, folder: &Folder) -> String {
 pub(crate) async fn open_store(
     config: &Config,
     url: &str,
-    (clock, rng): (&Clocked, &Rng),
+    clock: &Clocked,
+    rng: &Rng,
 ) -> anyhow::Result<Store> {
     let (clock, rng) = (clock.clone(), rng.fork());
     let options = Options {
         url: url.to_owned(),
         now: None,
         new_uuid: Arc::new(move || uuid_v7(clock.as_ref(), &rng)),
-        server: settings::server(config),
+        server: loop_settings::database_server(config),
     };
     Store::connect(options)
         .await
         .context("could not open the database")
 }
 
-fn bus(
+fn open_bus(
     config: &Config,
     clock: &Clocked,
     rng: &Rng,
@@ -379,67 +399,7 @@ fn bus(
     Ok(Arc::new(RedisBus::new(options, handle)?))
 }
 
-/// The best sandbox that meets the floor.
-async fn sandbox(config: &Config, folder: &Folder) -> anyhow::Result<Arc<dyn Provider>> {
-    let mut ask = ProbeConfig::new(folder.path().join("run"));
-    ask.hidden = vec![folder.path().to_path_buf()];
-    let found = probe_host(&ask)
-        .await
-        .context("could not look for a sandbox")?;
-    select_sandbox(config, &found).map_err(|refused| {
-        let next = refused.next_step();
-        anyhow::Error::new(refused).context(crate::Hint(next))
-    })
-}
-
-/// The best sandbox of those found that meets the configured floor.
-pub(crate) fn select_sandbox(
-    config: &Config,
-    found: &SandboxProbe,
-) -> Result<Arc<dyn Provider>, RefusedBelowFloor> {
-    let names = config.get(&keys::SANDBOX_FLOOR);
-    let wanted = match config.get(&keys::SANDBOX_PROVIDER) {
-        keys::SandboxProvider::Auto => None,
-        keys::SandboxProvider::Bubblewrap => Some(SandboxRung::Bubblewrap),
-        keys::SandboxProvider::Process => Some(SandboxRung::Process),
-    };
-    let floor = Property::ALL
-        .iter()
-        .copied()
-        .filter(|p| names.iter().any(|n| n == p.as_str()));
-    found.select_provider(&SandboxFloor(floor.collect()), wanted)
-}
-
-/// The places of this machine that no sandbox sees.
-fn guarded(sources: &ConfigSources, folder: &Folder) -> GuardedPlaces {
-    let home = variable(sources, "HOME");
-    let home = (!home.is_empty()).then(|| PathBuf::from(home));
-    GuardedPlaces::of_machine(home.as_deref(), &[folder.path().to_path_buf()])
-}
-
-pub(crate) fn variable(sources: &ConfigSources, name: &str) -> OsString {
-    sources
-        .process
-        .get(std::ffi::OsStr::new(name))
-        .cloned()
-        .unwrap_or_default()
-}
-
-/// What a survey needs to know of the machine.
-pub(crate) fn host(sources: &ConfigSources) -> HostEnvironment {
-    let home = variable(sources, "HOME");
-    HostEnvironment {
-        path: variable(sources, "PATH"),
-        home: (!home.is_empty()).then(|| PathBuf::from(home)),
-        variables: VARIABLES
-            .iter()
-            .map(|name| (OsString::from(name), variable(sources, name)))
-            .filter(|(_, value)| !value.is_empty())
-            .collect(),
-    }
-}
-
 /// The present, for those who only need to look at a clock.
-pub(crate) fn now() -> omoi_domain::time::Timestamp {
+pub(crate) fn current_time() -> omoi_domain::time::Timestamp {
     SystemClock.now()
 }

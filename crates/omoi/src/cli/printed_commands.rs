@@ -6,11 +6,11 @@ use super::Cli;
 
 /// The sources that messages and help texts come from.
 const SOURCES: [&str; 24] = [
-    include_str!("access.rs"),
-    include_str!("context.rs"),
+    include_str!("owner_access.rs"),
+    include_str!("command_context.rs"),
     include_str!("doctor.rs"),
     include_str!("doctor/checks.rs"),
-    include_str!("fail.rs"),
+    include_str!("error_report.rs"),
     include_str!("follow.rs"),
     include_str!("logs.rs"),
     include_str!("run.rs"),
@@ -23,7 +23,7 @@ const SOURCES: [&str; 24] = [
     include_str!("trace.rs"),
     include_str!("up.rs"),
     include_str!("../cli.rs"),
-    include_str!("../view/ending.rs"),
+    include_str!("../view/summary.rs"),
     include_str!("../../../omoi-planning/src/commands/error.rs"),
     include_str!("../../../omoi-planning/src/commands/spec_model.rs"),
     include_str!("../../../omoi-planning/src/planner/conclude.rs"),
@@ -33,7 +33,7 @@ const SOURCES: [&str; 24] = [
 ];
 
 /// Commands in string literals: after `omoi `, up to what cannot be part of one.
-fn commands(source: &str) -> Vec<String> {
+fn printed_commands(source: &str) -> Vec<String> {
     let source = source.split("#[cfg(test)]").next().unwrap_or(source);
     let mut found = Vec::new();
     for line in source.lines() {
@@ -47,7 +47,7 @@ fn commands(source: &str) -> Vec<String> {
             if before.is_some_and(|c| c.is_alphanumeric() || c == '-' || c == '/' || c == '_') {
                 continue;
             }
-            let command = command(&line[at..]);
+            let command = leading_command(&line[at..]);
             if command.contains(' ') {
                 found.push(command);
             }
@@ -57,7 +57,7 @@ fn commands(source: &str) -> Vec<String> {
 }
 
 /// The command at the beginning of `text`, with a word in place of everything that is filled in.
-fn command(text: &str) -> String {
+fn leading_command(text: &str) -> String {
     let text = text.replace("\\\"", "\u{1}");
     let end = text.find(['`', '"', ';', ')', '\n']).unwrap_or(text.len());
     let text = &text[..end];
@@ -70,7 +70,7 @@ fn command(text: &str) -> String {
 }
 
 /// The words of a command as a shell would hand them over.
-fn words(command: &str) -> Vec<String> {
+fn shell_words(command: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = command;
     while let Some(start) = rest.find(|c: char| c != ' ') {
@@ -114,8 +114,8 @@ fn words(command: &str) -> Vec<String> {
 fn every_printed_command_is_one_that_is_taken() {
     let mut n_taken = 0;
     for source in SOURCES {
-        for command in commands(source) {
-            let words = words(&command);
+        for command in printed_commands(source) {
+            let words = shell_words(&command);
             if words.iter().any(|word| word == "…" || word == "|") {
                 continue;
             }

@@ -6,18 +6,18 @@ use std::time::Duration;
 use anyhow::anyhow;
 use futures::Stream;
 use omoi_execution::platform::WorkScope;
-use omoi_protocol::control::Status;
+use omoi_protocol::control::ProcessStatus;
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::config::{Config, keys};
 use omoi_runtime::lifecycle::{LifecycleHandle, StopCause};
 
-use super::context::{Settings, check_scenario};
-use super::fail::Usage;
-use super::{Context, ModelArgs};
-use crate::Hint;
-use crate::client::{Client, ClientError, Endpoint};
-use crate::folder::{Folder, Ownership};
-use crate::root::{self, Door, Process, Roles, Start};
+use super::command_context::{CommandSettings, check_scenario};
+use super::error_report::UsageError;
+use super::{CommandContext, ModelArgs};
+use crate::ErrorHint;
+use crate::composition::{self, ListenMode, ProcessRoles, RunningProcess, StartOptions};
+use crate::data_folder::{FolderOwnership, OpenedFolder};
+use crate::platform_client::{ClientEndpoint, ClientError, PlatformClient};
 
 /// Tries at an owner that holds the lock but does not answer yet.
 const TRIES: u32 = 100;
@@ -26,36 +26,35 @@ const BETWEEN: Duration = Duration::from_millis(100);
 
 /// What a command is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum AccessPurpose {
     /// Read or change rows.
     Ask,
-    /// Have agents work.
+    /// Have agents work in this process.
     Work,
 }
 
-/// A way to the rows.
-pub(crate) struct Access {
-    /// Asks.
-    pub(crate) client: Client,
-    /// Who answers.
-    pub(crate) status: Status,
+/// A connection to the process that owns the rows.
+pub(crate) struct OwnerAccess {
+    pub(crate) client: PlatformClient,
+    /// What the answering process says about itself.
+    pub(crate) status: ProcessStatus,
     /// This process, when it is the one that answers.
-    own: Option<Process>,
+    own: Option<RunningProcess>,
 }
 
 /// Finds the owner, or becomes it.
-pub(crate) async fn reach(
-    context: &Context,
-    settings: Settings,
-    purpose: Purpose,
-) -> anyhow::Result<Access> {
-    let folder = Folder::open(&settings.config.get(&keys::DATA_DIR))?;
-    if let Some(url) = context.api() {
+pub(crate) async fn reach_owner(
+    context: &CommandContext,
+    settings: CommandSettings,
+    purpose: AccessPurpose,
+) -> anyhow::Result<OwnerAccess> {
+    let folder = OpenedFolder::open(&settings.config.get(&keys::DATA_DIR))?;
+    if let Some(url) = context.api_address() {
         let token = folder.stored_token()?.ok_or_else(no_token)?;
-        let client = Client::new(&Endpoint::Url(url.to_owned()), token)?;
-        let client = client.at(context.here().as_deref());
-        let status = client.status().await?;
-        return Ok(Access {
+        let client = PlatformClient::new(&ClientEndpoint::Url(url.to_owned()), token)?;
+        let client = client.asking_from(context.current_repository().as_deref());
+        let status = client.get_status().await?;
+        return Ok(OwnerAccess {
             client,
             status,
             own: None,
@@ -67,37 +66,40 @@ pub(crate) async fn reach(
         .starts_with("postgres");
     let mut reader = None;
     for _ in 0..TRIES {
-        if let Some(access) = owner(&folder, context).await? {
-            if purpose == Purpose::Ask || access.has_agents_work() {
+        if let Some(access) = find_owner(&folder, context).await? {
+            if purpose == AccessPurpose::Ask || access.has_agents_work() {
                 return Ok(access);
             }
             reader = Some(access.status.pid);
         } else if is_shared {
             return become_owner(context, settings, purpose, None).await;
-        } else if let Some(ownership) = folder.own()? {
+        } else if let Some(ownership) = folder.take_ownership()? {
             return become_owner(context, settings, purpose, Some(ownership)).await;
         }
         SystemClock.sleep(BETWEEN).await;
     }
-    let path = folder.path().display();
-    let what = match reader {
+    let path = folder.folder_path().display();
+    let error = match reader {
         Some(pid) => anyhow!("process {pid} holds the data folder `{path}` to read from it"),
         None => anyhow!("another process owns the data folder `{path}` and does not answer"),
     };
-    Err(what.context(Hint(
+    Err(error.context(ErrorHint(
         "stop it, or name another folder with --data-dir DIR".to_owned(),
     )))
 }
 
 /// The process that answers on the folder's socket.
-pub(super) async fn owner(folder: &Folder, context: &Context) -> anyhow::Result<Option<Access>> {
+pub(super) async fn find_owner(
+    folder: &OpenedFolder,
+    context: &CommandContext,
+) -> anyhow::Result<Option<OwnerAccess>> {
     let Some(token) = folder.stored_token()? else {
         return Ok(None);
     };
-    let client = Client::new(&Endpoint::Socket(folder.socket()), token)?;
-    let client = client.at(context.here().as_deref());
-    match client.status().await {
-        Ok(status) => Ok(Some(Access {
+    let client = PlatformClient::new(&ClientEndpoint::Socket(folder.socket_path()), token)?;
+    let client = client.asking_from(context.current_repository().as_deref());
+    match client.get_status().await {
+        Ok(status) => Ok(Some(OwnerAccess {
             client,
             status,
             own: None,
@@ -108,46 +110,49 @@ pub(super) async fn owner(folder: &Folder, context: &Context) -> anyhow::Result<
 }
 
 async fn become_owner(
-    context: &Context,
-    settings: Settings,
-    purpose: Purpose,
-    ownership: Option<Ownership>,
-) -> anyhow::Result<Access> {
-    if purpose == Purpose::Work {
+    context: &CommandContext,
+    settings: CommandSettings,
+    purpose: AccessPurpose,
+    ownership: Option<FolderOwnership>,
+) -> anyhow::Result<OwnerAccess> {
+    if purpose == AccessPurpose::Work {
         check_has_model(&settings.config)?;
     }
-    let roles = Roles {
+    let roles = ProcessRoles {
         api: true,
-        orchestrator: purpose == Purpose::Work,
+        orchestrator: purpose == AccessPurpose::Work,
     };
     // Who shares a database ends while others work on: nobody may take it for one of those. The
     // folder's one owner must be found by the commands that wait for it.
     let door = match (purpose, &ownership) {
-        (Purpose::Ask, None) => Door::Private,
-        (Purpose::Ask, Some(_)) | (Purpose::Work, _) => Door::Folder,
+        (AccessPurpose::Ask, None) => ListenMode::Private,
+        (AccessPurpose::Ask, Some(_)) | (AccessPurpose::Work, _) => ListenMode::Folder,
     };
-    let Settings { config, sources } = settings;
-    let process = root::start(Start {
+    let CommandSettings { config, sources } = settings;
+    let process = composition::start_process(StartOptions {
         config,
         sources,
         roles,
         door,
         // Others may wait for another model, another configuration, or for nobody.
         scope: match purpose {
-            Purpose::Ask => WorkScope::Nothing,
-            Purpose::Work => WorkScope::Asked(Mutex::default()),
+            AccessPurpose::Ask => WorkScope::Nothing,
+            AccessPurpose::Work => WorkScope::Asked(Mutex::default()),
         },
         ownership,
     })
     .await?;
-    Ok(Access {
-        client: process.client.clone().at(context.here().as_deref()),
+    Ok(OwnerAccess {
+        client: process
+            .client
+            .clone()
+            .asking_from(context.current_repository().as_deref()),
         status: process.status.clone(),
         own: Some(process),
     })
 }
 
-impl Access {
+impl OwnerAccess {
     /// Whether this process is the one that answers.
     pub(crate) fn is_own(&self) -> bool {
         self.own.is_some()
@@ -159,7 +164,7 @@ impl Access {
     }
 
     /// Stops this process, when it is the one that answers.
-    pub(crate) fn handle(&self) -> Option<LifecycleHandle> {
+    pub(crate) fn lifecycle_handle(&self) -> Option<LifecycleHandle> {
         self.own.as_ref().map(|process| process.lifecycle.handle())
     }
 
@@ -175,12 +180,12 @@ impl Access {
             return Ok(());
         }
         if theirs == "none" {
-            let what = Usage(format!(
+            let error = UsageError(format!(
                 "process {} was started without a model",
                 self.status.pid
             ));
             let hint = "stop it and start it again with a key set; `omoi doctor` says which";
-            return Err(anyhow::Error::new(what).context(Hint(hint.to_owned())));
+            return Err(anyhow::Error::new(error).context(ErrorHint(hint.to_owned())));
         }
         let simulated = config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated;
         let wanted = match (simulated, &model.model) {
@@ -192,12 +197,12 @@ impl Access {
         if !differs {
             return Ok(());
         }
-        let what = Usage(format!(
+        let error = UsageError(format!(
             "process {} owns the data folder and answers with model `{theirs}` as it was started",
             self.status.pid
         ));
         let hint = "stop it, or use a folder of its own for this run: --data-dir DIR";
-        Err(anyhow::Error::new(what).context(Hint(hint.to_owned())))
+        Err(anyhow::Error::new(error).context(ErrorHint(hint.to_owned())))
     }
 
     /// Ends what this process started; `signals` that come now make it stop hard.
@@ -223,13 +228,13 @@ fn check_has_model(config: &Config) -> anyhow::Result<()> {
     }
     let hint = "export ANTHROPIC_API_KEY=… or OPENAI_API_KEY=…, and let `omoi doctor` try it; \
                 without a key: --model simulated --scenario FILE";
-    root::live_routes(config, SystemClock.now())?
+    composition::live_routes(config, SystemClock.now())?
         .map(drop)
-        .map_err(|error| anyhow::Error::new(error).context(Hint(hint.to_owned())))
+        .map_err(|error| anyhow::Error::new(error).context(ErrorHint(hint.to_owned())))
 }
 
 fn no_token() -> anyhow::Error {
-    let what = Usage("the data folder has no token for that address".to_owned());
+    let error = UsageError("the data folder has no token for that address".to_owned());
     let hint = "use the data folder of the `api` process: --data-dir DIR";
-    anyhow::Error::new(what).context(Hint(hint.to_owned()))
+    anyhow::Error::new(error).context(ErrorHint(hint.to_owned()))
 }

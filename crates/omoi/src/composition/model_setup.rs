@@ -23,10 +23,10 @@ use omoi_runtime::config::{Config, ConfigKey, ConfigLayer, keys};
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_runtime::rng::Rng;
 
-use super::Start;
+use super::StartOptions;
 
 /// What answers, ready to be asked.
-pub(super) struct Models {
+pub(super) struct ModelSetup {
     /// `simulated`, or the model's name.
     pub(super) label: String,
     /// The file of the scripted answers, when this process scripts them.
@@ -38,20 +38,20 @@ pub(super) struct Models {
     llm: Result<LlmClient, String>,
 }
 
-impl Models {
+impl ModelSetup {
     /// The gateway of this process, or why it has no model.
-    pub(super) fn gateway(&self, platform: &Platform) -> Result<ModelGateway, String> {
+    pub(super) fn open_gateway(&self, platform: &Platform) -> Result<ModelGateway, String> {
         let llm = self.llm.clone()?;
         Ok(ModelGateway::new(llm, Arc::new(platform.clone())))
     }
 
     /// What answers questions of the platform itself.
-    pub(super) fn llm(&self) -> Option<LlmClient> {
+    pub(super) fn platform_llm(&self) -> Option<LlmClient> {
         self.llm.as_ref().ok().cloned()
     }
 
-    /// Why nobody answers.
-    pub(super) fn missing(&self) -> Option<&str> {
+    /// Why there is no model to ask.
+    pub(super) fn missing_reason(&self) -> Option<&str> {
         self.llm.as_ref().err().map(String::as_str)
     }
 }
@@ -81,15 +81,15 @@ impl CallPace for RuntimePace {
 ///
 /// Without a provider a process still starts: people can look at what there is, and attempts say
 /// exactly what to set.
-pub(super) async fn start(
-    start: &Start,
+pub(super) async fn start_models(
+    start: &StartOptions,
     handle: &LifecycleHandle,
     clock: &Clocked,
     rng: &Rng,
-) -> anyhow::Result<Models> {
+) -> anyhow::Result<ModelSetup> {
     let simulated = start.config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated;
     let max_tokens = start.config.get(&keys::ANTHROPIC_MAX_TOKENS);
-    let without = |label: &str, why: String| Models {
+    let without = |label: &str, why: String| ModelSetup {
         label: label.to_owned(),
         scenario: None,
         max_tokens,
@@ -97,7 +97,7 @@ pub(super) async fn start(
         llm: Err(why),
     };
     let routes = match (simulated, start.roles.orchestrator) {
-        (true, true) => simulate(&scenario(&start.config)?, handle).await?,
+        (true, true) => start_simulation(&load_scenario(&start.config)?, handle).await?,
         (true, false) => {
             let why = "the process that runs the sandboxes scripts the answers";
             return Ok(without("simulated", why.to_owned()));
@@ -107,9 +107,9 @@ pub(super) async fn start(
             Err(why) => return Ok(without("none", why.to_string())),
         },
     };
-    let llm = llm(routes, &start.config, clock, rng)?;
+    let llm = build_llm(routes, &start.config, clock, rng)?;
     let agent = llm.routes.route_named(RouteName::Agent);
-    Ok(Models {
+    Ok(ModelSetup {
         label: agent.model.clone(),
         scenario: match simulated {
             true => start.config.get(&keys::LLM_SCENARIO),
@@ -126,7 +126,7 @@ pub(super) async fn start(
 }
 
 /// The models behind `routes`, by the process's clock and dice, asked for as long as is configured.
-pub(crate) fn llm(
+pub(crate) fn build_llm(
     routes: RouteTable,
     config: &Config,
     clock: &Clocked,
@@ -146,7 +146,7 @@ pub(crate) fn llm(
 ///
 /// # Errors
 /// When the program was built with a broken list.
-pub(crate) fn catalogue(config: &Config) -> anyhow::Result<ModelCatalogue> {
+pub(crate) fn model_catalogue(config: &Config) -> anyhow::Result<ModelCatalogue> {
     let list = ModelCatalogue::load_embedded()?;
     Ok(list.with_own_prices(config.get(&keys::LLM_PRICES)))
 }
@@ -156,7 +156,7 @@ pub(crate) fn live_routes(
     config: &Config,
     now: Timestamp,
 ) -> anyhow::Result<Result<RouteTable, RouteError>> {
-    let list = catalogue(config)?;
+    let list = model_catalogue(config)?;
     Ok(RouteTable::resolve_all(&route_settings(config), &list, now))
 }
 
@@ -200,17 +200,20 @@ fn route_settings(config: &Config) -> LlmSettings {
 }
 
 /// The scenario that is named.
-fn scenario(config: &Config) -> anyhow::Result<Scenario> {
+fn load_scenario(config: &Config) -> anyhow::Result<Scenario> {
     let path = config.get(&keys::LLM_SCENARIO).ok_or_else(|| {
         let why = anyhow!("the simulated model has no scenario");
-        why.context(crate::Hint(
+        why.context(crate::ErrorHint(
             "name one with --scenario FILE; see docs/scenario-format.md".to_owned(),
         ))
     })?;
     Ok(Scenario::load_file(&path)?)
 }
 
-async fn simulate(scenario: &Scenario, handle: &LifecycleHandle) -> anyhow::Result<RouteTable> {
+async fn start_simulation(
+    scenario: &Scenario,
+    handle: &LifecycleHandle,
+) -> anyhow::Result<RouteTable> {
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
         .context("could not start the simulated model")?;
@@ -273,7 +276,7 @@ mod tests {
         let now = Timestamp::of_date("2026-11-28").unwrap();
         let routes = live_routes(&config, now).unwrap().unwrap();
         let clock: Clocked = Arc::new(SystemClock);
-        let llm = llm(routes, &config, &clock, &Rng::seeded(1)).unwrap();
+        let llm = build_llm(routes, &config, &clock, &Rng::seeded(1)).unwrap();
         let times = [llm.limits.first_content, llm.retry_time];
         assert_eq!(times, [300, 5].map(Duration::from_secs));
     }

@@ -8,29 +8,30 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures::StreamExt as _;
 use futures::stream::{self, Stream};
-use omoi_domain::event::StoredEvent;
-use omoi_llm::wire::headers::percent_encode;
-use omoi_protocol::control::{
-    CreateSpec, ExportedFile, HERE, RepositoryTrustView, ResumeSpec, SpecDetail, SpecView, Status,
-    Steer, TaskDetail, TaskLog, TaskView, Trace, TrustRepository,
-};
-use omoi_protocol::error::ErrorBody;
-use omoi_protocol::summary::RunSummary;
 use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use omoi_domain::event::StoredEvent;
+use omoi_llm::wire::headers::percent_encode;
+use omoi_protocol::control::{
+    CreateSpec, ExportedFile, HERE, ProcessStatus, RepositoryTrustView, ResumeSpec, SpecDetail,
+    SpecTrace, SpecView, SteerTask, TaskDetail, TaskLog, TaskView, TrustRepository,
+};
+use omoi_protocol::error::ErrorBody;
+use omoi_protocol::summary::RunSummary;
+
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Where the owner answers.
 #[derive(Clone, Debug)]
-pub(crate) enum Endpoint {
+pub(crate) enum ClientEndpoint {
     /// A socket in the data folder.
     Socket(PathBuf),
     /// A port of this machine.
     Loopback(SocketAddr),
-    /// An `api` process.
+    /// An `api` process at this address.
     Url(String),
 }
 
@@ -40,14 +41,14 @@ pub(crate) enum ClientError {
     /// The owner refused, and said why.
     #[error("{message}")]
     Refused {
-        /// Stable code.
+        /// Stable code of the refusal, such as `not_found`.
         code: String,
-        /// For people.
+        /// What happened and where, for people.
         message: String,
-        /// What to do.
+        /// What to do about it, where that is known.
         hint: Option<String>,
     },
-    /// Nobody answers there.
+    /// No process answers at the endpoint.
     #[error("no answer from the process that owns the data")]
     Unreachable(#[source] reqwest::Error),
     /// The answer does not read as what was asked for.
@@ -57,7 +58,7 @@ pub(crate) enum ClientError {
 
 impl ClientError {
     /// What to do about it.
-    pub(crate) fn hint(&self) -> Option<&str> {
+    pub(crate) fn refusal_hint(&self) -> Option<&str> {
         match self {
             Self::Refused { hint, .. } => hint.as_deref(),
             Self::Unreachable(_) => {
@@ -69,7 +70,7 @@ impl ClientError {
 }
 
 /// `text` as one part of an address.
-fn segment(text: &str) -> String {
+fn path_segment(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         match byte {
@@ -80,28 +81,37 @@ fn segment(text: &str) -> String {
     out
 }
 
+/// How far the log of a task was read; zero in both is its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogPosition {
+    /// Sequence number of the last event of an agent.
+    pub(crate) after: i64,
+    /// Sequence number of the last event of the platform.
+    pub(crate) after_event: i64,
+}
+
 /// A client of one owner.
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
+pub(crate) struct PlatformClient {
     http: reqwest::Client,
     base: String,
     token: String,
     here: Option<HeaderValue>,
 }
 
-impl Client {
+impl PlatformClient {
     /// A client of the owner at `endpoint`.
-    pub(crate) fn new(endpoint: &Endpoint, token: String) -> Result<Self, ClientError> {
+    pub(crate) fn new(endpoint: &ClientEndpoint, token: String) -> Result<Self, ClientError> {
         let builder = || reqwest::Client::builder().connect_timeout(CONNECT);
         // Nothing is encrypted on this machine: its root certificates stay unread.
         let here = || builder().no_proxy().tls_certs_only([]);
         let (builder, base) = match endpoint {
-            Endpoint::Socket(path) => {
+            ClientEndpoint::Socket(path) => {
                 let base = "http://omoi".to_owned();
                 (here().unix_socket(path.clone()), base)
             }
-            Endpoint::Loopback(address) => (here(), format!("http://{address}")),
-            Endpoint::Url(url) => (builder(), url.trim_end_matches('/').to_owned()),
+            ClientEndpoint::Loopback(address) => (here(), format!("http://{address}")),
+            ClientEndpoint::Url(url) => (builder(), url.trim_end_matches('/').to_owned()),
         };
         let http = builder.build().map_err(ClientError::Unreachable)?;
         let here = None;
@@ -115,13 +125,13 @@ impl Client {
 
     /// The same client, asking from the repository at `here`.
     #[must_use]
-    pub(crate) fn at(mut self, here: Option<&Path>) -> Self {
+    pub(crate) fn asking_from(mut self, here: Option<&Path>) -> Self {
         let value = here.map(|path| HeaderValue::from_bytes(path.as_os_str().as_bytes()));
         self.here = value.and_then(Result::ok);
         self
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    fn new_request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self
             .http
             .request(method, format!("{}/api/v1{path}", self.base))
@@ -132,7 +142,7 @@ impl Client {
         }
     }
 
-    async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
+    async fn send_request(request: RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await.map_err(ClientError::Unreachable)?;
         if response.status().is_success() {
             return Ok(response);
@@ -153,71 +163,76 @@ impl Client {
         })
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        Self::read(Self::send(self.request(Method::GET, path)).await?).await
+    async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        Self::read_json(Self::send_request(self.new_request(Method::GET, path)).await?).await
     }
 
-    async fn post<B: Serialize, T: DeserializeOwned>(
+    async fn post_json<B: Serialize, T: DeserializeOwned>(
         &self,
         path: &str,
         body: &B,
     ) -> Result<T, ClientError> {
-        Self::read(Self::send(self.request(Method::POST, path).json(body)).await?).await
+        Self::read_json(Self::send_request(self.new_request(Method::POST, path).json(body)).await?)
+            .await
     }
 
-    async fn read<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+    async fn read_json<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
         let text = response.text().await.map_err(ClientError::Unreachable)?;
         serde_json::from_str(&text).map_err(ClientError::Answer)
     }
 
-    pub(crate) async fn status(&self) -> Result<Status, ClientError> {
-        self.get("/status").await
+    pub(crate) async fn get_status(&self) -> Result<ProcessStatus, ClientError> {
+        self.get_json("/status").await
     }
 
     pub(crate) async fn create_spec(&self, body: &CreateSpec) -> Result<SpecView, ClientError> {
-        self.post("/specs", body).await
+        self.post_json("/specs", body).await
     }
 
     pub(crate) async fn get_trust(&self, repo: &str) -> Result<RepositoryTrustView, ClientError> {
         let repo = percent_encode(repo);
-        self.get(&format!("/trust?repo={repo}")).await
+        self.get_json(&format!("/trust?repo={repo}")).await
     }
 
     pub(crate) async fn trust_repository(
         &self,
         body: &TrustRepository,
     ) -> Result<RepositoryTrustView, ClientError> {
-        self.post("/trust", body).await
+        self.post_json("/trust", body).await
     }
 
     pub(crate) async fn list_specs(&self) -> Result<Vec<SpecView>, ClientError> {
-        self.get("/specs").await
+        self.get_json("/specs").await
     }
 
     /// The spec that a command is about to change.
     pub(crate) async fn get_spec_to_act(&self, spec: &str) -> Result<SpecView, ClientError> {
-        self.get(&format!("/specs/{}?act=true", segment(spec)))
+        self.get_json(&format!("/specs/{}?act=true", path_segment(spec)))
             .await
     }
 
     pub(crate) async fn get_spec_detail(&self, spec: &str) -> Result<SpecDetail, ClientError> {
-        self.get(&format!("/specs/{}/detail", segment(spec))).await
+        self.get_json(&format!("/specs/{}/detail", path_segment(spec)))
+            .await
     }
 
     pub(crate) async fn get_spec_summary(&self, spec: &str) -> Result<RunSummary, ClientError> {
-        self.get(&format!("/specs/{}/summary", segment(spec))).await
+        self.get_json(&format!("/specs/{}/summary", path_segment(spec)))
+            .await
     }
 
     pub(crate) async fn export_spec(&self, spec: &str) -> Result<Vec<ExportedFile>, ClientError> {
-        self.get(&format!("/specs/{}/export", segment(spec))).await
+        self.get_json(&format!("/specs/{}/export", path_segment(spec)))
+            .await
     }
 
-    pub(crate) async fn trace_spec(&self, spec: &str) -> Result<Trace, ClientError> {
-        self.get(&format!("/specs/{}/trace", segment(spec))).await
+    pub(crate) async fn trace_spec(&self, spec: &str) -> Result<SpecTrace, ClientError> {
+        self.get_json(&format!("/specs/{}/trace", path_segment(spec)))
+            .await
     }
 
     pub(crate) async fn approve_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
-        self.post(&format!("/specs/{}/approve", segment(spec)), &())
+        self.post_json(&format!("/specs/{}/approve", path_segment(spec)), &())
             .await
     }
 
@@ -226,17 +241,17 @@ impl Client {
         spec: &str,
         asked: ResumeSpec,
     ) -> Result<SpecView, ClientError> {
-        self.post(&format!("/specs/{}/resume", segment(spec)), &asked)
+        self.post_json(&format!("/specs/{}/resume", path_segment(spec)), &asked)
             .await
     }
 
     pub(crate) async fn deliver_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
-        self.post(&format!("/specs/{}/deliver", segment(spec)), &())
+        self.post_json(&format!("/specs/{}/deliver", path_segment(spec)), &())
             .await
     }
 
     pub(crate) async fn cancel_spec(&self, spec: &str) -> Result<SpecView, ClientError> {
-        self.post(&format!("/specs/{}/cancel", segment(spec)), &())
+        self.post_json(&format!("/specs/{}/cancel", path_segment(spec)), &())
             .await
     }
 
@@ -245,48 +260,55 @@ impl Client {
         spec: Option<&str>,
     ) -> Result<Vec<TaskView>, ClientError> {
         match spec {
-            Some(spec) => self.get(&format!("/tasks?spec={}", segment(spec))).await,
-            None => self.get("/tasks").await,
+            Some(spec) => {
+                self.get_json(&format!("/tasks?spec={}", path_segment(spec)))
+                    .await
+            }
+            None => self.get_json("/tasks").await,
         }
     }
 
     pub(crate) async fn get_task_detail(&self, task: &str) -> Result<TaskDetail, ClientError> {
-        self.get(&format!("/tasks/{}/detail", segment(task))).await
+        self.get_json(&format!("/tasks/{}/detail", path_segment(task)))
+            .await
     }
 
     pub(crate) async fn retry_task(&self, task: &str) -> Result<TaskView, ClientError> {
-        self.post(&format!("/tasks/{}/retry", segment(task)), &())
+        self.post_json(&format!("/tasks/{}/retry", path_segment(task)), &())
             .await
     }
 
     pub(crate) async fn cancel_task(&self, task: &str) -> Result<TaskView, ClientError> {
-        self.post(&format!("/tasks/{}/cancel", segment(task)), &())
+        self.post_json(&format!("/tasks/{}/cancel", path_segment(task)), &())
             .await
     }
 
-    pub(crate) async fn steer_task(&self, task: &str, body: &Steer) -> Result<(), ClientError> {
+    pub(crate) async fn steer_task(&self, task: &str, body: &SteerTask) -> Result<(), ClientError> {
         let request = self
-            .request(Method::POST, &format!("/tasks/{}/messages", segment(task)))
+            .new_request(
+                Method::POST,
+                &format!("/tasks/{}/messages", path_segment(task)),
+            )
             .json(body);
-        Self::send(request).await.map(drop)
+        Self::send_request(request).await.map(drop)
     }
 
-    /// What happened to a task since `seen`, its places among the agents' events and all events.
+    /// What happened to a task since `seen`.
     pub(crate) async fn log_task(
         &self,
         task: &str,
-        seen: (i64, i64),
+        seen: LogPosition,
     ) -> Result<TaskLog, ClientError> {
-        let (after, event) = seen;
-        let task = segment(task);
-        self.get(&format!(
-            "/tasks/{task}/log?after={after}&after_event={event}"
+        let LogPosition { after, after_event } = seen;
+        let task = path_segment(task);
+        self.get_json(&format!(
+            "/tasks/{task}/log?after={after}&after_event={after_event}"
         ))
         .await
     }
 
     /// Display events after `after`, as they happen; with `once` only those there are.
-    pub(crate) async fn events(
+    pub(crate) async fn stream_events(
         &self,
         after: i64,
         spec: Option<&str>,
@@ -295,7 +317,7 @@ impl Client {
     {
         let of_spec = spec.map(|spec| format!("&spec={spec}")).unwrap_or_default();
         let path = format!("/events?after={after}&once={once}{of_spec}");
-        let response = Self::send(self.request(Method::GET, &path)).await?;
+        let response = Self::send_request(self.new_request(Method::GET, &path)).await?;
         let state = (response.bytes_stream().boxed(), BytesMut::new());
         Ok(stream::unfold(
             state,

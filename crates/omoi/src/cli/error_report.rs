@@ -3,41 +3,43 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use omoi_git::process::LocateError;
 use omoi_git::repo::InspectError;
 use omoi_llm::route::RouteError;
 use omoi_llm::scenario::ScenarioErrors;
+use omoi_protocol::shell_word::shell_word;
 use omoi_runtime::config::LoadError;
 use omoi_sandbox::RefusedBelowFloor;
 use omoi_store::StoreError;
-use serde_json::json;
 
-use crate::Hint;
-use crate::client::ClientError;
-use crate::folder::FolderError;
-use crate::view::text::{Page, clean_lines, shell};
+use crate::ErrorHint;
+use crate::data_folder::FolderError;
+use crate::platform_client::ClientError;
+use crate::view::text_layout::{OutputPage, clean_lines};
 
 /// A command that makes no sense as typed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Usage(pub(crate) String);
+pub(crate) struct UsageError(pub(crate) String);
 
 /// How an error is told.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Told {
+pub(crate) struct ReportStyle {
     /// As one object on standard output, where scripts read.
     pub(crate) as_json: bool,
-    /// In colour.
+    /// Whether colour may be used.
     pub(crate) colour: bool,
 }
 
 /// Prints `error` with its causes and what to do, and gives the exit code.
-pub(crate) fn report(error: &anyhow::Error, told: Told) -> ExitCode {
+pub(crate) fn report_error(error: &anyhow::Error, style: ReportStyle) -> ExitCode {
     if is_broken_pipe(error) {
         // Whoever read us has enough.
         return ExitCode::SUCCESS;
     }
-    let hint = hint(error);
+    let hint = find_hint(error);
     let mut causes = Vec::<String>::new();
     for cause in error.chain() {
         let text = cause.to_string();
@@ -46,8 +48,8 @@ pub(crate) fn report(error: &anyhow::Error, told: Told) -> ExitCode {
             causes.push(text);
         }
     }
-    let exit_code = code(error);
-    if told.as_json {
+    let exit_code = exit_code(error);
+    if style.as_json {
         let refused = error.chain().find_map(|cause| match cause.downcast_ref() {
             Some(ClientError::Refused { code, .. }) => Some(code.as_str()),
             _ => None,
@@ -62,15 +64,15 @@ pub(crate) fn report(error: &anyhow::Error, told: Told) -> ExitCode {
         });
         return ExitCode::from(exit_code);
     }
-    let page = Page::new(80, told.colour);
+    let page = OutputPage::new(80, style.colour);
     let mut lines = causes.iter();
     let first = lines.next().map_or("unknown", String::as_str);
-    eprintln!("{} {}", page.red("error:"), shown(first, ""));
+    eprintln!("{} {}", page.red("error:"), indent_lines(first, ""));
     for cause in lines {
-        eprintln!("  caused by: {}", shown(cause, "             "));
+        eprintln!("  caused by: {}", indent_lines(cause, "             "));
     }
     if let Some(hint) = hint {
-        eprintln!("{} {}", page.bold("hint:"), shown(&hint, "      "));
+        eprintln!("{} {}", page.bold("hint:"), indent_lines(&hint, "      "));
     }
     ExitCode::from(exit_code)
 }
@@ -120,24 +122,24 @@ fn print_json(error: &ErrorLine<'_>) {
 
 /// Several lines stay several lines, each after the first behind `front`; nothing a terminal would
 /// obey stays.
-fn shown(text: &str, front: &str) -> String {
+fn indent_lines(text: &str, front: &str) -> String {
     clean_lines(text).join(&format!("\n{front}"))
 }
 
 /// What to do about it: the nearest layer that knows.
-fn hint(error: &anyhow::Error) -> Option<String> {
-    if let Some(Hint(text)) = error.downcast_ref::<Hint>() {
+fn find_hint(error: &anyhow::Error) -> Option<String> {
+    if let Some(ErrorHint(text)) = error.downcast_ref::<ErrorHint>() {
         return Some(text.clone());
     }
     error.chain().find_map(|cause| {
         if let Some(refused) = cause.downcast_ref::<LoadError>() {
-            return of_load(refused).map(ToOwned::to_owned);
+            return load_hint(refused).map(ToOwned::to_owned);
         }
         if let Some(refused) = cause.downcast_ref::<StoreError>() {
-            return of_store(refused).map(ToOwned::to_owned);
+            return store_hint(refused).map(ToOwned::to_owned);
         }
         if let Some(refused) = cause.downcast_ref::<ClientError>() {
-            return refused.hint().map(ToOwned::to_owned);
+            return refused.refusal_hint().map(ToOwned::to_owned);
         }
         match cause.downcast_ref::<InspectError>() {
             Some(InspectError::NotAFolder { .. } | InspectError::NotARepository { .. }) => Some(
@@ -149,7 +151,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
             // Git is run without anybody's own settings, so `safe.directory` would change nothing.
             Some(InspectError::OtherOwner { path }) => Some(format!(
                 "work as its owner, or on a copy of yours: git clone {} COPY",
-                shell(&path.display().to_string())
+                shell_word(&path.display().to_string())
             )),
             _ => match cause.downcast_ref::<FolderError>() {
                 Some(FolderError::Unusable { .. } | FolderError::TooLong { .. }) => Some(
@@ -162,7 +164,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     })
 }
 
-fn of_load(refused: &LoadError) -> Option<&'static str> {
+fn load_hint(refused: &LoadError) -> Option<&'static str> {
     Some(match refused {
         LoadError::Unknown { .. } | LoadError::Value { .. } => {
             "correct it there, or remove it to have the default"
@@ -175,7 +177,7 @@ fn of_load(refused: &LoadError) -> Option<&'static str> {
     })
 }
 
-fn of_store(refused: &StoreError) -> Option<&'static str> {
+fn store_hint(refused: &StoreError) -> Option<&'static str> {
     Some(match refused {
         StoreError::Unreachable { .. } => {
             "start it, or correct the address: --database URL, DATABASE_URL or database.url"
@@ -197,9 +199,9 @@ fn of_store(refused: &StoreError) -> Option<&'static str> {
 }
 
 /// 2 where the person must change what they typed or configured, else 1.
-fn code(error: &anyhow::Error) -> u8 {
+fn exit_code(error: &anyhow::Error) -> u8 {
     let is_setup = error.chain().any(|cause| {
-        cause.is::<Usage>()
+        cause.is::<UsageError>()
             || cause.is::<LoadError>()
             || cause.is::<ScenarioErrors>()
             || cause.is::<RouteError>()
@@ -255,7 +257,7 @@ mod tests {
         };
         sh("git init --quiet 'their repo'");
         let refused = InspectError::OtherOwner { path: theirs };
-        let hint = hint(&anyhow::Error::new(refused)).unwrap();
+        let hint = find_hint(&anyhow::Error::new(refused)).unwrap();
         assert!(!hint.contains("safe.directory"), "{hint}");
         let (_, command) = hint.split_once("on a copy of yours: ").unwrap();
         sh(command);

@@ -4,17 +4,17 @@ use omoi_domain::event::PlanJudged;
 use omoi_domain::opinion::CheckDoubt;
 use omoi_protocol::control::OpinionView;
 
-use super::text::{Page, clean, count, wrap};
+use super::text_layout::{OutputPage, clean_line, count_noun, wrap_text};
 
 /// A second opinion, from wherever it is known.
-pub(crate) struct Opinion<'a> {
+pub(crate) struct OpinionFacts<'a> {
     model: &'a str,
     is_same_model: bool,
     doubts: &'a [CheckDoubt],
     skipped: Option<&'a str>,
 }
 
-impl<'a> From<&'a PlanJudged> for Opinion<'a> {
+impl<'a> From<&'a PlanJudged> for OpinionFacts<'a> {
     fn from(judged: &'a PlanJudged) -> Self {
         Self {
             model: &judged.model,
@@ -25,7 +25,7 @@ impl<'a> From<&'a PlanJudged> for Opinion<'a> {
     }
 }
 
-impl<'a> From<&'a OpinionView> for Opinion<'a> {
+impl<'a> From<&'a OpinionView> for OpinionFacts<'a> {
     fn from(view: &'a OpinionView) -> Self {
         Self {
             model: &view.model,
@@ -37,29 +37,29 @@ impl<'a> From<&'a OpinionView> for Opinion<'a> {
 }
 
 /// Who was asked, and what came of it.
-pub(crate) fn headline(opinion: &Opinion<'_>) -> String {
+pub(crate) fn opinion_headline(opinion: &OpinionFacts<'_>) -> String {
     if let Some(why) = opinion.skipped {
-        return format!("no second opinion on the plan: {}", clean(why));
+        return format!("no second opinion on the plan: {}", clean_line(why));
     }
     let who = match opinion.is_same_model {
         true => format!(
             "{}, the plan's own model, asked afresh",
-            clean(opinion.model)
+            clean_line(opinion.model)
         ),
-        false => clean(opinion.model),
+        false => clean_line(opinion.model),
     };
     let blocking = opinion.doubts.iter().filter(|doubt| doubt.blocking).count();
     let blocking = match blocking {
         0 => String::new(),
         n => format!(", {n} blocking"),
     };
-    let doubts = count(opinion.doubts.len() as u64, "doubt");
+    let doubts = count_noun(opinion.doubts.len() as u64, "doubt");
     format!("second opinion on the plan ({who}): {doubts}{blocking}")
 }
 
 /// The opinion with every doubt, for a page.
-pub(crate) fn lines(view: &OpinionView, page: Page) -> Vec<String> {
-    let mut lines = wrap(&headline(&view.into()), page.width);
+pub(crate) fn opinion_lines(view: &OpinionView, page: OutputPage) -> Vec<String> {
+    let mut lines = wrap_text(&opinion_headline(&view.into()), page.width);
     for doubt in &view.doubts {
         let grade = match (doubt.blocking, view.was_sent_back) {
             (true, true) => "blocking, sent back to the planner",
@@ -68,11 +68,11 @@ pub(crate) fn lines(view: &OpinionView, page: Page) -> Vec<String> {
         };
         let text = format!(
             "{} for {} ({grade}): {}",
-            clean(&doubt.check),
-            clean(&doubt.criterion),
-            clean(&doubt.how)
+            clean_line(&doubt.check),
+            clean_line(&doubt.criterion),
+            clean_line(&doubt.how)
         );
-        for (index, line) in wrap(&text, page.width - 4).into_iter().enumerate() {
+        for (index, line) in wrap_text(&text, page.width - 4).into_iter().enumerate() {
             let front = if index == 0 { "  - " } else { "    " };
             lines.push(format!("{front}{line}"));
         }
@@ -106,13 +106,13 @@ mod tests {
                 "no second opinion on the plan: it was out",
             ),
         ] {
-            let opinion = Opinion {
+            let opinion = OpinionFacts {
                 model,
                 is_same_model,
                 doubts: &[],
                 skipped,
             };
-            assert_eq!(headline(&opinion), expected);
+            assert_eq!(opinion_headline(&opinion), expected);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One task in the picture of a run.
 
 use omoi_domain::check::CheckStage;
-use omoi_domain::event::{Activity, Event, MergeChange, ReceiptDone, TaskChange};
+use omoi_domain::event::{AgentActivity, Event, MergeChange, ReceiptDone, TaskChange};
 use omoi_domain::id::HumanRef;
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::task::{TaskStatus, TaskType};
@@ -10,13 +10,12 @@ use omoi_domain::time::Timestamp;
 /// A task as far as its events tell.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TaskLine {
-    /// `n` of `TSK-n`.
+    /// The number `n` of its reference `TSK-n`.
     pub(crate) number: i64,
-    /// Its title.
     pub(crate) title: String,
     /// Who works on it.
     pub(crate) role: &'static str,
-    /// Where it stands.
+    /// Last status that an event told.
     pub(crate) status: Option<TaskStatus>,
     /// Where its commits stand.
     pub(crate) integration: Option<IntegrationState>,
@@ -25,9 +24,9 @@ pub(crate) struct TaskLine {
     /// What goes on now.
     pub(crate) doing: String,
     /// What its agent changed in this attempt.
-    pub(crate) changes: Changes,
+    pub(crate) changes: LineChanges,
     /// Checks of this validation.
-    pub(crate) checks: Checks,
+    pub(crate) checks: CheckTally,
     /// The task whose agent found it.
     pub(crate) found_by: Option<i64>,
     /// The task whose conflict it resolves.
@@ -36,27 +35,25 @@ pub(crate) struct TaskLine {
     pub(crate) reason: Option<String>,
 }
 
-/// Lines changed.
+/// Lines that an attempt added and removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Changes {
-    /// Lines added.
+pub(crate) struct LineChanges {
     pub(crate) added: u32,
-    /// Lines removed.
     pub(crate) removed: u32,
 }
 
-/// Checks by result.
+/// How many checks passed and failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Checks {
-    /// Exit 0.
+pub(crate) struct CheckTally {
+    /// Checks that exited 0.
     pub(crate) passed: u32,
-    /// Anything else.
+    /// Checks with any other result.
     pub(crate) failed: u32,
 }
 
-impl Checks {
-    /// Counts one more.
-    pub(crate) fn count(&mut self, receipt: &ReceiptDone) {
+impl CheckTally {
+    /// Counts one receipt, unless it judges the check itself.
+    pub(crate) fn count_receipt(&mut self, receipt: &ReceiptDone) {
         // These say something of the check, not of the work.
         if matches!(receipt.stage, CheckStage::Base | CheckStage::Ablation) {
             return;
@@ -103,8 +100,8 @@ impl TaskLine {
     }
 
     /// Takes in a move; gives the note it is worth.
-    pub(super) fn change(&mut self, change: &TaskChange, at: Timestamp) -> Option<String> {
-        self.title = super::super::text::clean(&change.title);
+    pub(super) fn apply_change(&mut self, change: &TaskChange, at: Timestamp) -> Option<String> {
+        self.title = crate::view::text_layout::clean_line(&change.title);
         self.role = match change.task_type {
             TaskType::ResolveConflict => "resolver",
             _ => "implementer",
@@ -112,23 +109,27 @@ impl TaskLine {
         self.status = Some(change.to);
         self.reason.clone_from(&change.reason);
         let own = HumanRef::task(change.number);
-        let why = change.reason.as_deref().map(said).unwrap_or_default();
+        let why = change
+            .reason
+            .as_deref()
+            .map(plain_reason)
+            .unwrap_or_default();
         match change.to {
-            TaskStatus::Claiming => self.begin(at, "making its sandbox"),
+            TaskStatus::Claiming => self.begin_step(at, "making its sandbox"),
             TaskStatus::Assigned => "waiting for its agent".clone_into(&mut self.doing),
             TaskStatus::Running => {
-                self.begin(at, "reading its task");
-                self.changes = Changes::default();
+                self.begin_step(at, "reading its task");
+                self.changes = LineChanges::default();
             }
-            TaskStatus::PendingValidation => self.begin(at, "waiting for its checks"),
+            TaskStatus::PendingValidation => self.begin_step(at, "waiting for its checks"),
             TaskStatus::Validating => {
-                self.begin(at, "running its checks");
-                self.checks = Checks::default();
+                self.begin_step(at, "running its checks");
+                self.checks = CheckTally::default();
             }
             TaskStatus::NeedsRevision => {
-                let what = Some(why).filter(|why| !why.is_empty());
-                let what = what.unwrap_or_else(|| "its result was refused".to_owned());
-                return Some(format!("{own} sent back: {what}, trying again"));
+                let refusal = Some(why).filter(|why| !why.is_empty());
+                let refusal = refusal.unwrap_or_else(|| "its result was refused".to_owned());
+                return Some(format!("{own} sent back: {refusal}, trying again"));
             }
             TaskStatus::Failed => return Some(format!("{own} failed: {why}")),
             TaskStatus::Blocked => return Some(format!("{own} blocked: {why}")),
@@ -142,38 +143,38 @@ impl TaskLine {
     }
 
     /// Takes in what its agent does.
-    pub(super) fn act(&mut self, activity: &Activity) {
-        self.doing = super::super::text::clean(&activity.summary);
+    pub(super) fn apply_activity(&mut self, activity: &AgentActivity) {
+        self.doing = crate::view::text_layout::clean_line(&activity.summary);
         self.changes.added += activity.lines_added;
         self.changes.removed += activity.lines_removed;
     }
 
     /// Takes in a move of its merge.
-    pub(super) fn merging(&mut self, event: &Event, at: Timestamp) {
-        let Some(change) = merge_of(event) else {
+    pub(super) fn apply_merge(&mut self, event: &Event, at: Timestamp) {
+        let Some(change) = merge_change(event) else {
             return;
         };
         self.integration = Some(change.state);
         match event {
-            Event::MergeQueued(_) => self.begin(at, "waiting to be merged"),
-            Event::MergeStarted(_) => self.begin(at, "merging"),
+            Event::MergeQueued(_) => self.begin_step(at, "waiting to be merged"),
+            Event::MergeStarted(_) => self.begin_step(at, "merging"),
             Event::MergeVerifying(_) => {
-                self.begin(at, "running its checks on the merged tree");
-                self.checks = Checks::default();
+                self.begin_step(at, "running its checks on the merged tree");
+                self.checks = CheckTally::default();
             }
-            Event::MergeRestarted(_) => self.begin(at, "waiting to be merged again"),
+            Event::MergeRestarted(_) => self.begin_step(at, "waiting to be merged again"),
             _ => {}
         }
     }
 
-    fn begin(&mut self, at: Timestamp, doing: &str) {
+    fn begin_step(&mut self, at: Timestamp, doing: &str) {
         self.since = Some(at);
         doing.clone_into(&mut self.doing);
     }
 }
 
 /// The payload of a merge's event.
-pub(super) fn merge_of(event: &Event) -> Option<&MergeChange> {
+pub(super) fn merge_change(event: &Event) -> Option<&MergeChange> {
     match event {
         Event::MergeQueued(change)
         | Event::MergeStarted(change)
@@ -189,7 +190,7 @@ pub(super) fn merge_of(event: &Event) -> Option<&MergeChange> {
 }
 
 /// A reason without the code in front of it and the colon behind it.
-pub(crate) fn said(reason: &str) -> String {
+pub(crate) fn plain_reason(reason: &str) -> String {
     let line = reason.lines().next().unwrap_or_default().trim();
     let line = match line.strip_prefix("no round left after ") {
         Some(rest) => rest.split_once(": ").map_or(line, |(_, rest)| rest),

@@ -4,8 +4,11 @@ use omoi_domain::id::HumanRef;
 use omoi_domain::spec::{PhaseState, SpecStatus};
 use omoi_domain::time::Timestamp;
 
-use super::state::{Changes, PhaseLine, RunView, TaskLine};
-use super::text::{self, Page, clock, count, fit, flow, left, right, width, wrap};
+use super::run_view::{LineChanges, PhaseLine, RunView, TaskLine};
+use super::text_layout::{
+    self, OutputPage, align_left, align_right, count_noun, display_width, fit_columns, flow_cells,
+    format_clock, wrap_text,
+};
 
 /// Columns of the labels in front.
 pub(super) const INDENT: usize = 9;
@@ -13,8 +16,8 @@ pub(super) const INDENT: usize = 9;
 const WIDE: usize = 100;
 
 /// A label with its lines behind it.
-pub(super) fn labelled(page: Page, label: &str, lines: &[String]) -> Vec<String> {
-    let front = format!("  {}", left(label, INDENT - 2));
+pub(super) fn labelled_lines(page: OutputPage, label: &str, lines: &[String]) -> Vec<String> {
+    let front = format!("  {}", align_left(label, INDENT - 2));
     let mut shown = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         let front = match index {
@@ -27,23 +30,32 @@ pub(super) fn labelled(page: Page, label: &str, lines: &[String]) -> Vec<String>
 }
 
 /// Plan and work at `now`, with at most the newest `notes_max` notes.
-pub(crate) fn render(view: &RunView, now: Timestamp, page: Page, notes_max: usize) -> Vec<String> {
-    let mut lines = plan(view, now, page);
+pub(crate) fn render_progress(
+    view: &RunView,
+    now: Timestamp,
+    page: OutputPage,
+    notes_max: usize,
+) -> Vec<String> {
+    let mut lines = plan_lines(view, now, page);
     if !view.tasks.is_empty() && view.status != Some(SpecStatus::Completed) {
         lines.push(String::new());
-        lines.extend(work(view, now, page, notes_max));
+        lines.extend(work_lines(view, now, page, notes_max));
     }
     lines
 }
 
 /// Phases, and what sync wrote.
-pub(crate) fn plan(view: &RunView, now: Timestamp, page: Page) -> Vec<String> {
+pub(crate) fn plan_lines(view: &RunView, now: Timestamp, page: OutputPage) -> Vec<String> {
     let columns = page.width - INDENT;
-    let mut cells: Vec<String> = view.phases.iter().map(|phase| told(view, phase)).collect();
+    let mut cells: Vec<String> = view
+        .phases
+        .iter()
+        .map(|phase| phase_cell(view, phase))
+        .collect();
     if let Some(ms) = view.planned_in_ms {
-        cells.push(text::took(ms));
+        cells.push(text_layout::format_duration(ms));
     }
-    let mut lines = flow(&cells, columns);
+    let mut lines = flow_cells(&cells, columns);
     if lines.is_empty() {
         lines.push("starting".to_owned());
     }
@@ -59,26 +71,29 @@ pub(crate) fn plan(view: &RunView, now: Timestamp, page: Page) -> Vec<String> {
         };
         let items = match phase.items {
             0 => String::new(),
-            n => format!("   {}", count(n.into(), "item")),
+            n => format!("   {}", count_noun(n.into(), "item")),
         };
         let since = phase.since.map_or(0, |since| ms_between(since, now));
-        let tail = format!("{items}   {}", clock(since));
-        let room = columns.saturating_sub(width(&tail));
-        lines.push(format!("{}{tail}", left(&text::clean(doing), room)));
+        let tail = format!("{items}   {}", format_clock(since));
+        let room = columns.saturating_sub(display_width(&tail));
+        lines.push(format!(
+            "{}{tail}",
+            align_left(&text_layout::clean_line(doing), room)
+        ));
     }
-    if let Some(sizes) = sizes(view) {
-        lines.extend(flow(&sizes, columns));
+    if let Some(sizes) = plan_sizes(view) {
+        lines.extend(flow_cells(&sizes, columns));
     }
-    labelled(page, "plan", &lines)
+    labelled_lines(page, "plan", &lines)
 }
 
 /// `3 tickets`, `7 tasks`, `12 criteria`, and the shape of the graph when it is known.
-pub(super) fn sizes(view: &RunView) -> Option<Vec<String>> {
+pub(super) fn plan_sizes(view: &RunView) -> Option<Vec<String>> {
     let plan = view.plan.as_ref()?;
     let mut cells = vec![
-        count(plan.tickets.into(), "ticket"),
-        count(plan.tasks.into(), "task"),
-        count(plan.criteria.into(), "criterion"),
+        count_noun(plan.tickets.into(), "ticket"),
+        count_noun(plan.tasks.into(), "task"),
+        count_noun(plan.criteria.into(), "criterion"),
     ];
     if let Some(estimate) = &view.estimate {
         cells.push(format!("longest chain {}", estimate.longest_chain));
@@ -88,7 +103,7 @@ pub(super) fn sizes(view: &RunView) -> Option<Vec<String>> {
 }
 
 /// `requirements 0.61 → 0.93 (second try)`.
-fn told(view: &RunView, phase: &PhaseLine) -> String {
+fn phase_cell(view: &RunView, phase: &PhaseLine) -> String {
     if phase.name == "sync"
         && let Some(plan) = &view.plan
     {
@@ -119,9 +134,9 @@ fn told(view: &RunView, phase: &PhaseLine) -> String {
 }
 
 /// Tasks at work and what is worth remembering.
-fn work(view: &RunView, now: Timestamp, page: Page, notes_max: usize) -> Vec<String> {
+fn work_lines(view: &RunView, now: Timestamp, page: OutputPage, notes_max: usize) -> Vec<String> {
     let columns = page.width - INDENT;
-    let (done, all) = view.progress();
+    let (done, all) = view.task_progress();
     let at_work: Vec<&TaskLine> = view
         .tasks
         .values()
@@ -133,61 +148,71 @@ fn work(view: &RunView, now: Timestamp, page: Page, notes_max: usize) -> Vec<Str
     }
     let checks = view.head_checks.passed + view.head_checks.failed;
     if checks > 0 {
-        head.push_str(&format!("   {} at the head", count(checks.into(), "check")));
+        head.push_str(&format!(
+            "   {} at the head",
+            count_noun(checks.into(), "check")
+        ));
     }
     let spent = format!(
         "{}   {}   {}",
-        clock(view.elapsed_ms(now)),
-        text::usd(view.cost_nanousd),
-        text::tokens(view.tokens),
+        format_clock(view.elapsed_ms(now)),
+        text_layout::format_usd(view.cost_nanousd),
+        text_layout::format_tokens(view.tokens),
     );
-    let room = columns.saturating_sub(width(&spent));
-    let mut lines = vec![format!("{}{}", left(&head, room), page.dim(&spent))];
-    lines.extend(at_work.iter().map(|task| row(task, now, page)));
+    let room = columns.saturating_sub(display_width(&spent));
+    let mut lines = vec![format!("{}{}", align_left(&head, room), page.dim(&spent))];
+    lines.extend(at_work.iter().map(|task| task_row(task, now, page)));
     let hidden = view.notes.len().saturating_sub(notes_max);
     if hidden > 0 {
-        lines.push(page.dim(&format!("· {} before these", count(hidden as u64, "note"))));
+        lines.push(page.dim(&format!(
+            "· {} before these",
+            count_noun(hidden as u64, "note")
+        )));
     }
     for note in view.notes.iter().skip(hidden) {
-        for (index, line) in wrap(&note.text, columns - 2).into_iter().enumerate() {
+        for (index, line) in wrap_text(&note.text, columns - 2).into_iter().enumerate() {
             let front = if index == 0 { "· " } else { "  " };
             lines.push(format!("{front}{line}"));
         }
     }
-    labelled(page, "work", &lines)
+    labelled_lines(page, "work", &lines)
 }
 
 /// One task at work.
-fn row(task: &TaskLine, now: Timestamp, page: Page) -> String {
+fn task_row(task: &TaskLine, now: Timestamp, page: OutputPage) -> String {
     let wide = page.width >= WIDE;
-    let title = left(&task.title, if wide { 24 } else { 20 });
+    let title = align_left(&task.title, if wide { 24 } else { 20 });
     let role = if wide {
-        format!("  {}", left(task.role, 11))
+        format!("  {}", align_left(task.role, 11))
     } else {
         String::new()
     };
     let front = format!("{}  {title}{role}  ", HumanRef::task(task.number));
     let since = task.since.map_or(0, |since| ms_between(since, now));
     let changes = match task.changes {
-        Changes {
+        LineChanges {
             added: 0,
             removed: 0,
         } => String::new(),
-        Changes { added, removed } => format!("+{added} −{removed}"),
+        LineChanges { added, removed } => format!("+{added} −{removed}"),
     };
-    let tail = format!("  {}  {}", right(&changes, 9), right(&clock(since), 5));
+    let tail = format!(
+        "  {}  {}",
+        align_right(&changes, 9),
+        align_right(&format_clock(since), 5)
+    );
     let found = match (task.found_by, task.resolves) {
         (Some(by), _) => format!("found by {}", HumanRef::task(by)),
         (None, Some(of)) => format!("resolves {}", HumanRef::task(of)),
         (None, None) => String::new(),
     };
     let columns = page.width - INDENT;
-    let room = columns.saturating_sub(width(&front) + width(&tail));
+    let room = columns.saturating_sub(display_width(&front) + display_width(&tail));
     let doing = if wide && !found.is_empty() {
-        let room = room.saturating_sub(width(&found) + 2);
-        format!("{}  {found}", left(&task.doing, room))
+        let room = room.saturating_sub(display_width(&found) + 2);
+        format!("{}  {found}", align_left(&task.doing, room))
     } else {
-        left(&fit(&task.doing, room), room)
+        align_left(&fit_columns(&task.doing, room), room)
     };
     format!("{front}{doing}{}", page.dim(&tail))
 }

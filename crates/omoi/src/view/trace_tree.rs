@@ -1,53 +1,60 @@
 //! A trace as a tree a reviewer can trust.
 
 use omoi_domain::ablation::AblationVerdict;
-use omoi_protocol::control::{AblationView, ReceiptView, Trace, TraceCriterion};
+use omoi_protocol::control::{AblationView, ReceiptView, SpecTrace, TraceCriterion};
 
-use super::opening::model;
-use super::opinion;
-use super::text::{Page, clean, clean_lines, count, fit, flow, short, took, width, wrap};
+use super::header::model_label;
+use super::plan_opinion;
+use super::text_layout::{
+    OutputPage, clean_line, clean_lines, count_noun, display_width, fit_columns, flow_cells,
+    format_duration, short_sha, wrap_text,
+};
 
 /// Columns before a requirement's text, and before what hangs below a criterion.
 const HANG: usize = 4;
 
 /// The tree; with `output` every receipt shows what its command printed.
-pub(crate) fn render(trace: &Trace, output: bool, page: Page) -> Vec<String> {
+pub(crate) fn render_trace(trace: &SpecTrace, output: bool, page: OutputPage) -> Vec<String> {
     let all = trace.requirements.iter().flat_map(|r| &r.criteria);
     let proven = all.clone().filter(|criterion| criterion.proven).count();
-    let head = trace.head.as_deref().map_or("no commit yet", short);
-    let mut lines = wrap(
-        &format!("{}  {}", trace.spec_ref, clean(&trace.title)),
+    let head = trace.head.as_deref().map_or("no commit yet", short_sha);
+    let mut lines = wrap_text(
+        &format!("{}  {}", trace.spec_ref, clean_line(&trace.title)),
         page.width,
     );
     if let Some(first) = lines.first_mut() {
         *first = page.bold(first);
     }
-    let open = open_criteria(trace);
+    let open = open_verdicts(trace);
     let cells = [
         format!("head {head}"),
         format!("{proven} of {} criteria proven{open}", all.clone().count()),
-        format!("model: {}", model(&trace.model)),
+        format!("model: {}", model_label(&trace.model)),
     ];
-    lines.extend(flow(&cells, page.width));
+    lines.extend(flow_cells(&cells, page.width));
     if let Some(opinion) = &trace.opinion {
-        lines.extend(opinion::lines(opinion, page));
+        lines.extend(plan_opinion::opinion_lines(opinion, page));
     }
     if !trace.outside_plan.is_empty() {
         let files = format!(
             "outside the plan: {}",
-            clean(&trace.outside_plan.join(", "))
+            clean_line(&trace.outside_plan.join(", "))
         );
-        lines.extend(wrap(&files, page.width));
+        lines.extend(wrap_text(&files, page.width));
     }
     for failed in &trace.failed_calls {
-        let told = format!("model call failed: {}", clean(failed));
-        lines.extend(wrap(&told, page.width));
+        let line = format!("model call failed: {}", clean_line(failed));
+        lines.extend(wrap_text(&line, page.width));
     }
     for requirement in &trace.requirements {
         lines.push(String::new());
-        let title = format!("{}  {}", clean(&requirement.id), clean(&requirement.title));
-        lines.push(page.bold(&fit(&title, page.width)));
-        for line in wrap(&clean(&requirement.text), page.width - HANG) {
+        let title = format!(
+            "{}  {}",
+            clean_line(&requirement.id),
+            clean_line(&requirement.title)
+        );
+        lines.push(page.bold(&fit_columns(&title, page.width)));
+        for line in wrap_text(&clean_line(&requirement.text), page.width - HANG) {
             lines.push(format!("{}{line}", " ".repeat(HANG)));
         }
         let last = requirement.criteria.len().saturating_sub(1);
@@ -57,32 +64,30 @@ pub(crate) fn render(trace: &Trace, output: bool, page: Page) -> Vec<String> {
             } else {
                 ("├─ ", "│  ")
             };
-            let front = Front {
+            let front = BranchPrefix {
                 branch,
                 below,
                 page,
             };
-            lines.extend(front.criterion(criterion, output));
+            lines.extend(front.criterion_lines(criterion, output));
         }
     }
     lines
 }
 
-/// How many criteria ablation left open, by verdict; empty when it left none.
-fn open_criteria(trace: &Trace) -> String {
+/// `, 1 weak, 2 not tried`: the criteria whose ablation does not support them.
+fn open_verdicts(trace: &SpecTrace) -> String {
     let criteria = trace.requirements.iter().flat_map(|r| &r.criteria);
-    let ablations = criteria.filter_map(|criterion| criterion.ablation.as_ref());
-    let found = |verdict| {
-        let those = ablations.clone().filter(|it| it.verdict == verdict);
-        those.count()
-    };
+    let verdicts: Vec<AblationVerdict> = criteria
+        .filter_map(|criterion| Some(criterion.ablation.as_ref()?.verdict))
+        .collect();
     let mut open = String::new();
     for (verdict, says) in [
         (AblationVerdict::Weak, "weak"),
         (AblationVerdict::Unknown, "unknown"),
         (AblationVerdict::NotTried, "not tried"),
     ] {
-        match found(verdict) {
+        match verdicts.iter().filter(|found| **found == verdict).count() {
             0 => {}
             n => open.push_str(&format!(", {n} {says}")),
         }
@@ -92,53 +97,57 @@ fn open_criteria(trace: &Trace) -> String {
 
 /// The drawn part to the left of a criterion.
 #[derive(Clone, Copy)]
-struct Front {
+struct BranchPrefix {
     branch: &'static str,
     below: &'static str,
-    page: Page,
+    page: OutputPage,
 }
 
-impl Front {
-    fn criterion(self, criterion: &TraceCriterion, output: bool) -> Vec<String> {
+impl BranchPrefix {
+    fn criterion_lines(self, criterion: &TraceCriterion, output: bool) -> Vec<String> {
         let page = self.page;
         let mark = match (criterion.proven, &criterion.stale_since) {
             (true, _) => page.green("proven    "),
             (false, Some(_)) => page.red("stale     "),
             (false, None) => page.red("not proven"),
         };
-        let text = format!("{}  {}", clean(&criterion.id), clean(&criterion.text));
+        let text = format!(
+            "{}  {}",
+            clean_line(&criterion.id),
+            clean_line(&criterion.text)
+        );
         let mut lines = Vec::new();
-        for (index, line) in wrap(&text, page.width - 15).into_iter().enumerate() {
+        for (index, line) in wrap_text(&text, page.width - 15).into_iter().enumerate() {
             lines.push(match index {
                 0 => format!("{}{mark}  {line}", self.branch),
                 _ => format!("{}            {line}", self.below),
             });
         }
         if let Some(sha) = &criterion.stale_since {
-            let what = format!(
+            let stale = format!(
                 "stale since {}, which changed what its check read",
-                short(sha)
+                short_sha(sha)
             );
-            lines.push(format!("{}  {what}", self.below));
+            lines.push(format!("{}  {stale}", self.below));
         }
         if let Some(ablation) = &criterion.ablation {
-            lines.extend(self.ablation(ablation));
+            lines.extend(self.ablation_lines(ablation));
         }
         for (task, commit) in &criterion.tasks {
-            let commit = commit.as_deref().map_or("not merged", short);
-            lines.push(format!("{}  {}  {commit}", self.below, clean(task)));
+            let commit = commit.as_deref().map_or("not merged", short_sha);
+            lines.push(format!("{}  {}  {commit}", self.below, clean_line(task)));
         }
         if criterion.receipts.is_empty() {
             lines.push(format!("{}  no receipt", self.below));
         }
         for receipt in &criterion.receipts {
-            lines.extend(self.receipt(receipt, output));
+            lines.extend(self.receipt_lines(receipt, output));
         }
         lines
     }
 
     /// What became of a criterion without its work; nothing where it needs it, as it should.
-    fn ablation(self, ablation: &AblationView) -> Vec<String> {
+    fn ablation_lines(self, ablation: &AblationView) -> Vec<String> {
         let says = match ablation.verdict {
             AblationVerdict::Needed => return Vec::new(),
             AblationVerdict::Weak => "weak: proven, but not by this work",
@@ -148,19 +157,19 @@ impl Front {
         let why = ablation
             .reason
             .as_deref()
-            .map_or(String::new(), |why| format!(": {}", clean(why)));
+            .map_or(String::new(), |why| format!(": {}", clean_line(why)));
         let accepted = if ablation.is_accepted {
             " (accepted)"
         } else {
             ""
         };
-        wrap(&format!("{says}{accepted}{why}"), self.page.width - 5)
+        wrap_text(&format!("{says}{accepted}{why}"), self.page.width - 5)
             .into_iter()
             .map(|line| format!("{}  {line}", self.below))
             .collect()
     }
 
-    fn receipt(self, receipt: &ReceiptView, output: bool) -> Vec<String> {
+    fn receipt_lines(self, receipt: &ReceiptView, output: bool) -> Vec<String> {
         let page = self.page;
         let result = match (receipt.passed, receipt.exit_code) {
             (true, _) => "passed".to_owned(),
@@ -174,23 +183,23 @@ impl Front {
         };
         let facts = format!(
             "{result} at {} ({})  {}  {}{own}",
-            short(&receipt.commit),
+            short_sha(&receipt.commit),
             receipt.stage,
             receipt.rung,
-            took(receipt.took_ms),
+            format_duration(receipt.took_ms),
         );
         let counted = receipt.tests.as_ref().map(|tests| match tests.counts {
-            Some(counts) => format!("  {}", count(counts.ran, "test")),
+            Some(counts) => format!("  {}", count_noun(counts.ran, "test")),
             None if tests.runners.is_empty() => "  runner without a count".to_owned(),
             None => format!("  {} without a count", tests.runners.join(", ")),
         });
         let facts = facts + counted.as_deref().unwrap_or_default();
-        let command = format!("$ {}", clean(&receipt.command));
+        let command = format!("$ {}", clean_line(&receipt.command));
         let room = page.width - 8;
-        let mut lines = vec![format!("{}    {}", self.below, fit(&command, room))];
-        let facts = match width(&facts) <= room {
+        let mut lines = vec![format!("{}    {}", self.below, fit_columns(&command, room))];
+        let facts = match display_width(&facts) <= room {
             true => vec![facts],
-            false => wrap(&facts, room),
+            false => wrap_text(&facts, room),
         };
         let facts = facts.iter().map(|line| page.dim(line));
         lines.extend(facts.map(|line| format!("{}    {line}", self.below)));

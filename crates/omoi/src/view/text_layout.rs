@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use omoi_domain::money::NanoUsd;
-pub(crate) use omoi_protocol::shell_word::shell_word as shell;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use omoi_domain::money::NanoUsd;
 
 /// The narrowest terminal lines are laid out for.
 pub(crate) const WIDTH_MIN: usize = 80;
@@ -14,14 +14,14 @@ const WIDTH_MAX: usize = 140;
 
 /// Where lines go: how wide it is and whether it shows colour.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Page {
-    /// Columns.
+pub(crate) struct OutputPage {
+    /// Width of a line in columns.
     pub(crate) width: usize,
     /// Whether colour may be used.
     pub(crate) colour: bool,
 }
 
-impl Page {
+impl OutputPage {
     /// A page of `columns`, within what reads well.
     pub(crate) fn new(columns: usize, colour: bool) -> Self {
         Self {
@@ -30,27 +30,27 @@ impl Page {
         }
     }
 
-    /// Stands out.
+    /// `text` in bold, where colour is on.
     pub(crate) fn bold(self, text: &str) -> String {
-        self.paint("1", text)
+        self.paint_code("1", text)
     }
 
-    /// Steps back.
+    /// `text` in a dim colour, where colour is on.
     pub(crate) fn dim(self, text: &str) -> String {
-        self.paint("2", text)
+        self.paint_code("2", text)
     }
 
-    /// Went well.
+    /// `text` in green, where colour is on.
     pub(crate) fn green(self, text: &str) -> String {
-        self.paint("32", text)
+        self.paint_code("32", text)
     }
 
-    /// Went wrong.
+    /// `text` in red, where colour is on.
     pub(crate) fn red(self, text: &str) -> String {
-        self.paint("31", text)
+        self.paint_code("31", text)
     }
 
-    fn paint(self, code: &str, text: &str) -> String {
+    fn paint_code(self, code: &str, text: &str) -> String {
         if self.colour && !text.is_empty() {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
@@ -61,22 +61,22 @@ impl Page {
 
 /// `text` on one line with control characters written out, so that no program's output can move a
 /// cursor, change a title or hide what it says.
-pub(crate) fn clean(text: &str) -> String {
+pub(crate) fn clean_line(text: &str) -> String {
     text.lines()
-        .map(escaped)
+        .map(escape_controls)
         .filter(|line| !line.trim().is_empty())
         .collect::<Vec<_>>()
         .join(" ")
 }
 
-/// As [`clean`], but lines stay lines.
+/// As [`clean_line`], but lines stay lines.
 pub(crate) fn clean_lines(text: &str) -> Vec<String> {
     text.lines()
-        .map(|line| escaped(line).trim_end().to_owned())
+        .map(|line| escape_controls(line).trim_end().to_owned())
         .collect()
 }
 
-fn escaped(line: &str) -> String {
+fn escape_controls(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
     for character in line.chars() {
         match character {
@@ -96,13 +96,13 @@ fn is_bidi(character: char) -> bool {
 }
 
 /// Columns that `text` takes; it has no colour in it.
-pub(crate) fn width(text: &str) -> usize {
+pub(crate) fn display_width(text: &str) -> usize {
     text.width()
 }
 
 /// `text` in at most `columns`, cut with an ellipsis.
-pub(crate) fn fit(text: &str, columns: usize) -> Cow<'_, str> {
-    if width(text) <= columns {
+pub(crate) fn fit_columns(text: &str, columns: usize) -> Cow<'_, str> {
+    if display_width(text) <= columns {
         return Cow::Borrowed(text);
     }
     let mut shown = String::new();
@@ -119,30 +119,30 @@ pub(crate) fn fit(text: &str, columns: usize) -> Cow<'_, str> {
 }
 
 /// `text` in exactly `columns`, to the left.
-pub(crate) fn left(text: &str, columns: usize) -> String {
-    let shown = fit(text, columns);
+pub(crate) fn align_left(text: &str, columns: usize) -> String {
+    let shown = fit_columns(text, columns);
     format!(
         "{shown}{}",
-        " ".repeat(columns.saturating_sub(width(&shown)))
+        " ".repeat(columns.saturating_sub(display_width(&shown)))
     )
 }
 
 /// `text` in exactly `columns`, to the right.
-pub(crate) fn right(text: &str, columns: usize) -> String {
-    let shown = fit(text, columns);
+pub(crate) fn align_right(text: &str, columns: usize) -> String {
+    let shown = fit_columns(text, columns);
     format!(
         "{}{shown}",
-        " ".repeat(columns.saturating_sub(width(&shown)))
+        " ".repeat(columns.saturating_sub(display_width(&shown)))
     )
 }
 
 /// `cells` three blanks apart, on as many lines of `columns` as they need. A cell is never cut: it
 /// may be a command to copy.
-pub(crate) fn flow(cells: &[String], columns: usize) -> Vec<String> {
+pub(crate) fn flow_cells(cells: &[String], columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for cell in cells.iter().filter(|cell| !cell.is_empty()) {
         match lines.last_mut() {
-            Some(line) if width(line) + 3 + width(cell) <= columns => {
+            Some(line) if display_width(line) + 3 + display_width(cell) <= columns => {
                 line.push_str("   ");
                 line.push_str(cell);
             }
@@ -154,22 +154,22 @@ pub(crate) fn flow(cells: &[String], columns: usize) -> Vec<String> {
 
 /// `text` broken at blanks into lines of at most `columns`; a longer word goes on in the next line, so
 /// that nothing of it is lost.
-pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn wrap_text(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
-            Some(line) if width(line) + 1 + width(word) <= columns => {
+            Some(line) if display_width(line) + 1 + display_width(word) <= columns => {
                 line.push(' ');
                 line.push_str(word);
             }
-            _ => lines.extend(pieces(word, columns)),
+            _ => lines.extend(split_word(word, columns)),
         }
     }
     lines
 }
 
 /// `word` in pieces of at most `columns`.
-fn pieces(word: &str, columns: usize) -> Vec<String> {
+fn split_word(word: &str, columns: usize) -> Vec<String> {
     let mut pieces = vec![String::new()];
     let mut used = 0;
     for character in word.chars() {
@@ -187,7 +187,7 @@ fn pieces(word: &str, columns: usize) -> Vec<String> {
 }
 
 /// A running clock: `0:38`, `1:02:03`.
-pub(crate) fn clock(ms: i64) -> String {
+pub(crate) fn format_clock(ms: i64) -> String {
     let seconds = ms.max(0) / 1000;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 {
@@ -198,16 +198,16 @@ pub(crate) fn clock(ms: i64) -> String {
 }
 
 /// How long something took: `0.3 s`, `6.1 s`, then as [`clock`].
-pub(crate) fn took(ms: i64) -> String {
+pub(crate) fn format_duration(ms: i64) -> String {
     if ms < 60_000 {
         format!("{:.1} s", ms.max(0) as f64 / 1000.0)
     } else {
-        clock(ms)
+        format_clock(ms)
     }
 }
 
 /// `950 tokens`, `84k tokens`, `1.2M tokens`.
-pub(crate) fn tokens(count: i64) -> String {
+pub(crate) fn format_tokens(count: i64) -> String {
     match count {
         ..1_000 => format!("{count} tokens"),
         1_000..1_000_000 => format!("{}k tokens", count / 1_000),
@@ -215,13 +215,13 @@ pub(crate) fn tokens(count: i64) -> String {
     }
 }
 
-/// `$0.00`.
-pub(crate) fn usd(amount: NanoUsd) -> String {
+/// An amount with two digits: `$0.42`.
+pub(crate) fn format_usd(amount: NanoUsd) -> String {
     format!("${:.2}", amount.as_usd())
 }
 
 /// `1 task`, `7 tasks`, `3 criteria`.
-pub(crate) fn count(n: u64, one: &str) -> String {
+pub(crate) fn count_noun(n: u64, one: &str) -> String {
     match (n, one) {
         (1, _) => format!("1 {one}"),
         (_, "criterion") => format!("{n} criteria"),
@@ -230,12 +230,12 @@ pub(crate) fn count(n: u64, one: &str) -> String {
 }
 
 /// The first seven characters of a commit.
-pub(crate) fn short(sha: &str) -> &str {
+pub(crate) fn short_sha(sha: &str) -> &str {
     sha.get(..7).unwrap_or(sha)
 }
 
 /// A path with `~` for the home folder.
-pub(crate) fn tilde(path: &Path, home: Option<&Path>) -> String {
+pub(crate) fn tilde_path(path: &Path, home: Option<&Path>) -> String {
     let below = home
         .filter(|home| home.parent().is_some())
         .and_then(|home| path.strip_prefix(home).ok());
@@ -244,11 +244,13 @@ pub(crate) fn tilde(path: &Path, home: Option<&Path>) -> String {
         Some(rest) => format!("~/{}", rest.display()),
         None => path.display().to_string(),
     };
-    clean(&shown)
+    clean_line(&shown)
 }
 
 #[cfg(test)]
 mod tests {
+    use omoi_protocol::shell_word::shell_word;
+
     use super::*;
 
     #[test]
@@ -261,7 +263,7 @@ mod tests {
             ("x\u{202e}y", "x\\u{202e}y"),
             ("naïve 日本", "naïve 日本"),
         ] {
-            assert_eq!(clean(text), shown);
+            assert_eq!(clean_line(text), shown);
         }
     }
 
@@ -274,38 +276,51 @@ mod tests {
             ("日本語", 5, "日本…"),
             ("", 2, ""),
         ] {
-            assert_eq!(fit(text, columns), shown);
-            assert_eq!(width(&left(text, columns)), columns, "{text}");
-            assert_eq!(width(&right(text, columns)), columns, "{text}");
+            assert_eq!(fit_columns(text, columns), shown);
+            assert_eq!(display_width(&align_left(text, columns)), columns, "{text}");
+            assert_eq!(
+                display_width(&align_right(text, columns)),
+                columns,
+                "{text}"
+            );
         }
         let cells = ["explore 0.92", "prd 0.88", "design 0.90"].map(str::to_owned);
-        assert_eq!(flow(&cells, 23), ["explore 0.92   prd 0.88", "design 0.90"]);
-        assert_eq!(wrap("one two  three", 7), ["one two", "three"]);
+        assert_eq!(
+            flow_cells(&cells, 23),
+            ["explore 0.92   prd 0.88", "design 0.90"]
+        );
+        assert_eq!(wrap_text("one two  three", 7), ["one two", "three"]);
     }
 
     #[test]
     fn figures_are_short() {
-        let shown = [0, 38_400, 725_000, 3_723_000].map(clock);
+        let shown = [0, 38_400, 725_000, 3_723_000].map(format_clock);
         assert_eq!(shown, ["0:00", "0:38", "12:05", "1:02:03"]);
-        assert_eq!([40, 1_240, 61_000].map(took), ["0.0 s", "1.2 s", "1:01"]);
-        let shown = [0, 999, 84_321, 1_250_000].map(tokens);
+        assert_eq!(
+            [40, 1_240, 61_000].map(format_duration),
+            ["0.0 s", "1.2 s", "1:01"]
+        );
+        let shown = [0, 999, 84_321, 1_250_000].map(format_tokens);
         assert_eq!(
             shown,
             ["0 tokens", "999 tokens", "84k tokens", "1.2M tokens"]
         );
-        assert_eq!(usd(NanoUsd::from_nanos(1_234_567_890)), "$1.23");
-        assert_eq!(count(1, "criterion"), "1 criterion");
-        assert_eq!(count(2, "criterion"), "2 criteria");
-        assert_eq!(count(0, "task"), "0 tasks");
+        assert_eq!(format_usd(NanoUsd::from_nanos(1_234_567_890)), "$1.23");
+        assert_eq!(count_noun(1, "criterion"), "1 criterion");
+        assert_eq!(count_noun(2, "criterion"), "2 criteria");
+        assert_eq!(count_noun(0, "task"), "0 tasks");
     }
 
     #[test]
     fn paths_and_words_can_be_copied() {
         let home = Path::new("/home/ada");
-        assert_eq!(tilde(Path::new("/home/ada/x"), Some(home)), "~/x");
-        assert_eq!(tilde(Path::new("/home/adam/x"), Some(home)), "/home/adam/x");
-        assert_eq!(tilde(Path::new("/tmp"), Some(Path::new("/"))), "/tmp");
-        assert_eq!(shell("omoi/tags"), "omoi/tags");
-        assert_eq!(shell("it's here"), r"'it'\''s here'");
+        assert_eq!(tilde_path(Path::new("/home/ada/x"), Some(home)), "~/x");
+        assert_eq!(
+            tilde_path(Path::new("/home/adam/x"), Some(home)),
+            "/home/adam/x"
+        );
+        assert_eq!(tilde_path(Path::new("/tmp"), Some(Path::new("/"))), "/tmp");
+        assert_eq!(shell_word("omoi/tags"), "omoi/tags");
+        assert_eq!(shell_word("it's here"), r"'it'\''s here'");
     }
 }

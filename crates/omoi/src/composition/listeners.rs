@@ -8,18 +8,18 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use axum::Router;
-use omoi_runtime::config::{Config, keys};
-use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::Hint;
+use crate::ErrorHint;
+use omoi_runtime::config::{Config, keys};
+use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 
 /// Listens on a socket file. One left by a dead owner is replaced; where somebody answers, nothing is
 /// touched.
 pub(super) fn bind_socket(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
     if UnixStream::connect(path).is_ok() {
-        let what = anyhow!("another process answers on `{}`", path.display());
-        return Err(what.context(Hint(
+        let error = anyhow!("another process answers on `{}`", path.display());
+        return Err(error.context(ErrorHint(
             "stop it, or name another folder with --data-dir DIR".to_owned(),
         )));
     }
@@ -35,7 +35,7 @@ pub(super) fn bind_socket(path: &Path, mode: u32) -> anyhow::Result<UnixListener
 }
 
 /// Answers people on `listener` until the process stops.
-pub(super) fn on_socket(handle: &LifecycleHandle, listener: UnixListener, router: Router) {
+pub(super) fn serve_socket(handle: &LifecycleHandle, listener: UnixListener, router: Router) {
     let soft = handle.soft_token();
     handle.spawn("control socket", SpawnKind::Critical, async move {
         let served = axum::serve(listener, router);
@@ -46,7 +46,7 @@ pub(super) fn on_socket(handle: &LifecycleHandle, listener: UnixListener, router
 }
 
 /// Listens at the configured address; returns it.
-pub(super) async fn on_http(
+pub(super) async fn serve_http(
     handle: &LifecycleHandle,
     config: &Config,
     router: Router,
@@ -62,7 +62,7 @@ pub(super) async fn on_http(
             let failed =
                 anyhow::Error::new(error).context(format!("could not listen on {}:{}", at.0, at.1));
             match in_use {
-                true => failed.context(Hint(
+                true => failed.context(ErrorHint(
                     "choose another with --port, SERVER_PORT or server.port; 0 takes a free one"
                         .to_owned(),
                 )),
@@ -70,12 +70,12 @@ pub(super) async fn on_http(
             }
         })?;
     let address = listener.local_addr()?;
-    answer(handle, listener, router);
+    serve_listener(handle, listener, router);
     Ok(format!("http://{address}"))
 }
 
 /// Listens on a free port of loopback that nobody is told of.
-pub(super) async fn privately(
+pub(super) async fn serve_privately(
     handle: &LifecycleHandle,
     router: Router,
 ) -> anyhow::Result<SocketAddr> {
@@ -83,11 +83,11 @@ pub(super) async fn privately(
         .await
         .context("could not listen on loopback")?;
     let address = listener.local_addr()?;
-    answer(handle, listener, router);
+    serve_listener(handle, listener, router);
     Ok(address)
 }
 
-fn answer(handle: &LifecycleHandle, listener: TcpListener, router: Router) {
+fn serve_listener(handle: &LifecycleHandle, listener: TcpListener, router: Router) {
     let soft = handle.soft_token();
     handle.spawn("http", SpawnKind::Critical, async move {
         let served = axum::serve(listener, router);

@@ -4,118 +4,73 @@ use omoi_domain::ablation::AblationVerdict;
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::check::CheckStage;
 use omoi_domain::event::{
-    AblationDone, Activity, CallFailed, Event, MergeChange, PhaseChange, PlanningEnded,
-    ReceiptDone, StoredEvent, TaskChange,
+    AblationDone, AgentActivity, CallFailed, Event, HandOverDone, MergeChange, MessageChange,
+    PhaseChange, PlanningEnded, ReceiptDone, SpecChange, StoredEvent, TaskChange, TicketChange,
 };
 use omoi_domain::id::HumanRef;
 use omoi_domain::retry::PhaseFailure;
 
-use super::block::sizes;
-use super::opinion;
-use super::state::{RunView, UNRECORDED};
-use super::text::{clean, clock, short, took};
+use super::plan_opinion;
+use super::progress::plan_sizes;
+use super::run_view::{RunView, UNRECORDED};
+use super::text_layout::{clean_line, format_clock, format_duration, short_sha};
 
 /// The line for `stored`, which `view` has taken in; none when it is not worth one.
-pub(crate) fn line(view: &RunView, stored: &StoredEvent) -> Option<String> {
-    let told = told(view, &stored.event)?;
-    let at = clock(view.elapsed_ms(stored.occurred_at));
-    Some(format!("{at:>7}  {}", clean(&told)))
+pub(crate) fn event_line(view: &RunView, stored: &StoredEvent) -> Option<String> {
+    let told = event_text(view, &stored.event)?;
+    let at = format_clock(view.elapsed_ms(stored.occurred_at));
+    Some(format!("{at:>7}  {}", clean_line(&told)))
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "a table: an arm for each event and none for the rest"
-)]
-fn told(view: &RunView, event: &Event) -> Option<String> {
+fn event_text(view: &RunView, event: &Event) -> Option<String> {
     Some(match event {
-        Event::SpecPhaseStarted(change) if change.attempt > 1 => {
-            format!("{} begins, attempt {}", change.phase, change.attempt)
-        }
-        Event::SpecPhaseStarted(change) => format!("{} begins", change.phase),
-        Event::SpecEvalResult(change) if change.passed == Some(false) => refused(change),
-        Event::SpecPhaseRetry(change) => tried_again(change),
-        Event::SpecPhaseCompleted(change) => passed(change),
-        Event::SpecPhaseFailed(change) => {
-            let why = change.reason.as_deref().unwrap_or("no attempt left");
-            format!("{} failed: {why}", change.phase)
-        }
-        Event::SpecPhaseStale(change) => format!("{} must run again", change.phase),
-        Event::SpecExecutionCompleted(_) => format!("planned {}", sizes(view)?.join("  ")),
+        Event::SpecEvalResult(change) if change.passed == Some(false) => refused_text(change),
+        Event::SpecPhaseStarted(change)
+        | Event::SpecPhaseRetry(change)
+        | Event::SpecPhaseCompleted(change)
+        | Event::SpecPhaseFailed(change)
+        | Event::SpecPhaseStale(change) => phase_text(event, change)?,
+        Event::SpecExecutionCompleted(_) => format!("planned {}", plan_sizes(view)?.join("  ")),
         Event::SpecWorkStarted(_) => "work begins".to_owned(),
         Event::SpecResumed(_) => "goes on".to_owned(),
         Event::SpecExecutionFailed(change)
         | Event::SpecWorkFailed(change)
         | Event::SpecBlocked(change)
-        | Event::SpecCancelled(change) => {
-            let why = change.reason.as_deref().unwrap_or("no reason was given");
-            format!("{}: {why}", change.to)
-        }
+        | Event::SpecCancelled(change) => stop_text(change),
         Event::SpecDelivered(_) => "delivered".to_owned(),
-
-        Event::TaskStarted(change) => started(view, change),
-        Event::TaskValidationStarted(change) => format!("{} runs its checks", own(change)),
-        Event::TaskCompleted(change) => format!("{} passed its checks", own(change)),
-        Event::TaskUnblocked(change) => format!("{} can go on", own(change)),
+        Event::TaskStarted(change) => started_text(view, change),
+        Event::TaskValidationStarted(change) => format!("{} runs its checks", task_ref(change)),
+        Event::TaskCompleted(change) => format!("{} passed its checks", task_ref(change)),
+        Event::TaskUnblocked(change) => format!("{} can go on", task_ref(change)),
         // What the picture remembers of these is the line.
         Event::TaskValidationFailed(change)
         | Event::TaskFailed(change)
         | Event::TaskPermanentlyFailed(change)
         | Event::TaskRetryScheduled(change)
         | Event::TaskBlocked(change)
-        | Event::TaskCancelled(change) => noted(view, &own(change))?,
+        | Event::TaskCancelled(change) => newest_note(view, &task_ref(change))?,
         Event::TaskStatusChanged(change) if change.to.to_string() == "needs_revision" => {
-            noted(view, &own(change))?
+            newest_note(view, &task_ref(change))?
         }
-        Event::MergeConflict(change) | Event::MergeRefused(change) | Event::MergeManual(change) => {
-            noted(view, &HumanRef::task(change.number).to_string())?
-        }
-        Event::MergeVerifying(change) => {
-            format!(
-                "{} is checked on the merged tree",
-                HumanRef::task(change.number)
-            )
-        }
-        Event::MergeRestarted(change) | Event::MergeCancelled(change) => {
-            let what = match event {
-                Event::MergeCancelled(_) => "merge cancelled",
-                _ => "is merged again",
-            };
-            let why = change.reason.as_deref().unwrap_or("no reason was given");
-            format!("{} {what}: {why}", HumanRef::task(change.number))
-        }
-        Event::MergeCompleted(change) => {
-            let sha = change.result_sha.as_deref().map(short).unwrap_or_default();
-            let ahead = forecast(change);
-            format!("{} merged {sha}{ahead}", HumanRef::task(change.number))
-        }
-
+        Event::MergeVerifying(change)
+        | Event::MergeConflict(change)
+        | Event::MergeCompleted(change)
+        | Event::MergeRefused(change)
+        | Event::MergeRestarted(change)
+        | Event::MergeManual(change)
+        | Event::MergeCancelled(change) => merge_text(view, event, change)?,
         Event::AgentActivity(activity) => activity_line(view, activity)?,
-        Event::ModelCallFailed(failed) => call_failed(view, failed),
-        Event::ReceiptStored(receipt) => check(view, receipt),
-        Event::SpecPlanJudged(judged) => opinion::headline(&judged.into()),
-        Event::RequirementAblated(done) => ablated(done),
-        Event::DiscoveryRecorded(found) => {
-            noted(view, &HumanRef::task(found.source_number).to_string())?
-        }
-        Event::HandOverCompleted(done) => {
-            format!("handed over {} at {}", done.branch, short(&done.head))
-        }
-
+        Event::ModelCallFailed(failed) => call_failed_text(view, failed),
+        Event::ReceiptStored(receipt) => receipt_text(view, receipt),
+        Event::SpecPlanJudged(judged) => plan_opinion::opinion_headline(&judged.into()),
+        Event::RequirementAblated(done) => ablation_text(done),
+        Event::DiscoveryRecorded(found) => newest_note(view, &number_ref(found.source_number))?,
+        Event::HandOverCompleted(done) => hand_over_text(done),
         Event::AgentCompleted(ended) => planning_ended(ended),
-        Event::TicketCreated(ticket) => {
-            format!(
-                "{} planned: {}",
-                HumanRef::ticket(ticket.number),
-                ticket.title
-            )
-        }
-        Event::MessageQueued(message) => {
-            let number = view.number_of(message.task_id)?;
-            noted(view, &HumanRef::task(number).to_string())?
-        }
-        Event::CostRecorded(cost) if cost.estimated => noted(view, UNRECORDED)?,
+        Event::TicketCreated(ticket) => ticket_text(ticket),
+        Event::MessageQueued(message) => message_text(view, message)?,
+        Event::CostRecorded(cost) if cost.estimated => newest_note(view, UNRECORDED)?,
         Event::CostRecorded(_) => return None,
-
         Event::SpecCreated(_)
         | Event::SpecExecutionStarted(_)
         | Event::SpecEvalResult(_)
@@ -137,14 +92,72 @@ fn told(view: &RunView, event: &Event) -> Option<String> {
     })
 }
 
+/// How a phase begins, is refused, passes or fails.
+fn phase_text(event: &Event, change: &PhaseChange) -> Option<String> {
+    Some(match event {
+        Event::SpecPhaseStarted(_) if change.attempt > 1 => {
+            format!("{} begins, attempt {}", change.phase, change.attempt)
+        }
+        Event::SpecPhaseStarted(_) => format!("{} begins", change.phase),
+        Event::SpecPhaseRetry(_) => retry_text(change),
+        Event::SpecPhaseCompleted(_) => passed_text(change),
+        Event::SpecPhaseFailed(_) => {
+            let why = change.reason.as_deref().unwrap_or("no attempt left");
+            format!("{} failed: {why}", change.phase)
+        }
+        Event::SpecPhaseStale(_) => format!("{} must run again", change.phase),
+        _ => return None,
+    })
+}
+
+/// How a spec stopped, and why.
+fn stop_text(change: &SpecChange) -> String {
+    let why = change.reason.as_deref().unwrap_or("no reason was given");
+    format!("{}: {why}", change.to)
+}
+
+fn hand_over_text(done: &HandOverDone) -> String {
+    format!("handed over {} at {}", done.branch, short_sha(&done.head))
+}
+
+fn message_text(view: &RunView, message: &MessageChange) -> Option<String> {
+    let number = view.task_number(message.task_id)?;
+    newest_note(view, &number_ref(number))
+}
+
+fn ticket_text(ticket: &TicketChange) -> String {
+    let reference = HumanRef::ticket(ticket.number);
+    format!("{reference} planned: {}", ticket.title)
+}
+
+/// How the merge of a task goes.
+fn merge_text(view: &RunView, event: &Event, change: &MergeChange) -> Option<String> {
+    let task = number_ref(change.number);
+    let why = change.reason.as_deref().unwrap_or("no reason was given");
+    Some(match event {
+        Event::MergeConflict(_) | Event::MergeRefused(_) | Event::MergeManual(_) => {
+            newest_note(view, &task)?
+        }
+        Event::MergeVerifying(_) => format!("{task} is checked on the merged tree"),
+        Event::MergeRestarted(_) => format!("{task} is merged again: {why}"),
+        Event::MergeCancelled(_) => format!("{task} merge cancelled: {why}"),
+        Event::MergeCompleted(_) => {
+            let sha = change.result_sha.as_deref().map(short_sha);
+            let sha = sha.unwrap_or_default();
+            format!("{task} merged {sha}{}", forecast_text(change))
+        }
+        _ => return None,
+    })
+}
+
 /// The tasks behind it in the queue whose merges are expected to conflict.
-fn forecast(change: &MergeChange) -> String {
+fn forecast_text(change: &MergeChange) -> String {
     let others = change
         .forecast
         .iter()
         .filter(|(number, paths)| *number != change.number && *paths > 0)
         .map(|(number, paths)| {
-            let paths = super::text::count(u64::from(*paths), "file");
+            let paths = super::text_layout::count_noun(u64::from(*paths), "file");
             format!("{} in {paths}", HumanRef::task(*number))
         });
     let others: Vec<String> = others.collect();
@@ -155,18 +168,22 @@ fn forecast(change: &MergeChange) -> String {
 }
 
 fn planning_ended(ended: &PlanningEnded) -> String {
-    let passed = super::text::count(ended.phases_completed.len() as u64, "phase");
+    let passed = super::text_layout::count_noun(ended.phases_completed.len() as u64, "phase");
     match &ended.failed_phase {
         None => format!("planning ended, {passed} passed"),
         Some(failed) => format!("planning ended at {failed}, {passed} passed before"),
     }
 }
 
-fn own(change: &TaskChange) -> String {
-    HumanRef::task(change.number).to_string()
+fn task_ref(change: &TaskChange) -> String {
+    number_ref(change.number)
 }
 
-fn started(view: &RunView, change: &TaskChange) -> String {
+fn number_ref(number: i64) -> String {
+    HumanRef::task(number).to_string()
+}
+
+fn started_text(view: &RunView, change: &TaskChange) -> String {
     let task = view.tasks.get(&change.number);
     let role = task.map_or("", |task| task.role);
     let again = match change.round {
@@ -179,12 +196,12 @@ fn started(view: &RunView, change: &TaskChange) -> String {
     };
     format!(
         "{} begins: {} ({role}{again}{found})",
-        own(change),
+        task_ref(change),
         change.title
     )
 }
 
-fn refused(change: &PhaseChange) -> String {
+fn refused_text(change: &PhaseChange) -> String {
     let score = change
         .score
         .map_or(String::new(), |score| format!(" {score:.2}"));
@@ -201,7 +218,7 @@ fn refused(change: &PhaseChange) -> String {
     format!("{} refused{score}: {why}", change.phase)
 }
 
-fn tried_again(change: &PhaseChange) -> String {
+fn retry_text(change: &PhaseChange) -> String {
     let reason = change.reason.as_deref().unwrap_or_default();
     match reason.starts_with(PhaseFailure::ProviderUnavailable.as_str()) {
         true => format!("{} waits: {reason}", change.phase),
@@ -210,36 +227,36 @@ fn tried_again(change: &PhaseChange) -> String {
 }
 
 /// A model call that failed, with whose it is.
-pub(super) fn call_failed(view: &RunView, failed: &CallFailed) -> String {
-    let number = failed.subject.task_id().and_then(|id| view.number_of(id));
+pub(super) fn call_failed_text(view: &RunView, failed: &CallFailed) -> String {
+    let number = failed.subject.task_id().and_then(|id| view.task_number(id));
     let who = match (failed.subject.phase(), number) {
         (Some(phase), _) => phase.to_string(),
         (None, Some(number)) => HumanRef::task(number).to_string(),
         (None, None) => failed.role.to_string(),
     };
-    format!("{who}: {}", failed.line())
+    format!("{who}: {}", failed.one_line())
 }
 
-fn passed(change: &PhaseChange) -> String {
+fn passed_text(change: &PhaseChange) -> String {
     let score = change
         .score
         .map_or(String::new(), |score| format!(" {score:.2}"));
     let took = change
         .took_ms
-        .map_or(String::new(), |ms| format!("  {}", took(ms)));
+        .map_or(String::new(), |ms| format!("  {}", format_duration(ms)));
     format!("{} passed{score}{took}", change.phase)
 }
 
 /// The newest note about a task.
-fn noted(view: &RunView, about: &str) -> Option<String> {
+fn newest_note(view: &RunView, about: &str) -> Option<String> {
     let mut notes = view.notes.iter().rev();
     let note = notes.find(|note| note.text.starts_with(about))?;
     Some(note.text.clone())
 }
 
-fn activity_line(view: &RunView, activity: &Activity) -> Option<String> {
+fn activity_line(view: &RunView, activity: &AgentActivity) -> Option<String> {
     let who = match activity.subject {
-        AttemptSubject::Task { task_id } => HumanRef::task(view.number_of(task_id)?).to_string(),
+        AttemptSubject::Task { task_id } => HumanRef::task(view.task_number(task_id)?).to_string(),
         AttemptSubject::SpecPhase { phase } => phase.to_string(),
         AttemptSubject::TaskChecks { .. }
         | AttemptSubject::BaseSuite
@@ -256,7 +273,7 @@ fn activity_line(view: &RunView, activity: &Activity) -> Option<String> {
 }
 
 /// What became of a requirement without the work for it.
-fn ablated(done: &AblationDone) -> String {
+fn ablation_text(done: &AblationDone) -> String {
     let told = |verdict| {
         let those = done.verdicts.iter().filter(|(_, found)| *found == verdict);
         let names: Vec<&str> = those.map(|(name, _)| name.as_str()).collect();
@@ -273,8 +290,8 @@ fn ablated(done: &AblationDone) -> String {
     }
 }
 
-fn check(view: &RunView, receipt: &ReceiptDone) -> String {
-    let number = receipt.task_id.and_then(|id| view.number_of(id));
+fn receipt_text(view: &RunView, receipt: &ReceiptDone) -> String {
+    let number = receipt.task_id.and_then(|id| view.task_number(id));
     let whose = match (receipt.stage, number) {
         (CheckStage::Ablation, _) => "check without its work".to_owned(),
         (CheckStage::Head, _) | (_, None) => format!("{} check", receipt.stage),
@@ -290,7 +307,7 @@ fn check(view: &RunView, receipt: &ReceiptDone) -> String {
     };
     format!(
         "{whose} {result}  {}  {}",
-        took(receipt.took_ms),
+        format_duration(receipt.took_ms),
         receipt.command
     )
 }

@@ -2,41 +2,42 @@
 
 use std::path::Path;
 
-use omoi_protocol::control::{SpecView, Status};
+use omoi_protocol::control::{ProcessStatus, SpecView};
 
-use super::block::{INDENT, labelled};
-use super::text::{Page, clean, fit, flow, short, tilde, wrap};
+use super::progress::{INDENT, labelled_lines};
+use super::text_layout::{
+    OutputPage, clean_line, fit_columns, flow_cells, short_sha, tilde_path, wrap_text,
+};
 
 /// Lines an idea may take.
 const IDEA_LINES_MAX: usize = 3;
 
 /// Where a run happens.
-pub(crate) struct Scene<'a> {
+pub(crate) struct HeaderFacts<'a> {
     /// The process that does the work.
-    pub(crate) status: &'a Status,
-    /// The data folder.
+    pub(crate) status: &'a ProcessStatus,
     pub(crate) data: &'a Path,
-    /// The person's home.
+    /// The person's home folder, shown as `~`.
     pub(crate) home: Option<&'a Path>,
 }
 
 /// The model in words: what is scripted says so.
-pub(crate) fn model(name: &str) -> String {
+pub(crate) fn model_label(name: &str) -> String {
     match name {
         "simulated" => "simulated (scripted answers, no key, no cost)".to_owned(),
-        other => clean(other),
+        other => clean_line(other),
     }
 }
 
 /// Program, model, sandbox, data.
-pub(crate) fn header(scene: &Scene<'_>, page: Page) -> Vec<String> {
-    let Status {
+pub(crate) fn render_header(facts: &HeaderFacts<'_>, page: OutputPage) -> Vec<String> {
+    let ProcessStatus {
         version,
         model: name,
         sandbox,
         model_notes,
         ..
-    } = scene.status;
+    } = facts.status;
     let sandbox = match sandbox.as_deref() {
         Some("process") => "process (unsafe: no isolation)",
         Some(rung) => rung,
@@ -44,28 +45,36 @@ pub(crate) fn header(scene: &Scene<'_>, page: Page) -> Vec<String> {
     };
     let cells = [
         format!("OmoiOS {version}"),
-        format!("model: {}", model(name.as_deref().unwrap_or("none"))),
+        format!("model: {}", model_label(name.as_deref().unwrap_or("none"))),
         format!("sandbox: {sandbox}"),
-        format!("data: {}", tilde(scene.data, scene.home)),
+        format!("data: {}", tilde_path(facts.data, facts.home)),
     ];
-    let mut lines = flow(&cells, page.width);
+    let mut lines = flow_cells(&cells, page.width);
     if let Some(first) = lines.first_mut() {
         *first = page.bold(first);
     }
     for note in model_notes {
-        lines.extend(wrap(&format!("note: {}", clean(note)), page.width));
+        lines.extend(wrap_text(
+            &format!("note: {}", clean_line(note)),
+            page.width,
+        ));
     }
     lines
 }
 
 /// Idea, repository and what the person should know about it.
-pub(crate) fn subject(spec: &SpecView, idea: &str, home: Option<&Path>, page: Page) -> Vec<String> {
+pub(crate) fn render_subject(
+    spec: &SpecView,
+    idea: &str,
+    home: Option<&Path>,
+    page: OutputPage,
+) -> Vec<String> {
     let columns = page.width - INDENT;
-    let mut idea = wrap(&clean(idea), columns);
+    let mut idea = wrap_text(&clean_line(idea), columns);
     if idea.len() > IDEA_LINES_MAX {
         let last = idea[IDEA_LINES_MAX - 1..=IDEA_LINES_MAX].join(" ");
         idea.truncate(IDEA_LINES_MAX - 1);
-        idea.push(fit(&last, columns).into_owned());
+        idea.push(fit_columns(&last, columns).into_owned());
     }
     let survey = spec.survey.get("survey");
     let files = survey
@@ -76,24 +85,24 @@ pub(crate) fn subject(spec: &SpecView, idea: &str, home: Option<&Path>, page: Pa
         .and_then(serde_json::Value::as_str);
     let base = spec.base_branch.as_deref().unwrap_or("HEAD");
     let cells = [
-        tilde(Path::new(&spec.repo), home),
-        format!("{}@{}", clean(base), short(&spec.base_sha)),
-        files.map_or(String::new(), |n| super::text::count(n, "file")),
+        tilde_path(Path::new(&spec.repo), home),
+        format!("{}@{}", clean_line(base), short_sha(&spec.base_sha)),
+        files.map_or(String::new(), |n| super::text_layout::count_noun(n, "file")),
         tests.map_or("no test command".to_owned(), |t| {
-            format!("tests: {}", clean(t))
+            format!("tests: {}", clean_line(t))
         }),
     ];
-    let mut repo = flow(&cells, columns);
+    let mut repo = flow_cells(&cells, columns);
     for note in &spec.notes {
-        repo.extend(wrap(&format!("note: {}", clean(note)), columns));
+        repo.extend(wrap_text(&format!("note: {}", clean_line(note)), columns));
     }
     if !spec.mounts.is_empty() {
         let mounts = spec.mounts.iter();
-        let mounts = mounts.map(|path| tilde(Path::new(path), home));
+        let mounts = mounts.map(|path| tilde_path(Path::new(path), home));
         let read = mounts.collect::<Vec<_>>().join(", ");
-        repo.extend(wrap(&format!("sandboxes read: {read}"), columns));
+        repo.extend(wrap_text(&format!("sandboxes read: {read}"), columns));
     }
-    let mut lines = labelled(page, "idea", &idea);
-    lines.extend(labelled(page, "repo", &repo));
+    let mut lines = labelled_lines(page, "idea", &idea);
+    lines.extend(labelled_lines(page, "repo", &repo));
     lines
 }

@@ -7,28 +7,29 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use omoi_llm::scenario::Scenario;
+use omoi_protocol::shell_word::shell_word;
 use omoi_runtime::config::{Config, ConfigLayer, ConfigSources, keys, load_config};
 use omoi_runtime::telemetry;
 
-use super::fail::Usage;
-use super::{Colour, Global, ModelArgs};
-use crate::Hint;
-use crate::view::live;
-use crate::view::text::{Page, WIDTH_MIN, shell};
+use super::error_report::UsageError;
+use super::{ColourMode, GlobalArgs, ModelArgs};
+use crate::ErrorHint;
+use crate::view::live_screen;
+use crate::view::text_layout::{OutputPage, WIDTH_MIN};
 
 /// What this process logs while a person watches a run: the run's own lines say the rest.
 const QUIET: &str = "error";
 
 /// Flags of every command and what follows from them.
-pub(crate) struct Context {
-    global: Global,
+pub(crate) struct CommandContext {
+    global: GlobalArgs,
     sources: ConfigSources,
 }
 
 /// What one command adds to the configuration.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Overrides {
-    /// Who answers.
+pub(crate) struct ConfigOverrides {
+    /// The model and the scenario named by flags.
     pub(crate) model: ModelArgs,
     /// The port to listen at.
     pub(crate) port: Option<u16>,
@@ -36,16 +37,15 @@ pub(crate) struct Overrides {
 
 /// The configuration with what it was read from.
 #[derive(Clone)]
-pub(crate) struct Settings {
-    /// The configuration.
+pub(crate) struct CommandSettings {
     pub(crate) config: Config,
     /// What it was read from.
     pub(crate) sources: ConfigSources,
 }
 
-impl Context {
+impl CommandContext {
     /// The context of these flags in this process's environment.
-    pub(crate) fn new(global: Global) -> Self {
+    pub(crate) fn new(global: GlobalArgs) -> Self {
         Self {
             global,
             sources: ConfigSources::from_process(),
@@ -53,29 +53,29 @@ impl Context {
     }
 
     /// Whether scripts read the output.
-    pub(crate) fn json(&self) -> bool {
+    pub(crate) fn is_json(&self) -> bool {
         self.global.json
     }
 
     /// The address of an `api` process, where one was named.
-    pub(crate) fn api(&self) -> Option<&str> {
+    pub(crate) fn api_address(&self) -> Option<&str> {
         self.global.api.as_deref()
     }
 
     /// The person's home folder.
-    pub(crate) fn home(&self) -> Option<PathBuf> {
-        self.variable("HOME").map(PathBuf::from)
+    pub(crate) fn home_folder(&self) -> Option<PathBuf> {
+        self.environment_variable("HOME").map(PathBuf::from)
     }
 
     /// The repository this command was typed in, if it was in one.
-    pub(crate) fn here(&self) -> Option<PathBuf> {
+    pub(crate) fn current_repository(&self) -> Option<PathBuf> {
         let folder = std::env::current_dir().ok()?;
         let top = folder.ancestors().find(|at| at.join(".git").exists())?;
         top.canonicalize().ok()
     }
 
     /// A variable of the environment that says something about the machine.
-    pub(crate) fn variable(&self, name: &str) -> Option<std::ffi::OsString> {
+    pub(crate) fn environment_variable(&self, name: &str) -> Option<std::ffi::OsString> {
         let value = self.sources.process.get(std::ffi::OsStr::new(name))?;
         (!value.is_empty()).then(|| value.clone())
     }
@@ -84,22 +84,25 @@ impl Context {
     ///
     /// # Errors
     /// When a layer is wrong.
-    pub(crate) fn settings(&self, overrides: &Overrides) -> anyhow::Result<Settings> {
-        let Overrides { model, port } = overrides;
+    pub(crate) fn load_settings(
+        &self,
+        overrides: &ConfigOverrides,
+    ) -> anyhow::Result<CommandSettings> {
+        let ConfigOverrides { model, port } = overrides;
         let mut sources = self.sources.clone();
         if let Some(file) = &self.global.config {
             if !file.is_file() {
-                let what = Usage(format!(
+                let error = UsageError(format!(
                     "there is no configuration file `{}`",
                     file.display()
                 ));
-                return Err(what.into());
+                return Err(error.into());
             }
             sources.user_file = Some(file.clone());
         }
         if let Some(dir) = &self.global.data_dir {
             let dir = std::path::absolute(dir).context("could not name the data folder")?;
-            sources = sources.with_flag("data.dir", text(&dir)?);
+            sources = sources.with_flag("data.dir", utf8_path(&dir)?);
         }
         let port = port.map(|port| port.to_string());
         let flags = [
@@ -123,20 +126,22 @@ impl Context {
         }
         if let Some(scenario) = &model.scenario {
             let path = std::path::absolute(scenario).context("could not name the scenario")?;
-            sources = sources.with_flag("llm.scenario", text(&path)?);
+            sources = sources.with_flag("llm.scenario", utf8_path(&path)?);
         }
         let config = load_config(&keys::TABLE, &sources)?;
         let simulated = config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated;
         if model.scenario.is_some() && !simulated {
-            let what = Usage("--scenario scripts the simulated model only".to_owned());
-            return Err(anyhow::Error::new(what).context(Hint("add --model simulated".to_owned())));
+            let error = UsageError("--scenario scripts the simulated model only".to_owned());
+            return Err(
+                anyhow::Error::new(error).context(ErrorHint("add --model simulated".to_owned()))
+            );
         }
-        Ok(Settings { config, sources })
+        Ok(CommandSettings { config, sources })
     }
 
     /// The flags that lead another command to the same data, with a blank in front of each.
-    pub(crate) fn again(&self) -> String {
-        let Global {
+    pub(crate) fn data_flags(&self) -> String {
+        let GlobalArgs {
             data_dir,
             database,
             redis,
@@ -163,12 +168,12 @@ impl Context {
             ("api", address(api)),
         ]
         .into_iter()
-        .filter_map(|(name, value)| Some(format!(" --{name} {}", shell(&value?))))
+        .filter_map(|(name, value)| Some(format!(" --{name} {}", shell_word(&value?))))
         .collect()
     }
 
     /// Starts logging; quietly where a run's own lines tell people what goes on.
-    pub(crate) fn log(&self, config: &Config, quietly: bool) {
+    pub(crate) fn start_log(&self, config: &Config, quietly: bool) {
         let entry = config.entry(&keys::LOG_FILTER.spec);
         let untouched = entry.is_some_and(|entry| entry.origin.layer == ConfigLayer::Default);
         let filter = if quietly && untouched {
@@ -187,7 +192,7 @@ impl Context {
     }
 
     /// Prints lines of data.
-    pub(crate) fn print(&self, lines: &[String]) -> io::Result<()> {
+    pub(crate) fn print_lines(&self, lines: &[String]) -> io::Result<()> {
         let mut out = io::stdout().lock();
         for line in lines {
             writeln!(out, "{line}")?;
@@ -205,28 +210,34 @@ impl Context {
     }
 
     /// The page behind standard output.
-    pub(crate) fn page(&self) -> Page {
-        let columns = live::size(io::stdout()).map_or(WIDTH_MIN + 20, |(columns, _)| columns);
-        Page::new(columns, self.colour(io::stdout().is_terminal()))
+    pub(crate) fn stdout_page(&self) -> OutputPage {
+        let columns =
+            live_screen::terminal_size(io::stdout()).map_or(WIDTH_MIN + 20, |(columns, _)| columns);
+        OutputPage::new(columns, self.has_colour(io::stdout().is_terminal()))
     }
 
     /// The page behind standard error.
-    pub(crate) fn stderr_page(&self) -> Page {
-        let columns = live::size(io::stderr()).map_or(WIDTH_MIN + 20, |(columns, _)| columns);
-        Page::new(columns, self.colour_on_stderr())
+    pub(crate) fn stderr_page(&self) -> OutputPage {
+        let columns =
+            live_screen::terminal_size(io::stderr()).map_or(WIDTH_MIN + 20, |(columns, _)| columns);
+        OutputPage::new(columns, self.colour_on_stderr())
     }
 
     /// Whether what goes to standard error has colour.
     pub(crate) fn colour_on_stderr(&self) -> bool {
-        self.colour(io::stderr().is_terminal())
+        self.has_colour(io::stderr().is_terminal())
     }
 
-    fn colour(&self, is_terminal: bool) -> bool {
-        let dumb = self.variable("TERM").is_some_and(|term| term == "dumb");
+    fn has_colour(&self, is_terminal: bool) -> bool {
+        let dumb = self
+            .environment_variable("TERM")
+            .is_some_and(|term| term == "dumb");
         match self.global.color {
-            Colour::Always => true,
-            Colour::Never => false,
-            Colour::Auto => is_terminal && !dumb && self.variable("NO_COLOR").is_none(),
+            ColourMode::Always => true,
+            ColourMode::Never => false,
+            ColourMode::Auto => {
+                is_terminal && !dumb && self.environment_variable("NO_COLOR").is_none()
+            }
         }
     }
 }
@@ -237,17 +248,18 @@ pub(crate) fn check_scenario(config: &Config) -> anyhow::Result<()> {
         return Ok(());
     }
     let Some(path) = config.get(&keys::LLM_SCENARIO) else {
-        let what = Usage("the simulated model has no scenario".to_owned());
+        let error = UsageError("the simulated model has no scenario".to_owned());
         let hint =
-            Hint("name one with --scenario FILE; docs/scenario-format.md says how".to_owned());
-        return Err(anyhow::Error::new(what).context(hint));
+            ErrorHint("name one with --scenario FILE; docs/scenario-format.md says how".to_owned());
+        return Err(anyhow::Error::new(error).context(hint));
     };
     Scenario::load_file(&path)
         .map(drop)
         .with_context(|| format!("the scenario `{}` cannot be used", path.display()))
 }
 
-fn text(path: &Path) -> anyhow::Result<String> {
+/// A path as text, for flags and for the platform.
+pub(crate) fn utf8_path(path: &Path) -> anyhow::Result<String> {
     let text = path.to_str().map(ToOwned::to_owned);
-    text.ok_or_else(|| Usage(format!("`{}` is not UTF-8", path.display())).into())
+    text.ok_or_else(|| UsageError(format!("`{}` is not UTF-8", path.display())).into())
 }

@@ -31,10 +31,7 @@ pub(crate) enum FolderError {
     },
     /// Its path is too long for the sockets in it.
     #[error("the path of the data folder `{}` is too long for a socket", path.display())]
-    TooLong {
-        /// The folder.
-        path: PathBuf,
-    },
+    TooLong { path: PathBuf },
     /// Its token or its name could not be stored.
     #[error("a file of the data folder could not be stored")]
     Token(#[from] files::ReplaceError),
@@ -42,17 +39,17 @@ pub(crate) enum FolderError {
 
 /// An opened data folder.
 #[derive(Clone, Debug)]
-pub(crate) struct Folder {
+pub(crate) struct OpenedFolder {
     path: PathBuf,
 }
 
 /// Held for as long as this process owns the folder.
 #[derive(Debug)]
-pub(crate) struct Ownership {
+pub(crate) struct FolderOwnership {
     _lock: File,
 }
 
-impl Folder {
+impl OpenedFolder {
     /// Opens the folder at `path`, making it with mode 0700 when there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
         let unusable = |source| FolderError::Unusable {
@@ -76,18 +73,18 @@ impl Folder {
         Ok(Self { path })
     }
 
-    /// The folder.
-    pub(crate) fn path(&self) -> &Path {
+    /// Path of the folder, without symbolic links.
+    pub(crate) fn folder_path(&self) -> &Path {
         &self.path
     }
 
     /// The socket its owner answers on.
-    pub(crate) fn socket(&self) -> PathBuf {
+    pub(crate) fn socket_path(&self) -> PathBuf {
         self.path.join("omoi.sock")
     }
 
     /// Takes the folder; none when another process has it.
-    pub(crate) fn own(&self) -> Result<Option<Ownership>, FolderError> {
+    pub(crate) fn take_ownership(&self) -> Result<Option<FolderOwnership>, FolderError> {
         let path = self.path.join("omoi.lock");
         let unusable = |source| FolderError::Unusable {
             path: path.clone(),
@@ -101,31 +98,31 @@ impl Folder {
             .open(&path)
             .map_err(unusable)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Ownership { _lock: file })),
+            Ok(()) => Ok(Some(FolderOwnership { _lock: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(unusable(source)),
         }
     }
 
     /// The token of the folder, made when there is none.
-    pub(crate) fn token(&self, rng: &Rng) -> Result<String, FolderError> {
-        self.kept(TOKEN, rng)
+    pub(crate) fn control_token(&self, rng: &Rng) -> Result<String, FolderError> {
+        self.load_or_make_word(TOKEN, rng)
     }
 
     /// The folder as its database knows it: by a name of its own that moves with it.
-    pub(crate) fn identity(&self, rng: &Rng) -> Result<DataFolder, FolderError> {
+    pub(crate) fn store_identity(&self, rng: &Rng) -> Result<DataFolder, FolderError> {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         Ok(DataFolder {
-            id: self.kept(IDENTITY, rng)?,
+            id: self.load_or_make_word(IDENTITY, rng)?,
             place: format!("{}:{}", host.trim(), self.path.display()),
         })
     }
 
     /// The random word in the file `name`, made when there is none. Of processes that start at once,
     /// one makes it.
-    fn kept(&self, name: &str, rng: &Rng) -> Result<String, FolderError> {
-        let _making = self.lock()?;
-        if let Some(word) = self.stored(name)? {
+    fn load_or_make_word(&self, name: &str, rng: &Rng) -> Result<String, FolderError> {
+        let _making = self.lock_folder()?;
+        if let Some(word) = self.stored_word(name)? {
             return Ok(word);
         }
         let mut bytes = [0_u8; 32];
@@ -137,7 +134,7 @@ impl Folder {
     }
 
     /// Keeps other processes from making files of the folder until it is dropped.
-    fn lock(&self) -> Result<File, FolderError> {
+    fn lock_folder(&self) -> Result<File, FolderError> {
         let unusable = |source| FolderError::Unusable {
             path: self.path.clone(),
             source,
@@ -149,10 +146,10 @@ impl Folder {
 
     /// The token of the folder, if an owner has made one.
     pub(crate) fn stored_token(&self) -> Result<Option<String>, FolderError> {
-        self.stored(TOKEN)
+        self.stored_word(TOKEN)
     }
 
-    fn stored(&self, name: &str) -> Result<Option<String>, FolderError> {
+    fn stored_word(&self, name: &str) -> Result<Option<String>, FolderError> {
         let path = self.path.join(name);
         let mut text = String::new();
         match File::open(&path).and_then(|mut file| file.read_to_string(&mut text)) {
@@ -172,11 +169,11 @@ mod tests {
     #[test]
     fn who_starts_at_once_gets_the_same_token() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::open(dir.path()).unwrap();
+        let folder = OpenedFolder::open(dir.path()).unwrap();
         let tokens: Vec<String> = std::thread::scope(|scope| {
             let starting = (0..8).map(|seed| {
                 let folder = &folder;
-                scope.spawn(move || folder.token(&Rng::seeded(seed)).unwrap())
+                scope.spawn(move || folder.control_token(&Rng::seeded(seed)).unwrap())
             });
             let starting: Vec<_> = starting.collect();
             starting

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use omoi_domain::model_route::RouteName;
-use omoi_domain::score::Weights;
+use omoi_domain::score::ScoreWeights;
 use omoi_execution::Settings;
 use omoi_runtime::config::{Config, keys};
 use omoi_sandbox::SandboxLimits;
@@ -17,9 +17,9 @@ const STUCK: Duration = Duration::from_secs(900);
 const LEASE: Duration = Duration::from_secs(15);
 
 /// The settings `config` asks for, with answers of at most `max_tokens`.
-pub(super) fn of_config(config: &Config, max_tokens: u32) -> Settings {
+pub(super) fn loop_settings(config: &Config, max_tokens: u32) -> Settings {
     Settings {
-        weights: weights(config),
+        weights: score_weights(config),
         project_slots: config.get(&keys::MAX_CONCURRENT_TASKS_PER_PROJECT).into(),
         global_slots: config.get(&keys::MAX_CONCURRENT_AGENTS).into(),
         scan_batch: config.get(&keys::MAX_QUEUE_SCAN_BATCH).into(),
@@ -43,7 +43,7 @@ pub(super) fn of_config(config: &Config, max_tokens: u32) -> Settings {
         start_timeout: config.get(&keys::MONITORING_CLAIM_TIMEOUT),
         stuck_timeout: STUCK,
         lease: LEASE,
-        limits: limits(config),
+        limits: sandbox_limits(config),
         read_only: config.get(&keys::SANDBOX_READ_ONLY),
         discovery_depth_max: config.get(&keys::DISCOVERY_DEPTH_CAP),
         discoveries_per_task: config.get(&keys::DISCOVERY_PER_TASK_CAP),
@@ -52,7 +52,7 @@ pub(super) fn of_config(config: &Config, max_tokens: u32) -> Settings {
 }
 
 /// How `config` has a database server used.
-pub(super) fn server(config: &Config) -> Server {
+pub(super) fn database_server(config: &Config) -> Server {
     Server {
         connections: config.get(&keys::DATABASE_POOL_SIZE),
         pool_timeout: config.get(&keys::DATABASE_POOL_TIMEOUT),
@@ -61,8 +61,8 @@ pub(super) fn server(config: &Config) -> Server {
     }
 }
 
-fn weights(config: &Config) -> Weights {
-    Weights {
+fn score_weights(config: &Config) -> ScoreWeights {
+    ScoreWeights {
         w_p: config.get(&keys::TQ_W_P),
         w_a: config.get(&keys::TQ_W_A),
         w_d: config.get(&keys::TQ_W_D),
@@ -77,7 +77,7 @@ fn weights(config: &Config) -> Weights {
     }
 }
 
-fn limits(config: &Config) -> SandboxLimits {
+fn sandbox_limits(config: &Config) -> SandboxLimits {
     SandboxLimits {
         memory_bytes: config.get(&keys::SANDBOX_MEMORY),
         processes_max: config.get(&keys::SANDBOX_PROCESSES).into(),

@@ -1,0 +1,229 @@
+//! Specs as commands make, show and change them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use omoi_domain::id::SpecId;
+use omoi_domain::money::NanoUsd;
+use omoi_domain::opinion::CheckDoubt;
+use omoi_domain::phase::Phase;
+use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::ticket::TicketStatus;
+use omoi_domain::time::Timestamp;
+
+use super::task::TaskView;
+
+/// `POST /specs`: write a spec down and start it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateSpec {
+    /// The person's words, verbatim.
+    pub idea: String,
+    /// Absolute path of a git repository.
+    pub repo: String,
+    /// Release the tasks as soon as they are planned.
+    pub auto_start: bool,
+    /// Carry the markdown of `.omoi_os/` in the hand-over.
+    pub spec_files: bool,
+    /// The command that runs the project's suite, or `none`; without it the repository is looked at.
+    #[serde(default)]
+    pub suite: Option<String>,
+    /// Begin although the suite fails on the base commit, and count new failures only.
+    #[serde(default)]
+    pub accept_red: bool,
+}
+
+/// What the `.omoi.yaml` of a repository asks for at HEAD. `GET /trust`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepositoryTrustView {
+    /// Absolute path of the repository.
+    pub repo: String,
+    /// The commit its file was read at.
+    pub commit: String,
+    /// Digest of the file's text, if there is a file.
+    pub file_digest: Option<String>,
+    /// What needs the yes of a person, one line each.
+    pub asks: Vec<String>,
+    /// Whether the person said yes to this text.
+    pub is_trusted: bool,
+}
+
+/// A person's yes. `POST /trust`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustRepository {
+    /// Absolute path of a git repository.
+    pub repo: String,
+    /// Digest of the text they saw.
+    pub file_digest: String,
+}
+
+/// Body of `POST /specs/{spec}/resume`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeSpec {
+    /// Hand the branch over although criteria are weak.
+    pub accept_weak: bool,
+    /// Begin although the suite fails on the base commit, and count new failures only.
+    #[serde(default)]
+    pub accept_red: bool,
+    /// Another command that runs the project's suite, or `none`, while nothing is planned yet.
+    #[serde(default)]
+    pub suite: Option<String>,
+}
+
+/// A spec. `GET /specs`, `GET /specs/{spec}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpecView {
+    /// Row id of the spec.
+    pub id: SpecId,
+    /// Reference within its project, `SPEC-n`.
+    pub spec_ref: String,
+    /// `project/SPEC-n`: what every command takes from anywhere.
+    pub name: String,
+    /// Title shown to people.
+    pub title: String,
+    /// Current stage of its life cycle.
+    pub status: SpecStatus,
+    /// Why the process that was asked does not go on with it, although it is not over.
+    pub waits: Option<SpecWaits>,
+    /// The phase it is in.
+    pub current_phase: Phase,
+    /// Name of the model that answers, or `simulated`.
+    pub model: String,
+    /// The file of the scripted answers, when it is simulated.
+    pub scenario: Option<String>,
+    /// Path of the user's repository.
+    pub repo: String,
+    /// The commit everything starts from.
+    pub base_sha: String,
+    /// The branch HEAD was on, if any.
+    pub base_branch: Option<String>,
+    /// Name of the integration branch.
+    pub branch: String,
+    /// Why it failed or is blocked.
+    pub last_error: Option<String>,
+    /// When it was written down.
+    pub created_at: Timestamp,
+    /// When it ended; none while it goes on.
+    pub ended_at: Option<Timestamp>,
+    /// Things the person was told at the start.
+    pub notes: Vec<String>,
+    /// Folders of the machine that its sandboxes read, beyond the system's.
+    pub mounts: Vec<String>,
+    /// Survey of the repository: its files, toolchains and test commands.
+    pub survey: Value,
+}
+
+/// Why a process does not go on with a spec.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecWaits {
+    /// The model that began it.
+    pub begun: String,
+    /// The command that goes on with it.
+    pub resume: String,
+}
+
+/// A spec with all that belongs to it. `GET /specs/{spec}/detail`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpecDetail {
+    /// The spec without its plan.
+    pub spec: SpecView,
+    /// The person's words, verbatim.
+    pub original_request: String,
+    /// Its phases in order.
+    pub phases: Vec<PhaseView>,
+    /// Its tickets in plan order.
+    pub tickets: Vec<TicketView>,
+    /// Its tasks in plan order.
+    pub tasks: Vec<TaskView>,
+    /// What it will take, once planned.
+    pub estimate: Option<PlanEstimate>,
+    /// Where merges to come may conflict.
+    pub overlaps: Vec<OverlapView>,
+    /// The second opinion on its checks, once it was asked for.
+    pub opinion: Option<OpinionView>,
+}
+
+/// What a model that did not write the plan says of its checks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpinionView {
+    /// The model that was asked.
+    pub model: String,
+    /// Whether it is the model that wrote the plan, asked afresh.
+    pub is_same_model: bool,
+    /// How checks could pass while their criteria are violated.
+    pub doubts: Vec<CheckDoubt>,
+    /// Why there is no opinion, where there is none.
+    pub skipped: Option<String>,
+    /// Whether its objections went back to the planner.
+    pub was_sent_back: bool,
+}
+
+/// Two tasks that may be worked on at once and say that they change the same files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlapView {
+    /// References of both tasks, `TSK-n`.
+    pub task_refs: [String; 2],
+    /// Paths from the repository's root.
+    pub files: Vec<String>,
+}
+
+/// What a plan will take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanEstimate {
+    /// Number of tickets in the plan.
+    pub tickets: u32,
+    /// Number of tasks in the plan.
+    pub tasks: u32,
+    /// Number of acceptance criteria in the plan.
+    pub criteria: u32,
+    /// Tasks on the longest chain.
+    pub longest_chain: u32,
+    /// Most tasks that could run at once.
+    pub width: u32,
+    /// Hours a person would take.
+    pub hours: f64,
+    /// Most it may cost in billionths of a dollar.
+    pub cost_cap_nanousd: NanoUsd,
+    /// Share of requirements covered, 0 to 100.
+    pub coverage_percent: f64,
+}
+
+/// One planning phase of a spec.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseView {
+    /// Which phase it is.
+    pub phase: Phase,
+    /// Current state of the phase.
+    pub state: PhaseState,
+    /// Attempts that count against the limit.
+    pub attempts: u32,
+    /// The evaluator's last score.
+    pub score: Option<f64>,
+    /// What the last refusal said.
+    pub feedback: Option<String>,
+    /// The best output that was refused.
+    pub rejected_output: Option<Value>,
+    /// The score of that output.
+    pub rejected_score: Option<f64>,
+    /// Milliseconds from first attempt to end.
+    pub took_ms: Option<i64>,
+}
+
+/// A ticket of a spec.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TicketView {
+    /// Reference within its project, `TKT-n`.
+    pub ticket_ref: String,
+    /// Title shown to people.
+    pub title: String,
+    /// Current stage of its life cycle.
+    pub status: TicketStatus,
+}
+
+/// One exported file. `GET /specs/{spec}/export`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportedFile {
+    /// Path below the repository's root.
+    pub path: String,
+    /// Contents of the file.
+    pub text: String,
+}

@@ -1,0 +1,182 @@
+//! Tasks with their attempts, receipts and logs.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason};
+use omoi_domain::block::TaskBlock;
+use omoi_domain::check::{CheckKind, CheckStage};
+use omoi_domain::id::{AttemptId, TaskId};
+use omoi_domain::merge::IntegrationState;
+use omoi_domain::message::MessageType;
+use omoi_domain::sandbox::SandboxRung;
+use omoi_domain::suite::report::SuiteReport;
+use omoi_domain::task::{Priority, TaskStatus, TaskType, TicketPhase};
+use omoi_domain::time::Timestamp;
+
+/// A task. `GET /tasks?spec=`, `GET /tasks/{task}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskView {
+    /// Row id of the task.
+    pub id: TaskId,
+    /// Reference within its project, `TSK-n`.
+    pub task_ref: String,
+    /// `project/TSK-n`: what every command takes from anywhere.
+    pub name: String,
+    /// Reference of its ticket, `TKT-n`.
+    pub ticket_ref: String,
+    /// Reference of its spec, `SPEC-n`.
+    pub spec_ref: String,
+    /// `project/SPEC-n` of its spec.
+    pub spec_name: String,
+    /// Title shown to people.
+    pub title: String,
+    /// Kind of work the task is.
+    pub task_type: TaskType,
+    /// The phase of its ticket that it belongs to, such as `PHASE_IMPLEMENTATION`.
+    pub phase: TicketPhase,
+    /// How much the task matters.
+    pub priority: Priority,
+    /// Current stage of its life cycle.
+    pub status: TaskStatus,
+    /// Where its commits stand.
+    pub integration_state: IntegrationState,
+    /// Times it was sent back.
+    pub round: u32,
+    /// What it waits for: `TSK-n`.
+    pub depends_on: Vec<String>,
+    /// The task whose agent found it.
+    pub found_by: Option<String>,
+    /// Whether the spec cannot succeed without it.
+    pub needed: bool,
+    /// Branch that its attempts commit to.
+    pub branch: String,
+    /// Head commit of its branch, once there is one.
+    pub head_sha: Option<String>,
+    /// Ids of the requirements it serves.
+    pub requirements: Vec<String>,
+    /// What it waits for, when it is blocked.
+    pub blocked_by: Option<TaskBlock>,
+    /// What the last refusal said, or the last error.
+    pub problem: Option<String>,
+    /// What the agent says it did.
+    pub summary: Option<String>,
+}
+
+/// A task with its attempts and receipts. `GET /tasks/{task}/detail`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskDetail {
+    /// The task without its attempts.
+    pub task: TaskView,
+    /// What the agent is told.
+    pub description: String,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<AttemptView>,
+    /// Receipts of its checks, oldest first.
+    pub receipts: Vec<ReceiptView>,
+    /// Snapshot ref of the last attempt, if it has one.
+    pub wip_ref: Option<String>,
+}
+
+/// An attempt at a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptView {
+    /// Row id of the attempt.
+    pub id: AttemptId,
+    /// Counted per task, from 1.
+    pub attempt_no: u32,
+    /// Times the task had been sent back.
+    pub round: u32,
+    /// Role of the agent that made it.
+    pub role: AgentRole,
+    /// Current state of the attempt.
+    pub state: AttemptState,
+    /// Sandbox rung that it ran on.
+    pub rung: Option<SandboxRung>,
+    /// Read-only mounts beyond the system's.
+    pub mounts: Vec<String>,
+    /// Reason for its end; none while it runs.
+    pub stop_reason: Option<AttemptStopReason>,
+    /// Message of the error that ended it.
+    pub error: Option<String>,
+    /// Number of turns it took.
+    pub turns: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ended; none while it runs.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// The record of one run of a check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReceiptView {
+    /// Command line of the check.
+    pub command: String,
+    /// What the check shows.
+    pub kind: CheckKind,
+    /// Why it was run.
+    pub stage: CheckStage,
+    /// The commit it was run on.
+    pub commit: String,
+    /// That commit's tree: equal trees are equal files, whatever their history.
+    pub tree: String,
+    /// Whether it exited 0.
+    pub passed: bool,
+    /// Its exit code; none when it was stopped.
+    pub exit_code: Option<i32>,
+    /// Sandbox rung that the check ran on.
+    pub rung: SandboxRung,
+    /// Each property of the sandbox, and why it did not hold; none when it did.
+    #[serde(default)]
+    pub held: Vec<(String, Option<String>)>,
+    /// Host paths the sandbox could read.
+    #[serde(default)]
+    pub mounts: Vec<String>,
+    /// A test file it read was changed by the task it proves.
+    pub self_tested: bool,
+    /// Tracked files it read; none when the file system would not say.
+    pub exercised: Option<Vec<String>>,
+    /// What the suite's runner said of its tests; none for other checks. Without a count in it, a
+    /// test that is gone would go unseen.
+    #[serde(default)]
+    pub tests: Option<SuiteReport>,
+    /// Head and tail of its output.
+    pub output: String,
+    /// Wall time in milliseconds.
+    pub took_ms: i64,
+    /// The task it was run for.
+    pub task_ref: Option<String>,
+}
+
+/// A message to a task's agent. `POST /tasks/{task}/messages`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SteerTask {
+    /// Words that the agent reads.
+    pub content: String,
+    /// Whether it is read as words or as an order to stop.
+    pub message_type: MessageType,
+}
+
+/// `GET /tasks/{task}/log?after=&after_event=`: what happened to a task since then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskLog {
+    /// Entries of the log, oldest first.
+    pub lines: Vec<LogLine>,
+    /// `after` of the next request.
+    pub after: i64,
+    /// `after_event` of the next request.
+    pub after_event: i64,
+}
+
+/// Something an agent reported, or that became of its task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// The attempt; 0 before the first.
+    pub attempt_no: u32,
+    /// When the event was stored.
+    pub at: Timestamp,
+    /// Event type, of a worker's event or of the registry's.
+    pub event_type: String,
+    /// What it carries; of a receipt also the output, of an attempt's end also its error.
+    pub data: Value,
+}

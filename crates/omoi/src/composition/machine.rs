@@ -1,0 +1,81 @@
+//! What of this machine a process uses: its sandboxes, its variables, and the places it keeps back.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use omoi_domain::sandbox::SandboxRung;
+use omoi_git::toolchain::{HostEnvironment, VARIABLES};
+use omoi_runtime::config::{Config, ConfigSources, keys};
+use omoi_sandbox::{
+    GuardedPlaces, ProbeConfig, Property, Provider, RefusedBelowFloor, SandboxFloor, SandboxProbe,
+    probe_host,
+};
+
+use crate::data_folder::OpenedFolder;
+
+/// The best sandbox that meets the floor.
+pub(super) async fn choose_sandbox(
+    config: &Config,
+    folder: &OpenedFolder,
+) -> anyhow::Result<Arc<dyn Provider>> {
+    let mut ask = ProbeConfig::new(folder.folder_path().join("run"));
+    ask.hidden = vec![folder.folder_path().to_path_buf()];
+    let found = probe_host(&ask)
+        .await
+        .context("could not look for a sandbox")?;
+    select_sandbox(config, &found).map_err(|refused| {
+        let next = refused.next_step();
+        anyhow::Error::new(refused).context(crate::ErrorHint(next))
+    })
+}
+
+/// The best sandbox of those found that meets the configured floor.
+pub(crate) fn select_sandbox(
+    config: &Config,
+    found: &SandboxProbe,
+) -> Result<Arc<dyn Provider>, RefusedBelowFloor> {
+    let names = config.get(&keys::SANDBOX_FLOOR);
+    let wanted = match config.get(&keys::SANDBOX_PROVIDER) {
+        keys::SandboxProvider::Auto => None,
+        keys::SandboxProvider::Bubblewrap => Some(SandboxRung::Bubblewrap),
+        keys::SandboxProvider::Process => Some(SandboxRung::Process),
+    };
+    let floor = Property::ALL
+        .iter()
+        .copied()
+        .filter(|p| names.iter().any(|n| n == p.as_str()));
+    found.select_provider(&SandboxFloor(floor.collect()), wanted)
+}
+
+/// The places of this machine that no sandbox sees.
+pub(super) fn guarded_places(sources: &ConfigSources, folder: &OpenedFolder) -> GuardedPlaces {
+    let home = environment_variable(sources, "HOME");
+    let home = (!home.is_empty()).then(|| PathBuf::from(home));
+    GuardedPlaces::of_machine(home.as_deref(), &[folder.folder_path().to_path_buf()])
+}
+
+/// A variable of the process's environment; empty when it is not set.
+pub(super) fn environment_variable(sources: &ConfigSources, name: &str) -> OsString {
+    sources
+        .process
+        .get(std::ffi::OsStr::new(name))
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// What a survey needs to know of the machine.
+pub(crate) fn host_toolchain(sources: &ConfigSources) -> HostEnvironment {
+    let home = environment_variable(sources, "HOME");
+    HostEnvironment {
+        path: environment_variable(sources, "PATH"),
+        home: (!home.is_empty()).then(|| PathBuf::from(home)),
+        variables: VARIABLES
+            .iter()
+            .map(|name| (OsString::from(name), environment_variable(sources, name)))
+            .filter(|(_, value)| !value.is_empty())
+            .collect(),
+    }
+}
