@@ -9,21 +9,21 @@ use serde_json::{Value, json};
 
 use omoi_domain::phase::Phase::{self, Design, Explore, Prd, Requirements, Sync, Tasks};
 use omoi_plan::normalise::normalise_output;
-use omoi_testkit::plans::{HonestPlan, codes, todo_tags};
+use omoi_testkit::plans::{HonestPlan, blocker_codes, todo_tags};
 
 /// Judges `output` and expects it refused, with `code` among the blockers.
 #[track_caller]
 fn refuse(plan: &HonestPlan, phase: Phase, output: &Value, code: &str) {
-    let evaluation = plan.judge(phase, output);
+    let evaluation = plan.judge_output(phase, output);
     assert!(
         !evaluation.passed,
         "{phase} {code} passes at {}",
         evaluation.score
     );
     assert!(
-        codes(&evaluation).contains(&code),
+        blocker_codes(&evaluation).contains(&code),
         "{phase}: {code} is not among {:?}\n{}",
-        codes(&evaluation),
+        blocker_codes(&evaluation),
         evaluation.feedback
     );
     assert!(
@@ -67,7 +67,7 @@ fn known_gaming_cases_are_refused_by_name() {
     });
     refuse(&plan, Explore, &nonsense, "key_files_missing");
 
-    let mut if_may = plan.output(Requirements).clone();
+    let mut if_may = plan.phase_output(Requirements).clone();
     if_may["requirements"] = json!([{
         "id": "REQ-TODOTAGS-FUNC-001", "title": "Do it if may", "type": "functional",
         "priority": "HIGH", "text": "if may", "acceptance_criteria": ["", ""],
@@ -84,22 +84,22 @@ fn known_gaming_cases_are_refused_by_name() {
             .remove("api_endpoints_not_needed");
     });
     assert!(!bare_design.passed);
-    assert_eq!(codes(&bare_design), ["missing_content"]);
+    assert_eq!(blocker_codes(&bare_design), ["missing_content"]);
 
-    let mut object_form = plan.output(Tasks).clone();
+    let mut object_form = plan.phase_output(Tasks).clone();
     object_form["tasks"][0]["dependencies"]["depends_on"] = json!(["TSK-002", "TSK-999"]);
     object_form["tasks"][1]["dependencies"]["depends_on"] = json!(["TSK-001"]);
     refuse(&plan, Tasks, &object_form, "dependency_cycle");
     refuse(&plan, Tasks, &object_form, "dangling_dependency");
 
-    let mut list_form = plan.output(Tasks).clone();
+    let mut list_form = plan.phase_output(Tasks).clone();
     list_form["tasks"][0]["dependencies"] = json!(["TSK-002"]);
     list_form["tasks"][1]["dependencies"] = json!(["TSK-001"]);
     refuse(&plan, Tasks, &list_form, "dependency_cycle");
     normalise_output(Tasks, &mut list_form, &plan.facts.repo.paths);
     refuse(&plan, Tasks, &list_form, "dependency_cycle");
 
-    let mut unready = plan.output(Sync).clone();
+    let mut unready = plan.phase_output(Sync).clone();
     for flag in [
         "all_requirements_covered",
         "all_design_components_have_tasks",
@@ -115,7 +115,7 @@ fn known_gaming_cases_are_refused_by_name() {
     unready["ready_for_execution"] = json!(false);
     refuse(&plan, Sync, &unready, "not_ready");
     refuse(&plan, Sync, &unready, "validation_failed");
-    assert!(plan.judge(Sync, &unready).score < 0.70);
+    assert!(plan.judge_output(Sync, &unready).score < 0.70);
 }
 
 type Case = (Phase, &'static str, fn(&mut Value));
@@ -444,11 +444,11 @@ fn adversarial_outputs_are_refused() {
     assert!(CASES.len() >= 40, "{} cases", CASES.len());
     let plan = todo_tags();
     for (phase, code, bend) in CASES {
-        let mut output = plan.output(*phase).clone();
+        let mut output = plan.phase_output(*phase).clone();
         bend(&mut output);
         assert_ne!(
             &output,
-            plan.output(*phase),
+            plan.phase_output(*phase),
             "{phase} {code} changes nothing"
         );
         refuse(&plan, *phase, &output, code);
@@ -458,7 +458,7 @@ fn adversarial_outputs_are_refused() {
 #[test]
 fn a_proof_that_does_not_fail_before_the_work_is_refused() {
     let mut plan = todo_tags();
-    let output = plan.output(Tasks).clone();
+    let output = plan.phase_output(Tasks).clone();
     let key = ("TSK-001".to_owned(), 0);
     for (exit, code) in [
         (Some(0), "check_proves_nothing"),
@@ -481,13 +481,13 @@ fn a_proof_that_does_not_fail_before_the_work_is_refused() {
         .unwrap()
         .push(more);
     plan.facts.base_exits.insert(key, Some(1));
-    assert!(plan.judge(Tasks, &both).passed);
+    assert!(plan.judge_output(Tasks, &both).passed);
 }
 
 #[test]
 fn a_criterion_without_a_proof_is_told_with_its_text() {
     let plan = todo_tags();
-    let mut output = plan.output(Tasks).clone();
+    let mut output = plan.phase_output(Tasks).clone();
     for task in output["tasks"].as_array_mut().unwrap() {
         for check in task["checks"].as_array_mut().unwrap() {
             check["kind"] = json!("regression");
@@ -500,7 +500,7 @@ fn a_criterion_without_a_proof_is_told_with_its_text() {
     cover["title"] = json!("Test all that was built");
     cover["description"] = json!("Writes tests for everything that the tasks before it built.");
     cover["type"] = json!("test");
-    let ids = plan.output(Requirements)["requirements"]
+    let ids = plan.phase_output(Requirements)["requirements"]
         .as_array()
         .unwrap();
     cover["requirements_addressed"] = ids.iter().map(|r| r["id"].clone()).collect();
@@ -522,7 +522,7 @@ fn a_criterion_without_a_proof_is_told_with_its_text() {
                 }
             }
         }
-        let evaluation = plan.judge(Tasks, &output);
+        let evaluation = plan.judge_output(Tasks, &output);
         let unproven: Vec<&str> = evaluation
             .blockers
             .iter()
@@ -538,8 +538,8 @@ fn a_criterion_without_a_proof_is_told_with_its_text() {
         for (message, criterion) in unproven.iter().zip(criteria) {
             assert!(message.contains(criterion), "{message}");
         }
-        let relabelled = codes(&evaluation).contains(&"criteria_on_other_check");
-        assert_eq!(relabelled, named, "{:?}", codes(&evaluation));
+        let relabelled = blocker_codes(&evaluation).contains(&"criteria_on_other_check");
+        assert_eq!(relabelled, named, "{:?}", blocker_codes(&evaluation));
     }
 }
 
@@ -548,9 +548,9 @@ fn a_criterion_without_a_proof_is_told_with_its_text() {
 fn gutted_outputs_fail() {
     let plan = todo_tags();
     for phase in Phase::ALL_WORKING {
-        let mut output = plan.output(phase).clone();
+        let mut output = plan.phase_output(phase).clone();
         gut(&mut output);
-        let evaluation = plan.judge(phase, &output);
+        let evaluation = plan.judge_output(phase, &output);
         assert!(
             !evaluation.passed && evaluation.score < 0.70,
             "{phase} {}",

@@ -17,7 +17,7 @@ use omoi_plan::repository::{RepoPaths, RepositoryFacts};
 use omoi_plan::sections::{
     SectionKind, find_section, item_schema, phase_sections, section_schema, submit_item_schema,
 };
-use omoi_testkit::plans::{plans, todo_tags};
+use omoi_testkit::plans::{all_plans, todo_tags};
 
 #[test]
 fn a_small_repository_names_what_it_has() {
@@ -37,7 +37,8 @@ fn a_small_repository_names_what_it_has() {
                 named.map(|(n, path)| json!({"path": path, "purpose": format!("Part {n}")}));
             output["key_files"] = named.collect();
         });
-        let missing = omoi_testkit::plans::codes(&evaluation).contains(&"key_files_missing");
+        let missing =
+            omoi_testkit::plans::blocker_codes(&evaluation).contains(&"key_files_missing");
         assert_eq!(!missing, passes, "{files:?} {named}");
         assert_eq!(evaluation.details["key_files"] >= 1.0, passes, "{files:?}");
     }
@@ -46,9 +47,9 @@ fn a_small_repository_names_what_it_has() {
 #[test]
 fn honest_outputs_pass() {
     let mut judged = 0;
-    for plan in plans() {
+    for plan in all_plans() {
         for phase in Phase::ALL_WORKING {
-            let evaluation = plan.judge(phase, plan.output(phase));
+            let evaluation = plan.judge_output(phase, plan.phase_output(phase));
             assert!(
                 evaluation.passed,
                 "{} {phase} {}:\n{}",
@@ -71,7 +72,8 @@ fn honest_outputs_pass() {
 fn missing_facts_are_named() {
     let plan = todo_tags();
     for phase in Phase::ALL_WORKING {
-        let evaluation = evaluate_output(phase, plan.output(phase), &EvaluationFacts::default());
+        let evaluation =
+            evaluate_output(phase, plan.phase_output(phase), &EvaluationFacts::default());
         let named = evaluation
             .warnings
             .iter()
@@ -95,7 +97,7 @@ fn weights_sum_to_one_and_every_criterion_is_marked() {
         let names: std::collections::BTreeSet<_> = table.iter().map(|c| c.name).collect();
         assert_eq!(names.len(), table.len(), "{phase}");
         let plan = todo_tags();
-        let details = plan.judge(phase, plan.output(phase)).details;
+        let details = plan.judge_output(phase, plan.phase_output(phase)).details;
         for criterion in table {
             assert!(details[criterion.name] > 0.0, "{phase} {}", criterion.name);
         }
@@ -148,15 +150,15 @@ fn removing_a_judged_field_is_noticed() {
     let plan = todo_tags();
     let mut removed = 0;
     for phase in Phase::ALL_WORKING {
-        let whole = plan.judge(phase, plan.output(phase));
+        let whole = plan.judge_output(phase, plan.phase_output(phase));
         for criterion in score_criteria(phase) {
             for path in criterion.paths {
-                let mut output = plan.output(phase).clone();
+                let mut output = plan.phase_output(phase).clone();
                 if !remove(&mut output, path) {
                     continue;
                 }
                 removed += 1;
-                let bent = plan.judge(phase, &output);
+                let bent = plan.judge_output(phase, &output);
                 let lost = bent.details[criterion.name] < whole.details[criterion.name];
                 assert!(!bent.passed || lost, "{phase} {path}: {bent:#?}");
             }
@@ -169,19 +171,19 @@ fn removing_a_judged_field_is_noticed() {
 #[test]
 fn removing_a_required_field_blocks() {
     let mut removed = 0;
-    for plan in plans() {
+    for plan in all_plans() {
         for phase in Phase::ALL_WORKING {
             let schema = match phase {
                 Phase::Sync => json!(schemars::schema_for!(omoi_plan::outputs::SyncOutput)),
                 _ => section_schema(phase),
             };
             for path in required_paths(&schema, &schema, "") {
-                let mut output = plan.output(phase).clone();
+                let mut output = plan.phase_output(phase).clone();
                 if !remove(&mut output, &path) {
                     continue;
                 }
                 removed += 1;
-                let evaluation = plan.judge(phase, &output);
+                let evaluation = plan.judge_output(phase, &output);
                 let refused = evaluation
                     .blockers
                     .iter()
@@ -303,12 +305,12 @@ fn bare(mut schema: Value) -> Value {
 
 #[test]
 fn outputs_survive_items_and_assembly() {
-    for plan in plans() {
+    for plan in all_plans() {
         for phase in Phase::ALL_WORKING {
             if phase == Phase::Sync {
                 continue;
             }
-            let output = plan.output(phase);
+            let output = plan.phase_output(phase);
             let mut items = Vec::new();
             for item in split_output(phase, output) {
                 let submission = ItemSubmission {

@@ -14,7 +14,7 @@ use omoi_plan::evaluate::{EvaluationFacts, PASS_THRESHOLD, evaluate_output};
 use omoi_plan::items::{ItemSubmission, split_output, validate_item};
 use omoi_plan::normalise::normalise_output;
 use omoi_plan::repository::RepoPaths;
-use omoi_testkit::plans::{HonestPlan, plans};
+use omoi_testkit::plans::{HonestPlan, all_plans};
 
 /// Half of the cases are random from the root, half are honest outputs bent at random.
 const CASES_EACH: u32 = 5_000;
@@ -199,7 +199,7 @@ fn run<S: Strategy>(strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCase
 
 #[test]
 fn random_json_is_judged_soundly() {
-    let facts: Vec<EvaluationFacts> = plans().into_iter().map(|p| p.facts).collect();
+    let facts: Vec<EvaluationFacts> = all_plans().into_iter().map(|p| p.facts).collect();
     let phases = prop::sample::select(Phase::ALL.to_vec());
     run(&(phases, 0..=facts.len(), json()), |(phase, n, output)| {
         let none = EvaluationFacts::default();
@@ -209,12 +209,12 @@ fn random_json_is_judged_soundly() {
 
 #[test]
 fn bent_honest_outputs_are_judged_soundly() {
-    let plans: Vec<HonestPlan> = plans();
+    let plans: Vec<HonestPlan> = all_plans();
     let phases = prop::sample::select(Phase::ALL_WORKING.to_vec());
     run(
         &(phases, 0..plans.len(), changes()),
         |(phase, n, changes)| {
-            let mut output = plans[n].output(phase).clone();
+            let mut output = plans[n].phase_output(phase).clone();
             for (way, change) in &changes {
                 apply(&mut output, *way, change);
             }

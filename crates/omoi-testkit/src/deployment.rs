@@ -94,17 +94,17 @@ pub struct TestDeployment {
 impl TestDeployment {
     /// One on SQLite.
     pub async fn new() -> Self {
-        Self::on(sqlite::database(), |_| {}).await
+        Self::on_database(sqlite::database(), |_| {}).await
     }
 
     /// One on SQLite, with some parts changed.
-    pub async fn with(change: impl FnOnce(&mut Parts)) -> Self {
-        Self::on(sqlite::database(), change).await
+    pub async fn with_parts(change: impl FnOnce(&mut Parts)) -> Self {
+        Self::on_database(sqlite::database(), change).await
     }
 
     /// One on `database`, with some parts changed.
     #[expect(clippy::disallowed_methods, reason = "a test runs the git it finds")]
-    pub async fn on(database: TestDatabase, change: impl FnOnce(&mut Parts)) -> Self {
+    pub async fn on_database(database: TestDatabase, change: impl FnOnce(&mut Parts)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(START);
         let (rng, told) = (Rng::seeded(7), clock.clone());
@@ -129,7 +129,7 @@ impl TestDeployment {
                 .await
                 .unwrap(),
             data: DataDir::new(folder.path().to_owned()),
-            settings: default_settings::settings(),
+            settings: default_settings::default_settings(),
             owner: "this process".to_owned(),
             worker: "/nowhere".into(),
             model_label: "simulated".to_owned(),
@@ -176,12 +176,12 @@ impl TestDeployment {
     }
 
     /// Where the database is.
-    pub fn url(&self) -> &str {
+    pub fn database_url(&self) -> &str {
         self.database.url()
     }
 
     /// A transaction that reads.
-    pub async fn read(&self) -> Tx {
+    pub async fn read_tx(&self) -> Tx {
         self.platform.store.begin_read().await.unwrap()
     }
 
@@ -211,7 +211,7 @@ impl TestDeployment {
     }
 
     /// A new pending task that waits for `after`.
-    pub async fn task(&self, number: i64, after: &[TaskId]) -> Task {
+    pub async fn add_task(&self, number: i64, after: &[TaskId]) -> Task {
         self.commit(async |tx| {
             let task = task(tx, &self.ticket, number);
             tasks::insert(tx, &task).await?;
@@ -226,18 +226,18 @@ impl TestDeployment {
 
     /// The row of a task as it is.
     pub async fn task_now(&self, id: TaskId) -> Task {
-        tasks::get(&mut self.read().await, id).await.unwrap()
+        tasks::get(&mut self.read_tx().await, id).await.unwrap()
     }
 
     /// The row of an attempt as it is.
     pub async fn attempt_now(&self, attempt: &Attempt) -> Attempt {
-        attempts::get(&mut self.read().await, attempt.id)
+        attempts::get(&mut self.read_tx().await, attempt.id)
             .await
             .unwrap()
     }
 
     /// What the dispatcher writes when it claims a task. How the attempt ends is the test's own affair.
-    pub async fn claim(&self, id: TaskId) -> Result<Created, StoreError> {
+    pub async fn claim_task(&self, id: TaskId) -> Result<Created, StoreError> {
         let claimed = self.commit(async |tx| {
             let mut task = tasks::get(tx, id).await?;
             task.fence += 1;
@@ -264,7 +264,7 @@ impl TestDeployment {
     }
 
     /// What a launch writes before it asks for a sandbox.
-    pub async fn bind(&self, attempt: &Attempt) -> Result<(), StoreError> {
+    pub async fn bind_sandbox(&self, attempt: &Attempt) -> Result<(), StoreError> {
         self.commit(async |tx| {
             let mut attempt = attempts::get(tx, attempt.id).await?;
             attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
@@ -282,9 +282,9 @@ impl TestDeployment {
     }
 
     /// Claims a task and brings its worker up.
-    pub async fn run(&self, id: TaskId) -> Created {
-        let created = self.claim(id).await.unwrap();
-        self.bind(&created.attempt).await.unwrap();
+    pub async fn run_task(&self, id: TaskId) -> Created {
+        let created = self.claim_task(id).await.unwrap();
+        self.bind_sandbox(&created.attempt).await.unwrap();
         intake::started(&self.platform, created.attempt.id)
             .await
             .unwrap();
@@ -293,7 +293,7 @@ impl TestDeployment {
 
     /// As [`run`](Self::run), with a clone cut from `commit`.
     pub async fn run_from(&self, id: TaskId, commit: &ObjectId) -> Created {
-        let mut created = self.run(id).await;
+        let mut created = self.run_task(id).await;
         self.commit(async |tx| {
             let mut attempt = attempts::get(tx, created.attempt.id).await?;
             attempt.base_sha = Some(commit.as_str().to_owned());
@@ -307,7 +307,7 @@ impl TestDeployment {
     }
 
     /// A commit on top of the task's base that changes one file.
-    pub async fn work(&self, path: &str) -> ObjectId {
+    pub async fn commit_work(&self, path: &str) -> ObjectId {
         let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
         let change = FileChange {
             path: RepoPath::new(path).unwrap(),
@@ -344,20 +344,20 @@ impl TestDeployment {
     }
 
     /// Where a branch of the mirror stands.
-    pub async fn branch(&self, name: &str) -> Option<ObjectId> {
+    pub async fn branch_head(&self, name: &str) -> Option<ObjectId> {
         let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
         let name = omoi_git::refname::RefName::from_branch(name).unwrap();
         mirror.read_ref(&name).await.unwrap()
     }
 
     /// Slots of all projects that are taken.
-    pub async fn slots(&self) -> i64 {
-        let slots = omoi_store::slots::in_use(&mut self.read().await).await;
+    pub async fn slots_in_use(&self) -> i64 {
+        let slots = omoi_store::slots::in_use(&mut self.read_tx().await).await;
         slots.unwrap().in_all
     }
 
     /// Moves time on.
-    pub fn advance(&self, seconds: u64) {
+    pub fn advance_clock(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 }
@@ -365,13 +365,13 @@ impl TestDeployment {
 impl Drop for TestDeployment {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.leftovers.refuse(self.database.url());
+            self.leftovers.refuse_leftovers(self.database.url());
         }
     }
 }
 
 /// The end of an attempt, as its worker tells it.
-pub fn ended(outcome: AttemptOutcome, stop_reason: AttemptStopReason) -> ReportComplete {
+pub fn ended_report(outcome: AttemptOutcome, stop_reason: AttemptStopReason) -> ReportComplete {
     ReportComplete {
         outcome,
         stop_reason,
@@ -387,11 +387,11 @@ pub fn ended(outcome: AttemptOutcome, stop_reason: AttemptStopReason) -> ReportC
 }
 
 /// An end with an error.
-pub fn failed(class: ErrorClass, message: &str) -> ReportComplete {
+pub fn failed_report(class: ErrorClass, message: &str) -> ReportComplete {
     ReportComplete {
         error_class: Some(class),
         error_message: Some(message.to_owned()),
-        ..ended(AttemptOutcome::Failed, AttemptStopReason::Error)
+        ..ended_report(AttemptOutcome::Failed, AttemptStopReason::Error)
     }
 }
 
@@ -405,7 +405,7 @@ fn meta(message: &str) -> CommitMeta {
 }
 
 /// The commit everything starts from.
-pub async fn start(mirror: &Mirror) -> ObjectId {
+pub async fn start_commit(mirror: &Mirror) -> ObjectId {
     let empty = ObjectId::parse(EMPTY_TREE).unwrap();
     mirror
         .commit_tree(&empty, &[], &meta("Start"))
@@ -422,7 +422,7 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
         projects::take_numbers(&mut tx, project.id, counter, 100_000).await?;
     }
     let mirror = platform.mirror(project.id).await.unwrap();
-    let base = start(&mirror).await;
+    let base = start_commit(&mirror).await;
     let spec = Spec {
         title: "Tags".to_owned(),
         status: SpecStatus::Working,
@@ -443,15 +443,18 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
 }
 
 /// One pass in which every entity has its turn: what the consumer says, and which failed.
-pub async fn ticked(consumer: &mut dyn Consume, now: Timestamp) -> (Next, Vec<EntityFailure>) {
+pub async fn tick_with_failures(
+    consumer: &mut dyn Consume,
+    now: Timestamp,
+) -> (Next, Vec<EntityFailure>) {
     let mut entities = Entities::new("test", Rng::seeded(1));
     let next = consumer.tick(now, &mut entities).await.unwrap();
     (next, entities.failures())
 }
 
 /// As [`ticked`], where nothing may fail.
-pub async fn tick(consumer: &mut dyn Consume, now: Timestamp) -> Next {
-    let (next, failures) = ticked(consumer, now).await;
+pub async fn tick_once(consumer: &mut dyn Consume, now: Timestamp) -> Next {
+    let (next, failures) = tick_with_failures(consumer, now).await;
     assert_eq!(failures, []);
     next
 }

@@ -24,25 +24,25 @@ pub struct HonestPlan {
 }
 
 impl HonestPlan {
-    pub fn output(&self, phase: Phase) -> &Value {
+    pub fn phase_output(&self, phase: Phase) -> &Value {
         &self.outputs[&phase]
     }
 
     /// Judges `output` as this plan's `phase`.
-    pub fn judge(&self, phase: Phase, output: &Value) -> PhaseEvaluation {
+    pub fn judge_output(&self, phase: Phase, output: &Value) -> PhaseEvaluation {
         evaluate_output(phase, output, &self.facts)
     }
 
     /// Judges this plan's `phase` after `bend`.
     pub fn judge_bent(&self, phase: Phase, bend: impl FnOnce(&mut Value)) -> PhaseEvaluation {
-        let mut output = self.output(phase).clone();
+        let mut output = self.phase_output(phase).clone();
         bend(&mut output);
-        self.judge(phase, &output)
+        self.judge_output(phase, &output)
     }
 }
 
 /// All honest plans.
-pub fn plans() -> Vec<HonestPlan> {
+pub fn all_plans() -> Vec<HonestPlan> {
     features::ALL.iter().map(plan).collect()
 }
 
@@ -53,11 +53,11 @@ pub fn todo_tags() -> HonestPlan {
 
 fn plan(feature: &build::PlanFeature) -> HonestPlan {
     let mut outputs = BTreeMap::from([
-        (Phase::Explore, build::explore(feature)),
-        (Phase::Prd, build::prd(feature)),
-        (Phase::Requirements, build::requirements(feature)),
-        (Phase::Design, build::design(feature)),
-        (Phase::Tasks, build::tasks(feature)),
+        (Phase::Explore, build::explore_output(feature)),
+        (Phase::Prd, build::prd_output(feature)),
+        (Phase::Requirements, build::requirements_output(feature)),
+        (Phase::Design, build::design_output(feature)),
+        (Phase::Tasks, build::tasks_output(feature)),
     ]);
     let mut facts = EvaluationFacts {
         repo: Arc::new(RepositoryFacts::of_paths(feature.repo.iter().copied())),
@@ -97,7 +97,7 @@ fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> T {
 }
 
 /// The codes of the blockers, sorted, each once.
-pub fn codes(evaluation: &PhaseEvaluation) -> Vec<&str> {
+pub fn blocker_codes(evaluation: &PhaseEvaluation) -> Vec<&str> {
     let mut codes: Vec<&str> = evaluation
         .blockers
         .iter()

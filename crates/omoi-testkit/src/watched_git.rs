@@ -64,14 +64,14 @@ impl WatchedGit {
     }
 
     /// A `PATH` with this git first.
-    pub(crate) fn path(&self) -> OsString {
+    pub(crate) fn search_path(&self) -> OsString {
         let mut path = self.folder.path().as_os_str().to_owned();
         path.push(":/usr/local/bin:/usr/bin:/bin");
         path
     }
 
     /// Ends the watch; says how often git was started. Panics if a look did.
-    pub(crate) fn finish(mut self) -> u32 {
+    pub(crate) fn finish_watch(mut self) -> u32 {
         open(&self.folder.path().join("asked"))
             .write_all(&[STOP])
             .expect("the pipe broke");

@@ -42,8 +42,8 @@ use omoi_store::{Options, Store, StoreError, Tx};
 
 use self::machine::{choose_sandbox, environment_variable, guarded_places};
 use self::model_setup::ModelSetup;
+use crate::control_client::{ClientEndpoint, ControlClient};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
-use crate::platform_client::{ClientEndpoint, PlatformClient};
 
 pub(crate) use self::machine::{host_toolchain, select_sandbox};
 pub(crate) use self::model_setup::{build_llm, live_routes, model_catalogue};
@@ -104,7 +104,7 @@ pub(crate) struct RunningProcess {
     /// Awaits the end of everything.
     pub(crate) lifecycle: Lifecycle,
     /// Asks this very process.
-    pub(crate) client: PlatformClient,
+    pub(crate) client: ControlClient,
     /// What `GET /status` says.
     pub(crate) status: ProcessStatus,
     /// The HTTP address, when it listens on one.
@@ -176,7 +176,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     };
     let router = process_router(start.roles, surface);
     let (endpoint, address) = open_listeners(&start, &folder, &handle, router).await?;
-    let client = PlatformClient::new(&endpoint, token)?;
+    let client = ControlClient::new(&endpoint, token)?;
     Ok(RunningProcess {
         lifecycle,
         client,

@@ -2,8 +2,8 @@
 
 mod cli;
 mod composition;
+mod control_client;
 mod data_folder;
-mod platform_client;
 mod process;
 mod view;
 

@@ -25,7 +25,7 @@ use crate::finisher::{criterion, land, landed_by, pass, resume, spec_now, tried}
 use crate::{with_parts, with_sandbox};
 
 async fn found(it: &TestDeployment) -> Vec<Ablation> {
-    ablations::of_spec(&mut it.read().await, it.spec.id)
+    ablations::of_spec(&mut it.read_tx().await, it.spec.id)
         .await
         .unwrap()
 }
@@ -35,7 +35,7 @@ async fn verdicts(it: &TestDeployment) -> Vec<AblationVerdict> {
 }
 
 async fn receipts(it: &TestDeployment, stage: CheckStage) -> Vec<Receipt> {
-    let all = checks::receipts_of_spec(&mut it.read().await, it.spec.id)
+    let all = checks::receipts_of_spec(&mut it.read_tx().await, it.spec.id)
         .await
         .unwrap();
     all.into_iter().filter(|r| r.stage == stage).collect()
@@ -44,7 +44,7 @@ async fn receipts(it: &TestDeployment, stage: CheckStage) -> Vec<Receipt> {
 /// Why the last proof could not hand over: its repository does not exist, so it came that far.
 async fn reached_the_hand_over(it: &TestDeployment) -> bool {
     let subject = AttemptSubject::HeadChecks;
-    let made = attempts::of_subject(&mut it.read().await, it.spec.id, subject)
+    let made = attempts::of_subject(&mut it.read_tx().await, it.spec.id, subject)
         .await
         .unwrap();
     let last = made.last().unwrap();
@@ -93,7 +93,7 @@ async fn a_check_that_passes_without_the_work_stops_the_hand_over() {
         assert!(why.contains(part), "{why}");
     }
     assert!(!why.contains("AC-002"), "{why}");
-    let log = events::after(&mut it.read().await, 0).await.unwrap();
+    let log = events::after(&mut it.read_tx().await, 0).await.unwrap();
     let told = log.iter().filter_map(|event| match &event.event {
         Event::RequirementAblated(done) => Some((done.requirement.clone(), done.verdicts.clone())),
         _ => None,
@@ -155,7 +155,7 @@ async fn either_side_of_a_resolved_conflict_is_taken_back_alone() {
     let (it, _state) = with_sandbox().await;
     let (one, _) = criterion(&it, 1, "grep -q one file").await;
     let (two, _) = criterion(&it, 2, "grep -q two file").await;
-    let resolution = it.task(3, &[]).await;
+    let resolution = it.add_task(3, &[]).await;
     resolves(&it, &resolution).await;
     let first = land(&it, &one, "file", "one\n").await;
     let second = it.commit_on(&it.base, "file", Some("two\n")).await;

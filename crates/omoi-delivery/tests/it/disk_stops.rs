@@ -28,13 +28,13 @@ const HOW: &str = "the disk had 1 bytes left";
 
 /// Begins an attempt at `task` and has a full disk interrupt it.
 async fn interrupt(it: &TestDeployment, task: &Task, told_by: ToldBy) {
-    it.advance(1);
-    let mut attempt = it.run(task.id).await.attempt;
+    it.advance_clock(1);
+    let mut attempt = it.run_task(task.id).await.attempt;
     match told_by {
         ToldBy::Worker => {
             let body = ReportComplete {
                 error_message: Some(HOW.to_owned()),
-                ..deployment::ended(AttemptOutcome::Interrupted, AttemptStopReason::DiskLow)
+                ..deployment::ended_report(AttemptOutcome::Interrupted, AttemptStopReason::DiskLow)
             };
             complete(&it.platform, &attempt, body).await.unwrap();
         }
@@ -62,8 +62,8 @@ async fn interrupt(it: &TestDeployment, task: &Task, told_by: ToldBy) {
 async fn a_task_that_a_full_disk_interrupts_time_and_again_waits_for_a_person() {
     for told_by in [ToldBy::Worker, ToldBy::Platform] {
         let it = TestDeployment::new().await;
-        let task = it.task(1, &[]).await;
-        let waiting = it.task(2, &[task.id]).await;
+        let task = it.add_task(1, &[]).await;
+        let waiting = it.add_task(2, &[task.id]).await;
         let stops = async |expected: &[TaskStatus]| {
             for status in expected {
                 interrupt(&it, &task, told_by).await;
@@ -87,7 +87,7 @@ async fn a_task_that_a_full_disk_interrupts_time_and_again_waits_for_a_person() 
         assert_eq!(dependent.status, TaskStatus::Blocked);
 
         // Once a person has it go on, it is begun as often again.
-        it.advance(1);
+        it.advance_clock(1);
         tried_again(&it, &task).await;
         resume(&it).await;
         let dependent = it.task_now(waiting.id).await;

@@ -33,12 +33,14 @@ use crate::merger::{TODO, TODO_CHECK, passes_alone, queued, renamed};
 use crate::{settle, with_sandbox};
 
 pub(crate) async fn spec_now(it: &TestDeployment) -> Spec {
-    specs::get(&mut it.read().await, it.spec.id).await.unwrap()
+    specs::get(&mut it.read_tx().await, it.spec.id)
+        .await
+        .unwrap()
 }
 
 pub(crate) async fn pass(it: &TestDeployment) {
     let mut finisher = Finisher::new(it.platform.clone());
-    omoi_testkit::deployment::tick(&mut finisher, it.clock.now()).await;
+    omoi_testkit::deployment::tick_once(&mut finisher, it.clock.now()).await;
     settle(it).await;
 }
 
@@ -89,7 +91,10 @@ async fn landed(it: &TestDeployment, number: i64, command: &str) -> (Task, Check
 /// Lands a commit of `task` that writes one file.
 pub(crate) async fn land(it: &TestDeployment, task: &Task, path: &str, text: &str) -> ObjectId {
     let name = &it.spec.integration_branch;
-    let head = it.branch(name).await.unwrap_or_else(|| it.base.clone());
+    let head = it
+        .branch_head(name)
+        .await
+        .unwrap_or_else(|| it.base.clone());
     let commit = it.commit_on(&head, path, Some(text)).await;
     landed_by(it, task, &commit, &commit).await;
     commit
@@ -123,7 +128,7 @@ pub(crate) async fn landed_by(
 
 /// A completed task with a check, and a criterion the check proves.
 pub(crate) async fn criterion(it: &TestDeployment, number: i64, command: &str) -> (Task, Check) {
-    let task = it.task(number, &[]).await;
+    let task = it.add_task(number, &[]).await;
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
         task.status = TaskStatus::Completed;
@@ -214,7 +219,7 @@ async fn only_proofs_that_failed_since_the_work_began_count() {
         assert_eq!(spec.status, SpecStatus::Failed);
         let why = spec.last_error.unwrap();
         assert!(why.starts_with("the last checks could not be run"), "{why}");
-        it.advance(1);
+        it.advance_clock(1);
         resume(&it).await;
     }
 }
@@ -246,10 +251,10 @@ async fn a_resumed_spec_is_proven_anew() {
     pass(&it).await;
     assert_eq!(spec_now(&it).await.status, SpecStatus::Failed);
     std::fs::File::create(&mended).unwrap();
-    it.advance(1);
+    it.advance_clock(1);
     resume(&it).await;
     pass(&it).await;
-    let all = checks::receipts_of_spec(&mut it.read().await, it.spec.id)
+    let all = checks::receipts_of_spec(&mut it.read_tx().await, it.spec.id)
         .await
         .unwrap();
     let of_suite = all.iter().filter(|r| r.check_id == suite.id);
@@ -324,9 +329,12 @@ async fn optional_work_that_cannot_be_merged_stops_nothing() {
             false => SpecStatus::Working,
         };
         assert_eq!(spec_now(&it).await.status, expected);
-        let proofs =
-            attempts::of_subject(&mut it.read().await, it.spec.id, AttemptSubject::HeadChecks)
-                .await;
+        let proofs = attempts::of_subject(
+            &mut it.read_tx().await,
+            it.spec.id,
+            AttemptSubject::HeadChecks,
+        )
+        .await;
         assert_eq!(proofs.unwrap().len(), usize::from(!needed), "{needed}");
     }
 }
@@ -371,12 +379,16 @@ async fn what_stands_is_handed_over_only_when_a_person_says_so() {
     assert!(why.starts_with("what stands is not handed over: "), "{why}");
 
     std::fs::File::create(&mended).unwrap();
-    it.advance(1);
+    it.advance_clock(1);
     resume(&it).await;
     pass(&it).await;
     // It comes as far as the project's repository, which does not exist here.
-    let tried =
-        attempts::of_subject(&mut it.read().await, it.spec.id, AttemptSubject::HeadChecks).await;
+    let tried = attempts::of_subject(
+        &mut it.read_tx().await,
+        it.spec.id,
+        AttemptSubject::HeadChecks,
+    )
+    .await;
     let why = tried.unwrap().pop().unwrap().error_message.unwrap();
     assert!(why.contains("could not be handed over to `/repo`"), "{why}");
 }
@@ -384,10 +396,10 @@ async fn what_stands_is_handed_over_only_when_a_person_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_asks_git_while_no_transaction_is_open() {
     let guarded = deployment::WatchedDeployment::new().await;
-    guarded.watch();
+    guarded.watch_git();
     let trace = omoi_delivery::trace::of_spec(&guarded.it.platform, guarded.it.spec.id).await;
     assert_eq!(trace.unwrap().spec_ref, "SPEC-1");
-    assert!(guarded.finish() > 0);
+    assert!(guarded.finish_watch() > 0);
 }
 
 #[tokio::test]
@@ -442,8 +454,8 @@ pub(crate) async fn tried_again(it: &TestDeployment, task: &Task) {
 #[tokio::test]
 async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
     let it = TestDeployment::new().await;
-    let (source, resolve) = (it.task(1, &[]).await, it.task(3, &[]).await);
-    let waiting = it.task(2, &[source.id]).await;
+    let (source, resolve) = (it.add_task(1, &[]).await, it.add_task(3, &[]).await);
+    let waiting = it.add_task(2, &[source.id]).await;
     let merge = it.commit(async |tx| {
         let merge = Merge {
             resolve_task_id: Some(resolve.id),
@@ -461,12 +473,12 @@ async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
     });
     let merge = merge.await.unwrap();
     let blocks = async || {
-        let created = it.run(resolve.id).await;
-        let body = deployment::failed(ErrorClass::AuthFailed, "no such key");
+        let created = it.run_task(resolve.id).await;
+        let body = deployment::failed_report(ErrorClass::AuthFailed, "no such key");
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();
-        deployment::tick(&mut Merger::new(it.platform.clone()), it.clock.now()).await;
+        deployment::tick_once(&mut Merger::new(it.platform.clone()), it.clock.now()).await;
         pass(&it).await;
         let spec = spec_now(&it).await;
         assert_eq!(spec.status, SpecStatus::Blocked);
@@ -477,7 +489,7 @@ async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
     };
     blocks().await;
     // What waits for the conflicting work waits for its resolution.
-    let lost = lost_prerequisite(&mut it.read().await, &waiting).await;
+    let lost = lost_prerequisite(&mut it.read_tx().await, &waiting).await;
     assert_eq!(lost.unwrap().map(|task| task.id), Some(resolve.id));
 
     // A person resumes: the resolution goes on, and what waits for it is free.
@@ -498,7 +510,9 @@ async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
     .await
     .unwrap();
     tried_again(&it, &resolve).await;
-    let merge = merges::get(&mut it.read().await, merge.id).await.unwrap();
+    let merge = merges::get(&mut it.read_tx().await, merge.id)
+        .await
+        .unwrap();
     assert_eq!(merge.state, MergeState::Pending);
     assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Pending);
 }
@@ -507,7 +521,7 @@ async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
 async fn a_spec_that_cannot_be_finished_keeps_no_other_from_its_turn() {
     let (mut it, _state) = with_sandbox().await;
     let (broken, label) = (it.spec.id, it.spec.label());
-    let task = it.task(1, &[]).await;
+    let task = it.add_task(1, &[]).await;
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
         task.status = TaskStatus::Failed;
@@ -515,13 +529,13 @@ async fn a_spec_that_cannot_be_finished_keeps_no_other_from_its_turn() {
     })
     .await
     .unwrap();
-    refuse_updates(it.url(), "specs", "old.number = 1").await;
+    refuse_updates(it.database_url(), "specs", "old.number = 1").await;
     // One is ready for its proof, the other is over like the broken one.
     it.next_spec(2).await;
     landed(&it, 2, "false").await;
     let ready = it.spec.id;
     it.next_spec(3).await;
-    let lost = it.task(3, &[]).await;
+    let lost = it.add_task(3, &[]).await;
     it.commit(async |tx| {
         let mut lost = tasks::get(tx, lost.id).await?;
         lost.status = TaskStatus::Failed;
@@ -530,12 +544,12 @@ async fn a_spec_that_cannot_be_finished_keeps_no_other_from_its_turn() {
     .await
     .unwrap();
     let mut finisher = Finisher::new(it.platform.clone());
-    let (_, failures) = deployment::ticked(&mut finisher, it.clock.now()).await;
+    let (_, failures) = deployment::tick_with_failures(&mut finisher, it.clock.now()).await;
     settle(&it).await;
     let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
     assert_eq!(failed, [label.as_str()]);
     assert!(failures[0].error.contains("injected"), "{failures:?}");
-    let mut tx = it.read().await;
+    let mut tx = it.read_tx().await;
     let stands = specs::get(&mut tx, broken).await.unwrap();
     assert_eq!(stands.status, SpecStatus::Working);
     let proofs = attempts::of_subject(&mut tx, ready, AttemptSubject::HeadChecks).await;

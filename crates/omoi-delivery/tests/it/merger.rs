@@ -25,7 +25,7 @@ use crate::{finisher, with_sandbox};
 
 /// A completed task in the queue whose head is `sha`.
 pub(crate) async fn queued(it: &TestDeployment, state: MergeState, sha: &str) -> (Task, Merge) {
-    let task = it.task(1, &[]).await;
+    let task = it.add_task(1, &[]).await;
     enqueue(it, task.id, state, sha).await
 }
 
@@ -50,21 +50,23 @@ async fn enqueue(it: &TestDeployment, task: TaskId, state: MergeState, sha: &str
 
 /// One pass, and all the work it began.
 async fn pass(it: &TestDeployment, merger: &mut Merger) {
-    omoi_testkit::deployment::tick(merger, it.clock.now()).await;
+    omoi_testkit::deployment::tick_once(merger, it.clock.now()).await;
     while !it.platform.running.ids().is_empty() {
         tokio::task::yield_now().await;
     }
 }
 
 async fn merge_now(it: &TestDeployment, merge: &Merge) -> Merge {
-    merges::get(&mut it.read().await, merge.id).await.unwrap()
+    merges::get(&mut it.read_tx().await, merge.id)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_merge_that_cannot_be_made_waits_for_a_person() {
     let it = TestDeployment::new().await;
     let (task, merge) = queued(&it, MergeState::Pending, &"f".repeat(40)).await;
-    let waiting = it.task(2, &[task.id]).await;
+    let waiting = it.add_task(2, &[task.id]).await;
     let mut merger = Merger::new(it.platform.clone());
     for _ in 0..RESTARTS_MAX + 4 {
         pass(&it, &mut merger).await;
@@ -79,13 +81,16 @@ async fn a_merge_that_cannot_be_made_waits_for_a_person() {
     assert_eq!(task.integration_state, IntegrationState::Manual);
     assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
     let subject = AttemptSubject::Merge { merge_id: merge.id };
-    let tries = attempts::of_subject(&mut it.read().await, it.spec.id, subject)
+    let tries = attempts::of_subject(&mut it.read_tx().await, it.spec.id, subject)
         .await
         .unwrap();
     assert_eq!(tries.len() as u32, RESTARTS_MAX + 1);
     // The spec says so.
-    omoi_testkit::deployment::tick(&mut Finisher::new(it.platform.clone()), it.clock.now()).await;
-    let spec = specs::get(&mut it.read().await, it.spec.id).await.unwrap();
+    omoi_testkit::deployment::tick_once(&mut Finisher::new(it.platform.clone()), it.clock.now())
+        .await;
+    let spec = specs::get(&mut it.read_tx().await, it.spec.id)
+        .await
+        .unwrap();
     assert_eq!(spec.status, SpecStatus::Blocked);
     assert!(spec.last_error.unwrap().contains("waits for a person"));
 }
@@ -93,7 +98,7 @@ async fn a_merge_that_cannot_be_made_waits_for_a_person() {
 #[tokio::test]
 async fn a_merge_whose_process_died_is_taken_up_without_counting() {
     let it = TestDeployment::new().await;
-    let head = it.work("src/new.txt").await;
+    let head = it.commit_work("src/new.txt").await;
     let (task, merge) = queued(&it, MergeState::Verifying, head.as_str()).await;
     it.commit(async |tx| {
         let new = NewAttempt {
@@ -129,11 +134,11 @@ async fn what_the_machine_lacks_at_the_merge_is_no_round_of_the_agent() {
         let (it, folder) = with_sandbox().await;
         let installed = folder.path().join("installed");
         // The target moved, so the merged tree is one that no check has seen.
-        let landed = it.task(2, &[]).await;
+        let landed = it.add_task(2, &[]).await;
         finisher::land(&it, &landed, "requirements.txt", declared).await;
-        let head = it.work("src/new.txt").await;
+        let head = it.commit_work("src/new.txt").await;
         let (task, merge) = queued(&it, MergeState::Pending, head.as_str()).await;
-        let waiting = it.task(3, &[task.id]).await;
+        let waiting = it.add_task(3, &[task.id]).await;
         it.commit(async |tx| {
             let check = Check {
                 command: crate::needs_package(&installed),
@@ -185,9 +190,9 @@ async fn a_resolution_that_conflicts_itself_lands_with_all_it_resolves() {
     let it = TestDeployment::new().await;
     let mut merger = Merger::new(it.platform.clone());
     let (one, two, three) = (
-        it.task(1, &[]).await,
-        it.task(2, &[]).await,
-        it.task(3, &[]).await,
+        it.add_task(1, &[]).await,
+        it.add_task(2, &[]).await,
+        it.add_task(3, &[]).await,
     );
     let mut proofs = Vec::new();
     for task in [&one, &two, &three] {
@@ -223,7 +228,7 @@ async fn a_resolution_that_conflicts_itself_lands_with_all_it_resolves() {
     assert_eq!(checks.iter().map(|c| c.id).collect::<Vec<_>>(), proofs);
     enqueue(&it, again.id, pending, all.as_str()).await;
     pass(&it, &mut merger).await;
-    let merges = merges::of_spec(&mut it.read().await, it.spec.id)
+    let merges = merges::of_spec(&mut it.read_tx().await, it.spec.id)
         .await
         .unwrap();
     assert_eq!(merges.len(), 5);
@@ -232,15 +237,15 @@ async fn a_resolution_that_conflicts_itself_lands_with_all_it_resolves() {
         let task = it.task_now(merge.task_id).await;
         assert_eq!(task.integration_state, IntegrationState::Merged);
     }
-    assert_eq!(it.branch(&it.spec.integration_branch).await, Some(all));
+    assert_eq!(it.branch_head(&it.spec.integration_branch).await, Some(all));
 }
 
 #[tokio::test]
 async fn what_waits_behind_a_stuck_resolution_is_blocked_and_freed() {
     let it = TestDeployment::new().await;
     let mut merger = Merger::new(it.platform.clone());
-    let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
-    let waiting = it.task(3, &[two.id]).await;
+    let (one, two) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
+    let waiting = it.add_task(3, &[two.id]).await;
     let (first, second) = (
         it.commit_on(&it.base, "f", Some("1")).await,
         it.commit_on(&it.base, "f", Some("2")).await,
@@ -258,8 +263,10 @@ async fn what_waits_behind_a_stuck_resolution_is_blocked_and_freed() {
     }
     assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
     let mut finisher = Finisher::new(it.platform.clone());
-    omoi_testkit::deployment::tick(&mut finisher, it.clock.now()).await;
-    let spec = specs::get(&mut it.read().await, it.spec.id).await.unwrap();
+    omoi_testkit::deployment::tick_once(&mut finisher, it.clock.now()).await;
+    let spec = specs::get(&mut it.read_tx().await, it.spec.id)
+        .await
+        .unwrap();
     assert_eq!(spec.status, SpecStatus::Blocked);
     it.commit(async |tx| {
         let mut task = tasks::get(tx, resolve.id).await?;
@@ -274,7 +281,7 @@ async fn what_waits_behind_a_stuck_resolution_is_blocked_and_freed() {
 async fn a_resolution_without_the_other_side_lands_alone() {
     let it = TestDeployment::new().await;
     let mut merger = Merger::new(it.platform.clone());
-    let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
+    let (one, two) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
     let (first, second) = (
         it.commit_on(&it.base, "f", Some("1")).await,
         it.commit_on(&it.base, "f", Some("2")).await,
@@ -296,7 +303,7 @@ async fn a_resolution_without_the_other_side_lands_alone() {
 /// A completed task whose one change adds `path`, in the queue; its check runs `command`.
 async fn adding(it: &TestDeployment, number: i64, path: &str, command: &str) -> (Task, Merge) {
     let head = it.commit_on(&it.base, path, Some("new\n")).await;
-    let task = it.task(number, &[]).await;
+    let task = it.add_task(number, &[]).await;
     let prepared = it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
         task.base_sha = Some(it.base.as_str().to_owned());
@@ -317,13 +324,13 @@ async fn a_red_merge_sends_its_task_back_onto_the_merged_tree() {
     let mut merger = Merger::new(it.platform.clone());
     adding(&it, 1, "one", "true").await;
     pass(&it, &mut merger).await;
-    let landed = it.branch(&it.spec.integration_branch).await.unwrap();
+    let landed = it.branch_head(&it.spec.integration_branch).await.unwrap();
     // Green on its own branch, where there is no `one`.
     let (task, merge) = adding(&it, 2, "two", "test ! -e one").await;
     pass(&it, &mut merger).await;
     let merge = merge_now(&it, &merge).await;
     assert_eq!(merge.state, MergeState::Failed);
-    let head = it.branch(&it.spec.integration_branch).await;
+    let head = it.branch_head(&it.spec.integration_branch).await;
     assert_eq!(head.as_ref(), Some(&landed), "what is red never lands");
     let task = it.task_now(task.id).await;
     let seen = (task.status, task.round, task.integration_state);
@@ -332,7 +339,7 @@ async fn a_red_merge_sends_its_task_back_onto_the_merged_tree() {
     assert!(revision.0.feedback.starts_with("merge_red"), "{revision:?}");
     // The next round sees what it was refused for, and only its own work counts as its own.
     assert_eq!(task.base_sha.as_deref(), Some(landed.as_str()));
-    let merged = it.branch(&task.branch).await.unwrap();
+    let merged = it.branch_head(&task.branch).await.unwrap();
     assert_eq!(merge.merged_sha.as_deref(), Some(merged.as_str()));
 }
 
@@ -342,7 +349,7 @@ async fn a_branch_that_moved_meanwhile_is_merged_with_anew() {
     let mut merger = Merger::new(it.platform.clone());
     adding(&it, 1, "one", "true").await;
     pass(&it, &mut merger).await;
-    let before = it.branch(&it.spec.integration_branch).await.unwrap();
+    let before = it.branch_head(&it.spec.integration_branch).await.unwrap();
     let moved = it.commit_on(&before, "meanwhile", Some("new\n")).await;
     // The check itself stands for whoever moves the branch while checks run.
     let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
@@ -353,13 +360,13 @@ async fn a_branch_that_moved_meanwhile_is_merged_with_anew() {
     pass(&it, &mut merger).await;
     let now = merge_now(&it, &merge).await;
     assert_eq!((now.state, now.restarts), (MergeState::Pending, 1));
-    assert_eq!(it.branch(branch).await, Some(moved.clone()));
+    assert_eq!(it.branch_head(branch).await, Some(moved.clone()));
     pass(&it, &mut merger).await;
     assert_eq!(merge_now(&it, &merge).await.state, MergeState::Completed);
     let task = it.task_now(task.id).await;
     assert_eq!(task.integration_state, IntegrationState::Merged);
     let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
-    let head = it.branch(branch).await.unwrap();
+    let head = it.branch_head(branch).await.unwrap();
     assert!(mirror.is_ancestor(&moved, &head).await.unwrap());
 }
 
@@ -371,7 +378,7 @@ async fn entries_have_their_turn_by_level_and_place_in_the_plan() {
     let places = [(1, 1), (0, 4), (0, 2), (0, 3)];
     let mut all = Vec::new();
     for (n, (level, ordinal)) in (1..).zip(places) {
-        let task = it.task(n, &[]).await;
+        let task = it.add_task(n, &[]).await;
         let placed = it.commit(async |tx| {
             let mut task = tasks::get(tx, task.id).await?;
             (task.level, task.ordinal) = (level, ordinal);
@@ -380,7 +387,7 @@ async fn entries_have_their_turn_by_level_and_place_in_the_plan() {
         placed.await.unwrap();
         all.push(task);
     }
-    let behind = it.task(5, &[all[2].id]).await;
+    let behind = it.add_task(5, &[all[2].id]).await;
     let mut merges = Vec::new();
     for task in [&all[0], &behind, &all[1], &all[3]] {
         let head = it.commit_on(&it.base, &task.local_id, Some("new\n")).await;
@@ -448,17 +455,17 @@ async fn a_spec_that_cannot_be_merged_keeps_no_other_from_its_turn() {
     .await;
     let label = it.spec.label();
     it.next_spec(2).await;
-    let task = it.task(2, &[]).await;
+    let task = it.add_task(2, &[]).await;
     let (_, good) = enqueue(&it, task.id, MergeState::Pending, &"e".repeat(40)).await;
     let mut merger = Merger::new(it.platform.clone());
-    let (_, failures) = deployment::ticked(&mut merger, it.clock.now()).await;
+    let (_, failures) = deployment::tick_with_failures(&mut merger, it.clock.now()).await;
     it.platform.running.drained().await;
     let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
     assert_eq!(failed, [label.as_str()]);
     assert!(failures[0].error.contains("already exists"), "{failures:?}");
     assert_eq!(merge_now(&it, &broken).await.state, MergeState::Pending);
     let subject = AttemptSubject::Merge { merge_id: good.id };
-    let tries = attempts::of_subject(&mut it.read().await, it.spec.id, subject).await;
+    let tries = attempts::of_subject(&mut it.read_tx().await, it.spec.id, subject).await;
     assert_eq!(tries.unwrap().len(), 1);
 }
 
@@ -510,7 +517,7 @@ pub(crate) async fn renamed(it: &TestDeployment, on: &ObjectId) -> ObjectId {
 #[tokio::test]
 async fn a_program_that_another_task_renamed_is_a_round_of_the_agent() {
     let (it, _state) = with_sandbox().await;
-    let (first, other) = (it.task(2, &[]).await, it.task(3, &[]).await);
+    let (first, other) = (it.add_task(2, &[]).await, it.add_task(3, &[]).await);
     let with_todo = finisher::land(&it, &first, "bin/todo", TODO).await;
     let head = it.commit_on(&with_todo, "new", Some("new\n")).await;
     let (task, merge) = queued(&it, MergeState::Pending, head.as_str()).await;

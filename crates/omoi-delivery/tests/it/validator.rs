@@ -20,9 +20,9 @@ use crate::with_slots;
 async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     // There is no sandbox here.
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let waiting = it.task(2, &[task.id]).await;
-    let head = it.work("src/new.txt").await;
+    let task = it.add_task(1, &[]).await;
+    let waiting = it.add_task(2, &[task.id]).await;
+    let head = it.commit_work("src/new.txt").await;
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
         task.status = TaskStatus::PendingValidation;
@@ -46,7 +46,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     .unwrap();
     let mut validator = Validator::new(it.platform.clone());
     for _ in 0..8 {
-        omoi_testkit::deployment::tick(&mut validator, it.clock.now()).await;
+        omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
         while !it.platform.running.ids().is_empty() {
             tokio::task::yield_now().await;
         }
@@ -56,9 +56,9 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     let why = task.error_message.unwrap();
     assert!(why.starts_with("checks could not be run"), "{why}");
     assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
-    assert_eq!(it.slots().await, 0);
+    assert_eq!(it.slots_in_use().await, 0);
     // Put back by a person it has all its tries again.
-    it.advance(1);
+    it.advance_clock(1);
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
         omoi_execution::tasks::retry(tx, &mut task).await?;
@@ -68,7 +68,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     .await
     .unwrap();
     for _ in 0..3 {
-        omoi_testkit::deployment::tick(&mut validator, it.clock.now()).await;
+        omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
         it.platform.running.drained().await;
     }
     let status = it.task_now(task.id).await.status;
@@ -84,8 +84,8 @@ async fn checks_wait_for_a_slot_like_all_work() {
     let (it, _state) = with_slots(2).await;
     let mut ready = Vec::new();
     for number in 1..=4 {
-        let task = it.task(number, &[]).await;
-        let head = it.work("src/new.txt").await;
+        let task = it.add_task(number, &[]).await;
+        let head = it.commit_work("src/new.txt").await;
         it.commit(async |tx| {
             let mut task = tasks::get(tx, task.id).await?;
             task.status = TaskStatus::PendingValidation;
@@ -99,12 +99,12 @@ async fn checks_wait_for_a_slot_like_all_work() {
         ready.push(task.id);
     }
     // One slot is an agent's.
-    let busy = it.task(5, &[]).await;
-    it.run(busy.id).await;
+    let busy = it.add_task(5, &[]).await;
+    it.run_task(busy.id).await;
     let mut validator = Validator::new(it.platform.clone());
     for done in 1..=4 {
-        omoi_testkit::deployment::tick(&mut validator, it.clock.now()).await;
-        assert!(it.slots().await <= 2);
+        omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
+        assert!(it.slots_in_use().await <= 2);
         it.platform.running.drained().await;
         let mut completed = 0;
         for id in &ready {
@@ -134,8 +134,8 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
         ("true", false, TaskStatus::Failed, vec!["true"]),
     ] {
         let (it, _state) = with_slots(5).await;
-        let source = it.task(1, &[]).await;
-        let head = it.work("src/new.txt").await;
+        let source = it.add_task(1, &[]).await;
+        let head = it.commit_work("src/new.txt").await;
         let found = it
             .commit(async |tx| {
                 let mut task = sample_rows::task(tx, &it.ticket, 2);
@@ -166,7 +166,7 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
             .await
             .unwrap();
         let mut validator = Validator::new(it.platform.clone());
-        omoi_testkit::deployment::tick(&mut validator, it.clock.now()).await;
+        omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
         it.platform.running.drained().await;
         let task = it.task_now(found.id).await;
         assert_eq!(task.status, status, "{command} {with_suite}");
@@ -174,7 +174,7 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
             let why = task.error_message.unwrap();
             assert!(why.starts_with("check_proves_nothing"), "{why}");
         }
-        let mut tx = it.read().await;
+        let mut tx = it.read_tx().await;
         let all = checks::of_spec(&mut tx, it.spec.id).await.unwrap();
         let receipts = checks::receipts_of_spec(&mut tx, it.spec.id).await.unwrap();
         let mut run: Vec<_> = receipts
@@ -201,7 +201,7 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
 async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
     let it = TestDeployment::new().await;
     it.leaves_open_attempts();
-    let (broken, good) = (it.task(1, &[]).await, it.task(2, &[]).await);
+    let (broken, good) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
     let subject = AttemptSubject::TaskChecks { task_id: broken.id };
     crate::merger::blocked_by_an_attempt(&it, subject).await;
     for task in [&broken, &good] {
@@ -214,24 +214,25 @@ async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
         .unwrap();
     }
     let mut validator = Validator::new(it.platform.clone());
-    let (_, failures) = omoi_testkit::deployment::ticked(&mut validator, it.clock.now()).await;
+    let (_, failures) =
+        omoi_testkit::deployment::tick_with_failures(&mut validator, it.clock.now()).await;
     it.platform.running.drained().await;
     let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
     assert_eq!(failed, [broken.label()]);
-    let made = omoi_store::attempts::of_task(&mut it.read().await, good.id).await;
+    let made = omoi_store::attempts::of_task(&mut it.read_tx().await, good.id).await;
     assert_eq!(made.unwrap().len(), 1);
 }
 
 /// A task under validation at `head`, proven by `check`, in a spec whose suite is `suite`, which
 /// printed `base` on the base commit.
+#[allow(clippy::too_many_lines, reason = "the rows of one task")]
 async fn judged(
     it: &TestDeployment,
     head: &ObjectId,
     (check, suite, base): (&str, &str, Option<(i32, &str)>),
 ) -> omoi_store::tasks::Task {
-    // The run of the suite on the base commit is written as a receipt alone.
     it.leaves_open_attempts();
-    let task = it.task(1, &[]).await;
+    let task = it.add_task(1, &[]).await;
     it.commit(async |tx| {
         let mut spec = specs::get(tx, it.spec.id).await?;
         spec.options.0.suite = Some(suite.to_owned());
@@ -294,7 +295,8 @@ async fn judged(
     .await
     .unwrap();
     let mut validator = Validator::new(it.platform.clone());
-    let (_, failures) = omoi_testkit::deployment::ticked(&mut validator, it.clock.now()).await;
+    let (_, failures) =
+        omoi_testkit::deployment::tick_with_failures(&mut validator, it.clock.now()).await;
     assert!(failures.is_empty());
     it.platform.running.drained().await;
     it.task_now(task.id).await
@@ -317,11 +319,11 @@ async fn the_suite_is_judged_by_its_run_on_the_base() {
         ((1, red), green, 0, completed, None),
     ] {
         let (it, _state) = with_slots(5).await;
-        let head = it.work("src/new.txt").await;
+        let head = it.commit_work("src/new.txt").await;
         let printed = printed.replace('\n', "\\n");
         let suite = format!("printf '{printed}'; exit {exit}");
         let task = judged(&it, &head, ("true", &suite, Some(base))).await;
-        let mut tx = it.read().await;
+        let mut tx = it.read_tx().await;
         let receipts = checks::receipts_of_task(&mut tx, task.id).await.unwrap();
         let receipt = receipts.iter().find(|r| r.tests.0.is_some()).unwrap();
         assert_eq!(receipt.passed, status == completed, "{printed} {receipt:?}");
@@ -351,7 +353,7 @@ async fn what_the_machine_lacks_is_no_round_of_the_agent() {
             assert!(reason.starts_with("environment_fault: "), "{reason}");
             assert!(reason.contains("`iniconfig`"), "{reason}");
             // A person had the package installed: the work is checked again, and no agent asked.
-            it.advance(1);
+            it.advance_clock(1);
             let retried = it.commit(async |tx| {
                 let mut task = tasks::get(tx, task.id).await?;
                 omoi_execution::tasks::retry(tx, &mut task).await?;
@@ -367,12 +369,12 @@ async fn what_the_machine_lacks_is_no_round_of_the_agent() {
 #[tokio::test]
 async fn a_secret_that_a_check_prints_is_not_in_its_receipt() {
     let (it, _state) = with_slots(5).await;
-    let head = it.work("src/new.txt").await;
+    let head = it.commit_work("src/new.txt").await;
     // Written by no one: only its output holds it.
     let (front, back) = KNOWN_SECRET.split_at(8);
     let suite = format!("k={front}; echo key $k{back} ends; echo again $k{back} >&2; exit 1");
     let task = judged(&it, &head, ("true", &suite, Some((0, "fine\n")))).await;
-    let mut tx = it.read().await;
+    let mut tx = it.read_tx().await;
     let receipts = checks::receipts_of_task(&mut tx, task.id).await.unwrap();
     let printed: String = receipts.iter().map(|r| r.output.as_str()).collect();
     assert!(printed.contains("key **** ends\nagain ****\n"), "{printed}");

@@ -60,8 +60,8 @@ pub(super) async fn of_task(
     created: &Created,
 ) -> Result<Brief, BoxError> {
     let design = design(platform, spec).await?;
-    let mut tx = platform.store.begin_read().await?;
-    let prompt = prompt(&mut tx, (task, spec), created, design).await?;
+    let read_prompt = async |tx: &mut Tx| prompt(tx, (task, spec), created, design).await;
+    let prompt = platform.store.read(read_prompt).await?;
     let settings = platform.settings_of(spec);
     let task_ref = HumanRef::task(task.number).to_string();
     let system = Environment::new().render_str(

@@ -24,7 +24,7 @@ use omoi_runtime::rng::Rng;
 use omoi_sandbox::{ProbeConfig, SandboxFloor, probe_host};
 use omoi_store::{attempts, specs};
 use omoi_testkit::blocking::without_blocking_thread;
-use omoi_testkit::deployment::{TestDeployment, tick};
+use omoi_testkit::deployment::{TestDeployment, tick_once};
 
 /// A platform whose sandboxes are real, and whose worker runs `script` in its workspace.
 async fn with_worker(script: &str) -> (TestDeployment, TempDir) {
@@ -45,7 +45,7 @@ async fn with_worker(script: &str) -> (TestDeployment, TempDir) {
     let provider = found
         .select_provider(&floor, Some(SandboxRung::Bubblewrap))
         .unwrap();
-    let it = TestDeployment::with(|parts| {
+    let it = TestDeployment::with_parts(|parts| {
         parts.sandbox = Some(provider);
         parts.worker = worker;
         // The host's control groups are named by it.
@@ -61,7 +61,7 @@ async fn with_worker(script: &str) -> (TestDeployment, TempDir) {
 
 /// A commit that another attempt handed in, held as its snapshot.
 async fn snapshot_of_another(it: &TestDeployment) -> ObjectId {
-    let snapshot = it.work("secret.txt").await;
+    let snapshot = it.commit_work("secret.txt").await;
     let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
     let held_by = RefName::parse("refs/omoios/wip/another").unwrap();
     mirror
@@ -106,7 +106,7 @@ async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
     let script = "cd /sandbox && . ./look";
     let (it, _state) = with_worker(script).await;
     let other = snapshot_of_another(&it).await;
-    let task = it.task(1, &[]).await;
+    let task = it.add_task(1, &[]).await;
     let own = it
         .commit_on(&it.base, "look", Some(&look(&it.base, &other)))
         .await;
@@ -117,9 +117,9 @@ async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
         .await
         .unwrap();
     let mut dispatcher = Dispatcher::new(it.platform.clone());
-    tick(&mut dispatcher, it.clock.now()).await;
+    tick_once(&mut dispatcher, it.clock.now()).await;
     it.platform.running.drained().await;
-    let mut tx = it.read().await;
+    let mut tx = it.read_tx().await;
     let tried = attempts::of_task(&mut tx, task.id).await.unwrap();
     // A worker that ends without a word of its own is told with what it printed.
     let told = tried[0].error_message.clone().unwrap();
@@ -130,12 +130,12 @@ async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
 async fn the_history_set_apart_for_a_spec_goes_with_it() {
     let (it, _state) = with_worker("").await;
     let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
-    let other = it.work("other.txt").await;
+    let other = it.commit_work("other.txt").await;
     for commit in [&it.base, &other] {
         drop(mirror.base_store(commit).await.unwrap());
     }
     let mut reaper = Reaper::new(it.platform.clone());
-    tick(&mut reaper, it.clock.now()).await;
+    tick_once(&mut reaper, it.clock.now()).await;
     assert_eq!(
         base_stores(mirror.dir()).unwrap(),
         std::slice::from_ref(&it.base)
@@ -146,7 +146,7 @@ async fn the_history_set_apart_for_a_spec_goes_with_it() {
     })
     .await
     .unwrap();
-    tick(&mut reaper, it.clock.now()).await;
+    tick_once(&mut reaper, it.clock.now()).await;
     assert_eq!(base_stores(mirror.dir()).unwrap(), []);
 }
 
@@ -159,7 +159,7 @@ fn a_base_store_is_removed_off_the_threads_that_serve_others() {
         let store = dir.join("omoi-bases").join("a".repeat(40));
         std::fs::create_dir_all(&store).unwrap();
         let mut reaper = Reaper::new(it.platform.clone());
-        let pass = tick(&mut reaper, it.clock.now());
+        let pass = tick_once(&mut reaper, it.clock.now());
         let waits = async {
             while !it
                 .platform

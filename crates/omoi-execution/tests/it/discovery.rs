@@ -13,7 +13,7 @@ use omoi_protocol::worker::{AckMessages, ProposedCheck, ReportDiscovery};
 use omoi_store::checks::{self, Check};
 use omoi_store::{Json, attempts, tasks};
 use omoi_testkit::database::TestDatabase;
-use omoi_testkit::deployment::{TestDeployment, ended};
+use omoi_testkit::deployment::{TestDeployment, ended_report};
 
 pub(crate) fn found(title: &str) -> ReportDiscovery {
     ReportDiscovery {
@@ -34,8 +34,8 @@ pub(crate) fn found(title: &str) -> ReportDiscovery {
 #[tokio::test]
 async fn a_title_is_one_line_of_plain_text() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
     let ack = report(
         &it.platform,
         &attempt,
@@ -44,15 +44,15 @@ async fn a_title_is_one_line_of_plain_text() {
     .await
     .unwrap();
     let number = ack.task_ref.unwrap().trim_start_matches("TSK-").parse();
-    let made = tasks::numbered(&mut it.read().await, number.unwrap()).await;
+    let made = tasks::numbered(&mut it.read_tx().await, number.unwrap()).await;
     assert_eq!(made.unwrap()[0].title, "Fix it now");
 }
 
 #[tokio::test]
 async fn a_find_becomes_a_task_once() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
     let body = ReportDiscovery {
         priority_boost: true,
         needed: true,
@@ -61,7 +61,7 @@ async fn a_find_becomes_a_task_once() {
     let ack = report(&it.platform, &attempt, body.clone()).await.unwrap();
     assert!(ack.task_ref.is_some() && ack.refused.is_none());
     assert_eq!(report(&it.platform, &attempt, body).await.unwrap(), ack);
-    let all = tasks::of_spec(&mut it.read().await, it.spec.id)
+    let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id)
         .await
         .unwrap();
     let spawned: Vec<_> = all
@@ -79,7 +79,7 @@ async fn a_find_becomes_a_task_once() {
         (1, true, 0)
     );
     assert_eq!(spawned.task_type, TaskType::FixBug);
-    let own = checks::of_task(&mut it.read().await, spawned.id)
+    let own = checks::of_task(&mut it.read_tx().await, spawned.id)
         .await
         .unwrap();
     assert_eq!(own.len(), 1);
@@ -89,8 +89,8 @@ async fn a_find_becomes_a_task_once() {
 #[tokio::test]
 async fn caps_refuse_and_say_so() {
     let it = TestDeployment::new().await;
-    let first = it.task(1, &[]).await;
-    let attempt = it.run(first.id).await.attempt;
+    let first = it.add_task(1, &[]).await;
+    let attempt = it.run_task(first.id).await.attempt;
     // 3 per task.
     for n in 1..=3 {
         let ack = report(&it.platform, &attempt, found(&format!("find {n}"))).await;
@@ -102,8 +102,8 @@ async fn caps_refuse_and_say_so() {
     assert_eq!(ack.task_ref, None);
     assert!(ack.refused.unwrap().starts_with("count cap"));
     // 5 per spec.
-    let second = it.task(50, &[]).await;
-    let attempt = it.run(second.id).await.attempt;
+    let second = it.add_task(50, &[]).await;
+    let attempt = it.run_task(second.id).await.attempt;
     for n in 5..=6 {
         let ack = report(&it.platform, &attempt, found(&format!("find {n}"))).await;
         assert!(ack.unwrap().task_ref.is_some(), "find {n}");
@@ -113,7 +113,7 @@ async fn caps_refuse_and_say_so() {
         .unwrap();
     assert!(ack.refused.unwrap().starts_with("count cap"));
     // 2 in a row.
-    let deep = it.task(60, &[]).await;
+    let deep = it.add_task(60, &[]).await;
     it.commit(async |tx| {
         let mut row = tasks::get(tx, deep.id).await?;
         row.id = tx.new_id();
@@ -124,8 +124,8 @@ async fn caps_refuse_and_say_so() {
     })
     .await
     .unwrap();
-    let all = tasks::numbered(&mut it.read().await, 61).await.unwrap();
-    let attempt = it.run(all[0].id).await.attempt;
+    let all = tasks::numbered(&mut it.read_tx().await, 61).await.unwrap();
+    let attempt = it.run_task(all[0].id).await.attempt;
     let ack = report(&it.platform, &attempt, found("find 8"))
         .await
         .unwrap();
@@ -134,11 +134,11 @@ async fn caps_refuse_and_say_so() {
 
 /// Agents that report at once, three finds each; 5 are left to the spec and 3 to a task.
 async fn crowd(database: TestDatabase) {
-    let it = TestDeployment::on(database, |_| {}).await;
+    let it = TestDeployment::on_database(database, |_| {}).await;
     let mut running = Vec::new();
     for number in 1..=4 {
-        let task = it.task(number, &[]).await;
-        running.push(it.run(task.id).await.attempt);
+        let task = it.add_task(number, &[]).await;
+        running.push(it.run_task(task.id).await.attempt);
     }
     let titles = ["find 1", "find 2", "find 3"];
     let reports = running
@@ -149,7 +149,7 @@ async fn crowd(database: TestDatabase) {
         .iter()
         .filter(|ack| ack.as_ref().unwrap().task_ref.is_some());
     assert_eq!(spawned.count(), 5);
-    let all = tasks::of_spec(&mut it.read().await, it.spec.id).await;
+    let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id).await;
     assert_eq!(all.unwrap().len(), 4 + 5);
 }
 
@@ -165,9 +165,9 @@ async fn a_crowd_keeps_to_the_caps_on_postgres() {
 
 /// An attempt ends while a report of it is on its way.
 async fn late(database: TestDatabase) {
-    let it = TestDeployment::on(database, |_| {}).await;
-    let task = it.task(1, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
+    let it = TestDeployment::on_database(database, |_| {}).await;
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
     let mut tx = it.platform.store.begin_write().await.unwrap();
     let mut row = attempts::get(&mut tx, attempt.id).await.unwrap();
     let to = AttemptState::Failed;
@@ -184,7 +184,7 @@ async fn late(database: TestDatabase) {
     let (find, read) = tokio::join!(find, read);
     assert!(matches!(find, Err(IntakeError::Superseded)), "{find:?}");
     assert!(matches!(read, Err(IntakeError::Superseded)), "{read:?}");
-    let all = tasks::of_spec(&mut it.read().await, it.spec.id).await;
+    let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id).await;
     assert_eq!(all.unwrap().len(), 1);
 }
 
@@ -201,8 +201,8 @@ async fn a_late_report_changes_nothing_on_postgres() {
 #[tokio::test]
 async fn without_a_way_to_prove_it_a_find_is_blocked() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
     let bare = |title| ReportDiscovery {
         check: None,
         ..found(title)
@@ -226,14 +226,14 @@ async fn without_a_way_to_prove_it_a_find_is_blocked() {
     .await
     .unwrap();
     report(&it.platform, &attempt, bare("two")).await.unwrap();
-    let all = tasks::of_spec(&mut it.read().await, it.spec.id)
+    let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id)
         .await
         .unwrap();
     let by = |title: &str| all.iter().find(|t| t.title == title).unwrap();
     assert_eq!(by("one").status, TaskStatus::Blocked);
     assert_eq!(by("one").blocked_reason.as_deref(), Some("needs_check"));
     assert_eq!(by("two").status, TaskStatus::Pending);
-    let own = checks::of_task(&mut it.read().await, by("two").id)
+    let own = checks::of_task(&mut it.read_tx().await, by("two").id)
         .await
         .unwrap();
     assert_eq!(own[0].command, "make test");
@@ -242,8 +242,8 @@ async fn without_a_way_to_prove_it_a_find_is_blocked() {
 #[tokio::test]
 async fn reports_that_break_a_rule_write_nothing() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
     let proposing = |command: &str, path: &str, text: String| ReportDiscovery {
         check: Some(ProposedCheck {
             command: command.to_owned(),
@@ -278,7 +278,7 @@ async fn reports_that_break_a_rule_write_nothing() {
     complete(
         &it.platform,
         &attempt,
-        ended(
+        ended_report(
             AttemptOutcome::Succeeded,
             AttemptStopReason::CompletionSignal,
         ),
@@ -287,7 +287,7 @@ async fn reports_that_break_a_rule_write_nothing() {
     .unwrap();
     let late = report(&it.platform, &attempt, found("late")).await;
     assert!(matches!(late, Err(IntakeError::Superseded)), "{late:?}");
-    let all = tasks::of_spec(&mut it.read().await, it.spec.id)
+    let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id)
         .await
         .unwrap();
     assert_eq!(all.len(), 1);

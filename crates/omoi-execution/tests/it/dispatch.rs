@@ -22,7 +22,7 @@ pub(crate) fn scan(it: &TestDeployment) -> Scan {
 }
 
 async fn race(database: TestDatabase) {
-    let it = TestDeployment::on(database, |parts| {
+    let it = TestDeployment::on_database(database, |parts| {
         parts.settings.project_slots = 100;
         parts.settings.global_slots = 100;
     })
@@ -30,19 +30,19 @@ async fn race(database: TestDatabase) {
     it.leaves_open_attempts();
     let mut all = Vec::new();
     for number in 1..=6 {
-        all.push(it.task(number, &[]).await);
+        all.push(it.add_task(number, &[]).await);
     }
-    let waiting = it.task(7, &[all[0].id]).await;
+    let waiting = it.add_task(7, &[all[0].id]).await;
     let now = it.clock.now();
     let mut dispatchers: Vec<_> = (0..4)
         .map(|_| Dispatcher::new(it.platform.clone()))
         .collect();
     let ticks = dispatchers
         .iter_mut()
-        .map(|one| omoi_testkit::deployment::tick(one, now));
+        .map(|one| omoi_testkit::deployment::tick_once(one, now));
     futures::future::join_all(ticks).await;
     for task in all {
-        let mut tx = it.read().await;
+        let mut tx = it.read_tx().await;
         let made = attempts::of_task(&mut tx, task.id).await.unwrap();
         let fences: Vec<i64> = made.iter().map(|a| a.fence).collect();
         assert_eq!(fences, [1], "TSK-{:03}", task.number);
@@ -65,22 +65,22 @@ async fn each_task_is_claimed_once_on_postgres() {
 #[tokio::test]
 async fn what_a_simulated_model_began_no_real_one_goes_on_with() {
     for (label, fence) in [("a-model", 0), ("simulated", 1)] {
-        let it = TestDeployment::with(|parts| parts.model_label = label.to_owned()).await;
+        let it = TestDeployment::with_parts(|parts| parts.model_label = label.to_owned()).await;
         it.leaves_open_attempts();
-        let task = it.task(1, &[]).await;
+        let task = it.add_task(1, &[]).await;
         let now = it.clock.now();
         let mut dispatcher = Dispatcher::new(it.platform.clone());
-        omoi_testkit::deployment::tick(&mut dispatcher, now).await;
+        omoi_testkit::deployment::tick_once(&mut dispatcher, now).await;
         assert_eq!(it.task_now(task.id).await.fence, fence, "{label}");
     }
 }
 
 #[tokio::test]
 async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
-    let it = TestDeployment::with(|parts| parts.settings.project_slots = 1).await;
+    let it = TestDeployment::with_parts(|parts| parts.settings.project_slots = 1).await;
     it.leaves_open_attempts();
-    let bad = it.task(1, &[]).await;
-    let full = it.task(2, &[]).await;
+    let bad = it.add_task(1, &[]).await;
+    let full = it.add_task(2, &[]).await;
     let (busy, other) = it
         .commit(async |tx| {
             let mut task = tasks::get(tx, bad.id).await?;
@@ -103,7 +103,7 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
             tickets::insert(tx, &ticket).await?;
             let mirror = it.platform.mirror(project.id).await.unwrap();
             // The same commit in another repository.
-            let base = omoi_testkit::deployment::start(&mirror).await;
+            let base = omoi_testkit::deployment::start_commit(&mirror).await;
             assert_eq!(base, it.base);
             let mut made = Vec::new();
             for number in [1, 2] {
@@ -118,9 +118,9 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
         })
         .await
         .unwrap();
-    it.run(busy.id).await;
+    it.run_task(busy.id).await;
     let mut dispatcher = Dispatcher::new(it.platform.clone());
-    omoi_testkit::deployment::tick(&mut dispatcher, it.clock.now()).await;
+    omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
     // The bad one fails, since no retry mends it; where a slot is free, the next one has it.
     let bad = it.task_now(bad.id).await;
     assert_eq!((bad.status, bad.retry_count), (TaskStatus::Failed, 0));
@@ -141,9 +141,9 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
 async fn a_start_asks_git_while_no_transaction_is_open() {
     let guarded = omoi_testkit::deployment::WatchedDeployment::new().await;
     let it = &guarded.it;
-    let source = it.task(1, &[]).await;
-    let theirs = it.work("src/new.txt").await;
-    let resolve = it.task(2, &[]).await;
+    let source = it.add_task(1, &[]).await;
+    let theirs = it.commit_work("src/new.txt").await;
+    let resolve = it.add_task(2, &[]).await;
     it.commit(async |tx| {
         let merge = sample_rows::merge(
             tx,
@@ -162,23 +162,23 @@ async fn a_start_asks_git_while_no_transaction_is_open() {
     })
     .await
     .unwrap();
-    guarded.watch();
+    guarded.watch_git();
     let mut dispatcher = Dispatcher::new(it.platform.clone());
-    omoi_testkit::deployment::tick(&mut dispatcher, it.clock.now()).await;
+    omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
     it.platform.running.drained().await;
     assert_eq!(it.task_now(resolve.id).await.fence, 1);
-    assert!(guarded.finish() > 5);
+    assert!(guarded.finish_watch() > 5);
 }
 
 /// A mirror that lost the commit everything starts from helps no retry.
 #[tokio::test]
 async fn a_start_without_its_commit_is_no_fault_of_the_sandbox() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
+    let task = it.add_task(1, &[]).await;
     let mirror = it.platform.data.mirror(it.spec.project_id);
     std::fs::remove_dir_all(mirror).unwrap();
     let mut dispatcher = Dispatcher::new(it.platform.clone());
-    omoi_testkit::deployment::tick(&mut dispatcher, it.clock.now()).await;
+    omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
     let task = it.task_now(task.id).await;
     assert_eq!(task.error_class, Some(ErrorClass::RepoMissing));
     assert_eq!((task.status, task.retry_count), (TaskStatus::Failed, 0));

@@ -53,9 +53,9 @@ fn asks_the_same(few: &[Statement], many: &[Statement], table: &str) {
 
 async fn adding_reads_nothing_earlier(database: TestDatabase) -> (TestDeployment, Vec<Statement>) {
     let heard = Statements::listen();
-    let it = TestDeployment::on(database, |_| {}).await;
-    let task = it.task(1, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
+    let it = TestDeployment::on_database(database, |_| {}).await;
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
     let report_one = async || {
         heard.take();
         report(&it, &attempt, 1).await;
@@ -92,7 +92,7 @@ async fn adding_to_an_attempt_reads_nothing_of_what_it_holds_on_sqlite() {
     let (it, asked) = adding_reads_nothing_earlier(omoi_testkit::sqlite::database()).await;
     // Nor does the database go through them by itself: each is found by its whole key, or is the first
     // at the end of an index.
-    let mut db = RawConnection::open(it.url()).await.unwrap();
+    let mut db = RawConnection::open(it.database_url()).await.unwrap();
     let mut n_explained = 0;
     for Statement { sql, .. } in &asked {
         let is_own = [" agent_events", " turns"].iter().any(|t| sql.contains(t));

@@ -16,7 +16,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Tx, specs};
 use omoi_testkit::database::TestDatabase;
-use omoi_testkit::deployment::{TestDeployment, ended, failed};
+use omoi_testkit::deployment::{TestDeployment, ended_report, failed_report};
 use omoi_testkit::sample_rows;
 
 use crate::discovery::found;
@@ -50,7 +50,7 @@ impl Rows {
 }
 
 async fn rows(it: &TestDeployment, task: &Task) -> Rows {
-    let mut tx = it.read().await;
+    let mut tx = it.read_tx().await;
     let tx = &mut tx;
     Rows {
         tasks: tasks::of_spec(tx, it.spec.id).await.unwrap(),
@@ -71,7 +71,7 @@ async fn report(it: &TestDeployment, rng: &Rng, by: &Created) -> bool {
             .await
             .is_ok_and(|ack| ack.commands.is_empty()),
         2 => {
-            let turns = attempts::turns(&mut it.read().await, attempt.id).await;
+            let turns = attempts::turns(&mut it.read_tx().await, attempt.id).await;
             let next = turn(turns.unwrap().len() as u32);
             intake::commit_turn(platform, attempt, next).await.is_ok()
         }
@@ -80,24 +80,24 @@ async fn report(it: &TestDeployment, rng: &Rng, by: &Created) -> bool {
             .is_ok(),
         4 => {
             let task = attempt.subject.task_id().unwrap();
-            let open = messages::open(&mut it.read().await, task).await.unwrap();
+            let open = messages::open(&mut it.read_tx().await, task).await.unwrap();
             let ids = open.into_iter().map(|m| m.id).collect();
             let body = omoi_protocol::worker::AckMessages { ids };
             intake::ack(platform, attempt, body).await.is_ok()
         }
         5 => {
-            let body = ended(
+            let body = ended_report(
                 AttemptOutcome::Incomplete,
                 AttemptStopReason::MaxTurnsReached,
             );
             intake::complete(platform, attempt, body).await.is_ok()
         }
         6 => {
-            let body = failed(ErrorClass::Network, &format!("cause {:x}", rng.next_u64()));
+            let body = failed_report(ErrorClass::Network, &format!("cause {:x}", rng.next_u64()));
             intake::complete(platform, attempt, body).await.is_ok()
         }
         _ => {
-            let body = ended(
+            let body = ended_report(
                 AttemptOutcome::Succeeded,
                 AttemptStopReason::CompletionSignal,
             );
@@ -110,8 +110,8 @@ async fn report(it: &TestDeployment, rng: &Rng, by: &Created) -> bool {
 async fn act(it: &TestDeployment, task: &Task, all: &mut Vec<Created>) {
     let now = it.task_now(task.id).await;
     match now.status {
-        TaskStatus::Pending if all.len() < 4 => all.push(it.claim(task.id).await.unwrap()),
-        TaskStatus::Claiming => it.bind(&all.last().unwrap().attempt).await.unwrap(),
+        TaskStatus::Pending if all.len() < 4 => all.push(it.claim_task(task.id).await.unwrap()),
+        TaskStatus::Claiming => it.bind_sandbox(&all.last().unwrap().attempt).await.unwrap(),
         TaskStatus::Assigned | TaskStatus::Running => {
             let loss = AttemptLoss {
                 state: AttemptState::Lost,
@@ -151,7 +151,7 @@ async fn interleave(it: &mut TestDeployment, seed: u64) -> (u32, u32) {
         Ok(task)
     };
     let task = it.commit(begin).await.unwrap();
-    let mut all = vec![it.claim(task.id).await.unwrap()];
+    let mut all = vec![it.claim_task(task.id).await.unwrap()];
     let (mut refused, mut taken) = (0, 0);
     let mut before = rows(it, &task).await;
     for step in 0..STEPS {
@@ -203,7 +203,7 @@ fn cases(n: u64, database: impl Fn() -> TestDatabase + Sync) {
             .build();
         runtime.unwrap().block_on(async {
             for first in (0..n).step_by(PART as usize).skip(first).step_by(lanes) {
-                let it = TestDeployment::on(database(), open_caps).await;
+                let it = TestDeployment::on_database(database(), open_caps).await;
                 part(it, first..first + PART).await;
             }
         });

@@ -13,7 +13,7 @@ const SLEEPERS: usize = 4;
 
 /// The bytes of the database and of its log.
 fn files(it: &TestDeployment) -> Vec<Vec<u8>> {
-    let path = it.url().split_once("://").unwrap().1;
+    let path = it.database_url().split_once("://").unwrap().1;
     let path = path.split('?').next().unwrap();
     let read = |name: String| std::fs::read(name).unwrap();
     vec![read(path.to_owned()), read(format!("{path}-wal"))]
@@ -32,7 +32,7 @@ async fn idle_loops_write_nothing() {
     it.clock.wait_for_sleepers(SLEEPERS).await;
     let before = files(&it);
     for _ in 0..20 {
-        it.advance(5);
+        it.advance_clock(5);
         it.clock.wait_for_sleepers(SLEEPERS).await;
     }
     for reader in readers {
@@ -41,6 +41,6 @@ async fn idle_loops_write_nothing() {
     }
     assert!(files(&it) == before, "something was written");
     // Had anything been written it would show.
-    it.task(1, &[]).await;
+    it.add_task(1, &[]).await;
     assert!(files(&it) != before);
 }

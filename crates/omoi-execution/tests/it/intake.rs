@@ -16,7 +16,7 @@ use omoi_protocol::worker::{
     AckMessages, CommitTurn, EVENT_BYTES_MAX, EVENTS_MAX, ReportEvents, TurnRecord, WorkerEvent,
 };
 use omoi_store::{StoreError, attempts, messages};
-use omoi_testkit::deployment::{TestDeployment, ended};
+use omoi_testkit::deployment::{TestDeployment, ended_report};
 
 pub(crate) fn turn(n: u32) -> CommitTurn {
     CommitTurn {
@@ -44,8 +44,8 @@ fn event(it: &TestDeployment, event_type: AgentEventKind, event_data: Value) -> 
 #[tokio::test]
 async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
     let it = TestDeployment::new().await;
-    let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
-    let (one, two) = (it.run(one.id).await, it.run(two.id).await);
+    let (one, two) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
+    let (one, two) = (it.run_task(one.id).await, it.run_task(two.id).await);
     for created in [&one, &two] {
         let found = intake::authenticate(&it.platform, &created.token).await;
         assert_eq!(found.unwrap().id, created.attempt.id);
@@ -60,7 +60,7 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
     intake::complete(
         &it.platform,
         &one.attempt,
-        ended(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
+        ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
     )
     .await
     .unwrap();
@@ -69,7 +69,7 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
         .unwrap();
     let refused = intake::expect_live(&it.platform, &over, "turns").await;
     assert!(matches!(refused, Err(IntakeError::Superseded)));
-    let kept = attempts::events(&mut it.read().await, over.id, 0, 10)
+    let kept = attempts::events(&mut it.read_tx().await, over.id, 0, 10)
         .await
         .unwrap();
     let kept: Vec<_> = kept
@@ -89,8 +89,8 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
 #[tokio::test]
 async fn a_start_moves_attempt_sandbox_and_task_once() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let created = it.run(task.id).await;
+    let task = it.add_task(1, &[]).await;
+    let created = it.run_task(task.id).await;
     let seen = it.task_now(task.id).await;
     assert_eq!(seen.status, TaskStatus::Running);
     intake::started(&it.platform, created.attempt.id)
@@ -104,8 +104,8 @@ async fn a_start_moves_attempt_sandbox_and_task_once() {
 #[tokio::test]
 async fn events_have_limits_and_are_stored_once() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
     let report =
         async |events| intake::report_events(&it.platform, &attempt, ReportEvents { events }).await;
     let long = "x".repeat(101);
@@ -135,7 +135,7 @@ async fn events_have_limits_and_are_stored_once() {
         .map(|_| event(&it, AgentEventKind::ToolUse, json!({})))
         .collect();
     assert!(matches!(report(many).await, Err(IntakeError::Refused(_))));
-    let stored = attempts::events(&mut it.read().await, attempt.id, 0, 500).await;
+    let stored = attempts::events(&mut it.read_tx().await, attempt.id, 0, 500).await;
     assert!(
         stored.unwrap().is_empty(),
         "a refused report stores nothing"
@@ -156,14 +156,14 @@ async fn events_have_limits_and_are_stored_once() {
     intake::complete(
         &it.platform,
         &attempt,
-        ended(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
+        ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
     )
     .await
     .unwrap();
     let before = it.task_now(task.id).await;
     let late = vec![event(&it, AgentEventKind::ToolUse, json!({}))];
     assert!(matches!(report(late).await, Err(IntakeError::Superseded)));
-    let stored = attempts::events(&mut it.read().await, attempt.id, 0, 500).await;
+    let stored = attempts::events(&mut it.read_tx().await, attempt.id, 0, 500).await;
     assert_eq!(stored.unwrap().len(), EVENTS_MAX + 1);
     assert_eq!(it.task_now(task.id).await, before);
 }
@@ -171,15 +171,15 @@ async fn events_have_limits_and_are_stored_once() {
 #[tokio::test]
 async fn a_heartbeat_tells_a_superseded_worker_to_stop() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let old = it.run(task.id).await.attempt;
-    it.advance(5);
+    let task = it.add_task(1, &[]).await;
+    let old = it.run_task(task.id).await.attempt;
+    it.advance_clock(5);
     let ack = intake::heartbeat(&it.platform, old.id).await.unwrap();
     assert!(ack.received && ack.commands.is_empty());
     let beat = it.attempt_now(&old).await.last_heartbeat_at;
     assert_eq!(beat, Some(omoi_runtime::clock::Clock::now(&it.clock)));
     give_up(&it, &old).await;
-    it.run(task.id).await;
+    it.run_task(task.id).await;
     let ack = intake::heartbeat(&it.platform, old.id).await.unwrap();
     assert_eq!(ack.commands, ["abort"]);
 }
@@ -203,8 +203,8 @@ async fn give_up(it: &TestDeployment, attempt: &attempts::Attempt) {
 #[tokio::test]
 async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let first = it.run(task.id).await;
+    let task = it.add_task(1, &[]).await;
+    let first = it.run_task(task.id).await;
     for n in 0..2 {
         intake::commit_turn(&it.platform, &first.attempt, turn(n))
             .await
@@ -220,7 +220,7 @@ async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
         Err(IntakeError::Store(StoreError::Conflict { .. }))
     ));
     give_up(&it, &first.attempt).await;
-    let second = it.run(task.id).await;
+    let second = it.run_task(task.id).await;
     assert_eq!(second.turns, [turn(0).turn, turn(1).turn]);
     let late = intake::commit_turn(&it.platform, &first.attempt, turn(2)).await;
     assert!(matches!(late, Err(IntakeError::Superseded)));
@@ -231,14 +231,14 @@ async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
     intake::complete(
         &it.platform,
         &second.attempt,
-        ended(
+        ended_report(
             AttemptOutcome::Succeeded,
             AttemptStopReason::CompletionSignal,
         ),
     )
     .await
     .unwrap();
-    let third = it.run(task.id).await;
+    let third = it.run_task(task.id).await;
     assert_eq!(third.attempt.round, 1);
     assert!(third.turns.is_empty());
 }
@@ -246,8 +246,8 @@ async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
 #[tokio::test]
 async fn messages_wait_for_whoever_works_on_the_task() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let old = it.run(task.id).await.attempt;
+    let task = it.add_task(1, &[]).await;
+    let old = it.run_task(task.id).await.attempt;
     let none = intake::messages(&it.platform, &old, Duration::ZERO)
         .await
         .unwrap();
@@ -273,7 +273,7 @@ async fn messages_wait_for_whoever_works_on_the_task() {
     let ack = AckMessages { ids: vec![sent.id] };
     // One that lost its task cannot take the message away from its successor.
     give_up(&it, &old).await;
-    let new = it.run(task.id).await.attempt;
+    let new = it.run_task(task.id).await.attempt;
     let stolen = intake::ack(&it.platform, &old, ack.clone()).await;
     assert!(matches!(stolen, Err(IntakeError::Superseded)), "{stolen:?}");
     let got = intake::messages(&it.platform, &new, Duration::ZERO)

@@ -34,7 +34,7 @@ async fn a_worker_stopped_before_its_first_word_costs_no_try() {
     let plain: Arc<dyn Provider> = found
         .select_provider(&floor, Some(SandboxRung::Process))
         .unwrap();
-    let it = TestDeployment::with(|parts| {
+    let it = TestDeployment::with_parts(|parts| {
         parts.sandbox = Some(plain);
         parts.worker = worker;
         // The host's control groups are named by it.
@@ -43,20 +43,20 @@ async fn a_worker_stopped_before_its_first_word_costs_no_try() {
     .await;
     std::fs::create_dir_all(it.platform.data.work()).unwrap();
     keeper::start(&it.platform);
-    let task = it.task(1, &[]).await;
+    let task = it.add_task(1, &[]).await;
     let mut dispatcher = Dispatcher::new(it.platform.clone());
-    omoi_testkit::deployment::tick(&mut dispatcher, it.clock.now()).await;
+    omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
     while it.task_now(task.id).await.status != TaskStatus::Assigned {
         tokio::task::yield_now().await;
     }
     it.platform.lifecycle.stop();
     while !it.platform.running.ids().is_empty() {
-        it.advance(1);
+        it.advance_clock(1);
         tokio::task::yield_now().await;
     }
     let task = it.task_now(task.id).await;
     assert_eq!((task.status, task.retry_count), (TaskStatus::Pending, 0));
-    let tried = attempts::of_task(&mut it.read().await, task.id)
+    let tried = attempts::of_task(&mut it.read_tx().await, task.id)
         .await
         .unwrap();
     assert_eq!(tried.len(), 1);

@@ -12,7 +12,7 @@ use omoi_protocol::worker::{GitBundle, ReportComplete};
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError};
-use omoi_testkit::deployment::{TestDeployment, ended};
+use omoi_testkit::deployment::{TestDeployment, ended_report};
 use omoi_testkit::repo::TestRepo;
 
 use omoi_testkit::sample_rows::merge;
@@ -23,7 +23,7 @@ fn brings(head: &ObjectId, outcome: AttemptOutcome) -> ReportComplete {
             sha: head.as_str().to_owned(),
             data_b64: String::new(),
         }),
-        ..ended(outcome, AttemptStopReason::MaxTurnsReached)
+        ..ended_report(outcome, AttemptStopReason::MaxTurnsReached)
     }
 }
 
@@ -84,7 +84,7 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
         (done(&it.base), "history_rewritten", None),
     ];
     for (number, (body, code, stands)) in (1..).zip(cases) {
-        let task = it.task(number, &[]).await;
+        let task = it.add_task(number, &[]).await;
         it.commit(async |tx| {
             let mut task = tasks::get(tx, task.id).await?;
             task.base_sha = Some(with_test.as_str().to_owned());
@@ -92,7 +92,7 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
         })
         .await
         .unwrap();
-        let created = it.run(task.id).await;
+        let created = it.run_task(task.id).await;
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();
@@ -101,22 +101,26 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
             (task.status, unmet(&task)),
             (TaskStatus::Pending, Some(code))
         );
-        assert_eq!(it.branch(&task.branch).await.as_ref(), stands, "{code}");
+        assert_eq!(
+            it.branch_head(&task.branch).await.as_ref(),
+            stands,
+            "{code}"
+        );
     }
 }
 
 #[tokio::test]
 async fn kept_work_is_done_when_the_next_agent_says_so() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let good = it.work("src/a.py").await;
-    let created = it.run(task.id).await;
+    let task = it.add_task(1, &[]).await;
+    let good = it.commit_work("src/a.py").await;
+    let created = it.run_task(task.id).await;
     let body = brings(&good, AttemptOutcome::Incomplete);
     complete(&it.platform, &created.attempt, body)
         .await
         .unwrap();
     let created = it.run_from(task.id, &good).await;
-    let says = ended(
+    let says = ended_report(
         AttemptOutcome::Succeeded,
         AttemptStopReason::CompletionSignal,
     );
@@ -143,7 +147,10 @@ async fn kept_work_is_done_when_the_next_agent_says_so() {
 
 /// A task cut from `base` that resolves the merge of `incoming`.
 async fn resolver(it: &TestDeployment, number: i64, base: &ObjectId, incoming: &ObjectId) -> Task {
-    let (source, task) = (it.task(number, &[]).await, it.task(number + 1, &[]).await);
+    let (source, task) = (
+        it.add_task(number, &[]).await,
+        it.add_task(number + 1, &[]).await,
+    );
     let made: Result<Task, StoreError> = it
         .commit(async |tx| {
             let merge = Merge {
@@ -210,7 +217,7 @@ async fn a_resolution_holds_both_sides_and_their_tests() {
     ];
     for (n, (head, code)) in (0..).zip(cases) {
         let task = resolver(&it, 10 * n + 1, &ours, &theirs).await;
-        let created = it.run(task.id).await;
+        let created = it.run_task(task.id).await;
         let body = brings(&head, AttemptOutcome::Succeeded);
         complete(&it.platform, &created.attempt, body)
             .await
@@ -224,9 +231,9 @@ async fn what_an_agent_found_is_no_licence_to_change_tests() {
     let it = TestDeployment::new().await;
     let with_test = it.commit_on(&it.base, "tests/test_a.py", Some("a")).await;
     let changed = it.commit_on(&with_test, "tests/test_a.py", Some("b")).await;
-    let source = it.task(9, &[]).await;
+    let source = it.add_task(9, &[]).await;
     for (number, parent, code) in [(1, None, None), (2, Some(source.id), Some("test_weakened"))] {
-        let task = it.task(number, &[]).await;
+        let task = it.add_task(number, &[]).await;
         it.commit(async |tx| {
             let mut task = tasks::get(tx, task.id).await?;
             task.id = tx.new_id();
@@ -239,11 +246,11 @@ async fn what_an_agent_found_is_no_licence_to_change_tests() {
         })
         .await
         .unwrap();
-        let task = tasks::numbered(&mut it.read().await, number + 100)
+        let task = tasks::numbered(&mut it.read_tx().await, number + 100)
             .await
             .unwrap()
             .remove(0);
-        let created = it.run(task.id).await;
+        let created = it.run_task(task.id).await;
         let body = brings(&changed, AttemptOutcome::Succeeded);
         complete(&it.platform, &created.attempt, body)
             .await
@@ -259,7 +266,7 @@ async fn markers_that_stood_in_the_base_are_no_conflict() {
     let base = it.commit_on(&it.base, "doc.md", Some(quoted)).await;
     let more = format!("{quoted}Resolve it.\n\nSummary\n=======\n");
     let head = it.commit_on(&base, "doc.md", Some(&more)).await;
-    let task = it.task(1, &[]).await;
+    let task = it.add_task(1, &[]).await;
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
         task.base_sha = Some(base.as_str().to_owned());
@@ -267,7 +274,7 @@ async fn markers_that_stood_in_the_base_are_no_conflict() {
     })
     .await
     .unwrap();
-    let created = it.run(task.id).await;
+    let created = it.run_task(task.id).await;
     complete(
         &it.platform,
         &created.attempt,
@@ -287,15 +294,15 @@ async fn commits_that_are_refused_are_sent_back_with_the_reason() {
         "[submodule \"s\"]\n\tpath = s\n\turl = ./s\n\tupdate = !touch x\n",
     )]);
     repo.git(&["bundle", "create", "--quiet", "out", "refs/heads/main"]);
-    let task = it.task(1, &[]).await;
-    let created = it.run(task.id).await;
+    let task = it.add_task(1, &[]).await;
+    let created = it.run_task(task.id).await;
     let bundle = std::fs::read(repo.path().join("out")).unwrap();
     let body = ReportComplete {
         bundle: Some(GitBundle {
             sha: repo.head(),
             data_b64: STANDARD.encode(bundle),
         }),
-        ..ended(
+        ..ended_report(
             AttemptOutcome::Succeeded,
             AttemptStopReason::CompletionSignal,
         )
@@ -317,11 +324,11 @@ async fn work_that_could_not_be_saved_is_sent_back_with_the_reason() {
     let it = TestDeployment::new().await;
     let said = |outcome| ReportComplete {
         unsaved: Some("data/big.bin is too long".to_owned()),
-        ..ended(outcome, AttemptStopReason::CompletionSignal)
+        ..ended_report(outcome, AttemptStopReason::CompletionSignal)
     };
     let hidden = ReportComplete {
         ignored_paths: vec!["build/out.py".to_owned()],
-        ..ended(
+        ..ended_report(
             AttemptOutcome::Succeeded,
             AttemptStopReason::CompletionSignal,
         )
@@ -340,8 +347,8 @@ async fn work_that_could_not_be_saved_is_sent_back_with_the_reason() {
         (hidden, "no_change", "build/out.py"),
     ];
     for (number, (body, code, named)) in (1..).zip(cases) {
-        let task = it.task(number, &[]).await;
-        let created = it.run(task.id).await;
+        let task = it.add_task(number, &[]).await;
+        let created = it.run_task(task.id).await;
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();
@@ -376,7 +383,7 @@ async fn files_that_decide_what_the_suite_runs_count_as_tests() {
         ("src/json.py", "a", &[], None),
     ];
     for (number, (path, text, planned, code)) in (1..).zip(cases) {
-        let task = it.task(number, &[]).await;
+        let task = it.add_task(number, &[]).await;
         it.commit(async |tx| {
             let mut task = tasks::get(tx, task.id).await?;
             task.id = tx.new_id();
@@ -388,11 +395,11 @@ async fn files_that_decide_what_the_suite_runs_count_as_tests() {
         })
         .await
         .unwrap();
-        let task = tasks::numbered(&mut it.read().await, number + 100)
+        let task = tasks::numbered(&mut it.read_tx().await, number + 100)
             .await
             .unwrap()
             .remove(0);
-        let created = it.run(task.id).await;
+        let created = it.run_task(task.id).await;
         let head = it.commit_on(&base, path, Some(text)).await;
         let body = brings(&head, AttemptOutcome::Succeeded);
         complete(&it.platform, &created.attempt, body)

@@ -23,7 +23,7 @@ use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{costs, events, open_calls};
 use omoi_testkit::database::TestDatabase;
-use omoi_testkit::deployment::{TestDeployment, tick};
+use omoi_testkit::deployment::{TestDeployment, tick_once};
 use omoi_testkit::raw_connection::RawConnection;
 
 const fn usd(dollars: i64) -> NanoUsd {
@@ -85,9 +85,9 @@ async fn phase(it: &TestDeployment, phase: Phase) -> Attempt {
 
 /// Who calls for the attempt at a new task.
 async fn worker(it: &TestDeployment, number: i64) -> ModelCaller {
-    let task = it.task(number, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
-    caller(&mut it.read().await, &attempt).await.unwrap()
+    let task = it.add_task(number, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
+    caller(&mut it.read_tx().await, &attempt).await.unwrap()
 }
 
 /// Who asks for a second opinion on the plan of `caller`'s spec.
@@ -112,17 +112,20 @@ async fn spend(it: &TestDeployment, caller: &ModelCaller) -> (u32, String) {
 
 async fn spend_on_phase(it: &TestDeployment, of: Phase) -> (u32, String) {
     let attempt = phase(it, of).await;
-    let caller = caller(&mut it.read().await, &attempt).await.unwrap();
+    let caller = caller(&mut it.read_tx().await, &attempt).await.unwrap();
     spend(it, &caller).await
 }
 
 async fn spent(it: &TestDeployment) -> NanoUsd {
-    let spend = costs::of_spec(&mut it.read().await, it.spec.id).await;
+    let spend = costs::of_spec(&mut it.read_tx().await, it.spec.id).await;
     spend.unwrap().cost_nanousd
 }
 
 async fn open_calls_of(it: &TestDeployment) -> usize {
-    open_calls::all(&mut it.read().await).await.unwrap().len()
+    open_calls::all(&mut it.read_tx().await)
+        .await
+        .unwrap()
+        .len()
 }
 
 /// The process that acts for the data folder after this one.
@@ -166,7 +169,7 @@ fn successor(it: &TestDeployment) -> Platform {
 
 /// What the events tell of costs.
 async fn told(it: &TestDeployment) -> Vec<CostDone> {
-    let log = events::after(&mut it.read().await, 0).await.unwrap();
+    let log = events::after(&mut it.read_tx().await, 0).await.unwrap();
     let costs = log.into_iter().filter_map(|stored| match stored.event {
         Event::CostRecorded(done) => Some(done),
         _ => None,
@@ -187,7 +190,7 @@ async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
     // A second attempt has no money of its own.
     assert_eq!(spend_on_phase(&it, Phase::Prd).await.0, 0);
     let third = phase(&it, Phase::Prd).await;
-    let caller = caller(&mut it.read().await, &third).await.unwrap();
+    let caller = caller(&mut it.read_tx().await, &third).await.unwrap();
     assert_eq!(
         (caller.phase.as_str(), caller.role.as_str()),
         ("prd", "planner")
@@ -219,7 +222,7 @@ async fn a_spec_stops_within_its_cap_over_phases_and_tasks() {
 /// The budgets see calls of agents and of the judge alike, open ones and recorded ones.
 #[tokio::test]
 async fn a_call_without_an_attempt_counts_like_any_other() {
-    let it = TestDeployment::with(|parts| {
+    let it = TestDeployment::with_parts(|parts| {
         parts.settings.spec_budget = usd(19);
         parts.settings.task_budget = usd(9);
     })
@@ -265,7 +268,7 @@ async fn open(it: &TestDeployment, callers: &[ModelCaller]) -> Vec<Box<dyn Reser
 }
 
 async fn side_by_side(database: TestDatabase) {
-    let it = TestDeployment::on(database, |parts| {
+    let it = TestDeployment::on_database(database, |parts| {
         parts.settings.spec_budget = usd(14);
         parts.settings.task_budget = usd(9);
     })
@@ -316,7 +319,7 @@ async fn told_failure(it: &TestDeployment, caller: &ModelCaller) -> CallFailed {
     };
     it.platform.report_failure(caller, &failed).await;
     let kind = EventKind::ModelCallFailed;
-    let told = events::of_kind(&mut it.read().await, it.spec.id, kind).await;
+    let told = events::of_kind(&mut it.read_tx().await, it.spec.id, kind).await;
     match told.unwrap().pop().map(|stored| stored.event) {
         Some(Event::ModelCallFailed(told)) => told,
         other => panic!("{other:?}"),
@@ -327,9 +330,9 @@ async fn told_failure(it: &TestDeployment, caller: &ModelCaller) -> CallFailed {
 async fn a_failed_call_is_told_with_whose_it_is() {
     let it = TestDeployment::new().await;
     it.leaves_open_attempts();
-    let task = it.task(1, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
-    let agent = caller(&mut it.read().await, &attempt).await.unwrap();
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
+    let agent = caller(&mut it.read_tx().await, &attempt).await.unwrap();
     let told = told_failure(&it, &agent).await;
     assert_eq!(
         (told.attempt_id, told.subject.task_id()),
@@ -361,13 +364,14 @@ async fn a_failed_call_is_told_with_whose_it_is() {
 
 async fn reap(platform: &Platform, it: &TestDeployment) {
     let mut reaper = Reaper::new(platform.clone());
-    tick(&mut reaper, it.clock.now()).await;
+    tick_once(&mut reaper, it.clock.now()).await;
 }
 
 /// A process dies between the question and the record: whoever comes next charges the call once, with
 /// what it may have cost.
 async fn a_process_dies_in_a_call(database: TestDatabase) {
-    let it = TestDeployment::on(database, |parts| parts.settings.task_budget = usd(9)).await;
+    let it =
+        TestDeployment::on_database(database, |parts| parts.settings.task_budget = usd(9)).await;
     let agent = worker(&it, 1).await;
     let call = it.platform.reserve_call(&agent, &projection(usd(4))).await;
     let call = call.unwrap();
@@ -421,14 +425,14 @@ async fn rename_table(url: &str, sql: &'static str) {
 
 /// What the ledger does not take stays counted, and is taken once the ledger can.
 async fn the_ledger_refuses(database: TestDatabase) {
-    let it = TestDeployment::on(database, |_| {}).await;
+    let it = TestDeployment::on_database(database, |_| {}).await;
     let agent = worker(&it, 1).await;
     let call = it.platform.reserve_call(&agent, &projection(usd(4))).await;
     let call = call.unwrap();
-    rename_table(it.url(), "alter table cost_entries rename to away").await;
+    rename_table(it.database_url(), "alter table cost_entries rename to away").await;
     assert!(call.record_usage(&usage(usd(1))).await.is_err());
     assert_eq!(open_calls_of(&it).await, 1);
-    rename_table(it.url(), "alter table away rename to cost_entries").await;
+    rename_table(it.database_url(), "alter table away rename to cost_entries").await;
     // Told twice, as after a commit whose answer was lost, it is charged once.
     for _ in 0..2 {
         call.record_usage(&usage(usd(1))).await.unwrap();

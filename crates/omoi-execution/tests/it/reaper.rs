@@ -7,12 +7,12 @@ use omoi_execution::reaper::Reaper;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::tasks;
-use omoi_testkit::deployment::{TestDeployment, tick, ticked};
+use omoi_testkit::deployment::{TestDeployment, tick_once, tick_with_failures};
 use omoi_testkit::sqlite::refuse_updates;
 
 async fn reap(it: &TestDeployment) {
     let mut reaper = Reaper::new(it.platform.clone());
-    tick(&mut reaper, it.clock.now()).await;
+    tick_once(&mut reaper, it.clock.now()).await;
 }
 
 /// How an attempt and its task stand: state, stop reason, class, task status, retries.
@@ -32,8 +32,8 @@ async fn verdict(
 
 /// A running attempt of this process.
 async fn ours(it: &TestDeployment) -> Attempt {
-    let task = it.task(1, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
     it.platform.running.begin(attempt.id);
     attempt
 }
@@ -51,29 +51,29 @@ async fn a_worker_that_reports_is_left_alone_and_one_that_does_nothing_is_stuck(
     let it = TestDeployment::new().await;
     let attempt = ours(&it).await;
     for _ in 0..60 {
-        it.advance(15);
+        it.advance_clock(15);
         intake::heartbeat(&it.platform, attempt.id).await.unwrap();
         reap(&it).await;
         assert_eq!(verdict(&it, &attempt).await, alone());
     }
     // 900 s without work, and one more.
-    it.advance(1);
+    it.advance_clock(1);
     reap(&it).await;
     assert_eq!(
         verdict(&it, &attempt).await,
         failed(AttemptStopReason::StuckRunning)
     );
-    assert_eq!(it.slots().await, 0);
+    assert_eq!(it.slots_in_use().await, 0);
 }
 
 #[tokio::test]
 async fn silence_ends_a_running_worker() {
     let it = TestDeployment::new().await;
     let attempt = ours(&it).await;
-    it.advance(90);
+    it.advance_clock(90);
     reap(&it).await;
     assert_eq!(verdict(&it, &attempt).await, alone());
-    it.advance(1);
+    it.advance_clock(1);
     reap(&it).await;
     assert_eq!(
         verdict(&it, &attempt).await,
@@ -85,16 +85,16 @@ async fn silence_ends_a_running_worker() {
 async fn a_worker_that_never_comes_up_is_given_up() {
     let it = TestDeployment::new().await;
     for (number, bound) in [(1, false), (2, true)] {
-        let task = it.task(number, &[]).await;
-        let attempt = it.claim(task.id).await.unwrap().attempt;
+        let task = it.add_task(number, &[]).await;
+        let attempt = it.claim_task(task.id).await.unwrap().attempt;
         it.platform.running.begin(attempt.id);
         if bound {
-            it.bind(&attempt).await.unwrap();
+            it.bind_sandbox(&attempt).await.unwrap();
         }
-        it.advance(180);
+        it.advance_clock(180);
         reap(&it).await;
         assert!(it.attempt_now(&attempt).await.state.is_live());
-        it.advance(1);
+        it.advance_clock(1);
         reap(&it).await;
         assert_eq!(
             verdict(&it, &attempt).await,
@@ -109,8 +109,8 @@ async fn a_worker_that_never_comes_up_is_given_up() {
 #[tokio::test]
 async fn what_a_dead_process_left_is_lost_at_once() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let attempt = it.run(task.id).await.attempt;
+    let task = it.add_task(1, &[]).await;
+    let attempt = it.run_task(task.id).await.attempt;
     it.commit(async |tx| {
         let mut attempt = attempts::get(tx, attempt.id).await?;
         attempt.owner = "another process".to_owned();
@@ -127,7 +127,7 @@ async fn what_a_dead_process_left_is_lost_at_once() {
         0,
     );
     assert_eq!(verdict(&it, &attempt).await, lost);
-    assert_eq!(it.slots().await, 0);
+    assert_eq!(it.slots_in_use().await, 0);
 }
 
 #[tokio::test]
@@ -135,10 +135,10 @@ async fn an_attempt_this_process_forgot_is_lost_when_its_lease_ends() {
     let it = TestDeployment::new().await;
     let attempt = ours(&it).await;
     it.platform.running.end(attempt.id);
-    it.advance(14);
+    it.advance_clock(14);
     reap(&it).await;
     assert_eq!(verdict(&it, &attempt).await, alone());
-    it.advance(1);
+    it.advance_clock(1);
     reap(&it).await;
     assert_eq!(verdict(&it, &attempt).await.0, AttemptState::Lost);
 }
@@ -146,8 +146,8 @@ async fn an_attempt_this_process_forgot_is_lost_when_its_lease_ends() {
 #[tokio::test]
 async fn only_what_this_process_works_on_keeps_its_lease() {
     let it = TestDeployment::new().await;
-    let (one, two) = (ours(&it).await, it.task(2, &[]).await);
-    let two = it.run(two.id).await.attempt;
+    let (one, two) = (ours(&it).await, it.add_task(2, &[]).await);
+    let two = it.run_task(two.id).await.attempt;
     // Work that panics gives its attempt up all the same.
     let held = it.platform.hold(two.id);
     let work = std::panic::AssertUnwindSafe(|| {
@@ -156,7 +156,7 @@ async fn only_what_this_process_works_on_keeps_its_lease() {
     });
     assert!(std::panic::catch_unwind(work).is_err());
     for _ in 0..2 {
-        it.advance(10);
+        it.advance_clock(10);
         omoi_execution::keeper::renew(&it.platform).await.unwrap();
         reap(&it).await;
     }
@@ -188,14 +188,14 @@ async fn an_attempt_that_cannot_be_judged_keeps_no_other_from_its_end() {
     let it = TestDeployment::new().await;
     let broken = ours(&it).await;
     let own = format!("old.id = '{}'", broken.id);
-    refuse_updates(it.url(), "attempts", &own).await;
-    it.advance(1);
-    let task = it.task(2, &[]).await;
-    let silent = it.run(task.id).await.attempt;
+    refuse_updates(it.database_url(), "attempts", &own).await;
+    it.advance_clock(1);
+    let task = it.add_task(2, &[]).await;
+    let silent = it.run_task(task.id).await.attempt;
     it.platform.running.begin(silent.id);
-    it.advance(91);
+    it.advance_clock(91);
     let mut reaper = Reaper::new(it.platform.clone());
-    let (_, failures) = ticked(&mut reaper, it.clock.now()).await;
+    let (_, failures) = tick_with_failures(&mut reaper, it.clock.now()).await;
     let names: Vec<_> = failures.iter().map(|f| f.entity.clone()).collect();
     assert_eq!(names, [format!("attempt {}", broken.id)]);
     assert_eq!(

@@ -9,7 +9,7 @@ use omoi_execution::intake::{IntakeError, complete};
 use omoi_protocol::worker::{GitBundle, ReportComplete};
 use omoi_store::{messages, sandboxes};
 
-use omoi_testkit::deployment::{TestDeployment, ended, failed};
+use omoi_testkit::deployment::{TestDeployment, ended_report, failed_report};
 
 /// What is left of a task.
 #[derive(Debug, PartialEq)]
@@ -36,7 +36,7 @@ fn said_done(sha: &str) -> ReportComplete {
             sha: sha.to_owned(),
             data_b64: String::new(),
         }),
-        ..ended(
+        ..ended_report(
             AttemptOutcome::Succeeded,
             AttemptStopReason::CompletionSignal,
         )
@@ -48,33 +48,37 @@ fn said_done(sha: &str) -> ReportComplete {
 async fn every_stop_reason_leads_to_its_state() {
     use TaskStatus::{Blocked, Cancelled, Failed, Pending, PendingValidation};
     let it = TestDeployment::new().await;
-    let head = it.work("src/new.txt").await;
-    let protected = it.work(".omoi_os/tasks.md").await;
+    let head = it.commit_work("src/new.txt").await;
+    let protected = it.commit_work(".omoi_os/tasks.md").await;
     let outside = ReportComplete {
         refused_paths: vec!["../etc".to_owned()],
         ..said_done(head.as_str())
     };
     let incomplete = |why| {
         (
-            ended(AttemptOutcome::Incomplete, why),
+            ended_report(AttemptOutcome::Incomplete, why),
             left(Pending, 1, 0, Some(UnmetCode::Incomplete)),
         )
     };
     let interrupted = |why| {
         (
-            ended(AttemptOutcome::Interrupted, why),
+            ended_report(AttemptOutcome::Interrupted, why),
             left(Pending, 0, 0, None),
         )
     };
-    let error =
-        |class, status, retries| (failed(class, "it broke"), left(status, 0, retries, None));
+    let error = |class, status, retries| {
+        (
+            failed_report(class, "it broke"),
+            left(status, 0, retries, None),
+        )
+    };
     let cases = [
         (
             said_done(head.as_str()),
             left(PendingValidation, 0, 0, None),
         ),
         (
-            ended(
+            ended_report(
                 AttemptOutcome::Succeeded,
                 AttemptStopReason::CompletionSignal,
             ),
@@ -110,16 +114,16 @@ async fn every_stop_reason_leads_to_its_state() {
     let cases = cases.map(|(body, expected)| (None, body, expected));
     // An interrupt of a person calls the task off, one of the platform does not.
     let by = |sender, status| {
-        let body = ended(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
+        let body = ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
         (Some(sender), body, left(status, 0, 0, None))
     };
     let cases = cases
         .into_iter()
         .chain([by(MessageSender::User, Cancelled)]);
     for (number, (interrupted_by, body, expected)) in (1..).zip(cases) {
-        let task = it.task(number, &[]).await;
-        let created = it.run(task.id).await;
-        assert_eq!(it.slots().await, 1);
+        let task = it.add_task(number, &[]).await;
+        let created = it.run_task(task.id).await;
+        assert_eq!(it.slots_in_use().await, 1);
         if let Some(sender) = interrupted_by {
             it.commit(async |tx| {
                 let message =
@@ -141,10 +145,10 @@ async fn every_stop_reason_leads_to_its_state() {
             unmet: task.revision.as_ref().map(|r| r.0.code),
         };
         assert_eq!(found, expected, "{what}: {:?}", body.error_class);
-        assert_eq!(it.slots().await, 0, "{what}");
+        assert_eq!(it.slots_in_use().await, 0, "{what}");
         let attempt = it.attempt_now(&created.attempt).await;
         assert!(!attempt.state.is_live(), "{what}");
-        let sandbox = sandboxes::of_attempt(&mut it.read().await, attempt.id).await;
+        let sandbox = sandboxes::of_attempt(&mut it.read_tx().await, attempt.id).await;
         assert_eq!(sandbox.unwrap().state, SandboxState::Completing, "{what}");
         // It takes effect once: the same again is answered as before, anything else is too late.
         let again = complete(&it.platform, &created.attempt, body.clone()).await;
@@ -165,19 +169,19 @@ async fn every_stop_reason_leads_to_its_state() {
 #[tokio::test]
 async fn an_end_before_the_start_changes_nothing_or_waits() {
     let it = TestDeployment::new().await;
-    let head = it.work("src/new.txt").await;
+    let head = it.commit_work("src/new.txt").await;
     let cases = [
         (said_done(head.as_str()), None),
         (
-            ended(
+            ended_report(
                 AttemptOutcome::Incomplete,
                 AttemptStopReason::MaxTurnsReached,
             ),
             None,
         ),
-        (failed(ErrorClass::AgentError, "no model"), Some(1)),
+        (failed_report(ErrorClass::AgentError, "no model"), Some(1)),
         (
-            ended(
+            ended_report(
                 AttemptOutcome::Interrupted,
                 AttemptStopReason::ShutdownSignal,
             ),
@@ -185,9 +189,9 @@ async fn an_end_before_the_start_changes_nothing_or_waits() {
         ),
     ];
     for (number, (body, retries)) in (1..).zip(cases) {
-        let task = it.task(number, &[]).await;
-        let created = it.claim(task.id).await.unwrap();
-        it.bind(&created.attempt).await.unwrap();
+        let task = it.add_task(number, &[]).await;
+        let created = it.claim_task(task.id).await.unwrap();
+        it.bind_sandbox(&created.attempt).await.unwrap();
         let before = it.task_now(task.id).await;
         let result = complete(&it.platform, &created.attempt, body).await;
         let after = it.task_now(task.id).await;
@@ -216,8 +220,8 @@ async fn a_task_called_off_stays_so_whatever_its_worker_says() {
         AttemptOutcome::Failed,
         AttemptOutcome::Incomplete,
     ]) {
-        let task = it.task(number, &[]).await;
-        let created = it.run(task.id).await;
+        let task = it.add_task(number, &[]).await;
+        let created = it.run_task(task.id).await;
         it.commit(async |tx| {
             let mut task = omoi_store::tasks::get(tx, task.id).await?;
             omoi_execution::tasks::cancel(tx, &mut task, "no longer wanted").await
@@ -229,11 +233,11 @@ async fn a_task_called_off_stays_so_whatever_its_worker_says() {
         let result = complete(
             &it.platform,
             &created.attempt,
-            ended(outcome, AttemptStopReason::Interrupt),
+            ended_report(outcome, AttemptStopReason::Interrupt),
         )
         .await;
         assert!(matches!(result, Err(IntakeError::Superseded)), "{result:?}");
         assert_eq!(it.task_now(task.id).await.status, TaskStatus::Cancelled);
     }
-    assert_eq!(it.slots().await, 0);
+    assert_eq!(it.slots_in_use().await, 0);
 }

@@ -12,7 +12,7 @@ use omoi_runtime::clock::Clock as _;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::Task;
 use omoi_store::{StoreError, tasks};
-use omoi_testkit::deployment::{TestDeployment, failed};
+use omoi_testkit::deployment::{TestDeployment, failed_report};
 use omoi_testkit::sample_rows::merge;
 
 use crate::dispatch::scan;
@@ -38,12 +38,12 @@ async fn sent_back(it: &TestDeployment, task: &Task) -> Task {
 #[tokio::test]
 async fn three_rounds_then_failed_and_dependents_blocked() {
     let it = TestDeployment::new().await;
-    let first = it.task(1, &[]).await;
-    let second = it.task(2, &[first.id]).await;
-    let third = it.task(3, &[second.id]).await;
-    let apart = it.task(4, &[]).await;
+    let first = it.add_task(1, &[]).await;
+    let second = it.add_task(2, &[first.id]).await;
+    let third = it.add_task(3, &[second.id]).await;
+    let apart = it.add_task(4, &[]).await;
     for round in 1..=3 {
-        it.run(first.id).await;
+        it.run_task(first.id).await;
         let task = sent_back(&it, &first).await;
         let revision = &task.revision.as_ref().unwrap().0;
         assert_eq!((task.round, revision.iteration), (round, round));
@@ -91,15 +91,15 @@ async fn three_rounds_then_failed_and_dependents_blocked() {
 #[tokio::test]
 async fn retries_wait_longer_each_time_and_end() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let second = it.task(2, &[task.id]).await;
+    let task = it.add_task(1, &[]).await;
+    let second = it.add_task(2, &[task.id]).await;
     let causes = ["first cause", "second cause", "third cause", "fourth cause"];
     for (retries, cause) in (1..).zip(causes) {
-        let created = it.run(task.id).await;
+        let created = it.run_task(task.id).await;
         complete(
             &it.platform,
             &created.attempt,
-            failed(ErrorClass::SandboxLost, cause),
+            failed_report(ErrorClass::SandboxLost, cause),
         )
         .await
         .unwrap();
@@ -124,7 +124,7 @@ async fn retries_wait_longer_each_time_and_end() {
             "retry {retries}: {waits:?}"
         );
         let eligible = async || {
-            tasks::eligible(&mut it.read().await, scan(&it))
+            tasks::eligible(&mut it.read_tx().await, scan(&it))
                 .await
                 .unwrap()
                 .len()
@@ -139,23 +139,23 @@ async fn retries_wait_longer_each_time_and_end() {
 #[tokio::test]
 async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
+    let task = it.add_task(1, &[]).await;
     for n in 1..=3 {
-        let created = it.run(task.id).await;
+        let created = it.run_task(task.id).await;
         let message = format!("exit code {n} at line {n}7");
-        let body = failed(ErrorClass::AgentError, &message);
+        let body = failed_report(ErrorClass::AgentError, &message);
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();
     }
     let now = it.task_now(task.id).await;
     assert_eq!((now.status, now.retry_count), (TaskStatus::Failed, 2));
-    let patient = it.task(2, &[]).await;
-    let created = it.run(patient.id).await;
+    let patient = it.add_task(2, &[]).await;
+    let created = it.run_task(patient.id).await;
     complete(
         &it.platform,
         &created.attempt,
-        failed(ErrorClass::RateLimited, "slow down"),
+        failed_report(ErrorClass::RateLimited, "slow down"),
     )
     .await
     .unwrap();
@@ -167,10 +167,10 @@ async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
 #[tokio::test]
 async fn a_worker_that_lost_the_platform_is_told_as_that() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let created = it.run(task.id).await;
+    let task = it.add_task(1, &[]).await;
+    let created = it.run_task(task.id).await;
     let words = "could not connect to the platform: connection refused";
-    let body = failed(ErrorClass::Network, words);
+    let body = failed_report(ErrorClass::Network, words);
     complete(&it.platform, &created.attempt, body)
         .await
         .unwrap();
@@ -184,11 +184,11 @@ async fn a_worker_that_lost_the_platform_is_told_as_that() {
 #[tokio::test]
 async fn a_task_waits_for_its_provider_and_then_for_a_person() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
-    let waiting = it.task(2, &[task.id]).await;
+    let task = it.add_task(1, &[]).await;
+    let waiting = it.add_task(2, &[task.id]).await;
     let outage = async || {
-        let created = it.run(task.id).await;
-        let body = failed(ErrorClass::Upstream5xx, "status 529: Overloaded");
+        let created = it.run_task(task.id).await;
+        let body = failed_report(ErrorClass::Upstream5xx, "status 529: Overloaded");
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();
@@ -225,10 +225,10 @@ async fn a_task_waits_for_its_provider_and_then_for_a_person() {
 #[tokio::test]
 async fn only_open_dependents_of_a_cancelled_task_are_blocked() {
     let it = TestDeployment::new().await;
-    let first = it.task(1, &[]).await;
-    let waiting = it.task(2, &[first.id]).await;
-    let working = it.task(3, &[first.id]).await;
-    it.run(working.id).await;
+    let first = it.add_task(1, &[]).await;
+    let waiting = it.add_task(2, &[first.id]).await;
+    let working = it.add_task(3, &[first.id]).await;
+    it.run_task(working.id).await;
     it.commit(async |tx| {
         let mut task = tasks::get(tx, first.id).await?;
         cancel(tx, &mut task, "no longer wanted").await
@@ -249,9 +249,9 @@ async fn only_open_dependents_of_a_cancelled_task_are_blocked() {
 #[tokio::test]
 async fn what_waits_for_two_lost_tasks_is_freed_by_the_second() {
     let it = TestDeployment::new().await;
-    let (one, two) = (it.task(1, &[]).await, it.task(2, &[]).await);
-    let between = it.task(3, &[two.id]).await;
-    let waiting = it.task(4, &[one.id, between.id]).await;
+    let (one, two) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
+    let between = it.add_task(3, &[two.id]).await;
+    let waiting = it.add_task(4, &[one.id, between.id]).await;
     let lose = async |lost: &Task| {
         let lost = it.commit(async |tx| {
             let mut task = tasks::get(tx, lost.id).await?;
@@ -270,8 +270,8 @@ async fn what_waits_for_two_lost_tasks_is_freed_by_the_second() {
         (now.status, now.blocked_reason)
     };
     let refused = async |lost: &Task| {
-        let created = it.run(lost.id).await;
-        let body = failed(ErrorClass::AuthFailed, "no such key");
+        let created = it.run_task(lost.id).await;
+        let body = failed_report(ErrorClass::AuthFailed, "no such key");
         complete(&it.platform, &created.attempt, body)
             .await
             .unwrap();
@@ -294,7 +294,7 @@ async fn what_waits_for_two_lost_tasks_is_freed_by_the_second() {
 
 /// A completed task whose conflict `resolve` could not resolve.
 async fn unresolved(it: &TestDeployment) -> (Task, Task, Merge) {
-    let (source, resolve) = (it.task(1, &[]).await, it.task(2, &[]).await);
+    let (source, resolve) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
     let unresolved = it.commit(async |tx| {
         let merge = Merge {
             resolve_task_id: Some(resolve.id),
@@ -320,7 +320,7 @@ async fn unresolved(it: &TestDeployment) -> (Task, Task, Merge) {
 async fn trying_a_failed_resolution_again_merges_again() {
     let it = TestDeployment::new().await;
     let (source, resolve, merge) = unresolved(&it).await;
-    let waiting = it.task(3, &[source.id]).await;
+    let waiting = it.add_task(3, &[source.id]).await;
     it.commit(async |tx| {
         let source = tasks::get(tx, source.id).await?;
         omoi_execution::tasks::block_dependents(tx, &source).await?;
@@ -329,7 +329,9 @@ async fn trying_a_failed_resolution_again_merges_again() {
     })
     .await
     .unwrap();
-    let merge = merges::get(&mut it.read().await, merge.id).await.unwrap();
+    let merge = merges::get(&mut it.read_tx().await, merge.id)
+        .await
+        .unwrap();
     assert_eq!((merge.state, merge.restarts), (MergeState::Pending, 0));
     let source = it.task_now(source.id).await;
     assert_eq!(source.integration_state, IntegrationState::Queued);
@@ -355,7 +357,9 @@ async fn trying_a_task_again_ends_the_merge_that_waits_for_a_person() {
     let source = it.task_now(source.id).await;
     let seen = (source.status, source.integration_state);
     assert_eq!(seen, (TaskStatus::Pending, IntegrationState::None));
-    let merge = merges::get(&mut it.read().await, merge.id).await.unwrap();
+    let merge = merges::get(&mut it.read_tx().await, merge.id)
+        .await
+        .unwrap();
     assert_eq!(merge.state, MergeState::Cancelled);
     // Nothing is left for its resolution to resolve, and nobody misses it.
     let resolve = it.task_now(resolve.id).await;
@@ -384,7 +388,7 @@ async fn trying_a_task_again_leaves_a_resolution_that_is_done_alone() {
 #[tokio::test]
 async fn what_landed_is_not_tried_again() {
     let it = TestDeployment::new().await;
-    let task = it.task(1, &[]).await;
+    let task = it.add_task(1, &[]).await;
     for integration in [IntegrationState::Merged, IntegrationState::Queued] {
         let result = it
             .commit(async |tx| {
@@ -404,8 +408,8 @@ async fn what_landed_is_not_tried_again() {
 #[tokio::test]
 async fn a_cancelled_task_is_tried_again_with_what_waits_for_it() {
     let it = TestDeployment::new().await;
-    let first = it.task(1, &[]).await;
-    let second = it.task(2, &[first.id]).await;
+    let first = it.add_task(1, &[]).await;
+    let second = it.add_task(2, &[first.id]).await;
     let moved = it.commit(async |tx| {
         let mut task = tasks::get(tx, first.id).await?;
         cancel(tx, &mut task, "cancelled by a person").await?;
@@ -421,8 +425,8 @@ async fn a_cancelled_task_is_tried_again_with_what_waits_for_it() {
 #[tokio::test]
 async fn a_resolution_that_nothing_needs_stays_cancelled() {
     let it = TestDeployment::new().await;
-    let source = it.task(1, &[]).await;
-    let resolve = it.task(2, &[]).await;
+    let source = it.add_task(1, &[]).await;
+    let resolve = it.add_task(2, &[]).await;
     for (state, expected) in [(MergeState::Completed, false), (MergeState::Manual, true)] {
         let retried = it.commit(async |tx| {
             let merge = merge(tx, &source, state, &"a".repeat(40));
@@ -442,7 +446,7 @@ async fn the_last_failure_is_told_as_the_last() {
     use omoi_domain::event::EventKind;
     let it = TestDeployment::new().await;
     let kinds = async |id| {
-        let mut tx = it.read().await;
+        let mut tx = it.read_tx().await;
         let all = omoi_store::events::after(&mut tx, 0).await.unwrap();
         let of_task = |event: &omoi_domain::event::Event| match event {
             omoi_domain::event::Event::TaskFailed(change)
@@ -464,7 +468,7 @@ async fn the_last_failure_is_told_as_the_last() {
             vec![EventKind::TaskPermanentlyFailed],
         ),
     ] {
-        let task = it.task(number, &[]).await;
+        let task = it.add_task(number, &[]).await;
         for _ in 0..expected.len() {
             it.commit(async |tx| {
                 let mut task = tasks::get(tx, task.id).await?;

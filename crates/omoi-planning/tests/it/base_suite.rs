@@ -50,7 +50,7 @@ async fn tried(desk: &mut Desk) {
     desk.tick().await;
     desk.until(async || {
         let subject = AttemptSubject::BaseSuite;
-        let mut tx = desk.it.read().await;
+        let mut tx = desk.it.read_tx().await;
         let tries = attempts::of_subject(&mut tx, desk.spec.id, subject)
             .await
             .unwrap();
@@ -71,7 +71,7 @@ async fn a_green_suite_lets_planning_begin() {
     assert_eq!(explored(&desk).await, 0, "no model is asked before");
     tried(&mut desk).await;
     assert_eq!(explored(&desk).await, 1);
-    let mut tx = desk.it.read().await;
+    let mut tx = desk.it.read_tx().await;
     let suite = checks::suite_of_spec(&mut tx, desk.spec.id).await.unwrap();
     let base = checks::base_receipt(&mut tx, suite.unwrap().id).await;
     let base = base.unwrap().unwrap();
@@ -145,7 +145,7 @@ async fn another_suite_or_none_takes_the_place_of_a_red_one() {
         .unwrap();
         tried(&mut desk).await;
         assert_eq!(explored(&desk).await, 1, "{suite}");
-        let mut tx = desk.it.read().await;
+        let mut tx = desk.it.read_tx().await;
         let stands = checks::suite_of_spec(&mut tx, desk.spec.id).await.unwrap();
         let expected = (suite != "none").then_some("true");
         assert_eq!(stands.as_ref().map(|c| c.command.as_str()), expected);

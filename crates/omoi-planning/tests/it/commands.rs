@@ -20,7 +20,7 @@ use omoi_runtime::reconcile::Next;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Tx, attempts, phases, specs};
-use omoi_testkit::deployment::{ended, failed};
+use omoi_testkit::deployment::{ended_report, failed_report};
 use omoi_testkit::sample_rows::merge;
 
 use crate::desk::Desk;
@@ -34,7 +34,7 @@ impl Desk {
             ResumeSpec::default(),
         )
         .await;
-        self.it.advance(60);
+        self.it.advance_clock(60);
         spec.unwrap().status
     }
 
@@ -94,7 +94,7 @@ async fn only_a_whole_plan_is_released() {
 async fn a_task_is_not_retried_under_half_a_plan() {
     let mut desk = Desk::new().await;
     desk.plan_from(Phase::Explore).await;
-    let all = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
+    let all = tasks::of_spec(&mut desk.it.read_tx().await, desk.spec.id).await;
     let id = all.unwrap()[0].id;
     let fail = async |current: Phase| {
         let changed = desk.it.commit(async |tx| {
@@ -123,7 +123,7 @@ async fn a_task_is_not_retried_under_half_a_plan() {
 async fn a_task_is_not_retried_before_what_it_waits_for() {
     let mut desk = Desk::new().await;
     desk.plan_from(Phase::Explore).await;
-    let edges = tasks::dependencies(&mut desk.it.read().await, desk.spec.id).await;
+    let edges = tasks::dependencies(&mut desk.it.read_tx().await, desk.spec.id).await;
     let (waiting, lost) = edges.unwrap()[0];
     let platform = &desk.it.platform;
     let lost = cancel_task(&platform.store, lost).await.unwrap();
@@ -141,7 +141,7 @@ async fn a_task_is_not_retried_before_what_it_waits_for() {
 async fn resuming_a_failed_resolution_leaves_the_finished_work_alone() {
     let mut desk = Desk::new().await;
     desk.plan_from(Phase::Explore).await;
-    let all = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
+    let all = tasks::of_spec(&mut desk.it.read_tx().await, desk.spec.id).await;
     let source = all.unwrap().swap_remove(0);
     let unresolved = desk.it.commit(async |tx| {
         let mut source = tasks::get(tx, source.id).await?;
@@ -171,7 +171,7 @@ async fn resuming_a_failed_resolution_leaves_the_finished_work_alone() {
     assert_eq!(seen, (TaskStatus::Completed, IntegrationState::Queued));
     let resolve = desk.it.task_now(resolve.id).await;
     assert_eq!(resolve.status, TaskStatus::Cancelled);
-    let merge = merges::get(&mut desk.it.read().await, merge.id).await;
+    let merge = merges::get(&mut desk.it.read_tx().await, merge.id).await;
     assert_eq!(merge.unwrap().state, MergeState::Pending);
 }
 
@@ -200,7 +200,7 @@ async fn ended_attempt(tx: &mut Tx, desk: &Desk, task: &Task, is_of_checks: bool
 async fn a_resolution_that_waited_goes_on_with_what_it_waited_for() {
     let mut desk = Desk::new().await;
     desk.plan_from(Phase::Explore).await;
-    let all = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
+    let all = tasks::of_spec(&mut desk.it.read_tx().await, desk.spec.id).await;
     let source = all.unwrap().swap_remove(0);
     let (machine, provider) = (TaskBlock::Environment, TaskBlock::Provider);
     let cases = [
@@ -242,7 +242,7 @@ async fn a_resolution_that_waited_goes_on_with_what_it_waited_for() {
         let resolve = desk.it.task_now(resolve.id).await;
         let seen = (resolve.status, resolve.blocked_reason);
         assert_eq!(seen, (expected, None), "{block:?}");
-        let merge = merges::get(&mut desk.it.read().await, merge.id).await;
+        let merge = merges::get(&mut desk.it.read_tx().await, merge.id).await;
         assert_eq!(merge.unwrap().state, MergeState::Resolving, "{block:?}");
     }
 }
@@ -330,8 +330,8 @@ async fn resuming_plans_only_what_an_edit_made_stale() {
     assert_eq!(desk.counted().await, [1, 1, 1, 1, 2, 2]);
     let design = desk.run(Phase::Design).await.output.unwrap().0;
     assert_eq!(design["security_considerations"], value);
-    let rows = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
-    let n_tasks = desk.plan.output(Phase::Tasks)["tasks"]
+    let rows = tasks::of_spec(&mut desk.it.read_tx().await, desk.spec.id).await;
+    let n_tasks = desk.plan.phase_output(Phase::Tasks)["tasks"]
         .as_array()
         .unwrap()
         .len();
@@ -368,7 +368,7 @@ async fn what_an_attempt_made_under_an_old_title_is_dropped() {
     assert!(told.prompt.contains("Labels for todos"));
     assert!(!told.prompt.contains("Items accepted so far"));
     assert_eq!(told.resume, []);
-    let items = phases::items(&mut desk.it.read().await, desk.spec.id, Phase::Explore).await;
+    let items = phases::items(&mut desk.it.read_tx().await, desk.spec.id, Phase::Explore).await;
     assert_eq!(items.unwrap(), []);
 }
 
@@ -381,10 +381,10 @@ async fn a_conversation_under_an_old_title_is_not_gone_on_with() {
         desk.answered(&old, 0).await;
         desk.end(
             &old,
-            ended(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
+            ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
         )
         .await;
-        desk.it.advance(1);
+        desk.it.advance_clock(1);
         if let Some(title) = title {
             commands::retitle_spec(&desk.it.platform.store, desk.spec.id, title)
                 .await
@@ -418,9 +418,9 @@ async fn a_planner_leaves_alone_what_another_kind_of_model_began() {
 async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
     let mut desk = Desk::new().await;
     desk.plan_from(Phase::Explore).await;
-    let begun = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
+    let begun = tasks::of_spec(&mut desk.it.read_tx().await, desk.spec.id).await;
     let begun = begun.unwrap().into_iter().find(|t| t.local_id == "TSK-001");
-    desk.it.run(begun.unwrap().id).await;
+    desk.it.run_task(begun.unwrap().id).await;
     let edit = ItemEdit {
         phase: Phase::Design,
         section: "security_considerations".to_owned(),
@@ -436,7 +436,7 @@ async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
     .await
     .unwrap();
     desk.resume().await;
-    let title = desk.plan.output(Phase::Tasks)["tasks"][0]["title"].clone();
+    let title = desk.plan.phase_output(Phase::Tasks)["tasks"][0]["title"].clone();
     desk.bend(Phase::Tasks, |t| {
         t["tasks"][0]["title"] = json!("Something else");
     });
@@ -446,7 +446,7 @@ async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
     desk.hand_in(&attempt, Phase::Sync).await;
     desk.end(
         &attempt,
-        ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+        ended_report(AttemptOutcome::Succeeded, AttemptStopReason::Done),
     )
     .await;
     desk.tick().await;
@@ -462,14 +462,14 @@ async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
     desk.tick().await;
     let (attempt, told) = desk.agent(Phase::Tasks).await;
     assert!(told.prompt.contains("work has begun on: TSK-001"));
-    let mut task = desk.plan.output(Phase::Tasks)["tasks"][0].clone();
+    let mut task = desk.plan.phase_output(Phase::Tasks)["tasks"][0].clone();
     task["title"] = title;
     desk.submit(&attempt, ("tasks", "TSK-001"), task)
         .await
         .unwrap();
     desk.end(
         &attempt,
-        ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+        ended_report(AttemptOutcome::Succeeded, AttemptStopReason::Done),
     )
     .await;
     desk.tick().await;
@@ -483,10 +483,13 @@ async fn a_failed_phase_begins_anew_when_resumed() {
     for _ in 0..3 {
         desk.tick().await;
         let (attempt, _) = desk.agent(Phase::Explore).await;
-        desk.end(&attempt, failed(ErrorClass::AgentError, "it fell over"))
-            .await;
+        desk.end(
+            &attempt,
+            failed_report(ErrorClass::AgentError, "it fell over"),
+        )
+        .await;
         desk.tick().await;
-        desk.it.advance(60);
+        desk.it.advance_clock(60);
     }
     assert_eq!(desk.spec_now().await.status, SpecStatus::Failed);
     assert_eq!(desk.resume().await, SpecStatus::Executing);
@@ -498,7 +501,7 @@ async fn a_failed_phase_begins_anew_when_resumed() {
 async fn a_spec_that_waits_for_a_cancelled_task_says_what_a_person_can_do() {
     let mut desk = Desk::new().await;
     desk.plan_from(Phase::Explore).await;
-    let all = tasks::of_spec(&mut desk.it.read().await, desk.spec.id).await;
+    let all = tasks::of_spec(&mut desk.it.read_tx().await, desk.spec.id).await;
     let all = all.unwrap();
     let deliver = async || {
         commands::deliver_spec(&desk.it.platform, &desk.it.platform.store, desk.spec.id).await
@@ -565,7 +568,7 @@ async fn a_cancelled_spec_ends_its_phase_as_cancelled() {
     commands::cancel_spec(&desk.it.platform.store, desk.spec.id)
         .await
         .unwrap();
-    let mut tx = desk.it.read().await;
+    let mut tx = desk.it.read_tx().await;
     let run = phases::find(&mut tx, desk.spec.id, Phase::Explore).await;
     assert_eq!(
         run.unwrap().unwrap().state,

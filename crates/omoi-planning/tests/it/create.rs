@@ -12,7 +12,7 @@ use omoi_testkit::repo::TestRepo;
 async fn a_spec_is_written_down_while_git_is_not_running() {
     let guarded = WatchedDeployment::new().await;
     let repo = TestRepo::with_files(&[("a.py", "x = 1\n")]);
-    guarded.watch();
+    guarded.watch_git();
     let ask = |idea: &str| CreateSpec {
         idea: idea.to_owned(),
         repo: repo.path().to_string_lossy().into_owned(),
@@ -36,5 +36,5 @@ async fn a_spec_is_written_down_while_git_is_not_running() {
         branches.push(spec.unwrap().integration_branch);
     }
     assert_eq!(branches, ["omoi/add-tags", "omoi/add-tags-2"]);
-    assert!(guarded.finish() > 10);
+    assert!(guarded.finish_watch() > 10);
 }

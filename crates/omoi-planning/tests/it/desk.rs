@@ -31,7 +31,7 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::{self, Spec};
 use omoi_testkit::database::TestDatabase;
-use omoi_testkit::deployment::{TestDeployment, ended};
+use omoi_testkit::deployment::{TestDeployment, ended_report};
 use omoi_testkit::plans::{HonestPlan, todo_tags};
 
 /// Starts checks as plain processes; workers are played by the test, so they never come to an end.
@@ -119,7 +119,7 @@ impl Desk {
             hang,
         });
         let provider = Arc::clone(&played);
-        let it = TestDeployment::on(database, |parts| {
+        let it = TestDeployment::on_database(database, |parts| {
             parts.render_spec_files = omoi_planning::spec_files::render_spec_files;
             parts.sandbox = Some(provider);
             // The host's control groups are named by it, and tests run side by side.
@@ -152,18 +152,18 @@ impl Desk {
 
     pub(crate) async fn tick(&mut self) -> Next {
         let now = self.it.clock.now();
-        omoi_testkit::deployment::ticked(&mut self.planner, now)
+        omoi_testkit::deployment::tick_with_failures(&mut self.planner, now)
             .await
             .0
     }
 
     pub(crate) async fn spec_now(&self) -> Spec {
-        let mut tx = self.it.read().await;
+        let mut tx = self.it.read_tx().await;
         specs::get(&mut tx, self.spec.id).await.unwrap()
     }
 
     pub(crate) async fn run(&self, phase: Phase) -> PhaseRun {
-        let mut tx = self.it.read().await;
+        let mut tx = self.it.read_tx().await;
         let run = phases::find(&mut tx, self.spec.id, phase).await;
         run.unwrap().unwrap()
     }
@@ -171,7 +171,7 @@ impl Desk {
     /// Every attempt at a phase, oldest first.
     pub(crate) async fn attempts(&self, phase: Phase) -> Vec<Attempt> {
         let subject = AttemptSubject::SpecPhase { phase };
-        let mut tx = self.it.read().await;
+        let mut tx = self.it.read_tx().await;
         attempts::of_subject(&mut tx, self.spec.id, subject)
             .await
             .unwrap()
@@ -237,7 +237,7 @@ impl Desk {
     pub(crate) async fn hand_in(&self, attempt: &Attempt, phase: Phase) {
         let whole = match phase {
             Phase::Sync => json!({ "coverage": [], "recommendations": ["Look at the store."] }),
-            _ => self.plan.output(phase).clone(),
+            _ => self.plan.phase_output(phase).clone(),
         };
         for item in split_output(phase, &whole) {
             let place = (item.section.as_str(), item.key.as_str());
@@ -258,7 +258,7 @@ impl Desk {
         self.hand_in(&attempt, phase).await;
         self.end(
             &attempt,
-            ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+            ended_report(AttemptOutcome::Succeeded, AttemptStopReason::Done),
         )
         .await;
         self.tick().await;
@@ -279,7 +279,7 @@ impl Desk {
     pub(crate) async fn proofs_ended(&self) -> Vec<Attempt> {
         let subject = AttemptSubject::PlanProofs;
         self.until(async || {
-            let mut tx = self.it.read().await;
+            let mut tx = self.it.read_tx().await;
             let all = attempts::of_subject(&mut tx, self.spec.id, subject)
                 .await
                 .unwrap();

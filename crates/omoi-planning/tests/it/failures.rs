@@ -31,11 +31,11 @@ async fn a_broken_spec_fails_alone() {
     desk.tick().await;
     assert_eq!(desk.attempts(Phase::Explore).await.len(), 1);
     for _ in 0..2 {
-        let status = specs::get(&mut desk.it.read().await, broken.id).await;
+        let status = specs::get(&mut desk.it.read_tx().await, broken.id).await;
         assert_eq!(status.unwrap().status, SpecStatus::Executing);
         desk.tick().await;
     }
-    let mut tx = desk.it.read().await;
+    let mut tx = desk.it.read_tx().await;
     let spec = specs::get(&mut tx, broken.id).await.unwrap();
     assert_eq!(spec.status, SpecStatus::Failed);
     let reason = spec.last_error.unwrap();
@@ -56,7 +56,7 @@ async fn a_broken_spec_fails_alone() {
     )
     .await
     .unwrap();
-    let run = phases::find(&mut desk.it.read().await, broken.id, Phase::Explore).await;
+    let run = phases::find(&mut desk.it.read_tx().await, broken.id, Phase::Explore).await;
     assert_eq!(run.unwrap().unwrap().state, PhaseState::Pending);
 }
 
@@ -86,7 +86,9 @@ async fn without_orders_there_is_no_attempt() {
         reason.contains("phase sync failed") && reason.contains("output"),
         "{reason}"
     );
-    let live = attempts::all_live(&mut desk.it.read().await).await.unwrap();
+    let live = attempts::all_live(&mut desk.it.read_tx().await)
+        .await
+        .unwrap();
     assert_eq!(live.len(), 0);
 }
 

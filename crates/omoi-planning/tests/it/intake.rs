@@ -12,7 +12,7 @@ use omoi_domain::time::Timestamp;
 use omoi_execution::intake::{self, IntakeError};
 use omoi_store::{attempts, phases};
 use omoi_testkit::database::TestDatabase;
-use omoi_testkit::deployment::{ended, failed};
+use omoi_testkit::deployment::{ended_report, failed_report};
 
 use crate::desk::Desk;
 
@@ -41,7 +41,7 @@ async fn stale(database: TestDatabase) {
 
     // Another attempt goes on; the token of the first opens nothing and its items change nothing.
     desk.tick().await;
-    desk.it.advance(5);
+    desk.it.advance_clock(5);
     desk.tick().await;
     let (new, _) = desk.agent(EXPLORE).await;
     assert!(new.fence > old.fence);
@@ -53,7 +53,7 @@ async fn stale(database: TestDatabase) {
     desk.submit(&new, ("project_type", ""), json!("Of the second."))
         .await
         .unwrap();
-    let mut tx = desk.it.read().await;
+    let mut tx = desk.it.read_tx().await;
     let rows = phases::items(&mut tx, desk.spec.id, Phase::Explore).await;
     let values: Vec<Value> = rows.unwrap().into_iter().map(|row| row.value.0).collect();
     assert_eq!(values, ["Of the first.", "Of the second."]);
@@ -78,10 +78,13 @@ async fn a_surplus_item_can_be_withdrawn_on_a_retry() {
     let surplus = json!({ "path": "todo/nowhere.py", "purpose": "Is not there" });
     let place = ("key_files", "todo/nowhere.py");
     desk.submit(&attempt, place, surplus).await.unwrap();
-    desk.end(&attempt, failed(ErrorClass::AgentError, "it fell over"))
-        .await;
+    desk.end(
+        &attempt,
+        failed_report(ErrorClass::AgentError, "it fell over"),
+    )
+    .await;
     desk.tick().await;
-    desk.it.advance(2);
+    desk.it.advance_clock(2);
     desk.tick().await;
     let (attempt, told) = desk.agent(EXPLORE).await;
     assert!(told.prompt.contains("todo/nowhere.py"));
@@ -94,14 +97,17 @@ async fn a_surplus_item_can_be_withdrawn_on_a_retry() {
     assert_eq!(ack.notes, ["`todo/nowhere.py` is withdrawn"]);
     desk.end(
         &attempt,
-        ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+        ended_report(AttemptOutcome::Succeeded, AttemptStopReason::Done),
     )
     .await;
     desk.tick().await;
     let output = desk.run(EXPLORE).await.output.unwrap().0;
-    assert_eq!(output["key_files"], desk.plan.output(EXPLORE)["key_files"]);
+    assert_eq!(
+        output["key_files"],
+        desk.plan.phase_output(EXPLORE)["key_files"]
+    );
     // The journal has both, the item and that it was taken back.
-    let mut tx = desk.it.read().await;
+    let mut tx = desk.it.read_tx().await;
     let rows = phases::items(&mut tx, desk.spec.id, Phase::Explore)
         .await
         .unwrap();
@@ -126,7 +132,7 @@ async fn checks_that_cannot_run_are_refused_at_once() {
     }
     desk.tick().await;
     let (attempt, _) = desk.agent(Phase::Tasks).await;
-    let good = desk.plan.output(Phase::Tasks)["tasks"][0].clone();
+    let good = desk.plan.phase_output(Phase::Tasks)["tasks"][0].clone();
     for (field, value, says) in [
         (
             "timeout_s",

@@ -25,7 +25,7 @@ use omoi_runtime::lifecycle::SpawnKind;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::{costs, events};
-use omoi_testkit::deployment::ended;
+use omoi_testkit::deployment::ended_report;
 
 use crate::desk::Desk;
 
@@ -79,7 +79,7 @@ async fn desk(rules: &str, model: &str) -> Desk {
 }
 
 fn doubting(desk_plan: &Desk, blocking: bool) -> String {
-    let task = &desk_plan.plan.output(Phase::Tasks)["tasks"][0];
+    let task = &desk_plan.plan.phase_output(Phase::Tasks)["tasks"][0];
     let checks = task["checks"].as_array().unwrap();
     let n = checks.iter().position(|c| c["kind"] == "proof").unwrap();
     let doubt = json!({
@@ -101,7 +101,7 @@ async fn hand_in_tasks(desk: &mut Desk) {
     desk.hand_in(&attempt, Phase::Tasks).await;
     desk.end(
         &attempt,
-        ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+        ended_report(AttemptOutcome::Succeeded, AttemptStopReason::Done),
     )
     .await;
     desk.tick().await;
@@ -116,18 +116,20 @@ async fn hand_in_tasks(desk: &mut Desk) {
 
 async fn asked(desk: &Desk) -> Vec<Attempt> {
     let subject = AttemptSubject::PlanOpinion;
-    attempts::of_subject(&mut desk.it.read().await, desk.spec.id, subject)
+    attempts::of_subject(&mut desk.it.read_tx().await, desk.spec.id, subject)
         .await
         .unwrap()
 }
 
 async fn opinion(desk: &Desk) -> StoredOpinion {
-    let found = opinions::find(&mut desk.it.read().await, desk.spec.id).await;
+    let found = opinions::find(&mut desk.it.read_tx().await, desk.spec.id).await;
     found.unwrap().unwrap()
 }
 
 async fn told(desk: &Desk) -> Vec<PlanJudged> {
-    let log = events::after(&mut desk.it.read().await, 0).await.unwrap();
+    let log = events::after(&mut desk.it.read_tx().await, 0)
+        .await
+        .unwrap();
     let told = log.into_iter().filter_map(|event| match event.event {
         Event::SpecPlanJudged(judged) => Some(judged),
         _ => None,
@@ -173,14 +175,14 @@ async fn an_objection_goes_back_to_the_planner_once() {
     assert!(opinion(&desk).await.was_sent_back);
 
     // The same output again: nobody is asked twice, and it passes.
-    desk.it.advance(60);
+    desk.it.advance_clock(60);
     desk.tick().await;
     let (attempt, orders) = desk.agent(Phase::Tasks).await;
     assert!(orders.prompt.contains("An empty file makes it pass."));
     desk.hand_in(&attempt, Phase::Tasks).await;
     desk.end(
         &attempt,
-        ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+        ended_report(AttemptOutcome::Succeeded, AttemptStopReason::Done),
     )
     .await;
     desk.tick().await;
@@ -190,7 +192,7 @@ async fn an_objection_goes_back_to_the_planner_once() {
     assert_eq!(asked[0].state, AttemptState::Succeeded);
     assert_eq!(told(&desk).await.len(), 1);
     // It is paid for like any other call.
-    let mut tx = desk.it.read().await;
+    let mut tx = desk.it.read_tx().await;
     let spent = costs::of_purpose(&mut tx, asked[0].spec_id, PurposeKind::Judge).await;
     assert!(spent.unwrap().tokens > 0);
 }
@@ -245,7 +247,9 @@ async fn the_run_says_which_model_gave_the_second_opinion() {
             (judge, is_same_model)
         );
         // It is the one that was asked.
-        let log = events::after(&mut desk.it.read().await, 0).await.unwrap();
+        let log = events::after(&mut desk.it.read_tx().await, 0)
+            .await
+            .unwrap();
         let paid = log.iter().filter_map(|event| match &event.event {
             Event::CostRecorded(done) if done.role == AgentRole::Judge => Some(done.model.as_str()),
             _ => None,

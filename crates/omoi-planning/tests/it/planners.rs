@@ -11,7 +11,7 @@ use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
 
 async fn race(database: TestDatabase) {
-    let it = TestDeployment::on(database, |_| {}).await;
+    let it = TestDeployment::on_database(database, |_| {}).await;
     it.leaves_open_attempts();
     it.commit(async |tx| {
         let mut spec = it.spec.clone();
@@ -25,7 +25,7 @@ async fn race(database: TestDatabase) {
     let now = it.clock.now();
     let ticks = planners
         .iter_mut()
-        .map(|planner| omoi_testkit::deployment::ticked(planner, now));
+        .map(|planner| omoi_testkit::deployment::tick_with_failures(planner, now));
     // The losers may say that somebody else was first, and nothing else.
     for (_, failures) in futures::future::join_all(ticks).await {
         for failure in failures {
@@ -35,7 +35,7 @@ async fn race(database: TestDatabase) {
             assert!(first, "{failure:?}");
         }
     }
-    let mut tx = it.read().await;
+    let mut tx = it.read_tx().await;
     let subject = AttemptSubject::SpecPhase {
         phase: Phase::Explore,
     };
@@ -74,7 +74,7 @@ async fn a_useless_key_ends_planning_at_once() {
     .await
     .unwrap();
     let mut planner = Planner::new(it.platform.clone());
-    omoi_testkit::deployment::tick(&mut planner, it.clock.now()).await;
+    omoi_testkit::deployment::tick_once(&mut planner, it.clock.now()).await;
     let subject = AttemptSubject::SpecPhase {
         phase: Phase::Explore,
     };
@@ -92,8 +92,8 @@ async fn a_useless_key_ends_planning_at_once() {
     })
     .await
     .unwrap();
-    omoi_testkit::deployment::tick(&mut planner, it.clock.now()).await;
-    let mut tx = it.read().await;
+    omoi_testkit::deployment::tick_once(&mut planner, it.clock.now()).await;
+    let mut tx = it.read_tx().await;
     let spec = specs::get(&mut tx, it.spec.id).await.unwrap();
     assert_eq!(spec.status, SpecStatus::Blocked);
     let why = spec.last_error.unwrap();

@@ -7,7 +7,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::spec::PhaseState;
 use omoi_execution::integration::output;
 use omoi_store::{attempts, checks, phases};
-use omoi_testkit::deployment::ended;
+use omoi_testkit::deployment::ended_report;
 
 use crate::desk::{Desk, add_spec};
 
@@ -31,7 +31,7 @@ async fn tasks_handed_in(desk: &mut Desk) {
     desk.hand_in(&attempt, Phase::Tasks).await;
     desk.end(
         &attempt,
-        ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+        ended_report(AttemptOutcome::Succeeded, AttemptStopReason::Done),
     )
     .await;
     desk.tick().await;
@@ -44,7 +44,7 @@ async fn a_proof_that_hangs_holds_up_nobody() {
     let other = add_spec(&desk.it, 3, &desk.spec.base_sha).await;
     desk.tick().await;
     desk.tick().await;
-    let mut tx = desk.it.read().await;
+    let mut tx = desk.it.read_tx().await;
     let subject = AttemptSubject::SpecPhase {
         phase: Phase::Explore,
     };
@@ -85,7 +85,7 @@ async fn what_proofs_show_on_the_base_decides_and_is_found_out_once() {
     assert!(!feedback.contains("not tried"), "{feedback}");
 
     // Both are mended; only these are run again.
-    desk.it.advance(2);
+    desk.it.advance_clock(2);
     desk.bend(Phase::Tasks, |tasks| {
         tasks["tasks"][0]["checks"][0]["command"] = json!("sh todo.sh none || exit 3");
         tasks["tasks"][1]["checks"][0]["command"] = json!("sh todo.sh none || exit 4");
@@ -95,7 +95,7 @@ async fn what_proofs_show_on_the_base_decides_and_is_found_out_once() {
     assert_eq!(tried.len(), 2);
     desk.tick().await;
     desk.work_through(Phase::Sync).await;
-    let mut tx = desk.it.read().await;
+    let mut tx = desk.it.read_tx().await;
     let runs = phases::of_spec(&mut tx, desk.spec.id).await.unwrap();
     let planned: omoi_plan::outputs::TasksOutput = output(&runs, Phase::Tasks).unwrap().unwrap();
     assert_eq!(planned.tasks[0].checks[0].timeout_s, Some(120));

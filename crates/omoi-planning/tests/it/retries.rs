@@ -15,7 +15,7 @@ use omoi_protocol::worker::{CommitTurn, TurnRecord};
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::reconcile::Next;
 use omoi_store::attempts::Attempt;
-use omoi_testkit::deployment::{ended, failed};
+use omoi_testkit::deployment::{ended_report, failed_report};
 
 use crate::desk::Desk;
 
@@ -29,7 +29,7 @@ impl Desk {
         self.submit(&attempt, place, json!(summary)).await.unwrap();
         self.end(
             &attempt,
-            ended(AttemptOutcome::Succeeded, AttemptStopReason::Done),
+            ended_report(AttemptOutcome::Succeeded, AttemptStopReason::Done),
         )
         .await;
         told.prompt
@@ -38,7 +38,7 @@ impl Desk {
     /// The provider goes away during the running attempt.
     async fn outage(&mut self) {
         let (attempt, _) = self.agent(EXPLORE).await;
-        self.end(&attempt, failed(ErrorClass::Upstream5xx, "503"))
+        self.end(&attempt, failed_report(ErrorClass::Upstream5xx, "503"))
             .await;
         self.tick().await;
     }
@@ -143,7 +143,7 @@ async fn an_attempt_that_ran_out_of_time_leaves_its_items() {
     desk.tick().await;
     let (attempt, told) = desk.agent(EXPLORE).await;
     assert_eq!(told.limits.wall_s, 900);
-    let output = desk.plan.output(EXPLORE).clone();
+    let output = desk.plan.phase_output(EXPLORE).clone();
     let items = omoi_plan::items::split_output(EXPLORE, &output);
     for item in &items[..7] {
         let place = (item.section.as_str(), item.key.as_str());
@@ -151,8 +151,11 @@ async fn an_attempt_that_ran_out_of_time_leaves_its_items() {
         desk.submit(&attempt, place, value).await.unwrap();
     }
     desk.it.clock.advance(Duration::from_mins(15));
-    desk.end(&attempt, failed(ErrorClass::Timeout, "no end after 900 s"))
-        .await;
+    desk.end(
+        &attempt,
+        failed_report(ErrorClass::Timeout, "no end after 900 s"),
+    )
+    .await;
     desk.tick().await;
     desk.after_pause(Duration::from_secs(2)).await;
     let (second, told) = desk.agent(EXPLORE).await;
@@ -175,12 +178,12 @@ async fn only_waiting_counts_against_a_provider() {
     desk.outage().await;
     for n in 0..3 {
         // It is back and answers for a long time, then blips again.
-        desk.it.advance(60);
+        desk.it.advance_clock(60);
         desk.tick().await;
         let (attempt, _) = desk.agent(EXPLORE).await;
         desk.it.clock.advance(Duration::from_mins(14));
         desk.answered(&attempt, n).await;
-        desk.end(&attempt, failed(ErrorClass::Upstream5xx, "reset"))
+        desk.end(&attempt, failed_report(ErrorClass::Upstream5xx, "reset"))
             .await;
         desk.tick().await;
         assert_eq!(desk.run(EXPLORE).await.state, PhaseState::Backoff, "{n}");
@@ -224,7 +227,7 @@ async fn what_waiting_does_not_mend_stops_the_plan_at_once() {
         let mut desk = Desk::new().await;
         desk.tick().await;
         let (attempt, _) = desk.agent(EXPLORE).await;
-        desk.end(&attempt, failed(class, says)).await;
+        desk.end(&attempt, failed_report(class, says)).await;
         desk.tick().await;
         let spec = desk.spec_now().await;
         assert_eq!(spec.status, SpecStatus::Blocked, "{class}");

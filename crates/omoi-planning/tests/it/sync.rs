@@ -22,7 +22,7 @@ use crate::sample::Sample;
 
 /// A platform with a spec that has no rows yet.
 async fn emptied(database: TestDatabase) -> TestDeployment {
-    let mut it = TestDeployment::on(database, |_| {}).await;
+    let mut it = TestDeployment::on_database(database, |_| {}).await;
     let spec = it
         .commit(async |tx| {
             let mut spec = it.spec.clone();
@@ -67,33 +67,33 @@ async fn counts(tx: &mut Tx, it: &TestDeployment) -> [usize; 9] {
 }
 
 async fn all(it: &TestDeployment) -> Vec<Task> {
-    tasks::of_spec(&mut it.read().await, it.spec.id)
+    tasks::of_spec(&mut it.read_tx().await, it.spec.id)
         .await
         .unwrap()
 }
 
 async fn a_large_plan(it: TestDeployment) {
     let sample = Sample::large();
-    let before = counts(&mut it.read().await, &it).await;
+    let before = counts(&mut it.read_tx().await, &it).await;
     // A process that dies in between leaves nothing.
     let mut tx = it.platform.store.begin_write().await.unwrap();
     apply(&mut tx, &it.spec, sample.accepted()).await.unwrap();
     let inside = counts(&mut tx, &it).await;
     assert_eq!(inside[4], 100);
     drop(tx);
-    assert_eq!(counts(&mut it.read().await, &it).await, before);
+    assert_eq!(counts(&mut it.read_tx().await, &it).await, before);
 
     let began = Instant::now();
     let plan = synced(&it, &sample).await.unwrap();
     println!("{} rows in {:?}", plan.n_writes(), began.elapsed());
-    let after = counts(&mut it.read().await, &it).await;
+    let after = counts(&mut it.read_tx().await, &it).await;
     // 80 orders inside the chains, and 15 that follow from the order of the tickets.
     assert_eq!(after[..8], [50, 100, 20, 15, 100, 95, 100, 100]);
     let rows = all(&it).await;
     let numbers: BTreeSet<i64> = rows.iter().map(|t| t.number).collect();
     assert_eq!(numbers.len(), 100);
     assert!(rows.iter().all(|t| t.status == TaskStatus::Pending));
-    let log = events::after(&mut it.read().await, 0).await.unwrap();
+    let log = events::after(&mut it.read_tx().await, 0).await.unwrap();
     let done: Vec<_> = log
         .iter()
         .filter_map(|e| match &e.event {
@@ -106,7 +106,7 @@ async fn a_large_plan(it: TestDeployment) {
     // The same plan again writes nothing at all.
     let again = synced(&it, &sample).await.unwrap();
     assert_eq!(again.n_writes(), 0);
-    assert_eq!(counts(&mut it.read().await, &it).await, after);
+    assert_eq!(counts(&mut it.read_tx().await, &it).await, after);
     assert_eq!(all(&it).await, rows);
 }
 
@@ -154,7 +154,7 @@ async fn what_has_begun_is_for_a_person_to_decide() {
         .into_iter()
         .find(|t| t.local_id == "TSK-001")
         .unwrap();
-    it.run(begun.id).await;
+    it.run_task(begun.id).await;
     let before = all(&it).await;
     sample.tasks.tasks[0].title = "Something else".to_owned();
     sample.tasks.tasks[99].title = "Not begun".to_owned();
@@ -186,7 +186,7 @@ async fn a_task_that_left_the_plan_is_retired_not_deleted() {
         }
         Err(refused) => panic!("{refused}"),
     }
-    let log = events::after(&mut it.read().await, 0).await.unwrap();
+    let log = events::after(&mut it.read_tx().await, 0).await.unwrap();
     assert!(
         log.iter()
             .any(|e| e.event.kind() == EventKind::TaskCancelled)
@@ -238,7 +238,7 @@ async fn a_failure_at_any_statement_leaves_everything_as_it_was() {
         base_exits: &base_exits,
     };
     let stands = async || {
-        let mut tx = it.read().await;
+        let mut tx = it.read_tx().await;
         let project = projects::get(&mut tx, it.spec.project_id).await.unwrap();
         (counts(&mut tx, &it).await, project)
     };

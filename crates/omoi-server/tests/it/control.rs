@@ -87,8 +87,8 @@ fn path(route: &str, spec: &str, task: &str) -> String {
 #[tokio::test]
 async fn every_route_wants_the_folders_token() {
     let (test, router) = bench().await;
-    let task = test.task(1, &[]).await;
-    let agents = test.run(task.id).await.token;
+    let task = test.add_task(1, &[]).await;
+    let agents = test.run_task(task.id).await.token;
     let routes = ROUTES;
     for Route { method, at, .. } in &routes {
         let path = path(at, "SPEC-1", "TSK-001");
@@ -109,7 +109,7 @@ async fn every_route_wants_the_folders_token() {
 #[tokio::test]
 async fn what_is_not_there_and_what_makes_no_sense_is_told_apart() {
     let (test, router) = bench().await;
-    test.task(1, &[]).await;
+    test.add_task(1, &[]).await;
     let routes = ROUTES;
     for Route {
         method,
@@ -154,7 +154,7 @@ async fn what_is_not_there_and_what_makes_no_sense_is_told_apart() {
 
 /// A second project with a SPEC-1 and a TSK-001 of its own.
 async fn second_project(test: &TestDeployment) -> (specs::Spec, tasks::Task) {
-    let task = test.task(1, &[]).await;
+    let task = test.add_task(1, &[]).await;
     test.commit(async |tx| {
         let project = projects::ensure(tx, "shop", "/src/shop").await?;
         let spec = specs::Spec {
@@ -236,7 +236,7 @@ async fn a_number_means_what_the_repository_says_and_nothing_is_guessed() {
 #[tokio::test]
 async fn the_only_one_there_is_may_be_read_but_not_changed_from_elsewhere() {
     let (test, router) = bench().await;
-    test.task(1, &[]).await;
+    test.add_task(1, &[]).await;
     for (method, at, expected) in [
         (Method::GET, "/specs/SPEC-1", 200),
         (Method::GET, "/specs/SPEC-1?act=true", 409),
@@ -293,8 +293,8 @@ async fn tells(test: &TestDeployment, attempt: &Attempt, what: AgentEventKind) {
 #[tokio::test]
 async fn a_log_that_is_followed_repeats_no_line() {
     let (test, router) = bench().await;
-    let task = test.task(1, &[]).await;
-    let first = test.run(task.id).await.attempt;
+    let task = test.add_task(1, &[]).await;
+    let first = test.run_task(task.id).await.attempt;
     tells(&test, &first, AgentEventKind::ToolUse).await;
     let second = again(&test, &first).await;
     tells(&test, &second, AgentEventKind::ToolResult).await;
@@ -342,7 +342,7 @@ async fn a_stream_whose_database_cannot_be_read_ends() {
 #[tokio::test]
 async fn events_name_the_person_whose_request_made_a_change() {
     let (test, router) = bench().await;
-    let task = test.task(1, &[]).await.id;
+    let task = test.add_task(1, &[]).await.id;
     let spec = test.spec.id;
     let message = json!({ "content": "be brief", "message_type": "user_message" });
     for (path, body) in [
@@ -351,13 +351,13 @@ async fn events_name_the_person_whose_request_made_a_change() {
         (format!("/tasks/{task}/retry"), String::new()),
         (format!("/specs/{spec}/cancel"), String::new()),
     ] {
-        let before = events::of_spec(&mut test.read().await, spec, 0).await;
+        let before = events::of_spec(&mut test.read_tx().await, spec, 0).await;
         let before = before.unwrap();
         let at = format!("/api/v1{path}");
         let what = (&Method::POST, at.as_str());
         let said = ask(&router, what, Some(TOKEN), Body::from(body)).await;
         assert!(said.0.is_success(), "{path}: {said:?}");
-        let after = events::of_spec(&mut test.read().await, spec, 0).await;
+        let after = events::of_spec(&mut test.read_tx().await, spec, 0).await;
         let told = after.unwrap().split_off(before.len());
         assert!(!told.is_empty(), "{path}");
         for event in told {

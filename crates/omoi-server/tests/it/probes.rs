@@ -14,7 +14,7 @@ const TOKEN: &str = "the token of the data folder";
 async fn metrics_want_the_folders_token_and_count_in_the_database() {
     let it = TestDeployment::new().await;
     for number in 1..=3 {
-        it.task(number, &[]).await;
+        it.add_task(number, &[]).await;
     }
     let router = router(Probes {
         platform: it.platform.clone(),

@@ -55,8 +55,8 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let test = TestDeployment::new().await;
-        let task = test.task(1, &[]).await;
-        let token = test.run(task.id).await.token;
+        let task = test.add_task(1, &[]).await;
+        let token = test.run_task(task.id).await.token;
         let provider = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base = format!("http://{}", provider.local_addr().unwrap());
         let routes = RouteTable::all_simulated(ModelProvider::Anthropic, &base);
@@ -178,7 +178,7 @@ async fn a_call_under_way_at_the_stop_is_recorded_before_the_surface_lets_go() {
     };
     bench.serve(Arc::new(ledger), after_stop).await;
     assert_eq!(*bench.ended.lock().unwrap(), ["the record", "the surface"]);
-    let mut tx = bench.test.read().await;
+    let mut tx = bench.test.read_tx().await;
     assert!(open_calls::all(&mut tx).await.unwrap().is_empty());
     let spent = costs::by_purpose(&mut tx, bench.test.spec.id).await;
     let spent = spent.unwrap();

@@ -12,7 +12,7 @@ use omoi_execution::intake;
 use omoi_server::worker::{WorkerSurface, router};
 use omoi_store::attempts;
 use omoi_testkit::blocking::without_blocking_thread;
-use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment, ended};
+use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment, ended_report};
 
 use crate::ask::{Route, ask, assert_lists_every_route, get, post, refusal};
 
@@ -47,8 +47,8 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let test = TestDeployment::new().await;
-        let task = test.task(1, &[]).await;
-        let live = test.run(task.id).await;
+        let task = test.add_task(1, &[]).await;
+        let live = test.run_task(task.id).await;
         let router = router(WorkerSurface {
             platform: test.platform.clone(),
             gateway: Err("set SOME_KEY".to_owned()),
@@ -58,8 +58,8 @@ impl Bench {
 
     /// Another attempt that runs.
     async fn other(&self) -> Created {
-        let task = self.test.task(2, &[]).await;
-        self.test.run(task.id).await
+        let task = self.test.add_task(2, &[]).await;
+        self.test.run_task(task.id).await
     }
 
     async fn post(&self, route: &str, body: impl Into<Body>) -> (StatusCode, String) {
@@ -78,16 +78,16 @@ async fn every_report_wants_the_token_of_its_own_live_attempt() {
     let (reports, bench) = (REPORTS, Bench::new().await);
     let other = bench.other().await;
     let over = {
-        let task = bench.test.task(3, &[]).await;
-        let over = bench.test.run(task.id).await;
-        let end = ended(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
+        let task = bench.test.add_task(3, &[]).await;
+        let over = bench.test.run_task(task.id).await;
+        let end = ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
         let attempt = bench.test.attempt_now(&over.attempt).await;
         intake::complete(&bench.test.platform, &attempt, end)
             .await
             .unwrap();
         over
     };
-    let before = attempts::all_live(&mut bench.test.read().await).await;
+    let before = attempts::all_live(&mut bench.test.read_tx().await).await;
     for Route { method, at, .. } in &reports {
         let path = bench.path(at);
         let of_over = format!("/api/v1/sandboxes/{}{at}", over.attempt.id);
@@ -107,7 +107,7 @@ async fn every_report_wants_the_token_of_its_own_live_attempt() {
             assert_eq!((status, code.as_str()), expected, "{method} {path}");
         }
     }
-    let after = attempts::all_live(&mut bench.test.read().await).await;
+    let after = attempts::all_live(&mut bench.test.read_tx().await).await;
     assert_eq!(before.unwrap(), after.unwrap(), "nothing has changed");
     let listed = reports.iter().map(|route| route.at).chain(MODEL);
     assert_lists_every_route(include_str!("../../src/worker.rs"), listed);
@@ -116,9 +116,9 @@ async fn every_report_wants_the_token_of_its_own_live_attempt() {
 #[tokio::test]
 async fn what_comes_late_is_answered_and_changes_nothing() {
     let bench = Bench::new().await;
-    let end = ended(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
+    let end = ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
     let said = serde_json::to_string(&end).unwrap();
-    let other = serde_json::to_string(&ended(
+    let other = serde_json::to_string(&ended_report(
         AttemptOutcome::Succeeded,
         AttemptStopReason::CompletionSignal,
     ))
@@ -261,7 +261,7 @@ async fn a_secret_that_an_agent_reports_is_not_kept() {
         let (status, text) = bench.post(route, body.to_string()).await;
         assert!(status.is_success(), "{route}: {status} {text}");
     }
-    let mut tx = bench.test.read().await;
+    let mut tx = bench.test.read_tx().await;
     let row = attempts::get(&mut tx, attempt).await.unwrap();
     let kept = [
         format!(
@@ -316,7 +316,7 @@ fn a_report_is_masked_off_the_threads_that_serve_others() {
             thread.is_released(),
             "it was masked where others are served"
         );
-        let mut tx = bench.test.read().await;
+        let mut tx = bench.test.read_tx().await;
         let kept = attempts::events(&mut tx, bench.live.attempt.id, 0, 10).await;
         assert!(!format!("{kept:?}").contains(KNOWN_SECRET));
     });

@@ -6,7 +6,7 @@ use omoi_domain::money::NanoUsd;
 use omoi_domain::score::ScoreWeights;
 use omoi_execution::Settings;
 
-pub(super) fn settings() -> Settings {
+pub(super) fn default_settings() -> Settings {
     Settings {
         weights: ScoreWeights::default(),
         project_slots: 5,

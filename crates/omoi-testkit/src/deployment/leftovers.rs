@@ -39,7 +39,7 @@ impl Leftovers {
     }
 
     /// Fails the test for what it left in the database at `url`.
-    pub(super) fn refuse(&self, url: &str) {
+    pub(super) fn refuse_leftovers(&self, url: &str) {
         let url = url.to_owned();
         // A test is dropped on a thread of its runtime, which may not block on another one.
         let looked = thread::spawn(move || {

@@ -25,7 +25,7 @@ impl TestDeployment {
             .select_provider(&SandboxFloor(BTreeSet::new()), Some(SandboxRung::Process))
             .unwrap();
         let seed = u64::from(std::process::id()) << 16 | TESTS.fetch_add(1, Ordering::Relaxed);
-        let deployment = Self::with(|parts| {
+        let deployment = Self::with_parts(|parts| {
             parts.sandbox = Some(processes);
             parts.rng = Rng::seeded(seed);
             change(parts);

@@ -26,19 +26,19 @@ impl WatchedDeployment {
                 runtime.block_on(nobody_holds_a_transaction(store));
             }
         });
-        let located = Git::find_on_path(&git.path()).await.unwrap();
-        let it = TestDeployment::with(|parts| parts.git = located).await;
+        let located = Git::find_on_path(&git.search_path()).await.unwrap();
+        let it = TestDeployment::with_parts(|parts| parts.git = located).await;
         Self { it, git, store }
     }
 
     /// From now on each start of git is looked at.
-    pub fn watch(&self) {
+    pub fn watch_git(&self) {
         self.store.set(self.it.platform.store.clone()).ok().unwrap();
     }
 
     /// Says how often git was started.
-    pub fn finish(self) -> u32 {
-        self.git.finish()
+    pub fn finish_watch(self) -> u32 {
+        self.git.finish_watch()
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) struct SampleTask {
     pub(crate) after: &'static [usize],
 }
 
-pub(crate) fn explore(f: &PlanFeature) -> Value {
+pub(crate) fn explore_output(f: &PlanFeature) -> Value {
     let questions: Vec<Value> = f
         .questions
         .iter()
@@ -136,7 +136,7 @@ pub(crate) fn explore(f: &PlanFeature) -> Value {
     })
 }
 
-pub(crate) fn prd(f: &PlanFeature) -> Value {
+pub(crate) fn prd_output(f: &PlanFeature) -> Value {
     let stories: Vec<Value> = f
         .stories
         .iter()
@@ -211,7 +211,7 @@ pub(crate) fn requirement_id(f: &PlanFeature, n: usize) -> String {
     format!("REQ-{}-{}-{n:03}", f.code, f.requirements[n - 1].category)
 }
 
-pub(crate) fn requirements(f: &PlanFeature) -> Value {
+pub(crate) fn requirements_output(f: &PlanFeature) -> Value {
     let requirements: Vec<Value> = f
         .requirements
         .iter()
@@ -238,7 +238,7 @@ pub(crate) fn requirements(f: &PlanFeature) -> Value {
     })
 }
 
-pub(crate) fn design(f: &PlanFeature) -> Value {
+pub(crate) fn design_output(f: &PlanFeature) -> Value {
     let components: Vec<Value> = f
         .components
         .iter()
@@ -306,7 +306,7 @@ pub(crate) fn design(f: &PlanFeature) -> Value {
     design
 }
 
-pub(crate) fn tasks(f: &PlanFeature) -> Value {
+pub(crate) fn tasks_output(f: &PlanFeature) -> Value {
     let mut tickets = Vec::new();
     let mut tasks: Vec<Value> = Vec::new();
     let mut total = 0.0;

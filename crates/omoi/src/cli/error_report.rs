@@ -15,8 +15,8 @@ use omoi_sandbox::RefusedBelowFloor;
 use omoi_store::StoreError;
 
 use crate::ErrorHint;
+use crate::control_client::ClientError;
 use crate::data_folder::FolderError;
-use crate::platform_client::ClientError;
 use crate::view::text_layout::{OutputPage, clean_lines};
 
 /// A command that makes no sense as typed.

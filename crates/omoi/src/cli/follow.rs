@@ -20,7 +20,7 @@ use self::run_display::RunDisplay;
 use self::stop_sources::{StopSources, stop_signals};
 use super::CommandContext;
 use super::owner_access::OwnerAccess;
-use crate::platform_client::{ClientError, PlatformClient};
+use crate::control_client::{ClientError, ControlClient};
 use crate::view::run_view::RunView;
 use crate::view::text_layout::clean_line;
 
@@ -128,7 +128,7 @@ pub(crate) async fn follow_run(
 /// A run being followed.
 struct RunFollower<'a> {
     context: &'a CommandContext,
-    client: PlatformClient,
+    client: ControlClient,
     show: RunDisplay,
     id: String,
     resume: String,
@@ -257,7 +257,7 @@ impl RunFollower<'_> {
 
 /// Everything that happened to a spec so far, as a picture, with its last event.
 pub(crate) async fn replay_run(
-    client: &PlatformClient,
+    client: &ControlClient,
     spec: &SpecView,
 ) -> anyhow::Result<(RunView, i64)> {
     let id = spec.id.to_string();

@@ -9,7 +9,7 @@ use omoi_runtime::clock::{Clock as _, SystemClock};
 
 use super::command_context::{CommandContext, ConfigOverrides};
 use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
-use crate::platform_client::LogPosition;
+use crate::control_client::LogPosition;
 use crate::view::task_log;
 use crate::view::text_layout::OutputPage;
 

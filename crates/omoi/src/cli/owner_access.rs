@@ -16,8 +16,8 @@ use super::error_report::UsageError;
 use super::{CommandContext, ModelArgs};
 use crate::ErrorHint;
 use crate::composition::{self, ListenMode, ProcessRoles, RunningProcess, StartOptions};
+use crate::control_client::{ClientEndpoint, ClientError, ControlClient};
 use crate::data_folder::{FolderOwnership, OpenedFolder};
-use crate::platform_client::{ClientEndpoint, ClientError, PlatformClient};
 
 /// Tries at an owner that holds the lock but does not answer yet.
 const TRIES: u32 = 100;
@@ -35,7 +35,7 @@ pub(crate) enum AccessPurpose {
 
 /// A connection to the process that owns the rows.
 pub(crate) struct OwnerAccess {
-    pub(crate) client: PlatformClient,
+    pub(crate) client: ControlClient,
     /// What the answering process says about itself.
     pub(crate) status: ProcessStatus,
     /// This process, when it is the one that answers.
@@ -51,7 +51,7 @@ pub(crate) async fn reach_owner(
     let folder = OpenedFolder::open(&settings.config.get(&keys::DATA_DIR))?;
     if let Some(url) = context.api_address() {
         let token = folder.stored_token()?.ok_or_else(no_token)?;
-        let client = PlatformClient::new(&ClientEndpoint::Url(url.to_owned()), token)?;
+        let client = ControlClient::new(&ClientEndpoint::Url(url.to_owned()), token)?;
         let client = client.asking_from(context.current_repository().as_deref());
         let status = client.get_status().await?;
         return Ok(OwnerAccess {
@@ -96,7 +96,7 @@ pub(super) async fn find_owner(
     let Some(token) = folder.stored_token()? else {
         return Ok(None);
     };
-    let client = PlatformClient::new(&ClientEndpoint::Socket(folder.socket_path()), token)?;
+    let client = ControlClient::new(&ClientEndpoint::Socket(folder.socket_path()), token)?;
     let client = client.asking_from(context.current_repository().as_deref());
     match client.get_status().await {
         Ok(status) => Ok(Some(OwnerAccess {

@@ -17,7 +17,7 @@ use super::owner_access::{AccessPurpose, reach_owner};
 use super::terminal::print_for_people;
 use super::{ModelArgs, SuiteArgs, trust};
 use crate::ErrorHint;
-use crate::platform_client::{ClientError, PlatformClient};
+use crate::control_client::{ClientError, ControlClient};
 use crate::view::header::{self, HeaderFacts};
 use crate::view::run_view::RunView;
 
@@ -124,7 +124,7 @@ pub(crate) async fn run_idea(
 /// Creates the spec; what its repository asks for beyond the work is first put to a person.
 async fn create_spec(
     context: &CommandContext,
-    client: &PlatformClient,
+    client: &ControlClient,
     request: &CreateSpec,
 ) -> anyhow::Result<SpecView> {
     match client.create_spec(request).await {

@@ -17,7 +17,7 @@ use super::error_report::UsageError;
 use super::owner_access::{AccessPurpose, reach_owner};
 use super::terminal::read_typed_line;
 use crate::ErrorHint;
-use crate::platform_client::PlatformClient;
+use crate::control_client::ControlClient;
 use crate::view::live_screen;
 use crate::view::text_layout::{clean_line, short_sha};
 
@@ -59,7 +59,7 @@ pub(crate) async fn run_trust(
 
 async fn ask_trust(
     context: &CommandContext,
-    client: &PlatformClient,
+    client: &ControlClient,
     repo: &str,
 ) -> anyhow::Result<()> {
     let trust = client.get_trust(repo).await?;
@@ -103,7 +103,7 @@ fn request_lines(trust: &RepositoryTrustView) -> Vec<String> {
 /// # Errors
 /// When nobody can be asked, or the person did not say yes.
 pub(crate) async fn ask_and_allow(
-    client: &PlatformClient,
+    client: &ControlClient,
     trust: &RepositoryTrustView,
 ) -> anyhow::Result<()> {
     let again = ErrorHint(format!(
@@ -129,7 +129,7 @@ pub(crate) async fn ask_and_allow(
 }
 
 /// Shows what `repo` asks for and asks a person, in a run.
-pub(crate) async fn ask_in_run(client: &PlatformClient, repo: &str) -> anyhow::Result<()> {
+pub(crate) async fn ask_in_run(client: &ControlClient, repo: &str) -> anyhow::Result<()> {
     let trust = client.get_trust(repo).await?;
     for line in request_lines(&trust) {
         eprintln!("{line}");

@@ -92,14 +92,14 @@ pub(crate) struct LogPosition {
 
 /// A client of one owner.
 #[derive(Clone, Debug)]
-pub(crate) struct PlatformClient {
+pub(crate) struct ControlClient {
     http: reqwest::Client,
     base: String,
     token: String,
     here: Option<HeaderValue>,
 }
 
-impl PlatformClient {
+impl ControlClient {
     /// A client of the owner at `endpoint`.
     pub(crate) fn new(endpoint: &ClientEndpoint, token: String) -> Result<Self, ClientError> {
         let builder = || reqwest::Client::builder().connect_timeout(CONNECT);
