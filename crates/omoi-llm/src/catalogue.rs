@@ -190,7 +190,7 @@ impl ModelCatalogue {
 
     /// What `model` costs at `provider`: a person's own price, else the list's, else as much as the
     /// provider's dearest; where the provider is not in the list, as the dearest of `vendor`.
-    pub fn price_of(&self, (provider, vendor): (Option<&str>, &str), model: &str) -> ModelPrice {
+    pub fn price_of(&self, provider: Option<&str>, vendor: &str, model: &str) -> ModelPrice {
         let own = self
             .own_prices
             .iter()
@@ -315,20 +315,20 @@ mod tests {
     #[test]
     fn an_unknown_model_costs_as_much_as_its_providers_dearest() {
         let list = small();
-        let unknown = list.price_of((Some("anthropic"), "anthropic"), "claude-novel-9");
+        let unknown = list.price_of(Some("anthropic"), "anthropic", "claude-novel-9");
         assert!(unknown.is_assumed);
         assert_eq!(
             cost(&unknown, 1_000_000, 1_000_000),
             NanoUsd::from_dollars(14)
         );
-        let elsewhere = list.price_of((None, "anthropic"), "my-own-model");
+        let elsewhere = list.price_of(None, "anthropic", "my-own-model");
         assert!(elsewhere.is_assumed);
         for name in [
             "claude-sonnet-3",
             "claude-sonnet-3-20250929",
             "anthropic/claude-sonnet-3",
         ] {
-            let known = list.price_of((None, "anthropic"), name);
+            let known = list.price_of(None, "anthropic", name);
             assert_eq!(
                 cost(&known, 1_000_000, 0),
                 NanoUsd::from_dollars(3),
@@ -348,7 +348,7 @@ mod tests {
             ("claude-sonnet-4-5", 3),
             ("local-7b", 0),
         ] {
-            let price = list.price_of((None, "anthropic"), model);
+            let price = list.price_of(None, "anthropic", model);
             let cost = cost(&price, 1_000_000, 1_000_000);
             assert_eq!(cost, NanoUsd::from_dollars(dollars), "{model}");
             assert!(!price.is_assumed, "{model}");

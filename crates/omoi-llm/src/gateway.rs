@@ -83,7 +83,7 @@ impl ModelGateway {
         match (request.method.as_str(), request.path.as_str()) {
             ("POST", "/v1/messages") => match self.parse_question(&request) {
                 Ok((route, body)) => {
-                    self.answer_messages(caller, &request.headers, (route, body))
+                    self.answer_messages(caller, &request.headers, route, body)
                         .await
                 }
                 Err(reply) => *reply,

@@ -178,7 +178,7 @@ impl LlmClient {
             match collect_answer(events, |event| tally.count_event(event)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
-                    self.pause_before_retry(error, (tally, route), &mut failures)
+                    self.pause_before_retry(error, tally, route, &mut failures)
                         .await?;
                 }
             }
@@ -197,7 +197,7 @@ impl LlmClient {
             match self.attempt_call(ask, tally, permit).await {
                 Ok(events) => return Ok(events),
                 Err(error) => {
-                    self.pause_before_retry(error, (tally, route), failures)
+                    self.pause_before_retry(error, tally, route, failures)
                         .await?;
                 }
             }
@@ -304,7 +304,8 @@ impl LlmClient {
     async fn pause_before_retry(
         &self,
         error: UpstreamError,
-        (tally, route): (&QuestionTally, &ModelRoute),
+        tally: &QuestionTally,
+        route: &ModelRoute,
         failures: &mut u32,
     ) -> Result<(), AskError> {
         let RetryClass::Retry { after } = error.retry_class() else {

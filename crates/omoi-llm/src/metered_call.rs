@@ -104,6 +104,13 @@ impl<'a> FailureWriter<'a> {
     }
 }
 
+/// A request, and the route that it is asked by.
+#[derive(Clone, Copy)]
+pub(crate) struct RouteRequest<'a> {
+    pub(crate) route: RouteName,
+    pub(crate) request: &'a MessagesRequest,
+}
+
 /// A granted call, to be closed by [`MeteredCall::record_outcome`].
 #[must_use = "a granted call stays open until it is recorded"]
 pub(crate) struct MeteredCall<'a> {
@@ -120,8 +127,12 @@ impl<'a> MeteredCall<'a> {
         llm: &'a LlmClient,
         caller: &'a ModelCaller,
         meter: &'a dyn CallMeter,
-        (name, request): (RouteName, &MessagesRequest),
+        asked: RouteRequest<'_>,
     ) -> Result<Self, ReserveError> {
+        let RouteRequest {
+            route: name,
+            request,
+        } = asked;
         let asked_at = llm.pace.now();
         let route = llm.routes.route_named(name);
         let tokens = TokenCounts {

@@ -387,7 +387,7 @@ impl UpstreamServer {
         Ok(ModelRoute {
             provider: self.provider,
             base_url: self.base_url.clone(),
-            price: catalogue.price_of((provider, vendor_name(self.provider)), &model),
+            price: catalogue.price_of(provider, vendor_name(self.provider), &model),
             answer_mode: match default_mode(self.provider) {
                 AnswerMode::ToolCall if can(ModelFeature::ForcedTool) => AnswerMode::ToolCall,
                 _ if can(ModelFeature::StructuredOutput) => AnswerMode::JsonSchema,

@@ -250,12 +250,13 @@ impl<'a> SchemaChecker<'a> {
             }
         }
         let n = members.len();
-        self.check_size(
-            schema,
-            ["minProperties", "maxProperties"],
-            (n, "fields"),
-            (value, path),
-        );
+        let size = MeasuredSize {
+            n,
+            unit: "fields",
+            least: "minProperties",
+            most: "maxProperties",
+        };
+        self.check_size(schema, size, value, path);
     }
 
     fn check_items(&mut self, schema: &'a Value, items: &[Value], value: &Value, path: &str) {
@@ -266,12 +267,13 @@ impl<'a> SchemaChecker<'a> {
                 self.check_node(schema, item, &format!("{path}/{n}"));
             }
         }
-        self.check_size(
-            schema,
-            ["minItems", "maxItems"],
-            (items.len(), "items"),
-            (value, path),
-        );
+        let size = MeasuredSize {
+            n: items.len(),
+            unit: "items",
+            least: "minItems",
+            most: "maxItems",
+        };
+        self.check_size(schema, size, value, path);
         if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
             let double = items
                 .iter()
@@ -285,12 +287,13 @@ impl<'a> SchemaChecker<'a> {
 
     fn check_text(&mut self, schema: &Value, text: &str, value: &Value, path: &str) {
         let n = text.chars().count();
-        self.check_size(
-            schema,
-            ["minLength", "maxLength"],
-            (n, "characters"),
-            (value, path),
-        );
+        let size = MeasuredSize {
+            n,
+            unit: "characters",
+            least: "minLength",
+            most: "maxLength",
+        };
+        self.check_size(schema, size, value, path);
         let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else {
             return;
         };
@@ -330,20 +333,14 @@ impl<'a> SchemaChecker<'a> {
         }
     }
 
-    fn check_size(
-        &mut self,
-        schema: &Value,
-        [least, most]: [&str; 2],
-        (n, what): (usize, &str),
-        (value, path): (&Value, &str),
-    ) {
+    fn check_size(&mut self, schema: &Value, size: MeasuredSize, value: &Value, path: &str) {
         let bound = |word| schema.get(word).and_then(Value::as_u64);
-        let n = n as u64;
-        if let Some(least) = bound(least).filter(|least| n < *least) {
-            self.report_violation(path, &format!("must have at least {least} {what}"), value);
+        let (n, unit) = (size.n as u64, size.unit);
+        if let Some(least) = bound(size.least).filter(|least| n < *least) {
+            self.report_violation(path, &format!("must have at least {least} {unit}"), value);
         }
-        if let Some(most) = bound(most).filter(|most| n > *most) {
-            self.report_violation(path, &format!("must have at most {most} {what}"), value);
+        if let Some(most) = bound(size.most).filter(|most| n > *most) {
+            self.report_violation(path, &format!("must have at most {most} {unit}"), value);
         }
     }
 
@@ -356,6 +353,14 @@ impl<'a> SchemaChecker<'a> {
             self.found.push(violation);
         }
     }
+}
+
+/// How large a value is, and the words of a schema that bound it.
+struct MeasuredSize {
+    n: usize,
+    unit: &'static str,
+    least: &'static str,
+    most: &'static str,
 }
 
 const LACKS_FIELD: &str = "lacks the field";

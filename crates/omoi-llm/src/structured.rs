@@ -12,7 +12,7 @@ use omoi_domain::model_route::RouteName;
 use crate::gateway::outgoing_headers;
 use crate::llm_client::{AskError, LlmClient, QuestionTally, RoutedRequest};
 use crate::meter::{CallMeter, CallOutcome, ModelCaller, RecordError, ReserveError};
-use crate::metered_call::{FailureWriter, MeteredCall};
+use crate::metered_call::{FailureWriter, MeteredCall, RouteRequest};
 use crate::retry::CallAllowance;
 use crate::route::AnswerMode;
 use crate::schema::{self, SchemaViolation};
@@ -95,7 +95,11 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
     let mut allowance = CallAllowance::within_time(llm.pace.now(), llm.retry_time);
     let mut answers = 0;
     loop {
-        let answer = ask_metered(llm, caller, (question.route, &request), &mut allowance).await?;
+        let asked = RouteRequest {
+            route: question.route,
+            request: &request,
+        };
+        let answer = ask_metered(llm, caller, asked, &mut allowance).await?;
         allowance = allowance.renew_time(llm.pace.now(), llm.retry_time);
         answers += 1;
         if answer.response.stop_reason == Some(StopReason::Refusal) {
@@ -120,15 +124,16 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
 async fn ask_metered(
     llm: &LlmClient,
     caller: MeteredCaller<'_>,
-    (route, request): (RouteName, &MessagesRequest),
+    asked: RouteRequest<'_>,
     allowance: &mut CallAllowance,
 ) -> Result<ModelAnswer, StructuredError> {
-    let metered = MeteredCall::reserve_call(llm, caller.caller, caller.meter, (route, request));
+    let RouteRequest { route, request } = asked;
+    let metered = MeteredCall::reserve_call(llm, caller.caller, caller.meter, asked);
     let metered = metered.await.map_err(StructuredError::Reserve)?;
     let (mut tally, mut failures) = QuestionTally::new(*allowance).with_failures();
     let mut failure_writer = FailureWriter::new(caller.caller, caller.meter);
     let target = llm.routes.route_named(route);
-    let headers = outgoing_headers(caller.caller, request, (target, &headers::own_headers()));
+    let headers = outgoing_headers(caller.caller, request, target, &headers::own_headers());
     let ask = RoutedRequest {
         route,
         request,

@@ -299,7 +299,8 @@ pub async fn transition(
     reason: Option<String>,
 ) -> Result<(), StoreError> {
     let kind = rule(task.status, to)?;
-    moved(tx, task, to, (kind, reason)).await
+    let step = StatusMove { to, kind, reason };
+    write_move(tx, task, step).await
 }
 
 /// Has a task wait for `block`; `reason` says the same to people.
@@ -327,16 +328,24 @@ pub async fn fail_permanently(
     reason: String,
 ) -> Result<(), StoreError> {
     rule(task.status, TaskStatus::Failed)?;
-    let told = (EventKind::TaskPermanentlyFailed, Some(reason));
-    moved(tx, task, TaskStatus::Failed, told).await
+    let step = StatusMove {
+        to: TaskStatus::Failed,
+        kind: EventKind::TaskPermanentlyFailed,
+        reason: Some(reason),
+    };
+    write_move(tx, task, step).await
 }
 
-async fn moved(
-    tx: &mut Tx,
-    task: &mut Task,
+/// A move that the machine allows, and the event that tells of it.
+struct StatusMove {
     to: TaskStatus,
-    (kind, reason): (EventKind, Option<String>),
-) -> Result<(), StoreError> {
+    kind: EventKind,
+    reason: Option<String>,
+}
+
+/// Writes a move with the counters that follow the status, and its event.
+async fn write_move(tx: &mut Tx, task: &mut Task, step: StatusMove) -> Result<(), StoreError> {
+    let StatusMove { to, kind, reason } = step;
     let from = task.status;
     task.status = to;
     task.updated_at = tx.now();

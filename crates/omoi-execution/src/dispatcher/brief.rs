@@ -60,7 +60,13 @@ pub(super) async fn of_task(
     created: &Created,
 ) -> Result<Brief, BoxError> {
     let design = design(platform, spec).await?;
-    let read_prompt = async |tx: &mut Tx| prompt(tx, (task, spec), created, design).await;
+    let facts = PromptFacts {
+        task,
+        spec,
+        created,
+        design: &design,
+    };
+    let read_prompt = async |tx: &mut Tx| task_prompt(tx, facts).await;
     let prompt = platform.store.read(read_prompt).await?;
     let settings = platform.settings_of(spec);
     let task_ref = HumanRef::task(task.number).to_string();
@@ -138,12 +144,21 @@ async fn design(platform: &Platform, spec: &Spec) -> Result<String, SpecFilesErr
     Ok(designs.next().map(|(_, text)| text).unwrap_or_default())
 }
 
-async fn prompt(
-    tx: &mut Tx,
-    (task, spec): (&Task, &Spec),
-    created: &Created,
-    design: String,
-) -> Result<String, BoxError> {
+/// What a prompt is written from, besides the rows around its task.
+struct PromptFacts<'a> {
+    task: &'a Task,
+    spec: &'a Spec,
+    created: &'a Created,
+    design: &'a str,
+}
+
+async fn task_prompt(tx: &mut Tx, facts: PromptFacts<'_>) -> Result<String, BoxError> {
+    let PromptFacts {
+        task,
+        spec,
+        created,
+        design,
+    } = facts;
     let ticket = tickets::get(tx, task.ticket_id).await?;
     let conflict = match task.resolves_merge_id {
         Some(id) => Some(conflict(tx, id).await?),
@@ -193,7 +208,7 @@ async fn prompt(
     };
     let extras = Extras {
         neighbours,
-        design,
+        design: design.to_owned(),
         request: spec.original_request.clone(),
     };
     Ok(fitted(&values, extras)?)

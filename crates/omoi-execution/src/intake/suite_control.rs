@@ -34,7 +34,7 @@ pub(super) async fn changed(
             change.kind != ChangeKind::Deleted && shadowed_module(&path, &stood).is_some();
         let counts = match suite_control(&path, command) {
             SuiteControl::Whole => true,
-            SuiteControl::Part => has_other_part(work, (measure, change), &path).await?,
+            SuiteControl::Part => has_other_part(work, measure, change, &path).await?,
             SuiteControl::None => false,
         };
         if counts || is_shadow {
@@ -46,12 +46,13 @@ pub(super) async fn changed(
 
 async fn has_other_part(
     work: &Work<'_>,
-    (measure, change): (&ObjectId, &PathChange),
+    measure: &ObjectId,
+    change: &PathChange,
     path: &str,
 ) -> Result<bool, IntakeError> {
     let (Some(before), Some(after)) = (
-        part(work, (measure, change), path).await?,
-        part(work, (work.head, change), path).await?,
+        part(work, measure, change, path).await?,
+        part(work, work.head, change, path).await?,
     ) else {
         return Ok(true);
     };
@@ -61,7 +62,8 @@ async fn has_other_part(
 /// What the file says about tests; none when it is too long to be compared.
 async fn part(
     work: &Work<'_>,
-    (at, change): (&ObjectId, &PathChange),
+    at: &ObjectId,
+    change: &PathChange,
     path: &str,
 ) -> Result<Option<String>, IntakeError> {
     let read = work.mirror.read_blob(at, &change.path, MANIFEST_BYTES_MAX);

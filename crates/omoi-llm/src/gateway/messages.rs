@@ -19,7 +19,7 @@ use crate::error_chain::ErrorChain;
 use crate::failed_try::FailedTry;
 use crate::llm_client::{AskError, QuestionTally, RoutedRequest};
 use crate::meter::{CallOutcome, ModelCaller};
-use crate::metered_call::{FailureWriter, MeteredCall};
+use crate::metered_call::{FailureWriter, MeteredCall, RouteRequest};
 use crate::retry::CallAllowance;
 use crate::route::{ModelProvider, ModelRoute};
 use crate::upstream::{EventStream, UpstreamError};
@@ -43,7 +43,8 @@ impl ModelGateway {
         &self,
         caller: &ModelCaller,
         request_headers: &HeaderMap,
-        (route, request): (RouteName, MessagesRequest),
+        route: RouteName,
+        request: MessagesRequest,
     ) -> GatewayReply {
         let Ok(place) = Arc::clone(&self.question_slots).try_acquire_owned() else {
             let says = format!(
@@ -55,7 +56,7 @@ impl ModelGateway {
         };
         let (answer, answered) = oneshot::channel();
         let target = self.shared.llm.routes.route_named(route);
-        let headers = outgoing_headers(caller, &request, (target, request_headers));
+        let headers = outgoing_headers(caller, &request, target, request_headers);
         let simulated = target.simulated;
         let question = GatewayQuestion {
             shared: Arc::clone(&self.shared),
@@ -93,9 +94,12 @@ struct GatewayQuestion {
 impl GatewayQuestion {
     async fn run_question(self, answer: oneshot::Sender<GatewayReply>) {
         let GatewayShared { llm, meter } = &*self.shared;
-        let about = (self.route, &self.request);
+        let asked = RouteRequest {
+            route: self.route,
+            request: &self.request,
+        };
         let metered =
-            match MeteredCall::reserve_call(llm, &self.caller, meter.as_ref(), about).await {
+            match MeteredCall::reserve_call(llm, &self.caller, meter.as_ref(), asked).await {
                 Ok(metered) => metered,
                 Err(refusal) => {
                     let _ = answer.send(reply::refusal_reply(&refusal));
@@ -349,7 +353,8 @@ fn error_event_of(kind: &str, message: &str) -> StreamEvent {
 pub(crate) fn outgoing_headers(
     caller: &ModelCaller,
     request: &MessagesRequest,
-    (target, incoming): (&ModelRoute, &HeaderMap),
+    target: &ModelRoute,
+    incoming: &HeaderMap,
 ) -> HeaderMap {
     let mut out = HeaderMap::new();
     if target.provider == ModelProvider::Anthropic {

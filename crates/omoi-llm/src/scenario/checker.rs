@@ -1,5 +1,6 @@
 //! Reads a YAML tree and collects every error in it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
@@ -256,21 +257,21 @@ impl<'a> ScenarioChecker<'a> {
         &mut self,
         key: &'static str,
         node: &YamlNode,
-        (min, max): (u64, u64),
+        bounds: RangeInclusive<u64>,
     ) -> Option<u64> {
         let YamlValue::Number(number) = &node.value else {
             self.wrong_type(key, "a whole number", node);
             return None;
         };
-        let value = number.as_u64().filter(|value| (min..=max).contains(value));
+        let value = number.as_u64().filter(|value| bounds.contains(value));
         if value.is_none() {
             let found = number.to_string();
             self.report_problem(
                 &node.at,
                 ScenarioProblem::OutOfRange {
                     key,
-                    min,
-                    max,
+                    min: *bounds.start(),
+                    max: *bounds.end(),
                     found,
                 },
             );

@@ -1,5 +1,7 @@
 //! Reading the faults of a rule.
 
+use std::ops::RangeInclusive;
+
 use super::{
     BrokenJson, FaultKind, FaultTimes, RuleFault,
     checker::{MappingFields, ScenarioChecker},
@@ -31,8 +33,8 @@ pub(super) const STATUSES: &[&str] = &[
 ];
 const STREAM_ERRORS: &[&str] = &["overloaded_error", "api_error"];
 const BROKEN_JSON: &[&str] = &["tool_input", "body"];
-const SECONDS: (u64, u64) = (0, 3600);
-const TIMES: (u64, u64) = (1, 1_000_000);
+const SECONDS: RangeInclusive<u64> = 0..=3600;
+const TIMES: RangeInclusive<u64> = 1..=1_000_000;
 
 /// Reads one fault or a list of faults.
 pub(super) fn read_faults(checker: &mut ScenarioChecker<'_>, node: YamlNode) -> Vec<RuleFault> {
@@ -100,7 +102,7 @@ fn read_times(checker: &mut ScenarioChecker<'_>, fields: &mut MappingFields) -> 
 fn read_kind(checker: &mut ScenarioChecker<'_>, fields: &mut MappingFields) -> Option<FaultKind> {
     if let Some(node) = fields.take_field("status") {
         let retry_after_s = read_number(checker, fields, "retry_after_s", SECONDS);
-        let status = checker.read_number("status", &node, (400, 599))?;
+        let status = checker.read_number("status", &node, 400..=599)?;
         let found = status.to_string();
         if !STATUSES.contains(&found.as_str()) {
             let problem = ScenarioProblem::NotOneOf {
@@ -127,7 +129,7 @@ fn read_kind(checker: &mut ScenarioChecker<'_>, fields: &mut MappingFields) -> O
         return Some(FaultKind::StreamError { error });
     }
     if let Some(node) = fields.take_field("cut_after_bytes") {
-        let bytes = checker.read_number("cut_after_bytes", &node, (0, u64::from(u32::MAX)))?;
+        let bytes = checker.read_number("cut_after_bytes", &node, 0..=u64::from(u32::MAX))?;
         return Some(FaultKind::CutAfterBytes {
             bytes: bytes as usize,
         });

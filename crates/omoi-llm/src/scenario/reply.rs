@@ -1,5 +1,7 @@
 //! Reading what a rule answers.
 
+use std::ops::RangeInclusive;
+
 use super::{
     ReplyPart,
     checker::ScenarioChecker,
@@ -8,7 +10,7 @@ use super::{
 };
 
 const KINDS: &[&str] = &["text", "tool", "items", "done", "delay_ms"];
-const DELAY_MS: (u64, u64) = (0, 600_000);
+const DELAY_MS: RangeInclusive<u64> = 0..=600_000;
 const TOOL_NAME_CHARS_MAX: usize = 64;
 
 /// Reads the list of parts, in order.

@@ -1,5 +1,7 @@
 //! Reading one rule and its conditions.
 
+use std::ops::RangeInclusive;
+
 use super::{
     FaultTimes, RuleUsage, ScenarioRule,
     checker::{MappingFields, ScenarioChecker},
@@ -24,10 +26,10 @@ const WHEN_KEYS: &[&str] = &["role", "phase", "task", "title", "round", "turn"];
 const STOPS: &[&str] = &["max_tokens", "refusal"];
 
 /// Largest count of bytes sent at once.
-pub(super) const CHUNK_BYTES: (u64, u64) = (1, 64 * 1024);
+pub(super) const CHUNK_BYTES: RangeInclusive<u64> = 1..=64 * 1024;
 /// Longest pause between two chunks.
-pub(super) const CHUNK_DELAY_MS: (u64, u64) = (0, 10_000);
-const TOKENS: (u64, u64) = (0, 1_000_000_000);
+pub(super) const CHUNK_DELAY_MS: RangeInclusive<u64> = 0..=10_000;
+const TOKENS: RangeInclusive<u64> = 0..=1_000_000_000;
 
 /// Reads a rule; `index` counts from 1 and names a rule without a name.
 pub(super) fn read_rule(
@@ -74,7 +76,7 @@ pub(super) fn read_number(
     checker: &mut ScenarioChecker<'_>,
     fields: &mut MappingFields,
     key: &'static str,
-    bounds: (u64, u64),
+    bounds: RangeInclusive<u64>,
 ) -> Option<u64> {
     let node = fields.take_field(key)?;
     checker.read_number(key, &node, bounds)
@@ -210,7 +212,7 @@ fn read_range(
     node: &YamlNode,
 ) -> Option<(u32, u32)> {
     let YamlValue::Text(text) = &node.value else {
-        let number = checker.read_number(key, node, (0, u64::from(u32::MAX - 1)))?;
+        let number = checker.read_number(key, node, 0..=u64::from(u32::MAX - 1))?;
         return Some((number as u32, number as u32));
     };
     let range = parse_range(text);

@@ -92,7 +92,7 @@ impl CallPace for VirtualPace {
 /// What `claude-sonnet-4-5` costs by the list: 3, 15, 0.3 and 3.75 USD for a million tokens.
 fn price() -> ModelPrice {
     let list = ModelCatalogue::load_embedded().unwrap();
-    list.price_of((Some("anthropic"), "anthropic"), "claude-sonnet-4-5")
+    list.price_of(Some("anthropic"), "anthropic", "claude-sonnet-4-5")
 }
 
 pub(crate) fn route(provider: ModelProvider, url: &str) -> ModelRoute {

@@ -315,7 +315,7 @@ pub(crate) fn tasks_output(f: &PlanFeature) -> Value {
         let first = tasks.len() + 1;
         for task in ticket.tasks {
             total += task.hours;
-            tasks.push(build_task(f, task, (tasks.len() + 1, &id)));
+            tasks.push(build_task(f, task, tasks.len() + 1, &id));
         }
         let mine: Vec<String> = (first..=tasks.len())
             .map(|n| format!("TSK-{n:03}"))
@@ -356,7 +356,7 @@ pub(crate) fn tasks_output(f: &PlanFeature) -> Value {
     })
 }
 
-fn build_task(f: &PlanFeature, task: &SampleTask, (n, ticket): (usize, &str)) -> Value {
+fn build_task(f: &PlanFeature, task: &SampleTask, n: usize, ticket: &str) -> Value {
     let addressed: Vec<String> = task
         .requirements
         .iter()
