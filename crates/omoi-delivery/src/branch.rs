@@ -2,7 +2,7 @@
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::TaskId;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
@@ -11,7 +11,7 @@ use omoi_store::tasks;
 
 /// Has the branch of a task point at `commit`, where its next round starts.
 pub(crate) async fn move_task_branch(
-    platform: &Platform,
+    platform: &Deployment,
     task: TaskId,
     mirror: &Mirror,
     commit: &ObjectId,

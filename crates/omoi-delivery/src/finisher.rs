@@ -16,8 +16,8 @@ use omoi_domain::lifecycle::spec::finish::{
 };
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
-use omoi_execution::Platform;
-use omoi_execution::consume::Consume;
+use omoi_execution::Deployment;
+use omoi_execution::consume::EventConsumer;
 use omoi_execution::platform_run::{PlatformRun, PlatformWork, begin_run, earlier_runs};
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
@@ -28,7 +28,7 @@ use omoi_store::{StoreError, Tx, projects};
 
 /// The finisher of one process.
 pub struct Finisher {
-    platform: Platform,
+    platform: Deployment,
 }
 
 /// Last checks that have begun.
@@ -40,11 +40,11 @@ struct BegunProof {
 
 impl Finisher {
     /// A finisher on `platform`.
-    pub fn new(platform: Platform) -> Self {
+    pub fn new(platform: Deployment) -> Self {
         Self { platform }
     }
 
-    async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
+    async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let working = self.platform.own_specs(SpecStatus::Working).await?;
         for spec in working {
             let entity = spec.label();
@@ -79,7 +79,7 @@ impl Finisher {
         };
         let (platform, attempt) = (self.platform.clone(), run.attempt.id);
         run.spawn(format!("proof of SPEC-{}", spec.number), async move {
-            let finished = head::finish(&platform, &spec, attempt).await;
+            let finished = head::finish_spec(&platform, &spec, attempt).await;
             finished.map_err(|error| hand_over::why_unfinished(&reference, &error).into())
         });
         Ok(())
@@ -88,7 +88,7 @@ impl Finisher {
 
 async fn begin_proof(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
 ) -> Result<Option<BegunProof>, StoreError> {
     let work = PlatformWork {
@@ -161,7 +161,7 @@ async fn stop_spec(tx: &mut Tx, spec: &Spec, stop: SpecStop) -> Result<(), Store
     }
 }
 
-impl Consume for Finisher {
+impl EventConsumer for Finisher {
     fn consumer(&self) -> Consumer {
         Consumer::Finisher
     }
@@ -171,6 +171,6 @@ impl Consume for Finisher {
         now: Timestamp,
         entities: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
-        Box::pin(self.pass(now, entities))
+        Box::pin(self.run_pass(now, entities))
     }
 }

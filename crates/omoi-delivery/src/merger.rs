@@ -17,8 +17,8 @@ use omoi_domain::lifecycle::merge::{
 use omoi_domain::merge::MergeState;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
-use omoi_execution::Platform;
-use omoi_execution::consume::Consume;
+use omoi_execution::Deployment;
+use omoi_execution::consume::EventConsumer;
 use omoi_execution::merges::apply_to_merge;
 use omoi_execution::platform_run::{PlatformRun, PlatformWork, begin_run, earlier_runs};
 use omoi_runtime::BoxError;
@@ -30,7 +30,7 @@ use omoi_store::{StoreError, Tx};
 
 /// The merger of one process.
 pub struct Merger {
-    platform: Platform,
+    platform: Deployment,
 }
 
 /// A merge that has its turn.
@@ -42,11 +42,11 @@ struct BegunMerge {
 
 impl Merger {
     /// A merger on `platform`.
-    pub fn new(platform: Platform) -> Self {
+    pub fn new(platform: Deployment) -> Self {
         Self { platform }
     }
 
-    async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
+    async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let working = self.platform.own_specs(SpecStatus::Working).await?;
         for spec in working {
             let turn = async {
@@ -103,7 +103,7 @@ impl Merger {
                 attempt,
                 task: &task,
             };
-            land::land(turn, merge).await
+            land::land_merge(turn, merge).await
         });
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Merger {
 
 async fn begin_next(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
 ) -> Result<Option<BegunMerge>, StoreError> {
     let all = merges::of_spec(tx, spec.id).await?;
@@ -164,7 +164,7 @@ fn tries(merge: &Merge, task: &Task) -> MergeTries {
     }
 }
 
-impl Consume for Merger {
+impl EventConsumer for Merger {
     fn consumer(&self) -> Consumer {
         Consumer::Merger
     }
@@ -174,6 +174,6 @@ impl Consume for Merger {
         now: Timestamp,
         entities: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
-        Box::pin(self.pass(now, entities))
+        Box::pin(self.run_pass(now, entities))
     }
 }

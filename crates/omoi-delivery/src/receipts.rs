@@ -12,11 +12,11 @@ use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::MergeState;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
-use omoi_execution::command::{self, Command, CommandError, Ran};
+use omoi_execution::command::{self, CheckoutCommand, CommandError, CommandRun};
 use omoi_execution::tasks::resolved_by;
-use omoi_execution::toolbox::Toolbox;
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
@@ -28,8 +28,8 @@ use omoi_store::{Json, StoreError, attempts, merges};
 
 use crate::suite;
 
-pub(crate) use feedback::tail;
-pub use feedback::unmet;
+pub(crate) use feedback::output_tail;
+pub use feedback::unmet_checks;
 
 /// Checks run at once.
 pub(crate) const PARALLEL: usize = 2;
@@ -58,7 +58,7 @@ pub enum ReceiptError {
 }
 
 /// A run of checks on one commit.
-pub struct Run<'a> {
+pub struct CheckRun<'a> {
     /// The spec.
     pub spec: &'a Spec,
     /// The platform's attempt that runs them.
@@ -79,13 +79,13 @@ pub struct Run<'a> {
 /// # Errors
 /// When the database or git cannot be read.
 pub async fn of_task(
-    platform: &Platform,
+    platform: &Deployment,
     task: &Task,
     commit: &ObjectId,
 ) -> Result<Vec<Check>, ReceiptError> {
     let mut owners = BTreeSet::from([task.id]);
     if task.resolves_merge_id.is_some() {
-        let mirror = platform.mirror(task.project_id).await?;
+        let mirror = platform.project_mirror(task.project_id).await?;
         let read = platform.store.read(async |tx| {
             let all = merges::of_spec(tx, task.spec_id).await?;
             Ok::<_, StoreError>((all, resolved_by(tx, task).await?))
@@ -132,12 +132,12 @@ fn checks_of_owners(
 ///
 /// # Errors
 /// [`ReceiptError`] when a check could not be run at all.
-pub async fn run(platform: &Platform, run: Run<'_>) -> Result<Vec<(Check, Receipt)>, ReceiptError> {
-    let mirror = platform.mirror(run.spec.project_id).await?;
-    let tree = mirror.tree_of(run.commit).await?.as_str().to_owned();
+pub async fn run_checks(platform: &Deployment, run: CheckRun<'_>) -> Result<Vec<(Check, Receipt)>, ReceiptError> {
+    let mirror = platform.project_mirror(run_checks.spec.project_id).await?;
+    let tree = mirror.tree_of(run_checks.commit).await?.as_str().to_owned();
     let mut jobs: Vec<BoxFuture<'_, Result<(Check, Receipt), ReceiptError>>> = Vec::new();
-    for check in &run.checks {
-        jobs.push(Box::pin(one(platform, &mirror, &run, check, &tree)));
+    for check in &run_checks.checks {
+        jobs.push(Box::pin(one(platform, &mirror, &run_checks, check, &tree)));
     }
     let mut done: Vec<(Check, Receipt)> =
         stream::iter(jobs).buffered(PARALLEL).try_collect().await?;
@@ -146,14 +146,14 @@ pub async fn run(platform: &Platform, run: Run<'_>) -> Result<Vec<(Check, Receip
 }
 
 async fn one(
-    platform: &Platform,
+    platform: &Deployment,
     mirror: &Mirror,
-    run: &Run<'_>,
+    run: &CheckRun<'_>,
     check: &Check,
     tree: &str,
 ) -> Result<(Check, Receipt), ReceiptError> {
     let read = platform.store.read(async |tx| {
-        let known = checks::passing(tx, check.id, run.commit.as_str(), run.stage).await?;
+        let known = checks::passing(tx, check.id, run_checks.commit.as_str(), run_checks.stage).await?;
         Ok::<_, StoreError>((known, tx.now()))
     });
     let (known, started_at) = read.await?;
@@ -161,21 +161,21 @@ async fn one(
         return Ok((check.clone(), receipt));
     }
     let limit = RunLimit {
-        commit: run.commit,
+        commit: run_checks.commit,
         timeout: timeout(check),
     };
-    let mut ran = exec(platform, run.spec, check, limit).await?;
+    let mut ran = exec(platform, run_checks.spec, check, limit).await?;
     let self_tested = self_tested(platform, mirror, check, &ran).await?;
-    let judged = suite::judge(platform, run, check, &mut ran).await?;
+    let judged = suite::judge_suite(platform, run_checks, check, &mut ran).await?;
     let stored = platform.store.write(CrashPoint::ReceiptStored, async |tx| {
         let receipt = Receipt {
             self_tested,
             started_at,
             tests: Json(judged.tests),
             passed: judged.passed,
-            ..receipt_of(tx, check_run(run, check, tree), ran)
+            ..receipt_of(tx, check_run(run_checks, check, tree), ran)
         };
-        checks::store_receipt(tx, run.spec.project_id, check, &receipt).await?;
+        checks::store_receipt(tx, run_checks.spec.project_id, check, &receipt).await?;
         Ok::<_, StoreError>(receipt)
     });
     Ok((check.clone(), stored.await?))
@@ -189,13 +189,13 @@ struct RunLimit<'a> {
 }
 
 async fn exec(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     check: &Check,
     limit: RunLimit<'_>,
-) -> Result<Ran, CommandError> {
-    let toolbox = Toolbox::of_spec(spec)?;
-    let command = Command {
+) -> Result<CommandRun, CommandError> {
+    let toolbox = SandboxToolchain::of_spec(spec)?;
+    let command = CheckoutCommand {
         spec,
         commit: limit.commit,
         command: &check.command,
@@ -203,7 +203,7 @@ async fn exec(
         timeout: limit.timeout,
         toolbox: &toolbox,
     };
-    command::run(platform, command).await
+    command::run_in_checkout(platform, command).await
 }
 
 /// Wall time a check may take.
@@ -217,20 +217,20 @@ fn timeout(check: &Check) -> Duration {
 /// # Errors
 /// [`ReceiptError`] when the check could not be run at all.
 pub(crate) async fn run_within(
-    platform: &Platform,
-    run: &Run<'_>,
+    platform: &Deployment,
+    run: &CheckRun<'_>,
     check: &Check,
     limit: Duration,
 ) -> Result<Option<Receipt>, ReceiptError> {
-    let mirror = platform.mirror(run.spec.project_id).await?;
-    let tree = mirror.tree_of(run.commit).await?;
+    let mirror = platform.project_mirror(run_checks.spec.project_id).await?;
+    let tree = mirror.tree_of(run_checks.commit).await?;
     let store = &platform.store;
     let started_at = store.read(async |tx| Ok::<_, StoreError>(tx.now())).await?;
     let run_limit = RunLimit {
-        commit: run.commit,
+        commit: run_checks.commit,
         timeout: limit,
     };
-    let ran = exec(platform, run.spec, check, run_limit).await?;
+    let ran = exec(platform, run_checks.spec, check, run_limit).await?;
     if ran.exit_code.is_none() && ran.took >= limit && limit < timeout(check) {
         return Ok(None);
     }
@@ -239,22 +239,22 @@ pub(crate) async fn run_within(
             started_at,
             // It says nothing of the task, whose work is not there.
             task_id: None,
-            ..receipt_of(tx, check_run(run, check, tree.as_str()), ran)
+            ..receipt_of(tx, check_run(run_checks, check, tree.as_str()), ran)
         };
-        checks::store_receipt(tx, run.spec.project_id, check, &receipt).await?;
+        checks::store_receipt(tx, run_checks.spec.project_id, check, &receipt).await?;
         Ok::<_, StoreError>(receipt)
     });
     Ok(Some(stored.await?))
 }
 
-fn check_run<'a>(run: &Run<'a>, check: &Check, tree: &'a str) -> CheckRun<'a> {
+fn check_run<'a>(run: &CheckRun<'a>, check: &Check, tree: &'a str) -> CheckRun<'a> {
     CheckRun {
-        spec: run.spec.id,
+        spec: run_checks.spec.id,
         check: check.id,
-        task: run.task.or(check.task_id),
-        attempt: run.attempt,
-        stage: run.stage,
-        commit: run.commit,
+        task: run_checks.task.or(check.task_id),
+        attempt: run_checks.attempt,
+        stage: run_checks.stage,
+        commit: run_checks.commit,
         tree,
     }
 }
@@ -266,7 +266,7 @@ fn check_run<'a>(run: &Run<'a>, check: &Check, tree: &'a str) -> CheckRun<'a> {
 /// # Errors
 /// [`ReceiptError`] when the check could not be run at all.
 pub async fn try_proposed(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     task: &Task,
     attempt: AttemptId,
@@ -275,7 +275,7 @@ pub async fn try_proposed(
         return Ok(());
     };
     let base = ObjectId::parse(base)?;
-    let mirror = platform.mirror(spec.project_id).await?;
+    let mirror = platform.project_mirror(spec.project_id).await?;
     let store = &platform.store;
     let own = store
         .read(async |tx| checks::of_task(tx, task.id).await)
@@ -287,7 +287,7 @@ pub async fn try_proposed(
             timeout: timeout(check),
         };
         let mut ran = exec(platform, spec, check, limit).await?;
-        let run = Run {
+        let run = CheckRun {
             spec,
             attempt,
             stage: CheckStage::Base,
@@ -303,7 +303,7 @@ pub async fn try_proposed(
             }
             ran.output.push_str(PROVES_NOTHING);
             ran.output_digest = command::digest(&ran.output);
-            let receipt = receipt_of(tx, check_run(&run, check, tree.as_str()), ran);
+            let receipt = receipt_of(tx, check_run(&run_checks, check, tree.as_str()), ran);
             checks::store_receipt(tx, spec.project_id, check, &receipt).await?;
             Ok::<_, StoreError>(())
         });
@@ -323,10 +323,10 @@ pub fn proves(check: &Check, tasks: &[Task]) -> bool {
 /// Whether a test file the check read was changed by the task it proves. Files the check brings
 /// itself are not the task's.
 async fn self_tested(
-    platform: &Platform,
+    platform: &Deployment,
     mirror: &Mirror,
     check: &Check,
-    ran: &Ran,
+    ran: &CommandRun,
 ) -> Result<bool, ReceiptError> {
     let Some(owner) = check.task_id else {
         return Ok(false);

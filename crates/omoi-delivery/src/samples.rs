@@ -7,7 +7,7 @@ use omoi_domain::id::TaskId;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::time::Timestamp;
 use omoi_store::Json;
-use omoi_store::checks::{Check, Conditions, Receipt};
+use omoi_store::checks::{Check, RunConditions, Receipt};
 
 fn id<I: From<uuid::Uuid>>(n: u128) -> I {
     I::from(uuid::Uuid::from_u128(n))
@@ -47,7 +47,7 @@ pub(crate) fn sample_receipt(check: &Check, passed: bool, output: &str) -> Recei
         commit_sha: "c".repeat(40),
         tree_sha: "t".repeat(40),
         rung: SandboxRung::Bubblewrap,
-        conditions: Json(Conditions::default()),
+        conditions: Json(RunConditions::default()),
         exit_code: Some(i32::from(!passed)),
         passed,
         output: output.to_owned(),

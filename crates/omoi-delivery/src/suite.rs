@@ -6,8 +6,8 @@ use omoi_domain::check::CheckKind;
 use omoi_domain::suite::fault::{is_environment_fault, missing_part};
 use omoi_domain::suite::report::{SuiteReport, read_suite_report};
 use omoi_domain::suite::verdict::{SuiteRun, judge_suite};
-use omoi_execution::Platform;
-use omoi_execution::command::{self, Ran};
+use omoi_execution::Deployment;
+use omoi_execution::command::{self, CommandRun};
 use omoi_git::mirror::{ChangeKind, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
@@ -16,7 +16,7 @@ use omoi_store::StoreError;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::tasks::Task;
 
-use crate::receipts::{ReceiptError, Run};
+use crate::receipts::{ReceiptError, CheckRun};
 
 /// Files in which a project names the packages it needs.
 const MANIFESTS: &[&str] = &[
@@ -58,11 +58,11 @@ pub(crate) struct JudgedRun {
 
 /// Judges a run: the suite by its run on the base commit, another check by its exit code. What the
 /// exit code does not say is written below the output.
-pub(crate) async fn judge(
-    platform: &Platform,
-    run: &Run<'_>,
+pub(crate) async fn judge_suite(
+    platform: &Deployment,
+    run: &CheckRun<'_>,
     check: &Check,
-    ran: &mut Ran,
+    ran: &mut CommandRun,
 ) -> Result<JudgedRun, ReceiptError> {
     if check.kind != CheckKind::Suite {
         return Ok(JudgedRun {
@@ -87,7 +87,7 @@ pub(crate) async fn judge(
             },
         );
     let base = base.await?;
-    let mirror = platform.mirror(run.spec.project_id).await?;
+    let mirror = platform.project_mirror(run.spec.project_id).await?;
     let base = base.as_ref().map(Receipt::suite_run);
     let now = SuiteRun {
         exit_code: ran.exit_code,
@@ -106,7 +106,7 @@ pub(crate) async fn judge(
 }
 
 /// Whether a test that stood at the base was changed. Only the plan may let a task do that.
-async fn changes_tests(mirror: &Mirror, run: &Run<'_>) -> Result<bool, ReceiptError> {
+async fn changes_tests(mirror: &Mirror, run: &CheckRun<'_>) -> Result<bool, ReceiptError> {
     let base = ObjectId::parse(&run.spec.base_sha)?;
     let changes = mirror.changed_files(&base, run.commit).await?;
     let stood = |kind| kind != ChangeKind::Added;
@@ -169,7 +169,7 @@ pub(crate) async fn environment_fault(
 /// # Errors
 /// When the database or git cannot be read.
 pub(crate) async fn fault_after_merge(
-    platform: &Platform,
+    platform: &Deployment,
     at: CommitAt<'_>,
     receipts: &[(Check, Receipt)],
 ) -> Result<Option<String>, ReceiptError> {

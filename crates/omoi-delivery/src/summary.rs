@@ -13,7 +13,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_git::object::ObjectId;
 use omoi_protocol::summary::{
     ConflictCounts, CriterionCounts, PhaseSummary, PurposeCost, ReceiptCounts, RunOutcome,
@@ -36,7 +36,7 @@ const TITLES_MAX: usize = 3;
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, TraceError> {
+pub async fn of_spec(platform: &Deployment, id: SpecId) -> Result<RunSummary, TraceError> {
     let rows = platform.store.read(async |tx| {
         let spec = specs::get(tx, id).await?;
         let summary = of_rows(tx, &spec).await?;
@@ -49,7 +49,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<RunSummary, Trac
             base: &ObjectId::parse(&spec.base_sha)?,
             head: &ObjectId::parse(head)?,
         };
-        let mirror = platform.mirror(spec.project_id).await?;
+        let mirror = platform.project_mirror(spec.project_id).await?;
         summary.outside_plan = outside_plan(&mirror, range, &tasks).await?;
     }
     Ok(summary)
@@ -133,7 +133,7 @@ async fn suite_summary(tx: &mut Tx, spec: &Spec) -> Result<Option<SuiteSummary>,
         summary.base_passed = Some(base.passed);
         summary.base_exit = base.exit_code;
         summary.acceptable = base.suite_run().report.failures.is_some();
-        summary.base_output = (!base.passed).then(|| receipts::tail(&base.output).to_owned());
+        summary.base_output = (!base.passed).then(|| receipts::output_tail(&base.output).to_owned());
         summary.base_tests = base.tests.0;
     }
     Ok(Some(summary))

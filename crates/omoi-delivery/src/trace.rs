@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::id::{CheckId, CriterionId, HumanRef, SpecId, TaskId};
 use omoi_domain::merge::MergeState;
-use omoi_execution::Platform;
-use omoi_execution::integration::{IntegrationError, head};
+use omoi_execution::Deployment;
+use omoi_execution::integration::{IntegrationError, integration_head};
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
@@ -95,7 +95,7 @@ fn failed_call(stored: &StoredEvent, tasks: &[Task]) -> Option<String> {
 }
 
 /// Everything a trace is made of.
-struct Material {
+struct TraceMaterial {
     spec: Spec,
     mirror: Mirror,
     head: Option<ObjectId>,
@@ -148,7 +148,7 @@ impl TraceRows {
 ///
 /// # Errors
 /// [`TraceError`] when rows or git cannot be read.
-pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<SpecTrace, TraceError> {
+pub async fn of_spec(platform: &Deployment, id: SpecId) -> Result<SpecTrace, TraceError> {
     let rows = platform
         .store
         .read(async |tx| TraceRows::read(tx, id).await);
@@ -167,9 +167,9 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<SpecTrace, Trace
     } = rows.await?;
     let failed = failed.iter().filter_map(|event| failed_call(event, &tasks));
     let failed_calls = failed.collect();
-    let mirror = platform.mirror(spec.project_id).await?;
-    let material = Material {
-        head: head(&mirror, &spec).await?,
+    let mirror = platform.project_mirror(spec.project_id).await?;
+    let material = TraceMaterial {
+        head: integration_head(&mirror, &spec).await?,
         tasks,
         checks,
         receipts: receipts.into_iter().filter(|r| r.stage != STAGE).collect(),
@@ -200,7 +200,7 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<SpecTrace, Trace
     let outside_plan = match &material.head {
         Some(head) => {
             let base = ObjectId::parse(&material.spec.base_sha)?;
-            let range = BranchRange { base: &base, head };
+            let range = BranchRange { base: &base, integration_head };
             outside_plan(&material.mirror, range, &material.tasks).await?
         }
         None => Vec::new(),
@@ -210,14 +210,14 @@ pub async fn of_spec(platform: &Platform, id: SpecId) -> Result<SpecTrace, Trace
         failed_calls,
         spec_ref: HumanRef::spec(material.spec.number).to_string(),
         title: material.spec.title.clone(),
-        head: material.head.as_ref().map(|head| head.as_str().to_owned()),
+        head: material.head.as_ref().map(|head| integration_head.as_str().to_owned()),
         model: material.spec.model.clone(),
         opinion,
         requirements: traced,
     })
 }
 
-impl Material {
+impl TraceMaterial {
     async fn criterion(&self, criterion: &Criterion) -> Result<TraceCriterion, TraceError> {
         let proving: Vec<&Check> = self
             .checks
@@ -284,7 +284,7 @@ impl Material {
             return Ok(None);
         };
         let commit = ObjectId::parse(&receipt.commit_sha)?;
-        let changes = self.mirror.changed_files(&commit, head).await?;
+        let changes = self.mirror.changed_files(&commit, integration_head).await?;
         let touched = changes.iter().any(|change| {
             let path = change.path.to_string();
             receipt
@@ -293,6 +293,6 @@ impl Material {
                 .as_ref()
                 .is_none_or(|files| files.contains(&path))
         });
-        Ok(touched.then(|| head.as_str().to_owned()))
+        Ok(touched.then(|| integration_head.as_str().to_owned()))
     }
 }

@@ -13,8 +13,8 @@ use omoi_domain::lifecycle::task::{
 };
 use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_domain::time::Timestamp;
-use omoi_execution::Platform;
-use omoi_execution::consume::Consume;
+use omoi_execution::Deployment;
+use omoi_execution::consume::EventConsumer;
 use omoi_execution::platform_run::{
     PlatformRun, PlatformWork, RunEnding, begin_run, earlier_runs, end_run,
 };
@@ -27,12 +27,12 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, slots};
 
-use crate::receipts::{self, Run};
+use crate::receipts::{self, CheckRun};
 use crate::suite::{self, CommitAt};
 
 /// The validator of one process.
 pub struct Validator {
-    platform: Platform,
+    platform: Deployment,
 }
 
 /// The checks of a task that have begun.
@@ -44,11 +44,11 @@ struct BegunChecks {
 
 impl Validator {
     /// A validator on `platform`.
-    pub fn new(platform: Platform) -> Self {
+    pub fn new(platform: Deployment) -> Self {
         Self { platform }
     }
 
-    async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
+    async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         for task in self.with_status(TaskStatus::Validating).await? {
             let turn = async { Ok(self.take_up_lost(task.id).await?) };
             entities.give_turn(now, task.label(), turn).await;
@@ -92,7 +92,7 @@ impl Validator {
         };
         let (platform, attempt) = (self.platform.clone(), run.attempt.id);
         run.spawn(format!("checks of TSK-{:03}", task.number), async move {
-            validate(&platform, &spec, &task, attempt).await
+            validate_task(&platform, &spec, &task, attempt).await
         });
         Ok(())
     }
@@ -100,7 +100,7 @@ impl Validator {
 
 async fn begin_checks(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     id: TaskId,
 ) -> Result<Option<BegunChecks>, StoreError> {
     let mut task = tasks::get(tx, id).await?;
@@ -138,8 +138,8 @@ async fn begin_checks(
     }
 }
 
-async fn validate(
-    platform: &Platform,
+async fn validate_task(
+    platform: &Deployment,
     spec: &Spec,
     task: &Task,
     attempt: AttemptId,
@@ -147,7 +147,7 @@ async fn validate(
     let head = task.head_sha.as_deref().ok_or("the task has no head")?;
     let commit = ObjectId::parse(head)?;
     receipts::try_proposed(platform, spec, task, attempt).await?;
-    let run = Run {
+    let run = CheckRun {
         spec,
         attempt,
         stage: CheckStage::Task,
@@ -155,8 +155,8 @@ async fn validate(
         checks: receipts::of_task(platform, task, &commit).await?,
         task: Some(task.id),
     };
-    let receipts = receipts::run(platform, run).await?;
-    let mirror = platform.mirror(spec.project_id).await?;
+    let receipts = receipts::run_checks(platform, run).await?;
+    let mirror = platform.project_mirror(spec.project_id).await?;
     let at = CommitAt {
         mirror: &mirror,
         commit: &commit,
@@ -188,7 +188,7 @@ fn checks_result(
     if let Some(fault) = fault {
         return ChecksResult::Untested { fault };
     }
-    match receipts::unmet(UnmetCode::ChecksFailed, receipts) {
+    match receipts::unmet_checks(UnmetCode::ChecksFailed, receipts) {
         Some(unmet) => ChecksResult::Failed(unmet),
         None if receipts.is_empty() => ChecksResult::NoCheck { has_own },
         None => ChecksResult::Passed,
@@ -204,7 +204,7 @@ fn outcome(result: &ChecksResult) -> &str {
     }
 }
 
-impl Consume for Validator {
+impl EventConsumer for Validator {
     fn consumer(&self) -> Consumer {
         Consumer::Validator
     }
@@ -214,7 +214,7 @@ impl Consume for Validator {
         now: Timestamp,
         entities: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
-        Box::pin(self.pass(now, entities))
+        Box::pin(self.run_pass(now, entities))
     }
 }
 

@@ -12,11 +12,11 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx};
 use sha2::{Digest as _, Sha256};
 
-use crate::platform::Platform;
+use crate::platform::Deployment;
 
-pub use launch::{Brief, Job, WorkPlan, launch};
+pub use launch::{AttemptBrief, AttemptJob, WorkPlan, launch_attempt};
 pub(crate) use settle::end_sandbox;
-pub use settle::lose;
+pub use settle::lose_attempt;
 
 /// What a new attempt is about.
 pub struct NewAttempt {
@@ -37,7 +37,7 @@ pub struct NewAttempt {
 }
 
 /// A new attempt with what only its worker may know.
-pub struct Created {
+pub struct CreatedAttempt {
     /// The row.
     pub attempt: Attempt,
     /// The worker's credential; only its digest is stored.
@@ -57,14 +57,14 @@ pub(crate) struct UnwrittenAttempt {
 
 impl UnwrittenAttempt {
     /// Once its row is written: what its worker gets, with the turns of the attempt that it resumes.
-    pub(crate) async fn with_turns(self, tx: &mut Tx) -> Result<Created, StoreError> {
+    pub(crate) async fn with_turns(self, tx: &mut Tx) -> Result<CreatedAttempt, StoreError> {
         let mut turns = Vec::new();
         if let Some(last) = self.resumes {
             attempts::copy_turns(tx, last, self.attempt.id).await?;
             let copied = attempts::turns(tx, self.attempt.id).await?;
-            turns = copied.into_iter().map(record).collect();
+            turns = copied.into_iter().map(turn_record).collect();
         }
-        Ok(Created {
+        Ok(CreatedAttempt {
             attempt: self.attempt,
             token: self.token,
             turns,
@@ -76,14 +76,14 @@ impl UnwrittenAttempt {
 /// interrupted attempt of the same round goes on from its last turn and snapshot.
 pub(crate) fn new_attempt(
     tx: &Tx,
-    platform: &Platform,
+    platform: &Deployment,
     new: NewAttempt,
     earlier: &[Attempt],
 ) -> UnwrittenAttempt {
     let resumes = earlier
         .last()
-        .filter(|last| last.subject == new.subject && last.round == new.round && resumable(last));
-    let token = token(&platform.rng);
+        .filter(|last| last.subject == new.subject && last.round == new.round && is_resumable(last));
+    let token = random_token(&platform.rng);
     let attempt = Attempt {
         id: tx.new_id(),
         org_id: tx.org(),
@@ -125,11 +125,11 @@ pub(crate) fn new_attempt(
 ///
 /// # Errors
 /// [`StoreError::Exists`] when the subject has a live attempt.
-pub async fn insert(
+pub async fn insert_attempt(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     new: NewAttempt,
-) -> Result<Created, StoreError> {
+) -> Result<CreatedAttempt, StoreError> {
     // The attempts at a task and at its checks are counted together.
     let earlier = match new.subject.task_id() {
         Some(task) => attempts::of_task(tx, task).await?,
@@ -141,7 +141,7 @@ pub async fn insert(
 }
 
 /// Whether the work of an ended attempt can be taken up where it stopped.
-fn resumable(attempt: &Attempt) -> bool {
+fn is_resumable(attempt: &Attempt) -> bool {
     match attempt.state {
         AttemptState::Lost | AttemptState::Interrupted => true,
         AttemptState::Failed => matches!(
@@ -160,7 +160,7 @@ fn resumable(attempt: &Attempt) -> bool {
     }
 }
 
-fn record(turn: attempts::Turn) -> TurnRecord {
+fn turn_record(turn: attempts::Turn) -> TurnRecord {
     TurnRecord {
         n: turn.n,
         request_digest: turn.request_digest,
@@ -169,7 +169,7 @@ fn record(turn: attempts::Turn) -> TurnRecord {
     }
 }
 
-fn token(rng: &Rng) -> String {
+fn random_token(rng: &Rng) -> String {
     let mut bytes = [0_u8; 32];
     rng.fill_bytes(&mut bytes);
     hex::encode(bytes)

@@ -3,10 +3,10 @@
 use omoi_domain::check::CheckStage;
 use omoi_domain::id::{AttemptId, CheckId, SpecId, TaskId};
 use omoi_git::object::ObjectId;
-use omoi_store::checks::{Conditions, Receipt};
+use omoi_store::checks::{RunConditions, Receipt};
 use omoi_store::{Json, Tx};
 
-use crate::command::Ran;
+use crate::command::CommandRun;
 
 /// The run of a check that a receipt is about.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub struct CheckRun<'a> {
 }
 
 /// The receipt of `run`, begun now, passed when it exited 0, with no tests read from its output.
-pub fn receipt_of(tx: &Tx, run: CheckRun<'_>, ran: Ran) -> Receipt {
+pub fn receipt_of(tx: &Tx, run: CheckRun<'_>, ran: CommandRun) -> Receipt {
     Receipt {
         id: tx.new_id(),
         org_id: tx.org(),
@@ -45,7 +45,7 @@ pub fn receipt_of(tx: &Tx, run: CheckRun<'_>, ran: Ran) -> Receipt {
         output: ran.output,
         output_digest: ran.output_digest,
         exercised: Json(ran.exercised),
-        conditions: Json(Conditions {
+        conditions: Json(RunConditions {
             held: ran.held,
             mounts: ran.mounts,
         }),

@@ -21,8 +21,8 @@ use omoi_sandbox::{
 };
 use omoi_store::specs::Spec;
 
-use crate::platform::Platform;
-use crate::toolbox::{Toolbox, UnreadableToolbox};
+use crate::platform::Deployment;
+use crate::sandbox_toolchain::{SandboxToolchain, UnreadableToolbox};
 
 /// Bytes of output kept with a receipt, half from its head, half from its tail.
 pub const OUTPUT_BYTES: usize = 32 << 10;
@@ -32,7 +32,7 @@ const RUNS_MAX: u32 = 3;
 
 /// One command.
 #[derive(Clone, Debug)]
-pub struct Command<'a> {
+pub struct CheckoutCommand<'a> {
     /// Whose repository, and whose history it may read.
     pub spec: &'a Spec,
     /// Where it runs.
@@ -44,12 +44,12 @@ pub struct Command<'a> {
     /// Wall time it may take.
     pub timeout: Duration,
     /// What it may read.
-    pub toolbox: &'a Toolbox,
+    pub toolbox: &'a SandboxToolchain,
 }
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ran {
+pub struct CommandRun {
     /// Its exit code; none when a signal or its time limit ended it.
     pub exit_code: Option<i32>,
     /// Head and tail of its output.
@@ -68,7 +68,7 @@ pub struct Ran {
     pub took: Duration,
 }
 
-impl Ran {
+impl CommandRun {
     /// Whether it exited 0.
     pub fn passed(&self) -> bool {
         self.exit_code == Some(0)
@@ -135,12 +135,12 @@ pub enum CommandError {
 ///
 /// # Errors
 /// [`CommandError`] when it could not be run at all; a command that fails is no error.
-pub async fn run(platform: &Platform, command: Command<'_>) -> Result<Ran, CommandError> {
+pub async fn run_in_checkout(platform: &Deployment, command: CheckoutCommand<'_>) -> Result<CommandRun, CommandError> {
     let provider = platform.sandbox.as_ref().ok_or(CommandError::NoProvider)?;
     let mut n_runs = 0;
     while platform.has_disk_room().await {
         let id = uuid_v7(platform.clock.as_ref(), &platform.rng);
-        let dir = platform.data.work().join(format!("check-{id}"));
+        let dir = platform.data.work_folder().join(format!("check-{id}"));
         let ran = in_checkout(platform, &command, &dir, format!("omoi-check-{id}")).await;
         // Asked before the workspace gives its space back.
         let was_low = platform.disk_shortage().is_some();
@@ -157,13 +157,13 @@ pub async fn run(platform: &Platform, command: Command<'_>) -> Result<Ran, Comma
 }
 
 async fn in_checkout(
-    platform: &Platform,
-    command: &Command<'_>,
+    platform: &Deployment,
+    command: &CheckoutCommand<'_>,
     dir: &Path,
     name: String,
-) -> Result<Ran, CommandError> {
+) -> Result<CommandRun, CommandError> {
     let provider = platform.sandbox.as_ref().ok_or(CommandError::NoProvider)?;
-    let mirror = platform.mirror(command.spec.project_id).await?;
+    let mirror = platform.project_mirror(command.spec.project_id).await?;
     let base = ObjectId::parse(&command.spec.base_sha)?;
     let base = mirror.base_store(&base).await?;
     clean_checkout(&base, dir, command.commit).await?;
@@ -179,8 +179,8 @@ async fn in_checkout(
     })?;
     let mut launch = SandboxLaunch::new(name, dir, ["/bin/sh", "-c", command.command]);
     launch.access = WorkspaceAccess::ReadWrite;
-    launch.env = command.toolbox.environment();
-    launch.read_only = platform.mounts(command.toolbox)?;
+    launch.env = command.toolbox.toolchain_environment();
+    launch.read_only = platform.sandbox_mounts(command.toolbox)?;
     launch
         .read_only
         .push(ReadOnlyMount::at_same_path(base.objects_dir()));
@@ -200,7 +200,7 @@ async fn in_checkout(
     };
     let (exit_code, took) = (exit_code(&exit), exit.took);
     let output = told(exit, &platform.mask);
-    Ok(Ran {
+    Ok(CommandRun {
         exit_code,
         output_digest: digest(&output),
         output,
@@ -267,7 +267,7 @@ fn told(exit: SandboxEnd, mask: &SecretMask) -> String {
 }
 
 /// Files whose access times tell what the command read: tracked ones and those laid over.
-async fn tracked(mirror: &Mirror, command: &Command<'_>) -> Result<Vec<PathBuf>, CommandError> {
+async fn tracked(mirror: &Mirror, command: &CheckoutCommand<'_>) -> Result<Vec<PathBuf>, CommandError> {
     let entries = mirror.list_tree(command.commit).await?;
     let mut paths: Vec<PathBuf> = entries
         .iter()

@@ -19,14 +19,14 @@ use omoi_runtime::reconcile::{Entities, Next, Nudge, ReconcileDriver, Reconciler
 use omoi_store::{StoreError, events};
 
 use crate::disk_room::LOOK;
-use crate::keeper;
-use crate::platform::Platform;
+use crate::lease_renewal;
+use crate::platform::Deployment;
 
 /// The topic of the outbox on the bus.
 const TOPIC: &str = "outbox";
 
 /// A reconciler that acts on events of its kind.
-pub trait Consume: Send {
+pub trait EventConsumer: Send {
     /// Which one it is.
     fn consumer(&self) -> Consumer;
 
@@ -43,12 +43,12 @@ pub trait Consume: Send {
 }
 
 /// A consumer as the driver sees it.
-struct Consumed {
-    inner: Box<dyn Consume>,
-    platform: Platform,
+struct ConsumerReconciler {
+    inner: Box<dyn EventConsumer>,
+    platform: Deployment,
 }
 
-impl Reconciler for Consumed {
+impl Reconciler for ConsumerReconciler {
     fn name(&self) -> &'static str {
         self.inner.consumer().as_str()
     }
@@ -68,17 +68,17 @@ impl Reconciler for Consumed {
 
 /// Starts `consumers`, the pump that wakes them and what keeps their attempts; returns their status
 /// readers.
-pub fn start(
-    platform: &Platform,
+pub fn start_consumers(
+    platform: &Deployment,
     bus: &Arc<dyn Bus>,
-    consumers: Vec<Box<dyn Consume>>,
+    consumers: Vec<Box<dyn EventConsumer>>,
 ) -> Vec<StatusReader> {
     let mut nudges = BTreeMap::new();
     let mut readers = Vec::new();
     for inner in consumers {
         let consumer = inner.consumer();
         let driver = ReconcileDriver::new(
-            Box::new(Consumed {
+            Box::new(ConsumerReconciler {
                 inner,
                 platform: platform.clone(),
             }),
@@ -90,8 +90,8 @@ pub fn start(
         readers.push(driver.status_reader());
         driver.spawn(&platform.lifecycle);
     }
-    keeper::start(platform);
-    let pump = pump(platform.clone(), Arc::clone(bus), nudges);
+    lease_renewal::start_lease_renewal(platform);
+    let pump = pump_outbox(platform.clone(), Arc::clone(bus), nudges);
     platform
         .lifecycle
         .spawn("outbox pump", SpawnKind::Critical, pump);
@@ -99,7 +99,7 @@ pub fn start(
 }
 
 /// Tells other processes of commits made here, so that their pumps wake.
-pub fn publish_commits(platform: &Platform, bus: &Arc<dyn Bus>) {
+pub fn publish_commits(platform: &Deployment, bus: &Arc<dyn Bus>) {
     let (platform_, bus) = (platform.clone(), Arc::clone(bus));
     platform
         .lifecycle
@@ -129,8 +129,8 @@ pub fn publish_commits(platform: &Platform, bus: &Arc<dyn Bus>) {
 }
 
 /// Reads new events and wakes the consumers the registry names for them.
-async fn pump(
-    platform: Platform,
+async fn pump_outbox(
+    platform: Deployment,
     bus: Arc<dyn Bus>,
     nudges: BTreeMap<Consumer, Nudge>,
 ) -> Result<(), BoxError> {
@@ -162,7 +162,7 @@ async fn pump(
     Ok(())
 }
 
-async fn read_on(platform: &Platform, mut at: i64) -> Result<(i64, Vec<Consumer>), StoreError> {
+async fn read_on(platform: &Deployment, mut at: i64) -> Result<(i64, Vec<Consumer>), StoreError> {
     let mut woken = Vec::new();
     platform
         .store

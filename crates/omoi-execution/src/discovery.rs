@@ -16,14 +16,14 @@ use omoi_protocol::worker::{DiscoveryAck, ProposedCheck, ReportDiscovery};
 use omoi_store::attempts::Attempt;
 use omoi_store::checks::{self, Check};
 use omoi_store::discoveries::{self, Discovery};
-use omoi_store::projects::{self, Counter, take_numbers};
+use omoi_store::projects::{self, NumberCounter, take_numbers};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx, specs};
 
 use crate::command::stays_inside;
-use crate::intake::{IntakeError, held};
+use crate::intake::{IntakeError, lock_attempt};
 use crate::integration::task_branch;
-use crate::platform::Platform;
+use crate::platform::Deployment;
 use crate::tasks::of_attempt;
 
 /// Bytes of a proposed check's command.
@@ -40,17 +40,17 @@ const CHECK_TIMEOUT_S: i64 = 300;
 /// # Errors
 /// [`IntakeError::Refused`] for an unknown type or phase or a check that cannot be one;
 /// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
-pub async fn report(
-    platform: &Platform,
+pub async fn report_discovery(
+    platform: &Deployment,
     attempt: &Attempt,
     mut body: ReportDiscovery,
 ) -> Result<DiscoveryAck, IntakeError> {
     body.title = plain_title(&body.title);
-    check(&body)?;
+    check_report(&body)?;
     platform
         .store
         .write(CrashPoint::DiscoveryRecorded, async |tx| {
-            let now = held(tx, attempt.id).await?;
+            let now = lock_attempt(tx, attempt.id).await?;
             let Some(source) = of_attempt(tx, &now).await? else {
                 return Err(IntakeError::Superseded);
             };
@@ -59,13 +59,13 @@ pub async fn report(
                 body.discovery_type, body.title
             )));
             if let Some(known) = discoveries::find(tx, source.id, &key).await? {
-                return Ok(ack(tx, known).await?);
+                return Ok(discovery_ack(tx, known).await?);
             }
             // Two agents that report at once count one after the other.
             projects::hold(tx, source.project_id).await?;
             let refused = over_cap(tx, platform, &source).await?;
             let task = match refused {
-                None => Some(spawn(tx, &source, &body).await?),
+                None => Some(spawn_task(tx, &source, &body).await?),
                 Some(_) => None,
             };
             let discovery = Discovery {
@@ -93,13 +93,13 @@ pub async fn report(
                 refused: discovery.refused.clone(),
             });
             tx.emit(Some(source.project_id), Some(source.spec_id), event);
-            let answer = ack(tx, discovery).await?;
+            let answer = discovery_ack(tx, discovery).await?;
             Ok(answer)
         })
         .await
 }
 
-fn check(body: &ReportDiscovery) -> Result<(), IntakeError> {
+fn check_report(body: &ReportDiscovery) -> Result<(), IntakeError> {
     let refused = |text: String| Err(IntakeError::Refused(text));
     if body.title.trim().is_empty() || body.title.chars().count() > 200 {
         return refused("title must have 1 to 200 characters".to_owned());
@@ -137,7 +137,7 @@ fn check_proposed(proposed: &ProposedCheck) -> Result<(), IntakeError> {
     }
 }
 
-async fn ack(tx: &mut Tx, discovery: Discovery) -> Result<DiscoveryAck, StoreError> {
+async fn discovery_ack(tx: &mut Tx, discovery: Discovery) -> Result<DiscoveryAck, StoreError> {
     let task_ref = match discovery.task_id {
         Some(id) => Some(HumanRef::task(tasks::get(tx, id).await?.number).to_string()),
         None => None,
@@ -152,7 +152,7 @@ async fn ack(tx: &mut Tx, discovery: Discovery) -> Result<DiscoveryAck, StoreErr
 /// The cap a further discovery of `source` would break.
 async fn over_cap(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     source: &Task,
 ) -> Result<Option<String>, StoreError> {
     let settings = platform.settings_of(&specs::get(tx, source.spec_id).await?);
@@ -172,8 +172,8 @@ async fn over_cap(
     Ok(broken_cap(added, caps))
 }
 
-async fn spawn(tx: &mut Tx, source: &Task, body: &ReportDiscovery) -> Result<Task, StoreError> {
-    let number = take_numbers(tx, source.project_id, Counter::Task, 1).await?;
+async fn spawn_task(tx: &mut Tx, source: &Task, body: &ReportDiscovery) -> Result<Task, StoreError> {
+    let number = take_numbers(tx, source.project_id, NumberCounter::Task, 1).await?;
     let all = tasks::of_spec(tx, source.spec_id).await?;
     let found = all.iter().filter(|t| t.parent_task_id.is_some()).count() + 1;
     let ordinal = all.iter().map(|task| task.ordinal).max().unwrap_or(0) + 1;
@@ -201,7 +201,7 @@ async fn spawn(tx: &mut Tx, source: &Task, body: &ReportDiscovery) -> Result<Tas
         ..fresh
     };
     tasks::insert(tx, &task).await?;
-    match proof(tx, &task, body.check.as_ref()).await? {
+    match discovery_proof(tx, &task, body.check.as_ref()).await? {
         Some(check) => checks::insert(tx, &check, &[]).await?,
         None => {
             let block = TaskBlock::NoCheck;
@@ -212,7 +212,7 @@ async fn spawn(tx: &mut Tx, source: &Task, body: &ReportDiscovery) -> Result<Tas
 }
 
 /// What proves a task found on the way: the check that came with it, or the project's suite.
-async fn proof(
+async fn discovery_proof(
     tx: &mut Tx,
     task: &Task,
     proposed: Option<&ProposedCheck>,

@@ -17,7 +17,7 @@ use omoi_sandbox::{LowDisk, low_disk};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts};
 
-use crate::platform::Platform;
+use crate::platform::Deployment;
 use crate::{outage, tasks as task_moves};
 
 /// Time between two looks at a disk without room.
@@ -30,19 +30,19 @@ pub struct DataDisk {
 
 /// A disk that has had no room for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shortage {
+pub struct DiskShortage {
     /// When it was first seen so.
     pub since: Timestamp,
     /// How it is now.
     pub low: LowDisk,
 }
 
-impl Platform {
+impl Deployment {
     /// Looks at the disk below the data folder: none when work may begin, or when this process runs
     /// none.
-    pub fn disk_shortage(&self) -> Option<Shortage> {
+    pub fn disk_shortage(&self) -> Option<DiskShortage> {
         let runs_work = self.sandbox.is_some();
-        let low = runs_work.then(|| low_disk(self.data.root(), &self.settings.limits));
+        let low = runs_work.then(|| low_disk(self.data.root_folder(), &self.settings.limits));
         let low = low.flatten();
         let mut low_since = self
             .disk
@@ -51,7 +51,7 @@ impl Platform {
             .unwrap_or_else(PoisonError::into_inner);
         *low_since = low.map(|_| low_since.unwrap_or_else(|| self.clock.now()));
         let (since, low) = (*low_since).zip(low)?;
-        Some(Shortage { since, low })
+        Some(DiskShortage { since, low })
     }
 
     /// Waits until the disk has room. False when the process is asked to stop first.

@@ -28,17 +28,17 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, NewClaim, Task};
 use omoi_store::{StoreError, Tx, attempts, merges, slots};
 
-use crate::attempt::{Created, Job, NewAttempt, WorkPlan, launch, lose, new_attempt};
-use crate::consume::Consume;
+use crate::attempt::{CreatedAttempt, AttemptJob, NewAttempt, WorkPlan, launch_attempt, lose_attempt, new_attempt};
+use crate::consume::EventConsumer;
 use crate::integration;
-use crate::platform::Platform;
+use crate::platform::Deployment;
 use crate::start_failure::{class_of, class_of_start};
-use crate::tasks::fail;
-use crate::toolbox::Toolbox;
+use crate::tasks::fail_attempted;
+use crate::sandbox_toolchain::SandboxToolchain;
 
 /// The dispatcher of one process.
 pub struct Dispatcher {
-    platform: Platform,
+    platform: Deployment,
 }
 
 /// A task that could start, and what its clone will be cut from.
@@ -51,16 +51,16 @@ struct PlannedStart {
 /// A task that is claimed.
 struct ClaimedTask {
     planned: PlannedStart,
-    created: Created,
+    created: CreatedAttempt,
 }
 
 impl Dispatcher {
     /// A dispatcher on `platform`.
-    pub fn new(platform: Platform) -> Self {
+    pub fn new(platform: Deployment) -> Self {
         Self { platform }
     }
 
-    async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
+    async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let mut candidates = VecDeque::from(ranking::ranked_candidates(&self.platform).await?);
         loop {
             let batch = self.next_batch(&mut candidates, now, entities).await?;
@@ -132,7 +132,7 @@ impl Dispatcher {
         if !platform.works_on(&spec) {
             return Ok(None);
         }
-        let mirror = platform.mirror(spec.project_id).await?;
+        let mirror = platform.project_mirror(spec.project_id).await?;
         let head = integration::ensure_for(platform, &mirror, &spec).await?;
         let plan = self.work_plan(&mirror, &task, &spec, &head).await?;
         Ok(Some(PlannedStart { task, spec, plan }))
@@ -172,9 +172,9 @@ impl Dispatcher {
             snapshot: snapshot(&created)?,
             ..plan
         };
-        launch(
+        launch_attempt(
             platform,
-            Job {
+            AttemptJob {
                 attempt: created.attempt,
                 token: created.token,
                 turns: created.turns,
@@ -224,7 +224,7 @@ impl Dispatcher {
             snapshot: None,
             merge,
             access: WorkspaceAccess::ReadWrite,
-            toolbox: Toolbox::of_spec(spec)?,
+            toolbox: SandboxToolchain::of_spec(spec)?,
         })
     }
 
@@ -242,7 +242,7 @@ impl Dispatcher {
 /// Fence, attempt and status of each task in one transaction.
 async fn claim_planned(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     batch: Vec<PlannedStart>,
 ) -> Result<Vec<ClaimedTask>, StoreError> {
     let (mut wanted, mut started) = (Vec::new(), BTreeMap::new());
@@ -293,14 +293,14 @@ fn attempt_at(planned: &PlannedStart) -> NewAttempt {
 
 async fn count_failed_start(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     id: TaskId,
     class: ErrorClass,
     why: String,
 ) -> Result<(), StoreError> {
     let mut task = tasks::get(tx, id).await?;
     match (task.status, task.attempt_id) {
-        (TaskStatus::Pending, _) => fail(tx, platform, &mut task, class, &why).await,
+        (TaskStatus::Pending, _) => fail_attempted(tx, platform, &mut task, class, &why).await,
         (TaskStatus::Claiming, Some(attempt)) if !platform.running.contains(attempt) => {
             let mut attempt = attempts::get(tx, attempt).await?;
             let loss = AttemptLoss {
@@ -310,13 +310,13 @@ async fn count_failed_start(
                 message: why,
                 counts: true,
             };
-            lose(tx, platform, &mut attempt, loss).await
+            lose_attempt(tx, platform, &mut attempt, loss).await
         }
         _ => Ok(()),
     }
 }
 
-fn snapshot(created: &Created) -> Result<Option<ObjectId>, omoi_git::object::BadObjectId> {
+fn snapshot(created: &CreatedAttempt) -> Result<Option<ObjectId>, omoi_git::object::BadObjectId> {
     created
         .attempt
         .wip_sha
@@ -325,7 +325,7 @@ fn snapshot(created: &Created) -> Result<Option<ObjectId>, omoi_git::object::Bad
         .transpose()
 }
 
-impl Consume for Dispatcher {
+impl EventConsumer for Dispatcher {
     fn consumer(&self) -> Consumer {
         Consumer::Dispatcher
     }
@@ -335,6 +335,6 @@ impl Consume for Dispatcher {
         now: Timestamp,
         entities: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
-        Box::pin(self.pass(now, entities))
+        Box::pin(self.run_pass(now, entities))
     }
 }

@@ -31,9 +31,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::attempt::token_hash;
 use crate::integration::wip_ref;
-use crate::platform::Platform;
+use crate::platform::Deployment;
 
-pub use complete::complete;
+pub use complete::complete_attempt;
 
 /// How often an open long poll looks again.
 const POLL: Duration = Duration::from_millis(250);
@@ -79,7 +79,7 @@ pub enum IntakeError {
 ///
 /// # Errors
 /// [`IntakeError::Unauthorized`].
-pub async fn authenticate(platform: &Platform, token: &str) -> Result<Attempt, IntakeError> {
+pub async fn authenticate_worker(platform: &Deployment, token: &str) -> Result<Attempt, IntakeError> {
     platform
         .store
         .read(async |tx| {
@@ -94,7 +94,7 @@ pub async fn authenticate(platform: &Platform, token: &str) -> Result<Attempt, I
 /// # Errors
 /// [`IntakeError::Superseded`] when the attempt is over.
 pub async fn expect_live(
-    platform: &Platform,
+    platform: &Deployment,
     attempt: &Attempt,
     report: &str,
 ) -> Result<(), IntakeError> {
@@ -118,7 +118,7 @@ pub async fn expect_live(
 }
 
 /// The attempt as it stands in `tx`, if it may still change anything.
-pub(crate) async fn current(tx: &mut Tx, id: AttemptId) -> Result<Attempt, IntakeError> {
+pub(crate) async fn current_attempt(tx: &mut Tx, id: AttemptId) -> Result<Attempt, IntakeError> {
     let attempt = attempts::get(tx, id).await?;
     if !attempt.state.is_live() {
         return Err(IntakeError::Superseded);
@@ -134,22 +134,22 @@ pub(crate) async fn current(tx: &mut Tx, id: AttemptId) -> Result<Attempt, Intak
 }
 
 /// As [`current`], and so until `tx` ends: whoever wants to end the attempt waits.
-pub(crate) async fn held(tx: &mut Tx, id: AttemptId) -> Result<Attempt, IntakeError> {
+pub(crate) async fn lock_attempt(tx: &mut Tx, id: AttemptId) -> Result<Attempt, IntakeError> {
     if !attempts::hold(tx, id).await? {
         return Err(IntakeError::Superseded);
     }
-    current(tx, id).await
+    current_attempt(tx, id).await
 }
 
 /// The worker is up: attempt, sandbox and task run.
 ///
 /// # Errors
 /// [`IntakeError::Superseded`].
-pub async fn started(platform: &Platform, id: AttemptId) -> Result<(), IntakeError> {
+pub async fn report_started(platform: &Deployment, id: AttemptId) -> Result<(), IntakeError> {
     platform
         .store
         .write(CrashPoint::AttemptStarted, async |tx| {
-            let mut attempt = current(tx, id).await?;
+            let mut attempt = current_attempt(tx, id).await?;
             if attempt.state == AttemptState::Running {
                 return Ok(());
             }
@@ -169,9 +169,9 @@ pub async fn started(platform: &Platform, id: AttemptId) -> Result<(), IntakeErr
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn heartbeat(platform: &Platform, id: AttemptId) -> Result<HeartbeatAck, IntakeError> {
+pub async fn report_heartbeat(platform: &Deployment, id: AttemptId) -> Result<HeartbeatAck, IntakeError> {
     let touch = async |tx: &mut Tx| -> Result<(), IntakeError> {
-        current(tx, id).await?;
+        current_attempt(tx, id).await?;
         Ok(attempts::touch(tx, id, false).await?)
     };
     let touched = platform.store.write(CrashPoint::HeartbeatStored, touch);
@@ -192,7 +192,7 @@ pub async fn heartbeat(platform: &Platform, id: AttemptId) -> Result<HeartbeatAc
 /// [`IntakeError::Refused`] for an event outside its limits; [`IntakeError::Superseded`] when the
 /// attempt is over, after they were stored.
 pub async fn report_events(
-    platform: &Platform,
+    platform: &Deployment,
     attempt: &Attempt,
     report: ReportEvents,
 ) -> Result<EventsAck, IntakeError> {
@@ -226,9 +226,9 @@ async fn append_events(
             attempt_id: attempt.id,
             subject: attempt.subject,
             kind: event.event_type,
-            summary: printable(summary),
-            lines_added: count(&event.event_data, "lines_added"),
-            lines_removed: count(&event.event_data, "lines_removed"),
+            summary: one_line(summary),
+            lines_added: count_field(&event.event_data, "lines_added"),
+            lines_removed: count_field(&event.event_data, "lines_removed"),
         });
         let row = AgentEvent {
             attempt_id: attempt.id,
@@ -264,14 +264,14 @@ fn check_event(event_type: AgentEventKind, data: &serde_json::Value) -> Result<(
     Ok(())
 }
 
-fn count(data: &serde_json::Value, key: &str) -> u32 {
+fn count_field(data: &serde_json::Value, key: &str) -> u32 {
     data.get(key)
         .and_then(serde_json::Value::as_u64)
         .map_or(0, |n| n as u32)
 }
 
 /// One line without control characters.
-fn printable(text: &str) -> String {
+fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(200)
@@ -283,14 +283,14 @@ fn printable(text: &str) -> String {
 /// # Errors
 /// [`IntakeError::Superseded`]; [`IntakeError::Import`] when the snapshot is refused.
 pub async fn commit_turn(
-    platform: &Platform,
+    platform: &Deployment,
     attempt: &Attempt,
     body: CommitTurn,
 ) -> Result<(), IntakeError> {
     let mut wip_sha = None;
     if let Some(bundle) = &body.snapshot {
-        let mirror = platform.mirror(attempt.project_id).await?;
-        let taken = take_in(&mirror, attempt, bundle).await?;
+        let mirror = platform.project_mirror(attempt.project_id).await?;
+        let taken = import_commit(&mirror, attempt, bundle).await?;
         let sha = &taken.commit;
         let name = wip_ref(attempt.id)?;
         let before = mirror.read_ref(&name).await?;
@@ -305,7 +305,7 @@ pub async fn commit_turn(
     platform
         .store
         .write(CrashPoint::TurnCommitted, async |tx| {
-            let mut now = current(tx, attempt.id).await?;
+            let mut now = current_attempt(tx, attempt.id).await?;
             let turn = Turn {
                 attempt_id: now.id,
                 org_id: tx.org(),
@@ -326,12 +326,12 @@ pub async fn commit_turn(
 }
 
 /// A commit that is in the mirror, and the import that keeps it there until a ref does.
-struct Taken {
+struct ImportedCommit {
     commit: ObjectId,
     import: Option<String>,
 }
 
-impl Taken {
+impl ImportedCommit {
     /// Drops the import's own refs: another ref holds the commit now, or nobody wants it.
     async fn forget(self, mirror: &Mirror) -> Result<(), IntakeError> {
         match self.import {
@@ -342,11 +342,11 @@ impl Taken {
 }
 
 /// Imports a bundle of an attempt's commits and returns the commit it was said to bring.
-async fn take_in(
+async fn import_commit(
     mirror: &Mirror,
     attempt: &Attempt,
     bundle: &GitBundle,
-) -> Result<Taken, IntakeError> {
+) -> Result<ImportedCommit, IntakeError> {
     let refused = |what: &str| IntakeError::Refused(what.to_owned());
     let bytes = STANDARD
         .decode(&bundle.data_b64)
@@ -358,7 +358,7 @@ async fn take_in(
     let said = ObjectId::parse(&bundle.sha)?;
     if bytes.is_empty() && mirror.has_commit(&said).await? {
         // Nothing new: the commit is one we gave out.
-        return Ok(Taken {
+        return Ok(ImportedCommit {
             commit: said,
             import: None,
         });
@@ -376,7 +376,7 @@ async fn take_in(
     let imported = import_bundle(mirror, request).await?;
     let brought = imported.tips.into_iter().any(|tip| tip.commit == said);
     if brought {
-        Ok(Taken {
+        Ok(ImportedCommit {
             commit: said,
             import: Some(id),
         })
@@ -389,8 +389,8 @@ async fn take_in(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn messages(
-    platform: &Platform,
+pub async fn read_messages(
+    platform: &Deployment,
     attempt: &Attempt,
     wait: Duration,
 ) -> Result<Vec<InboxMessage>, IntakeError> {
@@ -405,13 +405,13 @@ pub async fn messages(
             .read(async |tx| messages::open(tx, task_id).await)
             .await?;
         if !open.is_empty() || platform.clock.now() >= until {
-            return Ok(open.into_iter().map(inbox).collect());
+            return Ok(open.into_iter().map(inbox_message).collect());
         }
         platform.clock.sleep(POLL).await;
     }
 }
 
-fn inbox(message: messages::Message) -> InboxMessage {
+fn inbox_message(message: messages::Message) -> InboxMessage {
     InboxMessage {
         id: message.id,
         content: message.content,
@@ -424,8 +424,8 @@ fn inbox(message: messages::Message) -> InboxMessage {
 ///
 /// # Errors
 /// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
-pub async fn ack(
-    platform: &Platform,
+pub async fn ack_messages(
+    platform: &Deployment,
     attempt: &Attempt,
     body: AckMessages,
 ) -> Result<(), IntakeError> {
@@ -433,7 +433,7 @@ pub async fn ack(
         .store
         .write(CrashPoint::MessagesMoved, async |tx| {
             // What a superseded agent read is still to be told to its successor.
-            held(tx, attempt.id).await?;
+            lock_attempt(tx, attempt.id).await?;
             for id in body.ids {
                 messages::ack(tx, id, attempt.id).await?;
             }

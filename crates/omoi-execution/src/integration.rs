@@ -14,7 +14,7 @@ use omoi_store::StoreError;
 use omoi_store::phases::PhaseRun;
 use omoi_store::specs::Spec;
 
-use crate::platform::Platform;
+use crate::platform::Deployment;
 use crate::spec_files::{SpecFiles, SpecFilesError, rendered_files};
 
 /// The integration branch could not be read or made.
@@ -75,7 +75,7 @@ pub fn wip_ref(attempt: omoi_domain::id::AttemptId) -> Result<RefName, BadRefNam
 ///
 /// # Errors
 /// When git refuses.
-pub async fn head(mirror: &Mirror, spec: &Spec) -> Result<Option<ObjectId>, IntegrationError> {
+pub async fn integration_head(mirror: &Mirror, spec: &Spec) -> Result<Option<ObjectId>, IntegrationError> {
     Ok(mirror.read_ref(&branch_ref(spec)?).await?)
 }
 
@@ -85,14 +85,14 @@ pub async fn head(mirror: &Mirror, spec: &Spec) -> Result<Option<ObjectId>, Inte
 ///
 /// # Errors
 /// When git refuses.
-pub async fn ensure(
+pub async fn ensure_branch(
     mirror: &Mirror,
     spec: &Spec,
     files: SpecFiles,
 ) -> Result<ObjectId, IntegrationError> {
     let branch = branch_ref(spec)?;
     if let Some(head) = mirror.read_ref(&branch).await? {
-        return Ok(head);
+        return Ok(integration_head);
     }
     let base = ObjectId::parse(&spec.base_sha)?;
     let first = if files.is_empty() {
@@ -125,7 +125,7 @@ pub async fn ensure(
         Ok(()) => Ok(first),
         Err(UpdateRefError::Moved {
             actual: Some(head), ..
-        }) => Ok(head),
+        }) => Ok(integration_head),
         Err(other) => Err(other.into()),
     }
 }
@@ -135,26 +135,26 @@ pub async fn ensure(
 /// # Errors
 /// When the database or git refuses.
 pub async fn ensure_for(
-    platform: &Platform,
+    platform: &Deployment,
     mirror: &Mirror,
     spec: &Spec,
 ) -> Result<ObjectId, IntegrationError> {
-    if let Some(head) = head(mirror, spec).await? {
-        return Ok(head);
+    if let Some(head) = integration_head(mirror, spec).await? {
+        return Ok(integration_head);
     }
     let files = if spec.options.0.spec_files {
         rendered_files(platform, spec).await?
     } else {
         SpecFiles::new()
     };
-    ensure(mirror, spec, files).await
+    ensure_branch(mirror, spec, files).await
 }
 
 /// The accepted output of a phase, if it passed.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when what is stored is no such output.
-pub fn output<T: DeserializeOwned>(
+pub fn phase_output<T: DeserializeOwned>(
     runs: &[PhaseRun],
     phase: Phase,
 ) -> Result<Option<T>, StoreError> {

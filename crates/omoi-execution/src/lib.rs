@@ -10,7 +10,7 @@ pub mod disk_room;
 pub mod dispatcher;
 pub mod intake;
 pub mod integration;
-pub mod keeper;
+pub mod lease_renewal;
 pub mod merges;
 pub mod metering;
 pub mod outage;
@@ -21,6 +21,6 @@ pub mod reaper;
 pub mod spec_files;
 mod start_failure;
 pub mod tasks;
-pub mod toolbox;
+pub mod sandbox_toolchain;
 
-pub use platform::{Platform, Settings};
+pub use platform::{Deployment, DeploymentSettings};

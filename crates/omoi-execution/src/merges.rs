@@ -5,7 +5,7 @@ use omoi_domain::lifecycle::merge::{MergeAction, NewResolution};
 use omoi_domain::lifecycle::ticket::{TicketTask, close_ticket, reopen_ticket};
 use omoi_domain::task::TaskType;
 use omoi_store::merges::{self, Merge, MergeMove};
-use omoi_store::projects::{Counter, take_numbers};
+use omoi_store::projects::{NumberCounter, take_numbers};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx, tickets};
 
@@ -86,7 +86,7 @@ async fn add_resolution(
     source: &Task,
     new: NewResolution,
 ) -> Result<TaskId, StoreError> {
-    let number = take_numbers(tx, source.project_id, Counter::Task, 1).await?;
+    let number = take_numbers(tx, source.project_id, NumberCounter::Task, 1).await?;
     let fresh = source.fresh(tx);
     let task = Task {
         number,

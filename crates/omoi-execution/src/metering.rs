@@ -27,19 +27,19 @@ use tracing::warn;
 use self::held_calls::HeldCall;
 pub use self::held_calls::HeldCalls;
 pub(crate) use self::settle::settle_left_call;
-use crate::platform::Platform;
+use crate::platform::Deployment;
 
 /// A budget, and what went from it.
-struct Budget {
+struct CallBudget {
     what: &'static str,
     spent: NanoUsd,
     open: NanoUsd,
     cap: NanoUsd,
 }
 
-impl Budget {
+impl CallBudget {
     /// Why a call that may cost `next` is refused, if it is.
-    fn refusal(&self, next: NanoUsd) -> Option<String> {
+    fn refusal_reason(&self, next: NanoUsd) -> Option<String> {
         let Self {
             what,
             spent,
@@ -71,7 +71,7 @@ struct CallCost {
 }
 
 impl CallCost {
-    fn entry(&self, tx: &Tx, call: &OpenCall) -> CostEntry {
+    fn ledger_entry(&self, tx: &Tx, call: &OpenCall) -> CostEntry {
         CostEntry {
             id: call.id,
             org_id: tx.org(),
@@ -82,13 +82,13 @@ impl CallCost {
             route: call.route,
             model: self.model.clone(),
             simulated: self.simulated,
-            input_tokens: signed(self.tokens.input),
-            output_tokens: signed(self.tokens.output),
-            cache_read_tokens: signed(self.tokens.cache_read),
-            cache_write_tokens: signed(self.tokens.cache_write),
-            cache_write_1h_tokens: signed(self.tokens.cache_write_1h),
+            input_tokens: to_signed(self.tokens.input),
+            output_tokens: to_signed(self.tokens.output),
+            cache_read_tokens: to_signed(self.tokens.cache_read),
+            cache_write_tokens: to_signed(self.tokens.cache_write),
+            cache_write_1h_tokens: to_signed(self.tokens.cache_write_1h),
             cost_nanousd: self.cost,
-            latency_ms: signed(self.latency_ms),
+            latency_ms: to_signed(self.latency_ms),
             calls: i64::from(self.calls),
             estimated: self.estimated,
             created_at: tx.now(),
@@ -96,26 +96,26 @@ impl CallCost {
     }
 }
 
-fn signed(n: u64) -> i64 {
+fn to_signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 /// A call the ledger granted.
 struct LedgerCall {
-    platform: Platform,
+    platform: Deployment,
     row: OpenCall,
     _held: HeldCall,
 }
 
 /// One ledger for all that a process asks.
-impl CallMeter for Platform {
+impl CallMeter for Deployment {
     fn reserve_call<'a>(
         &'a self,
         caller: &'a ModelCaller,
         projection: &'a CostProjection,
     ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
         Box::pin(async move {
-            let granted = match grant(self, caller, projection).await {
+            let granted = match grant_call(self, model_caller, projection).await {
                 Ok(granted) => granted,
                 Err(error) => return Err(ReserveError::Unavailable(Box::new(error))),
             };
@@ -132,8 +132,8 @@ impl CallMeter for Platform {
         failed: &'a FailedTry,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            if let Err(error) = call_failure::tell(self, caller, failed).await {
-                let spec = caller.principal.spec;
+            if let Err(error) = call_failure::tell_call_failure(self, model_caller, failed).await {
+                let spec = model_caller.principal.spec;
                 warn!(spec.id = %spec, error = %error_chain(&error), "Could not tell of a failed model call");
             }
         })
@@ -153,19 +153,19 @@ impl ReservedCall for LedgerCall {
 }
 
 /// Counts the call as open if every budget has room for it; else says why not.
-async fn grant(
-    platform: &Platform,
+async fn grant_call(
+    platform: &Deployment,
     caller: &ModelCaller,
     projection: &CostProjection,
 ) -> Result<Result<LedgerCall, String>, StoreError> {
-    let principal = caller.principal;
+    let principal = model_caller.principal;
     platform
         .store
         .write(CrashPoint::CallOpened, async |tx| {
             open_calls::lock_budgets(tx, principal.spec).await?;
-            let budgets = budgets(tx, platform, principal).await?;
+            let budgets = call_budgets(tx, platform, principal).await?;
             let next = projection.cost;
-            if let Some(reason) = budgets.iter().find_map(|budget| budget.refusal(next)) {
+            if let Some(reason) = budgets.iter().find_map(|budget| budget.refusal_reason(next)) {
                 return Ok(Err(reason));
             }
             let row = OpenCall {
@@ -175,19 +175,19 @@ async fn grant(
                 spec_id: principal.spec,
                 purpose: principal.purpose.kind(),
                 attempt_id: principal.purpose.attempt(),
-                role: caller.role,
+                role: model_caller.role,
                 route: projection.route,
                 model: projection.model.clone(),
                 simulated: projection.simulated,
-                input_tokens: signed(projection.tokens.read_tokens()),
-                output_tokens: signed(projection.tokens.output),
+                input_tokens: to_signed(projection.tokens.read_tokens()),
+                output_tokens: to_signed(projection.tokens.output),
                 cost_nanousd: next,
                 owner: platform.owner.clone(),
                 opened_at: tx.now(),
             };
             open_calls::insert(tx, &row).await?;
             // Held before it can be seen, so that it is never taken for left behind.
-            let held = platform.calls.hold(row.id);
+            let held = platform.calls.hold_call(row.id);
             Ok(Ok(LedgerCall {
                 platform: platform.clone(),
                 row,
@@ -198,14 +198,14 @@ async fn grant(
 }
 
 /// The budgets that a call is paid from: the spec's, and that of what it is for.
-async fn budgets(
+async fn call_budgets(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     principal: Principal,
-) -> Result<[Budget; 2], StoreError> {
+) -> Result<[CallBudget; 2], StoreError> {
     let spec = principal.spec;
     let settings = platform.settings_of(&specs::get(tx, spec).await?);
-    let whole = Budget {
+    let whole = CallBudget {
         what: "spec",
         spent: costs::of_spec(tx, spec).await?.cost_nanousd,
         open: open_calls::of_spec(tx, spec).await?,
@@ -219,7 +219,7 @@ async fn budgets(
                 Some(_) => ("phase", settings.phase_budget),
                 None => ("task", settings.task_budget),
             };
-            Budget {
+            CallBudget {
                 what,
                 spent: costs::of_subject(tx, spec, subject).await?.cost_nanousd,
                 open: open_calls::of_subject(tx, spec, subject).await?,
@@ -228,7 +228,7 @@ async fn budgets(
         }
         CallPurpose::Judge => {
             let kind = principal.purpose.kind();
-            Budget {
+            CallBudget {
                 what: "second opinion",
                 spent: costs::of_purpose(tx, spec, kind).await?.cost_nanousd,
                 open: open_calls::of_purpose(tx, spec, kind).await?,
@@ -241,7 +241,7 @@ async fn budgets(
 
 /// Puts the real cost in the place of the projected one. Recorded twice, as after a commit whose answer
 /// was lost, it is recorded once.
-async fn record(platform: &Platform, call: &OpenCall, usage: &CallUsage) -> Result<(), StoreError> {
+async fn record(platform: &Deployment, call: &OpenCall, usage: &CallUsage) -> Result<(), StoreError> {
     platform
         .store
         .write(CrashPoint::CostRecorded, async |tx| {
@@ -261,7 +261,7 @@ async fn record(platform: &Platform, call: &OpenCall, usage: &CallUsage) -> Resu
                 calls: usage.calls,
                 estimated: false,
             };
-            let entry = cost.entry(tx, call);
+            let entry = cost.ledger_entry(tx, call);
             costs::insert(tx, call.project_id, &entry).await?;
             Ok(())
         })
@@ -272,7 +272,7 @@ async fn record(platform: &Platform, call: &OpenCall, usage: &CallUsage) -> Resu
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn caller(tx: &mut Tx, attempt: &Attempt) -> Result<ModelCaller, StoreError> {
+pub async fn model_caller(tx: &mut Tx, attempt: &Attempt) -> Result<ModelCaller, StoreError> {
     let mut caller = ModelCaller {
         principal: Principal {
             org: attempt.org_id,
@@ -288,14 +288,14 @@ pub async fn caller(tx: &mut Tx, attempt: &Attempt) -> Result<ModelCaller, Store
     };
     match attempt.subject {
         AttemptSubject::SpecPhase { phase } => {
-            phase.as_str().clone_into(&mut caller.phase);
+            phase.as_str().clone_into(&mut model_caller.phase);
             let run = phases::find(tx, attempt.spec_id, phase).await?;
-            caller.round = run.map_or(1, |run| run.attempts.max(1));
+            model_caller.round = run.map_or(1, |run| run.attempts.max(1));
         }
         AttemptSubject::Task { task_id } => {
             let task = tasks::get(tx, task_id).await?;
-            caller.task = Some(task.local_id);
-            caller.title = Some(task.title);
+            model_caller.task = Some(task.local_id);
+            model_caller.title = Some(task.title);
         }
         AttemptSubject::TaskChecks { .. }
         | AttemptSubject::BaseSuite
@@ -304,5 +304,5 @@ pub async fn caller(tx: &mut Tx, attempt: &Attempt) -> Result<ModelCaller, Store
         | AttemptSubject::HeadChecks
         | AttemptSubject::Merge { .. } => {}
     }
-    Ok(caller)
+    Ok(model_caller)
 }

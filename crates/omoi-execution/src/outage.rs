@@ -11,14 +11,14 @@ use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx, events, specs};
 
-use crate::platform::Platform;
+use crate::platform::Deployment;
 
 /// What follows on `last`, an attempt that the provider failed with `class`.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn step_of(
-    platform: &Platform,
+    platform: &Deployment,
     last: &Attempt,
     class: ErrorClass,
 ) -> Result<OutageStep, StoreError> {
@@ -30,7 +30,7 @@ pub async fn step_of(
                 subject: last.subject,
                 class,
             };
-            step(tx, platform, failed).await
+            next_outage_step(tx, platform, failed).await
         })
         .await
 }
@@ -47,14 +47,14 @@ pub(crate) struct FailedWork {
 }
 
 /// As [`step_of`], inside a transaction.
-pub(crate) async fn step(
+pub(crate) async fn next_outage_step(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     failed: FailedWork,
 ) -> Result<OutageStep, StoreError> {
     let (spec, subject) = (failed.spec_id, failed.subject);
     let all = attempts::of_subject(tx, spec, subject).await?;
-    let ended: Vec<EndedAttempt> = all.iter().filter_map(ended).collect();
+    let ended: Vec<EndedAttempt> = all.iter().filter_map(ended_attempt).collect();
     let record = OutageRecord {
         attempts: &ended,
         answered_at: attempts::answered_at(tx, spec, subject).await?,
@@ -92,7 +92,7 @@ async fn freed_at(
 
 /// The attempt of an agent, if it ended by itself: one that was stopped or lost says nothing about the
 /// provider.
-fn ended(attempt: &Attempt) -> Option<EndedAttempt> {
+fn ended_attempt(attempt: &Attempt) -> Option<EndedAttempt> {
     let by_itself = matches!(
         attempt.state,
         AttemptState::Succeeded | AttemptState::Incomplete | AttemptState::Failed
@@ -109,6 +109,6 @@ fn ended(attempt: &Attempt) -> Option<EndedAttempt> {
 }
 
 /// Why work waits for a person: a stable word, the class and the provider's own words.
-pub fn reason(class: ErrorClass, message: &str) -> String {
+pub fn outage_reason(class: ErrorClass, message: &str) -> String {
     format!("{} ({class}): {message}", PhaseFailure::ProviderUnavailable)
 }

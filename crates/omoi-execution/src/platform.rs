@@ -36,11 +36,11 @@ use tokio::sync::Notify;
 use crate::disk_room::DataDisk;
 use crate::metering::HeldCalls;
 use crate::spec_files::RenderSpecFiles;
-use crate::toolbox::Toolbox;
+use crate::sandbox_toolchain::SandboxToolchain;
 
 /// Figures and switches of this crate and those above it.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct DeploymentSettings {
     /// Weights of the task score.
     pub weights: ScoreWeights,
     /// Slots of one project.
@@ -101,7 +101,7 @@ pub struct Settings {
     pub discoveries_per_spec: u32,
 }
 
-impl Settings {
+impl DeploymentSettings {
     /// How many tasks may be at work at once.
     pub const fn slot_limits(&self) -> SlotLimits {
         SlotLimits {
@@ -111,7 +111,7 @@ impl Settings {
     }
 }
 
-impl Settings {
+impl DeploymentSettings {
     /// These settings for a spec whose repository said `told` at its base commit: limits only
     /// become lower.
     #[must_use]
@@ -152,12 +152,12 @@ impl DataDir {
     }
 
     /// The folder itself.
-    pub fn root(&self) -> &Path {
+    pub fn root_folder(&self) -> &Path {
         &self.0
     }
 
     /// The mirror of a project.
-    pub fn mirror(&self, project: ProjectId) -> PathBuf {
+    pub fn mirror_path(&self, project: ProjectId) -> PathBuf {
         self.0.join("mirrors").join(format!("{project}.git"))
     }
 
@@ -165,7 +165,7 @@ impl DataDir {
     ///
     /// # Errors
     /// When the folder of mirrors cannot be read.
-    pub fn mirrored(&self) -> io::Result<Vec<ProjectId>> {
+    pub fn mirrored_projects(&self) -> io::Result<Vec<ProjectId>> {
         let entries = match std::fs::read_dir(self.0.join("mirrors")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
@@ -177,13 +177,13 @@ impl DataDir {
     }
 
     /// Clones and scratch of live attempts.
-    pub fn work(&self) -> PathBuf {
+    pub fn work_folder(&self) -> PathBuf {
         self.0.join("work")
     }
 
     /// The workspace of one attempt.
-    pub fn workspace(&self, attempt: AttemptId) -> PathBuf {
-        self.work().join(attempt.to_string())
+    pub fn workspace_path(&self, attempt: AttemptId) -> PathBuf {
+        self.work_folder().join(attempt.to_string())
     }
 
     /// The socket workers reach the platform through.
@@ -237,9 +237,9 @@ impl WorkScope {
 
 /// Everything the reconcilers share. Cheap to clone.
 #[derive(Clone)]
-pub struct Platform(Arc<Parts>);
+pub struct Deployment(Arc<DeploymentParts>);
 
-impl std::fmt::Debug for Platform {
+impl std::fmt::Debug for Deployment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Platform")
             .field("owner", &self.owner)
@@ -248,7 +248,7 @@ impl std::fmt::Debug for Platform {
 }
 
 /// The parts of a [`Platform`].
-pub struct Parts {
+pub struct DeploymentParts {
     /// Rows of one organisation.
     pub store: Tenant,
     /// Time.
@@ -264,7 +264,7 @@ pub struct Parts {
     /// Folders.
     pub data: DataDir,
     /// Figures.
-    pub settings: Settings,
+    pub settings: DeploymentSettings,
     /// Names this process in what it begins.
     pub owner: String,
     /// The `omoi` binary, shown to sandboxes as the worker.
@@ -291,9 +291,9 @@ pub struct Parts {
     pub mask: SecretMask,
 }
 
-impl Platform {
+impl Deployment {
     /// A platform of these parts.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: DeploymentParts) -> Self {
         Self(Arc::new(parts))
     }
 
@@ -301,8 +301,8 @@ impl Platform {
     ///
     /// # Errors
     /// When the folder or git refuses.
-    pub async fn mirror(&self, project: ProjectId) -> Result<Mirror, MirrorError> {
-        Mirror::open_or_create(&self.git, &self.data.mirror(project)).await
+    pub async fn project_mirror(&self, project: ProjectId) -> Result<Mirror, MirrorError> {
+        Mirror::open_or_create(&self.git, &self.data.mirror_path(project)).await
     }
 
     /// What sandboxes with that toolbox may read, looked at right before they start: a link or a
@@ -310,18 +310,18 @@ impl Platform {
     ///
     /// # Errors
     /// [`GuardRefusal`] for a listed place that must not be shown.
-    pub fn mounts(&self, toolbox: &Toolbox) -> Result<Vec<ReadOnlyMount>, GuardRefusal> {
+    pub fn sandbox_mounts(&self, toolbox: &SandboxToolchain) -> Result<Vec<ReadOnlyMount>, GuardRefusal> {
         for path in &self.settings.read_only {
             self.guarded.check_mount(path, MountSource::Person)?;
         }
         for path in &toolbox.allowed {
             self.guarded.check_mount(path, MountSource::Repository)?;
         }
-        Ok(toolbox.mounts(&self.settings.read_only))
+        Ok(toolbox.toolchain_mounts(&self.settings.read_only))
     }
 
     /// The settings for work on `spec`, whoever does it.
-    pub fn settings_of(&self, spec: &Spec) -> Settings {
+    pub fn settings_of(&self, spec: &Spec) -> DeploymentSettings {
         self.settings.of_repository(&spec.options.0.repository)
     }
 
@@ -352,9 +352,9 @@ impl Platform {
     }
 }
 
-impl Deref for Platform {
-    type Target = Parts;
-    fn deref(&self) -> &Parts {
+impl Deref for Deployment {
+    type Target = DeploymentParts;
+    fn deref(&self) -> &DeploymentParts {
         &self.0
     }
 }
@@ -369,80 +369,80 @@ pub struct RunningAttempts {
 /// This process works on an attempt for as long as this lives, however the work ends.
 #[derive(Debug)]
 #[must_use]
-pub struct Held {
-    platform: Platform,
+pub struct HeldAttempt {
+    platform: Deployment,
     attempt: AttemptId,
 }
 
-impl Platform {
+impl Deployment {
     /// Ends when the process is to stop and its attempts have ended. What attempts need to end well
     /// must last as long.
     pub async fn work_ended(self) {
         self.lifecycle.soft_token().cancelled().await;
-        self.running.drained().await;
+        self.running.wait_drained().await;
     }
 
     /// Notes that this process works on an attempt until the returned value is dropped.
-    pub fn hold(&self, attempt: AttemptId) -> Held {
-        self.running.begin(attempt);
-        Held {
+    pub fn hold_attempt(&self, attempt: AttemptId) -> HeldAttempt {
+        self.running.begin_attempt(attempt);
+        HeldAttempt {
             platform: self.clone(),
             attempt,
         }
     }
 }
 
-impl Held {
+impl HeldAttempt {
     /// The attempt worked on.
     pub fn attempt(&self) -> AttemptId {
         self.attempt
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldAttempt {
     fn drop(&mut self) {
-        self.platform.running.end(self.attempt);
+        self.platform.running.end_attempt(self.attempt);
     }
 }
 
 impl RunningAttempts {
     /// Notes that this process works on an attempt.
-    pub fn begin(&self, attempt: AttemptId) {
-        self.lock().insert(attempt, None);
+    pub fn begin_attempt(&self, attempt: AttemptId) {
+        self.lock_attempts().insert(attempt, None);
     }
 
     /// Notes how its sandbox can be stopped.
-    pub(crate) fn launched(&self, attempt: AttemptId, control: SandboxControl) {
-        self.lock().insert(attempt, Some(control));
+    pub(crate) fn set_control(&self, attempt: AttemptId, control: SandboxControl) {
+        self.lock_attempts().insert(attempt, Some(control));
     }
 
     /// Forgets an attempt.
-    pub fn end(&self, attempt: AttemptId) {
-        self.lock().remove(&attempt);
+    pub fn end_attempt(&self, attempt: AttemptId) {
+        self.lock_attempts().remove(&attempt);
         self.ended.notify_waiters();
     }
 
     /// Whether this process works on an attempt.
     pub fn contains(&self, attempt: AttemptId) -> bool {
-        self.lock().contains_key(&attempt)
+        self.lock_attempts().contains_key(&attempt)
     }
 
     /// The limit that the watcher stopped the sandbox of an attempt for.
-    pub fn exhausted(&self, attempt: AttemptId) -> Option<ExhaustedLimit> {
-        let all = self.lock();
+    pub fn exhausted_limit(&self, attempt: AttemptId) -> Option<ExhaustedLimit> {
+        let all = self.lock_attempts();
         all.get(&attempt)?.as_ref()?.exhausted_limit()
     }
 
     /// Kills the sandbox of an attempt, if this process runs it.
-    pub fn kill(&self, attempt: AttemptId) {
-        if let Some(Some(control)) = self.lock().get(&attempt) {
+    pub fn kill_sandbox(&self, attempt: AttemptId) {
+        if let Some(Some(control)) = self.lock_attempts().get(&attempt) {
             control.kill_tree();
         }
     }
 
     /// Asks the worker of an attempt to save and stop; false when this process runs no such.
-    pub fn interrupt(&self, attempt: AttemptId) -> bool {
-        let all = self.lock();
+    pub fn interrupt_worker(&self, attempt: AttemptId) -> bool {
+        let all = self.lock_attempts();
         let Some(Some(control)) = all.get(&attempt) else {
             return false;
         };
@@ -452,28 +452,28 @@ impl RunningAttempts {
 
     /// Whether the sandbox of an attempt was started here and is still held.
     pub fn has_sandboxes(&self) -> bool {
-        self.lock().values().any(Option::is_some)
+        self.lock_attempts().values().any(Option::is_some)
     }
 
     /// Every attempt this process works on.
-    pub fn ids(&self) -> Vec<AttemptId> {
-        self.lock().keys().copied().collect()
+    pub fn attempt_ids(&self) -> Vec<AttemptId> {
+        self.lock_attempts().keys().copied().collect()
     }
 
     /// Ends when this process works on nothing.
-    pub async fn drained(&self) {
+    pub async fn wait_drained(&self) {
         loop {
             // Registered before the look, so that an end in between is not missed.
             let mut ended = pin!(self.ended.notified());
             ended.as_mut().enable();
-            if self.lock().is_empty() {
+            if self.lock_attempts().is_empty() {
                 return;
             }
             ended.await;
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, Option<SandboxControl>>> {
+    fn lock_attempts(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, Option<SandboxControl>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,8 +17,8 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx};
 
-use crate::attempt::{NewAttempt, insert};
-use crate::platform::{Held, Platform};
+use crate::attempt::{NewAttempt, insert_attempt};
+use crate::platform::{HeldAttempt, Deployment};
 
 /// What the platform is to do.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +43,8 @@ pub enum RunEnding<'a> {
 pub struct PlatformRun {
     /// The attempt, as it began.
     pub attempt: Attempt,
-    platform: Platform,
-    held: Held,
+    platform: Deployment,
+    held: HeldAttempt,
 }
 
 /// The runs that were made at a subject of `spec`, oldest first.
@@ -72,7 +72,7 @@ pub async fn earlier_runs(
 /// [`StoreError::Exists`] when the subject has a live attempt.
 pub async fn begin_run(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     work: PlatformWork,
 ) -> Result<PlatformRun, StoreError> {
@@ -93,10 +93,10 @@ pub async fn begin_run(
         fence: attempts::count_of_subject(tx, spec.id, subject).await? + 1,
         base_sha,
     };
-    let mut attempt = insert(tx, platform, new).await?.attempt;
+    let mut attempt = insert_attempt(tx, platform, new).await?.attempt;
     attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
     // Before the commit: an attempt that nobody holds is taken for one of a process that died.
-    let held = platform.hold(attempt.id);
+    let held = platform.hold_attempt(attempt.id);
     Ok(PlatformRun {
         attempt,
         platform: platform.clone(),
@@ -163,7 +163,7 @@ pub async fn end_run(
 }
 
 /// Ends a run that could not do its work, in a transaction of its own.
-async fn give_up(platform: &Platform, attempt: AttemptId, why: &str) -> Result<(), StoreError> {
+async fn give_up(platform: &Deployment, attempt: AttemptId, why: &str) -> Result<(), StoreError> {
     let store = &platform.store;
     store
         .write(CrashPoint::AttemptEnded, async |tx| {

@@ -21,10 +21,10 @@ use omoi_runtime::reconcile::{Entities, Next};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx, open_calls, sandboxes, specs, tasks};
 
-use crate::attempt::{end_sandbox, lose};
-use crate::consume::Consume;
+use crate::attempt::{end_sandbox, lose_attempt};
+use crate::consume::EventConsumer;
 use crate::metering::settle_left_call;
-use crate::platform::Platform;
+use crate::platform::Deployment;
 
 /// How often rows are looked at.
 const PERIOD: Duration = Duration::from_secs(3);
@@ -34,16 +34,16 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// The reaper of one process.
 pub struct Reaper {
-    platform: Platform,
+    platform: Deployment,
 }
 
 impl Reaper {
     /// A reaper on `platform`.
-    pub fn new(platform: Platform) -> Self {
+    pub fn new(platform: Deployment) -> Self {
         Self { platform }
     }
 
-    async fn pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
+    async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let live = self
             .platform
             .store
@@ -83,8 +83,8 @@ impl Reaper {
     async fn remove_base_stores(&self) -> Result<(), BoxError> {
         let data = &self.platform.data;
         let mut kept = Vec::new();
-        for project in data.mirrored()? {
-            if !base_stores(&data.mirror(project))?.is_empty() {
+        for project in data.mirrored_projects()? {
+            if !base_stores(&data.mirror_path(project))?.is_empty() {
                 kept.push(project);
             }
         }
@@ -98,7 +98,7 @@ impl Reaper {
             .await?;
         let mut mirrors = Vec::new();
         for project in kept {
-            mirrors.push((project, self.platform.mirror(project).await?));
+            mirrors.push((project, self.platform.project_mirror(project).await?));
         }
         // The packs of a large history take the disk a while to forget.
         let lifecycle = &self.platform.lifecycle;
@@ -120,7 +120,7 @@ impl Reaper {
             let over_since = attempt.ended_at.filter(|_| !attempt.state.is_live());
             if is_followed && over_since.is_some_and(|at| tx.now().since(at) >= GRACE) {
                 // It was asked, or has told its end, and does not go.
-                platform.running.kill(attempt.id);
+                platform.running.kill_sandbox(attempt.id);
             }
             if attempt.state.is_live() || is_followed {
                 return Ok(());
@@ -150,9 +150,9 @@ impl Reaper {
                 is_followed,
                 is_cancelled: is_cancelled(tx, &attempt).await?,
             };
-            let loss = reap_attempt(liveness, self.timeouts(), tx.now());
+            let loss = reap_attempt(liveness, self.worker_timeouts(), tx.now());
             if let Some(loss) = &loss {
-                lose(tx, platform, &mut attempt, loss.clone()).await?;
+                lose_attempt(tx, platform, &mut attempt, loss.clone()).await?;
             }
             Ok(loss)
         };
@@ -160,13 +160,13 @@ impl Reaper {
         let Some(loss) = loss else { return Ok(()) };
         warn!(attempt.id = %seen.id, reason = %loss.stop_reason, "Ended attempt `{}`", seen.id);
         let is_asked = loss.state == AttemptState::Interrupted;
-        if !(is_asked && platform.running.interrupt(seen.id)) {
-            platform.running.kill(seen.id);
+        if !(is_asked && platform.running.interrupt_worker(seen.id)) {
+            platform.running.kill_sandbox(seen.id);
         }
         Ok(())
     }
 
-    fn timeouts(&self) -> WorkerTimeouts {
+    fn worker_timeouts(&self) -> WorkerTimeouts {
         let settings = &self.platform.settings;
         WorkerTimeouts {
             start: settings.start_timeout,
@@ -181,7 +181,7 @@ impl Reaper {
 ///
 /// # Errors
 /// When a sandbox cannot be ended or a workspace cannot be removed.
-pub fn clear_away(platform: &Platform) -> Result<(), BoxError> {
+pub fn clear_away(platform: &Deployment) -> Result<(), BoxError> {
     let Some(provider) = &platform.sandbox else {
         return Ok(());
     };
@@ -189,7 +189,7 @@ pub fn clear_away(platform: &Platform) -> Result<(), BoxError> {
         warn!(sandbox = %name, "Destroying orphan `{name}`");
         provider.destroy_sandbox(&name)?;
     }
-    for entry in std::fs::read_dir(platform.data.work())? {
+    for entry in std::fs::read_dir(platform.data.work_folder())? {
         provider.remove_workspace(&entry?.path())?;
     }
     Ok(())
@@ -208,7 +208,7 @@ async fn is_cancelled(tx: &mut Tx, attempt: &Attempt) -> Result<bool, StoreError
     Ok(task.status == TaskStatus::Cancelled || task.fence != attempt.fence)
 }
 
-impl Consume for Reaper {
+impl EventConsumer for Reaper {
     fn consumer(&self) -> Consumer {
         Consumer::Reaper
     }
@@ -218,6 +218,6 @@ impl Consume for Reaper {
         now: Timestamp,
         entities: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
-        Box::pin(self.pass(now, entities))
+        Box::pin(self.run_pass(now, entities))
     }
 }

@@ -10,7 +10,7 @@ use omoi_store::StoreError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
 
-use crate::platform::Platform;
+use crate::platform::Deployment;
 
 /// Files by path from the root of the repository.
 pub type SpecFiles = BTreeMap<String, String>;
@@ -33,7 +33,7 @@ pub enum SpecFilesError {
 ///
 /// # Errors
 /// When the database cannot be read or an id cannot name a file.
-pub async fn rendered_files(platform: &Platform, spec: &Spec) -> Result<SpecFiles, SpecFilesError> {
+pub async fn rendered_files(platform: &Deployment, spec: &Spec) -> Result<SpecFiles, SpecFilesError> {
     let runs = platform
         .store
         .read(async |tx| phases::of_spec(tx, spec.id).await)

@@ -11,13 +11,13 @@ use omoi_git::refname::BadRefName;
 use omoi_sandbox::{GuardRefusal, LaunchError};
 use omoi_store::{StoreError, specs};
 
-use crate::platform::Platform;
-use crate::toolbox::UnreadableToolbox;
+use crate::platform::Deployment;
+use crate::sandbox_toolchain::UnreadableToolbox;
 
 /// The class of what kept work on a spec from starting, where the error says `class`. Git says in
 /// words alone that a commit is not there, so the mirror is asked for the one that every start needs.
 pub(crate) async fn class_of_start(
-    platform: &Platform,
+    platform: &Deployment,
     spec: SpecId,
     class: ErrorClass,
 ) -> ErrorClass {
@@ -31,11 +31,11 @@ pub(crate) async fn class_of_start(
 }
 
 /// Whether the mirror holds the spec's base commit; none when it cannot be asked.
-async fn has_base(platform: &Platform, spec: SpecId) -> Option<bool> {
+async fn has_base(platform: &Deployment, spec: SpecId) -> Option<bool> {
     let spec = platform.store.read(async |tx| specs::get(tx, spec).await);
     let spec = spec.await.ok()?;
     let base = ObjectId::parse(&spec.base_sha).ok()?;
-    let mirror = platform.mirror(spec.project_id).await.ok()?;
+    let mirror = platform.project_mirror(spec.project_id).await.ok()?;
     mirror.has_commit(&base).await.ok()
 }
 

@@ -15,10 +15,10 @@ use omoi_store::{Json, StoreError, Tx, specs};
 
 use crate::merges::reopen_ticket_of;
 
-pub use attempt_end::fail;
+pub use attempt_end::fail_attempted;
 pub(crate) use attempt_end::{attempt_lost, follow_up};
 pub use prerequisites::{block_dependents, block_waiting, lost_prerequisite, resolved_by};
-pub use retry::retry;
+pub use retry::retry_by_person;
 
 use prerequisites::free_dependents;
 
@@ -35,7 +35,7 @@ pub async fn of_attempt(tx: &mut Tx, attempt: &Attempt) -> Result<Option<Task>, 
 }
 
 /// Notes that the sandbox of a task's attempt is bound.
-pub(crate) async fn assigned(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError> {
+pub(crate) async fn mark_assigned(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError> {
     if let Some(mut task) = of_attempt(tx, attempt).await?
         && task.status == TaskStatus::Claiming
     {
@@ -66,7 +66,7 @@ pub async fn apply_to_task(
     // A move writes every field; what changes after the last one is saved at the end.
     let mut is_changed = false;
     for action in actions {
-        is_changed |= keep(task, &action);
+        is_changed |= keep_fields(task, &action);
         match action {
             TaskAction::Move { to, reason } => {
                 tasks::transition(tx, task, to, Some(reason)).await?;
@@ -114,7 +114,7 @@ pub async fn apply_to_task(
 }
 
 /// Takes an action that only changes fields into the row; false for any other.
-fn keep(task: &mut Task, action: &TaskAction) -> bool {
+fn keep_fields(task: &mut Task, action: &TaskAction) -> bool {
     match action {
         TaskAction::KeepRevision(revision) => {
             task.revision = Some(Json(revision.clone()));

@@ -15,11 +15,11 @@ use omoi_domain::id::AttemptId;
 use omoi_domain::lifecycle::spec::{BaseRun, BaseSuiteFacts, BaseSuiteStep, base_suite_step};
 use omoi_domain::phase::Phase;
 use omoi_domain::suite::report::read_suite_report;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
-use omoi_execution::command::{self, Command};
+use omoi_execution::command::{self, CheckoutCommand};
 use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
-use omoi_execution::toolbox::Toolbox;
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
@@ -75,8 +75,8 @@ impl SuiteRows {
 ///
 /// # Errors
 /// When the database refuses.
-pub(crate) async fn hold(
-    platform: &Platform,
+pub(crate) async fn hold_for_suite(
+    platform: &Deployment,
     spec: &Spec,
     phase: Phase,
 ) -> Result<Option<Next>, BoxError> {
@@ -114,7 +114,7 @@ struct SuiteFault {
 
 /// Has the spec wait until a person changes something.
 async fn stop_planning(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     fault: SuiteFault,
 ) -> Result<(), StoreError> {
@@ -127,7 +127,7 @@ async fn stop_planning(
     stopped.await
 }
 
-async fn start(platform: &Platform, spec: &Spec, suite: Check) -> Result<(), StoreError> {
+async fn start(platform: &Deployment, spec: &Spec, suite: Check) -> Result<(), StoreError> {
     let begun = platform
         .store
         .write(CrashPoint::AttemptCreated, async |tx| {
@@ -147,20 +147,20 @@ async fn start(platform: &Platform, spec: &Spec, suite: Check) -> Result<(), Sto
 }
 
 async fn run_suite(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     suite: &Check,
     attempt: AttemptId,
 ) -> Result<(), BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
-    let toolbox = Toolbox::of_spec(spec)?;
-    let mirror = platform.mirror(spec.project_id).await?;
+    let toolbox = SandboxToolchain::of_spec(spec)?;
+    let mirror = platform.project_mirror(spec.project_id).await?;
     let tree = mirror.tree_of(&base).await?;
     let now = platform
         .store
         .read(async |tx| Ok::<_, StoreError>(tx.now()));
     let started_at = now.await?;
-    let command = Command {
+    let command = CheckoutCommand {
         spec,
         commit: &base,
         command: &suite.command,
@@ -168,7 +168,7 @@ async fn run_suite(
         timeout: Duration::from_secs(u64::try_from(suite.timeout_s).unwrap_or(0)),
         toolbox: &toolbox,
     };
-    let ran = command::run(platform, command).await?;
+    let ran = command::run_in_checkout(platform, command).await?;
     let run = CheckRun {
         spec: spec.id,
         check: suite.id,

@@ -27,7 +27,7 @@ pub(crate) const INVALID_OUTPUT: &str = "invalid_output";
 
 /// A judged output.
 #[derive(Debug)]
-pub struct Judged {
+pub struct JudgedOutput {
     /// The output, as far as it could be put together.
     pub output: Option<Value>,
     /// The evaluator's verdict.
@@ -36,7 +36,7 @@ pub struct Judged {
     pub sync: Option<SyncOutput>,
 }
 
-impl Judged {
+impl JudgedOutput {
     /// What could not even be put together.
     pub(crate) const fn incomplete(evaluation: PhaseEvaluation) -> Self {
         Self {
@@ -99,7 +99,7 @@ pub fn judge_output(
     phase: Phase,
     output: Value,
     facts: &EvaluationFacts,
-) -> Result<Judged, BoxError> {
+) -> Result<JudgedOutput, BoxError> {
     let sync = match phase {
         Phase::Sync => Some(computed_sync(&output, facts)?),
         _ => None,
@@ -108,7 +108,7 @@ pub fn judge_output(
         Some(sync) => serde_json::to_value(sync)?,
         None => output,
     };
-    Ok(Judged {
+    Ok(JudgedOutput {
         evaluation: evaluate_output(phase, &output, facts),
         output: Some(output),
         sync,

@@ -9,7 +9,7 @@ use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::phase::Phase;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_execution::intake::IntakeError;
 use omoi_git::object::ObjectId;
 use omoi_plan::items::{
@@ -34,8 +34,8 @@ const ITEM_BYTES_MAX: usize = 100 << 10;
 /// # Errors
 /// [`IntakeError::Refused`] with what was expected, for the model to mend;
 /// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
-pub async fn submit(
-    platform: &Platform,
+pub async fn submit_item(
+    platform: &Deployment,
     attempt: &Attempt,
     body: SubmitItem,
 ) -> Result<ItemAck, IntakeError> {
@@ -82,7 +82,7 @@ pub async fn submit(
 ///
 /// # Errors
 /// [`IntakeError::Refused`] naming what is missing.
-pub async fn done(platform: &Platform, attempt: &Attempt) -> Result<DoneAck, IntakeError> {
+pub async fn done(platform: &Deployment, attempt: &Attempt) -> Result<DoneAck, IntakeError> {
     let phase = phase_of(attempt)?;
     let items = platform
         .store

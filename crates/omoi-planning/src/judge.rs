@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize as _;
 
 use omoi_domain::phase::Phase;
-use omoi_execution::Platform;
-use omoi_execution::integration::output;
+use omoi_execution::Deployment;
+use omoi_execution::integration::phase_output;
 use omoi_plan::evaluate::EvaluationFacts;
 use omoi_plan::items::OutputItem;
 use omoi_plan::outputs::TasksOutput;
@@ -15,7 +15,7 @@ use omoi_store::StoreError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
 
-use crate::gate::{Judged, assembled, guidance, judge_output};
+use crate::gate::{JudgedOutput, assembled, guidance, judge_output};
 use crate::items::journal;
 use crate::{proofs, tree};
 
@@ -28,11 +28,11 @@ pub(crate) struct PhaseMaterial {
 }
 
 /// Judges what the items of `phase` make.
-pub(crate) async fn judge(
-    platform: &Platform,
+pub(crate) async fn judge_phase(
+    platform: &Deployment,
     spec: &Spec,
     phase: Phase,
-) -> Result<Judged, BoxError> {
+) -> Result<JudgedOutput, BoxError> {
     let material = platform.store.read(async |tx| {
         Ok::<_, StoreError>(PhaseMaterial {
             items: journal(tx, spec.id, phase).await?,
@@ -44,16 +44,16 @@ pub(crate) async fn judge(
 
 /// Judges what `material` makes.
 pub(crate) async fn judge_items(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     phase: Phase,
     material: PhaseMaterial,
-) -> Result<Judged, BoxError> {
+) -> Result<JudgedOutput, BoxError> {
     let PhaseMaterial { items, runs } = material;
     let mut facts = facts(platform, spec, phase, &runs).await?;
     let assembled = match assembled(phase, &items, platform.settings_of(spec).check_timeout) {
-        Ok(output) => output,
-        Err(evaluation) => return Ok(Judged::incomplete(*evaluation)),
+        Ok(output) => phase_output,
+        Err(evaluation) => return Ok(JudgedOutput::incomplete(*evaluation)),
     };
     if phase == Phase::Tasks
         && let Ok(tasks) = TasksOutput::deserialize(&assembled)
@@ -64,7 +64,7 @@ pub(crate) async fn judge_items(
 }
 
 async fn facts(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     phase: Phase,
     runs: &[PhaseRun],
@@ -73,11 +73,11 @@ async fn facts(
         repo: tree::facts(platform, spec).await?,
         request: spec.original_request.clone(),
         instructions: guidance(phase),
-        explore: output(runs, Phase::Explore)?,
-        prd: output(runs, Phase::Prd)?,
-        requirements: output(runs, Phase::Requirements)?,
-        design: output(runs, Phase::Design)?,
-        tasks: output(runs, Phase::Tasks)?,
+        explore: phase_output(runs, Phase::Explore)?,
+        prd: phase_output(runs, Phase::Prd)?,
+        requirements: phase_output(runs, Phase::Requirements)?,
+        design: phase_output(runs, Phase::Design)?,
+        tasks: phase_output(runs, Phase::Tasks)?,
         base_exits: BTreeMap::new(),
     })
 }

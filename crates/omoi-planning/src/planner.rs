@@ -15,8 +15,8 @@ use omoi_domain::event::Consumer;
 use omoi_domain::id::SpecId;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
-use omoi_execution::Platform;
-use omoi_execution::consume::Consume;
+use omoi_execution::Deployment;
+use omoi_execution::consume::EventConsumer;
 use omoi_execution::platform::NO_MODEL;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, EntityTurn, Next};
@@ -27,7 +27,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
-use self::files::Rendered;
+use self::files::RenderedFiles;
 pub(crate) use self::phase_change::end_planning;
 
 /// Steps of one spec that may fail in a row.
@@ -35,26 +35,26 @@ const FAILURES_MAX: u32 = 3;
 
 /// The planner of one process.
 pub struct Planner {
-    platform: Platform,
+    platform: Deployment,
     /// How often in a row the step of a spec failed.
     failures: BTreeMap<SpecId, u32>,
     /// Specs left alone, each told of once.
     left_alone: BTreeSet<SpecId>,
-    rendered: Rendered,
+    rendered: RenderedFiles,
 }
 
 impl Planner {
     /// A planner on `platform`.
-    pub fn new(platform: Platform) -> Self {
+    pub fn new(platform: Deployment) -> Self {
         Self {
             platform,
             failures: BTreeMap::new(),
             left_alone: BTreeSet::new(),
-            rendered: Rendered::default(),
+            rendered: RenderedFiles::default(),
         }
     }
 
-    async fn pass(&mut self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
+    async fn run_pass(&mut self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let store = &self.platform.store;
         let executing = store.read(async |tx| specs::with_status(tx, SpecStatus::Executing).await);
         let executing = executing.await?;
@@ -68,7 +68,7 @@ impl Planner {
             }
             let (id, entity) = (spec.id, spec.label());
             let platform = &self.platform;
-            let step = async { step::step(platform, adopted(platform, spec).await?).await };
+            let step = async { step::planner_step(platform, adopted(platform, spec).await?).await };
             match entities.give_turn(now, entity, step).await {
                 EntityTurn::Done(found) => {
                     self.failures.remove(&id);
@@ -116,7 +116,7 @@ impl Planner {
 }
 
 /// The spec, which gets the model of this process where the one that took the idea had none.
-async fn adopted(platform: &Platform, mut spec: Spec) -> Result<Spec, StoreError> {
+async fn adopted(platform: &Deployment, mut spec: Spec) -> Result<Spec, StoreError> {
     if spec.model != NO_MODEL || platform.model_label == NO_MODEL {
         return Ok(spec);
     }
@@ -134,7 +134,7 @@ pub(crate) fn output_digest(output: &Value) -> String {
     hex::encode(Sha256::digest(output.to_string()))
 }
 
-impl Consume for Planner {
+impl EventConsumer for Planner {
     fn consumer(&self) -> Consumer {
         Consumer::Planner
     }
@@ -144,6 +144,6 @@ impl Consume for Planner {
         now: Timestamp,
         entities: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
-        Box::pin(self.pass(now, entities))
+        Box::pin(self.run_pass(now, entities))
     }
 }

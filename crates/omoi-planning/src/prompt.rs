@@ -3,9 +3,9 @@
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use omoi_domain::phase::Phase;
-use omoi_execution::Platform;
-use omoi_execution::attempt::Brief;
-use omoi_execution::integration::output;
+use omoi_execution::Deployment;
+use omoi_execution::attempt::AttemptBrief;
+use omoi_execution::integration::phase_output;
 use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
 use omoi_plan::evaluate::score_criteria;
 use omoi_plan::outputs::{DesignOutput, RequirementsOutput, SyncOpinion, TasksOutput};
@@ -39,16 +39,16 @@ pub const fn guidance(phase: Phase) -> &'static str {
 }
 
 /// The orders of the `attempt`th attempt at a phase.
-pub(crate) async fn brief(
-    platform: &Platform,
+pub(crate) async fn phase_brief(
+    platform: &Deployment,
     spec: &Spec,
     run: &PhaseRun,
     attempt: u32,
-) -> Result<Brief, BoxError> {
+) -> Result<AttemptBrief, BoxError> {
     let phase = run.phase;
     let settings = platform.settings_of(spec);
     let system = strict().render_str(SYSTEM, context! { workspace => inside::WORK })?;
-    Ok(Brief {
+    Ok(AttemptBrief {
         subject_ref: phase.as_str().to_owned(),
         system,
         prompt: prompt(platform, spec, run, attempt).await?,
@@ -79,7 +79,7 @@ pub(crate) fn strict() -> Environment<'static> {
 }
 
 async fn prompt(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     run: &PhaseRun,
     attempt: u32,
@@ -140,9 +140,9 @@ fn computed(phase: Phase, runs: &[PhaseRun]) -> Result<Option<String>, BoxError>
         return Ok(None);
     }
     let (Some(requirements), Some(design), Some(tasks)) = (
-        output::<RequirementsOutput>(runs, Phase::Requirements)?,
-        output::<DesignOutput>(runs, Phase::Design)?,
-        output::<TasksOutput>(runs, Phase::Tasks)?,
+        phase_output::<RequirementsOutput>(runs, Phase::Requirements)?,
+        phase_output::<DesignOutput>(runs, Phase::Design)?,
+        phase_output::<TasksOutput>(runs, Phase::Tasks)?,
     ) else {
         return Ok(None);
     };

@@ -18,10 +18,10 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
 use omoi_domain::phase::Phase;
 use omoi_domain::time::Timestamp;
-use omoi_execution::Platform;
-use omoi_execution::command::{self, Command, CommandError as RunError};
+use omoi_execution::Deployment;
+use omoi_execution::command::{self, CheckoutCommand, CommandError as RunError};
 use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
-use omoi_execution::toolbox::Toolbox;
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::object::ObjectId;
 use omoi_plan::items::{OutputItem, assemble_output};
 use omoi_plan::outputs::TasksOutput;
@@ -76,7 +76,7 @@ pub(crate) fn known(
 /// # Errors
 /// When they failed to run [`SPAWNS_MAX`] times.
 pub(crate) async fn run_open(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     run: &PhaseRun,
     since: Timestamp,
@@ -145,7 +145,7 @@ fn proof_step(open: &OpenProofs, tried: &[Attempt], since: Timestamp) -> ProofSt
 }
 
 async fn start(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     round: u32,
     open: OpenProofs,
@@ -166,11 +166,11 @@ async fn start(
     Ok(())
 }
 
-async fn run_proofs(platform: &Platform, spec: &Spec, open: &OpenProofs) -> Result<Kept, BoxError> {
+async fn run_proofs(platform: &Deployment, spec: &Spec, open: &OpenProofs) -> Result<Kept, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
-    let toolbox = Toolbox::of_spec(spec)?;
+    let toolbox = SandboxToolchain::of_spec(spec)?;
     let one = async |(digest, check): (&String, &PlannedCheck)| {
-        let command = Command {
+        let command = CheckoutCommand {
             spec,
             commit: &base,
             command: &check.command,
@@ -178,7 +178,7 @@ async fn run_proofs(platform: &Platform, spec: &Spec, open: &OpenProofs) -> Resu
             timeout: Duration::from_secs(check.timeout_s.unwrap_or(CHECK_TIMEOUT_S).into()),
             toolbox: &toolbox,
         };
-        let ran = command::run(platform, command).await?;
+        let ran = command::run_in_checkout(platform, command).await?;
         Ok::<_, RunError>((digest.clone(), ran.exit_code))
     };
     let exits = stream::iter(open).map(one).buffer_unordered(AT_ONCE);
@@ -188,7 +188,7 @@ async fn run_proofs(platform: &Platform, spec: &Spec, open: &OpenProofs) -> Resu
 /// Keeps how the proofs ended, and ends their attempt. One that is over already, as after a lost lease,
 /// writes nothing.
 async fn keep_exits(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     attempt: AttemptId,
     exits: Kept,

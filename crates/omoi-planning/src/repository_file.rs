@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use omoi_domain::repository_settings::{REPOSITORY_FILE, RepositorySettings};
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_git::mirror::{EntryKind, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
@@ -53,7 +53,7 @@ pub enum RepositoryFileError {
 ///
 /// # Errors
 /// [`RepositoryFileError`].
-pub(crate) async fn read(
+pub(crate) async fn read_repository_file(
     mirror: &Mirror,
     commit: &ObjectId,
     own: &Config,
@@ -105,7 +105,7 @@ async fn text_at(
 /// # Errors
 /// [`RepositoryFileError::Guarded`].
 pub(crate) fn expect_shown(
-    platform: &Platform,
+    platform: &Deployment,
     settings: &RepositorySettings,
 ) -> Result<(), RepositoryFileError> {
     for path in &settings.read_only {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::repository_settings::RepositorySettings;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_git::mirror::{FetchRef, Mirror};
 use omoi_git::refname::RefName;
 use omoi_git::repo::{InspectError, RepoInfo, inspect_repository};
@@ -20,7 +20,7 @@ use crate::repository_file;
 #[derive(Clone, Copy)]
 pub struct RepositoryReader<'a> {
     /// The platform.
-    pub platform: &'a Platform,
+    pub platform: &'a Deployment,
     /// The machine, for surveys.
     pub host: &'a HostEnvironment,
     /// The configuration that the repository's own file is limited by.
@@ -52,14 +52,14 @@ impl RepositoryReader<'_> {
         info: RepoInfo,
     ) -> Result<OpenedRepository, CreateError> {
         let project = ensure_project(tenant, &info).await?;
-        let mirror = self.platform.mirror(project.id).await?;
+        let mirror = self.platform.project_mirror(project.id).await?;
         let fetch = FetchRef {
             commit: info.head.clone(),
             target: RefName::parse(&format!("refs/omoios/base/{}", info.head))?,
         };
         mirror.fetch_from(&info, &[fetch]).await?;
         let home = self.host.home.as_deref();
-        let settings = repository_file::read(&mirror, &info.head, self.config, home).await?;
+        let settings = repository_file::read_repository_file(&mirror, &info.head, self.config, home).await?;
         repository_file::expect_shown(self.platform, &settings)?;
         Ok(OpenedRepository {
             info,

@@ -11,8 +11,8 @@ use omoi_domain::opinion::PlanOpinion;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_domain::time::Timestamp;
-use omoi_execution::Platform;
-use omoi_execution::integration::output;
+use omoi_execution::Deployment;
+use omoi_execution::integration::phase_output;
 use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::meter::ModelCaller;
@@ -44,7 +44,7 @@ const SYSTEM: &str = include_str!("../prompts/judge.md");
 const QUESTION: &str = include_str!("../prompts/judge_question.md");
 
 /// What the second opinion on an output means for its phase.
-pub(crate) enum Standing {
+pub(crate) enum OpinionStanding {
     /// It is on its way.
     Open,
     /// The phase goes on.
@@ -55,11 +55,11 @@ pub(crate) enum Standing {
 
 /// Where the second opinion on `tasks`, which passed the gate, stands; asks for it where nobody has.
 pub(crate) async fn standing(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     run: &PhaseRun,
     tasks: &TasksOutput,
-) -> Result<Standing, BoxError> {
+) -> Result<OpinionStanding, BoxError> {
     let read = platform.store.read(async |tx| {
         let known = opinions::find(tx, spec.id).await?;
         let subject = AttemptSubject::PlanOpinion;
@@ -70,20 +70,20 @@ pub(crate) async fn standing(
         let has_attempts_left = run.attempts < platform.settings_of(spec).phase_attempts_max;
         let step = opinion_step(&known.opinion(), known.was_sent_back, has_attempts_left);
         return Ok(match step {
-            OpinionStep::GoOn => Standing::GoOn,
-            OpinionStep::SendBack(says) => Standing::SendBack(says),
+            OpinionStep::GoOn => OpinionStanding::GoOn,
+            OpinionStep::SendBack(says) => OpinionStanding::SendBack(says),
         });
     }
     let since = run.started_at.unwrap_or(spec.created_at);
     match question_step(platform.llm.as_ref(), &tried, since) {
-        QuestionStep::Await => Ok(Standing::Open),
+        QuestionStep::Await => Ok(OpinionStanding::Open),
         QuestionStep::Skip(why) => {
-            let asked = Asked::of(platform, run);
+            let asked = AskedOpinion::of(platform, run);
             let skipped = platform.store.write(CrashPoint::AttemptEnded, async |tx| {
                 keep(tx, spec, &asked, Err(why.to_owned())).await
             });
             skipped.await?;
-            Ok(Standing::GoOn)
+            Ok(OpinionStanding::GoOn)
         }
         QuestionStep::Ask(llm) => {
             let question = PlanQuestion {
@@ -93,7 +93,7 @@ pub(crate) async fn standing(
                 tasks: tasks.clone(),
             };
             start(question, llm.clone()).await?;
-            Ok(Standing::Open)
+            Ok(OpinionStanding::Open)
         }
     }
 }
@@ -126,7 +126,7 @@ fn question_step<'a>(
 
 /// One question on its way.
 struct PlanQuestion {
-    platform: Platform,
+    platform: Deployment,
     spec: Spec,
     run: PhaseRun,
     tasks: TasksOutput,
@@ -162,14 +162,14 @@ async fn start(question: PlanQuestion, llm: LlmClient) -> Result<(), StoreError>
 }
 
 /// Who is asked about what.
-struct Asked {
+struct AskedOpinion {
     input_digest: Option<String>,
     model: String,
     is_same_model: bool,
 }
 
-impl Asked {
-    fn of(platform: &Platform, run: &PhaseRun) -> Self {
+impl AskedOpinion {
+    fn of(platform: &Deployment, run: &PhaseRun) -> Self {
         let routes = platform.llm.as_ref().map(|llm| &llm.routes);
         let named = |name| routes.map(|routes| routes.route_named(name).model.clone());
         let judge = named(RouteName::Judge);
@@ -216,7 +216,7 @@ async fn ask(question: &PlanQuestion, llm: &LlmClient) -> Result<PlanOpinion, Op
     let runs = platform
         .store
         .read(async |tx| phases::of_spec(tx, spec.id).await);
-    let requirements = output::<RequirementsOutput>(&runs.await?, Phase::Requirements)?;
+    let requirements = phase_output::<RequirementsOutput>(&runs.await?, Phase::Requirements)?;
     let caller = ModelCaller {
         principal: Principal {
             org: spec.org_id,
@@ -250,7 +250,7 @@ fn prompt(
     requirements: Option<&RequirementsOutput>,
     tasks: &TasksOutput,
 ) -> Result<String, minijinja::Error> {
-    let all = requirements.map_or(&[][..], |output| &output.requirements);
+    let all = requirements.map_or(&[][..], |output| &phase_output.requirements);
     let criteria = all.iter().flat_map(|requirement| {
         let numbered = requirement.acceptance_criteria.iter().enumerate();
         numbered.map(|(n, text)| context! { id => criterion_id(&requirement.id, n + 1), text })
@@ -292,7 +292,7 @@ async fn end(
     said: Result<PlanOpinion, String>,
 ) -> Result<(), StoreError> {
     let PlanQuestion { platform, spec, .. } = question;
-    let asked = Asked::of(platform, &question.run);
+    let asked = AskedOpinion::of(platform, &question.run);
     let ended = platform.store.write(CrashPoint::AttemptEnded, async |tx| {
         if !end_run(tx, attempt, RunEnding::Done).await? {
             return Ok(());
@@ -305,7 +305,7 @@ async fn end(
 async fn keep(
     tx: &mut Tx,
     spec: &Spec,
-    asked: &Asked,
+    asked: &AskedOpinion,
     said: Result<PlanOpinion, String>,
 ) -> Result<(), StoreError> {
     let (doubts, skipped) = match said {

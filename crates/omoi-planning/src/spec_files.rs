@@ -1,7 +1,7 @@
 //! The files under `.omoi_os/` from what is stored of a spec.
 
 use omoi_domain::phase::Phase;
-use omoi_execution::integration::output;
+use omoi_execution::integration::phase_output;
 use omoi_execution::spec_files::SpecFiles;
 use omoi_plan::artifacts::{DocumentSources, SpecFileMeta, render_files};
 use omoi_plan::outputs::{DesignOutput, PrdOutput, RequirementsOutput, SyncOutput, TasksOutput};
@@ -14,11 +14,11 @@ use omoi_store::specs::Spec;
 /// # Errors
 /// When an output is not of its phase, or an id cannot name a file.
 pub fn render_spec_files(spec: &Spec, runs: &[PhaseRun]) -> Result<SpecFiles, BoxError> {
-    let prd = output::<PrdOutput>(runs, Phase::Prd)?;
-    let requirements = output::<RequirementsOutput>(runs, Phase::Requirements)?;
-    let design = output::<DesignOutput>(runs, Phase::Design)?;
-    let tasks = output::<TasksOutput>(runs, Phase::Tasks)?;
-    let sync = output::<SyncOutput>(runs, Phase::Sync)?;
+    let prd = phase_output::<PrdOutput>(runs, Phase::Prd)?;
+    let requirements = phase_output::<RequirementsOutput>(runs, Phase::Requirements)?;
+    let design = phase_output::<DesignOutput>(runs, Phase::Design)?;
+    let tasks = phase_output::<TasksOutput>(runs, Phase::Tasks)?;
+    let sync = phase_output::<SyncOutput>(runs, Phase::Sync)?;
     let meta = SpecFileMeta {
         spec_id: spec.id,
         number: spec.number,

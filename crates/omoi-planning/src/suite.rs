@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use omoi_domain::check::CheckKind;
 use omoi_domain::suite::verdict::{BaseVerdict, judge_base};
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_git::survey::{CommandHint, Survey};
 use omoi_store::checks::{self, Check};
 use omoi_store::specs::Spec;
@@ -16,7 +16,7 @@ use crate::tree;
 const NO_SUITE: &str = "none";
 
 /// The command a person or the repository's file `named`, or the one that was found in the tree.
-pub(crate) fn chosen(named: Option<&str>, survey: &Survey) -> Option<String> {
+pub(crate) fn chosen_suite(named: Option<&str>, survey: &Survey) -> Option<String> {
     match named.map(str::trim) {
         None | Some("") => survey.suite_command().map(CommandHint::at_root),
         Some(NO_SUITE) => None,
@@ -25,9 +25,9 @@ pub(crate) fn chosen(named: Option<&str>, survey: &Survey) -> Option<String> {
 }
 
 /// Writes the spec's suite as its check.
-pub(crate) async fn insert(
+pub(crate) async fn insert_suite(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
 ) -> Result<(), StoreError> {
     let Some(command) = spec.suite_command() else {
@@ -53,13 +53,13 @@ pub(crate) async fn insert(
 /// where its last run would not let the work begin: what was missing may be there now.
 pub(crate) async fn set_up_again(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     spec: &mut Spec,
     named: Option<&str>,
 ) -> Result<(), StoreError> {
     let stands = checks::suite_of_spec(tx, spec.id).await?;
     let wanted = match named {
-        Some(_) => chosen(named, &tree::survey(spec)?),
+        Some(_) => chosen_suite(named, &tree::survey(spec)?),
         None => spec.options.0.suite.clone(),
     };
     if wanted != spec.options.0.suite {
@@ -67,7 +67,7 @@ pub(crate) async fn set_up_again(
         if let Some(check) = stands {
             checks::drop_suite(tx, check.id).await?;
         }
-        return insert(tx, platform, spec).await;
+        return insert_suite(tx, platform, spec).await;
     }
     let Some(check) = stands else { return Ok(()) };
     let base = checks::base_receipt(tx, check.id).await?;

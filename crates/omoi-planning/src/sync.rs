@@ -13,7 +13,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::retry::TASK_RETRIES_MAX;
 use omoi_domain::task::{TaskStatus, TicketPhase};
 use omoi_domain::ticket::TicketStatus;
-use omoi_execution::integration::{output, task_branch};
+use omoi_execution::integration::{phase_output, task_branch};
 use omoi_plan::coverage::PlannedOutputs;
 use omoi_plan::ids::check_id;
 use omoi_plan::outputs::SyncOutput;
@@ -24,7 +24,7 @@ use omoi_plan::sync::{
 };
 use omoi_store::checks::{self, Check};
 use omoi_store::phases::PhaseRun;
-use omoi_store::projects::{Counter, take_numbers};
+use omoi_store::projects::{NumberCounter, take_numbers};
 use omoi_store::requirements::{Criterion, Requirement};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
@@ -55,12 +55,12 @@ pub enum ApplyError {
 /// # Errors
 /// [`StoreError::Corrupt`] when what is stored is no output of sync.
 pub fn computed_summary(runs: &[PhaseRun]) -> Result<Option<SpecSummary>, StoreError> {
-    let sync = output::<SyncOutput>(runs, Phase::Sync)?;
+    let sync = phase_output::<SyncOutput>(runs, Phase::Sync)?;
     Ok(sync.map(|sync| sync.spec_summary))
 }
 
 /// Everything sync writes from.
-pub struct Accepted<'a> {
+pub struct AcceptedPlan<'a> {
     /// The accepted outputs.
     pub planned: PlannedOutputs<'a>,
     /// The computed verdict.
@@ -71,7 +71,7 @@ pub struct Accepted<'a> {
 
 /// Row ids by plan-local id.
 #[derive(Default)]
-struct Known {
+struct KnownRows {
     requirements: BTreeMap<String, RequirementId>,
     criteria: BTreeMap<String, CriterionId>,
     tickets: BTreeMap<String, TicketId>,
@@ -80,7 +80,7 @@ struct Known {
 }
 
 /// Human numbers taken for new rows, handed out in plan order.
-struct Numbers {
+struct TakenNumbers {
     ticket: i64,
     task: i64,
 }
@@ -89,10 +89,10 @@ struct Numbers {
 ///
 /// # Errors
 /// [`ApplyError`]; the caller must roll back.
-pub async fn apply(
+pub async fn apply_plan(
     tx: &mut Tx,
     spec: &Spec,
-    accepted: Accepted<'_>,
+    accepted: AcceptedPlan<'_>,
 ) -> Result<SyncPlan, ApplyError> {
     let exits: BTreeMap<String, i32> = accepted
         .base_exits
@@ -145,7 +145,7 @@ pub async fn apply(
 /// The id a criterion of this plan will have; ids are handed out before the rows are written.
 fn planned_criterion(
     plan: &SyncPlan,
-    known: &mut Known,
+    known: &mut KnownRows,
     tx: &Tx,
     local: &str,
 ) -> Result<CriterionId, ApplyError> {
@@ -161,12 +161,12 @@ fn planned_criterion(
     Ok(id)
 }
 
-async fn numbers(tx: &mut Tx, spec: &Spec, plan: &SyncPlan) -> Result<Numbers, StoreError> {
+async fn numbers(tx: &mut Tx, spec: &Spec, plan: &SyncPlan) -> Result<TakenNumbers, StoreError> {
     let tickets = plan.n_created(RowKind::Ticket) as i64;
     let tasks = plan.n_created(RowKind::Task) as i64;
-    Ok(Numbers {
-        ticket: take_numbers(tx, spec.project_id, Counter::Ticket, tickets).await?,
-        task: take_numbers(tx, spec.project_id, Counter::Task, tasks).await?,
+    Ok(TakenNumbers {
+        ticket: take_numbers(tx, spec.project_id, NumberCounter::Ticket, tickets).await?,
+        task: take_numbers(tx, spec.project_id, NumberCounter::Task, tasks).await?,
     })
 }
 
@@ -180,8 +180,8 @@ async fn create(
     tx: &mut Tx,
     spec: &Spec,
     row: &PlanRow,
-    known: &mut Known,
-    numbers: &mut Numbers,
+    known: &mut KnownRows,
+    numbers: &mut TakenNumbers,
     links: &BTreeMap<String, Vec<CriterionId>>,
 ) -> Result<(), ApplyError> {
     match row {
@@ -221,7 +221,7 @@ async fn requirement(
     tx: &mut Tx,
     spec: &Spec,
     row: &RequirementRow,
-    known: &mut Known,
+    known: &mut KnownRows,
 ) -> Result<(), ApplyError> {
     let id = tx.new_id();
     known.requirements.insert(row.local_id.clone(), id);
@@ -250,7 +250,7 @@ async fn criterion(
     tx: &mut Tx,
     spec: &Spec,
     row: &CriterionRow,
-    known: &mut Known,
+    known: &mut KnownRows,
 ) -> Result<(), ApplyError> {
     let id = known
         .criteria
@@ -276,7 +276,7 @@ async fn ticket(
     spec: &Spec,
     row: &TicketRow,
     number: i64,
-    known: &mut Known,
+    known: &mut KnownRows,
 ) -> Result<(), ApplyError> {
     let ticket = Ticket {
         id: tx.new_id(),
@@ -303,7 +303,7 @@ async fn task(
     spec: &Spec,
     row: &TaskRow,
     number: i64,
-    known: &mut Known,
+    known: &mut KnownRows,
 ) -> Result<(), ApplyError> {
     let id: TaskId = tx.new_id();
     let files: Vec<String> = row
@@ -371,7 +371,7 @@ async fn check(
     tx: &mut Tx,
     spec: &Spec,
     row: &CheckRow,
-    known: &mut Known,
+    known: &mut KnownRows,
     links: &BTreeMap<String, Vec<CriterionId>>,
 ) -> Result<(), ApplyError> {
     let check = Check {
@@ -392,7 +392,7 @@ async fn check(
 }
 
 /// Changes a row nobody has begun to work on.
-async fn change(tx: &mut Tx, row: &PlanRow, known: &Known) -> Result<(), ApplyError> {
+async fn change(tx: &mut Tx, row: &PlanRow, known: &KnownRows) -> Result<(), ApplyError> {
     match row {
         PlanRow::Ticket(row) => {
             let mut ticket = tickets::get(tx, resolve(&known.tickets, &row.local_id)?).await?;
@@ -423,7 +423,7 @@ fn goes_along(key: &RowKey, plan: &SyncPlan) -> bool {
 }
 
 /// Takes a row that left the plan out of the work; nothing is deleted.
-async fn retire(tx: &mut Tx, key: &RowKey, known: &Known) -> Result<(), ApplyError> {
+async fn retire(tx: &mut Tx, key: &RowKey, known: &KnownRows) -> Result<(), ApplyError> {
     if key.kind != RowKind::Task {
         return Err(ApplyError::Conflicts(vec![key.to_string()]));
     }

@@ -6,7 +6,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use omoi_domain::id::ProjectId;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_execution::intake::IntakeError;
 use omoi_git::object::ObjectId;
 use omoi_git::survey::{Survey, texts_of_commit};
@@ -32,14 +32,14 @@ static READ: ByCommit<RepositoryFacts> = Mutex::new(Vec::new());
 /// The tracked files at `commit`. Items come by the hundred and trees have many files: each tree
 /// is listed once.
 pub(crate) async fn tracked(
-    platform: &Platform,
+    platform: &Deployment,
     project: ProjectId,
     commit: &ObjectId,
 ) -> Result<Arc<RepoPaths>, IntakeError> {
     if let Some(found) = kept(&LISTED, commit) {
         return Ok(found);
     }
-    let entries = platform.mirror(project).await?.list_tree(commit).await?;
+    let entries = platform.project_mirror(project).await?.list_tree(commit).await?;
     let paths = entries.iter().map(|entry| entry.path.to_string());
     let paths = Arc::new(RepoPaths::new(paths));
     keep(&LISTED, commit, &paths);
@@ -48,7 +48,7 @@ pub(crate) async fn tracked(
 
 /// All that the gates hold claims about the spec's repository against.
 pub(crate) async fn facts(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
 ) -> Result<Arc<RepositoryFacts>, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
@@ -56,7 +56,7 @@ pub(crate) async fn facts(
         return Ok(found);
     }
     let paths = tracked(platform, spec.project_id, &base).await?;
-    let mirror = platform.mirror(spec.project_id).await?;
+    let mirror = platform.project_mirror(spec.project_id).await?;
     let texts = texts_of_commit(&mirror, &base).await?;
     let facts = Arc::new(repository_facts((*paths).clone(), &texts, &survey(spec)?));
     keep(&READ, &base, &facts);
@@ -78,7 +78,7 @@ fn kept<T>(cache: &ByCommit<T>, commit: &ObjectId) -> Option<Arc<T>> {
 }
 
 /// The tracked files at the spec's base commit.
-pub(crate) async fn of_spec(platform: &Platform, spec: &Spec) -> Result<Arc<RepoPaths>, BoxError> {
+pub(crate) async fn of_spec(platform: &Deployment, spec: &Spec) -> Result<Arc<RepoPaths>, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
     Ok(tracked(platform, spec.project_id, &base).await?)
 }

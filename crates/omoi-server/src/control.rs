@@ -16,8 +16,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use omoi_domain::event::Actor;
-use omoi_execution::Platform;
-use omoi_execution::disk_room::Shortage;
+use omoi_execution::Deployment;
+use omoi_execution::disk_room::DiskShortage;
 use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::repository_reader::RepositoryReader;
 use omoi_protocol::control::{DiskStall, FailingEntity, LoopStatus, ProcessStatus};
@@ -35,7 +35,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 #[derive(Clone)]
 pub struct ControlSurface {
     /// The platform.
-    pub platform: Platform,
+    pub platform: Deployment,
     /// The machine, for surveys.
     pub host: HostEnvironment,
     /// The configuration of this process.
@@ -114,7 +114,7 @@ async fn status(State(surface): Surface) -> Json<ProcessStatus> {
     })
 }
 
-fn disk_stall(platform: &Platform) -> Option<DiskStall> {
+fn disk_stall(platform: &Deployment) -> Option<DiskStall> {
     let for_ms = |since| platform.clock.now().since(since).as_millis() as u64;
     if let Some(stalled) = platform.store.store().stalled() {
         return Some(DiskStall {
@@ -122,7 +122,7 @@ fn disk_stall(platform: &Platform) -> Option<DiskStall> {
             reason: "the disk of the database is full or takes no writes".to_owned(),
         });
     }
-    let Shortage { since, low } = platform.disk_shortage()?;
+    let DiskShortage { since, low } = platform.disk_shortage()?;
     let mib = |bytes: u64| bytes >> 20;
     // What runs is let finish, however long it takes.
     let ms = match platform.running.has_sandboxes() {
@@ -133,7 +133,7 @@ fn disk_stall(platform: &Platform) -> Option<DiskStall> {
         ms,
         reason: format!(
             "the disk below `{}` has {} MiB free, and work begins with {} MiB",
-            platform.data.root().display(),
+            platform.data.root_folder().display(),
             mib(low.free_bytes),
             mib(low.floor_bytes)
         ),

@@ -36,9 +36,9 @@ pub(crate) struct ApiError {
 pub(crate) struct Inside(pub(crate) String);
 
 /// A body that reads as `T`; anything else is refused in the shape of every refusal.
-pub(crate) struct Given<T>(pub(crate) T);
+pub(crate) struct JsonBody<T>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {

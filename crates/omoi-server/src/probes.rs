@@ -10,7 +10,7 @@ use axum::routing::get;
 
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_runtime::reconcile::StatusReader;
 use omoi_store::{StoreError, events, specs, tasks};
 
@@ -18,9 +18,9 @@ use crate::auth::{same, token};
 
 /// What the probes read.
 #[derive(Clone)]
-pub struct Probes {
+pub struct ProbeSurface {
     /// The platform.
-    pub platform: Platform,
+    pub platform: Deployment,
     /// The reconcilers of this process.
     pub reconcilers: Vec<StatusReader>,
     /// The token of the data folder, which metrics are told for.
@@ -28,7 +28,7 @@ pub struct Probes {
 }
 
 /// The routes of the probes.
-pub fn router(probes: Probes) -> Router {
+pub fn router(probes: ProbeSurface) -> Router {
     Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
@@ -36,18 +36,18 @@ pub fn router(probes: Probes) -> Router {
         .with_state(probes)
 }
 
-async fn ready(State(probes): State<Probes>) -> (StatusCode, String) {
+async fn ready(State(probes): State<ProbeSurface>) -> (StatusCode, String) {
     match head(&probes.platform).await {
         Ok(_) => (StatusCode::OK, "ready\n".to_owned()),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
     }
 }
 
-async fn head(platform: &Platform) -> Result<i64, StoreError> {
+async fn head(platform: &Deployment) -> Result<i64, StoreError> {
     platform.store.read(async |tx| events::head(tx).await).await
 }
 
-async fn metrics(State(probes): State<Probes>, headers: HeaderMap) -> (StatusCode, String) {
+async fn metrics(State(probes): State<ProbeSurface>, headers: HeaderMap) -> (StatusCode, String) {
     if !token(&headers).is_some_and(|given| same(given, &probes.token)) {
         return (
             StatusCode::UNAUTHORIZED,
@@ -67,7 +67,7 @@ struct Counts {
     specs: BTreeMap<String, i64>,
 }
 
-async fn rendered(probes: &Probes) -> Result<String, StoreError> {
+async fn rendered(probes: &ProbeSurface) -> Result<String, StoreError> {
     let counted = probes.platform.store.read(async |tx| {
         Ok::<_, StoreError>(Counts {
             n_events: events::head(tx).await?,
@@ -93,7 +93,7 @@ async fn rendered(probes: &Probes) -> Result<String, StoreError> {
     let _ = writeln!(
         out,
         "omoi_sandboxes_running {}",
-        probes.platform.running.ids().len()
+        probes.platform.running.attempt_ids().len()
     );
     let _ = writeln!(out, "# TYPE omoi_reconciler_ticks_total counter");
     for reader in &probes.reconcilers {

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use omoi_domain::secret_mask::SecretMask;
 
 use crate::auth::token;
-use crate::error::{ApiError, Given};
+use crate::error::{ApiError, JsonBody};
 use crate::worker::WorkerSurface;
 
 /// A report in JSON, masked before anything of it is read.
@@ -34,7 +34,7 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
         let lifecycle = &state.platform.lifecycle;
         let masked = lifecycle.run_blocking("mask a report", move || masked(bytes, &mask));
         let body = Body::from(masked.await?);
-        let Given(report) = Given::from_request(Request::from_parts(parts, body), state).await?;
+        let JsonBody(report) = JsonBody::from_request(Request::from_parts(parts, body), state).await?;
         Ok(Self(report))
     }
 }

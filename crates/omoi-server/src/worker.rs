@@ -17,8 +17,8 @@ use tokio::net::UnixListener;
 use tracing::warn;
 
 use omoi_execution::intake::IntakeError;
-use omoi_execution::metering::caller;
-use omoi_execution::{Platform, discovery, intake};
+use omoi_execution::metering::model_caller;
+use omoi_execution::{Deployment, discovery, intake};
 use omoi_llm::gateway::{
     GatewayReply, GatewayRequest, ModelGateway, REQUEST_BYTES_MAX, ReplyBody as GatewayBody,
 };
@@ -46,7 +46,7 @@ const REPORT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 #[derive(Clone)]
 pub struct WorkerSurface {
     /// The platform.
-    pub platform: Platform,
+    pub platform: Deployment,
     /// The model gateway, or why there is none.
     pub gateway: Result<ModelGateway, String>,
 }
@@ -56,7 +56,7 @@ pub struct WorkerSurface {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(
+pub async fn serve_workers(
     listener: UnixListener,
     surface: WorkerSurface,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -84,26 +84,26 @@ pub async fn serve(
 /// A token is looked at before a body is read: what a stranger sends costs nothing to hold.
 pub fn router(surface: WorkerSurface) -> Router {
     let large = Router::new()
-        .route("/turns", post(turns))
-        .route("/complete", post(complete))
+        .route("/turns", post(commit_turn))
+        .route("/complete", post(complete_attempt))
         .layer(DefaultBodyLimit::max(BUNDLE_BYTES_MAX));
     let reports = Router::new()
-        .route("/started", post(started))
-        .route("/events", post(events))
-        .route("/heartbeat", post(heartbeat))
-        .route("/messages", get(messages))
-        .route("/messages/ack", post(ack))
-        .route("/items", post(submit))
-        .route("/done", post(done))
-        .route("/discoveries", post(discover))
+        .route("/started", post(report_started))
+        .route("/events", post(report_events))
+        .route("/heartbeat", post(report_heartbeat))
+        .route("/messages", get(list_messages))
+        .route("/messages/ack", post(ack_messages))
+        .route("/items", post(submit_item))
+        .route("/done", post(finish_phase))
+        .route("/discoveries", post(report_discovery))
         .layer(DefaultBodyLimit::max(REPORT_BYTES_MAX))
         .merge(large)
         .layer(middleware::from_fn_with_state(surface.clone(), guard));
     Router::new()
         .nest("/api/v1/sandboxes/{sandbox}", reports)
-        .route("/", any(model))
-        .route("/v1", any(model))
-        .route("/v1/{*rest}", any(model))
+        .route("/", any(call_model))
+        .route("/v1", any(call_model))
+        .route("/v1/{*rest}", any(call_model))
         .with_state(surface)
 }
 
@@ -135,23 +135,23 @@ async fn guard(
 
 async fn authenticate(s: &WorkerSurface, headers: &HeaderMap) -> Result<Attempt, ApiError> {
     let token = token(headers).ok_or_else(ApiError::unauthorized)?;
-    Ok(intake::authenticate(&s.platform, token).await?)
+    Ok(intake::authenticate_worker(&s.platform, token).await?)
 }
 
 type Surface = State<WorkerSurface>;
 type Caller = Extension<Arc<Attempt>>;
 type Answer<T> = Result<Json<T>, ApiError>;
 
-async fn started(
+async fn report_started(
     State(s): Surface,
     Extension(attempt): Caller,
     Reported(_): Reported<ReportStarted>,
 ) -> Result<StatusCode, ApiError> {
-    intake::started(&s.platform, attempt.id).await?;
+    intake::report_started(&s.platform, attempt.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn events(
+async fn report_events(
     State(s): Surface,
     Extension(attempt): Caller,
     Reported(body): Reported<ReportEvents>,
@@ -161,39 +161,39 @@ async fn events(
     ))
 }
 
-async fn heartbeat(
+async fn report_heartbeat(
     State(s): Surface,
     Extension(attempt): Caller,
     Reported(_): Reported<ReportHeartbeat>,
 ) -> Answer<HeartbeatAck> {
-    Ok(Json(intake::heartbeat(&s.platform, attempt.id).await?))
+    Ok(Json(intake::report_heartbeat(&s.platform, attempt.id).await?))
 }
 
 #[derive(Deserialize)]
-struct Wait {
+struct WaitQuery {
     #[serde(default)]
     wait: u64,
 }
 
-async fn messages(
+async fn list_messages(
     State(s): Surface,
-    Query(query): Query<Wait>,
+    Query(query): Query<WaitQuery>,
     Extension(attempt): Caller,
 ) -> Answer<Vec<InboxMessage>> {
     let wait = Duration::from_secs(query.wait);
-    Ok(Json(intake::messages(&s.platform, &attempt, wait).await?))
+    Ok(Json(intake::read_messages(&s.platform, &attempt, wait).await?))
 }
 
-async fn ack(
+async fn ack_messages(
     State(s): Surface,
     Extension(attempt): Caller,
     Reported(body): Reported<AckMessages>,
 ) -> Result<StatusCode, ApiError> {
-    intake::ack(&s.platform, &attempt, body).await?;
+    intake::ack_messages(&s.platform, &attempt, body).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn turns(
+async fn commit_turn(
     State(s): Surface,
     Extension(attempt): Caller,
     Reported(body): Reported<CommitTurn>,
@@ -202,32 +202,32 @@ async fn turns(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn submit(
+async fn submit_item(
     State(s): Surface,
     Extension(attempt): Caller,
     Reported(body): Reported<SubmitItem>,
 ) -> Answer<ItemAck> {
-    Ok(Json(items::submit(&s.platform, &attempt, body).await?))
+    Ok(Json(items::submit_item(&s.platform, &attempt, body).await?))
 }
 
-async fn done(State(s): Surface, Extension(attempt): Caller) -> Answer<DoneAck> {
+async fn finish_phase(State(s): Surface, Extension(attempt): Caller) -> Answer<DoneAck> {
     Ok(Json(items::done(&s.platform, &attempt).await?))
 }
 
-async fn discover(
+async fn report_discovery(
     State(s): Surface,
     Extension(attempt): Caller,
     Reported(body): Reported<ReportDiscovery>,
 ) -> Answer<DiscoveryAck> {
-    Ok(Json(discovery::report(&s.platform, &attempt, body).await?))
+    Ok(Json(discovery::report_discovery(&s.platform, &attempt, body).await?))
 }
 
-async fn complete(
+async fn complete_attempt(
     State(s): Surface,
     Extension(attempt): Caller,
     Reported(body): Reported<ReportComplete>,
 ) -> Answer<CompleteAck> {
-    match intake::complete(&s.platform, &attempt, body).await {
+    match intake::complete_attempt(&s.platform, &attempt, body).await {
         Err(IntakeError::Superseded) => {
             intake::expect_live(&s.platform, &attempt, "complete").await?;
             return Err(IntakeError::Superseded.into());
@@ -240,7 +240,7 @@ async fn complete(
 }
 
 /// Hands a model request to the gateway on behalf of the token's attempt.
-async fn model(State(s): Surface, request: Request) -> Result<Response, ApiError> {
+async fn call_model(State(s): Surface, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let attempt = authenticate(&s, &parts.headers).await?;
     intake::expect_live(&s.platform, &attempt, "model").await?;
@@ -251,8 +251,8 @@ async fn model(State(s): Surface, request: Request) -> Result<Response, ApiError
     let body: Bytes = axum::body::to_bytes(body, REQUEST_BYTES_MAX + 1)
         .await
         .map_err(|_| ApiError::bad_request("the request is larger than 10 MiB"))?;
-    let caller = s.platform.store.read(async |tx| caller(tx, &attempt).await);
-    let caller = caller.await?;
+    let caller = s.platform.store.read(async |tx| model_caller(tx, &attempt).await);
+    let caller = model_caller.await?;
     let path = parts.uri.path().to_owned();
     let request = GatewayRequest {
         method: parts.method,
@@ -260,7 +260,7 @@ async fn model(State(s): Surface, request: Request) -> Result<Response, ApiError
         headers: parts.headers,
         body,
     };
-    Ok(response(gateway.handle_request(&caller, request).await))
+    Ok(response(gateway.handle_request(&model_caller, request).await))
 }
 
 fn response(reply: GatewayReply) -> Response {

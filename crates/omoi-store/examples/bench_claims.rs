@@ -17,10 +17,10 @@ use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::Attempt;
 use omoi_store::specs::Spec;
-use omoi_store::tasks::{self, NewClaim, Scan, Task};
+use omoi_store::tasks::{self, NewClaim, QueueScan, Task};
 use omoi_store::tickets::Ticket;
 use omoi_store::{
-    Options, Row as _, Server, Store, StoreError, Tenant, Tx, projects, specs, tickets,
+    StoreOptions, Row as _, ServerOptions, Store, StoreError, Tenant, Tx, projects, specs, tickets,
 };
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::raw_connection::RawConnection;
@@ -136,13 +136,13 @@ struct Queue {
 
 impl Bench {
     async fn on(database: TestDatabase) -> Fallible<Self> {
-        let store = Store::connect(Options {
+        let store = Store::connect(StoreOptions {
             url: database.url().to_owned(),
             now: None,
             new_uuid: Arc::new(Uuid::now_v7),
-            server: Server {
+            server: ServerOptions {
                 connections: 24,
-                ..Server::default()
+                ..ServerOptions::default()
             },
         })
         .await?;
@@ -355,7 +355,7 @@ impl Bench {
 }
 
 async fn scan(tx: &mut Tx, spec: Option<SpecId>, limit: i64) -> Result<Vec<Task>, StoreError> {
-    let scan = Scan {
+    let scan = QueueScan {
         starving_since: Timestamp::from_micros(0),
         project_slots: LIMITS.per_project,
         limit,

@@ -17,8 +17,8 @@ use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
-use omoi_store::tasks::{self, Scan};
-use omoi_store::{Options, Server, Store, Tenant, Tx, projects, specs, tickets};
+use omoi_store::tasks::{self, QueueScan};
+use omoi_store::{StoreOptions, ServerOptions, Store, Tenant, Tx, projects, specs, tickets};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::sample_rows;
 use uuid::Uuid;
@@ -44,11 +44,11 @@ async fn main() -> Fallible<()> {
 }
 
 async fn measure(name: &str, database: TestDatabase) -> Fallible<()> {
-    let store = Store::connect(Options {
+    let store = Store::connect(StoreOptions {
         url: database.url().to_owned(),
         now: Some(Arc::new(|| Timestamp::from_micros(1_760_000_000_000_000))),
         new_uuid: Arc::new(Uuid::now_v7),
-        server: Server::default(),
+        server: ServerOptions::default(),
     })
     .await?;
     store.migrate().await?;
@@ -95,7 +95,7 @@ async fn measure(name: &str, database: TestDatabase) -> Fallible<()> {
 async fn scan(tx: &mut Tx) -> Fallible<usize> {
     let found = tasks::eligible(
         tx,
-        Scan {
+        QueueScan {
             starving_since: Timestamp::from_micros(0),
             project_slots: 100,
             limit: CLAIMED as i64,

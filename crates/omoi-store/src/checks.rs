@@ -48,7 +48,7 @@ row! {
 
 /// What a run can be trusted for: what its sandbox held, and what it could see.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Conditions {
+pub struct RunConditions {
     /// Each property of the sandbox, and why it does not hold; none when it does.
     pub held: Vec<(String, Option<String>)>,
     /// Host paths that could be read.
@@ -79,7 +79,7 @@ row! {
         /// The sandbox rung.
         rung: SandboxRung,
         /// What the sandbox held and showed.
-        conditions: Json<Conditions>,
+        conditions: Json<RunConditions>,
         /// Exit code; none when it was stopped.
         exit_code: Option<i32>,
         /// Whether it exited 0.

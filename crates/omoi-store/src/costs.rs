@@ -62,7 +62,7 @@ row! {
 
 /// What a spec, a phase or a task has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spend {
+pub struct SpentCost {
     /// Price in billionths of a dollar.
     pub cost_nanousd: NanoUsd,
     /// Tokens read and written, those of the prompt cache included.
@@ -79,7 +79,7 @@ pub struct PurposeSpend {
     /// Calls made, retries included.
     pub calls: i64,
     /// What they used.
-    pub spend: Spend,
+    pub spend: SpentCost,
     /// How much of their price is an estimate.
     pub estimated_nanousd: NanoUsd,
 }
@@ -144,7 +144,7 @@ macro_rules! spend_of {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Spend, StoreError> {
+pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<SpentCost, StoreError> {
     const SQL: &str = spend_of!("where c.org_id = $1 and c.spec_id = $2");
     let rows = tx.rows(SQL, args![spec]).await?;
     spend(&rows)
@@ -158,7 +158,7 @@ pub async fn of_subject(
     tx: &mut Tx,
     spec: SpecId,
     subject: AttemptSubject,
-) -> Result<Spend, StoreError> {
+) -> Result<SpentCost, StoreError> {
     const SQL: &str = spend_of!(
         "join attempts a on a.id = c.attempt_id where c.org_id = $1 and ",
         at_subject!("a.")
@@ -175,7 +175,7 @@ pub async fn of_purpose(
     tx: &mut Tx,
     spec: SpecId,
     purpose: PurposeKind,
-) -> Result<Spend, StoreError> {
+) -> Result<SpentCost, StoreError> {
     const SQL: &str = spend_of!("where c.org_id = $1 and c.spec_id = $2 and c.purpose = $3");
     let rows = tx.rows(SQL, args![spec, purpose]).await?;
     spend(&rows)
@@ -211,11 +211,11 @@ pub async fn by_purpose(tx: &mut Tx, spec: SpecId) -> Result<Vec<PurposeSpend>, 
     rows.iter().map(of_purpose).collect()
 }
 
-fn spend(rows: &[DatabaseRow]) -> Result<Spend, StoreError> {
+fn spend(rows: &[DatabaseRow]) -> Result<SpentCost, StoreError> {
     let Some(row) = rows.first() else {
-        return Ok(Spend::default());
+        return Ok(SpentCost::default());
     };
-    Ok(Spend {
+    Ok(SpentCost {
         cost_nanousd: NanoUsd::read(row, "cost")?,
         tokens: i64::read(row, "tokens")?,
         model_ms: i64::read(row, "ms")?,

@@ -34,6 +34,6 @@ pub mod tickets;
 pub use column::{Args, Column, Json};
 pub use dialect::DatabaseRow;
 pub use error::StoreError;
-pub use open::{Options, Server, Stalled, Store, System, Tenant, TenantScope};
+pub use open::{StoreOptions, ServerOptions, StalledDisk, Store, SystemStore, Tenant, TenantScope};
 pub use row::Row;
 pub use tx::Tx;

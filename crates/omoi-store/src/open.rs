@@ -21,7 +21,7 @@ use crate::tx::Tx;
 pub(crate) type TimeSource = Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>;
 
 /// How to open a store.
-pub struct Options {
+pub struct StoreOptions {
     /// `sqlite://…` or `postgres://…`.
     pub url: String,
     /// Time for tests; `None` = the database's own clock.
@@ -29,12 +29,12 @@ pub struct Options {
     /// Makes row ids: UUIDv7 from the process's clock and random source.
     pub new_uuid: Arc<dyn Fn() -> Uuid + Send + Sync>,
     /// What a server is asked and allowed.
-    pub server: Server,
+    pub server: ServerOptions,
 }
 
 /// How a database server is used; a file is not.
 #[derive(Clone, Copy, Debug)]
-pub struct Server {
+pub struct ServerOptions {
     /// Connections kept open.
     pub connections: u32,
     /// How long to wait for a free one.
@@ -45,7 +45,7 @@ pub struct Server {
     pub connect_timeout: Duration,
 }
 
-impl Default for Server {
+impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             connections: 10,
@@ -59,11 +59,11 @@ impl Default for Server {
 /// An open database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    inner: Arc<StoreInner>,
     fence: i64,
 }
 
-pub(crate) struct Inner {
+pub(crate) struct StoreInner {
     pub(crate) backend: Backend,
     pools: DatabasePools,
     now: TimeSource,
@@ -74,12 +74,12 @@ pub(crate) struct Inner {
 
 /// The disk takes no writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stalled {
+pub struct StalledDisk {
     /// Since when, by the database's clock.
     pub since: Timestamp,
 }
 
-impl Inner {
+impl StoreInner {
     /// Remembers the first of the writes that found no space.
     pub(crate) fn stall(&self, now: Timestamp) {
         let mut since = self.lock_stalled();
@@ -107,10 +107,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Url`], or [`StoreError::Unreachable`] when the first connection fails.
-    pub async fn connect(options: Options) -> Result<Self, StoreError> {
+    pub async fn connect(options: StoreOptions) -> Result<Self, StoreError> {
         let pools = DatabasePools::open(&options.url, options.server).await?;
         let (committed, _) = watch::channel(0);
-        let inner = Inner {
+        let inner = StoreInner {
             backend: pools.backend(),
             pools,
             now: options.now,
@@ -186,14 +186,14 @@ impl Store {
     }
 
     /// Since when the disk takes no writes, if it does not.
-    pub fn stalled(&self) -> Option<Stalled> {
+    pub fn stalled(&self) -> Option<StalledDisk> {
         let since = *self.inner.lock_stalled();
-        since.map(|since| Stalled { since })
+        since.map(|since| StalledDisk { since })
     }
 
     /// Acts for the platform itself: the deployment, the list of organisations.
-    pub fn system(&self) -> System {
-        System {
+    pub fn system(&self) -> SystemStore {
+        SystemStore {
             store: self.clone(),
         }
     }
@@ -337,11 +337,11 @@ impl Tenant {
 
 /// The store on behalf of the platform.
 #[derive(Clone)]
-pub struct System {
+pub struct SystemStore {
     store: Store,
 }
 
-impl System {
+impl SystemStore {
     /// Every organisation.
     ///
     /// # Errors

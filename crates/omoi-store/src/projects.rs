@@ -36,7 +36,7 @@ row! {
 
 /// A counter of human numbers.
 #[derive(Clone, Copy, Debug)]
-pub enum Counter {
+pub enum NumberCounter {
     /// `SPEC-n`
     Spec,
     /// `TKT-n`
@@ -164,19 +164,19 @@ pub async fn hold(tx: &mut Tx, id: ProjectId) -> Result<(), StoreError> {
 pub async fn take_numbers(
     tx: &mut Tx,
     project: ProjectId,
-    counter: Counter,
+    counter: NumberCounter,
     n: i64,
 ) -> Result<i64, StoreError> {
     let sql = match counter {
-        Counter::Spec => {
+        NumberCounter::Spec => {
             "update projects set next_spec_no = next_spec_no + $3
              where org_id = $1 and id = $2 returning next_spec_no as value"
         }
-        Counter::Ticket => {
+        NumberCounter::Ticket => {
             "update projects set next_ticket_no = next_ticket_no + $3
              where org_id = $1 and id = $2 returning next_ticket_no as value"
         }
-        Counter::Task => {
+        NumberCounter::Task => {
             "update projects set next_task_no = next_task_no + $3
              where org_id = $1 and id = $2 returning next_task_no as value"
         }

@@ -21,7 +21,7 @@ use crate::error::StoreError;
 use crate::row::{row, versioned};
 use crate::tx::Tx;
 
-pub use claim::{CLAIMED_MAX, NewClaim, Scan, claim, eligible, keep_score, next_due};
+pub use claim::{CLAIMED_MAX, NewClaim, QueueScan, claim, eligible, keep_score, next_due};
 pub(crate) use counters::{hold_ticket, ticket_moved, ticket_waits};
 pub use dependencies::{depend, dependencies, dependent_counts, require};
 

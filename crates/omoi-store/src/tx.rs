@@ -14,7 +14,7 @@ use omoi_domain::time::Timestamp;
 use crate::column::{Args, Column};
 use crate::dialect::{DatabaseRow, DatabaseTransaction};
 use crate::error::StoreError;
-use crate::open::{Inner, TenantScope};
+use crate::open::{StoreInner, TenantScope};
 use crate::row::{Row, Versioned};
 use crate::slots::SlotMoves;
 use crate::{args, events};
@@ -46,7 +46,7 @@ pub(crate) fn value_marks(n_rows: usize, n_columns: usize) -> String {
 
 /// One transaction of one organisation. Dropping it rolls back.
 pub struct Tx {
-    inner: Arc<Inner>,
+    inner: Arc<StoreInner>,
     conn: DatabaseTransaction,
     scope: TenantScope,
     now: Timestamp,
@@ -61,7 +61,7 @@ pub struct Tx {
 
 impl Tx {
     pub(crate) fn new(
-        inner: Arc<Inner>,
+        inner: Arc<StoreInner>,
         conn: DatabaseTransaction,
         scope: TenantScope,
         fence: i64,

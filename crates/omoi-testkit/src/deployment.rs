@@ -31,13 +31,13 @@ use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
-use omoi_execution::attempt::{Created, NewAttempt, insert};
-use omoi_execution::consume::Consume;
+use omoi_execution::attempt::{CreatedAttempt, NewAttempt, insert_attempt};
+use omoi_execution::consume::EventConsumer;
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::metering::HeldCalls;
-use omoi_execution::platform::{DataDir, GuardedPlaces, Parts, RunningAttempts, WorkScope};
+use omoi_execution::platform::{DataDir, GuardedPlaces, DeploymentParts, RunningAttempts, WorkScope};
 use omoi_execution::spec_files::SpecFiles;
-use omoi_execution::{Platform, intake};
+use omoi_execution::{Deployment, intake};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::Git;
@@ -48,11 +48,11 @@ use omoi_runtime::lifecycle::Lifecycle;
 use omoi_runtime::reconcile::{Entities, EntityFailure, Next};
 use omoi_runtime::rng::Rng;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::projects::{self, Counter};
+use omoi_store::projects::{self, NumberCounter};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{Json, Options, Store, StoreError, Tx, sandboxes};
+use omoi_store::{Json, StoreOptions, Store, StoreError, Tx, sandboxes};
 
 use leftovers::Leftovers;
 pub use watched::WatchedDeployment;
@@ -76,7 +76,7 @@ const POINT: CrashPoint = CrashPoint::TaskMoved;
 /// says that they are meant, and an outbox that a reader could not follow to its end.
 pub struct TestDeployment {
     /// What reconcilers are given.
-    pub platform: Platform,
+    pub platform: Deployment,
     /// Its time, which the test moves.
     pub clock: ManualClock,
     /// The spec to work on, `working` with its planning behind it.
@@ -98,28 +98,28 @@ impl TestDeployment {
     }
 
     /// One on SQLite, with some parts changed.
-    pub async fn with_parts(change: impl FnOnce(&mut Parts)) -> Self {
+    pub async fn with_parts(change: impl FnOnce(&mut DeploymentParts)) -> Self {
         Self::on_database(sqlite::database(), change).await
     }
 
     /// One on `database`, with some parts changed.
     #[expect(clippy::disallowed_methods, reason = "a test runs the git it finds")]
-    pub async fn on_database(database: TestDatabase, change: impl FnOnce(&mut Parts)) -> Self {
+    pub async fn on_database(database: TestDatabase, change: impl FnOnce(&mut DeploymentParts)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(START);
         let (rng, told) = (Rng::seeded(7), clock.clone());
         let (ids, timed) = (rng.fork(), clock.clone());
-        let store = Store::connect(Options {
+        let store = Store::connect(StoreOptions {
             url: database.url().to_owned(),
             now: Some(Arc::new(move || told.now())),
             new_uuid: Arc::new(move || uuid_v7(&timed, &ids)),
-            server: omoi_store::Server::default(),
+            server: omoi_store::ServerOptions::default(),
         })
         .await
         .unwrap();
         store.migrate().await.unwrap();
         let lifecycle = Lifecycle::new(Arc::new(clock.clone()));
-        let mut parts = Parts {
+        let mut parts = DeploymentParts {
             store: store.tenant(OrgId::LOCAL),
             clock: Arc::new(clock.clone()),
             rng,
@@ -144,7 +144,7 @@ impl TestDeployment {
             mask: SecretMask::new([KNOWN_SECRET]),
         };
         change(&mut parts);
-        let platform = Platform::new(parts);
+        let platform = Deployment::new(parts);
         let (spec, ticket, base) = world(&platform).await.unwrap();
         Self {
             platform,
@@ -237,7 +237,7 @@ impl TestDeployment {
     }
 
     /// What the dispatcher writes when it claims a task. How the attempt ends is the test's own affair.
-    pub async fn claim_task(&self, id: TaskId) -> Result<Created, StoreError> {
+    pub async fn claim_task(&self, id: TaskId) -> Result<CreatedAttempt, StoreError> {
         let claimed = self.commit(async |tx| {
             let mut task = tasks::get(tx, id).await?;
             task.fence += 1;
@@ -253,7 +253,7 @@ impl TestDeployment {
                 fence: task.fence,
                 base_sha: task.base_sha.clone(),
             };
-            let created = insert(tx, &self.platform, new).await?;
+            let created = insert_attempt(tx, &self.platform, new).await?;
             task.attempt_id = Some(created.attempt.id);
             tasks::transition(tx, &mut task, TaskStatus::Claiming, None).await?;
             Ok(created)
@@ -282,17 +282,17 @@ impl TestDeployment {
     }
 
     /// Claims a task and brings its worker up.
-    pub async fn run_task(&self, id: TaskId) -> Created {
+    pub async fn run_task(&self, id: TaskId) -> CreatedAttempt {
         let created = self.claim_task(id).await.unwrap();
         self.bind_sandbox(&created.attempt).await.unwrap();
-        intake::started(&self.platform, created.attempt.id)
+        intake::report_started(&self.platform, created.attempt.id)
             .await
             .unwrap();
         created
     }
 
     /// As [`run`](Self::run), with a clone cut from `commit`.
-    pub async fn run_from(&self, id: TaskId, commit: &ObjectId) -> Created {
+    pub async fn run_from(&self, id: TaskId, commit: &ObjectId) -> CreatedAttempt {
         let mut created = self.run_task(id).await;
         self.commit(async |tx| {
             let mut attempt = attempts::get(tx, created.attempt.id).await?;
@@ -308,7 +308,7 @@ impl TestDeployment {
 
     /// A commit on top of the task's base that changes one file.
     pub async fn commit_work(&self, path: &str) -> ObjectId {
-        let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
+        let mirror = self.platform.project_mirror(self.spec.project_id).await.unwrap();
         let change = FileChange {
             path: RepoPath::new(path).unwrap(),
             content: Some(b"new\n".to_vec()),
@@ -321,7 +321,7 @@ impl TestDeployment {
 
     /// A commit on top of `parent` where `path` holds `text`; none removes it.
     pub async fn commit_on(&self, parent: &ObjectId, path: &str, text: Option<&str>) -> ObjectId {
-        let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
+        let mirror = self.platform.project_mirror(self.spec.project_id).await.unwrap();
         let change = FileChange {
             path: RepoPath::new(path).unwrap(),
             content: text.map(|text| text.as_bytes().to_vec()),
@@ -334,7 +334,7 @@ impl TestDeployment {
 
     /// A merge commit of `parents` with the tree of `like`.
     pub async fn merge_commit(&self, parents: &[&ObjectId], like: &ObjectId) -> ObjectId {
-        let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
+        let mirror = self.platform.project_mirror(self.spec.project_id).await.unwrap();
         let tree = mirror.tree_of(like).await.unwrap();
         let parents: Vec<_> = parents.iter().map(|p| (*p).clone()).collect();
         mirror
@@ -345,7 +345,7 @@ impl TestDeployment {
 
     /// Where a branch of the mirror stands.
     pub async fn branch_head(&self, name: &str) -> Option<ObjectId> {
-        let mirror = self.platform.mirror(self.spec.project_id).await.unwrap();
+        let mirror = self.platform.project_mirror(self.spec.project_id).await.unwrap();
         let name = omoi_git::refname::RefName::from_branch(name).unwrap();
         mirror.read_ref(&name).await.unwrap()
     }
@@ -414,14 +414,14 @@ pub async fn start_commit(mirror: &Mirror) -> ObjectId {
 }
 
 /// A working spec with a ticket, and a mirror that holds its base commit.
-async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreError> {
+async fn world(platform: &Deployment) -> Result<(Spec, Ticket, ObjectId), StoreError> {
     let mut tx = platform.store.begin_write().await?;
     let project = projects::ensure(&mut tx, "repo", "/repo").await?;
     // Tests number their tasks themselves, from 1.
-    for counter in [Counter::Ticket, Counter::Task] {
+    for counter in [NumberCounter::Ticket, NumberCounter::Task] {
         projects::take_numbers(&mut tx, project.id, counter, 100_000).await?;
     }
-    let mirror = platform.mirror(project.id).await.unwrap();
+    let mirror = platform.project_mirror(project.id).await.unwrap();
     let base = start_commit(&mirror).await;
     let spec = Spec {
         title: "Tags".to_owned(),
@@ -444,7 +444,7 @@ async fn world(platform: &Platform) -> Result<(Spec, Ticket, ObjectId), StoreErr
 
 /// One pass in which every entity has its turn: what the consumer says, and which failed.
 pub async fn tick_with_failures(
-    consumer: &mut dyn Consume,
+    consumer: &mut dyn EventConsumer,
     now: Timestamp,
 ) -> (Next, Vec<EntityFailure>) {
     let mut entities = Entities::new("test", Rng::seeded(1));
@@ -453,7 +453,7 @@ pub async fn tick_with_failures(
 }
 
 /// As [`ticked`], where nothing may fail.
-pub async fn tick_once(consumer: &mut dyn Consume, now: Timestamp) -> Next {
+pub async fn tick_once(consumer: &mut dyn EventConsumer, now: Timestamp) -> Next {
     let (next, failures) = tick_with_failures(consumer, now).await;
     assert_eq!(failures, []);
     next

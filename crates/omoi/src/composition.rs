@@ -16,11 +16,11 @@ use omoi_delivery::merger::Merger;
 use omoi_delivery::validator::Validator;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
-use omoi_execution::consume::{self, Consume};
+use omoi_execution::consume::{self, EventConsumer};
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::metering::HeldCalls;
-use omoi_execution::platform::{DataDir, Parts, Platform, RunningAttempts, WorkScope};
+use omoi_execution::platform::{DataDir, DeploymentParts, Deployment, RunningAttempts, WorkScope};
 use omoi_execution::reaper::{Reaper, clear_away};
 use omoi_git::process::Git;
 use omoi_planning::planner::Planner;
@@ -34,11 +34,11 @@ use omoi_runtime::reconcile::StatusReader;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::Provider;
 use omoi_server::control::ControlSurface;
-use omoi_server::probes::Probes;
+use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::WorkerSurface;
 use omoi_store::deployment::{self, DataFolder};
 use omoi_store::dialect::Backend;
-use omoi_store::{Options, Store, StoreError, Tx};
+use omoi_store::{StoreOptions, Store, StoreError, Tx};
 
 use self::machine::{choose_sandbox, environment_variable, guarded_places};
 use self::model_setup::ModelSetup;
@@ -138,7 +138,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let models = model_setup::start_models(&start, &handle, &clock, &rng).await?;
     let token = folder.control_token(&rng)?;
     let path_variable = environment_variable(&start.sources, "PATH");
-    let platform = Platform::new(Parts {
+    let platform = Deployment::new(DeploymentParts {
         store: store.tenant(OrgId::LOCAL),
         clock: clock.clone(),
         rng: rng.fork(),
@@ -205,7 +205,7 @@ fn claim_folder(
 
 /// The routes of a process: probes in every role, the control surface where it answers people.
 fn process_router(roles: ProcessRoles, surface: ControlSurface) -> Router {
-    let probes = omoi_server::probes::router(Probes {
+    let probes = omoi_server::probes::router(ProbeSurface {
         platform: surface.platform.clone(),
         reconcilers: surface.reconcilers.clone(),
         token: surface.token.clone(),
@@ -252,7 +252,7 @@ async fn join_deployment(
 
 /// Answers workers and starts the reconcilers; returns what tells how they are.
 fn start_loops(
-    platform: &Platform,
+    platform: &Deployment,
     models: &ModelSetup,
     bus: &Arc<dyn Bus>,
 ) -> anyhow::Result<Vec<StatusReader>> {
@@ -262,13 +262,13 @@ fn start_loops(
     };
     let listener = listeners::bind_socket(&platform.data.worker_socket(), 0o666)?;
     // Agents hand in what they have when the process is to stop.
-    let served = omoi_server::worker::serve(listener, surface, platform.clone().work_ended());
+    let served = omoi_server::worker::serve_workers(listener, surface, platform.clone().work_ended());
     let served = async move { Ok(served.await?) };
     platform
         .lifecycle
         .spawn("worker socket", SpawnKind::Critical, served);
     clear_away(platform).map_err(|error| anyhow!(error))?;
-    Ok(consume::start(platform, bus, loop_consumers(platform)))
+    Ok(consume::start_consumers(platform, bus, loop_consumers(platform)))
 }
 
 /// What `GET /status` says.
@@ -333,7 +333,7 @@ fn folder_taken(folder: &OpenedFolder) -> anyhow::Error {
 }
 
 /// Every reconciler of an orchestrator; the registry in `omoi-domain` says what wakes each.
-fn loop_consumers(platform: &Platform) -> Vec<Box<dyn Consume>> {
+fn loop_consumers(platform: &Deployment) -> Vec<Box<dyn EventConsumer>> {
     vec![
         Box::new(Reaper::new(platform.clone())),
         Box::new(Planner::new(platform.clone())),
@@ -370,7 +370,7 @@ pub(crate) async fn open_store(
     rng: &Rng,
 ) -> anyhow::Result<Store> {
     let (clock, rng) = (clock.clone(), rng.fork());
-    let options = Options {
+    let options = StoreOptions {
         url: url.to_owned(),
         now: None,
         new_uuid: Arc::new(move || uuid_v7(clock.as_ref(), &rng)),

@@ -24,9 +24,9 @@ use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::requirements::{Criterion, Requirement};
 use omoi_store::{Json, StoreError, Tx, attempts, projects};
 
-use self::facts::{Facts, Group};
+use self::facts::{AblationFacts, AblationGroup};
 use super::head::HeadProof;
-use crate::receipts::{self, PARALLEL, Run};
+use crate::receipts::{self, PARALLEL, CheckRun};
 
 /// Why runs of this kind are made.
 pub(crate) const STAGE: CheckStage = CheckStage::Ablation;
@@ -43,7 +43,7 @@ enum Without {
 
 /// Requirements served by the same commits, and the head without these.
 struct GroupTry<'a> {
-    group: Group<'a>,
+    group: AblationGroup<'a>,
     without: Without,
 }
 
@@ -60,11 +60,11 @@ struct ProofTry<'a> {
 /// Finds out of every criterion whether the checks that prove it at the head need the work for its
 /// requirement. What is known of this head is not tried again, so that a process that died here is
 /// gone on from. Returns what is known in the end, in plan order.
-pub(super) async fn ablate(
+pub(super) async fn ablate_proofs(
     proof: HeadProof<'_>,
     proven: &[(Check, Receipt)],
 ) -> Result<Vec<AblatedCriterion>, BoxError> {
-    let facts = Facts::load(proof).await?;
+    let facts = AblationFacts::load(proof).await?;
     let groups = facts.groups(proof.head.as_str());
     let mut reverts = Vec::new();
     for group in &groups {
@@ -111,7 +111,7 @@ pub(super) async fn ablate(
 }
 
 /// The head without the commits of a group's tasks.
-async fn without(proof: HeadProof<'_>, group: &Group<'_>) -> Result<Without, BoxError> {
+async fn without(proof: HeadProof<'_>, group: &AblationGroup<'_>) -> Result<Without, BoxError> {
     if group.without.is_empty() {
         return Ok(Without::Nothing);
     }
@@ -197,7 +197,7 @@ async fn try_proof(
     let Some(limit_ms) = reserved else {
         return Ok(ProofWithout::Cut);
     };
-    let run = Run {
+    let run = CheckRun {
         spec: proof.spec,
         attempt: proof.attempt,
         stage: STAGE,
@@ -214,7 +214,7 @@ async fn try_proof(
 /// Stores what was found out about a group's requirements, each with its event.
 async fn conclude(
     proof: HeadProof<'_>,
-    facts: &Facts,
+    facts: &AblationFacts,
     group: &GroupTry<'_>,
     ended: &[(CheckId, ProofWithout)],
 ) -> Result<(), BoxError> {
@@ -262,7 +262,7 @@ struct FoundBy<'a> {
 }
 
 /// The rows of a requirement's criteria, in plan order.
-fn found(tx: &Tx, proof: HeadProof<'_>, facts: &Facts, by: FoundBy<'_>) -> Vec<Ablation> {
+fn found(tx: &Tx, proof: HeadProof<'_>, facts: &AblationFacts, by: FoundBy<'_>) -> Vec<Ablation> {
     let GroupTry { group, without } = by.group;
     let criteria = facts.criteria_of(by.requirement).map(|criterion| {
         let (verdict, reason) = match without {
@@ -287,8 +287,8 @@ fn found(tx: &Tx, proof: HeadProof<'_>, facts: &Facts, by: FoundBy<'_>) -> Vec<A
 
 /// The verdict on one criterion, and what a person should know of it.
 fn judged(
-    facts: &Facts,
-    group: &Group<'_>,
+    facts: &AblationFacts,
+    group: &AblationGroup<'_>,
     criterion: &Criterion,
     ended: &[(CheckId, ProofWithout)],
 ) -> (AblationVerdict, Option<String>) {

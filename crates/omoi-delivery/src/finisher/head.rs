@@ -10,7 +10,7 @@ use omoi_domain::lifecycle::spec::finish::{
     refuse_weak_proofs,
 };
 use omoi_domain::task::{TaskStatus, UnmetCode};
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_execution::integration::ensure_for;
 use omoi_execution::platform_run::{RunEnding, end_run};
 use omoi_git::mirror::Mirror;
@@ -24,13 +24,13 @@ use omoi_store::{StoreError, Tx, requirements};
 use super::hand_over::hand_over;
 use super::reopen::{red_tasks, reopen_all};
 use super::{ablation, stop_spec};
-use crate::receipts::{self, Run};
+use crate::receipts::{self, CheckRun};
 use crate::suite::{CommitAt, fault_after_merge};
 
 /// A head under proof.
 #[derive(Clone, Copy)]
 pub(super) struct HeadProof<'a> {
-    pub(super) platform: &'a Platform,
+    pub(super) platform: &'a Deployment,
     pub(super) spec: &'a Spec,
     pub(super) attempt: AttemptId,
     pub(super) mirror: &'a Mirror,
@@ -38,16 +38,16 @@ pub(super) struct HeadProof<'a> {
 }
 
 /// Proves the head and hands the branch over, or says what is red.
-pub(super) async fn finish(
-    platform: &Platform,
+pub(super) async fn finish_spec(
+    platform: &Deployment,
     spec: &Spec,
     attempt: AttemptId,
 ) -> Result<(), BoxError> {
-    let mirror = platform.mirror(spec.project_id).await?;
+    let mirror = platform.project_mirror(spec.project_id).await?;
     let head = ensure_for(platform, &mirror, spec).await?;
     let store = &platform.store;
     let checks = store.read(async |tx| final_checks(tx, spec).await).await?;
-    let run = Run {
+    let run = CheckRun {
         spec,
         attempt,
         stage: CheckStage::Head,
@@ -55,7 +55,7 @@ pub(super) async fn finish(
         checks,
         task: None,
     };
-    let receipts = receipts::run(platform, run).await?;
+    let receipts = receipts::run_checks(platform, run).await?;
     let proof = HeadProof {
         platform,
         spec,
@@ -76,7 +76,7 @@ pub(super) async fn finish(
 impl HeadProof<'_> {
     /// Tries the proofs without the work, then hands the branch over.
     async fn finish_proven(self, receipts: &[(Check, Receipt)]) -> Result<(), BoxError> {
-        let found = ablation::ablate(self, receipts).await?;
+        let found = ablation::ablate_proofs(self, receipts).await?;
         let spec = ablation::spec_reference(self).await?;
         match refuse_weak_proofs(&found, &spec) {
             Some(stop) => self.stop(stop).await,
@@ -96,7 +96,7 @@ impl HeadProof<'_> {
             let tasks = tasks::of_spec(tx, self.spec.id).await?;
             Ok::<_, StoreError>(StandingHead {
                 fault,
-                unmet: receipts::unmet(UnmetCode::HeadRed, &others),
+                unmet: receipts::unmet_checks(UnmetCode::HeadRed, &others),
                 unproven: criteria_at_head(tx, self.spec, receipts).await?.unproven,
                 open_tasks: open_tasks(&tasks),
             })
@@ -115,7 +115,7 @@ impl HeadProof<'_> {
         Ok(HeadResult {
             fault,
             red_tasks: red_tasks(receipts),
-            unmet: receipts::unmet(UnmetCode::HeadRed, receipts),
+            unmet: receipts::unmet_checks(UnmetCode::HeadRed, receipts),
             has_criteria: criteria.total > 0,
             unproven: criteria.unproven,
         })

@@ -29,7 +29,7 @@ pub(super) fn red_tasks(receipts: &[(Check, Receipt)]) -> Vec<RedTask> {
         }
     }
     let red = own.into_iter().filter_map(|(id, all)| {
-        let unmet = receipts::unmet(UnmetCode::HeadRed, &all)?;
+        let unmet = receipts::unmet_checks(UnmetCode::HeadRed, &all)?;
         Some(RedTask { id, unmet })
     });
     red.collect()

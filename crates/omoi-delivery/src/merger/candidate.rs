@@ -13,7 +13,7 @@ use omoi_store::tasks;
 use super::land::MergeTurn;
 
 /// What the merge would be.
-pub(super) enum Candidate {
+pub(super) enum MergeCandidate {
     /// The target holds it already.
     Landed(ObjectId),
     /// The target is where the task was cut from.
@@ -36,19 +36,19 @@ pub(super) async fn make_candidate(
     turn: MergeTurn<'_>,
     merge: &Merge,
     target: TargetHead<'_>,
-) -> Result<Candidate, BoxError> {
+) -> Result<MergeCandidate, BoxError> {
     let TargetHead { mirror, head } = target;
     let incoming = ObjectId::parse(&merge.incoming_sha)?;
     if mirror.is_ancestor(&incoming, head).await? {
-        return Ok(Candidate::Landed(head.clone()));
+        return Ok(MergeCandidate::Landed(head.clone()));
     }
     if mirror.is_ancestor(head, &incoming).await? {
-        return Ok(Candidate::FastForward(incoming));
+        return Ok(MergeCandidate::FastForward(incoming));
     }
     let MergeTree { tree, conflicts } = mirror.merge_tree(head, &incoming).await?;
     if !conflicts.is_empty() {
         let paths = conflicts.iter().map(|c| c.path.to_string());
-        return Ok(Candidate::Conflict(paths.collect()));
+        return Ok(MergeCandidate::Conflict(paths.collect()));
     }
     let task_ref = HumanRef::task(turn.task.number).to_string();
     let meta = CommitMeta {
@@ -63,7 +63,7 @@ pub(super) async fn make_candidate(
     };
     let parents = [head.clone(), incoming];
     let commit = mirror.commit_tree(&tree, &parents, &meta).await?;
-    Ok(Candidate::Merged(commit))
+    Ok(MergeCandidate::Merged(commit))
 }
 
 /// How many paths each queued branch would conflict in with the target as it is.

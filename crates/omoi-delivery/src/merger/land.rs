@@ -10,7 +10,7 @@ use omoi_domain::lifecycle::merge::{
     land_merge, land_resolved, resolve_conflict, restart_merge,
 };
 use omoi_domain::task::UnmetCode;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_execution::integration::{branch_ref, ensure_for};
 use omoi_execution::merges::apply_to_merge;
 use omoi_execution::platform_run::{RunEnding, end_run};
@@ -23,10 +23,10 @@ use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError};
 
-use super::candidate::{Candidate, TargetHead, forecast_scores, make_candidate};
+use super::candidate::{MergeCandidate, TargetHead, forecast_scores, make_candidate};
 use super::tries;
 use crate::branch::move_task_branch;
-use crate::receipts::{self, Run};
+use crate::receipts::{self, CheckRun};
 use crate::suite::{CommitAt, fault_after_merge};
 
 /// Why a merge starts over when somebody else moved the branch meanwhile.
@@ -35,7 +35,7 @@ const TARGET_MOVED: &str = "the target moved";
 /// One entry that has its turn.
 #[derive(Clone, Copy)]
 pub(super) struct MergeTurn<'a> {
-    pub(super) platform: &'a Platform,
+    pub(super) platform: &'a Deployment,
     pub(super) spec: &'a Spec,
     pub(super) attempt: AttemptId,
     /// The task whose commits it lands, as the turn began.
@@ -43,8 +43,8 @@ pub(super) struct MergeTurn<'a> {
 }
 
 /// Lands the entry, refuses it, or hands its conflict to a task.
-pub(super) async fn land(turn: MergeTurn<'_>, mut merge: Merge) -> Result<(), BoxError> {
-    let mirror = turn.platform.mirror(turn.spec.project_id).await?;
+pub(super) async fn land_merge(turn: MergeTurn<'_>, mut merge: Merge) -> Result<(), BoxError> {
+    let mirror = turn.platform.project_mirror(turn.spec.project_id).await?;
     let head = ensure_for(turn.platform, &mirror, turn.spec).await?;
     let target = TargetHead {
         mirror: &mirror,
@@ -53,11 +53,11 @@ pub(super) async fn land(turn: MergeTurn<'_>, mut merge: Merge) -> Result<(), Bo
     // Written with the next move.
     merge.forecast = Json(forecast_scores(turn, target).await?);
     match make_candidate(turn, &merge, target).await? {
-        Candidate::Conflict(paths) => Ok(turn.hand_to_task(merge, paths).await?),
-        Candidate::Landed(commit) => turn.complete(merge, target, &commit).await,
+        MergeCandidate::Conflict(paths) => Ok(turn.hand_to_task(merge, paths).await?),
+        MergeCandidate::Landed(commit) => turn.complete(merge, target, &commit).await,
         // Its checks passed on this very tree.
-        Candidate::FastForward(commit) => turn.advance(merge, target, &commit).await,
-        Candidate::Merged(commit) => turn.check(merge, target, &commit).await,
+        MergeCandidate::FastForward(commit) => turn.advance(merge, target, &commit).await,
+        MergeCandidate::Merged(commit) => turn.check(merge, target, &commit).await,
     }
 }
 
@@ -75,7 +75,7 @@ impl MergeTurn<'_> {
             apply_to_merge(tx, &mut merge, actions).await
         });
         begun.await?;
-        let run = Run {
+        let run = CheckRun {
             spec: self.spec,
             attempt: self.attempt,
             stage: CheckStage::Merge,
@@ -83,8 +83,8 @@ impl MergeTurn<'_> {
             checks: receipts::of_task(self.platform, self.task, commit).await?,
             task: Some(self.task.id),
         };
-        let receipts = receipts::run(self.platform, run).await?;
-        let tree = match receipts::unmet(UnmetCode::MergeRed, &receipts) {
+        let receipts = receipts::run_checks(self.platform, run).await?;
+        let tree = match receipts::unmet_checks(UnmetCode::MergeRed, &receipts) {
             None => return self.advance(merge, target, commit).await,
             Some(unmet) => {
                 let at = CommitAt {

@@ -8,7 +8,7 @@ use omoi_store::checks::{Check, Receipt};
 const FEEDBACK_BYTES: usize = 4_000;
 
 /// What a task is told when some of its checks failed; none when all passed.
-pub fn unmet(code: UnmetCode, receipts: &[(Check, Receipt)]) -> Option<UnmetResult> {
+pub fn unmet_checks(code: UnmetCode, receipts: &[(Check, Receipt)]) -> Option<UnmetResult> {
     let failed: Vec<_> = receipts
         .iter()
         .filter(|(_, receipt)| !receipt.passed)
@@ -22,7 +22,7 @@ pub fn unmet(code: UnmetCode, receipts: &[(Check, Receipt)]) -> Option<UnmetResu
         failed.len(),
         receipts.len(),
         check.command,
-        tail(&receipt.output)
+        output_tail(&receipt.output)
     );
     let recommendations = failed
         .iter()
@@ -42,7 +42,7 @@ pub fn unmet(code: UnmetCode, receipts: &[(Check, Receipt)]) -> Option<UnmetResu
 }
 
 /// The end of a check's output, as much as an agent or a person is shown.
-pub(crate) fn tail(text: &str) -> &str {
+pub(crate) fn output_tail(text: &str) -> &str {
     let mut from = text.len().saturating_sub(FEEDBACK_BYTES);
     while !text.is_char_boundary(from) {
         from += 1;
@@ -93,19 +93,19 @@ mod tests {
             ),
         ] {
             let receipts = [(one.clone(), first), (two.clone(), second)];
-            let told = unmet(UnmetCode::ChecksFailed, &receipts);
+            let told = unmet_checks(UnmetCode::ChecksFailed, &receipts);
             assert_eq!(told.as_ref().map(|t| t.feedback.as_str()), feedback);
             let told = told.map(|t| t.recommendations).unwrap_or_default();
             assert_eq!(told, recommendations);
         }
-        assert_eq!(unmet(UnmetCode::HeadRed, &[]), None);
+        assert_eq!(unmet_checks(UnmetCode::HeadRed, &[]), None);
     }
 
     #[test]
     fn a_long_output_is_cut_at_a_character() {
         let text = format!("{}end", "ä".repeat(FEEDBACK_BYTES));
-        let kept = tail(&text);
+        let kept = output_tail(&text);
         assert!(kept.len() <= FEEDBACK_BYTES && kept.ends_with("äend"));
-        assert_eq!(tail("short"), "short");
+        assert_eq!(output_tail("short"), "short");
     }
 }

@@ -7,8 +7,8 @@ use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::lose;
-use omoi_execution::intake::complete;
+use omoi_execution::attempt::lose_attempt;
+use omoi_execution::intake::complete_attempt;
 use omoi_protocol::worker::ReportComplete;
 use omoi_store::tasks::Task;
 
@@ -36,7 +36,7 @@ async fn interrupt(it: &TestDeployment, task: &Task, told_by: ToldBy) {
                 error_message: Some(HOW.to_owned()),
                 ..deployment::ended_report(AttemptOutcome::Interrupted, AttemptStopReason::DiskLow)
             };
-            complete(&it.platform, &attempt, body).await.unwrap();
+            complete_attempt(&it.platform, &attempt, body).await.unwrap();
         }
         ToldBy::Platform => {
             let mut tx = it.platform.store.begin_write().await.unwrap();
@@ -50,7 +50,7 @@ async fn interrupt(it: &TestDeployment, task: &Task, told_by: ToldBy) {
             attempt = omoi_store::attempts::get(&mut tx, attempt.id)
                 .await
                 .unwrap();
-            lose(&mut tx, &it.platform, &mut attempt, loss)
+            lose_attempt(&mut tx, &it.platform, &mut attempt, loss)
                 .await
                 .unwrap();
             tx.commit(CrashPoint::AttemptEnded).await.unwrap();

@@ -13,9 +13,9 @@ use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::suite::fault::missing_part;
 use omoi_domain::task::{Priority, TaskStatus};
-use omoi_execution::attempt::{NewAttempt, insert};
-use omoi_execution::intake::complete;
-use omoi_execution::tasks::{cancel, lost_prerequisite, retry};
+use omoi_execution::attempt::{NewAttempt, insert_attempt};
+use omoi_execution::intake::complete_attempt;
+use omoi_execution::tasks::{cancel, lost_prerequisite, retry_by_person};
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_runtime::clock::Clock as _;
@@ -56,7 +56,7 @@ pub(crate) async fn tried(it: &TestDeployment, state: AttemptState) {
             fence: 1,
             base_sha: None,
         };
-        let mut attempt = insert(tx, &it.platform, new).await?.attempt;
+        let mut attempt = insert_attempt(tx, &it.platform, new).await?.attempt;
         attempt.error_message = Some("the process that ran it is gone".to_owned());
         attempts::transition(tx, &mut attempt, state).await
     })
@@ -107,7 +107,7 @@ pub(crate) async fn landed_by(
     incoming: &ObjectId,
     commit: &ObjectId,
 ) {
-    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let mirror = it.platform.project_mirror(it.spec.project_id).await.unwrap();
     let name = RefName::from_branch(&it.spec.integration_branch).unwrap();
     let before = mirror.read_ref(&name).await.unwrap();
     mirror
@@ -445,7 +445,7 @@ async fn a_program_renamed_by_what_landed_later_is_a_round_of_the_agent() {
 pub(crate) async fn tried_again(it: &TestDeployment, task: &Task) {
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
-        retry(tx, &mut task).await
+        retry_by_person(tx, &mut task).await
     })
     .await
     .unwrap();
@@ -475,7 +475,7 @@ async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
     let blocks = async || {
         let created = it.run_task(resolve.id).await;
         let body = deployment::failed_report(ErrorClass::AuthFailed, "no such key");
-        complete(&it.platform, &created.attempt, body)
+        complete_attempt(&it.platform, &created.attempt, body)
             .await
             .unwrap();
         deployment::tick_once(&mut Merger::new(it.platform.clone()), it.clock.now()).await;

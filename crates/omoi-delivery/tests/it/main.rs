@@ -13,7 +13,7 @@ mod validator;
 
 use tempfile::TempDir;
 
-use omoi_execution::platform::Parts;
+use omoi_execution::platform::DeploymentParts;
 use omoi_testkit::deployment::TestDeployment;
 
 /// A deployment whose checks run as plain processes.
@@ -27,13 +27,13 @@ async fn with_slots(slots: i64) -> (TestDeployment, TempDir) {
 }
 
 /// As [`with_sandbox`], with something changed.
-async fn with_parts(change: impl FnOnce(&mut Parts)) -> (TestDeployment, TempDir) {
+async fn with_parts(change: impl FnOnce(&mut DeploymentParts)) -> (TestDeployment, TempDir) {
     TestDeployment::with_processes(change).await
 }
 
 /// Runs what a pass began to its end.
 async fn settle(it: &TestDeployment) {
-    it.platform.running.drained().await;
+    it.platform.running.wait_drained().await;
 }
 
 /// A check that fails for want of a Python package until there is a file at `installed`.

@@ -11,7 +11,7 @@ use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::suite::fault::missing_part;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::{NewAttempt, insert};
+use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::checks::{self, Check};
@@ -51,7 +51,7 @@ async fn enqueue(it: &TestDeployment, task: TaskId, state: MergeState, sha: &str
 /// One pass, and all the work it began.
 async fn pass(it: &TestDeployment, merger: &mut Merger) {
     omoi_testkit::deployment::tick_once(merger, it.clock.now()).await;
-    while !it.platform.running.ids().is_empty() {
+    while !it.platform.running.attempt_ids().is_empty() {
         tokio::task::yield_now().await;
     }
 }
@@ -110,7 +110,7 @@ async fn a_merge_whose_process_died_is_taken_up_without_counting() {
             fence: 1,
             base_sha: None,
         };
-        let mut attempt = insert(tx, &it.platform, new).await?.attempt;
+        let mut attempt = insert_attempt(tx, &it.platform, new).await?.attempt;
         attempts::transition(tx, &mut attempt, AttemptState::Lost).await
     })
     .await
@@ -165,7 +165,7 @@ async fn what_the_machine_lacks_at_the_merge_is_no_round_of_the_agent() {
         std::fs::create_dir(&installed).unwrap();
         it.commit(async |tx| {
             let mut task = tasks::get(tx, task.id).await?;
-            omoi_execution::tasks::retry(tx, &mut task).await
+            omoi_execution::tasks::retry_by_person(tx, &mut task).await
         })
         .await
         .unwrap();
@@ -270,7 +270,7 @@ async fn what_waits_behind_a_stuck_resolution_is_blocked_and_freed() {
     assert_eq!(spec.status, SpecStatus::Blocked);
     it.commit(async |tx| {
         let mut task = tasks::get(tx, resolve.id).await?;
-        omoi_execution::tasks::retry(tx, &mut task).await
+        omoi_execution::tasks::retry_by_person(tx, &mut task).await
     })
     .await
     .unwrap();
@@ -352,7 +352,7 @@ async fn a_branch_that_moved_meanwhile_is_merged_with_anew() {
     let before = it.branch_head(&it.spec.integration_branch).await.unwrap();
     let moved = it.commit_on(&before, "meanwhile", Some("new\n")).await;
     // The check itself stands for whoever moves the branch while checks run.
-    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let mirror = it.platform.project_mirror(it.spec.project_id).await.unwrap();
     let (mirror, branch) = (mirror.dir().display(), &it.spec.integration_branch);
     let refs = format!("refs/heads/{branch} {moved} {before}");
     let command = format!("test -e meanwhile || git --git-dir={mirror} update-ref {refs}");
@@ -365,7 +365,7 @@ async fn a_branch_that_moved_meanwhile_is_merged_with_anew() {
     assert_eq!(merge_now(&it, &merge).await.state, MergeState::Completed);
     let task = it.task_now(task.id).await;
     assert_eq!(task.integration_state, IntegrationState::Merged);
-    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let mirror = it.platform.project_mirror(it.spec.project_id).await.unwrap();
     let head = it.branch_head(branch).await.unwrap();
     assert!(mirror.is_ancestor(&moved, &head).await.unwrap());
 }
@@ -434,7 +434,7 @@ pub(crate) async fn blocked_by_an_attempt(it: &TestDeployment, subject: AttemptS
             fence: 1,
             base_sha: None,
         };
-        omoi_execution::attempt::insert(tx, &it.platform, new).await
+        omoi_execution::attempt::insert_attempt(tx, &it.platform, new).await
     })
     .await
     .map(drop)
@@ -459,7 +459,7 @@ async fn a_spec_that_cannot_be_merged_keeps_no_other_from_its_turn() {
     let (_, good) = enqueue(&it, task.id, MergeState::Pending, &"e".repeat(40)).await;
     let mut merger = Merger::new(it.platform.clone());
     let (_, failures) = deployment::tick_with_failures(&mut merger, it.clock.now()).await;
-    it.platform.running.drained().await;
+    it.platform.running.wait_drained().await;
     let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
     assert_eq!(failed, [label.as_str()]);
     assert!(failures[0].error.contains("already exists"), "{failures:?}");
@@ -490,11 +490,11 @@ pub(crate) async fn passes_alone(
             fence: 1,
             base_sha: None,
         };
-        let mut attempt = insert(tx, &it.platform, new).await?.attempt;
+        let mut attempt = insert_attempt(tx, &it.platform, new).await?.attempt;
         attempts::transition(tx, &mut attempt, AttemptState::Lost).await?;
         Ok(attempt.id)
     });
-    let run = receipts::Run {
+    let run = receipts::CheckRun {
         spec: &it.spec,
         attempt: attempt.await.unwrap(),
         stage: CheckStage::Task,
@@ -502,7 +502,7 @@ pub(crate) async fn passes_alone(
         checks: vec![check.clone()],
         task: Some(task.id),
     };
-    let receipts = receipts::run(&it.platform, run).await.unwrap();
+    let receipts = receipts::run_checks(&it.platform, run).await.unwrap();
     for (_, receipt) in receipts {
         assert!(receipt.passed, "{receipt:?}");
     }

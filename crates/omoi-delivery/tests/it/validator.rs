@@ -6,10 +6,10 @@ use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::{NewAttempt, insert};
+use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
-use omoi_store::checks::{self, Check, Conditions, Receipt};
+use omoi_store::checks::{self, Check, RunConditions, Receipt};
 use omoi_store::{Json, specs, tasks};
 use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment};
 use omoi_testkit::sample_rows;
@@ -47,7 +47,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     let mut validator = Validator::new(it.platform.clone());
     for _ in 0..8 {
         omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
-        while !it.platform.running.ids().is_empty() {
+        while !it.platform.running.attempt_ids().is_empty() {
             tokio::task::yield_now().await;
         }
     }
@@ -61,7 +61,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     it.advance_clock(1);
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
-        omoi_execution::tasks::retry(tx, &mut task).await?;
+        omoi_execution::tasks::retry_by_person(tx, &mut task).await?;
         task.status = TaskStatus::PendingValidation;
         tasks::save(tx, &mut task).await
     })
@@ -69,7 +69,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     .unwrap();
     for _ in 0..3 {
         omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
-        it.platform.running.drained().await;
+        it.platform.running.wait_drained().await;
     }
     let status = it.task_now(task.id).await.status;
     assert_eq!(
@@ -105,7 +105,7 @@ async fn checks_wait_for_a_slot_like_all_work() {
     for done in 1..=4 {
         omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
         assert!(it.slots_in_use().await <= 2);
-        it.platform.running.drained().await;
+        it.platform.running.wait_drained().await;
         let mut completed = 0;
         for id in &ready {
             let status = it.task_now(*id).await.status;
@@ -167,7 +167,7 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
             .unwrap();
         let mut validator = Validator::new(it.platform.clone());
         omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
-        it.platform.running.drained().await;
+        it.platform.running.wait_drained().await;
         let task = it.task_now(found.id).await;
         assert_eq!(task.status, status, "{command} {with_suite}");
         if status == TaskStatus::Failed {
@@ -216,7 +216,7 @@ async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
     let mut validator = Validator::new(it.platform.clone());
     let (_, failures) =
         omoi_testkit::deployment::tick_with_failures(&mut validator, it.clock.now()).await;
-    it.platform.running.drained().await;
+    it.platform.running.wait_drained().await;
     let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
     assert_eq!(failed, [broken.label()]);
     let made = omoi_store::attempts::of_task(&mut it.read_tx().await, good.id).await;
@@ -266,7 +266,7 @@ async fn judged(
             fence: 1,
             base_sha: None,
         };
-        let attempt = insert(tx, &it.platform, new).await?.attempt;
+        let attempt = insert_attempt(tx, &it.platform, new).await?.attempt;
         let receipt = Receipt {
             id: tx.new_id(),
             org_id: tx.org(),
@@ -278,7 +278,7 @@ async fn judged(
             commit_sha: spec.base_sha.clone(),
             tree_sha: spec.base_sha.clone(),
             rung: SandboxRung::Process,
-            conditions: Json(Conditions::default()),
+            conditions: Json(RunConditions::default()),
             exit_code: Some(exit),
             passed: exit == 0,
             output: printed.to_owned(),
@@ -298,7 +298,7 @@ async fn judged(
     let (_, failures) =
         omoi_testkit::deployment::tick_with_failures(&mut validator, it.clock.now()).await;
     assert!(failures.is_empty());
-    it.platform.running.drained().await;
+    it.platform.running.wait_drained().await;
     it.task_now(task.id).await
 }
 
@@ -356,7 +356,7 @@ async fn what_the_machine_lacks_is_no_round_of_the_agent() {
             it.advance_clock(1);
             let retried = it.commit(async |tx| {
                 let mut task = tasks::get(tx, task.id).await?;
-                omoi_execution::tasks::retry(tx, &mut task).await?;
+                omoi_execution::tasks::retry_by_person(tx, &mut task).await?;
                 Ok(task)
             });
             let retried = retried.await.unwrap();

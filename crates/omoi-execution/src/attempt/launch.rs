@@ -32,9 +32,9 @@ use omoi_store::sandboxes::{self, Sandbox};
 use omoi_store::{Json, StoreError, Tx};
 
 use crate::attempt::settle;
-use crate::platform::Platform;
+use crate::platform::Deployment;
 use crate::start_failure::{class_of, class_of_start};
-use crate::toolbox::Toolbox;
+use crate::sandbox_toolchain::SandboxToolchain;
 use crate::{command, protected};
 
 /// Time between the request to save and the kill.
@@ -58,12 +58,12 @@ pub struct WorkPlan {
     /// Whether the workspace can be written.
     pub access: WorkspaceAccess,
     /// What else the sandbox may read.
-    pub toolbox: Toolbox,
+    pub toolbox: SandboxToolchain,
 }
 
 /// What the worker is told.
 #[derive(Clone, Debug)]
-pub struct Brief {
+pub struct AttemptBrief {
     /// `TSK-003`, or the phase's name.
     pub subject_ref: String,
     /// The system prompt.
@@ -81,7 +81,7 @@ pub struct Brief {
 }
 
 /// Everything one launch needs.
-pub struct Job {
+pub struct AttemptJob {
     /// The attempt.
     pub attempt: Attempt,
     /// Its credential.
@@ -91,7 +91,7 @@ pub struct Job {
     /// Its workspace.
     pub work: WorkPlan,
     /// Its orders.
-    pub brief: Brief,
+    pub brief: AttemptBrief,
 }
 
 /// Why a worker did not run to its end.
@@ -127,17 +127,17 @@ enum JobError {
 ///
 /// However it ends, the attempt is settled: a worker that reported its outcome has done so itself;
 /// one that vanished is lost.
-pub fn launch(platform: &Platform, job: Job) {
+pub fn launch_attempt(platform: &Deployment, job: AttemptJob) {
     let id = job.attempt.id;
-    let held = platform.hold(id);
+    let held = platform.hold_attempt(id);
     let platform_ = platform.clone();
     platform.lifecycle.spawn(
         format!("attempt {}", id.short()),
         SpawnKind::Work,
         async move {
             let attempt = job.attempt.clone();
-            let dir = platform_.data.workspace(id);
-            let loss = follow(&platform_, job, &dir).await;
+            let dir = platform_.data.workspace_path(id);
+            let loss = follow_attempt(&platform_, job, &dir).await;
             if let Err(error) = settle::after_exit(&platform_, &attempt, loss).await {
                 // The reaper finds the attempt by its lease.
                 warn!(attempt.id = %id, error = %error, "Could not settle attempt `{id}`");
@@ -154,15 +154,15 @@ pub fn launch(platform: &Platform, job: Job) {
 }
 
 /// Prepares, launches and waits; returns how the attempt ends if its worker did not tell.
-async fn follow(platform: &Platform, job: Job, dir: &Path) -> AttemptLoss {
+async fn follow_attempt(platform: &Deployment, job: AttemptJob, dir: &Path) -> AttemptLoss {
     let run = async {
         let provider = platform.sandbox.as_ref().ok_or(JobError::NoProvider)?;
         // Kept until the sandbox has ended.
-        let base = prepare(platform, &job, dir, provider.as_ref()).await?;
-        bind(platform, &job, provider.as_ref()).await?;
-        let launch = policy(platform, &job, &base, provider.as_ref())?;
-        let running = provider.launch(launch).await?;
-        platform.running.launched(job.attempt.id, running.control());
+        let base = prepare_workspace(platform, &job, dir, provider.as_ref()).await?;
+        bind_sandbox(platform, &job, provider.as_ref()).await?;
+        let launch = sandbox_launch(platform, &job, &base, provider.as_ref())?;
+        let running = provider.launch(launch_attempt).await?;
+        platform.running.set_control(job.attempt.id, running.control());
         Ok::<_, JobError>(exit_of(running).await?)
     };
     match run.await {
@@ -179,14 +179,14 @@ async fn follow(platform: &Platform, job: Job, dir: &Path) -> AttemptLoss {
 }
 
 /// Makes the clone and hands it to the sandbox's user; returns the history to show it.
-async fn prepare(
-    platform: &Platform,
-    job: &Job,
+async fn prepare_workspace(
+    platform: &Deployment,
+    job: &AttemptJob,
     dir: &Path,
     provider: &dyn Provider,
 ) -> Result<BaseStore, JobError> {
     provider.remove_workspace(dir)?;
-    let mirror = platform.mirror(job.attempt.project_id).await?;
+    let mirror = platform.project_mirror(job.attempt.project_id).await?;
     let identity = match &job.brief.commit {
         Some(plan) => Identity::new(&plan.author_name, &plan.author_email),
         None => Identity::platform(),
@@ -217,9 +217,9 @@ async fn prepare(
 }
 
 /// Writes the sandbox's row and moves attempt and task before anything is asked of the provider.
-async fn bind(platform: &Platform, job: &Job, provider: &dyn Provider) -> Result<(), JobError> {
+async fn bind_sandbox(platform: &Deployment, job: &AttemptJob, provider: &dyn Provider) -> Result<(), JobError> {
     let (id, rung) = (job.attempt.id, provider.rung());
-    let mounts = job.work.toolbox.mounts(&platform.settings.read_only);
+    let mounts = job.work.toolbox.toolchain_mounts(&platform.settings.read_only);
     let bound = async |tx: &mut Tx| -> Result<(), StoreError> {
         let mut attempt = attempts::get(tx, id).await?;
         attempt.rung = Some(rung);
@@ -239,7 +239,7 @@ async fn bind(platform: &Platform, job: &Job, provider: &dyn Provider) -> Result
         sandboxes::insert(tx, &sandbox).await?;
         let scope = (attempt.project_id, attempt.spec_id);
         sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Creating).await?;
-        crate::tasks::assigned(tx, &attempt).await
+        crate::tasks::mark_assigned(tx, &attempt).await
     };
     platform
         .store
@@ -250,40 +250,40 @@ async fn bind(platform: &Platform, job: &Job, provider: &dyn Provider) -> Result
 }
 
 /// Found again by this name after a crash.
-pub(super) fn name(attempt: &Attempt) -> String {
+pub(super) fn sandbox_name(attempt: &Attempt) -> String {
     format!("omoi-{}", attempt.id)
 }
 
 /// What the sandbox is asked to be.
-fn policy(
-    platform: &Platform,
-    job: &Job,
+fn sandbox_launch(
+    platform: &Deployment,
+    job: &AttemptJob,
     base: &BaseStore,
     provider: &dyn Provider,
 ) -> Result<SandboxLaunch, JobError> {
-    let dir = &platform.data.workspace(job.attempt.id);
+    let dir = &platform.data.workspace_path(job.attempt.id);
     let context_path = Path::new(inside::FILES).join(CONTEXT_FILE);
     let mut launch = SandboxLaunch::new(
-        name(&job.attempt),
+        sandbox_name(&job.attempt),
         dir,
         [inside::WORKER, "agent", "--context"],
     );
-    launch.access = job.work.access;
-    launch.env = job.work.toolbox.environment();
-    launch.read_only = platform.mounts(&job.work.toolbox)?;
-    launch
+    launch_attempt.access = job.work.access;
+    launch_attempt.env = job.work.toolbox.toolchain_environment();
+    launch_attempt.read_only = platform.sandbox_mounts(&job.work.toolbox)?;
+    launch_attempt
         .read_only
         .push(ReadOnlyMount::at_same_path(base.objects_dir()));
-    launch.protected = protected::in_sandbox(dir);
-    launch.socket = Some(platform.data.worker_socket());
-    launch.worker = Some(platform.worker.clone());
-    launch.limits = platform.settings.limits;
-    launch.wall_timeout = Duration::from_secs(job.brief.limits.wall_s) + GRACE;
-    launch.grace = GRACE;
-    launch.output_bytes_max = OUTPUT_BYTES;
+    launch_attempt.protected = protected::in_sandbox(dir);
+    launch_attempt.socket = Some(platform.data.worker_socket());
+    launch_attempt.worker = Some(platform.worker.clone());
+    launch_attempt.limits = platform.settings.limits;
+    launch_attempt.wall_timeout = Duration::from_secs(job.brief.limits.wall_s) + GRACE;
+    launch_attempt.grace = GRACE;
+    launch_attempt.output_bytes_max = OUTPUT_BYTES;
     let shown = |launch: &SandboxLaunch, path: &Path| {
         provider
-            .path_inside(launch, path)
+            .path_inside(launch_attempt, path)
             .to_string_lossy()
             .into_owned()
     };
@@ -295,8 +295,8 @@ fn policy(
         subject_ref: job.brief.subject_ref.clone(),
         round: job.attempt.round,
         token: job.token.clone(),
-        socket: shown(&launch, Path::new(inside::SOCKET)),
-        workspace: shown(&launch, Path::new(inside::WORK)),
+        socket: shown(&launch_attempt, Path::new(inside::SOCKET)),
+        workspace: shown(&launch_attempt, Path::new(inside::WORK)),
         model: platform.settings.model.clone(),
         max_tokens: platform.settings.max_tokens,
         system: job.brief.system.clone(),
@@ -307,14 +307,14 @@ fn policy(
         commit: job.brief.commit.clone(),
         resume: job.turns.clone(),
     };
-    let context_inside = shown(&launch, &context_path);
-    launch.argv.push(context_inside.into());
-    launch.files.push(GeneratedFile {
+    let context_inside = shown(&launch_attempt, &context_path);
+    launch_attempt.argv.push(context_inside.into());
+    launch_attempt.files.push(GeneratedFile {
         path: context_path,
         contents: serde_json::to_vec(&context)?,
         mode: 0o600,
     });
-    Ok(launch)
+    Ok(launch_attempt)
 }
 
 /// Waits for the end of a sandbox.

@@ -7,19 +7,19 @@ use omoi_domain::sandbox::SandboxState;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx, sandboxes};
 
-use crate::platform::Platform;
+use crate::platform::Deployment;
 use crate::tasks;
 
 /// Settles an attempt after its process is gone. One that reported its outcome is left as it is.
 pub(super) async fn after_exit(
-    platform: &Platform,
+    platform: &Deployment,
     attempt: &Attempt,
     loss: AttemptLoss,
 ) -> Result<(), StoreError> {
     let settle = async |tx: &mut Tx| {
         let mut attempt = attempts::get(tx, attempt.id).await?;
         if attempt.state.is_live() {
-            lose(tx, platform, &mut attempt, loss).await?;
+            lose_attempt(tx, platform, &mut attempt, loss).await?;
         }
         end_sandbox(tx, &attempt).await
     };
@@ -31,9 +31,9 @@ pub(super) async fn after_exit(
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn lose(
+pub async fn lose_attempt(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     attempt: &mut Attempt,
     loss: AttemptLoss,
 ) -> Result<(), StoreError> {

@@ -16,8 +16,8 @@ use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts, checks, merges, requirements, tickets};
 
-use crate::attempt::{Brief, Created};
-use crate::platform::Platform;
+use crate::attempt::{AttemptBrief, CreatedAttempt};
+use crate::platform::Deployment;
 use crate::protected;
 use crate::spec_files::{SpecFilesError, rendered_files};
 
@@ -30,7 +30,7 @@ const PROMPT_CHARS_MAX: usize = 60_000;
 const CUT: &str = "\n[… cut: the prompt would be too long]";
 
 /// What an agent can do without, should the prompt be too long.
-struct Extras {
+struct PromptExtras {
     neighbours: Vec<String>,
     design: String,
     request: String,
@@ -54,12 +54,12 @@ struct ConflictBrief {
 
 /// The orders of one attempt at `task`.
 pub(super) async fn of_task(
-    platform: &Platform,
+    platform: &Deployment,
     task: &Task,
     spec: &Spec,
-    created: &Created,
-) -> Result<Brief, BoxError> {
-    let design = design(platform, spec).await?;
+    created: &CreatedAttempt,
+) -> Result<AttemptBrief, BoxError> {
+    let design = design_text(platform, spec).await?;
     let facts = PromptFacts {
         task,
         spec,
@@ -74,7 +74,7 @@ pub(super) async fn of_task(
         SYSTEM,
         context! { workspace => inside::WORK, signal => COMPLETION_SIGNAL },
     )?;
-    Ok(Brief {
+    Ok(AttemptBrief {
         subject_ref: task_ref.clone(),
         system,
         prompt,
@@ -101,7 +101,7 @@ pub(super) async fn of_task(
     })
 }
 
-fn commit_plan(task: &Task, spec: &Spec, created: &Created, task_ref: &str) -> CommitPlan {
+fn commit_plan(task: &Task, spec: &Spec, created: &CreatedAttempt, task_ref: &str) -> CommitPlan {
     let verb = match task.task_type {
         TaskType::WriteTests => "test",
         TaskType::FixBug => "fix",
@@ -136,7 +136,7 @@ fn commit_plan(task: &Task, spec: &Spec, created: &Created, task_ref: &str) -> C
 }
 
 /// The design as it is rendered for people.
-async fn design(platform: &Platform, spec: &Spec) -> Result<String, SpecFilesError> {
+async fn design_text(platform: &Deployment, spec: &Spec) -> Result<String, SpecFilesError> {
     let files = rendered_files(platform, spec).await?;
     let mut designs = files
         .into_iter()
@@ -148,7 +148,7 @@ async fn design(platform: &Platform, spec: &Spec) -> Result<String, SpecFilesErr
 struct PromptFacts<'a> {
     task: &'a Task,
     spec: &'a Spec,
-    created: &'a Created,
+    created: &'a CreatedAttempt,
     design: &'a str,
 }
 
@@ -161,7 +161,7 @@ async fn task_prompt(tx: &mut Tx, facts: PromptFacts<'_>) -> Result<String, BoxE
     } = facts;
     let ticket = tickets::get(tx, task.ticket_id).await?;
     let conflict = match task.resolves_merge_id {
-        Some(id) => Some(conflict(tx, id).await?),
+        Some(id) => Some(conflict_facts(tx, id).await?),
         None => None,
     };
     let neighbours: Vec<String> = tasks::of_spec(tx, task.spec_id)
@@ -200,23 +200,23 @@ async fn task_prompt(tx: &mut Tx, facts: PromptFacts<'_>) -> Result<String, BoxE
         ticket_title => ticket.title,
         description => task.description.clone(),
         files => task.files.0.clone(),
-        requirements => Value::from(Serde(served(tx, task).await?)),
+        requirements => Value::from(Serde(served_requirements(tx, task).await?)),
         checks,
         revision,
         before => before(tx, task, created).await?,
         conflict => Value::from(Serde(conflict)),
     };
-    let extras = Extras {
+    let extras = PromptExtras {
         neighbours,
         design: design.to_owned(),
         request: spec.original_request.clone(),
     };
-    Ok(fitted(&values, extras)?)
+    Ok(fit_prompt(&values, extras)?)
 }
 
 /// The prompt, without as many extras as make it too long.
-fn fitted(values: &Value, mut extras: Extras) -> Result<String, minijinja::Error> {
-    let render = |extras: &Extras| {
+fn fit_prompt(values: &Value, mut extras: PromptExtras) -> Result<String, minijinja::Error> {
+    let render = |extras: &PromptExtras| {
         let all = context! {
             neighbours => extras.neighbours.clone(),
             design => extras.design.clone(),
@@ -246,7 +246,7 @@ fn fitted(values: &Value, mut extras: Extras) -> Result<String, minijinja::Error
 }
 
 /// How the attempt before this one ended, where this one does not go on from its turns.
-async fn before(tx: &mut Tx, task: &Task, created: &Created) -> Result<Option<String>, StoreError> {
+async fn before(tx: &mut Tx, task: &Task, created: &CreatedAttempt) -> Result<Option<String>, StoreError> {
     if !created.turns.is_empty() {
         return Ok(None);
     }
@@ -260,7 +260,7 @@ async fn before(tx: &mut Tx, task: &Task, created: &Created) -> Result<Option<St
     Ok(Some(format!("{how}{}", why.unwrap_or_default())))
 }
 
-async fn served(tx: &mut Tx, task: &Task) -> Result<Vec<RequirementBrief>, StoreError> {
+async fn served_requirements(tx: &mut Tx, task: &Task) -> Result<Vec<RequirementBrief>, StoreError> {
     let criteria = requirements::criteria_of_spec(tx, task.spec_id).await?;
     let all = requirements::of_spec(tx, task.spec_id).await?;
     Ok(all
@@ -285,7 +285,7 @@ async fn served(tx: &mut Tx, task: &Task) -> Result<Vec<RequirementBrief>, Store
         .collect())
 }
 
-async fn conflict(tx: &mut Tx, id: omoi_domain::id::MergeId) -> Result<ConflictBrief, StoreError> {
+async fn conflict_facts(tx: &mut Tx, id: omoi_domain::id::MergeId) -> Result<ConflictBrief, StoreError> {
     let merge = merges::get(tx, id).await?;
     let incoming = tasks::get(tx, merge.task_id).await?;
     let mut landed = Vec::new();
@@ -331,12 +331,12 @@ mod tests {
     fn a_prompt_that_is_too_long_loses_what_matters_least() {
         let values = context! { title => "Add tags", description => "Do it" };
         let of = |neighbours: usize, design: usize, request: usize| {
-            let extras = Extras {
+            let extras = PromptExtras {
                 neighbours: vec!["n".repeat(neighbours)],
                 design: "d".repeat(design),
                 request: "ü".repeat(request),
             };
-            let text = fitted(&values, extras).unwrap();
+            let text = fit_prompt(&values, extras).unwrap();
             let length = text.chars().count();
             assert!(length <= PROMPT_CHARS_MAX, "{length}");
             let count = |c: char| text.chars().filter(|found| *found == c).count();

@@ -7,10 +7,10 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{SpecId, TaskId};
 use omoi_domain::score::{RankedTask, ScoreFacts, compare_ranked, task_score};
 use omoi_domain::spec::SpecStatus;
-use omoi_store::tasks::{self, Scan, Task};
+use omoi_store::tasks::{self, QueueScan, Task};
 use omoi_store::{StoreError, Tx, specs};
 
-use crate::platform::Platform;
+use crate::platform::Deployment;
 
 /// A kept score differs from the true one by less.
 const SCORE_STEP: f64 = 0.01;
@@ -34,7 +34,7 @@ impl ScoredTask {
 }
 
 /// Tasks that could start, best first; their scores are kept for people.
-pub(super) async fn ranked_candidates(platform: &Platform) -> Result<Vec<Task>, StoreError> {
+pub(super) async fn ranked_candidates(platform: &Deployment) -> Result<Vec<Task>, StoreError> {
     let scored = platform
         .store
         .read(async |tx| scored(tx, platform).await)
@@ -50,10 +50,10 @@ pub(super) async fn ranked_candidates(platform: &Platform) -> Result<Vec<Task>, 
     Ok(in_order.filter_map(|id| tasks.remove(&id)).collect())
 }
 
-async fn scored(tx: &mut Tx, platform: &Platform) -> Result<Vec<ScoredTask>, StoreError> {
+async fn scored(tx: &mut Tx, platform: &Deployment) -> Result<Vec<ScoredTask>, StoreError> {
     let settings = &platform.settings;
     let starving = Duration::from_secs_f64(settings.weights.starvation_limit);
-    let scan = Scan {
+    let scan = QueueScan {
         starving_since: tx.now() - starving,
         project_slots: settings.project_slots,
         limit: settings.scan_batch,
@@ -83,7 +83,7 @@ async fn scored(tx: &mut Tx, platform: &Platform) -> Result<Vec<ScoredTask>, Sto
 
 /// What `scan` finds of the specs this process goes on with. Where it must leave some alone, each
 /// other is looked at by itself, so that none is hidden behind their tasks.
-async fn candidates(tx: &mut Tx, platform: &Platform, scan: Scan) -> Result<Vec<Task>, StoreError> {
+async fn candidates(tx: &mut Tx, platform: &Deployment, scan: QueueScan) -> Result<Vec<Task>, StoreError> {
     let working = specs::with_status(tx, SpecStatus::Working).await?;
     let n_working = working.len();
     let own: Vec<SpecId> = working
@@ -96,7 +96,7 @@ async fn candidates(tx: &mut Tx, platform: &Platform, scan: Scan) -> Result<Vec<
     }
     let mut found = Vec::new();
     for spec in own {
-        let scan = Scan {
+        let scan = QueueScan {
             spec: Some(spec),
             ..scan
         };
@@ -106,7 +106,7 @@ async fn candidates(tx: &mut Tx, platform: &Platform, scan: Scan) -> Result<Vec<
 }
 
 /// Keeps the scores that changed enough to be told apart.
-async fn keep_scores(platform: &Platform, scored: &[ScoredTask]) -> Result<(), StoreError> {
+async fn keep_scores(platform: &Deployment, scored: &[ScoredTask]) -> Result<(), StoreError> {
     let is_moved = |one: &&ScoredTask| (one.task.score - one.score).abs() >= SCORE_STEP;
     let moved: Vec<_> = scored.iter().filter(is_moved).collect();
     if moved.is_empty() {

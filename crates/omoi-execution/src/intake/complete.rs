@@ -18,8 +18,8 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx, merges, messages, sandboxes};
 
-use super::{IntakeError, current, take_in, verify};
-use crate::platform::Platform;
+use super::{IntakeError, current_attempt, import_commit, verify};
+use crate::platform::Deployment;
 use crate::tasks::{follow_up, of_attempt};
 
 /// Applies the end of an attempt to what it was a try at. Takes effect once; told again in the same
@@ -27,12 +27,12 @@ use crate::tasks::{follow_up, of_attempt};
 ///
 /// # Errors
 /// [`IntakeError::Superseded`] when the attempt is over already in another way.
-pub async fn complete(
-    platform: &Platform,
+pub async fn complete_attempt(
+    platform: &Deployment,
     attempt: &Attempt,
     body: ReportComplete,
 ) -> Result<(), IntakeError> {
-    let body = with_limit(body, platform.running.exhausted(attempt.id));
+    let body = with_limit(body, platform.running.exhausted_limit(attempt.id));
     let said = platform
         .store
         .read(async |tx| attempts::get(tx, attempt.id).await)
@@ -45,12 +45,12 @@ pub async fn complete(
     }
     let verdict = match (attempt.subject.kind(), body.outcome) {
         (SubjectKind::Task, AttemptOutcome::Succeeded | AttemptOutcome::Incomplete) => {
-            judge(platform, attempt, &body).await?
+            judge_hand_in(platform, attempt, &body).await?
         }
-        _ => Verdict::default(),
+        _ => HandInVerdict::default(),
     };
     let end = async |tx: &mut Tx| {
-        let mut attempt = current(tx, attempt.id).await?;
+        let mut attempt = current_attempt(tx, attempt.id).await?;
         check_started(&attempt, &body)?;
         attempt.stop_reason = Some(body.stop_reason);
         attempt.error_class = body.error_class;
@@ -129,7 +129,7 @@ async fn close_sandbox(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError>
 
 /// What the platform makes of the commits of a task's agent.
 #[derive(Default)]
-struct Verdict {
+struct HandInVerdict {
     /// What it handed in, if it was taken into the mirror.
     head: Option<ObjectId>,
     /// Why it may not go to its checks.
@@ -138,19 +138,19 @@ struct Verdict {
 
 /// Imports what a task's agent made, keeps it on the task's branch and says whether it may go to
 /// its checks. Work that is sent back is kept as well: the next agent goes on from it.
-async fn judge(
-    platform: &Platform,
+async fn judge_hand_in(
+    platform: &Deployment,
     attempt: &Attempt,
     body: &ReportComplete,
-) -> Result<Verdict, IntakeError> {
-    let mirror = platform.mirror(attempt.project_id).await?;
-    let (task, spec, incoming) = sides(platform, attempt).await?;
+) -> Result<HandInVerdict, IntakeError> {
+    let mirror = platform.project_mirror(attempt.project_id).await?;
+    let (task, spec, incoming) = task_sides(platform, attempt).await?;
     let handed_in = match &body.bundle {
         None => None,
-        Some(bundle) => match take_in(&mirror, attempt, bundle).await {
+        Some(bundle) => match import_commit(&mirror, attempt, bundle).await {
             Ok(taken) => Some(taken),
             Err(IntakeError::Import(ImportError::Refused(refusal))) => {
-                return Ok(Verdict {
+                return Ok(HandInVerdict {
                     head: None,
                     unmet: Some(verify::refused(&refusal)),
                 });
@@ -161,7 +161,7 @@ async fn judge(
     let is_done = body.outcome == AttemptOutcome::Succeeded;
     let head = match &handed_in {
         Some(taken) => Some(taken.commit.clone()),
-        None if is_done => standing(&task, attempt)?,
+        None if is_done => standing_work(&task, attempt)?,
         None => None,
     };
     let outside = (!body.refused_paths.is_empty() && is_done)
@@ -174,16 +174,16 @@ async fn judge(
         };
         let no_change = || verify::no_change(&body.ignored_paths);
         let unmet = unmet.or_else(|| is_done.then(no_change));
-        return Ok(Verdict { head: None, unmet });
+        return Ok(HandInVerdict { head: None, unmet });
     };
-    let work = verify::Work {
+    let work = verify::HandedInWork {
         mirror: &mirror,
         task: &task,
         spec: &spec,
         head: &head,
         incoming: incoming.as_ref(),
     };
-    let (mut unmet, keep) = verify::verify(&work).await?;
+    let (mut unmet, keep) = verify::verify_work(&work).await?;
     if keep {
         keep_on_branch(platform, attempt, (&mirror, &task), &head).await?;
     }
@@ -194,15 +194,15 @@ async fn judge(
         // It is told what is unfinished; what it broke is judged when it says done.
         unmet = None;
     }
-    Ok(Verdict {
+    Ok(HandInVerdict {
         head: keep.then_some(head),
         unmet: outside.or(unsaved).or(unmet),
     })
 }
 
 /// The task of an attempt, its spec, and for a resolution the side that comes in.
-async fn sides(
-    platform: &Platform,
+async fn task_sides(
+    platform: &Deployment,
     attempt: &Attempt,
 ) -> Result<(Task, Spec, Option<ObjectId>), IntakeError> {
     platform
@@ -223,7 +223,7 @@ async fn sides(
 
 /// What an agent that handed in nothing says is done: work of an earlier round that was kept and
 /// that no check has refused yet.
-fn standing(task: &Task, attempt: &Attempt) -> Result<Option<ObjectId>, IntakeError> {
+fn standing_work(task: &Task, attempt: &Attempt) -> Result<Option<ObjectId>, IntakeError> {
     let from = attempt.base_sha.as_ref();
     let judged = from == task.base_sha.as_ref() || from == task.head_sha.as_ref();
     Ok(match from {
@@ -234,7 +234,7 @@ fn standing(task: &Task, attempt: &Attempt) -> Result<Option<ObjectId>, IntakeEr
 
 /// Moves the task's branch to what its agent made.
 async fn keep_on_branch(
-    platform: &Platform,
+    platform: &Deployment,
     attempt: &Attempt,
     of: (&Mirror, &Task),
     head: &ObjectId,
@@ -248,7 +248,7 @@ async fn keep_on_branch(
     // Time passed since its fence was read; a newer attempt may stand on the branch by now.
     platform
         .store
-        .read(async |tx| current(tx, attempt.id).await)
+        .read(async |tx| current_attempt(tx, attempt.id).await)
         .await?;
     mirror
         .update_ref_cas(&branch, head, before.as_ref(), CrashPoint::RefMoved)
@@ -259,10 +259,10 @@ async fn keep_on_branch(
 /// Moves the task of an attempt whose worker told how it ended.
 async fn move_task(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     mut task: Task,
     body: ReportComplete,
-    verdict: Verdict,
+    verdict: HandInVerdict,
 ) -> Result<(), StoreError> {
     let step = after_report(ReportedEnd {
         outcome: body.outcome,

@@ -8,15 +8,15 @@ use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
 
 use super::IntakeError;
-use super::verify::{Work, is_planned};
+use super::verify::{HandedInWork, is_planned};
 
 /// Bytes of a manifest that are compared; a longer one counts as changed.
 const MANIFEST_BYTES_MAX: usize = 1 << 20;
 
 /// Files that decide what the suite runs, are not as `measure` has them, and that the plan does not
 /// name.
-pub(super) async fn changed(
-    work: &Work<'_>,
+pub(super) async fn changed_controls(
+    work: &HandedInWork<'_>,
     measure: &ObjectId,
 ) -> Result<Vec<String>, IntakeError> {
     let changes = work.mirror.changed_files(measure, work.head).await?;
@@ -45,14 +45,14 @@ pub(super) async fn changed(
 }
 
 async fn has_other_part(
-    work: &Work<'_>,
+    work: &HandedInWork<'_>,
     measure: &ObjectId,
     change: &PathChange,
     path: &str,
 ) -> Result<bool, IntakeError> {
     let (Some(before), Some(after)) = (
-        part(work, measure, change, path).await?,
-        part(work, work.head, change, path).await?,
+        control_part(work, measure, change, path).await?,
+        control_part(work, work.head, change, path).await?,
     ) else {
         return Ok(true);
     };
@@ -60,8 +60,8 @@ async fn has_other_part(
 }
 
 /// What the file says about tests; none when it is too long to be compared.
-async fn part(
-    work: &Work<'_>,
+async fn control_part(
+    work: &HandedInWork<'_>,
     at: &ObjectId,
     change: &PathChange,
     path: &str,

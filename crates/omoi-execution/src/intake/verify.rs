@@ -20,7 +20,7 @@ use crate::protected;
 const REPEATED_CHARS_MAX: usize = 2_000;
 
 /// One task's commits.
-pub(super) struct Work<'a> {
+pub(super) struct HandedInWork<'a> {
     /// Where they are.
     pub(super) mirror: &'a Mirror,
     /// Whose they are.
@@ -35,7 +35,7 @@ pub(super) struct Work<'a> {
 
 /// The first rule the commits break, if any, and whether the work may stay on the branch all the
 /// same, for the next round to mend.
-pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<UnmetResult>, bool), IntakeError> {
+pub(super) async fn verify_work(work: &HandedInWork<'_>) -> Result<(Option<UnmetResult>, bool), IntakeError> {
     let base = ObjectId::parse(work.task.base_sha.as_deref().unwrap_or(&work.spec.base_sha))?;
     if !work.mirror.is_ancestor(&base, work.head).await? {
         let rewritten = unmet(
@@ -86,7 +86,7 @@ pub(super) async fn verify(work: &Work<'_>) -> Result<(Option<UnmetResult>, bool
             (dropped, resolved.by_git.tree.clone())
         }
     };
-    weakened.extend(suite_control::changed(work, &measure).await?);
+    weakened.extend(suite_control::changed_controls(work, &measure).await?);
     weakened.sort();
     weakened.dedup();
     if weakened.is_empty() {
@@ -114,7 +114,7 @@ struct Resolved<'a> {
 
 /// Names the files in which the change leaves conflict markers behind.
 async fn marked(
-    work: &Work<'_>,
+    work: &HandedInWork<'_>,
     base: &ObjectId,
     changes: &[PathChange],
     resolved: Option<&Resolved<'_>>,
@@ -175,7 +175,7 @@ pub(super) fn is_planned(task: &Task, path: &str) -> bool {
 /// Tests of either side that a resolution changed or removed. What git merges by itself is the
 /// measure; only tests that conflict may be something else, as long as they stay.
 async fn dropped_tests(
-    work: &Work<'_>,
+    work: &HandedInWork<'_>,
     base: &ObjectId,
     Resolved {
         incoming,

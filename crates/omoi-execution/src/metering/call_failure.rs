@@ -7,11 +7,11 @@ use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::ModelCaller;
 use omoi_store::{StoreError, attempts};
 
-use crate::platform::Platform;
+use crate::platform::Deployment;
 
 /// Writes the event of a failed try of the attempt that asks, or for which the platform asks.
-pub(super) async fn tell(
-    platform: &Platform,
+pub(super) async fn tell_call_failure(
+    platform: &Deployment,
     caller: &ModelCaller,
     failed: &FailedTry,
 ) -> Result<(), StoreError> {

@@ -18,8 +18,8 @@ pub(super) struct HeldCall {
 
 impl HeldCalls {
     /// Follows a call until the returned value is dropped.
-    pub(super) fn hold(&self, id: CostId) -> HeldCall {
-        self.lock().insert(id);
+    pub(super) fn hold_call(&self, id: CostId) -> HeldCall {
+        self.lock_calls().insert(id);
         HeldCall {
             among: self.clone(),
             id,
@@ -28,16 +28,16 @@ impl HeldCalls {
 
     /// Whether this process follows a call.
     pub(super) fn contains(&self, id: CostId) -> bool {
-        self.lock().contains(&id)
+        self.lock_calls().contains(&id)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<CostId>> {
+    fn lock_calls(&self) -> MutexGuard<'_, BTreeSet<CostId>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for HeldCall {
     fn drop(&mut self) {
-        self.among.lock().remove(&self.id);
+        self.among.lock_calls().remove(&self.id);
     }
 }

@@ -8,12 +8,12 @@ use omoi_store::open_calls::OpenCall;
 use omoi_store::{StoreError, Tx, costs, open_calls};
 
 use super::CallCost;
-use crate::platform::Platform;
+use crate::platform::Deployment;
 
 /// Charges an open call that no process follows with what it may have cost: the provider may have billed
 /// it, and nobody knows how much. Settled once, whoever comes first.
 pub(crate) async fn settle_left_call(
-    platform: &Platform,
+    platform: &Deployment,
     call: &OpenCall,
 ) -> Result<(), StoreError> {
     // The lock of the data folder says who lives, and this process has it.
@@ -37,7 +37,7 @@ pub(crate) async fn settle_left_call(
     let charge = async |tx: &mut Tx| -> Result<bool, StoreError> {
         let is_left = open_calls::close(tx, call.id).await?;
         if is_left {
-            let entry = estimate.entry(tx, call);
+            let entry = estimate.ledger_entry(tx, call);
             costs::insert(tx, call.project_id, &entry).await?;
         }
         Ok(is_left)

@@ -11,13 +11,13 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx};
 
 use super::{apply_to_task, cancel, of_attempt, send_back};
-use crate::platform::Platform;
+use crate::platform::Deployment;
 use crate::{disk_room, outage};
 
 /// Moves the task of an attempt that the platform ended.
 pub(crate) async fn attempt_lost(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     attempt: &Attempt,
     loss: &AttemptLoss,
 ) -> Result<(), StoreError> {
@@ -33,7 +33,7 @@ pub(crate) async fn attempt_lost(
 /// Moves a task whose attempt is over. The attempt is over in `tx`.
 pub(crate) async fn follow_up(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     task: &mut Task,
     step: TaskFollowUp,
 ) -> Result<(), StoreError> {
@@ -42,7 +42,7 @@ pub(crate) async fn follow_up(
             tasks::transition(tx, task, TaskStatus::PendingValidation, None).await
         }
         TaskFollowUp::SendBack(unmet) => send_back(tx, task, unmet).await,
-        TaskFollowUp::Fail { class, message } => fail(tx, platform, task, class, &message).await,
+        TaskFollowUp::Fail { class, message } => fail_attempted(tx, platform, task, class, &message).await,
         TaskFollowUp::Cancel => cancel(tx, task, "interrupted by a person").await,
         TaskFollowUp::DiskStopped { description } => {
             disk_room::task_stopped(tx, task, &description).await
@@ -57,9 +57,9 @@ pub(crate) async fn follow_up(
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn fail(
+pub async fn fail_attempted(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     task: &mut Task,
     class: ErrorClass,
     message: &str,
@@ -90,7 +90,7 @@ pub async fn fail(
 /// Has a task whose attempt the model provider failed wait: for its next try, or for a person.
 async fn fail_of_provider(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     task: &mut Task,
     class: ErrorClass,
     message: &str,
@@ -100,11 +100,11 @@ async fn fail_of_provider(
         subject: AttemptSubject::Task { task_id: task.id },
         class,
     };
-    let step = outage::step(tx, platform, failed).await?;
+    let step = outage::next_outage_step(tx, platform, failed).await?;
     let actions = provider_failed(ProviderFailure {
         status: task.status,
         class,
-        reason: outage::reason(class, message),
+        reason: outage::outage_reason(class, message),
         step,
     });
     apply_to_task(tx, task, actions).await

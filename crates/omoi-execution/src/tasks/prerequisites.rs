@@ -19,7 +19,7 @@ struct TaskRows {
 }
 
 impl TaskRows {
-    async fn read(tx: &mut Tx, spec: SpecId) -> Result<Self, StoreError> {
+    async fn read_rows(tx: &mut Tx, spec: SpecId) -> Result<Self, StoreError> {
         let tasks = tasks::of_spec(tx, spec).await?;
         let nodes = tasks.iter().map(|task| TaskNode {
             id: task.id,
@@ -41,7 +41,7 @@ impl TaskRows {
         })
     }
 
-    fn graph(&self) -> TaskGraph<'_> {
+    fn task_graph(&self) -> TaskGraph<'_> {
         TaskGraph {
             nodes: &self.nodes,
             edges: &self.edges,
@@ -49,12 +49,12 @@ impl TaskRows {
         }
     }
 
-    fn take(&mut self, id: TaskId) -> Option<Task> {
+    fn take_task(&mut self, id: TaskId) -> Option<Task> {
         let at = self.tasks.iter().position(|task| task.id == id)?;
         Some(self.tasks.swap_remove(at))
     }
 
-    fn task(&self, id: TaskId) -> Option<&Task> {
+    fn find_task(&self, id: TaskId) -> Option<&Task> {
         self.tasks.iter().find(|task| task.id == id)
     }
 }
@@ -80,7 +80,7 @@ pub async fn resolved_by(tx: &mut Tx, task: &Task) -> Result<Vec<Merge>, StoreEr
 /// # Errors
 /// When the database cannot be written.
 pub async fn block_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
-    block(tx, task, &[task.id]).await
+    block_stopped(tx, task, &[task.id]).await
 }
 
 /// Blocks every open task that waits for one that waits for a person itself or with its merge, or for
@@ -91,13 +91,13 @@ pub async fn block_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError
 pub async fn block_waiting(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     let mut lost = vec![task.id];
     lost.extend(resolved_by(tx, task).await?.iter().map(|m| m.task_id));
-    block(tx, task, &lost).await
+    block_stopped(tx, task, &lost).await
 }
 
-async fn block(tx: &mut Tx, task: &Task, lost: &[TaskId]) -> Result<(), StoreError> {
-    let mut rows = TaskRows::read(tx, task.spec_id).await?;
-    for id in rows.graph().stopped_by(lost) {
-        if let Some(mut dependent) = rows.take(id) {
+async fn block_stopped(tx: &mut Tx, task: &Task, lost: &[TaskId]) -> Result<(), StoreError> {
+    let mut rows = TaskRows::read_rows(tx, task.spec_id).await?;
+    for id in rows.task_graph().stopped_by(lost) {
+        if let Some(mut dependent) = rows.take_task(id) {
             let (block, reason) = waits_for(task);
             tasks::block(tx, &mut dependent, block, reason).await?;
         }
@@ -117,11 +117,11 @@ pub(super) async fn free_dependents(tx: &mut Tx, task: &Task) -> Result<(), Stor
     if blocked.is_empty() {
         return Ok(());
     }
-    let rows = TaskRows::read(tx, task.spec_id).await?;
+    let rows = TaskRows::read_rows(tx, task.spec_id).await?;
     let ids: Vec<TaskId> = blocked.iter().map(|task| task.id).collect();
-    let kept = rows.graph().kept_by(&ids);
+    let kept = rows.task_graph().kept_by(&ids);
     for (mut dependent, kept) in blocked.into_iter().zip(kept) {
-        match kept.by.and_then(|id| rows.task(id)) {
+        match kept.by.and_then(|id| rows.find_task(id)) {
             None => tasks::transition(tx, &mut dependent, TaskStatus::Pending, None).await?,
             Some(lost) => {
                 let (block, reason) = waits_for(lost);
@@ -140,7 +140,7 @@ pub(super) async fn free_dependents(tx: &mut Tx, task: &Task) -> Result<(), Stor
 /// # Errors
 /// When the database cannot be read.
 pub async fn lost_prerequisite(tx: &mut Tx, task: &Task) -> Result<Option<Task>, StoreError> {
-    let mut rows = TaskRows::read(tx, task.spec_id).await?;
-    let lost = rows.graph().lost_prerequisite(task.id);
-    Ok(lost.and_then(|id| rows.take(id)))
+    let mut rows = TaskRows::read_rows(tx, task.spec_id).await?;
+    let lost = rows.task_graph().lost_prerequisite(task.id);
+    Ok(lost.and_then(|id| rows.take_task(id)))
 }

@@ -25,7 +25,7 @@ struct RetryMerges {
 ///
 /// # Errors
 /// [`StoreError::Transition`] when neither is so.
-pub async fn retry(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
+pub async fn retry_by_person(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
     let merges = RetryMerges {
         resolved: match task.resolves_merge_id {
             Some(id) => Some(merges::get(tx, id).await?),

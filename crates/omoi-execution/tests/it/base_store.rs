@@ -12,10 +12,10 @@ use tempfile::TempDir;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
-use omoi_execution::command::{self, Command};
+use omoi_execution::command::{self, CheckoutCommand};
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::reaper::Reaper;
-use omoi_execution::toolbox::Toolbox;
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::mirror::base_stores;
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
@@ -52,7 +52,7 @@ async fn with_worker(script: &str) -> (TestDeployment, TempDir) {
         parts.rng = Rng::seeded(u64::from(std::process::id()));
     })
     .await;
-    std::fs::create_dir_all(it.platform.data.work()).unwrap();
+    std::fs::create_dir_all(it.platform.data.work_folder()).unwrap();
     let socket = it.platform.data.worker_socket();
     let _listener = UnixListener::bind(&socket).unwrap();
     std::fs::set_permissions(socket, Permissions::from_mode(0o666)).unwrap();
@@ -62,7 +62,7 @@ async fn with_worker(script: &str) -> (TestDeployment, TempDir) {
 /// A commit that another attempt handed in, held as its snapshot.
 async fn snapshot_of_another(it: &TestDeployment) -> ObjectId {
     let snapshot = it.commit_work("secret.txt").await;
-    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let mirror = it.platform.project_mirror(it.spec.project_id).await.unwrap();
     let held_by = RefName::parse("refs/omoios/wip/another").unwrap();
     mirror
         .create_ref(&held_by, &snapshot, CrashPoint::RefMoved)
@@ -85,15 +85,15 @@ async fn a_check_reads_its_own_history_and_no_snapshot_of_an_attempt() {
     let (it, _state) = with_worker("").await;
     let other = snapshot_of_another(&it).await;
     let own = it.commit_on(&it.base, "own.txt", Some("own\n")).await;
-    let ran = command::run(
+    let ran = command::run_in_checkout(
         &it.platform,
-        Command {
+        CheckoutCommand {
             spec: &it.spec,
             commit: &own,
             command: &look(&own, &other),
             files: &BTreeMap::new(),
             timeout: Duration::from_mins(1),
-            toolbox: &Toolbox::default(),
+            toolbox: &SandboxToolchain::default(),
         },
     )
     .await
@@ -110,7 +110,7 @@ async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
     let own = it
         .commit_on(&it.base, "look", Some(&look(&it.base, &other)))
         .await;
-    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let mirror = it.platform.project_mirror(it.spec.project_id).await.unwrap();
     let branch = RefName::from_branch(&task.branch).unwrap();
     mirror
         .create_ref(&branch, &own, CrashPoint::RefMoved)
@@ -118,7 +118,7 @@ async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
         .unwrap();
     let mut dispatcher = Dispatcher::new(it.platform.clone());
     tick_once(&mut dispatcher, it.clock.now()).await;
-    it.platform.running.drained().await;
+    it.platform.running.wait_drained().await;
     let mut tx = it.read_tx().await;
     let tried = attempts::of_task(&mut tx, task.id).await.unwrap();
     // A worker that ends without a word of its own is told with what it printed.
@@ -129,7 +129,7 @@ async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
 #[tokio::test]
 async fn the_history_set_apart_for_a_spec_goes_with_it() {
     let (it, _state) = with_worker("").await;
-    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let mirror = it.platform.project_mirror(it.spec.project_id).await.unwrap();
     let other = it.commit_work("other.txt").await;
     for commit in [&it.base, &other] {
         drop(mirror.base_store(commit).await.unwrap());
@@ -155,7 +155,7 @@ fn a_base_store_is_removed_off_the_threads_that_serve_others() {
     let (runtime, thread) = without_blocking_thread();
     runtime.block_on(async {
         let it = TestDeployment::new().await;
-        let dir = it.platform.data.mirror(it.spec.project_id);
+        let dir = it.platform.data.mirror_path(it.spec.project_id);
         let store = dir.join("omoi-bases").join("a".repeat(40));
         std::fs::create_dir_all(&store).unwrap();
         let mut reaper = Reaper::new(it.platform.clone());

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use omoi_domain::event::{Consumer, Event, EventKind};
 use omoi_domain::time::Timestamp;
-use omoi_execution::consume::{Consume, publish_commits, start};
+use omoi_execution::consume::{EventConsumer, publish_commits, start_consumers};
 use omoi_runtime::BoxError;
 use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
 use omoi_runtime::clock::SystemClock;
@@ -28,7 +28,7 @@ struct Recorder {
     passes: mpsc::UnboundedSender<Consumer>,
 }
 
-impl Consume for Recorder {
+impl EventConsumer for Recorder {
     fn consumer(&self) -> Consumer {
         self.consumer
     }
@@ -91,10 +91,10 @@ async fn wakes_exactly_its_consumers(bus: impl FnOnce(&TestDeployment) -> Arc<dy
     let (sender, mut seen) = mpsc::unbounded_channel();
     let recorder = |consumer| {
         let passes = sender.clone();
-        Box::new(Recorder { consumer, passes }) as Box<dyn Consume>
+        Box::new(Recorder { consumer, passes }) as Box<dyn EventConsumer>
     };
     publish_commits(&it.platform, &bus);
-    start(
+    start_consumers(
         &it.platform,
         &bus,
         Consumer::ALL.iter().copied().map(recorder).collect(),

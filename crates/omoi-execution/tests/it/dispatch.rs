@@ -6,14 +6,14 @@ use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::{TaskStatus, TaskType};
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_runtime::clock::Clock as _;
-use omoi_store::tasks::{self, Scan};
+use omoi_store::tasks::{self, QueueScan};
 use omoi_store::{attempts, projects, specs, tickets};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::sample_rows;
 
-pub(crate) fn scan(it: &TestDeployment) -> Scan {
-    Scan {
+pub(crate) fn scan(it: &TestDeployment) -> QueueScan {
+    QueueScan {
         starving_since: it.clock.now() - Duration::from_hours(2),
         project_slots: it.platform.settings.project_slots,
         limit: 10,
@@ -101,7 +101,7 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
                 ..it.ticket.clone()
             };
             tickets::insert(tx, &ticket).await?;
-            let mirror = it.platform.mirror(project.id).await.unwrap();
+            let mirror = it.platform.project_mirror(project.id).await.unwrap();
             // The same commit in another repository.
             let base = omoi_testkit::deployment::start_commit(&mirror).await;
             assert_eq!(base, it.base);
@@ -165,7 +165,7 @@ async fn a_start_asks_git_while_no_transaction_is_open() {
     guarded.watch_git();
     let mut dispatcher = Dispatcher::new(it.platform.clone());
     omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
-    it.platform.running.drained().await;
+    it.platform.running.wait_drained().await;
     assert_eq!(it.task_now(resolve.id).await.fence, 1);
     assert!(guarded.finish_watch() > 5);
 }
@@ -175,7 +175,7 @@ async fn a_start_asks_git_while_no_transaction_is_open() {
 async fn a_start_without_its_commit_is_no_fault_of_the_sandbox() {
     let it = TestDeployment::new().await;
     let task = it.add_task(1, &[]).await;
-    let mirror = it.platform.data.mirror(it.spec.project_id);
+    let mirror = it.platform.data.mirror_path(it.spec.project_id);
     std::fs::remove_dir_all(mirror).unwrap();
     let mut dispatcher = Dispatcher::new(it.platform.clone());
     omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;

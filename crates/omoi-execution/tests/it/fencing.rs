@@ -6,7 +6,7 @@ use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::{Created, lose};
+use omoi_execution::attempt::{CreatedAttempt, lose_attempt};
 use omoi_execution::{discovery, intake};
 use omoi_runtime::rng::Rng;
 use omoi_store::attempts::{self, Attempt};
@@ -43,7 +43,7 @@ impl Rows {
         self.tasks.iter().find(|t| t.id == task.id).unwrap()
     }
 
-    fn attempt(&self, created: &Created) -> &Attempt {
+    fn attempt(&self, created: &CreatedAttempt) -> &Attempt {
         let id = created.attempt.id;
         self.attempts.iter().find(|a| a.id == id).unwrap()
     }
@@ -63,11 +63,11 @@ async fn rows(it: &TestDeployment, task: &Task) -> Rows {
 }
 
 /// One report of a worker. True when it was taken.
-async fn report(it: &TestDeployment, rng: &Rng, by: &Created) -> bool {
+async fn report(it: &TestDeployment, rng: &Rng, by: &CreatedAttempt) -> bool {
     let (platform, attempt) = (&it.platform, &by.attempt);
     match rng.next_u64() % 8 {
-        0 => intake::started(platform, attempt.id).await.is_ok(),
-        1 => intake::heartbeat(platform, attempt.id)
+        0 => intake::report_started(platform, attempt.id).await.is_ok(),
+        1 => intake::report_heartbeat(platform, attempt.id)
             .await
             .is_ok_and(|ack| ack.commands.is_empty()),
         2 => {
@@ -75,7 +75,7 @@ async fn report(it: &TestDeployment, rng: &Rng, by: &Created) -> bool {
             let next = turn(turns.unwrap().len() as u32);
             intake::commit_turn(platform, attempt, next).await.is_ok()
         }
-        3 => discovery::report(platform, attempt, found(&rng.next_u64().to_string()))
+        3 => discovery::report_discovery(platform, attempt, found(&rng.next_u64().to_string()))
             .await
             .is_ok(),
         4 => {
@@ -83,31 +83,31 @@ async fn report(it: &TestDeployment, rng: &Rng, by: &Created) -> bool {
             let open = messages::open(&mut it.read_tx().await, task).await.unwrap();
             let ids = open.into_iter().map(|m| m.id).collect();
             let body = omoi_protocol::worker::AckMessages { ids };
-            intake::ack(platform, attempt, body).await.is_ok()
+            intake::ack_messages(platform, attempt, body).await.is_ok()
         }
         5 => {
             let body = ended_report(
                 AttemptOutcome::Incomplete,
                 AttemptStopReason::MaxTurnsReached,
             );
-            intake::complete(platform, attempt, body).await.is_ok()
+            intake::complete_attempt(platform, attempt, body).await.is_ok()
         }
         6 => {
             let body = failed_report(ErrorClass::Network, &format!("cause {:x}", rng.next_u64()));
-            intake::complete(platform, attempt, body).await.is_ok()
+            intake::complete_attempt(platform, attempt, body).await.is_ok()
         }
         _ => {
             let body = ended_report(
                 AttemptOutcome::Succeeded,
                 AttemptStopReason::CompletionSignal,
             );
-            intake::complete(platform, attempt, body).await.is_ok()
+            intake::complete_attempt(platform, attempt, body).await.is_ok()
         }
     }
 }
 
 /// What the platform itself does: claims, launches, loses.
-async fn act(it: &TestDeployment, task: &Task, all: &mut Vec<Created>) {
+async fn act(it: &TestDeployment, task: &Task, all: &mut Vec<CreatedAttempt>) {
     let now = it.task_now(task.id).await;
     match now.status {
         TaskStatus::Pending if all.len() < 4 => all.push(it.claim_task(task.id).await.unwrap()),
@@ -122,7 +122,7 @@ async fn act(it: &TestDeployment, task: &Task, all: &mut Vec<Created>) {
             };
             it.commit(async |tx| {
                 let mut attempt = attempts::get(tx, now.attempt_id.unwrap()).await?;
-                lose(tx, &it.platform, &mut attempt, loss).await
+                lose_attempt(tx, &it.platform, &mut attempt, loss).await
             })
             .await
             .unwrap();
@@ -231,7 +231,7 @@ async fn part(mut it: TestDeployment, seeds: std::ops::Range<u64>) {
     );
 }
 
-fn open_caps(parts: &mut omoi_execution::platform::Parts) {
+fn open_caps(parts: &mut omoi_execution::platform::DeploymentParts) {
     parts.settings.discoveries_per_task = u32::MAX;
     parts.settings.discoveries_per_spec = u32::MAX;
 }

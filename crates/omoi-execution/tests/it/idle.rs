@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omoi_execution::consume::{Consume, publish_commits, start};
+use omoi_execution::consume::{EventConsumer, publish_commits, start_consumers};
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::reaper::Reaper;
 use omoi_runtime::bus::{Bus, LocalBus};
@@ -24,11 +24,11 @@ async fn idle_loops_write_nothing() {
     let it = TestDeployment::new().await;
     let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
     publish_commits(&it.platform, &bus);
-    let consumers: Vec<Box<dyn Consume>> = vec![
+    let consumers: Vec<Box<dyn EventConsumer>> = vec![
         Box::new(Reaper::new(it.platform.clone())),
         Box::new(Dispatcher::new(it.platform.clone())),
     ];
-    let readers = start(&it.platform, &bus, consumers);
+    let readers = start_consumers(&it.platform, &bus, consumers);
     it.clock.wait_for_sleepers(SLEEPERS).await;
     let before = files(&it);
     for _ in 0..20 {

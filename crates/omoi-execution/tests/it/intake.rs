@@ -10,7 +10,7 @@ use omoi_domain::id::EventId;
 use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::{lose, token_hash};
+use omoi_execution::attempt::{lose_attempt, token_hash};
 use omoi_execution::intake::{self, IntakeError};
 use omoi_protocol::worker::{
     AckMessages, CommitTurn, EVENT_BYTES_MAX, EVENTS_MAX, ReportEvents, TurnRecord, WorkerEvent,
@@ -47,24 +47,24 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
     let (one, two) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
     let (one, two) = (it.run_task(one.id).await, it.run_task(two.id).await);
     for created in [&one, &two] {
-        let found = intake::authenticate(&it.platform, &created.token).await;
+        let found = intake::authenticate_worker(&it.platform, &created.token).await;
         assert_eq!(found.unwrap().id, created.attempt.id);
         // What is stored opens nothing.
         let digest = token_hash(&created.token);
         assert_eq!(created.attempt.token_hash.as_ref(), Some(&digest));
-        let with_digest = intake::authenticate(&it.platform, &digest).await;
+        let with_digest = intake::authenticate_worker(&it.platform, &digest).await;
         assert!(matches!(with_digest, Err(IntakeError::Unauthorized)));
     }
-    let unknown = intake::authenticate(&it.platform, "").await;
+    let unknown = intake::authenticate_worker(&it.platform, "").await;
     assert!(matches!(unknown, Err(IntakeError::Unauthorized)));
-    intake::complete(
+    intake::complete_attempt(
         &it.platform,
         &one.attempt,
         ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
     )
     .await
     .unwrap();
-    let over = intake::authenticate(&it.platform, &one.token)
+    let over = intake::authenticate_worker(&it.platform, &one.token)
         .await
         .unwrap();
     let refused = intake::expect_live(&it.platform, &over, "turns").await;
@@ -78,7 +78,7 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
         .collect();
     let data = json!({ "report": "turns", "fence": 1 });
     assert_eq!(kept, [("worker.late_report", &data)]);
-    let live = intake::authenticate(&it.platform, &two.token)
+    let live = intake::authenticate_worker(&it.platform, &two.token)
         .await
         .unwrap();
     intake::expect_live(&it.platform, &live, "turns")
@@ -93,7 +93,7 @@ async fn a_start_moves_attempt_sandbox_and_task_once() {
     let created = it.run_task(task.id).await;
     let seen = it.task_now(task.id).await;
     assert_eq!(seen.status, TaskStatus::Running);
-    intake::started(&it.platform, created.attempt.id)
+    intake::report_started(&it.platform, created.attempt.id)
         .await
         .unwrap();
     assert_eq!(it.task_now(task.id).await, seen);
@@ -153,7 +153,7 @@ async fn events_have_limits_and_are_stored_once() {
         "the same report again"
     );
     // Even from an attempt that is over, for the record.
-    intake::complete(
+    intake::complete_attempt(
         &it.platform,
         &attempt,
         ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
@@ -174,13 +174,13 @@ async fn a_heartbeat_tells_a_superseded_worker_to_stop() {
     let task = it.add_task(1, &[]).await;
     let old = it.run_task(task.id).await.attempt;
     it.advance_clock(5);
-    let ack = intake::heartbeat(&it.platform, old.id).await.unwrap();
+    let ack = intake::report_heartbeat(&it.platform, old.id).await.unwrap();
     assert!(ack.received && ack.commands.is_empty());
     let beat = it.attempt_now(&old).await.last_heartbeat_at;
     assert_eq!(beat, Some(omoi_runtime::clock::Clock::now(&it.clock)));
     give_up(&it, &old).await;
     it.run_task(task.id).await;
-    let ack = intake::heartbeat(&it.platform, old.id).await.unwrap();
+    let ack = intake::report_heartbeat(&it.platform, old.id).await.unwrap();
     assert_eq!(ack.commands, ["abort"]);
 }
 
@@ -194,7 +194,7 @@ async fn give_up(it: &TestDeployment, attempt: &attempts::Attempt) {
             message: "gone".to_owned(),
             counts: false,
         };
-        lose(tx, &it.platform, &mut attempt, loss).await
+        lose_attempt(tx, &it.platform, &mut attempt, loss).await
     })
     .await
     .unwrap();
@@ -228,7 +228,7 @@ async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
         .await
         .unwrap();
     // A round that was judged begins afresh.
-    intake::complete(
+    intake::complete_attempt(
         &it.platform,
         &second.attempt,
         ended_report(
@@ -248,7 +248,7 @@ async fn messages_wait_for_whoever_works_on_the_task() {
     let it = TestDeployment::new().await;
     let task = it.add_task(1, &[]).await;
     let old = it.run_task(task.id).await.attempt;
-    let none = intake::messages(&it.platform, &old, Duration::ZERO)
+    let none = intake::read_messages(&it.platform, &old, Duration::ZERO)
         .await
         .unwrap();
     assert!(none.is_empty());
@@ -265,7 +265,7 @@ async fn messages_wait_for_whoever_works_on_the_task() {
         })
         .await
         .unwrap();
-    let got = intake::messages(&it.platform, &old, Duration::ZERO)
+    let got = intake::read_messages(&it.platform, &old, Duration::ZERO)
         .await
         .unwrap();
     assert_eq!(got.len(), 1);
@@ -274,16 +274,16 @@ async fn messages_wait_for_whoever_works_on_the_task() {
     // One that lost its task cannot take the message away from its successor.
     give_up(&it, &old).await;
     let new = it.run_task(task.id).await.attempt;
-    let stolen = intake::ack(&it.platform, &old, ack.clone()).await;
+    let stolen = intake::ack_messages(&it.platform, &old, ack.clone()).await;
     assert!(matches!(stolen, Err(IntakeError::Superseded)), "{stolen:?}");
-    let got = intake::messages(&it.platform, &new, Duration::ZERO)
+    let got = intake::read_messages(&it.platform, &new, Duration::ZERO)
         .await
         .unwrap();
     assert_eq!(got.len(), 1);
     let mut read = turn(0);
     read.messages = vec![sent.id];
     intake::commit_turn(&it.platform, &new, read).await.unwrap();
-    let none = intake::messages(&it.platform, &new, Duration::ZERO)
+    let none = intake::read_messages(&it.platform, &new, Duration::ZERO)
         .await
         .unwrap();
     assert!(none.is_empty());

@@ -8,7 +8,7 @@ use omoi_domain::attempt::{AttemptState, AttemptStopReason};
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::dispatcher::Dispatcher;
-use omoi_execution::keeper;
+use omoi_execution::lease_renewal;
 use omoi_runtime::clock::Clock as _;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{ProbeConfig, Provider, SandboxFloor, probe_host};
@@ -41,8 +41,8 @@ async fn a_worker_stopped_before_its_first_word_costs_no_try() {
         parts.rng = Rng::seeded(u64::from(std::process::id()));
     })
     .await;
-    std::fs::create_dir_all(it.platform.data.work()).unwrap();
-    keeper::start(&it.platform);
+    std::fs::create_dir_all(it.platform.data.work_folder()).unwrap();
+    lease_renewal::start_lease_renewal(&it.platform);
     let task = it.add_task(1, &[]).await;
     let mut dispatcher = Dispatcher::new(it.platform.clone());
     omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
@@ -50,7 +50,7 @@ async fn a_worker_stopped_before_its_first_word_costs_no_try() {
         tokio::task::yield_now().await;
     }
     it.platform.lifecycle.stop();
-    while !it.platform.running.ids().is_empty() {
+    while !it.platform.running.attempt_ids().is_empty() {
         it.advance_clock(1);
         tokio::task::yield_now().await;
     }

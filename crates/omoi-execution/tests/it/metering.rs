@@ -8,10 +8,10 @@ use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::{CallPurpose, PurposeKind};
-use omoi_execution::Platform;
-use omoi_execution::attempt::{NewAttempt, insert};
-use omoi_execution::metering::{HeldCalls, caller};
-use omoi_execution::platform::{GuardedPlaces, Parts, RunningAttempts, WorkScope};
+use omoi_execution::Deployment;
+use omoi_execution::attempt::{NewAttempt, insert_attempt};
+use omoi_execution::metering::{HeldCalls, model_caller};
+use omoi_execution::platform::{GuardedPlaces, DeploymentParts, RunningAttempts, WorkScope};
 use omoi_execution::reaper::Reaper;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{
@@ -77,7 +77,7 @@ async fn phase(it: &TestDeployment, phase: Phase) -> Attempt {
             fence: 1,
             base_sha: None,
         };
-        Ok(insert(tx, &it.platform, new).await?.attempt)
+        Ok(insert_attempt(tx, &it.platform, new).await?.attempt)
     })
     .await
     .unwrap()
@@ -87,12 +87,12 @@ async fn phase(it: &TestDeployment, phase: Phase) -> Attempt {
 async fn worker(it: &TestDeployment, number: i64) -> ModelCaller {
     let task = it.add_task(number, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
-    caller(&mut it.read_tx().await, &attempt).await.unwrap()
+    model_caller(&mut it.read_tx().await, &attempt).await.unwrap()
 }
 
 /// Who asks for a second opinion on the plan of `caller`'s spec.
 fn judge(caller: &ModelCaller) -> ModelCaller {
-    let mut judge = caller.clone();
+    let mut judge = model_caller.clone();
     judge.principal.purpose = CallPurpose::Judge;
     AgentRole::Judge.clone_into(&mut judge.role);
     judge
@@ -101,7 +101,7 @@ fn judge(caller: &ModelCaller) -> ModelCaller {
 /// Calls of 4 USD that the ledger lets through; and what it says to the first it does not.
 async fn spend(it: &TestDeployment, caller: &ModelCaller) -> (u32, String) {
     for n in 0..100 {
-        match it.platform.reserve_call(caller, &projection(usd(4))).await {
+        match it.platform.reserve_call(model_caller, &projection(usd(4))).await {
             Ok(call) => call.record_usage(&usage(usd(4))).await.unwrap(),
             Err(ReserveError::Refused { reason }) => return (n, reason),
             Err(other) => panic!("{other}"),
@@ -112,8 +112,8 @@ async fn spend(it: &TestDeployment, caller: &ModelCaller) -> (u32, String) {
 
 async fn spend_on_phase(it: &TestDeployment, of: Phase) -> (u32, String) {
     let attempt = phase(it, of).await;
-    let caller = caller(&mut it.read_tx().await, &attempt).await.unwrap();
-    spend(it, &caller).await
+    let caller = model_caller(&mut it.read_tx().await, &attempt).await.unwrap();
+    spend(it, &model_caller).await
 }
 
 async fn spent(it: &TestDeployment) -> NanoUsd {
@@ -129,8 +129,8 @@ async fn open_calls_of(it: &TestDeployment) -> usize {
 }
 
 /// The process that acts for the data folder after this one.
-fn successor(it: &TestDeployment) -> Platform {
-    let Parts {
+fn successor(it: &TestDeployment) -> Deployment {
+    let DeploymentParts {
         store,
         clock,
         rng,
@@ -143,7 +143,7 @@ fn successor(it: &TestDeployment) -> Platform {
         mask,
         ..
     } = &*it.platform;
-    Platform::new(Parts {
+    Deployment::new(DeploymentParts {
         store: store.clone(),
         clock: clock.clone(),
         rng: rng.fork(),
@@ -190,12 +190,12 @@ async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
     // A second attempt has no money of its own.
     assert_eq!(spend_on_phase(&it, Phase::Prd).await.0, 0);
     let third = phase(&it, Phase::Prd).await;
-    let caller = caller(&mut it.read_tx().await, &third).await.unwrap();
+    let caller = model_caller(&mut it.read_tx().await, &third).await.unwrap();
     assert_eq!(
         (caller.phase.as_str(), caller.role.as_str()),
         ("prd", "planner")
     );
-    let reserved = it.platform.reserve_call(&caller, &projection(usd(2))).await;
+    let reserved = it.platform.reserve_call(&model_caller, &projection(usd(2))).await;
     assert!(reserved.is_ok());
 }
 
@@ -258,7 +258,7 @@ async fn open(it: &TestDeployment, callers: &[ModelCaller]) -> Vec<Box<dyn Reser
     let four = projection(usd(4));
     let processes = [&one, &two].into_iter().cycle();
     let asked = callers.iter().zip(processes);
-    let asked = asked.map(|(caller, process)| process.reserve_call(caller, &four));
+    let asked = asked.map(|(caller, process)| process.reserve_call(model_caller, &four));
     let answers = futures::future::join_all(asked).await;
     let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
     for error in refused {
@@ -317,7 +317,7 @@ async fn told_failure(it: &TestDeployment, caller: &ModelCaller) -> CallFailed {
         next_at: Some(at + Duration::from_secs(1)),
         until: at + Duration::from_mins(2),
     };
-    it.platform.report_failure(caller, &failed).await;
+    it.platform.report_failure(model_caller, &failed).await;
     let kind = EventKind::ModelCallFailed;
     let told = events::of_kind(&mut it.read_tx().await, it.spec.id, kind).await;
     match told.unwrap().pop().map(|stored| stored.event) {
@@ -332,7 +332,7 @@ async fn a_failed_call_is_told_with_whose_it_is() {
     it.leaves_open_attempts();
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
-    let agent = caller(&mut it.read_tx().await, &attempt).await.unwrap();
+    let agent = model_caller(&mut it.read_tx().await, &attempt).await.unwrap();
     let told = told_failure(&it, &agent).await;
     assert_eq!(
         (told.attempt_id, told.subject.task_id()),
@@ -356,13 +356,13 @@ async fn a_failed_call_is_told_with_whose_it_is() {
         fence: 1,
         base_sha: None,
     };
-    let asks = it.commit(async |tx| insert(tx, &it.platform, new).await);
+    let asks = it.commit(async |tx| insert_attempt(tx, &it.platform, new).await);
     let asks = asks.await.unwrap().attempt;
     let told = told_failure(&it, &judge(&agent)).await;
     assert_eq!((told.attempt_id, told.role.as_str()), (asks.id, "judge"));
 }
 
-async fn reap(platform: &Platform, it: &TestDeployment) {
+async fn reap(platform: &Deployment, it: &TestDeployment) {
     let mut reaper = Reaper::new(platform.clone());
     tick_once(&mut reaper, it.clock.now()).await;
 }

@@ -6,8 +6,8 @@ use omoi_domain::lifecycle::task::UnmetResult;
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::retry::{ErrorClass, task_delay};
 use omoi_domain::task::{Priority, TaskStatus, UnmetCode};
-use omoi_execution::intake::complete;
-use omoi_execution::tasks::{block_dependents, cancel, retry, send_back};
+use omoi_execution::intake::complete_attempt;
+use omoi_execution::tasks::{block_dependents, cancel, retry_by_person, send_back};
 use omoi_runtime::clock::Clock as _;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::Task;
@@ -77,7 +77,7 @@ async fn three_rounds_then_failed_and_dependents_blocked() {
     // A person tries again: all rounds, and what waited is free.
     it.commit(async |tx| {
         let mut task = tasks::get(tx, first.id).await?;
-        retry(tx, &mut task).await
+        retry_by_person(tx, &mut task).await
     })
     .await
     .unwrap();
@@ -96,7 +96,7 @@ async fn retries_wait_longer_each_time_and_end() {
     let causes = ["first cause", "second cause", "third cause", "fourth cause"];
     for (retries, cause) in (1..).zip(causes) {
         let created = it.run_task(task.id).await;
-        complete(
+        complete_attempt(
             &it.platform,
             &created.attempt,
             failed_report(ErrorClass::SandboxLost, cause),
@@ -144,7 +144,7 @@ async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
         let created = it.run_task(task.id).await;
         let message = format!("exit code {n} at line {n}7");
         let body = failed_report(ErrorClass::AgentError, &message);
-        complete(&it.platform, &created.attempt, body)
+        complete_attempt(&it.platform, &created.attempt, body)
             .await
             .unwrap();
     }
@@ -152,7 +152,7 @@ async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
     assert_eq!((now.status, now.retry_count), (TaskStatus::Failed, 2));
     let patient = it.add_task(2, &[]).await;
     let created = it.run_task(patient.id).await;
-    complete(
+    complete_attempt(
         &it.platform,
         &created.attempt,
         failed_report(ErrorClass::RateLimited, "slow down"),
@@ -171,7 +171,7 @@ async fn a_worker_that_lost_the_platform_is_told_as_that() {
     let created = it.run_task(task.id).await;
     let words = "could not connect to the platform: connection refused";
     let body = failed_report(ErrorClass::Network, words);
-    complete(&it.platform, &created.attempt, body)
+    complete_attempt(&it.platform, &created.attempt, body)
         .await
         .unwrap();
     let now = it.task_now(task.id).await;
@@ -189,7 +189,7 @@ async fn a_task_waits_for_its_provider_and_then_for_a_person() {
     let outage = async || {
         let created = it.run_task(task.id).await;
         let body = failed_report(ErrorClass::Upstream5xx, "status 529: Overloaded");
-        complete(&it.platform, &created.attempt, body)
+        complete_attempt(&it.platform, &created.attempt, body)
             .await
             .unwrap();
         it.task_now(task.id).await
@@ -212,7 +212,7 @@ async fn a_task_waits_for_its_provider_and_then_for_a_person() {
     // A person tries it again once the provider is back.
     it.commit(async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
-        retry(tx, &mut task).await
+        retry_by_person(tx, &mut task).await
     })
     .await
     .unwrap();
@@ -263,7 +263,7 @@ async fn what_waits_for_two_lost_tasks_is_freed_by_the_second() {
     let again = async |lost: &Task| {
         let lost = it.commit(async |tx| {
             let mut task = tasks::get(tx, lost.id).await?;
-            retry(tx, &mut task).await
+            retry_by_person(tx, &mut task).await
         });
         lost.await.unwrap();
         let now = it.task_now(waiting.id).await;
@@ -272,7 +272,7 @@ async fn what_waits_for_two_lost_tasks_is_freed_by_the_second() {
     let refused = async |lost: &Task| {
         let created = it.run_task(lost.id).await;
         let body = failed_report(ErrorClass::AuthFailed, "no such key");
-        complete(&it.platform, &created.attempt, body)
+        complete_attempt(&it.platform, &created.attempt, body)
             .await
             .unwrap();
         assert!(it.task_now(lost.id).await.waits_for_outside());
@@ -325,7 +325,7 @@ async fn trying_a_failed_resolution_again_merges_again() {
         let source = tasks::get(tx, source.id).await?;
         omoi_execution::tasks::block_dependents(tx, &source).await?;
         let mut resolve = tasks::get(tx, resolve.id).await?;
-        retry(tx, &mut resolve).await
+        retry_by_person(tx, &mut resolve).await
     })
     .await
     .unwrap();
@@ -350,7 +350,7 @@ async fn trying_a_task_again_ends_the_merge_that_waits_for_a_person() {
     let (source, resolve, merge) = unresolved(&it).await;
     it.commit(async |tx| {
         let mut source = tasks::get(tx, source.id).await?;
-        retry(tx, &mut source).await
+        retry_by_person(tx, &mut source).await
     })
     .await
     .unwrap();
@@ -377,7 +377,7 @@ async fn trying_a_task_again_leaves_a_resolution_that_is_done_alone() {
         resolve.status = TaskStatus::Completed;
         tasks::save(tx, &mut resolve).await?;
         let mut source = tasks::get(tx, source.id).await?;
-        retry(tx, &mut source).await
+        retry_by_person(tx, &mut source).await
     });
     again.await.unwrap();
     assert_eq!(it.task_now(source.id).await.status, TaskStatus::Pending);
@@ -395,7 +395,7 @@ async fn what_landed_is_not_tried_again() {
                 let mut task = tasks::get(tx, task.id).await?;
                 task.status = TaskStatus::Completed;
                 task.integration_state = integration;
-                retry(tx, &mut task).await
+                retry_by_person(tx, &mut task).await
             })
             .await;
         assert!(
@@ -414,7 +414,7 @@ async fn a_cancelled_task_is_tried_again_with_what_waits_for_it() {
         let mut task = tasks::get(tx, first.id).await?;
         cancel(tx, &mut task, "cancelled by a person").await?;
         let waiting = tasks::get(tx, second.id).await?.status;
-        retry(tx, &mut task).await?;
+        retry_by_person(tx, &mut task).await?;
         Ok((waiting, task.status))
     });
     let moved = moved.await.unwrap();
@@ -435,7 +435,7 @@ async fn a_resolution_that_nothing_needs_stays_cancelled() {
             task.status = TaskStatus::Cancelled;
             task.resolves_merge_id = Some(merge.id);
             tasks::save(tx, &mut task).await?;
-            retry(tx, &mut task).await
+            retry_by_person(tx, &mut task).await
         });
         assert_eq!(retried.await.is_ok(), expected, "{state}");
     }
@@ -473,7 +473,7 @@ async fn the_last_failure_is_told_as_the_last() {
             it.commit(async |tx| {
                 let mut task = tasks::get(tx, task.id).await?;
                 task.max_retries = 1;
-                omoi_execution::tasks::fail(tx, &it.platform, &mut task, class, "broken").await
+                omoi_execution::tasks::fail_attempted(tx, &it.platform, &mut task, class, "broken").await
             })
             .await
             .unwrap();

@@ -3,7 +3,7 @@
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec as rules;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_store::Tenant;
 use omoi_store::specs::{self, Spec};
 
@@ -16,7 +16,7 @@ use super::spec_model::adopt_model;
 /// # Errors
 /// [`SpecCommandError::NotPlanned`], [`SpecCommandError::OtherModel`].
 pub async fn approve_spec(
-    platform: &Platform,
+    platform: &Deployment,
     tenant: &Tenant,
     id: SpecId,
 ) -> Result<Spec, SpecCommandError> {

@@ -9,8 +9,8 @@ use omoi_domain::id::ProjectId;
 use omoi_domain::phase::Phase;
 use omoi_domain::plain_title::plain_title;
 use omoi_domain::spec::SpecStatus;
-use omoi_execution::Platform;
-use omoi_execution::toolbox::Toolbox;
+use omoi_execution::Deployment;
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::process::GitError;
 use omoi_git::refname::{BadRefName, RefName};
@@ -20,7 +20,7 @@ use omoi_git::survey::{Survey, SurveyError, survey_commit};
 use omoi_git::toolchain::resolve_toolchain;
 use omoi_protocol::control::CreateSpec;
 use omoi_runtime::config::keys;
-use omoi_store::projects::{Counter, take_numbers};
+use omoi_store::projects::{NumberCounter, take_numbers};
 use omoi_store::specs::{self, Spec, SpecOptions};
 use omoi_store::{Json, StoreError, Tenant, Tx};
 
@@ -159,8 +159,8 @@ impl RepositoryReader<'_> {
             missing: &toolchain.missing,
         });
         notes.extend(uncommitted);
-        let suite = suite::chosen(named, &survey);
-        let toolbox = Toolbox {
+        let suite = suite::chosen_suite(named, &survey);
+        let toolbox = SandboxToolchain {
             roots: toolchain.roots,
             allowed: Vec::new(),
             path: toolchain.path_entries,
@@ -190,7 +190,7 @@ impl RepositoryReader<'_> {
 
 /// Writes the spec down and has it planned; none when another one took the branch in the meantime.
 async fn insert_spec(
-    platform: &Platform,
+    platform: &Deployment,
     tenant: &Tenant,
     draft: &SpecDraft,
     branch: String,
@@ -199,10 +199,10 @@ async fn insert_spec(
         if specs::branches(tx).await?.contains(&branch) {
             return Ok(None);
         }
-        let number = take_numbers(tx, draft.project, Counter::Spec, 1).await?;
+        let number = take_numbers(tx, draft.project, NumberCounter::Spec, 1).await?;
         let mut spec = draft.numbered(tx, platform, number, branch);
         specs::insert(tx, &spec).await?;
-        suite::insert(tx, platform, &spec).await?;
+        suite::insert_suite(tx, platform, &spec).await?;
         specs::transition(tx, &mut spec, SpecStatus::Executing, None).await?;
         Ok(Some(spec))
     });
@@ -210,7 +210,7 @@ async fn insert_spec(
 }
 
 impl SpecDraft {
-    fn numbered(&self, tx: &Tx, platform: &Platform, number: i64, branch: String) -> Spec {
+    fn numbered(&self, tx: &Tx, platform: &Deployment, number: i64, branch: String) -> Spec {
         Spec {
             id: tx.new_id(),
             org_id: tx.org(),

@@ -4,7 +4,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::deliver_as_it_stands;
 use omoi_domain::spec::SpecStatus;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_store::Tenant;
 use omoi_store::specs::{self, Spec};
 
@@ -20,7 +20,7 @@ use super::spec_model::adopt_model;
 /// [`SpecCommandError::NotPlanned`], [`SpecCommandError::OtherModel`],
 /// [`SpecCommandError::NothingLanded`], [`SpecCommandError::StillOpen`].
 pub async fn deliver_spec(
-    platform: &Platform,
+    platform: &Deployment,
     tenant: &Tenant,
     id: SpecId,
 ) -> Result<Spec, SpecCommandError> {

@@ -6,14 +6,14 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_plan::items::{AcceptedItem, ItemSubmission};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{Json, Tenant, Tx, phases};
 
 use super::SpecCommandError;
 use super::spec_changes::spec_name;
-use crate::gate::Judged;
+use crate::gate::JudgedOutput;
 use crate::items::{journal, put, validated};
 use crate::judge::{PhaseMaterial, judge_items};
 use crate::planner::output_digest;
@@ -38,7 +38,7 @@ pub struct ItemEdit {
 /// [`SpecCommandError::InvalidEdit`] when the output could not be accepted with it, or is none that a
 /// person can change: the checks of tasks are tried before they stand, and sync is computed.
 pub async fn edit_item(
-    platform: &Platform,
+    platform: &Deployment,
     tenant: &Tenant,
     id: SpecId,
     edit: ItemEdit,
@@ -85,11 +85,11 @@ fn phase_after_edit(phase: Phase) -> Result<Phase, SpecCommandError> {
 
 /// What the gate of the phase says of its output with the edited item in it.
 async fn judge_edit(
-    platform: &Platform,
+    platform: &Deployment,
     tenant: &Tenant,
     id: SpecId,
     edit: &ItemEdit,
-) -> Result<(AcceptedItem, Judged), SpecCommandError> {
+) -> Result<(AcceptedItem, JudgedOutput), SpecCommandError> {
     let phase = edit.phase;
     let read = tenant.read(async |tx| {
         let spec = specs::get(tx, id).await?;

@@ -5,7 +5,7 @@ use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{ResumeRoute, resume_planning, resume_route, resume_work};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_protocol::control::ResumeSpec;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
@@ -26,7 +26,7 @@ use crate::suite;
 /// [`SpecCommandError::OtherModel`], [`SpecCommandError::TaskCancelled`]; [`StoreError::Transition`]
 /// when it is cancelled.
 pub async fn resume_spec(
-    platform: &Platform,
+    platform: &Deployment,
     tenant: &Tenant,
     id: SpecId,
     asked: ResumeSpec,
@@ -74,7 +74,7 @@ async fn work_on(tx: &mut Tx, spec: &mut Spec, asked: &ResumeSpec) -> Result<(),
 /// Plans what is missing.
 async fn plan_on(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     spec: &mut Spec,
     asked: &ResumeSpec,
 ) -> Result<(), SpecCommandError> {
@@ -94,7 +94,7 @@ async fn retry_stuck_tasks(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> 
     for task in stuck {
         let mut task = tasks::get(tx, task.id).await?;
         if is_stuck(&task) {
-            omoi_execution::tasks::retry(tx, &mut task).await?;
+            omoi_execution::tasks::retry_by_person(tx, &mut task).await?;
         }
     }
     Ok(())

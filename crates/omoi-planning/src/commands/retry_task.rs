@@ -4,7 +4,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::lifecycle::spec::spec_of_retried_task;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_execution::commands::TaskCommandError;
 use omoi_execution::tasks::lost_prerequisite;
 use omoi_store::tasks::{self, Task};
@@ -20,7 +20,7 @@ use super::spec_model::adopt_model;
 /// [`SpecCommandError::NotPlanned`], [`SpecCommandError::OtherModel`], [`SpecCommandError::Waits`];
 /// [`TaskCommandError::InvalidMove`] when the task cannot go on.
 pub async fn retry_task(
-    platform: &Platform,
+    platform: &Deployment,
     tenant: &Tenant,
     id: TaskId,
 ) -> Result<Task, SpecCommandError> {
@@ -28,7 +28,7 @@ pub async fn retry_task(
         let mut task = tasks::get(tx, id).await?;
         expect_no_lost_prerequisite(tx, &task).await?;
         let status = task.status;
-        let retried = omoi_execution::tasks::retry(tx, &mut task).await;
+        let retried = omoi_execution::tasks::retry_by_person(tx, &mut task).await;
         let why = "only one that failed, was cancelled or waits is tried again";
         retried.map_err(|error| TaskCommandError::of_move(&task, status, why, error))?;
         let mut spec = specs::get(tx, task.spec_id).await?;

@@ -1,6 +1,6 @@
 //! Which model goes on with a spec.
 
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_execution::platform::{NO_MODEL, SIMULATED, WorkScope};
 use omoi_protocol::shell_word::shell_word;
 use omoi_store::Tx;
@@ -13,7 +13,7 @@ use super::spec_changes::spec_name;
 /// What a simulated model did and what a real one did is never told under one name. A process that
 /// runs no agents has none to give.
 pub(super) async fn adopt_model(
-    platform: &Platform,
+    platform: &Deployment,
     tx: &mut Tx,
     spec: &mut Spec,
 ) -> Result<bool, SpecCommandError> {
@@ -25,11 +25,11 @@ pub(super) async fn adopt_model(
 }
 
 /// Whether this process has a model to give.
-fn runs_agents(platform: &Platform) -> bool {
+fn runs_agents(platform: &Deployment) -> bool {
     platform.model_label != NO_MODEL && !matches!(platform.scope, WorkScope::Nothing)
 }
 
-fn set_model(platform: &Platform, spec: &mut Spec) -> bool {
+fn set_model(platform: &Deployment, spec: &mut Spec) -> bool {
     if !runs_agents(platform) || spec.model == platform.model_label {
         return false;
     }
@@ -38,7 +38,7 @@ fn set_model(platform: &Platform, spec: &mut Spec) -> bool {
     true
 }
 
-fn other_model(platform: &Platform, spec: &Spec, name: String) -> SpecCommandError {
+fn other_model(platform: &Deployment, spec: &Spec, name: String) -> SpecCommandError {
     let now = platform.model_label.as_str();
     SpecCommandError::OtherModel {
         begun: model_words(&spec.model, spec.scenario.as_deref()),

@@ -12,7 +12,7 @@ use omoi_domain::lifecycle::phase::{
 };
 use omoi_domain::phase::{Phase, PhaseVerdict};
 use omoi_domain::retry::{ErrorClass, PhaseFailure};
-use omoi_execution::{Platform, outage};
+use omoi_execution::{Deployment, outage};
 use omoi_plan::evaluate::PhaseEvaluation;
 use omoi_plan::finding::RuleFinding;
 use omoi_plan::outputs::TasksOutput;
@@ -22,15 +22,15 @@ use omoi_store::attempts::Attempt;
 use omoi_store::projects;
 
 use super::phase_change::{PhaseDecision, SpecPhase, change_phase};
-use crate::gate::{INVALID_OUTPUT, Judged};
-use crate::judge::judge;
+use crate::gate::{INVALID_OUTPUT, JudgedOutput};
+use crate::judge::judge_phase;
 use crate::planner::output_digest;
 use crate::proofs;
-use crate::second_opinion::{self, Standing};
+use crate::second_opinion::{self, OpinionStanding};
 use crate::sync::ApplyError;
 
 /// What the gate's verdict means for a phase.
-enum Conclusion {
+enum PhaseConclusion {
     /// The whole plan cannot be worked on.
     NotReady(PlanBlocker),
     /// The output is accepted.
@@ -41,7 +41,7 @@ enum Conclusion {
 
 /// Judges what an attempt handed in, once its proofs ran and a second opinion on it is known.
 pub(super) async fn conclude_attempt(
-    platform: &Platform,
+    platform: &Deployment,
     at: SpecPhase<'_>,
     attempt: &Attempt,
 ) -> Result<Next, BoxError> {
@@ -50,25 +50,25 @@ pub(super) async fn conclude_attempt(
     if is_of_tasks && proofs::run_open(platform, spec, run, attempt.created_at).await? {
         return Ok(Next::Idle);
     }
-    let judged = judge(platform, spec, run.phase).await?;
+    let judged = judge_phase(platform, spec, run.phase).await?;
     if let (true, true, Some(output)) = (is_of_tasks, judged.evaluation.passed, &judged.output) {
         let tasks = TasksOutput::deserialize(output)?;
         match second_opinion::standing(platform, spec, run, &tasks).await? {
-            Standing::Open => return Ok(Next::Idle),
-            Standing::GoOn => {}
-            Standing::SendBack(says) => return refuse(platform, at, doubt(says, judged)).await,
+            OpinionStanding::Open => return Ok(Next::Idle),
+            OpinionStanding::GoOn => {}
+            OpinionStanding::SendBack(says) => return refuse(platform, at, doubt(says, judged)).await,
         }
     }
     match conclude(&judged) {
-        Conclusion::NotReady(fault) => block(platform, at, &judged.evaluation, fault).await,
-        Conclusion::Passed(output) => pass(platform, at, &judged, output).await,
-        Conclusion::Refused(refusal) => refuse(platform, at, refusal).await,
+        PhaseConclusion::NotReady(fault) => block(platform, at, &judged.evaluation, fault).await,
+        PhaseConclusion::Passed(output) => pass(platform, at, &judged, output).await,
+        PhaseConclusion::Refused(refusal) => refuse(platform, at, refusal).await,
     }
 }
 
 /// Handles an attempt that ended in an error rather than an output.
 pub(super) async fn handle_failure(
-    platform: &Platform,
+    platform: &Deployment,
     at: SpecPhase<'_>,
     attempt: &Attempt,
 ) -> Result<Next, BoxError> {
@@ -80,7 +80,7 @@ pub(super) async fn handle_failure(
             let outage = PhaseOutage {
                 phase: at.run.phase,
                 attempts: at.run.attempts,
-                reason: outage::reason(class, &message),
+                reason: outage::outage_reason(class, &message),
                 step: outage::step_of(platform, attempt, class).await?,
                 message,
             };
@@ -91,19 +91,19 @@ pub(super) async fn handle_failure(
 }
 
 /// Decides what the gate's verdict means.
-fn conclude(judged: &Judged) -> Conclusion {
+fn conclude(judged: &JudgedOutput) -> PhaseConclusion {
     if let Some(fault) = not_ready(judged) {
-        return Conclusion::NotReady(fault);
+        return PhaseConclusion::NotReady(fault);
     }
     match judged.output.clone() {
-        Some(output) if judged.evaluation.passed => Conclusion::Passed(output),
+        Some(output) if judged.evaluation.passed => PhaseConclusion::Passed(output),
         output => {
             let is_unreadable = |found: &RuleFinding| found.code == INVALID_OUTPUT;
             let kind = match judged.evaluation.blockers.iter().any(is_unreadable) {
                 true => PhaseFailure::InvalidOutput,
                 false => PhaseFailure::EvaluationFailed,
             };
-            Conclusion::Refused(PhaseRefusal {
+            PhaseConclusion::Refused(PhaseRefusal {
                 kind,
                 feedback: judged.evaluation.feedback.clone(),
                 output: Some(refused_output(&judged.evaluation, output)),
@@ -115,7 +115,7 @@ fn conclude(judged: &Judged) -> Conclusion {
 }
 
 /// What a second opinion says against an output that passed its gate.
-fn doubt(says: String, judged: Judged) -> PhaseRefusal {
+fn doubt(says: String, judged: JudgedOutput) -> PhaseRefusal {
     PhaseRefusal {
         kind: PhaseFailure::EvaluationFailed,
         feedback: says,
@@ -143,7 +143,7 @@ fn verdict(evaluation: &PhaseEvaluation) -> PhaseVerdict {
 }
 
 /// What sync found missing.
-fn not_ready(judged: &Judged) -> Option<PlanBlocker> {
+fn not_ready(judged: &JudgedOutput) -> Option<PlanBlocker> {
     let sync = judged.sync.as_ref().filter(|s| !s.ready_for_execution)?;
     let lines: Vec<&str> = sync.blockers.iter().map(|b| b.message.as_str()).collect();
     Some(PlanBlocker {
@@ -173,7 +173,7 @@ fn not_applied(spec: &str, refused: &ApplyError) -> PlanBlocker {
 }
 
 async fn refuse(
-    platform: &Platform,
+    platform: &Deployment,
     at: SpecPhase<'_>,
     refusal: PhaseRefusal,
 ) -> Result<Next, BoxError> {
@@ -193,9 +193,9 @@ async fn refuse(
 
 /// Accepts the output; where the plan cannot be written, the spec waits for a person.
 async fn pass(
-    platform: &Platform,
+    platform: &Deployment,
     at: SpecPhase<'_>,
-    judged: &Judged,
+    judged: &JudgedOutput,
     output: Value,
 ) -> Result<Next, BoxError> {
     let phase = at.run.phase;
@@ -229,7 +229,7 @@ async fn pass(
 }
 
 async fn block(
-    platform: &Platform,
+    platform: &Deployment,
     at: SpecPhase<'_>,
     evaluation: &PhaseEvaluation,
     fault: PlanBlocker,

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_execution::spec_files::rendered_files;
 use omoi_runtime::telemetry::error_chain;
 use omoi_runtime::{BoxError, files};
@@ -16,7 +16,7 @@ use omoi_store::{StoreError, phases, specs};
 /// What this process has rendered. The first refresh looks at every spec, since an earlier process
 /// may have died between a phase's end and its files.
 #[derive(Default)]
-pub(super) struct Rendered {
+pub(super) struct RenderedFiles {
     looked: bool,
     /// Specs whose files may be behind.
     due: BTreeSet<SpecId>,
@@ -24,12 +24,12 @@ pub(super) struct Rendered {
     done: BTreeMap<SpecId, Vec<String>>,
 }
 
-impl Rendered {
+impl RenderedFiles {
     /// Brings the files of `planning` and of all that are behind up to date. A spec whose files
     /// cannot be written is logged and tried again.
     pub(super) async fn refresh(
         &mut self,
-        platform: &Platform,
+        platform: &Deployment,
         planning: Vec<SpecId>,
     ) -> Result<(), StoreError> {
         self.due.extend(planning);
@@ -55,7 +55,7 @@ impl Rendered {
         Ok(())
     }
 
-    async fn bring(&mut self, platform: &Platform, id: SpecId) -> Result<(), BoxError> {
+    async fn bring(&mut self, platform: &Deployment, id: SpecId) -> Result<(), BoxError> {
         let read = platform.store.read(async |tx| {
             let spec = specs::get(tx, id).await?;
             Ok::<_, StoreError>((spec, phases::of_spec(tx, id).await?))

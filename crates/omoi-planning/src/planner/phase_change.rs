@@ -10,7 +10,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::PhaseState;
 use omoi_domain::time::Timestamp;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_execution::attempt;
 use omoi_runtime::reconcile::Next;
 use omoi_store::phases::{self, PhaseRun};
@@ -18,7 +18,7 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::{Json, StoreError, Tx, attempts, opinions};
 
 use super::plan_rows::write_plan;
-use crate::gate::Judged;
+use crate::gate::JudgedOutput;
 use crate::sync::ApplyError;
 
 /// A phase of a spec as it was read.
@@ -35,7 +35,7 @@ pub(super) struct PhaseDecision<'a, D> {
     /// Names the commit.
     pub(super) point: CrashPoint,
     /// The accepted output of sync, where the plan is to be written.
-    pub(super) plan: Option<&'a Judged>,
+    pub(super) plan: Option<&'a JudgedOutput>,
     /// Decides.
     pub(super) decide: D,
 }
@@ -56,7 +56,7 @@ impl<D> PhaseDecision<'_, D> {
 /// # Errors
 /// [`ApplyError`]; nothing is written then.
 pub(super) async fn change_phase<D: FnOnce(Timestamp) -> Vec<PhaseAction>>(
-    platform: &Platform,
+    platform: &Deployment,
     phase: SpecPhase<'_>,
     decision: PhaseDecision<'_, D>,
 ) -> Result<Next, ApplyError> {
@@ -87,7 +87,7 @@ pub(super) struct PhaseChangeset<'a> {
     pub(super) spec: Spec,
     /// The phase as it stands now.
     pub(super) run: PhaseRun,
-    plan: Option<&'a Judged>,
+    plan: Option<&'a JudgedOutput>,
     /// An attempt that was ended and may still run here.
     ended: Option<AttemptId>,
     is_spec_changed: bool,
@@ -111,7 +111,7 @@ impl PhaseChangeset<'_> {
     pub(super) async fn apply(
         &mut self,
         tx: &mut Tx,
-        platform: &Platform,
+        platform: &Deployment,
         actions: Vec<PhaseAction>,
     ) -> Result<(), ApplyError> {
         for action in actions {
@@ -129,9 +129,9 @@ impl PhaseChangeset<'_> {
     }
 
     /// Stops the sandbox of an attempt that was ended, once that is committed.
-    pub(super) fn stop_ended_attempt(&self, platform: &Platform) {
+    pub(super) fn stop_ended_attempt(&self, platform: &Deployment) {
         if let Some(attempt) = self.ended {
-            platform.running.kill(attempt);
+            platform.running.kill_sandbox(attempt);
         }
     }
 
@@ -169,7 +169,7 @@ impl PhaseChangeset<'_> {
     async fn apply_one(
         &mut self,
         tx: &mut Tx,
-        platform: &Platform,
+        platform: &Deployment,
         action: PhaseAction,
     ) -> Result<(), ApplyError> {
         let (spec, run) = (&mut self.spec, &mut self.run);
@@ -229,7 +229,7 @@ impl PhaseChangeset<'_> {
 /// Ends the live attempt at a phase, if there is one, so that nothing goes on from it.
 async fn end_live_attempt(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     run: &PhaseRun,
     reason: String,
 ) -> Result<Option<AttemptId>, StoreError> {
@@ -244,7 +244,7 @@ async fn end_live_attempt(
         message: reason,
         counts: false,
     };
-    attempt::lose(tx, platform, &mut attempt, loss).await?;
+    attempt::lose_attempt(tx, platform, &mut attempt, loss).await?;
     Ok(Some(attempt.id))
 }
 

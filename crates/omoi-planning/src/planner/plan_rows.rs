@@ -3,27 +3,27 @@
 use std::collections::BTreeMap;
 
 use omoi_domain::phase::Phase;
-use omoi_execution::integration::output;
+use omoi_execution::integration::phase_output;
 use omoi_plan::coverage::PlannedOutputs;
 use omoi_plan::outputs::{DesignOutput, RequirementsOutput, TasksOutput};
 use omoi_store::specs::Spec;
 use omoi_store::{Tx, phases};
 
-use crate::gate::Judged;
+use crate::gate::JudgedOutput;
 use crate::proofs;
-use crate::sync::{Accepted, ApplyError, apply};
+use crate::sync::{AcceptedPlan, ApplyError, apply_plan};
 
 /// Writes the plan that sync accepted.
 pub(super) async fn write_plan(
     tx: &mut Tx,
     spec: &Spec,
-    judged: Option<&Judged>,
+    judged: Option<&JudgedOutput>,
 ) -> Result<(), ApplyError> {
     let runs = phases::of_spec(tx, spec.id).await?;
     let (Some(requirements), Some(design), Some(tasks), Some(verdict)) = (
-        output::<RequirementsOutput>(&runs, Phase::Requirements)?,
-        output::<DesignOutput>(&runs, Phase::Design)?,
-        output::<TasksOutput>(&runs, Phase::Tasks)?,
+        phase_output::<RequirementsOutput>(&runs, Phase::Requirements)?,
+        phase_output::<DesignOutput>(&runs, Phase::Design)?,
+        phase_output::<TasksOutput>(&runs, Phase::Tasks)?,
         judged.and_then(|judged| judged.sync.as_ref()),
     ) else {
         return Err(ApplyError::Unresolved("an accepted output".to_owned()));
@@ -38,11 +38,11 @@ pub(super) async fn write_plan(
         .into_iter()
         .filter_map(|(check, exit)| Some((check, exit?)))
         .collect();
-    let accepted = Accepted {
+    let accepted = AcceptedPlan {
         planned,
         verdict,
         base_exits: &base_exits,
     };
-    apply(tx, spec, accepted).await?;
+    apply_plan(tx, spec, accepted).await?;
     Ok(())
 }

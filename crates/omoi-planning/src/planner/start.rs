@@ -5,9 +5,9 @@ use tracing::info;
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::lifecycle::phase::PhaseAction;
-use omoi_execution::Platform;
-use omoi_execution::attempt::{self, Created, Job, NewAttempt, WorkPlan};
-use omoi_execution::toolbox::Toolbox;
+use omoi_execution::Deployment;
+use omoi_execution::attempt::{self, CreatedAttempt, AttemptJob, NewAttempt, WorkPlan};
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
@@ -18,7 +18,7 @@ use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx};
 
 use super::phase_change::{PhaseChangeset, SpecPhase};
-use crate::prompt::brief;
+use crate::prompt::phase_brief;
 use crate::sync::ApplyError;
 
 /// An attempt that is to be made at a phase.
@@ -31,15 +31,15 @@ pub(super) struct AttemptOrder {
 
 /// Inserts and launches an attempt at a phase, which runs from then on.
 pub(super) async fn start_attempt(
-    platform: &Platform,
+    platform: &Deployment,
     at: SpecPhase<'_>,
     order: AttemptOrder,
 ) -> Result<Next, BoxError> {
     let SpecPhase { spec, run } = at;
     // Before anything is written: without orders there must be no attempt.
-    let brief = brief(platform, spec, run, order.attempt).await?;
+    let brief = phase_brief(platform, spec, run, order.attempt).await?;
     let base = ObjectId::parse(&spec.base_sha)?;
-    let toolbox = Toolbox::of_spec(spec)?;
+    let toolbox = SandboxToolchain::of_spec(spec)?;
     let created = platform
         .store
         .write(CrashPoint::AttemptCreated, async |tx| {
@@ -62,23 +62,23 @@ pub(super) async fn start_attempt(
         access: WorkspaceAccess::ReadOnly,
         toolbox,
     };
-    let job = Job {
+    let job = AttemptJob {
         attempt: created.attempt,
         token: created.token,
         turns: created.turns,
         work,
         brief,
     };
-    attempt::launch(platform, job);
+    attempt::launch_attempt(platform, job);
     Ok(Next::Idle)
 }
 
 async fn insert_attempt(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     run: &PhaseRun,
-) -> Result<Created, StoreError> {
+) -> Result<CreatedAttempt, StoreError> {
     let subject = AttemptSubject::SpecPhase { phase: run.phase };
     let earlier = attempts::of_subject(tx, spec.id, subject).await?;
     let new = NewAttempt {
@@ -90,7 +90,7 @@ async fn insert_attempt(
         fence: earlier.len() as i64 + 1,
         base_sha: Some(spec.base_sha.clone()),
     };
-    let mut created = attempt::insert(tx, platform, new).await?;
+    let mut created = attempt::insert_attempt(tx, platform, new).await?;
     // What was said about other inputs is not gone on with.
     let is_stale = |last: &Attempt| run.started_at.is_none_or(|at| last.created_at < at);
     if earlier.last().is_some_and(is_stale) && !created.turns.is_empty() {

@@ -14,7 +14,7 @@ use omoi_domain::lifecycle::phase::{
 };
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
 use omoi_store::StoreError;
@@ -30,12 +30,12 @@ use crate::prompt::PROMPT_VERSION;
 use crate::sync::ApplyError;
 
 /// Takes the step the rows ask for.
-pub(super) async fn step(platform: &Platform, mut spec: Spec) -> Result<Next, BoxError> {
+pub(super) async fn planner_step(platform: &Deployment, mut spec: Spec) -> Result<Next, BoxError> {
     let Some(run) = find_open_phase(platform, &mut spec).await? else {
         return Ok(Next::Idle);
     };
     if matches!(run.state, PhaseState::Pending | PhaseState::Backoff)
-        && let Some(next) = base_suite::hold(platform, &spec, run.phase).await?
+        && let Some(next) = base_suite::hold_for_suite(platform, &spec, run.phase).await?
     {
         return Ok(next);
     }
@@ -80,7 +80,7 @@ pub(super) async fn step(platform: &Platform, mut spec: Spec) -> Result<Next, Bo
 }
 
 /// The newest attempt at a phase that runs.
-async fn last_attempt(platform: &Platform, run: &PhaseRun) -> Result<Option<Attempt>, StoreError> {
+async fn last_attempt(platform: &Deployment, run: &PhaseRun) -> Result<Option<Attempt>, StoreError> {
     if run.state != PhaseState::Running {
         return Ok(None);
     }
@@ -93,7 +93,7 @@ async fn last_attempt(platform: &Platform, run: &PhaseRun) -> Result<Option<Atte
 /// The first phase that has not passed with its present inputs, which the spec stands at from then on.
 /// What a phase made, or is making, of other inputs is stale, and it runs again.
 async fn find_open_phase(
-    platform: &Platform,
+    platform: &Deployment,
     spec: &mut Spec,
 ) -> Result<Option<PhaseRun>, ApplyError> {
     let found = platform.store.write(CrashPoint::PhaseMoved, async |tx| {
@@ -131,7 +131,7 @@ fn stored_phases(runs: &[PhaseRun]) -> Vec<StoredPhase> {
 
 /// Fails the phase at which a spec stands, and the spec with it: its step did not succeed.
 pub(super) async fn give_up(
-    platform: &Platform,
+    platform: &Deployment,
     id: SpecId,
     reason: &str,
 ) -> Result<(), ApplyError> {

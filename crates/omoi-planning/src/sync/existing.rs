@@ -8,14 +8,14 @@ use omoi_plan::sync::{ExistingRow, RowKey, RowKind, RowProgress};
 use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx, checks, requirements, tasks, tickets};
 
-use super::Known;
+use super::KnownRows;
 
 /// Every planned row that stands already, and the ids it goes by.
 pub(super) async fn read(
     tx: &mut Tx,
     spec: &Spec,
-) -> Result<(Vec<ExistingRow>, Known), StoreError> {
-    let mut known = Known::default();
+) -> Result<(Vec<ExistingRow>, KnownRows), StoreError> {
+    let mut known = KnownRows::default();
     let mut rows = Vec::new();
     for requirement in requirements::of_spec(tx, spec.id).await? {
         let fields = object(json!({ "content_hash": requirement.content_hash }));
@@ -68,7 +68,7 @@ async fn edges(
     tx: &mut Tx,
     spec: &Spec,
     rows: &mut Vec<ExistingRow>,
-    known: &Known,
+    known: &KnownRows,
 ) -> Result<(), StoreError> {
     let ticket = |id| {
         known
@@ -101,7 +101,7 @@ async fn check_rows(
     tx: &mut Tx,
     spec: &Spec,
     rows: &mut Vec<ExistingRow>,
-    known: &mut Known,
+    known: &mut KnownRows,
 ) -> Result<(), StoreError> {
     let links = checks::criteria_links(tx, spec.id).await?;
     for check in checks::of_spec(tx, spec.id).await? {

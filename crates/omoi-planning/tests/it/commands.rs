@@ -11,7 +11,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::attempt::{NewAttempt, insert};
+use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_execution::commands::cancel_task;
 use omoi_execution::intake::IntakeError;
 use omoi_planning::commands::{self, ItemEdit, SpecCommandError};
@@ -191,7 +191,7 @@ async fn ended_attempt(tx: &mut Tx, desk: &Desk, task: &Task, is_of_checks: bool
         fence: 1,
         base_sha: None,
     };
-    let mut attempt = insert(tx, &desk.it.platform, new).await.unwrap().attempt;
+    let mut attempt = insert_attempt(tx, &desk.it.platform, new).await.unwrap().attempt;
     let ended = attempts::transition(tx, &mut attempt, AttemptState::Failed).await;
     ended.unwrap();
 }

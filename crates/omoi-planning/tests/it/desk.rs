@@ -13,7 +13,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::intake::{self, IntakeError};
-use omoi_execution::platform::Parts;
+use omoi_execution::platform::DeploymentParts;
 use omoi_git::mirror::{CommitMeta, FileChange, Identity};
 use omoi_git::object::RepoPath;
 use omoi_plan::items::split_output;
@@ -97,14 +97,14 @@ impl Desk {
         Self::with(false, |_| {}).await
     }
 
-    pub(crate) async fn with(hang: bool, change: impl FnOnce(&mut Parts)) -> Self {
+    pub(crate) async fn with(hang: bool, change: impl FnOnce(&mut DeploymentParts)) -> Self {
         Self::on(omoi_testkit::sqlite::database(), hang, change).await
     }
 
     pub(crate) async fn on(
         database: TestDatabase,
         hang: bool,
-        change: impl FnOnce(&mut Parts),
+        change: impl FnOnce(&mut DeploymentParts),
     ) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut config = ProbeConfig::new(state.path().join("sandboxes"));
@@ -129,7 +129,7 @@ impl Desk {
         .await;
         // The test plays the agents, and may stop in the midst of one.
         it.leaves_open_attempts();
-        std::fs::create_dir_all(it.platform.data.work()).unwrap();
+        std::fs::create_dir_all(it.platform.data.work_folder()).unwrap();
         let mut plan = todo_tags();
         let tasks = plan.outputs.get_mut(&Phase::Tasks).unwrap();
         for task in tasks["tasks"].as_array_mut().unwrap() {
@@ -205,7 +205,7 @@ impl Desk {
                 newest.filter(|a| a.state == AttemptState::Starting)
             })
             .await;
-        intake::started(&self.it.platform, attempt.id)
+        intake::report_started(&self.it.platform, attempt.id)
             .await
             .unwrap();
         let told = loop {
@@ -230,7 +230,7 @@ impl Desk {
             key: key.to_owned(),
             value,
         };
-        items::submit(&self.it.platform, attempt, body).await
+        items::submit_item(&self.it.platform, attempt, body).await
     }
 
     /// Hands in the plan's whole output of a phase.
@@ -246,7 +246,7 @@ impl Desk {
     }
 
     pub(crate) async fn end(&self, attempt: &Attempt, how: ReportComplete) {
-        intake::complete(&self.it.platform, attempt, how)
+        intake::complete_attempt(&self.it.platform, attempt, how)
             .await
             .unwrap();
     }
@@ -304,7 +304,7 @@ impl Desk {
 
 /// A commit with the files the plan speaks of.
 async fn commit(it: &TestDeployment, plan: &HonestPlan) -> String {
-    let mirror = it.platform.mirror(it.spec.project_id).await.unwrap();
+    let mirror = it.platform.project_mirror(it.spec.project_id).await.unwrap();
     let files: BTreeMap<_, _> = plan
         .facts
         .repo

@@ -45,7 +45,7 @@ async fn stale(database: TestDatabase) {
     desk.tick().await;
     let (new, _) = desk.agent(EXPLORE).await;
     assert!(new.fence > old.fence);
-    let over = intake::authenticate(&desk.it.platform, &told.token).await;
+    let over = intake::authenticate_worker(&desk.it.platform, &told.token).await;
     let refused = intake::expect_live(&desk.it.platform, &over.unwrap(), "items").await;
     assert!(matches!(refused, Err(IntakeError::Superseded)));
     let refused = desk.submit(&old, ("project_type", ""), json!("Later still"));

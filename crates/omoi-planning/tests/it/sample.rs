@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
 use omoi_plan::outputs::{DesignOutput, RequirementsOutput, SyncOpinion, SyncOutput, TasksOutput};
-use omoi_planning::sync::Accepted;
+use omoi_planning::sync::AcceptedPlan;
 
 /// Accepted outputs of three phases.
 pub(crate) struct Sample {
@@ -69,8 +69,8 @@ impl Sample {
         }
     }
 
-    pub(crate) fn accepted(&self) -> Accepted<'_> {
-        Accepted {
+    pub(crate) fn accepted(&self) -> AcceptedPlan<'_> {
+        AcceptedPlan {
             planned: PlannedOutputs {
                 requirements: &self.requirements,
                 design: &self.design,

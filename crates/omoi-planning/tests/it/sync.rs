@@ -11,7 +11,7 @@ use omoi_domain::task::TaskStatus;
 use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
 use omoi_plan::outputs::SyncOpinion;
 use omoi_plan::sync::SyncPlan;
-use omoi_planning::sync::{Accepted, ApplyError, apply};
+use omoi_planning::sync::{AcceptedPlan, ApplyError, apply_plan};
 use omoi_store::tasks::Task;
 use omoi_store::{Tx, checks, events, projects, requirements, tasks, tickets};
 use omoi_testkit::database::TestDatabase;
@@ -40,9 +40,9 @@ async fn synced(it: &TestDeployment, sample: &Sample) -> Result<SyncPlan, ApplyE
     written(it, sample.accepted()).await
 }
 
-async fn written(it: &TestDeployment, accepted: Accepted<'_>) -> Result<SyncPlan, ApplyError> {
+async fn written(it: &TestDeployment, accepted: AcceptedPlan<'_>) -> Result<SyncPlan, ApplyError> {
     let mut tx = it.platform.store.begin_write().await?;
-    let plan = apply(&mut tx, &it.spec, accepted).await?;
+    let plan = apply_plan(&mut tx, &it.spec, accepted).await?;
     tx.commit(CrashPoint::PlanSynced).await?;
     Ok(plan)
 }
@@ -77,7 +77,7 @@ async fn a_large_plan(it: TestDeployment) {
     let before = counts(&mut it.read_tx().await, &it).await;
     // A process that dies in between leaves nothing.
     let mut tx = it.platform.store.begin_write().await.unwrap();
-    apply(&mut tx, &it.spec, sample.accepted()).await.unwrap();
+    apply_plan(&mut tx, &it.spec, sample.accepted()).await.unwrap();
     let inside = counts(&mut tx, &it).await;
     assert_eq!(inside[4], 100);
     drop(tx);
@@ -232,7 +232,7 @@ async fn a_failure_at_any_statement_leaves_everything_as_it_was() {
     let base_exits = facts.base_exits.iter();
     let base_exits = base_exits.map(|(check, exit)| (check.clone(), exit.unwrap()));
     let base_exits = base_exits.collect();
-    let accepted = || Accepted {
+    let accepted = || AcceptedPlan {
         planned,
         verdict: &verdict,
         base_exits: &base_exits,

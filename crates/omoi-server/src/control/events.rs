@@ -13,11 +13,11 @@ use tracing::warn;
 
 use omoi_domain::event::StoredEvent;
 use omoi_domain::id::SpecId;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::{StoreError, events};
 
-use super::find::{Asked, Here};
+use super::find::{AskedReference, CallerRepository};
 use super::{Surface, find};
 use crate::error::ApiError;
 
@@ -27,7 +27,7 @@ const POLL: Duration = Duration::from_millis(500);
 const FAILURES_MAX: u32 = 20;
 
 #[derive(Deserialize)]
-pub(super) struct From {
+pub(super) struct EventsFrom {
     #[serde(default)]
     after: i64,
     spec: Option<String>,
@@ -37,8 +37,8 @@ pub(super) struct From {
 }
 
 /// A reader and how far it has come.
-struct Reader {
-    platform: Platform,
+struct EventReader {
+    platform: Deployment,
     commits: watch::Receiver<u64>,
     spec: Option<SpecId>,
     at: i64,
@@ -50,12 +50,12 @@ struct Reader {
 
 pub(super) async fn stream_events(
     State(s): Surface,
-    here: Here,
-    Query(query): Query<From>,
+    here: CallerRepository,
+    Query(query): Query<EventsFrom>,
 ) -> Result<Response, ApiError> {
     let spec = match &query.spec {
         Some(text) => {
-            let asked = Asked::to_read(text, &here);
+            let asked = AskedReference::to_read(text, &here);
             let found = s
                 .platform
                 .store
@@ -64,7 +64,7 @@ pub(super) async fn stream_events(
         }
         None => None,
     };
-    let reader = Reader {
+    let reader = EventReader {
         commits: s.platform.store.store().commits(),
         platform: s.platform,
         spec,
@@ -84,7 +84,7 @@ pub(super) async fn stream_events(
         .into_response())
 }
 
-impl Reader {
+impl EventReader {
     /// The next lines; none when the stream ends.
     async fn next(&mut self) -> Option<Bytes> {
         let soft = self.platform.lifecycle.soft_token();

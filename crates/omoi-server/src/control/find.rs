@@ -17,9 +17,9 @@ use crate::error::ApiError;
 
 /// The repository a command was typed in, if it was in one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Here(pub(super) Option<String>);
+pub(super) struct CallerRepository(pub(super) Option<String>);
 
-impl<S: Send + Sync> FromRequestParts<S> for Here {
+impl<S: Send + Sync> FromRequestParts<S> for CallerRepository {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
@@ -30,28 +30,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Here {
 }
 
 /// What a person typed, where, and what for.
-pub(super) struct Asked<'a> {
+pub(super) struct AskedReference<'a> {
     pub(super) text: &'a str,
-    pub(super) here: &'a Here,
+    pub(super) here: &'a CallerRepository,
     pub(super) usage: LookupUse,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> AskedReference<'a> {
     /// To be shown.
-    pub(super) fn to_read(text: &'a str, here: &'a Here) -> Self {
+    pub(super) fn to_read(text: &'a str, here: &'a CallerRepository) -> Self {
         let usage = LookupUse::Read;
         Self { text, here, usage }
     }
 
     /// To be changed.
-    pub(super) fn to_act(text: &'a str, here: &'a Here) -> Self {
+    pub(super) fn to_act(text: &'a str, here: &'a CallerRepository) -> Self {
         let usage = LookupUse::Act;
         Self { text, here, usage }
     }
 }
 
 /// The spec people mean.
-pub(super) async fn spec(tx: &mut Tx, asked: Asked<'_>) -> Result<Spec, ApiError> {
+pub(super) async fn spec(tx: &mut Tx, asked: AskedReference<'_>) -> Result<Spec, ApiError> {
     if let Ok(id) = asked.text.parse::<SpecId>() {
         return Ok(specs::get(tx, id).await?);
     }
@@ -67,7 +67,7 @@ pub(super) async fn spec(tx: &mut Tx, asked: Asked<'_>) -> Result<Spec, ApiError
 }
 
 /// The task people mean.
-pub(super) async fn task(tx: &mut Tx, asked: Asked<'_>) -> Result<Task, ApiError> {
+pub(super) async fn task(tx: &mut Tx, asked: AskedReference<'_>) -> Result<Task, ApiError> {
     if let Ok(id) = asked.text.parse::<TaskId>() {
         return Ok(tasks::get(tx, id).await?);
     }
@@ -84,7 +84,7 @@ pub(super) async fn task(tx: &mut Tx, asked: Asked<'_>) -> Result<Task, ApiError
 
 /// The newest spec of the repository a command was typed in; outside of one, of the only one there
 /// is.
-pub(super) async fn newest_spec(tx: &mut Tx, here: &Here) -> Result<Option<Spec>, ApiError> {
+pub(super) async fn newest_spec(tx: &mut Tx, here: &CallerRepository) -> Result<Option<Spec>, ApiError> {
     let names = projects::names(tx).await?;
     let mut found = specs::list(tx, i64::MAX).await?;
     if let Some(project) = here.0.as_deref().and_then(|path| names.at(path)) {
@@ -122,7 +122,7 @@ fn reference(text: &str, kind: RefKind, wanted: &str) -> Result<ProjectRef, ApiE
 
 async fn which(
     tx: &mut Tx,
-    asked: &Asked<'_>,
+    asked: &AskedReference<'_>,
     named: &ProjectRef,
     rows: &[Hit<'_>],
 ) -> Result<Option<usize>, ApiError> {
@@ -160,7 +160,7 @@ fn unclear(says: &str, lines: Vec<String>) -> ApiError {
         .hint("say which by the first word of its line, or go to its repository")
 }
 
-fn missing(what: &'static str, asked: &Asked<'_>, hint: &str) -> ApiError {
+fn missing(what: &'static str, asked: &AskedReference<'_>, hint: &str) -> ApiError {
     let missing = StoreError::NotFound {
         what,
         key: asked.text.to_owned(),

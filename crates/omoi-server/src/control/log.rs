@@ -12,7 +12,7 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx, checks, events};
 
-use super::find::{Asked, Here};
+use super::find::{AskedReference, CallerRepository};
 use super::{Answer, Surface, find};
 use crate::error::ApiError;
 
@@ -21,7 +21,7 @@ const LOG_PAGE: usize = 10_000;
 
 /// Where a reader has come to.
 #[derive(Deserialize)]
-pub(super) struct After {
+pub(super) struct LogAfter {
     #[serde(default)]
     after: i64,
     #[serde(default)]
@@ -30,12 +30,12 @@ pub(super) struct After {
 
 pub(super) async fn log_task(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(task): Path<String>,
-    Query(query): Query<After>,
+    Query(query): Query<LogAfter>,
 ) -> Answer<TaskLog> {
     let log = s.platform.store.read(async |tx| {
-        let task = find::task(tx, Asked::to_read(&task, &here)).await?;
+        let task = find::task(tx, AskedReference::to_read(&task, &here)).await?;
         let tries = attempts::of_task(tx, task.id).await?;
         let subject = LoggedTask {
             task: &task,

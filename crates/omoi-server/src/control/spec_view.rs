@@ -9,9 +9,9 @@ use omoi_domain::merge::IntegrationState;
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_execution::platform::WorkScope;
-use omoi_execution::toolbox::Toolbox;
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_planning::commands;
 use omoi_planning::sync::computed_summary;
 use omoi_protocol::control::{
@@ -27,15 +27,15 @@ use super::task_view::task_views;
 /// A spec as people see it.
 pub(super) async fn spec_view(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     spec: Spec,
 ) -> Result<SpecView, StoreError> {
     let names = projects::names(tx).await?;
     let number = HumanRef::spec(spec.number);
     let name = names.reference(spec.project_id, number);
     // Nothing starts with a toolbox that cannot be read, so nothing is shown to it.
-    let mounts = Toolbox::of_spec(&spec)
-        .map(|toolbox| toolbox.mounts(&platform.settings.read_only))
+    let mounts = SandboxToolchain::of_spec(&spec)
+        .map(|toolbox| toolbox.toolchain_mounts(&platform.settings.read_only))
         .unwrap_or_default();
     let mounts = mounts.iter().map(|mount| mount.host.display().to_string());
     let mounts = mounts.collect();
@@ -65,7 +65,7 @@ pub(super) async fn spec_view(
 /// A spec with its phases, tickets and tasks.
 pub(super) async fn spec_detail(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     spec: Spec,
 ) -> Result<SpecDetail, StoreError> {
     let runs = phases::of_spec(tx, spec.id).await?;
@@ -89,7 +89,7 @@ pub(super) async fn spec_detail(
 }
 
 /// Why this process does not go on with a spec that is not over.
-fn waits(platform: &Platform, name: &str, spec: &Spec) -> Option<SpecWaits> {
+fn waits(platform: &Deployment, name: &str, spec: &Spec) -> Option<SpecWaits> {
     let is_under_way = matches!(spec.status, SpecStatus::Executing | SpecStatus::Working);
     let runs_agents = !matches!(platform.scope, WorkScope::Nothing);
     let waits = is_under_way && runs_agents && platform.is_of_another_kind(spec);
@@ -122,7 +122,7 @@ fn phase_views(runs: &[PhaseRun]) -> Vec<PhaseView> {
 /// What the plan will take, once sync has computed it.
 async fn estimate(
     tx: &mut Tx,
-    platform: &Platform,
+    platform: &Deployment,
     spec: &Spec,
     runs: &[PhaseRun],
 ) -> Result<Option<PlanEstimate>, StoreError> {

@@ -13,17 +13,17 @@ use omoi_protocol::control::{
 use omoi_protocol::summary::RunSummary;
 use omoi_store::specs::{self, Spec};
 
-use super::find::{Asked, Here};
+use super::find::{AskedReference, CallerRepository};
 use super::spec_view::{spec_detail, spec_view};
 use super::{Answer, ControlSurface, Surface, find};
-use crate::error::{ApiError, Given};
+use crate::error::{ApiError, JsonBody};
 
 /// Most specs listed at once.
 const LIST_MAX: i64 = 200;
 
 pub(super) async fn create_spec(
     State(s): Surface,
-    Given(body): Given<CreateSpec>,
+    JsonBody(body): JsonBody<CreateSpec>,
 ) -> Answer<SpecView> {
     let spec = commands::create_spec(s.repositories(), &s.tenant(), body).await?;
     answered(&s, spec).await
@@ -42,7 +42,7 @@ pub(super) async fn list_specs(State(s): Surface) -> Answer<Vec<SpecView>> {
 
 /// What a spec is asked for.
 #[derive(Deserialize)]
-pub(super) struct For {
+pub(super) struct SpecsFor {
     /// Something is to be done with it.
     #[serde(default)]
     act: bool,
@@ -50,13 +50,13 @@ pub(super) struct For {
 
 pub(super) async fn get_spec(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(spec): Path<String>,
-    Query(query): Query<For>,
+    Query(query): Query<SpecsFor>,
 ) -> Answer<SpecView> {
     let asked = match query.act {
-        true => Asked::to_act(&spec, &here),
-        false => Asked::to_read(&spec, &here),
+        true => AskedReference::to_act(&spec, &here),
+        false => AskedReference::to_read(&spec, &here),
     };
     let spec = named(&s, asked).await?;
     answered(&s, spec).await
@@ -64,11 +64,11 @@ pub(super) async fn get_spec(
 
 pub(super) async fn get_spec_detail(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(spec): Path<String>,
 ) -> Answer<SpecDetail> {
     let detail = s.platform.store.read(async |tx| {
-        let spec = find::spec(tx, Asked::to_read(&spec, &here)).await?;
+        let spec = find::spec(tx, AskedReference::to_read(&spec, &here)).await?;
         Ok::<_, ApiError>(spec_detail(tx, &s.platform, spec).await?)
     });
     Ok(Json(detail.await?))
@@ -76,28 +76,28 @@ pub(super) async fn get_spec_detail(
 
 pub(super) async fn get_spec_summary(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(spec): Path<String>,
 ) -> Answer<RunSummary> {
-    let id = named(&s, Asked::to_read(&spec, &here)).await?.id;
+    let id = named(&s, AskedReference::to_read(&spec, &here)).await?.id;
     Ok(Json(summary::of_spec(&s.platform, id).await?))
 }
 
 pub(super) async fn trace_spec(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(spec): Path<String>,
 ) -> Answer<SpecTrace> {
-    let id = named(&s, Asked::to_read(&spec, &here)).await?.id;
+    let id = named(&s, AskedReference::to_read(&spec, &here)).await?.id;
     Ok(Json(trace::of_spec(&s.platform, id).await?))
 }
 
 pub(super) async fn export_spec(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(spec): Path<String>,
 ) -> Answer<Vec<ExportedFile>> {
-    let spec = named(&s, Asked::to_read(&spec, &here)).await?;
+    let spec = named(&s, AskedReference::to_read(&spec, &here)).await?;
     let files = rendered_files(&s.platform, &spec).await?;
     Ok(Json(
         files
@@ -109,46 +109,46 @@ pub(super) async fn export_spec(
 
 pub(super) async fn approve_spec(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(spec): Path<String>,
 ) -> Answer<SpecView> {
-    let id = named(&s, Asked::to_act(&spec, &here)).await?.id;
+    let id = named(&s, AskedReference::to_act(&spec, &here)).await?.id;
     let spec = commands::approve_spec(&s.platform, &s.tenant(), id).await?;
     answered(&s, spec).await
 }
 
 pub(super) async fn resume_spec(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(spec): Path<String>,
-    Given(body): Given<ResumeSpec>,
+    JsonBody(body): JsonBody<ResumeSpec>,
 ) -> Answer<SpecView> {
-    let id = named(&s, Asked::to_act(&spec, &here)).await?.id;
+    let id = named(&s, AskedReference::to_act(&spec, &here)).await?.id;
     let spec = commands::resume_spec(&s.platform, &s.tenant(), id, body).await?;
     answered(&s, spec).await
 }
 
 pub(super) async fn deliver_spec(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(spec): Path<String>,
 ) -> Answer<SpecView> {
-    let id = named(&s, Asked::to_act(&spec, &here)).await?.id;
+    let id = named(&s, AskedReference::to_act(&spec, &here)).await?.id;
     let spec = commands::deliver_spec(&s.platform, &s.tenant(), id).await?;
     answered(&s, spec).await
 }
 
 pub(super) async fn cancel_spec(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(spec): Path<String>,
 ) -> Answer<SpecView> {
-    let id = named(&s, Asked::to_act(&spec, &here)).await?.id;
+    let id = named(&s, AskedReference::to_act(&spec, &here)).await?.id;
     let spec = commands::cancel_spec(&s.tenant(), id).await?;
     answered(&s, spec).await
 }
 
-async fn named(s: &ControlSurface, asked: Asked<'_>) -> Result<Spec, ApiError> {
+async fn named(s: &ControlSurface, asked: AskedReference<'_>) -> Result<Spec, ApiError> {
     s.tenant()
         .read(async |tx| find::spec(tx, asked).await)
         .await

@@ -10,10 +10,10 @@ use omoi_planning::commands::retry_task as retry;
 use omoi_protocol::control::{SteerTask, TaskDetail, TaskView};
 use omoi_store::tasks::Task;
 
-use super::find::{Asked, Here};
+use super::find::{AskedReference, CallerRepository};
 use super::task_view::{task_detail, task_view, task_views};
 use super::{Answer, ControlSurface, Surface, find};
-use crate::error::{ApiError, Given};
+use crate::error::{ApiError, JsonBody};
 
 #[derive(Deserialize)]
 pub(super) struct OfSpec {
@@ -22,12 +22,12 @@ pub(super) struct OfSpec {
 
 pub(super) async fn list_tasks(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Query(query): Query<OfSpec>,
 ) -> Answer<Vec<TaskView>> {
     let views = s.platform.store.read(async |tx| {
         let spec = match &query.spec {
-            Some(text) => find::spec(tx, Asked::to_read(text, &here)).await?,
+            Some(text) => find::spec(tx, AskedReference::to_read(text, &here)).await?,
             None => match find::newest_spec(tx, &here).await? {
                 Some(newest) => newest,
                 None => return Ok(Vec::new()),
@@ -40,20 +40,20 @@ pub(super) async fn list_tasks(
 
 pub(super) async fn get_task(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(task): Path<String>,
 ) -> Answer<TaskView> {
-    let task = named(&s, Asked::to_read(&task, &here)).await?;
+    let task = named(&s, AskedReference::to_read(&task, &here)).await?;
     answered(&s, &task).await
 }
 
 pub(super) async fn get_task_detail(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(task): Path<String>,
 ) -> Answer<TaskDetail> {
     let detail = s.platform.store.read(async |tx| {
-        let task = find::task(tx, Asked::to_read(&task, &here)).await?;
+        let task = find::task(tx, AskedReference::to_read(&task, &here)).await?;
         Ok::<_, ApiError>(task_detail(tx, &task).await?)
     });
     Ok(Json(detail.await?))
@@ -61,36 +61,36 @@ pub(super) async fn get_task_detail(
 
 pub(super) async fn retry_task(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(task): Path<String>,
 ) -> Answer<TaskView> {
-    let id = named(&s, Asked::to_act(&task, &here)).await?.id;
+    let id = named(&s, AskedReference::to_act(&task, &here)).await?.id;
     let task = retry(&s.platform, &s.tenant(), id).await?;
     answered(&s, &task).await
 }
 
 pub(super) async fn cancel_task(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(task): Path<String>,
 ) -> Answer<TaskView> {
-    let id = named(&s, Asked::to_act(&task, &here)).await?.id;
+    let id = named(&s, AskedReference::to_act(&task, &here)).await?.id;
     let task = cancel(&s.tenant(), id).await?;
     answered(&s, &task).await
 }
 
 pub(super) async fn steer_task(
     State(s): Surface,
-    here: Here,
+    here: CallerRepository,
     Path(task): Path<String>,
-    Given(body): Given<SteerTask>,
+    JsonBody(body): JsonBody<SteerTask>,
 ) -> Result<StatusCode, ApiError> {
-    let id = named(&s, Asked::to_act(&task, &here)).await?.id;
+    let id = named(&s, AskedReference::to_act(&task, &here)).await?.id;
     steer(&s.tenant(), id, &body).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
-async fn named(s: &ControlSurface, asked: Asked<'_>) -> Result<Task, ApiError> {
+async fn named(s: &ControlSurface, asked: AskedReference<'_>) -> Result<Task, ApiError> {
     s.tenant()
         .read(async |tx| find::task(tx, asked).await)
         .await

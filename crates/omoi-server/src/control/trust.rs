@@ -9,7 +9,7 @@ use omoi_planning::trust;
 use omoi_protocol::control::{RepositoryTrustView, TrustRepository};
 
 use super::{Answer, Surface};
-use crate::error::Given;
+use crate::error::JsonBody;
 
 #[derive(Deserialize)]
 pub(super) struct OfRepository {
@@ -26,7 +26,7 @@ pub(super) async fn get_trust(
 
 pub(super) async fn keep_trust(
     State(s): Surface,
-    Given(body): Given<TrustRepository>,
+    JsonBody(body): JsonBody<TrustRepository>,
 ) -> Answer<RepositoryTrustView> {
     let kept = trust_repository(s.repositories(), &s.tenant(), &body).await?;
     Ok(Json(kept))

@@ -9,7 +9,7 @@ use serde_json::json;
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AgentRole, AttemptState};
 use omoi_domain::event::Actor;
-use omoi_execution::attempt::{NewAttempt, insert};
+use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_git::toolchain::HostEnvironment;
 use omoi_protocol::control::{ProcessStatus, TaskLog};
 use omoi_runtime::config::{Config, ConfigSources, keys, load_config};
@@ -267,7 +267,7 @@ async fn again(test: &TestDeployment, earlier: &Attempt) -> Attempt {
             fence: live.fence + 1,
             base_sha: live.base_sha,
         };
-        Ok(insert(tx, &test.platform, new).await?.attempt)
+        Ok(insert_attempt(tx, &test.platform, new).await?.attempt)
     })
     .await
     .unwrap()

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Method;
 
-use omoi_server::probes::{Probes, router};
+use omoi_server::probes::{ProbeSurface, router};
 use omoi_testkit::deployment::TestDeployment;
 
 use crate::ask::ask;
@@ -16,7 +16,7 @@ async fn metrics_want_the_folders_token_and_count_in_the_database() {
     for number in 1..=3 {
         it.add_task(number, &[]).await;
     }
-    let router = router(Probes {
+    let router = router(ProbeSurface {
         platform: it.platform.clone(),
         reconcilers: Vec::new(),
         token: TOKEN.to_owned(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
-use omoi_execution::toolbox::Toolbox;
+use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_store::specs;
 use omoi_testkit::repo::TestRepo;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -133,7 +133,7 @@ async fn a_repository_reads_nothing_of_the_machine_without_a_yes_to_its_very_tex
     let mut tx = test.platform.store.begin_read().await.unwrap();
     let all = specs::list(&mut tx, 10).await.unwrap();
     let spec = all.iter().find(|spec| spec.title == "Add tags").unwrap();
-    let mounts = Toolbox::of_spec(spec).unwrap().mounts(&[]);
+    let mounts = SandboxToolchain::of_spec(spec).unwrap().toolchain_mounts(&[]);
     assert!(mounts.iter().any(|mount| mount.host == shared.path()));
     drop(tx);
 

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, oneshot};
 
 use omoi_domain::time::Timestamp;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
@@ -20,7 +20,7 @@ use omoi_llm::meter::{
 };
 use omoi_llm::pace::CallPace;
 use omoi_llm::route::{ModelProvider, RouteTable};
-use omoi_server::worker::{DRAIN_MAX, WorkerSurface, serve};
+use omoi_server::worker::{DRAIN_MAX, WorkerSurface, serve_workers};
 use omoi_store::costs::{self, PurposeSpend};
 use omoi_store::open_calls;
 
@@ -80,7 +80,7 @@ impl Bench {
             gateway: Ok(ModelGateway::new(self.llm.clone(), meter)),
         };
         let serving = async {
-            let served = serve(listener, surface, async { stopped.await.unwrap() }).await;
+            let served = serve_workers(listener, surface, async { stopped.await.unwrap() }).await;
             self.ended.lock().unwrap().push("the surface");
             served
         };
@@ -112,7 +112,7 @@ impl Bench {
 
 /// The ledger of the platform, which takes its time.
 struct SlowLedger {
-    ledger: Platform,
+    ledger: Deployment,
     may_record: Arc<Notify>,
     ended: Arc<Mutex<Vec<&'static str>>>,
 }

@@ -7,7 +7,7 @@ use futures::stream;
 use serde_json::{Value, json};
 
 use omoi_domain::attempt::{AttemptOutcome, AttemptStopReason};
-use omoi_execution::attempt::Created;
+use omoi_execution::attempt::CreatedAttempt;
 use omoi_execution::intake;
 use omoi_server::worker::{WorkerSurface, router};
 use omoi_store::attempts;
@@ -41,7 +41,7 @@ const REPORT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 struct Bench {
     test: TestDeployment,
     router: Router,
-    live: Created,
+    live: CreatedAttempt,
 }
 
 impl Bench {
@@ -57,7 +57,7 @@ impl Bench {
     }
 
     /// Another attempt that runs.
-    async fn other(&self) -> Created {
+    async fn other(&self) -> CreatedAttempt {
         let task = self.test.add_task(2, &[]).await;
         self.test.run_task(task.id).await
     }
@@ -82,7 +82,7 @@ async fn every_report_wants_the_token_of_its_own_live_attempt() {
         let over = bench.test.run_task(task.id).await;
         let end = ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
         let attempt = bench.test.attempt_now(&over.attempt).await;
-        intake::complete(&bench.test.platform, &attempt, end)
+        intake::complete_attempt(&bench.test.platform, &attempt, end)
             .await
             .unwrap();
         over
@@ -178,8 +178,8 @@ async fn only_reports_with_a_bundle_may_be_large() {
 #[tokio::test]
 async fn what_fails_inside_is_told_by_a_number_alone() {
     let bench = Bench::new().await;
-    let root = bench.test.platform.data.root().to_owned();
-    let mirror = bench.test.platform.data.mirror(bench.test.spec.project_id);
+    let root = bench.test.platform.data.root_folder().to_owned();
+    let mirror = bench.test.platform.data.mirror_path(bench.test.spec.project_id);
     std::fs::remove_dir_all(&mirror).unwrap();
     std::fs::File::create(&mirror).unwrap();
     let turn = json!({

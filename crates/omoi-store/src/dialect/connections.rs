@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use super::values::{ColumnValue, DatabaseRow, postgres_arguments, sqlite_arguments};
 use super::{Backend, migrations, place};
 use crate::error::StoreError;
-use crate::open::Server;
+use crate::open::ServerOptions;
 
 /// Connections that read a file at the same time. One writes.
 const SQLITE_READERS: u32 = 4;
@@ -44,7 +44,7 @@ pub(crate) enum DatabasePools {
 
 impl DatabasePools {
     /// Connects once, so that a wrong address or an absent server is told as what it is.
-    pub(crate) async fn open(url: &str, server: Server) -> Result<Self, StoreError> {
+    pub(crate) async fn open(url: &str, server: ServerOptions) -> Result<Self, StoreError> {
         match Backend::of(url)? {
             Backend::Sqlite => open_file(&with_mode(url), server).await,
             Backend::Postgres => open_server(url, server).await,
@@ -220,7 +220,7 @@ fn with_mode(url: &str) -> String {
 }
 
 /// A database file is made for its owner alone: rows hold what agents said and read.
-async fn open_file(address: &str, server: Server) -> Result<DatabasePools, StoreError> {
+async fn open_file(address: &str, server: ServerOptions) -> Result<DatabasePools, StoreError> {
     let unreachable = |source| StoreError::Unreachable {
         at: place(address),
         source,
@@ -255,7 +255,7 @@ async fn open_file(address: &str, server: Server) -> Result<DatabasePools, Store
     })
 }
 
-async fn open_server(url: &str, server: Server) -> Result<DatabasePools, StoreError> {
+async fn open_server(url: &str, server: ServerOptions) -> Result<DatabasePools, StoreError> {
     let unreachable = |source| StoreError::Unreachable {
         at: place(url),
         source,

@@ -38,7 +38,7 @@ macro_rules! can_start {
 
 /// What a scan of the queue looks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Scan {
+pub struct QueueScan {
     /// A task queued at this instant or before is starving.
     pub starving_since: Timestamp,
     /// Slots of one project; the tasks of a full one are not looked at.
@@ -58,7 +58,7 @@ pub struct Scan {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn eligible(tx: &mut Tx, scan: Scan) -> Result<Vec<Task>, StoreError> {
+pub async fn eligible(tx: &mut Tx, scan: QueueScan) -> Result<Vec<Task>, StoreError> {
     let now = tx.now();
     tx.all(
         concat!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
-use omoi_store::{Options, Store, StoreError, Tenant, Tx};
+use omoi_store::{StoreOptions, Store, StoreError, Tenant, Tx};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::raw_connection::RawConnection;
 use uuid::Uuid;
@@ -97,13 +97,13 @@ impl Bench {
 
 async fn open(url: &str, now: &Arc<AtomicI64>, ids: &Arc<AtomicU64>) -> Store {
     let (now, ids) = (now.clone(), ids.clone());
-    Store::connect(Options {
+    Store::connect(StoreOptions {
         url: url.to_owned(),
         now: Some(Arc::new(move || {
             Timestamp::from_micros(now.load(Ordering::SeqCst))
         })),
         new_uuid: Arc::new(move || next_uuid(&ids)),
-        server: omoi_store::Server::default(),
+        server: omoi_store::ServerOptions::default(),
     })
     .await
     .unwrap()

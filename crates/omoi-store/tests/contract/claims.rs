@@ -6,7 +6,7 @@ use omoi_domain::event::EventKind;
 use omoi_domain::slots::SlotLimits;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_store::tasks::{self, NewClaim, Scan, Task};
+use omoi_store::tasks::{self, NewClaim, QueueScan, Task};
 use omoi_store::{StoreError, Tenant, Tx, attempts, events, projects, slots, specs, tickets};
 use omoi_testkit::raw_connection::RawConnection;
 use tokio::task::JoinSet;
@@ -185,7 +185,7 @@ async fn claimer(tenant: Tenant, url: String) -> Result<Vec<i64>, StoreError> {
         let mut tx = tenant.begin_read().await?;
         let seen = tasks::eligible(
             &mut tx,
-            Scan {
+            QueueScan {
                 project_slots: PER_PROJECT,
                 ..scan(2)
             },

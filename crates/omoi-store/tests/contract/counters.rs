@@ -201,7 +201,7 @@ async fn counters_follow_every_move(bench: Bench) -> Result<(), StoreError> {
             assert!(found.is_empty(), "after move {n}: {found:?} of {wrong}");
         }
         let mut tx = bench.local.begin_read().await?;
-        let scan = tasks::Scan {
+        let scan = tasks::QueueScan {
             project_slots: 4,
             ..scan(1_000)
         };

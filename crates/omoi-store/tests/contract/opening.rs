@@ -5,11 +5,11 @@ use omoi_store::StoreError;
 use crate::bench::Bench;
 
 async fn opened(path: &std::path::Path) -> Result<omoi_store::Store, StoreError> {
-    omoi_store::Store::connect(omoi_store::Options {
+    omoi_store::Store::connect(omoi_store::StoreOptions {
         url: format!("sqlite://{}", path.display()),
         now: None,
         new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
-        server: omoi_store::Server::default(),
+        server: omoi_store::ServerOptions::default(),
     })
     .await
 }

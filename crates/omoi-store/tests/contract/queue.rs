@@ -11,9 +11,9 @@ use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::{Priority, TaskStatus};
 use omoi_domain::ticket::{ApprovalStatus, TicketStatus};
 use omoi_domain::time::Timestamp;
-use omoi_store::projects::{self, Counter, take_numbers};
+use omoi_store::projects::{self, NumberCounter, take_numbers};
 
-use omoi_store::tasks::{self, Scan, Task};
+use omoi_store::tasks::{self, QueueScan, Task};
 use omoi_store::{StoreError, Tenant, slots, specs, tickets};
 
 use crate::bench::{Bench, POINT, START, commit};
@@ -28,8 +28,8 @@ both!(
 );
 
 /// A scan in which nothing starves and no project is full.
-pub(crate) fn scan(limit: i64) -> Scan {
-    Scan {
+pub(crate) fn scan(limit: i64) -> QueueScan {
+    QueueScan {
         starving_since: Timestamp::from_micros(0),
         project_slots: 100,
         limit,
@@ -151,7 +151,7 @@ async fn only_what_can_start_is_eligible(bench: Bench) -> Result<(), StoreError>
     bench.raw("update tasks set n_open_prerequisites = 0").await;
     for (project_slots, expected) in [(1, vec![]), (2, vec![2])] {
         let mut tx = local.begin_read().await?;
-        let scan = Scan {
+        let scan = QueueScan {
             project_slots,
             ..scan(100)
         };
@@ -204,7 +204,7 @@ async fn the_best_guess_comes_first(bench: Bench) -> Result<(), StoreError> {
     })
     .await?;
     let mut tx = bench.local.begin_read().await?;
-    let scan = Scan {
+    let scan = QueueScan {
         starving_since: START - Duration::from_secs(7_200),
         ..scan(2)
     };
@@ -287,7 +287,7 @@ async fn numbers_are_taken_once(bench: Bench) -> Result<(), StoreError> {
             let mut taken = Vec::new();
             for _ in 0..5 {
                 let mut tx = tenant.begin_write().await?;
-                let first = take_numbers(&mut tx, project, Counter::Task, 3).await?;
+                let first = take_numbers(&mut tx, project, NumberCounter::Task, 3).await?;
                 tx.commit(POINT).await?;
                 taken.extend(first..first + 3);
             }

@@ -221,7 +221,7 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
     assert!(gone(edge.unwrap_err()));
     let edge = tickets::depend(&mut tx, ticket, ticket).await;
     assert!(gone(edge.unwrap_err()));
-    let numbers = projects::take_numbers(&mut tx, world.project.id, projects::Counter::Task, 1);
+    let numbers = projects::take_numbers(&mut tx, world.project.id, projects::NumberCounter::Task, 1);
     assert!(gone(numbers.await.unwrap_err()));
     assert!(specs::list(&mut tx, 10).await?.is_empty());
     assert!(projects::list(&mut tx).await?.is_empty());
@@ -251,7 +251,7 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
     assert!(phases::of_spec(&mut tx, world.spec.id).await?.is_empty());
     assert_eq!(
         costs::of_spec(&mut tx, world.spec.id).await?,
-        costs::Spend::default()
+        costs::SpentCost::default()
     );
     assert!(omoi_store::events::after(&mut tx, 0).await?.is_empty());
     assert_eq!(omoi_store::events::head(&mut tx).await?, 0);
@@ -416,11 +416,11 @@ async fn without_a_clock_the_database_tells_the_time() {
         omoi_testkit::sqlite::database(),
         omoi_testkit::postgres::database(),
     ] {
-        let store = omoi_store::Store::connect(omoi_store::Options {
+        let store = omoi_store::Store::connect(omoi_store::StoreOptions {
             url: database.url().to_owned(),
             now: None,
             new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
-            server: omoi_store::Server::default(),
+            server: omoi_store::ServerOptions::default(),
         })
         .await
         .unwrap();
@@ -442,11 +442,11 @@ async fn without_a_clock_the_database_tells_the_time() {
 
 #[tokio::test]
 async fn unknown_addresses_are_named_without_their_password() {
-    let opened = omoi_store::Store::connect(omoi_store::Options {
+    let opened = omoi_store::Store::connect(omoi_store::StoreOptions {
         url: "mysql://me:secret@host/db".to_owned(),
         now: None,
         new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
-        server: omoi_store::Server::default(),
+        server: omoi_store::ServerOptions::default(),
     })
     .await;
     let said = opened.err().unwrap().to_string();
@@ -462,11 +462,11 @@ async fn an_absent_server_is_named_without_its_password() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let at = closed.local_addr().unwrap().to_string();
     drop(closed);
-    let opened = omoi_store::Store::connect(omoi_store::Options {
+    let opened = omoi_store::Store::connect(omoi_store::StoreOptions {
         url: format!("postgres://me:secret@{at}/db"),
         now: None,
         new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
-        server: omoi_store::Server::default(),
+        server: omoi_store::ServerOptions::default(),
     })
     .await;
     let error = opened.err().unwrap();
@@ -513,11 +513,11 @@ async fn a_database_file_belongs_to_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a b.db");
-    let store = omoi_store::Store::connect(omoi_store::Options {
+    let store = omoi_store::Store::connect(omoi_store::StoreOptions {
         url: format!("sqlite://{}", path.display()),
         now: None,
         new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
-        server: omoi_store::Server::default(),
+        server: omoi_store::ServerOptions::default(),
     })
     .await
     .unwrap();

@@ -27,7 +27,7 @@ use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::task::{Priority, TaskRevision, TaskStatus, TaskType, UnmetCode};
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{AgentEvent, Attempt, Turn};
-use omoi_store::checks::{Check, Conditions, Receipt};
+use omoi_store::checks::{Check, RunConditions, Receipt};
 use omoi_store::costs::CostEntry;
 use omoi_store::deliveries::HandOver;
 use omoi_store::discoveries::Discovery;
@@ -324,7 +324,7 @@ pub(crate) fn receipt(tx: &Tx, check: &Check, attempt: &Attempt) -> Receipt {
         commit_sha: "c".repeat(40),
         tree_sha: "t".repeat(40),
         rung: SandboxRung::Bubblewrap,
-        conditions: Json(Conditions {
+        conditions: Json(RunConditions {
             held: vec![("network".to_owned(), Some("not on this host".to_owned()))],
             mounts: vec!["/usr".to_owned()],
         }),

@@ -32,11 +32,11 @@ async fn seeds_one_organisation(bench: Bench) -> Result<(), StoreError> {
 async fn an_empty_database_is_migrated_by_two_processes_at_once() {
     let database = omoi_testkit::postgres::database();
     let open = async || {
-        omoi_store::Store::connect(omoi_store::Options {
+        omoi_store::Store::connect(omoi_store::StoreOptions {
             url: database.url().to_owned(),
             now: None,
             new_uuid: std::sync::Arc::new(uuid::Uuid::nil),
-            server: omoi_store::Server::default(),
+            server: omoi_store::ServerOptions::default(),
         })
         .await
         .unwrap()

@@ -259,7 +259,7 @@ async fn costs_add_up(bench: Bench) -> Result<(), StoreError> {
     };
     costs::insert(&mut tx, world.project.id, &asked).await?;
     assert_eq!(costs::get(&mut tx, asked.id).await?, asked);
-    let spend = |nanousd, calls: i64| costs::Spend {
+    let spend = |nanousd, calls: i64| costs::SpentCost {
         cost_nanousd: NanoUsd::from_nanos(nanousd),
         tokens: calls * 21,
         model_ms: calls * 7,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use omoi_domain::money::NanoUsd;
 use omoi_domain::score::ScoreWeights;
-use omoi_execution::Settings;
+use omoi_execution::DeploymentSettings;
 
-pub(super) fn default_settings() -> Settings {
-    Settings {
+pub(super) fn default_settings() -> DeploymentSettings {
+    DeploymentSettings {
         weights: ScoreWeights::default(),
         project_slots: 5,
         global_slots: 10,

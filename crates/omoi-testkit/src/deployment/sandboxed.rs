@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_execution::platform::Parts;
+use omoi_execution::platform::DeploymentParts;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{ProbeConfig, Provider, SandboxFloor, probe_host};
 
@@ -16,7 +16,7 @@ use super::TestDeployment;
 impl TestDeployment {
     /// One whose checks run as plain processes, with some parts changed. The folder holds the state of its
     /// sandboxes.
-    pub async fn with_processes(change: impl FnOnce(&mut Parts)) -> (Self, TempDir) {
+    pub async fn with_processes(change: impl FnOnce(&mut DeploymentParts)) -> (Self, TempDir) {
         // The host's control groups are named by it, and tests run side by side.
         static TESTS: AtomicU64 = AtomicU64::new(0);
         let state = tempfile::tempdir().unwrap();
@@ -31,7 +31,7 @@ impl TestDeployment {
             change(parts);
         })
         .await;
-        std::fs::create_dir_all(deployment.platform.data.work()).unwrap();
+        std::fs::create_dir_all(deployment.platform.data.work_folder()).unwrap();
         (deployment, state)
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use omoi_domain::model_route::RouteName;
 use omoi_domain::score::ScoreWeights;
-use omoi_execution::Settings;
+use omoi_execution::DeploymentSettings;
 use omoi_runtime::config::{Config, keys};
 use omoi_sandbox::SandboxLimits;
-use omoi_store::Server;
+use omoi_store::ServerOptions;
 
 /// Bytes of one tool result that reach the model.
 const RESULT_BYTES: usize = 64 << 10;
@@ -17,8 +17,8 @@ const STUCK: Duration = Duration::from_secs(900);
 const LEASE: Duration = Duration::from_secs(15);
 
 /// The settings `config` asks for, with answers of at most `max_tokens`.
-pub(super) fn loop_settings(config: &Config, max_tokens: u32) -> Settings {
-    Settings {
+pub(super) fn loop_settings(config: &Config, max_tokens: u32) -> DeploymentSettings {
+    DeploymentSettings {
         weights: score_weights(config),
         project_slots: config.get(&keys::MAX_CONCURRENT_TASKS_PER_PROJECT).into(),
         global_slots: config.get(&keys::MAX_CONCURRENT_AGENTS).into(),
@@ -52,8 +52,8 @@ pub(super) fn loop_settings(config: &Config, max_tokens: u32) -> Settings {
 }
 
 /// How `config` has a database server used.
-pub(super) fn database_server(config: &Config) -> Server {
-    Server {
+pub(super) fn database_server(config: &Config) -> ServerOptions {
+    ServerOptions {
         connections: config.get(&keys::DATABASE_POOL_SIZE),
         pool_timeout: config.get(&keys::DATABASE_POOL_TIMEOUT),
         command_timeout: config.get(&keys::DATABASE_COMMAND_TIMEOUT),

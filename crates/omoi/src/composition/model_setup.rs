@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
-use omoi_execution::Platform;
+use omoi_execution::Deployment;
 use omoi_llm::catalogue::ModelCatalogue;
 use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
@@ -40,7 +40,7 @@ pub(super) struct ModelSetup {
 
 impl ModelSetup {
     /// The gateway of this process, or why it has no model.
-    pub(super) fn open_gateway(&self, platform: &Platform) -> Result<ModelGateway, String> {
+    pub(super) fn open_gateway(&self, platform: &Deployment) -> Result<ModelGateway, String> {
         let llm = self.llm.clone()?;
         Ok(ModelGateway::new(llm, Arc::new(platform.clone())))
     }

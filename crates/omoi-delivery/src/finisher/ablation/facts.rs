@@ -23,7 +23,7 @@ use super::STAGE;
 use crate::finisher::head::HeadProof;
 
 /// Requirements that the same commits serve.
-pub(super) struct Group<'a> {
+pub(super) struct AblationGroup<'a> {
     pub(super) requirements: Vec<&'a Requirement>,
     /// `TSK-n` of the tasks taken back; empty when nothing of them is in the branch.
     pub(super) without: Vec<String>,
@@ -32,7 +32,7 @@ pub(super) struct Group<'a> {
 }
 
 /// Everything read before anything is run.
-pub(super) struct Facts {
+pub(super) struct AblationFacts {
     pub(super) criteria: Vec<Criterion>,
     pub(super) checks: Vec<Check>,
     pub(super) links: Vec<(CheckId, CriterionId)>,
@@ -44,7 +44,7 @@ pub(super) struct Facts {
     known: Vec<Ablation>,
 }
 
-impl Facts {
+impl AblationFacts {
     pub(super) async fn load(proof: HeadProof<'_>) -> Result<Self, BoxError> {
         let spec = proof.spec;
         let start = ObjectId::parse(&spec.base_sha)?;
@@ -103,7 +103,7 @@ impl Facts {
 
     /// Requirements of which something is not known at `head`, grouped by what must be taken back;
     /// the most important first, since the time may not be enough for all.
-    pub(super) fn groups(&self, head: &str) -> Vec<Group<'_>> {
+    pub(super) fn groups(&self, head: &str) -> Vec<AblationGroup<'_>> {
         let mut open: Vec<&Requirement> = self
             .requirements
             .iter()
@@ -118,7 +118,7 @@ impl Facts {
             })
             .collect();
         open.sort_by_key(|r| (Reverse(r.priority), r.ordinal));
-        let mut groups: Vec<Group<'_>> = Vec::new();
+        let mut groups: Vec<AblationGroup<'_>> = Vec::new();
         for requirement in open {
             let (without, ways) = self.taken_back(requirement);
             match groups
@@ -126,7 +126,7 @@ impl Facts {
                 .find(|g| g.ways == ways && g.without == without)
             {
                 Some(group) => group.requirements.push(requirement),
-                None => groups.push(Group {
+                None => groups.push(AblationGroup {
                     requirements: vec![requirement],
                     without,
                     ways,
@@ -137,7 +137,7 @@ impl Facts {
     }
 
     /// Whether a check proves a criterion of the group.
-    pub(super) fn proves(&self, check: &Check, group: &Group<'_>) -> bool {
+    pub(super) fn proves(&self, check: &Check, group: &AblationGroup<'_>) -> bool {
         let mut all = group.requirements.iter().flat_map(|r| self.criteria_of(r));
         all.any(|criterion| self.links.contains(&(check.id, criterion.id)))
     }
