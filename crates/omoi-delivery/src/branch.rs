@@ -11,12 +11,12 @@ use omoi_store::tasks;
 
 /// Has the branch of a task point at `commit`, where its next round starts.
 pub(crate) async fn move_task_branch(
-    platform: &Deployment,
+    deployment: &Deployment,
     task: TaskId,
     mirror: &Mirror,
     commit: &ObjectId,
 ) -> Result<(), BoxError> {
-    let store = &platform.store;
+    let store = &deployment.store;
     let task = store.read(async |tx| tasks::get(tx, task).await).await?;
     let branch = RefName::from_branch(&task.branch)?;
     let before = mirror.read_ref(&branch).await?;

@@ -28,7 +28,7 @@ use omoi_store::{StoreError, Tx, projects};
 
 /// The finisher of one process.
 pub struct Finisher {
-    platform: Deployment,
+    deployment: Deployment,
 }
 
 /// Last checks that have begun.
@@ -39,13 +39,13 @@ struct BegunProof {
 }
 
 impl Finisher {
-    /// A finisher on `platform`.
-    pub fn new(platform: Deployment) -> Self {
-        Self { platform }
+    /// A finisher on `deployment`.
+    pub fn new(deployment: Deployment) -> Self {
+        Self { deployment }
     }
 
     async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
-        let working = self.platform.own_specs(SpecStatus::Working).await?;
+        let working = self.deployment.own_specs(SpecStatus::Working).await?;
         for spec in working {
             let entity = spec.label();
             entities.give_turn(now, entity, self.go_on(spec)).await;
@@ -55,7 +55,7 @@ impl Finisher {
 
     /// Proves or ends a spec that has nothing open.
     async fn go_on(&self, spec: Spec) -> Result<(), BoxError> {
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         let standing = store.read(async |tx| standing(tx, &spec).await);
         match standing.await? {
             WorkStanding::Open => Ok(()),
@@ -70,16 +70,16 @@ impl Finisher {
     }
 
     async fn prove(&self, spec: Spec) -> Result<(), BoxError> {
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         let begun = store.write(CrashPoint::ValidationStarted, async |tx| {
-            begin_proof(tx, &self.platform, &spec).await
+            begin_proof(tx, &self.deployment, &spec).await
         });
         let Some(BegunProof { run, reference }) = begun.await? else {
             return Ok(());
         };
-        let (platform, attempt) = (self.platform.clone(), run.attempt.id);
+        let (deployment, attempt) = (self.deployment.clone(), run.attempt.id);
         run.spawn(format!("proof of SPEC-{}", spec.number), async move {
-            let finished = head::finish_spec(&platform, &spec, attempt).await;
+            let finished = head::finish_spec(&deployment, &spec, attempt).await;
             finished.map_err(|error| hand_over::why_unfinished(&reference, &error).into())
         });
         Ok(())
@@ -88,7 +88,7 @@ impl Finisher {
 
 async fn begin_proof(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
 ) -> Result<Option<BegunProof>, StoreError> {
     let work = PlatformWork {
@@ -106,7 +106,7 @@ async fn begin_proof(
         ProofStart::Begin => {
             let number = HumanRef::spec(spec.number);
             let reference = projects::reference(tx, spec.project_id, number).await?;
-            let run = begin_run(tx, platform, spec, work).await?;
+            let run = begin_run(tx, deployment, spec, work).await?;
             Ok(Some(BegunProof { run, reference }))
         }
     }

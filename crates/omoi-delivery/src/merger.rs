@@ -30,7 +30,7 @@ use omoi_store::{StoreError, Tx};
 
 /// The merger of one process.
 pub struct Merger {
-    platform: Deployment,
+    deployment: Deployment,
 }
 
 /// A merge that has its turn.
@@ -41,13 +41,13 @@ struct BegunMerge {
 }
 
 impl Merger {
-    /// A merger on `platform`.
-    pub fn new(platform: Deployment) -> Self {
-        Self { platform }
+    /// A merger on `deployment`.
+    pub fn new(deployment: Deployment) -> Self {
+        Self { deployment }
     }
 
     async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
-        let working = self.platform.own_specs(SpecStatus::Working).await?;
+        let working = self.deployment.own_specs(SpecStatus::Working).await?;
         for spec in working {
             let turn = async {
                 self.settle(&spec).await?;
@@ -60,7 +60,7 @@ impl Merger {
 
     /// Gives merges whose attempt is gone another turn, and those whose resolution is lost to a person.
     async fn settle(&self, spec: &Spec) -> Result<(), StoreError> {
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         store
             .write(CrashPoint::MergeMoved, async |tx| {
                 for mut merge in merges::of_spec(tx, spec.id).await? {
@@ -88,22 +88,22 @@ impl Merger {
 
     /// Gives the next entry its turn, if none has it.
     async fn start_next(&self, spec: &Spec) -> Result<(), BoxError> {
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         let begun = store.write(CrashPoint::MergeMoved, async |tx| {
-            begin_next(tx, &self.platform, spec).await
+            begin_next(tx, &self.deployment, spec).await
         });
         let Some(BegunMerge { run, merge, task }) = begun.await? else {
             return Ok(());
         };
-        let (platform, spec, attempt) = (self.platform.clone(), spec.clone(), run.attempt.id);
+        let (deployment, spec, attempt) = (self.deployment.clone(), spec.clone(), run.attempt.id);
         run.spawn(format!("merge of TSK-{:03}", task.number), async move {
             let turn = land::MergeTurn {
-                platform: &platform,
+                deployment: &deployment,
                 spec: &spec,
                 attempt,
                 task: &task,
             };
-            land::land_merge(turn, merge).await
+            land::take_merge_turn(turn, merge).await
         });
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Merger {
 
 async fn begin_next(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
 ) -> Result<Option<BegunMerge>, StoreError> {
     let all = merges::of_spec(tx, spec.id).await?;
@@ -137,7 +137,7 @@ async fn begin_next(
         subject: AttemptSubject::Merge { merge_id: merge.id },
         round: task.round,
     };
-    let run = begin_run(tx, platform, spec, work).await?;
+    let run = begin_run(tx, deployment, spec, work).await?;
     Ok(Some(BegunMerge { run, merge, task }))
 }
 

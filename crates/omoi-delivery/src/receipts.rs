@@ -15,8 +15,8 @@ use omoi_domain::merge::MergeState;
 use omoi_execution::Deployment;
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, CheckoutCommand, CommandError, CommandRun};
-use omoi_execution::tasks::resolved_by;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
+use omoi_execution::tasks::resolved_by;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
@@ -58,7 +58,7 @@ pub enum ReceiptError {
 }
 
 /// A run of checks on one commit.
-pub struct CheckRun<'a> {
+pub struct CheckBatch<'a> {
     /// The spec.
     pub spec: &'a Spec,
     /// The platform's attempt that runs them.
@@ -79,14 +79,14 @@ pub struct CheckRun<'a> {
 /// # Errors
 /// When the database or git cannot be read.
 pub async fn of_task(
-    platform: &Deployment,
+    deployment: &Deployment,
     task: &Task,
     commit: &ObjectId,
 ) -> Result<Vec<Check>, ReceiptError> {
     let mut owners = BTreeSet::from([task.id]);
     if task.resolves_merge_id.is_some() {
-        let mirror = platform.project_mirror(task.project_id).await?;
-        let read = platform.store.read(async |tx| {
+        let mirror = deployment.project_mirror(task.project_id).await?;
+        let read = deployment.store.read(async |tx| {
             let all = merges::of_spec(tx, task.spec_id).await?;
             Ok::<_, StoreError>((all, resolved_by(tx, task).await?))
         });
@@ -103,7 +103,7 @@ pub async fn of_task(
             }
         }
     }
-    let read = platform.store.read(async |tx| {
+    let read = deployment.store.read(async |tx| {
         let checks = checks::of_spec(tx, task.spec_id).await?;
         Ok::<_, StoreError>((checks, tasks::of_spec(tx, task.spec_id).await?))
     });
@@ -132,12 +132,15 @@ fn checks_of_owners(
 ///
 /// # Errors
 /// [`ReceiptError`] when a check could not be run at all.
-pub async fn run_checks(platform: &Deployment, run: CheckRun<'_>) -> Result<Vec<(Check, Receipt)>, ReceiptError> {
-    let mirror = platform.project_mirror(run_checks.spec.project_id).await?;
-    let tree = mirror.tree_of(run_checks.commit).await?.as_str().to_owned();
+pub async fn run_checks(
+    deployment: &Deployment,
+    run: CheckBatch<'_>,
+) -> Result<Vec<(Check, Receipt)>, ReceiptError> {
+    let mirror = deployment.project_mirror(run.spec.project_id).await?;
+    let tree = mirror.tree_of(run.commit).await?.as_str().to_owned();
     let mut jobs: Vec<BoxFuture<'_, Result<(Check, Receipt), ReceiptError>>> = Vec::new();
-    for check in &run_checks.checks {
-        jobs.push(Box::pin(one(platform, &mirror, &run_checks, check, &tree)));
+    for check in &run.checks {
+        jobs.push(Box::pin(one(deployment, &mirror, &run, check, &tree)));
     }
     let mut done: Vec<(Check, Receipt)> =
         stream::iter(jobs).buffered(PARALLEL).try_collect().await?;
@@ -146,14 +149,14 @@ pub async fn run_checks(platform: &Deployment, run: CheckRun<'_>) -> Result<Vec<
 }
 
 async fn one(
-    platform: &Deployment,
+    deployment: &Deployment,
     mirror: &Mirror,
-    run: &CheckRun<'_>,
+    run: &CheckBatch<'_>,
     check: &Check,
     tree: &str,
 ) -> Result<(Check, Receipt), ReceiptError> {
-    let read = platform.store.read(async |tx| {
-        let known = checks::passing(tx, check.id, run_checks.commit.as_str(), run_checks.stage).await?;
+    let read = deployment.store.read(async |tx| {
+        let known = checks::passing(tx, check.id, run.commit.as_str(), run.stage).await?;
         Ok::<_, StoreError>((known, tx.now()))
     });
     let (known, started_at) = read.await?;
@@ -161,23 +164,25 @@ async fn one(
         return Ok((check.clone(), receipt));
     }
     let limit = RunLimit {
-        commit: run_checks.commit,
+        commit: run.commit,
         timeout: timeout(check),
     };
-    let mut ran = exec(platform, run_checks.spec, check, limit).await?;
-    let self_tested = self_tested(platform, mirror, check, &ran).await?;
-    let judged = suite::judge_suite(platform, run_checks, check, &mut ran).await?;
-    let stored = platform.store.write(CrashPoint::ReceiptStored, async |tx| {
-        let receipt = Receipt {
-            self_tested,
-            started_at,
-            tests: Json(judged.tests),
-            passed: judged.passed,
-            ..receipt_of(tx, check_run(run_checks, check, tree), ran)
-        };
-        checks::store_receipt(tx, run_checks.spec.project_id, check, &receipt).await?;
-        Ok::<_, StoreError>(receipt)
-    });
+    let mut ran = exec(deployment, run.spec, check, limit).await?;
+    let self_tested = self_tested(deployment, mirror, check, &ran).await?;
+    let judged = suite::judge_suite_run(deployment, run, check, &mut ran).await?;
+    let stored = deployment
+        .store
+        .write(CrashPoint::ReceiptStored, async |tx| {
+            let receipt = Receipt {
+                self_tested,
+                started_at,
+                tests: Json(judged.tests),
+                passed: judged.passed,
+                ..receipt_of(tx, check_run(run, check, tree), ran)
+            };
+            checks::store_receipt(tx, run.spec.project_id, check, &receipt).await?;
+            Ok::<_, StoreError>(receipt)
+        });
     Ok((check.clone(), stored.await?))
 }
 
@@ -189,7 +194,7 @@ struct RunLimit<'a> {
 }
 
 async fn exec(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     check: &Check,
     limit: RunLimit<'_>,
@@ -203,7 +208,7 @@ async fn exec(
         timeout: limit.timeout,
         toolbox: &toolbox,
     };
-    command::run_in_checkout(platform, command).await
+    command::run_in_checkout(deployment, command).await
 }
 
 /// Wall time a check may take.
@@ -217,20 +222,20 @@ fn timeout(check: &Check) -> Duration {
 /// # Errors
 /// [`ReceiptError`] when the check could not be run at all.
 pub(crate) async fn run_within(
-    platform: &Deployment,
-    run: &CheckRun<'_>,
+    deployment: &Deployment,
+    run: &CheckBatch<'_>,
     check: &Check,
     limit: Duration,
 ) -> Result<Option<Receipt>, ReceiptError> {
-    let mirror = platform.project_mirror(run_checks.spec.project_id).await?;
-    let tree = mirror.tree_of(run_checks.commit).await?;
-    let store = &platform.store;
+    let mirror = deployment.project_mirror(run.spec.project_id).await?;
+    let tree = mirror.tree_of(run.commit).await?;
+    let store = &deployment.store;
     let started_at = store.read(async |tx| Ok::<_, StoreError>(tx.now())).await?;
     let run_limit = RunLimit {
-        commit: run_checks.commit,
+        commit: run.commit,
         timeout: limit,
     };
-    let ran = exec(platform, run_checks.spec, check, run_limit).await?;
+    let ran = exec(deployment, run.spec, check, run_limit).await?;
     if ran.exit_code.is_none() && ran.took >= limit && limit < timeout(check) {
         return Ok(None);
     }
@@ -239,22 +244,22 @@ pub(crate) async fn run_within(
             started_at,
             // It says nothing of the task, whose work is not there.
             task_id: None,
-            ..receipt_of(tx, check_run(run_checks, check, tree.as_str()), ran)
+            ..receipt_of(tx, check_run(run, check, tree.as_str()), ran)
         };
-        checks::store_receipt(tx, run_checks.spec.project_id, check, &receipt).await?;
+        checks::store_receipt(tx, run.spec.project_id, check, &receipt).await?;
         Ok::<_, StoreError>(receipt)
     });
     Ok(Some(stored.await?))
 }
 
-fn check_run<'a>(run: &CheckRun<'a>, check: &Check, tree: &'a str) -> CheckRun<'a> {
+fn check_run<'a>(run: &CheckBatch<'a>, check: &Check, tree: &'a str) -> CheckRun<'a> {
     CheckRun {
-        spec: run_checks.spec.id,
+        spec: run.spec.id,
         check: check.id,
-        task: run_checks.task.or(check.task_id),
-        attempt: run_checks.attempt,
-        stage: run_checks.stage,
-        commit: run_checks.commit,
+        task: run.task.or(check.task_id),
+        attempt: run.attempt,
+        stage: run.stage,
+        commit: run.commit,
         tree,
     }
 }
@@ -266,7 +271,7 @@ fn check_run<'a>(run: &CheckRun<'a>, check: &Check, tree: &'a str) -> CheckRun<'
 /// # Errors
 /// [`ReceiptError`] when the check could not be run at all.
 pub async fn try_proposed(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     task: &Task,
     attempt: AttemptId,
@@ -275,8 +280,8 @@ pub async fn try_proposed(
         return Ok(());
     };
     let base = ObjectId::parse(base)?;
-    let mirror = platform.project_mirror(spec.project_id).await?;
-    let store = &platform.store;
+    let mirror = deployment.project_mirror(spec.project_id).await?;
+    let store = &deployment.store;
     let own = store
         .read(async |tx| checks::of_task(tx, task.id).await)
         .await?;
@@ -286,8 +291,8 @@ pub async fn try_proposed(
             commit: &base,
             timeout: timeout(check),
         };
-        let mut ran = exec(platform, spec, check, limit).await?;
-        let run = CheckRun {
+        let mut ran = exec(deployment, spec, check, limit).await?;
+        let run = CheckBatch {
             spec,
             attempt,
             stage: CheckStage::Base,
@@ -303,7 +308,7 @@ pub async fn try_proposed(
             }
             ran.output.push_str(PROVES_NOTHING);
             ran.output_digest = command::digest(&ran.output);
-            let receipt = receipt_of(tx, check_run(&run_checks, check, tree.as_str()), ran);
+            let receipt = receipt_of(tx, check_run(&run, check, tree.as_str()), ran);
             checks::store_receipt(tx, spec.project_id, check, &receipt).await?;
             Ok::<_, StoreError>(())
         });
@@ -323,7 +328,7 @@ pub fn proves(check: &Check, tasks: &[Task]) -> bool {
 /// Whether a test file the check read was changed by the task it proves. Files the check brings
 /// itself are not the task's.
 async fn self_tested(
-    platform: &Deployment,
+    deployment: &Deployment,
     mirror: &Mirror,
     check: &Check,
     ran: &CommandRun,
@@ -331,7 +336,7 @@ async fn self_tested(
     let Some(owner) = check.task_id else {
         return Ok(false);
     };
-    let read = platform.store.read(async |tx| {
+    let read = deployment.store.read(async |tx| {
         let task = tasks::get(tx, owner).await?;
         let mut tries = attempts::of_task(tx, owner).await?.into_iter();
         Ok::<_, StoreError>((task, tries.find_map(|attempt| attempt.base_sha)))

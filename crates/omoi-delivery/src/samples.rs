@@ -7,7 +7,7 @@ use omoi_domain::id::TaskId;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::time::Timestamp;
 use omoi_store::Json;
-use omoi_store::checks::{Check, RunConditions, Receipt};
+use omoi_store::checks::{Check, Receipt, RunConditions};
 
 fn id<I: From<uuid::Uuid>>(n: u128) -> I {
     I::from(uuid::Uuid::from_u128(n))

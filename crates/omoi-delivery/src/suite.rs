@@ -16,7 +16,7 @@ use omoi_store::StoreError;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::tasks::Task;
 
-use crate::receipts::{ReceiptError, CheckRun};
+use crate::receipts::{CheckBatch, ReceiptError};
 
 /// Files in which a project names the packages it needs.
 const MANIFESTS: &[&str] = &[
@@ -58,9 +58,9 @@ pub(crate) struct JudgedRun {
 
 /// Judges a run: the suite by its run on the base commit, another check by its exit code. What the
 /// exit code does not say is written below the output.
-pub(crate) async fn judge_suite(
-    platform: &Deployment,
-    run: &CheckRun<'_>,
+pub(crate) async fn judge_suite_run(
+    deployment: &Deployment,
+    run: &CheckBatch<'_>,
     check: &Check,
     ran: &mut CommandRun,
 ) -> Result<JudgedRun, ReceiptError> {
@@ -80,14 +80,14 @@ pub(crate) async fn judge_suite(
         });
     }
     let base =
-        platform.store.read(
+        deployment.store.read(
             async |tx| match checks::suite_of_spec(tx, run.spec.id).await? {
                 Some(suite) => checks::base_receipt(tx, suite.id).await,
                 None => Ok(None),
             },
         );
     let base = base.await?;
-    let mirror = platform.project_mirror(run.spec.project_id).await?;
+    let mirror = deployment.project_mirror(run.spec.project_id).await?;
     let base = base.as_ref().map(Receipt::suite_run);
     let now = SuiteRun {
         exit_code: ran.exit_code,
@@ -106,7 +106,7 @@ pub(crate) async fn judge_suite(
 }
 
 /// Whether a test that stood at the base was changed. Only the plan may let a task do that.
-async fn changes_tests(mirror: &Mirror, run: &CheckRun<'_>) -> Result<bool, ReceiptError> {
+async fn changes_tests(mirror: &Mirror, run: &CheckBatch<'_>) -> Result<bool, ReceiptError> {
     let base = ObjectId::parse(&run.spec.base_sha)?;
     let changes = mirror.changed_files(&base, run.commit).await?;
     let stood = |kind| kind != ChangeKind::Added;
@@ -169,11 +169,11 @@ pub(crate) async fn environment_fault(
 /// # Errors
 /// When the database or git cannot be read.
 pub(crate) async fn fault_after_merge(
-    platform: &Deployment,
+    deployment: &Deployment,
     at: CommitAt<'_>,
     receipts: &[(Check, Receipt)],
 ) -> Result<Option<String>, ReceiptError> {
-    let passed_before = platform.store.read(async |tx| {
+    let passed_before = deployment.store.read(async |tx| {
         for (check, receipt) in receipts.iter().filter(|(_, receipt)| !receipt.passed) {
             let before = checks::passed_before_merge(tx, check.id).await?;
             if before.is_some_and(|before| before.conditions.0 == receipt.conditions.0) {

@@ -36,8 +36,8 @@ const TITLES_MAX: usize = 3;
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn of_spec(platform: &Deployment, id: SpecId) -> Result<RunSummary, TraceError> {
-    let rows = platform.store.read(async |tx| {
+pub async fn of_spec(deployment: &Deployment, id: SpecId) -> Result<RunSummary, TraceError> {
+    let rows = deployment.store.read(async |tx| {
         let spec = specs::get(tx, id).await?;
         let summary = of_rows(tx, &spec).await?;
         let tasks = tasks::of_spec(tx, id).await?;
@@ -49,7 +49,7 @@ pub async fn of_spec(platform: &Deployment, id: SpecId) -> Result<RunSummary, Tr
             base: &ObjectId::parse(&spec.base_sha)?,
             head: &ObjectId::parse(head)?,
         };
-        let mirror = platform.project_mirror(spec.project_id).await?;
+        let mirror = deployment.project_mirror(spec.project_id).await?;
         summary.outside_plan = outside_plan(&mirror, range, &tasks).await?;
     }
     Ok(summary)
@@ -133,7 +133,8 @@ async fn suite_summary(tx: &mut Tx, spec: &Spec) -> Result<Option<SuiteSummary>,
         summary.base_passed = Some(base.passed);
         summary.base_exit = base.exit_code;
         summary.acceptable = base.suite_run().report.failures.is_some();
-        summary.base_output = (!base.passed).then(|| receipts::output_tail(&base.output).to_owned());
+        summary.base_output =
+            (!base.passed).then(|| receipts::output_tail(&base.output).to_owned());
         summary.base_tests = base.tests.0;
     }
     Ok(Some(summary))

@@ -148,8 +148,8 @@ impl TraceRows {
 ///
 /// # Errors
 /// [`TraceError`] when rows or git cannot be read.
-pub async fn of_spec(platform: &Deployment, id: SpecId) -> Result<SpecTrace, TraceError> {
-    let rows = platform
+pub async fn of_spec(deployment: &Deployment, id: SpecId) -> Result<SpecTrace, TraceError> {
+    let rows = deployment
         .store
         .read(async |tx| TraceRows::read(tx, id).await);
     let TraceRows {
@@ -167,7 +167,7 @@ pub async fn of_spec(platform: &Deployment, id: SpecId) -> Result<SpecTrace, Tra
     } = rows.await?;
     let failed = failed.iter().filter_map(|event| failed_call(event, &tasks));
     let failed_calls = failed.collect();
-    let mirror = platform.project_mirror(spec.project_id).await?;
+    let mirror = deployment.project_mirror(spec.project_id).await?;
     let material = TraceMaterial {
         head: integration_head(&mirror, &spec).await?,
         tasks,
@@ -200,7 +200,7 @@ pub async fn of_spec(platform: &Deployment, id: SpecId) -> Result<SpecTrace, Tra
     let outside_plan = match &material.head {
         Some(head) => {
             let base = ObjectId::parse(&material.spec.base_sha)?;
-            let range = BranchRange { base: &base, integration_head };
+            let range = BranchRange { base: &base, head };
             outside_plan(&material.mirror, range, &material.tasks).await?
         }
         None => Vec::new(),
@@ -210,7 +210,7 @@ pub async fn of_spec(platform: &Deployment, id: SpecId) -> Result<SpecTrace, Tra
         failed_calls,
         spec_ref: HumanRef::spec(material.spec.number).to_string(),
         title: material.spec.title.clone(),
-        head: material.head.as_ref().map(|head| integration_head.as_str().to_owned()),
+        head: material.head.as_ref().map(|head| head.as_str().to_owned()),
         model: material.spec.model.clone(),
         opinion,
         requirements: traced,
@@ -284,7 +284,7 @@ impl TraceMaterial {
             return Ok(None);
         };
         let commit = ObjectId::parse(&receipt.commit_sha)?;
-        let changes = self.mirror.changed_files(&commit, integration_head).await?;
+        let changes = self.mirror.changed_files(&commit, head).await?;
         let touched = changes.iter().any(|change| {
             let path = change.path.to_string();
             receipt
@@ -293,6 +293,6 @@ impl TraceMaterial {
                 .as_ref()
                 .is_none_or(|files| files.contains(&path))
         });
-        Ok(touched.then(|| integration_head.as_str().to_owned()))
+        Ok(touched.then(|| head.as_str().to_owned()))
     }
 }

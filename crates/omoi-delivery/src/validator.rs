@@ -27,12 +27,12 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, slots};
 
-use crate::receipts::{self, CheckRun};
+use crate::receipts::{self, CheckBatch};
 use crate::suite::{self, CommitAt};
 
 /// The validator of one process.
 pub struct Validator {
-    platform: Deployment,
+    deployment: Deployment,
 }
 
 /// The checks of a task that have begun.
@@ -43,9 +43,9 @@ struct BegunChecks {
 }
 
 impl Validator {
-    /// A validator on `platform`.
-    pub fn new(platform: Deployment) -> Self {
-        Self { platform }
+    /// A validator on `deployment`.
+    pub fn new(deployment: Deployment) -> Self {
+        Self { deployment }
     }
 
     async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
@@ -62,7 +62,7 @@ impl Validator {
     }
 
     async fn with_status(&self, status: TaskStatus) -> Result<Vec<Task>, StoreError> {
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         store
             .read(async |tx| tasks::with_status(tx, status).await)
             .await
@@ -70,7 +70,7 @@ impl Validator {
 
     /// A task under validation whose check attempt is gone waits again.
     async fn take_up_lost(&self, id: TaskId) -> Result<(), StoreError> {
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         store
             .write(CrashPoint::TaskMoved, async |tx| {
                 let mut task = tasks::get(tx, id).await?;
@@ -83,16 +83,21 @@ impl Validator {
     }
 
     async fn start(&self, id: TaskId) -> Result<(), BoxError> {
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         let begun = store.write(CrashPoint::ValidationStarted, async |tx| {
-            begin_checks(tx, &self.platform, id).await
+            begin_checks(tx, &self.deployment, id).await
         });
-        let Some(BegunChecks { run, spec, task }) = begun.await? else {
+        let begun = match begun.await {
+            // Another took the last slot meanwhile: it waits, as when none was free.
+            Err(StoreError::SlotsTaken) => None,
+            begun => begun?,
+        };
+        let Some(BegunChecks { run, spec, task }) = begun else {
             return Ok(());
         };
-        let (platform, attempt) = (self.platform.clone(), run.attempt.id);
+        let (deployment, attempt) = (self.deployment.clone(), run.attempt.id);
         run.spawn(format!("checks of TSK-{:03}", task.number), async move {
-            validate_task(&platform, &spec, &task, attempt).await
+            validate_task(&deployment, &spec, &task, attempt).await
         });
         Ok(())
     }
@@ -100,12 +105,12 @@ impl Validator {
 
 async fn begin_checks(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     id: TaskId,
 ) -> Result<Option<BegunChecks>, StoreError> {
     let mut task = tasks::get(tx, id).await?;
     let spec = specs::get(tx, task.spec_id).await?;
-    if !platform.works_on(&spec) {
+    if !deployment.works_on(&spec) {
         return Ok(None);
     }
     let work = PlatformWork {
@@ -113,7 +118,7 @@ async fn begin_checks(
         round: task.round,
     };
     let runs = earlier_runs(tx, spec.id, work.subject).await?;
-    let limits = platform.settings.slot_limits();
+    let limits = deployment.settings.slot_limits();
     // Should another take the last slot meanwhile, the commit refuses.
     tx.limit_slots(limits);
     let slots = slots::in_use(tx).await?;
@@ -132,37 +137,37 @@ async fn begin_checks(
         }
         ChecksStart::Begin(actions) => {
             apply_to_task(tx, &mut task, actions).await?;
-            let run = begin_run(tx, platform, &spec, work).await?;
+            let run = begin_run(tx, deployment, &spec, work).await?;
             Ok(Some(BegunChecks { run, spec, task }))
         }
     }
 }
 
 async fn validate_task(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     task: &Task,
     attempt: AttemptId,
 ) -> Result<(), BoxError> {
     let head = task.head_sha.as_deref().ok_or("the task has no head")?;
     let commit = ObjectId::parse(head)?;
-    receipts::try_proposed(platform, spec, task, attempt).await?;
-    let run = CheckRun {
+    receipts::try_proposed(deployment, spec, task, attempt).await?;
+    let run = CheckBatch {
         spec,
         attempt,
         stage: CheckStage::Task,
         commit: &commit,
-        checks: receipts::of_task(platform, task, &commit).await?,
+        checks: receipts::of_task(deployment, task, &commit).await?,
         task: Some(task.id),
     };
-    let receipts = receipts::run_checks(platform, run).await?;
-    let mirror = platform.project_mirror(spec.project_id).await?;
+    let receipts = receipts::run_checks(deployment, run).await?;
+    let mirror = deployment.project_mirror(spec.project_id).await?;
     let at = CommitAt {
         mirror: &mirror,
         commit: &commit,
     };
     let fault = suite::environment_fault(at, &receipts).await?;
-    let store = &platform.store;
+    let store = &deployment.store;
     let ended = store.write(CrashPoint::ValidationEnded, async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
         let is_ended = end_run(tx, attempt, RunEnding::Done).await?;

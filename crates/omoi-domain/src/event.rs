@@ -129,40 +129,40 @@ events! {
     SpecResumed = "spec.resumed", SpecChange, [Planner], true;
 
     /// A ticket was written.
-    TicketCreated = "TICKET_CREATED", TicketChange, [], true;
+    TicketCreated = "ticket.created", TicketChange, [], true;
     /// A ticket moved to another status.
-    TicketStatusChanged = "TICKET_STATUS_CHANGED", TicketChange, [Dispatcher], true;
+    TicketStatusChanged = "ticket.status_changed", TicketChange, [Dispatcher], true;
 
     /// A task was written.
-    TaskCreated = "TASK_CREATED", TaskChange, [Dispatcher], true;
+    TaskCreated = "task.created", TaskChange, [Dispatcher], true;
     /// A dispatcher claimed a task.
-    TaskClaimed = "TASK_CLAIMED", TaskChange, [], true;
+    TaskClaimed = "task.claimed", TaskChange, [], true;
     /// A sandbox is bound to a task.
-    TaskAssigned = "TASK_ASSIGNED", TaskChange, [], true;
+    TaskAssigned = "task.assigned", TaskChange, [], true;
     /// An agent began to work on a task.
-    TaskStarted = "TASK_STARTED", TaskChange, [], true;
+    TaskStarted = "task.started", TaskChange, [], true;
     /// An agent says done.
-    TaskValidationRequested = "TASK_VALIDATION_REQUESTED", TaskChange, [Validator], true;
+    TaskValidationRequested = "task.validation_requested", TaskChange, [Validator], true;
     /// The platform began to look.
     TaskValidationStarted = "validation_started", TaskChange, [], true;
     /// The platform's checks failed.
-    TaskValidationFailed = "TASK_VALIDATION_FAILED", TaskChange, [Dispatcher], true;
+    TaskValidationFailed = "task.validation_failed", TaskChange, [Dispatcher], true;
     /// The platform's checks passed.
-    TaskCompleted = "TASK_COMPLETED", TaskChange, [Dispatcher, Merger, Finisher], true;
+    TaskCompleted = "task.completed", TaskChange, [Dispatcher, Merger, Finisher], true;
     /// A task moved for the named reason.
-    TaskStatusChanged = "TASK_STATUS_CHANGED", TaskChange, [Dispatcher, Validator, Merger], true;
+    TaskStatusChanged = "task.status_changed", TaskChange, [Dispatcher, Validator, Merger], true;
     /// A task moved to `failed`; a retry may follow.
-    TaskFailed = "TASK_FAILED", TaskChange, [Dispatcher, Finisher], true;
+    TaskFailed = "task.failed", TaskChange, [Dispatcher, Finisher], true;
     /// A failed task waits for its next try.
-    TaskRetryScheduled = "TASK_RETRY_SCHEDULED", TaskChange, [Dispatcher], true;
+    TaskRetryScheduled = "task.retry_scheduled", TaskChange, [Dispatcher], true;
     /// A task will not be tried again.
-    TaskPermanentlyFailed = "TASK_PERMANENTLY_FAILED", TaskChange, [Finisher, Merger], true;
+    TaskPermanentlyFailed = "task.permanently_failed", TaskChange, [Finisher, Merger], true;
     /// A task waits for something outside.
-    TaskBlocked = "TASK_BLOCKED", TaskChange, [Finisher], true;
+    TaskBlocked = "task.blocked", TaskChange, [Finisher], true;
     /// A task's block is gone.
-    TaskUnblocked = "TASK_UNBLOCKED", TaskChange, [Dispatcher], true;
+    TaskUnblocked = "task.unblocked", TaskChange, [Dispatcher], true;
     /// A task was called off.
-    TaskCancelled = "TASK_CANCELLED", TaskChange, [Finisher, Reaper, Merger], true;
+    TaskCancelled = "task.cancelled", TaskChange, [Finisher, Reaper, Merger], true;
 
     /// A sandbox is being made for an attempt.
     AttemptStarting = "attempt.starting", AttemptChange, [], true;
@@ -175,9 +175,9 @@ events! {
     /// A sandbox moved to another state.
     SandboxStateChanged = "sandbox.state_changed", SandboxChange, [Reaper], false;
     /// A sandbox is gone.
-    SandboxTerminated = "SANDBOX_TERMINATED", SandboxChange, [Dispatcher], true;
+    SandboxTerminated = "sandbox.terminated", SandboxChange, [Dispatcher], true;
     /// A message waits for an agent.
-    MessageQueued = "SANDBOX_MESSAGE_QUEUED", MessageChange, [], true;
+    MessageQueued = "message.queued", MessageChange, [], true;
 
     /// A check was run and its receipt stored.
     ReceiptStored = "receipt.stored", ReceiptDone, [Finisher], true;

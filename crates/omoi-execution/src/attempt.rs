@@ -12,7 +12,7 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx};
 use sha2::{Digest as _, Sha256};
 
-use crate::platform::Deployment;
+use crate::deployment::Deployment;
 
 pub use launch::{AttemptBrief, AttemptJob, WorkPlan, launch_attempt};
 pub(crate) use settle::end_sandbox;
@@ -76,14 +76,14 @@ impl UnwrittenAttempt {
 /// interrupted attempt of the same round goes on from its last turn and snapshot.
 pub(crate) fn new_attempt(
     tx: &Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     new: NewAttempt,
     earlier: &[Attempt],
 ) -> UnwrittenAttempt {
-    let resumes = earlier
-        .last()
-        .filter(|last| last.subject == new.subject && last.round == new.round && is_resumable(last));
-    let token = random_token(&platform.rng);
+    let resumes = earlier.last().filter(|last| {
+        last.subject == new.subject && last.round == new.round && is_resumable(last)
+    });
+    let token = random_token(&deployment.rng);
     let attempt = Attempt {
         id: tx.new_id(),
         org_id: tx.org(),
@@ -96,7 +96,7 @@ pub(crate) fn new_attempt(
         state: AttemptState::Pending,
         role: new.role,
         token_hash: Some(token_hash(&token)),
-        owner: platform.owner.clone(),
+        owner: deployment.owner.clone(),
         rung: None,
         base_sha: resumes
             .and_then(|last| last.base_sha.clone())
@@ -111,7 +111,7 @@ pub(crate) fn new_attempt(
         ended_at: None,
         last_heartbeat_at: None,
         last_work_at: None,
-        lease_expires_at: tx.now() + platform.settings.lease,
+        lease_expires_at: tx.now() + deployment.settings.lease,
         state_version: 0,
     };
     UnwrittenAttempt {
@@ -127,7 +127,7 @@ pub(crate) fn new_attempt(
 /// [`StoreError::Exists`] when the subject has a live attempt.
 pub async fn insert_attempt(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     new: NewAttempt,
 ) -> Result<CreatedAttempt, StoreError> {
     // The attempts at a task and at its checks are counted together.
@@ -135,7 +135,7 @@ pub async fn insert_attempt(
         Some(task) => attempts::of_task(tx, task).await?,
         None => attempts::of_subject(tx, new.spec_id, new.subject).await?,
     };
-    let unwritten = new_attempt(tx, platform, new, &earlier);
+    let unwritten = new_attempt(tx, deployment, new, &earlier);
     attempts::insert(tx, &unwritten.attempt).await?;
     unwritten.with_turns(tx).await
 }

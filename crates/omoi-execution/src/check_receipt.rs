@@ -3,7 +3,7 @@
 use omoi_domain::check::CheckStage;
 use omoi_domain::id::{AttemptId, CheckId, SpecId, TaskId};
 use omoi_git::object::ObjectId;
-use omoi_store::checks::{RunConditions, Receipt};
+use omoi_store::checks::{Receipt, RunConditions};
 use omoi_store::{Json, Tx};
 
 use crate::command::CommandRun;

@@ -21,7 +21,7 @@ use omoi_sandbox::{
 };
 use omoi_store::specs::Spec;
 
-use crate::platform::Deployment;
+use crate::deployment::Deployment;
 use crate::sandbox_toolchain::{SandboxToolchain, UnreadableToolbox};
 
 /// Bytes of output kept with a receipt, half from its head, half from its tail.
@@ -135,15 +135,21 @@ pub enum CommandError {
 ///
 /// # Errors
 /// [`CommandError`] when it could not be run at all; a command that fails is no error.
-pub async fn run_in_checkout(platform: &Deployment, command: CheckoutCommand<'_>) -> Result<CommandRun, CommandError> {
-    let provider = platform.sandbox.as_ref().ok_or(CommandError::NoProvider)?;
+pub async fn run_in_checkout(
+    deployment: &Deployment,
+    command: CheckoutCommand<'_>,
+) -> Result<CommandRun, CommandError> {
+    let provider = deployment
+        .sandbox
+        .as_ref()
+        .ok_or(CommandError::NoProvider)?;
     let mut n_runs = 0;
-    while platform.has_disk_room().await {
-        let id = uuid_v7(platform.clock.as_ref(), &platform.rng);
-        let dir = platform.data.work_folder().join(format!("check-{id}"));
-        let ran = in_checkout(platform, &command, &dir, format!("omoi-check-{id}")).await;
+    while deployment.has_disk_room().await {
+        let id = uuid_v7(deployment.clock.as_ref(), &deployment.rng);
+        let dir = deployment.data.work_folder().join(format!("check-{id}"));
+        let ran = in_checkout(deployment, &command, &dir, format!("omoi-check-{id}")).await;
         // Asked before the workspace gives its space back.
-        let was_low = platform.disk_shortage().is_some();
+        let was_low = deployment.disk_shortage().is_some();
         provider.remove_workspace(&dir)?;
         n_runs += 1;
         // On a disk that filled up meanwhile anything fails; that says nothing of the command, unless it
@@ -157,13 +163,16 @@ pub async fn run_in_checkout(platform: &Deployment, command: CheckoutCommand<'_>
 }
 
 async fn in_checkout(
-    platform: &Deployment,
+    deployment: &Deployment,
     command: &CheckoutCommand<'_>,
     dir: &Path,
     name: String,
 ) -> Result<CommandRun, CommandError> {
-    let provider = platform.sandbox.as_ref().ok_or(CommandError::NoProvider)?;
-    let mirror = platform.project_mirror(command.spec.project_id).await?;
+    let provider = deployment
+        .sandbox
+        .as_ref()
+        .ok_or(CommandError::NoProvider)?;
+    let mirror = deployment.project_mirror(command.spec.project_id).await?;
     let base = ObjectId::parse(&command.spec.base_sha)?;
     let base = mirror.base_store(&base).await?;
     clean_checkout(&base, dir, command.commit).await?;
@@ -180,11 +189,11 @@ async fn in_checkout(
     let mut launch = SandboxLaunch::new(name, dir, ["/bin/sh", "-c", command.command]);
     launch.access = WorkspaceAccess::ReadWrite;
     launch.env = command.toolbox.toolchain_environment();
-    launch.read_only = platform.sandbox_mounts(command.toolbox)?;
+    launch.read_only = deployment.sandbox_mounts(command.toolbox)?;
     launch
         .read_only
         .push(ReadOnlyMount::at_same_path(base.objects_dir()));
-    launch.limits = platform.settings.limits;
+    launch.limits = deployment.settings.limits;
     launch.wall_timeout = command.timeout;
     launch.output_bytes_max = OUTPUT_BYTES;
     let mounts = shown(&launch.read_only);
@@ -199,7 +208,7 @@ async fn in_checkout(
         FilesRead::Unknown(_) => None,
     };
     let (exit_code, took) = (exit_code(&exit), exit.took);
-    let output = told(exit, &platform.mask);
+    let output = told(exit, &deployment.mask);
     Ok(CommandRun {
         exit_code,
         output_digest: digest(&output),
@@ -267,7 +276,10 @@ fn told(exit: SandboxEnd, mask: &SecretMask) -> String {
 }
 
 /// Files whose access times tell what the command read: tracked ones and those laid over.
-async fn tracked(mirror: &Mirror, command: &CheckoutCommand<'_>) -> Result<Vec<PathBuf>, CommandError> {
+async fn tracked(
+    mirror: &Mirror,
+    command: &CheckoutCommand<'_>,
+) -> Result<Vec<PathBuf>, CommandError> {
     let entries = mirror.list_tree(command.commit).await?;
     let mut paths: Vec<PathBuf> = entries
         .iter()

@@ -18,9 +18,9 @@ use omoi_runtime::lifecycle::SpawnKind;
 use omoi_runtime::reconcile::{Entities, Next, Nudge, ReconcileDriver, Reconciler, StatusReader};
 use omoi_store::{StoreError, events};
 
+use crate::deployment::Deployment;
 use crate::disk_room::LOOK;
 use crate::lease_renewal;
-use crate::platform::Deployment;
 
 /// The topic of the outbox on the bus.
 const TOPIC: &str = "outbox";
@@ -45,7 +45,7 @@ pub trait EventConsumer: Send {
 /// A consumer as the driver sees it.
 struct ConsumerReconciler {
     inner: Box<dyn EventConsumer>,
-    platform: Deployment,
+    deployment: Deployment,
 }
 
 impl Reconciler for ConsumerReconciler {
@@ -59,7 +59,7 @@ impl Reconciler for ConsumerReconciler {
         entities: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
         // The reaper begins nothing: it clears away.
-        if self.inner.consumer() != Consumer::Reaper && self.platform.disk_shortage().is_some() {
+        if self.inner.consumer() != Consumer::Reaper && self.deployment.disk_shortage().is_some() {
             return Box::pin(future::ready(Ok(Next::At(now + LOOK))));
         }
         self.inner.tick(now, entities)
@@ -69,7 +69,7 @@ impl Reconciler for ConsumerReconciler {
 /// Starts `consumers`, the pump that wakes them and what keeps their attempts; returns their status
 /// readers.
 pub fn start_consumers(
-    platform: &Deployment,
+    deployment: &Deployment,
     bus: &Arc<dyn Bus>,
     consumers: Vec<Box<dyn EventConsumer>>,
 ) -> Vec<StatusReader> {
@@ -80,32 +80,32 @@ pub fn start_consumers(
         let driver = ReconcileDriver::new(
             Box::new(ConsumerReconciler {
                 inner,
-                platform: platform.clone(),
+                deployment: deployment.clone(),
             }),
-            platform.settings.poll,
-            platform.clock.clone(),
-            platform.rng.fork(),
+            deployment.settings.poll,
+            deployment.clock.clone(),
+            deployment.rng.fork(),
         );
         nudges.insert(consumer, driver.nudge_handle());
         readers.push(driver.status_reader());
-        driver.spawn(&platform.lifecycle);
+        driver.spawn(&deployment.lifecycle);
     }
-    lease_renewal::start_lease_renewal(platform);
-    let pump = pump_outbox(platform.clone(), Arc::clone(bus), nudges);
-    platform
+    lease_renewal::start_lease_renewal(deployment);
+    let pump = pump_outbox(deployment.clone(), Arc::clone(bus), nudges);
+    deployment
         .lifecycle
         .spawn("outbox pump", SpawnKind::Critical, pump);
     readers
 }
 
 /// Tells other processes of commits made here, so that their pumps wake.
-pub fn publish_commits(platform: &Deployment, bus: &Arc<dyn Bus>) {
-    let (platform_, bus) = (platform.clone(), Arc::clone(bus));
-    platform
+pub fn publish_commits(deployment: &Deployment, bus: &Arc<dyn Bus>) {
+    let (deployment_, bus) = (deployment.clone(), Arc::clone(bus));
+    deployment
         .lifecycle
         .spawn("outbox publisher", SpawnKind::Critical, async move {
-            let mut commits = platform_.store.store().commits();
-            let soft = platform_.lifecycle.soft_token();
+            let mut commits = deployment_.store.store().commits();
+            let soft = deployment_.lifecycle.soft_token();
             loop {
                 // Both futures are cancel-safe: a watch and a token.
                 tokio::select! {
@@ -130,20 +130,20 @@ pub fn publish_commits(platform: &Deployment, bus: &Arc<dyn Bus>) {
 
 /// Reads new events and wakes the consumers the registry names for them.
 async fn pump_outbox(
-    platform: Deployment,
+    deployment: Deployment,
     bus: Arc<dyn Bus>,
     nudges: BTreeMap<Consumer, Nudge>,
 ) -> Result<(), BoxError> {
     let mut hints = bus.subscribe_hints();
-    let soft = platform.lifecycle.soft_token();
-    let mut at = platform
+    let soft = deployment.lifecycle.soft_token();
+    let mut at = deployment
         .store
         .read(async |tx| events::head(tx).await)
         .await?;
     // What was committed between a consumer's first pass and this moment has woken nobody.
     nudges.values().for_each(Nudge::nudge);
     loop {
-        match read_on(&platform, at).await {
+        match read_on(&deployment, at).await {
             Ok((seq, woken)) => {
                 at = seq;
                 for nudge in woken.iter().filter_map(|consumer| nudges.get(consumer)) {
@@ -156,15 +156,15 @@ async fn pump_outbox(
         tokio::select! {
             hint = hints.next_hint() => if hint.is_none() { break },
             () = soft.cancelled() => break,
-            () = platform.clock.sleep(platform.settings.poll) => {}
+            () = deployment.clock.sleep(deployment.settings.poll) => {}
         }
     }
     Ok(())
 }
 
-async fn read_on(platform: &Deployment, mut at: i64) -> Result<(i64, Vec<Consumer>), StoreError> {
+async fn read_on(deployment: &Deployment, mut at: i64) -> Result<(i64, Vec<Consumer>), StoreError> {
     let mut woken = Vec::new();
-    platform
+    deployment
         .store
         .read(async |tx| {
             loop {

@@ -21,9 +21,9 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx, specs};
 
 use crate::command::stays_inside;
+use crate::deployment::Deployment;
 use crate::intake::{IntakeError, lock_attempt};
 use crate::integration::task_branch;
-use crate::platform::Deployment;
 use crate::tasks::of_attempt;
 
 /// Bytes of a proposed check's command.
@@ -41,13 +41,13 @@ const CHECK_TIMEOUT_S: i64 = 300;
 /// [`IntakeError::Refused`] for an unknown type or phase or a check that cannot be one;
 /// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
 pub async fn report_discovery(
-    platform: &Deployment,
+    deployment: &Deployment,
     attempt: &Attempt,
     mut body: ReportDiscovery,
 ) -> Result<DiscoveryAck, IntakeError> {
     body.title = plain_title(&body.title);
     check_report(&body)?;
-    platform
+    deployment
         .store
         .write(CrashPoint::DiscoveryRecorded, async |tx| {
             let now = lock_attempt(tx, attempt.id).await?;
@@ -63,7 +63,7 @@ pub async fn report_discovery(
             }
             // Two agents that report at once count one after the other.
             projects::hold(tx, source.project_id).await?;
-            let refused = over_cap(tx, platform, &source).await?;
+            let refused = over_cap(tx, deployment, &source).await?;
             let task = match refused {
                 None => Some(spawn_task(tx, &source, &body).await?),
                 Some(_) => None,
@@ -152,10 +152,10 @@ async fn discovery_ack(tx: &mut Tx, discovery: Discovery) -> Result<DiscoveryAck
 /// The cap a further discovery of `source` would break.
 async fn over_cap(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     source: &Task,
 ) -> Result<Option<String>, StoreError> {
-    let settings = platform.settings_of(&specs::get(tx, source.spec_id).await?);
+    let settings = deployment.settings_of(&specs::get(tx, source.spec_id).await?);
     let caps = DiscoveryCaps {
         depth: settings.discovery_depth_max,
         per_task: settings.discoveries_per_task,
@@ -172,7 +172,11 @@ async fn over_cap(
     Ok(broken_cap(added, caps))
 }
 
-async fn spawn_task(tx: &mut Tx, source: &Task, body: &ReportDiscovery) -> Result<Task, StoreError> {
+async fn spawn_task(
+    tx: &mut Tx,
+    source: &Task,
+    body: &ReportDiscovery,
+) -> Result<Task, StoreError> {
     let number = take_numbers(tx, source.project_id, NumberCounter::Task, 1).await?;
     let all = tasks::of_spec(tx, source.spec_id).await?;
     let found = all.iter().filter(|t| t.parent_task_id.is_some()).count() + 1;

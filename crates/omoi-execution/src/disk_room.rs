@@ -17,7 +17,7 @@ use omoi_sandbox::{LowDisk, low_disk};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts};
 
-use crate::platform::Deployment;
+use crate::deployment::Deployment;
 use crate::{outage, tasks as task_moves};
 
 /// Time between two looks at a disk without room.

@@ -28,17 +28,19 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, NewClaim, Task};
 use omoi_store::{StoreError, Tx, attempts, merges, slots};
 
-use crate::attempt::{CreatedAttempt, AttemptJob, NewAttempt, WorkPlan, launch_attempt, lose_attempt, new_attempt};
+use crate::attempt::{
+    AttemptJob, CreatedAttempt, NewAttempt, WorkPlan, launch_attempt, lose_attempt, new_attempt,
+};
 use crate::consume::EventConsumer;
+use crate::deployment::Deployment;
 use crate::integration;
-use crate::platform::Deployment;
+use crate::sandbox_toolchain::SandboxToolchain;
 use crate::start_failure::{class_of, class_of_start};
 use crate::tasks::fail_attempted;
-use crate::sandbox_toolchain::SandboxToolchain;
 
 /// The dispatcher of one process.
 pub struct Dispatcher {
-    platform: Deployment,
+    deployment: Deployment,
 }
 
 /// A task that could start, and what its clone will be cut from.
@@ -55,13 +57,13 @@ struct ClaimedTask {
 }
 
 impl Dispatcher {
-    /// A dispatcher on `platform`.
-    pub fn new(platform: Deployment) -> Self {
-        Self { platform }
+    /// A dispatcher on `deployment`.
+    pub fn new(deployment: Deployment) -> Self {
+        Self { deployment }
     }
 
     async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
-        let mut candidates = VecDeque::from(ranking::ranked_candidates(&self.platform).await?);
+        let mut candidates = VecDeque::from(ranking::ranked_candidates(&self.deployment).await?);
         loop {
             let batch = self.next_batch(&mut candidates, now, entities).await?;
             if batch.is_empty() {
@@ -73,7 +75,7 @@ impl Dispatcher {
                 entities.give_turn(now, label, turn).await;
             }
         }
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         let next_due = store.read(async |tx| tasks::next_due(tx).await).await?;
         Ok(next_due.map_or(Next::Idle, Next::At))
     }
@@ -86,8 +88,8 @@ impl Dispatcher {
         now: Timestamp,
         entities: &mut Entities,
     ) -> Result<Vec<PlannedStart>, BoxError> {
-        let limits = self.platform.settings.slot_limits();
-        let store = &self.platform.store;
+        let limits = self.deployment.settings.slot_limits();
+        let store = &self.deployment.store;
         let mut slots = store.read(async |tx| slots::in_use(tx).await).await?;
         let mut batch = Vec::new();
         while batch.len() < tasks::CLAIMED_MAX
@@ -124,16 +126,16 @@ impl Dispatcher {
     }
 
     async fn plan(&self, task: Task) -> Result<Option<PlannedStart>, BoxError> {
-        let platform = &self.platform;
-        let store = &platform.store;
+        let deployment = &self.deployment;
+        let store = &deployment.store;
         let spec = store
             .read(async |tx| specs::get(tx, task.spec_id).await)
             .await?;
-        if !platform.works_on(&spec) {
+        if !deployment.works_on(&spec) {
             return Ok(None);
         }
-        let mirror = platform.project_mirror(spec.project_id).await?;
-        let head = integration::ensure_for(platform, &mirror, &spec).await?;
+        let mirror = deployment.project_mirror(spec.project_id).await?;
+        let head = integration::ensure_for(deployment, &mirror, &spec).await?;
         let plan = self.work_plan(&mirror, &task, &spec, &head).await?;
         Ok(Some(PlannedStart { task, spec, plan }))
     }
@@ -142,13 +144,13 @@ impl Dispatcher {
     async fn could_not_start(&self, id: TaskId, error: &BoxError) -> Result<(), StoreError> {
         let (class, why) = (class_of(error.as_ref()), error_chain(error.as_ref()));
         warn!(task.id = %id, error = %why, "Could not start task `{id}`");
-        let platform = &self.platform;
-        let store = &platform.store;
+        let deployment = &self.deployment;
+        let store = &deployment.store;
         let spec = store
             .read(async |tx| Ok::<_, StoreError>(tasks::get(tx, id).await?.spec_id))
             .await?;
-        let class = class_of_start(platform, spec, class).await;
-        let count = async |tx: &mut Tx| count_failed_start(tx, platform, id, class, why).await;
+        let class = class_of_start(deployment, spec, class).await;
+        let count = async |tx: &mut Tx| count_failed_start(tx, deployment, id, class, why).await;
         store.write(CrashPoint::TaskMoved, count).await
     }
 
@@ -163,17 +165,17 @@ impl Dispatcher {
     }
 
     async fn launch(&self, claimed: ClaimedTask) -> Result<(), BoxError> {
-        let platform = &self.platform;
+        let deployment = &self.deployment;
         let ClaimedTask { planned, created } = claimed;
         let PlannedStart { task, spec, plan } = planned;
         info!(task.id = %task.id, "Claimed task TSK-{:03}", task.number);
-        let brief = brief::of_task(platform, &task, &spec, &created).await?;
+        let brief = brief::of_task(deployment, &task, &spec, &created).await?;
         let work = WorkPlan {
             snapshot: snapshot(&created)?,
             ..plan
         };
         launch_attempt(
-            platform,
+            deployment,
             AttemptJob {
                 attempt: created.attempt,
                 token: created.token,
@@ -209,7 +211,7 @@ impl Dispatcher {
             }
         };
         if let (TaskType::ResolveConflict, Some(id)) = (task.task_type, task.resolves_merge_id) {
-            let store = &self.platform.store;
+            let store = &self.deployment.store;
             let resolved = store.read(async |tx| merges::get(tx, id).await).await?;
             let theirs = ObjectId::parse(&resolved.incoming_sha)?;
             // A later round stands on a resolution that was committed already.
@@ -230,9 +232,9 @@ impl Dispatcher {
 
     /// Claims those that still can start. When others took the slots meanwhile, all wait for another pass.
     async fn claim(&self, batch: Vec<PlannedStart>) -> Result<Vec<ClaimedTask>, StoreError> {
-        let platform = &self.platform;
-        let claim = async |tx: &mut Tx| claim_planned(tx, platform, batch).await;
-        match platform.store.write(CrashPoint::TaskClaimed, claim).await {
+        let deployment = &self.deployment;
+        let claim = async |tx: &mut Tx| claim_planned(tx, deployment, batch).await;
+        match deployment.store.write(CrashPoint::TaskClaimed, claim).await {
             Err(StoreError::SlotsTaken) => Ok(Vec::new()),
             done => done,
         }
@@ -242,7 +244,7 @@ impl Dispatcher {
 /// Fence, attempt and status of each task in one transaction.
 async fn claim_planned(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     batch: Vec<PlannedStart>,
 ) -> Result<Vec<ClaimedTask>, StoreError> {
     let (mut wanted, mut started) = (Vec::new(), BTreeMap::new());
@@ -253,14 +255,14 @@ async fn claim_planned(
             0 => Vec::new(),
             _ => attempts::of_task(tx, task.id).await?,
         };
-        let new = new_attempt(tx, platform, attempt_at(&planned), &earlier);
+        let new = new_attempt(tx, deployment, attempt_at(&planned), &earlier);
         wanted.push(NewClaim {
             task: task.clone(),
             attempt: new.attempt.clone(),
         });
         started.insert(task.id, (planned, new));
     }
-    let limits = platform.settings.slot_limits();
+    let limits = deployment.settings.slot_limits();
     let mut claimed = Vec::new();
     for NewClaim { task, attempt } in tasks::claim(tx, wanted, limits).await? {
         let Some((planned, mut new)) = started.remove(&task.id) else {
@@ -293,15 +295,15 @@ fn attempt_at(planned: &PlannedStart) -> NewAttempt {
 
 async fn count_failed_start(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     id: TaskId,
     class: ErrorClass,
     why: String,
 ) -> Result<(), StoreError> {
     let mut task = tasks::get(tx, id).await?;
     match (task.status, task.attempt_id) {
-        (TaskStatus::Pending, _) => fail_attempted(tx, platform, &mut task, class, &why).await,
-        (TaskStatus::Claiming, Some(attempt)) if !platform.running.contains(attempt) => {
+        (TaskStatus::Pending, _) => fail_attempted(tx, deployment, &mut task, class, &why).await,
+        (TaskStatus::Claiming, Some(attempt)) if !deployment.running.contains(attempt) => {
             let mut attempt = attempts::get(tx, attempt).await?;
             let loss = AttemptLoss {
                 state: AttemptState::Failed,
@@ -310,7 +312,7 @@ async fn count_failed_start(
                 message: why,
                 counts: true,
             };
-            lose_attempt(tx, platform, &mut attempt, loss).await
+            lose_attempt(tx, deployment, &mut attempt, loss).await
         }
         _ => Ok(()),
     }

@@ -30,8 +30,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::attempt::token_hash;
+use crate::deployment::Deployment;
 use crate::integration::wip_ref;
-use crate::platform::Deployment;
 
 pub use complete::complete_attempt;
 
@@ -79,8 +79,11 @@ pub enum IntakeError {
 ///
 /// # Errors
 /// [`IntakeError::Unauthorized`].
-pub async fn authenticate_worker(platform: &Deployment, token: &str) -> Result<Attempt, IntakeError> {
-    platform
+pub async fn authenticate_worker(
+    deployment: &Deployment,
+    token: &str,
+) -> Result<Attempt, IntakeError> {
+    deployment
         .store
         .read(async |tx| {
             let found = attempts::by_token(tx, &token_hash(token)).await?;
@@ -94,7 +97,7 @@ pub async fn authenticate_worker(platform: &Deployment, token: &str) -> Result<A
 /// # Errors
 /// [`IntakeError::Superseded`] when the attempt is over.
 pub async fn expect_live(
-    platform: &Deployment,
+    deployment: &Deployment,
     attempt: &Attempt,
     report: &str,
 ) -> Result<(), IntakeError> {
@@ -113,7 +116,10 @@ pub async fn expect_live(
         };
         attempts::append_event(tx, attempt, row, None).await
     };
-    platform.store.write(CrashPoint::EventsStored, keep).await?;
+    deployment
+        .store
+        .write(CrashPoint::EventsStored, keep)
+        .await?;
     Err(IntakeError::Superseded)
 }
 
@@ -145,8 +151,8 @@ pub(crate) async fn lock_attempt(tx: &mut Tx, id: AttemptId) -> Result<Attempt, 
 ///
 /// # Errors
 /// [`IntakeError::Superseded`].
-pub async fn report_started(platform: &Deployment, id: AttemptId) -> Result<(), IntakeError> {
-    platform
+pub async fn report_started(deployment: &Deployment, id: AttemptId) -> Result<(), IntakeError> {
+    deployment
         .store
         .write(CrashPoint::AttemptStarted, async |tx| {
             let mut attempt = current_attempt(tx, id).await?;
@@ -169,12 +175,15 @@ pub async fn report_started(platform: &Deployment, id: AttemptId) -> Result<(), 
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn report_heartbeat(platform: &Deployment, id: AttemptId) -> Result<HeartbeatAck, IntakeError> {
+pub async fn report_heartbeat(
+    deployment: &Deployment,
+    id: AttemptId,
+) -> Result<HeartbeatAck, IntakeError> {
     let touch = async |tx: &mut Tx| -> Result<(), IntakeError> {
         current_attempt(tx, id).await?;
         Ok(attempts::touch(tx, id, false).await?)
     };
-    let touched = platform.store.write(CrashPoint::HeartbeatStored, touch);
+    let touched = deployment.store.write(CrashPoint::HeartbeatStored, touch);
     let commands = match touched.await {
         Ok(()) => Vec::new(),
         Err(IntakeError::Superseded) => vec!["abort".to_owned()],
@@ -192,7 +201,7 @@ pub async fn report_heartbeat(platform: &Deployment, id: AttemptId) -> Result<He
 /// [`IntakeError::Refused`] for an event outside its limits; [`IntakeError::Superseded`] when the
 /// attempt is over, after they were stored.
 pub async fn report_events(
-    platform: &Deployment,
+    deployment: &Deployment,
     attempt: &Attempt,
     report: ReportEvents,
 ) -> Result<EventsAck, IntakeError> {
@@ -207,7 +216,7 @@ pub async fn report_events(
         check_event(event.event_type, &event.event_data)?;
     }
     let keep = async |tx: &mut Tx| append_events(tx, attempt, report).await;
-    let kept = platform.store.write(CrashPoint::EventsStored, keep);
+    let kept = deployment.store.write(CrashPoint::EventsStored, keep);
     match kept.await? {
         (stored, true) => Ok(EventsAck { stored }),
         (_, false) => Err(IntakeError::Superseded),
@@ -283,13 +292,13 @@ fn one_line(text: &str) -> String {
 /// # Errors
 /// [`IntakeError::Superseded`]; [`IntakeError::Import`] when the snapshot is refused.
 pub async fn commit_turn(
-    platform: &Deployment,
+    deployment: &Deployment,
     attempt: &Attempt,
     body: CommitTurn,
 ) -> Result<(), IntakeError> {
     let mut wip_sha = None;
     if let Some(bundle) = &body.snapshot {
-        let mirror = platform.project_mirror(attempt.project_id).await?;
+        let mirror = deployment.project_mirror(attempt.project_id).await?;
         let taken = import_commit(&mirror, attempt, bundle).await?;
         let sha = &taken.commit;
         let name = wip_ref(attempt.id)?;
@@ -302,7 +311,7 @@ pub async fn commit_turn(
         wip_sha = Some(sha.as_str().to_owned());
         taken.forget(&mirror).await?;
     }
-    platform
+    deployment
         .store
         .write(CrashPoint::TurnCommitted, async |tx| {
             let mut now = current_attempt(tx, attempt.id).await?;
@@ -390,24 +399,24 @@ async fn import_commit(
 /// # Errors
 /// When the database cannot be read.
 pub async fn read_messages(
-    platform: &Deployment,
+    deployment: &Deployment,
     attempt: &Attempt,
     wait: Duration,
 ) -> Result<Vec<InboxMessage>, IntakeError> {
     let AttemptSubject::Task { task_id } = attempt.subject else {
-        platform.clock.sleep(wait.min(WAIT_MAX)).await;
+        deployment.clock.sleep(wait.min(WAIT_MAX)).await;
         return Ok(Vec::new());
     };
-    let until = platform.clock.now() + wait.min(WAIT_MAX);
+    let until = deployment.clock.now() + wait.min(WAIT_MAX);
     loop {
-        let open = platform
+        let open = deployment
             .store
             .read(async |tx| messages::open(tx, task_id).await)
             .await?;
-        if !open.is_empty() || platform.clock.now() >= until {
+        if !open.is_empty() || deployment.clock.now() >= until {
             return Ok(open.into_iter().map(inbox_message).collect());
         }
-        platform.clock.sleep(POLL).await;
+        deployment.clock.sleep(POLL).await;
     }
 }
 
@@ -425,11 +434,11 @@ fn inbox_message(message: messages::Message) -> InboxMessage {
 /// # Errors
 /// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
 pub async fn ack_messages(
-    platform: &Deployment,
+    deployment: &Deployment,
     attempt: &Attempt,
     body: AckMessages,
 ) -> Result<(), IntakeError> {
-    platform
+    deployment
         .store
         .write(CrashPoint::MessagesMoved, async |tx| {
             // What a superseded agent read is still to be told to its successor.

@@ -14,7 +14,7 @@ use omoi_store::StoreError;
 use omoi_store::phases::PhaseRun;
 use omoi_store::specs::Spec;
 
-use crate::platform::Deployment;
+use crate::deployment::Deployment;
 use crate::spec_files::{SpecFiles, SpecFilesError, rendered_files};
 
 /// The integration branch could not be read or made.
@@ -75,7 +75,10 @@ pub fn wip_ref(attempt: omoi_domain::id::AttemptId) -> Result<RefName, BadRefNam
 ///
 /// # Errors
 /// When git refuses.
-pub async fn integration_head(mirror: &Mirror, spec: &Spec) -> Result<Option<ObjectId>, IntegrationError> {
+pub async fn integration_head(
+    mirror: &Mirror,
+    spec: &Spec,
+) -> Result<Option<ObjectId>, IntegrationError> {
     Ok(mirror.read_ref(&branch_ref(spec)?).await?)
 }
 
@@ -92,7 +95,7 @@ pub async fn ensure_branch(
 ) -> Result<ObjectId, IntegrationError> {
     let branch = branch_ref(spec)?;
     if let Some(head) = mirror.read_ref(&branch).await? {
-        return Ok(integration_head);
+        return Ok(head);
     }
     let base = ObjectId::parse(&spec.base_sha)?;
     let first = if files.is_empty() {
@@ -125,7 +128,7 @@ pub async fn ensure_branch(
         Ok(()) => Ok(first),
         Err(UpdateRefError::Moved {
             actual: Some(head), ..
-        }) => Ok(integration_head),
+        }) => Ok(head),
         Err(other) => Err(other.into()),
     }
 }
@@ -135,15 +138,15 @@ pub async fn ensure_branch(
 /// # Errors
 /// When the database or git refuses.
 pub async fn ensure_for(
-    platform: &Deployment,
+    deployment: &Deployment,
     mirror: &Mirror,
     spec: &Spec,
 ) -> Result<ObjectId, IntegrationError> {
     if let Some(head) = integration_head(mirror, spec).await? {
-        return Ok(integration_head);
+        return Ok(head);
     }
     let files = if spec.options.0.spec_files {
-        rendered_files(platform, spec).await?
+        rendered_files(deployment, spec).await?
     } else {
         SpecFiles::new()
     };

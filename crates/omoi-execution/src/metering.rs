@@ -27,7 +27,7 @@ use tracing::warn;
 use self::held_calls::HeldCall;
 pub use self::held_calls::HeldCalls;
 pub(crate) use self::settle::settle_left_call;
-use crate::platform::Deployment;
+use crate::deployment::Deployment;
 
 /// A budget, and what went from it.
 struct CallBudget {
@@ -102,7 +102,7 @@ fn to_signed(n: u64) -> i64 {
 
 /// A call the ledger granted.
 struct LedgerCall {
-    platform: Deployment,
+    deployment: Deployment,
     row: OpenCall,
     _held: HeldCall,
 }
@@ -115,7 +115,7 @@ impl CallMeter for Deployment {
         projection: &'a CostProjection,
     ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
         Box::pin(async move {
-            let granted = match grant_call(self, model_caller, projection).await {
+            let granted = match grant_call(self, caller, projection).await {
                 Ok(granted) => granted,
                 Err(error) => return Err(ReserveError::Unavailable(Box::new(error))),
             };
@@ -132,8 +132,8 @@ impl CallMeter for Deployment {
         failed: &'a FailedTry,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            if let Err(error) = call_failure::tell_call_failure(self, model_caller, failed).await {
-                let spec = model_caller.principal.spec;
+            if let Err(error) = call_failure::tell_call_failure(self, caller, failed).await {
+                let spec = caller.principal.spec;
                 warn!(spec.id = %spec, error = %error_chain(&error), "Could not tell of a failed model call");
             }
         })
@@ -143,7 +143,7 @@ impl CallMeter for Deployment {
 impl ReservedCall for LedgerCall {
     fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(async move {
-            let written = record(&self.platform, &self.row, usage).await;
+            let written = record(&self.deployment, &self.row, usage).await;
             written.map_err(|error| match error.is_retryable() {
                 true => RecordError::Unavailable(Box::new(error)),
                 false => RecordError::Refused(Box::new(error)),
@@ -154,18 +154,21 @@ impl ReservedCall for LedgerCall {
 
 /// Counts the call as open if every budget has room for it; else says why not.
 async fn grant_call(
-    platform: &Deployment,
+    deployment: &Deployment,
     caller: &ModelCaller,
     projection: &CostProjection,
 ) -> Result<Result<LedgerCall, String>, StoreError> {
-    let principal = model_caller.principal;
-    platform
+    let principal = caller.principal;
+    deployment
         .store
         .write(CrashPoint::CallOpened, async |tx| {
             open_calls::lock_budgets(tx, principal.spec).await?;
-            let budgets = call_budgets(tx, platform, principal).await?;
+            let budgets = call_budgets(tx, deployment, principal).await?;
             let next = projection.cost;
-            if let Some(reason) = budgets.iter().find_map(|budget| budget.refusal_reason(next)) {
+            if let Some(reason) = budgets
+                .iter()
+                .find_map(|budget| budget.refusal_reason(next))
+            {
                 return Ok(Err(reason));
             }
             let row = OpenCall {
@@ -175,21 +178,21 @@ async fn grant_call(
                 spec_id: principal.spec,
                 purpose: principal.purpose.kind(),
                 attempt_id: principal.purpose.attempt(),
-                role: model_caller.role,
+                role: caller.role,
                 route: projection.route,
                 model: projection.model.clone(),
                 simulated: projection.simulated,
                 input_tokens: to_signed(projection.tokens.read_tokens()),
                 output_tokens: to_signed(projection.tokens.output),
                 cost_nanousd: next,
-                owner: platform.owner.clone(),
+                owner: deployment.owner.clone(),
                 opened_at: tx.now(),
             };
             open_calls::insert(tx, &row).await?;
             // Held before it can be seen, so that it is never taken for left behind.
-            let held = platform.calls.hold_call(row.id);
+            let held = deployment.calls.hold_call(row.id);
             Ok(Ok(LedgerCall {
-                platform: platform.clone(),
+                deployment: deployment.clone(),
                 row,
                 _held: held,
             }))
@@ -200,11 +203,11 @@ async fn grant_call(
 /// The budgets that a call is paid from: the spec's, and that of what it is for.
 async fn call_budgets(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     principal: Principal,
 ) -> Result<[CallBudget; 2], StoreError> {
     let spec = principal.spec;
-    let settings = platform.settings_of(&specs::get(tx, spec).await?);
+    let settings = deployment.settings_of(&specs::get(tx, spec).await?);
     let whole = CallBudget {
         what: "spec",
         spent: costs::of_spec(tx, spec).await?.cost_nanousd,
@@ -241,8 +244,12 @@ async fn call_budgets(
 
 /// Puts the real cost in the place of the projected one. Recorded twice, as after a commit whose answer
 /// was lost, it is recorded once.
-async fn record(platform: &Deployment, call: &OpenCall, usage: &CallUsage) -> Result<(), StoreError> {
-    platform
+async fn record(
+    deployment: &Deployment,
+    call: &OpenCall,
+    usage: &CallUsage,
+) -> Result<(), StoreError> {
+    deployment
         .store
         .write(CrashPoint::CostRecorded, async |tx| {
             if !open_calls::close(tx, call.id).await? {
@@ -288,14 +295,14 @@ pub async fn model_caller(tx: &mut Tx, attempt: &Attempt) -> Result<ModelCaller,
     };
     match attempt.subject {
         AttemptSubject::SpecPhase { phase } => {
-            phase.as_str().clone_into(&mut model_caller.phase);
+            phase.as_str().clone_into(&mut caller.phase);
             let run = phases::find(tx, attempt.spec_id, phase).await?;
-            model_caller.round = run.map_or(1, |run| run.attempts.max(1));
+            caller.round = run.map_or(1, |run| run.attempts.max(1));
         }
         AttemptSubject::Task { task_id } => {
             let task = tasks::get(tx, task_id).await?;
-            model_caller.task = Some(task.local_id);
-            model_caller.title = Some(task.title);
+            caller.task = Some(task.local_id);
+            caller.title = Some(task.title);
         }
         AttemptSubject::TaskChecks { .. }
         | AttemptSubject::BaseSuite
@@ -304,5 +311,5 @@ pub async fn model_caller(tx: &mut Tx, attempt: &Attempt) -> Result<ModelCaller,
         | AttemptSubject::HeadChecks
         | AttemptSubject::Merge { .. } => {}
     }
-    Ok(model_caller)
+    Ok(caller)
 }

@@ -11,18 +11,18 @@ use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx, events, specs};
 
-use crate::platform::Deployment;
+use crate::deployment::Deployment;
 
 /// What follows on `last`, an attempt that the provider failed with `class`.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn step_of(
-    platform: &Deployment,
+    deployment: &Deployment,
     last: &Attempt,
     class: ErrorClass,
 ) -> Result<OutageStep, StoreError> {
-    platform
+    deployment
         .store
         .read(async |tx| {
             let failed = FailedWork {
@@ -30,7 +30,7 @@ pub async fn step_of(
                 subject: last.subject,
                 class,
             };
-            next_outage_step(tx, platform, failed).await
+            next_outage_step(tx, deployment, failed).await
         })
         .await
 }
@@ -49,7 +49,7 @@ pub(crate) struct FailedWork {
 /// As [`step_of`], inside a transaction.
 pub(crate) async fn next_outage_step(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     failed: FailedWork,
 ) -> Result<OutageStep, StoreError> {
     let (spec, subject) = (failed.spec_id, failed.subject);
@@ -60,7 +60,7 @@ pub(crate) async fn next_outage_step(
         answered_at: attempts::answered_at(tx, spec, subject).await?,
         resumed_at: resumed_at(tx, spec, subject).await?,
     };
-    let wait = platform.settings.outage_wait;
+    let wait = deployment.settings.outage_wait;
     Ok(outage_step(failed.class, record, tx.now(), wait))
 }
 

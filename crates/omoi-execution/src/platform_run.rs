@@ -18,7 +18,7 @@ use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx};
 
 use crate::attempt::{NewAttempt, insert_attempt};
-use crate::platform::{HeldAttempt, Deployment};
+use crate::deployment::{Deployment, HeldAttempt};
 
 /// What the platform is to do.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ pub enum RunEnding<'a> {
 pub struct PlatformRun {
     /// The attempt, as it began.
     pub attempt: Attempt,
-    platform: Deployment,
+    deployment: Deployment,
     held: HeldAttempt,
 }
 
@@ -72,7 +72,7 @@ pub async fn earlier_runs(
 /// [`StoreError::Exists`] when the subject has a live attempt.
 pub async fn begin_run(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     work: PlatformWork,
 ) -> Result<PlatformRun, StoreError> {
@@ -93,13 +93,13 @@ pub async fn begin_run(
         fence: attempts::count_of_subject(tx, spec.id, subject).await? + 1,
         base_sha,
     };
-    let mut attempt = insert_attempt(tx, platform, new).await?.attempt;
+    let mut attempt = insert_attempt(tx, deployment, new).await?.attempt;
     attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
     // Before the commit: an attempt that nobody holds is taken for one of a process that died.
-    let held = platform.hold_attempt(attempt.id);
+    let held = deployment.hold_attempt(attempt.id);
     Ok(PlatformRun {
         attempt,
-        platform: platform.clone(),
+        deployment: deployment.clone(),
         held,
     })
 }
@@ -113,10 +113,10 @@ impl PlatformRun {
     {
         let Self {
             attempt,
-            platform,
+            deployment,
             held,
         } = self;
-        let lifecycle = platform.lifecycle.clone();
+        let lifecycle = deployment.lifecycle.clone();
         let title = name.clone();
         lifecycle.spawn(name, SpawnKind::Work, async move {
             let _held = held;
@@ -126,7 +126,7 @@ impl PlatformRun {
                     spec.id = %attempt.spec_id, attempt.id = %attempt.id, error = %why,
                     "Could not finish the {title}"
                 );
-                give_up(&platform, attempt.id, &why).await?;
+                give_up(&deployment, attempt.id, &why).await?;
             }
             Ok(())
         });
@@ -163,8 +163,8 @@ pub async fn end_run(
 }
 
 /// Ends a run that could not do its work, in a transaction of its own.
-async fn give_up(platform: &Deployment, attempt: AttemptId, why: &str) -> Result<(), StoreError> {
-    let store = &platform.store;
+async fn give_up(deployment: &Deployment, attempt: AttemptId, why: &str) -> Result<(), StoreError> {
+    let store = &deployment.store;
     store
         .write(CrashPoint::AttemptEnded, async |tx| {
             end_run(tx, attempt, RunEnding::Failed(why)).await?;

@@ -23,8 +23,8 @@ use omoi_store::{StoreError, Tx, open_calls, sandboxes, specs, tasks};
 
 use crate::attempt::{end_sandbox, lose_attempt};
 use crate::consume::EventConsumer;
+use crate::deployment::Deployment;
 use crate::metering::settle_left_call;
-use crate::platform::Deployment;
 
 /// How often rows are looked at.
 const PERIOD: Duration = Duration::from_secs(3);
@@ -34,18 +34,18 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// The reaper of one process.
 pub struct Reaper {
-    platform: Deployment,
+    deployment: Deployment,
 }
 
 impl Reaper {
-    /// A reaper on `platform`.
-    pub fn new(platform: Deployment) -> Self {
-        Self { platform }
+    /// A reaper on `deployment`.
+    pub fn new(deployment: Deployment) -> Self {
+        Self { deployment }
     }
 
     async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let live = self
-            .platform
+            .deployment
             .store
             .read(async |tx| attempts::all_live(tx).await)
             .await?;
@@ -54,7 +54,7 @@ impl Reaper {
             entities.give_turn(now, entity, self.reap(attempt)).await;
         }
         let open = self
-            .platform
+            .deployment
             .store
             .read(async |tx| sandboxes::all_live(tx).await)
             .await?;
@@ -64,13 +64,13 @@ impl Reaper {
             entities.give_turn(now, entity, turn).await;
         }
         let calls = self
-            .platform
+            .deployment
             .store
             .read(async |tx| open_calls::all(tx).await)
             .await?;
         for call in calls {
             let entity = format!("model call {}", call.id);
-            let turn = async { Ok(settle_left_call(&self.platform, &call).await?) };
+            let turn = async { Ok(settle_left_call(&self.deployment, &call).await?) };
             entities.give_turn(now, entity, turn).await;
         }
         entities
@@ -81,7 +81,7 @@ impl Reaper {
 
     /// Removes the histories that were set apart for specs that have ended.
     async fn remove_base_stores(&self) -> Result<(), BoxError> {
-        let data = &self.platform.data;
+        let data = &self.deployment.data;
         let mut kept = Vec::new();
         for project in data.mirrored_projects()? {
             if !base_stores(&data.mirror_path(project))?.is_empty() {
@@ -92,16 +92,16 @@ impl Reaper {
             return Ok(());
         }
         let open = self
-            .platform
+            .deployment
             .store
             .read(async |tx| specs::open_bases(tx).await)
             .await?;
         let mut mirrors = Vec::new();
         for project in kept {
-            mirrors.push((project, self.platform.project_mirror(project).await?));
+            mirrors.push((project, self.deployment.project_mirror(project).await?));
         }
         // The packs of a large history take the disk a while to forget.
-        let lifecycle = &self.platform.lifecycle;
+        let lifecycle = &self.deployment.lifecycle;
         let removed = lifecycle.run_blocking("remove base stores", move || {
             mirrors.iter().try_for_each(|(project, mirror)| {
                 let needed = |base: &ObjectId| open.contains(&(*project, base.as_str().to_owned()));
@@ -113,27 +113,27 @@ impl Reaper {
 
     /// Ends the sandbox of an attempt that is over and that nobody follows any more.
     async fn end_sandbox(&self, attempt: AttemptId) -> Result<(), StoreError> {
-        let platform = &self.platform;
+        let deployment = &self.deployment;
         let end = async |tx: &mut Tx| {
             let attempt = attempts::get(tx, attempt).await?;
-            let is_followed = platform.running.contains(attempt.id);
+            let is_followed = deployment.running.contains(attempt.id);
             let over_since = attempt.ended_at.filter(|_| !attempt.state.is_live());
             if is_followed && over_since.is_some_and(|at| tx.now().since(at) >= GRACE) {
                 // It was asked, or has told its end, and does not go.
-                platform.running.kill_sandbox(attempt.id);
+                deployment.running.kill_sandbox(attempt.id);
             }
             if attempt.state.is_live() || is_followed {
                 return Ok(());
             }
             end_sandbox(tx, &attempt).await
         };
-        platform.store.write(CrashPoint::SandboxEnded, end).await
+        deployment.store.write(CrashPoint::SandboxEnded, end).await
     }
 
     /// Ends one attempt if it is over in truth.
     async fn reap(&self, seen: Attempt) -> Result<(), BoxError> {
-        let platform = &self.platform;
-        let is_followed = platform.running.contains(seen.id);
+        let deployment = &self.deployment;
+        let is_followed = deployment.running.contains(seen.id);
         let reap = async |tx: &mut Tx| -> Result<_, StoreError> {
             let mut attempt = attempts::get(tx, seen.id).await?;
             if !attempt.state.is_live() {
@@ -146,28 +146,31 @@ impl Reaper {
                 last_heartbeat_at: attempt.last_heartbeat_at,
                 last_work_at: attempt.last_work_at,
                 lease_expires_at: attempt.lease_expires_at,
-                is_own: attempt.owner == platform.owner,
+                is_own: attempt.owner == deployment.owner,
                 is_followed,
                 is_cancelled: is_cancelled(tx, &attempt).await?,
             };
             let loss = reap_attempt(liveness, self.worker_timeouts(), tx.now());
             if let Some(loss) = &loss {
-                lose_attempt(tx, platform, &mut attempt, loss.clone()).await?;
+                lose_attempt(tx, deployment, &mut attempt, loss.clone()).await?;
             }
             Ok(loss)
         };
-        let loss = platform.store.write(CrashPoint::AttemptEnded, reap).await?;
+        let loss = deployment
+            .store
+            .write(CrashPoint::AttemptEnded, reap)
+            .await?;
         let Some(loss) = loss else { return Ok(()) };
         warn!(attempt.id = %seen.id, reason = %loss.stop_reason, "Ended attempt `{}`", seen.id);
         let is_asked = loss.state == AttemptState::Interrupted;
-        if !(is_asked && platform.running.interrupt_worker(seen.id)) {
-            platform.running.kill_sandbox(seen.id);
+        if !(is_asked && deployment.running.interrupt_worker(seen.id)) {
+            deployment.running.kill_sandbox(seen.id);
         }
         Ok(())
     }
 
     fn worker_timeouts(&self) -> WorkerTimeouts {
-        let settings = &self.platform.settings;
+        let settings = &self.deployment.settings;
         WorkerTimeouts {
             start: settings.start_timeout,
             heartbeat: settings.heartbeat_timeout,
@@ -181,15 +184,15 @@ impl Reaper {
 ///
 /// # Errors
 /// When a sandbox cannot be ended or a workspace cannot be removed.
-pub fn clear_away(platform: &Deployment) -> Result<(), BoxError> {
-    let Some(provider) = &platform.sandbox else {
+pub fn clear_away(deployment: &Deployment) -> Result<(), BoxError> {
+    let Some(provider) = &deployment.sandbox else {
         return Ok(());
     };
     for name in provider.list_orphans()? {
         warn!(sandbox = %name, "Destroying orphan `{name}`");
         provider.destroy_sandbox(&name)?;
     }
-    for entry in std::fs::read_dir(platform.data.work_folder())? {
+    for entry in std::fs::read_dir(deployment.data.work_folder())? {
         provider.remove_workspace(&entry?.path())?;
     }
     Ok(())

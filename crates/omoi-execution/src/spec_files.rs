@@ -10,7 +10,7 @@ use omoi_store::StoreError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
 
-use crate::platform::Deployment;
+use crate::deployment::Deployment;
 
 /// Files by path from the root of the repository.
 pub type SpecFiles = BTreeMap<String, String>;
@@ -33,10 +33,13 @@ pub enum SpecFilesError {
 ///
 /// # Errors
 /// When the database cannot be read or an id cannot name a file.
-pub async fn rendered_files(platform: &Deployment, spec: &Spec) -> Result<SpecFiles, SpecFilesError> {
-    let runs = platform
+pub async fn rendered_files(
+    deployment: &Deployment,
+    spec: &Spec,
+) -> Result<SpecFiles, SpecFilesError> {
+    let runs = deployment
         .store
         .read(async |tx| phases::of_spec(tx, spec.id).await)
         .await?;
-    (platform.render_spec_files)(spec, &runs).map_err(SpecFilesError::Render)
+    (deployment.render_spec_files)(spec, &runs).map_err(SpecFilesError::Render)
 }

@@ -76,14 +76,14 @@ impl SuiteRows {
 /// # Errors
 /// When the database refuses.
 pub(crate) async fn hold_for_suite(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     phase: Phase,
 ) -> Result<Option<Next>, BoxError> {
     if spec.suite_command().is_none() {
         return Ok(None);
     }
-    let rows = platform
+    let rows = deployment
         .store
         .read(async |tx| SuiteRows::read(tx, spec).await);
     let Some(rows) = rows.await? else {
@@ -92,14 +92,14 @@ pub(crate) async fn hold_for_suite(
     match base_suite_step(rows.facts(spec)) {
         BaseSuiteStep::GoOn => return Ok(None),
         BaseSuiteStep::Await => {}
-        BaseSuiteStep::Run => start(platform, spec, rows.suite).await?,
+        BaseSuiteStep::Run => start(deployment, spec, rows.suite).await?,
         BaseSuiteStep::Block { block, reason } => {
             let fault = SuiteFault {
                 phase,
                 block,
                 reason,
             };
-            stop_planning(platform, spec, fault).await?;
+            stop_planning(deployment, spec, fault).await?;
         }
     }
     Ok(Some(Next::Idle))
@@ -114,49 +114,49 @@ struct SuiteFault {
 
 /// Has the spec wait until a person changes something.
 async fn stop_planning(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     fault: SuiteFault,
 ) -> Result<(), StoreError> {
     info!(spec.id = %spec.id, "The suite of SPEC-{} does not pass on its base", spec.number);
     let mut spec = spec.clone();
-    let stopped = platform.store.write(CrashPoint::SpecMoved, async |tx| {
+    let stopped = deployment.store.write(CrashPoint::SpecMoved, async |tx| {
         end_planning(tx, &spec, Some(fault.phase)).await?;
         specs::block(tx, &mut spec, fault.block, fault.reason).await
     });
     stopped.await
 }
 
-async fn start(platform: &Deployment, spec: &Spec, suite: Check) -> Result<(), StoreError> {
-    let begun = platform
+async fn start(deployment: &Deployment, spec: &Spec, suite: Check) -> Result<(), StoreError> {
+    let begun = deployment
         .store
         .write(CrashPoint::AttemptCreated, async |tx| {
             let work = PlatformWork {
                 subject: AttemptSubject::BaseSuite,
                 round: 0,
             };
-            begin_run(tx, platform, spec, work).await
+            begin_run(tx, deployment, spec, work).await
         });
     let run = begun.await?;
     let name = format!("suite of SPEC-{} on its base", spec.number);
-    let (platform, spec, attempt) = (platform.clone(), spec.clone(), run.attempt.id);
+    let (deployment, spec, attempt) = (deployment.clone(), spec.clone(), run.attempt.id);
     run.spawn(name, async move {
-        run_suite(&platform, &spec, &suite, attempt).await
+        run_suite(&deployment, &spec, &suite, attempt).await
     });
     Ok(())
 }
 
 async fn run_suite(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     suite: &Check,
     attempt: AttemptId,
 ) -> Result<(), BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
     let toolbox = SandboxToolchain::of_spec(spec)?;
-    let mirror = platform.project_mirror(spec.project_id).await?;
+    let mirror = deployment.project_mirror(spec.project_id).await?;
     let tree = mirror.tree_of(&base).await?;
-    let now = platform
+    let now = deployment
         .store
         .read(async |tx| Ok::<_, StoreError>(tx.now()));
     let started_at = now.await?;
@@ -168,7 +168,7 @@ async fn run_suite(
         timeout: Duration::from_secs(u64::try_from(suite.timeout_s).unwrap_or(0)),
         toolbox: &toolbox,
     };
-    let ran = command::run_in_checkout(platform, command).await?;
+    let ran = command::run_in_checkout(deployment, command).await?;
     let run = CheckRun {
         spec: spec.id,
         check: suite.id,
@@ -178,17 +178,19 @@ async fn run_suite(
         commit: &base,
         tree: tree.as_str(),
     };
-    let kept = platform.store.write(CrashPoint::AttemptEnded, async |tx| {
-        if !end_run(tx, attempt, RunEnding::Done).await? {
-            return Ok(());
-        }
-        let receipt = Receipt {
-            tests: Json(Some(read_suite_report(&ran.output))),
-            started_at,
-            ..receipt_of(tx, run, ran)
-        };
-        checks::store_receipt(tx, spec.project_id, suite, &receipt).await?;
-        Ok::<_, StoreError>(())
-    });
+    let kept = deployment
+        .store
+        .write(CrashPoint::AttemptEnded, async |tx| {
+            if !end_run(tx, attempt, RunEnding::Done).await? {
+                return Ok(());
+            }
+            let receipt = Receipt {
+                tests: Json(Some(read_suite_report(&ran.output))),
+                started_at,
+                ..receipt_of(tx, run, ran)
+            };
+            checks::store_receipt(tx, spec.project_id, suite, &receipt).await?;
+            Ok::<_, StoreError>(())
+        });
     Ok(kept.await?)
 }

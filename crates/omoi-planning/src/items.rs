@@ -35,7 +35,7 @@ const ITEM_BYTES_MAX: usize = 100 << 10;
 /// [`IntakeError::Refused`] with what was expected, for the model to mend;
 /// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
 pub async fn submit_item(
-    platform: &Deployment,
+    deployment: &Deployment,
     attempt: &Attempt,
     body: SubmitItem,
 ) -> Result<ItemAck, IntakeError> {
@@ -45,31 +45,33 @@ pub async fn submit_item(
         let refusal = format!("the item has {bytes} bytes, at most {ITEM_BYTES_MAX}");
         return Err(IntakeError::Refused(refusal));
     }
-    let spec = platform
+    let spec = deployment
         .store
         .read(async |tx| specs::get(tx, attempt.spec_id).await);
     let spec = spec.await?;
     let base = ObjectId::parse(&spec.base_sha)?;
-    let repo = tree::tracked(platform, spec.project_id, &base).await?;
+    let repo = tree::tracked(deployment, spec.project_id, &base).await?;
     let item = ItemSubmission {
         phase,
         section: &body.section,
         key: &body.key,
         value: &body.value,
     };
-    let accepted = validated(item, &repo, platform.settings_of(&spec).check_timeout);
+    let accepted = validated(item, &repo, deployment.settings_of(&spec).check_timeout);
     let accepted = accepted.map_err(IntakeError::Refused)?;
     let withdraws = accepted.item.withdraws(phase);
-    let stored = platform.store.write(CrashPoint::ItemAccepted, async |tx| {
-        if !attempts::hold(tx, attempt.id).await? {
-            return Err(IntakeError::Superseded);
-        }
-        if withdraws {
-            stands(&journal(tx, spec.id, phase).await?, &accepted.item)?;
-        }
-        let run = phases::ensure(tx, spec.id, phase).await?;
-        Ok(put(tx, &spec, &run, &accepted.item).await?)
-    });
+    let stored = deployment
+        .store
+        .write(CrashPoint::ItemAccepted, async |tx| {
+            if !attempts::hold(tx, attempt.id).await? {
+                return Err(IntakeError::Superseded);
+            }
+            if withdraws {
+                stands(&journal(tx, spec.id, phase).await?, &accepted.item)?;
+            }
+            let run = phases::ensure(tx, spec.id, phase).await?;
+            Ok(put(tx, &spec, &run, &accepted.item).await?)
+        });
     let seq = stored.await?;
     let mut notes: Vec<String> = accepted.warnings.into_iter().map(|w| w.message).collect();
     if withdraws {
@@ -82,9 +84,9 @@ pub async fn submit_item(
 ///
 /// # Errors
 /// [`IntakeError::Refused`] naming what is missing.
-pub async fn done(platform: &Deployment, attempt: &Attempt) -> Result<DoneAck, IntakeError> {
+pub async fn done(deployment: &Deployment, attempt: &Attempt) -> Result<DoneAck, IntakeError> {
     let phase = phase_of(attempt)?;
-    let items = platform
+    let items = deployment
         .store
         .read(async |tx| journal(tx, attempt.spec_id, phase).await);
     let items = items.await?;

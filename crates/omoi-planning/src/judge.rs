@@ -29,30 +29,30 @@ pub(crate) struct PhaseMaterial {
 
 /// Judges what the items of `phase` make.
 pub(crate) async fn judge_phase(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     phase: Phase,
 ) -> Result<JudgedOutput, BoxError> {
-    let material = platform.store.read(async |tx| {
+    let material = deployment.store.read(async |tx| {
         Ok::<_, StoreError>(PhaseMaterial {
             items: journal(tx, spec.id, phase).await?,
             runs: phases::of_spec(tx, spec.id).await?,
         })
     });
-    judge_items(platform, spec, phase, material.await?).await
+    judge_items(deployment, spec, phase, material.await?).await
 }
 
 /// Judges what `material` makes.
 pub(crate) async fn judge_items(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     phase: Phase,
     material: PhaseMaterial,
 ) -> Result<JudgedOutput, BoxError> {
     let PhaseMaterial { items, runs } = material;
-    let mut facts = facts(platform, spec, phase, &runs).await?;
-    let assembled = match assembled(phase, &items, platform.settings_of(spec).check_timeout) {
-        Ok(output) => phase_output,
+    let mut facts = facts(deployment, spec, phase, &runs).await?;
+    let assembled = match assembled(phase, &items, deployment.settings_of(spec).check_timeout) {
+        Ok(output) => output,
         Err(evaluation) => return Ok(JudgedOutput::incomplete(*evaluation)),
     };
     if phase == Phase::Tasks
@@ -64,13 +64,13 @@ pub(crate) async fn judge_items(
 }
 
 async fn facts(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     phase: Phase,
     runs: &[PhaseRun],
 ) -> Result<EvaluationFacts, BoxError> {
     Ok(EvaluationFacts {
-        repo: tree::facts(platform, spec).await?,
+        repo: tree::facts(deployment, spec).await?,
         request: spec.original_request.clone(),
         instructions: guidance(phase),
         explore: phase_output(runs, Phase::Explore)?,

@@ -17,7 +17,7 @@ use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Deployment;
 use omoi_execution::consume::EventConsumer;
-use omoi_execution::platform::NO_MODEL;
+use omoi_execution::deployment::NO_MODEL;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, EntityTurn, Next};
 use omoi_runtime::telemetry::error_chain;
@@ -35,7 +35,7 @@ const FAILURES_MAX: u32 = 3;
 
 /// The planner of one process.
 pub struct Planner {
-    platform: Deployment,
+    deployment: Deployment,
     /// How often in a row the step of a spec failed.
     failures: BTreeMap<SpecId, u32>,
     /// Specs left alone, each told of once.
@@ -44,31 +44,36 @@ pub struct Planner {
 }
 
 impl Planner {
-    /// A planner on `platform`.
-    pub fn new(platform: Deployment) -> Self {
+    /// A planner on `deployment`.
+    pub fn new(deployment: Deployment) -> Self {
         Self {
-            platform,
+            deployment,
             failures: BTreeMap::new(),
             left_alone: BTreeSet::new(),
             rendered: RenderedFiles::default(),
         }
     }
 
-    async fn run_pass(&mut self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
-        let store = &self.platform.store;
+    async fn run_pass(
+        &mut self,
+        now: Timestamp,
+        entities: &mut Entities,
+    ) -> Result<Next, BoxError> {
+        let store = &self.deployment.store;
         let executing = store.read(async |tx| specs::with_status(tx, SpecStatus::Executing).await);
         let executing = executing.await?;
         let ids: Vec<SpecId> = executing.iter().map(|spec| spec.id).collect();
         self.failures.retain(|id, _| ids.contains(id));
         let mut next = Next::Idle;
         for spec in executing {
-            if !self.platform.works_on(&spec) {
+            if !self.deployment.works_on(&spec) {
                 self.leave_alone(&spec);
                 continue;
             }
             let (id, entity) = (spec.id, spec.label());
-            let platform = &self.platform;
-            let step = async { step::planner_step(platform, adopted(platform, spec).await?).await };
+            let deployment = &self.deployment;
+            let step =
+                async { step::planner_step(deployment, adopted(deployment, spec).await?).await };
             match entities.give_turn(now, entity, step).await {
                 EntityTurn::Done(found) => {
                     self.failures.remove(&id);
@@ -78,17 +83,17 @@ impl Planner {
                 EntityTurn::Failed(error) => self.failed(id, &error).await,
             }
         }
-        self.rendered.refresh(&self.platform, ids).await?;
+        self.rendered.refresh(&self.deployment, ids).await?;
         Ok(next)
     }
 
     /// A simulated model must not go on with what a real one began, nor the reverse, nor one script
     /// with what another began. What nobody asked this process for is no news.
     fn leave_alone(&mut self, spec: &Spec) {
-        if self.platform.is_of_another_kind(spec) && self.left_alone.insert(spec.id) {
-            let (begun, now) = (&spec.model, &self.platform.model_label);
+        if self.deployment.is_of_another_kind(spec) && self.left_alone.insert(spec.id) {
+            let (begun, now) = (&spec.model, &self.deployment.model_label);
             warn!(
-                spec.id = %spec.id, begun = ?spec.scenario, now = ?self.platform.scenario,
+                spec.id = %spec.id, begun = ?spec.scenario, now = ?self.deployment.scenario,
                 "Leaving SPEC-{} alone: it was begun with the model `{begun}`, and this process works with `{now}`",
                 spec.number
             );
@@ -106,7 +111,7 @@ impl Planner {
         if *failures < FAILURES_MAX {
             return;
         }
-        match step::give_up(&self.platform, id, &why).await {
+        match step::give_up(&self.deployment, id, &why).await {
             Ok(()) => drop(self.failures.remove(&id)),
             Err(error) => {
                 warn!(spec.id = %id, error = %error_chain(&error), "Could not fail `{id}`");
@@ -116,13 +121,13 @@ impl Planner {
 }
 
 /// The spec, which gets the model of this process where the one that took the idea had none.
-async fn adopted(platform: &Deployment, mut spec: Spec) -> Result<Spec, StoreError> {
-    if spec.model != NO_MODEL || platform.model_label == NO_MODEL {
+async fn adopted(deployment: &Deployment, mut spec: Spec) -> Result<Spec, StoreError> {
+    if spec.model != NO_MODEL || deployment.model_label == NO_MODEL {
         return Ok(spec);
     }
-    spec.model.clone_from(&platform.model_label);
-    spec.scenario.clone_from(&platform.scenario);
-    let adopted = platform.store.write(CrashPoint::SpecMoved, async |tx| {
+    spec.model.clone_from(&deployment.model_label);
+    spec.scenario.clone_from(&deployment.scenario);
+    let adopted = deployment.store.write(CrashPoint::SpecMoved, async |tx| {
         specs::save(tx, &mut spec).await
     });
     adopted.await?;

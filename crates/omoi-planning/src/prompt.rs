@@ -40,18 +40,18 @@ pub const fn guidance(phase: Phase) -> &'static str {
 
 /// The orders of the `attempt`th attempt at a phase.
 pub(crate) async fn phase_brief(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     run: &PhaseRun,
     attempt: u32,
 ) -> Result<AttemptBrief, BoxError> {
     let phase = run.phase;
-    let settings = platform.settings_of(spec);
+    let settings = deployment.settings_of(spec);
     let system = strict().render_str(SYSTEM, context! { workspace => inside::WORK })?;
     Ok(AttemptBrief {
         subject_ref: phase.as_str().to_owned(),
         system,
-        prompt: prompt(platform, spec, run, attempt).await?,
+        prompt: prompt(deployment, spec, run, attempt).await?,
         tools: vec![
             AgentTool::Read,
             AgentTool::Glob,
@@ -79,13 +79,13 @@ pub(crate) fn strict() -> Environment<'static> {
 }
 
 async fn prompt(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     run: &PhaseRun,
     attempt: u32,
 ) -> Result<String, BoxError> {
     let phase = run.phase;
-    let read = platform.store.read(async |tx| {
+    let read = deployment.store.read(async |tx| {
         let runs = phases::of_spec(tx, spec.id).await?;
         Ok::<_, StoreError>((runs, journal(tx, spec.id, phase).await?))
     });

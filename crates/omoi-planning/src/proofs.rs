@@ -76,25 +76,25 @@ pub(crate) fn known(
 /// # Errors
 /// When they failed to run [`SPAWNS_MAX`] times.
 pub(crate) async fn run_open(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     run: &PhaseRun,
     since: Timestamp,
 ) -> Result<bool, BoxError> {
-    let read = platform.store.read(async |tx| {
+    let read = deployment.store.read(async |tx| {
         let items = journal(tx, spec.id, Phase::Tasks).await?;
         let subject = AttemptSubject::PlanProofs;
         Ok::<_, StoreError>((items, attempts::of_subject(tx, spec.id, subject).await?))
     });
     let (items, tried) = read.await?;
-    let longest = platform.settings_of(spec).check_timeout;
+    let longest = deployment.settings_of(spec).check_timeout;
     let open = open_proofs(spec, &items, &kept(run)?, longest);
     match proof_step(&open, &tried, since) {
         ProofStep::GoOn => Ok(false),
         ProofStep::Await => Ok(true),
         ProofStep::GiveUp(why) => Err(format!("the proof checks could not be run: {why}").into()),
         ProofStep::Run => {
-            start(platform, spec, run.attempts, open).await?;
+            start(deployment, spec, run.attempts, open).await?;
             Ok(true)
         }
     }
@@ -145,28 +145,32 @@ fn proof_step(open: &OpenProofs, tried: &[Attempt], since: Timestamp) -> ProofSt
 }
 
 async fn start(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     round: u32,
     open: OpenProofs,
 ) -> Result<(), StoreError> {
-    let begun = platform
+    let begun = deployment
         .store
         .write(CrashPoint::AttemptCreated, async |tx| {
             let subject = AttemptSubject::PlanProofs;
-            begin_run(tx, platform, spec, PlatformWork { subject, round }).await
+            begin_run(tx, deployment, spec, PlatformWork { subject, round }).await
         });
     let run = begun.await?;
     let name = format!("proofs of SPEC-{} on its base", spec.number);
-    let (platform, spec, attempt) = (platform.clone(), spec.clone(), run.attempt.id);
+    let (deployment, spec, attempt) = (deployment.clone(), spec.clone(), run.attempt.id);
     run.spawn(name, async move {
-        let exits = run_proofs(&platform, &spec, &open).await?;
-        Ok(keep_exits(&platform, &spec, attempt, exits).await?)
+        let exits = run_proofs(&deployment, &spec, &open).await?;
+        Ok(keep_exits(&deployment, &spec, attempt, exits).await?)
     });
     Ok(())
 }
 
-async fn run_proofs(platform: &Deployment, spec: &Spec, open: &OpenProofs) -> Result<Kept, BoxError> {
+async fn run_proofs(
+    deployment: &Deployment,
+    spec: &Spec,
+    open: &OpenProofs,
+) -> Result<Kept, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
     let toolbox = SandboxToolchain::of_spec(spec)?;
     let one = async |(digest, check): (&String, &PlannedCheck)| {
@@ -178,7 +182,7 @@ async fn run_proofs(platform: &Deployment, spec: &Spec, open: &OpenProofs) -> Re
             timeout: Duration::from_secs(check.timeout_s.unwrap_or(CHECK_TIMEOUT_S).into()),
             toolbox: &toolbox,
         };
-        let ran = command::run_in_checkout(platform, command).await?;
+        let ran = command::run_in_checkout(deployment, command).await?;
         Ok::<_, RunError>((digest.clone(), ran.exit_code))
     };
     let exits = stream::iter(open).map(one).buffer_unordered(AT_ONCE);
@@ -188,12 +192,12 @@ async fn run_proofs(platform: &Deployment, spec: &Spec, open: &OpenProofs) -> Re
 /// Keeps how the proofs ended, and ends their attempt. One that is over already, as after a lost lease,
 /// writes nothing.
 async fn keep_exits(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     attempt: AttemptId,
     exits: Kept,
 ) -> Result<(), StoreError> {
-    let store = &platform.store;
+    let store = &deployment.store;
     let ended = store.write(CrashPoint::AttemptEnded, async |tx| {
         if !end_run(tx, attempt, RunEnding::Done).await? {
             return Ok(());

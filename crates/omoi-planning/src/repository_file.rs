@@ -105,11 +105,11 @@ async fn text_at(
 /// # Errors
 /// [`RepositoryFileError::Guarded`].
 pub(crate) fn expect_shown(
-    platform: &Deployment,
+    deployment: &Deployment,
     settings: &RepositorySettings,
 ) -> Result<(), RepositoryFileError> {
     for path in &settings.read_only {
-        platform
+        deployment
             .guarded
             .check_mount(path, MountSource::Repository)?;
     }

@@ -20,7 +20,7 @@ use crate::repository_file;
 #[derive(Clone, Copy)]
 pub struct RepositoryReader<'a> {
     /// The platform.
-    pub platform: &'a Deployment,
+    pub deployment: &'a Deployment,
     /// The machine, for surveys.
     pub host: &'a HostEnvironment,
     /// The configuration that the repository's own file is limited by.
@@ -42,7 +42,7 @@ pub(crate) struct OpenedRepository {
 impl RepositoryReader<'_> {
     /// Looks at the repository at `path`.
     pub(crate) async fn inspect_repository(&self, path: &str) -> Result<RepoInfo, InspectError> {
-        inspect_repository(&self.platform.git, Path::new(path)).await
+        inspect_repository(&self.deployment.git, Path::new(path)).await
     }
 
     /// Brings HEAD of a repository into its mirror and reads its own file there.
@@ -52,15 +52,16 @@ impl RepositoryReader<'_> {
         info: RepoInfo,
     ) -> Result<OpenedRepository, CreateError> {
         let project = ensure_project(tenant, &info).await?;
-        let mirror = self.platform.project_mirror(project.id).await?;
+        let mirror = self.deployment.project_mirror(project.id).await?;
         let fetch = FetchRef {
             commit: info.head.clone(),
             target: RefName::parse(&format!("refs/omoios/base/{}", info.head))?,
         };
         mirror.fetch_from(&info, &[fetch]).await?;
         let home = self.host.home.as_deref();
-        let settings = repository_file::read_repository_file(&mirror, &info.head, self.config, home).await?;
-        repository_file::expect_shown(self.platform, &settings)?;
+        let settings =
+            repository_file::read_repository_file(&mirror, &info.head, self.config, home).await?;
+        repository_file::expect_shown(self.deployment, &settings)?;
         Ok(OpenedRepository {
             info,
             project,

@@ -55,19 +55,19 @@ pub(crate) enum OpinionStanding {
 
 /// Where the second opinion on `tasks`, which passed the gate, stands; asks for it where nobody has.
 pub(crate) async fn standing(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     run: &PhaseRun,
     tasks: &TasksOutput,
 ) -> Result<OpinionStanding, BoxError> {
-    let read = platform.store.read(async |tx| {
+    let read = deployment.store.read(async |tx| {
         let known = opinions::find(tx, spec.id).await?;
         let subject = AttemptSubject::PlanOpinion;
         Ok::<_, StoreError>((known, attempts::of_subject(tx, spec.id, subject).await?))
     });
     let (known, tried) = read.await?;
     if let Some(known) = known.filter(|known| known.input_digest == run.input_digest) {
-        let has_attempts_left = run.attempts < platform.settings_of(spec).phase_attempts_max;
+        let has_attempts_left = run.attempts < deployment.settings_of(spec).phase_attempts_max;
         let step = opinion_step(&known.opinion(), known.was_sent_back, has_attempts_left);
         return Ok(match step {
             OpinionStep::GoOn => OpinionStanding::GoOn,
@@ -75,19 +75,21 @@ pub(crate) async fn standing(
         });
     }
     let since = run.started_at.unwrap_or(spec.created_at);
-    match question_step(platform.llm.as_ref(), &tried, since) {
+    match question_step(deployment.llm.as_ref(), &tried, since) {
         QuestionStep::Await => Ok(OpinionStanding::Open),
         QuestionStep::Skip(why) => {
-            let asked = AskedOpinion::of(platform, run);
-            let skipped = platform.store.write(CrashPoint::AttemptEnded, async |tx| {
-                keep(tx, spec, &asked, Err(why.to_owned())).await
-            });
+            let asked = AskedOpinion::of(deployment, run);
+            let skipped = deployment
+                .store
+                .write(CrashPoint::AttemptEnded, async |tx| {
+                    keep(tx, spec, &asked, Err(why.to_owned())).await
+                });
             skipped.await?;
             Ok(OpinionStanding::GoOn)
         }
         QuestionStep::Ask(llm) => {
             let question = PlanQuestion {
-                platform: platform.clone(),
+                deployment: deployment.clone(),
                 spec: spec.clone(),
                 run: run.clone(),
                 tasks: tasks.clone(),
@@ -126,7 +128,7 @@ fn question_step<'a>(
 
 /// One question on its way.
 struct PlanQuestion {
-    platform: Deployment,
+    deployment: Deployment,
     spec: Spec,
     run: PhaseRun,
     tasks: TasksOutput,
@@ -135,19 +137,19 @@ struct PlanQuestion {
 /// Begins the attempt that asks `question`.
 async fn start(question: PlanQuestion, llm: LlmClient) -> Result<(), StoreError> {
     let PlanQuestion {
-        platform,
+        deployment,
         spec,
         run,
         ..
     } = &question;
-    let begun = platform
+    let begun = deployment
         .store
         .write(CrashPoint::AttemptCreated, async |tx| {
             let work = PlatformWork {
                 subject: AttemptSubject::PlanOpinion,
                 round: run.attempts,
             };
-            begin_run(tx, platform, spec, work).await
+            begin_run(tx, deployment, spec, work).await
         });
     let attempt = begun.await?;
     let (id, name) = (
@@ -169,14 +171,14 @@ struct AskedOpinion {
 }
 
 impl AskedOpinion {
-    fn of(platform: &Deployment, run: &PhaseRun) -> Self {
-        let routes = platform.llm.as_ref().map(|llm| &llm.routes);
+    fn of(deployment: &Deployment, run: &PhaseRun) -> Self {
+        let routes = deployment.llm.as_ref().map(|llm| &llm.routes);
         let named = |name| routes.map(|routes| routes.route_named(name).model.clone());
         let judge = named(RouteName::Judge);
         Self {
             input_digest: run.input_digest.clone(),
             is_same_model: judge == named(RouteName::Agent),
-            model: judge.unwrap_or_else(|| platform.model_label.clone()),
+            model: judge.unwrap_or_else(|| deployment.model_label.clone()),
         }
     }
 }
@@ -208,12 +210,12 @@ fn reason(error: OpinionError) -> String {
 
 async fn ask(question: &PlanQuestion, llm: &LlmClient) -> Result<PlanOpinion, OpinionError> {
     let PlanQuestion {
-        platform,
+        deployment,
         spec,
         run,
         tasks,
     } = question;
-    let runs = platform
+    let runs = deployment
         .store
         .read(async |tx| phases::of_spec(tx, spec.id).await);
     let requirements = phase_output::<RequirementsOutput>(&runs.await?, Phase::Requirements)?;
@@ -239,7 +241,7 @@ async fn ask(question: &PlanQuestion, llm: &LlmClient) -> Result<PlanOpinion, Op
     };
     let caller = MeteredCaller {
         caller: &caller,
-        meter: platform,
+        meter: deployment,
     };
     let opinion: PlanOpinion = ask_structured(llm, caller, &asked).await?;
     Ok(grounded_opinion(opinion, tasks))
@@ -250,7 +252,7 @@ fn prompt(
     requirements: Option<&RequirementsOutput>,
     tasks: &TasksOutput,
 ) -> Result<String, minijinja::Error> {
-    let all = requirements.map_or(&[][..], |output| &phase_output.requirements);
+    let all = requirements.map_or(&[][..], |output| &output.requirements);
     let criteria = all.iter().flat_map(|requirement| {
         let numbered = requirement.acceptance_criteria.iter().enumerate();
         numbered.map(|(n, text)| context! { id => criterion_id(&requirement.id, n + 1), text })
@@ -291,14 +293,18 @@ async fn end(
     attempt: AttemptId,
     said: Result<PlanOpinion, String>,
 ) -> Result<(), StoreError> {
-    let PlanQuestion { platform, spec, .. } = question;
-    let asked = AskedOpinion::of(platform, &question.run);
-    let ended = platform.store.write(CrashPoint::AttemptEnded, async |tx| {
-        if !end_run(tx, attempt, RunEnding::Done).await? {
-            return Ok(());
-        }
-        keep(tx, spec, &asked, said).await
-    });
+    let PlanQuestion {
+        deployment, spec, ..
+    } = question;
+    let asked = AskedOpinion::of(deployment, &question.run);
+    let ended = deployment
+        .store
+        .write(CrashPoint::AttemptEnded, async |tx| {
+            if !end_run(tx, attempt, RunEnding::Done).await? {
+                return Ok(());
+            }
+            keep(tx, spec, &asked, said).await
+        });
     ended.await
 }
 

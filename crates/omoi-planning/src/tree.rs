@@ -32,14 +32,18 @@ static READ: ByCommit<RepositoryFacts> = Mutex::new(Vec::new());
 /// The tracked files at `commit`. Items come by the hundred and trees have many files: each tree
 /// is listed once.
 pub(crate) async fn tracked(
-    platform: &Deployment,
+    deployment: &Deployment,
     project: ProjectId,
     commit: &ObjectId,
 ) -> Result<Arc<RepoPaths>, IntakeError> {
     if let Some(found) = kept(&LISTED, commit) {
         return Ok(found);
     }
-    let entries = platform.project_mirror(project).await?.list_tree(commit).await?;
+    let entries = deployment
+        .project_mirror(project)
+        .await?
+        .list_tree(commit)
+        .await?;
     let paths = entries.iter().map(|entry| entry.path.to_string());
     let paths = Arc::new(RepoPaths::new(paths));
     keep(&LISTED, commit, &paths);
@@ -48,15 +52,15 @@ pub(crate) async fn tracked(
 
 /// All that the gates hold claims about the spec's repository against.
 pub(crate) async fn facts(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
 ) -> Result<Arc<RepositoryFacts>, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
     if let Some(found) = kept(&READ, &base) {
         return Ok(found);
     }
-    let paths = tracked(platform, spec.project_id, &base).await?;
-    let mirror = platform.project_mirror(spec.project_id).await?;
+    let paths = tracked(deployment, spec.project_id, &base).await?;
+    let mirror = deployment.project_mirror(spec.project_id).await?;
     let texts = texts_of_commit(&mirror, &base).await?;
     let facts = Arc::new(repository_facts((*paths).clone(), &texts, &survey(spec)?));
     keep(&READ, &base, &facts);
@@ -78,9 +82,12 @@ fn kept<T>(cache: &ByCommit<T>, commit: &ObjectId) -> Option<Arc<T>> {
 }
 
 /// The tracked files at the spec's base commit.
-pub(crate) async fn of_spec(platform: &Deployment, spec: &Spec) -> Result<Arc<RepoPaths>, BoxError> {
+pub(crate) async fn of_spec(
+    deployment: &Deployment,
+    spec: &Spec,
+) -> Result<Arc<RepoPaths>, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
-    Ok(tracked(platform, spec.project_id, &base).await?)
+    Ok(tracked(deployment, spec.project_id, &base).await?)
 }
 
 /// The survey stored with the spec.

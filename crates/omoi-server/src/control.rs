@@ -35,7 +35,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 #[derive(Clone)]
 pub struct ControlSurface {
     /// The platform.
-    pub platform: Deployment,
+    pub deployment: Deployment,
     /// The machine, for surveys.
     pub host: HostEnvironment,
     /// The configuration of this process.
@@ -79,13 +79,13 @@ pub fn router(surface: ControlSurface) -> Router {
 impl ControlSurface {
     /// The scope of who asks: whoever holds the token of the data folder.
     fn tenant(&self) -> Tenant {
-        self.platform.store.acting_as(Actor::Local)
+        self.deployment.store.acting_as(Actor::Local)
     }
 
     /// Reads repositories for who asks.
     fn repositories(&self) -> RepositoryReader<'_> {
         RepositoryReader {
-            platform: &self.platform,
+            deployment: &self.deployment,
             host: &self.host,
             config: &self.config,
         }
@@ -109,23 +109,23 @@ async fn guard(
 async fn status(State(surface): Surface) -> Json<ProcessStatus> {
     Json(ProcessStatus {
         loops: surface.reconcilers.iter().map(loop_status).collect(),
-        stall: disk_stall(&surface.platform),
+        stall: disk_stall(&surface.deployment),
         ..surface.status
     })
 }
 
-fn disk_stall(platform: &Deployment) -> Option<DiskStall> {
-    let for_ms = |since| platform.clock.now().since(since).as_millis() as u64;
-    if let Some(stalled) = platform.store.store().stalled() {
+fn disk_stall(deployment: &Deployment) -> Option<DiskStall> {
+    let for_ms = |since| deployment.clock.now().since(since).as_millis() as u64;
+    if let Some(stalled) = deployment.store.store().stalled() {
         return Some(DiskStall {
             ms: for_ms(stalled.since),
             reason: "the disk of the database is full or takes no writes".to_owned(),
         });
     }
-    let DiskShortage { since, low } = platform.disk_shortage()?;
+    let DiskShortage { since, low } = deployment.disk_shortage()?;
     let mib = |bytes: u64| bytes >> 20;
     // What runs is let finish, however long it takes.
-    let ms = match platform.running.has_sandboxes() {
+    let ms = match deployment.running.has_sandboxes() {
         true => 0,
         false => for_ms(since),
     };
@@ -133,7 +133,7 @@ fn disk_stall(platform: &Deployment) -> Option<DiskStall> {
         ms,
         reason: format!(
             "the disk below `{}` has {} MiB free, and work begins with {} MiB",
-            platform.data.root_folder().display(),
+            deployment.data.root_folder().display(),
             mib(low.free_bytes),
             mib(low.floor_bytes)
         ),

@@ -20,7 +20,7 @@ use crate::auth::{same, token};
 #[derive(Clone)]
 pub struct ProbeSurface {
     /// The platform.
-    pub platform: Deployment,
+    pub deployment: Deployment,
     /// The reconcilers of this process.
     pub reconcilers: Vec<StatusReader>,
     /// The token of the data folder, which metrics are told for.
@@ -37,14 +37,17 @@ pub fn router(probes: ProbeSurface) -> Router {
 }
 
 async fn ready(State(probes): State<ProbeSurface>) -> (StatusCode, String) {
-    match head(&probes.platform).await {
+    match head(&probes.deployment).await {
         Ok(_) => (StatusCode::OK, "ready\n".to_owned()),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
     }
 }
 
-async fn head(platform: &Deployment) -> Result<i64, StoreError> {
-    platform.store.read(async |tx| events::head(tx).await).await
+async fn head(deployment: &Deployment) -> Result<i64, StoreError> {
+    deployment
+        .store
+        .read(async |tx| events::head(tx).await)
+        .await
 }
 
 async fn metrics(State(probes): State<ProbeSurface>, headers: HeaderMap) -> (StatusCode, String) {
@@ -68,7 +71,7 @@ struct Counts {
 }
 
 async fn rendered(probes: &ProbeSurface) -> Result<String, StoreError> {
-    let counted = probes.platform.store.read(async |tx| {
+    let counted = probes.deployment.store.read(async |tx| {
         Ok::<_, StoreError>(Counts {
             n_events: events::head(tx).await?,
             tasks: tasks::count_by_status(tx).await?,
@@ -93,7 +96,7 @@ async fn rendered(probes: &ProbeSurface) -> Result<String, StoreError> {
     let _ = writeln!(
         out,
         "omoi_sandboxes_running {}",
-        probes.platform.running.attempt_ids().len()
+        probes.deployment.running.attempt_ids().len()
     );
     let _ = writeln!(out, "# TYPE omoi_reconciler_ticks_total counter");
     for reader in &probes.reconcilers {

@@ -22,7 +22,7 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
     async fn from_request(request: Request, state: &WorkerSurface) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let own = token(&parts.headers).unwrap_or_default();
-        let mask = state.platform.mask.with_secret(own);
+        let mask = state.deployment.mask.with_secret(own);
         let request = Request::from_parts(parts.clone(), body);
         let bytes = match Bytes::from_request(request, state).await {
             Ok(bytes) => bytes,
@@ -31,10 +31,11 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
             }
         };
         // A report can be large enough to hold up all others of its thread.
-        let lifecycle = &state.platform.lifecycle;
+        let lifecycle = &state.deployment.lifecycle;
         let masked = lifecycle.run_blocking("mask a report", move || masked(bytes, &mask));
         let body = Body::from(masked.await?);
-        let JsonBody(report) = JsonBody::from_request(Request::from_parts(parts, body), state).await?;
+        let JsonBody(report) =
+            JsonBody::from_request(Request::from_parts(parts, body), state).await?;
         Ok(Self(report))
     }
 }

@@ -46,7 +46,7 @@ const REPORT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 #[derive(Clone)]
 pub struct WorkerSurface {
     /// The platform.
-    pub platform: Deployment,
+    pub deployment: Deployment,
     /// The model gateway, or why there is none.
     pub gateway: Result<ModelGateway, String>,
 }
@@ -65,7 +65,7 @@ pub async fn serve_workers(
     let served = axum::serve(listener, router).with_graceful_shutdown(stop);
     let served = served.await;
     if let Ok(gateway) = &surface.gateway {
-        let clock = surface.platform.clock.as_ref();
+        let clock = surface.deployment.clock.as_ref();
         if with_deadline(clock, DRAIN_MAX, gateway.drain_questions())
             .await
             .is_err()
@@ -127,7 +127,7 @@ async fn guard(
     let path = request.uri().path();
     if !TAKEN_LATE.iter().any(|late| path.ends_with(late)) {
         let report = path.rsplit('/').next().unwrap_or_default();
-        intake::expect_live(&s.platform, &attempt, report).await?;
+        intake::expect_live(&s.deployment, &attempt, report).await?;
     }
     request.extensions_mut().insert(Arc::new(attempt));
     Ok(next.run(request).await)
@@ -135,7 +135,7 @@ async fn guard(
 
 async fn authenticate(s: &WorkerSurface, headers: &HeaderMap) -> Result<Attempt, ApiError> {
     let token = token(headers).ok_or_else(ApiError::unauthorized)?;
-    Ok(intake::authenticate_worker(&s.platform, token).await?)
+    Ok(intake::authenticate_worker(&s.deployment, token).await?)
 }
 
 type Surface = State<WorkerSurface>;
@@ -147,7 +147,7 @@ async fn report_started(
     Extension(attempt): Caller,
     Reported(_): Reported<ReportStarted>,
 ) -> Result<StatusCode, ApiError> {
-    intake::report_started(&s.platform, attempt.id).await?;
+    intake::report_started(&s.deployment, attempt.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -157,7 +157,7 @@ async fn report_events(
     Reported(body): Reported<ReportEvents>,
 ) -> Answer<EventsAck> {
     Ok(Json(
-        intake::report_events(&s.platform, &attempt, body).await?,
+        intake::report_events(&s.deployment, &attempt, body).await?,
     ))
 }
 
@@ -166,7 +166,9 @@ async fn report_heartbeat(
     Extension(attempt): Caller,
     Reported(_): Reported<ReportHeartbeat>,
 ) -> Answer<HeartbeatAck> {
-    Ok(Json(intake::report_heartbeat(&s.platform, attempt.id).await?))
+    Ok(Json(
+        intake::report_heartbeat(&s.deployment, attempt.id).await?,
+    ))
 }
 
 #[derive(Deserialize)]
@@ -181,7 +183,9 @@ async fn list_messages(
     Extension(attempt): Caller,
 ) -> Answer<Vec<InboxMessage>> {
     let wait = Duration::from_secs(query.wait);
-    Ok(Json(intake::read_messages(&s.platform, &attempt, wait).await?))
+    Ok(Json(
+        intake::read_messages(&s.deployment, &attempt, wait).await?,
+    ))
 }
 
 async fn ack_messages(
@@ -189,7 +193,7 @@ async fn ack_messages(
     Extension(attempt): Caller,
     Reported(body): Reported<AckMessages>,
 ) -> Result<StatusCode, ApiError> {
-    intake::ack_messages(&s.platform, &attempt, body).await?;
+    intake::ack_messages(&s.deployment, &attempt, body).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -198,7 +202,7 @@ async fn commit_turn(
     Extension(attempt): Caller,
     Reported(body): Reported<CommitTurn>,
 ) -> Result<StatusCode, ApiError> {
-    intake::commit_turn(&s.platform, &attempt, body).await?;
+    intake::commit_turn(&s.deployment, &attempt, body).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -207,11 +211,13 @@ async fn submit_item(
     Extension(attempt): Caller,
     Reported(body): Reported<SubmitItem>,
 ) -> Answer<ItemAck> {
-    Ok(Json(items::submit_item(&s.platform, &attempt, body).await?))
+    Ok(Json(
+        items::submit_item(&s.deployment, &attempt, body).await?,
+    ))
 }
 
 async fn finish_phase(State(s): Surface, Extension(attempt): Caller) -> Answer<DoneAck> {
-    Ok(Json(items::done(&s.platform, &attempt).await?))
+    Ok(Json(items::done(&s.deployment, &attempt).await?))
 }
 
 async fn report_discovery(
@@ -219,7 +225,9 @@ async fn report_discovery(
     Extension(attempt): Caller,
     Reported(body): Reported<ReportDiscovery>,
 ) -> Answer<DiscoveryAck> {
-    Ok(Json(discovery::report_discovery(&s.platform, &attempt, body).await?))
+    Ok(Json(
+        discovery::report_discovery(&s.deployment, &attempt, body).await?,
+    ))
 }
 
 async fn complete_attempt(
@@ -227,9 +235,9 @@ async fn complete_attempt(
     Extension(attempt): Caller,
     Reported(body): Reported<ReportComplete>,
 ) -> Answer<CompleteAck> {
-    match intake::complete_attempt(&s.platform, &attempt, body).await {
+    match intake::complete_attempt(&s.deployment, &attempt, body).await {
         Err(IntakeError::Superseded) => {
-            intake::expect_live(&s.platform, &attempt, "complete").await?;
+            intake::expect_live(&s.deployment, &attempt, "complete").await?;
             return Err(IntakeError::Superseded.into());
         }
         done => done?,
@@ -243,7 +251,7 @@ async fn complete_attempt(
 async fn call_model(State(s): Surface, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let attempt = authenticate(&s, &parts.headers).await?;
-    intake::expect_live(&s.platform, &attempt, "model").await?;
+    intake::expect_live(&s.deployment, &attempt, "model").await?;
     let gateway = match &s.gateway {
         Ok(gateway) => gateway,
         Err(why) => return Ok(response(GatewayReply::no_model(why))),
@@ -251,8 +259,11 @@ async fn call_model(State(s): Surface, request: Request) -> Result<Response, Api
     let body: Bytes = axum::body::to_bytes(body, REQUEST_BYTES_MAX + 1)
         .await
         .map_err(|_| ApiError::bad_request("the request is larger than 10 MiB"))?;
-    let caller = s.platform.store.read(async |tx| model_caller(tx, &attempt).await);
-    let caller = model_caller.await?;
+    let caller = s
+        .deployment
+        .store
+        .read(async |tx| model_caller(tx, &attempt).await);
+    let caller = caller.await?;
     let path = parts.uri.path().to_owned();
     let request = GatewayRequest {
         method: parts.method,
@@ -260,7 +271,7 @@ async fn call_model(State(s): Surface, request: Request) -> Result<Response, Api
         headers: parts.headers,
         body,
     };
-    Ok(response(gateway.handle_request(&model_caller, request).await))
+    Ok(response(gateway.handle_request(&caller, request).await))
 }
 
 fn response(reply: GatewayReply) -> Response {

@@ -20,7 +20,7 @@ use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, NewClaim, QueueScan, Task};
 use omoi_store::tickets::Ticket;
 use omoi_store::{
-    StoreOptions, Row as _, ServerOptions, Store, StoreError, Tenant, Tx, projects, specs, tickets,
+    Row as _, ServerOptions, Store, StoreError, StoreOptions, Tenant, Tx, projects, specs, tickets,
 };
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::raw_connection::RawConnection;

@@ -18,7 +18,7 @@ use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
 use omoi_store::tasks::{self, QueueScan};
-use omoi_store::{StoreOptions, ServerOptions, Store, Tenant, Tx, projects, specs, tickets};
+use omoi_store::{ServerOptions, Store, StoreOptions, Tenant, Tx, projects, specs, tickets};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::sample_rows;
 use uuid::Uuid;

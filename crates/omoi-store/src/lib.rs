@@ -34,6 +34,6 @@ pub mod tickets;
 pub use column::{Args, Column, Json};
 pub use dialect::DatabaseRow;
 pub use error::StoreError;
-pub use open::{StoreOptions, ServerOptions, StalledDisk, Store, SystemStore, Tenant, TenantScope};
+pub use open::{ServerOptions, StalledDisk, Store, StoreOptions, SystemStore, Tenant, TenantScope};
 pub use row::Row;
 pub use tx::Tx;

@@ -33,9 +33,11 @@ use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::attempt::{CreatedAttempt, NewAttempt, insert_attempt};
 use omoi_execution::consume::EventConsumer;
+use omoi_execution::deployment::{
+    DataDir, DeploymentParts, GuardedPlaces, RunningAttempts, WorkScope,
+};
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::metering::HeldCalls;
-use omoi_execution::platform::{DataDir, GuardedPlaces, DeploymentParts, RunningAttempts, WorkScope};
 use omoi_execution::spec_files::SpecFiles;
 use omoi_execution::{Deployment, intake};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
@@ -52,7 +54,7 @@ use omoi_store::projects::{self, NumberCounter};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
-use omoi_store::{Json, StoreOptions, Store, StoreError, Tx, sandboxes};
+use omoi_store::{Json, Store, StoreError, StoreOptions, Tx, sandboxes};
 
 use leftovers::Leftovers;
 pub use watched::WatchedDeployment;
@@ -76,7 +78,7 @@ const POINT: CrashPoint = CrashPoint::TaskMoved;
 /// says that they are meant, and an outbox that a reader could not follow to its end.
 pub struct TestDeployment {
     /// What reconcilers are given.
-    pub platform: Deployment,
+    pub deployment: Deployment,
     /// Its time, which the test moves.
     pub clock: ManualClock,
     /// The spec to work on, `working` with its planning behind it.
@@ -104,7 +106,10 @@ impl TestDeployment {
 
     /// One on `database`, with some parts changed.
     #[expect(clippy::disallowed_methods, reason = "a test runs the git it finds")]
-    pub async fn on_database(database: TestDatabase, change: impl FnOnce(&mut DeploymentParts)) -> Self {
+    pub async fn on_database(
+        database: TestDatabase,
+        change: impl FnOnce(&mut DeploymentParts),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(START);
         let (rng, told) = (Rng::seeded(7), clock.clone());
@@ -144,10 +149,10 @@ impl TestDeployment {
             mask: SecretMask::new([KNOWN_SECRET]),
         };
         change(&mut parts);
-        let platform = Deployment::new(parts);
-        let (spec, ticket, base) = world(&platform).await.unwrap();
+        let deployment = Deployment::new(parts);
+        let (spec, ticket, base) = world(&deployment).await.unwrap();
         Self {
-            platform,
+            deployment,
             clock,
             spec,
             ticket,
@@ -169,7 +174,7 @@ impl TestDeployment {
         &self,
         change: impl AsyncFnOnce(&mut Tx) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut tx = self.platform.store.begin_write().await?;
+        let mut tx = self.deployment.store.begin_write().await?;
         let value = change(&mut tx).await?;
         tx.commit(POINT).await?;
         Ok(value)
@@ -182,7 +187,7 @@ impl TestDeployment {
 
     /// A transaction that reads.
     pub async fn read_tx(&self) -> Tx {
-        self.platform.store.begin_read().await.unwrap()
+        self.deployment.store.begin_read().await.unwrap()
     }
 
     /// Goes on with a spec of its own in the same project.
@@ -253,7 +258,7 @@ impl TestDeployment {
                 fence: task.fence,
                 base_sha: task.base_sha.clone(),
             };
-            let created = insert_attempt(tx, &self.platform, new).await?;
+            let created = insert_attempt(tx, &self.deployment, new).await?;
             task.attempt_id = Some(created.attempt.id);
             tasks::transition(tx, &mut task, TaskStatus::Claiming, None).await?;
             Ok(created)
@@ -285,7 +290,7 @@ impl TestDeployment {
     pub async fn run_task(&self, id: TaskId) -> CreatedAttempt {
         let created = self.claim_task(id).await.unwrap();
         self.bind_sandbox(&created.attempt).await.unwrap();
-        intake::report_started(&self.platform, created.attempt.id)
+        intake::report_started(&self.deployment, created.attempt.id)
             .await
             .unwrap();
         created
@@ -308,7 +313,11 @@ impl TestDeployment {
 
     /// A commit on top of the task's base that changes one file.
     pub async fn commit_work(&self, path: &str) -> ObjectId {
-        let mirror = self.platform.project_mirror(self.spec.project_id).await.unwrap();
+        let mirror = self
+            .deployment
+            .project_mirror(self.spec.project_id)
+            .await
+            .unwrap();
         let change = FileChange {
             path: RepoPath::new(path).unwrap(),
             content: Some(b"new\n".to_vec()),
@@ -321,7 +330,11 @@ impl TestDeployment {
 
     /// A commit on top of `parent` where `path` holds `text`; none removes it.
     pub async fn commit_on(&self, parent: &ObjectId, path: &str, text: Option<&str>) -> ObjectId {
-        let mirror = self.platform.project_mirror(self.spec.project_id).await.unwrap();
+        let mirror = self
+            .deployment
+            .project_mirror(self.spec.project_id)
+            .await
+            .unwrap();
         let change = FileChange {
             path: RepoPath::new(path).unwrap(),
             content: text.map(|text| text.as_bytes().to_vec()),
@@ -334,7 +347,11 @@ impl TestDeployment {
 
     /// A merge commit of `parents` with the tree of `like`.
     pub async fn merge_commit(&self, parents: &[&ObjectId], like: &ObjectId) -> ObjectId {
-        let mirror = self.platform.project_mirror(self.spec.project_id).await.unwrap();
+        let mirror = self
+            .deployment
+            .project_mirror(self.spec.project_id)
+            .await
+            .unwrap();
         let tree = mirror.tree_of(like).await.unwrap();
         let parents: Vec<_> = parents.iter().map(|p| (*p).clone()).collect();
         mirror
@@ -345,7 +362,11 @@ impl TestDeployment {
 
     /// Where a branch of the mirror stands.
     pub async fn branch_head(&self, name: &str) -> Option<ObjectId> {
-        let mirror = self.platform.project_mirror(self.spec.project_id).await.unwrap();
+        let mirror = self
+            .deployment
+            .project_mirror(self.spec.project_id)
+            .await
+            .unwrap();
         let name = omoi_git::refname::RefName::from_branch(name).unwrap();
         mirror.read_ref(&name).await.unwrap()
     }
@@ -414,14 +435,14 @@ pub async fn start_commit(mirror: &Mirror) -> ObjectId {
 }
 
 /// A working spec with a ticket, and a mirror that holds its base commit.
-async fn world(platform: &Deployment) -> Result<(Spec, Ticket, ObjectId), StoreError> {
-    let mut tx = platform.store.begin_write().await?;
+async fn world(deployment: &Deployment) -> Result<(Spec, Ticket, ObjectId), StoreError> {
+    let mut tx = deployment.store.begin_write().await?;
     let project = projects::ensure(&mut tx, "repo", "/repo").await?;
     // Tests number their tasks themselves, from 1.
     for counter in [NumberCounter::Ticket, NumberCounter::Task] {
         projects::take_numbers(&mut tx, project.id, counter, 100_000).await?;
     }
-    let mirror = platform.project_mirror(project.id).await.unwrap();
+    let mirror = deployment.project_mirror(project.id).await.unwrap();
     let base = start_commit(&mirror).await;
     let spec = Spec {
         title: "Tags".to_owned(),

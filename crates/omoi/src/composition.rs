@@ -17,10 +17,12 @@ use omoi_delivery::validator::Validator;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
 use omoi_execution::consume::{self, EventConsumer};
+use omoi_execution::deployment::{
+    DataDir, Deployment, DeploymentParts, RunningAttempts, WorkScope,
+};
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::metering::HeldCalls;
-use omoi_execution::platform::{DataDir, DeploymentParts, Deployment, RunningAttempts, WorkScope};
 use omoi_execution::reaper::{Reaper, clear_away};
 use omoi_git::process::Git;
 use omoi_planning::planner::Planner;
@@ -38,7 +40,7 @@ use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::WorkerSurface;
 use omoi_store::deployment::{self, DataFolder};
 use omoi_store::dialect::Backend;
-use omoi_store::{StoreOptions, Store, StoreError, Tx};
+use omoi_store::{Store, StoreError, StoreOptions, Tx};
 
 use self::machine::{choose_sandbox, environment_variable, guarded_places};
 use self::model_setup::ModelSetup;
@@ -138,7 +140,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let models = model_setup::start_models(&start, &handle, &clock, &rng).await?;
     let token = folder.control_token(&rng)?;
     let path_variable = environment_variable(&start.sources, "PATH");
-    let platform = Deployment::new(DeploymentParts {
+    let deployment = Deployment::new(DeploymentParts {
         store: store.tenant(OrgId::LOCAL),
         clock: clock.clone(),
         rng: rng.fork(),
@@ -161,13 +163,13 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         mask: start.config.secret_mask().with_secret(&token),
     });
     let reconcilers: Vec<StatusReader> = match start.roles.orchestrator {
-        true => start_loops(&platform, &models, &bus)?,
+        true => start_loops(&deployment, &models, &bus)?,
         false => Vec::new(),
     };
-    consume::publish_commits(&platform, &bus);
+    consume::publish_commits(&deployment, &bus);
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
     let surface = ControlSurface {
-        platform: platform.clone(),
+        deployment: deployment.clone(),
         host: host_toolchain(&start.sources),
         config: start.config.clone(),
         token: token.clone(),
@@ -206,7 +208,7 @@ fn claim_folder(
 /// The routes of a process: probes in every role, the control surface where it answers people.
 fn process_router(roles: ProcessRoles, surface: ControlSurface) -> Router {
     let probes = omoi_server::probes::router(ProbeSurface {
-        platform: surface.platform.clone(),
+        deployment: surface.deployment.clone(),
         reconcilers: surface.reconcilers.clone(),
         token: surface.token.clone(),
     });
@@ -252,23 +254,28 @@ async fn join_deployment(
 
 /// Answers workers and starts the reconcilers; returns what tells how they are.
 fn start_loops(
-    platform: &Deployment,
+    deployment: &Deployment,
     models: &ModelSetup,
     bus: &Arc<dyn Bus>,
 ) -> anyhow::Result<Vec<StatusReader>> {
     let surface = WorkerSurface {
-        platform: platform.clone(),
-        gateway: models.open_gateway(platform),
+        deployment: deployment.clone(),
+        gateway: models.open_gateway(deployment),
     };
-    let listener = listeners::bind_socket(&platform.data.worker_socket(), 0o666)?;
+    let listener = listeners::bind_socket(&deployment.data.worker_socket(), 0o666)?;
     // Agents hand in what they have when the process is to stop.
-    let served = omoi_server::worker::serve_workers(listener, surface, platform.clone().work_ended());
+    let served =
+        omoi_server::worker::serve_workers(listener, surface, deployment.clone().work_ended());
     let served = async move { Ok(served.await?) };
-    platform
+    deployment
         .lifecycle
         .spawn("worker socket", SpawnKind::Critical, served);
-    clear_away(platform).map_err(|error| anyhow!(error))?;
-    Ok(consume::start_consumers(platform, bus, loop_consumers(platform)))
+    clear_away(deployment).map_err(|error| anyhow!(error))?;
+    Ok(consume::start_consumers(
+        deployment,
+        bus,
+        loop_consumers(deployment),
+    ))
 }
 
 /// What `GET /status` says.
@@ -333,14 +340,14 @@ fn folder_taken(folder: &OpenedFolder) -> anyhow::Error {
 }
 
 /// Every reconciler of an orchestrator; the registry in `omoi-domain` says what wakes each.
-fn loop_consumers(platform: &Deployment) -> Vec<Box<dyn EventConsumer>> {
+fn loop_consumers(deployment: &Deployment) -> Vec<Box<dyn EventConsumer>> {
     vec![
-        Box::new(Reaper::new(platform.clone())),
-        Box::new(Planner::new(platform.clone())),
-        Box::new(Dispatcher::new(platform.clone())),
-        Box::new(Validator::new(platform.clone())),
-        Box::new(Merger::new(platform.clone())),
-        Box::new(Finisher::new(platform.clone())),
+        Box::new(Reaper::new(deployment.clone())),
+        Box::new(Planner::new(deployment.clone())),
+        Box::new(Dispatcher::new(deployment.clone())),
+        Box::new(Validator::new(deployment.clone())),
+        Box::new(Merger::new(deployment.clone())),
+        Box::new(Finisher::new(deployment.clone())),
     ]
 }
 

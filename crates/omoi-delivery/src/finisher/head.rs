@@ -24,13 +24,13 @@ use omoi_store::{StoreError, Tx, requirements};
 use super::hand_over::hand_over;
 use super::reopen::{red_tasks, reopen_all};
 use super::{ablation, stop_spec};
-use crate::receipts::{self, CheckRun};
+use crate::receipts::{self, CheckBatch};
 use crate::suite::{CommitAt, fault_after_merge};
 
 /// A head under proof.
 #[derive(Clone, Copy)]
 pub(super) struct HeadProof<'a> {
-    pub(super) platform: &'a Deployment,
+    pub(super) deployment: &'a Deployment,
     pub(super) spec: &'a Spec,
     pub(super) attempt: AttemptId,
     pub(super) mirror: &'a Mirror,
@@ -39,15 +39,15 @@ pub(super) struct HeadProof<'a> {
 
 /// Proves the head and hands the branch over, or says what is red.
 pub(super) async fn finish_spec(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     attempt: AttemptId,
 ) -> Result<(), BoxError> {
-    let mirror = platform.project_mirror(spec.project_id).await?;
-    let head = ensure_for(platform, &mirror, spec).await?;
-    let store = &platform.store;
+    let mirror = deployment.project_mirror(spec.project_id).await?;
+    let head = ensure_for(deployment, &mirror, spec).await?;
+    let store = &deployment.store;
     let checks = store.read(async |tx| final_checks(tx, spec).await).await?;
-    let run = CheckRun {
+    let run = CheckBatch {
         spec,
         attempt,
         stage: CheckStage::Head,
@@ -55,9 +55,9 @@ pub(super) async fn finish_spec(
         checks,
         task: None,
     };
-    let receipts = receipts::run_checks(platform, run).await?;
+    let receipts = receipts::run_checks(deployment, run).await?;
     let proof = HeadProof {
-        platform,
+        deployment,
         spec,
         attempt,
         mirror: &mirror,
@@ -90,8 +90,8 @@ impl HeadProof<'_> {
             .iter()
             .filter(|(check, _)| check.kind != CheckKind::Proof);
         let others: Vec<(Check, Receipt)> = others.cloned().collect();
-        let fault = fault_after_merge(self.platform, self.at(), &others).await?;
-        let store = &self.platform.store;
+        let fault = fault_after_merge(self.deployment, self.at(), &others).await?;
+        let store = &self.deployment.store;
         let head = store.read(async |tx| {
             let tasks = tasks::of_spec(tx, self.spec.id).await?;
             Ok::<_, StoreError>(StandingHead {
@@ -108,8 +108,8 @@ impl HeadProof<'_> {
     }
 
     async fn result(self, receipts: &[(Check, Receipt)]) -> Result<HeadResult, BoxError> {
-        let fault = fault_after_merge(self.platform, self.at(), receipts).await?;
-        let store = &self.platform.store;
+        let fault = fault_after_merge(self.deployment, self.at(), receipts).await?;
+        let store = &self.deployment.store;
         let criteria = store.read(async |tx| criteria_at_head(tx, self.spec, receipts).await);
         let criteria = criteria.await?;
         Ok(HeadResult {
@@ -131,7 +131,7 @@ impl HeadProof<'_> {
     /// Ends the attempt, and the spec with it.
     async fn stop(self, stop: SpecStop) -> Result<(), BoxError> {
         info!(spec.id = %self.spec.id, "SPEC-{} stops: {}", self.spec.number, stop.reason);
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         let stopped = store.write(CrashPoint::SpecMoved, async |tx| {
             match end_run(tx, self.attempt, RunEnding::Done).await? {
                 true => stop_spec(tx, self.spec, stop).await,

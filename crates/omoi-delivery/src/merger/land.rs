@@ -6,8 +6,8 @@ use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, MergeId};
 use omoi_domain::lifecycle::merge::{
-    ConflictedWork, MergeAction, MergedTree, ResolvedWork, check_merge, judge_merged_tree,
-    land_merge, land_resolved, resolve_conflict, restart_merge,
+    ConflictedWork, MergeAction, MergedTree, ResolvedWork, check_merge, close_after_landing,
+    judge_merged_tree, land_merge, land_resolved, resolve_conflict, restart_merge,
 };
 use omoi_domain::task::UnmetCode;
 use omoi_execution::Deployment;
@@ -26,7 +26,7 @@ use omoi_store::{Json, StoreError};
 use super::candidate::{MergeCandidate, TargetHead, forecast_scores, make_candidate};
 use super::tries;
 use crate::branch::move_task_branch;
-use crate::receipts::{self, CheckRun};
+use crate::receipts::{self, CheckBatch};
 use crate::suite::{CommitAt, fault_after_merge};
 
 /// Why a merge starts over when somebody else moved the branch meanwhile.
@@ -35,7 +35,7 @@ const TARGET_MOVED: &str = "the target moved";
 /// One entry that has its turn.
 #[derive(Clone, Copy)]
 pub(super) struct MergeTurn<'a> {
-    pub(super) platform: &'a Deployment,
+    pub(super) deployment: &'a Deployment,
     pub(super) spec: &'a Spec,
     pub(super) attempt: AttemptId,
     /// The task whose commits it lands, as the turn began.
@@ -43,9 +43,9 @@ pub(super) struct MergeTurn<'a> {
 }
 
 /// Lands the entry, refuses it, or hands its conflict to a task.
-pub(super) async fn land_merge(turn: MergeTurn<'_>, mut merge: Merge) -> Result<(), BoxError> {
-    let mirror = turn.platform.project_mirror(turn.spec.project_id).await?;
-    let head = ensure_for(turn.platform, &mirror, turn.spec).await?;
+pub(super) async fn take_merge_turn(turn: MergeTurn<'_>, mut merge: Merge) -> Result<(), BoxError> {
+    let mirror = turn.deployment.project_mirror(turn.spec.project_id).await?;
+    let head = ensure_for(turn.deployment, &mirror, turn.spec).await?;
     let target = TargetHead {
         mirror: &mirror,
         head: &head,
@@ -69,21 +69,21 @@ impl MergeTurn<'_> {
         target: TargetHead<'_>,
         commit: &ObjectId,
     ) -> Result<(), BoxError> {
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         let begun = store.write(CrashPoint::MergeMoved, async |tx| {
             let actions = check_merge(commit.as_str().to_owned());
             apply_to_merge(tx, &mut merge, actions).await
         });
         begun.await?;
-        let run = CheckRun {
+        let run = CheckBatch {
             spec: self.spec,
             attempt: self.attempt,
             stage: CheckStage::Merge,
             commit,
-            checks: receipts::of_task(self.platform, self.task, commit).await?,
+            checks: receipts::of_task(self.deployment, self.task, commit).await?,
             task: Some(self.task.id),
         };
-        let receipts = receipts::run_checks(self.platform, run).await?;
+        let receipts = receipts::run_checks(self.deployment, run).await?;
         let tree = match receipts::unmet_checks(UnmetCode::MergeRed, &receipts) {
             None => return self.advance(merge, target, commit).await,
             Some(unmet) => {
@@ -91,7 +91,7 @@ impl MergeTurn<'_> {
                     mirror: target.mirror,
                     commit,
                 };
-                match fault_after_merge(self.platform, at, &receipts).await? {
+                match fault_after_merge(self.deployment, at, &receipts).await? {
                     Some(fault) => MergedTree::Untested { fault },
                     None => MergedTree::Red(unmet),
                 }
@@ -99,9 +99,17 @@ impl MergeTurn<'_> {
         };
         if matches!(tree, MergedTree::Red(_)) {
             // Its next round starts from the merged tree.
-            move_task_branch(self.platform, self.task.id, target.mirror, commit).await?;
+            move_task_branch(self.deployment, self.task.id, target.mirror, commit).await?;
         }
-        info!(merge.id = %merge.id, "The merged tree of TSK-{:03} did not pass", self.task.number);
+        let number = self.task.number;
+        match &tree {
+            MergedTree::Red(_) => {
+                info!(merge.id = %merge.id, "The merged tree of TSK-{number:03} is red");
+            }
+            MergedTree::Untested { fault } => {
+                info!(merge.id = %merge.id, "The merge of TSK-{number:03} waits: {fault}");
+            }
+        }
         let actions = judge_merged_tree(tree, target.head.as_str());
         let (point, ending) = (CrashPoint::MergeEnded, RunEnding::Done);
         let end = TurnEnd {
@@ -146,7 +154,7 @@ impl MergeTurn<'_> {
         commit: &ObjectId,
     ) -> Result<(), BoxError> {
         let brought = self.brought(target, commit).await?;
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         let ended = store.write(CrashPoint::MergeEnded, async |tx| {
             if !end_run(tx, self.attempt, RunEnding::Done).await? {
                 return Ok(());
@@ -162,6 +170,8 @@ impl MergeTurn<'_> {
                 let actions = land_resolved(work, commit.as_str());
                 apply_to_merge(tx, &mut resolved, actions).await?;
             }
+            // Last: what it left out may settle the ticket too.
+            apply_to_merge(tx, &mut merge, close_after_landing()).await?;
             info!(task.id = %self.task.id, "Merged TSK-{:03}", self.task.number);
             Ok::<_, StoreError>(())
         });
@@ -174,7 +184,7 @@ impl MergeTurn<'_> {
         target: TargetHead<'_>,
         commit: &ObjectId,
     ) -> Result<Vec<MergeId>, BoxError> {
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         let resolved = store.read(async |tx| resolved_by(tx, self.task).await);
         let mut brought = Vec::new();
         for merge in resolved.await? {
@@ -188,7 +198,7 @@ impl MergeTurn<'_> {
 
     /// A conflict becomes a task cut from the integration head with the merge begun.
     async fn hand_to_task(self, mut merge: Merge, paths: Vec<String>) -> Result<(), StoreError> {
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         store
             .write(CrashPoint::MergeMoved, async |tx| {
                 if !end_run(tx, self.attempt, RunEnding::Done).await? {
@@ -210,7 +220,7 @@ impl MergeTurn<'_> {
 
     /// Ends the attempt and applies what was decided; nothing, when it is over already.
     async fn end(self, mut merge: Merge, end: TurnEnd) -> Result<(), StoreError> {
-        let store = &self.platform.store;
+        let store = &self.deployment.store;
         store
             .write(end.point, async |tx| {
                 match end_run(tx, self.attempt, end.ending).await? {

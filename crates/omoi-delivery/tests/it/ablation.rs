@@ -15,7 +15,7 @@ use omoi_domain::task::TaskStatus;
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::Git;
 use omoi_store::ablations::{self, Ablation};
-use omoi_store::checks::{self, RunConditions, Receipt};
+use omoi_store::checks::{self, Receipt, RunConditions};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, attempts, events, merges};
 use omoi_testkit::deployment::TestDeployment;
@@ -176,7 +176,11 @@ async fn either_side_of_a_resolved_conflict_is_taken_back_alone() {
     pass(&it).await;
     assert_eq!(verdicts(&it).await, [AblationVerdict::Needed; 2]);
     // Each without its own side only.
-    let mirror = it.platform.project_mirror(it.spec.project_id).await.unwrap();
+    let mirror = it
+        .deployment
+        .project_mirror(it.spec.project_id)
+        .await
+        .unwrap();
     let path = RepoPath::new("file").unwrap();
     let mut left = Vec::new();
     for receipt in receipts(&it, CheckStage::Ablation).await {

@@ -36,10 +36,12 @@ async fn interrupt(it: &TestDeployment, task: &Task, told_by: ToldBy) {
                 error_message: Some(HOW.to_owned()),
                 ..deployment::ended_report(AttemptOutcome::Interrupted, AttemptStopReason::DiskLow)
             };
-            complete_attempt(&it.platform, &attempt, body).await.unwrap();
+            complete_attempt(&it.deployment, &attempt, body)
+                .await
+                .unwrap();
         }
         ToldBy::Platform => {
-            let mut tx = it.platform.store.begin_write().await.unwrap();
+            let mut tx = it.deployment.store.begin_write().await.unwrap();
             let loss = AttemptLoss {
                 state: AttemptState::Interrupted,
                 stop_reason: AttemptStopReason::DiskLow,
@@ -50,7 +52,7 @@ async fn interrupt(it: &TestDeployment, task: &Task, told_by: ToldBy) {
             attempt = omoi_store::attempts::get(&mut tx, attempt.id)
                 .await
                 .unwrap();
-            lose_attempt(&mut tx, &it.platform, &mut attempt, loss)
+            lose_attempt(&mut tx, &it.deployment, &mut attempt, loss)
                 .await
                 .unwrap();
             tx.commit(CrashPoint::AttemptEnded).await.unwrap();

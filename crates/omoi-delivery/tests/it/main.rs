@@ -13,7 +13,7 @@ mod validator;
 
 use tempfile::TempDir;
 
-use omoi_execution::platform::DeploymentParts;
+use omoi_execution::deployment::DeploymentParts;
 use omoi_testkit::deployment::TestDeployment;
 
 /// A deployment whose checks run as plain processes.
@@ -33,7 +33,7 @@ async fn with_parts(change: impl FnOnce(&mut DeploymentParts)) -> (TestDeploymen
 
 /// Runs what a pass began to its end.
 async fn settle(it: &TestDeployment) {
-    it.platform.running.wait_drained().await;
+    it.deployment.running.wait_drained().await;
 }
 
 /// A check that fails for want of a Python package until there is a file at `installed`.

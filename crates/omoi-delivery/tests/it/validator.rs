@@ -9,7 +9,7 @@ use omoi_domain::task::TaskStatus;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
-use omoi_store::checks::{self, Check, RunConditions, Receipt};
+use omoi_store::checks::{self, Check, Receipt, RunConditions};
 use omoi_store::{Json, specs, tasks};
 use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment};
 use omoi_testkit::sample_rows;
@@ -44,10 +44,10 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     })
     .await
     .unwrap();
-    let mut validator = Validator::new(it.platform.clone());
+    let mut validator = Validator::new(it.deployment.clone());
     for _ in 0..8 {
         omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
-        while !it.platform.running.attempt_ids().is_empty() {
+        while !it.deployment.running.attempt_ids().is_empty() {
             tokio::task::yield_now().await;
         }
     }
@@ -69,7 +69,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     .unwrap();
     for _ in 0..3 {
         omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
-        it.platform.running.wait_drained().await;
+        it.deployment.running.wait_drained().await;
     }
     let status = it.task_now(task.id).await.status;
     assert_eq!(
@@ -101,11 +101,11 @@ async fn checks_wait_for_a_slot_like_all_work() {
     // One slot is an agent's.
     let busy = it.add_task(5, &[]).await;
     it.run_task(busy.id).await;
-    let mut validator = Validator::new(it.platform.clone());
+    let mut validator = Validator::new(it.deployment.clone());
     for done in 1..=4 {
         omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
         assert!(it.slots_in_use().await <= 2);
-        it.platform.running.wait_drained().await;
+        it.deployment.running.wait_drained().await;
         let mut completed = 0;
         for id in &ready {
             let status = it.task_now(*id).await.status;
@@ -165,9 +165,9 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
             })
             .await
             .unwrap();
-        let mut validator = Validator::new(it.platform.clone());
+        let mut validator = Validator::new(it.deployment.clone());
         omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
-        it.platform.running.wait_drained().await;
+        it.deployment.running.wait_drained().await;
         let task = it.task_now(found.id).await;
         assert_eq!(task.status, status, "{command} {with_suite}");
         if status == TaskStatus::Failed {
@@ -213,10 +213,10 @@ async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
         .await
         .unwrap();
     }
-    let mut validator = Validator::new(it.platform.clone());
+    let mut validator = Validator::new(it.deployment.clone());
     let (_, failures) =
         omoi_testkit::deployment::tick_with_failures(&mut validator, it.clock.now()).await;
-    it.platform.running.wait_drained().await;
+    it.deployment.running.wait_drained().await;
     let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
     assert_eq!(failed, [broken.label()]);
     let made = omoi_store::attempts::of_task(&mut it.read_tx().await, good.id).await;
@@ -266,7 +266,7 @@ async fn judged(
             fence: 1,
             base_sha: None,
         };
-        let attempt = insert_attempt(tx, &it.platform, new).await?.attempt;
+        let attempt = insert_attempt(tx, &it.deployment, new).await?.attempt;
         let receipt = Receipt {
             id: tx.new_id(),
             org_id: tx.org(),
@@ -294,11 +294,11 @@ async fn judged(
     })
     .await
     .unwrap();
-    let mut validator = Validator::new(it.platform.clone());
+    let mut validator = Validator::new(it.deployment.clone());
     let (_, failures) =
         omoi_testkit::deployment::tick_with_failures(&mut validator, it.clock.now()).await;
     assert!(failures.is_empty());
-    it.platform.running.wait_drained().await;
+    it.deployment.running.wait_drained().await;
     it.task_now(task.id).await
 }
 

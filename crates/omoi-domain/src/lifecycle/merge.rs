@@ -10,7 +10,7 @@ mod take_up;
 
 pub use checked::{MergedTree, check_merge, judge_merged_tree};
 pub use conflict::{ConflictedWork, NewResolution, resolve_conflict};
-pub use landed::{ResolvedWork, land_merge, land_resolved};
+pub use landed::{ResolvedWork, close_after_landing, land_merge, land_resolved};
 pub use queue::{MergeQueue, QueuedMerge, begin_merge, next_merge};
 pub use resolution_lost::{Resolution, resolution_lost};
 pub use restart::{MergeTries, RESTARTS_MAX, restart_merge};

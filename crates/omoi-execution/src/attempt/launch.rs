@@ -32,9 +32,9 @@ use omoi_store::sandboxes::{self, Sandbox};
 use omoi_store::{Json, StoreError, Tx};
 
 use crate::attempt::settle;
-use crate::platform::Deployment;
-use crate::start_failure::{class_of, class_of_start};
+use crate::deployment::Deployment;
 use crate::sandbox_toolchain::SandboxToolchain;
+use crate::start_failure::{class_of, class_of_start};
 use crate::{command, protected};
 
 /// Time between the request to save and the kill.
@@ -127,23 +127,23 @@ enum JobError {
 ///
 /// However it ends, the attempt is settled: a worker that reported its outcome has done so itself;
 /// one that vanished is lost.
-pub fn launch_attempt(platform: &Deployment, job: AttemptJob) {
+pub fn launch_attempt(deployment: &Deployment, job: AttemptJob) {
     let id = job.attempt.id;
-    let held = platform.hold_attempt(id);
-    let platform_ = platform.clone();
-    platform.lifecycle.spawn(
+    let held = deployment.hold_attempt(id);
+    let deployment_ = deployment.clone();
+    deployment.lifecycle.spawn(
         format!("attempt {}", id.short()),
         SpawnKind::Work,
         async move {
             let attempt = job.attempt.clone();
-            let dir = platform_.data.workspace_path(id);
-            let loss = follow_attempt(&platform_, job, &dir).await;
-            if let Err(error) = settle::after_exit(&platform_, &attempt, loss).await {
+            let dir = deployment_.data.workspace_path(id);
+            let loss = follow_attempt(&deployment_, job, &dir).await;
+            if let Err(error) = settle::after_exit(&deployment_, &attempt, loss).await {
                 // The reaper finds the attempt by its lease.
                 warn!(attempt.id = %id, error = %error, "Could not settle attempt `{id}`");
             }
             drop(held);
-            if let Some(provider) = &platform_.sandbox
+            if let Some(provider) = &deployment_.sandbox
                 && let Err(error) = provider.remove_workspace(&dir)
             {
                 warn!(attempt.id = %id, error = %error, "Could not remove the workspace of `{id}`");
@@ -154,25 +154,27 @@ pub fn launch_attempt(platform: &Deployment, job: AttemptJob) {
 }
 
 /// Prepares, launches and waits; returns how the attempt ends if its worker did not tell.
-async fn follow_attempt(platform: &Deployment, job: AttemptJob, dir: &Path) -> AttemptLoss {
+async fn follow_attempt(deployment: &Deployment, job: AttemptJob, dir: &Path) -> AttemptLoss {
     let run = async {
-        let provider = platform.sandbox.as_ref().ok_or(JobError::NoProvider)?;
+        let provider = deployment.sandbox.as_ref().ok_or(JobError::NoProvider)?;
         // Kept until the sandbox has ended.
-        let base = prepare_workspace(platform, &job, dir, provider.as_ref()).await?;
-        bind_sandbox(platform, &job, provider.as_ref()).await?;
-        let launch = sandbox_launch(platform, &job, &base, provider.as_ref())?;
-        let running = provider.launch(launch_attempt).await?;
-        platform.running.set_control(job.attempt.id, running.control());
+        let base = prepare_workspace(deployment, &job, dir, provider.as_ref()).await?;
+        bind_sandbox(deployment, &job, provider.as_ref()).await?;
+        let launch = sandbox_launch(deployment, &job, &base, provider.as_ref())?;
+        let running = provider.launch(launch).await?;
+        deployment
+            .running
+            .set_control(job.attempt.id, running.control());
         Ok::<_, JobError>(exit_of(running).await?)
     };
     match run.await {
-        Ok(exit) => sandbox_exited(&exit, platform.lifecycle.soft_token().is_cancelled()),
+        Ok(exit) => sandbox_exited(&exit, deployment.lifecycle.soft_token().is_cancelled()),
         Err(error) => {
             let (class, message) = (
                 class_of(&error),
                 omoi_runtime::telemetry::error_chain(&error),
             );
-            let class = class_of_start(platform, job.attempt.spec_id, class).await;
+            let class = class_of_start(deployment, job.attempt.spec_id, class).await;
             start_failed(class, message)
         }
     }
@@ -180,13 +182,13 @@ async fn follow_attempt(platform: &Deployment, job: AttemptJob, dir: &Path) -> A
 
 /// Makes the clone and hands it to the sandbox's user; returns the history to show it.
 async fn prepare_workspace(
-    platform: &Deployment,
+    deployment: &Deployment,
     job: &AttemptJob,
     dir: &Path,
     provider: &dyn Provider,
 ) -> Result<BaseStore, JobError> {
     provider.remove_workspace(dir)?;
-    let mirror = platform.project_mirror(job.attempt.project_id).await?;
+    let mirror = deployment.project_mirror(job.attempt.project_id).await?;
     let identity = match &job.brief.commit {
         Some(plan) => Identity::new(&plan.author_name, &plan.author_email),
         None => Identity::platform(),
@@ -205,7 +207,7 @@ async fn prepare_workspace(
     };
     let base = mirror.base_store(&job.work.base).await?;
     shared_clone(&base, dir, &spec).await?;
-    let work = WorkDir::new(&platform.git, dir);
+    let work = WorkDir::new(&deployment.git, dir);
     if let Some(theirs) = &job.work.merge {
         work.begin_merge(theirs).await?;
     }
@@ -217,9 +219,16 @@ async fn prepare_workspace(
 }
 
 /// Writes the sandbox's row and moves attempt and task before anything is asked of the provider.
-async fn bind_sandbox(platform: &Deployment, job: &AttemptJob, provider: &dyn Provider) -> Result<(), JobError> {
+async fn bind_sandbox(
+    deployment: &Deployment,
+    job: &AttemptJob,
+    provider: &dyn Provider,
+) -> Result<(), JobError> {
     let (id, rung) = (job.attempt.id, provider.rung());
-    let mounts = job.work.toolbox.toolchain_mounts(&platform.settings.read_only);
+    let mounts = job
+        .work
+        .toolbox
+        .toolchain_mounts(&deployment.settings.read_only);
     let bound = async |tx: &mut Tx| -> Result<(), StoreError> {
         let mut attempt = attempts::get(tx, id).await?;
         attempt.rung = Some(rung);
@@ -241,7 +250,7 @@ async fn bind_sandbox(platform: &Deployment, job: &AttemptJob, provider: &dyn Pr
         sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Creating).await?;
         crate::tasks::mark_assigned(tx, &attempt).await
     };
-    platform
+    deployment
         .store
         .write(CrashPoint::AttemptStarting, bound)
         .await?;
@@ -256,34 +265,34 @@ pub(super) fn sandbox_name(attempt: &Attempt) -> String {
 
 /// What the sandbox is asked to be.
 fn sandbox_launch(
-    platform: &Deployment,
+    deployment: &Deployment,
     job: &AttemptJob,
     base: &BaseStore,
     provider: &dyn Provider,
 ) -> Result<SandboxLaunch, JobError> {
-    let dir = &platform.data.workspace_path(job.attempt.id);
+    let dir = &deployment.data.workspace_path(job.attempt.id);
     let context_path = Path::new(inside::FILES).join(CONTEXT_FILE);
     let mut launch = SandboxLaunch::new(
         sandbox_name(&job.attempt),
         dir,
         [inside::WORKER, "agent", "--context"],
     );
-    launch_attempt.access = job.work.access;
-    launch_attempt.env = job.work.toolbox.toolchain_environment();
-    launch_attempt.read_only = platform.sandbox_mounts(&job.work.toolbox)?;
-    launch_attempt
+    launch.access = job.work.access;
+    launch.env = job.work.toolbox.toolchain_environment();
+    launch.read_only = deployment.sandbox_mounts(&job.work.toolbox)?;
+    launch
         .read_only
         .push(ReadOnlyMount::at_same_path(base.objects_dir()));
-    launch_attempt.protected = protected::in_sandbox(dir);
-    launch_attempt.socket = Some(platform.data.worker_socket());
-    launch_attempt.worker = Some(platform.worker.clone());
-    launch_attempt.limits = platform.settings.limits;
-    launch_attempt.wall_timeout = Duration::from_secs(job.brief.limits.wall_s) + GRACE;
-    launch_attempt.grace = GRACE;
-    launch_attempt.output_bytes_max = OUTPUT_BYTES;
+    launch.protected = protected::in_sandbox(dir);
+    launch.socket = Some(deployment.data.worker_socket());
+    launch.worker = Some(deployment.worker.clone());
+    launch.limits = deployment.settings.limits;
+    launch.wall_timeout = Duration::from_secs(job.brief.limits.wall_s) + GRACE;
+    launch.grace = GRACE;
+    launch.output_bytes_max = OUTPUT_BYTES;
     let shown = |launch: &SandboxLaunch, path: &Path| {
         provider
-            .path_inside(launch_attempt, path)
+            .path_inside(launch, path)
             .to_string_lossy()
             .into_owned()
     };
@@ -295,10 +304,10 @@ fn sandbox_launch(
         subject_ref: job.brief.subject_ref.clone(),
         round: job.attempt.round,
         token: job.token.clone(),
-        socket: shown(&launch_attempt, Path::new(inside::SOCKET)),
-        workspace: shown(&launch_attempt, Path::new(inside::WORK)),
-        model: platform.settings.model.clone(),
-        max_tokens: platform.settings.max_tokens,
+        socket: shown(&launch, Path::new(inside::SOCKET)),
+        workspace: shown(&launch, Path::new(inside::WORK)),
+        model: deployment.settings.model.clone(),
+        max_tokens: deployment.settings.max_tokens,
         system: job.brief.system.clone(),
         prompt: job.brief.prompt.clone(),
         tools: job.brief.tools.clone(),
@@ -307,14 +316,14 @@ fn sandbox_launch(
         commit: job.brief.commit.clone(),
         resume: job.turns.clone(),
     };
-    let context_inside = shown(&launch_attempt, &context_path);
-    launch_attempt.argv.push(context_inside.into());
-    launch_attempt.files.push(GeneratedFile {
+    let context_inside = shown(&launch, &context_path);
+    launch.argv.push(context_inside.into());
+    launch.files.push(GeneratedFile {
         path: context_path,
         contents: serde_json::to_vec(&context)?,
         mode: 0o600,
     });
-    Ok(launch_attempt)
+    Ok(launch)
 }
 
 /// Waits for the end of a sandbox.

@@ -17,7 +17,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts, checks, merges, requirements, tickets};
 
 use crate::attempt::{AttemptBrief, CreatedAttempt};
-use crate::platform::Deployment;
+use crate::deployment::Deployment;
 use crate::protected;
 use crate::spec_files::{SpecFilesError, rendered_files};
 
@@ -54,12 +54,12 @@ struct ConflictBrief {
 
 /// The orders of one attempt at `task`.
 pub(super) async fn of_task(
-    platform: &Deployment,
+    deployment: &Deployment,
     task: &Task,
     spec: &Spec,
     created: &CreatedAttempt,
 ) -> Result<AttemptBrief, BoxError> {
-    let design = design_text(platform, spec).await?;
+    let design = design_text(deployment, spec).await?;
     let facts = PromptFacts {
         task,
         spec,
@@ -67,8 +67,8 @@ pub(super) async fn of_task(
         design: &design,
     };
     let read_prompt = async |tx: &mut Tx| task_prompt(tx, facts).await;
-    let prompt = platform.store.read(read_prompt).await?;
-    let settings = platform.settings_of(spec);
+    let prompt = deployment.store.read(read_prompt).await?;
+    let settings = deployment.settings_of(spec);
     let task_ref = HumanRef::task(task.number).to_string();
     let system = Environment::new().render_str(
         SYSTEM,
@@ -136,8 +136,8 @@ fn commit_plan(task: &Task, spec: &Spec, created: &CreatedAttempt, task_ref: &st
 }
 
 /// The design as it is rendered for people.
-async fn design_text(platform: &Deployment, spec: &Spec) -> Result<String, SpecFilesError> {
-    let files = rendered_files(platform, spec).await?;
+async fn design_text(deployment: &Deployment, spec: &Spec) -> Result<String, SpecFilesError> {
+    let files = rendered_files(deployment, spec).await?;
     let mut designs = files
         .into_iter()
         .filter(|(path, _)| path.contains("/designs/"));
@@ -246,7 +246,11 @@ fn fit_prompt(values: &Value, mut extras: PromptExtras) -> Result<String, miniji
 }
 
 /// How the attempt before this one ended, where this one does not go on from its turns.
-async fn before(tx: &mut Tx, task: &Task, created: &CreatedAttempt) -> Result<Option<String>, StoreError> {
+async fn before(
+    tx: &mut Tx,
+    task: &Task,
+    created: &CreatedAttempt,
+) -> Result<Option<String>, StoreError> {
     if !created.turns.is_empty() {
         return Ok(None);
     }
@@ -260,7 +264,10 @@ async fn before(tx: &mut Tx, task: &Task, created: &CreatedAttempt) -> Result<Op
     Ok(Some(format!("{how}{}", why.unwrap_or_default())))
 }
 
-async fn served_requirements(tx: &mut Tx, task: &Task) -> Result<Vec<RequirementBrief>, StoreError> {
+async fn served_requirements(
+    tx: &mut Tx,
+    task: &Task,
+) -> Result<Vec<RequirementBrief>, StoreError> {
     let criteria = requirements::criteria_of_spec(tx, task.spec_id).await?;
     let all = requirements::of_spec(tx, task.spec_id).await?;
     Ok(all
@@ -285,7 +292,10 @@ async fn served_requirements(tx: &mut Tx, task: &Task) -> Result<Vec<Requirement
         .collect())
 }
 
-async fn conflict_facts(tx: &mut Tx, id: omoi_domain::id::MergeId) -> Result<ConflictBrief, StoreError> {
+async fn conflict_facts(
+    tx: &mut Tx,
+    id: omoi_domain::id::MergeId,
+) -> Result<ConflictBrief, StoreError> {
     let merge = merges::get(tx, id).await?;
     let incoming = tasks::get(tx, merge.task_id).await?;
     let mut landed = Vec::new();

@@ -10,7 +10,7 @@ use omoi_domain::spec::SpecStatus;
 use omoi_store::tasks::{self, QueueScan, Task};
 use omoi_store::{StoreError, Tx, specs};
 
-use crate::platform::Deployment;
+use crate::deployment::Deployment;
 
 /// A kept score differs from the true one by less.
 const SCORE_STEP: f64 = 0.01;
@@ -34,12 +34,12 @@ impl ScoredTask {
 }
 
 /// Tasks that could start, best first; their scores are kept for people.
-pub(super) async fn ranked_candidates(platform: &Deployment) -> Result<Vec<Task>, StoreError> {
-    let scored = platform
+pub(super) async fn ranked_candidates(deployment: &Deployment) -> Result<Vec<Task>, StoreError> {
+    let scored = deployment
         .store
-        .read(async |tx| scored(tx, platform).await)
+        .read(async |tx| scored(tx, deployment).await)
         .await?;
-    keep_scores(platform, &scored).await?;
+    keep_scores(deployment, &scored).await?;
     let mut ranked: Vec<_> = scored.iter().map(ScoredTask::rank).collect();
     ranked.sort_by(compare_ranked);
     let mut tasks: BTreeMap<TaskId, Task> = scored
@@ -50,8 +50,8 @@ pub(super) async fn ranked_candidates(platform: &Deployment) -> Result<Vec<Task>
     Ok(in_order.filter_map(|id| tasks.remove(&id)).collect())
 }
 
-async fn scored(tx: &mut Tx, platform: &Deployment) -> Result<Vec<ScoredTask>, StoreError> {
-    let settings = &platform.settings;
+async fn scored(tx: &mut Tx, deployment: &Deployment) -> Result<Vec<ScoredTask>, StoreError> {
+    let settings = &deployment.settings;
     let starving = Duration::from_secs_f64(settings.weights.starvation_limit);
     let scan = QueueScan {
         starving_since: tx.now() - starving,
@@ -59,7 +59,7 @@ async fn scored(tx: &mut Tx, platform: &Deployment) -> Result<Vec<ScoredTask>, S
         limit: settings.scan_batch,
         spec: None,
     };
-    let candidates = candidates(tx, platform, scan).await?;
+    let candidates = candidates(tx, deployment, scan).await?;
     let specs: BTreeSet<SpecId> = candidates.iter().map(|task| task.spec_id).collect();
     let mut dependents = BTreeMap::new();
     for spec in specs {
@@ -83,12 +83,16 @@ async fn scored(tx: &mut Tx, platform: &Deployment) -> Result<Vec<ScoredTask>, S
 
 /// What `scan` finds of the specs this process goes on with. Where it must leave some alone, each
 /// other is looked at by itself, so that none is hidden behind their tasks.
-async fn candidates(tx: &mut Tx, platform: &Deployment, scan: QueueScan) -> Result<Vec<Task>, StoreError> {
+async fn candidates(
+    tx: &mut Tx,
+    deployment: &Deployment,
+    scan: QueueScan,
+) -> Result<Vec<Task>, StoreError> {
     let working = specs::with_status(tx, SpecStatus::Working).await?;
     let n_working = working.len();
     let own: Vec<SpecId> = working
         .iter()
-        .filter(|spec| platform.works_on(spec))
+        .filter(|spec| deployment.works_on(spec))
         .map(|spec| spec.id)
         .collect();
     if own.len() == n_working {
@@ -106,7 +110,7 @@ async fn candidates(tx: &mut Tx, platform: &Deployment, scan: QueueScan) -> Resu
 }
 
 /// Keeps the scores that changed enough to be told apart.
-async fn keep_scores(platform: &Deployment, scored: &[ScoredTask]) -> Result<(), StoreError> {
+async fn keep_scores(deployment: &Deployment, scored: &[ScoredTask]) -> Result<(), StoreError> {
     let is_moved = |one: &&ScoredTask| (one.task.score - one.score).abs() >= SCORE_STEP;
     let moved: Vec<_> = scored.iter().filter(is_moved).collect();
     if moved.is_empty() {
@@ -118,5 +122,5 @@ async fn keep_scores(platform: &Deployment, scored: &[ScoredTask]) -> Result<(),
         }
         Ok(())
     };
-    platform.store.write(CrashPoint::ScoresKept, keep).await
+    deployment.store.write(CrashPoint::ScoresKept, keep).await
 }

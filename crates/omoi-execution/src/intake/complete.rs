@@ -19,7 +19,7 @@ use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx, merges, messages, sandboxes};
 
 use super::{IntakeError, current_attempt, import_commit, verify};
-use crate::platform::Deployment;
+use crate::deployment::Deployment;
 use crate::tasks::{follow_up, of_attempt};
 
 /// Applies the end of an attempt to what it was a try at. Takes effect once; told again in the same
@@ -28,12 +28,12 @@ use crate::tasks::{follow_up, of_attempt};
 /// # Errors
 /// [`IntakeError::Superseded`] when the attempt is over already in another way.
 pub async fn complete_attempt(
-    platform: &Deployment,
+    deployment: &Deployment,
     attempt: &Attempt,
     body: ReportComplete,
 ) -> Result<(), IntakeError> {
-    let body = with_limit(body, platform.running.exhausted_limit(attempt.id));
-    let said = platform
+    let body = with_limit(body, deployment.running.exhausted_limit(attempt.id));
+    let said = deployment
         .store
         .read(async |tx| attempts::get(tx, attempt.id).await)
         .await?;
@@ -45,7 +45,7 @@ pub async fn complete_attempt(
     }
     let verdict = match (attempt.subject.kind(), body.outcome) {
         (SubjectKind::Task, AttemptOutcome::Succeeded | AttemptOutcome::Incomplete) => {
-            judge_hand_in(platform, attempt, &body).await?
+            judge_hand_in(deployment, attempt, &body).await?
         }
         _ => HandInVerdict::default(),
     };
@@ -63,11 +63,11 @@ pub async fn complete_attempt(
         attempts::transition(tx, &mut attempt, to).await?;
         close_sandbox(tx, &attempt).await?;
         match task {
-            Some(task) => Ok(move_task(tx, platform, task, body, verdict).await?),
+            Some(task) => Ok(move_task(tx, deployment, task, body, verdict).await?),
             None => Ok(()),
         }
     };
-    platform.store.write(CrashPoint::AttemptEnded, end).await
+    deployment.store.write(CrashPoint::AttemptEnded, end).await
 }
 
 /// Refuses work of a worker that never reported its start.
@@ -139,12 +139,12 @@ struct HandInVerdict {
 /// Imports what a task's agent made, keeps it on the task's branch and says whether it may go to
 /// its checks. Work that is sent back is kept as well: the next agent goes on from it.
 async fn judge_hand_in(
-    platform: &Deployment,
+    deployment: &Deployment,
     attempt: &Attempt,
     body: &ReportComplete,
 ) -> Result<HandInVerdict, IntakeError> {
-    let mirror = platform.project_mirror(attempt.project_id).await?;
-    let (task, spec, incoming) = task_sides(platform, attempt).await?;
+    let mirror = deployment.project_mirror(attempt.project_id).await?;
+    let (task, spec, incoming) = task_sides(deployment, attempt).await?;
     let handed_in = match &body.bundle {
         None => None,
         Some(bundle) => match import_commit(&mirror, attempt, bundle).await {
@@ -185,7 +185,7 @@ async fn judge_hand_in(
     };
     let (mut unmet, keep) = verify::verify_work(&work).await?;
     if keep {
-        keep_on_branch(platform, attempt, (&mirror, &task), &head).await?;
+        keep_on_branch(deployment, attempt, (&mirror, &task), &head).await?;
     }
     if let Some(taken) = handed_in {
         taken.forget(&mirror).await?;
@@ -202,10 +202,10 @@ async fn judge_hand_in(
 
 /// The task of an attempt, its spec, and for a resolution the side that comes in.
 async fn task_sides(
-    platform: &Deployment,
+    deployment: &Deployment,
     attempt: &Attempt,
 ) -> Result<(Task, Spec, Option<ObjectId>), IntakeError> {
-    platform
+    deployment
         .store
         .read(async |tx| {
             let Some(task) = of_attempt(tx, attempt).await? else {
@@ -234,7 +234,7 @@ fn standing_work(task: &Task, attempt: &Attempt) -> Result<Option<ObjectId>, Int
 
 /// Moves the task's branch to what its agent made.
 async fn keep_on_branch(
-    platform: &Deployment,
+    deployment: &Deployment,
     attempt: &Attempt,
     of: (&Mirror, &Task),
     head: &ObjectId,
@@ -246,7 +246,7 @@ async fn keep_on_branch(
         return Ok(());
     }
     // Time passed since its fence was read; a newer attempt may stand on the branch by now.
-    platform
+    deployment
         .store
         .read(async |tx| current_attempt(tx, attempt.id).await)
         .await?;
@@ -259,7 +259,7 @@ async fn keep_on_branch(
 /// Moves the task of an attempt whose worker told how it ended.
 async fn move_task(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     mut task: Task,
     body: ReportComplete,
     verdict: HandInVerdict,
@@ -276,7 +276,7 @@ async fn move_task(
     if step == TaskFollowUp::Validate {
         task.head_sha = verdict.head.map(|head| head.as_str().to_owned());
     }
-    follow_up(tx, platform, &mut task, step).await
+    follow_up(tx, deployment, &mut task, step).await
 }
 
 async fn is_interrupted_by_person(

@@ -35,7 +35,9 @@ pub(super) struct HandedInWork<'a> {
 
 /// The first rule the commits break, if any, and whether the work may stay on the branch all the
 /// same, for the next round to mend.
-pub(super) async fn verify_work(work: &HandedInWork<'_>) -> Result<(Option<UnmetResult>, bool), IntakeError> {
+pub(super) async fn verify_work(
+    work: &HandedInWork<'_>,
+) -> Result<(Option<UnmetResult>, bool), IntakeError> {
     let base = ObjectId::parse(work.task.base_sha.as_deref().unwrap_or(&work.spec.base_sha))?;
     if !work.mirror.is_ancestor(&base, work.head).await? {
         let rewritten = unmet(

@@ -7,15 +7,15 @@ use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::ModelCaller;
 use omoi_store::{StoreError, attempts};
 
-use crate::platform::Deployment;
+use crate::deployment::Deployment;
 
 /// Writes the event of a failed try of the attempt that asks, or for which the platform asks.
 pub(super) async fn tell_call_failure(
-    platform: &Deployment,
+    deployment: &Deployment,
     caller: &ModelCaller,
     failed: &FailedTry,
 ) -> Result<(), StoreError> {
-    platform
+    deployment
         .store
         .write(CrashPoint::EventsStored, async |tx| {
             let principal = caller.principal;

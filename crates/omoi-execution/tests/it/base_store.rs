@@ -52,8 +52,8 @@ async fn with_worker(script: &str) -> (TestDeployment, TempDir) {
         parts.rng = Rng::seeded(u64::from(std::process::id()));
     })
     .await;
-    std::fs::create_dir_all(it.platform.data.work_folder()).unwrap();
-    let socket = it.platform.data.worker_socket();
+    std::fs::create_dir_all(it.deployment.data.work_folder()).unwrap();
+    let socket = it.deployment.data.worker_socket();
     let _listener = UnixListener::bind(&socket).unwrap();
     std::fs::set_permissions(socket, Permissions::from_mode(0o666)).unwrap();
     (it, state)
@@ -62,7 +62,11 @@ async fn with_worker(script: &str) -> (TestDeployment, TempDir) {
 /// A commit that another attempt handed in, held as its snapshot.
 async fn snapshot_of_another(it: &TestDeployment) -> ObjectId {
     let snapshot = it.commit_work("secret.txt").await;
-    let mirror = it.platform.project_mirror(it.spec.project_id).await.unwrap();
+    let mirror = it
+        .deployment
+        .project_mirror(it.spec.project_id)
+        .await
+        .unwrap();
     let held_by = RefName::parse("refs/omoios/wip/another").unwrap();
     mirror
         .create_ref(&held_by, &snapshot, CrashPoint::RefMoved)
@@ -86,7 +90,7 @@ async fn a_check_reads_its_own_history_and_no_snapshot_of_an_attempt() {
     let other = snapshot_of_another(&it).await;
     let own = it.commit_on(&it.base, "own.txt", Some("own\n")).await;
     let ran = command::run_in_checkout(
-        &it.platform,
+        &it.deployment,
         CheckoutCommand {
             spec: &it.spec,
             commit: &own,
@@ -110,15 +114,19 @@ async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
     let own = it
         .commit_on(&it.base, "look", Some(&look(&it.base, &other)))
         .await;
-    let mirror = it.platform.project_mirror(it.spec.project_id).await.unwrap();
+    let mirror = it
+        .deployment
+        .project_mirror(it.spec.project_id)
+        .await
+        .unwrap();
     let branch = RefName::from_branch(&task.branch).unwrap();
     mirror
         .create_ref(&branch, &own, CrashPoint::RefMoved)
         .await
         .unwrap();
-    let mut dispatcher = Dispatcher::new(it.platform.clone());
+    let mut dispatcher = Dispatcher::new(it.deployment.clone());
     tick_once(&mut dispatcher, it.clock.now()).await;
-    it.platform.running.wait_drained().await;
+    it.deployment.running.wait_drained().await;
     let mut tx = it.read_tx().await;
     let tried = attempts::of_task(&mut tx, task.id).await.unwrap();
     // A worker that ends without a word of its own is told with what it printed.
@@ -129,12 +137,16 @@ async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
 #[tokio::test]
 async fn the_history_set_apart_for_a_spec_goes_with_it() {
     let (it, _state) = with_worker("").await;
-    let mirror = it.platform.project_mirror(it.spec.project_id).await.unwrap();
+    let mirror = it
+        .deployment
+        .project_mirror(it.spec.project_id)
+        .await
+        .unwrap();
     let other = it.commit_work("other.txt").await;
     for commit in [&it.base, &other] {
         drop(mirror.base_store(commit).await.unwrap());
     }
-    let mut reaper = Reaper::new(it.platform.clone());
+    let mut reaper = Reaper::new(it.deployment.clone());
     tick_once(&mut reaper, it.clock.now()).await;
     assert_eq!(
         base_stores(mirror.dir()).unwrap(),
@@ -155,14 +167,14 @@ fn a_base_store_is_removed_off_the_threads_that_serve_others() {
     let (runtime, thread) = without_blocking_thread();
     runtime.block_on(async {
         let it = TestDeployment::new().await;
-        let dir = it.platform.data.mirror_path(it.spec.project_id);
+        let dir = it.deployment.data.mirror_path(it.spec.project_id);
         let store = dir.join("omoi-bases").join("a".repeat(40));
         std::fs::create_dir_all(&store).unwrap();
-        let mut reaper = Reaper::new(it.platform.clone());
+        let mut reaper = Reaper::new(it.deployment.clone());
         let pass = tick_once(&mut reaper, it.clock.now());
         let waits = async {
             while !it
-                .platform
+                .deployment
                 .lifecycle
                 .running_names()
                 .iter()

@@ -93,9 +93,9 @@ async fn wakes_exactly_its_consumers(bus: impl FnOnce(&TestDeployment) -> Arc<dy
         let passes = sender.clone();
         Box::new(Recorder { consumer, passes }) as Box<dyn EventConsumer>
     };
-    publish_commits(&it.platform, &bus);
+    publish_commits(&it.deployment, &bus);
     start_consumers(
-        &it.platform,
+        &it.deployment,
         &bus,
         Consumer::ALL.iter().copied().map(recorder).collect(),
     );
@@ -145,7 +145,7 @@ async fn each_event_wakes_its_consumers_over_redis() {
             clock: Arc::new(SystemClock),
             rng: Rng::seeded(3),
         };
-        Arc::new(RedisBus::new(options, &it.platform.lifecycle).unwrap())
+        Arc::new(RedisBus::new(options, &it.deployment.lifecycle).unwrap())
     })
     .await;
 }

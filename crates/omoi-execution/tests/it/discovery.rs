@@ -37,13 +37,13 @@ async fn a_title_is_one_line_of_plain_text() {
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
     let ack = report_discovery(
-        &it.platform,
+        &it.deployment,
         &attempt,
         found("Fix\n\nit \u{1b}[31mnow\u{1b}[0m"),
     )
     .await
     .unwrap();
-    let number = ack_messages.task_ref.unwrap().trim_start_matches("TSK-").parse();
+    let number = ack.task_ref.unwrap().trim_start_matches("TSK-").parse();
     let made = tasks::numbered(&mut it.read_tx().await, number.unwrap()).await;
     assert_eq!(made.unwrap()[0].title, "Fix it now");
 }
@@ -58,9 +58,16 @@ async fn a_find_becomes_a_task_once() {
         needed: true,
         ..found("A crash")
     };
-    let ack = report_discovery(&it.platform, &attempt, body.clone()).await.unwrap();
+    let ack = report_discovery(&it.deployment, &attempt, body.clone())
+        .await
+        .unwrap();
     assert!(ack.task_ref.is_some() && ack.refused.is_none());
-    assert_eq!(report_discovery(&it.platform, &attempt, body).await.unwrap(), ack);
+    assert_eq!(
+        report_discovery(&it.deployment, &attempt, body)
+            .await
+            .unwrap(),
+        ack
+    );
     let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id)
         .await
         .unwrap();
@@ -93,10 +100,10 @@ async fn caps_refuse_and_say_so() {
     let attempt = it.run_task(first.id).await.attempt;
     // 3 per task.
     for n in 1..=3 {
-        let ack = report_discovery(&it.platform, &attempt, found(&format!("find {n}"))).await;
+        let ack = report_discovery(&it.deployment, &attempt, found(&format!("find {n}"))).await;
         assert!(ack.unwrap().task_ref.is_some());
     }
-    let ack = report_discovery(&it.platform, &attempt, found("find 4"))
+    let ack = report_discovery(&it.deployment, &attempt, found("find 4"))
         .await
         .unwrap();
     assert_eq!(ack.task_ref, None);
@@ -105,10 +112,10 @@ async fn caps_refuse_and_say_so() {
     let second = it.add_task(50, &[]).await;
     let attempt = it.run_task(second.id).await.attempt;
     for n in 5..=6 {
-        let ack = report_discovery(&it.platform, &attempt, found(&format!("find {n}"))).await;
+        let ack = report_discovery(&it.deployment, &attempt, found(&format!("find {n}"))).await;
         assert!(ack.unwrap().task_ref.is_some(), "find {n}");
     }
-    let ack = report_discovery(&it.platform, &attempt, found("find 7"))
+    let ack = report_discovery(&it.deployment, &attempt, found("find 7"))
         .await
         .unwrap();
     assert!(ack.refused.unwrap().starts_with("count cap"));
@@ -126,7 +133,7 @@ async fn caps_refuse_and_say_so() {
     .unwrap();
     let all = tasks::numbered(&mut it.read_tx().await, 61).await.unwrap();
     let attempt = it.run_task(all[0].id).await.attempt;
-    let ack = report_discovery(&it.platform, &attempt, found("find 8"))
+    let ack = report_discovery(&it.deployment, &attempt, found("find 8"))
         .await
         .unwrap();
     assert!(ack.refused.unwrap().starts_with("depth cap"));
@@ -141,13 +148,13 @@ async fn crowd(database: TestDatabase) {
         running.push(it.run_task(task.id).await.attempt);
     }
     let titles = ["find 1", "find 2", "find 3"];
-    let reports = running
-        .iter()
-        .flat_map(|attempt| titles.map(|title| report_discovery(&it.platform, attempt, found(title))));
+    let reports = running.iter().flat_map(|attempt| {
+        titles.map(|title| report_discovery(&it.deployment, attempt, found(title)))
+    });
     let acks = futures::future::join_all(reports).await;
     let spawned = acks
         .iter()
-        .filter(|ack| ack_messages.as_ref().unwrap().task_ref.is_some());
+        .filter(|ack| ack.as_ref().unwrap().task_ref.is_some());
     assert_eq!(spawned.count(), 5);
     let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id).await;
     assert_eq!(all.unwrap().len(), 4 + 5);
@@ -168,12 +175,12 @@ async fn late(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |_| {}).await;
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
-    let mut tx = it.platform.store.begin_write().await.unwrap();
+    let mut tx = it.deployment.store.begin_write().await.unwrap();
     let mut row = attempts::get(&mut tx, attempt.id).await.unwrap();
     let to = AttemptState::Failed;
     attempts::transition(&mut tx, &mut row, to).await.unwrap();
-    let find = report_discovery(&it.platform, &attempt, found("A crash"));
-    let read = ack_messages(&it.platform, &attempt, AckMessages { ids: Vec::new() });
+    let find = report_discovery(&it.deployment, &attempt, found("A crash"));
+    let read = ack_messages(&it.deployment, &attempt, AckMessages { ids: Vec::new() });
     let (mut find, mut read) = (Box::pin(find), Box::pin(read));
     let wait = Duration::from_millis(300);
     let early = tokio::time::timeout(wait, &mut find).await;
@@ -207,7 +214,9 @@ async fn without_a_way_to_prove_it_a_find_is_blocked() {
         check: None,
         ..found(title)
     };
-    report_discovery(&it.platform, &attempt, bare("one")).await.unwrap();
+    report_discovery(&it.deployment, &attempt, bare("one"))
+        .await
+        .unwrap();
     it.commit(async |tx| {
         let suite = Check {
             id: tx.new_id(),
@@ -225,7 +234,9 @@ async fn without_a_way_to_prove_it_a_find_is_blocked() {
     })
     .await
     .unwrap();
-    report_discovery(&it.platform, &attempt, bare("two")).await.unwrap();
+    report_discovery(&it.deployment, &attempt, bare("two"))
+        .await
+        .unwrap();
     let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id)
         .await
         .unwrap();
@@ -272,11 +283,11 @@ async fn reports_that_break_a_rule_write_nothing() {
         },
     ];
     for body in bad {
-        let result = report_discovery(&it.platform, &attempt, body).await;
+        let result = report_discovery(&it.deployment, &attempt, body).await;
         assert!(matches!(result, Err(IntakeError::Refused(_))), "{result:?}");
     }
     complete_attempt(
-        &it.platform,
+        &it.deployment,
         &attempt,
         ended_report(
             AttemptOutcome::Succeeded,
@@ -285,7 +296,7 @@ async fn reports_that_break_a_rule_write_nothing() {
     )
     .await
     .unwrap();
-    let late = report_discovery(&it.platform, &attempt, found("late")).await;
+    let late = report_discovery(&it.deployment, &attempt, found("late")).await;
     assert!(matches!(late, Err(IntakeError::Superseded)), "{late:?}");
     let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id)
         .await

@@ -15,7 +15,7 @@ use omoi_testkit::sample_rows;
 pub(crate) fn scan(it: &TestDeployment) -> QueueScan {
     QueueScan {
         starving_since: it.clock.now() - Duration::from_hours(2),
-        project_slots: it.platform.settings.project_slots,
+        project_slots: it.deployment.settings.project_slots,
         limit: 10,
         spec: None,
     }
@@ -35,7 +35,7 @@ async fn race(database: TestDatabase) {
     let waiting = it.add_task(7, &[all[0].id]).await;
     let now = it.clock.now();
     let mut dispatchers: Vec<_> = (0..4)
-        .map(|_| Dispatcher::new(it.platform.clone()))
+        .map(|_| Dispatcher::new(it.deployment.clone()))
         .collect();
     let ticks = dispatchers
         .iter_mut()
@@ -69,7 +69,7 @@ async fn what_a_simulated_model_began_no_real_one_goes_on_with() {
         it.leaves_open_attempts();
         let task = it.add_task(1, &[]).await;
         let now = it.clock.now();
-        let mut dispatcher = Dispatcher::new(it.platform.clone());
+        let mut dispatcher = Dispatcher::new(it.deployment.clone());
         omoi_testkit::deployment::tick_once(&mut dispatcher, now).await;
         assert_eq!(it.task_now(task.id).await.fence, fence, "{label}");
     }
@@ -101,7 +101,7 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
                 ..it.ticket.clone()
             };
             tickets::insert(tx, &ticket).await?;
-            let mirror = it.platform.project_mirror(project.id).await.unwrap();
+            let mirror = it.deployment.project_mirror(project.id).await.unwrap();
             // The same commit in another repository.
             let base = omoi_testkit::deployment::start_commit(&mirror).await;
             assert_eq!(base, it.base);
@@ -119,7 +119,7 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
         .await
         .unwrap();
     it.run_task(busy.id).await;
-    let mut dispatcher = Dispatcher::new(it.platform.clone());
+    let mut dispatcher = Dispatcher::new(it.deployment.clone());
     omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
     // The bad one fails, since no retry mends it; where a slot is free, the next one has it.
     let bad = it.task_now(bad.id).await;
@@ -163,9 +163,9 @@ async fn a_start_asks_git_while_no_transaction_is_open() {
     .await
     .unwrap();
     guarded.watch_git();
-    let mut dispatcher = Dispatcher::new(it.platform.clone());
+    let mut dispatcher = Dispatcher::new(it.deployment.clone());
     omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
-    it.platform.running.wait_drained().await;
+    it.deployment.running.wait_drained().await;
     assert_eq!(it.task_now(resolve.id).await.fence, 1);
     assert!(guarded.finish_watch() > 5);
 }
@@ -175,9 +175,9 @@ async fn a_start_asks_git_while_no_transaction_is_open() {
 async fn a_start_without_its_commit_is_no_fault_of_the_sandbox() {
     let it = TestDeployment::new().await;
     let task = it.add_task(1, &[]).await;
-    let mirror = it.platform.data.mirror_path(it.spec.project_id);
+    let mirror = it.deployment.data.mirror_path(it.spec.project_id);
     std::fs::remove_dir_all(mirror).unwrap();
-    let mut dispatcher = Dispatcher::new(it.platform.clone());
+    let mut dispatcher = Dispatcher::new(it.deployment.clone());
     omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
     let task = it.task_now(task.id).await;
     assert_eq!(task.error_class, Some(ErrorClass::RepoMissing));

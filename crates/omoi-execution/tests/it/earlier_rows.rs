@@ -19,13 +19,13 @@ const AGGREGATES: [&str; 5] = ["count(", "sum(", "max(", "min(", "avg("];
 
 async fn report(it: &TestDeployment, attempt: &Attempt, n_events: usize) {
     let event = || WorkerEvent {
-        event_id: EventId::from_uuid(omoi_runtime::ids::uuid_v7(&it.clock, &it.platform.rng)),
+        event_id: EventId::from_uuid(omoi_runtime::ids::uuid_v7(&it.clock, &it.deployment.rng)),
         event_type: AgentEventKind::ToolUse,
         event_data: json!({}),
         summary: Some("reads a file".to_owned()),
     };
     let events = (0..n_events).map(|_| event()).collect();
-    let report = intake::report_events(&it.platform, attempt, ReportEvents { events });
+    let report = intake::report_events(&it.deployment, attempt, ReportEvents { events });
     assert_eq!(report.await.unwrap().stored as usize, n_events);
 }
 
@@ -63,7 +63,7 @@ async fn adding_reads_nothing_earlier(database: TestDatabase) -> (TestDeployment
     };
     let commit = async |n| {
         heard.take();
-        intake::commit_turn(&it.platform, &attempt, turn(n))
+        intake::commit_turn(&it.deployment, &attempt, turn(n))
             .await
             .unwrap();
         heard.take()

@@ -64,18 +64,18 @@ async fn rows(it: &TestDeployment, task: &Task) -> Rows {
 
 /// One report of a worker. True when it was taken.
 async fn report(it: &TestDeployment, rng: &Rng, by: &CreatedAttempt) -> bool {
-    let (platform, attempt) = (&it.platform, &by.attempt);
+    let (deployment, attempt) = (&it.deployment, &by.attempt);
     match rng.next_u64() % 8 {
-        0 => intake::report_started(platform, attempt.id).await.is_ok(),
-        1 => intake::report_heartbeat(platform, attempt.id)
+        0 => intake::report_started(deployment, attempt.id).await.is_ok(),
+        1 => intake::report_heartbeat(deployment, attempt.id)
             .await
             .is_ok_and(|ack| ack.commands.is_empty()),
         2 => {
             let turns = attempts::turns(&mut it.read_tx().await, attempt.id).await;
             let next = turn(turns.unwrap().len() as u32);
-            intake::commit_turn(platform, attempt, next).await.is_ok()
+            intake::commit_turn(deployment, attempt, next).await.is_ok()
         }
-        3 => discovery::report_discovery(platform, attempt, found(&rng.next_u64().to_string()))
+        3 => discovery::report_discovery(deployment, attempt, found(&rng.next_u64().to_string()))
             .await
             .is_ok(),
         4 => {
@@ -83,25 +83,33 @@ async fn report(it: &TestDeployment, rng: &Rng, by: &CreatedAttempt) -> bool {
             let open = messages::open(&mut it.read_tx().await, task).await.unwrap();
             let ids = open.into_iter().map(|m| m.id).collect();
             let body = omoi_protocol::worker::AckMessages { ids };
-            intake::ack_messages(platform, attempt, body).await.is_ok()
+            intake::ack_messages(deployment, attempt, body)
+                .await
+                .is_ok()
         }
         5 => {
             let body = ended_report(
                 AttemptOutcome::Incomplete,
                 AttemptStopReason::MaxTurnsReached,
             );
-            intake::complete_attempt(platform, attempt, body).await.is_ok()
+            intake::complete_attempt(deployment, attempt, body)
+                .await
+                .is_ok()
         }
         6 => {
             let body = failed_report(ErrorClass::Network, &format!("cause {:x}", rng.next_u64()));
-            intake::complete_attempt(platform, attempt, body).await.is_ok()
+            intake::complete_attempt(deployment, attempt, body)
+                .await
+                .is_ok()
         }
         _ => {
             let body = ended_report(
                 AttemptOutcome::Succeeded,
                 AttemptStopReason::CompletionSignal,
             );
-            intake::complete_attempt(platform, attempt, body).await.is_ok()
+            intake::complete_attempt(deployment, attempt, body)
+                .await
+                .is_ok()
         }
     }
 }
@@ -122,7 +130,7 @@ async fn act(it: &TestDeployment, task: &Task, all: &mut Vec<CreatedAttempt>) {
             };
             it.commit(async |tx| {
                 let mut attempt = attempts::get(tx, now.attempt_id.unwrap()).await?;
-                lose_attempt(tx, &it.platform, &mut attempt, loss).await
+                lose_attempt(tx, &it.deployment, &mut attempt, loss).await
             })
             .await
             .unwrap();
@@ -231,7 +239,7 @@ async fn part(mut it: TestDeployment, seeds: std::ops::Range<u64>) {
     );
 }
 
-fn open_caps(parts: &mut omoi_execution::platform::DeploymentParts) {
+fn open_caps(parts: &mut omoi_execution::deployment::DeploymentParts) {
     parts.settings.discoveries_per_task = u32::MAX;
     parts.settings.discoveries_per_spec = u32::MAX;
 }

@@ -23,12 +23,12 @@ fn files(it: &TestDeployment) -> Vec<Vec<u8>> {
 async fn idle_loops_write_nothing() {
     let it = TestDeployment::new().await;
     let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
-    publish_commits(&it.platform, &bus);
+    publish_commits(&it.deployment, &bus);
     let consumers: Vec<Box<dyn EventConsumer>> = vec![
-        Box::new(Reaper::new(it.platform.clone())),
-        Box::new(Dispatcher::new(it.platform.clone())),
+        Box::new(Reaper::new(it.deployment.clone())),
+        Box::new(Dispatcher::new(it.deployment.clone())),
     ];
-    let readers = start_consumers(&it.platform, &bus, consumers);
+    let readers = start_consumers(&it.deployment, &bus, consumers);
     it.clock.wait_for_sleepers(SLEEPERS).await;
     let before = files(&it);
     for _ in 0..20 {

@@ -32,7 +32,7 @@ pub(crate) fn turn(n: u32) -> CommitTurn {
 }
 
 fn event(it: &TestDeployment, event_type: AgentEventKind, event_data: Value) -> WorkerEvent {
-    let id = EventId::from_uuid(omoi_runtime::ids::uuid_v7(&it.clock, &it.platform.rng));
+    let id = EventId::from_uuid(omoi_runtime::ids::uuid_v7(&it.clock, &it.deployment.rng));
     WorkerEvent {
         event_id: id,
         event_type,
@@ -47,27 +47,27 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
     let (one, two) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
     let (one, two) = (it.run_task(one.id).await, it.run_task(two.id).await);
     for created in [&one, &two] {
-        let found = intake::authenticate_worker(&it.platform, &created.token).await;
+        let found = intake::authenticate_worker(&it.deployment, &created.token).await;
         assert_eq!(found.unwrap().id, created.attempt.id);
         // What is stored opens nothing.
         let digest = token_hash(&created.token);
         assert_eq!(created.attempt.token_hash.as_ref(), Some(&digest));
-        let with_digest = intake::authenticate_worker(&it.platform, &digest).await;
+        let with_digest = intake::authenticate_worker(&it.deployment, &digest).await;
         assert!(matches!(with_digest, Err(IntakeError::Unauthorized)));
     }
-    let unknown = intake::authenticate_worker(&it.platform, "").await;
+    let unknown = intake::authenticate_worker(&it.deployment, "").await;
     assert!(matches!(unknown, Err(IntakeError::Unauthorized)));
     intake::complete_attempt(
-        &it.platform,
+        &it.deployment,
         &one.attempt,
         ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
     )
     .await
     .unwrap();
-    let over = intake::authenticate_worker(&it.platform, &one.token)
+    let over = intake::authenticate_worker(&it.deployment, &one.token)
         .await
         .unwrap();
-    let refused = intake::expect_live(&it.platform, &over, "turns").await;
+    let refused = intake::expect_live(&it.deployment, &over, "turns").await;
     assert!(matches!(refused, Err(IntakeError::Superseded)));
     let kept = attempts::events(&mut it.read_tx().await, over.id, 0, 10)
         .await
@@ -78,10 +78,10 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
         .collect();
     let data = json!({ "report": "turns", "fence": 1 });
     assert_eq!(kept, [("worker.late_report", &data)]);
-    let live = intake::authenticate_worker(&it.platform, &two.token)
+    let live = intake::authenticate_worker(&it.deployment, &two.token)
         .await
         .unwrap();
-    intake::expect_live(&it.platform, &live, "turns")
+    intake::expect_live(&it.deployment, &live, "turns")
         .await
         .unwrap();
 }
@@ -93,7 +93,7 @@ async fn a_start_moves_attempt_sandbox_and_task_once() {
     let created = it.run_task(task.id).await;
     let seen = it.task_now(task.id).await;
     assert_eq!(seen.status, TaskStatus::Running);
-    intake::report_started(&it.platform, created.attempt.id)
+    intake::report_started(&it.deployment, created.attempt.id)
         .await
         .unwrap();
     assert_eq!(it.task_now(task.id).await, seen);
@@ -106,8 +106,9 @@ async fn events_have_limits_and_are_stored_once() {
     let it = TestDeployment::new().await;
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
-    let report =
-        async |events| intake::report_events(&it.platform, &attempt, ReportEvents { events }).await;
+    let report = async |events| {
+        intake::report_events(&it.deployment, &attempt, ReportEvents { events }).await
+    };
     let long = "x".repeat(101);
     // No names at all, what only the platform may say, and what nobody says.
     for name in [
@@ -154,7 +155,7 @@ async fn events_have_limits_and_are_stored_once() {
     );
     // Even from an attempt that is over, for the record.
     intake::complete_attempt(
-        &it.platform,
+        &it.deployment,
         &attempt,
         ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
     )
@@ -174,13 +175,17 @@ async fn a_heartbeat_tells_a_superseded_worker_to_stop() {
     let task = it.add_task(1, &[]).await;
     let old = it.run_task(task.id).await.attempt;
     it.advance_clock(5);
-    let ack = intake::report_heartbeat(&it.platform, old.id).await.unwrap();
+    let ack = intake::report_heartbeat(&it.deployment, old.id)
+        .await
+        .unwrap();
     assert!(ack.received && ack.commands.is_empty());
     let beat = it.attempt_now(&old).await.last_heartbeat_at;
     assert_eq!(beat, Some(omoi_runtime::clock::Clock::now(&it.clock)));
     give_up(&it, &old).await;
     it.run_task(task.id).await;
-    let ack = intake::report_heartbeat(&it.platform, old.id).await.unwrap();
+    let ack = intake::report_heartbeat(&it.deployment, old.id)
+        .await
+        .unwrap();
     assert_eq!(ack.commands, ["abort"]);
 }
 
@@ -194,7 +199,7 @@ async fn give_up(it: &TestDeployment, attempt: &attempts::Attempt) {
             message: "gone".to_owned(),
             counts: false,
         };
-        lose_attempt(tx, &it.platform, &mut attempt, loss).await
+        lose_attempt(tx, &it.deployment, &mut attempt, loss).await
     })
     .await
     .unwrap();
@@ -206,15 +211,15 @@ async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
     let task = it.add_task(1, &[]).await;
     let first = it.run_task(task.id).await;
     for n in 0..2 {
-        intake::commit_turn(&it.platform, &first.attempt, turn(n))
+        intake::commit_turn(&it.deployment, &first.attempt, turn(n))
             .await
             .unwrap();
     }
     // The answer was lost and the worker says it again.
-    intake::commit_turn(&it.platform, &first.attempt, turn(1))
+    intake::commit_turn(&it.deployment, &first.attempt, turn(1))
         .await
         .unwrap();
-    let early = intake::commit_turn(&it.platform, &first.attempt, turn(3)).await;
+    let early = intake::commit_turn(&it.deployment, &first.attempt, turn(3)).await;
     assert!(matches!(
         early,
         Err(IntakeError::Store(StoreError::Conflict { .. }))
@@ -222,14 +227,14 @@ async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
     give_up(&it, &first.attempt).await;
     let second = it.run_task(task.id).await;
     assert_eq!(second.turns, [turn(0).turn, turn(1).turn]);
-    let late = intake::commit_turn(&it.platform, &first.attempt, turn(2)).await;
+    let late = intake::commit_turn(&it.deployment, &first.attempt, turn(2)).await;
     assert!(matches!(late, Err(IntakeError::Superseded)));
-    intake::commit_turn(&it.platform, &second.attempt, turn(2))
+    intake::commit_turn(&it.deployment, &second.attempt, turn(2))
         .await
         .unwrap();
     // A round that was judged begins afresh.
     intake::complete_attempt(
-        &it.platform,
+        &it.deployment,
         &second.attempt,
         ended_report(
             AttemptOutcome::Succeeded,
@@ -248,7 +253,7 @@ async fn messages_wait_for_whoever_works_on_the_task() {
     let it = TestDeployment::new().await;
     let task = it.add_task(1, &[]).await;
     let old = it.run_task(task.id).await.attempt;
-    let none = intake::read_messages(&it.platform, &old, Duration::ZERO)
+    let none = intake::read_messages(&it.deployment, &old, Duration::ZERO)
         .await
         .unwrap();
     assert!(none.is_empty());
@@ -265,7 +270,7 @@ async fn messages_wait_for_whoever_works_on_the_task() {
         })
         .await
         .unwrap();
-    let got = intake::read_messages(&it.platform, &old, Duration::ZERO)
+    let got = intake::read_messages(&it.deployment, &old, Duration::ZERO)
         .await
         .unwrap();
     assert_eq!(got.len(), 1);
@@ -274,16 +279,18 @@ async fn messages_wait_for_whoever_works_on_the_task() {
     // One that lost its task cannot take the message away from its successor.
     give_up(&it, &old).await;
     let new = it.run_task(task.id).await.attempt;
-    let stolen = intake::ack_messages(&it.platform, &old, ack.clone()).await;
+    let stolen = intake::ack_messages(&it.deployment, &old, ack.clone()).await;
     assert!(matches!(stolen, Err(IntakeError::Superseded)), "{stolen:?}");
-    let got = intake::read_messages(&it.platform, &new, Duration::ZERO)
+    let got = intake::read_messages(&it.deployment, &new, Duration::ZERO)
         .await
         .unwrap();
     assert_eq!(got.len(), 1);
     let mut read = turn(0);
     read.messages = vec![sent.id];
-    intake::commit_turn(&it.platform, &new, read).await.unwrap();
-    let none = intake::read_messages(&it.platform, &new, Duration::ZERO)
+    intake::commit_turn(&it.deployment, &new, read)
+        .await
+        .unwrap();
+    let none = intake::read_messages(&it.deployment, &new, Duration::ZERO)
         .await
         .unwrap();
     assert!(none.is_empty());

@@ -41,16 +41,16 @@ async fn a_worker_stopped_before_its_first_word_costs_no_try() {
         parts.rng = Rng::seeded(u64::from(std::process::id()));
     })
     .await;
-    std::fs::create_dir_all(it.platform.data.work_folder()).unwrap();
-    lease_renewal::start_lease_renewal(&it.platform);
+    std::fs::create_dir_all(it.deployment.data.work_folder()).unwrap();
+    lease_renewal::start_lease_renewal(&it.deployment);
     let task = it.add_task(1, &[]).await;
-    let mut dispatcher = Dispatcher::new(it.platform.clone());
+    let mut dispatcher = Dispatcher::new(it.deployment.clone());
     omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
     while it.task_now(task.id).await.status != TaskStatus::Assigned {
         tokio::task::yield_now().await;
     }
-    it.platform.lifecycle.stop();
-    while !it.platform.running.attempt_ids().is_empty() {
+    it.deployment.lifecycle.stop();
+    while !it.deployment.running.attempt_ids().is_empty() {
         it.advance_clock(1);
         tokio::task::yield_now().await;
     }

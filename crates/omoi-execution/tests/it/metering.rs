@@ -10,8 +10,8 @@ use omoi_domain::phase::Phase;
 use omoi_domain::principal::{CallPurpose, PurposeKind};
 use omoi_execution::Deployment;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
+use omoi_execution::deployment::{DeploymentParts, GuardedPlaces, RunningAttempts, WorkScope};
 use omoi_execution::metering::{HeldCalls, model_caller};
-use omoi_execution::platform::{GuardedPlaces, DeploymentParts, RunningAttempts, WorkScope};
 use omoi_execution::reaper::Reaper;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{
@@ -77,7 +77,7 @@ async fn phase(it: &TestDeployment, phase: Phase) -> Attempt {
             fence: 1,
             base_sha: None,
         };
-        Ok(insert_attempt(tx, &it.platform, new).await?.attempt)
+        Ok(insert_attempt(tx, &it.deployment, new).await?.attempt)
     })
     .await
     .unwrap()
@@ -87,12 +87,14 @@ async fn phase(it: &TestDeployment, phase: Phase) -> Attempt {
 async fn worker(it: &TestDeployment, number: i64) -> ModelCaller {
     let task = it.add_task(number, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
-    model_caller(&mut it.read_tx().await, &attempt).await.unwrap()
+    model_caller(&mut it.read_tx().await, &attempt)
+        .await
+        .unwrap()
 }
 
 /// Who asks for a second opinion on the plan of `caller`'s spec.
 fn judge(caller: &ModelCaller) -> ModelCaller {
-    let mut judge = model_caller.clone();
+    let mut judge = caller.clone();
     judge.principal.purpose = CallPurpose::Judge;
     AgentRole::Judge.clone_into(&mut judge.role);
     judge
@@ -101,7 +103,11 @@ fn judge(caller: &ModelCaller) -> ModelCaller {
 /// Calls of 4 USD that the ledger lets through; and what it says to the first it does not.
 async fn spend(it: &TestDeployment, caller: &ModelCaller) -> (u32, String) {
     for n in 0..100 {
-        match it.platform.reserve_call(model_caller, &projection(usd(4))).await {
+        match it
+            .deployment
+            .reserve_call(caller, &projection(usd(4)))
+            .await
+        {
             Ok(call) => call.record_usage(&usage(usd(4))).await.unwrap(),
             Err(ReserveError::Refused { reason }) => return (n, reason),
             Err(other) => panic!("{other}"),
@@ -112,8 +118,10 @@ async fn spend(it: &TestDeployment, caller: &ModelCaller) -> (u32, String) {
 
 async fn spend_on_phase(it: &TestDeployment, of: Phase) -> (u32, String) {
     let attempt = phase(it, of).await;
-    let caller = model_caller(&mut it.read_tx().await, &attempt).await.unwrap();
-    spend(it, &model_caller).await
+    let caller = model_caller(&mut it.read_tx().await, &attempt)
+        .await
+        .unwrap();
+    spend(it, &caller).await
 }
 
 async fn spent(it: &TestDeployment) -> NanoUsd {
@@ -142,7 +150,7 @@ fn successor(it: &TestDeployment) -> Deployment {
         model_label,
         mask,
         ..
-    } = &*it.platform;
+    } = &*it.deployment;
     Deployment::new(DeploymentParts {
         store: store.clone(),
         clock: clock.clone(),
@@ -163,7 +171,7 @@ fn successor(it: &TestDeployment) -> Deployment {
         disk: Default::default(),
         mask: mask.clone(),
         guarded: GuardedPlaces::default(),
-        render_spec_files: it.platform.render_spec_files,
+        render_spec_files: it.deployment.render_spec_files,
     })
 }
 
@@ -195,7 +203,10 @@ async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
         (caller.phase.as_str(), caller.role.as_str()),
         ("prd", "planner")
     );
-    let reserved = it.platform.reserve_call(&model_caller, &projection(usd(2))).await;
+    let reserved = it
+        .deployment
+        .reserve_call(&caller, &projection(usd(2)))
+        .await;
     assert!(reserved.is_ok());
 }
 
@@ -229,7 +240,10 @@ async fn a_call_without_an_attempt_counts_like_any_other() {
     .await;
     let agent = worker(&it, 1).await;
     let judge = judge(&agent);
-    let agents_call = it.platform.reserve_call(&agent, &projection(usd(4))).await;
+    let agents_call = it
+        .deployment
+        .reserve_call(&agent, &projection(usd(4)))
+        .await;
     let (calls, said) = spend(&it, &judge).await;
     assert_eq!(calls, 2, "8 of its 9 USD");
     assert!(said.contains("the second opinion has spent 8"), "{said}");
@@ -254,11 +268,11 @@ async fn a_call_without_an_attempt_counts_like_any_other() {
 /// Tries to open a call of 4 USD for each of `callers` at once; what was granted.
 async fn open(it: &TestDeployment, callers: &[ModelCaller]) -> Vec<Box<dyn ReservedCall>> {
     // Two processes, where the database lets in more than one.
-    let (one, two) = (it.platform.clone(), successor(it));
+    let (one, two) = (it.deployment.clone(), successor(it));
     let four = projection(usd(4));
     let processes = [&one, &two].into_iter().cycle();
     let asked = callers.iter().zip(processes);
-    let asked = asked.map(|(caller, process)| process.reserve_call(model_caller, &four));
+    let asked = asked.map(|(caller, process)| process.reserve_call(caller, &four));
     let answers = futures::future::join_all(asked).await;
     let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
     for error in refused {
@@ -317,7 +331,7 @@ async fn told_failure(it: &TestDeployment, caller: &ModelCaller) -> CallFailed {
         next_at: Some(at + Duration::from_secs(1)),
         until: at + Duration::from_mins(2),
     };
-    it.platform.report_failure(model_caller, &failed).await;
+    it.deployment.report_failure(caller, &failed).await;
     let kind = EventKind::ModelCallFailed;
     let told = events::of_kind(&mut it.read_tx().await, it.spec.id, kind).await;
     match told.unwrap().pop().map(|stored| stored.event) {
@@ -332,7 +346,9 @@ async fn a_failed_call_is_told_with_whose_it_is() {
     it.leaves_open_attempts();
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
-    let agent = model_caller(&mut it.read_tx().await, &attempt).await.unwrap();
+    let agent = model_caller(&mut it.read_tx().await, &attempt)
+        .await
+        .unwrap();
     let told = told_failure(&it, &agent).await;
     assert_eq!(
         (told.attempt_id, told.subject.task_id()),
@@ -356,14 +372,14 @@ async fn a_failed_call_is_told_with_whose_it_is() {
         fence: 1,
         base_sha: None,
     };
-    let asks = it.commit(async |tx| insert_attempt(tx, &it.platform, new).await);
+    let asks = it.commit(async |tx| insert_attempt(tx, &it.deployment, new).await);
     let asks = asks.await.unwrap().attempt;
     let told = told_failure(&it, &judge(&agent)).await;
     assert_eq!((told.attempt_id, told.role.as_str()), (asks.id, "judge"));
 }
 
-async fn reap(platform: &Deployment, it: &TestDeployment) {
-    let mut reaper = Reaper::new(platform.clone());
+async fn reap(deployment: &Deployment, it: &TestDeployment) {
+    let mut reaper = Reaper::new(deployment.clone());
     tick_once(&mut reaper, it.clock.now()).await;
 }
 
@@ -373,10 +389,13 @@ async fn a_process_dies_in_a_call(database: TestDatabase) {
     let it =
         TestDeployment::on_database(database, |parts| parts.settings.task_budget = usd(9)).await;
     let agent = worker(&it, 1).await;
-    let call = it.platform.reserve_call(&agent, &projection(usd(4))).await;
+    let call = it
+        .deployment
+        .reserve_call(&agent, &projection(usd(4)))
+        .await;
     let call = call.unwrap();
     // Who follows its call settles it itself.
-    reap(&it.platform, &it).await;
+    reap(&it.deployment, &it).await;
     assert_eq!((open_calls_of(&it).await, spent(&it).await), (1, usd(0)));
 
     let next = successor(&it);
@@ -411,9 +430,13 @@ async fn a_call_of_a_dead_process_is_settled_once_on_postgres() {
 async fn a_call_that_its_own_process_gave_up_is_settled_too() {
     let it = TestDeployment::new().await;
     let agent = worker(&it, 1).await;
-    drop(it.platform.reserve_call(&agent, &projection(usd(4))).await);
+    drop(
+        it.deployment
+            .reserve_call(&agent, &projection(usd(4)))
+            .await,
+    );
     assert_eq!(open_calls_of(&it).await, 1, "it stays counted");
-    reap(&it.platform, &it).await;
+    reap(&it.deployment, &it).await;
     assert_eq!((open_calls_of(&it).await, spent(&it).await), (0, usd(4)));
 }
 
@@ -427,7 +450,10 @@ async fn rename_table(url: &str, sql: &'static str) {
 async fn the_ledger_refuses(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |_| {}).await;
     let agent = worker(&it, 1).await;
-    let call = it.platform.reserve_call(&agent, &projection(usd(4))).await;
+    let call = it
+        .deployment
+        .reserve_call(&agent, &projection(usd(4)))
+        .await;
     let call = call.unwrap();
     rename_table(it.database_url(), "alter table cost_entries rename to away").await;
     assert!(call.record_usage(&usage(usd(1))).await.is_err());

@@ -11,7 +11,7 @@ use omoi_testkit::deployment::{TestDeployment, tick_once, tick_with_failures};
 use omoi_testkit::sqlite::refuse_updates;
 
 async fn reap(it: &TestDeployment) {
-    let mut reaper = Reaper::new(it.platform.clone());
+    let mut reaper = Reaper::new(it.deployment.clone());
     tick_once(&mut reaper, it.clock.now()).await;
 }
 
@@ -34,7 +34,7 @@ async fn verdict(
 async fn ours(it: &TestDeployment) -> Attempt {
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
-    it.platform.running.begin_attempt(attempt.id);
+    it.deployment.running.begin_attempt(attempt.id);
     attempt
 }
 
@@ -52,7 +52,9 @@ async fn a_worker_that_reports_is_left_alone_and_one_that_does_nothing_is_stuck(
     let attempt = ours(&it).await;
     for _ in 0..60 {
         it.advance_clock(15);
-        intake::report_heartbeat(&it.platform, attempt.id).await.unwrap();
+        intake::report_heartbeat(&it.deployment, attempt.id)
+            .await
+            .unwrap();
         reap(&it).await;
         assert_eq!(verdict(&it, &attempt).await, alone());
     }
@@ -87,7 +89,7 @@ async fn a_worker_that_never_comes_up_is_given_up() {
     for (number, bound) in [(1, false), (2, true)] {
         let task = it.add_task(number, &[]).await;
         let attempt = it.claim_task(task.id).await.unwrap().attempt;
-        it.platform.running.begin_attempt(attempt.id);
+        it.deployment.running.begin_attempt(attempt.id);
         if bound {
             it.bind_sandbox(&attempt).await.unwrap();
         }
@@ -100,7 +102,7 @@ async fn a_worker_that_never_comes_up_is_given_up() {
             verdict(&it, &attempt).await,
             failed(AttemptStopReason::StartTimeout)
         );
-        it.platform.running.end_attempt(attempt.id);
+        it.deployment.running.end_attempt(attempt.id);
     }
 }
 
@@ -134,7 +136,7 @@ async fn what_a_dead_process_left_is_lost_at_once() {
 async fn an_attempt_this_process_forgot_is_lost_when_its_lease_ends() {
     let it = TestDeployment::new().await;
     let attempt = ours(&it).await;
-    it.platform.running.end_attempt(attempt.id);
+    it.deployment.running.end_attempt(attempt.id);
     it.advance_clock(14);
     reap(&it).await;
     assert_eq!(verdict(&it, &attempt).await, alone());
@@ -149,7 +151,7 @@ async fn only_what_this_process_works_on_keeps_its_lease() {
     let (one, two) = (ours(&it).await, it.add_task(2, &[]).await);
     let two = it.run_task(two.id).await.attempt;
     // Work that panics gives its attempt up all the same.
-    let held = it.platform.hold_attempt(two.id);
+    let held = it.deployment.hold_attempt(two.id);
     let work = std::panic::AssertUnwindSafe(|| {
         let _held = held;
         panic!("the work broke");
@@ -157,7 +159,9 @@ async fn only_what_this_process_works_on_keeps_its_lease() {
     assert!(std::panic::catch_unwind(work).is_err());
     for _ in 0..2 {
         it.advance_clock(10);
-        omoi_execution::lease_renewal::renew_leases(&it.platform).await.unwrap();
+        omoi_execution::lease_renewal::renew_leases(&it.deployment)
+            .await
+            .unwrap();
         reap(&it).await;
     }
     assert_eq!(verdict(&it, &one).await, alone());
@@ -192,9 +196,9 @@ async fn an_attempt_that_cannot_be_judged_keeps_no_other_from_its_end() {
     it.advance_clock(1);
     let task = it.add_task(2, &[]).await;
     let silent = it.run_task(task.id).await.attempt;
-    it.platform.running.begin_attempt(silent.id);
+    it.deployment.running.begin_attempt(silent.id);
     it.advance_clock(91);
-    let mut reaper = Reaper::new(it.platform.clone());
+    let mut reaper = Reaper::new(it.deployment.clone());
     let (_, failures) = tick_with_failures(&mut reaper, it.clock.now()).await;
     let names: Vec<_> = failures.iter().map(|f| f.entity.clone()).collect();
     assert_eq!(names, [format!("attempt {}", broken.id)]);

@@ -16,7 +16,7 @@ use super::spec_model::adopt_model;
 /// # Errors
 /// [`SpecCommandError::NotPlanned`], [`SpecCommandError::OtherModel`].
 pub async fn approve_spec(
-    platform: &Deployment,
+    deployment: &Deployment,
     tenant: &Tenant,
     id: SpecId,
 ) -> Result<Spec, SpecCommandError> {
@@ -27,11 +27,11 @@ pub async fn approve_spec(
             Ok(actions) => actions,
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
         };
-        let is_renamed = adopt_model(platform, tx, &mut spec).await?;
+        let is_renamed = adopt_model(deployment, tx, &mut spec).await?;
         apply_spec_actions(tx, &mut spec, actions, is_renamed).await?;
         Ok(spec)
     });
     let spec = approved.await?;
-    platform.scope.ask_for(spec.id);
+    deployment.scope.ask_for(spec.id);
     Ok(spec)
 }

@@ -108,8 +108,8 @@ pub async fn create_spec(
         let taken = tenant.read(async |tx| specs::branches(tx).await).await?;
         // Git is asked while no transaction is open.
         let branch = free_branch(&repository.mirror, &draft.slug, &taken).await?;
-        if let Some(spec) = insert_spec(reader.platform, tenant, &draft, branch).await? {
-            reader.platform.scope.ask_for(spec.id);
+        if let Some(spec) = insert_spec(reader.deployment, tenant, &draft, branch).await? {
+            reader.deployment.scope.ask_for(spec.id);
             return Ok(spec);
         }
     }
@@ -190,7 +190,7 @@ impl RepositoryReader<'_> {
 
 /// Writes the spec down and has it planned; none when another one took the branch in the meantime.
 async fn insert_spec(
-    platform: &Deployment,
+    deployment: &Deployment,
     tenant: &Tenant,
     draft: &SpecDraft,
     branch: String,
@@ -200,9 +200,9 @@ async fn insert_spec(
             return Ok(None);
         }
         let number = take_numbers(tx, draft.project, NumberCounter::Spec, 1).await?;
-        let mut spec = draft.numbered(tx, platform, number, branch);
+        let mut spec = draft.numbered(tx, deployment, number, branch);
         specs::insert(tx, &spec).await?;
-        suite::insert_suite(tx, platform, &spec).await?;
+        suite::insert_suite(tx, deployment, &spec).await?;
         specs::transition(tx, &mut spec, SpecStatus::Executing, None).await?;
         Ok(Some(spec))
     });
@@ -210,7 +210,7 @@ async fn insert_spec(
 }
 
 impl SpecDraft {
-    fn numbered(&self, tx: &Tx, platform: &Deployment, number: i64, branch: String) -> Spec {
+    fn numbered(&self, tx: &Tx, deployment: &Deployment, number: i64, branch: String) -> Spec {
         Spec {
             id: tx.new_id(),
             org_id: tx.org(),
@@ -221,8 +221,8 @@ impl SpecDraft {
             options: Json(self.options.clone()),
             status: SpecStatus::Draft,
             current_phase: Phase::Explore,
-            model: platform.model_label.clone(),
-            scenario: platform.scenario.clone(),
+            model: deployment.model_label.clone(),
+            scenario: deployment.scenario.clone(),
             base_sha: self.base_sha.clone(),
             base_branch: self.base_branch.clone(),
             slug: self.slug.clone(),

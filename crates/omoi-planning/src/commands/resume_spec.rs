@@ -26,7 +26,7 @@ use crate::suite;
 /// [`SpecCommandError::OtherModel`], [`SpecCommandError::TaskCancelled`]; [`StoreError::Transition`]
 /// when it is cancelled.
 pub async fn resume_spec(
-    platform: &Deployment,
+    deployment: &Deployment,
     tenant: &Tenant,
     id: SpecId,
     asked: ResumeSpec,
@@ -39,19 +39,19 @@ pub async fn resume_spec(
         if route == ResumeRoute::Delivered {
             return Ok((spec, false));
         }
-        let is_renamed = adopt_model(platform, tx, &mut spec).await?;
+        let is_renamed = adopt_model(deployment, tx, &mut spec).await?;
         match route {
             ResumeRoute::Delivered | ResumeRoute::WaitsForApproval => return Ok((spec, false)),
             ResumeRoute::UnderWay if is_renamed => specs::save(tx, &mut spec).await?,
             ResumeRoute::UnderWay => {}
             ResumeRoute::Work => work_on(tx, &mut spec, &asked).await?,
-            ResumeRoute::Planning => plan_on(tx, platform, &mut spec, &asked).await?,
+            ResumeRoute::Planning => plan_on(tx, deployment, &mut spec, &asked).await?,
         }
         Ok::<_, SpecCommandError>((spec, true))
     });
     let (spec, is_asked_for) = resumed.await?;
     if is_asked_for {
-        platform.scope.ask_for(spec.id);
+        deployment.scope.ask_for(spec.id);
     }
     Ok(spec)
 }
@@ -74,12 +74,12 @@ async fn work_on(tx: &mut Tx, spec: &mut Spec, asked: &ResumeSpec) -> Result<(),
 /// Plans what is missing.
 async fn plan_on(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &mut Spec,
     asked: &ResumeSpec,
 ) -> Result<(), SpecCommandError> {
     spec.options.0.accept_red |= asked.accept_red;
-    suite::set_up_again(tx, platform, spec, asked.suite.as_deref()).await?;
+    suite::set_up_again(tx, deployment, spec, asked.suite.as_deref()).await?;
     let phases = read_phase_states(tx, spec.id).await?;
     let actions = resume_planning(spec.current_phase, &phases);
     Ok(apply_spec_actions(tx, spec, actions, true).await?)

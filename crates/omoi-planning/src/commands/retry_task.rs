@@ -20,7 +20,7 @@ use super::spec_model::adopt_model;
 /// [`SpecCommandError::NotPlanned`], [`SpecCommandError::OtherModel`], [`SpecCommandError::Waits`];
 /// [`TaskCommandError::InvalidMove`] when the task cannot go on.
 pub async fn retry_task(
-    platform: &Deployment,
+    deployment: &Deployment,
     tenant: &Tenant,
     id: TaskId,
 ) -> Result<Task, SpecCommandError> {
@@ -32,7 +32,7 @@ pub async fn retry_task(
         let why = "only one that failed, was cancelled or waits is tried again";
         retried.map_err(|error| TaskCommandError::of_move(&task, status, why, error))?;
         let mut spec = specs::get(tx, task.spec_id).await?;
-        let is_renamed = adopt_model(platform, tx, &mut spec).await?;
+        let is_renamed = adopt_model(deployment, tx, &mut spec).await?;
         let facts = read_spec_facts(tx, &spec).await?;
         match spec_of_retried_task(facts, spec.options.0.as_it_stands) {
             Ok(actions) => apply_spec_actions(tx, &mut spec, actions, is_renamed).await?,
@@ -41,7 +41,7 @@ pub async fn retry_task(
         Ok(task)
     });
     let task = retried.await?;
-    platform.scope.ask_for(task.spec_id);
+    deployment.scope.ask_for(task.spec_id);
     Ok(task)
 }
 

@@ -1,7 +1,7 @@
 //! Which model goes on with a spec.
 
 use omoi_execution::Deployment;
-use omoi_execution::platform::{NO_MODEL, SIMULATED, WorkScope};
+use omoi_execution::deployment::{NO_MODEL, SIMULATED, WorkScope};
 use omoi_protocol::shell_word::shell_word;
 use omoi_store::Tx;
 use omoi_store::specs::Spec;
@@ -13,36 +13,36 @@ use super::spec_changes::spec_name;
 /// What a simulated model did and what a real one did is never told under one name. A process that
 /// runs no agents has none to give.
 pub(super) async fn adopt_model(
-    platform: &Deployment,
+    deployment: &Deployment,
     tx: &mut Tx,
     spec: &mut Spec,
 ) -> Result<bool, SpecCommandError> {
-    if platform.is_of_another_kind(spec) && runs_agents(platform) {
+    if deployment.is_of_another_kind(spec) && runs_agents(deployment) {
         let name = spec_name(tx, spec).await?;
-        return Err(other_model(platform, spec, name));
+        return Err(other_model(deployment, spec, name));
     }
-    Ok(set_model(platform, spec))
+    Ok(set_model(deployment, spec))
 }
 
 /// Whether this process has a model to give.
-fn runs_agents(platform: &Deployment) -> bool {
-    platform.model_label != NO_MODEL && !matches!(platform.scope, WorkScope::Nothing)
+fn runs_agents(deployment: &Deployment) -> bool {
+    deployment.model_label != NO_MODEL && !matches!(deployment.scope, WorkScope::Nothing)
 }
 
-fn set_model(platform: &Deployment, spec: &mut Spec) -> bool {
-    if !runs_agents(platform) || spec.model == platform.model_label {
+fn set_model(deployment: &Deployment, spec: &mut Spec) -> bool {
+    if !runs_agents(deployment) || spec.model == deployment.model_label {
         return false;
     }
-    spec.model.clone_from(&platform.model_label);
-    spec.scenario.clone_from(&platform.scenario);
+    spec.model.clone_from(&deployment.model_label);
+    spec.scenario.clone_from(&deployment.scenario);
     true
 }
 
-fn other_model(platform: &Deployment, spec: &Spec, name: String) -> SpecCommandError {
-    let now = platform.model_label.as_str();
+fn other_model(deployment: &Deployment, spec: &Spec, name: String) -> SpecCommandError {
+    let now = deployment.model_label.as_str();
     SpecCommandError::OtherModel {
         begun: model_words(&spec.model, spec.scenario.as_deref()),
-        now: model_words(now, platform.scenario.as_deref()),
+        now: model_words(now, deployment.scenario.as_deref()),
         resume: resume_command(&name, spec),
         spec: name,
     }

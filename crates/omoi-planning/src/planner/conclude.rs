@@ -41,51 +41,53 @@ enum PhaseConclusion {
 
 /// Judges what an attempt handed in, once its proofs ran and a second opinion on it is known.
 pub(super) async fn conclude_attempt(
-    platform: &Deployment,
+    deployment: &Deployment,
     at: SpecPhase<'_>,
     attempt: &Attempt,
 ) -> Result<Next, BoxError> {
     let SpecPhase { spec, run } = at;
     let is_of_tasks = run.phase == Phase::Tasks;
-    if is_of_tasks && proofs::run_open(platform, spec, run, attempt.created_at).await? {
+    if is_of_tasks && proofs::run_open(deployment, spec, run, attempt.created_at).await? {
         return Ok(Next::Idle);
     }
-    let judged = judge_phase(platform, spec, run.phase).await?;
+    let judged = judge_phase(deployment, spec, run.phase).await?;
     if let (true, true, Some(output)) = (is_of_tasks, judged.evaluation.passed, &judged.output) {
         let tasks = TasksOutput::deserialize(output)?;
-        match second_opinion::standing(platform, spec, run, &tasks).await? {
+        match second_opinion::standing(deployment, spec, run, &tasks).await? {
             OpinionStanding::Open => return Ok(Next::Idle),
             OpinionStanding::GoOn => {}
-            OpinionStanding::SendBack(says) => return refuse(platform, at, doubt(says, judged)).await,
+            OpinionStanding::SendBack(says) => {
+                return refuse(deployment, at, doubt(says, judged)).await;
+            }
         }
     }
     match conclude(&judged) {
-        PhaseConclusion::NotReady(fault) => block(platform, at, &judged.evaluation, fault).await,
-        PhaseConclusion::Passed(output) => pass(platform, at, &judged, output).await,
-        PhaseConclusion::Refused(refusal) => refuse(platform, at, refusal).await,
+        PhaseConclusion::NotReady(fault) => block(deployment, at, &judged.evaluation, fault).await,
+        PhaseConclusion::Passed(output) => pass(deployment, at, &judged, output).await,
+        PhaseConclusion::Refused(refusal) => refuse(deployment, at, refusal).await,
     }
 }
 
 /// Handles an attempt that ended in an error rather than an output.
 pub(super) async fn handle_failure(
-    platform: &Deployment,
+    deployment: &Deployment,
     at: SpecPhase<'_>,
     attempt: &Attempt,
 ) -> Result<Next, BoxError> {
     let class = attempt.error_class.unwrap_or(ErrorClass::Unknown);
     let message = attempt.error_message.clone().unwrap_or_default();
     match judge_failed_attempt(class, &message) {
-        FailedPhaseAttempt::Refused(refusal) => refuse(platform, at, refusal).await,
+        FailedPhaseAttempt::Refused(refusal) => refuse(deployment, at, refusal).await,
         FailedPhaseAttempt::Provider => {
             let outage = PhaseOutage {
                 phase: at.run.phase,
                 attempts: at.run.attempts,
                 reason: outage::outage_reason(class, &message),
-                step: outage::step_of(platform, attempt, class).await?,
+                step: outage::step_of(deployment, attempt, class).await?,
                 message,
             };
             let decision = PhaseDecision::new(|_| provider_failed_phase(outage));
-            Ok(change_phase(platform, at, decision).await?)
+            Ok(change_phase(deployment, at, decision).await?)
         }
     }
 }
@@ -173,11 +175,11 @@ fn not_applied(spec: &str, refused: &ApplyError) -> PlanBlocker {
 }
 
 async fn refuse(
-    platform: &Deployment,
+    deployment: &Deployment,
     at: SpecPhase<'_>,
     refusal: PhaseRefusal,
 ) -> Result<Next, BoxError> {
-    let attempts_max = platform.settings_of(at.spec).phase_attempts_max;
+    let attempts_max = deployment.settings_of(at.spec).phase_attempts_max;
     let decide = |now| {
         let facts = RefusalFacts {
             phase: at.run.phase,
@@ -188,12 +190,12 @@ async fn refuse(
         };
         refuse_phase(facts, refusal)
     };
-    Ok(change_phase(platform, at, PhaseDecision::new(decide)).await?)
+    Ok(change_phase(deployment, at, PhaseDecision::new(decide)).await?)
 }
 
 /// Accepts the output; where the plan cannot be written, the spec waits for a person.
 async fn pass(
-    platform: &Deployment,
+    deployment: &Deployment,
     at: SpecPhase<'_>,
     judged: &JudgedOutput,
     output: Value,
@@ -215,25 +217,25 @@ async fn pass(
         plan: Some(judged),
         decide: |_| pass_phase(passed),
     };
-    match change_phase(platform, at, decision).await {
+    match change_phase(deployment, at, decision).await {
         Ok(next) => Ok(next),
         Err(ApplyError::Store(error)) => Err(error.into()),
         Err(refused) => {
             let (project, number) = (at.spec.project_id, HumanRef::spec(at.spec.number));
-            let store = &platform.store;
+            let store = &deployment.store;
             let name = store.read(async |tx| projects::reference(tx, project, number).await);
             let fault = not_applied(&name.await?, &refused);
-            block(platform, at, &judged.evaluation, fault).await
+            block(deployment, at, &judged.evaluation, fault).await
         }
     }
 }
 
 async fn block(
-    platform: &Deployment,
+    deployment: &Deployment,
     at: SpecPhase<'_>,
     evaluation: &PhaseEvaluation,
     fault: PlanBlocker,
 ) -> Result<Next, BoxError> {
     let decide = |_| block_not_ready(evaluation.score, verdict(evaluation), fault);
-    Ok(change_phase(platform, at, PhaseDecision::new(decide)).await?)
+    Ok(change_phase(deployment, at, PhaseDecision::new(decide)).await?)
 }

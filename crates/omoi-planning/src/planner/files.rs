@@ -29,12 +29,12 @@ impl RenderedFiles {
     /// cannot be written is logged and tried again.
     pub(super) async fn refresh(
         &mut self,
-        platform: &Deployment,
+        deployment: &Deployment,
         planning: Vec<SpecId>,
     ) -> Result<(), StoreError> {
         self.due.extend(planning);
         if !self.looked {
-            let all = platform
+            let all = deployment
                 .store
                 .read(async |tx| specs::list(tx, i64::MAX).await);
             let all = all.await?;
@@ -42,7 +42,7 @@ impl RenderedFiles {
             self.looked = true;
         }
         for id in self.due.clone() {
-            match self.bring(platform, id).await {
+            match self.bring(deployment, id).await {
                 Ok(()) => {
                     self.due.remove(&id);
                 }
@@ -55,8 +55,8 @@ impl RenderedFiles {
         Ok(())
     }
 
-    async fn bring(&mut self, platform: &Deployment, id: SpecId) -> Result<(), BoxError> {
-        let read = platform.store.read(async |tx| {
+    async fn bring(&mut self, deployment: &Deployment, id: SpecId) -> Result<(), BoxError> {
+        let read = deployment.store.read(async |tx| {
             let spec = specs::get(tx, id).await?;
             Ok::<_, StoreError>((spec, phases::of_spec(tx, id).await?))
         });
@@ -67,8 +67,8 @@ impl RenderedFiles {
         if outputs.is_empty() || self.done.get(&id) == Some(&outputs) {
             return Ok(());
         }
-        let root: PathBuf = platform.data.spec_files(spec.number, spec.project_id);
-        for (path, text) in rendered_files(platform, &spec).await? {
+        let root: PathBuf = deployment.data.spec_files(spec.number, spec.project_id);
+        for (path, text) in rendered_files(deployment, &spec).await? {
             let path = root.join(path);
             if std::fs::read(&path).is_ok_and(|stands| stands == text.as_bytes()) {
                 continue;

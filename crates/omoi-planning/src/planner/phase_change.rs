@@ -56,7 +56,7 @@ impl<D> PhaseDecision<'_, D> {
 /// # Errors
 /// [`ApplyError`]; nothing is written then.
 pub(super) async fn change_phase<D: FnOnce(Timestamp) -> Vec<PhaseAction>>(
-    platform: &Deployment,
+    deployment: &Deployment,
     phase: SpecPhase<'_>,
     decision: PhaseDecision<'_, D>,
 ) -> Result<Next, ApplyError> {
@@ -65,15 +65,15 @@ pub(super) async fn change_phase<D: FnOnce(Timestamp) -> Vec<PhaseAction>>(
         plan,
         decide,
     } = decision;
-    let changed = platform.store.write(point, async |tx| {
+    let changed = deployment.store.write(point, async |tx| {
         let mut change = PhaseChangeset::new(phase);
         change.plan = plan;
         let actions = decide(tx.now());
-        change.apply(tx, platform, actions).await?;
+        change.apply(tx, deployment, actions).await?;
         Ok::<_, ApplyError>(change)
     });
     let changed = changed.await?;
-    changed.stop_ended_attempt(platform);
+    changed.stop_ended_attempt(deployment);
     Ok(match changed.run.state {
         PhaseState::Backoff => Next::At(changed.run.not_before),
         PhaseState::Passed => Next::Now,
@@ -111,12 +111,12 @@ impl PhaseChangeset<'_> {
     pub(super) async fn apply(
         &mut self,
         tx: &mut Tx,
-        platform: &Deployment,
+        deployment: &Deployment,
         actions: Vec<PhaseAction>,
     ) -> Result<(), ApplyError> {
         for action in actions {
             if let Some(action) = self.keep_field(action) {
-                self.apply_one(tx, platform, action).await?;
+                self.apply_one(tx, deployment, action).await?;
             }
         }
         if self.is_run_changed {
@@ -129,9 +129,9 @@ impl PhaseChangeset<'_> {
     }
 
     /// Stops the sandbox of an attempt that was ended, once that is committed.
-    pub(super) fn stop_ended_attempt(&self, platform: &Deployment) {
+    pub(super) fn stop_ended_attempt(&self, deployment: &Deployment) {
         if let Some(attempt) = self.ended {
-            platform.running.kill_sandbox(attempt);
+            deployment.running.kill_sandbox(attempt);
         }
     }
 
@@ -169,7 +169,7 @@ impl PhaseChangeset<'_> {
     async fn apply_one(
         &mut self,
         tx: &mut Tx,
-        platform: &Deployment,
+        deployment: &Deployment,
         action: PhaseAction,
     ) -> Result<(), ApplyError> {
         let (spec, run) = (&mut self.spec, &mut self.run);
@@ -183,7 +183,7 @@ impl PhaseChangeset<'_> {
             }
             PhaseAction::DropOutput => self.drop_output(tx).await?,
             PhaseAction::EndAttempt { reason } => {
-                self.ended = end_live_attempt(tx, platform, run, reason).await?;
+                self.ended = end_live_attempt(tx, deployment, run, reason).await?;
             }
             PhaseAction::MarkDoubtsSent => opinions::mark_sent_back(tx, spec.id).await?,
             PhaseAction::LeaveFeedback { phase, feedback } => {
@@ -229,7 +229,7 @@ impl PhaseChangeset<'_> {
 /// Ends the live attempt at a phase, if there is one, so that nothing goes on from it.
 async fn end_live_attempt(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     run: &PhaseRun,
     reason: String,
 ) -> Result<Option<AttemptId>, StoreError> {
@@ -244,7 +244,7 @@ async fn end_live_attempt(
         message: reason,
         counts: false,
     };
-    attempt::lose_attempt(tx, platform, &mut attempt, loss).await?;
+    attempt::lose_attempt(tx, deployment, &mut attempt, loss).await?;
     Ok(Some(attempt.id))
 }
 

@@ -6,7 +6,7 @@ use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::lifecycle::phase::PhaseAction;
 use omoi_execution::Deployment;
-use omoi_execution::attempt::{self, CreatedAttempt, AttemptJob, NewAttempt, WorkPlan};
+use omoi_execution::attempt::{self, AttemptJob, CreatedAttempt, NewAttempt, WorkPlan};
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
@@ -31,21 +31,21 @@ pub(super) struct AttemptOrder {
 
 /// Inserts and launches an attempt at a phase, which runs from then on.
 pub(super) async fn start_attempt(
-    platform: &Deployment,
+    deployment: &Deployment,
     at: SpecPhase<'_>,
     order: AttemptOrder,
 ) -> Result<Next, BoxError> {
     let SpecPhase { spec, run } = at;
     // Before anything is written: without orders there must be no attempt.
-    let brief = phase_brief(platform, spec, run, order.attempt).await?;
+    let brief = phase_brief(deployment, spec, run, order.attempt).await?;
     let base = ObjectId::parse(&spec.base_sha)?;
     let toolbox = SandboxToolchain::of_spec(spec)?;
-    let created = platform
+    let created = deployment
         .store
         .write(CrashPoint::AttemptCreated, async |tx| {
             let mut change = PhaseChangeset::new(at);
-            change.apply(tx, platform, order.actions).await?;
-            Ok::<_, ApplyError>(insert_attempt(tx, platform, spec, &change.run).await?)
+            change.apply(tx, deployment, order.actions).await?;
+            Ok::<_, ApplyError>(insert_attempt(tx, deployment, spec, &change.run).await?)
         });
     let created = created.await?;
     let (phase, number) = (run.phase, spec.number);
@@ -69,13 +69,13 @@ pub(super) async fn start_attempt(
         work,
         brief,
     };
-    attempt::launch_attempt(platform, job);
+    attempt::launch_attempt(deployment, job);
     Ok(Next::Idle)
 }
 
 async fn insert_attempt(
     tx: &mut Tx,
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &Spec,
     run: &PhaseRun,
 ) -> Result<CreatedAttempt, StoreError> {
@@ -90,7 +90,7 @@ async fn insert_attempt(
         fence: earlier.len() as i64 + 1,
         base_sha: Some(spec.base_sha.clone()),
     };
-    let mut created = attempt::insert_attempt(tx, platform, new).await?;
+    let mut created = attempt::insert_attempt(tx, deployment, new).await?;
     // What was said about other inputs is not gone on with.
     let is_stale = |last: &Attempt| run.started_at.is_none_or(|at| last.created_at < at);
     if earlier.last().is_some_and(is_stale) && !created.turns.is_empty() {

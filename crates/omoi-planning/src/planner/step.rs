@@ -30,21 +30,24 @@ use crate::prompt::PROMPT_VERSION;
 use crate::sync::ApplyError;
 
 /// Takes the step the rows ask for.
-pub(super) async fn planner_step(platform: &Deployment, mut spec: Spec) -> Result<Next, BoxError> {
-    let Some(run) = find_open_phase(platform, &mut spec).await? else {
+pub(super) async fn planner_step(
+    deployment: &Deployment,
+    mut spec: Spec,
+) -> Result<Next, BoxError> {
+    let Some(run) = find_open_phase(deployment, &mut spec).await? else {
         return Ok(Next::Idle);
     };
     if matches!(run.state, PhaseState::Pending | PhaseState::Backoff)
-        && let Some(next) = base_suite::hold_for_suite(platform, &spec, run.phase).await?
+        && let Some(next) = base_suite::hold_for_suite(deployment, &spec, run.phase).await?
     {
         return Ok(next);
     }
-    let last = last_attempt(platform, &run).await?;
+    let last = last_attempt(deployment, &run).await?;
     let facts = PhaseFacts {
         state: run.state,
         attempts: run.attempts,
         not_before: run.not_before,
-        now: platform.clock.now(),
+        now: deployment.clock.now(),
         last: last.as_ref().map(|last| PhaseAttempt {
             state: last.state,
             round: last.round,
@@ -58,14 +61,14 @@ pub(super) async fn planner_step(platform: &Deployment, mut spec: Spec) -> Resul
         (PhaseStep::WaitUntil(instant), _) => Ok(Next::At(instant)),
         (PhaseStep::Begin { attempt }, _) => {
             let actions = begin_phase(attempt);
-            start_attempt(platform, at, AttemptOrder { attempt, actions }).await
+            start_attempt(deployment, at, AttemptOrder { attempt, actions }).await
         }
         (PhaseStep::Retake, _) => {
             let (attempt, actions) = (run.attempts, Vec::new());
-            start_attempt(platform, at, AttemptOrder { attempt, actions }).await
+            start_attempt(deployment, at, AttemptOrder { attempt, actions }).await
         }
-        (PhaseStep::Judge, Some(last)) => conclude_attempt(platform, at, &last).await,
-        (PhaseStep::HandleFailure, Some(last)) => handle_failure(platform, at, &last).await,
+        (PhaseStep::Judge, Some(last)) => conclude_attempt(deployment, at, &last).await,
+        (PhaseStep::HandleFailure, Some(last)) => handle_failure(deployment, at, &last).await,
         // Only what an attempt left behind is judged or handled.
         (PhaseStep::Judge | PhaseStep::HandleFailure | PhaseStep::Await, _) => Ok(Next::Idle),
         (PhaseStep::FailSpec, _) => {
@@ -73,19 +76,22 @@ pub(super) async fn planner_step(platform: &Deployment, mut spec: Spec) -> Resul
                 point: CrashPoint::SpecMoved,
                 ..PhaseDecision::new(|_| give_up_spent_phase(run.phase))
             };
-            Ok(change_phase(platform, at, decision).await?)
+            Ok(change_phase(deployment, at, decision).await?)
         }
         (PhaseStep::GoOn, _) => Ok(Next::Now),
     }
 }
 
 /// The newest attempt at a phase that runs.
-async fn last_attempt(platform: &Deployment, run: &PhaseRun) -> Result<Option<Attempt>, StoreError> {
+async fn last_attempt(
+    deployment: &Deployment,
+    run: &PhaseRun,
+) -> Result<Option<Attempt>, StoreError> {
     if run.state != PhaseState::Running {
         return Ok(None);
     }
     let subject = AttemptSubject::SpecPhase { phase: run.phase };
-    let store = &platform.store;
+    let store = &deployment.store;
     let all = store.read(async |tx| attempts::of_subject(tx, run.spec_id, subject).await);
     Ok(all.await?.pop())
 }
@@ -93,10 +99,10 @@ async fn last_attempt(platform: &Deployment, run: &PhaseRun) -> Result<Option<At
 /// The first phase that has not passed with its present inputs, which the spec stands at from then on.
 /// What a phase made, or is making, of other inputs is stale, and it runs again.
 async fn find_open_phase(
-    platform: &Deployment,
+    deployment: &Deployment,
     spec: &mut Spec,
 ) -> Result<Option<PhaseRun>, ApplyError> {
-    let found = platform.store.write(CrashPoint::PhaseMoved, async |tx| {
+    let found = deployment.store.write(CrashPoint::PhaseMoved, async |tx| {
         let runs = phases::of_spec(tx, spec.id).await?;
         let digest = |phase, passed: &_| input_digest(spec, phase, passed);
         let Some(open) = open_phase(&stored_phases(&runs), digest) else {
@@ -108,13 +114,13 @@ async fn find_open_phase(
         };
         let actions = open.open_actions(run.state, spec.current_phase);
         let mut change = PhaseChangeset::new(SpecPhase { spec, run: &run });
-        change.apply(tx, platform, actions).await?;
+        change.apply(tx, deployment, actions).await?;
         Ok::<_, ApplyError>(Some(change))
     });
     let Some(change) = found.await? else {
         return Ok(None);
     };
-    change.stop_ended_attempt(platform);
+    change.stop_ended_attempt(deployment);
     *spec = change.spec;
     Ok(Some(change.run))
 }
@@ -131,11 +137,11 @@ fn stored_phases(runs: &[PhaseRun]) -> Vec<StoredPhase> {
 
 /// Fails the phase at which a spec stands, and the spec with it: its step did not succeed.
 pub(super) async fn give_up(
-    platform: &Deployment,
+    deployment: &Deployment,
     id: SpecId,
     reason: &str,
 ) -> Result<(), ApplyError> {
-    let given_up = platform.store.write(CrashPoint::PhaseMoved, async |tx| {
+    let given_up = deployment.store.write(CrashPoint::PhaseMoved, async |tx| {
         let spec = specs::get(tx, id).await?;
         if spec.status != SpecStatus::Executing {
             return Ok(None);
@@ -151,11 +157,11 @@ pub(super) async fn give_up(
             run: &run,
         };
         let mut change = PhaseChangeset::new(at);
-        change.apply(tx, platform, actions).await?;
+        change.apply(tx, deployment, actions).await?;
         Ok::<_, ApplyError>(Some(change))
     });
     if let Some(change) = given_up.await? {
-        change.stop_ended_attempt(platform);
+        change.stop_ended_attempt(deployment);
     }
     Ok(())
 }

@@ -113,8 +113,8 @@ async fn a_red_suite_blocks_the_run_before_any_model_call() {
             ..ResumeSpec::default()
         };
         resume_spec(
-            &desk.it.platform,
-            &desk.it.platform.store,
+            &desk.it.deployment,
+            &desk.it.deployment.store,
             desk.spec.id,
             asked,
         )
@@ -136,8 +136,8 @@ async fn another_suite_or_none_takes_the_place_of_a_red_one() {
             ..ResumeSpec::default()
         };
         resume_spec(
-            &desk.it.platform,
-            &desk.it.platform.store,
+            &desk.it.deployment,
+            &desk.it.deployment.store,
             desk.spec.id,
             asked,
         )
@@ -158,7 +158,7 @@ async fn a_suite_cut_short_on_the_base_is_run_again() {
     let subject = AttemptSubject::BaseSuite;
     for n in 1..=2 {
         desk.tick().await;
-        let mut tx = desk.it.platform.store.begin_write().await.unwrap();
+        let mut tx = desk.it.deployment.store.begin_write().await.unwrap();
         let tries = attempts::of_subject(&mut tx, desk.spec.id, subject)
             .await
             .unwrap();

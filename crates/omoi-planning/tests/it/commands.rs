@@ -28,8 +28,8 @@ use crate::desk::Desk;
 impl Desk {
     async fn resume(&mut self) -> SpecStatus {
         let spec = commands::resume_spec(
-            &self.it.platform,
-            &self.it.platform.store,
+            &self.it.deployment,
+            &self.it.deployment.store,
             self.spec.id,
             ResumeSpec::default(),
         )
@@ -64,7 +64,8 @@ async fn only_a_whole_plan_is_released() {
         SpecStatus::Cancelled,
     ] {
         desk.status(status).await;
-        match commands::approve_spec(&desk.it.platform, &desk.it.platform.store, desk.spec.id).await
+        match commands::approve_spec(&desk.it.deployment, &desk.it.deployment.store, desk.spec.id)
+            .await
         {
             Err(SpecCommandError::NotPlanned { .. }) => {}
             other => panic!("{status}: {other:?}"),
@@ -107,8 +108,8 @@ async fn a_task_is_not_retried_under_half_a_plan() {
             specs::save(tx, &mut spec).await
         });
         changed.await.unwrap();
-        let platform = &desk.it.platform;
-        let retried = commands::retry_task(platform, &platform.store, id).await;
+        let deployment = &desk.it.deployment;
+        let retried = commands::retry_task(deployment, &deployment.store, id).await;
         (retried, desk.spec_now().await.status)
     };
     let (retried, status) = fail(Phase::Tasks).await;
@@ -125,9 +126,9 @@ async fn a_task_is_not_retried_before_what_it_waits_for() {
     desk.plan_from(Phase::Explore).await;
     let edges = tasks::dependencies(&mut desk.it.read_tx().await, desk.spec.id).await;
     let (waiting, lost) = edges.unwrap()[0];
-    let platform = &desk.it.platform;
-    let lost = cancel_task(&platform.store, lost).await.unwrap();
-    match commands::retry_task(platform, &platform.store, waiting).await {
+    let deployment = &desk.it.deployment;
+    let lost = cancel_task(&deployment.store, lost).await.unwrap();
+    match commands::retry_task(deployment, &deployment.store, waiting).await {
         Err(refused @ SpecCommandError::Waits { .. }) => {
             let says = format!("waits for repo/TSK-{:03}, which is cancelled", lost.number);
             assert!(refused.to_string().contains(&says), "{refused}");
@@ -191,7 +192,10 @@ async fn ended_attempt(tx: &mut Tx, desk: &Desk, task: &Task, is_of_checks: bool
         fence: 1,
         base_sha: None,
     };
-    let mut attempt = insert_attempt(tx, &desk.it.platform, new).await.unwrap().attempt;
+    let mut attempt = insert_attempt(tx, &desk.it.deployment, new)
+        .await
+        .unwrap()
+        .attempt;
     let ended = attempts::transition(tx, &mut attempt, AttemptState::Failed).await;
     ended.unwrap();
 }
@@ -268,8 +272,8 @@ async fn a_simulated_run_stays_simulated_and_a_real_one_real() {
             .await
             .unwrap();
         let resumed = commands::resume_spec(
-            &desk.it.platform,
-            &desk.it.platform.store,
+            &desk.it.deployment,
+            &desk.it.deployment.store,
             desk.spec.id,
             ResumeSpec::default(),
         )
@@ -310,20 +314,20 @@ async fn resuming_plans_only_what_an_edit_made_stale() {
         key: String::new(),
         value,
     };
-    let platform = desk.it.platform.clone();
+    let deployment = desk.it.deployment.clone();
     let refused =
-        commands::edit_item(&platform, &platform.store, desk.spec.id, edit(json!(7))).await;
+        commands::edit_item(&deployment, &deployment.store, desk.spec.id, edit(json!(7))).await;
     assert!(matches!(refused, Err(SpecCommandError::InvalidEdit(_))));
     let value = json!(["Tags are shown as text only, never run as a shell command."]);
     commands::edit_item(
-        &platform,
-        &platform.store,
+        &deployment,
+        &deployment.store,
         desk.spec.id,
         edit(value.clone()),
     )
     .await
     .unwrap();
-    let approved = commands::approve_spec(&platform, &platform.store, desk.spec.id).await;
+    let approved = commands::approve_spec(&deployment, &deployment.store, desk.spec.id).await;
     assert!(matches!(approved, Err(SpecCommandError::NotPlanned { .. })));
     assert_eq!(desk.resume().await, SpecStatus::Executing);
     desk.plan_from(Phase::Tasks).await;
@@ -337,17 +341,17 @@ async fn resuming_plans_only_what_an_edit_made_stale() {
         .len();
     assert_eq!(rows.unwrap().len(), n_tasks, "no row is there twice");
 
-    commands::retitle_spec(&platform.store, desk.spec.id, "Labels for todos")
+    commands::retitle_spec(&deployment.store, desk.spec.id, "Labels for todos")
         .await
         .unwrap();
     assert_eq!(desk.resume().await, SpecStatus::Executing);
     desk.plan_from(Phase::Explore).await;
     assert_eq!(desk.counted().await, [2, 2, 2, 2, 3, 3]);
 
-    commands::approve_spec(&platform, &platform.store, desk.spec.id)
+    commands::approve_spec(&deployment, &deployment.store, desk.spec.id)
         .await
         .unwrap();
-    let late = commands::retitle_spec(&platform.store, desk.spec.id, "Too late").await;
+    let late = commands::retitle_spec(&deployment.store, desk.spec.id, "Too late").await;
     assert!(matches!(late, Err(SpecCommandError::AtWork { .. })));
 }
 
@@ -357,7 +361,7 @@ async fn what_an_attempt_made_under_an_old_title_is_dropped() {
     desk.tick().await;
     let (old, _) = desk.agent(Phase::Explore).await;
     desk.hand_in(&old, Phase::Explore).await;
-    commands::retitle_spec(&desk.it.platform.store, desk.spec.id, "Labels for todos")
+    commands::retitle_spec(&desk.it.deployment.store, desk.spec.id, "Labels for todos")
         .await
         .unwrap();
     desk.tick().await;
@@ -386,7 +390,7 @@ async fn a_conversation_under_an_old_title_is_not_gone_on_with() {
         .await;
         desk.it.advance_clock(1);
         if let Some(title) = title {
-            commands::retitle_spec(&desk.it.platform.store, desk.spec.id, title)
+            commands::retitle_spec(&desk.it.deployment.store, desk.spec.id, title)
                 .await
                 .unwrap();
             desk.tick().await;
@@ -405,8 +409,8 @@ async fn a_planner_leaves_alone_what_another_kind_of_model_began() {
     assert_eq!(desk.spec_now().await.model, "simulated");
     assert_eq!(desk.attempts(Phase::Explore).await.len(), 0);
     let resumed = commands::resume_spec(
-        &desk.it.platform,
-        &desk.it.platform.store,
+        &desk.it.deployment,
+        &desk.it.deployment.store,
         desk.spec.id,
         ResumeSpec::default(),
     )
@@ -428,8 +432,8 @@ async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
         value: json!(["Tags are shown as text only, never run as a shell command."]),
     };
     commands::edit_item(
-        &desk.it.platform,
-        &desk.it.platform.store,
+        &desk.it.deployment,
+        &desk.it.deployment.store,
         desk.spec.id,
         edit,
     )
@@ -504,7 +508,7 @@ async fn a_spec_that_waits_for_a_cancelled_task_says_what_a_person_can_do() {
     let all = tasks::of_spec(&mut desk.it.read_tx().await, desk.spec.id).await;
     let all = all.unwrap();
     let deliver = async || {
-        commands::deliver_spec(&desk.it.platform, &desk.it.platform.store, desk.spec.id).await
+        commands::deliver_spec(&desk.it.deployment, &desk.it.deployment.store, desk.spec.id).await
     };
     let set = async |status: TaskStatus, landed: IntegrationState| {
         desk.it
@@ -534,8 +538,8 @@ async fn a_spec_that_waits_for_a_cancelled_task_says_what_a_person_can_do() {
         "{refused}"
     );
     let resumed = commands::resume_spec(
-        &desk.it.platform,
-        &desk.it.platform.store,
+        &desk.it.deployment,
+        &desk.it.deployment.store,
         desk.spec.id,
         ResumeSpec::default(),
     )
@@ -565,7 +569,7 @@ async fn a_spec_that_waits_for_a_cancelled_task_says_what_a_person_can_do() {
 async fn a_cancelled_spec_ends_its_phase_as_cancelled() {
     let mut desk = Desk::new().await;
     desk.tick().await;
-    commands::cancel_spec(&desk.it.platform.store, desk.spec.id)
+    commands::cancel_spec(&desk.it.deployment.store, desk.spec.id)
         .await
         .unwrap();
     let mut tx = desk.it.read_tx().await;

@@ -25,11 +25,11 @@ async fn a_spec_is_written_down_while_git_is_not_running() {
     let sources = ConfigSources::default().with_flag("data.dir", "/nowhere");
     let own = load_config(&keys::TABLE, &sources).unwrap();
     let reader = RepositoryReader {
-        platform: &guarded.it.platform,
+        deployment: &guarded.it.deployment,
         host: &host,
         config: &own,
     };
-    let tenant = &guarded.it.platform.store;
+    let tenant = &guarded.it.deployment.store;
     let mut branches = Vec::new();
     for _ in 0..2 {
         let spec = create_spec(reader, tenant, ask("Add tags")).await;

@@ -12,8 +12,8 @@ use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason, Atte
 use omoi_domain::phase::Phase;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
+use omoi_execution::deployment::DeploymentParts;
 use omoi_execution::intake::{self, IntakeError};
-use omoi_execution::platform::DeploymentParts;
 use omoi_git::mirror::{CommitMeta, FileChange, Identity};
 use omoi_git::object::RepoPath;
 use omoi_plan::items::split_output;
@@ -129,7 +129,7 @@ impl Desk {
         .await;
         // The test plays the agents, and may stop in the midst of one.
         it.leaves_open_attempts();
-        std::fs::create_dir_all(it.platform.data.work_folder()).unwrap();
+        std::fs::create_dir_all(it.deployment.data.work_folder()).unwrap();
         let mut plan = todo_tags();
         let tasks = plan.outputs.get_mut(&Phase::Tasks).unwrap();
         for task in tasks["tasks"].as_array_mut().unwrap() {
@@ -141,7 +141,7 @@ impl Desk {
         let base = commit(&it, &plan).await;
         let spec = add_spec(&it, 2, &base).await;
         Self {
-            planner: Planner::new(it.platform.clone()),
+            planner: Planner::new(it.deployment.clone()),
             it,
             plan,
             spec,
@@ -188,7 +188,7 @@ impl Desk {
 
     /// What `look` finds, as soon as it does.
     pub(crate) async fn until<T>(&self, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-        let mut commits = self.it.platform.store.store().commits();
+        let mut commits = self.it.deployment.store.store().commits();
         loop {
             if let Some(found) = look().await {
                 return found;
@@ -205,7 +205,7 @@ impl Desk {
                 newest.filter(|a| a.state == AttemptState::Starting)
             })
             .await;
-        intake::report_started(&self.it.platform, attempt.id)
+        intake::report_started(&self.it.deployment, attempt.id)
             .await
             .unwrap();
         let told = loop {
@@ -230,7 +230,7 @@ impl Desk {
             key: key.to_owned(),
             value,
         };
-        items::submit_item(&self.it.platform, attempt, body).await
+        items::submit_item(&self.it.deployment, attempt, body).await
     }
 
     /// Hands in the plan's whole output of a phase.
@@ -246,7 +246,7 @@ impl Desk {
     }
 
     pub(crate) async fn end(&self, attempt: &Attempt, how: ReportComplete) {
-        intake::complete_attempt(&self.it.platform, attempt, how)
+        intake::complete_attempt(&self.it.deployment, attempt, how)
             .await
             .unwrap();
     }
@@ -304,7 +304,11 @@ impl Desk {
 
 /// A commit with the files the plan speaks of.
 async fn commit(it: &TestDeployment, plan: &HonestPlan) -> String {
-    let mirror = it.platform.project_mirror(it.spec.project_id).await.unwrap();
+    let mirror = it
+        .deployment
+        .project_mirror(it.spec.project_id)
+        .await
+        .unwrap();
     let files: BTreeMap<_, _> = plan
         .facts
         .repo

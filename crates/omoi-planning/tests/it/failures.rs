@@ -49,8 +49,8 @@ async fn a_broken_spec_fails_alone() {
     drop(tx);
     // A person mends it and goes on.
     resume_spec(
-        &desk.it.platform,
-        &desk.it.platform.store,
+        &desk.it.deployment,
+        &desk.it.deployment.store,
         broken.id,
         ResumeSpec::default(),
     )
@@ -98,14 +98,14 @@ async fn files_that_a_dead_process_did_not_write_are_written_by_the_next() {
     desk.plan_from(Phase::Explore).await;
     let files = desk
         .it
-        .platform
+        .deployment
         .data
         .spec_files(desk.spec.number, desk.spec.project_id);
     let summary = files.join(".omoi_os/SPEC_SUMMARY.md");
     let text = std::fs::read_to_string(&summary).unwrap();
     std::fs::remove_dir_all(&files).unwrap();
     desk.it.clock.advance(Duration::from_mins(1));
-    desk.planner = Planner::new(desk.it.platform.clone());
+    desk.planner = Planner::new(desk.it.deployment.clone());
     desk.tick().await;
     assert_eq!(std::fs::read_to_string(&summary).unwrap(), text);
     // A second spec without outputs has no files, and that is no fault.

@@ -26,7 +26,7 @@ async fn stale(database: TestDatabase) {
         .await
         .unwrap();
     // It ends while an item of it is on its way.
-    let mut tx = desk.it.platform.store.begin_write().await.unwrap();
+    let mut tx = desk.it.deployment.store.begin_write().await.unwrap();
     let mut row = attempts::get(&mut tx, old.id).await.unwrap();
     row.error_class = Some(ErrorClass::Network);
     attempts::transition(&mut tx, &mut row, AttemptState::Failed)
@@ -45,8 +45,8 @@ async fn stale(database: TestDatabase) {
     desk.tick().await;
     let (new, _) = desk.agent(EXPLORE).await;
     assert!(new.fence > old.fence);
-    let over = intake::authenticate_worker(&desk.it.platform, &told.token).await;
-    let refused = intake::expect_live(&desk.it.platform, &over.unwrap(), "items").await;
+    let over = intake::authenticate_worker(&desk.it.deployment, &told.token).await;
+    let refused = intake::expect_live(&desk.it.deployment, &over.unwrap(), "items").await;
     assert!(matches!(refused, Err(IntakeError::Superseded)));
     let refused = desk.submit(&old, ("project_type", ""), json!("Later still"));
     assert!(matches!(refused.await, Err(IntakeError::Superseded)));

@@ -69,7 +69,7 @@ async fn desk(rules: &str, model: &str) -> Desk {
     let base = format!("http://{}", listener.local_addr().unwrap());
     let llm = LlmClient::new(judged_by(&base, model), Arc::new(Standing)).unwrap();
     let desk = Desk::with(false, |parts| parts.llm = Some(llm)).await;
-    let lifecycle = desk.it.platform.lifecycle.clone();
+    let lifecycle = desk.it.deployment.lifecycle.clone();
     let soft = lifecycle.soft_token().cancelled_owned();
     lifecycle.spawn("model", SpawnKind::Critical, async move {
         let model = SimulatedModel::new(scenario, None);

@@ -21,7 +21,9 @@ async fn race(database: TestDatabase) {
     })
     .await
     .unwrap();
-    let mut planners: Vec<_> = (0..4).map(|_| Planner::new(it.platform.clone())).collect();
+    let mut planners: Vec<_> = (0..4)
+        .map(|_| Planner::new(it.deployment.clone()))
+        .collect();
     let now = it.clock.now();
     let ticks = planners
         .iter_mut()
@@ -73,7 +75,7 @@ async fn a_useless_key_ends_planning_at_once() {
     })
     .await
     .unwrap();
-    let mut planner = Planner::new(it.platform.clone());
+    let mut planner = Planner::new(it.deployment.clone());
     omoi_testkit::deployment::tick_once(&mut planner, it.clock.now()).await;
     let subject = AttemptSubject::SpecPhase {
         phase: Phase::Explore,

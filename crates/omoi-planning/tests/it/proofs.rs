@@ -97,7 +97,8 @@ async fn what_proofs_show_on_the_base_decides_and_is_found_out_once() {
     desk.work_through(Phase::Sync).await;
     let mut tx = desk.it.read_tx().await;
     let runs = phases::of_spec(&mut tx, desk.spec.id).await.unwrap();
-    let planned: omoi_plan::outputs::TasksOutput = phase_output(&runs, Phase::Tasks).unwrap().unwrap();
+    let planned: omoi_plan::outputs::TasksOutput =
+        phase_output(&runs, Phase::Tasks).unwrap().unwrap();
     assert_eq!(planned.tasks[0].checks[0].timeout_s, Some(120));
     let rows = checks::of_spec(&mut tx, desk.spec.id).await.unwrap();
     let mut exits: Vec<_> = rows.iter().filter_map(|row| row.base_exit).collect();

@@ -41,7 +41,7 @@ async fn synced(it: &TestDeployment, sample: &Sample) -> Result<SyncPlan, ApplyE
 }
 
 async fn written(it: &TestDeployment, accepted: AcceptedPlan<'_>) -> Result<SyncPlan, ApplyError> {
-    let mut tx = it.platform.store.begin_write().await?;
+    let mut tx = it.deployment.store.begin_write().await?;
     let plan = apply_plan(&mut tx, &it.spec, accepted).await?;
     tx.commit(CrashPoint::PlanSynced).await?;
     Ok(plan)
@@ -76,8 +76,10 @@ async fn a_large_plan(it: TestDeployment) {
     let sample = Sample::large();
     let before = counts(&mut it.read_tx().await, &it).await;
     // A process that dies in between leaves nothing.
-    let mut tx = it.platform.store.begin_write().await.unwrap();
-    apply_plan(&mut tx, &it.spec, sample.accepted()).await.unwrap();
+    let mut tx = it.deployment.store.begin_write().await.unwrap();
+    apply_plan(&mut tx, &it.spec, sample.accepted())
+        .await
+        .unwrap();
     let inside = counts(&mut tx, &it).await;
     assert_eq!(inside[4], 100);
     drop(tx);

@@ -38,7 +38,7 @@ pub(super) struct EventsFrom {
 
 /// A reader and how far it has come.
 struct EventReader {
-    platform: Deployment,
+    deployment: Deployment,
     commits: watch::Receiver<u64>,
     spec: Option<SpecId>,
     at: i64,
@@ -57,7 +57,7 @@ pub(super) async fn stream_events(
         Some(text) => {
             let asked = AskedReference::to_read(text, &here);
             let found = s
-                .platform
+                .deployment
                 .store
                 .read(async |tx| find::spec(tx, asked).await);
             Some(found.await?.id)
@@ -65,8 +65,8 @@ pub(super) async fn stream_events(
         None => None,
     };
     let reader = EventReader {
-        commits: s.platform.store.store().commits(),
-        platform: s.platform,
+        commits: s.deployment.store.store().commits(),
+        deployment: s.deployment,
         spec,
         at: query.after,
         once: query.once,
@@ -87,7 +87,7 @@ pub(super) async fn stream_events(
 impl EventReader {
     /// The next lines; none when the stream ends.
     async fn next(&mut self) -> Option<Bytes> {
-        let soft = self.platform.lifecycle.soft_token();
+        let soft = self.deployment.lifecycle.soft_token();
         while !self.ended {
             self.commits.mark_unchanged();
             let batch = self.batch().await;
@@ -101,7 +101,7 @@ impl EventReader {
                     tokio::select! {
                         _ = self.commits.changed() => {}
                         () = soft.cancelled() => self.ended = true,
-                        () = self.platform.clock.sleep(POLL) => {}
+                        () = self.deployment.clock.sleep(POLL) => {}
                     }
                 }
                 Ok(batch) => return Some(lines(&batch)),
@@ -113,7 +113,7 @@ impl EventReader {
                         warn!(error = %text, "Could not read the events of a stream: it ends");
                         return None;
                     }
-                    self.platform.clock.sleep(POLL).await;
+                    self.deployment.clock.sleep(POLL).await;
                 }
             }
         }
@@ -122,7 +122,7 @@ impl EventReader {
 
     async fn batch(&mut self) -> Result<Vec<StoredEvent>, StoreError> {
         let (spec, at) = (self.spec, self.at);
-        let batch = self.platform.store.read(async |tx| match spec {
+        let batch = self.deployment.store.read(async |tx| match spec {
             Some(spec) => events::of_spec(tx, spec, at).await,
             None => events::after(tx, at).await,
         });

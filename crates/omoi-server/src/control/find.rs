@@ -84,7 +84,10 @@ pub(super) async fn task(tx: &mut Tx, asked: AskedReference<'_>) -> Result<Task,
 
 /// The newest spec of the repository a command was typed in; outside of one, of the only one there
 /// is.
-pub(super) async fn newest_spec(tx: &mut Tx, here: &CallerRepository) -> Result<Option<Spec>, ApiError> {
+pub(super) async fn newest_spec(
+    tx: &mut Tx,
+    here: &CallerRepository,
+) -> Result<Option<Spec>, ApiError> {
     let names = projects::names(tx).await?;
     let mut found = specs::list(tx, i64::MAX).await?;
     if let Some(project) = here.0.as_deref().and_then(|path| names.at(path)) {

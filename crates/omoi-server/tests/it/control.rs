@@ -50,7 +50,7 @@ const ROUTES: [Route; 22] = [
 pub(crate) async fn bench() -> (TestDeployment, Router) {
     let test = TestDeployment::new().await;
     let surface = ControlSurface {
-        platform: test.platform.clone(),
+        deployment: test.deployment.clone(),
         host: HostEnvironment::default(),
         config: own_configuration(),
         token: TOKEN.to_owned(),
@@ -267,7 +267,7 @@ async fn again(test: &TestDeployment, earlier: &Attempt) -> Attempt {
             fence: live.fence + 1,
             base_sha: live.base_sha,
         };
-        Ok(insert_attempt(tx, &test.platform, new).await?.attempt)
+        Ok(insert_attempt(tx, &test.deployment, new).await?.attempt)
     })
     .await
     .unwrap()
@@ -333,7 +333,7 @@ async fn a_log_that_is_followed_repeats_no_line() {
 #[tokio::test]
 async fn a_stream_whose_database_cannot_be_read_ends() {
     let (test, router) = bench().await;
-    test.platform.store.store().close().await;
+    test.deployment.store.store().close().await;
     let route = (&Method::GET, "/api/v1/events");
     let (status, text) = ask(&router, route, Some(TOKEN), Body::empty()).await;
     assert_eq!((status.as_u16(), text.as_str()), (200, ""));

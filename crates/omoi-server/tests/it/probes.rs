@@ -17,7 +17,7 @@ async fn metrics_want_the_folders_token_and_count_in_the_database() {
         it.add_task(number, &[]).await;
     }
     let router = router(ProbeSurface {
-        platform: it.platform.clone(),
+        deployment: it.deployment.clone(),
         reconcilers: Vec::new(),
         token: TOKEN.to_owned(),
     });

@@ -39,11 +39,11 @@ async fn a_spec_freezes_what_the_base_commit_says() {
     let said = create(&router, repo.path()).await;
     assert_eq!(said.0, StatusCode::OK, "{said:?}");
 
-    let mut tx = test.platform.store.begin_read().await.unwrap();
+    let mut tx = test.deployment.store.begin_read().await.unwrap();
     let all = specs::list(&mut tx, 10).await.unwrap();
     let spec = all.iter().find(|spec| spec.title == "Add tags").unwrap();
-    let own = &test.platform.settings;
-    let settings = test.platform.settings_of(spec);
+    let own = &test.deployment.settings;
+    let settings = test.deployment.settings_of(spec);
     assert_eq!(settings.task_turns_max, 7.min(own.task_turns_max));
     assert_eq!(settings.phase_turns_max, 9.min(own.phase_turns_max));
     assert_eq!(settings.task_timeout, own.task_timeout);
@@ -130,10 +130,12 @@ async fn a_repository_reads_nothing_of_the_machine_without_a_yes_to_its_very_tex
     assert_eq!(kept, StatusCode::OK);
     let (created, _) = create(&router, repo.path()).await;
     assert_eq!(created, StatusCode::OK);
-    let mut tx = test.platform.store.begin_read().await.unwrap();
+    let mut tx = test.deployment.store.begin_read().await.unwrap();
     let all = specs::list(&mut tx, 10).await.unwrap();
     let spec = all.iter().find(|spec| spec.title == "Add tags").unwrap();
-    let mounts = SandboxToolchain::of_spec(spec).unwrap().toolchain_mounts(&[]);
+    let mounts = SandboxToolchain::of_spec(spec)
+        .unwrap()
+        .toolchain_mounts(&[]);
     assert!(mounts.iter().any(|mount| mount.host == shared.path()));
     drop(tx);
 

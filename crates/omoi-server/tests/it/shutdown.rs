@@ -76,7 +76,7 @@ impl Bench {
         let listener = UnixListener::bind(&path).unwrap();
         let (stop, stopped) = oneshot::channel();
         let surface = WorkerSurface {
-            platform: self.test.platform.clone(),
+            deployment: self.test.deployment.clone(),
             gateway: Ok(ModelGateway::new(self.llm.clone(), meter)),
         };
         let serving = async {
@@ -165,7 +165,7 @@ async fn a_call_under_way_at_the_stop_is_recorded_before_the_surface_lets_go() {
     let bench = Bench::new().await;
     let may_record = Arc::new(Notify::new());
     let ledger = SlowLedger {
-        ledger: bench.test.platform.clone(),
+        ledger: bench.test.deployment.clone(),
         may_record: Arc::clone(&may_record),
         ended: Arc::clone(&bench.ended),
     };

@@ -50,7 +50,7 @@ impl Bench {
         let task = test.add_task(1, &[]).await;
         let live = test.run_task(task.id).await;
         let router = router(WorkerSurface {
-            platform: test.platform.clone(),
+            deployment: test.deployment.clone(),
             gateway: Err("set SOME_KEY".to_owned()),
         });
         Self { test, router, live }
@@ -82,7 +82,7 @@ async fn every_report_wants_the_token_of_its_own_live_attempt() {
         let over = bench.test.run_task(task.id).await;
         let end = ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
         let attempt = bench.test.attempt_now(&over.attempt).await;
-        intake::complete_attempt(&bench.test.platform, &attempt, end)
+        intake::complete_attempt(&bench.test.deployment, &attempt, end)
             .await
             .unwrap();
         over
@@ -178,8 +178,12 @@ async fn only_reports_with_a_bundle_may_be_large() {
 #[tokio::test]
 async fn what_fails_inside_is_told_by_a_number_alone() {
     let bench = Bench::new().await;
-    let root = bench.test.platform.data.root_folder().to_owned();
-    let mirror = bench.test.platform.data.mirror_path(bench.test.spec.project_id);
+    let root = bench.test.deployment.data.root_folder().to_owned();
+    let mirror = bench
+        .test
+        .deployment
+        .data
+        .mirror_path(bench.test.spec.project_id);
     std::fs::remove_dir_all(&mirror).unwrap();
     std::fs::File::create(&mirror).unwrap();
     let turn = json!({
@@ -297,7 +301,7 @@ fn a_report_is_masked_off_the_threads_that_serve_others() {
             "event_data": {"text": KNOWN_SECRET}, "summary": "said",
         }]});
         let posted = bench.post("/events", event.to_string());
-        let lifecycle = &bench.test.platform.lifecycle;
+        let lifecycle = &bench.test.deployment.lifecycle;
         let released = async {
             while !lifecycle
                 .running_names()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
 use omoi_domain::time::Timestamp;
-use omoi_store::{StoreOptions, Store, StoreError, Tenant, Tx};
+use omoi_store::{Store, StoreError, StoreOptions, Tenant, Tx};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::raw_connection::RawConnection;
 use uuid::Uuid;

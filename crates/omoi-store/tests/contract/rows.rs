@@ -221,7 +221,8 @@ async fn other_organisations_see_nothing(bench: Bench) -> Result<(), StoreError>
     assert!(gone(edge.unwrap_err()));
     let edge = tickets::depend(&mut tx, ticket, ticket).await;
     assert!(gone(edge.unwrap_err()));
-    let numbers = projects::take_numbers(&mut tx, world.project.id, projects::NumberCounter::Task, 1);
+    let numbers =
+        projects::take_numbers(&mut tx, world.project.id, projects::NumberCounter::Task, 1);
     assert!(gone(numbers.await.unwrap_err()));
     assert!(specs::list(&mut tx, 10).await?.is_empty());
     assert!(projects::list(&mut tx).await?.is_empty());

@@ -27,7 +27,7 @@ use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::task::{Priority, TaskRevision, TaskStatus, TaskType, UnmetCode};
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{AgentEvent, Attempt, Turn};
-use omoi_store::checks::{Check, RunConditions, Receipt};
+use omoi_store::checks::{Check, Receipt, RunConditions};
 use omoi_store::costs::CostEntry;
 use omoi_store::deliveries::HandOver;
 use omoi_store::discoveries::Discovery;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_execution::platform::DeploymentParts;
+use omoi_execution::deployment::DeploymentParts;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{ProbeConfig, Provider, SandboxFloor, probe_host};
 
@@ -31,7 +31,7 @@ impl TestDeployment {
             change(parts);
         })
         .await;
-        std::fs::create_dir_all(deployment.platform.data.work_folder()).unwrap();
+        std::fs::create_dir_all(deployment.deployment.data.work_folder()).unwrap();
         (deployment, state)
     }
 }

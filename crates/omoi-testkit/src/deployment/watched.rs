@@ -33,7 +33,10 @@ impl WatchedDeployment {
 
     /// From now on each start of git is looked at.
     pub fn watch_git(&self) {
-        self.store.set(self.it.platform.store.clone()).ok().unwrap();
+        self.store
+            .set(self.it.deployment.store.clone())
+            .ok()
+            .unwrap();
     }
 
     /// Says how often git was started.

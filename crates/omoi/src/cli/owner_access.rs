@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use futures::Stream;
-use omoi_execution::platform::WorkScope;
+use omoi_execution::deployment::WorkScope;
 use omoi_protocol::control::ProcessStatus;
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::config::{Config, keys};

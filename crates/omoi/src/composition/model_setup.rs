@@ -40,9 +40,9 @@ pub(super) struct ModelSetup {
 
 impl ModelSetup {
     /// The gateway of this process, or why it has no model.
-    pub(super) fn open_gateway(&self, platform: &Deployment) -> Result<ModelGateway, String> {
+    pub(super) fn open_gateway(&self, deployment: &Deployment) -> Result<ModelGateway, String> {
         let llm = self.llm.clone()?;
-        Ok(ModelGateway::new(llm, Arc::new(platform.clone())))
+        Ok(ModelGateway::new(llm, Arc::new(deployment.clone())))
     }
 
     /// What answers questions of the platform itself.

@@ -12,7 +12,7 @@ use omoi_domain::retry::PhaseFailure;
 
 use super::plan_opinion;
 use super::progress::plan_sizes;
-use super::run_view::{RunView, UNRECORDED};
+use super::run_view::{RunView, UNRECORDED, conflict_text};
 use super::text_layout::{clean_line, format_clock, format_duration, short_sha};
 
 /// The line for `stored`, which `view` has taken in; none when it is not worth one.
@@ -135,9 +135,8 @@ fn merge_text(view: &RunView, event: &Event, change: &MergeChange) -> Option<Str
     let task = number_ref(change.number);
     let why = change.reason.as_deref().unwrap_or("no reason was given");
     Some(match event {
-        Event::MergeConflict(_) | Event::MergeRefused(_) | Event::MergeManual(_) => {
-            newest_note(view, &task)?
-        }
+        Event::MergeConflict(_) => conflict_text(change),
+        Event::MergeRefused(_) | Event::MergeManual(_) => newest_note(view, &task)?,
         Event::MergeVerifying(_) => format!("{task} is checked on the merged tree"),
         Event::MergeRestarted(_) => format!("{task} is merged again: {why}"),
         Event::MergeCancelled(_) => format!("{task} merge cancelled: {why}"),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::event::{
-    AttemptChange, Event, PhaseChange, SpecChange, StoredEvent, SyncDone, TaskChange,
+    AttemptChange, Event, MergeChange, PhaseChange, SpecChange, StoredEvent, SyncDone, TaskChange,
 };
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::money::NanoUsd;
@@ -256,12 +256,12 @@ impl RunView {
         let own = HumanRef::task(change.number);
         let paths = change.conflicts.join(", ");
         match event {
-            Event::MergeConflict(_) => self.add_note(
-                about,
-                format!("{own} and what landed before it both changed {paths}: an agent resolves the conflict"),
-            ),
+            Event::MergeConflict(_) => self.add_note(about, conflict_text(change)),
             Event::MergeCompleted(_) if known => {
-                let resolver = self.tasks.values().find(|t| t.resolves == Some(change.number));
+                let resolver = self
+                    .tasks
+                    .values()
+                    .find(|t| t.resolves == Some(change.number));
                 let again = resolver.map_or(String::new(), |task| {
                     let CheckTally { passed, failed, .. } = task.checks;
                     format!(", checks re-run, {passed} of {} pass", passed + failed)
@@ -273,11 +273,17 @@ impl RunView {
             }
             Event::MergeRefused(_) => {
                 let why = change.reason.as_deref().unwrap_or("the merged tree is red");
-                let text = format!("{own} sent back by its merge: {}, trying again", task::plain_reason(why));
+                let text = format!(
+                    "{own} sent back by its merge: {}, trying again",
+                    task::plain_reason(why)
+                );
                 self.add_note(Some(("round", change.number)), text);
             }
             Event::MergeManual(_) => {
-                let why = change.reason.as_deref().unwrap_or("its merge needs a person");
+                let why = change
+                    .reason
+                    .as_deref()
+                    .unwrap_or("its merge needs a person");
                 self.add_note(about, format!("{own} waits for a person: {why}"));
             }
             _ => {}
@@ -327,4 +333,11 @@ impl RunView {
         };
         &mut self.phases[at]
     }
+}
+
+/// What people read of a merge that conflicts, with the paths.
+pub(super) fn conflict_text(change: &MergeChange) -> String {
+    let task = HumanRef::task(change.number);
+    let paths = change.conflicts.join(", ");
+    format!("{task} and what landed before it both changed {paths}: an agent resolves the conflict")
 }

@@ -221,12 +221,12 @@ fn moved_entry(kind: &str, data: EntryFields<'_>) -> EntryText {
     let (to, state) = (data.str_field("to"), data.str_field("state"));
     let mut says = match kind {
         // Others tell the same, or what follows does.
-        "TASK_CREATED" | "TASK_CLAIMED" | "TASK_ASSIGNED" | "TASK_STARTED" | "attempt.starting" => {
+        "task.created" | "task.claimed" | "task.assigned" | "task.started" | "attempt.starting" => {
             return EntryText::default();
         }
         "agent.started" => format!("the agent starts in {}", data.str_field("rung")),
         "attempt.ended" => format!("the attempt is {to}"),
-        "SANDBOX_MESSAGE_QUEUED" => format!("a message waits: {}", data.str_field("content")),
+        "message.queued" => format!("a message waits: {}", data.str_field("content")),
         "discovery.recorded" => format!("found: {}", data.str_field("title")),
         _ if to == "needs_revision" => "the task is sent back".to_owned(),
         _ if !to.is_empty() => format!("the task is {}", to.replace('_', " ")),

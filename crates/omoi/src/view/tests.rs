@@ -14,7 +14,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use omoi_domain::block::{SpecBlock, TaskBlock};
-use omoi_domain::event::EventKind;
+use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::money::NanoUsd;
 use omoi_domain::time::Timestamp;
 use omoi_protocol::control::{ProcessStatus, SpecView, TaskView};
@@ -88,6 +88,27 @@ fn a_pipe_gets_one_line_per_event() {
         lines.extend(log_line::event_line(&view, event));
     }
     assert_snapshot!(shown(&lines));
+}
+
+/// A conflict that comes again is told again, whatever was said of the task in between.
+#[test]
+fn each_conflict_is_told_with_its_paths() {
+    let mut view = RunView::default();
+    let log = finished().0;
+    let is_conflict = |event: &&StoredEvent| matches!(event.event, Event::MergeConflict(_));
+    let conflict = log.iter().find(is_conflict).unwrap();
+    let is_refused = |event: &&StoredEvent| matches!(event.event, Event::TaskValidationFailed(_));
+    let between: Vec<_> = log.iter().filter(is_refused).collect();
+    assert!(!between.is_empty());
+    for event in &log {
+        view.apply(event);
+    }
+    for event in between {
+        view.apply(event);
+    }
+    view.apply(conflict);
+    let line = log_line::event_line(&view, conflict).unwrap();
+    assert!(line.contains("both changed todo/model.py"), "{line}");
 }
 
 #[test]

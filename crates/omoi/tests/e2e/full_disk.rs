@@ -87,7 +87,7 @@ fn a_run_outlasts_a_full_disk() {
     assert_eq!(said.summary()["criteria"]["proven"], 4, "{said:?}");
     // It was no fault of the work: nothing was counted against it.
     let events = said.events();
-    let kinds = ["TASK_FAILED", "TASK_RETRY_SCHEDULED"].map(Value::from);
+    let kinds = ["task.failed", "task.retry_scheduled"].map(Value::from);
     let failed = events.iter().find(|e| kinds.contains(&e["event_type"]));
     assert_eq!(failed, None);
 }

@@ -158,7 +158,7 @@ async fn told(db: &mut RawConnection) -> Vec<String> {
             | "hand_over.completed" => kind.to_owned(),
             "requirement.ablated" => format!("{kind} {}", text("requirement")),
             "spec.phase_completed" => format!("{kind} {}", text("phase")),
-            "TASK_COMPLETED" => format!("{kind} {} in round {}", name("task_id"), payload["round"]),
+            "task.completed" => format!("{kind} {} in round {}", name("task_id"), payload["round"]),
             "merge.completed" => format!("{kind} {}", name("task_id")),
             _ => continue,
         });

@@ -5,11 +5,9 @@ use crate::block::TaskBlockKind;
 use crate::lifecycle::task::UnmetResult;
 use crate::merge::MergeState;
 
-/// What the checks said of a merged tree.
+/// Why a merged tree may not land.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MergedTree {
-    /// It may land.
-    Green,
     /// Some check is red, and the work is why.
     Red(UnmetResult),
     /// Every red check is red because the machine lacks something.
@@ -27,15 +25,13 @@ pub fn check_merge(commit: String) -> Vec<MergeAction> {
     ]
 }
 
-/// Decides what the checks on the merged tree mean for a merge onto `target`; nothing, when it may
-/// land.
+/// Decides what a merged tree that may not land means for a merge onto `target`.
 ///
 /// A red tree sends its task back for a round that starts from the merged tree, so that the task's
 /// own work is what stands on top of the target. What the machine lacks is no round: no agent can
 /// mend it.
 pub fn judge_merged_tree(tree: MergedTree, target: &str) -> Vec<MergeAction> {
     match tree {
-        MergedTree::Green => Vec::new(),
         MergedTree::Untested { fault } => {
             let error = format!("{}: {fault}", TaskBlockKind::Environment);
             let mut actions = vec![MergeAction::WaitForMachine];
@@ -69,7 +65,6 @@ mod tests {
         };
         let fault = "environment_fault: the sandbox lacks `iniconfig`";
         for (tree, ends, expected) in [
-            (MergedTree::Green, MergeState::Verifying, vec![]),
             (
                 MergedTree::Red(unmet.clone()),
                 MergeState::Failed,

@@ -19,15 +19,24 @@ pub fn land_merge(commit: &str) -> Vec<MergeAction> {
     vec![
         MergeAction::KeepCommit(commit.to_owned()),
         MergeAction::move_to(MergeState::Completed),
-        MergeAction::CloseTicket,
     ]
+}
+
+/// Closes the ticket of a landed merge if nothing of it is open, once what landed with the merge, or was
+/// left out, has moved.
+pub fn close_after_landing() -> Vec<MergeAction> {
+    vec![MergeAction::CloseTicket]
 }
 
 /// Notes of a conflicted merge that it landed with its resolution in `commit`. A resolution that left
 /// it out has it start over.
 pub fn land_resolved(work: ResolvedWork, commit: &str) -> Vec<MergeAction> {
     match (work.state, work.is_brought) {
-        (MergeState::Resolving, true) => land_merge(commit),
+        (MergeState::Resolving, true) => {
+            let mut actions = land_merge(commit);
+            actions.extend(close_after_landing());
+            actions
+        }
         (MergeState::Resolving, false) => restart_merge(work.tries, "its resolution left it out"),
         _ => Vec::new(),
     }

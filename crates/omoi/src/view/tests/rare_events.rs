@@ -13,17 +13,17 @@ fn rare_events_have_a_line_of_their_own() {
     let because = json!({ "reason": "the target moved" });
     let mut log = Log::default();
     log.spec(0, "spec.created", "draft")
-        .task(0, "TASK_CREATED", 3, json!({}))
+        .task(0, "task.created", 3, json!({}))
         .push(0, "agent.completed", ended(None))
         .push(0, "agent.completed", ended(Some("requirements")))
         .push(
             0,
-            "TICKET_CREATED",
+            "ticket.created",
             json!({ "ticket_id": TICKET, "number": 2, "title": "Tags", "from": null, "to": "backlog" }),
         )
         .push(
             0,
-            "SANDBOX_MESSAGE_QUEUED",
+            "message.queued",
             json!({ "message_id": SPEC, "task_id": task_id(3), "message_type": "user_message",
                 "content": "Use tabs." }),
         )
@@ -66,7 +66,7 @@ fn the_start_of_an_agent_is_shown() {
         "rung": null });
     let mut log = Log::default();
     log.spec(0, "spec.created", "draft")
-        .task(0, "TASK_CREATED", 3, json!({}))
+        .task(0, "task.created", 3, json!({}))
         .push(0, "attempt.starting", starting.clone());
     assert_eq!(view(&log).tasks[&3].doing, "starting its sandbox");
     log.push(0, "agent.started", starting);
@@ -88,7 +88,7 @@ fn a_failed_model_call_is_told_with_what_follows() {
         json!({ "reason": "provider_unavailable: Overloaded; at 00:00:05, until 00:15:00" });
     let mut log = Log::default();
     log.spec(0, "spec.created", "draft")
-        .task(0, "TASK_CREATED", 3, json!({}))
+        .task(0, "task.created", 3, json!({}))
         .push(
             0,
             "model.call_failed",

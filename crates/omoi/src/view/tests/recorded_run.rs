@@ -94,9 +94,9 @@ impl Log {
     /// A task whose agent is at work.
     pub(super) fn works(&mut self, ms: i64, number: i64, round: u32) -> &mut Self {
         let moved = |to: &str| json!({ "to": to, "round": round });
-        self.task(ms, "TASK_CLAIMED", number, moved("claiming"))
-            .task(ms + 100, "TASK_ASSIGNED", number, moved("assigned"))
-            .task(ms + 300, "TASK_STARTED", number, moved("running"))
+        self.task(ms, "task.claimed", number, moved("claiming"))
+            .task(ms + 100, "task.assigned", number, moved("assigned"))
+            .task(ms + 300, "task.started", number, moved("running"))
     }
 
     pub(super) fn edits(&mut self, ms: i64, number: i64, what: &str) -> &mut Self {
@@ -136,7 +136,7 @@ impl Log {
     pub(super) fn proves(&mut self, ms: i64, number: i64, checks: u32) -> &mut Self {
         self.task(
             ms,
-            "TASK_VALIDATION_REQUESTED",
+            "task.validation_requested",
             number,
             json!({ "to": "pending_validation" }),
         )
@@ -151,7 +151,7 @@ impl Log {
         }
         self.task(
             ms + 500,
-            "TASK_COMPLETED",
+            "task.completed",
             number,
             json!({ "to": "completed" }),
         )
@@ -200,7 +200,7 @@ pub(super) fn task_id(number: i64) -> String {
 pub(super) fn log() -> Log {
     let mut log = planned();
     for number in 1..=3 {
-        log.task(5700, "TASK_CREATED", number, json!({}));
+        log.task(5700, "task.created", number, json!({}));
     }
     work(&mut log);
     log
@@ -268,17 +268,17 @@ fn work(log: &mut Log) {
             "role": "implementer", "model": "simulated", "tokens": 84_321, "cost_nanousd": 0,
             "latency_ms": 40, "estimated": false }))
         .edits(8000, 1, "editing todo/export.py")
-        .task(8500, "TASK_CREATED", 4, json!({}))
+        .task(8500, "task.created", 4, json!({}))
         .push(8500, "discovery.recorded", json!({ "discovery_id": SPEC, "discovery_type": "bug",
             "source_task_id": task_id(1), "source_number": 1, "task_id": task_id(4), "number": 4,
             "title": "due dates in the past are refused", "refused": null }))
-        .task(9000, "TASK_VALIDATION_REQUESTED", 2, json!({ "to": "pending_validation" }))
+        .task(9000, "task.validation_requested", 2, json!({ "to": "pending_validation" }))
         .task(9100, "validation_started", 2, json!({ "to": "validating" }))
         .receipt(9400, Some(2), true)
         .receipt(9500, Some(2), false)
-        .task(9600, "TASK_VALIDATION_FAILED", 2, json!({ "to": "needs_revision",
+        .task(9600, "task.validation_failed", 2, json!({ "to": "needs_revision",
             "reason": "checks_failed: 1 of 2 checks failed; first `python3 -m unittest` (exit 1):" }))
-        .task(9600, "TASK_STATUS_CHANGED", 2, json!({ "from": "needs_revision",
+        .task(9600, "task.status_changed", 2, json!({ "from": "needs_revision",
             "to": "pending", "round": 1, "reason": "reset_for_revision" }))
         .proves(10_000, 1, 2)
         .lands(10_600, 1, json!({}))
@@ -286,7 +286,7 @@ fn work(log: &mut Log) {
         .works(11_200, 4, 0)
         .proves(12_000, 3, 1)
         .merge(12_600, "merge.queued", 3, json!({}))
-        .task(12_700, "TASK_CREATED", 5,
+        .task(12_700, "task.created", 5,
             json!({}))
         .merge(12_700, "merge.conflict", 3, json!({ "state": "conflict",
             "conflicts": ["todo/model.py"], "resolve_task": task_id(5) }))

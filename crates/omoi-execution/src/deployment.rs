@@ -35,8 +35,8 @@ use tokio::sync::Notify;
 
 use crate::disk_room::DataDisk;
 use crate::metering::HeldCalls;
-use crate::spec_files::RenderSpecFiles;
 use crate::sandbox_toolchain::SandboxToolchain;
+use crate::spec_files::RenderSpecFiles;
 
 /// Figures and switches of this crate and those above it.
 #[derive(Clone, Debug)]
@@ -310,7 +310,10 @@ impl Deployment {
     ///
     /// # Errors
     /// [`GuardRefusal`] for a listed place that must not be shown.
-    pub fn sandbox_mounts(&self, toolbox: &SandboxToolchain) -> Result<Vec<ReadOnlyMount>, GuardRefusal> {
+    pub fn sandbox_mounts(
+        &self,
+        toolbox: &SandboxToolchain,
+    ) -> Result<Vec<ReadOnlyMount>, GuardRefusal> {
         for path in &self.settings.read_only {
             self.guarded.check_mount(path, MountSource::Person)?;
         }
@@ -370,7 +373,7 @@ pub struct RunningAttempts {
 #[derive(Debug)]
 #[must_use]
 pub struct HeldAttempt {
-    platform: Deployment,
+    deployment: Deployment,
     attempt: AttemptId,
 }
 
@@ -386,7 +389,7 @@ impl Deployment {
     pub fn hold_attempt(&self, attempt: AttemptId) -> HeldAttempt {
         self.running.begin_attempt(attempt);
         HeldAttempt {
-            platform: self.clone(),
+            deployment: self.clone(),
             attempt,
         }
     }
@@ -401,7 +404,7 @@ impl HeldAttempt {
 
 impl Drop for HeldAttempt {
     fn drop(&mut self) {
-        self.platform.running.end_attempt(self.attempt);
+        self.deployment.running.end_attempt(self.attempt);
     }
 }
 
@@ -473,7 +476,9 @@ impl RunningAttempts {
         }
     }
 
-    fn lock_attempts(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, Option<SandboxControl>>> {
+    fn lock_attempts(
+        &self,
+    ) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, Option<SandboxControl>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

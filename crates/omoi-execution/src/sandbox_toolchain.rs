@@ -1,0 +1,89 @@
+//! What a project's sandboxes may read beyond the system folders, and their environment.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use omoi_sandbox::ReadOnlyMount;
+use omoi_store::specs::Spec;
+use serde::{Deserialize, Serialize};
+
+/// Stored with a spec when its repository is surveyed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxToolchain {
+    /// Folders shown read-only at the same place.
+    pub roots: Vec<PathBuf>,
+    /// Folders of the repository's file that a person allowed.
+    #[serde(skip)]
+    pub allowed: Vec<PathBuf>,
+    /// Put in front of `PATH`.
+    pub path: Vec<PathBuf>,
+    /// Further variables.
+    pub env: Vec<(String, String)>,
+}
+
+/// Without its toolchain a sandbox would fail with errors that name everything but the cause.
+#[derive(Debug, thiserror::Error)]
+#[error("the toolchain stored with the spec cannot be read: start the feature anew")]
+pub struct UnreadableToolbox(#[source] serde_json::Error);
+
+impl SandboxToolchain {
+    /// The toolbox stored with a spec's survey, empty when none was, and the folders of its
+    /// repository's file that a person allowed.
+    ///
+    /// # Errors
+    /// When what is stored is none.
+    pub fn of_spec(spec: &Spec) -> Result<Self, UnreadableToolbox> {
+        let mut toolbox = Self::of_survey(&spec.survey.0)?;
+        toolbox
+            .allowed
+            .clone_from(&spec.options.0.repository.read_only);
+        Ok(toolbox)
+    }
+
+    fn of_survey(survey: &serde_json::Value) -> Result<Self, UnreadableToolbox> {
+        match survey.get("toolbox") {
+            None => Ok(Self::default()),
+            Some(stored) => serde_json::from_value(stored.clone()).map_err(UnreadableToolbox),
+        }
+    }
+
+    /// The mounts, with the deployment's own list.
+    pub fn toolchain_mounts(&self, extra: &[PathBuf]) -> Vec<ReadOnlyMount> {
+        let all = self.roots.iter().chain(extra).chain(&self.allowed);
+        all.map(ReadOnlyMount::at_same_path).collect()
+    }
+
+    /// The environment of a sandbox.
+    pub fn toolchain_environment(&self) -> Vec<(OsString, OsString)> {
+        let mut path: Vec<String> = self
+            .path
+            .iter()
+            .map(|entry| entry.to_string_lossy().into_owned())
+            .collect();
+        path.extend(["/usr/local/bin", "/usr/bin", "/bin"].map(str::to_owned));
+        let mut env = vec![(OsString::from("PATH"), OsString::from(path.join(":")))];
+        env.extend(self.env.iter().map(|(k, v)| (k.into(), v.into())));
+        env
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+    use serde_json::json;
+
+    use super::SandboxToolchain;
+
+    #[test]
+    fn a_toolchain_that_cannot_be_read_is_not_an_empty_one() {
+        let empty = SandboxToolchain::of_survey(&json!({})).unwrap();
+        assert_eq!(empty, SandboxToolchain::default());
+        let stored = json!({ "toolbox": { "roots": ["/opt/x"], "path": [], "env": [] } });
+        let read = SandboxToolchain::of_survey(&stored).unwrap();
+        assert_eq!(read.roots, [std::path::PathBuf::from("/opt/x")]);
+        for broken in [json!({ "roots": "/opt/x" }), json!("x"), json!(null)] {
+            let refused = SandboxToolchain::of_survey(&json!({ "toolbox": broken })).unwrap_err();
+            assert!(refused.to_string().contains("toolchain"), "{refused}");
+        }
+    }
+}
