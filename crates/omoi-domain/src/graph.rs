@@ -2,7 +2,7 @@
 //!
 //! A [`Graph`] may hold anything a plan can say, cycles included, so that every fault can be
 //! reported at once. [`Graph::into_dag`] proves that there is no cycle and gives a [`Dag`], which
-//! answers questions of order; [`Progress`] follows one run through it, one completion at a time.
+//! answers questions of order; [`DagProgress`] follows one run through it, one completion at a time.
 //! Nothing recurses, so depth costs no stack.
 
 mod cycles;

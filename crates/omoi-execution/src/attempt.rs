@@ -121,7 +121,7 @@ pub(crate) fn new_attempt(
     }
 }
 
-/// Inserts an attempt; see [`new_attempt`].
+/// Inserts an attempt; see `new_attempt`.
 ///
 /// # Errors
 /// [`StoreError::Exists`] when the subject has a live attempt.

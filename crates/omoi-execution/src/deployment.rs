@@ -247,7 +247,7 @@ impl std::fmt::Debug for Deployment {
     }
 }
 
-/// The parts of a [`Platform`].
+/// The parts of a [`Deployment`].
 pub struct DeploymentParts {
     /// Rows of one organisation.
     pub store: Tenant,

@@ -71,7 +71,7 @@ pub fn wip_ref(attempt: omoi_domain::id::AttemptId) -> Result<RefName, BadRefNam
     RefName::parse(&format!("refs/omoios/wip/{attempt}"))
 }
 
-/// The head of the integration branch; none before [`ensure`].
+/// The head of the integration branch; none before [`ensure_branch`].
 ///
 /// # Errors
 /// When git refuses.
@@ -133,7 +133,7 @@ pub async fn ensure_branch(
     }
 }
 
-/// As [`ensure`], with the spec's accepted outputs rendered, where the person wants them along.
+/// As [`ensure_branch`], with the spec's accepted outputs rendered, where the person wants them along.
 ///
 /// # Errors
 /// When the database or git refuses.

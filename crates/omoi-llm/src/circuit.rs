@@ -46,7 +46,7 @@ impl CircuitBreakers {
     /// Asks for the right to call `target`.
     ///
     /// # Errors
-    /// Returns [`Open`] while the circuit is open or another call probes it.
+    /// Returns [`CircuitOpen`] while the circuit is open or another call probes it.
     pub fn request_permit(&self, target: &str, now: Timestamp) -> Result<CallPermit, CircuitOpen> {
         let mut states = self.lock_states();
         let state = states.entry(target.to_owned()).or_default();

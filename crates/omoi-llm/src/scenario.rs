@@ -224,7 +224,7 @@ impl Scenario {
     /// `entry` is the path of the scenario file for `read`.
     ///
     /// # Errors
-    /// As [`Scenario::load`].
+    /// As [`Scenario::load_file`].
     pub fn read_from(entry: &str, read: ReadFile<'_>) -> Result<Self, ScenarioErrors> {
         let mut checker = ScenarioChecker::new(ScenarioFiles::new(read));
         let scenario = scenario_file::read_scenario(&mut checker, entry);

@@ -1,7 +1,7 @@
 //! One call to a model over the network, read as a stream of Anthropic events from either provider.
 //!
 //! Answers are always asked for as streams: only so can silence be told from thinking, and a cut answer
-//! from a whole one. Trying again is [`crate::ask`]'s business, not this module's.
+//! from a whole one. Trying again is [`crate::llm_client`]'s business, not this module's.
 
 mod http;
 mod plain_words;

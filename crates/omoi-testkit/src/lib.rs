@@ -5,7 +5,7 @@
 //! PostgreSQL and one Redis serve the whole run; a test started alone starts its own.
 //!
 //! What needs more of the workspace than the store is behind a feature, so that a crate's own tests
-//! compile no more than they use: `deployment` ([`deployment::TestDeployment`]), `plans` (honest outputs
+//! compile no more than they use: `deployment` (`TestDeployment`), `plans` (honest outputs
 //! of every planning phase) and `planning-corpus` (the cases the gates are measured with).
 
 pub mod blocking;

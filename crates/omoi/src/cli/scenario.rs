@@ -128,7 +128,7 @@ fn scenario_reference() -> String {
     }
     let _ = write!(
         page,
-        "\n### Phases\n\nThe output of each phase is handed in section by section. Its gate passes at a score of \
+        "\n### Phases\n\nThe output of each phase is submitted section by section. Its gate passes at a score of \
          {PASS_THRESHOLD:.2}\nand no blocker; what it refuses is told in full to the model, and by `omoi spec show \
          --rejected`.\n"
     );

@@ -197,7 +197,7 @@ pub(crate) fn format_clock(ms: i64) -> String {
     }
 }
 
-/// How long something took: `0.3 s`, `6.1 s`, then as [`clock`].
+/// How long something took: `0.3 s`, `6.1 s`, then as [`format_clock`].
 pub(crate) fn format_duration(ms: i64) -> String {
     if ms < 60_000 {
         format!("{:.1} s", ms.max(0) as f64 / 1000.0)
