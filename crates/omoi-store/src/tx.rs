@@ -164,7 +164,12 @@ impl Tx {
         // The organisation's row is locked last, so that numbers become visible in their order.
         let batch = std::mem::take(&mut self.events);
         let moves = std::mem::take(&mut self.slots);
-        events::append(&mut self, batch, &moves).await?;
+        if let Err(error) = events::append(&mut self, batch, &moves).await {
+            // Whoever hears of it may try again: its locks must be gone by then, and a transaction that is
+            // dropped gives them up only later. Why it was refused says more than why that failed.
+            let _ = self.rollback().await;
+            return Err(error);
+        }
         crash::pass_point(point, CrashSide::Before);
         let (inner, now) = (self.inner, self.now);
         if let Err(error) = self.conn.commit().await {
