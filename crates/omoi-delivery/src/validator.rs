@@ -118,7 +118,7 @@ async fn begin_checks(
         round: task.round,
     };
     let runs = earlier_runs(tx, spec.id, work.subject).await?;
-    let limits = deployment.settings.slot_limits();
+    let limits = deployment.queue.slots;
     // Should another take the last slot meanwhile, the commit refuses.
     tx.limit_slots(limits);
     let slots = slots::in_use(tx).await?;

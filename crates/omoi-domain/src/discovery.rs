@@ -44,7 +44,7 @@ impl DiscoveryType {
 }
 
 /// Most work that discoveries may add.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiscoveryCaps {
     /// Discoveries in a row that may lead to a task.
     pub depth: u32,

@@ -40,3 +40,4 @@ pub mod suite;
 pub mod task;
 pub mod ticket;
 pub mod time;
+pub mod work_limits;

@@ -19,7 +19,7 @@ pub const STARVATION_STEP_S: f64 = 1_800.0;
 pub const STARVATION_FLOOR_MAX: f64 = 1.30;
 
 /// Weights, ceilings and factors of the score; the `task_queue` section of the configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScoreWeights {
     /// Weight of the priority.

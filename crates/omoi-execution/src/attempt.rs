@@ -13,10 +13,14 @@ use omoi_store::{StoreError, Tx};
 use sha2::{Digest as _, Sha256};
 
 use crate::deployment::Deployment;
+use crate::lease_renewal::LEASE_TIME;
 
 pub use launch::{AttemptBrief, AttemptJob, WorkPlan, launch_attempt};
 pub(crate) use settle::end_sandbox;
 pub use settle::lose_attempt;
+
+/// Bytes of one tool result that reach the model.
+pub const RESULT_BYTES: usize = 64 << 10;
 
 /// What a new attempt is about.
 pub struct NewAttempt {
@@ -111,7 +115,7 @@ pub(crate) fn new_attempt(
         ended_at: None,
         last_heartbeat_at: None,
         last_work_at: None,
-        lease_expires_at: tx.now() + deployment.settings.lease,
+        lease_expires_at: tx.now() + LEASE_TIME,
         state_version: 0,
     };
     UnwrittenAttempt {

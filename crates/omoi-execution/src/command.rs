@@ -193,7 +193,7 @@ async fn in_checkout(
     launch
         .read_only
         .push(ReadOnlyMount::at_same_path(base.objects_dir()));
-    launch.limits = deployment.settings.limits;
+    launch.limits = deployment.sandbox_limits;
     launch.wall_timeout = command.timeout;
     launch.output_bytes_max = OUTPUT_BYTES;
     let mounts = shown(&launch.read_only);

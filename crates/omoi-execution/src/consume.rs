@@ -82,7 +82,7 @@ pub fn start_consumers(
                 inner,
                 deployment: deployment.clone(),
             }),
-            deployment.settings.poll,
+            deployment.monitoring.poll,
             deployment.clock.clone(),
             deployment.rng.fork(),
         );
@@ -156,7 +156,7 @@ async fn pump_outbox(
         tokio::select! {
             hint = hints.next_hint() => if hint.is_none() { break },
             () = soft.cancelled() => break,
-            () = deployment.clock.sleep(deployment.settings.poll) => {}
+            () = deployment.clock.sleep(deployment.monitoring.poll) => {}
         }
     }
     Ok(())

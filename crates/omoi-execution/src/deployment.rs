@@ -12,12 +12,9 @@ use std::time::Duration;
 use omoi_domain::id::{AttemptId, ProjectId, SpecId};
 use omoi_domain::model_kind::ModelKind;
 pub use omoi_domain::model_kind::{NO_MODEL, SIMULATED};
-use omoi_domain::money::NanoUsd;
-use omoi_domain::repository_settings::RepositorySettings;
-use omoi_domain::score::ScoreWeights;
 use omoi_domain::secret_mask::SecretMask;
-use omoi_domain::slots::SlotLimits;
 use omoi_domain::spec::SpecStatus;
+use omoi_domain::work_limits::WorkLimits;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::process::Git;
 use omoi_llm::llm_client::LlmClient;
@@ -35,111 +32,9 @@ use tokio::sync::Notify;
 
 use crate::disk_room::DataDisk;
 use crate::metering::HeldCalls;
+use crate::options::{MonitoringOptions, QueueOptions};
 use crate::sandbox_toolchain::SandboxToolchain;
 use crate::spec_files::RenderSpecFiles;
-
-/// Figures and switches of this crate and those above it.
-#[derive(Clone, Debug)]
-pub struct DeploymentSettings {
-    /// Weights of the task score.
-    pub weights: ScoreWeights,
-    /// Slots of one project.
-    pub project_slots: i64,
-    /// Slots of all projects.
-    pub global_slots: i64,
-    /// Rows looked at in one dispatch.
-    pub scan_batch: i64,
-    /// Model alias agents ask for.
-    pub model: String,
-    /// Most tokens of one answer.
-    pub max_tokens: u32,
-    /// Turns of one task attempt.
-    pub task_turns_max: u32,
-    /// Longest wall time of one task attempt.
-    pub task_timeout: Duration,
-    /// Turns of one phase attempt.
-    pub phase_turns_max: u32,
-    /// Wall time of one phase attempt.
-    pub phase_timeout: Duration,
-    /// Attempts of one phase.
-    pub phase_attempts_max: u32,
-    /// Most one phase may cost over all attempts.
-    pub phase_budget: NanoUsd,
-    /// Most one spec may cost.
-    pub spec_budget: NanoUsd,
-    /// Most one task may cost over all attempts.
-    pub task_budget: NanoUsd,
-    /// Longest wall time of one check.
-    pub check_timeout: Duration,
-    /// Wall time of one command of an agent.
-    pub command_timeout: Duration,
-    /// Bytes of one tool result that reach the model.
-    pub result_bytes: usize,
-    /// Longest wait of a reconciler that nobody wakes.
-    pub poll: Duration,
-    /// How long work goes on being tried while the model provider fails its attempts.
-    pub outage_wait: Duration,
-    /// Time between heartbeats of a worker.
-    pub heartbeat: Duration,
-    /// Silence after which a worker is dead.
-    pub heartbeat_timeout: Duration,
-    /// Time a worker may take to report for the first time.
-    pub start_timeout: Duration,
-    /// Time without work after which a running worker is stuck.
-    pub stuck_timeout: Duration,
-    /// How long an attempt lives without its owner's renewal.
-    pub lease: Duration,
-    /// Amounts of one sandbox.
-    pub limits: SandboxLimits,
-    /// Paths every sandbox of this deployment may read.
-    pub read_only: Vec<PathBuf>,
-    /// Discoveries in a row that may lead to a task.
-    pub discovery_depth_max: u32,
-    /// Discoveries of one task that become tasks.
-    pub discoveries_per_task: u32,
-    /// Discoveries of one spec that become tasks.
-    pub discoveries_per_spec: u32,
-}
-
-impl DeploymentSettings {
-    /// How many tasks may be at work at once.
-    pub const fn slot_limits(&self) -> SlotLimits {
-        SlotLimits {
-            per_project: self.project_slots,
-            in_all: self.global_slots,
-        }
-    }
-}
-
-impl DeploymentSettings {
-    /// These settings for a spec whose repository said `told` at its base commit: limits only
-    /// become lower.
-    #[must_use]
-    pub fn of_repository(&self, told: &RepositorySettings) -> Self {
-        fn lower<T: PartialOrd + Copy>(own: &mut T, told: Option<T>) {
-            if let Some(told) = told.filter(|told| *told < *own) {
-                *own = told;
-            }
-        }
-        let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
-        let mut all = self.clone();
-        lower(&mut all.phase_turns_max, told.phase_turns_max);
-        lower(&mut all.phase_timeout, seconds(told.phase_timeout_s));
-        lower(&mut all.phase_attempts_max, told.phase_attempts_max);
-        lower(&mut all.phase_budget, told.phase_budget);
-        lower(&mut all.spec_budget, told.spec_budget);
-        lower(&mut all.task_timeout, seconds(told.task_timeout_s));
-        lower(&mut all.task_turns_max, told.task_turns_max);
-        lower(&mut all.task_budget, told.task_budget);
-        lower(&mut all.discovery_depth_max, told.discovery_depth_max);
-        lower(&mut all.discoveries_per_task, told.discoveries_per_task);
-        lower(&mut all.discoveries_per_spec, told.discoveries_per_spec);
-        // How slow its builds and checks are, a repository knows best.
-        all.command_timeout = seconds(told.command_timeout_s).unwrap_or(all.command_timeout);
-        all.check_timeout = seconds(told.check_timeout_s).unwrap_or(all.check_timeout);
-        all
-    }
-}
 
 /// The folders of one deployment on this host.
 #[derive(Clone, Debug)]
@@ -263,8 +158,20 @@ pub struct DeploymentParts {
     pub git: Git,
     /// Folders.
     pub data: DataDir,
-    /// Figures.
-    pub settings: DeploymentSettings,
+    /// Which task is next, and how many are at work at once.
+    pub queue: QueueOptions,
+    /// How life is watched for.
+    pub monitoring: MonitoringOptions,
+    /// What work may take where its spec says nothing.
+    pub limits: WorkLimits,
+    /// How long work goes on being tried while the model provider fails its attempts.
+    pub outage_wait: Duration,
+    /// Most tokens of one answer to an agent.
+    pub answer_tokens: u32,
+    /// Amounts of one sandbox.
+    pub sandbox_limits: SandboxLimits,
+    /// Paths every sandbox of this deployment may read.
+    pub read_only: Vec<PathBuf>,
     /// Names this process in what it begins.
     pub owner: String,
     /// The `omoi` binary, shown to sandboxes as the worker.
@@ -314,18 +221,18 @@ impl Deployment {
         &self,
         toolbox: &SandboxToolchain,
     ) -> Result<Vec<ReadOnlyMount>, GuardRefusal> {
-        for path in &self.settings.read_only {
+        for path in &self.read_only {
             self.guarded.check_mount(path, MountSource::Person)?;
         }
         for path in &toolbox.allowed {
             self.guarded.check_mount(path, MountSource::Repository)?;
         }
-        Ok(toolbox.toolchain_mounts(&self.settings.read_only))
+        Ok(toolbox.toolchain_mounts(&self.read_only))
     }
 
-    /// The settings for work on `spec`, whoever does it.
-    pub fn settings_of(&self, spec: &Spec) -> DeploymentSettings {
-        self.settings.of_repository(&spec.options.0.repository)
+    /// What the work on `spec` may take, whoever does it.
+    pub fn limits_of(&self, spec: &Spec) -> WorkLimits {
+        self.limits.for_repository(&spec.options.0.repository)
     }
 
     /// Whether `spec` was begun with another kind of model than this process works with: then nothing

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use omoi_domain::block::TaskBlock;
 use omoi_domain::check::CheckKind;
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::discovery::{DiscoveredWork, DiscoveryCaps, broken_cap};
+use omoi_domain::discovery::{DiscoveredWork, broken_cap};
 use omoi_domain::event::{DiscoveryDone, Event};
 use omoi_domain::id::HumanRef;
 use omoi_domain::plain_title::plain_title;
@@ -155,12 +155,7 @@ async fn over_cap(
     deployment: &Deployment,
     source: &Task,
 ) -> Result<Option<String>, StoreError> {
-    let settings = deployment.settings_of(&specs::get(tx, source.spec_id).await?);
-    let caps = DiscoveryCaps {
-        depth: settings.discovery_depth_max,
-        per_task: settings.discoveries_per_task,
-        per_spec: settings.discoveries_per_spec,
-    };
+    let limits = deployment.limits_of(&specs::get(tx, source.spec_id).await?);
     let all = discoveries::of_spec(tx, source.spec_id).await?;
     let became_tasks = || all.iter().filter(|found| found.task_id.is_some());
     let of_task = became_tasks().filter(|found| found.source_task_id == source.id);
@@ -169,7 +164,7 @@ async fn over_cap(
         of_task: of_task.count() as u32,
         of_spec: became_tasks().count() as u32,
     };
-    Ok(broken_cap(added, caps))
+    Ok(broken_cap(added, limits.discovery))
 }
 
 async fn spawn_task(

@@ -42,7 +42,7 @@ impl Deployment {
     /// none.
     pub fn disk_shortage(&self) -> Option<DiskShortage> {
         let runs_work = self.sandbox.is_some();
-        let low = runs_work.then(|| low_disk(self.data.root_folder(), &self.settings.limits));
+        let low = runs_work.then(|| low_disk(self.data.root_folder(), &self.sandbox_limits));
         let low = low.flatten();
         let mut low_since = self
             .disk

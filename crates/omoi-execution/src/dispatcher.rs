@@ -88,7 +88,7 @@ impl Dispatcher {
         now: Timestamp,
         entities: &mut Entities,
     ) -> Result<Vec<PlannedStart>, BoxError> {
-        let limits = self.deployment.settings.slot_limits();
+        let limits = self.deployment.queue.slots;
         let store = &self.deployment.store;
         let mut slots = store.read(async |tx| slots::in_use(tx).await).await?;
         let mut batch = Vec::new();
@@ -262,7 +262,7 @@ async fn claim_planned(
         });
         started.insert(task.id, (planned, new));
     }
-    let limits = deployment.settings.slot_limits();
+    let limits = deployment.queue.slots;
     let mut claimed = Vec::new();
     for NewClaim { task, attempt } in tasks::claim(tx, wanted, limits).await? {
         let Some((planned, mut new)) = started.remove(&task.id) else {

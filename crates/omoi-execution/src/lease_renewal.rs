@@ -13,6 +13,8 @@ use omoi_store::{StoreError, attempts};
 
 use crate::deployment::Deployment;
 
+/// How long an attempt lives without its owner's renewal.
+pub(crate) const LEASE_TIME: Duration = Duration::from_secs(15);
 /// How often leases are renewed.
 const PERIOD: Duration = Duration::from_secs(3);
 /// How often a stopping process looks for attempts that came up in between.
@@ -52,7 +54,7 @@ pub async fn renew_leases(deployment: &Deployment) -> Result<(), StoreError> {
     deployment
         .store
         .write(CrashPoint::LeaseMoved, async |tx| {
-            let until = tx.now() + deployment.settings.lease;
+            let until = tx.now() + LEASE_TIME;
             for id in held {
                 attempts::renew(tx, &deployment.owner, id, until).await?;
             }

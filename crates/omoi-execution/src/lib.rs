@@ -14,6 +14,7 @@ pub mod integration;
 pub mod lease_renewal;
 pub mod merges;
 pub mod metering;
+pub mod options;
 pub mod outage;
 pub mod platform_run;
 mod protected;
@@ -23,4 +24,4 @@ pub mod spec_files;
 mod start_failure;
 pub mod tasks;
 
-pub use deployment::{Deployment, DeploymentSettings};
+pub use deployment::Deployment;

@@ -207,20 +207,20 @@ async fn call_budgets(
     principal: Principal,
 ) -> Result<[CallBudget; 2], StoreError> {
     let spec = principal.spec;
-    let settings = deployment.settings_of(&specs::get(tx, spec).await?);
+    let limits = deployment.limits_of(&specs::get(tx, spec).await?);
     let whole = CallBudget {
         what: "spec",
         spent: costs::of_spec(tx, spec).await?.cost_nanousd,
         open: open_calls::of_spec(tx, spec).await?,
-        cap: settings.spec_budget,
+        cap: limits.spec_budget,
     };
     let part = match principal.purpose {
         CallPurpose::Attempt(id) => {
             let attempt = attempts::get(tx, id).await?;
             let subject = attempt.subject;
             let (what, cap) = match subject.phase() {
-                Some(_) => ("phase", settings.phase_budget),
-                None => ("task", settings.task_budget),
+                Some(_) => ("phase", limits.phase.budget),
+                None => ("task", limits.task.budget),
             };
             CallBudget {
                 what,
@@ -235,7 +235,7 @@ async fn call_budgets(
                 what: "second opinion",
                 spent: costs::of_purpose(tx, spec, kind).await?.cost_nanousd,
                 open: open_calls::of_purpose(tx, spec, kind).await?,
-                cap: settings.task_budget,
+                cap: limits.task.budget,
             }
         }
     };

@@ -60,7 +60,7 @@ pub(crate) async fn next_outage_step(
         answered_at: attempts::answered_at(tx, spec, subject).await?,
         resumed_at: resumed_at(tx, spec, subject).await?,
     };
-    let wait = deployment.settings.outage_wait;
+    let wait = deployment.outage_wait;
     Ok(outage_step(failed.class, record, tx.now(), wait))
 }
 

@@ -28,6 +28,8 @@ use crate::metering::settle_left_call;
 
 /// How often rows are looked at.
 const PERIOD: Duration = Duration::from_secs(3);
+/// Time without work after which a running worker is stuck.
+const STUCK_TIME: Duration = Duration::from_mins(15);
 
 /// Time between the request to stop and the kill.
 const GRACE: Duration = Duration::from_secs(10);
@@ -170,11 +172,11 @@ impl Reaper {
     }
 
     fn worker_timeouts(&self) -> WorkerTimeouts {
-        let settings = &self.deployment.settings;
+        let monitoring = self.deployment.monitoring;
         WorkerTimeouts {
-            start: settings.start_timeout,
-            heartbeat: settings.heartbeat_timeout,
-            stuck: settings.stuck_timeout,
+            start: monitoring.start_timeout,
+            heartbeat: monitoring.heartbeat_timeout,
+            stuck: STUCK_TIME,
         }
     }
 }

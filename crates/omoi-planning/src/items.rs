@@ -57,7 +57,7 @@ pub async fn submit_item(
         key: &body.key,
         value: &body.value,
     };
-    let accepted = validated(item, &repo, deployment.settings_of(&spec).check_timeout);
+    let accepted = validated(item, &repo, deployment.limits_of(&spec).check_timeout);
     let accepted = accepted.map_err(IntakeError::Refused)?;
     let withdraws = accepted.item.withdraws(phase);
     let stored = deployment

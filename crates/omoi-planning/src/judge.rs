@@ -51,7 +51,7 @@ pub(crate) async fn judge_items(
 ) -> Result<JudgedOutput, BoxError> {
     let PhaseMaterial { items, runs } = material;
     let mut facts = facts(deployment, spec, phase, &runs).await?;
-    let assembled = match assembled(phase, &items, deployment.settings_of(spec).check_timeout) {
+    let assembled = match assembled(phase, &items, deployment.limits_of(spec).check_timeout) {
         Ok(output) => output,
         Err(evaluation) => return Ok(JudgedOutput::incomplete(*evaluation)),
     };

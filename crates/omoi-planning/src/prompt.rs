@@ -4,7 +4,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use omoi_domain::phase::Phase;
 use omoi_execution::Deployment;
-use omoi_execution::attempt::AttemptBrief;
+use omoi_execution::attempt::{AttemptBrief, RESULT_BYTES};
 use omoi_execution::integration::phase_output;
 use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
 use omoi_plan::evaluate::score_criteria;
@@ -46,7 +46,7 @@ pub(crate) async fn phase_brief(
     attempt: u32,
 ) -> Result<AttemptBrief, BoxError> {
     let phase = run.phase;
-    let settings = deployment.settings_of(spec);
+    let limits = deployment.limits_of(spec).phase;
     let system = strict().render_str(SYSTEM, context! { workspace => inside::WORK })?;
     Ok(AttemptBrief {
         subject_ref: phase.as_str().to_owned(),
@@ -61,11 +61,11 @@ pub(crate) async fn phase_brief(
         ],
         item_schema: Some(submit_item_schema(phase)),
         limits: AttemptLimits {
-            turns_max: settings.phase_turns_max,
-            wall_s: settings.phase_timeout.as_secs(),
+            turns_max: limits.turns_max,
+            wall_s: limits.timeout.as_secs(),
             command_s: 0,
-            result_bytes: settings.result_bytes,
-            heartbeat_s: settings.heartbeat.as_secs().max(1),
+            result_bytes: RESULT_BYTES,
+            heartbeat_s: deployment.monitoring.heartbeat.as_secs().max(1),
         },
         commit: None,
     })

@@ -87,7 +87,7 @@ pub(crate) async fn run_open(
         Ok::<_, StoreError>((items, attempts::of_subject(tx, spec.id, subject).await?))
     });
     let (items, tried) = read.await?;
-    let longest = deployment.settings_of(spec).check_timeout;
+    let longest = deployment.limits_of(spec).check_timeout;
     let open = open_proofs(spec, &items, &kept(run)?, longest);
     match proof_step(&open, &tried, since) {
         ProofStep::GoOn => Ok(false),

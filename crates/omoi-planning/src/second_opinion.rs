@@ -67,7 +67,7 @@ pub(crate) async fn standing(
     });
     let (known, tried) = read.await?;
     if let Some(known) = known.filter(|known| known.input_digest == run.input_digest) {
-        let has_attempts_left = run.attempts < deployment.settings_of(spec).phase_attempts_max;
+        let has_attempts_left = run.attempts < deployment.limits_of(spec).phase.attempts_max;
         let step = opinion_step(&known.opinion(), known.was_sent_back, has_attempts_left);
         return Ok(match step {
             OpinionStep::GoOn => OpinionStanding::GoOn,

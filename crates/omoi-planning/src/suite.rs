@@ -42,7 +42,7 @@ pub(crate) async fn insert_suite(
         kind: CheckKind::Suite,
         command: command.to_owned(),
         files: Json(BTreeMap::new()),
-        timeout_s: i64::try_from(deployment.settings_of(spec).check_timeout.as_secs())
+        timeout_s: i64::try_from(deployment.limits_of(spec).check_timeout.as_secs())
             .unwrap_or(i64::MAX),
         base_exit: None,
     };

@@ -6,9 +6,9 @@
     clippy::missing_panics_doc,
     reason = "a test fails here"
 )]
-mod default_settings;
 mod leftovers;
 mod sandboxed;
+mod test_options;
 mod watched;
 
 use std::sync::Arc;
@@ -49,6 +49,7 @@ use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::Lifecycle;
 use omoi_runtime::reconcile::{Entities, EntityFailure, Next};
 use omoi_runtime::rng::Rng;
+use omoi_sandbox::SandboxLimits;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::projects::{self, NumberCounter};
 use omoi_store::specs::{self, Spec};
@@ -134,7 +135,13 @@ impl TestDeployment {
                 .await
                 .unwrap(),
             data: DataDir::new(folder.path().to_owned()),
-            settings: default_settings::default_settings(),
+            queue: test_options::queue_options(),
+            monitoring: test_options::MONITORING,
+            limits: test_options::LIMITS,
+            outage_wait: Duration::from_mins(15),
+            answer_tokens: 1_000,
+            sandbox_limits: SandboxLimits::default(),
+            read_only: Vec::new(),
             owner: "this process".to_owned(),
             worker: "/nowhere".into(),
             model_label: "simulated".to_owned(),

@@ -133,10 +133,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let store = open_store(&start.config, &url, &clock, &rng).await?;
     let store = join_deployment(store, &folder.store_identity(&rng)?, start.roles).await?;
     let bus = open_bus(&start.config, &clock, &rng, &handle)?;
-    let sandbox = match start.roles.orchestrator {
-        true => Some(choose_sandbox(&start.config, &folder).await?),
-        false => None,
-    };
+    let sandbox = start_sandbox(&start, &folder).await?;
     let models = model_setup::start_models(&start, &handle, &clock, &rng).await?;
     let token = folder.control_token(&rng)?;
     let path_variable = environment_variable(&start.sources, "PATH");
@@ -148,7 +145,13 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         sandbox: sandbox.clone(),
         git: Git::find_on_path(&path_variable).await?,
         data: DataDir::new(folder.folder_path().to_path_buf()),
-        settings: loop_settings::loop_settings(&start.config, models.max_tokens),
+        queue: loop_settings::queue_options(&start.config),
+        monitoring: loop_settings::monitoring_options(&start.config),
+        limits: loop_settings::work_limits(&start.config),
+        outage_wait: start.config.get(&keys::LLM_OUTAGE_WAIT),
+        answer_tokens: models.max_tokens,
+        sandbox_limits: loop_settings::sandbox_limits(&start.config),
+        read_only: start.config.get(&keys::SANDBOX_READ_ONLY),
         owner,
         worker: std::env::current_exe().context("could not find this program's own file")?,
         scenario: models.scenario.clone(),
@@ -162,10 +165,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         render_spec_files: omoi_planning::spec_files::render_spec_files,
         mask: start.config.secret_mask().with_secret(&token),
     });
-    let reconcilers: Vec<StatusReader> = match start.roles.orchestrator {
-        true => start_loops(&deployment, &models, &bus)?,
-        false => Vec::new(),
-    };
+    let reconcilers = start_loops(start.roles, &deployment, &models, &bus)?;
     consume::publish_commits(&deployment, &bus);
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
     let surface = ControlSurface {
@@ -252,12 +252,27 @@ async fn join_deployment(
     Ok(store.fenced(fence))
 }
 
-/// Answers workers and starts the reconcilers; returns what tells how they are.
+/// What an orchestrator runs work in.
+async fn start_sandbox(
+    start: &StartOptions,
+    folder: &OpenedFolder,
+) -> anyhow::Result<Option<Arc<dyn Provider>>> {
+    if !start.roles.orchestrator {
+        return Ok(None);
+    }
+    choose_sandbox(&start.config, folder).await.map(Some)
+}
+
+/// In an orchestrator, answers workers and starts the reconcilers; returns what tells how they are.
 fn start_loops(
+    roles: ProcessRoles,
     deployment: &Deployment,
     models: &ModelSetup,
     bus: &Arc<dyn Bus>,
 ) -> anyhow::Result<Vec<StatusReader>> {
+    if !roles.orchestrator {
+        return Ok(Vec::new());
+    }
     let surface = WorkerSurface {
         deployment: deployment.clone(),
         gateway: models.open_gateway(deployment),

@@ -23,7 +23,7 @@ async fn with_sandbox() -> (TestDeployment, TempDir) {
 
 /// As [`with_sandbox`], with so many slots for its project.
 async fn with_slots(slots: i64) -> (TestDeployment, TempDir) {
-    with_parts(|parts| parts.settings.project_slots = slots).await
+    with_parts(|parts| parts.queue.slots.per_project = slots).await
 }
 
 /// As [`with_sandbox`], with something changed.

@@ -12,6 +12,7 @@ use omoi_domain::id::SandboxId;
 use omoi_domain::lifecycle::attempt::{
     AttemptLoss, SandboxExit, StoppingLimit, sandbox_exited, start_failed,
 };
+use omoi_domain::model_route::RouteName;
 use omoi_domain::sandbox::SandboxState;
 use omoi_git::clone::{CloneError, CloneSpec, shared_clone};
 use omoi_git::mirror::{BaseStore, BaseStoreError, Identity, MirrorError};
@@ -225,10 +226,7 @@ async fn bind_sandbox(
     provider: &dyn Provider,
 ) -> Result<(), JobError> {
     let (id, rung) = (job.attempt.id, provider.rung());
-    let mounts = job
-        .work
-        .toolbox
-        .toolchain_mounts(&deployment.settings.read_only);
+    let mounts = job.work.toolbox.toolchain_mounts(&deployment.read_only);
     let bound = async |tx: &mut Tx| -> Result<(), StoreError> {
         let mut attempt = attempts::get(tx, id).await?;
         attempt.rung = Some(rung);
@@ -286,7 +284,7 @@ fn sandbox_launch(
     launch.protected = protected::in_sandbox(dir);
     launch.socket = Some(deployment.data.worker_socket());
     launch.worker = Some(deployment.worker.clone());
-    launch.limits = deployment.settings.limits;
+    launch.limits = deployment.sandbox_limits;
     launch.wall_timeout = Duration::from_secs(job.brief.limits.wall_s) + GRACE;
     launch.grace = GRACE;
     launch.output_bytes_max = OUTPUT_BYTES;
@@ -306,8 +304,8 @@ fn sandbox_launch(
         token: job.token.clone(),
         socket: shown(&launch, Path::new(inside::SOCKET)),
         workspace: shown(&launch, Path::new(inside::WORK)),
-        model: deployment.settings.model.clone(),
-        max_tokens: deployment.settings.max_tokens,
+        model: RouteName::Agent.as_str().to_owned(),
+        max_tokens: deployment.answer_tokens,
         system: job.brief.system.clone(),
         prompt: job.brief.prompt.clone(),
         tools: job.brief.tools.clone(),

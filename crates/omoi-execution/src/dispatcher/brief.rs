@@ -16,7 +16,7 @@ use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts, checks, merges, requirements, tickets};
 
-use crate::attempt::{AttemptBrief, CreatedAttempt};
+use crate::attempt::{AttemptBrief, CreatedAttempt, RESULT_BYTES};
 use crate::deployment::Deployment;
 use crate::protected;
 use crate::spec_files::{SpecFilesError, rendered_files};
@@ -68,7 +68,7 @@ pub(super) async fn of_task(
     };
     let read_prompt = async |tx: &mut Tx| task_prompt(tx, facts).await;
     let prompt = deployment.store.read(read_prompt).await?;
-    let settings = deployment.settings_of(spec);
+    let limits = deployment.limits_of(spec).task;
     let task_ref = HumanRef::task(task.number).to_string();
     let system = Environment::new().render_str(
         SYSTEM,
@@ -89,13 +89,13 @@ pub(super) async fn of_task(
         ],
         item_schema: None,
         limits: AttemptLimits {
-            turns_max: settings.task_turns_max,
+            turns_max: limits.turns_max,
             wall_s: u64::try_from(task.timeout_seconds)
                 .unwrap_or(0)
-                .min(settings.task_timeout.as_secs()),
-            command_s: settings.command_timeout.as_secs(),
-            result_bytes: settings.result_bytes,
-            heartbeat_s: settings.heartbeat.as_secs().max(1),
+                .min(limits.timeout.as_secs()),
+            command_s: limits.command_timeout.as_secs(),
+            result_bytes: RESULT_BYTES,
+            heartbeat_s: deployment.monitoring.heartbeat.as_secs().max(1),
         },
         commit: Some(commit_plan(task, spec, created, &task_ref)),
     })

@@ -51,12 +51,12 @@ pub(super) async fn ranked_candidates(deployment: &Deployment) -> Result<Vec<Tas
 }
 
 async fn scored(tx: &mut Tx, deployment: &Deployment) -> Result<Vec<ScoredTask>, StoreError> {
-    let settings = &deployment.settings;
-    let starving = Duration::from_secs_f64(settings.weights.starvation_limit);
+    let queue = &deployment.queue;
+    let starving = Duration::from_secs_f64(queue.weights.starvation_limit);
     let scan = QueueScan {
         starving_since: tx.now() - starving,
-        project_slots: settings.project_slots,
-        limit: settings.scan_batch,
+        project_slots: queue.slots.per_project,
+        limit: queue.scan_batch,
         spec: None,
     };
     let candidates = candidates(tx, deployment, scan).await?;
@@ -75,7 +75,7 @@ async fn scored(tx: &mut Tx, deployment: &Deployment) -> Result<Vec<ScoredTask>,
             retry_count: task.retry_count,
             max_retries: task.max_retries,
         };
-        let score = task_score(&settings.weights, now, &candidate);
+        let score = task_score(&queue.weights, now, &candidate);
         ScoredTask { task, score }
     });
     Ok(scored.collect())

@@ -15,7 +15,7 @@ use omoi_testkit::sample_rows;
 pub(crate) fn scan(it: &TestDeployment) -> QueueScan {
     QueueScan {
         starving_since: it.clock.now() - Duration::from_hours(2),
-        project_slots: it.deployment.settings.project_slots,
+        project_slots: it.deployment.queue.slots.per_project,
         limit: 10,
         spec: None,
     }
@@ -23,8 +23,8 @@ pub(crate) fn scan(it: &TestDeployment) -> QueueScan {
 
 async fn race(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |parts| {
-        parts.settings.project_slots = 100;
-        parts.settings.global_slots = 100;
+        parts.queue.slots.per_project = 100;
+        parts.queue.slots.in_all = 100;
     })
     .await;
     it.leaves_open_attempts();
@@ -77,7 +77,7 @@ async fn what_a_simulated_model_began_no_real_one_goes_on_with() {
 
 #[tokio::test]
 async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
-    let it = TestDeployment::with_parts(|parts| parts.settings.project_slots = 1).await;
+    let it = TestDeployment::with_parts(|parts| parts.queue.slots.per_project = 1).await;
     it.leaves_open_attempts();
     let bad = it.add_task(1, &[]).await;
     let full = it.add_task(2, &[]).await;

@@ -240,8 +240,8 @@ async fn part(mut it: TestDeployment, seeds: std::ops::Range<u64>) {
 }
 
 fn open_caps(parts: &mut omoi_execution::deployment::DeploymentParts) {
-    parts.settings.discoveries_per_task = u32::MAX;
-    parts.settings.discoveries_per_spec = u32::MAX;
+    parts.limits.discovery.per_task = u32::MAX;
+    parts.limits.discovery.per_spec = u32::MAX;
 }
 
 #[test]

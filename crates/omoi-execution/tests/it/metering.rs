@@ -145,7 +145,13 @@ fn successor(it: &TestDeployment) -> Deployment {
         lifecycle,
         git,
         data,
-        settings,
+        queue,
+        monitoring,
+        limits,
+        outage_wait,
+        answer_tokens,
+        sandbox_limits,
+        read_only,
         worker,
         model_label,
         mask,
@@ -159,7 +165,13 @@ fn successor(it: &TestDeployment) -> Deployment {
         sandbox: None,
         git: git.clone(),
         data: data.clone(),
-        settings: settings.clone(),
+        queue: *queue,
+        monitoring: *monitoring,
+        limits: *limits,
+        outage_wait: *outage_wait,
+        answer_tokens: *answer_tokens,
+        sandbox_limits: *sandbox_limits,
+        read_only: read_only.clone(),
         owner: "the next process".to_owned(),
         worker: worker.clone(),
         model_label: model_label.clone(),
@@ -234,8 +246,8 @@ async fn a_spec_stops_within_its_cap_over_phases_and_tasks() {
 #[tokio::test]
 async fn a_call_without_an_attempt_counts_like_any_other() {
     let it = TestDeployment::with_parts(|parts| {
-        parts.settings.spec_budget = usd(19);
-        parts.settings.task_budget = usd(9);
+        parts.limits.spec_budget = usd(19);
+        parts.limits.task.budget = usd(9);
     })
     .await;
     let agent = worker(&it, 1).await;
@@ -283,8 +295,8 @@ async fn open(it: &TestDeployment, callers: &[ModelCaller]) -> Vec<Box<dyn Reser
 
 async fn side_by_side(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |parts| {
-        parts.settings.spec_budget = usd(14);
-        parts.settings.task_budget = usd(9);
+        parts.limits.spec_budget = usd(14);
+        parts.limits.task.budget = usd(9);
     })
     .await;
     let mut callers = Vec::new();
@@ -386,8 +398,7 @@ async fn reap(deployment: &Deployment, it: &TestDeployment) {
 /// A process dies between the question and the record: whoever comes next charges the call once, with
 /// what it may have cost.
 async fn a_process_dies_in_a_call(database: TestDatabase) {
-    let it =
-        TestDeployment::on_database(database, |parts| parts.settings.task_budget = usd(9)).await;
+    let it = TestDeployment::on_database(database, |parts| parts.limits.task.budget = usd(9)).await;
     let agent = worker(&it, 1).await;
     let call = it
         .deployment

@@ -109,7 +109,7 @@ async fn judge_edit(
         key: &edit.key,
         value: &edit.value,
     };
-    let check_timeout = deployment.settings_of(&spec).check_timeout;
+    let check_timeout = deployment.limits_of(&spec).check_timeout;
     let accepted = validated(item, &repo, check_timeout).map_err(SpecCommandError::InvalidEdit)?;
     material.items.push(accepted.item.clone());
     let judged = judge_items(deployment, &spec, phase, material).await;

@@ -179,7 +179,7 @@ async fn refuse(
     at: SpecPhase<'_>,
     refusal: PhaseRefusal,
 ) -> Result<Next, BoxError> {
-    let attempts_max = deployment.settings_of(at.spec).phase_attempts_max;
+    let attempts_max = deployment.limits_of(at.spec).phase.attempts_max;
     let decide = |now| {
         let facts = RefusalFacts {
             phase: at.run.phase,

@@ -119,7 +119,7 @@ async fn a_surplus_item_can_be_withdrawn_on_a_retry() {
 #[tokio::test]
 async fn checks_that_cannot_run_are_refused_at_once() {
     let mut desk = Desk::with(false, |parts| {
-        parts.settings.check_timeout = Duration::from_secs(200);
+        parts.limits.check_timeout = Duration::from_secs(200);
     })
     .await;
     for phase in [

@@ -125,7 +125,7 @@ async fn a_phase_has_three_attempts_that_build_on_each_other() {
 
 #[tokio::test]
 async fn more_attempts_may_be_allowed() {
-    let mut desk = Desk::with(false, |parts| parts.settings.phase_attempts_max = 5).await;
+    let mut desk = Desk::with(false, |parts| parts.limits.phase.attempts_max = 5).await;
     desk.tick().await;
     for pause in [2, 4, 8, 16] {
         desk.stops_early("A look at the code.").await;

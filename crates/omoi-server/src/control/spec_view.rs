@@ -35,7 +35,7 @@ pub(super) async fn spec_view(
     let name = names.reference(spec.project_id, number);
     // Nothing starts with a toolbox that cannot be read, so nothing is shown to it.
     let mounts = SandboxToolchain::of_spec(&spec)
-        .map(|toolbox| toolbox.toolchain_mounts(&deployment.settings.read_only))
+        .map(|toolbox| toolbox.toolchain_mounts(&deployment.read_only))
         .unwrap_or_default();
     let mounts = mounts.iter().map(|mount| mount.host.display().to_string());
     let mounts = mounts.collect();
@@ -141,7 +141,7 @@ async fn estimate(
         longest_chain: per_level.len() as u32,
         width: per_level.values().copied().max().unwrap_or(0),
         hours: summary.total_estimated_hours,
-        cost_cap_nanousd: deployment.settings_of(spec).spec_budget,
+        cost_cap_nanousd: deployment.limits_of(spec).spec_budget,
         coverage_percent: summary.requirement_coverage_percent,
     }))
 }

@@ -42,11 +42,11 @@ async fn a_spec_freezes_what_the_base_commit_says() {
     let mut tx = test.deployment.store.begin_read().await.unwrap();
     let all = specs::list(&mut tx, 10).await.unwrap();
     let spec = all.iter().find(|spec| spec.title == "Add tags").unwrap();
-    let own = &test.deployment.settings;
-    let settings = test.deployment.settings_of(spec);
-    assert_eq!(settings.task_turns_max, 7.min(own.task_turns_max));
-    assert_eq!(settings.phase_turns_max, 9.min(own.phase_turns_max));
-    assert_eq!(settings.task_timeout, own.task_timeout);
+    let own = &test.deployment.limits;
+    let limits = test.deployment.limits_of(spec);
+    assert_eq!(limits.task.turns_max, 7.min(own.task.turns_max));
+    assert_eq!(limits.phase.turns_max, 9.min(own.phase.turns_max));
+    assert_eq!(limits.task.timeout, own.task.timeout);
     assert_eq!(
         spec.options.0.repository.task_turns_max,
         Some(7),

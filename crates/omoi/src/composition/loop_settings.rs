@@ -1,53 +1,58 @@
 //! From configuration to the figures the reconcilers go by.
 
-use std::time::Duration;
-
-use omoi_domain::model_route::RouteName;
+use omoi_domain::discovery::DiscoveryCaps;
 use omoi_domain::score::ScoreWeights;
-use omoi_execution::DeploymentSettings;
+use omoi_domain::slots::SlotLimits;
+use omoi_domain::work_limits::{PhaseLimits, TaskLimits, WorkLimits};
+use omoi_execution::options::{MonitoringOptions, QueueOptions};
 use omoi_runtime::config::{Config, keys};
 use omoi_sandbox::SandboxLimits;
 use omoi_store::ServerOptions;
 
-/// Bytes of one tool result that reach the model.
-const RESULT_BYTES: usize = 64 << 10;
-/// Time an agent may go without a sign of work.
-const STUCK: Duration = Duration::from_secs(900);
-/// How long an attempt lives without its owner's renewal.
-const LEASE: Duration = Duration::from_secs(15);
-
-/// The settings `config` asks for, with answers of at most `max_tokens`.
-pub(super) fn loop_settings(config: &Config, max_tokens: u32) -> DeploymentSettings {
-    DeploymentSettings {
+/// How the queue works.
+pub(super) fn queue_options(config: &Config) -> QueueOptions {
+    QueueOptions {
         weights: score_weights(config),
-        project_slots: config.get(&keys::MAX_CONCURRENT_TASKS_PER_PROJECT).into(),
-        global_slots: config.get(&keys::MAX_CONCURRENT_AGENTS).into(),
+        slots: SlotLimits {
+            per_project: config.get(&keys::MAX_CONCURRENT_TASKS_PER_PROJECT).into(),
+            in_all: config.get(&keys::MAX_CONCURRENT_AGENTS).into(),
+        },
         scan_batch: config.get(&keys::MAX_QUEUE_SCAN_BATCH).into(),
-        model: RouteName::Agent.as_str().to_owned(),
-        max_tokens,
-        task_turns_max: config.get(&keys::AGENT_MAX_TURNS),
-        task_timeout: config.get(&keys::AGENT_TASK_TIMEOUT),
-        phase_turns_max: config.get(&keys::SPEC_MAX_TURNS),
-        phase_timeout: config.get(&keys::SPEC_PHASE_TIMEOUT),
-        phase_attempts_max: config.get(&keys::SPEC_MAX_ATTEMPTS),
-        phase_budget: config.get(&keys::SPEC_PHASE_BUDGET_USD),
-        spec_budget: config.get(&keys::SPEC_TOTAL_BUDGET_USD),
-        task_budget: config.get(&keys::AGENT_MAX_BUDGET_USD),
-        check_timeout: config.get(&keys::VALIDATION_CHECK_TIMEOUT),
-        command_timeout: config.get(&keys::AGENT_TOOL_TIMEOUT),
-        result_bytes: RESULT_BYTES,
-        outage_wait: config.get(&keys::LLM_OUTAGE_WAIT),
+    }
+}
+
+/// How life is watched for.
+pub(super) fn monitoring_options(config: &Config) -> MonitoringOptions {
+    MonitoringOptions {
         poll: config.get(&keys::MONITORING_POLL_INTERVAL),
         heartbeat: config.get(&keys::AGENT_HEARTBEAT_INTERVAL),
         heartbeat_timeout: config.get(&keys::MONITORING_HEARTBEAT_TIMEOUT),
         start_timeout: config.get(&keys::MONITORING_CLAIM_TIMEOUT),
-        stuck_timeout: STUCK,
-        lease: LEASE,
-        limits: sandbox_limits(config),
-        read_only: config.get(&keys::SANDBOX_READ_ONLY),
-        discovery_depth_max: config.get(&keys::DISCOVERY_DEPTH_CAP),
-        discoveries_per_task: config.get(&keys::DISCOVERY_PER_TASK_CAP),
-        discoveries_per_spec: config.get(&keys::DISCOVERY_PER_SPEC_CAP),
+    }
+}
+
+/// What work may take.
+pub(super) fn work_limits(config: &Config) -> WorkLimits {
+    WorkLimits {
+        spec_budget: config.get(&keys::SPEC_TOTAL_BUDGET_USD),
+        phase: PhaseLimits {
+            turns_max: config.get(&keys::SPEC_MAX_TURNS),
+            timeout: config.get(&keys::SPEC_PHASE_TIMEOUT),
+            attempts_max: config.get(&keys::SPEC_MAX_ATTEMPTS),
+            budget: config.get(&keys::SPEC_PHASE_BUDGET_USD),
+        },
+        task: TaskLimits {
+            turns_max: config.get(&keys::AGENT_MAX_TURNS),
+            timeout: config.get(&keys::AGENT_TASK_TIMEOUT),
+            budget: config.get(&keys::AGENT_MAX_BUDGET_USD),
+            command_timeout: config.get(&keys::AGENT_TOOL_TIMEOUT),
+        },
+        check_timeout: config.get(&keys::VALIDATION_CHECK_TIMEOUT),
+        discovery: DiscoveryCaps {
+            depth: config.get(&keys::DISCOVERY_DEPTH_CAP),
+            per_task: config.get(&keys::DISCOVERY_PER_TASK_CAP),
+            per_spec: config.get(&keys::DISCOVERY_PER_SPEC_CAP),
+        },
     }
 }
 
@@ -77,7 +82,8 @@ fn score_weights(config: &Config) -> ScoreWeights {
     }
 }
 
-fn sandbox_limits(config: &Config) -> SandboxLimits {
+/// Amounts of one sandbox.
+pub(super) fn sandbox_limits(config: &Config) -> SandboxLimits {
     SandboxLimits {
         memory_bytes: config.get(&keys::SANDBOX_MEMORY),
         processes_max: config.get(&keys::SANDBOX_PROCESSES).into(),
