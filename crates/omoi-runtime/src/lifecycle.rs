@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{Instrument as _, Span, debug, info, info_span, trace, warn};
 
 pub use self::task::{BlockingPanicked, SpawnOutcome, SpawnedTask};
 use self::task::{RunningEntry, RunningNames, log_outcome};
@@ -178,8 +178,10 @@ impl Lifecycle {
             }
         }
         let cause = lock(&self.handle.0.cause).take();
+        let cause = cause.unwrap_or(StopCause::Requested);
+        info!(?cause, forced, left = ?self.handle.running_names(), "Stopped");
         LifecycleExit {
-            cause: cause.unwrap_or(StopCause::Requested),
+            cause,
             forced,
             left: self.handle.running_names(),
         }
@@ -194,12 +196,14 @@ impl LifecycleHandle {
         F: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
         let name = name.into();
-        let span = info_span!(parent: None, "task", name = %name);
+        // Below the span of who starts it, so that its lines carry the same ids.
+        let span = info_span!("spawned", spawn.name = %name);
         let entry = RunningEntry::add(&self.0.running, name.clone());
         let (done, outcome) = oneshot::channel();
         let handle = self.clone();
         let work = async move {
             let _entry = entry;
+            trace!("Started `{name}`");
             // Dropping the future is what a hard stop means.
             let outcome = tokio::select! {
                 biased;
@@ -233,9 +237,10 @@ impl LifecycleHandle {
     ) -> Result<T, BlockingPanicked> {
         let name = name.into();
         let entry = RunningEntry::add(&self.0.running, name.clone());
+        let span = Span::current();
         let joined = self.0.tracker.spawn_blocking(move || {
             let _entry = entry;
-            work()
+            span.in_scope(work)
         });
         joined.await.map_err(|_| BlockingPanicked { name })
     }
@@ -268,6 +273,9 @@ impl LifecycleHandle {
     }
 
     fn begin_stop(&self, cause: StopCause) {
+        if !self.0.soft.is_cancelled() {
+            debug!(?cause, "Asked to stop");
+        }
         lock(&self.0.cause).get_or_insert(cause);
         self.0.soft.cancel();
     }

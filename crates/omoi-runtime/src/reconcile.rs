@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{Instrument as _, debug, info, info_span, trace, warn};
 
 use omoi_domain::time::Timestamp;
 
@@ -176,6 +176,8 @@ impl ReconcileDriver {
 
     /// Ticks until `stop`, which lets a running tick finish.
     pub async fn run_until(mut self, stop: CancellationToken) {
+        let (name, period_ms) = (self.reconciler.name(), self.period.as_millis());
+        debug!(reconciler = name, period_ms, "Reconciler `{name}` started");
         while !stop.is_cancelled() {
             let (pause, nudgeable) = match self.tick_once().await {
                 DriverWait::Not => {
@@ -200,20 +202,30 @@ impl ReconcileDriver {
         // This pass answers every nudge so far, also those after the one that woke it. A failed
         // pass is repeated anyway.
         let _ = self.nudge.0.notified().now_or_never();
-        let now = self.clock.now();
-        {
+        let (name, began) = (self.reconciler.name(), self.clock.now());
+        let pass_id = {
             let mut status = lock(&self.status);
             status.ticks += 1;
-            status.started_at = Some(now);
-        }
-        let result = self.reconciler.tick(now, &mut self.entities).await;
+            status.started_at = Some(began);
+            status.ticks
+        };
+        // Not below what spawned the driver: a pass stands for itself.
+        let span = info_span!(parent: None, "pass", reconciler = name, pass.id = pass_id);
+        let tick = self.reconciler.tick(began, &mut self.entities);
+        let result = tick.instrument(span.clone()).await;
+        let _pass = span.enter();
         let result = result.map(|next| self.entities.end_pass(next));
         let now = self.clock.now();
+        let ms = now.since(began).as_millis() as u64;
         let mut status = lock(&self.status);
         status.ended_at = Some(now);
         status.entities = self.entities.failures();
         match result {
             Ok(next) => {
+                trace!(ms, ?next, "Pass of `{name}` ended");
+                if status.failing > 0 {
+                    info!(failed = status.failing, "Reconciler `{name}` works again");
+                }
                 status.failing = 0;
                 match next {
                     Next::Now => DriverWait::Not,
@@ -228,12 +240,12 @@ impl ReconcileDriver {
                 status.failing = status.failing.saturating_add(1);
                 status.last_error = Some(text.clone());
                 let pause = backoff_pause(status.failing, self.rng.unit_fraction());
-                let (name, failing) = (status.name, status.failing);
+                let failing = status.failing;
                 drop(status);
                 warn!(
-                    reconciler = name,
                     failing,
-                    pause_ms = pause.as_millis(),
+                    ms,
+                    pause_ms = pause.as_millis() as u64,
                     error = %text,
                     "Reconciler `{name}` failed"
                 );

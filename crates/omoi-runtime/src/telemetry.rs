@@ -1,24 +1,40 @@
-//! Logging set-up: one line per event on standard error, safe to show on a terminal.
+//! The process log: one line per event, safe to show on a terminal, on standard error and in a file of the
+//! data folder. Each line carries the fields of the spans it was written in.
+
+mod log_file;
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::path::Path;
+use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt as _, FilterFn, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use omoi_domain::secret_mask::SecretMask;
 
+pub use self::log_file::{LogFiles, LogReader};
+
+use self::log_file::LogFile;
 use crate::config::keys::LogFormat;
 
-/// Filter and format of the process log.
+/// The log file of this process, once it has one.
+static LOG_FILE: OnceLock<LogFile> = OnceLock::new();
+
+/// Filters and format of the process log.
 #[derive(Clone, Debug)]
 pub struct LogOptions {
-    /// Directives as in `warn,omoi=info`.
+    /// Directives for standard error, as in `warn,omoi=info`.
     pub filter: String,
-    /// Plain text or one JSON object per line.
+    /// Directives for the file of the data folder.
+    pub file_filter: String,
+    /// Standard error as plain text or as one JSON object per line; the file is always JSON.
     pub format: LogFormat,
     /// Secrets that are masked in every line.
     pub mask: SecretMask,
@@ -41,14 +57,25 @@ pub enum InitError {
     Twice(#[source] TryInitError),
 }
 
-/// Sends the process's log to standard error.
+/// Sends the process's log to standard error, and to the file that [`open_log_file`] opens.
 ///
 /// # Errors
 /// Returns [`InitError`] for a bad filter or a second call.
 pub fn init_logging(options: &LogOptions) -> Result<(), InitError> {
-    log_subscriber(options, io::stderr)?
+    log_subscriber(options, io::stderr, || FileLine(LOG_FILE.get()))?
         .try_init()
         .map_err(InitError::Twice)
+}
+
+/// Writes the log of this process to the data folder `data` as well, from now on.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub fn open_log_file(data: &Path) -> io::Result<()> {
+    let file = LogFile::open(LogFiles::of_data_folder(data))?;
+    // A process has one data folder; the first stays.
+    let _ = LOG_FILE.set(file);
+    Ok(())
 }
 
 /// An error with all its causes on one line, `outer: inner: innermost`. A cause that the error
@@ -64,30 +91,88 @@ pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-fn log_subscriber<W>(
+fn log_subscriber<W, F>(
     options: &LogOptions,
     out: W,
-) -> Result<Box<dyn tracing::Subscriber + Send + Sync>, InitError>
+    file: F,
+) -> Result<impl Subscriber + Send + Sync + use<W, F>, InitError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    F: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder()
-        .parse(&options.filter)
+    let out = PlainWriter {
+        out,
+        mask: options.mask.clone(),
+    };
+    let shown = match options.format {
+        LogFormat::Text => text_layer(out),
+        LogFormat::Json => json_layer(out),
+    };
+    let kept = json_layer(PlainWriter {
+        out: file,
+        mask: options.mask.clone(),
+    });
+    Ok(Registry::default()
+        .with(shown.with_filter(parse_filter(&options.filter)?.or(span_filter())))
+        .with(kept.with_filter(parse_filter(&options.file_filter)?.or(span_filter()))))
+}
+
+/// Lets in the spans of milestones whatever the filter: an error says whose it is where only errors are
+/// shown.
+fn span_filter() -> FilterFn {
+    let of_milestone =
+        |metadata: &Metadata<'_>| metadata.is_span() && *metadata.level() <= Level::INFO;
+    FilterFn::new(of_milestone as fn(&Metadata<'_>) -> bool).with_max_level_hint(Level::INFO)
+}
+
+fn parse_filter(filter: &str) -> Result<EnvFilter, InitError> {
+    EnvFilter::builder()
+        .parse(filter)
         .map_err(|source| InitError::Filter {
-            filter: options.filter.clone(),
+            filter: filter.to_owned(),
             source,
-        })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        })
+}
+
+fn text_layer<S, W>(out: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer()
         .with_ansi(false)
-        .with_writer(PlainWriter {
-            out,
-            mask: options.mask.clone(),
-        });
-    Ok(match options.format {
-        LogFormat::Text => Box::new(builder.finish()),
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
-    })
+        .with_writer(out)
+        .boxed()
+}
+
+fn json_layer<S, W>(out: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_writer(out)
+        .boxed()
+}
+
+/// Writes to the log file, if there is one.
+struct FileLine<'a>(Option<&'a LogFile>);
+
+impl Write for FileLine<'_> {
+    /// Expects whole lines, as [`PlainLine`] hands them on.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Some(file) = self.0 {
+            file.append_line(&String::from_utf8_lossy(line));
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Masks secrets and escapes control characters of every line written, whichever field they came from.
@@ -164,15 +249,20 @@ mod tests {
         }
     }
 
+    fn options(format: LogFormat, filter: &str) -> LogOptions {
+        LogOptions {
+            filter: filter.to_owned(),
+            file_filter: "warn,omoi=debug".to_owned(),
+            format,
+            mask: SecretMask::new(["sk-0123456789abcdef"]),
+        }
+    }
+
     fn logged(format: LogFormat, filter: &str) -> String {
         let buffer = Buffer::default();
         let out = buffer.clone();
-        let options = LogOptions {
-            filter: filter.to_owned(),
-            format,
-            mask: SecretMask::new(["sk-0123456789abcdef"]),
-        };
-        let subscriber = log_subscriber(&options, move || out.clone()).unwrap();
+        let options = options(format, filter);
+        let subscriber = log_subscriber(&options, move || out.clone(), io::sink).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             let evil = "a\u{1b}[2J\u{9b}31m\r\nERROR forged \u{7f}é";
             tracing::info!(title = evil, "Saw {evil}");
@@ -218,14 +308,42 @@ mod tests {
 
     #[test]
     fn a_bad_filter_is_named() {
-        let options = LogOptions {
-            filter: "omoi=loud".to_owned(),
-            format: LogFormat::Text,
-            mask: SecretMask::default(),
-        };
-        let error = log_subscriber(&options, io::stderr)
+        let options = options(LogFormat::Text, "omoi=loud");
+        let error = log_subscriber(&options, io::stderr, io::sink)
             .map(|_| ())
             .unwrap_err();
         assert!(error.to_string().contains("`omoi=loud`"));
+    }
+
+    #[test]
+    fn a_line_carries_the_fields_of_its_spans_wherever_it_is_written() {
+        let (shown, kept) = (Buffer::default(), Buffer::default());
+        let (out, file) = (shown.clone(), kept.clone());
+        let options = options(LogFormat::Text, "error");
+        let subscriber =
+            log_subscriber(&options, move || out.clone(), move || file.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let _attempt = tracing::info_span!("attempt", attempt.id = "a-1").entered();
+            let _git = tracing::debug_span!("git", command = "fetch sk-0123456789abcdef").entered();
+            tracing::debug!(exit = 0, "Ran `git`");
+            tracing::error!("Lost it");
+        });
+        let text = |buffer: &Buffer| String::from_utf8(lock(&buffer.0).clone()).unwrap();
+        let shown = text(&shown);
+        assert_eq!(shown.lines().count(), 1, "{shown}");
+        assert!(shown.contains("attempt{attempt.id=\"a-1\"}"), "{shown}");
+        assert!(
+            !shown.contains("git{"),
+            "the filter of the file is its own: {shown}"
+        );
+        let kept = text(&kept);
+        assert!(!kept.contains("0123456789abcdef"), "{kept}");
+        let first: serde_json::Value = serde_json::from_str(kept.lines().next().unwrap()).unwrap();
+        assert_eq!(
+            (&first["message"], &first["exit"]),
+            (&"Ran `git`".into(), &0.into())
+        );
+        assert_eq!(first["spans"][0]["attempt.id"], "a-1");
+        assert_eq!(first["spans"][1]["name"], "git");
     }
 }

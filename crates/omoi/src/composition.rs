@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use axum::Router;
-use tracing::warn;
+use tracing::{debug, info, warn};
 
 use omoi_delivery::finisher::Finisher;
 use omoi_delivery::merger::Merger;
@@ -29,11 +29,12 @@ use omoi_planning::planner::Planner;
 use omoi_protocol::control::ProcessStatus;
 use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
-use omoi_runtime::config::{Config, ConfigSources, keys};
+use omoi_runtime::config::{Config, ConfigLayer, ConfigSources, keys};
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::{Lifecycle, LifecycleHandle, SpawnKind};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_runtime::rng::Rng;
+use omoi_runtime::telemetry::{self, error_chain};
 use omoi_sandbox::Provider;
 use omoi_server::control::ControlSurface;
 use omoi_server::probes::ProbeSurface;
@@ -189,19 +190,49 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     })
 }
 
-/// Takes the data folder where nobody else may hold it; one that the caller took stays taken.
+/// Takes the data folder where nobody else may hold it, and opens the log in it; one that the caller took stays
+/// taken.
 fn claim_folder(
     start: &mut StartOptions,
     folder: &OpenedFolder,
     owns_rows: bool,
 ) -> anyhow::Result<Option<FolderOwnership>> {
-    match start.ownership.take() {
-        Some(ownership) => Ok(Some(ownership)),
+    let ownership = match start.ownership.take() {
+        Some(ownership) => Some(ownership),
         None if owns_rows || start.roles.orchestrator => {
             let ownership = folder.take_ownership()?;
-            Ok(Some(ownership.ok_or_else(|| folder_taken(folder))?))
+            Some(ownership.ok_or_else(|| folder_taken(folder))?)
         }
-        None => Ok(None),
+        None => None,
+    };
+    open_process_log(start, folder);
+    Ok(ownership)
+}
+
+/// Keeps the log of a process that others may ask about: one that works, or that listens for them. A command
+/// that only looks something up tells its own errors.
+fn open_process_log(start: &StartOptions, folder: &OpenedFolder) {
+    let listens = start.door == ListenMode::FolderAndHttp;
+    if !start.roles.orchestrator && !listens {
+        return;
+    }
+    if let Err(error) = telemetry::open_log_file(folder.folder_path()) {
+        warn!(error = %error_chain(&error), "The log is not kept in the data folder");
+    }
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        roles = start.roles.role_names().join(","),
+        data = %folder.folder_path().display(),
+        "Starting"
+    );
+    let set = start.config.entries().iter();
+    for entry in set.filter(|entry| entry.origin.layer != ConfigLayer::Default) {
+        let key = entry.spec.dotted_path();
+        debug!(key, layer = ?entry.origin.layer, "Configured `{key}`");
+    }
+    for warning in start.config.warnings() {
+        warn!("Configuration: {warning}");
     }
 }
 

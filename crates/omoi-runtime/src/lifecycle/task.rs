@@ -85,7 +85,7 @@ pub(super) fn log_outcome(
         Ok(Ok(())) => (SpawnOutcome::Done, None),
         Ok(Err(failure)) => {
             let text = error_chain(&*failure);
-            error!(task.name = %name, error = %text, "Task `{name}` failed");
+            error!(spawn.name = %name, error = %text, "Task `{name}` failed");
             (SpawnOutcome::Failed, Some(text))
         }
         Err(panic) => {
@@ -94,7 +94,7 @@ pub(super) fn log_outcome(
                 .map(|text| (*text).to_owned())
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "panic without a message".to_owned());
-            error!(task.name = %name, panic = %text, "Task `{name}` panicked");
+            error!(spawn.name = %name, panic = %text, "Task `{name}` panicked");
             (SpawnOutcome::Panicked, Some(text))
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tracing::warn;
+use tracing::{Instrument as _, info, info_span, trace, warn};
 
 use omoi_domain::time::Timestamp;
 
@@ -81,15 +81,23 @@ impl Entities {
         if let Some(tracked) = self.failed.get_mut(&entity) {
             tracked.is_open = true;
             if tracked.failure.retry_at > now {
+                let pause_ms = tracked.failure.retry_at.since(now).as_millis() as u64;
+                trace!(entity, pause_ms, "{entity} waits after a failure");
                 return EntityTurn::Waits;
             }
         }
-        match step.await {
+        let span = info_span!("turn", entity);
+        match step.instrument(span.clone()).await {
             Ok(value) => {
-                self.failed.remove(&entity);
+                let _turn = span.enter();
+                if let Some(tracked) = self.failed.remove(&entity) {
+                    let failed = tracked.failure.failing;
+                    info!(failed, "`{}` goes on with {entity}", self.loop_name);
+                }
                 EntityTurn::Done(value)
             }
             Err(error) => {
+                let _turn = span.enter();
                 self.note_failure(now, entity, error_chain(error.as_ref()));
                 EntityTurn::Failed(error)
             }
@@ -102,10 +110,8 @@ impl Entities {
         let pause = backoff_pause(failing, self.rng.unit_fraction());
         let loop_name = self.loop_name;
         warn!(
-            reconciler = loop_name,
-            entity,
             failing,
-            pause_ms = pause.as_millis(),
+            pause_ms = pause.as_millis() as u64,
             error,
             "`{loop_name}` could not go on with {entity}"
         );

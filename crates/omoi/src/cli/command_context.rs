@@ -172,17 +172,17 @@ impl CommandContext {
         .collect()
     }
 
-    /// Starts logging; quietly where a run's own lines tell people what goes on.
+    /// Starts logging; on standard error quietly, where a run's own lines tell people what goes on.
     pub(crate) fn start_log(&self, config: &Config, quietly: bool) {
         let entry = config.entry(&keys::LOG_FILTER.spec);
         let untouched = entry.is_some_and(|entry| entry.origin.layer == ConfigLayer::Default);
-        let filter = if quietly && untouched {
-            QUIET.to_owned()
-        } else {
-            config.get(&keys::LOG_FILTER)
-        };
+        let file_filter = config.get(&keys::LOG_FILTER);
         let options = telemetry::LogOptions {
-            filter,
+            filter: match quietly && untouched {
+                true => QUIET.to_owned(),
+                false => file_filter.clone(),
+            },
+            file_filter,
             format: config.get(&keys::LOG_FORMAT),
             mask: config.secret_mask(),
         };
