@@ -303,6 +303,11 @@ impl Deployment {
 }
 
 impl HeldAttempt {
+    /// The deployment that works on it.
+    pub(crate) fn held_by(&self) -> &Deployment {
+        &self.deployment
+    }
+
     /// The attempt worked on.
     pub fn attempt(&self) -> AttemptId {
         self.attempt

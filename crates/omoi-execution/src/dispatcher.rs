@@ -1,14 +1,16 @@
 //! Claims tasks that can start, best first, within the limits, and starts their attempts.
 
+mod batch_claim;
 mod brief;
 mod ranking;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::slice;
 
 use futures::future::BoxFuture;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::attempt::{AttemptState, AttemptStopReason};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::TaskId;
@@ -25,12 +27,10 @@ use omoi_runtime::reconcile::{Entities, Next};
 use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::WorkspaceAccess;
 use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::{self, NewClaim, Task};
+use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts, merges, slots};
 
-use crate::attempt::{
-    AttemptJob, CreatedAttempt, NewAttempt, WorkPlan, launch_attempt, lose_attempt, new_attempt,
-};
+use crate::attempt::{AttemptJob, CreatedAttempt, WorkPlan, launch_attempt, lose_attempt};
 use crate::consume::EventConsumer;
 use crate::deployment::Deployment;
 use crate::integration;
@@ -38,22 +38,11 @@ use crate::sandbox_toolchain::SandboxToolchain;
 use crate::start_failure::{class_of, class_of_start};
 use crate::tasks::fail_attempted;
 
+use batch_claim::{BatchClaim, ClaimedTask, PlannedStart, claim_planned, is_of_database};
+
 /// The dispatcher of one process.
 pub struct Dispatcher {
     deployment: Deployment,
-}
-
-/// A task that could start, and what its clone will be cut from.
-struct PlannedStart {
-    task: Task,
-    spec: Spec,
-    plan: WorkPlan,
-}
-
-/// A task that is claimed.
-struct ClaimedTask {
-    planned: PlannedStart,
-    created: CreatedAttempt,
 }
 
 impl Dispatcher {
@@ -69,10 +58,17 @@ impl Dispatcher {
             if batch.is_empty() {
                 break;
             }
-            for claimed in self.claim(batch).await? {
+            let BatchClaim {
+                claimed,
+                lost_slots,
+            } = self.claim_batch(batch, now, entities).await?;
+            for claimed in claimed {
                 let label = claimed.planned.task.label();
                 let turn = self.launch_or_fail(claimed);
                 entities.give_turn(now, label, turn).await;
+            }
+            if lost_slots {
+                return Ok(Next::Now);
             }
         }
         let store = &self.deployment.store;
@@ -166,7 +162,11 @@ impl Dispatcher {
 
     async fn launch(&self, claimed: ClaimedTask) -> Result<(), BoxError> {
         let deployment = &self.deployment;
-        let ClaimedTask { planned, created } = claimed;
+        let ClaimedTask {
+            planned,
+            created,
+            held,
+        } = claimed;
         let PlannedStart { task, spec, plan } = planned;
         info!(task.id = %task.id, "Claimed task TSK-{:03}", task.number);
         let brief = brief::of_task(deployment, &task, &spec, &created).await?;
@@ -175,7 +175,7 @@ impl Dispatcher {
             ..plan
         };
         launch_attempt(
-            deployment,
+            held,
             AttemptJob {
                 attempt: created.attempt,
                 token: created.token,
@@ -230,66 +230,58 @@ impl Dispatcher {
         })
     }
 
-    /// Claims those that still can start. When others took the slots meanwhile, all wait for another pass.
-    async fn claim(&self, batch: Vec<PlannedStart>) -> Result<Vec<ClaimedTask>, StoreError> {
+    /// Claims those of `batch` that still can start. Where one of them fails the claim of all, each is
+    /// claimed by itself: the fault of one task is its own.
+    async fn claim_batch(
+        &self,
+        batch: Vec<PlannedStart>,
+        now: Timestamp,
+        entities: &mut Entities,
+    ) -> Result<BatchClaim, BoxError> {
+        match self.claim(&batch).await {
+            Err(error) if !is_of_database(&error) => {
+                let why = error_chain(&error);
+                debug!(n_tasks = batch.len(), error = %why, "Claiming each task by itself");
+            }
+            done => return Ok(done?),
+        }
+        let mut whole = BatchClaim::default();
+        for planned in batch {
+            let turn = self.claim_or_fail(&planned);
+            let turn = entities.give_turn(now, planned.task.label(), turn).await;
+            let one = turn.done_value().unwrap_or_default();
+            whole.claimed.extend(one.claimed);
+            whole.lost_slots |= one.lost_slots;
+        }
+        Ok(whole)
+    }
+
+    /// Claims one task; what is wrong with it counts against it.
+    async fn claim_or_fail(&self, planned: &PlannedStart) -> Result<BatchClaim, BoxError> {
+        match self.claim(slice::from_ref(planned)).await {
+            Err(error) if !StoreError::is_passing(&error) => {
+                self.could_not_start(planned.task.id, &error.into()).await?;
+                Ok(BatchClaim::default())
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Claims all of `batch` that still can start, or none when others took the slots meanwhile.
+    async fn claim(&self, batch: &[PlannedStart]) -> Result<BatchClaim, StoreError> {
         let deployment = &self.deployment;
         let claim = async |tx: &mut Tx| claim_planned(tx, deployment, batch).await;
         match deployment.store.write(CrashPoint::TaskClaimed, claim).await {
-            Err(StoreError::SlotsTaken) => Ok(Vec::new()),
-            done => done,
+            Ok(claimed) => Ok(BatchClaim {
+                claimed,
+                lost_slots: false,
+            }),
+            Err(StoreError::SlotsTaken) => Ok(BatchClaim {
+                claimed: Vec::new(),
+                lost_slots: true,
+            }),
+            Err(other) => Err(other),
         }
-    }
-}
-
-/// Fence, attempt and status of each task in one transaction.
-async fn claim_planned(
-    tx: &mut Tx,
-    deployment: &Deployment,
-    batch: Vec<PlannedStart>,
-) -> Result<Vec<ClaimedTask>, StoreError> {
-    let (mut wanted, mut started) = (Vec::new(), BTreeMap::new());
-    for planned in batch {
-        let task = &planned.task;
-        // Nobody tried a task whose fence never moved.
-        let earlier = match task.fence {
-            0 => Vec::new(),
-            _ => attempts::of_task(tx, task.id).await?,
-        };
-        let new = new_attempt(tx, deployment, attempt_at(&planned), &earlier);
-        wanted.push(NewClaim {
-            task: task.clone(),
-            attempt: new.attempt.clone(),
-        });
-        started.insert(task.id, (planned, new));
-    }
-    let limits = deployment.queue.slots;
-    let mut claimed = Vec::new();
-    for NewClaim { task, attempt } in tasks::claim(tx, wanted, limits).await? {
-        let Some((planned, mut new)) = started.remove(&task.id) else {
-            continue;
-        };
-        new.attempt = attempt;
-        claimed.push(ClaimedTask {
-            planned: PlannedStart { task, ..planned },
-            created: new.with_turns(tx).await?,
-        });
-    }
-    Ok(claimed)
-}
-
-fn attempt_at(planned: &PlannedStart) -> NewAttempt {
-    let task = &planned.task;
-    NewAttempt {
-        project_id: task.project_id,
-        spec_id: task.spec_id,
-        subject: AttemptSubject::Task { task_id: task.id },
-        round: task.round,
-        role: match task.task_type {
-            TaskType::ResolveConflict => AgentRole::Resolver,
-            _ => AgentRole::Implementer,
-        },
-        fence: task.fence + 1,
-        base_sha: Some(planned.plan.commit.as_str().to_owned()),
     }
 }
 

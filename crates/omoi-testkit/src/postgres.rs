@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use xtask::servers::postgres;
 
 use crate::database::TestDatabase;
+use crate::raw_connection::RawConnection;
 use crate::server::SharedServer;
 
 static SERVER: SharedServer = SharedServer::new(postgres::URL_VARIABLE, postgres::start);
@@ -36,6 +37,24 @@ pub fn copy_of(original: &TestDatabase) -> TestDatabase {
 fn name_of(url: &str) -> &str {
     let server = url.split_once('?').map_or(url, |(server, _)| server);
     server.rsplit_once('/').map_or(server, |(_, name)| name)
+}
+
+/// Waits until `n` connections to the database at `url` wait for a lock that another one has.
+///
+/// # Panics
+/// When the database cannot be asked.
+#[expect(
+    clippy::expect_used,
+    reason = "a test that needs the server fails without it"
+)]
+pub async fn wait_until_blocked(url: &str, n: usize) {
+    const WAITING: &str = "select pid from pg_stat_activity
+         where datname = current_database() and wait_event_type = 'Lock'";
+    let mut conn = RawConnection::open(url).await.expect("the server answers");
+    while conn.texts(WAITING).await.expect("the server answers").len() < n {
+        tokio::task::yield_now().await;
+    }
+    conn.close().await.expect("the server answers");
 }
 
 struct DatabaseGuard {

@@ -33,7 +33,7 @@ use omoi_store::sandboxes::{self, Sandbox};
 use omoi_store::{Json, StoreError, Tx};
 
 use crate::attempt::settle;
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, HeldAttempt};
 use crate::sandbox_toolchain::SandboxToolchain;
 use crate::start_failure::{class_of, class_of_start};
 use crate::{command, protected};
@@ -124,27 +124,28 @@ enum JobError {
     Wait(#[from] WaitError),
 }
 
-/// Starts the worker of `job` and follows it to its end, apart from the caller.
+/// Starts the worker of `job` and follows it to its end, apart from the caller. `held` is its attempt,
+/// held since the transaction that wrote it.
 ///
 /// However it ends, the attempt is settled: a worker that reported its outcome has done so itself;
 /// one that vanished is lost.
-pub fn launch_attempt(deployment: &Deployment, job: AttemptJob) {
+pub fn launch_attempt(held: HeldAttempt, job: AttemptJob) {
     let id = job.attempt.id;
-    let held = deployment.hold_attempt(id);
-    let deployment_ = deployment.clone();
-    deployment.lifecycle.spawn(
+    let deployment = held.held_by().clone();
+    let lifecycle = deployment.lifecycle.clone();
+    lifecycle.spawn(
         format!("attempt {}", id.short()),
         SpawnKind::Work,
         async move {
             let attempt = job.attempt.clone();
-            let dir = deployment_.data.workspace_path(id);
-            let loss = follow_attempt(&deployment_, job, &dir).await;
-            if let Err(error) = settle::after_exit(&deployment_, &attempt, loss).await {
+            let dir = deployment.data.workspace_path(id);
+            let loss = follow_attempt(&deployment, job, &dir).await;
+            if let Err(error) = settle::after_exit(&deployment, &attempt, loss).await {
                 // The reaper finds the attempt by its lease.
                 warn!(attempt.id = %id, error = %error, "Could not settle attempt `{id}`");
             }
             drop(held);
-            if let Some(provider) = &deployment_.sandbox
+            if let Some(provider) = &deployment.sandbox
                 && let Err(error) = provider.remove_workspace(&dir)
             {
                 warn!(attempt.id = %id, error = %error, "Could not remove the workspace of `{id}`");

@@ -6,6 +6,7 @@
 )]
 
 mod base_store;
+mod claims;
 mod delivery;
 mod discovery;
 mod dispatch;

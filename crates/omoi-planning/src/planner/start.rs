@@ -45,9 +45,12 @@ pub(super) async fn start_attempt(
         .write(CrashPoint::AttemptCreated, async |tx| {
             let mut change = PhaseChangeset::new(at);
             change.apply(tx, deployment, order.actions).await?;
-            Ok::<_, ApplyError>(insert_attempt(tx, deployment, spec, &change.run).await?)
+            let created = insert_attempt(tx, deployment, spec, &change.run).await?;
+            // Before the commit: an attempt that nobody holds is taken for one of a process that died.
+            let held = deployment.hold_attempt(created.attempt.id);
+            Ok::<_, ApplyError>((created, held))
         });
-    let created = created.await?;
+    let (created, held) = created.await?;
     let (phase, number) = (run.phase, spec.number);
     info!(
         spec.id = %spec.id, attempt.id = %created.attempt.id,
@@ -69,7 +72,7 @@ pub(super) async fn start_attempt(
         work,
         brief,
     };
-    attempt::launch_attempt(deployment, job);
+    attempt::launch_attempt(held, job);
     Ok(Next::Idle)
 }
 
