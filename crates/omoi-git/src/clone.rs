@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use tracing::debug;
 
 use crate::mirror::{BaseStore, Identity, PACK_ARGUMENTS};
 use crate::object::ObjectId;
@@ -103,7 +104,10 @@ pub async fn shared_clone(
     let mut tips = vec![&spec.commit];
     tips.extend(&spec.readable);
     copy_history(base, dest, &tips).await?;
-    check_out(base, dest, spec.branch.as_str(), &spec.commit).await
+    check_out(base, dest, spec.branch.as_str(), &spec.commit).await?;
+    let commit = &spec.commit;
+    debug!(%commit, %branch, dest = %dest.display(), "Cloned {commit} on `{branch}`");
+    Ok(())
 }
 
 /// Makes `dest` a repository with a detached `HEAD` at `commit`, for running checks.
@@ -114,7 +118,9 @@ pub async fn clean_checkout(
 ) -> Result<(), CloneError> {
     init_repository(base, dest, "none", "").await?;
     copy_history(base, dest, &[commit]).await?;
-    check_out(base, dest, "HEAD", commit).await
+    check_out(base, dest, "HEAD", commit).await?;
+    debug!(%commit, dest = %dest.display(), "Checked {commit} out to run commands");
+    Ok(())
 }
 
 /// An empty repository that borrows the objects of `base`.

@@ -10,6 +10,7 @@ mod trees;
 use std::io;
 
 use quarantine::{Quarantine, batch_check};
+use tracing::{debug, trace};
 
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
@@ -198,6 +199,14 @@ pub async fn import_bundle(
         mirror.point_ref(&tip.held_by, &tip.commit).await?;
     }
     crash::pass_point(CrashPoint::BundleImported, CrashSide::After);
+    let (n_tips, bytes) = (tips.len(), request.bundle.len());
+    debug!(
+        import = request.id,
+        n_tips,
+        bytes,
+        n_objects = header.objects,
+        "Imported a bundle of {bytes} bytes"
+    );
     Ok(ImportedBundle { tips })
 }
 
@@ -210,6 +219,7 @@ pub async fn forget_import(mirror: &Mirror, id: &str) -> Result<(), ImportError>
             Err(UpdateRefError::Moved { actual: None, .. }) => {}
             done => done?,
         }
+        trace!(r#ref = %name, "Forgot the import `{id}`");
     }
     Ok(())
 }

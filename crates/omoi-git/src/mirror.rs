@@ -13,6 +13,7 @@ use std::io::{self, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tracing::{debug, info};
 
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
 use tempfile::TempDir;
@@ -140,6 +141,7 @@ impl Mirror {
                 Err(e) => return Err(io(e)),
             }
             crash::pass_point(CrashPoint::FileReplaced, CrashSide::After);
+            info!(mirror = %dir.display(), "Made the mirror `{}`", dir.display());
         }
         let mirror = Self {
             git: git.clone(),
@@ -183,6 +185,8 @@ impl Mirror {
         }
         if !missing.is_empty() {
             self.copy_history(repo, &missing).await?;
+            let n_fetched = missing.len();
+            info!(repo = %repo.toplevel.display(), n_fetched, "Fetched from `{}`", repo.toplevel.display());
         }
         for want in wants {
             self.point_ref(&want.target, &want.commit).await?;
@@ -257,7 +261,8 @@ impl Mirror {
             let path = entry.path();
             let age = modified(&path).map(|at| now.duration_since(at));
             if age.is_ok_and(|age| age.is_ok_and(|age| age > DAY)) {
-                let _ = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
+                let gone = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
+                debug!(path = %path.display(), removed = gone.is_ok(), "Found what a dead process left");
             }
         }
     }

@@ -14,6 +14,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
+use tracing::debug;
 
 pub(crate) use call::{GitCall, GitOutput};
 pub(crate) use run::probe_program;
@@ -156,6 +157,7 @@ impl Git {
             .split(['.', ' '])
             .map(|p| p.parse().unwrap_or(0));
         let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        debug!(program = %git.program.display(), version = git.version, "Found git {}", git.version);
         if found < GIT_VERSION_MIN {
             return Err(LocateError::TooOld { found: git.version });
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use tracing::debug;
 
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
@@ -100,11 +101,18 @@ pub async fn push_branch(
                 .run()
                 .await;
             match created {
-                Err(GitError::Failed { .. }) if last > 0 => continue,
+                Err(GitError::Failed { .. }) if last > 0 => {
+                    debug!(
+                        branch = pushed.branch,
+                        "`{}` was just taken by somebody else", pushed.branch
+                    );
+                    continue;
+                }
                 created => created?,
             };
         }
         crash::pass_point(CrashPoint::BranchPushed, CrashSide::After);
+        debug!(branch = pushed.branch, existed = pushed.existed, %commit, "Branch `{}` is in the user's repository", pushed.branch);
         return Ok(pushed);
     }
     Err(PushError::NoName {

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::AtFlags;
+use tracing::debug;
 
 use crate::object::ObjectId;
 use crate::process::{CallTarget, Git, GitCall, GitError, RepoOwner};
@@ -142,6 +143,7 @@ pub async fn inspect_repository(git: &Git, path: &Path) -> Result<RepoInfo, Insp
         .await
         .map_err(broken)?;
     let default_branch = user.default_branch().await.map_err(broken)?;
+    debug!(repo = %toplevel.display(), %head, branch, bare, shallow, "Inspected `{}`", toplevel.display());
     Ok(RepoInfo {
         dirty: !bare && user.has_changes().await.map_err(broken)?,
         default_branch: default_branch.or_else(|| branch.clone()),

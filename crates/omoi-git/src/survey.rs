@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use test_paths::is_test_path;
 pub use texts::{RepositoryTexts, texts_of_commit, texts_of_dir};
+use tracing::debug;
 
 use crate::mirror::Mirror;
 use crate::object::ObjectId;
@@ -202,6 +203,7 @@ pub async fn survey_commit(mirror: &Mirror, commit: &ObjectId) -> Result<Survey,
         .map(|n| &entries[listing.files[*n].source].id)
         .collect();
     let contents = mirror.read_blobs(&ids, listing::READ_BYTES_MAX).await?;
+    debug!(%commit, n_files = entries.len(), n_read = ids.len(), "Surveyed {commit}");
     Ok(apply_rules(&listing, chosen, contents))
 }
 

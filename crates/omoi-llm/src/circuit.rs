@@ -78,6 +78,11 @@ impl CallPermit {
     /// Records that the target answers, after which a probe lets the other calls in.
     pub fn note_alive(&mut self) {
         if std::mem::take(&mut self.probe) {
+            tracing::info!(
+                target_url = self.target,
+                "The model at {} answers again",
+                self.target
+            );
             self.update_state(|state| {
                 *state = CircuitState {
                     failures: FAILURES_MAX - 1,
@@ -104,6 +109,13 @@ impl CallPermit {
         self.update_state(|state| {
             state.failures = state.failures.saturating_add(1);
             if probe || (state.open_until.is_none() && state.failures >= FAILURES_MAX) {
+                let (failures, pause_s) = (state.failures, OPEN_FOR.as_secs());
+                tracing::warn!(
+                    failures,
+                    pause_s,
+                    probe,
+                    "A model keeps failing and is left alone"
+                );
                 state.open_until = Some(now + OPEN_FOR);
                 state.probing = false;
             }

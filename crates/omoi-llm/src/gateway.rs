@@ -17,6 +17,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use omoi_domain::model_route::RouteName;
 
@@ -92,11 +93,16 @@ impl ModelGateway {
             ("GET", "/v1/models") => self.list_models(),
             // Agent programs knock before they speak.
             ("HEAD" | "GET", "/" | "/v1" | "") => GatewayReply::without_body(StatusCode::OK),
-            (method, path) => reply::error_reply(
-                StatusCode::NOT_FOUND,
-                "not_found_error",
-                &format!("the model gateway has no `{method} {path}`; it has POST /v1/messages"),
-            ),
+            (method, path) => {
+                tracing::debug!(
+                    method,
+                    path,
+                    "An agent asked the gateway for what it does not have"
+                );
+                let says =
+                    format!("the model gateway has no `{method} {path}`; it has POST /v1/messages");
+                reply::error_reply(StatusCode::NOT_FOUND, "not_found_error", &says)
+            }
         }
     }
 
@@ -107,6 +113,8 @@ impl ModelGateway {
             if tasks.is_empty() {
                 return;
             }
+            let n_open = tasks.len();
+            tracing::info!(n_open, "Waiting until {n_open} model calls are recorded");
             while let Some(ended) = tasks.join_next().await {
                 report_end(ended);
             }
@@ -122,11 +130,18 @@ impl ModelGateway {
         let Some((route, _)) = routes.by_alias(&body.model) else {
             let names: Vec<&str> = RouteName::ALL.iter().map(|name| name.as_str()).collect();
             let names = names.join(", ");
+            tracing::debug!(
+                model = body.model,
+                "An agent asked for a model that has no route"
+            );
             let says = format!("no model `{}`; ask for one of: {names}", body.model);
             return Err(reply::error_reply(StatusCode::NOT_FOUND, "not_found_error", &says).into());
         };
         match request_problem(&body) {
-            Some(says) => Err(reply::invalid_request(says).into()),
+            Some(says) => {
+                tracing::debug!(says, "An agent's question makes no sense");
+                Err(reply::invalid_request(says).into())
+            }
             None => Ok((route, body)),
         }
     }
@@ -164,7 +179,8 @@ impl ModelGateway {
         while let Some(ended) = tasks.try_join_next() {
             report_end(ended);
         }
-        tasks.spawn(question);
+        // Below the span of the request, so that its lines say whose question it is.
+        tasks.spawn(question.in_current_span());
     }
 
     fn lock_tasks(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {

@@ -9,6 +9,8 @@ use http::HeaderMap;
 use secrecy::ExposeSecret;
 use thiserror::Error;
 
+use tracing::Instrument as _;
+
 use omoi_domain::model_route::RouteName;
 use omoi_domain::secret_mask::SecretMask;
 
@@ -194,7 +196,10 @@ impl LlmClient {
         let route = self.routes.route_named(ask.route);
         loop {
             let permit = self.admit_call(route, tally).await?;
-            match self.attempt_call(ask, tally, permit).await {
+            let span = tracing::debug_span!(
+                "model_call", route = %ask.route, model = route.model, call = tally.calls + 1
+            );
+            match self.attempt_call(ask, tally, permit).instrument(span).await {
                 Ok(events) => return Ok(events),
                 Err(error) => {
                     self.pause_before_retry(error, tally, route, failures)
@@ -223,6 +228,12 @@ impl LlmClient {
                     Err(open) => open,
                 };
             let retry_after = until.since(now);
+            let (target, pause_ms) = (route.circuit_target(), retry_after.as_millis() as u64);
+            tracing::info!(
+                target_url = target,
+                pause_ms,
+                "The model at {target} is left alone for now"
+            );
             if tally.allowance.check_pause(now, retry_after).is_err() {
                 return Err(AskError::CircuitOpen {
                     target: route.circuit_target().to_owned(),
@@ -241,6 +252,12 @@ impl LlmClient {
         mut permit: CallPermit,
     ) -> Result<EventStream, UpstreamError> {
         tally.begin_call(self.routes.route_named(ask.route), ask.request);
+        let (asked_at, n_messages) = (self.pace.now(), ask.request.messages.len());
+        tracing::debug!(
+            n_messages,
+            n_tools = ask.request.tools.len(),
+            "Asking the model"
+        );
         let limit = self.limits.first_content;
         let no_content = UpstreamError::NoContent {
             limit_s: limit.as_secs(),
@@ -257,11 +274,15 @@ impl LlmClient {
         });
         match begun {
             Ok((first, rest)) => {
+                let ms = self.pace.now().since(asked_at).as_millis() as u64;
+                tracing::debug!(ms, "The answer begins");
                 tally.rewind_call();
                 Ok(settling_stream(first, rest, permit, Arc::clone(&self.pace)))
             }
             Err(error) => {
-                if !error.may_be_billed() {
+                let billed = error.may_be_billed();
+                tracing::debug!(error = %ErrorChain(&error), billed, "The call brought no answer");
+                if !billed {
                     tally.set_not_billed();
                 }
                 settle_permit(&error, permit, self.pace.as_ref());

@@ -147,7 +147,14 @@ impl<'a> MeteredCall<'a> {
             tokens,
             cost: route.price.cost_of(tokens),
         };
-        let call = meter.reserve_call(caller, &projection).await?;
+        let call = meter.reserve_call(caller, &projection).await;
+        let call = call.inspect_err(|error| {
+            tracing::info!(route = %name, error = %ErrorChain(error), "A model call was refused");
+        })?;
+        tracing::debug!(
+            route = %name, model = route.model, cost_nanousd = projection.cost.as_nanos(),
+            tokens.input = tokens.input, tokens.output = tokens.output, "Reserved a model call"
+        );
         Ok(Self {
             llm,
             caller,
@@ -179,6 +186,11 @@ impl<'a> MeteredCall<'a> {
             simulated: route.simulated,
             outcome,
         };
+        tracing::debug!(
+            route = %usage.route, model = usage.model, outcome = ?usage.outcome, calls = usage.calls,
+            cost_nanousd = usage.cost.as_nanos(), tokens.input = tokens.input,
+            tokens.output = tokens.output, ms = usage.latency_ms, "A model call ended"
+        );
         let recorded = self.write_usage(&usage).await;
         if let Err(error) = &recorded {
             tracing::error!(

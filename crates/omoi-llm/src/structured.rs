@@ -103,6 +103,7 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
         allowance = allowance.renew_time(llm.pace.now(), llm.retry_time);
         answers += 1;
         if answer.response.stop_reason == Some(StopReason::Refusal) {
+            tracing::info!(route = %question.route, answers, "The model declined to answer");
             return Err(StructuredError::Declined);
         }
         let mut violations = match answer_value(&answer) {
@@ -116,6 +117,10 @@ pub async fn ask_structured<T: JsonSchema + DeserializeOwned>(
             let last = violations.swap_remove(0);
             return Err(StructuredError::Malformed { answers, last });
         }
+        tracing::debug!(
+            route = %question.route, answers, first = violations.first().map(tracing::field::display),
+            "An answer does not fit its schema and goes back"
+        );
         return_answer(&mut request, answer, &violations);
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io};
 
 use rustix::process::Resource;
+use tracing::trace;
 
 use crate::cgroup::{CgroupController, HostCgroups, LimitGroup};
 use crate::pidfile;
@@ -84,6 +85,11 @@ impl RungBase {
             .cgroups
             .create_group(&launch.name, &launch.limits)
             .map_err(LaunchError::Limits)?;
+        let groups = remains.group.group_dirs().count();
+        trace!(
+            sandbox = launch.name,
+            groups, "Claimed the name `{}`", launch.name
+        );
         Ok(remains)
     }
 

@@ -19,6 +19,7 @@ use rustix::process::{Pid, PidfdFlags, Uid};
 use status::StatusPipe;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
+use tracing::{debug, trace};
 use users::WorkspaceUsers;
 
 use omoi_domain::sandbox::SandboxRung;
@@ -86,6 +87,7 @@ impl Provider for BubblewrapRung {
 
     fn remove_workspace(&self, dir: &Path) -> Result<(), WorkspaceError> {
         workspace::remove_tree(dir)?;
+        trace!(workspace = %dir.display(), "Removed a workspace");
         self.inner.users.free_user(dir);
         Ok(())
     }
@@ -144,6 +146,7 @@ async fn launch_inside(
         init_process,
     });
     remains.control = Some(control.clone());
+    bounds.log_start(&remains.name, SandboxRung::Bubblewrap, at);
     Ok(RunningSandbox {
         child: started.child,
         control,
@@ -193,6 +196,7 @@ async fn setup_error(started: &mut StartedProgram) -> LaunchError {
     if message.is_empty() {
         message = "it said nothing".into();
     }
+    debug!(message, "Bubblewrap gave up before the program started");
     LaunchError::Setup { message }
 }
 

@@ -8,6 +8,7 @@ use std::{fs, io};
 
 use hierarchy::{CgroupParent, CgroupVersion};
 use rustix::process::{Pid, Signal};
+use tracing::debug;
 
 use crate::policy::SandboxLimits;
 use crate::property::{Property, PropertyStatus};
@@ -55,7 +56,16 @@ impl HostCgroups {
                     hierarchy::find_parent(controller, &mounts, &own),
                 )
             })
-            .into();
+            .into_iter()
+            .collect::<Vec<_>>();
+        for (controller, parent) in &parents {
+            match parent {
+                Ok(parent) => {
+                    debug!(?controller, dir = %parent.dir.display(), "Limit groups are made here");
+                }
+                Err(reason) => debug!(?controller, reason, "No limit groups of this kind"),
+            }
+        }
         Self { parents }
     }
 

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
 use rustix::process::{Pid, PidfdFlags, Signal};
+use tracing::debug;
 
 use crate::pidfile::{self, ProcessIdentity};
 use crate::watch::ExhaustedLimit;
@@ -74,12 +75,20 @@ impl SandboxControl {
                 ..
             } => {
                 let program = init_process.and_then(first_child);
+                debug!(
+                    has_program = program.is_some(),
+                    "Asking a sandbox to save and stop"
+                );
                 let _ = rustix::process::pidfd_send_signal(
                     program.as_ref().unwrap_or(leader),
                     Signal::TERM,
                 );
             }
-            ProcessTree::Session { leader, .. } => {
+            ProcessTree::Session {
+                leader,
+                leader_process,
+            } => {
+                debug!(pid = ?leader_process.pid, "Asking a plain process to save and stop");
                 let _ = rustix::process::pidfd_send_signal(leader, Signal::TERM);
             }
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
+use tracing::{debug, trace};
 
 use omoi_domain::crash::{CrashPoint, CrashSide, pass_point};
 
@@ -148,10 +149,12 @@ pub(crate) fn destroy_leftovers(dir: &Path, name: &str) -> io::Result<bool> {
     loop {
         let left = live_leftovers(&pidfile);
         for pid in &left {
+            trace!(sandbox = name, ?pid, "Killing what sandbox `{name}` left");
             let _ = rustix::process::kill_process(*pid, Signal::KILL);
         }
         group.kill_members();
         if left.is_empty() && group.remove_groups() {
+            debug!(sandbox = name, "Cleared up what sandbox `{name}` left");
             release_name(dir, name);
             return Ok(true);
         }

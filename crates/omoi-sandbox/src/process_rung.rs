@@ -174,12 +174,14 @@ fn begin_process(base: &RungBase, launch: &SandboxLaunch) -> Result<RunningSandb
         leader_process,
     });
     remains.control = Some(control.clone());
+    let bounds = RunBounds::for_launch(launch);
+    bounds.log_start(&name, SandboxRung::Process, at);
     Ok(RunningSandbox {
         child: started.child,
         control,
         status: None,
         started: at,
-        bounds: RunBounds::for_launch(launch),
+        bounds,
         remains,
     })
 }

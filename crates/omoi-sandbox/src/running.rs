@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::process::Child;
 use tokio::time::timeout;
+use tracing::{debug, info, trace};
+
+use omoi_domain::sandbox::SandboxRung;
 
 use crate::bubblewrap::status::StatusPipe;
 use crate::capture::{CapturedOutput, OutputCapture};
@@ -52,6 +55,12 @@ impl RunBounds {
             limits: launch.limits,
             workspace: launch.workspace.clone(),
         }
+    }
+
+    /// Logs that sandbox `name` has started, and within what.
+    pub(crate) fn log_start(&self, name: &str, rung: SandboxRung, at: Instant) {
+        let (ms, wall_s) = (at.elapsed().as_millis() as u64, self.wall_timeout.as_secs());
+        debug!(sandbox = name, %rung, ms, wall_s, limits = ?self.limits, "Sandbox `{name}` started");
     }
 }
 
@@ -165,6 +174,14 @@ impl RunningSandbox {
             None => ended_plainly(status),
         };
         self.remains.clear_up().await;
+        let (name, ms) = (&self.remains.name, took.as_millis() as u64);
+        debug!(
+            sandbox = name,
+            ?ended,
+            ms,
+            out_of_memory,
+            "Sandbox `{name}` ended"
+        );
         Ok(SandboxEnd {
             ended,
             timed_out: stopped == Some(SandboxStop::TimedOut),
@@ -201,7 +218,9 @@ impl RunningSandbox {
                 break Some(SandboxStop::Exhausted(limit));
             }
         };
-        if stopped.is_some() {
+        if let Some(reason) = &stopped {
+            let name = &self.remains.name;
+            info!(sandbox = name, ?reason, "Sandbox `{name}` is made to stop");
             control.interrupt_program();
             let _ = timeout(self.bounds.grace, leader.readable()).await;
             control.kill_tree();
@@ -227,6 +246,12 @@ impl RunningSandbox {
             (sample::sample_tree(leader), disk)
         });
         let (tree, disk) = sampled.await.ok()?;
+        trace!(
+            sandbox = self.remains.name,
+            ?tree,
+            ?disk,
+            "Looked at what a sandbox uses"
+        );
         let limits = &self.bounds.limits;
         let of_disk = || disk.and_then(|disk| exceeded_disk_limit(limits, disk));
         exceeded_tree_limit(limits, tree).or_else(of_disk)

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use tracing::debug;
 
 use super::{IMPORT_SECONDS_MAX, ImportError, ImportLimits, ImportRefusal, ImportedTip};
 use crate::mirror::{LIST_BYTES_MAX, Mirror};
@@ -43,6 +44,10 @@ impl<'a> Quarantine<'a> {
             .await;
         let out = match indexed {
             Err(GitError::Failed { message, .. }) => {
+                debug!(
+                    bytes = pack.len(),
+                    message, "Git refused the objects of a bundle"
+                );
                 return Err(ImportRefusal::Fsck(message).into());
             }
             other => other?,

@@ -10,6 +10,7 @@ use std::fs::{File, Permissions, TryLockError};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use tracing::debug;
 
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
@@ -137,9 +138,14 @@ impl Mirror {
                 opened => Some(opened?),
             };
             match manifest.as_ref().map(File::try_lock) {
-                Some(Err(TryLockError::WouldBlock)) => {}
+                Some(Err(TryLockError::WouldBlock)) => {
+                    debug!(%commit, "The history of {commit} is still shown to a sandbox");
+                }
                 Some(Err(TryLockError::Error(error))) => return Err(error),
-                Some(Ok(())) | None => self.set_aside(&dir)?,
+                Some(Ok(())) | None => {
+                    self.set_aside(&dir)?;
+                    debug!(%commit, "Removed the history set apart for {commit}");
+                }
             }
         }
         Ok(())
@@ -222,6 +228,7 @@ impl Mirror {
             Ok(()) | Err(_) => {}
         }
         crash::pass_point(CrashPoint::FileReplaced, CrashSide::After);
+        debug!(%commit, "Set the history of {commit} apart for sandboxes");
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Merging without a work tree: forecast and result are the same computation.
 
 use serde::Serialize;
+use tracing::debug;
 
 use omoi_domain::time::Timestamp;
 
@@ -56,7 +57,10 @@ impl Mirror {
             .accept_codes(&[0, 1])
             .run()
             .await?;
-        parse_merge(&out).ok_or_else(|| out.unexpected_output("a malformed merge"))
+        let merge = parse_merge(&out).ok_or_else(|| out.unexpected_output("a malformed merge"))?;
+        let n_conflicts = merge.conflicts.len();
+        debug!(tree = %merge.tree, n_conflicts, "Merged trees with {n_conflicts} conflicted paths");
+        Ok(merge)
     }
 
     /// Merges the trees of `ours` and `theirs` as if both were made from that of `base`, whatever

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::time::SystemTime;
+use tracing::{debug, trace};
 
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
 
@@ -154,11 +155,13 @@ impl Mirror {
         for last in (0..TRIES).rev() {
             let ran = self.call("update-ref").args(args).run().await;
             let Err(error @ GitError::Failed { .. }) = ran else {
+                trace!(r#ref = %name, ?args, "Moved `{name}`");
                 return ran.map(drop).map_err(git_failed);
             };
             if let ExpectedRef::At(expected) = expect {
                 let actual = self.read_ref(name).await.map_err(git_failed)?;
                 if actual.as_ref() != expected {
+                    debug!(r#ref = %name, ?expected, ?actual, "`{name}` was moved by somebody else");
                     return Err(UpdateRefError::Moved {
                         name: name.clone(),
                         expected: expected.cloned(),
@@ -167,6 +170,7 @@ impl Mirror {
                 }
             }
             let locks = self.ref_locks(name);
+            debug!(r#ref = %name, n_locks = locks.len(), tries_left = last, "`{name}` could not be moved");
             if locks.is_empty() || last == 0 {
                 return Err(git_failed(error));
             }

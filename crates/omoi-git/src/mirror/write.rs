@@ -1,5 +1,7 @@
 //! New objects made by the platform itself. Nothing is visible until a ref points at it.
 
+use tracing::debug;
+
 use omoi_domain::time::Timestamp;
 
 use super::{Mirror, MirrorError};
@@ -176,7 +178,9 @@ impl Mirror {
         let tree = ObjectId::parse(&out.stdout_text())
             .map_err(|_| out.unexpected_output("not an object name"))?;
         let parents = std::slice::from_ref(base);
-        Ok(self.commit_tree(&tree, parents, meta).await?)
+        let commit = self.commit_tree(&tree, parents, meta).await?;
+        debug!(%commit, %base, n_files = files.len(), "Committed {} files as {commit}", files.len());
+        Ok(commit)
     }
 }
 

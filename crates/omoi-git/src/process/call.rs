@@ -3,15 +3,18 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::process::Command;
+use tracing::{Instrument as _, debug, debug_span, trace};
 
 use super::run::{RunLimits, run_limited};
 use super::{CONFIG, CallTarget, Git, GitError, RepoOwner, start_program};
 
 /// Time limit of an ordinary call; fetches and checkouts set their own.
 const DEADLINE: Duration = Duration::from_mins(2);
+/// Calls that take less are logged at the finest level only: there are dozens per attempt.
+const QUICK: Duration = Duration::from_millis(100);
 const STDOUT_BYTES_MAX: usize = 64 << 20;
 const MESSAGE_CHARS_MAX: usize = 2_000;
 
@@ -128,7 +131,17 @@ impl<'a> GitCall<'a> {
     ///
     /// # Errors
     /// [`GitError`] when it cannot start, exceeds a limit or exits with a code that is not accepted.
-    pub(crate) async fn run(mut self) -> Result<GitOutput, GitError> {
+    pub(crate) async fn run(self) -> Result<GitOutput, GitError> {
+        let (command, began) = (self.command, Instant::now());
+        let done = self
+            .run_to_end()
+            .instrument(debug_span!("git", command))
+            .await;
+        log_call(command, began.elapsed(), &done);
+        done
+    }
+
+    async fn run_to_end(mut self) -> Result<GitOutput, GitError> {
         let command = self.command;
         let mut program = start_program(&self.git.program);
         program
@@ -199,6 +212,16 @@ impl<'a> GitCall<'a> {
         }
         program.env("GIT_CONFIG_COUNT", n.to_string());
         program.envs(self.env.iter().map(|(k, v)| (k, v)));
+    }
+}
+
+/// Logs how a call ended. A failure is told by whoever cannot go on because of it; here it is a step.
+fn log_call(command: &'static str, took: Duration, done: &Result<GitOutput, GitError>) {
+    let ms = took.as_millis() as u64;
+    match done {
+        Ok(out) if took < QUICK => trace!(command, exit = out.code, ms, "Ran `git {command}`"),
+        Ok(out) => debug!(command, exit = out.code, ms, "Ran `git {command}`"),
+        Err(error) => debug!(command, ms, %error, "`git {command}` did not succeed"),
     }
 }
 

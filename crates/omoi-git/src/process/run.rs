@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
+use tracing::debug;
 
 use super::call::CallInput;
 use super::{GitError, start_program};
@@ -31,9 +32,10 @@ pub(crate) async fn probe_program(
         deadline: Duration::from_secs(10),
         stdout_max: 64 << 10,
     };
-    let out = run_limited(command, CallInput::Nothing, limits)
-        .await
-        .ok()?;
+    let out = run_limited(command, CallInput::Nothing, limits).await.ok();
+    let exit = out.as_ref().and_then(|out| out.code);
+    debug!(program = %program.display(), ?args, exit, "Probed `{}`", program.display());
+    let out = out?;
     (out.code == Some(0)).then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 

@@ -47,6 +47,10 @@ impl ModelGateway {
         request: MessagesRequest,
     ) -> GatewayReply {
         let Ok(place) = Arc::clone(&self.question_slots).try_acquire_owned() else {
+            tracing::warn!(
+                n_max = super::QUESTIONS_MAX,
+                "Refused a question: too many are under way"
+            );
             let says = format!(
                 "{} questions are under way, the most that are allowed",
                 super::QUESTIONS_MAX
@@ -149,7 +153,10 @@ impl GatewayQuestion {
         };
         failure_writer.write_remaining(failures).await;
         let (reply, outcome) = match whole {
-            None => (None, CallOutcome::Abandoned),
+            None => {
+                tracing::debug!(route = %self.route, "The agent went away before its answer");
+                (None, CallOutcome::Abandoned)
+            }
             Some(Err(failure)) => (
                 Some(self.failure_reply(&failure, tally)),
                 CallOutcome::Failed,
@@ -205,6 +212,7 @@ impl GatewayQuestion {
                 return;
             }
             None => {
+                tracing::debug!(route = %self.route, "The agent went away before its answer began");
                 failure_writer.write_remaining(failures).await;
                 let _ = metered.record_outcome(tally, CallOutcome::Abandoned).await;
                 return;
@@ -275,7 +283,10 @@ impl GatewayQuestion {
             // Cancel-safe: an event that was not taken stays in the stream, which is dropped with us.
             let event = tokio::select! {
                 event = events.next() => event,
-                () = lines.closed() => return (CallOutcome::Abandoned, Vec::new()),
+                () = lines.closed() => {
+                    tracing::debug!(route = %self.route, "The agent went away in the middle of its answer");
+                    return (CallOutcome::Abandoned, Vec::new());
+                }
             };
             match event {
                 Some(Ok(event)) => {
@@ -307,7 +318,10 @@ impl GatewayQuestion {
         // An event that is not handed over belongs to a caller that is gone.
         tokio::select! {
             sent = lines.send(line) => sent.is_ok(),
-            () = self.shared.llm.pace.expire(CALLER_STALL_MAX) => false,
+            () = self.shared.llm.pace.expire(CALLER_STALL_MAX) => {
+                tracing::warn!(stall_s = CALLER_STALL_MAX.as_secs(), "An agent takes no more of its answer");
+                false
+            }
         }
     }
 

@@ -95,6 +95,7 @@ impl ModelConnections {
         let source = match answer_format(call.route.provider, response.headers()) {
             Ok(source) => source,
             Err(content_type) => {
+                tracing::debug!(content_type, "The answer of the model is no stream");
                 let body = read_error_body(response, patience).await;
                 let words = masked_line(&String::from_utf8_lossy(&body), &self.mask);
                 return Err(UpstreamError::NotAStream {
@@ -243,6 +244,13 @@ async fn read_refusal(
         .and_then(|v| retry_after(v, pace.now()));
     let body = read_error_body(response, patience).await;
     let (kind, message) = explain_error(status, &body);
+    let wait_ms = retry_after.map(|wait| wait.as_millis() as u64);
+    tracing::debug!(
+        status,
+        bytes = body.len(),
+        wait_ms,
+        "The model refused a request"
+    );
     UpstreamError::Status {
         status,
         kind: masked_line(&kind, mask),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Gid, Uid};
+use tracing::trace;
 
 use crate::workspace::{self, WorkspaceError};
 
@@ -74,6 +75,7 @@ impl WorkspaceUsers {
             .find(|uid| !users.values().any(|used| used == uid))
             .ok_or_else(|| WorkspaceError::NoFreeUser { path: dir.into() })?;
         users.insert(dir.into(), free);
+        trace!(uid = free, workspace = %dir.display(), "Gave a workspace its own user");
         Ok(free)
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{fs, io};
+use tracing::debug;
 
 use super::users::WorkspaceUsers;
 use super::{BubblewrapInner, BubblewrapRung, launch_inside};
@@ -81,10 +82,13 @@ pub(crate) async fn find_bubblewrap(
         users: WorkspaceUsers::default(),
     });
     let facts = run_probe(&inner).await?;
-    let properties = Property::ALL
+    let properties: Vec<_> = Property::ALL
         .iter()
         .map(|property| (*property, verify_property(*property, &facts, base)))
         .collect();
+    for (property, status) in &properties {
+        debug!(?property, ?status, "Verified a property of bubblewrap");
+    }
     Ok(BubblewrapRung {
         inner,
         version: format!("{version}, Linux {}", kernel_release()),
@@ -158,6 +162,7 @@ async fn run_script(
 }
 
 fn rung_unavailable(reason: String, remedy: &str) -> RungUnavailable {
+    debug!(reason, "Bubblewrap cannot be used here");
     RungUnavailable {
         reason,
         remedy: remedy.into(),
