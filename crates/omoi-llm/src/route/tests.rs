@@ -1,0 +1,251 @@
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+use super::*;
+
+fn list() -> ModelCatalogue {
+    ModelCatalogue::load_embedded().unwrap()
+}
+
+/// Fixed, so that no model of the list ends while tests run.
+fn now() -> Timestamp {
+    Timestamp::of_date("2026-11-28").unwrap()
+}
+
+fn server(base_url: Option<&str>, key: ProviderKey) -> ModelServer {
+    ModelServer {
+        base_url: base_url.map(Into::into),
+        key,
+        max_tokens: 64_000,
+        ..ModelServer::default()
+    }
+}
+
+fn header(text: &str) -> ProviderKey {
+    ProviderKey::Header(text.into())
+}
+
+fn bearer(text: &str) -> ProviderKey {
+    ProviderKey::Bearer(text.into())
+}
+
+/// `base model key` of the agent route; the title route's model where it differs.
+fn shape(settings: &LlmSettings) -> Result<String, String> {
+    use secrecy::ExposeSecret as _;
+    let routes = RouteTable::resolve_all(settings, &list(), now()).map_err(|e| e.to_string())?;
+    let [agent, title] = [RouteName::Agent, RouteName::Title].map(|name| routes.route_named(name));
+    let key = match &agent.key {
+        ProviderKey::None => "no key",
+        ProviderKey::Header(key) | ProviderKey::Bearer(key) => key.expose_secret(),
+    };
+    let mut shape = format!("{} {} {key}", agent.base_url, agent.model);
+    if title.model != agent.model {
+        shape.push_str(&format!(", title {}", title.model));
+    }
+    Ok(shape)
+}
+
+#[test]
+fn second_opinions_come_from_another_model_where_one_is_named() {
+    let mut settings = LlmSettings {
+        anthropic: server(None, header("k")),
+        model: Some("author".to_owned()),
+        ..LlmSettings::default()
+    };
+    let models = |settings: &LlmSettings| {
+        let routes = RouteTable::resolve_all(settings, &list(), now()).unwrap();
+        [RouteName::Agent, RouteName::Judge].map(|name| routes.route_named(name).model.clone())
+    };
+    assert_eq!(models(&settings), ["author", "author"]);
+    settings.judge_model = Some("reader".to_owned());
+    assert_eq!(models(&settings), ["author", "reader"]);
+}
+
+#[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
+fn each_key_goes_to_its_own_server_and_nothing_is_assumed_without_one() {
+    let local = "http://127.0.0.1:8080/v1/";
+    let none = LlmSettings::default;
+    let anthropic = LlmSettings {
+        anthropic: server(None, header("anthropic's")),
+        ..none()
+    };
+    let openai = LlmSettings {
+        openai: server(None, bearer("openai's")),
+        ..none()
+    };
+    let all = LlmSettings {
+        own: server(Some(local), bearer("own")),
+        anthropic: anthropic.anthropic.clone(),
+        openai: openai.openai.clone(),
+        model: None,
+        judge_model: None,
+    };
+    let named = |settings: &LlmSettings, model: &str| LlmSettings {
+        model: Some(model.into()),
+        ..settings.clone()
+    };
+    let with_models = |settings: &LlmSettings| {
+        let mut settings = settings.clone();
+        settings.own.model = Some("own-model".into());
+        settings.anthropic.model = Some("claude-x".into());
+        settings.openai.model = Some("gpt-x".into());
+        settings
+    };
+    let both = LlmSettings {
+        own: ModelServer::default(),
+        ..all.clone()
+    };
+    let at = |base: &str, key: ProviderKey| LlmSettings {
+        openai: server(Some(base), key),
+        ..none()
+    };
+    let keyless_own = LlmSettings {
+        own: server(Some(local), ProviderKey::None),
+        ..all.clone()
+    };
+    let compatible = LlmSettings {
+        anthropic: server(Some("http://proxy"), bearer("token")),
+        ..none()
+    };
+    let sonnet = "https://api.anthropic.com claude-sonnet-5-5 anthropic's, title claude-haiku-5-5";
+    for (settings, expected) in [
+        (anthropic.clone(), sonnet),
+        (both.clone(), sonnet),
+        (
+            openai.clone(),
+            "https://api.openai.com/v1 gpt-6.1-sol openai's, title gpt-6-luna",
+        ),
+        (
+            with_models(&both),
+            "https://api.anthropic.com claude-x anthropic's",
+        ),
+        (
+            with_models(&openai),
+            "https://api.openai.com/v1 gpt-x openai's",
+        ),
+        (
+            named(&with_models(&both), "m"),
+            "https://api.anthropic.com m anthropic's",
+        ),
+        (named(&all, "m"), "http://127.0.0.1:8080/v1 m own"),
+        (with_models(&all), "http://127.0.0.1:8080/v1 own-model own"),
+        // The vendors' keys are set, and still none of them goes to the server of our own.
+        (
+            named(&keyless_own, "m"),
+            "http://127.0.0.1:8080/v1 m no key",
+        ),
+        (
+            named(&at(local, ProviderKey::None), "qwen"),
+            "http://127.0.0.1:8080/v1 qwen no key",
+        ),
+        (
+            with_models(&at(local, bearer("o"))),
+            "http://127.0.0.1:8080/v1 gpt-x o",
+        ),
+        (named(&compatible, "m"), "http://proxy m token"),
+    ] {
+        assert_eq!(shape(&settings).as_deref(), Ok(expected), "{settings:?}");
+    }
+    let own_key = LlmSettings {
+        own: server(None, bearer("own")),
+        ..none()
+    };
+    for (settings, expected) in [
+        (
+            none(),
+            "no model provider is configured: set ANTHROPIC_API_KEY for Anthropic, or OPENAI_API_KEY for OpenAI, \
+             or LLM_BASE_URL and LLM_MODEL for another OpenAI-compatible server (and LLM_API_KEY if it wants a key)",
+        ),
+        (
+            own_key,
+            "LLM_API_KEY is the key of the server at LLM_BASE_URL, which is not set",
+        ),
+        (
+            all,
+            "no model is named for `http://127.0.0.1:8080/v1`: set LLM_MODEL",
+        ),
+        (
+            at(local, ProviderKey::None),
+            "no model is named for `http://127.0.0.1:8080/v1`: set OPENAI_MODEL",
+        ),
+        (
+            compatible,
+            "no model is named for `http://proxy`: set ANTHROPIC_MODEL",
+        ),
+        (
+            at("localhost:1", ProviderKey::None),
+            "`OPENAI_BASE_URL` is not an http or https URL: `localhost:1`",
+        ),
+    ] {
+        assert_eq!(shape(&settings), Err(expected.to_owned()));
+    }
+}
+
+#[test]
+fn routes_are_found_by_name_or_model_and_show_no_key() {
+    let settings = LlmSettings {
+        anthropic: server(None, header("sk-hidden")),
+        ..LlmSettings::default()
+    };
+    let routes = RouteTable::resolve_all(&settings, &list(), now()).unwrap();
+    let by = |alias| routes.by_alias(alias).map(|(name, _)| name);
+    assert_eq!(by("title"), Some(RouteName::Title));
+    assert_eq!(by("claude-haiku-5-5"), Some(RouteName::Title));
+    assert_eq!(by("claude-sonnet-5-5"), Some(RouteName::Agent));
+    assert_eq!(by("claude-2"), None);
+    assert!(!format!("{routes:?}").contains("sk-hidden"));
+}
+
+#[test]
+fn what_a_model_can_do_decides_how_it_is_asked_and_unknown_ones_are_told() {
+    let at = |model: &str| {
+        let settings = LlmSettings {
+            anthropic: server(None, header("k")),
+            model: Some(model.into()),
+            ..LlmSettings::default()
+        };
+        RouteTable::resolve_all(&settings, &list(), now()).unwrap()
+    };
+    for (model, mode, takes_sampling, window) in [
+        (
+            "claude-sonnet-4-5",
+            AnswerMode::ToolCall,
+            true,
+            Some(200_000),
+        ),
+        (
+            "claude-sonnet-5-5",
+            AnswerMode::JsonSchema,
+            false,
+            Some(1_000_000),
+        ),
+        ("claude-novel-9", AnswerMode::ToolCall, true, None),
+    ] {
+        let routes = at(model);
+        let agent = routes.route_named(RouteName::Agent);
+        let found = (agent.answer_mode, agent.takes_sampling, agent.window_tokens);
+        assert_eq!(found, (mode, takes_sampling, window), "{model}");
+    }
+    assert_eq!(at("claude-sonnet-4-5").price_notes(), [""; 0]);
+    assert_eq!(
+        at("claude-novel-9").price_notes(),
+        [
+            "the price of `claude-novel-9` is not known: it is charged like anthropic's dearest model; \
+          `llm.prices` sets its own"
+        ]
+    );
+}
+
+#[test]
+fn no_default_is_named_when_every_model_of_its_family_has_ended() {
+    let settings = LlmSettings {
+        anthropic: server(None, header("k")),
+        ..LlmSettings::default()
+    };
+    let mut list = list();
+    list.models.retain(|entry| entry.family != "sonnet");
+    let error = RouteTable::resolve_all(&settings, &list, now()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no model is named for `https://api.anthropic.com`: set ANTHROPIC_MODEL"
+    );
+}
