@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use insta::{Settings, assert_snapshot};
+use insta::{Settings, assert_json_snapshot, assert_snapshot};
 use omoi_testkit::repo::TestRepo;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -319,11 +319,14 @@ fn an_empty_data_folder_has_nothing_to_show() {
             ("empty_spec_list", &["spec", "list"][..]),
             ("empty_task_list", &["task", "list"]),
             ("empty_spec_list_json", &["spec", "list", "--json"]),
+            ("empty_task_list_json", &["task", "list", "--json"]),
+            ("no_such_spec_json", &["trace", "SPEC-9", "--json"]),
             ("no_such_spec", &["spec", "show", "SPEC-9"]),
             ("not_a_spec", &["trace", "nine"]),
             ("no_such_task", &["logs", "TSK-009"]),
             ("nobody_to_steer", &["steer", "TSK-009", "hello"]),
             ("db_status", &["db", "status"]),
+            ("db_status_json", &["db", "status", "--json"]),
             ("db_migrate", &["db", "migrate"]),
         ] {
             assert_snapshot!(name, home.omoi(arguments).all());
@@ -365,7 +368,15 @@ fn configuration_is_shown_with_its_places_and_without_its_secrets() {
         .collect();
     steady(&home, None).bind(|| assert_snapshot!("config_show", lines.join("\n")));
     let json: Value = serde_json::from_str(&home.omoi(&["config", "show", "--json"]).out).unwrap();
-    assert!(json["keys"].as_array().unwrap().len() > 50);
+    let keys = json["keys"].as_array().unwrap();
+    assert!(keys.len() > 50);
+    let shown = |name: &&Value| {
+        wanted
+            .iter()
+            .any(|key| name["key"].as_str().unwrap().contains(key.trim()))
+    };
+    let shown: Vec<_> = keys.iter().filter(shown).collect();
+    steady(&home, None).bind(|| assert_json_snapshot!("config_show_json", shown));
 }
 
 #[test]
@@ -380,6 +391,11 @@ fn the_doctor_looks_at_everything_and_asks_nobody_offline() {
             "{area}: {json:#}"
         );
     }
+    let of_model: Vec<_> = findings
+        .iter()
+        .filter(|found| found["area"] == "model")
+        .collect();
+    steady(&home, None).bind(|| assert_json_snapshot!("doctor_json_model", of_model));
     let missing: Vec<_> = findings
         .iter()
         .filter(|found| found["mark"] == "missing")

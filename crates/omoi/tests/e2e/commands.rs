@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::binary::{Running, Said};
 use crate::interrupt::slow;
 use crate::processes::address;
+use crate::steady_json::assert_json;
 use crate::story;
 use crate::world::World;
 
@@ -80,12 +81,14 @@ fn a_plan_that_waits_answers_scripts_with_objects() {
     let said = world.start(world.go_on("resume")).wait().exited(3);
     assert_eq!(said.lines().len(), 1);
     assert_eq!(said.summary()["outcome"], "blocked");
+    assert_json(&world, "json_summary_of_a_plan_that_waits", &said.summary());
 
     let steered = world.json(&["steer", "TSK-001", "be brief"]);
     assert_eq!(
         (&steered["task_ref"], &steered["status"]),
         (&json!("TSK-001"), &json!("pending"))
     );
+    assert_json(&world, "json_steer", &steered);
     let said = world.says(&["steer", "TSK-002", "be brief"], 0).stderr;
     holds(
         &said,
@@ -103,6 +106,7 @@ fn a_plan_that_waits_answers_scripts_with_objects() {
     let output = folder.to_str().unwrap();
     let written = world.json(&["spec", "export", "SPEC-1", "--output", output]);
     assert_eq!(written["folder"], output);
+    assert_json(&world, "json_spec_export", &written);
     let files = world.json(&["spec", "export", "SPEC-1"]);
     let files = files.as_array().unwrap();
     assert_eq!(written["files"].as_array().unwrap().len(), files.len());
@@ -123,6 +127,7 @@ fn a_run_beside_up_succeeds_and_every_command_reads_it() {
     let said = world.start(world.ask(&["--yes"])).wait().exited(0);
     let summary = said.summary();
     assert_eq!(summary["outcome"], "succeeded");
+    assert_json(&world, "json_summary", &summary);
     read_by_scripts(&world, &summary);
     read_by_people(&world);
 
@@ -136,6 +141,7 @@ fn read_by_scripts(world: &World, summary: &Value) {
     assert_eq!(specs.as_array().unwrap().len(), 1);
     assert_eq!(specs[0]["status"], "delivered");
     let shown = world.json(&["spec", "show", "SPEC-1"]);
+    assert_json(world, "json_spec_show", &shown);
     assert_eq!(shown["spec"], specs[0]);
     let tasks = world.json(&["task", "list"]);
     assert_eq!(shown["tasks"], tasks);
@@ -144,6 +150,7 @@ fn read_by_scripts(world: &World, summary: &Value) {
         assert_eq!(task["integration_state"], "merged");
         let name = task["task_ref"].as_str().unwrap();
         let detail = world.json(&["task", "show", name]);
+        assert_json(world, &format!("json_task_show_{name}"), &detail);
         assert_eq!(&detail["task"], task);
         let receipts = detail["receipts"].as_array().unwrap();
         assert!(receipts.iter().all(|receipt| receipt["passed"] == true));
@@ -155,8 +162,14 @@ fn read_by_scripts(world: &World, summary: &Value) {
         line["event_type"] == "agent.file_edited" && line["data"]["file_path"] == "bye.py"
     };
     assert!(log.iter().any(wrote), "{log:?}");
+    assert_json(
+        world,
+        "json_log_line",
+        log.iter().find(|line| wrote(line)).unwrap(),
+    );
 
     let trace = world.json(&["trace", "SPEC-1"]);
+    assert_json(world, "json_trace", &trace);
     assert_eq!(trace["head"], summary["head"]);
     let criteria: Vec<&Value> = trace["requirements"]
         .as_array()
@@ -221,6 +234,7 @@ fn work_is_left_to_up_and_its_agent_is_steered() {
         (&approved["spec_ref"], &approved["status"]),
         (&json!("SPEC-1"), &json!("working"))
     );
+    assert_json(&world, "json_spec_approve", &approved);
     let resumed = world.json(&["spec", "resume", "SPEC-1", "--no-wait"]);
     assert_eq!(resumed["id"], approved["id"]);
 

@@ -27,6 +27,7 @@ mod processes;
 mod real_packages;
 mod scenarios;
 mod scope;
+mod steady_json;
 mod story;
 mod trust;
 mod world;

@@ -101,6 +101,12 @@ impl World {
         on_server.as_ref().map(|database| database.url().to_owned())
     }
 
+    /// How the project of the repository is called.
+    pub(crate) fn repo_name(&self) -> String {
+        let name = self.repo.path().file_name().unwrap();
+        name.to_str().unwrap().to_owned()
+    }
+
     /// The home folder of the person.
     pub(crate) fn home(&self) -> PathBuf {
         self.folder.path().join("home")
