@@ -140,7 +140,9 @@ pub async fn run_checks(
     let tree = mirror.tree_of(run.commit).await?.as_str().to_owned();
     let mut jobs: Vec<BoxFuture<'_, Result<(Check, Receipt), ReceiptError>>> = Vec::new();
     for check in &run.checks {
-        jobs.push(Box::pin(one(deployment, &mirror, &run, check, &tree)));
+        jobs.push(Box::pin(run_check_for_receipt(
+            deployment, &mirror, &run, check, &tree,
+        )));
     }
     let mut done: Vec<(Check, Receipt)> =
         stream::iter(jobs).buffered(PARALLEL).try_collect().await?;
@@ -148,7 +150,7 @@ pub async fn run_checks(
     Ok(done)
 }
 
-async fn one(
+async fn run_check_for_receipt(
     deployment: &Deployment,
     mirror: &Mirror,
     run: &CheckBatch<'_>,
@@ -167,7 +169,7 @@ async fn one(
         commit: run.commit,
         timeout: timeout(check),
     };
-    let mut ran = exec(deployment, run.spec, check, limit).await?;
+    let mut ran = run_check_command(deployment, run.spec, check, limit).await?;
     let self_tested = self_tested(deployment, mirror, check, &ran).await?;
     let judged = suite::judge_suite_run(deployment, run, check, &mut ran).await?;
     let stored = deployment
@@ -193,7 +195,7 @@ struct RunLimit<'a> {
     timeout: Duration,
 }
 
-async fn exec(
+async fn run_check_command(
     deployment: &Deployment,
     spec: &Spec,
     check: &Check,
@@ -235,7 +237,7 @@ pub(crate) async fn run_within(
         commit: run.commit,
         timeout: limit,
     };
-    let ran = exec(deployment, run.spec, check, run_limit).await?;
+    let ran = run_check_command(deployment, run.spec, check, run_limit).await?;
     if ran.exit_code.is_none() && ran.took >= limit && limit < timeout(check) {
         return Ok(None);
     }
@@ -291,7 +293,7 @@ pub async fn try_proposed(
             commit: &base,
             timeout: timeout(check),
         };
-        let mut ran = exec(deployment, spec, check, limit).await?;
+        let mut ran = run_check_command(deployment, spec, check, limit).await?;
         let run = CheckBatch {
             spec,
             attempt,

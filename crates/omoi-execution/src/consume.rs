@@ -91,7 +91,7 @@ pub fn start_consumers(
         driver.spawn(&deployment.lifecycle);
     }
     lease_renewal::start_lease_renewal(deployment);
-    let pump = pump_outbox(deployment.clone(), Arc::clone(bus), nudges);
+    let pump = wake_consumers(deployment.clone(), Arc::clone(bus), nudges);
     deployment
         .lifecycle
         .spawn("outbox pump", SpawnKind::Critical, pump);
@@ -129,7 +129,7 @@ pub fn publish_commits(deployment: &Deployment, bus: &Arc<dyn Bus>) {
 }
 
 /// Reads new events and wakes the consumers the registry names for them.
-async fn pump_outbox(
+async fn wake_consumers(
     deployment: Deployment,
     bus: Arc<dyn Bus>,
     nudges: BTreeMap<Consumer, Nudge>,

@@ -1,7 +1,7 @@
 //! Applies what the transitions of merges decide.
 
 use omoi_domain::id::TaskId;
-use omoi_domain::lifecycle::merge::{MergeAction, NewResolution};
+use omoi_domain::lifecycle::merge::{MergeAction, NewResolutionTask};
 use omoi_domain::lifecycle::ticket::{TicketTask, close_ticket, reopen_ticket};
 use omoi_domain::task::TaskType;
 use omoi_store::merges::{self, Merge, MergeMove};
@@ -31,8 +31,8 @@ pub async fn apply_to_merge(
                 merges::transition(tx, merge, &mut task, MergeMove { to, reason }).await?;
                 (merge_changed, task_changed) = (false, false);
             }
-            MergeAction::AddResolution(new) => {
-                merge.resolve_task_id = Some(add_resolution(tx, merge, &task, new).await?);
+            MergeAction::AddResolutionTask(new) => {
+                merge.resolve_task_id = Some(add_resolution_task(tx, merge, &task, new).await?);
                 merge_changed = true;
             }
             MergeAction::KeepTaskBase(base) => {
@@ -70,7 +70,7 @@ fn keep_in_merge(merge: &mut Merge, action: &MergeAction) -> bool {
         MergeAction::KeepCommit(commit) => merge.merged_sha = Some(commit.clone()),
         MergeAction::KeepConflicts(paths) => merge.conflicts = Json(paths.clone()),
         MergeAction::Move { .. }
-        | MergeAction::AddResolution(_)
+        | MergeAction::AddResolutionTask(_)
         | MergeAction::KeepTaskBase(_)
         | MergeAction::SendBack(_)
         | MergeAction::CloseTicket
@@ -80,11 +80,11 @@ fn keep_in_merge(merge: &mut Merge, action: &MergeAction) -> bool {
 }
 
 /// Writes the task that resolves the conflict of `merge`, whose commits are those of `source`.
-async fn add_resolution(
+async fn add_resolution_task(
     tx: &mut Tx,
     merge: &Merge,
     source: &Task,
-    new: NewResolution,
+    new: NewResolutionTask,
 ) -> Result<TaskId, StoreError> {
     let number = take_numbers(tx, source.project_id, NumberCounter::Task, 1).await?;
     let fresh = source.fresh(tx);

@@ -1,4 +1,5 @@
-//! What a call costs, in whole billionths of a US dollar.
+//! What a call costs, in whole billionths of a US dollar. Where a model's price comes from is
+//! [`ModelCatalogue::price_of`](crate::catalogue::ModelCatalogue::price_of).
 
 use serde::{Deserialize, Serialize};
 

@@ -95,7 +95,7 @@ pub fn assembled(
 ///
 /// # Errors
 /// When sync is reached before its inputs passed.
-pub fn judge_output(
+pub fn check_phase_gate(
     phase: Phase,
     output: Value,
     facts: &EvaluationFacts,

@@ -15,7 +15,7 @@ use omoi_store::StoreError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
 
-use crate::gate::{JudgedOutput, assembled, guidance, judge_output};
+use crate::gate::{JudgedOutput, assembled, check_phase_gate, guidance};
 use crate::items::journal;
 use crate::{proofs, tree};
 
@@ -60,7 +60,7 @@ pub(crate) async fn judge_items(
     {
         facts.base_exits = proofs::known(spec, &runs, &tasks)?;
     }
-    judge_output(phase, assembled, &facts)
+    check_phase_gate(phase, assembled, &facts)
 }
 
 async fn facts(

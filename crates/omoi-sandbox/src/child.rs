@@ -173,7 +173,7 @@ impl EntrySteps {
             rustix::io::write(group, b"0").map_err(|e| (EntryStep::Groups, e))?;
         }
         if let Some(stage) = &mut self.stage {
-            stage.build_mounts()?;
+            stage.stage_mount_sources()?;
         }
         for (resource, value) in &self.rlimits {
             let limit = Rlimit {
@@ -203,7 +203,7 @@ impl EntrySteps {
 }
 
 impl MountStage {
-    fn build_mounts(&mut self) -> Result<(), (EntryStep, Errno)> {
+    fn stage_mount_sources(&mut self) -> Result<(), (EntryStep, Errno)> {
         let space = |e| (EntryStep::MountSpace, e);
         // SAFETY: only the mount space is split off; the descriptor table stays shared with nobody,
         // since this process has a single thread.

@@ -25,8 +25,8 @@ use omoi_runtime::config::Config;
 use omoi_runtime::reconcile::StatusReader;
 use omoi_store::Tenant;
 
-use crate::auth::{same, token};
 use crate::error::{ApiError, told_in_full};
+use crate::request_token::{is_same_token, request_token};
 
 /// Bytes of one request: the longest idea, as JSON.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -100,8 +100,10 @@ async fn guard(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    match token(request.headers()) {
-        Some(given) if same(given, &surface.token) => Ok(told_in_full(next.run(request).await)),
+    match request_token(request.headers()) {
+        Some(given) if is_same_token(given, &surface.token) => {
+            Ok(told_in_full(next.run(request).await))
+        }
         _ => Err(ApiError::unauthorized()),
     }
 }

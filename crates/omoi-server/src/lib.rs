@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
-mod auth;
 pub mod control;
 mod error;
 pub mod probes;
 mod reported;
+mod request_token;
 pub mod worker;

@@ -14,7 +14,7 @@ use omoi_execution::Deployment;
 use omoi_runtime::reconcile::StatusReader;
 use omoi_store::{StoreError, events, specs, tasks};
 
-use crate::auth::{same, token};
+use crate::request_token::{is_same_token, request_token};
 
 /// What the probes read.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ async fn head(deployment: &Deployment) -> Result<i64, StoreError> {
 }
 
 async fn metrics(State(probes): State<ProbeSurface>, headers: HeaderMap) -> (StatusCode, String) {
-    if !token(&headers).is_some_and(|given| same(given, &probes.token)) {
+    if !request_token(&headers).is_some_and(|given| is_same_token(given, &probes.token)) {
         return (
             StatusCode::UNAUTHORIZED,
             "# the token is missing or not valid\n".to_owned(),

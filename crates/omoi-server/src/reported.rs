@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 
 use omoi_domain::secret_mask::SecretMask;
 
-use crate::auth::token;
 use crate::error::{ApiError, JsonBody};
+use crate::request_token::request_token;
 use crate::worker::WorkerSurface;
 
 /// A report in JSON, masked before anything of it is read.
@@ -21,7 +21,7 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
 
     async fn from_request(request: Request, state: &WorkerSurface) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let own = token(&parts.headers).unwrap_or_default();
+        let own = request_token(&parts.headers).unwrap_or_default();
         let mask = state.deployment.mask.with_secret(own);
         let request = Request::from_parts(parts.clone(), body);
         let bytes = match Bytes::from_request(request, state).await {

@@ -31,9 +31,9 @@ use omoi_protocol::worker::{
 use omoi_runtime::clock::with_deadline;
 use omoi_store::attempts::Attempt;
 
-use crate::auth::token;
 use crate::error::ApiError;
 use crate::reported::Reported;
+use crate::request_token::request_token;
 
 /// Bytes of a report with a bundle: one of the largest size, as base64 in JSON.
 const BUNDLE_BYTES_MAX: usize = 360 << 20;
@@ -98,7 +98,10 @@ pub fn router(surface: WorkerSurface) -> Router {
         .route("/discoveries", post(report_discovery))
         .layer(DefaultBodyLimit::max(REPORT_BYTES_MAX))
         .merge(large)
-        .layer(middleware::from_fn_with_state(surface.clone(), guard));
+        .layer(middleware::from_fn_with_state(
+            surface.clone(),
+            check_worker_token,
+        ));
     Router::new()
         .nest("/api/v1/sandboxes/{sandbox}", reports)
         .route("/", any(call_model))
@@ -112,7 +115,7 @@ const TAKEN_LATE: [&str; 3] = ["/events", "/heartbeat", "/complete"];
 
 /// Lets in the attempt of the request's token, which must be the one the path names. What one that
 /// is over reports is recorded and refused.
-async fn guard(
+async fn check_worker_token(
     State(s): Surface,
     params: RawPathParams,
     mut request: Request,
@@ -134,7 +137,7 @@ async fn guard(
 }
 
 async fn authenticate(s: &WorkerSurface, headers: &HeaderMap) -> Result<Attempt, ApiError> {
-    let token = token(headers).ok_or_else(ApiError::unauthorized)?;
+    let token = request_token(headers).ok_or_else(ApiError::unauthorized)?;
     Ok(intake::authenticate_worker(&s.deployment, token).await?)
 }
 

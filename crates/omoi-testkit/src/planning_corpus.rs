@@ -19,7 +19,7 @@ use omoi_git::survey::{survey_dir, texts_of_dir};
 use omoi_plan::evaluate::EvaluationFacts;
 use omoi_plan::items::{ItemError, ItemSubmission, OutputItem, split_output, validate_item};
 use omoi_plan::repository::{RepoPaths, RepositoryFacts};
-use omoi_planning::gate::{assembled, guidance, judge_output, repository_facts};
+use omoi_planning::gate::{assembled, check_phase_gate, guidance, repository_facts};
 
 /// What reading the corpus may fail with.
 pub type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -233,7 +233,7 @@ impl PlanningCorpus {
             Err(refusal) => return Ok(verdict(false, 0.0, vec![refusal.to_string()])),
         };
         let evaluation = match assembled(phase, &items, CHECK_TIMEOUT) {
-            Ok(output) => judge_output(phase, output, &facts)?.evaluation,
+            Ok(output) => check_phase_gate(phase, output, &facts)?.evaluation,
             Err(incomplete) => *incomplete,
         };
         let told = |b: &omoi_plan::finding::RuleFinding| {

@@ -7,7 +7,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, MergeId};
 use omoi_domain::lifecycle::merge::{
     ConflictedWork, MergeAction, MergedTree, ResolvedWork, check_merge, close_after_landing,
-    judge_merged_tree, land_merge, land_resolved, resolve_conflict, restart_merge,
+    judge_merged_tree, land_merge, land_resolved, restart_merge, turn_conflict_into_task,
 };
 use omoi_domain::task::UnmetCode;
 use omoi_execution::Deployment;
@@ -213,7 +213,7 @@ impl MergeTurn<'_> {
                     paths,
                     resolutions: resolutions.count(),
                 };
-                apply_to_merge(tx, &mut merge, resolve_conflict(work)).await
+                apply_to_merge(tx, &mut merge, turn_conflict_into_task(work)).await
             })
             .await
     }

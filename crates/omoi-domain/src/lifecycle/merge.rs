@@ -9,7 +9,7 @@ mod restart;
 mod take_up;
 
 pub use checked::{MergedTree, check_merge, judge_merged_tree};
-pub use conflict::{ConflictedWork, NewResolution, resolve_conflict};
+pub use conflict::{ConflictedWork, NewResolutionTask, turn_conflict_into_task};
 pub use landed::{ResolvedWork, close_after_landing, land_merge, land_resolved};
 pub use queue::{MergeQueue, QueuedMerge, begin_merge, next_merge};
 pub use resolution_lost::{Resolution, resolution_lost};
@@ -41,7 +41,7 @@ pub enum MergeAction {
     /// Keeps the paths in conflict.
     KeepConflicts(Vec<String>),
     /// Makes the task that resolves its conflict.
-    AddResolution(NewResolution),
+    AddResolutionTask(NewResolutionTask),
     /// Keeps what its task's own commits stand on from here on.
     KeepTaskBase(String),
     /// Sends its task back for another round.

@@ -86,8 +86,8 @@ pub struct NewClaim {
 }
 
 /// Claims each task that is still as it was seen and can start, with its attempt: status, fence, slot and
-/// event move together. Those that somebody else has in hands are skipped. What a task's own work is
-/// counted from is the base of its first attempt.
+/// event move together. Tasks that another process claims or has claimed are skipped, so that no task is
+/// dispatched twice. What a task's own work is counted from is the base of its first attempt.
 ///
 /// # Errors
 /// [`StoreError::SlotsTaken`] at the commit when others took the slots meanwhile.

@@ -16,6 +16,7 @@ pub(crate) fn assert_json(world: &World, name: &str, answer: &Value) {
             (repository, "[repo]"),
             (home, "[home]"),
             (world.repo_name(), "[repo name]"),
+            (env!("CARGO_MANIFEST_DIR").to_owned(), "[crate]"),
         ],
         ids: BTreeMap::new(),
     };
@@ -29,8 +30,8 @@ pub(crate) fn assert_json(world: &World, name: &str, answer: &Value) {
 const OF_THE_MACHINE: [&str; 3] = ["rung", "held", "mounts"];
 
 struct SteadyJson {
-    /// Folders and names with what stands for them, the longer first.
-    folders: [(String, &'static str); 3],
+    /// Folders and names with what stands for them; a folder before its own name.
+    folders: [(String, &'static str); 4],
     /// Ids and commits met so far, so that two fields with the same one still have the same one.
     ids: BTreeMap<String, String>,
 }

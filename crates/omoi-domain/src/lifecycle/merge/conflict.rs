@@ -22,7 +22,7 @@ pub struct ConflictedWork {
 
 /// The task that resolves a conflict, as far as it differs from the work that met it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewResolution {
+pub struct NewResolutionTask {
     /// Its name within the plan.
     pub local_id: String,
     /// What it is called.
@@ -34,8 +34,8 @@ pub struct NewResolution {
 }
 
 /// Hands a conflict to a task of its own, cut from the integration head with the merge begun.
-pub fn resolve_conflict(work: ConflictedWork) -> Vec<MergeAction> {
-    let resolution = NewResolution {
+pub fn turn_conflict_into_task(work: ConflictedWork) -> Vec<MergeAction> {
+    let resolution = NewResolutionTask {
         local_id: format!("RES-{:03}", work.resolutions + 1),
         title: format!("resolve: {}", work.title),
         description: format!(
@@ -49,7 +49,7 @@ pub fn resolve_conflict(work: ConflictedWork) -> Vec<MergeAction> {
     };
     vec![
         MergeAction::KeepConflicts(work.paths),
-        MergeAction::AddResolution(resolution),
+        MergeAction::AddResolutionTask(resolution),
         MergeAction::move_to(MergeState::Resolving),
     ]
 }
@@ -65,14 +65,14 @@ mod tests {
             (0, Priority::Low, "RES-001", Priority::High),
             (2, Priority::Critical, "RES-003", Priority::Critical),
         ] {
-            let actions = resolve_conflict(ConflictedWork {
+            let actions = turn_conflict_into_task(ConflictedWork {
                 number: 4,
                 title: "Add items".to_owned(),
                 priority,
                 paths: vec!["a.py".to_owned(), "b.py".to_owned()],
                 resolutions,
             });
-            let MergeAction::AddResolution(task) = &actions[1] else {
+            let MergeAction::AddResolutionTask(task) = &actions[1] else {
                 unreachable!("{actions:?}")
             };
             assert_eq!((task.local_id.as_str(), task.priority), (local_id, raised));

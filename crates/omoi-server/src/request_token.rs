@@ -1,10 +1,11 @@
-//! Credentials of requests.
+//! The token that a request carries, and its comparison with ours. An attempt is found by its token in
+//! `omoi_execution::intake::authenticate_worker`.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 
 /// The bearer token, or the key an Anthropic client sends.
-pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn request_token(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -17,7 +18,7 @@ pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Compares without telling by its time where two tokens differ.
-pub(crate) fn same(a: &str, b: &str) -> bool {
+pub(crate) fn is_same_token(a: &str, b: &str) -> bool {
     let differ = a
         .bytes()
         .zip(b.bytes())
@@ -27,13 +28,13 @@ pub(crate) fn same(a: &str, b: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::same;
+    use super::is_same_token;
 
     #[test]
     fn only_equal_tokens_are_the_same() {
-        assert!(same("abc", "abc"));
+        assert!(is_same_token("abc", "abc"));
         for (a, b) in [("abc", "abd"), ("abc", "ab"), ("", "a")] {
-            assert!(!same(a, b), "{a} {b}");
+            assert!(!is_same_token(a, b), "{a} {b}");
         }
     }
 }
