@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod block;
 pub mod check;
 pub mod closed_set;
+pub mod config;
 pub mod conflict_marker;
 pub mod crash;
 pub mod discovery;

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use omoi_domain::config::Config;
 use omoi_domain::repository_settings::{REPOSITORY_FILE, RepositorySettings};
 use omoi_execution::Deployment;
 use omoi_git::mirror::{EntryKind, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
-use omoi_runtime::config::{Config, FILE_BYTES_MAX, LoadError, read_repository_settings};
+use omoi_runtime::config::{FILE_BYTES_MAX, LoadError, read_repository_settings};
 use omoi_sandbox::{GuardRefusal, MountSource};
 
 /// Why the file of a repository was refused.

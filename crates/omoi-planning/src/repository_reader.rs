@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use omoi_domain::config::Config;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_execution::Deployment;
@@ -9,7 +10,6 @@ use omoi_git::mirror::{FetchRef, Mirror};
 use omoi_git::refname::RefName;
 use omoi_git::repo::{InspectError, RepoInfo, inspect_repository};
 use omoi_git::toolchain::HostEnvironment;
-use omoi_runtime::config::Config;
 use omoi_store::Tenant;
 use omoi_store::projects::{self, Project};
 

@@ -15,13 +15,13 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 
+use omoi_domain::config::Config;
 use omoi_domain::event::Actor;
 use omoi_execution::Deployment;
 use omoi_execution::disk_room::DiskShortage;
 use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::repository_reader::RepositoryReader;
 use omoi_protocol::control::{DiskStall, FailingEntity, LoopStatus, ProcessStatus};
-use omoi_runtime::config::Config;
 use omoi_runtime::reconcile::StatusReader;
 use omoi_store::Tenant;
 

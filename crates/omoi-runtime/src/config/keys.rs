@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use omoi_domain::choice;
+use omoi_domain::config::{
+    BrokenRule, Config, ConfigKey, DefaultContext, KeySection, ListItems, ValueKind,
+};
 use omoi_domain::money::{NanoUsd, PriceRow};
 
-use super::{
-    Config, ConfigKey, DefaultContext, KeySection, KeySpec, KeyTable, ListItems, LoadError,
-    ValueKind,
-};
-use crate::choice;
+use super::KeyTable;
 
 choice! {
     /// Who answers model requests.
@@ -90,7 +90,7 @@ macro_rules! keys {
 
         /// The keys of this program and the rules between them.
         pub static TABLE: KeyTable = KeyTable {
-            keys: &[$(&$name.spec),+],
+            sections: &[&[$(&$name.spec),+]],
             rules: &[weights_sum_to_one],
         };
     };
@@ -291,13 +291,13 @@ keys! {
     MONITORING_CLAIM_TIMEOUT: Duration = ConfigKey::new(&MONITORING, "claim_timeout_seconds", TIME, "180").closed_to_repository();
 }
 
-fn default_data_dir(around: &DefaultContext<'_>) -> Option<String> {
+fn default_data_dir(around: &DefaultContext) -> Option<String> {
     let folder = around.data_home.as_ref()?.join("omoios");
     folder.into_os_string().into_string().ok()
 }
 
-fn default_database_url(around: &DefaultContext<'_>) -> Option<String> {
-    let path = around.config.get(&DATA_DIR).join("omoios.db");
+fn default_database_url(around: &DefaultContext) -> Option<String> {
+    let path = around.data_folder.as_ref()?.join("omoios.db");
     let path = path.to_str()?;
     // The only characters that mean something else in such an address.
     let path = path
@@ -307,31 +307,17 @@ fn default_database_url(around: &DefaultContext<'_>) -> Option<String> {
     Some(format!("sqlite://{path}"))
 }
 
-fn weights_sum_to_one(config: &Config) -> Result<(), LoadError> {
+fn weights_sum_to_one(config: &Config) -> Result<(), BrokenRule> {
     let weights = [&TQ_W_P, &TQ_W_A, &TQ_W_D, &TQ_W_B, &TQ_W_R];
     let sum: f64 = weights.iter().map(|key| config.get(key)).sum();
     if (sum - 1.0).abs() <= 1e-6 {
         return Ok(());
     }
-    Err(LoadError::Rule {
+    Err(BrokenRule {
         rule: "the task queue's weights must sum to 1".to_owned(),
         found: format!(
             "they sum to {sum}: {}",
-            describe_keys(config, &weights.map(|key| &key.spec))
+            config.describe_keys(&weights.map(|key| &key.spec))
         ),
     })
-}
-
-/// `section.key=value (place)` for each.
-fn describe_keys(config: &Config, specs: &[&KeySpec]) -> String {
-    let one = |entry: &super::ConfigEntry| {
-        format!(
-            "{}={} ({})",
-            entry.spec.dotted_path(),
-            entry.value,
-            entry.origin
-        )
-    };
-    let entries = specs.iter().filter_map(|spec| config.entry(spec));
-    entries.map(one).collect::<Vec<_>>().join(", ")
 }

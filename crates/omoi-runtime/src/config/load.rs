@@ -1,17 +1,20 @@
 //! Reading every layer and keeping what wins.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
+use omoi_domain::config::{
+    Config, ConfigEntry, ConfigLayer, ConfigValue, DefaultContext, DefaultValue,
+    DeploymentEnvironment, KeySpec, RepositoryRule, SettingValue as _, ValueOrigin, ValuePlace,
+};
 use omoi_domain::repository_settings::REPOSITORY_FILE;
 
-use super::error::{ConfigLayer, LoadError, ValueOrigin, ValuePlace};
-use super::key::{DefaultContext, DefaultValue, KeySpec, RepositoryRule};
+use super::error::LoadError;
 use super::nearest::nearest_name;
+use super::parse_value::{RawValue, holds_secret, masked_text, parse_value};
 use super::sources::{self, ConfigSources, LayerVariables, OMOIOS_ENV};
-use super::value::{ConfigValue, RawValue};
 use super::yaml::{self, YamlItem};
-use super::{Config, ConfigEntry, DeploymentEnvironment, KeyTable, repository_rules};
+use super::{KeyTable, KnownKeys, keys, repository_rules};
 
 /// Reads every layer of `sources`, checks it against `table`, and keeps the winning values.
 ///
@@ -22,7 +25,7 @@ pub fn load_config(table: &'static KeyTable, sources: &ConfigSources) -> Result<
     let variables = read_variables(table, sources)?;
     let environment = find_environment(&variables)?;
     let mut loading = ConfigLoader {
-        table,
+        known: KnownKeys(table.key_specs().collect()),
         home: sources
             .home_dir()
             .and_then(|home| Some(home.to_str()?.to_owned())),
@@ -61,13 +64,8 @@ pub fn load_config(table: &'static KeyTable, sources: &ConfigSources) -> Result<
 ///
 /// # Errors
 /// The first [`LoadError`] met.
-pub(super) fn load_over(
-    table: &'static KeyTable,
-    own: &Config,
-    home: Option<&str>,
-    text: &str,
-) -> Result<Config, LoadError> {
-    let written = own.entries.iter().map(|entry| {
+pub(super) fn load_over(own: &Config, home: Option<&str>, text: &str) -> Result<Config, LoadError> {
+    let written = own.entries().iter().map(|entry| {
         let key = (entry.spec.section.name, entry.spec.name);
         let written = WrittenValue {
             value: entry.value.clone(),
@@ -76,13 +74,13 @@ pub(super) fn load_over(
         (key, written)
     });
     let mut loading = ConfigLoader {
-        table,
+        known: KnownKeys(own.entries().iter().map(|entry| entry.spec).collect()),
         home: home.map(ToOwned::to_owned),
         values: written.collect(),
         warnings: Vec::new(),
     };
     loading.read_text(ConfigLayer::Repository, Path::new(REPOSITORY_FILE), text)?;
-    loading.finish(own.environment, &ConfigSources::default())
+    loading.finish(own.environment(), &ConfigSources::default())
 }
 
 /// The layers made of variables, lowest first.
@@ -92,7 +90,7 @@ fn read_variables(
 ) -> Result<Vec<LayerVariables>, LoadError> {
     let mut layers = Vec::new();
     if let Some(folder) = &sources.secrets {
-        let names = table.keys.iter().flat_map(|spec| spec.env_names());
+        let names = table.key_specs().flat_map(KeySpec::env_names);
         layers.push(LayerVariables::of_secret_files(folder, names)?);
     }
     if let Some(root) = &sources.deployment {
@@ -133,7 +131,7 @@ pub(super) struct WrittenValue {
 
 /// The layers read so far.
 struct ConfigLoader {
-    table: &'static KeyTable,
+    known: KnownKeys,
     home: Option<String>,
     /// The winning value of each key, by section and name.
     values: BTreeMap<(&'static str, &'static str), WrittenValue>,
@@ -161,14 +159,12 @@ impl ConfigLoader {
         raw: &RawValue,
         origin: &ValueOrigin,
     ) -> Result<ConfigValue, LoadError> {
-        spec.kind
-            .parse_value(raw, self.home.as_deref())
-            .map_err(|source| LoadError::Value {
-                origin: origin.clone(),
-                key: spec.dotted_path(),
-                value: spec.kind.masked_text(raw),
-                source: Box::new(source),
-            })
+        parse_value(&spec.kind, raw, self.home.as_deref()).map_err(|source| LoadError::Value {
+            origin: origin.clone(),
+            key: spec.dotted_path(),
+            value: masked_text(&spec.kind, raw),
+            source: Box::new(source),
+        })
     }
 
     fn read_yaml(&mut self, layer: ConfigLayer, path: &Path) -> Result<(), LoadError> {
@@ -183,21 +179,21 @@ impl ConfigLoader {
             layer,
             place: ValuePlace::Line(path.to_owned(), line),
         };
-        for found in yaml::parse_yaml(self.table, path, text)? {
+        for found in yaml::parse_yaml(&self.known, path, text)? {
             match found {
                 YamlItem::Section { name, line } => {
-                    return Err(self.table.unknown_section(origin(line), name));
+                    return Err(self.known.unknown_section(origin(line), name));
                 }
                 YamlItem::Key {
                     section,
                     name,
                     line,
-                } => return Err(self.table.unknown_key(origin(line), section, &name)),
+                } => return Err(self.known.unknown_key(origin(line), section, &name)),
                 YamlItem::Value { spec, raw, line } => {
                     let origin = origin(line);
                     let [variable, _] = spec.env_names();
                     let key = spec.dotted_path();
-                    if spec.kind.holds_secret(&raw) {
+                    if holds_secret(&spec.kind, &raw) {
                         return Err(LoadError::SecretInYaml {
                             origin,
                             key,
@@ -241,7 +237,7 @@ impl ConfigLoader {
     }
 
     fn read_variables(&mut self, variables: &LayerVariables) -> Result<(), LoadError> {
-        for spec in self.table.keys {
+        for spec in self.known.0.clone() {
             let [usual, alias] = spec.env_names();
             let (raw, origin) = match (variables.get(&usual)?, variables.get(&alias)?) {
                 (None, None) => continue,
@@ -264,12 +260,16 @@ impl ConfigLoader {
 
     /// `OMOI_<SECTION>_…` without such a key is most likely a slip.
     fn warn_of_unread(&mut self, variables: &LayerVariables) {
-        let known: Vec<_> = self.table.keys.iter().flat_map(|s| s.env_names()).collect();
+        let known: Vec<_> = self
+            .known
+            .key_specs()
+            .flat_map(KeySpec::env_names)
+            .collect();
         for name in variables
             .variable_names()
             .filter(|name| name.starts_with("OMOI_"))
         {
-            let of_section = self.table.keys.iter().any(|spec| {
+            let of_section = self.known.key_specs().any(|spec| {
                 let section = spec.section.name.to_ascii_uppercase();
                 name["OMOI_".len()..].starts_with(&format!("{section}_"))
             });
@@ -290,11 +290,11 @@ impl ConfigLoader {
                 place: ValuePlace::Flag,
             };
             let (section, name) = path.split_once('.').unwrap_or((path, ""));
-            let Some(section) = self.table.find_section(section) else {
-                return Err(self.table.unknown_section(origin, section.to_owned()));
+            let Some(section) = self.known.find_section(section) else {
+                return Err(self.known.unknown_section(origin, section.to_owned()));
             };
-            let Some(spec) = self.table.find_key(section, name) else {
-                return Err(self.table.unknown_key(origin, section, name));
+            let Some(spec) = self.known.find_key(section, name) else {
+                return Err(self.known.unknown_key(origin, section, name));
             };
             self.set_value(spec, &RawValue::Scalar(value.clone()), origin)?;
         }
@@ -306,31 +306,27 @@ impl ConfigLoader {
         environment: DeploymentEnvironment,
         sources: &ConfigSources,
     ) -> Result<Config, LoadError> {
-        let mut config = Config {
-            environment,
-            entries: Vec::with_capacity(self.table.keys.len()),
-            by_key: HashMap::new(),
-            warnings: std::mem::take(&mut self.warnings),
-        };
-        for spec in self.table.keys {
+        let mut entries = Vec::new();
+        for spec in self.known.key_specs() {
             let key = (spec.section.name, spec.name);
             let WrittenValue { value, origin } = match self.values.remove(&key) {
                 Some(written) => written,
-                None => self.default_value(spec, &config, sources)?,
+                None => self.default_value(spec, &entries, sources)?,
             };
-            config.push_entry(ConfigEntry {
+            entries.push(ConfigEntry {
                 spec,
                 value,
                 origin,
             });
         }
-        Ok(config)
+        let config = Config::of_entries(environment, entries);
+        Ok(config.with_warnings(self.warnings))
     }
 
     fn default_value(
         &self,
         spec: &KeySpec,
-        config: &Config,
+        before: &[ConfigEntry],
         sources: &ConfigSources,
     ) -> Result<WrittenValue, LoadError> {
         let text = match spec.default {
@@ -338,7 +334,7 @@ impl ConfigLoader {
             DefaultValue::Derived { from, .. } => {
                 let surroundings = DefaultContext {
                     data_home: sources.data_home(),
-                    config,
+                    data_folder: data_folder(before),
                 };
                 from(&surroundings).ok_or_else(|| LoadError::NoDefault {
                     key: spec.dotted_path(),
@@ -365,4 +361,12 @@ impl ConfigLoader {
         let value = self.parse_raw(spec, &RawValue::Scalar(text), &origin)?;
         Ok(WrittenValue { value, origin })
     }
+}
+
+/// The data folder, if it is among the keys read so far.
+fn data_folder(entries: &[ConfigEntry]) -> Option<PathBuf> {
+    let found = entries
+        .iter()
+        .find(|entry| std::ptr::eq(entry.spec, &raw const keys::DATA_DIR.spec))?;
+    PathBuf::from_value(&found.value)
 }

@@ -2,65 +2,119 @@
 
 use std::time::Duration;
 
+use omoi_domain::config::{ConfigValue, ListItems, ValueKind, mask_url};
 use omoi_domain::money::{NanoUsd, PriceRow};
+use omoi_domain::secret_mask::MASK;
 
-use super::value::{BadValue, ConfigValue, ListItems, RawValue, ValueKind};
+/// A value as a layer wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum RawValue {
+    Scalar(String),
+    List(Vec<String>),
+}
 
-impl ValueKind {
-    /// Reads `raw` as a value of this kind. `home` is what `~` stands for.
-    pub(super) fn parse_value(
-        &self,
-        raw: &RawValue,
-        home: Option<&str>,
-    ) -> Result<ConfigValue, BadValue> {
-        if let Self::List(items) = self {
-            return parse_list(*items, raw, home).map(ConfigValue::List);
+/// Why a text is not a value of its key.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum BadValue {
+    /// The text is of another kind.
+    #[error("it must be {0}")]
+    NotA(&'static str),
+    /// The number is out of bounds.
+    #[error("it must be between {min} and {max}")]
+    Range {
+        /// Least, with its unit.
+        min: String,
+        /// Most, with its unit.
+        max: String,
+    },
+    /// The word is not in the set.
+    #[error("`{word}` must be one of: {}", allowed.join(", "))]
+    NotOneOf {
+        /// Word that was given.
+        word: String,
+        /// Words that are allowed.
+        allowed: &'static [&'static str],
+    },
+    /// A path that must not depend on the current folder does.
+    #[error("`{0}` must be an absolute path")]
+    Relative(String),
+    /// `~/` without a known home.
+    #[error("`~` stands for the home folder, but HOME is not set")]
+    NoHome,
+}
+
+/// Whether `raw` may not stand in a file that is not kept secret.
+pub(super) fn holds_secret(kind: &ValueKind, raw: &RawValue) -> bool {
+    match (kind, raw) {
+        (ValueKind::Secret, RawValue::Scalar(text)) => !text.is_empty(),
+        (ValueKind::Url(_), RawValue::Scalar(text)) => mask_url(text) != *text,
+        _ => false,
+    }
+}
+
+/// `raw` as it may be shown.
+pub(super) fn masked_text(kind: &ValueKind, raw: &RawValue) -> String {
+    match (kind, raw) {
+        (ValueKind::Secret, _) => MASK.to_owned(),
+        (ValueKind::Url(_), RawValue::Scalar(text)) => mask_url(text),
+        (_, RawValue::Scalar(text)) => text.clone(),
+        (_, RawValue::List(items)) => items.join(","),
+    }
+}
+
+/// Reads `raw` as a value of `kind`. `home` is what `~` stands for.
+pub(super) fn parse_value(
+    kind: &ValueKind,
+    raw: &RawValue,
+    home: Option<&str>,
+) -> Result<ConfigValue, BadValue> {
+    if let ValueKind::List(items) = kind {
+        return parse_list(*items, raw, home).map(ConfigValue::List);
+    }
+    let RawValue::Scalar(text) = raw else {
+        return Err(BadValue::NotA("a single value, not a list"));
+    };
+    match *kind {
+        ValueKind::Text => Ok(ConfigValue::Text(text.clone())),
+        ValueKind::Secret => Ok(ConfigValue::Secret(text.clone().into())),
+        ValueKind::Path => expand_home(text, home).map(ConfigValue::Text),
+        ValueKind::Choice(allowed) => one_of(text, allowed).map(ConfigValue::Text),
+        ValueKind::Url(schemes) => parse_url(text, schemes).map(ConfigValue::Text),
+        ValueKind::Bool => match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Ok(ConfigValue::Bool(true)),
+            "false" | "no" | "off" | "0" => Ok(ConfigValue::Bool(false)),
+            _ => Err(BadValue::NotA("true or false")),
+        },
+        ValueKind::Int { min, max } => {
+            let number = text.parse().map_err(|_| BadValue::NotA("a whole number"))?;
+            check_bounds(number, min, max, |n| n.to_string())?;
+            Ok(ConfigValue::Int(number))
         }
-        let RawValue::Scalar(text) = raw else {
-            return Err(BadValue::NotA("a single value, not a list"));
-        };
-        match *self {
-            Self::Text => Ok(ConfigValue::Text(text.clone())),
-            Self::Secret => Ok(ConfigValue::Secret(text.clone().into())),
-            Self::Path => expand_home(text, home).map(ConfigValue::Text),
-            Self::Choice(allowed) => one_of(text, allowed).map(ConfigValue::Text),
-            Self::Url(schemes) => parse_url(text, schemes).map(ConfigValue::Text),
-            Self::Bool => match text.to_ascii_lowercase().as_str() {
-                "true" | "yes" | "on" | "1" => Ok(ConfigValue::Bool(true)),
-                "false" | "no" | "off" | "0" => Ok(ConfigValue::Bool(false)),
-                _ => Err(BadValue::NotA("true or false")),
-            },
-            Self::Int { min, max } => {
-                let number = text.parse().map_err(|_| BadValue::NotA("a whole number"))?;
-                check_bounds(number, min, max, |n| n.to_string())?;
-                Ok(ConfigValue::Int(number))
-            }
-            Self::Float { min, max } => {
-                let number: f64 = text.parse().map_err(|_| BadValue::NotA("a number"))?;
-                check_bounds(number, min, max, |n| n.to_string())?;
-                Ok(ConfigValue::Float(number))
-            }
-            Self::Usd { max } => {
-                let usd: f64 = text.parse().map_err(|_| BadValue::NotA("US dollars"))?;
-                check_bounds(usd, 0.0, max as f64, |n| format!("{n} USD"))?;
-                Ok(ConfigValue::Usd(NanoUsd::from_usd(usd)))
-            }
-            Self::Seconds { min, max } => {
-                let time = parse_seconds(text)
-                    .ok_or(BadValue::NotA("seconds, or a number with ms, s, m, h or d"))?;
-                let bounds = (Duration::from_secs(min), Duration::from_secs(max));
-                check_bounds(time, bounds.0, bounds.1, |t| format!("{} s", t.as_secs()))?;
-                Ok(ConfigValue::Seconds(time))
-            }
-            Self::Bytes { min, max } => {
-                let size = parse_bytes(text).ok_or(BadValue::NotA(
-                    "bytes, or a number with KiB, MiB, GiB or TiB",
-                ))?;
-                check_bounds(size, min, max, |n| format!("{n} bytes"))?;
-                Ok(ConfigValue::Bytes(size))
-            }
-            Self::List(_) => Err(BadValue::NotA("a list")),
+        ValueKind::Float { min, max } => {
+            let number: f64 = text.parse().map_err(|_| BadValue::NotA("a number"))?;
+            check_bounds(number, min, max, |n| n.to_string())?;
+            Ok(ConfigValue::Float(number))
         }
+        ValueKind::Usd { max } => {
+            let usd: f64 = text.parse().map_err(|_| BadValue::NotA("US dollars"))?;
+            check_bounds(usd, 0.0, max as f64, |n| format!("{n} USD"))?;
+            Ok(ConfigValue::Usd(NanoUsd::from_usd(usd)))
+        }
+        ValueKind::Seconds { min, max } => {
+            let time = parse_seconds(text)
+                .ok_or(BadValue::NotA("seconds, or a number with ms, s, m, h or d"))?;
+            let bounds = (Duration::from_secs(min), Duration::from_secs(max));
+            check_bounds(time, bounds.0, bounds.1, |t| format!("{} s", t.as_secs()))?;
+            Ok(ConfigValue::Seconds(time))
+        }
+        ValueKind::Bytes { min, max } => {
+            let size = parse_bytes(text).ok_or(BadValue::NotA(
+                "bytes, or a number with KiB, MiB, GiB or TiB",
+            ))?;
+            check_bounds(size, min, max, |n| format!("{n} bytes"))?;
+            Ok(ConfigValue::Bytes(size))
+        }
+        ValueKind::List(_) => Err(BadValue::NotA("a list")),
     }
 }
 
@@ -170,12 +224,10 @@ fn expand_home(text: &str, home: Option<&str>) -> Result<String, BadValue> {
 
 #[cfg(test)]
 mod tests {
-    use omoi_domain::secret_mask::MASK;
-
     use super::*;
 
     fn parsed(kind: ValueKind, text: &str) -> String {
-        match kind.parse_value(&RawValue::Scalar(text.to_owned()), Some("/home/ada")) {
+        match parse_value(&kind, &RawValue::Scalar(text.to_owned()), Some("/home/ada")) {
             Ok(value) => value.to_string(),
             Err(error) => format!("! {error}"),
         }
@@ -256,6 +308,26 @@ mod tests {
             (ValueKind::Secret, "", ""),
         ] {
             assert_eq!(parsed(kind, text), expected, "{kind:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_a_secret() {
+        for (kind, text, expected) in [
+            (ValueKind::Url(&[]), "postgres://ada:hunter2@host/db", true),
+            (ValueKind::Url(&[]), "postgres://ada@host/db", false),
+            (ValueKind::Secret, "hunter2", true),
+            (ValueKind::Secret, "", false),
+            (ValueKind::Text, "ada:hunter2@host", false),
+        ] {
+            let raw = RawValue::Scalar(text.to_owned());
+            assert_eq!(holds_secret(&kind, &raw), expected, "{text}");
+            let shown = masked_text(&kind, &raw);
+            assert_eq!(
+                shown.contains("hunter2"),
+                text.contains("hunter2") && !expected,
+                "{text}"
+            );
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use omoi_domain::config::{Config, ConfigKey, ConfigLayer, SettingValue};
 use omoi_domain::repository_settings::{RepositorySettings, file_digest};
 
-use super::error::{ConfigLayer, LoadError};
-use super::key::{ConfigKey, SettingValue};
+use super::error::LoadError;
+use super::keys;
 use super::load::load_over;
-use super::{Config, keys};
 
 /// What the `text` of a repository's `.omoi.yaml` says, checked against `own`, the configuration of
 /// this process. A text that sets a key it must not set, or raises a limit, is refused.
@@ -21,7 +21,7 @@ pub fn read_repository_settings(
     text: &str,
 ) -> Result<RepositorySettings, LoadError> {
     let home = home.and_then(Path::to_str);
-    let config = load_over(&keys::TABLE, own, home, text)?;
+    let config = load_over(own, home, text)?;
     let settings = FileSettings(&config);
     Ok(RepositorySettings {
         file_digest: Some(file_digest(text)),

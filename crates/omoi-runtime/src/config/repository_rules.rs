@@ -3,10 +3,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use omoi_domain::config::{ConfigValue, KeySpec, RepositoryRule};
+
 use super::error::LoadError;
-use super::key::{KeySpec, RepositoryRule};
 use super::load::WrittenValue;
-use super::value::ConfigValue;
 
 /// Checks a value that a repository's file sets against the value of the layers `below`.
 ///

@@ -1,66 +1,11 @@
 //! The configuration for people, for scripts and for the reference page.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
-use serde_json::json;
-
+use omoi_domain::config::{DefaultValue, ListItems, RepositoryRule, ValueKind};
 use omoi_domain::money::PriceRow;
 
-use super::key::{DefaultValue, RepositoryRule};
-use super::value::{ListItems, ValueKind};
-use super::{Config, KeyTable};
-
-/// Every key with its value and place on one line, secrets masked.
-impl fmt::Display for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: Vec<_> = self
-            .entries
-            .iter()
-            .map(|entry| {
-                (
-                    entry.spec.dotted_path(),
-                    entry.value.to_string(),
-                    &entry.origin,
-                )
-            })
-            .collect();
-        let width = |column: fn(&(String, String, &super::ValueOrigin)) -> usize| {
-            rows.iter().map(column).max().unwrap_or(0)
-        };
-        let key_width = width(|row| row.0.chars().count());
-        let value_width = width(|row| row.1.chars().count()).min(40);
-        writeln!(f, "environment: {}", self.environment.as_str())?;
-        for (key, value, origin) in &rows {
-            writeln!(f, "{key:key_width$}  {value:value_width$}  {origin}")?;
-        }
-        Ok(())
-    }
-}
-
-/// Masked, like everything that shows a configuration.
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Config {
-    /// Every key with its value, layer and place, secrets masked.
-    pub fn to_json(&self) -> serde_json::Value {
-        let keys = self.entries.iter().map(|entry| {
-            json!({
-                "key": entry.spec.dotted_path(),
-                "value": entry.value.to_json(),
-                "layer": entry.origin.layer.as_str(),
-                "origin": entry.origin.to_string(),
-            })
-        });
-        json!({
-            "environment": self.environment.as_str(),
-            "keys": keys.collect::<Vec<_>>(),
-        })
-    }
-}
+use super::KeyTable;
 
 /// The page about configuration in the documentation.
 pub fn config_page(table: &KeyTable) -> String {
@@ -71,7 +16,7 @@ pub fn config_page(table: &KeyTable) -> String {
 pub fn key_reference(table: &KeyTable) -> String {
     let mut page = String::new();
     let mut section = "";
-    for spec in table.keys {
+    for spec in table.key_specs() {
         if spec.section.name != section {
             section = spec.section.name;
             // Writing to a string cannot fail.

@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::error::{ConfigLayer, LoadError, ValueOrigin, ValuePlace};
+use omoi_domain::config::{ConfigLayer, ValueOrigin, ValuePlace};
+
+use super::error::LoadError;
 
 /// Names the environment: `local` (default), `staging`, `production` or `test`.
 pub const OMOIOS_ENV: &str = "OMOIOS_ENV";

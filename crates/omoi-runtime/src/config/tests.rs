@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use omoi_domain::config::{Config, ConfigLayer, DeploymentEnvironment, RepositoryRule, ValueKind};
+
 use super::keys::{self, TABLE};
 use super::load::load_over;
 use super::*;
@@ -75,7 +77,7 @@ impl World {
         }
         let own = load_config(&TABLE, &sources)?;
         match fs::read_to_string(self.path(PROJECT)) {
-            Ok(text) => load_over(&TABLE, &own, self.path("home").to_str(), &text),
+            Ok(text) => load_over(&own, self.path("home").to_str(), &text),
             Err(_) => Ok(own),
         }
     }
@@ -195,7 +197,7 @@ fn every_default_is_as_documented() {
 #[test]
 fn the_table_is_sound() {
     let mut names = BTreeMap::new();
-    for spec in TABLE.keys {
+    for spec in TABLE.key_specs() {
         let path = spec.dotted_path();
         assert!(
             spec.doc.ends_with('.') && !spec.doc.contains('\n'),

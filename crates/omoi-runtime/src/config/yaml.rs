@@ -6,10 +6,11 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::KeyTable;
+use omoi_domain::config::{KeySpec, ValueKind};
+
+use super::KnownKeys;
 use super::error::LoadError;
-use super::key::KeySpec;
-use super::value::{RawValue, ValueKind};
+use super::parse_value::RawValue;
 
 /// One thing found in a file.
 pub(super) enum YamlItem {
@@ -34,14 +35,14 @@ const ALONE: &[(&str, &str)] = &[("suite", "validation")];
 
 /// Reads `text`; keys set to null count as not written.
 pub(super) fn parse_yaml(
-    table: &'static KeyTable,
+    known: &KnownKeys,
     path: &Path,
     text: &str,
 ) -> Result<Vec<YamlItem>, LoadError> {
     let mut found = Vec::new();
     let options = serde_saphyr::options! { with_snippet: false };
     let root = DocumentVisitor {
-        table,
+        known,
         found: &mut found,
     };
     serde_saphyr::with_deserializer_from_str_with_options(text, options, |yaml| {
@@ -57,7 +58,7 @@ pub(super) fn parse_yaml(
 
 /// The whole document: sections by name.
 struct DocumentVisitor<'a> {
-    table: &'static KeyTable,
+    known: &'a KnownKeys,
     found: &'a mut Vec<YamlItem>,
 }
 
@@ -87,16 +88,16 @@ impl<'de> Visitor<'de> for DocumentVisitor<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<Spanned<String>>()? {
             let alone = ALONE.iter().find(|(alone, _)| *alone == name.value);
-            if let Some(spec) = alone.and_then(|(key, section)| self.table.find_key(section, key)) {
+            if let Some(spec) = alone.and_then(|(key, section)| self.known.find_key(section, key)) {
                 let line = name.referenced.line();
                 if let Some(raw) = map.next_value::<Option<String>>()?.map(RawValue::Scalar) {
                     self.found.push(YamlItem::Value { spec, raw, line });
                 }
                 continue;
             }
-            match self.table.find_section(&name.value) {
+            match self.known.find_section(&name.value) {
                 Some(section) => map.next_value_seed(SectionVisitor {
-                    table: self.table,
+                    known: self.known,
                     section,
                     found: &mut *self.found,
                 })?,
@@ -115,7 +116,7 @@ impl<'de> Visitor<'de> for DocumentVisitor<'_> {
 
 /// One section: keys by name.
 struct SectionVisitor<'a> {
-    table: &'static KeyTable,
+    known: &'a KnownKeys,
     section: &'static str,
     found: &'a mut Vec<YamlItem>,
 }
@@ -146,7 +147,7 @@ impl<'de> Visitor<'de> for SectionVisitor<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<Spanned<String>>()? {
             let line = name.referenced.line();
-            let Some(spec) = self.table.find_key(self.section, &name.value) else {
+            let Some(spec) = self.known.find_key(self.section, &name.value) else {
                 map.next_value::<IgnoredAny>()?;
                 self.found.push(YamlItem::Key {
                     section: self.section,

@@ -8,11 +8,12 @@ use serde_json::json;
 
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AgentRole, AttemptState};
+use omoi_domain::config::Config;
 use omoi_domain::event::Actor;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_git::toolchain::HostEnvironment;
 use omoi_protocol::control::{ProcessStatus, TaskLog};
-use omoi_runtime::config::{Config, ConfigSources, keys, load_config};
+use omoi_runtime::config::{ConfigSources, keys, load_config};
 use omoi_server::control::{ControlSurface, router};
 use omoi_store::attempts::{self, AgentEvent, Attempt};
 use omoi_store::{Json, events, projects, specs, tasks, tickets};

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
+use omoi_domain::config::{Config, ConfigLayer};
 use omoi_llm::scenario::Scenario;
 use omoi_protocol::shell_word::shell_word;
-use omoi_runtime::config::{Config, ConfigLayer, ConfigSources, keys, load_config};
+use omoi_runtime::config::{ConfigSources, keys, load_config};
 use omoi_runtime::telemetry;
 
 use super::error_report::UsageError;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde_json::json;
 
+use omoi_domain::config::Config;
 use omoi_runtime::clock::{Clocked, SystemClock};
-use omoi_runtime::config::{Config, keys};
+use omoi_runtime::config::keys;
 use omoi_runtime::rng::Rng;
 use omoi_store::Store;
 

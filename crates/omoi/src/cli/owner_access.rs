@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use futures::Stream;
+
+use omoi_domain::config::Config;
 use omoi_execution::deployment::WorkScope;
 use omoi_protocol::control::ProcessStatus;
 use omoi_runtime::clock::{Clock as _, SystemClock};
-use omoi_runtime::config::{Config, keys};
+use omoi_runtime::config::keys;
 use omoi_runtime::lifecycle::{LifecycleHandle, StopCause};
 
 use super::command_context::{CommandSettings, check_scenario};

@@ -10,9 +10,11 @@ use anyhow::{Context as _, anyhow};
 use axum::Router;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::ErrorHint;
-use omoi_runtime::config::{Config, keys};
+use omoi_domain::config::Config;
+use omoi_runtime::config::keys;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
+
+use crate::ErrorHint;
 
 /// Listens on a socket file. One left by a dead owner is replaced; where somebody answers, nothing is
 /// touched.

@@ -1,11 +1,12 @@
 //! From configuration to the figures the reconcilers go by.
 
+use omoi_domain::config::Config;
 use omoi_domain::discovery::DiscoveryCaps;
 use omoi_domain::score::ScoreWeights;
 use omoi_domain::slots::SlotLimits;
 use omoi_domain::work_limits::{PhaseLimits, TaskLimits, WorkLimits};
 use omoi_execution::options::{MonitoringOptions, QueueOptions};
-use omoi_runtime::config::{Config, keys};
+use omoi_runtime::config::keys;
 use omoi_sandbox::SandboxLimits;
 use omoi_store::ServerOptions;
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use omoi_domain::config::Config;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_git::toolchain::{HostEnvironment, VARIABLES};
-use omoi_runtime::config::{Config, ConfigSources, keys};
+use omoi_runtime::config::{ConfigSources, keys};
 use omoi_sandbox::{
     GuardedPlaces, ProbeConfig, Property, Provider, RefusedBelowFloor, SandboxFloor, SandboxProbe,
     probe_host,

@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
+use omoi_domain::config::{Config, ConfigKey, ConfigLayer};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 use omoi_execution::Deployment;
@@ -19,7 +20,7 @@ use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, SimulatedModel};
 use omoi_llm::upstream::UpstreamError;
 use omoi_runtime::clock::Clocked;
-use omoi_runtime::config::{Config, ConfigKey, ConfigLayer, keys};
+use omoi_runtime::config::keys;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_runtime::rng::Rng;
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use omoi_domain::config::Config;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_git::process::{GIT_VERSION_MIN, Git};
@@ -16,7 +17,7 @@ use omoi_llm::upstream::FIRST_CONTENT_TIME;
 use omoi_llm::wire::anthropic::{ConversationMessage, MessagesRequest};
 use omoi_protocol::control::ProcessStatus;
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
-use omoi_runtime::config::{Config, keys};
+use omoi_runtime::config::keys;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::{ProbeConfig, PropertyStatus, probe_host};

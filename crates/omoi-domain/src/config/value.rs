@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use omoi_domain::money::NanoUsd;
-
 use super::url_secrets::mask_url;
+use crate::money::NanoUsd;
+use crate::secret_mask::MASK;
 
 /// Kind of value that a key holds, with its bounds.
 #[derive(Clone, Copy, Debug)]
@@ -71,13 +71,6 @@ pub enum ListItems {
     Prices,
 }
 
-/// A value as a layer wrote it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum RawValue {
-    Scalar(String),
-    List(Vec<String>),
-}
-
 /// A checked value. Whatever prints it masks secrets.
 #[derive(Clone)]
 pub enum ConfigValue {
@@ -101,56 +94,27 @@ pub enum ConfigValue {
     Secret(SecretString),
 }
 
-/// Why a text is not a value of its key.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum BadValue {
-    /// The text is of another kind.
-    #[error("it must be {0}")]
-    NotA(&'static str),
-    /// The number is out of bounds.
-    #[error("it must be between {min} and {max}")]
-    Range {
-        /// Least, with its unit.
-        min: String,
-        /// Most, with its unit.
-        max: String,
-    },
-    /// The word is not in the set.
-    #[error("`{word}` must be one of: {}", allowed.join(", "))]
-    NotOneOf {
-        /// Word that was given.
-        word: String,
-        /// Words that are allowed.
-        allowed: &'static [&'static str],
-    },
-    /// A path that must not depend on the current folder does.
-    #[error("`{0}` must be an absolute path")]
-    Relative(String),
-    /// `~/` without a known home.
-    #[error("`~` stands for the home folder, but HOME is not set")]
-    NoHome,
-}
-
-pub(super) use omoi_domain::secret_mask::MASK;
+/// Seconds of a day.
+const DAY: u64 = 86_400;
 
 impl ValueKind {
-    /// Whether `raw` may not stand in a file that is not kept secret.
-    pub(super) fn holds_secret(&self, raw: &RawValue) -> bool {
-        match (self, raw) {
-            (Self::Secret, RawValue::Scalar(text)) => !text.is_empty(),
-            (Self::Url(_), RawValue::Scalar(text)) => mask_url(text) != *text,
-            _ => false,
-        }
+    /// A time of one second to a day.
+    pub const TIME: Self = Self::Seconds { min: 1, max: DAY };
+    /// A share of a whole.
+    pub const SHARE: Self = Self::Float { min: 0.0, max: 1.0 };
+    /// A budget.
+    pub const BUDGET: Self = Self::Usd { max: 1_000_000 };
+    /// An address of a server that speaks HTTP.
+    pub const HTTP_URL: Self = Self::Url(&["http", "https"]);
+
+    /// A whole number from `min` to `max`.
+    pub const fn int_range(min: i64, max: i64) -> Self {
+        Self::Int { min, max }
     }
 
-    /// `raw` as it may be shown.
-    pub(super) fn masked_text(&self, raw: &RawValue) -> String {
-        match (self, raw) {
-            (Self::Secret, _) => MASK.to_owned(),
-            (Self::Url(_), RawValue::Scalar(text)) => mask_url(text),
-            (_, RawValue::Scalar(text)) => text.clone(),
-            (_, RawValue::List(items)) => items.join(","),
-        }
+    /// A size from `min` to `max` bytes.
+    pub const fn bytes_range(min: u64, max: u64) -> Self {
+        Self::Bytes { min, max }
     }
 }
 

@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use omoi_domain::money::{NanoUsd, PriceRow};
-
-use super::Config;
 use super::value::{ConfigValue, ListItems, ValueKind};
+use crate::money::{NanoUsd, PriceRow};
 
 /// A group of keys: one mapping in YAML, one prefix in the environment.
 #[derive(Clone, Copy, Debug)]
@@ -25,21 +23,21 @@ pub struct KeySection {
 pub enum DefaultValue {
     /// Written as in the environment.
     Text(&'static str),
-    /// Derived from the context and from keys declared earlier.
+    /// Derived from the folders of the machine.
     Derived {
         /// Description of the value, for the reference page.
         says: &'static str,
         /// Computes it; `None` when the context does not suffice.
-        from: fn(&DefaultContext<'_>) -> Option<String>,
+        from: fn(&DefaultContext) -> Option<String>,
     },
 }
 
-/// Folders and keys from which a derived default is computed.
-pub struct DefaultContext<'a> {
+/// Folders from which a derived default is computed.
+pub struct DefaultContext {
     /// The folder for data files of the user, from `XDG_DATA_HOME` or `HOME`.
     pub data_home: Option<PathBuf>,
-    /// The keys resolved so far.
-    pub config: &'a Config,
+    /// The data folder of the deployment, once it is known.
+    pub data_folder: Option<PathBuf>,
 }
 
 /// How far the file of a repository may set a key. Repositories are not trusted.
@@ -144,7 +142,7 @@ impl<T: SettingValue> ConfigKey<T> {
     pub const fn derived_default(
         mut self,
         says: &'static str,
-        from: fn(&DefaultContext<'_>) -> Option<String>,
+        from: fn(&DefaultContext) -> Option<String>,
     ) -> Self {
         self.spec.default = DefaultValue::Derived { says, from };
         self
@@ -343,5 +341,25 @@ macro_rules! choice {
                 }
             }
         }
+    };
+}
+
+/// Declares one section of the configuration: its keys as typed statics, and the list of them.
+///
+/// The comment of a key is its sentence on the reference page.
+#[macro_export]
+macro_rules! config_keys {
+    ($(#[doc = $list_doc:literal])+ $list:ident of $section:ident = $name:literal, $prefix:literal;
+     $($(#[doc = $doc:literal])+ $key:ident: $type:ty = $declared:expr;)+) => {
+        static $section: $crate::config::KeySection = $crate::config::KeySection {
+            name: $name,
+            prefix: $prefix,
+        };
+
+        $($(#[doc = $doc])+ pub static $key: $crate::config::ConfigKey<$type> =
+            $declared.doc(concat!($($doc),+).trim_ascii());)+
+
+        $(#[doc = $list_doc])+
+        pub static $list: &[&$crate::config::KeySpec] = &[$(&$key.spec),+];
     };
 }
