@@ -9,7 +9,7 @@ mod task;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -92,6 +92,27 @@ struct LifecycleInner {
     running: RunningNames,
 }
 
+/// Names of the signals that ask this process to stop, as they come.
+pub type SignalStream = Pin<Box<dyn Stream<Item = &'static str> + Send>>;
+
+/// SIGTERM and SIGINT (Ctrl-C), which from now on do not end the process by themselves.
+///
+/// # Errors
+/// The system's error when the signal handlers cannot be installed.
+pub fn stop_signals() -> std::io::Result<SignalStream> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(Box::pin(stream::poll_fn(move |cx| {
+        if terminate.poll_recv(cx).is_ready() {
+            Poll::Ready(Some("SIGTERM"))
+        } else if interrupt.poll_recv(cx).is_ready() {
+            Poll::Ready(Some("SIGINT"))
+        } else {
+            Poll::Pending
+        }
+    })))
+}
+
 impl Lifecycle {
     /// A lifecycle that gives a soft stop [`GRACE`].
     pub fn new(clock: Clocked) -> Self {
@@ -119,18 +140,7 @@ impl Lifecycle {
     /// # Errors
     /// Returns the system's error when the signal handlers cannot be installed.
     pub async fn run_until_signal(self) -> std::io::Result<LifecycleExit> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let signals = stream::poll_fn(move |cx| {
-            if terminate.poll_recv(cx).is_ready() {
-                Poll::Ready(Some("SIGTERM"))
-            } else if interrupt.poll_recv(cx).is_ready() {
-                Poll::Ready(Some("SIGINT"))
-            } else {
-                Poll::Pending
-            }
-        });
-        Ok(self.run_with_signals(signals).await)
+        Ok(self.run_with_signals(stop_signals()?).await)
     }
 
     /// As [`run_until_signal`](Self::run_until_signal), with signals from anywhere.

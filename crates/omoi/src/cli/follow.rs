@@ -15,9 +15,10 @@ use omoi_domain::spec::SpecStatus;
 use omoi_protocol::control::SpecView;
 use omoi_protocol::shell_word::shell_word;
 use omoi_runtime::clock::{Clock as _, SystemClock};
+use omoi_runtime::lifecycle::stop_signals;
 
 use self::run_display::RunDisplay;
-use self::stop_sources::{StopSources, stop_signals};
+use self::stop_sources::StopSources;
 use super::CommandContext;
 use super::owner_access::OwnerAccess;
 use crate::control_client::{ClientError, ControlClient};

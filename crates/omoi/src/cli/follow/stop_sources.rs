@@ -1,13 +1,8 @@
 //! What ends the following of a run from outside: signals, and the end of this process's own work.
 
-use std::io;
-use std::pin::Pin;
-use std::task::Poll;
+use futures::stream::StreamExt as _;
 
-use futures::stream::{self, Stream, StreamExt as _};
-use tokio::signal::unix::{SignalKind, signal};
-
-use omoi_runtime::lifecycle::LifecycleHandle;
+use omoi_runtime::lifecycle::{LifecycleHandle, SignalStream};
 
 use super::FollowEnd;
 
@@ -33,22 +28,4 @@ impl StopSources {
             () = stopping => FollowEnd::Lost,
         }
     }
-}
-
-/// Names of the signals as they come.
-pub(super) type SignalStream = Pin<Box<dyn Stream<Item = &'static str> + Send>>;
-
-/// Signals that ask this process to stop; from now on they do not end it by themselves.
-pub(super) fn stop_signals() -> io::Result<SignalStream> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(Box::pin(stream::poll_fn(move |cx| {
-        if terminate.poll_recv(cx).is_ready() {
-            Poll::Ready(Some("SIGTERM"))
-        } else if interrupt.poll_recv(cx).is_ready() {
-            Poll::Ready(Some("SIGINT"))
-        } else {
-            Poll::Pending
-        }
-    })))
 }
