@@ -16,6 +16,7 @@ mod glossary;
 mod invariants;
 mod keys;
 mod names;
+mod parts;
 mod service_map;
 mod sizes;
 mod storeys;
@@ -126,6 +127,7 @@ fn check(root: &Path, all: &Texts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (file, text) in all {
         findings.extend(edges::check(file, text));
+        findings.extend(parts::check(file, text));
         findings.extend(sizes::check(file, text));
         findings.extend(storeys::check(file, text));
         findings.extend(words::check(file, text, &machine));

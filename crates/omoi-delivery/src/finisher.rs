@@ -16,19 +16,38 @@ use omoi_domain::lifecycle::spec::finish::{
 };
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
-use omoi_execution::Deployment;
 use omoi_execution::consume::EventConsumer;
-use omoi_execution::platform_run::{PlatformRun, PlatformWork, begin_run, earlier_runs};
+use omoi_execution::platform_run::{
+    PlatformRun, PlatformRunner, PlatformWork, begin_run, earlier_runs,
+};
+use omoi_execution::spec_selection::SpecSelection;
+use omoi_execution::{DeploymentParts, FromParts};
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, projects};
+use omoi_store::{StoreError, Tenant, Tx, projects};
+
+use crate::branch::BranchProver;
 
 /// The finisher of one process.
 pub struct Finisher {
-    deployment: Deployment,
+    store: Tenant,
+    selection: SpecSelection,
+    platform: PlatformRunner,
+    prover: BranchProver,
+}
+
+impl FromParts for Finisher {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            selection: SpecSelection::from_parts(parts),
+            platform: PlatformRunner::from_parts(parts),
+            prover: BranchProver::from_parts(parts),
+        }
+    }
 }
 
 /// Last checks that have begun.
@@ -39,13 +58,11 @@ struct BegunProof {
 }
 
 impl Finisher {
-    /// A finisher on `deployment`.
-    pub fn new(deployment: Deployment) -> Self {
-        Self { deployment }
-    }
-
     async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
-        let working = self.deployment.own_specs(SpecStatus::Working).await?;
+        let working = self
+            .selection
+            .own_specs(&self.store, SpecStatus::Working)
+            .await?;
         for spec in working {
             let entity = spec.label();
             entities.give_turn(now, entity, self.go_on(spec)).await;
@@ -55,7 +72,7 @@ impl Finisher {
 
     /// Proves or ends a spec that has nothing open.
     async fn go_on(&self, spec: Spec) -> Result<(), BoxError> {
-        let store = &self.deployment.store;
+        let store = &self.store;
         let standing = store.read(async |tx| standing(tx, &spec).await);
         match standing.await? {
             WorkStanding::Open => Ok(()),
@@ -70,16 +87,16 @@ impl Finisher {
     }
 
     async fn prove(&self, spec: Spec) -> Result<(), BoxError> {
-        let store = &self.deployment.store;
+        let store = &self.store;
         let begun = store.write(CrashPoint::ValidationStarted, async |tx| {
-            begin_proof(tx, &self.deployment, &spec).await
+            begin_proof(tx, &self.platform, &spec).await
         });
         let Some(BegunProof { run, reference }) = begun.await? else {
             return Ok(());
         };
-        let (deployment, attempt) = (self.deployment.clone(), run.attempt.id);
+        let (prover, attempt) = (self.prover.clone(), run.attempt.id);
         run.spawn(format!("proof of SPEC-{}", spec.number), async move {
-            let finished = head::finish_spec(&deployment, &spec, attempt).await;
+            let finished = head::finish_spec(&prover, &spec, attempt).await;
             finished.map_err(|error| hand_over::why_unfinished(&reference, &error).into())
         });
         Ok(())
@@ -88,7 +105,7 @@ impl Finisher {
 
 async fn begin_proof(
     tx: &mut Tx,
-    deployment: &Deployment,
+    platform: &PlatformRunner,
     spec: &Spec,
 ) -> Result<Option<BegunProof>, StoreError> {
     let work = PlatformWork {
@@ -106,7 +123,7 @@ async fn begin_proof(
         ProofStart::Begin => {
             let number = HumanRef::spec(spec.number);
             let reference = projects::reference(tx, spec.project_id, number).await?;
-            let run = begin_run(tx, deployment, spec, work).await?;
+            let run = begin_run(tx, platform, spec, work).await?;
             Ok(Some(BegunProof { run, reference }))
         }
     }

@@ -17,20 +17,39 @@ use omoi_domain::lifecycle::merge::{
 use omoi_domain::merge::MergeState;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
-use omoi_execution::Deployment;
 use omoi_execution::consume::EventConsumer;
 use omoi_execution::merges::apply_to_merge;
-use omoi_execution::platform_run::{PlatformRun, PlatformWork, begin_run, earlier_runs};
+use omoi_execution::platform_run::{
+    PlatformRun, PlatformRunner, PlatformWork, begin_run, earlier_runs,
+};
+use omoi_execution::spec_selection::SpecSelection;
+use omoi_execution::{DeploymentParts, FromParts};
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_store::merges::{self, Merge};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx};
+use omoi_store::{StoreError, Tenant, Tx};
+
+use crate::branch::BranchProver;
 
 /// The merger of one process.
 pub struct Merger {
-    deployment: Deployment,
+    store: Tenant,
+    selection: SpecSelection,
+    platform: PlatformRunner,
+    prover: BranchProver,
+}
+
+impl FromParts for Merger {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            selection: SpecSelection::from_parts(parts),
+            platform: PlatformRunner::from_parts(parts),
+            prover: BranchProver::from_parts(parts),
+        }
+    }
 }
 
 /// A merge that has its turn.
@@ -41,13 +60,11 @@ struct BegunMerge {
 }
 
 impl Merger {
-    /// A merger on `deployment`.
-    pub fn new(deployment: Deployment) -> Self {
-        Self { deployment }
-    }
-
     async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
-        let working = self.deployment.own_specs(SpecStatus::Working).await?;
+        let working = self
+            .selection
+            .own_specs(&self.store, SpecStatus::Working)
+            .await?;
         for spec in working {
             let turn = async {
                 self.settle(&spec).await?;
@@ -60,7 +77,7 @@ impl Merger {
 
     /// Gives merges whose attempt is gone another turn, and those whose resolution is lost to a person.
     async fn settle(&self, spec: &Spec) -> Result<(), StoreError> {
-        let store = &self.deployment.store;
+        let store = &self.store;
         store
             .write(CrashPoint::MergeMoved, async |tx| {
                 for mut merge in merges::of_spec(tx, spec.id).await? {
@@ -88,17 +105,17 @@ impl Merger {
 
     /// Gives the next entry its turn, if none has it.
     async fn start_next(&self, spec: &Spec) -> Result<(), BoxError> {
-        let store = &self.deployment.store;
+        let store = &self.store;
         let begun = store.write(CrashPoint::MergeMoved, async |tx| {
-            begin_next(tx, &self.deployment, spec).await
+            begin_next(tx, &self.platform, spec).await
         });
         let Some(BegunMerge { run, merge, task }) = begun.await? else {
             return Ok(());
         };
-        let (deployment, spec, attempt) = (self.deployment.clone(), spec.clone(), run.attempt.id);
+        let (prover, spec, attempt) = (self.prover.clone(), spec.clone(), run.attempt.id);
         run.spawn(format!("merge of TSK-{:03}", task.number), async move {
             let turn = land::MergeTurn {
-                deployment: &deployment,
+                prover: &prover,
                 spec: &spec,
                 attempt,
                 task: &task,
@@ -111,7 +128,7 @@ impl Merger {
 
 async fn begin_next(
     tx: &mut Tx,
-    deployment: &Deployment,
+    platform: &PlatformRunner,
     spec: &Spec,
 ) -> Result<Option<BegunMerge>, StoreError> {
     let all = merges::of_spec(tx, spec.id).await?;
@@ -137,7 +154,7 @@ async fn begin_next(
         subject: AttemptSubject::Merge { merge_id: merge.id },
         round: task.round,
     };
-    let run = begin_run(tx, deployment, spec, work).await?;
+    let run = begin_run(tx, platform, spec, work).await?;
     Ok(Some(BegunMerge { run, merge, task }))
 }
 

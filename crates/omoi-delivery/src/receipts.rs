@@ -12,11 +12,12 @@ use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::MergeState;
-use omoi_execution::Deployment;
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
-use omoi_execution::command::{self, CheckoutCommand, CommandError, CommandRun};
+use omoi_execution::command::{self, CheckoutCommand, CheckoutRunner, CommandError, CommandRun};
+use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::tasks::resolved_by;
+use omoi_execution::{DeploymentParts, FromParts};
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
@@ -24,7 +25,7 @@ use omoi_git::survey::is_test_path;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, attempts, merges};
+use omoi_store::{Json, StoreError, Tenant, attempts, merges};
 
 use crate::suite;
 
@@ -57,6 +58,27 @@ pub enum ReceiptError {
     ObjectId(#[from] BadObjectId),
 }
 
+/// Runs checks and keeps their receipts.
+#[derive(Clone)]
+pub struct CheckRunner {
+    /// Rows.
+    pub store: Tenant,
+    /// Where the mirrors are.
+    pub folders: RepositoryFolders,
+    /// Runs the commands.
+    pub checkouts: CheckoutRunner,
+}
+
+impl FromParts for CheckRunner {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            folders: RepositoryFolders::from_parts(parts),
+            checkouts: CheckoutRunner::from_parts(parts),
+        }
+    }
+}
+
 /// A run of checks on one commit.
 pub struct CheckBatch<'a> {
     /// The spec.
@@ -79,14 +101,14 @@ pub struct CheckBatch<'a> {
 /// # Errors
 /// When the database or git cannot be read.
 pub async fn of_task(
-    deployment: &Deployment,
+    runner: &CheckRunner,
     task: &Task,
     commit: &ObjectId,
 ) -> Result<Vec<Check>, ReceiptError> {
     let mut owners = BTreeSet::from([task.id]);
     if task.resolves_merge_id.is_some() {
-        let mirror = deployment.project_mirror(task.project_id).await?;
-        let read = deployment.store.read(async |tx| {
+        let mirror = runner.folders.project_mirror(task.project_id).await?;
+        let read = runner.store.read(async |tx| {
             let all = merges::of_spec(tx, task.spec_id).await?;
             Ok::<_, StoreError>((all, resolved_by(tx, task).await?))
         });
@@ -103,7 +125,7 @@ pub async fn of_task(
             }
         }
     }
-    let read = deployment.store.read(async |tx| {
+    let read = runner.store.read(async |tx| {
         let checks = checks::of_spec(tx, task.spec_id).await?;
         Ok::<_, StoreError>((checks, tasks::of_spec(tx, task.spec_id).await?))
     });
@@ -133,15 +155,15 @@ fn checks_of_owners(
 /// # Errors
 /// [`ReceiptError`] when a check could not be run at all.
 pub async fn run_checks(
-    deployment: &Deployment,
+    runner: &CheckRunner,
     run: CheckBatch<'_>,
 ) -> Result<Vec<(Check, Receipt)>, ReceiptError> {
-    let mirror = deployment.project_mirror(run.spec.project_id).await?;
+    let mirror = runner.folders.project_mirror(run.spec.project_id).await?;
     let tree = mirror.tree_of(run.commit).await?.as_str().to_owned();
     let mut jobs: Vec<BoxFuture<'_, Result<(Check, Receipt), ReceiptError>>> = Vec::new();
     for check in &run.checks {
         jobs.push(Box::pin(run_check_for_receipt(
-            deployment, &mirror, &run, check, &tree,
+            runner, &mirror, &run, check, &tree,
         )));
     }
     let mut done: Vec<(Check, Receipt)> =
@@ -151,13 +173,13 @@ pub async fn run_checks(
 }
 
 async fn run_check_for_receipt(
-    deployment: &Deployment,
+    runner: &CheckRunner,
     mirror: &Mirror,
     run: &CheckBatch<'_>,
     check: &Check,
     tree: &str,
 ) -> Result<(Check, Receipt), ReceiptError> {
-    let read = deployment.store.read(async |tx| {
+    let read = runner.store.read(async |tx| {
         let known = checks::passing(tx, check.id, run.commit.as_str(), run.stage).await?;
         Ok::<_, StoreError>((known, tx.now()))
     });
@@ -169,22 +191,20 @@ async fn run_check_for_receipt(
         commit: run.commit,
         timeout: timeout(check),
     };
-    let mut ran = run_check_command(deployment, run.spec, check, limit).await?;
-    let self_tested = self_tested(deployment, mirror, check, &ran).await?;
-    let judged = suite::judge_suite_run(deployment, run, check, &mut ran).await?;
-    let stored = deployment
-        .store
-        .write(CrashPoint::ReceiptStored, async |tx| {
-            let receipt = Receipt {
-                self_tested,
-                started_at,
-                tests: Json(judged.tests),
-                passed: judged.passed,
-                ..receipt_of(tx, check_run(run, check, tree), ran)
-            };
-            checks::store_receipt(tx, run.spec.project_id, check, &receipt).await?;
-            Ok::<_, StoreError>(receipt)
-        });
+    let mut ran = run_check_command(&runner.checkouts, run.spec, check, limit).await?;
+    let self_tested = self_tested(&runner.store, mirror, check, &ran).await?;
+    let judged = suite::judge_suite_run(runner, run, check, &mut ran).await?;
+    let stored = runner.store.write(CrashPoint::ReceiptStored, async |tx| {
+        let receipt = Receipt {
+            self_tested,
+            started_at,
+            tests: Json(judged.tests),
+            passed: judged.passed,
+            ..receipt_of(tx, check_run(run, check, tree), ran)
+        };
+        checks::store_receipt(tx, run.spec.project_id, check, &receipt).await?;
+        Ok::<_, StoreError>(receipt)
+    });
     Ok((check.clone(), stored.await?))
 }
 
@@ -196,7 +216,7 @@ struct RunLimit<'a> {
 }
 
 async fn run_check_command(
-    deployment: &Deployment,
+    checkouts: &CheckoutRunner,
     spec: &Spec,
     check: &Check,
     limit: RunLimit<'_>,
@@ -210,7 +230,7 @@ async fn run_check_command(
         timeout: limit.timeout,
         toolbox: &toolbox,
     };
-    command::run_in_checkout(deployment, command).await
+    command::run_in_checkout(checkouts, command).await
 }
 
 /// Wall time a check may take.
@@ -224,20 +244,20 @@ fn timeout(check: &Check) -> Duration {
 /// # Errors
 /// [`ReceiptError`] when the check could not be run at all.
 pub(crate) async fn run_within(
-    deployment: &Deployment,
+    runner: &CheckRunner,
     run: &CheckBatch<'_>,
     check: &Check,
     limit: Duration,
 ) -> Result<Option<Receipt>, ReceiptError> {
-    let mirror = deployment.project_mirror(run.spec.project_id).await?;
+    let mirror = runner.folders.project_mirror(run.spec.project_id).await?;
     let tree = mirror.tree_of(run.commit).await?;
-    let store = &deployment.store;
+    let store = &runner.store;
     let started_at = store.read(async |tx| Ok::<_, StoreError>(tx.now())).await?;
     let run_limit = RunLimit {
         commit: run.commit,
         timeout: limit,
     };
-    let ran = run_check_command(deployment, run.spec, check, run_limit).await?;
+    let ran = run_check_command(&runner.checkouts, run.spec, check, run_limit).await?;
     if ran.exit_code.is_none() && ran.took >= limit && limit < timeout(check) {
         return Ok(None);
     }
@@ -273,7 +293,7 @@ fn check_run<'a>(run: &CheckBatch<'a>, check: &Check, tree: &'a str) -> CheckRun
 /// # Errors
 /// [`ReceiptError`] when the check could not be run at all.
 pub async fn try_proposed(
-    deployment: &Deployment,
+    runner: &CheckRunner,
     spec: &Spec,
     task: &Task,
     attempt: AttemptId,
@@ -282,8 +302,8 @@ pub async fn try_proposed(
         return Ok(());
     };
     let base = ObjectId::parse(base)?;
-    let mirror = deployment.project_mirror(spec.project_id).await?;
-    let store = &deployment.store;
+    let mirror = runner.folders.project_mirror(spec.project_id).await?;
+    let store = &runner.store;
     let own = store
         .read(async |tx| checks::of_task(tx, task.id).await)
         .await?;
@@ -293,7 +313,7 @@ pub async fn try_proposed(
             commit: &base,
             timeout: timeout(check),
         };
-        let mut ran = run_check_command(deployment, spec, check, limit).await?;
+        let mut ran = run_check_command(&runner.checkouts, spec, check, limit).await?;
         let run = CheckBatch {
             spec,
             attempt,
@@ -330,7 +350,7 @@ pub fn proves(check: &Check, tasks: &[Task]) -> bool {
 /// Whether a test file the check read was changed by the task it proves. Files the check brings
 /// itself are not the task's.
 async fn self_tested(
-    deployment: &Deployment,
+    store: &Tenant,
     mirror: &Mirror,
     check: &Check,
     ran: &CommandRun,
@@ -338,7 +358,7 @@ async fn self_tested(
     let Some(owner) = check.task_id else {
         return Ok(false);
     };
-    let read = deployment.store.read(async |tx| {
+    let read = store.read(async |tx| {
         let task = tasks::get(tx, owner).await?;
         let mut tries = attempts::of_task(tx, owner).await?.into_iter();
         Ok::<_, StoreError>((task, tries.find_map(|attempt| attempt.base_sha)))

@@ -6,17 +6,16 @@ use omoi_domain::check::CheckKind;
 use omoi_domain::suite::fault::{is_environment_fault, missing_part};
 use omoi_domain::suite::report::{SuiteReport, read_suite_report};
 use omoi_domain::suite::verdict::{SuiteRun, judge_suite};
-use omoi_execution::Deployment;
 use omoi_execution::command::{self, CommandRun};
 use omoi_git::mirror::{ChangeKind, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
 use omoi_git::survey::is_test_path;
-use omoi_store::StoreError;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::tasks::Task;
+use omoi_store::{StoreError, Tenant};
 
-use crate::receipts::{CheckBatch, ReceiptError};
+use crate::receipts::{CheckBatch, CheckRunner, ReceiptError};
 
 /// Files in which a project names the packages it needs.
 const MANIFESTS: &[&str] = &[
@@ -59,7 +58,7 @@ pub(crate) struct JudgedRun {
 /// Judges a run: the suite by its run on the base commit, another check by its exit code. What the
 /// exit code does not say is written below the output.
 pub(crate) async fn judge_suite_run(
-    deployment: &Deployment,
+    runner: &CheckRunner,
     run: &CheckBatch<'_>,
     check: &Check,
     ran: &mut CommandRun,
@@ -79,15 +78,14 @@ pub(crate) async fn judge_suite_run(
             passed: ran.passed(),
         });
     }
-    let base =
-        deployment.store.read(
-            async |tx| match checks::suite_of_spec(tx, run.spec.id).await? {
-                Some(suite) => checks::base_receipt(tx, suite.id).await,
-                None => Ok(None),
-            },
-        );
+    let base = runner.store.read(
+        async |tx| match checks::suite_of_spec(tx, run.spec.id).await? {
+            Some(suite) => checks::base_receipt(tx, suite.id).await,
+            None => Ok(None),
+        },
+    );
     let base = base.await?;
-    let mirror = deployment.project_mirror(run.spec.project_id).await?;
+    let mirror = runner.folders.project_mirror(run.spec.project_id).await?;
     let base = base.as_ref().map(Receipt::suite_run);
     let now = SuiteRun {
         exit_code: ran.exit_code,
@@ -169,11 +167,11 @@ pub(crate) async fn environment_fault(
 /// # Errors
 /// When the database or git cannot be read.
 pub(crate) async fn fault_after_merge(
-    deployment: &Deployment,
+    store: &Tenant,
     at: CommitAt<'_>,
     receipts: &[(Check, Receipt)],
 ) -> Result<Option<String>, ReceiptError> {
-    let passed_before = deployment.store.read(async |tx| {
+    let passed_before = store.read(async |tx| {
         for (check, receipt) in receipts.iter().filter(|(_, receipt)| !receipt.passed) {
             let before = checks::passed_before_merge(tx, check.id).await?;
             if before.is_some_and(|before| before.conditions.0 == receipt.conditions.0) {

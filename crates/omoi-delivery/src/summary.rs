@@ -13,7 +13,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::principal::PurposeKind;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::Deployment;
+use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_git::object::ObjectId;
 use omoi_protocol::summary::{
     ConflictCounts, CriterionCounts, PhaseSummary, PurposeCost, ReceiptCounts, RunOutcome,
@@ -21,8 +21,8 @@ use omoi_protocol::summary::{
 };
 use omoi_store::specs::{self, Spec};
 use omoi_store::{
-    StoreError, Tx, ablations, checks, costs, deliveries, discoveries, events, merges, opinions,
-    phases, projects, requirements, tasks, tickets,
+    StoreError, Tenant, Tx, ablations, checks, costs, deliveries, discoveries, events, merges,
+    opinions, phases, projects, requirements, tasks, tickets,
 };
 
 use crate::receipts;
@@ -36,8 +36,12 @@ const TITLES_MAX: usize = 3;
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn of_spec(deployment: &Deployment, id: SpecId) -> Result<RunSummary, TraceError> {
-    let rows = deployment.store.read(async |tx| {
+pub async fn of_spec(
+    store: &Tenant,
+    folders: &RepositoryFolders,
+    id: SpecId,
+) -> Result<RunSummary, TraceError> {
+    let rows = store.read(async |tx| {
         let spec = specs::get(tx, id).await?;
         let summary = of_rows(tx, &spec).await?;
         let tasks = tasks::of_spec(tx, id).await?;
@@ -49,7 +53,7 @@ pub async fn of_spec(deployment: &Deployment, id: SpecId) -> Result<RunSummary, 
             base: &ObjectId::parse(&spec.base_sha)?,
             head: &ObjectId::parse(head)?,
         };
-        let mirror = deployment.project_mirror(spec.project_id).await?;
+        let mirror = folders.project_mirror(spec.project_id).await?;
         summary.outside_plan = outside_plan(&mirror, range, &tasks).await?;
     }
     Ok(summary)

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use omoi_domain::event::{Event, EventKind, StoredEvent};
 use omoi_domain::id::{CheckId, CriterionId, HumanRef, SpecId, TaskId};
 use omoi_domain::merge::MergeState;
-use omoi_execution::Deployment;
 use omoi_execution::integration::{IntegrationError, integration_head};
+use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
@@ -19,7 +19,7 @@ use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::requirements::{self, Criterion, Requirement};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, events, merges};
+use omoi_store::{StoreError, Tenant, Tx, events, merges};
 
 use crate::finisher::ablation::STAGE;
 use crate::suite::{BranchRange, outside_plan};
@@ -148,10 +148,12 @@ impl TraceRows {
 ///
 /// # Errors
 /// [`TraceError`] when rows or git cannot be read.
-pub async fn of_spec(deployment: &Deployment, id: SpecId) -> Result<SpecTrace, TraceError> {
-    let rows = deployment
-        .store
-        .read(async |tx| TraceRows::read(tx, id).await);
+pub async fn of_spec(
+    store: &Tenant,
+    folders: &RepositoryFolders,
+    id: SpecId,
+) -> Result<SpecTrace, TraceError> {
+    let rows = store.read(async |tx| TraceRows::read(tx, id).await);
     let TraceRows {
         spec,
         landed,
@@ -167,7 +169,7 @@ pub async fn of_spec(deployment: &Deployment, id: SpecId) -> Result<SpecTrace, T
     } = rows.await?;
     let failed = failed.iter().filter_map(|event| failed_call(event, &tasks));
     let failed_calls = failed.collect();
-    let mirror = deployment.project_mirror(spec.project_id).await?;
+    let mirror = folders.project_mirror(spec.project_id).await?;
     let material = TraceMaterial {
         head: integration_head(&mirror, &spec).await?,
         tasks,

@@ -11,28 +11,46 @@ use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::lifecycle::task::{
     ChecksResult, ChecksStart, PendingChecks, conclude_checks, start_checks, take_up_checks,
 };
+use omoi_domain::slots::SlotLimits;
 use omoi_domain::task::{TaskStatus, UnmetCode};
 use omoi_domain::time::Timestamp;
-use omoi_execution::Deployment;
 use omoi_execution::consume::EventConsumer;
 use omoi_execution::platform_run::{
-    PlatformRun, PlatformWork, RunEnding, begin_run, earlier_runs, end_run,
+    PlatformRun, PlatformRunner, PlatformWork, RunEnding, begin_run, earlier_runs, end_run,
 };
+use omoi_execution::spec_selection::SpecSelection;
 use omoi_execution::tasks::apply_to_task;
+use omoi_execution::{DeploymentParts, FromParts};
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, slots};
+use omoi_store::{StoreError, Tenant, Tx, slots};
 
-use crate::receipts::{self, CheckBatch};
+use crate::receipts::{self, CheckBatch, CheckRunner};
 use crate::suite::{self, CommitAt};
 
 /// The validator of one process.
 pub struct Validator {
-    deployment: Deployment,
+    store: Tenant,
+    selection: SpecSelection,
+    platform: PlatformRunner,
+    runner: CheckRunner,
+    slots: SlotLimits,
+}
+
+impl FromParts for Validator {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            selection: SpecSelection::from_parts(parts),
+            platform: PlatformRunner::from_parts(parts),
+            runner: CheckRunner::from_parts(parts),
+            slots: parts.queue.slots,
+        }
+    }
 }
 
 /// The checks of a task that have begun.
@@ -43,11 +61,6 @@ struct BegunChecks {
 }
 
 impl Validator {
-    /// A validator on `deployment`.
-    pub fn new(deployment: Deployment) -> Self {
-        Self { deployment }
-    }
-
     async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         for task in self.with_status(TaskStatus::Validating).await? {
             let turn = async { Ok(self.take_up_lost(task.id).await?) };
@@ -62,7 +75,7 @@ impl Validator {
     }
 
     async fn with_status(&self, status: TaskStatus) -> Result<Vec<Task>, StoreError> {
-        let store = &self.deployment.store;
+        let store = &self.store;
         store
             .read(async |tx| tasks::with_status(tx, status).await)
             .await
@@ -70,7 +83,7 @@ impl Validator {
 
     /// A task under validation whose check attempt is gone waits again.
     async fn take_up_lost(&self, id: TaskId) -> Result<(), StoreError> {
-        let store = &self.deployment.store;
+        let store = &self.store;
         store
             .write(CrashPoint::TaskMoved, async |tx| {
                 let mut task = tasks::get(tx, id).await?;
@@ -83,9 +96,9 @@ impl Validator {
     }
 
     async fn start(&self, id: TaskId) -> Result<(), BoxError> {
-        let store = &self.deployment.store;
+        let store = &self.store;
         let begun = store.write(CrashPoint::ValidationStarted, async |tx| {
-            begin_checks(tx, &self.deployment, id).await
+            begin_checks(tx, self, id).await
         });
         let begun = match begun.await {
             // Another took the last slot meanwhile: it waits, as when none was free.
@@ -95,9 +108,9 @@ impl Validator {
         let Some(BegunChecks { run, spec, task }) = begun else {
             return Ok(());
         };
-        let (deployment, attempt) = (self.deployment.clone(), run.attempt.id);
+        let (runner, attempt) = (self.runner.clone(), run.attempt.id);
         run.spawn(format!("checks of TSK-{:03}", task.number), async move {
-            validate_task(&deployment, &spec, &task, attempt).await
+            validate_task(&runner, &spec, &task, attempt).await
         });
         Ok(())
     }
@@ -105,12 +118,12 @@ impl Validator {
 
 async fn begin_checks(
     tx: &mut Tx,
-    deployment: &Deployment,
+    validator: &Validator,
     id: TaskId,
 ) -> Result<Option<BegunChecks>, StoreError> {
     let mut task = tasks::get(tx, id).await?;
     let spec = specs::get(tx, task.spec_id).await?;
-    if !deployment.works_on(&spec) {
+    if !validator.selection.works_on(&spec) {
         return Ok(None);
     }
     let work = PlatformWork {
@@ -118,7 +131,7 @@ async fn begin_checks(
         round: task.round,
     };
     let runs = earlier_runs(tx, spec.id, work.subject).await?;
-    let limits = deployment.queue.slots;
+    let limits = validator.slots;
     // Should another take the last slot meanwhile, the commit refuses.
     tx.limit_slots(limits);
     let slots = slots::in_use(tx).await?;
@@ -137,37 +150,37 @@ async fn begin_checks(
         }
         ChecksStart::Begin(actions) => {
             apply_to_task(tx, &mut task, actions).await?;
-            let run = begin_run(tx, deployment, &spec, work).await?;
+            let run = begin_run(tx, &validator.platform, &spec, work).await?;
             Ok(Some(BegunChecks { run, spec, task }))
         }
     }
 }
 
 async fn validate_task(
-    deployment: &Deployment,
+    runner: &CheckRunner,
     spec: &Spec,
     task: &Task,
     attempt: AttemptId,
 ) -> Result<(), BoxError> {
     let head = task.head_sha.as_deref().ok_or("the task has no head")?;
     let commit = ObjectId::parse(head)?;
-    receipts::try_proposed(deployment, spec, task, attempt).await?;
+    receipts::try_proposed(runner, spec, task, attempt).await?;
     let run = CheckBatch {
         spec,
         attempt,
         stage: CheckStage::Task,
         commit: &commit,
-        checks: receipts::of_task(deployment, task, &commit).await?,
+        checks: receipts::of_task(runner, task, &commit).await?,
         task: Some(task.id),
     };
-    let receipts = receipts::run_checks(deployment, run).await?;
-    let mirror = deployment.project_mirror(spec.project_id).await?;
+    let receipts = receipts::run_checks(runner, run).await?;
+    let mirror = runner.folders.project_mirror(spec.project_id).await?;
     let at = CommitAt {
         mirror: &mirror,
         commit: &commit,
     };
     let fault = suite::environment_fault(at, &receipts).await?;
-    let store = &deployment.store;
+    let store = &runner.store;
     let ended = store.write(CrashPoint::ValidationEnded, async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
         let is_ended = end_run(tx, attempt, RunEnding::Done).await?;

@@ -12,15 +12,30 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx};
 use sha2::{Digest as _, Sha256};
 
-use crate::deployment::Deployment;
+use crate::deployment::{DeploymentParts, FromParts};
 use crate::lease_renewal::LEASE_TIME;
 
-pub use launch::{AttemptBrief, AttemptJob, WorkPlan, launch_attempt};
+pub use launch::{AttemptBrief, AttemptJob, AttemptStarter, BriefLimits, WorkPlan, launch_attempt};
 pub(crate) use settle::end_sandbox;
 pub use settle::lose_attempt;
 
-/// Bytes of one tool result that reach the model.
-pub const RESULT_BYTES: usize = 64 << 10;
+/// Gives attempts what tells them from others: their owner and their credential.
+#[derive(Clone)]
+pub struct AttemptIssuer {
+    /// Names this process in what it begins.
+    pub owner: String,
+    /// Draws credentials.
+    pub rng: Rng,
+}
+
+impl FromParts for AttemptIssuer {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            owner: parts.owner.clone(),
+            rng: parts.rng.clone(),
+        }
+    }
+}
 
 /// What a new attempt is about.
 pub struct NewAttempt {
@@ -80,14 +95,14 @@ impl UnwrittenAttempt {
 /// interrupted attempt of the same round goes on from its last turn and snapshot.
 pub(crate) fn new_attempt(
     tx: &Tx,
-    deployment: &Deployment,
+    issuer: &AttemptIssuer,
     new: NewAttempt,
     earlier: &[Attempt],
 ) -> UnwrittenAttempt {
     let resumes = earlier.last().filter(|last| {
         last.subject == new.subject && last.round == new.round && is_resumable(last)
     });
-    let token = random_token(&deployment.rng);
+    let token = random_token(&issuer.rng);
     let attempt = Attempt {
         id: tx.new_id(),
         org_id: tx.org(),
@@ -100,7 +115,7 @@ pub(crate) fn new_attempt(
         state: AttemptState::Pending,
         role: new.role,
         token_hash: Some(token_hash(&token)),
-        owner: deployment.owner.clone(),
+        owner: issuer.owner.clone(),
         rung: None,
         base_sha: resumes
             .and_then(|last| last.base_sha.clone())
@@ -131,7 +146,7 @@ pub(crate) fn new_attempt(
 /// [`StoreError::Exists`] when the subject has a live attempt.
 pub async fn insert_attempt(
     tx: &mut Tx,
-    deployment: &Deployment,
+    issuer: &AttemptIssuer,
     new: NewAttempt,
 ) -> Result<CreatedAttempt, StoreError> {
     // The attempts at a task and at its checks are counted together.
@@ -139,7 +154,7 @@ pub async fn insert_attempt(
         Some(task) => attempts::of_task(tx, task).await?,
         None => attempts::of_subject(tx, new.spec_id, new.subject).await?,
     };
-    let unwritten = new_attempt(tx, deployment, new, &earlier);
+    let unwritten = new_attempt(tx, issuer, new, &earlier);
     attempts::insert(tx, &unwritten.attempt).await?;
     unwritten.with_turns(tx).await
 }

@@ -13,7 +13,9 @@ use omoi_git::clone::{CloneError, clean_checkout};
 use omoi_git::mirror::{BaseStoreError, EntryKind, Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
+use omoi_runtime::clock::Clocked;
 use omoi_runtime::ids::uuid_v7;
+use omoi_runtime::rng::Rng;
 use omoi_sandbox::files_read::{self, FilesRead};
 use omoi_sandbox::{
     GuardRefusal, LaunchError, ProgramEnd, PropertyStatus, Provider, ReadOnlyMount, SandboxEnd,
@@ -21,7 +23,10 @@ use omoi_sandbox::{
 };
 use omoi_store::specs::Spec;
 
-use crate::deployment::Deployment;
+use crate::deployment::{DeploymentParts, FromParts};
+use crate::disk_room::DiskRoom;
+use crate::repository_folders::RepositoryFolders;
+use crate::sandbox_host::SandboxHost;
 use crate::sandbox_toolchain::{SandboxToolchain, UnreadableToolbox};
 
 /// Bytes of output kept with a receipt, half from its head, half from its tail.
@@ -29,6 +34,36 @@ pub const OUTPUT_BYTES: usize = 32 << 10;
 
 /// Runs of one command, each of which ends on a disk without room.
 const RUNS_MAX: u32 = 3;
+
+/// Runs commands in clean checkouts.
+#[derive(Clone)]
+pub struct CheckoutRunner {
+    /// Where the mirrors and the checkouts are.
+    pub folders: RepositoryFolders,
+    /// What the sandboxes are made with.
+    pub host: SandboxHost,
+    /// Whether a run may begin, and whether a full disk failed it.
+    pub disk: DiskRoom,
+    /// Time, for the names of checkouts.
+    pub clock: Clocked,
+    /// Randomness, for the names of checkouts.
+    pub rng: Rng,
+    /// Takes the secrets of this process out of what a command printed.
+    pub mask: SecretMask,
+}
+
+impl FromParts for CheckoutRunner {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            folders: RepositoryFolders::from_parts(parts),
+            host: SandboxHost::from_parts(parts),
+            disk: DiskRoom::from_parts(parts),
+            clock: parts.clock.clone(),
+            rng: parts.rng.clone(),
+            mask: parts.mask.clone(),
+        }
+    }
+}
 
 /// One command.
 #[derive(Clone, Debug)]
@@ -136,20 +171,25 @@ pub enum CommandError {
 /// # Errors
 /// [`CommandError`] when it could not be run at all; a command that fails is no error.
 pub async fn run_in_checkout(
-    deployment: &Deployment,
+    checkouts: &CheckoutRunner,
     command: CheckoutCommand<'_>,
 ) -> Result<CommandRun, CommandError> {
-    let provider = deployment
-        .sandbox
+    let provider = checkouts
+        .host
+        .provider
         .as_ref()
         .ok_or(CommandError::NoProvider)?;
     let mut n_runs = 0;
-    while deployment.has_disk_room().await {
-        let id = uuid_v7(deployment.clock.as_ref(), &deployment.rng);
-        let dir = deployment.data.work_folder().join(format!("check-{id}"));
-        let ran = in_checkout(deployment, &command, &dir, format!("omoi-check-{id}")).await;
+    while checkouts.disk.has_disk_room().await {
+        let id = uuid_v7(checkouts.clock.as_ref(), &checkouts.rng);
+        let dir = checkouts
+            .folders
+            .data
+            .work_folder()
+            .join(format!("check-{id}"));
+        let ran = in_checkout(checkouts, &command, &dir, format!("omoi-check-{id}")).await;
         // Asked before the workspace gives its space back.
-        let was_low = deployment.disk_shortage().is_some();
+        let was_low = checkouts.disk.disk_shortage().is_some();
         provider.remove_workspace(&dir)?;
         n_runs += 1;
         // On a disk that filled up meanwhile anything fails; that says nothing of the command, unless it
@@ -163,16 +203,20 @@ pub async fn run_in_checkout(
 }
 
 async fn in_checkout(
-    deployment: &Deployment,
+    checkouts: &CheckoutRunner,
     command: &CheckoutCommand<'_>,
     dir: &Path,
     name: String,
 ) -> Result<CommandRun, CommandError> {
-    let provider = deployment
-        .sandbox
+    let provider = checkouts
+        .host
+        .provider
         .as_ref()
         .ok_or(CommandError::NoProvider)?;
-    let mirror = deployment.project_mirror(command.spec.project_id).await?;
+    let mirror = checkouts
+        .folders
+        .project_mirror(command.spec.project_id)
+        .await?;
     let base = ObjectId::parse(&command.spec.base_sha)?;
     let base = mirror.base_store(&base).await?;
     clean_checkout(&base, dir, command.commit).await?;
@@ -189,11 +233,11 @@ async fn in_checkout(
     let mut launch = SandboxLaunch::new(name, dir, ["/bin/sh", "-c", command.command]);
     launch.access = WorkspaceAccess::ReadWrite;
     launch.env = command.toolbox.toolchain_environment();
-    launch.read_only = deployment.sandbox_mounts(command.toolbox)?;
+    launch.read_only = checkouts.host.sandbox_mounts(command.toolbox)?;
     launch
         .read_only
         .push(ReadOnlyMount::at_same_path(base.objects_dir()));
-    launch.limits = deployment.sandbox_limits;
+    launch.limits = checkouts.host.limits;
     launch.wall_timeout = command.timeout;
     launch.output_bytes_max = OUTPUT_BYTES;
     let mounts = shown(&launch.read_only);
@@ -208,7 +252,7 @@ async fn in_checkout(
         FilesRead::Unknown(_) => None,
     };
     let (exit_code, took) = (exit_code(&exit), exit.took);
-    let output = told(exit, &deployment.mask);
+    let output = told(exit, &checkouts.mask);
     Ok(CommandRun {
         exit_code,
         output_digest: digest(&output),

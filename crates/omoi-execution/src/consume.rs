@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tracing::warn;
@@ -14,13 +15,15 @@ use omoi_domain::event::Consumer;
 use omoi_domain::time::Timestamp;
 use omoi_runtime::BoxError;
 use omoi_runtime::bus::{Bus, BusHint};
-use omoi_runtime::lifecycle::SpawnKind;
+use omoi_runtime::clock::Clocked;
+use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_runtime::reconcile::{Entities, Next, Nudge, ReconcileDriver, Reconciler, StatusReader};
-use omoi_store::{StoreError, events};
+use omoi_runtime::rng::Rng;
+use omoi_store::{StoreError, Tenant, events};
 
-use crate::deployment::Deployment;
-use crate::disk_room::LOOK;
-use crate::lease_renewal;
+use crate::deployment::{DeploymentParts, FromParts};
+use crate::disk_room::{DiskRoom, LOOK};
+use crate::lease_renewal::{LeaseRenewal, start_lease_renewal};
 
 /// The topic of the outbox on the bus.
 const TOPIC: &str = "outbox";
@@ -42,10 +45,43 @@ pub trait EventConsumer: Send {
     ) -> BoxFuture<'a, Result<Next, BoxError>>;
 }
 
+/// What the loops of a process run on.
+#[derive(Clone)]
+pub struct ConsumerRuntime {
+    /// Rows.
+    pub store: Tenant,
+    /// Time.
+    pub clock: Clocked,
+    /// Spreads the pauses after failures.
+    pub rng: Rng,
+    /// Starts the loops.
+    pub lifecycle: LifecycleHandle,
+    /// Longest wait of a loop that nobody wakes.
+    pub poll: Duration,
+    /// Whether work may begin.
+    pub disk: DiskRoom,
+    /// Keeps what they work on.
+    pub leases: LeaseRenewal,
+}
+
+impl FromParts for ConsumerRuntime {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            clock: parts.clock.clone(),
+            rng: parts.rng.clone(),
+            lifecycle: parts.lifecycle.clone(),
+            poll: parts.monitoring.poll,
+            disk: DiskRoom::from_parts(parts),
+            leases: LeaseRenewal::from_parts(parts),
+        }
+    }
+}
+
 /// A consumer as the driver sees it.
 struct ConsumerReconciler {
     inner: Box<dyn EventConsumer>,
-    deployment: Deployment,
+    disk: DiskRoom,
 }
 
 impl Reconciler for ConsumerReconciler {
@@ -59,7 +95,7 @@ impl Reconciler for ConsumerReconciler {
         entities: &'a mut Entities,
     ) -> BoxFuture<'a, Result<Next, BoxError>> {
         // The reaper begins nothing: it clears away.
-        if self.inner.consumer() != Consumer::Reaper && self.deployment.disk_shortage().is_some() {
+        if self.inner.consumer() != Consumer::Reaper && self.disk.disk_shortage().is_some() {
             return Box::pin(future::ready(Ok(Next::At(now + LOOK))));
         }
         self.inner.tick(now, entities)
@@ -69,7 +105,7 @@ impl Reconciler for ConsumerReconciler {
 /// Starts `consumers`, the pump that wakes them and what keeps their attempts; returns their status
 /// readers.
 pub fn start_consumers(
-    deployment: &Deployment,
+    runtime: &ConsumerRuntime,
     bus: &Arc<dyn Bus>,
     consumers: Vec<Box<dyn EventConsumer>>,
 ) -> Vec<StatusReader> {
@@ -80,70 +116,67 @@ pub fn start_consumers(
         let driver = ReconcileDriver::new(
             Box::new(ConsumerReconciler {
                 inner,
-                deployment: deployment.clone(),
+                disk: runtime.disk.clone(),
             }),
-            deployment.monitoring.poll,
-            deployment.clock.clone(),
-            deployment.rng.fork(),
+            runtime.poll,
+            runtime.clock.clone(),
+            runtime.rng.fork(),
         );
         nudges.insert(consumer, driver.nudge_handle());
         readers.push(driver.status_reader());
-        driver.spawn(&deployment.lifecycle);
+        driver.spawn(&runtime.lifecycle);
     }
-    lease_renewal::start_lease_renewal(deployment);
-    let pump = wake_consumers(deployment.clone(), Arc::clone(bus), nudges);
-    deployment
+    start_lease_renewal(&runtime.leases);
+    let pump = wake_consumers(runtime.clone(), Arc::clone(bus), nudges);
+    runtime
         .lifecycle
         .spawn("outbox pump", SpawnKind::Critical, pump);
     readers
 }
 
 /// Tells other processes of commits made here, so that their pumps wake.
-pub fn publish_commits(deployment: &Deployment, bus: &Arc<dyn Bus>) {
-    let (deployment_, bus) = (deployment.clone(), Arc::clone(bus));
-    deployment
-        .lifecycle
-        .spawn("outbox publisher", SpawnKind::Critical, async move {
-            let mut commits = deployment_.store.store().commits();
-            let soft = deployment_.lifecycle.soft_token();
-            loop {
-                // Both futures are cancel-safe: a watch and a token.
-                tokio::select! {
-                    changed = commits.changed() => if changed.is_err() { break },
-                    () = soft.cancelled() => break,
-                }
-                let seq = i64::try_from(*commits.borrow_and_update()).unwrap_or(i64::MAX);
-                if let Err(error) = bus
-                    .publish_hint(BusHint::Appended {
-                        topic: TOPIC.to_owned(),
-                        seq,
-                    })
-                    .await
-                {
-                    // Readers poll anyway.
-                    warn!(error = %error, "Could not publish a hint");
-                }
+pub fn publish_commits(store: &Tenant, lifecycle: &LifecycleHandle, bus: &Arc<dyn Bus>) {
+    let (mut commits, soft) = (store.store().commits(), lifecycle.soft_token());
+    let bus = Arc::clone(bus);
+    lifecycle.spawn("outbox publisher", SpawnKind::Critical, async move {
+        loop {
+            // Both futures are cancel-safe: a watch and a token.
+            tokio::select! {
+                changed = commits.changed() => if changed.is_err() { break },
+                () = soft.cancelled() => break,
             }
-            Ok::<(), BoxError>(())
-        });
+            let seq = i64::try_from(*commits.borrow_and_update()).unwrap_or(i64::MAX);
+            if let Err(error) = bus
+                .publish_hint(BusHint::Appended {
+                    topic: TOPIC.to_owned(),
+                    seq,
+                })
+                .await
+            {
+                // Readers poll anyway.
+                warn!(error = %error, "Could not publish a hint");
+            }
+        }
+        Ok::<(), BoxError>(())
+    });
 }
 
 /// Reads new events and wakes the consumers the registry names for them.
 async fn wake_consumers(
-    deployment: Deployment,
+    runtime: ConsumerRuntime,
     bus: Arc<dyn Bus>,
     nudges: BTreeMap<Consumer, Nudge>,
 ) -> Result<(), BoxError> {
     let mut hints = bus.subscribe_hints();
-    let soft = deployment.lifecycle.soft_token();
-    let mut at = deployment
+    let soft = runtime.lifecycle.soft_token();
+    let mut at = runtime
         .store
         .read(async |tx| events::head(tx).await)
         .await?;
     // What was committed between a consumer's first pass and this moment has woken nobody.
     nudges.values().for_each(Nudge::nudge);
     loop {
-        match read_on(&deployment, at).await {
+        match read_on(&runtime.store, at).await {
             Ok((seq, woken)) => {
                 at = seq;
                 for nudge in woken.iter().filter_map(|consumer| nudges.get(consumer)) {
@@ -156,16 +189,15 @@ async fn wake_consumers(
         tokio::select! {
             hint = hints.next_hint() => if hint.is_none() { break },
             () = soft.cancelled() => break,
-            () = deployment.clock.sleep(deployment.monitoring.poll) => {}
+            () = runtime.clock.sleep(runtime.poll) => {}
         }
     }
     Ok(())
 }
 
-async fn read_on(deployment: &Deployment, mut at: i64) -> Result<(i64, Vec<Consumer>), StoreError> {
+async fn read_on(store: &Tenant, mut at: i64) -> Result<(i64, Vec<Consumer>), StoreError> {
     let mut woken = Vec::new();
-    deployment
-        .store
+    store
         .read(async |tx| {
             loop {
                 let batch = events::after(tx, at).await?;

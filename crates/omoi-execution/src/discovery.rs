@@ -12,16 +12,16 @@ use omoi_domain::event::{DiscoveryDone, Event};
 use omoi_domain::id::HumanRef;
 use omoi_domain::plain_title::plain_title;
 use omoi_domain::task::TicketPhase;
+use omoi_domain::work_limits::WorkLimits;
 use omoi_protocol::worker::{DiscoveryAck, ProposedCheck, ReportDiscovery};
 use omoi_store::attempts::Attempt;
 use omoi_store::checks::{self, Check};
 use omoi_store::discoveries::{self, Discovery};
 use omoi_store::projects::{self, NumberCounter, take_numbers};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, Tx, specs};
+use omoi_store::{Json, StoreError, Tenant, Tx, specs};
 
 use crate::command::stays_inside;
-use crate::deployment::Deployment;
 use crate::intake::{IntakeError, lock_attempt};
 use crate::integration::task_branch;
 use crate::tasks::of_attempt;
@@ -41,14 +41,14 @@ const CHECK_TIMEOUT_S: i64 = 300;
 /// [`IntakeError::Refused`] for an unknown type or phase or a check that cannot be one;
 /// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
 pub async fn report_discovery(
-    deployment: &Deployment,
+    store: &Tenant,
+    limits: &WorkLimits,
     attempt: &Attempt,
     mut body: ReportDiscovery,
 ) -> Result<DiscoveryAck, IntakeError> {
     body.title = plain_title(&body.title);
     check_report(&body)?;
-    deployment
-        .store
+    store
         .write(CrashPoint::DiscoveryRecorded, async |tx| {
             let now = lock_attempt(tx, attempt.id).await?;
             let Some(source) = of_attempt(tx, &now).await? else {
@@ -63,7 +63,7 @@ pub async fn report_discovery(
             }
             // Two agents that report at once count one after the other.
             projects::hold(tx, source.project_id).await?;
-            let refused = over_cap(tx, deployment, &source).await?;
+            let refused = over_cap(tx, limits, &source).await?;
             let task = match refused {
                 None => Some(spawn_task(tx, &source, &body).await?),
                 Some(_) => None,
@@ -152,10 +152,10 @@ async fn discovery_ack(tx: &mut Tx, discovery: Discovery) -> Result<DiscoveryAck
 /// The cap a further discovery of `source` would break.
 async fn over_cap(
     tx: &mut Tx,
-    deployment: &Deployment,
+    limits: &WorkLimits,
     source: &Task,
 ) -> Result<Option<String>, StoreError> {
-    let limits = deployment.limits_of(&specs::get(tx, source.spec_id).await?);
+    let limits = specs::get(tx, source.spec_id).await?.work_limits(*limits);
     let all = discoveries::of_spec(tx, source.spec_id).await?;
     let became_tasks = || all.iter().filter(|found| found.task_id.is_some());
     let of_task = became_tasks().filter(|found| found.source_task_id == source.id);

@@ -4,7 +4,8 @@
 //! fault of any task: nothing is counted against one, and work goes on when there is space again. A task
 //! that is interrupted time and again waits for a person.
 
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use omoi_domain::attempt::{AttemptStopReason, AttemptSubject};
@@ -13,19 +14,22 @@ use omoi_domain::disk_stop::{DiskStopStep, disk_stop_step};
 use omoi_domain::lifecycle::task::wait_for_person;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
-use omoi_sandbox::{LowDisk, low_disk};
+use omoi_runtime::clock::Clocked;
+use omoi_runtime::lifecycle::LifecycleHandle;
+use omoi_sandbox::{LowDisk, SandboxLimits, low_disk};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts};
 
-use crate::deployment::Deployment;
+use crate::deployment::{DeploymentParts, FromParts};
 use crate::{outage, tasks as task_moves};
 
 /// Time between two looks at a disk without room.
 pub(crate) const LOOK: Duration = Duration::from_secs(1);
-/// What this process saw of the disk below its data folder.
-#[derive(Debug, Default)]
+
+/// What this process saw of the disk below its data folder. Clones share it.
+#[derive(Clone, Debug, Default)]
 pub struct DataDisk {
-    low_since: Mutex<Option<Timestamp>>,
+    low_since: Arc<Mutex<Option<Timestamp>>>,
 }
 
 /// A disk that has had no room for a while.
@@ -37,13 +41,39 @@ pub struct DiskShortage {
     pub low: LowDisk,
 }
 
-impl Deployment {
+/// Tells whether work may begin on the disk below the data folder.
+#[derive(Clone)]
+pub struct DiskRoom {
+    /// What was seen before.
+    pub disk: DataDisk,
+    /// The data folder.
+    pub folder: PathBuf,
+    /// How much must be free; none in a process that runs no work.
+    pub limits: Option<SandboxLimits>,
+    /// Time.
+    pub clock: Clocked,
+    /// Says when the process is to stop.
+    pub lifecycle: LifecycleHandle,
+}
+
+impl FromParts for DiskRoom {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            disk: parts.disk.clone(),
+            folder: parts.data.root_folder().to_path_buf(),
+            limits: parts.sandbox.is_some().then_some(parts.sandbox_limits),
+            clock: parts.clock.clone(),
+            lifecycle: parts.lifecycle.clone(),
+        }
+    }
+}
+
+impl DiskRoom {
     /// Looks at the disk below the data folder: none when work may begin, or when this process runs
     /// none.
     pub fn disk_shortage(&self) -> Option<DiskShortage> {
-        let runs_work = self.sandbox.is_some();
-        let low = runs_work.then(|| low_disk(self.data.root_folder(), &self.sandbox_limits));
-        let low = low.flatten();
+        let limits = self.limits.as_ref();
+        let low = limits.and_then(|limits| low_disk(&self.folder, limits));
         let mut low_since = self
             .disk
             .low_since

@@ -19,6 +19,7 @@ use omoi_domain::retry::ErrorClass;
 use omoi_domain::slots::SlotLimit;
 use omoi_domain::task::{TaskStatus, TaskType};
 use omoi_domain::time::Timestamp;
+use omoi_domain::work_limits::WorkLimits;
 use omoi_git::mirror::{Mirror, UpdateRefError};
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
@@ -28,13 +29,22 @@ use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::WorkspaceAccess;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{StoreError, Tx, attempts, merges, slots};
+use omoi_store::{StoreError, Tenant, Tx, attempts, merges, slots};
 
-use crate::attempt::{AttemptJob, CreatedAttempt, WorkPlan, launch_attempt, lose_attempt};
+use crate::attempt::{
+    AttemptIssuer, AttemptJob, AttemptStarter, CreatedAttempt, WorkPlan, launch_attempt,
+    lose_attempt,
+};
 use crate::consume::EventConsumer;
-use crate::deployment::Deployment;
+use crate::deployment::{DeploymentParts, FromParts};
+use crate::failure_policy::FailurePolicy;
 use crate::integration;
+use crate::options::QueueOptions;
+use crate::repository_folders::RepositoryFolders;
+use crate::running_attempts::RunningAttempts;
 use crate::sandbox_toolchain::SandboxToolchain;
+use crate::spec_files::SpecRenderer;
+use crate::spec_selection::SpecSelection;
 use crate::start_failure::{class_of, class_of_start};
 use crate::tasks::fail_attempted;
 
@@ -42,17 +52,38 @@ use batch_claim::{BatchClaim, ClaimedTask, PlannedStart, claim_planned, is_of_da
 
 /// The dispatcher of one process.
 pub struct Dispatcher {
-    deployment: Deployment,
+    store: Tenant,
+    folders: RepositoryFolders,
+    selection: SpecSelection,
+    renderer: SpecRenderer,
+    issuer: AttemptIssuer,
+    starter: AttemptStarter,
+    running: RunningAttempts,
+    failures: FailurePolicy,
+    queue: QueueOptions,
+    limits: WorkLimits,
+}
+
+impl FromParts for Dispatcher {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            folders: RepositoryFolders::from_parts(parts),
+            selection: SpecSelection::from_parts(parts),
+            renderer: SpecRenderer::from_parts(parts),
+            issuer: AttemptIssuer::from_parts(parts),
+            starter: AttemptStarter::from_parts(parts),
+            running: parts.running.clone(),
+            failures: FailurePolicy::from_parts(parts),
+            queue: parts.queue,
+            limits: parts.limits,
+        }
+    }
 }
 
 impl Dispatcher {
-    /// A dispatcher on `deployment`.
-    pub fn new(deployment: Deployment) -> Self {
-        Self { deployment }
-    }
-
     async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
-        let mut candidates = VecDeque::from(ranking::ranked_candidates(&self.deployment).await?);
+        let mut candidates = VecDeque::from(ranking::ranked_candidates(self).await?);
         loop {
             let batch = self.next_batch(&mut candidates, now, entities).await?;
             if batch.is_empty() {
@@ -71,7 +102,7 @@ impl Dispatcher {
                 return Ok(Next::Now);
             }
         }
-        let store = &self.deployment.store;
+        let store = &self.store;
         let next_due = store.read(async |tx| tasks::next_due(tx).await).await?;
         Ok(next_due.map_or(Next::Idle, Next::At))
     }
@@ -84,8 +115,8 @@ impl Dispatcher {
         now: Timestamp,
         entities: &mut Entities,
     ) -> Result<Vec<PlannedStart>, BoxError> {
-        let limits = self.deployment.queue.slots;
-        let store = &self.deployment.store;
+        let limits = self.queue.slots;
+        let store = &self.store;
         let mut slots = store.read(async |tx| slots::in_use(tx).await).await?;
         let mut batch = Vec::new();
         while batch.len() < tasks::CLAIMED_MAX
@@ -122,16 +153,15 @@ impl Dispatcher {
     }
 
     async fn plan(&self, task: Task) -> Result<Option<PlannedStart>, BoxError> {
-        let deployment = &self.deployment;
-        let store = &deployment.store;
+        let store = &self.store;
         let spec = store
             .read(async |tx| specs::get(tx, task.spec_id).await)
             .await?;
-        if !deployment.works_on(&spec) {
+        if !self.selection.works_on(&spec) {
             return Ok(None);
         }
-        let mirror = deployment.project_mirror(spec.project_id).await?;
-        let head = integration::ensure_for(deployment, &mirror, &spec).await?;
+        let mirror = self.folders.project_mirror(spec.project_id).await?;
+        let head = integration::ensure_for(&self.renderer, &mirror, &spec).await?;
         let plan = self.work_plan(&mirror, &task, &spec, &head).await?;
         Ok(Some(PlannedStart { task, spec, plan }))
     }
@@ -140,13 +170,12 @@ impl Dispatcher {
     async fn could_not_start(&self, id: TaskId, error: &BoxError) -> Result<(), StoreError> {
         let (class, why) = (class_of(error.as_ref()), error_chain(error.as_ref()));
         warn!(task.id = %id, error = %why, "Could not start task `{id}`");
-        let deployment = &self.deployment;
-        let store = &deployment.store;
+        let store = &self.store;
         let spec = store
             .read(async |tx| Ok::<_, StoreError>(tasks::get(tx, id).await?.spec_id))
             .await?;
-        let class = class_of_start(deployment, spec, class).await;
-        let count = async |tx: &mut Tx| count_failed_start(tx, deployment, id, class, why).await;
+        let class = class_of_start(&self.store, &self.folders, spec, class).await;
+        let count = async |tx: &mut Tx| count_failed_start(tx, self, id, class, why).await;
         store.write(CrashPoint::TaskMoved, count).await
     }
 
@@ -161,7 +190,6 @@ impl Dispatcher {
     }
 
     async fn launch(&self, claimed: ClaimedTask) -> Result<(), BoxError> {
-        let deployment = &self.deployment;
         let ClaimedTask {
             planned,
             created,
@@ -169,12 +197,13 @@ impl Dispatcher {
         } = claimed;
         let PlannedStart { task, spec, plan } = planned;
         info!(task.id = %task.id, "Claimed task TSK-{:03}", task.number);
-        let brief = brief::of_task(deployment, &task, &spec, &created).await?;
+        let brief = brief::of_task(self, &task, &spec, &created).await?;
         let work = WorkPlan {
             snapshot: snapshot(&created)?,
             ..plan
         };
         launch_attempt(
+            &self.starter,
             held,
             AttemptJob {
                 attempt: created.attempt,
@@ -211,7 +240,7 @@ impl Dispatcher {
             }
         };
         if let (TaskType::ResolveConflict, Some(id)) = (task.task_type, task.resolves_merge_id) {
-            let store = &self.deployment.store;
+            let store = &self.store;
             let resolved = store.read(async |tx| merges::get(tx, id).await).await?;
             let theirs = ObjectId::parse(&resolved.incoming_sha)?;
             // A later round stands on a resolution that was committed already.
@@ -269,9 +298,8 @@ impl Dispatcher {
 
     /// Claims all of `batch` that still can start, or none when others took the slots meanwhile.
     async fn claim(&self, batch: &[PlannedStart]) -> Result<BatchClaim, StoreError> {
-        let deployment = &self.deployment;
-        let claim = async |tx: &mut Tx| claim_planned(tx, deployment, batch).await;
-        match deployment.store.write(CrashPoint::TaskClaimed, claim).await {
+        let claim = async |tx: &mut Tx| claim_planned(tx, self, batch).await;
+        match self.store.write(CrashPoint::TaskClaimed, claim).await {
             Ok(claimed) => Ok(BatchClaim {
                 claimed,
                 lost_slots: false,
@@ -287,15 +315,17 @@ impl Dispatcher {
 
 async fn count_failed_start(
     tx: &mut Tx,
-    deployment: &Deployment,
+    dispatcher: &Dispatcher,
     id: TaskId,
     class: ErrorClass,
     why: String,
 ) -> Result<(), StoreError> {
     let mut task = tasks::get(tx, id).await?;
     match (task.status, task.attempt_id) {
-        (TaskStatus::Pending, _) => fail_attempted(tx, deployment, &mut task, class, &why).await,
-        (TaskStatus::Claiming, Some(attempt)) if !deployment.running.contains(attempt) => {
+        (TaskStatus::Pending, _) => {
+            fail_attempted(tx, &dispatcher.failures, &mut task, class, &why).await
+        }
+        (TaskStatus::Claiming, Some(attempt)) if !dispatcher.running.contains(attempt) => {
             let mut attempt = attempts::get(tx, attempt).await?;
             let loss = AttemptLoss {
                 state: AttemptState::Failed,
@@ -304,7 +334,7 @@ async fn count_failed_start(
                 message: why,
                 counts: true,
             };
-            lose_attempt(tx, deployment, &mut attempt, loss).await
+            lose_attempt(tx, &dispatcher.failures, &mut attempt, loss).await
         }
         _ => Ok(()),
     }

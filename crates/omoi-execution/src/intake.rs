@@ -24,14 +24,18 @@ use omoi_git::refname::BadRefName;
 use omoi_protocol::worker::{
     AckMessages, CommitTurn, EventsAck, GitBundle, HeartbeatAck, InboxMessage, ReportEvents,
 };
+use omoi_runtime::clock::Clocked;
 use omoi_store::attempts::{self, AgentEvent, Attempt, Turn};
-use omoi_store::{Json, StoreError, Tx, messages, sandboxes, tasks};
+use omoi_store::{Json, StoreError, Tenant, Tx, messages, sandboxes, tasks};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::attempt::token_hash;
-use crate::deployment::Deployment;
+use crate::deployment::{DeploymentParts, FromParts};
+use crate::failure_policy::FailurePolicy;
 use crate::integration::wip_ref;
+use crate::repository_folders::RepositoryFolders;
+use crate::running_attempts::RunningAttempts;
 
 pub use complete::complete_attempt;
 
@@ -39,6 +43,30 @@ pub use complete::complete_attempt;
 const POLL: Duration = Duration::from_millis(250);
 /// Longest long poll.
 const WAIT_MAX: Duration = Duration::from_secs(25);
+
+/// Applies what workers tell of their attempts.
+#[derive(Clone)]
+pub struct AttemptIntake {
+    /// Rows.
+    pub store: Tenant,
+    /// Where the mirrors are that commits are imported into.
+    pub folders: RepositoryFolders,
+    /// Attempts of this process.
+    pub running: RunningAttempts,
+    /// What a failed attempt means for its work.
+    pub failures: FailurePolicy,
+}
+
+impl FromParts for AttemptIntake {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            folders: RepositoryFolders::from_parts(parts),
+            running: parts.running.clone(),
+            failures: FailurePolicy::from_parts(parts),
+        }
+    }
+}
 
 /// Why a report was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -79,12 +107,8 @@ pub enum IntakeError {
 ///
 /// # Errors
 /// [`IntakeError::Unauthorized`].
-pub async fn authenticate_worker(
-    deployment: &Deployment,
-    token: &str,
-) -> Result<Attempt, IntakeError> {
-    deployment
-        .store
+pub async fn authenticate_worker(store: &Tenant, token: &str) -> Result<Attempt, IntakeError> {
+    store
         .read(async |tx| {
             let found = attempts::by_token(tx, &token_hash(token)).await?;
             found.ok_or(IntakeError::Unauthorized)
@@ -97,7 +121,7 @@ pub async fn authenticate_worker(
 /// # Errors
 /// [`IntakeError::Superseded`] when the attempt is over.
 pub async fn expect_live(
-    deployment: &Deployment,
+    store: &Tenant,
     attempt: &Attempt,
     report: &str,
 ) -> Result<(), IntakeError> {
@@ -116,10 +140,7 @@ pub async fn expect_live(
         };
         attempts::append_event(tx, attempt, row, None).await
     };
-    deployment
-        .store
-        .write(CrashPoint::EventsStored, keep)
-        .await?;
+    store.write(CrashPoint::EventsStored, keep).await?;
     Err(IntakeError::Superseded)
 }
 
@@ -151,9 +172,8 @@ pub(crate) async fn lock_attempt(tx: &mut Tx, id: AttemptId) -> Result<Attempt, 
 ///
 /// # Errors
 /// [`IntakeError::Superseded`].
-pub async fn report_started(deployment: &Deployment, id: AttemptId) -> Result<(), IntakeError> {
-    deployment
-        .store
+pub async fn report_started(store: &Tenant, id: AttemptId) -> Result<(), IntakeError> {
+    store
         .write(CrashPoint::AttemptStarted, async |tx| {
             let mut attempt = current_attempt(tx, id).await?;
             if attempt.state == AttemptState::Running {
@@ -175,15 +195,12 @@ pub async fn report_started(deployment: &Deployment, id: AttemptId) -> Result<()
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn report_heartbeat(
-    deployment: &Deployment,
-    id: AttemptId,
-) -> Result<HeartbeatAck, IntakeError> {
+pub async fn report_heartbeat(store: &Tenant, id: AttemptId) -> Result<HeartbeatAck, IntakeError> {
     let touch = async |tx: &mut Tx| -> Result<(), IntakeError> {
         current_attempt(tx, id).await?;
         Ok(attempts::touch(tx, id, false).await?)
     };
-    let touched = deployment.store.write(CrashPoint::HeartbeatStored, touch);
+    let touched = store.write(CrashPoint::HeartbeatStored, touch);
     let commands = match touched.await {
         Ok(()) => Vec::new(),
         Err(IntakeError::Superseded) => vec!["abort".to_owned()],
@@ -201,7 +218,7 @@ pub async fn report_heartbeat(
 /// [`IntakeError::Refused`] for an event outside its limits; [`IntakeError::Superseded`] when the
 /// attempt is over, after they were stored.
 pub async fn report_events(
-    deployment: &Deployment,
+    store: &Tenant,
     attempt: &Attempt,
     report: ReportEvents,
 ) -> Result<EventsAck, IntakeError> {
@@ -216,7 +233,7 @@ pub async fn report_events(
         check_event(event.event_type, &event.event_data)?;
     }
     let keep = async |tx: &mut Tx| append_events(tx, attempt, report).await;
-    let kept = deployment.store.write(CrashPoint::EventsStored, keep);
+    let kept = store.write(CrashPoint::EventsStored, keep);
     match kept.await? {
         (stored, true) => Ok(EventsAck { stored }),
         (_, false) => Err(IntakeError::Superseded),
@@ -292,13 +309,13 @@ fn one_line(text: &str) -> String {
 /// # Errors
 /// [`IntakeError::Superseded`]; [`IntakeError::Import`] when the snapshot is refused.
 pub async fn commit_turn(
-    deployment: &Deployment,
+    intake: &AttemptIntake,
     attempt: &Attempt,
     body: CommitTurn,
 ) -> Result<(), IntakeError> {
     let mut wip_sha = None;
     if let Some(bundle) = &body.snapshot {
-        let mirror = deployment.project_mirror(attempt.project_id).await?;
+        let mirror = intake.folders.project_mirror(attempt.project_id).await?;
         let taken = import_commit(&mirror, attempt, bundle).await?;
         let sha = &taken.commit;
         let name = wip_ref(attempt.id)?;
@@ -311,7 +328,7 @@ pub async fn commit_turn(
         wip_sha = Some(sha.as_str().to_owned());
         taken.forget(&mirror).await?;
     }
-    deployment
+    intake
         .store
         .write(CrashPoint::TurnCommitted, async |tx| {
             let mut now = current_attempt(tx, attempt.id).await?;
@@ -399,24 +416,24 @@ async fn import_commit(
 /// # Errors
 /// When the database cannot be read.
 pub async fn read_messages(
-    deployment: &Deployment,
+    store: &Tenant,
+    clock: &Clocked,
     attempt: &Attempt,
     wait: Duration,
 ) -> Result<Vec<InboxMessage>, IntakeError> {
     let AttemptSubject::Task { task_id } = attempt.subject else {
-        deployment.clock.sleep(wait.min(WAIT_MAX)).await;
+        clock.sleep(wait.min(WAIT_MAX)).await;
         return Ok(Vec::new());
     };
-    let until = deployment.clock.now() + wait.min(WAIT_MAX);
+    let until = clock.now() + wait.min(WAIT_MAX);
     loop {
-        let open = deployment
-            .store
+        let open = store
             .read(async |tx| messages::open(tx, task_id).await)
             .await?;
-        if !open.is_empty() || deployment.clock.now() >= until {
+        if !open.is_empty() || clock.now() >= until {
             return Ok(open.into_iter().map(inbox_message).collect());
         }
-        deployment.clock.sleep(POLL).await;
+        clock.sleep(POLL).await;
     }
 }
 
@@ -434,12 +451,11 @@ fn inbox_message(message: messages::Message) -> InboxMessage {
 /// # Errors
 /// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
 pub async fn ack_messages(
-    deployment: &Deployment,
+    store: &Tenant,
     attempt: &Attempt,
     body: AckMessages,
 ) -> Result<(), IntakeError> {
-    deployment
-        .store
+    store
         .write(CrashPoint::MessagesMoved, async |tx| {
             // What a superseded agent read is still to be told to its successor.
             lock_attempt(tx, attempt.id).await?;

@@ -14,8 +14,7 @@ use omoi_store::StoreError;
 use omoi_store::phases::PhaseRun;
 use omoi_store::specs::Spec;
 
-use crate::deployment::Deployment;
-use crate::spec_files::{SpecFiles, SpecFilesError, rendered_files};
+use crate::spec_files::{SpecFiles, SpecFilesError, SpecRenderer, rendered_files};
 
 /// The integration branch could not be read or made.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +137,7 @@ pub async fn ensure_branch(
 /// # Errors
 /// When the database or git refuses.
 pub async fn ensure_for(
-    deployment: &Deployment,
+    renderer: &SpecRenderer,
     mirror: &Mirror,
     spec: &Spec,
 ) -> Result<ObjectId, IntegrationError> {
@@ -146,7 +145,7 @@ pub async fn ensure_for(
         return Ok(head);
     }
     let files = if spec.options.0.spec_files {
-        rendered_files(deployment, spec).await?
+        rendered_files(renderer, spec).await?
     } else {
         SpecFiles::new()
     };

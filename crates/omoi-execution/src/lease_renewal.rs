@@ -8,10 +8,12 @@ use tracing::{info, warn};
 
 use omoi_domain::crash::CrashPoint;
 use omoi_runtime::BoxError;
-use omoi_runtime::lifecycle::SpawnKind;
-use omoi_store::{StoreError, attempts};
+use omoi_runtime::clock::Clocked;
+use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
+use omoi_store::{StoreError, Tenant, attempts};
 
-use crate::deployment::Deployment;
+use crate::deployment::{DeploymentParts, FromParts};
+use crate::running_attempts::RunningAttempts;
 
 /// How long an attempt lives without its owner's renewal.
 pub(crate) const LEASE_TIME: Duration = Duration::from_secs(15);
@@ -20,23 +22,50 @@ const PERIOD: Duration = Duration::from_secs(3);
 /// How often a stopping process looks for attempts that came up in between.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Keeps what this process works on.
+#[derive(Clone)]
+pub struct LeaseRenewal {
+    /// Rows.
+    pub store: Tenant,
+    /// Names this process in what it begins.
+    pub owner: String,
+    /// Attempts of this process.
+    pub running: RunningAttempts,
+    /// Time.
+    pub clock: Clocked,
+    /// Says when the process is to stop.
+    pub lifecycle: LifecycleHandle,
+}
+
+impl FromParts for LeaseRenewal {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            owner: parts.owner.clone(),
+            running: parts.running.clone(),
+            clock: parts.clock.clone(),
+            lifecycle: parts.lifecycle.clone(),
+        }
+    }
+}
+
 /// Starts both. Unlike reconcilers they need no lease of their own: each process keeps what it holds.
-pub fn start_lease_renewal(deployment: &Deployment) {
-    let (leases, stop) = (deployment.clone(), deployment.clone());
-    let lifecycle = &deployment.lifecycle;
+pub fn start_lease_renewal(renewal: &LeaseRenewal) {
+    let (leases, stop) = (renewal.clone(), renewal.clone());
+    let lifecycle = &renewal.lifecycle;
     lifecycle.spawn("lease keeper", SpawnKind::Critical, keep_renewing(leases));
     lifecycle.spawn("agents' stop", SpawnKind::Critical, stop_agents(stop));
 }
 
-async fn keep_renewing(deployment: Deployment) -> Result<(), BoxError> {
+async fn keep_renewing(renewal: LeaseRenewal) -> Result<(), BoxError> {
     loop {
-        if let Err(error) = renew_leases(&deployment).await {
+        if let Err(error) = renew_leases(&renewal).await {
             warn!(error = %error, "Could not renew the leases");
         }
         // Cancel-safe: a token, a notification and a timer.
         tokio::select! {
-            () = deployment.clock.sleep(PERIOD) => {}
-            () = deployment.clone().work_ended() => return Ok(()),
+            () = renewal.clock.sleep(PERIOD) => {}
+            () = renewal.running.work_ended(&renewal.lifecycle) => return Ok(()),
         }
     }
 }
@@ -46,17 +75,17 @@ async fn keep_renewing(deployment: Deployment) -> Result<(), BoxError> {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn renew_leases(deployment: &Deployment) -> Result<(), StoreError> {
-    let held = deployment.running.attempt_ids();
+pub async fn renew_leases(renewal: &LeaseRenewal) -> Result<(), StoreError> {
+    let held = renewal.running.attempt_ids();
     if held.is_empty() {
         return Ok(());
     }
-    deployment
+    renewal
         .store
         .write(CrashPoint::LeaseMoved, async |tx| {
             let until = tx.now() + LEASE_TIME;
             for id in held {
-                attempts::renew(tx, &deployment.owner, id, until).await?;
+                attempts::renew(tx, &renewal.owner, id, until).await?;
             }
             Ok(())
         })
@@ -64,19 +93,19 @@ pub async fn renew_leases(deployment: &Deployment) -> Result<(), StoreError> {
 }
 
 /// Asks every agent to save and stop when the process is to stop.
-async fn stop_agents(deployment: Deployment) -> Result<(), BoxError> {
-    deployment.lifecycle.soft_token().cancelled().await;
+async fn stop_agents(renewal: LeaseRenewal) -> Result<(), BoxError> {
+    renewal.lifecycle.soft_token().cancelled().await;
     let mut asked = BTreeSet::new();
     loop {
-        for id in deployment.running.attempt_ids() {
-            if !asked.contains(&id) && deployment.running.interrupt_worker(id) {
+        for id in renewal.running.attempt_ids() {
+            if !asked.contains(&id) && renewal.running.interrupt_worker(id) {
                 info!(attempt.id = %id, "Asking attempt `{id}` to save and stop");
                 asked.insert(id);
             }
         }
         tokio::select! {
-            () = deployment.clock.sleep(LOOK) => {}
-            () = deployment.running.wait_drained() => return Ok(()),
+            () = renewal.clock.sleep(LOOK) => {}
+            () = renewal.running.wait_drained() => return Ok(()),
         }
     }
 }

@@ -12,6 +12,7 @@ use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::principal::{CallPurpose, Principal};
+use omoi_domain::work_limits::WorkLimits;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{
     CallMeter, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError, ReservedCall,
@@ -21,13 +22,13 @@ use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
 use omoi_store::open_calls::{self, OpenCall};
-use omoi_store::{StoreError, Tx, phases, specs, tasks};
+use omoi_store::{StoreError, Tenant, Tx, phases, specs, tasks};
 use tracing::warn;
 
 use self::held_calls::HeldCall;
 pub use self::held_calls::HeldCalls;
 pub(crate) use self::settle::settle_left_call;
-use crate::deployment::Deployment;
+use crate::deployment::{DeploymentParts, FromParts};
 
 /// A budget, and what went from it.
 struct CallBudget {
@@ -100,15 +101,39 @@ fn to_signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
+/// Grants model calls against the budgets, and keeps what they did cost. Clones share the calls under way.
+#[derive(Clone)]
+pub struct CallLedger {
+    /// Rows.
+    pub store: Tenant,
+    /// Names this process in what it begins.
+    pub owner: String,
+    /// Model calls that this process will record.
+    pub calls: HeldCalls,
+    /// What work may cost where its spec says nothing.
+    pub limits: WorkLimits,
+}
+
+impl FromParts for CallLedger {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            owner: parts.owner.clone(),
+            calls: parts.calls.clone(),
+            limits: parts.limits,
+        }
+    }
+}
+
 /// A call the ledger granted.
 struct LedgerCall {
-    deployment: Deployment,
+    store: Tenant,
     row: OpenCall,
     _held: HeldCall,
 }
 
 /// One ledger for all that a process asks.
-impl CallMeter for Deployment {
+impl CallMeter for CallLedger {
     fn reserve_call<'a>(
         &'a self,
         caller: &'a ModelCaller,
@@ -132,7 +157,7 @@ impl CallMeter for Deployment {
         failed: &'a FailedTry,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            if let Err(error) = call_failure::tell_call_failure(self, caller, failed).await {
+            if let Err(error) = call_failure::tell_call_failure(&self.store, caller, failed).await {
                 let spec = caller.principal.spec;
                 warn!(spec.id = %spec, error = %error_chain(&error), "Could not tell of a failed model call");
             }
@@ -143,7 +168,7 @@ impl CallMeter for Deployment {
 impl ReservedCall for LedgerCall {
     fn record_usage<'a>(&'a self, usage: &'a CallUsage) -> BoxFuture<'a, Result<(), RecordError>> {
         Box::pin(async move {
-            let written = record(&self.deployment, &self.row, usage).await;
+            let written = record(&self.store, &self.row, usage).await;
             written.map_err(|error| match error.is_retryable() {
                 true => RecordError::Unavailable(Box::new(error)),
                 false => RecordError::Refused(Box::new(error)),
@@ -154,16 +179,16 @@ impl ReservedCall for LedgerCall {
 
 /// Counts the call as open if every budget has room for it; else says why not.
 async fn grant_call(
-    deployment: &Deployment,
+    ledger: &CallLedger,
     caller: &ModelCaller,
     projection: &CostProjection,
 ) -> Result<Result<LedgerCall, String>, StoreError> {
     let principal = caller.principal;
-    deployment
+    ledger
         .store
         .write(CrashPoint::CallOpened, async |tx| {
             open_calls::lock_budgets(tx, principal.spec).await?;
-            let budgets = call_budgets(tx, deployment, principal).await?;
+            let budgets = call_budgets(tx, &ledger.limits, principal).await?;
             let next = projection.cost;
             if let Some(reason) = budgets
                 .iter()
@@ -185,14 +210,14 @@ async fn grant_call(
                 input_tokens: to_signed(projection.tokens.read_tokens()),
                 output_tokens: to_signed(projection.tokens.output),
                 cost_nanousd: next,
-                owner: deployment.owner.clone(),
+                owner: ledger.owner.clone(),
                 opened_at: tx.now(),
             };
             open_calls::insert(tx, &row).await?;
             // Held before it can be seen, so that it is never taken for left behind.
-            let held = deployment.calls.hold_call(row.id);
+            let held = ledger.calls.hold_call(row.id);
             Ok(Ok(LedgerCall {
-                deployment: deployment.clone(),
+                store: ledger.store.clone(),
                 row,
                 _held: held,
             }))
@@ -203,11 +228,11 @@ async fn grant_call(
 /// The budgets that a call is paid from: the spec's, and that of what it is for.
 async fn call_budgets(
     tx: &mut Tx,
-    deployment: &Deployment,
+    limits: &WorkLimits,
     principal: Principal,
 ) -> Result<[CallBudget; 2], StoreError> {
     let spec = principal.spec;
-    let limits = deployment.limits_of(&specs::get(tx, spec).await?);
+    let limits = specs::get(tx, spec).await?.work_limits(*limits);
     let whole = CallBudget {
         what: "spec",
         spent: costs::of_spec(tx, spec).await?.cost_nanousd,
@@ -244,13 +269,8 @@ async fn call_budgets(
 
 /// Puts the real cost in the place of the projected one. Recorded twice, as after a commit whose answer
 /// was lost, it is recorded once.
-async fn record(
-    deployment: &Deployment,
-    call: &OpenCall,
-    usage: &CallUsage,
-) -> Result<(), StoreError> {
-    deployment
-        .store
+async fn record(store: &Tenant, call: &OpenCall, usage: &CallUsage) -> Result<(), StoreError> {
+    store
         .write(CrashPoint::CostRecorded, async |tx| {
             if !open_calls::close(tx, call.id).await? {
                 let entry = costs::get(tx, call.id).await?;

@@ -9,28 +9,28 @@ use omoi_domain::outage::{
 use omoi_domain::retry::{ErrorClass, PhaseFailure};
 use omoi_domain::time::Timestamp;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::{StoreError, Tx, events, specs};
+use omoi_store::{StoreError, Tenant, Tx, events, specs};
 
-use crate::deployment::Deployment;
+use crate::failure_policy::FailurePolicy;
 
 /// What follows on `last`, an attempt that the provider failed with `class`.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn step_of(
-    deployment: &Deployment,
+    store: &Tenant,
+    failures: &FailurePolicy,
     last: &Attempt,
     class: ErrorClass,
 ) -> Result<OutageStep, StoreError> {
-    deployment
-        .store
+    store
         .read(async |tx| {
             let failed = FailedWork {
                 spec_id: last.spec_id,
                 subject: last.subject,
                 class,
             };
-            next_outage_step(tx, deployment, failed).await
+            next_outage_step(tx, failures, failed).await
         })
         .await
 }
@@ -49,7 +49,7 @@ pub(crate) struct FailedWork {
 /// As [`step_of`], inside a transaction.
 pub(crate) async fn next_outage_step(
     tx: &mut Tx,
-    deployment: &Deployment,
+    failures: &FailurePolicy,
     failed: FailedWork,
 ) -> Result<OutageStep, StoreError> {
     let (spec, subject) = (failed.spec_id, failed.subject);
@@ -60,7 +60,7 @@ pub(crate) async fn next_outage_step(
         answered_at: attempts::answered_at(tx, spec, subject).await?,
         resumed_at: resumed_at(tx, spec, subject).await?,
     };
-    let wait = deployment.outage_wait;
+    let wait = failures.outage_wait;
     Ok(outage_step(failed.class, record, tx.now(), wait))
 }
 

@@ -11,14 +11,15 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, SpecId};
 use omoi_domain::lifecycle::tries::EarlierRun;
 use omoi_runtime::BoxError;
-use omoi_runtime::lifecycle::SpawnKind;
+use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::Spec;
-use omoi_store::{StoreError, Tx};
+use omoi_store::{StoreError, Tenant, Tx};
 
-use crate::attempt::{NewAttempt, insert_attempt};
-use crate::deployment::{Deployment, HeldAttempt};
+use crate::attempt::{AttemptIssuer, NewAttempt, insert_attempt};
+use crate::deployment::{DeploymentParts, FromParts};
+use crate::running_attempts::{HeldAttempt, RunningAttempts};
 
 /// What the platform is to do.
 #[derive(Clone, Copy, Debug)]
@@ -38,12 +39,37 @@ pub enum RunEnding<'a> {
     Failed(&'a str),
 }
 
+/// Begins runs of the platform itself.
+#[derive(Clone)]
+pub struct PlatformRunner {
+    /// Rows.
+    pub store: Tenant,
+    /// Gives each run its attempt.
+    pub issuer: AttemptIssuer,
+    /// Attempts of this process.
+    pub running: RunningAttempts,
+    /// Starts the work of a run.
+    pub lifecycle: LifecycleHandle,
+}
+
+impl FromParts for PlatformRunner {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            issuer: AttemptIssuer::from_parts(parts),
+            running: parts.running.clone(),
+            lifecycle: parts.lifecycle.clone(),
+        }
+    }
+}
+
 /// A run that has begun. Its attempt counts as lost once this is dropped: see [`PlatformRun::spawn`].
 #[must_use = "a run that is dropped is lost"]
 pub struct PlatformRun {
     /// The attempt, as it began.
     pub attempt: Attempt,
-    deployment: Deployment,
+    store: Tenant,
+    lifecycle: LifecycleHandle,
     held: HeldAttempt,
 }
 
@@ -72,7 +98,7 @@ pub async fn earlier_runs(
 /// [`StoreError::Exists`] when the subject has a live attempt.
 pub async fn begin_run(
     tx: &mut Tx,
-    deployment: &Deployment,
+    platform: &PlatformRunner,
     spec: &Spec,
     work: PlatformWork,
 ) -> Result<PlatformRun, StoreError> {
@@ -93,13 +119,14 @@ pub async fn begin_run(
         fence: attempts::count_of_subject(tx, spec.id, subject).await? + 1,
         base_sha,
     };
-    let mut attempt = insert_attempt(tx, deployment, new).await?.attempt;
+    let mut attempt = insert_attempt(tx, &platform.issuer, new).await?.attempt;
     attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
     // Before the commit: an attempt that nobody holds is taken for one of a process that died.
-    let held = deployment.hold_attempt(attempt.id);
+    let held = platform.running.hold_attempt(attempt.id);
     Ok(PlatformRun {
         attempt,
-        deployment: deployment.clone(),
+        store: platform.store.clone(),
+        lifecycle: platform.lifecycle.clone(),
         held,
     })
 }
@@ -113,10 +140,10 @@ impl PlatformRun {
     {
         let Self {
             attempt,
-            deployment,
+            store,
+            lifecycle,
             held,
         } = self;
-        let lifecycle = deployment.lifecycle.clone();
         let title = name.clone();
         lifecycle.spawn(name, SpawnKind::Work, async move {
             let _held = held;
@@ -126,7 +153,7 @@ impl PlatformRun {
                     spec.id = %attempt.spec_id, attempt.id = %attempt.id, error = %why,
                     "Could not finish the {title}"
                 );
-                give_up(&deployment, attempt.id, &why).await?;
+                give_up(&store, attempt.id, &why).await?;
             }
             Ok(())
         });
@@ -163,8 +190,7 @@ pub async fn end_run(
 }
 
 /// Ends a run that could not do its work, in a transaction of its own.
-async fn give_up(deployment: &Deployment, attempt: AttemptId, why: &str) -> Result<(), StoreError> {
-    let store = &deployment.store;
+async fn give_up(store: &Tenant, attempt: AttemptId, why: &str) -> Result<(), StoreError> {
     store
         .write(CrashPoint::AttemptEnded, async |tx| {
             end_run(tx, attempt, RunEnding::Failed(why)).await?;

@@ -17,14 +17,19 @@ use omoi_domain::time::Timestamp;
 use omoi_git::mirror::base_stores;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
+use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_runtime::reconcile::{Entities, Next};
+use omoi_sandbox::Provider;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::{StoreError, Tx, open_calls, sandboxes, specs, tasks};
+use omoi_store::{StoreError, Tenant, Tx, open_calls, sandboxes, specs, tasks};
 
 use crate::attempt::{end_sandbox, lose_attempt};
 use crate::consume::EventConsumer;
-use crate::deployment::Deployment;
-use crate::metering::settle_left_call;
+use crate::deployment::{DeploymentParts, FromParts};
+use crate::failure_policy::FailurePolicy;
+use crate::metering::{CallLedger, settle_left_call};
+use crate::repository_folders::{DataDir, RepositoryFolders};
+use crate::running_attempts::RunningAttempts;
 
 /// How often rows are looked at.
 const PERIOD: Duration = Duration::from_secs(3);
@@ -36,18 +41,38 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// The reaper of one process.
 pub struct Reaper {
-    deployment: Deployment,
+    store: Tenant,
+    folders: RepositoryFolders,
+    running: RunningAttempts,
+    lifecycle: LifecycleHandle,
+    owner: String,
+    timeouts: WorkerTimeouts,
+    failures: FailurePolicy,
+    ledger: CallLedger,
+}
+
+impl FromParts for Reaper {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            folders: RepositoryFolders::from_parts(parts),
+            running: parts.running.clone(),
+            lifecycle: parts.lifecycle.clone(),
+            owner: parts.owner.clone(),
+            timeouts: WorkerTimeouts {
+                start: parts.monitoring.start_timeout,
+                heartbeat: parts.monitoring.heartbeat_timeout,
+                stuck: STUCK_TIME,
+            },
+            failures: FailurePolicy::from_parts(parts),
+            ledger: CallLedger::from_parts(parts),
+        }
+    }
 }
 
 impl Reaper {
-    /// A reaper on `deployment`.
-    pub fn new(deployment: Deployment) -> Self {
-        Self { deployment }
-    }
-
     async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let live = self
-            .deployment
             .store
             .read(async |tx| attempts::all_live(tx).await)
             .await?;
@@ -56,7 +81,6 @@ impl Reaper {
             entities.give_turn(now, entity, self.reap(attempt)).await;
         }
         let open = self
-            .deployment
             .store
             .read(async |tx| sandboxes::all_live(tx).await)
             .await?;
@@ -66,13 +90,12 @@ impl Reaper {
             entities.give_turn(now, entity, turn).await;
         }
         let calls = self
-            .deployment
             .store
             .read(async |tx| open_calls::all(tx).await)
             .await?;
         for call in calls {
             let entity = format!("model call {}", call.id);
-            let turn = async { Ok(settle_left_call(&self.deployment, &call).await?) };
+            let turn = async { Ok(settle_left_call(&self.ledger, &call).await?) };
             entities.give_turn(now, entity, turn).await;
         }
         entities
@@ -83,7 +106,7 @@ impl Reaper {
 
     /// Removes the histories that were set apart for specs that have ended.
     async fn remove_base_stores(&self) -> Result<(), BoxError> {
-        let data = &self.deployment.data;
+        let data = &self.folders.data;
         let mut kept = Vec::new();
         for project in data.mirrored_projects()? {
             if !base_stores(&data.mirror_path(project))?.is_empty() {
@@ -94,16 +117,15 @@ impl Reaper {
             return Ok(());
         }
         let open = self
-            .deployment
             .store
             .read(async |tx| specs::open_bases(tx).await)
             .await?;
         let mut mirrors = Vec::new();
         for project in kept {
-            mirrors.push((project, self.deployment.project_mirror(project).await?));
+            mirrors.push((project, self.folders.project_mirror(project).await?));
         }
         // The packs of a large history take the disk a while to forget.
-        let lifecycle = &self.deployment.lifecycle;
+        let lifecycle = &self.lifecycle;
         let removed = lifecycle.run_blocking("remove base stores", move || {
             mirrors.iter().try_for_each(|(project, mirror)| {
                 let needed = |base: &ObjectId| open.contains(&(*project, base.as_str().to_owned()));
@@ -115,27 +137,25 @@ impl Reaper {
 
     /// Ends the sandbox of an attempt that is over and that nobody follows any more.
     async fn end_sandbox(&self, attempt: AttemptId) -> Result<(), StoreError> {
-        let deployment = &self.deployment;
         let end = async |tx: &mut Tx| {
             let attempt = attempts::get(tx, attempt).await?;
-            let is_followed = deployment.running.contains(attempt.id);
+            let is_followed = self.running.contains(attempt.id);
             let over_since = attempt.ended_at.filter(|_| !attempt.state.is_live());
             if is_followed && over_since.is_some_and(|at| tx.now().since(at) >= GRACE) {
                 // It was asked, or has told its end, and does not go.
-                deployment.running.kill_sandbox(attempt.id);
+                self.running.kill_sandbox(attempt.id);
             }
             if attempt.state.is_live() || is_followed {
                 return Ok(());
             }
             end_sandbox(tx, &attempt).await
         };
-        deployment.store.write(CrashPoint::SandboxEnded, end).await
+        self.store.write(CrashPoint::SandboxEnded, end).await
     }
 
     /// Ends one attempt if it is over in truth.
     async fn reap(&self, seen: Attempt) -> Result<(), BoxError> {
-        let deployment = &self.deployment;
-        let is_followed = deployment.running.contains(seen.id);
+        let is_followed = self.running.contains(seen.id);
         let reap = async |tx: &mut Tx| -> Result<_, StoreError> {
             let mut attempt = attempts::get(tx, seen.id).await?;
             if !attempt.state.is_live() {
@@ -148,36 +168,24 @@ impl Reaper {
                 last_heartbeat_at: attempt.last_heartbeat_at,
                 last_work_at: attempt.last_work_at,
                 lease_expires_at: attempt.lease_expires_at,
-                is_own: attempt.owner == deployment.owner,
+                is_own: attempt.owner == self.owner,
                 is_followed,
                 is_cancelled: is_cancelled(tx, &attempt).await?,
             };
-            let loss = reap_attempt(liveness, self.worker_timeouts(), tx.now());
+            let loss = reap_attempt(liveness, self.timeouts, tx.now());
             if let Some(loss) = &loss {
-                lose_attempt(tx, deployment, &mut attempt, loss.clone()).await?;
+                lose_attempt(tx, &self.failures, &mut attempt, loss.clone()).await?;
             }
             Ok(loss)
         };
-        let loss = deployment
-            .store
-            .write(CrashPoint::AttemptEnded, reap)
-            .await?;
+        let loss = self.store.write(CrashPoint::AttemptEnded, reap).await?;
         let Some(loss) = loss else { return Ok(()) };
         warn!(attempt.id = %seen.id, reason = %loss.stop_reason, "Ended attempt `{}`", seen.id);
         let is_asked = loss.state == AttemptState::Interrupted;
-        if !(is_asked && deployment.running.interrupt_worker(seen.id)) {
-            deployment.running.kill_sandbox(seen.id);
+        if !(is_asked && self.running.interrupt_worker(seen.id)) {
+            self.running.kill_sandbox(seen.id);
         }
         Ok(())
-    }
-
-    fn worker_timeouts(&self) -> WorkerTimeouts {
-        let monitoring = self.deployment.monitoring;
-        WorkerTimeouts {
-            start: monitoring.start_timeout,
-            heartbeat: monitoring.heartbeat_timeout,
-            stuck: STUCK_TIME,
-        }
     }
 }
 
@@ -186,15 +194,12 @@ impl Reaper {
 ///
 /// # Errors
 /// When a sandbox cannot be ended or a workspace cannot be removed.
-pub fn clear_away(deployment: &Deployment) -> Result<(), BoxError> {
-    let Some(provider) = &deployment.sandbox else {
-        return Ok(());
-    };
+pub fn clear_away(provider: &dyn Provider, data: &DataDir) -> Result<(), BoxError> {
     for name in provider.list_orphans()? {
         warn!(sandbox = %name, "Destroying orphan `{name}`");
         provider.destroy_sandbox(&name)?;
     }
-    for entry in std::fs::read_dir(deployment.data.work_folder())? {
+    for entry in std::fs::read_dir(data.work_folder())? {
         provider.remove_workspace(&entry?.path())?;
     }
     Ok(())

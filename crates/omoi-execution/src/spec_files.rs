@@ -6,17 +6,35 @@
 use std::collections::BTreeMap;
 
 use omoi_runtime::BoxError;
-use omoi_store::StoreError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
+use omoi_store::{StoreError, Tenant};
 
-use crate::deployment::Deployment;
+use crate::deployment::{DeploymentParts, FromParts};
 
 /// Files by path from the root of the repository.
 pub type SpecFiles = BTreeMap<String, String>;
 
 /// Renders the accepted outputs among `runs`; equal outputs give equal files.
 pub type RenderSpecFiles = fn(spec: &Spec, runs: &[PhaseRun]) -> Result<SpecFiles, BoxError>;
+
+/// Renders what is stored of a spec.
+#[derive(Clone)]
+pub struct SpecRenderer {
+    /// Rows.
+    pub store: Tenant,
+    /// Renders accepted outputs.
+    pub render: RenderSpecFiles,
+}
+
+impl FromParts for SpecRenderer {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            render: parts.render_spec_files,
+        }
+    }
+}
 
 /// The files of a spec could not be rendered.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +52,12 @@ pub enum SpecFilesError {
 /// # Errors
 /// When the database cannot be read or an id cannot name a file.
 pub async fn rendered_files(
-    deployment: &Deployment,
+    renderer: &SpecRenderer,
     spec: &Spec,
 ) -> Result<SpecFiles, SpecFilesError> {
-    let runs = deployment
+    let runs = renderer
         .store
         .read(async |tx| phases::of_spec(tx, spec.id).await)
         .await?;
-    (deployment.render_spec_files)(spec, &runs).map_err(SpecFilesError::Render)
+    (renderer.render)(spec, &runs).map_err(SpecFilesError::Render)
 }

@@ -9,33 +9,34 @@ use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
 use omoi_git::refname::BadRefName;
 use omoi_sandbox::{GuardRefusal, LaunchError};
-use omoi_store::{StoreError, specs};
+use omoi_store::{StoreError, Tenant, specs};
 
-use crate::deployment::Deployment;
+use crate::repository_folders::RepositoryFolders;
 use crate::sandbox_toolchain::UnreadableToolbox;
 
 /// The class of what kept work on a spec from starting, where the error says `class`. Git says in
 /// words alone that a commit is not there, so the mirror is asked for the one that every start needs.
 pub(crate) async fn class_of_start(
-    deployment: &Deployment,
+    store: &Tenant,
+    folders: &RepositoryFolders,
     spec: SpecId,
     class: ErrorClass,
 ) -> ErrorClass {
     if class != ErrorClass::ProvisionFailed {
         return class;
     }
-    match has_base(deployment, spec).await {
+    match has_base(store, folders, spec).await {
         Some(false) => ErrorClass::RepoMissing,
         Some(true) | None => class,
     }
 }
 
 /// Whether the mirror holds the spec's base commit; none when it cannot be asked.
-async fn has_base(deployment: &Deployment, spec: SpecId) -> Option<bool> {
-    let spec = deployment.store.read(async |tx| specs::get(tx, spec).await);
+async fn has_base(store: &Tenant, folders: &RepositoryFolders, spec: SpecId) -> Option<bool> {
+    let spec = store.read(async |tx| specs::get(tx, spec).await);
     let spec = spec.await.ok()?;
     let base = ObjectId::parse(&spec.base_sha).ok()?;
-    let mirror = deployment.project_mirror(spec.project_id).await.ok()?;
+    let mirror = folders.project_mirror(spec.project_id).await.ok()?;
     mirror.has_commit(&base).await.ok()
 }
 

@@ -15,7 +15,6 @@ use omoi_domain::id::AttemptId;
 use omoi_domain::lifecycle::spec::{BaseRun, BaseSuiteFacts, BaseSuiteStep, base_suite_step};
 use omoi_domain::phase::Phase;
 use omoi_domain::suite::report::read_suite_report;
-use omoi_execution::Deployment;
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, CheckoutCommand};
 use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
@@ -26,8 +25,9 @@ use omoi_runtime::reconcile::Next;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::{self, Spec};
-use omoi_store::{Json, StoreError, Tx};
+use omoi_store::{Json, StoreError, Tenant, Tx};
 
+use crate::base_runner::BaseRunner;
 use crate::planner::end_planning;
 
 /// What is stored of a spec's suite.
@@ -76,14 +76,14 @@ impl SuiteRows {
 /// # Errors
 /// When the database refuses.
 pub(crate) async fn hold_for_suite(
-    deployment: &Deployment,
+    runner: &BaseRunner,
     spec: &Spec,
     phase: Phase,
 ) -> Result<Option<Next>, BoxError> {
     if spec.suite_command().is_none() {
         return Ok(None);
     }
-    let rows = deployment
+    let rows = runner
         .store
         .read(async |tx| SuiteRows::read(tx, spec).await);
     let Some(rows) = rows.await? else {
@@ -92,14 +92,14 @@ pub(crate) async fn hold_for_suite(
     match base_suite_step(rows.facts(spec)) {
         BaseSuiteStep::GoOn => return Ok(None),
         BaseSuiteStep::Await => {}
-        BaseSuiteStep::Run => start(deployment, spec, rows.suite).await?,
+        BaseSuiteStep::Run => start(runner, spec, rows.suite).await?,
         BaseSuiteStep::Block { block, reason } => {
             let fault = SuiteFault {
                 phase,
                 block,
                 reason,
             };
-            stop_planning(deployment, spec, fault).await?;
+            stop_planning(&runner.store, spec, fault).await?;
         }
     }
     Ok(Some(Next::Idle))
@@ -113,52 +113,44 @@ struct SuiteFault {
 }
 
 /// Has the spec wait until a person changes something.
-async fn stop_planning(
-    deployment: &Deployment,
-    spec: &Spec,
-    fault: SuiteFault,
-) -> Result<(), StoreError> {
+async fn stop_planning(store: &Tenant, spec: &Spec, fault: SuiteFault) -> Result<(), StoreError> {
     info!(spec.id = %spec.id, "The suite of SPEC-{} does not pass on its base", spec.number);
     let mut spec = spec.clone();
-    let stopped = deployment.store.write(CrashPoint::SpecMoved, async |tx| {
+    let stopped = store.write(CrashPoint::SpecMoved, async |tx| {
         end_planning(tx, &spec, Some(fault.phase)).await?;
         specs::block(tx, &mut spec, fault.block, fault.reason).await
     });
     stopped.await
 }
 
-async fn start(deployment: &Deployment, spec: &Spec, suite: Check) -> Result<(), StoreError> {
-    let begun = deployment
-        .store
-        .write(CrashPoint::AttemptCreated, async |tx| {
-            let work = PlatformWork {
-                subject: AttemptSubject::BaseSuite,
-                round: 0,
-            };
-            begin_run(tx, deployment, spec, work).await
-        });
+async fn start(runner: &BaseRunner, spec: &Spec, suite: Check) -> Result<(), StoreError> {
+    let begun = runner.store.write(CrashPoint::AttemptCreated, async |tx| {
+        let work = PlatformWork {
+            subject: AttemptSubject::BaseSuite,
+            round: 0,
+        };
+        begin_run(tx, &runner.platform, spec, work).await
+    });
     let run = begun.await?;
     let name = format!("suite of SPEC-{} on its base", spec.number);
-    let (deployment, spec, attempt) = (deployment.clone(), spec.clone(), run.attempt.id);
+    let (runner, spec, attempt) = (runner.clone(), spec.clone(), run.attempt.id);
     run.spawn(name, async move {
-        run_suite(&deployment, &spec, &suite, attempt).await
+        run_suite(&runner, &spec, &suite, attempt).await
     });
     Ok(())
 }
 
 async fn run_suite(
-    deployment: &Deployment,
+    runner: &BaseRunner,
     spec: &Spec,
     suite: &Check,
     attempt: AttemptId,
 ) -> Result<(), BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
     let toolbox = SandboxToolchain::of_spec(spec)?;
-    let mirror = deployment.project_mirror(spec.project_id).await?;
+    let mirror = runner.folders.project_mirror(spec.project_id).await?;
     let tree = mirror.tree_of(&base).await?;
-    let now = deployment
-        .store
-        .read(async |tx| Ok::<_, StoreError>(tx.now()));
+    let now = runner.store.read(async |tx| Ok::<_, StoreError>(tx.now()));
     let started_at = now.await?;
     let command = CheckoutCommand {
         spec,
@@ -168,7 +160,7 @@ async fn run_suite(
         timeout: Duration::from_secs(u64::try_from(suite.timeout_s).unwrap_or(0)),
         toolbox: &toolbox,
     };
-    let ran = command::run_in_checkout(deployment, command).await?;
+    let ran = command::run_in_checkout(&runner.checkouts, command).await?;
     let run = CheckRun {
         spec: spec.id,
         check: suite.id,
@@ -178,19 +170,17 @@ async fn run_suite(
         commit: &base,
         tree: tree.as_str(),
     };
-    let kept = deployment
-        .store
-        .write(CrashPoint::AttemptEnded, async |tx| {
-            if !end_run(tx, attempt, RunEnding::Done).await? {
-                return Ok(());
-            }
-            let receipt = Receipt {
-                tests: Json(Some(read_suite_report(&ran.output))),
-                started_at,
-                ..receipt_of(tx, run, ran)
-            };
-            checks::store_receipt(tx, spec.project_id, suite, &receipt).await?;
-            Ok::<_, StoreError>(())
-        });
+    let kept = runner.store.write(CrashPoint::AttemptEnded, async |tx| {
+        if !end_run(tx, attempt, RunEnding::Done).await? {
+            return Ok(());
+        }
+        let receipt = Receipt {
+            tests: Json(Some(read_suite_report(&ran.output))),
+            started_at,
+            ..receipt_of(tx, run, ran)
+        };
+        checks::store_receipt(tx, spec.project_id, suite, &receipt).await?;
+        Ok::<_, StoreError>(())
+    });
     Ok(kept.await?)
 }

@@ -9,7 +9,6 @@ use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::phase::Phase;
-use omoi_execution::Deployment;
 use omoi_execution::intake::IntakeError;
 use omoi_git::object::ObjectId;
 use omoi_plan::items::{
@@ -21,8 +20,9 @@ use omoi_protocol::worker::{DoneAck, ItemAck, SubmitItem};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, NewItem, PhaseRun};
 use omoi_store::specs::{self, Spec};
-use omoi_store::{StoreError, Tx};
+use omoi_store::{StoreError, Tenant, Tx};
 
+use crate::plan_gate::PlanGate;
 use crate::tree;
 
 /// Bytes one item may have.
@@ -35,7 +35,7 @@ const ITEM_BYTES_MAX: usize = 100 << 10;
 /// [`IntakeError::Refused`] with what was expected, for the model to mend;
 /// [`IntakeError::Superseded`] when the attempt is over, also when it ends at this very moment.
 pub async fn submit_item(
-    deployment: &Deployment,
+    gate: &PlanGate,
     attempt: &Attempt,
     body: SubmitItem,
 ) -> Result<ItemAck, IntakeError> {
@@ -45,33 +45,31 @@ pub async fn submit_item(
         let refusal = format!("the item has {bytes} bytes, at most {ITEM_BYTES_MAX}");
         return Err(IntakeError::Refused(refusal));
     }
-    let spec = deployment
+    let spec = gate
         .store
         .read(async |tx| specs::get(tx, attempt.spec_id).await);
     let spec = spec.await?;
     let base = ObjectId::parse(&spec.base_sha)?;
-    let repo = tree::tracked(deployment, spec.project_id, &base).await?;
+    let repo = tree::tracked(&gate.folders, spec.project_id, &base).await?;
     let item = ItemSubmission {
         phase,
         section: &body.section,
         key: &body.key,
         value: &body.value,
     };
-    let accepted = validated(item, &repo, deployment.limits_of(&spec).check_timeout);
+    let accepted = validated(item, &repo, spec.work_limits(gate.limits).check_timeout);
     let accepted = accepted.map_err(IntakeError::Refused)?;
     let withdraws = accepted.item.withdraws(phase);
-    let stored = deployment
-        .store
-        .write(CrashPoint::ItemAccepted, async |tx| {
-            if !attempts::hold(tx, attempt.id).await? {
-                return Err(IntakeError::Superseded);
-            }
-            if withdraws {
-                stands(&journal(tx, spec.id, phase).await?, &accepted.item)?;
-            }
-            let run = phases::ensure(tx, spec.id, phase).await?;
-            Ok(put(tx, &spec, &run, &accepted.item).await?)
-        });
+    let stored = gate.store.write(CrashPoint::ItemAccepted, async |tx| {
+        if !attempts::hold(tx, attempt.id).await? {
+            return Err(IntakeError::Superseded);
+        }
+        if withdraws {
+            stands(&journal(tx, spec.id, phase).await?, &accepted.item)?;
+        }
+        let run = phases::ensure(tx, spec.id, phase).await?;
+        Ok(put(tx, &spec, &run, &accepted.item).await?)
+    });
     let seq = stored.await?;
     let mut notes: Vec<String> = accepted.warnings.into_iter().map(|w| w.message).collect();
     if withdraws {
@@ -84,11 +82,9 @@ pub async fn submit_item(
 ///
 /// # Errors
 /// [`IntakeError::Refused`] naming what is missing.
-pub async fn done(deployment: &Deployment, attempt: &Attempt) -> Result<DoneAck, IntakeError> {
+pub async fn done(store: &Tenant, attempt: &Attempt) -> Result<DoneAck, IntakeError> {
     let phase = phase_of(attempt)?;
-    let items = deployment
-        .store
-        .read(async |tx| journal(tx, attempt.spec_id, phase).await);
+    let items = store.read(async |tx| journal(tx, attempt.spec_id, phase).await);
     let items = items.await?;
     match assemble_output(phase, &items) {
         Ok(_) => Ok(DoneAck {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize as _;
 
 use omoi_domain::phase::Phase;
-use omoi_execution::Deployment;
 use omoi_execution::integration::phase_output;
+use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_plan::evaluate::EvaluationFacts;
 use omoi_plan::items::OutputItem;
 use omoi_plan::outputs::TasksOutput;
@@ -17,6 +17,7 @@ use omoi_store::specs::Spec;
 
 use crate::gate::{JudgedOutput, assembled, check_phase_gate, guidance};
 use crate::items::journal;
+use crate::plan_gate::PlanGate;
 use crate::{proofs, tree};
 
 /// What an output is judged from.
@@ -29,29 +30,29 @@ pub(crate) struct PhaseMaterial {
 
 /// Judges what the items of `phase` make.
 pub(crate) async fn judge_phase(
-    deployment: &Deployment,
+    gate: &PlanGate,
     spec: &Spec,
     phase: Phase,
 ) -> Result<JudgedOutput, BoxError> {
-    let material = deployment.store.read(async |tx| {
+    let material = gate.store.read(async |tx| {
         Ok::<_, StoreError>(PhaseMaterial {
             items: journal(tx, spec.id, phase).await?,
             runs: phases::of_spec(tx, spec.id).await?,
         })
     });
-    judge_items(deployment, spec, phase, material.await?).await
+    judge_items(gate, spec, phase, material.await?).await
 }
 
 /// Judges what `material` makes.
 pub(crate) async fn judge_items(
-    deployment: &Deployment,
+    gate: &PlanGate,
     spec: &Spec,
     phase: Phase,
     material: PhaseMaterial,
 ) -> Result<JudgedOutput, BoxError> {
     let PhaseMaterial { items, runs } = material;
-    let mut facts = facts(deployment, spec, phase, &runs).await?;
-    let assembled = match assembled(phase, &items, deployment.limits_of(spec).check_timeout) {
+    let mut facts = facts(&gate.folders, spec, phase, &runs).await?;
+    let assembled = match assembled(phase, &items, spec.work_limits(gate.limits).check_timeout) {
         Ok(output) => output,
         Err(evaluation) => return Ok(JudgedOutput::incomplete(*evaluation)),
     };
@@ -64,13 +65,13 @@ pub(crate) async fn judge_items(
 }
 
 async fn facts(
-    deployment: &Deployment,
+    folders: &RepositoryFolders,
     spec: &Spec,
     phase: Phase,
     runs: &[PhaseRun],
 ) -> Result<EvaluationFacts, BoxError> {
     Ok(EvaluationFacts {
-        repo: tree::facts(deployment, spec).await?,
+        repo: tree::facts(folders, spec).await?,
         request: spec.original_request.clone(),
         instructions: guidance(phase),
         explore: phase_output(runs, Phase::Explore)?,

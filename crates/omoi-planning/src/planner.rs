@@ -13,29 +13,37 @@ use futures::future::BoxFuture;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::SpecId;
+use omoi_domain::model_kind::NO_MODEL;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
-use omoi_execution::Deployment;
 use omoi_execution::consume::EventConsumer;
-use omoi_execution::deployment::NO_MODEL;
+use omoi_execution::repository_folders::DataDir;
+use omoi_execution::spec_files::SpecRenderer;
+use omoi_execution::spec_selection::SpecSelection;
+use omoi_execution::{DeploymentParts, FromParts};
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, EntityTurn, Next};
 use omoi_runtime::telemetry::error_chain;
-use omoi_store::StoreError;
 use omoi_store::specs::{self, Spec};
+use omoi_store::{StoreError, Tenant};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
 use self::files::RenderedFiles;
 pub(crate) use self::phase_change::end_planning;
+use self::step::PhaseDriver;
 
 /// Steps of one spec that may fail in a row.
 const FAILURES_MAX: u32 = 3;
 
 /// The planner of one process.
 pub struct Planner {
-    deployment: Deployment,
+    store: Tenant,
+    selection: SpecSelection,
+    driver: PhaseDriver,
+    renderer: SpecRenderer,
+    data: DataDir,
     /// How often in a row the step of a spec failed.
     failures: BTreeMap<SpecId, u32>,
     /// Specs left alone, each told of once.
@@ -43,37 +51,46 @@ pub struct Planner {
     rendered: RenderedFiles,
 }
 
-impl Planner {
-    /// A planner on `deployment`.
-    pub fn new(deployment: Deployment) -> Self {
+impl FromParts for Planner {
+    fn from_parts(parts: &DeploymentParts) -> Self {
         Self {
-            deployment,
+            store: parts.store.clone(),
+            selection: SpecSelection::from_parts(parts),
+            driver: PhaseDriver::from_parts(parts),
+            renderer: SpecRenderer::from_parts(parts),
+            data: parts.data.clone(),
             failures: BTreeMap::new(),
             left_alone: BTreeSet::new(),
             rendered: RenderedFiles::default(),
         }
     }
+}
 
+impl Planner {
     async fn run_pass(
         &mut self,
         now: Timestamp,
         entities: &mut Entities,
     ) -> Result<Next, BoxError> {
-        let store = &self.deployment.store;
+        let store = &self.store;
         let executing = store.read(async |tx| specs::with_status(tx, SpecStatus::Executing).await);
         let executing = executing.await?;
         let ids: Vec<SpecId> = executing.iter().map(|spec| spec.id).collect();
         self.failures.retain(|id, _| ids.contains(id));
         let mut next = Next::Idle;
         for spec in executing {
-            if !self.deployment.works_on(&spec) {
+            if !self.selection.works_on(&spec) {
                 self.leave_alone(&spec);
                 continue;
             }
             let (id, entity) = (spec.id, spec.label());
-            let deployment = &self.deployment;
-            let step =
-                async { step::planner_step(deployment, adopted(deployment, spec).await?).await };
+            let step = async {
+                step::planner_step(
+                    &self.driver,
+                    adopted(&self.store, &self.selection, spec).await?,
+                )
+                .await
+            };
             match entities.give_turn(now, entity, step).await {
                 EntityTurn::Done(found) => {
                     self.failures.remove(&id);
@@ -83,17 +100,18 @@ impl Planner {
                 EntityTurn::Failed(error) => self.failed(id, &error).await,
             }
         }
-        self.rendered.refresh(&self.deployment, ids).await?;
+        let (renderer, data) = (&self.renderer, &self.data);
+        self.rendered.refresh(renderer, data, ids).await?;
         Ok(next)
     }
 
     /// A simulated model must not go on with what a real one began, nor the reverse, nor one script
     /// with what another began. What nobody asked this process for is no news.
     fn leave_alone(&mut self, spec: &Spec) {
-        if self.deployment.is_of_another_kind(spec) && self.left_alone.insert(spec.id) {
-            let (begun, now) = (&spec.model, &self.deployment.model_label);
+        if self.selection.is_of_another_kind(spec) && self.left_alone.insert(spec.id) {
+            let (begun, now) = (&spec.model, &self.selection.model_label);
             warn!(
-                spec.id = %spec.id, begun = ?spec.scenario, now = ?self.deployment.scenario,
+                spec.id = %spec.id, begun = ?spec.scenario, now = ?self.selection.scenario,
                 "Leaving SPEC-{} alone: it was begun with the model `{begun}`, and this process works with `{now}`",
                 spec.number
             );
@@ -111,7 +129,7 @@ impl Planner {
         if *failures < FAILURES_MAX {
             return;
         }
-        match step::give_up(&self.deployment, id, &why).await {
+        match step::give_up(&self.driver.writer, id, &why).await {
             Ok(()) => drop(self.failures.remove(&id)),
             Err(error) => {
                 warn!(spec.id = %id, error = %error_chain(&error), "Could not fail `{id}`");
@@ -121,13 +139,17 @@ impl Planner {
 }
 
 /// The spec, which gets the model of this process where the one that took the idea had none.
-async fn adopted(deployment: &Deployment, mut spec: Spec) -> Result<Spec, StoreError> {
-    if spec.model != NO_MODEL || deployment.model_label == NO_MODEL {
+async fn adopted(
+    store: &Tenant,
+    selection: &SpecSelection,
+    mut spec: Spec,
+) -> Result<Spec, StoreError> {
+    if spec.model != NO_MODEL || selection.model_label == NO_MODEL {
         return Ok(spec);
     }
-    spec.model.clone_from(&deployment.model_label);
-    spec.scenario.clone_from(&deployment.scenario);
-    let adopted = deployment.store.write(CrashPoint::SpecMoved, async |tx| {
+    spec.model.clone_from(&selection.model_label);
+    spec.scenario.clone_from(&selection.scenario);
+    let adopted = store.write(CrashPoint::SpecMoved, async |tx| {
         specs::save(tx, &mut spec).await
     });
     adopted.await?;

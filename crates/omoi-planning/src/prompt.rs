@@ -3,21 +3,21 @@
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use omoi_domain::phase::Phase;
-use omoi_execution::Deployment;
-use omoi_execution::attempt::{AttemptBrief, RESULT_BYTES};
+use omoi_execution::attempt::{AttemptBrief, BriefLimits};
 use omoi_execution::integration::phase_output;
 use omoi_plan::coverage::{PlannedOutputs, sync_verdict};
 use omoi_plan::evaluate::score_criteria;
 use omoi_plan::outputs::{DesignOutput, RequirementsOutput, SyncOpinion, TasksOutput};
 use omoi_plan::sections::{section_schema, submit_item_schema};
-use omoi_protocol::worker::{AgentTool, AttemptLimits};
+use omoi_protocol::worker::AgentTool;
 use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;
-use omoi_store::StoreError;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
+use omoi_store::{StoreError, Tenant};
 
 use crate::items::journal;
+use crate::plan_gate::PlanGate;
 
 /// Goes up whenever a prompt says something else; part of every input digest.
 pub(crate) const PROMPT_VERSION: u32 = 3;
@@ -40,18 +40,18 @@ pub const fn guidance(phase: Phase) -> &'static str {
 
 /// The orders of the `attempt`th attempt at a phase.
 pub(crate) async fn phase_brief(
-    deployment: &Deployment,
+    gate: &PlanGate,
     spec: &Spec,
     run: &PhaseRun,
     attempt: u32,
 ) -> Result<AttemptBrief, BoxError> {
     let phase = run.phase;
-    let limits = deployment.limits_of(spec).phase;
+    let limits = spec.work_limits(gate.limits).phase;
     let system = strict().render_str(SYSTEM, context! { workspace => inside::WORK })?;
     Ok(AttemptBrief {
         subject_ref: phase.as_str().to_owned(),
         system,
-        prompt: prompt(deployment, spec, run, attempt).await?,
+        prompt: prompt(&gate.store, spec, run, attempt).await?,
         tools: vec![
             AgentTool::Read,
             AgentTool::Glob,
@@ -60,12 +60,10 @@ pub(crate) async fn phase_brief(
             AgentTool::SubmitDone,
         ],
         item_schema: Some(submit_item_schema(phase)),
-        limits: AttemptLimits {
+        limits: BriefLimits {
             turns_max: limits.turns_max,
             wall_s: limits.timeout.as_secs(),
             command_s: 0,
-            result_bytes: RESULT_BYTES,
-            heartbeat_s: deployment.monitoring.heartbeat.as_secs().max(1),
         },
         commit: None,
     })
@@ -79,13 +77,13 @@ pub(crate) fn strict() -> Environment<'static> {
 }
 
 async fn prompt(
-    deployment: &Deployment,
+    store: &Tenant,
     spec: &Spec,
     run: &PhaseRun,
     attempt: u32,
 ) -> Result<String, BoxError> {
     let phase = run.phase;
-    let read = deployment.store.read(async |tx| {
+    let read = store.read(async |tx| {
         let runs = phases::of_spec(tx, spec.id).await?;
         Ok::<_, StoreError>((runs, journal(tx, spec.id, phase).await?))
     });

@@ -18,8 +18,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
 use omoi_domain::phase::Phase;
 use omoi_domain::time::Timestamp;
-use omoi_execution::Deployment;
-use omoi_execution::command::{self, CheckoutCommand, CommandError as RunError};
+use omoi_execution::command::{self, CheckoutCommand, CheckoutRunner, CommandError as RunError};
 use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::object::ObjectId;
@@ -31,8 +30,9 @@ use omoi_runtime::BoxError;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
-use omoi_store::{Json, StoreError};
+use omoi_store::{Json, StoreError, Tenant};
 
+use crate::base_runner::BaseRunner;
 use crate::items::journal;
 
 /// Proofs run at once.
@@ -76,25 +76,25 @@ pub(crate) fn known(
 /// # Errors
 /// When they failed to run [`SPAWNS_MAX`] times.
 pub(crate) async fn run_open(
-    deployment: &Deployment,
+    runner: &BaseRunner,
     spec: &Spec,
     run: &PhaseRun,
     since: Timestamp,
 ) -> Result<bool, BoxError> {
-    let read = deployment.store.read(async |tx| {
+    let read = runner.store.read(async |tx| {
         let items = journal(tx, spec.id, Phase::Tasks).await?;
         let subject = AttemptSubject::PlanProofs;
         Ok::<_, StoreError>((items, attempts::of_subject(tx, spec.id, subject).await?))
     });
     let (items, tried) = read.await?;
-    let longest = deployment.limits_of(spec).check_timeout;
+    let longest = spec.work_limits(runner.limits).check_timeout;
     let open = open_proofs(spec, &items, &kept(run)?, longest);
     match proof_step(&open, &tried, since) {
         ProofStep::GoOn => Ok(false),
         ProofStep::Await => Ok(true),
         ProofStep::GiveUp(why) => Err(format!("the proof checks could not be run: {why}").into()),
         ProofStep::Run => {
-            start(deployment, spec, run.attempts, open).await?;
+            start(runner, spec, run.attempts, open).await?;
             Ok(true)
         }
     }
@@ -145,29 +145,27 @@ fn proof_step(open: &OpenProofs, tried: &[Attempt], since: Timestamp) -> ProofSt
 }
 
 async fn start(
-    deployment: &Deployment,
+    runner: &BaseRunner,
     spec: &Spec,
     round: u32,
     open: OpenProofs,
 ) -> Result<(), StoreError> {
-    let begun = deployment
-        .store
-        .write(CrashPoint::AttemptCreated, async |tx| {
-            let subject = AttemptSubject::PlanProofs;
-            begin_run(tx, deployment, spec, PlatformWork { subject, round }).await
-        });
+    let begun = runner.store.write(CrashPoint::AttemptCreated, async |tx| {
+        let subject = AttemptSubject::PlanProofs;
+        begin_run(tx, &runner.platform, spec, PlatformWork { subject, round }).await
+    });
     let run = begun.await?;
     let name = format!("proofs of SPEC-{} on its base", spec.number);
-    let (deployment, spec, attempt) = (deployment.clone(), spec.clone(), run.attempt.id);
+    let (runner, spec, attempt) = (runner.clone(), spec.clone(), run.attempt.id);
     run.spawn(name, async move {
-        let exits = run_proofs(&deployment, &spec, &open).await?;
-        Ok(keep_exits(&deployment, &spec, attempt, exits).await?)
+        let exits = run_proofs(&runner.checkouts, &spec, &open).await?;
+        Ok(keep_exits(&runner.store, &spec, attempt, exits).await?)
     });
     Ok(())
 }
 
 async fn run_proofs(
-    deployment: &Deployment,
+    checkouts: &CheckoutRunner,
     spec: &Spec,
     open: &OpenProofs,
 ) -> Result<Kept, BoxError> {
@@ -182,7 +180,7 @@ async fn run_proofs(
             timeout: Duration::from_secs(check.timeout_s.unwrap_or(CHECK_TIMEOUT_S).into()),
             toolbox: &toolbox,
         };
-        let ran = command::run_in_checkout(deployment, command).await?;
+        let ran = command::run_in_checkout(checkouts, command).await?;
         Ok::<_, RunError>((digest.clone(), ran.exit_code))
     };
     let exits = stream::iter(open).map(one).buffer_unordered(AT_ONCE);
@@ -192,12 +190,11 @@ async fn run_proofs(
 /// Keeps how the proofs ended, and ends their attempt. One that is over already, as after a lost lease,
 /// writes nothing.
 async fn keep_exits(
-    deployment: &Deployment,
+    store: &Tenant,
     spec: &Spec,
     attempt: AttemptId,
     exits: Kept,
 ) -> Result<(), StoreError> {
-    let store = &deployment.store;
     let ended = store.write(CrashPoint::AttemptEnded, async |tx| {
         if !end_run(tx, attempt, RunEnding::Done).await? {
             return Ok(());

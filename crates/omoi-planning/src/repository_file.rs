@@ -4,12 +4,11 @@ use std::path::Path;
 
 use omoi_domain::config::Config;
 use omoi_domain::repository_settings::{REPOSITORY_FILE, RepositorySettings};
-use omoi_execution::Deployment;
 use omoi_git::mirror::{EntryKind, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
 use omoi_runtime::config::{FILE_BYTES_MAX, LoadError, read_repository_settings};
-use omoi_sandbox::{GuardRefusal, MountSource};
+use omoi_sandbox::{GuardRefusal, GuardedPlaces, MountSource};
 
 /// Why the file of a repository was refused.
 #[derive(Debug, thiserror::Error)]
@@ -106,13 +105,11 @@ async fn text_at(
 /// # Errors
 /// [`RepositoryFileError::Guarded`].
 pub(crate) fn expect_shown(
-    deployment: &Deployment,
+    guarded: &GuardedPlaces,
     settings: &RepositorySettings,
 ) -> Result<(), RepositoryFileError> {
     for path in &settings.read_only {
-        deployment
-            .guarded
-            .check_mount(path, MountSource::Repository)?;
+        guarded.check_mount(path, MountSource::Repository)?;
     }
     Ok(())
 }

@@ -5,22 +5,42 @@ use std::path::Path;
 use omoi_domain::config::Config;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::repository_settings::RepositorySettings;
-use omoi_execution::Deployment;
+use omoi_execution::repository_folders::RepositoryFolders;
+use omoi_execution::{DeploymentParts, FromParts};
 use omoi_git::mirror::{FetchRef, Mirror};
 use omoi_git::refname::RefName;
 use omoi_git::repo::{InspectError, RepoInfo, inspect_repository};
 use omoi_git::toolchain::HostEnvironment;
+use omoi_sandbox::GuardedPlaces;
 use omoi_store::Tenant;
 use omoi_store::projects::{self, Project};
 
 use crate::commands::CreateError;
 use crate::repository_file;
 
+/// What a process has to read repositories with.
+#[derive(Clone)]
+pub struct RepositoryAccess {
+    /// Git and the mirrors.
+    pub folders: RepositoryFolders,
+    /// Places that are shown to no sandbox.
+    pub guarded: GuardedPlaces,
+}
+
+impl FromParts for RepositoryAccess {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            folders: RepositoryFolders::from_parts(parts),
+            guarded: parts.guarded.clone(),
+        }
+    }
+}
+
 /// Reads repositories of this machine under the configuration of this process.
 #[derive(Clone, Copy)]
 pub struct RepositoryReader<'a> {
-    /// The platform.
-    pub deployment: &'a Deployment,
+    /// What this process has for it.
+    pub access: &'a RepositoryAccess,
     /// The machine, for surveys.
     pub host: &'a HostEnvironment,
     /// The configuration that the repository's own file is limited by.
@@ -42,7 +62,7 @@ pub(crate) struct OpenedRepository {
 impl RepositoryReader<'_> {
     /// Looks at the repository at `path`.
     pub(crate) async fn inspect_repository(&self, path: &str) -> Result<RepoInfo, InspectError> {
-        inspect_repository(&self.deployment.git, Path::new(path)).await
+        inspect_repository(&self.access.folders.git, Path::new(path)).await
     }
 
     /// Brings HEAD of a repository into its mirror and reads its own file there.
@@ -52,7 +72,7 @@ impl RepositoryReader<'_> {
         info: RepoInfo,
     ) -> Result<OpenedRepository, CreateError> {
         let project = ensure_project(tenant, &info).await?;
-        let mirror = self.deployment.project_mirror(project.id).await?;
+        let mirror = self.access.folders.project_mirror(project.id).await?;
         let fetch = FetchRef {
             commit: info.head.clone(),
             target: RefName::parse(&format!("refs/omoios/base/{}", info.head))?,
@@ -61,7 +81,7 @@ impl RepositoryReader<'_> {
         let home = self.host.home.as_deref();
         let settings =
             repository_file::read_repository_file(&mirror, &info.head, self.config, home).await?;
-        repository_file::expect_shown(self.deployment, &settings)?;
+        repository_file::expect_shown(&self.access.guarded, &settings)?;
         Ok(OpenedRepository {
             info,
             project,

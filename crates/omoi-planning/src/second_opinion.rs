@@ -11,9 +11,11 @@ use omoi_domain::opinion::PlanOpinion;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::{CallPurpose, Principal};
 use omoi_domain::time::Timestamp;
-use omoi_execution::Deployment;
+use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::integration::phase_output;
-use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
+use omoi_execution::metering::CallLedger;
+use omoi_execution::platform_run::{PlatformRunner, PlatformWork, RunEnding, begin_run, end_run};
+use omoi_execution::{DeploymentParts, FromParts};
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::meter::ModelCaller;
 use omoi_llm::scenario::NO_RULE;
@@ -29,7 +31,7 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
-use omoi_store::{Json, StoreError, Tx};
+use omoi_store::{Json, StoreError, Tenant, Tx};
 
 use crate::prompt::strict;
 
@@ -53,21 +55,48 @@ pub(crate) enum OpinionStanding {
     SendBack(String),
 }
 
+/// Asks for second opinions.
+#[derive(Clone)]
+pub(crate) struct OpinionAsker {
+    store: Tenant,
+    limits: WorkLimits,
+    platform: PlatformRunner,
+    /// What answers; none where there is no model.
+    llm: Option<LlmClient>,
+    /// What answers agents, for an opinion that nobody gave.
+    model_label: String,
+    /// Pays for the question.
+    ledger: CallLedger,
+}
+
+impl FromParts for OpinionAsker {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            limits: parts.limits,
+            platform: PlatformRunner::from_parts(parts),
+            llm: parts.llm.clone(),
+            model_label: parts.model_label.clone(),
+            ledger: CallLedger::from_parts(parts),
+        }
+    }
+}
+
 /// Where the second opinion on `tasks`, which passed the gate, stands; asks for it where nobody has.
 pub(crate) async fn standing(
-    deployment: &Deployment,
+    asker: &OpinionAsker,
     spec: &Spec,
     run: &PhaseRun,
     tasks: &TasksOutput,
 ) -> Result<OpinionStanding, BoxError> {
-    let read = deployment.store.read(async |tx| {
+    let read = asker.store.read(async |tx| {
         let known = opinions::find(tx, spec.id).await?;
         let subject = AttemptSubject::PlanOpinion;
         Ok::<_, StoreError>((known, attempts::of_subject(tx, spec.id, subject).await?))
     });
     let (known, tried) = read.await?;
     if let Some(known) = known.filter(|known| known.input_digest == run.input_digest) {
-        let has_attempts_left = run.attempts < deployment.limits_of(spec).phase.attempts_max;
+        let has_attempts_left = run.attempts < spec.work_limits(asker.limits).phase.attempts_max;
         let step = opinion_step(&known.opinion(), known.was_sent_back, has_attempts_left);
         return Ok(match step {
             OpinionStep::GoOn => OpinionStanding::GoOn,
@@ -75,21 +104,19 @@ pub(crate) async fn standing(
         });
     }
     let since = run.started_at.unwrap_or(spec.created_at);
-    match question_step(deployment.llm.as_ref(), &tried, since) {
+    match question_step(asker.llm.as_ref(), &tried, since) {
         QuestionStep::Await => Ok(OpinionStanding::Open),
         QuestionStep::Skip(why) => {
-            let asked = AskedOpinion::of(deployment, run);
-            let skipped = deployment
-                .store
-                .write(CrashPoint::AttemptEnded, async |tx| {
-                    keep(tx, spec, &asked, Err(why.to_owned())).await
-                });
+            let asked = AskedOpinion::of(asker, run);
+            let skipped = asker.store.write(CrashPoint::AttemptEnded, async |tx| {
+                keep(tx, spec, &asked, Err(why.to_owned())).await
+            });
             skipped.await?;
             Ok(OpinionStanding::GoOn)
         }
         QuestionStep::Ask(llm) => {
             let question = PlanQuestion {
-                deployment: deployment.clone(),
+                asker: asker.clone(),
                 spec: spec.clone(),
                 run: run.clone(),
                 tasks: tasks.clone(),
@@ -128,7 +155,7 @@ fn question_step<'a>(
 
 /// One question on its way.
 struct PlanQuestion {
-    deployment: Deployment,
+    asker: OpinionAsker,
     spec: Spec,
     run: PhaseRun,
     tasks: TasksOutput,
@@ -137,20 +164,15 @@ struct PlanQuestion {
 /// Begins the attempt that asks `question`.
 async fn start(question: PlanQuestion, llm: LlmClient) -> Result<(), StoreError> {
     let PlanQuestion {
-        deployment,
-        spec,
-        run,
-        ..
+        asker, spec, run, ..
     } = &question;
-    let begun = deployment
-        .store
-        .write(CrashPoint::AttemptCreated, async |tx| {
-            let work = PlatformWork {
-                subject: AttemptSubject::PlanOpinion,
-                round: run.attempts,
-            };
-            begin_run(tx, deployment, spec, work).await
-        });
+    let begun = asker.store.write(CrashPoint::AttemptCreated, async |tx| {
+        let work = PlatformWork {
+            subject: AttemptSubject::PlanOpinion,
+            round: run.attempts,
+        };
+        begin_run(tx, &asker.platform, spec, work).await
+    });
     let attempt = begun.await?;
     let (id, name) = (
         attempt.attempt.id,
@@ -171,14 +193,14 @@ struct AskedOpinion {
 }
 
 impl AskedOpinion {
-    fn of(deployment: &Deployment, run: &PhaseRun) -> Self {
-        let routes = deployment.llm.as_ref().map(|llm| &llm.routes);
+    fn of(asker: &OpinionAsker, run: &PhaseRun) -> Self {
+        let routes = asker.llm.as_ref().map(|llm| &llm.routes);
         let named = |name| routes.map(|routes| routes.route_named(name).model.clone());
         let judge = named(RouteName::Judge);
         Self {
             input_digest: run.input_digest.clone(),
             is_same_model: judge == named(RouteName::Agent),
-            model: judge.unwrap_or_else(|| deployment.model_label.clone()),
+            model: judge.unwrap_or_else(|| asker.model_label.clone()),
         }
     }
 }
@@ -210,12 +232,12 @@ fn reason(error: OpinionError) -> String {
 
 async fn ask(question: &PlanQuestion, llm: &LlmClient) -> Result<PlanOpinion, OpinionError> {
     let PlanQuestion {
-        deployment,
+        asker,
         spec,
         run,
         tasks,
     } = question;
-    let runs = deployment
+    let runs = asker
         .store
         .read(async |tx| phases::of_spec(tx, spec.id).await);
     let requirements = phase_output::<RequirementsOutput>(&runs.await?, Phase::Requirements)?;
@@ -241,7 +263,7 @@ async fn ask(question: &PlanQuestion, llm: &LlmClient) -> Result<PlanOpinion, Op
     };
     let caller = MeteredCaller {
         caller: &caller,
-        meter: deployment,
+        meter: &asker.ledger,
     };
     let opinion: PlanOpinion = ask_structured(llm, caller, &asked).await?;
     Ok(grounded_opinion(opinion, tasks))
@@ -293,18 +315,14 @@ async fn end(
     attempt: AttemptId,
     said: Result<PlanOpinion, String>,
 ) -> Result<(), StoreError> {
-    let PlanQuestion {
-        deployment, spec, ..
-    } = question;
-    let asked = AskedOpinion::of(deployment, &question.run);
-    let ended = deployment
-        .store
-        .write(CrashPoint::AttemptEnded, async |tx| {
-            if !end_run(tx, attempt, RunEnding::Done).await? {
-                return Ok(());
-            }
-            keep(tx, spec, &asked, said).await
-        });
+    let PlanQuestion { asker, spec, .. } = question;
+    let asked = AskedOpinion::of(asker, &question.run);
+    let ended = asker.store.write(CrashPoint::AttemptEnded, async |tx| {
+        if !end_run(tx, attempt, RunEnding::Done).await? {
+            return Ok(());
+        }
+        keep(tx, spec, &asked, said).await
+    });
     ended.await
 }
 

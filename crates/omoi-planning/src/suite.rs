@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use omoi_domain::check::CheckKind;
 use omoi_domain::suite::verdict::{BaseVerdict, judge_base};
-use omoi_execution::Deployment;
+use omoi_domain::work_limits::WorkLimits;
 use omoi_git::survey::{CommandHint, Survey};
 use omoi_store::checks::{self, Check};
 use omoi_store::specs::Spec;
@@ -27,7 +27,7 @@ pub(crate) fn chosen_suite(named: Option<&str>, survey: &Survey) -> Option<Strin
 /// Writes the spec's suite as its check.
 pub(crate) async fn insert_suite(
     tx: &mut Tx,
-    deployment: &Deployment,
+    limits: &WorkLimits,
     spec: &Spec,
 ) -> Result<(), StoreError> {
     let Some(command) = spec.suite_command() else {
@@ -42,7 +42,7 @@ pub(crate) async fn insert_suite(
         kind: CheckKind::Suite,
         command: command.to_owned(),
         files: Json(BTreeMap::new()),
-        timeout_s: i64::try_from(deployment.limits_of(spec).check_timeout.as_secs())
+        timeout_s: i64::try_from(spec.work_limits(*limits).check_timeout.as_secs())
             .unwrap_or(i64::MAX),
         base_exit: None,
     };
@@ -53,7 +53,7 @@ pub(crate) async fn insert_suite(
 /// where its last run would not let the work begin: what was missing may be there now.
 pub(crate) async fn set_up_again(
     tx: &mut Tx,
-    deployment: &Deployment,
+    limits: &WorkLimits,
     spec: &mut Spec,
     named: Option<&str>,
 ) -> Result<(), StoreError> {
@@ -67,7 +67,7 @@ pub(crate) async fn set_up_again(
         if let Some(check) = stands {
             checks::drop_suite(tx, check.id).await?;
         }
-        return insert_suite(tx, deployment, spec).await;
+        return insert_suite(tx, limits, spec).await;
     }
     let Some(check) = stands else { return Ok(()) };
     let base = checks::base_receipt(tx, check.id).await?;

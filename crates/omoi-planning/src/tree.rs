@@ -6,8 +6,8 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use omoi_domain::id::ProjectId;
-use omoi_execution::Deployment;
 use omoi_execution::intake::IntakeError;
+use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_git::object::ObjectId;
 use omoi_git::survey::{Survey, texts_of_commit};
 use omoi_plan::repository::{RepoPaths, RepositoryFacts};
@@ -32,14 +32,14 @@ static READ: ByCommit<RepositoryFacts> = Mutex::new(Vec::new());
 /// The tracked files at `commit`. Items come by the hundred and trees have many files: each tree
 /// is listed once.
 pub(crate) async fn tracked(
-    deployment: &Deployment,
+    folders: &RepositoryFolders,
     project: ProjectId,
     commit: &ObjectId,
 ) -> Result<Arc<RepoPaths>, IntakeError> {
     if let Some(found) = kept(&LISTED, commit) {
         return Ok(found);
     }
-    let entries = deployment
+    let entries = folders
         .project_mirror(project)
         .await?
         .list_tree(commit)
@@ -52,15 +52,15 @@ pub(crate) async fn tracked(
 
 /// All that the gates hold claims about the spec's repository against.
 pub(crate) async fn facts(
-    deployment: &Deployment,
+    folders: &RepositoryFolders,
     spec: &Spec,
 ) -> Result<Arc<RepositoryFacts>, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
     if let Some(found) = kept(&READ, &base) {
         return Ok(found);
     }
-    let paths = tracked(deployment, spec.project_id, &base).await?;
-    let mirror = deployment.project_mirror(spec.project_id).await?;
+    let paths = tracked(folders, spec.project_id, &base).await?;
+    let mirror = folders.project_mirror(spec.project_id).await?;
     let texts = texts_of_commit(&mirror, &base).await?;
     let facts = Arc::new(repository_facts((*paths).clone(), &texts, &survey(spec)?));
     keep(&READ, &base, &facts);
@@ -83,11 +83,11 @@ fn kept<T>(cache: &ByCommit<T>, commit: &ObjectId) -> Option<Arc<T>> {
 
 /// The tracked files at the spec's base commit.
 pub(crate) async fn of_spec(
-    deployment: &Deployment,
+    folders: &RepositoryFolders,
     spec: &Spec,
 ) -> Result<Arc<RepoPaths>, BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
-    Ok(tracked(deployment, spec.project_id, &base).await?)
+    Ok(tracked(folders, spec.project_id, &base).await?)
 }
 
 /// The survey stored with the spec.

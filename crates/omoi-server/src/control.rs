@@ -3,6 +3,7 @@
 mod events;
 mod find;
 mod log;
+mod parts;
 mod spec_view;
 mod specs;
 mod task_view;
@@ -17,7 +18,6 @@ use axum::{Json, Router};
 
 use omoi_domain::config::Config;
 use omoi_domain::event::Actor;
-use omoi_execution::Deployment;
 use omoi_execution::disk_room::DiskShortage;
 use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::repository_reader::RepositoryReader;
@@ -28,14 +28,16 @@ use omoi_store::Tenant;
 use crate::error::{ApiError, told_in_full};
 use crate::request_token::{is_same_token, request_token};
 
+pub use parts::ControlParts;
+
 /// Bytes of one request: the longest idea, as JSON.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// What the control surface stands on.
 #[derive(Clone)]
 pub struct ControlSurface {
-    /// The platform.
-    pub deployment: Deployment,
+    /// What its answers are made of.
+    pub parts: ControlParts,
     /// The machine, for surveys.
     pub host: HostEnvironment,
     /// The configuration of this process.
@@ -79,13 +81,13 @@ pub fn router(surface: ControlSurface) -> Router {
 impl ControlSurface {
     /// The scope of who asks: whoever holds the token of the data folder.
     fn tenant(&self) -> Tenant {
-        self.deployment.store.acting_as(Actor::Local)
+        self.parts.store.acting_as(Actor::Local)
     }
 
     /// Reads repositories for who asks.
     fn repositories(&self) -> RepositoryReader<'_> {
         RepositoryReader {
-            deployment: &self.deployment,
+            access: &self.parts.repositories,
             host: &self.host,
             config: &self.config,
         }
@@ -111,23 +113,23 @@ async fn guard(
 async fn status(State(surface): Surface) -> Json<ProcessStatus> {
     Json(ProcessStatus {
         loops: surface.reconcilers.iter().map(loop_status).collect(),
-        stall: disk_stall(&surface.deployment),
+        stall: disk_stall(&surface.parts),
         ..surface.status
     })
 }
 
-fn disk_stall(deployment: &Deployment) -> Option<DiskStall> {
-    let for_ms = |since| deployment.clock.now().since(since).as_millis() as u64;
-    if let Some(stalled) = deployment.store.store().stalled() {
+fn disk_stall(parts: &ControlParts) -> Option<DiskStall> {
+    let for_ms = |since| parts.clock.now().since(since).as_millis() as u64;
+    if let Some(stalled) = parts.store.store().stalled() {
         return Some(DiskStall {
             ms: for_ms(stalled.since),
             reason: "the disk of the database is full or takes no writes".to_owned(),
         });
     }
-    let DiskShortage { since, low } = deployment.disk_shortage()?;
+    let DiskShortage { since, low } = parts.disk.disk_shortage()?;
     let mib = |bytes: u64| bytes >> 20;
     // What runs is let finish, however long it takes.
-    let ms = match deployment.running.has_sandboxes() {
+    let ms = match parts.running.has_sandboxes() {
         true => 0,
         false => for_ms(since),
     };
@@ -135,7 +137,7 @@ fn disk_stall(deployment: &Deployment) -> Option<DiskStall> {
         ms,
         reason: format!(
             "the disk below `{}` has {} MiB free, and work begins with {} MiB",
-            deployment.data.root_folder().display(),
+            parts.disk.folder.display(),
             mib(low.free_bytes),
             mib(low.floor_bytes)
         ),

@@ -10,17 +10,19 @@ use axum::routing::get;
 
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::Deployment;
+use omoi_execution::running_attempts::RunningAttempts;
 use omoi_runtime::reconcile::StatusReader;
-use omoi_store::{StoreError, events, specs, tasks};
+use omoi_store::{StoreError, Tenant, events, specs, tasks};
 
 use crate::request_token::{is_same_token, request_token};
 
 /// What the probes read.
 #[derive(Clone)]
 pub struct ProbeSurface {
-    /// The platform.
-    pub deployment: Deployment,
+    /// Rows.
+    pub store: Tenant,
+    /// Attempts of this process.
+    pub running: RunningAttempts,
     /// The reconcilers of this process.
     pub reconcilers: Vec<StatusReader>,
     /// The token of the data folder, which metrics are told for.
@@ -37,17 +39,14 @@ pub fn router(probes: ProbeSurface) -> Router {
 }
 
 async fn ready(State(probes): State<ProbeSurface>) -> (StatusCode, String) {
-    match head(&probes.deployment).await {
+    match head(&probes.store).await {
         Ok(_) => (StatusCode::OK, "ready\n".to_owned()),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
     }
 }
 
-async fn head(deployment: &Deployment) -> Result<i64, StoreError> {
-    deployment
-        .store
-        .read(async |tx| events::head(tx).await)
-        .await
+async fn head(store: &Tenant) -> Result<i64, StoreError> {
+    store.read(async |tx| events::head(tx).await).await
 }
 
 async fn metrics(State(probes): State<ProbeSurface>, headers: HeaderMap) -> (StatusCode, String) {
@@ -71,7 +70,7 @@ struct Counts {
 }
 
 async fn rendered(probes: &ProbeSurface) -> Result<String, StoreError> {
-    let counted = probes.deployment.store.read(async |tx| {
+    let counted = probes.store.read(async |tx| {
         Ok::<_, StoreError>(Counts {
             n_events: events::head(tx).await?,
             tasks: tasks::count_by_status(tx).await?,
@@ -96,7 +95,7 @@ async fn rendered(probes: &ProbeSurface) -> Result<String, StoreError> {
     let _ = writeln!(
         out,
         "omoi_sandboxes_running {}",
-        probes.deployment.running.attempt_ids().len()
+        probes.running.attempt_ids().len()
     );
     let _ = writeln!(out, "# TYPE omoi_reconciler_ticks_total counter");
     for reader in &probes.reconcilers {

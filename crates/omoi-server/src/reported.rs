@@ -22,7 +22,7 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
     async fn from_request(request: Request, state: &WorkerSurface) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let own = request_token(&parts.headers).unwrap_or_default();
-        let mask = state.deployment.mask.with_secret(own);
+        let mask = state.parts.mask.with_secret(own);
         let request = Request::from_parts(parts.clone(), body);
         let bytes = match Bytes::from_request(request, state).await {
             Ok(bytes) => bytes,
@@ -31,7 +31,7 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
             }
         };
         // A report can be large enough to hold up all others of its thread.
-        let lifecycle = &state.deployment.lifecycle;
+        let lifecycle = &state.parts.lifecycle;
         let masked = lifecycle.run_blocking("mask a report", move || masked(bytes, &mask));
         let body = Body::from(masked.await?);
         let JsonBody(report) =

@@ -16,19 +16,22 @@ use serde::Deserialize;
 use tokio::net::UnixListener;
 use tracing::warn;
 
-use omoi_execution::intake::IntakeError;
+use omoi_domain::secret_mask::SecretMask;
+use omoi_execution::intake::{AttemptIntake, IntakeError};
 use omoi_execution::metering::model_caller;
-use omoi_execution::{Deployment, discovery, intake};
+use omoi_execution::{DeploymentParts, FromParts, discovery, intake};
 use omoi_llm::gateway::{
     GatewayReply, GatewayRequest, ModelGateway, REQUEST_BYTES_MAX, ReplyBody as GatewayBody,
 };
 use omoi_planning::items;
+use omoi_planning::plan_gate::PlanGate;
 use omoi_protocol::worker::{
     AckMessages, CommitTurn, CompleteAck, DiscoveryAck, DoneAck, EventsAck, HeartbeatAck,
     InboxMessage, ItemAck, ReportComplete, ReportDiscovery, ReportEvents, ReportHeartbeat,
     ReportStarted, SubmitItem,
 };
-use omoi_runtime::clock::with_deadline;
+use omoi_runtime::clock::{Clocked, with_deadline};
+use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_store::attempts::Attempt;
 
 use crate::error::ApiError;
@@ -42,11 +45,38 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Bytes of any other report: a batch of events of the largest size with its frame.
 const REPORT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 
+/// What reports of workers are applied to.
+#[derive(Clone)]
+pub struct WorkerParts {
+    /// Applies reports.
+    pub intake: AttemptIntake,
+    /// Takes in what a phase hands in.
+    pub gate: PlanGate,
+    /// Takes the secrets of this process out of reports.
+    pub mask: SecretMask,
+    /// Time.
+    pub clock: Clocked,
+    /// Starts what must not hold up other reports.
+    pub lifecycle: LifecycleHandle,
+}
+
+impl FromParts for WorkerParts {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            intake: AttemptIntake::from_parts(parts),
+            gate: PlanGate::from_parts(parts),
+            mask: parts.mask.clone(),
+            clock: parts.clock.clone(),
+            lifecycle: parts.lifecycle.clone(),
+        }
+    }
+}
+
 /// What the worker surface stands on.
 #[derive(Clone)]
 pub struct WorkerSurface {
-    /// The platform.
-    pub deployment: Deployment,
+    /// What reports are applied to.
+    pub parts: WorkerParts,
     /// The model gateway, or why there is none.
     pub gateway: Result<ModelGateway, String>,
 }
@@ -65,7 +95,7 @@ pub async fn serve_workers(
     let served = axum::serve(listener, router).with_graceful_shutdown(stop);
     let served = served.await;
     if let Ok(gateway) = &surface.gateway {
-        let clock = surface.deployment.clock.as_ref();
+        let clock = surface.parts.clock.as_ref();
         if with_deadline(clock, DRAIN_MAX, gateway.drain_questions())
             .await
             .is_err()
@@ -130,7 +160,7 @@ async fn check_worker_token(
     let path = request.uri().path();
     if !TAKEN_LATE.iter().any(|late| path.ends_with(late)) {
         let report = path.rsplit('/').next().unwrap_or_default();
-        intake::expect_live(&s.deployment, &attempt, report).await?;
+        intake::expect_live(&s.parts.intake.store, &attempt, report).await?;
     }
     request.extensions_mut().insert(Arc::new(attempt));
     Ok(next.run(request).await)
@@ -138,7 +168,7 @@ async fn check_worker_token(
 
 async fn authenticate(s: &WorkerSurface, headers: &HeaderMap) -> Result<Attempt, ApiError> {
     let token = request_token(headers).ok_or_else(ApiError::unauthorized)?;
-    Ok(intake::authenticate_worker(&s.deployment, token).await?)
+    Ok(intake::authenticate_worker(&s.parts.intake.store, token).await?)
 }
 
 type Surface = State<WorkerSurface>;
@@ -150,7 +180,7 @@ async fn report_started(
     Extension(attempt): Caller,
     Reported(_): Reported<ReportStarted>,
 ) -> Result<StatusCode, ApiError> {
-    intake::report_started(&s.deployment, attempt.id).await?;
+    intake::report_started(&s.parts.intake.store, attempt.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -160,7 +190,7 @@ async fn report_events(
     Reported(body): Reported<ReportEvents>,
 ) -> Answer<EventsAck> {
     Ok(Json(
-        intake::report_events(&s.deployment, &attempt, body).await?,
+        intake::report_events(&s.parts.intake.store, &attempt, body).await?,
     ))
 }
 
@@ -170,7 +200,7 @@ async fn report_heartbeat(
     Reported(_): Reported<ReportHeartbeat>,
 ) -> Answer<HeartbeatAck> {
     Ok(Json(
-        intake::report_heartbeat(&s.deployment, attempt.id).await?,
+        intake::report_heartbeat(&s.parts.intake.store, attempt.id).await?,
     ))
 }
 
@@ -187,7 +217,7 @@ async fn list_messages(
 ) -> Answer<Vec<InboxMessage>> {
     let wait = Duration::from_secs(query.wait);
     Ok(Json(
-        intake::read_messages(&s.deployment, &attempt, wait).await?,
+        intake::read_messages(&s.parts.intake.store, &s.parts.clock, &attempt, wait).await?,
     ))
 }
 
@@ -196,7 +226,7 @@ async fn ack_messages(
     Extension(attempt): Caller,
     Reported(body): Reported<AckMessages>,
 ) -> Result<StatusCode, ApiError> {
-    intake::ack_messages(&s.deployment, &attempt, body).await?;
+    intake::ack_messages(&s.parts.intake.store, &attempt, body).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -205,7 +235,7 @@ async fn commit_turn(
     Extension(attempt): Caller,
     Reported(body): Reported<CommitTurn>,
 ) -> Result<StatusCode, ApiError> {
-    intake::commit_turn(&s.deployment, &attempt, body).await?;
+    intake::commit_turn(&s.parts.intake, &attempt, body).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -215,12 +245,12 @@ async fn submit_item(
     Reported(body): Reported<SubmitItem>,
 ) -> Answer<ItemAck> {
     Ok(Json(
-        items::submit_item(&s.deployment, &attempt, body).await?,
+        items::submit_item(&s.parts.gate, &attempt, body).await?,
     ))
 }
 
 async fn finish_phase(State(s): Surface, Extension(attempt): Caller) -> Answer<DoneAck> {
-    Ok(Json(items::done(&s.deployment, &attempt).await?))
+    Ok(Json(items::done(&s.parts.intake.store, &attempt).await?))
 }
 
 async fn report_discovery(
@@ -229,7 +259,8 @@ async fn report_discovery(
     Reported(body): Reported<ReportDiscovery>,
 ) -> Answer<DiscoveryAck> {
     Ok(Json(
-        discovery::report_discovery(&s.deployment, &attempt, body).await?,
+        discovery::report_discovery(&s.parts.intake.store, &s.parts.gate.limits, &attempt, body)
+            .await?,
     ))
 }
 
@@ -238,9 +269,9 @@ async fn complete_attempt(
     Extension(attempt): Caller,
     Reported(body): Reported<ReportComplete>,
 ) -> Answer<CompleteAck> {
-    match intake::complete_attempt(&s.deployment, &attempt, body).await {
+    match intake::complete_attempt(&s.parts.intake, &attempt, body).await {
         Err(IntakeError::Superseded) => {
-            intake::expect_live(&s.deployment, &attempt, "complete").await?;
+            intake::expect_live(&s.parts.intake.store, &attempt, "complete").await?;
             return Err(IntakeError::Superseded.into());
         }
         done => done?,
@@ -254,7 +285,7 @@ async fn complete_attempt(
 async fn call_model(State(s): Surface, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let attempt = authenticate(&s, &parts.headers).await?;
-    intake::expect_live(&s.deployment, &attempt, "model").await?;
+    intake::expect_live(&s.parts.intake.store, &attempt, "model").await?;
     let gateway = match &s.gateway {
         Ok(gateway) => gateway,
         Err(why) => return Ok(response(GatewayReply::no_model(why))),
@@ -263,7 +294,8 @@ async fn call_model(State(s): Surface, request: Request) -> Result<Response, Api
         .await
         .map_err(|_| ApiError::bad_request("the request is larger than 10 MiB"))?;
     let caller = s
-        .deployment
+        .parts
+        .intake
         .store
         .read(async |tx| model_caller(tx, &attempt).await);
     let caller = caller.await?;

@@ -12,6 +12,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
+use omoi_domain::work_limits::WorkLimits;
 
 use crate::args;
 use crate::column::{Column as _, Json};
@@ -99,6 +100,11 @@ impl Spec {
     /// Its number with enough of its id to tell it from one of another project.
     pub fn label(&self) -> String {
         format!("SPEC-{} ({})", self.number, self.id.short())
+    }
+
+    /// What the work on it may take, whoever does it, in a deployment whose own limits are `own`.
+    pub fn work_limits(&self, own: WorkLimits) -> WorkLimits {
+        own.for_repository(&self.options.0.repository)
     }
 
     /// The command that runs the project's suite, if it has one.

@@ -33,13 +33,13 @@ use omoi_domain::task::TaskStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::attempt::{CreatedAttempt, NewAttempt, insert_attempt};
 use omoi_execution::consume::EventConsumer;
-use omoi_execution::deployment::{
-    DataDir, DeploymentParts, GuardedPlaces, RunningAttempts, WorkScope,
-};
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::metering::HeldCalls;
+use omoi_execution::repository_folders::{DataDir, RepositoryFolders};
+use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::spec_files::SpecFiles;
-use omoi_execution::{Deployment, intake};
+use omoi_execution::spec_selection::WorkScope;
+use omoi_execution::{DeploymentParts, FromParts, intake};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity, Mirror};
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::Git;
@@ -49,7 +49,7 @@ use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::Lifecycle;
 use omoi_runtime::reconcile::{Entities, EntityFailure, Next};
 use omoi_runtime::rng::Rng;
-use omoi_sandbox::SandboxLimits;
+use omoi_sandbox::{GuardedPlaces, SandboxLimits};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::projects::{self, NumberCounter};
 use omoi_store::specs::{self, Spec};
@@ -78,8 +78,8 @@ const POINT: CrashPoint = CrashPoint::TaskMoved;
 /// attempts that the code under test began, unless [`leaves_open_attempts`](Self::leaves_open_attempts)
 /// says that they are meant, and an outbox that a reader could not follow to its end.
 pub struct TestDeployment {
-    /// What reconcilers are given.
-    pub deployment: Deployment,
+    /// What its loops and surfaces are built from.
+    pub deployment: DeploymentParts,
     /// Its time, which the test moves.
     pub clock: ManualClock,
     /// The spec to work on, `working` with its planning behind it.
@@ -156,10 +156,9 @@ impl TestDeployment {
             mask: SecretMask::new([KNOWN_SECRET]),
         };
         change(&mut parts);
-        let deployment = Deployment::new(parts);
-        let (spec, ticket, base) = world(&deployment).await.unwrap();
+        let (spec, ticket, base) = world(&parts).await.unwrap();
         Self {
-            deployment,
+            deployment: parts,
             clock,
             spec,
             ticket,
@@ -174,6 +173,11 @@ impl TestDeployment {
     /// Lets the test end while attempts are live: it is about how they stand.
     pub fn leaves_open_attempts(&self) {
         self.leftovers.allow_open_attempts();
+    }
+
+    /// A loop, a surface or a value of this deployment, with what it needs.
+    pub fn build_part<T: FromParts>(&self) -> T {
+        T::from_parts(&self.deployment)
     }
 
     /// Begins, changes and commits.
@@ -265,7 +269,7 @@ impl TestDeployment {
                 fence: task.fence,
                 base_sha: task.base_sha.clone(),
             };
-            let created = insert_attempt(tx, &self.deployment, new).await?;
+            let created = insert_attempt(tx, &self.build_part(), new).await?;
             task.attempt_id = Some(created.attempt.id);
             tasks::transition(tx, &mut task, TaskStatus::Claiming, None).await?;
             Ok(created)
@@ -297,7 +301,7 @@ impl TestDeployment {
     pub async fn run_task(&self, id: TaskId) -> CreatedAttempt {
         let created = self.claim_task(id).await.unwrap();
         self.bind_sandbox(&created.attempt).await.unwrap();
-        intake::report_started(&self.deployment, created.attempt.id)
+        intake::report_started(&self.deployment.store, created.attempt.id)
             .await
             .unwrap();
         created
@@ -318,13 +322,15 @@ impl TestDeployment {
         created
     }
 
+    /// The mirror of the spec's project.
+    pub async fn project_mirror(&self) -> Mirror {
+        let folders: RepositoryFolders = self.build_part();
+        folders.project_mirror(self.spec.project_id).await.unwrap()
+    }
+
     /// A commit on top of the task's base that changes one file.
     pub async fn commit_work(&self, path: &str) -> ObjectId {
-        let mirror = self
-            .deployment
-            .project_mirror(self.spec.project_id)
-            .await
-            .unwrap();
+        let mirror = self.project_mirror().await;
         let change = FileChange {
             path: RepoPath::new(path).unwrap(),
             content: Some(b"new\n".to_vec()),
@@ -337,11 +343,7 @@ impl TestDeployment {
 
     /// A commit on top of `parent` where `path` holds `text`; none removes it.
     pub async fn commit_on(&self, parent: &ObjectId, path: &str, text: Option<&str>) -> ObjectId {
-        let mirror = self
-            .deployment
-            .project_mirror(self.spec.project_id)
-            .await
-            .unwrap();
+        let mirror = self.project_mirror().await;
         let change = FileChange {
             path: RepoPath::new(path).unwrap(),
             content: text.map(|text| text.as_bytes().to_vec()),
@@ -354,11 +356,7 @@ impl TestDeployment {
 
     /// A merge commit of `parents` with the tree of `like`.
     pub async fn merge_commit(&self, parents: &[&ObjectId], like: &ObjectId) -> ObjectId {
-        let mirror = self
-            .deployment
-            .project_mirror(self.spec.project_id)
-            .await
-            .unwrap();
+        let mirror = self.project_mirror().await;
         let tree = mirror.tree_of(like).await.unwrap();
         let parents: Vec<_> = parents.iter().map(|p| (*p).clone()).collect();
         mirror
@@ -369,11 +367,7 @@ impl TestDeployment {
 
     /// Where a branch of the mirror stands.
     pub async fn branch_head(&self, name: &str) -> Option<ObjectId> {
-        let mirror = self
-            .deployment
-            .project_mirror(self.spec.project_id)
-            .await
-            .unwrap();
+        let mirror = self.project_mirror().await;
         let name = omoi_git::refname::RefName::from_branch(name).unwrap();
         mirror.read_ref(&name).await.unwrap()
     }
@@ -442,14 +436,17 @@ pub async fn start_commit(mirror: &Mirror) -> ObjectId {
 }
 
 /// A working spec with a ticket, and a mirror that holds its base commit.
-async fn world(deployment: &Deployment) -> Result<(Spec, Ticket, ObjectId), StoreError> {
-    let mut tx = deployment.store.begin_write().await?;
+async fn world(parts: &DeploymentParts) -> Result<(Spec, Ticket, ObjectId), StoreError> {
+    let mut tx = parts.store.begin_write().await?;
     let project = projects::ensure(&mut tx, "repo", "/repo").await?;
     // Tests number their tasks themselves, from 1.
     for counter in [NumberCounter::Ticket, NumberCounter::Task] {
         projects::take_numbers(&mut tx, project.id, counter, 100_000).await?;
     }
-    let mirror = deployment.project_mirror(project.id).await.unwrap();
+    let mirror = RepositoryFolders::from_parts(parts)
+        .project_mirror(project.id)
+        .await
+        .unwrap();
     let base = start_commit(&mirror).await;
     let spec = Spec {
         title: "Tags".to_owned(),

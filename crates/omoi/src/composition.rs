@@ -17,14 +17,15 @@ use omoi_delivery::validator::Validator;
 use omoi_domain::config::{Config, ConfigLayer};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::OrgId;
-use omoi_execution::consume::{self, EventConsumer};
-use omoi_execution::deployment::{
-    DataDir, Deployment, DeploymentParts, RunningAttempts, WorkScope,
-};
+use omoi_execution::consume::{self, ConsumerRuntime, EventConsumer};
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::metering::HeldCalls;
 use omoi_execution::reaper::{Reaper, clear_away};
+use omoi_execution::repository_folders::DataDir;
+use omoi_execution::running_attempts::RunningAttempts;
+use omoi_execution::spec_selection::WorkScope;
+use omoi_execution::{DeploymentParts, FromParts as _};
 use omoi_git::process::Git;
 use omoi_planning::planner::Planner;
 use omoi_protocol::control::ProcessStatus;
@@ -37,9 +38,9 @@ use omoi_runtime::reconcile::StatusReader;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::{self, error_chain};
 use omoi_sandbox::Provider;
-use omoi_server::control::ControlSurface;
+use omoi_server::control::{ControlParts, ControlSurface};
 use omoi_server::probes::ProbeSurface;
-use omoi_server::worker::WorkerSurface;
+use omoi_server::worker::{WorkerParts, WorkerSurface};
 use omoi_store::deployment::{self, DataFolder};
 use omoi_store::dialect::Backend;
 use omoi_store::{Store, StoreError, StoreOptions, Tx};
@@ -139,7 +140,7 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let models = model_setup::start_models(&start, &handle, &clock, &rng).await?;
     let token = folder.control_token(&rng)?;
     let path_variable = environment_variable(&start.sources, "PATH");
-    let deployment = Deployment::new(DeploymentParts {
+    let parts = DeploymentParts {
         store: store.tenant(OrgId::LOCAL),
         clock: clock.clone(),
         rng: rng.fork(),
@@ -166,12 +167,12 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         guarded: guarded_places(&start.sources, &folder),
         render_spec_files: omoi_planning::spec_files::render_spec_files,
         mask: start.config.secret_mask().with_secret(&token),
-    });
-    let reconcilers = start_loops(start.roles, &deployment, &models, &bus)?;
-    consume::publish_commits(&deployment, &bus);
+    };
+    let reconcilers = start_loops(start.roles, &parts, &models, &bus)?;
+    consume::publish_commits(&parts.store, &parts.lifecycle, &bus);
     let status = process_status(&start, backend, sandbox.as_deref(), &models);
     let surface = ControlSurface {
-        deployment: deployment.clone(),
+        parts: ControlParts::from_parts(&parts),
         host: host_toolchain(&start.sources),
         config: start.config.clone(),
         token: token.clone(),
@@ -240,7 +241,8 @@ fn open_process_log(start: &StartOptions, folder: &OpenedFolder) {
 /// The routes of a process: probes in every role, the control surface where it answers people.
 fn process_router(roles: ProcessRoles, surface: ControlSurface) -> Router {
     let probes = omoi_server::probes::router(ProbeSurface {
-        deployment: surface.deployment.clone(),
+        store: surface.parts.store.clone(),
+        running: surface.parts.running.clone(),
         reconcilers: surface.reconcilers.clone(),
         token: surface.token.clone(),
     });
@@ -298,7 +300,7 @@ async fn start_sandbox(
 /// In an orchestrator, answers workers and starts the reconcilers; returns what tells how they are.
 fn start_loops(
     roles: ProcessRoles,
-    deployment: &Deployment,
+    parts: &DeploymentParts,
     models: &ModelSetup,
     bus: &Arc<dyn Bus>,
 ) -> anyhow::Result<Vec<StatusReader>> {
@@ -306,22 +308,25 @@ fn start_loops(
         return Ok(Vec::new());
     }
     let surface = WorkerSurface {
-        deployment: deployment.clone(),
-        gateway: models.open_gateway(deployment),
+        parts: WorkerParts::from_parts(parts),
+        gateway: models.open_gateway(parts),
     };
-    let listener = listeners::bind_socket(&deployment.data.worker_socket(), 0o666)?;
+    let listener = listeners::bind_socket(&parts.data.worker_socket(), 0o666)?;
     // Agents hand in what they have when the process is to stop.
-    let served =
-        omoi_server::worker::serve_workers(listener, surface, deployment.clone().work_ended());
+    let (running, lifecycle) = (parts.running.clone(), parts.lifecycle.clone());
+    let work_ended = async move { running.work_ended(&lifecycle).await };
+    let served = omoi_server::worker::serve_workers(listener, surface, work_ended);
     let served = async move { Ok(served.await?) };
-    deployment
+    parts
         .lifecycle
         .spawn("worker socket", SpawnKind::Critical, served);
-    clear_away(deployment).map_err(|error| anyhow!(error))?;
+    if let Some(provider) = &parts.sandbox {
+        clear_away(provider.as_ref(), &parts.data).map_err(|error| anyhow!(error))?;
+    }
     Ok(consume::start_consumers(
-        deployment,
+        &ConsumerRuntime::from_parts(parts),
         bus,
-        loop_consumers(deployment),
+        loop_consumers(parts),
     ))
 }
 
@@ -387,14 +392,14 @@ fn folder_taken(folder: &OpenedFolder) -> anyhow::Error {
 }
 
 /// Every reconciler of an orchestrator; the registry in `omoi-domain` says what wakes each.
-fn loop_consumers(deployment: &Deployment) -> Vec<Box<dyn EventConsumer>> {
+fn loop_consumers(parts: &DeploymentParts) -> Vec<Box<dyn EventConsumer>> {
     vec![
-        Box::new(Reaper::new(deployment.clone())),
-        Box::new(Planner::new(deployment.clone())),
-        Box::new(Dispatcher::new(deployment.clone())),
-        Box::new(Validator::new(deployment.clone())),
-        Box::new(Merger::new(deployment.clone())),
-        Box::new(Finisher::new(deployment.clone())),
+        Box::new(Reaper::from_parts(parts)),
+        Box::new(Planner::from_parts(parts)),
+        Box::new(Dispatcher::from_parts(parts)),
+        Box::new(Validator::from_parts(parts)),
+        Box::new(Merger::from_parts(parts)),
+        Box::new(Finisher::from_parts(parts)),
     ]
 }
 

@@ -105,7 +105,7 @@ pub(super) async fn ablate_proofs(
         let of_group: Vec<_> = of_group.map(|(_, check, ended)| (*check, *ended)).collect();
         conclude(proof, &facts, group, &of_group).await?;
     }
-    let store = &proof.deployment.store;
+    let store = &proof.prover.store;
     let known = store.read(async |tx| ablations::of_spec(tx, proof.spec.id).await);
     Ok(facts.ablated_criteria(known.await?))
 }
@@ -184,7 +184,7 @@ async fn try_proof(
         true => ProofWithout::Green,
         false => ProofWithout::Red,
     };
-    let store = &proof.deployment.store;
+    let store = &proof.prover.store;
     let known = store
         .read(async |tx| checks::newest(tx, check.id, commit.as_str(), STAGE).await)
         .await?;
@@ -206,7 +206,7 @@ async fn try_proof(
         task: None,
     };
     let limit = Duration::from_millis(u64::try_from(limit_ms).unwrap_or(0));
-    let receipt = receipts::run_within(proof.deployment, &run, check, limit).await?;
+    let receipt = receipts::run_within(&proof.prover.runner, &run, check, limit).await?;
     lock().settle_time(limit_ms, receipt.as_ref().map_or(limit_ms, |r| r.took_ms));
     Ok(receipt.as_ref().map_or(ProofWithout::Cut, of))
 }
@@ -218,7 +218,7 @@ async fn conclude(
     group: &GroupTry<'_>,
     ended: &[(CheckId, ProofWithout)],
 ) -> Result<(), BoxError> {
-    let store = &proof.deployment.store;
+    let store = &proof.prover.store;
     store
         .write(CrashPoint::AblationStored, async |tx| {
             if !attempts::get(tx, proof.attempt).await?.state.is_live() {
@@ -324,7 +324,7 @@ fn judged(
 /// How a person names the spec.
 pub(super) async fn spec_reference(proof: HeadProof<'_>) -> Result<String, StoreError> {
     let number = HumanRef::spec(proof.spec.number);
-    let store = &proof.deployment.store;
+    let store = &proof.prover.store;
     store
         .read(async |tx| projects::reference(tx, proof.spec.project_id, number).await)
         .await

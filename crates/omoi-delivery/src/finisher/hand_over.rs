@@ -33,7 +33,7 @@ pub(super) fn why_unfinished(spec: &str, error: &BoxError) -> String {
 /// Writes the proven branch into the user's repository; `known` is what they should know of it. What
 /// is to be pushed is written down before, so that a process that dies in between does the same again.
 pub(super) async fn hand_over(proof: HeadProof<'_>, known: Option<String>) -> Result<(), BoxError> {
-    let store = &proof.deployment.store;
+    let store = &proof.prover.store;
     let (head, wanted) = (proof.head.as_str(), branch_ref(proof.spec)?);
     let wanted = wanted.as_branch();
     let wanted = wanted.unwrap_or(&proof.spec.integration_branch);

@@ -10,7 +10,6 @@ use omoi_domain::lifecycle::spec::finish::{
     refuse_weak_proofs,
 };
 use omoi_domain::task::{TaskStatus, UnmetCode};
-use omoi_execution::Deployment;
 use omoi_execution::integration::ensure_for;
 use omoi_execution::platform_run::{RunEnding, end_run};
 use omoi_git::mirror::Mirror;
@@ -24,13 +23,14 @@ use omoi_store::{StoreError, Tx, requirements};
 use super::hand_over::hand_over;
 use super::reopen::{red_tasks, reopen_all};
 use super::{ablation, stop_spec};
+use crate::branch::BranchProver;
 use crate::receipts::{self, CheckBatch};
 use crate::suite::{CommitAt, fault_after_merge};
 
 /// A head under proof.
 #[derive(Clone, Copy)]
 pub(super) struct HeadProof<'a> {
-    pub(super) deployment: &'a Deployment,
+    pub(super) prover: &'a BranchProver,
     pub(super) spec: &'a Spec,
     pub(super) attempt: AttemptId,
     pub(super) mirror: &'a Mirror,
@@ -39,13 +39,17 @@ pub(super) struct HeadProof<'a> {
 
 /// Proves the head and hands the branch over, or says what is red.
 pub(super) async fn finish_spec(
-    deployment: &Deployment,
+    prover: &BranchProver,
     spec: &Spec,
     attempt: AttemptId,
 ) -> Result<(), BoxError> {
-    let mirror = deployment.project_mirror(spec.project_id).await?;
-    let head = ensure_for(deployment, &mirror, spec).await?;
-    let store = &deployment.store;
+    let mirror = prover
+        .runner
+        .folders
+        .project_mirror(spec.project_id)
+        .await?;
+    let head = ensure_for(&prover.renderer, &mirror, spec).await?;
+    let store = &prover.store;
     let checks = store.read(async |tx| final_checks(tx, spec).await).await?;
     let run = CheckBatch {
         spec,
@@ -55,9 +59,9 @@ pub(super) async fn finish_spec(
         checks,
         task: None,
     };
-    let receipts = receipts::run_checks(deployment, run).await?;
+    let receipts = receipts::run_checks(&prover.runner, run).await?;
     let proof = HeadProof {
-        deployment,
+        prover,
         spec,
         attempt,
         mirror: &mirror,
@@ -90,8 +94,8 @@ impl HeadProof<'_> {
             .iter()
             .filter(|(check, _)| check.kind != CheckKind::Proof);
         let others: Vec<(Check, Receipt)> = others.cloned().collect();
-        let fault = fault_after_merge(self.deployment, self.at(), &others).await?;
-        let store = &self.deployment.store;
+        let fault = fault_after_merge(&self.prover.store, self.at(), &others).await?;
+        let store = &self.prover.store;
         let head = store.read(async |tx| {
             let tasks = tasks::of_spec(tx, self.spec.id).await?;
             Ok::<_, StoreError>(StandingHead {
@@ -108,8 +112,8 @@ impl HeadProof<'_> {
     }
 
     async fn result(self, receipts: &[(Check, Receipt)]) -> Result<HeadResult, BoxError> {
-        let fault = fault_after_merge(self.deployment, self.at(), receipts).await?;
-        let store = &self.deployment.store;
+        let fault = fault_after_merge(&self.prover.store, self.at(), receipts).await?;
+        let store = &self.prover.store;
         let criteria = store.read(async |tx| criteria_at_head(tx, self.spec, receipts).await);
         let criteria = criteria.await?;
         Ok(HeadResult {
@@ -131,7 +135,7 @@ impl HeadProof<'_> {
     /// Ends the attempt, and the spec with it.
     async fn stop(self, stop: SpecStop) -> Result<(), BoxError> {
         info!(spec.id = %self.spec.id, "SPEC-{} stops: {}", self.spec.number, stop.reason);
-        let store = &self.deployment.store;
+        let store = &self.prover.store;
         let stopped = store.write(CrashPoint::SpecMoved, async |tx| {
             match end_run(tx, self.attempt, RunEnding::Done).await? {
                 true => stop_spec(tx, self.spec, stop).await,

@@ -38,9 +38,9 @@ pub(super) fn red_tasks(receipts: &[(Check, Receipt)]) -> Vec<RedTask> {
 /// Sends every one of these tasks back, to go on from the head.
 pub(super) async fn reopen_all(proof: HeadProof<'_>, red: Vec<RedTask>) -> Result<(), BoxError> {
     for task in &red {
-        move_task_branch(proof.deployment, task.id, proof.mirror, proof.head).await?;
+        move_task_branch(&proof.prover.store, task.id, proof.mirror, proof.head).await?;
     }
-    let store = &proof.deployment.store;
+    let store = &proof.prover.store;
     let reopened = store.write(CrashPoint::SpecMoved, async |tx| {
         if !end_run(tx, proof.attempt, RunEnding::Done).await? {
             return Ok(());

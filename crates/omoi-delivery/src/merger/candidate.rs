@@ -71,7 +71,7 @@ pub(super) async fn forecast_scores(
     turn: MergeTurn<'_>,
     target: TargetHead<'_>,
 ) -> Result<Vec<(i64, u32)>, BoxError> {
-    let store = &turn.deployment.store;
+    let store = &turn.prover.store;
     let queued = store.read(async |tx| {
         let mut queued = Vec::new();
         for merge in merges::of_spec(tx, turn.spec.id).await? {

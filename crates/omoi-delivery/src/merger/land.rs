@@ -10,7 +10,6 @@ use omoi_domain::lifecycle::merge::{
     judge_merged_tree, land_merge, land_resolved, restart_merge, turn_conflict_into_task,
 };
 use omoi_domain::task::UnmetCode;
-use omoi_execution::Deployment;
 use omoi_execution::integration::{branch_ref, ensure_for};
 use omoi_execution::merges::apply_to_merge;
 use omoi_execution::platform_run::{RunEnding, end_run};
@@ -25,7 +24,7 @@ use omoi_store::{Json, StoreError};
 
 use super::candidate::{MergeCandidate, TargetHead, forecast_scores, make_candidate};
 use super::tries;
-use crate::branch::move_task_branch;
+use crate::branch::{BranchProver, move_task_branch};
 use crate::receipts::{self, CheckBatch};
 use crate::suite::{CommitAt, fault_after_merge};
 
@@ -35,7 +34,7 @@ const TARGET_MOVED: &str = "the target moved";
 /// One entry that has its turn.
 #[derive(Clone, Copy)]
 pub(super) struct MergeTurn<'a> {
-    pub(super) deployment: &'a Deployment,
+    pub(super) prover: &'a BranchProver,
     pub(super) spec: &'a Spec,
     pub(super) attempt: AttemptId,
     /// The task whose commits it lands, as the turn began.
@@ -44,8 +43,13 @@ pub(super) struct MergeTurn<'a> {
 
 /// Lands the entry, refuses it, or hands its conflict to a task.
 pub(super) async fn take_merge_turn(turn: MergeTurn<'_>, mut merge: Merge) -> Result<(), BoxError> {
-    let mirror = turn.deployment.project_mirror(turn.spec.project_id).await?;
-    let head = ensure_for(turn.deployment, &mirror, turn.spec).await?;
+    let mirror = turn
+        .prover
+        .runner
+        .folders
+        .project_mirror(turn.spec.project_id)
+        .await?;
+    let head = ensure_for(&turn.prover.renderer, &mirror, turn.spec).await?;
     let target = TargetHead {
         mirror: &mirror,
         head: &head,
@@ -69,7 +73,7 @@ impl MergeTurn<'_> {
         target: TargetHead<'_>,
         commit: &ObjectId,
     ) -> Result<(), BoxError> {
-        let store = &self.deployment.store;
+        let store = &self.prover.store;
         let begun = store.write(CrashPoint::MergeMoved, async |tx| {
             let actions = check_merge(commit.as_str().to_owned());
             apply_to_merge(tx, &mut merge, actions).await
@@ -80,10 +84,10 @@ impl MergeTurn<'_> {
             attempt: self.attempt,
             stage: CheckStage::Merge,
             commit,
-            checks: receipts::of_task(self.deployment, self.task, commit).await?,
+            checks: receipts::of_task(&self.prover.runner, self.task, commit).await?,
             task: Some(self.task.id),
         };
-        let receipts = receipts::run_checks(self.deployment, run).await?;
+        let receipts = receipts::run_checks(&self.prover.runner, run).await?;
         let tree = match receipts::unmet_checks(UnmetCode::MergeRed, &receipts) {
             None => return self.advance(merge, target, commit).await,
             Some(unmet) => {
@@ -91,7 +95,7 @@ impl MergeTurn<'_> {
                     mirror: target.mirror,
                     commit,
                 };
-                match fault_after_merge(self.deployment, at, &receipts).await? {
+                match fault_after_merge(&self.prover.store, at, &receipts).await? {
                     Some(fault) => MergedTree::Untested { fault },
                     None => MergedTree::Red(unmet),
                 }
@@ -99,7 +103,7 @@ impl MergeTurn<'_> {
         };
         if matches!(tree, MergedTree::Red(_)) {
             // Its next round starts from the merged tree.
-            move_task_branch(self.deployment, self.task.id, target.mirror, commit).await?;
+            move_task_branch(&self.prover.store, self.task.id, target.mirror, commit).await?;
         }
         let number = self.task.number;
         match &tree {
@@ -154,7 +158,7 @@ impl MergeTurn<'_> {
         commit: &ObjectId,
     ) -> Result<(), BoxError> {
         let brought = self.brought(target, commit).await?;
-        let store = &self.deployment.store;
+        let store = &self.prover.store;
         let ended = store.write(CrashPoint::MergeEnded, async |tx| {
             if !end_run(tx, self.attempt, RunEnding::Done).await? {
                 return Ok(());
@@ -184,7 +188,7 @@ impl MergeTurn<'_> {
         target: TargetHead<'_>,
         commit: &ObjectId,
     ) -> Result<Vec<MergeId>, BoxError> {
-        let store = &self.deployment.store;
+        let store = &self.prover.store;
         let resolved = store.read(async |tx| resolved_by(tx, self.task).await);
         let mut brought = Vec::new();
         for merge in resolved.await? {
@@ -198,7 +202,7 @@ impl MergeTurn<'_> {
 
     /// A conflict becomes a task cut from the integration head with the merge begun.
     async fn hand_to_task(self, mut merge: Merge, paths: Vec<String>) -> Result<(), StoreError> {
-        let store = &self.deployment.store;
+        let store = &self.prover.store;
         store
             .write(CrashPoint::MergeMoved, async |tx| {
                 if !end_run(tx, self.attempt, RunEnding::Done).await? {
@@ -220,7 +224,7 @@ impl MergeTurn<'_> {
 
     /// Ends the attempt and applies what was decided; nothing, when it is over already.
     async fn end(self, mut merge: Merge, end: TurnEnd) -> Result<(), StoreError> {
-        let store = &self.deployment.store;
+        let store = &self.prover.store;
         store
             .write(end.point, async |tx| {
                 match end_run(tx, self.attempt, end.ending).await? {

@@ -176,11 +176,7 @@ async fn either_side_of_a_resolved_conflict_is_taken_back_alone() {
     pass(&it).await;
     assert_eq!(verdicts(&it).await, [AblationVerdict::Needed; 2]);
     // Each without its own side only.
-    let mirror = it
-        .deployment
-        .project_mirror(it.spec.project_id)
-        .await
-        .unwrap();
+    let mirror = it.project_mirror().await;
     let path = RepoPath::new("file").unwrap();
     let mut left = Vec::new();
     for receipt in receipts(&it, CheckStage::Ablation).await {

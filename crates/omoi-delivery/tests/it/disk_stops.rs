@@ -36,7 +36,7 @@ async fn interrupt(it: &TestDeployment, task: &Task, told_by: ToldBy) {
                 error_message: Some(HOW.to_owned()),
                 ..deployment::ended_report(AttemptOutcome::Interrupted, AttemptStopReason::DiskLow)
             };
-            complete_attempt(&it.deployment, &attempt, body)
+            complete_attempt(&it.build_part(), &attempt, body)
                 .await
                 .unwrap();
         }
@@ -52,7 +52,7 @@ async fn interrupt(it: &TestDeployment, task: &Task, told_by: ToldBy) {
             attempt = omoi_store::attempts::get(&mut tx, attempt.id)
                 .await
                 .unwrap();
-            lose_attempt(&mut tx, &it.deployment, &mut attempt, loss)
+            lose_attempt(&mut tx, &it.build_part(), &mut attempt, loss)
                 .await
                 .unwrap();
             tx.commit(CrashPoint::AttemptEnded).await.unwrap();

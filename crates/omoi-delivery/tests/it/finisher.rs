@@ -13,6 +13,7 @@ use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::suite::fault::missing_part;
 use omoi_domain::task::{Priority, TaskStatus};
+use omoi_execution::FromParts as _;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_execution::intake::complete_attempt;
 use omoi_execution::tasks::{cancel, lost_prerequisite, retry_by_person};
@@ -39,7 +40,7 @@ pub(crate) async fn spec_now(it: &TestDeployment) -> Spec {
 }
 
 pub(crate) async fn pass(it: &TestDeployment) {
-    let mut finisher = Finisher::new(it.deployment.clone());
+    let mut finisher = Finisher::from_parts(&it.deployment);
     omoi_testkit::deployment::tick_once(&mut finisher, it.clock.now()).await;
     settle(it).await;
 }
@@ -56,7 +57,7 @@ pub(crate) async fn tried(it: &TestDeployment, state: AttemptState) {
             fence: 1,
             base_sha: None,
         };
-        let mut attempt = insert_attempt(tx, &it.deployment, new).await?.attempt;
+        let mut attempt = insert_attempt(tx, &it.build_part(), new).await?.attempt;
         attempt.error_message = Some("the process that ran it is gone".to_owned());
         attempts::transition(tx, &mut attempt, state).await
     })
@@ -107,11 +108,7 @@ pub(crate) async fn landed_by(
     incoming: &ObjectId,
     commit: &ObjectId,
 ) {
-    let mirror = it
-        .deployment
-        .project_mirror(it.spec.project_id)
-        .await
-        .unwrap();
+    let mirror = it.project_mirror().await;
     let name = RefName::from_branch(&it.spec.integration_branch).unwrap();
     let before = mirror.read_ref(&name).await.unwrap();
     mirror
@@ -401,7 +398,12 @@ async fn what_stands_is_handed_over_only_when_a_person_says_so() {
 async fn a_trace_asks_git_while_no_transaction_is_open() {
     let guarded = deployment::WatchedDeployment::new().await;
     guarded.watch_git();
-    let trace = omoi_delivery::trace::of_spec(&guarded.it.deployment, guarded.it.spec.id).await;
+    let trace = omoi_delivery::trace::of_spec(
+        &guarded.it.deployment.store,
+        &guarded.it.build_part(),
+        guarded.it.spec.id,
+    )
+    .await;
     assert_eq!(trace.unwrap().spec_ref, "SPEC-1");
     assert!(guarded.finish_watch() > 0);
 }
@@ -479,10 +481,10 @@ async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
     let blocks = async || {
         let created = it.run_task(resolve.id).await;
         let body = deployment::failed_report(ErrorClass::AuthFailed, "no such key");
-        complete_attempt(&it.deployment, &created.attempt, body)
+        complete_attempt(&it.build_part(), &created.attempt, body)
             .await
             .unwrap();
-        deployment::tick_once(&mut Merger::new(it.deployment.clone()), it.clock.now()).await;
+        deployment::tick_once(&mut Merger::from_parts(&it.deployment), it.clock.now()).await;
         pass(&it).await;
         let spec = spec_now(&it).await;
         assert_eq!(spec.status, SpecStatus::Blocked);
@@ -547,7 +549,7 @@ async fn a_spec_that_cannot_be_finished_keeps_no_other_from_its_turn() {
     })
     .await
     .unwrap();
-    let mut finisher = Finisher::new(it.deployment.clone());
+    let mut finisher = Finisher::from_parts(&it.deployment);
     let (_, failures) = deployment::tick_with_failures(&mut finisher, it.clock.now()).await;
     settle(&it).await;
     let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();

@@ -13,7 +13,7 @@ mod validator;
 
 use tempfile::TempDir;
 
-use omoi_execution::deployment::DeploymentParts;
+use omoi_execution::DeploymentParts;
 use omoi_testkit::deployment::TestDeployment;
 
 /// A deployment whose checks run as plain processes.

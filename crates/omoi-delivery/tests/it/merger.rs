@@ -11,6 +11,7 @@ use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::suite::fault::missing_part;
 use omoi_domain::task::TaskStatus;
+use omoi_execution::FromParts as _;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
@@ -67,7 +68,7 @@ async fn a_merge_that_cannot_be_made_waits_for_a_person() {
     let it = TestDeployment::new().await;
     let (task, merge) = queued(&it, MergeState::Pending, &"f".repeat(40)).await;
     let waiting = it.add_task(2, &[task.id]).await;
-    let mut merger = Merger::new(it.deployment.clone());
+    let mut merger = Merger::from_parts(&it.deployment);
     for _ in 0..RESTARTS_MAX + 4 {
         pass(&it, &mut merger).await;
     }
@@ -86,7 +87,7 @@ async fn a_merge_that_cannot_be_made_waits_for_a_person() {
         .unwrap();
     assert_eq!(tries.len() as u32, RESTARTS_MAX + 1);
     // The spec says so.
-    omoi_testkit::deployment::tick_once(&mut Finisher::new(it.deployment.clone()), it.clock.now())
+    omoi_testkit::deployment::tick_once(&mut Finisher::from_parts(&it.deployment), it.clock.now())
         .await;
     let spec = specs::get(&mut it.read_tx().await, it.spec.id)
         .await
@@ -110,12 +111,12 @@ async fn a_merge_whose_process_died_is_taken_up_without_counting() {
             fence: 1,
             base_sha: None,
         };
-        let mut attempt = insert_attempt(tx, &it.deployment, new).await?.attempt;
+        let mut attempt = insert_attempt(tx, &it.build_part(), new).await?.attempt;
         attempts::transition(tx, &mut attempt, AttemptState::Lost).await
     })
     .await
     .unwrap();
-    let mut merger = Merger::new(it.deployment.clone());
+    let mut merger = Merger::from_parts(&it.deployment);
     pass(&it, &mut merger).await;
     // Its checks passed on this very commit, so it lands without further ado.
     let merge = merge_now(&it, &merge).await;
@@ -148,7 +149,7 @@ async fn what_the_machine_lacks_at_the_merge_is_no_round_of_the_agent() {
         })
         .await
         .unwrap();
-        let mut merger = Merger::new(it.deployment.clone());
+        let mut merger = Merger::from_parts(&it.deployment);
         pass(&it, &mut merger).await;
         let seen = merge_now(&it, &merge).await;
         let task = it.task_now(task.id).await;
@@ -188,7 +189,7 @@ async fn resolution(it: &TestDeployment, merge: &Merge) -> Task {
 #[tokio::test]
 async fn a_resolution_that_conflicts_itself_lands_with_all_it_resolves() {
     let it = TestDeployment::new().await;
-    let mut merger = Merger::new(it.deployment.clone());
+    let mut merger = Merger::from_parts(&it.deployment);
     let (one, two, three) = (
         it.add_task(1, &[]).await,
         it.add_task(2, &[]).await,
@@ -224,7 +225,7 @@ async fn a_resolution_that_conflicts_itself_lands_with_all_it_resolves() {
         .merge_commit(&[&third, &both], &text(&third, "1 2 3").await)
         .await;
     // Its checks are those of every side.
-    let checks = receipts::of_task(&it.deployment, &again, &all)
+    let checks = receipts::of_task(&it.build_part(), &again, &all)
         .await
         .unwrap();
     assert_eq!(checks.iter().map(|c| c.id).collect::<Vec<_>>(), proofs);
@@ -245,7 +246,7 @@ async fn a_resolution_that_conflicts_itself_lands_with_all_it_resolves() {
 #[tokio::test]
 async fn what_waits_behind_a_stuck_resolution_is_blocked_and_freed() {
     let it = TestDeployment::new().await;
-    let mut merger = Merger::new(it.deployment.clone());
+    let mut merger = Merger::from_parts(&it.deployment);
     let (one, two) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
     let waiting = it.add_task(3, &[two.id]).await;
     let (first, second) = (
@@ -264,7 +265,7 @@ async fn what_waits_behind_a_stuck_resolution_is_blocked_and_freed() {
         pass(&it, &mut merger).await;
     }
     assert_eq!(it.task_now(waiting.id).await.status, TaskStatus::Blocked);
-    let mut finisher = Finisher::new(it.deployment.clone());
+    let mut finisher = Finisher::from_parts(&it.deployment);
     omoi_testkit::deployment::tick_once(&mut finisher, it.clock.now()).await;
     let spec = specs::get(&mut it.read_tx().await, it.spec.id)
         .await
@@ -282,7 +283,7 @@ async fn what_waits_behind_a_stuck_resolution_is_blocked_and_freed() {
 #[tokio::test]
 async fn a_resolution_without_the_other_side_lands_alone() {
     let it = TestDeployment::new().await;
-    let mut merger = Merger::new(it.deployment.clone());
+    let mut merger = Merger::from_parts(&it.deployment);
     let (one, two) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
     let (first, second) = (
         it.commit_on(&it.base, "f", Some("1")).await,
@@ -323,7 +324,7 @@ async fn adding(it: &TestDeployment, number: i64, path: &str, command: &str) -> 
 #[tokio::test]
 async fn a_red_merge_sends_its_task_back_onto_the_merged_tree() {
     let (it, _state) = with_sandbox().await;
-    let mut merger = Merger::new(it.deployment.clone());
+    let mut merger = Merger::from_parts(&it.deployment);
     adding(&it, 1, "one", "true").await;
     pass(&it, &mut merger).await;
     let landed = it.branch_head(&it.spec.integration_branch).await.unwrap();
@@ -348,17 +349,13 @@ async fn a_red_merge_sends_its_task_back_onto_the_merged_tree() {
 #[tokio::test]
 async fn a_branch_that_moved_meanwhile_is_merged_with_anew() {
     let (it, _state) = with_sandbox().await;
-    let mut merger = Merger::new(it.deployment.clone());
+    let mut merger = Merger::from_parts(&it.deployment);
     adding(&it, 1, "one", "true").await;
     pass(&it, &mut merger).await;
     let before = it.branch_head(&it.spec.integration_branch).await.unwrap();
     let moved = it.commit_on(&before, "meanwhile", Some("new\n")).await;
     // The check itself stands for whoever moves the branch while checks run.
-    let mirror = it
-        .deployment
-        .project_mirror(it.spec.project_id)
-        .await
-        .unwrap();
+    let mirror = it.project_mirror().await;
     let (mirror, branch) = (mirror.dir().display(), &it.spec.integration_branch);
     let refs = format!("refs/heads/{branch} {moved} {before}");
     let command = format!("test -e meanwhile || git --git-dir={mirror} update-ref {refs}");
@@ -371,11 +368,7 @@ async fn a_branch_that_moved_meanwhile_is_merged_with_anew() {
     assert_eq!(merge_now(&it, &merge).await.state, MergeState::Completed);
     let task = it.task_now(task.id).await;
     assert_eq!(task.integration_state, IntegrationState::Merged);
-    let mirror = it
-        .deployment
-        .project_mirror(it.spec.project_id)
-        .await
-        .unwrap();
+    let mirror = it.project_mirror().await;
     let head = it.branch_head(branch).await.unwrap();
     assert!(mirror.is_ancestor(&moved, &head).await.unwrap());
 }
@@ -383,7 +376,7 @@ async fn a_branch_that_moved_meanwhile_is_merged_with_anew() {
 #[tokio::test]
 async fn entries_have_their_turn_by_level_and_place_in_the_plan() {
     let it = TestDeployment::new().await;
-    let mut merger = Merger::new(it.deployment.clone());
+    let mut merger = Merger::from_parts(&it.deployment);
     // Level, place in the plan, and what comes first; the third is not queued, and nobody waits for it.
     let places = [(1, 1), (0, 4), (0, 2), (0, 3)];
     let mut all = Vec::new();
@@ -444,7 +437,7 @@ pub(crate) async fn blocked_by_an_attempt(it: &TestDeployment, subject: AttemptS
             fence: 1,
             base_sha: None,
         };
-        omoi_execution::attempt::insert_attempt(tx, &it.deployment, new).await
+        omoi_execution::attempt::insert_attempt(tx, &it.build_part(), new).await
     })
     .await
     .map(drop)
@@ -467,7 +460,7 @@ async fn a_spec_that_cannot_be_merged_keeps_no_other_from_its_turn() {
     it.next_spec(2).await;
     let task = it.add_task(2, &[]).await;
     let (_, good) = enqueue(&it, task.id, MergeState::Pending, &"e".repeat(40)).await;
-    let mut merger = Merger::new(it.deployment.clone());
+    let mut merger = Merger::from_parts(&it.deployment);
     let (_, failures) = deployment::tick_with_failures(&mut merger, it.clock.now()).await;
     it.deployment.running.wait_drained().await;
     let failed: Vec<_> = failures.iter().map(|f| f.entity.as_str()).collect();
@@ -500,7 +493,7 @@ pub(crate) async fn passes_alone(
             fence: 1,
             base_sha: None,
         };
-        let mut attempt = insert_attempt(tx, &it.deployment, new).await?.attempt;
+        let mut attempt = insert_attempt(tx, &it.build_part(), new).await?.attempt;
         attempts::transition(tx, &mut attempt, AttemptState::Lost).await?;
         Ok(attempt.id)
     });
@@ -512,7 +505,7 @@ pub(crate) async fn passes_alone(
         checks: vec![check.clone()],
         task: Some(task.id),
     };
-    let receipts = receipts::run_checks(&it.deployment, run).await.unwrap();
+    let receipts = receipts::run_checks(&it.build_part(), run).await.unwrap();
     for (_, receipt) in receipts {
         assert!(receipt.passed, "{receipt:?}");
     }
@@ -542,7 +535,7 @@ async fn a_program_that_another_task_renamed_is_a_round_of_the_agent() {
     passes_alone(&it, (&task, &check.await.unwrap()), &head).await;
     let renamed = renamed(&it, &with_todo).await;
     finisher::landed_by(&it, &other, &renamed, &renamed).await;
-    pass(&it, &mut Merger::new(it.deployment.clone())).await;
+    pass(&it, &mut Merger::from_parts(&it.deployment)).await;
     let merge = merge_now(&it, &merge).await;
     let task = it.task_now(task.id).await;
     assert_eq!((merge.state, task.round), (MergeState::Failed, 1));

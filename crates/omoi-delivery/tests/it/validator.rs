@@ -6,6 +6,7 @@ use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::suite::report::read_suite_report;
 use omoi_domain::task::TaskStatus;
+use omoi_execution::FromParts as _;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_git::object::ObjectId;
 use omoi_runtime::clock::Clock as _;
@@ -44,7 +45,7 @@ async fn a_task_whose_checks_cannot_run_fails_and_says_why() {
     })
     .await
     .unwrap();
-    let mut validator = Validator::new(it.deployment.clone());
+    let mut validator = Validator::from_parts(&it.deployment);
     for _ in 0..8 {
         omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
         while !it.deployment.running.attempt_ids().is_empty() {
@@ -101,7 +102,7 @@ async fn checks_wait_for_a_slot_like_all_work() {
     // One slot is an agent's.
     let busy = it.add_task(5, &[]).await;
     it.run_task(busy.id).await;
-    let mut validator = Validator::new(it.deployment.clone());
+    let mut validator = Validator::from_parts(&it.deployment);
     for done in 1..=4 {
         omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
         assert!(it.slots_in_use().await <= 2);
@@ -165,7 +166,7 @@ async fn a_proposed_check_that_passes_without_the_work_proves_nothing() {
             })
             .await
             .unwrap();
-        let mut validator = Validator::new(it.deployment.clone());
+        let mut validator = Validator::from_parts(&it.deployment);
         omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
         it.deployment.running.wait_drained().await;
         let task = it.task_now(found.id).await;
@@ -213,7 +214,7 @@ async fn a_task_that_cannot_be_checked_keeps_no_other_from_its_turn() {
         .await
         .unwrap();
     }
-    let mut validator = Validator::new(it.deployment.clone());
+    let mut validator = Validator::from_parts(&it.deployment);
     let (_, failures) =
         omoi_testkit::deployment::tick_with_failures(&mut validator, it.clock.now()).await;
     it.deployment.running.wait_drained().await;
@@ -266,7 +267,7 @@ async fn judged(
             fence: 1,
             base_sha: None,
         };
-        let attempt = insert_attempt(tx, &it.deployment, new).await?.attempt;
+        let attempt = insert_attempt(tx, &it.build_part(), new).await?.attempt;
         let receipt = Receipt {
             id: tx.new_id(),
             org_id: tx.org(),
@@ -294,7 +295,7 @@ async fn judged(
     })
     .await
     .unwrap();
-    let mut validator = Validator::new(it.deployment.clone());
+    let mut validator = Validator::from_parts(&it.deployment);
     let (_, failures) =
         omoi_testkit::deployment::tick_with_failures(&mut validator, it.clock.now()).await;
     assert!(failures.is_empty());

@@ -1,6 +1,6 @@
 //! From an attempt's row to a worker in a sandbox.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,7 +22,7 @@ use omoi_git::work::{WorkDir, WorkError};
 use omoi_protocol::worker::{
     AgentTool, AttemptContext, AttemptLimits, CONTEXT_FILE, CommitPlan, TurnRecord,
 };
-use omoi_runtime::lifecycle::SpawnKind;
+use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_sandbox::policy::inside;
 use omoi_sandbox::{
     GeneratedFile, GuardRefusal, LaunchError, Provider, ReadOnlyMount, RunningSandbox,
@@ -30,16 +30,22 @@ use omoi_sandbox::{
 };
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
-use omoi_store::{Json, StoreError, Tx};
+use omoi_store::{Json, StoreError, Tenant, Tx};
 
 use crate::attempt::settle;
-use crate::deployment::{Deployment, HeldAttempt};
+use crate::deployment::{DeploymentParts, FromParts};
+use crate::failure_policy::FailurePolicy;
+use crate::repository_folders::RepositoryFolders;
+use crate::running_attempts::{HeldAttempt, RunningAttempts};
+use crate::sandbox_host::SandboxHost;
 use crate::sandbox_toolchain::SandboxToolchain;
 use crate::start_failure::{class_of, class_of_start};
 use crate::{command, protected};
 
 /// Time between the request to save and the kill.
 const GRACE: Duration = Duration::from_secs(10);
+/// Bytes of one tool result that reach the model.
+const RESULT_BYTES: usize = 64 << 10;
 /// Bytes kept of what a worker prints, for the log of a failed start.
 const OUTPUT_BYTES: usize = 64 << 10;
 
@@ -62,6 +68,17 @@ pub struct WorkPlan {
     pub toolbox: SandboxToolchain,
 }
 
+/// What an agent may use.
+#[derive(Clone, Copy, Debug)]
+pub struct BriefLimits {
+    /// Model turns.
+    pub turns_max: u32,
+    /// Wall time of the whole attempt.
+    pub wall_s: u64,
+    /// Wall time of one command.
+    pub command_s: u64,
+}
+
 /// What the worker is told.
 #[derive(Clone, Debug)]
 pub struct AttemptBrief {
@@ -76,7 +93,7 @@ pub struct AttemptBrief {
     /// Schema of `submit_item`, when it is offered.
     pub item_schema: Option<Value>,
     /// What it may use.
-    pub limits: AttemptLimits,
+    pub limits: BriefLimits,
     /// How its work is committed; none for attempts that only read.
     pub commit: Option<CommitPlan>,
 }
@@ -124,28 +141,66 @@ enum JobError {
     Wait(#[from] WaitError),
 }
 
+/// Starts the workers of attempts, and settles attempts whose worker is gone.
+#[derive(Clone)]
+pub struct AttemptStarter {
+    /// Rows.
+    pub store: Tenant,
+    /// Where the mirrors and the workspaces are.
+    pub folders: RepositoryFolders,
+    /// What the sandboxes are made with.
+    pub host: SandboxHost,
+    /// The `omoi` binary, shown to sandboxes as the worker.
+    pub worker: PathBuf,
+    /// Most tokens of one answer to an agent.
+    pub answer_tokens: u32,
+    /// Time between heartbeats of a worker.
+    pub heartbeat: Duration,
+    /// Attempts of this process.
+    pub running: RunningAttempts,
+    /// Starts what follows a worker.
+    pub lifecycle: LifecycleHandle,
+    /// What a lost attempt means for its work.
+    pub failures: FailurePolicy,
+}
+
+impl FromParts for AttemptStarter {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            folders: RepositoryFolders::from_parts(parts),
+            host: SandboxHost::from_parts(parts),
+            worker: parts.worker.clone(),
+            answer_tokens: parts.answer_tokens,
+            heartbeat: parts.monitoring.heartbeat,
+            running: parts.running.clone(),
+            lifecycle: parts.lifecycle.clone(),
+            failures: FailurePolicy::from_parts(parts),
+        }
+    }
+}
+
 /// Starts the worker of `job` and follows it to its end, apart from the caller. `held` is its attempt,
 /// held since the transaction that wrote it.
 ///
 /// However it ends, the attempt is settled: a worker that reported its outcome has done so itself;
 /// one that vanished is lost.
-pub fn launch_attempt(held: HeldAttempt, job: AttemptJob) {
+pub fn launch_attempt(starter: &AttemptStarter, held: HeldAttempt, job: AttemptJob) {
     let id = job.attempt.id;
-    let deployment = held.held_by().clone();
-    let lifecycle = deployment.lifecycle.clone();
-    lifecycle.spawn(
+    let starter_ = starter.clone();
+    starter.lifecycle.spawn(
         format!("attempt {}", id.short()),
         SpawnKind::Work,
         async move {
             let attempt = job.attempt.clone();
-            let dir = deployment.data.workspace_path(id);
-            let loss = follow_attempt(&deployment, job, &dir).await;
-            if let Err(error) = settle::after_exit(&deployment, &attempt, loss).await {
+            let dir = starter_.folders.data.workspace_path(id);
+            let loss = follow_attempt(&starter_, job, &dir).await;
+            if let Err(error) = settle::after_exit(&starter_, &attempt, loss).await {
                 // The reaper finds the attempt by its lease.
                 warn!(attempt.id = %id, error = %error, "Could not settle attempt `{id}`");
             }
             drop(held);
-            if let Some(provider) = &deployment.sandbox
+            if let Some(provider) = &starter_.host.provider
                 && let Err(error) = provider.remove_workspace(&dir)
             {
                 warn!(attempt.id = %id, error = %error, "Could not remove the workspace of `{id}`");
@@ -156,27 +211,28 @@ pub fn launch_attempt(held: HeldAttempt, job: AttemptJob) {
 }
 
 /// Prepares, launches and waits; returns how the attempt ends if its worker did not tell.
-async fn follow_attempt(deployment: &Deployment, job: AttemptJob, dir: &Path) -> AttemptLoss {
+async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob, dir: &Path) -> AttemptLoss {
     let run = async {
-        let provider = deployment.sandbox.as_ref().ok_or(JobError::NoProvider)?;
+        let provider = starter.host.provider.as_ref().ok_or(JobError::NoProvider)?;
         // Kept until the sandbox has ended.
-        let base = prepare_workspace(deployment, &job, dir, provider.as_ref()).await?;
-        bind_sandbox(deployment, &job, provider.as_ref()).await?;
-        let launch = sandbox_launch(deployment, &job, &base, provider.as_ref())?;
+        let base = prepare_workspace(&starter.folders, &job, dir, provider.as_ref()).await?;
+        bind_sandbox(starter, &job, provider.as_ref()).await?;
+        let launch = sandbox_launch(starter, &job, &base, provider.as_ref())?;
         let running = provider.launch(launch).await?;
-        deployment
+        starter
             .running
             .set_control(job.attempt.id, running.control());
         Ok::<_, JobError>(exit_of(running).await?)
     };
     match run.await {
-        Ok(exit) => sandbox_exited(&exit, deployment.lifecycle.soft_token().is_cancelled()),
+        Ok(exit) => sandbox_exited(&exit, starter.lifecycle.soft_token().is_cancelled()),
         Err(error) => {
             let (class, message) = (
                 class_of(&error),
                 omoi_runtime::telemetry::error_chain(&error),
             );
-            let class = class_of_start(deployment, job.attempt.spec_id, class).await;
+            let class =
+                class_of_start(&starter.store, &starter.folders, job.attempt.spec_id, class).await;
             start_failed(class, message)
         }
     }
@@ -184,13 +240,13 @@ async fn follow_attempt(deployment: &Deployment, job: AttemptJob, dir: &Path) ->
 
 /// Makes the clone and hands it to the sandbox's user; returns the history to show it.
 async fn prepare_workspace(
-    deployment: &Deployment,
+    folders: &RepositoryFolders,
     job: &AttemptJob,
     dir: &Path,
     provider: &dyn Provider,
 ) -> Result<BaseStore, JobError> {
     provider.remove_workspace(dir)?;
-    let mirror = deployment.project_mirror(job.attempt.project_id).await?;
+    let mirror = folders.project_mirror(job.attempt.project_id).await?;
     let identity = match &job.brief.commit {
         Some(plan) => Identity::new(&plan.author_name, &plan.author_email),
         None => Identity::platform(),
@@ -209,7 +265,7 @@ async fn prepare_workspace(
     };
     let base = mirror.base_store(&job.work.base).await?;
     shared_clone(&base, dir, &spec).await?;
-    let work = WorkDir::new(&deployment.git, dir);
+    let work = WorkDir::new(&folders.git, dir);
     if let Some(theirs) = &job.work.merge {
         work.begin_merge(theirs).await?;
     }
@@ -222,12 +278,12 @@ async fn prepare_workspace(
 
 /// Writes the sandbox's row and moves attempt and task before anything is asked of the provider.
 async fn bind_sandbox(
-    deployment: &Deployment,
+    starter: &AttemptStarter,
     job: &AttemptJob,
     provider: &dyn Provider,
 ) -> Result<(), JobError> {
     let (id, rung) = (job.attempt.id, provider.rung());
-    let mounts = job.work.toolbox.toolchain_mounts(&deployment.read_only);
+    let mounts = job.work.toolbox.toolchain_mounts(&starter.host.read_only);
     let bound = async |tx: &mut Tx| -> Result<(), StoreError> {
         let mut attempt = attempts::get(tx, id).await?;
         attempt.rung = Some(rung);
@@ -249,7 +305,7 @@ async fn bind_sandbox(
         sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Creating).await?;
         crate::tasks::mark_assigned(tx, &attempt).await
     };
-    deployment
+    starter
         .store
         .write(CrashPoint::AttemptStarting, bound)
         .await?;
@@ -264,12 +320,12 @@ pub(super) fn sandbox_name(attempt: &Attempt) -> String {
 
 /// What the sandbox is asked to be.
 fn sandbox_launch(
-    deployment: &Deployment,
+    starter: &AttemptStarter,
     job: &AttemptJob,
     base: &BaseStore,
     provider: &dyn Provider,
 ) -> Result<SandboxLaunch, JobError> {
-    let dir = &deployment.data.workspace_path(job.attempt.id);
+    let dir = &starter.folders.data.workspace_path(job.attempt.id);
     let context_path = Path::new(inside::FILES).join(CONTEXT_FILE);
     let mut launch = SandboxLaunch::new(
         sandbox_name(&job.attempt),
@@ -278,14 +334,14 @@ fn sandbox_launch(
     );
     launch.access = job.work.access;
     launch.env = job.work.toolbox.toolchain_environment();
-    launch.read_only = deployment.sandbox_mounts(&job.work.toolbox)?;
+    launch.read_only = starter.host.sandbox_mounts(&job.work.toolbox)?;
     launch
         .read_only
         .push(ReadOnlyMount::at_same_path(base.objects_dir()));
     launch.protected = protected::in_sandbox(dir);
-    launch.socket = Some(deployment.data.worker_socket());
-    launch.worker = Some(deployment.worker.clone());
-    launch.limits = deployment.sandbox_limits;
+    launch.socket = Some(starter.folders.data.worker_socket());
+    launch.worker = Some(starter.worker.clone());
+    launch.limits = starter.host.limits;
     launch.wall_timeout = Duration::from_secs(job.brief.limits.wall_s) + GRACE;
     launch.grace = GRACE;
     launch.output_bytes_max = OUTPUT_BYTES;
@@ -306,12 +362,18 @@ fn sandbox_launch(
         socket: shown(&launch, Path::new(inside::SOCKET)),
         workspace: shown(&launch, Path::new(inside::WORK)),
         model: RouteName::Agent.as_str().to_owned(),
-        max_tokens: deployment.answer_tokens,
+        max_tokens: starter.answer_tokens,
         system: job.brief.system.clone(),
         prompt: job.brief.prompt.clone(),
         tools: job.brief.tools.clone(),
         item_schema: job.brief.item_schema.clone(),
-        limits: job.brief.limits.clone(),
+        limits: AttemptLimits {
+            turns_max: job.brief.limits.turns_max,
+            wall_s: job.brief.limits.wall_s,
+            command_s: job.brief.limits.command_s,
+            result_bytes: RESULT_BYTES,
+            heartbeat_s: starter.heartbeat.as_secs().max(1),
+        },
         commit: job.brief.commit.clone(),
         resume: job.turns.clone(),
     };

@@ -7,26 +7,24 @@ use omoi_domain::sandbox::SandboxState;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx, sandboxes};
 
-use crate::deployment::Deployment;
+use super::AttemptStarter;
+use crate::failure_policy::FailurePolicy;
 use crate::tasks;
 
 /// Settles an attempt after its process is gone. One that reported its outcome is left as it is.
 pub(super) async fn after_exit(
-    deployment: &Deployment,
+    starter: &AttemptStarter,
     attempt: &Attempt,
     loss: AttemptLoss,
 ) -> Result<(), StoreError> {
     let settle = async |tx: &mut Tx| {
         let mut attempt = attempts::get(tx, attempt.id).await?;
         if attempt.state.is_live() {
-            lose_attempt(tx, deployment, &mut attempt, loss).await?;
+            lose_attempt(tx, &starter.failures, &mut attempt, loss).await?;
         }
         end_sandbox(tx, &attempt).await
     };
-    deployment
-        .store
-        .write(CrashPoint::SandboxEnded, settle)
-        .await
+    starter.store.write(CrashPoint::SandboxEnded, settle).await
 }
 
 /// Ends a live attempt from the platform's side and moves its task on. Phases, checks and merges
@@ -36,13 +34,13 @@ pub(super) async fn after_exit(
 /// When the database cannot be written.
 pub async fn lose_attempt(
     tx: &mut Tx,
-    deployment: &Deployment,
+    failures: &FailurePolicy,
     attempt: &mut Attempt,
     loss: AttemptLoss,
 ) -> Result<(), StoreError> {
     let loss = AttemptLoss {
         // It may hold what a worker printed.
-        message: deployment.mask.mask_text(&loss.message).into_owned(),
+        message: failures.mask.mask_text(&loss.message).into_owned(),
         ..loss
     };
     attempt.stop_reason = Some(loss.stop_reason);
@@ -51,7 +49,7 @@ pub async fn lose_attempt(
     let to = ended_state(attempt.state, loss.state);
     attempts::transition(tx, attempt, to).await?;
     if attempt.subject.kind() == SubjectKind::Task {
-        tasks::attempt_lost(tx, deployment, attempt, &loss).await?;
+        tasks::attempt_lost(tx, failures, attempt, &loss).await?;
     }
     Ok(())
 }

@@ -8,8 +8,9 @@ use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, NewClaim, Task};
 use omoi_store::{StoreError, Tx, attempts, slots};
 
+use super::Dispatcher;
 use crate::attempt::{CreatedAttempt, NewAttempt, WorkPlan, new_attempt};
-use crate::deployment::{Deployment, HeldAttempt};
+use crate::running_attempts::HeldAttempt;
 
 /// A task that could start, and what its clone will be cut from.
 #[derive(Clone)]
@@ -49,10 +50,10 @@ pub(super) const fn is_of_database(error: &StoreError) -> bool {
 /// Claims as many of `batch` as there are free slots, best first, if they still can start.
 pub(super) async fn claim_planned(
     tx: &mut Tx,
-    deployment: &Deployment,
+    dispatcher: &Dispatcher,
     batch: &[PlannedStart],
 ) -> Result<Vec<ClaimedTask>, StoreError> {
-    let limits = deployment.queue.slots;
+    let limits = dispatcher.queue.slots;
     // Other processes went on since the batch was planned.
     let mut slots = slots::in_use(tx).await?;
     let (mut wanted, mut started) = (Vec::new(), BTreeMap::new());
@@ -67,7 +68,7 @@ pub(super) async fn claim_planned(
             0 => Vec::new(),
             _ => attempts::of_task(tx, task.id).await?,
         };
-        let new = new_attempt(tx, deployment, attempt_at(planned), &earlier);
+        let new = new_attempt(tx, &dispatcher.issuer, attempt_at(planned), &earlier);
         wanted.push(NewClaim {
             task: task.clone(),
             attempt: new.attempt.clone(),
@@ -80,7 +81,7 @@ pub(super) async fn claim_planned(
             continue;
         };
         // Before the commit: an attempt that nobody holds is taken for one of a process that died.
-        let held = deployment.hold_attempt(attempt.id);
+        let held = dispatcher.running.hold_attempt(attempt.id);
         new.attempt = attempt;
         claimed.push(ClaimedTask {
             planned: PlannedStart {

@@ -9,17 +9,17 @@ use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::task::{TaskType, UnmetCode};
 use omoi_git::mirror::Identity;
 use omoi_git::work::BUNDLE_BYTES_MAX;
-use omoi_protocol::worker::{AgentTool, AttemptLimits, COMPLETION_SIGNAL, CommitPlan};
+use omoi_protocol::worker::{AgentTool, COMPLETION_SIGNAL, CommitPlan};
 use omoi_runtime::BoxError;
 use omoi_sandbox::policy::inside;
 use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts, checks, merges, requirements, tickets};
 
-use crate::attempt::{AttemptBrief, CreatedAttempt, RESULT_BYTES};
-use crate::deployment::Deployment;
+use super::Dispatcher;
+use crate::attempt::{AttemptBrief, BriefLimits, CreatedAttempt};
 use crate::protected;
-use crate::spec_files::{SpecFilesError, rendered_files};
+use crate::spec_files::{SpecFilesError, SpecRenderer, rendered_files};
 
 const SYSTEM: &str = include_str!("../../prompts/system.md");
 const TASK: &str = include_str!("../../prompts/task.md");
@@ -54,12 +54,12 @@ struct ConflictBrief {
 
 /// The orders of one attempt at `task`.
 pub(super) async fn of_task(
-    deployment: &Deployment,
+    dispatcher: &Dispatcher,
     task: &Task,
     spec: &Spec,
     created: &CreatedAttempt,
 ) -> Result<AttemptBrief, BoxError> {
-    let design = design_text(deployment, spec).await?;
+    let design = design_text(&dispatcher.renderer, spec).await?;
     let facts = PromptFacts {
         task,
         spec,
@@ -67,8 +67,8 @@ pub(super) async fn of_task(
         design: &design,
     };
     let read_prompt = async |tx: &mut Tx| task_prompt(tx, facts).await;
-    let prompt = deployment.store.read(read_prompt).await?;
-    let limits = deployment.limits_of(spec).task;
+    let prompt = dispatcher.store.read(read_prompt).await?;
+    let limits = spec.work_limits(dispatcher.limits).task;
     let task_ref = HumanRef::task(task.number).to_string();
     let system = Environment::new().render_str(
         SYSTEM,
@@ -88,14 +88,12 @@ pub(super) async fn of_task(
             AgentTool::ReportDiscovery,
         ],
         item_schema: None,
-        limits: AttemptLimits {
+        limits: BriefLimits {
             turns_max: limits.turns_max,
             wall_s: u64::try_from(task.timeout_seconds)
                 .unwrap_or(0)
                 .min(limits.timeout.as_secs()),
             command_s: limits.command_timeout.as_secs(),
-            result_bytes: RESULT_BYTES,
-            heartbeat_s: deployment.monitoring.heartbeat.as_secs().max(1),
         },
         commit: Some(commit_plan(task, spec, created, &task_ref)),
     })
@@ -136,8 +134,8 @@ fn commit_plan(task: &Task, spec: &Spec, created: &CreatedAttempt, task_ref: &st
 }
 
 /// The design as it is rendered for people.
-async fn design_text(deployment: &Deployment, spec: &Spec) -> Result<String, SpecFilesError> {
-    let files = rendered_files(deployment, spec).await?;
+async fn design_text(renderer: &SpecRenderer, spec: &Spec) -> Result<String, SpecFilesError> {
+    let files = rendered_files(renderer, spec).await?;
     let mut designs = files
         .into_iter()
         .filter(|(path, _)| path.contains("/designs/"));

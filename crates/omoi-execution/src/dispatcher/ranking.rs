@@ -8,9 +8,10 @@ use omoi_domain::id::{SpecId, TaskId};
 use omoi_domain::score::{RankedTask, ScoreFacts, compare_ranked, task_score};
 use omoi_domain::spec::SpecStatus;
 use omoi_store::tasks::{self, QueueScan, Task};
-use omoi_store::{StoreError, Tx, specs};
+use omoi_store::{StoreError, Tenant, Tx, specs};
 
-use crate::deployment::Deployment;
+use super::Dispatcher;
+use crate::spec_selection::SpecSelection;
 
 /// A kept score differs from the true one by less.
 const SCORE_STEP: f64 = 0.01;
@@ -34,12 +35,12 @@ impl ScoredTask {
 }
 
 /// Tasks that could start, best first; their scores are kept for people.
-pub(super) async fn ranked_candidates(deployment: &Deployment) -> Result<Vec<Task>, StoreError> {
-    let scored = deployment
+pub(super) async fn ranked_candidates(dispatcher: &Dispatcher) -> Result<Vec<Task>, StoreError> {
+    let scored = dispatcher
         .store
-        .read(async |tx| scored(tx, deployment).await)
+        .read(async |tx| scored(tx, dispatcher).await)
         .await?;
-    keep_scores(deployment, &scored).await?;
+    keep_scores(&dispatcher.store, &scored).await?;
     let mut ranked: Vec<_> = scored.iter().map(ScoredTask::rank).collect();
     ranked.sort_by(compare_ranked);
     let mut tasks: BTreeMap<TaskId, Task> = scored
@@ -50,8 +51,8 @@ pub(super) async fn ranked_candidates(deployment: &Deployment) -> Result<Vec<Tas
     Ok(in_order.filter_map(|id| tasks.remove(&id)).collect())
 }
 
-async fn scored(tx: &mut Tx, deployment: &Deployment) -> Result<Vec<ScoredTask>, StoreError> {
-    let queue = &deployment.queue;
+async fn scored(tx: &mut Tx, dispatcher: &Dispatcher) -> Result<Vec<ScoredTask>, StoreError> {
+    let queue = &dispatcher.queue;
     let starving = Duration::from_secs_f64(queue.weights.starvation_limit);
     let scan = QueueScan {
         starving_since: tx.now() - starving,
@@ -59,7 +60,7 @@ async fn scored(tx: &mut Tx, deployment: &Deployment) -> Result<Vec<ScoredTask>,
         limit: queue.scan_batch,
         spec: None,
     };
-    let candidates = candidates(tx, deployment, scan).await?;
+    let candidates = candidates(tx, &dispatcher.selection, scan).await?;
     let specs: BTreeSet<SpecId> = candidates.iter().map(|task| task.spec_id).collect();
     let mut dependents = BTreeMap::new();
     for spec in specs {
@@ -85,14 +86,14 @@ async fn scored(tx: &mut Tx, deployment: &Deployment) -> Result<Vec<ScoredTask>,
 /// other is looked at by itself, so that none is hidden behind their tasks.
 async fn candidates(
     tx: &mut Tx,
-    deployment: &Deployment,
+    selection: &SpecSelection,
     scan: QueueScan,
 ) -> Result<Vec<Task>, StoreError> {
     let working = specs::with_status(tx, SpecStatus::Working).await?;
     let n_working = working.len();
     let own: Vec<SpecId> = working
         .iter()
-        .filter(|spec| deployment.works_on(spec))
+        .filter(|spec| selection.works_on(spec))
         .map(|spec| spec.id)
         .collect();
     if own.len() == n_working {
@@ -110,7 +111,7 @@ async fn candidates(
 }
 
 /// Keeps the scores that changed enough to be told apart.
-async fn keep_scores(deployment: &Deployment, scored: &[ScoredTask]) -> Result<(), StoreError> {
+async fn keep_scores(store: &Tenant, scored: &[ScoredTask]) -> Result<(), StoreError> {
     let is_moved = |one: &&ScoredTask| (one.task.score - one.score).abs() >= SCORE_STEP;
     let moved: Vec<_> = scored.iter().filter(is_moved).collect();
     if moved.is_empty() {
@@ -122,5 +123,5 @@ async fn keep_scores(deployment: &Deployment, scored: &[ScoredTask]) -> Result<(
         }
         Ok(())
     };
-    deployment.store.write(CrashPoint::ScoresKept, keep).await
+    store.write(CrashPoint::ScoresKept, keep).await
 }

@@ -16,10 +16,10 @@ use omoi_sandbox::ExhaustedLimit;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::Task;
-use omoi_store::{StoreError, Tx, merges, messages, sandboxes};
+use omoi_store::{StoreError, Tenant, Tx, merges, messages, sandboxes};
 
-use super::{IntakeError, current_attempt, import_commit, verify};
-use crate::deployment::Deployment;
+use super::{AttemptIntake, IntakeError, current_attempt, import_commit, verify};
+use crate::failure_policy::FailurePolicy;
 use crate::tasks::{follow_up, of_attempt};
 
 /// Applies the end of an attempt to what it was a try at. Takes effect once; told again in the same
@@ -28,12 +28,12 @@ use crate::tasks::{follow_up, of_attempt};
 /// # Errors
 /// [`IntakeError::Superseded`] when the attempt is over already in another way.
 pub async fn complete_attempt(
-    deployment: &Deployment,
+    intake: &AttemptIntake,
     attempt: &Attempt,
     body: ReportComplete,
 ) -> Result<(), IntakeError> {
-    let body = with_limit(body, deployment.running.exhausted_limit(attempt.id));
-    let said = deployment
+    let body = with_limit(body, intake.running.exhausted_limit(attempt.id));
+    let said = intake
         .store
         .read(async |tx| attempts::get(tx, attempt.id).await)
         .await?;
@@ -45,7 +45,7 @@ pub async fn complete_attempt(
     }
     let verdict = match (attempt.subject.kind(), body.outcome) {
         (SubjectKind::Task, AttemptOutcome::Succeeded | AttemptOutcome::Incomplete) => {
-            judge_hand_in(deployment, attempt, &body).await?
+            judge_hand_in(intake, attempt, &body).await?
         }
         _ => HandInVerdict::default(),
     };
@@ -63,11 +63,11 @@ pub async fn complete_attempt(
         attempts::transition(tx, &mut attempt, to).await?;
         close_sandbox(tx, &attempt).await?;
         match task {
-            Some(task) => Ok(move_task(tx, deployment, task, body, verdict).await?),
+            Some(task) => Ok(move_task(tx, &intake.failures, task, body, verdict).await?),
             None => Ok(()),
         }
     };
-    deployment.store.write(CrashPoint::AttemptEnded, end).await
+    intake.store.write(CrashPoint::AttemptEnded, end).await
 }
 
 /// Refuses work of a worker that never reported its start.
@@ -139,12 +139,12 @@ struct HandInVerdict {
 /// Imports what a task's agent made, keeps it on the task's branch and says whether it may go to
 /// its checks. Work that is sent back is kept as well: the next agent goes on from it.
 async fn judge_hand_in(
-    deployment: &Deployment,
+    intake: &AttemptIntake,
     attempt: &Attempt,
     body: &ReportComplete,
 ) -> Result<HandInVerdict, IntakeError> {
-    let mirror = deployment.project_mirror(attempt.project_id).await?;
-    let (task, spec, incoming) = task_sides(deployment, attempt).await?;
+    let mirror = intake.folders.project_mirror(attempt.project_id).await?;
+    let (task, spec, incoming) = task_sides(&intake.store, attempt).await?;
     let handed_in = match &body.bundle {
         None => None,
         Some(bundle) => match import_commit(&mirror, attempt, bundle).await {
@@ -185,7 +185,7 @@ async fn judge_hand_in(
     };
     let (mut unmet, keep) = verify::verify_work(&work).await?;
     if keep {
-        keep_on_branch(deployment, attempt, (&mirror, &task), &head).await?;
+        keep_on_branch(&intake.store, attempt, (&mirror, &task), &head).await?;
     }
     if let Some(taken) = handed_in {
         taken.forget(&mirror).await?;
@@ -202,11 +202,10 @@ async fn judge_hand_in(
 
 /// The task of an attempt, its spec, and for a resolution the side that comes in.
 async fn task_sides(
-    deployment: &Deployment,
+    store: &Tenant,
     attempt: &Attempt,
 ) -> Result<(Task, Spec, Option<ObjectId>), IntakeError> {
-    deployment
-        .store
+    store
         .read(async |tx| {
             let Some(task) = of_attempt(tx, attempt).await? else {
                 return Err(IntakeError::Superseded);
@@ -234,7 +233,7 @@ fn standing_work(task: &Task, attempt: &Attempt) -> Result<Option<ObjectId>, Int
 
 /// Moves the task's branch to what its agent made.
 async fn keep_on_branch(
-    deployment: &Deployment,
+    store: &Tenant,
     attempt: &Attempt,
     of: (&Mirror, &Task),
     head: &ObjectId,
@@ -246,8 +245,7 @@ async fn keep_on_branch(
         return Ok(());
     }
     // Time passed since its fence was read; a newer attempt may stand on the branch by now.
-    deployment
-        .store
+    store
         .read(async |tx| current_attempt(tx, attempt.id).await)
         .await?;
     mirror
@@ -259,7 +257,7 @@ async fn keep_on_branch(
 /// Moves the task of an attempt whose worker told how it ended.
 async fn move_task(
     tx: &mut Tx,
-    deployment: &Deployment,
+    failures: &FailurePolicy,
     mut task: Task,
     body: ReportComplete,
     verdict: HandInVerdict,
@@ -276,7 +274,7 @@ async fn move_task(
     if step == TaskFollowUp::Validate {
         task.head_sha = verdict.head.map(|head| head.as_str().to_owned());
     }
-    follow_up(tx, deployment, &mut task, step).await
+    follow_up(tx, failures, &mut task, step).await
 }
 
 async fn is_interrupted_by_person(

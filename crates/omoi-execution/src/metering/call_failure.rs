@@ -5,18 +5,15 @@ use omoi_domain::event::{CallFailed, Event};
 use omoi_domain::principal::CallPurpose;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::ModelCaller;
-use omoi_store::{StoreError, attempts};
-
-use crate::deployment::Deployment;
+use omoi_store::{StoreError, Tenant, attempts};
 
 /// Writes the event of a failed try of the attempt that asks, or for which the platform asks.
 pub(super) async fn tell_call_failure(
-    deployment: &Deployment,
+    store: &Tenant,
     caller: &ModelCaller,
     failed: &FailedTry,
 ) -> Result<(), StoreError> {
-    deployment
-        .store
+    store
         .write(CrashPoint::EventsStored, async |tx| {
             let principal = caller.principal;
             let attempt = match principal.purpose {

@@ -7,17 +7,16 @@ use omoi_llm::pricing::TokenCounts;
 use omoi_store::open_calls::OpenCall;
 use omoi_store::{StoreError, Tx, costs, open_calls};
 
-use super::CallCost;
-use crate::deployment::Deployment;
+use super::{CallCost, CallLedger};
 
 /// Charges an open call that no process follows with what it may have cost: the provider may have billed
 /// it, and nobody knows how much. Settled once, whoever comes first.
 pub(crate) async fn settle_left_call(
-    deployment: &Deployment,
+    ledger: &CallLedger,
     call: &OpenCall,
 ) -> Result<(), StoreError> {
     // The lock of the data folder says who lives, and this process has it.
-    let is_followed = call.owner == deployment.owner && deployment.calls.contains(call.id);
+    let is_followed = call.owner == ledger.owner && ledger.calls.contains(call.id);
     if is_followed {
         return Ok(());
     }
@@ -42,11 +41,7 @@ pub(crate) async fn settle_left_call(
         }
         Ok(is_left)
     };
-    if !deployment
-        .store
-        .write(CrashPoint::CostRecorded, charge)
-        .await?
-    {
+    if !ledger.store.write(CrashPoint::CostRecorded, charge).await? {
         return Ok(());
     }
     warn!(

@@ -11,13 +11,13 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx};
 
 use super::{apply_to_task, cancel, of_attempt, send_back};
-use crate::deployment::Deployment;
+use crate::failure_policy::FailurePolicy;
 use crate::{disk_room, outage};
 
 /// Moves the task of an attempt that the platform ended.
 pub(crate) async fn attempt_lost(
     tx: &mut Tx,
-    deployment: &Deployment,
+    failures: &FailurePolicy,
     attempt: &Attempt,
     loss: &AttemptLoss,
 ) -> Result<(), StoreError> {
@@ -25,7 +25,7 @@ pub(crate) async fn attempt_lost(
         return Ok(());
     };
     match after_loss(task.status, loss) {
-        Some(step) => follow_up(tx, deployment, &mut task, step).await,
+        Some(step) => follow_up(tx, failures, &mut task, step).await,
         None => Ok(()),
     }
 }
@@ -33,7 +33,7 @@ pub(crate) async fn attempt_lost(
 /// Moves a task whose attempt is over. The attempt is over in `tx`.
 pub(crate) async fn follow_up(
     tx: &mut Tx,
-    deployment: &Deployment,
+    failures: &FailurePolicy,
     task: &mut Task,
     step: TaskFollowUp,
 ) -> Result<(), StoreError> {
@@ -43,7 +43,7 @@ pub(crate) async fn follow_up(
         }
         TaskFollowUp::SendBack(unmet) => send_back(tx, task, unmet).await,
         TaskFollowUp::Fail { class, message } => {
-            fail_attempted(tx, deployment, task, class, &message).await
+            fail_attempted(tx, failures, task, class, &message).await
         }
         TaskFollowUp::Cancel => cancel(tx, task, "interrupted by a person").await,
         TaskFollowUp::DiskStopped { description } => {
@@ -61,18 +61,18 @@ pub(crate) async fn follow_up(
 /// When the database cannot be written.
 pub async fn fail_attempted(
     tx: &mut Tx,
-    deployment: &Deployment,
+    failures: &FailurePolicy,
     task: &mut Task,
     class: ErrorClass,
     message: &str,
 ) -> Result<(), StoreError> {
     if is_provider_failure(class) {
-        return fail_of_provider(tx, deployment, task, class, message).await;
+        return fail_of_provider(tx, failures, task, class, message).await;
     }
     let attempts = attempts::of_task(tx, task.id).await?;
     // An attempt that was lost or stopped says nothing about the task.
     let failed = attempts.iter().filter(|a| a.state == AttemptState::Failed);
-    let failures: Vec<(ErrorClass, String)> = failed
+    let earlier: Vec<(ErrorClass, String)> = failed
         .filter_map(|a| Some((a.error_class?, a.error_message.clone()?)))
         .collect();
     let (low, high) = (*retry::JITTER.start(), *retry::JITTER.end());
@@ -82,9 +82,9 @@ pub async fn fail_attempted(
         max_retries: task.max_retries,
         class,
         message,
-        failures: &failures,
+        failures: &earlier,
         now: tx.now(),
-        jitter: low + (high - low) * deployment.rng.unit_fraction(),
+        jitter: low + (high - low) * failures.rng.unit_fraction(),
     });
     apply_to_task(tx, task, actions).await
 }
@@ -92,7 +92,7 @@ pub async fn fail_attempted(
 /// Has a task whose attempt the model provider failed wait: for its next try, or for a person.
 async fn fail_of_provider(
     tx: &mut Tx,
-    deployment: &Deployment,
+    failures: &FailurePolicy,
     task: &mut Task,
     class: ErrorClass,
     message: &str,
@@ -102,7 +102,7 @@ async fn fail_of_provider(
         subject: AttemptSubject::Task { task_id: task.id },
         class,
     };
-    let step = outage::next_outage_step(tx, deployment, failed).await?;
+    let step = outage::next_outage_step(tx, failures, failed).await?;
     let actions = provider_failed(ProviderFailure {
         status: task.status,
         class,

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
+use omoi_execution::FromParts as _;
 use omoi_execution::command::{self, CheckoutCommand};
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::reaper::Reaper;
@@ -62,11 +63,7 @@ async fn with_worker(script: &str) -> (TestDeployment, TempDir) {
 /// A commit that another attempt handed in, held as its snapshot.
 async fn snapshot_of_another(it: &TestDeployment) -> ObjectId {
     let snapshot = it.commit_work("secret.txt").await;
-    let mirror = it
-        .deployment
-        .project_mirror(it.spec.project_id)
-        .await
-        .unwrap();
+    let mirror = it.project_mirror().await;
     let held_by = RefName::parse("refs/omoios/wip/another").unwrap();
     mirror
         .create_ref(&held_by, &snapshot, CrashPoint::RefMoved)
@@ -90,7 +87,7 @@ async fn a_check_reads_its_own_history_and_no_snapshot_of_an_attempt() {
     let other = snapshot_of_another(&it).await;
     let own = it.commit_on(&it.base, "own.txt", Some("own\n")).await;
     let ran = command::run_in_checkout(
-        &it.deployment,
+        &it.build_part(),
         CheckoutCommand {
             spec: &it.spec,
             commit: &own,
@@ -114,17 +111,13 @@ async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
     let own = it
         .commit_on(&it.base, "look", Some(&look(&it.base, &other)))
         .await;
-    let mirror = it
-        .deployment
-        .project_mirror(it.spec.project_id)
-        .await
-        .unwrap();
+    let mirror = it.project_mirror().await;
     let branch = RefName::from_branch(&task.branch).unwrap();
     mirror
         .create_ref(&branch, &own, CrashPoint::RefMoved)
         .await
         .unwrap();
-    let mut dispatcher = Dispatcher::new(it.deployment.clone());
+    let mut dispatcher = Dispatcher::from_parts(&it.deployment);
     tick_once(&mut dispatcher, it.clock.now()).await;
     it.deployment.running.wait_drained().await;
     let mut tx = it.read_tx().await;
@@ -137,16 +130,12 @@ async fn an_attempt_reads_its_own_history_and_no_snapshot_of_another() {
 #[tokio::test]
 async fn the_history_set_apart_for_a_spec_goes_with_it() {
     let (it, _state) = with_worker("").await;
-    let mirror = it
-        .deployment
-        .project_mirror(it.spec.project_id)
-        .await
-        .unwrap();
+    let mirror = it.project_mirror().await;
     let other = it.commit_work("other.txt").await;
     for commit in [&it.base, &other] {
         drop(mirror.base_store(commit).await.unwrap());
     }
-    let mut reaper = Reaper::new(it.deployment.clone());
+    let mut reaper = Reaper::from_parts(&it.deployment);
     tick_once(&mut reaper, it.clock.now()).await;
     assert_eq!(
         base_stores(mirror.dir()).unwrap(),
@@ -170,7 +159,7 @@ fn a_base_store_is_removed_off_the_threads_that_serve_others() {
         let dir = it.deployment.data.mirror_path(it.spec.project_id);
         let store = dir.join("omoi-bases").join("a".repeat(40));
         std::fs::create_dir_all(&store).unwrap();
-        let mut reaper = Reaper::new(it.deployment.clone());
+        let mut reaper = Reaper::from_parts(&it.deployment);
         let pass = tick_once(&mut reaper, it.clock.now());
         let waits = async {
             while !it

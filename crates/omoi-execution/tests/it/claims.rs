@@ -6,6 +6,7 @@ use omoi_domain::attempt::{AttemptState, AttemptStopReason};
 use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::TaskStatus;
+use omoi_execution::FromParts as _;
 use omoi_execution::attempt::lose_attempt;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::intake;
@@ -51,7 +52,7 @@ async fn lose_planned_slot(database: TestDatabase) {
     })
     .await
     .unwrap();
-    let mut dispatcher = Dispatcher::new(it.deployment.clone());
+    let mut dispatcher = Dispatcher::from_parts(&it.deployment);
     let mut tick = pin!(tick_once(&mut dispatcher, it.clock.now()));
     let mut is_taken = false;
     loop {
@@ -91,7 +92,7 @@ async fn slots_lost_at_the_commit_are_looked_for_again_at_once() {
         .execute("begin; update projects set slots_used = slots_used + 1")
         .await
         .unwrap();
-    let mut dispatcher = Dispatcher::new(it.deployment.clone());
+    let mut dispatcher = Dispatcher::from_parts(&it.deployment);
     let now = it.clock.now();
     let take = async {
         omoi_testkit::postgres::wait_until_blocked(it.database_url(), 1).await;
@@ -116,7 +117,7 @@ async fn one_unreadable_task_of_a_batch_fails_alone() {
         all.push(it.add_task(number, &[]).await);
     }
     let lost = it.run_task(all[1].id).await;
-    intake::commit_turn(&it.deployment, &lost.attempt, turn(0))
+    intake::commit_turn(&it.build_part(), &lost.attempt, turn(0))
         .await
         .unwrap();
     it.commit(async |tx| {
@@ -128,7 +129,7 @@ async fn one_unreadable_task_of_a_batch_fails_alone() {
             message: "the process that ran it is gone".to_owned(),
             counts: false,
         };
-        lose_attempt(tx, &it.deployment, &mut attempt, loss).await
+        lose_attempt(tx, &it.build_part(), &mut attempt, loss).await
     })
     .await
     .unwrap();
@@ -138,7 +139,7 @@ async fn one_unreadable_task_of_a_batch_fails_alone() {
         .unwrap();
     raw.close().await.unwrap();
     it.advance_clock(3_600);
-    let mut dispatcher = Dispatcher::new(it.deployment.clone());
+    let mut dispatcher = Dispatcher::from_parts(&it.deployment);
     tick_once(&mut dispatcher, it.clock.now()).await;
     assert_eq!(fences(&it, &all).await, [1, 1, 1]);
     let unread = it.task_now(all[1].id).await;
@@ -156,13 +157,13 @@ async fn claimed_attempts_are_held_before_they_are_launched() {
         it.add_task(number, &[]).await;
     }
     let mut commits = it.deployment.store.store().commits();
-    let deployment = it.deployment.clone();
+    let running = it.deployment.running.clone();
     let mut watch = JoinSet::new();
     watch.spawn(async move {
         commits.changed().await.unwrap();
-        deployment.running.attempt_ids().len()
+        running.attempt_ids().len()
     });
-    let mut dispatcher = Dispatcher::new(it.deployment.clone());
+    let mut dispatcher = Dispatcher::from_parts(&it.deployment);
     tick_once(&mut dispatcher, it.clock.now()).await;
     assert_eq!(watch.join_all().await, [3]);
     it.deployment.running.wait_drained().await;

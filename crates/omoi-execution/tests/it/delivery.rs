@@ -93,9 +93,9 @@ async fn wakes_exactly_its_consumers(bus: impl FnOnce(&TestDeployment) -> Arc<dy
         let passes = sender.clone();
         Box::new(Recorder { consumer, passes }) as Box<dyn EventConsumer>
     };
-    publish_commits(&it.deployment, &bus);
+    publish_commits(&it.deployment.store, &it.deployment.lifecycle, &bus);
     start_consumers(
-        &it.deployment,
+        &it.build_part(),
         &bus,
         Consumer::ALL.iter().copied().map(recorder).collect(),
     );

@@ -37,7 +37,8 @@ async fn a_title_is_one_line_of_plain_text() {
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
     let ack = report_discovery(
-        &it.deployment,
+        &it.deployment.store,
+        &it.deployment.limits,
         &attempt,
         found("Fix\n\nit \u{1b}[31mnow\u{1b}[0m"),
     )
@@ -58,12 +59,17 @@ async fn a_find_becomes_a_task_once() {
         needed: true,
         ..found("A crash")
     };
-    let ack = report_discovery(&it.deployment, &attempt, body.clone())
-        .await
-        .unwrap();
+    let ack = report_discovery(
+        &it.deployment.store,
+        &it.deployment.limits,
+        &attempt,
+        body.clone(),
+    )
+    .await
+    .unwrap();
     assert!(ack.task_ref.is_some() && ack.refused.is_none());
     assert_eq!(
-        report_discovery(&it.deployment, &attempt, body)
+        report_discovery(&it.deployment.store, &it.deployment.limits, &attempt, body)
             .await
             .unwrap(),
         ack
@@ -100,24 +106,46 @@ async fn caps_refuse_and_say_so() {
     let attempt = it.run_task(first.id).await.attempt;
     // 3 per task.
     for n in 1..=3 {
-        let ack = report_discovery(&it.deployment, &attempt, found(&format!("find {n}"))).await;
+        let ack = report_discovery(
+            &it.deployment.store,
+            &it.deployment.limits,
+            &attempt,
+            found(&format!("find {n}")),
+        )
+        .await;
         assert!(ack.unwrap().task_ref.is_some());
     }
-    let ack = report_discovery(&it.deployment, &attempt, found("find 4"))
-        .await
-        .unwrap();
+    let ack = report_discovery(
+        &it.deployment.store,
+        &it.deployment.limits,
+        &attempt,
+        found("find 4"),
+    )
+    .await
+    .unwrap();
     assert_eq!(ack.task_ref, None);
     assert!(ack.refused.unwrap().starts_with("count cap"));
     // 5 per spec.
     let second = it.add_task(50, &[]).await;
     let attempt = it.run_task(second.id).await.attempt;
     for n in 5..=6 {
-        let ack = report_discovery(&it.deployment, &attempt, found(&format!("find {n}"))).await;
+        let ack = report_discovery(
+            &it.deployment.store,
+            &it.deployment.limits,
+            &attempt,
+            found(&format!("find {n}")),
+        )
+        .await;
         assert!(ack.unwrap().task_ref.is_some(), "find {n}");
     }
-    let ack = report_discovery(&it.deployment, &attempt, found("find 7"))
-        .await
-        .unwrap();
+    let ack = report_discovery(
+        &it.deployment.store,
+        &it.deployment.limits,
+        &attempt,
+        found("find 7"),
+    )
+    .await
+    .unwrap();
     assert!(ack.refused.unwrap().starts_with("count cap"));
     // 2 in a row.
     let deep = it.add_task(60, &[]).await;
@@ -133,9 +161,14 @@ async fn caps_refuse_and_say_so() {
     .unwrap();
     let all = tasks::numbered(&mut it.read_tx().await, 61).await.unwrap();
     let attempt = it.run_task(all[0].id).await.attempt;
-    let ack = report_discovery(&it.deployment, &attempt, found("find 8"))
-        .await
-        .unwrap();
+    let ack = report_discovery(
+        &it.deployment.store,
+        &it.deployment.limits,
+        &attempt,
+        found("find 8"),
+    )
+    .await
+    .unwrap();
     assert!(ack.refused.unwrap().starts_with("depth cap"));
 }
 
@@ -149,7 +182,14 @@ async fn crowd(database: TestDatabase) {
     }
     let titles = ["find 1", "find 2", "find 3"];
     let reports = running.iter().flat_map(|attempt| {
-        titles.map(|title| report_discovery(&it.deployment, attempt, found(title)))
+        titles.map(|title| {
+            report_discovery(
+                &it.deployment.store,
+                &it.deployment.limits,
+                attempt,
+                found(title),
+            )
+        })
     });
     let acks = futures::future::join_all(reports).await;
     let spawned = acks
@@ -179,8 +219,17 @@ async fn late(database: TestDatabase) {
     let mut row = attempts::get(&mut tx, attempt.id).await.unwrap();
     let to = AttemptState::Failed;
     attempts::transition(&mut tx, &mut row, to).await.unwrap();
-    let find = report_discovery(&it.deployment, &attempt, found("A crash"));
-    let read = ack_messages(&it.deployment, &attempt, AckMessages { ids: Vec::new() });
+    let find = report_discovery(
+        &it.deployment.store,
+        &it.deployment.limits,
+        &attempt,
+        found("A crash"),
+    );
+    let read = ack_messages(
+        &it.deployment.store,
+        &attempt,
+        AckMessages { ids: Vec::new() },
+    );
     let (mut find, mut read) = (Box::pin(find), Box::pin(read));
     let wait = Duration::from_millis(300);
     let early = tokio::time::timeout(wait, &mut find).await;
@@ -214,9 +263,14 @@ async fn without_a_way_to_prove_it_a_find_is_blocked() {
         check: None,
         ..found(title)
     };
-    report_discovery(&it.deployment, &attempt, bare("one"))
-        .await
-        .unwrap();
+    report_discovery(
+        &it.deployment.store,
+        &it.deployment.limits,
+        &attempt,
+        bare("one"),
+    )
+    .await
+    .unwrap();
     it.commit(async |tx| {
         let suite = Check {
             id: tx.new_id(),
@@ -234,9 +288,14 @@ async fn without_a_way_to_prove_it_a_find_is_blocked() {
     })
     .await
     .unwrap();
-    report_discovery(&it.deployment, &attempt, bare("two"))
-        .await
-        .unwrap();
+    report_discovery(
+        &it.deployment.store,
+        &it.deployment.limits,
+        &attempt,
+        bare("two"),
+    )
+    .await
+    .unwrap();
     let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id)
         .await
         .unwrap();
@@ -283,11 +342,12 @@ async fn reports_that_break_a_rule_write_nothing() {
         },
     ];
     for body in bad {
-        let result = report_discovery(&it.deployment, &attempt, body).await;
+        let result =
+            report_discovery(&it.deployment.store, &it.deployment.limits, &attempt, body).await;
         assert!(matches!(result, Err(IntakeError::Refused(_))), "{result:?}");
     }
     complete_attempt(
-        &it.deployment,
+        &it.build_part(),
         &attempt,
         ended_report(
             AttemptOutcome::Succeeded,
@@ -296,7 +356,13 @@ async fn reports_that_break_a_rule_write_nothing() {
     )
     .await
     .unwrap();
-    let late = report_discovery(&it.deployment, &attempt, found("late")).await;
+    let late = report_discovery(
+        &it.deployment.store,
+        &it.deployment.limits,
+        &attempt,
+        found("late"),
+    )
+    .await;
     assert!(matches!(late, Err(IntakeError::Superseded)), "{late:?}");
     let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id)
         .await

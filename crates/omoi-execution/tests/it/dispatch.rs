@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::{TaskStatus, TaskType};
+use omoi_execution::FromParts as _;
 use omoi_execution::dispatcher::Dispatcher;
+use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::tasks::{self, QueueScan};
 use omoi_store::{attempts, projects, specs, tickets};
@@ -35,7 +37,7 @@ async fn race(database: TestDatabase) {
     let waiting = it.add_task(7, &[all[0].id]).await;
     let now = it.clock.now();
     let mut dispatchers: Vec<_> = (0..4)
-        .map(|_| Dispatcher::new(it.deployment.clone()))
+        .map(|_| Dispatcher::from_parts(&it.deployment))
         .collect();
     let ticks = dispatchers
         .iter_mut()
@@ -69,7 +71,7 @@ async fn what_a_simulated_model_began_no_real_one_goes_on_with() {
         it.leaves_open_attempts();
         let task = it.add_task(1, &[]).await;
         let now = it.clock.now();
-        let mut dispatcher = Dispatcher::new(it.deployment.clone());
+        let mut dispatcher = Dispatcher::from_parts(&it.deployment);
         omoi_testkit::deployment::tick_once(&mut dispatcher, now).await;
         assert_eq!(it.task_now(task.id).await.fence, fence, "{label}");
     }
@@ -101,7 +103,10 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
                 ..it.ticket.clone()
             };
             tickets::insert(tx, &ticket).await?;
-            let mirror = it.deployment.project_mirror(project.id).await.unwrap();
+            let mirror = RepositoryFolders::from_parts(&it.deployment)
+                .project_mirror(project.id)
+                .await
+                .unwrap();
             // The same commit in another repository.
             let base = omoi_testkit::deployment::start_commit(&mirror).await;
             assert_eq!(base, it.base);
@@ -119,7 +124,7 @@ async fn one_bad_task_and_one_full_project_hold_up_nobody_else() {
         .await
         .unwrap();
     it.run_task(busy.id).await;
-    let mut dispatcher = Dispatcher::new(it.deployment.clone());
+    let mut dispatcher = Dispatcher::from_parts(&it.deployment);
     omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
     // The bad one fails, since no retry mends it; where a slot is free, the next one has it.
     let bad = it.task_now(bad.id).await;
@@ -163,7 +168,7 @@ async fn a_start_asks_git_while_no_transaction_is_open() {
     .await
     .unwrap();
     guarded.watch_git();
-    let mut dispatcher = Dispatcher::new(it.deployment.clone());
+    let mut dispatcher = Dispatcher::from_parts(&it.deployment);
     omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
     it.deployment.running.wait_drained().await;
     assert_eq!(it.task_now(resolve.id).await.fence, 1);
@@ -177,7 +182,7 @@ async fn a_start_without_its_commit_is_no_fault_of_the_sandbox() {
     let task = it.add_task(1, &[]).await;
     let mirror = it.deployment.data.mirror_path(it.spec.project_id);
     std::fs::remove_dir_all(mirror).unwrap();
-    let mut dispatcher = Dispatcher::new(it.deployment.clone());
+    let mut dispatcher = Dispatcher::from_parts(&it.deployment);
     omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
     let task = it.task_now(task.id).await;
     assert_eq!(task.error_class, Some(ErrorClass::RepoMissing));

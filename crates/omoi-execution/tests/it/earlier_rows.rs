@@ -25,7 +25,7 @@ async fn report(it: &TestDeployment, attempt: &Attempt, n_events: usize) {
         summary: Some("reads a file".to_owned()),
     };
     let events = (0..n_events).map(|_| event()).collect();
-    let report = intake::report_events(&it.deployment, attempt, ReportEvents { events });
+    let report = intake::report_events(&it.deployment.store, attempt, ReportEvents { events });
     assert_eq!(report.await.unwrap().stored as usize, n_events);
 }
 
@@ -63,7 +63,7 @@ async fn adding_reads_nothing_earlier(database: TestDatabase) -> (TestDeployment
     };
     let commit = async |n| {
         heard.take();
-        intake::commit_turn(&it.deployment, &attempt, turn(n))
+        intake::commit_turn(&it.build_part(), &attempt, turn(n))
             .await
             .unwrap();
         heard.take()

@@ -6,7 +6,9 @@ use omoi_domain::lifecycle::attempt::AttemptLoss;
 use omoi_domain::message::{MessageSender, MessageType};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::TaskStatus;
+use omoi_execution::FromParts as _;
 use omoi_execution::attempt::{CreatedAttempt, lose_attempt};
+use omoi_execution::intake::AttemptIntake;
 use omoi_execution::{discovery, intake};
 use omoi_runtime::rng::Rng;
 use omoi_store::attempts::{self, Attempt};
@@ -66,24 +68,33 @@ async fn rows(it: &TestDeployment, task: &Task) -> Rows {
 async fn report(it: &TestDeployment, rng: &Rng, by: &CreatedAttempt) -> bool {
     let (deployment, attempt) = (&it.deployment, &by.attempt);
     match rng.next_u64() % 8 {
-        0 => intake::report_started(deployment, attempt.id).await.is_ok(),
-        1 => intake::report_heartbeat(deployment, attempt.id)
+        0 => intake::report_started(&deployment.store, attempt.id)
+            .await
+            .is_ok(),
+        1 => intake::report_heartbeat(&deployment.store, attempt.id)
             .await
             .is_ok_and(|ack| ack.commands.is_empty()),
         2 => {
             let turns = attempts::turns(&mut it.read_tx().await, attempt.id).await;
             let next = turn(turns.unwrap().len() as u32);
-            intake::commit_turn(deployment, attempt, next).await.is_ok()
+            intake::commit_turn(&AttemptIntake::from_parts(deployment), attempt, next)
+                .await
+                .is_ok()
         }
-        3 => discovery::report_discovery(deployment, attempt, found(&rng.next_u64().to_string()))
-            .await
-            .is_ok(),
+        3 => discovery::report_discovery(
+            &deployment.store,
+            &deployment.limits,
+            attempt,
+            found(&rng.next_u64().to_string()),
+        )
+        .await
+        .is_ok(),
         4 => {
             let task = attempt.subject.task_id().unwrap();
             let open = messages::open(&mut it.read_tx().await, task).await.unwrap();
             let ids = open.into_iter().map(|m| m.id).collect();
             let body = omoi_protocol::worker::AckMessages { ids };
-            intake::ack_messages(deployment, attempt, body)
+            intake::ack_messages(&deployment.store, attempt, body)
                 .await
                 .is_ok()
         }
@@ -92,13 +103,13 @@ async fn report(it: &TestDeployment, rng: &Rng, by: &CreatedAttempt) -> bool {
                 AttemptOutcome::Incomplete,
                 AttemptStopReason::MaxTurnsReached,
             );
-            intake::complete_attempt(deployment, attempt, body)
+            intake::complete_attempt(&AttemptIntake::from_parts(deployment), attempt, body)
                 .await
                 .is_ok()
         }
         6 => {
             let body = failed_report(ErrorClass::Network, &format!("cause {:x}", rng.next_u64()));
-            intake::complete_attempt(deployment, attempt, body)
+            intake::complete_attempt(&AttemptIntake::from_parts(deployment), attempt, body)
                 .await
                 .is_ok()
         }
@@ -107,7 +118,7 @@ async fn report(it: &TestDeployment, rng: &Rng, by: &CreatedAttempt) -> bool {
                 AttemptOutcome::Succeeded,
                 AttemptStopReason::CompletionSignal,
             );
-            intake::complete_attempt(deployment, attempt, body)
+            intake::complete_attempt(&AttemptIntake::from_parts(deployment), attempt, body)
                 .await
                 .is_ok()
         }
@@ -130,7 +141,7 @@ async fn act(it: &TestDeployment, task: &Task, all: &mut Vec<CreatedAttempt>) {
             };
             it.commit(async |tx| {
                 let mut attempt = attempts::get(tx, now.attempt_id.unwrap()).await?;
-                lose_attempt(tx, &it.deployment, &mut attempt, loss).await
+                lose_attempt(tx, &it.build_part(), &mut attempt, loss).await
             })
             .await
             .unwrap();
@@ -239,7 +250,7 @@ async fn part(mut it: TestDeployment, seeds: std::ops::Range<u64>) {
     );
 }
 
-fn open_caps(parts: &mut omoi_execution::deployment::DeploymentParts) {
+fn open_caps(parts: &mut omoi_execution::DeploymentParts) {
     parts.limits.discovery.per_task = u32::MAX;
     parts.limits.discovery.per_spec = u32::MAX;
 }

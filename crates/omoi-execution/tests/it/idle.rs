@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use omoi_execution::FromParts as _;
 use omoi_execution::consume::{EventConsumer, publish_commits, start_consumers};
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::reaper::Reaper;
@@ -23,12 +24,12 @@ fn files(it: &TestDeployment) -> Vec<Vec<u8>> {
 async fn idle_loops_write_nothing() {
     let it = TestDeployment::new().await;
     let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
-    publish_commits(&it.deployment, &bus);
+    publish_commits(&it.deployment.store, &it.deployment.lifecycle, &bus);
     let consumers: Vec<Box<dyn EventConsumer>> = vec![
-        Box::new(Reaper::new(it.deployment.clone())),
-        Box::new(Dispatcher::new(it.deployment.clone())),
+        Box::new(Reaper::from_parts(&it.deployment)),
+        Box::new(Dispatcher::from_parts(&it.deployment)),
     ];
-    let readers = start_consumers(&it.deployment, &bus, consumers);
+    let readers = start_consumers(&it.build_part(), &bus, consumers);
     it.clock.wait_for_sleepers(SLEEPERS).await;
     let before = files(&it);
     for _ in 0..20 {

@@ -47,27 +47,27 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
     let (one, two) = (it.add_task(1, &[]).await, it.add_task(2, &[]).await);
     let (one, two) = (it.run_task(one.id).await, it.run_task(two.id).await);
     for created in [&one, &two] {
-        let found = intake::authenticate_worker(&it.deployment, &created.token).await;
+        let found = intake::authenticate_worker(&it.deployment.store, &created.token).await;
         assert_eq!(found.unwrap().id, created.attempt.id);
         // What is stored opens nothing.
         let digest = token_hash(&created.token);
         assert_eq!(created.attempt.token_hash.as_ref(), Some(&digest));
-        let with_digest = intake::authenticate_worker(&it.deployment, &digest).await;
+        let with_digest = intake::authenticate_worker(&it.deployment.store, &digest).await;
         assert!(matches!(with_digest, Err(IntakeError::Unauthorized)));
     }
-    let unknown = intake::authenticate_worker(&it.deployment, "").await;
+    let unknown = intake::authenticate_worker(&it.deployment.store, "").await;
     assert!(matches!(unknown, Err(IntakeError::Unauthorized)));
     intake::complete_attempt(
-        &it.deployment,
+        &it.build_part(),
         &one.attempt,
         ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
     )
     .await
     .unwrap();
-    let over = intake::authenticate_worker(&it.deployment, &one.token)
+    let over = intake::authenticate_worker(&it.deployment.store, &one.token)
         .await
         .unwrap();
-    let refused = intake::expect_live(&it.deployment, &over, "turns").await;
+    let refused = intake::expect_live(&it.deployment.store, &over, "turns").await;
     assert!(matches!(refused, Err(IntakeError::Superseded)));
     let kept = attempts::events(&mut it.read_tx().await, over.id, 0, 10)
         .await
@@ -78,10 +78,10 @@ async fn a_token_opens_one_attempt_and_tells_when_it_is_over() {
         .collect();
     let data = json!({ "report": "turns", "fence": 1 });
     assert_eq!(kept, [("worker.late_report", &data)]);
-    let live = intake::authenticate_worker(&it.deployment, &two.token)
+    let live = intake::authenticate_worker(&it.deployment.store, &two.token)
         .await
         .unwrap();
-    intake::expect_live(&it.deployment, &live, "turns")
+    intake::expect_live(&it.deployment.store, &live, "turns")
         .await
         .unwrap();
 }
@@ -93,7 +93,7 @@ async fn a_start_moves_attempt_sandbox_and_task_once() {
     let created = it.run_task(task.id).await;
     let seen = it.task_now(task.id).await;
     assert_eq!(seen.status, TaskStatus::Running);
-    intake::report_started(&it.deployment, created.attempt.id)
+    intake::report_started(&it.deployment.store, created.attempt.id)
         .await
         .unwrap();
     assert_eq!(it.task_now(task.id).await, seen);
@@ -107,7 +107,7 @@ async fn events_have_limits_and_are_stored_once() {
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
     let report = async |events| {
-        intake::report_events(&it.deployment, &attempt, ReportEvents { events }).await
+        intake::report_events(&it.deployment.store, &attempt, ReportEvents { events }).await
     };
     let long = "x".repeat(101);
     // No names at all, what only the platform may say, and what nobody says.
@@ -155,7 +155,7 @@ async fn events_have_limits_and_are_stored_once() {
     );
     // Even from an attempt that is over, for the record.
     intake::complete_attempt(
-        &it.deployment,
+        &it.build_part(),
         &attempt,
         ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt),
     )
@@ -175,7 +175,7 @@ async fn a_heartbeat_tells_a_superseded_worker_to_stop() {
     let task = it.add_task(1, &[]).await;
     let old = it.run_task(task.id).await.attempt;
     it.advance_clock(5);
-    let ack = intake::report_heartbeat(&it.deployment, old.id)
+    let ack = intake::report_heartbeat(&it.deployment.store, old.id)
         .await
         .unwrap();
     assert!(ack.received && ack.commands.is_empty());
@@ -183,7 +183,7 @@ async fn a_heartbeat_tells_a_superseded_worker_to_stop() {
     assert_eq!(beat, Some(omoi_runtime::clock::Clock::now(&it.clock)));
     give_up(&it, &old).await;
     it.run_task(task.id).await;
-    let ack = intake::report_heartbeat(&it.deployment, old.id)
+    let ack = intake::report_heartbeat(&it.deployment.store, old.id)
         .await
         .unwrap();
     assert_eq!(ack.commands, ["abort"]);
@@ -199,7 +199,7 @@ async fn give_up(it: &TestDeployment, attempt: &attempts::Attempt) {
             message: "gone".to_owned(),
             counts: false,
         };
-        lose_attempt(tx, &it.deployment, &mut attempt, loss).await
+        lose_attempt(tx, &it.build_part(), &mut attempt, loss).await
     })
     .await
     .unwrap();
@@ -211,15 +211,15 @@ async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
     let task = it.add_task(1, &[]).await;
     let first = it.run_task(task.id).await;
     for n in 0..2 {
-        intake::commit_turn(&it.deployment, &first.attempt, turn(n))
+        intake::commit_turn(&it.build_part(), &first.attempt, turn(n))
             .await
             .unwrap();
     }
     // The answer was lost and the worker says it again.
-    intake::commit_turn(&it.deployment, &first.attempt, turn(1))
+    intake::commit_turn(&it.build_part(), &first.attempt, turn(1))
         .await
         .unwrap();
-    let early = intake::commit_turn(&it.deployment, &first.attempt, turn(3)).await;
+    let early = intake::commit_turn(&it.build_part(), &first.attempt, turn(3)).await;
     assert!(matches!(
         early,
         Err(IntakeError::Store(StoreError::Conflict { .. }))
@@ -227,14 +227,14 @@ async fn the_next_attempt_goes_on_from_the_turns_of_a_lost_one() {
     give_up(&it, &first.attempt).await;
     let second = it.run_task(task.id).await;
     assert_eq!(second.turns, [turn(0).turn, turn(1).turn]);
-    let late = intake::commit_turn(&it.deployment, &first.attempt, turn(2)).await;
+    let late = intake::commit_turn(&it.build_part(), &first.attempt, turn(2)).await;
     assert!(matches!(late, Err(IntakeError::Superseded)));
-    intake::commit_turn(&it.deployment, &second.attempt, turn(2))
+    intake::commit_turn(&it.build_part(), &second.attempt, turn(2))
         .await
         .unwrap();
     // A round that was judged begins afresh.
     intake::complete_attempt(
-        &it.deployment,
+        &it.build_part(),
         &second.attempt,
         ended_report(
             AttemptOutcome::Succeeded,
@@ -253,9 +253,14 @@ async fn messages_wait_for_whoever_works_on_the_task() {
     let it = TestDeployment::new().await;
     let task = it.add_task(1, &[]).await;
     let old = it.run_task(task.id).await.attempt;
-    let none = intake::read_messages(&it.deployment, &old, Duration::ZERO)
-        .await
-        .unwrap();
+    let none = intake::read_messages(
+        &it.deployment.store,
+        &it.deployment.clock,
+        &old,
+        Duration::ZERO,
+    )
+    .await
+    .unwrap();
     assert!(none.is_empty());
     let sent = it
         .commit(async |tx| {
@@ -270,28 +275,43 @@ async fn messages_wait_for_whoever_works_on_the_task() {
         })
         .await
         .unwrap();
-    let got = intake::read_messages(&it.deployment, &old, Duration::ZERO)
-        .await
-        .unwrap();
+    let got = intake::read_messages(
+        &it.deployment.store,
+        &it.deployment.clock,
+        &old,
+        Duration::ZERO,
+    )
+    .await
+    .unwrap();
     assert_eq!(got.len(), 1);
     assert_eq!((got[0].id, got[0].content.as_str()), (sent.id, "Use tabs"));
     let ack = AckMessages { ids: vec![sent.id] };
     // One that lost its task cannot take the message away from its successor.
     give_up(&it, &old).await;
     let new = it.run_task(task.id).await.attempt;
-    let stolen = intake::ack_messages(&it.deployment, &old, ack.clone()).await;
+    let stolen = intake::ack_messages(&it.deployment.store, &old, ack.clone()).await;
     assert!(matches!(stolen, Err(IntakeError::Superseded)), "{stolen:?}");
-    let got = intake::read_messages(&it.deployment, &new, Duration::ZERO)
-        .await
-        .unwrap();
+    let got = intake::read_messages(
+        &it.deployment.store,
+        &it.deployment.clock,
+        &new,
+        Duration::ZERO,
+    )
+    .await
+    .unwrap();
     assert_eq!(got.len(), 1);
     let mut read = turn(0);
     read.messages = vec![sent.id];
-    intake::commit_turn(&it.deployment, &new, read)
+    intake::commit_turn(&it.build_part(), &new, read)
         .await
         .unwrap();
-    let none = intake::read_messages(&it.deployment, &new, Duration::ZERO)
-        .await
-        .unwrap();
+    let none = intake::read_messages(
+        &it.deployment.store,
+        &it.deployment.clock,
+        &new,
+        Duration::ZERO,
+    )
+    .await
+    .unwrap();
     assert!(none.is_empty());
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use omoi_domain::attempt::{AttemptState, AttemptStopReason};
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::task::TaskStatus;
+use omoi_execution::FromParts as _;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::lease_renewal;
 use omoi_runtime::clock::Clock as _;
@@ -42,9 +43,9 @@ async fn a_worker_stopped_before_its_first_word_costs_no_try() {
     })
     .await;
     std::fs::create_dir_all(it.deployment.data.work_folder()).unwrap();
-    lease_renewal::start_lease_renewal(&it.deployment);
+    lease_renewal::start_lease_renewal(&it.build_part());
     let task = it.add_task(1, &[]).await;
-    let mut dispatcher = Dispatcher::new(it.deployment.clone());
+    let mut dispatcher = Dispatcher::from_parts(&it.deployment);
     omoi_testkit::deployment::tick_once(&mut dispatcher, it.clock.now()).await;
     while it.task_now(task.id).await.status != TaskStatus::Assigned {
         tokio::task::yield_now().await;

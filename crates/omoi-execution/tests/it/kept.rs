@@ -93,7 +93,7 @@ async fn work_that_is_sent_back_stays_on_the_branch() {
         .await
         .unwrap();
         let created = it.run_task(task.id).await;
-        complete_attempt(&it.deployment, &created.attempt, body)
+        complete_attempt(&it.build_part(), &created.attempt, body)
             .await
             .unwrap();
         let task = it.task_now(task.id).await;
@@ -116,7 +116,7 @@ async fn kept_work_is_done_when_the_next_agent_says_so() {
     let good = it.commit_work("src/a.py").await;
     let created = it.run_task(task.id).await;
     let body = brings(&good, AttemptOutcome::Incomplete);
-    complete_attempt(&it.deployment, &created.attempt, body)
+    complete_attempt(&it.build_part(), &created.attempt, body)
         .await
         .unwrap();
     let created = it.run_from(task.id, &good).await;
@@ -124,7 +124,7 @@ async fn kept_work_is_done_when_the_next_agent_says_so() {
         AttemptOutcome::Succeeded,
         AttemptStopReason::CompletionSignal,
     );
-    complete_attempt(&it.deployment, &created.attempt, says.clone())
+    complete_attempt(&it.build_part(), &created.attempt, says.clone())
         .await
         .unwrap();
     let now = it.task_now(task.id).await;
@@ -139,7 +139,7 @@ async fn kept_work_is_done_when_the_next_agent_says_so() {
     .await
     .unwrap();
     let created = it.run_from(task.id, &good).await;
-    complete_attempt(&it.deployment, &created.attempt, says)
+    complete_attempt(&it.build_part(), &created.attempt, says)
         .await
         .unwrap();
     assert_eq!(unmet(&it.task_now(task.id).await), Some("no_change"));
@@ -219,7 +219,7 @@ async fn a_resolution_holds_both_sides_and_their_tests() {
         let task = resolver(&it, 10 * n + 1, &ours, &theirs).await;
         let created = it.run_task(task.id).await;
         let body = brings(&head, AttemptOutcome::Succeeded);
-        complete_attempt(&it.deployment, &created.attempt, body)
+        complete_attempt(&it.build_part(), &created.attempt, body)
             .await
             .unwrap();
         assert_eq!(unmet(&it.task_now(task.id).await), code, "case {n}");
@@ -252,7 +252,7 @@ async fn what_an_agent_found_is_no_licence_to_change_tests() {
             .remove(0);
         let created = it.run_task(task.id).await;
         let body = brings(&changed, AttemptOutcome::Succeeded);
-        complete_attempt(&it.deployment, &created.attempt, body)
+        complete_attempt(&it.build_part(), &created.attempt, body)
             .await
             .unwrap();
         assert_eq!(unmet(&it.task_now(task.id).await), code);
@@ -276,7 +276,7 @@ async fn markers_that_stood_in_the_base_are_no_conflict() {
     .unwrap();
     let created = it.run_task(task.id).await;
     complete_attempt(
-        &it.deployment,
+        &it.build_part(),
         &created.attempt,
         brings(&head, AttemptOutcome::Succeeded),
     )
@@ -307,7 +307,7 @@ async fn commits_that_are_refused_are_sent_back_with_the_reason() {
             AttemptStopReason::CompletionSignal,
         )
     };
-    complete_attempt(&it.deployment, &created.attempt, body)
+    complete_attempt(&it.build_part(), &created.attempt, body)
         .await
         .unwrap();
     let task = it.task_now(task.id).await;
@@ -349,7 +349,7 @@ async fn work_that_could_not_be_saved_is_sent_back_with_the_reason() {
     for (number, (body, code, named)) in (1..).zip(cases) {
         let task = it.add_task(number, &[]).await;
         let created = it.run_task(task.id).await;
-        complete_attempt(&it.deployment, &created.attempt, body)
+        complete_attempt(&it.build_part(), &created.attempt, body)
             .await
             .unwrap();
         let task = it.task_now(task.id).await;
@@ -402,7 +402,7 @@ async fn files_that_decide_what_the_suite_runs_count_as_tests() {
         let created = it.run_task(task.id).await;
         let head = it.commit_on(&base, path, Some(text)).await;
         let body = brings(&head, AttemptOutcome::Succeeded);
-        complete_attempt(&it.deployment, &created.attempt, body)
+        complete_attempt(&it.build_part(), &created.attempt, body)
             .await
             .unwrap();
         assert_eq!(unmet(&it.task_now(task.id).await), code, "{path}: {text}");

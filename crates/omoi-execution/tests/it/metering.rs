@@ -8,11 +8,13 @@ use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::{CallPurpose, PurposeKind};
-use omoi_execution::Deployment;
+use omoi_execution::DeploymentParts;
+use omoi_execution::FromParts as _;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
-use omoi_execution::deployment::{DeploymentParts, GuardedPlaces, RunningAttempts, WorkScope};
-use omoi_execution::metering::{HeldCalls, model_caller};
+use omoi_execution::metering::{CallLedger, HeldCalls, model_caller};
 use omoi_execution::reaper::Reaper;
+use omoi_execution::running_attempts::RunningAttempts;
+use omoi_execution::spec_selection::WorkScope;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::meter::{
     CallMeter as _, CallOutcome, CallUsage, CostProjection, ModelCaller, RecordError, ReserveError,
@@ -20,6 +22,7 @@ use omoi_llm::meter::{
 };
 use omoi_llm::pricing::TokenCounts;
 use omoi_runtime::clock::Clock as _;
+use omoi_sandbox::GuardedPlaces;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{costs, events, open_calls};
 use omoi_testkit::database::TestDatabase;
@@ -77,7 +80,7 @@ async fn phase(it: &TestDeployment, phase: Phase) -> Attempt {
             fence: 1,
             base_sha: None,
         };
-        Ok(insert_attempt(tx, &it.deployment, new).await?.attempt)
+        Ok(insert_attempt(tx, &it.build_part(), new).await?.attempt)
     })
     .await
     .unwrap()
@@ -104,7 +107,7 @@ fn judge(caller: &ModelCaller) -> ModelCaller {
 async fn spend(it: &TestDeployment, caller: &ModelCaller) -> (u32, String) {
     for n in 0..100 {
         match it
-            .deployment
+            .build_part::<CallLedger>()
             .reserve_call(caller, &projection(usd(4)))
             .await
         {
@@ -137,7 +140,7 @@ async fn open_calls_of(it: &TestDeployment) -> usize {
 }
 
 /// The process that acts for the data folder after this one.
-fn successor(it: &TestDeployment) -> Deployment {
+fn successor(it: &TestDeployment) -> DeploymentParts {
     let DeploymentParts {
         store,
         clock,
@@ -156,8 +159,8 @@ fn successor(it: &TestDeployment) -> Deployment {
         model_label,
         mask,
         ..
-    } = &*it.deployment;
-    Deployment::new(DeploymentParts {
+    } = &it.deployment;
+    DeploymentParts {
         store: store.clone(),
         clock: clock.clone(),
         rng: rng.fork(),
@@ -184,7 +187,7 @@ fn successor(it: &TestDeployment) -> Deployment {
         mask: mask.clone(),
         guarded: GuardedPlaces::default(),
         render_spec_files: it.deployment.render_spec_files,
-    })
+    }
 }
 
 /// What the events tell of costs.
@@ -216,7 +219,7 @@ async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
         ("prd", "planner")
     );
     let reserved = it
-        .deployment
+        .build_part::<CallLedger>()
         .reserve_call(&caller, &projection(usd(2)))
         .await;
     assert!(reserved.is_ok());
@@ -253,7 +256,7 @@ async fn a_call_without_an_attempt_counts_like_any_other() {
     let agent = worker(&it, 1).await;
     let judge = judge(&agent);
     let agents_call = it
-        .deployment
+        .build_part::<CallLedger>()
         .reserve_call(&agent, &projection(usd(4)))
         .await;
     let (calls, said) = spend(&it, &judge).await;
@@ -280,7 +283,7 @@ async fn a_call_without_an_attempt_counts_like_any_other() {
 /// Tries to open a call of 4 USD for each of `callers` at once; what was granted.
 async fn open(it: &TestDeployment, callers: &[ModelCaller]) -> Vec<Box<dyn ReservedCall>> {
     // Two processes, where the database lets in more than one.
-    let (one, two) = (it.deployment.clone(), successor(it));
+    let [one, two] = [&it.deployment, &successor(it)].map(CallLedger::from_parts);
     let four = projection(usd(4));
     let processes = [&one, &two].into_iter().cycle();
     let asked = callers.iter().zip(processes);
@@ -343,7 +346,9 @@ async fn told_failure(it: &TestDeployment, caller: &ModelCaller) -> CallFailed {
         next_at: Some(at + Duration::from_secs(1)),
         until: at + Duration::from_mins(2),
     };
-    it.deployment.report_failure(caller, &failed).await;
+    it.build_part::<CallLedger>()
+        .report_failure(caller, &failed)
+        .await;
     let kind = EventKind::ModelCallFailed;
     let told = events::of_kind(&mut it.read_tx().await, it.spec.id, kind).await;
     match told.unwrap().pop().map(|stored| stored.event) {
@@ -384,14 +389,14 @@ async fn a_failed_call_is_told_with_whose_it_is() {
         fence: 1,
         base_sha: None,
     };
-    let asks = it.commit(async |tx| insert_attempt(tx, &it.deployment, new).await);
+    let asks = it.commit(async |tx| insert_attempt(tx, &it.build_part(), new).await);
     let asks = asks.await.unwrap().attempt;
     let told = told_failure(&it, &judge(&agent)).await;
     assert_eq!((told.attempt_id, told.role.as_str()), (asks.id, "judge"));
 }
 
-async fn reap(deployment: &Deployment, it: &TestDeployment) {
-    let mut reaper = Reaper::new(deployment.clone());
+async fn reap(parts: &DeploymentParts, it: &TestDeployment) {
+    let mut reaper = Reaper::from_parts(parts);
     tick_once(&mut reaper, it.clock.now()).await;
 }
 
@@ -401,7 +406,7 @@ async fn a_process_dies_in_a_call(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |parts| parts.limits.task.budget = usd(9)).await;
     let agent = worker(&it, 1).await;
     let call = it
-        .deployment
+        .build_part::<CallLedger>()
         .reserve_call(&agent, &projection(usd(4)))
         .await;
     let call = call.unwrap();
@@ -410,7 +415,9 @@ async fn a_process_dies_in_a_call(database: TestDatabase) {
     assert_eq!((open_calls_of(&it).await, spent(&it).await), (1, usd(0)));
 
     let next = successor(&it);
-    let refused = next.reserve_call(&agent, &projection(usd(6))).await;
+    let refused = CallLedger::from_parts(&next)
+        .reserve_call(&agent, &projection(usd(6)))
+        .await;
     assert!(refused.is_err(), "a call of a dead process still counts");
     for _ in 0..2 {
         reap(&next, &it).await;
@@ -424,7 +431,12 @@ async fn a_process_dies_in_a_call(database: TestDatabase) {
     assert!(matches!(late, Err(RecordError::Refused(_))), "{late:?}");
     assert_eq!(spent(&it).await, usd(4));
     // Nothing blocks the rest of the budget.
-    assert!(next.reserve_call(&agent, &projection(usd(5))).await.is_ok());
+    assert!(
+        CallLedger::from_parts(&next)
+            .reserve_call(&agent, &projection(usd(5)))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -442,7 +454,7 @@ async fn a_call_that_its_own_process_gave_up_is_settled_too() {
     let it = TestDeployment::new().await;
     let agent = worker(&it, 1).await;
     drop(
-        it.deployment
+        it.build_part::<CallLedger>()
             .reserve_call(&agent, &projection(usd(4)))
             .await,
     );
@@ -462,7 +474,7 @@ async fn the_ledger_refuses(database: TestDatabase) {
     let it = TestDeployment::on_database(database, |_| {}).await;
     let agent = worker(&it, 1).await;
     let call = it
-        .deployment
+        .build_part::<CallLedger>()
         .reserve_call(&agent, &projection(usd(4)))
         .await;
     let call = call.unwrap();

@@ -2,6 +2,7 @@
 
 use omoi_domain::attempt::{AttemptState, AttemptStopReason};
 use omoi_domain::task::TaskStatus;
+use omoi_execution::FromParts as _;
 use omoi_execution::intake;
 use omoi_execution::reaper::Reaper;
 use omoi_runtime::clock::Clock as _;
@@ -11,7 +12,7 @@ use omoi_testkit::deployment::{TestDeployment, tick_once, tick_with_failures};
 use omoi_testkit::sqlite::refuse_updates;
 
 async fn reap(it: &TestDeployment) {
-    let mut reaper = Reaper::new(it.deployment.clone());
+    let mut reaper = Reaper::from_parts(&it.deployment);
     tick_once(&mut reaper, it.clock.now()).await;
 }
 
@@ -52,7 +53,7 @@ async fn a_worker_that_reports_is_left_alone_and_one_that_does_nothing_is_stuck(
     let attempt = ours(&it).await;
     for _ in 0..60 {
         it.advance_clock(15);
-        intake::report_heartbeat(&it.deployment, attempt.id)
+        intake::report_heartbeat(&it.deployment.store, attempt.id)
             .await
             .unwrap();
         reap(&it).await;
@@ -151,7 +152,7 @@ async fn only_what_this_process_works_on_keeps_its_lease() {
     let (one, two) = (ours(&it).await, it.add_task(2, &[]).await);
     let two = it.run_task(two.id).await.attempt;
     // Work that panics gives its attempt up all the same.
-    let held = it.deployment.hold_attempt(two.id);
+    let held = it.deployment.running.hold_attempt(two.id);
     let work = std::panic::AssertUnwindSafe(|| {
         let _held = held;
         panic!("the work broke");
@@ -159,7 +160,7 @@ async fn only_what_this_process_works_on_keeps_its_lease() {
     assert!(std::panic::catch_unwind(work).is_err());
     for _ in 0..2 {
         it.advance_clock(10);
-        omoi_execution::lease_renewal::renew_leases(&it.deployment)
+        omoi_execution::lease_renewal::renew_leases(&it.build_part())
             .await
             .unwrap();
         reap(&it).await;
@@ -198,7 +199,7 @@ async fn an_attempt_that_cannot_be_judged_keeps_no_other_from_its_end() {
     let silent = it.run_task(task.id).await.attempt;
     it.deployment.running.begin_attempt(silent.id);
     it.advance_clock(91);
-    let mut reaper = Reaper::new(it.deployment.clone());
+    let mut reaper = Reaper::from_parts(&it.deployment);
     let (_, failures) = tick_with_failures(&mut reaper, it.clock.now()).await;
     let names: Vec<_> = failures.iter().map(|f| f.entity.clone()).collect();
     assert_eq!(names, [format!("attempt {}", broken.id)]);

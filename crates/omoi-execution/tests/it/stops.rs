@@ -134,7 +134,7 @@ async fn every_stop_reason_leads_to_its_state() {
             .unwrap();
         }
         let what = format!("{:?} {}", body.outcome, body.stop_reason);
-        complete_attempt(&it.deployment, &created.attempt, body.clone())
+        complete_attempt(&it.build_part(), &created.attempt, body.clone())
             .await
             .unwrap();
         let task = it.task_now(task.id).await;
@@ -151,13 +151,13 @@ async fn every_stop_reason_leads_to_its_state() {
         let sandbox = sandboxes::of_attempt(&mut it.read_tx().await, attempt.id).await;
         assert_eq!(sandbox.unwrap().state, SandboxState::Completing, "{what}");
         // It takes effect once: the same again is answered as before, anything else is too late.
-        let again = complete_attempt(&it.deployment, &created.attempt, body.clone()).await;
+        let again = complete_attempt(&it.build_part(), &created.attempt, body.clone()).await;
         assert!(again.is_ok(), "{what}: {again:?}");
         let other = ReportComplete {
             stop_reason: AttemptStopReason::Done,
             ..body
         };
-        let other = complete_attempt(&it.deployment, &created.attempt, other).await;
+        let other = complete_attempt(&it.build_part(), &created.attempt, other).await;
         assert!(
             matches!(other, Err(IntakeError::Superseded)),
             "{what}: {other:?}"
@@ -193,7 +193,7 @@ async fn an_end_before_the_start_changes_nothing_or_waits() {
         let created = it.claim_task(task.id).await.unwrap();
         it.bind_sandbox(&created.attempt).await.unwrap();
         let before = it.task_now(task.id).await;
-        let result = complete_attempt(&it.deployment, &created.attempt, body).await;
+        let result = complete_attempt(&it.build_part(), &created.attempt, body).await;
         let after = it.task_now(task.id).await;
         match retries {
             // Nothing can have been done by a worker that never came up.
@@ -229,10 +229,11 @@ async fn a_task_called_off_stays_so_whatever_its_worker_says() {
         .await
         .unwrap();
         let ack =
-            omoi_execution::intake::report_heartbeat(&it.deployment, created.attempt.id).await;
+            omoi_execution::intake::report_heartbeat(&it.deployment.store, created.attempt.id)
+                .await;
         assert_eq!(ack.unwrap().commands, ["abort"]);
         let result = complete_attempt(
-            &it.deployment,
+            &it.build_part(),
             &created.attempt,
             ended_report(outcome, AttemptStopReason::Interrupt),
         )

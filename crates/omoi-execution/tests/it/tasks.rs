@@ -97,7 +97,7 @@ async fn retries_wait_longer_each_time_and_end() {
     for (retries, cause) in (1..).zip(causes) {
         let created = it.run_task(task.id).await;
         complete_attempt(
-            &it.deployment,
+            &it.build_part(),
             &created.attempt,
             failed_report(ErrorClass::SandboxLost, cause),
         )
@@ -144,7 +144,7 @@ async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
         let created = it.run_task(task.id).await;
         let message = format!("exit code {n} at line {n}7");
         let body = failed_report(ErrorClass::AgentError, &message);
-        complete_attempt(&it.deployment, &created.attempt, body)
+        complete_attempt(&it.build_part(), &created.attempt, body)
             .await
             .unwrap();
     }
@@ -153,7 +153,7 @@ async fn three_equal_failures_end_it_and_a_rate_limit_costs_no_retry() {
     let patient = it.add_task(2, &[]).await;
     let created = it.run_task(patient.id).await;
     complete_attempt(
-        &it.deployment,
+        &it.build_part(),
         &created.attempt,
         failed_report(ErrorClass::RateLimited, "slow down"),
     )
@@ -171,7 +171,7 @@ async fn a_worker_that_lost_the_platform_is_told_as_that() {
     let created = it.run_task(task.id).await;
     let words = "could not connect to the platform: connection refused";
     let body = failed_report(ErrorClass::Network, words);
-    complete_attempt(&it.deployment, &created.attempt, body)
+    complete_attempt(&it.build_part(), &created.attempt, body)
         .await
         .unwrap();
     let now = it.task_now(task.id).await;
@@ -189,7 +189,7 @@ async fn a_task_waits_for_its_provider_and_then_for_a_person() {
     let outage = async || {
         let created = it.run_task(task.id).await;
         let body = failed_report(ErrorClass::Upstream5xx, "status 529: Overloaded");
-        complete_attempt(&it.deployment, &created.attempt, body)
+        complete_attempt(&it.build_part(), &created.attempt, body)
             .await
             .unwrap();
         it.task_now(task.id).await
@@ -272,7 +272,7 @@ async fn what_waits_for_two_lost_tasks_is_freed_by_the_second() {
     let refused = async |lost: &Task| {
         let created = it.run_task(lost.id).await;
         let body = failed_report(ErrorClass::AuthFailed, "no such key");
-        complete_attempt(&it.deployment, &created.attempt, body)
+        complete_attempt(&it.build_part(), &created.attempt, body)
             .await
             .unwrap();
         assert!(it.task_now(lost.id).await.waits_for_outside());
@@ -475,7 +475,7 @@ async fn the_last_failure_is_told_as_the_last() {
                 task.max_retries = 1;
                 omoi_execution::tasks::fail_attempted(
                     tx,
-                    &it.deployment,
+                    &it.build_part(),
                     &mut task,
                     class,
                     "broken",

@@ -3,7 +3,7 @@
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec as rules;
-use omoi_execution::Deployment;
+use omoi_execution::spec_selection::SpecSelection;
 use omoi_store::Tenant;
 use omoi_store::specs::{self, Spec};
 
@@ -16,7 +16,7 @@ use super::spec_model::adopt_model;
 /// # Errors
 /// [`SpecCommandError::NotPlanned`], [`SpecCommandError::OtherModel`].
 pub async fn approve_spec(
-    deployment: &Deployment,
+    selection: &SpecSelection,
     tenant: &Tenant,
     id: SpecId,
 ) -> Result<Spec, SpecCommandError> {
@@ -27,11 +27,11 @@ pub async fn approve_spec(
             Ok(actions) => actions,
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
         };
-        let is_renamed = adopt_model(deployment, tx, &mut spec).await?;
+        let is_renamed = adopt_model(selection, tx, &mut spec).await?;
         apply_spec_actions(tx, &mut spec, actions, is_renamed).await?;
         Ok(spec)
     });
     let spec = approved.await?;
-    deployment.scope.ask_for(spec.id);
+    selection.scope.ask_for(spec.id);
     Ok(spec)
 }

@@ -9,8 +9,8 @@ use omoi_domain::id::ProjectId;
 use omoi_domain::phase::Phase;
 use omoi_domain::plain_title::plain_title;
 use omoi_domain::spec::SpecStatus;
-use omoi_execution::Deployment;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
+use omoi_execution::spec_selection::SpecSelection;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::process::GitError;
 use omoi_git::refname::{BadRefName, RefName};
@@ -26,6 +26,7 @@ use omoi_store::{Json, StoreError, Tenant, Tx};
 
 use crate::repository_file::{self, RepositoryFileError};
 use crate::repository_reader::{OpenedRepository, RepositoryReader};
+use crate::spec_policy::SpecPolicy;
 use crate::{suite, trust};
 
 /// Characters of an idea that are read.
@@ -94,6 +95,7 @@ pub enum CreateError {
 /// # Errors
 /// [`CreateError`]; nothing is written then.
 pub async fn create_spec(
+    policy: &SpecPolicy,
     reader: RepositoryReader<'_>,
     tenant: &Tenant,
     request: CreateSpec,
@@ -108,8 +110,8 @@ pub async fn create_spec(
         let taken = tenant.read(async |tx| specs::branches(tx).await).await?;
         // Git is asked while no transaction is open.
         let branch = free_branch(&repository.mirror, &draft.slug, &taken).await?;
-        if let Some(spec) = insert_spec(reader.deployment, tenant, &draft, branch).await? {
-            reader.deployment.scope.ask_for(spec.id);
+        if let Some(spec) = insert_spec(policy, tenant, &draft, branch).await? {
+            policy.selection.scope.ask_for(spec.id);
             return Ok(spec);
         }
     }
@@ -190,7 +192,7 @@ impl RepositoryReader<'_> {
 
 /// Writes the spec down and has it planned; none when another one took the branch in the meantime.
 async fn insert_spec(
-    deployment: &Deployment,
+    policy: &SpecPolicy,
     tenant: &Tenant,
     draft: &SpecDraft,
     branch: String,
@@ -200,9 +202,9 @@ async fn insert_spec(
             return Ok(None);
         }
         let number = take_numbers(tx, draft.project, NumberCounter::Spec, 1).await?;
-        let mut spec = draft.numbered(tx, deployment, number, branch);
+        let mut spec = draft.numbered(tx, &policy.selection, number, branch);
         specs::insert(tx, &spec).await?;
-        suite::insert_suite(tx, deployment, &spec).await?;
+        suite::insert_suite(tx, &policy.limits, &spec).await?;
         specs::transition(tx, &mut spec, SpecStatus::Executing, None).await?;
         Ok(Some(spec))
     });
@@ -210,7 +212,7 @@ async fn insert_spec(
 }
 
 impl SpecDraft {
-    fn numbered(&self, tx: &Tx, deployment: &Deployment, number: i64, branch: String) -> Spec {
+    fn numbered(&self, tx: &Tx, selection: &SpecSelection, number: i64, branch: String) -> Spec {
         Spec {
             id: tx.new_id(),
             org_id: tx.org(),
@@ -221,8 +223,8 @@ impl SpecDraft {
             options: Json(self.options.clone()),
             status: SpecStatus::Draft,
             current_phase: Phase::Explore,
-            model: deployment.model_label.clone(),
-            scenario: deployment.scenario.clone(),
+            model: selection.model_label.clone(),
+            scenario: selection.scenario.clone(),
             base_sha: self.base_sha.clone(),
             base_branch: self.base_branch.clone(),
             slug: self.slug.clone(),

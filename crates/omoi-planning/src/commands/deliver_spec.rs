@@ -4,7 +4,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{SpecRefusal, deliver_as_it_stands};
 use omoi_domain::spec::SpecStatus;
-use omoi_execution::Deployment;
+use omoi_execution::spec_selection::SpecSelection;
 use omoi_store::Tenant;
 use omoi_store::specs::{self, Spec};
 
@@ -20,7 +20,7 @@ use super::spec_model::adopt_model;
 /// [`SpecCommandError::NotPlanned`], [`SpecCommandError::OtherModel`],
 /// [`SpecCommandError::NothingLanded`], [`SpecCommandError::StillOpen`].
 pub async fn deliver_spec(
-    deployment: &Deployment,
+    selection: &SpecSelection,
     tenant: &Tenant,
     id: SpecId,
 ) -> Result<Spec, SpecCommandError> {
@@ -33,21 +33,21 @@ pub async fn deliver_spec(
             Err(refusal) => {
                 if refusal != SpecRefusal::NotPlanned {
                     // Nothing here may go on with it, whatever else it waits for.
-                    adopt_model(deployment, tx, &mut spec).await?;
+                    adopt_model(selection, tx, &mut spec).await?;
                 }
                 return Err(explain_refusal(tx, &spec, refusal).await);
             }
         };
         // One that is delivered keeps the name of the model that did the work.
         if !actions.is_empty() {
-            let is_renamed = adopt_model(deployment, tx, &mut spec).await?;
+            let is_renamed = adopt_model(selection, tx, &mut spec).await?;
             apply_spec_actions(tx, &mut spec, actions, is_renamed).await?;
         }
         Ok(spec)
     });
     let spec = delivered.await?;
     if spec.status != SpecStatus::Delivered {
-        deployment.scope.ask_for(spec.id);
+        selection.scope.ask_for(spec.id);
     }
     Ok(spec)
 }

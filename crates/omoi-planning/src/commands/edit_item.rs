@@ -6,7 +6,6 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
-use omoi_execution::Deployment;
 use omoi_plan::items::{AcceptedItem, ItemSubmission};
 use omoi_store::specs::{self, Spec};
 use omoi_store::{Json, Tenant, Tx, phases};
@@ -16,6 +15,7 @@ use super::spec_changes::spec_name;
 use crate::gate::JudgedOutput;
 use crate::items::{journal, put, validated};
 use crate::judge::{PhaseMaterial, judge_items};
+use crate::plan_gate::PlanGate;
 use crate::planner::output_digest;
 use crate::tree;
 
@@ -38,13 +38,13 @@ pub struct ItemEdit {
 /// [`SpecCommandError::InvalidEdit`] when the output could not be accepted with it, or is none that a
 /// person can change: the checks of tasks are tried before they stand, and sync is computed.
 pub async fn edit_item(
-    deployment: &Deployment,
+    gate: &PlanGate,
     tenant: &Tenant,
     id: SpecId,
     edit: ItemEdit,
 ) -> Result<Spec, SpecCommandError> {
     let next = phase_after_edit(edit.phase)?;
-    let (accepted, judged) = judge_edit(deployment, tenant, id, &edit).await?;
+    let (accepted, judged) = judge_edit(gate, tenant, id, &edit).await?;
     let Some(output) = judged.output.filter(|_| judged.evaluation.passed) else {
         return Err(SpecCommandError::InvalidEdit(judged.evaluation.feedback));
     };
@@ -85,7 +85,7 @@ fn phase_after_edit(phase: Phase) -> Result<Phase, SpecCommandError> {
 
 /// What the gate of the phase says of its output with the edited item in it.
 async fn judge_edit(
-    deployment: &Deployment,
+    gate: &PlanGate,
     tenant: &Tenant,
     id: SpecId,
     edit: &ItemEdit,
@@ -101,7 +101,7 @@ async fn judge_edit(
         Ok::<_, SpecCommandError>((spec, material))
     });
     let (spec, mut material) = read.await?;
-    let tracked = tree::of_spec(deployment, &spec).await;
+    let tracked = tree::of_spec(&gate.folders, &spec).await;
     let repo = tracked.map_err(SpecCommandError::Judge)?;
     let item = ItemSubmission {
         phase,
@@ -109,10 +109,10 @@ async fn judge_edit(
         key: &edit.key,
         value: &edit.value,
     };
-    let check_timeout = deployment.limits_of(&spec).check_timeout;
+    let check_timeout = spec.work_limits(gate.limits).check_timeout;
     let accepted = validated(item, &repo, check_timeout).map_err(SpecCommandError::InvalidEdit)?;
     material.items.push(accepted.item.clone());
-    let judged = judge_items(deployment, &spec, phase, material).await;
+    let judged = judge_items(gate, &spec, phase, material).await;
     Ok((accepted, judged.map_err(SpecCommandError::Judge)?))
 }
 

@@ -5,7 +5,7 @@ use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{ResumeRoute, resume_planning, resume_route, resume_work};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::Deployment;
+use omoi_domain::work_limits::WorkLimits;
 use omoi_protocol::control::ResumeSpec;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
@@ -16,6 +16,7 @@ use super::spec_changes::{
     apply_spec_actions, explain_refusal, read_phase_states, read_spec_facts, read_spec_tasks,
 };
 use super::spec_model::adopt_model;
+use crate::spec_policy::SpecPolicy;
 use crate::suite;
 
 /// Takes a spec up where it stopped: what is missing of its plan is planned, or its failed tasks go
@@ -26,7 +27,7 @@ use crate::suite;
 /// [`SpecCommandError::OtherModel`], [`SpecCommandError::TaskCancelled`]; [`StoreError::Transition`]
 /// when it is cancelled.
 pub async fn resume_spec(
-    deployment: &Deployment,
+    policy: &SpecPolicy,
     tenant: &Tenant,
     id: SpecId,
     asked: ResumeSpec,
@@ -39,19 +40,19 @@ pub async fn resume_spec(
         if route == ResumeRoute::Delivered {
             return Ok((spec, false));
         }
-        let is_renamed = adopt_model(deployment, tx, &mut spec).await?;
+        let is_renamed = adopt_model(&policy.selection, tx, &mut spec).await?;
         match route {
             ResumeRoute::Delivered | ResumeRoute::WaitsForApproval => return Ok((spec, false)),
             ResumeRoute::UnderWay if is_renamed => specs::save(tx, &mut spec).await?,
             ResumeRoute::UnderWay => {}
             ResumeRoute::Work => work_on(tx, &mut spec, &asked).await?,
-            ResumeRoute::Planning => plan_on(tx, deployment, &mut spec, &asked).await?,
+            ResumeRoute::Planning => plan_on(tx, &policy.limits, &mut spec, &asked).await?,
         }
         Ok::<_, SpecCommandError>((spec, true))
     });
     let (spec, is_asked_for) = resumed.await?;
     if is_asked_for {
-        deployment.scope.ask_for(spec.id);
+        policy.selection.scope.ask_for(spec.id);
     }
     Ok(spec)
 }
@@ -74,12 +75,12 @@ async fn work_on(tx: &mut Tx, spec: &mut Spec, asked: &ResumeSpec) -> Result<(),
 /// Plans what is missing.
 async fn plan_on(
     tx: &mut Tx,
-    deployment: &Deployment,
+    limits: &WorkLimits,
     spec: &mut Spec,
     asked: &ResumeSpec,
 ) -> Result<(), SpecCommandError> {
     spec.options.0.accept_red |= asked.accept_red;
-    suite::set_up_again(tx, deployment, spec, asked.suite.as_deref()).await?;
+    suite::set_up_again(tx, limits, spec, asked.suite.as_deref()).await?;
     let phases = read_phase_states(tx, spec.id).await?;
     let actions = resume_planning(spec.current_phase, &phases);
     Ok(apply_spec_actions(tx, spec, actions, true).await?)

@@ -4,8 +4,8 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::lifecycle::spec::spec_of_retried_task;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::Deployment;
 use omoi_execution::commands::TaskCommandError;
+use omoi_execution::spec_selection::SpecSelection;
 use omoi_execution::tasks::lost_prerequisite;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Tenant, Tx, projects, specs};
@@ -20,7 +20,7 @@ use super::spec_model::adopt_model;
 /// [`SpecCommandError::NotPlanned`], [`SpecCommandError::OtherModel`], [`SpecCommandError::Waits`];
 /// [`TaskCommandError::InvalidMove`] when the task cannot go on.
 pub async fn retry_task(
-    deployment: &Deployment,
+    selection: &SpecSelection,
     tenant: &Tenant,
     id: TaskId,
 ) -> Result<Task, SpecCommandError> {
@@ -32,7 +32,7 @@ pub async fn retry_task(
         let why = "only one that failed, was cancelled or waits is tried again";
         retried.map_err(|error| TaskCommandError::of_move(&task, status, why, error))?;
         let mut spec = specs::get(tx, task.spec_id).await?;
-        let is_renamed = adopt_model(deployment, tx, &mut spec).await?;
+        let is_renamed = adopt_model(selection, tx, &mut spec).await?;
         let facts = read_spec_facts(tx, &spec).await?;
         match spec_of_retried_task(facts, spec.options.0.as_it_stands) {
             Ok(actions) => apply_spec_actions(tx, &mut spec, actions, is_renamed).await?,
@@ -41,7 +41,7 @@ pub async fn retry_task(
         Ok(task)
     });
     let task = retried.await?;
-    deployment.scope.ask_for(task.spec_id);
+    selection.scope.ask_for(task.spec_id);
     Ok(task)
 }
 

@@ -1,7 +1,7 @@
 //! Which model goes on with a spec.
 
-use omoi_execution::Deployment;
-use omoi_execution::deployment::{NO_MODEL, SIMULATED, WorkScope};
+use omoi_domain::model_kind::{NO_MODEL, SIMULATED};
+use omoi_execution::spec_selection::SpecSelection;
 use omoi_protocol::shell_word::shell_word;
 use omoi_store::Tx;
 use omoi_store::specs::Spec;
@@ -13,36 +13,31 @@ use super::spec_changes::spec_name;
 /// What a simulated model did and what a real one did is never told under one name. A process that
 /// runs no agents has none to give.
 pub(super) async fn adopt_model(
-    deployment: &Deployment,
+    selection: &SpecSelection,
     tx: &mut Tx,
     spec: &mut Spec,
 ) -> Result<bool, SpecCommandError> {
-    if deployment.is_of_another_kind(spec) && runs_agents(deployment) {
+    if selection.is_of_another_kind(spec) && selection.runs_agents() {
         let name = spec_name(tx, spec).await?;
-        return Err(other_model(deployment, spec, name));
+        return Err(other_model(selection, spec, name));
     }
-    Ok(set_model(deployment, spec))
+    Ok(set_model(selection, spec))
 }
 
-/// Whether this process has a model to give.
-fn runs_agents(deployment: &Deployment) -> bool {
-    deployment.model_label != NO_MODEL && !matches!(deployment.scope, WorkScope::Nothing)
-}
-
-fn set_model(deployment: &Deployment, spec: &mut Spec) -> bool {
-    if !runs_agents(deployment) || spec.model == deployment.model_label {
+fn set_model(selection: &SpecSelection, spec: &mut Spec) -> bool {
+    if !selection.runs_agents() || spec.model == selection.model_label {
         return false;
     }
-    spec.model.clone_from(&deployment.model_label);
-    spec.scenario.clone_from(&deployment.scenario);
+    spec.model.clone_from(&selection.model_label);
+    spec.scenario.clone_from(&selection.scenario);
     true
 }
 
-fn other_model(deployment: &Deployment, spec: &Spec, name: String) -> SpecCommandError {
-    let now = deployment.model_label.as_str();
+fn other_model(selection: &SpecSelection, spec: &Spec, name: String) -> SpecCommandError {
+    let now = selection.model_label.as_str();
     SpecCommandError::OtherModel {
         begun: model_words(&spec.model, spec.scenario.as_deref()),
-        now: model_words(now, deployment.scenario.as_deref()),
+        now: model_words(now, selection.scenario.as_deref()),
         resume: resume_command(&name, spec),
         spec: name,
     }

@@ -12,7 +12,7 @@ use omoi_domain::lifecycle::phase::{
 };
 use omoi_domain::phase::{Phase, PhaseVerdict};
 use omoi_domain::retry::{ErrorClass, PhaseFailure};
-use omoi_execution::{Deployment, outage};
+use omoi_execution::outage;
 use omoi_plan::evaluate::PhaseEvaluation;
 use omoi_plan::finding::RuleFinding;
 use omoi_plan::outputs::TasksOutput;
@@ -21,7 +21,8 @@ use omoi_runtime::reconcile::Next;
 use omoi_store::attempts::Attempt;
 use omoi_store::projects;
 
-use super::phase_change::{PhaseDecision, SpecPhase, change_phase};
+use super::phase_change::{PhaseDecision, PhaseWriter, SpecPhase, change_phase};
+use super::step::PhaseDriver;
 use crate::gate::{INVALID_OUTPUT, JudgedOutput};
 use crate::judge::judge_phase;
 use crate::planner::output_digest;
@@ -41,53 +42,61 @@ enum PhaseConclusion {
 
 /// Judges what an attempt handed in, once its proofs ran and a second opinion on it is known.
 pub(super) async fn conclude_attempt(
-    deployment: &Deployment,
+    driver: &PhaseDriver,
     at: SpecPhase<'_>,
     attempt: &Attempt,
 ) -> Result<Next, BoxError> {
     let SpecPhase { spec, run } = at;
     let is_of_tasks = run.phase == Phase::Tasks;
-    if is_of_tasks && proofs::run_open(deployment, spec, run, attempt.created_at).await? {
+    if is_of_tasks && proofs::run_open(&driver.runner, spec, run, attempt.created_at).await? {
         return Ok(Next::Idle);
     }
-    let judged = judge_phase(deployment, spec, run.phase).await?;
+    let judged = judge_phase(&driver.gate, spec, run.phase).await?;
     if let (true, true, Some(output)) = (is_of_tasks, judged.evaluation.passed, &judged.output) {
         let tasks = TasksOutput::deserialize(output)?;
-        match second_opinion::standing(deployment, spec, run, &tasks).await? {
+        match second_opinion::standing(&driver.asker, spec, run, &tasks).await? {
             OpinionStanding::Open => return Ok(Next::Idle),
             OpinionStanding::GoOn => {}
             OpinionStanding::SendBack(says) => {
-                return refuse(deployment, at, doubt(says, judged)).await;
+                return refuse(driver, at, doubt(says, judged)).await;
             }
         }
     }
     match conclude(&judged) {
-        PhaseConclusion::NotReady(fault) => block(deployment, at, &judged.evaluation, fault).await,
-        PhaseConclusion::Passed(output) => pass(deployment, at, &judged, output).await,
-        PhaseConclusion::Refused(refusal) => refuse(deployment, at, refusal).await,
+        PhaseConclusion::NotReady(fault) => {
+            block(&driver.writer, at, &judged.evaluation, fault).await
+        }
+        PhaseConclusion::Passed(output) => pass(&driver.writer, at, &judged, output).await,
+        PhaseConclusion::Refused(refusal) => refuse(driver, at, refusal).await,
     }
 }
 
 /// Handles an attempt that ended in an error rather than an output.
 pub(super) async fn handle_failure(
-    deployment: &Deployment,
+    driver: &PhaseDriver,
     at: SpecPhase<'_>,
     attempt: &Attempt,
 ) -> Result<Next, BoxError> {
     let class = attempt.error_class.unwrap_or(ErrorClass::Unknown);
     let message = attempt.error_message.clone().unwrap_or_default();
     match judge_failed_attempt(class, &message) {
-        FailedPhaseAttempt::Refused(refusal) => refuse(deployment, at, refusal).await,
+        FailedPhaseAttempt::Refused(refusal) => refuse(driver, at, refusal).await,
         FailedPhaseAttempt::Provider => {
             let outage = PhaseOutage {
                 phase: at.run.phase,
                 attempts: at.run.attempts,
                 reason: outage::outage_reason(class, &message),
-                step: outage::step_of(deployment, attempt, class).await?,
+                step: outage::step_of(
+                    &driver.writer.store,
+                    &driver.writer.failures,
+                    attempt,
+                    class,
+                )
+                .await?,
                 message,
             };
             let decision = PhaseDecision::new(|_| provider_failed_phase(outage));
-            Ok(change_phase(deployment, at, decision).await?)
+            Ok(change_phase(&driver.writer, at, decision).await?)
         }
     }
 }
@@ -175,11 +184,11 @@ fn not_applied(spec: &str, refused: &ApplyError) -> PlanBlocker {
 }
 
 async fn refuse(
-    deployment: &Deployment,
+    driver: &PhaseDriver,
     at: SpecPhase<'_>,
     refusal: PhaseRefusal,
 ) -> Result<Next, BoxError> {
-    let attempts_max = deployment.limits_of(at.spec).phase.attempts_max;
+    let attempts_max = at.spec.work_limits(driver.gate.limits).phase.attempts_max;
     let decide = |now| {
         let facts = RefusalFacts {
             phase: at.run.phase,
@@ -190,12 +199,12 @@ async fn refuse(
         };
         refuse_phase(facts, refusal)
     };
-    Ok(change_phase(deployment, at, PhaseDecision::new(decide)).await?)
+    Ok(change_phase(&driver.writer, at, PhaseDecision::new(decide)).await?)
 }
 
 /// Accepts the output; where the plan cannot be written, the spec waits for a person.
 async fn pass(
-    deployment: &Deployment,
+    writer: &PhaseWriter,
     at: SpecPhase<'_>,
     judged: &JudgedOutput,
     output: Value,
@@ -217,25 +226,25 @@ async fn pass(
         plan: Some(judged),
         decide: |_| pass_phase(passed),
     };
-    match change_phase(deployment, at, decision).await {
+    match change_phase(writer, at, decision).await {
         Ok(next) => Ok(next),
         Err(ApplyError::Store(error)) => Err(error.into()),
         Err(refused) => {
             let (project, number) = (at.spec.project_id, HumanRef::spec(at.spec.number));
-            let store = &deployment.store;
+            let store = &writer.store;
             let name = store.read(async |tx| projects::reference(tx, project, number).await);
             let fault = not_applied(&name.await?, &refused);
-            block(deployment, at, &judged.evaluation, fault).await
+            block(writer, at, &judged.evaluation, fault).await
         }
     }
 }
 
 async fn block(
-    deployment: &Deployment,
+    writer: &PhaseWriter,
     at: SpecPhase<'_>,
     evaluation: &PhaseEvaluation,
     fault: PlanBlocker,
 ) -> Result<Next, BoxError> {
     let decide = |_| block_not_ready(evaluation.score, verdict(evaluation), fault);
-    Ok(change_phase(deployment, at, PhaseDecision::new(decide)).await?)
+    Ok(change_phase(writer, at, PhaseDecision::new(decide)).await?)
 }

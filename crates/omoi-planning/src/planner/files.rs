@@ -7,8 +7,8 @@ use tracing::warn;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
-use omoi_execution::Deployment;
-use omoi_execution::spec_files::rendered_files;
+use omoi_execution::repository_folders::DataDir;
+use omoi_execution::spec_files::{SpecRenderer, rendered_files};
 use omoi_runtime::telemetry::error_chain;
 use omoi_runtime::{BoxError, files};
 use omoi_store::{StoreError, phases, specs};
@@ -29,12 +29,13 @@ impl RenderedFiles {
     /// cannot be written is logged and tried again.
     pub(super) async fn refresh(
         &mut self,
-        deployment: &Deployment,
+        renderer: &SpecRenderer,
+        data: &DataDir,
         planning: Vec<SpecId>,
     ) -> Result<(), StoreError> {
         self.due.extend(planning);
         if !self.looked {
-            let all = deployment
+            let all = renderer
                 .store
                 .read(async |tx| specs::list(tx, i64::MAX).await);
             let all = all.await?;
@@ -42,7 +43,7 @@ impl RenderedFiles {
             self.looked = true;
         }
         for id in self.due.clone() {
-            match self.bring(deployment, id).await {
+            match self.bring(renderer, data, id).await {
                 Ok(()) => {
                     self.due.remove(&id);
                 }
@@ -55,8 +56,13 @@ impl RenderedFiles {
         Ok(())
     }
 
-    async fn bring(&mut self, deployment: &Deployment, id: SpecId) -> Result<(), BoxError> {
-        let read = deployment.store.read(async |tx| {
+    async fn bring(
+        &mut self,
+        renderer: &SpecRenderer,
+        data: &DataDir,
+        id: SpecId,
+    ) -> Result<(), BoxError> {
+        let read = renderer.store.read(async |tx| {
             let spec = specs::get(tx, id).await?;
             Ok::<_, StoreError>((spec, phases::of_spec(tx, id).await?))
         });
@@ -67,8 +73,8 @@ impl RenderedFiles {
         if outputs.is_empty() || self.done.get(&id) == Some(&outputs) {
             return Ok(());
         }
-        let root: PathBuf = deployment.data.spec_files(spec.number, spec.project_id);
-        for (path, text) in rendered_files(deployment, &spec).await? {
+        let root: PathBuf = data.spec_files(spec.number, spec.project_id);
+        for (path, text) in rendered_files(renderer, &spec).await? {
             let path = root.join(path);
             if std::fs::read(&path).is_ok_and(|stands| stands == text.as_bytes()) {
                 continue;

@@ -10,16 +10,39 @@ use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::PhaseState;
 use omoi_domain::time::Timestamp;
-use omoi_execution::Deployment;
 use omoi_execution::attempt;
+use omoi_execution::failure_policy::FailurePolicy;
+use omoi_execution::running_attempts::RunningAttempts;
+use omoi_execution::{DeploymentParts, FromParts};
 use omoi_runtime::reconcile::Next;
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::{self, Spec};
-use omoi_store::{Json, StoreError, Tx, attempts, opinions};
+use omoi_store::{Json, StoreError, Tenant, Tx, attempts, opinions};
 
 use super::plan_rows::write_plan;
 use crate::gate::JudgedOutput;
 use crate::sync::ApplyError;
+
+/// Writes what was decided of phases.
+#[derive(Clone)]
+pub(super) struct PhaseWriter {
+    /// Rows.
+    pub(super) store: Tenant,
+    /// What an ended attempt means for its work.
+    pub(super) failures: FailurePolicy,
+    /// Attempts of this process, which may have to stop.
+    pub(super) running: RunningAttempts,
+}
+
+impl FromParts for PhaseWriter {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            failures: FailurePolicy::from_parts(parts),
+            running: parts.running.clone(),
+        }
+    }
+}
 
 /// A phase of a spec as it was read.
 #[derive(Clone, Copy)]
@@ -56,7 +79,7 @@ impl<D> PhaseDecision<'_, D> {
 /// # Errors
 /// [`ApplyError`]; nothing is written then.
 pub(super) async fn change_phase<D: FnOnce(Timestamp) -> Vec<PhaseAction>>(
-    deployment: &Deployment,
+    writer: &PhaseWriter,
     phase: SpecPhase<'_>,
     decision: PhaseDecision<'_, D>,
 ) -> Result<Next, ApplyError> {
@@ -65,15 +88,15 @@ pub(super) async fn change_phase<D: FnOnce(Timestamp) -> Vec<PhaseAction>>(
         plan,
         decide,
     } = decision;
-    let changed = deployment.store.write(point, async |tx| {
+    let changed = writer.store.write(point, async |tx| {
         let mut change = PhaseChangeset::new(phase);
         change.plan = plan;
         let actions = decide(tx.now());
-        change.apply(tx, deployment, actions).await?;
+        change.apply(tx, &writer.failures, actions).await?;
         Ok::<_, ApplyError>(change)
     });
     let changed = changed.await?;
-    changed.stop_ended_attempt(deployment);
+    changed.stop_ended_attempt(&writer.running);
     Ok(match changed.run.state {
         PhaseState::Backoff => Next::At(changed.run.not_before),
         PhaseState::Passed => Next::Now,
@@ -111,12 +134,12 @@ impl PhaseChangeset<'_> {
     pub(super) async fn apply(
         &mut self,
         tx: &mut Tx,
-        deployment: &Deployment,
+        failures: &FailurePolicy,
         actions: Vec<PhaseAction>,
     ) -> Result<(), ApplyError> {
         for action in actions {
             if let Some(action) = self.keep_field(action) {
-                self.apply_one(tx, deployment, action).await?;
+                self.apply_one(tx, failures, action).await?;
             }
         }
         if self.is_run_changed {
@@ -129,9 +152,9 @@ impl PhaseChangeset<'_> {
     }
 
     /// Stops the sandbox of an attempt that was ended, once that is committed.
-    pub(super) fn stop_ended_attempt(&self, deployment: &Deployment) {
+    pub(super) fn stop_ended_attempt(&self, running: &RunningAttempts) {
         if let Some(attempt) = self.ended {
-            deployment.running.kill_sandbox(attempt);
+            running.kill_sandbox(attempt);
         }
     }
 
@@ -169,7 +192,7 @@ impl PhaseChangeset<'_> {
     async fn apply_one(
         &mut self,
         tx: &mut Tx,
-        deployment: &Deployment,
+        failures: &FailurePolicy,
         action: PhaseAction,
     ) -> Result<(), ApplyError> {
         let (spec, run) = (&mut self.spec, &mut self.run);
@@ -183,7 +206,7 @@ impl PhaseChangeset<'_> {
             }
             PhaseAction::DropOutput => self.drop_output(tx).await?,
             PhaseAction::EndAttempt { reason } => {
-                self.ended = end_live_attempt(tx, deployment, run, reason).await?;
+                self.ended = end_live_attempt(tx, failures, run, reason).await?;
             }
             PhaseAction::MarkDoubtsSent => opinions::mark_sent_back(tx, spec.id).await?,
             PhaseAction::LeaveFeedback { phase, feedback } => {
@@ -229,7 +252,7 @@ impl PhaseChangeset<'_> {
 /// Ends the live attempt at a phase, if there is one, so that nothing goes on from it.
 async fn end_live_attempt(
     tx: &mut Tx,
-    deployment: &Deployment,
+    failures: &FailurePolicy,
     run: &PhaseRun,
     reason: String,
 ) -> Result<Option<AttemptId>, StoreError> {
@@ -244,7 +267,7 @@ async fn end_live_attempt(
         message: reason,
         counts: false,
     };
-    attempt::lose_attempt(tx, deployment, &mut attempt, loss).await?;
+    attempt::lose_attempt(tx, failures, &mut attempt, loss).await?;
     Ok(Some(attempt.id))
 }
 

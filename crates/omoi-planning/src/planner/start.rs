@@ -5,8 +5,9 @@ use tracing::info;
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::lifecycle::phase::PhaseAction;
-use omoi_execution::Deployment;
-use omoi_execution::attempt::{self, AttemptJob, CreatedAttempt, NewAttempt, WorkPlan};
+use omoi_execution::attempt::{
+    self, AttemptIssuer, AttemptJob, CreatedAttempt, NewAttempt, WorkPlan,
+};
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
@@ -18,6 +19,7 @@ use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tx};
 
 use super::phase_change::{PhaseChangeset, SpecPhase};
+use super::step::PhaseDriver;
 use crate::prompt::phase_brief;
 use crate::sync::ApplyError;
 
@@ -31,23 +33,26 @@ pub(super) struct AttemptOrder {
 
 /// Inserts and launches an attempt at a phase, which runs from then on.
 pub(super) async fn start_attempt(
-    deployment: &Deployment,
+    driver: &PhaseDriver,
     at: SpecPhase<'_>,
     order: AttemptOrder,
 ) -> Result<Next, BoxError> {
     let SpecPhase { spec, run } = at;
     // Before anything is written: without orders there must be no attempt.
-    let brief = phase_brief(deployment, spec, run, order.attempt).await?;
+    let brief = phase_brief(&driver.gate, spec, run, order.attempt).await?;
     let base = ObjectId::parse(&spec.base_sha)?;
     let toolbox = SandboxToolchain::of_spec(spec)?;
-    let created = deployment
+    let created = driver
+        .writer
         .store
         .write(CrashPoint::AttemptCreated, async |tx| {
             let mut change = PhaseChangeset::new(at);
-            change.apply(tx, deployment, order.actions).await?;
-            let created = insert_attempt(tx, deployment, spec, &change.run).await?;
+            change
+                .apply(tx, &driver.writer.failures, order.actions)
+                .await?;
+            let created = insert_attempt(tx, &driver.issuer, spec, &change.run).await?;
             // Before the commit: an attempt that nobody holds is taken for one of a process that died.
-            let held = deployment.hold_attempt(created.attempt.id);
+            let held = driver.writer.running.hold_attempt(created.attempt.id);
             Ok::<_, ApplyError>((created, held))
         });
     let (created, held) = created.await?;
@@ -72,13 +77,13 @@ pub(super) async fn start_attempt(
         work,
         brief,
     };
-    attempt::launch_attempt(held, job);
+    attempt::launch_attempt(&driver.starter, held, job);
     Ok(Next::Idle)
 }
 
 async fn insert_attempt(
     tx: &mut Tx,
-    deployment: &Deployment,
+    issuer: &AttemptIssuer,
     spec: &Spec,
     run: &PhaseRun,
 ) -> Result<CreatedAttempt, StoreError> {
@@ -93,7 +98,7 @@ async fn insert_attempt(
         fence: earlier.len() as i64 + 1,
         base_sha: Some(spec.base_sha.clone()),
     };
-    let mut created = attempt::insert_attempt(tx, deployment, new).await?;
+    let mut created = attempt::insert_attempt(tx, issuer, new).await?;
     // What was said about other inputs is not gone on with.
     let is_stale = |last: &Attempt| run.started_at.is_none_or(|at| last.created_at < at);
     if earlier.last().is_some_and(is_stale) && !created.turns.is_empty() {

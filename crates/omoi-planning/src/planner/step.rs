@@ -14,40 +14,75 @@ use omoi_domain::lifecycle::phase::{
 };
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
-use omoi_execution::Deployment;
+use omoi_execution::attempt::{AttemptIssuer, AttemptStarter};
+use omoi_execution::{DeploymentParts, FromParts};
 use omoi_runtime::BoxError;
+use omoi_runtime::clock::Clocked;
 use omoi_runtime::reconcile::Next;
-use omoi_store::StoreError;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::{self, Spec};
+use omoi_store::{StoreError, Tenant};
 
 use super::conclude::{conclude_attempt, handle_failure};
-use super::phase_change::{PhaseChangeset, PhaseDecision, SpecPhase, change_phase};
+use super::phase_change::{PhaseChangeset, PhaseDecision, PhaseWriter, SpecPhase, change_phase};
 use super::start::{AttemptOrder, start_attempt};
+use crate::base_runner::BaseRunner;
 use crate::base_suite;
+use crate::plan_gate::PlanGate;
 use crate::prompt::PROMPT_VERSION;
+use crate::second_opinion::OpinionAsker;
 use crate::sync::ApplyError;
 
+/// Drives the phases of specs, one step at a time.
+#[derive(Clone)]
+pub(super) struct PhaseDriver {
+    /// Time.
+    pub(super) clock: Clocked,
+    /// Judges what a phase hands in.
+    pub(super) gate: PlanGate,
+    /// Writes what was decided.
+    pub(super) writer: PhaseWriter,
+    /// Gives attempts their identity.
+    pub(super) issuer: AttemptIssuer,
+    /// Starts agents.
+    pub(super) starter: AttemptStarter,
+    /// Runs the suite and the proofs on the base commit.
+    pub(super) runner: BaseRunner,
+    /// Asks for a second opinion.
+    pub(super) asker: OpinionAsker,
+}
+
+impl FromParts for PhaseDriver {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            clock: parts.clock.clone(),
+            gate: PlanGate::from_parts(parts),
+            writer: PhaseWriter::from_parts(parts),
+            issuer: AttemptIssuer::from_parts(parts),
+            starter: AttemptStarter::from_parts(parts),
+            runner: BaseRunner::from_parts(parts),
+            asker: OpinionAsker::from_parts(parts),
+        }
+    }
+}
+
 /// Takes the step the rows ask for.
-pub(super) async fn planner_step(
-    deployment: &Deployment,
-    mut spec: Spec,
-) -> Result<Next, BoxError> {
-    let Some(run) = find_open_phase(deployment, &mut spec).await? else {
+pub(super) async fn planner_step(driver: &PhaseDriver, mut spec: Spec) -> Result<Next, BoxError> {
+    let Some(run) = find_open_phase(&driver.writer, &mut spec).await? else {
         return Ok(Next::Idle);
     };
     if matches!(run.state, PhaseState::Pending | PhaseState::Backoff)
-        && let Some(next) = base_suite::hold_for_suite(deployment, &spec, run.phase).await?
+        && let Some(next) = base_suite::hold_for_suite(&driver.runner, &spec, run.phase).await?
     {
         return Ok(next);
     }
-    let last = last_attempt(deployment, &run).await?;
+    let last = last_attempt(&driver.writer.store, &run).await?;
     let facts = PhaseFacts {
         state: run.state,
         attempts: run.attempts,
         not_before: run.not_before,
-        now: deployment.clock.now(),
+        now: driver.clock.now(),
         last: last.as_ref().map(|last| PhaseAttempt {
             state: last.state,
             round: last.round,
@@ -61,14 +96,14 @@ pub(super) async fn planner_step(
         (PhaseStep::WaitUntil(instant), _) => Ok(Next::At(instant)),
         (PhaseStep::Begin { attempt }, _) => {
             let actions = begin_phase(attempt);
-            start_attempt(deployment, at, AttemptOrder { attempt, actions }).await
+            start_attempt(driver, at, AttemptOrder { attempt, actions }).await
         }
         (PhaseStep::Retake, _) => {
             let (attempt, actions) = (run.attempts, Vec::new());
-            start_attempt(deployment, at, AttemptOrder { attempt, actions }).await
+            start_attempt(driver, at, AttemptOrder { attempt, actions }).await
         }
-        (PhaseStep::Judge, Some(last)) => conclude_attempt(deployment, at, &last).await,
-        (PhaseStep::HandleFailure, Some(last)) => handle_failure(deployment, at, &last).await,
+        (PhaseStep::Judge, Some(last)) => conclude_attempt(driver, at, &last).await,
+        (PhaseStep::HandleFailure, Some(last)) => handle_failure(driver, at, &last).await,
         // Only what an attempt left behind is judged or handled.
         (PhaseStep::Judge | PhaseStep::HandleFailure | PhaseStep::Await, _) => Ok(Next::Idle),
         (PhaseStep::FailSpec, _) => {
@@ -76,22 +111,18 @@ pub(super) async fn planner_step(
                 point: CrashPoint::SpecMoved,
                 ..PhaseDecision::new(|_| give_up_spent_phase(run.phase))
             };
-            Ok(change_phase(deployment, at, decision).await?)
+            Ok(change_phase(&driver.writer, at, decision).await?)
         }
         (PhaseStep::GoOn, _) => Ok(Next::Now),
     }
 }
 
 /// The newest attempt at a phase that runs.
-async fn last_attempt(
-    deployment: &Deployment,
-    run: &PhaseRun,
-) -> Result<Option<Attempt>, StoreError> {
+async fn last_attempt(store: &Tenant, run: &PhaseRun) -> Result<Option<Attempt>, StoreError> {
     if run.state != PhaseState::Running {
         return Ok(None);
     }
     let subject = AttemptSubject::SpecPhase { phase: run.phase };
-    let store = &deployment.store;
     let all = store.read(async |tx| attempts::of_subject(tx, run.spec_id, subject).await);
     Ok(all.await?.pop())
 }
@@ -99,10 +130,10 @@ async fn last_attempt(
 /// The first phase that has not passed with its present inputs, which the spec stands at from then on.
 /// What a phase made, or is making, of other inputs is stale, and it runs again.
 async fn find_open_phase(
-    deployment: &Deployment,
+    writer: &PhaseWriter,
     spec: &mut Spec,
 ) -> Result<Option<PhaseRun>, ApplyError> {
-    let found = deployment.store.write(CrashPoint::PhaseMoved, async |tx| {
+    let found = writer.store.write(CrashPoint::PhaseMoved, async |tx| {
         let runs = phases::of_spec(tx, spec.id).await?;
         let digest = |phase, passed: &_| input_digest(spec, phase, passed);
         let Some(open) = open_phase(&stored_phases(&runs), digest) else {
@@ -114,13 +145,13 @@ async fn find_open_phase(
         };
         let actions = open.open_actions(run.state, spec.current_phase);
         let mut change = PhaseChangeset::new(SpecPhase { spec, run: &run });
-        change.apply(tx, deployment, actions).await?;
+        change.apply(tx, &writer.failures, actions).await?;
         Ok::<_, ApplyError>(Some(change))
     });
     let Some(change) = found.await? else {
         return Ok(None);
     };
-    change.stop_ended_attempt(deployment);
+    change.stop_ended_attempt(&writer.running);
     *spec = change.spec;
     Ok(Some(change.run))
 }
@@ -137,11 +168,11 @@ fn stored_phases(runs: &[PhaseRun]) -> Vec<StoredPhase> {
 
 /// Fails the phase at which a spec stands, and the spec with it: its step did not succeed.
 pub(super) async fn give_up(
-    deployment: &Deployment,
+    writer: &PhaseWriter,
     id: SpecId,
     reason: &str,
 ) -> Result<(), ApplyError> {
-    let given_up = deployment.store.write(CrashPoint::PhaseMoved, async |tx| {
+    let given_up = writer.store.write(CrashPoint::PhaseMoved, async |tx| {
         let spec = specs::get(tx, id).await?;
         if spec.status != SpecStatus::Executing {
             return Ok(None);
@@ -157,11 +188,11 @@ pub(super) async fn give_up(
             run: &run,
         };
         let mut change = PhaseChangeset::new(at);
-        change.apply(tx, deployment, actions).await?;
+        change.apply(tx, &writer.failures, actions).await?;
         Ok::<_, ApplyError>(Some(change))
     });
     if let Some(change) = given_up.await? {
-        change.stop_ended_attempt(deployment);
+        change.stop_ended_attempt(&writer.running);
     }
     Ok(())
 }

@@ -113,7 +113,7 @@ async fn a_red_suite_blocks_the_run_before_any_model_call() {
             ..ResumeSpec::default()
         };
         resume_spec(
-            &desk.it.deployment,
+            &desk.it.build_part(),
             &desk.it.deployment.store,
             desk.spec.id,
             asked,
@@ -136,7 +136,7 @@ async fn another_suite_or_none_takes_the_place_of_a_red_one() {
             ..ResumeSpec::default()
         };
         resume_spec(
-            &desk.it.deployment,
+            &desk.it.build_part(),
             &desk.it.deployment.store,
             desk.spec.id,
             asked,

@@ -14,7 +14,9 @@ use omoi_domain::task::TaskStatus;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_execution::commands::cancel_task;
 use omoi_execution::intake::IntakeError;
+use omoi_execution::spec_selection::SpecSelection;
 use omoi_planning::commands::{self, ItemEdit, SpecCommandError};
+use omoi_planning::plan_gate::PlanGate;
 use omoi_protocol::control::ResumeSpec;
 use omoi_runtime::reconcile::Next;
 use omoi_store::merges::{self, Merge};
@@ -28,7 +30,7 @@ use crate::desk::Desk;
 impl Desk {
     async fn resume(&mut self) -> SpecStatus {
         let spec = commands::resume_spec(
-            &self.it.deployment,
+            &self.it.build_part(),
             &self.it.deployment.store,
             self.spec.id,
             ResumeSpec::default(),
@@ -64,8 +66,12 @@ async fn only_a_whole_plan_is_released() {
         SpecStatus::Cancelled,
     ] {
         desk.status(status).await;
-        match commands::approve_spec(&desk.it.deployment, &desk.it.deployment.store, desk.spec.id)
-            .await
+        match commands::approve_spec(
+            &desk.it.build_part(),
+            &desk.it.deployment.store,
+            desk.spec.id,
+        )
+        .await
         {
             Err(SpecCommandError::NotPlanned { .. }) => {}
             other => panic!("{status}: {other:?}"),
@@ -109,7 +115,7 @@ async fn a_task_is_not_retried_under_half_a_plan() {
         });
         changed.await.unwrap();
         let deployment = &desk.it.deployment;
-        let retried = commands::retry_task(deployment, &deployment.store, id).await;
+        let retried = commands::retry_task(&desk.it.build_part(), &deployment.store, id).await;
         (retried, desk.spec_now().await.status)
     };
     let (retried, status) = fail(Phase::Tasks).await;
@@ -128,7 +134,7 @@ async fn a_task_is_not_retried_before_what_it_waits_for() {
     let (waiting, lost) = edges.unwrap()[0];
     let deployment = &desk.it.deployment;
     let lost = cancel_task(&deployment.store, lost).await.unwrap();
-    match commands::retry_task(deployment, &deployment.store, waiting).await {
+    match commands::retry_task(&desk.it.build_part(), &deployment.store, waiting).await {
         Err(refused @ SpecCommandError::Waits { .. }) => {
             let says = format!("waits for repo/TSK-{:03}, which is cancelled", lost.number);
             assert!(refused.to_string().contains(&says), "{refused}");
@@ -192,7 +198,7 @@ async fn ended_attempt(tx: &mut Tx, desk: &Desk, task: &Task, is_of_checks: bool
         fence: 1,
         base_sha: None,
     };
-    let mut attempt = insert_attempt(tx, &desk.it.deployment, new)
+    let mut attempt = insert_attempt(tx, &desk.it.build_part(), new)
         .await
         .unwrap()
         .attempt;
@@ -272,7 +278,7 @@ async fn a_simulated_run_stays_simulated_and_a_real_one_real() {
             .await
             .unwrap();
         let resumed = commands::resume_spec(
-            &desk.it.deployment,
+            &desk.it.build_part(),
             &desk.it.deployment.store,
             desk.spec.id,
             ResumeSpec::default(),
@@ -314,20 +320,16 @@ async fn resuming_plans_only_what_an_edit_made_stale() {
         key: String::new(),
         value,
     };
-    let deployment = desk.it.deployment.clone();
-    let refused =
-        commands::edit_item(&deployment, &deployment.store, desk.spec.id, edit(json!(7))).await;
+    let store = desk.it.deployment.store.clone();
+    let gate: PlanGate = desk.it.build_part();
+    let selection: SpecSelection = desk.it.build_part();
+    let refused = commands::edit_item(&gate, &store, desk.spec.id, edit(json!(7))).await;
     assert!(matches!(refused, Err(SpecCommandError::InvalidEdit(_))));
     let value = json!(["Tags are shown as text only, never run as a shell command."]);
-    commands::edit_item(
-        &deployment,
-        &deployment.store,
-        desk.spec.id,
-        edit(value.clone()),
-    )
-    .await
-    .unwrap();
-    let approved = commands::approve_spec(&deployment, &deployment.store, desk.spec.id).await;
+    commands::edit_item(&gate, &store, desk.spec.id, edit(value.clone()))
+        .await
+        .unwrap();
+    let approved = commands::approve_spec(&selection, &store, desk.spec.id).await;
     assert!(matches!(approved, Err(SpecCommandError::NotPlanned { .. })));
     assert_eq!(desk.resume().await, SpecStatus::Executing);
     desk.plan_from(Phase::Tasks).await;
@@ -341,17 +343,17 @@ async fn resuming_plans_only_what_an_edit_made_stale() {
         .len();
     assert_eq!(rows.unwrap().len(), n_tasks, "no row is there twice");
 
-    commands::retitle_spec(&deployment.store, desk.spec.id, "Labels for todos")
+    commands::retitle_spec(&store, desk.spec.id, "Labels for todos")
         .await
         .unwrap();
     assert_eq!(desk.resume().await, SpecStatus::Executing);
     desk.plan_from(Phase::Explore).await;
     assert_eq!(desk.counted().await, [2, 2, 2, 2, 3, 3]);
 
-    commands::approve_spec(&deployment, &deployment.store, desk.spec.id)
+    commands::approve_spec(&selection, &store, desk.spec.id)
         .await
         .unwrap();
-    let late = commands::retitle_spec(&deployment.store, desk.spec.id, "Too late").await;
+    let late = commands::retitle_spec(&store, desk.spec.id, "Too late").await;
     assert!(matches!(late, Err(SpecCommandError::AtWork { .. })));
 }
 
@@ -409,7 +411,7 @@ async fn a_planner_leaves_alone_what_another_kind_of_model_began() {
     assert_eq!(desk.spec_now().await.model, "simulated");
     assert_eq!(desk.attempts(Phase::Explore).await.len(), 0);
     let resumed = commands::resume_spec(
-        &desk.it.deployment,
+        &desk.it.build_part(),
         &desk.it.deployment.store,
         desk.spec.id,
         ResumeSpec::default(),
@@ -432,7 +434,7 @@ async fn a_refused_sync_names_the_next_step_and_gets_through_after_it() {
         value: json!(["Tags are shown as text only, never run as a shell command."]),
     };
     commands::edit_item(
-        &desk.it.deployment,
+        &desk.it.build_part(),
         &desk.it.deployment.store,
         desk.spec.id,
         edit,
@@ -508,7 +510,12 @@ async fn a_spec_that_waits_for_a_cancelled_task_says_what_a_person_can_do() {
     let all = tasks::of_spec(&mut desk.it.read_tx().await, desk.spec.id).await;
     let all = all.unwrap();
     let deliver = async || {
-        commands::deliver_spec(&desk.it.deployment, &desk.it.deployment.store, desk.spec.id).await
+        commands::deliver_spec(
+            &desk.it.build_part(),
+            &desk.it.deployment.store,
+            desk.spec.id,
+        )
+        .await
     };
     let set = async |status: TaskStatus, landed: IntegrationState| {
         desk.it
@@ -538,7 +545,7 @@ async fn a_spec_that_waits_for_a_cancelled_task_says_what_a_person_can_do() {
         "{refused}"
     );
     let resumed = commands::resume_spec(
-        &desk.it.deployment,
+        &desk.it.build_part(),
         &desk.it.deployment.store,
         desk.spec.id,
         ResumeSpec::default(),

@@ -25,14 +25,14 @@ async fn a_spec_is_written_down_while_git_is_not_running() {
     let sources = ConfigSources::default().with_flag("data.dir", "/nowhere");
     let own = load_config(&keys::TABLE, &sources).unwrap();
     let reader = RepositoryReader {
-        deployment: &guarded.it.deployment,
+        access: &guarded.it.build_part(),
         host: &host,
         config: &own,
     };
     let tenant = &guarded.it.deployment.store;
     let mut branches = Vec::new();
     for _ in 0..2 {
-        let spec = create_spec(reader, tenant, ask("Add tags")).await;
+        let spec = create_spec(&guarded.it.build_part(), reader, tenant, ask("Add tags")).await;
         branches.push(spec.unwrap().integration_branch);
     }
     assert_eq!(branches, ["omoi/add-tags", "omoi/add-tags-2"]);

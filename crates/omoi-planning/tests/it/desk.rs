@@ -12,7 +12,8 @@ use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason, Atte
 use omoi_domain::phase::Phase;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
-use omoi_execution::deployment::DeploymentParts;
+use omoi_execution::DeploymentParts;
+use omoi_execution::FromParts as _;
 use omoi_execution::intake::{self, IntakeError};
 use omoi_git::mirror::{CommitMeta, FileChange, Identity};
 use omoi_git::object::RepoPath;
@@ -141,7 +142,7 @@ impl Desk {
         let base = commit(&it, &plan).await;
         let spec = add_spec(&it, 2, &base).await;
         Self {
-            planner: Planner::new(it.deployment.clone()),
+            planner: Planner::from_parts(&it.deployment),
             it,
             plan,
             spec,
@@ -205,7 +206,7 @@ impl Desk {
                 newest.filter(|a| a.state == AttemptState::Starting)
             })
             .await;
-        intake::report_started(&self.it.deployment, attempt.id)
+        intake::report_started(&self.it.deployment.store, attempt.id)
             .await
             .unwrap();
         let told = loop {
@@ -230,7 +231,7 @@ impl Desk {
             key: key.to_owned(),
             value,
         };
-        items::submit_item(&self.it.deployment, attempt, body).await
+        items::submit_item(&self.it.build_part(), attempt, body).await
     }
 
     /// Hands in the plan's whole output of a phase.
@@ -246,7 +247,7 @@ impl Desk {
     }
 
     pub(crate) async fn end(&self, attempt: &Attempt, how: ReportComplete) {
-        intake::complete_attempt(&self.it.deployment, attempt, how)
+        intake::complete_attempt(&self.it.build_part(), attempt, how)
             .await
             .unwrap();
     }
@@ -304,11 +305,7 @@ impl Desk {
 
 /// A commit with the files the plan speaks of.
 async fn commit(it: &TestDeployment, plan: &HonestPlan) -> String {
-    let mirror = it
-        .deployment
-        .project_mirror(it.spec.project_id)
-        .await
-        .unwrap();
+    let mirror = it.project_mirror().await;
     let files: BTreeMap<_, _> = plan
         .facts
         .repo

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_execution::FromParts as _;
 use omoi_planning::commands::resume_spec;
 use omoi_planning::planner::Planner;
 use omoi_protocol::control::ResumeSpec;
@@ -49,7 +50,7 @@ async fn a_broken_spec_fails_alone() {
     drop(tx);
     // A person mends it and goes on.
     resume_spec(
-        &desk.it.deployment,
+        &desk.it.build_part(),
         &desk.it.deployment.store,
         broken.id,
         ResumeSpec::default(),
@@ -105,7 +106,7 @@ async fn files_that_a_dead_process_did_not_write_are_written_by_the_next() {
     let text = std::fs::read_to_string(&summary).unwrap();
     std::fs::remove_dir_all(&files).unwrap();
     desk.it.clock.advance(Duration::from_mins(1));
-    desk.planner = Planner::new(desk.it.deployment.clone());
+    desk.planner = Planner::from_parts(&desk.it.deployment);
     desk.tick().await;
     assert_eq!(std::fs::read_to_string(&summary).unwrap(), text);
     // A second spec without outputs has no files, and that is no fault.

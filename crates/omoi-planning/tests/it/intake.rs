@@ -45,8 +45,8 @@ async fn stale(database: TestDatabase) {
     desk.tick().await;
     let (new, _) = desk.agent(EXPLORE).await;
     assert!(new.fence > old.fence);
-    let over = intake::authenticate_worker(&desk.it.deployment, &told.token).await;
-    let refused = intake::expect_live(&desk.it.deployment, &over.unwrap(), "items").await;
+    let over = intake::authenticate_worker(&desk.it.deployment.store, &told.token).await;
+    let refused = intake::expect_live(&desk.it.deployment.store, &over.unwrap(), "items").await;
     assert!(matches!(refused, Err(IntakeError::Superseded)));
     let refused = desk.submit(&old, ("project_type", ""), json!("Later still"));
     assert!(matches!(refused.await, Err(IntakeError::Superseded)));

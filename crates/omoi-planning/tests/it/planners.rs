@@ -4,6 +4,7 @@ use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_execution::FromParts as _;
 use omoi_planning::planner::Planner;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::{attempts, phases, specs};
@@ -22,7 +23,7 @@ async fn race(database: TestDatabase) {
     .await
     .unwrap();
     let mut planners: Vec<_> = (0..4)
-        .map(|_| Planner::new(it.deployment.clone()))
+        .map(|_| Planner::from_parts(&it.deployment))
         .collect();
     let now = it.clock.now();
     let ticks = planners
@@ -75,7 +76,7 @@ async fn a_useless_key_ends_planning_at_once() {
     })
     .await
     .unwrap();
-    let mut planner = Planner::new(it.deployment.clone());
+    let mut planner = Planner::from_parts(&it.deployment);
     omoi_testkit::deployment::tick_once(&mut planner, it.clock.now()).await;
     let subject = AttemptSubject::SpecPhase {
         phase: Phase::Explore,

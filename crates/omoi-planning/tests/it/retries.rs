@@ -72,7 +72,7 @@ impl Desk {
             snapshot,
             messages: Vec::new(),
         };
-        intake::commit_turn(&self.it.deployment, attempt, body)
+        intake::commit_turn(&self.it.build_part(), attempt, body)
             .await
             .unwrap();
     }
@@ -167,7 +167,7 @@ async fn an_attempt_that_ran_out_of_time_leaves_its_items() {
         let value = item.value.clone();
         desk.submit(&second, place, value).await.unwrap();
     }
-    let done = omoi_planning::items::done(&desk.it.deployment, &second).await;
+    let done = omoi_planning::items::done(&desk.it.deployment.store, &second).await;
     assert_eq!(done.unwrap().items as usize, items.len());
 }
 
@@ -204,7 +204,7 @@ async fn only_waiting_counts_against_a_provider() {
     // Whoever resumes has all the time again.
     let asked = ResumeSpec::default();
     resume_spec(
-        &desk.it.deployment,
+        &desk.it.build_part(),
         &desk.it.deployment.store,
         spec.id,
         asked,

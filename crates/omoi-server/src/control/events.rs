@@ -13,9 +13,10 @@ use tracing::warn;
 
 use omoi_domain::event::StoredEvent;
 use omoi_domain::id::SpecId;
-use omoi_execution::Deployment;
+use omoi_runtime::clock::Clocked;
+use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_runtime::telemetry::error_chain;
-use omoi_store::{StoreError, events};
+use omoi_store::{StoreError, Tenant, events};
 
 use super::find::{AskedReference, CallerRepository};
 use super::{Surface, find};
@@ -38,7 +39,9 @@ pub(super) struct EventsFrom {
 
 /// A reader and how far it has come.
 struct EventReader {
-    deployment: Deployment,
+    store: Tenant,
+    clock: Clocked,
+    lifecycle: LifecycleHandle,
     commits: watch::Receiver<u64>,
     spec: Option<SpecId>,
     at: i64,
@@ -56,17 +59,16 @@ pub(super) async fn stream_events(
     let spec = match &query.spec {
         Some(text) => {
             let asked = AskedReference::to_read(text, &here);
-            let found = s
-                .deployment
-                .store
-                .read(async |tx| find::spec(tx, asked).await);
+            let found = s.parts.store.read(async |tx| find::spec(tx, asked).await);
             Some(found.await?.id)
         }
         None => None,
     };
     let reader = EventReader {
-        commits: s.deployment.store.store().commits(),
-        deployment: s.deployment,
+        commits: s.parts.store.store().commits(),
+        store: s.parts.store,
+        clock: s.parts.clock,
+        lifecycle: s.parts.lifecycle,
         spec,
         at: query.after,
         once: query.once,
@@ -87,7 +89,7 @@ pub(super) async fn stream_events(
 impl EventReader {
     /// The next lines; none when the stream ends.
     async fn next(&mut self) -> Option<Bytes> {
-        let soft = self.deployment.lifecycle.soft_token();
+        let soft = self.lifecycle.soft_token();
         while !self.ended {
             self.commits.mark_unchanged();
             let batch = self.batch().await;
@@ -101,7 +103,7 @@ impl EventReader {
                     tokio::select! {
                         _ = self.commits.changed() => {}
                         () = soft.cancelled() => self.ended = true,
-                        () = self.deployment.clock.sleep(POLL) => {}
+                        () = self.clock.sleep(POLL) => {}
                     }
                 }
                 Ok(batch) => return Some(lines(&batch)),
@@ -113,7 +115,7 @@ impl EventReader {
                         warn!(error = %text, "Could not read the events of a stream: it ends");
                         return None;
                     }
-                    self.deployment.clock.sleep(POLL).await;
+                    self.clock.sleep(POLL).await;
                 }
             }
         }
@@ -122,7 +124,7 @@ impl EventReader {
 
     async fn batch(&mut self) -> Result<Vec<StoredEvent>, StoreError> {
         let (spec, at) = (self.spec, self.at);
-        let batch = self.deployment.store.read(async |tx| match spec {
+        let batch = self.store.read(async |tx| match spec {
             Some(spec) => events::of_spec(tx, spec, at).await,
             None => events::after(tx, at).await,
         });

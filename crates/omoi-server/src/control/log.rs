@@ -34,7 +34,7 @@ pub(super) async fn log_task(
     Path(task): Path<String>,
     Query(query): Query<LogAfter>,
 ) -> Answer<TaskLog> {
-    let log = s.deployment.store.read(async |tx| {
+    let log = s.parts.store.read(async |tx| {
         let task = find::task(tx, AskedReference::to_read(&task, &here)).await?;
         let tries = attempts::of_task(tx, task.id).await?;
         let subject = LoggedTask {

@@ -9,10 +9,11 @@ use omoi_domain::merge::IntegrationState;
 use omoi_domain::phase::Phase;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::task::TaskStatus;
-use omoi_execution::Deployment;
-use omoi_execution::deployment::WorkScope;
+use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
+use omoi_execution::spec_selection::{SpecSelection, WorkScope};
 use omoi_planning::commands;
+use omoi_planning::spec_policy::SpecPolicy;
 use omoi_planning::sync::computed_summary;
 use omoi_protocol::control::{
     OverlapView, PhaseView, PlanEstimate, SpecDetail, SpecView, SpecWaits, TicketView,
@@ -27,7 +28,7 @@ use super::task_view::task_views;
 /// A spec as people see it.
 pub(super) async fn spec_view(
     tx: &mut Tx,
-    deployment: &Deployment,
+    policy: &SpecPolicy,
     spec: Spec,
 ) -> Result<SpecView, StoreError> {
     let names = projects::names(tx).await?;
@@ -35,12 +36,12 @@ pub(super) async fn spec_view(
     let name = names.reference(spec.project_id, number);
     // Nothing starts with a toolbox that cannot be read, so nothing is shown to it.
     let mounts = SandboxToolchain::of_spec(&spec)
-        .map(|toolbox| toolbox.toolchain_mounts(&deployment.read_only))
+        .map(|toolbox| toolbox.toolchain_mounts(&policy.read_only))
         .unwrap_or_default();
     let mounts = mounts.iter().map(|mount| mount.host.display().to_string());
     let mounts = mounts.collect();
     Ok(SpecView {
-        waits: waits(deployment, &name, &spec),
+        waits: waits(&policy.selection, &name, &spec),
         name,
         scenario: spec.scenario,
         id: spec.id,
@@ -65,7 +66,7 @@ pub(super) async fn spec_view(
 /// A spec with its phases, tickets and tasks.
 pub(super) async fn spec_detail(
     tx: &mut Tx,
-    deployment: &Deployment,
+    policy: &SpecPolicy,
     spec: Spec,
 ) -> Result<SpecDetail, StoreError> {
     let runs = phases::of_spec(tx, spec.id).await?;
@@ -81,18 +82,18 @@ pub(super) async fn spec_detail(
         phases: phase_views(&runs),
         tickets: all.collect(),
         tasks: task_views(tx, &spec).await?,
-        estimate: estimate(tx, deployment, &spec, &runs).await?,
+        estimate: estimate(tx, &policy.limits, &spec, &runs).await?,
         overlaps: overlaps(tx, &spec).await?,
         opinion: opinion.map(trace::opinion_view),
-        spec: spec_view(tx, deployment, spec).await?,
+        spec: spec_view(tx, policy, spec).await?,
     })
 }
 
 /// Why this process does not go on with a spec that is not over.
-fn waits(deployment: &Deployment, name: &str, spec: &Spec) -> Option<SpecWaits> {
+fn waits(selection: &SpecSelection, name: &str, spec: &Spec) -> Option<SpecWaits> {
     let is_under_way = matches!(spec.status, SpecStatus::Executing | SpecStatus::Working);
-    let runs_agents = !matches!(deployment.scope, WorkScope::Nothing);
-    let waits = is_under_way && runs_agents && deployment.is_of_another_kind(spec);
+    let runs_agents = !matches!(selection.scope, WorkScope::Nothing);
+    let waits = is_under_way && runs_agents && selection.is_of_another_kind(spec);
     waits.then(|| SpecWaits {
         begun: spec.model.clone(),
         resume: commands::resume_command(name, spec),
@@ -122,7 +123,7 @@ fn phase_views(runs: &[PhaseRun]) -> Vec<PhaseView> {
 /// What the plan will take, once sync has computed it.
 async fn estimate(
     tx: &mut Tx,
-    deployment: &Deployment,
+    limits: &WorkLimits,
     spec: &Spec,
     runs: &[PhaseRun],
 ) -> Result<Option<PlanEstimate>, StoreError> {
@@ -141,7 +142,7 @@ async fn estimate(
         longest_chain: per_level.len() as u32,
         width: per_level.values().copied().max().unwrap_or(0),
         hours: summary.total_estimated_hours,
-        cost_cap_nanousd: deployment.limits_of(spec).spec_budget,
+        cost_cap_nanousd: spec.work_limits(*limits).spec_budget,
         coverage_percent: summary.requirement_coverage_percent,
     }))
 }

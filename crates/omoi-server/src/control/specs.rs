@@ -25,15 +25,15 @@ pub(super) async fn create_spec(
     State(s): Surface,
     JsonBody(body): JsonBody<CreateSpec>,
 ) -> Answer<SpecView> {
-    let spec = commands::create_spec(s.repositories(), &s.tenant(), body).await?;
+    let spec = commands::create_spec(&s.parts.policy, s.repositories(), &s.tenant(), body).await?;
     answered(&s, spec).await
 }
 
 pub(super) async fn list_specs(State(s): Surface) -> Answer<Vec<SpecView>> {
-    let views = s.deployment.store.read(async |tx| {
+    let views = s.parts.store.read(async |tx| {
         let mut views = Vec::new();
         for spec in specs::list(tx, LIST_MAX).await? {
-            views.push(spec_view(tx, &s.deployment, spec).await?);
+            views.push(spec_view(tx, &s.parts.policy, spec).await?);
         }
         Ok::<_, ApiError>(views)
     });
@@ -67,9 +67,9 @@ pub(super) async fn get_spec_detail(
     here: CallerRepository,
     Path(spec): Path<String>,
 ) -> Answer<SpecDetail> {
-    let detail = s.deployment.store.read(async |tx| {
+    let detail = s.parts.store.read(async |tx| {
         let spec = find::spec(tx, AskedReference::to_read(&spec, &here)).await?;
-        Ok::<_, ApiError>(spec_detail(tx, &s.deployment, spec).await?)
+        Ok::<_, ApiError>(spec_detail(tx, &s.parts.policy, spec).await?)
     });
     Ok(Json(detail.await?))
 }
@@ -80,7 +80,9 @@ pub(super) async fn get_spec_summary(
     Path(spec): Path<String>,
 ) -> Answer<RunSummary> {
     let id = named(&s, AskedReference::to_read(&spec, &here)).await?.id;
-    Ok(Json(summary::of_spec(&s.deployment, id).await?))
+    Ok(Json(
+        summary::of_spec(&s.parts.store, &s.parts.repositories.folders, id).await?,
+    ))
 }
 
 pub(super) async fn trace_spec(
@@ -89,7 +91,9 @@ pub(super) async fn trace_spec(
     Path(spec): Path<String>,
 ) -> Answer<SpecTrace> {
     let id = named(&s, AskedReference::to_read(&spec, &here)).await?.id;
-    Ok(Json(trace::of_spec(&s.deployment, id).await?))
+    Ok(Json(
+        trace::of_spec(&s.parts.store, &s.parts.repositories.folders, id).await?,
+    ))
 }
 
 pub(super) async fn export_spec(
@@ -98,7 +102,7 @@ pub(super) async fn export_spec(
     Path(spec): Path<String>,
 ) -> Answer<Vec<ExportedFile>> {
     let spec = named(&s, AskedReference::to_read(&spec, &here)).await?;
-    let files = rendered_files(&s.deployment, &spec).await?;
+    let files = rendered_files(&s.parts.renderer, &spec).await?;
     Ok(Json(
         files
             .into_iter()
@@ -113,7 +117,7 @@ pub(super) async fn approve_spec(
     Path(spec): Path<String>,
 ) -> Answer<SpecView> {
     let id = named(&s, AskedReference::to_act(&spec, &here)).await?.id;
-    let spec = commands::approve_spec(&s.deployment, &s.tenant(), id).await?;
+    let spec = commands::approve_spec(&s.parts.policy.selection, &s.tenant(), id).await?;
     answered(&s, spec).await
 }
 
@@ -124,7 +128,7 @@ pub(super) async fn resume_spec(
     JsonBody(body): JsonBody<ResumeSpec>,
 ) -> Answer<SpecView> {
     let id = named(&s, AskedReference::to_act(&spec, &here)).await?.id;
-    let spec = commands::resume_spec(&s.deployment, &s.tenant(), id, body).await?;
+    let spec = commands::resume_spec(&s.parts.policy, &s.tenant(), id, body).await?;
     answered(&s, spec).await
 }
 
@@ -134,7 +138,7 @@ pub(super) async fn deliver_spec(
     Path(spec): Path<String>,
 ) -> Answer<SpecView> {
     let id = named(&s, AskedReference::to_act(&spec, &here)).await?.id;
-    let spec = commands::deliver_spec(&s.deployment, &s.tenant(), id).await?;
+    let spec = commands::deliver_spec(&s.parts.policy.selection, &s.tenant(), id).await?;
     answered(&s, spec).await
 }
 
@@ -156,8 +160,8 @@ async fn named(s: &ControlSurface, asked: AskedReference<'_>) -> Result<Spec, Ap
 
 async fn answered(s: &ControlSurface, spec: Spec) -> Answer<SpecView> {
     let view = s
-        .deployment
+        .parts
         .store
-        .read(async |tx| spec_view(tx, &s.deployment, spec).await);
+        .read(async |tx| spec_view(tx, &s.parts.policy, spec).await);
     Ok(Json(view.await?))
 }

@@ -25,7 +25,7 @@ pub(super) async fn list_tasks(
     here: CallerRepository,
     Query(query): Query<OfSpec>,
 ) -> Answer<Vec<TaskView>> {
-    let views = s.deployment.store.read(async |tx| {
+    let views = s.parts.store.read(async |tx| {
         let spec = match &query.spec {
             Some(text) => find::spec(tx, AskedReference::to_read(text, &here)).await?,
             None => match find::newest_spec(tx, &here).await? {
@@ -52,7 +52,7 @@ pub(super) async fn get_task_detail(
     here: CallerRepository,
     Path(task): Path<String>,
 ) -> Answer<TaskDetail> {
-    let detail = s.deployment.store.read(async |tx| {
+    let detail = s.parts.store.read(async |tx| {
         let task = find::task(tx, AskedReference::to_read(&task, &here)).await?;
         Ok::<_, ApiError>(task_detail(tx, &task).await?)
     });
@@ -65,7 +65,7 @@ pub(super) async fn retry_task(
     Path(task): Path<String>,
 ) -> Answer<TaskView> {
     let id = named(&s, AskedReference::to_act(&task, &here)).await?.id;
-    let task = retry(&s.deployment, &s.tenant(), id).await?;
+    let task = retry(&s.parts.policy.selection, &s.tenant(), id).await?;
     answered(&s, &task).await
 }
 
@@ -97,9 +97,6 @@ async fn named(s: &ControlSurface, asked: AskedReference<'_>) -> Result<Task, Ap
 }
 
 async fn answered(s: &ControlSurface, task: &Task) -> Answer<TaskView> {
-    let view = s
-        .deployment
-        .store
-        .read(async |tx| task_view(tx, task).await);
+    let view = s.parts.store.read(async |tx| task_view(tx, task).await);
     Ok(Json(view.await?))
 }

@@ -51,7 +51,7 @@ const ROUTES: [Route; 22] = [
 pub(crate) async fn bench() -> (TestDeployment, Router) {
     let test = TestDeployment::new().await;
     let surface = ControlSurface {
-        deployment: test.deployment.clone(),
+        parts: test.build_part(),
         host: HostEnvironment::default(),
         config: own_configuration(),
         token: TOKEN.to_owned(),
@@ -268,7 +268,7 @@ async fn again(test: &TestDeployment, earlier: &Attempt) -> Attempt {
             fence: live.fence + 1,
             base_sha: live.base_sha,
         };
-        Ok(insert_attempt(tx, &test.deployment, new).await?.attempt)
+        Ok(insert_attempt(tx, &test.build_part(), new).await?.attempt)
     })
     .await
     .unwrap()

@@ -17,7 +17,8 @@ async fn metrics_want_the_folders_token_and_count_in_the_database() {
         it.add_task(number, &[]).await;
     }
     let router = router(ProbeSurface {
-        deployment: it.deployment.clone(),
+        store: it.deployment.store.clone(),
+        running: it.deployment.running.clone(),
         reconcilers: Vec::new(),
         token: TOKEN.to_owned(),
     });

@@ -43,7 +43,7 @@ async fn a_spec_freezes_what_the_base_commit_says() {
     let all = specs::list(&mut tx, 10).await.unwrap();
     let spec = all.iter().find(|spec| spec.title == "Add tags").unwrap();
     let own = &test.deployment.limits;
-    let limits = test.deployment.limits_of(spec);
+    let limits = spec.work_limits(*own);
     assert_eq!(limits.task.turns_max, 7.min(own.task.turns_max));
     assert_eq!(limits.phase.turns_max, 9.min(own.phase.turns_max));
     assert_eq!(limits.task.timeout, own.task.timeout);

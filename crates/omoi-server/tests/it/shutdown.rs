@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, oneshot};
 
 use omoi_domain::time::Timestamp;
-use omoi_execution::Deployment;
+use omoi_execution::metering::CallLedger;
 use omoi_llm::failed_try::FailedTry;
 use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
@@ -76,7 +76,7 @@ impl Bench {
         let listener = UnixListener::bind(&path).unwrap();
         let (stop, stopped) = oneshot::channel();
         let surface = WorkerSurface {
-            deployment: self.test.deployment.clone(),
+            parts: self.test.build_part(),
             gateway: Ok(ModelGateway::new(self.llm.clone(), meter)),
         };
         let serving = async {
@@ -112,7 +112,7 @@ impl Bench {
 
 /// The ledger of the platform, which takes its time.
 struct SlowLedger {
-    ledger: Deployment,
+    ledger: CallLedger,
     may_record: Arc<Notify>,
     ended: Arc<Mutex<Vec<&'static str>>>,
 }
@@ -165,7 +165,7 @@ async fn a_call_under_way_at_the_stop_is_recorded_before_the_surface_lets_go() {
     let bench = Bench::new().await;
     let may_record = Arc::new(Notify::new());
     let ledger = SlowLedger {
-        ledger: bench.test.deployment.clone(),
+        ledger: bench.test.build_part(),
         may_record: Arc::clone(&may_record),
         ended: Arc::clone(&bench.ended),
     };

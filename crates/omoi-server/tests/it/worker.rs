@@ -50,7 +50,7 @@ impl Bench {
         let task = test.add_task(1, &[]).await;
         let live = test.run_task(task.id).await;
         let router = router(WorkerSurface {
-            deployment: test.deployment.clone(),
+            parts: test.build_part(),
             gateway: Err("set SOME_KEY".to_owned()),
         });
         Self { test, router, live }
@@ -82,7 +82,7 @@ async fn every_report_wants_the_token_of_its_own_live_attempt() {
         let over = bench.test.run_task(task.id).await;
         let end = ended_report(AttemptOutcome::Interrupted, AttemptStopReason::Interrupt);
         let attempt = bench.test.attempt_now(&over.attempt).await;
-        intake::complete_attempt(&bench.test.deployment, &attempt, end)
+        intake::complete_attempt(&bench.test.build_part(), &attempt, end)
             .await
             .unwrap();
         over

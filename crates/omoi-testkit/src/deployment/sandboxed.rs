@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 use omoi_domain::sandbox::SandboxRung;
-use omoi_execution::deployment::DeploymentParts;
+use omoi_execution::DeploymentParts;
 use omoi_runtime::rng::Rng;
 use omoi_sandbox::{ProbeConfig, Provider, SandboxFloor, probe_host};
 

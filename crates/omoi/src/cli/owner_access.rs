@@ -1,13 +1,13 @@
 //! The way to the rows: the process that owns the data folder, or this one when nobody does.
 
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use futures::Stream;
 
 use omoi_domain::config::Config;
-use omoi_execution::deployment::WorkScope;
+use omoi_execution::spec_selection::WorkScope;
 use omoi_protocol::control::ProcessStatus;
 use omoi_runtime::clock::{Clock as _, SystemClock};
 use omoi_runtime::config::keys;
@@ -139,7 +139,7 @@ async fn become_owner(
         // Others may wait for another model, another configuration, or for nobody.
         scope: match purpose {
             AccessPurpose::Ask => WorkScope::Nothing,
-            AccessPurpose::Work => WorkScope::Asked(Mutex::default()),
+            AccessPurpose::Work => WorkScope::Asked(Arc::default()),
         },
         ownership,
     })

@@ -12,7 +12,7 @@ use crate::view::header::model_label;
 use crate::view::text_layout::{clean_line, tilde_path};
 use anyhow::anyhow;
 use omoi_domain::spec::SpecStatus;
-use omoi_execution::deployment::WorkScope;
+use omoi_execution::spec_selection::WorkScope;
 use omoi_runtime::config::keys;
 use omoi_runtime::lifecycle::StopCause;
 use serde::Serialize;

@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 use omoi_domain::config::{Config, ConfigKey, ConfigLayer};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
-use omoi_execution::Deployment;
+use omoi_execution::metering::CallLedger;
+use omoi_execution::{DeploymentParts, FromParts as _};
 use omoi_llm::catalogue::ModelCatalogue;
 use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
@@ -41,9 +42,12 @@ pub(super) struct ModelSetup {
 
 impl ModelSetup {
     /// The gateway of this process, or why it has no model.
-    pub(super) fn open_gateway(&self, deployment: &Deployment) -> Result<ModelGateway, String> {
+    pub(super) fn open_gateway(&self, parts: &DeploymentParts) -> Result<ModelGateway, String> {
         let llm = self.llm.clone()?;
-        Ok(ModelGateway::new(llm, Arc::new(deployment.clone())))
+        Ok(ModelGateway::new(
+            llm,
+            Arc::new(CallLedger::from_parts(parts)),
+        ))
     }
 
     /// What answers questions of the platform itself.

@@ -55,7 +55,7 @@ impl AblationFacts {
             Some((plan, rest)) if spec.options.0.spec_files => (plan.as_str(), rest),
             _ => (spec.base_sha.as_str(), chain.as_slice()),
         };
-        let store = &proof.deployment.store;
+        let store = &proof.prover.store;
         let facts = store.read(async |tx| {
             let tasks = tasks::of_spec(tx, spec.id).await?;
             let merges = merges::of_spec(tx, spec.id).await?;

@@ -1,0 +1,104 @@
+//! Which specs a process works on, and with which model.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use omoi_domain::id::SpecId;
+use omoi_domain::model_kind::{ModelKind, NO_MODEL};
+use omoi_domain::spec::SpecStatus;
+use omoi_store::specs::{self, Spec};
+use omoi_store::{StoreError, Tenant};
+
+use crate::deployment::{DeploymentParts, FromParts};
+
+/// Which specs a process works on. Rows say what is to be done; this says who does it.
+#[derive(Clone, Debug, Default)]
+pub enum WorkScope {
+    /// None: it only answers questions.
+    Nothing,
+    /// Those it was asked for since it started.
+    Asked(Arc<Mutex<BTreeSet<SpecId>>>),
+    /// All there are.
+    #[default]
+    Every,
+}
+
+impl WorkScope {
+    /// Notes that a person asked this process for `spec`.
+    pub fn ask_for(&self, spec: SpecId) {
+        if let Self::Asked(asked) = self {
+            asked
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(spec);
+        }
+    }
+
+    /// Whether it is to work on `spec`.
+    pub fn contains(&self, spec: SpecId) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Asked(asked) => asked
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains(&spec),
+            Self::Every => true,
+        }
+    }
+}
+
+/// The specs that this process goes on with, and the model it does so with.
+#[derive(Clone, Debug)]
+pub struct SpecSelection {
+    /// Those it is to work on.
+    pub scope: WorkScope,
+    /// What answers agents: `simulated`, or a model's name.
+    pub model_label: String,
+    /// The file of the scripted answers, when it is simulated.
+    pub scenario: Option<String>,
+}
+
+impl FromParts for SpecSelection {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            scope: parts.scope.clone(),
+            model_label: parts.model_label.clone(),
+            scenario: parts.scenario.clone(),
+        }
+    }
+}
+
+impl SpecSelection {
+    /// Whether this process has a model to give to what it works on.
+    pub fn runs_agents(&self) -> bool {
+        self.model_label != NO_MODEL && !matches!(self.scope, WorkScope::Nothing)
+    }
+
+    /// Whether `spec` was begun with another kind of model than this process works with: then nothing
+    /// here may go on with it, or its label would not be true.
+    pub fn is_of_another_kind(&self, spec: &Spec) -> bool {
+        let begun = ModelKind::from_name(&spec.model, spec.scenario.as_deref());
+        let now = ModelKind::from_name(&self.model_label, self.scenario.as_deref());
+        !now.may_go_on_with(begun)
+    }
+
+    /// Whether this process goes on with `spec`: it was asked to, and may.
+    pub fn works_on(&self, spec: &Spec) -> bool {
+        self.scope.contains(spec.id) && !self.is_of_another_kind(spec)
+    }
+
+    /// Specs in `status` that this process goes on with, oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn own_specs(
+        &self,
+        store: &Tenant,
+        status: SpecStatus,
+    ) -> Result<Vec<Spec>, StoreError> {
+        let found = store.read(async |tx| specs::with_status(tx, status).await);
+        let mut found = found.await?;
+        found.retain(|spec| self.works_on(spec));
+        Ok(found)
+    }
+}

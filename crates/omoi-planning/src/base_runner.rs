@@ -1,0 +1,35 @@
+//! Runs what must be known of a spec's base commit before work begins: its suite and the plan's proofs.
+
+use omoi_domain::work_limits::WorkLimits;
+use omoi_execution::command::CheckoutRunner;
+use omoi_execution::platform_run::PlatformRunner;
+use omoi_execution::repository_folders::RepositoryFolders;
+use omoi_execution::{DeploymentParts, FromParts};
+use omoi_store::Tenant;
+
+/// Runs commands on the base commits of specs, as attempts of the platform.
+#[derive(Clone)]
+pub(crate) struct BaseRunner {
+    /// Rows.
+    pub(crate) store: Tenant,
+    /// Where the mirrors are.
+    pub(crate) folders: RepositoryFolders,
+    /// What work may take where its spec says nothing.
+    pub(crate) limits: WorkLimits,
+    /// Begins the attempts.
+    pub(crate) platform: PlatformRunner,
+    /// Runs the commands.
+    pub(crate) checkouts: CheckoutRunner,
+}
+
+impl FromParts for BaseRunner {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            folders: RepositoryFolders::from_parts(parts),
+            limits: parts.limits,
+            platform: PlatformRunner::from_parts(parts),
+            checkouts: CheckoutRunner::from_parts(parts),
+        }
+    }
+}

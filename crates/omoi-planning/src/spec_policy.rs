@@ -1,0 +1,28 @@
+//! Which specs are worked on, and within which limits.
+
+use std::path::PathBuf;
+
+use omoi_domain::work_limits::WorkLimits;
+use omoi_execution::spec_selection::SpecSelection;
+use omoi_execution::{DeploymentParts, FromParts};
+
+/// What a spec is begun and shown under.
+#[derive(Clone)]
+pub struct SpecPolicy {
+    /// The specs this process goes on with.
+    pub selection: SpecSelection,
+    /// What work may take where its spec says nothing.
+    pub limits: WorkLimits,
+    /// Paths every sandbox of this deployment may read.
+    pub read_only: Vec<PathBuf>,
+}
+
+impl FromParts for SpecPolicy {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            selection: SpecSelection::from_parts(parts),
+            limits: parts.limits,
+            read_only: parts.read_only.clone(),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What the answers of the control surface are made of.
+
+use omoi_execution::disk_room::DiskRoom;
+use omoi_execution::running_attempts::RunningAttempts;
+use omoi_execution::spec_files::SpecRenderer;
+use omoi_execution::{DeploymentParts, FromParts};
+use omoi_planning::repository_reader::RepositoryAccess;
+use omoi_planning::spec_policy::SpecPolicy;
+use omoi_runtime::clock::Clocked;
+use omoi_runtime::lifecycle::LifecycleHandle;
+use omoi_store::Tenant;
+
+/// What people are answered from.
+#[derive(Clone)]
+pub struct ControlParts {
+    /// Rows.
+    pub store: Tenant,
+    /// What specs are begun and shown under.
+    pub policy: SpecPolicy,
+    /// Renders plans.
+    pub renderer: SpecRenderer,
+    /// What repositories are read with.
+    pub repositories: RepositoryAccess,
+    /// Whether work may begin.
+    pub disk: DiskRoom,
+    /// Attempts of this process.
+    pub running: RunningAttempts,
+    /// Time.
+    pub clock: Clocked,
+    /// Says when the process is to stop.
+    pub lifecycle: LifecycleHandle,
+}
+
+impl FromParts for ControlParts {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            policy: SpecPolicy::from_parts(parts),
+            renderer: SpecRenderer::from_parts(parts),
+            repositories: RepositoryAccess::from_parts(parts),
+            disk: DiskRoom::from_parts(parts),
+            running: parts.running.clone(),
+            clock: parts.clock.clone(),
+            lifecycle: parts.lifecycle.clone(),
+        }
+    }
+}
