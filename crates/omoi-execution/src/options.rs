@@ -1,30 +1,10 @@
-//! What a person configures of the queue and of the watch over work.
+//! What can be configured of the queue, of agents, of discoveries and of the watch over work: one
+//! module for each section.
 
-use std::time::Duration;
+pub mod agent;
+pub mod discovery;
+pub mod monitoring;
+pub mod queue;
 
-use omoi_domain::score::ScoreWeights;
-use omoi_domain::slots::SlotLimits;
-
-/// Which task is next, and how many are at work at once.
-#[derive(Clone, Copy, Debug)]
-pub struct QueueOptions {
-    /// Weights of the task score.
-    pub weights: ScoreWeights,
-    /// How many tasks may be at work at once.
-    pub slots: SlotLimits,
-    /// Rows looked at in one dispatch.
-    pub scan_batch: i64,
-}
-
-/// How often life is shown and looked for, and how long its absence is borne.
-#[derive(Clone, Copy, Debug)]
-pub struct MonitoringOptions {
-    /// Longest wait of a reconciler that nobody wakes.
-    pub poll: Duration,
-    /// Time between heartbeats of a worker.
-    pub heartbeat: Duration,
-    /// Silence after which a worker is dead.
-    pub heartbeat_timeout: Duration,
-    /// Time a worker may take to report for the first time.
-    pub start_timeout: Duration,
-}
+pub use monitoring::MonitoringOptions;
+pub use queue::QueueOptions;

@@ -3,6 +3,7 @@
 pub mod wire;
 
 pub mod catalogue;
+pub mod options;
 pub mod pace;
 pub mod pricing;
 pub mod route;

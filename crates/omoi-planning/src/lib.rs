@@ -6,6 +6,7 @@ pub mod commands;
 pub mod gate;
 pub mod items;
 mod judge;
+pub mod options;
 pub mod plan_gate;
 pub mod planner;
 mod prompt;

@@ -7,8 +7,10 @@ use omoi_domain::repository_settings::{REPOSITORY_FILE, RepositorySettings};
 use omoi_git::mirror::{EntryKind, Mirror};
 use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
-use omoi_runtime::config::{FILE_BYTES_MAX, LoadError, read_repository_settings};
+use omoi_runtime::config::{FILE_BYTES_MAX, LoadError};
 use omoi_sandbox::{GuardRefusal, GuardedPlaces, MountSource};
+
+use crate::options::read_repository_settings;
 
 /// Why the file of a repository was refused.
 #[derive(Debug, thiserror::Error)]

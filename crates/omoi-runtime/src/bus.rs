@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use tokio::sync::broadcast;
 
 pub use self::local::LocalBus;
-pub use self::redis::{RedisBus, RedisOptions};
+pub use self::redis::RedisBus;
 
 /// Hints a slow subscriber may fall behind before it gets [`BusHint::Resync`] instead.
 pub const BACKLOG_MAX: usize = 256;

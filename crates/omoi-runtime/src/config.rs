@@ -5,13 +5,10 @@
 //! files < `.env` < `.env.local` < process environment < command line. Anything unknown,
 //! contradictory or out of range refuses the start, with the place it stands at.
 
-pub mod keys;
-
 mod error;
 mod load;
 mod nearest;
 mod parse_value;
-mod repository;
 mod repository_rules;
 mod show;
 mod sources;
@@ -20,9 +17,8 @@ mod yaml;
 use omoi_domain::config::{KeySpec, TableRule, ValueOrigin};
 
 pub use self::error::LoadError;
-pub use self::load::load_config;
+pub use self::load::{load_config, load_repository_file};
 pub use self::parse_value::BadValue;
-pub use self::repository::read_repository_settings;
 pub use self::show::{config_page, key_reference};
 pub use self::sources::{ConfigSources, FILE_BYTES_MAX, OMOI_ROOT, OMOI_SECRETS_DIR, OMOIOS_ENV};
 

@@ -7,6 +7,8 @@ pub mod ids;
 
 pub mod config;
 
+pub mod options;
+
 pub mod telemetry;
 
 pub mod lifecycle;

@@ -17,12 +17,13 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use omoi_domain::config::{Config, ConfigLayer};
 use omoi_domain::secret_mask::SecretMask;
 
 pub use self::log_file::{LogFiles, LogReader};
 
 use self::log_file::LogFile;
-use crate::config::keys::LogFormat;
+use crate::options::{LOG_FILTER, LOG_FORMAT, LogFormat};
 
 /// The log file of this process, once it has one.
 static LOG_FILE: OnceLock<LogFile> = OnceLock::new();
@@ -38,6 +39,25 @@ pub struct LogOptions {
     pub format: LogFormat,
     /// Secrets that are masked in every line.
     pub mask: SecretMask,
+}
+
+impl LogOptions {
+    /// What `config` says.
+    pub fn from_config(config: &Config) -> Self {
+        let filter = config.get(&LOG_FILTER);
+        Self {
+            file_filter: filter.clone(),
+            filter,
+            format: config.get(&LOG_FORMAT),
+            mask: config.secret_mask(),
+        }
+    }
+
+    /// Whether nobody chose the filter.
+    pub fn is_default_filter(config: &Config) -> bool {
+        let entry = config.entry(&LOG_FILTER.spec);
+        entry.is_some_and(|entry| entry.origin.layer == ConfigLayer::Default)
+    }
 }
 
 /// Logging could not be set up.

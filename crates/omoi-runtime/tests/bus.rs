@@ -13,10 +13,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use omoi_runtime::bus::{
-    BACKLOG_MAX, Bus, BusError, BusHint, HintSubscription, LocalBus, RedisBus, RedisOptions,
+    BACKLOG_MAX, Bus, BusError, BusHint, HintSubscription, LocalBus, RedisBus,
 };
 use omoi_runtime::clock::{Clocked, ManualClock, SystemClock};
 use omoi_runtime::lifecycle::Lifecycle;
+use omoi_runtime::options::RedisOptions;
 use omoi_runtime::rng::Rng;
 use omoi_testkit::redis;
 
@@ -114,11 +115,9 @@ fn redis_bus(url: &str, key_prefix: &str, clock: Clocked) -> (RedisBus, Lifecycl
     let options = RedisOptions {
         url: url.to_owned(),
         key_prefix: key_prefix.to_owned(),
-        clock,
-        rng: Rng::seeded(1),
     };
     (
-        RedisBus::new(options, &lifecycle.handle()).unwrap(),
+        RedisBus::new(&options, clock, Rng::seeded(1), &lifecycle.handle()).unwrap(),
         lifecycle,
     )
 }
@@ -266,10 +265,14 @@ async fn a_bad_address_is_refused_without_showing_it() {
         let options = RedisOptions {
             url: url.to_owned(),
             key_prefix: String::new(),
-            clock: Arc::new(SystemClock),
-            rng: Rng::seeded(1),
         };
-        let error = RedisBus::new(options, &lifecycle.handle()).unwrap_err();
+        let error = RedisBus::new(
+            &options,
+            Arc::new(SystemClock),
+            Rng::seeded(1),
+            &lifecycle.handle(),
+        )
+        .unwrap_err();
         assert!(matches!(error, BusError::Address(_)));
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     }

@@ -8,6 +8,7 @@ mod child;
 mod control;
 pub mod files_read;
 mod guard;
+pub mod options;
 mod pidfile;
 pub mod policy;
 mod probe;

@@ -16,6 +16,9 @@ macro_rules! properties {
             /// Every property, in the order people read them.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
+            /// Their names, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$($text,)+];
+
             /// The name used in configuration and receipts.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }

@@ -2,6 +2,7 @@
 
 pub mod control;
 mod error;
+pub mod options;
 pub mod probes;
 mod reported;
 mod request_token;

@@ -8,6 +8,7 @@ mod row;
 mod tx;
 
 pub mod dialect;
+pub mod options;
 
 pub mod ablations;
 pub mod attempts;
@@ -34,6 +35,7 @@ pub mod tickets;
 pub use column::{Args, Column, Json};
 pub use dialect::DatabaseRow;
 pub use error::StoreError;
-pub use open::{ServerOptions, StalledDisk, Store, StoreOptions, SystemStore, Tenant, TenantScope};
+pub use open::{StalledDisk, Store, StoreOptions, SystemStore, Tenant, TenantScope};
+pub use options::{DatabaseOptions, ServerOptions};
 pub use row::Row;
 pub use tx::Tx;

@@ -1,7 +1,6 @@
 //! Opening the database, and on whose behalf.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 use tokio::sync::watch;
@@ -15,6 +14,7 @@ use omoi_domain::time::Timestamp;
 use crate::args;
 use crate::dialect::{Backend, DatabasePools};
 use crate::error::StoreError;
+use crate::options::ServerOptions;
 use crate::tx::Tx;
 
 /// Where time comes from; `None` asks the database.
@@ -30,30 +30,6 @@ pub struct StoreOptions {
     pub new_uuid: Arc<dyn Fn() -> Uuid + Send + Sync>,
     /// What a server is asked and allowed.
     pub server: ServerOptions,
-}
-
-/// How a database server is used; a file is not.
-#[derive(Clone, Copy, Debug)]
-pub struct ServerOptions {
-    /// Connections kept open.
-    pub connections: u32,
-    /// How long to wait for a free one.
-    pub pool_timeout: Duration,
-    /// How long one statement may take.
-    pub command_timeout: Duration,
-    /// How long connecting may take.
-    pub connect_timeout: Duration,
-}
-
-impl Default for ServerOptions {
-    fn default() -> Self {
-        Self {
-            connections: 10,
-            pool_timeout: Duration::from_secs(30),
-            command_timeout: Duration::from_secs(30),
-            connect_timeout: Duration::from_secs(10),
-        }
-    }
 }
 
 /// An open database. Cheap to clone.

@@ -1,7 +1,6 @@
 //! The one composition root: from configuration to a running process of any role.
 
 mod listeners;
-mod loop_settings;
 mod machine;
 mod model_setup;
 use std::path::PathBuf;
@@ -21,29 +20,34 @@ use omoi_execution::consume::{self, ConsumerRuntime, EventConsumer};
 use omoi_execution::disk_room::DataDisk;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::metering::HeldCalls;
+use omoi_execution::options::{MonitoringOptions, QueueOptions};
 use omoi_execution::reaper::{Reaper, clear_away};
 use omoi_execution::repository_folders::DataDir;
 use omoi_execution::running_attempts::RunningAttempts;
 use omoi_execution::spec_selection::WorkScope;
 use omoi_execution::{DeploymentParts, FromParts as _};
 use omoi_git::process::Git;
+use omoi_planning::options::work_limits;
 use omoi_planning::planner::Planner;
 use omoi_protocol::control::ProcessStatus;
-use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
+use omoi_runtime::bus::{Bus, LocalBus, RedisBus};
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
-use omoi_runtime::config::{ConfigSources, keys};
+use omoi_runtime::config::ConfigSources;
 use omoi_runtime::ids::uuid_v7;
 use omoi_runtime::lifecycle::{Lifecycle, LifecycleHandle, SpawnKind};
+use omoi_runtime::options::{DataOptions, RedisOptions};
 use omoi_runtime::reconcile::StatusReader;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::{self, error_chain};
 use omoi_sandbox::Provider;
+use omoi_sandbox::options::SandboxOptions;
 use omoi_server::control::{ControlParts, ControlSurface};
+use omoi_server::options::ListenOptions;
 use omoi_server::probes::ProbeSurface;
 use omoi_server::worker::{WorkerParts, WorkerSurface};
 use omoi_store::deployment::{self, DataFolder};
 use omoi_store::dialect::Backend;
-use omoi_store::{Store, StoreError, StoreOptions, Tx};
+use omoi_store::{DatabaseOptions, Store, StoreError, StoreOptions, Tx};
 
 use self::machine::{choose_sandbox, environment_variable, guarded_places};
 use self::model_setup::ModelSetup;
@@ -122,9 +126,9 @@ pub(crate) struct RunningProcess {
 
 /// Builds and starts a process.
 pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<RunningProcess> {
-    let folder = OpenedFolder::open(&start.config.get(&keys::DATA_DIR))?;
-    let url = database_url(&start.config, &folder);
-    let backend = Backend::of(&url)?;
+    let folder = OpenedFolder::open(&DataOptions::from_config(&start.config).folder)?;
+    let database = database_options(&start.config, &folder);
+    let backend = Backend::of(&database.url)?;
     // Rows of SQLite have one user; so have the socket and the workspaces of an orchestrator.
     let owns_rows = backend == Backend::Sqlite;
     let ownership = claim_folder(&mut start, &folder, owns_rows)?;
@@ -133,9 +137,10 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let lifecycle = Lifecycle::new(clock.clone());
     let handle = lifecycle.handle();
     let owner = uuid_v7(clock.as_ref(), &rng).to_string();
-    let store = open_store(&start.config, &url, &clock, &rng).await?;
+    let store = open_store(&database, &clock, &rng).await?;
     let store = join_deployment(store, &folder.store_identity(&rng)?, start.roles).await?;
     let bus = open_bus(&start.config, &clock, &rng, &handle)?;
+    let sandboxes = SandboxOptions::from_config(&start.config);
     let sandbox = start_sandbox(&start, &folder).await?;
     let models = model_setup::start_models(&start, &handle, &clock, &rng).await?;
     let token = folder.control_token(&rng)?;
@@ -148,13 +153,13 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
         sandbox: sandbox.clone(),
         git: Git::find_on_path(&path_variable).await?,
         data: DataDir::new(folder.folder_path().to_path_buf()),
-        queue: loop_settings::queue_options(&start.config),
-        monitoring: loop_settings::monitoring_options(&start.config),
-        limits: loop_settings::work_limits(&start.config),
-        outage_wait: start.config.get(&keys::LLM_OUTAGE_WAIT),
+        queue: QueueOptions::from_config(&start.config),
+        monitoring: MonitoringOptions::from_config(&start.config),
+        limits: work_limits(&start.config),
+        outage_wait: models.outage_wait,
         answer_tokens: models.max_tokens,
-        sandbox_limits: loop_settings::sandbox_limits(&start.config),
-        read_only: start.config.get(&keys::SANDBOX_READ_ONLY),
+        sandbox_limits: sandboxes.limits,
+        read_only: sandboxes.read_only,
         owner,
         worker: std::env::current_exe().context("could not find this program's own file")?,
         scenario: models.scenario.clone(),
@@ -337,7 +342,7 @@ fn process_status(
     sandbox: Option<&dyn Provider>,
     models: &ModelSetup,
 ) -> ProcessStatus {
-    let bus = match start.config.get(&keys::REDIS_URL) {
+    let bus = match RedisOptions::from_config(&start.config) {
         Some(_) => "redis",
         None => "in-process",
     };
@@ -371,7 +376,8 @@ async fn open_listeners(
     // First the address, which nobody can take from another.
     let address = match start.door {
         ListenMode::FolderAndHttp => {
-            Some(listeners::serve_http(handle, &start.config, router.clone()).await?)
+            let options = ListenOptions::from_config(&start.config);
+            Some(listeners::serve_http(handle, &options, router.clone()).await?)
         }
         ListenMode::Folder | ListenMode::Private => None,
     };
@@ -403,37 +409,35 @@ fn loop_consumers(parts: &DeploymentParts) -> Vec<Box<dyn EventConsumer>> {
     ]
 }
 
-/// The database's address; a new SQLite file is made.
-pub(crate) fn database_url(config: &Config, folder: &OpenedFolder) -> String {
-    let url = config.get(&keys::DATABASE_URL);
-    let entry = config.entry(&keys::DATABASE_URL.spec);
-    let derived = entry.is_some_and(|e| e.value.to_string().is_empty());
-    let url = match (url.is_empty() || derived, url.starts_with("sqlite:")) {
-        (true, _) => format!(
+/// The database to use, with its address filled in; a new SQLite file is made.
+pub(crate) fn database_options(config: &Config, folder: &OpenedFolder) -> DatabaseOptions {
+    let DatabaseOptions { url, server } = DatabaseOptions::from_config(config);
+    let url = match url.is_empty() {
+        true => format!(
             "sqlite://{}",
             folder.folder_path().join("omoios.db").display()
         ),
-        (false, _) => url,
+        false => url,
     };
-    match url.starts_with("sqlite:") && !url.contains('?') {
+    let url = match url.starts_with("sqlite:") && !url.contains('?') {
         true => format!("{url}?mode=rwc"),
         false => url,
-    }
+    };
+    DatabaseOptions { url, server }
 }
 
-/// Opens the store at `url` without touching its schema.
+/// Opens the store without touching its schema.
 pub(crate) async fn open_store(
-    config: &Config,
-    url: &str,
+    database: &DatabaseOptions,
     clock: &Clocked,
     rng: &Rng,
 ) -> anyhow::Result<Store> {
     let (clock, rng) = (clock.clone(), rng.fork());
     let options = StoreOptions {
-        url: url.to_owned(),
+        url: database.url.clone(),
         now: None,
         new_uuid: Arc::new(move || uuid_v7(clock.as_ref(), &rng)),
-        server: loop_settings::database_server(config),
+        server: database.server,
     };
     Store::connect(options)
         .await
@@ -446,16 +450,11 @@ fn open_bus(
     rng: &Rng,
     handle: &LifecycleHandle,
 ) -> anyhow::Result<Arc<dyn Bus>> {
-    let Some(url) = config.get(&keys::REDIS_URL) else {
+    let Some(options) = RedisOptions::from_config(config) else {
         return Ok(Arc::new(LocalBus::new()));
     };
-    let options = RedisOptions {
-        url,
-        key_prefix: config.get(&keys::REDIS_KEY_PREFIX),
-        clock: clock.clone(),
-        rng: rng.fork(),
-    };
-    Ok(Arc::new(RedisBus::new(options, handle)?))
+    let bus = RedisBus::new(&options, clock.clone(), rng.fork(), handle)?;
+    Ok(Arc::new(bus))
 }
 
 /// The present, for those who only need to look at a clock.

@@ -2,6 +2,7 @@
 
 mod cli;
 mod composition;
+mod config_table;
 mod control_client;
 mod data_folder;
 mod process;

@@ -5,34 +5,45 @@ use std::path::Path;
 use super::files::{is_test, lines_without_tests};
 use super::{Finding, Texts};
 
-/// Where keys are declared.
-const DECLARED: &str = "crates/omoi-runtime/src/config/keys.rs";
-/// Reading a key here does not make anything of it.
-const CONFIG: &str = "crates/omoi-runtime/src/config";
+/// Begins the declaration of a section.
+const SECTION: &str = "config_keys! {";
+/// Declares the macro, and says what it is for.
+const MACRO: &str = "crates/omoi-domain/src/config/key.rs";
 
 /// Checks the keys against every source file.
 pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
-    let Some(table) = files.get(Path::new(DECLARED)) else {
-        return vec![Finding::new(
-            Path::new(DECLARED),
-            1,
-            "no such file",
-            "tell this rule where configuration keys are declared",
-        )];
-    };
-    let read: Vec<&str> = files
+    let sources: Vec<_> = files
         .iter()
         .filter(|(file, _)| file.extension().is_some_and(|kind| kind == "rs"))
-        .filter(|(file, _)| !file.starts_with(CONFIG) && !is_test(file))
-        .flat_map(|(_, text)| lines_without_tests(text).map(|(_, line)| line))
-        .flat_map(|line| line.split("keys::").skip(1))
-        .map(name)
+        .filter(|(file, _)| file.starts_with("crates") && !is_test(file))
         .collect();
-    declared(table)
-        .filter(|(_, key)| !read.contains(key))
-        .map(|(line, key)| {
+    let read: Vec<&str> = sources
+        .iter()
+        .flat_map(|(_, text)| lines_without_tests(text).map(|(_, line)| line))
+        .filter(|line| !line.trim_start().starts_with("use "))
+        .flat_map(read_names)
+        .collect();
+    let declared = sources
+        .iter()
+        .filter(|(file, _)| **file != Path::new(MACRO))
+        .flat_map(|(file, text)| declared(text).map(move |(line, key)| (*file, line, key)));
+    let mut found: Vec<_> = declared
+        .map(|(file, line, key)| (file, line, key, read.contains(&key)))
+        .collect();
+    if found.is_empty() {
+        return vec![Finding::new(
+            Path::new(MACRO),
+            1,
+            "no section of the configuration is declared",
+            "tell this rule how configuration keys are declared",
+        )];
+    }
+    found.retain(|(.., is_read)| !is_read);
+    found
+        .into_iter()
+        .map(|(file, line, key, _)| {
             Finding::new(
-                Path::new(DECLARED),
+                file,
                 line,
                 format!("nobody reads `{key}`"),
                 "do with it what it says, or remove it: a setting without effect misleads",
@@ -41,13 +52,28 @@ pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// Lines such as `    LLM_MODEL: Option<String> = ConfigKey::new(…`.
-fn declared(table: &str) -> impl Iterator<Item = (usize, &str)> {
-    lines_without_tests(table).filter_map(|(number, line)| {
-        let (front, rest) = line.split_once(':')?;
-        let key = front.trim_start();
-        let is_key = !key.is_empty() && name(key) == key && rest.contains("= ConfigKey::");
+/// Lines such as `    LLM_MODEL: Option<String> = ConfigKey::new(…` of a section.
+fn declared(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut in_section = false;
+    lines_without_tests(text).filter_map(move |(number, line)| {
+        match line {
+            SECTION => in_section = true,
+            "}" => in_section = false,
+            _ => {}
+        }
+        let (key, rest) = line.strip_prefix("    ")?.split_once(':')?;
+        let is_key = in_section && !key.is_empty() && name(key) == key && rest.contains(" =");
         is_key.then_some((number, key))
+    })
+}
+
+/// The names that a line borrows: `&LLM_MODEL` and `&options::LLM_MODEL`.
+fn read_names(line: &str) -> impl Iterator<Item = &str> {
+    line.split('&').skip(1).map(|borrowed| {
+        let of_path = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        let end = borrowed.find(|c| !of_path(c)).unwrap_or(borrowed.len());
+        let path = &borrowed[..end];
+        name(path.rsplit("::").next().unwrap_or(path))
     })
 }
 
@@ -63,22 +89,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_that_only_the_configuration_knows_is_found() {
-        let table = "keys! {\n    /// Doc.\n    A_KEY: u32 = ConfigKey::new(\n    B: bool = ConfigKey::new(\n    C: bool = ConfigKey::choice(\n    D: u8 = ConfigKey::new(\n}\n";
+    fn a_key_that_nobody_reads_is_found() {
+        let section = "config_keys! {\n    /// Doc.\n    A_KEYS of A = \"a\", \"A_\";\n\n    A_KEY: u32 = ConfigKey::new(\n    B: bool =\n        ConfigKey::new(&A, \"b\")\n    C: bool = ConfigKey::choice(\n    D: u8 = ConfigKey::new(\n    E: u8 = ConfigKey::new(\n}\nfn f() {\n    X: u8 = 1\n}\n";
         let files = Texts::from([
-            (Path::new(DECLARED), table),
+            (Path::new("crates/a/src/options.rs"), section),
             (
-                Path::new("crates/a/src/lib.rs"),
-                "f(&keys::A_KEY, keys::AB);",
+                Path::new("crates/b/src/lib.rs"),
+                "use a::{&C};\nf(&a::options::A_KEY, config.get(&E).x);",
             ),
-            (
-                Path::new("crates/omoi-runtime/src/config/tests.rs"),
-                "keys::B",
-            ),
-            (Path::new("crates/a/tests/it.rs"), "keys::C"),
+            (Path::new("crates/b/src/tests.rs"), "get(&B)"),
+            (Path::new("crates/a/tests/it.rs"), "get(&C)"),
             (
                 Path::new("crates/a/src/d.rs"),
-                "x\n#[cfg(test)]\nmod tests {\nkeys::D\n}\n",
+                "x\n#[cfg(test)]\nmod tests {\nget(&D)\n}\n",
             ),
         ]);
         let found: Vec<_> = check(&files)
@@ -88,10 +111,16 @@ mod tests {
         assert_eq!(
             found,
             [
-                (4, "nobody reads `B`".to_owned()),
-                (5, "nobody reads `C`".to_owned()),
-                (6, "nobody reads `D`".to_owned())
+                (6, "nobody reads `B`".to_owned()),
+                (8, "nobody reads `C`".to_owned()),
+                (9, "nobody reads `D`".to_owned())
             ]
         );
+    }
+
+    #[test]
+    fn a_renamed_macro_does_not_silence_the_rule() {
+        let files = Texts::from([(Path::new("crates/a/src/lib.rs"), "other_keys! {\n}\n")]);
+        assert_eq!(check(&files).len(), 1);
     }
 }

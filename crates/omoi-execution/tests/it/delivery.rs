@@ -12,8 +12,9 @@ use omoi_domain::event::{Consumer, Event, EventKind};
 use omoi_domain::time::Timestamp;
 use omoi_execution::consume::{EventConsumer, publish_commits, start_consumers};
 use omoi_runtime::BoxError;
-use omoi_runtime::bus::{Bus, LocalBus, RedisBus, RedisOptions};
+use omoi_runtime::bus::{Bus, LocalBus, RedisBus};
 use omoi_runtime::clock::SystemClock;
+use omoi_runtime::options::RedisOptions;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_runtime::rng::Rng;
 use omoi_testkit::deployment::TestDeployment;
@@ -142,10 +143,16 @@ async fn each_event_wakes_its_consumers_over_redis() {
         let options = RedisOptions {
             url: omoi_testkit::redis::url().to_owned(),
             key_prefix: omoi_testkit::redis::key_prefix(),
-            clock: Arc::new(SystemClock),
-            rng: Rng::seeded(3),
         };
-        Arc::new(RedisBus::new(options, &it.deployment.lifecycle).unwrap())
+        Arc::new(
+            RedisBus::new(
+                &options,
+                Arc::new(SystemClock),
+                Rng::seeded(3),
+                &it.deployment.lifecycle,
+            )
+            .unwrap(),
+        )
     })
     .await;
 }

@@ -19,7 +19,6 @@ use omoi_git::slug;
 use omoi_git::survey::{Survey, SurveyError, survey_commit};
 use omoi_git::toolchain::resolve_toolchain;
 use omoi_protocol::control::CreateSpec;
-use omoi_runtime::config::keys;
 use omoi_store::projects::{NumberCounter, take_numbers};
 use omoi_store::specs::{self, Spec, SpecOptions};
 use omoi_store::{Json, StoreError, Tenant, Tx};
@@ -27,7 +26,7 @@ use omoi_store::{Json, StoreError, Tenant, Tx};
 use crate::repository_file::{self, RepositoryFileError};
 use crate::repository_reader::{OpenedRepository, RepositoryReader};
 use crate::spec_policy::SpecPolicy;
-use crate::{suite, trust};
+use crate::{options, suite, trust};
 
 /// Characters of an idea that are read.
 pub const IDEA_CHARS_MAX: usize = 100_000;
@@ -151,7 +150,7 @@ impl RepositoryReader<'_> {
         let uncommitted = repository_file::look_at_work_tree(&info.toplevel, settings)?;
         let survey = survey_commit(&repository.mirror, &info.head).await?;
         let toolchain = resolve_toolchain(&survey, self.host).await;
-        let own_suite = self.config.get(&keys::VALIDATION_SUITE);
+        let own_suite = options::own_suite(self.config);
         let named = request.suite.as_deref();
         let named = named.or(settings.suite.as_deref()).or(own_suite.as_deref());
         let mut notes = notes(NoteFacts {

@@ -2,11 +2,18 @@
 
 use omoi_git::toolchain::HostEnvironment;
 use omoi_planning::commands::create_spec;
+use omoi_planning::options::{SPEC_KEYS, VALIDATION_KEYS};
 use omoi_planning::repository_reader::RepositoryReader;
 use omoi_protocol::control::CreateSpec;
-use omoi_runtime::config::{ConfigSources, keys, load_config};
+use omoi_runtime::config::{ConfigSources, KeyTable, load_config};
+use omoi_runtime::options::DATA_KEYS;
 use omoi_testkit::deployment::WatchedDeployment;
 use omoi_testkit::repo::TestRepo;
+
+static TABLE: KeyTable = KeyTable {
+    sections: &[DATA_KEYS, SPEC_KEYS, VALIDATION_KEYS],
+    rules: &[],
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spec_is_written_down_while_git_is_not_running() {
@@ -23,7 +30,7 @@ async fn a_spec_is_written_down_while_git_is_not_running() {
     };
     let host = HostEnvironment::default();
     let sources = ConfigSources::default().with_flag("data.dir", "/nowhere");
-    let own = load_config(&keys::TABLE, &sources).unwrap();
+    let own = load_config(&TABLE, &sources).unwrap();
     let reader = RepositoryReader {
         access: &guarded.it.build_part(),
         host: &host,

@@ -18,6 +18,7 @@ use super::{BACKLOG_MAX, Bus, BusError, BusFailure, BusHint, HintSubscription, c
 use crate::BoxError;
 use crate::clock::{Clocked, with_deadline};
 use crate::lifecycle::{LifecycleHandle, SpawnKind};
+use crate::options::RedisOptions;
 use crate::reconcile::backoff_pause;
 use crate::rng::Rng;
 use crate::telemetry::error_chain;
@@ -29,18 +30,6 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// After this much silence the listener asks whether the server is still there.
 const PING_PERIOD: Duration = Duration::from_secs(15);
 
-/// Where the server is and which of its channels is ours.
-pub struct RedisOptions {
-    /// `redis://`, `rediss://` (TLS) or `redis+unix://`, with the password in it.
-    pub url: String,
-    /// Keeps deployments on one server apart.
-    pub key_prefix: String,
-    /// Time for limits and pauses.
-    pub clock: Clocked,
-    /// Spreads the pauses between attempts to reconnect.
-    pub rng: Rng,
-}
-
 /// Hints among all processes that share a Redis server and a key prefix.
 #[derive(Clone)]
 pub struct RedisBus {
@@ -51,12 +40,17 @@ pub struct RedisBus {
 }
 
 impl RedisBus {
-    /// A bus whose listener runs under `handle`. Does not wait for the server, and outlives its
-    /// absence.
+    /// A bus whose listener runs under `handle`; `rng` spreads its pauses between attempts to
+    /// reconnect. Does not wait for the server, and outlives its absence.
     ///
     /// # Errors
     /// Returns [`BusError::Address`] when the address is malformed.
-    pub fn new(options: RedisOptions, handle: &LifecycleHandle) -> Result<Self, BusError> {
+    pub fn new(
+        options: &RedisOptions,
+        clock: Clocked,
+        rng: Rng,
+        handle: &LifecycleHandle,
+    ) -> Result<Self, BusError> {
         if options.url.starts_with("rediss:") || options.url.starts_with("valkeys:") {
             // Fails only when a provider is installed already, which is as good.
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -74,14 +68,14 @@ impl RedisBus {
             hints: hints.clone(),
             publisher,
             channel: format!("{}:hints", options.key_prefix),
-            clock: options.clock.clone(),
+            clock: clock.clone(),
         };
         let listener = RedisListener {
             client,
             channel: bus.channel.clone(),
             hints,
-            clock: options.clock,
-            rng: options.rng,
+            clock,
+            rng,
             stop: handle.soft_token(),
         };
         handle.spawn("bus-listener", SpawnKind::Critical, async move {

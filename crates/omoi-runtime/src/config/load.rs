@@ -14,7 +14,8 @@ use super::nearest::nearest_name;
 use super::parse_value::{RawValue, holds_secret, masked_text, parse_value};
 use super::sources::{self, ConfigSources, LayerVariables, OMOIOS_ENV};
 use super::yaml::{self, YamlItem};
-use super::{KeyTable, KnownKeys, keys, repository_rules};
+use super::{KeyTable, KnownKeys, repository_rules};
+use crate::options::DATA_DIR;
 
 /// Reads every layer of `sources`, checks it against `table`, and keeps the winning values.
 ///
@@ -64,7 +65,11 @@ pub fn load_config(table: &'static KeyTable, sources: &ConfigSources) -> Result<
 ///
 /// # Errors
 /// The first [`LoadError`] met.
-pub(super) fn load_over(own: &Config, home: Option<&str>, text: &str) -> Result<Config, LoadError> {
+pub fn load_repository_file(
+    own: &Config,
+    home: Option<&Path>,
+    text: &str,
+) -> Result<Config, LoadError> {
     let written = own.entries().iter().map(|entry| {
         let key = (entry.spec.section.name, entry.spec.name);
         let written = WrittenValue {
@@ -75,7 +80,7 @@ pub(super) fn load_over(own: &Config, home: Option<&str>, text: &str) -> Result<
     });
     let mut loading = ConfigLoader {
         known: KnownKeys(own.entries().iter().map(|entry| entry.spec).collect()),
-        home: home.map(ToOwned::to_owned),
+        home: home.and_then(Path::to_str).map(ToOwned::to_owned),
         values: written.collect(),
         warnings: Vec::new(),
     };
@@ -367,6 +372,6 @@ impl ConfigLoader {
 fn data_folder(entries: &[ConfigEntry]) -> Option<PathBuf> {
     let found = entries
         .iter()
-        .find(|entry| std::ptr::eq(entry.spec, &raw const keys::DATA_DIR.spec))?;
+        .find(|entry| std::ptr::eq(entry.spec, &raw const DATA_DIR.spec))?;
     PathBuf::from_value(&found.value)
 }

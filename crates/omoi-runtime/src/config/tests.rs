@@ -5,19 +5,18 @@
 )]
 mod mistakes;
 mod repository;
-mod shown;
+mod sample_keys;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-use omoi_domain::config::{Config, ConfigLayer, DeploymentEnvironment, RepositoryRule, ValueKind};
+use omoi_domain::config::{Config, ConfigLayer, DeploymentEnvironment};
 
-use super::keys::{self, TABLE};
-use super::load::load_over;
+use self::sample_keys as keys;
+use self::sample_keys::TABLE;
 use super::*;
 use crate::telemetry::error_chain;
 
@@ -77,7 +76,7 @@ impl World {
         }
         let own = load_config(&TABLE, &sources)?;
         match fs::read_to_string(self.path(PROJECT)) {
-            Ok(text) => load_over(&own, self.path("home").to_str(), &text),
+            Ok(text) => load_repository_file(&own, Some(&self.path("home")), &text),
             Err(_) => Ok(own),
         }
     }
@@ -167,52 +166,6 @@ fn each_layer_wins_over_its_neighbour_alone() {
         let (world, _) = write_model(World::new(), pair[0]);
         let (world, place) = write_model(world, pair[1]);
         assert_model_from(&world, pair[1], place);
-    }
-}
-
-#[test]
-fn every_default_is_as_documented() {
-    let world = World::new();
-    let config = world.load().unwrap();
-    let home = world.path("home").to_str().unwrap().to_owned();
-    let shown: Vec<_> = config
-        .entries()
-        .iter()
-        .map(|entry| {
-            assert_eq!(entry.origin.layer, ConfigLayer::Default);
-            format!("{}={}", entry.spec.dotted_path(), entry.value).replace(&home, "~")
-        })
-        .collect();
-    let expected = include_str!("defaults.txt");
-    assert_eq!(shown.join("\n"), expected.trim_end());
-
-    assert_eq!(config.get(&keys::SANDBOX_MEMORY), 4 << 30);
-    let poll = config.get(&keys::MONITORING_POLL_INTERVAL);
-    assert_eq!(poll, Duration::from_secs(1));
-    assert_eq!(config.get(&keys::LLM_MODE), keys::ModelMode::Live);
-    assert_eq!(config.get(&keys::REDIS_URL), None);
-    assert!(config.get(&keys::ANTHROPIC_API_KEY).is_none());
-}
-
-#[test]
-fn the_table_is_sound() {
-    let mut names = BTreeMap::new();
-    for spec in TABLE.key_specs() {
-        let path = spec.dotted_path();
-        assert!(
-            spec.doc.ends_with('.') && !spec.doc.contains('\n'),
-            "{path}: {:?}",
-            spec.doc
-        );
-        let lower = |c: char| c.is_ascii_lowercase() || c == '_';
-        assert!(spec.name.chars().all(lower), "{path}");
-        let [usual, alias] = spec.env_names();
-        let mut own = vec![usual, alias];
-        own.dedup();
-        for name in own {
-            let twice = names.insert(name.clone(), path.clone());
-            assert_eq!(twice, None, "{name} names two keys");
-        }
     }
 }
 

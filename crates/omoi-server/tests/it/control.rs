@@ -11,9 +11,14 @@ use omoi_domain::attempt::{AgentRole, AttemptState};
 use omoi_domain::config::Config;
 use omoi_domain::event::Actor;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
+use omoi_execution::options::{agent, discovery};
 use omoi_git::toolchain::HostEnvironment;
+use omoi_llm::options::ANTHROPIC_KEYS;
+use omoi_planning::options::{SPEC_KEYS, VALIDATION_KEYS};
 use omoi_protocol::control::{ProcessStatus, TaskLog};
-use omoi_runtime::config::{ConfigSources, keys, load_config};
+use omoi_runtime::config::{ConfigSources, KeyTable, load_config};
+use omoi_runtime::options::DATA_KEYS;
+use omoi_sandbox::options::SANDBOX_KEYS;
 use omoi_server::control::{ControlSurface, router};
 use omoi_store::attempts::{self, AgentEvent, Attempt};
 use omoi_store::{Json, events, projects, specs, tasks, tickets};
@@ -73,10 +78,24 @@ pub(crate) async fn bench() -> (TestDeployment, Router) {
     (test, router(surface))
 }
 
+/// What a repository may say something of, and a section that it may not touch.
+static TABLE: KeyTable = KeyTable {
+    sections: &[
+        DATA_KEYS,
+        ANTHROPIC_KEYS,
+        SPEC_KEYS,
+        agent::AGENT_KEYS,
+        VALIDATION_KEYS,
+        SANDBOX_KEYS,
+        discovery::DISCOVERY_KEYS,
+    ],
+    rules: &[],
+};
+
 /// Every key at its default.
 fn own_configuration() -> Config {
     let sources = ConfigSources::default().with_flag("data.dir", "/nowhere");
-    load_config(&keys::TABLE, &sources).unwrap()
+    load_config(&TABLE, &sources).unwrap()
 }
 
 fn path(route: &str, spec: &str, task: &str) -> String {

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use super::values::{ColumnValue, DatabaseRow, postgres_arguments, sqlite_arguments};
 use super::{Backend, migrations, place};
 use crate::error::StoreError;
-use crate::open::ServerOptions;
+use crate::options::ServerOptions;
 
 /// Connections that read a file at the same time. One writes.
 const SQLITE_READERS: u32 = 4;

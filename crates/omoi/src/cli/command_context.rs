@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use omoi_domain::config::{Config, ConfigLayer};
+use omoi_domain::config::Config;
+use omoi_llm::options::LlmOptions;
 use omoi_llm::scenario::Scenario;
 use omoi_protocol::shell_word::shell_word;
-use omoi_runtime::config::{ConfigSources, keys, load_config};
+use omoi_runtime::config::{ConfigSources, load_config};
 use omoi_runtime::telemetry;
 
 use super::error_report::UsageError;
 use super::{ColourMode, GlobalArgs, ModelArgs};
 use crate::ErrorHint;
+use crate::config_table::CONFIG_TABLE;
 use crate::view::live_screen;
 use crate::view::text_layout::{OutputPage, WIDTH_MIN};
 
@@ -129,8 +131,8 @@ impl CommandContext {
             let path = std::path::absolute(scenario).context("could not name the scenario")?;
             sources = sources.with_flag("llm.scenario", utf8_path(&path)?);
         }
-        let config = load_config(&keys::TABLE, &sources)?;
-        let simulated = config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated;
+        let config = load_config(&CONFIG_TABLE, &sources)?;
+        let simulated = LlmOptions::from_config(&config).is_simulated();
         if model.scenario.is_some() && !simulated {
             let error = UsageError("--scenario scripts the simulated model only".to_owned());
             return Err(
@@ -175,18 +177,10 @@ impl CommandContext {
 
     /// Starts logging; on standard error quietly, where a run's own lines tell people what goes on.
     pub(crate) fn start_log(&self, config: &Config, quietly: bool) {
-        let entry = config.entry(&keys::LOG_FILTER.spec);
-        let untouched = entry.is_some_and(|entry| entry.origin.layer == ConfigLayer::Default);
-        let file_filter = config.get(&keys::LOG_FILTER);
-        let options = telemetry::LogOptions {
-            filter: match quietly && untouched {
-                true => QUIET.to_owned(),
-                false => file_filter.clone(),
-            },
-            file_filter,
-            format: config.get(&keys::LOG_FORMAT),
-            mask: config.secret_mask(),
-        };
+        let mut options = telemetry::LogOptions::from_config(config);
+        if quietly && telemetry::LogOptions::is_default_filter(config) {
+            options.filter = QUIET.to_owned();
+        }
         if let Err(error) = telemetry::init_logging(&options) {
             eprintln!("warning: no log: {error}");
         }
@@ -245,10 +239,11 @@ impl CommandContext {
 
 /// Refuses a scenario with an error before anything starts.
 pub(crate) fn check_scenario(config: &Config) -> anyhow::Result<()> {
-    if config.get(&keys::LLM_MODE) != keys::ModelMode::Simulated {
+    let options = LlmOptions::from_config(config);
+    if !options.is_simulated() {
         return Ok(());
     }
-    let Some(path) = config.get(&keys::LLM_SCENARIO) else {
+    let Some(path) = options.scenario else {
         let error = UsageError("the simulated model has no scenario".to_owned());
         let hint =
             ErrorHint("name one with --scenario FILE; docs/scenario-format.md says how".to_owned());

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use omoi_runtime::config::{config_page, keys};
+use omoi_runtime::config::config_page;
 
 use super::CommandContext;
 use super::command_context::ConfigOverrides;
+use crate::config_table::CONFIG_TABLE;
 use crate::view::text_layout::{OutputPage, display_width, wrap_text};
 
 const EXAMPLES: &str = "\
@@ -32,7 +33,7 @@ pub(crate) fn run_config_command(
     command: &ConfigCommand,
 ) -> anyhow::Result<ExitCode> {
     if matches!(command, ConfigCommand::Reference) {
-        context.print_lines(&[config_page(&keys::TABLE).trim_end().to_owned()])?;
+        context.print_lines(&[config_page(&CONFIG_TABLE).trim_end().to_owned()])?;
         return Ok(ExitCode::SUCCESS);
     }
     let config = context.load_settings(&ConfigOverrides::default())?.config;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use omoi_domain::config::Config;
 use omoi_runtime::clock::{Clocked, SystemClock};
-use omoi_runtime::config::keys;
+use omoi_runtime::options::DataOptions;
 use omoi_runtime::rng::Rng;
 use omoi_store::Store;
 
@@ -76,8 +76,8 @@ pub(crate) async fn run_db_command(
 
 /// Opens the database of a configuration, without touching its schema.
 pub(super) async fn open_database(config: &Config) -> anyhow::Result<Store> {
-    let folder = OpenedFolder::open(&config.get(&keys::DATA_DIR))?;
-    let url = composition::database_url(config, &folder);
+    let folder = OpenedFolder::open(&DataOptions::from_config(config).folder)?;
+    let database = composition::database_options(config, &folder);
     let clock: Clocked = Arc::new(SystemClock);
-    composition::open_store(config, &url, &clock, &Rng::from_os()?).await
+    composition::open_store(&database, &clock, &Rng::from_os()?).await
 }

@@ -8,10 +8,12 @@ use futures::Stream;
 
 use omoi_domain::config::Config;
 use omoi_execution::spec_selection::WorkScope;
+use omoi_llm::options::LlmOptions;
 use omoi_protocol::control::ProcessStatus;
 use omoi_runtime::clock::{Clock as _, SystemClock};
-use omoi_runtime::config::keys;
 use omoi_runtime::lifecycle::{LifecycleHandle, StopCause};
+use omoi_runtime::options::DataOptions;
+use omoi_store::DatabaseOptions;
 
 use super::command_context::{CommandSettings, check_scenario};
 use super::error_report::UsageError;
@@ -50,7 +52,7 @@ pub(crate) async fn reach_owner(
     settings: CommandSettings,
     purpose: AccessPurpose,
 ) -> anyhow::Result<OwnerAccess> {
-    let folder = OpenedFolder::open(&settings.config.get(&keys::DATA_DIR))?;
+    let folder = OpenedFolder::open(&DataOptions::from_config(&settings.config).folder)?;
     if let Some(url) = context.api_address() {
         let token = folder.stored_token()?.ok_or_else(no_token)?;
         let client = ControlClient::new(&ClientEndpoint::Url(url.to_owned()), token)?;
@@ -62,10 +64,7 @@ pub(crate) async fn reach_owner(
             own: None,
         });
     }
-    let is_shared = settings
-        .config
-        .get(&keys::DATABASE_URL)
-        .starts_with("postgres");
+    let is_shared = DatabaseOptions::from_config(&settings.config).is_shared();
     let mut reader = None;
     for _ in 0..TRIES {
         if let Some(access) = find_owner(&folder, context).await? {
@@ -189,7 +188,7 @@ impl OwnerAccess {
             let hint = "stop it and start it again with a key set; `omoi doctor` says which";
             return Err(anyhow::Error::new(error).context(ErrorHint(hint.to_owned())));
         }
-        let simulated = config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated;
+        let simulated = LlmOptions::from_config(config).is_simulated();
         let wanted = match (simulated, &model.model) {
             (true, _) => Some("simulated"),
             (false, Some(name)) => Some(name.as_str()),
@@ -225,12 +224,13 @@ impl OwnerAccess {
 
 /// Says exactly what to set where there is nobody to ask.
 fn check_has_model(config: &Config) -> anyhow::Result<()> {
-    if config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated {
+    let options = LlmOptions::from_config(config);
+    if options.is_simulated() {
         return check_scenario(config);
     }
     let hint = "export ANTHROPIC_API_KEY=… or OPENAI_API_KEY=…, and let `omoi doctor` try it; \
                 without a key: --model simulated --scenario FILE";
-    composition::live_routes(config, SystemClock.now())?
+    composition::live_routes(&options, SystemClock.now())?
         .map(drop)
         .map_err(|error| anyhow::Error::new(error).context(ErrorHint(hint.to_owned())))
 }

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+
 use omoi_git::process::Git;
 use omoi_git::repo::inspect_repository;
 use omoi_protocol::control::{CreateSpec, SpecView};
-use omoi_runtime::config::keys;
+use omoi_runtime::options::DataOptions;
 
 use super::command_context::{CommandContext, ConfigOverrides, check_scenario, utf8_path};
 use super::error_report::UsageError;
@@ -82,10 +83,10 @@ pub(crate) async fn run_idea(
     let access = reach_owner(context, settings, AccessPurpose::Work).await?;
     access.check_model(&arguments.model, &config)?;
     let home = context.home_folder();
-    let data = config.get(&keys::DATA_DIR);
+    let data = DataOptions::from_config(&config);
     let scene = HeaderFacts {
         status: &access.status,
-        data: &data,
+        data: &data.folder,
         home: home.as_deref(),
     };
     let page = context.stderr_page();
@@ -116,7 +117,7 @@ pub(crate) async fn run_idea(
         spec,
         view: RunView::default(),
         after: 0,
-        disk_wait: config.get(&keys::DATA_DISK_WAIT),
+        disk_wait: data.disk_wait,
     };
     follow_run(context, access, subject).await
 }

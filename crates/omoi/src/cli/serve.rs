@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use omoi_runtime::config::keys;
+use omoi_store::DatabaseOptions;
 
 use super::ModelArgs;
 use super::command_context::{CommandContext, ConfigOverrides};
@@ -59,10 +59,7 @@ pub(crate) async fn serve_roles(
         orchestrator: roles.contains(&RoleArg::Orchestrator),
     };
     let settings = context.load_settings(&ConfigOverrides { model, port })?;
-    let is_shared = settings
-        .config
-        .get(&keys::DATABASE_URL)
-        .starts_with("postgres");
+    let is_shared = DatabaseOptions::from_config(&settings.config).is_shared();
     if roles != ProcessRoles::ALL && !is_shared {
         let error = UsageError(
             "processes with single roles share a database, which SQLite cannot be".to_owned(),

@@ -10,7 +10,7 @@ use omoi_domain::model_kind::NO_MODEL;
 use omoi_domain::spec::SpecStatus;
 use omoi_protocol::control::{ResumeSpec, SpecView};
 use omoi_protocol::shell_word::shell_word;
-use omoi_runtime::config::keys;
+use omoi_runtime::options::DataOptions;
 
 pub(super) use self::render::{plan_lines, task_line};
 use self::render::{refused_outputs, spec_lines, spec_table};
@@ -263,7 +263,7 @@ async fn continue_spec(
         spec,
         view,
         after,
-        disk_wait: config.get(&keys::DATA_DISK_WAIT),
+        disk_wait: DataOptions::from_config(&config).disk_wait,
     };
     follow_run(context, access, subject).await
 }

@@ -2,6 +2,17 @@
 
 use std::process::ExitCode;
 
+use anyhow::anyhow;
+use serde::Serialize;
+use serde_json::json;
+
+use omoi_domain::spec::SpecStatus;
+use omoi_execution::spec_selection::WorkScope;
+use omoi_llm::options::LlmOptions;
+use omoi_runtime::lifecycle::StopCause;
+use omoi_runtime::options::DataOptions;
+use omoi_store::DatabaseOptions;
+
 use super::ModelArgs;
 use super::command_context::{CommandContext, CommandSettings, ConfigOverrides, check_scenario};
 use super::error_report::UsageError;
@@ -10,13 +21,6 @@ use crate::composition::{self, ListenMode, ProcessRoles, RunningProcess, StartOp
 use crate::data_folder::OpenedFolder;
 use crate::view::header::model_label;
 use crate::view::text_layout::{clean_line, tilde_path};
-use anyhow::anyhow;
-use omoi_domain::spec::SpecStatus;
-use omoi_execution::spec_selection::WorkScope;
-use omoi_runtime::config::keys;
-use omoi_runtime::lifecycle::StopCause;
-use serde::Serialize;
-use serde_json::json;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,11 +57,11 @@ pub(super) async fn run_roles(
 ) -> anyhow::Result<ExitCode> {
     let CommandSettings { config, sources } = settings;
     context.start_log(&config, false);
-    if config.get(&keys::LLM_SCENARIO).is_some() && roles.orchestrator {
+    if LlmOptions::from_config(&config).scenario.is_some() && roles.orchestrator {
         check_scenario(&config)?;
     }
-    let folder = OpenedFolder::open(&config.get(&keys::DATA_DIR))?;
-    let is_shared = config.get(&keys::DATABASE_URL).starts_with("postgres");
+    let folder = OpenedFolder::open(&DataOptions::from_config(&config).folder)?;
+    let is_shared = DatabaseOptions::from_config(&config).is_shared();
     if (!is_shared || roles.orchestrator) && folder.take_ownership()?.is_none() {
         let error = UsageError(format!(
             "another process owns the data folder `{}` already",

@@ -10,9 +10,8 @@ use anyhow::{Context as _, anyhow};
 use axum::Router;
 use tokio::net::{TcpListener, UnixListener};
 
-use omoi_domain::config::Config;
-use omoi_runtime::config::keys;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
+use omoi_server::options::ListenOptions;
 
 use crate::ErrorHint;
 
@@ -50,19 +49,16 @@ pub(super) fn serve_socket(handle: &LifecycleHandle, listener: UnixListener, rou
 /// Listens at the configured address; returns it.
 pub(super) async fn serve_http(
     handle: &LifecycleHandle,
-    config: &Config,
+    options: &ListenOptions,
     router: Router,
 ) -> anyhow::Result<String> {
-    let at = (
-        config.get(&keys::SERVER_HOST),
-        config.get(&keys::SERVER_PORT),
-    );
-    let listener = TcpListener::bind((at.0.as_str(), at.1))
+    let ListenOptions { host, port } = options;
+    let listener = TcpListener::bind((host.as_str(), *port))
         .await
         .map_err(|error| {
             let in_use = error.kind() == io::ErrorKind::AddrInUse;
             let failed =
-                anyhow::Error::new(error).context(format!("could not listen on {}:{}", at.0, at.1));
+                anyhow::Error::new(error).context(format!("could not listen on {host}:{port}"));
             match in_use {
                 true => failed.context(ErrorHint(
                     "choose another with --port, SERVER_PORT or server.port; 0 takes a free one"

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use omoi_domain::config::Config;
-use omoi_domain::sandbox::SandboxRung;
 use omoi_git::toolchain::{HostEnvironment, VARIABLES};
-use omoi_runtime::config::{ConfigSources, keys};
+use omoi_runtime::config::ConfigSources;
+use omoi_sandbox::options::SandboxOptions;
 use omoi_sandbox::{
-    GuardedPlaces, ProbeConfig, Property, Provider, RefusedBelowFloor, SandboxFloor, SandboxProbe,
-    probe_host,
+    GuardedPlaces, ProbeConfig, Provider, RefusedBelowFloor, SandboxProbe, probe_host,
 };
 
 use crate::data_folder::OpenedFolder;
@@ -38,17 +37,8 @@ pub(crate) fn select_sandbox(
     config: &Config,
     found: &SandboxProbe,
 ) -> Result<Arc<dyn Provider>, RefusedBelowFloor> {
-    let names = config.get(&keys::SANDBOX_FLOOR);
-    let wanted = match config.get(&keys::SANDBOX_PROVIDER) {
-        keys::SandboxProvider::Auto => None,
-        keys::SandboxProvider::Bubblewrap => Some(SandboxRung::Bubblewrap),
-        keys::SandboxProvider::Process => Some(SandboxRung::Process),
-    };
-    let floor = Property::ALL
-        .iter()
-        .copied()
-        .filter(|p| names.iter().any(|n| n == p.as_str()));
-    found.select_provider(&SandboxFloor(floor.collect()), wanted)
+    let options = SandboxOptions::from_config(config);
+    found.select_provider(&options.floor, options.wanted)
 }
 
 /// The places of this machine that no sandbox sees.

@@ -7,7 +7,6 @@ use anyhow::{Context as _, anyhow};
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
-use omoi_domain::config::{Config, ConfigKey, ConfigLayer};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 use omoi_execution::metering::CallLedger;
@@ -15,13 +14,13 @@ use omoi_execution::{DeploymentParts, FromParts as _};
 use omoi_llm::catalogue::ModelCatalogue;
 use omoi_llm::gateway::ModelGateway;
 use omoi_llm::llm_client::LlmClient;
+use omoi_llm::options::LlmOptions;
 use omoi_llm::pace::CallPace;
-use omoi_llm::route::{self, LlmSettings, ModelProvider, ModelServer, RouteError, RouteTable};
+use omoi_llm::route::{ModelProvider, RouteError, RouteTable};
 use omoi_llm::scenario::Scenario;
 use omoi_llm::simulated::{self, SimulatedModel};
 use omoi_llm::upstream::UpstreamError;
 use omoi_runtime::clock::Clocked;
-use omoi_runtime::config::keys;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_runtime::rng::Rng;
 
@@ -35,6 +34,8 @@ pub(super) struct ModelSetup {
     pub(super) scenario: Option<String>,
     /// The most tokens of one answer.
     pub(super) max_tokens: u32,
+    /// How long work goes on being tried while the provider fails its attempts.
+    pub(super) outage_wait: Duration,
     /// What people should know about them.
     pub(super) notes: Vec<String>,
     llm: Result<LlmClient, String>,
@@ -92,36 +93,39 @@ pub(super) async fn start_models(
     clock: &Clocked,
     rng: &Rng,
 ) -> anyhow::Result<ModelSetup> {
-    let simulated = start.config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated;
-    let max_tokens = start.config.get(&keys::ANTHROPIC_MAX_TOKENS);
+    let options = LlmOptions::from_config(&start.config);
+    let simulated = options.is_simulated();
+    let max_tokens = options.servers.anthropic.max_tokens;
     let without = |label: &str, why: String| ModelSetup {
         label: label.to_owned(),
         scenario: None,
         max_tokens,
+        outage_wait: options.outage_wait,
         notes: Vec::new(),
         llm: Err(why),
     };
     let routes = match (simulated, start.roles.orchestrator) {
-        (true, true) => start_simulation(&load_scenario(&start.config)?, handle).await?,
+        (true, true) => start_simulation(&load_scenario(&options)?, handle).await?,
         (true, false) => {
             let why = "the process that runs the sandboxes scripts the answers";
             return Ok(without("simulated", why.to_owned()));
         }
-        (false, _) => match live_routes(&start.config, clock.now())? {
+        (false, _) => match live_routes(&options, clock.now())? {
             Ok(routes) => routes,
             Err(why) => return Ok(without("none", why.to_string())),
         },
     };
-    let llm = build_llm(routes, &start.config, clock, rng)?;
+    let llm = build_llm(routes, &options, clock, rng)?;
     let agent = llm.routes.route_named(RouteName::Agent);
     Ok(ModelSetup {
         label: agent.model.clone(),
         scenario: match simulated {
-            true => start.config.get(&keys::LLM_SCENARIO),
+            true => options.scenario,
             false => None,
         }
         .map(|path| path.display().to_string()),
         notes: llm.routes.price_notes(),
+        outage_wait: options.outage_wait,
         max_tokens: match simulated {
             true => max_tokens,
             false => agent.max_tokens,
@@ -133,7 +137,7 @@ pub(super) async fn start_models(
 /// The models behind `routes`, by the process's clock and dice, asked for as long as is configured.
 pub(crate) fn build_llm(
     routes: RouteTable,
-    config: &Config,
+    options: &LlmOptions,
     clock: &Clocked,
     rng: &Rng,
 ) -> Result<LlmClient, UpstreamError> {
@@ -142,8 +146,8 @@ pub(crate) fn build_llm(
         rng: rng.fork(),
     });
     let mut llm = LlmClient::new(routes, pace)?;
-    llm.limits.first_content = config.get(&keys::LLM_FIRST_CONTENT_TIME);
-    llm.retry_time = config.get(&keys::LLM_RETRY_TIME);
+    llm.limits.first_content = options.first_content;
+    llm.retry_time = options.retry_time;
     Ok(llm)
 }
 
@@ -151,68 +155,29 @@ pub(crate) fn build_llm(
 ///
 /// # Errors
 /// When the program was built with a broken list.
-pub(crate) fn model_catalogue(config: &Config) -> anyhow::Result<ModelCatalogue> {
+pub(crate) fn model_catalogue(options: &LlmOptions) -> anyhow::Result<ModelCatalogue> {
     let list = ModelCatalogue::load_embedded()?;
-    Ok(list.with_own_prices(config.get(&keys::LLM_PRICES)))
+    Ok(list.with_own_prices(options.prices.clone()))
 }
 
 /// The routes to real models at `now`, or what to set so that there are some.
 pub(crate) fn live_routes(
-    config: &Config,
+    options: &LlmOptions,
     now: Timestamp,
 ) -> anyhow::Result<Result<RouteTable, RouteError>> {
-    let list = model_catalogue(config)?;
-    Ok(RouteTable::resolve_all(&route_settings(config), &list, now))
-}
-
-/// What configuration says about models.
-fn route_settings(config: &Config) -> LlmSettings {
-    let explicit = |key: &'static ConfigKey<String>| {
-        let entry = config.entry(&key.spec);
-        let set = entry.is_some_and(|e| e.origin.layer != ConfigLayer::Default);
-        set.then(|| config.get(key))
-    };
-    let token = config
-        .get(&keys::ANTHROPIC_AUTH_TOKEN)
-        .map(route::ProviderKey::Bearer);
-    let key = config
-        .get(&keys::ANTHROPIC_API_KEY)
-        .map(route::ProviderKey::Header);
-    let bearer = |key: Option<_>| key.map(route::ProviderKey::Bearer).unwrap_or_default();
-    let openai_tokens = config.get(&keys::OPENAI_MAX_TOKENS);
-    LlmSettings {
-        own: ModelServer {
-            base_url: config.get(&keys::LLM_BASE_URL),
-            key: bearer(config.get(&keys::LLM_API_KEY)),
-            model: None,
-            max_tokens: openai_tokens,
-        },
-        anthropic: ModelServer {
-            base_url: Some(config.get(&keys::ANTHROPIC_BASE_URL)),
-            key: token.or(key).unwrap_or_default(),
-            model: config.get(&keys::ANTHROPIC_MODEL),
-            max_tokens: config.get(&keys::ANTHROPIC_MAX_TOKENS),
-        },
-        openai: ModelServer {
-            base_url: explicit(&keys::OPENAI_BASE_URL),
-            key: bearer(config.get(&keys::OPENAI_API_KEY)),
-            model: config.get(&keys::OPENAI_MODEL),
-            max_tokens: openai_tokens,
-        },
-        model: config.get(&keys::LLM_MODEL),
-        judge_model: config.get(&keys::LLM_JUDGE_MODEL),
-    }
+    let list = model_catalogue(options)?;
+    Ok(RouteTable::resolve_all(&options.servers, &list, now))
 }
 
 /// The scenario that is named.
-fn load_scenario(config: &Config) -> anyhow::Result<Scenario> {
-    let path = config.get(&keys::LLM_SCENARIO).ok_or_else(|| {
+fn load_scenario(options: &LlmOptions) -> anyhow::Result<Scenario> {
+    let path = options.scenario.as_ref().ok_or_else(|| {
         let why = anyhow!("the simulated model has no scenario");
         why.context(crate::ErrorHint(
             "name one with --scenario FILE; see docs/scenario-format.md".to_owned(),
         ))
     })?;
-    Ok(Scenario::load_file(&path)?)
+    Ok(Scenario::load_file(path)?)
 }
 
 async fn start_simulation(
@@ -233,11 +198,13 @@ async fn start_simulation(
 
 #[cfg(test)]
 mod tests {
+    use omoi_llm::route;
     use omoi_runtime::clock::SystemClock;
     use omoi_runtime::config::{ConfigSources, load_config};
     use secrecy::ExposeSecret as _;
 
     use super::*;
+    use crate::config_table::CONFIG_TABLE;
 
     /// What a process does with these variables: where it asks, with which key, and how much.
     fn asked(variables: &[(&str, &str)]) -> String {
@@ -245,10 +212,10 @@ mod tests {
         let variables = home.iter().chain(variables);
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
         let sources = ConfigSources::from_variables(variables.collect());
-        let config = load_config(&keys::TABLE, &sources).unwrap();
+        let options = LlmOptions::from_config(&load_config(&CONFIG_TABLE, &sources).unwrap());
         // At a fixed date: models end.
         let now = Timestamp::of_date("2026-11-28").unwrap();
-        let routes = match live_routes(&config, now).unwrap() {
+        let routes = match live_routes(&options, now).unwrap() {
             Ok(routes) => routes,
             Err(error) => return error.to_string(),
         };
@@ -277,11 +244,11 @@ mod tests {
         ];
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
         let sources = ConfigSources::from_variables(variables.into_iter().collect());
-        let config = load_config(&keys::TABLE, &sources).unwrap();
+        let options = LlmOptions::from_config(&load_config(&CONFIG_TABLE, &sources).unwrap());
         let now = Timestamp::of_date("2026-11-28").unwrap();
-        let routes = live_routes(&config, now).unwrap().unwrap();
+        let routes = live_routes(&options, now).unwrap().unwrap();
         let clock: Clocked = Arc::new(SystemClock);
-        let llm = build_llm(routes, &config, &clock, &Rng::seeded(1)).unwrap();
+        let llm = build_llm(routes, &options, &clock, &Rng::seeded(1)).unwrap();
         let times = [llm.limits.first_content, llm.retry_time];
         assert_eq!(times, [300, 5].map(Duration::from_secs));
     }

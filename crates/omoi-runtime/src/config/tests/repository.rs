@@ -1,57 +1,15 @@
 //! What the file of a repository may say.
 
-use omoi_domain::repository_settings::RepositorySettings;
-
 use super::*;
 
 #[test]
-fn a_repository_cannot_move_walls_or_credentials() {
-    let is_closed = |spec: &KeySpec| spec.repository == RepositoryRule::Closed;
-    let open: Vec<_> = TABLE.key_specs().filter(|spec| !is_closed(spec)).collect();
-    for spec in TABLE.key_specs() {
-        let told = World::new()
-            .file(
-                PROJECT,
-                &format!("{}:\n  {}: ''\n", spec.section.name, spec.name),
-            )
-            .load();
-        let closed = matches!(told, Err(LoadError::ClosedToRepository { .. }));
-        let list = matches!(spec.kind, ValueKind::List(_));
-        assert_eq!(closed, is_closed(spec) && !list, "{}", spec.dotted_path());
-    }
-    for name in ["base_url", "provider", "floor", "url", "dir", "host"] {
-        assert!(
-            open.iter().all(|spec| spec.name != name),
-            "{name} must be closed"
-        );
-    }
+fn a_repository_cannot_move_walls() {
     let world = World::new().file(PROJECT, "sandbox:\n  floor: []\n");
     assert_eq!(
         world.refused(),
         ".omoi.yaml:2: `sandbox.floor` cannot be set by a repository; \
          set SANDBOX_FLOOR, or use your own file"
     );
-}
-
-#[test]
-fn a_spec_keeps_each_key_that_a_repository_may_set() {
-    let own = World::new().load().unwrap();
-    for spec in TABLE.key_specs() {
-        if spec.repository == RepositoryRule::Closed {
-            continue;
-        }
-        let value = match spec.kind {
-            ValueKind::List(_) => "['/opt/kept']",
-            _ => "1",
-        };
-        let text = format!("{}: {{{}: {value}}}\n", spec.section.name, spec.name);
-        let kept = read_repository_settings(&own, None, &text).unwrap();
-        let nothing = RepositorySettings {
-            file_digest: kept.file_digest.clone(),
-            ..RepositorySettings::default()
-        };
-        assert_ne!(kept, nothing, "{} is read and not kept", spec.dotted_path());
-    }
 }
 
 #[test]
@@ -74,19 +32,6 @@ fn a_repository_lowers_limits_and_raises_none() {
     // What the person allows is the limit, not the default.
     let generous = raised.file(USER, "spec:\n  total_budget_usd: 60\n");
     assert_eq!(budget(&generous), "51");
-    for spec in TABLE.key_specs() {
-        let is_budget = spec.name.contains("budget") || spec.name.contains("max_");
-        let is_limit = is_budget || spec.name.ends_with("_cap");
-        assert!(
-            !is_limit
-                || matches!(
-                    spec.repository,
-                    RepositoryRule::Lower | RepositoryRule::Closed
-                ),
-            "{}",
-            spec.dotted_path()
-        );
-    }
 }
 
 #[test]

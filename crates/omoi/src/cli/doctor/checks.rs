@@ -11,15 +11,17 @@ use omoi_git::process::{GIT_VERSION_MIN, Git};
 use omoi_git::survey::survey_dir;
 use omoi_git::toolchain::resolve_toolchain;
 use omoi_llm::llm_client::{QuestionTally, RoutedRequest};
+use omoi_llm::options::{LlmOptions, credential_key};
 use omoi_llm::retry::CallAllowance;
-use omoi_llm::route::{ModelProvider, ModelRoute, ProviderKey, RouteTable};
+use omoi_llm::route::{ModelRoute, RouteTable};
 use omoi_llm::upstream::FIRST_CONTENT_TIME;
 use omoi_llm::wire::anthropic::{ConversationMessage, MessagesRequest};
 use omoi_protocol::control::ProcessStatus;
 use omoi_runtime::clock::{Clock as _, Clocked, SystemClock};
-use omoi_runtime::config::keys;
+use omoi_runtime::options::DataOptions;
 use omoi_runtime::rng::Rng;
 use omoi_runtime::telemetry::error_chain;
+use omoi_sandbox::options::SandboxOptions;
 use omoi_sandbox::{ProbeConfig, PropertyStatus, probe_host};
 
 use super::{DoctorFinding, FindingMark, model_age};
@@ -48,14 +50,14 @@ pub(super) async fn check_all(
     findings.extend(check_sandbox(settings).await);
     findings.push(check_database(config).await);
     findings.push(check_git(context).await);
-    findings.push(check_disk(&config.get(&keys::DATA_DIR)));
+    findings.push(check_disk(&DataOptions::from_config(config).folder));
     findings.extend(check_loops(context, config).await);
     findings
 }
 
 /// What the loops of the process that owns the data folder cannot go on with, if there is one.
 async fn check_loops(context: &CommandContext, config: &Config) -> Vec<DoctorFinding> {
-    let Ok(folder) = OpenedFolder::open(&config.get(&keys::DATA_DIR)) else {
+    let Ok(folder) = OpenedFolder::open(&DataOptions::from_config(config).folder) else {
         // The database's finding says so.
         return Vec::new();
     };
@@ -112,7 +114,8 @@ fn loop_findings(status: &ProcessStatus) -> Vec<DoctorFinding> {
 }
 
 async fn check_model(config: &Config, offline: bool) -> Vec<DoctorFinding> {
-    if config.get(&keys::LLM_MODE) == keys::ModelMode::Simulated {
+    let options = LlmOptions::from_config(config);
+    if options.is_simulated() {
         return vec![match check_scenario(config) {
             Ok(()) => DoctorFinding::new(
                 "model",
@@ -134,8 +137,8 @@ async fn check_model(config: &Config, offline: bool) -> Vec<DoctorFinding> {
         ]
     };
     let (list, routes) = match (
-        composition::model_catalogue(config),
-        composition::live_routes(config, now),
+        composition::model_catalogue(&options),
+        composition::live_routes(&options, now),
     ) {
         (Ok(list), Ok(Ok(routes))) => (list, routes),
         (_, Ok(Err(error))) => return missing(error.to_string()),
@@ -143,7 +146,7 @@ async fn check_model(config: &Config, offline: bool) -> Vec<DoctorFinding> {
     };
     let mut findings: Vec<DoctorFinding> = Vec::new();
     for name in RouteName::ALL.iter().copied() {
-        let text = describe_route(routes.route_named(name), config);
+        let text = describe_route(routes.route_named(name), config, &options);
         match findings.iter_mut().find(|f| f.text.ends_with(&text)) {
             Some(same) => same.text = format!("{name}, {}", same.text),
             None => findings.push(DoctorFinding::new(
@@ -161,25 +164,14 @@ async fn check_model(config: &Config, offline: bool) -> Vec<DoctorFinding> {
             "not tried (--offline)",
         ));
     } else {
-        findings.push(try_model(routes, config).await);
+        findings.push(try_model(routes, &options).await);
     }
     findings
 }
 
 /// `claude-… at https://… with ANTHROPIC_API_KEY (environment variable)`.
-fn describe_route(route: &ModelRoute, config: &Config) -> String {
-    let key = match (route.provider, &route.key) {
-        (_, ProviderKey::None) => None,
-        (ModelProvider::Anthropic, ProviderKey::Bearer(_)) => {
-            Some(&keys::ANTHROPIC_AUTH_TOKEN.spec)
-        }
-        (ModelProvider::Anthropic, ProviderKey::Header(_)) => Some(&keys::ANTHROPIC_API_KEY.spec),
-        (ModelProvider::Openai, _) if config.get(&keys::LLM_BASE_URL).is_some() => {
-            Some(&keys::LLM_API_KEY.spec)
-        }
-        (ModelProvider::Openai, _) => Some(&keys::OPENAI_API_KEY.spec),
-    };
-    let key = key.and_then(|spec| config.entry(spec));
+fn describe_route(route: &ModelRoute, config: &Config, options: &LlmOptions) -> String {
+    let key = credential_key(route, &options.servers).and_then(|spec| config.entry(spec));
     let key = key.map_or("without a key".to_owned(), |entry| {
         format!("with the key of {}", entry.origin)
     });
@@ -200,12 +192,11 @@ fn answer_wait(granted: Duration) -> Duration {
 }
 
 /// Makes one cheap call and says how it went.
-async fn try_model(routes: RouteTable, config: &Config) -> DoctorFinding {
+async fn try_model(routes: RouteTable, options: &LlmOptions) -> DoctorFinding {
     let clock: Clocked = Arc::new(SystemClock);
     let asked = async {
-        let mut llm = composition::build_llm(routes, config, &clock, &Rng::from_os()?)?;
-        let granted = config.get(&keys::LLM_FIRST_CONTENT_TIME);
-        llm.limits.first_content = answer_wait(granted);
+        let mut llm = composition::build_llm(routes, options, &clock, &Rng::from_os()?)?;
+        llm.limits.first_content = answer_wait(options.first_content);
         let prompt = vec![ConversationMessage::from_user("Answer with the word ok.")];
         let request = MessagesRequest::new("", TOKENS_MAX, prompt);
         let headers = http::HeaderMap::new();
@@ -267,7 +258,7 @@ fn check_agents(context: &CommandContext) -> Vec<DoctorFinding> {
 async fn check_sandbox(settings: &CommandSettings) -> Vec<DoctorFinding> {
     let config = &settings.config;
     let missing = |text: String| vec![DoctorFinding::new("sandbox", FindingMark::Missing, text)];
-    let folder = match OpenedFolder::open(&config.get(&keys::DATA_DIR)) {
+    let folder = match OpenedFolder::open(&DataOptions::from_config(config).folder) {
         Ok(folder) => folder,
         Err(error) => return missing(clean_line(&error_chain(&error))),
     };
@@ -332,7 +323,7 @@ async fn check_sandbox(settings: &CommandSettings) -> Vec<DoctorFinding> {
 /// What sandboxes may read beyond the system: the configured folders, and the toolchain of the
 /// repository the doctor was called in.
 async fn check_mounts(settings: &CommandSettings) -> DoctorFinding {
-    let mut paths = settings.config.get(&keys::SANDBOX_READ_ONLY);
+    let mut paths = SandboxOptions::from_config(&settings.config).read_only;
     let here = std::env::current_dir().unwrap_or_default();
     if here.join(".git").exists()
         && let Ok(survey) = survey_dir(&here)

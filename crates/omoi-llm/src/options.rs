@@ -1,0 +1,189 @@
+//! What can be configured of models and their servers.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use omoi_domain::config::{Config, ConfigKey, ConfigLayer, KeySpec, ListItems, ValueKind};
+use omoi_domain::money::PriceRow;
+use omoi_domain::{choice, config_keys};
+
+use crate::route::{LlmSettings, ModelProvider, ModelRoute, ModelServer, ProviderKey};
+
+config_keys! {
+    /// Keys of the model to ask, whoever answers.
+    LLM_KEYS of LLM = "llm", "LLM_";
+
+    /// Who answers model requests.
+    LLM_MODE: ModelMode = ConfigKey::choice(&LLM, "mode", "live").closed_to_repository();
+    /// The script of the simulated model.
+    LLM_SCENARIO: Option<PathBuf> = ConfigKey::new(&LLM, "scenario", ValueKind::Path, "")
+        .closed_to_repository();
+    /// The model to ask, whoever answers; wins over `anthropic.model` and `openai.model`.
+    LLM_MODEL: Option<String> = ConfigKey::new(&LLM, "model", ValueKind::Text, "")
+        .closed_to_repository();
+    /// The model that gives a second opinion on a plan; empty asks the one that wrote it, afresh.
+    LLM_JUDGE_MODEL: Option<String> = ConfigKey::new(&LLM, "judge_model", ValueKind::Text, "")
+        .closed_to_repository();
+    /// Own prices of models, for those the price list does not know or that cost something else.
+    LLM_PRICES: Vec<PriceRow> =
+        ConfigKey::new(&LLM, "prices", ValueKind::List(ListItems::Prices), "")
+            .closed_to_repository();
+    /// An OpenAI-compatible endpoint to ask, whatever other providers have a key.
+    LLM_BASE_URL: Option<String> = ConfigKey::new(&LLM, "base_url", ValueKind::HTTP_URL, "")
+        .closed_to_repository();
+    /// The key for `llm.base_url`; it goes nowhere else.
+    LLM_API_KEY: Option<SecretString> = ConfigKey::new(&LLM, "api_key", ValueKind::Secret, "")
+        .closed_to_repository();
+    /// How long a model may take until its answer shows the first content, before the call counts as failed. More for a slow local model.
+    LLM_FIRST_CONTENT_TIME: Duration =
+        ConfigKey::new(&LLM, "first_content_time", ValueKind::Seconds { min: 1, max: 600 }, "60")
+            .closed_to_repository();
+    /// How long one question is asked again while the provider fails, before the attempt that asks it ends. A call under way is not cut by it.
+    LLM_RETRY_TIME: Duration = ConfigKey::new(&LLM, "retry_time", ValueKind::TIME, "120")
+        .closed_to_repository();
+    /// How long a run goes on trying while the provider fails its attempts, before it waits for a person; 0 does not wait.
+    LLM_OUTAGE_WAIT: Duration =
+        ConfigKey::new(&LLM, "outage_wait", ValueKind::Seconds { min: 0, max: 86_400 }, "900")
+            .closed_to_repository();
+}
+
+config_keys! {
+    /// Keys of Anthropic, or a server that speaks its format.
+    ANTHROPIC_KEYS of ANTHROPIC = "anthropic", "ANTHROPIC_";
+
+    /// An Anthropic API key; it goes to `anthropic.base_url`.
+    ANTHROPIC_API_KEY: Option<SecretString> =
+        ConfigKey::new(&ANTHROPIC, "api_key", ValueKind::Secret, "")
+            .closed_to_repository();
+    /// A bearer token for `anthropic.base_url`; preferred over the key.
+    ANTHROPIC_AUTH_TOKEN: Option<SecretString> =
+        ConfigKey::new(&ANTHROPIC, "auth_token", ValueKind::Secret, "")
+            .closed_to_repository();
+    /// The endpoint of the Anthropic API.
+    ANTHROPIC_BASE_URL: String =
+        ConfigKey::new(&ANTHROPIC, "base_url", ValueKind::HTTP_URL, "https://api.anthropic.com")
+            .closed_to_repository();
+    /// The model to ask there; empty takes the newest `sonnet` of the price list, at Anthropic's own endpoint only.
+    ANTHROPIC_MODEL: Option<String> = ConfigKey::new(&ANTHROPIC, "model", ValueKind::Text, "")
+        .closed_to_repository();
+    /// The most tokens in one answer from there.
+    ANTHROPIC_MAX_TOKENS: u32 =
+        ConfigKey::new(&ANTHROPIC, "max_tokens", ValueKind::int_range(1, 1_000_000), "64000")
+            .closed_to_repository();
+}
+
+config_keys! {
+    /// Keys of OpenAI, or a server that speaks its format.
+    OPENAI_KEYS of OPENAI = "openai", "OPENAI_";
+
+    /// A key for OpenAI or a compatible provider; it goes to `openai.base_url`.
+    OPENAI_API_KEY: Option<SecretString> = ConfigKey::new(&OPENAI, "api_key", ValueKind::Secret, "")
+        .closed_to_repository();
+    /// The endpoint of that provider.
+    OPENAI_BASE_URL: String =
+        ConfigKey::new(&OPENAI, "base_url", ValueKind::HTTP_URL, "https://api.openai.com/v1")
+            .closed_to_repository();
+    /// The model to ask there; empty takes the newest `gpt-sol` of the price list, at OpenAI's own endpoint only.
+    OPENAI_MODEL: Option<String> = ConfigKey::new(&OPENAI, "model", ValueKind::Text, "")
+        .closed_to_repository();
+    /// The most tokens in one answer from there or from `llm.base_url`.
+    OPENAI_MAX_TOKENS: u32 =
+        ConfigKey::new(&OPENAI, "max_tokens", ValueKind::int_range(1, 1_000_000), "32768")
+            .closed_to_repository();
+}
+
+choice! {
+    /// Who answers model requests.
+    ModelMode {
+        /// A provider or local endpoint.
+        Live = "live",
+        /// A local server that answers from a script.
+        Simulated = "simulated",
+    }
+}
+
+/// Which model answers, and how long it is waited for.
+#[derive(Clone, Debug)]
+pub struct LlmOptions {
+    /// Who answers.
+    pub mode: ModelMode,
+    /// The script of the simulated model.
+    pub scenario: Option<PathBuf>,
+    /// Models and their servers.
+    pub servers: LlmSettings,
+    /// Own prices of models.
+    pub prices: Vec<PriceRow>,
+    /// How long a model may take until its answer shows the first content.
+    pub first_content: Duration,
+    /// How long one question is asked again while the provider fails.
+    pub retry_time: Duration,
+    /// How long a run goes on trying while the provider fails its attempts.
+    pub outage_wait: Duration,
+}
+
+impl LlmOptions {
+    /// What `config` says.
+    pub fn from_config(config: &Config) -> Self {
+        Self {
+            mode: config.get(&LLM_MODE),
+            scenario: config.get(&LLM_SCENARIO),
+            servers: model_servers(config),
+            prices: config.get(&LLM_PRICES),
+            first_content: config.get(&LLM_FIRST_CONTENT_TIME),
+            retry_time: config.get(&LLM_RETRY_TIME),
+            outage_wait: config.get(&LLM_OUTAGE_WAIT),
+        }
+    }
+
+    /// Whether a script answers.
+    pub fn is_simulated(&self) -> bool {
+        self.mode == ModelMode::Simulated
+    }
+}
+
+/// The key that says with what credential `route` is asked; none where it wants none.
+pub fn credential_key(route: &ModelRoute, servers: &LlmSettings) -> Option<&'static KeySpec> {
+    match (route.provider, &route.key) {
+        (_, ProviderKey::None) => None,
+        (ModelProvider::Anthropic, ProviderKey::Bearer(_)) => Some(&ANTHROPIC_AUTH_TOKEN.spec),
+        (ModelProvider::Anthropic, ProviderKey::Header(_)) => Some(&ANTHROPIC_API_KEY.spec),
+        (ModelProvider::Openai, _) if servers.own.base_url.is_some() => Some(&LLM_API_KEY.spec),
+        (ModelProvider::Openai, _) => Some(&OPENAI_API_KEY.spec),
+    }
+}
+
+fn model_servers(config: &Config) -> LlmSettings {
+    let explicit = |key: &'static ConfigKey<String>| {
+        let entry = config.entry(&key.spec);
+        let set = entry.is_some_and(|entry| entry.origin.layer != ConfigLayer::Default);
+        set.then(|| config.get(key))
+    };
+    let token = config.get(&ANTHROPIC_AUTH_TOKEN).map(ProviderKey::Bearer);
+    let key = config.get(&ANTHROPIC_API_KEY).map(ProviderKey::Header);
+    let bearer = |key: Option<_>| key.map(ProviderKey::Bearer).unwrap_or_default();
+    let openai_tokens = config.get(&OPENAI_MAX_TOKENS);
+    LlmSettings {
+        own: ModelServer {
+            base_url: config.get(&LLM_BASE_URL),
+            key: bearer(config.get(&LLM_API_KEY)),
+            model: None,
+            max_tokens: openai_tokens,
+        },
+        anthropic: ModelServer {
+            base_url: Some(config.get(&ANTHROPIC_BASE_URL)),
+            key: token.or(key).unwrap_or_default(),
+            model: config.get(&ANTHROPIC_MODEL),
+            max_tokens: config.get(&ANTHROPIC_MAX_TOKENS),
+        },
+        openai: ModelServer {
+            base_url: explicit(&OPENAI_BASE_URL),
+            key: bearer(config.get(&OPENAI_API_KEY)),
+            model: config.get(&OPENAI_MODEL),
+            max_tokens: openai_tokens,
+        },
+        model: config.get(&LLM_MODEL),
+        judge_model: config.get(&LLM_JUDGE_MODEL),
+    }
+}

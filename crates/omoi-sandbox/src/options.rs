@@ -1,0 +1,110 @@
+//! What can be configured of sandboxes.
+
+use std::path::PathBuf;
+
+use omoi_domain::config::{Config, ConfigKey, ListItems, ValueKind};
+use omoi_domain::sandbox::SandboxRung;
+use omoi_domain::{choice, config_keys};
+
+use crate::policy::SandboxLimits;
+use crate::property::{Property, SandboxFloor};
+
+const MIB: u64 = 1 << 20;
+const TIB: u64 = 1 << 40;
+
+config_keys! {
+    /// Keys of the sandboxes.
+    SANDBOX_KEYS of SANDBOX = "sandbox", "SANDBOX_";
+
+    /// Which sandbox to use.
+    SANDBOX_PROVIDER: SandboxProvider = ConfigKey::choice(&SANDBOX, "provider", "auto")
+        .closed_to_repository();
+    /// What a sandbox must hold, or work in it is refused.
+    SANDBOX_FLOOR: Vec<String> =
+        ConfigKey::new(&SANDBOX, "floor", ValueKind::List(ListItems::Words(Property::NAMES)), "files,identity,processes,network")
+            .closed_to_repository();
+    /// Further folders every sandbox may read.
+    SANDBOX_READ_ONLY: Vec<PathBuf> =
+        ConfigKey::new(&SANDBOX, "read_only", ValueKind::List(ListItems::Paths), "")
+            .outside_home_for_repository();
+    /// Memory of one sandbox.
+    SANDBOX_MEMORY: u64 =
+        ConfigKey::new(&SANDBOX, "memory_bytes", ValueKind::bytes_range(64 * MIB, 4 * TIB), "4 GiB")
+            .closed_to_repository();
+    /// Processes in one sandbox.
+    SANDBOX_PROCESSES: u32 =
+        ConfigKey::new(&SANDBOX, "processes", ValueKind::int_range(8, 100_000), "512")
+            .closed_to_repository();
+    /// Processor cores of one sandbox.
+    SANDBOX_CPUS: f64 =
+        ConfigKey::new(&SANDBOX, "cpus", ValueKind::Float { min: 0.1, max: 1_024.0 }, "2")
+            .closed_to_repository();
+    /// The largest file a sandbox may write.
+    SANDBOX_FILE_SIZE: u64 =
+        ConfigKey::new(&SANDBOX, "file_bytes", ValueKind::bytes_range(MIB, 4 * TIB), "2 GiB")
+            .closed_to_repository();
+    /// Files one process in a sandbox may hold open.
+    SANDBOX_OPEN_FILES: u32 =
+        ConfigKey::new(&SANDBOX, "open_files", ValueKind::int_range(64, 1_000_000), "4096")
+            .closed_to_repository();
+    /// What the temporary folder of a sandbox may hold.
+    SANDBOX_TEMP: u64 =
+        ConfigKey::new(&SANDBOX, "temp_bytes", ValueKind::bytes_range(MIB, TIB), "1 GiB")
+            .closed_to_repository();
+    /// What the workspace of a sandbox may take on disk; the watcher stops it beyond.
+    SANDBOX_WORKSPACE: u64 =
+        ConfigKey::new(&SANDBOX, "workspace_bytes", ValueKind::bytes_range(MIB, 64 * TIB), "10 GiB")
+            .closed_to_repository();
+}
+
+choice! {
+    /// Which sandbox to use.
+    SandboxProvider {
+        /// The best one that works here.
+        Auto = "auto",
+        /// Namespaces made by bubblewrap.
+        Bubblewrap = "bubblewrap",
+        /// A plain process, which holds nothing back.
+        Process = "process",
+    }
+}
+
+/// Which sandboxes work runs in.
+#[derive(Clone, Debug)]
+pub struct SandboxOptions {
+    /// The rung to use; the best one that works where none is named.
+    pub wanted: Option<SandboxRung>,
+    /// What a sandbox must hold, or work in it is refused.
+    pub floor: SandboxFloor,
+    /// Amounts of one sandbox.
+    pub limits: SandboxLimits,
+    /// Further folders every sandbox may read.
+    pub read_only: Vec<PathBuf>,
+}
+
+impl SandboxOptions {
+    /// What `config` says.
+    pub fn from_config(config: &Config) -> Self {
+        let names = config.get(&SANDBOX_FLOOR);
+        let is_named = |property: &Property| names.iter().any(|name| name == property.as_str());
+        let floor = Property::ALL.iter().copied().filter(is_named);
+        Self {
+            wanted: match config.get(&SANDBOX_PROVIDER) {
+                SandboxProvider::Auto => None,
+                SandboxProvider::Bubblewrap => Some(SandboxRung::Bubblewrap),
+                SandboxProvider::Process => Some(SandboxRung::Process),
+            },
+            floor: SandboxFloor(floor.collect()),
+            limits: SandboxLimits {
+                memory_bytes: config.get(&SANDBOX_MEMORY),
+                processes_max: config.get(&SANDBOX_PROCESSES).into(),
+                cpu_millicores: (config.get(&SANDBOX_CPUS) * 1_000.0) as u64,
+                file_bytes_max: config.get(&SANDBOX_FILE_SIZE),
+                open_files_max: config.get(&SANDBOX_OPEN_FILES).into(),
+                temp_bytes: config.get(&SANDBOX_TEMP),
+                workspace_bytes: config.get(&SANDBOX_WORKSPACE),
+            },
+            read_only: config.get(&SANDBOX_READ_ONLY),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The one table of everything that can be configured: each crate's sections, in the order of the reference page.
+
+use omoi_execution::options::{agent, discovery, monitoring, queue};
+use omoi_llm::options::{ANTHROPIC_KEYS, LLM_KEYS, OPENAI_KEYS};
+use omoi_planning::options::{SPEC_KEYS, VALIDATION_KEYS};
+use omoi_runtime::config::KeyTable;
+use omoi_runtime::options::{DATA_KEYS, LOG_KEYS, REDIS_KEYS};
+use omoi_sandbox::options::SANDBOX_KEYS;
+use omoi_server::options::SERVER_KEYS;
+use omoi_store::options::DATABASE_KEYS;
+
+/// The keys of this program and the rules between them.
+pub(crate) static CONFIG_TABLE: KeyTable = KeyTable {
+    sections: &[
+        DATA_KEYS,
+        LOG_KEYS,
+        DATABASE_KEYS,
+        REDIS_KEYS,
+        SERVER_KEYS,
+        LLM_KEYS,
+        ANTHROPIC_KEYS,
+        OPENAI_KEYS,
+        queue::QUEUE_KEYS,
+        queue::SLOT_KEYS,
+        SPEC_KEYS,
+        agent::AGENT_KEYS,
+        VALIDATION_KEYS,
+        SANDBOX_KEYS,
+        discovery::DISCOVERY_KEYS,
+        monitoring::MONITORING_KEYS,
+    ],
+    rules: &[queue::check_score_weights],
+};
+
+#[cfg(test)]
+mod tests;
