@@ -19,10 +19,10 @@ use omoi_store::checks::{self, Check};
 use omoi_store::discoveries::{self, Discovery};
 use omoi_store::projects::{self, NumberCounter, take_numbers};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, Tenant, Tx, specs};
+use omoi_store::{Json, StoreError, Tenant, Tx, specs, tickets};
 
 use crate::command::stays_inside;
-use crate::intake::{IntakeError, lock_attempt};
+use crate::intake::{IntakeError, current_attempt, lock_attempt};
 use crate::integration::task_branch;
 use crate::tasks::of_attempt;
 
@@ -50,17 +50,22 @@ pub async fn report_discovery(
     check_report(&body)?;
     store
         .write(CrashPoint::DiscoveryRecorded, async |tx| {
-            let now = lock_attempt(tx, attempt.id).await?;
-            let Some(source) = of_attempt(tx, &now).await? else {
-                return Err(IntakeError::Superseded);
-            };
             let key = hex::encode(Sha256::digest(format!(
                 "{}\n{}",
                 body.discovery_type, body.title
             )));
-            if let Some(known) = discoveries::find(tx, source.id, &key).await? {
+            // A report that is repeated changes nothing, not even when its agent was last heard of.
+            let now = current_attempt(tx, attempt.id).await?;
+            if let (_, Some(known)) = find_known(tx, &now, &key).await? {
                 return Ok(discovery_ack(tx, known).await?);
             }
+            let now = lock_attempt(tx, attempt.id).await?;
+            // The same report may have come twice at once.
+            let (source, known) = find_known(tx, &now, &key).await?;
+            if let Some(known) = known {
+                return Ok(discovery_ack(tx, known).await?);
+            }
+            tickets::hold_ticket(tx, source.ticket_id).await?;
             // Two agents that report at once count one after the other.
             projects::hold(tx, source.project_id).await?;
             let refused = over_cap(tx, limits, &source).await?;
@@ -97,6 +102,19 @@ pub async fn report_discovery(
             Ok(answer)
         })
         .await
+}
+
+/// The task of a live attempt, and what it reported under `key` before.
+async fn find_known(
+    tx: &mut Tx,
+    attempt: &Attempt,
+    key: &str,
+) -> Result<(Task, Option<Discovery>), IntakeError> {
+    let Some(source) = of_attempt(tx, attempt).await? else {
+        return Err(IntakeError::Superseded);
+    };
+    let known = discoveries::find(tx, source.id, key).await?;
+    Ok((source, known))
 }
 
 fn check_report(body: &ReportDiscovery) -> Result<(), IntakeError> {

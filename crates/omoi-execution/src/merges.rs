@@ -86,6 +86,7 @@ async fn add_resolution_task(
     source: &Task,
     new: NewResolutionTask,
 ) -> Result<TaskId, StoreError> {
+    tickets::hold_ticket(tx, source.ticket_id).await?;
     let number = take_numbers(tx, source.project_id, NumberCounter::Task, 1).await?;
     let fresh = source.fresh(tx);
     let task = Task {

@@ -140,13 +140,10 @@ impl CallMeter for CallLedger {
         projection: &'a CostProjection,
     ) -> BoxFuture<'a, Result<Box<dyn ReservedCall>, ReserveError>> {
         Box::pin(async move {
-            let granted = match grant_call(self, caller, projection).await {
-                Ok(granted) => granted,
-                Err(error) => return Err(ReserveError::Unavailable(Box::new(error))),
-            };
-            match granted {
+            match grant_call(self, caller, projection).await {
                 Ok(call) => Ok(Box::new(call) as Box<dyn ReservedCall>),
-                Err(reason) => Err(ReserveError::Refused { reason }),
+                Err(GrantError::OverBudget(reason)) => Err(ReserveError::Refused { reason }),
+                Err(GrantError::Store(error)) => Err(ReserveError::Unavailable(Box::new(error))),
             }
         })
     }
@@ -177,12 +174,23 @@ impl ReservedCall for LedgerCall {
     }
 }
 
+/// Why a call is not granted; nothing is written then.
+#[derive(Debug, thiserror::Error)]
+enum GrantError {
+    /// A budget has no room for it.
+    #[error("{0}")]
+    OverBudget(String),
+    /// The database refused.
+    #[error("the database refused")]
+    Store(#[from] StoreError),
+}
+
 /// Counts the call as open if every budget has room for it; else says why not.
 async fn grant_call(
     ledger: &CallLedger,
     caller: &ModelCaller,
     projection: &CostProjection,
-) -> Result<Result<LedgerCall, String>, StoreError> {
+) -> Result<LedgerCall, GrantError> {
     let principal = caller.principal;
     ledger
         .store
@@ -194,7 +202,7 @@ async fn grant_call(
                 .iter()
                 .find_map(|budget| budget.refusal_reason(next))
             {
-                return Ok(Err(reason));
+                return Err(GrantError::OverBudget(reason));
             }
             let row = OpenCall {
                 id: tx.new_id(),
@@ -216,11 +224,11 @@ async fn grant_call(
             open_calls::insert(tx, &row).await?;
             // Held before it can be seen, so that it is never taken for left behind.
             let held = ledger.calls.hold_call(row.id);
-            Ok(Ok(LedgerCall {
+            Ok(LedgerCall {
                 store: ledger.store.clone(),
                 row,
                 _held: held,
-            }))
+            })
         })
         .await
 }

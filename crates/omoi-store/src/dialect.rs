@@ -69,11 +69,20 @@ impl Backend {
         }
     }
 
-    /// Appended to a query that picks rows to claim.
+    /// Appended to a query whose rows nobody else may change until the transaction ends. A file lets in
+    /// one writer at a time anyway. Rows that refer to these may come and go meanwhile.
+    pub(crate) const fn lock_suffix(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " for no key update",
+        }
+    }
+
+    /// Appended to a query that picks rows to claim: those that others have locked are left out.
     pub(crate) const fn claim_suffix(self) -> &'static str {
         match self {
             Self::Sqlite => "",
-            Self::Postgres => " for update skip locked",
+            Self::Postgres => " for no key update skip locked",
         }
     }
 }

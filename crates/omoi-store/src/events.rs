@@ -38,7 +38,7 @@ pub(crate) async fn append(
         )
         .await?;
     let Some(row) = rows.first() else {
-        return Err(refusal(tx).await?);
+        return Err(counter_refusal(tx).await?);
     };
     let mut seq = i64::read(row, "event_seq")? - count;
     for batch in row_batches(&events) {
@@ -84,7 +84,7 @@ async fn append_at_once(
     if written.len() == events.len() {
         Ok(())
     } else {
-        Err(refusal(tx).await?)
+        Err(counter_refusal(tx).await?)
     }
 }
 
@@ -125,8 +125,8 @@ fn push_event(args: &mut Args, event: &NewEvent) -> Result<(), StoreError> {
     args.push(&event.at)
 }
 
-/// Why the organisation's row was not moved.
-async fn refusal(tx: &mut Tx) -> Result<StoreError, StoreError> {
+/// Why a counter of the organisation or of a project was not moved.
+pub(crate) async fn counter_refusal(tx: &mut Tx) -> Result<StoreError, StoreError> {
     let rows = tx
         .rows(
             "select owner_fence from organisations where id = $1",

@@ -61,15 +61,15 @@ row! {
 /// [`StoreError::TakenOver`] when another process acts for the data folder now.
 pub async fn lock_budgets(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
     let locked = tx
-        .execute(
+        .locked_rows(
             concat!(
-                "update specs set state_version = state_version where org_id = $1 and id = $2 and ",
+                "select id from specs where org_id = $1 and id = $2 and ",
                 fence_holds!("$3")
             ),
             args![spec, tx.fence()],
         )
         .await?;
-    match (locked, tx.fence()) {
+    match (locked.len(), tx.fence()) {
         (1.., _) => Ok(()),
         (0, 0) => Err(StoreError::NotFound {
             what: "spec",

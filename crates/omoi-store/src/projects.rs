@@ -144,20 +144,22 @@ pub async fn reference(
 }
 
 /// Lets nobody else number tasks of a project until the transaction ends: what is counted after this
-/// stays so.
+/// stays so. Tasks and tickets that the transaction changes are locked before it, as a commit that moves
+/// slots locks them.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// When the database cannot be read.
 pub async fn hold(tx: &mut Tx, id: ProjectId) -> Result<(), StoreError> {
-    tx.execute(
-        "update projects set autonomous = autonomous where org_id = $1 and id = $2",
+    tx.locked_rows(
+        "select id from projects where org_id = $1 and id = $2",
         args![id],
     )
     .await?;
     Ok(())
 }
 
-/// Takes `n` numbers of a counter; the first is returned. Never reused, gaps allowed.
+/// Takes `n` numbers of a counter; the first is returned. Never reused, gaps allowed. What [`hold`] says
+/// of the order of locks holds here too.
 ///
 /// # Errors
 /// [`StoreError::NotFound`].

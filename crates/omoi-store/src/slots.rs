@@ -12,6 +12,7 @@ use omoi_domain::slots::{SlotLimits, SlotsInUse};
 use crate::args;
 use crate::column::Column;
 use crate::error::StoreError;
+use crate::events;
 use crate::tx::Tx;
 
 /// What one transaction does to the slots.
@@ -67,7 +68,8 @@ pub(crate) async fn write_projects(tx: &mut Tx, moves: &SlotMoves) -> Result<(),
             )
             .await?;
         if moved == 0 {
-            return Err(StoreError::SlotsTaken);
+            // Whose time is over learns that before all else.
+            return Err(events::counter_refusal(tx).await?);
         }
     }
     Ok(())
@@ -79,25 +81,20 @@ pub(crate) async fn write_projects(tx: &mut Tx, moves: &SlotMoves) -> Result<(),
 /// # Errors
 /// When the database cannot be read.
 pub async fn in_use(tx: &mut Tx) -> Result<SlotsInUse, StoreError> {
-    let total = tx
-        .rows(
-            "select slots_used from organisations where id = $1",
-            args![],
-        )
-        .await?;
     let rows = tx
         .rows(
-            "select id, slots_used from projects where org_id = $1 and slots_used > 0",
+            "select id, slots_used from projects where org_id = $1 and slots_used > 0
+             union all select null, slots_used from organisations where id = $1",
             args![],
         )
         .await?;
-    let by_project = rows
-        .iter()
-        .map(|row| Ok((Column::read(row, "id")?, i64::read(row, "slots_used")?)));
-    Ok(SlotsInUse {
-        in_all: total
-            .first()
-            .map_or(Ok(0), |row| i64::read(row, "slots_used"))?,
-        by_project: by_project.collect::<Result<_, StoreError>>()?,
-    })
+    let mut slots = SlotsInUse::default();
+    for row in &rows {
+        let n_slots = i64::read(row, "slots_used")?;
+        match Column::read(row, "id")? {
+            Some(project) => drop(slots.by_project.insert(project, n_slots)),
+            None => slots.in_all = n_slots,
+        }
+    }
+    Ok(slots)
 }

@@ -22,7 +22,8 @@ use crate::row::{row, versioned};
 use crate::tx::Tx;
 
 pub use claim::{CLAIMED_MAX, NewClaim, QueueScan, claim, eligible, keep_score, next_due};
-pub(crate) use counters::{hold_ticket, ticket_moved, ticket_waits};
+pub use counters::hold_tasks;
+pub(crate) use counters::{ticket_moved, ticket_waits};
 pub use dependencies::{depend, dependencies, dependent_counts, require};
 
 row! {
@@ -225,6 +226,19 @@ pub async fn get(tx: &mut Tx, id: TaskId) -> Result<Task, StoreError> {
 pub async fn of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Task>, StoreError> {
     tx.all("spec_id = $2 order by level, ordinal, number", args![spec])
         .await
+}
+
+/// As [`of_spec`], and nobody else changes them until the transaction ends.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn held_of_spec(tx: &mut Tx, spec: SpecId) -> Result<Vec<Task>, StoreError> {
+    tx.locked_rows(
+        "select id from tasks where org_id = $1 and spec_id = $2 order by id",
+        args![spec],
+    )
+    .await?;
+    of_spec(tx, spec).await
 }
 
 /// Tasks that are blocked because of `prerequisite`, in plan order.

@@ -172,6 +172,33 @@ async fn write(tx: &mut Tx, ticket: &mut Ticket) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Lets nobody else change what `ticket` waits for, or add tasks to it, until the transaction ends.
+/// Tickets are locked after tasks and before the project: see `docs/decisions/claims.md`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn hold_ticket(tx: &mut Tx, ticket: TicketId) -> Result<(), StoreError> {
+    tx.locked_rows(
+        "select id from tickets where org_id = $1 and id = $2",
+        args![ticket],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The same for every ticket of a spec.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn hold_of_spec(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
+    tx.locked_rows(
+        "select id from tickets where org_id = $1 and spec_id = $2 order by id",
+        args![spec],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Whether tickets that wait for one in `status` go on waiting.
 fn is_open(status: TicketStatus) -> bool {
     status != TicketStatus::Done
@@ -183,8 +210,8 @@ fn is_open(status: TicketStatus) -> bool {
 /// [`StoreError::NotFound`] when either is not of this organisation.
 pub async fn depend(tx: &mut Tx, ticket: TicketId, depends_on: TicketId) -> Result<(), StoreError> {
     // Both are held until the commit: neither gets a task or is done between the count and the edge.
-    tasks::hold_ticket(tx, ticket).await?;
-    tasks::hold_ticket(tx, depends_on).await?;
+    hold_ticket(tx, ticket.min(depends_on)).await?;
+    hold_ticket(tx, ticket.max(depends_on)).await?;
     let done = tx
         .execute(
             "insert into ticket_dependencies (ticket_id, depends_on_id)

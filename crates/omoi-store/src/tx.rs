@@ -44,6 +44,11 @@ pub(crate) fn value_marks(n_rows: usize, n_columns: usize) -> String {
     (0..n_rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether a statement that gives rows back has written those.
+fn is_write(sql: &str) -> bool {
+    !sql.trim_start().starts_with("select")
+}
+
 /// One transaction of one organisation. Dropping it rolls back.
 pub struct Tx {
     inner: Arc<StoreInner>,
@@ -55,7 +60,7 @@ pub struct Tx {
     events: Vec<NewEvent>,
     /// What its moves of tasks do to the slots.
     slots: SlotMoves,
-    /// Whether a statement that writes was run.
+    /// Whether a statement touched a row.
     is_written: bool,
 }
 
@@ -269,9 +274,9 @@ impl Tx {
     pub async fn insert<R: Row>(&mut self, row: &R) -> Result<(), StoreError> {
         let mut args = Args::default();
         row.bind(&mut args)?;
-        self.is_written = true;
         let done = self.conn.execute(R::insert(), args.0).await;
         done.map_err(|error| self.failed(error).or_exists(R::WHAT))?;
+        self.is_written = true;
         Ok(())
     }
 
@@ -292,9 +297,9 @@ impl Tx {
                 columns.join(", "),
                 value_marks(batch.len(), columns.len())
             );
-            self.is_written = true;
             let done = self.conn.execute(AssertSqlSafe(sql), args.0).await;
             done.map_err(|error| self.failed(error).or_exists(R::WHAT))?;
+            self.is_written = true;
         }
         Ok(())
     }
@@ -307,7 +312,6 @@ impl Tx {
         let version = *row.version();
         let mut args = args![self.scope.org, version];
         row.bind_key(&mut args)?;
-        self.is_written = true;
         let done = self.conn.execute(R::update(), args.0).await;
         let n_rows = done.map_err(|error| self.failed(error).or_exists(R::WHAT))?;
         if n_rows != 1 {
@@ -316,6 +320,7 @@ impl Tx {
                 key: row.key(),
             });
         }
+        self.is_written = true;
         *row.version() += 1;
         Ok(())
     }
@@ -327,9 +332,22 @@ impl Tx {
         args: Args,
     ) -> Result<u64, StoreError> {
         let args = self.scoped(args)?;
-        self.note_write(sql);
         let done = self.conn.execute(sql, args.0).await;
-        done.map_err(|error| self.failed(error))
+        let n_rows = done.map_err(|error| self.failed(error))?;
+        self.is_written |= n_rows > 0;
+        Ok(n_rows)
+    }
+
+    /// Runs a query and keeps others from changing its rows until the transaction ends; `$1` is the
+    /// organisation. A transaction that locks several rows of a table does so in the order of their ids.
+    /// Nothing is written.
+    pub(crate) async fn locked_rows(
+        &mut self,
+        sql: &str,
+        args: Args,
+    ) -> Result<Vec<DatabaseRow>, StoreError> {
+        let suffix = self.inner.backend.lock_suffix();
+        self.built_rows(format!("{sql}{suffix}"), args).await
     }
 
     /// Runs a query; `$1` is the organisation.
@@ -339,9 +357,10 @@ impl Tx {
         args: Args,
     ) -> Result<Vec<DatabaseRow>, StoreError> {
         let args = self.scoped(args)?;
-        self.note_write(sql);
         let rows = self.conn.fetch_all(sql, args.0).await;
-        rows.map_err(|error| self.failed(error))
+        let rows = rows.map_err(|error| self.failed(error))?;
+        self.is_written |= is_write(sql) && !rows.is_empty();
+        Ok(rows)
     }
 
     /// Runs a query whose text was built for its number of rows; `$1` is the organisation.
@@ -360,9 +379,11 @@ impl Tx {
         sql: String,
         args: Args,
     ) -> Result<Vec<DatabaseRow>, StoreError> {
-        self.note_write(&sql);
+        let is_write = is_write(&sql);
         let rows = self.conn.fetch_all(AssertSqlSafe(sql), args.0).await;
-        rows.map_err(|error| self.failed(error))
+        let rows = rows.map_err(|error| self.failed(error))?;
+        self.is_written |= is_write && !rows.is_empty();
+        Ok(rows)
     }
 
     /// Runs a query without an organisation.
@@ -371,13 +392,10 @@ impl Tx {
         sql: &'static str,
         args: Args,
     ) -> Result<Vec<DatabaseRow>, StoreError> {
-        self.note_write(sql);
         let rows = self.conn.fetch_all(sql, args.0).await;
-        rows.map_err(|error| self.failed(error))
-    }
-
-    fn note_write(&mut self, sql: &str) {
-        self.is_written |= !sql.trim_start().starts_with("select");
+        let rows = rows.map_err(|error| self.failed(error))?;
+        self.is_written |= is_write(sql) && !rows.is_empty();
+        Ok(rows)
     }
 
     /// The `value` column of a query without an organisation.

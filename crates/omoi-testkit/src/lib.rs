@@ -9,6 +9,7 @@
 //! of every planning phase) and `planning-corpus` (the cases the gates are measured with).
 
 pub mod blocking;
+pub mod crash_points;
 pub mod database;
 #[cfg(feature = "deployment")]
 pub mod deployment;

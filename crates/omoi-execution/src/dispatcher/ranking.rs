@@ -118,6 +118,7 @@ async fn keep_scores(store: &Tenant, scored: &[ScoredTask]) -> Result<(), StoreE
         return Ok(());
     }
     let keep = async |tx: &mut Tx| {
+        tasks::hold_tasks(tx, moved.iter().map(|one| one.task.id)).await?;
         for one in moved {
             tasks::keep_score(tx, one.task.id, one.score).await?;
         }

@@ -96,7 +96,9 @@ pub async fn block_waiting(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
 
 async fn block_stopped(tx: &mut Tx, task: &Task, lost: &[TaskId]) -> Result<(), StoreError> {
     let mut rows = TaskRows::read_rows(tx, task.spec_id).await?;
-    for id in rows.task_graph().stopped_by(lost) {
+    let stopped = rows.task_graph().stopped_by(lost);
+    tasks::hold_tasks(tx, stopped.iter().copied()).await?;
+    for id in stopped {
         if let Some(mut dependent) = rows.take_task(id) {
             let (block, reason) = waits_for(task);
             tasks::block(tx, &mut dependent, block, reason).await?;
@@ -119,6 +121,7 @@ pub(super) async fn free_dependents(tx: &mut Tx, task: &Task) -> Result<(), Stor
     }
     let rows = TaskRows::read_rows(tx, task.spec_id).await?;
     let ids: Vec<TaskId> = blocked.iter().map(|task| task.id).collect();
+    tasks::hold_tasks(tx, ids.iter().copied()).await?;
     let kept = rows.task_graph().kept_by(&ids);
     for (mut dependent, kept) in blocked.into_iter().zip(kept) {
         match kept.by.and_then(|id| rows.find_task(id)) {

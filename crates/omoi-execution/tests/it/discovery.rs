@@ -12,6 +12,7 @@ use omoi_execution::intake::{IntakeError, ack_messages, complete_attempt};
 use omoi_protocol::worker::{AckMessages, ProposedCheck, ReportDiscovery};
 use omoi_store::checks::{self, Check};
 use omoi_store::{Json, attempts, tasks};
+use omoi_testkit::crash_points::{count_passed, note_crash_points};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::{TestDeployment, ended_report};
 
@@ -68,12 +69,14 @@ async fn a_find_becomes_a_task_once() {
     .await
     .unwrap();
     assert!(ack.task_ref.is_some() && ack.refused.is_none());
+    note_crash_points();
     assert_eq!(
         report_discovery(&it.deployment.store, &it.deployment.limits, &attempt, body)
             .await
             .unwrap(),
         ack
     );
+    assert_eq!(count_passed(CrashPoint::DiscoveryRecorded), 0);
     let all = tasks::of_spec(&mut it.read_tx().await, it.spec.id)
         .await
         .unwrap();

@@ -16,6 +16,7 @@ mod idle;
 mod intake;
 mod keeper;
 mod kept;
+mod locks;
 mod metering;
 mod reaper;
 mod statements;

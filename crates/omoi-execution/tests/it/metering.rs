@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
+use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{CallFailed, CostDone, Event, EventKind};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
@@ -25,6 +26,7 @@ use omoi_runtime::clock::Clock as _;
 use omoi_sandbox::GuardedPlaces;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{costs, events, open_calls};
+use omoi_testkit::crash_points::{count_passed, note_crash_points};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::{TestDeployment, tick_once};
 use omoi_testkit::raw_connection::RawConnection;
@@ -210,8 +212,10 @@ async fn a_phase_stops_within_its_cap_over_all_its_attempts() {
         said.contains("phase") && said.contains("10.00 USD"),
         "{said}"
     );
-    // A second attempt has no money of its own.
+    // A second attempt has no money of its own; what is refused is not written.
+    note_crash_points();
     assert_eq!(spend_on_phase(&it, Phase::Prd).await.0, 0);
+    assert_eq!(count_passed(CrashPoint::CallOpened), 0);
     let third = phase(&it, Phase::Prd).await;
     let caller = model_caller(&mut it.read_tx().await, &third).await.unwrap();
     assert_eq!(

@@ -88,7 +88,8 @@ async fn plan_on(
 
 /// Puts every failed task, and every one whose merge waits for a person, back into the queue.
 async fn retry_stuck_tasks(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
-    let mut stuck = tasks::of_spec(tx, spec).await?;
+    // What goes on with a task that is tried again lies all over the spec.
+    let mut stuck = tasks::held_of_spec(tx, spec).await?;
     stuck.retain(is_stuck);
     // A resolution tried again takes the work it resolves along, which is done already.
     stuck.sort_by_key(|task| task.resolves_merge_id.is_none());

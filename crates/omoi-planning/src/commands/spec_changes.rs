@@ -90,6 +90,11 @@ pub(super) async fn apply_spec_actions(
     actions: Vec<SpecAction>,
     mut is_changed: bool,
 ) -> Result<(), StoreError> {
+    let cancelled = actions.iter().filter_map(|action| match action {
+        SpecAction::CancelTask { task, .. } => Some(*task),
+        _ => None,
+    });
+    tasks::hold_tasks(tx, cancelled).await?;
     for action in actions {
         match action {
             SpecAction::Move { to, reason } => {

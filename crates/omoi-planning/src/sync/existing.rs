@@ -35,6 +35,9 @@ pub(super) async fn read(
         ));
         known.criteria.insert(criterion.local_id, criterion.id);
     }
+    // Locked before the project gives numbers: what the plan changes must not be waited for after it.
+    let tasks = tasks::held_of_spec(tx, spec.id).await?;
+    tickets::hold_of_spec(tx, spec.id).await?;
     for ticket in tickets::of_spec(tx, spec.id).await? {
         let fields = object(json!({
             "title": ticket.title, "description": ticket.description, "priority": ticket.priority,
@@ -43,10 +46,7 @@ pub(super) async fn read(
         known.tickets.insert(ticket.local_id, ticket.id);
     }
     // Work found on the way and resolutions are no part of any plan.
-    let planned = tasks::of_spec(tx, spec.id)
-        .await?
-        .into_iter()
-        .filter(|t| t.local_id.starts_with("TSK-"));
+    let planned = tasks.into_iter().filter(|t| t.local_id.starts_with("TSK-"));
     for task in planned {
         let fields = object(json!({
             "title": task.title, "description": task.description, "priority": task.priority,

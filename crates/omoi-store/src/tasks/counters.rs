@@ -4,17 +4,20 @@
 //! it the number of open prerequisites. A prerequisite is open until it is completed and merged, a ticket
 //! that a task's ticket waits for until it is done.
 
-use omoi_domain::id::TicketId;
+use std::collections::BTreeSet;
+
+use omoi_domain::id::{TaskId, TicketId};
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::task::TaskStatus;
 use omoi_domain::ticket::TicketStatus;
 
 use super::Task;
 use crate::args;
-use crate::column::Column;
+use crate::column::{Args, Column};
 use crate::dialect::DatabaseRow;
 use crate::error::StoreError;
-use crate::tx::Tx;
+use crate::tickets::hold_ticket;
+use crate::tx::{Tx, row_batches};
 
 /// What counters follow from.
 #[derive(Clone, Copy)]
@@ -56,10 +59,10 @@ pub(super) async fn insert(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     hold_ticket(tx, task.ticket_id).await?;
     tx.insert(task).await?;
     let waits_for = tx
-        .rows(
-            "update tickets set is_blocked = is_blocked where org_id = $1 and id in
+        .locked_rows(
+            "select status from tickets where org_id = $1 and id in
                  (select depends_on_id from ticket_dependencies where ticket_id = $2)
-             returning status",
+             order by id",
             args![task.ticket_id],
         )
         .await?;
@@ -89,12 +92,14 @@ pub(super) async fn write(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError
             args![task.id],
         )
         .await?;
-    let before = rows.first().map(CountedFacts::read).transpose()?;
-    tx.update(task).await?;
-    let (after, before) = (CountedFacts::of(task), before);
-    let Some(before) = before else {
-        return Ok(());
+    let Some(before) = rows.first().map(CountedFacts::read).transpose()? else {
+        return tx.update(task).await;
     };
+    let after = CountedFacts::of(task);
+    if before.is_open != after.is_open {
+        hold_with_dependents(tx, task.id).await?;
+    }
+    tx.update(task).await?;
     match (before.holds_slot, after.holds_slot) {
         (false, true) => tx.count_slots(task.project_id, 1),
         (true, false) => tx.count_slots(task.project_id, -1),
@@ -115,13 +120,42 @@ pub(super) async fn write(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError
     Ok(())
 }
 
-/// Lets nobody else change what `ticket` waits for, or add tasks to it, until the transaction ends.
-pub(crate) async fn hold_ticket(tx: &mut Tx, ticket: TicketId) -> Result<(), StoreError> {
-    tx.execute(
-        "update tickets set is_blocked = is_blocked where org_id = $1 and id = $2",
-        args![ticket],
+/// Locks a task and those whose counters follow it, in the order in which everybody locks tasks.
+async fn hold_with_dependents(tx: &mut Tx, task: TaskId) -> Result<(), StoreError> {
+    tx.locked_rows(
+        "select id from tasks where org_id = $1 and (id = $2 or id in
+             (select task_id from task_dependencies where depends_on_id = $2))
+         order by id",
+        args![task],
     )
     .await?;
+    Ok(())
+}
+
+/// Lets nobody else change tasks until the transaction ends. Whoever is about to change several says so
+/// first: their rows are locked in the order of their ids, and two who do that never wait for each other.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn hold_tasks(
+    tx: &mut Tx,
+    tasks: impl IntoIterator<Item = TaskId>,
+) -> Result<(), StoreError> {
+    let in_order: Vec<TaskId> = tasks
+        .into_iter()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    for batch in row_batches(&in_order) {
+        let mut args = Args::default();
+        for task in batch {
+            args.push(task)?;
+        }
+        let marks: Vec<String> = (2..batch.len() + 2).map(|n| format!("${n}")).collect();
+        let marks = marks.join(", ");
+        let sql = format!("select id from tasks where org_id = $1 and id in ({marks}) order by id");
+        tx.locked_rows(&sql, args).await?;
+    }
     Ok(())
 }
 
@@ -132,6 +166,13 @@ pub(crate) async fn ticket_moved(
     is_open: bool,
 ) -> Result<(), StoreError> {
     let change: i64 = if is_open { 1 } else { -1 };
+    tx.locked_rows(
+        "select id from tasks where org_id = $1 and ticket_id in
+             (select ticket_id from ticket_dependencies where depends_on_id = $2)
+         order by id",
+        args![ticket],
+    )
+    .await?;
     tx.execute(
         "update tasks set n_open_prerequisites = n_open_prerequisites + $3
          where org_id = $1 and ticket_id in
@@ -144,6 +185,11 @@ pub(crate) async fn ticket_moved(
 
 /// Notes with every task of a ticket that the ticket waits for one more.
 pub(crate) async fn ticket_waits(tx: &mut Tx, ticket: TicketId) -> Result<(), StoreError> {
+    tx.locked_rows(
+        "select id from tasks where org_id = $1 and ticket_id = $2 order by id",
+        args![ticket],
+    )
+    .await?;
     tx.execute(
         "update tasks set n_open_prerequisites = n_open_prerequisites + 1
          where org_id = $1 and ticket_id = $2",

@@ -15,9 +15,8 @@ use crate::tx::Tx;
 pub async fn depend(tx: &mut Tx, task: TaskId, depends_on: TaskId) -> Result<(), StoreError> {
     // Held until the commit: nobody completes it between the count and the edge.
     let held = tx
-        .rows(
-            "update tasks set n_open_prerequisites = n_open_prerequisites
-             where org_id = $1 and id = $2 returning status, integration_state",
+        .locked_rows(
+            "select status, integration_state from tasks where org_id = $1 and id = $2",
             args![depends_on],
         )
         .await?;

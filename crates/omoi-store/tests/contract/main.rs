@@ -29,6 +29,7 @@ mod columns;
 mod counters;
 mod deployment;
 mod events;
+mod locks;
 mod machines;
 mod opening;
 mod queue;
