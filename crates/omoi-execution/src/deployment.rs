@@ -33,17 +33,17 @@ pub trait FromParts {
 pub struct DeploymentParts {
     /// Rows of one organisation.
     pub store: Tenant,
-    /// Time.
+    /// Where time and pauses come from.
     pub clock: Clocked,
-    /// Randomness.
+    /// Where pauses and ids get their chance from.
     pub rng: Rng,
-    /// Starts tasks.
+    /// Starts tasks, and awaits them when the process stops.
     pub lifecycle: LifecycleHandle,
     /// Where attempts run; none in a process that runs none.
     pub sandbox: Option<Arc<dyn Provider>>,
-    /// Git.
+    /// The git program of this machine.
     pub git: Git,
-    /// Folders.
+    /// Folders below the data folder.
     pub data: DataDir,
     /// Which task is next, and how many are at work at once.
     pub queue: QueueOptions,

@@ -107,7 +107,7 @@ choice! {
 /// Which model answers, and how long it is waited for.
 #[derive(Clone, Debug)]
 pub struct LlmOptions {
-    /// Who answers.
+    /// Who answers model requests.
     pub mode: ModelMode,
     /// The script of the simulated model.
     pub scenario: Option<PathBuf>,
@@ -124,7 +124,7 @@ pub struct LlmOptions {
 }
 
 impl LlmOptions {
-    /// What `config` says.
+    /// The options that `config` asks for.
     pub fn from_config(config: &Config) -> Self {
         Self {
             mode: config.get(&LLM_MODE),

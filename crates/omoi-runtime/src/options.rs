@@ -67,7 +67,7 @@ pub struct DataOptions {
 }
 
 impl DataOptions {
-    /// What `config` says.
+    /// The options that `config` asks for.
     pub fn from_config(config: &Config) -> Self {
         Self {
             folder: config.get(&DATA_DIR),
@@ -86,7 +86,7 @@ pub struct RedisOptions {
 }
 
 impl RedisOptions {
-    /// What `config` says; none where hints stay in the process.
+    /// The options that `config` asks for; none where hints stay in the process.
     pub fn from_config(config: &Config) -> Option<Self> {
         Some(Self {
             url: config.get(&REDIS_URL)?,

@@ -42,7 +42,7 @@ pub struct LogOptions {
 }
 
 impl LogOptions {
-    /// What `config` says.
+    /// The options that `config` asks for.
     pub fn from_config(config: &Config) -> Self {
         let filter = config.get(&LOG_FILTER);
         Self {

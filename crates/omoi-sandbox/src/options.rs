@@ -83,7 +83,7 @@ pub struct SandboxOptions {
 }
 
 impl SandboxOptions {
-    /// What `config` says.
+    /// The options that `config` asks for.
     pub fn from_config(config: &Config) -> Self {
         let names = config.get(&SANDBOX_FLOOR);
         let is_named = |property: &Property| names.iter().any(|name| name == property.as_str());

@@ -25,7 +25,7 @@ pub struct ListenOptions {
 }
 
 impl ListenOptions {
-    /// What `config` says.
+    /// The options that `config` asks for.
     pub fn from_config(config: &Config) -> Self {
         Self {
             host: config.get(&SERVER_HOST),

@@ -42,7 +42,7 @@ pub struct DatabaseOptions {
 }
 
 impl DatabaseOptions {
-    /// What `config` says.
+    /// The options that `config` asks for.
     pub fn from_config(config: &Config) -> Self {
         Self {
             url: config.get(&DATABASE_URL),
@@ -64,7 +64,7 @@ impl DatabaseOptions {
 /// How a database server is used; a file is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// Connections kept open.
+    /// Connections that are kept open to it.
     pub connections: u32,
     /// How long to wait for a free one.
     pub pool_timeout: Duration,

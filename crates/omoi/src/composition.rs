@@ -144,14 +144,13 @@ pub(crate) async fn start_process(mut start: StartOptions) -> anyhow::Result<Run
     let sandbox = start_sandbox(&start, &folder).await?;
     let models = model_setup::start_models(&start, &handle, &clock, &rng).await?;
     let token = folder.control_token(&rng)?;
-    let path_variable = environment_variable(&start.sources, "PATH");
     let parts = DeploymentParts {
         store: store.tenant(OrgId::LOCAL),
         clock: clock.clone(),
         rng: rng.fork(),
         lifecycle: handle.clone(),
         sandbox: sandbox.clone(),
-        git: Git::find_on_path(&path_variable).await?,
+        git: Git::find_on_path(&environment_variable(&start.sources, "PATH")).await?,
         data: DataDir::new(folder.folder_path().to_path_buf()),
         queue: QueueOptions::from_config(&start.config),
         monitoring: MonitoringOptions::from_config(&start.config),

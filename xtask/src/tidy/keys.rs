@@ -1,4 +1,4 @@
-//! Every configuration key is read by somebody.
+//! Every configuration key is read, and by the crate that declares it.
 
 use std::path::Path;
 
@@ -10,6 +10,16 @@ const SECTION: &str = "config_keys! {";
 /// Declares the macro, and says what it is for.
 const MACRO: &str = "crates/omoi-domain/src/config/key.rs";
 
+/// Reads the file of a repository, which sets keys of several crates.
+const REPOSITORY_READER: &str = "crates/omoi-planning/src/options.rs";
+
+/// A name that a line borrows.
+struct Reading<'a> {
+    file: &'a Path,
+    line: usize,
+    name: &'a str,
+}
+
 /// Checks the keys against every source file.
 pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
     let sources: Vec<_> = files
@@ -17,20 +27,16 @@ pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
         .filter(|(file, _)| file.extension().is_some_and(|kind| kind == "rs"))
         .filter(|(file, _)| file.starts_with("crates") && !is_test(file))
         .collect();
-    let read: Vec<&str> = sources
+    let read: Vec<_> = sources
         .iter()
-        .flat_map(|(_, text)| lines_without_tests(text).map(|(_, line)| line))
-        .filter(|line| !line.trim_start().starts_with("use "))
-        .flat_map(read_names)
+        .flat_map(|(file, text)| readings(file, text))
         .collect();
-    let declared = sources
+    let declared: Vec<_> = sources
         .iter()
         .filter(|(file, _)| **file != Path::new(MACRO))
-        .flat_map(|(file, text)| declared(text).map(move |(line, key)| (*file, line, key)));
-    let mut found: Vec<_> = declared
-        .map(|(file, line, key)| (file, line, key, read.contains(&key)))
+        .flat_map(|(file, text)| declared(text).map(move |(line, key)| (*file, line, key)))
         .collect();
-    if found.is_empty() {
+    if declared.is_empty() {
         return vec![Finding::new(
             Path::new(MACRO),
             1,
@@ -38,18 +44,39 @@ pub(super) fn check(files: &Texts<'_>) -> Vec<Finding> {
             "tell this rule how configuration keys are declared",
         )];
     }
-    found.retain(|(.., is_read)| !is_read);
-    found
-        .into_iter()
-        .map(|(file, line, key, _)| {
-            Finding::new(
+    let mut found = Vec::new();
+    for (file, line, key) in declared {
+        if !read.iter().any(|reading| reading.name == key) {
+            let remedy = "do with it what it says, or remove it: a setting without effect misleads";
+            found.push(Finding::new(
                 file,
                 line,
                 format!("nobody reads `{key}`"),
-                "do with it what it says, or remove it: a setting without effect misleads",
-            )
+                remedy,
+            ));
+        }
+        let foreign = read.iter().filter(|reading| reading.name == key);
+        let foreign = foreign.filter(|reading| crate_of(reading.file) != crate_of(file));
+        for reading in foreign.filter(|reading| reading.file != Path::new(REPOSITORY_READER)) {
+            let what = format!("`{key}` is a key of another crate");
+            let remedy = "take it from the typed options of the crate that declares it";
+            found.push(Finding::new(reading.file, reading.line, what, remedy));
+        }
+    }
+    found
+}
+
+/// `omoi-store` of `crates/omoi-store/src/lib.rs`.
+fn crate_of(file: &Path) -> Option<&std::ffi::OsStr> {
+    file.iter().nth(1)
+}
+
+fn readings<'a>(file: &'a Path, text: &'a str) -> impl Iterator<Item = Reading<'a>> {
+    lines_without_tests(text)
+        .filter(|(_, line)| !line.trim_start().starts_with("use "))
+        .flat_map(move |(line, text)| {
+            read_names(text).map(move |name| Reading { file, line, name })
         })
-        .collect()
 }
 
 /// Lines such as `    LLM_MODEL: Option<String> = ConfigKey::new(…` of a section.
@@ -94,7 +121,7 @@ mod tests {
         let files = Texts::from([
             (Path::new("crates/a/src/options.rs"), section),
             (
-                Path::new("crates/b/src/lib.rs"),
+                Path::new("crates/a/src/lib.rs"),
                 "use a::{&C};\nf(&a::options::A_KEY, config.get(&E).x);",
             ),
             (Path::new("crates/b/src/tests.rs"), "get(&B)"),
@@ -116,6 +143,21 @@ mod tests {
                 (9, "nobody reads `D`".to_owned())
             ]
         );
+    }
+
+    #[test]
+    fn only_its_own_crate_reads_a_key() {
+        let section = "config_keys! {\n    A_KEY: u32 = ConfigKey::new(\n}\nget(&A_KEY)\n";
+        let files = Texts::from([
+            (Path::new("crates/a/src/options.rs"), section),
+            (Path::new("crates/b/src/lib.rs"), "f();\nget(&A_KEY)"),
+            (Path::new(REPOSITORY_READER), "get(&A_KEY)"),
+        ]);
+        let found: Vec<_> = check(&files)
+            .into_iter()
+            .map(|it| (it.line, it.what))
+            .collect();
+        assert_eq!(found, [(2, "`A_KEY` is a key of another crate".to_owned())]);
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl ValueKind {
     pub const TIME: Self = Self::Seconds { min: 1, max: DAY };
     /// A share of a whole.
     pub const SHARE: Self = Self::Float { min: 0.0, max: 1.0 };
-    /// A budget.
+    /// An amount of money that work may cost.
     pub const BUDGET: Self = Self::Usd { max: 1_000_000 };
     /// An address of a server that speaks HTTP.
     pub const HTTP_URL: Self = Self::Url(&["http", "https"]);

@@ -39,7 +39,7 @@ pub struct MonitoringOptions {
 }
 
 impl MonitoringOptions {
-    /// What `config` says.
+    /// The options that `config` asks for.
     pub fn from_config(config: &Config) -> Self {
         Self {
             poll: config.get(&MONITORING_POLL_INTERVAL),

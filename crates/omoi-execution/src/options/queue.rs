@@ -82,7 +82,7 @@ pub struct QueueOptions {
 }
 
 impl QueueOptions {
-    /// What `config` says.
+    /// The options that `config` asks for.
     pub fn from_config(config: &Config) -> Self {
         Self {
             weights: score_weights(config),
