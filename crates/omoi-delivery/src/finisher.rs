@@ -12,7 +12,8 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::HumanRef;
 use omoi_domain::lifecycle::spec::finish::{
-    OpenMerge, OpenTask, OpenWork, ProofStart, SpecStop, WorkStanding, judge_open_work, start_proof,
+    self as rules, OpenMerge, OpenTask, OpenWork, ProofStart, SpecStop, WorkStanding,
+    judge_open_work, start_proof,
 };
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
@@ -21,6 +22,7 @@ use omoi_execution::platform_run::{
     PlatformRun, PlatformRunner, PlatformWork, begin_run, earlier_runs,
 };
 use omoi_execution::spec_selection::SpecSelection;
+use omoi_execution::specs::apply_to_spec;
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
@@ -169,13 +171,8 @@ fn open_merge(merge: Merge) -> OpenMerge {
 /// Has a working spec wait for what `stop` names, or fails it; one that was moved meanwhile is left alone.
 async fn stop_spec(tx: &mut Tx, spec: &Spec, stop: SpecStop) -> Result<(), StoreError> {
     let mut spec = specs::get(tx, spec.id).await?;
-    if spec.status != SpecStatus::Working {
-        return Ok(());
-    }
-    match stop.block {
-        Some(block) => specs::block(tx, &mut spec, block, stop.reason).await,
-        None => specs::transition(tx, &mut spec, SpecStatus::Failed, Some(stop.reason)).await,
-    }
+    let actions = rules::stop_spec(spec.status, stop);
+    apply_to_spec(tx, &mut spec, actions, false).await
 }
 
 impl EventConsumer for Finisher {

@@ -11,10 +11,9 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::graph::Edge;
 use omoi_domain::lifecycle::merge::{
-    MergeQueue, MergeTries, QueuedMerge, Resolution, begin_merge, next_merge, resolution_lost,
-    take_up_merge,
+    LeftMerge, MergeQueue, MergeTries, QueuedMerge, Resolution, begin_merge, next_merge,
+    settle_merge,
 };
-use omoi_domain::merge::MergeState;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::consume::EventConsumer;
@@ -80,23 +79,9 @@ impl Merger {
         let store = &self.store;
         store
             .write(CrashPoint::MergeMoved, async |tx| {
-                for mut merge in merges::of_spec(tx, spec.id).await? {
-                    let actions = match merge.resolve_task_id {
-                        Some(id) if merge.state == MergeState::Resolving => {
-                            let task = tasks::get(tx, id).await?;
-                            resolution_lost(merge.state, resolution(&task))
-                        }
-                        _ if merge.state.has_turn() => {
-                            let subject = AttemptSubject::Merge { merge_id: merge.id };
-                            let runs = earlier_runs(tx, spec.id, subject).await?;
-                            let task = tasks::get(tx, merge.task_id).await?;
-                            take_up_merge(merge.state, &runs, tries(&merge, &task))
-                        }
-                        _ => continue,
-                    };
-                    if !actions.is_empty() {
-                        apply_to_merge(tx, &mut merge, actions).await?;
-                    }
+                let all = merges::of_spec(tx, spec.id).await?;
+                for merge in all.into_iter().filter(|merge| merge.state.is_under_way()) {
+                    settle_left(tx, merge).await?;
                 }
                 Ok(())
             })
@@ -124,6 +109,23 @@ impl Merger {
         });
         Ok(())
     }
+}
+
+async fn settle_left(tx: &mut Tx, mut merge: Merge) -> Result<(), StoreError> {
+    let subject = AttemptSubject::Merge { merge_id: merge.id };
+    let runs = earlier_runs(tx, merge.spec_id, subject).await?;
+    let task = tasks::get(tx, merge.task_id).await?;
+    let resolution = match merge.resolve_task_id {
+        Some(id) => Some(tasks::get(tx, id).await?),
+        None => None,
+    };
+    let actions = settle_merge(LeftMerge {
+        state: merge.state,
+        runs: &runs,
+        tries: tries(&merge, &task),
+        resolution: resolution.as_ref().map(resolution_of),
+    });
+    apply_to_merge(tx, &mut merge, actions).await
 }
 
 async fn begin_next(
@@ -166,7 +168,7 @@ fn queued(merge: &Merge) -> QueuedMerge {
     }
 }
 
-fn resolution(task: &Task) -> Resolution<'_> {
+fn resolution_of(task: &Task) -> Resolution<'_> {
     Resolution {
         number: task.number,
         status: task.status,

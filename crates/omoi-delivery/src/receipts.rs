@@ -12,6 +12,7 @@ use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::merge::MergeState;
+use omoi_execution::base_run::{BaseRun, BaseRunError, check_timeout};
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, CheckoutCommand, CheckoutRunner, CommandError, CommandRun};
 use omoi_execution::repository_folders::RepositoryFolders;
@@ -47,6 +48,9 @@ pub enum ReceiptError {
     /// A command could not be run.
     #[error("a check could not be run")]
     Command(#[from] CommandError),
+    /// A proposed check could not be run on the commit its work was cut from.
+    #[error("a proposed check could not be tried")]
+    Base(#[from] BaseRunError),
     /// The mirror could not be opened.
     #[error("the mirror could not be opened")]
     Mirror(#[from] MirrorError),
@@ -189,7 +193,7 @@ async fn run_check_for_receipt(
     }
     let limit = RunLimit {
         commit: run.commit,
-        timeout: timeout(check),
+        timeout: check_timeout(check),
     };
     let mut ran = run_check_command(&runner.checkouts, run.spec, check, limit).await?;
     let self_tested = self_tested(&runner.store, mirror, check, &ran).await?;
@@ -233,11 +237,6 @@ async fn run_check_command(
     command::run_in_checkout(checkouts, command).await
 }
 
-/// Wall time a check may take.
-fn timeout(check: &Check) -> Duration {
-    Duration::from_secs(u64::try_from(check.timeout_s).unwrap_or(0))
-}
-
 /// Runs a check for at most `limit`, and stores its receipt. None when it was cut off before its own
 /// time was over, which says nothing about it.
 ///
@@ -258,7 +257,7 @@ pub(crate) async fn run_within(
         timeout: limit,
     };
     let ran = run_check_command(&runner.checkouts, run.spec, check, run_limit).await?;
-    if ran.exit_code.is_none() && ran.took >= limit && limit < timeout(check) {
+    if ran.exit_code.is_none() && ran.took >= limit && limit < check_timeout(check) {
         return Ok(None);
     }
     let stored = store.write(CrashPoint::ReceiptStored, async |tx| {
@@ -302,37 +301,29 @@ pub async fn try_proposed(
         return Ok(());
     };
     let base = ObjectId::parse(base)?;
-    let mirror = runner.folders.project_mirror(spec.project_id).await?;
     let store = &runner.store;
     let own = store
         .read(async |tx| checks::of_task(tx, task.id).await)
         .await?;
     let untried = |check: &&Check| check.kind == CheckKind::Proof && check.base_exit.is_none();
     for check in own.iter().filter(untried) {
-        let limit = RunLimit {
-            commit: &base,
-            timeout: timeout(check),
-        };
-        let mut ran = run_check_command(&runner.checkouts, spec, check, limit).await?;
-        let run = CheckBatch {
+        let run = BaseRun {
             spec,
-            attempt,
-            stage: CheckStage::Base,
-            commit: &base,
-            checks: Vec::new(),
+            check,
             task: Some(task.id),
+            attempt,
+            commit: &base,
         };
-        let tree = mirror.tree_of(&base).await?;
+        let mut finished = run.run_check(store, &runner.checkouts).await?;
         let stored = store.write(CrashPoint::ReceiptStored, async |tx| {
+            let ran = &mut finished.command;
             checks::set_base_exit(tx, check.id, ran.exit_code.unwrap_or(-1)).await?;
             if !ran.passed() {
                 return Ok(());
             }
             ran.output.push_str(PROVES_NOTHING);
             ran.output_digest = command::digest(&ran.output);
-            let receipt = receipt_of(tx, check_run(&run, check, tree.as_str()), ran);
-            checks::store_receipt(tx, spec.project_id, check, &receipt).await?;
-            Ok::<_, StoreError>(())
+            run.store_receipt(tx, finished, None).await
         });
         stored.await?;
     }

@@ -9,7 +9,8 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::{AttemptId, TaskId};
 use omoi_domain::lifecycle::task::{
-    ChecksResult, ChecksStart, PendingChecks, conclude_checks, start_checks, take_up_checks,
+    ChecksResult, ChecksStart, PendingChecks, ValidatedTask, conclude_checks, start_checks,
+    take_up_checks,
 };
 use omoi_domain::slots::SlotLimits;
 use omoi_domain::task::{TaskStatus, UnmetCode};
@@ -183,14 +184,17 @@ async fn validate_task(
     let store = &runner.store;
     let ended = store.write(CrashPoint::ValidationEnded, async |tx| {
         let mut task = tasks::get(tx, task.id).await?;
-        let is_ended = end_run(tx, attempt, RunEnding::Done).await?;
-        if !is_ended || task.status != TaskStatus::Validating {
+        if !end_run(tx, attempt, RunEnding::Done).await? {
             return Ok(());
         }
         let has_own = !checks::of_task(tx, task.id).await?.is_empty();
         let result = checks_result(&receipts, fault, has_own);
         info!(task.id = %task.id, "The checks of TSK-{:03} ended: {}", task.number, outcome(&result));
-        let actions = conclude_checks(task.round, result);
+        let validated = ValidatedTask {
+            status: task.status,
+            round: task.round,
+        };
+        let actions = conclude_checks(validated, result);
         apply_to_task(tx, &mut task, actions).await
     });
     Ok(ended.await?)

@@ -74,4 +74,9 @@ impl MergeState {
     pub const fn has_turn(self) -> bool {
         matches!(self, Self::InProgress | Self::Verifying)
     }
+
+    /// Whether something works on it: its own attempt, or the task that resolves its conflict.
+    pub const fn is_under_way(self) -> bool {
+        self.has_turn() || matches!(self, Self::Resolving)
+    }
 }

@@ -1,5 +1,7 @@
 //! One try at a task or a phase: its row, its token, its launch and its end.
 
+mod apply;
+
 mod launch;
 mod settle;
 
@@ -14,6 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::lease_renewal::LEASE_TIME;
+
+pub(crate) use apply::apply_to_attempt;
 
 pub use launch::{AttemptBrief, AttemptJob, AttemptStarter, BriefLimits, WorkPlan, launch_attempt};
 pub(crate) use settle::end_sandbox;

@@ -4,27 +4,29 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use omoi_domain::block::TaskBlock;
 use omoi_domain::check::CheckKind;
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::discovery::{DiscoveredWork, broken_cap};
+use omoi_domain::discovery::DiscoveredWork;
 use omoi_domain::event::{DiscoveryDone, Event};
 use omoi_domain::id::HumanRef;
+use omoi_domain::lifecycle::task::{
+    DiscoveredTask, DiscoveryFacts, DiscoveryProof, DiscoveryStep, ReportedWork, judge_discovery,
+};
 use omoi_domain::plain_title::plain_title;
-use omoi_domain::task::TicketPhase;
 use omoi_domain::work_limits::WorkLimits;
 use omoi_protocol::worker::{DiscoveryAck, ProposedCheck, ReportDiscovery};
 use omoi_store::attempts::Attempt;
 use omoi_store::checks::{self, Check};
 use omoi_store::discoveries::{self, Discovery};
 use omoi_store::projects::{self, NumberCounter, take_numbers};
+use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
-use omoi_store::{Json, StoreError, Tenant, Tx, specs, tickets};
+use omoi_store::{Json, StoreError, Tenant, Tx, tickets};
 
 use crate::command::stays_inside;
 use crate::intake::{IntakeError, current_attempt, lock_attempt};
 use crate::integration::task_branch;
-use crate::tasks::of_attempt;
+use crate::tasks::{apply_to_task, of_attempt};
 
 /// Bytes of a proposed check's command.
 const COMMAND_BYTES_MAX: usize = 4 << 10;
@@ -68,10 +70,15 @@ pub async fn report_discovery(
             tickets::hold_ticket(tx, source.ticket_id).await?;
             // Two agents that report at once count one after the other.
             projects::hold(tx, source.project_id).await?;
-            let refused = over_cap(tx, limits, &source).await?;
-            let task = match refused {
-                None => Some(spawn_task(tx, &source, &body).await?),
-                Some(_) => None,
+            let rows = SpecRows::read_rows(tx, &source).await?;
+            let facts = rows.discovery_facts(limits, &source);
+            let (task, refused) = match judge_discovery(reported_work(&body), facts) {
+                DiscoveryStep::Refuse(cap) => (None, Some(cap)),
+                DiscoveryStep::Add(new) => {
+                    let suite = rows.suite.as_ref();
+                    let task = add_task(tx, &source, new, ProofMaterial { body: &body, suite });
+                    (Some(task.await?), None)
+                }
             };
             let discovery = Discovery {
                 id: tx.new_id(),
@@ -167,95 +174,122 @@ async fn discovery_ack(tx: &mut Tx, discovery: Discovery) -> Result<DiscoveryAck
     })
 }
 
-/// The cap a further discovery of `source` would break.
-async fn over_cap(
-    tx: &mut Tx,
-    limits: &WorkLimits,
-    source: &Task,
-) -> Result<Option<String>, StoreError> {
-    let limits = specs::get(tx, source.spec_id).await?.work_limits(*limits);
-    let all = discoveries::of_spec(tx, source.spec_id).await?;
-    let became_tasks = || all.iter().filter(|found| found.task_id.is_some());
-    let of_task = became_tasks().filter(|found| found.source_task_id == source.id);
-    let added = DiscoveredWork {
-        depth: source.discovery_depth,
-        of_task: of_task.count() as u32,
-        of_spec: became_tasks().count() as u32,
-    };
-    Ok(broken_cap(added, limits.discovery))
+/// What is stored of the spec in which work was found.
+struct SpecRows {
+    spec: Spec,
+    tasks: Vec<Task>,
+    discoveries: Vec<Discovery>,
+    /// The check that runs the project's suite.
+    suite: Option<Check>,
 }
 
-async fn spawn_task(
+impl SpecRows {
+    async fn read_rows(tx: &mut Tx, source: &Task) -> Result<Self, StoreError> {
+        let id = source.spec_id;
+        Ok(Self {
+            spec: specs::get(tx, id).await?,
+            tasks: tasks::of_spec(tx, id).await?,
+            discoveries: discoveries::of_spec(tx, id).await?,
+            suite: checks::suite_of_spec(tx, id).await?,
+        })
+    }
+
+    fn discovery_facts(&self, limits: &WorkLimits, source: &Task) -> DiscoveryFacts {
+        let became_tasks = || self.discoveries.iter().filter(|d| d.task_id.is_some());
+        let of_task = became_tasks().filter(|found| found.source_task_id == source.id);
+        let ordinals = self.tasks.iter().map(|task| task.ordinal);
+        let found = self.tasks.iter().filter(|t| t.parent_task_id.is_some());
+        DiscoveryFacts {
+            added: DiscoveredWork {
+                depth: source.discovery_depth,
+                of_task: of_task.count() as u32,
+                of_spec: became_tasks().count() as u32,
+            },
+            caps: self.spec.work_limits(*limits).discovery,
+            source_priority: source.priority,
+            n_found: found.count(),
+            last_ordinal: ordinals.max().unwrap_or(0),
+            has_suite: self.suite.is_some(),
+        }
+    }
+}
+
+fn reported_work(body: &ReportDiscovery) -> ReportedWork {
+    ReportedWork {
+        discovery_type: body.discovery_type,
+        is_boosted: body.priority_boost,
+        phase: body.spawn_phase_id,
+        has_check: body.check.is_some(),
+    }
+}
+
+/// What the check of found work is made from.
+#[derive(Clone, Copy)]
+struct ProofMaterial<'a> {
+    body: &'a ReportDiscovery,
+    suite: Option<&'a Check>,
+}
+
+/// Writes the task that found work becomes, with its check.
+async fn add_task(
     tx: &mut Tx,
     source: &Task,
-    body: &ReportDiscovery,
+    new: DiscoveredTask,
+    material: ProofMaterial<'_>,
 ) -> Result<Task, StoreError> {
+    let body = material.body;
     let number = take_numbers(tx, source.project_id, NumberCounter::Task, 1).await?;
-    let all = tasks::of_spec(tx, source.spec_id).await?;
-    let found = all.iter().filter(|t| t.parent_task_id.is_some()).count() + 1;
-    let ordinal = all.iter().map(|task| task.ordinal).max().unwrap_or(0) + 1;
-    let priority = match body.priority_boost {
-        true => source.priority.one_higher(),
-        false => source.priority,
-    };
     let fresh = source.fresh(tx);
     let mut task = Task {
         number,
-        local_id: format!("DIS-{found:03}"),
+        local_id: new.local_id,
         title: body.title.clone(),
         description: body.description.clone(),
-        task_type: body.discovery_type.task_type(),
-        phase_id: body.spawn_phase_id.unwrap_or(TicketPhase::Implementation),
-        priority,
-        ordinal,
+        task_type: new.task_type,
+        phase_id: new.phase,
+        priority: new.priority,
+        ordinal: new.ordinal,
         files: Json(body.files.clone()),
         requirements: Json(Vec::new()),
         branch: task_branch(fresh.id, &body.title),
         needed: body.needed,
         deadline_at: None,
         parent_task_id: Some(source.id),
-        discovery_depth: source.discovery_depth + 1,
+        discovery_depth: new.depth,
         ..fresh
     };
     tasks::insert(tx, &task).await?;
-    match discovery_proof(tx, &task, body.check.as_ref()).await? {
-        Some(check) => checks::insert(tx, &check, &[]).await?,
-        None => {
-            let block = TaskBlock::NoCheck;
-            tasks::block(tx, &mut task, block, block.kind().to_string()).await?;
-        }
+    if let Some(check) = material.proof_check(tx, &task, new.proof) {
+        checks::insert(tx, &check, &[]).await?;
     }
+    apply_to_task(tx, &mut task, new.actions).await?;
     Ok(task)
 }
 
-/// What proves a task found on the way: the check that came with it, or the project's suite.
-async fn discovery_proof(
-    tx: &mut Tx,
-    task: &Task,
-    proposed: Option<&ProposedCheck>,
-) -> Result<Option<Check>, StoreError> {
-    let (kind, command, files) = match proposed {
-        Some(own) => (CheckKind::Proof, own.command.clone(), own.files.clone()),
-        None => {
-            let all = checks::of_spec(tx, task.spec_id).await?;
-            let is_suite =
-                |check: &Check| check.task_id.is_none() && check.kind == CheckKind::Suite;
-            let Some(suite) = all.into_iter().find(is_suite) else {
-                return Ok(None);
-            };
-            (CheckKind::Suite, suite.command, BTreeMap::new())
-        }
-    };
-    Ok(Some(Check {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        spec_id: task.spec_id,
-        task_id: Some(task.id),
-        ordinal: task.ordinal * 100,
-        kind,
-        command,
-        files: Json(files),
-        timeout_s: CHECK_TIMEOUT_S,
-        base_exit: None,
-    }))
+impl ProofMaterial<'_> {
+    fn proof_check(self, tx: &Tx, task: &Task, proof: DiscoveryProof) -> Option<Check> {
+        let (kind, command, files) = match proof {
+            DiscoveryProof::Missing => return None,
+            DiscoveryProof::Own => {
+                let own = self.body.check.as_ref()?;
+                (CheckKind::Proof, own.command.clone(), own.files.clone())
+            }
+            DiscoveryProof::Suite => {
+                let command = self.suite?.command.clone();
+                (CheckKind::Suite, command, BTreeMap::new())
+            }
+        };
+        Some(Check {
+            id: tx.new_id(),
+            org_id: tx.org(),
+            spec_id: task.spec_id,
+            task_id: Some(task.id),
+            ordinal: task.ordinal * 100,
+            kind,
+            command,
+            files: Json(files),
+            timeout_s: CHECK_TIMEOUT_S,
+            base_exit: None,
+        })
+    }
 }

@@ -9,19 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use omoi_domain::attempt::{AttemptStopReason, AttemptSubject};
-use omoi_domain::block::TaskBlock;
-use omoi_domain::disk_stop::{DiskStopStep, disk_stop_step};
-use omoi_domain::lifecycle::task::wait_for_person;
-use omoi_domain::task::TaskStatus;
+use omoi_domain::lifecycle::task::{DiskStoppedTask, disk_stopped_task};
 use omoi_domain::time::Timestamp;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_sandbox::{LowDisk, SandboxLimits, low_disk};
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx, attempts};
 
 use crate::deployment::{DeploymentParts, FromParts};
-use crate::{outage, tasks as task_moves};
+use crate::outage;
+use crate::tasks::apply_to_task;
 
 /// Time between two looks at a disk without room.
 pub(crate) const LOOK: Duration = Duration::from_secs(1);
@@ -99,11 +97,11 @@ impl DiskRoom {
 }
 
 /// Puts a task whose attempt a full disk interrupted back into the queue, or has it wait for a person
-/// when that keeps happening. The attempt is over in `tx`; `how` is what the watcher saw.
+/// when that keeps happening. The attempt is over in `tx`; `description` is what the watcher saw.
 pub(crate) async fn task_stopped(
     tx: &mut Tx,
     task: &mut Task,
-    how: &str,
+    description: &str,
 ) -> Result<(), StoreError> {
     let subject = AttemptSubject::Task { task_id: task.id };
     let all = attempts::of_subject(tx, task.spec_id, subject).await?;
@@ -112,19 +110,11 @@ pub(crate) async fn task_stopped(
         .filter(|attempt| attempt.stop_reason == Some(AttemptStopReason::DiskLow));
     let stopped_at: Vec<Timestamp> = stopped.filter_map(|attempt| attempt.ended_at).collect();
     let resumed_at = outage::resumed_at(tx, task.spec_id, subject).await?;
-    match disk_stop_step(&stopped_at, resumed_at) {
-        DiskStopStep::TryAgain => {
-            let reason = Some(format!("interrupted: {}", AttemptStopReason::DiskLow));
-            tasks::transition(tx, task, TaskStatus::Pending, reason).await
-        }
-        DiskStopStep::Stop { n_stops } => {
-            let reason = format!(
-                "{}: a full disk interrupted it {n_stops} times ({how}); free some space, or \
-                 have fewer agents at work at once (`limits.max_concurrent_agents`)",
-                TaskBlock::Environment.kind()
-            );
-            let actions = wait_for_person(task.status, TaskBlock::Environment, reason);
-            task_moves::apply_to_task(tx, task, actions).await
-        }
-    }
+    let actions = disk_stopped_task(DiskStoppedTask {
+        status: task.status,
+        stopped_at: &stopped_at,
+        resumed_at,
+        description,
+    });
+    apply_to_task(tx, task, actions).await
 }

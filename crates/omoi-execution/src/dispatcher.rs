@@ -10,14 +10,14 @@ use std::slice;
 use futures::future::BoxFuture;
 use tracing::{debug, info, warn};
 
-use omoi_domain::attempt::{AttemptState, AttemptStopReason};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::TaskId;
-use omoi_domain::lifecycle::attempt::AttemptLoss;
+use omoi_domain::lifecycle::attempt::start_failed;
+use omoi_domain::lifecycle::task::{FailedStart, StartFailure, judge_failed_start};
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::slots::SlotLimit;
-use omoi_domain::task::{TaskStatus, TaskType};
+use omoi_domain::task::TaskType;
 use omoi_domain::time::Timestamp;
 use omoi_domain::work_limits::WorkLimits;
 use omoi_git::mirror::{Mirror, UpdateRefError};
@@ -321,22 +321,27 @@ async fn count_failed_start(
     why: String,
 ) -> Result<(), StoreError> {
     let mut task = tasks::get(tx, id).await?;
-    match (task.status, task.attempt_id) {
-        (TaskStatus::Pending, _) => {
+    let attempt_id = task.attempt_id;
+    let start = FailedStart {
+        status: task.status,
+        attempt_id,
+        is_followed: attempt_id.is_some_and(|attempt| dispatcher.running.contains(attempt)),
+    };
+    match judge_failed_start(start) {
+        StartFailure::Ignore => Ok(()),
+        StartFailure::FailTask => {
             fail_attempted(tx, &dispatcher.failures, &mut task, class, &why).await
         }
-        (TaskStatus::Claiming, Some(attempt)) if !dispatcher.running.contains(attempt) => {
+        StartFailure::LoseAttempt(attempt) => {
             let mut attempt = attempts::get(tx, attempt).await?;
-            let loss = AttemptLoss {
-                state: AttemptState::Failed,
-                stop_reason: AttemptStopReason::ProvisionFailed,
-                class,
-                message: why,
-                counts: true,
-            };
-            lose_attempt(tx, &dispatcher.failures, &mut attempt, loss).await
+            lose_attempt(
+                tx,
+                &dispatcher.failures,
+                &mut attempt,
+                start_failed(class, why),
+            )
+            .await
         }
-        _ => Ok(()),
     }
 }
 

@@ -9,13 +9,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::AttemptState;
 use omoi_domain::attempt::{AttemptSubject, SubjectKind};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::AgentActivity;
 use omoi_domain::id::AttemptId;
-use omoi_domain::sandbox::SandboxState;
-use omoi_domain::task::TaskStatus;
+use omoi_domain::lifecycle::attempt::worker_started;
+use omoi_domain::lifecycle::task::run_task;
 use omoi_git::import::{ImportError, ImportLimits, ImportRequest, forget_import, import_bundle};
 use omoi_git::mirror::{Mirror, MirrorError, UpdateRefError};
 use omoi_git::object::{BadObjectId, ObjectId};
@@ -26,16 +25,17 @@ use omoi_protocol::worker::{
 };
 use omoi_runtime::clock::Clocked;
 use omoi_store::attempts::{self, AgentEvent, Attempt, Turn};
-use omoi_store::{Json, StoreError, Tenant, Tx, messages, sandboxes, tasks};
+use omoi_store::{Json, StoreError, Tenant, Tx, messages};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::attempt::token_hash;
+use crate::attempt::{apply_to_attempt, token_hash};
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::failure_policy::FailurePolicy;
 use crate::integration::wip_ref;
 use crate::repository_folders::RepositoryFolders;
 use crate::running_attempts::RunningAttempts;
+use crate::tasks::{apply_to_task, of_attempt};
 
 pub use complete::complete_attempt;
 
@@ -151,7 +151,7 @@ pub(crate) async fn current_attempt(tx: &mut Tx, id: AttemptId) -> Result<Attemp
         return Err(IntakeError::Superseded);
     }
     if attempt.subject.kind() == SubjectKind::Task {
-        let task = crate::tasks::of_attempt(tx, &attempt).await?;
+        let task = of_attempt(tx, &attempt).await?;
         // A task that was called off is no longer in its agent's hands.
         if !task.is_some_and(|task| task.status.is_worked_on()) {
             return Err(IntakeError::Superseded);
@@ -176,15 +176,11 @@ pub async fn report_started(store: &Tenant, id: AttemptId) -> Result<(), IntakeE
     store
         .write(CrashPoint::AttemptStarted, async |tx| {
             let mut attempt = current_attempt(tx, id).await?;
-            if attempt.state == AttemptState::Running {
-                return Ok(());
-            }
-            attempts::transition(tx, &mut attempt, AttemptState::Running).await?;
-            let mut sandbox = sandboxes::of_attempt(tx, id).await?;
-            let scope = (attempt.project_id, attempt.spec_id);
-            sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Running).await?;
-            if let Some(mut task) = crate::tasks::of_attempt(tx, &attempt).await? {
-                tasks::transition(tx, &mut task, TaskStatus::Running, None).await?;
+            let actions = worker_started(attempt.state);
+            apply_to_attempt(tx, &mut attempt, actions).await?;
+            if let Some(mut task) = of_attempt(tx, &attempt).await? {
+                let actions = run_task(task.status);
+                apply_to_task(tx, &mut task, actions).await?;
             }
             Ok(())
         })

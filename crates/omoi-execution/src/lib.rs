@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod attempt;
+pub mod base_run;
 pub mod check_receipt;
 pub mod command;
 pub mod commands;
@@ -26,6 +27,7 @@ pub mod sandbox_host;
 pub mod sandbox_toolchain;
 pub mod spec_files;
 pub mod spec_selection;
+pub mod specs;
 mod start_failure;
 pub mod tasks;
 

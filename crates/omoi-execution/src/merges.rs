@@ -10,7 +10,7 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::{Json, StoreError, Tx, tickets};
 
 use crate::integration::task_branch;
-use crate::tasks::{block_waiting, send_back};
+use crate::tasks::{block_waiting, free_dependents, send_back};
 
 /// Applies what a transition decided about a merge and its task, in order.
 ///
@@ -45,9 +45,11 @@ pub async fn apply_to_merge(
             }
             MergeAction::CloseTicket => close_ticket_of(tx, &task).await?,
             MergeAction::BlockWaiting => block_waiting(tx, &task).await?,
+            MergeAction::FreeDependents => free_dependents(tx, &task).await?,
             MergeAction::KeepError(_)
             | MergeAction::WaitForMachine
             | MergeAction::CountRestart
+            | MergeAction::ResetTries
             | MergeAction::KeepCommit(_)
             | MergeAction::KeepConflicts(_) => {}
         }
@@ -67,6 +69,10 @@ fn keep_in_merge(merge: &mut Merge, action: &MergeAction) -> bool {
         MergeAction::KeepError(error) => merge.error = Some(error.clone()),
         MergeAction::WaitForMachine => merge.lacks_environment = true,
         MergeAction::CountRestart => merge.restarts += 1,
+        MergeAction::ResetTries => {
+            merge.restarts = 0;
+            merge.error = None;
+        }
         MergeAction::KeepCommit(commit) => merge.merged_sha = Some(commit.clone()),
         MergeAction::KeepConflicts(paths) => merge.conflicts = Json(paths.clone()),
         MergeAction::Move { .. }
@@ -74,7 +80,8 @@ fn keep_in_merge(merge: &mut Merge, action: &MergeAction) -> bool {
         | MergeAction::KeepTaskBase(_)
         | MergeAction::SendBack(_)
         | MergeAction::CloseTicket
-        | MergeAction::BlockWaiting => return false,
+        | MergeAction::BlockWaiting
+        | MergeAction::FreeDependents => return false,
     }
     true
 }

@@ -6,9 +6,11 @@
 
 use tracing::warn;
 
-use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, SpecId};
+pub use omoi_domain::lifecycle::attempt::RunEnding;
+use omoi_domain::lifecycle::attempt::{begin_attempt, end_platform_run};
 use omoi_domain::lifecycle::tries::EarlierRun;
 use omoi_runtime::BoxError;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
@@ -17,7 +19,7 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::specs::Spec;
 use omoi_store::{StoreError, Tenant, Tx};
 
-use crate::attempt::{AttemptIssuer, NewAttempt, insert_attempt};
+use crate::attempt::{AttemptIssuer, NewAttempt, apply_to_attempt, insert_attempt};
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::running_attempts::{HeldAttempt, RunningAttempts};
 
@@ -28,15 +30,6 @@ pub struct PlatformWork {
     pub subject: AttemptSubject,
     /// Times the subject was sent back.
     pub round: u32,
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug)]
-pub enum RunEnding<'a> {
-    /// It did its work, whatever it found.
-    Done,
-    /// It could not do its work, and why.
-    Failed(&'a str),
 }
 
 /// Begins runs of the platform itself.
@@ -103,13 +96,7 @@ pub async fn begin_run(
     work: PlatformWork,
 ) -> Result<PlatformRun, StoreError> {
     let PlatformWork { subject, round } = work;
-    let (role, base_sha) = match subject {
-        AttemptSubject::PlanOpinion => (AgentRole::Judge, Some(spec.base_sha.clone())),
-        AttemptSubject::BaseSuite | AttemptSubject::PlanProofs => {
-            (AgentRole::Platform, Some(spec.base_sha.clone()))
-        }
-        _ => (AgentRole::Platform, None),
-    };
+    let (role, base_sha) = run_origin(subject, spec);
     let new = NewAttempt {
         project_id: spec.project_id,
         spec_id: spec.id,
@@ -120,7 +107,7 @@ pub async fn begin_run(
         base_sha,
     };
     let mut attempt = insert_attempt(tx, &platform.issuer, new).await?.attempt;
-    attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
+    apply_to_attempt(tx, &mut attempt, begin_attempt(None)).await?;
     // Before the commit: an attempt that nobody holds is taken for one of a process that died.
     let held = platform.running.hold_attempt(attempt.id);
     Ok(PlatformRun {
@@ -129,6 +116,16 @@ pub async fn begin_run(
         lifecycle: platform.lifecycle.clone(),
         held,
     })
+}
+
+/// Who makes a run at `subject`, and the commit it starts from where that is the base of the spec.
+fn run_origin(subject: AttemptSubject, spec: &Spec) -> (AgentRole, Option<String>) {
+    let base = || Some(spec.base_sha.clone());
+    match subject {
+        AttemptSubject::PlanOpinion => (AgentRole::Judge, base()),
+        AttemptSubject::BaseSuite | AttemptSubject::PlanProofs => (AgentRole::Platform, base()),
+        _ => (AgentRole::Platform, None),
+    }
 }
 
 impl PlatformRun {
@@ -171,22 +168,10 @@ pub async fn end_run(
     ending: RunEnding<'_>,
 ) -> Result<bool, StoreError> {
     let mut attempt = attempts::get(tx, attempt).await?;
-    if !attempt.state.is_live() {
-        return Ok(false);
-    }
-    let to = match ending {
-        RunEnding::Done => {
-            attempt.stop_reason = Some(AttemptStopReason::Done);
-            AttemptState::Succeeded
-        }
-        RunEnding::Failed(why) => {
-            attempt.stop_reason = Some(AttemptStopReason::Error);
-            attempt.error_message = Some(why.to_owned());
-            AttemptState::Failed
-        }
-    };
-    attempts::transition(tx, &mut attempt, to).await?;
-    Ok(true)
+    let actions = end_platform_run(attempt.state, ending);
+    let is_ended = !actions.is_empty();
+    apply_to_attempt(tx, &mut attempt, actions).await?;
+    Ok(is_ended)
 }
 
 /// Ends a run that could not do its work, in a transaction of its own.

@@ -10,9 +10,10 @@ use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::AttemptId;
-use omoi_domain::lifecycle::attempt::{AttemptLiveness, WorkerTimeouts, reap_attempt};
-use omoi_domain::spec::SpecStatus;
-use omoi_domain::task::TaskStatus;
+use omoi_domain::lifecycle::attempt::{
+    AttemptHolder, AttemptLiveness, LeftSandbox, SandboxStep, TaskHolder, WorkerTimeouts,
+    is_called_off, reap_attempt, reap_sandbox,
+};
 use omoi_domain::time::Timestamp;
 use omoi_git::mirror::base_stores;
 use omoi_git::object::ObjectId;
@@ -138,17 +139,18 @@ impl Reaper {
     /// Ends the sandbox of an attempt that is over and that nobody follows any more.
     async fn end_sandbox(&self, attempt: AttemptId) -> Result<(), StoreError> {
         let end = async |tx: &mut Tx| {
-            let attempt = attempts::get(tx, attempt).await?;
-            let is_followed = self.running.contains(attempt.id);
-            let over_since = attempt.ended_at.filter(|_| !attempt.state.is_live());
-            if is_followed && over_since.is_some_and(|at| tx.now().since(at) >= GRACE) {
-                // It was asked, or has told its end, and does not go.
-                self.running.kill_sandbox(attempt.id);
+            let mut attempt = attempts::get(tx, attempt).await?;
+            let left = LeftSandbox {
+                is_live: attempt.state.is_live(),
+                is_followed: self.running.contains(attempt.id),
+                over_for: attempt.ended_at.map(|at| tx.now().since(at)),
+            };
+            match reap_sandbox(left, GRACE) {
+                SandboxStep::Leave => {}
+                SandboxStep::Kill => self.running.kill_sandbox(attempt.id),
+                SandboxStep::End => end_sandbox(tx, &mut attempt).await?,
             }
-            if attempt.state.is_live() || is_followed {
-                return Ok(());
-            }
-            end_sandbox(tx, &attempt).await
+            Ok(())
         };
         self.store.write(CrashPoint::SandboxEnded, end).await
     }
@@ -158,9 +160,6 @@ impl Reaper {
         let is_followed = self.running.contains(seen.id);
         let reap = async |tx: &mut Tx| -> Result<_, StoreError> {
             let mut attempt = attempts::get(tx, seen.id).await?;
-            if !attempt.state.is_live() {
-                return Ok(None);
-            }
             let liveness = AttemptLiveness {
                 subject_kind: attempt.subject.kind(),
                 state: attempt.state,
@@ -170,7 +169,7 @@ impl Reaper {
                 lease_expires_at: attempt.lease_expires_at,
                 is_own: attempt.owner == self.owner,
                 is_followed,
-                is_cancelled: is_cancelled(tx, &attempt).await?,
+                is_cancelled: is_called_off(attempt_holder(tx, &attempt).await?),
             };
             let loss = reap_attempt(liveness, self.timeouts, tx.now());
             if let Some(loss) = &loss {
@@ -205,17 +204,20 @@ pub fn clear_away(provider: &dyn Provider, data: &DataDir) -> Result<(), BoxErro
     Ok(())
 }
 
-/// Whether what an attempt works on was cancelled, or went to a newer attempt.
-async fn is_cancelled(tx: &mut Tx, attempt: &Attempt) -> Result<bool, StoreError> {
-    let spec = specs::get(tx, attempt.spec_id).await?;
-    if spec.status == SpecStatus::Cancelled {
-        return Ok(true);
-    }
-    let AttemptSubject::Task { task_id } = attempt.subject else {
-        return Ok(false);
+/// What an attempt works on, as it stands now.
+async fn attempt_holder(tx: &mut Tx, attempt: &Attempt) -> Result<AttemptHolder, StoreError> {
+    let spec = specs::get(tx, attempt.spec_id).await?.status;
+    let task = match attempt.subject {
+        AttemptSubject::Task { task_id } => {
+            let task = tasks::get(tx, task_id).await?;
+            Some(TaskHolder {
+                status: task.status,
+                is_superseded: task.fence != attempt.fence,
+            })
+        }
+        _ => None,
     };
-    let task = tasks::get(tx, task_id).await?;
-    Ok(task.status == TaskStatus::Cancelled || task.fence != attempt.fence)
+    Ok(AttemptHolder { spec, task })
 }
 
 impl EventConsumer for Reaper {

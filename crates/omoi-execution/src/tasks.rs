@@ -6,8 +6,10 @@ mod prerequisites;
 mod retry;
 
 use omoi_domain::attempt::AttemptSubject;
-use omoi_domain::lifecycle::task::{TaskAction, UnmetResult, cancel_task, send_back_task};
-use omoi_domain::task::{Priority, TaskStatus};
+use omoi_domain::lifecycle::task::{
+    TaskAction, UnmetResult, assign_task, cancel_task, send_back_task,
+};
+use omoi_domain::task::Priority;
 use omoi_store::attempts::Attempt;
 use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
@@ -17,10 +19,9 @@ use crate::merges::reopen_ticket_of;
 
 pub use attempt_end::fail_attempted;
 pub(crate) use attempt_end::{attempt_lost, follow_up};
-pub use prerequisites::{block_dependents, block_waiting, lost_prerequisite, resolved_by};
+pub use prerequisites::{block_dependents, keeper_of, resolved_by};
+pub(crate) use prerequisites::{block_waiting, free_dependents};
 pub use retry::retry_by_person;
-
-use prerequisites::free_dependents;
 
 /// The task of an attempt that still belongs to it; none when it moved on under a newer fence.
 ///
@@ -36,12 +37,13 @@ pub async fn of_attempt(tx: &mut Tx, attempt: &Attempt) -> Result<Option<Task>, 
 
 /// Notes that the sandbox of a task's attempt is bound.
 pub(crate) async fn mark_assigned(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError> {
-    if let Some(mut task) = of_attempt(tx, attempt).await?
-        && task.status == TaskStatus::Claiming
-    {
-        tasks::transition(tx, &mut task, TaskStatus::Assigned, None).await?;
+    match of_attempt(tx, attempt).await? {
+        Some(mut task) => {
+            let actions = assign_task(task.status);
+            apply_to_task(tx, &mut task, actions).await
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Sends a task back for another round with the reason, or fails it when no round is left. Its
@@ -69,7 +71,7 @@ pub async fn apply_to_task(
         is_changed |= keep_fields(task, &action);
         match action {
             TaskAction::Move { to, reason } => {
-                tasks::transition(tx, task, to, Some(reason)).await?;
+                tasks::transition(tx, task, to, reason).await?;
             }
             TaskAction::FailPermanently { reason } => {
                 tasks::fail_permanently(tx, task, reason).await?;

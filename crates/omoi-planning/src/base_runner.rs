@@ -3,7 +3,6 @@
 use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::command::CheckoutRunner;
 use omoi_execution::platform_run::PlatformRunner;
-use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_store::Tenant;
 
@@ -12,8 +11,6 @@ use omoi_store::Tenant;
 pub(crate) struct BaseRunner {
     /// Rows.
     pub(crate) store: Tenant,
-    /// Where the mirrors are.
-    pub(crate) folders: RepositoryFolders,
     /// What work may take where its spec says nothing.
     pub(crate) limits: WorkLimits,
     /// Begins the attempts.
@@ -26,7 +23,6 @@ impl FromParts for BaseRunner {
     fn from_parts(parts: &DeploymentParts) -> Self {
         Self {
             store: parts.store.clone(),
-            folders: RepositoryFolders::from_parts(parts),
             limits: parts.limits,
             platform: PlatformRunner::from_parts(parts),
             checkouts: CheckoutRunner::from_parts(parts),

@@ -3,31 +3,29 @@
 //! It runs as an attempt of the platform, so that a kill in the middle costs one more run and nothing
 //! else. A suite that is red there, or cannot start, would send back every task for what no agent did.
 
-use std::time::Duration;
-
 use tracing::info;
 
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
-use omoi_domain::block::SpecBlock;
-use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
-use omoi_domain::lifecycle::spec::{BaseRun, BaseSuiteFacts, BaseSuiteStep, base_suite_step};
+use omoi_domain::lifecycle::spec::{
+    BaseSuiteFacts, BaseSuiteStep, SpecAction, SuiteBaseRun, base_suite_step,
+};
 use omoi_domain::phase::Phase;
 use omoi_domain::suite::report::read_suite_report;
-use omoi_execution::check_receipt::{CheckRun, receipt_of};
-use omoi_execution::command::{self, CheckoutCommand};
+use omoi_execution::base_run::BaseRun;
 use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
-use omoi_execution::sandbox_toolchain::SandboxToolchain;
+use omoi_execution::specs::apply_to_spec;
 use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::Next;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::checks::{self, Check, Receipt};
-use omoi_store::specs::{self, Spec};
-use omoi_store::{Json, StoreError, Tenant, Tx};
+use omoi_store::specs::Spec;
+use omoi_store::{StoreError, Tenant, Tx};
 
 use crate::base_runner::BaseRunner;
+
 use crate::planner::end_planning;
 
 /// What is stored of a spec's suite.
@@ -51,7 +49,7 @@ impl SuiteRows {
     }
 
     fn facts(&self, spec: &Spec) -> BaseSuiteFacts<'_> {
-        let base = self.base.as_ref().map(|base| BaseRun {
+        let base = self.base.as_ref().map(|base| SuiteBaseRun {
             run: base.suite_run(),
             exit_code: base.exit_code,
             output: &base.output,
@@ -93,34 +91,33 @@ pub(crate) async fn hold_for_suite(
         BaseSuiteStep::GoOn => return Ok(None),
         BaseSuiteStep::Await => {}
         BaseSuiteStep::Run => start(runner, spec, rows.suite).await?,
-        BaseSuiteStep::Block { block, reason } => {
-            let fault = SuiteFault {
-                phase,
-                block,
-                reason,
-            };
-            stop_planning(&runner.store, spec, fault).await?;
+        BaseSuiteStep::Stop(actions) => {
+            let stopped = StoppedPlanning { phase, actions };
+            stop_planning(&runner.store, spec, stopped).await?;
         }
     }
     Ok(Some(Next::Idle))
 }
 
-/// Why planning does not begin.
-struct SuiteFault {
+/// Planning that does not begin.
+struct StoppedPlanning {
     phase: Phase,
-    block: SpecBlock,
-    reason: String,
+    actions: Vec<SpecAction>,
 }
 
 /// Has the spec wait until a person changes something.
-async fn stop_planning(store: &Tenant, spec: &Spec, fault: SuiteFault) -> Result<(), StoreError> {
+async fn stop_planning(
+    store: &Tenant,
+    spec: &Spec,
+    stopped: StoppedPlanning,
+) -> Result<(), StoreError> {
     info!(spec.id = %spec.id, "The suite of SPEC-{} does not pass on its base", spec.number);
     let mut spec = spec.clone();
-    let stopped = store.write(CrashPoint::SpecMoved, async |tx| {
-        end_planning(tx, &spec, Some(fault.phase)).await?;
-        specs::block(tx, &mut spec, fault.block, fault.reason).await
+    let written = store.write(CrashPoint::SpecMoved, async |tx| {
+        end_planning(tx, &spec, Some(stopped.phase)).await?;
+        apply_to_spec(tx, &mut spec, stopped.actions, false).await
     });
-    stopped.await
+    written.await
 }
 
 async fn start(runner: &BaseRunner, spec: &Spec, suite: Check) -> Result<(), StoreError> {
@@ -147,40 +144,20 @@ async fn run_suite(
     attempt: AttemptId,
 ) -> Result<(), BoxError> {
     let base = ObjectId::parse(&spec.base_sha)?;
-    let toolbox = SandboxToolchain::of_spec(spec)?;
-    let mirror = runner.folders.project_mirror(spec.project_id).await?;
-    let tree = mirror.tree_of(&base).await?;
-    let now = runner.store.read(async |tx| Ok::<_, StoreError>(tx.now()));
-    let started_at = now.await?;
-    let command = CheckoutCommand {
+    let run = BaseRun {
         spec,
-        commit: &base,
-        command: &suite.command,
-        files: &suite.files.0,
-        timeout: Duration::from_secs(u64::try_from(suite.timeout_s).unwrap_or(0)),
-        toolbox: &toolbox,
-    };
-    let ran = command::run_in_checkout(&runner.checkouts, command).await?;
-    let run = CheckRun {
-        spec: spec.id,
-        check: suite.id,
+        check: suite,
         task: None,
         attempt,
-        stage: CheckStage::Base,
         commit: &base,
-        tree: tree.as_str(),
     };
+    let finished = run.run_check(&runner.store, &runner.checkouts).await?;
     let kept = runner.store.write(CrashPoint::AttemptEnded, async |tx| {
         if !end_run(tx, attempt, RunEnding::Done).await? {
             return Ok(());
         }
-        let receipt = Receipt {
-            tests: Json(Some(read_suite_report(&ran.output))),
-            started_at,
-            ..receipt_of(tx, run, ran)
-        };
-        checks::store_receipt(tx, spec.project_id, suite, &receipt).await?;
-        Ok::<_, StoreError>(())
+        let tests = read_suite_report(&finished.command.output);
+        run.store_receipt(tx, finished, Some(tests)).await
     });
     Ok(kept.await?)
 }

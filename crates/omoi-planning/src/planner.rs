@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::SpecId;
+use omoi_domain::lifecycle::phase::{FailedStep, StepFailure, judge_failed_step};
 use omoi_domain::model_kind::NO_MODEL;
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
@@ -33,9 +34,6 @@ use tracing::warn;
 use self::files::RenderedFiles;
 pub(crate) use self::phase_change::end_planning;
 use self::step::PhaseDriver;
-
-/// Steps of one spec that may fail in a row.
-const FAILURES_MAX: u32 = 3;
 
 /// The planner of one process.
 pub struct Planner {
@@ -120,16 +118,19 @@ impl Planner {
 
     /// When the step of a spec goes on failing, its phase does.
     async fn failed(&mut self, id: SpecId, error: &BoxError) {
-        if StoreError::is_passing(error.as_ref()) {
-            return;
+        let step = FailedStep {
+            is_passing: StoreError::is_passing(error.as_ref()),
+            earlier: self.failures.get(&id).copied().unwrap_or_default(),
+        };
+        match judge_failed_step(step) {
+            StepFailure::Ignore => {}
+            StepFailure::Count(failed) => drop(self.failures.insert(id, failed)),
+            StepFailure::GiveUp => self.give_up(id, &error_chain(error.as_ref())).await,
         }
-        let why = error_chain(error.as_ref());
-        let failures = self.failures.entry(id).or_default();
-        *failures += 1;
-        if *failures < FAILURES_MAX {
-            return;
-        }
-        match step::give_up(&self.driver.writer, id, &why).await {
+    }
+
+    async fn give_up(&mut self, id: SpecId, why: &str) {
+        match step::give_up(&self.driver.writer, id, why).await {
             Ok(()) => drop(self.failures.remove(&id)),
             Err(error) => {
                 warn!(spec.id = %id, error = %error_chain(&error), "Could not fail `{id}`");

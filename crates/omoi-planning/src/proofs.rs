@@ -12,14 +12,15 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use omoi_domain::attempt::{AttemptState, AttemptSubject};
+use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::check::CheckKind;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
+use omoi_domain::lifecycle::phase::{ProofFacts, ProofStep, proof_step};
 use omoi_domain::phase::Phase;
 use omoi_domain::time::Timestamp;
 use omoi_execution::command::{self, CheckoutCommand, CheckoutRunner, CommandError as RunError};
-use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, end_run};
+use omoi_execution::platform_run::{PlatformWork, RunEnding, begin_run, earlier_runs, end_run};
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_git::object::ObjectId;
 use omoi_plan::items::{OutputItem, assemble_output};
@@ -27,18 +28,16 @@ use omoi_plan::outputs::TasksOutput;
 use omoi_plan::outputs::tasks::PlannedCheck;
 use omoi_plan::sync::CHECK_TIMEOUT_S;
 use omoi_runtime::BoxError;
-use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
 use omoi_store::{Json, StoreError, Tenant};
 
 use crate::base_runner::BaseRunner;
+
 use crate::items::journal;
 
 /// Proofs run at once.
 const AT_ONCE: usize = 3;
-/// Times the proofs of one output may fail to run at all.
-const SPAWNS_MAX: usize = 3;
 
 /// How proofs ended on the base commit, by task and index: the exit code, none when a time limit or
 /// a signal ended one.
@@ -74,7 +73,7 @@ pub(crate) fn known(
 /// any is on its way.
 ///
 /// # Errors
-/// When they failed to run [`SPAWNS_MAX`] times.
+/// When they failed to run too often.
 pub(crate) async fn run_open(
     runner: &BaseRunner,
     spec: &Spec,
@@ -84,12 +83,17 @@ pub(crate) async fn run_open(
     let read = runner.store.read(async |tx| {
         let items = journal(tx, spec.id, Phase::Tasks).await?;
         let subject = AttemptSubject::PlanProofs;
-        Ok::<_, StoreError>((items, attempts::of_subject(tx, spec.id, subject).await?))
+        Ok::<_, StoreError>((items, earlier_runs(tx, spec.id, subject).await?))
     });
-    let (items, tried) = read.await?;
+    let (items, runs) = read.await?;
     let longest = spec.work_limits(runner.limits).check_timeout;
     let open = open_proofs(spec, &items, &kept(run)?, longest);
-    match proof_step(&open, &tried, since) {
+    let facts = ProofFacts {
+        has_open: !open.is_empty(),
+        runs: &runs,
+        since,
+    };
+    match proof_step(facts) {
         ProofStep::GoOn => Ok(false),
         ProofStep::Await => Ok(true),
         ProofStep::GiveUp(why) => Err(format!("the proof checks could not be run: {why}").into()),
@@ -115,33 +119,6 @@ fn open_proofs(spec: &Spec, items: &[OutputItem], kept: &Kept, longest: Duration
     let open = all.filter(|(digest, _)| !kept.contains_key(digest));
     open.map(|(digest, check)| (digest, check.clone()))
         .collect()
-}
-
-/// What is next for the proofs of a plan.
-enum ProofStep {
-    /// All are known.
-    GoOn,
-    /// They are on their way.
-    Await,
-    /// They are run.
-    Run,
-    /// They failed to run too often, the last time for this reason.
-    GiveUp(String),
-}
-
-fn proof_step(open: &OpenProofs, tried: &[Attempt], since: Timestamp) -> ProofStep {
-    if open.is_empty() {
-        return ProofStep::GoOn;
-    }
-    if tried.iter().any(|attempt| attempt.state.is_live()) {
-        return ProofStep::Await;
-    }
-    let failed = |a: &&Attempt| a.state == AttemptState::Failed && a.created_at >= since;
-    if tried.iter().filter(failed).count() < SPAWNS_MAX {
-        return ProofStep::Run;
-    }
-    let why = tried.last().and_then(|last| last.error_message.clone());
-    ProofStep::GiveUp(why.unwrap_or_default())
 }
 
 async fn start(

@@ -3,18 +3,20 @@
 
 use minijinja::{Value, context};
 
-use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
+use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::AttemptId;
+use omoi_domain::lifecycle::phase::{QuestionFacts, QuestionStep, question_step};
 use omoi_domain::model_route::RouteName;
 use omoi_domain::opinion::PlanOpinion;
 use omoi_domain::phase::Phase;
 use omoi_domain::principal::{CallPurpose, Principal};
-use omoi_domain::time::Timestamp;
 use omoi_domain::work_limits::WorkLimits;
 use omoi_execution::integration::phase_output;
 use omoi_execution::metering::CallLedger;
-use omoi_execution::platform_run::{PlatformRunner, PlatformWork, RunEnding, begin_run, end_run};
+use omoi_execution::platform_run::{
+    PlatformRunner, PlatformWork, RunEnding, begin_run, earlier_runs, end_run,
+};
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_llm::llm_client::LlmClient;
 use omoi_llm::meter::ModelCaller;
@@ -27,7 +29,6 @@ use omoi_plan::outputs::RequirementsOutput;
 use omoi_plan::outputs::tasks::{PlannedCheck, TasksOutput};
 use omoi_runtime::BoxError;
 use omoi_runtime::telemetry::error_chain;
-use omoi_store::attempts::{self, Attempt};
 use omoi_store::opinions::{self, StoredOpinion};
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::Spec;
@@ -39,15 +40,13 @@ use crate::prompt::strict;
 const ANSWER_TOKENS: u32 = 8_000;
 /// Characters of one file of a check that are shown.
 const FILE_CHARS_MAX: usize = 20_000;
-/// Times the question may fail to be asked at all.
-const TRIES_MAX: usize = 3;
 
 const SYSTEM: &str = include_str!("../prompts/judge.md");
 const QUESTION: &str = include_str!("../prompts/judge_question.md");
 
 /// What the second opinion on an output means for its phase.
 pub(crate) enum OpinionStanding {
-    /// It is on its way.
+    /// It is not known yet.
     Open,
     /// The phase goes on.
     GoOn,
@@ -92,9 +91,9 @@ pub(crate) async fn standing(
     let read = asker.store.read(async |tx| {
         let known = opinions::find(tx, spec.id).await?;
         let subject = AttemptSubject::PlanOpinion;
-        Ok::<_, StoreError>((known, attempts::of_subject(tx, spec.id, subject).await?))
+        Ok::<_, StoreError>((known, earlier_runs(tx, spec.id, subject).await?))
     });
-    let (known, tried) = read.await?;
+    let (known, runs) = read.await?;
     if let Some(known) = known.filter(|known| known.input_digest == run.input_digest) {
         let has_attempts_left = run.attempts < spec.work_limits(asker.limits).phase.attempts_max;
         let step = opinion_step(&known.opinion(), known.was_sent_back, has_attempts_left);
@@ -103,8 +102,12 @@ pub(crate) async fn standing(
             OpinionStep::SendBack(says) => OpinionStanding::SendBack(says),
         });
     }
-    let since = run.started_at.unwrap_or(spec.created_at);
-    match question_step(asker.llm.as_ref(), &tried, since) {
+    let facts = QuestionFacts {
+        model: asker.llm.as_ref(),
+        runs: &runs,
+        since: run.started_at.unwrap_or(spec.created_at),
+    };
+    match question_step(facts) {
         QuestionStep::Await => Ok(OpinionStanding::Open),
         QuestionStep::Skip(why) => {
             let asked = AskedOpinion::of(asker, run);
@@ -124,32 +127,6 @@ pub(crate) async fn standing(
             start(question, llm.clone()).await?;
             Ok(OpinionStanding::Open)
         }
-    }
-}
-
-/// What is next for a plan that nobody has an opinion on.
-enum QuestionStep<'a> {
-    /// The question is on its way.
-    Await,
-    /// It is asked.
-    Ask(&'a LlmClient),
-    /// Nobody is asked, for this reason.
-    Skip(&'static str),
-}
-
-fn question_step<'a>(
-    llm: Option<&'a LlmClient>,
-    tried: &[Attempt],
-    since: Timestamp,
-) -> QuestionStep<'a> {
-    if tried.iter().any(|attempt| attempt.state.is_live()) {
-        return QuestionStep::Await;
-    }
-    let failed = |a: &&Attempt| a.state == AttemptState::Failed && a.created_at >= since;
-    match (llm, tried.iter().filter(failed).count()) {
-        (None, _) => QuestionStep::Skip("this process asks no model"),
-        (Some(_), TRIES_MAX..) => QuestionStep::Skip("the question could not be asked"),
-        (Some(llm), _) => QuestionStep::Ask(llm),
     }
 }
 

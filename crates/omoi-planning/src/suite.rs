@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use omoi_domain::check::CheckKind;
-use omoi_domain::suite::verdict::{BaseVerdict, judge_base};
+use omoi_domain::lifecycle::spec::{StandingSuite, SuiteChange, SuiteFacts, change_suite};
 use omoi_domain::work_limits::WorkLimits;
 use omoi_git::survey::{CommandHint, Survey};
 use omoi_store::checks::{self, Check};
@@ -57,25 +57,34 @@ pub(crate) async fn set_up_again(
     spec: &mut Spec,
     named: Option<&str>,
 ) -> Result<(), StoreError> {
-    let stands = checks::suite_of_spec(tx, spec.id).await?;
+    let stands = match checks::suite_of_spec(tx, spec.id).await? {
+        Some(suite) => Some(StandingSuite {
+            base: checks::base_receipt(tx, suite.id)
+                .await?
+                .map(|base| base.suite_run()),
+            check: suite.id,
+        }),
+        None => None,
+    };
     let wanted = match named {
         Some(_) => chosen_suite(named, &tree::survey(spec)?),
         None => spec.options.0.suite.clone(),
     };
-    if wanted != spec.options.0.suite {
-        spec.options.0.suite = wanted;
-        if let Some(check) = stands {
-            checks::drop_suite(tx, check.id).await?;
+    let change = change_suite(SuiteFacts {
+        stands,
+        command: spec.options.0.suite.as_deref(),
+        wanted,
+        accept_red: spec.options.0.accept_red,
+    });
+    match change {
+        SuiteChange::Keep => Ok(()),
+        SuiteChange::ForgetBaseRun(check) => checks::forget_base_run(tx, check).await,
+        SuiteChange::Replace { old, command } => {
+            spec.options.0.suite = command;
+            if let Some(check) = old {
+                checks::drop_suite(tx, check).await?;
+            }
+            insert_suite(tx, limits, spec).await
         }
-        return insert_suite(tx, limits, spec).await;
     }
-    let Some(check) = stands else { return Ok(()) };
-    let base = checks::base_receipt(tx, check.id).await?;
-    let accept_red = spec.options.0.accept_red;
-    let refused =
-        base.is_some_and(|base| judge_base(&base.suite_run(), accept_red) != BaseVerdict::Begin);
-    if refused {
-        checks::forget_base_run(tx, check.id).await?;
-    }
-    Ok(())
 }

@@ -8,12 +8,14 @@ use serde_json::json;
 
 use omoi_domain::event::{Event, SyncDone};
 use omoi_domain::id::{CheckId, CriterionId, RequirementId, TaskId, TicketId};
+use omoi_domain::lifecycle::task::retire_task;
 use omoi_domain::merge::IntegrationState;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::TASK_RETRIES_MAX;
 use omoi_domain::task::{TaskStatus, TicketPhase};
 use omoi_domain::ticket::TicketStatus;
 use omoi_execution::integration::{phase_output, task_branch};
+use omoi_execution::tasks::apply_to_task;
 use omoi_plan::coverage::PlannedOutputs;
 use omoi_plan::ids::check_id;
 use omoi_plan::outputs::SyncOutput;
@@ -428,6 +430,5 @@ async fn retire(tx: &mut Tx, key: &RowKey, known: &KnownRows) -> Result<(), Appl
         return Err(ApplyError::Conflicts(vec![key.to_string()]));
     }
     let mut task = tasks::get(tx, resolve(&known.tasks, &key.local_id)?).await?;
-    let reason = Some("retired: no longer part of the plan".to_owned());
-    Ok(tasks::transition(tx, &mut task, TaskStatus::Cancelled, reason).await?)
+    Ok(apply_to_task(tx, &mut task, retire_task()).await?)
 }

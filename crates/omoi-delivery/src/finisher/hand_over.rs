@@ -1,9 +1,12 @@
 //! Writes the proven branch into the user's repository.
 
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::spec::SpecStatus;
+use omoi_domain::lifecycle::spec::finish::{
+    HandOverPlan, PlannedHandOver, conclude_hand_over, plan_hand_over,
+};
 use omoi_execution::integration::branch_ref;
 use omoi_execution::platform_run::{RunEnding, end_run};
+use omoi_execution::specs::apply_to_spec;
 use omoi_git::object::ObjectId;
 use omoi_git::push::{PushError, PushedBranch, RenameReason, push_branch};
 use omoi_runtime::BoxError;
@@ -40,9 +43,13 @@ pub(super) async fn hand_over(proof: HeadProof<'_>, known: Option<String>) -> Re
     let planned = store.write(CrashPoint::HandOverPlanned, async |tx| {
         let project = projects::get(tx, proof.spec.project_id).await?;
         let known = deliveries::find(tx, proof.spec.id).await?;
-        let planned = match known.filter(|known| known.head_sha == head) {
-            Some(planned) => planned,
-            None => deliveries::plan(tx, proof.spec.id, head, wanted).await?,
+        let known = known.as_ref().map(|planned| PlannedHandOver {
+            head: &planned.head_sha,
+            planned,
+        });
+        let planned = match plan_hand_over(known, head) {
+            HandOverPlan::GoOn(planned) => planned.clone(),
+            HandOverPlan::Begin => deliveries::plan(tx, proof.spec.id, head, wanted).await?,
         };
         Ok::<_, StoreError>((planned, project.repo_path))
     });
@@ -63,7 +70,7 @@ pub(super) async fn hand_over(proof: HeadProof<'_>, known: Option<String>) -> Re
         }
         let mut spec = specs::get(tx, proof.spec.id).await?;
         deliveries::confirm(tx, &spec, &mut planned, &pushed.branch, note).await?;
-        specs::transition(tx, &mut spec, SpecStatus::Delivered, None).await
+        apply_to_spec(tx, &mut spec, conclude_hand_over(), false).await
     });
     Ok(confirmed.await?)
 }
@@ -110,6 +117,16 @@ mod tests {
 
     #[test]
     fn only_a_repository_that_refuses_is_a_persons_to_mend() {
+        let refused: BoxError = Box::new(NotHandedOver {
+            repo: "/home/ada/todo".to_owned(),
+            source: PushError::NoName {
+                branch: "omoi/todo".to_owned(),
+            },
+        });
+        let told = why_unfinished("SPEC-1", &refused);
+        let says = "the branch could not be handed over to `/home/ada/todo`: ";
+        let next = "; once it can be written to, run `omoi spec resume SPEC-1`";
+        assert!(told.starts_with(says) && told.ends_with(next), "{told}");
         let other: BoxError = "no space".into();
         let expected = "the last checks could not be run: no space";
         assert_eq!(why_unfinished("SPEC-1", &other), expected);

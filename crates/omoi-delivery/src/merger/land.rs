@@ -6,8 +6,9 @@ use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{AttemptId, MergeId};
 use omoi_domain::lifecycle::merge::{
-    ConflictedWork, MergeAction, MergedTree, ResolvedWork, check_merge, close_after_landing,
-    judge_merged_tree, land_merge, land_resolved, restart_merge, turn_conflict_into_task,
+    ConflictedWork, MergeAction, MergedTree, ResolvedWork, TreeVerdict, check_merge,
+    close_after_landing, judge_merged_tree, land_merge, land_resolved, restart_merge,
+    turn_conflict_into_task,
 };
 use omoi_domain::task::UnmetCode;
 use omoi_execution::integration::{branch_ref, ensure_for};
@@ -88,33 +89,22 @@ impl MergeTurn<'_> {
             task: Some(self.task.id),
         };
         let receipts = receipts::run_checks(&self.prover.runner, run).await?;
-        let tree = match receipts::unmet_checks(UnmetCode::MergeRed, &receipts) {
-            None => return self.advance(merge, target, commit).await,
-            Some(unmet) => {
-                let at = CommitAt {
-                    mirror: target.mirror,
-                    commit,
-                };
-                match fault_after_merge(&self.prover.store, at, &receipts).await? {
-                    Some(fault) => MergedTree::Untested { fault },
-                    None => MergedTree::Red(unmet),
-                }
+        let at = CommitAt {
+            mirror: target.mirror,
+            commit,
+        };
+        let fault = fault_after_merge(&self.prover.store, at, &receipts).await?;
+        let unmet = receipts::unmet_checks(UnmetCode::MergeRed, &receipts);
+        let tree = MergedTree::from_checks(unmet, fault);
+        info!(merge.id = %merge.id, "The merged tree of TSK-{:03} {tree}", self.task.number);
+        let actions = match judge_merged_tree(tree, target.head.as_str()) {
+            TreeVerdict::Land => return self.advance(merge, target, commit).await,
+            TreeVerdict::Wait(actions) => actions,
+            TreeVerdict::SendBack(actions) => {
+                move_task_branch(&self.prover.store, self.task.id, target.mirror, commit).await?;
+                actions
             }
         };
-        if matches!(tree, MergedTree::Red(_)) {
-            // Its next round starts from the merged tree.
-            move_task_branch(&self.prover.store, self.task.id, target.mirror, commit).await?;
-        }
-        let number = self.task.number;
-        match &tree {
-            MergedTree::Red(_) => {
-                info!(merge.id = %merge.id, "The merged tree of TSK-{number:03} is red");
-            }
-            MergedTree::Untested { fault } => {
-                info!(merge.id = %merge.id, "The merge of TSK-{number:03} waits: {fault}");
-            }
-        }
-        let actions = judge_merged_tree(tree, target.head.as_str());
         let (point, ending) = (CrashPoint::MergeEnded, RunEnding::Done);
         let end = TurnEnd {
             point,

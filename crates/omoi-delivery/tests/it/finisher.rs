@@ -16,7 +16,7 @@ use omoi_domain::task::{Priority, TaskStatus};
 use omoi_execution::FromParts as _;
 use omoi_execution::attempt::{NewAttempt, insert_attempt};
 use omoi_execution::intake::complete_attempt;
-use omoi_execution::tasks::{cancel, lost_prerequisite, retry_by_person};
+use omoi_execution::tasks::{cancel, keeper_of, retry_by_person};
 use omoi_git::object::ObjectId;
 use omoi_git::refname::RefName;
 use omoi_runtime::clock::Clock as _;
@@ -495,7 +495,7 @@ async fn a_resolution_that_waits_for_its_provider_blocks_the_spec() {
     };
     blocks().await;
     // What waits for the conflicting work waits for its resolution.
-    let lost = lost_prerequisite(&mut it.read_tx().await, &waiting).await;
+    let lost = keeper_of(&mut it.read_tx().await, &waiting).await;
     assert_eq!(lost.unwrap().map(|task| task.id), Some(resolve.id));
 
     // A person resumes: the resolution goes on, and what waits for it is free.

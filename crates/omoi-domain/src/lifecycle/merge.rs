@@ -1,20 +1,25 @@
 //! Transitions of merges, and the actions they decide on.
 
+mod cancel;
 mod checked;
 mod conflict;
 mod landed;
 mod queue;
+mod requeue;
 mod resolution_lost;
 mod restart;
+mod settle;
 mod take_up;
 
-pub use checked::{MergedTree, check_merge, judge_merged_tree};
+pub use cancel::cancel_merge;
+pub use checked::{MergedTree, TreeVerdict, check_merge, judge_merged_tree};
 pub use conflict::{ConflictedWork, NewResolutionTask, turn_conflict_into_task};
 pub use landed::{ResolvedWork, close_after_landing, land_merge, land_resolved};
 pub use queue::{MergeQueue, QueuedMerge, begin_merge, next_merge};
-pub use resolution_lost::{Resolution, resolution_lost};
+pub use requeue::requeue_merge;
+pub use resolution_lost::Resolution;
 pub use restart::{MergeTries, RESTARTS_MAX, restart_merge};
-pub use take_up::take_up_merge;
+pub use settle::{LeftMerge, settle_merge};
 
 use crate::lifecycle::task::UnmetResult;
 use crate::merge::MergeState;
@@ -36,6 +41,8 @@ pub enum MergeAction {
     WaitForMachine,
     /// Counts that it started over.
     CountRestart,
+    /// Gives it all its tries again, and forgets what stopped it.
+    ResetTries,
     /// Keeps the commit it makes, or made.
     KeepCommit(String),
     /// Keeps the paths in conflict.
@@ -51,6 +58,8 @@ pub enum MergeAction {
     /// Blocks every open task that waits for its task, directly or not, or for what would have landed
     /// with it.
     BlockWaiting,
+    /// Frees every task that was blocked because of its task and that no other lost task keeps.
+    FreeDependents,
 }
 
 impl MergeAction {

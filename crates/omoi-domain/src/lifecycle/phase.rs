@@ -5,22 +5,28 @@ mod begin;
 mod give_up;
 mod not_ready;
 mod open;
+mod opinion;
 mod pass;
+mod proofs;
 mod provider;
 mod refuse;
 mod stale;
 mod step;
+mod step_failed;
 
 pub use attempt_failed::{FailedPhaseAttempt, judge_failed_attempt};
 pub use begin::begin_phase;
-pub use give_up::{give_up_phase, give_up_spent_phase};
+pub use give_up::{give_up_phase, give_up_spent_phase, phase_at_fault};
 pub use not_ready::{PlanBlocker, block_not_ready};
 pub use open::{OpenPhase, StoredPhase, open_phase};
+pub use opinion::{QuestionFacts, QuestionStep, question_step};
 pub use pass::{PassedOutput, pass_phase};
+pub use proofs::{ProofFacts, ProofStep, proof_step};
 pub use provider::{PhaseOutage, provider_failed_phase};
 pub use refuse::{PhaseRefusal, RefusalFacts, RefusedOutput, refuse_phase};
 pub use stale::stale_phase;
 pub use step::{PhaseAttempt, PhaseFacts, PhaseStep, phase_step};
+pub use step_failed::{FailedStep, StepFailure, judge_failed_step};
 
 use serde_json::Value;
 

@@ -2,19 +2,26 @@
 
 mod approve;
 mod base_suite;
+mod begin;
 mod cancel;
 mod deliver;
+mod edit;
 pub mod finish;
 mod resume;
+mod suite;
 mod task_retried;
 
 pub use approve::approve_spec;
-pub use base_suite::{BaseRun, BaseSuiteFacts, BaseSuiteStep, base_suite_step};
+pub use base_suite::{BaseSuiteFacts, BaseSuiteStep, SuiteBaseRun, base_suite_step};
+pub use begin::begin_spec;
 pub use cancel::{CancelFacts, cancel_spec};
 pub use deliver::deliver_as_it_stands;
+pub use edit::{EditedPhase, edit_output, expect_editable, retitle_spec};
 pub use resume::{ResumeRoute, resume_planning, resume_route, resume_work};
+pub use suite::{StandingSuite, SuiteChange, SuiteFacts, change_suite};
 pub use task_retried::spec_of_retried_task;
 
+use crate::block::SpecBlock;
 use crate::id::TaskId;
 use crate::merge::IntegrationState;
 use crate::phase::Phase;
@@ -32,6 +39,15 @@ pub enum SpecAction {
         /// Why, where a person may ask.
         reason: Option<String>,
     },
+    /// Has it wait for something.
+    Block {
+        /// For what.
+        block: SpecBlock,
+        /// The same in words.
+        reason: String,
+    },
+    /// Has it stand at a phase.
+    SetCurrentPhase(Phase),
     /// Says whether what has landed is handed over although not every criterion is proven.
     SetAsItStands(bool),
     /// Gives a phase all its attempts again.
@@ -118,6 +134,12 @@ pub enum SpecRefusal {
     TaskOpen(TaskId),
     /// No task has landed.
     NothingLanded,
+    /// Its tasks are released, or it is over: what it is planned from stays.
+    AtWork,
+    /// What this phase makes is not a person's to change.
+    NotEditable(Phase),
+    /// This phase has no accepted output yet.
+    NotPassed(Phase),
 }
 
 #[cfg(test)]

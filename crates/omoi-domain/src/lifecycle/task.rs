@@ -1,25 +1,43 @@
 //! Transitions of tasks, and the actions they decide on.
 
+mod assign;
 mod cancel;
 mod checked;
+mod discover;
+mod disk_stopped;
 mod fail;
 mod prerequisites;
 mod provider_failed;
 mod reopen;
+mod requeue;
 mod retry_by_person;
+mod run;
 mod send_back;
 mod start_checks;
+mod start_failed;
+mod stuck;
+mod submit;
 mod wait_for_person;
 
-pub use cancel::{cancel_task, end_resolution};
-pub use checked::{ChecksResult, conclude_checks};
+pub use assign::assign_task;
+pub use cancel::{cancel_task, end_resolution, retire_task};
+pub use checked::{ChecksResult, ValidatedTask, conclude_checks};
+pub use discover::{
+    DiscoveredTask, DiscoveryFacts, DiscoveryProof, DiscoveryStep, ReportedWork, judge_discovery,
+};
+pub use disk_stopped::{DiskStoppedTask, disk_stopped_task};
 pub use fail::{TaskFailure, fail_task};
-pub use prerequisites::{KeptTask, TaskGraph, TaskNode};
+pub use prerequisites::{DependentChange, DependentTask, TaskGraph, TaskNode};
 pub use provider_failed::{ProviderFailure, provider_failed};
 pub use reopen::reopen_task;
-pub use retry_by_person::{RetriedTask, TaskRetry, retry_task};
+pub use requeue::requeue_task;
+pub use retry_by_person::{OpenTaskMerge, RetriedTask, RetryStep, retry_task};
+pub use run::run_task;
 pub use send_back::{UnmetResult, send_back_task};
 pub use start_checks::{CHECK_TRIES_MAX, ChecksStart, PendingChecks, start_checks, take_up_checks};
+pub use start_failed::{FailedStart, StartFailure, judge_failed_start};
+pub use stuck::{StuckTask, next_stuck};
+pub use submit::submit_task;
 pub use wait_for_person::wait_for_person;
 
 use crate::block::TaskBlock;
@@ -34,8 +52,8 @@ pub enum TaskAction {
     Move {
         /// Status after.
         to: TaskStatus,
-        /// Why.
-        reason: String,
+        /// Why, where that is not plain.
+        reason: Option<String>,
     },
     /// Fails it for good, which is an event of its own.
     FailPermanently {
@@ -94,7 +112,12 @@ impl TaskAction {
     pub(crate) fn moved(to: TaskStatus, reason: impl Into<String>) -> Self {
         Self::Move {
             to,
-            reason: reason.into(),
+            reason: Some(reason.into()),
         }
+    }
+
+    /// A move that explains itself.
+    pub(crate) const fn move_to(to: TaskStatus) -> Self {
+        Self::Move { to, reason: None }
     }
 }

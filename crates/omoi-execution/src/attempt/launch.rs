@@ -6,11 +6,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tracing::{info, warn};
 
-use omoi_domain::attempt::AttemptState;
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SandboxId;
 use omoi_domain::lifecycle::attempt::{
-    AttemptLoss, SandboxExit, StoppingLimit, sandbox_exited, start_failed,
+    AttemptLoss, SandboxExit, StoppingLimit, begin_attempt, sandbox_exited, start_failed,
 };
 use omoi_domain::model_route::RouteName;
 use omoi_domain::sandbox::SandboxState;
@@ -32,7 +31,7 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
 use omoi_store::{Json, StoreError, Tenant, Tx};
 
-use crate::attempt::settle;
+use crate::attempt::{apply_to_attempt, settle};
 use crate::deployment::{DeploymentParts, FromParts};
 use crate::failure_policy::FailurePolicy;
 use crate::repository_folders::RepositoryFolders;
@@ -286,9 +285,7 @@ async fn bind_sandbox(
     let mounts = job.work.toolbox.toolchain_mounts(&starter.host.read_only);
     let bound = async |tx: &mut Tx| -> Result<(), StoreError> {
         let mut attempt = attempts::get(tx, id).await?;
-        attempt.rung = Some(rung);
-        attempts::transition(tx, &mut attempt, AttemptState::Starting).await?;
-        let mut sandbox = Sandbox {
+        let sandbox = Sandbox {
             id: SandboxId::from_uuid(id.as_uuid()),
             org_id: tx.org(),
             attempt_id: id,
@@ -301,8 +298,7 @@ async fn bind_sandbox(
             state_version: 0,
         };
         sandboxes::insert(tx, &sandbox).await?;
-        let scope = (attempt.project_id, attempt.spec_id);
-        sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Creating).await?;
+        apply_to_attempt(tx, &mut attempt, begin_attempt(Some(rung))).await?;
         crate::tasks::mark_assigned(tx, &attempt).await
     };
     starter

@@ -1,11 +1,10 @@
 //! What becomes of an attempt whose worker is gone.
-
-use omoi_domain::attempt::SubjectKind;
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::lifecycle::attempt::{AttemptLoss, ended_state};
-use omoi_domain::sandbox::SandboxState;
+use omoi_domain::lifecycle::attempt::{AttemptLoss, end_lost, sandbox_gone};
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx, sandboxes};
+
+use super::apply_to_attempt;
 
 use super::AttemptStarter;
 use crate::failure_policy::FailurePolicy;
@@ -19,16 +18,14 @@ pub(super) async fn after_exit(
 ) -> Result<(), StoreError> {
     let settle = async |tx: &mut Tx| {
         let mut attempt = attempts::get(tx, attempt.id).await?;
-        if attempt.state.is_live() {
-            lose_attempt(tx, &starter.failures, &mut attempt, loss).await?;
-        }
-        end_sandbox(tx, &attempt).await
+        lose_attempt(tx, &starter.failures, &mut attempt, loss).await?;
+        end_sandbox(tx, &mut attempt).await
     };
     starter.store.write(CrashPoint::SandboxEnded, settle).await
 }
 
-/// Ends a live attempt from the platform's side and moves its task on. Phases, checks and merges
-/// are taken up again by their own reconcilers.
+/// Ends an attempt from the platform's side and moves its task on; one that is over stays as it ended.
+/// Phases, checks and merges are taken up again by their own reconcilers.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -43,29 +40,21 @@ pub async fn lose_attempt(
         message: failures.mask.mask_text(&loss.message).into_owned(),
         ..loss
     };
-    attempt.stop_reason = Some(loss.stop_reason);
-    attempt.error_class = Some(loss.class);
-    attempt.error_message = Some(loss.message.clone());
-    let to = ended_state(attempt.state, loss.state);
-    attempts::transition(tx, attempt, to).await?;
-    if attempt.subject.kind() == SubjectKind::Task {
-        tasks::attempt_lost(tx, failures, attempt, &loss).await?;
+    let actions = end_lost(attempt.state, &loss);
+    if actions.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    apply_to_attempt(tx, attempt, actions).await?;
+    tasks::attempt_lost(tx, failures, attempt, &loss).await
 }
 
 /// Notes that an attempt's sandbox is gone.
-pub(crate) async fn end_sandbox(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError> {
-    let mut sandbox = match sandboxes::of_attempt(tx, attempt.id).await {
+pub(crate) async fn end_sandbox(tx: &mut Tx, attempt: &mut Attempt) -> Result<(), StoreError> {
+    let sandbox = match sandboxes::of_attempt(tx, attempt.id).await {
         Ok(sandbox) => sandbox,
         // It failed before there was one.
         Err(StoreError::NotFound { .. }) => return Ok(()),
         Err(other) => return Err(other),
     };
-    if sandbox.state == SandboxState::Terminated {
-        return Ok(());
-    }
-    sandbox.reason = attempt.stop_reason;
-    let scope = (attempt.project_id, attempt.spec_id);
-    sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Terminated).await
+    apply_to_attempt(tx, attempt, sandbox_gone(sandbox.state)).await
 }

@@ -2,11 +2,13 @@
 
 use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason, SubjectKind};
 use omoi_domain::crash::CrashPoint;
-use omoi_domain::lifecycle::attempt::{ReportedEnd, TaskFollowUp, after_report, ended_state};
+use omoi_domain::lifecycle::attempt::{
+    ReportedAttempt, ReportedEnd, Submission, SubmittedWork, TaskFollowUp, after_report,
+    end_reported, judge_submission,
+};
 use omoi_domain::lifecycle::task::UnmetResult;
 use omoi_domain::message::MessageSender;
 use omoi_domain::retry::ErrorClass;
-use omoi_domain::sandbox::SandboxState;
 use omoi_git::import::ImportError;
 use omoi_git::mirror::Mirror;
 use omoi_git::object::ObjectId;
@@ -18,7 +20,9 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tenant, Tx, merges, messages, sandboxes};
 
-use super::{AttemptIntake, IntakeError, current_attempt, import_commit, verify};
+use super::verify::{self, TaskWork};
+use super::{AttemptIntake, ImportedCommit, IntakeError, current_attempt, import_commit};
+use crate::attempt::apply_to_attempt;
 use crate::failure_policy::FailurePolicy;
 use crate::tasks::{follow_up, of_attempt};
 
@@ -43,27 +47,28 @@ pub async fn complete_attempt(
     if !said.state.is_live() {
         return Err(IntakeError::Superseded);
     }
-    let verdict = match (attempt.subject.kind(), body.outcome) {
+    let result = match (attempt.subject.kind(), body.outcome) {
         (SubjectKind::Task, AttemptOutcome::Succeeded | AttemptOutcome::Incomplete) => {
-            judge_hand_in(intake, attempt, &body).await?
+            take_submission(intake, attempt, &body).await?
         }
-        _ => HandInVerdict::default(),
+        _ => TaskResult::default(),
     };
     let end = async |tx: &mut Tx| {
         let mut attempt = current_attempt(tx, attempt.id).await?;
         check_started(&attempt, &body)?;
-        attempt.stop_reason = Some(body.stop_reason);
-        attempt.error_class = body.error_class;
-        attempt.error_message.clone_from(&body.error_message);
-        if let Some(head) = &verdict.head {
-            attempt.head_sha = Some(head.as_str().to_owned());
-        }
         let task = of_attempt(tx, &attempt).await?;
-        let to = ended_state(attempt.state, body.outcome.attempt_state());
-        attempts::transition(tx, &mut attempt, to).await?;
-        close_sandbox(tx, &attempt).await?;
+        let actions = end_reported(ReportedAttempt {
+            state: attempt.state,
+            sandbox: sandboxes::of_attempt(tx, attempt.id).await?.state,
+            outcome: body.outcome,
+            stop_reason: body.stop_reason,
+            class: body.error_class,
+            message: body.error_message.clone(),
+            head: result.head.as_ref().map(|head| head.as_str().to_owned()),
+        });
+        apply_to_attempt(tx, &mut attempt, actions).await?;
         match task {
-            Some(task) => Ok(move_task(tx, &intake.failures, task, body, verdict).await?),
+            Some(task) => Ok(move_task(tx, &intake.failures, task, body, result).await?),
             None => Ok(()),
         }
     };
@@ -118,95 +123,100 @@ fn is_repeated(attempt: &Attempt, body: &ReportComplete) -> bool {
             || brought.is_none_or(|sha| attempt.head_sha.as_ref() == Some(sha)))
 }
 
-async fn close_sandbox(tx: &mut Tx, attempt: &Attempt) -> Result<(), StoreError> {
-    let mut sandbox = sandboxes::of_attempt(tx, attempt.id).await?;
-    if sandbox.state == SandboxState::Running {
-        let scope = (attempt.project_id, attempt.spec_id);
-        sandboxes::transition(tx, scope, &mut sandbox, SandboxState::Completing).await?;
-    }
-    Ok(())
-}
-
-/// What the platform makes of the commits of a task's agent.
+/// What came of the commits of a task's agent.
 #[derive(Default)]
-struct HandInVerdict {
-    /// What it handed in, if it was taken into the mirror.
+struct TaskResult {
+    /// The commit that stays on the task's branch.
     head: Option<ObjectId>,
     /// Why it may not go to its checks.
     unmet: Option<UnmetResult>,
 }
 
-/// Imports what a task's agent made, keeps it on the task's branch and says whether it may go to
-/// its checks. Work that is sent back is kept as well: the next agent goes on from it.
-async fn judge_hand_in(
+/// Imports what a task's agent made, keeps on the task's branch what may stay there and says whether it
+/// may go to its checks.
+async fn take_submission(
     intake: &AttemptIntake,
     attempt: &Attempt,
     body: &ReportComplete,
-) -> Result<HandInVerdict, IntakeError> {
+) -> Result<TaskResult, IntakeError> {
     let mirror = intake.folders.project_mirror(attempt.project_id).await?;
-    let (task, spec, incoming) = task_sides(&intake.store, attempt).await?;
-    let handed_in = match &body.bundle {
-        None => None,
-        Some(bundle) => match import_commit(&mirror, attempt, bundle).await {
-            Ok(taken) => Some(taken),
-            Err(IntakeError::Import(ImportError::Refused(refusal))) => {
-                return Ok(HandInVerdict {
-                    head: None,
-                    unmet: Some(verify::refused(&refusal)),
-                });
-            }
-            Err(other) => return Err(other),
-        },
+    let sides = TaskSides::read_sides(&intake.store, attempt).await?;
+    let brought = bring_work(&mirror, &sides, attempt, body).await?;
+    let (head, work) = match &brought {
+        BroughtWork::Refused(why) => (None, SubmittedWork::Refused(why.clone())),
+        BroughtWork::Nothing => {
+            let ignored_paths = body.ignored_paths.clone();
+            (None, SubmittedWork::Missing { ignored_paths })
+        }
+        BroughtWork::Standing(commit) | BroughtWork::Imported(ImportedCommit { commit, .. }) => {
+            let fault = verify::find_fault(&sides.work_at(&mirror, commit)).await?;
+            (Some(commit.clone()), SubmittedWork::Found(fault))
+        }
     };
-    let is_done = body.outcome == AttemptOutcome::Succeeded;
-    let head = match &handed_in {
-        Some(taken) => Some(taken.commit.clone()),
-        None if is_done => standing_work(&task, attempt)?,
-        None => None,
-    };
-    let outside = (!body.refused_paths.is_empty() && is_done)
-        .then(|| verify::outside_workspace(&body.refused_paths));
-    let unsaved = body.unsaved.as_deref().map(verify::unsaved);
-    let Some(head) = head else {
-        let unmet = match is_done {
-            true => outside.or(unsaved),
-            false => unsaved,
-        };
-        let no_change = || verify::no_change(&body.ignored_paths);
-        let unmet = unmet.or_else(|| is_done.then(no_change));
-        return Ok(HandInVerdict { head: None, unmet });
-    };
-    let work = verify::HandedInWork {
-        mirror: &mirror,
-        task: &task,
-        spec: &spec,
-        head: &head,
-        incoming: incoming.as_ref(),
-    };
-    let (mut unmet, keep) = verify::verify_work(&work).await?;
-    if keep {
-        keep_on_branch(&intake.store, attempt, (&mirror, &task), &head).await?;
+    let verdict = judge_submission(Submission {
+        is_done: body.outcome == AttemptOutcome::Succeeded,
+        work,
+        refused_paths: body.refused_paths.clone(),
+        unsaved: body.unsaved.clone(),
+    });
+    let head = head.filter(|_| verdict.keeps_work);
+    if let Some(head) = &head {
+        keep_on_branch(&intake.store, attempt, (&mirror, &sides.task), head).await?;
     }
-    if let Some(taken) = handed_in {
-        taken.forget(&mirror).await?;
+    if let BroughtWork::Imported(imported) = brought {
+        imported.forget(&mirror).await?;
     }
-    if keep && !is_done {
-        // It is told what is unfinished; what it broke is judged when it says done.
-        unmet = None;
-    }
-    Ok(HandInVerdict {
-        head: keep.then_some(head),
-        unmet: outside.or(unsaved).or(unmet),
+    Ok(TaskResult {
+        head,
+        unmet: verdict.unmet,
     })
 }
 
-/// The task of an attempt, its spec, and for a resolution the side that comes in.
-async fn task_sides(
-    store: &Tenant,
+/// The commits that the end of an attempt brings.
+enum BroughtWork {
+    /// They were taken into the mirror.
+    Imported(ImportedCommit),
+    /// They may not be, and why.
+    Refused(String),
+    /// The agent says that this work of an earlier round is done.
+    Standing(ObjectId),
+    /// There are none.
+    Nothing,
+}
+
+async fn bring_work(
+    mirror: &Mirror,
+    sides: &TaskSides,
     attempt: &Attempt,
-) -> Result<(Task, Spec, Option<ObjectId>), IntakeError> {
-    store
-        .read(async |tx| {
+    body: &ReportComplete,
+) -> Result<BroughtWork, IntakeError> {
+    let Some(bundle) = &body.bundle else {
+        let standing = match body.outcome {
+            AttemptOutcome::Succeeded => standing_work(&sides.task, attempt)?,
+            _ => None,
+        };
+        return Ok(standing.map_or(BroughtWork::Nothing, BroughtWork::Standing));
+    };
+    match import_commit(mirror, attempt, bundle).await {
+        Ok(imported) => Ok(BroughtWork::Imported(imported)),
+        Err(IntakeError::Import(ImportError::Refused(refusal))) => {
+            Ok(BroughtWork::Refused(refusal.to_string()))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// A task and what its commits are measured by.
+struct TaskSides {
+    task: Task,
+    spec: Spec,
+    /// For a resolution: the side that comes in.
+    incoming: Option<ObjectId>,
+}
+
+impl TaskSides {
+    async fn read_sides(store: &Tenant, attempt: &Attempt) -> Result<Self, IntakeError> {
+        let read = store.read(async |tx| {
             let Some(task) = of_attempt(tx, attempt).await? else {
                 return Err(IntakeError::Superseded);
             };
@@ -215,12 +225,27 @@ async fn task_sides(
                 Some(id) => Some(ObjectId::parse(&merges::get(tx, id).await?.incoming_sha)?),
                 None => None,
             };
-            Ok((task, spec, incoming))
-        })
-        .await
+            Ok(Self {
+                task,
+                spec,
+                incoming,
+            })
+        });
+        read.await
+    }
+
+    fn work_at<'a>(&'a self, mirror: &'a Mirror, head: &'a ObjectId) -> TaskWork<'a> {
+        TaskWork {
+            mirror,
+            task: &self.task,
+            spec: &self.spec,
+            head,
+            incoming: self.incoming.as_ref(),
+        }
+    }
 }
 
-/// What an agent that handed in nothing says is done: work of an earlier round that was kept and
+/// What an agent that submitted nothing says is done: work of an earlier round that was kept and
 /// that no check has refused yet.
 fn standing_work(task: &Task, attempt: &Attempt) -> Result<Option<ObjectId>, IntakeError> {
     let from = attempt.base_sha.as_ref();
@@ -260,19 +285,19 @@ async fn move_task(
     failures: &FailurePolicy,
     mut task: Task,
     body: ReportComplete,
-    verdict: HandInVerdict,
+    result: TaskResult,
 ) -> Result<(), StoreError> {
     let step = after_report(ReportedEnd {
         outcome: body.outcome,
         stop_reason: body.stop_reason,
         error_class: body.error_class,
         error_message: body.error_message,
-        unmet: verdict.unmet,
+        unmet: result.unmet,
         is_by_person: is_interrupted_by_person(tx, &task, body.stop_reason).await?,
     });
     task.summary = body.summary.or(task.summary);
     if step == TaskFollowUp::Validate {
-        task.head_sha = verdict.head.map(|head| head.as_str().to_owned());
+        task.head_sha = result.head.map(|head| head.as_str().to_owned());
     }
     follow_up(tx, failures, &mut task, step).await
 }
@@ -336,7 +361,7 @@ mod tests {
                 None
             )
         );
-        // Work that was handed in before counts, and so does a stop that a person asked for.
+        // Work that was submitted before counts, and so does a stop that a person asked for.
         for (outcome, limit) in [
             (AttemptOutcome::Succeeded, Some(limit)),
             (AttemptOutcome::Interrupted, None),

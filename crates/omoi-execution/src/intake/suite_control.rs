@@ -8,7 +8,7 @@ use omoi_git::object::ObjectId;
 use omoi_git::process::GitError;
 
 use super::IntakeError;
-use super::verify::{HandedInWork, is_planned};
+use super::verify::{TaskWork, is_planned};
 
 /// Bytes of a manifest that are compared; a longer one counts as changed.
 const MANIFEST_BYTES_MAX: usize = 1 << 20;
@@ -16,7 +16,7 @@ const MANIFEST_BYTES_MAX: usize = 1 << 20;
 /// Files that decide what the suite runs, are not as `measure` has them, and that the plan does not
 /// name.
 pub(super) async fn changed_controls(
-    work: &HandedInWork<'_>,
+    work: &TaskWork<'_>,
     measure: &ObjectId,
 ) -> Result<Vec<String>, IntakeError> {
     let changes = work.mirror.changed_files(measure, work.head).await?;
@@ -45,7 +45,7 @@ pub(super) async fn changed_controls(
 }
 
 async fn has_other_part(
-    work: &HandedInWork<'_>,
+    work: &TaskWork<'_>,
     measure: &ObjectId,
     change: &PathChange,
     path: &str,
@@ -61,7 +61,7 @@ async fn has_other_part(
 
 /// What the file says about tests; none when it is too long to be compared.
 async fn control_part(
-    work: &HandedInWork<'_>,
+    work: &TaskWork<'_>,
     at: &ObjectId,
     change: &PathChange,
     path: &str,

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use omoi_domain::conflict_marker::unresolved_files;
-use omoi_domain::lifecycle::task::UnmetResult;
-use omoi_domain::task::UnmetCode;
-use omoi_git::import::ImportRefusal;
+use omoi_domain::lifecycle::attempt::SubmissionFault;
 use omoi_git::mirror::{ChangeKind, MergeTree, Mirror, PathChange};
 use omoi_git::object::{ObjectId, RepoPath};
 use omoi_git::process::GitError;
@@ -16,11 +14,8 @@ use omoi_store::tasks::Task;
 use super::{IntakeError, suite_control};
 use crate::protected;
 
-/// Characters that feedback repeats of a worker's reason or of a list of files.
-const REPEATED_CHARS_MAX: usize = 2_000;
-
 /// One task's commits.
-pub(super) struct HandedInWork<'a> {
+pub(super) struct TaskWork<'a> {
     /// Where they are.
     pub(super) mirror: &'a Mirror,
     /// Whose they are.
@@ -33,43 +28,32 @@ pub(super) struct HandedInWork<'a> {
     pub(super) incoming: Option<&'a ObjectId>,
 }
 
-/// The first rule the commits break, if any, and whether the work may stay on the branch all the
-/// same, for the next round to mend.
-pub(super) async fn verify_work(
-    work: &HandedInWork<'_>,
-) -> Result<(Option<UnmetResult>, bool), IntakeError> {
+/// The first rule the commits break, if any.
+pub(super) async fn find_fault(
+    work: &TaskWork<'_>,
+) -> Result<Option<SubmissionFault>, IntakeError> {
     let base = ObjectId::parse(work.task.base_sha.as_deref().unwrap_or(&work.spec.base_sha))?;
     if !work.mirror.is_ancestor(&base, work.head).await? {
-        let rewritten = unmet(
-            UnmetCode::HistoryRewritten,
-            format!("the branch no longer contains the commit it was cut from ({base})"),
-            "Put your changes on top of the branch as it was given to you.",
-        );
-        return Ok((Some(rewritten), false));
+        let base = base.to_string();
+        return Ok(Some(SubmissionFault::HistoryRewritten { base }));
     }
     let changes = work.mirror.changed_files(&base, work.head).await?;
     let forbidden = |change: &&PathChange| protected::holds(change.path.as_path());
     if let Some(change) = changes.iter().find(forbidden) {
-        let protected = unmet(
-            UnmetCode::ProtectedPath,
-            format!("`{}` is not for agents to change", change.path),
-            &format!("Leave {} as they are.", protected::PATHS.join(", ")),
-        );
-        // Nobody below could put it back.
-        return Ok((Some(protected), false));
+        return Ok(Some(SubmissionFault::ProtectedPath {
+            path: change.path.to_string(),
+            protected: protected::PATHS.iter().map(ToString::to_string).collect(),
+        }));
     }
     if let Some(incoming) = work.incoming
         && !work.mirror.is_ancestor(incoming, work.head).await?
     {
-        let dropped = unmet(
-            UnmetCode::SideDropped,
-            format!("the side that comes in ({incoming}) is not part of the result"),
-            "Finish the merge that is begun in the workspace; do not abort it.",
-        );
-        return Ok((Some(dropped), true));
+        let incoming = incoming.to_string();
+        return Ok(Some(SubmissionFault::SideDropped { incoming }));
     }
     if changes.is_empty() && work.incoming.is_none() {
-        return Ok((Some(no_change(&[])), true));
+        let ignored_paths = Vec::new();
+        return Ok(Some(SubmissionFault::NoChange { ignored_paths }));
     }
     let resolved = match work.incoming {
         None => None,
@@ -78,32 +62,30 @@ pub(super) async fn verify_work(
             by_git: work.mirror.merge_tree(&base, incoming).await?,
         }),
     };
-    if let Some(marked) = marked(work, &base, &changes, resolved.as_ref()).await? {
-        return Ok((Some(marked), true));
+    match find_markers(work, &base, &changes, resolved.as_ref()).await? {
+        Some(markers) => Ok(Some(markers)),
+        None => find_weakened(work, &base, &changes, resolved.as_ref()).await,
     }
-    let (mut weakened, measure) = match &resolved {
-        None => (changed_tests(&changes, work.task), base.clone()),
+}
+
+/// Names tests, and files that decide which tests run, that the change weakens.
+async fn find_weakened(
+    work: &TaskWork<'_>,
+    base: &ObjectId,
+    changes: &[PathChange],
+    resolved: Option<&Resolved<'_>>,
+) -> Result<Option<SubmissionFault>, IntakeError> {
+    let (mut weakened, measure) = match resolved {
+        None => (changed_tests(changes, work.task), base.clone()),
         Some(resolved) => {
-            let dropped = dropped_tests(work, &base, resolved).await?;
+            let dropped = dropped_tests(work, base, resolved).await?;
             (dropped, resolved.by_git.tree.clone())
         }
     };
     weakened.extend(suite_control::changed_controls(work, &measure).await?);
     weakened.sort();
     weakened.dedup();
-    if weakened.is_empty() {
-        return Ok((None, true));
-    }
-    let weakened = unmet(
-        UnmetCode::TestWeakened,
-        format!(
-            "tests, or files that decide which tests run, were changed, and the plan does not name \
-             them: {}",
-            weakened.join(", ")
-        ),
-        "Put them back as they were; add new tests in files of their own.",
-    );
-    Ok((Some(weakened), true))
+    Ok((!weakened.is_empty()).then_some(SubmissionFault::TestsWeakened(weakened)))
 }
 
 /// A merge that the work resolves.
@@ -115,25 +97,17 @@ struct Resolved<'a> {
 }
 
 /// Names the files in which the change leaves conflict markers behind.
-async fn marked(
-    work: &HandedInWork<'_>,
+async fn find_markers(
+    work: &TaskWork<'_>,
     base: &ObjectId,
     changes: &[PathChange],
     resolved: Option<&Resolved<'_>>,
-) -> Result<Option<UnmetResult>, IntakeError> {
+) -> Result<Option<SubmissionFault>, IntakeError> {
     let paths: Vec<&RepoPath> = changes.iter().map(|change| &change.path).collect();
     let head = match work.mirror.conflict_marker_lines(work.head, &paths).await {
         Err(GitError::OutputTooLarge { limit_bytes, .. }) => {
-            let all: Vec<String> = paths.iter().map(ToString::to_string).collect();
-            let all: String = all.join(", ").chars().take(REPEATED_CHARS_MAX).collect();
-            return Ok(Some(unmet(
-                UnmetCode::ConflictMarkers,
-                format!(
-                    "lines that start with a conflict marker are more than {limit_bytes} bytes long \
-                     together; they are in {all}"
-                ),
-                "Take those lines out, or leave the file out of the work.",
-            )));
+            let paths = paths.iter().map(ToString::to_string).collect();
+            return Ok(Some(SubmissionFault::MarkersTooLong { limit_bytes, paths }));
         }
         lines => lines?,
     };
@@ -147,14 +121,7 @@ async fn marked(
         conflicted.extend(by_git.conflicts.iter().map(|c| c.path.to_string()));
     }
     let files = unresolved_files(&head, &parents, &conflicted);
-    let files: Vec<&str> = files.iter().map(String::as_str).collect();
-    Ok((!files.is_empty()).then(|| {
-        unmet(
-            UnmetCode::ConflictMarkers,
-            format!("conflict markers are left in {}", files.join(", ")),
-            "Resolve every conflict; keep what both sides meant.",
-        )
-    }))
+    Ok((!files.is_empty()).then(|| SubmissionFault::MarkersLeft(files.into_iter().collect())))
 }
 
 /// Tests that stood at the base and changed. The plan may name a test's file; an agent that found
@@ -177,7 +144,7 @@ pub(super) fn is_planned(task: &Task, path: &str) -> bool {
 /// Tests of either side that a resolution changed or removed. What git merges by itself is the
 /// measure; only tests that conflict may be something else, as long as they stay.
 async fn dropped_tests(
-    work: &HandedInWork<'_>,
+    work: &TaskWork<'_>,
     base: &ObjectId,
     Resolved {
         incoming,
@@ -203,64 +170,4 @@ async fn dropped_tests(
         })
         .map(|change| change.path.to_string())
         .collect())
-}
-
-fn unmet(code: UnmetCode, feedback: String, recommendation: &str) -> UnmetResult {
-    UnmetResult {
-        code,
-        feedback,
-        recommendations: vec![recommendation.to_owned()],
-    }
-}
-
-/// The agent reported success without a commit. New files that git ignores are named: an agent that
-/// wrote nothing else cannot see why its work did not count.
-pub(super) fn no_change(ignored_paths: &[String]) -> UnmetResult {
-    if ignored_paths.is_empty() {
-        return unmet(
-            UnmetCode::NoChange,
-            "the agent reported success but made no commits".to_owned(),
-            "Make the change the task asks for, then finish.",
-        );
-    }
-    unmet(
-        UnmetCode::NoChange,
-        format!(
-            "the agent reported success but made no commits; the repository's ignore rules hide the \
-             files it wrote: {}",
-            ignored_paths.join(", ")
-        ),
-        "Write files where `.gitignore` does not hide them, or change `.gitignore`.",
-    )
-}
-
-/// The worker could not save what is in the workspace.
-pub(super) fn unsaved(why: &str) -> UnmetResult {
-    let why: String = why.chars().take(REPEATED_CHARS_MAX).collect();
-    unmet(
-        UnmetCode::WorkUnsaved,
-        format!("the workspace could not be saved: {why}"),
-        "Remove or repair what the message names; leave `.git` alone.",
-    )
-}
-
-/// The agent tried to write where it must not.
-pub(super) fn outside_workspace(paths: &[String]) -> UnmetResult {
-    unmet(
-        UnmetCode::OutsideWorkspace,
-        format!(
-            "the agent tried to write outside its workspace: {}",
-            paths.join(", ")
-        ),
-        "Write only below the workspace.",
-    )
-}
-
-/// The bundle broke a rule.
-pub(super) fn refused(refusal: &ImportRefusal) -> UnmetResult {
-    unmet(
-        UnmetCode::BundleRefused,
-        refusal.to_string(),
-        "Remove what the message names from the branch.",
-    )
 }

@@ -2,12 +2,13 @@
 
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::lifecycle::attempt::{AttemptLoss, TaskFollowUp, after_loss};
-use omoi_domain::lifecycle::task::{ProviderFailure, TaskFailure, fail_task, provider_failed};
+use omoi_domain::lifecycle::task::{
+    ProviderFailure, TaskFailure, fail_task, provider_failed, requeue_task, submit_task,
+};
 use omoi_domain::outage::is_provider_failure;
 use omoi_domain::retry::{self, ErrorClass};
-use omoi_domain::task::TaskStatus;
 use omoi_store::attempts::{self, Attempt};
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::Task;
 use omoi_store::{StoreError, Tx};
 
 use super::{apply_to_task, cancel, of_attempt, send_back};
@@ -38,9 +39,7 @@ pub(crate) async fn follow_up(
     step: TaskFollowUp,
 ) -> Result<(), StoreError> {
     match step {
-        TaskFollowUp::Validate => {
-            tasks::transition(tx, task, TaskStatus::PendingValidation, None).await
-        }
+        TaskFollowUp::Validate => apply_to_task(tx, task, submit_task()).await,
         TaskFollowUp::SendBack(unmet) => send_back(tx, task, unmet).await,
         TaskFollowUp::Fail { class, message } => {
             fail_attempted(tx, failures, task, class, &message).await
@@ -49,9 +48,7 @@ pub(crate) async fn follow_up(
         TaskFollowUp::DiskStopped { description } => {
             disk_room::task_stopped(tx, task, &description).await
         }
-        TaskFollowUp::Requeue { reason } => {
-            tasks::transition(tx, task, TaskStatus::Pending, Some(reason)).await
-        }
+        TaskFollowUp::Requeue { reason } => apply_to_task(tx, task, requeue_task(reason)).await,
     }
 }
 

@@ -1,9 +1,8 @@
 //! What waits for a task: stopped when it is lost, freed when it goes on.
 
-use omoi_domain::block::TaskBlock;
 use omoi_domain::graph::Edge;
 use omoi_domain::id::{SpecId, TaskId};
-use omoi_domain::lifecycle::task::{TaskGraph, TaskNode};
+use omoi_domain::lifecycle::task::{DependentChange, DependentTask, TaskGraph, TaskNode};
 use omoi_domain::merge::MergeState;
 use omoi_domain::task::TaskStatus;
 use omoi_store::merges::{self, Merge};
@@ -23,6 +22,7 @@ impl TaskRows {
         let tasks = tasks::of_spec(tx, spec).await?;
         let nodes = tasks.iter().map(|task| TaskNode {
             id: task.id,
+            number: task.number,
             status: task.status,
             blocked_by: task.blocked_by,
             integration_state: task.integration_state,
@@ -53,10 +53,6 @@ impl TaskRows {
         let at = self.tasks.iter().position(|task| task.id == id)?;
         Some(self.tasks.swap_remove(at))
     }
-
-    fn find_task(&self, id: TaskId) -> Option<&Task> {
-        self.tasks.iter().find(|task| task.id == id)
-    }
 }
 
 /// The merges that land with `task`: the one it resolves, the one that one's task resolves, and so
@@ -85,65 +81,65 @@ pub async fn block_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError
 
 /// Blocks every open task that waits for one that waits for a person itself or with its merge, or for
 /// what would have landed with it.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn block_waiting(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+pub(crate) async fn block_waiting(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     let mut lost = vec![task.id];
     lost.extend(resolved_by(tx, task).await?.iter().map(|m| m.task_id));
     block_stopped(tx, task, &lost).await
 }
 
 async fn block_stopped(tx: &mut Tx, task: &Task, lost: &[TaskId]) -> Result<(), StoreError> {
-    let mut rows = TaskRows::read_rows(tx, task.spec_id).await?;
-    let stopped = rows.task_graph().stopped_by(lost);
-    tasks::hold_tasks(tx, stopped.iter().copied()).await?;
-    for id in stopped {
-        if let Some(mut dependent) = rows.take_task(id) {
-            let (block, reason) = waits_for(task);
-            tasks::block(tx, &mut dependent, block, reason).await?;
-        }
-    }
-    Ok(())
-}
-
-/// What a task waits for that waits for `task`, and the same in words.
-fn waits_for(task: &Task) -> (TaskBlock, String) {
-    let block = TaskBlock::Prerequisite { task_id: task.id };
-    (block, format!("{}:TSK-{:03}", block.kind(), task.number))
+    let rows = TaskRows::read_rows(tx, task.spec_id).await?;
+    let changes = rows.task_graph().block_dependents(task.id, lost);
+    apply_to_dependents(tx, rows, changes).await
 }
 
 /// Frees every task that was blocked because of `task`, unless it waits for another lost one too.
-pub(super) async fn free_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
+pub(crate) async fn free_dependents(tx: &mut Tx, task: &Task) -> Result<(), StoreError> {
     let blocked = tasks::blocked_by(tx, task.id).await?;
     if blocked.is_empty() {
         return Ok(());
     }
     let rows = TaskRows::read_rows(tx, task.spec_id).await?;
     let ids: Vec<TaskId> = blocked.iter().map(|task| task.id).collect();
-    tasks::hold_tasks(tx, ids.iter().copied()).await?;
-    let kept = rows.task_graph().kept_by(&ids);
-    for (mut dependent, kept) in blocked.into_iter().zip(kept) {
-        match kept.by.and_then(|id| rows.find_task(id)) {
-            None => tasks::transition(tx, &mut dependent, TaskStatus::Pending, None).await?,
-            Some(lost) => {
-                let (block, reason) = waits_for(lost);
-                dependent.blocked_by = Some(block);
-                dependent.blocked_reason = Some(reason);
-                tasks::save(tx, &mut dependent).await?;
+    let changes = rows.task_graph().free_dependents(&ids);
+    apply_to_dependents(tx, rows, changes).await
+}
+
+/// Applies what was decided about tasks that wait for another one.
+async fn apply_to_dependents(
+    tx: &mut Tx,
+    mut rows: TaskRows,
+    changes: Vec<DependentTask>,
+) -> Result<(), StoreError> {
+    tasks::hold_tasks(tx, changes.iter().map(|change| change.id)).await?;
+    for DependentTask { id, change } in changes {
+        let Some(mut task) = rows.take_task(id) else {
+            continue;
+        };
+        match change {
+            DependentChange::Block { block, reason } => {
+                tasks::block(tx, &mut task, block, reason).await?;
+            }
+            DependentChange::Free => {
+                tasks::transition(tx, &mut task, TaskStatus::Pending, None).await?;
+            }
+            DependentChange::WaitFor { block, reason } => {
+                task.blocked_by = Some(block);
+                task.blocked_reason = Some(reason);
+                tasks::save(tx, &mut task).await?;
             }
         }
     }
     Ok(())
 }
 
-/// A task that failed, was cancelled, cannot be merged or waits for the machine or the provider, and
-/// that `task` waits for, directly or not; none when all it waits for can still land.
+/// The task without which a blocked `task` cannot go on, whoever asks: one that failed, was cancelled,
+/// cannot be merged or waits for the machine or the provider, and that it waits for, directly or not.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn lost_prerequisite(tx: &mut Tx, task: &Task) -> Result<Option<Task>, StoreError> {
+pub async fn keeper_of(tx: &mut Tx, task: &Task) -> Result<Option<Task>, StoreError> {
     let mut rows = TaskRows::read_rows(tx, task.spec_id).await?;
-    let lost = rows.task_graph().lost_prerequisite(task.id);
-    Ok(lost.and_then(|id| rows.take_task(id)))
+    let keeper = rows.task_graph().keeper_of(task.id);
+    Ok(keeper.and_then(|id| rows.take_task(id)))
 }

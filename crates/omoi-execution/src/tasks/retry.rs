@@ -1,23 +1,22 @@
 //! A task that a person has tried again: what is read for it, and how the answer is applied.
 
 use omoi_domain::attempt::SubjectKind;
-use omoi_domain::lifecycle::task::{RetriedTask, TaskRetry, end_resolution, retry_task};
-use omoi_domain::merge::{IntegrationState, MergeState};
-use omoi_store::merges::{self, Merge, MergeMove};
+use omoi_domain::lifecycle::task::{OpenTaskMerge, RetriedTask, RetryStep, retry_task};
+use omoi_store::merges::{self, Merge};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, attempts};
 
-use super::{apply_to_task, free_dependents};
+use super::apply_to_task;
+use crate::merges::apply_to_merge;
 
-/// Why a merge goes back into its queue.
-const MERGE_AGAIN: &str = "its merge is tried again";
-
-/// The merges that a retry of a task may concern.
-struct RetryMerges {
-    /// The one whose conflict the task resolves.
+/// What the retry of a task may concern besides the task.
+struct RetryRows {
+    /// The merge whose conflict the task resolves.
     resolved: Option<Merge>,
-    /// The open one of its own work.
+    /// The open merge of its own work.
     own: Option<Merge>,
+    /// The task that was to resolve the conflict of that one.
+    resolution: Option<Task>,
 }
 
 /// Puts a task that failed or was cancelled, or one whose merge waits for a person, back into the
@@ -26,39 +25,86 @@ struct RetryMerges {
 /// # Errors
 /// [`StoreError::Transition`] when neither is so.
 pub async fn retry_by_person(tx: &mut Tx, task: &mut Task) -> Result<(), StoreError> {
-    let merges = RetryMerges {
-        resolved: match task.resolves_merge_id {
-            Some(id) => Some(merges::get(tx, id).await?),
-            None => None,
-        },
-        own: merges::open_of_task(tx, task.id).await?,
-    };
-    let own = merges.own.as_ref();
+    let rows = RetryRows::read_rows(tx, task).await?;
     let retried = RetriedTask {
+        number: task.number,
         status: task.status,
         integration_state: task.integration_state,
-        resolved_merge: merges.resolved.as_ref().map(|merge| merge.state),
-        merge_lacks_environment: own.is_some_and(Merge::is_blocked_by_environment),
+        resolved_merge: rows.resolved.as_ref().map(|merge| merge.state),
+        own_merge: rows.own_merge(),
         checks_lack_environment: checks_lack_environment(tx, task).await?,
         now: tx.now(),
     };
-    match (retry_task(retried)?, merges) {
-        (TaskRetry::QueueResolvedMerge, RetryMerges { resolved, .. }) => {
-            queue_resolved(tx, task, resolved).await
-        }
-        (TaskRetry::QueueMerge, RetryMerges { own, .. }) => {
-            if let Some(mut merge) = own {
-                queue_again(tx, &mut merge, task).await?;
+    rows.apply_steps(tx, task, retry_task(retried)?).await
+}
+
+impl RetryRows {
+    async fn read_rows(tx: &mut Tx, task: &Task) -> Result<Self, StoreError> {
+        let resolved = match task.resolves_merge_id {
+            Some(id) => Some(merges::get(tx, id).await?),
+            None => None,
+        };
+        let own = merges::open_of_task(tx, task.id).await?;
+        let resolution = match own.as_ref().and_then(|merge| merge.resolve_task_id) {
+            Some(id) => Some(tasks::get(tx, id).await?),
+            None => None,
+        };
+        Ok(Self {
+            resolved,
+            own,
+            resolution,
+        })
+    }
+
+    fn own_merge(&self) -> Option<OpenTaskMerge> {
+        self.own.as_ref().map(|merge| OpenTaskMerge {
+            lacks_environment: merge.is_blocked_by_environment(),
+            resolution: self.resolution.as_ref().map(|task| task.status),
+        })
+    }
+
+    /// Applies what was decided, in order.
+    async fn apply_steps(
+        mut self,
+        tx: &mut Tx,
+        task: &mut Task,
+        steps: Vec<RetryStep>,
+    ) -> Result<(), StoreError> {
+        for step in steps {
+            match (step, &mut self) {
+                (RetryStep::Task(actions), _) => apply_to_task(tx, task, actions).await?,
+                (
+                    RetryStep::OwnMerge(actions),
+                    Self {
+                        own: Some(merge), ..
+                    },
+                ) => {
+                    apply_to_merge(tx, merge, actions).await?;
+                    // It moved with its merge.
+                    *task = tasks::get(tx, task.id).await?;
+                }
+                (
+                    RetryStep::ResolvedMerge(actions),
+                    Self {
+                        resolved: Some(merge),
+                        ..
+                    },
+                ) => apply_to_merge(tx, merge, actions).await?,
+                (
+                    RetryStep::Resolution(actions),
+                    Self {
+                        resolution: Some(resolution),
+                        ..
+                    },
+                ) => apply_to_task(tx, resolution, actions).await?,
+                // Decided only of what there is.
+                (
+                    RetryStep::OwnMerge(_) | RetryStep::ResolvedMerge(_) | RetryStep::Resolution(_),
+                    _,
+                ) => {}
             }
-            free_dependents(tx, task).await
         }
-        (TaskRetry::Requeue(actions), RetryMerges { own, .. }) => {
-            let manual = task.integration_state == IntegrationState::Manual;
-            if let Some(merge) = own.filter(|_| manual) {
-                cancel_merge(tx, merge, task).await?;
-            }
-            apply_to_task(tx, task, actions).await
-        }
+        Ok(())
     }
 }
 
@@ -70,43 +116,4 @@ async fn checks_lack_environment(tx: &mut Tx, task: &Task) -> Result<bool, Store
     let all = attempts::of_task(tx, task.id).await?;
     let last = all.last().map(|last| last.subject.kind());
     Ok(last == Some(SubjectKind::TaskChecks))
-}
-
-/// Cancels a merge that waits for a person, with the task that was to resolve it.
-async fn cancel_merge(tx: &mut Tx, mut merge: Merge, task: &mut Task) -> Result<(), StoreError> {
-    let step = MergeMove::to(MergeState::Cancelled).because("its task is tried again");
-    merges::transition(tx, &mut merge, task, step).await?;
-    let Some(id) = merge.resolve_task_id else {
-        return Ok(());
-    };
-    let mut resolution = tasks::get(tx, id).await?;
-    let reason = format!("TSK-{:03} is tried again", task.number);
-    let actions = end_resolution(resolution.status, &reason);
-    apply_to_task(tx, &mut resolution, actions).await?;
-    free_dependents(tx, &resolution).await
-}
-
-/// Queues the merge whose conflict `task` was to resolve, and ends that task.
-async fn queue_resolved(
-    tx: &mut Tx,
-    task: &mut Task,
-    merge: Option<Merge>,
-) -> Result<(), StoreError> {
-    let actions = end_resolution(task.status, MERGE_AGAIN);
-    apply_to_task(tx, task, actions).await?;
-    if let Some(mut merge) = merge {
-        let mut source = tasks::get(tx, merge.task_id).await?;
-        queue_again(tx, &mut merge, &mut source).await?;
-        free_dependents(tx, task).await?;
-        free_dependents(tx, &source).await?;
-    }
-    Ok(())
-}
-
-/// Queues the merge of `source` with all its tries.
-async fn queue_again(tx: &mut Tx, merge: &mut Merge, source: &mut Task) -> Result<(), StoreError> {
-    merge.restarts = 0;
-    merge.error = None;
-    let step = MergeMove::to(MergeState::Pending).because(MERGE_AGAIN);
-    merges::transition(tx, merge, source, step).await
 }

@@ -4,11 +4,12 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec as rules;
 use omoi_execution::spec_selection::SpecSelection;
+use omoi_execution::specs::apply_to_spec;
 use omoi_store::Tenant;
 use omoi_store::specs::{self, Spec};
 
 use super::SpecCommandError;
-use super::spec_changes::{apply_spec_actions, explain_refusal, read_spec_facts};
+use super::spec_changes::{explain_refusal, read_spec_facts};
 use super::spec_model::adopt_model;
 
 /// Releases the tasks of a planned spec. One released already is left alone.
@@ -28,7 +29,7 @@ pub async fn approve_spec(
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
         };
         let is_renamed = adopt_model(selection, tx, &mut spec).await?;
-        apply_spec_actions(tx, &mut spec, actions, is_renamed).await?;
+        apply_to_spec(tx, &mut spec, actions, is_renamed).await?;
         Ok(spec)
     });
     let spec = approved.await?;

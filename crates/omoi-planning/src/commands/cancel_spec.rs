@@ -3,10 +3,11 @@
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{self as rules, CancelFacts};
+use omoi_execution::specs::apply_to_spec;
 use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tenant};
 
-use super::spec_changes::{apply_spec_actions, read_phase_states, read_spec_tasks};
+use super::spec_changes::{read_phase_states, read_spec_tasks};
 
 /// Cancels a spec. What runs for it is stopped; what was done stays where it is.
 ///
@@ -19,7 +20,7 @@ pub async fn cancel_spec(tenant: &Tenant, id: SpecId) -> Result<Spec, StoreError
             tasks: &read_spec_tasks(tx, id).await?,
             phases: &read_phase_states(tx, id).await?,
         });
-        apply_spec_actions(tx, &mut spec, actions, false).await?;
+        apply_to_spec(tx, &mut spec, actions, false).await?;
         Ok(spec)
     });
     cancelled.await

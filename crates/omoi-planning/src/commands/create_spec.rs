@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::ProjectId;
+use omoi_domain::lifecycle::spec::begin_spec;
 use omoi_domain::phase::Phase;
 use omoi_domain::plain_title::plain_title;
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::spec_selection::SpecSelection;
+use omoi_execution::specs::apply_to_spec;
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::process::GitError;
 use omoi_git::refname::{BadRefName, RefName};
@@ -204,7 +206,7 @@ async fn insert_spec(
         let mut spec = draft.numbered(tx, &policy.selection, number, branch);
         specs::insert(tx, &spec).await?;
         suite::insert_suite(tx, &policy.limits, &spec).await?;
-        specs::transition(tx, &mut spec, SpecStatus::Executing, None).await?;
+        apply_to_spec(tx, &mut spec, begin_spec(), false).await?;
         Ok(Some(spec))
     });
     inserted.await

@@ -5,11 +5,12 @@ use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{SpecRefusal, deliver_as_it_stands};
 use omoi_domain::spec::SpecStatus;
 use omoi_execution::spec_selection::SpecSelection;
+use omoi_execution::specs::apply_to_spec;
 use omoi_store::Tenant;
 use omoi_store::specs::{self, Spec};
 
 use super::SpecCommandError;
-use super::spec_changes::{apply_spec_actions, explain_refusal, read_spec_facts, read_spec_tasks};
+use super::spec_changes::{explain_refusal, read_spec_facts, read_spec_tasks};
 use super::spec_model::adopt_model;
 
 /// Has what has landed of a spec handed over as it stands, because a person says so: what is not
@@ -41,7 +42,7 @@ pub async fn deliver_spec(
         // One that is delivered keeps the name of the model that did the work.
         if !actions.is_empty() {
             let is_renamed = adopt_model(selection, tx, &mut spec).await?;
-            apply_spec_actions(tx, &mut spec, actions, is_renamed).await?;
+            apply_to_spec(tx, &mut spec, actions, is_renamed).await?;
         }
         Ok(spec)
     });

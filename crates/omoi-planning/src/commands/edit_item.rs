@@ -4,14 +4,15 @@ use serde_json::Value;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
+use omoi_domain::lifecycle::spec::{EditedPhase, edit_output, expect_editable};
 use omoi_domain::phase::Phase;
-use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_execution::specs::apply_to_spec;
 use omoi_plan::items::{AcceptedItem, ItemSubmission};
 use omoi_store::specs::{self, Spec};
-use omoi_store::{Json, Tenant, Tx, phases};
+use omoi_store::{Json, Tenant, phases};
 
 use super::SpecCommandError;
-use super::spec_changes::spec_name;
+use super::spec_changes::explain_refusal;
 use crate::gate::JudgedOutput;
 use crate::items::{journal, put, validated};
 use crate::judge::{PhaseMaterial, judge_items};
@@ -43,44 +44,31 @@ pub async fn edit_item(
     id: SpecId,
     edit: ItemEdit,
 ) -> Result<Spec, SpecCommandError> {
-    let next = phase_after_edit(edit.phase)?;
     let (accepted, judged) = judge_edit(gate, tenant, id, &edit).await?;
     let Some(output) = judged.output.filter(|_| judged.evaluation.passed) else {
         return Err(SpecCommandError::InvalidEdit(judged.evaluation.feedback));
     };
     let edited = tenant.write(CrashPoint::PhaseMoved, async |tx| {
         let mut spec = specs::get(tx, id).await?;
-        expect_changeable(tx, &spec).await?;
         let mut run = phases::ensure(tx, id, edit.phase).await?;
-        if run.state != PhaseState::Passed {
-            let says = format!(
-                "{} has not passed yet; there is nothing to edit",
-                edit.phase
-            );
-            return Err(SpecCommandError::InvalidEdit(says));
-        }
+        let edited = EditedPhase {
+            spec: spec.status,
+            phase: run.phase,
+            state: run.state,
+        };
+        let actions = match edit_output(edited) {
+            Ok(actions) => actions,
+            Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
+        };
         put(tx, &spec, &run, &accepted.item).await?;
         run.output_digest = Some(output_digest(&output));
         run.output = Some(Json(output));
         run.score = Some(judged.evaluation.score);
         phases::save(tx, &mut run).await?;
-        spec.current_phase = next;
-        specs::save(tx, &mut spec).await?;
+        apply_to_spec(tx, &mut spec, actions, false).await?;
         Ok(spec)
     });
     edited.await
-}
-
-/// The phase to plan on from when the output of `phase` was edited.
-fn phase_after_edit(phase: Phase) -> Result<Phase, SpecCommandError> {
-    let next = match phase {
-        Phase::Explore | Phase::Prd | Phase::Requirements | Phase::Design => phase.next(),
-        Phase::Tasks | Phase::Sync | Phase::Complete => None,
-    };
-    next.ok_or_else(|| {
-        let says = format!("the output of {phase} cannot be edited by hand");
-        SpecCommandError::InvalidEdit(says)
-    })
 }
 
 /// What the gate of the phase says of its output with the edited item in it.
@@ -93,7 +81,9 @@ async fn judge_edit(
     let phase = edit.phase;
     let read = tenant.read(async |tx| {
         let spec = specs::get(tx, id).await?;
-        expect_changeable(tx, &spec).await?;
+        if let Err(refusal) = expect_editable(spec.status, phase) {
+            return Err(explain_refusal(tx, &spec, refusal).await);
+        }
         let material = PhaseMaterial {
             runs: phases::of_spec(tx, id).await?,
             items: journal(tx, id, phase).await?,
@@ -114,21 +104,4 @@ async fn judge_edit(
     material.items.push(accepted.item.clone());
     let judged = judge_items(gate, &spec, phase, material).await;
     Ok((accepted, judged.map_err(SpecCommandError::Judge)?))
-}
-
-/// Refuses a spec whose tasks are released, or that is over.
-pub(super) async fn expect_changeable(tx: &mut Tx, spec: &Spec) -> Result<(), SpecCommandError> {
-    match spec.status {
-        SpecStatus::Working | SpecStatus::Delivered | SpecStatus::Cancelled => {
-            Err(SpecCommandError::AtWork {
-                spec: spec_name(tx, spec).await?,
-                status: spec.status,
-            })
-        }
-        SpecStatus::Draft
-        | SpecStatus::Executing
-        | SpecStatus::Completed
-        | SpecStatus::Blocked
-        | SpecStatus::Failed => Ok(()),
-    }
 }

@@ -3,18 +3,16 @@
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{ResumeRoute, resume_planning, resume_route, resume_work};
-use omoi_domain::merge::IntegrationState;
-use omoi_domain::task::TaskStatus;
+use omoi_domain::lifecycle::task::{StuckTask, next_stuck};
 use omoi_domain::work_limits::WorkLimits;
+use omoi_execution::specs::apply_to_spec;
 use omoi_protocol::control::ResumeSpec;
 use omoi_store::specs::{self, Spec};
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tenant, Tx, ablations};
 
 use super::SpecCommandError;
-use super::spec_changes::{
-    apply_spec_actions, explain_refusal, read_phase_states, read_spec_facts, read_spec_tasks,
-};
+use super::spec_changes::{explain_refusal, read_phase_states, read_spec_facts, read_spec_tasks};
 use super::spec_model::adopt_model;
 use crate::spec_policy::SpecPolicy;
 use crate::suite;
@@ -67,7 +65,7 @@ async fn work_on(tx: &mut Tx, spec: &mut Spec, asked: &ResumeSpec) -> Result<(),
     };
     let tasks = read_spec_tasks(tx, spec.id).await?;
     match resume_work(&tasks, n_weak_accepted) {
-        Ok(actions) => Ok(apply_spec_actions(tx, spec, actions, true).await?),
+        Ok(actions) => Ok(apply_to_spec(tx, spec, actions, true).await?),
         Err(refusal) => Err(explain_refusal(tx, spec, refusal).await),
     }
 }
@@ -83,28 +81,30 @@ async fn plan_on(
     suite::set_up_again(tx, limits, spec, asked.suite.as_deref()).await?;
     let phases = read_phase_states(tx, spec.id).await?;
     let actions = resume_planning(spec.current_phase, &phases);
-    Ok(apply_spec_actions(tx, spec, actions, true).await?)
+    Ok(apply_to_spec(tx, spec, actions, true).await?)
 }
 
 /// Puts every failed task, and every one whose merge waits for a person, back into the queue.
 async fn retry_stuck_tasks(tx: &mut Tx, spec: SpecId) -> Result<(), StoreError> {
-    // What goes on with a task that is tried again lies all over the spec.
-    let mut stuck = tasks::held_of_spec(tx, spec).await?;
-    stuck.retain(is_stuck);
-    // A resolution tried again takes the work it resolves along, which is done already.
-    stuck.sort_by_key(|task| task.resolves_merge_id.is_none());
-    for task in stuck {
-        let mut task = tasks::get(tx, task.id).await?;
-        if is_stuck(&task) {
-            omoi_execution::tasks::retry_by_person(tx, &mut task).await?;
-        }
+    let mut tried = Vec::new();
+    loop {
+        // Each may take others along, and what goes on with it lies all over the spec.
+        let all = tasks::held_of_spec(tx, spec).await?;
+        let facts: Vec<StuckTask> = all.iter().map(stuck_task).collect();
+        let Some(id) = next_stuck(&facts, &tried) else {
+            return Ok(());
+        };
+        let mut task = tasks::get(tx, id).await?;
+        omoi_execution::tasks::retry_by_person(tx, &mut task).await?;
+        tried.push(id);
     }
-    Ok(())
 }
-
-/// Whether nothing but a person has a task go on.
-fn is_stuck(task: &Task) -> bool {
-    task.status == TaskStatus::Failed
-        || task.integration_state == IntegrationState::Manual
-        || task.waits_for_outside()
+fn stuck_task(task: &Task) -> StuckTask {
+    StuckTask {
+        id: task.id,
+        status: task.status,
+        integration_state: task.integration_state,
+        waits_for_outside: task.waits_for_outside(),
+        is_resolution: task.resolves_merge_id.is_some(),
+    }
 }

@@ -2,12 +2,13 @@
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
-use omoi_domain::phase::Phase;
+use omoi_domain::lifecycle::spec as rules;
+use omoi_execution::specs::apply_to_spec;
 use omoi_store::Tenant;
 use omoi_store::specs::{self, Spec};
 
 use super::SpecCommandError;
-use super::edit_item::expect_changeable;
+use super::spec_changes::explain_refusal;
 
 /// Changes a spec's title; on the next resume every phase runs again with it.
 ///
@@ -20,10 +21,12 @@ pub async fn retitle_spec(
 ) -> Result<Spec, SpecCommandError> {
     let retitled = tenant.write(CrashPoint::SpecMoved, async |tx| {
         let mut spec = specs::get(tx, id).await?;
-        expect_changeable(tx, &spec).await?;
+        let actions = match rules::retitle_spec(spec.status) {
+            Ok(actions) => actions,
+            Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
+        };
         title.clone_into(&mut spec.title);
-        spec.current_phase = Phase::Explore;
-        specs::save(tx, &mut spec).await?;
+        apply_to_spec(tx, &mut spec, actions, true).await?;
         Ok(spec)
     });
     retitled.await

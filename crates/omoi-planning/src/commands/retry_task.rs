@@ -3,15 +3,15 @@
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::lifecycle::spec::spec_of_retried_task;
-use omoi_domain::task::TaskStatus;
 use omoi_execution::commands::TaskCommandError;
 use omoi_execution::spec_selection::SpecSelection;
-use omoi_execution::tasks::lost_prerequisite;
+use omoi_execution::specs::apply_to_spec;
+use omoi_execution::tasks::keeper_of;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{Tenant, Tx, projects, specs};
 
 use super::SpecCommandError;
-use super::spec_changes::{apply_spec_actions, explain_refusal, read_spec_facts};
+use super::spec_changes::{explain_refusal, read_spec_facts};
 use super::spec_model::adopt_model;
 
 /// Puts a failed task back into the queue, and its spec to work where it stopped for want of it.
@@ -35,7 +35,7 @@ pub async fn retry_task(
         let is_renamed = adopt_model(selection, tx, &mut spec).await?;
         let facts = read_spec_facts(tx, &spec).await?;
         match spec_of_retried_task(facts, spec.options.0.as_it_stands) {
-            Ok(actions) => apply_spec_actions(tx, &mut spec, actions, is_renamed).await?,
+            Ok(actions) => apply_to_spec(tx, &mut spec, actions, is_renamed).await?,
             Err(refusal) => return Err(explain_refusal(tx, &spec, refusal).await),
         }
         Ok(task)
@@ -46,10 +46,7 @@ pub async fn retry_task(
 }
 
 async fn expect_no_lost_prerequisite(tx: &mut Tx, task: &Task) -> Result<(), SpecCommandError> {
-    if task.status != TaskStatus::Blocked {
-        return Ok(());
-    }
-    let Some(lost) = lost_prerequisite(tx, task).await? else {
+    let Some(lost) = keeper_of(tx, task).await? else {
         return Ok(());
     };
     let names = projects::names(tx).await?;

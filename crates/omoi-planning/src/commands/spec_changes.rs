@@ -1,11 +1,11 @@
-//! Reads what the rules of a spec ask for, and applies what they decide.
+//! Reads what the rules of a spec ask for, and says in words why they refuse.
 
 use omoi_domain::id::{HumanRef, SpecId, TaskId};
-use omoi_domain::lifecycle::spec::{SpecAction, SpecFacts, SpecRefusal, SpecTask};
-use omoi_domain::phase::{Phase, PhaseVerdict};
+use omoi_domain::lifecycle::spec::{SpecFacts, SpecRefusal, SpecTask};
+use omoi_domain::phase::Phase;
 use omoi_domain::spec::PhaseState;
 use omoi_domain::task::TaskStatus;
-use omoi_store::specs::{self, Spec};
+use omoi_store::specs::Spec;
 use omoi_store::tasks::{self, Task};
 use omoi_store::{StoreError, Tx, phases, projects};
 
@@ -64,6 +64,18 @@ async fn describe_refusal(
             status: spec.status,
         },
         SpecRefusal::NothingLanded => SpecCommandError::NothingLanded { spec: name },
+        SpecRefusal::AtWork => SpecCommandError::AtWork {
+            spec: name,
+            status: spec.status,
+        },
+        SpecRefusal::NotEditable(phase) => {
+            let says = format!("the output of {phase} cannot be edited by hand");
+            SpecCommandError::InvalidEdit(says)
+        }
+        SpecRefusal::NotPassed(phase) => {
+            let says = format!("{phase} has not passed yet; there is nothing to edit");
+            SpecCommandError::InvalidEdit(says)
+        }
         SpecRefusal::TaskCancelled(id) => SpecCommandError::TaskCancelled {
             spec: name,
             task: task_name(tx, id).await?.0,
@@ -80,52 +92,4 @@ async fn task_name(tx: &mut Tx, id: TaskId) -> Result<(String, TaskStatus), Stor
     let number = HumanRef::task(task.number);
     let name = projects::reference(tx, task.project_id, number).await?;
     Ok((name, task.status))
-}
-
-/// Applies `actions` in order. A move writes every changed field; what changes after the last one is
-/// saved at the end. `is_changed` says that a field of `spec` was changed before.
-pub(super) async fn apply_spec_actions(
-    tx: &mut Tx,
-    spec: &mut Spec,
-    actions: Vec<SpecAction>,
-    mut is_changed: bool,
-) -> Result<(), StoreError> {
-    let cancelled = actions.iter().filter_map(|action| match action {
-        SpecAction::CancelTask { task, .. } => Some(*task),
-        _ => None,
-    });
-    tasks::hold_tasks(tx, cancelled).await?;
-    for action in actions {
-        match action {
-            SpecAction::Move { to, reason } => {
-                specs::transition(tx, spec, to, reason).await?;
-                is_changed = false;
-            }
-            SpecAction::SetAsItStands(wanted) => {
-                is_changed |= spec.options.0.as_it_stands != wanted;
-                spec.options.0.as_it_stands = wanted;
-            }
-            SpecAction::ReopenPhase(phase) => {
-                let mut run = phases::ensure(tx, spec.id, phase).await?;
-                run.attempts = 0;
-                let reason = "resumed by a person";
-                let told = PhaseVerdict::with_reason(reason);
-                phases::transition(tx, spec.project_id, &mut run, PhaseState::Pending, told)
-                    .await?;
-            }
-            SpecAction::FailPhase { phase, failure } => {
-                let mut run = phases::ensure(tx, spec.id, phase).await?;
-                let told = PhaseVerdict::with_reason(failure.as_str());
-                phases::transition(tx, spec.project_id, &mut run, PhaseState::Failed, told).await?;
-            }
-            SpecAction::CancelTask { task, reason } => {
-                let mut task = tasks::get(tx, task).await?;
-                tasks::transition(tx, &mut task, TaskStatus::Cancelled, Some(reason)).await?;
-            }
-        }
-    }
-    if is_changed {
-        specs::save(tx, spec).await?;
-    }
-    Ok(())
 }

@@ -32,6 +32,8 @@ use crate::sync::ApplyError;
 
 /// What the gate's verdict means for a phase.
 enum PhaseConclusion {
+    /// A second opinion is not known yet.
+    Open,
     /// The whole plan cannot be worked on.
     NotReady(PlanBlocker),
     /// The output is accepted.
@@ -52,17 +54,20 @@ pub(super) async fn conclude_attempt(
         return Ok(Next::Idle);
     }
     let judged = judge_phase(&driver.gate, spec, run.phase).await?;
-    if let (true, true, Some(output)) = (is_of_tasks, judged.evaluation.passed, &judged.output) {
-        let tasks = TasksOutput::deserialize(output)?;
-        match second_opinion::standing(&driver.asker, spec, run, &tasks).await? {
-            OpinionStanding::Open => return Ok(Next::Idle),
-            OpinionStanding::GoOn => {}
-            OpinionStanding::SendBack(says) => {
-                return refuse(driver, at, doubt(says, judged)).await;
-            }
+    let opinion = match judged
+        .output
+        .as_ref()
+        .filter(|_| is_of_tasks && judged.evaluation.passed)
+    {
+        Some(output) => {
+            let tasks = TasksOutput::deserialize(output)?;
+            second_opinion::standing(&driver.asker, spec, run, &tasks).await?
         }
-    }
-    match conclude(&judged) {
+        None => OpinionStanding::GoOn,
+    };
+    match conclude(&judged, opinion) {
+        PhaseConclusion::Open => Ok(Next::Idle),
+
         PhaseConclusion::NotReady(fault) => {
             block(&driver.writer, at, &judged.evaluation, fault).await
         }
@@ -101,8 +106,13 @@ pub(super) async fn handle_failure(
     }
 }
 
-/// Decides what the gate's verdict means.
-fn conclude(judged: &JudgedOutput) -> PhaseConclusion {
+/// Decides what the gate's verdict and the second opinion mean.
+fn conclude(judged: &JudgedOutput, opinion: OpinionStanding) -> PhaseConclusion {
+    match opinion {
+        OpinionStanding::Open => return PhaseConclusion::Open,
+        OpinionStanding::SendBack(says) => return PhaseConclusion::Refused(doubt(says, judged)),
+        OpinionStanding::GoOn => {}
+    }
     if let Some(fault) = not_ready(judged) {
         return PhaseConclusion::NotReady(fault);
     }
@@ -126,11 +136,11 @@ fn conclude(judged: &JudgedOutput) -> PhaseConclusion {
 }
 
 /// What a second opinion says against an output that passed its gate.
-fn doubt(says: String, judged: JudgedOutput) -> PhaseRefusal {
+fn doubt(says: String, judged: &JudgedOutput) -> PhaseRefusal {
     PhaseRefusal {
         kind: PhaseFailure::EvaluationFailed,
         feedback: says,
-        output: Some(refused_output(&judged.evaluation, judged.output)),
+        output: Some(refused_output(&judged.evaluation, judged.output.clone())),
         is_last: false,
         is_doubt: true,
     }

@@ -10,10 +10,10 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::phase::{
     PhaseAttempt, PhaseFacts, PhaseStep, StoredPhase, begin_phase, give_up_phase,
-    give_up_spent_phase, open_phase, phase_step,
+    give_up_spent_phase, open_phase, phase_at_fault, phase_step,
 };
 use omoi_domain::phase::Phase;
-use omoi_domain::spec::{PhaseState, SpecStatus};
+use omoi_domain::spec::PhaseState;
 use omoi_execution::attempt::{AttemptIssuer, AttemptStarter};
 use omoi_execution::{DeploymentParts, FromParts};
 use omoi_runtime::BoxError;
@@ -22,6 +22,7 @@ use omoi_runtime::reconcile::Next;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::phases::{self, PhaseRun};
 use omoi_store::specs::{self, Spec};
+
 use omoi_store::{StoreError, Tenant};
 
 use super::conclude::{conclude_attempt, handle_failure};
@@ -83,37 +84,37 @@ pub(super) async fn planner_step(driver: &PhaseDriver, mut spec: Spec) -> Result
         attempts: run.attempts,
         not_before: run.not_before,
         now: driver.clock.now(),
-        last: last.as_ref().map(|last| PhaseAttempt {
+        last: last.map(|last| PhaseAttempt {
             state: last.state,
             round: last.round,
+            attempt: last,
         }),
     };
     let at = SpecPhase {
         spec: &spec,
         run: &run,
     };
-    match (phase_step(facts), last) {
-        (PhaseStep::WaitUntil(instant), _) => Ok(Next::At(instant)),
-        (PhaseStep::Begin { attempt }, _) => {
+    match phase_step(facts) {
+        PhaseStep::WaitUntil(instant) => Ok(Next::At(instant)),
+        PhaseStep::Begin { attempt } => {
             let actions = begin_phase(attempt);
             start_attempt(driver, at, AttemptOrder { attempt, actions }).await
         }
-        (PhaseStep::Retake, _) => {
+        PhaseStep::Retake => {
             let (attempt, actions) = (run.attempts, Vec::new());
             start_attempt(driver, at, AttemptOrder { attempt, actions }).await
         }
-        (PhaseStep::Judge, Some(last)) => conclude_attempt(driver, at, &last).await,
-        (PhaseStep::HandleFailure, Some(last)) => handle_failure(driver, at, &last).await,
-        // Only what an attempt left behind is judged or handled.
-        (PhaseStep::Judge | PhaseStep::HandleFailure | PhaseStep::Await, _) => Ok(Next::Idle),
-        (PhaseStep::FailSpec, _) => {
+        PhaseStep::Await => Ok(Next::Idle),
+        PhaseStep::Judge(last) => conclude_attempt(driver, at, &last).await,
+        PhaseStep::HandleFailure(last) => handle_failure(driver, at, &last).await,
+        PhaseStep::FailSpec => {
             let decision = PhaseDecision {
                 point: CrashPoint::SpecMoved,
                 ..PhaseDecision::new(|_| give_up_spent_phase(run.phase))
             };
             Ok(change_phase(&driver.writer, at, decision).await?)
         }
-        (PhaseStep::GoOn, _) => Ok(Next::Now),
+        PhaseStep::GoOn => Ok(Next::Now),
     }
 }
 
@@ -174,12 +175,8 @@ pub(super) async fn give_up(
 ) -> Result<(), ApplyError> {
     let given_up = writer.store.write(CrashPoint::PhaseMoved, async |tx| {
         let spec = specs::get(tx, id).await?;
-        if spec.status != SpecStatus::Executing {
+        let Some(phase) = phase_at_fault(spec.status, spec.current_phase) else {
             return Ok(None);
-        }
-        let phase = match spec.current_phase {
-            Phase::Complete => Phase::Explore,
-            phase => phase,
         };
         let run = phases::ensure(tx, id, phase).await?;
         let actions = give_up_phase(phase, run.state, reason);

@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::AttemptLoss;
 use crate::attempt::{AttemptState, AttemptStopReason, SubjectKind};
 use crate::retry::ErrorClass;
+use crate::spec::SpecStatus;
+use crate::task::TaskStatus;
 use crate::time::Timestamp;
 
 /// What is known of a live attempt.
@@ -30,6 +32,31 @@ pub struct AttemptLiveness {
     pub is_cancelled: bool,
 }
 
+/// What an attempt works on, as it stands now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptHolder {
+    /// Where its spec stands.
+    pub spec: SpecStatus,
+    /// Its task, where it is an attempt at one.
+    pub task: Option<TaskHolder>,
+}
+
+/// The task that an attempt works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskHolder {
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// Whether a newer attempt has it.
+    pub is_superseded: bool,
+}
+
+/// Whether what an attempt works on was cancelled, or went to a newer attempt.
+pub fn is_called_off(holder: AttemptHolder) -> bool {
+    let has_lost_task =
+        |task: TaskHolder| task.status == TaskStatus::Cancelled || task.is_superseded;
+    holder.spec == SpecStatus::Cancelled || holder.task.is_some_and(has_lost_task)
+}
+
 /// How long a worker may be silent or idle.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerTimeouts {
@@ -41,7 +68,8 @@ pub struct WorkerTimeouts {
     pub stuck: Duration,
 }
 
-/// Decides whether a live attempt is over at `now`, and how it ends; none when it goes on.
+/// Decides whether an attempt is over in truth at `now`, and how it ends; none when it goes on, or when its
+/// row says that it is over.
 ///
 /// The lock of the data folder lets in one process that runs attempts, and this one has it: whoever else
 /// began an attempt is gone, whatever its lease says.
@@ -50,6 +78,9 @@ pub fn reap_attempt(
     timeouts: WorkerTimeouts,
     now: Timestamp,
 ) -> Option<AttemptLoss> {
+    if !attempt.state.is_live() {
+        return None;
+    }
     let has_vanished = attempt.is_own && !attempt.is_followed && attempt.lease_expires_at <= now;
     if !attempt.is_own || has_vanished {
         return Some(AttemptLoss {
@@ -141,6 +172,35 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_is_called_off_with_what_it_works_on() {
+        let task = |status, is_superseded| {
+            Some(TaskHolder {
+                status,
+                is_superseded,
+            })
+        };
+        for (spec, task, expected) in [
+            (SpecStatus::Working, None, false),
+            (SpecStatus::Cancelled, None, true),
+            (SpecStatus::Working, task(TaskStatus::Running, false), false),
+            (SpecStatus::Working, task(TaskStatus::Running, true), true),
+            (
+                SpecStatus::Working,
+                task(TaskStatus::Cancelled, false),
+                true,
+            ),
+            (
+                SpecStatus::Cancelled,
+                task(TaskStatus::Running, false),
+                true,
+            ),
+        ] {
+            let holder = AttemptHolder { spec, task };
+            assert_eq!(is_called_off(holder), expected, "{holder:?}");
+        }
+    }
+
+    #[test]
     fn each_way_to_be_over_has_its_reason() {
         use AttemptStopReason::{
             Cancelled, HeartbeatTimeout, PlatformRestarted, StartTimeout, StuckRunning,
@@ -171,7 +231,13 @@ mod tests {
             is_cancelled: true,
             ..running()
         };
+        // Its end was told while the reaper looked.
+        let over = AttemptLiveness {
+            state: AttemptState::Succeeded,
+            ..foreign
+        };
         for (attempt, now_s, expected) in [
+            (over, 1090, None),
             (running(), 1090, None),
             (running(), 1091, Some(HeartbeatTimeout)),
             (heard(2690), 2700, None),

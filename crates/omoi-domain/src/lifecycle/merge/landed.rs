@@ -71,6 +71,15 @@ mod tests {
             assert_eq!(walk_moves(state, &actions), expected, "{work:?}");
             let is_landed = state == Resolving && expected == Completed;
             assert_eq!(actions.contains(&MergeAction::CloseTicket), is_landed);
+            if expected == Manual {
+                let error = "TSK-001 was not merged in 5 more tries: its resolution left it out";
+                let waits = [
+                    MergeAction::KeepError(error.to_owned()),
+                    MergeAction::move_because(Manual, error),
+                    MergeAction::BlockWaiting,
+                ];
+                assert_eq!(actions, waits, "{work:?}");
+            }
         }
         for state in [InProgress, Verifying] {
             assert_eq!(walk_moves(state, &land_merge("commit")), Completed);

@@ -17,7 +17,7 @@ pub struct Resolution<'a> {
 }
 
 /// Has a merge wait for a person when the task that resolves its conflict failed or was called off.
-pub fn resolution_lost(state: MergeState, resolution: Resolution<'_>) -> Vec<MergeAction> {
+pub(super) fn resolution_lost(state: MergeState, resolution: Resolution<'_>) -> Vec<MergeAction> {
     let is_lost = matches!(
         resolution.status,
         TaskStatus::Failed | TaskStatus::Cancelled

@@ -7,7 +7,7 @@ use crate::merge::MergeState;
 
 /// Gives a merge that had its turn in an attempt which is over another one. A process that died says
 /// nothing about the merge; an attempt that failed counts.
-pub fn take_up_merge(
+pub(super) fn take_up_merge(
     state: MergeState,
     runs: &[EarlierRun],
     tries: MergeTries,

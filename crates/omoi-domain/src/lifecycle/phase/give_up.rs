@@ -3,7 +3,17 @@
 use super::PhaseAction;
 use crate::phase::Phase;
 use crate::retry::PhaseFailure;
-use crate::spec::PhaseState;
+use crate::spec::{PhaseState, SpecStatus};
+
+/// The phase that fails when the planning of a spec goes on failing; none for one that is not planned.
+/// A whole plan that is looked at again fails with its first phase.
+pub fn phase_at_fault(spec: SpecStatus, current: Phase) -> Option<Phase> {
+    match (spec, current) {
+        (SpecStatus::Executing, Phase::Complete) => Some(Phase::Explore),
+        (SpecStatus::Executing, phase) => Some(phase),
+        _ => None,
+    }
+}
 
 /// Fails `phase`, which is in `state`, and its spec, because the planner itself failed at it for `reason`.
 pub fn give_up_phase(phase: Phase, state: PhaseState, reason: &str) -> Vec<PhaseAction> {
@@ -30,7 +40,6 @@ pub fn give_up_spent_phase(phase: Phase) -> Vec<PhaseAction> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::SpecStatus;
 
     fn failed(reason: &str) -> PhaseAction {
         PhaseAction::MoveSpec {
@@ -60,5 +69,17 @@ mod tests {
         }
         let spent = give_up_spent_phase(Phase::Prd);
         assert_eq!(spent.last(), Some(&failed("phase prd has no attempt left")));
+    }
+
+    #[test]
+    fn only_a_spec_that_is_planned_has_a_phase_at_fault() {
+        for (spec, current, expected) in [
+            (SpecStatus::Executing, Phase::Design, Some(Phase::Design)),
+            (SpecStatus::Executing, Phase::Complete, Some(Phase::Explore)),
+            (SpecStatus::Cancelled, Phase::Design, None),
+            (SpecStatus::Working, Phase::Complete, None),
+        ] {
+            assert_eq!(phase_at_fault(spec, current), expected, "{spec} {current}");
+        }
     }
 }

@@ -55,20 +55,36 @@ mod tests {
                 phase,
                 reason: reason.clone(),
             };
-            let actions = block_not_ready(0.7, PhaseVerdict::default(), fault);
-            let told = PhaseAction::moved(PhaseState::Pending, "not_ready");
-            let left = PhaseAction::LeaveFeedback {
-                phase,
-                feedback: reason.clone(),
+            let found = PhaseVerdict {
+                blockers: vec!["no_tasks".to_owned()],
+                ..PhaseVerdict::default()
             };
-            let blocked = PhaseAction::BlockSpec {
-                block: SpecBlock::PlanNotReady,
-                reason,
+            let told = PhaseVerdict {
+                reason: Some("not_ready".to_owned()),
+                ..found.clone()
             };
-            for expected in [told, left, PhaseAction::SetCurrentPhase(phase)] {
-                assert!(actions.contains(&expected), "{expected:?}: {actions:?}");
-            }
-            assert_eq!(actions.last(), Some(&blocked));
+            let expected = [
+                PhaseAction::KeepScore(0.7),
+                // Sync runs again after, with all its attempts.
+                PhaseAction::SetAttempts(0),
+                PhaseAction::Move {
+                    to: PhaseState::Pending,
+                    verdict: told,
+                },
+                PhaseAction::LeaveFeedback {
+                    phase,
+                    feedback: reason.clone(),
+                },
+                PhaseAction::SetCurrentPhase(phase),
+                PhaseAction::EndPlanning {
+                    failed_phase: Some(phase),
+                },
+                PhaseAction::BlockSpec {
+                    block: SpecBlock::PlanNotReady,
+                    reason,
+                },
+            ];
+            assert_eq!(block_not_ready(0.7, found, fault), expected);
         }
     }
 }

@@ -67,32 +67,58 @@ mod tests {
 
     #[test]
     fn the_next_phase_follows_and_sync_writes_the_plan() {
-        for (phase, is_auto_start, current, n_moves) in [
-            (Phase::Explore, true, Phase::Prd, 0),
-            (Phase::Tasks, false, Phase::Sync, 0),
-            (Phase::Sync, false, Phase::Complete, 1),
-            (Phase::Sync, true, Phase::Complete, 2),
+        let verdict = || PhaseVerdict {
+            score: Some(0.9),
+            passed: Some(true),
+            ..PhaseVerdict::default()
+        };
+        let moved = |to| PhaseAction::MoveSpec { to, reason: None };
+        let whole = || {
+            vec![
+                PhaseAction::WritePlan,
+                PhaseAction::SetCurrentPhase(Phase::Complete),
+                PhaseAction::EndPlanning { failed_phase: None },
+                moved(SpecStatus::Completed),
+            ]
+        };
+        let mut released = whole();
+        released.push(moved(SpecStatus::Working));
+        for (phase, is_auto_start, then) in [
+            (
+                Phase::Explore,
+                true,
+                vec![PhaseAction::SetCurrentPhase(Phase::Prd)],
+            ),
+            (
+                Phase::Tasks,
+                false,
+                vec![PhaseAction::SetCurrentPhase(Phase::Sync)],
+            ),
+            (Phase::Sync, false, whole()),
+            (Phase::Sync, true, released),
         ] {
             let actions = pass_phase(PassedOutput {
                 phase,
-                verdict: PhaseVerdict::default(),
+                verdict: verdict(),
                 score: 0.9,
                 output: Value::Null,
                 digest: "d".to_owned(),
                 is_auto_start,
             });
-            assert!(actions.contains(&PhaseAction::SetCurrentPhase(current)));
-            let is_last = phase == Phase::Sync;
-            assert_eq!(actions.contains(&PhaseAction::WritePlan), is_last);
-            let ended = PhaseAction::EndPlanning { failed_phase: None };
-            assert_eq!(actions.contains(&ended), is_last);
-            let moves = actions.iter().filter_map(|action| match action {
-                PhaseAction::MoveSpec { to, .. } => Some(*to),
-                _ => None,
-            });
-            let moves: Vec<_> = moves.collect();
-            let all = [SpecStatus::Completed, SpecStatus::Working];
-            assert_eq!(moves, all[..n_moves], "{phase}");
+            let mut expected = vec![
+                PhaseAction::KeepScore(0.9),
+                PhaseAction::AcceptOutput {
+                    output: Value::Null,
+                    digest: "d".to_owned(),
+                },
+                PhaseAction::TellVerdict(verdict()),
+                PhaseAction::Move {
+                    to: PhaseState::Passed,
+                    verdict: verdict(),
+                },
+            ];
+            expected.extend(then);
+            assert_eq!(actions, expected, "{phase} {is_auto_start}");
         }
     }
 }

@@ -6,16 +6,18 @@ use crate::time::Timestamp;
 
 /// The newest attempt at a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PhaseAttempt {
+pub struct PhaseAttempt<A> {
     /// Where it stands.
     pub state: AttemptState,
     /// Counts from 0, together with the attempts that the phase counts.
     pub round: u32,
+    /// The attempt itself, for whoever judges it.
+    pub attempt: A,
 }
 
 /// What is known of a phase when the planner looks at it.
 #[derive(Clone, Copy, Debug)]
-pub struct PhaseFacts {
+pub struct PhaseFacts<A> {
     /// Where it stands.
     pub state: PhaseState,
     /// Attempts that counted.
@@ -25,12 +27,12 @@ pub struct PhaseFacts {
     /// The present.
     pub now: Timestamp,
     /// The newest attempt, where there is one.
-    pub last: Option<PhaseAttempt>,
+    pub last: Option<PhaseAttempt<A>>,
 }
 
 /// What a phase needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PhaseStep {
+pub enum PhaseStep<A> {
     /// Nothing before this instant.
     WaitUntil(Timestamp),
     /// An attempt that counts.
@@ -42,10 +44,10 @@ pub enum PhaseStep {
     Retake,
     /// The end of the attempt that is under way.
     Await,
-    /// Its output is to be judged.
-    Judge,
-    /// What its attempt failed of is to be looked at.
-    HandleFailure,
+    /// What this attempt made is to be judged.
+    Judge(A),
+    /// What this attempt failed of is to be looked at.
+    HandleFailure(A),
     /// Its spec is to fail: no attempt is left.
     FailSpec,
     /// It has passed; another phase is next.
@@ -53,7 +55,7 @@ pub enum PhaseStep {
 }
 
 /// Decides what a phase needs next.
-pub fn phase_step(facts: PhaseFacts) -> PhaseStep {
+pub fn phase_step<A>(facts: PhaseFacts<A>) -> PhaseStep<A> {
     let attempt = facts.attempts + 1;
     let begin = PhaseStep::Begin { attempt };
     match facts.state {
@@ -68,7 +70,7 @@ pub fn phase_step(facts: PhaseFacts) -> PhaseStep {
     }
 }
 
-fn running_step(facts: PhaseFacts) -> PhaseStep {
+fn running_step<A>(facts: PhaseFacts<A>) -> PhaseStep<A> {
     // An earlier attempt says nothing of the one that was counted last.
     let Some(last) = facts.last.filter(|last| last.round + 1 == facts.attempts) else {
         return PhaseStep::Retake;
@@ -76,8 +78,8 @@ fn running_step(facts: PhaseFacts) -> PhaseStep {
     match last.state {
         AttemptState::Pending | AttemptState::Starting | AttemptState::Running => PhaseStep::Await,
         AttemptState::Lost | AttemptState::Interrupted => PhaseStep::Retake,
-        AttemptState::Failed => PhaseStep::HandleFailure,
-        AttemptState::Succeeded | AttemptState::Incomplete => PhaseStep::Judge,
+        AttemptState::Failed => PhaseStep::HandleFailure(last.attempt),
+        AttemptState::Succeeded | AttemptState::Incomplete => PhaseStep::Judge(last.attempt),
     }
 }
 
@@ -125,13 +127,13 @@ mod tests {
                 PhaseState::Running,
                 0,
                 Some((AttemptState::Failed, 1)),
-                PhaseStep::HandleFailure,
+                PhaseStep::HandleFailure("attempt"),
             ),
             (
                 PhaseState::Running,
                 0,
                 Some((AttemptState::Incomplete, 1)),
-                PhaseStep::Judge,
+                PhaseStep::Judge("attempt"),
             ),
         ] {
             let facts = PhaseFacts {
@@ -139,7 +141,11 @@ mod tests {
                 attempts: 2,
                 not_before: at(not_before),
                 now: at(10),
-                last: last.map(|(state, round)| PhaseAttempt { state, round }),
+                last: last.map(|(state, round)| PhaseAttempt {
+                    state,
+                    round,
+                    attempt: "attempt",
+                }),
             };
             assert_eq!(phase_step(facts), expected, "{facts:?}");
         }

@@ -1,12 +1,13 @@
 //! The project's own suite on the base commit decides whether planning begins.
 
+use super::SpecAction;
 use crate::block::SpecBlock;
 use crate::suite::fault::base_refusal;
 use crate::suite::verdict::{BaseVerdict, SuiteRun, judge_base};
 
 /// A run of the suite on the base commit.
 #[derive(Clone, Debug)]
-pub struct BaseRun<'a> {
+pub struct SuiteBaseRun<'a> {
     /// What it reported.
     pub run: SuiteRun,
     /// How it ended; none when it was stopped.
@@ -23,7 +24,7 @@ pub struct BaseSuiteFacts<'a> {
     /// Whether a person accepts failures on the base commit.
     pub accept_red: bool,
     /// Its run on the base commit, where there was one.
-    pub base: Option<BaseRun<'a>>,
+    pub base: Option<SuiteBaseRun<'a>>,
     /// Whether an attempt to run it is under way.
     pub is_running: bool,
     /// Why the newest attempt could not run it, where that was since the spec last changed.
@@ -40,12 +41,7 @@ pub enum BaseSuiteStep {
     /// Its run is awaited.
     Await,
     /// A person must change something first.
-    Block {
-        /// What the spec waits for.
-        block: SpecBlock,
-        /// The same in words.
-        reason: String,
-    },
+    Stop(Vec<SpecAction>),
 }
 
 /// Keeps a spec from its first model call until its suite has passed on the base commit, or a person has
@@ -64,20 +60,20 @@ pub fn base_suite_step(facts: BaseSuiteFacts<'_>) -> BaseSuiteStep {
     let reason = format!(
         "{block}: the sandbox could not run `{command}` on the base commit: {why}; see `omoi doctor`"
     );
-    BaseSuiteStep::Block { block, reason }
+    BaseSuiteStep::Stop(vec![SpecAction::Block { block, reason }])
 }
 
-fn judge_run(facts: &BaseSuiteFacts<'_>, base: &BaseRun<'_>) -> BaseSuiteStep {
+fn judge_run(facts: &BaseSuiteFacts<'_>, base: &SuiteBaseRun<'_>) -> BaseSuiteStep {
     match judge_base(&base.run, facts.accept_red) {
         BaseVerdict::Begin => BaseSuiteStep::GoOn,
         BaseVerdict::Refused { acceptable } => {
             let ending = base
                 .exit_code
                 .map_or("it was stopped".to_owned(), |code| format!("exit {code}"));
-            BaseSuiteStep::Block {
+            BaseSuiteStep::Stop(vec![SpecAction::Block {
                 block: SpecBlock::SuiteRed,
                 reason: base_refusal(facts.command, &ending, base.output, acceptable),
-            }
+            }])
         }
     }
 }
@@ -89,8 +85,8 @@ mod tests {
 
     const RED: &str = "FAIL: test_a (t.A.test_a)\nRan 2 tests in 0.1s\n\nFAILED (failures=1)\n";
 
-    fn base(exit_code: i32, output: &str) -> BaseRun<'_> {
-        BaseRun {
+    fn base(exit_code: i32, output: &str) -> SuiteBaseRun<'_> {
+        SuiteBaseRun {
             run: SuiteRun {
                 exit_code: Some(exit_code),
                 report: read_suite_report(output),
@@ -158,8 +154,11 @@ mod tests {
             ),
         ] {
             match (base_suite_step(facts), expected) {
-                (BaseSuiteStep::Block { block, reason }, Err((wanted, part))) => {
-                    assert_eq!(block, wanted, "{name}");
+                (BaseSuiteStep::Stop(actions), Err((wanted, part))) => {
+                    let [SpecAction::Block { block, reason }] = &actions[..] else {
+                        unreachable!("{name}: {actions:?}")
+                    };
+                    assert_eq!(*block, wanted, "{name}");
                     assert!(reason.contains(part), "{name}: {reason}");
                 }
                 (step, expected) => assert_eq!(Ok(step), expected, "{name}"),

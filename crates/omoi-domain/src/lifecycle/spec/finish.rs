@@ -1,15 +1,19 @@
 //! How the work on a spec ends: proven and handed over, stopped with the reason, or sent back.
 
 mod as_it_stands;
+mod hand_over;
 mod head;
 mod open_work;
 mod prove;
+mod stop;
 mod weak_proof;
 
 pub use as_it_stands::{StandingHead, judge_as_it_stands};
+pub use hand_over::{HandOverPlan, PlannedHandOver, conclude_hand_over, plan_hand_over};
 pub use head::{HeadResult, HeadVerdict, RedTask, judge_head};
 pub use open_work::{OpenMerge, OpenTask, OpenWork, WorkStanding, judge_open_work};
 pub use prove::{PROOF_TRIES_MAX, ProofStart, start_proof};
+pub use stop::stop_spec;
 pub use weak_proof::{AblatedCriterion, ablation_note, refuse_weak_proofs};
 
 use crate::block::SpecBlock;

@@ -22,9 +22,29 @@ pub fn end_resolution(status: TaskStatus, reason: &str) -> Vec<TaskAction> {
     actions
 }
 
+/// Takes a task that nobody has begun out of the work: a newer plan does not have it.
+pub fn retire_task() -> Vec<TaskAction> {
+    let reason = "retired: no longer part of the plan";
+    vec![TaskAction::moved(TaskStatus::Cancelled, reason)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::transition;
+
+    #[test]
+    fn a_task_that_left_the_plan_is_cancelled_and_stops_no_other() {
+        let reason = "retired: no longer part of the plan";
+        let expected = [TaskAction::moved(TaskStatus::Cancelled, reason)];
+        assert_eq!(retire_task(), expected);
+        for status in [TaskStatus::Pending, TaskStatus::Blocked] {
+            assert!(
+                transition(status, TaskStatus::Cancelled).is_ok(),
+                "{status}"
+            );
+        }
+    }
 
     #[test]
     fn a_cancelled_task_stops_what_waits_for_it() {

@@ -23,16 +23,28 @@ pub enum ChecksResult {
     },
 }
 
-/// Decides what the checks mean for a task under validation that was sent back `round` times: its
-/// merge, another round, a wait for the machine, which is no round, or the end.
-pub fn conclude_checks(round: u32, result: ChecksResult) -> Vec<TaskAction> {
+/// A task whose checks ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidatedTask {
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// Times it was sent back.
+    pub round: u32,
+}
+
+/// Decides what the checks mean for a task under validation: its merge, another round, a wait for the
+/// machine, which is no round, or the end. One that was moved meanwhile is left alone.
+pub fn conclude_checks(task: ValidatedTask, result: ChecksResult) -> Vec<TaskAction> {
+    if task.status != TaskStatus::Validating {
+        return Vec::new();
+    }
     match result {
         ChecksResult::Passed => vec![
             TaskAction::ClearFaults,
             TaskAction::moved(TaskStatus::Completed, "its checks passed"),
             TaskAction::QueueMerge,
         ],
-        ChecksResult::Failed(unmet) => send_back_task(TaskStatus::Validating, round, unmet),
+        ChecksResult::Failed(unmet) => send_back_task(task.status, task.round, unmet),
         ChecksResult::Untested { fault } => {
             let block = TaskBlock::Environment;
             let reason = format!("{}: {fault}", block.kind());
@@ -67,6 +79,13 @@ mod tests {
     use super::*;
     use crate::machine::transition;
     use crate::task::UnmetCode;
+
+    fn validated(round: u32) -> ValidatedTask {
+        ValidatedTask {
+            status: TaskStatus::Validating,
+            round,
+        }
+    }
 
     #[test]
     fn what_the_checks_say_decides() {
@@ -110,7 +129,7 @@ mod tests {
                 TaskAction::BlockDependents,
             ),
         ] {
-            let actions = conclude_checks(round, result.clone());
+            let actions = conclude_checks(validated(round), result.clone());
             let mut at = TaskStatus::Validating;
             for action in &actions {
                 let to = match action {
@@ -129,7 +148,7 @@ mod tests {
     #[test]
     fn only_refused_work_costs_a_round() {
         let fault = "no network".to_owned();
-        let waits = conclude_checks(1, ChecksResult::Untested { fault });
+        let waits = conclude_checks(validated(1), ChecksResult::Untested { fault });
         let counts = |action: &TaskAction| matches!(action, TaskAction::SetRound(_));
         assert!(!waits.iter().any(counts));
         assert_eq!(
@@ -140,7 +159,15 @@ mod tests {
             }
         );
         // What an earlier round was told is over.
-        let passed = conclude_checks(1, ChecksResult::Passed);
+        let passed = conclude_checks(validated(1), ChecksResult::Passed);
         assert_eq!(passed[0], TaskAction::ClearFaults);
+    }
+
+    #[test]
+    fn a_task_that_was_moved_meanwhile_is_left_alone() {
+        for status in [TaskStatus::Cancelled, TaskStatus::PendingValidation] {
+            let task = ValidatedTask { status, round: 0 };
+            assert_eq!(conclude_checks(task, ChecksResult::Passed), [], "{status}");
+        }
     }
 }

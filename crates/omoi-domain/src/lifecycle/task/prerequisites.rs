@@ -2,7 +2,7 @@
 
 use crate::block::TaskBlock;
 use crate::graph::Edge;
-use crate::id::TaskId;
+use crate::id::{HumanRef, TaskId};
 use crate::merge::IntegrationState;
 use crate::task::TaskStatus;
 
@@ -11,6 +11,8 @@ use crate::task::TaskStatus;
 pub struct TaskNode {
     /// The task.
     pub id: TaskId,
+    /// `n` of its `TSK-n`.
+    pub number: i64,
     /// Where it stands.
     pub status: TaskStatus,
     /// What it waits for, when it is blocked.
@@ -26,15 +28,43 @@ impl TaskNode {
             || self.blocked_by.is_some_and(TaskBlock::is_outside)
             || self.integration_state == IntegrationState::Manual
     }
+
+    /// What a task waits for that waits for this one, and the same in words.
+    fn as_block(&self) -> (TaskBlock, String) {
+        let block = TaskBlock::Prerequisite { task_id: self.id };
+        let reason = format!("{}:{}", block.kind(), HumanRef::task(self.number));
+        (block, reason)
+    }
 }
 
-/// A blocked task, when something it waited for goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeptTask {
+/// What becomes of a task that waits for another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DependentChange {
+    /// It is taken out of the queue, to wait for a lost task.
+    Block {
+        /// What it waits for.
+        block: TaskBlock,
+        /// The same in words.
+        reason: String,
+    },
+    /// It goes back into the queue.
+    Free,
+    /// It stays out of the queue: another lost task keeps it.
+    WaitFor {
+        /// What it waits for.
+        block: TaskBlock,
+        /// The same in words.
+        reason: String,
+    },
+}
+
+/// A task that waits for another one, and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DependentTask {
     /// The task.
     pub id: TaskId,
-    /// The lost task that it still waits for, if there is one.
-    pub by: Option<TaskId>,
+    /// What becomes of it.
+    pub change: DependentChange,
 }
 
 /// The tasks of a spec and which waits for which: an edge's `after` waits for its `before`.
@@ -49,8 +79,44 @@ pub struct TaskGraph<'a> {
 }
 
 impl TaskGraph<'_> {
+    /// Blocks every task of the queue that waits, directly or not, for one of `lost`; each is told that
+    /// it waits for `cause`.
+    pub fn block_dependents(&self, cause: TaskId, lost: &[TaskId]) -> Vec<DependentTask> {
+        let Some((block, reason)) = self.node(cause).map(TaskNode::as_block) else {
+            return Vec::new();
+        };
+        let blocked = self.stopped_by(lost).into_iter().map(|id| DependentTask {
+            id,
+            change: DependentChange::Block {
+                block,
+                reason: reason.clone(),
+            },
+        });
+        blocked.collect()
+    }
+
+    /// Has each of `blocked`, when something it waited for goes on, go back into the queue, or wait for
+    /// the lost task that still keeps it.
+    pub fn free_dependents(&self, blocked: &[TaskId]) -> Vec<DependentTask> {
+        let freed = blocked.iter().map(|&id| {
+            let keeper = self.lost_prerequisite(id).and_then(|lost| self.node(lost));
+            let change = match keeper.map(TaskNode::as_block) {
+                None => DependentChange::Free,
+                Some((block, reason)) => DependentChange::WaitFor { block, reason },
+            };
+            DependentTask { id, change }
+        });
+        freed.collect()
+    }
+
+    /// The lost task without which a blocked one cannot go on, whoever asks; none for any other task.
+    pub fn keeper_of(&self, task: TaskId) -> Option<TaskId> {
+        let is_blocked = self.node(task)?.status == TaskStatus::Blocked;
+        is_blocked.then(|| self.lost_prerequisite(task)).flatten()
+    }
+
     /// Tasks of the queue that wait, directly or not, for one of `lost`, nearest first.
-    pub fn stopped_by(&self, lost: &[TaskId]) -> Vec<TaskId> {
+    fn stopped_by(&self, lost: &[TaskId]) -> Vec<TaskId> {
         let next = |id| {
             let edges = self.edges.iter().filter(move |edge| edge.before == id);
             edges.map(|edge| edge.after).collect()
@@ -66,7 +132,7 @@ impl TaskGraph<'_> {
 
     /// The nearest task that `task` waits for, directly or not, and that cannot land; none when all
     /// it waits for still can.
-    pub fn lost_prerequisite(&self, task: TaskId) -> Option<TaskId> {
+    fn lost_prerequisite(&self, task: TaskId) -> Option<TaskId> {
         let next = |id| {
             let edges = self.edges.iter().chain(self.resolutions);
             let edges = edges.filter(move |edge| edge.after == id);
@@ -74,15 +140,6 @@ impl TaskGraph<'_> {
         };
         let is_lost = |id: &TaskId| self.node(*id).is_some_and(TaskNode::is_lost);
         reached_from(&[task], next).into_iter().find(is_lost)
-    }
-
-    /// For each of `blocked`, the lost task that still keeps it; none for one that may go on.
-    pub fn kept_by(&self, blocked: &[TaskId]) -> Vec<KeptTask> {
-        let kept = blocked.iter().map(|&id| KeptTask {
-            id,
-            by: self.lost_prerequisite(id),
-        });
-        kept.collect()
     }
 
     fn node(&self, id: TaskId) -> Option<&TaskNode> {
@@ -118,6 +175,7 @@ mod tests {
     fn node(n: u128, status: TaskStatus) -> TaskNode {
         TaskNode {
             id: id(n),
+            number: i64::try_from(n).unwrap_or_default(),
             status,
             blocked_by: None,
             integration_state: IntegrationState::None,
@@ -157,8 +215,16 @@ mod tests {
                 edges: &edges,
                 resolutions: &[],
             };
-            let expected: Vec<_> = expected.into_iter().map(id).collect();
-            assert_eq!(graph.stopped_by(&[id(lost)]), expected, "{statuses:?}");
+            let expected = expected.into_iter().map(|n| DependentTask {
+                id: id(n),
+                change: DependentChange::Block {
+                    block: TaskBlock::Prerequisite { task_id: id(lost) },
+                    reason: format!("dependency_failed:TSK-{lost:03}"),
+                },
+            });
+            let expected: Vec<_> = expected.collect();
+            let blocked = graph.block_dependents(id(lost), &[id(lost)]);
+            assert_eq!(blocked, expected, "{statuses:?}");
         }
     }
 
@@ -192,11 +258,33 @@ mod tests {
                 expected.map(id),
                 "{nodes:?}"
             );
-            let kept = KeptTask {
-                id: id(3),
-                by: expected.map(id),
+            let change = match expected {
+                None => DependentChange::Free,
+                Some(n) => DependentChange::WaitFor {
+                    block: TaskBlock::Prerequisite { task_id: id(n) },
+                    reason: format!("dependency_failed:TSK-{n:03}"),
+                },
             };
-            assert_eq!(graph.kept_by(&[id(3)]), [kept]);
+            let freed = DependentTask { id: id(3), change };
+            assert_eq!(graph.free_dependents(&[id(3)]), [freed]);
+        }
+    }
+
+    #[test]
+    fn only_a_blocked_task_is_kept_by_another() {
+        let prerequisite = TaskBlock::Prerequisite { task_id: id(1) };
+        for (first, second, expected) in [
+            (TaskStatus::Failed, blocked(2, prerequisite), Some(id(1))),
+            (TaskStatus::Completed, blocked(2, prerequisite), None),
+            (TaskStatus::Failed, node(2, TaskStatus::Failed), None),
+        ] {
+            let nodes = [node(1, first), second];
+            let graph = TaskGraph {
+                nodes: &nodes,
+                edges: &[waits(2, 1)],
+                resolutions: &[],
+            };
+            assert_eq!(graph.keeper_of(id(2)), expected, "{nodes:?}");
         }
     }
 

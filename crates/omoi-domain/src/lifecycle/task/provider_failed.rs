@@ -78,7 +78,7 @@ mod tests {
                 },
             });
             let found = actions.iter().filter_map(|action| match action {
-                TaskAction::Move { to, reason } => Some((*to, reason.as_str())),
+                TaskAction::Move { to, reason } => Some((*to, reason.as_deref()?)),
                 _ => None,
             });
             assert_eq!(found.collect::<Vec<_>>(), moves, "{status}");

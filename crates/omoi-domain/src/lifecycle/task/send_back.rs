@@ -69,7 +69,7 @@ mod tests {
 
     fn moves(actions: &[TaskAction]) -> Vec<(TaskStatus, &str)> {
         let moved = |action| match action {
-            &TaskAction::Move { to, ref reason } => Some((to, reason.as_str())),
+            &TaskAction::Move { to, ref reason } => Some((to, reason.as_deref()?)),
             TaskAction::FailPermanently { reason } => Some((TaskStatus::Failed, reason.as_str())),
             _ => None,
         };

@@ -1,0 +1,77 @@
+//! Applies what the transitions of specs decide.
+
+use omoi_domain::lifecycle::spec::SpecAction;
+use omoi_domain::phase::{Phase, PhaseVerdict};
+use omoi_domain::retry::PhaseFailure;
+use omoi_domain::spec::PhaseState;
+use omoi_domain::task::TaskStatus;
+use omoi_store::specs::{self, Spec};
+use omoi_store::{StoreError, Tx, phases, tasks};
+
+/// Applies `actions` in order. A move writes every changed field; what changes after the last one is
+/// saved at the end. `is_changed` says that a field of `spec` was changed before.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn apply_to_spec(
+    tx: &mut Tx,
+    spec: &mut Spec,
+    actions: Vec<SpecAction>,
+    mut is_changed: bool,
+) -> Result<(), StoreError> {
+    let cancelled = actions.iter().filter_map(|action| match action {
+        SpecAction::CancelTask { task, .. } => Some(*task),
+        _ => None,
+    });
+    tasks::hold_tasks(tx, cancelled).await?;
+    for action in actions {
+        match action {
+            SpecAction::Move { to, reason } => {
+                specs::transition(tx, spec, to, reason).await?;
+                is_changed = false;
+            }
+            SpecAction::Block { block, reason } => {
+                specs::block(tx, spec, block, reason).await?;
+                is_changed = false;
+            }
+            SpecAction::SetCurrentPhase(phase) => {
+                is_changed |= spec.current_phase != phase;
+                spec.current_phase = phase;
+            }
+            SpecAction::SetAsItStands(wanted) => {
+                is_changed |= spec.options.0.as_it_stands != wanted;
+                spec.options.0.as_it_stands = wanted;
+            }
+            SpecAction::ReopenPhase(phase) => reopen_phase(tx, spec, phase).await?,
+            SpecAction::FailPhase { phase, failure } => {
+                fail_phase(tx, spec, phase, failure).await?;
+            }
+            SpecAction::CancelTask { task, reason } => {
+                let mut task = tasks::get(tx, task).await?;
+                tasks::transition(tx, &mut task, TaskStatus::Cancelled, Some(reason)).await?;
+            }
+        }
+    }
+    if is_changed {
+        specs::save(tx, spec).await?;
+    }
+    Ok(())
+}
+
+async fn reopen_phase(tx: &mut Tx, spec: &Spec, phase: Phase) -> Result<(), StoreError> {
+    let mut run = phases::ensure(tx, spec.id, phase).await?;
+    run.attempts = 0;
+    let told = PhaseVerdict::with_reason("resumed by a person");
+    phases::transition(tx, spec.project_id, &mut run, PhaseState::Pending, told).await
+}
+
+async fn fail_phase(
+    tx: &mut Tx,
+    spec: &Spec,
+    phase: Phase,
+    failure: PhaseFailure,
+) -> Result<(), StoreError> {
+    let mut run = phases::ensure(tx, spec.id, phase).await?;
+    let told = PhaseVerdict::with_reason(failure.as_str());
+    phases::transition(tx, spec.project_id, &mut run, PhaseState::Failed, told).await
+}
