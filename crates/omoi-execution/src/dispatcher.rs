@@ -48,7 +48,7 @@ use crate::spec_selection::SpecSelection;
 use crate::start_failure::{class_of, class_of_start};
 use crate::tasks::fail_attempted;
 
-use batch_claim::{BatchClaim, ClaimedTask, PlannedStart, claim_planned, is_of_database};
+use batch_claim::{BatchClaim, ClaimedTask, PlannedStart, claim_planned};
 
 /// The dispatcher of one process.
 pub struct Dispatcher {
@@ -84,6 +84,7 @@ impl FromParts for Dispatcher {
 impl Dispatcher {
     async fn run_pass(&self, now: Timestamp, entities: &mut Entities) -> Result<Next, BoxError> {
         let mut candidates = VecDeque::from(ranking::ranked_candidates(self).await?);
+        let mut look_again = false;
         loop {
             let batch = self.next_batch(&mut candidates, now, entities).await?;
             if batch.is_empty() {
@@ -98,9 +99,13 @@ impl Dispatcher {
                 let turn = self.launch_or_fail(claimed);
                 entities.give_turn(now, label, turn).await;
             }
-            if lost_slots {
-                return Ok(Next::Now);
-            }
+            look_again |= lost_slots;
+        }
+        for task in &candidates {
+            entities.keep_open(&task.label());
+        }
+        if look_again {
+            return Ok(Next::Now);
         }
         let store = &self.store;
         let next_due = store.read(async |tx| tasks::next_due(tx).await).await?;
@@ -127,10 +132,13 @@ impl Dispatcher {
                     candidates.push_front(task);
                     break;
                 }
-                Some(SlotLimit::Project) => continue,
+                Some(SlotLimit::Project) => {
+                    entities.keep_open(&task.label());
+                    continue;
+                }
                 None => {}
             }
-            let turn = entities.give_turn(now, task.label(), self.plan_or_fail(task));
+            let turn = entities.begin_turn(now, task.label(), self.plan_or_fail(task));
             if let Some(Some(planned)) = turn.await.done_value() {
                 slots.take_slot(planned.task.project_id);
                 batch.push(planned);
@@ -268,7 +276,7 @@ impl Dispatcher {
         entities: &mut Entities,
     ) -> Result<BatchClaim, BoxError> {
         match self.claim(&batch).await {
-            Err(error) if !is_of_database(&error) => {
+            Err(error) if error.is_of_row() => {
                 let why = error_chain(&error);
                 debug!(n_tasks = batch.len(), error = %why, "Claiming each task by itself");
             }
@@ -277,7 +285,7 @@ impl Dispatcher {
         let mut whole = BatchClaim::default();
         for planned in batch {
             let turn = self.claim_or_fail(&planned);
-            let turn = entities.give_turn(now, planned.task.label(), turn).await;
+            let turn = entities.begin_turn(now, planned.task.label(), turn).await;
             let one = turn.done_value().unwrap_or_default();
             whole.claimed.extend(one.claimed);
             whole.lost_slots |= one.lost_slots;
@@ -285,10 +293,11 @@ impl Dispatcher {
         Ok(whole)
     }
 
-    /// Claims one task; what is wrong with it counts against it.
+    /// Claims one task; what is wrong with its rows counts against it, what is wrong with the database does
+    /// not.
     async fn claim_or_fail(&self, planned: &PlannedStart) -> Result<BatchClaim, BoxError> {
         match self.claim(slice::from_ref(planned)).await {
-            Err(error) if !StoreError::is_passing(&error) => {
+            Err(error) if error.is_of_row() && !StoreError::is_passing(&error) => {
                 self.could_not_start(planned.task.id, &error.into()).await?;
                 Ok(BatchClaim::default())
             }

@@ -59,8 +59,7 @@ impl RunningAttempts {
         self.wait_drained().await;
     }
 
-    /// Notes that this process works on an attempt.
-    pub fn begin_attempt(&self, attempt: AttemptId) {
+    fn begin_attempt(&self, attempt: AttemptId) {
         self.lock_attempts().insert(attempt, None);
     }
 
@@ -69,8 +68,7 @@ impl RunningAttempts {
         self.lock_attempts().insert(attempt, Some(control));
     }
 
-    /// Forgets an attempt.
-    pub fn end_attempt(&self, attempt: AttemptId) {
+    fn end_attempt(&self, attempt: AttemptId) {
         self.lock_attempts().remove(&attempt);
         self.0.ended.notify_waiters();
     }

@@ -139,11 +139,19 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
             sqlx::Error::Database(db) => {
                 // SQLITE_BUSY and SQLITE_LOCKED; PostgreSQL serialization failure, deadlock,
-                // lock not available, shutting down.
+                // lock not available, statement timeout, shutting down.
                 matches!(
                     db.code().as_deref(),
                     Some(
-                        "5" | "6" | "517" | "261" | "40001" | "40P01" | "55P03" | "57P01" | "57P03"
+                        "5" | "6"
+                            | "517"
+                            | "261"
+                            | "40001"
+                            | "40P01"
+                            | "55P03"
+                            | "57014"
+                            | "57P01"
+                            | "57P03"
                     )
                 )
             }
@@ -164,6 +172,32 @@ impl StoreError {
             self,
             Self::Busy(_) | Self::Conflict { .. } | Self::NoSpace(_) | Self::SlotsTaken
         )
+    }
+
+    /// Whether what was asked about a row is at fault: another row might have succeeded. Everything else is
+    /// the database's own, and says nothing of what was asked.
+    pub const fn is_of_row(&self) -> bool {
+        match self {
+            Self::NotFound { .. }
+            | Self::Conflict { .. }
+            | Self::Exists { .. }
+            | Self::Transition(_)
+            | Self::Superseded { .. }
+            | Self::Corrupt { .. }
+            | Self::Payload { .. }
+            | Self::Encode(_) => true,
+            Self::Busy(_)
+            | Self::Unreachable { .. }
+            | Self::NoSpace(_)
+            | Self::Damaged { .. }
+            | Self::OtherVersion { .. }
+            | Self::OtherFolder { .. }
+            | Self::SlotsTaken
+            | Self::TakenOver
+            | Self::Migrate(_)
+            | Self::Url { .. }
+            | Self::Database(_) => false,
+        }
     }
 
     /// Whether `error`, or a cause of it, says that somebody else was first or that the database is
@@ -229,5 +263,7 @@ mod tests {
         let wrong = refusal(100, "create nonsense").await;
         assert!(matches!(wrong, StoreError::Database(_)), "{wrong:?}");
         assert!(!StoreError::is_passing(&wrong));
+        assert!(!full.is_of_row() && !wrong.is_of_row());
+        assert!(StoreError::Exists { what: "task" }.is_of_row());
     }
 }

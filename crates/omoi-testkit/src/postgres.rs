@@ -1,7 +1,7 @@
 //! PostgreSQL databases for tests.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -42,7 +42,7 @@ fn name_of(url: &str) -> &str {
 /// Waits until `n` connections to the database at `url` wait for a lock that another one has.
 ///
 /// # Panics
-/// When the database cannot be asked.
+/// When the database cannot be asked, or fewer connections wait after 30 s.
 #[expect(
     clippy::expect_used,
     reason = "a test that needs the server fails without it"
@@ -51,7 +51,13 @@ pub async fn wait_until_blocked(url: &str, n: usize) {
     const WAITING: &str = "select pid from pg_stat_activity
          where datname = current_database() and wait_event_type = 'Lock'";
     let mut conn = RawConnection::open(url).await.expect("the server answers");
-    while conn.texts(WAITING).await.expect("the server answers").len() < n {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let waiting = conn.texts(WAITING).await.expect("the server answers").len();
+        if waiting >= n {
+            break;
+        }
+        assert!(Instant::now() < until, "{waiting} of {n} connections wait");
         tokio::task::yield_now().await;
     }
     conn.close().await.expect("the server answers");

@@ -36,17 +36,6 @@ pub(super) struct BatchClaim {
     pub(super) lost_slots: bool,
 }
 
-/// Whether a claim failed because of the database, and not because of a task in it.
-pub(super) const fn is_of_database(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Busy(_)
-            | StoreError::NoSpace(_)
-            | StoreError::Unreachable { .. }
-            | StoreError::TakenOver
-    )
-}
-
 /// Claims as many of `batch` as there are free slots, best first, if they still can start.
 pub(super) async fn claim_planned(
     tx: &mut Tx,

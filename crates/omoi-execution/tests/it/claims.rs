@@ -8,10 +8,12 @@ use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::TaskStatus;
 use omoi_execution::FromParts as _;
 use omoi_execution::attempt::lose_attempt;
+use omoi_execution::consume::EventConsumer as _;
 use omoi_execution::dispatcher::Dispatcher;
 use omoi_execution::intake;
 use omoi_runtime::clock::Clock as _;
-use omoi_runtime::reconcile::Next;
+use omoi_runtime::reconcile::{Entities, Next};
+use omoi_runtime::rng::Rng;
 use omoi_store::attempts;
 use omoi_store::tasks::{self, Task};
 use omoi_testkit::database::TestDatabase;
@@ -145,6 +147,33 @@ async fn one_unreadable_task_of_a_batch_fails_alone() {
     let unread = it.task_now(all[1].id).await;
     assert_eq!(unread.status, TaskStatus::Failed, "{unread:?}");
     assert_eq!(unread.error_class, Some(ErrorClass::InvalidTask));
+    it.deployment.running.wait_drained().await;
+}
+
+/// The database refuses every claim: no task is at fault, and none pays.
+#[tokio::test]
+async fn a_fault_of_the_database_is_charged_to_no_task() {
+    let it = with_slots(omoi_testkit::sqlite::database(), 5).await;
+    let all = [it.add_task(1, &[]).await, it.add_task(2, &[]).await];
+    let mut raw = RawConnection::open(it.database_url()).await.unwrap();
+    raw.execute(
+        "create trigger no_claim before update on tasks when new.status = 'claiming'
+         begin select raise(abort, 'broken'); end",
+    )
+    .await
+    .unwrap();
+    let mut dispatcher = Dispatcher::from_parts(&it.deployment);
+    let mut entities = Entities::new("dispatcher", Rng::seeded(1));
+    let pass = dispatcher.tick(it.clock.now(), &mut entities).await;
+    assert_eq!(pass.unwrap_err().to_string(), "the database refused");
+    for task in &all {
+        let now = it.task_now(task.id).await;
+        assert_eq!((now.status, now.retry_count), (TaskStatus::Pending, 0));
+    }
+    raw.execute("drop trigger no_claim").await.unwrap();
+    raw.close().await.unwrap();
+    tick_once(&mut dispatcher, it.clock.now()).await;
+    assert_eq!(fences(&it, &all).await, [1, 1]);
     it.deployment.running.wait_drained().await;
 }
 

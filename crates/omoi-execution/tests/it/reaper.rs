@@ -5,6 +5,7 @@ use omoi_domain::task::TaskStatus;
 use omoi_execution::FromParts as _;
 use omoi_execution::intake;
 use omoi_execution::reaper::Reaper;
+use omoi_execution::running_attempts::HeldAttempt;
 use omoi_runtime::clock::Clock as _;
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::tasks;
@@ -31,12 +32,12 @@ async fn verdict(
     )
 }
 
-/// A running attempt of this process.
-async fn ours(it: &TestDeployment) -> Attempt {
+/// A running attempt that this process works on while the second value lives.
+async fn ours(it: &TestDeployment) -> (Attempt, HeldAttempt) {
     let task = it.add_task(1, &[]).await;
     let attempt = it.run_task(task.id).await.attempt;
-    it.deployment.running.begin_attempt(attempt.id);
-    attempt
+    let held = it.deployment.running.hold_attempt(attempt.id);
+    (attempt, held)
 }
 
 fn failed(reason: AttemptStopReason) -> (AttemptState, Option<AttemptStopReason>, TaskStatus, u32) {
@@ -50,7 +51,7 @@ fn alone() -> (AttemptState, Option<AttemptStopReason>, TaskStatus, u32) {
 #[tokio::test]
 async fn a_worker_that_reports_is_left_alone_and_one_that_does_nothing_is_stuck() {
     let it = TestDeployment::new().await;
-    let attempt = ours(&it).await;
+    let (attempt, _held) = ours(&it).await;
     for _ in 0..60 {
         it.advance_clock(15);
         intake::report_heartbeat(&it.deployment.store, attempt.id)
@@ -72,7 +73,7 @@ async fn a_worker_that_reports_is_left_alone_and_one_that_does_nothing_is_stuck(
 #[tokio::test]
 async fn silence_ends_a_running_worker() {
     let it = TestDeployment::new().await;
-    let attempt = ours(&it).await;
+    let (attempt, _held) = ours(&it).await;
     it.advance_clock(90);
     reap(&it).await;
     assert_eq!(verdict(&it, &attempt).await, alone());
@@ -90,7 +91,7 @@ async fn a_worker_that_never_comes_up_is_given_up() {
     for (number, bound) in [(1, false), (2, true)] {
         let task = it.add_task(number, &[]).await;
         let attempt = it.claim_task(task.id).await.unwrap().attempt;
-        it.deployment.running.begin_attempt(attempt.id);
+        let held = it.deployment.running.hold_attempt(attempt.id);
         if bound {
             it.bind_sandbox(&attempt).await.unwrap();
         }
@@ -103,7 +104,7 @@ async fn a_worker_that_never_comes_up_is_given_up() {
             verdict(&it, &attempt).await,
             failed(AttemptStopReason::StartTimeout)
         );
-        it.deployment.running.end_attempt(attempt.id);
+        drop(held);
     }
 }
 
@@ -136,8 +137,8 @@ async fn what_a_dead_process_left_is_lost_at_once() {
 #[tokio::test]
 async fn an_attempt_this_process_forgot_is_lost_when_its_lease_ends() {
     let it = TestDeployment::new().await;
-    let attempt = ours(&it).await;
-    it.deployment.running.end_attempt(attempt.id);
+    let (attempt, held) = ours(&it).await;
+    drop(held);
     it.advance_clock(14);
     reap(&it).await;
     assert_eq!(verdict(&it, &attempt).await, alone());
@@ -149,7 +150,8 @@ async fn an_attempt_this_process_forgot_is_lost_when_its_lease_ends() {
 #[tokio::test]
 async fn only_what_this_process_works_on_keeps_its_lease() {
     let it = TestDeployment::new().await;
-    let (one, two) = (ours(&it).await, it.add_task(2, &[]).await);
+    let (one, _held) = ours(&it).await;
+    let two = it.add_task(2, &[]).await;
     let two = it.run_task(two.id).await.attempt;
     // Work that panics gives its attempt up all the same.
     let held = it.deployment.running.hold_attempt(two.id);
@@ -172,7 +174,7 @@ async fn only_what_this_process_works_on_keeps_its_lease() {
 #[tokio::test]
 async fn what_is_called_off_is_interrupted() {
     let it = TestDeployment::new().await;
-    let attempt = ours(&it).await;
+    let (attempt, _held) = ours(&it).await;
     it.commit(async |tx| {
         let mut task = tasks::get(tx, attempt.subject.task_id().unwrap()).await?;
         omoi_execution::tasks::cancel(tx, &mut task, "no longer wanted").await
@@ -191,13 +193,13 @@ async fn what_is_called_off_is_interrupted() {
 #[tokio::test]
 async fn an_attempt_that_cannot_be_judged_keeps_no_other_from_its_end() {
     let it = TestDeployment::new().await;
-    let broken = ours(&it).await;
+    let (broken, _held) = ours(&it).await;
     let own = format!("old.id = '{}'", broken.id);
     refuse_updates(it.database_url(), "attempts", &own).await;
     it.advance_clock(1);
     let task = it.add_task(2, &[]).await;
     let silent = it.run_task(task.id).await.attempt;
-    it.deployment.running.begin_attempt(silent.id);
+    let _silent_held = it.deployment.running.hold_attempt(silent.id);
     it.advance_clock(91);
     let mut reaper = Reaper::from_parts(&it.deployment);
     let (_, failures) = tick_with_failures(&mut reaper, it.clock.now()).await;

@@ -78,6 +78,24 @@ impl Entities {
         entity: String,
         step: impl Future<Output = Result<T, BoxError>>,
     ) -> EntityTurn<T> {
+        let turn = self.begin_turn(now, entity.clone(), step).await;
+        if matches!(turn, EntityTurn::Done(_))
+            && let Some(tracked) = self.failed.remove(&entity)
+        {
+            let failed = tracked.failure.failing;
+            info!(entity, failed, "`{}` goes on with {entity}", self.loop_name);
+        }
+        turn
+    }
+
+    /// Gives `entity` the first step of a turn, which a call of [`give_turn`](Self::give_turn) ends. What
+    /// failed before is over only with the last step: its pause grows when a later one fails again.
+    pub async fn begin_turn<T>(
+        &mut self,
+        now: Timestamp,
+        entity: String,
+        step: impl Future<Output = Result<T, BoxError>>,
+    ) -> EntityTurn<T> {
         if let Some(tracked) = self.failed.get_mut(&entity) {
             tracked.is_open = true;
             if tracked.failure.retry_at > now {
@@ -88,19 +106,19 @@ impl Entities {
         }
         let span = info_span!("turn", entity);
         match step.instrument(span.clone()).await {
-            Ok(value) => {
-                let _turn = span.enter();
-                if let Some(tracked) = self.failed.remove(&entity) {
-                    let failed = tracked.failure.failing;
-                    info!(failed, "`{}` goes on with {entity}", self.loop_name);
-                }
-                EntityTurn::Done(value)
-            }
+            Ok(value) => EntityTurn::Done(value),
             Err(error) => {
                 let _turn = span.enter();
                 self.note_failure(now, entity, error_chain(error.as_ref()));
                 EntityTurn::Failed(error)
             }
+        }
+    }
+
+    /// Notes that `entity` is open, although it has no turn in this pass: its pause goes on.
+    pub fn keep_open(&mut self, entity: &str) {
+        if let Some(tracked) = self.failed.get_mut(entity) {
+            tracked.is_open = true;
         }
     }
 
@@ -185,6 +203,31 @@ mod tests {
         assert!(works(&mut entities, failure.retry_at, "one").await);
         assert_eq!(entities.failures(), []);
         assert_eq!(entities.end_pass(Next::Idle), Next::Idle);
+    }
+
+    #[tokio::test]
+    async fn a_good_first_step_does_not_end_a_failure() {
+        let mut entities = Entities::new("dispatcher", Rng::seeded(1));
+        assert!(fails(&mut entities, START, "one").await);
+        let later = entities.failures()[0].retry_at;
+        let first = entities.begin_turn(later, "one".to_owned(), async { Ok(()) });
+        assert!(first.await.done_value().is_some());
+        assert!(fails(&mut entities, later, "one").await);
+        assert_eq!(entities.failures()[0].failing, 2);
+        let latest = entities.failures()[0].retry_at;
+        assert!(works(&mut entities, latest, "one").await);
+        assert_eq!(entities.failures(), []);
+    }
+
+    #[tokio::test]
+    async fn what_has_no_turn_but_is_open_waits_on() {
+        let mut entities = Entities::new("dispatcher", Rng::seeded(1));
+        assert!(fails(&mut entities, START, "one").await);
+        entities.end_pass(Next::Idle);
+        entities.keep_open("one");
+        entities.keep_open("another");
+        entities.end_pass(Next::Idle);
+        assert_eq!(entities.failures().len(), 1);
     }
 
     #[tokio::test]
