@@ -164,11 +164,8 @@ impl Lifecycle {
             () = soft.cancelled() => {}
         }
         tracker.close();
-        info!(
-            tasks = tracker.len(),
-            grace_s = GRACE.as_secs(),
-            "Stopping softly"
-        );
+        let (n_tasks, grace_s) = (tracker.len(), GRACE.as_secs());
+        debug!(n_tasks, grace_s, "Stopping softly");
 
         // Nothing is lost when a branch is dropped: the tracker counts on its own.
         let forced = tokio::select! {
@@ -189,7 +186,7 @@ impl Lifecycle {
         }
         let cause = lock(&self.handle.0.cause).take();
         let cause = cause.unwrap_or(StopCause::Requested);
-        info!(?cause, forced, left = ?self.handle.running_names(), "Stopped");
+        log_stop(&cause, forced);
         LifecycleExit {
             cause,
             forced,
@@ -284,10 +281,29 @@ impl LifecycleHandle {
 
     fn begin_stop(&self, cause: StopCause) {
         if !self.0.soft.is_cancelled() {
-            debug!(?cause, "Asked to stop");
+            log_stop_asked(&cause);
         }
         lock(&self.0.cause).get_or_insert(cause);
         self.0.soft.cancel();
+    }
+}
+
+/// Logs why a process is to stop: what others ask for is a milestone, the end of its own work is none.
+fn log_stop_asked(cause: &StopCause) {
+    match cause {
+        StopCause::Signal(name) => info!(signal = name, "Stopping because of {name}"),
+        StopCause::Requested => debug!("Stopping at the end of the work"),
+        StopCause::Failed { name, .. } => {
+            warn!(spawn.name = %name, "Stopping because `{name}` failed");
+        }
+    }
+}
+
+/// Logs the end of a process.
+fn log_stop(cause: &StopCause, forced: bool) {
+    match cause {
+        StopCause::Requested => debug!(forced, "Stopped"),
+        StopCause::Signal(_) | StopCause::Failed { .. } => info!(forced, "Stopped"),
     }
 }
 

@@ -25,7 +25,8 @@ use omoi_protocol::control::{DiskStall, FailingEntity, LoopStatus, ProcessStatus
 use omoi_runtime::reconcile::StatusReader;
 use omoi_store::Tenant;
 
-use crate::error::{ApiError, told_in_full};
+use crate::access_log::{RequestSurface, note_caller, with_access_log};
+use crate::error::ApiError;
 use crate::request_token::{is_same_token, request_token};
 
 pub use parts::ControlParts;
@@ -75,7 +76,9 @@ pub fn router(surface: ControlSurface) -> Router {
         .route("/events", get(events::stream_events))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(surface.clone(), guard));
-    Router::new().nest("/api/v1", guarded).with_state(surface)
+    let ids = surface.parts.request_ids.clone();
+    let router = Router::new().nest("/api/v1", guarded).with_state(surface);
+    with_access_log(router, RequestSurface::Control, ids)
 }
 
 impl ControlSurface {
@@ -104,7 +107,8 @@ async fn guard(
 ) -> Result<Response, ApiError> {
     match request_token(request.headers()) {
         Some(given) if is_same_token(given, &surface.token) => {
-            Ok(told_in_full(next.run(request).await))
+            note_caller("owner");
+            Ok(next.run(request).await)
         }
         _ => Err(ApiError::unauthorized()),
     }

@@ -1,14 +1,9 @@
 //! The one shape of every refusal, and which status each failure has.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use axum::Json;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::de::DeserializeOwned;
-use tracing::error;
-
 use omoi_delivery::trace::TraceError;
 use omoi_execution::commands::TaskCommandError;
 use omoi_execution::intake::IntakeError;
@@ -19,21 +14,20 @@ use omoi_protocol::error::ErrorBody;
 use omoi_runtime::lifecycle::BlockingPanicked;
 use omoi_runtime::telemetry::error_chain;
 use omoi_store::StoreError;
-
-/// Numbers what went wrong inside, so that an answer can be found in the log.
-static REFERENCE: AtomicU64 = AtomicU64::new(1);
+use serde::de::DeserializeOwned;
 
 /// A refusal on its way out.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     body: ErrorBody,
-    inside: Option<Inside>,
+    cause: Option<InternalCause>,
 }
 
-/// What went wrong inside, in full: for people only, since it names paths of the host.
+/// What went wrong inside with all its causes, for the log: it names paths of the host. The access log makes
+/// the answer of it, as it alone knows the request's id.
 #[derive(Clone, Debug)]
-pub(crate) struct Inside(pub(crate) String);
+pub(crate) struct InternalCause(pub(crate) Box<str>);
 
 /// A body that reads as `T`; anything else is refused in the shape of every refusal.
 pub(crate) struct JsonBody<T>(pub(crate) T);
@@ -55,11 +49,12 @@ impl ApiError {
             error: code.to_owned(),
             message: message.into(),
             hint: None,
+            correlation_id: None,
         };
         Self {
             status,
             body,
-            inside: None,
+            cause: None,
         }
     }
 
@@ -96,14 +91,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
-    /// What we did wrong, told in full to the log and by its number to the caller.
+    /// What we did wrong, told in full to the log and by the request's id to the caller.
     fn internal(source: &(dyn std::error::Error + 'static)) -> Self {
-        let text = error_chain(source);
-        let reference = REFERENCE.fetch_add(1, Ordering::Relaxed);
-        error!(error = %text, error.reference = reference, "A request failed");
-        let says = format!("something failed on our side; the log has it as reference {reference}");
+        let says = "something failed on our side";
         Self {
-            inside: Some(Inside(text)),
+            cause: Some(InternalCause(error_chain(source).into())),
             ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", says)
         }
     }
@@ -112,20 +104,10 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body)).into_response();
-        if let Some(inside) = self.inside {
-            response.extensions_mut().insert(inside);
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
         }
         response
-    }
-}
-
-/// The same answer with the whole story, for a person who may read this machine's log anyway.
-pub(crate) fn told_in_full(response: Response) -> Response {
-    match response.extensions().get::<Inside>() {
-        Some(Inside(text)) => {
-            ApiError::new(response.status(), "internal", text.clone()).into_response()
-        }
-        None => response,
     }
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access_log;
 pub mod control;
 mod error;
 pub mod options;
@@ -7,3 +8,5 @@ pub mod probes;
 mod reported;
 mod request_token;
 pub mod worker;
+
+pub use access_log::RequestIds;

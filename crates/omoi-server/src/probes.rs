@@ -14,6 +14,7 @@ use omoi_execution::running_attempts::RunningAttempts;
 use omoi_runtime::reconcile::StatusReader;
 use omoi_store::{StoreError, Tenant, events, specs, tasks};
 
+use crate::access_log::{RequestIds, RequestSurface, with_access_log};
 use crate::request_token::{is_same_token, request_token};
 
 /// What the probes read.
@@ -27,15 +28,19 @@ pub struct ProbeSurface {
     pub reconcilers: Vec<StatusReader>,
     /// The token of the data folder, which metrics are told for.
     pub token: String,
+    /// Names each request in the log.
+    pub request_ids: RequestIds,
 }
 
 /// The routes of the probes.
 pub fn router(probes: ProbeSurface) -> Router {
-    Router::new()
+    let ids = probes.request_ids.clone();
+    let router = Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(probes)
+        .with_state(probes);
+    with_access_log(router, RequestSurface::Probe, ids)
 }
 
 async fn ready(State(probes): State<ProbeSurface>) -> (StatusCode, String) {

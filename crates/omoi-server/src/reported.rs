@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
+use tracing::debug;
 
 use omoi_domain::secret_mask::SecretMask;
 
@@ -42,7 +43,10 @@ impl<T: DeserializeOwned> FromRequest<WorkerSurface> for Reported<T> {
 
 fn masked(bytes: Bytes, mask: &SecretMask) -> Bytes {
     match std::str::from_utf8(&bytes).map(|text| mask.mask_text(text)) {
-        Ok(Cow::Owned(masked)) => masked.into(),
+        Ok(Cow::Owned(masked)) => {
+            debug!(bytes = masked.len(), "Masked a secret in a report");
+            masked.into()
+        }
         // No secret is in it; or it is no text, and so no JSON either.
         Ok(Cow::Borrowed(_)) | Err(_) => bytes,
     }

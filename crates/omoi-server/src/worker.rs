@@ -14,7 +14,7 @@ use axum::{Extension, Json, Router};
 use futures::StreamExt as _;
 use serde::Deserialize;
 use tokio::net::UnixListener;
-use tracing::warn;
+use tracing::{debug, info, warn};
 
 use omoi_domain::secret_mask::SecretMask;
 use omoi_execution::intake::{AttemptIntake, IntakeError};
@@ -34,6 +34,7 @@ use omoi_runtime::clock::{Clocked, with_deadline};
 use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_store::attempts::Attempt;
 
+use crate::access_log::{RequestIds, RequestSurface, note_attempt, with_access_log};
 use crate::error::ApiError;
 use crate::reported::Reported;
 use crate::request_token::request_token;
@@ -58,6 +59,8 @@ pub struct WorkerParts {
     pub clock: Clocked,
     /// Starts what must not hold up other reports.
     pub lifecycle: LifecycleHandle,
+    /// Names each request in the log.
+    pub request_ids: RequestIds,
 }
 
 impl FromParts for WorkerParts {
@@ -68,6 +71,7 @@ impl FromParts for WorkerParts {
             mask: parts.mask.clone(),
             clock: parts.clock.clone(),
             lifecycle: parts.lifecycle.clone(),
+            request_ids: RequestIds::from_parts(parts),
         }
     }
 }
@@ -94,6 +98,7 @@ pub async fn serve_workers(
     let router = router(surface.clone());
     let served = axum::serve(listener, router).with_graceful_shutdown(stop);
     let served = served.await;
+    debug!("No sandbox reports any more");
     if let Ok(gateway) = &surface.gateway {
         let clock = surface.parts.clock.as_ref();
         if with_deadline(clock, DRAIN_MAX, gateway.drain_questions())
@@ -132,12 +137,14 @@ pub fn router(surface: WorkerSurface) -> Router {
             surface.clone(),
             check_worker_token,
         ));
-    Router::new()
+    let ids = surface.parts.request_ids.clone();
+    let router = Router::new()
         .nest("/api/v1/sandboxes/{sandbox}", reports)
         .route("/", any(call_model))
         .route("/v1", any(call_model))
         .route("/v1/{*rest}", any(call_model))
-        .with_state(surface)
+        .with_state(surface);
+    with_access_log(router, RequestSurface::Worker, ids)
 }
 
 /// Reports that are taken in, or answered again, after their attempt is over.
@@ -154,6 +161,7 @@ async fn check_worker_token(
     let attempt = authenticate(&s, request.headers()).await?;
     let id = attempt.id.to_string();
     if !params.iter().any(|named| named == ("sandbox", id.as_str())) {
+        warn!("A worker used the address of another sandbox");
         let says = "the token belongs to another sandbox";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "wrong_sandbox", says));
     }
@@ -168,7 +176,9 @@ async fn check_worker_token(
 
 async fn authenticate(s: &WorkerSurface, headers: &HeaderMap) -> Result<Attempt, ApiError> {
     let token = request_token(headers).ok_or_else(ApiError::unauthorized)?;
-    Ok(intake::authenticate_worker(&s.parts.intake.store, token).await?)
+    let attempt = intake::authenticate_worker(&s.parts.intake.store, token).await?;
+    note_attempt(&attempt.id.to_string());
+    Ok(attempt)
 }
 
 type Surface = State<WorkerSurface>;
@@ -288,7 +298,10 @@ async fn call_model(State(s): Surface, request: Request) -> Result<Response, Api
     intake::expect_live(&s.parts.intake.store, &attempt, "model").await?;
     let gateway = match &s.gateway {
         Ok(gateway) => gateway,
-        Err(why) => return Ok(response(GatewayReply::no_model(why))),
+        Err(why) => {
+            info!(why, "An agent asks, and there is no model");
+            return Ok(response(GatewayReply::no_model(why)));
+        }
     };
     let body: Bytes = axum::body::to_bytes(body, REQUEST_BYTES_MAX + 1)
         .await

@@ -140,7 +140,7 @@ enum CliCommand {
     /// Tasks: the unit one agent works on
     #[command(subcommand)]
     Task(task::TaskCommand),
-    /// Show what the agent of a task did
+    /// Show what the agent of a task did, or what the process logged
     Logs(logs::LogsArgs),
     /// Tell the agent of a task something
     Steer(steer::SteerArgs),
@@ -185,6 +185,7 @@ pub(crate) fn main() -> ExitCode {
             let style = error_report::ReportStyle {
                 as_json: cli.global.json,
                 colour: false,
+                data_flags: "",
             };
             return error_report::report_error(&error, style);
         }
@@ -197,6 +198,7 @@ pub(crate) fn main() -> ExitCode {
         let style = error_report::ReportStyle {
             as_json: context.is_json(),
             colour: context.colour_on_stderr(),
+            data_flags: &context.data_flags(),
         };
         error_report::report_error(&error, style)
     })

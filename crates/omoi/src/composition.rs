@@ -215,23 +215,18 @@ fn claim_folder(
     Ok(ownership)
 }
 
-/// Keeps the log of a process that others may ask about: one that works, or that listens for them. A command
-/// that only looks something up tells its own errors.
+/// Keeps the log of this process in the data folder from now on.
 fn open_process_log(start: &StartOptions, folder: &OpenedFolder) {
-    let listens = start.door == ListenMode::FolderAndHttp;
-    if !start.roles.orchestrator && !listens {
-        return;
-    }
     if let Err(error) = telemetry::open_log_file(folder.folder_path()) {
         warn!(error = %error_chain(&error), "The log is not kept in the data folder");
     }
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        pid = std::process::id(),
-        roles = start.roles.role_names().join(","),
-        data = %folder.folder_path().display(),
-        "Starting"
-    );
+    let (pid, roles) = (std::process::id(), start.roles.role_names().join(","));
+    let (version, data) = (env!("CARGO_PKG_VERSION"), folder.folder_path().display());
+    // A command that looks something up comes and goes; it is no milestone.
+    match start.roles.orchestrator || start.door == ListenMode::FolderAndHttp {
+        true => info!(version, pid, roles, %data, "Started omoi {version} as process {pid}"),
+        false => debug!(version, pid, roles, %data, "Started omoi {version} to answer a command"),
+    }
     let set = start.config.entries().iter();
     for entry in set.filter(|entry| entry.origin.layer != ConfigLayer::Default) {
         let key = entry.spec.dotted_path();
@@ -249,6 +244,7 @@ fn process_router(roles: ProcessRoles, surface: ControlSurface) -> Router {
         running: surface.parts.running.clone(),
         reconcilers: surface.reconcilers.clone(),
         token: surface.token.clone(),
+        request_ids: surface.parts.request_ids.clone(),
     });
     match roles.api {
         true => probes.merge(omoi_server::control::router(surface)),

@@ -47,6 +47,8 @@ pub(crate) enum ClientError {
         message: String,
         /// What to do about it, where that is known.
         hint: Option<String>,
+        /// Id that the log of the process has the failure under, where it is one of its own.
+        correlation_id: Option<String>,
     },
     /// No process answers at the endpoint.
     #[error("no answer from the process that owns the data")]
@@ -65,6 +67,14 @@ impl ClientError {
                 Some("start it again with `omoi up`, or wait until it has stopped")
             }
             Self::Answer(_) => None,
+        }
+    }
+
+    /// Id that the log of the process has the failure under.
+    pub(crate) fn correlation_id(&self) -> Option<&str> {
+        match self {
+            Self::Refused { correlation_id, .. } => correlation_id.as_deref(),
+            Self::Unreachable(_) | Self::Answer(_) => None,
         }
     }
 }
@@ -154,11 +164,13 @@ impl ControlClient {
                 code: body.error,
                 message: body.message,
                 hint: body.hint,
+                correlation_id: body.correlation_id,
             },
             Err(_) => ClientError::Refused {
                 code: status.as_u16().to_string(),
                 message: format!("{status}: {text}"),
                 hint: None,
+                correlation_id: None,
             },
         })
     }

@@ -7,6 +7,7 @@ pub(crate) mod header;
 pub(crate) mod live_screen;
 pub(crate) mod log_line;
 pub(crate) mod plan_opinion;
+pub(crate) mod process_line;
 pub(crate) mod progress;
 pub(crate) mod run_view;
 pub(crate) mod summary;

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{trace, warn};
 
 use omoi_domain::event::StoredEvent;
 use omoi_domain::id::SpecId;
@@ -97,7 +97,10 @@ impl EventReader {
                 self.failing = 0;
             }
             match batch {
-                Ok(batch) if batch.is_empty() && self.once => return None,
+                Ok(batch) if batch.is_empty() && self.once => {
+                    trace!(at = self.at, "Told every event there is");
+                    return None;
+                }
                 Ok(batch) if batch.is_empty() => {
                     // Cancel-safe: a watch, a token and a timer.
                     tokio::select! {

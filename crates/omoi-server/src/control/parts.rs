@@ -10,6 +10,8 @@ use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::LifecycleHandle;
 use omoi_store::Tenant;
 
+use crate::access_log::RequestIds;
+
 /// What people are answered from.
 #[derive(Clone)]
 pub struct ControlParts {
@@ -29,6 +31,8 @@ pub struct ControlParts {
     pub clock: Clocked,
     /// Says when the process is to stop.
     pub lifecycle: LifecycleHandle,
+    /// Names each request in the log.
+    pub request_ids: RequestIds,
 }
 
 impl FromParts for ControlParts {
@@ -42,6 +46,7 @@ impl FromParts for ControlParts {
             running: parts.running.clone(),
             clock: parts.clock.clone(),
             lifecycle: parts.lifecycle.clone(),
+            request_ids: RequestIds::from_parts(parts),
         }
     }
 }

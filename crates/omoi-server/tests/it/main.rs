@@ -5,6 +5,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod access;
 mod ask;
 mod control;
 mod probes;

@@ -21,6 +21,7 @@ async fn metrics_want_the_folders_token_and_count_in_the_database() {
         running: it.deployment.running.clone(),
         reconcilers: Vec::new(),
         token: TOKEN.to_owned(),
+        request_ids: it.build_part(),
     });
     let get = async |path: &str, token: Option<&str>| {
         ask(&router, (&Method::GET, path), token, Body::empty()).await

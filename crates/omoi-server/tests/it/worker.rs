@@ -192,7 +192,7 @@ async fn what_fails_inside_is_told_by_a_number_alone() {
         "messages": [],
     });
     let (status, text) = bench.post("/turns", turn.to_string()).await;
-    assert!(text.contains("reference"), "{text}");
+    assert!(text.contains("the log has it as request "), "{text}");
     assert!(!text.contains(root.to_str().unwrap()), "{text}");
     assert_eq!(refusal((status, text)), (500, "internal".to_owned()));
 }

@@ -26,20 +26,24 @@ pub(crate) struct UsageError(pub(crate) String);
 
 /// How an error is told.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ReportStyle {
+pub(crate) struct ReportStyle<'a> {
     /// As one object on standard output, where scripts read.
     pub(crate) as_json: bool,
     /// Whether colour may be used.
     pub(crate) colour: bool,
+    /// Flags that lead another command to the same data.
+    pub(crate) data_flags: &'a str,
 }
 
 /// Prints `error` with its causes and what to do, and gives the exit code.
-pub(crate) fn report_error(error: &anyhow::Error, style: ReportStyle) -> ExitCode {
+pub(crate) fn report_error(error: &anyhow::Error, style: ReportStyle<'_>) -> ExitCode {
     if is_broken_pipe(error) {
         // Whoever read us has enough.
         return ExitCode::SUCCESS;
     }
-    let hint = find_hint(error);
+    let refused = error.chain().find_map(|cause| cause.downcast_ref());
+    let correlation_id = refused.and_then(ClientError::correlation_id);
+    let hint = find_hint(error).or_else(|| Some(log_hint(correlation_id?, style.data_flags)));
     let mut causes = Vec::<String>::new();
     for cause in error.chain() {
         let text = cause.to_string();
@@ -50,9 +54,9 @@ pub(crate) fn report_error(error: &anyhow::Error, style: ReportStyle) -> ExitCod
     }
     let exit_code = exit_code(error);
     if style.as_json {
-        let refused = error.chain().find_map(|cause| match cause.downcast_ref() {
-            Some(ClientError::Refused { code, .. }) => Some(code.as_str()),
-            _ => None,
+        let refused = refused.and_then(|refused| match refused {
+            ClientError::Refused { code, .. } => Some(code.as_str()),
+            ClientError::Unreachable(_) | ClientError::Answer(_) => None,
         });
         let usual = if exit_code == 2 { "usage" } else { "failed" };
         print_json(&ErrorLine {
@@ -60,6 +64,7 @@ pub(crate) fn report_error(error: &anyhow::Error, style: ReportStyle) -> ExitCod
             message: causes.first().map_or("unknown", String::as_str),
             causes: causes.get(1..).unwrap_or_default(),
             hint: hint.as_deref(),
+            correlation_id,
             exit_code,
         });
         return ExitCode::from(exit_code);
@@ -93,6 +98,7 @@ pub(crate) fn report_usage(error: &clap::Error, as_json: bool) -> ExitCode {
         message: first.trim_start_matches("error: "),
         causes: &causes,
         hint: None,
+        correlation_id: None,
         exit_code: 2,
     });
     ExitCode::from(2)
@@ -104,11 +110,12 @@ struct ErrorLine<'a> {
     message: &'a str,
     causes: &'a [String],
     hint: Option<&'a str>,
+    correlation_id: Option<&'a str>,
     exit_code: u8,
 }
 
 fn print_json(error: &ErrorLine<'_>) {
-    let line = json!({
+    let mut line = json!({
         "type": "error",
         "error": error.code,
         "message": error.message,
@@ -116,8 +123,18 @@ fn print_json(error: &ErrorLine<'_>) {
         "hint": error.hint,
         "exit_code": error.exit_code,
     });
+    if let Some(id) = error.correlation_id {
+        line["correlation_id"] = json!(id);
+    }
     // Who reads no more needs no error.
     let _ = writeln!(io::stdout().lock(), "{line}");
+}
+
+/// Where the log tells more about a failure of the process that answered.
+fn log_hint(correlation_id: &str, data_flags: &str) -> String {
+    format!(
+        "the log tells what led to it: omoi logs --system --request {correlation_id}{data_flags}"
+    )
 }
 
 /// Several lines stay several lines, each after the first behind `front`; nothing a terminal would

@@ -1,4 +1,7 @@
-//! `omoi logs`: what the agents of a task did, over all its attempts, and what came of it.
+//! `omoi logs`: what the agents of a task did, over all its attempts, and what came of it; or what the process
+//! logged.
+
+mod process_log;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,6 +10,7 @@ use omoi_domain::time::Timestamp;
 use omoi_protocol::control::LogLine;
 use omoi_runtime::clock::{Clock as _, SystemClock};
 
+use self::process_log::{LevelArg, print_process_log};
 use super::command_context::{CommandContext, ConfigOverrides};
 use super::owner_access::{AccessPurpose, OwnerAccess, reach_owner};
 use crate::control_client::LogPosition;
@@ -22,15 +26,20 @@ Examples:
   omoi logs -f TSK-003               until the task is over
   omoi logs TSK-003 --since 10m      what happened in the last ten minutes
   omoi logs TSK-003 --raw            every event with all that it carries
-  omoi logs TSK-003 --json";
+  omoi logs TSK-003 --json
+  omoi logs --system -f              the log of `omoi up`, as it is written
+  omoi logs --system --level warn --since 1h";
 
-/// The task whose log is printed, and how.
+/// Whose log is printed, and how.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LogsArgs {
     /// Such as TSK-003, or todo/TSK-003 from outside of the repository
-    #[arg(value_name = "TASK")]
-    task: String,
+    #[arg(value_name = "TASK", required_unless_present = "system")]
+    task: Option<String>,
+    /// Print the log of the process that works on the data folder, not that of a task
+    #[arg(long, conflicts_with_all = ["task", "raw"])]
+    system: bool,
     /// Go on as it happens
     #[arg(short, long)]
     follow: bool,
@@ -40,29 +49,42 @@ pub(crate) struct LogsArgs {
     /// Print events as they came instead of what they say
     #[arg(long)]
     raw: bool,
+    /// With --system: only the last N lines; 200 unless a time or a request is named
+    #[arg(long, value_name = "N", requires = "system")]
+    lines: Option<usize>,
+    /// With --system: only lines of this level and more severe ones
+    #[arg(long, value_enum, value_name = "LEVEL", requires = "system")]
+    level: Option<LevelArg>,
+    /// With --system: only lines about the request with this id, which an error names
+    #[arg(long, value_name = "ID", requires = "system")]
+    request: Option<String>,
 }
 
-/// Prints the log of a task, to its end with `--follow`.
+/// Prints the log of a task, to its end with `--follow`, or of the process.
 pub(crate) async fn run_logs(
     context: &CommandContext,
     arguments: LogsArgs,
 ) -> anyhow::Result<ExitCode> {
+    let Some(task) = arguments.task.clone() else {
+        return print_process_log(context, arguments).await;
+    };
     let settings = context.load_settings(&ConfigOverrides::default())?;
     context.start_log(&settings.config, true);
     let access = reach_owner(context, settings, AccessPurpose::Ask).await?;
-    let done = print_log(context, &access, arguments).await;
+    let done = print_task_log(context, &access, &task, &arguments).await;
     access.close(futures::stream::pending()).await?;
     done?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn print_log(
+async fn print_task_log(
     context: &CommandContext,
     access: &OwnerAccess,
-    arguments: LogsArgs,
+    task: &str,
+    arguments: &LogsArgs,
 ) -> anyhow::Result<()> {
     let client = &access.client;
-    let id = client.get_task_detail(&arguments.task).await?.task.id;
+    let id = client.get_task_detail(task).await?.task.id;
     let id = id.to_string();
     let since = arguments.since.map(|ago| SystemClock.now() - ago);
     let mut seen = LogPosition::default();

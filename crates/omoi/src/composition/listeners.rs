@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use axum::Router;
 use tokio::net::{TcpListener, UnixListener};
+use tracing::{debug, info};
 
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_server::options::ListenOptions;
@@ -32,6 +33,7 @@ pub(super) fn bind_socket(path: &Path, mode: u32) -> anyhow::Result<UnixListener
     let listener = UnixListener::bind(path)
         .with_context(|| format!("could not listen on `{}`", path.display()))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    debug!(socket = %path.display(), "Listening on `{}`", path.display());
     Ok(listener)
 }
 
@@ -69,6 +71,7 @@ pub(super) async fn serve_http(
         })?;
     let address = listener.local_addr()?;
     serve_listener(handle, listener, router);
+    info!(%address, "Listening at http://{address}");
     Ok(format!("http://{address}"))
 }
 

@@ -23,6 +23,7 @@ mod kill;
 mod listener;
 mod logs;
 mod mutants;
+mod process_log;
 mod processes;
 mod real_packages;
 mod scenarios;
