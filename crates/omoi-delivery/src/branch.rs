@@ -15,11 +15,11 @@ use crate::receipts::CheckRunner;
 /// Proves commits of integration branches.
 #[derive(Clone)]
 pub(crate) struct BranchProver {
-    /// Rows.
+    /// The rows it reads and writes.
     pub(crate) store: Tenant,
     /// Renders the files that a branch may begin with.
     pub(crate) renderer: SpecRenderer,
-    /// Runs checks.
+    /// Runs the checks on a commit.
     pub(crate) runner: CheckRunner,
 }
 

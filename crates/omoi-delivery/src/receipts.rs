@@ -1,5 +1,6 @@
 //! Runs checks on a commit and stores what came of them.
 
+mod check_runner;
 mod feedback;
 
 use std::collections::BTreeSet;
@@ -15,10 +16,8 @@ use omoi_domain::merge::MergeState;
 use omoi_execution::base_run::{BaseRun, BaseRunError, check_timeout};
 use omoi_execution::check_receipt::{CheckRun, receipt_of};
 use omoi_execution::command::{self, CheckoutCommand, CheckoutRunner, CommandError, CommandRun};
-use omoi_execution::repository_folders::RepositoryFolders;
 use omoi_execution::sandbox_toolchain::SandboxToolchain;
 use omoi_execution::tasks::resolved_by;
-use omoi_execution::{DeploymentParts, FromParts};
 use omoi_git::mirror::{Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
@@ -30,6 +29,7 @@ use omoi_store::{Json, StoreError, Tenant, attempts, merges};
 
 use crate::suite;
 
+pub use check_runner::CheckRunner;
 pub(crate) use feedback::output_tail;
 pub use feedback::unmet_checks;
 
@@ -60,27 +60,6 @@ pub enum ReceiptError {
     /// A stored object name is broken.
     #[error("a stored object name is broken")]
     ObjectId(#[from] BadObjectId),
-}
-
-/// Runs checks and keeps their receipts.
-#[derive(Clone)]
-pub struct CheckRunner {
-    /// Rows.
-    pub store: Tenant,
-    /// Where the mirrors are.
-    pub folders: RepositoryFolders,
-    /// Runs the commands.
-    pub checkouts: CheckoutRunner,
-}
-
-impl FromParts for CheckRunner {
-    fn from_parts(parts: &DeploymentParts) -> Self {
-        Self {
-            store: parts.store.clone(),
-            folders: RepositoryFolders::from_parts(parts),
-            checkouts: CheckoutRunner::from_parts(parts),
-        }
-    }
 }
 
 /// A run of checks on one commit.

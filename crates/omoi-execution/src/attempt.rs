@@ -1,9 +1,10 @@
 //! One try at a task or a phase: its row, its token, its launch and its end.
 
 mod apply;
-
+mod issuer;
 mod launch;
 mod settle;
+mod starter;
 
 use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::id::{AttemptId, ProjectId, SpecId};
@@ -14,32 +15,15 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::{StoreError, Tx};
 use sha2::{Digest as _, Sha256};
 
-use crate::deployment::{DeploymentParts, FromParts};
 use crate::lease_renewal::LEASE_TIME;
 
 pub(crate) use apply::apply_to_attempt;
 
-pub use launch::{AttemptBrief, AttemptJob, AttemptStarter, BriefLimits, WorkPlan, launch_attempt};
+pub use issuer::AttemptIssuer;
+pub use launch::{AttemptBrief, AttemptJob, BriefLimits, WorkPlan, launch_attempt};
 pub(crate) use settle::end_sandbox;
 pub use settle::lose_attempt;
-
-/// Gives attempts what tells them from others: their owner and their credential.
-#[derive(Clone)]
-pub struct AttemptIssuer {
-    /// Names this process in what it begins.
-    pub owner: String,
-    /// Draws credentials.
-    pub rng: Rng,
-}
-
-impl FromParts for AttemptIssuer {
-    fn from_parts(parts: &DeploymentParts) -> Self {
-        Self {
-            owner: parts.owner.clone(),
-            rng: parts.rng.clone(),
-        }
-    }
-}
+pub use starter::AttemptStarter;
 
 /// What a new attempt is about.
 pub struct NewAttempt {

@@ -1,5 +1,7 @@
 //! Runs one command at the root of a clean checkout of one commit, out of any agent's reach.
 
+mod checkout_runner;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -13,9 +15,7 @@ use omoi_git::clone::{CloneError, clean_checkout};
 use omoi_git::mirror::{BaseStoreError, EntryKind, Mirror, MirrorError};
 use omoi_git::object::{BadObjectId, ObjectId};
 use omoi_git::process::GitError;
-use omoi_runtime::clock::Clocked;
 use omoi_runtime::ids::uuid_v7;
-use omoi_runtime::rng::Rng;
 use omoi_sandbox::files_read::{self, FilesRead};
 use omoi_sandbox::{
     GuardRefusal, LaunchError, ProgramEnd, PropertyStatus, Provider, ReadOnlyMount, SandboxEnd,
@@ -23,47 +23,15 @@ use omoi_sandbox::{
 };
 use omoi_store::specs::Spec;
 
-use crate::deployment::{DeploymentParts, FromParts};
-use crate::disk_room::DiskRoom;
-use crate::repository_folders::RepositoryFolders;
-use crate::sandbox_host::SandboxHost;
 use crate::sandbox_toolchain::{SandboxToolchain, UnreadableToolbox};
+
+pub use checkout_runner::CheckoutRunner;
 
 /// Bytes of output kept with a receipt, half from its head, half from its tail.
 pub const OUTPUT_BYTES: usize = 32 << 10;
 
 /// Runs of one command, each of which ends on a disk without room.
 const RUNS_MAX: u32 = 3;
-
-/// Runs commands in clean checkouts.
-#[derive(Clone)]
-pub struct CheckoutRunner {
-    /// Where the mirrors and the checkouts are.
-    pub folders: RepositoryFolders,
-    /// What the sandboxes are made with.
-    pub host: SandboxHost,
-    /// Whether a run may begin, and whether a full disk failed it.
-    pub disk: DiskRoom,
-    /// Time, for the names of checkouts.
-    pub clock: Clocked,
-    /// Randomness, for the names of checkouts.
-    pub rng: Rng,
-    /// Takes the secrets of this process out of what a command printed.
-    pub mask: SecretMask,
-}
-
-impl FromParts for CheckoutRunner {
-    fn from_parts(parts: &DeploymentParts) -> Self {
-        Self {
-            folders: RepositoryFolders::from_parts(parts),
-            host: SandboxHost::from_parts(parts),
-            disk: DiskRoom::from_parts(parts),
-            clock: parts.clock.clone(),
-            rng: parts.rng.clone(),
-            mask: parts.mask.clone(),
-        }
-    }
-}
 
 /// One command.
 #[derive(Clone, Debug)]

@@ -48,17 +48,17 @@ pub trait EventConsumer: Send {
 /// What the loops of a process run on.
 #[derive(Clone)]
 pub struct ConsumerRuntime {
-    /// Rows.
+    /// The rows it reads and writes.
     pub store: Tenant,
-    /// Time.
+    /// The clock of this process.
     pub clock: Clocked,
     /// Spreads the pauses after failures.
     pub rng: Rng,
-    /// Starts the loops.
+    /// Starts the loops of this process.
     pub lifecycle: LifecycleHandle,
     /// Longest wait of a loop that nobody wakes.
     pub poll: Duration,
-    /// Whether work may begin.
+    /// Whether the disk has room for work.
     pub disk: DiskRoom,
     /// Keeps what they work on.
     pub leases: LeaseRenewal,

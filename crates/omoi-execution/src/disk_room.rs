@@ -44,11 +44,11 @@ pub struct DiskShortage {
 pub struct DiskRoom {
     /// What was seen before.
     pub disk: DataDisk,
-    /// The data folder.
+    /// The data folder of this process.
     pub folder: PathBuf,
     /// How much must be free; none in a process that runs no work.
     pub limits: Option<SandboxLimits>,
-    /// Time.
+    /// The clock of this process.
     pub clock: Clocked,
     /// Says when the process is to stop.
     pub lifecycle: LifecycleHandle,

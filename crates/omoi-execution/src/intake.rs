@@ -1,5 +1,6 @@
 //! What a worker's reports change. The server's worker routes call these and nothing else.
 
+mod attempt_intake;
 mod complete;
 mod suite_control;
 mod verify;
@@ -30,43 +31,16 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::attempt::{apply_to_attempt, token_hash};
-use crate::deployment::{DeploymentParts, FromParts};
-use crate::failure_policy::FailurePolicy;
 use crate::integration::wip_ref;
-use crate::repository_folders::RepositoryFolders;
-use crate::running_attempts::RunningAttempts;
 use crate::tasks::{apply_to_task, of_attempt};
 
+pub use attempt_intake::AttemptIntake;
 pub use complete::complete_attempt;
 
 /// How often an open long poll looks again.
 const POLL: Duration = Duration::from_millis(250);
 /// Longest long poll.
 const WAIT_MAX: Duration = Duration::from_secs(25);
-
-/// Applies what workers tell of their attempts.
-#[derive(Clone)]
-pub struct AttemptIntake {
-    /// Rows.
-    pub store: Tenant,
-    /// Where the mirrors are that commits are imported into.
-    pub folders: RepositoryFolders,
-    /// Attempts of this process.
-    pub running: RunningAttempts,
-    /// What a failed attempt means for its work.
-    pub failures: FailurePolicy,
-}
-
-impl FromParts for AttemptIntake {
-    fn from_parts(parts: &DeploymentParts) -> Self {
-        Self {
-            store: parts.store.clone(),
-            folders: RepositoryFolders::from_parts(parts),
-            running: parts.running.clone(),
-            failures: FailurePolicy::from_parts(parts),
-        }
-    }
-}
 
 /// Why a report was not taken.
 #[derive(Debug, thiserror::Error)]

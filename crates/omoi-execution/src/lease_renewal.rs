@@ -25,13 +25,13 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Keeps what this process works on.
 #[derive(Clone)]
 pub struct LeaseRenewal {
-    /// Rows.
+    /// The rows it reads and writes.
     pub store: Tenant,
     /// Names this process in what it begins.
     pub owner: String,
-    /// Attempts of this process.
+    /// The attempts that this process works on.
     pub running: RunningAttempts,
-    /// Time.
+    /// The clock of this process.
     pub clock: Clocked,
     /// Says when the process is to stop.
     pub lifecycle: LifecycleHandle,

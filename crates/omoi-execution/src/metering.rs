@@ -4,6 +4,7 @@
 //! is a row of `open_calls` while it is under way and one of `cost_entries` afterwards.
 
 mod call_failure;
+mod call_ledger;
 mod held_calls;
 mod settle;
 
@@ -25,10 +26,10 @@ use omoi_store::open_calls::{self, OpenCall};
 use omoi_store::{StoreError, Tenant, Tx, phases, specs, tasks};
 use tracing::warn;
 
+pub use self::call_ledger::CallLedger;
 use self::held_calls::HeldCall;
 pub use self::held_calls::HeldCalls;
 pub(crate) use self::settle::settle_left_call;
-use crate::deployment::{DeploymentParts, FromParts};
 
 /// A budget, and what went from it.
 struct CallBudget {
@@ -99,30 +100,6 @@ impl CallCost {
 
 fn to_signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// Grants model calls against the budgets, and keeps what they did cost. Clones share the calls under way.
-#[derive(Clone)]
-pub struct CallLedger {
-    /// Rows.
-    pub store: Tenant,
-    /// Names this process in what it begins.
-    pub owner: String,
-    /// Model calls that this process will record.
-    pub calls: HeldCalls,
-    /// What work may cost where its spec says nothing.
-    pub limits: WorkLimits,
-}
-
-impl FromParts for CallLedger {
-    fn from_parts(parts: &DeploymentParts) -> Self {
-        Self {
-            store: parts.store.clone(),
-            owner: parts.owner.clone(),
-            calls: parts.calls.clone(),
-            limits: parts.limits,
-        }
-    }
 }
 
 /// A call the ledger granted.

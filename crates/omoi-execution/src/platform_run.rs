@@ -35,11 +35,11 @@ pub struct PlatformWork {
 /// Begins runs of the platform itself.
 #[derive(Clone)]
 pub struct PlatformRunner {
-    /// Rows.
+    /// The rows it reads and writes.
     pub store: Tenant,
     /// Gives each run its attempt.
     pub issuer: AttemptIssuer,
-    /// Attempts of this process.
+    /// The attempts that this process works on.
     pub running: RunningAttempts,
     /// Starts the work of a run.
     pub lifecycle: LifecycleHandle,

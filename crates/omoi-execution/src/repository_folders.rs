@@ -13,7 +13,7 @@ use crate::deployment::{DeploymentParts, FromParts};
 /// Git, and the folders it works in.
 #[derive(Clone, Debug)]
 pub struct RepositoryFolders {
-    /// Git.
+    /// The git program of this host.
     pub git: Git,
     /// The folders of this deployment.
     pub data: DataDir,

@@ -29,13 +29,6 @@ pub struct HeldAttempt {
     attempt: AttemptId,
 }
 
-impl HeldAttempt {
-    /// The attempt worked on.
-    pub fn attempt(&self) -> AttemptId {
-        self.attempt
-    }
-}
-
 impl Drop for HeldAttempt {
     fn drop(&mut self) {
         self.among.end_attempt(self.attempt);

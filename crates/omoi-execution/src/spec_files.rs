@@ -21,9 +21,9 @@ pub type RenderSpecFiles = fn(spec: &Spec, runs: &[PhaseRun]) -> Result<SpecFile
 /// Renders what is stored of a spec.
 #[derive(Clone)]
 pub struct SpecRenderer {
-    /// Rows.
+    /// The rows it reads and writes.
     pub store: Tenant,
-    /// Renders accepted outputs.
+    /// Renders the accepted outputs of a spec.
     pub render: RenderSpecFiles,
 }
 

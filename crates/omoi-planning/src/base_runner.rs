@@ -9,13 +9,13 @@ use omoi_store::Tenant;
 /// Runs commands on the base commits of specs, as attempts of the platform.
 #[derive(Clone)]
 pub(crate) struct BaseRunner {
-    /// Rows.
+    /// The rows it reads and writes.
     pub(crate) store: Tenant,
     /// What work may take where its spec says nothing.
     pub(crate) limits: WorkLimits,
-    /// Begins the attempts.
+    /// Begins the attempts of the platform.
     pub(crate) platform: PlatformRunner,
-    /// Runs the commands.
+    /// Runs the commands of checks.
     pub(crate) checkouts: CheckoutRunner,
 }
 

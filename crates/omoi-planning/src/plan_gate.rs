@@ -8,7 +8,7 @@ use omoi_store::Tenant;
 /// Reads what a phase hands in and what it is held against: rows, the repository and the limits.
 #[derive(Clone)]
 pub struct PlanGate {
-    /// Rows.
+    /// The rows it reads and writes.
     pub store: Tenant,
     /// Where the mirrors are.
     pub folders: RepositoryFolders,

@@ -49,13 +49,13 @@ const REPORT_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 /// What reports of workers are applied to.
 #[derive(Clone)]
 pub struct WorkerParts {
-    /// Applies reports.
+    /// Applies what workers report.
     pub intake: AttemptIntake,
     /// Takes in what a phase hands in.
     pub gate: PlanGate,
     /// Takes the secrets of this process out of reports.
     pub mask: SecretMask,
-    /// Time.
+    /// The clock of this process.
     pub clock: Clocked,
     /// Starts what must not hold up other reports.
     pub lifecycle: LifecycleHandle,

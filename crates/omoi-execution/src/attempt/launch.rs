@@ -1,6 +1,6 @@
 //! From an attempt's row to a worker in a sandbox.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -21,7 +21,7 @@ use omoi_git::work::{WorkDir, WorkError};
 use omoi_protocol::worker::{
     AgentTool, AttemptContext, AttemptLimits, CONTEXT_FILE, CommitPlan, TurnRecord,
 };
-use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
+use omoi_runtime::lifecycle::SpawnKind;
 use omoi_sandbox::policy::inside;
 use omoi_sandbox::{
     GeneratedFile, GuardRefusal, LaunchError, Provider, ReadOnlyMount, RunningSandbox,
@@ -29,14 +29,11 @@ use omoi_sandbox::{
 };
 use omoi_store::attempts::{self, Attempt};
 use omoi_store::sandboxes::{self, Sandbox};
-use omoi_store::{Json, StoreError, Tenant, Tx};
+use omoi_store::{Json, StoreError, Tx};
 
-use crate::attempt::{apply_to_attempt, settle};
-use crate::deployment::{DeploymentParts, FromParts};
-use crate::failure_policy::FailurePolicy;
+use crate::attempt::{AttemptStarter, apply_to_attempt, settle};
 use crate::repository_folders::RepositoryFolders;
-use crate::running_attempts::{HeldAttempt, RunningAttempts};
-use crate::sandbox_host::SandboxHost;
+use crate::running_attempts::HeldAttempt;
 use crate::sandbox_toolchain::SandboxToolchain;
 use crate::start_failure::{class_of, class_of_start};
 use crate::{command, protected};
@@ -138,45 +135,6 @@ enum JobError {
     Launch(#[from] LaunchError),
     #[error("could not follow the sandbox")]
     Wait(#[from] WaitError),
-}
-
-/// Starts the workers of attempts, and settles attempts whose worker is gone.
-#[derive(Clone)]
-pub struct AttemptStarter {
-    /// Rows.
-    pub store: Tenant,
-    /// Where the mirrors and the workspaces are.
-    pub folders: RepositoryFolders,
-    /// What the sandboxes are made with.
-    pub host: SandboxHost,
-    /// The `omoi` binary, shown to sandboxes as the worker.
-    pub worker: PathBuf,
-    /// Most tokens of one answer to an agent.
-    pub answer_tokens: u32,
-    /// Time between heartbeats of a worker.
-    pub heartbeat: Duration,
-    /// Attempts of this process.
-    pub running: RunningAttempts,
-    /// Starts what follows a worker.
-    pub lifecycle: LifecycleHandle,
-    /// What a lost attempt means for its work.
-    pub failures: FailurePolicy,
-}
-
-impl FromParts for AttemptStarter {
-    fn from_parts(parts: &DeploymentParts) -> Self {
-        Self {
-            store: parts.store.clone(),
-            folders: RepositoryFolders::from_parts(parts),
-            host: SandboxHost::from_parts(parts),
-            worker: parts.worker.clone(),
-            answer_tokens: parts.answer_tokens,
-            heartbeat: parts.monitoring.heartbeat,
-            running: parts.running.clone(),
-            lifecycle: parts.lifecycle.clone(),
-            failures: FailurePolicy::from_parts(parts),
-        }
-    }
 }
 
 /// Starts the worker of `job` and follows it to its end, apart from the caller. `held` is its attempt,

@@ -26,7 +26,7 @@ use crate::sync::ApplyError;
 /// Writes what was decided of phases.
 #[derive(Clone)]
 pub(super) struct PhaseWriter {
-    /// Rows.
+    /// The rows it reads and writes.
     pub(super) store: Tenant,
     /// What an ended attempt means for its work.
     pub(super) failures: FailurePolicy,

@@ -38,15 +38,15 @@ use crate::sync::ApplyError;
 /// Drives the phases of specs, one step at a time.
 #[derive(Clone)]
 pub(super) struct PhaseDriver {
-    /// Time.
+    /// The clock of this process.
     pub(super) clock: Clocked,
     /// Judges what a phase hands in.
     pub(super) gate: PlanGate,
-    /// Writes what was decided.
+    /// Writes what was decided of a phase.
     pub(super) writer: PhaseWriter,
     /// Gives attempts their identity.
     pub(super) issuer: AttemptIssuer,
-    /// Starts agents.
+    /// Starts the agents of phases.
     pub(super) starter: AttemptStarter,
     /// Runs the suite and the proofs on the base commit.
     pub(super) runner: BaseRunner,

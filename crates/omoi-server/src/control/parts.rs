@@ -15,19 +15,19 @@ use crate::access_log::RequestIds;
 /// What people are answered from.
 #[derive(Clone)]
 pub struct ControlParts {
-    /// Rows.
+    /// The rows it reads and writes.
     pub store: Tenant,
     /// What specs are begun and shown under.
     pub policy: SpecPolicy,
-    /// Renders plans.
+    /// Renders the files of specs.
     pub renderer: SpecRenderer,
     /// What repositories are read with.
     pub repositories: RepositoryAccess,
-    /// Whether work may begin.
+    /// Whether the disk has room for work.
     pub disk: DiskRoom,
-    /// Attempts of this process.
+    /// The attempts that this process works on.
     pub running: RunningAttempts,
-    /// Time.
+    /// The clock of this process.
     pub clock: Clocked,
     /// Says when the process is to stop.
     pub lifecycle: LifecycleHandle,

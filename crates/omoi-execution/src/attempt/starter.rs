@@ -1,0 +1,52 @@
+//! What it takes to start an agent and to settle its attempt.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use omoi_runtime::lifecycle::LifecycleHandle;
+use omoi_store::Tenant;
+
+use crate::deployment::{DeploymentParts, FromParts};
+use crate::failure_policy::FailurePolicy;
+use crate::repository_folders::RepositoryFolders;
+use crate::running_attempts::RunningAttempts;
+use crate::sandbox_host::SandboxHost;
+
+/// Starts the workers of attempts, and settles attempts whose worker is gone.
+#[derive(Clone)]
+pub struct AttemptStarter {
+    /// The rows it reads and writes.
+    pub store: Tenant,
+    /// Where the mirrors and the workspaces are.
+    pub folders: RepositoryFolders,
+    /// What the sandboxes are made with.
+    pub host: SandboxHost,
+    /// The `omoi` binary, shown to sandboxes as the worker.
+    pub worker: PathBuf,
+    /// Most tokens of one answer to an agent.
+    pub answer_tokens: u32,
+    /// Time between heartbeats of a worker.
+    pub heartbeat: Duration,
+    /// The attempts that this process works on.
+    pub running: RunningAttempts,
+    /// Starts what follows a worker.
+    pub lifecycle: LifecycleHandle,
+    /// What a lost attempt means for its work.
+    pub failures: FailurePolicy,
+}
+
+impl FromParts for AttemptStarter {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            folders: RepositoryFolders::from_parts(parts),
+            host: SandboxHost::from_parts(parts),
+            worker: parts.worker.clone(),
+            answer_tokens: parts.answer_tokens,
+            heartbeat: parts.monitoring.heartbeat,
+            running: parts.running.clone(),
+            lifecycle: parts.lifecycle.clone(),
+            failures: FailurePolicy::from_parts(parts),
+        }
+    }
+}

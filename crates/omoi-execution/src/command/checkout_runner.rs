@@ -1,0 +1,40 @@
+//! What it takes to run a command in a clean checkout.
+
+use omoi_domain::secret_mask::SecretMask;
+use omoi_runtime::clock::Clocked;
+use omoi_runtime::rng::Rng;
+
+use crate::deployment::{DeploymentParts, FromParts};
+use crate::disk_room::DiskRoom;
+use crate::repository_folders::RepositoryFolders;
+use crate::sandbox_host::SandboxHost;
+
+/// Runs commands in clean checkouts.
+#[derive(Clone)]
+pub struct CheckoutRunner {
+    /// Where the mirrors and the checkouts are.
+    pub folders: RepositoryFolders,
+    /// What the sandboxes are made with.
+    pub host: SandboxHost,
+    /// Whether a run may begin, and whether a full disk failed it.
+    pub disk: DiskRoom,
+    /// Time, for the names of checkouts.
+    pub clock: Clocked,
+    /// Randomness, for the names of checkouts.
+    pub rng: Rng,
+    /// Takes the secrets of this process out of what a command printed.
+    pub mask: SecretMask,
+}
+
+impl FromParts for CheckoutRunner {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            folders: RepositoryFolders::from_parts(parts),
+            host: SandboxHost::from_parts(parts),
+            disk: DiskRoom::from_parts(parts),
+            clock: parts.clock.clone(),
+            rng: parts.rng.clone(),
+            mask: parts.mask.clone(),
+        }
+    }
+}

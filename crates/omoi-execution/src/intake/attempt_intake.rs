@@ -1,0 +1,32 @@
+//! What it takes to apply the reports of workers.
+
+use omoi_store::Tenant;
+
+use crate::deployment::{DeploymentParts, FromParts};
+use crate::failure_policy::FailurePolicy;
+use crate::repository_folders::RepositoryFolders;
+use crate::running_attempts::RunningAttempts;
+
+/// Applies what workers tell of their attempts.
+#[derive(Clone)]
+pub struct AttemptIntake {
+    /// The rows it reads and writes.
+    pub store: Tenant,
+    /// Where the mirrors are that commits are imported into.
+    pub folders: RepositoryFolders,
+    /// The attempts that this process works on.
+    pub running: RunningAttempts,
+    /// What a failed attempt means for its work.
+    pub failures: FailurePolicy,
+}
+
+impl FromParts for AttemptIntake {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            folders: RepositoryFolders::from_parts(parts),
+            running: parts.running.clone(),
+            failures: FailurePolicy::from_parts(parts),
+        }
+    }
+}

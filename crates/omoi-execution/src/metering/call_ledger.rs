@@ -1,0 +1,31 @@
+//! The ledger of model calls.
+
+use omoi_domain::work_limits::WorkLimits;
+use omoi_store::Tenant;
+
+use super::HeldCalls;
+use crate::deployment::{DeploymentParts, FromParts};
+
+/// Grants model calls against the budgets, and keeps what they did cost. Clones share the calls under way.
+#[derive(Clone)]
+pub struct CallLedger {
+    /// The rows it reads and writes.
+    pub store: Tenant,
+    /// Names this process in what it begins.
+    pub owner: String,
+    /// Model calls that this process will record.
+    pub calls: HeldCalls,
+    /// What work may cost where its spec says nothing.
+    pub limits: WorkLimits,
+}
+
+impl FromParts for CallLedger {
+    fn from_parts(parts: &DeploymentParts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            owner: parts.owner.clone(),
+            calls: parts.calls.clone(),
+            limits: parts.limits,
+        }
+    }
+}
