@@ -6,8 +6,6 @@
 
 use std::cmp::Ordering;
 
-use serde::{Deserialize, Serialize};
-
 use crate::task::Priority;
 use crate::time::Timestamp;
 
@@ -19,8 +17,7 @@ pub const STARVATION_STEP_S: f64 = 1_800.0;
 pub const STARVATION_FLOOR_MAX: f64 = 1.30;
 
 /// Weights, ceilings and factors of the score; the `task_queue` section of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScoreWeights {
     /// Weight of the priority.
     pub w_p: f64,
@@ -61,71 +58,6 @@ impl Default for ScoreWeights {
             starvation_floor_score: 0.6,
             blocker_ceiling: 10.0,
         }
-    }
-}
-
-/// A weight or ceiling that makes no sense.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum WeightsError {
-    /// A weight or the floor lies outside 0 to 1.
-    #[error("`{key}` is {value}, it must lie between 0 and 1")]
-    OutOfRange {
-        /// The key in the configuration.
-        key: &'static str,
-        /// The value that the configuration gave.
-        value: f64,
-    },
-    /// A ceiling, window, limit or factor is not above zero.
-    #[error("`{key}` is {value}, it must be greater than 0")]
-    NotPositive {
-        /// The key in the configuration.
-        key: &'static str,
-        /// The value that the configuration gave.
-        value: f64,
-    },
-    /// The five weights do not share out the whole.
-    #[error("the weights w_p, w_a, w_d, w_b and w_r add up to {sum}, they must add up to 1")]
-    Sum {
-        /// What they add up to.
-        sum: f64,
-    },
-}
-
-impl ScoreWeights {
-    /// Checks every value that came from a configuration.
-    ///
-    /// # Errors
-    /// The first [`WeightsError`] met.
-    pub fn validate(&self) -> Result<(), WeightsError> {
-        let weights = [
-            ("w_p", self.w_p),
-            ("w_a", self.w_a),
-            ("w_d", self.w_d),
-            ("w_b", self.w_b),
-            ("w_r", self.w_r),
-        ];
-        let floor = ("starvation_floor_score", self.starvation_floor_score);
-        for (key, value) in weights.into_iter().chain([floor]) {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(WeightsError::OutOfRange { key, value });
-            }
-        }
-        for (key, value) in [
-            ("age_ceiling", self.age_ceiling),
-            ("sla_urgency_window", self.sla_urgency_window),
-            ("sla_boost_multiplier", self.sla_boost_multiplier),
-            ("starvation_limit", self.starvation_limit),
-            ("blocker_ceiling", self.blocker_ceiling),
-        ] {
-            if !(value.is_finite() && value > 0.0) {
-                return Err(WeightsError::NotPositive { key, value });
-            }
-        }
-        let sum: f64 = weights.iter().map(|(_, value)| value).sum();
-        if (sum - 1.0).abs() > 1e-6 {
-            return Err(WeightsError::Sum { sum });
-        }
-        Ok(())
     }
 }
 
@@ -253,21 +185,6 @@ mod tests {
                 "{task:?}: {got}, not {expected}"
             );
         }
-    }
-
-    #[test]
-    fn weights_from_a_configuration_are_checked() {
-        let sound = ScoreWeights::default();
-        assert_eq!(sound.validate(), Ok(()));
-        let bad = |change: fn(&mut ScoreWeights)| {
-            let mut weights = ScoreWeights::default();
-            change(&mut weights);
-            weights.validate().unwrap_err().to_string()
-        };
-        assert!(bad(|w| w.w_p = 1.2).contains("`w_p` is 1.2"));
-        assert!(bad(|w| w.w_p = f64::NAN).contains("`w_p`"));
-        assert!(bad(|w| w.w_a = 0.3).contains("add up to 1.1"));
-        assert!(bad(|w| w.age_ceiling = 0.0).contains("`age_ceiling` is 0"));
     }
 
     fn newcomer() -> impl Strategy<Value = ScoreFacts> {

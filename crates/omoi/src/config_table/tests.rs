@@ -22,6 +22,8 @@ use omoi_store::{DatabaseOptions, ServerOptions};
 
 use super::CONFIG_TABLE;
 
+mod typed;
+
 const HOME: &str = "/home/ada";
 
 /// What a process makes of these variables.
