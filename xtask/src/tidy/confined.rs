@@ -64,6 +64,58 @@ const CONFINEMENTS: &[Confinement] = &[
         excused: &[],
         remedy: "write a command in omoi-execution, omoi-planning or omoi-delivery and call it",
     },
+    // What moves a row was decided by a rule.
+    Confinement {
+        folders: &[
+            "crates/omoi-execution/src/",
+            "crates/omoi-planning/src/",
+            "crates/omoi-delivery/src/",
+        ],
+        words: &[
+            "tasks::transition(",
+            "tasks::block(",
+            "tasks::fail_permanently(",
+            "specs::transition(",
+            "specs::block(",
+            "phases::transition(",
+            "merges::transition(",
+            "merges::queue_merge(",
+            "merges::reopen_landed(",
+            "attempts::transition(",
+            "sandboxes::transition(",
+            "tickets::transition(",
+            ".status = ",
+            ".state = ",
+            ".integration_state = ",
+        ],
+        excused: &[
+            (
+                "crates/omoi-execution/src/attempt/apply.rs",
+                "applies to attempts and sandboxes what a rule decided",
+            ),
+            (
+                "crates/omoi-execution/src/merges.rs",
+                "applies to merges and tickets what a rule decided",
+            ),
+            (
+                "crates/omoi-execution/src/specs.rs",
+                "applies to specs what a rule decided",
+            ),
+            (
+                "crates/omoi-execution/src/tasks.rs",
+                "applies to tasks what a rule decided",
+            ),
+            (
+                "crates/omoi-execution/src/tasks/prerequisites.rs",
+                "applies to dependents what a rule decided",
+            ),
+            (
+                "crates/omoi-planning/src/planner/phase_change.rs",
+                "applies to phases what a rule decided",
+            ),
+        ],
+        remedy: "have a rule of `omoi_domain::lifecycle` answer with an action, and apply that",
+    },
 ];
 
 /// Checks every source file of the confined crates.

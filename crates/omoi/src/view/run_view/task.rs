@@ -31,8 +31,6 @@ pub(crate) struct TaskLine {
     pub(crate) found_by: Option<i64>,
     /// The task whose conflict it resolves.
     pub(crate) resolves: Option<i64>,
-    /// Why it failed or waits.
-    pub(crate) reason: Option<String>,
 }
 
 /// Lines that an attempt added and removed.
@@ -107,7 +105,6 @@ impl TaskLine {
             _ => "implementer",
         };
         self.status = Some(change.to);
-        self.reason.clone_from(&change.reason);
         let own = HumanRef::task(change.number);
         let why = change
             .reason
