@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use omoi_domain::model_kind::WorkModel;
 use omoi_domain::secret_mask::SecretMask;
 use omoi_domain::work_limits::WorkLimits;
 use omoi_git::process::Git;
@@ -63,12 +64,10 @@ pub struct DeploymentParts {
     pub owner: String,
     /// The `omoi` binary, shown to sandboxes as the worker.
     pub worker: PathBuf,
-    /// What answers agents: `simulated`, or a model's name.
-    pub model_label: String,
+    /// What answers agents.
+    pub model: WorkModel,
     /// What answers questions of the platform itself; none where there is no model.
     pub llm: Option<LlmClient>,
-    /// The file of the scripted answers, when it is simulated.
-    pub scenario: Option<String>,
     /// Which specs this process works on.
     pub scope: WorkScope,
     /// Sandboxes of this process that still run.

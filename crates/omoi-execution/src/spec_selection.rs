@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use omoi_domain::id::SpecId;
-use omoi_domain::model_kind::{ModelKind, NO_MODEL};
+use omoi_domain::model_kind::WorkModel;
 use omoi_domain::spec::SpecStatus;
 use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tenant};
@@ -52,18 +52,15 @@ impl WorkScope {
 pub struct SpecSelection {
     /// Those it is to work on.
     pub scope: WorkScope,
-    /// What answers agents: `simulated`, or a model's name.
-    pub model_label: String,
-    /// The file of the scripted answers, when it is simulated.
-    pub scenario: Option<String>,
+    /// What answers agents.
+    pub model: WorkModel,
 }
 
 impl FromParts for SpecSelection {
     fn from_parts(parts: &DeploymentParts) -> Self {
         Self {
             scope: parts.scope.clone(),
-            model_label: parts.model_label.clone(),
-            scenario: parts.scenario.clone(),
+            model: parts.model.clone(),
         }
     }
 }
@@ -71,15 +68,13 @@ impl FromParts for SpecSelection {
 impl SpecSelection {
     /// Whether this process has a model to give to what it works on.
     pub fn runs_agents(&self) -> bool {
-        self.model_label != NO_MODEL && !matches!(self.scope, WorkScope::Nothing)
+        !self.model.is_missing() && !matches!(self.scope, WorkScope::Nothing)
     }
 
     /// Whether `spec` was begun with another kind of model than this process works with: then nothing
     /// here may go on with it, or its label would not be true.
     pub fn is_of_another_kind(&self, spec: &Spec) -> bool {
-        let begun = ModelKind::from_name(&spec.model, spec.scenario.as_deref());
-        let now = ModelKind::from_name(&self.model_label, self.scenario.as_deref());
-        !now.may_go_on_with(begun)
+        !self.model.may_go_on_with(&spec.work_model())
     }
 
     /// Whether this process goes on with `spec`: it was asked to, and may.

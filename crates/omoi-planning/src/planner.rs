@@ -14,7 +14,7 @@ use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::phase::{FailedStep, StepFailure, judge_failed_step};
-use omoi_domain::model_kind::NO_MODEL;
+use omoi_domain::lifecycle::spec::{ModelChange, adopt_first_model};
 use omoi_domain::spec::SpecStatus;
 use omoi_domain::time::Timestamp;
 use omoi_execution::consume::EventConsumer;
@@ -107,9 +107,9 @@ impl Planner {
     /// with what another began. What nobody asked this process for is no news.
     fn leave_alone(&mut self, spec: &Spec) {
         if self.selection.is_of_another_kind(spec) && self.left_alone.insert(spec.id) {
-            let (begun, now) = (&spec.model, &self.selection.model_label);
+            let (begun, now) = (&spec.model, &self.selection.model.label);
             warn!(
-                spec.id = %spec.id, begun = ?spec.scenario, now = ?self.selection.scenario,
+                spec.id = %spec.id, begun = ?spec.scenario, now = ?self.selection.model.scenario,
                 "Leaving SPEC-{} alone: it was begun with the model `{begun}`, and this process works with `{now}`",
                 spec.number
             );
@@ -145,11 +145,10 @@ async fn adopted(
     selection: &SpecSelection,
     mut spec: Spec,
 ) -> Result<Spec, StoreError> {
-    if spec.model != NO_MODEL || selection.model_label == NO_MODEL {
+    if adopt_first_model(&spec.work_model(), &selection.model) != ModelChange::Adopt {
         return Ok(spec);
     }
-    spec.model.clone_from(&selection.model_label);
-    spec.scenario.clone_from(&selection.scenario);
+    spec.set_work_model(&selection.model);
     let adopted = store.write(CrashPoint::SpecMoved, async |tx| {
         specs::save(tx, &mut spec).await
     });

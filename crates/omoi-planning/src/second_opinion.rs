@@ -75,7 +75,7 @@ impl FromParts for OpinionAsker {
             limits: parts.limits,
             platform: PlatformRunner::from_parts(parts),
             llm: parts.llm.clone(),
-            model_label: parts.model_label.clone(),
+            model_label: parts.model.label.clone(),
             ledger: CallLedger::from_parts(parts),
         }
     }

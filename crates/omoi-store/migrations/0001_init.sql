@@ -48,6 +48,7 @@ create table specs (
         'working', 'delivered', 'blocked', 'failed', 'cancelled')),
     current_phase text not null,
     model text not null,
+    model_kind text not null check (model_kind in ('none', 'live', 'simulated')),
     scenario text,
     base_sha text not null,
     base_branch text,

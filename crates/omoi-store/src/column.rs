@@ -20,6 +20,7 @@ use omoi_domain::id::{
 };
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::message::{MessageSender, MessageType};
+use omoi_domain::model_kind::ModelKind;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::money::NanoUsd;
 use omoi_domain::phase::Phase;
@@ -190,6 +191,7 @@ closed_sets!(
     MessageSender,
     MessageType,
     Phase,
+    ModelKind,
     PhaseState,
     Priority,
     PurposeKind,

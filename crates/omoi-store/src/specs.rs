@@ -8,6 +8,7 @@ use omoi_domain::block::SpecBlock;
 use omoi_domain::event::{Event, EventKind, SpecChange};
 use omoi_domain::id::{OrgId, ProjectId, SpecId};
 use omoi_domain::machine::transition as rule;
+use omoi_domain::model_kind::{ModelKind, WorkModel};
 use omoi_domain::phase::Phase;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::spec::SpecStatus;
@@ -63,6 +64,8 @@ row! {
         current_phase: Phase,
         /// What answers: `simulated`, or a model's name.
         model: String,
+        /// Which kind of model that is.
+        model_kind: ModelKind,
         /// The file of the scripted answers, when it is simulated.
         scenario: Option<String>,
         /// The commit everything starts from.
@@ -92,7 +95,7 @@ row! {
     }
 }
 versioned!(Spec by id in "specs" {
-    title, status, current_phase, model, scenario, options, last_error, blocked_by, integration_branch, updated_at, started_at,
+    title, status, current_phase, model, model_kind, scenario, options, last_error, blocked_by, integration_branch, updated_at, started_at,
     ended_at,
 });
 
@@ -100,6 +103,22 @@ impl Spec {
     /// Its number with enough of its id to tell it from one of another project.
     pub fn label(&self) -> String {
         format!("SPEC-{} ({})", self.number, self.id.short())
+    }
+
+    /// What answers its agents.
+    pub fn work_model(&self) -> WorkModel {
+        WorkModel {
+            kind: self.model_kind,
+            label: self.model.clone(),
+            scenario: self.scenario.clone(),
+        }
+    }
+
+    /// Has `model` answer its agents.
+    pub fn set_work_model(&mut self, model: &WorkModel) {
+        self.model_kind = model.kind;
+        self.model.clone_from(&model.label);
+        self.scenario.clone_from(&model.scenario);
     }
 
     /// What the work on it may take, whoever does it, in a deployment whose own limits are `own`.

@@ -24,6 +24,7 @@ use omoi_domain::attempt::{
 };
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, TaskId};
+use omoi_domain::model_kind::WorkModel;
 use omoi_domain::phase::Phase;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::sandbox::SandboxState;
@@ -144,9 +145,8 @@ impl TestDeployment {
             read_only: Vec::new(),
             owner: "this process".to_owned(),
             worker: "/nowhere".into(),
-            model_label: "simulated".to_owned(),
+            model: WorkModel::simulated_model(None),
             llm: None,
-            scenario: None,
             scope: WorkScope::Every,
             running: RunningAttempts::default(),
             calls: HeldCalls::default(),

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use omoi_domain::id::{ProjectId, TaskId};
 use omoi_domain::merge::{IntegrationState, MergeState};
+use omoi_domain::model_kind::ModelKind;
 use omoi_domain::phase::Phase;
 use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::sandbox::{SandboxRung, SandboxState};
@@ -40,6 +41,7 @@ pub fn spec(tx: &Tx, project: ProjectId, number: i64) -> Spec {
         status: SpecStatus::Draft,
         current_phase: Phase::Explore,
         model: "simulated".to_owned(),
+        model_kind: ModelKind::Simulated,
         scenario: None,
         base_sha: "b".repeat(40),
         base_branch: None,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use omoi_domain::model_kind::WorkModel;
 use omoi_domain::retry::ErrorClass;
 use omoi_domain::task::{TaskStatus, TaskType};
 use omoi_execution::FromParts as _;
@@ -66,8 +67,12 @@ async fn each_task_is_claimed_once_on_postgres() {
 
 #[tokio::test]
 async fn what_a_simulated_model_began_no_real_one_goes_on_with() {
-    for (label, fence) in [("a-model", 0), ("simulated", 1)] {
-        let it = TestDeployment::with_parts(|parts| parts.model_label = label.to_owned()).await;
+    for (model, fence) in [
+        (WorkModel::live_model("a-model"), 0),
+        (WorkModel::simulated_model(None), 1),
+    ] {
+        let label = model.label.clone();
+        let it = TestDeployment::with_parts(|parts| parts.model = model).await;
         it.leaves_open_attempts();
         let task = it.add_task(1, &[]).await;
         let now = it.clock.now();

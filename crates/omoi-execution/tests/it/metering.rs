@@ -158,7 +158,7 @@ fn successor(it: &TestDeployment) -> DeploymentParts {
         sandbox_limits,
         read_only,
         worker,
-        model_label,
+        model,
         mask,
         ..
     } = &it.deployment;
@@ -179,9 +179,8 @@ fn successor(it: &TestDeployment) -> DeploymentParts {
         read_only: read_only.clone(),
         owner: "the next process".to_owned(),
         worker: worker.clone(),
-        model_label: model_label.clone(),
+        model: model.clone(),
         llm: None,
-        scenario: None,
         scope: WorkScope::Every,
         running: RunningAttempts::default(),
         calls: HeldCalls::default(),

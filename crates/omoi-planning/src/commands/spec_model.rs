@@ -1,6 +1,7 @@
 //! Which model goes on with a spec.
 
-use omoi_domain::model_kind::{NO_MODEL, SIMULATED};
+use omoi_domain::lifecycle::spec::{self as rules, ModelChange};
+use omoi_domain::model_kind::{ModelKind, WorkModel};
 use omoi_execution::spec_selection::SpecSelection;
 use omoi_protocol::shell_word::shell_word;
 use omoi_store::Tx;
@@ -10,55 +11,56 @@ use super::SpecCommandError;
 use super::spec_changes::spec_name;
 
 /// Gives the spec the model that will go on with it; true when that is another one than before.
-/// What a simulated model did and what a real one did is never told under one name. A process that
-/// runs no agents has none to give.
+///
+/// # Errors
+/// [`SpecCommandError::OtherModel`] when that is one of another kind than began it.
 pub(super) async fn adopt_model(
     selection: &SpecSelection,
     tx: &mut Tx,
     spec: &mut Spec,
 ) -> Result<bool, SpecCommandError> {
-    if selection.is_of_another_kind(spec) && selection.runs_agents() {
-        let name = spec_name(tx, spec).await?;
-        return Err(other_model(selection, spec, name));
+    let own = selection.runs_agents().then_some(&selection.model);
+    match rules::adopt_model(&spec.work_model(), own) {
+        ModelChange::Keep => Ok(false),
+        ModelChange::Adopt => {
+            spec.set_work_model(&selection.model);
+            Ok(true)
+        }
+        ModelChange::Refuse => {
+            let name = spec_name(tx, spec).await?;
+            Err(other_model(selection, spec, name))
+        }
     }
-    Ok(set_model(selection, spec))
-}
-
-fn set_model(selection: &SpecSelection, spec: &mut Spec) -> bool {
-    if !selection.runs_agents() || spec.model == selection.model_label {
-        return false;
-    }
-    spec.model.clone_from(&selection.model_label);
-    spec.scenario.clone_from(&selection.scenario);
-    true
 }
 
 fn other_model(selection: &SpecSelection, spec: &Spec, name: String) -> SpecCommandError {
-    let now = selection.model_label.as_str();
     SpecCommandError::OtherModel {
-        begun: model_words(&spec.model, spec.scenario.as_deref()),
-        now: model_words(now, selection.scenario.as_deref()),
+        begun: model_words(&spec.work_model()),
+        now: model_words(&selection.model),
         resume: resume_command(&name, spec),
         spec: name,
     }
 }
 
-fn model_words(model: &str, scenario: Option<&str>) -> String {
-    match scenario.filter(|_| model == SIMULATED) {
-        Some(file) => format!("`{model}` of `{file}`"),
-        None => format!("`{model}`"),
+fn model_words(model: &WorkModel) -> String {
+    let label = &model.label;
+    match &model.scenario {
+        Some(file) => format!("`{label}` of `{file}`"),
+        None => format!("`{label}`"),
     }
 }
 
 /// The command that goes on with `spec`, called `name`, with the kind of model that began it.
 pub fn resume_command(name: &str, spec: &Spec) -> String {
     let (name, model) = (shell_word(name), shell_word(&spec.model));
-    match (spec.model.as_str(), spec.scenario.as_deref()) {
-        (NO_MODEL, _) => format!("omoi spec resume {name}"),
-        (SIMULATED, Some(file)) => {
+    match (spec.model_kind, spec.scenario.as_deref()) {
+        (ModelKind::Missing, _) => format!("omoi spec resume {name}"),
+        (ModelKind::Simulated, Some(file)) => {
             let file = shell_word(file);
-            format!("omoi spec resume {name} --model {SIMULATED} --scenario {file}")
+            format!("omoi spec resume {name} --model {model} --scenario {file}")
         }
-        _ => format!("omoi spec resume {name} --model {model}"),
+        (ModelKind::Live | ModelKind::Simulated, _) => {
+            format!("omoi spec resume {name} --model {model}")
+        }
     }
 }

@@ -25,7 +25,7 @@ use omoi_store::{Tx, attempts, phases, specs};
 use omoi_testkit::deployment::{ended_report, failed_report};
 use omoi_testkit::sample_rows::merge;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, work_model};
 
 impl Desk {
     async fn resume(&mut self) -> SpecStatus {
@@ -267,11 +267,11 @@ async fn a_simulated_run_stays_simulated_and_a_real_one_real() {
         ("none", "simulated", Ok("simulated")),
         ("a-model", "none", Ok("a-model")),
     ] {
-        let desk = Desk::with(false, |parts| parts.model_label = now.to_owned()).await;
+        let desk = Desk::with(false, |parts| parts.model = work_model(now)).await;
         desk.it
             .commit(async |tx| {
                 let mut spec = specs::get(tx, desk.spec.id).await?;
-                spec.model = begun.to_owned();
+                spec.set_work_model(&work_model(begun));
                 spec.status = SpecStatus::Failed;
                 specs::save(tx, &mut spec).await
             })
@@ -406,7 +406,7 @@ async fn a_conversation_under_an_old_title_is_not_gone_on_with() {
 
 #[tokio::test]
 async fn a_planner_leaves_alone_what_another_kind_of_model_began() {
-    let mut desk = Desk::with(false, |parts| parts.model_label = "a-model".to_owned()).await;
+    let mut desk = Desk::with(false, |parts| parts.model = work_model("a-model")).await;
     desk.tick().await;
     assert_eq!(desk.spec_now().await.model, "simulated");
     assert_eq!(desk.attempts(Phase::Explore).await.len(), 0);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::model_kind::WorkModel;
 use omoi_domain::phase::Phase;
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::spec::SpecStatus;
@@ -360,4 +361,13 @@ pub(crate) async fn add_spec(it: &TestDeployment, number: i64, base: &str) -> Sp
     })
     .await
     .unwrap()
+}
+
+/// The model that people call `label`.
+pub(crate) fn work_model(label: &str) -> WorkModel {
+    match label {
+        "simulated" => WorkModel::simulated_model(None),
+        "none" => WorkModel::no_model(),
+        name => WorkModel::live_model(name),
+    }
 }

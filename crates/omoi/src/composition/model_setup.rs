@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
+use omoi_domain::model_kind::WorkModel;
 use omoi_domain::model_route::RouteName;
 use omoi_domain::time::Timestamp;
 use omoi_execution::metering::CallLedger;
@@ -28,10 +29,8 @@ use super::StartOptions;
 
 /// What answers, ready to be asked.
 pub(super) struct ModelSetup {
-    /// `simulated`, or the model's name.
-    pub(super) label: String,
-    /// The file of the scripted answers, when this process scripts them.
-    pub(super) scenario: Option<String>,
+    /// What answers agents.
+    pub(super) model: WorkModel,
     /// The most tokens of one answer.
     pub(super) max_tokens: u32,
     /// How long work goes on being tried while the provider fails its attempts.
@@ -96,9 +95,8 @@ pub(super) async fn start_models(
     let options = LlmOptions::from_config(&start.config);
     let simulated = options.is_simulated();
     let max_tokens = options.servers.anthropic.max_tokens;
-    let without = |label: &str, why: String| ModelSetup {
-        label: label.to_owned(),
-        scenario: None,
+    let without = |model: WorkModel, why: String| ModelSetup {
+        model,
         max_tokens,
         outage_wait: options.outage_wait,
         notes: Vec::new(),
@@ -108,22 +106,23 @@ pub(super) async fn start_models(
         (true, true) => start_simulation(&load_scenario(&options)?, handle).await?,
         (true, false) => {
             let why = "the process that runs the sandboxes scripts the answers";
-            return Ok(without("simulated", why.to_owned()));
+            return Ok(without(WorkModel::simulated_model(None), why.to_owned()));
         }
         (false, _) => match live_routes(&options, clock.now())? {
             Ok(routes) => routes,
-            Err(why) => return Ok(without("none", why.to_string())),
+            Err(why) => return Ok(without(WorkModel::no_model(), why.to_string())),
         },
     };
     let llm = build_llm(routes, &options, clock, rng)?;
     let agent = llm.routes.route_named(RouteName::Agent);
     Ok(ModelSetup {
-        label: agent.model.clone(),
-        scenario: match simulated {
-            true => options.scenario,
-            false => None,
-        }
-        .map(|path| path.display().to_string()),
+        model: match simulated {
+            true => {
+                let file = options.scenario.as_ref();
+                WorkModel::simulated_model(file.map(|path| path.display().to_string()))
+            }
+            false => WorkModel::live_model(&agent.model),
+        },
         notes: llm.routes.price_notes(),
         outage_wait: options.outage_wait,
         max_tokens: match simulated {
