@@ -187,3 +187,27 @@ fn model_servers(config: &Config) -> LlmSettings {
         judge_model: config.get(&LLM_JUDGE_MODEL),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::variables;
+
+    #[test]
+    fn messages_name_the_variables_that_are_read() {
+        for (spec, named) in [
+            (&ANTHROPIC_API_KEY.spec, variables::ANTHROPIC_API_KEY),
+            (&ANTHROPIC_BASE_URL.spec, variables::ANTHROPIC_BASE_URL),
+            (&ANTHROPIC_MODEL.spec, variables::ANTHROPIC_MODEL),
+            (&OPENAI_API_KEY.spec, variables::OPENAI_API_KEY),
+            (&OPENAI_BASE_URL.spec, variables::OPENAI_BASE_URL),
+            (&OPENAI_MODEL.spec, variables::OPENAI_MODEL),
+            (&LLM_BASE_URL.spec, variables::LLM_BASE_URL),
+            (&LLM_API_KEY.spec, variables::LLM_API_KEY),
+            (&LLM_MODEL.spec, variables::LLM_MODEL),
+        ] {
+            let [usual, _] = spec.env_names();
+            assert_eq!(usual, named);
+        }
+    }
+}

@@ -17,26 +17,27 @@ pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
 /// Base URL of OpenAI's own API.
 pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 
-/// The environment variables that messages of this module tell people to set.
-pub mod variables {
+/// The environment variables that messages of this module tell people to set: the names of the keys in
+/// `options`.
+pub(crate) mod variables {
     /// Key for Anthropic, sent as `x-api-key`.
-    pub const ANTHROPIC_API_KEY: &str = "ANTHROPIC_API_KEY";
+    pub(crate) const ANTHROPIC_API_KEY: &str = "ANTHROPIC_API_KEY";
     /// Base URL of another Anthropic-compatible server.
-    pub const ANTHROPIC_BASE_URL: &str = "ANTHROPIC_BASE_URL";
+    pub(crate) const ANTHROPIC_BASE_URL: &str = "ANTHROPIC_BASE_URL";
     /// The model to ask there.
-    pub const ANTHROPIC_MODEL: &str = "ANTHROPIC_MODEL";
+    pub(crate) const ANTHROPIC_MODEL: &str = "ANTHROPIC_MODEL";
     /// API key for OpenAI or its compatible server.
-    pub const OPENAI_API_KEY: &str = "OPENAI_API_KEY";
+    pub(crate) const OPENAI_API_KEY: &str = "OPENAI_API_KEY";
     /// Another server that speaks OpenAI's format, up to and including `/v1`.
-    pub const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
+    pub(crate) const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
     /// The model to ask there.
-    pub const OPENAI_MODEL: &str = "OPENAI_MODEL";
+    pub(crate) const OPENAI_MODEL: &str = "OPENAI_MODEL";
     /// The one server to ask, whatever else is set.
-    pub const LLM_BASE_URL: &str = "LLM_BASE_URL";
+    pub(crate) const LLM_BASE_URL: &str = "LLM_BASE_URL";
     /// API key of the server at `LLM_BASE_URL`.
-    pub const LLM_API_KEY: &str = "LLM_API_KEY";
+    pub(crate) const LLM_API_KEY: &str = "LLM_API_KEY";
     /// The model to ask, whoever answers.
-    pub const LLM_MODEL: &str = "LLM_MODEL";
+    pub(crate) const LLM_MODEL: &str = "LLM_MODEL";
 }
 
 /// Which wire format an upstream speaks.

@@ -11,6 +11,8 @@ use omoi_domain::repository_settings::RepositorySettings;
 use omoi_domain::score::ScoreWeights;
 use omoi_execution::options::QueueOptions;
 use omoi_llm::options::{ANTHROPIC_AUTH_TOKEN, LlmOptions};
+use omoi_llm::retry::RETRY_TIME;
+use omoi_llm::upstream::FIRST_CONTENT_TIME;
 use omoi_planning::options::read_repository_settings;
 use omoi_runtime::config::{ConfigSources, LoadError, config_page, key_reference, load_config};
 use omoi_runtime::options::RedisOptions;
@@ -50,7 +52,7 @@ fn every_default_is_as_documented() {
     let expected = include_str!("defaults.txt");
     assert_eq!(shown.join("\n"), expected.trim_end());
 
-    // Tests open stores and sandboxes with these.
+    // What the code takes where no configuration is read.
     let database = DatabaseOptions::from_config(&config);
     assert_eq!(database.server, ServerOptions::default());
     let sandboxes = SandboxOptions::from_config(&config);
@@ -59,7 +61,12 @@ fn every_default_is_as_documented() {
         QueueOptions::from_config(&config).weights,
         ScoreWeights::default()
     );
-    assert!(!LlmOptions::from_config(&config).is_simulated());
+    let llm = LlmOptions::from_config(&config);
+    assert!(!llm.is_simulated());
+    assert_eq!(
+        (llm.first_content, llm.retry_time),
+        (FIRST_CONTENT_TIME, RETRY_TIME)
+    );
     assert!(RedisOptions::from_config(&config).is_none());
 }
 
