@@ -6,6 +6,7 @@ mod head;
 mod reopen;
 
 use futures::future::BoxFuture;
+use tracing::info;
 
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
@@ -80,6 +81,7 @@ impl Finisher {
             WorkStanding::Open => Ok(()),
             WorkStanding::Ready => self.prove(spec).await,
             WorkStanding::Stopped(stop) => {
+                info!(spec.id = %spec.id, block = ?stop.block, "SPEC-{} cannot go on: {}", spec.number, stop.reason);
                 let stopped = store.write(CrashPoint::SpecMoved, async |tx| {
                     stop_spec(tx, &spec, stop).await
                 });
@@ -97,6 +99,7 @@ impl Finisher {
             return Ok(());
         };
         let (prover, attempt) = (self.prover.clone(), run.attempt.id);
+        info!(spec.id = %spec.id, attempt.id = %attempt, "Proving SPEC-{} at its head", spec.number);
         run.spawn(format!("proof of SPEC-{}", spec.number), async move {
             let finished = head::finish_spec(&prover, &spec, attempt).await;
             finished.map_err(|error| hand_over::why_unfinished(&reference, &error).into())

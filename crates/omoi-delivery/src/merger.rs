@@ -5,6 +5,7 @@ mod candidate;
 mod land;
 
 use futures::future::BoxFuture;
+use tracing::debug;
 
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
@@ -97,6 +98,10 @@ impl Merger {
         let Some(BegunMerge { run, merge, task }) = begun.await? else {
             return Ok(());
         };
+        debug!(
+            merge.id = %merge.id, task.id = %task.id, incoming = merge.incoming_sha,
+            "TSK-{:03} has its turn to merge", task.number
+        );
         let (prover, spec, attempt) = (self.prover.clone(), spec.clone(), run.attempt.id);
         run.spawn(format!("merge of TSK-{:03}", task.number), async move {
             let turn = land::MergeTurn {

@@ -1,7 +1,7 @@
 //! Runs the checks of tasks whose agents say done; completes them or sends them back.
 
 use futures::future::BoxFuture;
-use tracing::info;
+use tracing::{info, trace};
 
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::check::CheckStage;
@@ -107,8 +107,11 @@ impl Validator {
             begun => begun?,
         };
         let Some(BegunChecks { run, spec, task }) = begun else {
+            trace!(task.id = %id, "The checks of `{id}` wait");
             return Ok(());
         };
+        let (number, head) = (task.number, task.head_sha.as_deref());
+        info!(task.id = %id, attempt.id = %run.attempt.id, head, "Checking TSK-{number:03}");
         let (runner, attempt) = (self.runner.clone(), run.attempt.id);
         run.spawn(format!("checks of TSK-{:03}", task.number), async move {
             validate_task(&runner, &spec, &task, attempt).await

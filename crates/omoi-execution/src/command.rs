@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use tracing::{Instrument as _, debug, info_span, warn};
 
 use omoi_domain::sandbox::SandboxRung;
 use omoi_domain::secret_mask::SecretMask;
@@ -155,7 +156,9 @@ pub async fn run_in_checkout(
             .data
             .work_folder()
             .join(format!("check-{id}"));
-        let ran = in_checkout(checkouts, &command, &dir, format!("omoi-check-{id}")).await;
+        let span = info_span!("check", run.id = %id, commit = %command.commit);
+        let run = in_checkout(checkouts, &command, &dir, format!("omoi-check-{id}"));
+        let ran = run.instrument(span).await;
         // Asked before the workspace gives its space back.
         let was_low = checkouts.disk.disk_shortage().is_some();
         provider.remove_workspace(&dir)?;
@@ -163,6 +166,9 @@ pub async fn run_in_checkout(
         // On a disk that filled up meanwhile anything fails; that says nothing of the command, unless it
         // fills the disk itself.
         let has_passed = matches!(&ran, Ok(ran) if ran.passed());
+        if was_low && !has_passed {
+            warn!(run.id = %id, n_runs, "The disk was full during a check, which says nothing of it");
+        }
         if has_passed || !was_low || n_runs == RUNS_MAX {
             return ran;
         }
@@ -209,6 +215,7 @@ async fn in_checkout(
     launch.wall_timeout = command.timeout;
     launch.output_bytes_max = OUTPUT_BYTES;
     let mounts = shown(&launch.read_only);
+    debug!(command = command.command, "Running a check");
     let exit = provider.launch(launch).await?.wait().await?;
     let exercised = match files_read::list_files_read(dir, &tracked) {
         FilesRead::Known(paths) => Some(
@@ -220,6 +227,7 @@ async fn in_checkout(
         FilesRead::Unknown(_) => None,
     };
     let (exit_code, took) = (exit_code(&exit), exit.took);
+    log_check_end(command.command, &exit);
     let output = told(exit, &checkouts.mask);
     Ok(CommandRun {
         exit_code,
@@ -231,6 +239,13 @@ async fn in_checkout(
         mounts,
         took,
     })
+}
+
+/// Logs how a check ended, and how long it took.
+fn log_check_end(command: &str, exit: &SandboxEnd) {
+    let (exit_code, ms) = (exit_code(exit), exit.took.as_millis() as u64);
+    let timed_out = exit.timed_out;
+    debug!(command, exit_code, ms, timed_out, "A check ended");
 }
 
 /// What a provider holds, for the record.

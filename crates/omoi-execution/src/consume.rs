@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use omoi_domain::event::Consumer;
 use omoi_domain::time::Timestamp;
@@ -19,6 +19,7 @@ use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
 use omoi_runtime::reconcile::{Entities, Next, Nudge, ReconcileDriver, Reconciler, StatusReader};
 use omoi_runtime::rng::Rng;
+use omoi_runtime::telemetry::error_chain;
 use omoi_store::{StoreError, Tenant, events};
 
 use crate::deployment::{DeploymentParts, FromParts};
@@ -154,7 +155,7 @@ pub fn publish_commits(store: &Tenant, lifecycle: &LifecycleHandle, bus: &Arc<dy
                 .await
             {
                 // Readers poll anyway.
-                warn!(error = %error, "Could not publish a hint");
+                warn!(error = %error_chain(&error), "Could not publish a hint");
             }
         }
         Ok::<(), BoxError>(())
@@ -168,6 +169,7 @@ async fn wake_consumers(
     nudges: BTreeMap<Consumer, Nudge>,
 ) -> Result<(), BoxError> {
     let mut hints = bus.subscribe_hints();
+    debug!("Reading the outbox");
     let soft = runtime.lifecycle.soft_token();
     let mut at = runtime
         .store
@@ -178,12 +180,15 @@ async fn wake_consumers(
     loop {
         match read_on(&runtime.store, at).await {
             Ok((seq, woken)) => {
+                if seq > at {
+                    debug!(n_events = seq - at, ?woken, "Read the outbox up to {seq}");
+                }
                 at = seq;
                 for nudge in woken.iter().filter_map(|consumer| nudges.get(consumer)) {
                     nudge.nudge();
                 }
             }
-            Err(error) => warn!(error = %error, "Could not read the outbox"),
+            Err(error) => warn!(error = %error_chain(&error), "Could not read the outbox"),
         }
         // Cancel-safe: a broadcast receiver, a token and a timer.
         tokio::select! {
@@ -204,6 +209,9 @@ async fn read_on(store: &Tenant, mut at: i64) -> Result<(i64, Vec<Consumer>), St
                 let Some(last) = batch.last() else { break };
                 at = last.seq;
                 for event in &batch {
+                    let (seq, kind) = (event.seq, event.event.kind().as_str());
+                    let spec = event.spec_id.map(tracing::field::display);
+                    debug!(seq, kind, spec.id = spec, "Event {seq}: {kind}");
                     woken.extend_from_slice(event.event.kind().consumers());
                 }
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
+use tracing::info;
 
 use omoi_domain::check::CheckKind;
 use omoi_domain::crash::CrashPoint;
@@ -105,6 +106,7 @@ pub async fn report_discovery(
                 refused: discovery.refused.clone(),
             });
             tx.emit(Some(source.project_id), Some(source.spec_id), event);
+            info!(task.id = %source.id, "An agent found: {}", discovery.title);
             let answer = discovery_ack(tx, discovery).await?;
             Ok(answer)
         })

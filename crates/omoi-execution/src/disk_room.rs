@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tracing::{info, warn};
 
 use omoi_domain::attempt::{AttemptStopReason, AttemptSubject};
 use omoi_domain::lifecycle::task::{DiskStoppedTask, disk_stopped_task};
@@ -77,6 +78,15 @@ impl DiskRoom {
             .low_since
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        match (*low_since, &low) {
+            (None, Some(low)) => warn!(
+                free_bytes = low.free_bytes,
+                floor_bytes = low.floor_bytes,
+                "The disk below the data folder is low; nothing new is begun"
+            ),
+            (Some(_), None) => info!("The disk below the data folder has room again"),
+            _ => {}
+        }
         *low_since = low.map(|_| low_since.unwrap_or_else(|| self.clock.now()));
         let (since, low) = (*low_since).zip(low)?;
         Some(DiskShortage { since, low })

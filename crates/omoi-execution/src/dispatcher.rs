@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::slice;
 
 use futures::future::BoxFuture;
-use tracing::{debug, info, warn};
+use tracing::{debug, info, trace, warn};
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::Consumer;
@@ -90,6 +90,11 @@ impl Dispatcher {
             if batch.is_empty() {
                 break;
             }
+            debug!(
+                n_tasks = batch.len(),
+                n_left = candidates.len(),
+                "Claiming tasks"
+            );
             let BatchClaim {
                 claimed,
                 lost_slots,
@@ -98,6 +103,9 @@ impl Dispatcher {
                 let label = claimed.planned.task.label();
                 let turn = self.launch_or_fail(claimed);
                 entities.give_turn(now, label, turn).await;
+            }
+            if lost_slots {
+                debug!("Others took the slots meanwhile; looking again");
             }
             look_again |= lost_slots;
         }
@@ -129,6 +137,7 @@ impl Dispatcher {
         {
             match slots.limit_reached(limits, task.project_id) {
                 Some(SlotLimit::Everywhere) => {
+                    debug!(n_waiting = candidates.len() + 1, "Every slot is taken");
                     candidates.push_front(task);
                     break;
                 }
@@ -166,6 +175,7 @@ impl Dispatcher {
             .read(async |tx| specs::get(tx, task.spec_id).await)
             .await?;
         if !self.selection.works_on(&spec) {
+            trace!(spec.id = %spec.id, "This process leaves SPEC-{} alone", spec.number);
             return Ok(None);
         }
         let mirror = self.folders.project_mirror(spec.project_id).await?;
@@ -204,7 +214,11 @@ impl Dispatcher {
             held,
         } = claimed;
         let PlannedStart { task, spec, plan } = planned;
-        info!(task.id = %task.id, "Claimed task TSK-{:03}", task.number);
+        let (number, attempt) = (task.number, &created.attempt);
+        info!(
+            task.id = %task.id, attempt.id = %attempt.id, fence = attempt.fence, round = attempt.round,
+            n_turns = created.turns.len(), "Claimed task TSK-{number:03}"
+        );
         let brief = brief::of_task(self, &task, &spec, &created).await?;
         let work = WorkPlan {
             snapshot: snapshot(&created)?,

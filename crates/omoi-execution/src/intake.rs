@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tracing::{debug, info, trace};
+
 use omoi_domain::agent_event::AgentEventKind;
 use omoi_domain::attempt::{AttemptSubject, SubjectKind};
 use omoi_domain::crash::CrashPoint;
@@ -115,6 +117,7 @@ pub async fn expect_live(
         attempts::append_event(tx, attempt, row, None).await
     };
     store.write(CrashPoint::EventsStored, keep).await?;
+    info!(attempt.id = %attempt.id, report, state = %attempt.state, "A report of an attempt that is over");
     Err(IntakeError::Superseded)
 }
 
@@ -173,7 +176,10 @@ pub async fn report_heartbeat(store: &Tenant, id: AttemptId) -> Result<Heartbeat
     let touched = store.write(CrashPoint::HeartbeatStored, touch);
     let commands = match touched.await {
         Ok(()) => Vec::new(),
-        Err(IntakeError::Superseded) => vec!["abort".to_owned()],
+        Err(IntakeError::Superseded) => {
+            info!(attempt.id = %id, "Telling the worker of an attempt that is over to stop");
+            vec!["abort".to_owned()]
+        }
         Err(other) => return Err(other),
     };
     Ok(HeartbeatAck {
@@ -205,7 +211,10 @@ pub async fn report_events(
     let keep = async |tx: &mut Tx| append_events(tx, attempt, report).await;
     let kept = store.write(CrashPoint::EventsStored, keep);
     match kept.await? {
-        (stored, true) => Ok(EventsAck { stored }),
+        (stored, true) => {
+            trace!(attempt.id = %attempt.id, stored, "Stored what an agent told");
+            Ok(EventsAck { stored })
+        }
         (_, false) => Err(IntakeError::Superseded),
     }
 }
@@ -295,6 +304,7 @@ pub async fn commit_turn(
                 .update_ref_cas(&name, sha, before.as_ref(), CrashPoint::RefMoved)
                 .await?;
         }
+        debug!(attempt.id = %attempt.id, commit = %sha, turn = body.turn.n, "Kept a snapshot");
         wip_sha = Some(sha.as_str().to_owned());
         taken.forget(&mirror).await?;
     }
@@ -371,6 +381,7 @@ async fn import_commit(
     };
     let imported = import_bundle(mirror, request).await?;
     let brought = imported.tips.into_iter().any(|tip| tip.commit == said);
+    debug!(attempt.id = %attempt.id, commit = %said, brought, bytes = bytes.len(), "Imported a bundle");
     if brought {
         Ok(ImportedCommit {
             commit: said,

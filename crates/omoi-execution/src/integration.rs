@@ -1,6 +1,7 @@
 //! The integration branch of a spec: where its tasks are cut from and land.
 
 use serde::de::DeserializeOwned;
+use tracing::info;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::TaskId;
@@ -124,7 +125,10 @@ pub async fn ensure_branch(
         .create_ref(&branch, &first, CrashPoint::RefMoved)
         .await
     {
-        Ok(()) => Ok(first),
+        Ok(()) => {
+            info!(spec.id = %spec.id, commit = %first, "Made the branch of SPEC-{}", spec.number);
+            Ok(first)
+        }
         Err(UpdateRefError::Moved {
             actual: Some(head), ..
         }) => Ok(head),

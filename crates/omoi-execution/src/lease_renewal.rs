@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{debug, info, trace, warn};
 
 use omoi_domain::crash::CrashPoint;
 use omoi_runtime::BoxError;
 use omoi_runtime::clock::Clocked;
 use omoi_runtime::lifecycle::{LifecycleHandle, SpawnKind};
+use omoi_runtime::telemetry::error_chain;
 use omoi_store::{StoreError, Tenant, attempts};
 
 use crate::deployment::{DeploymentParts, FromParts};
@@ -58,9 +59,19 @@ pub fn start_lease_renewal(renewal: &LeaseRenewal) {
 }
 
 async fn keep_renewing(renewal: LeaseRenewal) -> Result<(), BoxError> {
+    let mut renewed_at = renewal.clock.now();
     loop {
+        let late = renewal.clock.now().since(renewed_at);
+        if late > LEASE_TIME {
+            let late_ms = late.as_millis() as u64;
+            warn!(
+                late_ms,
+                "Leases are renewed late; other processes may have taken over"
+            );
+        }
+        renewed_at = renewal.clock.now();
         if let Err(error) = renew_leases(&renewal).await {
-            warn!(error = %error, "Could not renew the leases");
+            warn!(error = %error_chain(&error), "Could not renew the leases");
         }
         // Cancel-safe: a token, a notification and a timer.
         tokio::select! {
@@ -80,6 +91,7 @@ pub async fn renew_leases(renewal: &LeaseRenewal) -> Result<(), StoreError> {
     if held.is_empty() {
         return Ok(());
     }
+    trace!(n_attempts = held.len(), "Renewing leases");
     renewal
         .store
         .write(CrashPoint::LeaseMoved, async |tx| {
@@ -95,6 +107,8 @@ pub async fn renew_leases(renewal: &LeaseRenewal) -> Result<(), StoreError> {
 /// Asks every agent to save and stop when the process is to stop.
 async fn stop_agents(renewal: LeaseRenewal) -> Result<(), BoxError> {
     renewal.lifecycle.soft_token().cancelled().await;
+    let n_attempts = renewal.running.attempt_ids().len();
+    debug!(n_attempts, "Asking agents to save and stop");
     let mut asked = BTreeSet::new();
     loop {
         for id in renewal.running.attempt_ids() {

@@ -24,7 +24,7 @@ use omoi_store::attempts::{self, Attempt};
 use omoi_store::costs::{self, CostEntry};
 use omoi_store::open_calls::{self, OpenCall};
 use omoi_store::{StoreError, Tenant, Tx, phases, specs, tasks};
-use tracing::warn;
+use tracing::{debug, warn};
 
 pub use self::call_ledger::CallLedger;
 use self::held_calls::HeldCall;
@@ -119,7 +119,11 @@ impl CallMeter for CallLedger {
         Box::pin(async move {
             match grant_call(self, caller, projection).await {
                 Ok(call) => Ok(Box::new(call) as Box<dyn ReservedCall>),
-                Err(GrantError::OverBudget(reason)) => Err(ReserveError::Refused { reason }),
+                Err(GrantError::OverBudget(reason)) => {
+                    let spec = caller.principal.spec;
+                    debug!(spec.id = %spec, reason, "A budget has no room for a model call");
+                    Err(ReserveError::Refused { reason })
+                }
                 Err(GrantError::Store(error)) => Err(ReserveError::Unavailable(Box::new(error))),
             }
         })

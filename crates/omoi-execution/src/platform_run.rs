@@ -4,7 +4,7 @@
 //! beside the loop that started it, so that a command which hangs holds up nobody else. It ends in
 //! the transaction that keeps what it found.
 
-use tracing::warn;
+use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
@@ -142,18 +142,23 @@ impl PlatformRun {
             held,
         } = self;
         let title = name.clone();
-        lifecycle.spawn(name, SpawnKind::Work, async move {
+        // It outlives the pass that began it, so it is not below its span.
+        let span = info_span!(
+            parent: None, "attempt", attempt.id = %attempt.id, spec.id = %attempt.spec_id,
+            task.id = attempt.subject.task_id().map(tracing::field::display)
+        );
+        let work = async move {
             let _held = held;
+            debug!("Began the {title}");
             if let Err(error) = work.await {
                 let why = error_chain(error.as_ref());
-                warn!(
-                    spec.id = %attempt.spec_id, attempt.id = %attempt.id, error = %why,
-                    "Could not finish the {title}"
-                );
+                warn!(error = %why, "Could not finish the {title}");
                 give_up(&store, attempt.id, &why).await?;
             }
+            debug!("Ended the {title}");
             Ok(())
-        });
+        };
+        lifecycle.spawn(name, SpawnKind::Work, work.instrument(span));
     }
 }
 
@@ -170,6 +175,9 @@ pub async fn end_run(
     let mut attempt = attempts::get(tx, attempt).await?;
     let actions = end_platform_run(attempt.state, ending);
     let is_ended = !actions.is_empty();
+    if !is_ended {
+        info!(attempt.id = %attempt.id, "The run `{}` is over already; its result is dropped", attempt.id);
+    }
     apply_to_attempt(tx, &mut attempt, actions).await?;
     Ok(is_ended)
 }

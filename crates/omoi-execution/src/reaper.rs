@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tracing::warn;
+use tracing::{info, trace, warn};
 
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
@@ -77,6 +77,7 @@ impl Reaper {
             .store
             .read(async |tx| attempts::all_live(tx).await)
             .await?;
+        trace!(n_live = live.len(), "Looking at live attempts");
         for attempt in live {
             let entity = format!("attempt {}", attempt.id);
             entities.give_turn(now, entity, self.reap(attempt)).await;
@@ -179,7 +180,10 @@ impl Reaper {
         };
         let loss = self.store.write(CrashPoint::AttemptEnded, reap).await?;
         let Some(loss) = loss else { return Ok(()) };
-        warn!(attempt.id = %seen.id, reason = %loss.stop_reason, "Ended attempt `{}`", seen.id);
+        warn!(
+            attempt.id = %seen.id, reason = %loss.stop_reason, class = %loss.class, is_followed,
+            "Ended attempt `{}`", seen.id
+        );
         let is_asked = loss.state == AttemptState::Interrupted;
         if !(is_asked && self.running.interrupt_worker(seen.id)) {
             self.running.kill_sandbox(seen.id);
@@ -198,8 +202,16 @@ pub fn clear_away(provider: &dyn Provider, data: &DataDir) -> Result<(), BoxErro
         warn!(sandbox = %name, "Destroying orphan `{name}`");
         provider.destroy_sandbox(&name)?;
     }
+    let mut n_removed = 0;
     for entry in std::fs::read_dir(data.work_folder())? {
         provider.remove_workspace(&entry?.path())?;
+        n_removed += 1;
+    }
+    if n_removed > 0 {
+        info!(
+            n_removed,
+            "Removed {n_removed} workspaces of an earlier process"
+        );
     }
     Ok(())
 }

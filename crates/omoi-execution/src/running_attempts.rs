@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
+use tracing::debug;
 
 use omoi_domain::id::AttemptId;
 use omoi_runtime::lifecycle::LifecycleHandle;
@@ -90,6 +91,7 @@ impl RunningAttempts {
         let Some(Some(control)) = all.get(&attempt) else {
             return false;
         };
+        debug!(attempt.id = %attempt, "Interrupting the worker of `{attempt}`");
         control.interrupt_program();
         true
     }

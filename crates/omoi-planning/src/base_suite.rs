@@ -3,7 +3,7 @@
 //! It runs as an attempt of the platform, so that a kill in the middle costs one more run and nothing
 //! else. A suite that is red there, or cannot start, would send back every task for what no agent did.
 
-use tracing::info;
+use tracing::{info, trace};
 
 use omoi_domain::attempt::{AttemptState, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
@@ -89,7 +89,7 @@ pub(crate) async fn hold_for_suite(
     };
     match base_suite_step(rows.facts(spec)) {
         BaseSuiteStep::GoOn => return Ok(None),
-        BaseSuiteStep::Await => {}
+        BaseSuiteStep::Await => trace!(spec.id = %spec.id, "The suite runs on the base"),
         BaseSuiteStep::Run => start(runner, spec, rows.suite).await?,
         BaseSuiteStep::Stop(actions) => {
             let stopped = StoppedPlanning { phase, actions };

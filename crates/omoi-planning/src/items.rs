@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize as _;
 use sha2::{Digest as _, Sha256};
+use tracing::debug;
 
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
@@ -58,7 +59,11 @@ pub async fn submit_item(
         value: &body.value,
     };
     let accepted = validated(item, &repo, spec.work_limits(gate.limits).check_timeout);
-    let accepted = accepted.map_err(IntakeError::Refused)?;
+    let (section, key) = (body.section.as_str(), body.key.as_str());
+    let accepted = accepted.map_err(|why| {
+        debug!(%phase, section, key, why, "Refused an item");
+        IntakeError::Refused(why)
+    })?;
     let withdraws = accepted.item.withdraws(phase);
     let stored = gate.store.write(CrashPoint::ItemAccepted, async |tx| {
         if !attempts::hold(tx, attempt.id).await? {
@@ -71,6 +76,7 @@ pub async fn submit_item(
         Ok(put(tx, &spec, &run, &accepted.item).await?)
     });
     let seq = stored.await?;
+    debug!(%phase, section, key, seq, withdraws, "Took an item");
     let mut notes: Vec<String> = accepted.warnings.into_iter().map(|w| w.message).collect();
     if withdraws {
         notes.push(format!("`{}` is withdrawn", accepted.item.key));
@@ -87,9 +93,12 @@ pub async fn done(store: &Tenant, attempt: &Attempt) -> Result<DoneAck, IntakeEr
     let items = store.read(async |tx| journal(tx, attempt.spec_id, phase).await);
     let items = items.await?;
     match assemble_output(phase, &items) {
-        Ok(_) => Ok(DoneAck {
-            items: items.len() as u32,
-        }),
+        Ok(_) => {
+            debug!(%phase, n_items = items.len(), "The output is complete");
+            Ok(DoneAck {
+                items: items.len() as u32,
+            })
+        }
         Err(missing) => {
             let lines: Vec<String> = missing
                 .iter()

@@ -29,7 +29,7 @@ use omoi_store::specs::{self, Spec};
 use omoi_store::{StoreError, Tenant};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tracing::warn;
+use tracing::{info, trace, warn};
 
 use self::files::RenderedFiles;
 pub(crate) use self::phase_change::end_planning;
@@ -123,7 +123,7 @@ impl Planner {
             earlier: self.failures.get(&id).copied().unwrap_or_default(),
         };
         match judge_failed_step(step) {
-            StepFailure::Ignore => {}
+            StepFailure::Ignore => trace!(spec.id = %id, "What failed passes by itself"),
             StepFailure::Count(failed) => drop(self.failures.insert(id, failed)),
             StepFailure::GiveUp => self.give_up(id, &error_chain(error.as_ref())).await,
         }
@@ -131,7 +131,10 @@ impl Planner {
 
     async fn give_up(&mut self, id: SpecId, why: &str) {
         match step::give_up(&self.driver.writer, id, why).await {
-            Ok(()) => drop(self.failures.remove(&id)),
+            Ok(()) => {
+                warn!(spec.id = %id, error = %why, "Gave up planning `{id}`");
+                self.failures.remove(&id);
+            }
             Err(error) => {
                 warn!(spec.id = %id, error = %error_chain(&error), "Could not fail `{id}`");
             }
@@ -153,6 +156,7 @@ async fn adopted(
         specs::save(tx, &mut spec).await
     });
     adopted.await?;
+    info!(spec.id = %spec.id, model = spec.model, "SPEC-{} is planned by this process's model", spec.number);
     Ok(spec)
 }
 

@@ -11,6 +11,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tracing::debug;
 
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::check::CheckKind;
@@ -98,6 +99,7 @@ pub(crate) async fn run_open(
         ProofStep::Await => Ok(true),
         ProofStep::GiveUp(why) => Err(format!("the proof checks could not be run: {why}").into()),
         ProofStep::Run => {
+            debug!(spec.id = %spec.id, n_proofs = open.len(), "Running proofs on the base of SPEC-{}", spec.number);
             start(runner, spec, run.attempts, open).await?;
             Ok(true)
         }

@@ -2,6 +2,7 @@
 //! violated. Whatever keeps it from answering keeps no plan from going on; the run says so.
 
 use minijinja::{Value, context};
+use tracing::info;
 
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
@@ -110,6 +111,7 @@ pub(crate) async fn standing(
     match question_step(facts) {
         QuestionStep::Await => Ok(OpinionStanding::Open),
         QuestionStep::Skip(why) => {
+            info!(spec.id = %spec.id, why, "Nobody gives a second opinion on SPEC-{}", spec.number);
             let asked = AskedOpinion::of(asker, run);
             let skipped = asker.store.write(CrashPoint::AttemptEnded, async |tx| {
                 keep(tx, spec, &asked, Err(why.to_owned())).await
@@ -243,6 +245,8 @@ async fn ask(question: &PlanQuestion, llm: &LlmClient) -> Result<PlanOpinion, Op
         meter: &asker.ledger,
     };
     let opinion: PlanOpinion = ask_structured(llm, caller, &asked).await?;
+    let n_doubts = opinion.doubts.len();
+    info!(spec.id = %spec.id, n_doubts, "The second opinion on SPEC-{} has {n_doubts} doubts", spec.number);
     Ok(grounded_opinion(opinion, tasks))
 }
 

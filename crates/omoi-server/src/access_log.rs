@@ -34,9 +34,9 @@ pub(crate) enum RequestSurface {
 /// Makes ids of requests, and knows when they came.
 #[derive(Clone)]
 pub struct RequestIds {
-    /// Time.
+    /// Tells when a request came, and is part of its id.
     clock: Clocked,
-    /// Randomness.
+    /// The rest of an id.
     rng: Rng,
 }
 
@@ -89,7 +89,7 @@ enum AccessLevel {
     Warn,
     /// Something changed, or somebody was refused.
     Info,
-    /// Somebody looked.
+    /// Somebody only looked, or reports a step.
     Debug,
 }
 

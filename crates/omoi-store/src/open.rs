@@ -1,9 +1,11 @@
 //! Opening the database, and on whose behalf.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::MigrateError;
 use tokio::sync::watch;
+use tracing::{debug, error, info, trace, warn};
 use uuid::Uuid;
 
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
@@ -16,6 +18,9 @@ use crate::dialect::{Backend, DatabasePools};
 use crate::error::StoreError;
 use crate::options::ServerOptions;
 use crate::tx::Tx;
+
+/// A transaction that takes longer keeps others waiting that people notice.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Where time comes from; `None` asks the database.
 pub(crate) type TimeSource = Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>;
@@ -59,12 +64,17 @@ impl StoreInner {
     /// Remembers the first of the writes that found no space.
     pub(crate) fn stall(&self, now: Timestamp) {
         let mut since = self.lock_stalled();
+        if since.is_none() {
+            error!("The disk of the database takes no writes; work waits until there is space");
+        }
         *since = since.or(Some(now));
     }
 
     /// A write found space again.
     pub(crate) fn recovered(&self) {
-        *self.lock_stalled() = None;
+        if self.lock_stalled().take().is_some() {
+            info!("The disk of the database takes writes again");
+        }
     }
 
     fn lock_stalled(&self) -> MutexGuard<'_, Option<Timestamp>> {
@@ -85,6 +95,10 @@ impl Store {
     /// [`StoreError::Url`], or [`StoreError::Unreachable`] when the first connection fails.
     pub async fn connect(options: StoreOptions) -> Result<Self, StoreError> {
         let pools = DatabasePools::open(&options.url, options.server).await?;
+        debug!(
+            backend = pools.backend().as_str(),
+            "Connected to the database"
+        );
         let (committed, _) = watch::channel(0);
         let inner = StoreInner {
             backend: pools.backend(),
@@ -107,6 +121,12 @@ impl Store {
     /// that of another program version.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         crash::pass_point(CrashPoint::Migrate, CrashSide::Before);
+        let before = self
+            .inner
+            .pools
+            .applied()
+            .await
+            .map_or(0, |applied| applied.len());
         let migrated = self.inner.pools.migrate().await;
         migrated.map_err(|source| match source {
             MigrateError::VersionMissing(version)
@@ -115,6 +135,17 @@ impl Store {
             other => StoreError::Migrate(Box::new(other)),
         })?;
         crash::pass_point(CrashPoint::Migrate, CrashSide::After);
+        let n_applied = self
+            .inner
+            .pools
+            .migrator()
+            .iter()
+            .count()
+            .saturating_sub(before);
+        match n_applied {
+            0 => debug!(n_known = before, "The schema is up to date"),
+            _ => info!(n_applied, "Applied {n_applied} migrations"),
+        }
         Ok(())
     }
 
@@ -185,10 +216,15 @@ impl Store {
     }
 
     async fn begin(&self, scope: TenantScope, write: bool) -> Result<Tx, StoreError> {
+        let began = Instant::now();
         let conn = match write {
             true => self.inner.pools.begin_write().await?,
             false => self.inner.pools.begin_read().await?,
         };
+        if began.elapsed() > SLOW {
+            let ms = began.elapsed().as_millis() as u64;
+            info!(write, ms, "Waited {ms} ms for a connection to the database");
+        }
         let mut tx = Tx::new(self.inner.clone(), conn, scope, self.fence);
         let now = match &self.inner.now {
             Some(clock) => clock(),
@@ -214,8 +250,18 @@ impl Store {
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut tx = self.begin(scope, true).await?;
+        let began = Instant::now();
         let value = body(&mut tx).await?;
+        let taken = began.elapsed();
         tx.finish(point).await?;
+        let ms = began.elapsed().as_millis() as u64;
+        if taken > SLOW {
+            warn!(
+                ?point,
+                ms, "A transaction kept others from writing for {ms} ms"
+            );
+        }
+        trace!(?point, ms, "A write ended");
         Ok(value)
     }
 }

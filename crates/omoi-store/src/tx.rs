@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
+use tracing::debug;
 use uuid::Uuid;
 
 use omoi_domain::crash::{self, CrashPoint, CrashSide};
@@ -172,6 +173,7 @@ impl Tx {
         if let Err(error) = events::append(&mut self, batch, &moves).await {
             // Whoever hears of it may try again: its locks must be gone by then, and a transaction that is
             // dropped gives them up only later. Why it was refused says more than why that failed.
+            debug!(?point, %error, "The events of a commit were refused; it is taken back");
             let _ = self.rollback().await;
             return Err(error);
         }
@@ -179,6 +181,7 @@ impl Tx {
         let (inner, now) = (self.inner, self.now);
         if let Err(error) = self.conn.commit().await {
             let error = StoreError::from(error);
+            debug!(?point, %error, "The database refused a commit");
             if matches!(error, StoreError::NoSpace(_)) {
                 inner.stall(now);
             }

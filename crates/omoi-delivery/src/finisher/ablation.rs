@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use tracing::debug;
 
 use omoi_domain::ablation::{
     AblationVerdict, CheckBudget, ProofWithout, TakeBackStep, ablation_verdict,
@@ -66,6 +67,8 @@ pub(super) async fn ablate_proofs(
 ) -> Result<Vec<AblatedCriterion>, BoxError> {
     let facts = AblationFacts::load(proof).await?;
     let groups = facts.groups(proof.head.as_str());
+    let spec = proof.spec;
+    debug!(spec.id = %spec.id, n_groups = groups.len(), "Trying the proofs of SPEC-{} without their work", spec.number);
     let mut reverts = Vec::new();
     for group in &groups {
         reverts.push(without(proof, group));
@@ -130,7 +133,10 @@ async fn without(proof: HeadProof<'_>, group: &AblationGroup<'_>) -> Result<With
                 let commit = proof.mirror.commit_tree(&tree, parents, &meta).await?;
                 return Ok(Without::Commit(commit));
             }
-            Err(paths) => conflict = conflict.or(Some(paths)),
+            Err(paths) => {
+                debug!(without = ?group.without, ?paths, "Taking work back conflicts");
+                conflict = conflict.or(Some(paths));
+            }
         }
     }
     let what = group.without.join(", ");
@@ -195,6 +201,7 @@ async fn try_proof(
     let timeout_ms = check.timeout_s.saturating_mul(1000);
     let reserved = lock().reserve_time(expected_ms, timeout_ms, PARALLEL as i64);
     let Some(limit_ms) = reserved else {
+        debug!(check.id = %check.id, "No time is left to try a proof without its work");
         return Ok(ProofWithout::Cut);
     };
     let run = CheckBatch {

@@ -1,5 +1,7 @@
 //! Writes the proven branch into the user's repository.
 
+use tracing::{debug, info};
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::lifecycle::spec::finish::{
     HandOverPlan, PlannedHandOver, conclude_hand_over, plan_hand_over,
@@ -54,6 +56,7 @@ pub(super) async fn hand_over(proof: HeadProof<'_>, known: Option<String>) -> Re
         Ok::<_, StoreError>((planned, project.repo_path))
     });
     let (mut planned, repo) = planned.await?;
+    debug!(head, branch = planned.branch, repo, "Handing a branch over");
     let pushed = push_branch(
         proof.mirror,
         repo.as_ref(),
@@ -72,7 +75,10 @@ pub(super) async fn hand_over(proof: HeadProof<'_>, known: Option<String>) -> Re
         deliveries::confirm(tx, &spec, &mut planned, &pushed.branch, note).await?;
         apply_to_spec(tx, &mut spec, conclude_hand_over(), false).await
     });
-    Ok(confirmed.await?)
+    confirmed.await?;
+    let (number, branch) = (proof.spec.number, &pushed.branch);
+    info!(spec.id = %proof.spec.id, head, branch, "Delivered SPEC-{number} as `{branch}`");
+    Ok(())
 }
 
 /// What whoever gets the branch is told when it has another name than it was to have.

@@ -1,6 +1,6 @@
 //! Runs every check and the suite at the head of the branch, and does what follows from them.
 
-use tracing::info;
+use tracing::{debug, info};
 
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::crash::CrashPoint;
@@ -60,6 +60,11 @@ pub(super) async fn finish_spec(
         task: None,
     };
     let receipts = receipts::run_checks(&prover.runner, run).await?;
+    let n_passed = receipts
+        .iter()
+        .filter(|(_, receipt)| receipt.passed)
+        .count();
+    debug!(spec.id = %spec.id, %head, n_passed, n_checks = receipts.len(), "Ran every check at the head");
     let proof = HeadProof {
         prover,
         spec,

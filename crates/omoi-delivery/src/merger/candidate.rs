@@ -13,6 +13,7 @@ use omoi_store::tasks;
 use super::land::MergeTurn;
 
 /// What the merge would be.
+#[derive(Debug)]
 pub(super) enum MergeCandidate {
     /// The target holds it already.
     Landed(ObjectId),

@@ -1,6 +1,6 @@
 //! One entry's turn: forecast, merge tree, checks on it, compare-and-set, or a conflict's task.
 
-use tracing::info;
+use tracing::{debug, info};
 
 use omoi_domain::check::CheckStage;
 use omoi_domain::crash::CrashPoint;
@@ -57,7 +57,10 @@ pub(super) async fn take_merge_turn(turn: MergeTurn<'_>, mut merge: Merge) -> Re
     };
     // Written with the next move.
     merge.forecast = Json(forecast_scores(turn, target).await?);
-    match make_candidate(turn, &merge, target).await? {
+    debug!(merge.id = %merge.id, %head, forecast = ?merge.forecast.0, "Forecast the conflicts of the queue");
+    let candidate = make_candidate(turn, &merge, target).await?;
+    debug!(merge.id = %merge.id, ?candidate, "Made a merge candidate");
+    match candidate {
         MergeCandidate::Conflict(paths) => Ok(turn.hand_to_task(merge, paths).await?),
         MergeCandidate::Landed(commit) => turn.complete(merge, target, &commit).await,
         // Its checks passed on this very tree.
@@ -129,6 +132,7 @@ impl MergeTurn<'_> {
         match moved {
             Ok(()) => self.complete(merge, target, commit).await,
             Err(UpdateRefError::Moved { .. }) => {
+                info!(merge.id = %merge.id, "`{branch}` moved during the merge, which starts over");
                 let end = TurnEnd {
                     point: CrashPoint::MergeMoved,
                     ending: RunEnding::Failed(TARGET_MOVED),
@@ -166,7 +170,8 @@ impl MergeTurn<'_> {
             }
             // Last: what it left out may settle the ticket too.
             apply_to_merge(tx, &mut merge, close_after_landing()).await?;
-            info!(task.id = %self.task.id, "Merged TSK-{:03}", self.task.number);
+            let number = self.task.number;
+            info!(task.id = %self.task.id, merge.id = %merge.id, %commit, "Merged TSK-{number:03}");
             Ok::<_, StoreError>(())
         });
         Ok(ended.await?)
@@ -192,6 +197,10 @@ impl MergeTurn<'_> {
 
     /// A conflict becomes a task cut from the integration head with the merge begun.
     async fn hand_to_task(self, mut merge: Merge, paths: Vec<String>) -> Result<(), StoreError> {
+        info!(
+            merge.id = %merge.id, task.id = %self.task.id, ?paths,
+            "TSK-{:03} conflicts and gets a task that resolves it", self.task.number
+        );
         let store = &self.prover.store;
         store
             .write(CrashPoint::MergeMoved, async |tx| {

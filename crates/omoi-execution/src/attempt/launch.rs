@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SandboxId;
@@ -22,6 +22,7 @@ use omoi_protocol::worker::{
     AgentTool, AttemptContext, AttemptLimits, CONTEXT_FILE, CommitPlan, TurnRecord,
 };
 use omoi_runtime::lifecycle::SpawnKind;
+use omoi_runtime::telemetry::error_chain;
 use omoi_sandbox::policy::inside;
 use omoi_sandbox::{
     GeneratedFile, GuardRefusal, LaunchError, Provider, ReadOnlyMount, RunningSandbox,
@@ -145,26 +146,32 @@ enum JobError {
 pub fn launch_attempt(starter: &AttemptStarter, held: HeldAttempt, job: AttemptJob) {
     let id = job.attempt.id;
     let starter_ = starter.clone();
-    starter.lifecycle.spawn(
-        format!("attempt {}", id.short()),
-        SpawnKind::Work,
-        async move {
-            let attempt = job.attempt.clone();
-            let dir = starter_.folders.data.workspace_path(id);
-            let loss = follow_attempt(&starter_, job, &dir).await;
-            if let Err(error) = settle::after_exit(&starter_, &attempt, loss).await {
-                // The reaper finds the attempt by its lease.
-                warn!(attempt.id = %id, error = %error, "Could not settle attempt `{id}`");
-            }
-            drop(held);
-            if let Some(provider) = &starter_.host.provider
-                && let Err(error) = provider.remove_workspace(&dir)
-            {
-                warn!(attempt.id = %id, error = %error, "Could not remove the workspace of `{id}`");
-            }
-            Ok(())
-        },
+    // It outlives the pass that claimed it, so it is not below its span.
+    let span = info_span!(
+        parent: None, "attempt", attempt.id = %id, spec.id = %job.attempt.spec_id,
+        task.id = job.attempt.subject.task_id().map(tracing::field::display),
+        subject = job.brief.subject_ref
     );
+    let work = async move {
+        let attempt = job.attempt.clone();
+        let dir = starter_.folders.data.workspace_path(id);
+        let loss = follow_attempt(&starter_, job, &dir).await;
+        if let Err(error) = settle::after_exit(&starter_, &attempt, loss).await {
+            // The reaper finds the attempt by its lease.
+            warn!(error = %error_chain(&error), "Could not settle attempt `{id}`");
+        }
+        drop(held);
+        if let Some(provider) = &starter_.host.provider
+            && let Err(error) = provider.remove_workspace(&dir)
+        {
+            warn!(error = %error_chain(&error), "Could not remove the workspace of `{id}`");
+        }
+        debug!("Attempt `{id}` is cleared away");
+        Ok(())
+    };
+    let name = format!("attempt {}", id.short());
+    let lifecycle = &starter.lifecycle;
+    lifecycle.spawn(name, SpawnKind::Work, work.instrument(span));
 }
 
 /// Prepares, launches and waits; returns how the attempt ends if its worker did not tell.
@@ -184,12 +191,10 @@ async fn follow_attempt(starter: &AttemptStarter, job: AttemptJob, dir: &Path) -
     match run.await {
         Ok(exit) => sandbox_exited(&exit, starter.lifecycle.soft_token().is_cancelled()),
         Err(error) => {
-            let (class, message) = (
-                class_of(&error),
-                omoi_runtime::telemetry::error_chain(&error),
-            );
+            let (class, message) = (class_of(&error), error_chain(&error));
             let class =
                 class_of_start(&starter.store, &starter.folders, job.attempt.spec_id, class).await;
+            warn!(%class, error = message, "The sandbox of attempt `{}` did not start", job.attempt.id);
             start_failed(class, message)
         }
     }
@@ -230,6 +235,8 @@ async fn prepare_workspace(
         work.restore_snapshot(snapshot).await?;
     }
     provider.prepare_workspace(dir)?;
+    let (snapshot, merge) = (&job.work.snapshot, &job.work.merge);
+    debug!(commit = %job.work.commit, ?snapshot, ?merge, n_turns = job.turns.len(), "Prepared a workspace");
     Ok(base)
 }
 
@@ -263,7 +270,7 @@ async fn bind_sandbox(
         .store
         .write(CrashPoint::AttemptStarting, bound)
         .await?;
-    info!(attempt.id = %id, rung = %rung, "Starting attempt `{id}`");
+    info!(%rung, "Starting attempt `{id}` in a sandbox");
     Ok(())
 }
 
@@ -344,8 +351,13 @@ fn sandbox_launch(
 /// Waits for the end of a sandbox.
 async fn exit_of(running: RunningSandbox) -> Result<SandboxExit, WaitError> {
     let exit = running.wait().await?;
+    let ms = exit.took.as_millis() as u64;
+    info!(ended = ?exit.ended, timed_out = exit.timed_out, ms, "The worker ended");
     let stderr = exit.stderr.to_text();
     let stderr = stderr.trim();
+    if !stderr.is_empty() {
+        debug!(output = stderr, "The worker said something");
+    }
     Ok(SandboxExit {
         timed_out: exit.timed_out,
         limit: exit.exhausted.map(|limit| StoppingLimit {

@@ -1,4 +1,6 @@
 //! What becomes of an attempt whose worker is gone.
+use tracing::info;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::lifecycle::attempt::{AttemptLoss, end_lost, sandbox_gone};
 use omoi_store::attempts::{self, Attempt};
@@ -45,6 +47,10 @@ pub async fn lose_attempt(
         return Ok(());
     }
     apply_to_attempt(tx, attempt, actions).await?;
+    info!(
+        attempt.id = %attempt.id, reason = %loss.stop_reason, class = %loss.class,
+        "Attempt `{}` ended without a report: {}", attempt.id, loss.message
+    );
     tasks::attempt_lost(tx, failures, attempt, &loss).await
 }
 

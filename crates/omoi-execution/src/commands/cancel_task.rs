@@ -1,5 +1,7 @@
 //! `omoi task cancel`.
 
+use tracing::info;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::TaskId;
 use omoi_store::Tenant;
@@ -21,5 +23,7 @@ pub async fn cancel_task(tenant: &Tenant, id: TaskId) -> Result<Task, TaskComman
         cancelled.map_err(|error| TaskCommandError::of_move(&task, status, why, error))?;
         Ok(task)
     });
-    cancelled.await
+    cancelled.await.inspect(|task: &Task| {
+        info!(task.id = %task.id, "Cancelled TSK-{:03} for a person", task.number);
+    })
 }

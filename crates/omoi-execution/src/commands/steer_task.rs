@@ -1,5 +1,7 @@
 //! `omoi steer`.
 
+use tracing::info;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::message::MessageSender;
@@ -38,5 +40,7 @@ pub async fn steer_task(
         messages::queue(tx, &task, *message_type, content, MessageSender::User).await?;
         Ok(())
     });
-    queued.await
+    queued.await?;
+    info!(task.id = %id, ?message_type, bytes = content.len(), "Queued a message for the agent of `{id}`");
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use tracing::trace;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{SpecId, TaskId};
@@ -41,6 +42,7 @@ pub(super) async fn ranked_candidates(dispatcher: &Dispatcher) -> Result<Vec<Tas
         .read(async |tx| scored(tx, dispatcher).await)
         .await?;
     keep_scores(&dispatcher.store, &scored).await?;
+    trace!(n_tasks = scored.len(), "Ranked the tasks that could start");
     let mut ranked: Vec<_> = scored.iter().map(ScoredTask::rank).collect();
     ranked.sort_by(compare_ranked);
     let mut tasks: BTreeMap<TaskId, Task> = scored

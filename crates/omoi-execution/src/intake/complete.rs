@@ -1,5 +1,7 @@
 //! The end of an attempt, as its worker tells it.
 
+use tracing::{debug, info};
+
 use omoi_domain::attempt::{AttemptOutcome, AttemptState, AttemptStopReason, SubjectKind};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::lifecycle::attempt::{
@@ -47,6 +49,10 @@ pub async fn complete_attempt(
     if !said.state.is_live() {
         return Err(IntakeError::Superseded);
     }
+    info!(
+        attempt.id = %attempt.id, outcome = ?body.outcome, reason = %body.stop_reason,
+        "Attempt `{}` reports its end", attempt.id
+    );
     let result = match (attempt.subject.kind(), body.outcome) {
         (SubjectKind::Task, AttemptOutcome::Succeeded | AttemptOutcome::Incomplete) => {
             take_submission(intake, attempt, &body).await?
@@ -276,6 +282,7 @@ async fn keep_on_branch(
     mirror
         .update_ref_cas(&branch, head, before.as_ref(), CrashPoint::RefMoved)
         .await?;
+    debug!(task.id = %task.id, commit = %head, "Branch `{branch}` is at {head}");
     Ok(())
 }
 

@@ -19,6 +19,7 @@ mod kept;
 mod locks;
 mod metering;
 mod reaper;
+mod spans;
 mod statements;
 mod stops;
 mod tasks;

@@ -1,5 +1,7 @@
 //! `omoi spec approve`.
 
+use tracing::info;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec as rules;
@@ -34,5 +36,6 @@ pub async fn approve_spec(
     });
     let spec = approved.await?;
     selection.scope.ask_for(spec.id);
+    info!(spec.id = %spec.id, "A person approved SPEC-{}", spec.number);
     Ok(spec)
 }

@@ -1,5 +1,7 @@
 //! `omoi spec cancel`.
 
+use tracing::info;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{self as rules, CancelFacts};
@@ -23,5 +25,7 @@ pub async fn cancel_spec(tenant: &Tenant, id: SpecId) -> Result<Spec, StoreError
         apply_to_spec(tx, &mut spec, actions, false).await?;
         Ok(spec)
     });
-    cancelled.await
+    cancelled.await.inspect(|spec: &Spec| {
+        info!(spec.id = %spec.id, "A person cancelled SPEC-{}", spec.number);
+    })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tracing::info;
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::ProjectId;
@@ -113,6 +114,11 @@ pub async fn create_spec(
         let branch = free_branch(&repository.mirror, &draft.slug, &taken).await?;
         if let Some(spec) = insert_spec(policy, tenant, &draft, branch).await? {
             policy.selection.scope.ask_for(spec.id);
+            let suite = spec.suite_command();
+            info!(
+                spec.id = %spec.id, base = spec.base_sha, model = spec.model, suite,
+                "Created SPEC-{} on branch `{}`", spec.number, spec.integration_branch
+            );
             return Ok(spec);
         }
     }

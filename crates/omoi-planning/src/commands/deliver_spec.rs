@@ -1,5 +1,7 @@
 //! `omoi spec deliver`.
 
+use tracing::info;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{SpecRefusal, deliver_as_it_stands};
@@ -47,6 +49,7 @@ pub async fn deliver_spec(
         Ok(spec)
     });
     let spec = delivered.await?;
+    info!(spec.id = %spec.id, "A person wants SPEC-{} as it stands", spec.number);
     if spec.status != SpecStatus::Delivered {
         selection.scope.ask_for(spec.id);
     }

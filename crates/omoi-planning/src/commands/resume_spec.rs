@@ -1,5 +1,7 @@
 //! `omoi spec resume`.
 
+use tracing::info;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::SpecId;
 use omoi_domain::lifecycle::spec::{ResumeRoute, resume_planning, resume_route, resume_work};
@@ -49,6 +51,7 @@ pub async fn resume_spec(
         Ok::<_, SpecCommandError>((spec, true))
     });
     let (spec, is_asked_for) = resumed.await?;
+    info!(spec.id = %spec.id, status = %spec.status, "A person resumed SPEC-{}", spec.number);
     if is_asked_for {
         policy.selection.scope.ask_for(spec.id);
     }

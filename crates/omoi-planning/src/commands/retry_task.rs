@@ -1,5 +1,7 @@
 //! `omoi task retry`.
 
+use tracing::info;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{HumanRef, TaskId};
 use omoi_domain::lifecycle::spec::spec_of_retried_task;
@@ -42,6 +44,7 @@ pub async fn retry_task(
     });
     let task = retried.await?;
     selection.scope.ask_for(task.spec_id);
+    info!(task.id = %task.id, status = %task.status, "A person tries TSK-{:03} again", task.number);
     Ok(task)
 }
 

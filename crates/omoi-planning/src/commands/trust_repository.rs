@@ -1,5 +1,7 @@
 //! `omoi trust`.
 
+use tracing::info;
+
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::UserId;
 use omoi_protocol::control::{RepositoryTrustView, TrustRepository};
@@ -28,5 +30,6 @@ pub async fn trust_repository(
         repository_trusts::keep(tx, UserId::LOCAL, project, digest).await
     });
     kept.await?;
+    info!(project.id = %project, digest, "A person allowed what `.omoi.yaml` asks for");
     Ok(repository.trust_view(true))
 }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize as _;
 use serde_json::Value;
+use tracing::{debug, info};
 
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::HumanRef;
@@ -54,6 +55,10 @@ pub(super) async fn conclude_attempt(
         return Ok(Next::Idle);
     }
     let judged = judge_phase(&driver.gate, spec, run.phase).await?;
+    let (score, passed) = (judged.evaluation.score, judged.evaluation.passed);
+    let blockers = judged.evaluation.blockers.iter();
+    let blockers: Vec<&str> = blockers.map(|b| b.code.as_str()).collect();
+    debug!(spec.id = %spec.id, phase = %run.phase, score, passed, ?blockers, "Judged an output");
     let opinion = match judged
         .output
         .as_ref()
@@ -84,6 +89,8 @@ pub(super) async fn handle_failure(
 ) -> Result<Next, BoxError> {
     let class = attempt.error_class.unwrap_or(ErrorClass::Unknown);
     let message = attempt.error_message.clone().unwrap_or_default();
+    let (id, phase) = (attempt.id, at.run.phase);
+    info!(attempt.id = %id, %phase, %class, error = message, "An attempt at phase {phase} failed");
     match judge_failed_attempt(class, &message) {
         FailedPhaseAttempt::Refused(refusal) => refuse(driver, at, refusal).await,
         FailedPhaseAttempt::Provider => {

@@ -1,5 +1,7 @@
 //! Applies what the rules of phases decide, in one transaction.
 
+use tracing::info;
+
 use omoi_domain::attempt::{AttemptState, AttemptStopReason, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::event::{Event, PlanningEnded};
@@ -96,6 +98,7 @@ pub(super) async fn change_phase<D: FnOnce(Timestamp) -> Vec<PhaseAction>>(
         Ok::<_, ApplyError>(change)
     });
     let changed = changed.await?;
+    changed.log_state();
     changed.stop_ended_attempt(&writer.running);
     Ok(match changed.run.state {
         PhaseState::Backoff => Next::At(changed.run.not_before),
@@ -149,6 +152,16 @@ impl PhaseChangeset<'_> {
             specs::save(tx, &mut self.spec).await?;
         }
         Ok(())
+    }
+
+    /// Logs where the phase stands, once that is committed.
+    fn log_state(&self) {
+        let (spec, run) = (&self.spec, &self.run);
+        let (phase, state, number) = (run.phase, run.state, spec.number);
+        info!(
+            spec.id = %spec.id, %phase, %state, score = run.score, attempts = run.attempts,
+            spec.status = %spec.status, "Phase {phase} of SPEC-{number} is {state}"
+        );
     }
 
     /// Stops the sandbox of an attempt that was ended, once that is committed.

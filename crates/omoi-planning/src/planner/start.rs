@@ -1,6 +1,6 @@
 //! Starts an attempt at a phase.
 
-use tracing::info;
+use tracing::{debug, info};
 
 use omoi_domain::attempt::{AgentRole, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
@@ -58,7 +58,7 @@ pub(super) async fn start_attempt(
     let (created, held) = created.await?;
     let (phase, number) = (run.phase, spec.number);
     info!(
-        spec.id = %spec.id, attempt.id = %created.attempt.id,
+        spec.id = %spec.id, attempt.id = %created.attempt.id, n_turns = created.turns.len(),
         "Phase {phase} of SPEC-{number}, attempt {}", order.attempt
     );
     let work = WorkPlan {
@@ -102,6 +102,7 @@ async fn insert_attempt(
     // What was said about other inputs is not gone on with.
     let is_stale = |last: &Attempt| run.started_at.is_none_or(|at| last.created_at < at);
     if earlier.last().is_some_and(is_stale) && !created.turns.is_empty() {
+        debug!(spec.id = %spec.id, phase = %run.phase, "The inputs changed: earlier turns are dropped");
         attempts::drop_turns(tx, created.attempt.id).await?;
         created.turns.clear();
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tracing::debug;
 
 use omoi_domain::attempt::AttemptSubject;
 use omoi_domain::crash::CrashPoint;
@@ -150,6 +151,7 @@ async fn find_open_phase(
         Ok::<_, ApplyError>(Some(change))
     });
     let Some(change) = found.await? else {
+        debug!(spec.id = %spec.id, "Every phase of SPEC-{} has passed", spec.number);
         return Ok(None);
     };
     change.stop_ended_attempt(&writer.running);

@@ -5,10 +5,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use omoi_agent::WorkerHost;
+use omoi_domain::secret_mask::SecretMask;
 use omoi_runtime::clock::SystemClock;
+use omoi_runtime::options::LogFormat;
 use omoi_runtime::rng::Rng;
+use omoi_runtime::telemetry::{self, LogOptions};
 
 use super::CommandContext;
+
+/// What a worker logs.
+const WORKER_FILTER: &str = "warn";
 
 /// What the platform starts it with.
 #[derive(clap::Args, Debug)]
@@ -23,6 +29,14 @@ pub(crate) async fn run_agent(
     context: &CommandContext,
     arguments: &AgentArgs,
 ) -> anyhow::Result<ExitCode> {
+    // What it warns of stands with what the platform keeps of its last words.
+    let options = LogOptions {
+        filter: WORKER_FILTER.to_owned(),
+        file_filter: "off".to_owned(),
+        format: LogFormat::Text,
+        mask: SecretMask::default(),
+    };
+    telemetry::init_logging(&options)?;
     let mut scratch = vec![PathBuf::from("/tmp")];
     scratch.extend(context.home_folder());
     let host = WorkerHost {

@@ -12,7 +12,7 @@ const FRONT: [&str; 5] = ["timestamp", "level", "target", "message", "spans"];
 pub(crate) struct ProcessLine {
     /// RFC 3339 with microseconds, in UTC.
     pub(crate) timestamp: String,
-    /// `ERROR` to `TRACE`.
+    /// Level from `ERROR` to `TRACE`.
     pub(crate) level: String,
     /// The line as it was written.
     pub(crate) object: Value,
