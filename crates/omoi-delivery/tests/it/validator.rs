@@ -13,6 +13,7 @@ use omoi_runtime::clock::Clock as _;
 use omoi_store::checks::{self, Check, Receipt, RunConditions};
 use omoi_store::{Json, specs, tasks};
 use omoi_testkit::deployment::{KNOWN_SECRET, TestDeployment};
+use omoi_testkit::raw_connection::RawConnection;
 use omoi_testkit::sample_rows;
 
 use crate::with_slots;
@@ -385,4 +386,47 @@ async fn a_secret_that_a_check_prints_is_not_in_its_receipt() {
         !printed.contains(KNOWN_SECRET) && !kept.contains(KNOWN_SECRET),
         "{kept}"
     );
+}
+
+/// Another process takes the last slot while the start of the checks waits for the row that counts it.
+#[tokio::test]
+async fn checks_whose_slot_is_lost_at_the_commit_wait() {
+    let it = TestDeployment::on_database(omoi_testkit::postgres::database(), |parts| {
+        parts.queue.slots.per_project = 1;
+    })
+    .await;
+    let task = it.add_task(1, &[]).await;
+    it.commit(async |tx| {
+        let mut task = tasks::get(tx, task.id).await?;
+        task.status = TaskStatus::PendingValidation;
+        task.head_sha = Some(it.base.as_str().to_owned());
+        tasks::save(tx, &mut task).await
+    })
+    .await
+    .unwrap();
+    let waiting = it.task_now(task.id).await;
+    let mut other = RawConnection::open(it.database_url()).await.unwrap();
+    other
+        .execute("begin; update projects set slots_used = slots_used + 1")
+        .await
+        .unwrap();
+    let mut validator = Validator::from_parts(&it.deployment);
+    let take = async {
+        omoi_testkit::postgres::wait_until_blocked(it.database_url(), 1).await;
+        other.execute("commit").await.unwrap();
+    };
+    tokio::join!(
+        omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()),
+        take
+    );
+    assert_eq!(it.task_now(task.id).await, waiting);
+    assert!(it.deployment.running.attempt_ids().is_empty());
+    // Back again, it is the validator's.
+    other
+        .execute("update projects set slots_used = slots_used - 1")
+        .await
+        .unwrap();
+    omoi_testkit::deployment::tick_once(&mut validator, it.clock.now()).await;
+    assert_ne!(it.task_now(task.id).await.status, waiting.status);
+    it.deployment.running.wait_drained().await;
 }

@@ -17,6 +17,7 @@ use omoi_store::{Tx, checks, events, projects, requirements, tasks, tickets};
 use omoi_testkit::database::TestDatabase;
 use omoi_testkit::deployment::TestDeployment;
 use omoi_testkit::plans::todo_tags;
+use omoi_testkit::raw_connection::RawConnection;
 
 use crate::sample::Sample;
 
@@ -273,4 +274,27 @@ async fn a_failure_at_any_statement_leaves_everything_as_it_was() {
     );
     let after = stands().await.0;
     assert_eq!(after[4], planned.tasks.tasks.len());
+}
+
+/// A commit that moves slots has locked tasks and locks the project last.
+#[tokio::test]
+async fn a_plan_that_waits_for_a_task_holds_no_project() {
+    let it = emptied(omoi_testkit::postgres::database()).await;
+    let mut sample = Sample::large();
+    synced(&it, &sample).await.unwrap();
+    let mut other = RawConnection::open(it.database_url()).await.unwrap();
+    other
+        .execute("begin; select id from tasks where local_id = 'TSK-100' for no key update")
+        .await
+        .unwrap();
+    sample.tasks.tasks[99].title = "Not begun".to_owned();
+    let go_on = async {
+        omoi_testkit::postgres::wait_until_blocked(it.database_url(), 1).await;
+        other
+            .execute("select id from projects for no key update nowait; commit")
+            .await
+            .unwrap();
+    };
+    let (changed, ()) = tokio::join!(synced(&it, &sample), go_on);
+    assert_eq!(changed.unwrap().update.len(), 1);
 }
