@@ -29,7 +29,7 @@ use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_store::merges::{self, Merge};
 use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::{self, TaskStanding};
 use omoi_store::{StoreError, Tenant, Tx, projects};
 
 use crate::branch::BranchProver;
@@ -136,7 +136,7 @@ async fn begin_proof(
 
 /// What the rows of a working spec leave to do.
 async fn standing(tx: &mut Tx, spec: &Spec) -> Result<WorkStanding, StoreError> {
-    let tasks = tasks::of_spec(tx, spec.id).await?;
+    let tasks = tasks::standing_of_spec(tx, spec.id).await?;
     let tasks: Vec<OpenTask> = tasks.into_iter().map(open_task).collect();
     let merges = merges::of_spec(tx, spec.id).await?;
     let merges: Vec<OpenMerge> = merges.into_iter().map(open_merge).collect();
@@ -150,7 +150,7 @@ async fn standing(tx: &mut Tx, spec: &Spec) -> Result<WorkStanding, StoreError> 
     }))
 }
 
-fn open_task(task: Task) -> OpenTask {
+fn open_task(task: TaskStanding) -> OpenTask {
     OpenTask {
         id: task.id,
         number: task.number,

@@ -28,7 +28,7 @@ use omoi_runtime::BoxError;
 use omoi_runtime::reconcile::{Entities, Next};
 use omoi_store::merges::{self, Merge};
 use omoi_store::specs::Spec;
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::{self, Task, TaskStanding};
 use omoi_store::{StoreError, Tenant, Tx};
 
 use crate::branch::BranchProver;
@@ -144,8 +144,8 @@ async fn begin_next(
     let edges: Vec<_> = edges
         .map(|(task, prerequisite)| Edge::new(prerequisite, task))
         .collect();
-    let tasks = tasks::of_spec(tx, spec.id).await?;
-    let has_landed = |task: &&Task| task.integration_state.satisfies_dependents();
+    let tasks = tasks::standing_of_spec(tx, spec.id).await?;
+    let has_landed = |task: &&TaskStanding| task.integration_state.satisfies_dependents();
     let landed: Vec<_> = tasks.iter().filter(has_landed).map(|t| t.id).collect();
     let next = next_merge(MergeQueue {
         merges: &queued,

@@ -24,7 +24,7 @@ use omoi_git::process::GitError;
 use omoi_git::survey::is_test_path;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::Spec;
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::{self, Task, TaskStanding};
 use omoi_store::{Json, StoreError, Tenant, attempts, merges};
 
 use crate::suite;
@@ -110,7 +110,7 @@ pub async fn of_task(
     }
     let read = runner.store.read(async |tx| {
         let checks = checks::of_spec(tx, task.spec_id).await?;
-        Ok::<_, StoreError>((checks, tasks::of_spec(tx, task.spec_id).await?))
+        Ok::<_, StoreError>((checks, tasks::standing_of_spec(tx, task.spec_id).await?))
     });
     let (checks, tasks) = read.await?;
     Ok(checks_of_owners(checks, &owners, &tasks))
@@ -120,7 +120,7 @@ pub async fn of_task(
 fn checks_of_owners(
     mut checks: Vec<Check>,
     owners: &BTreeSet<TaskId>,
-    tasks: &[Task],
+    tasks: &[TaskStanding],
 ) -> Vec<Check> {
     checks.retain(|check| check.task_id.is_none_or(|task| owners.contains(&task)));
     checks.retain(|check| proves(check, tasks));
@@ -310,8 +310,8 @@ pub async fn try_proposed(
 }
 
 /// Whether a check says anything: one proposed for work found on the way must have failed before.
-pub fn proves(check: &Check, tasks: &[Task]) -> bool {
-    let found = |t: &&Task| Some(t.id) == check.task_id && t.parent_task_id.is_some();
+pub fn proves(check: &Check, tasks: &[TaskStanding]) -> bool {
+    let found = |t: &&TaskStanding| Some(t.id) == check.task_id && t.parent_task_id.is_some();
     !(check.kind == CheckKind::Proof
         && check.base_exit == Some(0)
         && tasks.iter().any(|t| found(&t)))

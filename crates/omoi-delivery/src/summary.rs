@@ -197,7 +197,7 @@ fn max_parallel(log: &[StoredEvent]) -> u32 {
 
 async fn task_counts(tx: &mut Tx, id: SpecId) -> Result<TaskCounts, StoreError> {
     let mut counts = TaskCounts::default();
-    for task in tasks::of_spec(tx, id).await? {
+    for task in tasks::standing_of_spec(tx, id).await? {
         match task.status {
             TaskStatus::Completed => counts.completed += 1,
             TaskStatus::Failed => counts.failed += 1,
@@ -309,7 +309,7 @@ async fn notes(
     if let Some(why) = opinion.and_then(|opinion| opinion.skipped) {
         notes.push(format!("the plan has no second opinion: {why}"));
     }
-    for task in tasks::of_spec(tx, spec.id).await? {
+    for task in tasks::standing_of_spec(tx, spec.id).await? {
         let given_up = matches!(task.status, TaskStatus::Failed | TaskStatus::Blocked)
             || task.integration_state == IntegrationState::Manual;
         if !task.needed && given_up {

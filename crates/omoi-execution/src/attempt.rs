@@ -79,15 +79,15 @@ impl UnwrittenAttempt {
     }
 }
 
-/// The attempt that follows `earlier` ones at the same subject, oldest first. One that follows a lost or
+/// The attempt that follows `last`, the one before it at the same subject. One that follows a lost or
 /// interrupted attempt of the same round goes on from its last turn and snapshot.
 pub(crate) fn new_attempt(
     tx: &Tx,
     issuer: &AttemptIssuer,
     new: NewAttempt,
-    earlier: &[Attempt],
+    last: Option<&Attempt>,
 ) -> UnwrittenAttempt {
-    let resumes = earlier.last().filter(|last| {
+    let resumes = last.filter(|last| {
         last.subject == new.subject && last.round == new.round && is_resumable(last)
     });
     let token = random_token(&issuer.rng);
@@ -97,7 +97,7 @@ pub(crate) fn new_attempt(
         project_id: new.project_id,
         spec_id: new.spec_id,
         subject: new.subject,
-        attempt_no: earlier.last().map_or(0, |last| last.attempt_no) + 1,
+        attempt_no: last.map_or(0, |last| last.attempt_no) + 1,
         round: new.round,
         fence: new.fence,
         state: AttemptState::Pending,
@@ -138,11 +138,11 @@ pub async fn insert_attempt(
     new: NewAttempt,
 ) -> Result<CreatedAttempt, StoreError> {
     // The attempts at a task and at its checks are counted together.
-    let earlier = match new.subject.task_id() {
-        Some(task) => attempts::of_task(tx, task).await?,
-        None => attempts::of_subject(tx, new.spec_id, new.subject).await?,
+    let last = match new.subject.task_id() {
+        Some(task) => attempts::newest_of_task(tx, task).await?,
+        None => attempts::newest_of_subject(tx, new.spec_id, new.subject).await?,
     };
-    let unwritten = new_attempt(tx, issuer, new, &earlier);
+    let unwritten = new_attempt(tx, issuer, new, last.as_ref());
     attempts::insert(tx, &unwritten.attempt).await?;
     unwritten.with_turns(tx).await
 }

@@ -21,7 +21,7 @@ use omoi_store::checks::{self, Check};
 use omoi_store::discoveries::{self, Discovery};
 use omoi_store::projects::{self, NumberCounter, take_numbers};
 use omoi_store::specs::{self, Spec};
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::{self, Task, TaskStanding};
 use omoi_store::{Json, StoreError, Tenant, Tx, tickets};
 
 use crate::command::stays_inside;
@@ -179,7 +179,7 @@ async fn discovery_ack(tx: &mut Tx, discovery: Discovery) -> Result<DiscoveryAck
 /// What is stored of the spec in which work was found.
 struct SpecRows {
     spec: Spec,
-    tasks: Vec<Task>,
+    tasks: Vec<TaskStanding>,
     discoveries: Vec<Discovery>,
     /// The check that runs the project's suite.
     suite: Option<Check>,
@@ -190,7 +190,7 @@ impl SpecRows {
         let id = source.spec_id;
         Ok(Self {
             spec: specs::get(tx, id).await?,
-            tasks: tasks::of_spec(tx, id).await?,
+            tasks: tasks::standing_of_spec(tx, id).await?,
             discoveries: discoveries::of_spec(tx, id).await?,
             suite: checks::suite_of_spec(tx, id).await?,
         })

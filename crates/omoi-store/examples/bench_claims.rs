@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::crash::CrashPoint;
 use omoi_domain::id::{OrgId, SpecId, TaskId};
 use omoi_domain::merge::IntegrationState;
@@ -419,32 +418,9 @@ async fn claim_bare(mut conn: PgConnection, n: i64) -> Fallible<()> {
 
 fn attempt(tx: &Tx, task: &Task) -> Attempt {
     Attempt {
-        id: tx.new_id(),
-        org_id: tx.org(),
-        project_id: task.project_id,
-        spec_id: task.spec_id,
-        subject: AttemptSubject::Task { task_id: task.id },
-        attempt_no: 1,
-        round: 0,
-        fence: 1,
-        state: AttemptState::Pending,
-        role: AgentRole::Implementer,
         token_hash: Some(format!("{:064x}", Uuid::now_v7().as_u128())),
-        owner: "bench".to_owned(),
-        rung: None,
         base_sha: Some("b".repeat(40)),
-        head_sha: None,
-        wip_sha: None,
-        stop_reason: None,
-        error_class: None,
-        error_message: None,
-        created_at: tx.now(),
-        started_at: None,
-        ended_at: None,
-        last_heartbeat_at: None,
-        last_work_at: None,
-        lease_expires_at: tx.now() + Duration::from_secs(60),
-        state_version: 0,
+        ..sample_rows::task_attempt(tx, task, 1)
     }
 }
 

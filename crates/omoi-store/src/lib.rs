@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 mod column;
+mod edges;
 mod error;
 mod open;
 mod row;

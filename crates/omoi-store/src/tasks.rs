@@ -3,6 +3,7 @@
 mod claim;
 mod counters;
 mod dependencies;
+mod standing;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ pub use claim::{CLAIMED_MAX, NewClaim, QueueScan, claim, eligible, keep_score, n
 pub use counters::hold_tasks;
 pub(crate) use counters::{ticket_moved, ticket_waits};
 pub use dependencies::{depend, dependencies, dependent_counts, require};
+pub use standing::{TaskStanding, get_as_seen, standing_of_spec};
 
 row! {
     /// The unit one agent works on.

@@ -9,6 +9,7 @@ use omoi_domain::time::Timestamp;
 
 use crate::args;
 use crate::column::Column;
+use crate::edges::EdgeTable;
 use crate::error::StoreError;
 use crate::row::{row, versioned};
 use crate::tasks;
@@ -204,6 +205,12 @@ fn is_open(status: TicketStatus) -> bool {
     status != TicketStatus::Done
 }
 
+const EDGES: EdgeTable = EdgeTable {
+    name: "ticket_dependencies",
+    between: "tickets",
+    waiting: "ticket_id",
+};
+
 /// Makes `ticket` wait for `depends_on`.
 ///
 /// # Errors
@@ -212,17 +219,9 @@ pub async fn depend(tx: &mut Tx, ticket: TicketId, depends_on: TicketId) -> Resu
     // Both are held until the commit: neither gets a task or is done between the count and the edge.
     hold_ticket(tx, ticket.min(depends_on)).await?;
     hold_ticket(tx, ticket.max(depends_on)).await?;
-    let done = tx
-        .execute(
-            "insert into ticket_dependencies (ticket_id, depends_on_id)
-             select a.id, b.id from tickets a, tickets b
-             where a.org_id = $1 and b.org_id = $1 and a.id = $2 and b.id = $3
-             on conflict do nothing",
-            args![ticket, depends_on],
-        )
-        .await?;
+    let is_new = EDGES.insert_edge(tx, ticket, depends_on).await?;
     let prerequisite = get(tx, depends_on).await?;
-    if done == 0 {
+    if !is_new {
         get(tx, ticket).await?;
         return Ok(());
     }
@@ -240,20 +239,5 @@ pub async fn dependencies(
     tx: &mut Tx,
     spec: SpecId,
 ) -> Result<Vec<(TicketId, TicketId)>, StoreError> {
-    let rows = tx
-        .rows(
-            "select d.ticket_id, d.depends_on_id from ticket_dependencies d
-             join tickets t on t.id = d.ticket_id
-             where t.org_id = $1 and t.spec_id = $2 order by 1, 2",
-            args![spec],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                Column::read(row, "ticket_id")?,
-                Column::read(row, "depends_on_id")?,
-            ))
-        })
-        .collect()
+    EDGES.of_spec(tx, spec).await
 }

@@ -1,8 +1,11 @@
 //! Rows as they are right after they were made. A test that needs another value names it and takes
 //! the rest from here.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
+use omoi_domain::attempt::{AgentRole, AttemptState, AttemptSubject};
 use omoi_domain::id::{ProjectId, TaskId};
 use omoi_domain::merge::{IntegrationState, MergeState};
 use omoi_domain::model_kind::ModelKind;
@@ -138,6 +141,38 @@ pub fn task(tx: &Tx, ticket: &Ticket, number: i64) -> Task {
         completed_at: None,
         created_at: tx.now(),
         updated_at: tx.now(),
+    }
+}
+
+/// The attempt number `no` at a task, before it starts.
+pub fn task_attempt(tx: &Tx, task: &Task, no: u32) -> Attempt {
+    Attempt {
+        id: tx.new_id(),
+        org_id: tx.org(),
+        project_id: task.project_id,
+        spec_id: task.spec_id,
+        subject: AttemptSubject::Task { task_id: task.id },
+        attempt_no: no,
+        round: 0,
+        fence: i64::from(no),
+        state: AttemptState::Pending,
+        role: AgentRole::Implementer,
+        token_hash: None,
+        owner: "one".to_owned(),
+        rung: None,
+        base_sha: None,
+        head_sha: None,
+        wip_sha: None,
+        stop_reason: None,
+        error_class: None,
+        error_message: None,
+        created_at: tx.now(),
+        started_at: None,
+        ended_at: None,
+        last_heartbeat_at: None,
+        last_work_at: None,
+        lease_expires_at: tx.now() + Duration::from_mins(1),
+        state_version: 0,
     }
 }
 

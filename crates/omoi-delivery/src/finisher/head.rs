@@ -17,7 +17,7 @@ use omoi_git::object::ObjectId;
 use omoi_runtime::BoxError;
 use omoi_store::checks::{self, Check, Receipt};
 use omoi_store::specs::Spec;
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::{self, TaskStanding};
 use omoi_store::{StoreError, Tx, requirements};
 
 use super::hand_over::hand_over;
@@ -102,7 +102,7 @@ impl HeadProof<'_> {
         let fault = fault_after_merge(&self.prover.store, self.at(), &others).await?;
         let store = &self.prover.store;
         let head = store.read(async |tx| {
-            let tasks = tasks::of_spec(tx, self.spec.id).await?;
+            let tasks = tasks::standing_of_spec(tx, self.spec.id).await?;
             Ok::<_, StoreError>(StandingHead {
                 fault,
                 unmet: receipts::unmet_checks(UnmetCode::HeadRed, &others),
@@ -152,8 +152,9 @@ impl HeadProof<'_> {
 }
 
 /// Needed tasks that are not merged, with where each stands.
-fn open_tasks(tasks: &[Task]) -> Vec<String> {
-    let is_open = |task: &&Task| task.needed && !task.integration_state.satisfies_dependents();
+fn open_tasks(tasks: &[TaskStanding]) -> Vec<String> {
+    let is_open =
+        |task: &&TaskStanding| task.needed && !task.integration_state.satisfies_dependents();
     let open = tasks.iter().filter(is_open);
     open.map(|task| format!("{} ({})", HumanRef::task(task.number), task.status))
         .collect()
@@ -161,7 +162,7 @@ fn open_tasks(tasks: &[Task]) -> Vec<String> {
 
 /// Every check of what landed, and the suite.
 async fn final_checks(tx: &mut Tx, spec: &Spec) -> Result<Vec<Check>, StoreError> {
-    let tasks = tasks::of_spec(tx, spec.id).await?;
+    let tasks = tasks::standing_of_spec(tx, spec.id).await?;
     let landed: Vec<_> = tasks
         .iter()
         .filter(|task| task.status == TaskStatus::Completed)

@@ -207,7 +207,7 @@ impl MergeTurn<'_> {
                 if !end_run(tx, self.attempt, RunEnding::Done).await? {
                     return Ok(());
                 }
-                let tasks = tasks::of_spec(tx, self.spec.id).await?;
+                let tasks = tasks::standing_of_spec(tx, self.spec.id).await?;
                 let resolutions = tasks.iter().filter(|task| task.resolves_merge_id.is_some());
                 let work = ConflictedWork {
                     number: self.task.number,

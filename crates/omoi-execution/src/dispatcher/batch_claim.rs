@@ -53,11 +53,11 @@ pub(super) async fn claim_planned(
         }
         slots.take_slot(task.project_id);
         // Nobody tried a task whose fence never moved.
-        let earlier = match task.fence {
-            0 => Vec::new(),
-            _ => attempts::of_task(tx, task.id).await?,
+        let last = match task.fence {
+            0 => None,
+            _ => attempts::newest_of_task(tx, task.id).await?,
         };
-        let new = new_attempt(tx, &dispatcher.issuer, attempt_at(planned), &earlier);
+        let new = new_attempt(tx, &dispatcher.issuer, attempt_at(planned), last.as_ref());
         wanted.push(NewClaim {
             task: task.clone(),
             attempt: new.attempt.clone(),

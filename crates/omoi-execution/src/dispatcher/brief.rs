@@ -162,7 +162,7 @@ async fn task_prompt(tx: &mut Tx, facts: PromptFacts<'_>) -> Result<String, BoxE
         Some(id) => Some(conflict_facts(tx, id).await?),
         None => None,
     };
-    let neighbours: Vec<String> = tasks::of_spec(tx, task.spec_id)
+    let neighbours: Vec<String> = tasks::standing_of_spec(tx, task.spec_id)
         .await?
         .iter()
         .filter(|other| other.id != task.id)

@@ -6,12 +6,12 @@ use omoi_domain::lifecycle::task::{DependentChange, DependentTask, TaskGraph, Ta
 use omoi_domain::merge::MergeState;
 use omoi_domain::task::TaskStatus;
 use omoi_store::merges::{self, Merge};
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::{self, Task, TaskStanding};
 use omoi_store::{StoreError, Tx};
 
 /// The rows of a spec that say which of its tasks waits for which.
 struct TaskRows {
-    tasks: Vec<Task>,
+    tasks: Vec<TaskStanding>,
     nodes: Vec<TaskNode>,
     edges: Vec<Edge<TaskId>>,
     resolutions: Vec<Edge<TaskId>>,
@@ -19,7 +19,7 @@ struct TaskRows {
 
 impl TaskRows {
     async fn read_rows(tx: &mut Tx, spec: SpecId) -> Result<Self, StoreError> {
-        let tasks = tasks::of_spec(tx, spec).await?;
+        let tasks = tasks::standing_of_spec(tx, spec).await?;
         let nodes = tasks.iter().map(|task| TaskNode {
             id: task.id,
             number: task.number,
@@ -49,9 +49,8 @@ impl TaskRows {
         }
     }
 
-    fn take_task(&mut self, id: TaskId) -> Option<Task> {
-        let at = self.tasks.iter().position(|task| task.id == id)?;
-        Some(self.tasks.swap_remove(at))
+    fn find_task(&self, id: TaskId) -> Option<&TaskStanding> {
+        self.tasks.iter().find(|task| task.id == id)
     }
 }
 
@@ -90,7 +89,7 @@ pub(crate) async fn block_waiting(tx: &mut Tx, task: &Task) -> Result<(), StoreE
 async fn block_stopped(tx: &mut Tx, task: &Task, lost: &[TaskId]) -> Result<(), StoreError> {
     let rows = TaskRows::read_rows(tx, task.spec_id).await?;
     let changes = rows.task_graph().block_dependents(task.id, lost);
-    apply_to_dependents(tx, rows, changes).await
+    apply_to_dependents(tx, &rows, changes).await
 }
 
 /// Frees every task that was blocked because of `task`, unless it waits for another lost one too.
@@ -102,20 +101,21 @@ pub(crate) async fn free_dependents(tx: &mut Tx, task: &Task) -> Result<(), Stor
     let rows = TaskRows::read_rows(tx, task.spec_id).await?;
     let ids: Vec<TaskId> = blocked.iter().map(|task| task.id).collect();
     let changes = rows.task_graph().free_dependents(&ids);
-    apply_to_dependents(tx, rows, changes).await
+    apply_to_dependents(tx, &rows, changes).await
 }
 
 /// Applies what was decided about tasks that wait for another one.
 async fn apply_to_dependents(
     tx: &mut Tx,
-    mut rows: TaskRows,
+    rows: &TaskRows,
     changes: Vec<DependentTask>,
 ) -> Result<(), StoreError> {
     tasks::hold_tasks(tx, changes.iter().map(|change| change.id)).await?;
     for DependentTask { id, change } in changes {
-        let Some(mut task) = rows.take_task(id) else {
+        let Some(seen) = rows.find_task(id) else {
             continue;
         };
+        let mut task = tasks::get_as_seen(tx, seen).await?;
         match change {
             DependentChange::Block { block, reason } => {
                 tasks::block(tx, &mut task, block, reason).await?;
@@ -139,7 +139,9 @@ async fn apply_to_dependents(
 /// # Errors
 /// When the database cannot be read.
 pub async fn keeper_of(tx: &mut Tx, task: &Task) -> Result<Option<Task>, StoreError> {
-    let mut rows = TaskRows::read_rows(tx, task.spec_id).await?;
-    let keeper = rows.task_graph().keeper_of(task.id);
-    Ok(keeper.and_then(|id| rows.take_task(id)))
+    let rows = TaskRows::read_rows(tx, task.spec_id).await?;
+    match rows.task_graph().keeper_of(task.id) {
+        Some(keeper) => Ok(Some(tasks::get(tx, keeper).await?)),
+        None => Ok(None),
+    }
 }

@@ -113,7 +113,7 @@ async fn checks_lack_environment(tx: &mut Tx, task: &Task) -> Result<bool, Store
     if !task.waits_for_outside() {
         return Ok(false);
     }
-    let all = attempts::of_task(tx, task.id).await?;
-    let last = all.last().map(|last| last.subject.kind());
+    let last = attempts::newest_of_task(tx, task.id).await?;
+    let last = last.map(|last| last.subject.kind());
     Ok(last == Some(SubjectKind::TaskChecks))
 }

@@ -6,7 +6,7 @@ use omoi_domain::phase::Phase;
 use omoi_domain::spec::PhaseState;
 use omoi_domain::task::TaskStatus;
 use omoi_store::specs::Spec;
-use omoi_store::tasks::{self, Task};
+use omoi_store::tasks::{self, TaskStanding};
 use omoi_store::{StoreError, Tx, phases, projects};
 
 use super::SpecCommandError;
@@ -30,8 +30,8 @@ pub(super) async fn read_spec_facts(tx: &mut Tx, spec: &Spec) -> Result<SpecFact
 }
 
 pub(super) async fn read_spec_tasks(tx: &mut Tx, id: SpecId) -> Result<Vec<SpecTask>, StoreError> {
-    let all = tasks::of_spec(tx, id).await?;
-    let facts = |task: &Task| SpecTask {
+    let all = tasks::standing_of_spec(tx, id).await?;
+    let facts = |task: &TaskStanding| SpecTask {
         id: task.id,
         status: task.status,
         integration_state: task.integration_state,

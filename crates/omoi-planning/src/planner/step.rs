@@ -125,8 +125,8 @@ async fn last_attempt(store: &Tenant, run: &PhaseRun) -> Result<Option<Attempt>,
         return Ok(None);
     }
     let subject = AttemptSubject::SpecPhase { phase: run.phase };
-    let all = store.read(async |tx| attempts::of_subject(tx, run.spec_id, subject).await);
-    Ok(all.await?.pop())
+    let newest = store.read(async |tx| attempts::newest_of_subject(tx, run.spec_id, subject).await);
+    newest.await
 }
 
 /// The first phase that has not passed with its present inputs, which the spec stands at from then on.

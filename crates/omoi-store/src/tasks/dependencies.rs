@@ -5,8 +5,15 @@ use omoi_domain::id::{SpecId, TaskId};
 use super::{counters, get};
 use crate::args;
 use crate::column::Column;
+use crate::edges::EdgeTable;
 use crate::error::StoreError;
 use crate::tx::Tx;
+
+const EDGES: EdgeTable = EdgeTable {
+    name: "task_dependencies",
+    between: "tasks",
+    waiting: "task_id",
+};
 
 /// Makes `task` wait for `depends_on`.
 ///
@@ -20,16 +27,7 @@ pub async fn depend(tx: &mut Tx, task: TaskId, depends_on: TaskId) -> Result<(),
             args![depends_on],
         )
         .await?;
-    let done = tx
-        .execute(
-            "insert into task_dependencies (task_id, depends_on_id)
-             select a.id, b.id from tasks a, tasks b
-             where a.org_id = $1 and b.org_id = $1 and a.id = $2 and b.id = $3
-             on conflict do nothing",
-            args![task, depends_on],
-        )
-        .await?;
-    if done == 0 {
+    if !EDGES.insert_edge(tx, task, depends_on).await? {
         get(tx, task).await?;
         get(tx, depends_on).await?;
         return Ok(());
@@ -56,22 +54,7 @@ pub async fn depend(tx: &mut Tx, task: TaskId, depends_on: TaskId) -> Result<(),
 /// # Errors
 /// When the database cannot be read.
 pub async fn dependencies(tx: &mut Tx, spec: SpecId) -> Result<Vec<(TaskId, TaskId)>, StoreError> {
-    let rows = tx
-        .rows(
-            "select d.task_id, d.depends_on_id from task_dependencies d
-             join tasks t on t.id = d.task_id
-             where t.org_id = $1 and t.spec_id = $2 order by 1, 2",
-            args![spec],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                Column::read(row, "task_id")?,
-                Column::read(row, "depends_on_id")?,
-            ))
-        })
-        .collect()
+    EDGES.of_spec(tx, spec).await
 }
 
 /// How many tasks depend directly on each task of `spec` that waits for nothing itself; one that nothing

@@ -37,6 +37,7 @@ mod repository;
 mod rows;
 mod samples;
 mod schema;
+mod standing;
 mod transactions;
 mod verdicts;
 mod work;

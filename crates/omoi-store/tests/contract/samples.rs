@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use omoi_domain::agent_event::AgentEventKind;
-use omoi_domain::attempt::{AgentRole, AttemptState, AttemptStopReason, AttemptSubject};
+use omoi_domain::attempt::{AttemptState, AttemptStopReason};
 use omoi_domain::block::{SpecBlock, TaskBlock};
 use omoi_domain::check::{CheckKind, CheckStage};
 use omoi_domain::discovery::DiscoveryType;
@@ -42,6 +42,8 @@ use omoi_store::tasks::{self, Task};
 use omoi_store::tickets::{self, Ticket};
 use omoi_store::{Json, StoreError, Tenant, Tx};
 use omoi_testkit::sample_rows;
+
+pub(crate) use omoi_testkit::sample_rows::task_attempt as attempt;
 
 use crate::bench::{START, commit};
 
@@ -177,39 +179,7 @@ pub(crate) fn full_task(tx: &Tx, bare: &Task) -> Task {
     }
 }
 
-pub(crate) fn attempt(tx: &Tx, task: &Task, no: u32) -> Attempt {
-    let id = tx.new_id::<AttemptId>();
-    Attempt {
-        id,
-        org_id: tx.org(),
-        project_id: task.project_id,
-        spec_id: task.spec_id,
-        subject: AttemptSubject::Task { task_id: task.id },
-        attempt_no: no,
-        round: 0,
-        fence: i64::from(no),
-        state: AttemptState::Pending,
-        role: AgentRole::Implementer,
-        token_hash: None,
-        owner: "one".to_owned(),
-        rung: None,
-        base_sha: None,
-        head_sha: None,
-        wip_sha: None,
-        stop_reason: None,
-        error_class: None,
-        error_message: None,
-        created_at: tx.now(),
-        started_at: None,
-        ended_at: None,
-        last_heartbeat_at: None,
-        last_work_at: None,
-        lease_expires_at: at(60),
-        state_version: 0,
-    }
-}
-
-/// Every field another value than in [`attempt`], keys aside.
+/// Every field another value than in a new one, keys aside.
 pub(crate) fn full_attempt(bare: &Attempt) -> Attempt {
     let odd = || Some(ODD.to_owned());
     Attempt {
